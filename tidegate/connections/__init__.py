@@ -1,0 +1,1 @@
+"""The ways to PostgreSQL and Redis: pooled, bounded in time, foreign exceptions converted here."""

@@ -1,0 +1,71 @@
+"""PostgreSQL through one small pool, with named queries from `tidegate/sql`."""
+
+import asyncio
+import contextlib
+import re
+from collections.abc import AsyncIterator
+from importlib import resources
+
+import asyncpg
+import structlog
+from asyncpg.pool import PoolConnectionProxy
+
+from tidegate.core.errors import PostgresUnavailable
+
+_log = structlog.get_logger("postgres")
+_NAME = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
+
+Connection = PoolConnectionProxy
+
+
+def queries(name: str) -> dict[str, str]:
+    """The queries of `tidegate/sql/<name>.sql`, by the name in the comment `-- name: …` above each."""
+    text = resources.files("tidegate.sql").joinpath(f"{name}.sql").read_text()
+    parts = _NAME.split(text)[1:]
+    return {title: body.strip() for title, body in zip(parts[::2], parts[1::2], strict=True)}
+
+
+class Postgres:
+    """The pool: at most `size` connections, made when first needed. Use it between `start` and `close`."""
+
+    def __init__(self, url: str, *, size: int, timeout: float) -> None:
+        """`timeout` in seconds bounds getting a connection and each statement."""
+        self._url = url
+        self._size = size
+        self._timeout = timeout
+        self._pool: asyncpg.Pool | None = None
+        self._opening = asyncio.Lock()
+
+    async def close(self) -> None:
+        """Give the connections back and close them; those still busy are cut after the timeout."""
+        if self._pool is None:
+            return
+        try:
+            await asyncio.wait_for(self._pool.close(), self._timeout)
+        except TimeoutError:
+            self._pool.terminate()
+
+    @contextlib.asynccontextmanager
+    async def connection(self) -> AsyncIterator[Connection]:
+        """A connection for a moment. Raises PostgresUnavailable when there is none or it breaks."""
+        try:
+            pool = await self._open()
+            async with pool.acquire(timeout=self._timeout) as connection:
+                yield connection
+        except (OSError, TimeoutError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError) as error:
+            raise PostgresUnavailable(f"PostgreSQL: {type(error).__name__}: {error}") from error
+        except (asyncpg.CannotConnectNowError, asyncpg.TooManyConnectionsError, asyncpg.AdminShutdownError) as error:
+            raise PostgresUnavailable(f"PostgreSQL: {error}") from error
+
+    async def _open(self) -> asyncpg.Pool:
+        async with self._opening:
+            if self._pool is None:
+                self._pool = await asyncpg.create_pool(
+                    self._url,
+                    min_size=0,
+                    max_size=self._size,
+                    timeout=self._timeout,
+                    command_timeout=self._timeout,
+                    server_settings={"application_name": "tidegate"},
+                )
+            return self._pool

@@ -1,0 +1,188 @@
+"""Redis over one connection that everybody shares.
+
+Commands that are pending together leave in one write and are answered in order, so a busy process
+pays for a round trip once and not once a request. A dedicated client exists for what blocks
+(reading streams, subscriptions).
+"""
+
+import asyncio
+import contextlib
+import hashlib
+from collections import deque
+from collections.abc import AsyncIterator, Sequence
+from importlib import resources
+from typing import Any
+
+import redis.asyncio
+import structlog
+from redis.asyncio.connection import Connection, ConnectionPool
+from redis.exceptions import NoScriptError, RedisError, ResponseError
+
+from tidegate.core.clock import Clock
+from tidegate.core.errors import RedisUnavailable
+
+Argument = str | bytes | int | float
+
+MOST_PENDING = 10_000
+"""Commands waiting for an answer; one more is refused, so that a slow Redis cannot fill the memory."""
+
+_RECONNECT_SECONDS = 0.2
+_log = structlog.get_logger("redis")
+
+
+class Script:
+    """A Lua script from `tidegate/lua`, known to Redis by its digest."""
+
+    def __init__(self, name: str) -> None:
+        """`name` is the file's name without its ending."""
+        self.name = name
+        self.text = resources.files("tidegate.lua").joinpath(f"{name}.lua").read_text()
+        self.digest = hashlib.sha1(self.text.encode(), usedforsecurity=False).hexdigest()
+
+    def __repr__(self) -> str:
+        return f"Script({self.name})"
+
+
+class RedisLink:
+    """One process's way to Redis. Use it between `start` and `close`.
+
+    Every command is answered within the timeout or raises RedisUnavailable; while Redis is known to be
+    silent or away, commands are refused at once instead of waiting.
+    """
+
+    def __init__(self, url: str, *, timeout: float, clock: Clock) -> None:
+        """`timeout` in seconds bounds each command."""
+        self._timeout = timeout
+        self._clock = clock
+        # socket_timeout is None: the timeout is kept per command, the reading task itself may wait
+        self._pool = ConnectionPool.from_url(url, socket_timeout=None, socket_connect_timeout=2.0, protocol=2)
+        self._connection: Connection | None = None
+        self._to_send: list[tuple[bytes, asyncio.Future[Any]]] = []
+        self._answers_due: deque[tuple[float, asyncio.Future[Any]]] = deque()
+        self._wake = asyncio.Event()
+        self._keeper: asyncio.Task[None] | None = None
+        self._connected = asyncio.Event()
+
+    def __repr__(self) -> str:
+        state = "up" if self.up else "down"
+        return f"<RedisLink {state}: {len(self._to_send)} to send, {len(self._answers_due)} awaited>"
+
+    @property
+    def up(self) -> bool:
+        """Whether a command sent now has a chance: connected, and not silent for longer than the timeout."""
+        if self._connection is None:
+            return False
+        return not self._answers_due or self._clock.monotonic() - self._answers_due[0][0] < self._timeout
+
+    async def start(self) -> None:
+        """Connect in the background; returns once connected, or after a second without."""
+        self._keeper = asyncio.create_task(self._keep_connected(), name="redis-link")
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._connected.wait(), 1.0)
+
+    async def close(self) -> None:
+        """Stop and drop the connection; commands still awaited fail."""
+        if self._keeper is not None:
+            self._keeper.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._keeper
+        await self._pool.disconnect()
+
+    async def run(self, script: Script, keys: Sequence[Argument], args: Sequence[Argument]) -> Any:
+        """Run a script and return its raw reply (bytes, integers, lists). Raises RedisUnavailable."""
+        try:
+            return await self.command("EVALSHA", script.digest, len(keys), *keys, *args)
+        except RedisUnavailable as error:
+            if not isinstance(error.__cause__, NoScriptError):
+                raise
+        return await self.command("EVAL", script.text, len(keys), *keys, *args)
+
+    async def command(self, *parts: Argument) -> Any:
+        """Send one command and return its raw reply. Raises RedisUnavailable."""
+        if not self.up or len(self._answers_due) + len(self._to_send) >= MOST_PENDING:
+            raise RedisUnavailable
+        assert self._connection is not None  # noqa: S101  # `up` says so
+        answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        packed = b"".join(self._connection.pack_command(*parts))
+        self._to_send.append((packed, answer))
+        self._wake.set()
+        try:
+            async with asyncio.timeout(self._timeout):
+                return await answer
+        except TimeoutError as error:
+            raise RedisUnavailable(f"Redis did not answer within {self._timeout:g} s.") from error
+        except RedisError as error:
+            raise RedisUnavailable(f"Redis refused a command: {error}") from error
+
+    @contextlib.asynccontextmanager
+    async def dedicated(self) -> AsyncIterator["redis.asyncio.Redis"]:
+        """A client with a connection of its own, for commands that block; errors converted. Raises RedisUnavailable."""
+        pool = ConnectionPool(**self._pool.connection_kwargs, connection_class=self._pool.connection_class)
+        client = redis.asyncio.Redis(connection_pool=pool)
+        try:
+            yield client
+        except (RedisError, OSError) as error:
+            raise RedisUnavailable(f"Redis: {error}") from error
+        finally:
+            await client.aclose()
+            await pool.disconnect()
+
+    async def _keep_connected(self) -> None:
+        while True:
+            try:
+                connection: Connection = self._pool.make_connection()  # type: ignore[no-untyped-call]  # untyped there
+                await connection.connect()
+                await self._serve(connection)
+            except (RedisError, OSError) as error:
+                _log.warning("redis connection lost", error=type(error).__name__, detail=str(error))
+            finally:
+                self._drop()
+            await asyncio.sleep(_RECONNECT_SECONDS)
+
+    async def _serve(self, connection: Connection) -> None:
+        self._connection = connection
+        self._connected.set()
+        sending = asyncio.create_task(self._send_pending(connection), name="redis-send")
+        reading = asyncio.create_task(self._read_answers(connection), name="redis-read")
+        try:
+            done, _ = await asyncio.wait({sending, reading}, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:
+            for task in (sending, reading):
+                task.cancel()
+            await asyncio.gather(sending, reading, return_exceptions=True)
+            await connection.disconnect(nowait=True)
+
+    async def _send_pending(self, connection: Connection) -> None:
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            batch, self._to_send = self._to_send, []
+            now = self._clock.monotonic()
+            self._answers_due.extend((now, answer) for _, answer in batch)
+            await connection.send_packed_command([packed for packed, _ in batch], check_health=False)
+
+    async def _read_answers(self, connection: Connection) -> None:
+        while True:
+            try:
+                reply = await connection.read_response(disable_decoding=True)
+            except ResponseError as error:
+                reply = error
+            _, answer = self._answers_due.popleft()
+            if answer.done():
+                continue
+            if isinstance(reply, RedisError):
+                answer.set_exception(reply)
+            else:
+                answer.set_result(reply)
+
+    def _drop(self) -> None:
+        self._connection = None
+        self._connected.clear()
+        lost = [answer for _, answer in self._answers_due] + [answer for _, answer in self._to_send]
+        self._answers_due.clear()
+        self._to_send.clear()
+        for answer in lost:
+            if not answer.done():
+                answer.set_exception(RedisError("the connection was lost"))

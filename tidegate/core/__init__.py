@@ -1,0 +1,1 @@
+"""What every other package may know: configuration, errors, values, clock, identifiers."""

@@ -1,0 +1,49 @@
+"""Time, injected: nothing else in the package reads a clock."""
+
+import time
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """Two readings of time."""
+
+    def now(self) -> float:
+        """Unix time in seconds; may step when the machine's clock is set."""
+        ...
+
+    def monotonic(self) -> float:
+        """Seconds since an arbitrary start; never goes backwards."""
+        ...
+
+
+class SystemClock:
+    """The machine's own clock."""
+
+    def now(self) -> float:
+        """Unix time in seconds."""
+        return time.time()
+
+    def monotonic(self) -> float:
+        """Seconds since an arbitrary start."""
+        return time.monotonic()
+
+
+class ManualClock:
+    """A clock for tests that moves only when told to."""
+
+    def __init__(self, start: float = 1_790_000_000.0) -> None:
+        """Start at `start` Unix seconds."""
+        self._start = start
+        self._elapsed = 0.0
+
+    def now(self) -> float:
+        """Unix time in seconds: the start plus all advances."""
+        return self._start + self._elapsed
+
+    def monotonic(self) -> float:
+        """Seconds advanced so far."""
+        return self._elapsed
+
+    def advance(self, seconds: float) -> None:
+        """Move both readings forward by `seconds`."""
+        self._elapsed += seconds

@@ -1,0 +1,45 @@
+"""The root of all typed errors."""
+
+import inspect
+from typing import ClassVar
+
+import msgspec
+
+
+class UpstreamWords(msgspec.Struct, frozen=True, kw_only=True):
+    """What the upstream itself said, scrubbed of key material; kept for the log and the caller."""
+
+    status: int
+    type: str | None = None
+    code: str | None = None
+    param: str | None = None
+    message: str = ""
+    request_id: str | None = None
+
+
+class TidegateError(Exception):
+    """Something went wrong inside Tidegate. Try again; if it persists, look at the gateway's log."""
+
+    name: ClassVar[str] = "internal"
+    """Low-cardinality name, for metrics and logs."""
+    type: ClassVar[str] = "server_error"
+    """The envelope's `type`, in OpenAI's vocabulary."""
+    code: ClassVar[str | None] = "internal_error"
+    """The envelope's `code`, used when the upstream gave none."""
+    retryable: ClassVar[bool] = False
+    """Whether the same call may succeed later; sent as `x-should-retry`."""
+
+    def __init__(
+        self,
+        message: str | None = None,
+        *,
+        param: str | None = None,
+        retry_after: float | None = None,
+        words: UpstreamWords | None = None,
+    ) -> None:
+        """`message` defaults to the class's docstring; `retry_after` is in seconds."""
+        self.message = message or inspect.cleandoc(type(self).__doc__ or self.name).partition("\n\n")[0]
+        self.param = param
+        self.retry_after = retry_after
+        self.words = words
+        super().__init__(self.message)

@@ -1,0 +1,111 @@
+"""What the caller did wrong, or did: nothing here was sent upstream."""
+
+from typing import ClassVar
+
+from tidegate.core.errors.base import TidegateError
+
+
+class CallerError(TidegateError):
+    """The request cannot be served as it was sent."""
+
+    name = "bad_request"
+    type = "invalid_request_error"
+    code: ClassVar[str | None] = "invalid_request"
+
+
+class EmptyBody(CallerError):
+    """The request has no body. Send a JSON object with at least a `model`."""
+
+    name = "empty_body"
+    code = None
+
+
+class BodyNotJson(CallerError):
+    """We could not parse the JSON body of your request. The OpenAI API expects a JSON payload."""
+
+    name = "body_not_json"
+    code = None
+
+
+class BodyNotAnObject(CallerError):
+    """The request's body is JSON, but not an object. Send `{"model": …}`."""
+
+    name = "body_not_an_object"
+    code = None
+
+
+class BodyTooLarge(CallerError):
+    """The request's body is larger than this gateway accepts (`server.max_body_bytes`)."""
+
+    name = "body_too_large"
+    code = "request_too_large"
+
+
+class InvalidParameter(CallerError):
+    """A parameter of the request has a value that cannot be used."""
+
+    name = "invalid_parameter"
+    code = "invalid_value"
+
+
+class UnknownModel(CallerError):
+    """The model does not exist or you do not have access to it."""
+
+    name = "unknown_model"
+    code = "model_not_found"
+
+
+class UnknownRoute(CallerError):
+    """This gateway has no such route."""
+
+    name = "unknown_route"
+    code = "unknown_url"
+
+
+class WrongMethod(CallerError):
+    """This route does not take that HTTP method."""
+
+    name = "wrong_method"
+    code = "method_not_allowed"
+
+
+class MissingApiKey(CallerError):
+    """You didn't provide an API key. Send it as `Authorization: Bearer sk-tg-…`; `tidegate keys create` makes one."""
+
+    name = "missing_key"
+    code = "missing_api_key"
+
+
+class InvalidApiKey(CallerError):
+    """This gateway does not know the API key you sent. Check it, or make one with `tidegate keys create`."""
+
+    name = "invalid_key"
+    code = "invalid_api_key"
+
+
+class ExpiredApiKey(InvalidApiKey):
+    """The API key you sent has expired. Make a new one with `tidegate keys create`."""
+
+    name = "expired_key"
+    code = "expired_api_key"
+
+
+class RevokedApiKey(InvalidApiKey):
+    """The API key you sent has been revoked. Make a new one with `tidegate keys create`."""
+
+    name = "revoked_key"
+    code = "revoked_api_key"
+
+
+class NotCached(CallerError):
+    """You asked for a stored answer only (`Cache-Control: only-if-cached`) and there is none."""
+
+    name = "not_cached"
+    code = "not_cached"
+
+
+class ClientGone(CallerError):
+    """The client hung up before its answer was complete."""
+
+    name = "client_gone"
+    code = "client_closed_request"

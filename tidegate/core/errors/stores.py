@@ -1,0 +1,25 @@
+"""What our own parts did wrong."""
+
+from tidegate.core.errors.base import TidegateError
+
+
+class StoreError(TidegateError):
+    """A store this gateway depends on did not answer."""
+
+    name = "store"
+    code = "store_unavailable"
+    retryable = True
+
+
+class RedisUnavailable(StoreError):
+    """Redis did not answer in time. Calls go on without cache; look at `TIDEGATE_REDIS_URL` and the server."""
+
+    name = "redis_unavailable"
+    code = "redis_unavailable"
+
+
+class PostgresUnavailable(StoreError):
+    """PostgreSQL did not answer in time. Look at `TIDEGATE_DATABASE_URL` and the server."""
+
+    name = "postgres_unavailable"
+    code = "postgres_unavailable"

@@ -1,0 +1,80 @@
+"""The frozen values that pass between packages."""
+
+from enum import Enum
+
+import msgspec
+
+
+class Route(Enum):
+    """The inference routes, by their path; `streams` tells where OpenAI streams."""
+
+    CHAT = "/v1/chat/completions"
+    RESPONSES = "/v1/responses"
+    EMBEDDINGS = "/v1/embeddings"
+    MODERATIONS = "/v1/moderations"
+
+    @property
+    def label(self) -> str:
+        """Low-cardinality name, as the ledger and the metrics show it."""
+        return self.name.lower()
+
+    @property
+    def streams(self) -> bool:
+        """Whether a call on this route may ask for `stream: true`."""
+        return self in (Route.CHAT, Route.RESPONSES)
+
+
+class Caller(msgspec.Struct, frozen=True, kw_only=True):
+    """Who calls: one API key of one project. Carries no key material."""
+
+    key_id: str
+    project: str
+    name: str
+    expires_at: float | None = None
+    """Unix seconds, or None for never."""
+
+
+class Usage(msgspec.Struct, frozen=True, kw_only=True):
+    """Tokens bought by one call. `cached` is part of `input`, `reasoning` of `output`, as OpenAI counts."""
+
+    input: int = 0
+    cached: int = 0
+    output: int = 0
+    reasoning: int = 0
+    input_audio: int = 0
+    output_audio: int = 0
+    estimated: bool = False
+    """Counted by us, because the upstream's own figure never arrived."""
+
+
+class LedgerEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """One call's line in the ledger; the fields are the columns of the table `ledger`."""
+
+    id: str
+    """The request id; entries are idempotent by it."""
+    at: float
+    """Unix seconds at which the call came in."""
+    project: str
+    key_id: str
+    end_user: str | None
+    route: str
+    model: str
+    served_model: str | None = None
+    provider: str | None = None
+    outcome: str
+    """`ok`, or the name of the typed error."""
+    cache: str
+    """`hit`, `joined`, `miss` or `off`."""
+    stream: bool
+    input_tokens: int = 0
+    cached_tokens: int = 0
+    output_tokens: int = 0
+    reasoning_tokens: int = 0
+    estimated: bool = False
+    cost_nanos: int = 0
+    """What the call cost, in nano-dollars (1e-9 USD)."""
+    saved_nanos: int = 0
+    """What it would have cost without the cache, in nano-dollars."""
+    latency_ms: int = 0
+    first_byte_ms: int | None = None
+    upstream_request_id: str | None = None
