@@ -131,7 +131,7 @@ class RedisLink:
         while True:
             try:
                 connection: Connection = self._pool.make_connection()  # type: ignore[no-untyped-call]  # untyped there
-                await connection.connect()
+                await connection.connect()  # type: ignore[no-untyped-call]  # untyped there
                 await self._serve(connection)
             except (RedisError, OSError) as error:
                 _log.warning("redis connection lost", error=type(error).__name__, detail=str(error))

@@ -1,0 +1,1 @@
+"""OpenAI's formats on the wire, pure: server-sent events, chat chunks, response events."""
