@@ -17,6 +17,16 @@ _NAME = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
 
 Connection = PoolConnectionProxy
 
+_UNAVAILABLE = (
+    OSError,  # TimeoutError is one of them
+    asyncpg.InterfaceError,  # the pool's own refusals
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,  # starting, stopping, or a statement cancelled
+    asyncpg.InsufficientResourcesError,  # connections, memory or disk
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.InvalidCatalogNameError,  # no such database
+)
+
 
 def queries(name: str) -> dict[str, str]:
     """The queries of `tidegate/sql/<name>.sql`, by the name in the comment `-- name: …` above each."""
@@ -52,10 +62,13 @@ class Postgres:
             pool = await self._open()
             async with pool.acquire(timeout=self._timeout) as connection:
                 yield connection
-        except (OSError, TimeoutError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError) as error:
+        except _UNAVAILABLE as error:
             raise PostgresUnavailable(f"PostgreSQL: {type(error).__name__}: {error}") from error
-        except (asyncpg.CannotConnectNowError, asyncpg.TooManyConnectionsError, asyncpg.AdminShutdownError) as error:
-            raise PostgresUnavailable(f"PostgreSQL: {error}") from error
+
+    async def ping(self) -> None:
+        """Ask whether PostgreSQL is there. Raises PostgresUnavailable."""
+        async with self.connection() as connection:
+            await connection.execute("SELECT 1")
 
     async def _open(self) -> asyncpg.Pool:
         async with self._opening:

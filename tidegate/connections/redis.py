@@ -27,6 +27,10 @@ MOST_PENDING = 10_000
 """Commands waiting for an answer; one more is refused, so that a slow Redis cannot fill the memory."""
 
 _RECONNECT_SECONDS = 0.2
+_CONNECT_SECONDS = 2.0
+_SILENCE_SECONDS = 2.0
+"""After so long without a due answer a new connection is tried: this one's other end may be gone without a word."""
+
 _log = structlog.get_logger("redis")
 
 
@@ -55,7 +59,9 @@ class RedisLink:
         self._timeout = timeout
         self._clock = clock
         # socket_timeout is None: the timeout is kept per command, the reading task itself may wait
-        self._pool = ConnectionPool.from_url(url, socket_timeout=None, socket_connect_timeout=2.0, protocol=2)
+        self._pool = ConnectionPool.from_url(
+            url, socket_timeout=None, socket_connect_timeout=_CONNECT_SECONDS, protocol=2
+        )
         self._connection: Connection | None = None
         self._to_send: list[tuple[bytes, asyncio.Future[Any]]] = []
         self._answers_due: deque[tuple[float, asyncio.Future[Any]]] = deque()
@@ -114,6 +120,10 @@ class RedisLink:
         except RedisError as error:
             raise RedisUnavailable(f"Redis refused a command: {error}") from error
 
+    async def ping(self) -> None:
+        """Ask whether Redis is there. Raises RedisUnavailable."""
+        await self.command("PING")
+
     @contextlib.asynccontextmanager
     async def dedicated(self) -> AsyncIterator["redis.asyncio.Redis"]:
         """A client with a connection of its own, for commands that block; errors converted. Raises RedisUnavailable."""
@@ -131,7 +141,8 @@ class RedisLink:
         while True:
             try:
                 connection: Connection = self._pool.make_connection()  # type: ignore[no-untyped-call]  # untyped there
-                await connection.connect()  # type: ignore[no-untyped-call]  # untyped there
+                async with asyncio.timeout(_CONNECT_SECONDS):  # its greeting waits for answers, without a limit
+                    await connection.connect()  # type: ignore[no-untyped-call]  # untyped there
                 await self._serve(connection)
             except (RedisError, OSError) as error:
                 _log.warning("redis connection lost", error=type(error).__name__, detail=str(error))
@@ -144,14 +155,16 @@ class RedisLink:
         self._connected.set()
         sending = asyncio.create_task(self._send_pending(connection), name="redis-send")
         reading = asyncio.create_task(self._read_answers(connection), name="redis-read")
+        minding = asyncio.create_task(self._mind_silence(), name="redis-mind")
+        tasks = {sending, reading, minding}
         try:
-            done, _ = await asyncio.wait({sending, reading}, return_when=asyncio.FIRST_COMPLETED)
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 task.result()
         finally:
-            for task in (sending, reading):
+            for task in tasks:
                 task.cancel()
-            await asyncio.gather(sending, reading, return_exceptions=True)
+            await asyncio.gather(*tasks, return_exceptions=True)
             await connection.disconnect(nowait=True)
 
     async def _send_pending(self, connection: Connection) -> None:
@@ -176,6 +189,13 @@ class RedisLink:
                 answer.set_exception(reply)
             else:
                 answer.set_result(reply)
+
+    async def _mind_silence(self) -> None:
+        patience = max(_SILENCE_SECONDS, 2 * self._timeout)
+        while True:
+            await asyncio.sleep(patience / 4)
+            if self._answers_due and self._clock.monotonic() - self._answers_due[0][0] >= patience:
+                raise RedisError(f"no answer for {patience:g} s")
 
     def _drop(self) -> None:
         self._connection = None

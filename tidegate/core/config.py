@@ -63,6 +63,8 @@ class UpstreamConfig(_Section):
     allow_short_timeouts: bool = False
     max_connections: int = Field(default=1000, ge=1)
     max_answer_bytes: int = Field(default=64 * 1024 * 1024, ge=1024)
+    forward_headers: tuple[str, ...] = ("openai-*", "idempotency-key", "x-client-request-id")
+    """Patterns of the caller's headers that go upstream; all others stay here."""
     ca_file: Path | None = None
     """A PEM file trusted besides the system's authorities."""
 

@@ -4,6 +4,8 @@ from enum import Enum
 
 import msgspec
 
+from tidegate.core.errors import TidegateError
+
 
 class Route(Enum):
     """The inference routes, by their path; `streams` tells where OpenAI streams."""
@@ -32,6 +34,42 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     expires_at: float | None = None
     """Unix seconds, or None for never."""
+
+
+class AnswerHead(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of an answer once it begins."""
+
+    stream: bool
+    """It comes as events; else as one body."""
+    served_by: str
+    """`provider/model`, as the caller is told."""
+    echo: str = ""
+    """The words of its own caller that it repeats, in canonical form; empty for none."""
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """How asking the upstream ended."""
+
+    error: TidegateError | None = None
+    """Why there is no complete answer."""
+    reported: TidegateError | None = None
+    """The same, or the failure that a complete answer itself reports (a Response with status `failed`)."""
+    stream: bool = False
+    events: tuple[bytes, ...] = ()
+    """The answer, whole or as far as it came: its events, or its one body."""
+    usage: bytes | None = None
+    """The JSON of the upstream's own usage object; None if it never came."""
+    model: str | None = None
+    """The model that answered."""
+    tier: str | None = None
+    """The `service_tier` that answered."""
+    storable: bool = False
+    """Complete and successful: may be given again."""
+    sent: bool = True
+    """The call reached the upstream, which may therefore charge for it."""
+    first_byte_seconds: float | None = None
+    """From the call to the answer's first byte."""
+    upstream_request_id: str | None = None
 
 
 class Usage(msgspec.Struct, frozen=True, kw_only=True):

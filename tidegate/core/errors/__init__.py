@@ -4,6 +4,11 @@
 did wrong, `stores` what our own parts did wrong.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
 from tidegate.core.errors.base import TidegateError, UpstreamWords
 from tidegate.core.errors.caller import (
     BodyNotAnObject,
@@ -18,6 +23,7 @@ from tidegate.core.errors.caller import (
     MissingApiKey,
     NotCached,
     RevokedApiKey,
+    SlowBody,
     UnknownModel,
     UnknownRoute,
     WrongMethod,
@@ -34,6 +40,7 @@ from tidegate.core.errors.upstream import (
     FlightLost,
     HtmlFromProxy,
     InvalidUpstreamKey,
+    MalformedAnswer,
     ModelNotFound,
     NoUpstreamKey,
     OrganizationMismatch,
@@ -52,6 +59,27 @@ from tidegate.core.errors.upstream import (
     UpstreamRejected,
     UpstreamTimeout,
 )
+
+
+def unpack_error(packed: Mapping[str, Any]) -> TidegateError:
+    """The typed error that `TidegateError.packed` gave, made again in another process."""
+    kind = _by_name(TidegateError).get(str(packed.get("name")), TidegateError)
+    words = packed.get("words")
+    error = kind(
+        packed.get("message"),
+        retry_after=packed.get("wait"),
+        words=msgspec.convert(words, UpstreamWords) if words else None,
+    )
+    error.param = packed.get("param")
+    return error
+
+
+def _by_name(kind: type[TidegateError]) -> dict[str, type[TidegateError]]:
+    found = {kind.name: kind}
+    for below in kind.__subclasses__():
+        found |= _by_name(below)
+    return found
+
 
 __all__ = [
     "AnswerTooLarge",
@@ -73,6 +101,7 @@ __all__ = [
     "InvalidApiKey",
     "InvalidParameter",
     "InvalidUpstreamKey",
+    "MalformedAnswer",
     "MissingApiKey",
     "ModelNotFound",
     "NoUpstreamKey",
@@ -86,6 +115,7 @@ __all__ = [
     "RequestTooLargeForLimit",
     "RevokedApiKey",
     "ServerFailure",
+    "SlowBody",
     "SlowDown",
     "StoreError",
     "StreamIdle",
@@ -101,4 +131,5 @@ __all__ = [
     "UpstreamTimeout",
     "UpstreamWords",
     "WrongMethod",
+    "unpack_error",
 ]

@@ -43,3 +43,14 @@ class TidegateError(Exception):
         self.retry_after = retry_after
         self.words = words
         super().__init__(self.message)
+
+    def packed(self) -> dict[str, object]:
+        """The error as plain values, for another process; `tidegate.core.errors.unpack_error` reads it."""
+        words = msgspec.to_builtins(self.words) if self.words else None
+        return {
+            "name": self.name,
+            "message": self.message,
+            "param": self.param,
+            "wait": self.retry_after,
+            "words": words,
+        }

@@ -41,6 +41,13 @@ class BodyTooLarge(CallerError):
     code = "request_too_large"
 
 
+class SlowBody(CallerError):
+    """The request's body did not arrive in time (`server.body_seconds`)."""
+
+    name = "slow_body"
+    code = "request_timeout"
+
+
 class InvalidParameter(CallerError):
     """A parameter of the request has a value that cannot be used."""
 

@@ -212,6 +212,14 @@ class TruncatedStream(UpstreamError):
     retryable = True
 
 
+class MalformedAnswer(UpstreamError):
+    """The upstream's answer is not what its protocol says: broken JSON, or no answer at all."""
+
+    name = "malformed"
+    code = "upstream_malformed"
+    retryable = True
+
+
 class ErrorInStream(UpstreamError):
     """The upstream reported an error after its answer had begun."""
 

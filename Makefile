@@ -1,0 +1,73 @@
+# Everything a fresh clone needs is Python 3.11 or newer and make; `make` alone lists what there is.
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
+
+# the first Python on the path that is new enough
+PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.11 python; do \
+	"$$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$name" && break; done)
+
+# --universal: one lock for every platform; no index, address or command line is written into it
+LOCK := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-emit-find-links --no-header --upgrade
+
+.PHONY: help run test lint format lock bench soak crash clean
+
+help: ## list these targets
+	@sed -n 's/^\([a-z]*\):.*## /  make \1|/p' Makefile | column -t -s '|' 2>/dev/null || grep '## ' Makefile
+
+run: $(VENV)/.run ## start PostgreSQL, Redis and the gateway on 127.0.0.1:8080
+	@exec $(BIN)/tidegate run
+
+test: $(VENV)/.dev ## run the whole suite; it starts its own stores unless TIDEGATE_*_URL name some
+	@$(BIN)/python -m pytest -q
+
+lint: $(VENV)/.dev ## style, types, import contracts, dependencies
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --quiet --check .
+	@$(BIN)/mypy --no-error-summary
+	@$(BIN)/lint-imports --no-logo
+	@$(BIN)/deptry .
+
+format: $(VENV)/.dev ## rewrite the code in the house's format
+	@$(BIN)/ruff check --quiet --fix .
+	@$(BIN)/ruff format --quiet .
+
+bench: $(VENV)/.dev ## compare with LiteLLM and a bare pass-through; writes benchmarks/RESULTS.md
+	@$(BIN)/python -m benchmarks.side_by_side
+
+soak: $(VENV)/.dev ## 100,000 mixed calls: memory and leftovers
+	@$(BIN)/python -m benchmarks.soak
+
+crash: $(VENV)/.dev ## 20 kill -9s under load: no delivered answer may be missing from the ledger
+	@$(BIN)/python -m benchmarks.crash
+
+lock: | $(VENV)/bin/python ## resolve the dependencies anew and pin them by hash
+	@$(PIP) install uv
+	@echo 'setuptools>=77' > $(VENV)/build.in
+	@$(LOCK) pyproject.toml $(VENV)/build.in --extra dev --extra embedded -o requirements-dev.lock
+	@$(LOCK) pyproject.toml $(VENV)/build.in --extra embedded -c requirements-dev.lock -o requirements-run.lock
+	@$(LOCK) pyproject.toml -c requirements-dev.lock -o requirements.lock
+
+clean: ## remove the environment and the caches; data in .tidegate stays
+	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build dist *.egg-info
+
+$(VENV)/bin/python:
+	@test -n "$(PYTHON)" || { echo "Tidegate needs Python 3.11 or newer; none was found on the path" \
+		"(python3 is: $$(python3 --version 2>&1 || echo none)). Name one: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@"$(PYTHON)" -c 'import ensurepip, venv' 2>/dev/null || { echo "This Python has no venv module;" \
+		"install it (on Debian: apt install python3-venv)." >&2; exit 1; }
+	@"$(PYTHON)" -m venv $(VENV)
+
+$(VENV)/.run: requirements-run.lock pyproject.toml | $(VENV)/bin/python
+	@echo "Installing what Tidegate runs on (once, about a minute) ..."
+	@$(PIP) install --require-hashes -r requirements-run.lock
+	@$(PIP) install --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.lock pyproject.toml | $(VENV)/bin/python
+	@echo "Installing what Tidegate and its tests run on (once, about a minute) ..."
+	@$(PIP) install --require-hashes -r requirements-dev.lock
+	@$(PIP) install --no-deps --no-build-isolation -e .
+	@touch $@ $(VENV)/.run

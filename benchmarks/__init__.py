@@ -1,0 +1,1 @@
+"""Side-by-side figures, a soak and a crash test; `make bench`, `make soak`, `make crash`."""

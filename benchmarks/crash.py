@@ -1,0 +1,117 @@
+"""`kill -9` at random moments under load: every answer that was delivered is in the ledger, once.
+
+`python -m benchmarks.crash [--kills 20] [--seed 1]`; exits 1 when an entry is missing.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import itertools
+import random
+import sys
+import time
+
+import aiohttp
+import psycopg
+import uvloop
+
+from benchmarks import contestants, processes
+from benchmarks.callers import Answer, Callers
+from benchmarks.contestants import FOLDER, Ports
+from tidegate import embedded
+from tidegate.embedded import Stores
+
+CALLERS = 16
+REPEATED_QUESTIONS = 20
+LEDGER_SECONDS = 60.0
+"""How long the survivors' ledger may take to drain."""
+
+
+def main() -> int:
+    """Kill, restart, compare, tell."""
+    options = _options()
+    dice, ports = random.Random(options.seed), Ports.above(options.port)
+    delivered: list[str] = []
+    try:
+        with (
+            embedded.running(FOLDER / "stores") as stores,
+            contestants.upstream(ports.upstream, "--chunks-per-second", "200", "--chunks", "20"),
+        ):
+            for kill in range(1, options.kills + 1):
+                delivered += _until_killed(ports, stores, dice)
+                print(f"kill {kill}: {len(delivered)} answers delivered so far", flush=True)
+            with contestants.tidegate(ports, stores):
+                counts = _until_settled(stores.database_url, delivered)
+    except (processes.BenchmarkError, embedded.EmbeddedError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    return _verdict(delivered, counts)
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--kills", type=int, default=20)
+    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))
+    parser.add_argument("--port", type=int, default=4560, help="the first of five ports (default 4560)")
+    return parser.parse_args()
+
+
+def _until_killed(ports: Ports, stores: Stores, dice: random.Random) -> list[str]:
+    with contestants.tidegate(ports, stores) as running:
+        life = dice.uniform(0.2, 1.5)
+        return uvloop.run(_load_and_kill(running, life))
+
+
+async def _load_and_kill(running: contestants.Running, life: float) -> list[str]:
+    delivered: list[str] = []
+    numbers = itertools.count(time.time_ns())
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=CALLERS)) as session:
+        callers = Callers(session, running.target.url, running.target.key)
+        asking = [asyncio.create_task(_ask_until_cut(callers, numbers, delivered)) for _ in range(CALLERS)]
+        await asyncio.sleep(life)
+        for process in running.program.tree():
+            process.kill()
+        await asyncio.gather(*asking)
+    return delivered
+
+
+async def _ask_until_cut(callers: Callers, numbers: "itertools.count[int]", delivered: list[str]) -> None:
+    with contextlib.suppress(aiohttp.ClientError):
+        for number in numbers:
+            answer = await _one_of_three(callers, number)
+            if answer.status == 200 and answer.complete:
+                delivered.append(answer.request_id)
+
+
+async def _one_of_three(callers: Callers, number: int) -> Answer:
+    if number % 3 == 0:
+        return await callers.whole(f"repeated {number % REPEATED_QUESTIONS}")
+    if number % 3 == 1:
+        return await callers.whole(f"unique {number}")
+    return await callers.stream(f"unique {number}")
+
+
+def _until_settled(database_url: str, delivered: list[str]) -> dict[str, int]:
+    deadline = time.monotonic() + LEDGER_SECONDS
+    with psycopg.connect(database_url, autocommit=True) as database:
+        while True:
+            found = database.execute(
+                "SELECT id, count(*) FROM ledger WHERE id = ANY(%s) GROUP BY id", (delivered,)
+            ).fetchall()
+            if len(found) == len(set(delivered)) or time.monotonic() > deadline:
+                return {str(name): int(count) for name, count in found}
+            time.sleep(0.2)
+
+
+def _verdict(delivered: list[str], counts: dict[str, int]) -> int:
+    missing = set(delivered) - set(counts)
+    double = [name for name, count in counts.items() if count != 1]
+    repeated = len(delivered) - len(set(delivered))
+    print(f"{len(delivered)} answers delivered, {len(missing)} not in the ledger, {len(double)} there more than once")
+    if repeated:
+        print(f"{repeated} request ids were given twice")
+    return 0 if delivered and not missing and not double and not repeated else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

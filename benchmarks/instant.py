@@ -1,0 +1,120 @@
+"""An upstream that costs next to nothing: what remains of a measurement is the gateway's own.
+
+It answers every POST with one fixed chat completion, or, where the body asks for a stream, with
+paced chunks. `python -m benchmarks.instant --port 4551`
+"""
+
+import argparse
+import asyncio
+from typing import cast
+
+import httptools
+import uvloop
+
+CHUNKS_PER_SECOND = 50.0
+CHUNKS = 400
+
+_COMPLETION = (
+    b'{"id":"chatcmpl-bench","object":"chat.completion","created":1790000000,"model":"gpt-4o-mini-2024-07-18",'
+    b'"choices":[{"index":0,"message":{"role":"assistant","content":"The tide comes in and the tide goes out, twice '
+    b'a day, and no gate has ever asked it why.","refusal":null},"logprobs":null,"finish_reason":"stop"}],'
+    b'"usage":{"prompt_tokens":19,"completion_tokens":21,"total_tokens":40,"prompt_tokens_details":'
+    b'{"cached_tokens":0},"completion_tokens_details":{"reasoning_tokens":0}},"service_tier":"default"}'
+)
+_MODELS = b'{"object":"list","data":[{"id":"gpt-4o-mini","object":"model","created":1721172741,"owned_by":"openai"}]}'
+_CHUNK = (
+    b'data: {"id":"chatcmpl-bench","object":"chat.completion.chunk","created":1790000000,'
+    b'"model":"gpt-4o-mini-2024-07-18","service_tier":"default","system_fingerprint":"fp_bench",'
+    b'"choices":[{"index":0,"delta":%s,"logprobs":null,"finish_reason":%s}]}\n\n'
+)
+_USAGE = (
+    b'data: {"id":"chatcmpl-bench","object":"chat.completion.chunk","created":1790000000,'
+    b'"model":"gpt-4o-mini-2024-07-18","choices":[],"usage":{"prompt_tokens":19,"completion_tokens":%d,'
+    b'"total_tokens":%d}}\n\n'
+)
+
+
+def _whole(body: bytes) -> bytes:
+    head = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nx-request-id: req_bench\r\ncontent-length: %d\r\n\r\n"
+    return head % len(body) + body
+
+
+def _piece(event: bytes) -> bytes:
+    return b"%x\r\n%s\r\n" % (len(event), event)
+
+
+_STREAM_HEAD = (
+    b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream; charset=utf-8\r\n"
+    b"x-request-id: req_bench\r\ntransfer-encoding: chunked\r\n\r\n"
+)
+_FIRST = _piece(_CHUNK % (b'{"role":"assistant","content":""}', b"null"))
+_NEXT = _piece(_CHUNK % (b'{"content":" tide"}', b"null"))
+_LAST = _piece(_CHUNK % (b"{}", b'"stop"'))
+_DONE = _piece(b"data: [DONE]\n\n") + b"0\r\n\r\n"
+
+
+class InstantServer(asyncio.Protocol):
+    """One connection; requests on it are answered in turn."""
+
+    def __init__(self, chunks_per_second: float, chunks: int) -> None:
+        """A stream has `chunks` pieces of content, sent at the pace of `chunks_per_second`."""
+        self._interval = 1 / chunks_per_second
+        self._chunks = chunks
+        self._parser = httptools.HttpRequestParser(self)
+        self._body = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the transport."""
+        self._transport = cast(asyncio.Transport, transport)
+
+    def data_received(self, data: bytes) -> None:
+        """Feed the parser, which calls back below."""
+        self._parser.feed_data(data)
+
+    def on_body(self, body: bytes) -> None:
+        """Collect a request's body."""
+        self._body += body
+
+    def on_message_complete(self) -> None:
+        """Answer the request."""
+        body, self._body = self._body, b""
+        if self._parser.get_method() == b"GET":
+            self._transport.write(_whole(_MODELS))
+        elif b'"stream":true' in body or b'"stream": true' in body:
+            self._transport.write(_STREAM_HEAD + _FIRST)
+            self._go_on(self._chunks, wants_usage=b"include_usage" in body)
+        else:
+            self._transport.write(_whole(_COMPLETION))
+
+    def _go_on(self, left: int, *, wants_usage: bool) -> None:
+        if self._transport.is_closing():
+            return
+        if left:
+            self._transport.write(_NEXT)
+            loop = asyncio.get_running_loop()
+            loop.call_later(self._interval, lambda: self._go_on(left - 1, wants_usage=wants_usage))
+            return
+        usage = _piece(_USAGE % (self._chunks, self._chunks + 19)) if wants_usage else b""
+        self._transport.write(_LAST + usage + _DONE)
+
+
+async def serve(port: int, chunks_per_second: float, chunks: int) -> None:
+    """Listen on loopback until killed."""
+    server = await asyncio.get_running_loop().create_server(
+        lambda: InstantServer(chunks_per_second, chunks), "127.0.0.1", port, backlog=1024
+    )
+    await server.serve_forever()
+
+
+def main() -> None:
+    """Run it from the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--chunks-per-second", type=float, default=CHUNKS_PER_SECOND)
+    parser.add_argument("--chunks", type=int, default=CHUNKS)
+    options = parser.parse_args()
+    uvloop.run(serve(options.port, options.chunks_per_second, options.chunks))
+
+
+if __name__ == "__main__":
+    main()

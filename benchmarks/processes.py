@@ -1,0 +1,108 @@
+"""Programs under measurement: started on one core, watched, and stopped again."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import psutil
+
+MEASURED_CORE = 0
+"""Where the program under measurement runs, alone."""
+OTHER_CORE = 1
+"""Where the load, the upstream and the stores run."""
+
+
+class BenchmarkError(Exception):
+    """The benchmark cannot go on; the message says why and what to do."""
+
+
+def stay_on(core: int) -> None:
+    """Keep this process, and what it starts from now on, on one core."""
+    os.sched_setaffinity(0, {core})
+
+
+class Program:
+    """A started program and its children."""
+
+    def __init__(self, name: str, process: subprocess.Popen[bytes], log: Path, started: float) -> None:
+        """`started` is the monotonic reading just before the start."""
+        self.name = name
+        self.process = process
+        self.log = log
+        self.started = started
+
+    def tree(self) -> list[psutil.Process]:
+        """The program and its children."""
+        root = psutil.Process(self.process.pid)
+        return [root, *root.children(recursive=True)]
+
+    def resident_bytes(self) -> int:
+        """RSS of the program and its children."""
+        return sum(process.memory_info().rss for process in self.tree())
+
+    def cpu_seconds(self) -> float:
+        """User and system time of the program and its children so far."""
+        return sum(sum(process.cpu_times()[:2]) for process in self.tree())
+
+    def stop(self, seconds: float = 15.0) -> int:
+        """End it with SIGTERM, then SIGKILL; its exit code."""
+        children = self.tree()[1:] if self.process.poll() is None else []
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            code = self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            code = self.process.wait()
+        for child in children:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                child.kill()
+        return code
+
+
+@contextlib.contextmanager
+def running(
+    name: str, command: list[str], *, core: int, folder: Path, env: Mapping[str, str] | None = None
+) -> Iterator[Program]:
+    """Start `command` on `core`, its output in `folder`; stop it at the end."""
+    folder.mkdir(parents=True, exist_ok=True)
+    log = folder / f"{name}.log"
+    started = time.monotonic()
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            ["taskset", "-c", str(core), *command], stdout=output, stderr=output, env={**os.environ, **(env or {})}
+        )
+    program = Program(name, process, log, started)
+    try:
+        yield program
+    finally:
+        program.stop()
+
+
+def post(url: str, body: bytes, key: str, seconds: float = 10.0) -> bytes:
+    """One call; the answer's body. Raises OSError."""
+    headers = {"content-type": "application/json", "authorization": f"Bearer {key}"}
+    request = urllib.request.Request(url, data=body, headers=headers)  # noqa: S310  # loopback, always http
+    with urllib.request.urlopen(request, timeout=seconds) as answer:  # noqa: S310  # the same
+        content: bytes = answer.read()
+        return content
+
+
+def until_first_answer(program: Program, url: str, body: bytes, key: str, seconds: float = 90.0) -> float:
+    """Call until it answers; the seconds since the program's start. Raises BenchmarkError with the log's end."""
+    while time.monotonic() - program.started < seconds:
+        try:
+            post(url, body, key)
+        except OSError:
+            if program.process.poll() is not None:
+                break
+            time.sleep(0.02)
+        else:
+            return time.monotonic() - program.started
+    end = program.log.read_text(errors="replace")[-2000:]
+    raise BenchmarkError(f"{program.name} gave no answer within {seconds:g} s; its log ends:\n{end}")

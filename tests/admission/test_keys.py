@@ -1,0 +1,239 @@
+"""A key is looked up once and then known; changes are heard within a second; no absent store locks a good key out."""
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator, Collection
+from pathlib import Path
+
+import pytest
+
+from tests.eventually import until
+from tidegate import embedded
+from tidegate.admission import key_format
+from tidegate.admission.key_store import STALE_SECONDS, KeyStore, Standing
+from tidegate.admission.keys import KeyRing
+from tidegate.connections.postgres import Postgres
+from tidegate.connections.redis import RedisLink
+from tidegate.core.clock import ManualClock, SystemClock
+from tidegate.core.errors import ExpiredApiKey, InvalidApiKey, PostgresUnavailable, RevokedApiKey, TidegateError
+from tidegate.embedded import Stores
+
+MADE_UP = key_format.generate(b"\x07".__mul__)
+
+
+class CountingStore(KeyStore):
+    """The real store, counting its queries; a query under way can be held up."""
+
+    queries = 0
+    held: asyncio.Event | None = None
+
+    async def find(self, digests: Collection[bytes]) -> dict[bytes, Standing]:
+        self.queries += 1
+        found = await super().find(digests)
+        if self.held is not None:
+            await self.held.wait()
+        return found
+
+
+@pytest.fixture
+def store(postgres: Postgres, redis_link: RedisLink, clock: ManualClock, redis_prefix: str) -> CountingStore:
+    return CountingStore(postgres, redis_link, clock=clock, prefix=redis_prefix)
+
+
+@pytest.fixture
+async def ring(store: CountingStore, clock: ManualClock) -> AsyncIterator[KeyRing]:
+    ring = KeyRing(store, clock, size=3)
+    await ring.start()
+    yield ring
+    await ring.close()
+
+
+async def refusal(ring: KeyRing, token: str) -> type[TidegateError] | None:
+    try:
+        await ring.authenticate(token)
+    except TidegateError as error:
+        return type(error)
+    return None
+
+
+async def seconds_until(ring: KeyRing, token: str, expected: type[TidegateError] | None, within: float) -> float:
+    """How long it took until the key met that fate; fails after `within` seconds."""
+    loop = asyncio.get_running_loop()
+    begun = loop.time()
+    while await refusal(ring, token) is not expected:
+        assert loop.time() - begun < within
+        await asyncio.sleep(0.02)
+    return loop.time() - begun
+
+
+async def test_a_key_is_looked_up_once_and_then_known(ring: KeyRing, store: CountingStore) -> None:
+    made = await store.create(project="shop", name="web")
+    assert ring.known(made.token) is None
+    caller = await ring.authenticate(made.token)
+    assert (caller.project, caller.name, caller.key_id) == ("shop", "web", made.record.id)
+    assert ring.known(made.token) == caller == await ring.authenticate(made.token)
+    assert store.queries == 1
+
+
+@pytest.mark.parametrize("wrong", ["", "sk-tg-", "sk-proj-abc", MADE_UP[:-1] + "!", "Bearer " + MADE_UP])
+async def test_what_cannot_be_a_key_costs_no_query(ring: KeyRing, store: CountingStore, wrong: str) -> None:
+    assert ring.known(wrong) is None
+    assert await refusal(ring, wrong) is InvalidApiKey
+    assert store.queries == 0
+
+
+async def test_an_unknown_key_is_looked_up_once(ring: KeyRing, store: CountingStore) -> None:
+    assert [await refusal(ring, MADE_UP) for _ in range(3)] == [InvalidApiKey] * 3
+    assert store.queries == 1
+
+
+async def test_a_hundred_callers_with_one_new_key_share_one_query(ring: KeyRing, store: CountingStore) -> None:
+    made = await store.create(project="shop")
+    callers = await asyncio.gather(*(ring.authenticate(made.token) for _ in range(100)))
+    assert {caller.key_id for caller in callers} == {made.record.id}
+    assert store.queries == 1
+
+
+async def test_the_first_of_them_hanging_up_leaves_the_others_served(ring: KeyRing, store: CountingStore) -> None:
+    made = await store.create(project="shop")
+    store.held = asyncio.Event()
+    first, second = (asyncio.create_task(ring.authenticate(made.token)) for _ in range(2))
+    await asyncio.sleep(0)
+    first.cancel()
+    store.held.set()
+    assert (await second).project == "shop"
+    assert first.cancelled()
+
+
+async def test_a_key_expires_at_its_second(ring: KeyRing, store: CountingStore, clock: ManualClock) -> None:
+    made = await store.create(project="shop", expires_at=clock.now() + 10)
+    await ring.authenticate(made.token)
+    clock.advance(9.9)
+    assert ring.known(made.token) is not None
+    clock.advance(0.1)
+    assert ring.known(made.token) is None
+    assert await refusal(ring, made.token) is ExpiredApiKey
+
+
+async def test_a_revoked_key_never_seen_before_is_called_revoked(ring: KeyRing, store: CountingStore) -> None:
+    made = await store.create(project="shop")
+    await store.revoke(made.record.id)
+    assert await refusal(ring, made.token) is RevokedApiKey
+    assert ring.known(made.token) is None
+
+
+async def test_every_process_hears_of_a_revocation_within_a_second(
+    ring: KeyRing, store: CountingStore, clock: ManualClock
+) -> None:
+    other = KeyRing(store, clock)
+    await other.start()
+    made, kept = await store.create(project="shop"), await store.create(project="shop")
+    for process in (ring, other):
+        await process.authenticate(made.token)
+        await process.authenticate(kept.token)
+    await store.revoke(made.record.id)
+    for process in (ring, other):
+        assert await seconds_until(process, made.token, RevokedApiKey, within=5.0) < 1.0
+        assert process.known(made.token) is None
+        assert process.known(kept.token) is not None
+    await other.close()
+
+
+async def test_a_revocation_during_the_look_up_is_not_missed(ring: KeyRing, store: CountingStore) -> None:
+    made, known = await store.create(project="shop"), await store.create(project="shop")
+    await ring.authenticate(known.token)
+    store.held = asyncio.Event()
+    asking = asyncio.create_task(ring.authenticate(made.token))
+    await until(lambda: store.queries == 2)
+    await store.revoke(made.record.id)
+    await until(lambda: store.queries == 3)  # the watcher reads what is known anew
+    store.held.set()
+    with pytest.raises(RevokedApiKey):
+        await asking
+
+
+async def test_a_key_tried_too_early_works_within_a_second_of_being_made(
+    ring: KeyRing, postgres: Postgres, redis_link: RedisLink, redis_prefix: str
+) -> None:
+    assert await refusal(ring, MADE_UP) is InvalidApiKey
+    maker = KeyStore(postgres, redis_link, clock=SystemClock(), prefix=redis_prefix, random_bytes=b"\x07".__mul__)
+    assert (await maker.create(project="shop")).token == MADE_UP
+    assert await seconds_until(ring, MADE_UP, None, within=5.0) < 1.0
+
+
+async def test_an_unannounced_change_is_found_after_a_minute(
+    ring: KeyRing, store: CountingStore, clock: ManualClock, postgres: Postgres
+) -> None:
+    made = await store.create(project="shop")
+    await ring.authenticate(made.token)
+    async with postgres.connection() as connection:
+        await connection.execute("UPDATE keys SET revoked_at = now()")
+    queries = store.queries
+    clock.advance(STALE_SECONDS + 1)
+    assert ring.known(made.token) is not None, "nobody waits for a refresh"
+    await seconds_until(ring, made.token, RevokedApiKey, within=5.0)
+    assert store.queries == queries + 1
+
+
+async def test_memory_is_bounded_both_ways(ring: KeyRing, store: CountingStore) -> None:
+    made = [await store.create(project="shop") for _ in range(5)]
+    for key in made:
+        await ring.authenticate(key.token)
+    for filler in range(5):
+        await refusal(ring, key_format.generate(bytes([filler]).__mul__))
+    assert repr(ring) == "<KeyRing: 3 known, 3 unknown, 0 being looked up>"
+    assert [ring.known(key.token) is not None for key in made] == [False, False, True, True, True]
+
+
+async def test_the_key_in_use_is_not_the_one_forgotten(ring: KeyRing, store: CountingStore) -> None:
+    made = [await store.create(project="shop") for _ in range(4)]
+    for key in made[:3]:
+        await ring.authenticate(key.token)
+    ring.known(made[0].token)
+    await ring.authenticate(made[3].token)
+    assert ring.known(made[0].token) is not None
+    assert ring.known(made[1].token) is None
+
+
+async def test_no_key_material_is_in_any_word_about_it(ring: KeyRing, store: CountingStore) -> None:
+    made = await store.create(project="shop")
+    await ring.authenticate(made.token)
+    with pytest.raises(InvalidApiKey) as unknown:
+        await ring.authenticate(MADE_UP)
+    words = repr(ring) + repr(await ring.authenticate(made.token)) + repr(unknown.value) + unknown.value.message
+    assert made.token[6:20] not in words
+    assert MADE_UP[6:20] not in words
+
+
+async def test_stores_come_and_go_and_a_good_key_is_never_refused(own_stores: Stores, own_folder: Path) -> None:
+    clock = SystemClock()
+    postgres = Postgres(own_stores.database_url, size=2, timeout=2.0)
+    redis_link = RedisLink(own_stores.redis_url, timeout=0.5, clock=clock)
+    await redis_link.start()
+    store = KeyStore(postgres, redis_link, clock=clock, prefix="tidegate")
+    ring = KeyRing(store, clock)
+    await ring.start()
+    made, unseen, ended = [await store.create(project="shop") for _ in range(3)]
+    await ring.authenticate(made.token)
+    await ring.authenticate(ended.token)
+
+    os.kill(int((own_folder / "redis" / "redis.pid").read_text()), signal.SIGKILL)
+    await until(lambda: not redis_link.up)
+    assert await store.revoke(ended.record.id) is False, "nobody could be told"
+    await seconds_until(ring, ended.token, RevokedApiKey, within=4.0)
+    assert ring.known(made.token) is not None
+
+    os.kill(int((own_folder / "postgres" / "postmaster.pid").read_text().split()[0]), signal.SIGINT)
+    await until(lambda: not (own_folder / "postgres" / "postmaster.pid").exists())
+    assert await refusal(ring, unseen.token) is PostgresUnavailable
+    assert ring.known(made.token) is not None
+    assert await refusal(ring, ended.token) is RevokedApiKey
+
+    with embedded.running(own_folder):  # both come back
+        await seconds_until(ring, unseen.token, None, within=10.0)
+        await store.revoke(made.record.id)
+        await seconds_until(ring, made.token, RevokedApiKey, within=10.0)
+    await ring.close()
+    await redis_link.close()
+    await postgres.close()

@@ -1,0 +1,146 @@
+"""`tidegate usage` shows exact money, admits what it cannot know yet, and keeps callers off the terminal."""
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+from typer.testing import CliRunner, Result
+
+from tests.metering.ledger_parts import entry
+from tidegate.cli.usage import moment, usage
+from tidegate.connections.postgres import Postgres
+from tidegate.connections.redis import RedisLink
+from tidegate.embedded import Stores
+from tidegate.metering.ledger import encode
+from tidegate.metering.ledger_store import LedgerStore
+from tidegate.metering.ledger_stream import LedgerStream
+from tidegate.metering.spool import Spool
+
+NOW = 1_790_100_000.0
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+async def booked(postgres: Postgres) -> None:
+    calls = [
+        entry(1, at=NOW, cost_nanos=210_001, input_tokens=1_234_567),
+        entry(2, at=NOW, cost_nanos=0, saved_nanos=5, cache="hit", end_user="[red]\x1b[31mmallory"),
+        entry(3, at=NOW - 90_000, cost_nanos=3_000_000_000, project="other", outcome="timeout", model="gpt-5"),
+    ]
+    await LedgerStore(postgres).write([encode(call) for call in calls])
+
+
+@pytest.fixture
+def run(clean_stores: Stores, redis_prefix: str, tmp_path: Path) -> Run:
+    app = typer.Typer()
+    app.command()(usage)
+    environment = {
+        "TIDEGATE_DATABASE_URL": clean_stores.database_url,
+        "TIDEGATE_REDIS_URL": clean_stores.redis_url,
+        "TIDEGATE_REDIS__PREFIX": redis_prefix,
+        "TIDEGATE_METERING__SPOOL_DIR": str(tmp_path),
+        "TIDEGATE_CONFIG": str(tmp_path / "none.toml"),
+    }
+
+    def run(*arguments: str, **changes: str) -> Result:
+        return CliRunner().invoke(app, list(arguments), env=environment | changes)
+
+    return run
+
+
+@pytest.mark.usefixtures("booked")
+def test_json_has_whole_nanos_and_exact_dollars(run: Run) -> None:
+    found = json.loads(run("--by", "model", "--since", "2026-01-01", "--until", "2027-01-01", "--json").output)
+
+    rows = [(row["what"], row["calls"], row["cost_nanos"], row["cost_usd"]) for row in found["rows"]]
+    assert rows == [("gpt-5", 1, 3_000_000_000, "3.00"), ("gpt-4o-mini", 2, 210_001, "0.000210001")]
+    assert (found["total"]["cost_usd"], found["total"]["saved_usd"]) == ("3.000210001", "0.000000005")
+    assert (found["since"], found["until"]) == ("2026-01-01T00:00:00+00:00", "2027-01-01T00:00:00+00:00")
+    assert (found["on_their_way"], found["rejected"]) == ({"stream": 0, "spool": 0}, 0)
+
+
+@pytest.mark.usefixtures("booked")
+@pytest.mark.parametrize(
+    ("arguments", "shown", "hidden"),
+    [
+        (["--by", "day"], ["2026-09-21", "2026-09-22", "1,234,577", "3.000210001"], []),
+        (["--by", "project", "--project", "acme"], ["acme", "0.000210001"], ["other"]),
+        (["--by", "day", "--until", "2026-09-22"], ["2026-09-21", "3.00"], ["2026-09-22"]),
+        (["--by", "user"], ["ada", "[red]\ufffd[31mmallory"], ["\x1b"]),
+    ],
+)
+def test_the_table_shows(run: Run, arguments: list[str], shown: list[str], hidden: list[str]) -> None:
+    result = run("--since", "2026-01-01", *arguments)
+
+    assert result.exit_code == 0
+    assert [text for text in shown if text not in result.output] == []
+    assert [text for text in hidden if text in result.output] == []
+
+
+async def _leave_on_their_way(link: RedisLink, prefix: str, folder: Path) -> None:
+    stream = LedgerStream(link, prefix)
+    for number in range(3):
+        await stream.append(encode(entry(number)))
+    spool = Spool(folder)
+    spool.write(encode(entry(4)))
+    spool.seal()
+
+
+@pytest.fixture
+async def on_their_way(redis_link: RedisLink, redis_prefix: str, tmp_path: Path, postgres: Postgres) -> None:
+    await _leave_on_their_way(redis_link, redis_prefix, tmp_path)
+    await LedgerStore(postgres).write([b"nonsense"])
+
+
+@pytest.mark.usefixtures("on_their_way")
+def test_it_says_what_is_still_on_its_way_and_what_could_not_be_booked(run: Run) -> None:
+    output = run().output
+
+    assert "4 more calls are on their way into the ledger (1 on disk)." in output
+    assert "1 entries could not be booked" in output
+
+
+@pytest.mark.usefixtures("booked")
+def test_without_redis_it_says_that_it_does_not_know(run: Run) -> None:
+    result = run(TIDEGATE_REDIS_URL="redis://127.0.0.1:4504/0")
+
+    assert result.exit_code == 0
+    assert "Redis did not answer" in result.output
+
+
+def test_without_postgresql_it_is_one_sentence_and_exit_code_1(run: Run) -> None:
+    result = run(TIDEGATE_DATABASE_URL="postgresql://nobody@127.0.0.1:4505/nothing")
+
+    assert result.exit_code == 1
+    assert "PostgreSQL" in result.output
+    assert "Traceback" not in result.output
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("7d", NOW - 7 * 86_400),
+        ("45m", NOW - 45 * 60),
+        ("2026-09-22", datetime(2026, 9, 22, tzinfo=UTC).timestamp()),
+        ("2026-09-22T10:00:00+02:00", datetime(2026, 9, 22, 8, tzinfo=UTC).timestamp()),
+    ],
+)
+def test_a_moment_is_a_span_ago_or_a_date(text: str, seconds: float) -> None:
+    assert moment(text, NOW) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "yesterday", "7", "7y", "2026-13-01", "9" * 400])
+def test_any_other_moment_is_explained(text: Any) -> None:
+    with pytest.raises(typer.BadParameter, match="neither like 7d"):
+        moment(text, NOW)
+
+
+def test_an_unknown_grouping_names_the_known_ones(run: Run) -> None:
+    result = run("--by", "moon")
+
+    assert result.exit_code == 2
+    assert "project" in result.output

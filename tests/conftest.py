@@ -1,0 +1,139 @@
+"""Real stores for every test, and no way out to the network.
+
+Given `TIDEGATE_DATABASE_URL` and `TIDEGATE_REDIS_URL` the suite uses those servers: a database of
+its own, made at the start and dropped at the end, and in Redis only keys that contain
+`redis_prefix`. Given none it starts its own from the wheels.
+"""
+
+import os
+import socket
+import sys
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import psycopg
+import pytest
+import redis
+from psycopg import sql
+
+from tidegate import embedded
+from tidegate.connections.postgres import Postgres
+from tidegate.connections.redis import RedisLink
+from tidegate.core.clock import ManualClock, SystemClock
+from tidegate.embedded import Stores
+from tidegate.migrate import migrate
+
+GIVEN = pytest.StashKey[Stores | None]()
+PROXIES = {"http_proxy", "https_proxy", "all_proxy", "no_proxy", "ssl_cert_file"}
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Remember which stores were given, forget the rest of the environment's wishes, close the network."""
+    database_url, redis_url = os.environ.get("TIDEGATE_DATABASE_URL"), os.environ.get("TIDEGATE_REDIS_URL")
+    if bool(database_url) != bool(redis_url):
+        pytest.exit("Give both TIDEGATE_DATABASE_URL and TIDEGATE_REDIS_URL, or neither.", returncode=2)
+    given = Stores(database_url=database_url, redis_url=redis_url) if database_url and redis_url else None
+    config.stash[GIVEN] = given
+    for variable in list(os.environ):
+        if variable.startswith(("TIDEGATE_", "OPENAI_")) or variable.lower() in PROXIES:
+            del os.environ[variable]
+    refuse_network(allowed={urlsplit(url).hostname for url in (database_url, redis_url) if url})
+
+
+def refuse_network(allowed: set[str | None]) -> None:
+    """From now on, connecting to an address that is not loopback (nor a given store's) raises."""
+    addresses = {info[4][0] for host in allowed if host for info in socket.getaddrinfo(host, None)}
+
+    def refuse(event: str, arguments: tuple[object, ...]) -> None:
+        if event != "socket.connect" or not isinstance(arguments[1], tuple):
+            return
+        host = str(arguments[1][0])
+        if not host.startswith("127.") and host not in {"::1", "localhost", *addresses}:
+            raise ConnectionRefusedError(f"tests may not reach {host}: only loopback")
+
+    sys.addaudithook(refuse)
+
+
+@pytest.fixture(scope="session")
+def stores(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stores]:
+    given = pytestconfig.stash[GIVEN]
+    if given is not None:
+        yield given
+        return
+    with embedded.running(tmp_path_factory.mktemp("stores")) as own:
+        yield own
+
+
+@pytest.fixture(scope="session")
+def database_url(stores: Stores) -> Iterator[str]:
+    """A database of this run's own, migrated."""
+    name = f"tidegate_test_{uuid.uuid4().hex[:12]}"
+    with psycopg.connect(stores.database_url, autocommit=True) as server:
+        server.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        url = urlsplit(stores.database_url)._replace(path=f"/{name}").geturl()
+        migrate(url)
+        yield url
+        server.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@pytest.fixture(scope="session")
+def redis_url(stores: Stores) -> str:
+    return stores.redis_url
+
+
+@pytest.fixture(scope="session")
+def redis_prefix() -> str:
+    """What every key in Redis that a test makes must contain; give it as `redis.prefix`."""
+    return f"tidegate-test-{uuid.uuid4().hex[:8]}"
+
+
+@pytest.fixture(scope="module")
+def own_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The data folder of `own_stores`: `redis/redis.pid` and `postgres/postmaster.pid` name their processes."""
+    return tmp_path_factory.mktemp("own")
+
+
+@pytest.fixture(scope="module")
+def own_stores(own_folder: Path) -> Iterator[Stores]:
+    """Stores that a test module may freeze and kill; it leaves them running."""
+    with embedded.running(own_folder) as own:
+        migrate(own.database_url)
+        yield own
+
+
+@pytest.fixture
+def clean_stores(database_url: str, redis_url: str, redis_prefix: str) -> Stores:
+    """Both stores, emptied of what earlier tests left."""
+    with psycopg.connect(database_url, autocommit=True) as database:
+        names = database.execute(
+            "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename NOT LIKE '%yoyo%'"
+        ).fetchall()
+        tables = sql.SQL(", ").join(sql.Identifier(name) for (name,) in names)
+        database.execute(sql.SQL("TRUNCATE {} CASCADE").format(tables))
+    with redis.Redis.from_url(redis_url) as client:
+        for key in client.scan_iter(f"*{redis_prefix}*", count=1000):
+            client.delete(key)
+    return Stores(database_url=database_url, redis_url=redis_url)
+
+
+@pytest.fixture
+async def postgres(clean_stores: Stores) -> AsyncIterator[Postgres]:
+    connections = Postgres(clean_stores.database_url, size=4, timeout=10.0)
+    yield connections
+    await connections.close()
+
+
+@pytest.fixture
+async def redis_link(clean_stores: Stores) -> AsyncIterator[RedisLink]:
+    """Patient (2 s), because a busy machine is no failure."""
+    link = RedisLink(clean_stores.redis_url, timeout=2.0, clock=SystemClock())
+    await link.start()
+    yield link
+    await link.close()
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()

@@ -1,0 +1,141 @@
+"""The pool is small, bounded in time, and back by itself after whatever happened to PostgreSQL."""
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from tests.eventually import until
+from tidegate import embedded
+from tidegate.connections.postgres import Postgres, queries
+from tidegate.core.errors import PostgresUnavailable
+from tidegate.embedded import Stores
+
+COUNT = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'tidegate' AND datname = current_database()"
+
+
+@pytest.fixture
+async def own(own_stores: Stores) -> AsyncIterator[Postgres]:
+    """An impatient pool on a PostgreSQL that may be killed."""
+    pool = Postgres(own_stores.database_url, size=2, timeout=0.5)
+    yield pool
+    await pool.close()
+
+
+async def answers(postgres: Postgres) -> bool:
+    try:
+        async with postgres.connection() as connection:
+            return bool(await connection.fetchval("SELECT true"))
+    except PostgresUnavailable:
+        return False
+
+
+async def test_a_query_is_answered(postgres: Postgres) -> None:
+    async with postgres.connection() as connection:
+        assert await connection.fetchval("SELECT 1 + 1") == 2
+
+
+async def test_no_connection_is_made_before_the_first_is_needed(postgres: Postgres) -> None:
+    async with postgres.connection() as connection:
+        assert await connection.fetchval(COUNT) == 1
+
+
+async def test_however_many_ask_the_pool_keeps_its_size(postgres: Postgres) -> None:
+    async def ask() -> int:
+        async with postgres.connection() as connection:
+            await connection.execute("SELECT pg_sleep(0.01)")
+            return int(await connection.fetchval(COUNT))
+
+    seen = await asyncio.gather(*(ask() for _ in range(40)))
+    assert max(seen) <= 4, "the fixture's pool has four"
+
+
+async def test_who_gets_no_connection_in_time_is_told(own: Postgres) -> None:
+    async with own.connection(), own.connection():
+        with pytest.raises(PostgresUnavailable):
+            async with own.connection():
+                pass
+    assert await answers(own)
+
+
+async def test_a_statement_that_takes_too_long_is_given_up(own: Postgres) -> None:
+    begun = asyncio.get_running_loop().time()
+    with pytest.raises(PostgresUnavailable):
+        async with own.connection() as connection:
+            await connection.execute("SELECT pg_sleep(30)")
+    assert asyncio.get_running_loop().time() - begun < 3.0
+    assert await answers(own)
+
+
+async def test_a_frozen_backend_is_given_up_too(own: Postgres) -> None:
+    async with own.connection() as connection:
+        backend = await connection.fetchval("SELECT pg_backend_pid()")
+    begun = asyncio.get_running_loop().time()
+    os.kill(backend, signal.SIGSTOP)
+    try:
+        with pytest.raises(PostgresUnavailable):
+            async with own.connection() as connection:
+                await connection.execute("SELECT 1")
+        assert asyncio.get_running_loop().time() - begun < 3.0
+        assert await answers(own)
+    finally:
+        os.kill(backend, signal.SIGCONT)
+
+
+async def test_a_mistake_in_a_query_is_no_unavailability(postgres: Postgres) -> None:
+    with pytest.raises(asyncpg.UndefinedTableError):
+        async with postgres.connection() as connection:
+            await connection.execute("SELECT * FROM nothing_of_the_kind")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://nobody:hidden@127.0.0.1:4459/none",
+        "postgresql://nobody:hidden@/none?host=/nonexistent",
+        "mysql://nobody:hidden@127.0.0.1/none",
+    ],
+)
+async def test_where_there_is_no_server_the_error_is_typed_and_keeps_the_password(url: str) -> None:
+    nowhere = Postgres(url, size=1, timeout=1.0)
+    with pytest.raises(PostgresUnavailable) as refusal:
+        async with nowhere.connection():
+            pass
+    assert "hidden" not in refusal.value.message
+    await nowhere.close()
+
+
+async def test_a_database_that_does_not_exist_is_unavailable_too(own_stores: Stores) -> None:
+    wrong = Postgres(own_stores.database_url.replace("/postgres?", "/nothing?"), size=1, timeout=1.0)
+    with pytest.raises(PostgresUnavailable):
+        async with wrong.connection():
+            pass
+    await wrong.close()
+
+
+async def test_a_restart_heals_by_itself(own: Postgres, own_folder: Path) -> None:
+    pid_file = own_folder / "postgres" / "postmaster.pid"
+    assert await answers(own)
+    os.kill(int(pid_file.read_text().split()[0]), signal.SIGINT)
+    await until(lambda: not pid_file.exists())
+    assert not await answers(own)
+    with embedded.running(own_folder):
+        assert await answers(own)
+
+
+async def test_closing_waits_no_longer_than_the_timeout(own_stores: Stores) -> None:
+    pool = Postgres(own_stores.database_url, size=1, timeout=0.5)
+    async with pool.connection():
+        begun = asyncio.get_running_loop().time()
+        await pool.close()
+        assert asyncio.get_running_loop().time() - begun < 3.0
+
+
+def test_queries_have_names_and_descriptions() -> None:
+    found = queries("keys")
+    assert {"add_key", "find_keys", "list_keys", "revoke_key"} <= set(found)
+    assert all(body.startswith("-- ") for body in found.values())

@@ -1,0 +1,254 @@
+"""One connection serves everybody; a silent, absent or restarted Redis costs at most the timeout, then nothing."""
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.eventually import until
+from tidegate import embedded
+from tidegate.connections.redis import RedisLink, Script
+from tidegate.core.clock import SystemClock
+from tidegate.core.errors import RedisUnavailable
+from tidegate.embedded import Stores
+
+TIMEOUT = 0.3
+
+
+class AddOne(Script):
+    """A script of the tests' own."""
+
+    def __init__(self) -> None:
+        self.name = "add_one"
+        self.text = "return redis.call('INCRBY', KEYS[1], ARGV[1])"
+        self.digest = "4c1fd2b7a0e2c1e4a8b0b4b5ac0f1a6f0c0d4f55"  # not its own: Redis has never heard of it
+
+
+@pytest.fixture
+def server(own_stores: Stores, own_folder: Path) -> Iterator[int]:
+    """The process of that Redis; alive at the test's start, thawed after it."""
+    assert own_stores.redis_url
+    with embedded.running(own_folder):
+        pid = int((own_folder / "redis" / "redis.pid").read_text())
+        yield pid
+        if (own_folder / "redis" / "redis.pid").read_text().strip() == str(pid):
+            os.kill(pid, signal.SIGCONT)
+
+
+@pytest.fixture
+async def own(own_stores: Stores, server: int) -> AsyncIterator[RedisLink]:
+    """An impatient link to a Redis that may be frozen and killed."""
+    assert server
+    link = RedisLink(own_stores.redis_url, timeout=TIMEOUT, clock=SystemClock())
+    await link.start()
+    yield link
+    await link.close()
+
+
+def now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+async def failure(link: RedisLink, *parts: str) -> tuple[str, float]:
+    """The refusal's words and the seconds it took."""
+    begun = now()
+    with pytest.raises(RedisUnavailable) as refusal:
+        await link.command(*parts)
+    return refusal.value.message, now() - begun
+
+
+async def test_a_command_is_answered_in_raw(redis_link: RedisLink, redis_prefix: str) -> None:
+    key = f"{redis_prefix}:raw"
+    assert await redis_link.command("SET", key, b"\x00\xff") == b"OK"
+    assert await redis_link.command("GET", key) == b"\x00\xff"
+    assert await redis_link.command("GET", key + "?") is None
+    assert await redis_link.command("MGET", key, key + "?") == [b"\x00\xff", None]
+
+
+async def test_commands_that_are_pending_together_leave_in_one_write(own: RedisLink) -> None:
+    before = await own.command("INFO", "stats")
+    answers = await asyncio.gather(*(own.command("ECHO", str(number)) for number in range(1000)))
+    after = await own.command("INFO", "stats")
+    assert answers == [str(number).encode() for number in range(1000)], "each caller got its own answer"
+    reads = [
+        int(line.rpartition(b":")[2])
+        for info in (before, after)
+        for line in info.splitlines()
+        if line.startswith(b"total_reads_processed")
+    ]
+    assert reads[1] - reads[0] < 20, "a thousand commands, a handful of reads"
+
+
+async def test_one_refused_command_leaves_its_neighbours_answered(redis_link: RedisLink, redis_prefix: str) -> None:
+    key = f"{redis_prefix}:text"
+    outcomes = await asyncio.gather(
+        redis_link.command("SET", key, "text"),
+        redis_link.command("INCR", key),
+        redis_link.command("GET", key),
+        return_exceptions=True,
+    )
+    assert [type(outcome) for outcome in outcomes] == [bytes, RedisUnavailable, bytes]
+
+
+async def test_who_hangs_up_does_not_shift_the_answers(redis_link: RedisLink) -> None:
+    first = asyncio.create_task(redis_link.command("ECHO", "first"))
+    second = asyncio.create_task(redis_link.command("ECHO", "second"))
+    await asyncio.sleep(0)
+    first.cancel()
+    assert await second == b"second"
+    assert await redis_link.command("ECHO", "third") == b"third"
+
+
+async def test_a_script_unknown_to_redis_is_sent_whole(redis_link: RedisLink, redis_prefix: str) -> None:
+    key = f"{redis_prefix}:count"
+    script = AddOne()
+    assert await asyncio.gather(*(redis_link.run(script, [key], [2]) for _ in range(5))) == [2, 4, 6, 8, 10]
+
+
+async def test_a_frozen_redis_is_given_up_within_the_timeout_then_at_once_and_heals(
+    own: RedisLink, server: int
+) -> None:
+    os.kill(server, signal.SIGSTOP)
+    words, took = await failure(own, "PING")
+    assert "did not answer" in words
+    assert TIMEOUT * 0.9 < took < TIMEOUT + 1.0
+    assert not own.up
+    refusals = [await failure(own, "PING") for _ in range(100)]
+    assert sum(took for _, took in refusals) < TIMEOUT / 2, "nobody waits for what is known to be silent"
+    os.kill(server, signal.SIGCONT)
+    await until(lambda: own.up)
+    assert await own.command("ECHO", "back") == b"back"
+
+
+async def test_all_who_wait_on_a_frozen_redis_are_released_together(own: RedisLink, server: int) -> None:
+    os.kill(server, signal.SIGSTOP)
+    begun = now()
+    outcomes = await asyncio.gather(*(own.command("PING") for _ in range(500)), return_exceptions=True)
+    assert {type(outcome) for outcome in outcomes} == {RedisUnavailable}
+    assert now() - begun < TIMEOUT + 1.5
+
+
+async def test_a_long_freeze_heals_too(own: RedisLink, server: int) -> None:
+    os.kill(server, signal.SIGSTOP)
+    await failure(own, "PING")
+    await until(lambda: repr(own).endswith("0 awaited>"))  # the silent connection was given up
+    os.kill(server, signal.SIGCONT)
+    await until(lambda: own.up)
+    assert await own.command("ECHO", "back") == b"back"
+
+
+async def test_a_killed_redis_is_refused_at_once_and_its_restart_heals(
+    own: RedisLink, server: int, own_folder: Path
+) -> None:
+    os.kill(server, signal.SIGKILL)
+    await until(lambda: not own.up)
+    assert (await failure(own, "PING"))[1] < TIMEOUT
+    with embedded.running(own_folder):
+        await until(lambda: own.up)
+        assert await own.command("ECHO", "back") == b"back"
+
+
+async def test_those_who_wait_when_the_connection_breaks_are_told(own: RedisLink, server: int) -> None:
+    os.kill(server, signal.SIGSTOP)
+    waiting = [asyncio.create_task(own.command("PING")) for _ in range(10)]
+    await asyncio.sleep(0)
+    os.kill(server, signal.SIGKILL)
+    begun = now()
+    outcomes = await asyncio.gather(*waiting, return_exceptions=True)
+    assert {type(outcome) for outcome in outcomes} == {RedisUnavailable}
+    assert now() - begun < TIMEOUT + 1.0
+
+
+class Swallower:
+    """A way to Redis by TCP that can be told to pass nothing on any more, without closing anything."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._ways: list[asyncio.Task[None]] = []
+        self._writers: list[asyncio.StreamWriter] = []
+
+    async def start(self) -> str:
+        self._server = await asyncio.start_server(self._join, "127.0.0.1", 0)
+        return f"redis://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+
+    async def swallow(self) -> None:
+        for way in self._ways:
+            way.cancel()
+        await asyncio.gather(*self._ways, return_exceptions=True)
+
+    async def close(self) -> None:
+        await self.swallow()
+        self._server.close()
+        for writer in self._writers:
+            writer.close()
+
+    async def _join(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        far_reader, far_writer = await asyncio.open_unix_connection(self._path)
+        self._writers += [writer, far_writer]
+        for source, sink in ((reader, far_writer), (far_reader, writer)):
+            self._ways.append(asyncio.create_task(self._pass_on(source, sink)))
+
+    async def _pass_on(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+        while data := await source.read(65536):
+            sink.write(data)
+
+
+async def test_an_end_that_vanished_without_a_word_is_left_for_a_new_connection(
+    own_stores: Stores, server: int
+) -> None:
+    assert server
+    way = Swallower(own_stores.redis_url.removeprefix("unix://"))
+    link = RedisLink(await way.start(), timeout=TIMEOUT, clock=SystemClock())
+    await link.start()
+    assert await link.command("PING") == b"PONG"
+    await way.swallow()
+    await failure(link, "PING")
+    await until(lambda: link.up)
+    assert await link.command("ECHO", "back") == b"back"
+    await link.close()
+    await way.close()
+
+
+async def test_where_there_is_no_redis_the_start_is_short_and_says_nothing_but_no() -> None:
+    link = RedisLink("redis://:hidden@127.0.0.1:4459", timeout=TIMEOUT, clock=SystemClock())
+    begun = now()
+    await link.start()
+    assert now() - begun < 3.0
+    words, took = await failure(link, "PING")
+    assert took < TIMEOUT
+    assert "hidden" not in words + repr(link)
+    assert repr(link) == "<RedisLink down: 0 to send, 0 awaited>"
+    await link.close()
+
+
+async def test_a_dedicated_client_blocks_nobody(own: RedisLink) -> None:
+    async with own.dedicated() as client:
+        blocked = asyncio.ensure_future(client.blpop(["nothing"], timeout=1))
+        assert await own.command("ECHO", "free") == b"free"
+        assert await blocked is None
+
+
+async def test_a_dedicated_clients_errors_are_ours() -> None:
+    link = RedisLink("redis://127.0.0.1:4459", timeout=TIMEOUT, clock=SystemClock())
+    with pytest.raises(RedisUnavailable):
+        async with link.dedicated() as client:
+            await client.ping()
+    await link.close()
+
+
+async def test_closing_releases_those_who_wait_and_leaves_no_task(own_stores: Stores, server: int) -> None:
+    before = asyncio.all_tasks()
+    link = RedisLink(own_stores.redis_url, timeout=5.0, clock=SystemClock())
+    await link.start()
+    os.kill(server, signal.SIGSTOP)
+    waiting = asyncio.create_task(link.command("PING"))
+    await asyncio.sleep(0.05)
+    begun = now()
+    await link.close()
+    with pytest.raises(RedisUnavailable):
+        await waiting
+    assert now() - begun < 1.0
+    assert asyncio.all_tasks() == before

@@ -1,0 +1,48 @@
+"""The ledger's parts as the tests put them together."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import msgspec
+
+from tidegate.connections.postgres import Postgres
+from tidegate.core.values import LedgerEntry
+from tidegate.metering.drainer import Pace
+
+BRISK = Pace(gather=0.01, block=0.05, claim_idle=0.05, chores=0.05, replay=0.05, first_retry=0.02, last_retry=0.1)
+"""A pace for tests: the same steps without the pauses."""
+
+ENTRY = LedgerEntry(
+    id="req_1",
+    at=1_790_000_000.25,
+    project="acme",
+    key_id="key_1",
+    end_user="ada",
+    route="chat",
+    model="gpt-4o-mini",
+    outcome="ok",
+    cache="miss",
+    stream=False,
+    input_tokens=10,
+    output_tokens=5,
+    cost_nanos=4_500,
+)
+
+
+def entry(number: int, **changes: Any) -> LedgerEntry:
+    """The entry of the request `number`."""
+    return msgspec.structs.replace(ENTRY, id=f"req_{number}", **changes)
+
+
+async def ids(postgres: Postgres) -> list[str]:
+    """Every id in the ledger, as often as it stands there."""
+    async with postgres.connection() as connection:
+        return sorted(row["id"] for row in await connection.fetch("SELECT id FROM ledger"))
+
+
+async def eventually(holds: Callable[[], Awaitable[bool]], seconds: float = 15.0) -> None:
+    """Return once `holds()`; fails after `seconds`."""
+    async with asyncio.timeout(seconds):
+        while not await holds():  # noqa: ASYNC110  # the stores announce nothing
+            await asyncio.sleep(0.01)

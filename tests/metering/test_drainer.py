@@ -1,0 +1,256 @@
+"""Whatever dies or goes away between an answer and PostgreSQL, each entry arrives, and counts once."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import structlog
+
+from tests.metering.ledger_parts import BRISK, entry, eventually, ids
+from tidegate.connections.postgres import Postgres
+from tidegate.connections.redis import RedisLink
+from tidegate.core.clock import SystemClock
+from tidegate.metering.drainer import Drainer
+from tidegate.metering.ledger import Ledger, encode
+from tidegate.metering.ledger_store import LedgerStore
+from tidegate.metering.ledger_stream import GROUP, LedgerStream
+from tidegate.metering.spool import Spool
+
+NOWHERE = "postgresql://nobody@127.0.0.1:4500/nothing"
+"""A port on which nothing listens."""
+
+
+class Parts:
+    """One process's ledger."""
+
+    def __init__(self, link: RedisLink, postgres: Postgres, prefix: str, folder: Path) -> None:
+        self.stream = LedgerStream(link, prefix)
+        self.spool = Spool(folder)
+        self.ledger = Ledger(self.stream, self.spool)
+        self.store = LedgerStore(postgres)
+        self.drainer = Drainer(self.stream, self.store, self.spool, clock=SystemClock(), pace=BRISK)
+
+    async def close(self) -> None:
+        await self.drainer.close()
+        await self.ledger.close()
+
+
+@pytest.fixture
+async def parts(redis_link: RedisLink, postgres: Postgres, redis_prefix: str, tmp_path: Path) -> AsyncIterator[Parts]:
+    made = Parts(redis_link, postgres, redis_prefix, tmp_path)
+    yield made
+    await made.close()
+
+
+def expected(count: int) -> list[str]:
+    return sorted(f"req_{number}" for number in range(count))
+
+
+async def test_entries_reach_postgresql_and_leave_the_stream(parts: Parts, postgres: Postgres) -> None:
+    parts.drainer.start()
+    for number in range(30):
+        await parts.ledger.append(entry(number))
+
+    async def arrived() -> bool:
+        return await ids(postgres) == expected(30)
+
+    await eventually(arrived)
+    await parts.close()
+    assert await parts.stream.length() == 0
+
+
+async def test_closing_drains_what_is_there(parts: Parts, postgres: Postgres) -> None:
+    await asyncio.gather(*(parts.ledger.append(entry(number)) for number in range(1200)))
+
+    await parts.close()
+
+    assert await ids(postgres) == expected(1200)
+    assert await parts.stream.length() == 0
+
+
+async def test_a_drainer_killed_between_insert_and_acknowledgement_causes_no_second_line(
+    parts: Parts, postgres: Postgres
+) -> None:
+    for number in range(10):
+        await parts.ledger.append(entry(number))
+    async with parts.stream.consumer("killed") as killed:
+        batch = await killed.read_new()
+        await parts.store.write([one.entry for one in batch if one.entry])
+        # here it dies: nothing is acknowledged
+    await parts.ledger.append(entry(10))
+
+    parts.drainer.start()
+
+    async def drained() -> bool:
+        return await parts.stream.length() == 0
+
+    await eventually(drained)
+    assert await ids(postgres) == expected(11)
+
+
+async def test_a_drainer_killed_before_its_insert_loses_nothing(parts: Parts, postgres: Postgres) -> None:
+    for number in range(10):
+        await parts.ledger.append(entry(number))
+    async with parts.stream.consumer("killed") as killed:
+        assert len(await killed.read_new()) == 10
+
+    parts.drainer.start()
+
+    async def arrived() -> bool:
+        return await ids(postgres) == expected(10)
+
+    await eventually(arrived)
+
+
+async def test_two_processes_drain_at_once_without_double_entries(
+    parts: Parts, redis_link: RedisLink, postgres: Postgres, redis_prefix: str, tmp_path: Path
+) -> None:
+    other = Parts(redis_link, postgres, redis_prefix, tmp_path)
+    parts.drainer.start()
+    other.drainer.start()
+
+    await asyncio.gather(*(parts.ledger.append(entry(number)) for number in range(3000)))
+
+    async def arrived() -> bool:
+        return len(await ids(postgres)) >= 3000
+
+    await eventually(arrived)
+    await other.close()
+    await parts.close()
+    assert await ids(postgres) == expected(3000)
+    assert await parts.stream.length() == 0
+
+
+async def test_an_entry_that_postgresql_refuses_holds_up_no_other(parts: Parts, postgres: Postgres) -> None:
+    poison = [
+        b'{"id":null}',
+        b"no JSON",
+        b"\xff",
+        encode(entry(9, cost_nanos=2**70)),
+        encode(entry(8, at=float("nan"))),
+    ]
+    for number in range(3):
+        await parts.ledger.append(entry(number))
+        await parts.stream.append(poison[number])
+    await parts.stream.append(poison[3])
+    await parts.stream.append(poison[4])
+
+    with structlog.testing.capture_logs() as logs:
+        await parts.close()
+
+    assert await ids(postgres) == expected(3)
+    assert await parts.stream.length() == 0
+    async with postgres.connection() as connection:
+        reasons = [row["reason"][:5] for row in await connection.fetch("SELECT reason FROM ledger_rejected")]
+    assert sorted(reasons) == ["22003", "22021", "22P02", "23502", "23502"]
+    assert sum(line["event"].startswith("ledger entry rejected") for line in logs) == 5
+
+
+async def test_what_is_no_entry_at_all_is_kept_among_the_rejected(
+    parts: Parts, redis_link: RedisLink, postgres: Postgres
+) -> None:
+    await redis_link.command("XADD", parts.stream.key, "*", "other", "field")
+
+    await parts.close()
+
+    async with postgres.connection() as connection:
+        assert [row["entry"] for row in await connection.fetch("SELECT entry FROM ledger_rejected")] == ["other field"]
+
+
+async def test_while_postgresql_is_away_entries_wait_and_then_arrive(
+    redis_link: RedisLink, postgres: Postgres, redis_prefix: str, tmp_path: Path
+) -> None:
+    away = Postgres(NOWHERE, size=1, timeout=1.0)
+    without = Parts(redis_link, away, redis_prefix, tmp_path)
+    without.drainer.start()
+    for number in range(5):
+        await without.ledger.append(entry(number))
+
+    with structlog.testing.capture_logs() as logs:
+
+        async def complained() -> bool:
+            return any(line.get("error") == "postgres_unavailable" for line in logs)
+
+        await eventually(complained)
+    await without.close()
+    await away.close()
+    assert await without.stream.length() == 5
+
+    back = Parts(redis_link, postgres, redis_prefix, tmp_path)
+    back.drainer.start()
+
+    async def arrived() -> bool:
+        return await ids(postgres) == expected(5)
+
+    await eventually(arrived)
+    await back.close()
+    assert await back.stream.length() == 0
+
+
+async def test_a_redis_that_starts_anew_without_its_data_is_drained_again(
+    parts: Parts, redis_link: RedisLink, postgres: Postgres
+) -> None:
+    parts.drainer.start()
+    await parts.ledger.append(entry(0))
+
+    async def first() -> bool:
+        return await ids(postgres) == expected(1)
+
+    await eventually(first)
+    await redis_link.command("DEL", parts.stream.key)  # the group goes with it
+    await parts.ledger.append(entry(1))
+
+    async def second() -> bool:
+        return await ids(postgres) == expected(2)
+
+    await eventually(second)
+
+
+async def test_while_redis_is_away_entries_go_to_disk_and_then_to_postgresql(
+    postgres: Postgres, redis_prefix: str, tmp_path: Path
+) -> None:
+    nowhere = RedisLink("redis://127.0.0.1:4501/0", timeout=0.1, clock=SystemClock())
+    await nowhere.start()
+    parts = Parts(nowhere, postgres, redis_prefix, tmp_path)
+    parts.drainer.start()
+
+    for number in range(20):
+        await parts.ledger.append(entry(number))
+
+    async def arrived() -> bool:
+        return await ids(postgres) == expected(20)
+
+    await eventually(arrived)
+    await parts.close()
+    await nowhere.close()
+    assert not parts.spool.waiting()
+    assert parts.ledger.lost == 0
+
+
+async def test_with_both_stores_away_entries_wait_on_disk_for_the_next_process(
+    redis_link: RedisLink, postgres: Postgres, redis_prefix: str, tmp_path: Path
+) -> None:
+    nowhere = RedisLink("redis://127.0.0.1:4501/0", timeout=0.1, clock=SystemClock())
+    away = Postgres(NOWHERE, size=1, timeout=1.0)
+    before = Parts(nowhere, away, redis_prefix, tmp_path)
+    for number in range(7):
+        await before.ledger.append(entry(number))
+    await before.close()
+    assert await ids(postgres) == []
+
+    after = Parts(redis_link, postgres, redis_prefix, tmp_path)
+    await after.ledger.append(entry(6))  # this one was in Redis all the same
+    await after.close()
+
+    assert await ids(postgres) == expected(7)
+    assert not after.spool.waiting()
+    await away.close()
+
+
+async def test_a_drainer_that_leaves_is_no_longer_a_consumer(parts: Parts, redis_link: RedisLink) -> None:
+    await parts.ledger.append(entry(0))
+
+    await parts.close()
+
+    assert await redis_link.command("XINFO", "CONSUMERS", parts.stream.key, GROUP) == []

@@ -1,0 +1,89 @@
+"""A call whose usage never arrived is counted with OpenAI's own encodings, in bounded time."""
+
+import time
+from typing import Any
+
+import pytest
+
+from tidegate.core.values import Usage
+from tidegate.metering.estimate import EXACT_CHARACTERS, MEDIA_TOKENS, MESSAGE_TOKENS, estimate
+
+FOX = "The quick brown fox jumps over the lazy dog."
+"""Ten tokens in both encodings."""
+IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64," + "A" * 10_000}}
+
+
+@pytest.mark.parametrize(
+    ("body", "tokens"),
+    [
+        ({"instructions": FOX}, 10),
+        ({"input": FOX}, 10),
+        ({"input": [FOX]}, 10),
+        ({"input": [FOX, FOX]}, 20),
+        ({"input": [1, 2, 3]}, 3),
+        ({"input": [[1, 2, 3], [4]]}, 4),
+        ({"messages": [{"role": "user", "content": FOX}]}, MESSAGE_TOKENS + 12),
+        ({"messages": [{"role": "user", "content": [{"type": "text", "text": FOX}]}]}, MESSAGE_TOKENS + 12),
+        ({"messages": [{"role": "user", "content": [IMAGE]}]}, MESSAGE_TOKENS + 1 + MEDIA_TOKENS),
+        ({"input": [{"role": "user", "content": [{"type": "input_image", "image_url": "x"}]}]}, 4 + MEDIA_TOKENS),
+        ({"model": FOX, "metadata": {"note": FOX}, "user": FOX}, 0),
+        ({"messages": None, "input": 1.5, "tools": []}, 0),
+    ],
+)
+def test_what_the_model_reads_is_counted(body: dict[str, Any], tokens: int) -> None:
+    assert estimate("gpt-4o-mini", body, "") == Usage(input=tokens, estimated=True)
+
+
+def test_tools_are_counted_as_the_json_they_are() -> None:
+    tool = {"type": "function", "function": {"name": "find", "parameters": {"type": "object"}}}
+
+    assert estimate("gpt-4o-mini", {"tools": [tool]}, "").input == 19
+
+
+def test_the_output_is_counted_as_far_as_it_came() -> None:
+    assert estimate("gpt-4o-mini", {}, FOX) == Usage(output=10, estimated=True)
+
+
+@pytest.mark.parametrize(
+    ("model", "tokens"),
+    [("gpt-4o", 2), ("o3", 2), ("anything", 2), ("gpt-4", 5), ("gpt-4-turbo", 5), ("text-embedding-3-small", 5)],
+)
+def test_each_model_counts_in_its_own_encoding(model: str, tokens: int) -> None:
+    assert estimate(model, {"input": "안녕하세요"}, "").input == tokens
+
+
+def test_half_a_surrogate_pair_is_counted_too() -> None:
+    assert estimate("gpt-4o", {"input": "a\ud83d"}, "\ud83d").input == 2
+
+
+@pytest.mark.parametrize("text", ["word " * 2_000_000, "a" * 10_000_000, "\0" * 10_000_000])
+def test_a_very_long_text_is_scaled_from_its_beginning(text: str) -> None:
+    began = time.process_time()
+
+    found = estimate("gpt-4o", {"input": text}, text)
+
+    assert time.process_time() - began < 1.0
+    shortened = estimate("gpt-4o", {"input": text[:EXACT_CHARACTERS]}, "")
+    assert found.input == pytest.approx(shortened.input * len(text) / EXACT_CHARACTERS, rel=0.01)
+    assert found.output == found.input
+
+
+@pytest.mark.parametrize(
+    "value",
+    [[0] * 1_000_000, [["x"] * 1000] * 1000, [{"role": "user"}] * 500_000],
+    ids=["flat", "two levels", "messages"],
+)
+def test_a_body_of_very_many_values_is_counted_only_so_far(value: Any) -> None:
+    began = time.process_time()
+
+    assert estimate("gpt-4o", {"input": value}, "").input > 0
+
+    assert time.process_time() - began < 1.0
+
+
+def test_a_deeply_nested_body_does_not_exhaust_the_stack() -> None:
+    value: Any = "x"
+    for _ in range(50_000):
+        value = [value]
+
+    assert estimate("gpt-4o", {"input": value}, "").input == 1

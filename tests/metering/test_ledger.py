@@ -1,0 +1,110 @@
+"""An entry is taken in whatever Redis does, as one line of JSON that PostgreSQL can hold."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+import structlog
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.metering.ledger_parts import ENTRY, entry
+from tidegate.connections.redis import RedisLink
+from tidegate.core.clock import SystemClock
+from tidegate.core.values import LedgerEntry
+from tidegate.metering.ledger import LONGEST_MODEL, LONGEST_TEXT, Ledger, encode
+from tidegate.metering.ledger_stream import LedgerStream
+from tidegate.metering.spool import Spool, lines_waiting
+
+WORDS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=LONGEST_MODEL)
+COUNTS = st.integers(0, 2**53)
+ENTRIES = st.builds(
+    LedgerEntry,
+    **{
+        field.name: {str: WORDS, int: COUNTS, bool: st.booleans(), float: st.floats(0, 1e11)}.get(
+            field.type, st.none() | (WORDS if field.type == str | None else COUNTS)
+        )
+        for field in msgspec.structs.fields(LedgerEntry)
+    },
+)
+
+
+@given(ENTRIES)
+def test_what_was_encoded_reads_as_it_was(given_entry: LedgerEntry) -> None:
+    encoded = encode(given_entry)
+
+    assert msgspec.json.decode(encoded, type=LedgerEntry) == given_entry
+    assert b"\n" not in encoded
+
+
+@given(st.text(st.characters()), st.text(st.characters()))
+def test_whatever_a_caller_calls_himself_the_line_stays_short_and_is_text(user: str, model: str) -> None:
+    found = json.loads(encode(entry(1, end_user=user, model=model)))
+
+    assert len(found["end_user"]) <= LONGEST_TEXT
+    assert len(found["model"]) <= LONGEST_MODEL
+    assert "\0" not in found["end_user"] + found["model"]
+
+
+@pytest.mark.parametrize(
+    ("given_text", "kept"),
+    [
+        ("a\0b", "ab"),
+        ("\0", ""),
+        ("x" * 1000, "x" * 256),
+        ("\0" + "x" * 1000, "x" * 256),
+        ("a\ud83d", "a?"),
+        ("\\u0000", "\\u0000"),
+        ("é" * 300, "é" * 256),
+    ],
+)
+def test_a_text_is_cut_and_cleaned(given_text: str, kept: str) -> None:
+    assert json.loads(encode(entry(1, end_user=given_text)))["end_user"] == kept
+
+
+@pytest.fixture
+async def nowhere() -> Any:
+    link = RedisLink("redis://127.0.0.1:4502/0", timeout=0.1, clock=SystemClock())
+    await link.start()
+    yield link
+    await link.close()
+
+
+async def test_an_entry_goes_into_the_stream_in_the_field_e(
+    redis_link: RedisLink, redis_prefix: str, tmp_path: Path
+) -> None:
+    ledger = Ledger(LedgerStream(redis_link, redis_prefix), Spool(tmp_path))
+
+    await ledger.append(ENTRY)
+
+    [[_, fields]] = await redis_link.command("XRANGE", f"{{{redis_prefix}}}:ledger", "-", "+")
+    assert fields == [b"e", encode(ENTRY)]
+    await ledger.close()
+    assert lines_waiting(tmp_path) == 0
+
+
+async def test_while_redis_is_away_it_goes_to_disk(nowhere: RedisLink, redis_prefix: str, tmp_path: Path) -> None:
+    spool = Spool(tmp_path)
+    ledger = Ledger(LedgerStream(nowhere, redis_prefix), spool)
+
+    await ledger.append(ENTRY)
+    ledger.spool(encode(entry(2)))
+
+    assert lines_waiting(tmp_path) == 2
+    await ledger.close()
+    assert not spool.unsynced
+
+
+async def test_with_redis_away_and_the_disk_full_the_log_has_the_last_copy(
+    nowhere: RedisLink, redis_prefix: str, tmp_path: Path
+) -> None:
+    ledger = Ledger(LedgerStream(nowhere, redis_prefix), Spool(tmp_path, most_bytes=10))
+
+    with structlog.testing.capture_logs() as logs:
+        await ledger.append(ENTRY)
+
+    assert ledger.lost == 1
+    assert [(line["log_level"], line["entry"]) for line in logs] == [("critical", encode(ENTRY).decode())]
+    await ledger.close()

@@ -1,0 +1,119 @@
+"""One group, many readers: each entry is handed out once, and again only when its reader went away."""
+
+import pytest
+
+from tidegate.connections.redis import RedisLink
+from tidegate.core.errors import RedisUnavailable
+from tidegate.metering.ledger_stream import BATCH, GROUP, Consumer, LedgerStream, stream_key
+
+
+@pytest.fixture
+def stream(redis_link: RedisLink, redis_prefix: str) -> LedgerStream:
+    return LedgerStream(redis_link, redis_prefix)
+
+
+async def entries(consumer: Consumer) -> list[bytes | None]:
+    return [one.entry for one in await consumer.read_new()]
+
+
+async def consumers(link: RedisLink, stream: LedgerStream) -> list[bytes]:
+    return [raw[1] for raw in await link.command("XINFO", "CONSUMERS", stream.key, GROUP)]
+
+
+def test_the_key_carries_the_slot_of_all_our_keys() -> None:
+    assert stream_key("tidegate") == "{tidegate}:ledger"
+
+
+async def test_what_came_before_the_group_is_read_too_and_each_entry_once(stream: LedgerStream) -> None:
+    await stream.append(b"before")
+    async with stream.consumer("one") as one, stream.consumer("two") as two:
+        await stream.append(b"after")
+
+        assert await entries(one) == [b"before", b"after"]
+        assert await entries(two) == []
+        assert await two.read_new(block=0.01) == []
+
+
+async def test_a_read_is_at_most_a_batch(stream: LedgerStream) -> None:
+    for number in range(BATCH + 1):
+        await stream.append(b"%d" % number)
+    async with stream.consumer("one") as one:
+        assert [len(await one.read_new()) for _ in range(3)] == [BATCH, 1, 0]
+
+
+async def test_what_was_not_finished_is_read_again_by_the_same_name(stream: LedgerStream) -> None:
+    await stream.append(b"a")
+    await stream.append(b"b")
+    async with stream.consumer("one") as one:
+        first, _ = await one.read_new()
+        await one.finish([first.id])
+    async with stream.consumer("one") as again:
+        left = await again.read_own()
+        assert [entry.entry for entry in left] == [b"b"]
+        await again.finish([entry.id for entry in left])
+        assert await again.read_own() == []
+    assert await stream.length() == 0
+
+
+async def test_what_a_dead_reader_left_is_claimed(stream: LedgerStream) -> None:
+    await stream.append(b"a")
+    async with stream.consumer("dead") as dead:
+        await dead.read_new()
+    async with stream.consumer("heir") as heir:
+        assert await heir.claim_idle(60) == []
+        assert [one.entry for one in await heir.claim_idle(0)] == [b"a"]
+
+
+async def test_an_entry_that_was_deleted_meanwhile_has_nothing_to_write(
+    stream: LedgerStream, redis_link: RedisLink
+) -> None:
+    await stream.append(b"a")
+    async with stream.consumer("one") as one:
+        [given] = await one.read_new()
+        await redis_link.command("XDEL", stream.key, given.id)
+
+        [left] = await one.read_own()
+        assert left.entry is None
+        await one.finish([left.id])
+        assert await one.read_own() == []
+        assert await one.claim_idle(0) == []
+
+
+async def test_a_reader_leaves_unless_it_holds_entries(stream: LedgerStream, redis_link: RedisLink) -> None:
+    await stream.append(b"a")
+    async with stream.consumer("one") as one:
+        [given] = await one.read_new()
+        await one.leave()
+        assert await consumers(redis_link, stream) == [b"one"]
+
+        await one.finish([given.id])
+        await one.leave()
+        assert await consumers(redis_link, stream) == []
+
+
+async def test_a_silent_reader_is_forgotten_once_it_holds_nothing(stream: LedgerStream, redis_link: RedisLink) -> None:
+    await stream.append(b"a")
+    async with stream.consumer("dead") as dead:
+        await dead.read_new()
+    assert await stream.forget_silent(0) == 0
+    async with stream.consumer("heir") as heir:
+        [left] = await heir.claim_idle(0)
+        assert await stream.forget_silent(60) == 0
+
+        assert await stream.forget_silent(0) == 1
+
+        assert await consumers(redis_link, stream) == [b"heir"]
+        await heir.finish([left.id])
+
+
+async def test_a_stream_that_vanished_is_a_typed_error_and_made_anew(
+    stream: LedgerStream, redis_link: RedisLink
+) -> None:
+    with pytest.raises(RedisUnavailable, match="NOGROUP"):  # noqa: PT012  # the edge is around the whole block
+        async with stream.consumer("one") as one:
+            await redis_link.command("DEL", stream.key)
+            await one.read_new()
+
+    await stream.append(b"a")
+    async with stream.consumer("one") as one:
+        assert await entries(one) == [b"a"]

@@ -1,0 +1,142 @@
+"""A call's price is the list's to the nano-dollar, as genai-prices itself computes it; nothing unknown is free."""
+
+from datetime import UTC, datetime
+from decimal import ROUND_HALF_UP, Decimal
+from typing import Any
+
+import pytest
+import structlog
+from genai_prices import Usage as TheirUsage
+from genai_prices.data import providers
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tidegate.core.config import MeteringConfig, ModelPrice
+from tidegate.core.values import Usage
+from tidegate.metering import price_list
+from tidegate.metering.prices import REMEMBERED_NAMES, Prices
+
+NOVEMBER = datetime(2026, 11, 23, 12, tzinfo=UTC).timestamp()
+OPENAI = next(provider for provider in providers if provider.id == "openai")
+LIST = price_list.load()
+
+
+def prices(**config: Any) -> Prices:
+    return Prices(MeteringConfig(**config), LIST)
+
+
+@pytest.mark.parametrize(
+    ("model", "usage", "nanos"),
+    [
+        ("gpt-4o-mini", Usage(input=1000, output=100), 210_000),
+        ("gpt-4o-mini", Usage(input=1000, cached=1000), 75_000),
+        ("gpt-4o-mini", Usage(input=1000, cached=400, output=100), 90_000 + 30_000 + 60_000),
+        ("GPT-4o-mini-2024-07-18", Usage(input=1000, output=100), 210_000),
+        ("gpt-4o-mini-2031-01-01", Usage(input=1000, output=100), 210_000),
+        ("gpt-4o-mini-20310101", Usage(input=1000, output=100), 210_000),
+        ("ft:gpt-4o-mini-2024-07-18:acme::abc", Usage(input=1000, output=100), 420_000),
+        (
+            "gpt-audio",
+            Usage(input=1000, input_audio=500, output=100, output_audio=100),
+            1_250_000 + 16_000_000 + 6_400_000,
+        ),
+        ("text-embedding-3-small", Usage(input=7), 140),
+        ("gpt-6-luna", Usage(input=272_000, output=10), 27_200_000 + 5_000),
+        ("gpt-6-luna", Usage(input=272_001, output=10), 54_400_200 + 7_500),
+        ("omni-moderation-latest", Usage(input=1000), 0),
+        ("o1-pro", Usage(input=10, cached=10), 1_500_000),
+        ("gpt-5-nano", Usage(input=1, cached=1), 5),
+        ("gpt-6-luna", Usage(input=1, cached=1), 10),
+        ("nobody-knows-it", Usage(), 0),
+    ],
+)
+def test_a_call_costs(model: str, usage: Usage, nanos: int) -> None:
+    assert prices().cost(model, usage, at=NOVEMBER) == nanos
+
+
+@pytest.mark.parametrize(("day", "nanos"), [("2025-06-09", 10_000), ("2025-06-10", 2_000)])
+def test_a_price_that_changed_counts_from_its_day_in_utc(day: str, nanos: int) -> None:
+    at = datetime.fromisoformat(f"{day}T00:00:00+00:00").timestamp()
+
+    assert prices().cost("o3", Usage(input=1), at=at) == nanos
+
+
+def test_half_a_nano_dollar_is_rounded_up_once_for_the_whole_call() -> None:
+    half = prices(prices={"odd": ModelPrice(input=Decimal("0.0005"), output=Decimal("0.0005"))})
+
+    assert half.cost("odd", Usage(input=1), at=NOVEMBER) == 1
+    assert half.cost("odd", Usage(input=1, output=1), at=NOVEMBER) == 1
+
+
+@pytest.mark.parametrize(
+    ("tier", "nanos"), [(None, 1_250), ("default", 1_250), ("flex", 625), ("priority", 2_500), ("made-up", 1_250)]
+)
+def test_the_service_tier_that_the_answer_states_is_charged(tier: str | None, nanos: int) -> None:
+    assert prices().cost("gpt-5", Usage(input=1), at=NOVEMBER, tier=tier) == nanos
+
+
+def test_a_configured_price_wins_for_the_model_and_its_dated_snapshots() -> None:
+    cheap = prices(prices={"gpt-4o": ModelPrice(input=Decimal(1), cached=Decimal("0.5"), output=Decimal(2))})
+
+    for model in ("gpt-4o", "GPT-4o", "gpt-4o-2024-08-06"):
+        assert cheap.cost(model, Usage(input=2, cached=1, output=1), at=NOVEMBER) == 3_500
+    assert cheap.cost("gpt-4o-mini", Usage(input=1000), at=NOVEMBER) == 150_000
+
+
+def test_an_unknown_model_costs_the_configured_price_and_is_warned_of_once() -> None:
+    ours = prices(unknown_model=ModelPrice(input=Decimal(7), output=Decimal(9)))
+
+    with structlog.testing.capture_logs() as logs:
+        costs = [ours.cost("llama-99", Usage(input=1, output=1), at=NOVEMBER) for _ in range(3)]
+
+    assert costs == [16_000] * 3
+    assert [(line["log_level"], line["model"]) for line in logs] == [("warning", "llama-99")]
+
+
+@pytest.mark.parametrize("model", ["tts-1", "whisper-1", "gpt-4o-mini-x", "", "moderat"])
+def test_nothing_that_has_no_token_price_is_free(model: str) -> None:
+    assert prices().cost(model, Usage(input=1), at=NOVEMBER) == 10_000
+
+
+def test_any_number_of_made_up_names_leaves_memory_and_log_bounded() -> None:
+    ours = prices()
+
+    with structlog.testing.capture_logs() as logs:
+        for number in range(3 * REMEMBERED_NAMES):
+            assert ours.cost(f"made-up-{number}", Usage(input=1), at=NOVEMBER) == 10_000
+
+    assert len(logs) == REMEMBERED_NAMES
+    assert [line["last_warning"] for line in logs[-2:]] == [False, True]
+
+
+TOKENS = st.integers(0, 10**6)
+
+
+@given(
+    info=st.sampled_from([info for info in OPENAI.models if info.id != "moderation"]),
+    tier=st.sampled_from([None, "default", "flex", "priority", "fast"]),
+    counts=st.tuples(TOKENS, TOKENS, TOKENS),
+    day=st.dates(datetime(2025, 1, 1, tzinfo=UTC).date(), datetime(2027, 1, 1, tzinfo=UTC).date()),
+)
+def test_every_listed_price_is_what_the_library_computes(info: Any, tier: str | None, counts: Any, day: Any) -> None:
+    moment = datetime(day.year, day.month, day.day, 9, tzinfo=UTC)
+    name = info.id if info.is_match(info.id) else _a_name(info)
+    first = OPENAI.find_model(name)
+    fresh, cached, output = counts
+    theirs = TheirUsage(input_tokens=fresh + cached, cache_read_tokens=cached, output_tokens=output)
+    if first is None or first.get_prices(moment).input_mtok is None:
+        return
+    expected = first.calc_price(
+        theirs, OPENAI, genai_request_timestamp=moment, price_context={"service_tier": tier} if tier else None
+    ).total_price
+
+    ours = prices().cost(
+        name, Usage(input=fresh + cached, cached=cached, output=output), at=moment.timestamp(), tier=tier
+    )
+
+    assert ours == (expected * 10**9).to_integral_value(ROUND_HALF_UP)
+
+
+def _a_name(info: Any) -> str:
+    clause = getattr(info.match, "or_", [info.match])[0]
+    return str(next(iter(vars(clause).values())))

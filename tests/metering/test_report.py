@@ -1,0 +1,128 @@
+"""Sums are exact, days are UTC, and a report speaks of its own span and project only."""
+
+from typing import Any
+
+import pytest
+
+from tests.metering.ledger_parts import entry
+from tidegate.connections.postgres import Postgres
+from tidegate.metering.ledger import encode
+from tidegate.metering.ledger_store import LedgerStore
+from tidegate.metering.report import By, Reports, UsageRow, total, usd
+
+MIDNIGHT = 1_790_035_200.0
+"""2026-09-22 00:00:00 UTC."""
+
+CALLS = [
+    entry(1, at=MIDNIGHT - 1, cost_nanos=1, model="a", key_id="key_1"),
+    entry(2, at=MIDNIGHT, cost_nanos=2, model="a", key_id="key_2", end_user=None, cached_tokens=3),
+    entry(3, at=MIDNIGHT + 1, cost_nanos=0, saved_nanos=2, model="a", cache="hit", route="responses"),
+    entry(4, at=MIDNIGHT + 2, cost_nanos=0, model="b", cache="joined", outcome="timeout", end_user="bob"),
+    entry(5, at=MIDNIGHT + 3, cost_nanos=50, model="b", project="other", estimated=True, reasoning_tokens=4),
+]
+ALWAYS: Any = {"since": 0.0, "until": 4e9}
+
+
+@pytest.fixture
+async def reports(postgres: Postgres) -> Reports:
+    await LedgerStore(postgres).write([encode(call) for call in CALLS])
+    return Reports(postgres)
+
+
+@pytest.mark.parametrize(
+    ("by", "figures"),
+    [
+        (By.DAY, [("2026-09-21", 1, 1), ("2026-09-22", 4, 52)]),
+        (By.MODEL, [("b", 2, 50), ("a", 3, 3)]),
+        (By.KEY, [("key_1", 4, 51), ("key_2", 1, 2)]),
+        (By.USER, [("ada", 3, 51), ("", 1, 2), ("bob", 1, 0)]),
+        (By.PROJECT, [("other", 1, 50), ("acme", 4, 3)]),
+        (By.ROUTE, [("chat", 4, 53), ("responses", 1, 0)]),
+    ],
+)
+async def test_calls_are_summed_up_by(reports: Reports, by: By, figures: list[Any]) -> None:
+    rows = await reports.usage(by, **ALWAYS)
+
+    assert [(row.what, row.calls, row.cost_nanos) for row in rows] == figures
+
+
+async def test_a_row_counts_everything(reports: Reports) -> None:
+    [row] = await reports.usage(By.DAY, since=MIDNIGHT, until=MIDNIGHT + 10)
+
+    assert row == UsageRow(
+        what="2026-09-22",
+        calls=4,
+        hits=1,
+        joined=1,
+        errors=1,
+        estimated=1,
+        input_tokens=40,
+        cached_tokens=3,
+        output_tokens=20,
+        reasoning_tokens=4,
+        cost_nanos=52,
+        saved_nanos=2,
+    )
+
+
+async def test_since_is_within_and_until_is_not(reports: Reports) -> None:
+    [row] = await reports.usage(By.PROJECT, since=MIDNIGHT, until=MIDNIGHT + 2, project="acme")
+
+    assert (row.calls, row.cost_nanos) == (2, 2)
+
+
+async def test_another_projects_calls_are_not_shown(reports: Reports) -> None:
+    assert [row.what for row in await reports.usage(By.PROJECT, **ALWAYS, project="other")] == ["other"]
+    assert await reports.usage(By.DAY, **ALWAYS, project="nobody's") == []
+
+
+async def test_sums_have_no_largest_value(postgres: Postgres) -> None:
+    await LedgerStore(postgres).write([encode(entry(number, cost_nanos=2**63 - 1)) for number in range(3)])
+
+    [row] = await Reports(postgres).usage(By.PROJECT, **ALWAYS)
+
+    assert row.cost_nanos == 3 * (2**63 - 1)
+
+
+async def test_a_key_is_shown_with_its_name(reports: Reports, postgres: Postgres) -> None:
+    async with postgres.connection() as connection:
+        await connection.execute("INSERT INTO projects (id) VALUES ('acme')")
+        await connection.execute(
+            "INSERT INTO keys (id, project, name, hash, hint) VALUES ('key_1', 'acme', 'the bot', $1, 'abcd')",
+            bytes(32),
+        )
+
+    assert [(row.what, row.name) for row in await reports.usage(By.KEY, **ALWAYS)] == [
+        ("key_1", "the bot"),
+        ("key_2", None),
+    ]
+
+
+async def test_what_could_not_be_booked_is_counted(reports: Reports, postgres: Postgres) -> None:
+    await LedgerStore(postgres).write([b"nonsense"])
+
+    assert await reports.rejected() == 1
+
+
+def test_a_total_is_the_sum_of_all_rows() -> None:
+    rows = [UsageRow(what="a", calls=1, cost_nanos=2), UsageRow(what="b", calls=3, saved_nanos=4)]
+
+    assert total(rows) == UsageRow(what="total", calls=4, cost_nanos=2, saved_nanos=4)
+    assert total([]) == UsageRow(what="total")
+
+
+@pytest.mark.parametrize(
+    ("nanos", "text"),
+    [
+        (0, "0.00"),
+        (1, "0.000000001"),
+        (210_000, "0.00021"),
+        (1_500_000_000, "1.50"),
+        (1_000_000_000, "1.00"),
+        (12_345_678_901, "12.345678901"),
+        (2**63, "9223372036.854775808"),
+        (-5, "-0.000000005"),
+    ],
+)
+def test_money_is_shown_exactly(nanos: int, text: str) -> None:
+    assert usd(nanos) == text

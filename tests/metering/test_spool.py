@@ -1,0 +1,155 @@
+"""A line that was written outlives its process, belongs to one replayer at a time, and a full disk is no crash."""
+
+import errno
+import os
+import resource
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import structlog
+
+from tidegate.metering.spool import Spool, SpoolFailed, SpoolFile, lines_waiting
+
+
+def replay(spool: Spool) -> list[bytes]:
+    """Everything that nobody holds, removed."""
+    lines = []
+    for file in spool.claim():
+        with file:
+            lines += [line for batch in file.batches(2) for line in batch]
+            file.remove()
+    return lines
+
+
+def test_lines_come_back_once_the_file_is_sealed(tmp_path: Path) -> None:
+    spool = Spool(tmp_path / "made" / "when needed")
+    for number in range(5):
+        spool.write(b'{"id":%d}' % number)
+
+    assert replay(spool) == []  # its writer holds it
+    assert lines_waiting(tmp_path / "made" / "when needed") == 5
+    spool.seal()
+    assert replay(spool) == [b'{"id":%d}' % number for number in range(5)]
+    assert not spool.waiting()
+
+
+def test_after_sealing_the_next_line_opens_another_file(tmp_path: Path) -> None:
+    spool = Spool(tmp_path)
+    spool.write(b"first")
+    spool.seal()
+    spool.write(b"second")
+
+    assert replay(spool) == [b"first"]
+    spool.seal()
+    assert replay(spool) == [b"second"]
+
+
+def test_a_file_being_replayed_is_nobody_elses(tmp_path: Path) -> None:
+    spool = Spool(tmp_path)
+    spool.write(b"line")
+    spool.seal()
+    [path] = tmp_path.iterdir()
+
+    [mine] = spool.claim()
+    assert SpoolFile.claim(path) is None
+    with mine:  # given up without removing it: PostgreSQL went away, say
+        pass
+    assert replay(Spool(tmp_path)) == [b"line"]
+    assert SpoolFile.claim(path) is None
+
+
+WRITER = """
+import sys
+from pathlib import Path
+from tidegate.metering.spool import Spool
+spool = Spool(Path(sys.argv[1]))
+for number in range(10**6):
+    spool.write(b"%d" % number)
+    print(number, flush=True)
+"""
+
+
+def test_a_process_killed_at_any_moment_loses_no_line_that_was_written(tmp_path: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path)], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        for _ in range(500):
+            process.stdout.readline()
+        process.send_signal(signal.SIGKILL)
+        told = 500 + len(process.stdout.read().splitlines())
+
+    lines = replay(Spool(tmp_path))
+
+    assert lines == [b"%d" % number for number in range(len(lines))]
+    assert told <= len(lines) <= told + 1
+
+
+def test_a_torn_last_line_is_kept_out_and_logged(tmp_path: Path) -> None:
+    (tmp_path / "dead.jsonl").write_bytes(b'{"id":1}\n{"id"')
+
+    with structlog.testing.capture_logs() as logs:
+        assert replay(Spool(tmp_path)) == [b'{"id":1}']
+
+    assert [(line["log_level"], line["line"]) for line in logs] == [("error", '{"id"')]
+
+
+def test_the_spool_holds_so_much_and_no_more(tmp_path: Path) -> None:
+    (tmp_path / "dead.jsonl").write_bytes(b"x" * 50)
+    spool = Spool(tmp_path, most_bytes=70)
+    spool.write(b"9 bytes ..")
+
+    with pytest.raises(SpoolFailed, match="70 bytes"):
+        spool.write(b"y" * 9)
+
+    spool.write(b"z" * 8)
+
+
+def test_a_folder_that_cannot_be_is_a_typed_error(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+
+    with pytest.raises(SpoolFailed, match=os.strerror(errno.ENOTDIR)):
+        Spool(tmp_path / "file" / "folder").write(b"line")
+
+
+FULL_DISK = """
+import resource, signal, sys
+from pathlib import Path
+from tidegate.metering.spool import Spool, SpoolFailed
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+spool = Spool(Path(sys.argv[1]))
+spool.write(b"first")
+resource.setrlimit(resource.RLIMIT_FSIZE, (10, resource.RLIM_INFINITY))
+for line in (b"longer than what is left", b"another"):
+    try:
+        spool.write(line)
+    except SpoolFailed as error:
+        print(error)
+resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+spool.write(b"last")
+"""
+
+
+@pytest.mark.skipif(not hasattr(resource, "RLIMIT_FSIZE"), reason="the system limits no file's size")
+def test_a_line_that_fits_only_by_half_leaves_no_half(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", FULL_DISK, str(tmp_path)], capture_output=True, text=True, check=True, timeout=30
+    )
+
+    assert done.stdout.count("full") == 2
+    assert replay(Spool(tmp_path)) == [b"first", b"last"]
+
+
+async def test_what_was_written_is_synced_though_the_file_is_sealed_meanwhile(tmp_path: Path) -> None:
+    spool = Spool(tmp_path)
+    await spool.sync()
+    spool.write(b"line")
+    assert spool.unsynced
+
+    await spool.sync()
+
+    assert not spool.unsynced
+    spool.seal()
+    await spool.sync()
+    assert replay(spool) == [b"line"]

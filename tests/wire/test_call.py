@@ -1,0 +1,95 @@
+"""A body is read once, hostile or not, and what the gateway does not know goes on untouched."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tidegate.core.errors import BodyNotAnObject, BodyNotJson, EmptyBody, InvalidParameter, TidegateError
+from tidegate.core.values import Route
+from tidegate.wire.call import parse
+
+
+@pytest.mark.parametrize(
+    ("data", "error"),
+    [
+        (b"", EmptyBody),
+        (b"  \n", EmptyBody),
+        (b"{", BodyNotJson),
+        (b"model=gpt", BodyNotJson),
+        (b"\xff\xfe", BodyNotJson),
+        (b'{"model":"\xed\xa0\x80"}', BodyNotJson),
+        (b'{"model":NaN}', BodyNotJson),
+        (b'{"model":"m","seed":' + b"1" * 5000 + b"}", BodyNotJson),
+        (b"[" * 200_000, BodyNotJson),
+        (b'{"a":' * 100_000 + b"1" + b"}" * 100_000, BodyNotJson),
+        (b"[]", BodyNotAnObject),
+        (b'"hello"', BodyNotAnObject),
+        (b"{}", InvalidParameter),
+        (b'{"model":7}', InvalidParameter),
+        (b'{"model":""}', InvalidParameter),
+        (b'{"model":"' + b"m" * 300 + b'"}', InvalidParameter),
+        (b'{"model":"m","stream":"yes"}', InvalidParameter),
+    ],
+)
+def test_a_bad_body_is_refused_by_its_own_error(data: bytes, error: type[TidegateError]) -> None:
+    with pytest.raises(error):
+        parse(Route.CHAT, data)
+
+
+def test_fields_nobody_knows_keep_their_very_bytes() -> None:
+    data = b'{"model":"m", "new": {"b": 1.50, "a":[1e2,  "\\u00e9"]} ,"temperature":0.10}'
+    call = parse(Route.CHAT, data)
+    assert call.forwarded() == b'{"model":"m","new":{"b": 1.50, "a":[1e2,  "\\u00e9"]},"temperature":0.10}'
+
+
+def test_a_key_sent_twice_is_forwarded_once_as_it_was_metered() -> None:
+    call = parse(Route.CHAT, b'{"model":"cheap","model":"dear"}')
+    assert call.model == "dear"
+    assert call.forwarded() == b'{"model":"dear"}'
+
+
+@pytest.mark.parametrize(
+    ("options", "sent", "asked"),
+    [
+        (None, {"include_usage": True}, False),
+        ({"include_usage": False, "include_obfuscation": False}, {"include_usage": True, "include_obfuscation": False}, False),
+        ({"include_usage": True}, {"include_usage": True}, True),
+    ],
+)
+def test_a_chat_stream_is_always_asked_for_its_usage(options: object, sent: object, asked: bool) -> None:
+    body = {"model": "m", "stream": True} | ({"stream_options": options} if options else {})
+    call = parse(Route.CHAT, json.dumps(body).encode())
+    assert json.loads(call.forwarded())["stream_options"] == sent
+    assert call.wants_usage is asked
+
+
+def test_a_responses_stream_is_left_as_it_is() -> None:
+    data = b'{"model":"m","stream":true}'
+    assert parse(Route.RESPONSES, data).forwarded() == data
+
+
+@pytest.mark.parametrize(
+    ("text", "read"),
+    [
+        (rb"cut \ud83d", "cut \ufffd"),
+        (rb"whole \ud83d\ude00", "whole \U0001f600"),
+        (rb"literal \\ud83d", r"literal \ud83d"),
+        (rb"\ude00 first", "\ufffd first"),
+    ],
+)
+def test_half_an_emoji_is_replaced_not_refused(text: bytes, read: str) -> None:
+    assert parse(Route.CHAT, b'{"model":"m","user":"' + text + b'"}').end_user == read
+
+
+@given(st.binary(max_size=200))
+def test_no_bytes_raise_anything_but_a_typed_error(data: bytes) -> None:
+    try:
+        parse(Route.RESPONSES, data)
+    except TidegateError as error:
+        assert error.message
+
+
+def test_moderations_need_no_model() -> None:
+    assert parse(Route.MODERATIONS, b'{"input":"x"}').model == "omni-moderation-latest"

@@ -1,0 +1,25 @@
+"""A text is cut into a few pieces that, joined, are the text again."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tidegate.wire.pieces import in_a_few
+
+
+@given(st.text(max_size=500))
+def test_the_pieces_joined_are_the_text(text: str) -> None:
+    pieces = in_a_few(text)
+    assert "".join(pieces) == text
+    assert all(pieces)
+
+
+def test_a_long_text_comes_in_a_handful() -> None:
+    assert 2 < len(in_a_few("the tide comes in and goes out " * 300)) < 12
+
+
+@pytest.mark.parametrize("grapheme", ["👩‍👩‍👧", "e\u0301", "👍🏽", "❤️", "🇳🇱"])
+def test_what_a_reader_sees_as_one_character_stays_whole(grapheme: str) -> None:
+    for before in range(14, 18):
+        pieces = in_a_few("x" * before + grapheme + "y" * 20)
+        assert any(grapheme in piece for piece in pieces)

@@ -1,0 +1,56 @@
+"""An API key's form: `sk-tg-`, 43 characters that carry 256 random bits, 6 that check them.
+
+The check tells a mistyped or made-up key from a real one without asking a database. Only the
+SHA-256 digest of a key is ever stored; 256 random bits need no salt and no slow hash.
+"""
+
+import hashlib
+import zlib
+from collections.abc import Callable
+
+PREFIX = "sk-tg-"
+
+ByteSource = Callable[[int], bytes]
+"""Gives that many random bytes, as `os.urandom` does."""
+
+_ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+_SECRET_BYTES = 32
+_SECRET_LENGTH = 43  # 62 ** 43 > 2 ** 256
+_CHECK_LENGTH = 6  # 62 ** 6 > 2 ** 32
+_TOKEN_LENGTH = len(PREFIX) + _SECRET_LENGTH + _CHECK_LENGTH
+
+
+def generate(random_bytes: ByteSource) -> str:
+    """A fresh key."""
+    secret = PREFIX + _base62(int.from_bytes(random_bytes(_SECRET_BYTES), "big"), _SECRET_LENGTH)
+    return secret + _check(secret)
+
+
+def parse(token: str) -> bytes | None:
+    """The digest by which the key is stored, or None for what cannot be a key of this gateway."""
+    secret, check = token[:-_CHECK_LENGTH], token[-_CHECK_LENGTH:]
+    if len(token) != _TOKEN_LENGTH or not token.startswith(PREFIX) or not token.isascii():
+        return None
+    return digest(token) if check == _check(secret) else None
+
+
+def digest(token: str) -> bytes:
+    """The SHA-256 of the key, 32 bytes."""
+    return hashlib.sha256(token.encode(errors="replace")).digest()
+
+
+def hint(token: str) -> str:
+    """The last four characters, by which a person tells one key from another."""
+    return token[-4:]
+
+
+def _check(secret: str) -> str:
+    return _base62(zlib.crc32(secret.encode()), _CHECK_LENGTH)
+
+
+def _base62(number: int, length: int) -> str:
+    digits = []
+    for _ in range(length):
+        number, digit = divmod(number, len(_ALPHABET))
+        digits.append(_ALPHABET[digit])
+    return "".join(reversed(digits))

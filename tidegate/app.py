@@ -1,0 +1,122 @@
+"""The composition root: the only place where the parts are made and put together."""
+
+import contextlib
+from collections.abc import AsyncIterator
+
+from fastapi import FastAPI
+
+from tidegate.admission.gate import Gate
+from tidegate.admission.key_store import KeyStore
+from tidegate.admission.keys import KeyRing
+from tidegate.cache.flights import Flights
+from tidegate.connections.postgres import Postgres
+from tidegate.connections.redis import RedisLink
+from tidegate.core import config, logs
+from tidegate.core.clock import Clock, SystemClock
+from tidegate.core.config import ConfigError, Settings
+from tidegate.core.ids import new_id
+from tidegate.metering import price_list
+from tidegate.metering.accountant import Accountant
+from tidegate.metering.drainer import Drainer
+from tidegate.metering.ledger import Ledger
+from tidegate.metering.ledger_store import LedgerStore
+from tidegate.metering.ledger_stream import LedgerStream
+from tidegate.metering.prices import Prices
+from tidegate.metering.spool import Spool
+from tidegate.pipeline import Pipeline
+from tidegate.upstream.models import Models
+from tidegate.upstream.openai import OpenAI
+from tidegate.upstream.transport import Transport
+from tidegate.watch.upstream_health import UpstreamHealth
+from tidegate.web.api import add_health, add_models, create_api
+from tidegate.web.gateway import App, Gateway
+from tidegate.web.inference import Inference
+
+
+def create() -> App:
+    """The application as its environment configures it: what each worker process of `tidegate serve` runs."""
+    settings = config.load()
+    logs.configure(settings.log_level)
+    return build(settings)
+
+
+def build(settings: Settings, clock: Clock | None = None) -> App:
+    """The application; its parts come to life with its lifespan. Raises ConfigError where a store is not named."""
+    if settings.database_url is None or settings.redis_url is None:
+        raise ConfigError("Set TIDEGATE_DATABASE_URL and TIDEGATE_REDIS_URL, or use `tidegate run`, which starts both.")
+    parts = _Parts(settings, clock or SystemClock())
+    return Gateway(parts.api, parts.inference)
+
+
+class _Parts:
+    """Everything that lives as long as the application."""
+
+    def __init__(self, settings: Settings, clock: Clock) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._inference: Inference | None = None
+        self.api = create_api(self._lifespan, new_id)
+
+    def inference(self) -> Inference:
+        assert self._inference is not None, "requests come after the lifespan began"  # noqa: S101  # ASGI's promise
+        return self._inference
+
+    @contextlib.asynccontextmanager
+    async def _lifespan(self, api: FastAPI) -> AsyncIterator[None]:
+        """Start what runs in the background, from the stores up; stop it in the reverse order."""
+        settings, clock = self._settings, self._clock
+        prefix = settings.redis.prefix
+        async with contextlib.AsyncExitStack() as stack:
+            postgres = _postgres(settings)
+            stack.push_async_callback(postgres.close)
+            redis = _redis(settings, clock)
+            await redis.start()
+            stack.push_async_callback(redis.close)
+            keys = KeyRing(KeyStore(postgres, redis, clock=clock, prefix=prefix), clock)
+            await keys.start()
+            stack.push_async_callback(keys.close)
+            ledger, drainer = _ledger(settings, clock, postgres, redis)
+            drainer.start()
+            stack.push_async_callback(drainer.close)
+            stack.push_async_callback(ledger.close)
+            upstream = OpenAI(settings.upstream, await stack.enter_async_context(Transport(settings.upstream)))
+            lease = settings.cache.lease_seconds
+            flights = Flights(redis, prefix=prefix, process=new_id("p"), lease_seconds=lease)
+            await flights.start()
+            stack.push_async_callback(flights.close)
+            health = UpstreamHealth(clock)
+            allowed = frozenset(settings.models.allowed)
+            pipeline = Pipeline(
+                keys=keys,
+                gate=Gate(redis, prefix=prefix, lease_seconds=lease),
+                flights=flights,
+                upstream=upstream,
+                accountant=Accountant(Prices(settings.metering, price_list.load())),
+                ledger=ledger,
+                health=health,
+                cache=settings.cache,
+                models=allowed,
+                clock=clock,
+            )
+            models = Models(upstream, allowed=allowed, clock=clock)
+            add_models(api, keys, models, new_id)
+            add_health(api, postgres=postgres, redis=redis, upstream=health, probe=models.probe)
+            self._inference = Inference(pipeline, settings.server, new_id)
+            yield
+
+
+def _postgres(settings: Settings) -> Postgres:
+    assert settings.database_url is not None  # noqa: S101  # `build` refused otherwise
+    url, database = settings.database_url.get_secret_value(), settings.database
+    return Postgres(url, size=database.pool_size, timeout=database.timeout_seconds)
+
+
+def _redis(settings: Settings, clock: Clock) -> RedisLink:
+    assert settings.redis_url is not None  # noqa: S101  # `build` refused otherwise
+    return RedisLink(settings.redis_url.get_secret_value(), timeout=settings.redis.timeout_seconds, clock=clock)
+
+
+def _ledger(settings: Settings, clock: Clock, postgres: Postgres, redis: RedisLink) -> tuple[Ledger, Drainer]:
+    stream = LedgerStream(redis, settings.redis.prefix)
+    spool = Spool(settings.metering.spool_dir)
+    return Ledger(stream, spool), Drainer(stream, LedgerStore(postgres), spool, clock=clock)

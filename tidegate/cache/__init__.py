@@ -1,0 +1,1 @@
+"""Was this answered, or is somebody already asking? Fingerprints, stored answers, flights."""

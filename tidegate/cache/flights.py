@@ -1,0 +1,146 @@
+"""The flights of one process: found by fingerprint, kept alive in Redis, followed from and by other processes."""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+
+import structlog
+
+from tidegate.cache.flight import Flight, Source
+from tidegate.cache.follower import Follower
+from tidegate.cache.mailbox import FlightMessage, Mailbox
+from tidegate.connections.redis import RedisLink, Script
+from tidegate.core.errors import RedisUnavailable, TidegateError
+
+Reopen = Callable[[], Awaitable[Source | str]]
+"""Finds another source for an answer whose asker died; a name means that this process asks it now."""
+
+_RENEWALS_PER_LEASE = 5
+_log = structlog.get_logger("flights")
+
+
+class Flights:
+    """Use it between `start` and `close`."""
+
+    def __init__(self, link: RedisLink, *, prefix: str, process: str, lease_seconds: float) -> None:
+        """`process` names this process among all that share the Redis."""
+        self._link = link
+        self._prefix = f"{{{prefix}}}"
+        self._process = process
+        self._lease = lease_seconds
+        self._renew = Script("renew")
+        self._mailbox = Mailbox(link, prefix=prefix, process=process)
+        self._all: set[Flight] = set()
+        self._by_fingerprint: dict[str, Flight] = {}
+        self._owners: dict[str, str] = {}
+        self._relays: dict[str, asyncio.Task[None]] = {}
+        self._keeper: asyncio.Task[None] | None = None
+
+    def __repr__(self) -> str:
+        return f"<Flights: {len(self._all)} on their way, {len(self._owners)} owned, {len(self._relays)} relayed>"
+
+    async def start(self) -> None:
+        """Begin to renew leases and to hear other processes."""
+        self._keeper = asyncio.create_task(self._keep_leases(), name="flight-leases")
+        await self._mailbox.start(self._serve)
+
+    async def close(self) -> None:
+        """Stop; answers that were given up are accounted for first."""
+        await asyncio.gather(*(flight.drained() for flight in self._all), return_exceptions=True)
+        for task in [*self._relays.values(), *([self._keeper] if self._keeper else [])]:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+        await self._mailbox.close()
+
+    def owner(self, request_id: str) -> str:
+        """The name under which one of this process's requests claims a flight."""
+        return f"{self._process}:{request_id}"
+
+    def is_own(self, owner: str) -> bool:
+        """Whether a flight's owner is a request of this process."""
+        return owner.startswith(f"{self._process}:")
+
+    def find(self, fingerprint: str) -> Flight | None:
+        """The flight here that brings this answer, if one may still board it."""
+        flight = self._by_fingerprint.get(fingerprint)
+        return flight if flight is not None and flight.boardable else None
+
+    def lead(self, source: Source, *, fingerprint: str, owner: str) -> Flight:
+        """A new flight; with an `owner` it is claimed, and others may find it."""
+        if owner:
+            self.own(fingerprint, owner)
+        return self._begin(source, fingerprint if owner else "")
+
+    def own(self, fingerprint: str, owner: str) -> None:
+        """Keep a claim alive from here on."""
+        self._owners[fingerprint] = owner
+
+    def follow(self, fingerprint: str, owner: str, *, reopen: Reopen) -> Flight:
+        """A flight that repeats another process's, and goes on by `reopen` if that one dies."""
+        return self._begin(Follower(self._mailbox, fingerprint, owner, reopen=reopen), fingerprint)
+
+    def _begin(self, source: Source, fingerprint: str) -> Flight:
+        flight = Flight(source, on_end=lambda ended: self._forget(ended, fingerprint))
+        self._all.add(flight)
+        if fingerprint:
+            self._by_fingerprint[fingerprint] = flight
+        return flight
+
+    def _forget(self, flight: Flight, fingerprint: str) -> None:
+        self._all.discard(flight)
+        if self._by_fingerprint.get(fingerprint) is flight:
+            del self._by_fingerprint[fingerprint]
+            self._owners.pop(fingerprint, None)
+
+    async def _keep_leases(self) -> None:
+        while True:
+            await asyncio.sleep(self._lease / _RENEWALS_PER_LEASE)
+            owned = list(self._owners.items())
+            if not owned:
+                continue
+            keys = [f"{self._prefix}:flight:{fingerprint}" for fingerprint, _ in owned]
+            with contextlib.suppress(RedisUnavailable):  # the next turn tries again; the lease outlasts some
+                await self._link.run(self._renew, keys, (int(self._lease * 1000), *(owner for _, owner in owned)))
+
+    def _serve(self, message: FlightMessage) -> None:
+        """Another process wants to follow one of ours, or no longer."""
+        running = self._relays.pop(message.follower, None)
+        if running is not None:
+            running.cancel()
+        if not message.wants:
+            return
+        task = asyncio.create_task(self._relay(message), name="flight-relay")
+        self._relays[message.follower] = task
+        task.add_done_callback(lambda done: self._relay_done(message.follower, done))
+
+    def _relay_done(self, follower: str, task: "asyncio.Task[None]") -> None:
+        if self._relays.get(follower) is task:
+            del self._relays[follower]
+        if not task.cancelled() and (error := task.exception()):
+            _log.error("relay failed", error=repr(error))
+
+    async def _relay(self, message: FlightMessage) -> None:
+        """Send a flight's events to a follower, from the one it asks for."""
+        flight = self._by_fingerprint.get(message.fingerprint)
+        if flight is None or message.fingerprint not in self._owners:
+            await self._mailbox.tell_lost(message)
+            return
+        flight.board()
+        try:
+            await self._relay_events(flight, message)
+        except TidegateError as error:
+            await self._mailbox.tell_error(message, error)
+        finally:
+            flight.leave()
+
+    async def _relay_events(self, flight: Flight, message: FlightMessage) -> None:
+        head = await flight.opened()
+        index = message.index
+        listening = await self._mailbox.tell_events(message, index, [], head=head)
+        while listening and await flight.event(index) is not None:
+            events = flight.events[index:]
+            listening = await self._mailbox.tell_events(message, index, events)
+            index += len(events)
+        if listening:
+            await self._mailbox.tell_end(message, index, flight.cost_nanos)

@@ -1,0 +1,222 @@
+"""An answer that another process is asking for: its events by way of the mailbox, or another source if it dies."""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+
+import msgspec
+
+from tidegate.cache.flight import Source
+from tidegate.cache.mailbox import FlightMessage, Mailbox, RelayMessage
+from tidegate.core.errors import FlightLost, RedisUnavailable, TidegateError, unpack_error
+from tidegate.core.ids import new_id
+from tidegate.core.values import AnswerHead
+from tidegate.wire import sse
+
+_SILENCE_SECONDS = 1.0
+"""After so long without a word the follower looks whether the owner is alive, and asks again."""
+_MOST_OWNERS = 10
+"""Owners that may die under one follower before it gives up."""
+_NAMING = ("id", "created", "created_at", "system_fingerprint", "obfuscation", "item_id", "response_id")
+"""Fields in which two answers to the same question differ though they say the same."""
+
+
+class Follower:
+    """Repeats another process's flight. Implements `Source`.
+
+    If the owner dies, `reopen` finds another source. What it says again of the events already handed on is
+    passed over, as long as it says the same; if it does not, the answer cannot be continued and is lost.
+    """
+
+    cost_nanos = 0
+
+    def __init__(
+        self,
+        mailbox: Mailbox,
+        fingerprint: str,
+        owner: str,
+        *,
+        reopen: Callable[[], Awaitable[Source | str]],
+    ) -> None:
+        """`owner` asks the upstream; `reopen` gives another source, or the name of another owner."""
+        self._mailbox = mailbox
+        self._fingerprint = fingerprint
+        self._owner = owner
+        self._reopen = reopen
+        self._name = new_id("f")
+        self._inbox: asyncio.Queue[RelayMessage] = asyncio.Queue()
+        self._handed_on: list[bytes] = []
+        self._instead: Source | None = None
+        self._switching: asyncio.Task[None] | None = None
+        self._owners_left = _MOST_OWNERS
+
+    async def open(self) -> AnswerHead:
+        """Ask the owner, and wait until the answer begins. Raises TidegateError."""
+        self._mailbox.hear(self._name, self._inbox.put_nowait)
+        await self._ask()
+        while self._instead is None:
+            message = await self._next()
+            if message is not None and message.head is not None:
+                return message.head
+        return await self._instead.open()
+
+    async def more(self) -> list[bytes]:
+        """The next events. Raises TidegateError."""
+        while self._instead is None:
+            message = await self._next()
+            if message is None:
+                continue
+            if message.ended:
+                self.cost_nanos = message.cost_nanos
+                self._mailbox.forget(self._name)
+                return []
+            if message.events:
+                self._handed_on += message.events
+                return message.events
+        events = await self._instead.more()
+        self.cost_nanos = self._instead.cost_nanos
+        return events
+
+    async def abandon(self) -> None:
+        """Tell the owner that nobody waits here any more."""
+        self._mailbox.forget(self._name)
+        if self._switching is not None:
+            self._switching.cancel()
+            await asyncio.wait({self._switching})
+        if self._instead is not None:
+            await self._instead.abandon()
+            return
+        with contextlib.suppress(RedisUnavailable):  # the owner then notices at its next word
+            await self._mailbox.ask(self._wish(wants=False), self._owner)
+
+    def _wish(self, *, wants: bool = True) -> FlightMessage:
+        return FlightMessage(
+            fingerprint=self._fingerprint,
+            follower=self._name,
+            process=self._mailbox.process,
+            index=len(self._handed_on),
+            wants=wants,
+        )
+
+    async def _ask(self) -> None:
+        try:
+            heard = await self._mailbox.ask(self._wish(), self._owner)
+        except RedisUnavailable:
+            return  # the silence clock asks again
+        if not heard:
+            await self._look_at_owner()
+
+    async def _next(self) -> RelayMessage | None:
+        """The next message that continues where we are; None when something was done about there being none."""
+        if self._switching is not None:
+            await self._go_on_without()
+            return None
+        try:
+            async with asyncio.timeout(_SILENCE_SECONDS):
+                message = await self._inbox.get()
+        except TimeoutError:
+            await self._look_at_owner()
+            return None
+        if message.failed is not None:
+            self._mailbox.forget(self._name)
+            raise unpack_error(message.failed)
+        if message.lost:
+            await self._go_on_without()
+            return None
+        if message.index > len(self._handed_on):
+            await self._ask()
+            return None
+        # a message may begin before where we are, when both sides repeated themselves
+        return msgspec.structs.replace(message, events=message.events[len(self._handed_on) - message.index :])
+
+    async def _look_at_owner(self) -> None:
+        try:
+            owner = await self._mailbox.owner_of(self._fingerprint)
+            heard = owner == self._owner and await self._mailbox.ask(self._wish(), self._owner)
+        except RedisUnavailable:
+            return
+        if owner != self._owner:
+            await self._go_on_without()
+        elif not heard:
+            await asyncio.sleep(_SILENCE_SECONDS / 5)  # dead or restarting: its lease will tell
+
+    async def _go_on_without(self) -> None:
+        # a task of its own: a heartbeat that interrupts the waiting must not interrupt a call that has begun
+        if self._switching is None:
+            self._switching = asyncio.create_task(self._switch(), name="follower-switch")
+        try:
+            await asyncio.shield(self._switching)
+        finally:
+            if self._switching.done():
+                self._switching = None
+
+    async def _switch(self) -> None:
+        self._owners_left -= 1
+        if self._owners_left < 0:
+            raise FlightLost
+        found = await self._reopen()
+        if isinstance(found, str):
+            self._owner = found
+            await self._ask()
+            return
+        self._mailbox.forget(self._name)
+        self._instead = found if not self._handed_on else await _continued(found, self._handed_on)
+
+
+async def _continued(source: Source, handed_on: list[bytes]) -> Source:
+    """A source wound forward to behind what was handed on. Raises FlightLost where it says something else."""
+    try:
+        await source.open()
+        pending: list[bytes] = []
+        for event in handed_on:
+            if not pending:
+                pending = await source.more()
+            if not pending or not _same(pending[0], event):
+                raise FlightLost
+            pending = pending[1:]
+    except (TidegateError, asyncio.CancelledError):
+        await source.abandon()
+        raise
+    return _Rest(source, pending)
+
+
+class _Rest:
+    """A source some of whose events were read already."""
+
+    def __init__(self, source: Source, pending: list[bytes]) -> None:
+        self._source = source
+        self._pending = pending
+
+    @property
+    def cost_nanos(self) -> int:
+        return self._source.cost_nanos
+
+    async def open(self) -> AnswerHead:
+        return await self._source.open()
+
+    async def more(self) -> list[bytes]:
+        pending, self._pending = self._pending, []
+        return pending or await self._source.more()
+
+    async def abandon(self) -> None:
+        await self._source.abandon()
+
+
+def _same(one: bytes, other: bytes) -> bool:
+    return one == other or _said(one) == _said(other)
+
+
+def _said(event: bytes) -> object:
+    data = sse.data_of(event)
+    try:
+        return _without_names(msgspec.json.decode(data or b"null"))
+    except (msgspec.DecodeError, RecursionError):
+        return event
+
+
+def _without_names(value: object) -> object:
+    if isinstance(value, dict):
+        return {name: _without_names(item) for name, item in value.items() if name not in _NAMING}
+    if isinstance(value, list):
+        return [_without_names(item) for item in value]
+    return value

@@ -1,0 +1,144 @@
+"""What processes say to each other about flights: each has a channel in Redis, and hears what is published there.
+
+A channel keeps nothing. So every message of a relay carries the index of its first event; a follower that misses
+one notices the gap, or the silence, and asks again from where it is.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+
+import msgspec
+import structlog
+
+from tidegate.connections.redis import RedisLink
+from tidegate.core.errors import RedisUnavailable, TidegateError
+from tidegate.core.values import AnswerHead
+
+_RECONNECT_SECONDS = 0.2
+_log = structlog.get_logger("mailbox")
+
+
+class FlightMessage(msgspec.Struct, frozen=True, kw_only=True, tag="follow"):
+    """A follower asks the flight's owner for events from `index` on, or (`wants` false) for no more."""
+
+    fingerprint: str
+    follower: str
+    """A name of the follower's own, under which it hears."""
+    process: str
+    """The process in which it hears."""
+    index: int
+    wants: bool = True
+
+
+class RelayMessage(msgspec.Struct, frozen=True, kw_only=True, tag="relay"):
+    """The owner's reply: some events, or how it ended."""
+
+    follower: str
+    index: int = 0
+    events: list[bytes] = []
+    head: AnswerHead | None = None
+    ended: bool = False
+    cost_nanos: int = 0
+    lost: bool = False
+    """The owner knows no such flight."""
+    failed: dict[str, object] | None = None
+    """The error's name and message, where the answer failed."""
+
+
+_decoder = msgspec.msgpack.Decoder(FlightMessage | RelayMessage)
+
+
+class Mailbox:
+    """One process's channel. Use it between `start` and `close`."""
+
+    def __init__(self, link: RedisLink, *, prefix: str, process: str) -> None:
+        self._link = link
+        self._prefix = f"{{{prefix}}}"
+        self.process = process
+        self._hearers: dict[str, Callable[[RelayMessage], None]] = {}
+        self._listener: asyncio.Task[None] | None = None
+        self._ready = asyncio.Event()
+
+    async def start(self, serve: Callable[[FlightMessage], None]) -> None:
+        """Begin to hear; `serve` is called with what followers elsewhere ask."""
+        self._listener = asyncio.create_task(self._listen(serve), name="mailbox")
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._ready.wait(), 1.0)
+
+    async def close(self) -> None:
+        """Stop hearing."""
+        if self._listener is not None:
+            self._listener.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._listener
+
+    def hear(self, follower: str, hearer: Callable[[RelayMessage], None]) -> None:
+        """Have the replies to a follower handed to `hearer`."""
+        self._hearers[follower] = hearer
+
+    def forget(self, follower: str) -> None:
+        """Hand it no more."""
+        self._hearers.pop(follower, None)
+
+    async def ask(self, message: FlightMessage, owner: str) -> bool:
+        """Send a follower's wish to the flight's owner; False if nobody hears there. Raises RedisUnavailable."""
+        return await self._publish(owner.partition(":")[0], message)
+
+    async def owner_of(self, fingerprint: str) -> str | None:
+        """Who holds the flight's lease now. Raises RedisUnavailable."""
+        reply = await self._link.command("GET", f"{self._prefix}:flight:{fingerprint}")
+        return reply.decode() if reply else None
+
+    async def tell_events(
+        self, to: FlightMessage, index: int, events: list[bytes], *, head: AnswerHead | None = None
+    ) -> bool:
+        """Send events; False if nobody hears there any more. Raises RedisUnavailable."""
+        message = RelayMessage(follower=to.follower, index=index, events=events, head=head)
+        return await self._publish(to.process, message)
+
+    async def tell_end(self, to: FlightMessage, index: int, cost_nanos: int) -> None:
+        """Say that there are no more events. Raises RedisUnavailable."""
+        message = RelayMessage(follower=to.follower, index=index, ended=True, cost_nanos=cost_nanos)
+        await self._publish(to.process, message)
+
+    async def tell_lost(self, to: FlightMessage) -> None:
+        """Say that there is no such flight here."""
+        with contextlib.suppress(RedisUnavailable):  # the follower's silence clock says the same
+            await self._publish(to.process, RelayMessage(follower=to.follower, lost=True))
+
+    async def tell_error(self, to: FlightMessage, error: TidegateError) -> None:
+        """Say how the answer failed."""
+        with contextlib.suppress(RedisUnavailable):  # the follower's silence clock finds out
+            await self._publish(to.process, RelayMessage(follower=to.follower, failed=error.packed()))
+
+    async def _publish(self, process: str, message: FlightMessage | RelayMessage) -> bool:
+        heard = await self._link.command("PUBLISH", self._channel(process), msgspec.msgpack.encode(message))
+        return int(heard) > 0
+
+    def _channel(self, process: str) -> str:
+        return f"{self._prefix}:process:{process}"
+
+    async def _listen(self, serve: Callable[[FlightMessage], None]) -> None:
+        while True:
+            try:
+                async with self._link.dedicated() as client, client.pubsub() as channel:
+                    await channel.subscribe(self._channel(self.process))
+                    async for item in channel.listen():
+                        self._ready.set()
+                        if item["type"] == "message":
+                            self._hand_on(item["data"], serve)
+            except RedisUnavailable as error:
+                _log.warning("mailbox lost its connection", detail=error.message)
+            await asyncio.sleep(_RECONNECT_SECONDS)
+
+    def _hand_on(self, data: bytes, serve: Callable[[FlightMessage], None]) -> None:
+        try:
+            message = _decoder.decode(data)
+        except msgspec.DecodeError:
+            _log.exception("a message nobody understands")
+            return
+        if isinstance(message, FlightMessage):
+            serve(message)
+        elif hearer := self._hearers.get(message.follower):
+            hearer(message)

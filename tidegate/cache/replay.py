@@ -1,0 +1,61 @@
+"""One answer in the form its caller wants: whole or streamed, with this caller's own words in it."""
+
+from typing import Any
+
+import msgspec
+
+from tidegate.cache.stored import ECHOED
+from tidegate.core.values import Route
+from tidegate.wire import chat, responses, sse
+
+
+def events_of(body: bytes) -> list[bytes]:
+    """The events of a stored stream."""
+    return sse.EventSplitter().feed(body)
+
+
+def as_whole(route: Route, events: list[bytes]) -> bytes:
+    """A streamed answer in one piece."""
+    objects = [
+        msgspec.json.decode(data) for event in events if (data := sse.data_of(event)) is not None and data != b"[DONE]"
+    ]
+    whole = chat.from_chunks(objects) if route is Route.CHAT else responses.from_events(objects)
+    return msgspec.json.encode(whole)
+
+
+def as_events(route: Route, body: bytes) -> list[bytes]:
+    """An answer that came in one piece, as OpenAI would have streamed it."""
+    answer = msgspec.json.decode(body)
+    if route is Route.CHAT:
+        return [sse.encode(msgspec.json.encode(chunk)) for chunk in chat.to_chunks(answer)] + [sse.DONE]
+    return [sse.encode(msgspec.json.encode(event), event["type"]) for event in responses.to_events(answer)]
+
+
+class OwnWords:
+    """Puts a caller's own words where an answer repeats another's. Only Responses repeat any."""
+
+    def __init__(self, said: str) -> None:
+        """`said` is what `stored.echo_of` gives for the caller."""
+        self._said: dict[str, Any] = msgspec.json.decode(said) if said else {}
+
+    def in_whole(self, body: bytes) -> bytes:
+        """A Response with its caller's words exchanged."""
+        return msgspec.json.encode(self._exchange(msgspec.json.decode(body)))
+
+    def in_event(self, event: bytes) -> bytes:
+        """An event with the words exchanged in the Response it carries, if any."""
+        data = sse.data_of(event)
+        if data is None or b'"response":' not in data:
+            return event
+        document = msgspec.json.decode(data)
+        if not isinstance(document.get("response"), dict):
+            return event
+        document["response"] = self._exchange(document["response"])
+        return sse.encode(msgspec.json.encode(document), document.get("type"))
+
+    def _exchange(self, response: dict[str, Any]) -> dict[str, Any]:
+        silent: dict[str, Any] = {"metadata": {}}
+        own = {
+            name: self._said.get(name, silent.get(name)) for name in ECHOED if name in response or name in self._said
+        }
+        return {**response, **own}

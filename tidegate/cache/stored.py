@@ -1,0 +1,66 @@
+"""A stored answer: its bytes as they came, compressed, and what is needed to give them again."""
+
+from typing import Any
+
+import msgspec
+import zstandard
+
+from tidegate.core.values import Route
+from tidegate.wire.call import Call
+
+_WORTH_COMPRESSING = 512
+"""Bytes; below, compression costs more than it saves."""
+_LEVEL = 1
+_LARGEST = 64 * 1024 * 1024
+"""Bytes that a stored answer may unpack to."""
+
+ECHOED = ("metadata", "user", "safety_identifier", "prompt_cache_key", "prompt_cache_retention")
+"""Fields of a Response that repeat the caller's own words, and must not be another caller's."""
+
+
+class StoredAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """An answer as it came: one body, or the events of a stream one after another."""
+
+    stream: bool
+    body: bytes
+    served_by: str
+    echo: str = ""
+    """The caller's own words that the answer repeats, in canonical form."""
+    at: float = 0.0
+    """Unix seconds at which it was stored."""
+
+
+class _Head(msgspec.Struct, array_like=True):
+    stream: bool
+    packed: bool
+    served_by: str
+    echo: str
+
+
+class Codec:
+    """Packs answers for Redis; keeps its compressor, so use it from one thread."""
+
+    def __init__(self) -> None:
+        self._compressor = zstandard.ZstdCompressor(level=_LEVEL, write_content_size=True)
+        self._decompressor = zstandard.ZstdDecompressor()
+        self._read_head = msgspec.msgpack.Decoder(_Head)
+
+    def pack(self, answer: StoredAnswer) -> tuple[bytes, bytes]:
+        """An answer as (head, body)."""
+        packed = len(answer.body) >= _WORTH_COMPRESSING
+        body = self._compressor.compress(answer.body) if packed else answer.body
+        return msgspec.msgpack.encode(_Head(answer.stream, packed, answer.served_by, answer.echo)), body
+
+    def unpack(self, head: bytes, body: bytes, at: float) -> StoredAnswer:
+        """The reverse; `at` is kept beside it."""
+        known = self._read_head.decode(head)
+        plain = self._decompressor.decompress(body, max_output_size=_LARGEST) if known.packed else body
+        return StoredAnswer(stream=known.stream, body=plain, served_by=known.served_by, echo=known.echo, at=at)
+
+
+def echo_of(call: Call) -> str:
+    """What an answer to this call repeats of the caller's own words; empty for nothing."""
+    if call.route is not Route.RESPONSES:
+        return ""
+    said: dict[str, Any] = {name: call.body[name] for name in ECHOED if call.body.get(name)}
+    return msgspec.json.encode(said, order="deterministic").decode() if said else ""

@@ -1,0 +1,131 @@
+"""`tidegate run`: everything on one machine by one command, to look at or to develop against."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+import uvicorn
+import uvloop
+from pydantic import SecretStr
+
+from tidegate.admission.key_store import KeyStore
+from tidegate.app import build
+from tidegate.cli.serve import end_quietly, uvicorn_config
+from tidegate.cli.stores import located, plain_errors
+from tidegate.connections.postgres import Postgres
+from tidegate.connections.redis import RedisLink
+from tidegate.core import config, logs
+from tidegate.core.clock import SystemClock
+from tidegate.core.config import Settings
+from tidegate.embedded import Stores
+from tidegate.migrate import migrate
+from tidegate.simulator import Options, running
+
+_KEY_SECONDS = 30 * 86_400.0
+_PROJECT = "default"
+
+_WELCOME = """\
+Tidegate is ready   (stop it with Ctrl-C)
+
+  base URL   {base_url}
+  API key    {key}      (project {project}, good for 30 days)
+  upstream   {upstream}
+
+Try it:
+
+  curl {base_url}/chat/completions \\
+    -H "Authorization: Bearer {key}" \\
+    -H "Content-Type: application/json" \\
+    -d '{{"model": "gpt-4o-mini", "messages": [{{"role": "user", "content": "Hello"}}]}}'
+
+Once more, and `x-tidegate-cache: hit` (curl -i shows it) says that it was answered from the cache.
+What it cost: tidegate usage        More keys: tidegate keys create --project NAME
+"""
+
+
+def run(
+    port: Annotated[int | None, typer.Option(help="Port to listen on [server.port].")] = None,
+    config_file: Annotated[Path | None, typer.Option("--config", help="The configuration file.")] = None,
+) -> None:
+    """Run everything here: PostgreSQL, Redis and the gateway; with no OPENAI_API_KEY, a simulated OpenAI too."""
+    with plain_errors():
+        settings = config.load(config_file)
+        if port is not None:
+            settings = settings.model_copy(update={"server": settings.server.model_copy(update={"port": port})})
+        logs.configure(settings.log_level)
+        with located(settings) as stores:
+            migrate(stores.database_url)
+            end_quietly()
+            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                runner.run(_serve(_on(settings, stores)))
+
+
+def _on(settings: Settings, stores: Stores) -> Settings:
+    spool = settings.metering.model_copy(update={"spool_dir": settings.data_dir / "spool"})
+    return settings.model_copy(
+        update={
+            "database_url": SecretStr(stores.database_url),
+            "redis_url": SecretStr(stores.redis_url),
+            "metering": spool,
+        }
+    )
+
+
+async def _serve(settings: Settings) -> None:
+    async with contextlib.AsyncExitStack() as stack:
+        upstream = f"OpenAI, {settings.upstream.base_url}"
+        if settings.upstream.api_key is None:
+            settings = await stack.enter_async_context(_simulated(settings))
+            upstream = "a simulator: no OPENAI_API_KEY is set, so nothing is asked of OpenAI and nothing is paid"
+        key = await _fresh_key(settings)
+        await _Announcing(settings, key=key, upstream=upstream).serve()
+
+
+@contextlib.asynccontextmanager
+async def _simulated(settings: Settings) -> AsyncIterator[Settings]:
+    async with running(Options(ttft=0.2, tps=60)) as base_url:
+        simulated = {
+            "base_url": base_url,
+            "api_key": SecretStr("sk-simulated"),
+            "forward_headers": (*settings.upstream.forward_headers, "x-simulate-*"),
+        }
+        yield settings.model_copy(update={"upstream": settings.upstream.model_copy(update=simulated)})
+
+
+async def _fresh_key(settings: Settings) -> str:
+    assert settings.database_url is not None  # noqa: S101  # `_on` put it there
+    assert settings.redis_url is not None  # noqa: S101  # `_on` put it there
+    clock = SystemClock()
+    postgres = Postgres(settings.database_url.get_secret_value(), size=1, timeout=settings.database.timeout_seconds)
+    redis = RedisLink(settings.redis_url.get_secret_value(), timeout=1.0, clock=clock)
+    await redis.start()
+    try:
+        store = KeyStore(postgres, redis, clock=clock, prefix=settings.redis.prefix)
+        made = await store.create(project=_PROJECT, name="tidegate run", expires_at=clock.now() + _KEY_SECONDS)
+        return made.token
+    finally:
+        await redis.close()
+        await postgres.close()
+
+
+class _Announcing(uvicorn.Server):
+    """Says that it is ready once it is."""
+
+    def __init__(self, settings: Settings, *, key: str, upstream: str) -> None:
+        super().__init__(uvicorn_config(build(settings), settings.server))
+        self._host = settings.server.host
+        self._key = key
+        self._upstream = upstream
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start, then speak."""
+        await super().startup(sockets)
+        if self.started:
+            port = self.servers[0].sockets[0].getsockname()[1]
+            base_url = f"http://{self._host}:{port}/v1"
+            text = _WELCOME.format(base_url=base_url, key=self._key, upstream=self._upstream, project=_PROJECT)
+            typer.echo(text)

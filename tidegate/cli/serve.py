@@ -1,0 +1,128 @@
+"""`tidegate serve`: the gateway, on stores that are there."""
+
+import asyncio
+import os
+import signal
+from pathlib import Path
+from types import FrameType
+from typing import Annotated, Any
+
+import typer
+import uvicorn
+import uvloop
+
+from tidegate.admission.key_store import KeyStore
+from tidegate.app import build
+from tidegate.cli.stores import plain_errors
+from tidegate.connections.postgres import Postgres
+from tidegate.connections.redis import RedisLink
+from tidegate.core import config, logs
+from tidegate.core.clock import SystemClock
+from tidegate.core.config import ConfigError, ServerConfig, Settings
+from tidegate.migrate import pending
+from tidegate.web.gateway import App
+
+_LOOPBACK = ("127.", "localhost", "::1")
+
+
+def serve(
+    port: Annotated[int | None, typer.Option(help="Port to listen on [server.port].")] = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on [server.host].")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes [server.workers].")] = None,
+    config_file: Annotated[Path | None, typer.Option("--config", help="The configuration file.")] = None,
+) -> None:
+    """Run the gateway on the PostgreSQL and Redis that TIDEGATE_DATABASE_URL and TIDEGATE_REDIS_URL name."""
+    with plain_errors():
+        settings = _with(config.load(config_file), port=port, host=host, workers=workers)
+        logs.configure(settings.log_level)
+        _check(settings)
+        if settings.server.workers > 1:
+            _serve_many(settings, config_file)
+        else:
+            serve_one(build(settings), settings.server)
+
+
+def serve_one(app: App, server: ServerConfig) -> None:
+    """Serve in this process until SIGTERM or SIGINT, then finish what runs and return."""
+    end_quietly()
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(uvicorn.Server(uvicorn_config(app, server)).serve())
+
+
+def _serve_many(settings: Settings, config_file: Path | None) -> None:
+    # the workers are processes of their own and read the configuration for themselves
+    server = settings.server
+    if config_file is not None:
+        os.environ["TIDEGATE_CONFIG"] = str(config_file)
+    end_quietly()
+    uvicorn.run(
+        "tidegate.app:create",
+        factory=True,
+        workers=server.workers,
+        limit_max_requests=server.max_requests or None,
+        limit_max_requests_jitter=server.max_requests_jitter,
+        **_options(server),
+    )
+
+
+def uvicorn_config(app: App, server: ServerConfig) -> uvicorn.Config:
+    """The server's configuration, as ours says."""
+    return uvicorn.Config(app, **_options(server))
+
+
+def _options(server: ServerConfig) -> dict[str, Any]:
+    return {
+        "host": server.host,
+        "port": server.port,
+        "loop": "uvloop",
+        "http": "httptools",
+        "ws": "none",
+        "lifespan": "on",
+        "access_log": False,
+        "log_config": None,
+        "server_header": False,
+        "date_header": True,
+        "proxy_headers": False,
+        "timeout_keep_alive": server.keep_alive_seconds,
+        "timeout_graceful_shutdown": server.grace_seconds,
+        "backlog": 4096,
+    }
+
+
+def end_quietly() -> None:
+    """Uvicorn raises the signal that ended it once more when it is done; then there is nothing left to do."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _nothing)
+
+
+def _nothing(_: int, __: FrameType | None) -> None:
+    """The end of the process is the answer to the signal."""
+
+
+def _with(settings: Settings, **server: object) -> Settings:
+    given = {name: value for name, value in server.items() if value is not None}
+    return settings.model_copy(update={"server": settings.server.model_copy(update=given)})
+
+
+def _check(settings: Settings) -> None:
+    """Refuse to start on a schema that is not there, or open to others with no key made. Raises ConfigError."""
+    if settings.database_url is None or settings.redis_url is None:
+        raise ConfigError("Set TIDEGATE_DATABASE_URL and TIDEGATE_REDIS_URL, or use `tidegate run`, which starts both.")
+    if missing := pending(settings.database_url.get_secret_value()):
+        raise ConfigError(f"The database lacks {', '.join(missing)}: run `tidegate migrate` first.")
+    if not settings.server.host.startswith(_LOOPBACK) and not asyncio.run(_any_key(settings)):
+        raise ConfigError(
+            f"No API key has been made, so the gateway does not listen on {settings.server.host}, where others could "
+            "reach it. Make one with `tidegate keys create --project NAME`, or listen on 127.0.0.1."
+        )
+
+
+async def _any_key(settings: Settings) -> bool:
+    assert settings.database_url is not None  # noqa: S101  # checked before
+    assert settings.redis_url is not None  # noqa: S101  # checked before
+    postgres = Postgres(settings.database_url.get_secret_value(), size=1, timeout=settings.database.timeout_seconds)
+    redis = RedisLink(settings.redis_url.get_secret_value(), timeout=1.0, clock=SystemClock())
+    try:
+        return await KeyStore(postgres, redis, clock=SystemClock(), prefix=settings.redis.prefix).any_exists()
+    finally:
+        await postgres.close()

@@ -1,0 +1,73 @@
+"""`tidegate simulate`: an OpenAI on this machine that misbehaves on request."""
+
+import asyncio
+import signal
+from typing import Annotated
+
+import typer
+import uvloop
+
+from tidegate.simulator import Fault, Options, running
+
+_EXAMPLE = """\
+The simulator listens on {base_url}   (stop it with Ctrl-C)
+
+  curl {base_url}/chat/completions -H 'Authorization: Bearer any' -H 'Content-Type: application/json' \\
+    -d '{{"model": "gpt-4o-mini", "messages": [{{"role": "user", "content": "Hello"}}]}}'
+
+One request at a time:  -H 'x-simulate-fault: rate_limited'   (also -latency, -ttft, -tps, -tokens)
+Faults:                 {faults}
+What was asked of it:   curl {root}/simulator/stats
+{key}"""
+
+
+def simulate(  # noqa: PLR0913, PLR0917  # each argument is an option of the command
+    port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.")] = 4400,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    latency: Annotated[float, typer.Option(min=0, help="Seconds before anything is answered.")] = 0.0,
+    ttft: Annotated[float, typer.Option(min=0, help="Seconds to the first token.")] = 0.0,
+    tps: Annotated[float, typer.Option(min=0, help="Tokens a second; 0 for no pause.")] = 0.0,
+    rpm: Annotated[int, typer.Option(min=0, help="Requests a minute; 0 for no limit.")] = 0,
+    tpm: Annotated[int, typer.Option(min=0, help="Tokens a minute; 0 for no limit.")] = 0,
+    fault: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=PROBABILITY", help="A fault and how often; may be repeated.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Makes faults and identifiers repeat.")] = None,
+    api_key: Annotated[str | None, typer.Option(help="The only key to let in.")] = None,
+) -> None:
+    """Run a simulated OpenAI: the same routes, deterministic answers, and faults by name."""
+    options = Options(
+        latency=latency, ttft=ttft, tps=tps, rpm=rpm, tpm=tpm, faults=faults_of(fault or []), seed=seed, api_key=api_key
+    )
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(_serve(options, host, port))
+    except OSError as error:
+        typer.echo(f"The simulator cannot listen on {host}:{port}: {error.strerror}. Choose another --port.", err=True)
+        raise typer.Exit(1) from error
+
+
+def faults_of(given: list[str]) -> dict[str, float]:
+    """`NAME=PROBABILITY` for each, a name alone for always. Raises BadParameter."""
+    faults = {}
+    for one in given:
+        name, _, probability = one.partition("=")
+        try:
+            faults[Fault(name).value] = float(probability or 1)
+        except ValueError as error:
+            known = ", ".join(Fault)
+            raise typer.BadParameter(f"{one!r} is not NAME=PROBABILITY. Names: {known}.") from error
+        if not 0 <= faults[name] <= 1:
+            raise typer.BadParameter(f"The probability in {one!r} is not between 0 and 1.")
+    return faults
+
+
+async def _serve(options: Options, host: str, port: int) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with running(options, host=host, port=port) as base_url:
+        key = "\nOnly the key given as --api-key is let in." if options.api_key else ""
+        root = base_url.removesuffix("/v1")
+        typer.echo(_EXAMPLE.format(base_url=base_url, root=root, faults=", ".join(Fault), key=key))
+        await stop.wait()

@@ -1,0 +1,53 @@
+"""Where a command finds PostgreSQL and Redis, and how it says that it cannot."""
+
+import contextlib
+from collections.abc import Iterator
+
+import typer
+
+from tidegate import embedded
+from tidegate.core.config import ConfigError, Settings
+from tidegate.core.errors import StoreError
+from tidegate.embedded import EmbeddedError, Stores
+from tidegate.migrate import migrate, pending
+
+
+@contextlib.contextmanager
+def located(settings: Settings) -> Iterator[Stores]:
+    """The stores that the settings name, or the embedded ones of `data_dir`.
+
+    Embedded ones are started where they are not running, and left to those who still use them.
+    Raises ConfigError when only one of the two is named, and EmbeddedError.
+    """
+    database_url, redis_url = settings.database_url, settings.redis_url
+    if database_url is not None and redis_url is not None:
+        yield Stores(database_url=database_url.get_secret_value(), redis_url=redis_url.get_secret_value())
+        return
+    if database_url is not None or redis_url is not None:
+        raise ConfigError("Set both TIDEGATE_DATABASE_URL and TIDEGATE_REDIS_URL, or neither.")
+    with embedded.running(settings.data_dir) as stores:
+        yield stores
+
+
+@contextlib.contextmanager
+def ready(settings: Settings) -> Iterator[Stores]:
+    """The stores with an up-to-date schema: embedded ones are migrated, others must have been.
+
+    Raises ConfigError, EmbeddedError, and StoreError.
+    """
+    with located(settings) as stores:
+        if settings.database_url is None:
+            migrate(stores.database_url)
+        elif missing := pending(stores.database_url):
+            raise ConfigError(f"The database lacks {', '.join(missing)}: run `tidegate migrate` first.")
+        yield stores
+
+
+@contextlib.contextmanager
+def plain_errors() -> Iterator[None]:
+    """What cannot be helped here is one sentence on the error output and exit code 1."""
+    try:
+        yield
+    except (ConfigError, EmbeddedError, StoreError) as error:
+        typer.secho(str(error), err=True, fg=typer.colors.RED)
+        raise typer.Exit(1) from error

@@ -1,0 +1,202 @@
+"""`tidegate usage`: what was used, by whom, and what it cost."""
+
+import asyncio
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import typer
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from tidegate.cli.stores import plain_errors, ready
+from tidegate.connections.postgres import Postgres
+from tidegate.connections.redis import RedisLink
+from tidegate.core import config
+from tidegate.core.clock import SystemClock
+from tidegate.core.config import Settings
+from tidegate.core.errors import RedisUnavailable
+from tidegate.embedded import Stores
+from tidegate.metering.ledger_stream import LedgerStream
+from tidegate.metering.report import By, Reports, UsageRow, total, usd
+from tidegate.metering.spool import lines_waiting
+
+_UNITS = {"m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+_PATIENCE = 2.0
+"""Seconds a command waits for Redis."""
+_PIPE_WIDTH = 400
+"""Characters; into a pipe or a file everything is written."""
+_DISPENSABLE = ("reasoning", "joined", "cached", "errors", "hits", "saved USD")
+"""Columns a narrow terminal does without, in this order."""
+
+
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """Which calls to sum up; `since` and `until` in Unix seconds."""
+
+    by: By
+    since: float
+    until: float
+    project: str | None
+
+
+class Found(msgspec.Struct, frozen=True, kw_only=True):
+    """The report, and what it cannot hold yet."""
+
+    rows: list[UsageRow]
+    in_stream: int | None
+    """Entries on their way through Redis; None when it did not answer."""
+    on_disk: int
+    """Entries on this machine's disk, waiting for PostgreSQL."""
+    rejected: int
+
+
+def usage(
+    by: Annotated[By, typer.Option(help="What a row stands for.")] = By.DAY,
+    project: Annotated[str | None, typer.Option(help="Only this project's calls.")] = None,
+    since: Annotated[str, typer.Option(help="From when on: 7d, 12h, 45m, 2w ago, or an ISO date (UTC).")] = "30d",
+    until: Annotated[str | None, typer.Option(help="Before when, written alike; now, if left out.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+) -> None:
+    """Show what was used and what it cost."""
+    now = SystemClock().now()
+    asked = Asked(by=by, project=project, since=moment(since, now), until=moment(until, now) if until else now)
+    with plain_errors():
+        settings = config.load()
+        with ready(settings) as stores:
+            found = asyncio.run(_find(asked, stores, settings))
+    if as_json:
+        typer.echo(msgspec.json.encode(_as_json(asked, found)))
+    else:
+        _show(asked, found)
+
+
+def moment(text: str, now: float) -> float:
+    """Unix seconds of a moment written as a span before `now` or as an ISO date (UTC unless it says otherwise)."""
+    span = re.fullmatch(r"(\d{1,6})([mhdw])", text.strip())
+    if span:
+        return now - int(span[1]) * _UNITS[span[2]]
+    try:
+        when = datetime.fromisoformat(text.strip())
+        return (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError) as error:
+        raise typer.BadParameter(f"{text!r} is neither like 7d, 12h, 45m or 2w nor an ISO date") from error
+
+
+async def _find(asked: Asked, stores: Stores, settings: Settings) -> Found:
+    postgres = Postgres(stores.database_url, size=1, timeout=settings.database.timeout_seconds)
+    redis = RedisLink(stores.redis_url, timeout=_PATIENCE, clock=SystemClock())
+    await redis.start()
+    try:
+        # what is on its way first: an entry that arrives meanwhile is then told of twice, not never
+        in_stream = await _in_stream(LedgerStream(redis, settings.redis.prefix))
+        on_disk = lines_waiting(_spool_folder(settings))
+        reports = Reports(postgres)
+        rows = await reports.usage(asked.by, since=asked.since, until=asked.until, project=asked.project)
+        return Found(rows=rows, in_stream=in_stream, on_disk=on_disk, rejected=await reports.rejected())
+    finally:
+        await redis.close()
+        await postgres.close()
+
+
+async def _in_stream(stream: LedgerStream) -> int | None:
+    try:
+        return await stream.length()
+    except RedisUnavailable:
+        return None
+
+
+def _spool_folder(settings: Settings) -> Path:
+    """Beside the embedded stores, where `tidegate run` has it, or where it is configured."""
+    return settings.data_dir / "spool" if settings.database_url is None else settings.metering.spool_dir
+
+
+def _as_json(asked: Asked, found: Found) -> dict[str, Any]:
+    return {
+        "by": asked.by.value,
+        "project": asked.project,
+        "since": _iso(asked.since),
+        "until": _iso(asked.until),
+        "rows": [_row_as_json(row) for row in found.rows],
+        "total": _row_as_json(total(found.rows)),
+        "on_their_way": {"stream": found.in_stream, "spool": found.on_disk},
+        "rejected": found.rejected,
+    }
+
+
+def _row_as_json(row: UsageRow) -> dict[str, Any]:
+    money = {"cost_usd": usd(row.cost_nanos), "saved_usd": usd(row.saved_nanos)}
+    return {**msgspec.structs.asdict(row), **money}
+
+
+def _iso(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
+
+
+def _show(asked: Asked, found: Found) -> None:
+    screen = Console()
+    if not screen.is_terminal:
+        screen.width = _PIPE_WIDTH
+    table, left_out = _table_that_fits(screen, asked.by, found.rows)
+    screen.print(table)
+    for remark in _remarks(found):
+        typer.echo(remark)
+    if left_out:
+        typer.echo(f"Left out, for want of width: {', '.join(left_out)}; --json has everything.")
+
+
+def _table_that_fits(screen: Console, by: By, rows: list[UsageRow]) -> tuple[Table, tuple[str, ...]]:
+    """A figure is shown whole or not at all: the least important columns go until the rest has room."""
+    for count in range(len(_DISPENSABLE) + 1):
+        left_out = _DISPENSABLE[:count]
+        table = _table(by, rows, left_out)
+        if screen.measure(table).maximum <= screen.width:
+            break
+    return table, left_out
+
+
+def _table(by: By, rows: list[UsageRow], left_out: tuple[str, ...]) -> Table:
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_footer=True)
+    table.add_column(by.value, footer="total", overflow="fold")
+    for title, figure in _figures(total(rows), left_out).items():
+        table.add_column(title, footer=figure, justify="right", no_wrap=True)
+    for row in rows:
+        table.add_row(_named(row), *_figures(row, left_out).values())
+    return table
+
+
+def _figures(row: UsageRow, left_out: tuple[str, ...]) -> dict[str, str]:
+    figures = {
+        "calls": f"{row.calls:,}",
+        "hits": f"{row.hits:,}",
+        "joined": f"{row.joined:,}",
+        "errors": f"{row.errors:,}",
+        "input": f"{row.input_tokens:,}",
+        "cached": f"{row.cached_tokens:,}",
+        "output": f"{row.output_tokens:,}",
+        "reasoning": f"{row.reasoning_tokens:,}",
+        "cost USD": usd(row.cost_nanos),
+        "saved USD": usd(row.saved_nanos),
+    }
+    return {title: figure for title, figure in figures.items() if title not in left_out}
+
+
+def _named(row: UsageRow) -> Text:
+    """Callers choose some of these names: no markup and no control character of theirs reaches the terminal."""
+    name = f"{row.what or '(none)'} {row.name or ''}".rstrip()
+    return Text("".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in name))
+
+
+def _remarks(found: Found) -> list[str]:
+    remarks = []
+    if found.in_stream is None:
+        remarks.append("Redis did not answer: how many calls are still on their way is not known.")
+    on_their_way = (found.in_stream or 0) + found.on_disk
+    if on_their_way:
+        remarks.append(f"{on_their_way:,} more calls are on their way into the ledger ({found.on_disk:,} on disk).")
+    if found.rejected:
+        remarks.append(f"{found.rejected:,} entries could not be booked: see the table ledger_rejected.")
+    return remarks

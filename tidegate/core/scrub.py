@@ -1,0 +1,33 @@
+"""Key material removed from text, before it reaches a log, an error, a label or the database."""
+
+import re
+from typing import Any
+
+REDACTED = "[redacted]"
+
+# sk-…, sess-…, rk-… and pk-… keys, whole or shortened with asterisks and dots as OpenAI echoes them
+_KEY = re.compile(r"\b(?:sk|sess|rk|pk)-[A-Za-z0-9_\-*…]{3,}(?:\.{2,}[A-Za-z0-9_\-]+)?")
+_ECHO = re.compile(r"(API key provided: )[^\s\"']*[^\s\"'.]")
+_BEARER = re.compile(r"(?i)\b(bearer|basic)\s+[A-Za-z0-9._~+/\-]{6,}=*")
+_URL_PASSWORD = re.compile(r"(://[^/\s:@]*:)[^/\s@]+@")
+
+
+def scrub(text: str) -> str:
+    """`text` with every API key, bearer token and password in a URL replaced by `[redacted]`."""
+    text = _KEY.sub(REDACTED, text)
+    text = _ECHO.sub(rf"\1{REDACTED}", text)
+    text = _BEARER.sub(rf"\1 {REDACTED}", text)
+    return _URL_PASSWORD.sub(rf"\1{REDACTED}@", text)
+
+
+def scrub_value(value: Any) -> Any:
+    """The same for whatever a log line may carry: strings, containers of them, exceptions."""
+    if isinstance(value, str):
+        return scrub(value)
+    if isinstance(value, dict):
+        return {key: scrub_value(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [scrub_value(item) for item in value]
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    return scrub(str(value))

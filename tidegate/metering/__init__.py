@@ -1,0 +1,1 @@
+"""What did it cost: tokens, prices, and the ledger's way from an answer to PostgreSQL."""

@@ -1,0 +1,149 @@
+"""Brings the ledger to PostgreSQL: from the Redis stream, and from the files of the spool.
+
+Each entry is written at least once and counts once, because the ledger is idempotent by its id:
+  - killed between the insert and the acknowledgement: the next drainer claims and inserts again;
+  - PostgreSQL away: entries stay in the stream, delivered to us, and are read again;
+  - Redis away: the connection is made anew; restarted empty: the group, too;
+  - an entry that cannot be held: the store keeps it apart and the rest goes on.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import msgspec
+import structlog
+
+from tidegate.core.clock import Clock
+from tidegate.core.errors import StoreError
+from tidegate.core.ids import new_id
+from tidegate.metering.ledger_store import LedgerStore
+from tidegate.metering.ledger_stream import BATCH, Consumer, Delivered, LedgerStream
+from tidegate.metering.spool import Spool
+
+_log = structlog.get_logger("ledger")
+
+
+class Pace(msgspec.Struct, frozen=True, kw_only=True):
+    """How often the drainer does what, in seconds."""
+
+    gather: float = 0.2
+    """Between reads that were not full: a batch costs hardly more than one entry."""
+    block: float = 2.0
+    """How long an idle read waits."""
+    claim_idle: float = 15.0
+    """After which an entry that another drainer was given counts as left behind."""
+    chores: float = 10.0
+    """Between looks for what dead drainers left behind."""
+    forget: float = 600.0
+    """Silence after which a drainer with nothing left behind is forgotten."""
+    replay: float = 2.0
+    """Between looks into the spool."""
+    first_retry: float = 0.1
+    last_retry: float = 5.0
+
+
+class Drainer:
+    """Two background tasks between `start` and `close`. Any number of processes may each have one."""
+
+    def __init__(
+        self, stream: LedgerStream, store: LedgerStore, spool: Spool, *, clock: Clock, pace: Pace | None = None
+    ) -> None:
+        """`spool` is this process's own; files of dead processes beside it are replayed as well."""
+        self._stream = stream
+        self._store = store
+        self._spool = spool
+        self._clock = clock
+        self._pace = pace or Pace()
+        self._name = new_id("drainer-")
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        """Begin, in the background; neither store needs to be there yet."""
+        self._tasks = [
+            asyncio.create_task(self._again_and_again("stream", self._follow_stream), name="ledger-drain"),
+            asyncio.create_task(self._again_and_again("spool", self._watch_spool), name="ledger-replay"),
+        ]
+
+    async def close(self, deadline: float = 10.0) -> None:
+        """Stop, then drain what is there for up to `deadline` seconds; what remains, remains in the stores."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        try:
+            async with asyncio.timeout(deadline):
+                await asyncio.gather(self._once("stream", self._empty_stream), self._once("spool", self._replay))
+        except TimeoutError:
+            _log.warning("ledger not drained in time; the rest waits in the stores", deadline=deadline)
+
+    async def _again_and_again(self, source: str, work: Callable[[], Awaitable[None]]) -> None:
+        """Do `work`, which ends only by failing, and after a growing pause again."""
+        pause = self._pace.first_retry
+        while True:
+            began = self._clock.monotonic()
+            await self._once(source, work)
+            if self._clock.monotonic() - began > self._pace.last_retry:  # it worked for a while: a new trouble
+                pause = self._pace.first_retry
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, self._pace.last_retry)
+
+    async def _once(self, source: str, work: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await work()
+        except StoreError as error:
+            _log.warning("ledger waits", source=source, error=error.name, detail=str(error))
+        except Exception:  # noqa: BLE001  # whatever it is, the entries are safe where they are; draining goes on
+            _log.exception("ledger drainer failed", source=source)
+
+    async def _follow_stream(self) -> None:
+        async with self._stream.consumer(self._name) as consumer:
+            await self._until_empty(consumer, consumer.read_own)  # what an earlier attempt was given
+            chores_at = self._clock.monotonic()
+            while True:
+                if self._clock.monotonic() >= chores_at:
+                    await self._do_chores(consumer)
+                    chores_at = self._clock.monotonic() + self._pace.chores
+                batch = await consumer.read_new(self._pace.block)
+                await self._keep(consumer, batch)
+                if 0 < len(batch) < BATCH:
+                    await asyncio.sleep(self._pace.gather)
+
+    async def _empty_stream(self) -> None:
+        async with self._stream.consumer(self._name) as consumer:
+            await self._until_empty(consumer, consumer.read_own)
+            await self._until_empty(consumer, consumer.read_new)
+            await consumer.leave()
+
+    async def _do_chores(self, consumer: Consumer) -> None:
+        await self._until_empty(consumer, lambda: consumer.claim_idle(self._pace.claim_idle))
+        await self._stream.forget_silent(self._pace.forget)
+
+    async def _until_empty(self, consumer: Consumer, read: Callable[[], Awaitable[list[Delivered]]]) -> None:
+        while batch := await read():
+            await self._keep(consumer, batch)
+
+    async def _keep(self, consumer: Consumer, batch: list[Delivered]) -> None:
+        if not batch:
+            return
+        await self._store.write([one.entry for one in batch if one.entry is not None])
+        await consumer.finish([one.id for one in batch])
+
+    async def _watch_spool(self) -> None:
+        while True:
+            if self._spool.waiting():
+                await self._replay()
+            await asyncio.sleep(self._pace.replay)
+
+    async def _replay(self) -> None:
+        """Write every file that nobody holds, our own included, and remove it."""
+        if not self._spool.waiting():
+            return
+        await self._store.ping()  # else our own file would be cut into many while PostgreSQL is away
+        self._spool.seal()
+        for file in self._spool.claim():
+            with file:
+                entries = 0
+                for batch in file.batches(BATCH):
+                    await self._store.write(batch)
+                    entries += len(batch)
+                file.remove()
+                _log.info("spool replayed", file=file.path.name, entries=entries)

@@ -1,0 +1,79 @@
+"""What was used and what it cost, summed up from the ledger."""
+
+from enum import Enum
+
+import msgspec
+
+from tidegate.connections.postgres import Postgres, queries
+
+
+class By(Enum):
+    """What the rows of a report stand for. Days are UTC."""
+
+    DAY = "day"
+    KEY = "key"
+    MODEL = "model"
+    USER = "user"
+    PROJECT = "project"
+    ROUTE = "route"
+
+
+class UsageRow(msgspec.Struct, frozen=True, kw_only=True):
+    """The calls of one day, key, model, …; `what` is empty for the calls that named no user."""
+
+    what: str
+    name: str | None = None
+    """A key's name."""
+    calls: int = 0
+    hits: int = 0
+    joined: int = 0
+    errors: int = 0
+    estimated: int = 0
+    """Calls whose tokens we counted ourselves."""
+    input_tokens: int = 0
+    cached_tokens: int = 0
+    output_tokens: int = 0
+    reasoning_tokens: int = 0
+    cost_nanos: int = 0
+    saved_nanos: int = 0
+
+
+_SUMS = tuple(field.name for field in msgspec.structs.fields(UsageRow) if field.type is int)
+
+
+class Reports:
+    """Reads the ledger."""
+
+    def __init__(self, postgres: Postgres) -> None:
+        """`postgres` is shared with others."""
+        self._postgres = postgres
+        self._sql = queries("ledger")
+
+    async def usage(self, by: By, *, since: float, until: float, project: str | None = None) -> list[UsageRow]:
+        """Calls since `since` and before `until` (Unix seconds): days in order, all else the dearest first.
+
+        Raises PostgresUnavailable.
+        """
+        async with self._postgres.connection() as connection:
+            rows = await connection.fetch(self._sql["usage"], by.value, since, until, project)
+        # sums are PostgreSQL's numeric, which has no largest value; they are whole
+        return [
+            UsageRow(what=row["what"], name=row["name"], **{field: int(row[field]) for field in _SUMS}) for row in rows
+        ]
+
+    async def rejected(self) -> int:
+        """Entries that the ledger could not hold. Raises PostgresUnavailable."""
+        async with self._postgres.connection() as connection:
+            return int(await connection.fetchval(self._sql["rejected"]))
+
+
+def total(rows: list[UsageRow]) -> UsageRow:
+    """All rows in one."""
+    return UsageRow(what="total", **{field: sum(getattr(row, field) for row in rows) for field in _SUMS})
+
+
+def usd(nanos: int) -> str:
+    """Nano-dollars in dollars, exactly: two to nine decimals."""
+    sign = "-" if nanos < 0 else ""
+    whole, rest = divmod(abs(nanos), 1_000_000_000)
+    return f"{sign}{whole}.{f'{rest:09d}'.rstrip('0'):0<2}"

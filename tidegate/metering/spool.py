@@ -1,0 +1,186 @@
+"""Ledger entries on disk, for when Redis cannot take them: one JSON line each, replayed into PostgreSQL.
+
+Whoever writes or replays a file holds a lock on it, which the system lets go when its holder dies;
+so every unlocked file is somebody's who closed it or was killed, and anybody may replay it.
+
+Survived: `kill -9` and a crash of the process at any moment, because a line is one write to a file
+opened for appending. A power cut loses what was written since the last `sync`, some 50 ms.
+"""
+
+import asyncio
+import contextlib
+import fcntl
+import os
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO, Self
+
+import structlog
+
+from tidegate.core.errors import StoreError
+from tidegate.core.ids import new_id
+
+MOST_BYTES = 1024**3
+"""What all files together may hold (two million entries), so that a long outage leaves the disk some room."""
+
+_SUFFIX = ".jsonl"
+_log = structlog.get_logger("spool")
+_flush_to_disk = getattr(os, "fdatasync", os.fsync)  # macOS has only the second
+
+
+class SpoolFailed(StoreError):
+    """A ledger entry could not be kept on disk. Look at the free space and the rights of `metering.spool_dir`."""
+
+    name = "spool_failed"
+    code = "spool_failed"
+
+
+class Spool:
+    """One process's file in the spool folder, and the way to those that wait to be replayed."""
+
+    def __init__(self, folder: Path, *, most_bytes: int = MOST_BYTES) -> None:
+        """The folder is made with the first line; others may share it."""
+        self._folder = folder
+        self._most = most_bytes
+        self._file: int | None = None
+        self._size = 0
+        self._others = 0
+        self._unsynced = False
+
+    @property
+    def unsynced(self) -> bool:
+        """Whether lines were written since the last `sync`."""
+        return self._unsynced
+
+    def write(self, line: bytes) -> None:
+        """Append one line; `line` holds no line break. Raises SpoolFailed."""
+        data = line + b"\n"
+        try:
+            file = self._opened()
+            if self._others + self._size + len(data) > self._most:
+                raise SpoolFailed(f"The spool in {self._folder} holds its {self._most} bytes already.")
+            written = os.write(file, data)
+            if written < len(data):  # the disk is full: half a line would spoil the next one
+                os.ftruncate(file, self._size)
+                raise SpoolFailed(f"The disk of {self._folder} is full.")
+        except OSError as error:
+            raise SpoolFailed(f"The spool in {self._folder} cannot be written: {error.strerror}.") from error
+        self._size += written
+        self._unsynced = True
+
+    async def sync(self) -> None:
+        """Have the disk itself keep what was written; in a thread, because it may take its time."""
+        if self._file is None:
+            return
+        self._unsynced = False
+        file = os.dup(self._file)  # this one may be sealed meanwhile
+        try:
+            await asyncio.to_thread(_flush_to_disk, file)
+        except OSError as error:
+            _log.error("spool not synced", folder=str(self._folder), error=error.strerror)
+        finally:
+            os.close(file)
+
+    def seal(self) -> None:
+        """Close the file, so that it can be replayed; the next line opens another."""
+        if self._file is not None:
+            fcntl.flock(self._file, fcntl.LOCK_UN)  # closing alone would not, while `sync` holds its copy
+            os.close(self._file)
+            self._file = None
+
+    def waiting(self) -> bool:
+        """Whether there is any file, ours or another's."""
+        return any(True for _ in self._paths())
+
+    def claim(self) -> Iterator["SpoolFile"]:
+        """Each file that nobody holds, locked for the caller, who closes it before asking for the next."""
+        for path in self._paths():
+            file = SpoolFile.claim(path)
+            if file is not None:
+                yield file
+
+    def _paths(self) -> list[Path]:
+        return sorted(self._folder.glob(f"*{_SUFFIX}"))
+
+    def _opened(self) -> int:
+        if self._file is None:
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._others = sum(_size(path) for path in self._paths())
+            self._file, self._size = self._create(), 0
+        return self._file
+
+    def _create(self) -> int:
+        while True:
+            path = self._folder / new_id("")
+            file = os.open(path.with_suffix(_SUFFIX), os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
+            # before our lock somebody may have taken the new file for a dead process's, and removed it
+            if _lock(file) and os.fstat(file).st_nlink:
+                return file
+            os.close(file)
+
+
+class SpoolFile:
+    """A file to replay, locked until closed. Use it as a context manager."""
+
+    def __init__(self, path: Path, file: BinaryIO) -> None:
+        """Made by `claim`."""
+        self.path = path
+        self._file = file
+
+    @classmethod
+    def claim(cls, path: Path) -> Self | None:
+        """The file at `path`, or None if somebody holds it or has just removed it."""
+        with contextlib.suppress(FileNotFoundError):
+            file = path.open("rb")
+            if _lock(file.fileno()) and os.fstat(file.fileno()).st_nlink:
+                return cls(path, file)
+            file.close()
+        return None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._file.close()
+
+    def batches(self, size: int) -> Iterator[list[bytes]]:
+        """The lines, `size` at a time. A last line that a crash tore is kept out, and logged."""
+        lines = self._whole_lines()
+        while batch := list(islice(lines, size)):
+            yield batch
+
+    def remove(self) -> None:
+        """Every line is safe elsewhere."""
+        self.path.unlink(missing_ok=True)
+
+    def _whole_lines(self) -> Iterator[bytes]:
+        for line in self._file:
+            if line.endswith(b"\n"):
+                yield line[:-1]
+            else:
+                _log.error("spool line torn by a crash", file=self.path.name, line=line.decode(errors="replace"))
+
+
+def lines_waiting(folder: Path) -> int:
+    """How many lines all files in `folder` hold."""
+    total = 0
+    for path in folder.glob(f"*{_SUFFIX}"):
+        with contextlib.suppress(FileNotFoundError), path.open("rb") as file:
+            total += sum(1 for _ in file)
+    return total
+
+
+def _lock(file: int) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _size(path: Path) -> int:
+    with contextlib.suppress(FileNotFoundError):
+        return path.stat().st_size
+    return 0

@@ -1,0 +1,98 @@
+"""The upstream's `usage` object, in each of its forms, as one Usage.
+
+Chat and embeddings say `prompt_tokens` and `completion_tokens`; Responses says `input_tokens` and
+`output_tokens`. Whatever else stands there is read as nothing: this never raises.
+"""
+
+from typing import Any
+
+import msgspec
+
+from tidegate.core.values import Usage
+
+MOST_TOKENS = 1_000_000_000
+"""More than any call can buy; a larger figure is cut, so that its price still fits a bigint of nano-dollars."""
+
+NOTHING = Usage()
+
+
+class _Details(msgspec.Struct):
+    cached_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    audio_tokens: int | None = None
+
+
+class _Wire(msgspec.Struct):
+    prompt_tokens: int | None = None
+    input_tokens: int | None = None
+    completion_tokens: int | None = None
+    output_tokens: int | None = None
+    total_tokens: int | None = None
+    prompt_tokens_details: _Details | None = None
+    input_tokens_details: _Details | None = None
+    completion_tokens_details: _Details | None = None
+    output_tokens_details: _Details | None = None
+
+
+_strict = msgspec.json.Decoder(_Wire)
+_any = msgspec.json.Decoder()
+_NO_DETAILS = _Details()
+
+
+def from_wire(raw: bytes | msgspec.Raw) -> Usage:
+    """The usage that the JSON `raw` states; what is missing, negative or no number counts as 0."""
+    try:
+        return _usage(_strict.decode(raw))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return _usage(_lenient(raw))
+
+
+def _usage(wire: _Wire) -> Usage:
+    into = wire.prompt_tokens_details or wire.input_tokens_details or _NO_DETAILS
+    out = wire.completion_tokens_details or wire.output_tokens_details or _NO_DETAILS
+    bought = _clamped(wire.prompt_tokens or wire.input_tokens, MOST_TOKENS)
+    output = _clamped(wire.completion_tokens or wire.output_tokens, MOST_TOKENS)
+    if not bought and not output:  # only the total is known: an embedding's, which is all input
+        bought = _clamped(wire.total_tokens, MOST_TOKENS)
+    return Usage(
+        input=bought,
+        cached=_clamped(into.cached_tokens, bought),
+        output=output,
+        reasoning=_clamped(out.reasoning_tokens, output),
+        input_audio=_clamped(into.audio_tokens, bought),
+        output_audio=_clamped(out.audio_tokens, output),
+    )
+
+
+def _clamped(count: int | None, most: int) -> int:
+    return min(count, most) if count is not None and count > 0 else 0
+
+
+def _lenient(raw: bytes | msgspec.Raw) -> _Wire:
+    """The same fields of an object that does not have the expected types; those that fit are kept."""
+    try:
+        found = _any.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return _Wire()
+    if not isinstance(found, dict):
+        return _Wire()
+    fields: dict[str, Any] = {
+        name: _details(found.get(name)) if name.endswith("_details") else _count(found.get(name))
+        for name in _Wire.__struct_fields__
+    }
+    return _Wire(**fields)
+
+
+def _details(found: Any) -> _Details | None:
+    if not isinstance(found, dict):
+        return None
+    return _Details(**{name: _count(found.get(name)) for name in _Details.__struct_fields__})
+
+
+def _count(found: Any) -> int | None:
+    """A whole number; some compatible servers write 3.0 for 3."""
+    if isinstance(found, bool):
+        return None
+    if isinstance(found, float):
+        return int(found) if found.is_integer() else None
+    return found if isinstance(found, int) else None

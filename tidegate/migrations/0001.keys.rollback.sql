@@ -1,0 +1,2 @@
+DROP TABLE keys;
+DROP TABLE projects;

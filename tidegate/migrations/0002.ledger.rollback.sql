@@ -1,0 +1,2 @@
+DROP TABLE ledger_rejected;
+DROP TABLE ledger;

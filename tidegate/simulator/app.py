@@ -1,0 +1,229 @@
+"""The ASGI app: who may ask, what is asked, what goes wrong, what is answered."""
+
+from collections.abc import Mapping
+from random import Random
+from typing import Any
+
+import msgspec
+from starlette.types import Receive, Scope, Send
+
+from tidegate.core.clock import Clock, SystemClock
+from tidegate.simulator import chat, embeddings, models, moderations, responses
+from tidegate.simulator.bill import Bill, Call
+from tidegate.simulator.delivery import deliver
+from tidegate.simulator.exchange import Exchange, json_object
+from tidegate.simulator.faults import Fault, draw, refusal_for
+from tidegate.simulator.keys import check_key, ends_of
+from tidegate.simulator.limits import RateLimits
+from tidegate.simulator.options import Manners, Options, manners, unknown_fault
+from tidegate.simulator.questions import Question
+from tidegate.simulator.refusal import Refusal, invalid
+from tidegate.simulator.reply import Identity, Json, Reply
+
+_POSTS = {
+    "/v1/chat/completions": "chat",
+    "/v1/responses": "responses",
+    "/v1/embeddings": "embeddings",
+    "/v1/moderations": "moderations",
+}
+_LONG = 1024
+"""Questions of so many tokens are remembered by the prompt cache."""
+
+
+def create_app(options: Options | None = None, *, clock: Clock | None = None) -> "Simulator":
+    """The simulator as an ASGI app. Raises ValueError for a fault that does not exist."""
+    return Simulator(options or Options(), clock or SystemClock())
+
+
+class Simulator:
+    """An ASGI app; its state is the bill, the rate limits, the faults in force and the prompts it has seen."""
+
+    def __init__(self, options: Options, clock: Clock) -> None:
+        """Ready to serve."""
+        self._options = options
+        self._clock = clock
+        self._bill = Bill()
+        self._start_over()
+
+    def __repr__(self) -> str:
+        figures = self._bill.figures()
+        return f"<Simulator {figures['in_flight']} in flight, {figures['served']} served>"
+
+    def _start_over(self) -> None:
+        self._bill.reset()
+        self._random = Random(self._options.seed)  # noqa: S311  # repeatable on purpose
+        self._limits = RateLimits(self._options.rpm, self._options.tpm, self._clock)
+        self._faults = _named(self._options.faults)
+        self._seen: dict[int, None] = {}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one ASGI scope."""
+        if scope["type"] == "lifespan":
+            await _live(receive, send)
+        elif scope["type"] == "http":
+            exchange = Exchange(scope, receive, send)
+            if exchange.path.startswith(("/simulator/", "/v1/simulator/")):
+                await self._control(exchange)
+            else:
+                await self._serve(exchange)
+
+    async def _control(self, exchange: Exchange) -> None:
+        """The bill and the faults in force; no key is needed, and nothing of this is counted."""
+        action = exchange.method, exchange.path.rpartition("/")[2]
+        try:
+            if action == ("POST", "reset"):
+                self._start_over()
+            elif action == ("POST", "faults"):
+                self._faults = _asked_for(json_object(await exchange.body()))
+                return await exchange.send_json({"faults": self._faults})
+            elif action != ("GET", "stats"):
+                raise _unknown_url(exchange)
+            await exchange.send_json(self._bill.figures())
+        except Refusal as refused:
+            await exchange.refuse(refused)
+
+    async def _serve(self, exchange: Exchange) -> None:
+        digits = f"{self._random.getrandbits(128):032x}"
+        call = Call(id=f"req_{digits}", route=_route(exchange))
+        exchange.reply_headers.update(_headers_of(call))
+        with self._bill.call(call):
+            try:
+                await self._answer(exchange, call, digits)
+            except Refusal as refused:
+                call.end = "refused"
+                await exchange.refuse(refused)
+            finally:
+                call.status = exchange.status
+
+    async def _answer(self, exchange: Exchange, call: Call, digits: str) -> None:
+        _note_caller(call, exchange.headers)
+        check_key(exchange.headers, self._options.api_key)
+        if call.route == "unknown":
+            raise _unknown_url(exchange)
+        raw = await exchange.body()
+        how = manners(self._options, exchange.headers, draw(self._faults, self._random))
+        call.fault = how.fault
+        await exchange.pause(how.latency)
+        if how.fault is Fault.TIMEOUT:
+            await exchange.until_gone()
+        if how.fault is Fault.CONNECTION:
+            call.end = "broken"
+            return await exchange.reset()
+        if exchange.method == "GET":
+            return await self._answer_models(exchange, how)
+        call.note_body(raw)
+        reply = self._reply(exchange, call, json_object(raw), how, digits)
+        call.end = await deliver(exchange, reply, how)
+        return None
+
+    async def _answer_models(self, exchange: Exchange, how: Manners) -> None:
+        name = exchange.path.removeprefix("/v1/models").strip("/")
+        if how.fault and (refused := refusal_for(how.fault, model=name, path=exchange.path)):
+            raise refused
+        body = models.one_model(name) if name else models.every_model()
+        await deliver(exchange, Reply(body=body), how)
+
+    def _reply(self, exchange: Exchange, call: Call, body: Json, how: Manners, digits: str) -> Reply:
+        model = _model_of(body, call.route)
+        call.model, call.stream = model, bool(body.get("stream"))
+        if how.fault is not Fault.RATE_LIMITED_BARE:
+            exchange.reply_headers.update(self._limits.headers())
+        if how.fault and (refused := refusal_for(how.fault, model=model, path=exchange.path)):
+            raise refused
+        try:
+            reply, wanted = self._make(call.route, body, how, digits)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            # what was sent is checked by using it
+            raise invalid(f"Invalid type or value in the request: {error!r}.") from error
+        self._limits.admit(model, wanted)
+        exchange.reply_headers.update(self._limits.headers())
+        call.input_tokens, call.output_tokens = reply.input_tokens, reply.output_tokens
+        return reply
+
+    def _make(self, route: str, body: Json, how: Manners, digits: str) -> tuple[Reply, int]:
+        """The reply, and the tokens it is held to need before it is made."""
+        identity = Identity(digits=digits, now=self._clock.now())
+        if route == "embeddings":
+            reply = embeddings.reply(body)
+            return reply, reply.input_tokens
+        if route == "moderations":
+            reply = moderations.reply(body, identity)
+            return reply, reply.input_tokens
+        module = chat if route == "chat" else responses
+        question = module.question_of(body, how.tokens)
+        identity = msgspec.structs.replace(identity, cached_tokens=self._cached(question))
+        return module.reply(body, question, identity), question.input_tokens + (question.limit or 0)
+
+    def _cached(self, question: Question) -> int:
+        """Tokens of a long question that was asked before, in steps of 128 as OpenAI counts them."""
+        if question.input_tokens < _LONG:
+            return 0
+        known = question.seed in self._seen
+        self._seen[question.seed] = None
+        if len(self._seen) > 1000:
+            del self._seen[next(iter(self._seen))]
+        return question.input_tokens // 128 * 128 if known else 0
+
+
+async def _live(receive: Receive, send: Send) -> None:
+    """Answer the server's start and stop."""
+    while True:
+        message = await receive()
+        await send({"type": f"{message['type']}.complete"})
+        if message["type"] == "lifespan.shutdown":
+            return
+
+
+def _named(faults: Mapping[str, float]) -> dict[Fault, float]:
+    return {Fault(name): probability for name, probability in faults.items()}
+
+
+def _asked_for(faults: Mapping[str, Any]) -> dict[Fault, float]:
+    for name, probability in faults.items():
+        if name not in set(Fault):
+            raise unknown_fault(name)
+        if not isinstance(probability, int | float) or not 0 <= probability <= 1:
+            raise invalid(f"The probability of {name} must be a number from 0 to 1.")
+    return _named(faults)
+
+
+def _route(exchange: Exchange) -> str:
+    if exchange.method == "POST":
+        return _POSTS.get(exchange.path, "unknown")
+    is_models = exchange.path == "/v1/models" or exchange.path.startswith("/v1/models/")
+    return "models" if exchange.method == "GET" and is_models else "unknown"
+
+
+def _unknown_url(exchange: Exchange) -> Refusal:
+    if exchange.path in _POSTS:
+        hint = "(HINT: Perhaps you meant to use a different HTTP method?)"
+        return Refusal(405, f"Not allowed to {exchange.method} on {exchange.path}. {hint}", code="method_not_supported")
+    message = (
+        f"Invalid URL ({exchange.method} {exchange.path}). Please check the URL for typos, "
+        "or see the docs at https://platform.openai.com/docs/api-reference/."
+    )
+    return Refusal(404, message, code="unknown_url")
+
+
+def _model_of(body: Json, route: str) -> str:
+    model = body.get("model")
+    if isinstance(model, str) and model:
+        return model
+    if route == "moderations" and model is None:
+        return "omni-moderation-latest"
+    raise invalid("you must provide a model parameter")
+
+
+def _headers_of(call: Call) -> dict[str, str]:
+    return {
+        "x-request-id": call.id,
+        "openai-organization": "org-simulator",
+        "openai-processing-ms": "1",
+        "openai-version": "2020-10-01",
+    }
+
+
+def _note_caller(call: Call, headers: Mapping[str, str]) -> None:
+    call.key_ends = ends_of(headers)
+    call.organization = headers.get("openai-organization")
+    call.project = headers.get("openai-project")

@@ -1,0 +1,171 @@
+"""POST /v1/chat/completions."""
+
+import base64
+import math
+from collections.abc import Mapping
+from random import Random
+from typing import Any
+
+from tidegate.simulator.questions import Answer, Question, Tool, answer, chosen, reasoning_tokens, shape_of
+from tidegate.simulator.refusal import invalid
+from tidegate.simulator.reply import Identity, Json, Reply
+from tidegate.simulator.words import count, seed_of, tokens_of
+from tidegate.wire.chat import to_chunks
+
+IMAGE_TOKENS = 85
+"""What an image costs at low detail."""
+
+
+def question_of(body: Mapping[str, Any], tokens: int | None) -> Question:
+    """What a chat request asks. Raises Refusal."""
+    messages = body.get("messages")
+    if not isinstance(messages, list) or not messages or not all(isinstance(message, dict) for message in messages):
+        raise invalid("Missing required parameter: 'messages'.", param="messages", code="missing_required_parameter")
+    tools = [_tool(tool) for tool in body.get("tools") or ()]
+    form: Mapping[str, Any] = body.get("response_format") or {}
+    kind = form.get("type", "text")
+    stop = body.get("stop") or ()
+    return Question(
+        seed=seed_of(shape_of(body)),
+        said=_last_said(messages),
+        input_tokens=3 + sum(4 + content_tokens(message.get("content")) for message in messages),
+        tool=chosen(tools, body.get("tool_choice"), answered=messages[-1].get("role") in ("tool", "function")),
+        json=kind in ("json_schema", "json_object"),
+        schema=form.get("json_schema", {}).get("schema"),
+        limit=body.get("max_completion_tokens") or body.get("max_tokens"),
+        stop=(stop,) if isinstance(stop, str) else tuple(stop),
+        reasoning=reasoning_tokens(body["model"], body.get("reasoning_effort")),
+        tokens=tokens,
+    )
+
+
+def _tool(tool: Mapping[str, Any]) -> Tool:
+    if tool.get("type") == "custom":
+        return Tool(name=tool["custom"]["name"], custom=True)
+    function = tool.get("function", {})
+    if "name" not in function:
+        raise invalid("Missing required parameter: 'tools[0].function'.", param="tools[0].function")
+    return Tool(name=function["name"], schema=function.get("parameters"))
+
+
+def content_tokens(content: Any) -> int:
+    """Tokens of a message's content: text, or parts that may be images."""
+    if isinstance(content, str):
+        return count(content)
+    parts = content if isinstance(content, list) else ()
+    return sum(count(part["text"]) if isinstance(part.get("text"), str) else IMAGE_TOKENS for part in parts)
+
+
+def text_of(content: Any) -> str:
+    """The text in a message's content."""
+    if isinstance(content, str):
+        return content
+    parts = content if isinstance(content, list) else ()
+    return " ".join(part["text"] for part in parts if isinstance(part.get("text"), str))
+
+
+def _last_said(messages: list[Json]) -> str:
+    spoken = [message for message in messages if message.get("role") == "user"] or messages
+    return text_of(spoken[-1].get("content"))
+
+
+def reply(body: Mapping[str, Any], question: Question, identity: Identity) -> Reply:
+    """The completion, and its chunks if they are asked for. Raises Refusal."""
+    wanted = 1 if body.get("n") is None else body["n"]
+    if not isinstance(wanted, int) or not 1 <= wanted <= 128:
+        raise invalid(f"Invalid 'n': {wanted!r} is not an integer from 1 to 128.", param="n")
+    answers = [answer(question, number) for number in range(wanted)]
+    usage = _usage(question, answers, identity, audio=_speaks(body))
+    completion = {
+        "id": identity.named("chatcmpl-"),
+        "object": "chat.completion",
+        "created": int(identity.now),
+        "model": body["model"],
+        "choices": [_choice(body, said, identity, number) for number, said in enumerate(answers)],
+        "usage": usage,
+        "service_tier": served_tier(body.get("service_tier")),
+        "system_fingerprint": f"fp_{seed_of(body['model']):016x}"[:13],
+    }
+    return Reply(
+        body=completion,
+        events=_chunks(completion, body.get("stream_options") or {}) if body.get("stream") else None,
+        input_tokens=question.input_tokens,
+        output_tokens=usage["completion_tokens"],
+    )
+
+
+def served_tier(asked: str | None) -> str:
+    """The tier that serves a request which asks for `asked`."""
+    return {"flex": "flex", "priority": "priority", "fast": "priority", "scale": "scale"}.get(asked or "", "default")
+
+
+def _chunks(completion: Json, options: Mapping[str, Any]) -> list[Json]:
+    for choice in completion["choices"]:
+        choice["message"].pop("annotations", None)  # deltas have none
+    return to_chunks(completion, include_usage=bool(options.get("include_usage")), cut=tokens_of)
+
+
+def _usage(question: Question, answers: list[Answer], identity: Identity, *, audio: bool) -> Json:
+    output = sum(said.output_tokens for said in answers)
+    return {
+        "prompt_tokens": question.input_tokens,
+        "completion_tokens": output,
+        "total_tokens": question.input_tokens + output,
+        "prompt_tokens_details": {"cached_tokens": identity.cached_tokens, "audio_tokens": 0},
+        "completion_tokens_details": {
+            "reasoning_tokens": sum(said.reasoning for said in answers),
+            "audio_tokens": sum(len(said.tokens) for said in answers) if audio else 0,
+            "accepted_prediction_tokens": 0,
+            "rejected_prediction_tokens": 0,
+        },
+    }
+
+
+def _speaks(body: Mapping[str, Any]) -> bool:
+    return "audio" in (body.get("modalities") or ())
+
+
+def _choice(body: Mapping[str, Any], said: Answer, identity: Identity, number: int) -> Json:
+    message: Json = {"role": "assistant", "content": said.text, "refusal": None, "annotations": []}
+    if said.tool is not None:
+        message["content"] = None
+        message["tool_calls"] = [_call(said, said.tool, identity.named("call_", number))]
+    elif _speaks(body):
+        message["content"] = None
+        message["audio"] = _audio(said, identity, number)
+    finish = "length" if said.cut_short else "tool_calls" if said.tool else "stop"
+    shown = body.get("logprobs") and message["content"] is not None
+    logprobs = {"content": token_logprobs(said.tokens, body.get("top_logprobs")), "refusal": None} if shown else None
+    return {"index": number, "message": message, "logprobs": logprobs, "finish_reason": finish}
+
+
+def _call(said: Answer, tool: Tool, identifier: str) -> Json:
+    if tool.custom:
+        return {"id": identifier, "type": "custom", "custom": {"name": tool.name, "input": said.text}}
+    return {"id": identifier, "type": "function", "function": {"name": tool.name, "arguments": said.text}}
+
+
+def _audio(said: Answer, identity: Identity, number: int) -> Json:
+    """A millisecond of silence for each token: 16 bit, 24 kHz."""
+    return {
+        "id": identity.named("audio_", number),
+        "data": base64.b64encode(bytes(48 * len(said.tokens))).decode(),
+        "expires_at": int(identity.now) + 3600,
+        "transcript": said.text,
+    }
+
+
+def token_logprobs(tokens: list[str], top: int | None) -> list[Json]:
+    """How sure the model was of each token, with `top` alternatives."""
+    return [_token_logprob(token, top or 0) for token in tokens]
+
+
+def _token_logprob(token: str, top: int) -> Json:
+    random = Random(token)  # noqa: S311  # repeatable on purpose
+    chosen_one = _one_logprob(token, math.log(0.5 + random.random() / 2))
+    others = [_one_logprob(f" {number}", math.log(0.4 / (number + 1))) for number in range(1, top)]
+    return {**chosen_one, "top_logprobs": [chosen_one, *others][:top]}
+
+
+def _one_logprob(token: str, logprob: float) -> Json:
+    return {"token": token, "logprob": logprob, "bytes": list(token.encode())}

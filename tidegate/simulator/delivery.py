@@ -1,0 +1,110 @@
+"""How a reply reaches the client: at its pace, and broken as the fault says."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from tidegate.simulator.exchange import Exchange
+from tidegate.simulator.faults import HALFWAY, Fault, context_length, server_error
+from tidegate.simulator.options import Manners
+from tidegate.simulator.refusal import Refusal
+from tidegate.simulator.reply import Json, Reply
+from tidegate.wire import sse
+
+EVENT_STREAM = "text/event-stream; charset=utf-8"
+_TORN = b'{"id": "chatcmpl-'
+
+
+async def deliver(exchange: Exchange, reply: Reply, manners: Manners) -> str:
+    """Send the reply and tell how it ended: `served` or `broken`. Raises ClientGone, and Refusal instead of a reply."""
+    if reply.events is None:
+        return await _deliver_whole(exchange, reply, manners)
+    return await _deliver_stream(exchange, reply, reply.events, manners)
+
+
+async def _deliver_whole(exchange: Exchange, reply: Reply, manners: Manners) -> str:
+    fault = manners.fault
+    if fault is Fault.ERROR_IN_STREAM:
+        raise server_error()
+    if fault is Fault.PREFLIGHT_FAILURE_IN_STREAM:
+        raise context_length(exchange.path)
+    await exchange.pause(manners.ttft + (reply.output_tokens / manners.tps if manners.tps else 0.0))
+    body = {key: value for key, value in reply.body.items() if fault is not Fault.MISSING_USAGE or key != "usage"}
+    data = msgspec.json.encode(body)
+    if fault is Fault.MALFORMED:
+        data = data[: len(data) // 2]
+    length = None if fault is Fault.TRUNCATED_CLEAN else len(data)
+    await exchange.begin(200, "application/json", length)
+    if fault in HALFWAY:
+        await exchange.write(data[: len(data) // 2])
+        return await _break_off(exchange, fault)
+    await exchange.write(data, last=True)
+    return "served"
+
+
+async def _break_off(exchange: Exchange, fault: Fault) -> str:
+    if fault is Fault.STALL:
+        await exchange.until_gone()
+    elif fault is Fault.TRUNCATED:
+        await exchange.reset()
+    else:
+        await exchange.write(b"", last=True)
+    return "broken"
+
+
+async def _deliver_stream(exchange: Exchange, reply: Reply, events: list[Json], manners: Manners) -> str:
+    fault = manners.fault
+    if fault is Fault.MISSING_USAGE:
+        events = _without_usage(events)
+    await exchange.begin(200, EVENT_STREAM)
+    await exchange.pause(manners.ttft)
+    breaking = fault in HALFWAY or fault is Fault.PREFLIGHT_FAILURE_IN_STREAM
+    sent = events[: _break_point(events, fault)] if breaking else events
+    for number, event in enumerate(sent):
+        if number and manners.tps and _is_token(event):
+            await exchange.pause(1 / manners.tps)
+        if fault is Fault.MALFORMED and number == len(sent) // 2:
+            await exchange.write(sse.encode(_TORN))
+        await exchange.write(_encoded(event, reply))
+    if breaking:
+        await _report(exchange, reply, fault, len(sent))
+        return await _break_off(exchange, fault or Fault.TRUNCATED_CLEAN)
+    await exchange.write(b"" if reply.named else sse.DONE, last=True)
+    return "served"
+
+
+def _break_point(events: Sequence[Json], fault: Fault | None) -> int:
+    return 1 if fault is Fault.PREFLIGHT_FAILURE_IN_STREAM else max(1, len(events) // 2)
+
+
+async def _report(exchange: Exchange, reply: Reply, fault: Fault | None, number: int) -> None:
+    """Send the error that a fault reports within the stream, if it reports one."""
+    refusal: Refusal | None = None
+    if fault is Fault.ERROR_IN_STREAM:
+        refusal = server_error()
+    elif fault is Fault.PREFLIGHT_FAILURE_IN_STREAM:
+        refusal = context_length(exchange.path)
+    if refusal is None:
+        return
+    if reply.named:
+        report = {"type": "error", "error": refusal.error, "sequence_number": number}
+        await exchange.write(sse.encode(msgspec.json.encode(report), "error"))
+    else:
+        await exchange.write(sse.encode(refusal.body))
+
+
+def _encoded(event: Json, reply: Reply) -> bytes:
+    return sse.encode(msgspec.json.encode(event), event["type"] if reply.named else None)
+
+
+def _is_token(event: Json) -> bool:
+    """Whether the event carries a piece of the answer, not only its frame."""
+    if "type" in event:
+        return str(event["type"]).endswith(".delta")
+    return any(choice["delta"] and "role" not in choice["delta"] for choice in event["choices"])
+
+
+def _without_usage(events: list[Json]) -> list[Json]:
+    kept = [event for event in events if "type" in event or event["choices"]]
+    return [{**event, "response": {**event["response"], "usage": None}} if "response" in event else event
+            for event in kept]  # fmt: skip

@@ -1,0 +1,64 @@
+"""POST /v1/embeddings. Texts that share words have vectors that are close."""
+
+import base64
+import hashlib
+import math
+import re
+from array import array
+from collections.abc import Mapping
+from operator import add
+from typing import Any
+
+from tidegate.simulator.refusal import invalid
+from tidegate.simulator.reply import Reply
+from tidegate.simulator.words import count
+
+_DIMENSIONS = {"text-embedding-3-large": 3072}
+_USUAL_DIMENSIONS = 1536
+_MOST_WORDS = 256
+"""Words beyond these no longer move the vector."""
+
+
+def reply(body: Mapping[str, Any]) -> Reply:
+    """A vector for each input. Raises Refusal."""
+    texts, tokens = _inputs(body.get("input"))
+    size = body.get("dimensions") or _DIMENSIONS.get(body["model"], _USUAL_DIMENSIONS)
+    if not isinstance(size, int) or not 1 <= size <= 3072:
+        raise invalid("Invalid value for 'dimensions'.", param="dimensions")
+    packed = body.get("encoding_format") == "base64"
+    vectors = [vector(text, size) for text in texts]
+    data = [
+        {"object": "embedding", "index": number, "embedding": _packed(values) if packed else values}
+        for number, values in enumerate(vectors)
+    ]
+    usage = {"prompt_tokens": tokens, "total_tokens": tokens}
+    answer = {"object": "list", "data": data, "model": body["model"], "usage": usage}
+    return Reply(body=answer, input_tokens=tokens)
+
+
+def _inputs(given: Any) -> tuple[list[str], int]:
+    """The texts to embed, and how many tokens they are; tokens may be given as numbers."""
+    if isinstance(given, str) or (isinstance(given, list) and given and isinstance(given[0], int)):
+        given = [given]
+    if not isinstance(given, list) or not given or not all(given):
+        raise invalid("'$.input' is invalid. Please check the API reference: /v1/embeddings.", param="input")
+    tokens = sum(count(one) if isinstance(one, str) else len(one) for one in given)
+    return [one if isinstance(one, str) else " ".join(map(str, one)) for one in given], tokens
+
+
+def vector(text: str, size: int) -> list[float]:
+    """A vector of length 1: the sum of one direction for each word."""
+    words = re.findall(r"\w+", text.lower())[:_MOST_WORDS] or [text]
+    total = [0.0] * size
+    for word in words:
+        total = list(map(add, total, _direction(word, size)))
+    length = math.sqrt(sum(value * value for value in total)) or 1.0
+    return [value / length for value in total]
+
+
+def _direction(word: str, size: int) -> list[int]:
+    return [byte - 127 for byte in hashlib.shake_128(word.encode(errors="replace")).digest(size)]
+
+
+def _packed(values: list[float]) -> str:
+    return base64.b64encode(array("f", values).tobytes()).decode()

@@ -1,0 +1,40 @@
+"""API keys: any will do, unless the simulator was told which."""
+
+import hmac
+from collections.abc import Mapping
+
+from tidegate.simulator.refusal import Refusal
+
+_WHERE = "https://platform.openai.com/account/api-keys"
+
+
+def check_key(headers: Mapping[str, str], expected: str | None) -> None:
+    """Raises Refusal, 401, for no key or for another than `expected`."""
+    key = _key_of(headers)
+    if not key:
+        raise Refusal(
+            401,
+            "You didn't provide an API key. You need to provide your API key in an Authorization header using Bearer "
+            f"auth (i.e. Authorization: Bearer YOUR_KEY). You can obtain an API key from {_WHERE}.",
+        )
+    if expected is not None and not hmac.compare_digest(key.encode(), expected.encode()):
+        message = f"Incorrect API key provided: {masked(key)}. You can find your API key at {_WHERE}."
+        raise Refusal(401, message, code="invalid_api_key")
+
+
+def masked(key: str) -> str:
+    """The key as OpenAI repeats it: its first eight and last four characters."""
+    if len(key) <= 12:
+        return "*" * len(key)
+    return key[:8] + "*" * (len(key) - 12) + key[-4:]
+
+
+def ends_of(headers: Mapping[str, str]) -> str | None:
+    """The last four characters of the key, enough to tell which of several was used."""
+    key = _key_of(headers)
+    return key[-4:] if key else None
+
+
+def _key_of(headers: Mapping[str, str]) -> str:
+    scheme, _, key = headers.get("authorization", "").partition(" ")
+    return key.strip() if scheme.lower() == "bearer" else ""

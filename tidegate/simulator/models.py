@@ -1,0 +1,34 @@
+"""GET /v1/models and /v1/models/{id}."""
+
+from tidegate.simulator.refusal import Refusal
+from tidegate.simulator.reply import Json
+
+_CREATED = {
+    "gpt-4o": 1_715_367_049,
+    "gpt-4o-mini": 1_721_172_741,
+    "gpt-4o-audio-preview": 1_727_460_443,
+    "gpt-4.1": 1_744_316_542,
+    "gpt-4.1-mini": 1_744_318_173,
+    "gpt-4.1-nano": 1_744_321_025,
+    "gpt-5": 1_754_425_777,
+    "gpt-5-mini": 1_754_425_928,
+    "gpt-5-nano": 1_754_426_384,
+    "o3": 1_744_225_308,
+    "o4-mini": 1_744_225_351,
+    "text-embedding-3-small": 1_705_948_997,
+    "text-embedding-3-large": 1_705_953_180,
+    "omni-moderation-latest": 1_731_689_265,
+}
+"""The models that are listed; a question may name any other model too. Unix seconds."""
+
+
+def every_model() -> Json:
+    """The list."""
+    return {"object": "list", "data": [one_model(name) for name in _CREATED]}
+
+
+def one_model(name: str) -> Json:
+    """One model. Raises Refusal for one that is not listed."""
+    if name not in _CREATED:
+        raise Refusal(404, f"The model '{name}' does not exist", code="model_not_found", param="model")
+    return {"id": name, "object": "model", "created": _CREATED[name], "owned_by": "system"}

@@ -1,0 +1,48 @@
+"""POST /v1/moderations. A few plain words are enough to be flagged."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from tidegate.simulator.refusal import invalid
+from tidegate.simulator.reply import Identity, Json, Reply
+from tidegate.simulator.words import count
+
+_TEXT_ONLY = ("harassment", "harassment/threatening", "hate", "hate/threatening", "illicit", "illicit/violent",
+              "sexual/minors")  # fmt: skip
+_IMAGES_TOO = ("self-harm", "self-harm/intent", "self-harm/instructions", "sexual", "violence", "violence/graphic")
+_FLAGGED_BY = {"violence": ("kill", "murder"), "hate": ("hate",), "harassment": ("stupid",), "self-harm": ("suicide",)}
+
+
+def reply(body: Mapping[str, Any], identity: Identity) -> Reply:
+    """A verdict for each input; text and images given together are one input. Raises Refusal."""
+    given = body.get("input")
+    if not isinstance(given, str | list) or not given:
+        raise invalid("Missing required parameter: 'input'.", param="input", code="missing_required_parameter")
+    model = body.get("model") or "omni-moderation-latest"
+    answer = {"id": identity.named("modr-"), "model": model, "results": [_verdict(*one) for one in _inputs(given)]}
+    return Reply(body=answer, input_tokens=sum(count(text) for text, _ in _inputs(given)))
+
+
+def _inputs(given: str | list[Any]) -> list[tuple[str, bool]]:
+    """Each input's text, and whether an image belongs to it."""
+    if isinstance(given, str):
+        return [(given, False)]
+    if all(isinstance(one, str) for one in given):
+        return [(one, False) for one in given]
+    parts = [part for part in given if isinstance(part, dict)]
+    text = " ".join(part["text"] for part in parts if isinstance(part.get("text"), str))
+    return [(text, any(part.get("type") == "image_url" for part in parts))]
+
+
+def _verdict(text: str, image: bool) -> Json:  # noqa: FBT001  # one of two facts about an input
+    words = text.lower()
+    categories = {
+        name: any(word in words for word in _FLAGGED_BY.get(name, ())) for name in (*_TEXT_ONLY, *_IMAGES_TOO)
+    }
+    seen = ["text", "image"] if image else ["text"]
+    return {
+        "flagged": any(categories.values()),
+        "categories": categories,
+        "category_scores": {name: 0.98 if flagged else 0.0001 for name, flagged in categories.items()},
+        "category_applied_input_types": {name: ["text"] if name in _TEXT_ONLY else seen for name in categories},
+    }

@@ -1,0 +1,80 @@
+"""How the simulator behaves, in general and for one request."""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from tidegate.simulator.faults import Fault
+from tidegate.simulator.refusal import Refusal, invalid
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True):
+    """How the simulator behaves where a request does not say otherwise."""
+
+    latency: float = 0.0
+    """Seconds before anything is answered."""
+    ttft: float = 0.0
+    """Seconds from there to the first token."""
+    tps: float = 0.0
+    """Tokens a second after the first; 0 for no pause at all."""
+    tokens: int | None = None
+    """Length of each answer in tokens; None lets the question decide."""
+    rpm: int = 0
+    """Requests a minute that are allowed; 0 for no limit."""
+    tpm: int = 0
+    """Tokens a minute that are allowed; 0 for no limit."""
+    faults: Mapping[str, float] = {}
+    """Probability of each fault, by its name."""
+    seed: int | None = None
+    """Makes the choice of faults and the identifiers repeat."""
+    api_key: str | None = None
+    """The only key that is let in; None lets in every key."""
+
+
+class Manners(msgspec.Struct, frozen=True, kw_only=True):
+    """How one request is answered."""
+
+    latency: float
+    ttft: float
+    tps: float
+    tokens: int | None
+    fault: Fault | None
+
+
+def manners(options: Options, headers: Mapping[str, str], drawn: Fault | None) -> Manners:
+    """What the request's `x-simulate-*` headers ask for, else what `options` say. Raises Refusal."""
+    tokens = _number(headers, "x-simulate-tokens", options.tokens)
+    return Manners(
+        latency=_number(headers, "x-simulate-latency", options.latency) or 0.0,
+        ttft=_number(headers, "x-simulate-ttft", options.ttft) or 0.0,
+        tps=_number(headers, "x-simulate-tps", options.tps) or 0.0,
+        tokens=None if tokens is None else int(tokens),
+        fault=_named_fault(headers.get("x-simulate-fault"), drawn),
+    )
+
+
+def _number(headers: Mapping[str, str], name: str, default: float | None) -> float | None:
+    given = headers.get(name)
+    if given is None:
+        return default
+    try:
+        number = float(given)
+    except ValueError:
+        number = -1.0
+    if not 0 <= number < 1e9:
+        raise invalid(f"The header {name} must be a number that is not negative, not {given!r}.")
+    return number
+
+
+def _named_fault(name: str | None, drawn: Fault | None) -> Fault | None:
+    if name is None:
+        return drawn
+    try:
+        return None if name == "none" else Fault(name)
+    except ValueError:
+        raise unknown_fault(name) from None
+
+
+def unknown_fault(name: str) -> Refusal:
+    """The refusal of a fault that does not exist; it lists those that do."""
+    return invalid(f"There is no fault {name!r}. Known are: {', '.join(Fault)}.")

@@ -1,0 +1,147 @@
+"""POST /v1/responses."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from tidegate.simulator.chat import content_tokens, served_tier, text_of, token_logprobs
+from tidegate.simulator.questions import Answer, Question, Tool, answer, chosen, reasoning_tokens, shape_of
+from tidegate.simulator.refusal import invalid
+from tidegate.simulator.reply import Identity, Json, Reply
+from tidegate.simulator.words import count, seed_of, tokens_of
+from tidegate.wire.responses import to_events
+
+_ECHOED: Json = {
+    "background": False, "frequency_penalty": 0.0, "instructions": None, "max_output_tokens": None,
+    "max_tool_calls": None, "metadata": {}, "parallel_tool_calls": True, "presence_penalty": 0.0,
+    "previous_response_id": None, "prompt_cache_key": None, "prompt_cache_retention": None,
+    "safety_identifier": None, "store": True, "temperature": 1.0, "tool_choice": "auto", "tools": [],
+    "top_logprobs": 0, "top_p": 1.0, "truncation": "disabled", "user": None,
+}  # fmt: skip
+"""What a Response repeats of its request, and what stands there when the request was silent."""
+
+
+def question_of(body: Mapping[str, Any], tokens: int | None) -> Question:
+    """What a request asks. Raises Refusal."""
+    asked = body.get("input")
+    if asked is None and not body.get("previous_response_id") and not body.get("conversation"):
+        raise invalid("Missing required parameter: 'input'.", param="input", code="missing_required_parameter")
+    items = [item for item in asked if isinstance(item, dict)] if isinstance(asked, list) else []
+    tools = [_tool(tool) for tool in body.get("tools") or () if tool.get("type") in ("function", "custom")]
+    form: Mapping[str, Any] = (body.get("text") or {}).get("format") or {}
+    return Question(
+        seed=seed_of(shape_of(body)),
+        said=asked if isinstance(asked, str) else _last_said(items),
+        input_tokens=3 + count(body.get("instructions") or "") + _input_tokens(asked, items),
+        tool=chosen(tools, body.get("tool_choice"), answered=_answers_a_tool(items)),
+        json=form.get("type") in ("json_schema", "json_object"),
+        schema=form.get("schema"),
+        limit=body.get("max_output_tokens"),
+        reasoning=reasoning_tokens(body["model"], (body.get("reasoning") or {}).get("effort")),
+        tokens=tokens,
+    )
+
+
+def _tool(tool: Mapping[str, Any]) -> Tool:
+    if "name" not in tool:
+        raise invalid("Missing required parameter: 'tools[0].name'.", param="tools[0].name")
+    return Tool(name=tool["name"], schema=tool.get("parameters"), custom=tool["type"] == "custom")
+
+
+def _input_tokens(asked: Any, items: list[Json]) -> int:
+    if isinstance(asked, str):
+        return 4 + count(asked)
+    return sum(4 + content_tokens(item.get("content", item.get("output"))) for item in items)
+
+
+def _answers_a_tool(items: list[Json]) -> bool:
+    return bool(items) and str(items[-1].get("type")).endswith("_call_output")
+
+
+def _last_said(items: list[Json]) -> str:
+    spoken = [item for item in items if item.get("role") == "user"] or items
+    return text_of(spoken[-1].get("content")) if spoken else ""
+
+
+def reply(body: Mapping[str, Any], question: Question, identity: Identity) -> Reply:
+    """The Response, and its events if they are asked for."""
+    said = answer(question)
+    response = _response(body, question, said, identity)
+    return Reply(
+        body=response,
+        events=to_events(response, cut=tokens_of) if body.get("stream") else None,
+        named=True,
+        input_tokens=question.input_tokens,
+        output_tokens=said.output_tokens,
+    )
+
+
+def _response(body: Mapping[str, Any], question: Question, said: Answer, identity: Identity) -> Json:
+    echoed = {key: default if body.get(key) is None else body[key] for key, default in _ECHOED.items()}
+    reasons = reasoning_tokens(body["model"], None) > 0
+    asked: Mapping[str, Any] = body.get("reasoning") or {}
+    return {
+        "id": identity.named("resp_"),
+        "object": "response",
+        "created_at": int(identity.now),
+        "status": "incomplete" if said.cut_short else "completed",
+        "completed_at": None if said.cut_short else int(identity.now),
+        "error": None,
+        "incomplete_details": {"reason": "max_output_tokens"} if said.cut_short else None,
+        "model": body["model"],
+        "output": _output(body, said, identity),
+        **echoed,
+        "tools": [_tool_shown(tool) for tool in echoed["tools"]],
+        "conversation": _conversation(body.get("conversation")),
+        "reasoning": {"effort": "medium" if reasons else None, "summary": None, **asked},
+        "service_tier": served_tier(body.get("service_tier")),
+        "text": {"format": {"type": "text"}, "verbosity": "medium", **(body.get("text") or {})},
+        "usage": {
+            "input_tokens": question.input_tokens,
+            "input_tokens_details": {"cached_tokens": identity.cached_tokens, "cache_write_tokens": 0},
+            "output_tokens": said.output_tokens,
+            "output_tokens_details": {"reasoning_tokens": said.reasoning},
+            "total_tokens": question.input_tokens + said.output_tokens,
+        },
+    }
+
+
+def _tool_shown(tool: Json) -> Json:
+    if tool.get("type") != "function":
+        return tool
+    return {"description": None, "parameters": None, "strict": True, **tool}
+
+
+def _conversation(given: Any) -> Json | None:
+    if isinstance(given, str):
+        return {"id": given}
+    return {"id": given["id"]} if isinstance(given, dict) and "id" in given else None
+
+
+def _output(body: Mapping[str, Any], said: Answer, identity: Identity) -> list[Json]:
+    items = [_thoughts(body, identity)] if said.reasoning else []
+    status = "incomplete" if said.cut_short else "completed"
+    if said.tool is not None:
+        items.append(_call(said, said.tool, identity, status))
+    elif said.tokens or not said.cut_short:
+        shown = "message.output_text.logprobs" in (body.get("include") or ())
+        logprobs = token_logprobs(said.tokens, body.get("top_logprobs")) if shown else []
+        part = {"type": "output_text", "text": said.text, "annotations": [], "logprobs": logprobs}
+        message = {"id": identity.named("msg_"), "type": "message", "role": "assistant", "status": status}
+        items.append({**message, "content": [part]})
+    return items
+
+
+def _thoughts(body: Mapping[str, Any], identity: Identity) -> Json:
+    summarised = (body.get("reasoning") or {}).get("summary") is not None
+    summary = [{"type": "summary_text", "text": "**Watching the tide**\n\nThe water comes and goes."}]
+    item: Json = {"id": identity.named("rs_"), "type": "reasoning", "summary": summary if summarised else []}
+    if "reasoning.encrypted_content" in (body.get("include") or ()):
+        item["encrypted_content"] = f"gAAAA{identity.digits}"
+    return item
+
+
+def _call(said: Answer, tool: Tool, identity: Identity, status: str) -> Json:
+    call = {"call_id": identity.named("call_"), "name": tool.name, "status": status}
+    if tool.custom:
+        return {"id": identity.named("ctc_"), "type": "custom_tool_call", "input": said.text, **call}
+    return {"id": identity.named("fc_"), "type": "function_call", "arguments": said.text, **call}

@@ -1,0 +1,71 @@
+"""The simulator on a socket, within the running event loop."""
+
+import asyncio
+import contextlib
+import socket
+import struct
+from collections.abc import AsyncIterator
+
+from uvicorn import Config
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
+
+from tidegate.core.clock import Clock
+from tidegate.simulator.app import create_app
+from tidegate.simulator.exchange import RESET
+from tidegate.simulator.options import Options
+
+
+class ResettableProtocol(HttpToolsProtocol):
+    """HTTP/1.1 whose requests carry the extension that resets their socket."""
+
+    def on_message_begin(self) -> None:
+        """A request begins: its scope learns how to reset."""
+        super().on_message_begin()
+        extensions: dict[object, object] = {RESET: self._reset}
+        self.scope["extensions"] = extensions  # type: ignore[typeddict-item]  # an extension of our own
+
+    def _reset(self) -> None:
+        # closing with a linger time of 0 sends RST instead of FIN
+        connected = self.transport.get_extra_info("socket")
+        connected.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.transport.abort()
+
+
+@contextlib.asynccontextmanager
+async def running(
+    options: Options | None = None, *, host: str = "127.0.0.1", port: int = 0, clock: Clock | None = None
+) -> AsyncIterator[str]:
+    """Serve while the context lasts; gives the base URL for an SDK, which ends in `/v1`.
+
+    `port` 0 takes a free one. At the end what is still being answered is cut off. Raises OSError when
+    the port is taken.
+    """
+    config = Config(
+        create_app(options, clock=clock), http=ResettableProtocol, ws="none", lifespan="off", log_config=None,
+        access_log=False, timeout_keep_alive=75,
+    )  # fmt: skip
+    config.load()
+    state = ServerState()
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(
+        lambda: ResettableProtocol(config=config, server_state=state, app_state={}, _loop=loop),
+        host,
+        port,
+        backlog=2048,
+    )
+    try:
+        yield f"http://{host}:{server.sockets[0].getsockname()[1]}/v1"
+    finally:
+        server.close()
+        await _cut_off(state)
+        await server.wait_closed()
+
+
+async def _cut_off(state: ServerState) -> None:
+    for connection in list(state.connections):
+        connection.transport.abort()
+    if state.tasks:  # each one learns from its connection that nobody listens any more
+        _, stubborn = await asyncio.wait(list(state.tasks), timeout=1.0)
+        for task in stubborn:
+            task.cancel()

@@ -1,0 +1,1 @@
+"""What should wake a person? For now: health."""

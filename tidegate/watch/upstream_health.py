@@ -1,0 +1,122 @@
+"""Whether the upstream answers, judged from real traffic; asked by itself only where there is none, and never paid."""
+
+from collections import deque
+from collections.abc import Awaitable, Callable
+from enum import Enum
+
+import msgspec
+
+from tidegate.core.clock import Clock
+from tidegate.core.errors import TidegateError
+
+WINDOW_SECONDS = 60.0
+"""How far back traffic counts."""
+PROBE_SECONDS = 30.0
+"""The shortest time between two free probes."""
+_MOST_REMEMBERED = 1000
+
+_NOT_ITS_FAULT = frozenset(
+    {
+        "client_gone",
+        "rejected",
+        "model_not_found",
+        "not_found",
+        "context_length",
+        "content_policy",
+        "request_too_large",
+    }
+)
+"""Errors that an upstream in good health gives."""
+
+
+class Health(Enum):
+    """In words for people and for load balancers."""
+
+    UNKNOWN = "unknown"
+    OK = "ok"
+    DEGRADED = "degraded"
+    DOWN = "down"
+
+
+class UpstreamReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of the upstream."""
+
+    status: str
+    """A `Health` value."""
+    calls: int
+    """Within the window."""
+    failures: dict[str, int]
+    """By error name, within the window."""
+    last_success_seconds_ago: float | None
+    last_failure_seconds_ago: float | None
+    probed: bool
+    """Judged from a free probe, for want of traffic."""
+
+
+class UpstreamHealth:
+    """Remembers how recent calls ended."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._recent: deque[tuple[float, str | None]] = deque(maxlen=_MOST_REMEMBERED)
+        self._last_success: float | None = None
+        self._last_failure: float | None = None
+        self._probed_at: float | None = None
+        self._probe_error: str | None = None
+
+    def note(self, error: TidegateError | None) -> None:
+        """A call ended, with this error or none."""
+        now = self._clock.monotonic()
+        failed = error.name if error is not None and error.name not in _NOT_ITS_FAULT else None
+        self._recent.append((now, failed))
+        if failed:
+            self._last_failure = now
+        elif error is None:
+            self._last_success = now
+
+    async def report(self, probe: Callable[[], Awaitable[None]]) -> UpstreamReport:
+        """What is known now; `probe` makes a free call, or raises TidegateError."""
+        now = self._clock.monotonic()
+        while self._recent and now - self._recent[0][0] > WINDOW_SECONDS:
+            self._recent.popleft()
+        if self._recent:
+            return self._judged(now, self._from_traffic(), probed=False)
+        if self._probed_at is None or now - self._probed_at >= PROBE_SECONDS:
+            await self._probe(probe)
+        status = Health.UNKNOWN if self._probed_at is None else Health.DOWN if self._probe_error else Health.OK
+        return self._judged(now, status, probed=True)
+
+    async def _probe(self, probe: Callable[[], Awaitable[None]]) -> None:
+        self._probed_at = self._clock.monotonic()
+        try:
+            await probe()
+        except TidegateError as error:
+            self._probe_error = error.name
+        else:
+            self._probe_error = None
+
+    def _from_traffic(self) -> Health:
+        failed = sum(1 for _, error in self._recent if error)
+        if not failed:
+            return Health.OK
+        return Health.DOWN if failed == len(self._recent) else Health.DEGRADED
+
+    def _judged(self, now: float, status: Health, *, probed: bool) -> UpstreamReport:
+        failures: dict[str, int] = {}
+        for _, error in self._recent:
+            if error:
+                failures[error] = failures.get(error, 0) + 1
+        if probed and self._probe_error:
+            failures[self._probe_error] = 1
+        return UpstreamReport(
+            status=status.value,
+            calls=len(self._recent),
+            failures=failures,
+            last_success_seconds_ago=_ago(now, self._last_success),
+            last_failure_seconds_ago=_ago(now, self._last_failure),
+            probed=probed,
+        )
+
+
+def _ago(now: float, then: float | None) -> float | None:
+    return None if then is None else round(now - then, 3)

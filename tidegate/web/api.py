@@ -1,0 +1,109 @@
+"""The routes beside the hot path, on FastAPI: models, health, and OpenAI's 404 for all others."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import msgspec
+import structlog
+from fastapi import FastAPI, Request, Response
+from starlette.exceptions import HTTPException
+
+from tidegate import __version__
+from tidegate.admission.keys import KeyRing
+from tidegate.connections.postgres import Postgres
+from tidegate.connections.redis import RedisLink
+from tidegate.core.errors import StoreError, TidegateError, UnknownRoute, WrongMethod
+from tidegate.core.ids import IdSource
+from tidegate.upstream.models import Models
+from tidegate.watch.upstream_health import Health, UpstreamHealth
+from tidegate.web import envelope
+
+_log = structlog.get_logger("web")
+
+Lifespan = Callable[[FastAPI], Any]
+
+
+def create_api(lifespan: Lifespan, ids: IdSource) -> FastAPI:
+    """The application without its routes: envelopes for errors, a request id on every answer."""
+    api = FastAPI(title="Tidegate", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
+
+    @api.exception_handler(TidegateError)
+    async def refused(_: Request, error: TidegateError) -> Response:
+        return _error(error, ids)
+
+    @api.exception_handler(HTTPException)
+    async def unrouted(request: Request, error: HTTPException) -> Response:
+        where = f"{request.method} {request.url.path}"
+        if error.status_code == 405:
+            return _error(WrongMethod(f"Not allowed to {where.replace(' ', ' on ', 1)}."), ids)
+        return _error(UnknownRoute(f"Invalid URL ({where})"), ids)
+
+    @api.exception_handler(Exception)
+    async def failed(request: Request, error: Exception) -> Response:
+        _log.error("unexpected failure", path=request.url.path, exc_info=error)
+        return _error(TidegateError(), ids)
+
+    return api
+
+
+def add_models(api: FastAPI, keys: KeyRing, models: Models, ids: IdSource) -> None:
+    """`GET /v1/models` and `GET /v1/models/{id}`."""
+
+    async def list_models(request: Request) -> Response:
+        await keys.caller(request.headers.get("authorization", ""))
+        return _json(await models.all(), ids)
+
+    async def get_model(request: Request, name: str) -> Response:
+        await keys.caller(request.headers.get("authorization", ""))
+        return _json(await models.one(name), ids)
+
+    api.add_api_route("/v1/models", list_models, methods=["GET"], summary="List the models")
+    api.add_api_route("/v1/models/{name:path}", get_model, methods=["GET"], summary="One model")
+
+
+def add_health(
+    api: FastAPI,
+    *,
+    postgres: Postgres,
+    redis: RedisLink,
+    upstream: UpstreamHealth,
+    probe: Callable[[], Awaitable[None]],
+) -> None:
+    """`/livez` (the process), `/readyz` (its stores), `/health/upstream` (from real traffic)."""
+
+    async def livez() -> Response:
+        return Response(b'{"status":"ok"}', media_type="application/json")
+
+    async def readyz() -> Response:
+        found = {"postgres": await _state(postgres.ping), "redis": await _state(redis.ping)}
+        ready = all(state == "ok" for state in found.values())
+        body = {"status": "ok" if ready else "unavailable", **found}
+        return Response(msgspec.json.encode(body), 200 if ready else 503, media_type="application/json")
+
+    async def health_upstream() -> Response:
+        report = await upstream.report(probe)
+        status = 503 if report.status == Health.DOWN.value else 200
+        return Response(msgspec.json.encode(report), status, media_type="application/json")
+
+    api.add_api_route("/livez", livez, methods=["GET"], summary="The process is alive")
+    api.add_api_route("/readyz", readyz, methods=["GET"], summary="PostgreSQL and Redis answer")
+    api.add_api_route("/health/upstream", health_upstream, methods=["GET"], summary="The upstream answers")
+
+
+async def _state(ping: Callable[[], Awaitable[None]]) -> str:
+    try:
+        await ping()
+    except StoreError as error:
+        return error.name
+    return "ok"
+
+
+def _json(content: dict[str, Any], ids: IdSource) -> Response:
+    headers = {"x-request-id": ids("req_")}
+    return Response(msgspec.json.encode(content), headers=headers, media_type="application/json")
+
+
+def _error(error: TidegateError, ids: IdSource) -> Response:
+    headers = {name.decode(): value.decode() for name, value in envelope.headers_of(error)}
+    headers["x-request-id"] = ids("req_")
+    return Response(envelope.body_of(error), envelope.status_of(error), headers, media_type="application/json")

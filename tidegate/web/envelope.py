@@ -1,0 +1,92 @@
+"""Errors as a caller meets them: OpenAI's envelope, the status, and what clients obey."""
+
+import math
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+
+from tidegate.core import errors
+from tidegate.core.errors import TidegateError
+from tidegate.core.scrub import scrub
+from tidegate.wire import sse
+
+Headers = list[tuple[bytes, bytes]]
+
+JSON = (b"content-type", b"application/json")
+
+_STATUS: dict[type[TidegateError], HTTPStatus] = {
+    TidegateError: HTTPStatus.INTERNAL_SERVER_ERROR,
+    errors.CallerError: HTTPStatus.BAD_REQUEST,
+    errors.BodyTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    errors.SlowBody: HTTPStatus.REQUEST_TIMEOUT,
+    errors.UnknownModel: HTTPStatus.NOT_FOUND,
+    errors.UnknownRoute: HTTPStatus.NOT_FOUND,
+    errors.WrongMethod: HTTPStatus.METHOD_NOT_ALLOWED,
+    errors.MissingApiKey: HTTPStatus.UNAUTHORIZED,
+    errors.InvalidApiKey: HTTPStatus.UNAUTHORIZED,
+    errors.NotCached: HTTPStatus.GATEWAY_TIMEOUT,
+    errors.UpstreamError: HTTPStatus.BAD_GATEWAY,
+    errors.UpstreamRejected: HTTPStatus.BAD_REQUEST,
+    errors.InvalidUpstreamKey: HTTPStatus.UNAUTHORIZED,
+    errors.OrganizationMismatch: HTTPStatus.UNAUTHORIZED,
+    errors.UpstreamForbidden: HTTPStatus.FORBIDDEN,
+    errors.ModelNotFound: HTTPStatus.NOT_FOUND,
+    errors.UpstreamNotFound: HTTPStatus.NOT_FOUND,
+    errors.ContextLengthExceeded: HTTPStatus.BAD_REQUEST,
+    errors.ContentPolicy: HTTPStatus.BAD_REQUEST,
+    errors.RateLimited: HTTPStatus.TOO_MANY_REQUESTS,
+    errors.RequestTooLargeForLimit: HTTPStatus.TOO_MANY_REQUESTS,
+    errors.OutOfQuota: HTTPStatus.TOO_MANY_REQUESTS,
+    errors.SlowDown: HTTPStatus.TOO_MANY_REQUESTS,
+    errors.Overloaded: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.UpstreamTimeout: HTTPStatus.GATEWAY_TIMEOUT,
+    errors.NoUpstreamKey: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.StoreError: HTTPStatus.SERVICE_UNAVAILABLE,
+}
+"""By class; the nearest base class that is listed decides."""
+
+
+def status_of(error: TidegateError) -> int:
+    """The upstream's own status where it refused the call, else the error's."""
+    words = error.words
+    if words is not None and 400 <= words.status < 600 and not isinstance(error, errors.HtmlFromProxy):
+        return words.status if words.status < 520 else HTTPStatus.BAD_GATEWAY
+    return next(_STATUS[kind] for kind in type(error).__mro__ if kind in _STATUS)
+
+
+def inside(error: TidegateError) -> dict[str, Any]:
+    """The envelope's `error` object; the upstream's own type, code and param win over ours."""
+    words = error.words
+    return {
+        "message": scrub(error.message),
+        "type": (words.type if words else None) or error.type,
+        "param": error.param,
+        "code": (words.code if words else None) or error.code,
+    }
+
+
+def body_of(error: TidegateError) -> bytes:
+    """The envelope."""
+    return msgspec.json.encode({"error": inside(error)})
+
+
+def headers_of(error: TidegateError) -> Headers:
+    """What clients obey: whether to try again, and when; and the error's own name."""
+    headers: Headers = [
+        (b"x-should-retry", b"true" if error.retryable else b"false"),
+        (b"x-tidegate-error", error.name.encode()),
+    ]
+    if error.retryable and error.retry_after is not None:
+        headers.append((b"retry-after", str(max(1, math.ceil(error.retry_after))).encode()))
+        headers.append((b"retry-after-ms", str(math.ceil(error.retry_after * 1000)).encode()))
+    return headers
+
+
+def event_of(error: TidegateError, *, responses: bool, sequence_number: int = 0) -> bytes:
+    """The error as a stream's last event: nested and flat at once, so that every SDK raises it with its code."""
+    nested = inside(error)
+    if not responses:
+        return sse.encode(msgspec.json.encode({"error": nested}))
+    flat = {**nested, "type": "error", "error": nested, "sequence_number": sequence_number}
+    return sse.encode(msgspec.json.encode(flat), "error")

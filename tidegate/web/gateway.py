@@ -1,0 +1,27 @@
+"""The ASGI application: the hot routes straight on, everything else through FastAPI."""
+
+from collections.abc import Awaitable, Callable
+
+from fastapi import FastAPI
+
+from tidegate.web.answers import Send
+from tidegate.web.hangup import Receive
+from tidegate.web.inference import ROUTES, Inference, Scope
+
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+
+class Gateway:
+    """FastAPI's routing and middleware cost more than the rest of the web layer, so the hot routes do without."""
+
+    def __init__(self, api: FastAPI, inference: Callable[[], Inference]) -> None:
+        """`inference` is asked for at each request: it exists once the lifespan has begun."""
+        self._api = api
+        self._inference = inference
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request, or run the lifespan (ASGI 3)."""
+        if scope["type"] == "http" and scope["path"] in ROUTES:
+            await self._inference()(scope, receive, send)
+        else:
+            await self._api(scope, receive, send)

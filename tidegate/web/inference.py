@@ -1,0 +1,68 @@
+"""The inference routes: plain ASGI, because they are the hot path (docs/decisions/0004)."""
+
+from collections.abc import MutableMapping
+from functools import partial
+from typing import Any
+
+import structlog
+
+from tidegate.core.config import ServerConfig
+from tidegate.core.errors import ClientGone, TidegateError, WrongMethod
+from tidegate.core.ids import IdSource
+from tidegate.core.values import Route
+from tidegate.pipeline import Pipeline, Request
+from tidegate.web.answers import Reply, Send
+from tidegate.web.body import read_body
+from tidegate.web.hangup import HangUp, Receive
+
+Scope = MutableMapping[str, Any]
+
+ROUTES = {route.value: route for route in Route}
+
+_log = structlog.get_logger("web")
+
+
+class Inference:
+    """Answers a call on one of `ROUTES`."""
+
+    def __init__(self, pipeline: Pipeline, config: ServerConfig, ids: IdSource) -> None:
+        self._pipeline = pipeline
+        self._config = config
+        self._ids = ids
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request (ASGI 3)."""
+        reply = Reply(
+            send,
+            request_id=(request_id := self._ids("req_")),
+            ping_seconds=self._config.ping_seconds,
+            send_seconds=self._config.send_seconds,
+        )
+        try:
+            await self._answer(scope, receive, reply, request_id)
+        except ClientGone:
+            return  # nobody is there to be told; the ledger has it
+        except TidegateError as error:
+            await reply.error(error)
+        except Exception:  # noqa: BLE001  # a defect of ours: the caller gets an envelope, the log the trace, the process goes on
+            _log.exception("unexpected failure", request_id=request_id, path=scope["path"])
+            await reply.error(TidegateError())
+
+    async def _answer(self, scope: Scope, receive: Receive, reply: Reply, request_id: str) -> None:
+        if scope["method"] != "POST":
+            raise WrongMethod(f"Not allowed to {scope['method']} on {scope['path']}; use POST.")
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        config = self._config
+        request = Request(
+            id=request_id,
+            route=ROUTES[scope["path"]],
+            authorization=headers.get("authorization", ""),
+            headers=headers,
+            body=partial(read_body, receive, headers, most=config.max_body_bytes, seconds=config.body_seconds),
+        )
+        delivery = await self._pipeline.answer(request)
+        try:
+            async with HangUp(receive):
+                await (reply.stream(delivery) if delivery.wanted.stream else reply.whole(delivery))
+        finally:
+            await delivery.leave()

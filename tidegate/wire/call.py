@@ -1,0 +1,97 @@
+"""A request's body, decoded once: what the gateway needs to know of it, and the parts to forward untouched."""
+
+import re
+from typing import Any
+
+import msgspec
+
+from tidegate.core.errors import BodyNotAnObject, BodyNotJson, EmptyBody, InvalidParameter
+from tidegate.core.values import Route
+
+_LONGEST_MODEL_NAME = 256
+
+# an escaped backslash, a whole surrogate pair, or half of one: only the last is replaced
+_SURROGATES = re.compile(
+    rb"\\\\|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(\\u[dD][89a-fA-F][0-9a-fA-F]{2})"
+)
+
+
+class Call(msgspec.Struct, frozen=True, kw_only=True):
+    """One inference call as the caller sent it."""
+
+    route: Route
+    body: dict[str, Any]
+    """The decoded body; read it, never change it."""
+    raw: dict[str, msgspec.Raw]
+    """The same, each top-level value as the bytes it came in as."""
+    model: str
+    stream: bool
+    wants_usage: bool
+    """Whether the caller asked for the usage chunk of a chat stream."""
+    end_user: str | None
+    """`safety_identifier`, else `user`."""
+
+    def forwarded(self) -> bytes:
+        """The body for the upstream: every field's bytes as they came, each key once, streams asked for their usage."""
+        if self.route is not Route.CHAT or not self.stream or self.wants_usage:
+            return msgspec.json.encode(self.raw)
+        options = self.body.get("stream_options")
+        asked = {**options, "include_usage": True} if isinstance(options, dict) else {"include_usage": True}
+        return msgspec.json.encode({**self.raw, "stream_options": msgspec.Raw(msgspec.json.encode(asked))})
+
+
+_decode_raw = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_decode_any = msgspec.json.Decoder()
+
+
+def parse(route: Route, data: bytes) -> Call:
+    """Read a body. Raises EmptyBody, BodyNotJson, BodyNotAnObject or InvalidParameter."""
+    if not data.strip():
+        raise EmptyBody
+    body, raw = _decode(data)
+    model = body.get("model")
+    if model is None and route is Route.MODERATIONS:
+        model = "omni-moderation-latest"
+    if not isinstance(model, str) or not model:
+        raise InvalidParameter("You must provide a `model` parameter, a string.", param="model")
+    if len(model) > _LONGEST_MODEL_NAME:
+        raise InvalidParameter(f"A model's name has at most {_LONGEST_MODEL_NAME} characters.", param="model")
+    stream = _flag(body, "stream")
+    if stream and not route.streams:
+        stream = False
+    options = body.get("stream_options")
+    user = body.get("safety_identifier") or body.get("user")
+    return Call(
+        route=route,
+        body=body,
+        raw=raw,
+        model=model,
+        stream=stream,
+        wants_usage=isinstance(options, dict) and options.get("include_usage") is True,
+        end_user=user if isinstance(user, str) else None,
+    )
+
+
+def _flag(body: dict[str, Any], name: str) -> bool:
+    value = body.get(name)
+    if value is None or isinstance(value, bool):
+        return bool(value)
+    raise InvalidParameter(f"`{name}` must be a boolean.", param=name)
+
+
+def _decode(data: bytes) -> tuple[dict[str, Any], dict[str, msgspec.Raw]]:
+    try:
+        try:
+            body = _decode_any.decode(data)
+        except msgspec.DecodeError:
+            # half a surrogate pair, as JavaScript leaves where it cuts an emoji, cannot be text anywhere:
+            # it becomes U+FFFD instead of an error; anything else fails again
+            data = _SURROGATES.sub(lambda half: rb"\ufffd" if half[1] else half[0], data)
+            body = _decode_any.decode(data)
+        if not isinstance(body, dict):
+            raise BodyNotAnObject
+        return body, _decode_raw.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise BodyNotJson(f"We could not parse the JSON body of your request: {error}.") from error
+    except RecursionError as error:
+        raise BodyNotJson("The JSON body of your request is nested too deeply.") from error

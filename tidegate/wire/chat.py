@@ -1,0 +1,213 @@
+"""A chat completion in its two forms: whole, and as the chunks of a stream.
+
+Both ways are generic: a field that nobody knows yet comes out as it went in. Source: OpenAI's API
+reference, "The chat completion object" and "The chat completion chunk object".
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import zip_longest
+from typing import Any
+
+from tidegate.wire.pieces import Cut, in_a_few
+
+Json = dict[str, Any]
+
+_ON_EVERY_CHUNK = ("id", "created", "model", "service_tier", "system_fingerprint")
+_ONLY_TOGETHER = ("choices", "object", "obfuscation")
+_TEXTS = ("content", "refusal")
+_NEVER_JOINED = frozenset({"id", "index", "name", "role", "type"})
+"""Strings that come whole; where a stream repeats them, the last one counts."""
+
+
+def to_chunks(completion: Mapping[str, Any], *, include_usage: bool = True, cut: Cut = in_a_few) -> list[Json]:
+    """The chunks that OpenAI would have streamed for `completion`.
+
+    `include_usage` adds the last chunk with the usage, where there is one, and `usage: null` on all others.
+    What is no part of a delta (fields nobody knows) travels on the first chunk.
+    """
+    usage = completion.get("usage") if include_usage else None
+    base = {key: completion[key] for key in _ON_EVERY_CHUNK if key in completion}
+    base["object"] = "chat.completion.chunk"
+    if include_usage and "usage" in completion:
+        base["usage"] = None
+    streams = [list(_choice_chunks(number, choice, cut)) for number, choice in enumerate(completion["choices"])]
+    rounds = zip_longest(*streams)
+    chunks = [{**base, "choices": [choice]} for turn in rounds for choice in turn if choice is not None]
+    if usage is not None or not chunks:
+        chunks.append({**base, "choices": []} | ({"usage": usage} if usage is not None else {}))
+    known = {*_ON_EVERY_CHUNK, *_ONLY_TOGETHER, "usage"}
+    chunks[0].update({key: value for key, value in completion.items() if key not in known})
+    return chunks
+
+
+def _choice_chunks(number: int, choice: Mapping[str, Any], cut: Cut) -> Iterator[Json]:
+    """One choice's part of each chunk: the role, the pieces, the reason why it finished."""
+    message: Mapping[str, Any] = choice.get("message", {})
+    common = {"index": choice.get("index", number)}
+    quiet: Json = {"logprobs": None} if "logprobs" in choice else {}
+    rest = {key: value for key, value in choice.items() if key not in ("index", "message", "finish_reason")}
+    if choice.get("logprobs"):
+        rest["logprobs"] = _logprobs_not_spread(message, choice["logprobs"])
+    yield {**common, **rest, "delta": _first_delta(message), "finish_reason": None}
+    for field in _TEXTS:
+        for text, shown in _text_pieces(message, choice.get("logprobs"), field, cut):
+            yield {**common, "delta": {field: text}, **(shown or quiet), "finish_reason": None}
+    for delta in _structured_deltas(message, cut):
+        yield {**common, "delta": delta, **quiet, "finish_reason": None}
+    yield {**common, "delta": {}, **quiet, "finish_reason": choice.get("finish_reason")}
+
+
+def _first_delta(message: Mapping[str, Any]) -> Json:
+    """The role, and all of the message but what is streamed after it."""
+    delta = {key: value for key, value in message.items() if not _is_streamed(key, value)}
+    delta.setdefault("role", "assistant")
+    if isinstance(message.get("content"), str):
+        delta["content"] = ""
+    return delta
+
+
+def _is_streamed(key: str, value: Any) -> bool:
+    if key in _TEXTS:
+        return isinstance(value, str) and value != ""
+    if key == "tool_calls":
+        return isinstance(value, list) and bool(value)
+    return key in ("function_call", "audio") and isinstance(value, Mapping)
+
+
+def _cut_string(text: Any, cut: Cut) -> list[str]:
+    return cut(text) if isinstance(text, str) and text else []
+
+
+def _text_pieces(message: Mapping[str, Any], logprobs: Any, field: str, cut: Cut) -> Iterator[tuple[str, Json]]:
+    """Pieces of one text, each with the log probabilities of its own tokens where they are known."""
+    text = message.get(field)
+    if not _spells(logprobs, field, text):
+        yield from ((piece, {}) for piece in _cut_string(text, cut))
+        return
+    empty: Json = {key: None for key in _TEXTS if key in logprobs}
+    tokens = logprobs[field]
+    size = max(1, len(tokens) // max(1, len(_cut_string(text, cut))))
+    for at in range(0, len(tokens), size):
+        group = tokens[at : at + size]
+        yield "".join(token["token"] for token in group), {"logprobs": {**empty, field: group}}
+
+
+def _logprobs_not_spread(message: Mapping[str, Any], logprobs: Json) -> Json:
+    """The part of the log probabilities that no piece of text can carry."""
+    return {key: [] if _spells(logprobs, key, message.get(key)) else value for key, value in logprobs.items()}
+
+
+def _spells(logprobs: Any, field: str, text: Any) -> bool:
+    """Whether the tokens, joined, are the text; a character cut into several tokens is not."""
+    tokens = logprobs.get(field) if logprobs and field in _TEXTS else None
+    return bool(tokens) and "".join(token["token"] for token in tokens or ()) == text
+
+
+def _structured_deltas(message: Mapping[str, Any], cut: Cut) -> Iterator[Json]:
+    if _is_streamed("function_call", message.get("function_call")):
+        yield from ({"function_call": part} for part in _in_parts(message["function_call"], "arguments", cut))
+    if _is_streamed("tool_calls", message.get("tool_calls")):
+        for index, call in enumerate(message["tool_calls"]):
+            yield from ({"tool_calls": [{"index": index, **part}]} for part in _call_parts(call, cut))
+    if _is_streamed("audio", message.get("audio")):
+        yield from ({"audio": part} for part in _audio_parts(message["audio"], cut))
+
+
+def _call_parts(call: Mapping[str, Any], cut: Cut) -> Iterator[Json]:
+    """A tool call's head with an empty argument, then the argument's pieces."""
+    for kind, field in (("function", "arguments"), ("custom", "input")):
+        if isinstance(call.get(kind), Mapping):
+            first, *others = _in_parts(call[kind], field, cut)
+            yield {**call, kind: first}
+            yield from ({kind: part} for part in others)
+            return
+    yield dict(call)
+
+
+def _in_parts(value: Mapping[str, Any], field: str, cut: Cut) -> list[Json]:
+    text = value.get(field)
+    if not isinstance(text, str):
+        return [dict(value)]
+    return [{**value, field: ""}, *({field: piece} for piece in _cut_string(text, cut))]
+
+
+def _audio_parts(audio: Mapping[str, Any], cut: Cut) -> Iterator[Json]:
+    """Identity, transcript, data, and last when it expires, as OpenAI orders them."""
+    streamed = [key for key in ("transcript", "data") if isinstance(audio.get(key), str)]
+    last = {key: audio[key] for key in ("expires_at",) if key in audio}
+    yield {key: "" if key in streamed else value for key, value in audio.items() if key not in last}
+    yield from ({key: piece} for key in streamed for piece in _cut_string(audio[key], cut))
+    if last:
+        yield last
+
+
+def from_chunks(chunks: Sequence[Mapping[str, Any]]) -> Json:
+    """The completion that the chunks of a whole stream amount to.
+
+    Within a delta, strings join, lists with an `index` merge by it, other lists grow, and of anything
+    else the last counts. Elsewhere the last value that is not null counts. `obfuscation` is dropped.
+    """
+    completion: Json = {"object": "chat.completion"}
+    choices: dict[int, Json] = {}
+    for chunk in chunks:
+        _take_last(completion, {key: value for key, value in chunk.items() if key not in _ONLY_TOGETHER})
+        for part in chunk.get("choices") or ():
+            index = part.get("index", 0)
+            _add_to_choice(choices.setdefault(index, _new_choice(index)), part)
+    completion["choices"] = [_finished(choices[index]) for index in sorted(choices)]
+    return completion
+
+
+def _new_choice(index: int) -> Json:
+    return {"index": index, "message": {"role": "assistant", "content": None}, "finish_reason": None}
+
+
+def _add_to_choice(choice: Json, part: Mapping[str, Any]) -> None:
+    own = ("index", "delta", "logprobs")
+    _take_last(choice, {key: value for key, value in part.items() if key not in own})
+    if "logprobs" in part:
+        choice["logprobs"] = _join("logprobs", choice.get("logprobs"), part["logprobs"])
+    for key, value in (part.get("delta") or {}).items():
+        choice["message"][key] = _join(key, choice["message"].get(key), value)
+
+
+def _take_last(target: Json, values: Mapping[str, Any]) -> None:
+    for key, value in values.items():
+        if value is not None or key not in target:
+            target[key] = value
+
+
+def _join(key: str, old: Any, new: Any) -> Any:
+    if old is None or new is None:
+        return new if old is None else old
+    if isinstance(old, str) and isinstance(new, str) and key not in _NEVER_JOINED:
+        return old + new
+    if isinstance(old, Mapping) and isinstance(new, Mapping):
+        return {**old, **{name: _join(name, old.get(name), value) for name, value in new.items()}}
+    if isinstance(old, list) and isinstance(new, list):
+        return _join_lists(old, new)
+    return new
+
+
+def _join_lists(old: list[Any], new: list[Any]) -> list[Any]:
+    if not any(isinstance(item, Mapping) and "index" in item for item in new):
+        return [*old, *new]
+    joined = list(old)
+    for item in new:
+        same = [at for at, known in enumerate(joined) if known.get("index") == item.get("index")]
+        if same:
+            joined[same[0]] = _join("", joined[same[0]], item)
+        else:
+            joined.append(item)
+    return joined
+
+
+def _finished(choice: Json) -> Json:
+    """The choice with its tool calls in order and without the index that only a stream has."""
+    calls = choice["message"].get("tool_calls")
+    if isinstance(calls, list):
+        ordered = sorted(calls, key=lambda call: call.get("index", 0))
+        choice["message"]["tool_calls"] = [
+            {key: value for key, value in call.items() if key != "index"} for call in ordered
+        ]
+    return choice

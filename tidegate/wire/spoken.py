@@ -1,0 +1,49 @@
+"""The text of an answer as far as it came, for counting its tokens when the upstream did not."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from tidegate.core.values import Route
+from tidegate.wire import sse
+
+
+def spoken(route: Route, events: Iterable[bytes]) -> str:
+    """All text, refusals and tool arguments that `events` (or one whole body) hold; what cannot be read counts not."""
+    read = _chat if route is Route.CHAT else _response
+    return "".join(read(document) for event in events if isinstance(document := _document(event), dict))
+
+
+def _document(event: bytes) -> Any:
+    data = event if event[:1] == b"{" else sse.data_of(event)
+    try:
+        return msgspec.json.decode(data) if data else None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+
+
+def _chat(document: dict[str, Any]) -> str:
+    choices = document.get("choices")
+    parts = [choice.get("delta") or choice.get("message") for choice in _dicts(choices)]
+    return "".join(_message(part) for part in parts if isinstance(part, dict))
+
+
+def _message(message: dict[str, Any]) -> str:
+    texts = [message.get("content"), message.get("refusal"), message.get("reasoning_content")]
+    for call in _dicts(message.get("tool_calls")):
+        function = call.get("function")
+        if isinstance(function, dict):
+            texts += [function.get("name"), function.get("arguments")]
+    return "".join(text for text in texts if isinstance(text, str))
+
+
+def _response(document: dict[str, Any]) -> str:
+    delta = document.get("delta")
+    if isinstance(delta, str) and str(document.get("type", "")).endswith(".delta"):
+        return delta
+    return ""
+
+
+def _dicts(value: Any) -> list[dict[str, Any]]:
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []

@@ -1,0 +1,215 @@
+"""What goes by in an answer: its end, its errors, its usage, read with as little decoding as will do."""
+
+from enum import Enum, auto
+from typing import Any
+
+import msgspec
+
+from tidegate.core.errors import MalformedAnswer
+from tidegate.core.values import Route
+from tidegate.wire import sse
+
+
+_NULL = msgspec.Raw(b"null")
+
+
+class Sight(Enum):
+    """What an event means for the one who forwards it."""
+
+    PASS = auto()
+    """Forward it."""
+    END = auto()
+    """The terminal event of an answer that is complete; hold it until the call is settled."""
+    ERROR = auto()
+    """The upstream reports a failure."""
+    NOTHING = auto()
+    """A comment; not forwarded, heartbeats are our own."""
+
+
+class _Choice(msgspec.Struct):
+    index: int = 0
+    finish_reason: str | None = None
+
+
+class _Chunk(msgspec.Struct):
+    choices: list[_Choice] = []
+    usage: msgspec.Raw = _NULL
+    model: str | None = None
+    service_tier: str | None = None
+    error: msgspec.Raw = _NULL
+
+
+class _Event(msgspec.Struct):
+    type: str = ""
+    response: msgspec.Raw = _NULL
+    error: msgspec.Raw = _NULL
+
+
+class _Answer(msgspec.Struct):
+    """A whole answer of any route, or the Response inside an event."""
+
+    choices: list[_Choice] = []
+    status: str | None = None
+    usage: msgspec.Raw = _NULL
+    model: str | None = None
+    service_tier: str | None = None
+    error: msgspec.Raw = _NULL
+    incomplete_details: dict[str, Any] | None = None
+
+
+_TERMINAL = ("response.completed", "response.incomplete", "response.failed", "response.cancelled")
+_chunk = msgspec.json.Decoder(_Chunk)
+_event = msgspec.json.Decoder(_Event)
+_answer = msgspec.json.Decoder(_Answer)
+_any = msgspec.json.Decoder()
+
+
+class Watch:
+    """What has been seen of one answer so far."""
+
+    usage: bytes | None = None
+    """The JSON of the upstream's own usage object."""
+    model: str | None = None
+    """The model that answered."""
+    tier: str | None = None
+    """The service tier that answered."""
+    error: Any = None
+    """The decoded error object, once ERROR was seen."""
+    complete = False
+    """The answer came to its own end."""
+    storable = True
+    """False for what is complete but no answer to give again: cut by a content filter, failed, cancelled."""
+
+    def see(self, event: bytes) -> Sight:  # noqa: ARG002  # the signature of all watches
+        """Look at one event of a stream. Raises MalformedAnswer."""
+        raise MalformedAnswer("The upstream streams where OpenAI does not.")
+
+    def ended(self) -> bool:
+        """Whether the stream may end here, where it ends without its terminal event."""
+        return self.complete
+
+    def see_whole(self, body: bytes) -> Sight:
+        """Look at an answer that came in one piece. Raises MalformedAnswer."""
+        answer = _decode(_answer, body)
+        if _present(answer.error):
+            self.error = _any.decode(answer.error)
+            if answer.status is None:
+                return Sight.ERROR
+        self._conclude(answer)
+        return Sight.END
+
+    def _conclude(self, answer: _Answer) -> None:
+        self._note(answer)
+        self.complete = True
+        filtered = any(choice.finish_reason == "content_filter" for choice in answer.choices)
+        self.storable = self.error is None and not filtered and _finished(answer.status, answer.incomplete_details)
+
+    def _note(self, answer: "_Chunk | _Answer") -> None:
+        if _present(answer.usage):
+            self.usage = bytes(answer.usage)
+        self.model = answer.model or self.model
+        self.tier = answer.service_tier or self.tier
+
+
+class ChatWatch(Watch):
+    """A chat completion's stream: chunks, a finish for each choice, a usage chunk, `[DONE]`."""
+
+    def __init__(self) -> None:
+        self._open: set[int] = set()
+        self._finished: set[int] = set()
+
+    def see(self, event: bytes) -> Sight:
+        """Look at one event."""
+        data = sse.data_of(event)
+        if data is None:
+            return Sight.NOTHING
+        if data == b"[DONE]":
+            self.storable = self.storable and self.ended()
+            self.complete = True
+            return Sight.END
+        chunk = _decode(_chunk, data)
+        if _present(chunk.error):
+            self.error = _any.decode(chunk.error)
+            return Sight.ERROR
+        self._note(chunk)
+        for choice in chunk.choices:
+            self._open.add(choice.index)
+            if choice.finish_reason is not None:
+                self._finished.add(choice.index)
+                self.storable = self.storable and choice.finish_reason != "content_filter"
+        return Sight.PASS
+
+    def ended(self) -> bool:
+        """Each choice that was begun has been finished."""
+        return bool(self._open) and self._open == self._finished
+
+
+class ResponsesWatch(Watch):
+    """A Response's stream: events with a type, exactly one of them terminal."""
+
+    def see(self, event: bytes) -> Sight:
+        """Look at one event."""
+        data = sse.data_of(event)
+        if data is None or data == b"[DONE]":
+            return Sight.NOTHING
+        seen = _decode(_event, data)
+        if seen.type == "error" or _present(seen.error):
+            self.error = _any.decode(seen.error) if _present(seen.error) else _any.decode(data)
+            return Sight.ERROR
+        if not _present(seen.response) or not seen.type.startswith("response."):
+            return Sight.PASS
+        return self._see_response(seen.type, _decode(_answer, bytes(seen.response)))
+
+    def _see_response(self, kind: str, response: _Answer) -> Sight:
+        if kind not in _TERMINAL:
+            self._note(response)
+            return Sight.PASS
+        if _present(response.error):
+            self.error = _any.decode(response.error)
+        self._conclude(response)
+        return Sight.END
+
+
+def watch_for(route: Route) -> Watch:
+    """The watch for a route's answers."""
+    return {Route.CHAT: ChatWatch, Route.RESPONSES: ResponsesWatch}.get(route, Watch)()
+
+
+def is_usage_chunk(event: bytes) -> bool:
+    """Whether this is the chat stream's extra chunk that carries nothing but the usage."""
+    if b'"usage"' not in event or b'"usage":null' in event:
+        return False
+    data = sse.data_of(event)
+    if data is None:
+        return False
+    try:
+        chunk = _chunk.decode(data)
+    except msgspec.DecodeError:
+        return False
+    return not chunk.choices and _present(chunk.usage)
+
+
+def is_terminal(route: Route, event: bytes) -> bool:
+    """Whether this event ends the stream, for better or worse."""
+    if route is Route.CHAT:
+        return event == sse.DONE or event.startswith(b'data: {"error"')
+    return event.startswith(
+        (b"event: response.completed", b"event: response.incomplete", b"event: response.failed", b"event: error")
+    )
+
+
+def _finished(status: str | None, details: dict[str, Any] | None) -> bool:
+    if status in (None, "completed"):
+        return True
+    return status == "incomplete" and (details or {}).get("reason") == "max_output_tokens"
+
+
+def _present(raw: msgspec.Raw) -> bool:
+    return raw != _NULL
+
+
+def _decode(decoder: "msgspec.json.Decoder[Any]", data: bytes) -> Any:
+    try:
+        return decoder.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise MalformedAnswer(f"The upstream's answer is not what its protocol says: {error}.") from error
