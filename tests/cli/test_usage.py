@@ -1,5 +1,6 @@
 """`tidegate usage` shows exact money, admits what it cannot know yet, and keeps callers off the terminal."""
 
+import io
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -8,16 +9,18 @@ from typing import Any
 
 import pytest
 import typer
+from rich.console import Console
 from typer.testing import CliRunner, Result
 
 from tests.metering.ledger_parts import entry
-from tidegate.cli.usage import moment, usage
+from tidegate.cli.usage import moment, table_that_fits, usage
 from tidegate.connections.postgres import Postgres
 from tidegate.connections.redis import RedisLink
 from tidegate.embedded import Stores
 from tidegate.metering.ledger import encode
 from tidegate.metering.ledger_store import LedgerStore
 from tidegate.metering.ledger_stream import LedgerStream
+from tidegate.metering.report import By, UsageRow
 from tidegate.metering.spool import Spool
 
 NOW = 1_790_100_000.0
@@ -137,6 +140,23 @@ def test_a_moment_is_a_span_ago_or_a_date(text: str, seconds: float) -> None:
 def test_any_other_moment_is_explained(text: Any) -> None:
     with pytest.raises(typer.BadParameter, match="neither like 7d"):
         moment(text, NOW)
+
+
+@pytest.mark.parametrize(
+    ("width", "left_out"),
+    [(400, 0), (110, 1), (100, 2), (80, 4), (60, 6), (10, 6)],
+)
+def test_a_narrow_terminal_shows_fewer_columns_but_no_cut_figure(width: int, left_out: int) -> None:
+    screen = Console(width=width, file=io.StringIO())
+    rows = [UsageRow(what="2026-09-21", calls=3, input_tokens=1_234_577, cost_nanos=3_000_210_001)]
+
+    table, missing = table_that_fits(screen, By.DAY, rows)
+
+    assert len(missing) == left_out
+    with screen.capture() as shown:
+        screen.print(table)
+    assert ("3.000210001" in shown.get()) == (width >= 60)
+    assert "…" not in shown.get() or width < 60
 
 
 def test_an_unknown_grouping_names_the_known_ones(run: Run) -> None:

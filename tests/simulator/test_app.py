@@ -44,7 +44,7 @@ async def test_the_sdk_parses_a_structured_answer() -> None:
 
 
 async def test_a_tool_is_called_once_and_then_answered_about() -> None:
-    tool = {"type": "function", "function": {"name": "tides", "parameters": SCHEMA}}
+    tool: Any = {"type": "function", "function": {"name": "tides", "parameters": SCHEMA}}
     async with upstream() as up, up.sdk() as client:
         first: ChatCompletion = await client.chat.completions.create(**CHAT, tools=[tool])
         call = first.choices[0].message

@@ -15,11 +15,12 @@ from tidegate.simulator.responses import question_of, reply
 ANY_EVENT: TypeAdapter[Any] = TypeAdapter(ResponseStreamEvent)
 FUNCTION = {"type": "function", "name": "tides", "parameters": SCHEMA}
 CUSTOM = {"type": "custom", "name": "shout"}
-REQUIRED_BY_STRICT_READERS = """
+KEYS = """
 completed_at incomplete_details previous_response_id instructions error tools tool_choice truncation
 parallel_tool_calls text top_p presence_penalty frequency_penalty top_logprobs temperature reasoning usage
 max_output_tokens max_tool_calls store background service_tier safety_identifier prompt_cache_key
-""".split()
+"""
+REQUIRED_BY_STRICT_READERS = set(KEYS.split())
 
 ASKED: dict[str, Json] = {
     "plain": {},
@@ -48,7 +49,7 @@ def ask(**more: Any) -> Reply:
 def test_a_response_validates_strictly_and_misses_no_key(more: Json) -> None:
     body = ask(**more).body
     Response.model_validate_json(msgspec.json.encode(body), strict=True)
-    assert set(REQUIRED_BY_STRICT_READERS) <= set(body)
+    assert set(body) >= REQUIRED_BY_STRICT_READERS
 
 
 @pytest.mark.parametrize("more", ASKED.values(), ids=ASKED)

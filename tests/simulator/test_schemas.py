@@ -14,6 +14,8 @@ def made(schema: Any, seed: int = 1) -> Any:
 
 
 class Port(BaseModel):
+    """A bit of everything, and itself again."""
+
     name: str = Field(min_length=3, max_length=40)
     depth: float = Field(gt=2, lt=3)
     berths: int = Field(ge=7, le=7)

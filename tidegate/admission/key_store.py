@@ -84,11 +84,11 @@ class KeyStore:
             project=project,
             name=name,
             hint=key_format.hint(token),
-            created_at=self._clock.now(),
-            expires_at=expires_at,
+            created_at=round(self._clock.now(), 6),  # PostgreSQL keeps microseconds
+            expires_at=None if expires_at is None else round(expires_at, 6),
             revoked_at=None,
         )
-        row = (record.id, project, name, key_format.digest(token), record.hint, record.created_at, expires_at)
+        row = (record.id, project, name, key_format.digest(token), record.hint, record.created_at, record.expires_at)
         async with self._postgres.connection() as connection, connection.transaction():
             await connection.execute(self._sql["add_project"], project, record.created_at)
             await connection.execute(self._sql["add_key"], *row)

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import re
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Annotated, TypeVar
@@ -12,6 +13,7 @@ import typer
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from tidegate.admission.key_store import STALE_SECONDS, KeyRecord, KeyStore, NewKey
 from tidegate.cli.stores import plain_errors, ready
@@ -40,8 +42,8 @@ def create(
     as_json: AsJson = False,
 ) -> None:
     """Make a key and print it: the only time it is shown."""
-    if not project.strip():
-        raise typer.BadParameter("a project needs a name", param_hint="--project")
+    if not project.strip() or not (project + name).isprintable():
+        raise typer.BadParameter("a project needs a name, and names are printable text")
     expires_at = None if expires is None else expiry(expires, SystemClock().now())
     made = _with_store(lambda store: store.create(project=project.strip(), name=name, expires_at=expires_at))
     if as_json:
@@ -61,9 +63,8 @@ def list_keys(
         rows = [{**msgspec.to_builtins(record), "state": record.state(now)} for record in records]
         typer.echo(msgspec.json.encode(rows))
     elif records:
-        screen = Console()
         # into a pipe nothing is cut off: the ids are there to be copied
-        screen.print(_table(records, now), width=None if screen.is_terminal else 200)
+        Console(width=None if sys.stdout.isatty() else 200).print(_table(records, now))
     else:
         typer.echo("There are no keys yet; `tidegate keys create --project NAME` makes one.")
 
@@ -81,7 +82,7 @@ def revoke(key_id: Annotated[str, typer.Argument(help="The key's id, as `tidegat
 
 def expiry(text: str, now: float) -> float:
     """Unix seconds of a moment written as a span from `now` or as an ISO date (UTC unless it says otherwise)."""
-    span = re.fullmatch(r"(\d{1,6})([mhdw])", text.strip())
+    span = re.fullmatch(r"([0-9]{1,6})([mhdw])", text.strip())
     try:
         moment = now + int(span[1]) * _UNITS[span[2]] if span else _iso_seconds(text.strip())
     except (ValueError, OverflowError) as error:
@@ -136,7 +137,8 @@ def _table(records: list[KeyRecord], now: float) -> Table:
         table.add_column(title, no_wrap=True)
     for record in records:
         created = _time(record.created_at).partition(" ")[0]
-        table.add_row(record.id, record.project, record.name, f"…{record.hint}", _state(record, now), created)
+        cells = (record.id, record.project, record.name, f"…{record.hint}", _state(record, now), created)
+        table.add_row(*map(Text, cells))  # as Text, a name is never read as markup
     return table
 
 

@@ -10,6 +10,7 @@ import msgspec
 import typer
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
@@ -30,6 +31,8 @@ _PATIENCE = 2.0
 """Seconds a command waits for Redis."""
 _PIPE_WIDTH = 400
 """Characters; into a pipe or a file everything is written."""
+_NAME_WIDTH = 40
+"""A key's id fits; what is longer goes on in the next line."""
 _DISPENSABLE = ("reasoning", "joined", "cached", "errors", "hits", "saved USD")
 """Columns a narrow terminal does without, in this order."""
 
@@ -140,7 +143,7 @@ def _show(asked: Asked, found: Found) -> None:
     screen = Console()
     if not screen.is_terminal:
         screen.width = _PIPE_WIDTH
-    table, left_out = _table_that_fits(screen, asked.by, found.rows)
+    table, left_out = table_that_fits(screen, asked.by, found.rows)
     screen.print(table)
     for remark in _remarks(found):
         typer.echo(remark)
@@ -148,19 +151,19 @@ def _show(asked: Asked, found: Found) -> None:
         typer.echo(f"Left out, for want of width: {', '.join(left_out)}; --json has everything.")
 
 
-def _table_that_fits(screen: Console, by: By, rows: list[UsageRow]) -> tuple[Table, tuple[str, ...]]:
+def table_that_fits(screen: Console, by: By, rows: list[UsageRow]) -> tuple[Table, tuple[str, ...]]:
     """A figure is shown whole or not at all: the least important columns go until the rest has room."""
     for count in range(len(_DISPENSABLE) + 1):
         left_out = _DISPENSABLE[:count]
         table = _table(by, rows, left_out)
-        if screen.measure(table).maximum <= screen.width:
+        if Measurement.get(screen, screen.options.update_width(_PIPE_WIDTH), table).maximum <= screen.width:
             break
     return table, left_out
 
 
 def _table(by: By, rows: list[UsageRow], left_out: tuple[str, ...]) -> Table:
     table = Table(box=SIMPLE_HEAD, pad_edge=False, show_footer=True)
-    table.add_column(by.value, footer="total", overflow="fold")
+    table.add_column(by.value, footer="total", overflow="fold", max_width=_NAME_WIDTH)
     for title, figure in _figures(total(rows), left_out).items():
         table.add_column(title, footer=figure, justify="right", no_wrap=True)
     for row in rows:

@@ -11,8 +11,8 @@ _CLASSES = {
     "D": string.ascii_letters,
     "W": "-",
     "S": string.ascii_lowercase,
-    ".": string.ascii_lowercase,
 }
+_ANY = string.ascii_lowercase
 _CONTROLS = {"n": "\n", "t": "\t", "r": "\r"}
 _MORE = 2
 """Repetitions beyond the least, where a pattern allows any number."""
@@ -78,7 +78,7 @@ class _Writer:
             return self._random.choice(self._class())
         if character == "\\":
             return self._random.choice(self._escaped())
-        return self._random.choice(_CLASSES["."]) if character == "." else character
+        return self._random.choice(_ANY) if character == "." else character
 
     def _escaped(self) -> str:
         """The characters that an escape stands for; an anchor stands for none but must leave one to choose."""

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 
@@ -136,7 +138,7 @@ class Transport:
         self._session = aiohttp.ClientSession(
             connector=connector,
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=config.connect_seconds),
-            trust_env=True,
+            proxy=_proxy(config.base_url),  # not trust_env: that reads ~/.netrc in a thread at each request
             auto_decompress=True,
             cookie_jar=aiohttp.DummyCookieJar(),
             skip_auto_headers=("User-Agent", "Accept-Encoding", "Accept"),
@@ -179,6 +181,15 @@ def _clock(kind: type[UpstreamTimeout], config: UpstreamConfig) -> UpstreamError
     variable = "TIDEGATE_" + kind.setting.replace(".", "__").upper()
     what = (kind.__doc__ or "").partition("\n")[0]
     return kind(f"{what} The clock that ran out: {kind.setting} = {seconds:g} s; raise it there or by {variable}.")
+
+
+def _proxy(url: str) -> str | None:
+    """The environment's proxy for an address (HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY)."""
+    parts = urlsplit(url)
+    if proxy_bypass(parts.netloc):
+        return None
+    proxies = getproxies()
+    return proxies.get(parts.scheme) or proxies.get("all")
 
 
 def _trust(ca_file: Path | None) -> ssl.SSLContext | bool:

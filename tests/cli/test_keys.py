@@ -1,0 +1,134 @@
+"""`tidegate keys` shows a key once, lists hints only, ends keys for good, and speaks plainly of mistakes."""
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner, Result
+
+from tidegate.admission import key_format
+from tidegate.cli.keys import expiry, keys_app
+from tidegate.embedded import Stores
+
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC).timestamp()
+DAY = 86_400
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def run(clean_stores: Stores, redis_prefix: str) -> Run:
+    environment = {
+        "TIDEGATE_DATABASE_URL": clean_stores.database_url,
+        "TIDEGATE_REDIS_URL": clean_stores.redis_url,
+        "TIDEGATE_REDIS__PREFIX": redis_prefix,
+    }
+
+    def run(*arguments: str, **changes: str) -> Result:
+        return CliRunner().invoke(keys_app, list(arguments), env=environment | changes)
+
+    return run
+
+
+def test_a_key_is_shown_at_its_making_and_never_again(run: Run) -> None:
+    made = run("create", "--project", "shop", "--name", "web")
+    token = made.output.split()[0]
+    assert made.exit_code == 0
+    assert key_format.parse(token) is not None
+    listed = run("list")
+    assert token not in listed.output
+    assert f"…{token[-4:]}" in listed.output
+    assert "shop" in listed.output
+    assert "active" in listed.output
+
+
+def test_json_is_for_programs(run: Run) -> None:
+    made = json.loads(run("create", "--project", "shop", "--expires", "30d", "--json").output)
+    assert key_format.parse(made["key"]) is not None
+    assert made["expires_at"] - made["created_at"] == pytest.approx(30 * DAY, abs=60)
+    assert "hash" not in made
+    (listed,) = json.loads(run("list", "--project", "shop", "--json").output)
+    assert listed == {name: value for name, value in made.items() if name != "key"} | {"state": "active"}
+    assert json.loads(run("list", "--project", "other", "--json").output) == []
+
+
+def test_a_revoked_key_stays_listed_as_revoked(run: Run) -> None:
+    made = json.loads(run("create", "--project", "shop", "--json").output)
+    revoked = run("revoke", made["id"])
+    assert revoked.exit_code == 0
+    assert "within a second" in revoked.output
+    assert json.loads(run("list", "--json").output)[0]["state"] == "revoked"
+
+
+def test_without_redis_the_delay_is_said(run: Run) -> None:
+    made = json.loads(run("create", "--project", "shop", "--json").output)
+    revoked = run("revoke", made["id"], TIDEGATE_REDIS_URL="redis://127.0.0.1:4458")
+    assert revoked.exit_code == 0
+    assert "within 60 s" in revoked.output
+
+
+def test_an_empty_list_says_what_to_do(run: Run) -> None:
+    assert "tidegate keys create" in run("list").output
+
+
+def test_ids_are_never_cut_off_in_a_pipe(run: Run) -> None:
+    made = json.loads(run("create", "--project", "p" * 60, "--name", "[red]n" * 12, "--json").output)
+    listed = run("list").output
+    assert made["id"] in listed
+    assert "[red]" in listed, "a name is text and no markup"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (["revoke", "key_unknown"], 1, "no key key_unknown"),
+        (["create", "--project", " "], 2, "needs a name"),
+        (["create", "--project", "a\x1bb"], 2, "printable"),
+        (["create"], 2, "--project"),
+        (["create", "--project", "p", "--expires", "soon"], 2, "neither"),
+        (["create", "--project", "p", "--expires", "2020-01-01"], 2, "past"),
+    ],
+)
+def test_mistakes_are_explained(run: Run, arguments: list[str], code: int, says: str) -> None:
+    result = run(*arguments)
+    assert (result.exit_code, says in result.output) == (code, True)
+    assert "Traceback" not in result.output
+    assert run("list", "--json").output.strip() == "[]"
+
+
+def test_no_database_is_one_sentence(run: Run) -> None:
+    result = run("list", TIDEGATE_DATABASE_URL="postgresql://nobody:hidden@127.0.0.1:4459/none")
+    assert result.exit_code == 1
+    assert result.output.startswith("PostgreSQL cannot be used")
+    assert "hidden" not in result.output
+
+
+def test_without_stores_the_folders_own_are_used_and_keep_the_key(tmp_path: Path) -> None:
+    own = {"TIDEGATE_DATA_DIR": str(tmp_path)}
+    made = CliRunner().invoke(keys_app, ["create", "--project", "shop", "--json"], env=own)
+    listed = CliRunner().invoke(keys_app, ["list", "--json"], env=own)
+    assert json.loads(listed.output)[0]["id"] == json.loads(made.output)["id"]
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("45m", NOW + 45 * 60),
+        ("12h", NOW + 12 * 3600),
+        ("30d", NOW + 30 * DAY),
+        (" 2w ", NOW + 14 * DAY),
+        ("2026-12-01", datetime(2026, 12, 1, tzinfo=UTC).timestamp()),
+        ("2026-12-01T10:00+02:00", datetime(2026, 12, 1, 8, tzinfo=UTC).timestamp()),
+    ],
+)
+def test_an_expiry_is_a_span_or_a_date(text: str, moment: float) -> None:
+    assert expiry(text, NOW) == moment
+
+
+@pytest.mark.parametrize("text", ["", "d", "-1d", "0d", "30", "9999999d", "2026-13-01", "2020-01-01", "\u0661d", "1y"])
+def test_what_is_no_expiry_is_refused(text: str) -> None:
+    with pytest.raises(typer.BadParameter):
+        expiry(text, NOW)

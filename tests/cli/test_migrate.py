@@ -1,0 +1,36 @@
+"""`tidegate migrate` says what it applied, and in one sentence why it could not."""
+
+from pathlib import Path
+
+import typer
+from typer.testing import CliRunner
+
+from tidegate.cli.migrate import migrate
+from tidegate.embedded import Stores
+
+
+def run(**environment: str) -> tuple[int, str]:
+    app = typer.Typer()
+    app.command()(migrate)
+    result = CliRunner().invoke(app, [], env=environment)
+    return result.exit_code, result.output.strip()
+
+
+def test_an_embedded_database_is_made_and_then_up_to_date(tmp_path: Path) -> None:
+    folder = str(tmp_path)
+    assert run(TIDEGATE_DATA_DIR=folder) == (0, "Applied 0001.keys, 0002.ledger.")
+    assert run(TIDEGATE_DATA_DIR=folder) == (0, "The database is up to date.")
+
+
+def test_a_given_database_is_up_to_date(clean_stores: Stores) -> None:
+    urls = {"TIDEGATE_DATABASE_URL": clean_stores.database_url, "TIDEGATE_REDIS_URL": clean_stores.redis_url}
+    assert run(**urls) == (0, "The database is up to date.")
+
+
+def test_no_database_is_one_sentence_without_the_password() -> None:
+    url = "postgresql://nobody:hidden@127.0.0.1:4459/none"
+    code, output = run(TIDEGATE_DATABASE_URL=url, TIDEGATE_REDIS_URL="redis://127.0.0.1:4458")
+    assert code == 1
+    assert output.startswith("PostgreSQL cannot be used: ")
+    assert "\n" not in output
+    assert "hidden" not in output

@@ -1,0 +1,49 @@
+"""A command uses the stores it is told of, or the folder's own, and says in one sentence when it cannot."""
+
+from pathlib import Path
+
+import pytest
+import typer
+from pydantic import SecretStr
+
+from tidegate.cli.stores import located, plain_errors, ready
+from tidegate.core.config import ConfigError, Settings
+from tidegate.core.errors import PostgresUnavailable
+from tidegate.embedded import EmbeddedError, Stores
+from tidegate.migrate import pending
+
+
+def told(stores: Stores) -> Settings:
+    return Settings(database_url=SecretStr(stores.database_url), redis_url=SecretStr(stores.redis_url))
+
+
+def test_given_stores_are_used(clean_stores: Stores) -> None:
+    with located(told(clean_stores)) as stores:
+        assert stores == clean_stores
+    with ready(told(clean_stores)) as stores:
+        assert stores == clean_stores
+
+
+def test_embedded_stores_start_in_the_data_folder_and_are_migrated(tmp_path: Path) -> None:
+    with ready(Settings(data_dir=tmp_path)) as stores:
+        assert pending(stores.database_url) == []
+        assert str(tmp_path) in stores.redis_url
+
+
+@pytest.mark.parametrize("settings", [Settings(database_url=SecretStr("x")), Settings(redis_url=SecretStr("x"))])
+def test_one_store_without_the_other_is_refused(settings: Settings) -> None:
+    with pytest.raises(ConfigError, match="both"), located(settings):
+        pass
+
+
+def test_a_given_database_is_not_migrated_behind_its_owners_back(stores: Stores) -> None:
+    with pytest.raises(ConfigError, match=r"0001\.keys.*tidegate migrate"), ready(told(stores)):
+        pass
+
+
+@pytest.mark.parametrize("error", [ConfigError("why"), EmbeddedError("why"), PostgresUnavailable("why")])
+def test_what_cannot_be_helped_is_one_sentence(error: Exception, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(typer.Exit) as end, plain_errors():
+        raise error
+    assert end.value.exit_code == 1
+    assert capsys.readouterr() == ("", "why\n")

@@ -1,0 +1,54 @@
+"""The bill knows how each call ended, and a reset forgets even calls in flight."""
+
+import pytest
+
+from tidegate.core.errors import ClientGone
+from tidegate.simulator.bill import LAST_REQUESTS, Bill, Call
+
+
+def call(fault: str | None = None) -> Call:
+    return Call(id="req_1", route="chat", fault=fault)
+
+
+@pytest.mark.parametrize("end", ["served", "refused", "broken"])
+def test_a_call_ends_as_it_says(end: str) -> None:
+    bill = Bill()
+    with bill.call(call(fault="stall")) as one:
+        assert bill.figures()["in_flight"] == 1
+        one.end = end
+        one.output_tokens = 3
+    figures = bill.figures()
+    assert (figures["in_flight"], figures[end]) == (0, 1)
+    assert figures["faults"] == {"stall": 1}
+    assert figures["tokens"] == {"input": 0, "output": 3}
+
+
+def test_a_client_that_left_is_no_error() -> None:
+    bill = Bill()
+    with bill.call(call()):
+        raise ClientGone
+    assert bill.figures()["cancelled"] == 1
+
+
+def test_a_call_that_fails_is_broken() -> None:
+    bill = Bill()
+    with pytest.raises(KeyError), bill.call(call()):
+        raise KeyError
+    assert bill.figures()["broken"] == 1
+
+
+def test_a_reset_forgets_what_is_in_flight() -> None:
+    bill = Bill()
+    with bill.call(call()):
+        bill.reset()
+        assert bill.figures()["in_flight"] == 0
+    assert bill.figures()["served"] == 0
+
+
+def test_only_the_last_requests_are_remembered_one_by_one() -> None:
+    bill = Bill()
+    for _ in range(LAST_REQUESTS + 5):
+        with bill.call(call()):
+            pass
+    figures = bill.figures()
+    assert (len(figures["requests"]), figures["served"]) == (LAST_REQUESTS, LAST_REQUESTS + 5)

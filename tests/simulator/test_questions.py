@@ -1,0 +1,46 @@
+"""What shapes an answer is told from what does not, and models that reason take their time."""
+
+from typing import Any
+
+import pytest
+
+from tidegate.simulator.questions import Question, Tool, answer, chosen, reasoning_tokens, shape_of
+
+QUESTION = Question(seed=1, said="When is high tide?", input_tokens=9)
+
+
+def test_an_answer_depends_on_the_seed_and_the_choice_alone() -> None:
+    assert answer(QUESTION) == answer(QUESTION) != answer(QUESTION, 1)
+    assert "When is high tide?" in answer(QUESTION).text
+
+
+def test_a_custom_tool_gets_text_and_a_function_json() -> None:
+    custom = answer(Question(seed=1, said="x", input_tokens=1, tool=Tool(name="t", custom=True)))
+    function = answer(Question(seed=1, said="x", input_tokens=1, tool=Tool(name="t", schema={"const": 7})))
+    assert custom.text.startswith("You said")
+    assert function.text == "7"
+
+
+def test_what_does_not_shape_an_answer_is_left_out() -> None:
+    assert shape_of({"model": "m", "stream": True, "user": "u", "new": 1}) == {"model": "m", "new": 1}
+
+
+@pytest.mark.parametrize(
+    ("model", "effort", "tokens"),
+    [("gpt-4o", None, 0), ("gpt-5", None, 128), ("gpt-5-chat-latest", None, 0), ("o3", "high", 256),
+     ("gpt-5-mini", "minimal", 0), ("o1", "unheard-of", 128)],
+)  # fmt: skip
+def test_only_some_models_reason(model: str, effort: str | None, tokens: int) -> None:
+    assert reasoning_tokens(model, effort) == tokens
+
+
+@pytest.mark.parametrize(
+    ("choice", "calls_before", "calls_after"),
+    [("auto", 1, 0), (None, 1, 0), ("required", 1, 1), ("none", 0, 0)],
+)
+def test_a_tool_that_has_answered_is_called_again_only_when_required(
+    choice: Any, calls_before: int, calls_after: int
+) -> None:
+    tools = [Tool(name="t")]
+    assert (chosen(tools, choice, answered=False) is not None) == bool(calls_before)
+    assert (chosen(tools, choice, answered=True) is not None) == bool(calls_after)
