@@ -25,3 +25,8 @@ def importing(module: str) -> Import:
     """Import `module` in a fresh interpreter. Raises CalledProcessError when that fails."""
     probe = [sys.executable, "-W", "ignore", "-c", _PROBE.format(module=module)]
     return msgspec.json.decode(subprocess.run(probe, check=True, capture_output=True).stdout, type=Import)
+
+
+def cheapest(module: str, tries: int = 3) -> float:
+    """CPU seconds of the cheapest of `tries` imports: what is above it is the machine's other work."""
+    return min(importing(module).seconds for _ in range(tries))

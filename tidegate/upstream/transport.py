@@ -40,6 +40,9 @@ class Exchange:
         self._response = response
         self._config = config
         self._clocks = clocks
+        self._loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = None
+        self._late = False
         self._finishing: asyncio.Task[None] | None = None
         self.status = response.status
         self.headers: Mapping[str, str] = {name.lower(): value for name, value in response.headers.items()}
@@ -50,18 +53,30 @@ class Exchange:
         Raises FirstByteTimeout, StreamIdle, TotalTimeout or TruncatedStream.
         """
         content = self._response.content
-        if content.at_eof():
-            return b""
         try:
-            async with asyncio.timeout_at(self._clocks.deadline):
+            data = content.read_nowait(-1)
+            if not data and not content.at_eof():
+                self._watch_clocks()
                 data = await content.readany()
-        except TimeoutError as error:
-            self.close()
-            raise self._clocks.ran_out() from error
         except (aiohttp.ClientError, OSError) as error:
+            if self._late:
+                raise self._clocks.ran_out() from error
             raise TruncatedStream(f"The upstream's answer broke off: {type(error).__name__}.") from error
         self._clocks.byte_came()
         return data
+
+    def _watch_clocks(self) -> None:
+        """One timer for the whole answer: when it goes off early, because bytes came, it is set again."""
+        if self._timer is None:
+            self._timer = self._loop.call_at(self._clocks.deadline, self._time_is_up)
+
+    def _time_is_up(self) -> None:
+        self._timer = None
+        if self._loop.time() < self._clocks.deadline:
+            self._watch_clocks()
+        elif not self._response.content.is_eof():
+            self._late = True
+            self.close()
 
     async def whole(self) -> bytes:
         """The whole body, at most `upstream.max_answer_bytes`. Raises as `some` does, and AnswerTooLarge."""
@@ -78,11 +93,18 @@ class Exchange:
     def close(self) -> None:
         """Cut the connection, unless the body was read to its end."""
         self._response.close()
+        self._still()
 
     def finish(self) -> None:
         """Give the connection back to the pool, which needs the body's very end: wait a moment for it, or cut."""
+        self._still()
         if not self._response.content.at_eof() and not self._response.closed:
             self._finishing = asyncio.create_task(self._drain(), name="upstream-drain")
+
+    def _still(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
     async def _drain(self) -> None:
         with contextlib.suppress(TimeoutError, aiohttp.ClientError, OSError):

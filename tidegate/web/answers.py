@@ -2,15 +2,14 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any, TypeVar
-
-import structlog
+from typing import Any
 
 from tidegate.core.errors import ClientGone, TidegateError
 from tidegate.core.values import AnswerHead, Route
 from tidegate.delivery import Delivery
 from tidegate.web import envelope
 from tidegate.web.envelope import JSON, Headers
+from tidegate.web.heartbeat import Heartbeat
 from tidegate.wire import sse
 
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -20,21 +19,20 @@ _EVENT_STREAM: Headers = [
     (b"cache-control", b"no-cache"),
     (b"x-accel-buffering", b"no"),  # nginx would hold the events back
 ]
-_T = TypeVar("_T")
-_log = structlog.get_logger("web")
 
 
 class Reply:
     """One HTTP response being sent."""
 
-    def __init__(self, send: Send, *, request_id: str, ping_seconds: float, send_seconds: float) -> None:
-        """Heartbeats after `ping_seconds` of silence; a client that takes no byte for `send_seconds` is gone."""
+    def __init__(self, send: Send, *, request_id: str, ping_seconds: float) -> None:
+        """`ping_seconds` is the silence after which a streaming client gets a heartbeat."""
         self._send = send
         self._ping_seconds = ping_seconds
-        self._send_seconds = send_seconds
         self._always: Headers = [(b"x-request-id", request_id.encode())]
         self._events = 0
         self.started = False
+        self.sending_since: float | None = None
+        """On the event loop's clock, while the client has not taken what was sent last; None otherwise."""
 
     async def whole(self, delivery: Delivery) -> None:
         """Send the answer in one piece. Raises TidegateError before anything was sent."""
@@ -44,19 +42,16 @@ class Reply:
         await self.document(200, body, [*_labels(delivery, head), cost])
 
     async def stream(self, delivery: Delivery) -> None:
-        """Send the answer's events as they come. Raises TidegateError before anything was sent."""
-        responses = delivery.wanted.route is Route.RESPONSES
+        """Send the answer's events as they come, heartbeats in between. Raises TidegateError before the first byte."""
         try:
-            head = await self._alive(delivery.opened, [])
-            await self._start(200, [*_EVENT_STREAM, *_labels(delivery, head)])
-            while (event := await self._alive(delivery.next, [])) is not None:
-                self._events += 1
-                await self._body(event)
+            async with Heartbeat(self._ping, self._ping_seconds) as heartbeat:
+                await self._events_of(delivery, heartbeat)
         except ClientGone:
             raise
         except TidegateError as error:
             if not self.started:
                 raise
+            responses = delivery.wanted.route is Route.RESPONSES
             await self._body(envelope.event_of(error, responses=responses, sequence_number=self._events))
         await self._body(b"", more=False)
 
@@ -71,15 +66,19 @@ class Reply:
         await self._start(status, [JSON, length, *headers])
         await self._body(body, more=False)
 
-    async def _alive(self, wait: Callable[[], Awaitable[_T]], headers: Headers) -> _T:
-        """Wait, with a heartbeat whenever the silence lasts; the first one commits to a stream."""
-        while True:
-            try:
-                async with asyncio.timeout(self._ping_seconds):
-                    return await wait()
-            except TimeoutError:
-                await self._start(200, [*_EVENT_STREAM, *headers])
-                await self._body(sse.PING)
+    async def _events_of(self, delivery: Delivery, heartbeat: Heartbeat) -> None:
+        head = await delivery.opened()
+        await self._start(200, [*_EVENT_STREAM, *_labels(delivery, head)])
+        while (event := await delivery.next()) is not None:
+            self._events += 1
+            heartbeat.sent()
+            await self._body(event)
+
+    async def _ping(self) -> None:
+        """The first one commits to a stream, before it is known how the answer begins."""
+        if self.sending_since is None:
+            await self._start(200, _EVENT_STREAM)
+            await self._body(sse.PING)
 
     async def _start(self, status: int, headers: Headers) -> None:
         if self.started:
@@ -88,12 +87,9 @@ class Reply:
         await self._send({"type": "http.response.start", "status": status, "headers": [*headers, *self._always]})
 
     async def _body(self, data: bytes, *, more: bool = True) -> None:
-        message = {"type": "http.response.body", "body": data, "more_body": more}
-        try:
-            async with asyncio.timeout(self._send_seconds):
-                await self._send(message)
-        except TimeoutError as error:
-            raise ClientGone(f"The client took no byte for {self._send_seconds:g} s.") from error
+        self.sending_since = asyncio.get_running_loop().time()
+        await self._send({"type": "http.response.body", "body": data, "more_body": more})
+        self.sending_since = None
 
 
 def _labels(delivery: Delivery, head: AnswerHead) -> Headers:

@@ -36,7 +36,6 @@ class Inference:
             send,
             request_id=(request_id := self._ids("req_")),
             ping_seconds=self._config.ping_seconds,
-            send_seconds=self._config.send_seconds,
         )
         try:
             await self._answer(scope, receive, reply, request_id)
@@ -62,7 +61,7 @@ class Inference:
         )
         delivery = await self._pipeline.answer(request)
         try:
-            async with HangUp(receive):
+            async with HangUp(receive, reply, stuck_seconds=config.send_seconds):
                 await (reply.stream(delivery) if delivery.wanted.stream else reply.whole(delivery))
         finally:
             await delivery.leave()

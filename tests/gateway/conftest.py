@@ -1,0 +1,22 @@
+"""A world for each test, and the gateway most of them need."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.harness import Gateway, World
+from tidegate.embedded import Stores
+from tidegate.simulator import running
+
+
+@pytest.fixture
+async def world(clean_stores: Stores, redis_prefix: str, tmp_path: Path) -> AsyncIterator[World]:
+    async with running() as upstream_url, World(clean_stores, redis_prefix, upstream_url, tmp_path) as world:
+        yield world
+
+
+@pytest.fixture
+async def gateway(world: World) -> AsyncIterator[Gateway]:
+    async with world.gateway() as gateway:
+        yield gateway

@@ -1,0 +1,328 @@
+"""The whole gateway between real sockets: any number of replicas on the same stores, and the simulator behind them."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import asyncpg
+import msgspec
+import redis.asyncio
+import uvicorn
+from openai import AsyncOpenAI
+
+from tests.eventually import until
+from tidegate.admission.key_store import KeyStore, NewKey
+from tidegate.app import build
+from tidegate.cli.serve import uvicorn_config
+from tidegate.connections.postgres import Postgres
+from tidegate.connections.redis import RedisLink
+from tidegate.core.clock import SystemClock
+from tidegate.core.config import Settings
+from tidegate.embedded import Stores
+from tidegate.metering.ledger_stream import stream_key
+
+Json = dict[str, Any]
+
+UPSTREAM_KEY = "sk-proj-upstream0secret0that0nobody0may0see"
+CHAT: Json = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "When is high tide?"}]}
+STREAM: Json = {**CHAT, "stream": True}
+RESPONSES: Json = {"model": "gpt-4o-mini", "input": "When is high tide?", "store": False}
+EMBEDDINGS: Json = {"model": "text-embedding-3-small", "input": "high tide"}
+MODERATIONS: Json = {"input": "high tide"}
+
+_START_SECONDS = 20.0
+_LEDGER_SECONDS = 10.0
+
+
+def ask(words: str, **fields: Any) -> Json:
+    """A chat request that says `words`."""
+    return {**CHAT, "messages": [{"role": "user", "content": words}], **fields}
+
+
+def data_of(text: str) -> list[Json]:
+    """The JSON of each event in a stream's text, `[DONE]` left out."""
+    lines = [line.removeprefix("data: ") for line in text.splitlines() if line.startswith("data: ")]
+    return [msgspec.json.decode(line) for line in lines if line != "[DONE]"]
+
+
+def said_by(events: list[Json]) -> str:
+    """The text of a chat stream's first choice."""
+    choices = [choice for event in events for choice in event.get("choices", ()) if choice["index"] == 0]
+    return "".join(choice["delta"].get("content") or "" for choice in choices)
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """An answer read to its end."""
+
+    status: int
+    headers: Mapping[str, str]
+    """Names are found in any case."""
+    text: str
+
+    @property
+    def json(self) -> Json:
+        """The body as JSON."""
+        document: Json = msgspec.json.decode(self.text)
+        return document
+
+    @property
+    def error(self) -> Json:
+        """The envelope's inside."""
+        error: Json = self.json["error"]
+        return error
+
+    @property
+    def events(self) -> list[Json]:
+        """The stream's events."""
+        return data_of(self.text)
+
+
+class Gateway:
+    """A gateway that listens, and a client that holds its key."""
+
+    def __init__(self, root: str, key: str, http: aiohttp.ClientSession) -> None:
+        self.root = root
+        self.base_url = f"{root}/v1"
+        self.key = key
+        self.http = http
+
+    def opened(self, path: str, body: Any = None, *, method: str = "", **headers: str) -> Any:
+        """A response whose body is still to come, to be used with `async with`; headers by name with underscores."""
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        named.setdefault("authorization", f"Bearer {self.key}")
+        url = self.root + path if path.startswith(("/livez", "/readyz", "/health")) else self.base_url + path
+        raw: dict[str, Any] = {"data": body} if isinstance(body, bytes) else {"json": body} if body is not None else {}
+        return self.http.request(method or ("GET" if body is None else "POST"), url, headers=named, **raw)
+
+    async def call(self, path: str, body: Any = None, *, method: str = "", **headers: str) -> Answer:
+        """The same, read to its end."""
+        async with self.opened(path, body, method=method, **headers) as response:
+            return Answer(response.status, response.headers, await response.text())
+
+    async def chat(self, body: Json | None = None, **headers: str) -> Answer:
+        """A chat completion."""
+        return await self.call("/chat/completions", CHAT if body is None else body, **headers)
+
+    def sdk(self, **options: Any) -> AsyncOpenAI:
+        """The official client; use it as a context manager."""
+        return AsyncOpenAI(**{"base_url": self.base_url, "api_key": self.key, "max_retries": 0, **options})
+
+
+class GatewayProcess(Gateway):
+    """A gateway in a process of its own."""
+
+    def __init__(self, gateway: Gateway, process: asyncio.subprocess.Process, log: Path) -> None:
+        super().__init__(gateway.root, gateway.key, gateway.http)
+        self.process = process
+        self._log = log
+
+    @property
+    def log(self) -> str:
+        """What it wrote to its outputs so far."""
+        return self._log.read_text()
+
+    def kill(self) -> None:
+        """End it at once, without a last word."""
+        self.process.kill()
+
+    async def end(self, number: signal.Signals = signal.SIGTERM, within: float = 20.0) -> int:
+        """Ask it to end; its exit code."""
+        if self.process.returncode is None:
+            self.process.send_signal(number)
+        async with asyncio.timeout(within):
+            return await self.process.wait()
+
+
+class World:
+    """Stores, a simulator and a key; gateways are started on them as a test needs."""
+
+    def __init__(self, stores: Stores, prefix: str, upstream_url: str, folder: Path) -> None:
+        self.stores = stores
+        self.prefix = prefix
+        self.upstream_url = upstream_url
+        self.folder = folder
+        self.key = ""
+        self._stack = contextlib.AsyncExitStack()
+
+    async def __aenter__(self) -> "World":
+        self.http = await self._stack.enter_async_context(aiohttp.ClientSession())
+        self._database = await asyncpg.connect(self.stores.database_url)
+        self._stack.push_async_callback(self._database.close)
+        self._redis = redis.asyncio.Redis.from_url(self.stores.redis_url)
+        self._stack.push_async_callback(self._redis.aclose)
+        self.keys = await self._stack.enter_async_context(self._key_store())
+        self.key = (await self.make_key()).token
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._stack.aclose()
+
+    @contextlib.asynccontextmanager
+    async def _key_store(self) -> AsyncIterator[KeyStore]:
+        postgres = Postgres(self.stores.database_url, size=1, timeout=10.0)
+        link = RedisLink(self.stores.redis_url, timeout=2.0, clock=SystemClock())
+        await link.start()
+        try:
+            yield KeyStore(postgres, link, clock=SystemClock(), prefix=self.prefix)
+        finally:
+            await link.close()
+            await postgres.close()
+
+    async def make_key(self, project: str = "shop", expires_at: float | None = None) -> NewKey:
+        """Another key."""
+        return await self.keys.create(project=project, name="test", expires_at=expires_at)
+
+    def settings(self, **sections: Json) -> Settings:
+        """The configuration, with these keys changed, by section."""
+        return Settings(**self._configuration(**sections))
+
+    def _configuration(self, **sections: Json) -> dict[str, Any]:
+        upstream = {
+            "base_url": self.upstream_url,
+            "api_key": UPSTREAM_KEY,
+            "forward_headers": ["openai-*", "idempotency-key", "x-client-request-id", "x-simulate-*"],
+            "allow_short_timeouts": True,
+        }
+        mine: dict[str, Any] = {
+            "database_url": self.stores.database_url,
+            "redis_url": self.stores.redis_url,
+            "redis": {"prefix": self.prefix, "timeout_seconds": 2.0},  # patient: a busy machine is no failure
+            "metering": {"spool_dir": str(self.folder / "spool")},
+            "upstream": upstream,
+        }
+        return {name: _merged(mine.get(name), sections.get(name)) for name in {**mine, **sections}}
+
+    @contextlib.asynccontextmanager
+    async def gateway(self, **sections: Json) -> AsyncIterator[Gateway]:
+        """A gateway in this event loop; at the end it shuts down as it does on SIGTERM."""
+        settings = self.settings(**sections)
+        async with listening(uvicorn_config(build(settings), settings.server)) as root:
+            yield Gateway(root, self.key, self.http)
+
+    @contextlib.asynccontextmanager
+    async def process(self, *arguments: str, **sections: Json) -> AsyncIterator[GatewayProcess]:
+        """A gateway as `tidegate serve` in a process of its own; killed at the end if it still runs."""
+        port = free_port()
+        log = self.folder / f"gateway-{port}.log"
+        with log.open("wb") as output:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "tidegate", "serve", "--port", str(port), *arguments,
+                stdout=output, stderr=output, cwd=self.folder, env={**os.environ, **self.environment(**sections)},
+            )  # fmt: skip
+        gateway = GatewayProcess(Gateway(f"http://127.0.0.1:{port}", self.key, self.http), process, log)
+        try:
+            await self._until_alive(gateway)
+            yield gateway
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+
+    def environment(self, **sections: Json) -> dict[str, str]:
+        """The same configuration as the environment says it."""
+        variables: dict[str, str] = {}
+        for section, value in self._configuration(**sections).items():
+            if isinstance(value, Mapping):
+                for name, setting in value.items():
+                    variables[f"TIDEGATE_{section}__{name}".upper()] = _in_environment(setting)
+            else:
+                variables[f"TIDEGATE_{section}".upper()] = _in_environment(value)
+        return variables
+
+    async def _until_alive(self, gateway: GatewayProcess) -> None:
+        async with asyncio.timeout(_START_SECONDS):
+            while True:
+                assert gateway.process.returncode is None, f"it ended: {gateway.log}"
+                with contextlib.suppress(aiohttp.ClientError):
+                    if (await gateway.call("/livez")).status == 200:
+                        return
+                await asyncio.sleep(0.02)
+
+    async def stats(self) -> Json:
+        """What the simulator was asked and what became of it."""
+        async with self.http.get(f"{self._simulator}/stats") as response:
+            figures: Json = await response.json()
+            return figures
+
+    async def calls(self, route: str = "chat") -> int:
+        """How often the simulator was asked."""
+        return int((await self.stats())["calls"].get(route, 0))
+
+    async def settled(self, **expected: int) -> Json:
+        """The simulator's figures, once these have the values given."""
+        return await self._eventually(self.stats, lambda stats: {name: stats[name] for name in expected} == expected)
+
+    async def faults(self, **probabilities: float) -> None:
+        """From now on the simulator misbehaves so."""
+        async with self.http.post(f"{self._simulator}/faults", json=probabilities) as response:
+            assert response.status == 200
+
+    async def ledger(self, lines: int) -> list[Json]:
+        """The ledger in order of time, once it has so many lines and none is on its way; fails if it has others."""
+
+        async def read() -> tuple[int, list[Json]]:
+            waiting = int(await self._redis.xlen(stream_key(self.prefix)))
+            return waiting, [dict(row) for row in await self._database.fetch("SELECT * FROM ledger ORDER BY at, id")]
+
+        waiting, rows = await self._eventually(read, lambda seen: seen[0] == 0 and len(seen[1]) >= lines)
+        assert (waiting, len(rows)) == (0, lines), rows
+        return rows
+
+    async def _eventually(self, read: Any, good: Any) -> Any:
+        deadline = asyncio.get_running_loop().time() + _LEDGER_SECONDS
+        while not good(seen := await read()):
+            assert asyncio.get_running_loop().time() < deadline, f"never as expected; last: {seen}"
+            await asyncio.sleep(0.02)
+        return seen
+
+    @property
+    def _simulator(self) -> str:
+        return self.upstream_url.removesuffix("/v1") + "/simulator"
+
+
+class _InLoop(uvicorn.Server):
+    """Uvicorn within a loop that belongs to somebody else: it leaves the signals alone."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """None are."""
+        yield
+
+
+@contextlib.asynccontextmanager
+async def listening(config: uvicorn.Config) -> AsyncIterator[str]:
+    """Serve on a free port while the context lasts; gives the address."""
+    listener = socket.create_server(("127.0.0.1", 0), backlog=2048)
+    server = _InLoop(config)
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    try:
+        await until(lambda: server.started or serving.done())
+        assert not serving.done(), "it did not start"
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        await serving
+
+
+def free_port() -> int:
+    """A port on which nobody listens now."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def _merged(mine: Any, changes: Any) -> Any:
+    if isinstance(mine, dict) and isinstance(changes, Mapping):
+        return {**mine, **changes}
+    return mine if changes is None else changes
+
+
+def _in_environment(value: Any) -> str:
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()

@@ -1,0 +1,47 @@
+"""A comment line for a streaming client whenever nothing else was sent for a while.
+
+So that no load balancer's idle timeout (60 s is common) cuts a call that is alive, before its first byte too.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from types import TracebackType
+from typing import Self
+
+
+class Heartbeat:
+    """Within this context `beat` is awaited after each `seconds` of silence; `sent` ends a silence.
+
+    There is one timer for a whole stream; nothing is done for an event but noting the time.
+    """
+
+    def __init__(self, beat: Callable[[], Awaitable[None]], seconds: float) -> None:
+        self._beat = beat
+        self._seconds = seconds
+        self._loop = asyncio.get_running_loop()
+        self._beating: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        self.sent()
+        self._timer = self._loop.call_at(self._due, self._look)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._timer.cancel()
+        if self._beating is not None:
+            await asyncio.wait({self._beating})  # a beat is one short write
+
+    def sent(self) -> None:
+        """Something was sent just now."""
+        self._due = self._loop.time() + self._seconds
+
+    def _look(self) -> None:
+        if self._loop.time() >= self._due:
+            self._beating = asyncio.create_task(self._beat_once(), name="heartbeat")
+        self._timer = self._loop.call_at(max(self._due, self._loop.time() + self._seconds / 10), self._look)
+
+    async def _beat_once(self) -> None:
+        self.sent()
+        await self._beat()
