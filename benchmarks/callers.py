@@ -37,8 +37,8 @@ class Callers:
             return Answer(status=answer.status, request_id=_id(answer), complete=body.endswith(b"data: [DONE]\n\n"))
 
     async def hang_up(self, question: str) -> Answer:
-        """Ask for a stream and leave after its first bytes."""
-        async with self._post(question, stream=True) as answer:
+        """Ask the simulator for a slow stream and leave after its first bytes."""
+        async with self._post(question, stream=True, headers={"x-simulate-tps": "20"}) as answer:
             await answer.content.readany()
             answer.close()
             return Answer(status=answer.status, request_id=_id(answer), complete=False)

@@ -62,10 +62,12 @@ def floor(ports: Ports) -> Iterator[Running]:
 
 
 @contextlib.contextmanager
-def tidegate(ports: Ports, stores: Stores) -> Iterator[Running]:
-    """The gateway with keys, cache and metering on, in one process."""
-    env = gateway.environment(f"http://127.0.0.1:{ports.upstream}/v1", stores)
-    target = Target(url=_chat(ports.gateway), key=gateway.make_key(env), model=MODEL)
+def tidegate(
+    ports: Ports, stores: Stores, *, key: str | None = None, settings: Mapping[str, str] | None = None
+) -> Iterator[Running]:
+    """The gateway with keys, cache and metering on, in one process; without `key` the stores are made ready first."""
+    env = gateway.environment(f"http://127.0.0.1:{ports.upstream}/v1", stores) | dict(settings or {})
+    target = Target(url=_chat(ports.gateway), key=key or gateway.make_key(env), model=MODEL)
     with _answering("tidegate", gateway.command("serve", "--port", str(ports.gateway)), env, target) as contestant:
         yield contestant
 

@@ -15,7 +15,7 @@ import aiohttp
 import psycopg
 import uvloop
 
-from benchmarks import contestants, processes
+from benchmarks import contestants, gateway, processes
 from benchmarks.callers import Answer, Callers
 from benchmarks.contestants import FOLDER, Ports
 from tidegate import embedded
@@ -37,10 +37,11 @@ def main() -> int:
             embedded.running(FOLDER / "stores") as stores,
             contestants.upstream(ports.upstream, "--chunks-per-second", "200", "--chunks", "20"),
         ):
+            key = gateway.make_key(gateway.environment("", stores))
             for kill in range(1, options.kills + 1):
-                delivered += _until_killed(ports, stores, dice)
+                delivered += _until_killed(ports, stores, key, dice)
                 print(f"kill {kill}: {len(delivered)} answers delivered so far", flush=True)
-            with contestants.tidegate(ports, stores):
+            with contestants.tidegate(ports, stores, key=key):
                 counts = _until_settled(stores.database_url, delivered)
     except (processes.BenchmarkError, embedded.EmbeddedError) as error:
         print(error, file=sys.stderr)
@@ -56,8 +57,8 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _until_killed(ports: Ports, stores: Stores, dice: random.Random) -> list[str]:
-    with contestants.tidegate(ports, stores) as running:
+def _until_killed(ports: Ports, stores: Stores, key: str, dice: random.Random) -> list[str]:
+    with contestants.tidegate(ports, stores, key=key) as running:
         life = dice.uniform(0.2, 1.5)
         return uvloop.run(_load_and_kill(running, life))
 

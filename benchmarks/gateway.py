@@ -11,11 +11,11 @@ from tidegate.embedded import Stores
 
 
 def environment(upstream: str, stores: Stores) -> dict[str, str]:
-    """What Tidegate is told: `upstream` ends in `/v1`; single calls are not logged, as they are not by the others."""
-    return {
+    """What Tidegate is told: `upstream` ends in `/v1`, empty for none. Single calls are not logged, here as elsewhere."""
+    given = {"TIDEGATE_UPSTREAM__BASE_URL": upstream} if upstream else {}
+    return given | {
         "TIDEGATE_DATABASE_URL": stores.database_url,
         "TIDEGATE_REDIS_URL": stores.redis_url,
-        "TIDEGATE_UPSTREAM__BASE_URL": upstream,
         "TIDEGATE_LOG_LEVEL": "warning",
         "OPENAI_API_KEY": "sk-bench",
     }

@@ -29,6 +29,8 @@ MOST_GROWTH_BYTES = 10_000_000
 QUIET_SECONDS = 130.0
 """Twice as long as pooled connections are kept: the pool looks for old ones that seldom."""
 FAULTS = ("rate_limited", "server_error", "overloaded", "invalid_key", "html_from_proxy", "connection", "truncated")
+SETTINGS = {"TIDEGATE_UPSTREAM__FORWARD_HEADERS": '["x-simulate-*"]'}
+"""So that single calls can ask the simulator for a fault, or for slowness."""
 KINDS = {"hit": 40, "miss": 30, "stream": 15, "fail": 5, "hang up": 10}
 """How often each kind of call is made, in percent."""
 
@@ -135,7 +137,7 @@ def _soak(ports: Ports, calls: int) -> int:
     with contextlib.ExitStack() as stack:
         stores = stack.enter_context(embedded.running(FOLDER / "stores"))
         stack.enter_context(processes.running("simulator", simulate, core=processes.OTHER_CORE, folder=FOLDER))
-        running = stack.enter_context(contestants.tidegate(ports, stores))
+        running = stack.enter_context(contestants.tidegate(ports, stores, settings=SETTINGS))
         soak = Soak(running, calls)
         warm, end = uvloop.run(soak.run())
         code = running.program.stop()

@@ -23,7 +23,7 @@ from tidegate.app import build
 from tidegate.cli.serve import uvicorn_config
 from tidegate.connections.postgres import Postgres
 from tidegate.connections.redis import RedisLink
-from tidegate.core.clock import SystemClock
+from tidegate.core.clock import Clock, SystemClock
 from tidegate.core.config import Settings
 from tidegate.embedded import Stores
 from tidegate.metering.ledger_stream import stream_key
@@ -200,10 +200,10 @@ class World:
         return {name: _merged(mine.get(name), sections.get(name)) for name in {**mine, **sections}}
 
     @contextlib.asynccontextmanager
-    async def gateway(self, **sections: Json) -> AsyncIterator[Gateway]:
+    async def gateway(self, *, clock: Clock | None = None, **sections: Json) -> AsyncIterator[Gateway]:
         """A gateway in this event loop; at the end it shuts down as it does on SIGTERM."""
         settings = self.settings(**sections)
-        async with listening(uvicorn_config(build(settings), settings.server)) as root:
+        async with listening(uvicorn_config(build(settings, clock), settings.server)) as root:
             yield Gateway(root, self.key, self.http)
 
     @contextlib.asynccontextmanager
@@ -294,6 +294,11 @@ class _InLoop(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         """None are."""
         yield
+
+    async def main_loop(self) -> None:
+        """The same, looking more often whether it is over."""
+        while not await self.on_tick(0):
+            await asyncio.sleep(0.01)
 
 
 @contextlib.asynccontextmanager

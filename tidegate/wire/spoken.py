@@ -39,10 +39,18 @@ def _message(message: dict[str, Any]) -> str:
 
 
 def _response(document: dict[str, Any]) -> str:
+    """A delta of a stream, or the items of a whole Response; a stream's terminal event repeats its deltas."""
     delta = document.get("delta")
     if isinstance(delta, str) and str(document.get("type", "")).endswith(".delta"):
         return delta
-    return ""
+    return "".join(_item(item) for item in _dicts(document.get("output")))
+
+
+def _item(item: dict[str, Any]) -> str:
+    texts = [item.get("name"), item.get("arguments"), item.get("input")]
+    for part in [*_dicts(item.get("content")), *_dicts(item.get("summary"))]:
+        texts += [part.get("text"), part.get("refusal")]
+    return "".join(text for text in texts if isinstance(text, str))
 
 
 def _dicts(value: Any) -> list[dict[str, Any]]:

@@ -1,0 +1,166 @@
+"""Whatever is sent to the gateway, what comes back is OpenAI's envelope with the right status, and the process lives."""
+
+import asyncio
+import time
+from typing import Any
+
+import pytest
+
+from tests.harness import CHAT, Answer, Gateway, World, ask
+
+CHAT_PATH = "/chat/completions"
+SMALL = {"server": {"max_body_bytes": 2048, "body_seconds": 0.3}, "models": {"allowed": ["gpt-4o-mini"]}}
+HUGE = ask("tide " * 2000)
+
+
+def assert_envelope(answer: Answer, status: int, code: str | None) -> None:
+    assert answer.status == status, answer.text
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.headers["x-request-id"].startswith("req_")
+    assert sorted(answer.error) == ["code", "message", "param", "type"]
+    assert answer.error["code"] == code
+    assert answer.error["message"]
+    assert "Traceback" not in answer.text
+    assert "<" not in answer.error["message"]
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "code"),
+    [
+        (b"", 400, None),
+        (b"  \n", 400, None),
+        (b"not json", 400, None),
+        (b'{"model": "gpt-4o-mini"', 400, None),
+        (b"\xff\xfe", 400, None),
+        (b"[" * 900, 400, None),
+        (b"[1]", 400, None),
+        (b'"text"', 400, None),
+        (b"null", 400, None),
+        (b"{}", 400, "invalid_value"),
+        (b'{"model": 7}', 400, "invalid_value"),
+        (b'{"model": "gpt-4o-mini", "stream": "yes"}', 400, "invalid_value"),
+        (b'{"model": "gpt-9"}', 404, "model_not_found"),
+        (HUGE, 413, "request_too_large"),
+    ],
+)
+@pytest.mark.parametrize("path", [CHAT_PATH, "/responses", "/embeddings"])
+async def test_a_body_that_cannot_be_used(world: World, path: str, body: Any, status: int, code: str | None) -> None:
+    async with world.gateway(**SMALL) as gateway:
+        assert_envelope(await gateway.call(path, body, content_type="application/json"), status, code)
+        assert (await gateway.chat()).status == 200
+    assert (await world.stats())["calls"] == {"chat": 1}
+
+
+async def test_a_body_that_grows_too_large_on_the_way(world: World) -> None:
+    async def endless() -> Any:
+        for _ in range(100):
+            yield b" " * 1000
+
+    async with world.gateway(**SMALL) as gateway:
+        key = {"authorization": f"Bearer {gateway.key}"}
+        url = gateway.base_url + CHAT_PATH
+        async with gateway.http.post(url, data=endless(), headers=key) as response:
+            answer = Answer(response.status, response.headers, await response.text())
+    assert_envelope(answer, 413, "request_too_large")
+
+
+async def test_a_body_that_never_ends(world: World) -> None:
+    async def slow() -> Any:
+        yield b"{"
+        await asyncio.sleep(3600)
+
+    async with world.gateway(**SMALL) as gateway:
+        key = {"authorization": f"Bearer {gateway.key}"}
+        async with gateway.http.post(gateway.base_url + CHAT_PATH, data=slow(), headers=key) as response:
+            answer = Answer(response.status, response.headers, await response.text())
+    assert_envelope(answer, 408, "request_timeout")
+
+
+async def test_a_compressed_body(gateway: Gateway) -> None:
+    answer = await gateway.call(CHAT_PATH, b"\x1f\x8b", content_encoding="gzip")
+    assert_envelope(answer, 400, "invalid_value")
+    assert "Content-Encoding" in answer.error["message"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "code"),
+    [
+        ("GET", CHAT_PATH, 405, "method_not_allowed"),
+        ("DELETE", "/responses", 405, "method_not_allowed"),
+        ("POST", "/models", 405, "method_not_allowed"),
+        ("POST", "/audio/speech", 404, "unknown_url"),
+        ("GET", "/", 404, "unknown_url"),
+        ("GET", "/chat/completions/", 404, "unknown_url"),
+        ("GET", "/../../etc/passwd", 404, "unknown_url"),
+        ("GET", "/models/no-such-model", 404, "model_not_found"),
+    ],
+)
+async def test_a_route_or_method_that_is_not_there(
+    gateway: Gateway, method: str, path: str, status: int, code: str
+) -> None:
+    answer = await gateway.call(path, method=method)
+    assert_envelope(answer, status, code)
+    assert answer.headers["x-should-retry"] == "false"
+
+
+@pytest.mark.parametrize("path", ["/", "/nothing"])
+async def test_outside_of_v1_the_envelope_is_the_same(gateway: Gateway, path: str) -> None:
+    async with gateway.http.get(gateway.root + path) as response:
+        assert_envelope(Answer(response.status, response.headers, await response.text()), 404, "unknown_url")
+
+
+@pytest.mark.parametrize(
+    ("authorization", "code"),
+    [
+        ("", "missing_api_key"),
+        ("Bearer", "missing_api_key"),
+        ("Basic dXNlcjpwYXNz", "missing_api_key"),
+        ("Bearer sk-somebody-elses", "invalid_api_key"),
+        ("Bearer sk-tg-" + "0" * 49, "invalid_api_key"),
+        ("Bearer \u00fc\u00fc", "invalid_api_key"),
+    ],
+)
+@pytest.mark.parametrize("path", [CHAT_PATH, "/models"])
+async def test_a_key_that_is_none(gateway: Gateway, world: World, path: str, authorization: str, code: str) -> None:
+    body = CHAT if path == CHAT_PATH else None
+    answer = await gateway.call(path, body, authorization=authorization)
+    assert_envelope(answer, 401, code)
+    assert answer.headers["x-should-retry"] == "false"
+    assert (await world.stats())["calls"] == {}
+
+
+async def test_a_key_of_one_mistyped_character_is_not_repeated_in_the_answer(gateway: Gateway) -> None:
+    wrong = gateway.key[:-1] + ("a" if gateway.key[-1] != "a" else "b")
+    answer = await gateway.chat(authorization=f"Bearer {wrong}")
+    assert_envelope(answer, 401, "invalid_api_key")
+    assert wrong[6:20] not in answer.text
+
+
+async def test_a_key_that_expired_and_one_that_was_revoked_say_so(world: World) -> None:
+    expired = (await world.make_key(expires_at=time.time() - 1)).token
+    revoked = await world.make_key()
+    await world.keys.revoke(revoked.record.id)
+    async with world.gateway() as gateway:
+        assert_envelope(await gateway.chat(authorization=f"Bearer {expired}"), 401, "expired_api_key")
+        assert_envelope(await gateway.chat(authorization=f"Bearer {revoked.token}"), 401, "revoked_api_key")
+
+
+async def test_a_revocation_is_seen_by_every_replica_within_a_second(world: World) -> None:
+    key = await world.make_key()
+    async with world.gateway() as one, world.gateway() as other:
+        for replica in (one, other):
+            assert (await replica.chat(authorization=f"Bearer {key.token}")).status == 200
+        await world.keys.revoke(key.record.id)
+        begun = time.monotonic()
+        for replica in (one, other):
+            while (await replica.chat(authorization=f"Bearer {key.token}")).status == 200:
+                await asyncio.sleep(0.02)
+        assert time.monotonic() - begun < 1.0
+        assert_envelope(await other.chat(authorization=f"Bearer {key.token}"), 401, "revoked_api_key")
+
+
+async def test_a_model_list_narrows_what_is_listed(world: World) -> None:
+    async with world.gateway(models={"allowed": ["gpt-4o-mini"]}) as gateway:
+        assert [model["id"] for model in (await gateway.call("/models")).json["data"]] == ["gpt-4o-mini"]
+        assert (await gateway.call("/models/gpt-4o-mini")).status == 200
+        assert_envelope(await gateway.call("/models/gpt-4o"), 404, "model_not_found")

@@ -1,0 +1,54 @@
+"""The guide names what there is: every setting, every error, every command, every route."""
+
+import re
+from pathlib import Path
+
+import pytest
+from pydantic import BaseModel
+
+from tidegate.core.config import Settings
+from tidegate.core.errors import TidegateError
+from tidegate.core.values import Route
+
+ROOT = Path(__file__).parent.parent
+ABSTRACT = {"bad_request", "upstream", "timeout", "store"}
+"""Errors that others are kinds of; nobody meets them."""
+
+
+def _words(name: str) -> set[str]:
+    return set(re.findall(r"`([^`\s]+)`", (ROOT / name).read_text()))
+
+
+def _settings(model: type[BaseModel]) -> set[str]:
+    names: set[str] = set()
+    for name, field in model.model_fields.items():
+        kind = field.annotation
+        names |= _settings(kind) if isinstance(kind, type) and issubclass(kind, BaseModel) else {name}
+    return names
+
+
+def _errors(kind: type[TidegateError]) -> set[str]:
+    return {kind.name}.union(*(_errors(below) for below in kind.__subclasses__()))
+
+
+def test_every_setting_is_in_the_guide() -> None:
+    assert _settings(Settings) - {"database_url", "redis_url"} - _words("docs/guide/configuration.md") == set()
+
+
+def test_every_error_is_in_the_guide() -> None:
+    assert _errors(TidegateError) - ABSTRACT - _words("docs/guide/errors.md") == set()
+
+
+@pytest.mark.parametrize("route", list(Route))
+def test_every_inference_route_is_in_the_readme(route: Route) -> None:
+    assert route.value in (ROOT / "README.md").read_text()
+
+
+def test_every_link_of_the_documents_leads_somewhere() -> None:
+    broken = [
+        f"{page.relative_to(ROOT)}: {target}"
+        for page in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]
+        for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text())
+        if not (page.parent / target).exists()
+    ]
+    assert broken == []

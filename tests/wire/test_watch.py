@@ -1,0 +1,252 @@
+"""Every way in which an answer can end is told apart from every other, without reading more of it than needed."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tidegate.core.errors import MalformedAnswer
+from tidegate.core.values import Route
+from tidegate.wire import sse
+from tidegate.wire.watch import Sight, is_terminal, is_usage_chunk, watch_for
+
+CHAT, RESPONSES = Route.CHAT, Route.RESPONSES
+PASS, END, ERROR, NOTHING = Sight.PASS, Sight.END, Sight.ERROR, Sight.NOTHING
+USAGE = {"prompt_tokens": 3, "completion_tokens": 5, "total_tokens": 8}
+FAILURE = {"type": "server_error", "code": None, "message": "boom", "param": None}
+
+
+def event(document: Any, name: str | None = None) -> bytes:
+    return sse.encode(json.dumps(document).encode(), name)
+
+
+def chunk(*choices: tuple[int, str | None], **more: Any) -> bytes:
+    """A chunk with a part for each (index, finish_reason)."""
+    parts = [{"index": index, "delta": {"content": "x"}, "finish_reason": reason} for index, reason in choices]
+    return event({"id": "c", "object": "chat.completion.chunk", "model": "m-1", "choices": parts, **more})
+
+
+def response(kind: str, **fields: Any) -> bytes:
+    """An event of the type `kind` with a Response in it."""
+    return event({"type": kind, "sequence_number": 1, "response": {"id": "r", "model": "m-1", **fields}}, kind)
+
+
+@pytest.mark.parametrize(
+    ("events", "last", "complete", "storable"),
+    [
+        pytest.param([chunk((0, None)), chunk((0, "stop")), sse.DONE], END, True, True, id="finished"),
+        pytest.param([chunk((0, "length")), sse.DONE], END, True, True, id="cut at max_tokens"),
+        pytest.param([chunk((0, "tool_calls")), sse.DONE], END, True, True, id="tools"),
+        pytest.param([chunk((0, "content_filter")), sse.DONE], END, True, False, id="filtered"),
+        pytest.param([chunk((0, "stop"), (1, "content_filter")), sse.DONE], END, True, False, id="one of two filtered"),
+        pytest.param([chunk((0, "stop")), chunk((1, None)), sse.DONE], END, True, False, id="one of two unfinished"),
+        pytest.param([chunk((1, "stop")), chunk((0, "stop")), sse.DONE], END, True, True, id="two finished"),
+        pytest.param([sse.DONE], END, True, False, id="nothing at all"),
+        pytest.param([chunk((0, None))], PASS, False, True, id="cut off"),
+        pytest.param([chunk((0, None)), event({"error": FAILURE})], ERROR, False, True, id="error object"),
+        pytest.param([event({"error": "overloaded"})], ERROR, False, True, id="error as a string"),
+        pytest.param([chunk((0, None)), b": keep-alive\n\n"], NOTHING, False, True, id="comment"),
+        pytest.param([chunk((0, "stop")), b"data:[DONE]\n\n"], END, True, True, id="no space before DONE"),
+    ],
+)  # fmt: skip
+def test_how_a_chat_stream_ends(events: list[bytes], last: Sight, complete: bool, storable: bool) -> None:
+    watch = watch_for(CHAT)
+    assert [watch.see(one) for one in events][-1] is last
+    assert (watch.complete, watch.storable) == (complete, storable)
+
+
+@pytest.mark.parametrize(
+    ("events", "may_end"),
+    [
+        ([], False),
+        ([chunk((0, None))], False),
+        ([chunk((0, "stop"))], True),
+        ([chunk((0, "stop")), chunk(usage=USAGE)], True),
+        ([chunk((0, "stop"), (1, None))], False),
+        ([chunk(usage=USAGE)], False),
+    ],
+)
+def test_a_chat_stream_may_end_without_done_once_all_it_began_is_finished(events: list[bytes], may_end: bool) -> None:
+    watch = watch_for(CHAT)
+    for one in events:
+        watch.see(one)
+    assert watch.ended() is may_end
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields", "last", "storable", "error"),
+    [
+        ("response.completed", {"status": "completed"}, END, True, None),
+        ("response.completed", {"status": "completed", "error": None}, END, True, None),
+        ("response.incomplete", {"status": "incomplete", "incomplete_details": {"reason": "max_output_tokens"}}, END, True, None),
+        ("response.incomplete", {"status": "incomplete", "incomplete_details": {"reason": "content_filter"}}, END, False, None),
+        ("response.incomplete", {"status": "incomplete", "incomplete_details": None}, END, False, None),
+        ("response.failed", {"status": "failed", "error": {"code": "server_error", "message": "x"}}, END, False, {"code": "server_error", "message": "x"}),
+        ("response.failed", {"status": "failed"}, END, False, None),
+        ("response.cancelled", {"status": "cancelled"}, END, False, None),
+        ("response.created", {"status": "in_progress"}, PASS, True, None),
+        ("response.in_progress", {"status": "in_progress"}, PASS, True, None),
+        ("response.queued", {"status": "queued"}, PASS, True, None),
+    ],
+)  # fmt: skip
+def test_how_a_responses_stream_ends(
+    kind: str, fields: dict[str, Any], last: Sight, storable: bool, error: object
+) -> None:
+    watch = watch_for(RESPONSES)
+    assert watch.see(response(kind, **fields)) is last
+    assert watch.complete is watch.ended() is (last is END)
+    assert watch.storable is storable
+    assert watch.error == error
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        pytest.param({"type": "error", "error": FAILURE, "sequence_number": 2}, id="nested, as it is sent"),
+        pytest.param({"type": "error", **FAILURE, "type_": "x", "sequence_number": 2}, id="flat, as it is documented"),
+        pytest.param({"error": FAILURE}, id="without a type"),
+    ],
+)
+def test_an_error_event_is_an_error_in_each_of_its_forms(document: dict[str, Any]) -> None:
+    watch = watch_for(RESPONSES)
+    watch.see(response("response.created", status="in_progress"))
+    assert watch.see(event({**document, "type": document.get("type", "")}, "error")) is ERROR
+    assert watch.error["message"] == "boom"
+    assert not watch.complete
+
+
+def test_an_error_inside_an_item_is_the_items_own() -> None:
+    watch = watch_for(RESPONSES)
+    item = {"type": "mcp_call", "error": "the tool is away"}
+    assert watch.see(event({"type": "response.output_item.done", "item": item})) is PASS
+    assert watch.error is None
+
+
+def test_done_after_a_response_is_not_forwarded() -> None:
+    assert watch_for(RESPONSES).see(sse.DONE) is NOTHING
+
+
+@pytest.mark.parametrize("route", [CHAT, RESPONSES])
+@pytest.mark.parametrize(
+    "data", [b"{", b"hello", b"[1]", b"7", b'"x"', b'{"choices":{}}', b'{"model":7}', b"\xff", b"[" * 100_000]
+)
+def test_what_is_not_the_protocol_is_malformed(route: Route, data: bytes) -> None:
+    if route is RESPONSES and data.startswith(b'{"'):
+        data = b'{"type":"response.created","response":%s}' % data.replace(b"{}", b'"x"')
+    with pytest.raises(MalformedAnswer):
+        watch_for(route).see(b"data: " + data + b"\n\n")
+    with pytest.raises(MalformedAnswer):
+        watch_for(route).see_whole(data if data.startswith(b'{"c') else data[:-1])
+
+
+@pytest.mark.parametrize("route", [Route.EMBEDDINGS, Route.MODERATIONS])
+def test_a_stream_where_openai_has_none_is_malformed(route: Route) -> None:
+    with pytest.raises(MalformedAnswer):
+        watch_for(route).see(chunk((0, "stop")))
+
+
+@given(st.binary(max_size=80), st.sampled_from([CHAT, RESPONSES]))
+def test_no_bytes_raise_anything_but_malformed(data: bytes, route: Route) -> None:
+    for look in (watch_for(route).see, watch_for(route).see_whole):
+        try:
+            look(b"data: " + data + b"\n\n")
+        except MalformedAnswer as error:
+            assert error.message  # noqa: PT017  # anything else fails the test by itself
+
+
+def test_usage_model_and_tier_are_kept_as_the_upstream_said_them() -> None:
+    watch = watch_for(CHAT)
+    watch.see(chunk((0, "stop"), usage=None, service_tier="flex"))
+    assert watch.usage is None
+    watch.see(chunk(usage=USAGE))
+    assert (json.loads(watch.usage or b""), watch.model, watch.tier) == (USAGE, "m-1", "flex")
+
+    watch = watch_for(RESPONSES)
+    watch.see(response("response.created", status="in_progress", usage=None))
+    assert watch.usage is None
+    watch.see(response("response.completed", status="completed", usage={"input_tokens": 1}, service_tier="default"))
+    assert (watch.usage, watch.model, watch.tier) == (b'{"input_tokens": 1}', "m-1", "default")
+
+
+WHOLE = {"model": "m-1", "usage": USAGE}
+
+
+@pytest.mark.parametrize(
+    ("route", "body", "sight", "storable"),
+    [
+        pytest.param(CHAT, {"choices": [{"finish_reason": "stop"}]}, END, True, id="chat"),
+        pytest.param(CHAT, {"choices": [{"finish_reason": "content_filter"}]}, END, False, id="chat, filtered"),
+        pytest.param(CHAT, {"choices": [{"finish_reason": None}]}, END, False, id="chat, not finished"),
+        pytest.param(CHAT, {"choices": []}, END, False, id="chat, no choice"),
+        pytest.param(CHAT, {}, END, False, id="chat, no answer at all"),
+        pytest.param(CHAT, {"error": FAILURE}, ERROR, True, id="an error under status 200"),
+        pytest.param(RESPONSES, {"status": "completed", "error": None}, END, True, id="response"),
+        pytest.param(RESPONSES, {"status": "failed", "error": FAILURE}, END, False, id="response that failed"),
+        pytest.param(RESPONSES, {"status": "in_progress"}, END, False, id="response still running"),
+        pytest.param(RESPONSES, {"error": FAILURE}, ERROR, True, id="an error in place of a response"),
+        pytest.param(Route.EMBEDDINGS, {"data": [{"embedding": [0.5]}]}, END, True, id="embedding"),
+        pytest.param(Route.MODERATIONS, {"results": []}, END, True, id="moderation"),
+    ],
+)  # fmt: skip
+def test_an_answer_in_one_piece(route: Route, body: dict[str, Any], sight: Sight, storable: bool) -> None:
+    watch = watch_for(route)
+    assert watch.see_whole(json.dumps({**WHOLE, **body}).encode()) is sight
+    assert watch.storable is storable
+    if sight is END:
+        assert watch.complete
+        assert (json.loads(watch.usage or b""), watch.model) == (USAGE, "m-1")
+    else:
+        assert watch.error == FAILURE
+
+
+SAYS_USAGE = '{"choices":[],"usage":{"total_tokens":1}}'
+
+
+@pytest.mark.parametrize(
+    ("one", "is_it"),
+    [
+        (chunk(usage=USAGE), True),
+        (event({"choices": [], "usage": USAGE}).replace(b" ", b"").replace(b"data:", b"data: "), True),
+        (b'data: {"usage" : {"total_tokens":1}, "choices":[]}\n\n', True),
+        (chunk(usage=None), False),
+        (chunk((0, "stop"), usage=USAGE), False),
+        (chunk((0, None), usage=None), False),
+        (chunk((0, None)), False),
+        (chunk(prompt_filter_results=[{"usage": 1}]), False),
+        (event({"choices": [{"index": 0, "delta": {"content": SAYS_USAGE}}]}), False),
+        (event({"choices": [{"index": 0, "delta": {"content": 'the "usage" of it'}}], "usage": None}), False),
+        (sse.DONE, False),
+        (b': "usage"\n\n', False),
+        (b'data: "usage"\n\n', False),
+    ],
+)
+def test_the_usage_chunk_is_known_and_nothing_else_taken_for_it(one: bytes, is_it: bool) -> None:
+    assert is_usage_chunk(one) is is_it
+
+
+@given(st.text())
+def test_no_text_makes_a_chunk_look_like_the_usage_chunk(text: str) -> None:
+    assert not is_usage_chunk(event({"choices": [{"index": 0, "delta": {"content": text + '"usage"'}}]}))
+
+
+@pytest.mark.parametrize(
+    ("route", "one", "is_it"),
+    [
+        (CHAT, sse.DONE, True),
+        (CHAT, b"data:[DONE]\n\n", True),
+        (CHAT, chunk((0, "stop")), False),
+        (CHAT, event({"choices": [{"index": 0, "delta": {"content": "[DONE]"}}]}), False),
+        (RESPONSES, response("response.completed"), True),
+        (RESPONSES, response("response.incomplete"), True),
+        (RESPONSES, response("response.failed"), True),
+        (RESPONSES, response("response.cancelled"), True),
+        (RESPONSES, event({"type": "response.completed", "response": {}}), True),
+        (RESPONSES, response("response.created"), False),
+        (RESPONSES, event({"type": "response.web_search_call.completed"}, "response.web_search_call.completed"), False),
+        (RESPONSES, event({"type": "response.output_text.delta", "delta": "response.completed"}), False),
+    ],
+)
+def test_the_terminal_event_is_known_however_it_is_written(route: Route, one: bytes, is_it: bool) -> None:
+    assert is_terminal(route, one) is is_it
