@@ -11,7 +11,7 @@ from tidegate.embedded import Stores
 
 
 def environment(upstream: str, stores: Stores) -> dict[str, str]:
-    """What Tidegate is told: `upstream` ends in `/v1`, empty for none. Single calls are not logged, here as elsewhere."""
+    """What Tidegate is told: `upstream` ends in `/v1`, empty for none. Single calls are not logged."""
     given = {"TIDEGATE_UPSTREAM__BASE_URL": upstream} if upstream else {}
     return given | {
         "TIDEGATE_DATABASE_URL": stores.database_url,
