@@ -24,8 +24,8 @@ ITEMS: dict[str, tuple[dict[str, Any], str]] = {
     "text": ({"id": "1", "type": "message", "content": [{"type": "output_text", "text": "High"}]}, "High"),
     "refusal": ({"id": "1", "type": "message", "content": [{"type": "refusal", "refusal": "No."}]}, "No."),
     "reasoning": ({"id": "1", "type": "reasoning", "summary": [{"type": "summary_text", "text": "Hm."}]}, "Hm."),
-    "tool": ({"id": "1", "type": "function_call", "name": "f", "arguments": '{"a":1}'}, '{"a":1}'),
-    "custom tool": ({"id": "1", "type": "custom_tool_call", "name": "f", "input": "x y"}, "x y"),
+    "tool": ({"id": "1", "type": "function_call", "name": "f", "arguments": '{"a":1}'}, 'f{"a":1}'),
+    "custom tool": ({"id": "1", "type": "custom_tool_call", "name": "f", "input": "x y"}, "fx y"),
     "code": ({"id": "1", "type": "code_interpreter_call", "code": "1+1"}, "1+1"),
 }
 

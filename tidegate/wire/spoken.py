@@ -16,7 +16,7 @@ def spoken(route: Route, events: Iterable[bytes]) -> str:
 
 
 def _document(event: bytes) -> Any:
-    data = event if event[:1] == b"{" else sse.data_of(event)
+    data = event if event.lstrip()[:1] == b"{" else sse.data_of(event)
     try:
         return msgspec.json.decode(data) if data else None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -30,24 +30,25 @@ def _chat(document: dict[str, Any]) -> str:
 
 
 def _message(message: dict[str, Any]) -> str:
-    texts = [message.get("content"), message.get("refusal"), message.get("reasoning_content")]
-    for call in _dicts(message.get("tool_calls")):
-        function = call.get("function")
-        if isinstance(function, dict):
-            texts += [function.get("name"), function.get("arguments")]
+    texts = [message.get("reasoning_content"), message.get("content"), message.get("refusal")]
+    for call in [*_dicts(message.get("tool_calls")), {"function": message.get("function_call")}]:
+        for called in _dicts([call.get("function"), call.get("custom")]):
+            texts += [called.get("name"), called.get("arguments"), called.get("input")]
     return "".join(text for text in texts if isinstance(text, str))
 
 
 def _response(document: dict[str, Any]) -> str:
     """A delta of a stream, or the items of a whole Response; a stream's terminal event repeats its deltas."""
-    delta = document.get("delta")
-    if isinstance(delta, str) and str(document.get("type", "")).endswith(".delta"):
+    kind, delta = str(document.get("type", "")), document.get("delta")
+    if isinstance(delta, str) and kind.endswith(".delta"):
         return delta
+    if kind == "response.output_item.added":  # the one thing of an item that comes in no delta
+        return "".join(item["name"] for item in _dicts([document.get("item")]) if isinstance(item.get("name"), str))
     return "".join(_item(item) for item in _dicts(document.get("output")))
 
 
 def _item(item: dict[str, Any]) -> str:
-    texts = [item.get("name"), item.get("arguments"), item.get("input")]
+    texts = [item.get("name"), item.get("arguments"), item.get("input"), item.get("code")]
     for part in [*_dicts(item.get("content")), *_dicts(item.get("summary"))]:
         texts += [part.get("text"), part.get("refusal")]
     return "".join(text for text in texts if isinstance(text, str))

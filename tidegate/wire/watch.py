@@ -9,7 +9,6 @@ from tidegate.core.errors import MalformedAnswer
 from tidegate.core.values import Route
 from tidegate.wire import sse
 
-
 _NULL = msgspec.Raw(b"null")
 
 
@@ -58,6 +57,7 @@ class _Answer(msgspec.Struct):
 
 
 _TERMINAL = ("response.completed", "response.incomplete", "response.failed", "response.cancelled")
+_TERMINAL_BYTES = tuple(kind.encode() for kind in _TERMINAL)
 _chunk = msgspec.json.Decoder(_Chunk)
 _event = msgspec.json.Decoder(_Event)
 _answer = msgspec.json.Decoder(_Answer)
@@ -101,8 +101,10 @@ class Watch:
     def _conclude(self, answer: _Answer) -> None:
         self._note(answer)
         self.complete = True
-        filtered = any(choice.finish_reason == "content_filter" for choice in answer.choices)
-        self.storable = self.error is None and not filtered and _finished(answer.status, answer.incomplete_details)
+        self.storable = self.error is None and self._succeeded(answer)
+
+    def _succeeded(self, answer: _Answer) -> bool:
+        return _finished(answer.status, answer.incomplete_details)
 
     def _note(self, answer: "_Chunk | _Answer") -> None:
         if _present(answer.usage):
@@ -142,6 +144,10 @@ class ChatWatch(Watch):
     def ended(self) -> bool:
         """Each choice that was begun has been finished."""
         return bool(self._open) and self._open == self._finished
+
+    def _succeeded(self, answer: _Answer) -> bool:
+        reasons = [choice.finish_reason for choice in answer.choices]
+        return bool(reasons) and None not in reasons and "content_filter" not in reasons
 
 
 class ResponsesWatch(Watch):
@@ -190,12 +196,12 @@ def is_usage_chunk(event: bytes) -> bool:
 
 
 def is_terminal(route: Route, event: bytes) -> bool:
-    """Whether this event ends the stream, for better or worse."""
+    """Whether this event, which was seen to pass, ends the stream."""
     if route is Route.CHAT:
-        return event == sse.DONE or event.startswith(b'data: {"error"')
-    return event.startswith(
-        (b"event: response.completed", b"event: response.incomplete", b"event: response.failed", b"event: error")
-    )
+        return b"[DONE]" in event and sse.data_of(event) == b"[DONE]"
+    if not any(kind in event for kind in _TERMINAL_BYTES):
+        return False
+    return bool(_event.decode(sse.data_of(event) or b"{}").type in _TERMINAL)
 
 
 def _finished(status: str | None, details: dict[str, Any] | None) -> bool:

@@ -1,0 +1,154 @@
+"""Identical calls at one time cause one upstream call, over all replicas, whatever form each caller wants."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from tests.harness import CHAT, RESPONSES, STREAM, Answer, Gateway, World, ask, said_by
+
+PACED = {"x_simulate_ttft": "0.2", "x_simulate_tps": "100", "x_simulate_tokens": "20"}
+
+
+def words_of(answer: Answer) -> str:
+    """The text of a chat answer in either form."""
+    assert answer.status == 200, answer.text
+    if answer.headers["content-type"] == "application/json":
+        return str(answer.json["choices"][0]["message"]["content"])
+    assert answer.text.endswith("data: [DONE]\n\n")
+    return said_by(answer.events)
+
+
+async def test_fifty_calls_at_once_over_two_replicas_are_one(world: World) -> None:
+    async with world.gateway() as one, world.gateway() as other:
+        calls = [
+            (one, other)[number % 2].chat({**CHAT, "stream": number % 3 == 0}, **PACED) for number in range(50)
+        ]
+        answers = await asyncio.gather(*calls)
+        late = await one.chat(**PACED)
+    assert await world.calls() == 1
+    assert len({words_of(answer) for answer in answers}) == 1
+    assert late.headers["x-tidegate-cache"] == "hit"
+    said = [answer.headers["x-tidegate-cache"] for answer in answers]
+    assert (said.count("miss"), said.count("joined") + said.count("hit")) == (1, 49)
+    lines = await world.ledger(51)
+    (asked,) = [line for line in lines if line["cache"] == "miss"]
+    others = [line for line in lines if line is not asked]
+    assert asked["cost_nanos"] > 0
+    assert {(line["outcome"], line["cost_nanos"], line["saved_nanos"]) for line in others} == {
+        ("ok", 0, asked["cost_nanos"])
+    }
+
+
+@pytest.mark.parametrize("first_streams", [False, True])
+async def test_responses_are_shared_too(world: World, first_streams: bool) -> None:  # noqa: FBT001  # a case
+    async with world.gateway() as one, world.gateway() as other:
+        first = asyncio.create_task(one.call("/responses", {**RESPONSES, "stream": first_streams}, **PACED))
+        await world.settled(in_flight=1)
+        bodies = [{**RESPONSES, "stream": streamed, "metadata": {"of": str(streamed)}} for streamed in (False, True)]
+        whole, streamed = await asyncio.gather(*(other.call("/responses", body, **PACED) for body in bodies))
+        leader = await first
+    assert await world.calls("responses") == 1
+    output = (leader.events[-1]["response"] if first_streams else leader.json)["output"]
+    assert whole.json["output"] == streamed.events[-1]["response"]["output"] == output
+    assert whole.json["metadata"] == {"of": "False"}
+    assert streamed.events[-1]["response"]["metadata"] == {"of": "True"}
+    assert [event["sequence_number"] for event in streamed.events] == list(range(len(streamed.events)))
+
+
+async def test_each_who_joined_gets_the_usage_chunk_only_if_it_asked(world: World) -> None:
+    async with world.gateway() as one, world.gateway() as other:
+        first = asyncio.create_task(one.chat(STREAM, **PACED))
+        await world.settled(in_flight=1)
+        asked = await other.chat({**STREAM, "stream_options": {"include_usage": True}}, **PACED)
+        leader = await first
+    assert await world.calls() == 1
+    assert not any(event.get("usage") for event in leader.events)
+    assert [bool(event.get("usage")) for event in asked.events].count(True) == 1
+
+
+@pytest.mark.parametrize(
+    ("fault", "status", "code"),
+    [("server_error", 500, "server_error"), ("rate_limited", 429, "rate_limit_exceeded"), ("stall", 504, None)],
+)
+async def test_a_failure_is_shared_and_not_kept(world: World, fault: str, status: int, code: str | None) -> None:
+    failing = {"x_simulate_fault": fault, "x_simulate_latency": "0.2"}
+    upstream = {"idle_seconds": 0.4}
+    async with world.gateway(upstream=upstream) as one, world.gateway(upstream=upstream) as other:
+        answers = await asyncio.gather(*((one, other)[number % 2].chat(**failing) for number in range(10)))
+        assert await world.calls() == 1
+        assert (await one.chat(**failing)).status == status
+    for answer in answers:
+        assert answer.status == status, answer.text
+        assert answer.error["code"] == (code or "upstream_timeout")
+        assert answer.headers["x-should-retry"] == "true"
+    lines = await world.ledger(11)
+    assert len({line["outcome"] for line in lines}) == 1
+    assert lines[0]["outcome"] != "ok"
+
+
+async def test_a_failure_within_a_stream_reaches_everybody(world: World) -> None:
+    failing = {"x_simulate_fault": "error_in_stream", "x_simulate_ttft": "0.2"}
+    async with world.gateway() as one, world.gateway() as other:
+        answers = await asyncio.gather(*((one, other)[number % 2].chat(STREAM, **failing) for number in range(6)))
+    assert await world.calls() == 1
+    assert {answer.events[-1]["error"]["code"] for answer in answers} == {"server_error"}
+    assert len({answer.text.count("data: ") for answer in answers}) == 1
+
+
+async def test_those_who_want_a_fresh_answer_do_not_share(gateway: Gateway, world: World) -> None:
+    calls = [gateway.chat(cache_control="no-store", **PACED) for _ in range(3)]
+    assert {answer.headers["x-tidegate-cache"] for answer in await asyncio.gather(*calls)} == {"off"}
+    assert await world.calls() == 3
+
+
+async def test_different_questions_do_not_wait_for_each_other(gateway: Gateway, world: World) -> None:
+    slow = asyncio.create_task(gateway.chat(ask("slow"), x_simulate_ttft="30"))
+    await world.settled(in_flight=1)
+    async with asyncio.timeout(2):
+        assert (await gateway.chat(ask("fast"))).status == 200
+    slow.cancel()
+    await asyncio.gather(slow, return_exceptions=True)
+    await world.settled(in_flight=0)
+
+
+PATIENT = {"x_simulate_ttft": "0.3", "x_simulate_tps": "25", "x_simulate_tokens": "50"}
+
+
+async def test_followers_complete_when_the_leaders_process_is_killed(world: World) -> None:
+    async with world.gateway(cache={"lease_seconds": 0.5}) as survivor:
+        async with world.process(cache={"lease_seconds": 0.5}) as doomed:
+            leading = await doomed.opened("/chat/completions", STREAM, **PATIENT)
+            followers = [
+                asyncio.create_task(survivor.chat({**CHAT, "stream": number % 2 == 0}, **PATIENT))
+                for number in range(6)
+            ]
+            await heard(leading, 12)
+            doomed.kill()
+            leading.close()
+        answers = await asyncio.gather(*followers)
+    assert len({words_of(answer) for answer in answers}) == 1
+    assert {answer.headers["x-tidegate-cache"] for answer in answers} == {"joined"}
+    assert await world.calls() == 2
+    lines = await world.ledger(6)
+    assert sum(line["cost_nanos"] > 0 for line in lines) == 1
+
+
+async def test_followers_complete_when_the_leader_never_began(world: World) -> None:
+    silent = {**PATIENT, "x_simulate_ttft": "1.5"}
+    async with world.gateway(cache={"lease_seconds": 0.5}) as survivor:
+        async with world.process(cache={"lease_seconds": 0.5}) as doomed:
+            leading = asyncio.create_task(doomed.chat(STREAM, **silent))
+            await world.settled(in_flight=1)
+            following = asyncio.create_task(survivor.chat(CHAT, **silent))
+            await asyncio.sleep(0.2)  # the follower is aboard: nothing outside tells it
+            doomed.kill()
+            await asyncio.gather(leading, return_exceptions=True)
+        assert words_of(await following)
+    assert await world.calls() == 2
+
+
+async def heard(response: Any, events: int) -> None:
+    """Wait for so many events."""
+    for _ in range(events):
+        await response.content.readuntil(b"\n\n")
