@@ -3,9 +3,26 @@
 import msgspec
 
 
+class Told(msgspec.Struct, frozen=True, array_like=True):
+    """A limit as its caller is told of it."""
+
+    limit: int
+    remaining: int
+    reset: float
+    """Seconds until all of it is there again."""
+
+
+class Allowance(msgspec.Struct, frozen=True, kw_only=True):
+    """What is left of the caller's limits a minute, where it has any."""
+
+    requests: Told | None = None
+    tokens: Told | None = None
+
+
 class Hit(msgspec.Struct, frozen=True, kw_only=True):
     """The answer is stored; its ledger entry is written."""
 
+    allowance: Allowance
     at: float
     """Unix seconds at which it was stored."""
     head: bytes
@@ -16,15 +33,39 @@ class Hit(msgspec.Struct, frozen=True, kw_only=True):
 class Join(msgspec.Struct, frozen=True, kw_only=True):
     """Somebody is asking the same right now."""
 
+    allowance: Allowance
     owner: str
     """`process:request` of the one who asks."""
+    counted: str
+    """The name of the counters under which the call is held."""
 
 
 class Go(msgspec.Struct, frozen=True, kw_only=True):
     """Ask the upstream."""
 
+    allowance: Allowance
     claimed: bool
     """Others who ask the same will join this call."""
+    counted: str
+    """The name of the counters under which the call is held; empty where it is not."""
 
 
-Decision = Hit | Join | Go
+class Refuse(msgspec.Struct, frozen=True, kw_only=True):
+    """A limit or a budget does not allow it."""
+
+    what: str
+    """`requests`, `day`, `tokens`, `too_large`, `concurrency`, `budget` or `budget_held`."""
+    scope: str
+    limit: float
+    """In requests, tokens, calls or nano-dollars."""
+    used: float
+    requested: float
+    wait: float | None
+    """Seconds until the same call may be allowed; None for never."""
+
+
+class Rebuild(msgspec.Struct, frozen=True, kw_only=True):
+    """The budgets' counters are gone; the ledger must be counted before anything is paid."""
+
+
+Decision = Hit | Join | Go | Refuse | Rebuild

@@ -67,6 +67,10 @@ class UpstreamConfig(_Section):
     """Patterns of the caller's headers that go upstream; all others stay here."""
     ca_file: Path | None = None
     """A PEM file trusted besides the system's authorities."""
+    rpm: int | None = Field(default=None, ge=1)
+    """Requests per minute that the upstream takes, for each model; learnt from its answers if not set."""
+    tpm: int | None = Field(default=None, ge=1)
+    """Tokens per minute that the upstream takes, for each model; learnt from its answers if not set."""
 
     @model_validator(mode="after")
     def _refuse_short_clocks(self) -> "UpstreamConfig":
@@ -132,6 +136,28 @@ class ModelsConfig(_Section):
     """Empty allows every model."""
 
 
+class BudgetsConfig(_Section):
+    """What the whole deployment may spend, in USD per UTC day and month; projects and keys have budgets of their own."""
+
+    alert_usd_per_day: Decimal = Field(default=Decimal(100), ge=0)
+    """Spending more wakes a person, and stops nobody."""
+    stop_usd_per_day: Decimal | None = Field(default=None, ge=0)
+    """No paid call goes beyond it; not set, there is no stop."""
+    stop_usd_per_month: Decimal | None = Field(default=None, ge=0)
+    """No paid call goes beyond it; not set, there is no stop."""
+
+
+class QueueConfig(_Section):
+    """How calls wait when the upstream has no room for them."""
+
+    max_waiting: int = Field(default=10_000, ge=0)
+    """Calls that may wait for one model; one more is refused."""
+    deadline_seconds: float = Field(default=120.0, gt=0)
+    """How long a call may wait, unless it says so itself (`x-tidegate-deadline`)."""
+    in_flight: int = Field(default=1000, ge=1)
+    """Upstream calls at once in one process."""
+
+
 class Settings(BaseSettings):
     """The whole configuration. Docs: `docs/guide/configuration.md`."""
 
@@ -155,6 +181,8 @@ class Settings(BaseSettings):
     database: DatabaseConfig = DatabaseConfig()
     metering: MeteringConfig = MeteringConfig()
     models: ModelsConfig = ModelsConfig()
+    budgets: BudgetsConfig = BudgetsConfig()
+    queue: QueueConfig = QueueConfig()
 
     @classmethod
     def settings_customise_sources(

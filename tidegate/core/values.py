@@ -26,6 +26,49 @@ class Route(Enum):
         return self in (Route.CHAT, Route.RESPONSES)
 
 
+class Priority(Enum):
+    """Whose call goes first when there is a queue; the value is the class's share of the places."""
+
+    HIGH = 16
+    NORMAL = 4
+    LOW = 1
+
+    @property
+    def label(self) -> str:
+        """As people, the database and the admin API write it."""
+        return self.name.lower()
+
+    @property
+    def weight(self) -> int:
+        """How many places it gets for each one of the lowest class."""
+        return self.value
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """What somebody may do; None is no limit, 0 is nothing at all."""
+
+    rpm: int | None = None
+    """Requests per minute."""
+    rpd: int | None = None
+    """Requests per day."""
+    tpm: int | None = None
+    """Tokens per minute."""
+    concurrency: int | None = None
+    """Calls in flight at once."""
+    budget_day: int | None = None
+    """Nano-dollars per UTC day."""
+    budget_month: int | None = None
+    """Nano-dollars per UTC month."""
+
+    @property
+    def none(self) -> bool:
+        """Whether nothing is limited."""
+        return self == _UNLIMITED
+
+
+_UNLIMITED = Limits()
+
+
 class Caller(msgspec.Struct, frozen=True, kw_only=True):
     """Who calls: one API key of one project. Carries no key material."""
 
@@ -34,6 +77,17 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     expires_at: float | None = None
     """Unix seconds, or None for never."""
+    admin: bool = False
+    """It administers the gateway, and asks no model anything."""
+    limits: Limits = _UNLIMITED
+    """The key's own."""
+    project_limits: Limits = _UNLIMITED
+    """Those that all keys of the project share."""
+    user_limits: Limits = _UNLIMITED
+    """What each end user of the project may."""
+    priority: Priority = Priority.NORMAL
+    models: frozenset[str] = frozenset()
+    """The models it may name; empty for all."""
 
 
 class AnswerHead(msgspec.Struct, frozen=True, kw_only=True):

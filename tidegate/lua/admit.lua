@@ -1,29 +1,60 @@
 -- admit: may this call go, or is its answer here, or on its way?
 --
--- One atomic step before anything is asked upstream.
+-- One atomic step before anything is asked upstream. It first decides, then writes.
 --   KEYS  1 the stored answer (hash)   2 the flight (string: its owner)   3 the ledger (stream)
 --   ARGV  1 now, Unix seconds          2 oldest answer that will do, seconds (-1: any)
 --         3 look up? 0|1               4 claim the flight? 0|1
---         5 owner                      6 lease, milliseconds
+--         5 owner                      6 lease of the flight, milliseconds
 --         7 the ledger entry of a hit, a JSON object; what the stored answer knows of its cost is joined to it
--- Returns
---   {'hit', stored at, head, body, account}   the answer; its ledger entry is written
---   {'join', owner}                           somebody is asking
---   {'go'}                                    ask; the flight is yours where you claimed it
+--         8 terms, JSON: see limits.lua
+-- Returns, the caller's limits as JSON last in each
+--   {'hit', limits, stored at, head, body, account}   the answer; its ledger entry is written
+--   {'join', limits, owner, counted}                  somebody is asking
+--   {'go', limits, counted}                           ask; the flight is yours where you claimed it
+--   {'refuse', what, scope, limit, used, requested, wait}
+--   {'rebuild'}                                       the counters are gone: count the ledger first
+-- include: holds
+-- include: limits
+
+local terms = cjson.decode(ARGV[8])
+terms.now = tonumber(ARGV[1])
+local p, told = terms.p, {}
+local counted = redis.call('GET', p .. ':counted')
+if not counted then return { 'rebuild' } end
+holds_reap(p, ARGV[1])
+
+local refusal = limits_refuse_request(terms)
+if refusal then return refusal end
+
 if ARGV[3] == '1' then
   local answer = redis.call('HMGET', KEYS[1], 'at', 'head', 'body', 'account')
-  local age = answer[1] and tonumber(ARGV[1]) - tonumber(answer[1])
+  local age = answer[1] and terms.now - tonumber(answer[1])
   if age and (ARGV[2] == '-1' or age <= tonumber(ARGV[2])) then
+    limits_take_request(terms, told)
     local entry = string.sub(ARGV[7], 1, -2) .. ',' .. string.sub(answer[4], 2)
     redis.call('XADD', KEYS[3], '*', 'e', entry)
-    return {'hit', answer[1], answer[2], answer[3], answer[4]}
+    return { 'hit', cjson.encode(told), answer[1], answer[2], answer[3], answer[4] }
   end
 end
+
+refusal = limits_refuse_flight(terms)
+if refusal then return refusal end
+
 if ARGV[4] == '1' then
   local owner = redis.call('GET', KEYS[2])
   if owner then
-    return {'join', owner}
+    limits_take_request(terms, told)
+    limits_take_call(terms, told, ARGV[7], false)
+    return { 'join', cjson.encode(told), owner, counted }
   end
+end
+
+refusal = limits_refuse_spending(terms)
+if refusal then return refusal end
+
+limits_take_request(terms, told)
+limits_take_call(terms, told, ARGV[7], true)
+if ARGV[4] == '1' then
   redis.call('SET', KEYS[2], ARGV[5], 'PX', ARGV[6])
 end
-return {'go'}
+return { 'go', cjson.encode(told), counted }

@@ -1,12 +1,17 @@
--- settle: a call is over; write it down, keep its answer, end its flight.
+-- settle: a call is over; charge it, write it down, keep its answer, end its flight.
 --
--- One atomic step before the last byte leaves, so that a crash after an answer loses no money.
+-- One atomic step before the last byte leaves, so that a crash after an answer loses no money. Running it again
+-- for the same call changes nothing.
 --   KEYS  1 the stored answer (hash)   2 the flight (string: its owner)   3 the ledger (stream)
 --   ARGV  1 the ledger entry, a JSON object
 --         2 owner, empty where no flight was claimed
 --         3 how long to keep the answer, milliseconds; 0 not at all
 --         4 now, Unix seconds   5 head   6 body   7 account: what a hit's ledger entry adds, a JSON object
+--         8 prefix              9 done, JSON: see holds.lua
 -- Returns 1
+-- include: holds
+
+holds_settle(ARGV[8], cjson.decode(ARGV[9]), tonumber(ARGV[4]))
 redis.call('XADD', KEYS[3], '*', 'e', ARGV[1])
 if ARGV[3] ~= '0' then
   redis.call('HSET', KEYS[1], 'at', ARGV[4], 'head', ARGV[5], 'body', ARGV[6], 'account', ARGV[7])

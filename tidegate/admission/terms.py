@@ -1,0 +1,111 @@
+"""What a call asks of the limits and budgets that apply to it, and what it leaves behind."""
+
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+
+from tidegate.core.values import Caller, Limits
+
+
+class Scope(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Whose limits: a key's, a project's, an end user's, or everybody's. Limits that are not set are None."""
+
+    n: str
+    """`key/ID`, `project/NAME`, `user/PROJECT/NAME` or `all`."""
+    rpm: int | None = None
+    rpd: int | None = None
+    tpm: int | None = None
+    cc: int | None = None
+    """Calls in flight."""
+    bd: int | None = None
+    """Budget a UTC day, nano-dollars."""
+    bm: int | None = None
+    """Budget a UTC month, nano-dollars."""
+
+    @property
+    def spends(self) -> bool:
+        """Whether what a call may cost, or its tokens, matter to it."""
+        return self.tpm is not None or self.bd is not None or self.bm is not None
+
+
+class Period(msgspec.Struct, frozen=True, kw_only=True):
+    """The UTC day and month of a moment, and when they end, in Unix seconds."""
+
+    day: str
+    month: str
+    midnight: float
+    month_end: float
+
+
+class Terms(msgspec.Struct, frozen=True, kw_only=True):
+    """As the script `limits.lua` reads them."""
+
+    p: str
+    """Prefix of all keys, in braces."""
+    id: str
+    """The request's id."""
+    d: str
+    m: str
+    midnight: float
+    month_end: float
+    scopes: tuple[Scope, ...]
+    k: int
+    """Tokens the call may take."""
+    c: int
+    """The most it can cost, nano-dollars."""
+    lease: float
+    """Seconds after which a call whose process is silent is lost."""
+
+
+class Done(msgspec.Struct, frozen=True, kw_only=True):
+    """What a call came to, as the script `holds.lua` reads it."""
+
+    id: str
+    n: tuple[str, ...]
+    """The scopes to charge."""
+    d: str
+    m: str
+    c: int
+    """What it cost, nano-dollars."""
+    k: int
+    """The tokens it took."""
+    held: str
+    """The name of the count under which it was admitted; empty where Redis was away."""
+
+
+EVERYBODY = "all"
+
+
+def scopes_of(caller: Caller, end_user: str | None, everybody: Limits) -> tuple[Scope, ...]:
+    """The scopes that a call counts in: key, project, the end user where users are limited, everybody."""
+    scopes = [
+        _scope(f"key/{caller.key_id}", caller.limits),
+        _scope(f"project/{caller.project}", caller.project_limits),
+    ]
+    if end_user and not caller.user_limits.none:
+        scopes.append(_scope(f"user/{caller.project}/{end_user}", caller.user_limits))
+    return (*scopes, _scope(EVERYBODY, everybody))
+
+
+def period_of(now: float) -> Period:
+    """The UTC day and month of a moment in Unix seconds."""
+    day = datetime.fromtimestamp(now, UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    next_month = (day.replace(day=28) + timedelta(days=4)).replace(day=1)
+    return Period(
+        day=day.strftime("%Y-%m-%d"),
+        month=day.strftime("%Y-%m"),
+        midnight=(day + timedelta(days=1)).timestamp(),
+        month_end=next_month.timestamp(),
+    )
+
+
+def _scope(name: str, limits: Limits) -> Scope:
+    return Scope(
+        n=name,
+        rpm=limits.rpm,
+        rpd=limits.rpd,
+        tpm=limits.tpm,
+        cc=limits.concurrency,
+        bd=limits.budget_day,
+        bm=limits.budget_month,
+    )
