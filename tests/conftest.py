@@ -8,6 +8,7 @@ its own, made at the start and dropped at the end, and in Redis only keys that c
 import os
 import socket
 import sys
+import tempfile
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -57,12 +58,13 @@ def refuse_network(allowed: set[str | None]) -> None:
 
 
 @pytest.fixture(scope="session")
-def stores(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stores]:
+def stores(pytestconfig: pytest.Config) -> Iterator[Stores]:
     given = pytestconfig.stash[GIVEN]
     if given is not None:
         yield given
         return
-    with embedded.running(tmp_path_factory.mktemp("stores")) as own:
+    # not below pytest's own folder: each run closes that to other users, and as root PostgreSQL runs as one
+    with tempfile.TemporaryDirectory(prefix="tidegate-test-") as folder, embedded.running(Path(folder)) as own:
         yield own
 
 
@@ -90,9 +92,10 @@ def redis_prefix() -> str:
 
 
 @pytest.fixture(scope="module")
-def own_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def own_folder() -> Iterator[Path]:
     """The data folder of `own_stores`: `redis/redis.pid` and `postgres/postmaster.pid` name their processes."""
-    return tmp_path_factory.mktemp("own")
+    with tempfile.TemporaryDirectory(prefix="tidegate-own-") as folder:
+        yield Path(folder)
 
 
 @pytest.fixture(scope="module")

@@ -38,6 +38,7 @@ EMBEDDINGS: Json = {"model": "text-embedding-3-small", "input": "high tide"}
 MODERATIONS: Json = {"input": "high tide"}
 
 _START_SECONDS = 20.0
+_END_SECONDS = 20.0
 _LEDGER_SECONDS = 10.0
 
 
@@ -132,11 +133,14 @@ class GatewayProcess(Gateway):
         """End it at once, without a last word."""
         self.process.kill()
 
-    async def end(self, number: signal.Signals = signal.SIGTERM, within: float = 20.0) -> int:
+    async def end(self, number: signal.Signals = signal.SIGTERM) -> int:
         """Ask it to end; its exit code."""
-        if self.process.returncode is None:
-            self.process.send_signal(number)
-        async with asyncio.timeout(within):
+        self.process.send_signal(number)
+        return await self.ended()
+
+    async def ended(self) -> int:
+        """Its exit code, waited for."""
+        async with asyncio.timeout(_END_SECONDS):
             return await self.process.wait()
 
 
@@ -254,6 +258,11 @@ class World:
     async def calls(self, route: str = "chat") -> int:
         """How often the simulator was asked."""
         return int((await self.stats())["calls"].get(route, 0))
+
+    async def reconnect(self) -> None:
+        """Reach PostgreSQL anew, after it was away."""
+        self._database = await asyncpg.connect(self.stores.database_url)
+        self._stack.push_async_callback(self._database.close)
 
     async def settled(self, **expected: int) -> Json:
         """The simulator's figures, once these have the values given."""

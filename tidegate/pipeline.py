@@ -15,7 +15,7 @@ from tidegate.cache.flight import Flight, Source
 from tidegate.cache.flights import Flights
 from tidegate.cache.given import Given
 from tidegate.cache.policy import CachePolicy
-from tidegate.cache.replay import events_of
+from tidegate.cache.replay import events_of, in_form
 from tidegate.cache.stored import Codec, StoredAnswer, echo_of
 from tidegate.core.clock import Clock
 from tidegate.core.config import CacheConfig
@@ -46,6 +46,9 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     """All headers, names in lower case."""
     body: Callable[[], Awaitable[bytes]]
     """Reads the body, within its limits."""
+
+    def __repr__(self) -> str:
+        return f"Request({self.id}, {self.route.label})"  # the headers hold the caller's key
 
 
 class Ticket(msgspec.Struct, frozen=True, kw_only=True):
@@ -180,17 +183,29 @@ class Pipeline:
         local = self._flights.find(ticket.fingerprint)
         if local is not None or self._flights.is_own(decision.owner):
             return local
-        return self._flights.follow(ticket.fingerprint, decision.owner, reopen=lambda: self._reopen(ticket))
+        return self._flights.follow(ticket.fingerprint, decision.owner, reopen=lambda head: self._reopen(ticket, head))
 
-    async def _reopen(self, ticket: Ticket) -> Source | str:
-        """Another source for an answer whose asker died: stored, being asked by another (its name), or asked by us."""
+    async def _reopen(self, ticket: Ticket, head: AnswerHead | None) -> Source | str:
+        """Another source for an answer whose asker died: stored, being asked by another (its name), or asked by us.
+
+        An answer that had begun goes on in the form it had, a stream or whole.
+        """
         decision = await self._admit(ticket)
         if isinstance(decision, Hit):
-            return _given(self._codec.unpack(decision.head, decision.body, decision.at))
-        if isinstance(decision, Join) and not self._flights.is_own(decision.owner):
+            stored = self._codec.unpack(decision.head, decision.body, decision.at)
+            return _given(stored if head is None else in_form(stored, ticket.call.route, stream=head.stream))
+        own = isinstance(decision, Join) and self._flights.is_own(decision.owner)
+        if isinstance(decision, Join) and (not own or self._flights.leads(ticket.fingerprint)):
             return decision.owner
-        self._flights.own(ticket.fingerprint, self._flights.owner(ticket.id))
-        return self._asking(ticket, owner=self._flights.owner(ticket.id), then=self._settle)
+        if head is not None:
+            ticket = msgspec.structs.replace(ticket, call=ticket.call.in_form(stream=head.stream))
+        owner = ""
+        if decision == Go(claimed=True):
+            owner = self._flights.owner(ticket.id)
+            self._flights.own(ticket.fingerprint, owner)
+        # a line of its own: the caller's own line says that it was given another's answer, and may be written first
+        again = msgspec.structs.replace(ticket.opened, id=f"{ticket.id}-again")
+        return self._asking(msgspec.structs.replace(ticket, opened=again), owner=owner, then=self._settle)
 
     def _ask(self, ticket: Ticket, *, claimed: bool, then: SettleStep) -> Flight:
         """Ask the upstream, on a flight that others may join if it was claimed."""

@@ -3,9 +3,10 @@
 import asyncio
 from typing import Any
 
+import aiohttp
 import pytest
 
-from tests.harness import CHAT, RESPONSES, STREAM, Answer, Gateway, World, ask, said_by
+from tests.harness import CHAT, RESPONSES, STREAM, Answer, Gateway, GatewayProcess, World, ask, said_by
 
 PACED = {"x_simulate_ttft": "0.2", "x_simulate_tps": "100", "x_simulate_tokens": "20"}
 
@@ -112,43 +113,38 @@ async def test_different_questions_do_not_wait_for_each_other(gateway: Gateway, 
     await world.settled(in_flight=0)
 
 
-PATIENT = {"x_simulate_ttft": "0.3", "x_simulate_tps": "25", "x_simulate_tokens": "50"}
+PATIENT = {"x_simulate_ttft": "0.3", "x_simulate_tps": "50", "x_simulate_tokens": "40"}
+SHORT_LEASE = {"lease_seconds": 0.5}
 
 
-async def test_followers_complete_when_the_leaders_process_is_killed(world: World) -> None:
-    async with world.gateway(cache={"lease_seconds": 0.5}) as survivor:
-        async with world.process(cache={"lease_seconds": 0.5}) as doomed:
-            leading = await doomed.opened("/chat/completions", STREAM, **PATIENT)
-            followers = [
-                asyncio.create_task(survivor.chat({**CHAT, "stream": number % 2 == 0}, **PATIENT))
-                for number in range(6)
-            ]
-            await heard(leading, 12)
-            doomed.kill()
-            leading.close()
+@pytest.mark.parametrize("leader_streams", [True, False])
+async def test_followers_complete_when_the_leaders_process_is_killed(world: World, leader_streams: bool) -> None:  # noqa: FBT001  # a case
+    async with world.gateway(cache=SHORT_LEASE) as survivor, world.process(cache=SHORT_LEASE) as doomed:
+        leading = asyncio.create_task(until_killed(doomed, stream=leader_streams))
+        await world.settled(in_flight=1)
+        bodies = [{**CHAT, "stream": (number % 2 == 0) != leader_streams} for number in range(6)]
+        followers = [asyncio.create_task(survivor.chat(body, **PATIENT)) for body in bodies]
+        await leading
         answers = await asyncio.gather(*followers)
     assert len({words_of(answer) for answer in answers}) == 1
     assert {answer.headers["x-tidegate-cache"] for answer in answers} == {"joined"}
     assert await world.calls() == 2
     lines = await world.ledger(6)
+    assert {line["outcome"] for line in lines} == {"ok"}
     assert sum(line["cost_nanos"] > 0 for line in lines) == 1
 
 
-async def test_followers_complete_when_the_leader_never_began(world: World) -> None:
-    silent = {**PATIENT, "x_simulate_ttft": "1.5"}
-    async with world.gateway(cache={"lease_seconds": 0.5}) as survivor:
-        async with world.process(cache={"lease_seconds": 0.5}) as doomed:
-            leading = asyncio.create_task(doomed.chat(STREAM, **silent))
-            await world.settled(in_flight=1)
-            following = asyncio.create_task(survivor.chat(CHAT, **silent))
-            await asyncio.sleep(0.2)  # the follower is aboard: nothing outside tells it
-            doomed.kill()
-            await asyncio.gather(leading, return_exceptions=True)
-        assert words_of(await following)
-    assert await world.calls() == 2
+async def until_killed(doomed: GatewayProcess, *, stream: bool) -> None:
+    """Ask it, and kill it in the middle of its answer."""
+    call = asyncio.create_task(heard(doomed, {**CHAT, "stream": stream}, events=12))
+    await asyncio.wait({call}, timeout=0.7)
+    doomed.kill()
+    await asyncio.wait({call})
+    assert call.exception() is None or isinstance(call.exception(), aiohttp.ClientError)
 
 
-async def heard(response: Any, events: int) -> None:
-    """Wait for so many events."""
-    for _ in range(events):
-        await response.content.readuntil(b"\n\n")
+async def heard(gateway: Gateway, body: Any, *, events: int) -> None:
+    """Ask, and wait for so many events."""
+    async with gateway.opened("/chat/completions", body, **PATIENT) as response:
+        for _ in range(events):
+            await response.content.readuntil(b"\n\n")

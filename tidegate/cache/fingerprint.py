@@ -1,6 +1,7 @@
 """When two calls ask for the same answer: the canonical form of all that shapes it, hashed."""
 
 import hashlib
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -60,6 +61,7 @@ DEFAULTS: dict[Route, dict[str, Any]] = {
 }
 """OpenAI's own defaults (API reference): sending one is the same as leaving it out, and so is null."""
 
+_WHOLE_FLOAT = re.compile(rb"\.0[,}\]]")
 _NOT_SHAPING_HEADERS = frozenset({"idempotency-key", "x-client-request-id"})
 
 
@@ -85,10 +87,13 @@ def fingerprint(call: Call, *, scope: str, headers: Mapping[str, str]) -> str:
 
     `headers` are those of the caller that go upstream, with lower-case names.
     """
-    shape = canonical(call)
+    shape: Any = canonical(call)
     shaping = {name: value for name, value in headers.items() if name not in _NOT_SHAPING_HEADERS}
-    parts = [VERSION, scope, call.route.value, shaping, shape]
-    return hashlib.blake2b(msgspec.json.encode(parts, order="deterministic"), digest_size=20).hexdigest()
+    encoded = msgspec.json.encode([VERSION, scope, call.route.value, shaping, shape], order="deterministic")
+    if _WHOLE_FLOAT.search(encoded):  # rare, and costly to look for in every value
+        shape = _plain_numbers(shape)
+        encoded = msgspec.json.encode([VERSION, scope, call.route.value, shaping, shape], order="deterministic")
+    return hashlib.blake2b(encoded, digest_size=20).hexdigest()
 
 
 def canonical(call: Call) -> dict[str, Any]:
@@ -104,6 +109,15 @@ def canonical(call: Call) -> dict[str, Any]:
     if call.route is Route.CHAT and shape.get("tool_choice") == ("auto" if shape.get("tools") else "none"):
         del shape["tool_choice"]
     return shape
+
+
+def _plain_numbers(value: Any) -> Any:
+    """The value with 1 for each 1.0 in it."""
+    if isinstance(value, dict):
+        return {name: _plain_numbers(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_plain_numbers(item) for item in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _same(value: Any, default: Any) -> bool:

@@ -98,6 +98,13 @@ class Flight:
         if self._abandoning is not None:
             await asyncio.shield(self._abandoning)
 
+    def when_drained(self, tell: Callable[["Flight"], None]) -> None:
+        """Have `tell` called then; at once where nothing was given up."""
+        if self._abandoning is None:
+            tell(self)
+        else:
+            self._abandoning.add_done_callback(lambda _: tell(self))
+
     async def _open(self) -> AnswerHead:
         try:
             return await self._source.open()

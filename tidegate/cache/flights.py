@@ -11,9 +11,10 @@ from tidegate.cache.follower import Follower
 from tidegate.cache.mailbox import FlightMessage, Mailbox
 from tidegate.connections.redis import RedisLink, Script
 from tidegate.core.errors import RedisUnavailable, TidegateError
+from tidegate.core.values import AnswerHead
 
-Reopen = Callable[[], Awaitable[Source | str]]
-"""Finds another source for an answer whose asker died; a name means that this process asks it now."""
+Reopen = Callable[[AnswerHead | None], Awaitable[Source | str]]
+"""Finds another source for an answer whose asker died, in the form it had begun in; or the name of who asks it now."""
 
 _RENEWALS_PER_LEASE = 5
 _log = structlog.get_logger("flights")
@@ -66,6 +67,10 @@ class Flights:
         flight = self._by_fingerprint.get(fingerprint)
         return flight if flight is not None and flight.boardable else None
 
+    def leads(self, fingerprint: str) -> bool:
+        """Whether the flight here is the one that asks, and others may follow it."""
+        return fingerprint in self._owners and self.find(fingerprint) is not None
+
     def lead(self, source: Source, *, fingerprint: str, owner: str) -> Flight:
         """A new flight; with an `owner` it is claimed, and others may find it."""
         if owner:
@@ -88,9 +93,10 @@ class Flights:
         return flight
 
     def _forget(self, flight: Flight, fingerprint: str) -> None:
-        self._all.discard(flight)
+        flight.when_drained(self._all.discard)
         if self._by_fingerprint.get(fingerprint) is flight:
             del self._by_fingerprint[fingerprint]
+        if fingerprint not in self._by_fingerprint:
             self._owners.pop(fingerprint, None)
 
     async def _keep_leases(self) -> None:
@@ -105,34 +111,38 @@ class Flights:
 
     def _serve(self, message: FlightMessage) -> None:
         """Another process wants to follow one of ours, or no longer."""
+        flight = self.find(message.fingerprint) if message.wants and self.leads(message.fingerprint) else None
+        if flight is not None:
+            flight.board()  # before the relay that ran so far leaves, which may be the last one aboard
         running = self._relays.pop(message.follower, None)
         if running is not None:
             running.cancel()
         if not message.wants:
             return
-        task = asyncio.create_task(self._relay(message), name="flight-relay")
+        task = asyncio.create_task(self._relay(flight, message), name="flight-relay")
         self._relays[message.follower] = task
-        task.add_done_callback(lambda done: self._relay_done(message.follower, done))
+        task.add_done_callback(lambda done: self._relay_done(flight, message.follower, done))
 
-    def _relay_done(self, follower: str, task: "asyncio.Task[None]") -> None:
+    def _relay_done(self, flight: Flight | None, follower: str, task: "asyncio.Task[None]") -> None:
+        if flight is not None:
+            flight.leave()
         if self._relays.get(follower) is task:
             del self._relays[follower]
         if not task.cancelled() and (error := task.exception()):
             _log.error("relay failed", error=repr(error))
 
-    async def _relay(self, message: FlightMessage) -> None:
+    async def _relay(self, flight: Flight | None, message: FlightMessage) -> None:
         """Send a flight's events to a follower, from the one it asks for."""
-        flight = self._by_fingerprint.get(message.fingerprint)
-        if flight is None or message.fingerprint not in self._owners:
+        if flight is None:
             await self._mailbox.tell_lost(message)
             return
-        flight.board()
         try:
             await self._relay_events(flight, message)
+        except RedisUnavailable as error:
+            # not the answer's failure: the follower hears the silence, and asks again
+            _log.warning("relay interrupted", detail=error.message)
         except TidegateError as error:
             await self._mailbox.tell_error(message, error)
-        finally:
-            flight.leave()
 
     async def _relay_events(self, flight: Flight, message: FlightMessage) -> None:
         head = await flight.opened()

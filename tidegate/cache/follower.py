@@ -8,6 +8,7 @@ import msgspec
 
 from tidegate.cache.flight import Source
 from tidegate.cache.mailbox import FlightMessage, Mailbox, RelayMessage
+from tidegate.cache.replay import OwnWords
 from tidegate.core.errors import FlightLost, RedisUnavailable, TidegateError, unpack_error
 from tidegate.core.ids import new_id
 from tidegate.core.values import AnswerHead
@@ -17,7 +18,9 @@ _SILENCE_SECONDS = 1.0
 """After so long without a word the follower looks whether the owner is alive, and asks again."""
 _MOST_OWNERS = 10
 """Owners that may die under one follower before it gives up."""
-_NAMING = ("id", "created", "created_at", "system_fingerprint", "obfuscation", "item_id", "response_id")
+_MOST_BLIND_LOOKS = 3
+"""Looks in a row without Redis, after which the follower goes on without the owner."""
+_NAMING = ("id", "created", "created_at", "system_fingerprint", "obfuscation", "item_id", "response_id", "call_id")
 """Fields in which two answers to the same question differ though they say the same."""
 
 
@@ -36,19 +39,24 @@ class Follower:
         fingerprint: str,
         owner: str,
         *,
-        reopen: Callable[[], Awaitable[Source | str]],
+        reopen: Callable[[AnswerHead | None], Awaitable[Source | str]],
     ) -> None:
-        """`owner` asks the upstream; `reopen` gives another source, or the name of another owner."""
+        """`owner` asks the upstream; `reopen` gives another source, or the name of another owner.
+
+        It is told how the answer began, if it did: as a stream or whole, because that cannot be changed any more.
+        """
         self._mailbox = mailbox
         self._fingerprint = fingerprint
         self._owner = owner
         self._reopen = reopen
         self._name = new_id("f")
         self._inbox: asyncio.Queue[RelayMessage] = asyncio.Queue()
+        self._head: AnswerHead | None = None
         self._handed_on: list[bytes] = []
         self._instead: Source | None = None
         self._switching: asyncio.Task[None] | None = None
         self._owners_left = _MOST_OWNERS
+        self._blind_looks = 0
 
     async def open(self) -> AnswerHead:
         """Ask the owner, and wait until the answer begins. Raises TidegateError."""
@@ -57,6 +65,7 @@ class Follower:
         while self._instead is None:
             message = await self._next()
             if message is not None and message.head is not None:
+                self._head = message.head
                 return message.head
         return await self._instead.open()
 
@@ -134,7 +143,11 @@ class Follower:
             owner = await self._mailbox.owner_of(self._fingerprint)
             heard = owner == self._owner and await self._mailbox.ask(self._wish(), self._owner)
         except RedisUnavailable:
+            self._blind_looks += 1
+            if self._blind_looks >= _MOST_BLIND_LOOKS:
+                await self._go_on_without()
             return
+        self._blind_looks = 0
         if owner != self._owner:
             await self._go_on_without()
         elif not heard:
@@ -151,55 +164,75 @@ class Follower:
                 self._switching = None
 
     async def _switch(self) -> None:
-        self._owners_left -= 1
-        if self._owners_left < 0:
-            raise FlightLost
-        found = await self._reopen()
+        self._blind_looks = 0
+        found = await self._reopen(self._head)
         if isinstance(found, str):
-            self._owner = found
-            await self._ask()
+            await self._change_owner(found)
             return
         self._mailbox.forget(self._name)
-        self._instead = found if not self._handed_on else await _continued(found, self._handed_on)
+        self._instead = found if self._head is None else await _continued(found, self._head, self._handed_on)
 
-
-async def _continued(source: Source, handed_on: list[bytes]) -> Source:
-    """A source wound forward to behind what was handed on. Raises FlightLost where it says something else."""
-    try:
-        await source.open()
-        pending: list[bytes] = []
-        for event in handed_on:
-            if not pending:
-                pending = await source.more()
-            if not pending or not _same(pending[0], event):
+    async def _change_owner(self, owner: str) -> None:
+        if owner == self._owner:
+            await asyncio.sleep(_SILENCE_SECONDS / 5)  # it has let go of the flight; its lease goes next
+        else:
+            self._owners_left -= 1
+            if self._owners_left < 0:
                 raise FlightLost
-            pending = pending[1:]
+        self._owner = owner
+        await self._ask()
+
+
+async def _continued(source: Source, head: AnswerHead, handed_on: list[bytes]) -> Source:
+    """A source, opened and wound forward to behind what was handed on. Raises FlightLost where it says otherwise."""
+    try:
+        opened = await source.open()
+        if opened.stream != head.stream:
+            raise FlightLost
+        rest = _Rest(source, opened, OwnWords(head.echo) if opened.echo != head.echo else None)
+        for event in handed_on:
+            if not await rest.says_again(event):
+                raise FlightLost
     except (TidegateError, asyncio.CancelledError):
         await source.abandon()
         raise
-    return _Rest(source, pending)
+    return rest
 
 
 class _Rest:
-    """A source some of whose events were read already."""
+    """A source in the middle of its answer, told with the words of the one it goes on for."""
 
-    def __init__(self, source: Source, pending: list[bytes]) -> None:
+    def __init__(self, source: Source, head: AnswerHead, words: OwnWords | None) -> None:
         self._source = source
-        self._pending = pending
+        self._head = head
+        self._words = words
+        self._pending: list[bytes] = []
 
     @property
     def cost_nanos(self) -> int:
         return self._source.cost_nanos
 
+    async def says_again(self, event: bytes) -> bool:
+        """Read on by one event; whether it is that one."""
+        if not self._pending:
+            self._pending = await self.more()
+        said, self._pending = self._pending[:1], self._pending[1:]
+        return bool(said) and _same(said[0], event)
+
     async def open(self) -> AnswerHead:
-        return await self._source.open()
+        return self._head
 
     async def more(self) -> list[bytes]:
         pending, self._pending = self._pending, []
-        return pending or await self._source.more()
+        return pending or [self._told(event) for event in await self._source.more()]
 
     async def abandon(self) -> None:
         await self._source.abandon()
+
+    def _told(self, event: bytes) -> bytes:
+        if self._words is None:
+            return event
+        return self._words.in_event(event) if self._head.stream else self._words.in_whole(event)
 
 
 def _same(one: bytes, other: bytes) -> bool:

@@ -1,10 +1,13 @@
 """One answer in the form its caller wants: whole or streamed, with this caller's own words in it."""
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
 
-from tidegate.cache.stored import ECHOED
+from tidegate.cache.stored import ECHOED, StoredAnswer
+from tidegate.core.errors import MalformedAnswer
 from tidegate.core.values import Route
 from tidegate.wire import chat, responses, sse
 
@@ -15,20 +18,41 @@ def events_of(body: bytes) -> list[bytes]:
 
 
 def as_whole(route: Route, events: list[bytes]) -> bytes:
-    """A streamed answer in one piece."""
-    objects = [
-        msgspec.json.decode(data) for event in events if (data := sse.data_of(event)) is not None and data != b"[DONE]"
-    ]
-    whole = chat.from_chunks(objects) if route is Route.CHAT else responses.from_events(objects)
-    return msgspec.json.encode(whole)
+    """A streamed answer in one piece. Raises MalformedAnswer or TruncatedStream."""
+    with _understood():
+        objects = [
+            msgspec.json.decode(data)
+            for event in events
+            if (data := sse.data_of(event)) is not None and data != b"[DONE]"
+        ]
+        whole = chat.from_chunks(objects) if route is Route.CHAT else responses.from_events(objects)
+        return msgspec.json.encode(whole)
 
 
 def as_events(route: Route, body: bytes) -> list[bytes]:
-    """An answer that came in one piece, as OpenAI would have streamed it."""
-    answer = msgspec.json.decode(body)
-    if route is Route.CHAT:
-        return [sse.encode(msgspec.json.encode(chunk)) for chunk in chat.to_chunks(answer)] + [sse.DONE]
-    return [sse.encode(msgspec.json.encode(event), event["type"]) for event in responses.to_events(answer)]
+    """An answer that came in one piece, as OpenAI would have streamed it. Raises MalformedAnswer."""
+    with _understood():
+        answer = msgspec.json.decode(body)
+        if route is Route.CHAT:
+            return [sse.encode(msgspec.json.encode(chunk)) for chunk in chat.to_chunks(answer)] + [sse.DONE]
+        return [sse.encode(msgspec.json.encode(event), event["type"]) for event in responses.to_events(answer)]
+
+
+@contextlib.contextmanager
+def _understood() -> Iterator[None]:
+    """An answer may be JSON and still not have the shape of one; then it cannot take the other form."""
+    try:
+        yield
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        raise MalformedAnswer("The upstream's answer cannot be given in the form that was asked for.") from error
+
+
+def in_form(stored: StoredAnswer, route: Route, *, stream: bool) -> StoredAnswer:
+    """A stored answer as a stream or whole, whichever way it came."""
+    if stored.stream == stream:
+        return stored
+    body = b"".join(as_events(route, stored.body)) if stream else as_whole(route, events_of(stored.body))
+    return msgspec.structs.replace(stored, stream=stream, body=body)
 
 
 class OwnWords:
@@ -45,7 +69,7 @@ class OwnWords:
     def in_event(self, event: bytes) -> bytes:
         """An event with the words exchanged in the Response it carries, if any."""
         data = sse.data_of(event)
-        if data is None or b'"response":' not in data:
+        if data is None or b'"response"' not in data:
             return event
         document = msgspec.json.decode(data)
         if not isinstance(document.get("response"), dict):

@@ -9,6 +9,7 @@ from tidegate.core.errors import BodyNotAnObject, BodyNotJson, EmptyBody, Invali
 from tidegate.core.values import Route
 
 _LONGEST_MODEL_NAME = 256
+_FLAGS = {False: b"false", True: b"true"}
 
 # an escaped backslash, a whole surrogate pair, or half of one: only the last is replaced
 _SURROGATES = re.compile(
@@ -38,6 +39,13 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
         options = self.body.get("stream_options")
         asked = {**options, "include_usage": True} if isinstance(options, dict) else {"include_usage": True}
         return msgspec.json.encode({**self.raw, "stream_options": msgspec.Raw(msgspec.json.encode(asked))})
+
+    def in_form(self, *, stream: bool) -> "Call":
+        """The same question, asked for as a stream or whole."""
+        if stream == self.stream:
+            return self
+        raw = {name: value for name, value in self.raw.items() if name not in ("stream", "stream_options")}
+        return msgspec.structs.replace(self, stream=stream, raw={**raw, "stream": msgspec.Raw(_FLAGS[stream])})
 
 
 _decode_raw = msgspec.json.Decoder(dict[str, msgspec.Raw])

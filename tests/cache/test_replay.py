@@ -1,0 +1,164 @@
+"""An answer is given in the form its caller wants, and no caller reads another's words in it."""
+
+import json
+from typing import Any
+
+import msgspec
+import pytest
+from openai.types.chat import ChatCompletion, ChatCompletionChunk
+from openai.types.responses import Response
+
+from tidegate.cache.replay import OwnWords, as_events, as_whole, events_of, in_form
+from tidegate.cache.stored import ECHOED, StoredAnswer
+from tidegate.core.errors import MalformedAnswer, TruncatedStream
+from tidegate.core.values import Route
+from tidegate.wire import sse
+
+Json = dict[str, Any]
+
+CALL = {"id": "call_1", "type": "function", "function": {"name": "tide", "arguments": '{"port":"Hull","day":1}'}}
+LOGPROBS = {
+    "content": [{"token": t, "logprob": -0.1, "bytes": [1], "top_logprobs": []} for t in ("High", " at", " noon")],
+    "refusal": None,
+}
+
+
+def completion(*choices: Json) -> Json:
+    return {
+        "id": "chatcmpl-1", "object": "chat.completion", "created": 1, "model": "m", "service_tier": "default",
+        "choices": [{"index": i, "finish_reason": "stop", "logprobs": None, **c} for i, c in enumerate(choices)],
+        "usage": {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3},
+    }  # fmt: skip
+
+
+def says(**message: Any) -> Json:
+    return {"message": {"role": "assistant", "content": None, "refusal": None, **message}}
+
+
+CHATS = {
+    "text": completion(says(content="The tide comes in, and after a while it goes out again.")),
+    "two choices": completion(says(content="High at noon, low at six."), says(content="Ask me later on.")),
+    "tools": completion({**says(tool_calls=[CALL, {**CALL, "id": "call_2"}]), "finish_reason": "tool_calls"}),
+    "logprobs": completion({**says(content="High at noon"), "logprobs": LOGPROBS}),
+    "refusal": completion(says(refusal="I would rather not say.")),
+    "an unknown field": {**completion(says(content="Hi")), "x_new": {"a": [1]}},
+}
+
+
+def response(status: str = "completed", **fields: Any) -> Json:
+    text = {"type": "output_text", "text": "High at noon.", "annotations": [], "logprobs": []}
+    item = {"id": "msg_1", "type": "message", "role": "assistant", "status": "completed", "content": [text]}
+    return {
+        "id": "resp_1", "object": "response", "created_at": 1, "status": status, "model": "m", "output": [item],
+        "parallel_tool_calls": True, "tool_choice": "auto", "tools": [], "error": None, "incomplete_details": None,
+        "usage": None, **fields,
+    }  # fmt: skip
+
+
+def encoded(document: Json) -> bytes:
+    return msgspec.json.encode(document)
+
+
+@pytest.mark.parametrize("chat", CHATS.values(), ids=CHATS)
+def test_a_completion_is_streamed_and_comes_together_again(chat: Json) -> None:
+    events = as_events(Route.CHAT, encoded(chat))
+    assert events[-1] == sse.DONE
+    for event in events[:-1]:
+        ChatCompletionChunk.model_validate_json(sse.data_of(event) or b"", strict=True)
+    whole = as_whole(Route.CHAT, events)
+    assert json.loads(whole) == chat
+    ChatCompletion.model_validate_json(whole, strict=True)
+
+
+@pytest.mark.parametrize("status", ["completed", "incomplete", "failed"])
+def test_a_response_is_streamed_and_comes_together_again(status: str) -> None:
+    events = as_events(Route.RESPONSES, encoded(response(status)))
+    assert events[-1].startswith(f"event: response.{status}\n".encode())
+    whole = as_whole(Route.RESPONSES, events)
+    assert json.loads(whole) == response(status)
+    Response.model_validate_json(whole, strict=True)
+
+
+def test_a_stored_stream_is_cut_into_the_events_it_came_in() -> None:
+    for route, whole in ((Route.CHAT, CHATS["tools"]), (Route.RESPONSES, response())):
+        events = as_events(route, encoded(whole))
+        assert events_of(b"".join(events)) == events
+
+
+@pytest.mark.parametrize(("route", "whole"), [(Route.CHAT, CHATS["tools"]), (Route.RESPONSES, response())])
+def test_a_stored_answer_takes_either_form(route: Route, whole: Json) -> None:
+    stored = StoredAnswer(stream=False, body=encoded(whole), served_by="openai/m", echo="{}", at=1.0)
+    streamed = in_form(stored, route, stream=True)
+    assert events_of(streamed.body) == as_events(route, stored.body)
+    assert (streamed.stream, streamed.served_by, streamed.echo, streamed.at) == (True, "openai/m", "{}", 1.0)
+    assert in_form(streamed, route, stream=True) is streamed
+    assert json.loads(in_form(streamed, route, stream=False).body) == whole
+
+
+def test_a_response_stream_without_its_end_is_no_answer() -> None:
+    with pytest.raises(TruncatedStream):
+        as_whole(Route.RESPONSES, as_events(Route.RESPONSES, encoded(response()))[:-1])
+
+
+@pytest.mark.parametrize("route", [Route.CHAT, Route.RESPONSES])
+@pytest.mark.parametrize(
+    "body",
+    [{}, {"choices": None}, {"choices": [7]}, {"choices": 7}, {"status": "queued"}, {"status": "completed", "output": 7},
+     {"status": "completed", "output": [7]}, {"choices": [{"message": 7}], "status": "completed", "output": ["x"]}],
+)  # fmt: skip
+def test_an_answer_that_cannot_be_streamed_is_a_typed_error(route: Route, body: Json) -> None:
+    with pytest.raises(MalformedAnswer):
+        as_events(route, encoded(body))
+
+
+HERS = {
+    "metadata": {"ticket": "hers-1"},
+    "user": "hers-2",
+    "safety_identifier": "hers-3",
+    "prompt_cache_key": "hers-4",
+    "prompt_cache_retention": "hers-5",
+}
+HIS = {"metadata": {"ticket": "his-1"}, "safety_identifier": "his-2"}
+SILENT = {"metadata": {}, "user": None, "safety_identifier": None, "prompt_cache_key": None}
+
+
+def test_all_of_the_callers_words_are_covered() -> None:
+    assert set(HERS) == set(ECHOED)
+
+
+@pytest.mark.parametrize(("said", "now"), [("", SILENT), (json.dumps(HIS), {**SILENT, **HIS})])
+def test_another_callers_words_never_show(said: str, now: Json) -> None:
+    hers = encoded(response(**HERS))
+    own = OwnWords(said)
+
+    whole = own.in_whole(hers)
+    events = [own.in_event(event) for event in as_events(Route.RESPONSES, hers)]
+
+    assert b"hers" not in whole
+    assert b"hers" not in b"".join(events)
+    last = json.loads(as_whole(Route.RESPONSES, events))
+    assert json.loads(whole) == last == response(**{**HERS, "prompt_cache_retention": None, **now})
+
+
+def test_words_are_exchanged_however_the_event_is_spelt() -> None:
+    event = b'event: response.created\ndata: {"type": "response.created", "response" : {"user": "hers"}}\n\n'
+    assert b"hers" not in OwnWords("").in_event(event)
+    lines = b'data: {"type": "response.created",\ndata:  "response": {"metadata": {"a": "hers"}}}\n\n'
+    assert b"hers" not in OwnWords("").in_event(lines)
+
+
+def test_own_words_are_put_where_the_other_said_nothing() -> None:
+    assert json.loads(OwnWords(json.dumps(HIS)).in_whole(encoded(response()))) == response(**HIS)
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        b": ping\n\n",
+        sse.encode(b'{"type":"response.output_text.delta","delta":"Hi"}', "response.output_text.delta"),
+        sse.encode(b'{"type":"response.output_text.delta","delta":"\\"response\\": {}"}', "x"),
+        sse.encode(b'{"type": "x", "response":7}', "x"),
+    ],
+)
+def test_an_event_without_a_response_keeps_its_very_bytes(event: bytes) -> None:
+    assert OwnWords(json.dumps(HIS)).in_event(event) == event

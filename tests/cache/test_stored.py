@@ -1,0 +1,69 @@
+"""A stored answer comes out of Redis as it went in, byte for byte."""
+
+import json
+import os
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tidegate.cache.stored import ECHOED, Codec, StoredAnswer, echo_of
+from tidegate.core.values import Route
+from tidegate.wire.call import parse
+
+CODEC = Codec()
+ANSWERS = st.builds(
+    StoredAnswer,
+    stream=st.booleans(),
+    body=st.binary(max_size=2000) | st.binary(min_size=1, max_size=9).map(lambda piece: piece * 500),
+    served_by=st.text(max_size=30),
+    echo=st.text(max_size=30),
+    at=st.floats(0, 1e11),
+)
+
+
+def call(route: Route = Route.RESPONSES, **fields: Any) -> str:
+    """What an answer to this call would repeat."""
+    return echo_of(parse(route, json.dumps({"model": "m", **fields}).encode()))
+
+
+@given(ANSWERS)
+def test_what_was_packed_unpacks_to_the_same(answer: StoredAnswer) -> None:
+    head, body = CODEC.pack(answer)
+    assert CODEC.unpack(head, body, answer.at) == answer
+    assert Codec().unpack(head, body, answer.at) == answer, "another process reads it too"
+
+
+def test_text_is_stored_small_and_the_short_and_the_dense_as_they_are() -> None:
+    text = b'data: {"choices":[{"delta":{"content":"tide"}}]}\n\n' * 400
+    _, packed = CODEC.pack(StoredAnswer(stream=True, body=text, served_by="openai/m"))
+    assert len(packed) < len(text) / 20
+
+    _, short = CODEC.pack(StoredAnswer(stream=False, body=b"{}", served_by="openai/m"))
+    assert short == b"{}"
+
+    dense = os.urandom(5000)
+    _, kept = CODEC.pack(StoredAnswer(stream=False, body=dense, served_by="openai/m"))
+    assert len(kept) < len(dense) + 50
+
+
+def test_only_a_response_repeats_its_callers_words() -> None:
+    said = {"user": "ada", "metadata": {"ticket": "7"}}
+    assert call(Route.CHAT, **said) == ""
+    assert call(Route.EMBEDDINGS, **said) == ""
+    assert json.loads(call(**said)) == said
+
+
+@pytest.mark.parametrize("name", ECHOED)
+def test_each_of_the_callers_words_is_told(name: str) -> None:
+    assert json.loads(call(**{name: "x"})) == {name: "x"}
+
+
+@pytest.mark.parametrize("fields", [{}, {"metadata": {}}, {"metadata": None, "user": ""}, {"temperature": 1}])
+def test_who_says_nothing_has_nothing_repeated(fields: dict[str, Any]) -> None:
+    assert call(**fields) == ""
+
+
+def test_the_same_words_are_the_same_text_whatever_their_order() -> None:
+    assert call(user="a", metadata={"x": "1", "y": "2"}) == call(metadata={"y": "2", "x": "1"}, user="a")

@@ -1,0 +1,172 @@
+"""`tidegate serve` starts only where it is safe, finishes what it began when told to end, and leaves with code 0."""
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import aiohttp
+import psutil
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from tests.harness import STREAM, Answer, GatewayProcess, World, ask, free_port, said_by
+from tidegate.cli.serve import serve
+from tidegate.embedded import Stores
+from tidegate.simulator import running
+
+PACED = {"x_simulate_tps": "30", "x_simulate_tokens": "30"}
+
+
+@pytest.fixture
+async def world(clean_stores: Stores, redis_prefix: str, tmp_path: Path) -> AsyncIterator[World]:
+    async with running() as upstream_url, World(clean_stores, redis_prefix, upstream_url, tmp_path) as world:
+        yield world
+
+
+async def told_to_end_in_the_middle(gateway: GatewayProcess) -> Answer:
+    """A stream during which the gateway is told to end; checks that nobody else gets in meanwhile."""
+    async with gateway.opened("/chat/completions", STREAM, **PACED) as response:
+        first = await response.content.readuntil(b"\n\n")
+        gateway.process.send_signal(signal.SIGTERM)
+        await nobody_gets_in(gateway)
+        text = (first + await response.read()).decode()
+        return Answer(response.status, response.headers, text)
+
+
+async def nobody_gets_in(gateway: GatewayProcess) -> None:
+    async with asyncio.timeout(5), aiohttp.ClientSession() as stranger:
+        while True:
+            try:
+                async with stranger.get(f"{gateway.root}/livez") as response:
+                    await response.read()
+            except aiohttp.ClientError:
+                return
+            await asyncio.sleep(0.02)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+async def test_a_running_stream_is_finished_and_the_ledger_drained(world: World, workers: int) -> None:
+    async with world.process("--workers", str(workers)) as gateway:
+        children = psutil.Process(gateway.process.pid).children(recursive=True)
+        answer = await told_to_end_in_the_middle(gateway)
+        code = await gateway.ended()
+    assert code == 0, gateway.log
+    assert answer.text.endswith("data: [DONE]\n\n")
+    assert said_by(answer.events)
+    assert len(await world.ledger(1)) == 1
+    assert "Traceback" not in gateway.log
+    assert not any(child.is_running() and child.status() != psutil.STATUS_ZOMBIE for child in children)
+
+
+async def test_an_idle_one_ends_at_once(world: World) -> None:
+    async with world.process() as gateway:
+        begun = time.monotonic()
+        assert await gateway.end(signal.SIGINT) == 0
+    assert time.monotonic() - begun < 3
+    assert gateway.log == ""
+
+
+async def test_a_stream_that_outlasts_the_grace_time_is_cut(world: World) -> None:
+    async with world.process(server={"grace_seconds": 1}) as gateway:
+        async with gateway.opened("/chat/completions", STREAM, x_simulate_tps="1", x_simulate_tokens="60") as response:
+            await response.content.readuntil(b"\n\n")
+            begun = time.monotonic()
+            code = await gateway.end()
+            with pytest.raises(aiohttp.ClientError):
+                await response.read()
+    assert 0.5 < time.monotonic() - begun < 6
+    assert code == 0, gateway.log
+    await world.settled(in_flight=0, cancelled=1)
+    (line,) = await world.ledger(1)
+    assert line["estimated"]
+    assert line["cost_nanos"] > 0
+
+
+async def test_several_workers_share_the_port_and_the_flights(world: World) -> None:
+    async with world.process("--workers", "2") as gateway:
+        calls = [one_connection(gateway, ask("the same", stream=number % 2 == 0)) for number in range(60)]
+        answers = await asyncio.gather(*calls)
+        assert {answer.status for answer in answers} == {200}
+        assert await world.calls() == 1
+        assert await gateway.end() == 0
+    assert len(await world.ledger(60)) == 60
+
+
+async def one_connection(gateway: GatewayProcess, body: object) -> Answer:
+    headers = {"authorization": f"Bearer {gateway.key}", "x-simulate-latency": "0.5"}
+    async with (
+        aiohttp.ClientSession() as client,
+        client.post(f"{gateway.base_url}/chat/completions", json=body, headers=headers) as response,
+    ):
+        return Answer(response.status, response.headers, await response.text())
+
+
+@pytest.fixture
+def environment(clean_stores: Stores, redis_prefix: str) -> dict[str, str]:
+    """Stores without a key."""
+    return {
+        "TIDEGATE_DATABASE_URL": clean_stores.database_url,
+        "TIDEGATE_REDIS_URL": clean_stores.redis_url,
+        "TIDEGATE_REDIS__PREFIX": redis_prefix,
+    }
+
+
+def refused(environment: dict[str, str], folder: Path, *arguments: str) -> str:
+    """What it says when it does not start."""
+    ended = subprocess.run(
+        [sys.executable, "-m", "tidegate", "serve", *arguments],
+        cwd=folder, env={**os.environ, **environment}, capture_output=True, text=True, check=False, timeout=30,
+    )  # fmt: skip
+    assert ended.returncode != 0
+    assert "Traceback" not in ended.stderr
+    return ended.stderr
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::"])
+def test_without_a_key_it_listens_on_loopback_only(environment: dict[str, str], tmp_path: Path, host: str) -> None:
+    said = refused(environment, tmp_path, "--host", host, "--port", str(free_port()))
+    assert "No API key has been made" in said
+    assert "tidegate keys create" in said
+
+
+async def test_with_a_key_it_listens_to_all(world: World) -> None:
+    async with world.process("--host", "0.0.0.0") as gateway:
+        assert (await gateway.chat()).status == 200
+        assert await gateway.end() == 0
+
+
+def test_a_database_that_is_not_migrated_is_refused(
+    environment: dict[str, str], stores: Stores, tmp_path: Path
+) -> None:
+    said = refused({**environment, "TIDEGATE_DATABASE_URL": stores.database_url}, tmp_path)
+    assert "run `tidegate migrate` first" in said
+
+
+def test_a_port_that_is_taken_is_said(environment: dict[str, str], tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        said = refused(environment, tmp_path, "--port", str(taken.getsockname()[1]))
+    assert "address already in use" in said
+
+
+@pytest.mark.parametrize(
+    ("environment", "arguments", "said"),
+    [
+        ({}, (), "Set TIDEGATE_DATABASE_URL and TIDEGATE_REDIS_URL"),
+        ({"TIDEGATE_UPSTREAM__FIRST_BYTE_SECONDS": "10"}, (), "allow_short_timeouts"),
+        ({"TIDEGATE_SERVER__PROT": "1"}, (), "Did you mean TIDEGATE_SERVER__PORT?"),
+        ({}, ("--config", "missing.toml"), "There is no configuration file missing.toml"),
+    ],
+)
+def test_a_mistake_is_one_sentence(environment: dict[str, str], arguments: tuple[str, ...], said: str) -> None:
+    app = typer.Typer()
+    app.command()(serve)
+    ended = CliRunner().invoke(app, list(arguments), env=environment)
+    assert ended.exit_code == 1
+    assert said in ended.output

@@ -1,0 +1,110 @@
+"""While Redis or PostgreSQL is away, calls go on, nobody is called a stranger, and no line of the ledger is lost."""
+
+import os
+import signal
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from tests.eventually import until
+from tests.harness import CHAT, STREAM, Gateway, World, ask
+from tidegate import embedded
+from tidegate.embedded import Stores
+from tidegate.simulator import running
+
+PREFIX = "tidegate-away"
+
+
+@pytest.fixture
+async def world(own_stores: Stores, tmp_path: Path) -> AsyncIterator[World]:
+    """On stores that may be stopped; without the ledger of the test before."""
+    with psycopg.connect(own_stores.database_url, autocommit=True) as database:
+        database.execute("TRUNCATE ledger")
+    async with running() as upstream_url, World(own_stores, PREFIX, upstream_url, tmp_path) as world:
+        yield world
+
+
+def redis_process(folder: Path) -> int:
+    return int((folder / "redis" / "redis.pid").read_text())
+
+
+def is_gone(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return True
+    return Path(f"/proc/{process}/stat").read_text().split()[2] == "Z"
+
+
+async def kill_redis(folder: Path) -> None:
+    process = redis_process(folder)
+    os.kill(process, signal.SIGKILL)
+    await until(lambda: is_gone(process))
+
+
+async def test_redis_is_away(world: World, own_folder: Path) -> None:
+    async with world.gateway(redis={"prefix": PREFIX, "timeout_seconds": 0.25}) as gateway:
+        assert (await gateway.chat()).status == 200
+        await world.ledger(1)
+        await kill_redis(own_folder)
+        ids = await served_without_redis(gateway)
+        with embedded.running(own_folder):  # starts it again
+            lines = await world.ledger(1 + len(ids))
+    assert {line["id"] for line in lines} >= ids
+    assert {line["outcome"] for line in lines} == {"ok"}
+    assert await world.calls() == 1 + len(ids)
+
+
+async def served_without_redis(gateway: Gateway) -> set[str]:
+    """Calls of every kind, a known question among them; each is asked and none waits long."""
+    ids = set()
+    for body in (CHAT, STREAM, ask("new"), CHAT):
+        begun = time.monotonic()
+        answer = await gateway.chat(body)
+        assert (answer.status, answer.headers["x-tidegate-cache"]) == (200, "miss"), answer.text
+        assert time.monotonic() - begun < 1.0
+        ids.add(answer.headers["x-request-id"])
+    ready = await gateway.call("/readyz")
+    assert (ready.status, ready.json["redis"], ready.json["postgres"]) == (503, "redis_unavailable", "ok")
+    assert (await gateway.call("/livez")).status == 200
+    assert (await gateway.chat(authorization="Bearer sk-tg-wrong")).status == 401
+    return ids
+
+
+async def test_redis_is_silent(world: World, own_folder: Path) -> None:
+    async with world.gateway(redis={"prefix": PREFIX, "timeout_seconds": 0.1}) as gateway:
+        assert (await gateway.chat()).status == 200
+        process = redis_process(own_folder)
+        os.kill(process, signal.SIGSTOP)
+        try:
+            begun = time.monotonic()
+            for _ in range(3):
+                assert (await gateway.chat()).status == 200
+            assert time.monotonic() - begun < 1.5
+        finally:
+            os.kill(process, signal.SIGCONT)
+        assert len({line["id"] for line in await world.ledger(4)}) == 4
+
+
+async def test_postgres_is_away(world: World, own_folder: Path) -> None:
+    stranger = (await world.make_key()).token
+    async with world.gateway() as gateway:
+        assert (await gateway.chat()).status == 200
+        await world.ledger(1)
+        postmaster = int((own_folder / "postgres" / "postmaster.pid").read_text().split()[0])
+        os.kill(postmaster, signal.SIGINT)
+        await until(lambda: is_gone(postmaster))
+        assert (await gateway.chat()).headers["x-tidegate-cache"] == "hit"
+        assert (await gateway.chat(ask("new"))).status == 200
+        unknown = await gateway.chat(authorization=f"Bearer {stranger}")
+        assert (unknown.status, unknown.error["code"]) == (503, "postgres_unavailable")
+        assert unknown.headers["x-should-retry"] == "true"
+        ready = await gateway.call("/readyz")
+        assert (ready.status, ready.json["postgres"], ready.json["redis"]) == (503, "postgres_unavailable", "ok")
+        with embedded.running(own_folder):  # starts it again
+            await world.reconnect()
+            assert len(await world.ledger(3)) == 3
+            assert (await gateway.chat(authorization=f"Bearer {stranger}")).status == 200
