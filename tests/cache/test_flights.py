@@ -32,8 +32,8 @@ class Process:
         self.flights = Flights(self.link, prefix=prefix, process=name, lease_seconds=LEASE)
         self.key = f"{{{prefix}}}:flight:{PRINT}"
         self.reopened = 0
-        self.again: Source | str | None = None
-        """What `reopen` finds; None: whoever holds the lease, and after it a failure of the test."""
+        self.again: Source | None = None
+        """What this process asks with, once the claim is free."""
 
     async def start(self) -> None:
         """Connect."""
@@ -66,10 +66,11 @@ class Process:
 
     async def _reopen(self, head: AnswerHead | None) -> Source | str:
         self.reopened += 1
-        if self.again is None:
-            owner = await self.owner()
-            assert owner is not None, "nobody was to go on"
-            return owner
+        name = self.flights.owner("again")
+        if not await self.link.command("SET", self.key, name, "NX", "PX", int(LEASE * 1000)):
+            return await self.owner() or "gone:r0"
+        assert self.again is not None, "nobody was to go on"
+        self.flights.own(PRINT, name)
         return self.again
 
 
@@ -276,17 +277,16 @@ async def test_a_follower_that_took_over_is_followed_in_turn(
     await one.lead(Scripted())
     followers = [asyncio.create_task(heard(process.follow())) for process in (two, three)]
     await until(lambda: "2 relayed" in repr(one.flights))
-    two.again = again = Scripted()
+    two.again = three.again = again = Scripted()
 
     await crash(one)
-    await until(lambda: two.reopened == 1)
-    await two.link.command("SET", two.key, "two:r2", "PX", int(LEASE * 1000))
-    two.flights.own(PRINT, "two:r2")
+    await until(lambda: again.opens == 1)
     again.begin()
     again.say(events(0))
     again.end()
 
     assert await asyncio.gather(*followers) == [events(0)] * 2
+    assert again.opens == 1
     await three.stop()
 
 
@@ -370,11 +370,9 @@ async def test_a_flight_that_is_being_given_up_is_gone_for_followers(one: Proces
 
 async def test_a_leader_that_let_go_but_holds_its_lease_is_waited_for(one: Process, two: Process) -> None:
     await two.link.command("SET", two.key, "one:r1", "PX", 1000)
-    follower = asyncio.create_task(heard(two.follow()))
-    await until(lambda: two.reopened >= 3)
     two.again = Scripted.of(events(0))
-    assert await follower == events(0)
-    assert two.reopened < 10, "without asking all the time"
+    assert await heard(two.follow()) == events(0)
+    assert 3 <= two.reopened < 10, "neither given up nor asked for all the time"
 
 
 async def test_closing_waits_for_what_was_given_up_to_be_accounted_for(clean_stores: Stores, redis_prefix: str) -> None:

@@ -62,7 +62,7 @@ async def test_a_running_stream_is_finished_and_the_ledger_drained(world: World,
     assert said_by(answer.events)
     assert len(await world.ledger(1)) == 1
     assert "Traceback" not in gateway.log
-    assert not any(child.is_running() and child.status() != psutil.STATUS_ZOMBIE for child in children)
+    assert psutil.wait_procs(children, timeout=5)[1] == []
 
 
 async def test_an_idle_one_ends_at_once(world: World) -> None:
