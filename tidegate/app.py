@@ -2,12 +2,17 @@
 
 import contextlib
 from collections.abc import AsyncIterator
+from decimal import Decimal
 
 from fastapi import FastAPI
 
+from tidegate.admission.door import Door
 from tidegate.admission.gate import Gate
+from tidegate.admission.holds import Holds
 from tidegate.admission.key_store import KeyStore
 from tidegate.admission.keys import KeyRing
+from tidegate.admission.local import LocalLimits
+from tidegate.admission.recount import Recount
 from tidegate.cache.flights import Flights
 from tidegate.connections.postgres import Postgres
 from tidegate.connections.redis import RedisLink
@@ -15,6 +20,7 @@ from tidegate.core import config, logs
 from tidegate.core.clock import Clock, SystemClock
 from tidegate.core.config import ConfigError, Settings
 from tidegate.core.ids import new_id
+from tidegate.core.values import Limits
 from tidegate.metering import price_list
 from tidegate.metering.accountant import Accountant
 from tidegate.metering.drainer import Drainer
@@ -84,14 +90,22 @@ class _Parts:
             flights = Flights(redis, prefix=prefix, process=new_id("p"), lease_seconds=lease)
             await flights.start()
             stack.push_async_callback(flights.close)
+            gate = Gate(redis, prefix=prefix, lease_seconds=lease)
+            holds = Holds(gate, clock)
+            await holds.start()
+            stack.push_async_callback(holds.close)
+            recount = Recount(redis, postgres, prefix=prefix, clock=clock)
+            door = Door(gate, holds, recount, LocalLimits(), everybody=_everybody(settings))
+            prices = Prices(settings.metering, price_list.load())
             health = UpstreamHealth(clock)
             allowed = frozenset(settings.models.allowed)
             pipeline = Pipeline(
                 keys=keys,
-                gate=Gate(redis, prefix=prefix, lease_seconds=lease),
+                door=door,
                 flights=flights,
                 upstream=upstream,
-                accountant=Accountant(Prices(settings.metering, price_list.load())),
+                accountant=Accountant(prices),
+                prices=prices,
                 ledger=ledger,
                 health=health,
                 cache=settings.cache,
@@ -103,6 +117,15 @@ class _Parts:
             add_health(api, postgres=postgres, redis=redis, upstream=health, probe=models.probe)
             self._inference = Inference(pipeline, settings.server, new_id)
             yield
+
+
+def _everybody(settings: Settings) -> Limits:
+    budgets = settings.budgets
+    return Limits(budget_day=_nanos(budgets.stop_usd_per_day), budget_month=_nanos(budgets.stop_usd_per_month))
+
+
+def _nanos(usd: Decimal | None) -> int | None:
+    return None if usd is None else int(usd * 1_000_000_000)
 
 
 def _postgres(settings: Settings) -> Postgres:

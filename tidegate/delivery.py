@@ -6,6 +6,7 @@ from typing import Protocol
 
 import msgspec
 
+from tidegate.admission.decision import Allowance
 from tidegate.cache import replay
 from tidegate.core.errors import ClientGone, TidegateError
 from tidegate.core.values import AnswerHead, Route
@@ -59,12 +60,20 @@ class Delivery:
     """
 
     def __init__(
-        self, journey: Journey, wanted: Wanted, *, cache: str, age: float | None = None, book: Book | None = None
+        self,
+        journey: Journey,
+        wanted: Wanted,
+        *,
+        cache: str,
+        allowance: Allowance,
+        age: float | None = None,
+        book: Book | None = None,
     ) -> None:
         """`cache` is what `x-tidegate-cache` says, `age` seconds for `Age`; `book` where no one else keeps the line."""
         self.wanted = wanted
         self.cache = cache
         self.age = age
+        self.allowance = allowance
         self._journey = journey
         self._book = book
         self._index = 0

@@ -6,9 +6,11 @@ from collections.abc import Awaitable, Callable, Mapping
 import msgspec
 import structlog
 
-from tidegate.admission.decision import Decision, Go, Hit, Join
-from tidegate.admission.gate import Admission, Gate, Settlement
+from tidegate.admission.decision import Go, Hit, Join
+from tidegate.admission.door import Door
+from tidegate.admission.gate import Admission, Settlement
 from tidegate.admission.keys import KeyRing
+from tidegate.admission.terms import Done, Terms
 from tidegate.cache import policy
 from tidegate.cache.fingerprint import fingerprint, shareable
 from tidegate.cache.flight import Flight, Source
@@ -24,6 +26,8 @@ from tidegate.core.values import AnswerHead, Caller, LedgerEntry, Outcome, Route
 from tidegate.delivery import Delivery, Wanted
 from tidegate.metering.accountant import Accountant, joined
 from tidegate.metering.ledger import Ledger, encode
+from tidegate.metering.prices import Prices
+from tidegate.metering.reserve import reserve
 from tidegate.upstream.asking import Asking
 from tidegate.upstream.openai import PROVIDER, OpenAI
 from tidegate.watch.upstream_health import UpstreamHealth
@@ -64,12 +68,23 @@ class Ticket(msgspec.Struct, frozen=True, kw_only=True):
     echo: str
     opened: LedgerEntry
     """The call's line in the ledger as it begins."""
+    terms: Terms
+    """What it asks of its caller's limits and budgets."""
     started: float
     """On the monotonic clock, seconds."""
 
 
-SettleStep = Callable[[Ticket, str, Outcome], Awaitable[int]]
-"""Accounts for a call's outcome, given the name it claimed its flight under; returns its cost, nano-dollars."""
+class Claim(msgspec.Struct, frozen=True, kw_only=True):
+    """What a call was given on its way in, and gives back on its way out."""
+
+    owner: str
+    """The name under which it claimed its flight; empty for none."""
+    counted: str
+    """The name of the counters that hold its money; empty for none."""
+
+
+SettleStep = Callable[[Ticket, Claim, Outcome], Awaitable[int]]
+"""Accounts for a call's outcome; returns its cost, nano-dollars."""
 
 
 class Pipeline:
@@ -79,10 +94,11 @@ class Pipeline:
         self,
         *,
         keys: KeyRing,
-        gate: Gate,
+        door: Door,
         flights: Flights,
         upstream: OpenAI,
         accountant: Accountant,
+        prices: Prices,
         ledger: Ledger,
         health: UpstreamHealth,
         cache: CacheConfig,
@@ -91,10 +107,11 @@ class Pipeline:
     ) -> None:
         """`models` are those callers may name; empty allows all."""
         self._keys = keys
-        self._gate = gate
+        self._door = door
         self._flights = flights
         self._upstream = upstream
         self._accountant = accountant
+        self._prices = prices
         self._ledger = ledger
         self._health = health
         self._cache = cache
@@ -105,24 +122,26 @@ class Pipeline:
     async def answer(self, request: Request) -> Delivery:
         """The story. Raises TidegateError for what is refused before anything was asked."""
         caller = await self._identify(request)
-        call = await self._read(request)
+        call = await self._read(request, caller)
         ticket = self._fingerprint(request, call, caller)
         decision = await self._admit(ticket)
+        if isinstance(decision, Join):
+            if flight := self._join(ticket, decision):
+                return self._passage(ticket, flight, decision, cache="joined")
+            decision = await self._admit(ticket, alone=True)  # it has landed meanwhile
         if isinstance(decision, Hit):
             return self._give(ticket, decision)
-        if isinstance(decision, Join) and (flight := await self._join(ticket, decision)):
-            return self._passage(ticket, flight, cache="joined")
-        flight = self._ask(ticket, claimed=decision == Go(claimed=True), then=self._settle)
-        return self._passage(ticket, flight, cache="miss" if ticket.policy.store else "off")
+        flight = self._ask(ticket, decision, then=self._settle)
+        return self._passage(ticket, flight, decision, cache="miss" if ticket.policy.store else "off")
 
     async def _identify(self, request: Request) -> Caller:
         """Who is it? From memory; a key not seen before costs one query."""
         return await self._keys.caller(request.authorization)
 
-    async def _read(self, request: Request) -> Call:
+    async def _read(self, request: Request, caller: Caller) -> Call:
         """Take the body in, within its limits, and decode it once."""
         call = parse(request.route, await request.body())
-        if self._models and call.model not in self._models:
+        if any(models and call.model not in models for models in (self._models, caller.models)):
             raise UnknownModel(
                 f"The model `{call.model}` does not exist or you do not have access to it.", param="model"
             )
@@ -144,31 +163,36 @@ class Pipeline:
             fingerprint=fingerprint(call, scope=caller.project, headers=headers) if wanted.store else "",
             echo=echo_of(call),
             opened=_opened(request.id, call, caller, now),
+            terms=self._terms(request.id, call, caller, now),
             started=self._clock.monotonic(),
         )
 
-    async def _admit(self, ticket: Ticket) -> Decision:
-        """One round trip: the stored answer, somebody who is asking the same, or go."""
-        lookup, store = ticket.policy.lookup, ticket.policy.store
-        if not store:
-            return Go(claimed=False)
+    def _terms(self, request_id: str, call: Call, caller: Caller, now: float) -> Terms:
+        scopes = self._door.scopes(caller, call.end_user)
+        aside = reserve(call, self._prices, at=now, exact=any(scope.spends for scope in scopes))
+        return self._door.terms(request_id, scopes, now=now, tokens=aside.tokens, nanos=aside.nanos)
+
+    async def _admit(self, ticket: Ticket, *, alone: bool = False) -> Hit | Join | Go:
+        """One round trip: limits and budgets, the stored answer, somebody who is asking the same, or go.
+
+        `alone` neither joins others nor lets them join.
+        """
+        wanted = ticket.policy
+        claim = wanted.lookup and not wanted.only_stored and not alone
+        local = self._flights.find(ticket.fingerprint) if claim else None
         hit = msgspec.structs.replace(ticket.opened, cache="hit")
         ask = Admission(
             fingerprint=ticket.fingerprint,
             owner=self._flights.owner(ticket.id),
             now=ticket.opened.at,
-            lookup=lookup,
-            claim=lookup and not ticket.policy.only_stored,
-            max_age=ticket.policy.max_age,
+            lookup=wanted.lookup,
+            claim=claim,
+            max_age=wanted.max_age,
             hit_entry=encode(hit),
+            terms=ticket.terms,
         )
-        try:
-            decision = await self._gate.admit(ask)
-        except RedisUnavailable:
-            # without Redis calls go on: not stored, and shared within this process only
-            local = self._flights.find(ticket.fingerprint) if ask.claim else None
-            decision = Join(owner=self._flights.owner(ticket.id)) if local else Go(claimed=ask.claim)
-        if ticket.policy.only_stored and not isinstance(decision, Hit):
+        decision = await self._door.admit(ask, local=self._flights.owner("") if local else None)
+        if wanted.only_stored and not isinstance(decision, Hit):
             raise NotCached
         return decision
 
@@ -176,9 +200,9 @@ class Pipeline:
         """The stored answer; its line in the ledger is written."""
         stored = self._codec.unpack(hit.head, hit.body, hit.at)
         age = max(0.0, ticket.opened.at - hit.at)
-        return Delivery(_given(stored), _wanted(ticket), cache="hit", age=age)
+        return Delivery(_given(stored), _wanted(ticket), cache="hit", age=age, allowance=hit.allowance)
 
-    async def _join(self, ticket: Ticket, decision: Join) -> Flight | None:
+    def _join(self, ticket: Ticket, decision: Join) -> Flight | None:
         """The flight that is on its way to the same answer; None where it is gone and another must be begun."""
         local = self._flights.find(ticket.fingerprint)
         if local is not None or self._flights.is_own(decision.owner):
@@ -190,6 +214,7 @@ class Pipeline:
 
         An answer that had begun goes on in the form it had, a stream or whole.
         """
+        ticket = _again(ticket)
         decision = await self._admit(ticket)
         if isinstance(decision, Hit):
             stored = self._codec.unpack(decision.head, decision.body, decision.at)
@@ -199,76 +224,93 @@ class Pipeline:
             return decision.owner
         if head is not None:
             ticket = msgspec.structs.replace(ticket, call=ticket.call.in_form(stream=head.stream))
-        owner = ""
-        if decision == Go(claimed=True):
-            owner = self._flights.owner(ticket.id)
-            self._flights.own(ticket.fingerprint, owner)
-        # a line of its own: the caller's own line says that it was given another's answer, and may be written first
-        again = msgspec.structs.replace(ticket.opened, id=f"{ticket.id}-again")
-        return self._asking(msgspec.structs.replace(ticket, opened=again), owner=owner, then=self._settle)
+        claim = self._claim(ticket, decision)
+        if claim.owner:
+            self._flights.own(ticket.fingerprint, claim.owner)
+        return self._asking(ticket, claim, then=self._settle)
 
-    def _ask(self, ticket: Ticket, *, claimed: bool, then: SettleStep) -> Flight:
+    def _ask(self, ticket: Ticket, decision: Join | Go, *, then: SettleStep) -> Flight:
         """Ask the upstream, on a flight that others may join if it was claimed."""
-        owner = self._flights.owner(ticket.id) if claimed else ""
-        source = self._asking(ticket, owner=owner, then=then)
-        return self._flights.lead(source, fingerprint=ticket.fingerprint, owner=owner)
+        claim = self._claim(ticket, decision)
+        source = self._asking(ticket, claim, then=then)
+        return self._flights.lead(source, fingerprint=ticket.fingerprint, owner=claim.owner)
 
-    def _asking(self, ticket: Ticket, *, owner: str, then: SettleStep) -> Asking:
+    def _claim(self, ticket: Ticket, decision: Join | Go) -> Claim:
+        return Claim(owner=self._flights.owner(ticket.id) if decision.claimed else "", counted=decision.counted)
+
+    def _asking(self, ticket: Ticket, claim: Claim, *, then: SettleStep) -> Asking:
         return Asking(
             ticket.call,
             upstream=self._upstream,
             headers=ticket.headers,
             echo=ticket.echo,
-            settle=lambda outcome: then(ticket, owner, outcome),
+            settle=lambda outcome: then(ticket, claim, outcome),
             clock=self._clock,
         )
 
-    async def _settle(self, ticket: Ticket, owner: str, outcome: Outcome) -> int:
-        """One round trip before the last byte leaves: the line in the ledger, the stored answer, the flight's end."""
+    async def _settle(self, ticket: Ticket, claim: Claim, outcome: Outcome) -> int:
+        """One round trip before the last byte leaves: the charge, the line in the ledger, the stored answer."""
         seconds = self._clock.monotonic() - ticket.started
         call = ticket.call
         entry = self._accountant.settled(ticket.opened, outcome, route=call.route, body=call.body, seconds=seconds)
         self._health.note(outcome.reported)
         if outcome.reported is not None:
             _log_failure(ticket, outcome.reported)
-        settlement = self._settlement(ticket, owner, outcome, entry)
-        try:
-            await self._gate.settle(settlement)
-        except RedisUnavailable:
-            self._ledger.spool(settlement.entry)
+        await self._leave(self._settlement(ticket, claim, outcome, entry))
         return entry.cost_nanos
 
-    def _settlement(self, ticket: Ticket, owner: str, outcome: Outcome, entry: LedgerEntry) -> Settlement:
-        encoded = encode(entry)
-        now = self._clock.now()
+    async def _leave(self, settlement: Settlement) -> None:
+        try:
+            await self._door.settle(settlement)
+        except RedisUnavailable:
+            self._ledger.spool(settlement.entry)
+
+    def _settlement(self, ticket: Ticket, claim: Claim, outcome: Outcome, entry: LedgerEntry) -> Settlement:
+        plain = _plain_settlement(ticket, claim, entry, now=self._clock.now())
         body = b"".join(outcome.events) if outcome.storable and ticket.policy.store else b""
         if not body or len(body) > self._cache.max_answer_bytes:
-            return Settlement(fingerprint=ticket.fingerprint, owner=owner, entry=encoded, now=now)
+            return plain
         served_by = f"{PROVIDER}/{outcome.model or ticket.call.model}"
         stored = StoredAnswer(stream=outcome.stream, body=body, served_by=served_by, echo=ticket.echo)
         head, packed = self._codec.pack(stored)
         account = {"served_model": outcome.model, "provider": PROVIDER, "saved_nanos": entry.cost_nanos}
-        return Settlement(
-            fingerprint=ticket.fingerprint,
-            owner=owner,
-            entry=encoded,
-            now=now,
-            head=head,
-            body=packed,
-            account=msgspec.json.encode(account),
-            keep_seconds=self._cache.ttl_seconds,
+        return msgspec.structs.replace(
+            plain, head=head, body=packed, account=msgspec.json.encode(account), keep_seconds=self._cache.ttl_seconds
         )
 
-    def _passage(self, ticket: Ticket, flight: Flight, *, cache: str) -> Delivery:
-        if cache != "joined":
-            return Delivery(flight, _wanted(ticket), cache=cache)
+    def _passage(self, ticket: Ticket, flight: Flight, decision: Join | Go, *, cache: str) -> Delivery:
+        if not isinstance(decision, Join):
+            return Delivery(flight, _wanted(ticket), cache=cache, allowance=decision.allowance)
 
         async def book(error: TidegateError | None, cost_nanos: int) -> None:
             seconds = self._clock.monotonic() - ticket.started
             opened = msgspec.structs.replace(ticket.opened, cache="joined")
-            await self._ledger.append(joined(opened, saved_nanos=cost_nanos, error=error, seconds=seconds))
+            entry = joined(opened, saved_nanos=cost_nanos, error=error, seconds=seconds)
+            claim = Claim(owner="", counted=decision.counted)
+            await self._leave(_plain_settlement(ticket, claim, entry, now=self._clock.now()))
 
-        return Delivery(flight, _wanted(ticket), cache=cache, book=book)
+        return Delivery(flight, _wanted(ticket), cache=cache, book=book, allowance=decision.allowance)
+
+
+def _plain_settlement(ticket: Ticket, claim: Claim, entry: LedgerEntry, *, now: float) -> Settlement:
+    terms = ticket.terms
+    done = Done(
+        id=terms.id,
+        n=tuple(scope.n for scope in terms.scopes),
+        d=terms.d,
+        m=terms.m,
+        c=entry.cost_nanos,
+        k=entry.input_tokens + entry.output_tokens,
+        held=claim.counted,
+    )
+    return Settlement(fingerprint=ticket.fingerprint, owner=claim.owner, entry=encode(entry), now=now, done=done)
+
+
+def _again(ticket: Ticket) -> Ticket:
+    """The same call under a name of its own: its caller's own line says that it was given another's answer."""
+    name = f"{ticket.id}-again"
+    opened = msgspec.structs.replace(ticket.opened, id=name)
+    return msgspec.structs.replace(ticket, opened=opened, terms=msgspec.structs.replace(ticket.terms, id=name))
 
 
 def _opened(request_id: str, call: Call, caller: Caller, now: float) -> LedgerEntry:

@@ -6,17 +6,24 @@ import msgspec
 import pytest
 
 from tidegate.admission import key_format
+from tidegate.admission.grants import KeyChange, LimitsChange, ProjectChange
 from tidegate.admission.key_store import KeyStore
+from tidegate.admission.project_store import ProjectStore
 from tidegate.connections.postgres import Postgres
 from tidegate.connections.redis import RedisLink
 from tidegate.core.clock import ManualClock, SystemClock
 from tidegate.core.errors import PostgresUnavailable
-from tidegate.core.values import Caller
+from tidegate.core.values import Caller, Limits, Priority
 
 
 @pytest.fixture
 def store(postgres: Postgres, redis_link: RedisLink, clock: ManualClock, redis_prefix: str) -> KeyStore:
     return KeyStore(postgres, redis_link, clock=clock, prefix=redis_prefix)
+
+
+@pytest.fixture
+def projects(postgres: Postgres, redis_link: RedisLink, redis_prefix: str) -> ProjectStore:
+    return ProjectStore(postgres, redis_link, prefix=redis_prefix)
 
 
 async def test_a_new_key_is_found_by_its_digest(store: KeyStore, clock: ManualClock) -> None:
@@ -26,6 +33,78 @@ async def test_a_new_key_is_found_by_its_digest(store: KeyStore, clock: ManualCl
     assert found == {}
     assert not standing.revoked
     assert standing.caller == Caller(key_id=made.record.id, project="shop", name="web", expires_at=clock.now() + 60)
+
+
+async def test_a_key_carries_all_that_it_its_project_and_their_users_may(
+    store: KeyStore, projects: ProjectStore
+) -> None:
+    granted = KeyChange(
+        limits=LimitsChange(rpm=60, budget_day=5), priority=Priority.HIGH, models=("gpt-4o-mini", "gpt-5")
+    )
+    made = await store.create(project="shop", granted=granted)
+    change = ProjectChange(
+        limits=LimitsChange(tpm=7, budget_month=8), user_limits=LimitsChange(concurrency=1), priority=Priority.LOW
+    )
+    await projects.update("shop", change)
+    (standing,) = (await store.find([key_format.digest(made.token)])).values()
+    assert standing.caller == Caller(
+        key_id=made.record.id,
+        project="shop",
+        name="",
+        limits=Limits(rpm=60, budget_day=5),
+        project_limits=Limits(tpm=7, budget_month=8),
+        user_limits=Limits(concurrency=1),
+        priority=Priority.HIGH,
+        models=frozenset({"gpt-4o-mini", "gpt-5"}),
+    )
+
+
+@pytest.mark.parametrize(
+    ("of_key", "of_project", "expected"),
+    [
+        (None, None, Priority.NORMAL),
+        (None, Priority.LOW, Priority.LOW),
+        (Priority.HIGH, Priority.LOW, Priority.HIGH),
+    ],
+)
+async def test_the_keys_priority_wins_over_the_projects(
+    store: KeyStore,
+    projects: ProjectStore,
+    of_key: Priority | None,
+    of_project: Priority | None,
+    expected: Priority,
+) -> None:
+    made = await store.create(project="shop", granted=KeyChange(priority=of_key))
+    await projects.update("shop", ProjectChange(priority=of_project))
+    (standing,) = (await store.find([key_format.digest(made.token)])).values()
+    assert standing.caller.priority is expected
+
+
+async def test_an_update_changes_what_it_names(store: KeyStore, clock: ManualClock) -> None:
+    limits = LimitsChange(rpm=60, rpd=0, budget_month=2**50)
+    made = await store.create(project="shop", name="old", granted=KeyChange(limits=limits, models=("a",)))
+    key = made.record.id
+    assert await store.update(key, KeyChange(limits=LimitsChange(rpm=None, tpm=9), priority=Priority.LOW)) is True
+    assert await store.update(key, KeyChange(name="new", expires_at=clock.now() + 5)) is True
+    record = await store.get(key)
+    assert record is not None
+    assert record.limits == Limits(rpd=0, tpm=9, budget_month=2**50)
+    assert (record.name, record.expires_at, record.priority) == ("new", clock.now() + 5, Priority.LOW)
+    assert record.models == ("a",)
+    await store.update(key, KeyChange(expires_at=None, models=(), priority=None))
+    record = await store.get(key)
+    assert record is not None
+    assert (record.expires_at, record.models, record.priority) == (None, (), None)
+    assert await store.update("key_unknown", KeyChange(name="x")) is None
+    assert await store.get("key_unknown") is None
+
+
+async def test_the_list_comes_in_pages(store: KeyStore) -> None:
+    made = [(await store.create(project="shop")).record.id for _ in range(3)]
+    everyone = [record.id for record in await store.list()]  # made at the same moment: in order of their ids
+    assert everyone == sorted(made)
+    assert [record.id for record in await store.list(limit=2)] == everyone[:2]
+    assert [record.id for record in await store.list("shop", after=everyone[1], limit=2)] == everyone[2:]
 
 
 async def test_the_list_shows_hints_and_states_oldest_first(store: KeyStore, clock: ManualClock) -> None:
@@ -59,8 +138,10 @@ async def test_every_change_moves_the_epoch(store: KeyStore) -> None:
     before = await store.epoch()
     made = await store.create(project="shop")
     between = await store.epoch()
+    await store.update(made.record.id, KeyChange(limits=LimitsChange(rpm=1)))
+    changed = await store.epoch()
     await store.revoke(made.record.id)
-    assert before < between < await store.epoch()
+    assert before < between < changed < await store.epoch()
 
 
 async def test_whether_a_key_was_ever_made_is_known(store: KeyStore) -> None:

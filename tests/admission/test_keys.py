@@ -11,12 +11,24 @@ import pytest
 from tests.eventually import until
 from tidegate import embedded
 from tidegate.admission import key_format
+from tidegate.admission.grants import KeyChange, LimitsChange, ProjectChange
 from tidegate.admission.key_store import STALE_SECONDS, KeyStore, Standing
 from tidegate.admission.keys import KeyRing
+from tidegate.admission.project_store import ProjectStore
 from tidegate.connections.postgres import Postgres
 from tidegate.connections.redis import RedisLink
 from tidegate.core.clock import ManualClock, SystemClock
-from tidegate.core.errors import ExpiredApiKey, InvalidApiKey, PostgresUnavailable, RevokedApiKey, TidegateError
+from tidegate.core.errors import (
+    AdminKeyOnly,
+    ExpiredApiKey,
+    InvalidApiKey,
+    MissingApiKey,
+    NotAdmin,
+    PostgresUnavailable,
+    RevokedApiKey,
+    TidegateError,
+)
+from tidegate.core.values import Caller, Limits, Priority
 from tidegate.embedded import Stores
 
 MADE_UP = key_format.generate(b"\x07".__mul__)
@@ -49,12 +61,24 @@ async def ring(store: CountingStore, clock: ManualClock) -> AsyncIterator[KeyRin
     await ring.close()
 
 
+@pytest.fixture
+def projects(postgres: Postgres, redis_link: RedisLink, redis_prefix: str) -> ProjectStore:
+    return ProjectStore(postgres, redis_link, prefix=redis_prefix)
+
+
 async def refusal(ring: KeyRing, token: str) -> type[TidegateError] | None:
     try:
         await ring.authenticate(token)
     except TidegateError as error:
         return type(error)
     return None
+
+
+def as_known(ring: KeyRing, token: str) -> Caller:
+    """What this process remembers of the caller."""
+    caller = ring.known(token)
+    assert caller is not None
+    return caller
 
 
 async def seconds_until(ring: KeyRing, token: str, expected: type[TidegateError] | None, within: float) -> float:
@@ -138,6 +162,39 @@ async def test_every_process_hears_of_a_revocation_within_a_second(
         assert process.known(made.token) is None
         assert process.known(kept.token) is not None
     await other.close()
+
+
+async def test_every_process_acts_on_new_limits_within_a_second(
+    ring: KeyRing, store: CountingStore, clock: ManualClock, projects: ProjectStore
+) -> None:
+    other = KeyRing(store, clock)
+    await other.start()
+    made = await store.create(project="shop")
+    for process in (ring, other):
+        assert (await process.authenticate(made.token)).limits.none
+
+    await store.update(made.record.id, KeyChange(limits=LimitsChange(rpm=60)))
+    assert await until(lambda: all(as_known(one, made.token).limits == Limits(rpm=60) for one in (ring, other))) < 1.0
+    change = ProjectChange(limits=LimitsChange(budget_day=5), priority=Priority.LOW)
+    await projects.update("shop", change)
+    assert await until(lambda: all(as_known(one, made.token).priority is Priority.LOW for one in (ring, other))) < 1.0
+    for process in (ring, other):
+        assert as_known(process, made.token).project_limits == Limits(budget_day=5)
+    await other.close()
+
+
+async def test_an_admin_key_and_an_ordinary_one_open_different_doors(ring: KeyRing, store: CountingStore) -> None:
+    admin = f"Bearer {(await store.create(project='shop', admin=True)).token}"
+    ordinary = f"Bearer {(await store.create(project='shop')).token}"
+    assert (await ring.admin(admin)).admin
+    assert not (await ring.caller(ordinary)).admin
+    with pytest.raises(AdminKeyOnly):
+        await ring.caller(admin)
+    with pytest.raises(NotAdmin):
+        await ring.admin(ordinary)
+    for nobody in ("", "Basic x", "Bearer "):
+        with pytest.raises(MissingApiKey):
+            await ring.admin(nobody)
 
 
 async def test_a_revocation_during_the_look_up_is_not_missed(ring: KeyRing, store: CountingStore) -> None:

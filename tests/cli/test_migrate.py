@@ -18,7 +18,7 @@ def run(**environment: str) -> tuple[int, str]:
 
 def test_an_embedded_database_is_made_and_then_up_to_date(tmp_path: Path) -> None:
     folder = str(tmp_path)
-    assert run(TIDEGATE_DATA_DIR=folder) == (0, "Applied 0001.keys, 0002.ledger.")
+    assert run(TIDEGATE_DATA_DIR=folder) == (0, "Applied 0001.keys, 0002.ledger, 0003.limits.")
     assert run(TIDEGATE_DATA_DIR=folder) == (0, "The database is up to date.")
 
 

@@ -37,7 +37,9 @@ class Join(msgspec.Struct, frozen=True, kw_only=True):
     owner: str
     """`process:request` of the one who asks."""
     counted: str
-    """The name of the counters under which the call is held."""
+    """The name of the counters under which the call is held; empty where it is not."""
+    claimed: bool = False
+    """Never: the flight is the other's."""
 
 
 class Go(msgspec.Struct, frozen=True, kw_only=True):

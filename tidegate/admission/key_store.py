@@ -4,17 +4,21 @@ import os
 from collections.abc import Collection
 
 import msgspec
+from msgspec import UNSET
 
 from tidegate.admission import key_format
+from tidegate.admission.epoch import Epoch
+from tidegate.admission.grants import KeyChange, Row, limits_of, priority_of
 from tidegate.connections.postgres import Postgres, queries
 from tidegate.connections.redis import RedisLink
 from tidegate.core.clock import Clock
-from tidegate.core.errors import RedisUnavailable
 from tidegate.core.ids import IdSource, new_id
-from tidegate.core.values import Caller
+from tidegate.core.values import Caller, Limits, Priority
 
 STALE_SECONDS = 60.0
 """How long a process may go on with what it knows of the keys when nobody could tell it of a change."""
+
+_NOTHING = KeyChange()
 
 
 class KeyRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,6 +31,13 @@ class KeyRecord(msgspec.Struct, frozen=True, kw_only=True):
     created_at: float
     expires_at: float | None
     revoked_at: float | None
+    admin: bool = False
+    limits: Limits = Limits()
+    """The key's own; those of its project hold besides."""
+    priority: Priority | None = None
+    """None: the project's."""
+    models: tuple[str, ...] = ()
+    """Those it may name; empty for all."""
 
     def state(self, now: float) -> str:
         """`active`, `expired` or `revoked`."""
@@ -69,36 +80,67 @@ class KeyStore:
     ) -> None:
         """`prefix` begins the names of Redis keys."""
         self._postgres = postgres
-        self._redis = redis
         self._clock = clock
-        self._epoch_key = f"{{{prefix}}}:keys:epoch"
+        self._epoch = Epoch(redis, prefix)
         self._random_bytes = random_bytes
         self._ids = ids
         self._sql = queries("keys")
 
-    async def create(self, *, project: str, name: str = "", expires_at: float | None = None) -> NewKey:
-        """Make a key for `project`, which is made too where it is new; `expires_at` in Unix seconds."""
-        token = key_format.generate(self._random_bytes)
-        record = KeyRecord(
-            id=self._ids("key_"),
-            project=project,
-            name=name,
-            hint=key_format.hint(token),
-            created_at=round(self._clock.now(), 6),  # PostgreSQL keeps microseconds
-            expires_at=None if expires_at is None else round(expires_at, 6),
-            revoked_at=None,
-        )
-        row = (record.id, project, name, key_format.digest(token), record.hint, record.created_at, record.expires_at)
-        async with self._postgres.connection() as connection, connection.transaction():
-            await connection.execute(self._sql["add_project"], project, record.created_at)
-            await connection.execute(self._sql["add_key"], *row)
-        return NewKey(token=token, record=record, announced=await self._announce())
+    async def create(
+        self,
+        *,
+        project: str,
+        name: str = "",
+        expires_at: float | None = None,
+        admin: bool = False,
+        granted: KeyChange = _NOTHING,
+    ) -> NewKey:
+        """Make a key for `project`, which is made too where it is new; `expires_at` in Unix seconds.
 
-    async def list(self, project: str | None = None) -> list[KeyRecord]:
-        """The keys of `project`, or all, oldest first."""
+        Of `granted` the limits, the priority and the models count.
+        """
+        token = key_format.generate(self._random_bytes)
+        key_id, created_at = self._ids("key_"), round(self._clock.now(), 6)  # PostgreSQL keeps microseconds
+        values = (
+            key_id,
+            project,
+            name,
+            key_format.digest(token),
+            key_format.hint(token),
+            created_at,
+            expires_at,
+            admin,
+        )
+        async with self._postgres.connection() as connection, connection.transaction():
+            await connection.execute(self._sql["add_project"], project, created_at)
+            await connection.execute(self._sql["add_key"], *values, granted.columns().decode())
+            (row,) = await connection.fetch(self._sql["get_key"], key_id)
+        return NewKey(token=token, record=_record(row), announced=await self._epoch.move())
+
+    async def list(
+        self, project: str | None = None, *, after: str | None = None, limit: int | None = None
+    ) -> list[KeyRecord]:
+        """The keys of `project`, or all, oldest first: those after the key `after`, at most `limit`."""
         async with self._postgres.connection() as connection:
-            rows = await connection.fetch(self._sql["list_keys"], project)
-        return [KeyRecord(**row) for row in rows]
+            rows = await connection.fetch(self._sql["list_keys"], project, after, limit)
+        return [_record(row) for row in rows]
+
+    async def get(self, key_id: str) -> KeyRecord | None:
+        """One key, or None when there is none with that id."""
+        async with self._postgres.connection() as connection:
+            row = await connection.fetchrow(self._sql["get_key"], key_id)
+        return None if row is None else _record(row)
+
+    async def update(self, key_id: str, change: KeyChange) -> bool | None:
+        """Change a key. None when there is no such key, else whether the processes were told of it, as by `revoke`."""
+        async with self._postgres.connection() as connection, connection.transaction():
+            if await connection.fetchval(self._sql["update_key"], key_id, change.columns().decode()) is None:
+                return None
+            if change.name is not UNSET:
+                await connection.execute(self._sql["rename_key"], key_id, change.name)
+            if change.expires_at is not UNSET:
+                await connection.execute(self._sql["expire_key"], key_id, change.expires_at)
+        return await self._epoch.move()
 
     async def revoke(self, key_id: str) -> bool | None:
         """End a key. None when there is no such key, else whether the processes were told of it.
@@ -107,19 +149,13 @@ class KeyStore:
         """
         async with self._postgres.connection() as connection:
             found = await connection.fetchval(self._sql["revoke_key"], key_id, self._clock.now())
-        return None if found is None else await self._announce()
+        return None if found is None else await self._epoch.move()
 
     async def find(self, digests: Collection[bytes]) -> dict[bytes, Standing]:
         """Who is behind these digests; unknown ones are absent."""
         async with self._postgres.connection() as connection:
             rows = await connection.fetch(self._sql["find_keys"], list(digests))
-        return {
-            row["hash"]: Standing(
-                caller=Caller(key_id=row["id"], project=row["project"], name=row["name"], expires_at=row["expires_at"]),
-                revoked=row["revoked"],
-            )
-            for row in rows
-        }
+        return {row["hash"]: Standing(caller=_caller(row), revoked=row["revoked"]) for row in rows}
 
     async def any_exists(self) -> bool:
         """Whether a key was ever made."""
@@ -127,12 +163,36 @@ class KeyStore:
             return bool(await connection.fetchval(self._sql["any_key"]))
 
     async def epoch(self) -> int:
-        """A number that moves whenever a key changes. Raises RedisUnavailable, and nothing of PostgreSQL."""
-        return int(await self._redis.command("GET", self._epoch_key) or 0)
+        """A number that moves whenever a key or a project changes. Raises nothing but RedisUnavailable."""
+        return await self._epoch.read()
 
-    async def _announce(self) -> bool:
-        try:
-            await self._redis.command("INCR", self._epoch_key)
-        except RedisUnavailable:
-            return False
-        return True
+
+def _record(row: Row) -> KeyRecord:
+    return KeyRecord(
+        id=row["id"],
+        project=row["project"],
+        name=row["name"],
+        hint=row["hint"],
+        created_at=row["created_at"],
+        expires_at=row["expires_at"],
+        revoked_at=row["revoked_at"],
+        admin=row["admin"],
+        limits=limits_of(row),
+        priority=priority_of(row),
+        models=tuple(row["models"] or ()),
+    )
+
+
+def _caller(row: Row) -> Caller:
+    return Caller(
+        key_id=row["id"],
+        project=row["project"],
+        name=row["name"],
+        expires_at=row["expires_at"],
+        admin=row["admin"],
+        limits=limits_of(row),
+        project_limits=limits_of(row, "project_"),
+        user_limits=limits_of(row, "user_"),
+        priority=priority_of(row) or Priority.NORMAL,
+        models=frozenset(row["models"] or ()),
+    )

@@ -10,9 +10,11 @@ from tidegate.admission import key_format
 from tidegate.admission.key_store import STALE_SECONDS, KeyStore, Standing
 from tidegate.core.clock import Clock
 from tidegate.core.errors import (
+    AdminKeyOnly,
     ExpiredApiKey,
     InvalidApiKey,
     MissingApiKey,
+    NotAdmin,
     RedisUnavailable,
     RevokedApiKey,
     StoreError,
@@ -32,7 +34,7 @@ class KeyRing:
     A request waits for SQL only when its key was never seen here; a key that was goes on being served
     while PostgreSQL, Redis or both are away. Three things make the memory be read anew, in one query:
 
-    - the epoch in Redis moved: some key changed;
+    - the epoch in Redis moved: some key or project changed;
     - Redis does not answer, so that nobody could tell: once a second;
     - STALE_SECONDS have passed, in case a change could not be announced.
     """
@@ -78,7 +80,20 @@ class KeyRing:
         return standing.caller
 
     async def caller(self, authorization: str) -> Caller:
-        """The caller named by an `Authorization` header. Raises MissingApiKey, and as `authenticate` does."""
+        """The caller named by an `Authorization` header. Raises MissingApiKey, AdminKeyOnly, and as `authenticate`."""
+        caller = await self._named(authorization)
+        if caller.admin:
+            raise AdminKeyOnly
+        return caller
+
+    async def admin(self, authorization: str) -> Caller:
+        """The same for who administers the gateway. Raises MissingApiKey, NotAdmin, and as `authenticate` does."""
+        caller = await self._named(authorization)
+        if not caller.admin:
+            raise NotAdmin
+        return caller
+
+    async def _named(self, authorization: str) -> Caller:
         kind, _, token = authorization.partition(" ")
         token = token.strip()
         if kind.lower() != "bearer" or not token:

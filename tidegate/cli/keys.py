@@ -1,55 +1,101 @@
-"""`tidegate keys`: make, list and revoke API keys."""
+"""`tidegate keys`: make, change, list and revoke API keys."""
 
-import asyncio
-import contextlib
 import re
-import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
-from typing import Annotated, TypeVar
+from typing import Annotated
 
-import msgspec
 import typer
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
+from msgspec import UNSET
 
-from tidegate.admission.key_store import STALE_SECONDS, KeyRecord, KeyStore, NewKey
-from tidegate.cli.stores import plain_errors, ready
-from tidegate.connections.postgres import Postgres
-from tidegate.connections.redis import RedisLink
-from tidegate.core import config
+from tidegate.admission.grants import KeyChange
+from tidegate.admission.key_store import KeyRecord, NewKey
+from tidegate.cli import limit_options as options
+from tidegate.cli.desk import Desk, acts, at_desk, failed, print_json, print_table
 from tidegate.core.clock import SystemClock
-from tidegate.core.config import Settings
-from tidegate.embedded import Stores
+from tidegate.web.admin_shapes import KeyShown, NewKeyShown
 
-keys_app = typer.Typer(no_args_is_help=True, help="Make, list and revoke API keys.")
+keys_app = typer.Typer(no_args_is_help=True, help="Make, change, list and revoke API keys.")
 
-_Result = TypeVar("_Result")
 _UNITS = {"m": 60, "h": 3600, "d": 86_400, "w": 604_800}
-_PATIENCE = 2.0
-"""Seconds a command waits for Redis; a person at a terminal has more time than a request."""
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+KeyId = Annotated[str, typer.Argument(help="The key's id, as `tidegate keys list` shows it.")]
 
 
 @keys_app.command()
-def create(
+def create(  # noqa: PLR0913  # typer reads the options from the signature
+    *,
     project: Annotated[str, typer.Option(help="Who it acts for; spending and cache are kept apart by project.")],
     name: Annotated[str, typer.Option(help="What it is for, to tell it from others.")] = "",
     expires: Annotated[str | None, typer.Option(help="When it ends: 30d, 12h, 45m, 2w, or an ISO date.")] = None,
+    admin: Annotated[bool, typer.Option("--admin", help="It administers the gateway, and asks no model.")] = False,
+    rpm: options.Rpm = None,
+    rpd: options.Rpd = None,
+    tpm: options.Tpm = None,
+    concurrency: options.Concurrency = None,
+    budget_day: options.BudgetDay = None,
+    budget_month: options.BudgetMonth = None,
+    priority: options.PriorityName = None,
+    models: options.Models = None,
     as_json: AsJson = False,
 ) -> None:
     """Make a key and print it: the only time it is shown."""
     if not project.strip() or not (project + name).isprintable():
         raise typer.BadParameter("a project needs a name, and names are printable text")
-    expires_at = None if expires is None else expiry(expires, SystemClock().now())
-    made = _with_store(lambda store: store.create(project=project.strip(), name=name, expires_at=expires_at))
+    now = SystemClock().now()
+    expires_at = None if expires is None else expiry(expires, now)
+    limits = options.limits_change(
+        rpm=rpm, rpd=rpd, tpm=tpm, concurrency=concurrency, budget_day=budget_day, budget_month=budget_month
+    )
+    granted = KeyChange(limits=limits, priority=options.priority(priority), models=options.models(models))
+    made = at_desk(
+        lambda desk: desk.keys.create(
+            project=project.strip(), name=name, expires_at=expires_at, admin=admin, granted=granted
+        )
+    )
     if as_json:
-        typer.echo(msgspec.json.encode({"key": made.token, **msgspec.to_builtins(made.record)}))
+        print_json(NewKeyShown.of(made.record, now, key=made.token))
     else:
         _show_new(made)
+
+
+@keys_app.command()
+def update(  # noqa: PLR0913  # typer reads the options from the signature
+    key_id: KeyId,
+    *,
+    name: Annotated[str | None, typer.Option(help="What it is for.")] = None,
+    expires: Annotated[str | None, typer.Option(help="When it ends: 30d, 12h, 45m, 2w, an ISO date, none.")] = None,
+    rpm: options.Rpm = None,
+    rpd: options.Rpd = None,
+    tpm: options.Tpm = None,
+    concurrency: options.Concurrency = None,
+    budget_day: options.BudgetDay = None,
+    budget_month: options.BudgetMonth = None,
+    priority: options.PriorityName = None,
+    models: options.Models = None,
+    as_json: AsJson = False,
+) -> None:
+    """Change a key: only what is said; none takes a limit away."""
+    if name is not None and not name.isprintable():
+        raise typer.BadParameter("names are printable text")
+    now = SystemClock().now()
+    limits = options.limits_change(
+        rpm=rpm, rpd=rpd, tpm=tpm, concurrency=concurrency, budget_day=budget_day, budget_month=budget_month
+    )
+    change = KeyChange(
+        name=UNSET if name is None else name,
+        expires_at=UNSET if expires is None else None if expires == options.NONE else expiry(expires, now),
+        limits=limits,
+        priority=options.priority(priority),
+        models=options.models(models),
+    )
+    if change == KeyChange():
+        raise typer.BadParameter("say what to change, like --rpm 60; `tidegate keys update --help` lists it")
+    announced, record = _updated(key_id, change)
+    if as_json:
+        print_json(KeyShown.of(record, now))
+    else:
+        typer.echo(f"Changed {key_id}: {_terms(record)}. Every gateway process acts on it {acts(announced)}.")
 
 
 @keys_app.command("list")
@@ -58,26 +104,23 @@ def list_keys(
 ) -> None:
     """List the keys, by their last four characters."""
     now = SystemClock().now()
-    records = _with_store(lambda store: store.list(project))
+    records = at_desk(lambda desk: desk.keys.list(project))
     if as_json:
-        rows = [{**msgspec.to_builtins(record), "state": record.state(now)} for record in records]
-        typer.echo(msgspec.json.encode(rows))
+        print_json(KeyShown.of(record, now) for record in records)
     elif records:
-        # into a pipe nothing is cut off: the ids are there to be copied
-        Console(width=None if sys.stdout.isatty() else 200).print(_table(records, now))
+        columns = dict.fromkeys(("id", "project", "name", "key", "state", "created", "limits"), False)
+        print_table(columns | dict.fromkeys(("project", "name", "limits"), True), (_row(key, now) for key in records))
     else:
         typer.echo("There are no keys yet; `tidegate keys create --project NAME` makes one.")
 
 
 @keys_app.command()
-def revoke(key_id: Annotated[str, typer.Argument(help="The key's id, as `tidegate keys list` shows it.")]) -> None:
+def revoke(key_id: KeyId) -> None:
     """End a key for good."""
-    announced = _with_store(lambda store: store.revoke(key_id))
+    announced = at_desk(lambda desk: desk.keys.revoke(key_id))
     if announced is None:
-        typer.secho(f"There is no key {key_id}; `tidegate keys list` shows the ids.", err=True, fg=typer.colors.RED)
-        raise typer.Exit(1)
-    when = "within a second" if announced else f"within {STALE_SECONDS:g} s (Redis did not answer)"
-    typer.echo(f"Revoked {key_id}. Every gateway process refuses it {when}.")
+        raise _unknown(key_id)
+    typer.echo(f"Revoked {key_id}. Every gateway process refuses it {acts(announced)}.")
 
 
 def expiry(text: str, now: float) -> float:
@@ -97,49 +140,45 @@ def _iso_seconds(text: str) -> float:
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
-def _with_store(act: Callable[[KeyStore], Awaitable[_Result]]) -> _Result:
-    async def run(stores: Stores, settings: Settings) -> _Result:
-        async with _opened(stores, settings) as store:
-            return await act(store)
+def _updated(key_id: str, change: KeyChange) -> tuple[bool, KeyRecord]:
+    async def act(desk: Desk) -> tuple[bool, KeyRecord] | None:
+        announced = await desk.keys.update(key_id, change)
+        record = await desk.keys.get(key_id)
+        return None if announced is None or record is None else (announced, record)
 
-    with plain_errors():
-        settings = config.load()
-        with ready(settings) as stores:
-            return asyncio.run(run(stores, settings))
+    done = at_desk(act)
+    if done is None:
+        raise _unknown(key_id)
+    return done
 
 
-@contextlib.asynccontextmanager
-async def _opened(stores: Stores, settings: Settings) -> AsyncIterator[KeyStore]:
-    clock = SystemClock()
-    postgres = Postgres(stores.database_url, size=1, timeout=settings.database.timeout_seconds)
-    redis = RedisLink(stores.redis_url, timeout=_PATIENCE, clock=clock)
-    await redis.start()
-    try:
-        yield KeyStore(postgres, redis, clock=clock, prefix=settings.redis.prefix)
-    finally:
-        await redis.close()
-        await postgres.close()
+def _unknown(key_id: str) -> typer.Exit:
+    return failed(f"There is no key {key_id}; `tidegate keys list` shows the ids.")
 
 
 def _show_new(made: NewKey) -> None:
-    ends = f", until {_time(made.record.expires_at)}" if made.record.expires_at else ""
+    record = made.record
+    ends = f", until {_time(record.expires_at)}" if record.expires_at else ""
     typer.echo(f"{made.token}\n")
-    typer.echo(f"This is key {made.record.id} of project {made.record.project}{ends}.")
+    kind = "admin key" if record.admin else "key"
+    typer.echo(f"This is {kind} {record.id} of project {record.project}{ends}: {_terms(record)}.")
     typer.echo("Keep it now: it is stored as a hash only and cannot be shown again.")
 
 
-def _table(records: list[KeyRecord], now: float) -> Table:
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    table.add_column("id", no_wrap=True)
-    for title in ("project", "name"):
-        table.add_column(title, overflow="fold")
-    for title in ("key", "state", "created"):
-        table.add_column(title, no_wrap=True)
-    for record in records:
-        created = _time(record.created_at).partition(" ")[0]
-        cells = (record.id, record.project, record.name, f"…{record.hint}", _state(record, now), created)
-        table.add_row(*map(Text, cells))  # as Text, a name is never read as markup
-    return table
+def _row(record: KeyRecord, now: float) -> tuple[str, ...]:
+    created = _time(record.created_at).partition(" ")[0]
+    state = _state(record, now) + (", admin" if record.admin else "")
+    return (record.id, record.project, record.name, f"…{record.hint}", state, created, _terms(record))
+
+
+def _terms(record: KeyRecord) -> str:
+    """Limits, priority and models in a few words."""
+    words = [options.compact(record.limits) or "no limits"]
+    if record.priority is not None:
+        words.append(f"priority {record.priority.label}")
+    if record.models:
+        words.append(f"only {', '.join(record.models)}")
+    return "; ".join(words)
 
 
 def _state(record: KeyRecord, now: float) -> str:

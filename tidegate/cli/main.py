@@ -5,8 +5,11 @@ from typing import Annotated
 import typer
 
 from tidegate import __version__
+from tidegate.cli.budgets import budgets_app
 from tidegate.cli.keys import keys_app
 from tidegate.cli.migrate import migrate
+from tidegate.cli.projects import projects_app
+from tidegate.cli.queue import queue_app
 from tidegate.cli.run import run
 from tidegate.cli.serve import serve
 from tidegate.cli.simulate import simulate
@@ -24,7 +27,9 @@ def main() -> None:
     app.callback()(_options)
     for command in (run, serve, migrate, usage, simulate):
         app.command()(command)
-    app.add_typer(keys_app, name="keys")
+    groups = {"keys": keys_app, "projects": projects_app, "budgets": budgets_app, "queue": queue_app}
+    for name, group in groups.items():
+        app.add_typer(group, name=name)
     app()
 
 

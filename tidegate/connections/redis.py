@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import hashlib
 import itertools
+import re
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from importlib import resources
@@ -36,13 +37,23 @@ _SILENCE_SECONDS = 2.0
 _log = structlog.get_logger("redis")
 
 
+_INCLUDE = re.compile(r"^-- include: (\w+)$", re.MULTILINE)
+
+
+def _lua(name: str) -> str:
+    return resources.files("tidegate.lua").joinpath(f"{name}.lua").read_text()
+
+
 class Script:
-    """A Lua script from `tidegate/lua`, known to Redis by its digest."""
+    """A Lua script from `tidegate/lua`, known to Redis by its digest.
+
+    A line `-- include: NAME` stands for the text of another file, which defines functions.
+    """
 
     def __init__(self, name: str) -> None:
         """`name` is the file's name without its ending."""
         self.name = name
-        self.text = resources.files("tidegate.lua").joinpath(f"{name}.lua").read_text()
+        self.text = _INCLUDE.sub(lambda found: _lua(found[1]), _lua(name))
         self.digest = hashlib.sha1(self.text.encode(), usedforsecurity=False).hexdigest()
 
     def __repr__(self) -> str:

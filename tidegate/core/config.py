@@ -15,6 +15,9 @@ from typing import Any, ClassVar
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
+from tidegate.core.money import nanos_of_decimal
+from tidegate.core.values import Limits
+
 SHORTEST_SAFE_FIRST_BYTE = 60.0
 """Seconds; OpenAI takes 45 s and more to answer, so a shorter clock cuts answers that are alive."""
 
@@ -137,7 +140,7 @@ class ModelsConfig(_Section):
 
 
 class BudgetsConfig(_Section):
-    """What the whole deployment may spend, in USD per UTC day and month; projects and keys have budgets of their own."""
+    """What the whole deployment may spend, in USD; projects, keys and end users have budgets of their own."""
 
     alert_usd_per_day: Decimal = Field(default=Decimal(100), ge=0)
     """Spending more wakes a person, and stops nobody."""
@@ -145,6 +148,15 @@ class BudgetsConfig(_Section):
     """No paid call goes beyond it; not set, there is no stop."""
     stop_usd_per_month: Decimal | None = Field(default=None, ge=0)
     """No paid call goes beyond it; not set, there is no stop."""
+
+    @property
+    def everybody(self) -> Limits:
+        """The stops, as limits of the whole deployment."""
+        return Limits(budget_day=_nanos(self.stop_usd_per_day), budget_month=_nanos(self.stop_usd_per_month))
+
+
+def _nanos(usd: Decimal | None) -> int | None:
+    return None if usd is None else nanos_of_decimal(usd)
 
 
 class QueueConfig(_Section):

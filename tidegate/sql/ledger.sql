@@ -1,14 +1,15 @@
 -- The ledger: written in batches by the drainer, read by the usage report.
 
 -- name: insert
--- Write the entries of a JSON array ($1, UTF-8 bytes); those already written stay as they are.
+-- Write the entries of a JSON array ($1, UTF-8 bytes); those already written stay as they are, but that a call's own
+-- line takes the place of the one that gave it up for lost.
 -- A counter that an entry of another version lacks is 0.
 INSERT INTO ledger (
     id, at, project, key_id, end_user, route, model, served_model, provider, outcome, cache, stream,
     input_tokens, cached_tokens, output_tokens, reasoning_tokens, estimated,
     cost_nanos, saved_nanos, latency_ms, first_byte_ms, upstream_request_id
 )
-SELECT
+SELECT DISTINCT ON (id)
     id, to_timestamp(at), project, key_id, end_user, route, model, served_model, provider, outcome, cache, stream,
     coalesce(input_tokens, 0), coalesce(cached_tokens, 0), coalesce(output_tokens, 0), coalesce(reasoning_tokens, 0),
     coalesce(estimated, false), coalesce(cost_nanos, 0), coalesce(saved_nanos, 0), coalesce(latency_ms, 0),
@@ -19,7 +20,15 @@ FROM jsonb_to_recordset(convert_from($1::bytea, 'UTF8')::jsonb) AS entry (
     input_tokens bigint, cached_tokens bigint, output_tokens bigint, reasoning_tokens bigint, estimated boolean,
     cost_nanos bigint, saved_nanos bigint, latency_ms bigint, first_byte_ms bigint, upstream_request_id text
 )
-ON CONFLICT (id) DO NOTHING;
+ORDER BY id, outcome = 'lost'
+ON CONFLICT (id) DO UPDATE SET
+    served_model = excluded.served_model, outcome = excluded.outcome, cache = excluded.cache,
+    input_tokens = excluded.input_tokens, cached_tokens = excluded.cached_tokens,
+    output_tokens = excluded.output_tokens, reasoning_tokens = excluded.reasoning_tokens,
+    estimated = excluded.estimated, cost_nanos = excluded.cost_nanos, saved_nanos = excluded.saved_nanos,
+    latency_ms = excluded.latency_ms, first_byte_ms = excluded.first_byte_ms,
+    upstream_request_id = excluded.upstream_request_id
+WHERE ledger.outcome = 'lost' AND excluded.outcome <> 'lost';
 
 -- name: reject
 -- Keep an entry that the ledger cannot hold: $1 its digest, $2 its text, $3 what PostgreSQL said of it.

@@ -99,7 +99,7 @@ def _labels(delivery: Delivery, head: AnswerHead) -> Headers:
     ]
     if delivery.age is not None:
         labels.append((b"age", str(int(delivery.age)).encode()))
-    return labels
+    return labels + envelope.allowance_headers(delivery.allowance)
 
 
 def _usd(nanos: int) -> bytes:

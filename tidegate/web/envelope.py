@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from tidegate.admission.decision import Allowance
 from tidegate.core import errors
 from tidegate.core.errors import TidegateError
 from tidegate.core.scrub import scrub
@@ -25,6 +26,14 @@ _STATUS: dict[type[TidegateError], HTTPStatus] = {
     errors.WrongMethod: HTTPStatus.METHOD_NOT_ALLOWED,
     errors.MissingApiKey: HTTPStatus.UNAUTHORIZED,
     errors.InvalidApiKey: HTTPStatus.UNAUTHORIZED,
+    errors.NotAdmin: HTTPStatus.FORBIDDEN,
+    errors.AdminKeyOnly: HTTPStatus.FORBIDDEN,
+    errors.NoSuchKey: HTTPStatus.NOT_FOUND,
+    errors.NoSuchProject: HTTPStatus.NOT_FOUND,
+    errors.CallerLimited: HTTPStatus.TOO_MANY_REQUESTS,
+    errors.CallTooLarge: HTTPStatus.TOO_MANY_REQUESTS,
+    errors.BudgetExceeded: HTTPStatus.TOO_MANY_REQUESTS,
+    errors.BudgetHeld: HTTPStatus.TOO_MANY_REQUESTS,
     errors.NotCached: HTTPStatus.GATEWAY_TIMEOUT,
     errors.UpstreamError: HTTPStatus.BAD_GATEWAY,
     errors.UpstreamRejected: HTTPStatus.BAD_REQUEST,
@@ -80,7 +89,23 @@ def headers_of(error: TidegateError) -> Headers:
     if error.retryable and error.retry_after is not None:
         headers.append((b"retry-after", str(max(1, math.ceil(error.retry_after))).encode()))
         headers.append((b"retry-after-ms", str(math.ceil(error.retry_after * 1000)).encode()))
+    if isinstance(error, errors.CallerLimited):
+        headers += _limit_headers(error.kind, error.limit, 0, error.retry_after or 0.0)
     return headers
+
+
+def allowance_headers(allowance: Allowance) -> Headers:
+    """What is left of the caller's own limits, as OpenAI says it."""
+    headers: Headers = []
+    for kind, told in (("requests", allowance.requests), ("tokens", allowance.tokens)):
+        if told is not None:
+            headers += _limit_headers(kind, told.limit, told.remaining, told.reset)
+    return headers
+
+
+def _limit_headers(kind: str, limit: int, remaining: int, reset: float) -> Headers:
+    said = {"limit": str(limit), "remaining": str(remaining), "reset": f"{max(0.0, reset):.3f}s"}
+    return [(f"x-ratelimit-{what}-{kind}".encode(), value.encode()) for what, value in said.items()]
 
 
 def event_of(error: TidegateError, *, responses: bool, sequence_number: int = 0) -> bytes:

@@ -1,7 +1,7 @@
 """Every failure has a type, a docstring that is its default message, and a metric name.
 
-`base` is the root, `caller` what the caller did wrong, `upstream` what OpenAI (or the way to it)
-did wrong, `stores` what our own parts did wrong.
+`base` is the root, `caller` what the caller did wrong, `admin` what an operator did, `upstream`
+what OpenAI (or the way to it) did wrong, `stores` what our own parts did wrong.
 """
 
 from collections.abc import Mapping
@@ -9,12 +9,17 @@ from typing import Any
 
 import msgspec
 
+from tidegate.core.errors.admin import AdminKeyOnly, NoSuchKey, NoSuchProject, NotAdmin
 from tidegate.core.errors.base import TidegateError, UpstreamWords
 from tidegate.core.errors.caller import (
     BodyNotAnObject,
     BodyNotJson,
     BodyTooLarge,
+    BudgetExceeded,
+    BudgetHeld,
     CallerError,
+    CallerLimited,
+    CallTooLarge,
     ClientGone,
     EmptyBody,
     ExpiredApiKey,
@@ -46,6 +51,8 @@ from tidegate.core.errors.upstream import (
     OrganizationMismatch,
     OutOfQuota,
     Overloaded,
+    QueueFull,
+    QueueTimeout,
     RateLimited,
     RequestTooLargeForLimit,
     ServerFailure,
@@ -53,6 +60,7 @@ from tidegate.core.errors.upstream import (
     StreamIdle,
     TotalTimeout,
     TruncatedStream,
+    UpstreamBusy,
     UpstreamError,
     UpstreamForbidden,
     UpstreamNotFound,
@@ -82,11 +90,16 @@ def _by_name(kind: type[TidegateError]) -> dict[str, type[TidegateError]]:
 
 
 __all__ = [
+    "AdminKeyOnly",
     "AnswerTooLarge",
     "BodyNotAnObject",
     "BodyNotJson",
     "BodyTooLarge",
+    "BudgetExceeded",
+    "BudgetHeld",
+    "CallTooLarge",
     "CallerError",
+    "CallerLimited",
     "ClientGone",
     "ConnectTimeout",
     "ConnectionFailed",
@@ -104,12 +117,17 @@ __all__ = [
     "MalformedAnswer",
     "MissingApiKey",
     "ModelNotFound",
+    "NoSuchKey",
+    "NoSuchProject",
     "NoUpstreamKey",
+    "NotAdmin",
     "NotCached",
     "OrganizationMismatch",
     "OutOfQuota",
     "Overloaded",
     "PostgresUnavailable",
+    "QueueFull",
+    "QueueTimeout",
     "RateLimited",
     "RedisUnavailable",
     "RequestTooLargeForLimit",
@@ -124,6 +142,7 @@ __all__ = [
     "TruncatedStream",
     "UnknownModel",
     "UnknownRoute",
+    "UpstreamBusy",
     "UpstreamError",
     "UpstreamForbidden",
     "UpstreamNotFound",

@@ -116,3 +116,44 @@ class ClientGone(CallerError):
 
     name = "client_gone"
     code = "client_closed_request"
+
+
+class CallerLimited(CallerError):
+    """A limit of this key, its project or its end user is reached; the call may succeed after the stated wait."""
+
+    name = "limit_reached"
+    code = "rate_limit_exceeded"
+    retryable = True
+
+    def __init__(
+        self, message: str | None = None, *, kind: str = "requests", limit: int = 0, retry_after: float | None = None
+    ) -> None:
+        """`kind` is what is limited, `requests` or `tokens`; `retry_after` is in seconds."""
+        super().__init__(message, retry_after=retry_after)
+        self.kind = kind
+        self.limit = limit
+
+
+class CallTooLarge(CallerError):
+    """The call alone is larger than its whole limit of tokens a minute; it can never succeed as it is."""
+
+    name = "call_too_large"
+    type = "tokens"
+    code = "rate_limit_exceeded"
+
+
+class BudgetExceeded(CallerError):
+    """The budget leaves no room for this call until it is renewed."""
+
+    name = "budget_exceeded"
+    type = "insufficient_quota"
+    code = "budget_exceeded"
+
+
+class BudgetHeld(CallerError):
+    """What calls under way may still cost leaves no room for this one; most of it comes back when they end."""
+
+    name = "budget_held"
+    type = "insufficient_quota"
+    code = "budget_held"
+    retryable = True

@@ -241,3 +241,24 @@ class FlightLost(UpstreamError):
     name = "flight_lost"
     code = "flight_lost"
     retryable = True
+
+
+class UpstreamBusy(UpstreamError):
+    """The upstream's capacity for this model is used up: its limit, not yours."""
+
+    name = "upstream_busy"
+    type = "requests"
+    code = "rate_limit_exceeded"
+    retryable = True
+
+
+class QueueFull(UpstreamBusy):
+    """The upstream's capacity for this model is used up, and as many calls wait for it as may (`queue.longest`)."""
+
+    name = "queue_full"
+
+
+class QueueTimeout(UpstreamBusy):
+    """The upstream's capacity for this model is used up, and this call cannot have its turn before its deadline."""
+
+    name = "queue_timeout"

@@ -1,0 +1,71 @@
+"""Random histories of a lane, as a list of steps."""
+
+from typing import Any
+
+import msgspec
+from hypothesis import strategies as st
+
+from tidegate.admission.tickets import LaneTerms, Report
+
+Step = tuple[str, Any]
+PROCESSES = ("a", "b", "c")
+FLOWS = ("harbour", "quay", "mole")
+
+_amounts = st.sampled_from([0, 1, 7, 100, 900, 5_000])
+_reports = st.builds(
+    Report,
+    answered=st.integers(0, 5),
+    succeeded=st.integers(0, 5),
+    rpm=st.sampled_from([-1, -1, 3, 60, 600]),
+    rpm_left=st.sampled_from([-1, 0, 1, 20, 599]),
+    tpm=st.sampled_from([-1, -1, 1_000, 30_000]),
+    tpm_left=st.sampled_from([-1, 0, 500, 30_000]),
+    age=st.sampled_from([0.0, 0.05, 2.0]),
+    shut=st.sampled_from(["requests", "tokens"]),
+    shut_for=st.sampled_from([-1.0, -1.0, -1.0, 0.3, 20.0]),
+    refused=st.sampled_from(["", "", "", "requests", "tokens", "day"]),
+    wait=st.sampled_from([-1.0, 0.0, 0.644, 9.0]),
+    tokens=_amounts,
+    outage=st.sampled_from([False, False, False, True]),
+)
+
+
+class Arrival(msgspec.Struct, frozen=True):
+    """Some calls of one project come in together."""
+
+    count: int
+    process: str
+    flow: str
+    weight: int
+    tokens: int
+    patience: float
+
+
+_arrivals = st.builds(
+    Arrival,
+    count=st.integers(1, 12),
+    process=st.sampled_from(PROCESSES),
+    flow=st.sampled_from(FLOWS),
+    weight=st.sampled_from([1, 4, 16]),
+    tokens=_amounts,
+    patience=st.sampled_from([0.5, 30.0, 3600.0]),
+)
+_steps = st.one_of(
+    _arrivals.map(lambda arrival: ("arrive", arrival)),
+    _arrivals.map(lambda arrival: ("arrive", arrival)),
+    st.integers(0, 200).map(lambda which: ("leave", which)),
+    st.integers(0, 200).map(lambda which: ("return", which)),
+    st.integers(0, 200).map(lambda which: ("ask again", which)),
+    _amounts.map(lambda tokens: ("give back", tokens)),
+    _reports.map(lambda report: ("learn", report)),
+    st.sampled_from([0.01, 0.1, 1.0, 7.0, 61.0]).map(lambda seconds: ("pass", seconds)),
+    st.sampled_from([0.01, 0.1, 1.0, 7.0, 61.0]).map(lambda seconds: ("pass", seconds)),
+    st.sampled_from(PROCESSES).map(lambda process: ("die", process)),
+)
+histories = st.lists(_steps, max_size=40)
+terms_given = st.builds(
+    LaneTerms,
+    rpm=st.sampled_from([0, 0, 60, 600]),
+    tpm=st.sampled_from([0, 0, 0, 20_000]),
+    longest=st.sampled_from([10, 10_000]),
+)

@@ -1,0 +1,87 @@
+"""A spike: many calls arrive at once over several replicas in front of an enforcing upstream."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+import msgspec
+
+from tests.admission.enforcer import Enforcer
+from tidegate.admission.places import Places
+from tidegate.admission.tickets import LaneTerms, Ticket
+from tidegate.connections.redis import RedisLink
+from tidegate.core.clock import SystemClock
+from tidegate.upstream.said_limits import said_limits
+
+LANE = "openai/gpt-4o-mini"
+
+
+class Spike(msgspec.Struct, frozen=True, kw_only=True):
+    """How it went."""
+
+    seconds: float
+    answered: tuple[str, ...]
+    """The calls, in the order in which they were let go to be answered."""
+    waits: dict[str, float]
+    """Seconds until each was let go."""
+
+
+@contextlib.asynccontextmanager
+async def replicas(
+    url: str, prefix: str, count: int = 3, terms: LaneTerms | None = None
+) -> AsyncIterator[list[Places]]:
+    """So many processes' waiters, each on a link of its own."""
+    clock, made = SystemClock(), LaneTerms() if terms is None else terms
+    links = [RedisLink(url, timeout=2.0, clock=clock) for _ in range(count)]
+    places = [
+        Places(link, prefix=prefix, process=f"process{number}", clock=clock, terms=lambda _: made)
+        for number, link in enumerate(links)
+    ]
+    for link, each in zip(links, places, strict=True):
+        await link.start()
+        await each.start()
+    try:
+        yield places
+    finally:
+        for link, each in zip(links, places, strict=True):
+            await each.close()
+            await link.close()
+
+
+def ticket(places: Places, name: str, *, flow: str = "harbour", weight: int = 4, patience: float = 300.0) -> Ticket:
+    deadline = SystemClock().now() + patience
+    return Ticket(member=f"{places.process}:{name}", tokens=50, flow=flow, weight=weight, deadline=deadline)
+
+
+async def call(places: Places, asked: Ticket, upstream: Enforcer, let_go: list[str]) -> float:
+    """One call as the pipeline makes it: a place, the upstream, and after a 429 the same place again."""
+    clock = SystemClock()
+    begun = clock.monotonic()
+    while True:
+        place = await places.enter(LANE, asked)
+        waited, sent = clock.monotonic() - begun, clock.monotonic()
+        let_go.append(asked.member)
+        reply = await upstream.ask()
+        said, age = said_limits(reply.headers), clock.monotonic() - sent
+        if reply.ok:
+            places.news.answered(LANE, said, ok=True, age=age)
+            return waited
+        let_go.remove(asked.member)
+        places.news.refused(LANE, said, "requests", reply.wait, tokens=asked.tokens, age=age)
+        asked = msgspec.structs.replace(asked, place=place)
+
+
+async def spike(all_places: list[Places], upstream: Enforcer, tickets: list[Ticket]) -> Spike:
+    """All tickets at once, each in the process it names."""
+    clock, let_go = SystemClock(), list[str]()
+    by_process = {places.process: places for places in all_places}
+    begun = clock.monotonic()
+    waits = await asyncio.gather(
+        *(call(by_process[one.member.partition(":")[0]], one, upstream, let_go) for one in tickets)
+    )
+    names = [one.member.partition(":")[2] for one in tickets]
+    return Spike(
+        seconds=clock.monotonic() - begun,
+        answered=tuple(member.partition(":")[2] for member in let_go),
+        waits=dict(zip(names, waits, strict=True)),
+    )

@@ -1,0 +1,22 @@
+"""The epoch moves with every change, and nobody is stopped by a Redis that is away."""
+
+import pytest
+
+from tidegate.admission.epoch import Epoch
+from tidegate.connections.redis import RedisLink
+from tidegate.core.clock import SystemClock
+from tidegate.core.errors import RedisUnavailable
+
+
+async def test_it_begins_at_nothing_and_moves(redis_link: RedisLink, redis_prefix: str) -> None:
+    mine, theirs = Epoch(redis_link, redis_prefix), Epoch(redis_link, redis_prefix)
+    assert await mine.read() == 0
+    assert await mine.move() is True
+    assert await theirs.read() == 1
+
+
+async def test_without_redis_nobody_could_be_told() -> None:
+    nowhere = Epoch(RedisLink("redis://127.0.0.1:4897", timeout=0.1, clock=SystemClock()), "unused")
+    assert await nowhere.move() is False
+    with pytest.raises(RedisUnavailable):
+        await nowhere.read()

@@ -1,0 +1,237 @@
+"""The scripts in Redis do what the model says, step by step, whatever happens in whatever order."""
+
+import math
+import uuid
+from collections.abc import Awaitable, Callable
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from tests.admission.lane_steps import PROCESSES, Arrival, Step, histories, terms_given
+from tidegate.admission.lane import Lane
+from tidegate.admission.lane_store import LaneStore, read_verdict
+from tidegate.admission.tickets import (
+    Granted,
+    LaneTerms,
+    Place,
+    Queued,
+    Refused,
+    Report,
+    Ticket,
+    Verdict,
+    process_of,
+)
+from tidegate.connections.redis import RedisLink
+from tidegate.core.errors import RedisUnavailable
+
+LANE = "openai/gpt-4o-mini"
+
+
+class Both:
+    """A lane in memory and one in Redis that are told the same."""
+
+    def __init__(self, link: RedisLink, prefix: str, terms: LaneTerms) -> None:
+        self.now = 1_790_000_000.0
+        self.terms = terms
+        self.model = Lane()
+        self.prefix = prefix
+        self.link = link
+        self.store = LaneStore(link, prefix=prefix, terms=lambda _: terms)
+        self.living = set(PROCESSES)
+        self.known: list[tuple[Ticket, Place]] = []
+        self.count = 0
+        self.deeds: dict[str, Callable[..., Awaitable[None]]] = {
+            "arrive": self.arrive,
+            "leave": self.leave,
+            "return": self.come_again,
+            "ask again": self.ask_again,
+            "give back": self.give_back,
+            "learn": self.learn,
+            "pass": self.wait,
+            "die": self.die,
+        }
+
+    async def begin(self) -> None:
+        for process in PROCESSES:
+            await self.store.alive(process, for_seconds=600.0, now=self.now)
+
+    async def do(self, step: Step) -> None:
+        deed, what = step
+        await self.deeds[deed](what)
+
+    async def enter(self, ticket: Ticket) -> None:
+        said = await self.store.enter(LANE, ticket, self.now)
+        meant = self.model.enter(ticket, self.terms, self.now)
+        assert alike(said, meant), f"{said} is not {meant}"
+        if not isinstance(meant, Refused):
+            self.known.append((ticket, meant.place))
+
+    async def arrive(self, arrival: Arrival) -> None:
+        for _ in range(arrival.count):
+            self.count += 1
+            await self.enter(
+                Ticket(
+                    member=f"{arrival.process}:r{self.count}",
+                    tokens=arrival.tokens,
+                    flow=arrival.flow,
+                    weight=arrival.weight,
+                    deadline=self.now + arrival.patience,
+                )
+            )
+
+    async def leave(self, which: int) -> None:
+        if self.known:
+            member = self.known[which % len(self.known)][0].member
+            assert await self.store.leave(LANE, member, self.now) == self.model.leave(member)
+            self.dispatch()
+
+    async def come_again(self, which: int) -> None:
+        if self.known:
+            ticket, place = self.known[which % len(self.known)]
+            await self.enter(msgspec.structs.replace(ticket, place=place, deadline=self.now + 60.0))
+
+    async def ask_again(self, which: int) -> None:
+        if self.known:
+            await self.enter(self.known[which % len(self.known)][0])
+
+    async def give_back(self, tokens: int) -> None:
+        await self.store.give_back(LANE, tokens, self.now)
+        self.model.give_back(Ticket(member="", tokens=tokens, flow="", weight=1, deadline=0.0), self.terms)
+        self.dispatch()
+
+    async def learn(self, report: Report) -> None:
+        learnt = await self.store.learn(LANE, report, self.now)
+        self.model.learn(report, self.terms, self.now)
+        assert learnt.free == self.model.state.free
+        assert learnt.again == pytest.approx(self.dispatch(), abs=1e-5)
+
+    async def wait(self, seconds: float) -> None:
+        self.now += seconds
+        again = await self.store.dispatch(LANE, self.now)
+        assert (-1.0 if again is None else again) == pytest.approx(self.dispatch(), abs=1e-5)
+
+    async def die(self, process: str) -> None:
+        self.living.discard(process)
+        await self.link.command("DEL", f"{{{self.prefix}}}:alive:{process}")
+
+    def dispatch(self) -> float:
+        _, again = self.model.dispatch(self.terms, self.now, self.living.__contains__)
+        return -1.0 if again is None else again
+
+    async def compare(self) -> None:
+        """What stands in Redis is what the model holds."""
+        key = f"{{{self.prefix}}}:lane:{LANE}"
+        order = await self.link.command("ZRANGE", f"{key}:order", 0, -1)
+        assert [element[16:].decode() for element in order] == [member for _, _, member in self.model.order]
+        assert await self.link.command("HLEN", f"{key}:waiting") == len(self.model.waiting)
+        assert await self.link.command("HLEN", f"{key}:flows") == len(self.model.flows)
+        packed = await self.link.command("GET", key)
+        if packed:
+            assert flat(msgspec.msgpack.decode(packed)) == pytest.approx(
+                flat(msgspec.to_builtins(self.model.state)), abs=1e-9, rel=1e-15
+            )
+
+
+def flat(state: dict[str, object]) -> dict[str, float]:
+    figures = {}
+    for name, value in state.items():
+        for index, one in enumerate(value if isinstance(value, list) else [value]):
+            figures[f"{name}{index}"] = float(one)
+    return figures
+
+
+def alike(said: Verdict, meant: Verdict) -> bool:
+    match said, meant:
+        case Granted(), Granted():
+            return said == meant
+        case Queued(), Queued():
+            return (said.place, said.ahead) == (meant.place, meant.ahead) and math.isclose(
+                said.eta, meant.eta, abs_tol=1e-6
+            )
+        case Refused(), Refused():
+            return said.full == meant.full and math.isclose(said.eta, meant.eta, abs_tol=1e-6)
+    return False
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(history=histories, terms=terms_given)
+async def test_redis_and_the_model_agree(
+    redis_link: RedisLink, redis_prefix: str, history: list[Step], terms: LaneTerms
+) -> None:
+    both = Both(redis_link, f"{redis_prefix}-{uuid.uuid4().hex[:8]}", terms)
+    await both.begin()
+    for step in history:
+        await both.do(step)
+        await both.compare()
+
+
+def ticket(member: str, *, patience: float = 60.0) -> Ticket:
+    return Ticket(member=member, tokens=10, flow="harbour", weight=4, deadline=1000.0 + patience)
+
+
+async def test_an_operator_sees_who_waits_and_on_what(redis_link: RedisLink, redis_prefix: str) -> None:
+    store = LaneStore(redis_link, prefix=redis_prefix, terms=lambda _: LaneTerms(rpm=60))
+    await store.learn(LANE, Report(rpm=60, rpm_left=0), 1000.0)
+    for number in range(5):
+        assert isinstance(await store.enter(LANE, ticket(f"p:{number}"), 1000.0), Queued)
+    (lane,) = await store.show(1003.0, most=2)
+    assert (lane.name, lane.rpm, lane.tpm, lane.waiting, lane.unanswered) == (LANE, 60, 0, 5, 0)
+    assert [(head.request, head.process, head.flow, head.waited, head.left) for head in lane.heads] == [
+        ("0", "p", "harbour", 3.0, 57.0),
+        ("1", "p", "harbour", 3.0, 57.0),
+    ]
+
+
+async def test_grants_are_told_to_each_process_in_one_message(redis_link: RedisLink, redis_prefix: str) -> None:
+    store = LaneStore(redis_link, prefix=redis_prefix, terms=lambda _: LaneTerms(rpm=6000))
+    await store.learn(LANE, Report(rpm=6000, rpm_left=0), 1000.0)
+    for number in range(6):
+        await store.enter(LANE, ticket(f"{'pq'[number % 2]}:{number}"), 1000.0)
+    for process in "pq":
+        await store.alive(process, for_seconds=60.0, now=1000.0)
+    async with redis_link.dedicated() as client, client.pubsub() as channel:
+        await channel.psubscribe(f"{{{redis_prefix}}}:lanes:*")
+        assert (await channel.get_message(timeout=5))["type"] == "psubscribe"
+        assert await store.dispatch(LANE, 1001.0) is None
+        heard = [await channel.get_message(timeout=5) for _ in "pq"]
+    told = {
+        message["channel"].decode().rpartition(":")[2]: [
+            (grant if isinstance(grant, str) else grant[0]) for grant in msgspec.msgpack.decode(message["data"])
+        ]
+        for message in heard
+    }
+    assert told == {"p": [LANE, "p:0", "p:2", "p:4"], "q": [LANE, "q:1", "q:3", "q:5"]}
+
+
+async def test_processes_that_live_are_counted(redis_link: RedisLink, redis_prefix: str) -> None:
+    store = LaneStore(redis_link, prefix=redis_prefix, terms=lambda _: LaneTerms())
+    assert await store.alive("p", for_seconds=3.0, now=1000.0) == 1
+    assert await store.alive("q", for_seconds=3.0, now=1001.0) == 2
+    assert await store.alive("q", for_seconds=3.0, now=1005.0) == 1
+
+
+async def test_what_nobody_uses_is_forgotten(redis_link: RedisLink, redis_prefix: str) -> None:
+    store = LaneStore(redis_link, prefix=redis_prefix, terms=lambda _: LaneTerms(rpm=1))
+    for number in range(3):
+        await store.enter(LANE, ticket(f"p:{number}", patience=1e6), 1000.0)
+    keys = await redis_link.command("KEYS", f"*{redis_prefix}*:lane:*")
+    assert len(keys) == 5
+    for key in keys:
+        assert 0 < await redis_link.command("TTL", key) <= 86400
+
+
+def test_a_reply_nobody_knows_is_no_verdict() -> None:
+    with pytest.raises(TypeError):
+        read_verdict([b"maybe"])
+
+
+async def test_while_redis_is_away_that_is_said(redis_prefix: str, redis_link: RedisLink) -> None:
+    store = LaneStore(redis_link, prefix=redis_prefix, terms=lambda _: LaneTerms())
+    await redis_link.close()
+    with pytest.raises(RedisUnavailable):
+        await store.enter(LANE, ticket("p:1"), 1000.0)
+
+
+def test_a_member_names_its_process() -> None:
+    assert process_of("p-1:request:2") == "p-1"

@@ -1,0 +1,59 @@
+"""Who waits is shown in order, with an honest guess of the wait where a rate is known."""
+
+import pytest
+
+from tidegate.admission.lane_store import LaneShown, Waiting
+from tidegate.admission.queue_report import QueueReport
+from tidegate.core.values import Priority
+
+
+class Shown:
+    """Lanes as they were told to be."""
+
+    def __init__(self, *lanes: LaneShown) -> None:
+        self.lanes = lanes
+        self.asked: list[int] = []
+
+    async def show(self, now: float, *, most: int) -> tuple[LaneShown, ...]:
+        assert now > 0
+        self.asked.append(most)
+        return self.lanes
+
+
+def waiting(number: int, tokens: int = 100) -> Waiting:
+    return Waiting(request=f"req_{number}", process="p1", flow="shop", weight=4, tokens=tokens, waited=1.5, left=30.0)
+
+
+def lane(
+    name: str = "main/gpt-4o-mini", rpm: int = 0, tpm: int = 0, held_for: float = 0.0, calls: int = 3
+) -> LaneShown:
+    heads = tuple(waiting(number) for number in range(calls))
+    return LaneShown(name=name, rpm=rpm, tpm=tpm, waiting=calls, unanswered=2, held_for=held_for, heads=heads)
+
+
+@pytest.mark.parametrize(
+    ("shown", "configured", "estimates"),
+    [
+        (lane(), (None, None), [None, None, None]),
+        (lane(rpm=60), (None, None), [1.0, 2.0, 3.0]),
+        (lane(rpm=60, held_for=5.0), (None, None), [6.0, 7.0, 8.0]),
+        (lane(rpm=60, tpm=600), (None, None), [10.0, 20.0, 30.0]),
+        (lane(tpm=600), (None, None), [10.0, 20.0, 30.0]),
+        (lane(rpm=60), (120, None), [0.5, 1.0, 1.5]),
+    ],
+)
+async def test_the_slower_limit_makes_the_estimate(
+    shown: LaneShown, configured: tuple[int | None, int | None], estimates: list[float | None]
+) -> None:
+    (found,) = await QueueReport(Shown(shown), rpm=configured[0], tpm=configured[1]).read(1.0, most=3)
+    assert [waiter.estimate for waiter in found.waiters] == estimates
+
+
+async def test_lanes_come_by_name_with_their_waiters() -> None:
+    lanes = Shown(lane("b"), lane("a", rpm=60, calls=1))
+    first, second = await QueueReport(lanes, rpm=None, tpm=500).read(1.0, most=7)
+    assert (first.name, second.name, lanes.asked) == ("a", "b", [7])
+    assert (first.rpm, first.tpm, second.rpm, first.waiting, first.unanswered) == (60, 500, None, 1, 2)
+    (waiter,) = first.waiters
+    assert (waiter.request, waiter.project, waiter.priority) == ("req_0", "shop", Priority.NORMAL)
+    assert (waiter.waited, waiter.left, waiter.tokens) == (1.5, 30.0, 100)

@@ -1,0 +1,57 @@
+"""A channel is heard, over a bad message and over a lost connection, and its owner learns that something may be missing."""
+
+import asyncio
+
+from tests.eventually import until
+from tidegate.connections.channel import Channel
+from tidegate.connections.redis import RedisLink
+from tidegate.core.clock import SystemClock
+
+
+async def test_what_is_published_is_handed_on_in_order(redis_link: RedisLink, redis_prefix: str) -> None:
+    heard: list[bytes] = []
+    channel = Channel(redis_link, f"{redis_prefix}:channel")
+    await channel.start(heard.append)
+    assert repr(channel).endswith(": heard>")
+    for number in range(20):
+        assert await redis_link.command("PUBLISH", channel.name, f"{number}") == 1
+    await until(lambda: len(heard) == 20)
+    assert heard == [f"{number}".encode() for number in range(20)]
+    await channel.close()
+    assert await redis_link.command("PUBLISH", channel.name, "late") == 0
+
+
+async def test_a_message_that_cannot_be_understood_ends_nothing(redis_link: RedisLink, redis_prefix: str) -> None:
+    heard: list[int] = []
+    channel = Channel(redis_link, f"{redis_prefix}:channel")
+    await channel.start(lambda data: heard.append(int(data)))
+    for text in ("1", "two", "3"):
+        await redis_link.command("PUBLISH", channel.name, text)
+    await until(lambda: heard == [1, 3])
+    await channel.close()
+
+
+async def test_a_lost_connection_is_made_again_and_its_owner_is_told(redis_link: RedisLink, redis_prefix: str) -> None:
+    heard: list[bytes] = []
+    missed = asyncio.Event()
+    channel = Channel(redis_link, f"{redis_prefix}:channel")
+    await channel.start(heard.append, missed=missed.set)
+    assert not missed.is_set()
+    await redis_link.command("CLIENT", "KILL", "TYPE", "pubsub")
+    await asyncio.wait_for(missed.wait(), 5)
+    await redis_link.command("PUBLISH", channel.name, "again")
+    await until(lambda: heard == [b"again"])
+    await channel.close()
+
+
+async def test_without_redis_the_start_is_short_and_closing_leaves_no_task() -> None:
+    before = asyncio.all_tasks()
+    link = RedisLink("redis://127.0.0.1:4849", timeout=0.3, clock=SystemClock())
+    channel = Channel(link, "nobody")
+    begun = asyncio.get_running_loop().time()
+    await channel.start(lambda _: None)
+    assert asyncio.get_running_loop().time() - begun < 2
+    assert repr(channel).endswith("not heard>")
+    await channel.close()
+    await link.close()
+    assert asyncio.all_tasks() == before

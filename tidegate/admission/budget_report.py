@@ -1,0 +1,130 @@
+"""Who has a budget, how much of it is gone, and when it is renewed: PostgreSQL's limits beside Redis's counters."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import msgspec
+
+from tidegate.admission.budget_store import Amounts, BudgetStore, Spending
+from tidegate.admission.terms import EVERYBODY, Period, period_of
+from tidegate.connections.postgres import Postgres, queries
+from tidegate.core.values import Limits
+
+
+class Budget(msgspec.Struct, frozen=True, kw_only=True):
+    """One budget of one day or month; money in nano-dollars."""
+
+    scope: str
+    """`key/ID`, `project/NAME`, `user/PROJECT/NAME` or `all`: what it is counted under."""
+    kind: str
+    """`key`, `project`, `user` or `all`."""
+    project: str | None = None
+    key_id: str | None = None
+    name: str | None = None
+    """A key's name."""
+    user: str | None = None
+    period: str
+    """`day` or `month`, UTC."""
+    spent: int
+    held: int
+    """What calls under way may still cost."""
+    budget: int | None = None
+    """None where spending is counted but never stopped."""
+    renews_at: float
+    """Unix seconds."""
+
+    @property
+    def share(self) -> float | None:
+        """Of the budget, what is spent or held: 1 is all of it."""
+        if self.budget is None:
+            return None
+        return (self.spent + self.held) / self.budget if self.budget else 1.0
+
+
+class Budgets(msgspec.Struct, frozen=True, kw_only=True):
+    """A page of budgets."""
+
+    budgets: tuple[Budget, ...]
+    counted: bool
+    """Whether the counters are true; else Redis lost them and they are counted anew before the next paid call."""
+    last: str | None
+    """The scope to go on after; None when this was the last page."""
+
+
+class BudgetReport:
+    """Reads both stores."""
+
+    def __init__(self, postgres: Postgres, store: BudgetStore, *, everybody: Limits) -> None:
+        """`everybody` has the whole deployment's own budgets."""
+        self._postgres = postgres
+        self._store = store
+        self._everybody = _Subject(
+            scope=EVERYBODY, kind="all", budget_day=everybody.budget_day, budget_month=everybody.budget_month
+        )
+        self._sql = queries("projects")
+
+    async def read(
+        self, now: float, *, project: str | None = None, after: str | None = None, limit: int = 1000
+    ) -> Budgets:
+        """The budgets of `project`, or all; after the scope `after`, of at most `limit` scopes.
+
+        The first page of all begins with the whole deployment, budget or not. Raises PostgresUnavailable and
+        RedisUnavailable.
+        """
+        period = period_of(now)
+        arguments = (project, _begin(period), after, limit + 1)
+        async with self._postgres.connection() as connection:
+            rows = await connection.fetch(self._sql["budgeted"], *arguments)
+        subjects = [_Subject(**row) for row in rows]
+        more, subjects = len(subjects) > limit, subjects[:limit]
+        last = subjects[-1].scope if more else None
+        if project is None and after is None:
+            subjects.insert(0, self._everybody)
+        spendings = await self._store.read([subject.scope for subject in subjects], now)
+        budgets = [
+            budget
+            for subject, spending in zip(subjects, spendings, strict=True)
+            for budget in _budgets(subject, spending, period)
+        ]
+        return Budgets(budgets=tuple(budgets), counted=await self._store.counted(), last=last)
+
+
+class _Subject(msgspec.Struct, frozen=True, kw_only=True):
+    """Who has a budget: a row of the query `budgeted`."""
+
+    scope: str
+    kind: str
+    project: str | None = None
+    key_id: str | None = None
+    name: str | None = None
+    end_user: str | None = None
+    budget_day: int | None = None
+    budget_month: int | None = None
+
+
+def _budgets(subject: _Subject, spending: Spending, period: Period) -> Iterator[Budget]:
+    always = subject.scope == EVERYBODY
+    if always or subject.budget_day is not None:
+        yield _budget(subject, "day", spending.day, subject.budget_day, period.midnight)
+    if always or subject.budget_month is not None:
+        yield _budget(subject, "month", spending.month, subject.budget_month, period.month_end)
+
+
+def _budget(subject: _Subject, period: str, amounts: Amounts, budget: int | None, renews_at: float) -> Budget:
+    return Budget(
+        scope=subject.scope,
+        kind=subject.kind,
+        project=subject.project,
+        key_id=subject.key_id,
+        name=subject.name,
+        user=subject.end_user,
+        period=period,
+        spent=amounts.spent,
+        held=amounts.held,
+        budget=budget,
+        renews_at=renews_at,
+    )
+
+
+def _begin(period: Period) -> float:
+    return datetime.strptime(period.month, "%Y-%m").replace(tzinfo=UTC).timestamp()

@@ -1,0 +1,78 @@
+"""The limits while Redis is away: the same arithmetic, in this process's memory, on its share of each limit."""
+
+from collections import OrderedDict
+
+from tidegate.admission import bucket
+from tidegate.admission.decision import Refuse
+from tidegate.admission.terms import Scope, Terms
+
+_MOST_REMEMBERED = 10_000
+
+
+class LocalLimits:
+    """Keeps requests and tokens a minute, requests a day and calls in flight; knows nothing of budgets."""
+
+    def __init__(self, *, replicas: int = 1) -> None:
+        """Each of `replicas` processes takes an equal share, of at least 1."""
+        self.replicas = replicas
+        self._buckets: OrderedDict[str, float] = OrderedDict()
+        self._days: OrderedDict[str, int] = OrderedDict()
+        self._flying: dict[str, tuple[str, ...]] = {}
+
+    def refuse_or_take(self, terms: Terms, *, now: float) -> Refuse | None:
+        """Refuse by the first limit that is reached, or take from all. `now` in Unix seconds."""
+        for scope in terms.scopes:
+            refusal = self._refuse(scope, terms, now)
+            if refusal is not None:
+                return refusal
+        for scope in terms.scopes:
+            self._take(scope, terms, now)
+        limited = tuple(scope.n for scope in terms.scopes if scope.cc is not None)
+        if limited:
+            self._flying[terms.id] = limited
+        return None
+
+    def ended(self, request_id: str) -> None:
+        """A call is over."""
+        self._flying.pop(request_id, None)
+
+    def _refuse(self, scope: Scope, terms: Terms, now: float) -> Refuse | None:
+        for what, limit, amount in (("requests", scope.rpm, 1), ("tokens", scope.tpm, terms.k)):
+            if limit is None:
+                continue
+            share = self._share(limit)
+            full_at = self._buckets.get(f"{what}:{scope.n}", 0.0)
+            wait = bucket.wait(full_at, share, amount, now)
+            if wait != 0.0:
+                used = share - bucket.level(full_at, share, now)
+                return _refusal("too_large" if wait is None else what, scope, share, used, amount, wait)
+        if scope.rpd is not None and (used_today := self._days.get(f"{scope.n}:{terms.d}", 0)) >= self._share(
+            scope.rpd
+        ):
+            return _refusal("day", scope, self._share(scope.rpd), used_today, 1, terms.midnight - now)
+        if scope.cc is not None:
+            flying = sum(scope.n in names for names in self._flying.values())
+            if flying >= self._share(scope.cc):
+                return _refusal("concurrency", scope, self._share(scope.cc), flying, 1, 1.0)
+        return None
+
+    def _take(self, scope: Scope, terms: Terms, now: float) -> None:
+        for what, limit, amount in (("requests", scope.rpm, 1), ("tokens", scope.tpm, terms.k)):
+            if limit is not None:
+                name = f"{what}:{scope.n}"
+                self._buckets[name] = bucket.taken(self._buckets.get(name, 0.0), self._share(limit), amount, now)
+                self._buckets.move_to_end(name)
+        if scope.rpd is not None:
+            name = f"{scope.n}:{terms.d}"
+            self._days[name] = self._days.get(name, 0) + 1
+            self._days.move_to_end(name)
+        for memory in (self._buckets, self._days):
+            while len(memory) > _MOST_REMEMBERED:
+                memory.popitem(last=False)
+
+    def _share(self, limit: int) -> int:
+        return max(1, limit // self.replicas) if limit else 0
+
+
+def _refusal(what: str, scope: Scope, limit: float, used: float, requested: float, wait: float | None) -> Refuse:
+    return Refuse(what=what, scope=scope.n, limit=limit, used=used, requested=requested, wait=wait)

@@ -1,0 +1,312 @@
+"""The calls of one process that wait for the upstream's capacity.
+
+A grant is published to the process's channel. A channel keeps nothing, so a waiter whose estimate has passed asks where
+it stands. There is one timer for each lane somebody here waits in, and one task that says the process is alive.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Coroutine, Iterator
+from typing import Any
+
+import msgspec
+import structlog
+
+from tidegate.admission.lane_local import LocalLanes
+from tidegate.admission.lane_news import LaneNews
+from tidegate.admission.lane_store import LaneShown, LaneStore
+from tidegate.admission.tickets import Granted, LaneTerms, Place, Queued, Refused, Ticket, Verdict
+from tidegate.connections.channel import Channel
+from tidegate.connections.redis import RedisLink
+from tidegate.core.clock import Clock
+from tidegate.core.errors import QueueFull, QueueTimeout, RedisUnavailable, UpstreamBusy
+
+ALIVE_SECONDS = 3.0
+RENEW_SECONDS = 1.0
+OVERDUE_SECONDS = 1.0
+"""After its estimate, a waiter asks whether its grant was lost."""
+STRAY_SECONDS = 5.0
+"""A grant that nobody here claims is kept so long: its call may not know yet that it was queued."""
+_SHORTEST_LOOK = 0.005
+_ASK_TOGETHER = 100
+
+_log = structlog.get_logger("lanes")
+_decoder = msgspec.msgpack.Decoder(list[msgspec.Raw])
+_grant_decoder = msgspec.msgpack.Decoder(tuple[str, float, int, int])
+
+
+class _Waiter:
+    """One who waits here."""
+
+    __slots__ = ("due", "granted", "lane", "local", "since", "ticket")
+
+    def __init__(self, lane: str, ticket: Ticket, due: float, *, since: float, local: bool) -> None:
+        self.lane = lane
+        self.ticket = ticket
+        self.due = due
+        self.since = since
+        self.local = local
+        self.granted: asyncio.Future[Place] = asyncio.get_running_loop().create_future()
+
+
+class Places:
+    """This process's waiters in all lanes. Use it between `start` and `close`."""
+
+    def __init__(
+        self, link: RedisLink, *, prefix: str, process: str, clock: Clock, terms: Callable[[str], LaneTerms]
+    ) -> None:
+        """`terms` gives what the configuration says of a lane, by its name."""
+        self.process = process
+        self._clock = clock
+        self._terms = terms
+        self._store = LaneStore(link, prefix=prefix, terms=terms)
+        self._channel = Channel(link, f"{{{prefix}}}:lanes:{process}")
+        self._local = LocalLanes(terms)
+        self.news = LaneNews(self._store, self._local, clock=clock, told=self._look_soon)
+        self._waiters: dict[str, _Waiter] = {}
+        self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._strays: dict[str, tuple[float, str, Place, int]] = {}
+        """Grants nobody claimed, by member: when they came, lane, place, tokens."""
+        self._gone: dict[str, float] = {}
+        """Members who left when they may have been granted already, and when."""
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._keeper: asyncio.Task[None] | None = None
+
+    def __repr__(self) -> str:
+        return f"<Places of {self.process}: {len(self._waiters)} wait>"
+
+    async def start(self) -> None:
+        """Say that this process lives, and hear its grants."""
+        await self._renew()
+        await self._channel.start(self._hear, missed=self._ask_all)
+        self._keeper = asyncio.create_task(self._keep(), name="places")
+
+    async def close(self) -> None:
+        """Stop; who still waits is released with an error."""
+        for waiter in self._waiters.values():
+            if not waiter.granted.done():
+                waiter.granted.set_exception(UpstreamBusy())
+        for timer in self._timers.values():
+            timer.cancel()
+        await self.news.close()
+        if self._keeper is not None:
+            self._keeper.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._keeper
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._channel.close()
+
+    async def enter(self, lane: str, ticket: Ticket) -> Place:
+        """Take capacity, now or when its turn comes. A ticket with a place goes back to it.
+
+        Raises QueueFull and QueueTimeout. Cancelled, it leaves the queue.
+        """
+        verdict, local = await self._ask(lane, ticket)
+        return await self._abide(lane, ticket, verdict, local=local)
+
+    async def wait(self, lane: str, ticket: Ticket, verdict: Verdict) -> Place:
+        """As `enter`, for a call that was given its verdict elsewhere (by `admit`)."""
+        return await self._abide(lane, ticket, verdict, local=False)
+
+    def give_back(self, lane: str, ticket: Ticket) -> None:
+        """A granted call was never sent: the next may go."""
+        self._local.give_back(lane, ticket)
+        self._run(self._return(lane, ticket.tokens))
+
+    def here(self) -> Iterator[tuple[str, str, float]]:
+        """Who waits in this process: lane, request, seconds so far."""
+        now = self._clock.now()
+        for member, waiter in self._waiters.items():
+            yield waiter.lane, member.partition(":")[2], now - waiter.since
+
+    async def show(self, *, most: int = 100) -> tuple[LaneShown, ...]:
+        """Who waits in all processes. Raises RedisUnavailable."""
+        return await self._store.show(self._clock.now(), most=most)
+
+    # waiting
+
+    async def _abide(self, lane: str, ticket: Ticket, verdict: Verdict, *, local: bool) -> Place:
+        if isinstance(verdict, Granted):
+            return verdict.place
+        now = self._clock.now()
+        if isinstance(verdict, Refused):
+            raise _refusal(verdict, ticket.deadline - now)
+        stray = self._strays.pop(ticket.member, None)
+        if stray is not None:
+            return stray[2]
+        return await self._wait(lane, msgspec.structs.replace(ticket, place=verdict.place), verdict, local=local)
+
+    async def _wait(self, lane: str, ticket: Ticket, verdict: Queued, *, local: bool) -> Place:
+        now = self._clock.now()
+        waiter = _Waiter(lane, ticket, now + verdict.eta + OVERDUE_SECONDS, since=now, local=local)
+        self._waiters[ticket.member] = waiter
+        self.news.waiting(lane)
+        if lane not in self._timers:
+            self._look_soon(lane)
+        expiry = asyncio.get_running_loop().call_later(ticket.deadline - now, self._expire, waiter)
+        try:
+            return await waiter.granted
+        except asyncio.CancelledError:
+            self._give_up(waiter)
+            raise
+        finally:
+            expiry.cancel()
+            del self._waiters[ticket.member]
+
+    def _expire(self, waiter: _Waiter) -> None:
+        if not waiter.granted.done():
+            waited = self._clock.now() - waiter.since
+            waiter.granted.set_exception(
+                QueueTimeout(
+                    "The upstream's capacity for this model is used up (its limit, not yours): "
+                    f"this call's turn did not come within the {waited:.1f} s it could wait.",
+                    retry_after=OVERDUE_SECONDS,
+                )
+            )
+            self._give_up(waiter)
+
+    def _give_up(self, waiter: _Waiter) -> None:
+        granted = waiter.granted
+        if granted.done() and not granted.cancelled() and granted.exception() is None:
+            self.give_back(waiter.lane, waiter.ticket)
+            return
+        self._local.leave(waiter.lane, waiter.ticket.member)
+        self._gone[waiter.ticket.member] = self._clock.monotonic()
+        self._run(self._leave(waiter.lane, waiter.ticket.member))
+
+    # granting
+
+    def _hear(self, data: bytes) -> None:
+        name, *grants = _decoder.decode(data)
+        lane = msgspec.msgpack.decode(name, type=str)
+        for member, tag, seq, tokens in map(_grant_decoder.decode, grants):
+            self._grant(lane, member, Place(tag, seq), tokens)
+
+    def _grant(self, lane: str, member: str, place: Place, tokens: int) -> None:
+        waiter = self._waiters.get(member)
+        if waiter is not None and not waiter.granted.done():
+            waiter.granted.set_result(place)
+            if waiter.local:
+                self._local.leave(lane, member)
+        elif waiter is not None or self._gone.pop(member, None) is not None:
+            self._run(self._return(lane, tokens))
+        else:
+            self._strays[member] = (self._clock.monotonic(), lane, place, tokens)
+
+    def _look_soon(self, lane: str) -> None:
+        self._look_after(lane, 0.0)
+
+    def _look_after(self, lane: str, seconds: float) -> None:
+        timer = self._timers.pop(lane, None)
+        if timer is not None:
+            timer.cancel()
+        if any(waiter.lane == lane for waiter in self._waiters.values()):
+            loop = asyncio.get_running_loop()
+            self._timers[lane] = loop.call_later(seconds, lambda: self._run(self._look(lane)))
+
+    async def _look(self, lane: str) -> None:
+        """Have granted what fits now, and come back when more may."""
+        now = self._clock.now()
+        granted, local_again = self._local.dispatch(lane, now)
+        for member in granted:
+            if member in self._waiters and not self._waiters[member].granted.done():
+                self._waiters[member].granted.set_result(self._waiters[member].ticket.place or Place(0.0, 0))
+        try:
+            again = await self._store.dispatch(lane, now)
+        except RedisUnavailable:
+            again = None
+            self._fall_back(lane)
+        looks = [seconds for seconds in (again, local_again) if seconds is not None]
+        self._look_after(lane, max(_SHORTEST_LOOK, min(looks, default=OVERDUE_SECONDS)))
+
+    def _fall_back(self, lane: str) -> None:
+        """Redis is away: who waits there waits here now, in the same order."""
+        waiters = [waiter for waiter in self._waiters.values() if waiter.lane == lane and not waiter.local]
+        for waiter in sorted(waiters, key=lambda waiter: _order(waiter.ticket)):
+            waiter.local = True
+            self._take_verdict(waiter, self._local.enter(lane, waiter.ticket, self._clock.now()))
+
+    # finding out
+
+    async def _keep(self) -> None:
+        while True:
+            await asyncio.sleep(RENEW_SECONDS)
+            await self._renew()
+            self._clear()
+            now = self._clock.now()
+            overdue = [waiter for waiter in self._waiters.values() if waiter.due < now]
+            for begin in range(0, len(overdue), _ASK_TOGETHER):
+                await asyncio.gather(*(self._ask_again(waiter) for waiter in overdue[begin : begin + _ASK_TOGETHER]))
+
+    async def _renew(self) -> None:
+        with contextlib.suppress(RedisUnavailable):  # the next renewal says it again
+            self._local.replicas = await self._store.alive(
+                self.process, for_seconds=ALIVE_SECONDS, now=self._clock.now()
+            )
+
+    def _clear(self) -> None:
+        before = self._clock.monotonic() - STRAY_SECONDS
+        for member in [member for member, stray in self._strays.items() if stray[0] < before]:
+            _, lane, _, tokens = self._strays.pop(member)
+            self._run(self._return(lane, tokens))
+        self._gone = {member: at for member, at in self._gone.items() if at >= before}
+
+    def _ask_all(self) -> None:
+        for waiter in self._waiters.values():
+            waiter.due = 0.0
+
+    async def _ask_again(self, waiter: _Waiter) -> None:
+        if waiter.granted.done():
+            return
+        verdict, waiter.local = await self._ask(waiter.lane, waiter.ticket)
+        self._take_verdict(waiter, verdict)
+
+    def _take_verdict(self, waiter: _Waiter, verdict: Verdict) -> None:
+        waiter.due = self._clock.now() + getattr(verdict, "eta", 0.0) + OVERDUE_SECONDS
+        if isinstance(verdict, Granted):
+            if waiter.granted.done():
+                self.give_back(waiter.lane, waiter.ticket)
+            else:
+                waiter.granted.set_result(verdict.place)
+
+    async def _ask(self, lane: str, ticket: Ticket) -> tuple[Verdict, bool]:
+        """The verdict, and whether it is this process's own because Redis is away."""
+        try:
+            verdict = await self._store.enter(lane, ticket, self._clock.now())
+        except RedisUnavailable:
+            return self._local.enter(lane, ticket, self._clock.now()), True
+        self._local.end(lane)
+        return verdict, False
+
+    # telling
+
+    async def _leave(self, lane: str, member: str) -> None:
+        with contextlib.suppress(RedisUnavailable):  # its deadline ends it there
+            if await self._store.leave(lane, member, self._clock.now()):
+                self._gone.pop(member, None)
+
+    async def _return(self, lane: str, tokens: int) -> None:
+        with contextlib.suppress(RedisUnavailable):  # a grant's worth of capacity is lost, once
+            await self._store.give_back(lane, tokens, self._clock.now())
+
+    def _run(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+def _order(ticket: Ticket) -> tuple[float, int]:
+    return (ticket.place.tag, ticket.place.seq) if ticket.place else (0.0, 0)
+
+
+def _refusal(verdict: Refused, patience: float) -> UpstreamBusy:
+    busy = "The upstream's capacity for this model is used up (its limit, not yours)"
+    if verdict.full:
+        return QueueFull(
+            f"{busy}, and as many calls wait for it as may (`queue.longest`). Estimated wait: {verdict.eta:.1f} s.",
+            retry_after=verdict.eta,
+        )
+    return QueueTimeout(
+        f"{busy}: the estimated wait is {verdict.eta:.1f} s, and this call may wait {max(0.0, patience):.1f} s.",
+        retry_after=verdict.eta,
+    )

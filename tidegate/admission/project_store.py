@@ -1,0 +1,59 @@
+"""Projects in PostgreSQL: what all their keys share, and what each of their end users may."""
+
+import msgspec
+
+from tidegate.admission.epoch import Epoch
+from tidegate.admission.grants import ProjectChange, Row, limits_of, priority_of
+from tidegate.connections.postgres import Postgres, queries
+from tidegate.connections.redis import RedisLink
+from tidegate.core.values import Limits, Priority
+
+
+class ProjectRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """A project as a person may see it."""
+
+    name: str
+    created_at: float
+    """Unix seconds."""
+    limits: Limits
+    user_limits: Limits
+    """Of each end user."""
+    priority: Priority | None
+
+
+class ProjectStore:
+    """The projects. Every method raises PostgresUnavailable when PostgreSQL does not answer."""
+
+    def __init__(self, postgres: Postgres, redis: RedisLink, *, prefix: str) -> None:
+        """`prefix` begins the names of Redis keys."""
+        self._postgres = postgres
+        self._epoch = Epoch(redis, prefix)
+        self._sql = queries("projects")
+
+    async def list(self, *, after: str | None = None, limit: int | None = None) -> list[ProjectRecord]:
+        """The projects by name: those after the name `after`, at most `limit`."""
+        async with self._postgres.connection() as connection:
+            rows = await connection.fetch(self._sql["list_projects"], after, limit)
+        return [_record(row) for row in rows]
+
+    async def get(self, name: str) -> ProjectRecord | None:
+        """One project, or None when there is none of that name."""
+        async with self._postgres.connection() as connection:
+            row = await connection.fetchrow(self._sql["get_project"], name)
+        return None if row is None else _record(row)
+
+    async def update(self, name: str, change: ProjectChange) -> bool | None:
+        """Change a project. None when there is none of that name, else whether the processes were told of it."""
+        async with self._postgres.connection() as connection:
+            found = await connection.fetchval(self._sql["update_project"], name, change.columns().decode())
+        return None if found is None else await self._epoch.move()
+
+
+def _record(row: Row) -> ProjectRecord:
+    return ProjectRecord(
+        name=row["name"],
+        created_at=row["created_at"],
+        limits=limits_of(row),
+        user_limits=limits_of(row, "user_"),
+        priority=priority_of(row),
+    )

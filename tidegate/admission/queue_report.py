@@ -1,0 +1,101 @@
+"""Who waits for the upstream, for how long, and how long it may still take."""
+
+from typing import Protocol
+
+import msgspec
+
+from tidegate.admission.lane_store import LaneShown, Waiting
+from tidegate.core.values import Priority
+
+_SPAN = 60.0
+"""Seconds: limits are per minute."""
+
+
+class Lanes(Protocol):
+    """Where the queues are kept."""
+
+    async def show(self, now: float, *, most: int) -> tuple[LaneShown, ...]:
+        """All lanes with a queue, and the first `most` of each. Raises RedisUnavailable."""
+        ...
+
+
+class Waiter(msgspec.Struct, frozen=True, kw_only=True):
+    """A call that waits. Times are in seconds."""
+
+    request: str
+    project: str
+    priority: Priority
+    tokens: int
+    """The estimate of what it will use."""
+    waited: float
+    estimate: float | None
+    """Until its turn, at the rate that is known; None where none is."""
+    left: float
+    """Until its deadline."""
+
+
+class Lane(msgspec.Struct, frozen=True, kw_only=True):
+    """The queue in front of one credential and model."""
+
+    name: str
+    rpm: int | None
+    """Requests per minute that the upstream takes; None while not known."""
+    tpm: int | None
+    """Tokens per minute, likewise."""
+    unanswered: int
+    """Calls under way."""
+    held_for: float
+    """Seconds for which the upstream's word holds everybody back."""
+    waiting: int
+    waiters: tuple[Waiter, ...]
+    """The first of them, in the order of their going."""
+
+
+class QueueReport:
+    """Reads the lanes."""
+
+    def __init__(self, lanes: Lanes, *, rpm: int | None, tpm: int | None) -> None:
+        """`rpm` and `tpm` are the configured limits, which count before those learnt."""
+        self._lanes = lanes
+        self._rpm = rpm
+        self._tpm = tpm
+
+    async def read(self, now: float, *, most: int) -> tuple[Lane, ...]:
+        """The lanes by name, and the first `most` waiters of each. Raises RedisUnavailable."""
+        shown = await self._lanes.show(now, most=most)
+        return tuple(self._lane(lane) for lane in sorted(shown, key=lambda lane: lane.name))
+
+    def _lane(self, shown: LaneShown) -> Lane:
+        rpm, tpm = self._rpm or shown.rpm or None, self._tpm or shown.tpm or None
+        waiters = []
+        tokens = 0
+        for calls, head in enumerate(shown.heads, start=1):
+            tokens += head.tokens
+            waiters.append(_waiter(head, _seconds(calls, tokens, rpm, tpm, shown.held_for)))
+        return Lane(
+            name=shown.name,
+            rpm=rpm,
+            tpm=tpm,
+            unanswered=shown.unanswered,
+            held_for=shown.held_for,
+            waiting=shown.waiting,
+            waiters=tuple(waiters),
+        )
+
+
+def _seconds(calls: int, tokens: int, rpm: int | None, tpm: int | None, held_for: float) -> float | None:
+    """Until so many calls with so many tokens had their turn; the slower limit decides."""
+    spans = [amount * _SPAN / rate for amount, rate in ((calls, rpm), (tokens, tpm)) if rate is not None]
+    return held_for + max(spans) if spans else None
+
+
+def _waiter(head: Waiting, estimate: float | None) -> Waiter:
+    return Waiter(
+        request=head.request,
+        project=head.flow,
+        priority=Priority(head.weight),
+        tokens=head.tokens,
+        waited=head.waited,
+        estimate=estimate,
+        left=head.left,
+    )

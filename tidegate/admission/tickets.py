@@ -1,0 +1,98 @@
+"""What calls ask of a lane, what they are told, and what their answers report."""
+
+import msgspec
+
+
+class LaneTerms(msgspec.Struct, frozen=True, kw_only=True):
+    """What the configuration says of a lane; 0 leaves a limit to be learnt."""
+
+    rpm: int = 0
+    tpm: int = 0
+    longest: int = 10_000
+    """Calls that may wait."""
+
+
+class Place(msgspec.Struct, frozen=True):
+    """A call's place in the order: by tag, then by arrival."""
+
+    tag: float
+    seq: int
+
+
+class Ticket(msgspec.Struct, frozen=True, kw_only=True):
+    """What a call asks of a lane."""
+
+    member: str
+    """`process:request`."""
+    tokens: int
+    """The estimate of what the call will use."""
+    flow: str
+    """Whom fairness is between: the project."""
+    weight: int
+    """Of its priority; each weight of a project is a flow of its own."""
+    deadline: float
+    """Unix seconds."""
+    place: Place | None = None
+    """Its earlier place, where it comes again after a refusal."""
+
+    @property
+    def stream(self) -> str:
+        """Calls with the same are served first come first served."""
+        return f"{self.flow}/{self.weight}"
+
+
+class Granted(msgspec.Struct, frozen=True):
+    """Go."""
+
+    place: Place
+
+
+class Queued(msgspec.Struct, frozen=True):
+    """Wait for a grant."""
+
+    place: Place
+    eta: float
+    """Seconds, estimated."""
+    ahead: int
+
+
+class Refused(msgspec.Struct, frozen=True):
+    """There is no use in waiting."""
+
+    eta: float
+    full: bool
+    """The queue is at its longest; else the estimate exceeds the deadline."""
+
+
+Verdict = Granted | Queued | Refused
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True):
+    """What the answers to a process's calls said. -1 stands for what was not said."""
+
+    answered: int = 0
+    """Calls that are unanswered no more, refused ones included."""
+    succeeded: int = 0
+    rpm: int = -1
+    rpm_left: int = -1
+    tpm: int = -1
+    tpm_left: int = -1
+    age: float = 0.0
+    """Seconds since the call was sent that said it."""
+    shut: str = ""
+    """Which limit's window is shut: `requests` or `tokens`."""
+    shut_for: float = -1.0
+    """Seconds until it opens."""
+    refused: str = ""
+    """A 429's kind: `requests`, `tokens`, or another word where no limit was named; empty where there was none."""
+    wait: float = -1.0
+    """Seconds that the refusal told to wait."""
+    tokens: int = 0
+    """The refused call's estimate."""
+    outage: bool = False
+    """The upstream is failing: come back slowly."""
+
+
+def process_of(member: str) -> str:
+    """The process in which a member waits."""
+    return member.partition(":")[0]

@@ -1,0 +1,109 @@
+"""The desk that a command works at: the stores it needs, for as long as it runs, and how its tables look."""
+
+import asyncio
+import contextlib
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from typing import TypeVar
+
+import msgspec
+import typer
+from pydantic import BaseModel
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from tidegate.admission.budget_report import BudgetReport
+from tidegate.admission.budget_store import BudgetStore
+from tidegate.admission.key_store import STALE_SECONDS, KeyStore
+from tidegate.admission.lane_store import LaneStore
+from tidegate.admission.project_store import ProjectStore
+from tidegate.admission.queue_report import QueueReport
+from tidegate.admission.tickets import LaneTerms
+from tidegate.cli.stores import plain_errors, ready
+from tidegate.connections.postgres import Postgres
+from tidegate.connections.redis import RedisLink
+from tidegate.core import config
+from tidegate.core.clock import SystemClock
+from tidegate.core.config import Settings
+from tidegate.embedded import Stores
+
+_Result = TypeVar("_Result")
+_PATIENCE = 2.0
+"""Seconds a command waits for Redis; a person at a terminal has more time than a request."""
+_PIPE_WIDTH = 400
+"""Characters; into a pipe nothing is cut off: the ids are there to be copied."""
+
+
+class Desk(msgspec.Struct, frozen=True, kw_only=True):
+    """What commands work with."""
+
+    keys: KeyStore
+    projects: ProjectStore
+    budgets: BudgetReport
+    queue: QueueReport
+
+
+def at_desk(act: Callable[[Desk], Awaitable[_Result]]) -> _Result:
+    """What `act` gives; what cannot be helped ends the command with a sentence and exit code 1."""
+
+    async def run(stores: Stores, settings: Settings) -> _Result:
+        async with _opened(stores, settings) as desk:
+            return await act(desk)
+
+    with plain_errors():
+        settings = config.load()
+        with ready(settings) as stores:
+            return asyncio.run(run(stores, settings))
+
+
+@contextlib.asynccontextmanager
+async def _opened(stores: Stores, settings: Settings) -> AsyncIterator[Desk]:
+    clock, prefix = SystemClock(), settings.redis.prefix
+    postgres = Postgres(stores.database_url, size=1, timeout=settings.database.timeout_seconds)
+    redis = RedisLink(stores.redis_url, timeout=_PATIENCE, clock=clock)
+    await redis.start()
+    lanes = LaneStore(redis, prefix=prefix, terms=lambda _: LaneTerms())  # looking needs no terms
+    try:
+        yield Desk(
+            keys=KeyStore(postgres, redis, clock=clock, prefix=prefix),
+            projects=ProjectStore(postgres, redis, prefix=prefix),
+            budgets=BudgetReport(postgres, BudgetStore(redis, prefix=prefix), everybody=settings.budgets.everybody),
+            queue=QueueReport(lanes, rpm=settings.upstream.rpm, tpm=settings.upstream.tpm),
+        )
+    finally:
+        await redis.close()
+        await postgres.close()
+
+
+def failed(sentence: str) -> typer.Exit:
+    """Say on the error output what cannot be done; raise what this returns."""
+    typer.secho(sentence, err=True, fg=typer.colors.RED)
+    return typer.Exit(1)
+
+
+def acts(announced: bool) -> str:
+    """When the gateway's processes act on a change."""
+    return "within a second" if announced else f"within {STALE_SECONDS:g} s (Redis did not answer)"
+
+
+def print_json(shown: BaseModel | Iterable[BaseModel]) -> None:
+    """Print one thing as a JSON object, or many as an array."""
+    plain = shown.model_dump() if isinstance(shown, BaseModel) else [one.model_dump() for one in shown]
+    typer.echo(msgspec.json.encode(plain))
+
+
+def print_table(columns: dict[str, bool], rows: Iterable[Iterable[str]]) -> None:
+    """Print a table; `columns` says of each title whether its cells may go on in the next line."""
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for title, folds in columns.items():
+        table.add_column(title, no_wrap=not folds, overflow="fold" if folds else "ellipsis")
+    for row in rows:
+        table.add_row(*(Text(_harmless(cell)) for cell in row))  # as Text, a name is never read as markup
+    Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH).print(table)
+
+
+def _harmless(cell: str) -> str:
+    """Callers choose some names: no control character of theirs reaches the terminal."""
+    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in cell)

@@ -1,0 +1,116 @@
+"""`tidegate projects`: what all keys of a project share, and what each of its end users may."""
+
+from typing import Annotated
+
+import typer
+
+from tidegate.admission.grants import ProjectChange
+from tidegate.admission.project_store import ProjectRecord
+from tidegate.cli import limit_options as options
+from tidegate.cli.desk import Desk, acts, at_desk, failed, print_json, print_table
+from tidegate.core.values import Priority
+from tidegate.web.admin_shapes import ProjectShown
+
+projects_app = typer.Typer(no_args_is_help=True, help="Show and change projects; they begin with their first key.")
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+Name = Annotated[str, typer.Argument(help="The project's name.")]
+
+
+@projects_app.command("list")
+def list_projects(as_json: AsJson = False) -> None:
+    """List the projects and their limits."""
+    records = at_desk(lambda desk: desk.projects.list())
+    if as_json:
+        print_json(ProjectShown.of(record) for record in records)
+    elif records:
+        print_table(
+            {"project": True, "priority": False, "limits": True, "each end user": True},
+            ((record.name, *_terms(record)) for record in records),
+        )
+    else:
+        typer.echo("There are no projects yet; `tidegate keys create --project NAME` begins one.")
+
+
+@projects_app.command()
+def show(name: Name, as_json: AsJson = False) -> None:
+    """Show one project."""
+    record = at_desk(lambda desk: desk.projects.get(name))
+    if record is None:
+        raise _unknown(name)
+    if as_json:
+        print_json(ProjectShown.of(record))
+    else:
+        typer.echo(_sentences(record))
+
+
+@projects_app.command()
+def update(  # noqa: PLR0913  # typer reads the options from the signature
+    name: Name,
+    *,
+    rpm: options.Rpm = None,
+    rpd: options.Rpd = None,
+    tpm: options.Tpm = None,
+    concurrency: options.Concurrency = None,
+    budget_day: options.BudgetDay = None,
+    budget_month: options.BudgetMonth = None,
+    user_rpm: options.UserRpm = None,
+    user_rpd: options.UserRpd = None,
+    user_tpm: options.UserTpm = None,
+    user_concurrency: options.UserConcurrency = None,
+    user_budget_day: options.UserBudgetDay = None,
+    user_budget_month: options.UserBudgetMonth = None,
+    priority: options.PriorityName = None,
+    as_json: AsJson = False,
+) -> None:
+    """Change a project: only what is said; none takes a limit away."""
+    limits = options.limits_change(
+        rpm=rpm, rpd=rpd, tpm=tpm, concurrency=concurrency, budget_day=budget_day, budget_month=budget_month
+    )
+    user_limits = options.limits_change(
+        begin="user-",
+        rpm=user_rpm,
+        rpd=user_rpd,
+        tpm=user_tpm,
+        concurrency=user_concurrency,
+        budget_day=user_budget_day,
+        budget_month=user_budget_month,
+    )
+    change = ProjectChange(limits=limits, user_limits=user_limits, priority=options.priority(priority))
+    if change == ProjectChange():
+        raise typer.BadParameter("say what to change, like --rpm 600; `tidegate projects update --help` lists it")
+    announced, record = _updated(name, change)
+    if as_json:
+        print_json(ProjectShown.of(record))
+    else:
+        typer.echo(f"{_sentences(record)} Every gateway process acts on it {acts(announced)}.")
+
+
+def _updated(name: str, change: ProjectChange) -> tuple[bool, ProjectRecord]:
+    async def act(desk: Desk) -> tuple[bool, ProjectRecord] | None:
+        announced = await desk.projects.update(name, change)
+        record = await desk.projects.get(name)
+        return None if announced is None or record is None else (announced, record)
+
+    done = at_desk(act)
+    if done is None:
+        raise _unknown(name)
+    return done
+
+
+def _unknown(name: str) -> typer.Exit:
+    return failed(
+        f"There is no project {name}; `tidegate projects list` shows them, "
+        "and `tidegate keys create --project NAME` begins one."
+    )
+
+
+def _terms(record: ProjectRecord) -> tuple[str, str, str]:
+    """Priority, limits, and those of each end user."""
+    priority = record.priority or Priority.NORMAL
+    return priority.label, options.compact(record.limits) or "-", options.compact(record.user_limits) or "-"
+
+
+def _sentences(record: ProjectRecord) -> str:
+    priority, limits, user_limits = _terms(record)
+    return f"Project {record.name}: priority {priority}, limits {limits}, each end user {user_limits}."

@@ -1,0 +1,65 @@
+"""`tidegate queue`: who waits for the upstream, how long, and on what."""
+
+from collections.abc import Iterator
+from typing import Annotated
+
+import typer
+
+from tidegate.admission.queue_report import Lane
+from tidegate.cli.desk import Desk, at_desk, print_json, print_table
+from tidegate.core.clock import SystemClock
+from tidegate.web.admin_shapes import LaneShape
+
+queue_app = typer.Typer(no_args_is_help=True, help="See who waits for the upstream.")
+
+
+@queue_app.callback()
+def _queue() -> None:
+    """A group even with one command."""
+
+
+@queue_app.command()
+def show(
+    most: Annotated[int, typer.Option(min=1, max=1000, help="How many to list of each queue.")] = 20,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+) -> None:
+    """Show each queue: the limits known, who waits, how long already, and how long it may still take."""
+
+    async def act(desk: Desk) -> tuple[Lane, ...]:
+        return await desk.queue.read(SystemClock().now(), most=most)
+
+    lanes = at_desk(act)
+    if as_json:
+        print_json(LaneShape.of(lane) for lane in lanes)
+        return
+    if not any(lane.waiting for lane in lanes):
+        typer.echo("Nobody waits.")
+    for lane in lanes:
+        typer.echo("".join(character for character in _sentence(lane) if character.isprintable()))
+        if lane.waiters:
+            columns = ("place", "project", "priority", "request", "tokens", "waited", "still", "deadline in")
+            print_table(dict.fromkeys(columns, False) | {"project": True}, _rows(lane))
+
+
+def _sentence(lane: Lane) -> str:
+    limits = f"{_known(lane.rpm)} requests and {_known(lane.tpm)} tokens a minute"
+    held = f", held back for {lane.held_for:.1f} s" if lane.held_for > 0 else ""
+    return f"{lane.name}: {lane.waiting:,} waiting, {lane.unanswered:,} under way, {limits}{held}."
+
+
+def _known(limit: int | None) -> str:
+    return "not yet known" if limit is None else f"{limit:,}"
+
+
+def _rows(lane: Lane) -> Iterator[tuple[str, ...]]:
+    for place, waiter in enumerate(lane.waiters, start=1):
+        yield (
+            f"{place:,}",
+            waiter.project,
+            waiter.priority.label,
+            waiter.request,
+            f"{waiter.tokens:,}",
+            f"{waiter.waited:.1f} s",
+            "-" if waiter.estimate is None else f"{waiter.estimate:.1f} s",
+            f"{waiter.left:.1f} s",
+        )

@@ -1,0 +1,31 @@
+"""Money as people write it: US dollars in decimal text, exact; inside it is an integer of nano-dollars."""
+
+import re
+from decimal import Decimal
+
+NANOS = 1_000_000_000
+"""Nano-dollars in a dollar."""
+MOST_NANOS = 9_000_000 * NANOS
+"""The largest amount that can be a limit: Redis counts in doubles, which are exact up to 2**53."""
+
+_TEXT = re.compile(r"[0-9]{1,12}(\.[0-9]{1,9})?", re.ASCII)
+
+
+class NotMoney(ValueError):
+    """A text that is no amount of money; the message says what one looks like."""
+
+
+def nanos_of(text: str) -> int:
+    """Nano-dollars of an amount in US dollars like "1.00" or "0.000001". Raises NotMoney."""
+    if not _TEXT.fullmatch(text):
+        raise NotMoney(f'{text!r} is no amount in US dollars: write it like "1.00" or "0.000001", to nine decimals')
+    whole, _, rest = text.partition(".")
+    nanos = int(whole) * NANOS + int(f"{rest:0<9}")
+    if nanos > MOST_NANOS:
+        raise NotMoney(f"{text} is more than {MOST_NANOS // NANOS:,} US dollars, the most that can be a limit")
+    return nanos
+
+
+def nanos_of_decimal(amount: Decimal) -> int:
+    """Nano-dollars of an amount in US dollars, rounded down."""
+    return int(amount * NANOS)

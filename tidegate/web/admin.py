@@ -1,0 +1,90 @@
+"""The admin API, `/admin/v1`: for admin keys only, each body bounded before it is looked at, OpenAI's envelope."""
+
+from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
+from typing import Any
+
+from fastapi import APIRouter, FastAPI, Request, Response, Security
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
+from fastapi.security import HTTPBearer
+
+from tidegate.admission.keys import KeyRing
+from tidegate.core.errors import BodyNotJson, InvalidParameter
+from tidegate.core.ids import IdSource
+from tidegate.web.admin_desks import KeyDesk, Overlook, ProjectDesk
+from tidegate.web.body import read_body
+
+MOST_BYTES = 64 * 1024
+"""Of a request's body: a hundred models' names fit many times."""
+_BODY_SECONDS = 10.0
+
+Handler = Callable[[Request], Coroutine[Any, Any, Response]]
+
+
+def add_admin(
+    api: FastAPI, ring: KeyRing, *, keys: KeyDesk, projects: ProjectDesk, overlook: Overlook, ids: IdSource
+) -> None:
+    """The routes under `/admin/v1`; `ring` knows who may use them."""
+    # only described by it: `_guarded` has asked before
+    bearer = HTTPBearer(auto_error=False, description="A key made by `tidegate keys create --admin`")
+    router = APIRouter(
+        prefix="/admin/v1",
+        tags=["admin"],
+        route_class=_guarded(ring, ids),
+        dependencies=[Security(bearer)],
+    )
+    router.add_api_route("/keys", keys.create, methods=["POST"], status_code=201)
+    router.add_api_route("/keys", keys.list, methods=["GET"])
+    router.add_api_route("/keys/{key_id}", keys.get, methods=["GET"])
+    router.add_api_route("/keys/{key_id}", keys.update, methods=["PATCH"])
+    router.add_api_route("/keys/{key_id}", keys.revoke, methods=["DELETE"])
+    router.add_api_route("/projects", projects.list, methods=["GET"])
+    router.add_api_route("/projects/{name:path}", projects.get, methods=["GET"])
+    router.add_api_route("/projects/{name:path}", projects.update, methods=["PATCH"])
+    router.add_api_route("/budgets", overlook.budgets, methods=["GET"])
+    router.add_api_route("/queue", overlook.queue, methods=["GET"])
+    router.add_api_route("/usage", overlook.usage, methods=["GET"])
+    api.include_router(router)
+
+
+def _guarded(ring: KeyRing, ids: IdSource) -> type[APIRoute]:
+    """A route that first asks who calls, then takes the body in within its bounds, and only then goes to FastAPI."""
+
+    class Guarded(APIRoute):
+        def get_route_handler(self) -> Handler:
+            handle = super().get_route_handler()
+
+            async def guarded(request: Request) -> Response:
+                await ring.admin(request.headers.get("authorization", ""))
+                body = await read_body(request.receive, request.headers, most=MOST_BYTES, seconds=_BODY_SECONDS)
+                try:
+                    response = await handle(Request(request.scope, _once(body)))
+                except RequestValidationError as error:
+                    raise _explained(error) from error
+                response.headers["x-request-id"] = ids("req_")
+                return response
+
+            return guarded
+
+    return Guarded
+
+
+def _once(body: bytes) -> Callable[[], Awaitable[MutableMapping[str, Any]]]:
+    async def receive() -> MutableMapping[str, Any]:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return receive
+
+
+def _explained(error: RequestValidationError) -> InvalidParameter | BodyNotJson:
+    """The first thing that is wrong, and where."""
+    first = error.errors()[0]
+    if first["type"] == "json_invalid":
+        return BodyNotJson()
+    where = [str(part) for part in first["loc"][1:]]
+    if first["type"] == "unknown_field":
+        where.append(str(first["ctx"]["field"]))
+        said = f"Unknown parameter: '{'.'.join(where)}'; {first['ctx']['hint']}"
+    else:
+        said = f"Invalid '{'.'.join(where) or 'body'}': {first['msg'].removeprefix('Value error, ')}."
+    return InvalidParameter(said, param=".".join(where) or None)

@@ -1,0 +1,339 @@
+"""What the admin API takes and gives, which is also what `--json` prints. Money is US dollars in decimal text."""
+
+import difflib
+from typing import Annotated, Any, Literal, Self
+
+from msgspec import UNSET
+from msgspec.structs import asdict
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from tidegate.admission.budget_report import Budget, Budgets
+from tidegate.admission.grants import MOST_COUNT, KeyChange, LimitsChange, ProjectChange
+from tidegate.admission.key_store import KeyRecord
+from tidegate.admission.project_store import ProjectRecord
+from tidegate.admission.queue_report import Lane
+from tidegate.core.money import nanos_of
+from tidegate.core.values import Limits, Priority
+from tidegate.metering.report import UsageRow, usd
+
+MOST_LISTED = 1000
+"""Entries in one page."""
+
+
+def _printable(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("names are printable text")
+    return text
+
+
+def _exact(text: str) -> str:
+    nanos_of(text)
+    return text
+
+
+Name = Annotated[str, Field(max_length=200), AfterValidator(_printable)]
+ProjectName = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_printable)]
+Count = Annotated[int, Field(ge=0, le=MOST_COUNT)]
+Usd = Annotated[str, AfterValidator(_exact), Field(examples=["1.00", "0.000001"])]
+Moment = Annotated[float, Field(ge=0, le=253_402_300_799, description="Unix seconds.")]
+PriorityName = Literal["high", "normal", "low"]
+
+
+class Shape(BaseModel):
+    """Refuses what it does not know, and says what was probably meant."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _know_every_field(cls, given: Any) -> Any:
+        for name in given if isinstance(given, dict) else ():
+            if name not in cls.model_fields:
+                close = difflib.get_close_matches(str(name), cls.model_fields, n=1, cutoff=0.5)
+                hint = f"did you mean {close[0]}?" if close else f"known are {', '.join(cls.model_fields)}"
+                raise PydanticCustomError("unknown_field", "{field} is unknown, {hint}", {"field": name, "hint": hint})
+        return given
+
+
+class LimitsShape(Shape):
+    """Limits; null is no limit, 0 is nothing at all. Days and months are UTC."""
+
+    rpm: Count | None = Field(default=None, description="Requests per minute.")
+    rpd: Count | None = Field(default=None, description="Requests per day.")
+    tpm: Count | None = Field(default=None, description="Tokens per minute.")
+    concurrency: Count | None = Field(default=None, description="Calls in flight at once.")
+    budget_day_usd: Usd | None = Field(default=None, description="US dollars per day.")
+    budget_month_usd: Usd | None = Field(default=None, description="US dollars per month.")
+
+    @classmethod
+    def of(cls, limits: Limits) -> Self:
+        """The limits, as they are shown."""
+        return cls(
+            rpm=limits.rpm,
+            rpd=limits.rpd,
+            tpm=limits.tpm,
+            concurrency=limits.concurrency,
+            budget_day_usd=_usd(limits.budget_day),
+            budget_month_usd=_usd(limits.budget_month),
+        )
+
+    def change(self) -> LimitsChange:
+        """What was said of limits; of the others nothing changes."""
+        said = {name.removesuffix("_usd"): getattr(self, name) for name in self.model_fields_set}
+        return LimitsChange(**{name: nanos_of(it) if isinstance(it, str) else it for name, it in said.items()})
+
+
+class KeyAsked(Shape):
+    """A key to make."""
+
+    project: ProjectName
+    name: Name = ""
+    expires_at: Moment | None = None
+    admin: bool = Field(default=False, description="It administers the gateway, and asks no model anything.")
+    limits: LimitsShape = LimitsShape()
+    priority: PriorityName | None = Field(default=None, description="null: the project's.")
+    models: list[ProjectName] = Field(default=[], max_length=100, description="Those it may name; empty for all.")
+
+    def granted(self) -> KeyChange:
+        """What it is granted."""
+        return KeyChange(
+            limits=self.limits.change(), priority=_priority(self.priority), models=tuple(dict.fromkeys(self.models))
+        )
+
+
+class KeyChanges(Shape):
+    """What to change of a key: only what is named."""
+
+    name: Name = ""
+    expires_at: Moment | None = Field(default=None, description="Unix seconds; null for never.")
+    limits: LimitsShape = LimitsShape()
+    priority: PriorityName | None = Field(default=None, description="null: the project's.")
+    models: list[ProjectName] = Field(default=[], max_length=100, description="Those it may name; empty for all.")
+
+    def change(self) -> KeyChange:
+        """The same for the store."""
+        said = self.model_fields_set
+        return KeyChange(
+            name=self.name if "name" in said else UNSET,
+            expires_at=self.expires_at if "expires_at" in said else UNSET,
+            limits=self.limits.change(),
+            priority=_priority(self.priority) if "priority" in said else UNSET,
+            models=tuple(dict.fromkeys(self.models)) if "models" in said else UNSET,
+        )
+
+
+class ProjectChanges(Shape):
+    """What to change of a project: only what is named."""
+
+    limits: LimitsShape = LimitsShape()
+    user_limits: LimitsShape = Field(default=LimitsShape(), description="Of each end user.")
+    priority: PriorityName | None = Field(default=None, description="null: normal.")
+
+    def change(self) -> ProjectChange:
+        """The same for the store."""
+        return ProjectChange(
+            limits=self.limits.change(),
+            user_limits=self.user_limits.change(),
+            priority=_priority(self.priority) if "priority" in self.model_fields_set else UNSET,
+        )
+
+
+class KeyShown(Shape):
+    """A key; of its secret only the last four characters. Times are in Unix seconds."""
+
+    id: str
+    project: str
+    name: str
+    hint: str
+    admin: bool
+    state: Literal["active", "expired", "revoked"]
+    created_at: float
+    expires_at: float | None
+    revoked_at: float | None
+    limits: LimitsShape
+    priority: PriorityName | None
+    models: list[str]
+
+    @classmethod
+    def of(cls, record: KeyRecord, now: float, **more: Any) -> Self:
+        """The key, as it stands at `now`."""
+        shown = {
+            "state": record.state(now),
+            "limits": LimitsShape.of(record.limits),
+            "priority": _label(record.priority),
+            "models": list(record.models),
+        }
+        return cls.model_validate({**asdict(record), **shown, **more})
+
+
+class NewKeyShown(KeyShown):
+    """A key just made: the only time that `key` itself is shown."""
+
+    key: str
+
+
+class ProjectShown(Shape):
+    """A project."""
+
+    name: str
+    created_at: float
+    limits: LimitsShape
+    user_limits: LimitsShape
+    priority: PriorityName | None
+
+    @classmethod
+    def of(cls, record: ProjectRecord) -> Self:
+        """The project."""
+        limits = {"limits": LimitsShape.of(record.limits), "user_limits": LimitsShape.of(record.user_limits)}
+        return cls.model_validate({**asdict(record), **limits, "priority": _label(record.priority)})
+
+
+class BudgetShown(Shape):
+    """One budget of one UTC day or month."""
+
+    kind: Literal["all", "project", "key", "user"]
+    project: str | None
+    key_id: str | None
+    name: str | None = Field(description="A key's name.")
+    user: str | None
+    period: Literal["day", "month"]
+    spent_usd: str
+    held_usd: str = Field(description="What calls under way may still cost.")
+    budget_usd: str | None = Field(description="null: spending is counted and never stopped.")
+    share: float | None = Field(description="Of the budget, what is spent or held; 1 is all of it.")
+    renews_at: float = Field(description="Unix seconds.")
+
+    @classmethod
+    def of(cls, budget: Budget) -> Self:
+        """The budget."""
+        return cls.model_validate(
+            {
+                "kind": budget.kind,
+                "project": budget.project,
+                "key_id": budget.key_id,
+                "name": budget.name,
+                "user": budget.user,
+                "period": budget.period,
+                "spent_usd": usd(budget.spent),
+                "held_usd": usd(budget.held),
+                "budget_usd": _usd(budget.budget),
+                "share": None if budget.share is None else round(budget.share, 6),
+                "renews_at": budget.renews_at,
+            }
+        )
+
+
+class Page(Shape):
+    """Part of a list; the next part is asked for with `after`."""
+
+    object: Literal["list"] = "list"
+    has_more: bool
+    last: str | None = Field(description="What to give as `after`; null when nothing follows.")
+
+
+class KeyPage(Page):
+    """Keys, oldest first."""
+
+    data: list[KeyShown]
+
+
+class ProjectPage(Page):
+    """Projects by name."""
+
+    data: list[ProjectShown]
+
+
+class BudgetPage(Page):
+    """The deployment first, then keys, projects and end users that have a budget."""
+
+    data: list[BudgetShown]
+    counted: bool = Field(
+        description="false: Redis lost the counters; they are counted anew before the next paid call."
+    )
+
+    @classmethod
+    def of(cls, budgets: Budgets) -> Self:
+        """The page."""
+        data = [BudgetShown.of(budget) for budget in budgets.budgets]
+        return cls(data=data, counted=budgets.counted, has_more=budgets.last is not None, last=budgets.last)
+
+
+class WaiterShape(Shape):
+    """A call that waits. Times are in seconds."""
+
+    request: str
+    project: str
+    priority: PriorityName
+    tokens: int = Field(description="The estimate of what it will use.")
+    waited: float
+    estimate: float | None = Field(description="Until its turn, at the rate that is known.")
+    left: float = Field(description="Until its deadline.")
+
+
+class LaneShape(Shape):
+    """The queue in front of one credential and model."""
+
+    name: str
+    rpm: int | None = Field(description="Requests per minute that the upstream takes; null while not known.")
+    tpm: int | None = Field(description="Tokens per minute, likewise.")
+    unanswered: int = Field(description="Calls under way.")
+    held_for: float = Field(description="Seconds for which the upstream's word holds everybody back.")
+    waiting: int
+    waiters: list[WaiterShape] = Field(description="The first of them, in the order of their going.")
+
+    @classmethod
+    def of(cls, lane: Lane) -> Self:
+        """The lane."""
+        waiters = [{**asdict(waiter), "priority": waiter.priority.label} for waiter in lane.waiters]
+        return cls.model_validate({**asdict(lane), "waiters": waiters})
+
+
+class QueueShape(Shape):
+    """All queues, by name."""
+
+    object: Literal["list"] = "list"
+    data: list[LaneShape]
+
+
+class UsageShown(Shape):
+    """The calls of one day, key, model, …; `what` is empty for those that named no user."""
+
+    what: str
+    name: str | None = Field(description="A key's name.")
+    calls: int
+    hits: int
+    joined: int
+    errors: int
+    estimated: int = Field(description="Calls whose tokens the gateway counted itself.")
+    input_tokens: int
+    cached_tokens: int
+    output_tokens: int
+    reasoning_tokens: int
+    cost_usd: str
+    saved_usd: str
+
+    @classmethod
+    def of(cls, row: UsageRow) -> Self:
+        """The row."""
+        same = {name: getattr(row, name) for name in cls.model_fields if not name.endswith("_usd")}
+        return cls.model_validate({**same, "cost_usd": usd(row.cost_nanos), "saved_usd": usd(row.saved_nanos)})
+
+
+class UsagePage(Page):
+    """Days in order, all else the dearest first; `total` is of all pages."""
+
+    data: list[UsageShown]
+    total: UsageShown
+
+
+def _usd(nanos: int | None) -> str | None:
+    return None if nanos is None else usd(nanos)
+
+
+def _priority(label: PriorityName | None) -> Priority | None:
+    return None if label is None else Priority[label.upper()]
+
+
+def _label(priority: Priority | None) -> str | None:
+    return None if priority is None else priority.label
