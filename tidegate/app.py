@@ -6,13 +6,19 @@ from decimal import Decimal
 
 from fastapi import FastAPI
 
+from tidegate.admission.budget_report import BudgetReport
+from tidegate.admission.budget_store import BudgetStore
 from tidegate.admission.door import Door
 from tidegate.admission.gate import Gate
 from tidegate.admission.holds import Holds
 from tidegate.admission.key_store import KeyStore
 from tidegate.admission.keys import KeyRing
+from tidegate.admission.lane_store import LaneStore
 from tidegate.admission.local import LocalLimits
+from tidegate.admission.project_store import ProjectStore
+from tidegate.admission.queue_report import QueueReport
 from tidegate.admission.recount import Recount
+from tidegate.admission.tickets import LaneTerms
 from tidegate.cache.flights import Flights
 from tidegate.connections.postgres import Postgres
 from tidegate.connections.redis import RedisLink
@@ -28,12 +34,15 @@ from tidegate.metering.ledger import Ledger
 from tidegate.metering.ledger_store import LedgerStore
 from tidegate.metering.ledger_stream import LedgerStream
 from tidegate.metering.prices import Prices
+from tidegate.metering.report import Reports
 from tidegate.metering.spool import Spool
 from tidegate.pipeline import Pipeline
 from tidegate.upstream.models import Models
 from tidegate.upstream.openai import OpenAI
 from tidegate.upstream.transport import Transport
 from tidegate.watch.upstream_health import UpstreamHealth
+from tidegate.web.admin import add_admin
+from tidegate.web.admin_desks import KeyDesk, Overlook, ProjectDesk
 from tidegate.web.api import add_health, add_models, create_api
 from tidegate.web.gateway import App, Gateway
 from tidegate.web.inference import Inference
@@ -78,7 +87,7 @@ class _Parts:
             redis = _redis(settings, clock)
             await redis.start()
             stack.push_async_callback(redis.close)
-            keys = KeyRing(KeyStore(postgres, redis, clock=clock, prefix=prefix), clock)
+            keys = KeyRing(key_store := KeyStore(postgres, redis, clock=clock, prefix=prefix), clock)
             await keys.start()
             stack.push_async_callback(keys.close)
             ledger, drainer = _ledger(settings, clock, postgres, redis)
@@ -115,6 +124,7 @@ class _Parts:
             models = Models(upstream, allowed=allowed, clock=clock)
             add_models(api, keys, models, new_id)
             add_health(api, postgres=postgres, redis=redis, upstream=health, probe=models.probe)
+            _add_admin(api, settings, clock, postgres=postgres, redis=redis, keys=key_store, ring=keys)
             self._inference = Inference(pipeline, settings.server, new_id)
             yield
 
@@ -126,6 +136,28 @@ def _everybody(settings: Settings) -> Limits:
 
 def _nanos(usd: Decimal | None) -> int | None:
     return None if usd is None else int(usd * 1_000_000_000)
+
+
+def _add_admin(  # noqa: PLR0913  # a parameter for each part
+    api: FastAPI,
+    settings: Settings,
+    clock: Clock,
+    *,
+    postgres: Postgres,
+    redis: RedisLink,
+    keys: KeyStore,
+    ring: KeyRing,
+) -> None:
+    prefix, upstream = settings.redis.prefix, settings.upstream
+    lanes = LaneStore(redis, prefix=prefix, terms=lambda _: LaneTerms())  # looking needs no terms
+    overlook = Overlook(
+        budgets=BudgetReport(postgres, BudgetStore(redis, prefix=prefix), everybody=settings.budgets.everybody),
+        queue=QueueReport(lanes, rpm=upstream.rpm, tpm=upstream.tpm),
+        reports=Reports(postgres),
+        clock=clock,
+    )
+    projects = ProjectDesk(ProjectStore(postgres, redis, prefix=prefix))
+    add_admin(api, ring, keys=KeyDesk(keys, clock), projects=projects, overlook=overlook, ids=new_id)
 
 
 def _postgres(settings: Settings) -> Postgres:

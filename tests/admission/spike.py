@@ -8,7 +8,7 @@ import msgspec
 
 from tests.admission.enforcer import Enforcer
 from tidegate.admission.places import Places
-from tidegate.admission.tickets import LaneTerms, Ticket
+from tidegate.admission.tickets import LaneTerms, Ticket, process_of
 from tidegate.connections.redis import RedisLink
 from tidegate.core.clock import SystemClock
 from tidegate.upstream.said_limits import said_limits
@@ -20,8 +20,8 @@ class Spike(msgspec.Struct, frozen=True, kw_only=True):
     """How it went."""
 
     seconds: float
-    answered: tuple[str, ...]
-    """The calls, in the order in which they were let go to be answered."""
+    order: dict[str, list[int]]
+    """For each process, its answered calls' places by arrival, in the order in which they were let go."""
     waits: dict[str, float]
     """Seconds until each was let go."""
 
@@ -53,35 +53,35 @@ def ticket(places: Places, name: str, *, flow: str = "harbour", weight: int = 4,
     return Ticket(member=f"{places.process}:{name}", tokens=50, flow=flow, weight=weight, deadline=deadline)
 
 
-async def call(places: Places, asked: Ticket, upstream: Enforcer, let_go: list[str]) -> float:
+async def call(places: Places, asked: Ticket, upstream: Enforcer, let_go: list[int]) -> float:
     """One call as the pipeline makes it: a place, the upstream, and after a 429 the same place again."""
     clock = SystemClock()
     begun = clock.monotonic()
     while True:
         place = await places.enter(LANE, asked)
         waited, sent = clock.monotonic() - begun, clock.monotonic()
-        let_go.append(asked.member)
+        let_go.append(place.seq)
         reply = await upstream.ask()
         said, age = said_limits(reply.headers), clock.monotonic() - sent
         if reply.ok:
             places.news.answered(LANE, said, ok=True, age=age)
             return waited
-        let_go.remove(asked.member)
+        let_go.remove(place.seq)
         places.news.refused(LANE, said, "requests", reply.wait, tokens=asked.tokens, age=age)
         asked = msgspec.structs.replace(asked, place=place)
 
 
 async def spike(all_places: list[Places], upstream: Enforcer, tickets: list[Ticket]) -> Spike:
     """All tickets at once, each in the process it names."""
-    clock, let_go = SystemClock(), list[str]()
+    clock, let_go = SystemClock(), {places.process: list[int]() for places in all_places}
     by_process = {places.process: places for places in all_places}
     begun = clock.monotonic()
     waits = await asyncio.gather(
-        *(call(by_process[one.member.partition(":")[0]], one, upstream, let_go) for one in tickets)
+        *(call(by_process[process_of(one.member)], one, upstream, let_go[process_of(one.member)]) for one in tickets)
     )
     names = [one.member.partition(":")[2] for one in tickets]
     return Spike(
         seconds=clock.monotonic() - begun,
-        answered=tuple(member.partition(":")[2] for member in let_go),
+        order=let_go,
         waits=dict(zip(names, waits, strict=True)),
     )

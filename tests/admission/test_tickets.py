@@ -5,9 +5,7 @@ import pytest
 from tidegate.admission.tickets import Ticket, process_of
 
 
-@pytest.mark.parametrize(
-    ("member", "process"), [("p-1:req_2", "p-1"), ("p-1:req:2", "p-1"), ("p-1", "p-1"), ("", "")]
-)
+@pytest.mark.parametrize(("member", "process"), [("p-1:req_2", "p-1"), ("p-1:req:2", "p-1"), ("p-1", "p-1"), ("", "")])
 def test_a_member_names_its_process(member: str, process: str) -> None:
     assert process_of(member) == process
 

@@ -55,6 +55,29 @@ def test_json_is_for_programs(run: Run) -> None:
     assert json.loads(run("list", "--project", "other", "--json").output) == []
 
 
+def test_limits_are_set_changed_and_taken_away(run: Run) -> None:
+    limits = ("--rpm", "60", "--tpm", "10000", "--budget-month", "0.000001", "--models", "gpt-5, o3")
+    made = json.loads(run("create", "--project", "shop", *limits, "--priority", "high", "--json").output)
+    assert (made["limits"]["rpm"], made["limits"]["budget_month_usd"]) == (60, "0.000001")
+    assert (made["models"], made["priority"], made["admin"]) == (["gpt-5", "o3"], "high", False)
+
+    changed = run("update", made["id"], "--rpm", "none", "--budget-day", "1.00", "--models", "none", "--name", "web")
+    assert changed.exit_code == 0
+    assert "10,000 tpm, $1.00/day, $0.000001/month; priority high" in changed.output
+    assert "within a second" in changed.output
+    (listed,) = json.loads(run("list", "--json").output)
+    assert (listed["name"], listed["limits"]["rpm"], listed["models"]) == ("web", None, [])
+    assert "$1.00/day" in run("list").output
+
+    assert json.loads(run("update", made["id"], "--expires", "30d", "--json").output)["expires_at"] is not None
+    assert json.loads(run("update", made["id"], "--expires", "none", "--json").output)["expires_at"] is None
+
+
+def test_an_admin_key_is_called_one(run: Run) -> None:
+    assert "admin key" in run("create", "--project", "operators", "--admin").output
+    assert "active, admin" in run("list").output
+
+
 def test_a_revoked_key_stays_listed_as_revoked(run: Run) -> None:
     made = json.loads(run("create", "--project", "shop", "--json").output)
     revoked = run("revoke", made["id"])
@@ -85,6 +108,12 @@ def test_ids_are_never_cut_off_in_a_pipe(run: Run) -> None:
     ("arguments", "code", "says"),
     [
         (["revoke", "key_unknown"], 1, "no key key_unknown"),
+        (["update", "key_unknown", "--rpm", "1"], 1, "no key key_unknown"),
+        (["update", "key_unknown"], 2, "say what to change"),
+        (["update", "key_unknown", "--name", "\x1b"], 2, "printable"),
+        (["create", "--project", "p", "--rpm", "many"], 2, "--rpm"),
+        (["create", "--project", "p", "--budget-day", "$1"], 2, "--budget-day"),
+        (["create", "--project", "p", "--priority", "urgent"], 2, "high, normal, low"),
         (["create", "--project", " "], 2, "needs a name"),
         (["create", "--project", "a\x1bb"], 2, "printable"),
         (["create"], 2, "--project"),

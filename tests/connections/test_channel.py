@@ -1,4 +1,4 @@
-"""A channel is heard, over a bad message and over a lost connection, and its owner learns that something may be missing."""
+"""A channel is heard, beyond a bad message and a lost connection, and its owner learns that something may be missing."""
 
 import asyncio
 

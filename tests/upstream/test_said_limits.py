@@ -91,8 +91,7 @@ def test_tokens_are_read_too_and_the_narrower_of_projects_and_organizations_coun
     ("message", "said"),
     [
         (
-            "Rate limit reached for m in organization o on tokens per min (TPM): Limit 30000, Used 29937, "
-            "Requested 385. Please try again in 644ms.",
+            "Rate limit reached for m on tokens per min (TPM): Limit 30000, Used 29937, Requested 385.",
             Said(tokens=Allowance(limit=30_000, left=0)),
         ),
         ("… on requests per min (RPM): Limit 1,500, Used 1500", Said(requests=Allowance(limit=1_500, left=0))),

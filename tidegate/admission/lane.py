@@ -205,14 +205,14 @@ class Lane:
     def learn(self, report: Report, terms: LaneTerms, now: float) -> None:
         """Take in what answers said."""
         state = self.state
-        in_flight = max(0, state.out - report.answered)
-        state.out, state.news = in_flight, now
+        if report.answered:
+            state.out, state.news = max(0, state.out - report.answered), now
         said = ((report.rpm, report.rpm_left), (report.tpm, report.tpm_left))
         for kind, (limit, left) in enumerate(said):
             if limit > 0:
                 self._learn_limit(kind, limit, left, report, terms, now)
-        if report.shut_for >= 0:
-            self._hold(report.shut, report.shut_for, report, terms, now)
+        if report.shut_for > report.age:  # as the upstream counted when it took the call
+            self._hold(report.shut, report.shut_for - report.age, report, terms, now)
         if report.succeeded:
             self._grow(report.succeeded, terms)
         if report.refused:

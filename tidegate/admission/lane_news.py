@@ -65,6 +65,11 @@ class LaneNews:
         """Somebody waits in a lane: what is learnt of it is urgent."""
         self._desk(lane).busy = True
 
+    def told(self, lane: str) -> bool:
+        """Whether everything that is known here of a lane was told."""
+        desk = self._desk(lane)
+        return desk.telling is None and not desk.pending
+
     async def close(self) -> None:
         """Tell what there is left to tell."""
         for lane, desk in self._desks.items():

@@ -119,6 +119,15 @@ class Places:
         for member, waiter in self._waiters.items():
             yield waiter.lane, member.partition(":")[2], now - waiter.since
 
+    @property
+    def busy(self) -> bool:
+        """Whether anything is still being told to Redis for those who left."""
+        return bool(self._tasks)
+
+    async def ask(self, lane: str, ticket: Ticket) -> Verdict:
+        """The verdict on a ticket, to `wait` for; raises nothing."""
+        return (await self._ask(lane, ticket))[0]
+
     async def show(self, *, most: int = 100) -> tuple[LaneShown, ...]:
         """Who waits in all processes. Raises RedisUnavailable."""
         return await self._store.show(self._clock.now(), most=most)

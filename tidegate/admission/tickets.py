@@ -82,7 +82,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     shut: str = ""
     """Which limit's window is shut: `requests` or `tokens`."""
     shut_for: float = -1.0
-    """Seconds until it opens."""
+    """Seconds until it opens, as of when the upstream took the call."""
     refused: str = ""
     """A 429's kind: `requests`, `tokens`, or another word where no limit was named; empty where there was none."""
     wait: float = -1.0

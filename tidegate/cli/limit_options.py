@@ -42,7 +42,7 @@ Models = Annotated[
 ]
 
 
-def limits_change(begin: str = "", **said: str | None) -> LimitsChange:
+def limits_change(begin: str = "", /, **said: str | None) -> LimitsChange:
     """What the options say, by the names of `LimitsChange`; `begin` is before each option's name in complaints."""
     change = {
         name: _amount(f"--{begin}{name.replace('_', '-')}", text) for name, text in said.items() if text is not None

@@ -14,10 +14,17 @@ from tidegate.cli.run import run
 from tidegate.cli.serve import serve
 from tidegate.cli.simulate import simulate
 from tidegate.cli.usage import usage
+from tidegate.core import logs
 
 
 def main() -> None:
     """Run the command that the arguments name."""
+    logs.configure("error")  # a command says itself what went wrong; `serve` and `run` configure their own
+    application()()
+
+
+def application() -> typer.Typer:
+    """All commands."""
     app = typer.Typer(
         help="OpenAI's own API, in front of OpenAI: cached, accounted, surviving.",
         no_args_is_help=True,
@@ -30,12 +37,18 @@ def main() -> None:
     groups = {"keys": keys_app, "projects": projects_app, "budgets": budgets_app, "queue": queue_app}
     for name, group in groups.items():
         app.add_typer(group, name=name)
-    app()
+    return app
+
+
+def _say_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"tidegate {__version__}")
+        raise typer.Exit
 
 
 def _options(
-    version: Annotated[bool, typer.Option("--version", is_eager=True, help="Print the version and stop.")] = False,
+    version: Annotated[  # its callback has answered it
+        bool, typer.Option("--version", is_eager=True, callback=_say_version, help="Print the version and stop.")
+    ] = False,
 ) -> None:
-    if version:
-        typer.echo(f"tidegate {__version__}")
-        raise typer.Exit
+    """Options before any command."""

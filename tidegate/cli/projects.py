@@ -68,7 +68,7 @@ def update(  # noqa: PLR0913  # typer reads the options from the signature
         rpm=rpm, rpd=rpd, tpm=tpm, concurrency=concurrency, budget_day=budget_day, budget_month=budget_month
     )
     user_limits = options.limits_change(
-        begin="user-",
+        "user-",
         rpm=user_rpm,
         rpd=user_rpd,
         tpm=user_tpm,

@@ -63,16 +63,17 @@ local terms = {rpm = tonumber(ARGV[4]), tpm = tonumber(ARGV[5]), longest = tonum
 local l = lane_open(ARGV[1], ARGV[2], tonumber(ARGV[3]), terms)
 local report = cjson.decode(ARGV[7])
 l.configured = {terms.rpm, terms.tpm}
-l.s.out = math.max(0, l.s.out - report.answered)
-l.s.news = l.now
+if report.answered > 0 then
+  l.s.out, l.s.news = math.max(0, l.s.out - report.answered), l.now
+end
 if report.rpm > 0 then
   learn_limit(l, 1, report.rpm, report.rpm_left, report.age)
 end
 if report.tpm > 0 then
   learn_limit(l, 2, report.tpm, report.tpm_left, report.age)
 end
-if report.shut_for >= 0 then
-  learn_hold(l, report.shut, report.shut_for, report.tokens)
+if report.shut_for > report.age then
+  learn_hold(l, report.shut, report.shut_for - report.age, report.tokens)
 end
 if report.succeeded > 0 then
   learn_growth(l, report.succeeded)

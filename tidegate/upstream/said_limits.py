@@ -62,7 +62,7 @@ def _read(headers: Mapping[str, str], kind: str) -> tuple[Allowance, float]:
 
 
 def _is_refilling(limit: int, reset: float) -> bool:
-    """Whether a minute's bucket with nothing left, or nearly one (remainders are rounded down), is full after `reset`."""
+    """Whether a minute's bucket with nothing left, or nearly one as they are rounded down, is full after `reset`."""
     return MINUTE * (1 - 1 / limit) * (1 - _ABOUT) <= reset <= MINUTE * (1 + _ABOUT)
 
 

@@ -12,6 +12,7 @@ from tidegate.admission.keys import KeyRing
 from tidegate.core.errors import BodyNotJson, InvalidParameter
 from tidegate.core.ids import IdSource
 from tidegate.web.admin_desks import KeyDesk, Overlook, ProjectDesk
+from tidegate.web.admin_shapes import UnknownField
 from tidegate.web.body import read_body
 
 MOST_BYTES = 64 * 1024
@@ -82,9 +83,10 @@ def _explained(error: RequestValidationError) -> InvalidParameter | BodyNotJson:
     if first["type"] == "json_invalid":
         return BodyNotJson()
     where = [str(part) for part in first["loc"][1:]]
-    if first["type"] == "unknown_field":
-        where.append(str(first["ctx"]["field"]))
-        said = f"Unknown parameter: '{'.'.join(where)}'; {first['ctx']['hint']}"
+    cause = first.get("ctx", {}).get("error")
+    if isinstance(cause, UnknownField):
+        where.append(cause.field)
+        said = f"Unknown parameter: '{'.'.join(where)}'; {cause.hint}"
     else:
         said = f"Invalid '{'.'.join(where) or 'body'}': {first['msg'].removeprefix('Value error, ')}."
     return InvalidParameter(said, param=".".join(where) or None)

@@ -6,7 +6,6 @@ from typing import Annotated, Any, Literal, Self
 from msgspec import UNSET
 from msgspec.structs import asdict
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
-from pydantic_core import PydanticCustomError
 
 from tidegate.admission.budget_report import Budget, Budgets
 from tidegate.admission.grants import MOST_COUNT, KeyChange, LimitsChange, ProjectChange
@@ -40,6 +39,16 @@ Moment = Annotated[float, Field(ge=0, le=253_402_300_799, description="Unix seco
 PriorityName = Literal["high", "normal", "low"]
 
 
+class UnknownField(ValueError):
+    """A field that a shape does not have."""
+
+    def __init__(self, field: str, hint: str) -> None:
+        """`hint` names what was probably meant."""
+        self.field = field
+        self.hint = hint
+        super().__init__(f"{field} is unknown, {hint}")
+
+
 class Shape(BaseModel):
     """Refuses what it does not know, and says what was probably meant."""
 
@@ -52,7 +61,7 @@ class Shape(BaseModel):
             if name not in cls.model_fields:
                 close = difflib.get_close_matches(str(name), cls.model_fields, n=1, cutoff=0.5)
                 hint = f"did you mean {close[0]}?" if close else f"known are {', '.join(cls.model_fields)}"
-                raise PydanticCustomError("unknown_field", "{field} is unknown, {hint}", {"field": name, "hint": hint})
+                raise UnknownField(str(name), hint)
         return given
 
 

@@ -1,0 +1,255 @@
+"""Calls wait for the upstream over several processes: in order, up to the limit and no further, and nobody is lost."""
+
+import asyncio
+import itertools
+import tracemalloc
+
+import pytest
+
+from tests.admission.enforcer import Bucket, Enforcer, Windows
+from tests.admission.spike import LANE, Spike, replicas, spike, ticket
+from tests.eventually import until
+from tidegate.admission.places import Places
+from tidegate.admission.tickets import LaneTerms, Place, Ticket
+from tidegate.connections.redis import RedisLink
+from tidegate.core.clock import SystemClock
+from tidegate.core.errors import QueueFull, QueueTimeout, UpstreamBusy
+from tidegate.core.said import Allowance, Said
+
+RPM = 6_000
+DRAINED = Said(requests=Allowance(limit=60, left=0))
+
+
+def overtaken(order: list[int]) -> int:
+    """How many were let go just after somebody who came later."""
+    return sum(one > other for one, other in itertools.pairwise(order))
+
+
+async def drain(places: Places, said: Said = DRAINED) -> None:
+    """Have the lane know that nothing is left."""
+    places.news.answered(LANE, said, ok=True, age=0.0)
+    await until(lambda: places.news.told(LANE))
+
+
+async def go(places: Places, count: int, patience: float = 300.0) -> list[asyncio.Task[Place]]:
+    """So many calls of this process, in line."""
+    line = [asyncio.create_task(places.enter(LANE, ticket(places, f"{n:04}", patience=patience))) for n in range(count)]
+    await until(lambda: sum(1 for _ in places.here()) + sum(task.done() for task in line) == count)
+    return line
+
+
+async def end(tasks: list[asyncio.Task[Place]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@pytest.mark.parametrize(
+    ("style", "at_once", "slack"),
+    [("full", RPM, 0.9), ("drained", 0, 0.0), ("windows", 0, 0.0)],
+    ids=["a full bucket", "a drained bucket", "windows of a second"],
+)
+async def test_a_spike_is_answered_at_the_rate_the_upstream_enforces(
+    clean_stores: object, redis_url: str, redis_prefix: str, style: str, at_once: int, slack: float
+) -> None:
+    assert clean_stores
+    clock = SystemClock()
+    upstream = Enforcer(
+        Windows(RPM, span=1.0, clock=clock) if style == "windows" else Bucket(RPM, level=at_once, clock=clock),
+        latency=0.02,
+    )
+    async with replicas(redis_url, redis_prefix) as processes:
+        tickets = [ticket(processes[number % 3], f"{number:04}") for number in range(300)]
+        done: Spike = await spike(processes, upstream, tickets)
+    assert upstream.taken == 300
+    assert upstream.refused <= 3
+    # a tenth, the margin of the first grant, and what a busy machine takes
+    theory = max(0, 300 - at_once) * 60 / RPM + 0.02
+    assert done.seconds <= 1.1 * theory + 0.5 + slack
+    assert sum(map(overtaken, done.order.values())) <= upstream.refused, "only who was refused goes later"
+
+
+async def test_one_who_floods_makes_another_wait_twice_as_long_at_most(
+    clean_stores: object, redis_url: str, redis_prefix: str
+) -> None:
+    assert clean_stores
+    waits: list[float] = []
+    for flood in (0, 1_000):
+        upstream = Enforcer(Bucket(1_200, level=0, clock=SystemClock()), latency=0.01)
+        async with replicas(redis_url, f"{redis_prefix}-{flood}") as processes:
+            for process in processes:
+                await drain(process, Said(requests=Allowance(limit=1_200, left=0)))
+            line = [
+                asyncio.create_task(processes[n % 3].enter(LANE, ticket(processes[n % 3], f"flood{n:04}", flow="quay")))
+                for n in range(flood)
+            ]
+            await until(lambda ps=processes, most=flood: sum(1 for p in ps for _ in p.here()) >= most * 0.98)  # type: ignore[misc]  # a loop's values, bound
+            few = await spike(processes, upstream, [ticket(processes[n % 3], f"few{n:02}") for n in range(20)])
+            waits.append(sorted(few.waits.values())[18])
+            await end(line)
+    assert waits[1] <= 2 * waits[0] + 0.1
+
+
+async def test_two_thousand_wait_in_one_process_on_little_memory(
+    clean_stores: object, redis_url: str, redis_prefix: str
+) -> None:
+    assert clean_stores
+    async with replicas(redis_url, redis_prefix, 1, LaneTerms(rpm=60)) as (places,):
+        await drain(places)
+        tracemalloc.start()
+        before = tracemalloc.get_traced_memory()[0]
+        line = await go(places, 2_000, patience=100_000)
+        each = (tracemalloc.get_traced_memory()[0] - before) / 2_000
+        tracemalloc.stop()
+        assert each < 5_000, f"{each:.0f} bytes for each"
+        assert repr(places) == "<Places of process0: 2000 wait>"
+        (shown,) = await places.show(most=2)
+        assert (shown.waiting, shown.rpm, len(shown.heads)) == (2_000, 60, 2)
+        assert {lane for lane, _, _ in places.here()} == {LANE}
+        await end(line)
+        await until(lambda: not places.busy)
+        assert (await places.show())[0].waiting == 0
+
+
+async def test_who_gives_up_leaves_and_the_next_goes(clean_stores: object, redis_url: str, redis_prefix: str) -> None:
+    assert clean_stores
+    async with replicas(redis_url, redis_prefix, 1, LaneTerms(rpm=600)) as (places,):
+        await drain(places)
+        line = await go(places, 3)
+        await end(line[:2])
+        await asyncio.wait_for(line[2], 2)
+        assert await places.show() == () or (await places.show())[0].waiting == 0
+
+
+async def test_a_grant_that_is_not_used_is_the_next_ones(
+    clean_stores: object, redis_url: str, redis_prefix: str
+) -> None:
+    assert clean_stores
+    async with replicas(redis_url, redis_prefix, 1, LaneTerms(rpm=6)) as (places,):
+        first = ticket(places, "first")
+        for name in ("a", "b", "c", "d"):
+            await asyncio.wait_for(places.enter(LANE, ticket(places, name)), 1)
+            places.news.answered(LANE, Said(), ok=True, age=0.0)
+        await places.enter(LANE, first)
+        line = await go(places, 1)
+        assert not line[0].done()
+        places.give_back(LANE, first)
+        await asyncio.wait_for(line[0], 1)
+
+
+async def test_who_cannot_have_a_turn_in_time_hears_it_at_once(
+    clean_stores: object, redis_url: str, redis_prefix: str
+) -> None:
+    assert clean_stores
+    async with replicas(redis_url, redis_prefix, 1, LaneTerms(rpm=60, longest=5)) as (places,):
+        await drain(places)
+        line = await go(places, 3)
+        with pytest.raises(
+            QueueTimeout, match=r"its limit, not yours.*estimated wait is 4\.\d s.* may wait 2\.0 s"
+        ) as late:
+            await places.enter(LANE, ticket(places, "late", patience=2.0))
+        assert late.value.retry_after == pytest.approx(4.1, abs=0.2)
+        line += [asyncio.create_task(places.enter(LANE, ticket(places, name))) for name in ("4", "5")]
+        await until(lambda: sum(1 for _ in places.here()) == 5)
+        with pytest.raises(QueueFull, match="as many calls wait"):
+            await places.enter(LANE, ticket(places, "sixth"))
+        await end(line)
+
+
+async def test_a_deadline_that_passes_all_the_same_ends_the_wait(
+    clean_stores: object, redis_url: str, redis_prefix: str
+) -> None:
+    assert clean_stores
+    async with replicas(redis_url, redis_prefix, 1, LaneTerms(rpm=600)) as (places,):
+        await drain(places)
+        waiting = asyncio.create_task(places.enter(LANE, ticket(places, "a", patience=0.6)))
+        await until(lambda: sum(1 for _ in places.here()) == 1)
+        places.news.refused(LANE, Said(), "requests", 30.0, tokens=1, age=0.0)
+        with pytest.raises(QueueTimeout, match="did not come within"):
+            await waiting
+
+
+async def test_a_grant_that_was_lost_is_noticed(
+    clean_stores: object, redis_url: str, redis_prefix: str, redis_link: RedisLink
+) -> None:
+    assert clean_stores
+    async with replicas(redis_url, redis_prefix, 1, LaneTerms(rpm=600)) as (places,):
+        await drain(places)
+        line = await go(places, 1)
+        key = f"{{{redis_prefix}}}:lane:{LANE}"
+        await redis_link.command("DEL", f"{key}:order", f"{key}:waiting", f"{key}:flows")
+        await asyncio.wait_for(line[0], 5)
+
+
+async def test_a_dead_processs_places_go_to_the_living(
+    clean_stores: object, redis_url: str, redis_prefix: str, redis_link: RedisLink
+) -> None:
+    assert clean_stores
+    async with replicas(redis_url, redis_prefix, 1, LaneTerms(rpm=60)) as (places,):
+        await drain(places)
+        for number in range(50):
+            dead = Ticket(
+                member=f"dead:{number}", tokens=1, flow="harbour", weight=4, deadline=SystemClock().now() + 300
+            )
+            await places.ask(LANE, dead)
+        line = await go(places, 1)
+        assert redis_link.up
+        await asyncio.wait_for(line[0], 4)
+
+
+async def test_a_grant_heard_before_its_call_knows_that_it_was_queued_is_kept_for_it(
+    clean_stores: object, redis_url: str, redis_prefix: str
+) -> None:
+    assert clean_stores
+    async with replicas(redis_url, redis_prefix, 1, LaneTerms(rpm=600)) as (places,):
+        await drain(places)
+        first = ticket(places, "first")
+        verdict = await places.ask(LANE, first)
+        line = await go(places, 1)
+        await line[0]
+        assert await asyncio.wait_for(places.wait(LANE, first, verdict), 1) == verdict.place  # type: ignore[union-attr]  # it was queued
+
+
+async def test_while_redis_is_away_a_process_keeps_to_its_share(redis_prefix: str) -> None:
+    clock = SystemClock()
+    link = RedisLink("redis://127.0.0.1:4848", timeout=0.3, clock=clock)
+    places = Places(link, prefix=redis_prefix, process="p", clock=clock, terms=lambda _: LaneTerms(rpm=600))
+    await places.start()
+    line = await go(places, 10)
+    begun = clock.monotonic()
+    await asyncio.wait_for(asyncio.gather(*line), 5)
+    assert 0.3 < clock.monotonic() - begun < 2, "three at once, the others at ten a second"
+    await places.close()
+
+
+async def test_those_who_wait_when_redis_goes_away_wait_on_here(
+    clean_stores: object, redis_url: str, redis_prefix: str
+) -> None:
+    assert clean_stores
+    clock = SystemClock()
+    link = RedisLink(redis_url, timeout=2.0, clock=clock)
+    await link.start()
+    places = Places(link, prefix=redis_prefix, process="p", clock=clock, terms=lambda _: LaneTerms(rpm=600))
+    await places.start()
+    await drain(places)
+    places.news.refused(LANE, Said(), "requests", 30.0, tokens=1, age=0.0)
+    await asyncio.sleep(0.1)
+    line = await go(places, 5)
+    assert not any(task.done() for task in line)
+    await link.close()
+    await asyncio.wait_for(asyncio.gather(*line), 5)
+    await places.close()
+
+
+async def test_closing_releases_those_who_wait_and_leaves_no_task(
+    clean_stores: object, redis_url: str, redis_prefix: str
+) -> None:
+    assert clean_stores
+    before = asyncio.all_tasks()
+    async with replicas(redis_url, redis_prefix, 1, LaneTerms(rpm=60)) as (places,):
+        await drain(places)
+        line = await go(places, 3)
+        await places.close()
+        outcomes = await asyncio.gather(*line, return_exceptions=True)
+        assert {type(outcome) for outcome in outcomes} == {UpstreamBusy}
+    assert asyncio.all_tasks() == before

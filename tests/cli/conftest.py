@@ -1,0 +1,28 @@
+"""A way to run the whole command line on the tests' stores."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from tidegate.cli.main import application
+from tidegate.embedded import Stores
+
+Tidegate = Callable[..., Result]
+
+
+@pytest.fixture
+def tidegate(clean_stores: Stores, redis_prefix: str, tmp_path: Path) -> Tidegate:
+    """`tidegate("keys", "list")` is `tidegate keys list`; keywords change the environment."""
+    environment = {
+        "TIDEGATE_DATABASE_URL": clean_stores.database_url,
+        "TIDEGATE_REDIS_URL": clean_stores.redis_url,
+        "TIDEGATE_REDIS__PREFIX": redis_prefix,
+        "TIDEGATE_CONFIG": str(tmp_path / "none.toml"),
+    }
+
+    def run(*arguments: str, **changes: str) -> Result:
+        return CliRunner().invoke(application(), list(arguments), env=environment | changes)
+
+    return run

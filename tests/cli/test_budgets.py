@@ -1,0 +1,54 @@
+"""`tidegate budgets show` tells what is gone of each budget, exactly, and admits what Redis has lost."""
+
+import json
+from datetime import UTC, datetime
+
+import pytest
+import redis
+
+from tests.cli.conftest import Tidegate
+
+
+@pytest.fixture
+def key(tidegate: Tidegate, redis_url: str, redis_prefix: str) -> str:
+    """A key with a daily dollar, a quarter of it spent and a quarter held."""
+    made = json.loads(
+        tidegate("keys", "create", "--project", "shop", "--name", "web", "--budget-day", "1.00", "--json").output
+    )
+    today = datetime.now(UTC).strftime("%Y-%m-%d")
+    with redis.Redis.from_url(redis_url) as client:
+        for kind in ("spent", "held"):
+            client.set(f"{{{redis_prefix}}}:{kind}:key/{made['id']}:{today}", 250_000_000)
+    return str(made["id"])
+
+
+def test_a_table_is_for_people(tidegate: Tidegate, key: str) -> None:
+    shown = tidegate("budgets", "show")
+    assert shown.exit_code == 0, shown.output
+    (line,) = [line for line in shown.output.splitlines() if key in line]
+    assert [word for word in line.split() if word[0].isdigit()][:3] == ["0.25", "0.25", "1.00"]
+    assert "50%" in line
+    assert "the whole deployment" in shown.output
+    assert "Redis has lost these figures" in shown.output
+
+
+def test_json_is_for_programs(tidegate: Tidegate, key: str) -> None:
+    page = json.loads(tidegate("budgets", "show", "--project", "shop", "--json").output)
+    (line,) = page["data"]
+    assert (line["key_id"], line["name"], line["spent_usd"], line["share"]) == (key, "web", "0.25", 0.5)
+    assert (page["counted"], page["has_more"]) == (False, False)
+
+
+def test_the_deployments_own_stop_is_from_the_configuration(tidegate: Tidegate) -> None:
+    page = json.loads(tidegate("budgets", "show", "--json", TIDEGATE_BUDGETS__STOP_USD_PER_DAY="12.50").output)
+    assert [(line["kind"], line["budget_usd"]) for line in page["data"]] == [("all", "12.50"), ("all", None)]
+
+
+def test_nobody_with_a_budget_is_said_with_a_remedy(tidegate: Tidegate) -> None:
+    assert "tidegate projects update" in tidegate("budgets", "show", "--project", "nobody").output
+
+
+def test_without_redis_it_is_one_sentence(tidegate: Tidegate) -> None:
+    result = tidegate("budgets", "show", TIDEGATE_REDIS_URL="redis://127.0.0.1:4897")
+    assert (result.exit_code, result.stderr.startswith("Redis did not answer")) == (1, True)
+    assert "Traceback" not in result.output

@@ -1,0 +1,58 @@
+"""Limits on the command line: whole numbers, exact dollars, the word none, and plain complaints."""
+
+import pytest
+import typer
+from msgspec import UNSET
+
+from tidegate.admission.grants import LimitsChange
+from tidegate.cli.limit_options import compact, limits_change, models, priority
+from tidegate.core.values import Limits, Priority
+
+
+@pytest.mark.parametrize(
+    ("said", "change"),
+    [
+        ({}, LimitsChange()),
+        ({"rpm": None, "tpm": "0"}, LimitsChange(tpm=0)),
+        ({"rpm": " 60 ", "rpd": "None"}, LimitsChange(rpm=60, rpd=None)),
+        ({"budget_day": "1.00", "budget_month": "0.000001"}, LimitsChange(budget_day=10**9, budget_month=1_000)),
+    ],
+)
+def test_only_what_is_said_changes(said: dict[str, str | None], change: LimitsChange) -> None:
+    assert limits_change("", **said) == change
+
+
+@pytest.mark.parametrize(
+    ("said", "says"),
+    [
+        ({"rpm": "many"}, "--user-rpm: 'many' is no whole number"),
+        ({"concurrency": "-1"}, "--user-concurrency"),
+        ({"tpm": "1.5"}, "--user-tpm"),
+        ({"rpd": "\u0661"}, "--user-rpd"),
+        ({"rpd": "2147483648"}, "up to 2,147,483,647"),
+        ({"budget_day": "$5"}, "--user-budget-day: '\\$5' is no amount"),
+        ({"budget_month": "1e3"}, 'write it like "1.00"'),
+    ],
+)
+def test_a_complaint_names_the_option_and_the_remedy(said: dict[str, str], says: str) -> None:
+    with pytest.raises(typer.BadParameter, match=says):
+        limits_change("user-", **said)
+
+
+def test_a_priority_is_one_of_three_or_none() -> None:
+    assert (priority(None), priority("HIGH "), priority("none")) == (UNSET, Priority.HIGH, None)
+    with pytest.raises(typer.BadParameter, match="high, normal, low"):
+        priority("urgent")
+
+
+def test_models_are_names_between_commas() -> None:
+    assert (models(None), models("none"), models("a, b,a")) == (UNSET, (), ("a", "b"))
+    for wrong in ("", "a,,b", "a\x1b"):
+        with pytest.raises(typer.BadParameter, match="commas"):
+            models(wrong)
+
+
+def test_limits_are_told_in_a_few_words() -> None:
+    limits = Limits(rpm=60, tpm=10_000, concurrency=5, budget_day=10**9, budget_month=1)
+    assert compact(limits) == "60 rpm, 10,000 tpm, 5 at once, $1.00/day, $0.000000001/month"
+    assert compact(Limits()) == ""

@@ -1,0 +1,55 @@
+"""`tidegate queue show` tells who waits, on what, how long already and how much longer."""
+
+import json
+import time
+
+import pytest
+
+from tests.cli.conftest import Tidegate
+from tidegate.admission.lane_store import LaneStore
+from tidegate.admission.tickets import LaneTerms, Queued, Ticket
+from tidegate.connections.redis import RedisLink
+
+LANE = "main/gpt-4o-mini"
+
+
+@pytest.fixture
+async def waiting(redis_link: RedisLink, redis_prefix: str) -> None:
+    """Calls of the shop, until three of them wait in the real queue."""
+    lanes = LaneStore(redis_link, prefix=redis_prefix, terms=lambda _: LaneTerms(rpm=60))
+    now, queued = time.time(), 0
+    await lanes.alive("p1", for_seconds=60, now=now)
+    for number in range(500):
+        ticket = Ticket(member=f"p1:req_{number}", tokens=9, flow="shop", weight=16, deadline=now + 900)
+        queued += isinstance(await lanes.enter(LANE, ticket, now), Queued)
+        if queued == 3:
+            return
+    pytest.fail("the queue never began")
+
+
+def test_nobody_waits_at_first(tidegate: Tidegate) -> None:
+    assert tidegate("queue", "show").output == "Nobody waits.\n"
+    assert json.loads(tidegate("queue", "show", "--json").output) == []
+
+
+def test_without_redis_it_is_one_sentence(tidegate: Tidegate) -> None:
+    result = tidegate("queue", "show", TIDEGATE_REDIS_URL="redis://127.0.0.1:4897")
+    assert (result.exit_code, result.stderr.startswith("Redis did not answer")) == (1, True)
+
+
+@pytest.mark.usefixtures("waiting")
+def test_who_waits_is_a_table(tidegate: Tidegate) -> None:
+    shown = tidegate("queue", "show", "--most", "2", TIDEGATE_UPSTREAM__RPM="60")
+    assert shown.exit_code == 0, shown.output
+    assert f"{LANE}: 3 waiting" in shown.output
+    assert "60 requests and not yet known tokens a minute" in shown.output
+    rows = [line.split() for line in shown.output.splitlines() if "req_" in line]
+    assert [(row[0], row[1], row[2]) for row in rows] == [("1", "shop", "high"), ("2", "shop", "high")]
+
+
+@pytest.mark.usefixtures("waiting")
+def test_json_is_for_programs(tidegate: Tidegate) -> None:
+    (lane,) = json.loads(tidegate("queue", "show", "--json", TIDEGATE_UPSTREAM__RPM="60").output)
+    assert (lane["name"], lane["rpm"], lane["tpm"], lane["waiting"]) == (LANE, 60, None, 3)
+    assert [waiter["estimate"] for waiter in lane["waiters"]] == pytest.approx([1, 2, 3])
+    assert 0 <= lane["waiters"][0]["waited"] < 60

@@ -1,0 +1,39 @@
+"""What an operator changes over HTTP acts on the whole gateway, and admin keys ask no model anything."""
+
+import asyncio
+
+from tests.harness import CHAT, Gateway, World
+
+
+async def test_an_admin_key_administers_and_does_nothing_else(gateway: Gateway, world: World) -> None:
+    admin = (await world.keys.create(project="operators", admin=True)).token
+    for path, body in (("/chat/completions", CHAT), ("/models", None)):
+        refused = await gateway.call(path, body, authorization=f"Bearer {admin}")
+        assert (refused.status, refused.headers["x-tidegate-error"]) == (403, "admin_key")
+        assert refused.error["code"] == "insufficient_permissions"
+    headers = {"authorization": f"Bearer {admin}"}
+    async with world.http.get(f"{gateway.root}/admin/v1/keys", headers=headers) as response:
+        assert (response.status, len((await response.json())["data"])) == (200, 2)
+    assert await world.calls() == 0
+
+
+async def test_an_ordinary_key_administers_nothing(gateway: Gateway, world: World) -> None:
+    headers = {"authorization": f"Bearer {gateway.key}"}
+    async with world.http.get(f"{gateway.root}/admin/v1/keys", headers=headers) as response:
+        assert (response.status, response.headers["x-tidegate-error"]) == (403, "not_admin")
+
+
+async def test_a_key_revoked_on_one_replica_is_refused_by_the_other_within_a_second(world: World) -> None:
+    admin = (await world.keys.create(project="operators", admin=True)).token
+    made = await world.make_key()
+    async with world.gateway() as one, world.gateway() as other:
+        assert (await other.chat(authorization=f"Bearer {made.token}")).status == 200
+        headers = {"authorization": f"Bearer {admin}"}
+        url = f"{one.root}/admin/v1/keys/{made.record.id}"
+        async with world.http.delete(url, headers=headers) as response:
+            assert (await response.json())["state"] == "revoked"
+
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
+        while (await other.chat(authorization=f"Bearer {made.token}")).status != 401:
+            assert loop.time() - begun < 1.0

@@ -1,0 +1,59 @@
+"""An office for each test."""
+
+import contextlib
+from collections.abc import AsyncIterator
+
+import aiohttp
+import pytest
+import uvicorn
+from fastapi import FastAPI
+
+from tests.harness import listening
+from tests.web.office import Office, OneLane
+from tidegate.admission.budget_report import BudgetReport
+from tidegate.admission.budget_store import BudgetStore
+from tidegate.admission.key_store import KeyStore
+from tidegate.admission.keys import KeyRing
+from tidegate.admission.project_store import ProjectStore
+from tidegate.admission.queue_report import QueueReport
+from tidegate.connections.postgres import Postgres
+from tidegate.connections.redis import RedisLink
+from tidegate.core.clock import ManualClock
+from tidegate.core.ids import new_id
+from tidegate.core.values import Limits
+from tidegate.metering.report import Reports
+from tidegate.web.admin import add_admin
+from tidegate.web.admin_desks import KeyDesk, Overlook, ProjectDesk
+from tidegate.web.api import create_api
+
+
+@pytest.fixture
+async def office(postgres: Postgres, redis_link: RedisLink, redis_prefix: str) -> AsyncIterator[Office]:
+    clock = ManualClock()
+    keys = KeyStore(postgres, redis_link, clock=clock, prefix=redis_prefix)
+    budgets = BudgetReport(postgres, BudgetStore(redis_link, prefix=redis_prefix), everybody=Limits(budget_day=10**9))
+    ring = KeyRing(keys, clock)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(api: FastAPI) -> AsyncIterator[None]:
+        await ring.start()
+        add_admin(
+            api,
+            ring,
+            keys=KeyDesk(keys, clock),
+            projects=ProjectDesk(ProjectStore(postgres, redis_link, prefix=redis_prefix)),
+            overlook=Overlook(
+                budgets=budgets,
+                queue=QueueReport(OneLane(), rpm=None, tpm=None),
+                reports=Reports(postgres),
+                clock=clock,
+            ),
+            ids=new_id,
+        )
+        yield
+        await ring.close()
+
+    admin = await keys.create(project="operators", admin=True)
+    config = uvicorn.Config(create_api(lifespan, new_id), log_config=None, lifespan="on")
+    async with listening(config) as root, aiohttp.ClientSession() as http:
+        yield Office(root, admin.token, http, keys)

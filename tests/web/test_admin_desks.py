@@ -1,0 +1,76 @@
+"""Keys, projects, budgets, queue and usage, as an operator meets them over HTTP."""
+
+from tests.metering.ledger_parts import entry
+from tests.web.office import NO_LIMITS, Office
+from tidegate.admission import key_format
+from tidegate.connections.postgres import Postgres
+from tidegate.metering.ledger import encode
+from tidegate.metering.ledger_store import LedgerStore
+
+
+async def test_a_key_lives_from_its_making_to_its_end(office: Office) -> None:
+    made = await office.make(name="web", limits={"rpm": 60, "budget_day_usd": "1.00"}, models=["gpt-5"])
+    assert key_format.parse(made.pop("key"))
+    assert made["limits"] == NO_LIMITS | {"rpm": 60, "budget_day_usd": "1.00"}
+    assert await office.get(f"/keys/{made['id']}") == made
+
+    changes = {"limits": {"rpm": None, "budget_month_usd": "0.000001"}, "priority": "high"}
+    changed = await office.ask("PATCH", f"/keys/{made['id']}", changes)
+    assert changed.json["limits"] == NO_LIMITS | {"budget_day_usd": "1.00", "budget_month_usd": "0.000001"}
+    assert (changed.json["priority"], changed.json["name"], changed.json["models"]) == ("high", "web", ["gpt-5"])
+
+    ended = await office.ask("DELETE", f"/keys/{made['id']}")
+    assert (ended.status, ended.json["state"]) == (200, "revoked")
+
+
+async def test_keys_are_listed_in_pages(office: Office) -> None:
+    made = {(await office.make(project=project))["id"] for project in ("shop", "shop", "bank")}
+    first = await office.get("/keys?limit=2&project=shop")
+    assert (len(first["data"]), first["has_more"], first["last"]) == (2, False, None)
+    page, seen = await office.get("/keys?limit=2"), set()
+    seen |= {key["id"] for key in page["data"]}
+    assert page["has_more"]
+    page = await office.get(f"/keys?limit=2&after={page['last']}")
+    seen |= {key["id"] for key in page["data"]}
+    assert not page["has_more"]
+    assert made < seen
+
+
+async def test_a_projects_limits_and_its_end_users(office: Office) -> None:
+    await office.make(project="shop/north")
+    changes = {"limits": {"tpm": 5}, "user_limits": {"budget_day_usd": "0.10", "concurrency": 1}, "priority": "low"}
+    changed = await office.ask("PATCH", "/projects/shop%2Fnorth", changes)
+    assert changed.json["user_limits"] == NO_LIMITS | {"budget_day_usd": "0.10", "concurrency": 1}
+    assert await office.get("/projects/shop/north") == changed.json
+    page = await office.get("/projects?limit=1")
+    assert ([project["name"] for project in page["data"]], page["has_more"]) == (["operators"], True)
+    page = await office.get("/projects?limit=1&after=operators")
+    assert ([project["name"] for project in page["data"]], page["has_more"]) == (["shop/north"], False)
+
+
+async def test_budgets_queue_and_usage_are_shown(office: Office, postgres: Postgres) -> None:
+    await office.make(limits={"budget_day_usd": "2.00"})
+    budgets = await office.get("/budgets")
+    assert [(line["kind"], line["period"], line["budget_usd"]) for line in budgets["data"]] == [
+        ("all", "day", "1.00"),
+        ("all", "month", None),
+        ("key", "day", "2.00"),
+    ]
+    (lane,) = (await office.get("/queue"))["data"]
+    assert (lane["name"], lane["rpm"], lane["tpm"], lane["waiting"]) == ("main/m", 60, None, 1)
+    assert lane["waiters"][0] == {
+        "request": "req_1",
+        "project": "shop",
+        "priority": "high",
+        "tokens": 9,
+        "waited": 2.0,
+        "estimate": 1.0,
+        "left": 3.0,
+    }
+    calls = [entry(number, at=1_789_999_999.0, model=f"m{number}", cost_nanos=number) for number in range(3)]
+    await LedgerStore(postgres).write([encode(call) for call in calls])
+    page = await office.get("/usage?by=model&limit=2")
+    assert ([row["what"] for row in page["data"]], page["last"], page["total"]["calls"]) == (["m2", "m1"], "m1", 3)
+    page = await office.get("/usage?by=model&limit=2&after=m1")
+    assert ([row["cost_usd"] for row in page["data"]], page["has_more"]) == (["0.00"], False)
+    assert (await office.get("/usage?until=2020-01-01T00:00:00Z"))["data"] == []
