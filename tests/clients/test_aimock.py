@@ -29,8 +29,8 @@ async def aimock(packages: Path, *arguments: str) -> AsyncIterator[str]:
     assert process.stdout is not None
     try:
         async with asyncio.timeout(START_SECONDS):
-            while not (found := re.search(r"listening on (\S+)", (await process.stdout.readline()).decode())):
-                pass
+            while not (found := re.search(r"listening on (\S+)", line := (await process.stdout.readline()).decode())):
+                assert line, "it ended"
         yield f"{found[1]}/v1"
     finally:
         process.terminate()

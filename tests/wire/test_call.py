@@ -54,7 +54,11 @@ def test_a_key_sent_twice_is_forwarded_once_as_it_was_metered() -> None:
     ("options", "sent", "asked"),
     [
         (None, {"include_usage": True}, False),
-        ({"include_usage": False, "include_obfuscation": False}, {"include_usage": True, "include_obfuscation": False}, False),
+        (
+            {"include_usage": False, "include_obfuscation": False},
+            {"include_usage": True, "include_obfuscation": False},
+            False,
+        ),
         ({"include_usage": True}, {"include_usage": True}, True),
     ],
 )

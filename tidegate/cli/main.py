@@ -29,8 +29,20 @@ def main() -> None:
 
 
 def _options(
-    version: Annotated[bool, typer.Option("--version", is_eager=True, help="Print the version and stop.")] = False,
+    _: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            is_eager=True,
+            callback=lambda wanted: _tell_version(wanted),
+            help="Print the version and stop.",
+        ),
+    ] = False,
 ) -> None:
-    if version:
+    """What applies to all commands."""
+
+
+def _tell_version(wanted: bool) -> None:
+    if wanted:
         typer.echo(f"tidegate {__version__}")
         raise typer.Exit

@@ -14,7 +14,10 @@ if ARGV[3] == '1' then
   local answer = redis.call('HMGET', KEYS[1], 'at', 'head', 'body', 'account')
   local age = answer[1] and tonumber(ARGV[1]) - tonumber(answer[1])
   if age and (ARGV[2] == '-1' or age <= tonumber(ARGV[2])) then
-    local entry = string.sub(ARGV[7], 1, -2) .. ',' .. string.sub(answer[4], 2)
+    local entry = ARGV[7]
+    if answer[4] ~= '{}' then
+      entry = string.sub(entry, 1, -2) .. ',' .. string.sub(answer[4], 2)
+    end
     redis.call('XADD', KEYS[3], '*', 'e', entry)
     return {'hit', answer[1], answer[2], answer[3], answer[4]}
   end
