@@ -77,4 +77,6 @@ async def test_the_ai_sdk_sees_errors(gateway: Gateway, node: Node, world: World
     assert await world.calls() == 1
     headers = json.dumps({**UNSTORED, "x-simulate-fault": "truncated"})
     said = await node("ai.mjs", gateway, "streamFailure", HEADERS=headers)
-    assert "before it was complete" in said["streamFailure"]["message"] or "broke off" in said["streamFailure"]["message"]
+    assert (
+        "before it was complete" in said["streamFailure"]["message"] or "broke off" in said["streamFailure"]["message"]
+    )

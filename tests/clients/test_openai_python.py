@@ -163,9 +163,7 @@ async def test_an_error_within_a_stream_is_raised_with_its_code(client: AsyncOpe
     with pytest.raises(openai.APIError) as no:
         [chunk async for chunk in chat]
     assert no.value.code == "upstream_truncated"
-    responses = await client.responses.create(
-        model="gpt-4o-mini", input="tide", stream=True, extra_headers=headers
-    )
+    responses = await client.responses.create(model="gpt-4o-mini", input="tide", stream=True, extra_headers=headers)
     with pytest.raises(openai.APIError) as no:
         [event async for event in responses]
     assert no.value.code == "upstream_truncated"

@@ -28,21 +28,21 @@ def main() -> None:
     app()
 
 
+def _tell_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"tidegate {__version__}")
+        raise typer.Exit
+
+
 def _options(
     _: Annotated[
         bool,
         typer.Option(
             "--version",
             is_eager=True,
-            callback=lambda wanted: _tell_version(wanted),
+            callback=_tell_version,
             help="Print the version and stop.",
         ),
     ] = False,
 ) -> None:
     """What applies to all commands."""
-
-
-def _tell_version(wanted: bool) -> None:
-    if wanted:
-        typer.echo(f"tidegate {__version__}")
-        raise typer.Exit
