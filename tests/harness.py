@@ -6,9 +6,9 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Self, TypeVar
 
 import aiohttp
 import asyncpg
@@ -39,7 +39,8 @@ MODERATIONS: Json = {"input": "high tide"}
 
 _START_SECONDS = 20.0
 _END_SECONDS = 20.0
-_LEDGER_SECONDS = 10.0
+_PATIENCE_SECONDS = 10.0
+_Seen = TypeVar("_Seen")
 
 
 def ask(words: str, **fields: Any) -> Json:
@@ -107,7 +108,7 @@ class Gateway:
         async with self.opened(path, body, method=method, **headers) as response:
             return Answer(response.status, response.headers, await response.text())
 
-    async def chat(self, body: Json | None = None, **headers: str) -> Answer:
+    async def chat(self, body: Any = None, **headers: str) -> Answer:
         """A chat completion."""
         return await self.call("/chat/completions", CHAT if body is None else body, **headers)
 
@@ -155,7 +156,7 @@ class World:
         self.key = ""
         self._stack = contextlib.AsyncExitStack()
 
-    async def __aenter__(self) -> "World":
+    async def __aenter__(self) -> Self:
         self.http = await self._stack.enter_async_context(aiohttp.ClientSession())
         self._database = await asyncpg.connect(self.stores.database_url)
         self._stack.push_async_callback(self._database.close)
@@ -183,11 +184,11 @@ class World:
         """Another key."""
         return await self.keys.create(project=project, name="test", expires_at=expires_at)
 
-    def settings(self, **sections: Json) -> Settings:
+    def settings(self, **sections: Any) -> Settings:
         """The configuration, with these keys changed, by section."""
         return Settings(**self._configuration(**sections))
 
-    def _configuration(self, **sections: Json) -> dict[str, Any]:
+    def _configuration(self, **sections: Any) -> dict[str, Any]:
         upstream = {
             "base_url": self.upstream_url,
             "api_key": UPSTREAM_KEY,
@@ -204,14 +205,15 @@ class World:
         return {name: _merged(mine.get(name), sections.get(name)) for name in {**mine, **sections}}
 
     @contextlib.asynccontextmanager
-    async def gateway(self, *, clock: Clock | None = None, **sections: Json) -> AsyncIterator[Gateway]:
-        """A gateway in this event loop; at the end it shuts down as it does on SIGTERM."""
+    async def gateway(self, **sections: Any) -> AsyncIterator[Gateway]:
+        """A gateway in this event loop; at the end it shuts down as it does on SIGTERM. `clock` may be given, too."""
+        clock: Clock | None = sections.pop("clock", None)
         settings = self.settings(**sections)
         async with listening(uvicorn_config(build(settings, clock), settings.server)) as root:
             yield Gateway(root, self.key, self.http)
 
     @contextlib.asynccontextmanager
-    async def process(self, *arguments: str, **sections: Json) -> AsyncIterator[GatewayProcess]:
+    async def process(self, *arguments: str, **sections: Any) -> AsyncIterator[GatewayProcess]:
         """A gateway as `tidegate serve` in a process of its own; killed at the end if it still runs."""
         port = free_port()
         log = self.folder / f"gateway-{port}.log"
@@ -229,7 +231,7 @@ class World:
                 process.kill()
                 await process.wait()
 
-    def environment(self, **sections: Json) -> dict[str, str]:
+    def environment(self, **sections: Any) -> dict[str, str]:
         """The same configuration as the environment says it."""
         variables: dict[str, str] = {}
         for section, value in self._configuration(**sections).items():
@@ -266,7 +268,7 @@ class World:
 
     async def settled(self, **expected: int) -> Json:
         """The simulator's figures, once these have the values given."""
-        return await self._eventually(self.stats, lambda stats: {name: stats[name] for name in expected} == expected)
+        return await _eventually(self.stats, lambda stats: {name: stats[name] for name in expected} == expected)
 
     async def faults(self, **probabilities: float) -> None:
         """From now on the simulator misbehaves so."""
@@ -280,20 +282,21 @@ class World:
             waiting = int(await self._redis.xlen(stream_key(self.prefix)))
             return waiting, [dict(row) for row in await self._database.fetch("SELECT * FROM ledger ORDER BY at, id")]
 
-        waiting, rows = await self._eventually(read, lambda seen: seen[0] == 0 and len(seen[1]) >= lines)
+        waiting, rows = await _eventually(read, lambda seen: seen[0] == 0 and len(seen[1]) >= lines)
         assert (waiting, len(rows)) == (0, lines), rows
         return rows
-
-    async def _eventually(self, read: Any, good: Any) -> Any:
-        deadline = asyncio.get_running_loop().time() + _LEDGER_SECONDS
-        while not good(seen := await read()):
-            assert asyncio.get_running_loop().time() < deadline, f"never as expected; last: {seen}"
-            await asyncio.sleep(0.02)
-        return seen
 
     @property
     def _simulator(self) -> str:
         return self.upstream_url.removesuffix("/v1") + "/simulator"
+
+
+async def _eventually(read: Callable[[], Awaitable[_Seen]], good: Callable[[_Seen], bool]) -> _Seen:
+    deadline = asyncio.get_running_loop().time() + _PATIENCE_SECONDS
+    while not good(seen := await read()):
+        assert asyncio.get_running_loop().time() < deadline, f"never as expected; last: {seen}"
+        await asyncio.sleep(0.01)
+    return seen
 
 
 class _InLoop(uvicorn.Server):
@@ -307,7 +310,7 @@ class _InLoop(uvicorn.Server):
     async def main_loop(self) -> None:
         """The same, looking more often whether it is over."""
         while not await self.on_tick(0):
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0.01)  # noqa: ASYNC110  # a flag is all there is
 
 
 @contextlib.asynccontextmanager

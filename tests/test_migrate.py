@@ -82,6 +82,20 @@ def test_the_ledger_holds_an_entry(clean_stores: Stores) -> None:
         assert connection.execute("SELECT at, cost_nanos FROM ledger").fetchone() == (moment, 2**40)
 
 
+def test_what_knows_nothing_of_limits_still_makes_and_finds_keys(clean_stores: Stores) -> None:
+    with psycopg.connect(clean_stores.database_url, autocommit=True) as connection:
+        connection.execute("INSERT INTO projects (id, created_at) VALUES ('shop', now())")
+        connection.execute(
+            "INSERT INTO keys (id, project, name, hash, hint) VALUES ('key_1', 'shop', '', %s, 'abcd')", [b"x" * 32]
+        )
+        found = connection.execute("SELECT rpm, budget_day_nanos, priority, models, admin FROM keys").fetchone()
+        assert found == (None, None, None, None, False)
+        with pytest.raises(psycopg.errors.CheckViolation):
+            connection.execute("UPDATE keys SET rpm = -1")
+        with pytest.raises(psycopg.errors.CheckViolation):
+            connection.execute("UPDATE projects SET priority = 'urgent'")
+
+
 def test_a_step_that_fails_is_named_and_leaves_nothing(empty_database: str) -> None:
     with psycopg.connect(empty_database, autocommit=True) as connection:
         connection.execute("CREATE TABLE keys (in_the_way text)")

@@ -111,17 +111,18 @@ class Delivery:
         head = await self.opened()
         try:
             events = await self._all()
+            body = replay.as_whole(self.wanted.route, events) if head.stream else b"".join(events)
+            body = self._words.in_whole(body) if self._words else body
         except TidegateError as error:
             await self._booked(error)
             raise
         await self._booked(None)
-        body = replay.as_whole(self.wanted.route, events) if head.stream else b"".join(events)
-        return self._words.in_whole(body) if self._words else body
+        return body
 
     async def leave(self) -> None:
         """The caller is served, or gone."""
+        self._journey.leave()  # first: it must not depend on the ledger, nor wait for it
         await self._booked(ClientGone())
-        self._journey.leave()
 
     async def _next(self) -> bytes | None:
         while True:

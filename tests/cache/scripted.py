@@ -32,6 +32,7 @@ class Scripted:
         self._end_cost = 0
         self.cost_nanos = 0
         self.opens = 0
+        """How often it was opened, successfully."""
         self.abandoned = 0
         self.letting_go = asyncio.Event()
         """Cleared, an abandoned source takes its time."""
@@ -66,13 +67,14 @@ class Scripted:
 
     async def open(self) -> AnswerHead:
         """The first step."""
-        self.opens += 1
         step = await self._step()
         assert isinstance(step, AnswerHead), step
+        self.opens += 1
         return step
 
     async def more(self) -> list[bytes]:
         """The next step."""
+        assert self.opens, "a source is opened before it is read"
         step = await self._step()
         assert isinstance(step, list), step
         if not step:

@@ -184,7 +184,7 @@ async def test_leaving_before_the_answer_began_ends_the_call(airport: Airport) -
     await settled()
     airport.flight.leave()
     await airport.flight.drained()
-    assert (airport.source.opens, airport.source.abandoned, airport.landed) == (1, 1, 1)
+    assert (airport.source.opens, airport.source.abandoned, airport.landed) == (0, 1, 1)
 
 
 async def test_leaving_after_the_end_ends_nothing(airport: Airport) -> None:

@@ -103,23 +103,31 @@ def test_a_response_stream_without_its_end_is_no_answer() -> None:
 @pytest.mark.parametrize("route", [Route.CHAT, Route.RESPONSES])
 @pytest.mark.parametrize(
     "body",
-    [{}, {"choices": None}, {"choices": [7]}, {"choices": 7}, {"status": "queued"}, {"status": "completed", "output": 7},
-     {"status": "completed", "output": [7]}, {"choices": [{"message": 7}], "status": "completed", "output": ["x"]}],
-)  # fmt: skip
+    [
+        {},
+        {"choices": None},
+        {"choices": [7]},
+        {"choices": 7},
+        {"choices": [{"message": 7}]},
+        {"status": "queued"},
+        {"status": "completed", "output": 7},
+        {"status": "completed", "output": [7]},
+    ],
+)
 def test_an_answer_that_cannot_be_streamed_is_a_typed_error(route: Route, body: Json) -> None:
     with pytest.raises(MalformedAnswer):
         as_events(route, encoded(body))
 
 
-HERS = {
+HERS: Json = {
     "metadata": {"ticket": "hers-1"},
     "user": "hers-2",
     "safety_identifier": "hers-3",
     "prompt_cache_key": "hers-4",
     "prompt_cache_retention": "hers-5",
 }
-HIS = {"metadata": {"ticket": "his-1"}, "safety_identifier": "his-2"}
-SILENT = {"metadata": {}, "user": None, "safety_identifier": None, "prompt_cache_key": None}
+HIS: Json = {"metadata": {"ticket": "his-1"}, "safety_identifier": "his-2"}
+SILENT: Json = {"metadata": {}, "user": None, "safety_identifier": None, "prompt_cache_key": None}
 
 
 def test_all_of_the_callers_words_are_covered() -> None:

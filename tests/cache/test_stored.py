@@ -23,7 +23,7 @@ ANSWERS = st.builds(
 )
 
 
-def call(route: Route = Route.RESPONSES, **fields: Any) -> str:
+def call(route: Route = Route.RESPONSES, /, **fields: Any) -> str:
     """What an answer to this call would repeat."""
     return echo_of(parse(route, json.dumps({"model": "m", **fields}).encode()))
 
@@ -49,15 +49,15 @@ def test_text_is_stored_small_and_the_short_and_the_dense_as_they_are() -> None:
 
 
 def test_only_a_response_repeats_its_callers_words() -> None:
-    said = {"user": "ada", "metadata": {"ticket": "7"}}
+    said: dict[str, Any] = {"user": "ada", "metadata": {"ticket": "7"}}
     assert call(Route.CHAT, **said) == ""
     assert call(Route.EMBEDDINGS, **said) == ""
-    assert json.loads(call(**said)) == said
+    assert json.loads(call(Route.RESPONSES, **said)) == said
 
 
 @pytest.mark.parametrize("name", ECHOED)
 def test_each_of_the_callers_words_is_told(name: str) -> None:
-    assert json.loads(call(**{name: "x"})) == {name: "x"}
+    assert json.loads(call(Route.RESPONSES, **{name: "x"})) == {name: "x"}
 
 
 @pytest.mark.parametrize("fields", [{}, {"metadata": {}}, {"metadata": None, "user": ""}, {"temperature": 1}])

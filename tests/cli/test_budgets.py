@@ -29,7 +29,7 @@ def test_a_table_is_for_people(tidegate: Tidegate, key: str) -> None:
     assert [word for word in line.split() if word[0].isdigit()][:3] == ["0.25", "0.25", "1.00"]
     assert "50%" in line
     assert "the whole deployment" in shown.output
-    assert "Redis has lost these figures" in shown.output
+    assert "Redis is new or has lost its memory" in shown.output
 
 
 def test_json_is_for_programs(tidegate: Tidegate, key: str) -> None:

@@ -1,4 +1,4 @@
-"""Whatever is sent to the gateway, what comes back is OpenAI's envelope with the right status, and the process lives."""
+"""Whatever is sent to the gateway, what comes back is OpenAI's envelope with the right status."""
 
 import asyncio
 import time
@@ -154,7 +154,7 @@ async def test_a_revocation_is_seen_by_every_replica_within_a_second(world: Worl
         begun = time.monotonic()
         for replica in (one, other):
             while (await replica.chat(authorization=f"Bearer {key.token}")).status == 200:
-                await asyncio.sleep(0.02)
+                assert time.monotonic() - begun < 1.0
         assert time.monotonic() - begun < 1.0
         assert_envelope(await other.chat(authorization=f"Bearer {key.token}"), 401, "revoked_api_key")
 

@@ -83,7 +83,11 @@ async def test_another_project_gets_nothing_of_it(gateway: Gateway, world: World
     ],
 )
 async def test_cache_control_is_obeyed(
-    gateway: Gateway, world: World, directives: str, cache: str, stored_after: bool  # noqa: FBT001  # a case
+    gateway: Gateway,
+    world: World,
+    directives: str,
+    cache: str,
+    stored_after: bool,
 ) -> None:
     await gateway.chat()
     assert cache_of(await gateway.chat(cache_control=directives)) == cache

@@ -52,7 +52,14 @@ INSIDE = [
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize(("fault", "status", "code", "name", "retried"), BEFORE)
 async def test_a_failure_before_the_answer(
-    world: World, path: str, fault: str, status: int, code: str, name: str, retried: bool, streamed: bool  # noqa: FBT001  # cases
+    world: World,
+    path: str,
+    fault: str,
+    status: int,
+    code: str,
+    name: str,
+    retried: bool,
+    streamed: bool,
 ) -> None:
     async with world.gateway(**FAST) as gateway:
         answer = await gateway.call(path, {**PATHS[path], "stream": streamed}, x_simulate_fault=fault)
@@ -65,7 +72,13 @@ async def test_a_failure_before_the_answer(
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize(("fault", "status", "code", "name", "retried"), WHOLE)
 async def test_a_failure_within_an_answer_that_is_not_streamed(
-    world: World, path: str, fault: str, status: int, code: str, name: str, retried: bool  # noqa: FBT001  # a case
+    world: World,
+    path: str,
+    fault: str,
+    status: int,
+    code: str,
+    name: str,
+    retried: bool,
 ) -> None:
     async with world.gateway(**FAST) as gateway:
         assert_error(await gateway.call(path, PATHS[path], x_simulate_fault=fault), status, code, name, retried=retried)

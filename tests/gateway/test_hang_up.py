@@ -32,7 +32,7 @@ async def cancelled_after(world: World) -> float:
 
 @pytest.mark.parametrize("path", ["/chat/completions", "/responses"])
 @pytest.mark.parametrize("streamed", [False, True])
-async def test_while_it_waits(gateway: Gateway, world: World, path: str, streamed: bool) -> None:  # noqa: FBT001  # a case
+async def test_while_it_waits(gateway: Gateway, world: World, path: str, streamed: bool) -> None:
     body = {**(CHAT if path == "/chat/completions" else RESPONSES), "stream": streamed}
     call = asyncio.create_task(gateway.call(path, body, **NEVER))
     await world.settled(in_flight=1)

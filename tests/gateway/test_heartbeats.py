@@ -1,4 +1,4 @@
-"""A streaming client hears a comment line whenever the answer is silent, and then still gets its answer or its error."""
+"""A streaming client hears a comment line whenever the answer is silent, and then still gets the answer or error."""
 
 import pytest
 
@@ -33,9 +33,7 @@ async def test_between_two_events(world: World) -> None:
 
 
 @pytest.mark.parametrize("path", PATHS)
-@pytest.mark.parametrize(
-    ("fault", "code"), [("server_error", "server_error"), ("out_of_quota", "insufficient_quota")]
-)
+@pytest.mark.parametrize(("fault", "code"), [("server_error", "server_error"), ("out_of_quota", "insufficient_quota")])
 async def test_an_error_after_the_first_heartbeat_comes_as_an_event(
     world: World, path: str, fault: str, code: str
 ) -> None:
@@ -52,10 +50,13 @@ async def test_an_error_after_the_first_heartbeat_comes_as_an_event(
 
 async def test_who_joins_a_silent_answer_hears_them_too(world: World) -> None:
     slow = {"x_simulate_latency": "0.25"}
-    async with world.gateway(**RESTLESS) as one, world.gateway(**RESTLESS) as other:
-        async with one.opened("/chat/completions", STREAM, **slow) as leading:
-            following = await other.chat(STREAM, **slow)
-            assert (await leading.text()).startswith(PING)
+    async with (
+        world.gateway(**RESTLESS) as one,
+        world.gateway(**RESTLESS) as other,
+        one.opened("/chat/completions", STREAM, **slow) as leading,
+    ):
+        following = await other.chat(STREAM, **slow)
+        assert (await leading.text()).startswith(PING)
     assert following.text.startswith(PING)
     assert following.text.endswith("data: [DONE]\n\n")
     assert await world.calls() == 1

@@ -57,7 +57,10 @@ async def test_moderations_are_free(gateway: Gateway, world: World) -> None:
 @pytest.mark.parametrize("asked_for_usage", [True, False])
 @pytest.mark.parametrize("path", ["/chat/completions", "/responses"])
 async def test_a_stream_is_written_down_like_a_whole_answer(
-    gateway: Gateway, world: World, path: str, asked_for_usage: bool  # noqa: FBT001  # a case
+    gateway: Gateway,
+    world: World,
+    path: str,
+    asked_for_usage: bool,
 ) -> None:
     body = CHAT if path == "/chat/completions" else RESPONSES
     options = {"stream_options": {"include_usage": True}} if asked_for_usage and path != "/responses" else {}
@@ -82,7 +85,9 @@ async def test_reasoning_and_cached_tokens_are_kept_apart(gateway: Gateway, worl
 
 @pytest.mark.parametrize("streamed", [False, True])
 async def test_a_hit_costs_nothing_and_saves_what_the_answer_cost(
-    gateway: Gateway, world: World, streamed: bool  # noqa: FBT001  # a case
+    gateway: Gateway,
+    world: World,
+    streamed: bool,
 ) -> None:
     await gateway.chat(STREAM)
     hit = await gateway.chat({**CHAT, "stream": streamed})

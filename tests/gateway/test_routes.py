@@ -66,7 +66,7 @@ async def test_a_stream_says_the_same_as_the_whole_answer(gateway: Gateway, worl
 
 
 @pytest.mark.parametrize("asked", [True, False])
-async def test_a_stream_has_a_usage_chunk_only_where_it_was_asked_for(gateway: Gateway, asked: bool) -> None:  # noqa: FBT001  # a case
+async def test_a_stream_has_a_usage_chunk_only_where_it_was_asked_for(gateway: Gateway, asked: bool) -> None:
     body = {**STREAM, "stream_options": {"include_usage": True}} if asked else STREAM
     events = (await gateway.chat(body)).events
     assert [bool(event.get("usage")) for event in events].count(True) == int(asked)
@@ -87,7 +87,11 @@ async def test_a_stream_has_a_usage_chunk_only_where_it_was_asked_for(gateway: G
     ],
 )
 async def test_what_shapes_an_answer_reaches_the_upstream_as_it_was_sent(
-    gateway: Gateway, world: World, fields: Json, found: str, streamed: bool  # noqa: FBT001  # a case
+    gateway: Gateway,
+    world: World,
+    fields: Json,
+    found: str,
+    streamed: bool,
 ) -> None:
     body = ask("tide", **fields, stream=streamed)
     answer = await gateway.chat(body)

@@ -22,9 +22,7 @@ def words_of(answer: Answer) -> str:
 
 async def test_fifty_calls_at_once_over_two_replicas_are_one(world: World) -> None:
     async with world.gateway() as one, world.gateway() as other:
-        calls = [
-            (one, other)[number % 2].chat({**CHAT, "stream": number % 3 == 0}, **PACED) for number in range(50)
-        ]
+        calls = [(one, other)[number % 2].chat({**CHAT, "stream": number % 3 == 0}, **PACED) for number in range(50)]
         answers = await asyncio.gather(*calls)
         late = await one.chat(**PACED)
     assert await world.calls() == 1
@@ -42,7 +40,7 @@ async def test_fifty_calls_at_once_over_two_replicas_are_one(world: World) -> No
 
 
 @pytest.mark.parametrize("first_streams", [False, True])
-async def test_responses_are_shared_too(world: World, first_streams: bool) -> None:  # noqa: FBT001  # a case
+async def test_responses_are_shared_too(world: World, first_streams: bool) -> None:
     async with world.gateway() as one, world.gateway() as other:
         first = asyncio.create_task(one.call("/responses", {**RESPONSES, "stream": first_streams}, **PACED))
         await world.settled(in_flight=1)
@@ -118,7 +116,7 @@ SHORT_LEASE = {"lease_seconds": 0.5}
 
 
 @pytest.mark.parametrize("leader_streams", [True, False])
-async def test_followers_complete_when_the_leaders_process_is_killed(world: World, leader_streams: bool) -> None:  # noqa: FBT001  # a case
+async def test_followers_complete_when_the_leaders_process_is_killed(world: World, leader_streams: bool) -> None:
     async with world.gateway(cache=SHORT_LEASE) as survivor, world.process(cache=SHORT_LEASE) as doomed:
         leading = asyncio.create_task(until_killed(doomed, stream=leader_streams))
         await world.settled(in_flight=1)
@@ -129,7 +127,7 @@ async def test_followers_complete_when_the_leaders_process_is_killed(world: Worl
     assert len({words_of(answer) for answer in answers}) == 1
     assert {answer.headers["x-tidegate-cache"] for answer in answers} == {"joined"}
     assert await world.calls() == 2
-    lines = await world.ledger(6)
+    lines = await world.ledger(7)  # the six, and the one that was asked again for all of them
     assert {line["outcome"] for line in lines} == {"ok"}
     assert sum(line["cost_nanos"] > 0 for line in lines) == 1
 

@@ -1,5 +1,6 @@
 """A body is read once, hostile or not, and what the gateway does not know goes on untouched."""
 
+import contextlib
 import json
 
 import pytest
@@ -54,7 +55,11 @@ def test_a_key_sent_twice_is_forwarded_once_as_it_was_metered() -> None:
     ("options", "sent", "asked"),
     [
         (None, {"include_usage": True}, False),
-        ({"include_usage": False, "include_obfuscation": False}, {"include_usage": True, "include_obfuscation": False}, False),
+        (
+            {"include_usage": False, "include_obfuscation": False},
+            {"include_usage": True, "include_obfuscation": False},
+            False,
+        ),
         ({"include_usage": True}, {"include_usage": True}, True),
     ],
 )
@@ -85,10 +90,8 @@ def test_half_an_emoji_is_replaced_not_refused(text: bytes, read: str) -> None:
 
 @given(st.binary(max_size=200))
 def test_no_bytes_raise_anything_but_a_typed_error(data: bytes) -> None:
-    try:
+    with contextlib.suppress(TidegateError):
         parse(Route.RESPONSES, data)
-    except TidegateError as error:
-        assert error.message
 
 
 def test_moderations_need_no_model() -> None:

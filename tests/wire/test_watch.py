@@ -15,6 +15,8 @@ from tidegate.wire.watch import Sight, is_terminal, is_usage_chunk, watch_for
 CHAT, RESPONSES = Route.CHAT, Route.RESPONSES
 PASS, END, ERROR, NOTHING = Sight.PASS, Sight.END, Sight.ERROR, Sight.NOTHING
 USAGE = {"prompt_tokens": 3, "completion_tokens": 5, "total_tokens": 8}
+CUT_SHORT = {"status": "incomplete", "incomplete_details": {"reason": "max_output_tokens"}}
+CENSORED = {"status": "incomplete", "incomplete_details": {"reason": "content_filter"}}
 FAILURE = {"type": "server_error", "code": None, "message": "boom", "param": None}
 
 
@@ -80,10 +82,10 @@ def test_a_chat_stream_may_end_without_done_once_all_it_began_is_finished(events
     [
         ("response.completed", {"status": "completed"}, END, True, None),
         ("response.completed", {"status": "completed", "error": None}, END, True, None),
-        ("response.incomplete", {"status": "incomplete", "incomplete_details": {"reason": "max_output_tokens"}}, END, True, None),
-        ("response.incomplete", {"status": "incomplete", "incomplete_details": {"reason": "content_filter"}}, END, False, None),
+        ("response.incomplete", CUT_SHORT, END, True, None),
+        ("response.incomplete", CENSORED, END, False, None),
         ("response.incomplete", {"status": "incomplete", "incomplete_details": None}, END, False, None),
-        ("response.failed", {"status": "failed", "error": {"code": "server_error", "message": "x"}}, END, False, {"code": "server_error", "message": "x"}),
+        ("response.failed", {"status": "failed", "error": FAILURE}, END, False, FAILURE),
         ("response.failed", {"status": "failed"}, END, False, None),
         ("response.cancelled", {"status": "cancelled"}, END, False, None),
         ("response.created", {"status": "in_progress"}, PASS, True, None),
@@ -165,7 +167,7 @@ def test_usage_model_and_tier_are_kept_as_the_upstream_said_them() -> None:
 
     watch = watch_for(RESPONSES)
     watch.see(response("response.created", status="in_progress", usage=None))
-    assert watch.usage is None
+    assert not watch.usage
     watch.see(response("response.completed", status="completed", usage={"input_tokens": 1}, service_tier="default"))
     assert (watch.usage, watch.model, watch.tier) == (b'{"input_tokens": 1}', "m-1", "default")
 

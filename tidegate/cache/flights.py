@@ -150,7 +150,7 @@ class Flights:
         listening = await self._mailbox.tell_events(message, index, [], head=head)
         while listening and await flight.event(index) is not None:
             events = flight.events[index:]
-            listening = await self._mailbox.tell_events(message, index, events)
+            listening = await self._mailbox.tell_events(message, index, events, cost_nanos=flight.cost_nanos)
             index += len(events)
         if listening:
             await self._mailbox.tell_end(message, index, flight.cost_nanos)

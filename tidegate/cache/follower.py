@@ -75,8 +75,8 @@ class Follower:
             message = await self._next()
             if message is None:
                 continue
+            self.cost_nanos = message.cost_nanos  # the terminal event is sent once the call is settled
             if message.ended:
-                self.cost_nanos = message.cost_nanos
                 self._mailbox.forget(self._name)
                 return []
             if message.events:
@@ -162,6 +162,8 @@ class Follower:
         finally:
             if self._switching.done():
                 self._switching = None
+        if self._instead is None:
+            await self._ask()
 
     async def _switch(self) -> None:
         self._blind_looks = 0
@@ -180,7 +182,6 @@ class Follower:
             if self._owners_left < 0:
                 raise FlightLost
         self._owner = owner
-        await self._ask()
 
 
 async def _continued(source: Source, head: AnswerHead, handed_on: list[bytes]) -> Source:

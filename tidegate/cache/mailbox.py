@@ -7,6 +7,7 @@ one notices the gap, or the silence, and asks again from where it is.
 import asyncio
 import contextlib
 from collections.abc import Callable
+from typing import Any
 
 import msgspec
 import structlog
@@ -16,6 +17,8 @@ from tidegate.core.errors import RedisUnavailable, TidegateError
 from tidegate.core.values import AnswerHead
 
 _RECONNECT_SECONDS = 0.2
+SILENCE_SECONDS = 5.0
+"""After which a connection is tried: its other end may be gone without a word."""
 _log = structlog.get_logger("mailbox")
 
 
@@ -52,8 +55,10 @@ _decoder = msgspec.msgpack.Decoder(FlightMessage | RelayMessage)
 class Mailbox:
     """One process's channel. Use it between `start` and `close`."""
 
-    def __init__(self, link: RedisLink, *, prefix: str, process: str) -> None:
+    def __init__(self, link: RedisLink, *, prefix: str, process: str, silence: float = SILENCE_SECONDS) -> None:
+        """`silence` in seconds: without a word for so long the connection is tried, and given up after twice that."""
         self._link = link
+        self._silence = silence
         self._prefix = f"{{{prefix}}}"
         self.process = process
         self._hearers: dict[str, Callable[[RelayMessage], None]] = {}
@@ -91,10 +96,16 @@ class Mailbox:
         return reply.decode() if reply else None
 
     async def tell_events(
-        self, to: FlightMessage, index: int, events: list[bytes], *, head: AnswerHead | None = None
+        self,
+        to: FlightMessage,
+        index: int,
+        events: list[bytes],
+        *,
+        head: AnswerHead | None = None,
+        cost_nanos: int = 0,
     ) -> bool:
-        """Send events; False if nobody hears there any more. Raises RedisUnavailable."""
-        message = RelayMessage(follower=to.follower, index=index, events=events, head=head)
+        """Send events, and the cost if it is known; False if nobody hears there any more. Raises RedisUnavailable."""
+        message = RelayMessage(follower=to.follower, index=index, events=events, head=head, cost_nanos=cost_nanos)
         return await self._publish(to.process, message)
 
     async def tell_end(self, to: FlightMessage, index: int, cost_nanos: int) -> None:
@@ -123,19 +134,31 @@ class Mailbox:
         while True:
             try:
                 async with self._link.dedicated() as client, client.pubsub() as channel:
-                    await channel.subscribe(self._channel(self.process))
-                    async for item in channel.listen():
-                        self._ready.set()
-                        if item["type"] == "message":
-                            self._hand_on(item["data"], serve)
+                    async with asyncio.timeout(self._silence):
+                        await channel.subscribe(self._channel(self.process))
+                    await self._hear(channel, serve)
             except RedisUnavailable as error:
                 _log.warning("mailbox lost its connection", detail=error.message)
             await asyncio.sleep(_RECONNECT_SECONDS)
 
+    async def _hear(self, channel: Any, serve: Callable[[FlightMessage], None]) -> None:
+        """Hand on what comes, for as long as it or the answer to a ping comes."""
+        pinged = False
+        while True:
+            item = await channel.get_message(timeout=self._silence)
+            if item is None:
+                if pinged:
+                    raise RedisUnavailable("Redis: the mailbox's connection is silent.")
+                await channel.ping()
+            elif item["type"] == "message":
+                self._hand_on(item["data"], serve)
+            pinged = item is None
+            self._ready.set()
+
     def _hand_on(self, data: bytes, serve: Callable[[FlightMessage], None]) -> None:
         try:
             message = _decoder.decode(data)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, UnicodeDecodeError):
             _log.exception("a message nobody understands")
             return
         if isinstance(message, FlightMessage):

@@ -40,7 +40,7 @@ def show(
     else:
         typer.echo("Nobody here has a budget; `tidegate projects update NAME --budget-day 1.00` gives one.")
     if not found.counted:
-        typer.echo("Redis has lost these figures; they are counted anew from the ledger before the next paid call.")
+        typer.echo("Redis is new or has lost its memory: the ledger is counted into it before the next paid call.")
     if found.last is not None:
         typer.echo(f"There are more: tidegate budgets show --after {found.last}")
 

@@ -5,11 +5,18 @@ from typing import Any
 
 REDACTED = "[redacted]"
 
-# sk-…, sess-…, rk-… and pk-… keys, whole or shortened with asterisks and dots as OpenAI echoes them
-_KEY = re.compile(r"\b(?:sk|sess|rk|pk)-[A-Za-z0-9_\-*…]{3,}(?:\.{2,}[A-Za-z0-9_\-]+)?")
+# sk-…, sess-…, rk-… and pk-… keys, whole or shortened with asterisks and dots as OpenAI echoes them;
+# with a letter or a digit before it, it is the end of a word: "task-force"
+_KEY = re.compile(
+    r"(?<![A-Za-z0-9])(?:sk|sess|rk|pk)-"
+    r"(?:[A-Za-z0-9_\-*…]{3,}|[A-Za-z0-9_\-*…]*(?=\.{2}))(?:\.{2,}[A-Za-z0-9_\-]+)?"
+)
 _ECHO = re.compile(r"(API key provided: )[^\s\"']*[^\s\"'.]")
 _BEARER = re.compile(r"(?i)\b(bearer|basic)\s+[A-Za-z0-9._~+/\-]{6,}=*")
-_URL_PASSWORD = re.compile(r"(://[^/\s:@]*:)[^/\s@]+@")
+_HEADER = re.compile(r"(?i)(\bapi-key[\"']?\s*[:=]\s*[\"']?)[^\s\"',;}]+")
+# up to the last @, because a password may hold / and @; bounded, so that no text takes long
+_URL_PASSWORD = re.compile(r"(://[^/\s:@]*:)[^\s\"']{1,256}@")
+_URL_PARAMETER = re.compile(r"(?i)([?&]password=)[^&\s\"']+")
 
 
 def scrub(text: str) -> str:
@@ -17,7 +24,9 @@ def scrub(text: str) -> str:
     text = _KEY.sub(REDACTED, text)
     text = _ECHO.sub(rf"\1{REDACTED}", text)
     text = _BEARER.sub(rf"\1 {REDACTED}", text)
-    return _URL_PASSWORD.sub(rf"\1{REDACTED}@", text)
+    text = _HEADER.sub(rf"\1{REDACTED}", text)
+    text = _URL_PASSWORD.sub(rf"\1{REDACTED}@", text)
+    return _URL_PARAMETER.sub(rf"\1{REDACTED}", text)
 
 
 def scrub_value(value: Any) -> Any:
@@ -25,7 +34,7 @@ def scrub_value(value: Any) -> Any:
     if isinstance(value, str):
         return scrub(value)
     if isinstance(value, dict):
-        return {key: scrub_value(item) for key, item in value.items()}
+        return {scrub(str(key)): scrub_value(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [scrub_value(item) for item in value]
     if value is None or isinstance(value, bool | int | float):

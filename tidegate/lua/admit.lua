@@ -7,14 +7,18 @@
 --         5 owner                      6 lease of the flight, milliseconds
 --         7 the ledger entry of a hit, a JSON object; what the stored answer knows of its cost is joined to it
 --         8 terms, JSON: see limits.lua
--- Returns, the caller's limits as JSON last in each
+--         9 what the call asks of the upstream's lane, JSON: a ticket and its terms, see lane.lua, with the lane's name
+-- Returns, with what is left of the caller's limits as JSON
 --   {'hit', limits, stored at, head, body, account}   the answer; its ledger entry is written
 --   {'join', limits, owner, counted}                  somebody is asking
---   {'go', limits, counted}                           ask; the flight is yours where you claimed it
+--   {'go', limits, counted, verdict…}                 ask, at once or when the lane says so; the flight is yours where
+--                                                     you claimed it
+--   {'busy', eta, full}                               the lane has no room in time
 --   {'refuse', what, scope, limit, used, requested, wait}
 --   {'rebuild'}                                       the counters are gone: count the ledger first
 -- include: holds
 -- include: limits
+-- include: lane
 
 local terms = cjson.decode(ARGV[8])
 terms.now = tonumber(ARGV[1])
@@ -31,7 +35,10 @@ if ARGV[3] == '1' then
   local age = answer[1] and terms.now - tonumber(answer[1])
   if age and (ARGV[2] == '-1' or age <= tonumber(ARGV[2])) then
     limits_take_request(terms, told)
-    local entry = string.sub(ARGV[7], 1, -2) .. ',' .. string.sub(answer[4], 2)
+    local entry = ARGV[7]
+    if answer[4] ~= '{}' then
+      entry = string.sub(entry, 1, -2) .. ',' .. string.sub(answer[4], 2)
+    end
     redis.call('XADD', KEYS[3], '*', 'e', entry)
     return { 'hit', cjson.encode(told), answer[1], answer[2], answer[3], answer[4] }
   end
@@ -52,9 +59,24 @@ end
 refusal = limits_refuse_spending(terms)
 if refusal then return refusal end
 
+local ticket = cjson.decode(ARGV[9])
+local lane = lane_open(p, ticket.lane, terms.now, ticket)
+local verdict = lane_ask(lane, ticket)
+if verdict.kind == 'refused' then
+  return { 'busy', string.format('%.6f', verdict.eta), verdict.full and 1 or 0 }
+end
+
 limits_take_request(terms, told)
 limits_take_call(terms, told, ARGV[7], true)
+local reply = { 'go', cjson.encode(told), counted, verdict.kind, string.format('%.17g', verdict.tag), verdict.seq }
+if verdict.kind == 'granted' then
+  lane_take(lane, ticket)
+else
+  lane_queue(lane, ticket, verdict)
+  reply[7], reply[8] = string.format('%.6f', verdict.eta), verdict.ahead
+end
+lane_close(lane)
 if ARGV[4] == '1' then
   redis.call('SET', KEYS[2], ARGV[5], 'PX', ARGV[6])
 end
-return { 'go', cjson.encode(told), counted }
+return reply

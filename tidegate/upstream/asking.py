@@ -102,25 +102,32 @@ class Asking:
         """Events to hand on now; none once the answer has ended."""
         assert self._exchange is not None  # noqa: S101  # it is open
         passing: list[bytes] = []
-        while not passing:
+        while not passing and self._outcome is None:
             data = await self._exchange.some()
             if not data:
                 self._end_without_terminal()
                 break
-            self._size += len(data)
-            if self._size > self._upstream.max_answer_bytes:
-                raise AnswerTooLarge
-            for event in self._splitter.feed(data):
-                sight = self._watch.see(event)
-                if sight is Sight.ERROR:
-                    raise classify_in_stream(self._watch.error, request_id=self._request_id)
-                if sight is Sight.PASS:
-                    passing.append(event)
-                    self._events.append(event)
-                elif sight is Sight.END:
-                    self._end(event)
-                    return passing
+            try:
+                self._sort(data, passing)
+            except TidegateError as error:
+                self._outcome = self._ended(error)  # raised once what came before it is handed on
         return passing
+
+    def _sort(self, data: bytes, passing: list[bytes]) -> None:
+        """Put the events in `data` where they belong. Raises UpstreamError for one that reports or is a failure."""
+        self._size += len(data)
+        if self._size > self._upstream.max_answer_bytes:
+            raise AnswerTooLarge
+        for event in self._splitter.feed(data):
+            sight = self._watch.see(event)
+            if sight is Sight.ERROR:
+                raise classify_in_stream(self._watch.error, request_id=self._request_id)
+            if sight is Sight.PASS:
+                passing.append(event)
+                self._events.append(event)
+            elif sight is Sight.END:
+                self._end(event)
+                return
 
     def _end(self, terminal: bytes) -> None:
         self._last = [terminal]

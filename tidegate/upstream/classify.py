@@ -15,6 +15,7 @@ from tidegate.core.errors import (
     ErrorInStream,
     HtmlFromProxy,
     InvalidUpstreamKey,
+    MalformedAnswer,
     ModelNotFound,
     OrganizationMismatch,
     OutOfQuota,
@@ -113,9 +114,10 @@ def _kind(words: UpstreamWords) -> type[UpstreamError]:
         return _BY_CODE[words.code]
     if words.status in _BY_STATUS:
         return _BY_STATUS[words.status]
-    if words.status == 200:
-        return ErrorInStream
-    return ServerFailure if words.status >= 500 else UpstreamRejected
+    if words.status >= 400:
+        return ServerFailure if words.status >= 500 else UpstreamRejected
+    # the rest are redirects and the like: nothing that the caller did
+    return ErrorInStream if words.status == 200 else MalformedAnswer
 
 
 def _which_limit(words: UpstreamWords) -> str:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import io
 import ssl
 from collections.abc import Mapping
 from pathlib import Path
@@ -28,6 +29,9 @@ from tidegate.core.errors import (
 _KEPT_ALIVE_SECONDS = 55.0
 """Shorter than the 60 s after which common load balancers drop an idle connection."""
 
+
+_SENT_AT_ONCE = 256 * 1024
+"""Bytes; a longer body is sent piece by piece, so that others get their turn meanwhile."""
 
 _DRAIN_SECONDS = 1.0
 """How long an answer's connection may take to end after its terminal event."""
@@ -107,7 +111,8 @@ class Exchange:
             self._timer = None
 
     async def _drain(self) -> None:
-        with contextlib.suppress(TimeoutError, aiohttp.ClientError, OSError):
+        # RuntimeError: the client was closed at shutdown while this waited
+        with contextlib.suppress(TimeoutError, aiohttp.ClientError, OSError, RuntimeError):
             async with asyncio.timeout(_DRAIN_SECONDS):
                 while await self._response.content.readany():
                     pass
@@ -180,9 +185,10 @@ class Transport:
         """
         assert self._session is not None, "the transport is used inside its context"  # noqa: S101  # a programming error
         clocks = Clocks(self._config)
+        data = io.BytesIO(body) if body is not None and len(body) > _SENT_AT_ONCE else body
         try:
             async with asyncio.timeout_at(clocks.deadline):
-                response = await self._session.request(method, url, data=body, headers=headers, allow_redirects=False)
+                response = await self._session.request(method, url, data=data, headers=headers, allow_redirects=False)
         except aiohttp.ConnectionTimeoutError as error:
             raise _clock(ConnectTimeout, self._config) from error
         except TimeoutError as error:
@@ -211,7 +217,8 @@ def _proxy(url: str) -> str | None:
     if proxy_bypass(parts.netloc):
         return None
     proxies = getproxies()
-    return proxies.get(parts.scheme) or proxies.get("all")
+    proxy = proxies.get(parts.scheme) or proxies.get("all")
+    return f"http://{proxy}" if proxy and "://" not in proxy else proxy  # many write `proxy:3128`
 
 
 def _trust(ca_file: Path | None) -> ssl.SSLContext | bool:

@@ -31,7 +31,9 @@ class Heartbeat:
     ) -> None:
         self._timer.cancel()
         if self._beating is not None:
-            await asyncio.wait({self._beating})  # a beat is one short write
+            if error is not None:
+                self._beating.cancel()  # whoever takes no byte takes no beat either, and would hold us up
+            await asyncio.wait({self._beating})
 
     def sent(self) -> None:
         """Something was sent just now."""

@@ -1,0 +1,28 @@
+"""What the gate decides is told apart by type and compared by value, and cannot be changed afterwards."""
+
+import pytest
+
+from tidegate.admission.decision import Decision, Go, Hit, Join
+
+HIT = Hit(at=1.0, head=b"h", body=b"b", account=b"{}")
+
+
+@pytest.mark.parametrize(
+    ("one", "same"),
+    [
+        (HIT, Hit(at=1.0, head=b"h", body=b"b", account=b"{}")),
+        (Join(owner="p:r"), Join(owner="p:r")),
+        (Go(claimed=True), Go(claimed=True)),
+    ],
+)
+def test_equal_decisions_are_equal(one: Decision, same: Decision) -> None:
+    assert one == same
+
+
+def test_a_flight_that_was_claimed_is_another_decision_than_one_that_was_not() -> None:
+    assert Go(claimed=True) != Go(claimed=False)
+
+
+def test_a_decision_stands() -> None:
+    with pytest.raises(AttributeError):
+        HIT.at = 2.0  # type: ignore[misc]  # that is what is shown here

@@ -1,0 +1,115 @@
+"""`tidegate run` needs nothing: it starts stores and a simulator, shows a key and a call that works, and cleans up."""
+
+import asyncio
+import contextlib
+import os
+import re
+import shlex
+import signal
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from tests.harness import CHAT, free_port
+from tidegate.embedded import Stores
+from tidegate.simulator import Options, running
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """Where it keeps its data; a path that the embedded PostgreSQL's own user may enter."""
+    with tempfile.TemporaryDirectory(prefix="tidegate-run-") as folder:
+        yield Path(folder)
+
+
+class Run:
+    """The running command and what it said."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self.process = process
+        self.welcome = ""
+
+    async def welcomed(self) -> None:
+        """Read its welcome to the end."""
+        assert self.process.stdout is not None
+        async with asyncio.timeout(60):
+            while "tidegate usage" not in self.welcome:
+                line = await self.process.stdout.readline()
+                assert line, f"it ended: {self.welcome}"
+                self.welcome += line.decode()
+
+    def said(self, what: str) -> str:
+        """A line of the welcome, by its label."""
+        found = re.search(rf"{what} +(.+)", self.welcome)
+        assert found, self.welcome
+        return found[1]
+
+    async def end(self) -> int:
+        """Stop it as Ctrl-C does; its exit code."""
+        self.process.send_signal(signal.SIGINT)
+        async with asyncio.timeout(30):
+            _, complaints = await self.process.communicate()
+        assert b"Traceback" not in complaints
+        return self.process.returncode or 0
+
+
+@contextlib.asynccontextmanager
+async def run(folder: Path, **environment: str) -> AsyncIterator[Run]:
+    pipe = asyncio.subprocess.PIPE
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-u", "-m", "tidegate", "run", "--port", str(free_port()),
+        cwd=folder, env={**os.environ, **environment}, stdout=pipe, stderr=pipe,
+    )  # fmt: skip
+    running = Run(process)
+    try:
+        await running.welcomed()
+        yield running
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.communicate()
+
+
+async def asked(base_url: str, key: str) -> tuple[int, str]:
+    headers = {"authorization": f"Bearer {key}"}
+    async with aiohttp.ClientSession(headers=headers) as client:
+        async with client.post(f"{base_url}/chat/completions", json=CHAT) as answer:
+            await answer.read()
+            return answer.status, answer.headers["x-tidegate-cache"]
+
+
+async def test_with_nothing_at_hand_it_brings_everything(folder: Path) -> None:
+    async with run(folder) as first:
+        assert "simulator" in first.said("upstream")
+        base_url, key = first.said("base URL"), first.said("API key").split()[0]
+        assert [await asked(base_url, key) for _ in range(2)] == [(200, "miss"), (200, "hit")]
+        example = shlex.split(first.welcome.partition("Try it:")[2].partition("\n\nOnce")[0].replace("\\\n", ""))
+        assert example[:2] == ["curl", f"{base_url}/chat/completions"]
+        assert await first.end() == 0
+    assert not (folder / ".tidegate" / "postgres" / "postmaster.pid").exists()
+
+
+async def test_with_a_key_it_speaks_to_openai_and_keeps_its_data(
+    folder: Path, clean_stores: Stores, redis_prefix: str
+) -> None:
+    secret = "sk-proj-somebodys-own"
+    async with running(Options(api_key=secret)) as upstream_url:
+        environment = {
+            "OPENAI_API_KEY": secret,
+            "TIDEGATE_UPSTREAM__BASE_URL": upstream_url,
+            "TIDEGATE_DATABASE_URL": clean_stores.database_url,
+            "TIDEGATE_REDIS_URL": clean_stores.redis_url,
+            "TIDEGATE_REDIS__PREFIX": redis_prefix,
+        }
+        async with run(folder, **environment) as first:
+            assert first.said("upstream") == f"OpenAI, {upstream_url}"
+            assert secret not in first.welcome
+            key = first.said("API key").split()[0]
+            assert await asked(first.said("base URL"), key) == (200, "miss")
+            assert await first.end() == 0
+        async with run(folder, **environment) as second:
+            assert await asked(second.said("base URL"), key) == (200, "hit")

@@ -1,0 +1,82 @@
+"""The official Node client and Vercel's AI SDK, unmodified, find OpenAI behind the gateway."""
+
+import json
+
+import pytest
+
+from tests.clients.conftest import Node
+from tests.harness import Gateway, World
+
+pytestmark = pytest.mark.node
+
+UNSTORED = {"cache-control": "no-store"}
+
+
+async def test_the_official_client(gateway: Gateway, node: Node, world: World) -> None:
+    uses = ("chat", "streamed", "helper", "cache", "response", "events", "embedding", "moderation", "models")
+    said = await node("openai.mjs", gateway, *uses)
+    assert said["chat"] == said["streamed"] == said["helper"]
+    assert said["cache"] == "hit"
+    assert said["response"] == said["events"]["text"]
+    assert said["events"]["types"][0] == "response.created"
+    assert said["events"]["types"][-1] == "response.completed"
+    assert said["embedding"] > 100
+    assert said["moderation"] is False
+    assert "gpt-4o-mini" in said["models"]
+    assert (await world.stats())["calls"] == {
+        "chat": 1, "responses": 1, "embeddings": 1, "moderations": 1, "models": 1,
+    }  # fmt: skip
+
+
+async def test_the_official_clients_tools_and_structured_outputs(gateway: Gateway, node: Node) -> None:
+    said = await node("openai.mjs", gateway, "tool", "parsed", "parsedResponse", HEADERS=json.dumps(UNSTORED))
+    assert said["tool"]["name"] == "tide_at"
+    assert "place" in json.loads(said["tool"]["arguments"])
+    for parsed in (said["parsed"], said["parsedResponse"]):
+        assert sorted(parsed) == ["height", "place"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "whole", "streamed", "calls"),
+    [
+        ("out_of_quota", ("RateLimitError", 429, "insufficient_quota"), ("RateLimitError", "insufficient_quota"), 3),
+        ("server_error", ("InternalServerError", 500, "server_error"), ("InternalServerError", "server_error"), 9),
+        ("truncated", ("InternalServerError", 502, "upstream_truncated"), ("APIError", "upstream_truncated"), 5),
+    ],
+)
+async def test_the_official_client_raises_errors_and_retries_as_it_is_told(
+    gateway: Gateway, node: Node, world: World, fault: str, whole: tuple[str, int, str], streamed: tuple[str, str],
+    calls: int,
+) -> None:  # fmt: skip
+    headers = json.dumps({**UNSTORED, "x-simulate-fault": fault})
+    uses = ("chatFailure", "streamFailure", "eventsFailure")
+    said = await node("openai.mjs", gateway, *uses, HEADERS=headers, RETRIES="2")
+    assert tuple(said["chatFailure"].values()) == whole
+    for failure in (said["streamFailure"], said["eventsFailure"]):
+        assert (failure["kind"], failure["code"]) == streamed
+    assert sum((await world.stats())["calls"].values()) == calls
+
+
+async def test_the_ai_sdk(gateway: Gateway, node: Node) -> None:
+    uses = ("chat", "streamedChat", "response", "streamedResponse", "object", "tool", "embedding")
+    said = await node("ai.mjs", gateway, *uses)
+    for whole, stream in (("chat", "streamedChat"), ("response", "streamedResponse")):
+        assert said[stream]["text"] == said[whole]
+        assert said[stream]["finish"] == "stop"
+        assert said[stream]["usage"] > 0
+    assert sorted(said["object"]) == ["height", "place"]
+    assert said["tool"] == "tide_at"
+    assert said["embedding"] > 100
+
+
+async def test_the_ai_sdk_sees_errors(gateway: Gateway, node: Node, world: World) -> None:
+    headers = json.dumps({**UNSTORED, "x-simulate-fault": "context_length"})
+    said = await node("ai.mjs", gateway, "chatFailure", HEADERS=headers, RETRIES="2")
+    assert said["chatFailure"]["status"] == 400
+    assert "maximum context length" in said["chatFailure"]["message"]
+    assert await world.calls() == 1
+    headers = json.dumps({**UNSTORED, "x-simulate-fault": "truncated"})
+    said = await node("ai.mjs", gateway, "streamFailure", HEADERS=headers)
+    assert (
+        "before it was complete" in said["streamFailure"]["message"] or "broke off" in said["streamFailure"]["message"]
+    )

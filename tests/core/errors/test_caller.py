@@ -1,0 +1,44 @@
+"""What the caller did wrong is said in OpenAI's vocabulary, and never asks to be tried again."""
+
+import pytest
+
+from tidegate.core import errors
+from tidegate.core.errors import CallerError, InvalidApiKey
+
+EVERY = [
+    kind for name in errors.__all__ if isinstance(kind := getattr(errors, name), type) and issubclass(kind, CallerError)
+]
+
+
+@pytest.mark.parametrize("kind", EVERY)
+def test_trying_again_does_not_help(kind: type[CallerError]) -> None:
+    assert not kind.retryable
+    assert kind.type == "invalid_request_error"
+
+
+@pytest.mark.parametrize(
+    ("kind", "code"),
+    [
+        (errors.InvalidApiKey, "invalid_api_key"),
+        (errors.ExpiredApiKey, "expired_api_key"),
+        (errors.RevokedApiKey, "revoked_api_key"),
+        (errors.UnknownModel, "model_not_found"),
+        (errors.UnknownRoute, "unknown_url"),
+        (errors.EmptyBody, None),
+        (errors.BodyNotJson, None),
+    ],
+)
+def test_the_code_is_the_one_clients_know(kind: type[CallerError], code: str | None) -> None:
+    assert kind.code == code
+
+
+def test_an_expired_and_a_revoked_key_are_invalid_keys() -> None:
+    assert issubclass(errors.ExpiredApiKey, InvalidApiKey)
+    assert issubclass(errors.RevokedApiKey, InvalidApiKey)
+
+
+@pytest.mark.parametrize(
+    "kind", [errors.MissingApiKey, errors.InvalidApiKey, errors.ExpiredApiKey, errors.RevokedApiKey]
+)
+def test_a_refused_key_is_told_how_to_get_one(kind: type[CallerError]) -> None:
+    assert "tidegate keys create" in kind().message

@@ -1,0 +1,130 @@
+"""A log line is one JSON object that a cloud reads, and no key material gets into it, whoever wrote it."""
+
+import json
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import structlog
+
+from tidegate.core import logs
+from tidegate.core.scrub import REDACTED
+
+KEY = "sk-proj-Ab3dEf9hIjKlMnOpQrStUvWxYz"
+CAPTURED = pytest.CaptureFixture[str]
+
+
+@pytest.fixture(autouse=True)
+def _as_before() -> Iterator[None]:
+    """Logging is the whole process's; the other tests find it as it was."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    root.handlers.clear()  # pytest's own: `configure` would close them
+    yield
+    structlog.reset_defaults()
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
+def lines(captured: CAPTURED) -> list[dict[str, Any]]:
+    """What was written, each line a JSON object; nothing goes to standard output."""
+    out, err = captured.readouterr()
+    assert out == ""
+    assert KEY not in err
+    assert "Ab3dEf" not in err
+    return [json.loads(line) for line in err.splitlines()]
+
+
+def test_a_line_says_when_how_bad_and_what(capsys: CAPTURED) -> None:
+    logs.configure("info")
+    structlog.get_logger("test").warning("the tide is late", minutes=7, harbour="Hull")
+    [line] = lines(capsys)
+    assert line.pop("time").endswith("Z")
+    assert line == {"message": "the tide is late", "severity": "WARNING", "minutes": 7, "harbour": "Hull"}
+
+
+@pytest.mark.parametrize(("level", "heard"), [("debug", 4), ("info", 3), ("warning", 2), ("error", 1)])
+def test_what_is_below_the_level_is_not_written(level: str, heard: int, capsys: CAPTURED) -> None:
+    logs.configure(level)
+    log = structlog.get_logger("test")
+    for say in (log.debug, log.info, log.warning, log.error):
+        say("x")
+    assert len(lines(capsys)) == heard
+
+
+def test_other_libraries_are_heard_from_warning_up_in_the_same_form(capsys: CAPTURED) -> None:
+    logs.configure("debug")
+    other = logging.getLogger("some.library")
+    other.info("chatter")
+    other.warning("the %s is %s", "tide", "late")
+    [line] = lines(capsys)
+    assert (line["message"], line["severity"], line["logger"]) == ("the tide is late", "WARNING", "some.library")
+    assert not any(name.startswith("_") for name in line)
+
+
+def test_key_material_is_removed_from_every_part_of_a_line(capsys: CAPTURED) -> None:
+    logs.configure("info")
+    structlog.get_logger("test").error(
+        f"refused {KEY}",
+        text=f"Bearer {KEY}",
+        nested={"a": [{"b": KEY}], KEY: 1},
+        pair=(KEY, 1),
+        error=ValueError(KEY),
+        raw=KEY.encode(),
+        url=f"https://u:{KEY}@h/",
+    )
+    [line] = lines(capsys)
+    assert line["message"] == f"refused {REDACTED}"
+    assert line["nested"] == {"a": [{"b": REDACTED}], REDACTED: 1}
+
+
+def test_key_material_is_removed_from_tracebacks(capsys: CAPTURED) -> None:
+    logs.configure("info")
+    try:
+        try:
+            raise ValueError(f"inner {KEY}")
+        except ValueError as error:
+            raise RuntimeError(f"outer {KEY}") from error
+    except RuntimeError:
+        structlog.get_logger("test").exception("it failed")
+        logging.getLogger("some.library").exception("it failed there")
+    ours, theirs = lines(capsys)
+    for line in (ours, theirs):
+        assert f"ValueError: inner {REDACTED}" in line["exception"]
+        assert f"RuntimeError: outer {REDACTED}" in line["exception"]
+
+
+@pytest.mark.parametrize(
+    "say",
+    [
+        lambda log: log.warning("refused %s", KEY),
+        lambda log: log.warning("refused " + KEY),
+        lambda log: log.warning("%(key)s", {"key": KEY}),
+        lambda log: log.error("x %r", {"headers": {"Authorization": f"Bearer {KEY}"}}),
+        lambda log: log.error("x", stack_info=True, extra={"key": KEY}),
+        lambda log: log.error("x", exc_info=ValueError(KEY)),
+    ],
+)
+def test_key_material_is_removed_from_what_other_libraries_say(say: Any, capsys: CAPTURED) -> None:
+    logs.configure("info")
+    say(logging.getLogger("some.library"))
+    assert len(lines(capsys)) == 1
+
+
+def test_a_value_that_is_no_json_is_written_as_text(capsys: CAPTURED) -> None:
+    logs.configure("info")
+    structlog.get_logger("test").info("x", odd=object, half="\ud83d", many={1, 2}, key={(1, 2): 3})
+    [line] = lines(capsys)
+    assert line["odd"] == "<class 'object'>"
+    assert line["key"] == {"(1, 2)": 3}
+
+
+def test_what_is_bound_to_the_request_is_on_its_lines(capsys: CAPTURED) -> None:
+    logs.configure("info")
+    with structlog.contextvars.bound_contextvars(request_id="req_1"):
+        structlog.get_logger("test").info("x")
+    structlog.get_logger("test").info("y")
+    first, second = lines(capsys)
+    assert first["request_id"] == "req_1"
+    assert "request_id" not in second

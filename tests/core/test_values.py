@@ -1,0 +1,37 @@
+"""The values that pass between packages say what they are, and cannot be changed on the way."""
+
+import msgspec
+import pytest
+
+from tidegate.core import values
+from tidegate.core.values import AnswerHead, Caller, LedgerEntry, Outcome, Route, Usage
+
+
+@pytest.mark.parametrize(
+    ("route", "path", "label", "streams"),
+    [
+        (Route.CHAT, "/v1/chat/completions", "chat", True),
+        (Route.RESPONSES, "/v1/responses", "responses", True),
+        (Route.EMBEDDINGS, "/v1/embeddings", "embeddings", False),
+        (Route.MODERATIONS, "/v1/moderations", "moderations", False),
+    ],
+)
+def test_a_route_is_its_path_and_knows_whether_it_streams(route: Route, path: str, label: str, streams: bool) -> None:
+    assert (Route(path), route.label, route.streams) == (route, label, streams)
+
+
+@pytest.mark.parametrize("kind", [AnswerHead, Caller, LedgerEntry, Outcome, Usage])
+def test_every_value_is_frozen_and_named(kind: type[msgspec.Struct]) -> None:
+    assert kind.__struct_config__.frozen
+    with pytest.raises(TypeError, match="positional"):
+        kind("x")
+
+
+def test_every_struct_of_the_module_was_looked_at() -> None:
+    structs = {kind for kind in vars(values).values() if isinstance(kind, type) and issubclass(kind, msgspec.Struct)}
+    assert structs == {AnswerHead, Caller, LedgerEntry, Outcome, Usage}
+
+
+def test_an_outcome_without_a_word_is_an_empty_success_that_nobody_stores() -> None:
+    outcome = Outcome()
+    assert (outcome.error, outcome.reported, outcome.events, outcome.storable) == (None, None, (), False)

@@ -1,0 +1,135 @@
+"""Each way in which a call can end has its line: what it cost, what it saved, and why it failed."""
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.metering.ledger_parts import ENTRY
+from tidegate.core.config import MeteringConfig
+from tidegate.core.errors import ClientGone, ConnectionFailed, ErrorInStream, TidegateError, TruncatedStream
+from tidegate.core.values import LedgerEntry, Outcome, Route
+from tidegate.metering import price_list
+from tidegate.metering.accountant import Accountant, joined
+from tidegate.metering.prices import Prices
+from tidegate.wire import sse
+
+# gpt-4o-mini: 0.15, cached 0.075, out 0.60 USD per million tokens
+BODY = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "When is high tide?"}]}
+USAGE = {
+    "prompt_tokens": 100, "completion_tokens": 50, "total_tokens": 150,
+    "prompt_tokens_details": {"cached_tokens": 40}, "completion_tokens_details": {"reasoning_tokens": 20},
+}  # fmt: skip
+COST = 60 * 150 + 40 * 75 + 50 * 600
+OPENED = LedgerEntry(
+    id="req_1", at=ENTRY.at, project="acme", key_id="k", end_user="ada", route="chat", model="gpt-4o-mini",
+    provider="openai", outcome="ok", cache="miss", stream=False,
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def accountant() -> Accountant:
+    return Accountant(Prices(MeteringConfig(), price_list.load()))
+
+
+def chunk(text: str) -> bytes:
+    return sse.encode(json.dumps({"choices": [{"index": 0, "delta": {"content": text}}]}).encode())
+
+
+def outcome(**fields: Any) -> Outcome:
+    return Outcome(**{"usage": json.dumps(USAGE).encode(), "model": "gpt-4o-mini", "events": (b"{}",), **fields})
+
+
+def line(accountant: Accountant, ended: Outcome, route: Route = Route.CHAT, body: Any = BODY) -> LedgerEntry:
+    return accountant.settled(OPENED, ended, route=route, body=body, seconds=1.2345)
+
+
+def test_an_answer_costs_what_the_upstream_counted(accountant: Accountant) -> None:
+    written = line(accountant, outcome(first_byte_seconds=0.3216, upstream_request_id="req_up"))
+    assert (written.input_tokens, written.cached_tokens, written.output_tokens, written.reasoning_tokens) == (
+        100,
+        40,
+        50,
+        20,
+    )
+    assert (written.cost_nanos, written.saved_nanos, written.estimated) == (COST, 0, False)
+    assert (written.outcome, written.served_model, written.upstream_request_id) == ("ok", "gpt-4o-mini", "req_up")
+    assert (written.latency_ms, written.first_byte_ms) == (1234, 322)
+    kept = ("id", "at", "project", "key_id", "end_user", "route", "model", "provider", "cache", "stream")
+    assert [getattr(written, name) for name in kept] == [getattr(OPENED, name) for name in kept]
+
+
+def test_the_model_that_answered_sets_the_price(accountant: Accountant) -> None:
+    dear = line(accountant, outcome(model="gpt-4o"))
+    assert (dear.model, dear.served_model) == ("gpt-4o-mini", "gpt-4o")
+    assert dear.cost_nanos > 10 * COST
+    assert line(accountant, outcome(model=None)).cost_nanos == COST
+
+
+def test_the_tier_that_answered_sets_the_price_too(accountant: Accountant) -> None:
+    assert line(accountant, outcome(tier="priority")).cost_nanos >= line(accountant, outcome(tier="default")).cost_nanos
+
+
+@pytest.mark.parametrize(
+    ("route", "said"),
+    [
+        (Route.CHAT, (chunk("High tide is "), chunk("at noon."))),
+        (Route.RESPONSES, (sse.encode(b'{"type":"response.output_text.delta","delta":"High tide is at noon."}'),)),
+        (Route.CHAT, (b'{"choices":[{"message":{"content":"High tide is at noon."}}]}',)),
+    ],
+)
+def test_what_the_upstream_did_not_count_is_estimated(
+    accountant: Accountant, route: Route, said: tuple[bytes, ...]
+) -> None:
+    written = line(accountant, outcome(usage=None, events=said), route)
+    assert written.estimated
+    assert 5 <= written.output_tokens <= 8
+    assert written.input_tokens >= 5
+    assert written.cost_nanos > 0
+
+
+@pytest.mark.parametrize(
+    ("error", "said", "sent", "charged"),
+    [
+        pytest.param(TruncatedStream(), (chunk("High"),), True, True, id="cut off half-way"),
+        pytest.param(ErrorInStream(), (chunk("High"),), True, True, id="failed half-way"),
+        pytest.param(ClientGone(), (chunk("High"),), True, True, id="left half-way"),
+        pytest.param(ClientGone(), (), True, True, id="left before the first word"),
+        pytest.param(ClientGone(), (), False, False, id="left before it was sent"),
+        pytest.param(ConnectionFailed(), (), False, False, id="never reached"),
+        pytest.param(ErrorInStream(), (), True, False, id="refused"),
+    ],
+)
+def test_a_call_that_failed_is_charged_where_the_upstream_may_have_worked(
+    accountant: Accountant, error: TidegateError, said: tuple[bytes, ...], sent: bool, charged: bool
+) -> None:
+    written = line(accountant, Outcome(error=error, reported=error, events=said, sent=sent, stream=True))
+    assert written.outcome == error.name
+    assert (written.cost_nanos > 0) is written.estimated is charged
+
+
+def test_a_failure_that_was_counted_costs_what_was_counted(accountant: Accountant) -> None:
+    written = line(accountant, outcome(error=TruncatedStream(), reported=TruncatedStream()))
+    assert (written.outcome, written.cost_nanos) == ("truncated", COST)
+
+
+def test_a_complete_answer_that_says_it_failed_is_no_success(accountant: Accountant) -> None:
+    assert line(accountant, outcome(reported=ErrorInStream())).outcome == "error_in_stream"
+
+
+@pytest.mark.parametrize("usage", [None, json.dumps(USAGE).encode()])
+def test_moderations_are_free(accountant: Accountant, usage: bytes | None) -> None:
+    written = line(accountant, outcome(usage=usage), Route.MODERATIONS, {"input": "x"})
+    assert (written.cost_nanos, written.estimated) == (0, False)
+
+
+@pytest.mark.parametrize("usage", [b"null", b"[]", b"{", b'{"prompt_tokens":-5,"completion_tokens":"x"}'])
+def test_nonsense_for_usage_is_no_error(accountant: Accountant, usage: bytes) -> None:
+    assert line(accountant, outcome(usage=usage)).cost_nanos == 0
+
+
+@pytest.mark.parametrize(("error", "name"), [(None, "ok"), (ClientGone(), "client_gone")])
+def test_a_call_that_was_given_anothers_answer_says_what_it_saved(error: TidegateError | None, name: str) -> None:
+    written = joined(OPENED, saved_nanos=COST, error=error, seconds=0.25)
+    assert (written.outcome, written.cost_nanos, written.saved_nanos, written.latency_ms) == (name, 0, COST, 250)
+    assert (written.id, written.project, written.input_tokens) == (OPENED.id, OPENED.project, 0)

@@ -1,0 +1,61 @@
+"""The application is put together from its settings, and leaves nothing behind when it is taken apart."""
+
+import asyncio
+import gc
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.harness import STREAM, World, ask
+from tidegate import app
+from tidegate.core.config import ConfigError, Settings
+from tidegate.embedded import Stores
+from tidegate.simulator import running
+
+
+@pytest.fixture
+async def world(clean_stores: Stores, redis_prefix: str, tmp_path: Path) -> AsyncIterator[World]:
+    async with running() as upstream_url, World(clean_stores, redis_prefix, upstream_url, tmp_path) as world:
+        yield world
+
+
+@pytest.mark.parametrize("named", [{}, {"database_url": "postgresql://x"}, {"redis_url": "redis://x"}])
+def test_it_needs_both_stores(named: dict[str, str]) -> None:
+    with pytest.raises(ConfigError, match="tidegate run"):
+        app.build(Settings(**named))
+
+
+async def test_it_leaves_no_task_and_no_connection_behind(world: World) -> None:
+    process = psutil.Process()
+    await once(world)
+    gc.collect()
+    tasks, files = len(asyncio.all_tasks()), process.num_fds()
+    for _ in range(3):
+        await once(world)
+    gc.collect()
+    assert len(asyncio.all_tasks()) <= tasks
+    assert process.num_fds() <= files
+
+
+async def once(world: World) -> None:
+    """A short life with some of everything in it."""
+    async with world.gateway() as gateway:
+        calls = [gateway.chat(ask(f"{number % 5}", stream=number % 2 == 0)) for number in range(20)]
+        await asyncio.gather(*calls)
+        async with gateway.opened("/chat/completions", STREAM, x_simulate_tps="5") as response:
+            await response.content.readuntil(b"\n\n")
+        await gateway.chat(x_simulate_fault="truncated")
+        await gateway.call("/health/upstream")
+        await world.settled(in_flight=0)
+
+
+async def test_a_gateway_without_its_stores_starts_and_says_so(world: World) -> None:
+    away = {"database_url": "postgresql://nobody@127.0.0.1:9/x", "redis_url": "redis://127.0.0.1:9"}
+    async with world.gateway(**away, database={"timeout_seconds": 0.5}) as gateway:
+        assert (await gateway.call("/livez")).status == 200
+        ready = await gateway.call("/readyz")
+        assert (ready.status, ready.json["status"]) == (503, "unavailable")
+        refused = await gateway.chat()
+        assert (refused.status, refused.error["code"]) == (503, "postgres_unavailable")

@@ -1,0 +1,261 @@
+"""Each caller gets its answer in the form it asked for, without another's words, and is booked once, in time."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from tests.cache.scripted import HEAD, Scripted, events, settled, uncomplaining
+from tidegate.cache.flight import Flight
+from tidegate.cache.given import Given
+from tidegate.cache.replay import as_events
+from tidegate.core.errors import ClientGone, MalformedAnswer, RateLimited, TidegateError, TruncatedStream
+from tidegate.core.values import AnswerHead, Route
+from tidegate.delivery import Delivery, Wanted
+from tidegate.wire import sse
+
+CHAT, RESPONSES = Route.CHAT, Route.RESPONSES
+USAGE = {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3}
+COMPLETION: dict[str, Any] = {
+    "id": "c", "object": "chat.completion", "created": 1, "model": "m", "usage": USAGE,
+    "choices": [{"index": 0, "message": {"role": "assistant", "content": "High at noon."}, "finish_reason": "stop"}],
+}  # fmt: skip
+RESPONSE: dict[str, Any] = {
+    "id": "r", "object": "response", "status": "completed", "output": [], "user": "ada", "metadata": {"a": "hers"},
+}  # fmt: skip
+ADA = '{"metadata":{"a":"hers"},"user":"ada"}'
+CHAT_STREAM = as_events(CHAT, json.dumps(COMPLETION).encode())
+
+
+class Book:
+    """What was booked, and what had been handed out by then."""
+
+    def __init__(self) -> None:
+        self.lines: list[tuple[str, int]] = []
+        self.handed_out = 0
+        self.before: list[int] = []
+        self.writing = asyncio.Event()
+        """Cleared, writing takes its time."""
+        self.writing.set()
+
+    async def __call__(self, error: TidegateError | None, cost_nanos: int) -> None:
+        self.before.append(self.handed_out)
+        await self.writing.wait()
+        self.lines.append((error.name if error else "ok", cost_nanos))
+
+
+@pytest.fixture(autouse=True)
+async def _no_complaints() -> AsyncIterator[None]:
+    async with uncomplaining():
+        yield
+
+
+def wanted(route: Route = CHAT, *, stream: bool = True, usage_chunk: bool = True, echo: str = "") -> Wanted:
+    return Wanted(route=route, stream=stream, usage_chunk=usage_chunk, echo=echo)
+
+
+def given(said: list[bytes] | dict[str, Any], echo: str = "") -> Given:
+    """A stored answer: a stream's events, or a body."""
+    body = [json.dumps(said).encode()] if isinstance(said, dict) else said
+    return Given(AnswerHead(stream=isinstance(said, list), served_by="openai/m", echo=echo), body)
+
+
+def flight(source: Scripted) -> Flight:
+    return Flight(source, on_end=lambda _: None)
+
+
+async def streamed(delivery: Delivery, book: Book | None = None) -> list[bytes]:
+    """The whole stream, as a client would read it."""
+    await delivery.opened()
+    handed_out: list[bytes] = []
+    while (one := await delivery.next()) is not None:
+        handed_out.append(one)
+        if book is not None:
+            book.handed_out = len(handed_out)
+    return handed_out
+
+
+async def test_a_stream_goes_through_byte_for_byte() -> None:
+    delivery = Delivery(given(CHAT_STREAM), wanted(), cache="hit", age=12.0)
+    assert await streamed(delivery) == CHAT_STREAM
+    assert await delivery.next() is None
+    assert (delivery.cache, delivery.age, delivery.cost_nanos) == ("hit", 12.0, 0)
+    await delivery.leave()
+
+
+async def test_the_usage_chunk_is_given_to_those_who_asked_for_it() -> None:
+    without = await streamed(Delivery(given(CHAT_STREAM), wanted(usage_chunk=False), cache="hit"))
+    assert [one for one in CHAT_STREAM if one not in without] == [CHAT_STREAM[-2]]
+    assert b'"usage":{' in CHAT_STREAM[-2]
+    assert without[-1] == sse.DONE
+
+
+async def test_a_stream_is_put_together_for_who_wants_it_whole() -> None:
+    delivery = Delivery(given(CHAT_STREAM), wanted(stream=False, usage_chunk=False), cache="hit")
+    assert json.loads(await delivery.whole()) == COMPLETION, "usage included"
+
+
+async def test_a_whole_answer_is_streamed_for_who_wants_a_stream() -> None:
+    assert await streamed(Delivery(given(COMPLETION), wanted(), cache="hit")) == CHAT_STREAM
+    without = await streamed(Delivery(given(COMPLETION), wanted(usage_chunk=False), cache="hit"))
+    assert without == [*CHAT_STREAM[:-2], sse.DONE]
+
+
+async def test_a_whole_answer_stays_whole_byte_for_byte() -> None:
+    body = b'{ "choices": [],\n "x": 1.50 }'
+    delivery = Delivery(Given(AnswerHead(stream=False, served_by="m"), [body]), wanted(stream=False), cache="hit")
+    assert await delivery.whole() == body
+
+
+@pytest.mark.parametrize("stored", [RESPONSE, as_events(RESPONSES, json.dumps(RESPONSE).encode())])
+@pytest.mark.parametrize(("echo", "user", "metadata"), [("", None, {}), ('{"user":"bob"}', "bob", {})])
+async def test_nobody_reads_another_callers_words(
+    stored: list[bytes] | dict[str, Any], echo: str, user: str | None, metadata: dict[str, str]
+) -> None:
+    whole = await Delivery(given(stored, ADA), wanted(RESPONSES, stream=False, echo=echo), cache="hit").whole()
+    stream = b"".join(await streamed(Delivery(given(stored, ADA), wanted(RESPONSES, echo=echo), cache="hit")))
+    for said in (whole, stream):
+        assert b"hers" not in said
+        assert b'"ada"' not in said
+    assert (json.loads(whole)["user"], json.loads(whole)["metadata"]) == (user, metadata)
+    assert stream.count(b'"user":"bob"') == (3 if user else 0)
+
+
+async def test_who_said_the_same_reads_the_very_bytes() -> None:
+    stored = as_events(RESPONSES, json.dumps(RESPONSE, indent=None).encode())
+    assert await streamed(Delivery(given(stored, ADA), wanted(RESPONSES, echo=ADA), cache="hit")) == stored
+
+
+async def test_an_answer_that_cannot_take_the_form_is_a_typed_error_and_booked_as_such() -> None:
+    book = Book()
+    delivery = Delivery(given({"choices": None}), wanted(), cache="joined", book=book)
+    with pytest.raises(MalformedAnswer):
+        await streamed(delivery)
+    await delivery.leave()
+    other = Delivery(given([sse.encode(b"[1]")]), wanted(stream=False), cache="joined", book=book)
+    with pytest.raises(MalformedAnswer):
+        await other.whole()
+    await other.leave()
+    assert book.lines == [("malformed", 0), ("malformed", 0)]
+
+
+@pytest.mark.parametrize("last", [sse.DONE, b"data:[DONE]\n\n"])
+async def test_a_stream_is_booked_once_before_its_terminal_event(last: bytes) -> None:
+    source = Scripted.of(CHAT_STREAM[:-1], [last], cost=1234)
+    book = Book()
+    delivery = Delivery(flight(source), wanted(), cache="joined", book=book)
+    assert await streamed(delivery, book) == [*CHAT_STREAM[:-1], last]
+    assert book.before == [len(CHAT_STREAM) - 1]
+    await delivery.leave()
+    assert [line for line, _ in book.lines] == ["ok"]
+
+
+async def test_a_responses_stream_is_booked_once_before_its_terminal_event() -> None:
+    book = Book()
+    stored = as_events(RESPONSES, json.dumps(RESPONSE).encode())
+    delivery = Delivery(given(stored, ADA), wanted(RESPONSES, echo=ADA), cache="joined", book=book)
+    await streamed(delivery, book)
+    await delivery.leave()
+    assert (book.before, book.lines) == ([len(stored) - 1], [("ok", 0)])
+
+
+async def test_a_whole_answer_is_booked_before_it_is_handed_out_with_what_it_saved() -> None:
+    source = Scripted.of([json.dumps(COMPLETION).encode()], cost=1234, head=AnswerHead(stream=False, served_by="m"))
+    book = Book()
+    delivery = Delivery(flight(source), wanted(stream=False), cache="joined", book=book)
+    assert json.loads(await delivery.whole()) == COMPLETION
+    assert book.lines == [("ok", 1234)]
+    assert delivery.cost_nanos == 0, "another paid"
+    await delivery.leave()
+    assert book.lines == [("ok", 1234)]
+
+
+@pytest.mark.parametrize(("cache", "cost"), [("miss", 1234), ("off", 1234), ("joined", 0), ("hit", 0)])
+async def test_who_asked_knows_what_it_cost(cache: str, cost: int) -> None:
+    delivery = Delivery(flight(Scripted.of(CHAT_STREAM, cost=1234)), wanted(stream=False), cache=cache)
+    await delivery.whole()
+    assert delivery.cost_nanos == cost
+    await delivery.leave()
+
+
+@pytest.mark.parametrize("begun", [True, False])
+async def test_who_leaves_early_is_booked_as_gone(begun: bool) -> None:
+    source = Scripted()
+    if begun:
+        source.begin()
+        source.say(events(0))
+    book = Book()
+    delivery = Delivery(journey := flight(source), wanted(), cache="joined", book=book)
+    if begun:
+        await delivery.opened()
+        await delivery.next()
+    await delivery.leave()
+    assert book.lines == [(ClientGone.name, 0)]
+    await journey.drained()
+    assert source.abandoned == 1
+
+
+async def test_who_leaves_is_gone_at_once_however_slow_the_ledger_is() -> None:
+    source = Scripted()
+    book = Book()
+    book.writing.clear()
+    delivery = Delivery(journey := flight(source), wanted(), cache="joined", book=book)
+    leaving = asyncio.create_task(delivery.leave())
+    await settled()
+    assert source.abandoned == 1
+    leaving.cancel()
+    await asyncio.gather(leaving, return_exceptions=True)
+    book.writing.set()
+    await settled()
+    assert book.lines == [(ClientGone.name, 0)], "and is booked all the same"
+    await journey.drained()
+
+
+async def test_a_failure_is_booked_by_its_name_once() -> None:
+    for fail_at in ("opening", "streaming", "whole"):
+        source, book = Scripted(), Book()
+        if fail_at != "opening":
+            source.begin()
+            source.say(CHAT_STREAM[:1])
+        error = RateLimited() if fail_at == "opening" else TruncatedStream()
+        source.fail(error)
+        delivery = Delivery(flight(source), wanted(stream=fail_at != "whole"), cache="joined", book=book)
+        with pytest.raises(type(error)):
+            await (delivery.whole() if fail_at == "whole" else streamed(delivery))
+        with pytest.raises(type(error)):
+            await delivery.whole()
+        await delivery.leave()
+        assert book.lines == [(error.name, 0)], fail_at
+
+
+async def test_heartbeats_interrupt_the_waiting_and_even_the_booking_without_loss() -> None:
+    source, book = Scripted(), Book()
+    book.writing.clear()
+    delivery = Delivery(flight(source), wanted(), cache="joined", book=book)
+
+    async def patient(wait: Any) -> Any:
+        for _ in range(3):
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(wait(), 0.002)
+
+    await patient(delivery.opened)
+    source.begin()
+    assert await delivery.opened() == HEAD
+    await patient(delivery.next)
+    source.say(events(0))
+    assert await delivery.next() == events(0)[0]
+    source.say([sse.DONE])
+    source.end()
+    await patient(delivery.next)
+    book.writing.set()
+    assert [await delivery.next(), await delivery.next()] == [sse.DONE, None]
+    await delivery.leave()
+    assert book.lines == [("ok", 0)]
+
+
+async def test_who_is_the_first_needs_no_book() -> None:
+    delivery = Delivery(flight(Scripted.of(CHAT_STREAM)), wanted(), cache="miss")
+    assert await streamed(delivery) == CHAT_STREAM
+    await delivery.leave()

@@ -1,0 +1,208 @@
+"""Each way in which OpenAI, Azure and what stands in between say no becomes one typed error with their own words."""
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from tidegate.core import errors
+from tidegate.core.errors import UpstreamError
+from tidegate.upstream.classify import classify, classify_in_stream
+
+NOW = 1_790_000_000.0
+TPM = (
+    "Rate limit reached for gpt-4o in organization org-x on tokens per min (TPM): Limit 30000, Used 29937, "
+    "Requested 385. Please try again in 644ms. Visit the page to learn more."
+)
+TOO_LARGE = "Request too large for gpt-4o in organization org-x on tokens per min (TPM): Limit 30000, Requested 31538."
+Json = dict[str, Any]
+
+
+def refused(status: int, body: object, **headers: str) -> UpstreamError:
+    """The error of an answer; headers by name with underscores."""
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return classify(status, named, body if isinstance(body, bytes) else msgspec.json.encode(body), now=NOW)
+
+
+def said(message: str = "no", kind: str | None = None, code: str | int | None = None, param: str | None = None) -> Json:
+    """OpenAI's envelope."""
+    return {"error": {"message": message, "type": kind, "code": code, "param": param}}
+
+
+INVALID = "invalid_request_error"
+ROWS: list[tuple[int, Any, type[UpstreamError], str, bool]] = [
+    # status, body, error, name, retryable
+    (401, said(kind=INVALID, code="invalid_api_key"), errors.InvalidUpstreamKey, "invalid_upstream_key", False),
+    (401, said(), errors.InvalidUpstreamKey, "invalid_upstream_key", False),
+    (401, said(code="mismatched_organization"), errors.OrganizationMismatch, "organization_mismatch", False),
+    (401, said("OpenAI-Organization header must match"), errors.OrganizationMismatch, "organization_mismatch", False),
+    (401, said("Your IP is not authorized."), errors.UpstreamForbidden, "forbidden", False),
+    (403, said("Country not supported", code="unsupported_country_region_territory"), errors.UpstreamForbidden,
+     "forbidden", False),
+    (403, said(), errors.UpstreamForbidden, "forbidden", False),
+    (404, said(kind=INVALID, code="model_not_found"), errors.ModelNotFound, "model_not_found", False),
+    (404, said(code="DeploymentNotFound"), errors.ModelNotFound, "model_not_found", False),
+    (404, said("No response found", kind=INVALID), errors.UpstreamNotFound, "not_found", False),
+    (400, said(code="context_length_exceeded", param="messages"), errors.ContextLengthExceeded, "context_length",
+     False),
+    (400, said("This model's maximum context length is 8192 tokens."), errors.ContextLengthExceeded, "context_length",
+     False),
+    (400, said("Your input exceeds the context window", param="input"), errors.ContextLengthExceeded,
+     "context_length", False),
+    (400, said(code="content_policy_violation"), errors.ContentPolicy, "content_policy", False),
+    (400, said(code="moderation_blocked"), errors.ContentPolicy, "content_policy", False),
+    (400, said(code="previous_response_not_found", param="previous_response_id"), errors.UpstreamRejected, "rejected",
+     False),
+    (400, said("Unknown parameter"), errors.UpstreamRejected, "rejected", False),
+    (422, said(), errors.UpstreamRejected, "rejected", False),
+    (429, said(TPM, "tokens", "rate_limit_exceeded"), errors.RateLimited, "rate_limited", True),
+    (429, said("on requests per min (RPM)", "requests", "rate_limit_exceeded"), errors.RateLimited, "rate_limited",
+     True),
+    (429, said(), errors.RateLimited, "rate_limited", True),
+    (429, said(TOO_LARGE, "tokens", "rate_limit_exceeded"), errors.RequestTooLargeForLimit, "request_too_large",
+     False),
+    (429, said(kind="rate_limit_error", code="slow_down"), errors.SlowDown, "slow_down", True),
+    (503, said(code="slow_down"), errors.SlowDown, "slow_down", True),
+    *[(429, said(kind="insufficient_quota", code=code), errors.OutOfQuota, "out_of_quota", False)
+      for code in ("insufficient_quota", "credit_balance_exhausted", "organization_spend_limit_exceeded",
+                   "project_spend_limit_exceeded", "organization_usage_limit_exceeded")],
+    (429, said(kind="insufficient_quota", code="a_code_of_tomorrow"), errors.OutOfQuota, "out_of_quota", False),
+    (400, said(code="billing_hard_limit_reached"), errors.OutOfQuota, "out_of_quota", False),
+    (429, said(code="billing_not_active"), errors.OutOfQuota, "out_of_quota", False),
+    (408, said(), errors.ServerFailure, "server_error", True),
+    (409, said(), errors.ServerFailure, "server_error", True),
+    (500, said(kind="server_error"), errors.ServerFailure, "server_error", True),
+    (503, said(kind="service_unavailable_error", code="server_is_overloaded"), errors.Overloaded, "overloaded", True),
+    (503, said(), errors.Overloaded, "overloaded", True),
+    (529, said(kind="overloaded_error"), errors.ServerFailure, "server_error", True),
+    (502, said("Bad gateway", "cf_bad_gateway", 502), errors.ServerFailure, "server_error", True),
+    (502, b"<html><body>502</body></html>", errors.HtmlFromProxy, "html_from_proxy", True),
+    (403, b"  <!DOCTYPE html><html>blocked</html>", errors.HtmlFromProxy, "html_from_proxy", True),
+    (522, b"error code: 522", errors.ServerFailure, "server_error", True),
+    (500, b"", errors.ServerFailure, "server_error", True),
+    (401, b"", errors.InvalidUpstreamKey, "invalid_upstream_key", False),
+    (500, b"\xff\xfe\x00", errors.ServerFailure, "server_error", True),
+    (500, b"[" * 5000, errors.ServerFailure, "server_error", True),
+    (302, b"", errors.MalformedAnswer, "malformed", True),
+    # Azure
+    (400, {"error": {"code": "content_filter", "type": None, "message": "filtered", "param": "prompt",
+                     "innererror": {"code": "ResponsibleAIPolicyViolation"}}},
+     errors.ContentPolicy, "content_policy", False),
+    (400, {"error": {"code": None, "message": "filtered", "innererror": {"code": "ResponsibleAIPolicyViolation"}}},
+     errors.ContentPolicy, "content_policy", False),
+    (429, {"error": {"code": "429", "message": "Please retry after 9 seconds."}}, errors.RateLimited, "rate_limited",
+     True),
+    (401, {"statusCode": 401, "message": "Access denied due to invalid subscription key"}, errors.InvalidUpstreamKey,
+     "invalid_upstream_key", False),
+    # other shapes
+    (400, {"error": "a bare string"}, errors.UpstreamRejected, "rejected", False),
+    (400, [said("a list of one")], errors.UpstreamRejected, "rejected", False),
+    (500, [], errors.ServerFailure, "server_error", True),
+    (500, "just text", errors.ServerFailure, "server_error", True),
+    (500, 7, errors.ServerFailure, "server_error", True),
+    (500, None, errors.ServerFailure, "server_error", True),
+    (400, {"error": {"message": {"deep": 1}, "code": ["x"], "type": 5}}, errors.UpstreamRejected, "rejected", False),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("status", "body", "kind", "name", "retryable"), ROWS)
+def test_the_table(status: int, body: Any, kind: type[UpstreamError], name: str, retryable: bool) -> None:
+    error = refused(status, body, x_request_id="req_upstream")
+    assert type(error) is kind
+    assert (error.name, error.retryable) == (name, retryable)
+    assert error.message
+    assert error.words is not None
+    assert (error.words.status, error.words.request_id) == (status, "req_upstream")
+
+
+def test_the_upstreams_own_words_are_kept() -> None:
+    error = refused(400, said("Your input exceeds the context window", INVALID, "context_length_exceeded", "input"))
+    words = error.words
+    assert words is not None
+    assert (words.type, words.code, words.param) == (INVALID, "context_length_exceeded", "input")
+    assert words.message == error.message == "Your input exceeds the context window"
+    assert error.param == "input"
+
+
+def test_a_code_that_is_a_number_becomes_text() -> None:
+    words = refused(502, said("Bad gateway", code=502)).words
+    assert words is not None
+    assert words.code == "502"
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "headers", "wait"),
+    [
+        (429, said(TPM, "tokens", "rate_limit_exceeded"), {}, 0.644),
+        (429, said(TPM, "tokens", "rate_limit_exceeded"), {"retry_after": "1", "retry_after_ms": "700"}, 0.7),
+        (429, {"error": {"code": "429", "message": "Please retry after 9 seconds."}}, {}, 9.0),
+        (429, said(code="slow_down"), {"retry_after": "2"}, 2.0),
+        (503, said(code="server_is_overloaded"), {"retry_after": "3"}, 3.0),
+        (502, b"<html>", {"retry_after": "4"}, 4.0),
+        (500, said(), {}, None),
+        # what waiting does not help has no wait, whatever the headers say
+        (429, said(TOO_LARGE, "tokens", "rate_limit_exceeded"), {"retry_after": "5"}, None),
+        (429, said(code="insufficient_quota"), {"retry_after": "5"}, None),
+        (401, said(), {"retry_after": "5"}, None),
+    ],
+)
+def test_the_wait(status: int, body: Any, headers: dict[str, str], wait: float | None) -> None:
+    assert refused(status, body, **headers).retry_after == pytest.approx(wait)
+
+
+@pytest.mark.parametrize(
+    ("message", "kind", "limit"),
+    [
+        (TPM, "tokens", "tokens"),
+        ("on tokens per min (TPM)", None, "tokens"),
+        ("on requests per min (RPM): Limit 500", "requests", "requests"),
+        ("on requests per day (RPD): Limit 10000", "requests", "day"),
+        ("on tokens per day (TPD): Limit 1", "tokens", "day"),
+        ("", None, "requests"),
+    ],
+)
+def test_which_limit(message: str, kind: str | None, limit: str) -> None:
+    error = refused(429, said(message, kind, "rate_limit_exceeded"))
+    assert isinstance(error, errors.RateLimited)
+    assert error.kind == limit
+
+
+def test_an_echoed_key_is_scrubbed_and_not_blamed_on_the_caller() -> None:
+    echo = "Incorrect API key provided: sk-5f6ce***************acdb. You can find your key at the page."
+    error = refused(401, said(echo, INVALID, "invalid_api_key"))
+    assert "5f6ce" not in error.message + str(error.words)
+    assert "acdb" not in error.message + str(error.words)
+    assert "this gateway's own credential, not yours" in error.message
+
+
+def test_a_page_is_not_repeated() -> None:
+    error = refused(502, b"<html><title>secret backend</title></html>", content_type="text/html")
+    assert "secret backend" not in error.message + str(error.words)
+
+
+def test_a_long_message_is_cut() -> None:
+    assert len(refused(500, said("x" * 100_000)).message) == 2000
+    assert len(refused(500, b"x" * 100_000).message) <= 2000
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "code"),
+    [
+        ({"message": "no", "type": "server_error", "code": None}, errors.ErrorInStream, None),
+        ({"message": "no", "code": "server_error"}, errors.ServerFailure, "server_error"),
+        ({"message": TPM, "type": "tokens", "code": "rate_limit_exceeded"}, errors.RateLimited, "rate_limit_exceeded"),
+        ({"message": TOO_LARGE, "code": "rate_limit_exceeded"}, errors.RequestTooLargeForLimit, "rate_limit_exceeded"),
+        ({"code": "context_length_exceeded", "message": "long"}, errors.ContextLengthExceeded,
+         "context_length_exceeded"),
+        ({"code": "insufficient_quota", "message": "no"}, errors.OutOfQuota, "insufficient_quota"),
+        ({"code": "invalid_prompt", "message": "no"}, errors.ErrorInStream, "invalid_prompt"),
+        ("a bare string", errors.ErrorInStream, None),
+        (None, errors.ErrorInStream, None),
+        ([1], errors.ErrorInStream, None),
+    ],
+)  # fmt: skip
+def test_an_error_within_an_answer(error: Any, kind: type[UpstreamError], code: str | None) -> None:
+    found = classify_in_stream(error, request_id="req_x")
+    assert type(found) is kind
+    assert found.words is not None
+    assert (found.words.status, found.words.code, found.words.request_id) == (200, code, "req_x")

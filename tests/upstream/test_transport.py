@@ -1,0 +1,305 @@
+"""The HTTP client keeps its clocks, knows its proxies and authorities, and turns every failure into a typed error."""
+
+import asyncio
+import base64
+import contextlib
+import ssl
+import subprocess
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.eventually import until
+from tests.upstream.servers import OK, STREAM_HEAD, Server, chunk, full_backlog, saying, serving, silence
+from tidegate.core.config import UpstreamConfig
+from tidegate.core.errors import (
+    AnswerTooLarge,
+    ConnectionFailed,
+    ConnectTimeout,
+    FirstByteTimeout,
+    StreamIdle,
+    TotalTimeout,
+    TruncatedStream,
+    UpstreamTimeout,
+)
+from tidegate.upstream.transport import Exchange, Transport
+
+
+@contextlib.asynccontextmanager
+async def asked(url: str, **settings: object) -> AsyncIterator[Exchange]:
+    """The answer to a POST to `url`."""
+    config = UpstreamConfig(base_url=url, allow_short_timeouts=True, **settings)
+    async with Transport(config) as transport:
+        yield await transport.send("POST", f"{url}/v1/x", {"Accept": "*/*"}, b"{}")
+
+
+async def read(url: str, **settings: object) -> bytes:
+    """The same, read to its end."""
+    async with asked(url, **settings) as exchange:
+        return await exchange.whole()
+
+
+def assert_names_its_clock(error: UpstreamTimeout, setting: str, seconds: str) -> None:
+    variable = "TIDEGATE_UPSTREAM__" + setting.removeprefix("upstream.").upper()
+    assert f"{setting} = {seconds} s" in error.message
+    assert variable in error.message
+    assert error.retryable
+
+
+async def test_connecting_takes_too_long() -> None:
+    with full_backlog() as address, pytest.raises(ConnectTimeout) as no:
+        await read(address, connect_seconds=0.1)
+    assert_names_its_clock(no.value, "upstream.connect_seconds", "0.1")
+
+
+async def test_a_handshake_that_never_ends_is_connecting_too() -> None:
+    async with serving(silence) as server:
+        with pytest.raises(ConnectTimeout):
+            await read(server.address.replace("http://", "https://"), connect_seconds=0.1)
+
+
+async def test_the_first_byte_never_comes() -> None:
+    async with serving(silence) as server:
+        with pytest.raises(FirstByteTimeout) as no:
+            await read(server.address, first_byte_seconds=0.1)
+        assert_names_its_clock(no.value, "upstream.first_byte_seconds", "0.1")
+        await asyncio.wait_for(server.closed.wait(), 1)
+
+
+async def test_the_headers_come_and_then_no_body() -> None:
+    async with (
+        serving(saying(STREAM_HEAD, then_silence=True)) as server,
+        asked(server.address, first_byte_seconds=0.2, idle_seconds=5) as exchange,
+    ):
+        with pytest.raises(FirstByteTimeout):
+            await exchange.some()
+
+
+async def test_the_answer_falls_silent() -> None:
+    async with serving(saying(STREAM_HEAD + chunk(b"one"), then_silence=True)) as server:
+        async with asked(server.address, idle_seconds=0.1) as exchange:
+            assert await exchange.some() == b"one"
+            with pytest.raises(StreamIdle) as no:
+                await exchange.some()
+        assert_names_its_clock(no.value, "upstream.idle_seconds", "0.1")
+        await asyncio.wait_for(server.closed.wait(), 1)
+
+
+async def test_slow_but_alive_is_no_silence() -> None:
+    parts = [STREAM_HEAD, *[chunk(b"x")] * 6, b"0\r\n\r\n"]
+    async with serving(saying(*parts, pause=0.05)) as server:
+        assert await read(server.address, idle_seconds=0.2) == b"xxxxxx"
+
+
+async def test_the_whole_answer_takes_too_long() -> None:
+    parts = [STREAM_HEAD, *[chunk(b"x")] * 100]
+    async with serving(saying(*parts, pause=0.02)) as server:
+        with pytest.raises(TotalTimeout) as no:
+            await read(server.address, total_seconds=0.3, first_byte_seconds=5)
+        assert_names_its_clock(no.value, "upstream.total_seconds", "0.3")
+
+
+async def test_nobody_listens() -> None:
+    with pytest.raises(ConnectionFailed) as no:
+        await read("http://127.0.0.1:9")
+    assert "could not be reached" in no.value.message
+
+
+@pytest.mark.parametrize(
+    "script",
+    [saying(), saying(b"HTTP/1.1 200 OK\r\ncontent-le"), saying(b"not http at all\r\n\r\n")],
+    ids=["hung up", "broke off in the headers", "no HTTP"],
+)
+async def test_no_answer_comes(script: object) -> None:
+    async with serving(script) as server:  # type: ignore[arg-type]  # pytest hands it over as an object
+        with pytest.raises(ConnectionFailed):
+            await read(server.address)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [OK.replace(b": 2", b": 20"), STREAM_HEAD + chunk(b"half"), STREAM_HEAD + b"ff\r\nhalf"],
+    ids=["shorter than said", "no last chunk", "half a chunk"],
+)
+async def test_an_answer_breaks_off(answer: bytes) -> None:
+    async with serving(saying(answer)) as server:
+        with pytest.raises(TruncatedStream):
+            await read(server.address)
+
+
+async def test_an_answer_larger_than_the_limit_is_cut() -> None:
+    body = b"HTTP/1.1 200 OK\r\ncontent-length: 9999\r\n\r\n" + b"x" * 9999
+    async with serving(saying(body)) as server:
+        with pytest.raises(AnswerTooLarge):
+            await read(server.address, max_answer_bytes=2048)
+
+
+async def test_a_redirect_is_not_followed() -> None:
+    away = b"HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:9/\r\ncontent-length: 0\r\n\r\n"
+    async with serving(saying(away)) as server, asked(server.address) as exchange:
+        assert exchange.status == 302
+        assert server.connections == 1
+
+
+async def test_cancelling_cuts_the_connection() -> None:
+    async with serving(silence) as server:
+        call = asyncio.create_task(read(server.address))
+        await until(lambda: bool(server.requests))
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+        await asyncio.wait_for(server.closed.wait(), 0.1)
+
+
+async def test_reading_may_be_cancelled_and_taken_up_again() -> None:
+    async with (
+        serving(saying(STREAM_HEAD, chunk(b"late") + b"0\r\n\r\n", pause=0.1)) as server,
+        asked(server.address) as exchange,
+    ):
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(exchange.some(), 0.02)
+        assert await exchange.whole() == b"late"
+
+
+async def test_connections_are_kept_and_closed_at_shutdown() -> None:
+    async with serving(saying(OK), keep_alive=True) as server:
+        config = UpstreamConfig(base_url=server.address)
+        async with Transport(config) as transport:
+            for _ in range(5):
+                exchange = await transport.send("POST", server.address, {}, b"{}")
+                assert await exchange.whole() == b"{}"
+            assert server.connections == 1
+            assert not server.closed.is_set()
+        await asyncio.wait_for(server.closed.wait(), 1)
+
+
+async def test_a_finished_answer_gives_its_connection_back() -> None:
+    """The terminal event comes some time before the body's very end."""
+    end = saying(STREAM_HEAD + chunk(b"data: [DONE]\n\n"), b"0\r\n\r\n", pause=0.05)
+    async with serving(end, keep_alive=True) as server, Transport(UpstreamConfig()) as transport:
+        for _ in range(2):
+            exchange = await transport.send("POST", server.address, {}, b"{}")
+            assert await exchange.some() == b"data: [DONE]\n\n"
+            exchange.finish()
+            await asyncio.sleep(0.15)
+        assert server.connections == 1
+
+
+async def test_no_cookie_and_no_header_of_the_librarys_own_is_sent() -> None:
+    cookie = OK.replace(b"content-type", b"set-cookie: a=b\r\ncontent-type")
+    async with serving(saying(cookie), keep_alive=True) as server, Transport(UpstreamConfig()) as transport:
+        for _ in range(2):
+            await (await transport.send("POST", server.address, {"X-Mine": "1"}, b"{}")).whole()
+    names = {line.partition(":")[0].lower() for line in server.requests[1].split("\r\n")[1:] if line}
+    assert names <= {"host", "x-mine", "content-length", "content-type"}
+
+
+# proxies
+
+
+@contextlib.asynccontextmanager
+async def proxy() -> AsyncIterator[Server]:
+    """A proxy that tunnels (CONNECT) and that answers plain requests itself."""
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        method, target, _ = server.requests[-1].split(" ", 2)
+        if method != "CONNECT":
+            writer.write(OK)
+            return
+        host, _, port = target.partition(":")
+        far_reader, far_writer = await asyncio.open_connection(host, int(port))
+        writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        await asyncio.gather(_copy(reader, far_writer), _copy(far_reader, writer))
+
+    async with serving(script) as server:
+        yield server
+
+
+async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with contextlib.suppress(ConnectionError):
+        while data := await reader.read(65536):
+            writer.write(data)
+            await writer.drain()
+        writer.close()
+
+
+UNREACHABLE = "http://upstream.invalid"
+
+
+@pytest.mark.parametrize("variable", ["HTTP_PROXY", "http_proxy", "ALL_PROXY"])
+async def test_a_plain_call_goes_through_the_environments_proxy(monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
+    async with proxy() as between:
+        monkeypatch.setenv(variable, between.address)
+        assert await read(UNREACHABLE) == b"{}"
+    assert between.requests[0].startswith(f"POST {UNREACHABLE}/v1/x HTTP/1.1")
+
+
+async def test_a_proxy_without_a_scheme_and_one_with_a_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with proxy() as between:
+        for address in (between.address.removeprefix("http://"), between.address.replace("//", "//me:pass@")):
+            monkeypatch.setenv("http_proxy", address)
+            assert await read(UNREACHABLE) == b"{}"
+    basic = base64.b64encode(b"me:pass").decode()
+    assert f"Proxy-Authorization: Basic {basic}" in between.requests[1]
+
+
+@pytest.mark.parametrize("exempt", ["127.0.0.1", "*", "localhost,127.0.0.1"])
+async def test_no_proxy_is_honoured(monkeypatch: pytest.MonkeyPatch, exempt: str) -> None:
+    async with serving(saying(OK)) as server:
+        monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+        monkeypatch.setenv("NO_PROXY", exempt)
+        assert await read(server.address) == b"{}"
+
+
+# authorities
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A certificate for loopback, signed by itself, with its key beside it."""
+    folder = tmp_path_factory.mktemp("authority")
+    made = folder / "ca.pem"
+    subprocess.run(
+        [
+            "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+            "-days", "2", "-subj", "/CN=tidegate-test", "-addext", "subjectAltName=IP:127.0.0.1",
+            "-keyout", str(folder / "key.pem"), "-out", str(made),
+        ],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    return made
+
+
+@contextlib.asynccontextmanager
+async def over_tls(certificate: Path) -> AsyncIterator[str]:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, certificate.with_name("key.pem"))
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+            await reader.readuntil(b"\r\n\r\n{}")
+            writer.write(OK)
+            await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0, ssl=context)
+    try:
+        yield f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    finally:
+        server.close()
+
+
+async def test_an_authority_of_ones_own_is_trusted_only_where_it_is_named(certificate: Path) -> None:
+    async with over_tls(certificate) as address:
+        assert await read(address, ca_file=certificate) == b"{}"
+        with pytest.raises(ConnectionFailed) as no:
+            await read(address)
+    assert "certificate" in no.value.message.lower()
+
+
+async def test_tls_goes_through_a_tunnel(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with over_tls(certificate) as address, proxy() as between:
+        monkeypatch.setenv("HTTPS_PROXY", between.address)
+        assert await read(address, ca_file=certificate) == b"{}"
+    assert between.requests[0].startswith(f"CONNECT {address.removeprefix('https://')} HTTP/1.1")

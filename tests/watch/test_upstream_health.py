@@ -1,0 +1,62 @@
+"""The upstream's health is read off real calls; it is asked only when there are none, rarely, and for free."""
+
+from tidegate.core.clock import ManualClock
+from tidegate.core.errors import ClientGone, ConnectionFailed, ContextLengthExceeded, Overloaded, TidegateError
+from tidegate.watch.upstream_health import PROBE_SECONDS, WINDOW_SECONDS, UpstreamHealth
+
+
+class Probe:
+    """A free call that fails when told to."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+        self.error: TidegateError | None = None
+
+    async def __call__(self) -> None:
+        self.calls += 1
+        if self.error:
+            raise self.error
+
+
+async def test_real_calls_tell_and_nothing_is_asked(clock: ManualClock) -> None:
+    health, probe = UpstreamHealth(clock), Probe()
+    health.note(None)
+    assert (await health.report(probe)).status == "ok"
+    health.note(Overloaded())
+    report = await health.report(probe)
+    assert (report.status, report.failures, report.calls) == ("degraded", {"overloaded": 1}, 2)
+    assert probe.calls == 0
+
+
+async def test_it_is_down_when_every_call_fails(clock: ManualClock) -> None:
+    health = UpstreamHealth(clock)
+    for _ in range(3):
+        health.note(Overloaded())
+    assert (await health.report(Probe())).status == "down"
+
+
+async def test_what_callers_do_is_not_its_fault(clock: ManualClock) -> None:
+    health = UpstreamHealth(clock)
+    for error in (ClientGone(), ContextLengthExceeded()):
+        health.note(error)
+    assert (await health.report(Probe())).status == "ok"
+
+
+async def test_without_traffic_it_is_asked_once_in_a_while(clock: ManualClock) -> None:
+    health, probe = UpstreamHealth(clock), Probe()
+    for _ in range(5):
+        assert (await health.report(probe)).status == "ok"
+    assert probe.calls == 1
+    clock.advance(PROBE_SECONDS)
+    probe.error = ConnectionFailed()
+    report = await health.report(probe)
+    assert (report.status, report.failures, report.probed, probe.calls) == ("down", {"connection": 1}, True, 2)
+
+
+async def test_old_calls_count_no_longer(clock: ManualClock) -> None:
+    health, probe = UpstreamHealth(clock), Probe()
+    health.note(Overloaded())
+    clock.advance(WINDOW_SECONDS + 1)
+    report = await health.report(probe)
+    assert (report.status, report.calls, probe.calls) == ("ok", 0, 1)
+    assert report.last_failure_seconds_ago == WINDOW_SECONDS + 1
