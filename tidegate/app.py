@@ -1,7 +1,7 @@
 """The composition root: the only place where the parts are made and put together."""
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from decimal import Decimal
 
 from fastapi import FastAPI
@@ -15,10 +15,12 @@ from tidegate.admission.key_store import KeyStore
 from tidegate.admission.keys import KeyRing
 from tidegate.admission.lane_store import LaneStore
 from tidegate.admission.local import LocalLimits
+from tidegate.admission.places import Places
 from tidegate.admission.project_store import ProjectStore
 from tidegate.admission.queue_report import QueueReport
 from tidegate.admission.recount import Recount
 from tidegate.admission.tickets import LaneTerms
+from tidegate.admission.turn import Turns
 from tidegate.cache.flights import Flights
 from tidegate.connections.postgres import Postgres
 from tidegate.connections.redis import RedisLink
@@ -90,24 +92,32 @@ class _Parts:
             keys = KeyRing(key_store := KeyStore(postgres, redis, clock=clock, prefix=prefix), clock)
             await keys.start()
             stack.push_async_callback(keys.close)
-            ledger, drainer = _ledger(settings, clock, postgres, redis)
+            grace = settings.budgets.recount_after_seconds
+            recount = Recount(redis, postgres, prefix=prefix, clock=clock, grace_seconds=grace)
+            stack.push_async_callback(recount.close)
+            ledger, drainer = _ledger(settings, clock, postgres, redis, on_replayed=recount.forget)
             drainer.start()
             stack.push_async_callback(drainer.close)
             stack.push_async_callback(ledger.close)
             upstream = OpenAI(settings.upstream, await stack.enter_async_context(Transport(settings.upstream)))
             lease = settings.cache.lease_seconds
-            flights = Flights(redis, prefix=prefix, process=new_id("p"), lease_seconds=lease)
+            process = new_id("p")
+            flights = Flights(redis, prefix=prefix, process=process, lease_seconds=lease)
             await flights.start()
             stack.push_async_callback(flights.close)
             gate = Gate(redis, prefix=prefix, lease_seconds=lease)
-            holds = Holds(gate, clock)
+            holds = Holds(gate, clock, lease_seconds=settings.budgets.lease_seconds)
             await holds.start()
             stack.push_async_callback(holds.close)
-            recount = Recount(redis, postgres, prefix=prefix, clock=clock)
             door = Door(gate, holds, recount, LocalLimits(), everybody=_everybody(settings))
             prices = Prices(settings.metering, price_list.load())
             health = UpstreamHealth(clock)
             allowed = frozenset(settings.models.allowed)
+            terms = _lane_terms(settings)
+            places = Places(redis, prefix=prefix, process=process, clock=clock, terms=terms)
+            await places.start()
+            stack.push_async_callback(places.close)
+            turns = Turns(places, terms=terms, in_flight=settings.queue.in_flight, clock=clock)
             pipeline = Pipeline(
                 keys=keys,
                 door=door,
@@ -117,7 +127,9 @@ class _Parts:
                 prices=prices,
                 ledger=ledger,
                 health=health,
+                turns=turns,
                 cache=settings.cache,
+                queue=settings.queue,
                 models=allowed,
                 clock=clock,
             )
@@ -132,6 +144,12 @@ class _Parts:
 def _everybody(settings: Settings) -> Limits:
     budgets = settings.budgets
     return Limits(budget_day=_nanos(budgets.stop_usd_per_day), budget_month=_nanos(budgets.stop_usd_per_month))
+
+
+def _lane_terms(settings: Settings) -> Callable[[str], LaneTerms]:
+    upstream = settings.upstream
+    terms = LaneTerms(rpm=upstream.rpm or 0, tpm=upstream.tpm or 0, longest=settings.queue.max_waiting)
+    return lambda _: terms
 
 
 def _nanos(usd: Decimal | None) -> int | None:
@@ -171,7 +189,15 @@ def _redis(settings: Settings, clock: Clock) -> RedisLink:
     return RedisLink(settings.redis_url.get_secret_value(), timeout=settings.redis.timeout_seconds, clock=clock)
 
 
-def _ledger(settings: Settings, clock: Clock, postgres: Postgres, redis: RedisLink) -> tuple[Ledger, Drainer]:
+def _ledger(
+    settings: Settings,
+    clock: Clock,
+    postgres: Postgres,
+    redis: RedisLink,
+    *,
+    on_replayed: Callable[[], Awaitable[None]],
+) -> tuple[Ledger, Drainer]:
     stream = LedgerStream(redis, settings.redis.prefix)
     spool = Spool(settings.metering.spool_dir)
-    return Ledger(stream, spool), Drainer(stream, LedgerStore(postgres), spool, clock=clock)
+    drainer = Drainer(stream, LedgerStore(postgres), spool, clock=clock, on_replayed=on_replayed)
+    return Ledger(stream, spool), drainer

@@ -6,34 +6,36 @@ from collections.abc import Awaitable, Callable, Mapping
 import msgspec
 import structlog
 
+from tidegate.admission import tickets
 from tidegate.admission.decision import Go, Hit, Join
 from tidegate.admission.door import Door
-from tidegate.admission.gate import Admission, Settlement
+from tidegate.admission.gate import Admission, LaneAsk, Settlement
 from tidegate.admission.keys import KeyRing
-from tidegate.admission.terms import Done, Terms
+from tidegate.admission.terms import Terms, readmitted
+from tidegate.admission.turn import Turn, Turns
 from tidegate.cache import policy
 from tidegate.cache.fingerprint import fingerprint, shareable
 from tidegate.cache.flight import Flight, Source
 from tidegate.cache.flights import Flights
 from tidegate.cache.given import Given
-from tidegate.cache.policy import CachePolicy
 from tidegate.cache.replay import events_of, in_form
 from tidegate.cache.stored import Codec, StoredAnswer, echo_of
 from tidegate.core.clock import Clock
-from tidegate.core.config import CacheConfig
-from tidegate.core.errors import ClientGone, NotCached, RedisUnavailable, TidegateError, UnknownModel
+from tidegate.core.config import CacheConfig, QueueConfig
+from tidegate.core.errors import ClientGone, RedisUnavailable, TidegateError, UnknownModel
 from tidegate.core.values import AnswerHead, Caller, LedgerEntry, Outcome, Route
 from tidegate.delivery import Delivery, Wanted
 from tidegate.metering.accountant import Accountant, joined
 from tidegate.metering.ledger import Ledger, encode
 from tidegate.metering.prices import Prices
 from tidegate.metering.reserve import reserve
+from tidegate.ticket import Claim, Ticket, again, patience, plain_settlement
 from tidegate.upstream.asking import Asking
 from tidegate.upstream.openai import PROVIDER, OpenAI
 from tidegate.watch.upstream_health import UpstreamHealth
 from tidegate.wire.call import Call, parse
 
-STEPS = ("_identify", "_read", "_fingerprint", "_admit", "_ask", "_settle")
+STEPS = ("_identify", "_read", "_fingerprint", "_admit", "_wait", "_ask", "_settle")
 """The story's steps, in the order in which `answer` takes them."""
 
 _log = structlog.get_logger("pipeline")
@@ -55,34 +57,6 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
         return f"Request({self.id}, {self.route.label})"  # the headers hold the caller's key
 
 
-class Ticket(msgspec.Struct, frozen=True, kw_only=True):
-    """One call's papers, as it goes through the story."""
-
-    id: str
-    call: Call
-    caller: Caller
-    headers: Mapping[str, str]
-    """Those of the caller that go upstream."""
-    policy: CachePolicy
-    fingerprint: str
-    echo: str
-    opened: LedgerEntry
-    """The call's line in the ledger as it begins."""
-    terms: Terms
-    """What it asks of its caller's limits and budgets."""
-    started: float
-    """On the monotonic clock, seconds."""
-
-
-class Claim(msgspec.Struct, frozen=True, kw_only=True):
-    """What a call was given on its way in, and gives back on its way out."""
-
-    owner: str
-    """The name under which it claimed its flight; empty for none."""
-    counted: str
-    """The name of the counters that hold its money; empty for none."""
-
-
 SettleStep = Callable[[Ticket, Claim, Outcome], Awaitable[int]]
 """Accounts for a call's outcome; returns its cost, nano-dollars."""
 
@@ -101,7 +75,9 @@ class Pipeline:
         prices: Prices,
         ledger: Ledger,
         health: UpstreamHealth,
+        turns: Turns,
         cache: CacheConfig,
+        queue: QueueConfig,
         models: frozenset[str],
         clock: Clock,
     ) -> None:
@@ -114,7 +90,9 @@ class Pipeline:
         self._prices = prices
         self._ledger = ledger
         self._health = health
+        self._turns = turns
         self._cache = cache
+        self._queue = queue
         self._models = models
         self._clock = clock
         self._codec = Codec()
@@ -131,7 +109,8 @@ class Pipeline:
             decision = await self._admit(ticket, alone=True)  # it has landed meanwhile
         if isinstance(decision, Hit):
             return self._give(ticket, decision)
-        flight = self._ask(ticket, decision, then=self._settle)
+        turn = self._wait(ticket, decision)
+        flight = self._ask(ticket, decision, turn, then=self._settle)
         return self._passage(ticket, flight, decision, cache="miss" if ticket.policy.store else "off")
 
     async def _identify(self, request: Request) -> Caller:
@@ -154,6 +133,7 @@ class Pipeline:
             wanted = policy.NOTHING
         headers = self._upstream.forwarded(request.headers)
         now = self._clock.now()
+        terms = self._terms(request.id, call, caller, now)
         return Ticket(
             id=request.id,
             call=call,
@@ -163,7 +143,10 @@ class Pipeline:
             fingerprint=fingerprint(call, scope=caller.project, headers=headers) if wanted.store else "",
             echo=echo_of(call),
             opened=_opened(request.id, call, caller, now),
-            terms=self._terms(request.id, call, caller, now),
+            terms=terms,
+            lane=self._lane(
+                call, caller, terms, deadline=now + patience(request.headers, self._queue.deadline_seconds)
+            ),
             started=self._clock.monotonic(),
         )
 
@@ -172,6 +155,21 @@ class Pipeline:
         aside = reserve(call, self._prices, at=now, exact=any(scope.spends for scope in scopes))
         return self._door.terms(request_id, scopes, now=now, tokens=aside.tokens, nanos=aside.nanos)
 
+    def _lane(self, call: Call, caller: Caller, terms: Terms, *, deadline: float) -> LaneAsk:
+        name = f"{PROVIDER}/{call.model}"
+        limits = self._turns.terms(name)
+        return LaneAsk(
+            lane=name,
+            member=self._flights.owner(terms.id),
+            tokens=terms.k,
+            flow=caller.project,
+            weight=caller.priority.weight,
+            deadline=deadline,
+            rpm=limits.rpm,
+            tpm=limits.tpm,
+            longest=limits.longest,
+        )
+
     async def _admit(self, ticket: Ticket, *, alone: bool = False) -> Hit | Join | Go:
         """One round trip: limits and budgets, the stored answer, somebody who is asking the same, or go.
 
@@ -179,22 +177,22 @@ class Pipeline:
         """
         wanted = ticket.policy
         claim = wanted.lookup and not wanted.only_stored and not alone
+        terms = readmitted(ticket.terms) if alone else ticket.terms
         local = self._flights.find(ticket.fingerprint) if claim else None
         hit = msgspec.structs.replace(ticket.opened, cache="hit")
         ask = Admission(
             fingerprint=ticket.fingerprint,
             owner=self._flights.owner(ticket.id),
-            now=ticket.opened.at,
+            now=self._clock.now(),
             lookup=wanted.lookup,
             claim=claim,
             max_age=wanted.max_age,
+            only_stored=wanted.only_stored,
             hit_entry=encode(hit),
-            terms=ticket.terms,
+            terms=terms,
+            lane=ticket.lane,
         )
-        decision = await self._door.admit(ask, local=self._flights.owner("") if local else None)
-        if wanted.only_stored and not isinstance(decision, Hit):
-            raise NotCached
-        return decision
+        return await self._door.admit(ask, local=self._flights.owner("") if local else None)
 
     def _give(self, ticket: Ticket, hit: Hit) -> Delivery:
         """The stored answer; its line in the ledger is written."""
@@ -214,36 +212,46 @@ class Pipeline:
 
         An answer that had begun goes on in the form it had, a stream or whole.
         """
-        ticket = _again(ticket)
+        ticket = again(ticket)
         decision = await self._admit(ticket)
+        if isinstance(decision, Join):
+            if not self._flights.is_own(decision.owner) or self._flights.leads(ticket.fingerprint):
+                return decision.owner
+            decision = await self._admit(ticket, alone=True)  # our own has landed meanwhile
         if isinstance(decision, Hit):
             stored = self._codec.unpack(decision.head, decision.body, decision.at)
             return _given(stored if head is None else in_form(stored, ticket.call.route, stream=head.stream))
-        own = isinstance(decision, Join) and self._flights.is_own(decision.owner)
-        if isinstance(decision, Join) and (not own or self._flights.leads(ticket.fingerprint)):
-            return decision.owner
         if head is not None:
             ticket = msgspec.structs.replace(ticket, call=ticket.call.in_form(stream=head.stream))
         claim = self._claim(ticket, decision)
         if claim.owner:
             self._flights.own(ticket.fingerprint, claim.owner)
-        return self._asking(ticket, claim, then=self._settle)
+        return self._asking(ticket, claim, self._wait(ticket, decision), then=self._settle)
 
-    def _ask(self, ticket: Ticket, decision: Join | Go, *, then: SettleStep) -> Flight:
+    def _wait(self, ticket: Ticket, decision: Join | Go) -> Turn:
+        """The call's turn at the upstream: at once, or when the lane has room for it."""
+        lane = ticket.lane
+        paper = tickets.Ticket(
+            member=lane.member, tokens=lane.tokens, flow=lane.flow, weight=lane.weight, deadline=lane.deadline
+        )
+        return self._turns.turn(lane.lane, paper, decision.verdict)
+
+    def _ask(self, ticket: Ticket, decision: Join | Go, turn: Turn, *, then: SettleStep) -> Flight:
         """Ask the upstream, on a flight that others may join if it was claimed."""
         claim = self._claim(ticket, decision)
-        source = self._asking(ticket, claim, then=then)
+        source = self._asking(ticket, claim, turn, then=then)
         return self._flights.lead(source, fingerprint=ticket.fingerprint, owner=claim.owner)
 
     def _claim(self, ticket: Ticket, decision: Join | Go) -> Claim:
-        return Claim(owner=self._flights.owner(ticket.id) if decision.claimed else "", counted=decision.counted)
+        return Claim(owner=self._flights.owner(ticket.id) if decision.claimed else "", memory=decision.memory)
 
-    def _asking(self, ticket: Ticket, claim: Claim, *, then: SettleStep) -> Asking:
+    def _asking(self, ticket: Ticket, claim: Claim, turn: Turn, *, then: SettleStep) -> Asking:
         return Asking(
             ticket.call,
             upstream=self._upstream,
             headers=ticket.headers,
             echo=ticket.echo,
+            turn=turn,
             settle=lambda outcome: then(ticket, claim, outcome),
             clock=self._clock,
         )
@@ -266,7 +274,7 @@ class Pipeline:
             self._ledger.spool(settlement.entry)
 
     def _settlement(self, ticket: Ticket, claim: Claim, outcome: Outcome, entry: LedgerEntry) -> Settlement:
-        plain = _plain_settlement(ticket, claim, entry, now=self._clock.now())
+        plain = plain_settlement(ticket, claim, entry, now=self._clock.now())
         body = b"".join(outcome.events) if outcome.storable and ticket.policy.store else b""
         if not body or len(body) > self._cache.max_answer_bytes:
             return plain
@@ -286,31 +294,10 @@ class Pipeline:
             seconds = self._clock.monotonic() - ticket.started
             opened = msgspec.structs.replace(ticket.opened, cache="joined")
             entry = joined(opened, saved_nanos=cost_nanos, error=error, seconds=seconds)
-            claim = Claim(owner="", counted=decision.counted)
-            await self._leave(_plain_settlement(ticket, claim, entry, now=self._clock.now()))
+            claim = Claim(owner="", memory=decision.memory)
+            await self._leave(plain_settlement(ticket, claim, entry, now=self._clock.now()))
 
         return Delivery(flight, _wanted(ticket), cache=cache, book=book, allowance=decision.allowance)
-
-
-def _plain_settlement(ticket: Ticket, claim: Claim, entry: LedgerEntry, *, now: float) -> Settlement:
-    terms = ticket.terms
-    done = Done(
-        id=terms.id,
-        n=tuple(scope.n for scope in terms.scopes),
-        d=terms.d,
-        m=terms.m,
-        c=entry.cost_nanos,
-        k=entry.input_tokens + entry.output_tokens,
-        held=claim.counted,
-    )
-    return Settlement(fingerprint=ticket.fingerprint, owner=claim.owner, entry=encode(entry), now=now, done=done)
-
-
-def _again(ticket: Ticket) -> Ticket:
-    """The same call under a name of its own: its caller's own line says that it was given another's answer."""
-    name = f"{ticket.id}-again"
-    opened = msgspec.structs.replace(ticket.opened, id=name)
-    return msgspec.structs.replace(ticket, opened=opened, terms=msgspec.structs.replace(ticket.terms, id=name))
 
 
 def _opened(request_id: str, call: Call, caller: Caller, now: float) -> LedgerEntry:

@@ -69,3 +69,23 @@ terms_given = st.builds(
     tpm=st.sampled_from([0, 0, 0, 20_000]),
     longest=st.sampled_from([10, 10_000]),
 )
+
+
+def burst_is_gone(*, flood: int, few: int) -> list[Step]:
+    """A flood has taken all but what is kept; one of few calls waits, and comes again, and one more comes."""
+    one = Arrival(1, "a", "harbour", few, 0, 3600.0)
+    return [
+        ("learn", Report(rpm=60, rpm_left=60, succeeded=1_000)),
+        ("arrive", Arrival(70, "a", "quay", flood, 0, 3600.0)),
+        ("learn", Report(answered=53, refused="day", wait=0.05)),
+        ("arrive", one),
+        ("pass", 0.06),
+        ("ask again", 70),
+        ("arrive", one),
+    ]
+
+
+def less_is_left() -> list[Step]:
+    """Others use the same key: the upstream says less than is thought."""
+    said = [Report(rpm=600, rpm_left=left, tpm=30_000, tpm_left=50 * left, age=0.05) for left in (599, 20, 500)]
+    return [("learn", report) for report in said]

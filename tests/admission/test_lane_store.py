@@ -6,9 +6,9 @@ from collections.abc import Awaitable, Callable
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 
-from tests.admission.lane_steps import PROCESSES, Arrival, Step, histories, terms_given
+from tests.admission.lane_steps import PROCESSES, Arrival, Step, burst_is_gone, histories, less_is_left, terms_given
 from tidegate.admission.lane import Lane
 from tidegate.admission.lane_store import LaneStore, read_verdict
 from tidegate.admission.tickets import (
@@ -156,6 +156,9 @@ def alike(said: Verdict, meant: Verdict) -> bool:
 
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(history=histories, terms=terms_given)
+@example(history=burst_is_gone(flood=16, few=1), terms=LaneTerms())
+@example(history=burst_is_gone(flood=1, few=16), terms=LaneTerms())
+@example(history=less_is_left(), terms=LaneTerms())
 async def test_redis_and_the_model_agree(
     redis_link: RedisLink, redis_prefix: str, history: list[Step], terms: LaneTerms
 ) -> None:

@@ -32,5 +32,5 @@ def test_a_failure_is_told_on_the_error_output(capsys: pytest.CaptureFixture[str
 
 
 @pytest.mark.parametrize(("announced", "when"), [(True, "within a second"), (False, "within 60 s")])
-def test_when_a_change_acts_is_known(announced: bool, when: str) -> None:  # noqa: FBT001  # a case
+def test_when_a_change_acts_is_known(announced: bool, when: str) -> None:
     assert acts(announced).startswith(when)

@@ -1,4 +1,7 @@
-"""The command line lists its commands and says its version."""
+"""The command line lists its commands, says its version, and refuses what is no command in a few plain words."""
+
+import subprocess
+import sys
 
 import pytest
 from typer.testing import CliRunner
@@ -29,3 +32,11 @@ def test_every_command_explains_itself(command: str, below: tuple[str, ...]) -> 
     told = CliRunner().invoke(application(), [command, "--help"])
     assert told.exit_code == 0
     assert [name for name in below if name not in told.output] == []
+
+
+def test_a_command_that_is_none() -> None:
+    command = [sys.executable, "-m", "tidegate", "swim"]
+    refused = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
+    assert refused.returncode == 2
+    assert "No such command 'swim'" in refused.stderr
+    assert "Traceback" not in refused.stderr

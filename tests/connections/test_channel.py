@@ -1,4 +1,4 @@
-"""A channel is heard, beyond a bad message and a lost connection, and its owner learns that something may be missing."""
+"""A channel is heard, beyond a bad message and a lost connection, and its owner learns that some may be missing."""
 
 import asyncio
 

@@ -15,5 +15,5 @@ from tidegate.core.said import Allowance, Said
         (Said(shut="requests", shut_for=7.0), False),
     ],
 )
-def test_whether_anything_was_said(said: Said, nothing: bool) -> None:  # noqa: FBT001  # a table's column
+def test_whether_anything_was_said(said: Said, nothing: bool) -> None:
     assert said.nothing is nothing

@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from tidegate.core import values
-from tidegate.core.values import AnswerHead, Caller, LedgerEntry, Outcome, Route, Usage
+from tidegate.core.values import AnswerHead, Caller, LedgerEntry, Limits, Outcome, Priority, Route, Usage
 
 
 @pytest.mark.parametrize(
@@ -20,7 +20,7 @@ def test_a_route_is_its_path_and_knows_whether_it_streams(route: Route, path: st
     assert (Route(path), route.label, route.streams) == (route, label, streams)
 
 
-@pytest.mark.parametrize("kind", [AnswerHead, Caller, LedgerEntry, Outcome, Usage])
+@pytest.mark.parametrize("kind", [AnswerHead, Caller, LedgerEntry, Limits, Outcome, Usage])
 def test_every_value_is_frozen_and_named(kind: type[msgspec.Struct]) -> None:
     assert kind.__struct_config__.frozen
     with pytest.raises(TypeError, match="positional"):
@@ -29,9 +29,19 @@ def test_every_value_is_frozen_and_named(kind: type[msgspec.Struct]) -> None:
 
 def test_every_struct_of_the_module_was_looked_at() -> None:
     structs = {kind for kind in vars(values).values() if isinstance(kind, type) and issubclass(kind, msgspec.Struct)}
-    assert structs == {AnswerHead, Caller, LedgerEntry, Outcome, Usage}
+    assert structs == {AnswerHead, Caller, LedgerEntry, Limits, Outcome, Usage}
 
 
 def test_an_outcome_without_a_word_is_an_empty_success_that_nobody_stores() -> None:
     outcome = Outcome()
     assert (outcome.error, outcome.reported, outcome.events, outcome.storable) == (None, None, (), False)
+
+
+def test_limits_are_none_until_one_is_set() -> None:
+    assert Limits().none
+    assert not Limits(rpm=0).none
+    assert Caller(key_id="k", project="p", name="").limits.none
+
+
+def test_a_priority_is_a_word_and_a_share() -> None:
+    assert [(one.label, one.weight) for one in Priority] == [("high", 16), ("normal", 4), ("low", 1)]

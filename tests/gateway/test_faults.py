@@ -62,7 +62,7 @@ async def test_a_failure_before_the_answer(
     streamed: bool,
 ) -> None:
     async with world.gateway(**FAST) as gateway:
-        answer = await gateway.call(path, {**PATHS[path], "stream": streamed}, x_simulate_fault=fault)
+        answer = await gateway.call(path, {**PATHS[path], "stream": streamed}, x_simulate_fault=fault, x_tidegate_deadline="0")
         assert_error(answer, status, code, name, retried=retried)
     (line,) = await world.ledger(1)
     assert (line["outcome"], line["cost_nanos"], line["cache"]) == (name, 0, "miss")
@@ -81,7 +81,7 @@ async def test_a_failure_within_an_answer_that_is_not_streamed(
     retried: bool,
 ) -> None:
     async with world.gateway(**FAST) as gateway:
-        assert_error(await gateway.call(path, PATHS[path], x_simulate_fault=fault), status, code, name, retried=retried)
+        assert_error(await gateway.call(path, PATHS[path], x_simulate_fault=fault, x_tidegate_deadline="0"), status, code, name, retried=retried)
         assert (await gateway.call(path, PATHS[path])).headers["x-tidegate-cache"] == "miss"
     failed, _ = await world.ledger(2)
     assert failed["outcome"] == name
@@ -91,8 +91,8 @@ async def test_a_failure_within_an_answer_that_is_not_streamed(
 @pytest.mark.parametrize(("fault", "code", "name"), INSIDE)
 async def test_a_failure_within_a_stream(world: World, path: str, fault: str, code: str, name: str) -> None:
     async with world.gateway(**FAST) as gateway:
-        answer = await gateway.call(path, {**PATHS[path], "stream": True}, x_simulate_fault=fault)
-        again = await gateway.call(path, {**PATHS[path], "stream": True}, x_simulate_fault=fault)
+        answer = await gateway.call(path, {**PATHS[path], "stream": True}, x_simulate_fault=fault, x_tidegate_deadline="0")
+        again = await gateway.call(path, {**PATHS[path], "stream": True}, x_simulate_fault=fault, x_tidegate_deadline="0")
     assert answer.status == 200
     assert "[DONE]" not in answer.text
     last = answer.events[-1]
@@ -133,7 +133,7 @@ def assert_error(answer: Answer, status: int, code: str, name: str, *, retried: 
 async def test_the_stated_wait_is_passed_on(
     gateway: Gateway, fault: str, seconds: str | None, milliseconds: str | None
 ) -> None:
-    answer = await gateway.chat(x_simulate_fault=fault)
+    answer = await gateway.chat(x_simulate_fault=fault, x_tidegate_deadline="0")
     assert (answer.headers.get("retry-after"), answer.headers.get("retry-after-ms")) == (seconds, milliseconds)
 
 

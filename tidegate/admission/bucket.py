@@ -23,7 +23,7 @@ def taken(full_at: float, limit: int, amount: float, now: float) -> float:
 
 def wait(full_at: float, limit: int, amount: float, now: float) -> float | None:
     """Seconds until `amount` may be taken, 0 for now; None for never, because it is more than the bucket holds."""
-    if amount > limit:
+    if amount > limit or limit == 0:
         return None
     seconds = taken(full_at, limit, amount, now) - now - WINDOW
     return seconds if seconds > _TOLERANCE else 0.0

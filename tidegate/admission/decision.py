@@ -2,6 +2,8 @@
 
 import msgspec
 
+from tidegate.admission.tickets import Refused, Verdict
+
 
 class Told(msgspec.Struct, frozen=True, array_like=True):
     """A limit as its caller is told of it."""
@@ -36,10 +38,12 @@ class Join(msgspec.Struct, frozen=True, kw_only=True):
     allowance: Allowance
     owner: str
     """`process:request` of the one who asks."""
-    counted: str
-    """The name of the counters under which the call is held; empty where it is not."""
+    memory: str
+    """The name of Redis's memory in which the call is held; empty where it is not."""
     claimed: bool = False
     """Never: the flight is the other's."""
+    verdict: Verdict | None = None
+    """None: the lane was not asked."""
 
 
 class Go(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,8 +52,22 @@ class Go(msgspec.Struct, frozen=True, kw_only=True):
     allowance: Allowance
     claimed: bool
     """Others who ask the same will join this call."""
-    counted: str
-    """The name of the counters under which the call is held; empty where it is not."""
+    memory: str
+    """The name of Redis's memory in which the call is held; empty where it is not."""
+    counted: bool = True
+    """Whether the budgets' counters are true."""
+    verdict: Verdict | None = None
+    """What the upstream's lane says; None where it was not asked."""
+
+
+class Busy(msgspec.Struct, frozen=True, kw_only=True):
+    """The upstream has no room for the call in time."""
+
+    verdict: Refused
+
+
+class Absent(msgspec.Struct, frozen=True, kw_only=True):
+    """There is no stored answer, and nothing else was wanted."""
 
 
 class Refuse(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,7 +85,7 @@ class Refuse(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Rebuild(msgspec.Struct, frozen=True, kw_only=True):
-    """The budgets' counters are gone; the ledger must be counted before anything is paid."""
+    """A budget's counters are not true; the ledger must be counted before anything is paid from it."""
 
 
-Decision = Hit | Join | Go | Refuse | Rebuild
+Decision = Hit | Join | Go | Absent | Busy | Refuse | Rebuild

@@ -1,13 +1,16 @@
 """The door: calls go in by it and come out by it, whatever state the stores are in."""
 
-from tidegate.admission.decision import Allowance, Decision, Go, Hit, Join, Rebuild, Refuse
+import asyncio
+
+from tidegate.admission.decision import Absent, Allowance, Busy, Decision, Go, Hit, Join, Rebuild, Refuse
 from tidegate.admission.gate import Admission, Gate, Settlement
 from tidegate.admission.holds import Holds
 from tidegate.admission.local import LocalLimits
+from tidegate.admission.places import busy_error
 from tidegate.admission.recount import Recount
 from tidegate.admission.refusal import error_of
 from tidegate.admission.terms import Scope, Terms, period_of, scopes_of
-from tidegate.core.errors import RedisUnavailable, StoreError
+from tidegate.core.errors import NotCached, RedisUnavailable, StoreError
 from tidegate.core.values import Caller, Limits
 
 
@@ -45,47 +48,73 @@ class Door:
     async def admit(self, ask: Admission, *, local: str | None = None) -> Hit | Join | Go:
         """Let a call in; `local` owns a flight to the same answer in this very process, for when Redis is away.
 
-        Raises CallerLimited, CallTooLarge, BudgetExceeded or BudgetHeld; and a StoreError where a budget cannot be
+        A call that was a Join may ask once more: it gives up what it held. Raises CallerLimited, CallTooLarge,
+        BudgetExceeded, BudgetHeld, QueueFull, QueueTimeout or NotCached; and a StoreError where a budget cannot be
         looked at.
         """
+        self._holds.discard(ask.terms.id)
+        self._local.ended(ask.terms.id)
         try:
-            decision = await self._gate.admit(ask)
-            if isinstance(decision, Rebuild):
-                decision = await self._admit_uncounted(ask, local)
+            decision = await self._through_gate(ask)
+        except asyncio.CancelledError:
+            self._holds.release_later(ask.terms.id)
+            raise
         except RedisUnavailable as error:
             return self._without_redis(ask, error, local)
-        if isinstance(decision, Refuse):
-            raise error_of(decision, now=ask.now)
-        if isinstance(decision, Join | Go) and decision.counted:
-            self._holds.add(ask.terms.id)
-        if isinstance(decision, Rebuild):
-            raise RedisUnavailable("Redis lost its memory again while the budgets were being counted.")
-        return decision
+        if isinstance(decision, Go | Join):
+            self._keep(ask, decision)
+            return decision
+        if isinstance(decision, Hit):
+            return decision
+        raise _refusal(decision, ask)
 
     async def settle(self, settlement: Settlement) -> None:
         """Let a call out. Raises RedisUnavailable; then it is charged later, and the ledger's line must be kept."""
-        self._local.ended(settlement.done.id)
+        done = settlement.done
+        self._local.ended(done.id)
+        self._holds.discard(done.id)  # first: what is settled must not be held anew
         try:
             await self._gate.settle(settlement)
         except RedisUnavailable:
             self._holds.settle_later(settlement)
             raise
-        self._holds.discard(settlement.done.id)
 
-    async def _admit_uncounted(self, ask: Admission, local: str | None) -> Decision:
-        try:
+    async def _through_gate(self, ask: Admission) -> Decision:
+        decision = await self._gate.admit(ask)
+        if isinstance(decision, Rebuild):
             await self._recount.ensure()
-        except StoreError as error:
-            return self._without_redis(ask, error, local)
-        return await self._gate.admit(ask)
+            return await self._gate.admit(ask)
+        return decision
+
+    def _keep(self, ask: Admission, decision: Go | Join) -> None:
+        if decision.memory:
+            self._holds.add(ask, spends=isinstance(decision, Go))
+        if isinstance(decision, Go) and not decision.counted:
+            self._recount.soon()
 
     def _without_redis(self, ask: Admission, error: StoreError, local: str | None) -> Join | Go:
         """Calls go on within this process's share of the limits; but nobody spends a budget that cannot be seen."""
-        if any(scope.bd is not None or scope.bm is not None for scope in ask.terms.scopes):
+        if ask.only_stored:
+            raise NotCached
+        if ask.terms.c > 0 and any(scope.bd is not None or scope.bm is not None for scope in ask.terms.scopes):
+            self._holds.release_later(ask.terms.id)  # Redis may have heard, and only its answer be missing
             raise error
-        refusal = self._local.refuse_or_take(ask.terms, now=ask.now)
+        refusal = self._local.refuse_or_take(ask.terms, now=ask.now, spends=local is None)
         if refusal is not None:
+            self._holds.release_later(ask.terms.id)
             raise error_of(refusal, now=ask.now)
         if local is not None:
-            return Join(allowance=Allowance(), owner=local, counted="")
-        return Go(allowance=Allowance(), claimed=ask.claim, counted="")
+            return Join(allowance=Allowance(), owner=local, memory="")
+        return Go(allowance=Allowance(), claimed=ask.claim, memory="")
+
+
+def _refusal(decision: Absent | Busy | Rebuild | Refuse, ask: Admission) -> Exception:
+    match decision:
+        case Refuse():
+            return error_of(decision, now=ask.now)
+        case Busy():
+            return busy_error(decision.verdict, ask.lane.deadline - ask.now)
+        case Absent():
+            return NotCached()
+        case Rebuild():
+            return RedisUnavailable("Redis lost its memory again while the budgets were being counted.")

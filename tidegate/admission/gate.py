@@ -4,11 +4,27 @@ from collections.abc import Sequence
 
 import msgspec
 
-from tidegate.admission.decision import Allowance, Decision, Go, Hit, Join, Rebuild, Refuse
+from tidegate.admission.decision import Absent, Allowance, Busy, Decision, Go, Hit, Join, Rebuild, Refuse
+from tidegate.admission.lane_store import read_verdict
 from tidegate.admission.terms import Done, Terms
+from tidegate.admission.tickets import Refused
 from tidegate.connections.redis import RedisLink, Script
 
 _read_allowance = msgspec.json.Decoder(Allowance)
+
+
+class LaneAsk(msgspec.Struct, frozen=True, kw_only=True):
+    """What a call asks of the upstream's lane, as the script reads it."""
+
+    lane: str
+    member: str
+    tokens: int
+    flow: str
+    weight: int
+    deadline: float
+    rpm: int
+    tpm: int
+    longest: int
 
 
 class Admission(msgspec.Struct, frozen=True, kw_only=True):
@@ -23,9 +39,12 @@ class Admission(msgspec.Struct, frozen=True, kw_only=True):
     claim: bool
     max_age: int | None
     """Seconds a stored answer may be old."""
+    only_stored: bool = False
+    """Nothing but a stored answer will do."""
     hit_entry: bytes
     """The ledger entry, JSON, to write on a hit."""
     terms: Terms
+    lane: LaneAsk
 
 
 class Settlement(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,6 +76,9 @@ class Gate:
         self._admit = Script("admit")
         self._settle = Script("settle")
         self._renew = Script("renew_holds")
+        self._rehold = Script("rehold")
+        self._release = Script("release")
+        self._memory = Script("memory")
 
     async def admit(self, ask: Admission) -> Decision:
         """Check the limits, look the answer up, join who is asking it, or go: hold the money, claim the flight."""
@@ -66,21 +88,32 @@ class Gate:
             (
                 f"{ask.now:.6f}",
                 -1 if ask.max_age is None else ask.max_age,
-                int(ask.lookup),
+                2 if ask.only_stored else int(ask.lookup),
                 int(ask.claim),
                 ask.owner,
                 self._lease_ms,
                 ask.hit_entry,
                 msgspec.json.encode(ask.terms),
+                msgspec.json.encode(ask.lane),
             ),
         )
         match reply:
             case [b"hit", told, at, head, body, account]:
                 return Hit(allowance=_allowance(told), at=float(at), head=head, body=body, account=account)
-            case [b"join", told, owner, counted]:
-                return Join(allowance=_allowance(told), owner=owner.decode(), counted=counted.decode())
-            case [b"go", told, counted]:
-                return Go(allowance=_allowance(told), claimed=ask.claim, counted=counted.decode())
+            case [b"join", told, owner, memory]:
+                return Join(allowance=_allowance(told), owner=owner.decode(), memory=memory.decode())
+            case [b"go", told, memory, counted, *verdict]:
+                return Go(
+                    allowance=_allowance(told),
+                    claimed=ask.claim,
+                    memory=memory.decode(),
+                    counted=bool(counted),
+                    verdict=read_verdict(verdict),
+                )
+            case [b"absent"]:
+                return Absent()
+            case [b"busy", eta, full]:
+                return Busy(verdict=Refused(float(eta), full=bool(full)))
             case [b"refuse", what, scope, *figures]:
                 return _refusal(what, scope, figures)
             case _:
@@ -107,6 +140,20 @@ class Gate:
     async def renew(self, ids: Sequence[str], *, lost_at: float) -> None:
         """Keep what these requests hold until `lost_at`, Unix seconds."""
         await self._link.run(self._renew, (), (self.prefix, f"{lost_at:.3f}", *ids))
+
+    async def memory(self) -> str:
+        """The name of Redis's memory; another than before says that it was lost."""
+        name: bytes = await self._link.run(self._memory, (), (self.prefix,))
+        return name.decode()
+
+    async def rehold(self, ask: Admission, *, spends: bool, now: float) -> None:
+        """A call under way holds again what it held, where Redis lost its memory of it."""
+        args = (f"{now:.6f}", ask.hit_entry, int(spends), msgspec.json.encode(ask.terms))
+        await self._link.run(self._rehold, (), args)
+
+    async def release(self, request_id: str, *, now: float) -> None:
+        """A call that was admitted never went: what it holds is given back."""
+        await self._link.run(self._release, (), (self.prefix, request_id, f"{now:.6f}"))
 
     def _keys(self, fingerprint: str) -> tuple[str, str, str]:
         return (

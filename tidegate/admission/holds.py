@@ -4,16 +4,27 @@ import asyncio
 import contextlib
 from collections import deque
 
-from tidegate.admission.gate import Gate, Settlement
+import msgspec
+
+from tidegate.admission.gate import Admission, Gate, Settlement
 from tidegate.core.clock import Clock
 from tidegate.core.errors import RedisUnavailable
 
 LEASE_SECONDS = 30.0
 """After so long without a sign of its process a call is lost, and charged all that it held."""
 _RENEWALS_PER_LEASE = 3
+_LOOK_SECONDS = 0.25
+"""Between looks whether Redis still has its memory; well below what a count of the budgets waits for."""
 _RETRY_SECONDS = 1.0
 _MOST_LATE = 20_000
 """Settlements kept for when Redis is back; what is beyond is charged all it held."""
+
+
+class _UnderWay(msgspec.Struct, frozen=True):
+    """A call as it was admitted."""
+
+    ask: Admission
+    spends: bool
 
 
 class Holds:
@@ -23,17 +34,20 @@ class Holds:
         self._gate = gate
         self._clock = clock
         self.lease_seconds = lease_seconds
-        self._ids: dict[str, None] = {}
-        self._late: deque[Settlement] = deque(maxlen=_MOST_LATE)
+        self._calls: dict[str, _UnderWay] = {}
+        self._late: deque[Settlement | str] = deque()
+        """Settlements that Redis could not be told, and ids of calls that never went."""
+        self._memory = ""
         self._keepers: list[asyncio.Task[None]] = []
 
     def __repr__(self) -> str:
-        return f"<Holds: {len(self._ids)} calls under way>"
+        return f"<Holds: {len(self._calls)} calls under way, {len(self._late)} to settle>"
 
     async def start(self) -> None:
-        """Begin to renew, and to settle what could not be."""
+        """Begin to renew, to hold anew what Redis forgot, and to settle what could not be."""
         self._keepers = [
             asyncio.create_task(self._keep(), name="holds"),
+            asyncio.create_task(self._watch_memory(), name="redis-memory"),
             asyncio.create_task(self._settle_late(), name="late-settlements"),
         ]
 
@@ -43,29 +57,67 @@ class Holds:
             keeper.cancel()
         await asyncio.gather(*self._keepers, return_exceptions=True)
 
-    def add(self, request_id: str) -> None:
-        """A call was admitted."""
-        self._ids[request_id] = None
+    def add(self, ask: Admission, *, spends: bool) -> None:
+        """A call was admitted; one that `spends` asks the upstream itself."""
+        self._calls[ask.terms.id] = _UnderWay(ask, spends)
 
     def discard(self, request_id: str) -> None:
-        """A call was settled."""
-        self._ids.pop(request_id, None)
+        """A call is settled, or about to be."""
+        self._calls.pop(request_id, None)
 
     def settle_later(self, settlement: Settlement) -> None:
         """Redis could not be told that a call is over; it will be. The hold is kept until then."""
-        self._late.append(settlement)
+        late = msgspec.structs.replace(settlement.done, late=True)
+        self._remember(msgspec.structs.replace(settlement, done=late, head=b"", body=b"", keep_seconds=0))
+
+    def release_later(self, request_id: str) -> None:
+        """A call that Redis may have admitted never went; what it holds will be given back."""
+        self._remember(request_id)
+
+    def _remember(self, late: Settlement | str) -> None:
+        if len(self._late) >= _MOST_LATE:
+            self._late.popleft()
+        self._late.append(late)
 
     async def _settle_late(self) -> None:
         while True:
             await asyncio.sleep(_RETRY_SECONDS)
             with contextlib.suppress(RedisUnavailable):  # the next turn tries again
-                while self._late:
-                    await self._gate.settle(self._late[0])
-                    self.discard(self._late.popleft().done.id)
+                for _ in range(len(self._late)):
+                    await self._settle_one()
+
+    async def _settle_one(self) -> None:
+        late = self._late.popleft()
+        try:
+            if isinstance(late, str):
+                await self._gate.release(late, now=self._clock.now())
+            else:
+                await self._gate.settle(late)
+        except BaseException:  # whatever it was, a cancellation too, it is not settled
+            self._remember(late)
+            raise
 
     async def _keep(self) -> None:
         while True:
             await asyncio.sleep(self.lease_seconds / _RENEWALS_PER_LEASE)
-            if self._ids:
+            late = [one.done.id for one in self._late if isinstance(one, Settlement)]
+            if self._calls or late:
                 with contextlib.suppress(RedisUnavailable):  # the next turn tries again; the lease outlasts some
-                    await self._gate.renew(list(self._ids), lost_at=self._clock.now() + self.lease_seconds)
+                    await self._gate.renew([*self._calls, *late], lost_at=self._clock.now() + self.lease_seconds)
+
+    async def _watch_memory(self) -> None:
+        """The budgets are counted anew only when every process had the time to do this."""
+        while True:
+            with contextlib.suppress(RedisUnavailable):  # the next look tells
+                memory = await self._gate.memory()
+                if self._memory not in ("", memory):
+                    await self._hold_anew()
+                self._memory = memory
+            await asyncio.sleep(_LOOK_SECONDS)
+
+    async def _hold_anew(self) -> None:
+        # a call settled meanwhile is settled after this was sent, and in that order
+        now = self._clock.now()
+        await asyncio.gather(
+            *(self._gate.rehold(call.ask, spends=call.spends, now=now) for call in list(self._calls.values()))
+        )

@@ -1,6 +1,8 @@
 """The limits while Redis is away: the same arithmetic, in this process's memory, on its share of each limit."""
 
+import math
 from collections import OrderedDict
+from collections.abc import Iterator
 
 from tidegate.admission import bucket
 from tidegate.admission.decision import Refuse
@@ -19,14 +21,16 @@ class LocalLimits:
         self._days: OrderedDict[str, int] = OrderedDict()
         self._flying: dict[str, tuple[str, ...]] = {}
 
-    def refuse_or_take(self, terms: Terms, *, now: float) -> Refuse | None:
-        """Refuse by the first limit that is reached, or take from all. `now` in Unix seconds."""
+    def refuse_or_take(self, terms: Terms, *, now: float, spends: bool = True) -> Refuse | None:
+        """Refuse with the longest wait of what refuses, or take from all. `now` in Unix seconds.
+
+        A call that does not spend waits for another's answer: it takes no tokens.
+        """
+        refusals = [refusal for scope in terms.scopes for refusal in self._refusals(scope, terms, now, spends=spends)]
+        if refusals:
+            return max(refusals, key=lambda refusal: math.inf if refusal.wait is None else refusal.wait)
         for scope in terms.scopes:
-            refusal = self._refuse(scope, terms, now)
-            if refusal is not None:
-                return refusal
-        for scope in terms.scopes:
-            self._take(scope, terms, now)
+            self._take(scope, terms, now, spends=spends)
         limited = tuple(scope.n for scope in terms.scopes if scope.cc is not None)
         if limited:
             self._flying[terms.id] = limited
@@ -36,32 +40,28 @@ class LocalLimits:
         """A call is over."""
         self._flying.pop(request_id, None)
 
-    def _refuse(self, scope: Scope, terms: Terms, now: float) -> Refuse | None:
-        for what, limit, amount in (("requests", scope.rpm, 1), ("tokens", scope.tpm, terms.k)):
-            if limit is None:
-                continue
+    def _refusals(self, scope: Scope, terms: Terms, now: float, *, spends: bool) -> Iterator[Refuse]:
+        for what, limit, amount in _rates(scope, terms, spends=spends):
             share = self._share(limit)
             full_at = self._buckets.get(f"{what}:{scope.n}", 0.0)
             wait = bucket.wait(full_at, share, amount, now)
-            if wait != 0.0:
+            if wait is None:
+                yield _refusal("too_large" if what == "tokens" else what, scope, share, 0, amount, None)
+            elif wait > 0.0:
                 used = share - bucket.level(full_at, share, now)
-                return _refusal("too_large" if wait is None else what, scope, share, used, amount, wait)
-        if scope.rpd is not None and (used_today := self._days.get(f"{scope.n}:{terms.d}", 0)) >= self._share(
-            scope.rpd
-        ):
-            return _refusal("day", scope, self._share(scope.rpd), used_today, 1, terms.midnight - now)
+                yield _refusal(what, scope, share, used, amount, wait)
+        if scope.rpd is not None and (today := self._days.get(f"{scope.n}:{terms.d}", 0)) >= self._share(scope.rpd):
+            yield _refusal("day", scope, self._share(scope.rpd), today, 1, terms.midnight - now if scope.rpd else None)
         if scope.cc is not None:
             flying = sum(scope.n in names for names in self._flying.values())
             if flying >= self._share(scope.cc):
-                return _refusal("concurrency", scope, self._share(scope.cc), flying, 1, 1.0)
-        return None
+                yield _refusal("concurrency", scope, self._share(scope.cc), flying, 1, 1.0 if scope.cc else None)
 
-    def _take(self, scope: Scope, terms: Terms, now: float) -> None:
-        for what, limit, amount in (("requests", scope.rpm, 1), ("tokens", scope.tpm, terms.k)):
-            if limit is not None:
-                name = f"{what}:{scope.n}"
-                self._buckets[name] = bucket.taken(self._buckets.get(name, 0.0), self._share(limit), amount, now)
-                self._buckets.move_to_end(name)
+    def _take(self, scope: Scope, terms: Terms, now: float, *, spends: bool) -> None:
+        for what, limit, amount in _rates(scope, terms, spends=spends):
+            name = f"{what}:{scope.n}"
+            self._buckets[name] = bucket.taken(self._buckets.get(name, 0.0), self._share(limit), amount, now)
+            self._buckets.move_to_end(name)
         if scope.rpd is not None:
             name = f"{scope.n}:{terms.d}"
             self._days[name] = self._days.get(name, 0) + 1
@@ -72,6 +72,13 @@ class LocalLimits:
 
     def _share(self, limit: int) -> int:
         return max(1, limit // self.replicas) if limit else 0
+
+
+def _rates(scope: Scope, terms: Terms, *, spends: bool) -> Iterator[tuple[str, int, int]]:
+    if scope.rpm is not None:
+        yield "requests", scope.rpm, 1
+    if scope.tpm is not None and spends:
+        yield "tokens", scope.tpm, terms.k
 
 
 def _refusal(what: str, scope: Scope, limit: float, used: float, requested: float, wait: float | None) -> Refuse:

@@ -139,7 +139,7 @@ class Places:
             return verdict.place
         now = self._clock.now()
         if isinstance(verdict, Refused):
-            raise _refusal(verdict, ticket.deadline - now)
+            raise busy_error(verdict, ticket.deadline - now)
         stray = self._strays.pop(ticket.member, None)
         if stray is not None:
             return stray[2]
@@ -308,11 +308,12 @@ def _order(ticket: Ticket) -> tuple[float, int]:
     return (ticket.place.tag, ticket.place.seq) if ticket.place else (0.0, 0)
 
 
-def _refusal(verdict: Refused, patience: float) -> UpstreamBusy:
+def busy_error(verdict: Refused, patience: float) -> UpstreamBusy:
+    """Why there is no use in waiting; `patience` is the seconds that the call has."""
     busy = "The upstream's capacity for this model is used up (its limit, not yours)"
     if verdict.full:
         return QueueFull(
-            f"{busy}, and as many calls wait for it as may (`queue.longest`). Estimated wait: {verdict.eta:.1f} s.",
+            f"{busy}, and as many calls wait for it as may (`queue.max_waiting`). Estimated wait: {verdict.eta:.1f} s.",
             retry_after=verdict.eta,
         )
     return QueueTimeout(

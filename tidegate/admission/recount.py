@@ -1,20 +1,37 @@
-"""The budgets' counters, made true again from the ledger when Redis has lost its memory."""
+"""The budgets' counters, made true again from the ledger when Redis has lost its memory.
+
+The ledger is read in PostgreSQL and in the stream, while calls go on: what is charged meanwhile is kept in a
+journal, and the ledger is read without it. In this order each call is counted once:
+  1. begin: from now on there is a journal
+  2. read the lines in the stream; those that leave it meanwhile are in PostgreSQL
+  3. take PostgreSQL's snapshot
+  4. read the journal: what reached PostgreSQL since the beginning is in it
+  5. sum the lines of 2 and 3 without the calls of 4
+  6. set the counters to that, and charge the journal
+"""
 
 import asyncio
+import contextlib
+from collections.abc import Iterator, Sequence
 
 import msgspec
 import structlog
 
-from tidegate.admission.terms import EVERYBODY, period_of
+from tidegate.admission.terms import EVERYBODY, Period, period_of
 from tidegate.connections.postgres import Postgres, queries
 from tidegate.connections.redis import RedisLink, Script
 from tidegate.core.clock import Clock
-from tidegate.core.errors import StoreError
+from tidegate.core.errors import RedisUnavailable, StoreError
 from tidegate.core.ids import IdSource, new_id
 
 _DAY_TTL, _MONTH_TTL = 3 * 86_400, 63 * 86_400
-_LOOK_AGAIN_SECONDS = 0.05
-_MOST_LOOKS = 200
+_COUNT_SECONDS = 20.0
+"""After so long another process may begin a count of its own."""
+_MOST_TURNS = 200
+_SOON_SECONDS = 5.0
+_PAGE = 1000
+_CLOCKS_DIFFER = 60.0
+"""Seconds around midnight in which the day before is counted too."""
 _log = structlog.get_logger("recount")
 
 
@@ -26,61 +43,139 @@ class Counter(msgspec.Struct, frozen=True, kw_only=True):
     ttl: int
 
 
+class _Line(msgspec.Struct):
+    """What the count needs of a line in the stream."""
+
+    id: str
+    at: float
+    project: str
+    key_id: str
+    outcome: str
+    end_user: str | None = None
+    cost_nanos: int = 0
+
+
 class Recount:
     """Counts the ledger into Redis, once for all processes that ask at the same time."""
 
-    def __init__(
-        self, link: RedisLink, postgres: Postgres, *, prefix: str, clock: Clock, ids: IdSource = new_id
+    def __init__(  # noqa: PLR0913  # a parameter for each part
+        self,
+        link: RedisLink,
+        postgres: Postgres,
+        *,
+        prefix: str,
+        clock: Clock,
+        grace_seconds: float,
+        ids: IdSource = new_id,
     ) -> None:
+        """`grace_seconds` is how long processes have to say what their calls hold, after Redis lost its memory."""
         self._link = link
         self._postgres = postgres
         self._prefix = f"{{{prefix}}}"
         self._clock = clock
+        self._grace = grace_seconds
         self._ids = ids
         self._script = Script("recount")
         self._sql = queries("recount")
         self._running: asyncio.Task[None] | None = None
+        self._not_before = 0.0
 
     async def ensure(self) -> None:
         """Have the counters be true. Raises RedisUnavailable or PostgresUnavailable while that cannot be."""
         if self._running is None or self._running.done():
             self._running = asyncio.create_task(self._count(), name="recount")
+            self._running.add_done_callback(_retrieve)
         await asyncio.shield(self._running)
 
+    def soon(self) -> None:
+        """Have them be true in a while; nobody waits for it."""
+        running = self._running is not None and not self._running.done()
+        if not running and self._clock.monotonic() >= self._not_before:
+            self._not_before = self._clock.monotonic() + _SOON_SECONDS
+            self._running = asyncio.create_task(self._count(), name="recount")
+            self._running.add_done_callback(_retrieve)
+
+    async def forget(self) -> None:
+        """The ledger has lines that nobody charged: count it before the next budget is spent. Raises RedisUnavailable."""
+        await self._link.command("DEL", f"{self._prefix}:counted", f"{self._prefix}:counting")
+
+    async def close(self) -> None:
+        """Stop; another process may count."""
+        if self._running is not None:
+            self._running.cancel()
+            with contextlib.suppress(asyncio.CancelledError, StoreError):
+                await self._running
+
     async def _count(self) -> None:
-        for _ in range(_MOST_LOOKS):
-            costly, mark = await self._link.run(self._script, (), (self._prefix, "look"))
-            if costly < 0:
-                return
-            if costly == 0 and await self._set(mark):
-                return
-            await asyncio.sleep(_LOOK_AGAIN_SECONDS)  # until the drainers have moved those lines to PostgreSQL
-        raise StoreError("The budgets' counters cannot be rebuilt: the ledger's stream is not being drained.")
-
-    async def _set(self, mark: bytes) -> bool:
-        counters = await self._from_ledger()
+        await self._postgres.ping()  # before anybody waits for what cannot come
         name = self._ids("count_")
-        args = (self._prefix, "set", mark, name, f"{self._clock.now():.3f}", msgspec.json.encode(counters))
-        done = await self._link.run(self._script, (), args)
-        if done[0] == 1:
-            _log.info("budgets counted from the ledger", counters=len(counters), name=name)
-        return bool(done[0] != 0)
+        for _ in range(_MOST_TURNS):
+            match await self._run("begin", name, int(_COUNT_SECONDS * 1000), self._grace):
+                case [b"counted"]:
+                    return
+                case [b"wait", seconds]:
+                    await asyncio.sleep(float(seconds))
+                case _:
+                    counters = await self._from_ledger(await self._in_stream())
+                    if await self._run("set", name, msgspec.json.encode(counters)):
+                        _log.info("budgets counted from the ledger", counters=len(counters), name=name)
+                        return
+        raise RedisUnavailable("The budgets' counters cannot be rebuilt: another process is at it, and does not end.")
 
-    async def _from_ledger(self) -> list[Counter]:
-        period = period_of(self._clock.now())
-        async with self._postgres.connection() as connection:
-            rows = await connection.fetch(self._sql["spent"], period.day, period.month)
-        return [
-            Counter(
-                k=f"{_scope(row['kind'], row['project'], row['name'])}:{row['period']}",
-                c=int(row["cost_nanos"]),
-                ttl=_DAY_TTL if row["period"] == period.day else _MONTH_TTL,
-            )
-            for row in rows
-        ]
+    async def _run(self, turn: str, *args: str | bytes | float) -> list[bytes] | int:
+        reply: list[bytes] | int = await self._link.run(self._script, (), (self._prefix, turn, *args))
+        return reply
+
+    async def _in_stream(self) -> list[_Line]:
+        """The lines that are not in PostgreSQL yet."""
+        lines: list[_Line] = []
+        after = b"-"
+        while True:
+            page = await self._link.command("XRANGE", f"{self._prefix}:ledger", after, "+", "COUNT", _PAGE)
+            for _, fields in page:
+                with contextlib.suppress(msgspec.DecodeError):  # no line of ours; PostgreSQL will not take it either
+                    lines.append(msgspec.json.decode(fields[1], type=_Line))
+            if len(page) < _PAGE:
+                return [line for line in lines if line.cost_nanos or line.outcome != "ok"]
+            after = b"(" + page[-1][0]
+
+    async def _from_ledger(self, waiting: Sequence[_Line]) -> list[Counter]:
+        now = self._clock.now()
+        periods = {
+            (each.day, each.month): each for each in map(period_of, (now - _CLOCKS_DIFFER, now + _CLOCKS_DIFFER))
+        }
+        lines = msgspec.json.encode(waiting).decode()
+        async with self._postgres.connection() as connection, connection.transaction(isolation="repeatable_read"):
+            await connection.execute("SELECT 1")  # which takes the snapshot
+            journal = await self._run("journal")
+            ids = [] if isinstance(journal, int) else [one.decode() for one in journal]
+            counters: dict[str, Counter] = {}
+            for period in periods.values():
+                rows = await connection.fetch(self._sql["spent"], period.day, period.month, lines, ids)
+                counters |= {counter.k: counter for row in rows for counter in _counters(dict(row), period)}
+        return list(counters.values())
 
 
-def _scope(kind: str, project: str | None, name: str | None) -> str:
-    if kind == "all":
-        return EVERYBODY
-    return f"user/{project}/{name}" if kind == "user" else f"{kind}/{name}"
+def _counters(row: dict[str, object], period: Period) -> Iterator[Counter]:
+    scope = _scope(row)
+    if scope is not None:
+        yield Counter(k=f"{scope}:{period.day}", c=int(str(row["day_nanos"])), ttl=_DAY_TTL)
+        yield Counter(k=f"{scope}:{period.month}", c=int(str(row["month_nanos"])), ttl=_MONTH_TTL)
+
+
+def _scope(row: dict[str, object]) -> str | None:
+    match row["kind"]:
+        case "all":
+            return EVERYBODY
+        case "project":
+            return f"project/{row['project']}"
+        case "key":
+            return f"key/{row['key_id']}"
+        case _:
+            return None if row["end_user"] is None else f"user/{row['project']}/{row['end_user']}"
+
+
+def _retrieve(counting: "asyncio.Task[None]") -> None:
+    # an error nobody waited for is no error of the program
+    if not counting.cancelled():
+        counting.exception()

@@ -1,5 +1,6 @@
 """A refusal in words: which limit, whose, how much is used, and the true wait."""
 
+import math
 from datetime import UTC, datetime
 
 from tidegate.admission.decision import Refuse
@@ -22,10 +23,11 @@ def error_of(refusal: Refuse, *, now: float) -> TidegateError:
     words, kind = _LIMITS[refusal.what]
     figures = f"Limit {refusal.limit:.0f}, Used {refusal.used:.0f}, Requested {refusal.requested:.0f}."
     if refusal.wait is None:
-        return CallTooLarge(f"Request too large for {whose(refusal.scope)} on {words}: {figures}")
+        return CallTooLarge(f"Request too large for {whose(refusal.scope)} on {words}: {figures}", kind=kind)
     again = f"Please try again in {_span(refusal.wait)}."
     message = f"Rate limit reached for {whose(refusal.scope)} on {words}: {figures} {again}"
-    return CallerLimited(message, kind=kind, limit=int(refusal.limit), retry_after=refusal.wait)
+    told = 0 if refusal.what == "concurrency" else int(refusal.limit)
+    return CallerLimited(message, kind=kind, limit=told, retry_after=refusal.wait)
 
 
 def whose(scope: str) -> str:
@@ -46,16 +48,18 @@ def _over_budget(refusal: Refuse, now: float) -> TidegateError:
     if refusal.what == "budget_held":
         taken = f"{usd(refusal.used)} is spent or held by calls under way"
         return BudgetHeld(f"{budget}, {most}: {taken}. Please try again in 1s.", retry_after=refusal.wait)
-    renewal = datetime.fromtimestamp(now + (refusal.wait or 0.0), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    if refusal.wait is None:
+        return BudgetExceeded(f"{budget}, {most}, more than all of it. Ask for less, with `max_tokens`.")
+    renewal = datetime.fromtimestamp(now + refusal.wait, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     return BudgetExceeded(f"{budget}, {most}: {usd(refusal.used)} is spent. It is renewed at {renewal}.")
 
 
 def _span(seconds: float) -> str:
-    """As OpenAI writes it: `644ms`, `8.64s`, `7m12s`."""
+    """As OpenAI writes it, never less than it is: `644ms`, `8.64s`, `7m12s`."""
     if seconds < 1:
-        return f"{max(1, round(seconds * 1000))}ms"
+        return f"{max(1, math.ceil(seconds * 1000))}ms"
     if seconds < 60:
-        return f"{seconds:.3f}".rstrip("0").rstrip(".") + "s"
-    minutes, rest = divmod(round(seconds), 60)
+        return f"{math.ceil(seconds * 1000) / 1000:.3f}".rstrip("0").rstrip(".") + "s"
+    minutes, rest = divmod(math.ceil(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return (f"{hours}h" if hours else "") + f"{minutes}m{rest}s"

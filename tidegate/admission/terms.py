@@ -70,10 +70,14 @@ class Done(msgspec.Struct, frozen=True, kw_only=True):
     k: int
     """The tokens it took."""
     held: str
-    """The name of the count under which it was admitted; empty where Redis was away."""
+    """The name of Redis's memory in which it was admitted; empty where Redis was away."""
+    late: bool = False
+    """Redis could not be told at once, so that its line may have reached the ledger before."""
 
 
 EVERYBODY = "all"
+LONGEST_END_USER = 256
+"""Characters, as in the ledger."""
 
 
 def scopes_of(caller: Caller, end_user: str | None, everybody: Limits) -> tuple[Scope, ...]:
@@ -83,8 +87,15 @@ def scopes_of(caller: Caller, end_user: str | None, everybody: Limits) -> tuple[
         _scope(f"project/{caller.project}", caller.project_limits),
     ]
     if end_user and not caller.user_limits.none:
-        scopes.append(_scope(f"user/{caller.project}/{end_user}", caller.user_limits))
+        scopes.append(_scope(f"user/{caller.project}/{_as_in_ledger(end_user)}", caller.user_limits))
     return (*scopes, _scope(EVERYBODY, everybody))
+
+
+def readmitted(terms: Terms, *, name: str | None = None) -> Terms:
+    """The terms of a call that asks once more: it is no other request, nor, under another `name`, another in flight."""
+    freed = {"rpm": None, "rpd": None} if name is None else {"rpm": None, "rpd": None, "cc": None}
+    scopes = tuple(msgspec.structs.replace(scope, **freed) for scope in terms.scopes)
+    return msgspec.structs.replace(terms, id=name or terms.id, scopes=scopes)
 
 
 def period_of(now: float) -> Period:
@@ -97,6 +108,11 @@ def period_of(now: float) -> Period:
         midnight=(day + timedelta(days=1)).timestamp(),
         month_end=next_month.timestamp(),
     )
+
+
+def _as_in_ledger(end_user: str) -> str:
+    # the ledger cuts and cleans what callers choose; a count of it must find the same name
+    return end_user.replace("\0", "")[:LONGEST_END_USER].encode(errors="replace").decode()
 
 
 def _scope(name: str, limits: Limits) -> Scope:

@@ -148,6 +148,10 @@ class BudgetsConfig(_Section):
     """No paid call goes beyond it; not set, there is no stop."""
     stop_usd_per_month: Decimal | None = Field(default=None, ge=0)
     """No paid call goes beyond it; not set, there is no stop."""
+    lease_seconds: float = Field(default=30.0, ge=1)
+    """Silence of its process after which a call under way is lost, and charged the most it could cost."""
+    recount_after_seconds: float = Field(default=3.0, ge=0.5)
+    """After Redis lost its memory: how long the processes may take to say what their calls hold."""
 
     @property
     def everybody(self) -> Limits:

@@ -99,6 +99,8 @@ class AnswerHead(msgspec.Struct, frozen=True, kw_only=True):
     """`provider/model`, as the caller is told."""
     echo: str = ""
     """The words of its own caller that it repeats, in canonical form; empty for none."""
+    queued_ms: int = 0
+    """How long it waited for the upstream's capacity."""
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):

@@ -3,19 +3,20 @@
 -- One atomic step before anything is asked upstream. It first decides, then writes.
 --   KEYS  1 the stored answer (hash)   2 the flight (string: its owner)   3 the ledger (stream)
 --   ARGV  1 now, Unix seconds          2 oldest answer that will do, seconds (-1: any)
---         3 look up? 0|1               4 claim the flight? 0|1
+--         3 look up? 0|1, 2: nothing else  4 claim the flight? 0|1
 --         5 owner                      6 lease of the flight, milliseconds
 --         7 the ledger entry of a hit, a JSON object; what the stored answer knows of its cost is joined to it
 --         8 terms, JSON: see limits.lua
 --         9 what the call asks of the upstream's lane, JSON: a ticket and its terms, see lane.lua, with the lane's name
 -- Returns, with what is left of the caller's limits as JSON
 --   {'hit', limits, stored at, head, body, account}   the answer; its ledger entry is written
---   {'join', limits, owner, counted}                  somebody is asking
---   {'go', limits, counted, verdict…}                 ask, at once or when the lane says so; the flight is yours where
---                                                     you claimed it
+--   {'join', limits, owner, memory}                   somebody is asking; memory is empty where nothing is held
+--   {'go', limits, memory, counted, verdict…}         ask, at once or when the lane says so; the flight is yours where
+--                                                     you claimed it; counted 0: the budgets' counters are not true
+--   {'absent'}                                        there is no stored answer, and nothing else was wanted
 --   {'busy', eta, full}                               the lane has no room in time
 --   {'refuse', what, scope, limit, used, requested, wait}
---   {'rebuild'}                                       the counters are gone: count the ledger first
+--   {'rebuild'}                                       a budget's counters are not true: count the ledger first
 -- include: holds
 -- include: limits
 -- include: lane
@@ -23,14 +24,21 @@
 local terms = cjson.decode(ARGV[8])
 terms.now = tonumber(ARGV[1])
 local p, told = terms.p, {}
-local counted = redis.call('GET', p .. ':counted')
-if not counted then return { 'rebuild' } end
-holds_reap(p, ARGV[1])
+local memory = holds_memory(p)
+local counted = redis.call('EXISTS', p .. ':counted') == 1
+holds_reap(p, terms.now)
+holds_drop(p, terms.id)
 
 local refusal = limits_refuse_request(terms)
-if refusal then return refusal end
+if refusal then
+  local spends = ARGV[3] == '0' or ARGV[3] == '1' and redis.call('EXISTS', KEYS[1]) == 0
+  if spends and not (ARGV[4] == '1' and redis.call('EXISTS', KEYS[2]) == 1) then
+    refusal = limits_longer(refusal, limits_refuse_spending(terms, counted))
+  end
+  return limits_refused(refusal)
+end
 
-if ARGV[3] == '1' then
+if ARGV[3] ~= '0' then
   local answer = redis.call('HMGET', KEYS[1], 'at', 'head', 'body', 'account')
   local age = answer[1] and terms.now - tonumber(answer[1])
   if age and (ARGV[2] == '-1' or age <= tonumber(ARGV[2])) then
@@ -44,20 +52,26 @@ if ARGV[3] == '1' then
   end
 end
 
-refusal = limits_refuse_flight(terms)
-if refusal then return refusal end
-
-if ARGV[4] == '1' then
-  local owner = redis.call('GET', KEYS[2])
-  if owner then
-    limits_take_request(terms, told)
-    limits_take_call(terms, told, ARGV[7], false)
-    return { 'join', cjson.encode(told), owner, counted }
-  end
+if ARGV[3] == '2' then
+  limits_take_request(terms, told)
+  return { 'absent' }
 end
 
-refusal = limits_refuse_spending(terms)
-if refusal then return refusal end
+local owner = ARGV[4] == '1' and redis.call('GET', KEYS[2])
+refusal = limits_refuse_flight(terms)
+if owner and not refusal then
+  limits_take_request(terms, told)
+  local hold = limits_hold(terms, ARGV[7], false)
+  if #hold.f == 0 then return { 'join', cjson.encode(told), owner, '' } end
+  holds_take(p, terms.id, hold, terms.lease, terms.now)
+  return { 'join', cjson.encode(told), owner, memory }
+end
+
+if not owner then
+  if not counted and limits_has_budget(terms) then return { 'rebuild' } end
+  refusal = limits_longer(refusal, limits_refuse_spending(terms, counted))
+end
+if refusal then return limits_refused(refusal) end
 
 local ticket = cjson.decode(ARGV[9])
 local lane = lane_open(p, ticket.lane, terms.now, ticket)
@@ -67,13 +81,15 @@ if verdict.kind == 'refused' then
 end
 
 limits_take_request(terms, told)
-limits_take_call(terms, told, ARGV[7], true)
-local reply = { 'go', cjson.encode(told), counted, verdict.kind, string.format('%.17g', verdict.tag), verdict.seq }
+limits_take_tokens(terms, told)
+holds_take(p, terms.id, limits_hold(terms, ARGV[7], true), terms.lease, terms.now)
+local reply = { 'go', cjson.encode(told), memory, counted and 1 or 0 }
+reply[5], reply[6], reply[7] = verdict.kind, string.format('%.17g', verdict.tag), verdict.seq
 if verdict.kind == 'granted' then
   lane_take(lane, ticket)
 else
   lane_queue(lane, ticket, verdict)
-  reply[7], reply[8] = string.format('%.6f', verdict.eta), verdict.ahead
+  reply[8], reply[9] = string.format('%.6f', verdict.eta), verdict.ahead
 end
 lane_close(lane)
 if ARGV[4] == '1' then

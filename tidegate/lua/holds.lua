@@ -5,10 +5,24 @@
 --   {p}:holds   (hash)  request id -> its hold             {p}:holds:due  (zset)   request id -> when it is lost
 --   {p}:flying:SCOPE (zset)  calls in flight, where their number is limited
 --   {p}:tpm:SCOPE    a bucket of tokens                    {p}:lost (hash)  request id -> what a lost call was charged
---   {p}:counted      the counters are true: since a rebuild from the ledger, by this name
--- A hold is {n: scopes, d: day, m: month, c: nano-dollars, k: tokens, t: {scope: tokens a minute}, e: ledger line}.
+--   {p}:memory       since when this Redis remembers, which is also the name of this memory
+--   {p}:counted      `spent` is true, by the name of a count; absent: the ledger must be counted first
+--   {p}:counting     the count under way                   {p}:journal (hash)  what was charged since it began
+--   {p}:late:ID      charged although its hold was not known
+-- A hold is {n: scopes, f: those that limit calls in flight, d: day, m: month, c: nano-dollars, k: tokens,
+-- t: {scope: tokens a minute}, e: ledger line}; `e` is missing where the call itself asks nothing upstream.
 
-local DAY_TTL, MONTH_TTL, LOST_TTL = 3 * 86400, 63 * 86400, 2 * 86400
+local DAY_TTL, MONTH_TTL, LOST_TTL, SLACK_MS = 3 * 86400, 63 * 86400, 2 * 86400, 60000
+
+local function holds_memory(p)
+  local memory = redis.call('GET', p .. ':memory')
+  if not memory then
+    local time = redis.call('TIME')
+    memory = string.format('%d.%06d', tonumber(time[1]), tonumber(time[2]))
+    redis.call('SET', p .. ':memory', memory)
+  end
+  return memory
+end
 
 local function holds_count(p, kind, hold, nanos)
   if nanos == 0 then return end
@@ -22,14 +36,22 @@ local function holds_count(p, kind, hold, nanos)
   end
 end
 
+-- A call costs `nanos` in all, of which `before` was charged. While nobody counts, its line in the ledger is enough.
+local function holds_charge(p, id, hold, nanos, before)
+  if redis.call('EXISTS', p .. ':counted') == 1 then
+    holds_count(p, 'spent', hold, nanos - before)
+  elseif redis.call('EXISTS', p .. ':counting') == 1 then
+    redis.call('HSET', p .. ':journal', id, cjson.encode({ n = hold.n, d = hold.d, m = hold.m, c = nanos }))
+  end
+end
+
 -- Tokens that a bucket was charged too little or too much are put right: its `full_at` moves.
 local function holds_correct_tokens(p, hold, tokens, now)
   for scope, limit in pairs(hold.t or {}) do
     local key = p .. ':tpm:' .. scope
     local full_at = math.max(tonumber(redis.call('GET', key) or '0'), now) + (tokens - hold.k) * 60 / limit
-    local left = full_at - now
-    if left > 0 then
-      redis.call('SET', key, string.format('%.6f', full_at), 'PX', math.ceil(left * 1000))
+    if full_at > now then
+      redis.call('SET', key, string.format('%.6f', full_at), 'PX', math.ceil((full_at - now) * 1000) + SLACK_MS)
     else
       redis.call('DEL', key)
     end
@@ -45,28 +67,6 @@ local function holds_free(p, id, hold)
   holds_count(p, 'held', hold, -hold.c)
 end
 
--- Calls whose process died are charged all they held: the upstream may have charged that much.
--- Their line in the ledger says `lost`; the call's own line replaces it, should it come after all.
-local function holds_reap(p, now)
-  local due = redis.call('ZRANGEBYSCORE', p .. ':holds:due', '-inf', now, 'LIMIT', 0, 20)
-  for _, id in ipairs(due) do
-    local packed = redis.call('HGET', p .. ':holds', id)
-    if packed then
-      local hold = cjson.decode(packed)
-      holds_free(p, id, hold)
-      if hold.e then
-        holds_count(p, 'spent', hold, hold.c)
-        redis.call('HSET', p .. ':lost', id, packed)
-        redis.call('EXPIRE', p .. ':lost', LOST_TTL)
-        local line = string.sub(hold.e, 1, -2) .. ',"cache":"miss","outcome":"lost","estimated":true,"cost_nanos":'
-        redis.call('XADD', p .. ':ledger', '*', 'e', line .. string.format('%.0f', hold.c) .. '}')
-      end
-    else
-      redis.call('ZREM', p .. ':holds:due', id)
-    end
-  end
-end
-
 local function holds_take(p, id, hold, lease, now)
   redis.call('HSET', p .. ':holds', id, cjson.encode(hold))
   redis.call('ZADD', p .. ':holds:due', now + lease, id)
@@ -76,37 +76,83 @@ local function holds_take(p, id, hold, lease, now)
   holds_count(p, 'held', hold, hold.c)
 end
 
--- A call is over. `done` is {id, n: scopes, d: day, m: month, c: nano-dollars, k: tokens, held: the name of the
--- counters' rebuild under which it was admitted, empty where it was admitted without Redis}. Cases:
---   nothing is counted         it is on the recount's list; see recount.lua
---   its hold is there          free it, charge the actual cost
---   it was given up for lost   charge the difference
---   the counters are others    they were rebuilt or never knew it: charge it, once
---   neither                    it was settled before: nothing
-local function holds_settle(p, done, now)
-  local counted = redis.call('GET', p .. ':counted')
-  if not counted then
-    redis.call('INCR', p .. ':uncounted')
+-- What a call holds, taken out of the hash; nil for nothing.
+local function holds_pop(p, key, id)
+  local packed = redis.call('HGET', p .. key, id)
+  if packed then
+    redis.call('HDEL', p .. key, id)
+    return cjson.decode(packed)
+  end
+end
+
+-- A line of the ledger for a call that cannot write its own; the call's own replaces one that says `lost`.
+local function holds_write(p, hold, outcome, nanos)
+  local line = string.sub(hold.e, 1, -2) .. ',"cache":"miss","outcome":"' .. outcome .. '","estimated":true,"cost_nanos":'
+  redis.call('XADD', p .. ':ledger', '*', 'e', line .. string.format('%.0f', nanos) .. '}')
+end
+
+-- Calls whose process died are charged all they held: the upstream may have charged that much.
+local function holds_reap(p, now)
+  local due = redis.call('ZRANGEBYSCORE', p .. ':holds:due', '-inf', now, 'LIMIT', 0, 20)
+  for _, id in ipairs(due) do
+    redis.call('ZREM', p .. ':holds:due', id)
+    local hold = holds_pop(p, ':holds', id)
+    if hold then
+      holds_free(p, id, hold)
+      if hold.e then
+        redis.call('HSET', p .. ':lost', id, cjson.encode(hold))
+        redis.call('EXPIRE', p .. ':lost', LOST_TTL)
+        holds_charge(p, id, hold, hold.c, 0)
+        holds_write(p, hold, 'lost', hold.c)
+      end
+    end
+  end
+end
+
+-- A call that is admitted once more gives up what it held as one that waited for another's answer.
+local function holds_drop(p, id)
+  local hold = holds_pop(p, ':holds', id)
+  if hold then holds_free(p, id, hold) end
+end
+
+-- A call that was admitted, but never went: nothing was spent.
+local function holds_release(p, id, now)
+  local hold = holds_pop(p, ':holds', id)
+  if hold then
+    holds_free(p, id, hold)
+    holds_correct_tokens(p, hold, 0, now)
     return
   end
-  local packed = redis.call('HGET', p .. ':holds', done.id)
-  if packed then
-    local hold = cjson.decode(packed)
+  hold = holds_pop(p, ':lost', id)
+  if hold then
+    holds_charge(p, id, hold, 0, hold.c)
+    holds_write(p, hold, 'never_sent', 0)
+  end
+end
+
+-- A call is over. `done` is {id, n: scopes, d: day, m: month, c: nano-dollars, k: tokens, held: the memory in which
+-- it was admitted, empty where that was without Redis, late: its line may have reached the ledger before}. Cases:
+--   its hold is there                 free it, charge the actual cost
+--   it was given up for lost          charge the difference
+--   it was held in this memory        it was settled before: nothing
+--   it is late                        a count may have seen its line, or not: have the ledger counted anew
+--   else                              this memory never knew it: charge it, once
+local function holds_settle(p, done, now)
+  local hold = holds_pop(p, ':holds', done.id)
+  if hold then
     holds_free(p, done.id, hold)
     holds_correct_tokens(p, hold, done.k, now)
-    holds_count(p, 'spent', hold, done.c)
+    holds_charge(p, done.id, hold, done.c, 0)
     return
   end
-  packed = redis.call('HGET', p .. ':lost', done.id)
-  if packed then
-    local hold = cjson.decode(packed)
-    redis.call('HDEL', p .. ':lost', done.id)
-    holds_count(p, 'spent', hold, done.c - hold.c)
+  hold = holds_pop(p, ':lost', done.id)
+  if hold then
+    holds_charge(p, done.id, hold, done.c, hold.c)
+  elseif done.c == 0 or done.held == holds_memory(p) then
     return
-  end
-  if done.held ~= counted then
-    if redis.call('SET', p .. ':late:' .. done.id, '1', 'NX', 'EX', LOST_TTL) then
-      holds_count(p, 'spent', done, done.c)
-    end
+  elseif done.late and redis.call('DEL', p .. ':counted') == 1 then
+    return
+  elseif redis.call('SET', p .. ':late:' .. done.id, '1', 'NX', 'EX', LOST_TTL) then
+    holds_charge(p, done.id, done, done.c, 0)
   end
 end

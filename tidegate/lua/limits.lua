@@ -1,96 +1,117 @@
 -- limits: may these scopes ask now? Deciding writes nothing; taking comes after, once nothing refuses.
 --
--- Included by admit. `terms` is what `tidegate.admission.terms` encodes:
+-- Included by admit, after holds. `terms` is what `tidegate.admission.terms` encodes:
 --   p prefix · id · now · d day · m month · midnight, month_end (Unix seconds) · k tokens · c nano-dollars
 --   scopes: a list of {n name, rpm, rpd, tpm, cc, bd, bm}; a limit that is not set is absent
 -- Buckets are one number, `full_at`: when nothing of what was taken is missing any more (GCRA, ITU-T I.371).
--- A refusal is {what, scope, limit, used, requested, wait}; numbers as text, wait in seconds, -1 for never.
+-- A refusal is {what, scope, limit, used, requested, wait}, wait in seconds, infinite for never. Of several that
+-- refuse the longest wait counts, so that it is true: after it all of them let the call pass.
+
+local NEVER = math.huge
 
 local function limits_text(number) return string.format('%.6f', number) end
 
-local function limits_refusal(what, scope, limit, used, requested, wait)
-  return { 'refuse', what, scope, limits_text(limit), limits_text(math.max(0, used)), limits_text(requested),
-    limits_text(wait) }
+-- As the caller of the script reads it: numbers as text, -1 for never.
+local function limits_refused(r)
+  local wait = r[6] == NEVER and -1 or math.max(0, r[6])
+  return { 'refuse', r[1], r[2], limits_text(r[3]), limits_text(math.max(0, r[4])), limits_text(r[5]), limits_text(wait) }
+end
+
+local function limits_longer(one, other)
+  if not one or not other then return one or other end
+  return other[6] > one[6] and other or one
 end
 
 local function limits_bucket(kind, key, scope, limit, amount, now)
-  if amount > limit then
-    return limits_refusal(kind == 'tokens' and 'too_large' or kind, scope, limit, 0, amount, -1)
+  if amount > limit or limit == 0 then
+    return { kind == 'tokens' and 'too_large' or kind, scope, limit, 0, amount, NEVER }
   end
   local full_at = math.max(tonumber(redis.call('GET', key) or '0'), now)
   local wait = full_at + amount * 60 / limit - now - 60
   if wait > 0.000001 then
-    return limits_refusal(kind, scope, limit, (full_at - now) * limit / 60, amount, wait)
+    return { kind, scope, limit, (full_at - now) * limit / 60, amount, wait }
   end
 end
 
 local function limits_refuse_request(terms)
+  local refusal
   for _, s in ipairs(terms.scopes) do
     if s.rpm then
-      local refusal = limits_bucket('requests', terms.p .. ':rpm:' .. s.n, s.n, s.rpm, 1, terms.now)
-      if refusal then return refusal end
+      refusal = limits_longer(refusal, limits_bucket('requests', terms.p .. ':rpm:' .. s.n, s.n, s.rpm, 1, terms.now))
     end
     if s.rpd then
       local used = tonumber(redis.call('GET', terms.p .. ':rpd:' .. s.n .. ':' .. terms.d) or '0')
       if used + 1 > s.rpd then
-        return limits_refusal('day', s.n, s.rpd, used, 1, terms.midnight - terms.now)
+        local wait = s.rpd == 0 and NEVER or terms.midnight - terms.now
+        refusal = limits_longer(refusal, { 'day', s.n, s.rpd, used, 1, wait })
       end
     end
   end
+  return refusal
 end
 
+-- Nobody knows when a call in flight ends; a second is a guess.
 local function limits_refuse_flight(terms)
+  local refusal
   for _, s in ipairs(terms.scopes) do
     if s.cc then
-      local key = terms.p .. ':flying:' .. s.n
-      redis.call('ZREMRANGEBYSCORE', key, '-inf', terms.now)
-      local flying = redis.call('ZCARD', key)
+      local flying = redis.call('ZCOUNT', terms.p .. ':flying:' .. s.n, '(' .. limits_text(terms.now), '+inf')
       if flying + 1 > s.cc then
-        return limits_refusal('concurrency', s.n, s.cc, flying, 1, 1)
+        refusal = limits_longer(refusal, { 'concurrency', s.n, s.cc, flying, 1, s.cc == 0 and NEVER or 1 })
       end
     end
   end
+  return refusal
 end
 
--- `budget`: what was spent leaves no room until the renewal. `budget_held`: only what calls under way may still
--- spend does not, and most of that comes back.
-local function limits_refuse_budget(terms, s, limit, period, renewal)
+-- `budget`: what was spent leaves no room until the renewal, or the whole budget is too small for this call.
+-- `budget_held`: only what calls under way may still spend does not, and most of that comes back.
+local function limits_budget(terms, s, limit, period, renewal)
   local spent = tonumber(redis.call('GET', terms.p .. ':spent:' .. s.n .. ':' .. period) or '0')
   local held = tonumber(redis.call('GET', terms.p .. ':held:' .. s.n .. ':' .. period) or '0')
-  if spent + terms.c > limit then
-    return limits_refusal('budget', s.n, limit, spent, terms.c, renewal - terms.now)
-  end
-  if spent + held + terms.c > limit then
-    return limits_refusal('budget_held', s.n, limit, spent + held, terms.c, 1)
+  if terms.c > limit then
+    return { 'budget', s.n, limit, spent, terms.c, NEVER }
+  elseif spent + terms.c > limit then
+    return { 'budget', s.n, limit, spent, terms.c, renewal - terms.now }
+  elseif spent + held + terms.c > limit then
+    return { 'budget_held', s.n, limit, spent + held, terms.c, 1 }
   end
 end
 
-local function limits_refuse_spending(terms)
+local function limits_has_budget(terms)
+  if terms.c == 0 then return false end
   for _, s in ipairs(terms.scopes) do
-    local refusal
-    if s.tpm then
-      refusal = limits_bucket('tokens', terms.p .. ':tpm:' .. s.n, s.n, s.tpm, terms.k, terms.now)
-    end
-    if not refusal and s.bd then
-      refusal = limits_refuse_budget(terms, s, s.bd, terms.d, terms.midnight)
-    end
-    if not refusal and s.bm then
-      refusal = limits_refuse_budget(terms, s, s.bm, terms.m, terms.month_end)
-    end
-    if refusal then return refusal end
+    if s.bd or s.bm then return true end
   end
+  return false
+end
+
+-- `counted`: the budgets' counters are true.
+local function limits_refuse_spending(terms, counted)
+  local refusal
+  for _, s in ipairs(terms.scopes) do
+    if s.tpm then
+      local key = terms.p .. ':tpm:' .. s.n
+      refusal = limits_longer(refusal, limits_bucket('tokens', key, s.n, s.tpm, terms.k, terms.now))
+    end
+    if counted and terms.c > 0 then
+      if s.bd then refusal = limits_longer(refusal, limits_budget(terms, s, s.bd, terms.d, terms.midnight)) end
+      if s.bm then refusal = limits_longer(refusal, limits_budget(terms, s, s.bm, terms.m, terms.month_end)) end
+    end
+  end
+  return refusal
 end
 
 local function limits_take_bucket(key, limit, amount, now)
   local full_at = math.max(tonumber(redis.call('GET', key) or '0'), now) + amount * 60 / limit
-  redis.call('SET', key, limits_text(full_at), 'PX', math.ceil((full_at - now) * 1000))
+  redis.call('SET', key, limits_text(full_at), 'PX', math.ceil((full_at - now) * 1000) + SLACK_MS)
   return full_at - now
 end
 
--- What the caller is told of its limits: of each kind the first scope that has one.
+-- What the caller is told of its limits: of each kind the one of which the least is left.
 local function limits_told(told, kind, limit, missing)
-  if told[kind] then return end
-  told[kind] = { limit, math.max(0, math.floor(limit - missing * limit / 60 + 0.000001)), missing }
+  local left = math.max(0, math.floor(limit - missing * limit / 60 + 0.000001))
+  if not told[kind] or left < told[kind][2] then told[kind] = { limit, left, missing } end
 end
 
 local function limits_take_request(terms, told)
@@ -106,19 +127,25 @@ local function limits_take_request(terms, told)
   end
 end
 
--- Takes the tokens and holds the money; `line` is the ledger entry as it would be if the call were lost.
-local function limits_take_call(terms, told, line, spends)
+-- What the call holds: a place among those in flight and, where it spends, its tokens and its money. `line` is the
+-- ledger entry as it would be if the call were lost.
+local function limits_hold(terms, line, spends)
   local hold = { n = {}, f = {}, t = {}, d = terms.d, m = terms.m, c = 0, k = 0 }
   for _, s in ipairs(terms.scopes) do
     hold.n[#hold.n + 1] = s.n
     if s.cc then hold.f[#hold.f + 1] = s.n end
-    if spends and s.tpm then
-      hold.t[s.n] = s.tpm
-      limits_told(told, 'tokens', s.tpm, limits_take_bucket(terms.p .. ':tpm:' .. s.n, s.tpm, terms.k, terms.now))
-    end
+    if spends and s.tpm then hold.t[s.n] = s.tpm end
   end
   if spends then
     hold.c, hold.k, hold.e = terms.c, terms.k, line
   end
-  holds_take(terms.p, terms.id, hold, terms.lease, terms.now)
+  return hold
+end
+
+local function limits_take_tokens(terms, told)
+  for _, s in ipairs(terms.scopes) do
+    if s.tpm then
+      limits_told(told, 'tokens', s.tpm, limits_take_bucket(terms.p .. ':tpm:' .. s.n, s.tpm, terms.k, terms.now))
+    end
+  end
 end

@@ -1,27 +1,41 @@
--- recount: make the budgets' counters true again, from what the ledger in PostgreSQL says.
+-- recount: make the budgets' counters true again, from what the ledger says.
 --
--- In two turns, because the ledger is read between them; calls that are settled meanwhile are seen by `uncounted`.
---   ARGV  1 prefix   2 'look'
--- Returns {state, mark}: state -1 when the counters are true already, else how many lines that cost something are
--- still on their way to PostgreSQL; the ledger may be read once there is none
---   ARGV  1 prefix   2 'set'   3 mark   4 the name of this count   5 now, Unix seconds
---         6 JSON, a list of {k counter's name behind "spent:", c nano-dollars, ttl seconds}
--- Returns {1} when the counters were set, {0} when calls were settled meanwhile: look again
-local p = ARGV[1]
-if redis.call('EXISTS', p .. ':counted') == 1 then return { -1, '' } end
-local mark = redis.call('GET', p .. ':uncounted') or '0'
+-- In three turns, because the ledger is read between them; what is charged meanwhile is kept in the journal.
+--   ARGV  1 prefix   2 'begin'   3 the name of this count   4 for how long it may take, milliseconds
+--         5 how old this memory must be, seconds: by then every process has said what its calls hold
+-- Returns {'counted'}: they are true; {'wait', seconds}: too young, or another is counting; {'begun'}
+--   ARGV  1 prefix   2 'journal'
+-- Returns the ids of the calls that were charged since the beginning: the ledger must be read without them
+--   ARGV  1 prefix   2 'set'   3 the name   4 JSON, a list of {k counter's name behind "spent:", c nano-dollars, ttl}
+-- Returns 1 when the counters were set, 0 when this count is no longer the one: begin again
+-- include: holds
 
-if ARGV[2] == 'look' then
-  local costly = 0
-  for _, line in ipairs(redis.call('XRANGE', p .. ':ledger', '-', '+', 'COUNT', 10000)) do
-    if not string.find(line[2][2], '"cost_nanos":0[,}]') then costly = costly + 1 end
+local p, turn, name = ARGV[1], ARGV[2], ARGV[3]
+
+if turn == 'begin' then
+  if redis.call('EXISTS', p .. ':counted') == 1 then return { 'counted' } end
+  local time = redis.call('TIME')
+  local age = tonumber(time[1]) + tonumber(time[2]) / 1000000 - tonumber(holds_memory(p))
+  if age < tonumber(ARGV[5]) then return { 'wait', string.format('%.3f', tonumber(ARGV[5]) - age) } end
+  if not redis.call('SET', p .. ':counting', name, 'NX', 'PX', ARGV[4]) then return { 'wait', '0.05' } end
+  redis.call('DEL', p .. ':journal')
+  return { 'begun' }
+end
+
+if turn == 'journal' then return redis.call('HKEYS', p .. ':journal') end
+
+if redis.call('GET', p .. ':counting') ~= name then return 0 end
+for _, counter in ipairs(cjson.decode(ARGV[4])) do
+  if counter.c == 0 then
+    redis.call('DEL', p .. ':spent:' .. counter.k)
+  else
+    redis.call('SET', p .. ':spent:' .. counter.k, string.format('%.0f', counter.c), 'EX', counter.ttl)
   end
-  return { costly, mark }
 end
-
-if mark ~= ARGV[3] then return { 0 } end
-for _, counter in ipairs(cjson.decode(ARGV[6])) do
-  redis.call('SET', p .. ':spent:' .. counter.k, string.format('%.0f', counter.c), 'EX', counter.ttl)
+for _, packed in ipairs(redis.call('HVALS', p .. ':journal')) do
+  local charged = cjson.decode(packed)
+  holds_count(p, 'spent', charged, charged.c)
 end
-redis.call('SET', p .. ':counted', ARGV[4])
-return { 1 }
+redis.call('SET', p .. ':counted', name)
+redis.call('DEL', p .. ':counting', p .. ':journal')
+return 1

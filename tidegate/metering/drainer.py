@@ -46,14 +46,25 @@ class Drainer:
     """Two background tasks between `start` and `close`. Any number of processes may each have one."""
 
     def __init__(
-        self, stream: LedgerStream, store: LedgerStore, spool: Spool, *, clock: Clock, pace: Pace | None = None
+        self,
+        stream: LedgerStream,
+        store: LedgerStore,
+        spool: Spool,
+        *,
+        clock: Clock,
+        pace: Pace | None = None,
+        on_replayed: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
-        """`spool` is this process's own; files of dead processes beside it are replayed as well."""
+        """`spool` is this process's own; files of dead processes beside it are replayed as well.
+
+        `on_replayed` is told when lines came from there, which Redis may know nothing of.
+        """
         self._stream = stream
         self._store = store
         self._spool = spool
         self._clock = clock
         self._pace = pace or Pace()
+        self._on_replayed = on_replayed
         self._name = new_id("drainer-")
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -138,6 +149,7 @@ class Drainer:
         if not self._spool.waiting():
             return
         await self._store.ping()  # else our own file would be cut into many while PostgreSQL is away
+        await self._tell_replayed()  # or Redis, which must hear of it in the end
         self._spool.seal()
         for file in self._spool.claim():
             with file:
@@ -145,5 +157,10 @@ class Drainer:
                 for batch in file.batches(BATCH):
                     await self._store.write(batch)
                     entries += len(batch)
+                await self._tell_replayed()
                 file.remove()
                 _log.info("spool replayed", file=file.path.name, entries=entries)
+
+    async def _tell_replayed(self) -> None:
+        if self._on_replayed is not None:
+            await self._on_replayed()

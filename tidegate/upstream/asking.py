@@ -1,12 +1,23 @@
 """One call upstream, as the source of an answer: sent, watched as it goes by, settled before its last byte."""
 
 from collections.abc import Awaitable, Callable, Mapping
+from typing import Protocol
 
 from tidegate.core.clock import Clock
-from tidegate.core.errors import AnswerTooLarge, ClientGone, TidegateError, TruncatedStream
+from tidegate.core.errors import (
+    AnswerTooLarge,
+    ClientGone,
+    RateLimited,
+    SlowDown,
+    TidegateError,
+    TruncatedStream,
+    UpstreamError,
+)
+from tidegate.core.said import Said
 from tidegate.core.values import AnswerHead, Outcome, Route
 from tidegate.upstream.classify import classify, classify_in_stream
 from tidegate.upstream.openai import PROVIDER, OpenAI
+from tidegate.upstream.said_limits import said_limits
 from tidegate.upstream.transport import Exchange
 from tidegate.wire import sse
 from tidegate.wire.call import Call
@@ -16,20 +27,56 @@ Settle = Callable[[Outcome], Awaitable[int]]
 """Accounts for an outcome and returns what it cost, in nano-dollars."""
 
 
+class Turn(Protocol):
+    """When a call may go to the upstream, and what is learnt from how it is received."""
+
+    waited: float
+    """Seconds spent waiting so far."""
+
+    async def come(self) -> None:
+        """Wait for the turn. Raises TidegateError; cancelled, it is passed on."""
+        ...
+
+    def answered(self, said: Said, *, ok: bool) -> None:
+        """The upstream answered."""
+        ...
+
+    def failed(self) -> None:
+        """The upstream gave no answer."""
+        ...
+
+    async def again(self, said: Said, error: RateLimited | SlowDown) -> bool:
+        """The upstream refused for its rate: wait for another turn; False where there is no time."""
+        ...
+
+    def over(self) -> None:
+        """The call is no longer at the upstream."""
+        ...
+
+
 class Asking:
-    """Asks the upstream once. Implements `tidegate.cache.flight.Source`.
+    """Asks the upstream, when its turn comes. Implements `tidegate.cache.flight.Source`.
 
     `settle` is awaited before the last event, the whole body or the error is handed on. It may be called twice
     with the same outcome if it is cancelled half-way, so it must be idempotent.
     """
 
-    def __init__(
-        self, call: Call, *, upstream: OpenAI, headers: Mapping[str, str], echo: str, settle: Settle, clock: Clock
+    def __init__(  # noqa: PLR0913  # a parameter for each part
+        self,
+        call: Call,
+        *,
+        upstream: OpenAI,
+        headers: Mapping[str, str],
+        echo: str,
+        turn: Turn,
+        settle: Settle,
+        clock: Clock,
     ) -> None:
         self._call = call
         self._upstream = upstream
         self._headers = headers
         self._echo = echo
+        self._turn = turn
         self._settle = settle
         self._clock = clock
         self._watch = watch_for(call.route)
@@ -44,6 +91,7 @@ class Asking:
         self._outcome: Outcome | None = None
         """How it ended, once it has."""
         self._settled = False
+        self._sent = False
         self.cost_nanos = 0
         """What the call cost, once settled."""
 
@@ -77,18 +125,49 @@ class Asking:
 
     async def _open(self) -> AnswerHead:
         started = self._clock.monotonic()
-        call = self._call
-        exchange = await self._upstream.ask(call.route, call.forwarded(), self._headers, stream=call.stream)
-        self._exchange = exchange
+        exchange = await self._received()
         self._first_byte = self._clock.monotonic() - started
-        if not 200 <= exchange.status < 300:
-            body = await exchange.whole()
-            raise classify(exchange.status, exchange.headers, body, now=self._clock.now())
         self._stream = exchange.headers.get("content-type", "").startswith("text/event-stream")
         if not self._stream:
             await self._take_whole(exchange)
-        model = self._watch.model or call.model
-        return AnswerHead(stream=self._stream, served_by=f"{PROVIDER}/{model}", echo=self._echo)
+        model = self._watch.model or self._call.model
+        return AnswerHead(
+            stream=self._stream,
+            served_by=f"{PROVIDER}/{model}",
+            echo=self._echo,
+            queued_ms=round(self._turn.waited * 1000),
+        )
+
+    async def _received(self) -> Exchange:
+        """The exchange that brings an answer, after as many turns as the upstream's rate limit makes it take."""
+        await self._turn.come()
+        while True:
+            exchange = await self._send()
+            if 200 <= exchange.status < 300:
+                self._turn.answered(said_limits(exchange.headers), ok=True)
+                return exchange
+            body = await exchange.whole()
+            exchange.close()
+            error = classify(exchange.status, exchange.headers, body, now=self._clock.now())
+            said = said_limits(exchange.headers, error.message)
+            if isinstance(error, RateLimited | SlowDown):
+                if await self._turn.again(said, error):
+                    continue
+            elif error.retryable:
+                self._turn.failed()
+            else:
+                self._turn.answered(said, ok=False)
+            raise error
+
+    async def _send(self) -> Exchange:
+        call = self._call
+        self._sent = True
+        try:
+            self._exchange = await self._upstream.ask(call.route, call.forwarded(), self._headers, stream=call.stream)
+        except UpstreamError:
+            self._turn.failed()
+            raise
+        return self._exchange
 
     async def _take_whole(self, exchange: Exchange) -> None:
         body = await exchange.whole()
@@ -143,6 +222,7 @@ class Asking:
     async def _conclude(self, error: TidegateError | None) -> None:
         if self._outcome is None:
             self._outcome = self._ended(error)
+        self._turn.over()
         if not self._settled:
             self.cost_nanos = await self._settle(self._outcome)
             self._settled = True
@@ -161,7 +241,7 @@ class Asking:
             model=watch.model,
             tier=watch.tier,
             storable=error is None and watch.complete and watch.storable,
-            sent=self._exchange is not None or isinstance(error, ClientGone),
+            sent=self._sent,
             first_byte_seconds=self._first_byte,
             upstream_request_id=self._request_id,
         )

@@ -258,7 +258,7 @@ class BudgetPage(Page):
 
     data: list[BudgetShown]
     counted: bool = Field(
-        description="false: Redis is new or has lost its memory; the ledger is counted into it before the next paid call."
+        description="false: Redis is new or lost its memory; the ledger is counted into it before the next paid call."
     )
 
     @classmethod

@@ -99,6 +99,8 @@ def _labels(delivery: Delivery, head: AnswerHead) -> Headers:
     ]
     if delivery.age is not None:
         labels.append((b"age", str(int(delivery.age)).encode()))
+    if head.queued_ms:
+        labels.append((b"x-tidegate-queue-ms", str(head.queued_ms).encode()))
     return labels + envelope.allowance_headers(delivery.allowance)
 
 

@@ -69,10 +69,15 @@ def inside(error: TidegateError) -> dict[str, Any]:
     words = error.words
     return {
         "message": scrub(error.message),
-        "type": (words.type if words else None) or error.type,
+        "type": (words.type if words else None) or _type_of(error),
         "param": error.param,
         "code": (words.code if words else None) or error.code,
     }
+
+
+def _type_of(error: TidegateError) -> str:
+    """Of a limit OpenAI's `type` says what it limits."""
+    return error.kind if isinstance(error, errors.CallerLimited | errors.CallTooLarge) else error.type
 
 
 def body_of(error: TidegateError) -> bytes:
@@ -89,7 +94,7 @@ def headers_of(error: TidegateError) -> Headers:
     if error.retryable and error.retry_after is not None:
         headers.append((b"retry-after", str(max(1, math.ceil(error.retry_after))).encode()))
         headers.append((b"retry-after-ms", str(math.ceil(error.retry_after * 1000)).encode()))
-    if isinstance(error, errors.CallerLimited):
+    if isinstance(error, errors.CallerLimited) and error.limit:
         headers += _limit_headers(error.kind, error.limit, 0, error.retry_after or 0.0)
     return headers
 

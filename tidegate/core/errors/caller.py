@@ -128,7 +128,7 @@ class CallerLimited(CallerError):
     def __init__(
         self, message: str | None = None, *, kind: str = "requests", limit: int = 0, retry_after: float | None = None
     ) -> None:
-        """`kind` is what is limited, `requests` or `tokens`; `retry_after` is in seconds."""
+        """`kind` is what is limited, `requests` or `tokens`; `retry_after` is in seconds; `limit` 0 is not told."""
         super().__init__(message, retry_after=retry_after)
         self.kind = kind
         self.limit = limit
@@ -140,6 +140,11 @@ class CallTooLarge(CallerError):
     name = "call_too_large"
     type = "tokens"
     code = "rate_limit_exceeded"
+
+    def __init__(self, message: str | None = None, *, kind: str = "tokens") -> None:
+        """`kind` is what is limited, `requests` or `tokens`."""
+        super().__init__(message)
+        self.kind = kind
 
 
 class BudgetExceeded(CallerError):

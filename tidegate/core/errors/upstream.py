@@ -253,7 +253,7 @@ class UpstreamBusy(UpstreamError):
 
 
 class QueueFull(UpstreamBusy):
-    """The upstream's capacity for this model is used up, and as many calls wait for it as may (`queue.longest`)."""
+    """The upstream's capacity for this model is used up, and as many calls wait for it as may (`queue.max_waiting`)."""
 
     name = "queue_full"
 
