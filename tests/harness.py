@@ -309,8 +309,8 @@ class _InLoop(uvicorn.Server):
 
     async def main_loop(self) -> None:
         """The same, looking more often whether it is over."""
-        while not await self.on_tick(0):
-            await asyncio.sleep(0.01)  # noqa: ASYNC110  # a flag is all there is
+        while not await self.on_tick(0):  # noqa: ASYNC110  # a flag is all there is
+            await asyncio.sleep(0.01)
 
 
 @contextlib.asynccontextmanager

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from pydantic import SecretStr
 
 from tests.harness import STREAM, World, ask
 from tidegate import app
@@ -21,10 +22,13 @@ async def world(clean_stores: Stores, redis_prefix: str, tmp_path: Path) -> Asyn
         yield world
 
 
-@pytest.mark.parametrize("named", [{}, {"database_url": "postgresql://x"}, {"redis_url": "redis://x"}])
-def test_it_needs_both_stores(named: dict[str, str]) -> None:
+@pytest.mark.parametrize(
+    "settings",
+    [Settings(), Settings(database_url=SecretStr("postgresql://x")), Settings(redis_url=SecretStr("redis://x"))],
+)
+def test_it_needs_both_stores(settings: Settings) -> None:
     with pytest.raises(ConfigError, match="tidegate run"):
-        app.build(Settings(**named))
+        app.build(settings)
 
 
 async def test_it_leaves_no_task_and_no_connection_behind(world: World) -> None:

@@ -76,10 +76,12 @@ async def run(folder: Path, **environment: str) -> AsyncIterator[Run]:
 
 async def asked(base_url: str, key: str) -> tuple[int, str]:
     headers = {"authorization": f"Bearer {key}"}
-    async with aiohttp.ClientSession(headers=headers) as client:
-        async with client.post(f"{base_url}/chat/completions", json=CHAT) as answer:
-            await answer.read()
-            return answer.status, answer.headers["x-tidegate-cache"]
+    async with (
+        aiohttp.ClientSession(headers=headers) as client,
+        client.post(f"{base_url}/chat/completions", json=CHAT) as answer,
+    ):
+        await answer.read()
+        return answer.status, answer.headers["x-tidegate-cache"]
 
 
 async def test_with_nothing_at_hand_it_brings_everything(folder: Path) -> None:

@@ -161,7 +161,6 @@ def test_a_port_that_is_taken_is_said(environment: dict[str, str], tmp_path: Pat
 @pytest.mark.parametrize(
     ("environment", "arguments", "said"),
     [
-        ({}, (), "Set TIDEGATE_DATABASE_URL and TIDEGATE_REDIS_URL"),
         ({"TIDEGATE_UPSTREAM__FIRST_BYTE_SECONDS": "10"}, (), "allow_short_timeouts"),
         ({"TIDEGATE_SERVER__PROT": "1"}, (), "Did you mean TIDEGATE_SERVER__PORT?"),
         ({}, ("--config", "missing.toml"), "There is no configuration file missing.toml"),

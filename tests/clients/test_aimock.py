@@ -44,7 +44,7 @@ async def foreign(node_packages: Path) -> AsyncIterator[str]:
 
 
 @pytest.fixture
-async def gateway(world: World, foreign: str) -> AsyncIterator[Gateway]:  # noqa: F811  # in front of another upstream
+async def gateway(world: World, foreign: str) -> AsyncIterator[Gateway]:
     async with world.gateway(upstream={"base_url": foreign, "idle_seconds": 2.0}) as gateway:
         yield gateway
 

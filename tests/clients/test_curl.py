@@ -1,4 +1,4 @@
-"""`curl`, as the README shows it, is a client too."""
+"""The command line is a client too: `curl`, as the README shows it."""
 
 import asyncio
 import json
@@ -42,7 +42,7 @@ async def test_it_sees_the_headers(gateway: Gateway) -> None:
 
 
 async def test_a_large_body_that_asks_for_leave_first(gateway: Gateway, tmp_path: object) -> None:
-    """curl sends `Expect: 100-continue` with a body over a megabyte."""
+    """It sends `Expect: 100-continue` with a body over a megabyte."""
     body = {**CHAT, "messages": [{"role": "user", "content": "tide " * 300_000}]}
     file = f"{tmp_path}/body.json"
     await asyncio.to_thread(_write, file, json.dumps(body))

@@ -117,7 +117,7 @@ async def test_a_frozen_redis_is_given_up_within_the_timeout_then_at_once_and_he
 ) -> None:
     os.kill(server, signal.SIGSTOP)
     words, took = await failure(own, "PING")
-    assert "did not answer" in words
+    assert "no answer within" in words
     assert TIMEOUT * 0.9 < took < TIMEOUT + 1.0
     assert not own.up
     refusals = [await failure(own, "PING") for _ in range(100)]

@@ -3,9 +3,8 @@
 from pathlib import Path
 
 import pytest
-from pydantic import SecretStr
+from pydantic import BaseModel, SecretStr
 
-from tidegate.core import config
 from tidegate.core.config import ConfigError, Settings, load
 
 KEY = "sk-proj-Ab3dEf9hIjKlMnOpQrStUvWxYz"
@@ -113,7 +112,6 @@ def test_a_key_that_is_unknown_is_named_with_the_one_that_was_meant(text: str, k
         ("TIDEGATE_SERVER_PORT", "TIDEGATE_SERVER__PORT"),
         ("TIDEGATE_DATABASE_ULR", "TIDEGATE_DATABASE_URL"),
         ("TIDEGATE_UPSTREAM__BASEURL", "TIDEGATE_UPSTREAM__BASE_URL"),
-        ("tidegate_server__prot", "TIDEGATE_SERVER__PORT"),
     ],
 )
 def test_a_variable_that_is_unknown_is_named_with_the_one_that_was_meant(
@@ -123,11 +121,6 @@ def test_a_variable_that_is_unknown_is_named_with_the_one_that_was_meant(
     said = refusal()
     assert variable in said
     assert f"Did you mean {meant}?" in said
-
-
-def test_a_word_like_no_other_is_told_all_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TIDEGATE_Q", "1")
-    assert "TIDEGATE_SERVER__PORT" in refusal()
 
 
 def test_anothers_variables_are_nobodys_business(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -224,11 +217,15 @@ def test_no_secret_shows_in_a_refusal_nor_in_what_caused_it(rest: str) -> None:
 def test_what_was_read_stays_as_it_is() -> None:
     settings = load()
     with pytest.raises(ValueError, match="frozen"):
-        settings.log_level = "debug"
+        settings.log_level = "debug"  # type: ignore[misc]  # that is what is shown here
     with pytest.raises(ValueError, match="frozen"):
-        settings.server.port = 1
+        settings.server.port = 1  # type: ignore[misc]  # and here
 
 
-def test_every_section_refuses_what_it_does_not_know() -> None:
-    for name, section in config._known_keys(Settings).items():
-        assert section is None or section.model_config["extra"] == "forbid", name
+@pytest.mark.parametrize(
+    "section", [name for name, field in Settings.model_fields.items() if field.is_required() is False]
+)
+def test_every_section_refuses_what_it_does_not_know(section: str) -> None:
+    if isinstance(getattr(load(), section), BaseModel):
+        toml(f"[{section}]\nnothing_like_it = 1\n")
+        assert f"The setting {section}.nothing_like_it is unknown." in refusal()

@@ -79,13 +79,14 @@ def test_key_material_is_removed_from_every_part_of_a_line(capsys: CAPTURED) -> 
     assert line["nested"] == {"a": [{"b": REDACTED}], REDACTED: 1}
 
 
+def fail() -> None:
+    raise RuntimeError(f"outer {KEY}") from ValueError(f"inner {KEY}")
+
+
 def test_key_material_is_removed_from_tracebacks(capsys: CAPTURED) -> None:
     logs.configure("info")
     try:
-        try:
-            raise ValueError(f"inner {KEY}")
-        except ValueError as error:
-            raise RuntimeError(f"outer {KEY}") from error
+        fail()
     except RuntimeError:
         structlog.get_logger("test").exception("it failed")
         logging.getLogger("some.library").exception("it failed there")
@@ -99,7 +100,7 @@ def test_key_material_is_removed_from_tracebacks(capsys: CAPTURED) -> None:
     "say",
     [
         lambda log: log.warning("refused %s", KEY),
-        lambda log: log.warning("refused " + KEY),
+        lambda log: log.warning(KEY),
         lambda log: log.warning("%(key)s", {"key": KEY}),
         lambda log: log.error("x %r", {"headers": {"Authorization": f"Bearer {KEY}"}}),
         lambda log: log.error("x", stack_info=True, extra={"key": KEY}),

@@ -27,7 +27,8 @@ class Client:
         if self._messages:
             self.taken += 1
             return self._messages.pop(0)
-        return await asyncio.get_running_loop().create_future()
+        nothing: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
+        return await nothing
 
 
 async def test_a_body_in_parts_is_put_together() -> None:

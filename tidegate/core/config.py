@@ -13,7 +13,13 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+    TomlConfigSettingsSource,
+)
 
 from tidegate.core.money import nanos_of_decimal
 from tidegate.core.values import Limits
@@ -27,7 +33,7 @@ class ConfigError(Exception):
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
 class ServerConfig(_Section):
@@ -182,6 +188,7 @@ class Settings(BaseSettings):
         env_nested_delimiter="__",
         extra="forbid",
         frozen=True,
+        hide_input_in_errors=True,  # an input may be a key
         nested_model_default_partial_update=True,
     )
     toml_file: ClassVar[Path | None] = None
@@ -218,9 +225,10 @@ def load(path: Path | None = None, **given: Any) -> Settings:
 
     Raises ConfigError with a sentence that says which key, why, and what to write instead.
     """
-    if path is not None and not path.is_file():
-        raise ConfigError(f"There is no configuration file {path}.")
-    source = path or Path(os.environ.get("TIDEGATE_CONFIG", "tidegate.toml"))
+    named = path or os.environ.get("TIDEGATE_CONFIG")
+    source = Path(named or "tidegate.toml")
+    if named and not source.is_file():
+        raise ConfigError(f"There is no configuration file {source}.")
 
     class FromFile(Settings):
         toml_file = source if source.is_file() else None
@@ -230,13 +238,15 @@ def load(path: Path | None = None, **given: Any) -> Settings:
         settings: Settings = FromFile(**given)
     except ValidationError as error:
         raise ConfigError(_explain(error)) from error
-    except tomllib.TOMLDecodeError as error:
+    except SettingsError as error:
+        raise ConfigError(f"The environment cannot be read ({error}); lists and sections are JSON there.") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{source} is not valid TOML: {error}.") from error
     return _with_openai_key(settings)
 
 
 def _with_openai_key(settings: Settings) -> Settings:
-    key = os.environ.get("OPENAI_API_KEY")
+    key = os.environ.get("OPENAI_API_KEY", "").strip()
     if settings.upstream.api_key is not None or not key:
         return settings
     upstream = settings.upstream.model_copy(update={"api_key": SecretStr(key)})

@@ -24,8 +24,8 @@ def configure(level: str) -> None:
     structlog.configure(
         processors=[structlog.stdlib.add_log_level, *shared, _message, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
-        cache_logger_on_first_use=True,
+        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
+        cache_logger_on_first_use=False,  # standard error may be another one by the next event
     )
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
