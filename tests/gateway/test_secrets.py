@@ -7,7 +7,8 @@ import aiohttp
 import pytest
 
 from tests.harness import CHAT, RESPONSES, UPSTREAM_KEY, Gateway, World, ask
-from tidegate.pipeline import Pipeline, Request, Ticket
+from tidegate.pipeline import Pipeline, Request
+from tidegate.ticket import Ticket
 from tidegate.simulator import Fault
 
 SHORT = {"first_byte_seconds": 0.3, "idle_seconds": 0.3}

@@ -11,6 +11,7 @@ from pydantic import SecretStr
 
 from tests.eventually import until
 from tests.upstream.servers import STREAM_HEAD, Script, Server, chunk, saying, serving, silence
+from tests.upstream.turns import PlayedTurn
 from tidegate.core.clock import ManualClock
 from tidegate.core.config import UpstreamConfig
 from tidegate.core.errors import (
@@ -62,6 +63,7 @@ class Asked:
     def __init__(self, server: Server) -> None:
         self.server = server
         self.outcomes: list[Outcome] = []
+        self.turn = PlayedTurn()
         self.asking: Asking
 
     async def settle(self, outcome: Outcome) -> int:
@@ -96,6 +98,7 @@ async def asked(script: Script, route: Route = Route.CHAT, **settings: Any) -> A
                 upstream=OpenAI(config, transport),
                 headers={},
                 echo="",
+                turn=asked.turn,
                 settle=asked.settle,
                 clock=ManualClock(),
             )

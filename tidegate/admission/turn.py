@@ -11,7 +11,6 @@ from tidegate.core.clock import Clock
 from tidegate.core.errors import QueueFull, QueueTimeout, RateLimited, SlowDown
 from tidegate.core.said import Said
 
-
 MOST_TURNS = 5
 """Times that one call is sent though the upstream's rate limit refuses it; then its caller learns of it."""
 
@@ -52,6 +51,7 @@ class Turn:
         self._place: Place | None = None
         self._holds_free = False
         self._sent_at = 0.0
+        self._unanswered = False
         self._turns = 1
         self.waited = 0.0
         """Seconds spent waiting so far."""
@@ -65,9 +65,11 @@ class Turn:
         finally:
             self.waited += self._clock.monotonic() - began
         self._sent_at = self._clock.monotonic()
+        self._unanswered = True
 
     def answered(self, said: Said, *, ok: bool) -> None:
         """The upstream answered, and said this of its limits."""
+        self._unanswered = False
         self._places.news.answered(self._lane, said, ok=ok, age=self._clock.monotonic() - self._sent_at)
 
     def failed(self) -> None:
@@ -79,6 +81,7 @@ class Turn:
         """The upstream refused for its rate: wait for another turn; False where the call's time does not allow it."""
         kind = error.kind if isinstance(error, RateLimited) else error.name
         age = self._clock.monotonic() - self._sent_at
+        self._unanswered = False
         self._places.news.refused(self._lane, said, kind, error.retry_after, tokens=self._ticket.tokens, age=age)
         wait = error.retry_after or 0.0
         if self._turns >= MOST_TURNS or self._clock.now() + wait > self._ticket.deadline:
@@ -95,6 +98,8 @@ class Turn:
 
     def over(self) -> None:
         """The call is no longer at the upstream."""
+        if self._unanswered:
+            self.answered(Said(), ok=False)  # cut short: nothing was learnt, but nothing is on its way any more
         if self._holds_free:
             self._holds_free = False
             self._free.release()

@@ -17,6 +17,8 @@ REMEMBERED_NAMES = 1024
 
 _DATE = re.compile(r"-(\d{4}-\d{2}-\d{2}|\d{8})$")
 _MILLION = 1_000_000
+_NOT_DEARER = ("default", "flex")
+"""Service tiers that are never served at more than the standard price."""
 
 
 class Prices:
@@ -40,6 +42,18 @@ class Prices:
             return 0
         rates = _in_force(self._periods(model, tier), at, usage.input)
         return (_total(rates, usage) + _MILLION // 2) // _MILLION
+
+    def most(self, model: str, usage: Usage, *, at: float, tier: str | None = None) -> int:
+        """Nano-dollars that such a call costs at most, whatever kind of tokens they turn out to be.
+
+        `tier` is the `service_tier` that the call asks for; unless it names a cheap one, the upstream's own settings
+        may serve it with priority.
+        """
+        tiers = (None,) if tier in _NOT_DEARER else (None, "priority")
+        rates = [_in_force(self._periods(model, each), at, usage.input) for each in tiers]
+        read = max(max(rate.input, rate.cached or 0, rate.input_audio or 0) for rate in rates)
+        written = max(max(rate.output, rate.output_audio or 0) for rate in rates)
+        return -(-(usage.input * read + usage.output * written) // _MILLION)
 
     def _resolve(self, model: str, tier: str | None) -> tuple[Period, ...]:
         name = model.lower()

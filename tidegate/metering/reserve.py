@@ -3,6 +3,7 @@
 import msgspec
 
 from tidegate.core.values import Route, Usage
+from tidegate.metering import most_input
 from tidegate.metering.estimate import estimate
 from tidegate.metering.prices import Prices
 from tidegate.wire.call import Call
@@ -29,9 +30,9 @@ _LONGEST_OF_ANY = 128_000
 _USUAL_OUTPUT = 256
 """Tokens that an answer without a stated limit is taken to have, where only a rate is at stake."""
 _BYTES_PER_TOKEN = 4
-_MARGIN = 1.02
-"""OpenAI's framing of messages and tools is not public; an estimate has been a few tokens short."""
-_MARGIN_TOKENS = 16
+_ABOVE_LIMIT = 16
+"""Tokens that an answer's framing may take beyond its stated limit."""
+_MOST_CHOICES = 128
 
 
 class Reserve(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,42 +46,39 @@ class Reserve(msgspec.Struct, frozen=True, kw_only=True):
 
 def reserve(call: Call, prices: Prices, *, at: float, exact: bool) -> Reserve:
     """What to set aside; counting tokens `exact`ly costs time, and is for where money or tokens are limited."""
-    asked = _input_tokens(call, exact=exact)
+    quick = sum(len(bytes(value)) for value in call.raw.values()) // _BYTES_PER_TOKEN + 1
+    likely = estimate(call.model, call.body, "").input if exact else quick
+    asked = most_input.most_input(call, likely) if exact else quick
     stated = _stated_output(call)
-    most = 0 if call.route in (Route.EMBEDDINGS, Route.MODERATIONS) else longest_output(call.model)
-    if stated is not None:
-        most = min(stated, most)
-    choices = _choices(call)
-    usage = Usage(input=asked, output=most * choices)
-    likely = min(most, _USUAL_OUTPUT if stated is None else stated) * choices
-    nanos = 0 if call.route is Route.MODERATIONS else prices.cost(call.model, usage, at=at, tier=_tier(call))
-    return Reserve(tokens=asked + likely, nanos=nanos)
+    longest = 0 if call.route in (Route.EMBEDDINGS, Route.MODERATIONS) else longest_output(call.model)
+    output = longest if stated is None else min(stated + _ABOVE_LIMIT, longest)
+    usage = Usage(input=asked, output=output * _choices(call))
+    spoken = min(longest, _USUAL_OUTPUT if stated is None else stated) * _choices(call)
+    tier = call.body.get("service_tier")
+    tier = tier if isinstance(tier, str) else None
+    nanos = 0 if call.route is Route.MODERATIONS else prices.most(call.model, usage, at=at, tier=tier)
+    return Reserve(tokens=likely + spoken + 1, nanos=nanos)
 
 
 def longest_output(model: str) -> int:
     """Tokens that a model writes at most; a generous figure where it is not known."""
-    name = model.split(":")[1] if model.startswith("ft:") and ":" in model[3:] else model
-    return next((tokens for prefix, tokens in _LONGEST_OUTPUT if name.startswith(prefix)), _LONGEST_OF_ANY)
-
-
-def _input_tokens(call: Call, *, exact: bool) -> int:
-    if exact:
-        counted = estimate(call.model, call.body, "").input
-        return int(counted * _MARGIN) + _MARGIN_TOKENS
-    return sum(len(bytes(value)) for value in call.raw.values()) // _BYTES_PER_TOKEN + 1
+    return next(
+        (tokens for prefix, tokens in _LONGEST_OUTPUT if most_input.base(model).startswith(prefix)), _LONGEST_OF_ANY
+    )
 
 
 def _stated_output(call: Call) -> int | None:
     names = ("max_output_tokens",) if call.route is Route.RESPONSES else ("max_completion_tokens", "max_tokens")
-    stated = [value for name in names if isinstance(value := call.body.get(name), int) and not isinstance(value, bool)]
-    return max(0, stated[0]) if stated else None
+    stated = [count for name in names if (count := _count(call.body.get(name))) is not None]
+    return max(stated) if stated else None
 
 
 def _choices(call: Call) -> int:
-    n = call.body.get("n")
-    return min(n, 128) if isinstance(n, int) and not isinstance(n, bool) and n > 0 else 1
+    return min(_count(call.body.get("n")) or 1, _MOST_CHOICES)
 
 
-def _tier(call: Call) -> str | None:
-    tier = call.body.get("service_tier")
-    return tier if tier == "priority" else None
+def _count(value: object) -> int | None:
+    """A whole number above 0, also one written as 3.0."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or value != value // 1 or value < 1:
+        return None
+    return int(value)

@@ -48,6 +48,7 @@ _STATUS: dict[type[TidegateError], HTTPStatus] = {
     errors.RequestTooLargeForLimit: HTTPStatus.TOO_MANY_REQUESTS,
     errors.OutOfQuota: HTTPStatus.TOO_MANY_REQUESTS,
     errors.SlowDown: HTTPStatus.TOO_MANY_REQUESTS,
+    errors.UpstreamBusy: HTTPStatus.TOO_MANY_REQUESTS,
     errors.Overloaded: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.UpstreamTimeout: HTTPStatus.GATEWAY_TIMEOUT,
     errors.NoUpstreamKey: HTTPStatus.SERVICE_UNAVAILABLE,

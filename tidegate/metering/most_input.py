@@ -1,0 +1,138 @@
+"""How many tokens a call may at most be charged for reading.
+
+Text has at most one token for each byte, and nearly always fewer than one for three: what is short is counted, what
+is long is bounded. What the gateway cannot see (a file, an earlier conversation) may fill the model's whole context.
+"""
+
+from collections import deque
+from typing import Any
+
+from tidegate.metering.estimate import EXACT_CHARACTERS, MEDIA_TOKENS
+from tidegate.wire.call import Call
+
+_CONTEXT = (
+    ("gpt-5-chat", 128_000),
+    ("gpt-5.", 1_050_000),
+    ("gpt-5", 400_000),
+    ("gpt-4.1", 1_047_576),
+    ("gpt-4o", 128_000),
+    ("chatgpt-4o", 128_000),
+    ("gpt-4-32k", 32_768),
+    ("gpt-4-turbo", 128_000),
+    ("gpt-4-1106", 128_000),
+    ("gpt-4-0125", 128_000),
+    ("gpt-4", 8_192),
+    ("gpt-3.5", 16_385),
+    ("o1-mini", 128_000),
+    ("o1-preview", 128_000),
+    ("o1", 200_000),
+    ("o3", 200_000),
+    ("o4", 200_000),
+    ("text-embedding", 300_000),
+)
+"""Tokens a model takes at most (OpenAI, "Models", by the beginning of the name); the first that fits."""
+_CONTEXT_OF_ANY = 1_050_000
+_IMAGE = (
+    ("gpt-4o-mini", 48_169),
+    ("gpt-4o", 1_445),
+    ("chatgpt-4o", 1_445),
+    ("gpt-4.1-mini", 2_500),
+    ("gpt-4.1-nano", 3_800),
+    ("gpt-4.1", 1_445),
+    ("gpt-5-mini", 2_500),
+    ("gpt-5-nano", 3_800),
+    ("gpt-5", 1_500),
+    ("gpt-4-turbo", 1_445),
+    ("o4-mini", 2_700),
+    ("o", 1_445),
+)
+"""Tokens of the largest image in high detail (OpenAI, "Images and vision"), by the beginning of the name."""
+_IMAGE_OF_ANY = 48_169
+_IMAGES = frozenset({"image_url", "input_image", "computer_screenshot"})
+_UNSEEN = frozenset({"input_audio", "file", "input_file", "item_reference"})
+"""Parts whose tokens cannot be told from what was sent."""
+_ELSEWHERE = ("previous_response_id", "conversation", "prompt")
+"""Fields that name text kept at the upstream."""
+_MARGIN = 1.02
+_MARGIN_TOKENS = 16
+"""OpenAI's framing of messages and tools is not public; an estimate has been a few tokens short."""
+_BYTES_PER_TOKEN = 4
+_FRAME = 8
+_MOST_VALUES = 100_000
+
+
+def most_input(call: Call, counted: int) -> int:
+    """Tokens; `counted` is what our own estimate says."""
+    sizes = _Sizes()
+    for name, value in call.body.items():
+        sizes.add(name, value)
+    name = base(call.model)
+    context = _first(_CONTEXT, name, _CONTEXT_OF_ANY)
+    images = sizes.images * max(0, _first(_IMAGE, name, _IMAGE_OF_ANY) - MEDIA_TOKENS)
+    told = max(int(counted * _MARGIN), sizes.usual) + _MARGIN_TOKENS + images
+    if sizes.unseen or any(call.body.get(name) for name in _ELSEWHERE):
+        return max(told, context)
+    beyond = max(0, sizes.text - EXACT_CHARACTERS)
+    if not beyond:
+        return told
+    bound = told * EXACT_CHARACTERS // sizes.text + 1 + beyond
+    return max(told, min(bound, context))
+
+
+def base(model: str) -> str:
+    """The model that a fine-tuned one was made of; itself for any other."""
+    return model.split(":")[1] if model.startswith("ft:") and ":" in model[3:] else model
+
+
+def _first(table: tuple[tuple[str, int], ...], name: str, other: int) -> int:
+    return next((tokens for prefix, tokens in table if name.startswith(prefix)), other)
+
+
+class _Sizes:
+    """What a body is made of."""
+
+    def __init__(self) -> None:
+        self.text = 0
+        """Bytes."""
+        self.images = 0
+        self.unseen = False
+        self._values = 0
+        self._numbers = 0
+
+    @property
+    def usual(self) -> int:
+        """Tokens of ordinary text, framed."""
+        return -(-self.text // _BYTES_PER_TOKEN) + self._values * _FRAME + self._numbers + self.images * MEDIA_TOKENS
+
+    def add(self, name: str, value: Any) -> None:
+        """A field of the body, with all that is in it."""
+        waiting = deque([value])
+        seen = 0
+        self.text += len(name)
+        while waiting and seen <= _MOST_VALUES:
+            seen += 1
+            waiting.extend(self._take(waiting.popleft()))
+        self.unseen = self.unseen or seen > _MOST_VALUES
+
+    def _take(self, value: Any) -> list[Any]:
+        if isinstance(value, str):
+            self.text += len(value.encode(errors="replace"))
+            self._values += 1
+        elif isinstance(value, int | float):
+            self._numbers += 1
+        elif isinstance(value, list):
+            return value[: _MOST_VALUES + 1]
+        elif isinstance(value, dict):
+            return self._inside(value)
+        return []
+
+    def _inside(self, item: dict[str, Any]) -> list[Any]:
+        kind = item.get("type")
+        if kind in _IMAGES:
+            self.images += 1
+            return []
+        if kind in _UNSEEN:
+            self.unseen = True
+            return []
+        self.text += sum(map(len, item))
+        return list(item.values())
