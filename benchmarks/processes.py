@@ -106,3 +106,16 @@ def until_first_answer(program: Program, url: str, body: bytes, key: str, second
             return time.monotonic() - program.started
     end = program.log.read_text(errors="replace")[-2000:]
     raise BenchmarkError(f"{program.name} gave no answer within {seconds:g} s; its log ends:\n{end}")
+
+
+def until_up(program: Program, url: str, seconds: float = 90.0) -> None:
+    """Read `url` until it answers. Raises BenchmarkError with the log's end."""
+    while time.monotonic() - program.started < seconds and program.process.poll() is None:
+        request = urllib.request.Request(url, headers={"authorization": "Bearer any"})  # noqa: S310  # loopback, http
+        try:
+            with urllib.request.urlopen(request, timeout=5):  # noqa: S310  # the same
+                return
+        except OSError:
+            time.sleep(0.05)
+    end = program.log.read_text(errors="replace")[-2000:]
+    raise BenchmarkError(f"{program.name} did not come up; its log ends:\n{end}")

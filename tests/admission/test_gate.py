@@ -1,213 +1,337 @@
-"""In by one atomic step, out by another: nobody asks twice what is stored or on its way, and every line is written."""
+"""The scripts decide and count exactly as the plain model does, and no order of events lets more through."""
 
-import asyncio
+import itertools
+import math
 from typing import Any
 
-import msgspec
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from tests.metering.ledger_parts import entry
-from tidegate.admission.decision import Go, Hit, Join
-from tidegate.admission.gate import Admission, Gate, Settlement
+from tests.admission.gate_model import Model, plain
+from tests.admission.gate_parts import LEASE, NOON, Calls, ledger_sums
+from tidegate.admission.decision import Absent, Decision, Go, Hit, Join, Rebuild, Refuse
+from tidegate.admission.gate import Admission
+from tidegate.admission.terms import Scope, readmitted
 from tidegate.connections.redis import RedisLink
-from tidegate.core.clock import SystemClock
-from tidegate.core.errors import RedisUnavailable
-from tidegate.core.values import LedgerEntry
-from tidegate.metering.ledger import encode
 
-PRINT = "f" * 40
-NOW = 1_790_000_000.0
-ACCOUNT = {"served_model": "gpt-4o-mini-2024-07-18", "provider": "openai", "saved_nanos": 4_500}
+SHOP = Scope(n="project/shop")
+DAY, MONTH = "2026-11-27", "2026-11"
+BEFORE_MONTH_END = 1_796_083_200.0 - 100.0
+"""100 s before 2026-12-01 00:00 UTC."""
+_numbers = itertools.count()
 
-
-class Door:
-    """A gate as its callers use it, and a look behind it."""
-
-    def __init__(self, link: RedisLink, prefix: str) -> None:
-        self.link = link
-        self.gate = Gate(link, prefix=prefix, lease_seconds=5.0)
-        self.answer, self.flight, self.ledger = (
-            f"{{{prefix}}}:{kind}" for kind in ("answer:" + PRINT, "flight:" + PRINT, "ledger")
-        )
-
-    async def ask(self, number: int = 1, **changes: Any) -> Go | Join | Hit:
-        """Admit the request `number`."""
-        ask = Admission(
-            fingerprint=PRINT, owner=f"p:{number}", now=NOW, lookup=True, claim=True, max_age=None,
-            hit_entry=encode(entry(number, cache="hit", cost_nanos=0)),
-        )  # fmt: skip
-        return await self.gate.admit(msgspec.structs.replace(ask, **changes))
-
-    async def settle(self, number: int = 1, **changes: Any) -> None:
-        """Settle it, its answer stored unless `changes` say otherwise."""
-        done = Settlement(
-            fingerprint=PRINT, owner=f"p:{number}", entry=encode(entry(number)), now=NOW, head=b"head\x00\xff",
-            body=b"body\r\n\x00\xff", account=msgspec.json.encode(ACCOUNT), keep_seconds=60,
-        )  # fmt: skip
-        await self.gate.settle(msgspec.structs.replace(done, **changes))
-
-    async def lines(self) -> list[LedgerEntry]:
-        """What was written into the ledger's stream."""
-        entries = await self.link.command("XRANGE", self.ledger, "-", "+")
-        return [msgspec.json.decode(fields[1], type=LedgerEntry) for _, fields in entries if fields[0] == b"e"]
+relaxed = settings(
+    max_examples=80,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 
 
 @pytest.fixture
-def door(redis_link: RedisLink, redis_prefix: str) -> Door:
-    return Door(redis_link, redis_prefix)
+async def calls(redis_link: RedisLink, redis_prefix: str) -> Calls:
+    return await Calls(redis_link, redis_prefix).counted()
 
 
-async def test_the_first_goes_and_the_others_join_it(door: Door) -> None:
-    assert await door.ask(1) == Go(claimed=True)
-    assert await door.ask(2) == Join(owner="p:1")
-    assert await door.ask(3) == Join(owner="p:1")
-    assert await door.lines() == []
+async def fresh(redis_link: RedisLink, redis_prefix: str) -> Calls:
+    """A gate that knows nothing yet, for each example."""
+    return await Calls(redis_link, f"{redis_prefix}-{next(_numbers)}").counted()
 
 
-async def test_of_many_at_once_exactly_one_goes(door: Door) -> None:
-    decisions = await asyncio.gather(*(door.ask(number) for number in range(200)))
-    [first] = [number for number, decision in enumerate(decisions) if isinstance(decision, Go)]
-    assert decisions.count(Join(owner=f"p:{first}")) == 199
+def said(decision: Decision) -> Any:
+    """The decision as the model says it."""
+    if isinstance(decision, Refuse):
+        return decision.what, decision.scope, math.inf if decision.wait is None else decision.wait
+    return type(decision).__name__.lower()
 
 
-async def test_around_the_settlement_nobody_slips_through(door: Door) -> None:
-    await door.settle(0, keep_seconds=0)  # from here on Redis knows both scripts
-    await door.ask(1)
-    asked = [asyncio.ensure_future(door.ask(number)) for number in range(2, 50)]
-    settled = asyncio.ensure_future(door.settle(1))
-    asked += [asyncio.ensure_future(door.ask(number)) for number in range(50, 100)]
-    decisions = await asyncio.gather(*asked)
-    await settled
-    kinds = [type(decision) for decision in decisions]
-    assert Go not in kinds
-    assert kinds == [Join] * 48 + [Hit] * 50
+LIMITS = {"rpm": (1, 6), "rpd": (1, 12), "tpm": (50, 600), "cc": (0, 3), "bd": (100, 900), "bm": (100, 2000)}
 
 
-async def test_a_stored_answer_comes_back_byte_for_byte(door: Door) -> None:
-    await door.ask(1)
-    await door.settle(1)
-    hit = await door.ask(2)
+def scope(name: str) -> st.SearchStrategy[Scope]:
+    """With at most two limits, so that none hides the others."""
+    kinds = st.lists(st.sampled_from(sorted(LIMITS)), max_size=2, unique=True)
+    limits = kinds.flatmap(lambda names: st.fixed_dictionaries({kind: st.integers(*LIMITS[kind]) for kind in names}))
+    return limits.map(lambda chosen: Scope(n=name, **chosen))
+
+
+worlds = st.fixed_dictionaries(
+    {name: scope(name) for name in ("key/a", "key/b", "project/shop", "user/shop/ann", "project/far", "all")}
+)
+WHO = (
+    ("key/a", "project/shop", "all"),
+    ("key/a", "project/shop", "user/shop/ann", "all"),
+    ("key/b", "project/shop", "all"),
+    ("key/b", "project/far", "all"),
+)
+steps = st.lists(
+    st.one_of(
+        st.tuples(
+            st.just("admit"), st.sampled_from(WHO), st.integers(0, 2), st.integers(1, 300), st.integers(0, 400),
+            st.booleans(),
+        ),
+        st.tuples(st.just("settle"), st.integers(0, 50), st.integers(0, 300), st.integers(0, 100), st.booleans()),
+        st.tuples(st.just("advance"), st.sampled_from((0.001, 0.5, 3.0, 9.7, 20.0, 31.0, 100.0, 50_000.0))),
+        st.tuples(st.just("renew")),
+    ),
+    min_size=10,
+    max_size=40,
+)  # fmt: skip
+
+
+@relaxed
+@given(world=worlds, steps=steps)
+async def test_the_scripts_and_the_model_agree(
+    redis_link: RedisLink, redis_prefix: str, world: dict[str, Scope], steps: list[tuple[Any, ...]]
+) -> None:
+    calls = await fresh(redis_link, redis_prefix)
+    model, now = Model(), BEFORE_MONTH_END
+    under_way: list[tuple[Admission, str]] = []
+    for number, step in enumerate(steps):
+        match step:
+            case ("advance", seconds):
+                now = round(now + seconds, 6)
+            case ("renew",):
+                await calls.gate.renew([ask.terms.id for ask, _ in under_way], lost_at=round(now + LEASE, 3))
+                model.renew(round(now + LEASE, 3))
+            case ("admit", who, question, k, c, claim):
+                scopes = [world[name] for name in who]
+                ask = calls.ask(f"r{number}", scopes, now=now, k=k, c=c, claim=claim, fingerprint=f"q{question}")
+                decision = await calls.gate.admit(ask)
+                assert plain(said(decision)) == plain(model.admit(ask))
+                if isinstance(decision, Go | Join):
+                    under_way.append((ask, decision.memory))
+            case ("settle", which, k, share, keep) if under_way:
+                ask, memory = under_way[which % len(under_way)]  # some more than once, and each time alike
+                share = share if model.holds.get(ask.terms.id) or model.lost.get(ask.terms.id) else 0
+                c = ask.terms.c * share // 100 if _asks(model, ask) else 0
+                settled = {"c": c, "k": k, "now": now, "keep_seconds": 3600 if keep else 0}
+                await calls.settle(ask, memory, head=b"", body=b"", **settled)
+                model.settle(ask, c=c, k=k, now=now, keep=keep)
+        await agree(calls, model)
+        no_more_than_budgets(model, world)
+
+
+def _asks(model: Model, ask: Admission) -> bool:
+    """Whether the call was one that asked the upstream, and may have cost something."""
+    hold = model.holds.get(ask.terms.id)
+    return ask.terms.id in model.lost or (hold is not None and hold.spends)
+
+
+async def agree(calls: Calls, model: Model) -> None:
+    for kind, counters in (("spent", model.spent), ("held", model.held)):
+        for (name, period), nanos in counters.items():
+            assert await calls.counter(kind, name, period) == nanos, (kind, name, period)
+
+
+def no_more_than_budgets(model: Model, world: dict[str, Scope]) -> None:
+    for name, limits in world.items():
+        for period in {period for who, period in model.spent if who == name} | {p for w, p in model.held if w == name}:
+            limit = limits.bd if len(period) == len(DAY) else limits.bm
+            committed = model.spent.get((name, period), 0) + model.held.get((name, period), 0)
+            assert limit is None or committed <= limit
+
+
+@relaxed
+@given(
+    limits=st.tuples(scope("key/a"), scope("project/shop")),
+    sizes=st.lists(st.tuples(st.integers(1, 300), st.integers(1, 400)), min_size=1, max_size=20),
+)
+async def test_the_wait_that_is_stated_is_true(
+    redis_link: RedisLink, redis_prefix: str, limits: tuple[Scope, ...], sizes: list[tuple[int, int]]
+) -> None:
+    calls = await fresh(redis_link, redis_prefix)
+    now = BEFORE_MONTH_END
+    for number, (k, c) in enumerate(sizes):
+        decision = await calls.admit(f"r{number}", limits, now=now, k=k, c=c)
+        if isinstance(decision, Go):
+            await calls.settle(calls.ask(f"r{number}", limits, now=now, k=k, c=c), decision.memory)
+        elif isinstance(decision, Refuse) and decision.wait is not None:
+            just_before = await calls.admit(f"e{number}", limits, now=now + decision.wait - 0.001, k=k, c=c)
+            assert decision.wait <= 0.001 or isinstance(just_before, Refuse)
+            now = round(now + decision.wait + 1e-6, 6)
+            assert said(await calls.admit(f"l{number}", limits, now=now, k=k, c=c)) == "go"
+            await calls.settle(calls.ask(f"l{number}", limits, now=now, k=k, c=c), "m")
+
+
+@relaxed
+@given(
+    rpm=st.integers(1, 30),
+    tpm=st.integers(20, 500),
+    moves=st.lists(st.tuples(st.integers(1, 120), st.sampled_from((0.0, 0.2, 1.0, 7.3, 30.0)), st.integers(0, 120))),
+)
+async def test_no_interval_lets_more_than_the_limit_and_its_refill_pass(
+    redis_link: RedisLink, redis_prefix: str, rpm: int, tpm: int, moves: list[tuple[int, float, int]]
+) -> None:
+    calls = await fresh(redis_link, redis_prefix)
+    now = NOON
+    requests: list[tuple[float, int]] = []
+    tokens: list[tuple[float, int]] = []
+    for number, (k, pause, used) in enumerate(moves):
+        now = round(now + pause, 6)
+        scopes = [Scope(n="key/a", rpm=rpm, tpm=tpm)]
+        decision = await calls.admit(f"r{number}", scopes, now=now, k=k)
+        if isinstance(decision, Go):
+            ask = calls.ask(f"r{number}", scopes, now=now, k=k)
+            await calls.settle(ask, decision.memory, k=min(used, k), now=now)
+            requests.append((now, 1))
+            tokens.append((now, min(used, k)))
+    for limit, passed in ((rpm, requests), (tpm, tokens)):
+        for first, last in itertools.combinations(range(len(passed)), 2):
+            seconds = passed[last][0] - passed[first][0]
+            assert sum(amount for _, amount in passed[first : last + 1]) <= limit * (1 + seconds / 60) + 0.01
+
+
+async def test_a_hit_is_a_request_but_costs_no_tokens_and_no_budget(calls: Calls) -> None:
+    scopes = [Scope(n="key/a", rpm=10, tpm=100, bd=500)]
+    ask = calls.ask("first", scopes, fingerprint="q", k=100, c=500)
+    gone = await calls.gate.admit(ask)
+    assert isinstance(gone, Go)
+    assert (gone.allowance.requests.remaining, gone.allowance.tokens.remaining) == (9, 0)  # type: ignore[union-attr]  # it has both
+    await calls.settle(ask, gone.memory, c=500, keep_seconds=60, account=b'{"saved_nanos":500}')
+    hit = await calls.admit("second", scopes, fingerprint="q", k=100, c=500)
     assert isinstance(hit, Hit)
-    assert (hit.at, hit.head, hit.body) == (NOW, b"head\x00\xff", b"body\r\n\x00\xff")
-    assert msgspec.json.decode(hit.account) == ACCOUNT
+    assert hit.allowance.requests is not None
+    assert (hit.allowance.requests.remaining, hit.allowance.tokens) == (8, None)
+    refused = await calls.admit("third", scopes, k=100, c=1)
+    assert isinstance(refused, Refuse)
+    assert refused.what == "budget"
+    assert await calls.counter("spent", "key/a", DAY) == 500
+    assert (await calls.lines())[-1]["saved_nanos"] == 500
 
 
-async def test_a_hit_writes_its_line_with_what_the_answer_saved(door: Door) -> None:
-    await door.settle(1)
-    await door.ask(2)
-    asked, hit = await door.lines()
-    assert asked == entry(1)
-    assert hit == msgspec.structs.replace(
-        entry(2, cache="hit", cost_nanos=0),
-        served_model="gpt-4o-mini-2024-07-18", provider="openai", saved_nanos=4_500,
-    )  # fmt: skip
+async def test_the_caller_is_told_of_its_tightest_limit(calls: Calls) -> None:
+    decision = await calls.admit("r", [Scope(n="key/a", rpm=1000), Scope(n="project/shop", rpm=3)])
+    assert isinstance(decision, Go)
+    assert decision.allowance.requests is not None
+    assert (decision.allowance.requests.limit, decision.allowance.requests.remaining) == (3, 2)
+    assert decision.allowance.requests.reset == pytest.approx(20.0)
 
 
-async def test_an_answer_that_knows_nothing_of_its_cost_still_makes_a_whole_line(door: Door) -> None:
-    await door.settle(1, account=b"{}")
-    await door.ask(2)
-    assert (await door.lines())[1] == entry(2, cache="hit", cost_nanos=0)
+async def test_only_a_stored_answer_is_looked_for_and_nothing_held(calls: Calls) -> None:
+    decision = await calls.admit("r", [Scope(n="key/a", bd=500, cc=1)], c=400, only_stored=True, claim=False)
+    assert isinstance(decision, Absent)
+    assert await calls.counter("held", "key/a", DAY) == 0
+    assert isinstance(await calls.admit("s", [Scope(n="key/a", bd=500, cc=1)], c=400), Go)
 
 
 @pytest.mark.parametrize(
-    ("age", "max_age", "will_do"),
-    [
-        (0, 0, True),
-        (30, None, True),
-        (30, 30, True),
-        (30, 29, False),
-        (30.5, 30, False),
-        (-5, 0, True),
-        (30, 2**31, True),
-    ],
-)
-async def test_an_answer_that_is_older_than_the_caller_likes_is_none(
-    door: Door, age: float, max_age: int | None, will_do: bool
-) -> None:
-    await door.settle(1)
-    decision = await door.ask(2, now=NOW + age, max_age=max_age)
-    assert isinstance(decision, Hit) is will_do
-    assert len(await door.lines()) == 1 + will_do
+    ("limits", "what"),
+    [({"rpm": 0}, "requests"), ({"rpd": 0}, "day"), ({"tpm": 0}, "too_large"), ({"cc": 0}, "concurrency"),
+     ({"bd": 0}, "budget"), ({"bm": 0}, "budget"), ({"tpm": 9}, "too_large"), ({"bd": 4}, "budget")],
+)  # fmt: skip
+async def test_what_can_never_pass_is_told_so(calls: Calls, limits: dict[str, int], what: str) -> None:
+    decision = await calls.admit("r", [Scope(n="key/a", **limits)], k=10, c=5)
+    assert isinstance(decision, Refuse)
+    assert (decision.what, decision.wait) == (what, None)
 
 
-async def test_who_wants_no_stored_answer_and_no_company_goes_alone(door: Door) -> None:
-    await door.settle(1)
-    assert await door.ask(2, lookup=False, claim=False) == Go(claimed=False)
-    assert await door.ask(3, lookup=False) == Go(claimed=True)
-    assert await door.ask(4, lookup=False, claim=False) == Go(claimed=False)
+async def test_settling_twice_charges_once(calls: Calls) -> None:
+    scopes = [Scope(n="key/a", bd=1000, tpm=100)]
+    ask = calls.ask("r", scopes, c=900, k=50)
+    gone = await calls.gate.admit(ask)
+    assert isinstance(gone, Go)
+    for late in (False, True, True):
+        await calls.settle(ask, gone.memory, c=300, k=20, late=late)
+    assert (await calls.counter("spent", "key/a", DAY), await calls.counter("held", "key/a", DAY)) == (300, 0)
+    assert ledger_sums(await calls.lines()) == {"r": 300}
 
 
-async def test_who_only_looks_claims_nothing(door: Door) -> None:
-    assert await door.ask(1, claim=False) == Go(claimed=False)
-    assert await door.ask(2) == Go(claimed=True)
+async def test_a_lost_call_is_charged_in_full_until_its_own_line_comes(calls: Calls) -> None:
+    scopes = [Scope(n="key/a", bd=1000, cc=1)]
+    ask = calls.ask("lost", scopes, c=900)
+    gone = await calls.gate.admit(ask)
+    assert isinstance(gone, Go)
+    later = NOON + LEASE
+    refused = await calls.admit("other", scopes, c=200, now=later)
+    assert isinstance(refused, Refuse)
+    assert (refused.what, refused.used) == ("budget", 900)
+    (line,) = await calls.lines()
+    assert (line["id"], line["outcome"], line["cost_nanos"], line["estimated"]) == ("lost", "lost", 900, True)
+    assert line["cache"] == "miss"
+    await calls.settle(ask, gone.memory, c=100)
+    assert await calls.counter("spent", "key/a", MONTH) == 100
+    assert ledger_sums(await calls.lines()) == {"lost": 100}
+    assert isinstance(await calls.admit("other", scopes, c=200, now=later), Go)
 
 
-async def test_settling_ends_ones_own_flight_and_no_other(door: Door) -> None:
-    await door.ask(1)
-    await door.settle(2, keep_seconds=0)
-    assert await door.ask(3) == Join(owner="p:1")
-    await door.settle(9, owner="", keep_seconds=0)
-    assert await door.ask(3) == Join(owner="p:1")
-    await door.settle(1, keep_seconds=0)
-    assert await door.ask(3) == Go(claimed=True)
+async def test_a_living_process_keeps_what_its_calls_hold(calls: Calls) -> None:
+    scopes = [Scope(n="key/a", bd=1000, cc=2)]
+    await calls.admit("r", scopes, c=900)
+    await calls.gate.renew(["r", "unknown"], lost_at=NOON + 2 * LEASE)
+    for now, spent in ((NOON + LEASE + 1, 0), (NOON + 2 * LEASE, 900)):
+        await calls.admit(f"probe-{now}", scopes, c=200, now=now)
+        assert await calls.counter("spent", "key/a", DAY) == spent
 
 
-async def test_what_is_not_to_be_kept_is_written_down_but_not_stored(door: Door) -> None:
-    await door.ask(1)
-    await door.settle(1, keep_seconds=0)
-    assert await door.lines() == [entry(1)]
-    assert await door.link.command("EXISTS", door.answer, door.flight) == 0
+async def test_a_call_that_never_went_gives_back_all_of_it(calls: Calls) -> None:
+    scopes = [Scope(n="key/a", bd=1000, tpm=100, cc=1)]
+    await calls.admit("r", scopes, c=900, k=100)
+    await calls.gate.release("r", now=NOON)
+    assert isinstance(await calls.admit("s", scopes, c=1000, k=100), Go)
+    assert await calls.lines() == []
+    await calls.gate.release("nobody", now=NOON)
 
 
-async def test_a_newer_answer_takes_the_place_of_the_older(door: Door) -> None:
-    await door.settle(1)
-    await door.settle(2, now=NOW + 5, body=b"newer")
-    hit = await door.ask(3)
-    assert isinstance(hit, Hit)
-    assert (hit.at, hit.body) == (NOW + 5, b"newer")
+async def test_a_call_that_never_went_but_was_given_up_is_put_right(calls: Calls) -> None:
+    scopes = [Scope(n="key/a", bd=1000)]
+    await calls.admit("r", scopes, c=900)
+    await calls.admit("s", scopes, c=900, now=NOON + LEASE)
+    await calls.gate.release("r", now=NOON + LEASE)
+    assert await calls.counter("spent", "key/a", DAY) == 0
+    assert ledger_sums(await calls.lines()) == {"r": 0}
 
 
-async def test_answers_and_claims_run_out(door: Door) -> None:
-    await door.ask(1)
-    await door.settle(2, keep_seconds=60)
-    assert 55_000 < await door.link.command("PTTL", door.answer) <= 60_000
-    assert 4_000 < await door.link.command("PTTL", door.flight) <= 5_000
-    await door.link.command("PEXPIRE", door.answer, 1)
-    await door.link.command("PEXPIRE", door.flight, 1)
-    await asyncio.sleep(0.01)
-    assert await door.ask(3) == Go(claimed=True)
+async def test_who_waited_for_another_and_asks_itself_is_one_request_in_flight(calls: Calls) -> None:
+    scopes = [Scope(n="key/a", rpm=2, cc=2, bd=1000)]
+    leader = await calls.admit("leader", scopes, fingerprint="q", c=100)
+    joiner = calls.ask("joiner", scopes, fingerprint="q", c=100)
+    assert (type(leader), type(await calls.gate.admit(joiner))) == (Go, Join)
+    third = await calls.admit("third", [Scope(n="key/a", cc=2)], c=100)
+    assert isinstance(third, Refuse)
+    assert third.what == "concurrency"
+    alone = calls.ask("joiner", readmitted(joiner.terms).scopes, fingerprint="q", c=100, claim=False)
+    decision = await calls.gate.admit(alone)
+    assert isinstance(decision, Go)
+    assert await calls.counter("held", "key/a", DAY) == 200
+    await calls.settle(alone, decision.memory, c=50)
+    assert isinstance(await calls.admit("fourth", [Scope(n="key/a", cc=2)], c=100), Go)
 
 
-async def test_settling_twice_writes_twice_and_breaks_nothing(door: Door) -> None:
-    await door.ask(1)
-    await door.settle(1)
-    await door.ask(2, lookup=False)
-    await door.settle(1)
-    assert await door.ask(3, lookup=False) == Join(owner="p:2")
-    assert await door.lines() == [entry(1), entry(1)], "the ledger counts a request id once"
+async def test_a_budget_is_not_spent_before_it_is_counted(redis_link: RedisLink, redis_prefix: str) -> None:
+    calls = Calls(redis_link, redis_prefix)
+    assert isinstance(await calls.admit("r", [Scope(n="key/a", bd=1000)], c=1), Rebuild)
+    free = await calls.admit("free", [Scope(n="key/a", bd=1000)], c=0)
+    unlimited = await calls.admit("unlimited", [SHOP], c=100)
+    for decision in (free, unlimited):
+        assert isinstance(decision, Go)
+        assert not decision.counted
 
 
-async def test_all_keys_share_one_slot(door: Door, redis_prefix: str) -> None:
-    await door.ask(1)
-    await door.settle(1)
-    await door.ask(2)
-    await door.ask(3, lookup=False)
-    keys = await door.link.command("KEYS", f"*{redis_prefix}*")
-    assert sorted(keys) == sorted(key.encode() for key in (door.answer, door.flight, door.ledger))
-    assert all(key.startswith(b"{%s}:" % redis_prefix.encode()) for key in keys)
+async def test_what_redis_forgot_is_held_again(calls: Calls) -> None:
+    scopes = [Scope(n="key/a", bd=1000, cc=1)]
+    ask = calls.ask("r", scopes, c=900)
+    before = await calls.gate.admit(ask)
+    assert isinstance(before, Go)
+    await calls.forget_everything()
+    memory = await calls.gate.memory()
+    assert memory != before.memory
+    for _ in range(2):
+        await calls.gate.rehold(ask, spends=True, now=NOON)
+    await calls.counted()
+    assert await calls.counter("held", "key/a", DAY) == 900
+    await calls.settle(ask, before.memory, c=300)
+    assert (await calls.counter("spent", "key/a", DAY), await calls.counter("held", "key/a", DAY)) == (300, 0)
 
 
-async def test_a_redis_that_forgot_the_scripts_is_told_them_again(door: Door) -> None:
-    await door.ask(1)
-    await door.link.command("SCRIPT", "FLUSH")
-    assert await door.ask(2) == Join(owner="p:1")
-    await door.settle(1)
-    assert isinstance(await door.ask(3), Hit)
+async def test_a_call_that_redis_never_knew_is_charged_once(calls: Calls) -> None:
+    ask = calls.ask("r", [Scope(n="key/a", bd=1000)], c=900)
+    for _ in range(2):
+        await calls.settle(ask, "", c=300)
+    assert await calls.counter("spent", "key/a", DAY) == 300
 
 
-async def test_without_redis_there_is_no_decision(redis_url: str, redis_prefix: str) -> None:
-    away = Door(RedisLink(redis_url, timeout=0.2, clock=SystemClock()), redis_prefix)
-    with pytest.raises(RedisUnavailable):
-        await away.ask(1)
-    with pytest.raises(RedisUnavailable):
-        await away.settle(1)
+async def test_a_late_line_that_may_be_counted_already_has_the_ledger_counted_anew(calls: Calls) -> None:
+    ask = calls.ask("r", [Scope(n="key/a", bd=1000)], c=900)
+    await calls.settle(ask, "a memory before this one", c=300, late=True)
+    assert isinstance(await calls.admit("s", [Scope(n="key/a", bd=1000)], c=1), Rebuild)

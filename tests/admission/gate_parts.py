@@ -1,0 +1,117 @@
+"""Calls at the gate: what they ask, what they leave, and what is counted of them."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from tidegate.admission.decision import Decision
+from tidegate.admission.gate import Admission, Gate, LaneAsk, Settlement
+from tidegate.admission.terms import Done, Scope, Terms, period_of
+from tidegate.connections.redis import RedisLink
+
+LEASE = 30.0
+NOON = 1_795_780_800.0
+"""2026-11-27 12:00 UTC, in Unix seconds."""
+
+
+class Calls:
+    """Makes calls at one gate, and reads its counters."""
+
+    def __init__(self, link: RedisLink, prefix: str) -> None:
+        self.link = link
+        self.prefix = prefix
+        self.p = f"{{{prefix}}}"
+        self.gate = Gate(link, prefix=prefix, lease_seconds=LEASE)
+
+    async def counted(self) -> "Calls":
+        """The budgets' counters are true, as after a count."""
+        await self.link.command("SET", f"{self.p}:counted", "count_1")
+        return self
+
+    def ask(self, name: str, scopes: Iterable[Scope], *, now: float = NOON, **fields: Any) -> Admission:
+        """What a call asks; `k` tokens, `c` nano-dollars, `lease` and all fields of an Admission may be given."""
+        period = period_of(fields.pop("at", now))
+        terms = Terms(
+            p=self.p,
+            id=name,
+            d=period.day,
+            m=period.month,
+            midnight=period.midnight,
+            month_end=period.month_end,
+            scopes=tuple(scopes),
+            k=fields.pop("k", 10),
+            c=fields.pop("c", 0),
+            lease=fields.pop("lease", LEASE),
+        )
+        lane = LaneAsk(
+            lane=f"lane-{name}", member=f"p1:{name}", tokens=terms.k, flow="shop", weight=4, deadline=now + 3600,
+            rpm=0, tpm=0, longest=1_000_000,
+        )  # fmt: skip
+        line = {
+            "id": name, "at": now, "project": "shop", "key_id": "449", "end_user": None, "route": "chat",
+            "model": "gpt-4o-mini", "outcome": "ok", "cache": "hit", "stream": False,
+        }  # fmt: skip
+        given: dict[str, Any] = {
+            "fingerprint": name, "owner": f"p1:{name}", "now": now, "lookup": True, "claim": True, "max_age": None,
+            "hit_entry": msgspec.json.encode(line), "terms": terms, "lane": lane, **fields,
+        }  # fmt: skip
+        return Admission(**given)
+
+    async def admit(self, name: str, scopes: Iterable[Scope], *, now: float = NOON, **fields: Any) -> Decision:
+        """Ask."""
+        return await self.gate.admit(self.ask(name, scopes, now=now, **fields))
+
+    def settlement(self, ask: Admission, memory: str, **fields: Any) -> Settlement:
+        """What a call leaves; `c` nano-dollars, `k` tokens, `late` and all fields of a Settlement may be given."""
+        terms = ask.terms
+        done = Done(
+            id=terms.id,
+            n=tuple(scope.n for scope in terms.scopes),
+            d=terms.d,
+            m=terms.m,
+            c=fields.pop("c", terms.c),
+            k=fields.pop("k", terms.k),
+            held=memory,
+            late=fields.pop("late", False),
+        )
+        line = {**msgspec.json.decode(ask.hit_entry), "cache": "miss", "cost_nanos": done.c}
+        given: dict[str, Any] = {
+            "fingerprint": ask.fingerprint, "owner": ask.owner, "entry": msgspec.json.encode(line), "now": ask.now,
+            "done": done, **fields,
+        }  # fmt: skip
+        return Settlement(**given)
+
+    async def settle(self, ask: Admission, memory: str, **fields: Any) -> None:
+        """Leave."""
+        await self.gate.settle(self.settlement(ask, memory, **fields))
+
+    async def counter(self, kind: str, scope: str, period: str) -> int:
+        """`spent` or `held` of a scope in a day or month."""
+        return int(await self.link.command("GET", f"{self.p}:{kind}:{scope}:{period}") or 0)
+
+    async def lines(self) -> list[dict[str, Any]]:
+        """The ledger's lines in the stream."""
+        entries = await self.link.command("XRANGE", f"{self.p}:ledger", "-", "+")
+        return [msgspec.json.decode(fields[1]) for _, fields in entries if fields[0] == b"e"]
+
+    async def forget_everything(self) -> None:
+        """What a Redis that was emptied would know of this prefix: nothing."""
+        cursor = b"0"
+        while True:
+            cursor, keys = await self.link.command("SCAN", cursor, "MATCH", f"*{self.prefix}}}*", "COUNT", 1000)
+            if keys:
+                await self.link.command("DEL", *keys)
+            if cursor == b"0":
+                return
+
+
+def ledger_sums(lines: Iterable[dict[str, Any]]) -> dict[str, int]:
+    """What each call cost by the ledger's own rule: its own line takes the place of one that says `lost`."""
+    costs: dict[str, tuple[bool, int]] = {}
+    for line in lines:
+        lost = line["outcome"] == "lost"
+        before = costs.get(line["id"])
+        if before is None or (before[0] and not lost):
+            costs[line["id"]] = (lost, line.get("cost_nanos", 0))
+    return {name: cost for name, (_, cost) in costs.items()}
