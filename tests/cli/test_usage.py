@@ -46,7 +46,6 @@ def run(clean_stores: Stores, redis_prefix: str, tmp_path: Path) -> Run:
         "TIDEGATE_REDIS_URL": clean_stores.redis_url,
         "TIDEGATE_REDIS__PREFIX": redis_prefix,
         "TIDEGATE_METERING__SPOOL_DIR": str(tmp_path),
-        "TIDEGATE_CONFIG": str(tmp_path / "none.toml"),
     }
 
     def run(*arguments: str, **changes: str) -> Result:

@@ -2,7 +2,10 @@
 
 import asyncio
 
+import pytest
+
 from tests.eventually import until
+from tidegate.core.errors import ClientGone
 from tidegate.web.heartbeat import Heartbeat
 
 
@@ -39,3 +42,19 @@ async def test_nothing_beats_after_the_end() -> None:
     for _ in range(5):
         await asyncio.sleep(0)
     assert line.beats == beats
+
+
+async def test_a_beat_that_nobody_takes_holds_up_no_failure() -> None:
+    begun = asyncio.Event()
+
+    async def stuck() -> None:
+        begun.set()
+        await asyncio.Event().wait()
+
+    async def fail() -> None:
+        async with asyncio.timeout(5), Heartbeat(stuck, 0.01):
+            await begun.wait()
+            raise ClientGone
+
+    with pytest.raises(ClientGone):
+        await fail()
