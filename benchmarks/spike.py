@@ -108,7 +108,9 @@ async def _spike(all_of_it: Fleet, http: aiohttp.ClientSession) -> int:
     refused = int(after["refused"]) - int(before["refused"])
     theory = SPIKE * 60 / RPM
     took = max(one.seconds for one in seen)
-    print(f"spike: {SPIKE - len(failed)} of {SPIKE} answered in {took:.1f} s (theory {theory:.1f} s, {took / theory:.2f} x)")
+    print(
+        f"spike: {SPIKE - len(failed)} of {SPIKE} answered in {took:.1f} s (theory {theory:.1f} s, {took / theory:.2f} x)"
+    )
     print(f"       the upstream refused {refused} ({refused / SPIKE:.1%})")
     return len(failed)
 
@@ -141,7 +143,9 @@ async def _straight(all_of_it: Fleet, http: aiohttp.ClientSession) -> None:
 
         done = await asyncio.gather(*(one(number) for number in range(SPIKE)))
     took = time.monotonic() - began
-    print(f"the same straight at the upstream, by the SDK: {sum(done)} of {SPIKE} answered, the last after {took:.1f} s")
+    print(
+        f"the same straight at the upstream, by the SDK: {sum(done)} of {SPIKE} answered, the last after {took:.1f} s"
+    )
 
 
 async def _calls(

@@ -65,7 +65,7 @@ class Delivery:
         wanted: Wanted,
         *,
         cache: str,
-        allowance: Allowance,
+        allowance: Allowance | None = None,
         age: float | None = None,
         book: Book | None = None,
     ) -> None:
@@ -73,7 +73,7 @@ class Delivery:
         self.wanted = wanted
         self.cache = cache
         self.age = age
-        self.allowance = allowance
+        self.allowance = allowance or Allowance()
         self._journey = journey
         self._book = book
         self._index = 0

@@ -38,7 +38,9 @@ def test_the_wait(full_at: float, limit: int, amount: int, wait: float | None) -
     missing=st.floats(0, 200),
     share=st.floats(0.0001, 1),
 )
-def test_just_before_the_wait_is_over_it_is_refused_and_then_it_passes(limit: int, missing: float, share: float) -> None:
+def test_just_before_the_wait_is_over_it_is_refused_and_then_it_passes(
+    limit: int, missing: float, share: float
+) -> None:
     full_at, amount = NOW + missing, max(1, int(limit * share))
     wait = bucket.wait(full_at, limit, amount, NOW)
     assert wait is not None

@@ -50,7 +50,7 @@ def test_an_end_user_has_the_name_that_the_ledger_keeps(name: str, kept: str) ->
     [(Scope(n="a"), False), (Scope(n="a", rpm=1, rpd=1, cc=1), False), (Scope(n="a", tpm=1), True),
      (Scope(n="a", bd=0), True), (Scope(n="a", bm=1), True)],
 )  # fmt: skip
-def test_what_spends(scope: Scope, spends: bool) -> None:  # noqa: FBT001  # a case
+def test_what_spends(scope: Scope, spends: bool) -> None:  # a case
     assert scope.spends is spends
 
 

@@ -62,7 +62,9 @@ async def test_a_failure_before_the_answer(
     streamed: bool,
 ) -> None:
     async with world.gateway(**FAST) as gateway:
-        answer = await gateway.call(path, {**PATHS[path], "stream": streamed}, x_simulate_fault=fault, x_tidegate_deadline="0")
+        answer = await gateway.call(
+            path, {**PATHS[path], "stream": streamed}, x_simulate_fault=fault, x_tidegate_deadline="0"
+        )
         assert_error(answer, status, code, name, retried=retried)
     (line,) = await world.ledger(1)
     assert (line["outcome"], line["cost_nanos"], line["cache"]) == (name, 0, "miss")
@@ -81,7 +83,13 @@ async def test_a_failure_within_an_answer_that_is_not_streamed(
     retried: bool,
 ) -> None:
     async with world.gateway(**FAST) as gateway:
-        assert_error(await gateway.call(path, PATHS[path], x_simulate_fault=fault, x_tidegate_deadline="0"), status, code, name, retried=retried)
+        assert_error(
+            await gateway.call(path, PATHS[path], x_simulate_fault=fault, x_tidegate_deadline="0"),
+            status,
+            code,
+            name,
+            retried=retried,
+        )
         assert (await gateway.call(path, PATHS[path])).headers["x-tidegate-cache"] == "miss"
     failed, _ = await world.ledger(2)
     assert failed["outcome"] == name
@@ -91,8 +99,12 @@ async def test_a_failure_within_an_answer_that_is_not_streamed(
 @pytest.mark.parametrize(("fault", "code", "name"), INSIDE)
 async def test_a_failure_within_a_stream(world: World, path: str, fault: str, code: str, name: str) -> None:
     async with world.gateway(**FAST) as gateway:
-        answer = await gateway.call(path, {**PATHS[path], "stream": True}, x_simulate_fault=fault, x_tidegate_deadline="0")
-        again = await gateway.call(path, {**PATHS[path], "stream": True}, x_simulate_fault=fault, x_tidegate_deadline="0")
+        answer = await gateway.call(
+            path, {**PATHS[path], "stream": True}, x_simulate_fault=fault, x_tidegate_deadline="0"
+        )
+        again = await gateway.call(
+            path, {**PATHS[path], "stream": True}, x_simulate_fault=fault, x_tidegate_deadline="0"
+        )
     assert answer.status == 200
     assert "[DONE]" not in answer.text
     last = answer.events[-1]

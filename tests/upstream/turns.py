@@ -22,7 +22,7 @@ class PlayedTurn:
         self.heard.append("failed")
 
     async def again(self, said: Said, error: RateLimited | SlowDown) -> bool:
-        self.heard.append(f"refused for {error.retry_after} s")
+        self.heard.append(f"refused for {error.retry_after} s, {said.requests.limit or 'no'} limit")
         self._more -= 1
         return self._more >= 0
 

@@ -80,7 +80,7 @@ class Gate:
         self._release = Script("release")
         self._memory = Script("memory")
 
-    async def admit(self, ask: Admission) -> Decision:
+    async def admit(self, ask: Admission) -> Decision:  # noqa: PLR0911  # one for each reply of the script
         """Check the limits, look the answer up, join who is asking it, or go: hold the money, claim the flight."""
         reply = await self._link.run(
             self._admit,

@@ -13,7 +13,7 @@ from tidegate.core.errors import RedisUnavailable
 LEASE_SECONDS = 30.0
 """After so long without a sign of its process a call is lost, and charged all that it held."""
 _RENEWALS_PER_LEASE = 3
-_LOOK_SECONDS = 0.25
+LOOK_SECONDS = 0.25
 """Between looks whether Redis still has its memory; well below what a count of the budgets waits for."""
 _RETRY_SECONDS = 1.0
 _MOST_LATE = 20_000
@@ -113,7 +113,7 @@ class Holds:
                 if self._memory not in ("", memory):
                     await self._hold_anew()
                 self._memory = memory
-            await asyncio.sleep(_LOOK_SECONDS)
+            await asyncio.sleep(LOOK_SECONDS)
 
     async def _hold_anew(self) -> None:
         # a call settled meanwhile is settled after this was sent, and in that order

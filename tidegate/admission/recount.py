@@ -58,7 +58,7 @@ class _Line(msgspec.Struct):
 class Recount:
     """Counts the ledger into Redis, once for all processes that ask at the same time."""
 
-    def __init__(  # noqa: PLR0913  # a parameter for each part
+    def __init__(  # a parameter for each part
         self,
         link: RedisLink,
         postgres: Postgres,

@@ -19,7 +19,7 @@ end
 
 local function limits_longer(one, other)
   if not one or not other then return one or other end
-  return one
+  return other[6] > one[6] and other or one
 end
 
 local function limits_bucket(kind, key, scope, limit, amount, now)
