@@ -1,0 +1,219 @@
+"""Counters that are counted from the ledger know every call once, wherever its line is and whatever goes on meanwhile."""
+
+import asyncio
+import time
+from typing import Any
+
+import msgspec
+import pytest
+
+from tests.admission.gate_parts import NOON, Calls, ledger_sums
+from tidegate.admission.decision import Go, Rebuild
+from tidegate.admission.recount import Recount
+from tidegate.admission.terms import Scope
+from tidegate.connections.postgres import Postgres
+from tidegate.connections.redis import RedisLink
+from tidegate.core.clock import ManualClock
+from tidegate.core.errors import PostgresUnavailable
+from tidegate.metering.ledger_store import LedgerStore
+
+HOUR, DAY = 3600.0, 86_400.0
+TODAY, MONTH = "2026-11-27", "2026-11"
+KEY = (Scope(n="key/449", bd=10**9), Scope(n="project/shop"), Scope(n="all"))
+
+
+class Books:
+    """A Redis that knows nothing yet, and a ledger."""
+
+    def __init__(self, link: RedisLink, postgres: Postgres, prefix: str, clock: ManualClock) -> None:
+        self.calls = Calls(link, prefix)
+        self.store = LedgerStore(postgres)
+        self.recount = Recount(link, postgres, prefix=prefix, clock=clock, grace_seconds=0.0)
+
+    async def written(self, name: str, cost: int, **fields: Any) -> None:
+        """A line in PostgreSQL."""
+        await self.store.write([line(name, cost, **fields)])
+
+    async def on_the_way(self, name: str, cost: int, **fields: Any) -> None:
+        """A line in the stream."""
+        await self.calls.link.command("XADD", f"{self.calls.p}:ledger", "*", "e", line(name, cost, **fields))
+
+    async def spent(self, scope: str, period: str = TODAY) -> int:
+        return await self.calls.counter("spent", scope, period)
+
+    async def drain(self) -> None:
+        """Bring all lines to PostgreSQL, as a drainer does."""
+        entries = await self.calls.link.command("XRANGE", f"{self.calls.p}:ledger", "-", "+")
+        if entries:
+            await self.store.write([fields[1] for _, fields in entries])
+            await self.calls.link.command("XDEL", f"{self.calls.p}:ledger", *(name for name, _ in entries))
+
+
+def line(name: str, cost: int, *, at: float = NOON, outcome: str = "ok", user: str | None = None) -> bytes:
+    return msgspec.json.encode(
+        {
+            "id": name, "at": at, "project": "shop", "key_id": "449", "end_user": user, "route": "chat",
+            "model": "gpt-4o-mini", "outcome": outcome, "cache": "miss", "stream": False, "cost_nanos": cost,
+        }
+    )  # fmt: skip
+
+
+@pytest.fixture
+def books(redis_link: RedisLink, postgres: Postgres, redis_prefix: str) -> Books:
+    return Books(redis_link, postgres, redis_prefix, ManualClock(NOON))
+
+
+async def test_the_ledger_is_counted_by_scope_day_and_month(books: Books) -> None:
+    await books.written("a", 5, user="ann")
+    await books.written("b", 7, at=NOON - 2 * DAY)
+    await books.written("c", 11, at=NOON - 40 * DAY)
+    await books.on_the_way("d", 13, user="ann")
+    await books.recount.ensure()
+    for scope, today, month in (
+        ("all", 18, 25), ("project/shop", 18, 25), ("key/449", 18, 25), ("user/shop/ann", 18, 18),
+        ("user/shop/None", 0, 0),
+    ):  # fmt: skip
+        assert (await books.spent(scope), await books.spent(scope, MONTH)) == (today, month), scope
+
+
+@pytest.mark.parametrize(
+    ("written", "on_the_way", "cost"),
+    [
+        ([("r", 5, "ok")], [("r", 5, "ok")], 5),
+        ([], [("r", 5, "ok"), ("r", 5, "ok")], 5),
+        ([("r", 9, "lost")], [("r", 5, "ok")], 5),
+        ([("r", 5, "ok")], [("r", 9, "lost")], 5),
+        ([], [("r", 9, "lost"), ("r", 5, "ok")], 5),
+        ([("r", 9, "lost")], [("r", 0, "never_sent")], 0),
+        ([("r", 9, "lost")], [("s", 1, "lost")], 10),
+    ],
+)
+async def test_a_call_counts_once(
+    books: Books, written: list[tuple[str, int, str]], on_the_way: list[tuple[str, int, str]], cost: int
+) -> None:
+    for name, nanos, outcome in written:
+        await books.written(name, nanos, outcome=outcome)
+    for name, nanos, outcome in on_the_way:
+        await books.on_the_way(name, nanos, outcome=outcome)
+    await books.recount.ensure()
+    assert await books.spent("all") == cost
+
+
+async def test_what_is_no_line_of_ours_is_passed_over(books: Books) -> None:
+    await books.calls.link.command("XADD", f"{books.calls.p}:ledger", "*", "e", b"nonsense")
+    await books.on_the_way("r", 5)
+    await books.recount.ensure()
+    assert await books.spent("all") == 5
+
+
+async def test_a_long_stream_is_read_to_its_end(books: Books) -> None:
+    for number in range(2300):
+        await books.on_the_way(f"r{number}", 1)
+    await books.recount.ensure()
+    assert await books.spent("all") == 2300
+
+
+async def test_counters_that_were_too_high_are_put_right(books: Books) -> None:
+    await books.recount.ensure()
+    await books.written("r", 0, outcome="timeout")
+    for scope in ("all", "key/449"):
+        await books.calls.link.command("SET", f"{books.calls.p}:spent:{scope}:{TODAY}", 99)
+    await books.recount.ensure()
+    assert await books.spent("all") == 99
+    await books.recount.forget()
+    await books.recount.ensure()
+    assert (await books.spent("all"), await books.spent("key/449")) == (0, 0)
+
+
+async def test_around_midnight_both_days_are_counted(redis_link: RedisLink, postgres: Postgres, redis_prefix: str) -> None:
+    first = NOON + 3 * DAY + 12 * HOUR  # 2026-12-01, 00:00
+    books = Books(redis_link, postgres, redis_prefix, ManualClock(first + 5))
+    await books.written("before", 5, at=first - 1)
+    await books.written("after", 7, at=first + 1)
+    await books.recount.ensure()
+    spent = [await books.spent("all", period) for period in ("2026-11-30", "2026-11", "2026-12-01", "2026-12")]
+    assert spent == [5, 5, 7, 7]
+
+
+async def test_many_who_ask_cause_one_count(books: Books, redis_link: RedisLink, postgres: Postgres) -> None:
+    others = [
+        Recount(redis_link, postgres, prefix=books.calls.prefix, clock=ManualClock(NOON), grace_seconds=0.0)
+        for _ in range(5)
+    ]
+    await books.on_the_way("r", 5)
+    await asyncio.gather(*(one.ensure() for one in [books.recount, *others] for _ in range(5)))
+    assert await books.spent("all") == 5
+
+
+async def test_processes_have_time_to_say_what_their_calls_hold(
+    redis_link: RedisLink, postgres: Postgres, redis_prefix: str
+) -> None:
+    recount = Recount(redis_link, postgres, prefix=redis_prefix, clock=ManualClock(NOON), grace_seconds=0.6)
+    begun = time.monotonic()
+    await recount.ensure()
+    assert time.monotonic() - begun >= 0.55
+    await recount.forget()
+    begun = time.monotonic()
+    await recount.ensure()
+    assert time.monotonic() - begun < 0.5  # the memory is the same
+
+
+async def test_without_postgres_nothing_is_counted(books: Books, redis_link: RedisLink) -> None:
+    away = Postgres("postgresql://nobody@127.0.0.1:4948/none", size=1, timeout=1.0)
+    recount = Recount(redis_link, away, prefix=books.calls.prefix, clock=ManualClock(NOON), grace_seconds=0.0)
+    with pytest.raises(PostgresUnavailable):
+        await recount.ensure()
+    recount.soon()
+    await recount.close()
+    await away.close()
+    assert isinstance(await books.calls.admit("r", KEY, c=1), Rebuild)
+
+
+async def test_calls_go_on_while_the_ledger_is_counted(books: Books) -> None:
+    """Settled, retried, lost and drained in every order, they are counted once all the same."""
+    calls = books.calls
+    free = (Scope(n="key/449"), Scope(n="project/shop"), Scope(n="all"))
+    over = asyncio.Event()
+
+    async def caller(who: int) -> None:
+        for number in range(60):
+            ask = calls.ask(f"{who}-{number}", free, c=100, claim=False, lookup=False)
+            decision = await calls.gate.admit(ask)
+            assert isinstance(decision, Go)
+            for late in (False, True)[: 1 + number % 2]:
+                await calls.settle(ask, decision.memory, c=number, late=late)
+
+    async def drainer() -> None:
+        while not over.is_set():
+            await books.drain()
+            await asyncio.sleep(0.003)
+
+    async def counter() -> None:
+        while not over.is_set():
+            await books.recount.ensure()
+            await asyncio.sleep(0.002)
+            await books.recount.forget()
+
+    background = [asyncio.create_task(drainer()), asyncio.create_task(counter())]
+    await asyncio.gather(*(caller(who) for who in range(5)))
+    over.set()
+    await asyncio.gather(*background)
+    await books.recount.ensure()
+    assert await books.spent("all") == await books.spent("key/449", MONTH) == 5 * sum(range(60))
+
+
+async def test_lost_and_late_calls_agree_with_the_ledger(books: Books) -> None:
+    calls = books.calls
+    await books.recount.ensure()
+    asks = [calls.ask(f"r{number}", KEY, c=100) for number in range(6)]
+    memories = [decision.memory for ask in asks if isinstance(decision := await calls.gate.admit(ask), Go)]
+    await calls.settle(asks[0], memories[0], c=10)
+    await calls.admit("probe", (), now=NOON + 31)  # the others are lost
+    await calls.settle(asks[1], memories[1], c=20, late=True)
+    await books.recount.forget()
+    await calls.settle(asks[2], memories[2], c=30)
+    await books.recount.ensure()
+    await calls.settle(asks[3], memories[3], c=40)
+    expected = ledger_sums(await calls.lines())
+    assert expected == {"r0": 10, "r1": 20, "r2": 30, "r3": 40, "r4": 100, "r5": 100}
+    assert await books.spent("key/449") == sum(expected.values())
