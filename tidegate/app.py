@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import AsyncIterator
 
+import structlog
 from fastapi import FastAPI
 
 from tidegate.admission.gate import Gate
@@ -31,6 +32,8 @@ from tidegate.watch.upstream_health import UpstreamHealth
 from tidegate.web.api import add_health, add_models, create_api
 from tidegate.web.gateway import App, Gateway
 from tidegate.web.inference import Inference
+
+_log = structlog.get_logger("app")
 
 
 def create() -> App:
@@ -102,6 +105,9 @@ class _Parts:
             add_models(api, keys, models, new_id)
             add_health(api, postgres=postgres, redis=redis, upstream=health, probe=models.probe)
             self._inference = Inference(pipeline, settings.server, new_id)
+            _log.info(
+                "ready", host=settings.server.host, port=settings.server.port, upstream=settings.upstream.base_url
+            )
             yield
 
 
