@@ -4,6 +4,7 @@ import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from decimal import Decimal
 
+import structlog
 from fastapi import FastAPI
 
 from tidegate.admission.budget_report import BudgetReport
@@ -48,6 +49,8 @@ from tidegate.web.admin_desks import KeyDesk, Overlook, ProjectDesk
 from tidegate.web.api import add_health, add_models, create_api
 from tidegate.web.gateway import App, Gateway
 from tidegate.web.inference import Inference
+
+_log = structlog.get_logger("app")
 
 
 def create() -> App:
@@ -138,6 +141,9 @@ class _Parts:
             add_health(api, postgres=postgres, redis=redis, upstream=health, probe=models.probe)
             _add_admin(api, settings, clock, postgres=postgres, redis=redis, keys=key_store, ring=keys)
             self._inference = Inference(pipeline, settings.server, new_id)
+            _log.info(
+                "ready", host=settings.server.host, port=settings.server.port, upstream=settings.upstream.base_url
+            )
             yield
 
 

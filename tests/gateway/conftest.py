@@ -6,8 +6,15 @@ from pathlib import Path
 import pytest
 
 from tests.harness import Gateway, World
+from tidegate.core import logs
 from tidegate.embedded import Stores
 from tidegate.simulator import running
+
+
+@pytest.fixture(scope="session", autouse=True)
+def product_logs() -> None:
+    """Lines as the product writes them; the library's own colourful ones take their time."""
+    logs.configure("info")
 
 
 @pytest.fixture
