@@ -2,17 +2,22 @@
 
 import pytest
 
-from tidegate.admission.decision import Decision, Go, Hit, Join
+from tidegate.admission.decision import Allowance, Decision, Go, Hit, Join
 
-HIT = Hit(at=1.0, head=b"h", body=b"b", account=b"{}")
+FREE = Allowance()
+HIT = Hit(allowance=FREE, at=1.0, head=b"h", body=b"b", account=b"{}")
+
+
+def go(*, claimed: bool) -> Go:
+    return Go(allowance=FREE, claimed=claimed, memory="")
 
 
 @pytest.mark.parametrize(
     ("one", "same"),
     [
-        (HIT, Hit(at=1.0, head=b"h", body=b"b", account=b"{}")),
-        (Join(owner="p:r"), Join(owner="p:r")),
-        (Go(claimed=True), Go(claimed=True)),
+        (HIT, Hit(allowance=FREE, at=1.0, head=b"h", body=b"b", account=b"{}")),
+        (Join(allowance=FREE, owner="p:r", memory=""), Join(allowance=FREE, owner="p:r", memory="")),
+        (go(claimed=True), go(claimed=True)),
     ],
 )
 def test_equal_decisions_are_equal(one: Decision, same: Decision) -> None:
@@ -20,7 +25,7 @@ def test_equal_decisions_are_equal(one: Decision, same: Decision) -> None:
 
 
 def test_a_flight_that_was_claimed_is_another_decision_than_one_that_was_not() -> None:
-    assert Go(claimed=True) != Go(claimed=False)
+    assert go(claimed=True) != go(claimed=False)
 
 
 def test_a_decision_stands() -> None:

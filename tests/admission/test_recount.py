@@ -125,7 +125,9 @@ async def test_counters_that_were_too_high_are_put_right(books: Books) -> None:
     assert (await books.spent("all"), await books.spent("key/449")) == (0, 0)
 
 
-async def test_around_midnight_both_days_are_counted(redis_link: RedisLink, postgres: Postgres, redis_prefix: str) -> None:
+async def test_around_midnight_both_days_are_counted(
+    redis_link: RedisLink, postgres: Postgres, redis_prefix: str
+) -> None:
     first = NOON + 3 * DAY + 12 * HOUR  # 2026-12-01, 00:00
     books = Books(redis_link, postgres, redis_prefix, ManualClock(first + 5))
     await books.written("before", 5, at=first - 1)

@@ -14,21 +14,24 @@ from tidegate.metering.prices import Prices
 from tidegate.metering.reserve import longest_output, reserve
 from tidegate.metering.tokens import from_wire
 from tidegate.simulator import chat, embeddings, responses
-from tidegate.simulator.reply import Identity
+from tidegate.simulator.reply import Identity, Json
 from tidegate.wire.call import Call, parse
 
 AT = 1_795_780_800.0
 PRICES = Prices(MeteringConfig(), price_list.load())
 MODELS = ("gpt-4o", "gpt-4o-mini", "gpt-4o-audio-preview", "gpt-4.1-nano", "gpt-5", "gpt-5-mini", "o3", "o4-mini")
 
-words = st.text(max_size=300) | st.sampled_from(("tide " * 400, " " * 999, "\U0001f30a" * 200, "x" * 70_000, "潮" * 30_000))
+words = st.text(max_size=300) | st.sampled_from(
+    ("tide " * 400, " " * 999, "\U0001f30a" * 200, "x" * 70_000, "潮" * 30_000)
+)
 parts = st.lists(
     st.builds(lambda text: {"type": "text", "text": text}, words)
     | st.just({"type": "image_url", "image_url": {"url": "https://example.com/a.png"}}),
     min_size=1,
     max_size=4,
 )
-tool = {"type": "function", "function": {"name": "tide", "parameters": {"type": "object", "properties": {"at": {"type": "string"}}, "required": ["at"]}}}
+schema = {"type": "object", "properties": {"at": {"type": "string"}}, "required": ["at"]}
+tool = {"type": "function", "function": {"name": "tide", "parameters": schema}}
 optional: dict[str, Any] = {
     "max_tokens": st.integers(1, 3000),
     "max_completion_tokens": st.integers(1, 3000),
@@ -62,7 +65,7 @@ embedded = st.fixed_dictionaries(
         | st.lists(st.integers(0, 100_000), min_size=1, max_size=300),
     }
 )  # fmt: skip
-IDENTITY = Identity(now=AT, new=lambda prefix: prefix + "1", cached_tokens=0) if False else None
+IDENTITY = Identity(digits="0" * 32, now=AT)
 
 
 def call(route: Route, body: dict[str, Any]) -> Call:
@@ -71,3 +74,107 @@ def call(route: Route, body: dict[str, Any]) -> Call:
 
 def most(route: Route, body: dict[str, Any]) -> int:
     return reserve(call(route, body), PRICES, at=AT, exact=True).nanos
+
+
+def paid(model: str, answer: Json) -> int:
+    """What the answer costs, as it is settled."""
+    usage = from_wire(msgspec.json.encode(answer["usage"]))
+    return PRICES.cost(model, usage, at=AT, tier=answer.get("service_tier"))
+
+
+@settings(max_examples=150, deadline=None)
+@given(body=chats)
+def test_a_chat_never_costs_more(body: dict[str, Any]) -> None:
+    answer = chat.reply(body, chat.question_of(body, None), IDENTITY).body
+    assert paid(body["model"], answer) <= most(Route.CHAT, body)
+
+
+@settings(max_examples=60, deadline=None)
+@given(body=asked)
+def test_a_response_never_costs_more(body: dict[str, Any]) -> None:
+    answer = responses.reply(body, responses.question_of(body, None), IDENTITY).body
+    assert paid(body["model"], answer) <= most(Route.RESPONSES, body)
+
+
+@settings(max_examples=60, deadline=None)
+@given(body=embedded)
+def test_an_embedding_never_costs_more(body: dict[str, Any]) -> None:
+    assert paid(body["model"], embeddings.reply(body).body) <= most(Route.EMBEDDINGS, body)
+
+
+def test_moderations_are_free() -> None:
+    assert most(Route.MODERATIONS, {"input": "x"}) == 0
+
+
+def chat_of(text: str, **fields: Any) -> dict[str, Any]:
+    return {"model": "gpt-4o", "messages": [{"role": "user", "content": text}], "service_tier": "default", **fields}
+
+
+@pytest.mark.parametrize(
+    ("body", "tokens"),
+    [
+        (chat_of("hi", max_tokens=100), 116),
+        (chat_of("hi", max_tokens=100, max_completion_tokens=300), 316),
+        (chat_of("hi", max_tokens=100, n=3), 348),
+        (chat_of("hi", max_tokens=100.0, n=2.0), 232),
+        (chat_of("hi", max_tokens=10**9), 16_384),
+        (chat_of("hi"), 16_384),
+        (chat_of("hi", max_tokens=0), 16_384),
+        (chat_of("hi", max_tokens="7"), 16_384),
+        (chat_of("hi", max_tokens=True), 16_384),
+        (chat_of("hi", model="ft:gpt-4:me", max_tokens=10**9), 8_192),
+        (chat_of("hi", model="gpt-5-nano"), 128_000),
+        (chat_of("hi", model="nobody-knows"), 128_000),
+    ],
+)
+def test_the_output_is_bounded_by_what_is_stated_and_by_the_model(body: dict[str, Any], tokens: int) -> None:
+    nothing = most(Route.CHAT, {**body, "max_tokens": 1, "max_completion_tokens": 1, "n": 1})
+    one = PRICES.most(body["model"], Usage(output=1000), at=AT, tier="default") / 1000
+    written = (most(Route.CHAT, body) - nothing) / one + 17
+    assert written == pytest.approx(tokens, rel=0.001, abs=8)
+
+
+@pytest.mark.parametrize(
+    ("fields", "at_least"),
+    [
+        ({}, 20),
+        ({"prompt": {"id": "pmpt_1"}}, 128_000),
+        ({"messages": [{"role": "user", "content": [{"type": "file", "file": {"file_id": "f"}}]}]}, 128_000),
+        ({"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "u"}}]}]}, 1_445),
+        ({"model": "gpt-4o-mini", "messages": [{"role": "user", "content": [{"type": "image_url"}]}]}, 48_000),
+        ({"messages": [{"role": "user", "content": [{"n": 1}] * 100_001}]}, 128_000),
+    ],
+)
+def test_what_cannot_be_seen_may_fill_the_context(fields: dict[str, Any], at_least: int) -> None:
+    body = chat_of("hi", max_tokens=1, **fields)
+    one = PRICES.most(body["model"], Usage(input=1000), at=AT, tier="default") / 1000
+    read = most(Route.CHAT, body) / one
+    assert at_least <= read <= at_least * 1.1 + 150
+
+
+def test_a_long_text_is_bounded_without_being_counted() -> None:
+    simple, dense = "tide " * 10_000, "\U0001f30a" * 20_000
+    body = chat_of(simple + dense, max_tokens=1, model="gpt-4.1")
+    one = PRICES.most("gpt-4.1", Usage(input=1000), at=AT, tier="default") / 1000
+    assert most(Route.CHAT, body) / one >= 10_000 + 3 * 20_000
+
+
+@pytest.mark.parametrize(
+    ("tier", "dearer"),
+    [("default", False), ("flex", False), ("auto", True), (None, True), ("priority", True), (7, True)],
+)
+def test_who_does_not_say_otherwise_may_be_served_with_priority(tier: object, dearer: bool) -> None:  # noqa: FBT001  # a case
+    usual = most(Route.CHAT, chat_of("hi", max_tokens=50))
+    assert (most(Route.CHAT, chat_of("hi", max_tokens=50, service_tier=tier)) > usual) is dearer
+
+
+def test_a_rate_is_charged_what_is_likely() -> None:
+    quick = reserve(call(Route.CHAT, chat_of("hi")), PRICES, at=AT, exact=False)
+    counted = reserve(call(Route.CHAT, chat_of("hi")), PRICES, at=AT, exact=True)
+    assert 256 < counted.tokens < 280
+    assert 256 < quick.tokens < 320
+
+
+@pytest.mark.parametrize(("model", "tokens"), [("gpt-5-chat-latest", 16_384), ("ft:gpt-3.5-turbo:x:y", 4_096)])
+def test_the_longest_output_is_known_by_name(model: str, tokens: int) -> None:
+    assert longest_output(model) == tokens

@@ -78,6 +78,7 @@ class Door:
         except RedisUnavailable:
             self._holds.settle_later(settlement)
             raise
+        self._holds.settled(settlement)
 
     async def _through_gate(self, ask: Admission) -> Decision:
         decision = await self._gate.admit(ask)

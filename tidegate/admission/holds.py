@@ -16,6 +16,8 @@ _RENEWALS_PER_LEASE = 3
 LOOK_SECONDS = 0.25
 """Between looks whether Redis still has its memory; well below what a count of the budgets waits for."""
 _RETRY_SECONDS = 1.0
+_RECENT_SECONDS = 5.0
+"""By then a line of the ledger is in PostgreSQL, unless that is away."""
 _MOST_LATE = 20_000
 """Settlements kept for when Redis is back; what is beyond is charged all it held."""
 
@@ -37,6 +39,8 @@ class Holds:
         self._calls: dict[str, _UnderWay] = {}
         self._late: deque[Settlement | str] = deque()
         """Settlements that Redis could not be told, and ids of calls that never went."""
+        self._recent: deque[tuple[float, Settlement]] = deque()
+        """By the monotonic moment at which they were settled."""
         self._memory = ""
         self._keepers: list[asyncio.Task[None]] = []
 
@@ -65,10 +69,16 @@ class Holds:
         """A call is settled, or about to be."""
         self._calls.pop(request_id, None)
 
+    def settled(self, settlement: Settlement) -> None:
+        """A call is over, and Redis knows; should it forget before PostgreSQL knows too, it will be told again."""
+        now = self._clock.monotonic()
+        while self._recent and self._recent[0][0] < now - _RECENT_SECONDS:
+            self._recent.popleft()
+        self._recent.append((now, _bare(settlement)))
+
     def settle_later(self, settlement: Settlement) -> None:
         """Redis could not be told that a call is over; it will be. The hold is kept until then."""
-        late = msgspec.structs.replace(settlement.done, late=True)
-        self._remember(msgspec.structs.replace(settlement, done=late, head=b"", body=b"", keep_seconds=0))
+        self._remember(_bare(settlement))
 
     def release_later(self, request_id: str) -> None:
         """A call that Redis may have admitted never went; what it holds will be given back."""
@@ -116,8 +126,16 @@ class Holds:
             await asyncio.sleep(LOOK_SECONDS)
 
     async def _hold_anew(self) -> None:
+        while self._recent:
+            self._remember(self._recent.popleft()[1])
         # a call settled meanwhile is settled after this was sent, and in that order
         now = self._clock.now()
         await asyncio.gather(
             *(self._gate.rehold(call.ask, spends=call.spends, now=now) for call in list(self._calls.values()))
         )
+
+
+def _bare(settlement: Settlement) -> Settlement:
+    """Charge and line alone, marked as late."""
+    late = msgspec.structs.replace(settlement.done, late=True)
+    return msgspec.structs.replace(settlement, done=late, head=b"", body=b"", keep_seconds=0)

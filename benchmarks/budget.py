@@ -1,0 +1,248 @@
+"""200 callers, three replicas that are killed in the middle, one budget of $1.00: is it kept, and is it usable?
+
+`python -m benchmarks.budget [--runs 50] [--kills 3] [--seed 1]`; exits 1 when a run spent more than its budget, or when
+less than 95 % of it could be used.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import itertools
+import json
+import random
+import sys
+import time
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import aiohttp
+import msgspec
+import psycopg
+import redis
+
+from benchmarks import gateway, processes
+from benchmarks.contestants import FOLDER
+from benchmarks.processes import BenchmarkError, Program
+from tidegate import embedded
+from tidegate.embedded import Stores
+
+CALLERS, REPLICAS = 200, 3
+BUDGET = 1_000_000_000
+USABLE = 0.95
+PRICE = {"gpt-4o-mini": {"input": "10", "output": "50"}}
+"""USD per million tokens: the simulator's answers cost $0.001 to $0.003."""
+SETTINGS = {
+    "TIDEGATE_METERING__PRICES": json.dumps(PRICE),
+    "TIDEGATE_UPSTREAM__RPM": "1000000",
+    "TIDEGATE_UPSTREAM__TPM": "1000000000",
+    "TIDEGATE_BUDGETS__LEASE_SECONDS": "2",
+    "TIDEGATE_BUDGETS__RECOUNT_AFTER_SECONDS": "1",
+}
+SETTLE_SECONDS = 30.0
+
+
+class Run(msgspec.Struct, frozen=True, kw_only=True):
+    """How one run went; money in nano-dollars."""
+
+    ledger: int
+    counter: int
+    most: int
+    """The most that was spent or held at any moment seen."""
+    lost: int
+    """Calls charged in full, because their replica was killed."""
+    answered: int
+    seconds: float
+
+    @property
+    def kept(self) -> bool:
+        """Whether the budget was kept, and counter and ledger agree."""
+        return self.most <= BUDGET and self.ledger == self.counter <= BUDGET
+
+
+def main() -> int:
+    """Run, tell, judge."""
+    options = _options()
+    dice = random.Random(options.seed)
+    print("run  ledger $     counter $    most $       lost  answered  seconds")
+    runs: list[Run] = []
+    try:
+        with embedded.running(FOLDER / "budget") as stores, _upstream(options.port) as upstream:
+            env = {**gateway.environment(upstream, stores), **SETTINGS}
+            gateway.run(["migrate"], env)
+            for number in range(1, options.runs + 1):
+                runs.append(asyncio.run(_one(env, stores, options, dice)))
+                _tell(number, runs[-1])
+    except (BenchmarkError, embedded.EmbeddedError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    return _verdict(runs)
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--runs", type=int, default=50)
+    parser.add_argument("--kills", type=int, default=3, help="in each run")
+    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))
+    parser.add_argument("--port", type=int, default=4570, help="the first of four ports (default 4570)")
+    return parser.parse_args()
+
+
+@contextlib.contextmanager
+def _upstream(port: int) -> Iterator[str]:
+    command = gateway.command("simulate", "--port", str(port), "--latency", "0.15")
+    with processes.running("simulator", command, core=processes.OTHER_CORE, folder=FOLDER) as program:
+        processes.until_up(program, f"http://127.0.0.1:{port}/v1/models")
+        yield f"http://127.0.0.1:{port}/v1"
+
+
+async def _one(env: dict[str, str], stores: Stores, options: argparse.Namespace, dice: random.Random) -> Run:
+    made = gateway.run(
+        ["keys", "create", "--project", "budget", "--name", "budget", "--budget-day", "1.00", "--json"], env
+    )
+    key = json.loads(made)
+    purse = _Purse(stores, key["id"])
+    ports = [options.port + 1 + number for number in range(REPLICAS)]
+    begun = time.monotonic()
+    async with (
+        _replicas(ports, env) as replicas,
+        aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=CALLERS)) as http,
+    ):
+        watching = asyncio.create_task(purse.watch())
+        killing = asyncio.create_task(_kill(replicas, env, options.kills, dice))
+        callers = (_spend(http, ports, key["key"], f"{begun} {who}", dice) for who in range(CALLERS))
+        answered = sum(await asyncio.gather(*callers))
+        killing.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await killing
+        seconds = time.monotonic() - begun
+        ledger, counter = await purse.settled()
+        watching.cancel()
+    return Run(ledger=ledger, counter=counter, most=purse.most, lost=purse.lost(), answered=answered, seconds=seconds)
+
+
+@contextlib.asynccontextmanager
+async def _replicas(ports: list[int], env: dict[str, str]) -> AsyncIterator[dict[int, Program]]:
+    replicas: dict[int, Program] = {}
+    with contextlib.ExitStack() as stack:
+        for port in ports:
+            replicas[port] = stack.enter_context(_replica(port, env))
+        for port in ports:
+            await asyncio.to_thread(processes.until_up, replicas[port], f"http://127.0.0.1:{port}/livez")
+        yield replicas
+        for program in replicas.values():
+            program.stop()
+
+
+def _replica(port: int, env: dict[str, str]) -> contextlib.AbstractContextManager[Program]:
+    command = gateway.command("serve", "--port", str(port))
+    spool = str(FOLDER / "budget-spool")
+    return processes.running(
+        f"replica-{port}",
+        command,
+        core=port % 2,
+        folder=FOLDER,
+        env={**env, "TIDEGATE_METERING__SPOOL_DIR": spool},
+    )
+
+
+async def _kill(replicas: dict[int, Program], env: dict[str, str], kills: int, dice: random.Random) -> None:
+    """One replica after another, each started again."""
+    with contextlib.ExitStack() as stack:
+        try:
+            for _ in range(kills):
+                await asyncio.sleep(dice.uniform(0.2, 1.0))
+                port = dice.choice(list(replicas))
+                replicas[port].process.kill()
+                replicas[port].process.wait()
+                replicas[port] = stack.enter_context(_replica(port, env))
+                await asyncio.to_thread(processes.until_up, replicas[port], f"http://127.0.0.1:{port}/livez")
+        finally:
+            stack.pop_all()  # they are stopped with the others
+
+
+async def _spend(http: aiohttp.ClientSession, ports: list[int], key: str, name: str, dice: random.Random) -> int:
+    """Ask until the budget is exceeded; how often it was answered."""
+    answered = 0
+    for number in itertools.count():
+        body = {
+            "model": "gpt-4o-mini",
+            "messages": [{"role": "user", "content": f"{name} {number}"}],
+            "max_tokens": dice.randrange(15, 50),
+            "stream": number % 2 == 0,
+        }
+        status, code = await _ask(http, dice.choice(ports), key, body)
+        answered += status == 200
+        if code == "budget_exceeded":
+            return answered
+        if status != 200:
+            await asyncio.sleep(0.2)
+    raise AssertionError("unreachable")
+
+
+async def _ask(http: aiohttp.ClientSession, port: int, key: str, body: dict[str, Any]) -> tuple[int, str | None]:
+    headers = {"authorization": f"Bearer {key}", "cache-control": "no-store"}
+    try:
+        async with http.post(f"http://127.0.0.1:{port}/v1/chat/completions", json=body, headers=headers) as answer:
+            text = await answer.text()
+            return answer.status, json.loads(text)["error"]["code"] if answer.status == 429 else None
+    except (aiohttp.ClientError, OSError):
+        return 0, None  # its replica was killed
+
+
+class _Purse:
+    """What the stores say of one key's money."""
+
+    def __init__(self, stores: Stores, key_id: str) -> None:
+        self._stores = stores
+        self._redis = redis.Redis.from_url(stores.redis_url)
+        self._key = key_id
+        self.most = 0
+
+    def _amounts(self) -> tuple[int, int]:
+        day = time.strftime("%Y-%m-%d", time.gmtime())
+        names = [f"{{tidegate}}:{kind}:key/{self._key}:{day}" for kind in ("spent", "held")]
+        spent, held = (int(amount or 0) for amount in self._redis.mget(names))  # type: ignore[union-attr]  # it is not async
+        self.most = max(self.most, spent + held)
+        return spent, held
+
+    async def watch(self) -> None:
+        """Note the most that is spent or held, until cancelled."""
+        while True:
+            self._amounts()
+            await asyncio.sleep(0.01)
+
+    async def settled(self) -> tuple[int, int]:
+        """The ledger's sum and the counter, once nothing is held nor on its way. Raises BenchmarkError."""
+        deadline = time.monotonic() + SETTLE_SECONDS
+        while time.monotonic() < deadline:
+            spent, held = self._amounts()
+            if not held and not self._redis.xlen("{tidegate}:ledger"):
+                return int(self._query("coalesce(sum(cost_nanos), 0)")), spent
+            await asyncio.sleep(0.1)
+        raise BenchmarkError(f"after {SETTLE_SECONDS:g} s something is still held or on its way to the ledger")
+
+    def lost(self) -> int:
+        """Calls that were given up for lost."""
+        return int(self._query("count(*) FILTER (WHERE outcome = 'lost')"))
+
+    def _query(self, figure: str) -> Any:
+        with psycopg.connect(self._stores.database_url) as database:
+            row = database.execute(f"SELECT {figure} FROM ledger WHERE key_id = %s", (self._key,)).fetchone()  # noqa: S608  # our own words
+        return row[0] if row else 0
+
+
+def _tell(number: int, run: Run) -> None:
+    money = "".join(f"{nanos / 1e9:<13.9f}" for nanos in (run.ledger, run.counter, run.most))
+    print(f"{number:<4} {money}{run.lost:<6}{run.answered:<10}{run.seconds:.1f}", flush=True)
+
+
+def _verdict(runs: list[Run]) -> int:
+    kept = sum(run.kept for run in runs)
+    least, most = min(run.ledger for run in runs), max(run.ledger for run in runs)
+    print(f"kept in {kept} of {len(runs)} runs; spent ${least / 1e9:.6f} to ${most / 1e9:.6f} of ${BUDGET / 1e9:.2f};")
+    print(f"{sum(run.lost for run in runs)} calls lost in kills, and charged in full.")
+    return 0 if kept == len(runs) and least >= USABLE * BUDGET else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

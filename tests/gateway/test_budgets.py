@@ -1,0 +1,264 @@
+"""No budget is overspent, by whatever happens: many at once, hang-ups, faults, kills, and a Redis that forgets."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import psycopg
+import pytest
+
+from tests.gateway.test_limits import WIDE, limited
+from tests.harness import Gateway, World, ask
+from tidegate.admission.terms import period_of
+from tidegate.connections.redis import RedisLink
+from tidegate.core.clock import SystemClock
+
+DOLLAR = 1_000_000_000
+PRICE = {"gpt-4o-mini": {"input": "10", "output": "50"}}
+"""USD per million tokens: a call of 40 tokens costs about $0.0025."""
+SECTIONS: dict[str, Any] = {
+    "upstream": WIDE,
+    "metering": {"prices": PRICE},
+    "budgets": {"recount_after_seconds": 0.75, "lease_seconds": 1.5},
+}
+
+
+class Money:
+    """What Redis says of a scope's budget today."""
+
+    def __init__(self, link: RedisLink, prefix: str, scope: str) -> None:
+        self._link = link
+        self._prefix = f"{{{prefix}}}"
+        self._scope = scope
+        self.most = 0
+        """The most that was ever spent or held."""
+
+    async def amounts(self) -> tuple[int, int]:
+        """Spent and held, at one moment."""
+        day = period_of(SystemClock().now()).day
+        names = [f"{self._prefix}:{kind}:{self._scope}:{day}" for kind in ("spent", "held")]
+        spent, held = [int(amount or 0) for amount in await self._link.command("MGET", *names)]
+        self.most = max(self.most, spent + held)
+        return spent, held
+
+    async def watch(self) -> None:
+        """Until cancelled."""
+        while True:
+            await self.amounts()
+            await asyncio.sleep(0.005)
+
+    async def forget_everything(self) -> None:
+        """Redis loses all it knows of this gateway."""
+        keys = await self._link.command("KEYS", f"{self._prefix}*")
+        await self._link.command("DEL", *keys)
+
+
+@pytest.fixture
+async def money(redis_link: RedisLink, redis_prefix: str) -> Callable[[str], Money]:
+    return lambda scope: Money(redis_link, redis_prefix, scope)
+
+
+@contextlib.asynccontextmanager
+async def watching(money: Money) -> AsyncIterator[None]:
+    watch = asyncio.create_task(money.watch())
+    try:
+        yield
+    finally:
+        watch.cancel()
+
+
+async def spend_until_refused(gateway: Callable[[], Gateway], key: str, name: str) -> int:
+    """Ask again and again; returns how often it was answered."""
+    answered = 0
+    for number in range(1000):
+        body = ask(f"{name} {number}", max_tokens=50, stream=number % 2 == 0)
+        try:
+            answer = await gateway().chat(body, authorization=key, cache_control="no-store")
+        except OSError:
+            continue  # its replica was killed
+        if answer.status == 429 and answer.error["code"] == "budget_exceeded":
+            assert answer.headers["x-should-retry"] == "false"
+            assert "It is renewed at 20" in answer.error["message"]
+            return answered
+        if answer.status == 429:
+            assert answer.error["code"] == "budget_held"
+            await asyncio.sleep(0.2)
+        answered += answer.status == 200
+    raise AssertionError("it was never refused")
+
+
+async def ledger_sum(world: World) -> int:
+    """What the ledger says was spent, once nothing is on its way to it."""
+    with psycopg.connect(world.stores.database_url, autocommit=True) as database:
+        async with asyncio.timeout(20):
+            while True:
+                waiting = await world._redis.xlen(f"{{{world.prefix}}}:ledger")  # noqa: SLF001  # the harness has it open
+                if not waiting:
+                    return int(
+                        (database.execute("SELECT coalesce(sum(cost_nanos), 0) FROM ledger").fetchone() or (0,))[0]
+                    )
+                await asyncio.sleep(0.05)
+
+
+def outcomes(world: World) -> dict[str, int]:
+    with psycopg.connect(world.stores.database_url) as database:
+        return dict(database.execute("SELECT outcome, count(*) FROM ledger GROUP BY outcome").fetchall())
+
+
+async def test_two_hundred_callers_over_three_replicas_spend_the_budget_and_no_more(
+    world: World, money: Callable[[str], Money]
+) -> None:
+    budget = DOLLAR // 5
+    key = await limited(world, budget_day=budget)
+    purse = money("all")
+    async with contextlib.AsyncExitStack() as stack:
+        gateways = [await stack.enter_async_context(world.gateway(**SECTIONS)) for _ in range(3)]
+        await stack.enter_async_context(watching(purse))
+        answered = await asyncio.gather(
+            *(spend_until_refused(lambda n=n: gateways[n % 3], key, f"caller {n}") for n in range(200))  # type: ignore[misc]  # mypy does not see the default
+        )
+        spent, held = await purse.amounts()
+        total = await ledger_sum(world)
+    assert spent == total <= budget
+    assert held == 0
+    assert total >= 0.95 * budget
+    assert purse.most <= budget
+    assert sum(answered) == (await world.calls())
+
+
+async def test_a_killed_replicas_calls_are_charged_in_full_and_the_budget_holds(
+    world: World, money: Callable[[str], Money]
+) -> None:
+    budget = DOLLAR // 4
+    key = await limited(world, budget_day=budget)
+    purse = money("all")
+    async with contextlib.AsyncExitStack() as stack:
+        here = [await stack.enter_async_context(world.gateway(**SECTIONS)) for _ in range(2)]
+        doomed = await stack.enter_async_context(world.process(**SECTIONS))
+        alive: list[Gateway] = [*here, doomed]
+        await stack.enter_async_context(watching(purse))
+        slow = [
+            asyncio.create_task(
+                doomed.chat(ask(f"slow {n}", max_tokens=50), authorization=key, x_simulate_latency="30")
+            )
+            for n in range(10)
+        ]
+        callers = [
+            asyncio.create_task(spend_until_refused(lambda n=n: alive[n % len(alive)], key, f"caller {n}"))  # type: ignore[misc]  # mypy does not see the default
+            for n in range(60)
+        ]
+        async with asyncio.timeout(15):
+            while (await world.stats())["in_flight"] < 10:
+                await asyncio.sleep(0.02)
+        alive.remove(doomed)
+        doomed.kill()
+        await doomed.ended()
+        await asyncio.gather(*callers)
+        await asyncio.gather(*slow, return_exceptions=True)
+        spent, held = await purse.amounts()
+        total = await ledger_sum(world)
+    assert outcomes(world)["lost"] >= 10
+    assert spent == total <= budget
+    assert held == 0
+    assert total >= 0.95 * budget
+    assert purse.most <= budget
+
+
+async def test_a_redis_that_forgets_is_told_again_before_the_next_paid_call(
+    world: World, money: Callable[[str], Money]
+) -> None:
+    """What was spent, what is on its way, and what is held by calls under way in other replicas."""
+    async with world.gateway(**SECTIONS) as one, world.gateway(**SECTIONS) as other:
+        key = await limited(
+            world, budget_day=11_000_000
+        )  # room for two calls of at most $0.0048, each of which costs half
+        purse = money("all")
+        first = await one.chat(ask("first", max_tokens=50), authorization=key)
+        assert first.status == 200
+        slow = asyncio.create_task(one.chat(ask("slow", max_tokens=50), authorization=key, x_simulate_latency="3"))
+        await world.settled(in_flight=1)
+        spent, held = await purse.amounts()
+        await purse.forget_everything()
+        asked = await asyncio.gather(
+            *(other.chat(ask(f"after {n}", max_tokens=50), authorization=key, x_simulate_latency="1") for n in range(4))
+        )
+        assert sorted(answer.status for answer in asked) == [200, 429, 429, 429]
+        assert {answer.error["code"] for answer in asked if answer.status == 429} == {"budget_held"}
+        assert (await slow).status == 200
+        async with asyncio.timeout(10):  # what was told again has the ledger counted once more
+            while True:
+                paid = await other.chat(ask("again", max_tokens=1), authorization=key, cache_control="no-store")
+                assert paid.status == 200
+                if (await purse.amounts()) == (await ledger_sum(world), 0):
+                    break
+    assert spent > 0 < held
+    assert outcomes(world).keys() == {"ok"}
+
+
+async def test_counters_ledger_and_bill_agree_after_mixed_calls_with_faults(
+    world: World, money: Callable[[str], Money]
+) -> None:
+    key = await limited(world, budget_day=100 * DOLLAR, rpm=100_000, tpm=10**9, concurrency=1000)
+    await world.faults(server_error=0.05, truncated=0.05, missing_usage=0.05)
+    async with contextlib.AsyncExitStack() as stack:
+        gateways = [await stack.enter_async_context(world.gateway(**SECTIONS)) for _ in range(3)]
+
+        async def caller(who: int) -> None:
+            for number in range(10):
+                body = ask(
+                    f"question {who * number % 17}", stream=(who + number) % 2 == 0, max_tokens=60, user=f"u{who % 5}"
+                )
+                calling = gateways[number % 3].chat(body, authorization=key)
+                if number % 7 == 6:
+                    with contextlib.suppress(TimeoutError):
+                        await asyncio.wait_for(calling, 0.01)
+                else:
+                    with contextlib.suppress(OSError):
+                        await calling
+
+        await asyncio.gather(*(caller(who) for who in range(40)))
+        await world.settled(in_flight=0)
+        total = await ledger_sum(world)
+        for scope in ("all", "project/shop"):
+            async with asyncio.timeout(10):
+                while await money(scope).amounts() != (total, 0):
+                    await asyncio.sleep(0.1)
+                    total = await ledger_sum(world)
+    assert total > 0
+    assert "lost" not in outcomes(world)
+
+
+async def test_a_day_that_ends_renews_the_budget(world: World) -> None:
+    """By the clock of the call: what is spent counts for the day in which it came."""
+    key = await limited(world, budget_day=5_000_000)
+    async with world.gateway(**SECTIONS) as gateway:
+        assert (await gateway.chat(ask("a", max_tokens=50), authorization=key)).status == 200
+        refused = await gateway.chat(ask("b", max_tokens=50), authorization=key)
+    assert (refused.status, refused.error["code"], refused.error["type"]) == (
+        429, "budget_exceeded", "insufficient_quota",
+    )  # fmt: skip
+    assert (
+        "The budget of this API key, $0.005, leaves no room for this call, which may cost up to $0.00"
+        in (refused.error["message"])
+    )
+    assert "retry-after" not in refused.headers
+
+
+async def test_the_whole_deployment_has_a_budget(world: World) -> None:
+    sections = {**SECTIONS, "budgets": {**SECTIONS["budgets"], "stop_usd_per_day": "0.005"}}
+    async with world.gateway(**sections) as gateway:
+        assert (await gateway.chat(ask("a", max_tokens=50))).status == 200
+        refused = await gateway.chat(ask("b", max_tokens=50))
+    assert refused.error["code"] == "budget_exceeded"
+    assert refused.error["message"].startswith("The budget of the whole gateway, $0.005,")
+
+
+async def test_a_call_that_only_wants_a_stored_answer_holds_nothing(
+    world: World, money: Callable[[str], Money]
+) -> None:
+    async with world.gateway(**SECTIONS) as gateway:
+        answer = await gateway.chat(
+            ask("nothing"), authorization=await limited(world, concurrency=1), cache_control="only-if-cached"
+        )
+    assert (answer.status, await money("all").amounts()) == (504, (0, 0))
