@@ -1,4 +1,4 @@
-"""200 callers, three replicas that are killed in the middle, one budget of $1.00: is it kept, and is it usable?
+"""200 callers, three replicas that are killed in the middle, and a budget of $1.00 that is kept, and usable.
 
 `python -m benchmarks.budget [--runs 50] [--kills 3] [--seed 1]`; exits 1 when a run spent more than its budget, or when
 less than 95 % of it could be used.
@@ -201,7 +201,7 @@ class _Purse:
     def _amounts(self) -> tuple[int, int]:
         day = time.strftime("%Y-%m-%d", time.gmtime())
         names = [f"{{tidegate}}:{kind}:key/{self._key}:{day}" for kind in ("spent", "held")]
-        spent, held = (int(amount or 0) for amount in self._redis.mget(names))  # type: ignore[union-attr]  # it is not async
+        spent, held = (int(amount or 0) for amount in self._redis.mget(names))
         self.most = max(self.most, spent + held)
         return spent, held
 

@@ -103,17 +103,16 @@ async def test_who_has_no_budget_does_not_wait_for_the_count(house: House) -> No
     ],
 )
 async def test_a_refusal_is_a_typed_error(house: House, scope: Scope, expected: type[TidegateError]) -> None:
+    asks = [house.calls.ask(f"r{number}", [scope], c=100) for number in range(2)]
     with pytest.raises(expected):
-        for number in range(2):
-            await house.door.admit(house.calls.ask(f"r{number}", [scope], c=100))
+        await asyncio.gather(*(house.door.admit(ask) for ask in asks))
 
 
 async def test_a_full_lane_is_told_as_such(house: House) -> None:
     full = {"rpm": 1, "deadline": NOON + 1.0, "lane": "lane"}
     await house.door.admit(in_lane(house, "first", **full))
     with pytest.raises(QueueTimeout):
-        for number in range(3):
-            await house.door.admit(in_lane(house, f"r{number}", **full))
+        await asyncio.gather(*(house.door.admit(in_lane(house, f"r{number}", **full)) for number in range(3)))
 
 
 def in_lane(house: House, name: str, **lane: object) -> Admission:

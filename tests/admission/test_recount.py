@@ -1,4 +1,4 @@
-"""Counters that are counted from the ledger know every call once, wherever its line is and whatever goes on meanwhile."""
+"""Counters that are counted from the ledger know every call once, wherever its line is and whatever goes on."""
 
 import asyncio
 import time

@@ -24,33 +24,29 @@ def refused(what: str, **fields: Any) -> TidegateError:
         (
             "requests",
             {},
-            "Rate limit reached for this API key on requests per min (RPM): Limit 10, Used 10, Requested 1. "
-            "Please try again in 6s.",
+            "this API key on requests per min (RPM): Limit 10, Used 10, Requested 1. Please try again in 6s.",
         ),
         (
             "tokens",
             {"scope": "project/shop", "wait": 0.0204, "limit": 5000, "used": 4990.4, "requested": 12},
-            "Rate limit reached for project shop on tokens per min (TPM): Limit 5000, Used 4990, Requested 12. "
-            "Please try again in 21ms.",
+            "project shop on tokens per min (TPM): Limit 5000, Used 4990, Requested 12. Please try again in 21ms.",
         ),
         (
             "day",
             {"scope": "user/shop/a/b", "wait": 43200.0},
-            "Rate limit reached for end user a/b on requests per day (RPD): Limit 10, Used 10, Requested 1. "
-            "Please try again in 12h0m0s.",
+            "end user a/b on requests per day (RPD): Limit 10, Used 10, Requested 1. Please try again in 12h0m0s.",
         ),
         (
             "concurrency",
             {"scope": "all", "wait": 1.0},
-            "Rate limit reached for the whole gateway on calls in flight: Limit 10, Used 10, Requested 1. "
-            "Please try again in 1s.",
+            "the whole gateway on calls in flight: Limit 10, Used 10, Requested 1. Please try again in 1s.",
         ),
     ],
 )
 def test_a_limit_is_told_with_its_figures(what: str, fields: dict[str, Any], message: str) -> None:
     error = refused(what, **fields)
     assert isinstance(error, CallerLimited)
-    assert error.message == message
+    assert error.message == f"Rate limit reached for {message}"
     assert error.retry_after == fields.get("wait", 6.0)
 
 

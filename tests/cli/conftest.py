@@ -1,7 +1,6 @@
 """A way to run the whole command line on the tests' stores."""
 
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner, Result
@@ -13,13 +12,12 @@ Tidegate = Callable[..., Result]
 
 
 @pytest.fixture
-def tidegate(clean_stores: Stores, redis_prefix: str, tmp_path: Path) -> Tidegate:
+def tidegate(clean_stores: Stores, redis_prefix: str) -> Tidegate:
     """`tidegate("keys", "list")` is `tidegate keys list`; keywords change the environment."""
     environment = {
         "TIDEGATE_DATABASE_URL": clean_stores.database_url,
         "TIDEGATE_REDIS_URL": clean_stores.redis_url,
         "TIDEGATE_REDIS__PREFIX": redis_prefix,
-        "TIDEGATE_CONFIG": str(tmp_path / "none.toml"),
     }
 
     def run(*arguments: str, **changes: str) -> Result:

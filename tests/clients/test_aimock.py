@@ -145,7 +145,7 @@ async def test_many_at_once_are_one(gateway: Gateway, world: World) -> None:
         ("--chaos-drop", {500}, {"server_error"}),
         ("--chaos-malformed", {502}, {"malformed"}),
         ("--chaos-disconnect", {502}, {"connection"}),
-        ("--chaos-ratelimit", {429}, {"rate_limited"}),
+        ("--chaos-ratelimit", {429}, {"rate_limited", "queue_timeout"}),  # the second call is not even sent
     ],
 )
 async def test_its_chaos(world: World, node_packages: Path, flag: str, statuses: set[int], names: set[str]) -> None:
@@ -154,7 +154,8 @@ async def test_its_chaos(world: World, node_packages: Path, flag: str, statuses:
     assert {answer.status for answer in answers} == statuses, answers
     assert {answer.headers["x-tidegate-error"] for answer in answers} == names
     assert {answer.headers["x-should-retry"] for answer in answers} == {"true"}
-    assert {line["outcome"] for line in await world.ledger(2)} == names
+    sent = names - {"queue_timeout"}
+    assert {line["outcome"] for line in await world.ledger(2 if sent == names else 1)} == sent
 
 
 async def test_its_latency_is_bridged(world: World, node_packages: Path) -> None:

@@ -176,7 +176,7 @@ async def test_an_error_within_a_stream_is_raised_with_its_code(client: AsyncOpe
         ("request_too_large", 1),
         ("context_length", 1),
         ("invalid_key", 1),
-        ("rate_limited", 3),
+        ("overloaded", 3),
         ("server_error", 3),
     ],
 )

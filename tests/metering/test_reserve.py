@@ -163,7 +163,7 @@ def test_a_long_text_is_bounded_without_being_counted() -> None:
     ("tier", "dearer"),
     [("default", False), ("flex", False), ("auto", True), (None, True), ("priority", True), (7, True)],
 )
-def test_who_does_not_say_otherwise_may_be_served_with_priority(tier: object, dearer: bool) -> None:  # noqa: FBT001  # a case
+def test_who_does_not_say_otherwise_may_be_served_with_priority(tier: object, dearer: bool) -> None:  # a case
     usual = most(Route.CHAT, chat_of("hi", max_tokens=50))
     assert (most(Route.CHAT, chat_of("hi", max_tokens=50, service_tier=tier)) > usual) is dearer
 

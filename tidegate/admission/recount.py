@@ -96,7 +96,7 @@ class Recount:
             self._running.add_done_callback(_retrieve)
 
     async def forget(self) -> None:
-        """The ledger has lines that nobody charged: count it before the next budget is spent. Raises RedisUnavailable."""
+        """Have the ledger counted before a budget is spent: it may have lines not charged. Raises RedisUnavailable."""
         await self._link.command("DEL", f"{self._prefix}:counted", f"{self._prefix}:counting")
 
     async def close(self) -> None:

@@ -1,6 +1,7 @@
 """What a call asks of the limits and budgets that apply to it, and what it leaves behind."""
 
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 import msgspec
 
@@ -100,7 +101,12 @@ def readmitted(terms: Terms, *, name: str | None = None) -> Terms:
 
 def period_of(now: float) -> Period:
     """The UTC day and month of a moment in Unix seconds."""
-    day = datetime.fromtimestamp(now, UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    return _period_of_day(int(now // 86_400))
+
+
+@lru_cache(maxsize=4)
+def _period_of_day(number: int) -> Period:
+    day = datetime.fromtimestamp(number * 86_400, UTC)
     next_month = (day.replace(day=28) + timedelta(days=4)).replace(day=1)
     return Period(
         day=day.strftime("%Y-%m-%d"),

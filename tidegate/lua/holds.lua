@@ -24,15 +24,20 @@ local function holds_memory(p)
   return memory
 end
 
+-- A counter's time to live is set as it begins: once a period, not once a call.
+local function holds_add(key, amount, nanos, ttl)
+  if redis.call('INCRBY', key, amount) == nanos then
+    redis.call('EXPIRE', key, ttl)
+  end
+end
+
 local function holds_count(p, kind, hold, nanos)
   if nanos == 0 then return end
   local amount = string.format('%.0f', nanos)
   for _, scope in ipairs(hold.n) do
-    local day, month = p .. ':' .. kind .. ':' .. scope .. ':' .. hold.d, p .. ':' .. kind .. ':' .. scope .. ':' .. hold.m
-    redis.call('INCRBY', day, amount)
-    redis.call('EXPIRE', day, DAY_TTL)
-    redis.call('INCRBY', month, amount)
-    redis.call('EXPIRE', month, MONTH_TTL)
+    local counter = p .. ':' .. kind .. ':' .. scope .. ':'
+    holds_add(counter .. hold.d, amount, nanos, DAY_TTL)
+    holds_add(counter .. hold.m, amount, nanos, MONTH_TTL)
   end
 end
 

@@ -1,5 +1,7 @@
 """The most that a call may cost, told before it is made."""
 
+from functools import lru_cache
+
 import msgspec
 
 from tidegate.core.values import Route, Usage
@@ -46,7 +48,7 @@ class Reserve(msgspec.Struct, frozen=True, kw_only=True):
 
 def reserve(call: Call, prices: Prices, *, at: float, exact: bool) -> Reserve:
     """What to set aside; counting tokens `exact`ly costs time, and is for where money or tokens are limited."""
-    quick = sum(len(bytes(value)) for value in call.raw.values()) // _BYTES_PER_TOKEN + 1
+    quick = call.size // _BYTES_PER_TOKEN + 1
     likely = estimate(call.model, call.body, "").input if exact else quick
     asked = most_input.most_input(call, likely) if exact else quick
     stated = _stated_output(call)
@@ -60,11 +62,11 @@ def reserve(call: Call, prices: Prices, *, at: float, exact: bool) -> Reserve:
     return Reserve(tokens=likely + spoken + 1, nanos=nanos)
 
 
+@lru_cache(maxsize=1024)
 def longest_output(model: str) -> int:
     """Tokens that a model writes at most; a generous figure where it is not known."""
-    return next(
-        (tokens for prefix, tokens in _LONGEST_OUTPUT if most_input.base(model).startswith(prefix)), _LONGEST_OF_ANY
-    )
+    name = most_input.base(model)
+    return next((tokens for prefix, tokens in _LONGEST_OUTPUT if name.startswith(prefix)), _LONGEST_OF_ANY)
 
 
 def _stated_output(call: Call) -> int | None:

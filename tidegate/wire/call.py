@@ -31,6 +31,8 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     """Whether the caller asked for the usage chunk of a chat stream."""
     end_user: str | None
     """`safety_identifier`, else `user`."""
+    size: int = 0
+    """Bytes, as it came."""
 
     def forwarded(self) -> bytes:
         """The body for the upstream: every field's bytes as they came, each key once, streams asked for their usage."""
@@ -77,6 +79,7 @@ def parse(route: Route, data: bytes) -> Call:
         stream=stream,
         wants_usage=isinstance(options, dict) and options.get("include_usage") is True,
         end_user=user if isinstance(user, str) else None,
+        size=len(data),
     )
 
 
