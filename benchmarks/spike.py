@@ -108,9 +108,8 @@ async def _spike(all_of_it: Fleet, http: aiohttp.ClientSession) -> int:
     refused = int(after["refused"]) - int(before["refused"])
     theory = SPIKE * 60 / RPM
     took = max(one.seconds for one in seen)
-    print(
-        f"spike: {SPIKE - len(failed)} of {SPIKE} answered in {took:.1f} s (theory {theory:.1f} s, {took / theory:.2f} x)"
-    )
+    answered = SPIKE - len(failed)
+    print(f"spike: {answered} of {SPIKE} answered in {took:.1f} s (theory {theory:.1f} s, {took / theory:.2f} x)")
     print(f"       the upstream refused {refused} ({refused / SPIKE:.1%})")
     return len(failed)
 
