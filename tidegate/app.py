@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from decimal import Decimal
+from typing import Protocol, TypeVar
 
 import structlog
 from fastapi import FastAPI
@@ -89,14 +90,10 @@ class _Parts:
         async with contextlib.AsyncExitStack() as stack:
             postgres = _postgres(settings)
             stack.push_async_callback(postgres.close)
-            redis = _redis(settings, clock)
-            await redis.start()
-            stack.push_async_callback(redis.close)
-            keys = KeyRing(key_store := KeyStore(postgres, redis, clock=clock, prefix=prefix), clock)
-            await keys.start()
-            stack.push_async_callback(keys.close)
-            grace = settings.budgets.recount_after_seconds
-            recount = Recount(redis, postgres, prefix=prefix, clock=clock, grace_seconds=grace)
+            redis = await _started(stack, _redis(settings, clock))
+            key_store = KeyStore(postgres, redis, clock=clock, prefix=prefix)
+            keys = await _started(stack, KeyRing(key_store, clock))
+            recount = _recount(settings, clock, postgres, redis)
             stack.push_async_callback(recount.close)
             ledger, drainer = _ledger(settings, clock, postgres, redis, on_replayed=recount.forget)
             drainer.start()
@@ -105,22 +102,15 @@ class _Parts:
             upstream = OpenAI(settings.upstream, await stack.enter_async_context(Transport(settings.upstream)))
             lease = settings.cache.lease_seconds
             process = new_id("p")
-            flights = Flights(redis, prefix=prefix, process=process, lease_seconds=lease)
-            await flights.start()
-            stack.push_async_callback(flights.close)
+            flights = await _started(stack, Flights(redis, prefix=prefix, process=process, lease_seconds=lease))
             gate = Gate(redis, prefix=prefix, lease_seconds=lease)
-            holds = Holds(gate, clock, lease_seconds=settings.budgets.lease_seconds)
-            await holds.start()
-            stack.push_async_callback(holds.close)
+            holds = await _started(stack, Holds(gate, clock, lease_seconds=settings.budgets.lease_seconds))
             door = Door(gate, holds, recount, LocalLimits(), everybody=_everybody(settings))
             prices = Prices(settings.metering, price_list.load())
             health = UpstreamHealth(clock)
             allowed = frozenset(settings.models.allowed)
             terms = _lane_terms(settings)
-            places = Places(redis, prefix=prefix, process=process, clock=clock, terms=terms)
-            await places.start()
-            stack.push_async_callback(places.close)
-            turns = Turns(places, terms=terms, in_flight=settings.queue.in_flight, clock=clock)
+            places = await _started(stack, Places(redis, prefix=prefix, process=process, clock=clock, terms=terms))
             pipeline = Pipeline(
                 keys=keys,
                 door=door,
@@ -130,7 +120,7 @@ class _Parts:
                 prices=prices,
                 ledger=ledger,
                 health=health,
-                turns=turns,
+                turns=Turns(places, terms=terms, in_flight=settings.queue.in_flight, clock=clock),
                 cache=settings.cache,
                 queue=settings.queue,
                 models=allowed,
@@ -141,10 +131,34 @@ class _Parts:
             add_health(api, postgres=postgres, redis=redis, upstream=health, probe=models.probe)
             _add_admin(api, settings, clock, postgres=postgres, redis=redis, keys=key_store, ring=keys)
             self._inference = Inference(pipeline, settings.server, new_id)
-            _log.info(
-                "ready", host=settings.server.host, port=settings.server.port, upstream=settings.upstream.base_url
-            )
+            _tell_ready(settings)
             yield
+
+
+class _Part(Protocol):
+    async def start(self) -> None: ...
+
+    async def close(self) -> None: ...
+
+
+_AnyPart = TypeVar("_AnyPart", bound=_Part)
+
+
+async def _started(stack: contextlib.AsyncExitStack, part: _AnyPart) -> _AnyPart:
+    """A part that runs from here on, until the stack unwinds."""
+    await part.start()
+    stack.push_async_callback(part.close)
+    return part
+
+
+def _tell_ready(settings: Settings) -> None:
+    server = settings.server
+    _log.info("ready", host=server.host, port=server.port, upstream=settings.upstream.base_url)
+
+
+def _recount(settings: Settings, clock: Clock, postgres: Postgres, redis: RedisLink) -> Recount:
+    grace = settings.budgets.recount_after_seconds
+    return Recount(redis, postgres, prefix=settings.redis.prefix, clock=clock, grace_seconds=grace)
 
 
 def _everybody(settings: Settings) -> Limits:

@@ -178,7 +178,6 @@ class Pipeline:
         wanted = ticket.policy
         claim = wanted.lookup and not wanted.only_stored and not alone
         terms = readmitted(ticket.terms) if alone else ticket.terms
-        local = self._flights.find(ticket.fingerprint) if claim else None
         hit = msgspec.structs.replace(ticket.opened, cache="hit")
         ask = Admission(
             fingerprint=ticket.fingerprint,
@@ -192,7 +191,10 @@ class Pipeline:
             terms=terms,
             lane=ticket.lane,
         )
-        return await self._door.admit(ask, local=self._flights.owner("") if local else None)
+        return await self._door.admit(ask, local=lambda: self._local_owner(ticket.fingerprint) if claim else None)
+
+    def _local_owner(self, fingerprint: str) -> str | None:
+        return self._flights.owner("") if self._flights.find(fingerprint) else None
 
     def _give(self, ticket: Ticket, hit: Hit) -> Delivery:
         """The stored answer; its line in the ledger is written."""

@@ -151,7 +151,7 @@ async def test_without_redis_nobody_spends_a_budget_but_others_go_on(without_red
     gone = await door.admit(calls.ask("s", [Scope(n="key/a", rpm=2)], c=900))
     assert isinstance(gone, Go)
     assert (gone.memory, gone.claimed) == ("", True)
-    joined = await door.admit(calls.ask("t", [Scope(n="key/a", rpm=2)], c=900), local="p1:")
+    joined = await door.admit(calls.ask("t", [Scope(n="key/a", rpm=2)], c=900), local=lambda: "p1:")
     assert isinstance(joined, Join)
     with pytest.raises(CallerLimited):
         await door.admit(calls.ask("u", [Scope(n="key/a", rpm=2)], c=900))

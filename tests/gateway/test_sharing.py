@@ -68,7 +68,7 @@ async def test_each_who_joined_gets_the_usage_chunk_only_if_it_asked(world: Worl
 
 @pytest.mark.parametrize(
     ("fault", "status", "code"),
-    [("server_error", 500, "server_error"), ("rate_limited", 429, "rate_limit_exceeded"), ("stall", 504, None)],
+    [("server_error", 500, "server_error"), ("overloaded", 503, "server_is_overloaded"), ("stall", 504, None)],
 )
 async def test_a_failure_is_shared_and_not_kept(world: World, fault: str, status: int, code: str | None) -> None:
     failing = {"x_simulate_fault": fault, "x_simulate_latency": "0.2"}

@@ -1,6 +1,7 @@
 """The door: calls go in by it and come out by it, whatever state the stores are in."""
 
 import asyncio
+from collections.abc import Callable
 
 from tidegate.admission.decision import Absent, Allowance, Busy, Decision, Go, Hit, Join, Rebuild, Refuse
 from tidegate.admission.gate import Admission, Gate, Settlement
@@ -12,6 +13,12 @@ from tidegate.admission.refusal import error_of
 from tidegate.admission.terms import Scope, Terms, period_of, scopes_of
 from tidegate.core.errors import NotCached, RedisUnavailable, StoreError
 from tidegate.core.values import Caller, Limits
+
+LocalOwner = Callable[[], str | None]
+
+
+def _nobody() -> None:
+    return None
 
 
 class Door:
@@ -45,8 +52,8 @@ class Door:
             lease=self._holds.lease_seconds,
         )
 
-    async def admit(self, ask: Admission, *, local: str | None = None) -> Hit | Join | Go:
-        """Let a call in; `local` owns a flight to the same answer in this very process, for when Redis is away.
+    async def admit(self, ask: Admission, *, local: LocalOwner = _nobody) -> Hit | Join | Go:
+        """Let a call in; `local` tells who owns a flight to the same answer in this process, for when Redis is away.
 
         A call that was a Join may ask once more: it gives up what it held. Raises CallerLimited, CallTooLarge,
         BudgetExceeded, BudgetHeld, QueueFull, QueueTimeout or NotCached; and a StoreError where a budget cannot be
@@ -60,7 +67,7 @@ class Door:
             self._holds.release_later(ask.terms.id)
             raise
         except RedisUnavailable as error:
-            return self._without_redis(ask, error, local)
+            return self._without_redis(ask, error, local())  # asked now: others may have set off meanwhile
         if isinstance(decision, Go | Join):
             self._keep(ask, decision)
             return decision

@@ -93,19 +93,21 @@ class Holds:
         while True:
             await asyncio.sleep(_RETRY_SECONDS)
             with contextlib.suppress(RedisUnavailable):  # the next turn tries again
-                for _ in range(len(self._late)):
+                while self._late:
                     await self._settle_one()
 
     async def _settle_one(self) -> None:
-        late = self._late.popleft()
+        late = self._late[0]
         try:
             if isinstance(late, str):
                 await self._gate.release(late, now=self._clock.now())
             else:
                 await self._gate.settle(late)
-        except BaseException:  # whatever it was, a cancellation too, it is not settled
-            self._remember(late)
+        except RedisUnavailable:
+            self._late.rotate(-1)  # so that one which Redis does not take holds up no other
             raise
+        if self._late and self._late[0] is late:
+            self._late.popleft()
 
     async def _keep(self) -> None:
         while True:

@@ -86,6 +86,7 @@ class RedisLink:
         self._connection: Connection | None = None
         self._to_send: list[_Pending] = []
         self._answers_due: deque[_Pending] = deque()
+        self._silent = False
         self._wake = asyncio.Event()
         self._keeper: asyncio.Task[None] | None = None
         self._connected = asyncio.Event()
@@ -96,10 +97,8 @@ class RedisLink:
 
     @property
     def up(self) -> bool:
-        """Whether a command sent now has a chance: connected, and not silent for longer than the timeout."""
-        if self._connection is None:
-            return False
-        return not self._answers_due or self._clock.monotonic() - self._answers_due[0].since < self._timeout
+        """Whether a command sent now has a chance: connected, and not found silent for longer than the timeout."""
+        return self._connection is not None and not self._silent
 
     async def start(self) -> None:
         """Connect in the background; returns once connected, or after a second without."""
@@ -199,6 +198,7 @@ class RedisLink:
                 reply = await connection.read_response(disable_decoding=True)
             except ResponseError as error:
                 reply = error
+            self._silent = False
             answer = self._answers_due.popleft().answer
             if answer.done():
                 continue
@@ -210,12 +210,18 @@ class RedisLink:
     async def _mind_silence(self) -> None:
         """One clock for all commands: a timer for each would cost a tenth of a request."""
         patience = max(_SILENCE_SECONDS, 2 * self._timeout)
+        pause = self._timeout / _LOOKS_PER_TIMEOUT
+        looked = self._clock.monotonic()
         while True:
-            await asyncio.sleep(self._timeout / _LOOKS_PER_TIMEOUT)
+            await asyncio.sleep(pause)
             now = self._clock.monotonic()
+            busy, looked = now - looked > 2 * pause, now
+            if busy:
+                continue  # this process was, not Redis: its answers may lie unread
             for pending in itertools.chain(self._answers_due, self._to_send):
                 if now - pending.since < self._timeout:
                     break
+                self._silent = True
                 if not pending.answer.done():
                     pending.answer.set_exception(RedisError(f"no answer within {self._timeout:g} s"))
             if self._answers_due and now - self._answers_due[0].since >= patience:
@@ -223,6 +229,7 @@ class RedisLink:
 
     def _drop(self) -> None:
         self._connection = None
+        self._silent = False
         self._connected.clear()
         lost = [pending.answer for pending in (*self._answers_due, *self._to_send)]
         self._answers_due.clear()

@@ -1,4 +1,4 @@
-"""What the caller did wrong is said in OpenAI's vocabulary, and never asks to be tried again."""
+"""What the caller did wrong is said in OpenAI's vocabulary, and asks to be tried again only where a limit passes."""
 
 import pytest
 
@@ -10,10 +10,19 @@ EVERY = [
 ]
 
 
+PASSING = {"CallerLimited", "BudgetHeld"}
+LIMITS = {
+    "CallerLimited": "invalid_request_error",
+    "CallTooLarge": "tokens",
+    "BudgetExceeded": "insufficient_quota",
+    "BudgetHeld": "insufficient_quota",
+}
+
+
 @pytest.mark.parametrize("kind", EVERY)
-def test_trying_again_does_not_help(kind: type[CallerError]) -> None:
-    assert not kind.retryable
-    assert kind.type == "invalid_request_error"
+def test_trying_again_helps_only_where_a_limit_passes(kind: type[CallerError]) -> None:
+    assert kind.retryable is (kind.__name__ in PASSING)
+    assert kind.type == LIMITS.get(kind.__name__, "invalid_request_error")
 
 
 @pytest.mark.parametrize(

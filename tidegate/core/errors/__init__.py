@@ -73,12 +73,10 @@ def unpack_error(packed: Mapping[str, Any]) -> TidegateError:
     """The typed error that `TidegateError.packed` gave, made again in another process."""
     kind = _by_name(TidegateError).get(str(packed.get("name")), TidegateError)
     words = packed.get("words")
-    error = kind(
-        packed.get("message"),
-        retry_after=packed.get("wait"),
-        words=msgspec.convert(words, UpstreamWords) if words else None,
-    )
+    error = kind(packed.get("message"))
     error.param = packed.get("param")
+    error.retry_after = packed.get("wait")
+    error.words = msgspec.convert(words, UpstreamWords) if words else None
     return error
 
 

@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from tidegate.core.errors.base import TidegateError
+from tidegate.core.errors.base import TidegateError, UpstreamWords
 
 
 class CallerError(TidegateError):
@@ -126,10 +126,16 @@ class CallerLimited(CallerError):
     retryable = True
 
     def __init__(
-        self, message: str | None = None, *, kind: str = "requests", limit: int = 0, retry_after: float | None = None
+        self,
+        message: str | None = None,
+        *,
+        kind: str = "requests",
+        limit: int = 0,
+        retry_after: float | None = None,
+        words: UpstreamWords | None = None,
     ) -> None:
         """`kind` is what is limited, `requests` or `tokens`; `retry_after` is in seconds; `limit` 0 is not told."""
-        super().__init__(message, retry_after=retry_after)
+        super().__init__(message, retry_after=retry_after, words=words)
         self.kind = kind
         self.limit = limit
 
@@ -141,9 +147,16 @@ class CallTooLarge(CallerError):
     type = "tokens"
     code = "rate_limit_exceeded"
 
-    def __init__(self, message: str | None = None, *, kind: str = "tokens") -> None:
-        """`kind` is what is limited, `requests` or `tokens`."""
-        super().__init__(message)
+    def __init__(
+        self,
+        message: str | None = None,
+        *,
+        kind: str = "tokens",
+        retry_after: float | None = None,
+        words: UpstreamWords | None = None,
+    ) -> None:
+        """`kind` is what is limited, `requests` or `tokens`; `retry_after` is in seconds."""
+        super().__init__(message, retry_after=retry_after, words=words)
         self.kind = kind
 
 
