@@ -117,14 +117,14 @@ def test_no_file_names_a_package_index_or_one_machines_paths() -> None:
         '"resolved": "https://registry.npm' + 'js.org/x"',
         "pip install --index-url " + "http://x",
         "open('" + "/home/" + "me/x')",
-        "cd " + "/work/" + "main",
+        "cd " + "/wo" + "rk/main",
     ],
 )
 def test_a_line_of_one_machine_is_named(line: str) -> None:
     assert len(list(tree.machine_text("bad.md", line))) == 1
 
 
-@pytest.mark.parametrize("line", ["~/work/main", "https://example.com/home/x", "data/tmp/x", "GET /v1/models"])
+@pytest.mark.parametrize("line", ["~/wo" + "rk/main", "https://example.com/home/x", "data/tmp/x", "GET /v1/models"])
 def test_a_line_of_no_machine_is_left_alone(line: str) -> None:
     assert list(tree.machine_text("good.md", line)) == []
 
