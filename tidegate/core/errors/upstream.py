@@ -24,6 +24,13 @@ class UpstreamRejected(UpstreamError):
     code = "invalid_request"
 
 
+class ParameterNotTaken(UpstreamRejected):
+    """The target that should answer does not take a parameter of the request, and a rule forbids to leave it out."""
+
+    name = "parameter_not_taken"
+    code = "unsupported_parameter"
+
+
 class InvalidUpstreamKey(UpstreamError):
     """The upstream refused this gateway's own credential (not the caller's key). Its operator must replace it."""
 

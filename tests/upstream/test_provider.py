@@ -1,0 +1,22 @@
+"""What goes to a provider shows neither the key nor what people said."""
+
+from pydantic import SecretStr
+
+from tidegate.core.values import Route
+from tidegate.upstream.plan import Target
+from tidegate.upstream.provider import Credential, Fitted
+
+SECRET = "sk-proj-nobody-may-see-this"
+
+
+def test_a_credential_shows_its_name_only() -> None:
+    credential = Credential(name="main", secret=SecretStr(SECRET), organization="org-1")
+    assert repr(credential) == str(credential) == "Credential(main)"
+    assert credential.secret is not None
+    assert credential.secret.get_secret_value() == SECRET
+
+
+def test_a_fitted_call_shows_where_it_goes() -> None:
+    fitted = Fitted(target=Target("openai", "gpt-4o"), route=Route.CHAT, body=b'{"said": "secret"}', stream=False)
+    assert repr(fitted) == "Fitted(openai/gpt-4o, chat)"
+    assert fitted.adapted == ()
