@@ -24,6 +24,7 @@ from tidegate.admission.recount import Recount
 from tidegate.admission.tickets import LaneTerms
 from tidegate.admission.turn import Turns
 from tidegate.cache.flights import Flights
+from tidegate.cache.stored import Codec
 from tidegate.connections.postgres import Postgres
 from tidegate.connections.redis import RedisLink
 from tidegate.core import config, logs
@@ -41,6 +42,8 @@ from tidegate.metering.prices import Prices
 from tidegate.metering.report import Reports
 from tidegate.metering.spool import Spool
 from tidegate.pipeline import Pipeline
+from tidegate.settling import Settling
+from tidegate.ticketing import Ticketing
 from tidegate.upstream.models import Models
 from tidegate.upstream.openai import OpenAI
 from tidegate.upstream.transport import Transport
@@ -106,27 +109,21 @@ class _Parts:
             gate = Gate(redis, prefix=prefix, lease_seconds=lease)
             holds = await _started(stack, Holds(gate, clock, lease_seconds=settings.budgets.lease_seconds))
             door = Door(gate, holds, recount, LocalLimits(), everybody=_everybody(settings))
-            prices = Prices(settings.metering, price_list.load())
             health = UpstreamHealth(clock)
-            allowed = frozenset(settings.models.allowed)
             terms = _lane_terms(settings)
             places = await _started(stack, Places(redis, prefix=prefix, process=process, clock=clock, terms=terms))
-            pipeline = Pipeline(
+            pipeline = _pipeline(
+                settings,
+                clock,
                 keys=keys,
                 door=door,
                 flights=flights,
                 upstream=upstream,
-                accountant=Accountant(prices),
-                prices=prices,
                 ledger=ledger,
                 health=health,
                 turns=Turns(places, terms=terms, in_flight=settings.queue.in_flight, clock=clock),
-                cache=settings.cache,
-                queue=settings.queue,
-                models=allowed,
-                clock=clock,
             )
-            models = Models(upstream, allowed=allowed, clock=clock)
+            models = Models(upstream, allowed=frozenset(settings.models.allowed), clock=clock)
             add_models(api, keys, models, new_id)
             add_health(api, postgres=postgres, redis=redis, upstream=health, probe=models.probe)
             _add_admin(api, settings, clock, postgres=postgres, redis=redis, keys=key_store, ring=keys)
@@ -149,6 +146,48 @@ async def _started(stack: contextlib.AsyncExitStack, part: _AnyPart) -> _AnyPart
     await part.start()
     stack.push_async_callback(part.close)
     return part
+
+
+def _pipeline(  # noqa: PLR0913  # a parameter for each part
+    settings: Settings,
+    clock: Clock,
+    *,
+    keys: KeyRing,
+    door: Door,
+    flights: Flights,
+    upstream: OpenAI,
+    ledger: Ledger,
+    health: UpstreamHealth,
+    turns: Turns,
+) -> Pipeline:
+    cache, codec = settings.cache, Codec()
+    prices = Prices(settings.metering, price_list.load())
+    ticketing = Ticketing(
+        door=door,
+        flights=flights,
+        upstream=upstream,
+        prices=prices,
+        turns=turns,
+        cache=cache,
+        queue=settings.queue,
+        clock=clock,
+    )
+    accountant = Accountant(prices)
+    settling = Settling(
+        door=door, accountant=accountant, ledger=ledger, health=health, codec=codec, cache=cache, clock=clock
+    )
+    return Pipeline(
+        keys=keys,
+        door=door,
+        flights=flights,
+        upstream=upstream,
+        turns=turns,
+        ticketing=ticketing,
+        settling=settling,
+        codec=codec,
+        models=frozenset(settings.models.allowed),
+        clock=clock,
+    )
 
 
 def _tell_ready(settings: Settings) -> None:

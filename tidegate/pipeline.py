@@ -1,7 +1,6 @@
 """One request's story, from the bearer key to the ledger. `ARCHITECTURE.md` tells the same, step by step."""
 
-import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 
 import msgspec
 import structlog
@@ -9,52 +8,31 @@ import structlog
 from tidegate.admission import tickets
 from tidegate.admission.decision import Go, Hit, Join
 from tidegate.admission.door import Door
-from tidegate.admission.gate import Admission, LaneAsk, Settlement
+from tidegate.admission.gate import Admission
 from tidegate.admission.keys import KeyRing
-from tidegate.admission.terms import Terms, readmitted
+from tidegate.admission.terms import readmitted
 from tidegate.admission.turn import Turn, Turns
-from tidegate.cache import policy
-from tidegate.cache.fingerprint import fingerprint, shareable
 from tidegate.cache.flight import Flight, Source
 from tidegate.cache.flights import Flights
 from tidegate.cache.given import Given
 from tidegate.cache.replay import events_of, in_form
-from tidegate.cache.stored import Codec, StoredAnswer, echo_of
+from tidegate.cache.stored import Codec, StoredAnswer
 from tidegate.core.clock import Clock
-from tidegate.core.config import CacheConfig, QueueConfig
-from tidegate.core.errors import ClientGone, RedisUnavailable, TidegateError, UnknownModel
-from tidegate.core.values import AnswerHead, Caller, LedgerEntry, Outcome, Route
+from tidegate.core.errors import TidegateError, UnknownModel
+from tidegate.core.values import AnswerHead, Caller, Outcome, Route
 from tidegate.delivery import Delivery, Wanted
-from tidegate.metering.accountant import Accountant, joined
-from tidegate.metering.ledger import Ledger, encode
-from tidegate.metering.prices import Prices
-from tidegate.metering.reserve import reserve
-from tidegate.ticket import Claim, Ticket, again, patience, plain_settlement
+from tidegate.metering.ledger import encode
+from tidegate.settling import Settling
+from tidegate.ticket import Claim, Request, Ticket, again
+from tidegate.ticketing import Ticketing
 from tidegate.upstream.asking import Asking
-from tidegate.upstream.openai import PROVIDER, OpenAI
-from tidegate.watch.upstream_health import UpstreamHealth
+from tidegate.upstream.openai import OpenAI
 from tidegate.wire.call import Call, parse
 
 STEPS = ("_identify", "_read", "_fingerprint", "_admit", "_wait", "_ask", "_settle")
 """The story's steps, in the order in which `answer` takes them."""
 
 _log = structlog.get_logger("pipeline")
-
-
-class Request(msgspec.Struct, frozen=True, kw_only=True):
-    """What came in by HTTP."""
-
-    id: str
-    route: Route
-    authorization: str
-    """The header, empty if there is none."""
-    headers: Mapping[str, str]
-    """All headers, names in lower case."""
-    body: Callable[[], Awaitable[bytes]]
-    """Reads the body, within its limits."""
-
-    def __repr__(self) -> str:
-        return f"Request({self.id}, {self.route.label})"  # the headers hold the caller's key
 
 
 SettleStep = Callable[[Ticket, Claim, Outcome], Awaitable[int]]
@@ -71,13 +49,10 @@ class Pipeline:
         door: Door,
         flights: Flights,
         upstream: OpenAI,
-        accountant: Accountant,
-        prices: Prices,
-        ledger: Ledger,
-        health: UpstreamHealth,
         turns: Turns,
-        cache: CacheConfig,
-        queue: QueueConfig,
+        ticketing: Ticketing,
+        settling: Settling,
+        codec: Codec,
         models: frozenset[str],
         clock: Clock,
     ) -> None:
@@ -86,16 +61,12 @@ class Pipeline:
         self._door = door
         self._flights = flights
         self._upstream = upstream
-        self._accountant = accountant
-        self._prices = prices
-        self._ledger = ledger
-        self._health = health
         self._turns = turns
-        self._cache = cache
-        self._queue = queue
+        self._ticketing = ticketing
+        self._settling = settling
+        self._codec = codec
         self._models = models
         self._clock = clock
-        self._codec = Codec()
 
     async def answer(self, request: Request) -> Delivery:
         """The story. Raises TidegateError for what is refused before anything was asked."""
@@ -127,48 +98,8 @@ class Pipeline:
         return call
 
     def _fingerprint(self, request: Request, call: Call, caller: Caller) -> Ticket:
-        """What makes another call the same call, within the caller's project."""
-        wanted = policy.read(request.headers.get("cache-control"))
-        if not (self._cache.enabled and shareable(call)):
-            wanted = policy.NOTHING
-        headers = self._upstream.forwarded(request.headers)
-        now = self._clock.now()
-        terms = self._terms(request.id, call, caller, now)
-        return Ticket(
-            id=request.id,
-            call=call,
-            caller=caller,
-            headers=headers,
-            policy=wanted,
-            fingerprint=fingerprint(call, scope=caller.project, headers=headers) if wanted.store else "",
-            echo=echo_of(call),
-            opened=_opened(request.id, call, caller, now),
-            terms=terms,
-            lane=self._lane(
-                call, caller, terms, deadline=now + patience(request.headers, self._queue.deadline_seconds)
-            ),
-            started=self._clock.monotonic(),
-        )
-
-    def _terms(self, request_id: str, call: Call, caller: Caller, now: float) -> Terms:
-        scopes = self._door.scopes(caller, call.end_user)
-        aside = reserve(call, self._prices, at=now, exact=any(scope.spends for scope in scopes))
-        return self._door.terms(request_id, scopes, now=now, tokens=aside.tokens, nanos=aside.nanos)
-
-    def _lane(self, call: Call, caller: Caller, terms: Terms, *, deadline: float) -> LaneAsk:
-        name = f"{PROVIDER}/{call.model}"
-        limits = self._turns.terms(name)
-        return LaneAsk(
-            lane=name,
-            member=self._flights.owner(terms.id),
-            tokens=terms.k,
-            flow=caller.project,
-            weight=caller.priority.weight,
-            deadline=deadline,
-            rpm=limits.rpm,
-            tpm=limits.tpm,
-            longest=limits.longest,
-        )
+        """What makes another call the same call, within the caller's project; with it, the call's papers."""
+        return self._ticketing.open(request, call, caller)
 
     async def _admit(self, ticket: Ticket, *, alone: bool = False) -> Hit | Join | Go:
         """One round trip: limits and budgets, the stored answer, somebody who is asking the same, or go.
@@ -260,62 +191,16 @@ class Pipeline:
 
     async def _settle(self, ticket: Ticket, claim: Claim, outcome: Outcome) -> int:
         """One round trip before the last byte leaves: the charge, the line in the ledger, the stored answer."""
-        seconds = self._clock.monotonic() - ticket.started
-        call = ticket.call
-        entry = self._accountant.settled(ticket.opened, outcome, route=call.route, body=call.body, seconds=seconds)
-        self._health.note(outcome.reported)
-        if outcome.reported is not None:
-            _log_failure(ticket, outcome.reported)
-        await self._leave(self._settlement(ticket, claim, outcome, entry))
-        return entry.cost_nanos
-
-    async def _leave(self, settlement: Settlement) -> None:
-        try:
-            await self._door.settle(settlement)
-        except RedisUnavailable:
-            self._ledger.spool(settlement.entry)
-
-    def _settlement(self, ticket: Ticket, claim: Claim, outcome: Outcome, entry: LedgerEntry) -> Settlement:
-        plain = plain_settlement(ticket, claim, entry, now=self._clock.now())
-        body = b"".join(outcome.events) if outcome.storable and ticket.policy.store else b""
-        if not body or len(body) > self._cache.max_answer_bytes:
-            return plain
-        served_by = f"{PROVIDER}/{outcome.model or ticket.call.model}"
-        stored = StoredAnswer(stream=outcome.stream, body=body, served_by=served_by, echo=ticket.echo)
-        head, packed = self._codec.pack(stored)
-        account = {"served_model": outcome.model, "provider": PROVIDER, "saved_nanos": entry.cost_nanos}
-        return msgspec.structs.replace(
-            plain, head=head, body=packed, account=msgspec.json.encode(account), keep_seconds=self._cache.ttl_seconds
-        )
+        return await self._settling.asked(ticket, claim, outcome)
 
     def _passage(self, ticket: Ticket, flight: Flight, decision: Join | Go, *, cache: str) -> Delivery:
         if not isinstance(decision, Join):
             return Delivery(flight, _wanted(ticket), cache=cache, allowance=decision.allowance)
 
         async def book(error: TidegateError | None, cost_nanos: int) -> None:
-            seconds = self._clock.monotonic() - ticket.started
-            opened = msgspec.structs.replace(ticket.opened, cache="joined")
-            entry = joined(opened, saved_nanos=cost_nanos, error=error, seconds=seconds)
-            claim = Claim(owner="", memory=decision.memory)
-            await self._leave(plain_settlement(ticket, claim, entry, now=self._clock.now()))
+            await self._settling.joined(ticket, decision.memory, error, cost_nanos)
 
         return Delivery(flight, _wanted(ticket), cache=cache, book=book, allowance=decision.allowance)
-
-
-def _opened(request_id: str, call: Call, caller: Caller, now: float) -> LedgerEntry:
-    return LedgerEntry(
-        id=request_id,
-        at=now,
-        project=caller.project,
-        key_id=caller.key_id,
-        end_user=call.end_user,
-        route=call.route.label,
-        model=call.model,
-        provider=PROVIDER,
-        outcome="ok",
-        cache="miss",
-        stream=call.stream,
-    )
 
 
 def _wanted(ticket: Ticket) -> Wanted:
@@ -327,24 +212,3 @@ def _wanted(ticket: Ticket) -> Wanted:
 def _given(stored: StoredAnswer) -> Given:
     head = AnswerHead(stream=stored.stream, served_by=stored.served_by, echo=stored.echo)
     return Given(head, events_of(stored.body) if stored.stream else [stored.body])
-
-
-def _log_failure(ticket: Ticket, error: TidegateError) -> None:
-    words = error.words
-    level = logging.INFO if isinstance(error, ClientGone) else logging.WARNING
-    _log.log(
-        level,
-        "upstream call failed",
-        request_id=ticket.id,
-        error=error.name,
-        route=ticket.call.route.label,
-        model=ticket.call.model,
-        project=ticket.caller.project,
-        detail=error.message,
-        upstream_status=words.status if words else None,
-        upstream_type=words.type if words else None,
-        upstream_code=words.code if words else None,
-        upstream_message=words.message if words else None,
-        upstream_request_id=words.request_id if words else None,
-        retry_after=error.retry_after,
-    )

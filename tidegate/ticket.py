@@ -1,6 +1,6 @@
-"""One call's papers, as it goes through the story."""
+"""One call's papers, from what came in by HTTP to what it leaves behind."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 import msgspec
 
@@ -8,12 +8,28 @@ from tidegate.admission.gate import LaneAsk, Settlement
 from tidegate.admission.terms import Done, Terms, readmitted
 from tidegate.cache.policy import CachePolicy
 from tidegate.core.errors import InvalidParameter
-from tidegate.core.values import Caller, LedgerEntry
+from tidegate.core.values import Caller, LedgerEntry, Route
 from tidegate.metering.ledger import encode
 from tidegate.wire.call import Call
 
 LONGEST_PATIENCE = 3600.0
 """Seconds; nobody waits longer for a turn, whatever it says."""
+
+
+class Request(msgspec.Struct, frozen=True, kw_only=True):
+    """What came in by HTTP."""
+
+    id: str
+    route: Route
+    authorization: str
+    """The header, empty if there is none."""
+    headers: Mapping[str, str]
+    """All headers, names in lower case."""
+    body: Callable[[], Awaitable[bytes]]
+    """Reads the body, within its limits."""
+
+    def __repr__(self) -> str:
+        return f"Request({self.id}, {self.route.label})"  # the headers hold the caller's key
 
 
 class Ticket(msgspec.Struct, frozen=True, kw_only=True):

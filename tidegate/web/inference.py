@@ -10,7 +10,8 @@ from tidegate.core.config import ServerConfig
 from tidegate.core.errors import ClientGone, TidegateError, WrongMethod
 from tidegate.core.ids import IdSource
 from tidegate.core.values import Route
-from tidegate.pipeline import Pipeline, Request
+from tidegate.pipeline import Pipeline
+from tidegate.ticket import Request
 from tidegate.web.answers import Reply, Send
 from tidegate.web.body import read_body
 from tidegate.web.hangup import HangUp, Receive

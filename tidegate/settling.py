@@ -1,0 +1,102 @@
+"""What calls leave behind: the charge, the line in the ledger, the answer to be given again."""
+
+import logging
+
+import msgspec
+import structlog
+
+from tidegate.admission.door import Door
+from tidegate.admission.gate import Settlement
+from tidegate.cache.stored import Codec, StoredAnswer
+from tidegate.core.clock import Clock
+from tidegate.core.config import CacheConfig
+from tidegate.core.errors import ClientGone, RedisUnavailable, TidegateError
+from tidegate.core.values import LedgerEntry, Outcome
+from tidegate.metering.accountant import Accountant, joined
+from tidegate.metering.ledger import Ledger
+from tidegate.ticket import Claim, Ticket, plain_settlement
+from tidegate.upstream.openai import PROVIDER
+from tidegate.watch.upstream_health import UpstreamHealth
+
+_log = structlog.get_logger("pipeline")
+
+
+class Settling:
+    """Settles calls, through Redis or, while it is away, into a file."""
+
+    def __init__(  # noqa: PLR0913  # a parameter for each part
+        self,
+        *,
+        door: Door,
+        accountant: Accountant,
+        ledger: Ledger,
+        health: UpstreamHealth,
+        codec: Codec,
+        cache: CacheConfig,
+        clock: Clock,
+    ) -> None:
+        self._door = door
+        self._accountant = accountant
+        self._ledger = ledger
+        self._health = health
+        self._codec = codec
+        self._cache = cache
+        self._clock = clock
+
+    async def asked(self, ticket: Ticket, claim: Claim, outcome: Outcome) -> int:
+        """A call that was asked upstream has ended so; returns its cost, nano-dollars."""
+        seconds = self._clock.monotonic() - ticket.started
+        call = ticket.call
+        entry = self._accountant.settled(ticket.opened, outcome, route=call.route, body=call.body, seconds=seconds)
+        self._health.note(outcome.reported)
+        if outcome.reported is not None:
+            _log_failure(ticket, outcome.reported)
+        await self._leave(self._settlement(ticket, claim, outcome, entry))
+        return entry.cost_nanos
+
+    async def joined(self, ticket: Ticket, memory: str, error: TidegateError | None, saved_nanos: int) -> None:
+        """A call that another's answered has ended so; `memory` is what it was given on its way in."""
+        seconds = self._clock.monotonic() - ticket.started
+        opened = msgspec.structs.replace(ticket.opened, cache="joined")
+        entry = joined(opened, saved_nanos=saved_nanos, error=error, seconds=seconds)
+        await self._leave(plain_settlement(ticket, Claim(owner="", memory=memory), entry, now=self._clock.now()))
+
+    async def _leave(self, settlement: Settlement) -> None:
+        try:
+            await self._door.settle(settlement)
+        except RedisUnavailable:
+            self._ledger.spool(settlement.entry)
+
+    def _settlement(self, ticket: Ticket, claim: Claim, outcome: Outcome, entry: LedgerEntry) -> Settlement:
+        plain = plain_settlement(ticket, claim, entry, now=self._clock.now())
+        body = b"".join(outcome.events) if outcome.storable and ticket.policy.store else b""
+        if not body or len(body) > self._cache.max_answer_bytes:
+            return plain
+        served_by = f"{PROVIDER}/{outcome.model or ticket.call.model}"
+        stored = StoredAnswer(stream=outcome.stream, body=body, served_by=served_by, echo=ticket.echo)
+        head, packed = self._codec.pack(stored)
+        account = {"served_model": outcome.model, "provider": PROVIDER, "saved_nanos": entry.cost_nanos}
+        return msgspec.structs.replace(
+            plain, head=head, body=packed, account=msgspec.json.encode(account), keep_seconds=self._cache.ttl_seconds
+        )
+
+
+def _log_failure(ticket: Ticket, error: TidegateError) -> None:
+    words = error.words
+    level = logging.INFO if isinstance(error, ClientGone) else logging.WARNING
+    _log.log(
+        level,
+        "upstream call failed",
+        request_id=ticket.id,
+        error=error.name,
+        route=ticket.call.route.label,
+        model=ticket.call.model,
+        project=ticket.caller.project,
+        detail=error.message,
+        upstream_status=words.status if words else None,
+        upstream_type=words.type if words else None,
+        upstream_code=words.code if words else None,
+        upstream_message=words.message if words else None,
+        upstream_request_id=words.request_id if words else None,
+        retry_after=error.retry_after,
+    )
