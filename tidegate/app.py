@@ -21,6 +21,7 @@ from tidegate.admission.places import Places
 from tidegate.admission.project_store import ProjectStore
 from tidegate.admission.queue_report import QueueReport
 from tidegate.admission.recount import Recount
+from tidegate.admission.replicas import Replicas
 from tidegate.admission.tickets import LaneTerms
 from tidegate.admission.turn import Turns
 from tidegate.cache.flights import Flights
@@ -98,23 +99,32 @@ class _Parts:
             keys = await _started(stack, KeyRing(key_store, clock))
             recount = _recount(settings, clock, postgres, redis)
             stack.push_async_callback(recount.close)
-            ledger, drainer = _ledger(settings, clock, postgres, redis, on_replayed=recount.forget)
-            drainer.start()
-            stack.push_async_callback(drainer.close)
-            stack.push_async_callback(ledger.close)
+            ledger = _ledger(stack, settings, clock, postgres, redis, on_replayed=recount.forget)
             upstream = OpenAI(settings.upstream, await stack.enter_async_context(Transport(settings.upstream)))
             lease = settings.cache.lease_seconds
             process = new_id("p")
             flights = await _started(stack, Flights(redis, prefix=prefix, process=process, lease_seconds=lease))
             gate = Gate(redis, prefix=prefix, lease_seconds=lease)
             holds = await _started(stack, Holds(gate, clock, lease_seconds=settings.budgets.lease_seconds))
+<<<<<<< Updated upstream
             door = Door(gate, holds, recount, LocalLimits(), everybody=_everybody(settings))
+=======
+            replicas = Replicas()
+            door = Door(gate, holds, recount, LocalLimits(replicas), everybody=_everybody(settings))
+            prices = Prices(settings.metering, price_list.load())
+>>>>>>> Stashed changes
             health = UpstreamHealth(clock)
             terms = _lane_terms(settings)
+<<<<<<< Updated upstream
             places = await _started(stack, Places(redis, prefix=prefix, process=process, clock=clock, terms=terms))
             pipeline = _pipeline(
                 settings,
                 clock,
+=======
+            places = Places(redis, prefix=prefix, process=process, clock=clock, terms=terms, replicas=replicas)
+            await _started(stack, places)
+            pipeline = Pipeline(
+>>>>>>> Stashed changes
                 keys=keys,
                 door=door,
                 flights=flights,
@@ -248,15 +258,21 @@ def _redis(settings: Settings, clock: Clock) -> RedisLink:
     return RedisLink(settings.redis_url.get_secret_value(), timeout=settings.redis.timeout_seconds, clock=clock)
 
 
-def _ledger(
+def _ledger(  # a parameter for each part
+    stack: contextlib.AsyncExitStack,
     settings: Settings,
     clock: Clock,
     postgres: Postgres,
     redis: RedisLink,
     *,
     on_replayed: Callable[[], Awaitable[None]],
-) -> tuple[Ledger, Drainer]:
+) -> Ledger:
+    """The ledger's way into PostgreSQL, open until the stack unwinds."""
     stream = LedgerStream(redis, settings.redis.prefix)
     spool = Spool(settings.metering.spool_dir)
     drainer = Drainer(stream, LedgerStore(postgres), spool, clock=clock, on_replayed=on_replayed)
-    return Ledger(stream, spool), drainer
+    drainer.start()
+    stack.push_async_callback(drainer.close)
+    ledger = Ledger(stream, spool)
+    stack.push_async_callback(ledger.close)
+    return ledger

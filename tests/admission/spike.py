@@ -8,6 +8,7 @@ import msgspec
 
 from tests.admission.enforcer import Enforcer
 from tidegate.admission.places import Places
+from tidegate.admission.replicas import Replicas
 from tidegate.admission.tickets import LaneTerms, Ticket, process_of
 from tidegate.connections.redis import RedisLink
 from tidegate.core.clock import SystemClock
@@ -34,7 +35,7 @@ async def replicas(
     clock, made = SystemClock(), LaneTerms() if terms is None else terms
     links = [RedisLink(url, timeout=2.0, clock=clock) for _ in range(count)]
     places = [
-        Places(link, prefix=prefix, process=f"process{number}", clock=clock, terms=lambda _: made)
+        Places(link, prefix=prefix, process=f"process{number}", clock=clock, terms=lambda _: made, replicas=Replicas())
         for number, link in enumerate(links)
     ]
     for link, each in zip(links, places, strict=True):

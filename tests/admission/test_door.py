@@ -14,6 +14,7 @@ from tidegate.admission.gate import Admission
 from tidegate.admission.holds import Holds
 from tidegate.admission.local import LocalLimits
 from tidegate.admission.recount import Recount
+from tidegate.admission.replicas import Replicas
 from tidegate.admission.terms import Scope
 from tidegate.connections.postgres import Postgres
 from tidegate.connections.redis import RedisLink
@@ -44,7 +45,7 @@ class House:
         self.holds = Holds(self.calls.gate, ManualClock(NOON))
         self.recount = Recount(link, postgres, prefix=prefix, clock=ManualClock(NOON), grace_seconds=0.0)
         everybody = Limits(budget_month=77)
-        self.door = Door(self.calls.gate, self.holds, self.recount, LocalLimits(), everybody=everybody)
+        self.door = Door(self.calls.gate, self.holds, self.recount, LocalLimits(Replicas()), everybody=everybody)
 
     async def held(self) -> int:
         return await self.calls.counter("held", "key/a", DAY)

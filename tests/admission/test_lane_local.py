@@ -3,6 +3,7 @@
 import pytest
 
 from tidegate.admission.lane_local import LocalLanes, Share
+from tidegate.admission.replicas import Replicas
 from tidegate.admission.tickets import Granted, LaneTerms, Queued, Report, Ticket
 
 LANE = "openai/gpt-4o-mini"
@@ -28,33 +29,30 @@ def rate(lanes: LocalLanes) -> float:
 
 @pytest.mark.parametrize(("replicas", "expected"), [(1, 10.0), (2, 5.0), (4, 2.5)])
 def test_replicas_share_what_was_known(replicas: int, expected: float) -> None:
-    lanes = LocalLanes(lambda _: LaneTerms())
-    lanes.replicas = replicas
+    lanes = LocalLanes(lambda _: LaneTerms(), Replicas(replicas))
     lanes.remember(LANE, Share(rpm=600))
     assert rate(lanes) == pytest.approx(expected, abs=0.2)
 
 
 def test_configured_limits_are_shared_too() -> None:
-    lanes = LocalLanes(lambda _: LaneTerms(rpm=1_200))
-    lanes.replicas = 3
+    lanes = LocalLanes(lambda _: LaneTerms(rpm=1_200), Replicas(3))
     assert rate(lanes) == pytest.approx(1_200 / 60 / 3, abs=0.2)
 
 
 def test_more_replicas_than_calls_leave_one_for_each() -> None:
-    lanes = LocalLanes(lambda _: LaneTerms(rpm=3))
-    lanes.replicas = 10
+    lanes = LocalLanes(lambda _: LaneTerms(rpm=3), Replicas(10))
     assert isinstance(lanes.enter(LANE, ticket(1), T0), Granted)
 
 
 def test_it_begins_as_after_an_outage_unless_there_is_no_limit() -> None:
-    lanes = LocalLanes(lambda _: LaneTerms())
+    lanes = LocalLanes(lambda _: LaneTerms(), Replicas())
     assert sum(isinstance(lanes.enter(LANE, ticket(n), T0), Granted) for n in range(100)) == 3
     lanes.remember("free", Share(free=True))
     assert sum(isinstance(lanes.enter("free", ticket(n), T0), Granted) for n in range(100)) == 100
 
 
 def test_a_lane_is_forgotten_once_nobody_waits_in_it() -> None:
-    lanes = LocalLanes(lambda _: LaneTerms())
+    lanes = LocalLanes(lambda _: LaneTerms(), Replicas())
     tickets = [ticket(number) for number in range(4)]
     verdicts = [lanes.enter(LANE, each, T0) for each in tickets]
     assert isinstance(verdicts[3], Queued)
@@ -66,7 +64,7 @@ def test_a_lane_is_forgotten_once_nobody_waits_in_it() -> None:
 
 
 def test_a_grant_given_back_is_the_next_ones() -> None:
-    lanes = LocalLanes(lambda _: LaneTerms())
+    lanes = LocalLanes(lambda _: LaneTerms(), Replicas())
     tickets = [ticket(number) for number in range(4)]
     for each in tickets:
         lanes.enter(LANE, each, T0)
@@ -76,7 +74,7 @@ def test_a_grant_given_back_is_the_next_ones() -> None:
 
 
 def test_lanes_nobody_entered_here_are_not_made_by_what_is_told_of_them() -> None:
-    lanes = LocalLanes(lambda _: LaneTerms())
+    lanes = LocalLanes(lambda _: LaneTerms(), Replicas())
     lanes.learn(LANE, Report(refused="requests"), T0)
     lanes.leave(LANE, "p:1")
     lanes.give_back(LANE, ticket(1))

@@ -11,6 +11,7 @@ from tests.eventually import until
 from tidegate.admission.lane_local import LocalLanes
 from tidegate.admission.lane_news import LaneNews, merged
 from tidegate.admission.lane_store import LaneStore
+from tidegate.admission.replicas import Replicas
 from tidegate.admission.tickets import Granted, LaneTerms, Queued, Report, Ticket
 from tidegate.connections.redis import RedisLink
 from tidegate.core.clock import SystemClock
@@ -27,7 +28,7 @@ class Desk:
         clock = SystemClock()
         terms = lambda _: LaneTerms()  # noqa: E731  # shared by two
         self.link, self.key = link, f"{{{prefix}}}:lane:{LANE}"
-        self.local = LocalLanes(terms)
+        self.local = LocalLanes(terms, Replicas())
         self.store = LaneStore(link, prefix=prefix, terms=terms)
         self.told: list[str] = []
         self.news = LaneNews(self.store, self.local, clock=clock, told=self.told.append)

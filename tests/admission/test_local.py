@@ -7,6 +7,7 @@ import pytest
 from tests.admission.gate_parts import NOON
 from tidegate.admission.decision import Refuse
 from tidegate.admission.local import LocalLimits
+from tidegate.admission.replicas import Replicas
 from tidegate.admission.terms import Scope, Terms, period_of
 
 DAY = 86_400.0
@@ -35,7 +36,7 @@ def terms(name: str, *scopes: Scope, now: float = NOON, **fields: Any) -> Terms:
     ],
 )
 def test_a_limit_is_kept(scope: Scope, passed: int, what: str, wait: float | None) -> None:
-    local = LocalLimits()
+    local = LocalLimits(Replicas())
     for number in range(passed):
         assert local.refuse_or_take(terms(f"r{number}", scope), now=NOON) is None
     refusal = local.refuse_or_take(terms("r", scope), now=NOON)
@@ -45,7 +46,7 @@ def test_a_limit_is_kept(scope: Scope, passed: int, what: str, wait: float | Non
 
 
 def test_the_longest_wait_is_told_and_is_true() -> None:
-    local = LocalLimits()
+    local = LocalLimits(Replicas())
     both = (Scope(n="a", rpm=60), Scope(n="b", rpm=1))
     assert local.refuse_or_take(terms("r0", *both), now=NOON) is None
     refusal = local.refuse_or_take(terms("r1", *both), now=NOON)
@@ -56,7 +57,7 @@ def test_the_longest_wait_is_told_and_is_true() -> None:
 
 
 def test_a_refusal_takes_nothing() -> None:
-    local = LocalLimits()
+    local = LocalLimits(Replicas())
     both = (Scope(n="a", rpm=2), Scope(n="b", rpm=1))
     for number in range(5):
         local.refuse_or_take(terms(f"r{number}", *both), now=NOON)
@@ -64,14 +65,14 @@ def test_a_refusal_takes_nothing() -> None:
 
 
 def test_each_replica_takes_its_share_but_at_least_one() -> None:
-    local = LocalLimits(replicas=3)
+    local = LocalLimits(Replicas(3))
     passed = [local.refuse_or_take(terms(f"r{n}", Scope(n="a", rpm=7)), now=NOON) is None for n in range(4)]
     assert passed == [True, True, False, False]
     assert local.refuse_or_take(terms("s", Scope(n="b", rpm=2)), now=NOON) is None
 
 
 def test_a_call_that_is_over_makes_room() -> None:
-    local = LocalLimits()
+    local = LocalLimits(Replicas())
     one = Scope(n="a", cc=1)
     assert local.refuse_or_take(terms("r", one), now=NOON) is None
     assert local.refuse_or_take(terms("s", one), now=NOON) is not None
@@ -81,7 +82,7 @@ def test_a_call_that_is_over_makes_room() -> None:
 
 
 def test_who_waits_for_another_takes_no_tokens() -> None:
-    local = LocalLimits()
+    local = LocalLimits(Replicas())
     scope = Scope(n="a", tpm=10)
     assert local.refuse_or_take(terms("r", scope), now=NOON) is None
     assert local.refuse_or_take(terms("s", scope), now=NOON, spends=False) is None
@@ -89,7 +90,7 @@ def test_who_waits_for_another_takes_no_tokens() -> None:
 
 
 def test_a_new_day_is_a_new_day() -> None:
-    local = LocalLimits()
+    local = LocalLimits(Replicas())
     scope = Scope(n="a", rpd=1)
     assert local.refuse_or_take(terms("r", scope), now=NOON) is None
     assert local.refuse_or_take(terms("s", scope), now=NOON) is not None
@@ -97,7 +98,7 @@ def test_a_new_day_is_a_new_day() -> None:
 
 
 def test_of_very_many_the_longest_unused_is_forgotten() -> None:
-    local = LocalLimits()
+    local = LocalLimits(Replicas())
     for number in range(10_001):
         local.refuse_or_take(terms("r", Scope(n=f"user/{number}", rpm=1)), now=NOON)
     assert local.refuse_or_take(terms("r", Scope(n="user/0", rpm=1)), now=NOON) is None

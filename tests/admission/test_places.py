@@ -10,6 +10,7 @@ from tests.admission.enforcer import Bucket, Enforcer, Windows
 from tests.admission.spike import LANE, Spike, replicas, spike, ticket
 from tests.eventually import until
 from tidegate.admission.places import Places
+from tidegate.admission.replicas import Replicas
 from tidegate.admission.tickets import LaneTerms, Place, Ticket
 from tidegate.connections.redis import RedisLink
 from tidegate.core.clock import SystemClock
@@ -213,7 +214,9 @@ async def test_a_grant_heard_before_its_call_knows_that_it_was_queued_is_kept_fo
 async def test_while_redis_is_away_a_process_keeps_to_its_share(redis_prefix: str) -> None:
     clock = SystemClock()
     link = RedisLink("redis://127.0.0.1:4848", timeout=0.3, clock=clock)
-    places = Places(link, prefix=redis_prefix, process="p", clock=clock, terms=lambda _: LaneTerms(rpm=600))
+    places = Places(
+        link, prefix=redis_prefix, process="p", clock=clock, terms=lambda _: LaneTerms(rpm=600), replicas=Replicas()
+    )
     await places.start()
     line = await go(places, 10)
     begun = clock.monotonic()
@@ -229,7 +232,9 @@ async def test_those_who_wait_when_redis_goes_away_wait_on_here(
     clock = SystemClock()
     link = RedisLink(redis_url, timeout=2.0, clock=clock)
     await link.start()
-    places = Places(link, prefix=redis_prefix, process="p", clock=clock, terms=lambda _: LaneTerms(rpm=600))
+    places = Places(
+        link, prefix=redis_prefix, process="p", clock=clock, terms=lambda _: LaneTerms(rpm=600), replicas=Replicas()
+    )
     await places.start()
     await drain(places)
     places.news.refused(LANE, Said(), "requests", 30.0, tokens=1, age=0.0)

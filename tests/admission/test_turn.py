@@ -7,6 +7,7 @@ import pytest
 
 from tests.eventually import until
 from tidegate.admission.places import Places
+from tidegate.admission.replicas import Replicas
 from tidegate.admission.tickets import Granted, LaneTerms, Place, Ticket
 from tidegate.admission.turn import MOST_TURNS, Turn, Turns
 from tidegate.connections.redis import RedisLink
@@ -20,7 +21,9 @@ GRANTED = Granted(Place(0.0, 0))
 
 @pytest.fixture
 async def places(redis_link: RedisLink, redis_prefix: str) -> AsyncIterator[Places]:
-    places = Places(redis_link, prefix=redis_prefix, process="p1", clock=SystemClock(), terms=lambda _: TERMS)
+    places = Places(
+        redis_link, prefix=redis_prefix, process="p1", clock=SystemClock(), terms=lambda _: TERMS, replicas=Replicas()
+    )
     await places.start()
     yield places
     await places.close()

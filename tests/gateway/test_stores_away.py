@@ -1,5 +1,6 @@
 """While Redis or PostgreSQL is away, calls go on, nobody is called a stranger, and no line of the ledger is lost."""
 
+import contextlib
 import os
 import signal
 import time
@@ -8,10 +9,12 @@ from pathlib import Path
 
 import psycopg
 import pytest
+import redis
 
 from tests.eventually import until
 from tests.harness import CHAT, STREAM, Gateway, World, ask
 from tidegate import embedded
+from tidegate.admission.grants import KeyChange, LimitsChange
 from tidegate.embedded import Stores
 from tidegate.simulator import running
 
@@ -108,3 +111,33 @@ async def test_postgres_is_away(world: World, own_folder: Path) -> None:
             await world.reconnect()
             assert len(await world.ledger(3)) == 3
             assert (await gateway.chat(authorization=f"Bearer {stranger}")).status == 200
+
+
+async def test_three_replicas_that_lost_redis_keep_a_limit_between_them(world: World, own_folder: Path) -> None:
+    key = await world.keys.create(project="shop", name="daily", granted=KeyChange(limits=LimitsChange(rpd=9)))
+    bearer = f"Bearer {key.token}"
+    async with contextlib.AsyncExitStack() as stack:
+        gateways = [
+            await stack.enter_async_context(world.gateway(redis={"prefix": PREFIX, "timeout_seconds": 0.1}))
+            for _ in range(3)
+        ]
+        await until_all_are_counted(world, 3)
+        process = redis_process(own_folder)
+        os.kill(process, signal.SIGSTOP)
+        stack.callback(os.kill, process, signal.SIGCONT)
+        for gateway in gateways:
+            answers = [
+                await gateway.chat(ask(f"question {number}"), authorization=f"Bearer {key.token}")
+                for number in range(5)
+            ]
+            assert [answer.status for answer in answers] == [200, 200, 200, 429, 429]
+            assert answers[-1].error["code"] == "rate_limit_exceeded"
+
+
+async def until_all_are_counted(world: World, count: int) -> None:
+    """Nobody else is counted, and after that each of them counted once more."""
+    name = f"{{{PREFIX}}}:processes"
+    with redis.Redis.from_url(world.stores.redis_url) as client:
+        await until(lambda: client.zcard(name) == count)
+        begun = time.time()
+        await until(lambda: client.zcount(name, begun, "+inf") == count)

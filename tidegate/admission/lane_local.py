@@ -5,6 +5,7 @@ from collections.abc import Callable
 import msgspec
 
 from tidegate.admission.lane import Lane
+from tidegate.admission.replicas import Replicas
 from tidegate.admission.tickets import LaneTerms, Report, Ticket, Verdict
 
 
@@ -19,16 +20,15 @@ class Share(msgspec.Struct, frozen=True, kw_only=True):
 class LocalLanes:
     """This process's part of each lane. It begins as after an outage: with few calls at once."""
 
-    def __init__(self, terms: Callable[[str], LaneTerms]) -> None:
-        """`terms` gives what the configuration says of a lane, by its name."""
+    def __init__(self, terms: Callable[[str], LaneTerms], replicas: Replicas) -> None:
+        """`terms` gives what the configuration says of a lane, by its name; `replicas` share the capacity."""
         self._terms = terms
         self._lanes: dict[str, Lane] = {}
         self._shares: dict[str, Share] = {}
-        self.replicas = 1
-        """How many processes share the capacity."""
+        self._replicas = replicas
 
     def __repr__(self) -> str:
-        return f"<LocalLanes 1/{self.replicas}: {self._lanes}>"
+        return f"<LocalLanes 1/{self._replicas.count}: {self._lanes}>"
 
     def remember(self, lane: str, share: Share) -> None:
         """Keep what Redis knows of a lane."""
@@ -74,9 +74,7 @@ class LocalLanes:
     def _share(self, lane: str) -> LaneTerms:
         known, terms = self._shares.get(lane, Share()), self._terms(lane)
         rpm, tpm = terms.rpm or known.rpm, terms.tpm or known.tpm
-        return LaneTerms(
-            rpm=max(1, self._part(rpm)) if rpm else 0, tpm=max(1, self._part(tpm)) if tpm else 0, longest=terms.longest
-        )
+        return LaneTerms(rpm=self._replicas.share(rpm), tpm=self._replicas.share(tpm), longest=terms.longest)
 
     def _part(self, amount: int) -> int:
-        return amount // self.replicas if amount > 0 else amount
+        return amount // self._replicas.count if amount > 0 else amount

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from tidegate.admission import bucket
 from tidegate.admission.decision import Refuse
+from tidegate.admission.replicas import Replicas
 from tidegate.admission.terms import Scope, Terms
 
 _MOST_REMEMBERED = 10_000
@@ -14,9 +15,9 @@ _MOST_REMEMBERED = 10_000
 class LocalLimits:
     """Keeps requests and tokens a minute, requests a day and calls in flight; knows nothing of budgets."""
 
-    def __init__(self, *, replicas: int = 1) -> None:
-        """Each of `replicas` processes takes an equal share, of at least 1."""
-        self.replicas = replicas
+    def __init__(self, replicas: Replicas) -> None:
+        """Each of the `replicas` keeps an equal share, of at least 1."""
+        self._replicas = replicas
         self._buckets: OrderedDict[str, float] = OrderedDict()
         self._days: OrderedDict[str, int] = OrderedDict()
         self._flying: dict[str, tuple[str, ...]] = {}
@@ -42,7 +43,7 @@ class LocalLimits:
 
     def _refusals(self, scope: Scope, terms: Terms, now: float, *, spends: bool) -> Iterator[Refuse]:
         for what, limit, amount in _rates(scope, terms, spends=spends):
-            share = self._share(limit)
+            share = self._replicas.share(limit)
             full_at = self._buckets.get(f"{what}:{scope.n}", 0.0)
             wait = bucket.wait(full_at, share, amount, now)
             if wait is None:
@@ -50,17 +51,19 @@ class LocalLimits:
             elif wait > 0.0:
                 used = share - bucket.level(full_at, share, now)
                 yield _refusal(what, scope, share, used, amount, wait)
-        if scope.rpd is not None and (today := self._days.get(f"{scope.n}:{terms.d}", 0)) >= self._share(scope.rpd):
-            yield _refusal("day", scope, self._share(scope.rpd), today, 1, terms.midnight - now if scope.rpd else None)
+        if scope.rpd is not None:
+            share = self._replicas.share(scope.rpd)
+            if (today := self._days.get(f"{scope.n}:{terms.d}", 0)) >= share:
+                yield _refusal("day", scope, share, today, 1, terms.midnight - now if scope.rpd else None)
         if scope.cc is not None:
-            flying = sum(scope.n in names for names in self._flying.values())
-            if flying >= self._share(scope.cc):
-                yield _refusal("concurrency", scope, self._share(scope.cc), flying, 1, 1.0 if scope.cc else None)
+            share = self._replicas.share(scope.cc)
+            if (flying := sum(scope.n in names for names in self._flying.values())) >= share:
+                yield _refusal("concurrency", scope, share, flying, 1, 1.0 if scope.cc else None)
 
     def _take(self, scope: Scope, terms: Terms, now: float, *, spends: bool) -> None:
         for what, limit, amount in _rates(scope, terms, spends=spends):
             name = f"{what}:{scope.n}"
-            self._buckets[name] = bucket.taken(self._buckets.get(name, 0.0), self._share(limit), amount, now)
+            self._buckets[name] = bucket.taken(self._buckets.get(name, 0.0), self._replicas.share(limit), amount, now)
             self._buckets.move_to_end(name)
         if scope.rpd is not None:
             name = f"{scope.n}:{terms.d}"
@@ -69,9 +72,6 @@ class LocalLimits:
         for memory in (self._buckets, self._days):
             while len(memory) > _MOST_REMEMBERED:
                 memory.popitem(last=False)
-
-    def _share(self, limit: int) -> int:
-        return max(1, limit // self.replicas) if limit else 0
 
 
 def _rates(scope: Scope, terms: Terms, *, spends: bool) -> Iterator[tuple[str, int, int]]:

@@ -15,6 +15,7 @@ import structlog
 from tidegate.admission.lane_local import LocalLanes
 from tidegate.admission.lane_news import LaneNews
 from tidegate.admission.lane_store import LaneShown, LaneStore
+from tidegate.admission.replicas import Replicas
 from tidegate.admission.tickets import Granted, LaneTerms, Place, Queued, Refused, Ticket, Verdict
 from tidegate.connections.channel import Channel
 from tidegate.connections.redis import RedisLink
@@ -52,16 +53,24 @@ class _Waiter:
 class Places:
     """This process's waiters in all lanes. Use it between `start` and `close`."""
 
-    def __init__(
-        self, link: RedisLink, *, prefix: str, process: str, clock: Clock, terms: Callable[[str], LaneTerms]
+    def __init__(  # a parameter for each part
+        self,
+        link: RedisLink,
+        *,
+        prefix: str,
+        process: str,
+        clock: Clock,
+        terms: Callable[[str], LaneTerms],
+        replicas: Replicas,
     ) -> None:
-        """`terms` gives what the configuration says of a lane, by its name."""
+        """`terms` gives what the configuration says of a lane, by its name; `replicas` is kept up to date."""
         self.process = process
         self._clock = clock
         self._terms = terms
         self._store = LaneStore(link, prefix=prefix, terms=terms)
         self._channel = Channel(link, f"{{{prefix}}}:lanes:{process}")
-        self._local = LocalLanes(terms)
+        self._local = LocalLanes(terms, replicas)
+        self._replicas = replicas
         self.news = LaneNews(self._store, self._local, clock=clock, told=self._look_soon)
         self._waiters: dict[str, _Waiter] = {}
         self._timers: dict[str, asyncio.TimerHandle] = {}
@@ -249,9 +258,8 @@ class Places:
 
     async def _renew(self) -> None:
         with contextlib.suppress(RedisUnavailable):  # the next renewal says it again
-            self._local.replicas = await self._store.alive(
-                self.process, for_seconds=ALIVE_SECONDS, now=self._clock.now()
-            )
+            now = self._clock.now()
+            self._replicas.counted(await self._store.alive(self.process, for_seconds=ALIVE_SECONDS, now=now))
 
     def _clear(self) -> None:
         before = self._clock.monotonic() - STRAY_SECONDS

@@ -1,0 +1,15 @@
+"""Replicas that cannot see each other keep together no more than a limit allows, unless it is less than one each."""
+
+import pytest
+
+from tidegate.admission.replicas import Replicas
+
+
+@pytest.mark.parametrize(
+    ("count", "limit", "share"),
+    [(1, 9, 9), (3, 9, 3), (3, 10, 3), (3, 2, 1), (3, 0, 0), (0, 9, 9)],
+)
+def test_the_share_of_a_limit(count: int, limit: int, share: int) -> None:
+    known = Replicas()
+    known.counted(count)
+    assert known.share(limit) == share
