@@ -106,25 +106,15 @@ class _Parts:
             flights = await _started(stack, Flights(redis, prefix=prefix, process=process, lease_seconds=lease))
             gate = Gate(redis, prefix=prefix, lease_seconds=lease)
             holds = await _started(stack, Holds(gate, clock, lease_seconds=settings.budgets.lease_seconds))
-<<<<<<< Updated upstream
-            door = Door(gate, holds, recount, LocalLimits(), everybody=_everybody(settings))
-=======
             replicas = Replicas()
             door = Door(gate, holds, recount, LocalLimits(replicas), everybody=_everybody(settings))
-            prices = Prices(settings.metering, price_list.load())
->>>>>>> Stashed changes
             health = UpstreamHealth(clock)
             terms = _lane_terms(settings)
-<<<<<<< Updated upstream
-            places = await _started(stack, Places(redis, prefix=prefix, process=process, clock=clock, terms=terms))
+            places = Places(redis, prefix=prefix, process=process, clock=clock, terms=terms, replicas=replicas)
+            await _started(stack, places)
             pipeline = _pipeline(
                 settings,
                 clock,
-=======
-            places = Places(redis, prefix=prefix, process=process, clock=clock, terms=terms, replicas=replicas)
-            await _started(stack, places)
-            pipeline = Pipeline(
->>>>>>> Stashed changes
                 keys=keys,
                 door=door,
                 flights=flights,

@@ -126,10 +126,7 @@ async def test_three_replicas_that_lost_redis_keep_a_limit_between_them(world: W
         os.kill(process, signal.SIGSTOP)
         stack.callback(os.kill, process, signal.SIGCONT)
         for gateway in gateways:
-            answers = [
-                await gateway.chat(ask(f"question {number}"), authorization=f"Bearer {key.token}")
-                for number in range(5)
-            ]
+            answers = [await gateway.chat(ask(f"question {n}"), authorization=bearer) for n in range(5)]
             assert [answer.status for answer in answers] == [200, 200, 200, 429, 429]
             assert answers[-1].error["code"] == "rate_limit_exceeded"
 
