@@ -270,9 +270,10 @@ class World:
         """The simulator's figures, once these have the values given."""
         return await _eventually(self.stats, lambda stats: {name: stats[name] for name in expected} == expected)
 
-    async def faults(self, **probabilities: float) -> None:
-        """From now on the simulator misbehaves so."""
-        async with self.http.post(f"{self._simulator}/faults", json=probabilities) as response:
+    async def faults(self, *, key: str = "", **probabilities: float) -> None:
+        """From now on the simulator misbehaves so, towards everybody or towards the keys that end with `key`."""
+        url = f"{self._simulator}/faults?key={key}"
+        async with self.http.post(url, json=probabilities) as response:
             assert response.status == 200
 
     async def ledger(self, lines: int) -> list[Json]:

@@ -160,7 +160,7 @@ async def test_faults_can_be_set_while_it_runs() -> None:
         async with up.post("/chat/completions", CHAT) as answer:
             assert answer.status == 500
         async with up.session.post(f"{up.root}/simulator/faults", json={"overloaded": 1}) as answer:
-            assert await answer.json() == {"faults": {"overloaded": 1}}
+            assert await answer.json() == {"faults": {"overloaded": 1}, "by_key": {}}
         async with up.post("/chat/completions", CHAT) as answer:
             assert answer.status == 503
         async with up.post("/chat/completions", CHAT, x_simulate_fault="none") as answer:
@@ -168,6 +168,23 @@ async def test_faults_can_be_set_while_it_runs() -> None:
         async with up.session.post(f"{up.root}/simulator/faults", json={"lightning": 1}) as answer:
             assert answer.status == 400
             assert "Known are: invalid_key" in (await answer.json())["error"]["message"]
+
+
+async def test_one_keys_faults_are_not_anothers() -> None:
+    bad, good = ({"authorization": f"Bearer sk-the-{name}-one"} for name in ("bad", "good"))
+    async with upstream(faults_by_key={"bad-one": {"out_of_quota": 1.0}}) as up:
+        for headers, status in ((bad, 429), (good, 200), (good, 200)):
+            async with up.post("/chat/completions", CHAT, **headers) as answer:
+                assert answer.status == status
+        bills = (await up.stats())["keys"]
+        assert {key: (bill["served"], bill["refused"]) for key, bill in bills.items()} == {"-one": (2, 1)}
+        async with up.session.post(f"{up.root}/simulator/faults?key=good-one", json={"overloaded": 1}) as answer:
+            assert (await answer.json())["by_key"] == {"bad-one": {"out_of_quota": 1.0}, "good-one": {"overloaded": 1}}
+        async with up.session.post(f"{up.root}/simulator/faults?key=bad-one", json={}) as answer:
+            assert (await answer.json())["by_key"] == {"good-one": {"overloaded": 1}}
+        for headers, status in ((bad, 200), (good, 503)):
+            async with up.post("/chat/completions", CHAT, **headers) as answer:
+                assert answer.status == status
 
 
 async def test_a_seed_makes_chance_repeat() -> None:

@@ -6,8 +6,8 @@ from tidegate.core.errors import ClientGone
 from tidegate.simulator.bill import LAST_REQUESTS, Bill, Call
 
 
-def call(fault: str | None = None) -> Call:
-    return Call(id="req_1", route="chat", fault=fault)
+def call(fault: str | None = None, key: str | None = None) -> Call:
+    return Call(id="req_1", route="chat", fault=fault, key_ends=key)
 
 
 @pytest.mark.parametrize("end", ["served", "refused", "broken"])
@@ -43,6 +43,25 @@ def test_a_reset_forgets_what_is_in_flight() -> None:
         bill.reset()
         assert bill.figures()["in_flight"] == 0
     assert bill.figures()["served"] == 0
+
+
+def test_each_key_has_a_bill_of_its_own() -> None:
+    bill = Bill()
+    for key, tokens in (("aaaa", 3), ("bbbb", 5), ("aaaa", 7)):
+        with bill.call(call(key=key)) as one:
+            one.output_tokens = tokens
+    figures = bill.figures()
+    assert {key: own["tokens"]["output"] for key, own in figures["keys"].items()} == {"aaaa": 10, "bbbb": 5}
+    assert figures["keys"]["aaaa"]["calls"] == {"chat": 2}
+    assert (figures["tokens"]["output"], figures["served"]) == (15, 3)
+
+
+def test_further_keys_than_are_billed_apart_are_in_the_total() -> None:
+    bill = Bill()
+    for number in range(1005):
+        with bill.call(call(key=str(number))):
+            pass
+    assert (len(bill.figures()["keys"]), bill.figures()["served"]) == (1000, 1005)
 
 
 def test_only_the_last_requests_are_remembered_one_by_one() -> None:

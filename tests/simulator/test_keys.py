@@ -11,6 +11,7 @@ KEY = "sk-made-up-for-this-test"
 @pytest.mark.parametrize("expected", [None, KEY])
 def test_a_right_key_is_let_in(expected: str | None) -> None:
     check_key({"authorization": f"Bearer {KEY}"}, expected)
+    check_key({"api-key": KEY}, expected)
 
 
 @pytest.mark.parametrize(
@@ -33,4 +34,5 @@ def test_only_the_ends_of_a_key_are_shown() -> None:
     assert masked(KEY) == "sk-made-" + "*" * 12 + "test"
     assert masked("short") == "*****"
     assert ends_of({"authorization": f"Bearer {KEY}"}) == "test"
+    assert ends_of({"api-key": KEY}) == "test"
     assert ends_of({}) is None

@@ -33,5 +33,5 @@ def test_a_rung_is_kept_where_both_want_it(rung: str, mine: bool, theirs: bool) 
 def test_plans_do_not_change() -> None:
     with pytest.raises(AttributeError):
         PLAN.stale_for = 1.0  # type: ignore[misc]  # that is what is shown here
-    assert PLAN == msgspec.structs.replace(PLAN)
+    assert msgspec.structs.replace(PLAN) == PLAN
     assert Canned(text="Later.") != Canned(text="Now.")

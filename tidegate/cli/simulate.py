@@ -17,6 +17,8 @@ The simulator listens on {base_url}   (stop it with Ctrl-C)
 
 One request at a time:  -H 'x-simulate-fault: rate_limited'   (also -latency, -ttft, -tps, -tokens)
 Faults:                 {faults}
+For one key only:       curl {root}/simulator/faults?key=ENDING -d '{{"rate_limited": 1}}'
+Azure's dialect:        {root}/openai/deployments/gpt-4o-mini/chat/completions?api-version=2024-10-21
 What was asked of it:   curl {root}/simulator/stats
 {key}"""
 
@@ -30,15 +32,21 @@ def simulate(  # noqa: PLR0913, PLR0917  # each argument is an option of the com
     rpm: Annotated[int, typer.Option(min=0, help="Requests a minute; 0 for no limit.")] = 0,
     tpm: Annotated[int, typer.Option(min=0, help="Tokens a minute; 0 for no limit.")] = 0,
     fault: Annotated[
-        list[str] | None, typer.Option(metavar="NAME=PROBABILITY", help="A fault and how often; may be repeated.")
+        list[str] | None,
+        typer.Option(metavar="NAME[@KEY]=PROBABILITY", help="A fault, for which keys (their ending), how often."),
+    ] = None,
+    deployment: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=MODEL", help="One of Azure's deployments; may be repeated.")
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Makes faults and identifiers repeat.")] = None,
     api_key: Annotated[str | None, typer.Option(help="The only key to let in.")] = None,
 ) -> None:
     """Run a simulated OpenAI: the same routes, deterministic answers, and faults by name."""
+    everybody, by_key = faults_of(fault or [])
     options = Options(
-        latency=latency, ttft=ttft, tps=tps, rpm=rpm, tpm=tpm, faults=faults_of(fault or []), seed=seed, api_key=api_key
-    )
+        latency=latency, ttft=ttft, tps=tps, rpm=rpm, tpm=tpm, faults=everybody, faults_by_key=by_key,
+        deployments=deployments_of(deployment or []), seed=seed, api_key=api_key,
+    )  # fmt: skip
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(_serve(options, host, port))
@@ -47,19 +55,36 @@ def simulate(  # noqa: PLR0913, PLR0917  # each argument is an option of the com
         raise typer.Exit(1) from error
 
 
-def faults_of(given: list[str]) -> dict[str, float]:
-    """`NAME=PROBABILITY` for each, a name alone for always. Raises BadParameter."""
-    faults = {}
+def faults_of(given: list[str]) -> tuple[dict[str, float], dict[str, dict[str, float]]]:
+    """`NAME=PROBABILITY` for each, a name alone for always; and those of single keys, `NAME@ENDING`, by the ending.
+
+    Raises BadParameter.
+    """
+    faults: dict[str, float] = {}
+    by_key: dict[str, dict[str, float]] = {}
     for one in given:
-        name, _, probability = one.partition("=")
+        name, _, stated = one.partition("=")
+        name, _, ending = name.partition("@")
         try:
-            faults[Fault(name).value] = float(probability or 1)
+            fault, probability = Fault(name).value, float(stated or 1)
         except ValueError as error:
             known = ", ".join(Fault)
             raise typer.BadParameter(f"{one!r} is not NAME=PROBABILITY. Names: {known}.") from error
-        if not 0 <= faults[name] <= 1:
+        if not 0 <= probability <= 1:
             raise typer.BadParameter(f"The probability in {one!r} is not between 0 and 1.")
-    return faults
+        (by_key.setdefault(ending, {}) if ending else faults)[fault] = probability
+    return faults, by_key
+
+
+def deployments_of(given: list[str]) -> dict[str, str]:
+    """`NAME=MODEL` for each, a name alone where both are the same. Raises BadParameter."""
+    deployments = {}
+    for one in given:
+        name, _, model = one.partition("=")
+        if not name:
+            raise typer.BadParameter(f"{one!r} is not NAME=MODEL.")
+        deployments[name] = model or name
+    return deployments
 
 
 async def _serve(options: Options, host: str, port: int) -> None:

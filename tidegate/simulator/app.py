@@ -2,30 +2,25 @@
 
 from collections.abc import Mapping
 from random import Random
-from typing import Any
 
 import msgspec
 from starlette.types import Receive, Scope, Send
 
 from tidegate.core.clock import Clock, SystemClock
-from tidegate.simulator import chat, embeddings, models, moderations, responses
+from tidegate.simulator import azure, chat, embeddings, models, moderations, responses
+from tidegate.simulator.addresses import Address, address
 from tidegate.simulator.bill import Bill, Call
 from tidegate.simulator.delivery import deliver
 from tidegate.simulator.exchange import Exchange, json_object
-from tidegate.simulator.faults import Fault, draw, refusal_for
-from tidegate.simulator.keys import check_key, ends_of
+from tidegate.simulator.faults import Fault, refusal_for
+from tidegate.simulator.keys import check_key, ends_of, key_of
 from tidegate.simulator.limits import RateLimits
-from tidegate.simulator.options import Manners, Options, manners, unknown_fault
+from tidegate.simulator.options import Manners, Options, manners
+from tidegate.simulator.outlook import Outlook
 from tidegate.simulator.questions import Question
 from tidegate.simulator.refusal import Refusal, invalid
 from tidegate.simulator.reply import Identity, Json, Reply
 
-_POSTS = {
-    "/v1/chat/completions": "chat",
-    "/v1/responses": "responses",
-    "/v1/embeddings": "embeddings",
-    "/v1/moderations": "moderations",
-}
 _LONG = 1024
 """Questions of so many tokens are remembered by the prompt cache."""
 
@@ -53,7 +48,7 @@ class Simulator:
         self._bill.reset()
         self._random = Random(self._options.seed)  # noqa: S311  # repeatable on purpose
         self._limits = RateLimits(self._options.rpm, self._options.tpm, self._clock)
-        self._faults = _named(self._options.faults)
+        self._outlook = Outlook(self._options.faults, self._options.faults_by_key)
         self._seen: dict[int, None] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -74,34 +69,42 @@ class Simulator:
             if action == ("POST", "reset"):
                 self._start_over()
             elif action == ("POST", "faults"):
-                self._faults = _asked_for(json_object(await exchange.body()))
-                return await exchange.send_json({"faults": self._faults})
+                self._outlook.change(json_object(await exchange.body()), ending=exchange.query.get("key", ""))
+                return await exchange.send_json(self._outlook.shown())
             elif action != ("GET", "stats"):
-                raise _unknown_url(exchange)
+                raise _unknown_url(exchange, Address(route="unknown"))
             await exchange.send_json(self._bill.figures())
         except Refusal as refused:
             await exchange.refuse(refused)
 
     async def _serve(self, exchange: Exchange) -> None:
         digits = f"{self._random.getrandbits(128):032x}"
-        call = Call(id=f"req_{digits}", route=_route(exchange))
+        where = address(exchange.method, exchange.path, exchange.query)
+        call = Call(id=f"req_{digits}", route=where.route)
+        _note_caller(call, exchange.headers)
         exchange.reply_headers.update(_headers_of(call))
         with self._bill.call(call):
             try:
-                await self._answer(exchange, call, digits)
+                await self._answer(exchange, where, call, digits)
             except Refusal as refused:
                 call.end = "refused"
-                await exchange.refuse(refused)
+                await self._refuse(exchange, where, call, refused)
             finally:
                 call.status = exchange.status
 
-    async def _answer(self, exchange: Exchange, call: Call, digits: str) -> None:
-        _note_caller(call, exchange.headers)
+    async def _refuse(self, exchange: Exchange, where: Address, call: Call, refused: Refusal) -> None:
+        if where.azure:
+            exchange.reply_headers = azure.headers_of(exchange.reply_headers, call.id)
+            refused = azure.worded(refused)
+        await exchange.refuse(refused)
+
+    async def _answer(self, exchange: Exchange, where: Address, call: Call, digits: str) -> None:
         check_key(exchange.headers, self._options.api_key)
         if call.route == "unknown":
-            raise _unknown_url(exchange)
+            raise _unknown_url(exchange, where)
         raw = await exchange.body()
-        how = manners(self._options, exchange.headers, draw(self._faults, self._random))
+        drawn = self._outlook.strike(key_of(exchange.headers), self._random)
+        how = manners(self._options, exchange.headers, drawn)
         call.fault = how.fault
         await exchange.pause(how.latency)
         if how.fault is Fault.TIMEOUT:
@@ -110,14 +113,28 @@ class Simulator:
             call.end = "broken"
             return await exchange.reset()
         if exchange.method == "GET":
-            return await self._answer_models(exchange, how)
+            return await self._answer_models(exchange, where, how)
         call.note_body(raw)
-        reply = self._reply(exchange, call, json_object(raw), how, digits)
+        reply = self._reply(exchange, call, self._addressed(where, json_object(raw)), how, digits)
+        if where.azure:
+            exchange.reply_headers = azure.headers_of(exchange.reply_headers, call.id)
+            reply = _filtered(reply, call.route)
         call.end = await deliver(exchange, reply, how)
         return None
 
-    async def _answer_models(self, exchange: Exchange, how: Manners) -> None:
-        name = exchange.path.removeprefix("/v1/models").strip("/")
+    def _addressed(self, where: Address, body: Json) -> Json:
+        """The body as if it named the model: at Azure the address may, and a deployment stands for one."""
+        if not where.azure:
+            return body
+        deployment = where.model or body.get("model")
+        if not self._options.deployments or not isinstance(deployment, str):
+            return {**body, "model": deployment}
+        if deployment not in self._options.deployments:
+            raise azure.deployment_not_found()
+        return {**body, "model": self._options.deployments[deployment]}
+
+    async def _answer_models(self, exchange: Exchange, where: Address, how: Manners) -> None:
+        name = where.model
         if how.fault and (refused := refusal_for(how.fault, model=name, path=exchange.path)):
             raise refused
         body = models.one_model(name) if name else models.every_model()
@@ -174,28 +191,16 @@ async def _live(receive: Receive, send: Send) -> None:
             return
 
 
-def _named(faults: Mapping[str, float]) -> dict[Fault, float]:
-    return {Fault(name): probability for name, probability in faults.items()}
+def _filtered(reply: Reply, route: str) -> Reply:
+    """Azure looks through chats; what it finds travels with the answer."""
+    if route != "chat":
+        return reply
+    events = None if reply.events is None else azure.events_with_filter(reply.events)
+    return msgspec.structs.replace(reply, body=azure.with_filter(reply.body), events=events)
 
 
-def _asked_for(faults: Mapping[str, Any]) -> dict[Fault, float]:
-    for name, probability in faults.items():
-        if name not in set(Fault):
-            raise unknown_fault(name)
-        if not isinstance(probability, int | float) or not 0 <= probability <= 1:
-            raise invalid(f"The probability of {name} must be a number from 0 to 1.")
-    return _named(faults)
-
-
-def _route(exchange: Exchange) -> str:
-    if exchange.method == "POST":
-        return _POSTS.get(exchange.path, "unknown")
-    is_models = exchange.path == "/v1/models" or exchange.path.startswith("/v1/models/")
-    return "models" if exchange.method == "GET" and is_models else "unknown"
-
-
-def _unknown_url(exchange: Exchange) -> Refusal:
-    if exchange.path in _POSTS:
+def _unknown_url(exchange: Exchange, where: Address) -> Refusal:
+    if where.wrong_method:
         hint = "(HINT: Perhaps you meant to use a different HTTP method?)"
         return Refusal(405, f"Not allowed to {exchange.method} on {exchange.path}. {hint}", code="method_not_supported")
     message = (

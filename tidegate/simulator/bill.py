@@ -12,6 +12,8 @@ from tidegate.core.errors import ClientGone
 
 LAST_REQUESTS = 100
 """So many of the last requests are remembered one by one."""
+_MOST_KEYS = 1000
+"""So many keys are billed apart; further ones in the total only."""
 
 
 class Call(msgspec.Struct, kw_only=True):
@@ -38,8 +40,37 @@ class Call(msgspec.Struct, kw_only=True):
         self.body_sha256 = hashlib.sha256(body).hexdigest()
 
 
+class Tally:
+    """Counters of calls."""
+
+    def __init__(self) -> None:
+        """Everything at zero."""
+        self.calls: Counter[str] = Counter()
+        self._ends: Counter[str] = Counter()
+        self._faults: Counter[str] = Counter()
+        self._tokens: Counter[str] = Counter()
+
+    def end(self, call: Call) -> None:
+        """Count a call that is over."""
+        self._ends[call.end] += 1
+        if call.fault:
+            self._faults[call.fault] += 1
+        self._tokens["input"] += call.input_tokens
+        self._tokens["output"] += call.output_tokens
+
+    def figures(self) -> dict[str, Any]:
+        """All of it, ready for JSON."""
+        ends = {end: self._ends[end] for end in ("served", "refused", "broken", "cancelled")}
+        return {
+            "calls": dict(self.calls),
+            **ends,
+            "faults": dict(self._faults),
+            "tokens": {"input": self._tokens["input"], "output": self._tokens["output"]},
+        }
+
+
 class Bill:
-    """Counters since the start or the last reset."""
+    """Counters since the start or the last reset, in all and for each key."""
 
     def __init__(self) -> None:
         """Everything at zero."""
@@ -47,19 +78,18 @@ class Bill:
 
     def reset(self) -> None:
         """Everything to zero; a call that is in flight is forgotten."""
-        self._calls: Counter[str] = Counter()
-        self._ends: Counter[str] = Counter()
-        self._faults: Counter[str] = Counter()
-        self._tokens: Counter[str] = Counter()
+        self._all = Tally()
+        self._by_key: dict[str, Tally] = {}
         self._open: set[int] = set()
         self._last: deque[Call] = deque(maxlen=LAST_REQUESTS)
 
     @contextmanager
     def call(self, call: Call) -> Iterator[Call]:
         """Keep the bill of one call from its headers to its last byte."""
-        self._calls[call.route] += 1
         self._open.add(id(call))
         self._last.append(call)
+        for tally in self._tallies(call):
+            tally.calls[call.route] += 1
         try:
             yield call
             call.end = "served" if call.end == "in_flight" else call.end
@@ -73,20 +103,20 @@ class Bill:
         if id(call) not in self._open:
             return  # a reset forgot it
         self._open.discard(id(call))
-        self._ends[call.end] += 1
-        if call.fault:
-            self._faults[call.fault] += 1
-        self._tokens["input"] += call.input_tokens
-        self._tokens["output"] += call.output_tokens
+        for tally in self._tallies(call):
+            tally.end(call)
+
+    def _tallies(self, call: Call) -> list[Tally]:
+        key = call.key_ends
+        if key is None or (key not in self._by_key and len(self._by_key) >= _MOST_KEYS):
+            return [self._all]
+        return [self._all, self._by_key.setdefault(key, Tally())]
 
     def figures(self) -> dict[str, Any]:
         """All of it, ready for JSON."""
-        ends = {end: self._ends[end] for end in ("served", "refused", "broken", "cancelled")}
         return {
-            "calls": dict(self._calls),
+            **self._all.figures(),
             "in_flight": len(self._open),
-            **ends,
-            "faults": dict(self._faults),
-            "tokens": {"input": self._tokens["input"], "output": self._tokens["output"]},
+            "keys": {key: tally.figures() for key, tally in self._by_key.items()},
             "requests": list(self._last),
         }

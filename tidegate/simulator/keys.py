@@ -10,7 +10,7 @@ _WHERE = "https://platform.openai.com/account/api-keys"
 
 def check_key(headers: Mapping[str, str], expected: str | None) -> None:
     """Raises Refusal, 401, for no key or for another than `expected`."""
-    key = _key_of(headers)
+    key = key_of(headers)
     if not key:
         raise Refusal(
             401,
@@ -31,10 +31,13 @@ def masked(key: str) -> str:
 
 def ends_of(headers: Mapping[str, str]) -> str | None:
     """The last four characters of the key, enough to tell which of several was used."""
-    key = _key_of(headers)
+    key = key_of(headers)
     return key[-4:] if key else None
 
 
-def _key_of(headers: Mapping[str, str]) -> str:
+def key_of(headers: Mapping[str, str]) -> str:
+    """The key, as OpenAI and Azure take it; empty for none."""
+    if own := headers.get("api-key"):
+        return own.strip()
     scheme, _, key = headers.get("authorization", "").partition(" ")
     return key.strip() if scheme.lower() == "bearer" else ""

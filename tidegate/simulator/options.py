@@ -25,6 +25,10 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     """Tokens a minute that are allowed; 0 for no limit."""
     faults: Mapping[str, float] = {}
     """Probability of each fault, by its name."""
+    faults_by_key: Mapping[str, Mapping[str, float]] = {}
+    """The same for the keys that end so."""
+    deployments: Mapping[str, str] = {}
+    """The model of each of Azure's deployments; none for any deployment, named as its model is."""
     seed: int | None = None
     """Makes the choice of faults and the identifiers repeat."""
     api_key: str | None = None
