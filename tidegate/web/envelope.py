@@ -30,6 +30,7 @@ _STATUS: dict[type[TidegateError], HTTPStatus] = {
     errors.AdminKeyOnly: HTTPStatus.FORBIDDEN,
     errors.NoSuchKey: HTTPStatus.NOT_FOUND,
     errors.NoSuchProject: HTTPStatus.NOT_FOUND,
+    errors.NotKept: HTTPStatus.NOT_FOUND,
     errors.CallerLimited: HTTPStatus.TOO_MANY_REQUESTS,
     errors.CallTooLarge: HTTPStatus.TOO_MANY_REQUESTS,
     errors.BudgetExceeded: HTTPStatus.TOO_MANY_REQUESTS,

@@ -1,0 +1,150 @@
+"""What a call asks of the gateway's memory: to be kept, and to go on from what was said before."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from tidegate.conversations.items import type_of
+from tidegate.core.errors import InvalidParameter, MutuallyExclusive, UnsupportedParameter
+from tidegate.core.values import Route
+from tidegate.wire.call import Call
+
+MOST_METADATA = 16
+LONGEST_METADATA_KEY = 64
+LONGEST_METADATA_VALUE = 512
+_ID = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
+_OUR_REASONING = re.compile(r"rs_[0-9a-f]{32}", re.ASCII)
+
+ENCRYPTED_REASONING = "reasoning.encrypted_content"
+
+
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """What a call asks of the memory."""
+
+    store: bool
+    background: bool = False
+    previous: str | None = None
+    """The response it goes on from."""
+    conversation: str | None = None
+    """The conversation it is a turn of."""
+    metadata: Mapping[str, str] = {}
+    include: frozenset[str] = frozenset()
+    """The parts of the answer that are left out unless they are asked for."""
+    refers: bool = False
+    """Its input names items that are kept here."""
+
+
+def read(call: Call) -> Asked | None:
+    """What `call` asks; None for nothing. Raises InvalidParameter, MutuallyExclusive or UnsupportedParameter."""
+    if call.route is Route.CHAT:
+        return _read_chat(call.body)
+    return _read_response(call.body) if call.route is Route.RESPONSES else None
+
+
+def _read_chat(body: Mapping[str, Any]) -> Asked | None:
+    if not _flag(body, "store", default=False):
+        return None
+    return Asked(store=True, metadata=metadata_in(body))
+
+
+def _read_response(body: Mapping[str, Any]) -> Asked | None:
+    asked = Asked(
+        store=_flag(body, "store", default=True),
+        background=_flag(body, "background", default=False),
+        previous=_id_in(body.get("previous_response_id"), "previous_response_id", "resp"),
+        conversation=conversation_in(body),
+        metadata=metadata_in(body),
+        include=frozenset(include_in(body.get("include"))),
+        refers=_refers(body.get("input")),
+    )
+    if asked.previous and asked.conversation:
+        raise MutuallyExclusive(
+            "Mutually exclusive parameters: 'previous_response_id' and 'conversation'. Ensure you are only providing "
+            "one of: 'previous_response_id' or 'conversation'.",
+            param="previous_response_id",
+        )
+    if asked.background and not asked.store:
+        raise UnsupportedParameter(
+            "Unsupported parameter: 'background' needs `store` to be true, because its answer is fetched later.",
+            param="background",
+        )
+    stateful = asked.store or asked.previous or asked.conversation or asked.refers
+    return asked if stateful else None
+
+
+def conversation_in(body: Mapping[str, Any]) -> str | None:
+    """The id of the conversation that a body names, as a text or within an object."""
+    given = body.get("conversation")
+    if isinstance(given, dict):
+        given = given.get("id", "")
+    return _id_in(given, "conversation", "conv")
+
+
+def known_id(given: str, param: str, prefix: str) -> str:
+    """An id from a path or a body. Raises InvalidParameter where none of ours looks like it."""
+    if given.startswith(prefix) and _ID.fullmatch(given):
+        return given
+    shown = given[:64].encode("ascii", "replace").decode()
+    raise InvalidParameter(f"Invalid '{param}': '{shown}'. Expected an ID that begins with '{prefix}'.", param=param)
+
+
+def metadata_in(body: Mapping[str, Any]) -> dict[str, str]:
+    """A body's `metadata`, within OpenAI's limits. Raises InvalidParameter."""
+    given = body.get("metadata")
+    if given is None:
+        return {}
+    if not isinstance(given, dict) or len(given) > MOST_METADATA:
+        raise InvalidParameter(f"`metadata` is an object of at most {MOST_METADATA} pairs.", param="metadata")
+    for name, value in given.items():
+        if len(name) > LONGEST_METADATA_KEY or not isinstance(value, str) or len(value) > LONGEST_METADATA_VALUE:
+            raise InvalidParameter(
+                f"`metadata` has keys of at most {LONGEST_METADATA_KEY} and values of at most "
+                f"{LONGEST_METADATA_VALUE} characters; look at '{name[:LONGEST_METADATA_KEY]}'.",
+                param="metadata",
+            )
+    return given
+
+
+def include_in(given: Any) -> list[str]:
+    """The names in an `include`. Raises InvalidParameter."""
+    if given is None:
+        return []
+    if not isinstance(given, list) or not all(isinstance(name, str) for name in given):
+        raise InvalidParameter("`include` is a list of texts.", param="include")
+    return given
+
+
+def _refers(given: Any) -> bool:
+    return isinstance(given, list) and any(isinstance(item, dict) and names_ours(item) for item in given)
+
+
+def names_ours(item: Mapping[str, Any]) -> bool:
+    """Whether an item of the input can only be understood with what is kept here."""
+    match type_of(item):
+        case "item_reference":
+            return True
+        case "reasoning":
+            return isinstance(name := item.get("id"), str) and _OUR_REASONING.fullmatch(name) is not None
+        case "compaction":
+            return True
+        case _:
+            return False
+
+
+def _id_in(given: Any, param: str, prefix: str) -> str | None:
+    if given is None:
+        return None
+    if not isinstance(given, str):
+        raise InvalidParameter(f"`{param}` is an id, a text.", param=param)
+    return known_id(given, param, prefix)
+
+
+def _flag(body: Mapping[str, Any], name: str, *, default: bool) -> bool:
+    value = body.get(name)
+    if value is None:
+        return default
+    if isinstance(value, bool):
+        return value
+    raise InvalidParameter(f"`{name}` must be a boolean.", param=name)

@@ -1,0 +1,154 @@
+"""Items: what a conversation is made of, as callers send them, as they are kept, and as the upstream is given them."""
+
+import base64
+import binascii
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from tidegate.core.errors import InvalidParameter
+from tidegate.core.ids import IdSource
+
+Json = dict[str, Any]
+
+MOST_DEPTH = 64
+"""Levels of lists and objects in an item; the database and every client have a limit of their own."""
+
+_PREFIXES = {
+    "message": "msg_",
+    "reasoning": "rs_",
+    "compaction": "cmp_",
+    "function_call": "fc_",
+    "function_call_output": "fco_",
+    "custom_tool_call": "ctc_",
+    "custom_tool_call_output": "ctco_",
+    "web_search_call": "ws_",
+    "file_search_call": "fs_",
+    "image_generation_call": "ig_",
+    "code_interpreter_call": "ci_",
+    "computer_call": "cu_",
+    "computer_call_output": "cuo_",
+    "local_shell_call": "lsh_",
+    "local_shell_call_output": "lsho_",
+    "shell_call": "sh_",
+    "shell_call_output": "sho_",
+    "apply_patch_call": "apc_",
+    "apply_patch_call_output": "apco_",
+    "tool_search_call": "tsc_",
+    "tool_search_output": "tso_",
+    "mcp_list_tools": "mcpl_",
+    "mcp_call": "mcp_",
+    "mcp_approval_request": "mcpr_",
+    "mcp_approval_response": "mcpa_",
+}
+_PREFIX_OF_OTHERS = "item_"
+_WITHOUT_STATUS = frozenset(
+    {
+        "reasoning",
+        "compaction",
+        "mcp_list_tools",
+        "mcp_approval_request",
+        "mcp_approval_response",
+        "additional_tools",
+        "configuration_update",
+        "program",
+    }
+)
+"""Items that are what they are, and never under way."""
+_NAMELESS_UPSTREAM = frozenset({"message", "reasoning", "function_call", "function_call_output"})
+"""Items that mean the same without their id. With ours the upstream would take them for some that it keeps."""
+_SUMMARY = "tg1."
+"""Begins the content of a compaction of our own."""
+_LONGEST_SUMMARY = 1024 * 1024
+
+
+def as_items(given: Any) -> list[Json]:
+    """The `input` of a call as a list of items. Raises InvalidParameter."""
+    if given is None:
+        return []
+    if isinstance(given, str):
+        return [{"type": "message", "role": "user", "content": given}]
+    if not isinstance(given, list) or not all(isinstance(item, dict) for item in given):
+        raise InvalidParameter("`input` is a text, or a list of items.", param="input")
+    return given
+
+
+def type_of(item: Mapping[str, Any]) -> str:
+    """An item's type; a message needs not say that it is one, nor a reference."""
+    kind = item.get("type")
+    if isinstance(kind, str):
+        return kind
+    return "message" if "role" in item else "item_reference" if "id" in item else ""
+
+
+def new_item_id(kind: str, ids: IdSource) -> str:
+    """A fresh id for an item of this type."""
+    return ids(_PREFIXES.get(kind, _PREFIX_OF_OTHERS))
+
+
+def kept(item: Mapping[str, Any], ids: IdSource) -> Json:
+    """An item that a caller gave, as it is kept and listed: with an id of ours, its type, status and parts."""
+    kind = type_of(item)
+    plain = {name: value for name, value in item.items() if name not in ("id", "type")}
+    full: Json = {"id": new_item_id(kind, ids), "type": kind, **plain}
+    if kind == "message":
+        full["content"] = list(_parts(item))
+    if kind not in _WITHOUT_STATUS and full.get("status") is None:
+        full["status"] = "completed"
+    return full
+
+
+def _parts(message: Mapping[str, Any]) -> Iterator[Json]:
+    content = message.get("content")
+    spoken = message.get("role") == "assistant"
+    if isinstance(content, str):
+        content = [{"type": "output_text" if spoken else "input_text", "text": content}]
+    for part in content if isinstance(content, list) else ():
+        match part.get("type") if isinstance(part, dict) else None:
+            case "output_text":
+                yield {"annotations": [], "logprobs": [], **part}
+            case "input_image":
+                yield {"detail": "auto", **part}
+            case None:
+                continue
+            case _:
+                yield part
+
+
+def for_upstream(items: Iterable[Json]) -> list[Json]:
+    """Items as an upstream that keeps nothing takes them.
+
+    Reasoning whose content is nowhere is left out: the upstream would look for it among what it kept.
+    """
+    return [_plain(item) for item in items if not (item.get("type") == "reasoning" and _is_empty(item))]
+
+
+def _is_empty(reasoning: Mapping[str, Any]) -> bool:
+    return not reasoning.get("encrypted_content") and not reasoning.get("content")
+
+
+def _plain(item: Json) -> Json:
+    kind = item.get("type")
+    if kind == "compaction" and (summary := summary_in(item)) is not None:
+        return {"type": "message", "role": "developer", "content": [{"type": "input_text", "text": summary}]}
+    if kind in _NAMELESS_UPSTREAM:
+        return {name: value for name, value in item.items() if name not in ("id", "status")}
+    return item
+
+
+def compaction(summary: str, ids: IdSource) -> Json:
+    """The item that stands for what was said before, in a form that only gateways of this kind read."""
+    packed = base64.urlsafe_b64encode(zlib.compress(summary.encode(errors="replace"))).decode()
+    return {"id": new_item_id("compaction", ids), "type": "compaction", "encrypted_content": _SUMMARY + packed}
+
+
+def summary_in(item: Mapping[str, Any]) -> str | None:
+    """What a compaction of our own says; None for another's. Raises InvalidParameter for one that is damaged."""
+    content = item.get("encrypted_content")
+    if not isinstance(content, str) or not content.startswith(_SUMMARY):
+        return None
+    try:
+        packed = base64.urlsafe_b64decode(content.removeprefix(_SUMMARY))
+        return zlib.decompressobj().decompress(packed, _LONGEST_SUMMARY).decode()
+    except (binascii.Error, zlib.error, ValueError) as error:
+        raise InvalidParameter("The compaction's `encrypted_content` is damaged.", param="input") from error
