@@ -11,9 +11,6 @@ from tidegate.core.ids import IdSource
 
 Json = dict[str, Any]
 
-MOST_DEPTH = 64
-"""Levels of lists and objects in an item; the database and every client have a limit of their own."""
-
 _PREFIXES = {
     "message": "msg_",
     "reasoning": "rs_",
@@ -60,6 +57,7 @@ _NAMELESS_UPSTREAM = frozenset({"message", "reasoning", "function_call", "functi
 _SUMMARY = "tg1."
 """Begins the content of a compaction of our own."""
 _LONGEST_SUMMARY = 1024 * 1024
+_DAMAGED = "The compaction's `encrypted_content` is damaged: send it as it was given."
 
 
 def as_items(given: Any) -> list[Json]:
@@ -147,8 +145,12 @@ def summary_in(item: Mapping[str, Any]) -> str | None:
     content = item.get("encrypted_content")
     if not isinstance(content, str) or not content.startswith(_SUMMARY):
         return None
+    unpacking = zlib.decompressobj()
     try:
         packed = base64.urlsafe_b64decode(content.removeprefix(_SUMMARY))
-        return zlib.decompressobj().decompress(packed, _LONGEST_SUMMARY).decode()
+        summary = unpacking.decompress(packed, _LONGEST_SUMMARY).decode()
     except (binascii.Error, zlib.error, ValueError) as error:
-        raise InvalidParameter("The compaction's `encrypted_content` is damaged.", param="input") from error
+        raise InvalidParameter(_DAMAGED, param="input") from error
+    if not unpacking.eof:
+        raise InvalidParameter(_DAMAGED, param="input")
+    return summary

@@ -1,0 +1,95 @@
+"""Items get an id and a full form when they are kept, and lose both again on their way to a stateless upstream."""
+
+from typing import Any
+
+import pytest
+
+from tests.conversations.counted_ids import counted
+from tidegate.conversations import items
+from tidegate.core.errors import InvalidParameter
+
+Json = dict[str, Any]
+HELLO: Json = {"role": "user", "content": "Hello"}
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (None, []),
+        ("Hello", [{"type": "message", "role": "user", "content": "Hello"}]),
+        ([HELLO], [HELLO]),
+        ([], []),
+    ],
+)
+def test_an_input_is_a_list_of_items(given: Any, expected: list[Json]) -> None:
+    assert items.as_items(given) == expected
+
+
+@pytest.mark.parametrize("given", [1, {}, ["Hello"], [None]])
+def test_an_input_that_is_none_is_refused(given: Any) -> None:
+    with pytest.raises(InvalidParameter) as refused:
+        items.as_items(given)
+    assert refused.value.param == "input"
+
+
+def message(role: str, *content: Json) -> Json:
+    return {"id": "msg_1", "type": "message", "role": role, "content": list(content), "status": "completed"}
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (HELLO, message("user", {"type": "input_text", "text": "Hello"})),
+        (
+            {"role": "assistant", "content": "Hi"},
+            message("assistant", {"type": "output_text", "text": "Hi", "annotations": [], "logprobs": []}),
+        ),
+        (
+            {"role": "user", "content": [{"type": "input_image", "image_url": "data:,"}]},
+            message("user", {"type": "input_image", "image_url": "data:,", "detail": "auto"}),
+        ),
+        (
+            {"type": "function_call_output", "id": "theirs", "call_id": "call_1", "output": "4"},
+            {"id": "fco_1", "type": "function_call_output", "call_id": "call_1", "output": "4", "status": "completed"},
+        ),
+        (
+            {"type": "reasoning", "summary": [], "encrypted_content": "x"},
+            {"id": "rs_1", "type": "reasoning", "summary": [], "encrypted_content": "x"},
+        ),
+        ({"type": "new_kind", "status": "failed"}, {"id": "item_1", "type": "new_kind", "status": "failed"}),
+    ],
+)
+def test_a_kept_item_is_whole(given: Json, expected: Json) -> None:
+    assert items.kept(given, counted()) == expected
+
+
+def test_what_goes_upstream_has_no_name_of_ours_and_no_reasoning_without_content() -> None:
+    said = [
+        items.kept(HELLO, counted()),
+        {"id": "rs_2", "type": "reasoning", "summary": []},
+        {"id": "rs_3", "type": "reasoning", "summary": [], "encrypted_content": "gAAAA"},
+        {"id": "fc_4", "type": "function_call", "call_id": "c", "name": "f", "arguments": "{}", "status": "completed"},
+        {"id": "ws_5", "type": "web_search_call", "status": "completed"},
+    ]
+    assert items.for_upstream(said) == [
+        {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "Hello"}]},
+        {"type": "reasoning", "summary": [], "encrypted_content": "gAAAA"},
+        {"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"},
+        {"id": "ws_5", "type": "web_search_call", "status": "completed"},
+    ]
+
+
+def test_a_compaction_of_ours_speaks_again_and_anothers_goes_on_untouched() -> None:
+    ours = items.compaction("They spoke of tides.", counted())
+    theirs = {"type": "compaction", "id": "cmp_9", "encrypted_content": "gAAAA"}
+    assert "tides" not in ours["encrypted_content"]
+    told, untouched = items.for_upstream([ours, theirs])
+    assert told["role"] == "developer"
+    assert told["content"][0]["text"] == "They spoke of tides."
+    assert untouched == theirs
+
+
+@pytest.mark.parametrize("content", ["tg1.!!!!", "tg1.aGVsbG8=", "tg1.a"])
+def test_a_damaged_compaction_is_refused(content: str) -> None:
+    with pytest.raises(InvalidParameter):
+        items.for_upstream([{"type": "compaction", "encrypted_content": content}])

@@ -1,0 +1,101 @@
+"""A stored chat completion: the document that is listed, and the messages it answered."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from tidegate.wire import chat, sse
+
+Json = dict[str, Any]
+
+_REPEATED: Json = {
+    "temperature": 1.0,
+    "top_p": 1.0,
+    "presence_penalty": 0.0,
+    "frequency_penalty": 0.0,
+    "seed": None,
+    "tools": None,
+    "tool_choice": None,
+    "response_format": None,
+}
+"""What the stored document repeats of its request, and what stands there when the request was silent."""
+_SILENT: Json = {"usage": None, "service_tier": "default", "system_fingerprint": None}
+
+_decode = msgspec.json.Decoder()
+
+
+class CompletionForm:
+    """Gives one answer its caller's own id, and keeps what is needed to store it."""
+
+    def __init__(self, completion_id: str, body: Mapping[str, Any], metadata: Mapping[str, str]) -> None:
+        """`body` is the request as the caller sent it."""
+        self.id = completion_id
+        self._body = body
+        self._metadata = metadata
+        self._theirs: bytes | None = None
+        self._ours = f'"{completion_id}"'.encode()
+        self._events: list[bytes] = []
+
+    def event(self, event: bytes) -> bytes:
+        """A chunk as the caller is given it."""
+        if self._theirs is None and (data := sse.data_of(event)) is not None and data != b"[DONE]":
+            name = _decode.decode(data).get("id")  # a first chunk with nothing but filters' verdicts has none
+            self._theirs = msgspec.json.encode(name) if isinstance(name, str) and name else None
+        if self._theirs:
+            event = event.replace(self._theirs, self._ours, 1)
+        self._events.append(event)
+        return event
+
+    def whole(self, body: bytes) -> tuple[bytes, Json]:
+        """An answer that came in one piece: as the caller is given it, and as it is kept."""
+        answer = {**_decode.decode(body), "id": self.id}
+        return msgspec.json.encode(answer), self._kept(answer)
+
+    def kept(self) -> Json:
+        """The completion that the chunks so far amount to, as it is kept."""
+        data = [found for event in self._events if (found := sse.data_of(event)) is not None and found != b"[DONE]"]
+        return self._kept(chat.from_chunks([_decode.decode(chunk) for chunk in data]))
+
+    def _kept(self, answer: Json) -> Json:
+        repeated = {name: _said(self._body, name, default) for name, default in _REPEATED.items()}
+        return {
+            **_SILENT,
+            **repeated,
+            "input_user": self._body.get("user"),
+            **answer,
+            "id": self.id,
+            "object": "chat.completion",
+            "metadata": dict(self._metadata),
+        }
+
+
+def messages_of(completion_id: str, messages: Any) -> list[Json]:
+    """The messages of a request, as they are listed: each with an id, its text or its parts."""
+    given: Sequence[Any] = messages if isinstance(messages, list) else ()
+    return [_listed(f"{completion_id}-{number}", said) for number, said in enumerate(given) if isinstance(said, dict)]
+
+
+def _listed(name: str, message: Json) -> Json:
+    content = message.get("content")
+    parts = content if isinstance(content, list) else None
+    text = content if isinstance(content, str) else _text_of(parts)
+    silent = {"name": None, "refusal": None}
+    return {"id": name, **silent, **message, "content": text, "content_parts": _shown_parts(parts)}
+
+
+def _text_of(parts: list[Any] | None) -> str | None:
+    """The text of a message that is nothing but text."""
+    if parts is None:
+        return None
+    texts = [part.get("text") for part in parts if isinstance(part, dict) and part.get("type") == "text"]
+    return "\n".join(text for text in texts if isinstance(text, str)) if texts else None
+
+
+def _shown_parts(parts: list[Any] | None) -> list[Json] | None:
+    return None if parts is None else [part for part in parts if isinstance(part, dict)]
+
+
+def _said(body: Mapping[str, Any], name: str, default: Any) -> Any:
+    value = body.get(name)
+    return default if value is None else value

@@ -1,0 +1,75 @@
+"""A call that goes on from what is kept here, as an upstream that keeps nothing takes it."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from tidegate.conversations.asked import ENCRYPTED_REASONING, names_ours
+from tidegate.conversations.items import for_upstream, type_of
+from tidegate.core.errors import ItemNotFound
+from tidegate.wire.call import Call
+
+Json = dict[str, Any]
+
+_OURS = ("previous_response_id", "conversation", "metadata", "background", "store")
+"""Fields that say what this gateway is to do, and are nobody else's business."""
+_REASONING_MODELS = ("o1", "o3", "o4", "gpt-5", "gpt-6", "gpt-oss", "codex", "computer-use")
+_NOT_REASONING = ("gpt-5-chat", "gpt-5.1-chat", "gpt-5.2-chat", "gpt-5.3-chat", "o1-mini", "o1-preview")
+
+
+def named_in(given: Sequence[Json]) -> list[str]:
+    """The ids of kept items that an input needs: references, and reasoning whose content is kept here."""
+    wanted = [item.get("id") for item in given if names_ours(item) and type_of(item) != "compaction"]
+    return [name for name in wanted if isinstance(name, str)]
+
+
+def resolved(given: Sequence[Json], found: Mapping[str, Json]) -> list[Json]:
+    """The input with each reference replaced by the item it names. Raises ItemNotFound."""
+    return [_resolved(item, found) for item in given]
+
+
+def _resolved(item: Json, found: Mapping[str, Json]) -> Json:
+    name = item.get("id")
+    known = found.get(name) if isinstance(name, str) else None
+    if type_of(item) == "item_reference":
+        if known is None:
+            raise ItemNotFound(f"Item with id '{str(name)[:64]}' not found.", param="input")
+        return known
+    return known if known is not None and names_ours(item) and not item.get("encrypted_content") else item
+
+
+def stateless_chat(call: Call) -> Call:
+    """A completion to be stored here and nowhere else."""
+    return _changed(call, {}, leave_out=("store", "metadata"))
+
+
+def stateless_response(call: Call, *, before: Sequence[Json], given: Sequence[Json] | None) -> Call:
+    """A response to be stored here, or that goes on from one.
+
+    `before` is what was said so far; `given` this turn's items, None for an input that can go as it came.
+    """
+    changes: Json = {"store": False}
+    if before or given is not None:
+        changes["input"] = for_upstream([*before, *(given or ())])
+    include = call.body.get("include") or []
+    if reasons(call) and ENCRYPTED_REASONING not in include:
+        changes["include"] = [*include, ENCRYPTED_REASONING]
+    return _changed(call, changes, leave_out=_OURS)
+
+
+def reasons(call: Call) -> bool:
+    """Whether the model reasons, and so may be asked for its reasoning, encrypted."""
+    if call.body.get("reasoning"):
+        return True
+    name = call.model.rpartition("/")[2]
+    name = name.split(":")[1] if name.startswith("ft:") and ":" in name[3:] else name
+    return name.startswith(_REASONING_MODELS) and not name.startswith(_NOT_REASONING)
+
+
+def _changed(call: Call, changes: Json, *, leave_out: tuple[str, ...]) -> Call:
+    encoded = {name: msgspec.Raw(msgspec.json.encode(value)) for name, value in changes.items()}
+    raw = {**{name: value for name, value in call.raw.items() if name not in leave_out}, **encoded}
+    body = {**{name: value for name, value in call.body.items() if name not in leave_out}, **changes}
+    grown = len(bytes(encoded["input"])) if "input" in encoded else 0
+    return msgspec.structs.replace(call, body=body, raw=raw, size=call.size + grown)

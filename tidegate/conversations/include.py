@@ -1,0 +1,82 @@
+"""The parts of items that are left out unless they are asked for, as OpenAI's `include` names them."""
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import Any
+
+from tidegate.core.errors import InvalidParameter
+
+Json = dict[str, Any]
+
+
+def shown(item: Json, include: Collection[str]) -> Json:
+    """An item without what was not asked for."""
+    for name, leave_out in _PARTS.get(item.get("type", ""), ()):
+        if name not in include:
+            item = leave_out(item)
+    return item
+
+
+def all_shown(items: Iterable[Json], include: Collection[str]) -> list[Json]:
+    """Items without what was not asked for."""
+    return [shown(item, include) for item in items]
+
+
+def known(include: Iterable[str]) -> frozenset[str]:
+    """The names that an `include` may have. Raises InvalidParameter for another."""
+    asked = frozenset(include)
+    for name in sorted(asked - NAMES):
+        said = f"Invalid value: '{name[:64]}'. Supported values are: {', '.join(sorted(NAMES))}."
+        raise InvalidParameter(said, param="include")
+    return asked
+
+
+def _without(name: str) -> Callable[[Json], Json]:
+    def leave_out(item: Json) -> Json:
+        return {key: value for key, value in item.items() if key != name} if name in item else item
+
+    return leave_out
+
+
+def _null(name: str) -> Callable[[Json], Json]:
+    def leave_out(item: Json) -> Json:
+        return {**item, name: None} if item.get(name) is not None else item
+
+    return leave_out
+
+
+def _inside(field: str, leave_out: Callable[[Json], Json]) -> Callable[[Json], Json]:
+    def of(item: Json) -> Json:
+        value = item.get(field)
+        if isinstance(value, dict):
+            return {**item, field: leave_out(value)}
+        if isinstance(value, list):
+            return {**item, field: [leave_out(part) if isinstance(part, dict) else part for part in value]}
+        return item
+
+    return of
+
+
+def _image_url(part: Json) -> Json:
+    return {**part, "image_url": None} if part.get("type") == "input_image" and part.get("image_url") else part
+
+
+def _logprobs(part: Json) -> Json:
+    return {**part, "logprobs": []} if part.get("logprobs") else part
+
+
+_PARTS: Mapping[str, tuple[tuple[str, Callable[[Json], Json]], ...]] = {
+    "reasoning": (("reasoning.encrypted_content", _without("encrypted_content")),),
+    "message": (
+        ("message.input_image.image_url", _inside("content", _image_url)),
+        ("message.output_text.logprobs", _inside("content", _logprobs)),
+    ),
+    "file_search_call": (("file_search_call.results", _null("results")),),
+    "web_search_call": (
+        ("web_search_call.results", _without("results")),
+        ("web_search_call.action.sources", _inside("action", _without("sources"))),
+    ),
+    "computer_call_output": (("computer_call_output.output.image_url", _inside("output", _without("image_url"))),),
+    "code_interpreter_call": (("code_interpreter_call.outputs", _null("outputs")),),
+}
+NAMES = frozenset(name for parts in _PARTS.values() for name, _ in parts)
+"""All that may be asked for."""
