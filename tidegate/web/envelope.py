@@ -51,6 +51,7 @@ _STATUS: dict[type[TidegateError], HTTPStatus] = {
     errors.SlowDown: HTTPStatus.TOO_MANY_REQUESTS,
     errors.UpstreamBusy: HTTPStatus.TOO_MANY_REQUESTS,
     errors.Overloaded: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.TargetDown: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.UpstreamTimeout: HTTPStatus.GATEWAY_TIMEOUT,
     errors.NoUpstreamKey: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.StoreError: HTTPStatus.SERVICE_UNAVAILABLE,

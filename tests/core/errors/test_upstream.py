@@ -14,7 +14,7 @@ EVERY = [
 PASSING = {
     "RateLimited", "SlowDown", "Overloaded", "ServerFailure", "HtmlFromProxy", "UpstreamTimeout", "ConnectTimeout",
     "FirstByteTimeout", "StreamIdle", "TotalTimeout", "ConnectionFailed", "TruncatedStream", "MalformedAnswer",
-    "ErrorInStream", "FlightLost", "UpstreamBusy", "QueueFull", "QueueTimeout",
+    "ErrorInStream", "FlightLost", "UpstreamBusy", "QueueFull", "QueueTimeout", "TargetDown",
 }  # fmt: skip
 
 

@@ -269,3 +269,12 @@ class QueueTimeout(UpstreamBusy):
     """The upstream's capacity for this model is used up, and this call cannot have its turn before its deadline."""
 
     name = "queue_timeout"
+
+
+class TargetDown(UpstreamError):
+    """The upstream has been failing, so it is not asked until it answers again; nothing else was left to answer."""
+
+    name = "target_down"
+    type = "service_unavailable_error"
+    code = "upstream_down"
+    retryable = True

@@ -1,0 +1,112 @@
+"""What state a credential is in, how errors and answers change it, and when it may be tried again.
+
+An invalid key and an empty account are taken out at once: no call of a customer's is spent on finding out again. The
+first is looked at by free probes, the second by one real call every few minutes, because nothing free tells of credit.
+A rate limit takes nothing out; it only says until when others are the better choice.
+"""
+
+from enum import Enum
+
+import msgspec
+
+from tidegate.core.errors import InvalidUpstreamKey, OrganizationMismatch, OutOfQuota, TidegateError
+
+QUOTA_SECONDS = 180.0
+"""Between two real calls on an account that had no credit."""
+
+
+class Standing(Enum):
+    """A credential's state, in the words that operators see."""
+
+    HEALTHY = "healthy"
+    LIMITED = "limited"
+    """Rate limited for one model, until a moment."""
+    OUT_OF_QUOTA = "out_of_quota"
+    INVALID = "invalid"
+    SUSPENDED = "suspended"
+    """Taken out by an operator, until an operator takes it back."""
+
+
+TAKEN_OUT = frozenset({Standing.OUT_OF_QUOTA, Standing.INVALID, Standing.SUSPENDED})
+
+
+class CredentialState(msgspec.Struct, frozen=True, kw_only=True):
+    """A credential's state, or, for a rate limit, a credential's with one model."""
+
+    standing: Standing = Standing.HEALTHY
+    since: float = 0.0
+    """Unix seconds."""
+    until: float = 0.0
+    """Unix seconds: the end of a rate limit, or when an empty account may be tried again."""
+    error: dict[str, object] | None = None
+    """The error that brought it here, packed; those who meet the state are told it again."""
+
+    @property
+    def taken_out(self) -> bool:
+        """Whether no call may be sent with it as a matter of course."""
+        return self.standing in TAKEN_OUT
+
+
+HEALTHY = CredentialState()
+
+
+def after_error(state: CredentialState, error: TidegateError, now: float) -> CredentialState:
+    """The state after a call failed with this error; the same where the error says nothing of the credential."""
+    standing = _meaning(error)
+    if standing is None or state.standing is Standing.SUSPENDED:
+        return state
+    until = now + QUOTA_SECONDS if standing is Standing.OUT_OF_QUOTA else 0.0
+    since = state.since if state.standing is standing else now
+    return CredentialState(standing=standing, since=since, until=until, error=error.packed())
+
+
+def after_success(state: CredentialState, now: float) -> CredentialState:
+    """The state after a call was answered, or a free probe found the key good."""
+    if state.standing in (Standing.HEALTHY, Standing.SUSPENDED):
+        return state
+    return CredentialState(since=now)
+
+
+def after_probe(state: CredentialState, now: float) -> CredentialState:
+    """The state after a free probe found the key good; it knows nothing of credit."""
+    return after_success(state, now) if state.standing is Standing.INVALID else state
+
+
+def limited(error: TidegateError, now: float, *, usual: float = 1.0) -> CredentialState:
+    """The state, with one model, after a rate limit; `usual` seconds where the upstream named no wait."""
+    wait = usual if error.retry_after is None else error.retry_after
+    return CredentialState(standing=Standing.LIMITED, since=now, until=now + wait)
+
+
+def suspended(now: float) -> CredentialState:
+    """An operator takes a credential out."""
+    return CredentialState(standing=Standing.SUSPENDED, since=now)
+
+
+def resumed(now: float) -> CredentialState:
+    """An operator takes a credential back, whatever took it out."""
+    return CredentialState(since=now)
+
+
+def usable(state: CredentialState, now: float) -> bool:
+    """Whether a call may be sent with it."""
+    match state.standing:
+        case Standing.HEALTHY:
+            return True
+        case Standing.LIMITED:
+            return now >= state.until
+        case _:
+            return False
+
+
+def due(state: CredentialState, now: float) -> bool:
+    """Whether an empty account may be tried with one real call."""
+    return state.standing is Standing.OUT_OF_QUOTA and now >= state.until
+
+
+def _meaning(error: TidegateError) -> Standing | None:
+    if isinstance(error, OutOfQuota):
+        return Standing.OUT_OF_QUOTA
+    if isinstance(error, InvalidUpstreamKey | OrganizationMismatch):
+        return Standing.INVALID
+    return None
