@@ -1,4 +1,4 @@
-"""The ladder: each failure is followed by the step that the plan, the taxonomy and the standings allow, in one order."""
+"""Each failure is followed by the step that the plan, the taxonomy and the standings allow, in one order."""
 
 from typing import Any
 

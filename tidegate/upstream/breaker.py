@@ -71,7 +71,7 @@ def tried(state: BreakerState, now: float, error: TidegateError | None, *, slow:
 
 
 class Tally:
-    """One process's recent calls to a target: when are they too many failures?"""
+    """One process's recent calls to a target, and when too many of them failed."""
 
     def __init__(self, *, in_a_row: int, share: float, least: int, window: float) -> None:
         """Opens after `in_a_row` failures, or when `share` of at least `least` calls in `window` seconds failed."""

@@ -4,7 +4,7 @@ In this order: the same target again, another credential, the next target, a sta
 Nothing here waits or asks; `asking` walks.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from enum import Enum
 
 import msgspec
@@ -116,6 +116,16 @@ class Walk(msgspec.Struct, frozen=True, kw_only=True):
     again: bool = True
     """A refusal for the rate may be waited out in the lane."""
 
+    def known(self, target: Target) -> Sequence[Credential]:
+        """The credentials with which a target may be asked."""
+        known = self.credentials.get(target.provider, ())
+        return known if self.plan.rungs.credentials else known[:1]
+
+    def untried(self, target: Target) -> Iterator[Credential]:
+        """Those of them with which it was not."""
+        seen = {tried.credential.name for tried in self.tried if tried.target == target}
+        return (credential for credential in self.known(target) if credential.name not in seen)
+
     def failed(self, ask: Ask, error: TidegateError) -> "Walk":
         """An attempt failed."""
         tried = Tried(ask.target, ask.credential, error, hurried=ask.patience is not None)
@@ -165,18 +175,18 @@ def next_step(walk: Walk, moment: Moment) -> Step:
     if not walk.tried:
         return _elsewhere(walk, moment, Rung.FIRST)
     last = walk.tried[-1]
-    blame = blame_of(last.error)
-    if blame is Blame.CALLER:
-        return Fail(last.error)
-    if blame is Blame.TIME:
-        return _spare(walk, moment)
-    if blame is Blame.TARGET:
-        return _again(walk, last, moment) or _elsewhere(walk, moment, Rung.TARGET)
-    if step := _other_credential(walk, last, moment):
-        return step
-    if blame is Blame.RATE and (step := _waited_out(walk, last, moment)):
-        return step
-    return _elsewhere(walk, moment, Rung.TARGET)
+    match blame_of(last.error):
+        case Blame.CALLER:
+            return Fail(last.error)
+        case Blame.TIME:
+            return _spare(walk, moment)
+        case Blame.TARGET:
+            nearer = _again(walk, last, moment)
+        case Blame.RATE:
+            nearer = _other_credential(walk, last, moment) or _waited_out(walk, last, moment)
+        case Blame.CREDENTIAL | Blame.MATCH:
+            nearer = _other_credential(walk, last, moment)
+    return nearer or _elsewhere(walk, moment, Rung.TARGET)
 
 
 def _again(walk: Walk, last: Tried, moment: Moment) -> Step | None:
@@ -250,24 +260,20 @@ def _ask(walk: Walk, target: Target, moment: Moment, rung: Rung) -> Ask | None:
     claim = f"trial {target.name}" if state.circuit is Circuit.HALF_OPEN else ""
     if state.circuit is Circuit.OPEN or claim in walk.passed:
         return None
-    seen = {tried.credential.name for tried in walk.tried if tried.target == target}
-    limited: tuple[float, Credential] | None = None
-    known = walk.credentials.get(target.provider, ())
-    for credential in known if walk.plan.rungs.credentials else known[:1]:
-        if credential.name in seen:
-            continue
+    limited: list[tuple[float, Credential]] = []
+    for credential in walk.untried(target):
         stands = moment.standings.credential(target, credential)
         if credentials.usable(stands, moment.now):
             return Ask(target=target, credential=credential, rung=rung, claim=claim)
-        if credentials.due(stands, moment.now):
-            own = f"quota {credential_key(target.provider, credential.name)}"
-            if own not in walk.passed:
-                return Ask(target=target, credential=credential, rung=rung, claim=own)
-        if not stands.taken_out and (limited is None or stands.until < limited[0]):
-            limited = (stands.until, credential)
-    if limited is None or rung is Rung.CREDENTIAL:
+        quota = f"quota {credential_key(target.provider, credential.name)}"
+        if credentials.due(stands, moment.now) and quota not in walk.passed:
+            return Ask(target=target, credential=credential, rung=rung, claim=quota)
+        if not stands.taken_out:
+            limited.append((stands.until, credential))
+    if not limited or rung is Rung.CREDENTIAL:
         return None
-    return Ask(target=target, credential=limited[1], rung=rung, claim=claim)
+    soonest = min(limited, key=lambda candidate: candidate[0])[1]
+    return Ask(target=target, credential=soonest, rung=rung, claim=claim)
 
 
 def _spare(walk: Walk, moment: Moment) -> Step:
@@ -292,8 +298,7 @@ def _why_not(walk: Walk, target: Target, moment: Moment) -> TidegateError:
     state = moment.standings.breaker(target)
     if state.circuit is not Circuit.CLOSED:
         return _down(target, state, moment.now)
-    known = walk.credentials.get(target.provider, ())
-    for credential in known if walk.plan.rungs.credentials else known[:1]:
+    for credential in walk.known(target):
         stands = moment.standings.credential(target, credential)
         if stands.error is not None:
             return unpack_error(stands.error)
