@@ -31,6 +31,12 @@ class ParameterNotTaken(UpstreamRejected):
     code = "unsupported_parameter"
 
 
+class NotTranslatable(ParameterNotTaken):
+    """The target that should answer only speaks chat completions, which cannot say what the request says."""
+
+    name = "not_translatable"
+
+
 class InvalidUpstreamKey(UpstreamError):
     """The upstream refused this gateway's own credential (not the caller's key). Its operator must replace it."""
 

@@ -1,0 +1,141 @@
+"""Where a provider only speaks chat, its bytes come back as a Response's, wherever the network cut them."""
+
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tidegate.core.clock import ManualClock
+from tidegate.core.errors import MalformedAnswer, NotTranslatable, TruncatedStream
+from tidegate.core.values import Route
+from tidegate.upstream.interpret import Interpreter, interpreter_for
+from tidegate.wire import chat, responses, sse
+from tidegate.wire.call import Call, parse
+from tidegate.wire.watch import Sight, watch_for
+
+Json = dict[str, Any]
+
+CHAT_ONLY = frozenset({Route.CHAT})
+USAGE = {"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10}
+MESSAGE: Json = {
+    "role": "assistant",
+    "content": "High water is at three.",
+    "tool_calls": [{"id": "call_1", "type": "function", "function": {"name": "f", "arguments": '{"port":"x"}'}}],
+}
+COMPLETION: Json = {
+    "id": "chatcmpl-1", "object": "chat.completion", "created": 1, "model": "served", "usage": USAGE,
+    "choices": [{"index": 0, "message": MESSAGE, "finish_reason": "tool_calls"}],
+}  # fmt: skip
+STREAM = b"".join(sse.encode(msgspec.json.encode(chunk)) for chunk in chat.to_chunks(COMPLETION)) + sse.DONE
+
+
+def asked(**fields: Any) -> Call:
+    return parse(Route.RESPONSES, msgspec.json.encode({"model": "m", "input": "hi", "stream": True, **fields}))
+
+
+def interpreter(**fields: Any) -> Interpreter:
+    found = interpreter_for(asked(**fields), CHAT_ONLY, clock=ManualClock(), ids=lambda prefix: f"{prefix}1")
+    assert found is not None
+    return found
+
+
+def interpreted(parts: Iterator[bytes]) -> list[bytes]:
+    between, splitter = interpreter(), sse.EventSplitter()
+    return [event for part in parts for chunk in splitter.feed(part) for event in between.events(chunk)]
+
+
+@pytest.mark.parametrize(
+    ("route", "speaks", "needed"),
+    [
+        (Route.RESPONSES, {Route.CHAT}, True),
+        (Route.RESPONSES, {Route.CHAT, Route.EMBEDDINGS}, True),
+        (Route.RESPONSES, {Route.CHAT, Route.RESPONSES}, False),
+        (Route.RESPONSES, {Route.EMBEDDINGS}, False),
+        (Route.CHAT, {Route.CHAT}, False),
+    ],
+)
+def test_who_needs_an_interpreter(route: Route, speaks: set[Route], needed: bool) -> None:
+    call = parse(route, b'{"model":"m","input":"hi"}')
+    assert (interpreter_for(call, speaks, clock=ManualClock()) is not None) is needed
+
+
+def test_what_chat_cannot_say_is_refused_before_anything_is_sent() -> None:
+    with pytest.raises(NotTranslatable):
+        interpreter(tools=[{"type": "web_search"}])
+
+
+@given(st.lists(st.integers(0, len(STREAM)), max_size=8))
+def test_any_cut_gives_the_same_events(cuts: list[int]) -> None:
+    places = [0, *sorted(cuts), len(STREAM)]
+    parts = (STREAM[start:end] for start, end in pairwise(places))
+    assert interpreted(parts) == interpreted(iter([STREAM]))
+
+
+def test_the_watch_sees_a_response() -> None:
+    watch = watch_for(Route.RESPONSES)
+    sights = [watch.see(event) for event in interpreted(iter([STREAM]))]
+    assert sights == [Sight.PASS] * (len(sights) - 1) + [Sight.END]
+    assert (watch.complete, watch.storable, watch.model) == (True, True, "served")
+    assert msgspec.json.decode(watch.usage or b"")["input_tokens"] == 7
+
+
+def test_each_event_names_its_type_and_is_one_line_of_data() -> None:
+    for event in interpreted(iter([STREAM])):
+        name, data, *rest = event.decode().split("\n")
+        assert rest == ["", ""]
+        assert name == f"event: {msgspec.json.decode(data.removeprefix('data: '))['type']}"
+
+
+def test_whole_and_streamed_say_the_same() -> None:
+    whole = msgspec.json.decode(interpreter().whole(msgspec.json.encode(COMPLETION)))
+    told = [msgspec.json.decode(sse.data_of(event) or b"") for event in interpreted(iter([STREAM]))]
+    assert responses.from_events(told) == whole
+
+
+def test_a_stream_that_leaves_done_out_ends_where_its_choice_has() -> None:
+    between = interpreter()
+    for event in sse.EventSplitter().feed(STREAM.removesuffix(sse.DONE)):
+        between.events(event)
+    (last,) = between.end()[-1:]
+    assert b"response.completed" in last
+    assert between.end() == []
+
+
+def test_one_that_breaks_off_has_no_end() -> None:
+    between, splitter = interpreter(), sse.EventSplitter()
+    events = [event for chunk in splitter.feed(STREAM)[:3] for event in between.events(chunk)]
+    assert between.end() == []
+    with pytest.raises(TruncatedStream):
+        responses.from_events([msgspec.json.decode(sse.data_of(event) or b"") for event in events])
+
+
+@pytest.mark.parametrize("said", [{"message": "no", "type": "server_error", "code": "c", "param": None}, "no"])
+def test_an_error_in_the_stream_is_nested_and_flat(said: Any) -> None:
+    between = interpreter()
+    (first, *_) = sse.EventSplitter().feed(STREAM)
+    begun = between.events(first)
+    (event,) = between.events(sse.encode(msgspec.json.encode({"error": said})))
+    told = msgspec.json.decode(sse.data_of(event) or b"")
+    assert (told["type"], told["message"], told["error"]["message"]) == ("error", "no", "no")
+    assert told["sequence_number"] == len(begun)
+    assert watch_for(Route.RESPONSES).see(event) is Sight.ERROR
+
+
+def test_an_error_in_place_of_an_answer_is_left_as_it_is() -> None:
+    body = b'{"error":{"message":"no"}}'
+    assert interpreter().whole(body) == body
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"choices":[]}', b'{"choices":7}', b'{"choices":[{"index":1}]}'])
+def test_what_is_no_completion_is_malformed(body: bytes) -> None:
+    with pytest.raises(MalformedAnswer):
+        interpreter().whole(body)
+
+
+def test_comments_say_nothing() -> None:
+    assert interpreter().events(b": ping\n\n") == []
+    assert interpreter().events(sse.DONE) == []

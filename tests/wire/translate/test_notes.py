@@ -1,0 +1,35 @@
+"""Annotations and log probabilities as the official SDK reads them in a Response, strictly."""
+
+import msgspec
+import pytest
+from openai.types.responses.response_output_text import AnnotationURLCitation, Logprob
+
+from tidegate.wire.translate.notes import annotation_of, logprob_of
+
+CITATION = {"start_index": 0, "end_index": 2, "title": "t", "url": "https://example.com"}
+
+
+@pytest.mark.parametrize(
+    "said", [{"type": "url_citation", "url_citation": CITATION}, {"type": "url_citation", **CITATION}]
+)
+def test_a_citation_comes_flat(said: dict[str, object]) -> None:
+    read = AnnotationURLCitation.model_validate_json(msgspec.json.encode(annotation_of(said)), strict=True)
+    assert (read.url, read.end_index) == ("https://example.com", 2)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {
+            "token": "Hé",
+            "logprob": -0.1,
+            "bytes": None,
+            "top_logprobs": [{"token": "Hé", "logprob": -0.1, "bytes": None}],
+        },
+        {"token": "Hé", "logprob": -0.1},
+        {"token": "Hé", "logprob": -0.1, "bytes": [72, 195, 169], "top_logprobs": None},
+    ],
+)
+def test_a_token_always_has_its_bytes(said: dict[str, object]) -> None:
+    read = Logprob.model_validate_json(msgspec.json.encode(logprob_of(said)), strict=True)
+    assert (read.bytes, read.logprob) == ([72, 195, 169], -0.1)

@@ -1,0 +1,88 @@
+"""Every parameter of a Responses request is sent, kept, declared to be without effect, or refused: none is lost."""
+
+from typing import Any
+
+import msgspec
+import pytest
+from openai.types.responses.response_create_params import ResponseCreateParamsBase
+
+from tidegate.core.errors import InvalidParameter, NotTranslatable
+from tidegate.core.values import Route
+from tidegate.wire.call import parse
+from tidegate.wire.translate import request
+from tidegate.wire.translate.request import chat_body, chat_call
+
+Json = dict[str, Any]
+
+PLAIN: Json = {"model": "m", "input": "hi"}
+SENT: Json = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
+FORM: Json = {"name": "n", "schema": {"type": "object", "properties": {}}, "strict": True}
+STREAMED: Json = {"stream": True, "stream_options": {"include_usage": True}}
+
+
+@pytest.mark.parametrize(
+    ("asked", "sent"),
+    [
+        ({"temperature": 0.2, "top_p": 0.9}, {"temperature": 0.2, "top_p": 0.9}),
+        ({"temperature": None, "tools": None, "text": None}, {}),
+        ({"max_output_tokens": 20}, {"max_completion_tokens": 20}),
+        ({"user": "u", "safety_identifier": "s"}, {"user": "u", "safety_identifier": "s"}),
+        ({"prompt_cache_key": "k", "service_tier": "flex"}, {"prompt_cache_key": "k", "service_tier": "flex"}),
+        ({"store": True, "metadata": {"a": "b"}, "background": False}, {}),
+        ({"max_tool_calls": 3, "truncation": "auto"}, {}),
+        ({"text": {"format": {"type": "text"}, "verbosity": "low"}}, {"verbosity": "low"}),
+        ({"text": {"format": {"type": "json_object"}}}, {"response_format": {"type": "json_object"}}),
+        (
+            {"text": {"format": {"type": "json_schema", **FORM}}},
+            {"response_format": {"type": "json_schema", "json_schema": FORM}},
+        ),
+        ({"reasoning": {"effort": "low", "summary": "auto"}}, {"reasoning_effort": "low"}),
+        ({"include": ["reasoning.encrypted_content"]}, {}),
+        ({"include": ["message.output_text.logprobs"]}, {"logprobs": True}),
+        ({"top_logprobs": 2}, {"logprobs": True, "top_logprobs": 2}),
+        ({"stream": True}, STREAMED),
+        ({"stream": True, "stream_options": {"include_obfuscation": False}}, STREAMED),
+        ({"stop": ["x"], "a_new_parameter": 1}, {"stop": ["x"], "a_new_parameter": 1}),
+    ],
+)  # fmt: skip
+def test_what_is_asked_is_sent(asked: Json, sent: Json) -> None:
+    assert chat_body({**PLAIN, **asked}) == {**SENT, **sent}
+
+
+@pytest.mark.parametrize(
+    ("asked", "param"),
+    [
+        *(({name: "x"}, name) for name in sorted(request.IMPOSSIBLE)),
+        ({"text": {"format": {"type": "grammar"}}}, "text.format"),
+        ({"text": {"format": 7}}, "text.format"),
+        ({"reasoning": {"mode": "pro"}}, "reasoning.mode"),
+        ({"include": ["something.new"]}, "include"),
+    ],
+)
+def test_what_chat_cannot_say_is_refused_by_its_name(asked: Json, param: str) -> None:
+    with pytest.raises(NotTranslatable) as refused:
+        chat_body({**PLAIN, **asked})
+    assert (refused.value.param, refused.value.code) == (param, "unsupported_parameter")
+
+
+@pytest.mark.parametrize("asked", [{"text": 1}, {"reasoning": []}, {"include": "x"}])
+def test_what_nobody_could_read_is_the_callers_mistake(asked: Json) -> None:
+    with pytest.raises(InvalidParameter):
+        chat_body({**PLAIN, **asked})
+
+
+def test_each_parameter_that_the_official_sdk_knows_is_spoken_for() -> None:
+    same_name = {
+        "prompt_cache_key", "prompt_cache_options", "prompt_cache_retention", "safety_identifier", "service_tier",
+        "temperature", "top_p", "user",
+    }  # fmt: skip
+    decided = request.REBUILT | request.KEPT_HERE | request.WITHOUT_EFFECT | request.IMPOSSIBLE
+    assert set(ResponseCreateParamsBase.__annotations__) - decided - set(request.RENAMED) == same_name
+
+
+def test_the_call_is_a_chat_call_whose_streams_tell_their_usage() -> None:
+    call = parse(Route.RESPONSES, msgspec.json.encode({**PLAIN, "stream": True, "safety_identifier": "s"}))
+    made = chat_call(call)
+    assert (made.route, made.stream, made.end_user, made.size) == (Route.CHAT, True, "s", call.size)
+    assert msgspec.json.decode(made.forwarded()) == made.body
+    assert made.body["stream_options"] == {"include_usage": True}

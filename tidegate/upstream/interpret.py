@@ -1,0 +1,87 @@
+"""Between a caller who speaks Responses and a provider that only speaks chat: the call there, its answer back."""
+
+from collections.abc import Collection
+from typing import Any
+
+import msgspec
+
+from tidegate.core.clock import Clock
+from tidegate.core.errors import MalformedAnswer
+from tidegate.core.ids import IdSource, new_id
+from tidegate.core.values import Route
+from tidegate.wire import chat, sse
+from tidegate.wire.call import Call
+from tidegate.wire.translate import chunk
+from tidegate.wire.translate.answer import Answer
+from tidegate.wire.translate.request import chat_call
+
+
+def interpreter_for(
+    call: Call, speaks: Collection[Route], *, clock: Clock, ids: IdSource = new_id
+) -> "Interpreter | None":
+    """An interpreter where the provider needs one: it does not speak the call's route, but speaks chat.
+
+    Raises NotTranslatable or InvalidParameter where chat cannot say what the call says.
+    """
+    if call.route is not Route.RESPONSES or Route.RESPONSES in speaks or Route.CHAT not in speaks:
+        return None
+    return Interpreter(call, clock=clock, ids=ids)
+
+
+class Interpreter:
+    """One attempt's interpreter."""
+
+    def __init__(self, call: Call, *, clock: Clock, ids: IdSource) -> None:
+        """Raises NotTranslatable or InvalidParameter."""
+        self.call = chat_call(call)
+        """What to send."""
+        self._clock = clock
+        self._answer = Answer(call.body, response_id=ids("resp_"), model=call.model, created_at=clock.now())
+
+    def events(self, event: bytes) -> list[bytes]:
+        """The events of a Response's stream that an event of the chat stream makes. Raises MalformedAnswer."""
+        data = sse.data_of(event)
+        if data is None:
+            return []
+        if data == b"[DONE]":
+            return _encoded(self._answer.end(at=self._clock.now()))
+        said = chunk.decode(data)
+        if said.error is not None:
+            return [_error(said.error, self._answer.number)]
+        return _encoded(self._answer.take(said))
+
+    def end(self) -> list[bytes]:
+        """The last events where the chat stream ended without `[DONE]`; none if it is not complete."""
+        return _encoded(self._answer.end(at=self._clock.now())) if self._answer.finished else []
+
+    def whole(self, body: bytes) -> bytes:
+        """The Response that a chat completion in one piece is; an error is left as it is. Raises MalformedAnswer."""
+        try:
+            completion = msgspec.json.decode(body)
+            if completion.get("error") is not None:
+                return body
+            chunks = chat.to_chunks(completion, cut=_uncut)
+        except (msgspec.DecodeError, AttributeError, LookupError, TypeError, ValueError, RecursionError) as error:
+            raise MalformedAnswer("The upstream's answer is no chat completion.") from error
+        for piece in chunks:
+            self._answer.take(chunk.convert(piece))
+        told = self._answer.end(at=self._clock.now())
+        if not told:
+            raise MalformedAnswer("The upstream's chat completion has no choice.")
+        return msgspec.json.encode(told[-1]["response"])
+
+
+def _uncut(text: str) -> list[str]:
+    return [text]
+
+
+def _encoded(events: list[dict[str, Any]]) -> list[bytes]:
+    return [sse.encode(msgspec.json.encode(event), event["type"]) for event in events]
+
+
+def _error(error: Any, number: int) -> bytes:
+    """An error in the stream as Responses tells it, nested and flat."""
+    nested = error if isinstance(error, dict) else {"message": str(error), "type": None, "param": None, "code": None}
+    flat = {name: nested.get(name) for name in ("code", "message", "param")}
+    event = {**flat, "type": "error", "sequence_number": number, "error": nested}
+    return sse.encode(msgspec.json.encode(event), "error")

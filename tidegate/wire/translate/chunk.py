@@ -1,0 +1,123 @@
+"""A chat chunk, decoded as far as its answer needs it, and leniently: providers differ in what they leave out."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from tidegate.core.errors import MalformedAnswer
+
+Json = dict[str, Any]
+
+
+class Function(msgspec.Struct):
+    """The part of a tool call that is streamed; `input` is a custom tool's."""
+
+    name: str | None = None
+    arguments: str | Json | None = None
+    input: str | None = None
+
+    @property
+    def text(self) -> str:
+        """The piece of the arguments, or of the input."""
+        if isinstance(self.arguments, dict):
+            return msgspec.json.encode(self.arguments).decode()
+        return self.arguments or self.input or ""
+
+
+class ToolDelta(msgspec.Struct):
+    """A piece of one of the tool calls."""
+
+    index: int | None = None
+    id: str | None = None
+    function: Function | None = None
+    custom: Function | None = None
+
+
+class Delta(msgspec.Struct):
+    """What a chunk adds to its choice's message."""
+
+    content: str | list[Any] | None = None
+    refusal: str | None = None
+    reasoning_content: str | None = None
+    reasoning: Any = None
+    tool_calls: list[ToolDelta] | None = None
+    function_call: Function | None = None
+    annotations: list[Any] | None = None
+
+    def thoughts(self) -> str:
+        """The model's reasoning, under either of the names that providers give it, or as a part of the content."""
+        if self.reasoning_content:
+            return self.reasoning_content
+        if isinstance(self.reasoning, str):
+            return self.reasoning
+        return "".join(_texts(self.content, "thinking"))
+
+    def text(self) -> str:
+        """The piece of the answer's text."""
+        if isinstance(self.content, str):
+            return self.content
+        return "".join(_texts(self.content, "text"))
+
+    def calls(self) -> list[ToolDelta]:
+        """Pieces of tool calls, that of the old single function call too."""
+        if self.function_call is not None:
+            return [ToolDelta(index=0, function=self.function_call)]
+        return self.tool_calls or []
+
+
+class Logprobs(msgspec.Struct):
+    """The log probabilities of the tokens in a chunk."""
+
+    content: list[Any] | None = None
+
+
+class Choice(msgspec.Struct):
+    """One choice's part of a chunk."""
+
+    index: int | None = None
+    delta: Delta | None = None
+    logprobs: Logprobs | None = None
+    finish_reason: str | None = None
+
+
+class Chunk(msgspec.Struct):
+    """One chunk."""
+
+    choices: list[Choice] | None = None
+    model: str | None = None
+    service_tier: str | None = None
+    usage: Any = None
+    error: Any = None
+
+    @property
+    def choice(self) -> Choice | None:
+        """The first choice, the only one that a Response can give."""
+        return next((choice for choice in self.choices or () if not choice.index), None)
+
+
+_chunk = msgspec.json.Decoder(Chunk)
+
+
+def decode(data: bytes) -> Chunk:
+    """Read a chunk. Raises MalformedAnswer."""
+    try:
+        return _chunk.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise MalformedAnswer(f"The upstream's answer is not what its protocol says: {error}.") from error
+
+
+def convert(chunk: Json) -> Chunk:
+    """The same of an object that is decoded already. Raises MalformedAnswer."""
+    try:
+        return msgspec.convert(chunk, Chunk)
+    except (msgspec.ValidationError, RecursionError) as error:
+        raise MalformedAnswer(f"The upstream's answer is not what its protocol says: {error}.") from error
+
+
+def _texts(content: Any, kind: str) -> Iterator[str]:
+    """The texts in the parts of one kind; a part of thinking holds a list of parts itself."""
+    for part in content if isinstance(content, list) else ():
+        if isinstance(part, dict) and part.get("type") == kind:
+            inner = part.get(kind)
+            yield inner if isinstance(inner, str) else "".join(_texts(inner, "text"))

@@ -1,0 +1,151 @@
+"""A Responses request's instructions and input items as chat messages.
+
+Chat wants each tool's output right after the assistant message that called it, and all calls made at once in
+one message: what the assistant did without being interrupted becomes one turn, which its outputs follow.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from tidegate.core.errors import InvalidParameter, NotTranslatable
+from tidegate.wire.translate.parts import content_of, output_of, said_by_assistant
+
+Json = dict[str, Any]
+
+LEFT_OUT = frozenset({"reasoning", "web_search_call", "file_search_call", "code_interpreter_call", "mcp_list_tools"})
+"""Items that chat has no place for, and that are left out: what came of them is in the message after them."""
+
+_ROLES = {"user": "user", "system": "system", "developer": "system"}
+"""Providers that only speak chat know no developer."""
+
+
+def messages_of(body: Mapping[str, Any]) -> list[Json]:
+    """The messages. Raises NotTranslatable for what chat cannot say, InvalidParameter for what nobody could."""
+    talk = _Talk()
+    instructions = body.get("instructions")
+    if isinstance(instructions, str):
+        talk.say({"role": "system", "content": instructions})
+    elif instructions is not None:
+        raise InvalidParameter("`instructions` must be a string.", param="instructions")
+    asked = body.get("input")
+    if isinstance(asked, str):
+        talk.say({"role": "user", "content": asked})
+    elif isinstance(asked, list):
+        for number, item in enumerate(asked):
+            talk.add(item, f"input[{number}]")
+    else:
+        raise InvalidParameter("Missing required parameter: 'input', a string or an array.", param="input")
+    return talk.messages()
+
+
+class _Turn:
+    """What the assistant did without being interrupted."""
+
+    def __init__(self) -> None:
+        self.message: Json = {"role": "assistant", "content": None}
+        self.calls: dict[str, Json] = {}
+        self.outputs: dict[str, Json] = {}
+
+    @property
+    def open(self) -> bool:
+        """More of the same turn may follow."""
+        return bool(self.calls) and not self.outputs
+
+    def messages(self) -> list[Json]:
+        """The assistant's message and the outputs of its tools. Raises InvalidParameter where one is missing."""
+        if not self.calls:
+            silent = self.message == {"role": "assistant", "content": None}
+            return [{**self.message, "content": ""} if silent else self.message]
+        for call_id in self.calls.keys() - self.outputs.keys():
+            raise InvalidParameter(f"No tool output found for function call {call_id}.", param="input")
+        return [{**self.message, "tool_calls": list(self.calls.values())}, *self.outputs.values()]
+
+
+class _Talk:
+    """The conversation as it is gathered."""
+
+    def __init__(self) -> None:
+        self._entries: list[Json | _Turn] = []
+        self._calls: dict[str, _Turn] = {}
+
+    def say(self, message: Json) -> None:
+        """Somebody else than the assistant says something."""
+        self._entries.append(message)
+
+    def add(self, item: Any, at: str) -> None:
+        """One input item."""
+        if not isinstance(item, Mapping):
+            raise InvalidParameter(f"`{at}` must be an object.", param=at)
+        kind = item.get("type", "message")
+        if kind == "message":
+            self._message(item, at)
+        elif kind in ("function_call", "custom_tool_call"):
+            self._call(item, at)
+        elif kind in ("function_call_output", "custom_tool_call_output"):
+            self._output(item, at)
+        elif kind not in LEFT_OUT:
+            raise NotTranslatable(f"`{at}` is a `{kind}`, which chat completions have no place for.", param=at)
+
+    def messages(self) -> list[Json]:
+        """All of it."""
+        made: list[Json] = []
+        for entry in self._entries:
+            made.extend(entry.messages() if isinstance(entry, _Turn) else [entry])
+        return made
+
+    def _message(self, item: Mapping[str, Any], at: str) -> None:
+        role = item.get("role")
+        if role == "assistant":
+            self._assistant(said_by_assistant(item.get("content"), f"{at}.content"))
+        elif role in _ROLES:
+            self.say({"role": _ROLES[role], "content": content_of(item.get("content"), f"{at}.content")})
+        else:
+            raise InvalidParameter(f"`{at}.role` must be user, assistant, system or developer.", param=f"{at}.role")
+
+    def _assistant(self, said: Json) -> None:
+        turn = self._turn()
+        before = turn.message["content"]
+        if said["content"] is not None:
+            turn.message["content"] = said["content"] if before is None else f"{before}\n{said['content']}"
+        if "refusal" in said:
+            turn.message["refusal"] = said["refusal"]
+
+    def _turn(self, *, silent: bool = False) -> _Turn:
+        """The turn that is going on, or a new one; `silent`: one that has spoken and not called yet goes on, too."""
+        last = self._entries[-1] if self._entries else None
+        if isinstance(last, _Turn) and (last.open or (silent and not last.outputs)):
+            return last
+        turn = _Turn()
+        self._entries.append(turn)
+        return turn
+
+    def _call(self, item: Mapping[str, Any], at: str) -> None:
+        call_id, name = _text(item, "call_id", at), _text(item, "name", at)
+        turn = self._turn(silent=True)
+        if item["type"] == "function_call":
+            called = {"name": name, "arguments": _text(item, "arguments", at)}
+            turn.calls[call_id] = {"id": call_id, "type": "function", "function": called}
+        else:
+            turn.calls[call_id] = {
+                "id": call_id,
+                "type": "custom",
+                "custom": {"name": name, "input": _text(item, "input", at)},
+            }
+        self._calls[call_id] = turn
+
+    def _output(self, item: Mapping[str, Any], at: str) -> None:
+        call_id = _text(item, "call_id", at)
+        turn = self._calls.get(call_id)
+        if turn is None:
+            raise InvalidParameter(
+                f"No tool call found for function call output with call_id {call_id}.", param="input"
+            )
+        content = output_of(item.get("output"), f"{at}.output")
+        turn.outputs[call_id] = {"role": "tool", "tool_call_id": call_id, "content": content}
+
+
+def _text(item: Mapping[str, Any], name: str, at: str) -> str:
+    value = item.get(name)
+    if not isinstance(value, str):
+        raise InvalidParameter(f"`{at}.{name}` must be a string.", param=f"{at}.{name}")
+    return value
