@@ -11,7 +11,7 @@ from tidegate.core.errors import TidegateError
 from tidegate.core.values import Route
 
 ROOT = Path(__file__).parent.parent
-ABSTRACT = {"bad_request", "not_kept", "upstream", "timeout", "store"}
+ABSTRACT = {"bad_request", "upstream", "timeout", "store", "not_stored"}
 """Errors that others are kinds of; nobody meets them."""
 
 

@@ -10,8 +10,9 @@ EVERY = [
 ]
 
 
-PASSING = {"CallerLimited", "BudgetHeld"}
+PASSING = {"CallerLimited", "BudgetHeld", "ConversationBusy"}
 LIMITS = {
+    "ConversationBusy": "conflict_error",
     "CallerLimited": "invalid_request_error",
     "CallTooLarge": "tokens",
     "BudgetExceeded": "insufficient_quota",

@@ -1,7 +1,8 @@
 """Every failure has a type, a docstring that is its default message, and a metric name.
 
-`base` is the root, `caller` what the caller did wrong, `admin` what an operator did, `upstream`
-what OpenAI (or the way to it) did wrong, `stores` what our own parts did wrong.
+`base` is the root, `caller` what the caller did wrong, `conversations` and `stateful` the same of what is stored,
+`admin` what an operator did, `upstream` what OpenAI (or the way to it) did wrong, `stores` what our own
+parts did wrong.
 """
 
 from collections.abc import Mapping
@@ -33,18 +34,21 @@ from tidegate.core.errors.caller import (
     UnknownRoute,
     WrongMethod,
 )
-from tidegate.core.errors.stateful import (
+from tidegate.core.errors.conversations import (
     CompletionNotFound,
+    ConversationBusy,
     ConversationNotFound,
+    HistoryTooLarge,
     ItemNotFound,
-    MutuallyExclusive,
-    NotCancellable,
-    NotKept,
-    NotStreamable,
+    ItemTooLarge,
+    NotStorable,
+    NotStored,
+    PartitionMissing,
     PreviousResponseNotFound,
     ResponseNotFound,
-    UnsupportedParameter,
+    TooManyItems,
 )
+from tidegate.core.errors.stateful import MutuallyExclusive, NotCancellable, NotStreamable, UnsupportedParameter
 from tidegate.core.errors.stores import PostgresUnavailable, RedisUnavailable, StoreError
 from tidegate.core.errors.upstream import (
     AnswerTooLarge,
@@ -119,17 +123,20 @@ __all__ = [
     "ConnectionFailed",
     "ContentPolicy",
     "ContextLengthExceeded",
+    "ConversationBusy",
     "ConversationNotFound",
     "EmptyBody",
     "ErrorInStream",
     "ExpiredApiKey",
     "FirstByteTimeout",
     "FlightLost",
+    "HistoryTooLarge",
     "HtmlFromProxy",
     "InvalidApiKey",
     "InvalidParameter",
     "InvalidUpstreamKey",
     "ItemNotFound",
+    "ItemTooLarge",
     "MalformedAnswer",
     "MissingApiKey",
     "ModelNotFound",
@@ -140,13 +147,15 @@ __all__ = [
     "NotAdmin",
     "NotCached",
     "NotCancellable",
-    "NotKept",
+    "NotStorable",
+    "NotStored",
     "NotStreamable",
     "NotTranslatable",
     "OrganizationMismatch",
     "OutOfQuota",
     "Overloaded",
     "ParameterNotTaken",
+    "PartitionMissing",
     "PostgresUnavailable",
     "PreviousResponseNotFound",
     "QueueFull",
@@ -163,6 +172,7 @@ __all__ = [
     "StreamIdle",
     "TargetDown",
     "TidegateError",
+    "TooManyItems",
     "TotalTimeout",
     "TruncatedStream",
     "UnknownModel",

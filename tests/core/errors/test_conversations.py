@@ -1,0 +1,16 @@
+"""Whoever asks for what is not stored learns which thing it was, and never whether somebody else has it."""
+
+import pytest
+
+from tidegate.core import errors
+from tidegate.core.errors import NotStored
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [errors.ResponseNotFound, errors.CompletionNotFound, errors.ConversationNotFound, errors.ItemNotFound],
+)
+def test_what_is_missing_is_named_and_asking_again_does_not_help(kind: type[NotStored]) -> None:
+    assert issubclass(kind, NotStored)
+    assert kind.name.removesuffix("_not_found") in kind().message
+    assert not kind.retryable
