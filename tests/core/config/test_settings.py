@@ -1,0 +1,29 @@
+"""Every section is there without a word, refuses what it does not know, and stays as it was read."""
+
+from pathlib import Path
+
+import pytest
+from pydantic import BaseModel
+
+from tidegate.core.config import ConfigError, Settings, load
+
+
+def test_what_was_read_stays_as_it_is() -> None:
+    settings = load()
+    with pytest.raises(ValueError, match="frozen"):
+        settings.log_level = "debug"  # type: ignore[misc]  # that is what is shown here
+    with pytest.raises(ValueError, match="frozen"):
+        settings.server.port = 1  # type: ignore[misc]  # and here
+
+
+@pytest.mark.parametrize(
+    "section", [name for name, field in Settings.model_fields.items() if field.is_required() is False]
+)
+def test_every_section_refuses_what_it_does_not_know(
+    section: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    if isinstance(getattr(load(), section), BaseModel):
+        Path("tidegate.toml").write_text(f"[{section}]\nnothing_like_it = 1\n")
+        with pytest.raises(ConfigError, match=rf"The setting {section}\.nothing_like_it is unknown\."):
+            load()

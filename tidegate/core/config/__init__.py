@@ -1,0 +1,30 @@
+"""Configuration: parsed once at start, from `tidegate.toml` and the environment; unknown keys are refused.
+
+Environment variables win over the file. `TIDEGATE_DATABASE_URL`, `TIDEGATE_REDIS_URL` and
+`OPENAI_API_KEY` stand alone; every other key is `TIDEGATE_<SECTION>__<KEY>`.
+"""
+
+from tidegate.core.config.calls import ModelsConfig, QueueConfig
+from tidegate.core.config.loading import load
+from tidegate.core.config.section import ConfigError
+from tidegate.core.config.server import ServerConfig
+from tidegate.core.config.settings import Settings
+from tidegate.core.config.spending import BudgetsConfig, MeteringConfig, ModelPrice
+from tidegate.core.config.stores import CacheConfig, DatabaseConfig, RedisConfig
+from tidegate.core.config.upstream import UpstreamConfig
+
+__all__ = [
+    "BudgetsConfig",
+    "CacheConfig",
+    "ConfigError",
+    "DatabaseConfig",
+    "MeteringConfig",
+    "ModelPrice",
+    "ModelsConfig",
+    "QueueConfig",
+    "RedisConfig",
+    "ServerConfig",
+    "Settings",
+    "UpstreamConfig",
+    "load",
+]

@@ -1,0 +1,27 @@
+"""How the gateway listens."""
+
+from pydantic import Field
+
+from tidegate.core.config.section import Section
+
+
+class ServerConfig(Section):
+    """How the gateway listens."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8080, ge=0, le=65535)
+    workers: int = Field(default=1, ge=1, le=256)
+    max_requests: int = Field(default=500_000, ge=0)
+    """Requests after which a worker is replaced; 0 never; not applied with one worker."""
+    max_requests_jitter: int = Field(default=50_000, ge=0)
+    grace_seconds: int = Field(default=30, ge=1, le=3600)
+    """How long running answers may finish after SIGTERM."""
+    keep_alive_seconds: int = Field(default=75, ge=1)
+    """Longer than a load balancer's idle timeout (60 s is common), else its clients see 502."""
+    max_body_bytes: int = Field(default=32 * 1024 * 1024, ge=1024)
+    body_seconds: float = Field(default=60.0, gt=0)
+    """How long a request's body may take to arrive."""
+    send_seconds: float = Field(default=60.0, gt=0)
+    """How long a client may refuse to read before it counts as gone."""
+    ping_seconds: float = Field(default=15.0, gt=0)
+    """Silence after which a streaming client gets a comment line."""
