@@ -7,7 +7,16 @@ import pytest
 
 from tests.metering.ledger_parts import ENTRY
 from tidegate.core.config import MeteringConfig
-from tidegate.core.errors import ClientGone, ConnectionFailed, ErrorInStream, TidegateError, TruncatedStream
+from tidegate.core.errors import (
+    ClientGone,
+    ConnectionFailed,
+    ConnectTimeout,
+    ErrorInStream,
+    FirstByteTimeout,
+    MalformedAnswer,
+    TidegateError,
+    TruncatedStream,
+)
 from tidegate.core.values import LedgerEntry, Outcome, Route
 from tidegate.metering import price_list
 from tidegate.metering.accountant import Accountant, joined
@@ -98,6 +107,11 @@ def test_what_the_upstream_did_not_count_is_estimated(
         pytest.param(ClientGone(), (), False, False, id="left before it was sent"),
         pytest.param(ConnectionFailed(), (), False, False, id="never reached"),
         pytest.param(ErrorInStream(), (), True, False, id="refused"),
+        pytest.param(ErrorInStream(), (chunk(""),), True, False, id="refused in its stream"),
+        pytest.param(FirstByteTimeout(), (), True, True, id="never answered"),
+        pytest.param(ConnectTimeout(), (), True, False, id="never connected"),
+        pytest.param(MalformedAnswer(), (), True, True, id="not understood"),
+        pytest.param(TruncatedStream(), (), True, True, id="a whole answer, cut off"),
     ],
 )
 def test_a_call_that_failed_is_charged_where_the_upstream_may_have_worked(

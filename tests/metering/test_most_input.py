@@ -14,7 +14,7 @@ from tidegate.wire.call import parse
 def most(content: Any, **fields: Any) -> int:
     body = {"model": "gpt-4o", "messages": [{"role": "user", "content": content}], **fields}
     call = parse(Route.CHAT, msgspec.json.encode(body))
-    return most_input(call, estimate(call.model, call.body, "").input)
+    return most_input(call, estimate(call.route, call.model, call.body, ()).input)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Whatever came of an answer, its text is found, once, for counting."""
+"""Whatever came of an answer, its texts are found, each once, for counting."""
 
 import json
 from typing import Any
@@ -12,21 +12,24 @@ from tidegate.wire import chat, responses, sse
 from tidegate.wire.spoken import spoken
 
 TOOL = {"type": "function", "function": {"name": "tide_at", "arguments": '{"port":"Hull"}'}}
-MESSAGES: dict[str, tuple[dict[str, Any], str]] = {
-    "text": ({"content": "High at noon."}, "High at noon."),
-    "refusal": ({"content": None, "refusal": "I will not."}, "I will not."),
-    "reasoning": ({"reasoning_content": "Hm. ", "content": "Yes."}, "Hm. Yes."),
-    "tool": ({"content": None, "tool_calls": [{"id": "1", **TOOL}]}, 'tide_at{"port":"Hull"}'),
-    "custom tool": ({"tool_calls": [{"id": "1", "type": "custom", "custom": {"name": "sql", "input": "x"}}]}, "sqlx"),
-    "function call": ({"content": None, "function_call": {"name": "f", "arguments": "{}"}}, "f{}"),
+MESSAGES: dict[str, tuple[dict[str, Any], list[str]]] = {
+    "text": ({"content": "High at noon."}, ["High at noon."]),
+    "refusal": ({"content": None, "refusal": "I will not."}, ["I will not."]),
+    "reasoning": ({"reasoning_content": "Hm. ", "content": "Yes."}, ["Hm. ", "Yes."]),
+    "tool": ({"content": None, "tool_calls": [{"id": "1", **TOOL}]}, ["tide_at", '{"port":"Hull"}']),
+    "custom tool": (
+        {"tool_calls": [{"id": "1", "type": "custom", "custom": {"name": "sql", "input": "x"}}]},
+        ["sql", "x"],
+    ),
+    "function call": ({"content": None, "function_call": {"name": "f", "arguments": "{}"}}, ["f", "{}"]),
 }
-ITEMS: dict[str, tuple[dict[str, Any], str]] = {
-    "text": ({"id": "1", "type": "message", "content": [{"type": "output_text", "text": "High"}]}, "High"),
-    "refusal": ({"id": "1", "type": "message", "content": [{"type": "refusal", "refusal": "No."}]}, "No."),
-    "reasoning": ({"id": "1", "type": "reasoning", "summary": [{"type": "summary_text", "text": "Hm."}]}, "Hm."),
-    "tool": ({"id": "1", "type": "function_call", "name": "f", "arguments": '{"a":1}'}, 'f{"a":1}'),
-    "custom tool": ({"id": "1", "type": "custom_tool_call", "name": "f", "input": "x y"}, "fx y"),
-    "code": ({"id": "1", "type": "code_interpreter_call", "code": "1+1"}, "1+1"),
+ITEMS: dict[str, tuple[dict[str, Any], list[str]]] = {
+    "text": ({"id": "1", "type": "message", "content": [{"type": "output_text", "text": "High"}]}, ["High"]),
+    "refusal": ({"id": "1", "type": "message", "content": [{"type": "refusal", "refusal": "No."}]}, ["No."]),
+    "reasoning": ({"id": "1", "type": "reasoning", "summary": [{"type": "summary_text", "text": "Hm."}]}, ["Hm."]),
+    "tool": ({"id": "1", "type": "function_call", "name": "f", "arguments": '{"a":1}'}, ["f", '{"a":1}']),
+    "custom tool": ({"id": "1", "type": "custom_tool_call", "name": "f", "input": "x y"}, ["f", "x y"]),
+    "code": ({"id": "1", "type": "code_interpreter_call", "code": "1+1"}, ["1+1"]),
 }
 
 
@@ -47,32 +50,31 @@ def events(documents: list[dict[str, Any]]) -> list[bytes]:
 
 
 @pytest.mark.parametrize(("message", "words"), MESSAGES.values(), ids=MESSAGES)
-def test_a_chat_answer_says_the_same_whole_and_streamed(message: dict[str, Any], words: str) -> None:
+def test_a_chat_answer_says_the_same_whole_and_streamed(message: dict[str, Any], words: list[str]) -> None:
     whole = completion(message)
     assert spoken(Route.CHAT, [json.dumps(whole).encode()]) == words
     assert spoken(Route.CHAT, [*events(chat.to_chunks(whole)), sse.DONE]) == words
 
 
 @pytest.mark.parametrize(("item", "words"), ITEMS.values(), ids=ITEMS)
-def test_a_response_says_the_same_whole_and_streamed(item: dict[str, Any], words: str) -> None:
+def test_a_response_says_the_same_whole_and_streamed(item: dict[str, Any], words: list[str]) -> None:
     whole = response(item)
     assert spoken(Route.RESPONSES, [json.dumps(whole, indent=2).encode()]) == words
     assert spoken(Route.RESPONSES, events(responses.to_events(whole))) == words
 
 
 def test_every_choice_counts() -> None:
-    assert spoken(Route.CHAT, [json.dumps(completion({"content": "a"}, {"content": "b"})).encode()]) == "ab"
+    assert spoken(Route.CHAT, [json.dumps(completion({"content": "a"}, {"content": "b"})).encode()]) == ["a", "b"]
 
 
 def test_a_stream_counts_as_far_as_it_came() -> None:
     chunks = events(chat.to_chunks(completion({"content": "The tide comes in and then it goes out again."})))
-    said = spoken(Route.CHAT, chunks[:3])
-    assert said
+    (said,) = spoken(Route.CHAT, chunks[:3])
     assert "The tide comes in and then it goes out again.".startswith(said)
 
 
 def test_a_body_may_begin_with_a_line_break() -> None:
-    assert spoken(Route.CHAT, [b'\n {"choices":[{"message":{"content":"a"}}]}']) == "a"
+    assert spoken(Route.CHAT, [b'\n {"choices":[{"message":{"content":"a"}}]}']) == ["a"]
 
 
 @pytest.mark.parametrize("route", list(Route))
@@ -86,9 +88,9 @@ def test_a_body_may_begin_with_a_line_break() -> None:
     ],
 )  # fmt: skip
 def test_what_cannot_be_read_says_nothing(route: Route, odd: bytes) -> None:
-    assert spoken(route, [odd]) == ""
+    assert spoken(route, [odd]) == []
 
 
 @given(st.lists(st.binary(max_size=60)))
 def test_no_bytes_raise(pieces: list[bytes]) -> None:
-    assert isinstance(spoken(Route.RESPONSES, pieces), str)
+    assert isinstance(spoken(Route.RESPONSES, pieces), list)

@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -19,7 +20,7 @@ One request at a time:  -H 'x-simulate-fault: rate_limited'   (also -latency, -t
 Faults:                 {faults}
 For one key only:       curl {root}/simulator/faults?key=ENDING -d '{{"rate_limited": 1}}'
 Azure's dialect:        {root}/openai/deployments/gpt-4o-mini/chat/completions?api-version=2024-10-21
-What was asked of it:   curl {root}/simulator/stats
+What was asked of it:   curl {root}/simulator/stats   (and what each call is charged: /simulator/bill)
 {key}"""
 
 
@@ -40,16 +41,23 @@ def simulate(  # noqa: PLR0913, PLR0917  # each argument is an option of the com
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Makes faults and identifiers repeat.")] = None,
     api_key: Annotated[str | None, typer.Option(help="The only key to let in.")] = None,
+    prices: Annotated[
+        Path | None, typer.Option(exists=True, dir_okay=False, help="USD per million tokens, by model: a JSON file.")
+    ] = None,
+    remember: Annotated[int, typer.Option(min=0, help="Requests that the bill shows one by one.")] = 100,
 ) -> None:
     """Run a simulated OpenAI: the same routes, deterministic answers, and faults by name."""
     everybody, by_key = faults_of(fault or [])
     options = Options(
         latency=latency, ttft=ttft, tps=tps, rpm=rpm, tpm=tpm, faults=everybody, faults_by_key=by_key,
         deployments=deployments_of(deployment or []), seed=seed, api_key=api_key,
+        prices=prices, remember=remember,
     )  # fmt: skip
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(_serve(options, host, port))
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--prices") from error
     except OSError as error:
         typer.echo(f"The simulator cannot listen on {host}:{port}: {error.strerror}. Choose another --port.", err=True)
         raise typer.Exit(1) from error

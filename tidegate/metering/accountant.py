@@ -4,12 +4,32 @@ from typing import Any
 
 import msgspec
 
-from tidegate.core.errors import ClientGone, TidegateError
+from tidegate.core.errors import (
+    AnswerTooLarge,
+    ClientGone,
+    FirstByteTimeout,
+    MalformedAnswer,
+    StreamIdle,
+    TidegateError,
+    TotalTimeout,
+    TruncatedStream,
+)
 from tidegate.core.values import LedgerEntry, Outcome, Route, Usage
 from tidegate.metering.estimate import estimate
 from tidegate.metering.prices import Prices
 from tidegate.metering.tokens import from_wire
 from tidegate.wire.spoken import spoken
+
+_LEFT_OFF = (
+    AnswerTooLarge,
+    ClientGone,
+    FirstByteTimeout,
+    MalformedAnswer,
+    StreamIdle,
+    TotalTimeout,
+    TruncatedStream,
+)
+"""Ends that are no refusal: the upstream had the call, and may have read it and written more than arrived."""
 
 
 class Accountant:
@@ -42,13 +62,17 @@ class Accountant:
         )
 
     def _usage(self, model: str, outcome: Outcome, route: Route, body: dict[str, Any]) -> Usage:
-        """The upstream's own figure; else an estimate, wherever the upstream may have worked and so may charge."""
+        """The upstream's own figure; else an estimate, wherever the upstream may have worked and so may charge.
+
+        What it refused, with an error of its own before the first word, it does not charge.
+        """
         if outcome.usage is not None:
             return from_wire(outcome.usage)
-        began = bool(outcome.events) or (outcome.sent and isinstance(outcome.error, ClientGone))
-        if not began or route is Route.MODERATIONS:
+        if route is Route.MODERATIONS:
             return Usage()
-        return estimate(model, body, spoken(route, outcome.events))
+        texts = spoken(route, outcome.events)
+        taken = outcome.error is None or (outcome.sent and isinstance(outcome.error, _LEFT_OFF))
+        return estimate(route, model, body, texts) if texts or taken else Usage()
 
 
 def joined(opened: LedgerEntry, *, saved_nanos: int, error: TidegateError | None, seconds: float) -> LedgerEntry:

@@ -1,43 +1,59 @@
 """Tokens counted by us, for a call whose own figures never arrived: cut off, cancelled, or left out.
 
-Text is counted with OpenAI's own encodings, whose ranks are compiled into rs-bpe; framing and media
-are flat figures. Work is bounded: of a very long text the first part is counted and the rest scaled.
+Text is counted with OpenAI's own encodings, whose ranks are compiled into rs-bpe, and framed as OpenAI's Cookbook
+says ("How to count tokens with tiktoken"); a Response's input is taken for a chat's. Tools and schemas count as the
+JSON they were sent as, media are flat figures. Work is bounded: of very long texts the first part is counted, the rest
+scaled.
 """
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
 
-from tidegate.core.values import Usage
+from tidegate.core.values import Route, Usage
 
 EXACT_CHARACTERS = 50_000
 """Counted one by one (at most 17 ms of CPU, 3 ms for English); what is beyond is scaled by their ratio."""
 MOST_VALUES = 100_000
 """JSON values looked at; a body of more is left uncounted from there."""
+PRIMING_TOKENS = 3
+"""What opens the answer of a conversation."""
 MESSAGE_TOKENS = 3
-"""What frames one message or item (OpenAI Cookbook, "How to count tokens")."""
+"""What frames one message or item."""
+NAME_TOKENS = 1
+"""What the name of a message's author takes beyond its text."""
+_ROLE_TOKENS = 1
+"""Of the role of a text that stands alone: it is what the system or the user says."""
 MEDIA_TOKENS = 765
 """For each image, sound or file, whatever its size: one 1024 x 1024 image in high detail on GPT-4o."""
 
 _SPOKEN = ("messages", "instructions", "input")
 _DECLARED = ("tools", "functions", "response_format", "text")
+_NOT_SAID = frozenset({"type", "id", "call_id", "tool_call_id", "status"})
+"""Fields of messages and items that the model does not read."""
 _MEDIA = frozenset({"image_url", "input_image", "input_audio", "file", "input_file", "computer_screenshot"})
 _CL100K_PREFIXES = ("gpt-4-", "gpt-3.5", "gpt-35", "text-embedding", "ft:gpt-4-", "ft:gpt-3.5")
 
 
-def estimate(model: str, body: Mapping[str, Any], output: str) -> Usage:
-    """The usage of a call, from the decoded request `body` and the `output` text as far as it came."""
-    tally = _Tally()
+def estimate(route: Route, model: str, body: Mapping[str, Any], output: Iterable[str]) -> Usage:
+    """The usage of a call, from the decoded request `body` and the `output` texts as far as they came."""
+    talks = route in (Route.CHAT, Route.RESPONSES)
+    read = _Tally()
+    if talks:
+        read.add_flat(PRIMING_TOKENS)
     for name in _SPOKEN:
-        tally.add(body.get(name))
+        if talks and isinstance(body.get(name), str):
+            read.add_flat(MESSAGE_TOKENS + _ROLE_TOKENS)
+        read.add(body.get(name))
     for name in _DECLARED:
         if body.get(name):
-            tally.add_text(msgspec.json.encode(body[name]).decode())
+            read.add_text(msgspec.json.encode(body[name]).decode())
     written = _Tally()
-    written.add_text(output)
-    return Usage(input=tally.tokens(model), output=written.tokens(model), estimated=True)
+    for text in output:
+        written.add_text(text)
+    return Usage(input=read.tokens(model), output=written.tokens(model), estimated=True)
 
 
 class _Tally:
@@ -57,6 +73,10 @@ class _Tally:
                 return
             waiting.extend(self._take(waiting.popleft()))
 
+    def add_flat(self, tokens: int) -> None:
+        """Tokens that are no text."""
+        self._flat += tokens
+
     def add_text(self, text: str) -> None:
         """A text: counted while there is room, measured beyond."""
         kept = text[: self._room]
@@ -69,9 +89,9 @@ class _Tally:
         """All that was added, in the encoding of `model`."""
         if not self._texts:
             return self._flat
-        text = "\n".join(self._texts).encode(errors="replace").decode()  # half a surrogate pair has no encoding
-        counted = _encoding(model).count(text)
-        return int(self._flat + counted + counted * self._beyond // len(text))
+        count = _encoding(model).count
+        counted = sum(count(_sound(text)) for text in self._texts)
+        return int(self._flat + counted + counted * self._beyond // sum(map(len, self._texts)))
 
     def _take(self, value: Any) -> list[Any]:
         """Note what `value` says by itself; returns what is inside it."""
@@ -89,8 +109,16 @@ class _Tally:
         if item.get("type") in _MEDIA:
             self._flat += MEDIA_TOKENS
             return []
-        self._flat += MESSAGE_TOKENS if "role" in item else 0
-        return [value for name, value in item.items() if name != "type"]
+        if "role" in item or "call_id" in item:
+            self._flat += MESSAGE_TOKENS
+        if "role" in item and isinstance(item.get("name"), str):
+            self._flat += NAME_TOKENS
+        return [value for name, value in item.items() if name not in _NOT_SAID]
+
+
+def _sound(text: str) -> str:
+    """Without half surrogate pairs, which have no encoding."""
+    return text if text.isascii() else text.encode(errors="replace").decode()
 
 
 def _encoding(model: str) -> Any:

@@ -49,7 +49,7 @@ class Reserve(msgspec.Struct, frozen=True, kw_only=True):
 def reserve(call: Call, prices: Prices, *, at: float, exact: bool) -> Reserve:
     """What to set aside; counting tokens `exact`ly costs time, and is for where money or tokens are limited."""
     quick = call.size // _BYTES_PER_TOKEN + 1
-    likely = estimate(call.model, call.body, "").input if exact else quick
+    likely = estimate(call.route, call.model, call.body, ()).input if exact else quick
     asked = most_input.most_input(call, likely) if exact else quick
     stated = _stated_output(call)
     longest = 0 if call.route in (Route.EMBEDDINGS, Route.MODERATIONS) else longest_output(call.model)

@@ -7,7 +7,7 @@ import msgspec
 from starlette.types import Receive, Scope, Send
 
 from tidegate.core.clock import Clock, SystemClock
-from tidegate.simulator import azure, chat, embeddings, models, moderations, responses
+from tidegate.simulator import azure, chat, embeddings, models, moderations, responses, tariff
 from tidegate.simulator.addresses import Address, address
 from tidegate.simulator.bill import Bill, Call
 from tidegate.simulator.delivery import deliver
@@ -15,6 +15,7 @@ from tidegate.simulator.exchange import Exchange, json_object
 from tidegate.simulator.faults import Fault, refusal_for
 from tidegate.simulator.keys import check_key, ends_of, key_of
 from tidegate.simulator.limits import RateLimits
+from tidegate.simulator.meter import Meter
 from tidegate.simulator.options import Manners, Options, manners
 from tidegate.simulator.outlook import Outlook
 from tidegate.simulator.questions import Question
@@ -26,7 +27,7 @@ _LONG = 1024
 
 
 def create_app(options: Options | None = None, *, clock: Clock | None = None) -> "Simulator":
-    """The simulator as an ASGI app. Raises ValueError for a fault that does not exist."""
+    """The simulator as an ASGI app. Raises ValueError for a fault that does not exist, or prices that are none."""
     return Simulator(options or Options(), clock or SystemClock())
 
 
@@ -37,7 +38,8 @@ class Simulator:
         """Ready to serve."""
         self._options = options
         self._clock = clock
-        self._bill = Bill()
+        self._bill = Bill(options.remember)
+        self._tariff = tariff.load(options.prices)
         self._start_over()
 
     def __repr__(self) -> str:
@@ -71,6 +73,8 @@ class Simulator:
             elif action == ("POST", "faults"):
                 self._outlook.change(json_object(await exchange.body()), ending=exchange.query.get("key", ""))
                 return await exchange.send_json(self._outlook.shown())
+            elif action == ("GET", "bill"):
+                return await exchange.send_json({"requests": self._bill.remembered()})
             elif action != ("GET", "stats"):
                 raise _unknown_url(exchange, Address(route="unknown"))
             await exchange.send_json(self._bill.figures())
@@ -106,21 +110,35 @@ class Simulator:
         drawn = self._outlook.strike(key_of(exchange.headers), self._random)
         how = manners(self._options, exchange.headers, drawn)
         call.fault = how.fault
-        await exchange.pause(how.latency)
-        if how.fault is Fault.TIMEOUT:
-            await exchange.until_gone()
-        if how.fault is Fault.CONNECTION:
-            call.end = "broken"
-            return await exchange.reset()
         if exchange.method == "GET":
-            return await self._answer_models(exchange, where, how)
+            if not await _struck(exchange, call, how):
+                await self._answer_models(exchange, where, how)
+            return
         call.note_body(raw)
-        reply = self._reply(exchange, call, self._addressed(where, json_object(raw)), how, digits)
+        try:
+            reply = self._reply(exchange, call, self._addressed(where, json_object(raw)), how, digits)
+        except Refusal:
+            if not await _struck(exchange, call, how):
+                raise
+            return
         if where.azure:
             exchange.reply_headers = azure.headers_of(exchange.reply_headers, call.id)
             reply = _filtered(reply, call.route)
-        call.end = await deliver(exchange, reply, how)
-        return None
+        await self._deliver(exchange, call, reply, how)
+
+    async def _deliver(self, exchange: Exchange, call: Call, reply: Reply, how: Manners) -> None:
+        """Answer, and charge what that took, whether or not the answer arrived."""
+        meter = Meter(call.model or "", reply)
+        if how.fault is not Fault.CONNECTION:
+            meter.read()
+        try:
+            if not await _struck(exchange, call, how):
+                call.end = await deliver(exchange, reply, how, meter)
+        except Refusal:
+            meter.refused()
+            raise
+        finally:
+            call.charge(meter.used(), self._tariff)
 
     def _addressed(self, where: Address, body: Json) -> Json:
         """The body as if it named the model: at Azure the address may, and a deployment stands for one."""
@@ -138,7 +156,8 @@ class Simulator:
         if how.fault and (refused := refusal_for(how.fault, model=name, path=exchange.path)):
             raise refused
         body = models.one_model(name) if name else models.every_model()
-        await deliver(exchange, Reply(body=body), how)
+        reply = Reply(body=body)
+        await deliver(exchange, reply, how, Meter(name, reply))  # nobody pays for a list
 
     def _reply(self, exchange: Exchange, call: Call, body: Json, how: Manners, digits: str) -> Reply:
         model = _model_of(body, call.route)
@@ -154,7 +173,6 @@ class Simulator:
             raise invalid(f"Invalid type or value in the request: {error!r}.") from error
         self._limits.admit(model, wanted)
         exchange.reply_headers.update(self._limits.headers())
-        call.input_tokens, call.output_tokens = reply.input_tokens, reply.output_tokens
         return reply
 
     def _make(self, route: str, body: Json, how: Manners, digits: str) -> tuple[Reply, int]:
@@ -180,6 +198,18 @@ class Simulator:
         if len(self._seen) > 1000:
             del self._seen[next(iter(self._seen))]
         return question.input_tokens // 128 * 128 if known else 0
+
+
+async def _struck(exchange: Exchange, call: Call, how: Manners) -> bool:
+    """Let time pass; whether a fault ended the exchange before anything was answered."""
+    await exchange.pause(how.latency)
+    if how.fault is Fault.TIMEOUT:
+        await exchange.until_gone()
+    if how.fault is not Fault.CONNECTION:
+        return False
+    call.end = "broken"
+    await exchange.reset()
+    return True
 
 
 async def _live(receive: Receive, send: Send) -> None:

@@ -9,9 +9,10 @@ from typing import Any
 import msgspec
 
 from tidegate.core.errors import ClientGone
+from tidegate.simulator.tariff import Tariff, Used
 
 LAST_REQUESTS = 100
-"""So many of the last requests are remembered one by one."""
+"""So many of the last requests are shown one by one with the figures."""
 _MOST_KEYS = 1000
 """So many keys are billed apart; further ones in the total only."""
 
@@ -33,7 +34,16 @@ class Call(msgspec.Struct, kw_only=True):
     organization: str | None = None
     project: str | None = None
     input_tokens: int = 0
+    cached_tokens: int = 0
+    """Of the input."""
     output_tokens: int = 0
+    cost_nanos: int | None = 0
+    """What it is charged; None where the model has no price."""
+
+    def charge(self, used: Used, tariff: Tariff) -> None:
+        """Put down what was used, and what that costs."""
+        self.input_tokens, self.cached_tokens, self.output_tokens = used.input, used.cached, used.output
+        self.cost_nanos = tariff.nanos(self.model or "", used)
 
     def note_body(self, body: bytes) -> None:
         """Remember which body was sent, by its digest."""
@@ -49,6 +59,8 @@ class Tally:
         self._ends: Counter[str] = Counter()
         self._faults: Counter[str] = Counter()
         self._tokens: Counter[str] = Counter()
+        self._cost_nanos = 0
+        self._unpriced = 0
 
     def end(self, call: Call) -> None:
         """Count a call that is over."""
@@ -57,6 +69,8 @@ class Tally:
             self._faults[call.fault] += 1
         self._tokens["input"] += call.input_tokens
         self._tokens["output"] += call.output_tokens
+        self._cost_nanos += call.cost_nanos or 0
+        self._unpriced += call.cost_nanos is None
 
     def figures(self) -> dict[str, Any]:
         """All of it, ready for JSON."""
@@ -66,14 +80,17 @@ class Tally:
             **ends,
             "faults": dict(self._faults),
             "tokens": {"input": self._tokens["input"], "output": self._tokens["output"]},
+            "cost_nanos": self._cost_nanos,
+            "unpriced": self._unpriced,
         }
 
 
 class Bill:
     """Counters since the start or the last reset, in all and for each key."""
 
-    def __init__(self) -> None:
-        """Everything at zero."""
+    def __init__(self, remember: int = LAST_REQUESTS) -> None:
+        """Everything at zero; so many requests are remembered one by one."""
+        self._remember = remember
         self.reset()
 
     def reset(self) -> None:
@@ -81,7 +98,7 @@ class Bill:
         self._all = Tally()
         self._by_key: dict[str, Tally] = {}
         self._open: set[int] = set()
-        self._last: deque[Call] = deque(maxlen=LAST_REQUESTS)
+        self._last: deque[Call] = deque(maxlen=self._remember)
 
     @contextmanager
     def call(self, call: Call) -> Iterator[Call]:
@@ -118,5 +135,9 @@ class Bill:
             **self._all.figures(),
             "in_flight": len(self._open),
             "keys": {key: tally.figures() for key, tally in self._by_key.items()},
-            "requests": list(self._last),
+            "requests": self.remembered()[-LAST_REQUESTS:],
         }
+
+    def remembered(self) -> list[Call]:
+        """Each of the last requests."""
+        return list(self._last)

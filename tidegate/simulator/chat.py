@@ -6,14 +6,12 @@ from collections.abc import Mapping
 from random import Random
 from typing import Any
 
+from tidegate.simulator.counting import PRIMING, message_tokens, tokens_for
 from tidegate.simulator.questions import Answer, Question, Tool, answer, chosen, reasoning_tokens, shape_of
 from tidegate.simulator.refusal import invalid
 from tidegate.simulator.reply import Identity, Json, Reply
-from tidegate.simulator.words import count, seed_of, tokens_of
+from tidegate.simulator.words import seed_of
 from tidegate.wire.chat import to_chunks
-
-IMAGE_TOKENS = 85
-"""What an image costs at low detail."""
 
 
 def question_of(body: Mapping[str, Any], tokens: int | None) -> Question:
@@ -27,8 +25,9 @@ def question_of(body: Mapping[str, Any], tokens: int | None) -> Question:
     stop = body.get("stop") or ()
     return Question(
         seed=seed_of(shape_of(body)),
+        model=body["model"],
         said=_last_said(messages),
-        input_tokens=3 + sum(4 + content_tokens(message.get("content")) for message in messages),
+        input_tokens=_input_tokens(body),
         tool=chosen(tools, body.get("tool_choice"), answered=messages[-1].get("role") in ("tool", "function")),
         json=kind in ("json_schema", "json_object"),
         schema=form.get("json_schema", {}).get("schema"),
@@ -48,12 +47,10 @@ def _tool(tool: Mapping[str, Any]) -> Tool:
     return Tool(name=function["name"], schema=function.get("parameters"))
 
 
-def content_tokens(content: Any) -> int:
-    """Tokens of a message's content: text, or parts that may be images."""
-    if isinstance(content, str):
-        return count(content)
-    parts = content if isinstance(content, list) else ()
-    return sum(count(part["text"]) if isinstance(part.get("text"), str) else IMAGE_TOKENS for part in parts)
+def _input_tokens(body: Mapping[str, Any]) -> int:
+    tokens = tokens_for(body["model"])
+    declared = sum(tokens.of_json(body.get(name)) for name in ("tools", "functions", "response_format"))
+    return PRIMING + declared + sum(message_tokens(message, tokens) for message in body["messages"])
 
 
 def text_of(content: Any) -> str:
@@ -90,7 +87,9 @@ def reply(body: Mapping[str, Any], question: Question, identity: Identity) -> Re
         body=completion,
         events=_chunks(completion, body.get("stream_options") or {}) if body.get("stream") else None,
         input_tokens=question.input_tokens,
+        cached_tokens=identity.cached_tokens,
         output_tokens=usage["completion_tokens"],
+        unseen_tokens=sum(said.unseen_tokens for said in answers),
     )
 
 
@@ -102,7 +101,8 @@ def served_tier(asked: str | None) -> str:
 def _chunks(completion: Json, options: Mapping[str, Any]) -> list[Json]:
     for choice in completion["choices"]:
         choice["message"].pop("annotations", None)  # deltas have none
-    return to_chunks(completion, include_usage=bool(options.get("include_usage")), cut=tokens_of)
+    cut = tokens_for(completion["model"]).pieces
+    return to_chunks(completion, include_usage=bool(options.get("include_usage")), cut=cut)
 
 
 def _usage(question: Question, answers: list[Answer], identity: Identity, *, audio: bool) -> Json:
@@ -114,7 +114,7 @@ def _usage(question: Question, answers: list[Answer], identity: Identity, *, aud
         "prompt_tokens_details": {"cached_tokens": identity.cached_tokens, "audio_tokens": 0},
         "completion_tokens_details": {
             "reasoning_tokens": sum(said.reasoning for said in answers),
-            "audio_tokens": sum(len(said.tokens) for said in answers) if audio else 0,
+            "audio_tokens": sum(said.tokens for said in answers) if audio else 0,
             "accepted_prediction_tokens": 0,
             "rejected_prediction_tokens": 0,
         },
@@ -135,7 +135,7 @@ def _choice(body: Mapping[str, Any], said: Answer, identity: Identity, number: i
         message["audio"] = _audio(said, identity, number)
     finish = "length" if said.cut_short else "tool_calls" if said.tool else "stop"
     shown = body.get("logprobs") and message["content"] is not None
-    logprobs = {"content": token_logprobs(said.tokens, body.get("top_logprobs")), "refusal": None} if shown else None
+    logprobs = {"content": token_logprobs(said.pieces, body.get("top_logprobs")), "refusal": None} if shown else None
     return {"index": number, "message": message, "logprobs": logprobs, "finish_reason": finish}
 
 
@@ -149,15 +149,15 @@ def _audio(said: Answer, identity: Identity, number: int) -> Json:
     """A millisecond of silence for each token: 16 bit, 24 kHz."""
     return {
         "id": identity.named("audio_", number),
-        "data": base64.b64encode(bytes(48 * len(said.tokens))).decode(),
+        "data": base64.b64encode(bytes(48 * said.tokens)).decode(),
         "expires_at": int(identity.now) + 3600,
         "transcript": said.text,
     }
 
 
-def token_logprobs(tokens: list[str], top: int | None) -> list[Json]:
+def token_logprobs(pieces: list[str], top: int | None) -> list[Json]:
     """How sure the model was of each token, with `top` alternatives."""
-    return [_token_logprob(token, top or 0) for token in tokens]
+    return [_token_logprob(piece, top or 0) for piece in pieces]
 
 
 def _token_logprob(token: str, top: int) -> Json:

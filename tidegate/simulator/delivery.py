@@ -1,11 +1,14 @@
 """How a reply reaches the client: at its pace, and broken as the fault says."""
 
+import asyncio
 from collections.abc import Sequence
 
 import msgspec
 
+from tidegate.core.errors import ClientGone
 from tidegate.simulator.exchange import Exchange
 from tidegate.simulator.faults import HALFWAY, Fault, context_length, server_error
+from tidegate.simulator.meter import Meter
 from tidegate.simulator.options import Manners
 from tidegate.simulator.refusal import Refusal
 from tidegate.simulator.reply import Json, Reply
@@ -15,20 +18,20 @@ EVENT_STREAM = "text/event-stream; charset=utf-8"
 _TORN = b'{"id": "chatcmpl-'
 
 
-async def deliver(exchange: Exchange, reply: Reply, manners: Manners) -> str:
+async def deliver(exchange: Exchange, reply: Reply, manners: Manners, meter: Meter) -> str:
     """Send the reply and tell how it ended: `served` or `broken`. Raises ClientGone, and Refusal instead of a reply."""
     if reply.events is None:
-        return await _deliver_whole(exchange, reply, manners)
-    return await _deliver_stream(exchange, reply, reply.events, manners)
+        return await _deliver_whole(exchange, reply, manners, meter)
+    return await _deliver_stream(exchange, reply, reply.events, manners, meter)
 
 
-async def _deliver_whole(exchange: Exchange, reply: Reply, manners: Manners) -> str:
+async def _deliver_whole(exchange: Exchange, reply: Reply, manners: Manners, meter: Meter) -> str:
     fault = manners.fault
     if fault is Fault.ERROR_IN_STREAM:
         raise server_error()
     if fault is Fault.PREFLIGHT_FAILURE_IN_STREAM:
         raise context_length(exchange.path)
-    await exchange.pause(manners.ttft + (reply.output_tokens / manners.tps if manners.tps else 0.0))
+    await _write_whole(exchange, reply, manners, meter)
     body = {key: value for key, value in reply.body.items() if fault is not Fault.MISSING_USAGE or key != "usage"}
     data = msgspec.json.encode(body)
     if fault is Fault.MALFORMED:
@@ -42,6 +45,19 @@ async def _deliver_whole(exchange: Exchange, reply: Reply, manners: Manners) -> 
     return "served"
 
 
+async def _write_whole(exchange: Exchange, reply: Reply, manners: Manners, meter: Meter) -> None:
+    """Take the time that writing takes; what is written when the client leaves is charged."""
+    clock = asyncio.get_running_loop()
+    begun = clock.time() + manners.ttft
+    seconds = reply.output_tokens / manners.tps if manners.tps else 0.0
+    try:
+        await exchange.pause(manners.ttft + seconds)
+    except ClientGone:
+        meter.wrote(max(0.0, clock.time() - begun) / seconds if seconds else 0.0)
+        raise
+    meter.wrote()
+
+
 async def _break_off(exchange: Exchange, fault: Fault) -> str:
     if fault is Fault.STALL:
         await exchange.until_gone()
@@ -52,7 +68,7 @@ async def _break_off(exchange: Exchange, fault: Fault) -> str:
     return "broken"
 
 
-async def _deliver_stream(exchange: Exchange, reply: Reply, events: list[Json], manners: Manners) -> str:
+async def _deliver_stream(exchange: Exchange, reply: Reply, events: list[Json], manners: Manners, meter: Meter) -> str:
     fault = manners.fault
     if fault is Fault.MISSING_USAGE:
         events = _without_usage(events)
@@ -65,10 +81,13 @@ async def _deliver_stream(exchange: Exchange, reply: Reply, events: list[Json], 
             await exchange.pause(1 / manners.tps)
         if fault is Fault.MALFORMED and number == len(sent) // 2:
             await exchange.write(sse.encode(_TORN))
+        meter.said(event)
         await exchange.write(_encoded(event, reply))
     if breaking:
-        await _report(exchange, reply, fault, len(sent))
+        if await _reported(exchange, reply, fault, len(sent)) and not meter.spoke:
+            meter.refused()
         return await _break_off(exchange, fault or Fault.TRUNCATED_CLEAN)
+    meter.wrote()
     await exchange.write(b"" if reply.named else sse.DONE, last=True)
     return "served"
 
@@ -77,20 +96,21 @@ def _break_point(events: Sequence[Json], fault: Fault | None) -> int:
     return 1 if fault is Fault.PREFLIGHT_FAILURE_IN_STREAM else max(1, len(events) // 2)
 
 
-async def _report(exchange: Exchange, reply: Reply, fault: Fault | None, number: int) -> None:
-    """Send the error that a fault reports within the stream, if it reports one."""
+async def _reported(exchange: Exchange, reply: Reply, fault: Fault | None, number: int) -> bool:
+    """Send the error that a fault reports within the stream; whether it reports one."""
     refusal: Refusal | None = None
     if fault is Fault.ERROR_IN_STREAM:
         refusal = server_error()
     elif fault is Fault.PREFLIGHT_FAILURE_IN_STREAM:
         refusal = context_length(exchange.path)
     if refusal is None:
-        return
+        return False
     if reply.named:
         report = {"type": "error", "error": refusal.error, "sequence_number": number}
         await exchange.write(sse.encode(msgspec.json.encode(report), "error"))
     else:
         await exchange.write(sse.encode(refusal.body))
+    return True
 
 
 def _encoded(event: Json, reply: Reply) -> bytes:

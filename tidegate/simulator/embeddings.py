@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from operator import add
 from typing import Any
 
+from tidegate.simulator.counting import tokens_for
 from tidegate.simulator.refusal import invalid
 from tidegate.simulator.reply import Reply
-from tidegate.simulator.words import count
 
 _DIMENSIONS = {"text-embedding-3-large": 3072}
 _USUAL_DIMENSIONS = 1536
@@ -21,7 +21,7 @@ _MOST_WORDS = 256
 
 def reply(body: Mapping[str, Any]) -> Reply:
     """A vector for each input. Raises Refusal."""
-    texts, tokens = _inputs(body.get("input"))
+    texts, tokens = _inputs(body.get("input"), body["model"])
     size = body.get("dimensions") or _DIMENSIONS.get(body["model"], _USUAL_DIMENSIONS)
     if not isinstance(size, int) or not 1 <= size <= 3072:
         raise invalid("Invalid value for 'dimensions'.", param="dimensions")
@@ -36,13 +36,14 @@ def reply(body: Mapping[str, Any]) -> Reply:
     return Reply(body=answer, input_tokens=tokens)
 
 
-def _inputs(given: Any) -> tuple[list[str], int]:
+def _inputs(given: Any, model: str) -> tuple[list[str], int]:
     """The texts to embed, and how many tokens they are; tokens may be given as numbers."""
     if isinstance(given, str) or (isinstance(given, list) and given and isinstance(given[0], int)):
         given = [given]
     if not isinstance(given, list) or not given or not all(given):
         raise invalid("'$.input' is invalid. Please check the API reference: /v1/embeddings.", param="input")
-    tokens = sum(count(one) if isinstance(one, str) else len(one) for one in given)
+    counted = tokens_for(model).count
+    tokens = sum(counted(one) if isinstance(one, str) else len(one) for one in given)
     return [one if isinstance(one, str) else " ".join(map(str, one)) for one in given], tokens
 
 

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
+from tidegate.simulator.counting import tokens_for
 from tidegate.simulator.refusal import invalid
 from tidegate.simulator.reply import Identity, Json, Reply
-from tidegate.simulator.words import count
 
 _TEXT_ONLY = ("harassment", "harassment/threatening", "hate", "hate/threatening", "illicit", "illicit/violent",
               "sexual/minors")  # fmt: skip
@@ -20,7 +20,7 @@ def reply(body: Mapping[str, Any], identity: Identity) -> Reply:
         raise invalid("Missing required parameter: 'input'.", param="input", code="missing_required_parameter")
     model = body.get("model") or "omni-moderation-latest"
     answer = {"id": identity.named("modr-"), "model": model, "results": [_verdict(*one) for one in _inputs(given)]}
-    return Reply(body=answer, input_tokens=sum(count(text) for text, _ in _inputs(given)))
+    return Reply(body=answer, input_tokens=sum(tokens_for(model).count(text) for text, _ in _inputs(given)))
 
 
 def _inputs(given: str | list[Any]) -> list[tuple[str, bool]]:

@@ -1,6 +1,7 @@
 """How the simulator behaves, in general and for one request."""
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import msgspec
 
@@ -33,6 +34,10 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     """Makes the choice of faults and the identifiers repeat."""
     api_key: str | None = None
     """The only key that is let in; None lets in every key."""
+    prices: Path | None = None
+    """A file of prices, as `tariff.load` reads it; None for OpenAI's list prices."""
+    remember: int = 100
+    """Requests that the bill shows one by one."""
 
 
 class Manners(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,9 +7,10 @@ from typing import Any
 
 import msgspec
 
+from tidegate.simulator.counting import Tokens, tokens_for
 from tidegate.simulator.refusal import invalid
 from tidegate.simulator.schemas import example
-from tidegate.simulator.words import prose, tokens_of
+from tidegate.simulator.words import prose
 
 _DOES_NOT_SHAPE = {
     "background", "include", "logprobs", "max_completion_tokens", "max_output_tokens", "max_tokens", "metadata", "n",
@@ -18,6 +19,8 @@ _DOES_NOT_SHAPE = {
 }  # fmt: skip
 _EFFORT = {"none": 0, "minimal": 0, "low": 64, "medium": 128, "high": 256, "xhigh": 512, "max": 1024}
 _REASONS = re.compile(r"o\d|gpt-[5-9]")
+_TOOL_FRAME = 5
+"""Tokens that a tool's call takes beyond its arguments; OpenAI does not say how many."""
 _ECHO = 60
 """So many characters of the question are repeated at the start of the answer."""
 
@@ -34,6 +37,7 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     """All that shapes an answer."""
 
     seed: int
+    model: str = "gpt-4o"
     said: str
     """The last thing the user said."""
     input_tokens: int
@@ -52,49 +56,64 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
     """What is said: text, or a call of a tool with `text` as its argument."""
 
-    tokens: list[str]
+    pieces: list[str]
     tool: Tool | None
     reasoning: int
     cut_short: bool
     """By the limit on tokens."""
+    tokens: int
+    """Of its text."""
 
     @property
     def text(self) -> str:
-        """The tokens, joined."""
-        return "".join(self.tokens)
+        """The pieces, joined."""
+        return "".join(self.pieces)
+
+    @property
+    def unseen_tokens(self) -> int:
+        """Tokens that are paid for, and are no part of the text."""
+        return self.reasoning + (_TOOL_FRAME if self.tool else 0)
 
     @property
     def output_tokens(self) -> int:
         """All tokens that are paid for."""
-        return len(self.tokens) + self.reasoning + (5 if self.tool else 0)
+        return self.tokens + self.unseen_tokens
 
 
 def answer(question: Question, number: int = 0) -> Answer:
     """The answer; `number` tells the choices of one request apart."""
     random = Random(question.seed + number)  # noqa: S311  # repeatable on purpose
-    tokens = _before_a_stop(_said(question, random), question.stop)
+    tokens = tokens_for(question.model)
+    pieces = _before_a_stop(_said(question, random, tokens), question.stop, tokens)
     room = None if question.limit is None else max(0, question.limit - question.reasoning)
-    cut_short = room is not None and len(tokens) > room
-    reasoning = question.reasoning if question.limit is None else min(question.reasoning, question.limit)
-    return Answer(tokens=tokens[:room], tool=question.tool, reasoning=reasoning, cut_short=cut_short)
+    kept = pieces[:room]
+    while room is not None and tokens.count("".join(kept)) > room:  # a piece may be several tokens
+        kept.pop()
+    return Answer(
+        pieces=kept,
+        tool=question.tool,
+        reasoning=question.reasoning if question.limit is None else min(question.reasoning, question.limit),
+        cut_short=len(kept) < len(pieces),
+        tokens=tokens.count("".join(kept)),
+    )
 
 
-def _said(question: Question, random: Random) -> list[str]:
+def _said(question: Question, random: Random, tokens: Tokens) -> list[str]:
     if question.tool is not None and not question.tool.custom:
-        return tokens_of(_json(example(question.tool.schema or {"type": "object"}, random)))
+        return tokens.pieces(_json(example(question.tool.schema or {"type": "object"}, random)))
     if question.json:
-        return tokens_of(_json(example(question.schema or {"type": "object", "required": ["answer"]}, random)))
-    return prose(f"You said: {question.said[:_ECHO]!r}.", random, question.tokens)
+        return tokens.pieces(_json(example(question.schema or {"type": "object", "required": ["answer"]}, random)))
+    return prose(f"You said: {question.said[:_ECHO]!r}.", random, question.tokens, tokens)
 
 
 def _json(value: Any) -> str:
     return msgspec.json.encode(value).decode()
 
 
-def _before_a_stop(tokens: list[str], stop: tuple[str, ...]) -> list[str]:
-    text = "".join(tokens)
+def _before_a_stop(pieces: list[str], stop: tuple[str, ...], tokens: Tokens) -> list[str]:
+    text = "".join(pieces)
     ends = [at for at in (text.find(word) for word in stop if word) if at >= 0]
-    return tokens_of(text[: min(ends)]) if ends else tokens
+    return tokens.pieces(text[: min(ends)]) if ends else pieces
 
 
 def shape_of(body: Mapping[str, Any]) -> dict[str, Any]:

@@ -16,7 +16,11 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True):
     named: bool = False
     """Whether each event names its type on an `event:` line, as the Responses API does."""
     input_tokens: int = 0
+    cached_tokens: int = 0
+    """Of the input."""
     output_tokens: int = 0
+    unseen_tokens: int = 0
+    """Of the output: those that are no text, such as reasoning."""
 
 
 class Identity(msgspec.Struct, frozen=True, kw_only=True):

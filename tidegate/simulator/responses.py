@@ -3,11 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
-from tidegate.simulator.chat import content_tokens, served_tier, text_of, token_logprobs
+from tidegate.simulator.chat import served_tier, text_of, token_logprobs
+from tidegate.simulator.counting import PRIMING, message_tokens, tokens_for
 from tidegate.simulator.questions import Answer, Question, Tool, answer, chosen, reasoning_tokens, shape_of
 from tidegate.simulator.refusal import invalid
 from tidegate.simulator.reply import Identity, Json, Reply
-from tidegate.simulator.words import count, seed_of, tokens_of
+from tidegate.simulator.words import seed_of
 from tidegate.wire.responses import to_events
 
 _ECHOED: Json = {
@@ -30,8 +31,9 @@ def question_of(body: Mapping[str, Any], tokens: int | None) -> Question:
     form: Mapping[str, Any] = (body.get("text") or {}).get("format") or {}
     return Question(
         seed=seed_of(shape_of(body)),
+        model=body["model"],
         said=asked if isinstance(asked, str) else _last_said(items),
-        input_tokens=3 + count(body.get("instructions") or "") + _input_tokens(asked, items),
+        input_tokens=_input_tokens(body, items),
         tool=chosen(tools, body.get("tool_choice"), answered=_answers_a_tool(items)),
         json=form.get("type") in ("json_schema", "json_object"),
         schema=form.get("schema"),
@@ -47,10 +49,13 @@ def _tool(tool: Mapping[str, Any]) -> Tool:
     return Tool(name=tool["name"], schema=tool.get("parameters"), custom=tool["type"] == "custom")
 
 
-def _input_tokens(asked: Any, items: list[Json]) -> int:
-    if isinstance(asked, str):
-        return 4 + count(asked)
-    return sum(4 + content_tokens(item.get("content", item.get("output"))) for item in items)
+def _input_tokens(body: Mapping[str, Any], items: list[Json]) -> int:
+    """As of a chat: `instructions` is what the system says, and a text alone what the user says."""
+    tokens = tokens_for(body["model"])
+    said = [("system", body.get("instructions")), ("user", body.get("input"))]
+    spoken = [{"role": role, "content": text} for role, text in said if isinstance(text, str)]
+    declared = tokens.of_json(body.get("tools")) + tokens.of_json(body.get("text"))
+    return PRIMING + declared + sum(message_tokens(item, tokens) for item in [*spoken, *items])
 
 
 def _answers_a_tool(items: list[Json]) -> bool:
@@ -68,10 +73,12 @@ def reply(body: Mapping[str, Any], question: Question, identity: Identity) -> Re
     response = _response(body, question, said, identity)
     return Reply(
         body=response,
-        events=to_events(response, cut=tokens_of) if body.get("stream") else None,
+        events=to_events(response, cut=tokens_for(body["model"]).pieces) if body.get("stream") else None,
         named=True,
         input_tokens=question.input_tokens,
+        cached_tokens=identity.cached_tokens,
         output_tokens=said.output_tokens,
+        unseen_tokens=said.unseen_tokens,
     )
 
 
@@ -122,9 +129,9 @@ def _output(body: Mapping[str, Any], said: Answer, identity: Identity) -> list[J
     status = "incomplete" if said.cut_short else "completed"
     if said.tool is not None:
         items.append(_call(said, said.tool, identity, status))
-    elif said.tokens or not said.cut_short:
+    elif said.pieces or not said.cut_short:
         shown = "message.output_text.logprobs" in (body.get("include") or ())
-        logprobs = token_logprobs(said.tokens, body.get("top_logprobs")) if shown else []
+        logprobs = token_logprobs(said.pieces, body.get("top_logprobs")) if shown else []
         part = {"type": "output_text", "text": said.text, "annotations": [], "logprobs": logprobs}
         message = {"id": identity.named("msg_"), "type": "message", "role": "assistant", "status": status}
         items.append({**message, "content": [part]})

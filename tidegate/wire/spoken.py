@@ -1,6 +1,6 @@
-"""The text of an answer as far as it came, for counting its tokens when the upstream did not."""
+"""The texts of an answer as far as they came, for counting their tokens when the upstream did not."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import msgspec
@@ -8,11 +8,20 @@ import msgspec
 from tidegate.core.values import Route
 from tidegate.wire import sse
 
+Place = tuple[Any, ...]
+"""Where in an answer a text stands: what has the same place is one text."""
 
-def spoken(route: Route, events: Iterable[bytes]) -> str:
-    """All text, refusals and tool arguments that `events` (or one whole body) hold; what cannot be read counts not."""
+
+def spoken(route: Route, events: Iterable[bytes]) -> list[str]:
+    """All texts, refusals and tool calls that `events` (or one whole body) hold; what cannot be read counts not."""
     read = _chat if route is Route.CHAT else _response
-    return "".join(read(document) for event in events if isinstance(document := _document(event), dict))
+    texts: dict[Place, list[str]] = {}
+    for event in events:
+        document = _document(event)
+        for place, text in read(document) if isinstance(document, dict) else ():
+            if isinstance(text, str) and text:
+                texts.setdefault(place, []).append(text)
+    return ["".join(pieces) for pieces in texts.values()]
 
 
 def _document(event: bytes) -> Any:
@@ -23,35 +32,44 @@ def _document(event: bytes) -> Any:
         return None
 
 
-def _chat(document: dict[str, Any]) -> str:
-    choices = document.get("choices")
-    parts = [choice.get("delta") or choice.get("message") for choice in _dicts(choices)]
-    return "".join(_message(part) for part in parts if isinstance(part, dict))
+def _chat(document: dict[str, Any]) -> Iterator[tuple[Place, Any]]:
+    for choice in _dicts(document.get("choices")):
+        for place, text in _message(choice.get("delta") or choice.get("message")):
+            yield (str(choice.get("index")), *place), text
 
 
-def _message(message: dict[str, Any]) -> str:
-    texts = [message.get("reasoning_content"), message.get("content"), message.get("refusal")]
-    for call in [*_dicts(message.get("tool_calls")), {"function": message.get("function_call")}]:
+def _message(message: Any) -> Iterator[tuple[Place, Any]]:
+    if not isinstance(message, dict):
+        return
+    for name in ("reasoning_content", "content", "refusal"):
+        yield (name,), message.get(name)
+    calls = [*_dicts(message.get("tool_calls")), {"function": message.get("function_call")}]
+    for number, call in enumerate(calls):
         for called in _dicts([call.get("function"), call.get("custom")]):
-            texts += [called.get("name"), called.get("arguments"), called.get("input")]
-    return "".join(text for text in texts if isinstance(text, str))
+            for name in ("name", "arguments", "input"):
+                yield ("call", str(call.get("index", number)), name), called.get(name)
 
 
-def _response(document: dict[str, Any]) -> str:
+def _response(document: dict[str, Any]) -> Iterator[tuple[Place, Any]]:
     """A delta of a stream, or the items of a whole Response; a stream's terminal event repeats its deltas."""
-    kind, delta = str(document.get("type", "")), document.get("delta")
-    if isinstance(delta, str) and kind.endswith(".delta"):
-        return delta
-    if kind == "response.output_item.added":  # the one thing of an item that comes in no delta
-        return "".join(item["name"] for item in _dicts([document.get("item")]) if isinstance(item.get("name"), str))
-    return "".join(_item(item) for item in _dicts(document.get("output")))
+    kind, place = str(document.get("type", "")), (str(document.get("output_index")),)
+    if kind.endswith(".delta"):
+        part = document.get("content_index", document.get("summary_index"))
+        yield (*place, kind, str(part)), document.get("delta")
+    elif kind == "response.output_item.added":  # the one thing of an item that comes in no delta
+        for item in _dicts([document.get("item")]):
+            yield (*place, "name"), item.get("name")
+    else:
+        for number, item in enumerate(_dicts(document.get("output"))):
+            yield from (((number, *inside), text) for inside, text in _item(item))
 
 
-def _item(item: dict[str, Any]) -> str:
-    texts = [item.get("name"), item.get("arguments"), item.get("input"), item.get("code")]
-    for part in [*_dicts(item.get("content")), *_dicts(item.get("summary"))]:
-        texts += [part.get("text"), part.get("refusal")]
-    return "".join(text for text in texts if isinstance(text, str))
+def _item(item: dict[str, Any]) -> Iterator[tuple[Place, Any]]:
+    for name in ("name", "arguments", "input", "code"):
+        yield (name,), item.get(name)
+    for number, part in enumerate([*_dicts(item.get("content")), *_dicts(item.get("summary"))]):
+        for name in ("text", "refusal"):
+            yield (name, number), part.get(name)
 
 
 def _dicts(value: Any) -> list[dict[str, Any]]:

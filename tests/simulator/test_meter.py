@@ -1,0 +1,92 @@
+"""A call is charged for what was read and written, whether or not it arrived."""
+
+from typing import Any
+
+import pytest
+
+from tests.simulator.asking import CHAT, IDENTITY, RESPONSES, SCHEMA, upstream
+from tidegate.simulator import chat, responses
+from tidegate.simulator.meter import Meter
+from tidegate.simulator.reply import Reply
+from tidegate.simulator.tariff import NOTHING, Used
+
+TOOLS = [{"type": "function", "function": {"name": "tides", "parameters": SCHEMA}}]
+CHATS: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "several choices": {"n": 3},
+    "a tool": {"tools": TOOLS},
+    "reasoning": {"model": "o4-mini"},
+    "sound": {"modalities": ["text", "audio"], "audio": {"voice": "alloy", "format": "pcm16"}},
+}
+
+
+def asked(**more: Any) -> tuple[Meter, Reply]:
+    body = {**CHAT, "stream": True, **more}
+    reply = chat.reply(body, chat.question_of(body, None), IDENTITY)
+    return Meter(body["model"], reply), reply
+
+
+def test_nothing_is_charged_before_it_is_read() -> None:
+    meter, reply = asked()
+    assert meter.used() == NOTHING
+    meter.read()
+    assert meter.used() == Used(input=reply.input_tokens)
+    meter.refused()
+    assert meter.used() == NOTHING
+
+
+@pytest.mark.parametrize("more", CHATS.values(), ids=CHATS)
+def test_a_whole_stream_is_charged_in_full(more: dict[str, Any]) -> None:
+    meter, reply = asked(**more)
+    meter.read()
+    for event in reply.events or ():
+        meter.said(event)
+    if "modalities" not in more:  # sound has no text to count
+        assert meter.used() == Used(input=reply.input_tokens, output=reply.output_tokens)
+    meter.wrote()
+    assert meter.used() == Used(input=reply.input_tokens, output=reply.output_tokens)
+
+
+def test_half_a_stream_is_charged_for_its_half() -> None:
+    meter, reply = asked()
+    meter.read()
+    events = reply.events or []
+    for event in events[: len(events) // 2]:
+        meter.said(event)
+    assert 0 < meter.used().output < reply.output_tokens
+
+
+def test_a_response_is_charged_for_its_deltas_once() -> None:
+    body = {**RESPONSES, "stream": True}
+    reply = responses.reply(body, responses.question_of(body, None), IDENTITY)
+    meter = Meter(body["model"], reply)
+    meter.read()
+    for event in reply.events or ():
+        meter.said(event)
+    assert meter.used() == Used(input=reply.input_tokens, output=reply.output_tokens)
+
+
+@pytest.mark.parametrize(
+    ("fault", "stream", "reads", "writes"),
+    [
+        (None, False, True, True),
+        (None, True, True, True),
+        ("missing_usage", False, True, True),
+        ("truncated_clean", True, True, True),
+        ("truncated_clean", False, True, True),
+        ("error_in_stream", True, True, True),
+        ("error_in_stream", False, False, False),
+        ("preflight_failure_in_stream", True, False, False),
+        ("rate_limited", True, False, False),
+        ("server_error", False, False, False),
+    ],
+)
+async def test_what_a_call_is_charged(fault: str | None, stream: bool, reads: bool, writes: bool) -> None:
+    async with upstream() as up:
+        headers = {"x_simulate_fault": fault} if fault else {}
+        async with up.post("/chat/completions", {**CHAT, "stream": stream}, **headers) as answer:
+            await answer.read()
+        async with up.session.get(f"{up.root}/simulator/bill") as answer:
+            (line,) = (await answer.json())["requests"]
+    assert (line["input_tokens"] > 0, line["output_tokens"] > 0) == (reads, writes)
+    assert line["cost_nanos"] == line["input_tokens"] * 2500 + line["output_tokens"] * 10_000

@@ -1,0 +1,89 @@
+"""What one call has used so far: OpenAI charges for what it read and wrote, whether or not it arrives.
+
+In this order a call comes to cost something:
+  refused, before anything was read                        nothing
+  taken in: its prompt is read                             the input
+  each piece of a stream, as it is written                 the input, and the text so far
+  a whole answer, once it is written                       the input, and all of it
+A stream that fails before its first word is refused, too.
+"""
+
+from collections.abc import Mapping
+
+from tidegate.simulator.counting import tokens_for
+from tidegate.simulator.reply import Json, Reply
+from tidegate.simulator.tariff import NOTHING, Used
+
+_SPOKEN = ("content", "refusal")
+
+
+class Meter:
+    """Counts one call's tokens as they come to be."""
+
+    def __init__(self, model: str, reply: Reply) -> None:
+        """`reply` is what will be answered, if nothing comes between."""
+        self._model = model
+        self._reply = reply
+        self._texts: dict[tuple[int, int], list[str]] = {}
+        """What each choice, or each part of a response, has said."""
+        self._read = False
+        self._share = 0.0
+
+    @property
+    def spoke(self) -> bool:
+        """Whether a stream has begun to say anything."""
+        return bool(self._texts)
+
+    def read(self) -> None:
+        """The prompt was read."""
+        self._read = True
+
+    def refused(self) -> None:
+        """It was not, after all."""
+        self._read = False
+
+    def wrote(self, share: float = 1.0) -> None:
+        """So much of the answer is written, however it is sent."""
+        self._share = max(self._share, min(1.0, share))
+
+    def said(self, event: Json) -> None:
+        """One event of a stream is written."""
+        for place, text in _texts(event):
+            self._texts.setdefault(place, []).append(text)
+
+    def used(self) -> Used:
+        """The tokens so far."""
+        if not self._read:
+            return NOTHING
+        reply = self._reply
+        return Used(input=reply.input_tokens, cached=reply.cached_tokens, output=self._output())
+
+    def _output(self) -> int:
+        if self._share or not self._texts:
+            return int(self._reply.output_tokens * self._share)
+        tokens = tokens_for(self._model)
+        text = sum(tokens.count("".join(pieces)) for pieces in self._texts.values())
+        return text + self._reply.unseen_tokens
+
+
+def _texts(event: Json) -> list[tuple[tuple[int, int], str]]:
+    """What an event adds to the answer, and where."""
+    if "type" in event:
+        delta = event.get("delta")
+        place = (event.get("output_index", 0), event.get("content_index", 0))
+        return [(place, delta)] if isinstance(delta, str) and not event["type"].startswith("response.reasoning") else []
+    return [
+        ((choice["index"], number), text)
+        for choice in event["choices"]
+        for number, text in enumerate(_spoken(choice["delta"]))
+        if text
+    ]
+
+
+def _spoken(delta: Mapping[str, Json]) -> list[str]:
+    """A delta's texts, each at a place of its own: content, refusal, and the arguments of the first tool call."""
+    texts = [str(delta.get(name) or "") for name in _SPOKEN]
+    for call in delta.get("tool_calls") or ():
+        called = call.get("function") or call.get("custom") or {}  # type: ignore[attr-defined]  # JSON
+        texts.append(called.get("arguments") or called.get("input") or "")
+    return texts
