@@ -276,6 +276,10 @@ class World:
         async with self.http.post(url, json=probabilities) as response:
             assert response.status == 200
 
+    async def empty(self) -> None:
+        """An empty ledger."""
+        await self._database.execute("TRUNCATE ledger")
+
     async def ledger(self, lines: int) -> list[Json]:
         """The ledger in order of time, once it has so many lines and none is on its way; fails if it has others."""
 

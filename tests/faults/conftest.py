@@ -1,0 +1,27 @@
+"""All cases are played once, together; each test then looks at its own."""
+
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from tests.faults.cases import Case, cases
+from tests.faults.rules import Verdict
+from tests.faults.runner import Matrix
+from tests.harness import World
+from tidegate.embedded import Stores
+
+
+@pytest.fixture(scope="session")
+def all_cases() -> list[Case]:
+    return cases()
+
+
+@pytest.fixture(scope="module")
+async def seen(all_cases: list[Case], database_url: str, redis_url: str, redis_prefix: str) -> dict[str, Verdict]:
+    """What was seen of each case, by its id."""
+    stores = Stores(database_url=database_url, redis_url=redis_url)
+    with tempfile.TemporaryDirectory(prefix="tidegate-faults-") as folder:
+        async with World(stores, f"{redis_prefix}-faults", "http://127.0.0.1:9/v1", Path(folder)) as world:
+            await world.empty()
+            return await Matrix(world, all_cases).play()

@@ -1,0 +1,176 @@
+"""How each fault is played at the socket: from what was asked to the bytes, silences and breaks that follow."""
+
+import gzip
+from collections.abc import Iterable
+
+from tests.faults import speech
+from tests.faults.upstream import Asked, Do, Script, Step
+from tidegate.core.values import Route
+
+PAUSE = 0.05
+"""Seconds between what is said and how the connection ends, so that the other side has read it."""
+
+
+def head(status: int, kind: str = "application/json", *lines: str, length: int | None = None) -> bytes:
+    """A status line and headers; without `length` the body is chunked, with a negative one it lasts until the end."""
+    framing = "transfer-encoding: chunked" if length is None else f"content-length: {length}"
+    kept = [] if length is not None and length < 0 else [framing]
+    said = [f"HTTP/1.1 {status} Said", f"content-type: {kind}", "x-request-id: req_up", *kept, *lines, "", ""]
+    return "\r\n".join(said).encode("latin-1")
+
+
+def chunk(data: bytes) -> bytes:
+    """One chunk of HTTP's chunked encoding."""
+    return b"%x\r\n%s\r\n" % (len(data), data)
+
+
+END = b"0\r\n\r\n"
+EVENTS = "text/event-stream; charset=utf-8"
+
+
+def whole(asked: Asked, status: int, body: bytes, *lines: str, kind: str = "application/json") -> Script:
+    """A complete answer of one body."""
+    del asked
+    return [head(status, kind, *lines, length=len(body)) + body]
+
+
+def parts(asked: Asked, *, usage: bool = True) -> list[bytes]:
+    """The good answer in the pieces in which it would be sent: events, or two halves of the body."""
+    route = asked.route or Route.CHAT
+    if asked.stream:
+        return speech.events(route, asked.model, usage=usage)
+    body = speech.whole(route, asked.model, usage=usage)
+    return [body[: len(body) // 2], body[len(body) // 2 :]]
+
+
+def good_head(asked: Asked, *lines: str, length: int | None = None) -> bytes:
+    """The head of a good answer."""
+    return head(200, EVENTS if asked.stream else "application/json", *lines, length=length)
+
+
+def good(asked: Asked) -> Script:
+    """The good answer, an event or half a body at a time."""
+    return [good_head(asked), *(chunk(part) for part in parts(asked)), END]
+
+
+def first_half(asked: Asked) -> list[bytes]:
+    """A head and the answer up to its first word, or half of its body."""
+    return [good_head(asked), *(chunk(part) for part in parts(asked)[: 2 if asked.stream else 1])]
+
+
+def all_but_last(asked: Asked) -> list[bytes]:
+    """A head and everything but the terminal event, or the body's last byte."""
+    if asked.stream:
+        return [good_head(asked), *(chunk(part) for part in parts(asked)[:-1])]
+    body = b"".join(parts(asked))
+    return [good_head(asked), chunk(body[:-1])]
+
+
+def then(begun: Iterable[Step], *steps: Step | float) -> Script:
+    """What was begun, and how it goes on; before a connection ends there is a moment."""
+    script: Script = list(begun)
+    for step in steps:
+        if step in (Do.CLOSE, Do.RESET):
+            script.append(PAUSE)
+        script.append(step)
+    return script
+
+
+def one_packet(asked: Asked) -> Script:
+    """Head and all events in one write."""
+    return [b"".join(step for step in good(asked) if isinstance(step, bytes))]
+
+
+def byte_by_byte(asked: Asked) -> Script:
+    """Every byte of the answer in a write of its own."""
+    return [bytes([byte]) for byte in b"".join(step for step in good(asked) if isinstance(step, bytes))]
+
+
+def carriage_returns(asked: Asked) -> Script:
+    """Lines end in CRLF, as some servers write them."""
+    pieces = parts(asked) if not asked.stream else [part.replace(b"\n", b"\r\n") for part in parts(asked)]
+    return [good_head(asked), *(chunk(piece) for piece in pieces), END]
+
+
+def comments(asked: Asked) -> Script:
+    """A stream with comments and empty lines between its events."""
+    between = chunk(b": keep-alive\n\n") if asked.stream else b""
+    return [good_head(asked), *(between + chunk(part) for part in parts(asked)), END]
+
+
+def interim(asked: Asked) -> Script:
+    """An interim answer (103) before the real one."""
+    return [b"HTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\n", *good(asked)]
+
+
+def zipped(asked: Asked) -> Script:
+    """Compressed, though nobody asked for that."""
+    data = gzip.compress(b"".join(parts(asked)))
+    return [good_head(asked, "content-encoding: gzip", length=len(data)) + data]
+
+
+def until_closed(asked: Asked) -> Script:
+    """No length and no chunks: the body lasts until the connection ends."""
+    return then([good_head(asked, "connection: close", length=-1), *parts(asked)], Do.CLOSE)
+
+
+def after_the_end(asked: Asked) -> Script:
+    """Something follows the terminal event."""
+    more = chunk(b": bye\n\n") if asked.stream else chunk(b"  \n")
+    return [good_head(asked), *(chunk(part) for part in parts(asked)), more, END]
+
+
+def silent_after_the_end(asked: Asked) -> Script:
+    """The terminal event, and then the connection just stays open."""
+    return [good_head(asked), *(chunk(part) for part in parts(asked)), Do.SILENCE]
+
+
+def without_usage(asked: Asked) -> Script:
+    """The figures are missing."""
+    return [good_head(asked), *(chunk(part) for part in parts(asked, usage=False)), END]
+
+
+def without_done(asked: Asked) -> Script:
+    """The stream ends where `[DONE]` should be."""
+    return [good_head(asked), *(chunk(part) for part in parts(asked)[:-1]), END]
+
+
+def with_instead(asked: Asked, piece: bytes) -> Script:
+    """After the first word, something that is no event of the protocol, and then the rest as if nothing were."""
+    if not asked.stream:
+        body = b"".join(parts(asked))
+        return whole(asked, 200, body[:40] + piece + body[40:])
+    pieces = parts(asked)
+    return [good_head(asked), *(chunk(part) for part in [*pieces[:2], piece, *pieces[2:]]), END]
+
+
+def endless(asked: Asked) -> Script:
+    """It goes on and on: the same word, or white space before the body."""
+    again = chunk(parts(asked)[1] if asked.stream else b" ")
+    script: Script = [good_head(asked)]
+    if asked.stream:
+        script.append(chunk(parts(asked)[0]))
+    for _ in range(400):
+        script += [again, PAUSE]
+    return script
+
+
+def huge(asked: Asked) -> Script:
+    """One event, or body, larger than the gateway holds."""
+    piece = b"x" * 65536
+    opening = chunk(b'data: {"x":"') if asked.stream else chunk(b'{"x":"')
+    begun = first_half(asked) if asked.stream else [good_head(asked)]
+    return then(begun, opening, *([chunk(piece)] * 20), Do.SILENCE)
+
+
+def stated_too_long(asked: Asked) -> Script:
+    """The stated length is longer than the body, whose connection ends."""
+    data = b"".join(parts(asked)[:2] if asked.stream else parts(asked)[:1])
+    return then([good_head(asked, length=len(data) + 1000) + data], Do.CLOSE)
+
+
+def stated_too_short(asked: Asked) -> Script:
+    """The stated length cuts the body; what follows must not be taken for the next answer."""
+    data = b"".join(parts(asked))
+    keep = sum(len(part) for part in parts(asked)[:2]) + 5 if asked.stream else len(data) // 2
+    return then([good_head(asked, length=keep) + data], Do.CLOSE)

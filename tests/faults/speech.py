@@ -1,0 +1,111 @@
+"""What the scripted upstream says when it is well: one fixed answer for each route, whole and in events."""
+
+from typing import Any
+
+import msgspec
+
+from tidegate.core.values import Route
+from tidegate.wire import sse
+
+Json = dict[str, Any]
+
+QUESTION = "When is high tide?"
+WORDS = ("High tide – ", "at noon.")
+INPUT_TOKENS = 20
+OUTPUT_TOKENS = 10
+
+PATHS = {Route.CHAT: "/chat/completions", Route.RESPONSES: "/responses", Route.EMBEDDINGS: "/embeddings"}
+
+
+def request(route: Route, model: str, *, stream: bool) -> Json:
+    """The request of a case; its model's name is the case's."""
+    if route is Route.CHAT:
+        return {"model": model, "messages": [{"role": "user", "content": QUESTION}], "stream": stream}
+    if route is Route.RESPONSES:
+        return {"model": model, "input": QUESTION, "store": False, "stream": stream}
+    return {"model": model, "input": QUESTION}
+
+
+def whole(route: Route, model: str, *, usage: bool = True) -> bytes:
+    """The answer in one piece."""
+    return msgspec.json.encode(_WHOLE[route](model, usage))
+
+
+def events(route: Route, model: str, *, usage: bool = True) -> list[bytes]:
+    """The answer as a stream's events."""
+    return _chat_events(model, usage) if route is Route.CHAT else _response_events(model, usage)
+
+
+def error_event(route: Route) -> bytes:
+    """The upstream reports a failure of its own inside a stream."""
+    error = {"type": "server_error", "code": "server_error", "message": "The server had an error.", "param": None}
+    if route is Route.CHAT:
+        return sse.encode(msgspec.json.encode({"error": error}))
+    return sse.encode(msgspec.json.encode({"type": "error", **error, "sequence_number": 3}), "error")
+
+
+def refusal(kind: str | None, code: str | None, message: str) -> bytes:
+    """An error envelope."""
+    return msgspec.json.encode({"error": {"type": kind, "code": code, "message": message, "param": None}})
+
+
+def _chat_usage() -> Json:
+    total = INPUT_TOKENS + OUTPUT_TOKENS
+    return {"prompt_tokens": INPUT_TOKENS, "completion_tokens": OUTPUT_TOKENS, "total_tokens": total}
+
+
+def _response_usage() -> Json:
+    total = INPUT_TOKENS + OUTPUT_TOKENS
+    return {"input_tokens": INPUT_TOKENS, "output_tokens": OUTPUT_TOKENS, "total_tokens": total}
+
+
+def _chat_whole(model: str, usage: bool) -> Json:
+    message = {"role": "assistant", "content": "".join(WORDS), "refusal": None}
+    choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": "stop"}
+    document = {"id": "chatcmpl-1", "object": "chat.completion", "created": 1, "model": model, "choices": [choice]}
+    return {**document, "usage": _chat_usage()} if usage else document
+
+
+def _response_whole(model: str, usage: bool, status: str = "completed") -> Json:
+    part = {"type": "output_text", "text": "".join(WORDS), "annotations": []}
+    item = {"type": "message", "id": "msg_1", "role": "assistant", "status": "completed", "content": [part]}
+    document: Json = {"id": "resp_1", "object": "response", "created_at": 1, "model": model, "status": status}
+    document |= {"error": None, "incomplete_details": None, "output": [item] if status == "completed" else []}
+    return {**document, "usage": _response_usage() if usage and status == "completed" else None}
+
+
+def _embeddings(model: str, usage: bool) -> Json:
+    vector = {"object": "embedding", "index": 0, "embedding": [0.25, -0.5]}
+    document = {"object": "list", "data": [vector], "model": model}
+    return {**document, "usage": {"prompt_tokens": INPUT_TOKENS, "total_tokens": INPUT_TOKENS}} if usage else document
+
+
+_WHOLE = {Route.CHAT: _chat_whole, Route.RESPONSES: _response_whole, Route.EMBEDDINGS: _embeddings}
+
+
+def _chat_events(model: str, usage: bool) -> list[bytes]:
+    def chunk(choices: list[Json], **more: Any) -> bytes:
+        head = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": model}
+        return sse.encode(msgspec.json.encode({**head, "choices": choices, **more}))
+
+    def said(delta: Json, finish: str | None = None) -> bytes:
+        return chunk([{"index": 0, "delta": delta, "finish_reason": finish}])
+
+    spoken = [said({"role": "assistant", "content": ""}), *(said({"content": word}) for word in WORDS)]
+    last = [chunk([], usage=_chat_usage())] if usage else []
+    return [*spoken, said({}, "stop"), *last, sse.DONE]
+
+
+def _response_events(model: str, usage: bool) -> list[bytes]:
+    began = {"response": _response_whole(model, usage, "in_progress")}
+    where = {"item_id": "msg_1", "output_index": 0, "content_index": 0}
+    documents: list[Json] = [
+        {"type": "response.created", **began},
+        *({"type": "response.output_text.delta", **where, "delta": word} for word in WORDS),
+        {"type": "response.output_text.done", **where, "text": "".join(WORDS)},
+        {"type": "response.completed", "response": _response_whole(model, usage)},
+    ]
+    return [
+        sse.encode(msgspec.json.encode({**document, "sequence_number": number}), document["type"])
+        for number, document in enumerate(documents)
+    ]

@@ -1,0 +1,17 @@
+"""Whatever fails, wherever and whenever: the caller is told what it was, the ledger has one line, the bill is right."""
+
+import pytest
+
+from tests.faults.cases import Case, cases
+from tests.faults.rules import Verdict, expected
+
+CASES = cases()
+
+
+@pytest.mark.parametrize("case", CASES, ids=[case.id for case in CASES])
+def test_the_case_ends_as_the_rules_say(case: Case, seen: dict[str, Verdict]) -> None:
+    assert seen[case.id] == expected(case)
+
+
+def test_there_are_at_least_500_cases_and_no_two_are_the_same() -> None:
+    assert len({case.id for case in CASES}) == len(CASES) >= 500

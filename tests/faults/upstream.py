@@ -1,0 +1,129 @@
+"""An upstream of raw bytes: it finds out by the model's name which case it plays in, and follows that case's script."""
+
+import asyncio
+import contextlib
+import socket
+import struct
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from enum import Enum
+from typing import Any
+
+import msgspec
+
+from tidegate.core.values import Route
+
+_RESET_WHEN_CLOSED = struct.pack("ii", 1, 0)
+
+
+class Do(Enum):
+    """What a script does beside saying bytes."""
+
+    SILENCE = "silence"
+    """Say nothing more until the other side leaves."""
+    CLOSE = "close"
+    """End the connection as if all were well."""
+    RESET = "reset"
+    """Break the connection."""
+
+
+Step = bytes | float | Do
+Script = list[Step]
+"""Each `bytes` is one write, a number a pause in seconds; at the end the connection is kept for the next request."""
+
+
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """One request that came in."""
+
+    place: str
+    """The first part of the path, which tells the providers apart."""
+    route: Route | None
+    """None for what is none of the inference routes."""
+    model: str
+    stream: bool
+    credential: str
+    headers: dict[str, str]
+    """Names in lower case."""
+    body: bytes
+
+
+Play = Callable[[Asked], Script]
+"""What is said to a request."""
+
+
+class ScriptedUpstream:
+    """Counts what it is asked, by the model's name."""
+
+    def __init__(self, play: Play) -> None:
+        self._play = play
+        self.calls: Counter[str] = Counter()
+        self.asked: dict[str, list[Asked]] = {}
+        self.left: Counter[str] = Counter()
+        """Connections that the gateway ended while a script was silent, by model."""
+        self.root = ""
+
+    async def connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """One connection, as long as it lasts."""
+        try:
+            with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
+                while await self._answer(await _request(reader), reader, writer):
+                    pass
+        finally:
+            writer.close()
+
+    async def _answer(self, asked: Asked, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+        if asked.route is not None:
+            self.calls[asked.model] += 1
+            self.asked.setdefault(asked.model, []).append(asked)
+        for step in self._play(asked):
+            if isinstance(step, bytes):
+                writer.write(step)
+                await writer.drain()
+                await asyncio.sleep(0)
+            elif isinstance(step, float):
+                await asyncio.sleep(step)
+            elif step is Do.SILENCE:
+                with contextlib.suppress(ConnectionError):
+                    await reader.read()
+                self.left[asked.model] += 1
+                return False
+            else:
+                if step is Do.RESET:
+                    _reset(writer)
+                return False
+        return True
+
+
+def _reset(writer: asyncio.StreamWriter) -> None:
+    writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_WHEN_CLOSED)
+    writer.transport.abort()
+
+
+async def _request(reader: asyncio.StreamReader) -> Asked:
+    head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+    first, *lines = head.split("\r\n")
+    headers = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines if line)}
+    body = await reader.readexactly(int(headers.get("content-length", "0")))
+    document: dict[str, Any] = msgspec.json.decode(body) if body else {}
+    place, _, path = first.split(" ")[1].lstrip("/").partition("/")
+    return Asked(
+        place=place,
+        route=next((route for route in Route if route.value == "/" + path), None),
+        model=str(document.get("model", "")),
+        stream=bool(document.get("stream")),
+        credential=headers.get("authorization", headers.get("api-key", "")).removeprefix("Bearer "),
+        headers=headers,
+        body=body,
+    )
+
+
+@contextlib.asynccontextmanager
+async def playing(play: Play) -> AsyncIterator[ScriptedUpstream]:
+    """The upstream, listening while the context lasts; `root` is its address."""
+    upstream = ScriptedUpstream(play)
+    server = await asyncio.start_server(upstream.connected, "127.0.0.1", 0, backlog=1024, limit=1024 * 1024)
+    upstream.root = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    try:
+        yield upstream
+    finally:
+        server.close()
