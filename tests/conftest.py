@@ -30,6 +30,11 @@ GIVEN = pytest.StashKey[Stores | None]()
 PROXIES = {"http_proxy", "https_proxy", "all_proxy", "no_proxy", "ssl_cert_file"}
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`make faults` has the page of the fault matrix written."""
+    parser.addoption("--write-fault-matrix", action="store_true", help="write docs/fault-matrix.md")
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Remember which stores were given, forget the rest of the environment's wishes, close the network."""
     database_url, redis_url = os.environ.get("TIDEGATE_DATABASE_URL"), os.environ.get("TIDEGATE_REDIS_URL")

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.cases import Case, cases
+from tests.faults.page import PAGE, page
 from tests.faults.rules import Verdict
 from tests.faults.runner import Matrix
 from tests.harness import World
@@ -17,11 +18,16 @@ def all_cases() -> list[Case]:
     return cases()
 
 
-@pytest.fixture(scope="module")
-async def seen(all_cases: list[Case], database_url: str, redis_url: str, redis_prefix: str) -> dict[str, Verdict]:
-    """What was seen of each case, by its id."""
+@pytest.fixture(scope="package")
+async def seen(
+    all_cases: list[Case], database_url: str, redis_url: str, redis_prefix: str, pytestconfig: pytest.Config
+) -> dict[str, Verdict]:
+    """What was seen of each case, by its id; `make faults` has it written down."""
     stores = Stores(database_url=database_url, redis_url=redis_url)
     with tempfile.TemporaryDirectory(prefix="tidegate-faults-") as folder:
         async with World(stores, f"{redis_prefix}-faults", "http://127.0.0.1:9/v1", Path(folder)) as world:
             await world.empty()
-            return await Matrix(world, all_cases).play()
+            verdicts = await Matrix(world, all_cases).play()
+    if pytestconfig.getoption("--write-fault-matrix"):
+        PAGE.write_text(page(all_cases, verdicts))
+    return verdicts

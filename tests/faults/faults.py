@@ -42,6 +42,28 @@ class Bill(Enum):
     FULL = "the upstream's own figures"
 
 
+class Error(msgspec.Struct, frozen=True):
+    """A typed error as the caller, the ledger and the log know it."""
+
+    name: str
+    status: int
+    """Where it comes before the answer has begun."""
+    code: str
+    retryable: bool = True
+
+
+UNREACHED = Error("connection", 502, "upstream_unreachable")
+NOT_ACCEPTED = Error("connect_timeout", 504, "upstream_timeout")
+LATE = Error("first_byte_timeout", 504, "upstream_timeout")
+IDLE = Error("stream_idle", 504, "upstream_timeout")
+TOO_LONG = Error("total_timeout", 504, "upstream_timeout")
+CUT = Error("truncated", 502, "upstream_truncated")
+BROKEN = Error("malformed", 502, "upstream_malformed")
+TOO_LARGE = Error("answer_too_large", 502, "answer_too_large", retryable=False)
+PAGE = Error("html_from_proxy", 502, "bad_gateway")
+TOLD = Error("server_error", 502, "server_error")
+
+
 class Fault(msgspec.Struct, frozen=True, kw_only=True):
     """One way to fail (or to be odd and yet answer), and what must come of it."""
 
@@ -51,59 +73,46 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True):
     """What happens, for a reader."""
     play: Callable[[Asked], Script] = scripts.good
     where: Where = Where.SERVER
-    error: str = "ok"
-    """The typed error's name, as the ledger and the log have it; `ok` where the call is answered."""
-    status: int = 200
-    """Where it comes before the answer has begun."""
-    code: str | None = None
-    bill: Bill = Bill.NOTHING
-    """Of a stream where it strikes after the beginning, else of every call."""
-    whole: str = ""
-    """The error's name where the answer is not streamed, if that is another."""
-    whole_bill: Bill = Bill.NOTHING
+    error: Error | None = None
+    """None where the call is answered."""
+    whole: Error | None = None
+    """Where the answer is not streamed, if that is another."""
+    bill: Bill | None = None
+    """Of a stream, and of every call that is answered; if not said: nothing for a failure, else all."""
     forms: tuple[bool, ...] = (False, True)
     """Whether it is tried with whole answers, with streams, or both."""
     routes: tuple[Route, ...] = tuple(speech.PATHS)
-    retryable: bool = True
 
 
-def _refused(name: str, status: int, kind: str | None, code: str | None, message: str, *lines: str) -> Fault:
+def _refused(error: Error, kind: str, message: str, *lines: str) -> Fault:
     def play(asked: Asked) -> Script:
-        return scripts.whole(asked, status, speech.refusal(kind, code, message), *lines)
+        return scripts.whole(asked, error.status, speech.refusal(kind, error.code, message), *lines)
 
-    return Fault(
-        name=name,
-        moment=Moment.HEADERS,
-        shows=f"HTTP {status}, `{code or kind}`",
-        play=play,
-        error=name,
-        status=status,
-        code=code or kind,
-    )
+    shows = f"HTTP {error.status}, `{error.code}`"
+    return Fault(name=error.name, moment=Moment.HEADERS, shows=shows, play=play, error=error)
 
 
-def _final(fault: Fault) -> Fault:
+def _final(name: str, status: int, code: str) -> Error:
     """No retry will help."""
-    return msgspec.structs.replace(fault, retryable=False)
+    return Error(name, status, code, retryable=False)
 
 
-_SAY = "Please try again in 20s."
+_BAD = "invalid_request_error"
+_WAIT = "retry-after: 20"
 _REFUSALS = [
-    _final(
-        _refused("invalid_upstream_key", 401, "invalid_request_error", "invalid_api_key", "Incorrect API key provided.")
-    ),
-    _final(_refused("organization_mismatch", 401, "invalid_request_error", "mismatched_organization", "Organization.")),
-    _final(_refused("forbidden", 403, "request_forbidden", "unsupported_country_region_territory", "Not supported.")),
-    _final(_refused("model_not_found", 404, "invalid_request_error", "model_not_found", "No such model.")),
-    _final(_refused("context_length", 400, "invalid_request_error", "context_length_exceeded", "Too long.")),
-    _final(_refused("content_policy", 400, "invalid_request_error", "content_policy_violation", "Rejected.")),
-    _final(_refused("rejected", 422, "invalid_request_error", "unprocessable", "Cannot be processed.")),
-    _refused("rate_limited", 429, "requests", "rate_limit_exceeded", f"Rate limit (RPM). {_SAY}", "retry-after: 20"),
-    _final(_refused("request_too_large", 429, "tokens", "rate_limit_exceeded", "Request too large for the model.")),
-    _final(_refused("out_of_quota", 429, "insufficient_quota", "insufficient_quota", "You exceeded your quota.")),
-    _refused("slow_down", 429, "rate_limit_error", "slow_down", "Slow down.", "retry-after: 20"),
-    _refused("overloaded", 503, "service_unavailable_error", "server_is_overloaded", "Overloaded.", "retry-after: 20"),
-    _refused("server_error", 500, "server_error", "server_error", "The server had an error."),
+    _refused(_final("invalid_upstream_key", 401, "invalid_api_key"), _BAD, "Incorrect API key provided."),
+    _refused(_final("organization_mismatch", 401, "mismatched_organization"), _BAD, "Organization."),
+    _refused(_final("forbidden", 403, "unsupported_country_region_territory"), "request_forbidden", "Not supported."),
+    _refused(_final("model_not_found", 404, "model_not_found"), _BAD, "No such model."),
+    _refused(_final("context_length", 400, "context_length_exceeded"), _BAD, "Too long."),
+    _refused(_final("content_policy", 400, "content_policy_violation"), _BAD, "Rejected."),
+    _refused(_final("rejected", 422, "unprocessable"), _BAD, "Cannot be processed."),
+    _refused(Error("rate_limited", 429, "rate_limit_exceeded"), "requests", "Rate limit (RPM).", _WAIT),
+    _refused(_final("request_too_large", 429, "rate_limit_exceeded"), "tokens", "Request too large for the model."),
+    _refused(_final("out_of_quota", 429, "insufficient_quota"), "insufficient_quota", "You exceeded your quota."),
+    _refused(Error("slow_down", 429, "slow_down"), "rate_limit_error", "Slow down.", _WAIT),
+    _refused(Error("overloaded", 503, "server_is_overloaded"), "service_unavailable_error", "Overloaded.", _WAIT),
+    _refused(Error("server_error", 500, "server_error"), "server_error", "The server had an error."),
 ]
 
 
@@ -113,126 +122,122 @@ def _html(status: int) -> Callable[[Asked], Script]:
 
 
 _CONNECT = [
-    Fault(name="refused", moment=Moment.CONNECT, shows="nobody listens", where=Where.NOBODY, error="connection",
-          status=502, code="upstream_unreachable"),
+    Fault(name="refused", moment=Moment.CONNECT, shows="nobody listens", where=Where.NOBODY, error=UNREACHED),
     Fault(name="not_accepted", moment=Moment.CONNECT, shows="the connection is never accepted", where=Where.FULL,
-          error="connect_timeout", status=504, code="upstream_timeout"),
+          error=NOT_ACCEPTED),
     Fault(name="no_such_name", moment=Moment.CONNECT, shows="the host's name cannot be resolved", where=Where.NOWHERE,
-          error="connection", status=502, code="upstream_unreachable"),
+          error=UNREACHED),
 ]  # fmt: skip
 
-_UNREACHED = {"error": "connection", "status": 502, "code": "upstream_unreachable", "moment": Moment.HEADERS}
-_LATE = {"error": "first_byte_timeout", "status": 504, "code": "upstream_timeout"}
-_BROKEN = {"error": "malformed", "status": 502, "code": "upstream_malformed"}
-_CUT = {"error": "truncated", "status": 502, "code": "upstream_truncated"}
-_IDLE = {"error": "stream_idle", "status": 504, "code": "upstream_timeout"}
 
 _BEFORE_HEADERS = [
     Fault(name="silent", moment=Moment.HEADERS, shows="the request is taken and never answered",
-          play=lambda _: [Do.SILENCE], **_LATE),
+          play=lambda _: [Do.SILENCE], error=LATE),
     Fault(name="half_a_head", moment=Moment.HEADERS, shows="the status line, then silence",
-          play=lambda _: [b"HTTP/1.1 200 OK\r\ncontent-", Do.SILENCE], **_LATE),
+          play=lambda _: [b"HTTP/1.1 200 OK\r\ncontent-", Do.SILENCE], error=LATE),
     Fault(name="interim_only", moment=Moment.HEADERS, shows="an interim answer (103), then silence",
-          play=lambda _: [b"HTTP/1.1 103 Early Hints\r\n\r\n", Do.SILENCE], **_LATE),
+          play=lambda _: [b"HTTP/1.1 103 Early Hints\r\n\r\n", Do.SILENCE], error=LATE),
     Fault(name="closed", shows="the connection ends before any header", play=lambda _: then([], Do.CLOSE),
-          **_UNREACHED),
+          moment=Moment.HEADERS, error=UNREACHED),
     Fault(name="reset", shows="the connection is reset before any header", play=lambda _: then([], Do.RESET),
-          **_UNREACHED),
+          moment=Moment.HEADERS, error=UNREACHED),
     Fault(name="not_http", shows="something that is not HTTP", play=lambda _: [b"SSH-2.0-OpenSSH_9.9\r\n\r\n"],
-          **_UNREACHED),
+          moment=Moment.HEADERS, error=UNREACHED),
     Fault(name="huge_header", shows="a header of 64 kB",
-          play=lambda asked: [scripts.head(200, "application/json", "x-a: " + "a" * 65536)], **_UNREACHED),
+          play=lambda _: [scripts.head(200, "application/json", "x-a: " + "a" * 65536)],
+          moment=Moment.HEADERS, error=UNREACHED),
     Fault(name="header_flood", shows="10,000 headers",
-          play=lambda asked: [scripts.head(200, "application/json", *[f"x-{n}: {n}" for n in range(10_000)])],
-          **_UNREACHED),
+          play=lambda _: [scripts.head(200, "application/json", *[f"x-{n}: {n}" for n in range(10_000)])],
+          moment=Moment.HEADERS, error=UNREACHED),
+    Fault(name="too_much_at_once", shows="more than the stated length, in one packet", play=scripts.too_much_at_once,
+          moment=Moment.HEADERS, error=UNREACHED),
     Fault(name="redirect", moment=Moment.HEADERS, shows="a redirect, which is not followed",
-          play=lambda asked: scripts.whole(asked, 307, b"", "location: http://127.0.0.1:9/v1"), **_BROKEN),
+          play=lambda asked: scripts.whole(asked, 307, b"", "location: http://127.0.0.1:9/v1"), error=BROKEN),
     Fault(name="html_from_proxy", moment=Moment.HEADERS, shows="HTTP 502 with a page", play=_html(502),
-          error="html_from_proxy", status=502, code="bad_gateway"),
+          error=PAGE),
     *_REFUSALS,
 ]  # fmt: skip
 
 _BEFORE_FIRST_BYTE = [
     Fault(name="page_with_200", moment=Moment.FIRST_BYTE, shows="HTTP 200 with a page instead of JSON",
-          play=_html(200), **_BROKEN),
+          play=_html(200), error=BROKEN),
     Fault(name="empty_body", moment=Moment.FIRST_BYTE, shows="HTTP 200 with nothing",
-          play=lambda asked: scripts.whole(asked, 200, b""), **_BROKEN),
+          play=lambda asked: scripts.whole(asked, 200, b""), error=BROKEN),
     Fault(name="error_with_200", moment=Moment.FIRST_BYTE, shows="HTTP 200 with an error envelope",
           play=lambda asked: scripts.whole(asked, 200, speech.refusal("server_error", "server_error", "An error.")),
-          error="server_error", status=502, code="server_error"),
+          error=TOLD),
     Fault(name="head_then_silence", moment=Moment.FIRST_BYTE, shows="headers, then silence",
-          play=lambda asked: [scripts.good_head(asked), Do.SILENCE], **_LATE),
+          play=lambda asked: [scripts.good_head(asked), Do.SILENCE], error=LATE),
     Fault(name="head_then_close", moment=Moment.FIRST_BYTE, shows="headers, then the connection ends",
-          play=lambda asked: then([scripts.good_head(asked)], Do.CLOSE), **_CUT),
+          play=lambda asked: then([scripts.good_head(asked)], Do.CLOSE), error=CUT),
     Fault(name="head_then_reset", moment=Moment.FIRST_BYTE, shows="headers, then a reset",
-          play=lambda asked: then([scripts.good_head(asked)], Do.RESET), **_CUT),
+          play=lambda asked: then([scripts.good_head(asked)], Do.RESET), error=CUT),
     Fault(name="head_then_end", moment=Moment.FIRST_BYTE, shows="headers, then a proper end without a body",
-          play=lambda asked: [scripts.good_head(asked), scripts.END], whole="malformed", **_CUT),
+          play=lambda asked: [scripts.good_head(asked), scripts.END], whole=BROKEN, error=CUT),
 ]  # fmt: skip
 
 _MIDDLE = [
-    Fault(name="ends_halfway", shows="a proper end, half-way", whole="malformed", bill=Bill.HEARD,
-          play=lambda asked: [*scripts.first_half(asked), scripts.END], moment=Moment.MIDDLE, **_CUT),
+    Fault(name="ends_halfway", shows="a proper end, half-way", whole=BROKEN, bill=Bill.HEARD,
+          play=lambda asked: [*scripts.first_half(asked), scripts.END], moment=Moment.MIDDLE, error=CUT),
     Fault(name="closed_halfway", moment=Moment.MIDDLE, shows="the connection ends half-way", bill=Bill.HEARD,
-          play=lambda asked: then(scripts.first_half(asked), Do.CLOSE), **_CUT),
+          play=lambda asked: then(scripts.first_half(asked), Do.CLOSE), error=CUT),
     Fault(name="reset_halfway", moment=Moment.MIDDLE, shows="a reset half-way", bill=Bill.HEARD,
-          play=lambda asked: then(scripts.first_half(asked), Do.RESET), **_CUT),
+          play=lambda asked: then(scripts.first_half(asked), Do.RESET), error=CUT),
     Fault(name="stalls", moment=Moment.MIDDLE, shows="silence half-way", bill=Bill.HEARD,
-          play=lambda asked: [*scripts.first_half(asked), Do.SILENCE], **_IDLE),
+          play=lambda asked: [*scripts.first_half(asked), Do.SILENCE], error=IDLE),
     Fault(name="cut_chunk", moment=Moment.MIDDLE, shows="the connection ends within a chunk", bill=Bill.HEARD,
-          play=lambda asked: then(scripts.first_half(asked), b"100\r\ndata: {", Do.CLOSE), **_CUT),
+          play=lambda asked: then(scripts.first_half(asked), b"100\r\ndata: {", Do.CLOSE), error=CUT),
     Fault(name="no_chunk_size", moment=Moment.MIDDLE, shows="a chunk's size is no number", bill=Bill.HEARD,
-          play=lambda asked: then(scripts.first_half(asked), scripts.PAUSE, b"zz\r\n{}\r\n", Do.SILENCE), **_CUT),
+          play=lambda asked: then(scripts.first_half(asked), scripts.PAUSE, b"zz\r\n{}\r\n", Do.SILENCE), error=CUT),
     Fault(name="bad_utf8", moment=Moment.MIDDLE, shows="bytes that are no UTF-8", bill=Bill.HEARD,
-          play=lambda asked: scripts.with_instead(asked, b'data: {"x":"\xff\xfe"}\n\n'), **_BROKEN),
+          play=lambda asked: scripts.with_instead(asked, b'data: {"x":"\xff\xfe"}\n\n'), error=BROKEN),
     Fault(name="not_json", moment=Moment.MIDDLE, shows="an event that is not JSON", bill=Bill.HEARD,
-          play=lambda asked: scripts.with_instead(asked, b'data: {"choices": [{\n\n'), **_BROKEN),
+          play=lambda asked: scripts.with_instead(asked, b'data: {"choices": [{\n\n'), error=BROKEN),
     Fault(name="error_event", moment=Moment.MIDDLE, shows="an error event", bill=Bill.HEARD, forms=(True,),
           play=lambda asked: [*scripts.first_half(asked), chunk(speech.error_event(asked.route or Route.CHAT)),
                               scripts.END],
-          error="server_error", status=502, code="server_error"),
+          error=TOLD),
     Fault(name="huge_event", moment=Moment.MIDDLE, shows="more than the gateway holds", bill=Bill.HEARD,
-          play=scripts.huge, error="answer_too_large", status=502, code="answer_too_large", retryable=False),
+          play=scripts.huge, error=TOO_LARGE),
     Fault(name="stated_too_long", moment=Moment.MIDDLE, shows="less than the stated length", bill=Bill.HEARD,
-          play=scripts.stated_too_long, **_CUT),
+          play=scripts.stated_too_long, error=CUT),
     Fault(name="stated_too_short", moment=Moment.MIDDLE, shows="more than the stated length", bill=Bill.HEARD,
-          play=scripts.stated_too_short, whole="malformed", **_CUT),
+          play=scripts.stated_too_short, whole=BROKEN, error=CUT),
 ]  # fmt: skip
 
 _OVER = [
     Fault(name="closed_before_done", moment=Moment.END, shows="all but the terminal event, then the connection ends",
-          play=lambda asked: then(scripts.all_but_last(asked), Do.CLOSE), bill=Bill.FULL, **_CUT),
+          play=lambda asked: then(scripts.all_but_last(asked), Do.CLOSE), bill=Bill.FULL, error=CUT),
     Fault(name="stalls_before_done", moment=Moment.END, shows="all but the terminal event, then silence",
-          play=lambda asked: [*scripts.all_but_last(asked), Do.SILENCE], bill=Bill.FULL, **_IDLE),
+          play=lambda asked: [*scripts.all_but_last(asked), Do.SILENCE], bill=Bill.FULL, error=IDLE),
     Fault(name="reset_before_done", moment=Moment.END, shows="all but the terminal event, then a reset",
-          play=lambda asked: then(scripts.all_but_last(asked), Do.RESET), bill=Bill.FULL, **_CUT),
+          play=lambda asked: then(scripts.all_but_last(asked), Do.RESET), bill=Bill.FULL, error=CUT),
 ]  # fmt: skip
 
-_FULL = {"bill": Bill.FULL, "whole_bill": Bill.FULL}
 _ODD = [
-    Fault(name="none", moment=Moment.END, shows="nothing: the answer as it should be", **_FULL),
-    Fault(name="one_packet", moment=Moment.MIDDLE, shows="all events in one packet", play=scripts.one_packet, **_FULL),
+    Fault(name="none", moment=Moment.END, shows="nothing: the answer as it should be"),
+    Fault(name="one_packet", moment=Moment.MIDDLE, shows="all events in one packet", play=scripts.one_packet),
     Fault(name="byte_by_byte", moment=Moment.MIDDLE, shows="each byte by itself, characters split",
-          play=scripts.byte_by_byte, **_FULL),
+          play=scripts.byte_by_byte),
     Fault(name="carriage_returns", moment=Moment.MIDDLE, shows="CRLF line ends", play=scripts.carriage_returns,
-          forms=(True,), **_FULL),
+          forms=(True,)),
     Fault(name="comments", moment=Moment.MIDDLE, shows="comments between the events", play=scripts.comments,
-          forms=(True,), **_FULL),
-    Fault(name="interim", moment=Moment.HEADERS, shows="an interim answer (103) first", play=scripts.interim, **_FULL),
-    Fault(name="zipped", moment=Moment.HEADERS, shows="gzip, though identity was asked", play=scripts.zipped, **_FULL),
-    Fault(name="until_closed", moment=Moment.END, shows="no length and no chunks", play=scripts.until_closed, **_FULL),
+          forms=(True,)),
+    Fault(name="interim", moment=Moment.HEADERS, shows="an interim answer (103) first", play=scripts.interim),
+    Fault(name="zipped", moment=Moment.HEADERS, shows="gzip, though identity was asked", play=scripts.zipped),
+    Fault(name="until_closed", moment=Moment.END, shows="no length and no chunks", play=scripts.until_closed),
     Fault(name="after_the_end", moment=Moment.END, shows="bytes after the terminal event",
-          play=scripts.after_the_end, **_FULL),
+          play=scripts.after_the_end),
     Fault(name="silent_after_the_end", moment=Moment.END, shows="after the terminal event the connection stays open",
-          play=scripts.silent_after_the_end, forms=(True,), **_FULL),
+          play=scripts.silent_after_the_end, forms=(True,)),
     Fault(name="missing_usage", moment=Moment.END, shows="no usage figures", play=scripts.without_usage,
-          bill=Bill.SAID, whole_bill=Bill.SAID),
+          bill=Bill.SAID),
     Fault(name="missing_done", moment=Moment.END, shows="no `[DONE]` after all choices are finished",
-          play=scripts.without_done, forms=(True,), routes=(Route.CHAT,), **_FULL),
+          play=scripts.without_done, forms=(True,), routes=(Route.CHAT,)),
     Fault(name="missing_terminal", moment=Moment.END, shows="a proper end without the terminal event",
-          play=scripts.without_done, forms=(True,), routes=(Route.RESPONSES,), bill=Bill.SAID, **_CUT),
+          play=scripts.without_done, forms=(True,), routes=(Route.RESPONSES,), bill=Bill.SAID, error=CUT),
     Fault(name="endless", moment=Moment.MIDDLE, shows="it never ends", play=scripts.endless, forms=(False,),
-          error="total_timeout", status=504, code="upstream_timeout"),
+          error=TOO_LONG),
 ]  # fmt: skip
 
 FAULTS: list[Fault] = [*_CONNECT, *_BEFORE_HEADERS, *_BEFORE_FIRST_BYTE, *_MIDDLE, *_OVER, *_ODD]

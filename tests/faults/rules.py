@@ -3,8 +3,8 @@
 import msgspec
 
 from tests.faults import speech
-from tests.faults.cases import Case, Own
-from tests.faults.faults import Bill, Fault, Moment, Where
+from tests.faults.cases import Case
+from tests.faults.faults import Bill, Error, Fault, Moment, Where
 from tidegate.core.values import Route
 
 INPUT_NANOS = 10_000
@@ -12,7 +12,7 @@ OUTPUT_NANOS = 40_000
 """For one token of a model that no price list knows (`metering.unknown_model`)."""
 QUESTION_TOKENS = {Route.CHAT: 10, Route.RESPONSES: 5, Route.EMBEDDINGS: 5}
 """The question counted by us, framing included."""
-FIRST_WORD_TOKENS = 4
+FIRST_WORD_TOKENS = 5
 ALL_WORDS_TOKENS = 6
 
 
@@ -40,22 +40,25 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
 
 def expected(case: Case) -> Verdict:
     """The verdict on a case."""
-    fault = case.fault
-    name = _name(case)
-    failed = name != "ok"
-    begun = failed and case.stream and _strikes_after_the_beginning(fault)
+    fault, error = case.fault, error_of(case)
+    name = error.name if error else "ok"
+    begun = error is not None and case.stream and _strikes_after_the_beginning(fault)
     return Verdict(
-        status=200 if begun or not failed else _status(case),
-        end=("error event" if begun else "error") if failed else ("stream" if case.stream else "whole"),
-        code=_code(case) if failed else None,
-        error=name if failed else "",
-        served_by="nobody" if failed and not begun else "openai",
-        cache="" if failed and not begun else "miss",
+        status=200 if begun or error is None else error.status,
+        end=("error event" if begun else "error") if error else ("stream" if case.stream else "whole"),
+        code=error.code if error else None,
+        error=error.name if error else "",
+        served_by="nobody" if error and not begun else "openai",
+        cache="" if error and not begun else "miss",
         calls=0 if fault.where is not Where.SERVER else 1,
         bill=_bill(case),
         lines=(name,),
-        logged=(name,) if failed else (),
+        logged=(name,) if error else (),
     )
+
+
+HEAD_ONLY = frozenset({"head_then_silence", "head_then_close", "head_then_reset", "head_then_end"})
+"""Streams of which only the head came: the client was told 200 with it."""
 
 
 def _strikes_after_the_beginning(fault: Fault) -> bool:
@@ -63,37 +66,26 @@ def _strikes_after_the_beginning(fault: Fault) -> bool:
     return fault.moment in (Moment.MIDDLE, Moment.END) or fault.name in HEAD_ONLY
 
 
-HEAD_ONLY = frozenset({"head_then_silence", "head_then_close", "head_then_reset", "head_then_end"})
-"""Streams of which only the head came: the client was told 200 with it."""
-
-
-def _name(case: Case) -> str:
-    return case.fault.whole if case.fault.whole and not case.stream else case.fault.error
-
-
-def _status(case: Case) -> int:
-    return case.fault.status
-
-
-def _code(case: Case) -> str | None:
-    return "upstream_malformed" if _name(case) == "malformed" else case.fault.code
+def error_of(case: Case) -> Error | None:
+    """The typed error of the first attempt."""
+    return case.fault.whole if case.fault.whole is not None and not case.stream else case.fault.error
 
 
 def _bill(case: Case) -> int:
-    fault = case.fault
-    bill = fault.bill if case.stream else fault.whole_bill
-    if bill is Bill.FULL and case.stream and case.route is Route.RESPONSES and fault.error != "ok":
+    input_tokens, output_tokens = _tokens(case)
+    return input_tokens * INPUT_NANOS + (0 if case.route is Route.EMBEDDINGS else output_tokens * OUTPUT_NANOS)
+
+
+def _tokens(case: Case) -> tuple[int, int]:
+    fault, failed = case.fault, error_of(case) is not None
+    bill = fault.bill or (Bill.NOTHING if failed else Bill.FULL)
+    if failed and not case.stream:
+        bill = Bill.NOTHING
+    if bill is Bill.FULL and failed and case.route is Route.RESPONSES:
         bill = Bill.SAID  # its figures are in the terminal event, which never came
-    tokens = {
+    return {
         Bill.NOTHING: (0, 0),
         Bill.HEARD: (QUESTION_TOKENS[case.route], FIRST_WORD_TOKENS),
         Bill.SAID: (QUESTION_TOKENS[case.route], ALL_WORDS_TOKENS),
         Bill.FULL: (speech.INPUT_TOKENS, speech.OUTPUT_TOKENS),
     }[bill]
-    output = 0 if case.route is Route.EMBEDDINGS else tokens[1]
-    return tokens[0] * INPUT_NANOS + output * OUTPUT_NANOS
-
-
-def unlike(case: Case) -> str:
-    """Why a case's verdict may differ from the same case with all parts well; empty where it must not."""
-    return "" if case.own is Own.WELL else "nothing: calls that are not stored need neither store"

@@ -108,7 +108,7 @@ class Matrix:
                 answer = await gateway.call(speech.PATHS[case.route], body, x_tidegate_deadline="0")
         except TimeoutError:
             return Seen(answer=None, broke="it hung")
-        except aiohttp.ClientError as error:
+        except (aiohttp.ClientError, UnicodeDecodeError) as error:
             return Seen(answer=None, broke=type(error).__name__)
         return Seen(answer=answer)
 

@@ -173,4 +173,10 @@ def stated_too_short(asked: Asked) -> Script:
     """The stated length cuts the body; what follows must not be taken for the next answer."""
     data = b"".join(parts(asked))
     keep = sum(len(part) for part in parts(asked)[:2]) + 5 if asked.stream else len(data) // 2
-    return then([good_head(asked, length=keep) + data], Do.CLOSE)
+    return then([good_head(asked, "connection: close", length=keep) + data[:keep], PAUSE, data[keep:]], Do.CLOSE)
+
+
+def too_much_at_once(asked: Asked) -> Script:
+    """The same, in one packet: it cannot be said where the answer ends."""
+    data = b"".join(parts(asked))
+    return then([good_head(asked, length=len(data) // 2) + data], Do.CLOSE)

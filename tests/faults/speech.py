@@ -10,7 +10,7 @@ from tidegate.wire import sse
 Json = dict[str, Any]
 
 QUESTION = "When is high tide?"
-WORDS = ("High tide – ", "at noon.")
+WORDS = ("High tide: à ", "midi.")
 INPUT_TOKENS = 20
 OUTPUT_TOKENS = 10
 
@@ -38,9 +38,9 @@ def events(route: Route, model: str, *, usage: bool = True) -> list[bytes]:
 
 def error_event(route: Route) -> bytes:
     """The upstream reports a failure of its own inside a stream."""
-    error = {"type": "server_error", "code": "server_error", "message": "The server had an error.", "param": None}
+    error = {"code": "server_error", "message": "The server had an error.", "param": None}
     if route is Route.CHAT:
-        return sse.encode(msgspec.json.encode({"error": error}))
+        return sse.encode(msgspec.json.encode({"error": {"type": "server_error", **error}}))
     return sse.encode(msgspec.json.encode({"type": "error", **error, "sequence_number": 3}), "error")
 
 

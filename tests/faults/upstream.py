@@ -102,7 +102,8 @@ def _reset(writer: asyncio.StreamWriter) -> None:
 async def _request(reader: asyncio.StreamReader) -> Asked:
     head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
     first, *lines = head.split("\r\n")
-    headers = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines if line)}
+    pairs = (line.partition(":") for line in lines if line)
+    headers = {name.strip().lower(): value.strip() for name, _, value in pairs}
     body = await reader.readexactly(int(headers.get("content-length", "0")))
     document: dict[str, Any] = msgspec.json.decode(body) if body else {}
     place, _, path = first.split(" ")[1].lstrip("/").partition("/")

@@ -33,6 +33,9 @@ _KEPT_ALIVE_SECONDS = 55.0
 _SENT_AT_ONCE = 256 * 1024
 """Bytes; a longer body is sent piece by piece, so that others get their turn meanwhile."""
 
+_LOOK_SECONDS = 1.0
+"""Between looks whether a silent answer's connection is still there."""
+
 _DRAIN_SECONDS = 1.0
 """How long an answer's connection may take to end after its terminal event."""
 
@@ -70,17 +73,24 @@ class Exchange:
         return data
 
     def _watch_clocks(self) -> None:
-        """One timer for the whole answer: when it goes off early, because bytes came, it is set again."""
+        """One timer for the whole answer, set again each time it goes off early."""
         if self._timer is None:
-            self._timer = self._loop.call_at(self._clocks.deadline, self._time_is_up)
+            self._timer = self._loop.call_at(min(self._clocks.deadline, self._loop.time() + _LOOK_SECONDS), self._look)
 
-    def _time_is_up(self) -> None:
+    def _look(self) -> None:
         self._timer = None
-        if self._loop.time() < self._clocks.deadline:
-            self._watch_clocks()
-        elif not self._response.content.is_eof():
-            self._late = True
+        if self._response.content.is_eof():
+            return
+        self._late = self._loop.time() >= self._clocks.deadline
+        if self._late or self._is_lost():
             self.close()
+        else:
+            self._watch_clocks()
+
+    def _is_lost(self) -> bool:
+        # a body that breaks HTTP's own rules has the client drop the connection and tell nobody who waits for it
+        connection = self._response.connection
+        return connection is not None and (connection.transport is None or connection.transport.is_closing())
 
     async def whole(self) -> bytes:
         """The whole body, at most `upstream.max_answer_bytes`. Raises as `some` does, and AnswerTooLarge."""

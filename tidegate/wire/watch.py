@@ -216,6 +216,8 @@ def _present(raw: msgspec.Raw) -> bool:
 
 def _decode(decoder: "msgspec.json.Decoder[Any]", data: bytes) -> Any:
     try:
+        if not data.isascii():
+            data.decode()  # the decoder skips what it does not know, and with it what is no UTF-8
         return decoder.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise MalformedAnswer(f"The upstream's answer is not what its protocol says: {error}.") from error
