@@ -6,8 +6,8 @@ from enum import Enum
 import msgspec
 
 from tests.faults import scripts, speech
-from tests.faults.scripts import Asked, chunk, then
-from tests.faults.upstream import Do, Script
+from tests.faults.scripts import chunk, then
+from tests.faults.upstream import Asked, Do, Script
 from tidegate.core.values import Route
 
 

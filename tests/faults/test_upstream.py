@@ -1,0 +1,46 @@
+"""The scripted upstream knows its case by the model's name, and plays it byte by byte."""
+
+import asyncio
+
+import aiohttp
+import msgspec
+import pytest
+
+from tests.eventually import until
+from tests.faults import scripts, speech
+from tests.faults.upstream import Asked, Do, Script, playing
+from tidegate.core.values import Route
+
+
+@pytest.mark.parametrize("route", list(speech.PATHS))
+async def test_what_it_was_asked_is_known_afterwards(route: Route) -> None:
+    async with playing(scripts.good) as upstream, aiohttp.ClientSession() as http:
+        body = speech.request(route, "a-case", stream=False)
+        address = f"{upstream.root}/second{route.value}"
+        async with http.post(address, json=body, headers={"authorization": "Bearer sk-b"}) as answer:
+            assert await answer.read() == speech.whole(route, "a-case")
+    (asked,) = upstream.asked["a-case"]
+    assert (asked.place, asked.route, asked.credential, asked.stream) == ("second", route, "sk-b", False)
+    assert msgspec.json.decode(asked.body) == body
+    assert upstream.calls == {"a-case": 1}
+
+
+@pytest.mark.parametrize("last", [Do.CLOSE, Do.RESET])
+async def test_a_connection_ends_as_the_script_says(last: Do) -> None:
+    def cut(asked: Asked) -> Script:
+        return scripts.then(scripts.first_half(asked), last)
+
+    async with playing(cut) as upstream, aiohttp.ClientSession() as http:
+        body = speech.request(Route.CHAT, "a-case", stream=True)
+        async with http.post(f"{upstream.root}/first{Route.CHAT.value}", json=body) as answer:
+            with pytest.raises(aiohttp.ClientError):
+                await answer.read()
+
+
+async def test_silence_lasts_until_the_other_side_leaves() -> None:
+    async with playing(lambda _: [Do.SILENCE]) as upstream, aiohttp.ClientSession() as http:
+        body = speech.request(Route.CHAT, "a-case", stream=True)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.05), http.post(f"{upstream.root}/first{Route.CHAT.value}", json=body):
+                pass
+        await until(lambda: upstream.left["a-case"] == 1)
