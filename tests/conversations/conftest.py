@@ -1,0 +1,32 @@
+"""Stores of conversations on a real PostgreSQL, with the projects `shop` and `bank`."""
+
+import pytest
+
+from tidegate.connections.postgres import Postgres
+from tidegate.conversations.archive import Archive
+from tidegate.conversations.completion_store import CompletionStore
+from tidegate.conversations.conversation_store import ConversationStore
+from tidegate.conversations.response_store import ResponseStore
+from tidegate.core.clock import ManualClock
+
+
+@pytest.fixture
+async def archive(postgres: Postgres, clock: ManualClock) -> Archive:
+    async with postgres.connection() as connection:
+        await connection.execute("INSERT INTO projects (id) VALUES ('shop'), ('bank') ON CONFLICT DO NOTHING")
+    return Archive(postgres, clock)
+
+
+@pytest.fixture
+def conversations(archive: Archive) -> ConversationStore:
+    return ConversationStore(archive)
+
+
+@pytest.fixture
+def responses(archive: Archive) -> ResponseStore:
+    return ResponseStore(archive)
+
+
+@pytest.fixture
+def completions(archive: Archive) -> CompletionStore:
+    return CompletionStore(archive)

@@ -1,0 +1,45 @@
+"""Items, responses and completions as the tests of the stores say them."""
+
+from typing import Any
+
+import msgspec
+
+from tidegate.conversations.documents import Item, StoredCompletion, StoredResponse
+
+AT = 1_790_000_000.0
+
+
+def message(id_: str, text: str, role: str = "user") -> Item:
+    """A message with one text."""
+    kind = "output_text" if role == "assistant" else "input_text"
+    document = {"id": id_, "type": "message", "role": role, "content": [{"type": kind, "text": text}]}
+    return Item.of(msgspec.json.encode(document))
+
+
+def item(id_: str, type_: str, **fields: Any) -> Item:
+    """An item of any type."""
+    return Item.of(msgspec.json.encode({"id": id_, "type": type_, **fields}))
+
+
+def response(id_: str, **fields: Any) -> StoredResponse:
+    """A response of gpt-4o-mini."""
+    document = msgspec.json.encode({"id": id_, "object": "response", "model": "gpt-4o-mini"})
+    return StoredResponse(**{"id": id_, "model": "gpt-4o-mini", "created_at": AT, "document": document, **fields})
+
+
+def completion(id_: str, *messages: dict[str, Any], answer: str = "At noon.", **fields: Any) -> StoredCompletion:
+    """A completion that answers these messages."""
+    choice = {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": answer}}
+    document = msgspec.json.encode({"id": id_, "object": "chat.completion", "choices": [choice]})
+    given = {"id": id_, "model": "gpt-4o-mini", "created_at": AT, "document": document, **fields}
+    return StoredCompletion(messages=msgspec.json.encode(messages), **given)
+
+
+def ids(items: tuple[Item, ...]) -> list[str]:
+    """The ids, in order."""
+    return [one.id for one in items]
+
+
+def plain(document: bytes) -> Any:
+    """A document's values."""
+    return msgspec.json.decode(document)

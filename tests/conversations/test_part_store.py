@@ -1,0 +1,59 @@
+"""A large part is kept once, however many use it, and goes with the last of them."""
+
+import pytest
+
+from tests.conversations.said import AT, ids, item, response
+from tidegate.connections.postgres import Postgres
+from tidegate.conversations.conversation_store import ConversationStore
+from tidegate.conversations.documents import Conversation, Item, PageAsk
+from tidegate.conversations.response_store import ResponseStore
+
+IMAGE = "data:image/png;base64," + "iVBOR" * 40_000
+
+
+def picture(id_: str) -> Item:
+    """A message with the picture."""
+    return item(id_, "message", role="user", content=[{"type": "input_image", "image_url": IMAGE}])
+
+
+async def uses(postgres: Postgres) -> list[int]:
+    """How often each part is used."""
+    async with postgres.connection() as connection:
+        return [row["uses"] for row in await connection.fetch("SELECT uses FROM parts")]
+
+
+async def test_a_part_is_kept_once_and_goes_with_its_last_use(
+    responses: ResponseStore, conversations: ConversationStore, postgres: Postgres
+) -> None:
+    await responses.save("shop", response("resp_1"), [picture("msg_1"), picture("msg_2")], [])
+    await conversations.create("shop", Conversation(id="conv_1", created_at=AT), [picture("msg_3")])
+    assert await uses(postgres) == [3]
+    past = await responses.history("shop", "resp_1")
+    assert [one.document for one in past.items] == [picture("msg_1").document, picture("msg_2").document]
+    await responses.delete("shop", "resp_1")
+    assert await uses(postgres) == [1]
+    assert (await conversations.turn("shop", "conv_1")).items[0].document == picture("msg_3").document
+    await conversations.delete_item("shop", "conv_1", "msg_3")
+    assert await uses(postgres) == []
+
+
+async def test_projects_share_no_parts(conversations: ConversationStore, postgres: Postgres) -> None:
+    for project in ("shop", "bank"):
+        await conversations.create(project, Conversation(id="conv_1", created_at=AT), [picture("msg_1")])
+    assert await uses(postgres) == [1, 1]
+
+
+async def test_lists_leave_images_out_unless_they_are_asked_for(conversations: ConversationStore) -> None:
+    await conversations.create("shop", Conversation(id="conv_1", created_at=AT), [picture("msg_1")])
+    small = await conversations.items("shop", "conv_1", PageAsk())
+    assert ids(small.items) == ["msg_1"]
+    assert small.items[0].document == picture("msg_1").document.replace(f'"{IMAGE}"'.encode(), b"null")
+    large = await conversations.items("shop", "conv_1", PageAsk(large=True))
+    assert large.items[0].document == picture("msg_1").document
+
+
+@pytest.mark.slow
+async def test_thirty_two_megabytes_come_back(responses: ResponseStore) -> None:
+    large = item("msg_1", "message", role="user", content="A" * (32 * 1024 * 1024 - 100))
+    await responses.save("shop", response("resp_1"), [large], [])
+    assert (await responses.history("shop", "resp_1")).items[0].document == large.document

@@ -1,0 +1,206 @@
+"""Responses make chains of any shape, are turns of conversations, and come back byte for byte."""
+
+import asyncio
+
+import pytest
+
+from tests.conversations.said import AT, ids, item, message, plain, response
+from tidegate.conversations.conversation_store import ConversationStore
+from tidegate.conversations.documents import Conversation, PageAsk
+from tidegate.conversations.response_store import ResponseStore
+from tidegate.core.errors import (
+    ConversationBusy,
+    ConversationNotFound,
+    ItemNotFound,
+    PreviousResponseNotFound,
+    ResponseNotFound,
+)
+
+
+async def turn(store: ResponseStore, id_: str, **fields: object) -> None:
+    """A turn of one question and one answer, named after the response."""
+    asked, said = message(f"msg_{id_}_q", f"question {id_}"), message(f"msg_{id_}_a", f"answer {id_}", "assistant")
+    await store.save("shop", response(f"resp_{id_}", **fields), [asked], [said])
+
+
+async def test_a_response_comes_back_with_its_output(responses: ResponseStore) -> None:
+    saved = response("resp_1", end_user="ada", request_id="req_1", metadata={"a": "b"}, created_at=AT)
+    output = [item("rs_1", "reasoning", summary=[]), message("msg_2", "At noon.", "assistant")]
+    await responses.save("shop", saved, [message("msg_1", "When?")], output)
+    found = await responses.get("shop", "resp_1")
+    assert ids(found.output) == ["rs_1", "msg_2"]
+    assert [plain(one.document) for one in found.output] == [plain(one.document) for one in output]
+    assert plain(found.document) == plain(saved.document)
+    assert (found.end_user, found.request_id, found.metadata, found.created_at) == ("ada", "req_1", {"a": "b"}, AT)
+    assert (found.previous_response_id, found.conversation_id, found.status) == (None, None, "completed")
+
+
+async def test_a_chain_of_any_shape_tells_its_whole_history(responses: ResponseStore) -> None:
+    await turn(responses, "1")
+    await turn(responses, "2", previous_response_id="resp_1")
+    await turn(responses, "3", previous_response_id="resp_2")
+    await turn(responses, "2b", previous_response_id="resp_1")
+    await turn(responses, "3b", previous_response_id="resp_2b")
+    await turn(responses, "3c", previous_response_id="resp_2b")
+    for name, turns in {
+        "1": ["1"],
+        "2": ["1", "2"],
+        "3": ["1", "2", "3"],
+        "2b": ["1", "2b"],
+        "3b": ["1", "2b", "3b"],
+        "3c": ["1", "2b", "3c"],
+    }.items():
+        past = await responses.history("shop", f"resp_{name}")
+        assert ids(past.items) == [f"msg_{one}_{end}" for one in turns for end in ("q", "a")]
+
+
+async def test_two_who_go_on_from_one_response_at_once_get_a_chain_each(responses: ResponseStore) -> None:
+    await turn(responses, "1")
+    await asyncio.gather(*(turn(responses, f"2{n}", previous_response_id="resp_1") for n in range(4)))
+    for n in range(4):
+        past = await responses.history("shop", f"resp_2{n}")
+        assert ids(past.items) == ["msg_1_q", "msg_1_a", f"msg_2{n}_q", f"msg_2{n}_a"]
+
+
+async def test_what_does_not_exist_is_said_to_be_missing(responses: ResponseStore) -> None:
+    with pytest.raises(PreviousResponseNotFound):
+        await responses.history("shop", "resp_none")
+    with pytest.raises(PreviousResponseNotFound):
+        await turn(responses, "1", previous_response_id="resp_none")
+    with pytest.raises(ConversationNotFound):
+        await turn(responses, "1", conversation_id="conv_none")
+    for act in (responses.get, responses.delete):
+        with pytest.raises(ResponseNotFound):
+            await act("shop", "resp_1")
+    with pytest.raises(ResponseNotFound):
+        await responses.input_items("shop", "resp_1", PageAsk())
+    with pytest.raises(ResponseNotFound):
+        await responses.finish("shop", "resp_1", status="completed", document=b"{}")
+
+
+async def test_a_turn_is_kept_only_if_nobody_came_between(
+    responses: ResponseStore, conversations: ConversationStore
+) -> None:
+    await conversations.create("shop", Conversation(id="conv_1", created_at=AT))
+    past = await conversations.turn("shop", "conv_1")
+    say = response("resp_1", conversation_id="conv_1")
+    await responses.save(
+        "shop", say, [message("msg_1", "a")], [message("msg_2", "b", "assistant")], version=past.version
+    )
+    late = response("resp_2", conversation_id="conv_1")
+    with pytest.raises(ConversationBusy):
+        await responses.save("shop", late, [message("msg_3", "c")], [], version=past.version)
+    now = await conversations.turn("shop", "conv_1")
+    assert ids(now.items) == ["msg_1", "msg_2"]
+    await responses.save("shop", late, [message("msg_3", "c")], [], version=now.version)
+    assert ids((await responses.history("shop", "resp_2")).items) == ["msg_1", "msg_2", "msg_3"]
+    assert (await responses.get("shop", "resp_2")).conversation_id == "conv_1"
+
+
+async def test_of_many_writers_each_turn_stays_whole(
+    responses: ResponseStore, conversations: ConversationStore
+) -> None:
+    await conversations.create("shop", Conversation(id="conv_1", created_at=AT))
+
+    async def write(n: int) -> None:
+        while True:
+            past = await conversations.turn("shop", "conv_1")
+            say = response(f"resp_{n}", conversation_id="conv_1")
+            pair = [message(f"q{n}", "q")], [message(f"a{n}", "a", "assistant")]
+            try:
+                await responses.save("shop", say, *pair, version=past.version)
+            except ConversationBusy:
+                continue
+            return
+
+    await asyncio.gather(*(write(n) for n in range(8)))
+    said = ids((await conversations.turn("shop", "conv_1")).items)
+    assert sorted(said[::2]) == [f"q{n}" for n in range(8)]
+    assert said[1::2] == [f"a{name[1:]}" for name in said[::2]]
+
+
+async def test_a_running_response_has_its_conversation_for_itself(
+    responses: ResponseStore, conversations: ConversationStore
+) -> None:
+    await conversations.create("shop", Conversation(id="conv_1", created_at=AT))
+    running = response("resp_1", conversation_id="conv_1", status="queued", background=True)
+    await responses.save("shop", running, [message("msg_1", "a")], [])
+    with pytest.raises(ConversationBusy):
+        await conversations.turn("shop", "conv_1")
+    with pytest.raises(ConversationBusy):
+        await conversations.add_items("shop", "conv_1", [message("msg_x", "x")])
+    with pytest.raises(PreviousResponseNotFound):
+        await responses.history("shop", "resp_1")
+    await responses.finish("shop", "resp_1", status="in_progress", document=b'{"status":"in_progress"}')
+    assert (await responses.get("shop", "resp_1")).running
+    await responses.finish(
+        "shop", "resp_1", status="completed", document=b"{}", outputs=[message("msg_2", "b", "assistant")]
+    )
+    assert ids((await conversations.turn("shop", "conv_1")).items) == ["msg_1", "msg_2"]
+    found = await responses.get("shop", "resp_1")
+    assert (found.status, found.background, ids(found.output)) == ("completed", True, ["msg_2"])
+    with pytest.raises(ResponseNotFound):
+        await responses.finish("shop", "resp_1", status="cancelled", document=b"{}")
+
+
+async def test_the_input_is_told_in_pages(responses: ResponseStore) -> None:
+    asked = [message(f"msg_{n}", str(n)) for n in range(5)]
+    await responses.save("shop", response("resp_1"), asked, [message("msg_a", "a", "assistant")])
+    pages = {
+        PageAsk(limit=2): (["msg_4", "msg_3"], True),
+        PageAsk(limit=2, after="msg_1"): (["msg_0"], False),
+        PageAsk(limit=3, descending=False): (["msg_0", "msg_1", "msg_2"], True),
+        PageAsk(after="msg_2", descending=False): (["msg_3", "msg_4"], False),
+        PageAsk(limit=5): (["msg_4", "msg_3", "msg_2", "msg_1", "msg_0"], False),
+    }
+    for ask, expected in pages.items():
+        page = await responses.input_items("shop", "resp_1", ask)
+        assert (ids(page.items), page.has_more) == expected
+
+
+async def test_deleting_a_response_leaves_those_that_go_on_from_it(responses: ResponseStore) -> None:
+    await turn(responses, "1")
+    await turn(responses, "2", previous_response_id="resp_1")
+    await turn(responses, "2b", previous_response_id="resp_1")
+    await responses.delete("shop", "resp_1")
+    with pytest.raises(PreviousResponseNotFound):
+        await responses.history("shop", "resp_1")
+    for name in ("2", "2b"):
+        past = await responses.history("shop", f"resp_{name}")
+        assert ids(past.items) == ["msg_1_q", "msg_1_a", f"msg_{name}_q", f"msg_{name}_a"]
+
+
+async def test_what_nobody_goes_on_from_goes_with_its_response(responses: ResponseStore) -> None:
+    await turn(responses, "1")
+    await turn(responses, "2", previous_response_id="resp_1")
+    await responses.delete("shop", "resp_2")
+    await turn(responses, "2", previous_response_id="resp_1")
+    assert ids((await responses.history("shop", "resp_2")).items) == ["msg_1_q", "msg_1_a", "msg_2_q", "msg_2_a"]
+    await responses.delete("shop", "resp_1")
+    await responses.delete("shop", "resp_2")
+    with pytest.raises(ResponseNotFound):
+        await responses.get("shop", "resp_2")
+
+
+async def test_another_project_has_none_of_it(responses: ResponseStore) -> None:
+    await turn(responses, "1")
+    with pytest.raises(PreviousResponseNotFound):
+        await responses.history("bank", "resp_1")
+    with pytest.raises(PreviousResponseNotFound):
+        await responses.save("bank", response("resp_2", previous_response_id="resp_1"), [], [])
+    for act in (
+        responses.get("bank", "resp_1"),
+        responses.delete("bank", "resp_1"),
+        responses.input_items("bank", "resp_1", PageAsk()),
+        responses.finish("bank", "resp_1", status="completed", document=b"{}"),
+    ):
+        with pytest.raises(ResponseNotFound):
+            await act
+
+
+async def test_a_page_after_nothing_known_is_refused(responses: ResponseStore) -> None:
+    await turn(responses, "1")
+    with pytest.raises(ItemNotFound):
+        await responses.input_items("shop", "resp_1", PageAsk(after="msg_1_a"))
+    page = await responses.input_items("shop", "resp_1", PageAsk(after="msg_1_q"))
+    assert (page.items, page.has_more) == ((), False)

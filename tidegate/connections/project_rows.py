@@ -1,0 +1,50 @@
+"""Transactions that see the rows of one project and no others, by PostgreSQL's own policies."""
+
+import contextlib
+from collections.abc import AsyncIterator
+
+from tidegate.connections.postgres import Connection, Postgres
+from tidegate.core.errors import NotStorable, PartitionMissing
+
+_NO_PARTITION = "23514"
+_UNFIT = ("22", "54")
+"""SQLSTATE classes that speak of the data itself: exception, limit."""
+
+# hexadecimal, so that no name of a project can say anything else here; and one round trip for all of it
+_BEGIN = r"""
+BEGIN;
+SET LOCAL ROLE tidegate_rows;
+SELECT set_config('tidegate.project', convert_from('\x{project}', 'UTF8'), true);
+"""
+
+
+class ProjectRows:
+    """Gives transactions. The policies also hold where PostgreSQL knows us as a superuser."""
+
+    def __init__(self, postgres: Postgres) -> None:
+        """`postgres` is shared with others."""
+        self._postgres = postgres
+
+    @contextlib.asynccontextmanager
+    async def transaction(self, project: str) -> AsyncIterator[Connection]:
+        """A transaction of `project`, kept when the block ends well.
+
+        Raises PostgresUnavailable, NotStorable for data that PostgreSQL cannot hold, and PartitionMissing.
+        """
+        async with self._postgres.connection() as connection:
+            await connection.execute(_BEGIN.format(project=project.encode().hex()))
+            try:
+                yield connection
+            except BaseException as error:  # also of a cancelled call nothing may be kept
+                await connection.execute("ROLLBACK")
+                raise _typed(error) from error
+            await connection.execute("COMMIT")
+
+
+def _typed(error: BaseException) -> BaseException:
+    state = getattr(error, "sqlstate", None)
+    if not isinstance(state, str):
+        return error
+    if state == _NO_PARTITION and getattr(error, "constraint_name", None) is None:
+        return PartitionMissing(str(error))
+    return NotStorable(f"PostgreSQL cannot hold this: {error}") if state.startswith(_UNFIT) else error

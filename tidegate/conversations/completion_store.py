@@ -1,0 +1,128 @@
+"""Stored chat completions."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from tidegate.connections.postgres import queries
+from tidegate.conversations.archive import Archive
+from tidegate.conversations.documents import Page, PageAsk, StoredCompletion, metadata_of
+from tidegate.conversations.laying import metadata_column, plain
+from tidegate.conversations.packing import Packed, document_of, pack, parts_of, unpack
+from tidegate.core.errors import CompletionNotFound, NotStorable
+
+
+class CompletionStore:
+    """Completions of a project. Every method raises PostgresUnavailable when PostgreSQL does not answer."""
+
+    def __init__(self, archive: Archive) -> None:
+        """`archive` is shared with the other stores."""
+        self._archive = archive
+        self._sql = queries("completions")
+
+    async def save(self, project: str, completion: StoredCompletion) -> None:
+        """Keep a completion with its messages. Raises NotStorable."""
+        body, messages = _packed(completion.document, apart=False), _packed(completion.messages, apart=True)
+        parts = msgspec.json.encode(messages.parts).decode() if messages.parts else None
+
+        async def write() -> None:
+            async with self._archive.rows.transaction(project) as connection:
+                until = await connection.fetchval(
+                    self._sql["save"],
+                    project,
+                    completion.id,
+                    self._archive.today(),
+                    plain(completion.model),
+                    completion.created_at,
+                    None if completion.end_user is None else plain(completion.end_user),
+                    completion.request_id,
+                    metadata_column(completion.metadata),
+                    body.document,
+                    body.exact,
+                    messages.document,
+                    messages.exact,
+                    parts,
+                )
+                await self._archive.parts.keep(connection, project, messages.contents, messages.parts, until)
+
+        await self._archive.written(write)
+
+    async def get(self, project: str, completion_id: str) -> StoredCompletion:
+        """One completion. Raises CompletionNotFound."""
+        async with self._archive.rows.transaction(project) as connection:
+            row = await connection.fetchrow(self._sql["get"], project, completion_id, self._archive.today())
+        return _completion(row, completion_id)
+
+    async def list(
+        self, project: str, ask: PageAsk, *, model: str | None = None, metadata: Mapping[str, str] | None = None
+    ) -> Page[StoredCompletion]:
+        """A part of those of `model`, with all the pairs of `metadata`. Raises CompletionNotFound for `ask.after`."""
+        async with self._archive.rows.transaction(project) as connection:
+            rows = await connection.fetch(
+                self._sql["list_down" if ask.descending else "list_up"],
+                project,
+                model,
+                metadata_column(metadata or {}),
+                ask.after,
+                ask.limit + 1,
+                self._archive.today(),
+            )
+            if not rows and ask.after is not None:
+                day = self._archive.today()
+                _completion(await connection.fetchrow(self._sql["get"], project, ask.after, day), ask.after)
+        shown = tuple(_completion(row, row["id"]) for row in rows[: ask.limit])
+        return Page(items=shown, has_more=len(rows) > ask.limit)
+
+    async def update_metadata(self, project: str, completion_id: str, metadata: Mapping[str, str]) -> StoredCompletion:
+        """Give it other metadata. Raises CompletionNotFound."""
+        async with self._archive.rows.transaction(project) as connection:
+            row = await connection.fetchrow(
+                self._sql["update"], project, completion_id, metadata_column(metadata), self._archive.today()
+            )
+        return _completion(row, completion_id)
+
+    async def delete(self, project: str, completion_id: str) -> None:
+        """Delete it. Raises CompletionNotFound."""
+        async with self._archive.rows.transaction(project) as connection:
+            row = await connection.fetchrow(self._sql["delete"], project, completion_id)
+            if row is None:
+                raise _missing(completion_id)
+            await self._archive.parts.release(connection, project, [(parts_of(row["parts"]), row["expires_on"])])
+
+    async def messages(self, project: str, completion_id: str) -> tuple[bytes, ...]:
+        """The messages that it answers, each a JSON object as it was sent. Raises CompletionNotFound."""
+        async with self._archive.rows.transaction(project) as connection:
+            row = await connection.fetchrow(self._sql["messages"], project, completion_id, self._archive.today())
+            if row is None:
+                raise _missing(completion_id)
+            contents = await self._archive.parts.read(connection, project, [row])
+        return tuple(bytes(message) for message in _decode_messages.decode(document_of(row, contents)))
+
+
+_decode_messages = msgspec.json.Decoder(list[msgspec.Raw])
+
+
+def _packed(document: bytes, *, apart: bool) -> Packed:
+    try:
+        return pack(document) if apart else pack(document, longest=len(document))
+    except UnicodeDecodeError as error:
+        raise NotStorable(f"The completion is not UTF-8: {error}.") from error
+
+
+def _completion(row: Any, completion_id: str) -> StoredCompletion:
+    if row is None:
+        raise _missing(completion_id)
+    return StoredCompletion(
+        id=row["id"],
+        model=row["model"],
+        created_at=row["created_at"],
+        document=unpack(row["document"], row["exact"]),
+        end_user=row["end_user"],
+        request_id=row["request_id"],
+        metadata=metadata_of(msgspec.json.decode(row["metadata"])),
+    )
+
+
+def _missing(completion_id: str) -> CompletionNotFound:
+    return CompletionNotFound(f"Chat completion with id '{completion_id}' not found.")

@@ -1,0 +1,63 @@
+-- Stored chat completions. All of it runs as tidegate_rows, which sees the rows of one project ($1).
+
+-- name: until
+-- The day after which what is stored on the day $2 goes.
+SELECT coalesce($2::date + retention_days, 'infinity') FROM projects WHERE id = $1
+
+-- name: save
+-- Write a completion and the messages that it answers.
+INSERT INTO completions (
+    project, id, expires_on, model, created_at, end_user, request_id, metadata, document, exact,
+    messages, messages_exact, parts
+)
+SELECT $1, $2, coalesce($3::date + retention_days, 'infinity'), $4, to_timestamp($5::float8), $6, $7, $8::jsonb, $9::jsonb, $10,
+       $11::jsonb, $12, $13::jsonb
+FROM projects
+WHERE projects.id = $1
+RETURNING expires_on
+
+-- name: get
+-- One completion.
+SELECT id, model, extract(epoch FROM created_at)::float8 AS created_at, end_user, request_id, metadata, document, exact
+FROM completions
+WHERE project = $1 AND id = $2 AND expires_on > $3::date
+
+-- name: messages
+-- The messages that a completion answers.
+SELECT messages AS document, messages_exact AS exact, parts
+FROM completions
+WHERE project = $1 AND id = $2 AND expires_on > $3::date
+
+-- name: list_up
+-- Completions of the model $2 (null: any) with the metadata $3, after the completion $4 (null: from the beginning), the
+-- oldest first; at most $5.
+SELECT id, model, extract(epoch FROM created_at)::float8 AS created_at, end_user, request_id, metadata, document, exact
+FROM completions
+WHERE project = $1 AND ($2::text IS NULL OR model = $2) AND metadata @> $3::jsonb AND expires_on > $6::date
+    AND ($4::text IS NULL OR (created_at, id) > (
+        SELECT past.created_at, past.id FROM completions AS past WHERE past.project = $1 AND past.id = $4 LIMIT 1
+    ))
+ORDER BY created_at, id
+LIMIT $5
+
+-- name: list_down
+-- The same before the completion $4 (null: from the end), the newest first.
+SELECT id, model, extract(epoch FROM created_at)::float8 AS created_at, end_user, request_id, metadata, document, exact
+FROM completions
+WHERE project = $1 AND ($2::text IS NULL OR model = $2) AND metadata @> $3::jsonb AND expires_on > $6::date
+    AND ($4::text IS NULL OR (created_at, id) < (
+        SELECT past.created_at, past.id FROM completions AS past WHERE past.project = $1 AND past.id = $4 LIMIT 1
+    ))
+ORDER BY created_at DESC, id DESC
+LIMIT $5
+
+-- name: update
+-- Give a completion other metadata.
+UPDATE completions SET metadata = $3::jsonb
+WHERE project = $1 AND id = $2 AND expires_on > $4::date
+RETURNING id, model, extract(epoch FROM created_at)::float8 AS created_at, end_user, request_id, metadata, document, exact
+
+-- name: delete
+-- Delete a completion.
+DELETE FROM completions WHERE project = $1 AND id = $2
+RETURNING parts, expires_on

@@ -1,0 +1,107 @@
+-- Conversations and their items. All of it runs as tidegate_rows, which sees the rows of one project ($1).
+
+-- name: create
+-- Begin a conversation by its name, with room for $6 items of $7 bytes, on the day $5.
+INSERT INTO conversations (project, id, kind, created_at, metadata, last_seq, size, first_expires, last_expires)
+SELECT $1, $2, 'conversation', to_timestamp($3::float8), $4::jsonb, $6, $7, until, until
+FROM (SELECT coalesce($5::date + retention_days, 'infinity') AS until FROM projects WHERE id = $1) AS kept
+RETURNING id AS conversation, 0::bigint AS before, first_expires AS expires_on, size
+
+-- name: get
+-- One conversation.
+SELECT id, extract(epoch FROM created_at)::float8 AS created_at, metadata
+FROM conversations
+WHERE project = $1 AND id = $2 AND kind = 'conversation' AND deleted_at IS NULL
+
+-- name: update
+-- Give a conversation other metadata.
+UPDATE conversations SET metadata = $3::jsonb
+WHERE project = $1 AND id = $2 AND kind = 'conversation' AND deleted_at IS NULL
+RETURNING id, extract(epoch FROM created_at)::float8 AS created_at, metadata
+
+-- name: delete
+-- Take a conversation's name and metadata away; its items stay, for the responses they belong to.
+UPDATE conversations SET deleted_at = to_timestamp($3::float8), metadata = '{}', version = version + 1
+WHERE project = $1 AND id = $2 AND kind = 'conversation' AND deleted_at IS NULL
+RETURNING id
+
+-- name: place
+-- Make room for $3 items of $4 bytes at the end of a conversation, on the day $5, if it is still of version $6 (null: of
+-- any) and no response is being made in it. $7: the response that is made from now on, null for none.
+UPDATE conversations SET
+    last_seq = last_seq + $3, size = conversations.size + $4, version = version + 1, busy_with = $7,
+    first_expires = least(first_expires, until), last_expires = greatest(last_expires, until)
+FROM (SELECT coalesce($5::date + retention_days, 'infinity') AS until FROM projects WHERE id = $1) AS kept
+WHERE project = $1 AND id = $2 AND kind = 'conversation' AND deleted_at IS NULL
+    AND version = coalesce($6, version) AND busy_with IS NULL
+RETURNING id AS conversation, last_seq - $3 AS before, until AS expires_on, conversations.size
+
+-- name: turn
+-- All items of a conversation in order, beside its version; one row without an item where there are none.
+SELECT conversations.version, conversations.size AS history_size, conversations.busy_with,
+       items.id, items.type, items.role, items.document, items.exact, items.parts
+FROM conversations
+LEFT JOIN items ON items.project = $1 AND items.conversation = $2 AND NOT items.removed
+    AND items.expires_on BETWEEN conversations.first_expires AND conversations.last_expires
+    AND items.expires_on > $3::date AND conversations.size <= $4
+WHERE conversations.project = $1 AND conversations.id = $2 AND kind = 'conversation' AND deleted_at IS NULL
+ORDER BY items.seq
+
+-- name: items_up
+-- The items of a conversation after the item $3 (null: from the beginning), the oldest first; at most $4.
+SELECT items.id, items.type, items.role, items.document, items.exact, items.parts
+FROM conversations
+JOIN items ON items.project = $1 AND items.conversation = $2 AND NOT items.removed
+    AND items.expires_on BETWEEN conversations.first_expires AND conversations.last_expires
+    AND items.expires_on > $5::date
+WHERE conversations.project = $1 AND conversations.id = $2 AND kind = 'conversation' AND deleted_at IS NULL
+    AND ($3::text IS NULL OR items.seq > (
+        SELECT seq FROM items WHERE project = $1 AND conversation = $2 AND id = $3 ORDER BY seq LIMIT 1
+    ))
+ORDER BY items.seq
+LIMIT $4
+
+-- name: items_down
+-- The items of a conversation before the item $3 (null: from the end), the newest first; at most $4.
+SELECT items.id, items.type, items.role, items.document, items.exact, items.parts
+FROM conversations
+JOIN items ON items.project = $1 AND items.conversation = $2 AND NOT items.removed
+    AND items.expires_on BETWEEN conversations.first_expires AND conversations.last_expires
+    AND items.expires_on > $5::date
+WHERE conversations.project = $1 AND conversations.id = $2 AND kind = 'conversation' AND deleted_at IS NULL
+    AND ($3::text IS NULL OR items.seq < (
+        SELECT seq FROM items WHERE project = $1 AND conversation = $2 AND id = $3 ORDER BY seq LIMIT 1
+    ))
+ORDER BY items.seq DESC
+LIMIT $4
+
+-- name: item
+-- One item of a conversation.
+SELECT items.id, items.type, items.role, items.document, items.exact, items.parts
+FROM items
+JOIN conversations ON conversations.project = $1 AND conversations.id = $2
+WHERE items.project = $1 AND items.conversation = $2 AND items.id = $3 AND NOT items.removed
+    AND items.expires_on BETWEEN conversations.first_expires AND conversations.last_expires
+    AND items.expires_on > $4::date
+    AND kind = 'conversation' AND deleted_at IS NULL
+ORDER BY items.seq
+LIMIT 1
+
+-- name: remove_item
+-- Take an item out of a conversation; a response that it belongs to keeps it.
+WITH gone AS (
+    DELETE FROM items
+    WHERE project = $1 AND conversation = $2 AND id = $3 AND NOT removed AND response IS NULL
+    RETURNING size, parts, expires_on
+), hidden AS (
+    UPDATE items SET removed = true
+    WHERE project = $1 AND conversation = $2 AND id = $3 AND NOT removed AND response IS NOT NULL
+    RETURNING size
+)
+UPDATE conversations SET version = version + 1, size = size - taken.bytes
+FROM (
+    SELECT count(*) AS found, sum(size)::bigint AS bytes FROM (SELECT size FROM gone UNION ALL SELECT size FROM hidden) AS both_kinds
+) AS taken
+WHERE project = $1 AND id = $2 AND kind = 'conversation' AND deleted_at IS NULL AND busy_with IS NULL AND taken.found > 0
+RETURNING id, extract(epoch FROM created_at)::float8 AS created_at, metadata,
+    (SELECT jsonb_agg(jsonb_build_object('parts', parts, 'expires_on', expires_on)) FROM gone WHERE parts IS NOT NULL) AS freed

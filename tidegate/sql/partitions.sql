@@ -1,0 +1,22 @@
+-- Partitions by day of expiry. All of it runs as the tables' owner, under one lock.
+
+-- name: lock
+-- One process at a time, until the transaction ends; nobody else waits long for a table.
+SELECT set_config('lock_timeout', '2s', true), pg_advisory_xact_lock(8388346167794168436)
+
+-- name: retentions
+-- For how many days the projects keep what was said, where that is limited.
+SELECT DISTINCT retention_days FROM projects WHERE retention_days IS NOT NULL ORDER BY retention_days
+
+-- name: there
+-- Whether there is a table of that name.
+SELECT to_regclass($1) IS NOT NULL
+
+-- name: partitions
+-- The weekly partitions of the tables $1.
+SELECT child.relname AS name
+FROM pg_inherits
+JOIN pg_class AS parent ON parent.oid = inhparent
+JOIN pg_class AS child ON child.oid = inhrelid
+WHERE parent.relname = ANY($1::text[]) AND parent.relkind = 'p' AND child.relname ~ '_\d{8}$'
+ORDER BY child.relname

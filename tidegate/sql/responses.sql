@@ -1,0 +1,181 @@
+-- Responses. All of it runs as tidegate_rows, which sees the rows of one project ($1).
+
+-- name: begin_chain
+-- Begin a chain of responses with the id $2, with room for $3 items of $4 bytes, on the day $5.
+-- $6: the response that is made from now on, null for none; $7: now.
+INSERT INTO conversations (
+    project, id, kind, created_at, last_seq, size, busy_with, first_expires, last_expires
+)
+SELECT $1, $2, 'chain', to_timestamp($7::float8), $3, $4, $6, until, until
+FROM (SELECT coalesce($5::date + retention_days, 'infinity') AS until FROM projects WHERE id = $1) AS kept
+RETURNING id AS conversation, 0::bigint AS before, first_expires AS expires_on, size
+
+-- name: go_on
+-- Make room for $3 items of $4 bytes after the response $8: at the end of its chain if nothing came after it, else in a
+-- chain of its own with the id $2, which goes on from there. The rest as above; no row where there is no such response.
+WITH previous AS (
+    SELECT conversation, last_seq, history_size FROM responses WHERE project = $1 AND id = $8 AND expires_on > $5::date
+), kept AS (
+    SELECT coalesce($5::date + retention_days, 'infinity') AS until FROM projects WHERE id = $1
+), longer AS (
+    UPDATE conversations SET
+        last_seq = conversations.last_seq + $3, size = conversations.size + $4, version = version + 1, busy_with = $6,
+        first_expires = least(first_expires, until), last_expires = greatest(last_expires, until)
+    FROM previous, kept
+    WHERE project = $1 AND id = previous.conversation AND kind = 'chain' AND busy_with IS NULL
+        AND conversations.last_seq = previous.last_seq
+    RETURNING id, previous.last_seq AS before, until, conversations.size
+), forked AS (
+    INSERT INTO conversations (
+        project, id, kind, created_at, parent, parent_seq, last_seq, size, busy_with, first_expires, last_expires
+    )
+    SELECT $1, $2, 'chain', to_timestamp($7::float8), conversation, last_seq, last_seq + $3, history_size + $4, $6,
+           until, until
+    FROM previous, kept
+    WHERE NOT EXISTS (SELECT FROM longer)
+    RETURNING id, parent_seq AS before, first_expires AS until, size
+)
+SELECT id AS conversation, before, until AS expires_on, size FROM longer
+UNION ALL
+SELECT id, before, until, size FROM forked
+
+-- name: save
+-- Write a response whose items are those after $5 up to $6 of the conversation $4, until $3. $7: bytes said until then.
+INSERT INTO responses (
+    project, id, expires_on, conversation, first_seq, last_seq, history_size,
+    previous_response, status, background, model, created_at, end_user, request_id, metadata, document, exact
+)
+VALUES (
+    $1, $2, $3::date, $4, $5 + 1, $6, $7,
+    $8, $9, $10, $11, to_timestamp($12::float8), $13, $14, $15::jsonb, $16::jsonb, $17
+)
+
+-- name: history
+-- All items up to the end of a response, in order, through the chains it goes on from; one row without an item where
+-- there are none, or where they are larger than $4.
+WITH RECURSIVE named AS (
+    SELECT conversation, last_seq, history_size, status
+    FROM responses
+    WHERE project = $1 AND id = $2 AND expires_on > $3::date
+), lineage AS (
+    SELECT conversations.id, parent, parent_seq, named.last_seq AS upto, first_expires, last_expires
+    FROM named
+    JOIN conversations ON conversations.project = $1 AND conversations.id = named.conversation
+    UNION ALL
+    SELECT conversations.id, conversations.parent, conversations.parent_seq, lineage.parent_seq,
+           conversations.first_expires, conversations.last_expires
+    FROM lineage
+    JOIN conversations ON conversations.project = $1 AND conversations.id = lineage.parent
+)
+SELECT named.history_size, named.status, said.*
+FROM named
+LEFT JOIN LATERAL (
+    SELECT items.id, items.type, items.role, items.document, items.exact, items.parts, items.seq
+    FROM lineage
+    JOIN items ON items.project = $1 AND items.conversation = lineage.id AND items.seq <= lineage.upto
+        AND items.expires_on BETWEEN lineage.first_expires AND lineage.last_expires AND items.expires_on > $3::date
+    WHERE NOT items.removed
+) AS said ON named.history_size <= $4
+ORDER BY said.seq
+
+-- name: get
+-- One response, and its output in order: a row for each item, or one without.
+SELECT responses.id AS response, responses.conversation, conversations.kind, previous_response, status, background, model,
+       extract(epoch FROM responses.created_at)::float8 AS created_at, responses.end_user, request_id, responses.metadata,
+       responses.document AS body, responses.exact AS body_exact,
+       items.id, items.type, items.role, items.document, items.exact, items.parts
+FROM responses
+JOIN conversations ON conversations.project = $1 AND conversations.id = responses.conversation
+LEFT JOIN items ON items.project = $1 AND items.conversation = responses.conversation
+    AND items.seq BETWEEN responses.first_seq AND responses.last_seq AND items.output
+    AND items.expires_on BETWEEN conversations.first_expires AND conversations.last_expires
+WHERE responses.project = $1 AND responses.id = $2 AND responses.expires_on > $3::date
+ORDER BY items.seq
+
+-- name: input_up
+-- The input of a response after the item $3 (null: from the beginning), the first said first; at most $4.
+SELECT items.id, items.type, items.role, items.document, items.exact, items.parts
+FROM responses
+JOIN items ON items.project = $1 AND items.conversation = responses.conversation AND NOT items.output
+    AND items.seq BETWEEN responses.first_seq AND responses.last_seq AND items.expires_on = responses.expires_on
+WHERE responses.project = $1 AND responses.id = $2 AND responses.expires_on > $5::date
+    AND ($3::text IS NULL OR items.seq > (
+        SELECT past.seq FROM items AS past
+        WHERE past.project = $1 AND past.conversation = responses.conversation AND past.id = $3 AND NOT past.output
+            AND past.seq BETWEEN responses.first_seq AND responses.last_seq
+        ORDER BY past.seq LIMIT 1
+    ))
+ORDER BY items.seq
+LIMIT $4
+
+-- name: input_down
+-- The input of a response before the item $3 (null: from the end), the last said first; at most $4.
+SELECT items.id, items.type, items.role, items.document, items.exact, items.parts
+FROM responses
+JOIN items ON items.project = $1 AND items.conversation = responses.conversation AND NOT items.output
+    AND items.seq BETWEEN responses.first_seq AND responses.last_seq AND items.expires_on = responses.expires_on
+WHERE responses.project = $1 AND responses.id = $2 AND responses.expires_on > $5::date
+    AND ($3::text IS NULL OR items.seq < (
+        SELECT past.seq FROM items AS past
+        WHERE past.project = $1 AND past.conversation = responses.conversation AND past.id = $3 AND NOT past.output
+            AND past.seq BETWEEN responses.first_seq AND responses.last_seq
+        ORDER BY past.seq LIMIT 1
+    ))
+ORDER BY items.seq DESC
+LIMIT $4
+
+-- name: exists
+-- A row where there is a response; whether the item $4 is in its input.
+SELECT EXISTS (
+    SELECT FROM items
+    WHERE items.project = $1 AND items.conversation = responses.conversation AND items.id = $4 AND NOT items.output
+        AND items.seq BETWEEN responses.first_seq AND responses.last_seq
+) AS item
+FROM responses
+WHERE project = $1 AND id = $2 AND expires_on > $3::date
+
+-- name: update
+-- Give a response that is being made another status and body; no row where there is none, or where it has ended.
+UPDATE responses SET status = $3, document = $4::jsonb, exact = $5
+WHERE project = $1 AND id = $2 AND status IN ('queued', 'in_progress')
+RETURNING conversation, last_seq, expires_on, end_user
+
+-- name: end_making
+-- Let others use the conversation $2 again, which $3 had for itself; $4 items of $5 bytes come to its end.
+UPDATE conversations SET busy_with = NULL, last_seq = last_seq + $4, size = size + $5, version = version + 1
+WHERE project = $1 AND id = $2 AND busy_with = $3
+RETURNING last_seq - $4 AS before, size
+
+-- name: extend
+-- A response has more items now: up to $3; $4 is what was said until then.
+UPDATE responses SET last_seq = $3, history_size = $4 WHERE project = $1 AND id = $2
+
+-- name: delete
+-- Delete a response.
+DELETE FROM responses WHERE project = $1 AND id = $2
+RETURNING conversation, first_seq, expires_on
+
+-- name: kind
+-- What a conversation is, locked against those who would go on with it.
+SELECT kind, parent_seq FROM conversations WHERE project = $1 AND id = $2 FOR UPDATE
+
+-- name: last_needed
+-- The last item of a chain that a response or another chain still needs; null for none.
+SELECT greatest(
+    (SELECT max(last_seq) FROM responses WHERE project = $1 AND conversation = $2),
+    (SELECT max(parent_seq) FROM conversations WHERE project = $1 AND parent = $2)
+)
+
+-- name: cut
+-- Delete a chain's items after $3.
+DELETE FROM items WHERE project = $1 AND conversation = $2 AND seq > $3
+RETURNING size, parts, expires_on
+
+-- name: shorten
+-- A chain ends at $3 now, and is smaller by $4 bytes.
+UPDATE conversations SET last_seq = $3, size = size - $4, version = version + 1, busy_with = NULL
+WHERE project = $1 AND id = $2
+
+-- name: drop_chain
+-- Delete a chain that has no items any more.
+DELETE FROM conversations WHERE project = $1 AND id = $2 AND kind = 'chain'
