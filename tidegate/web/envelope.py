@@ -37,6 +37,7 @@ _STATUS: dict[type[TidegateError], HTTPStatus] = {
     errors.CallTooLarge: HTTPStatus.TOO_MANY_REQUESTS,
     errors.BudgetExceeded: HTTPStatus.TOO_MANY_REQUESTS,
     errors.BudgetHeld: HTTPStatus.TOO_MANY_REQUESTS,
+    errors.BackgroundQueueFull: HTTPStatus.TOO_MANY_REQUESTS,
     errors.NotCached: HTTPStatus.GATEWAY_TIMEOUT,
     errors.UpstreamError: HTTPStatus.BAD_GATEWAY,
     errors.UpstreamRejected: HTTPStatus.BAD_REQUEST,

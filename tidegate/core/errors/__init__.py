@@ -1,8 +1,8 @@
 """Every failure has a type, a docstring that is its default message, and a metric name.
 
 `base` is the root, `caller` what the caller did wrong, `conversations` and `stateful` the same of what is stored,
-`admin` what an operator did, `upstream` what OpenAI (or the way to it) did wrong, `stores` what our own
-parts did wrong.
+`background` what ends a background response, `admin` what an operator did, `upstream` what OpenAI (or the way to
+it) did wrong, `stores` what our own parts did wrong.
 """
 
 from collections.abc import Mapping
@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from tidegate.core.errors.admin import AdminKeyOnly, NoSuchKey, NoSuchProject, NotAdmin
+from tidegate.core.errors.background import BackgroundQueueFull, BackgroundTimeout, GatewayRestarted
 from tidegate.core.errors.base import TidegateError, UpstreamWords
 from tidegate.core.errors.caller import (
     BodyNotAnObject,
@@ -109,6 +110,8 @@ def _by_name(kind: type[TidegateError]) -> dict[str, type[TidegateError]]:
 __all__ = [
     "AdminKeyOnly",
     "AnswerTooLarge",
+    "BackgroundQueueFull",
+    "BackgroundTimeout",
     "BodyNotAnObject",
     "BodyNotJson",
     "BodyTooLarge",
@@ -130,6 +133,7 @@ __all__ = [
     "ExpiredApiKey",
     "FirstByteTimeout",
     "FlightLost",
+    "GatewayRestarted",
     "HistoryTooLarge",
     "HtmlFromProxy",
     "InvalidApiKey",

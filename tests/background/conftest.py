@@ -1,0 +1,21 @@
+"""Processes on real stores."""
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.background.parts import Process, Script
+from tidegate.connections.postgres import Postgres
+from tidegate.connections.redis import RedisLink
+
+Made = Callable[..., Process]
+
+
+@pytest.fixture
+def process(postgres: Postgres, redis_link: RedisLink, redis_prefix: str) -> Made:
+    """Makes a process; the arguments are those of `Process`."""
+
+    def made(script: Script | None = None, **options: object) -> Process:
+        return Process(postgres, redis_link, redis_prefix, script or Script(), **options)  # type: ignore[arg-type]
+
+    return made

@@ -1,0 +1,106 @@
+"""A job ends once: answered, failed or cancelled; and what was said of it is kept."""
+
+from typing import Any
+
+import pytest
+
+from tests.background.conftest import Made
+from tests.background.parts import WORDS, Process, Script, first_events, new_job, nothing_else, stream
+from tidegate.background.closing import code_of
+from tidegate.background.job import Begun
+from tidegate.core import errors
+from tidegate.core.errors import ServerFailure, TidegateError, UpstreamWords
+
+
+async def under_way(process: Process, events: list[bytes]) -> Begun:
+    await process.store.add(new_job(now=process.clock.now()), first_events(), process.queue, most=9, also=nothing_else)
+    begun = await process.store.begin("resp_1", worker="p1", now=process.clock.now(), also=nothing_else)
+    assert isinstance(begun, Begun)
+    if events:
+        await process.store.append(begun, 2, events, content=True)
+    return begun
+
+
+async def last(process: Process) -> dict[str, Any]:
+    return (await process.said())[-1]
+
+
+async def test_an_answer_ends_its_job(process: Made) -> None:
+    p1 = process()
+    begun = await under_way(p1, stream()[1:-1])
+    assert await p1.closing.complete(begun, stream()[-1], also=nothing_else)
+    event = await last(p1)
+    assert (event["type"], event["sequence_number"]) == ("response.completed", len(stream()))
+    assert not await p1.closing.complete(begun, stream()[-1], also=nothing_else)
+    assert not await p1.closing.cancel("resp_1")
+
+
+async def test_an_older_attempt_ends_nothing(process: Made) -> None:
+    p1 = process()
+    begun = await under_way(p1, [])
+    await p1.store.begin("resp_1", worker="p2", now=p1.clock.now(), also=nothing_else)
+    assert not await p1.closing.complete(begun, stream()[-1], also=nothing_else)
+    assert not await p1.closing.fail("resp_1", ServerFailure(), attempt=begun.attempt)
+
+
+async def test_what_is_cancelled_keeps_what_was_said(process: Made) -> None:
+    script = Script()
+    p1 = process(script)
+    await under_way(p1, stream()[1:6])
+    assert await p1.closing.cancel("resp_1")
+    event = await last(p1)
+    assert (event["type"], event["sequence_number"]) == ("response.failed", 7)
+    document = event["response"]
+    assert (document["status"], document["error"], document["id"]) == ("cancelled", None, "resp_1")
+    (item,) = document["output"]
+    assert item["status"] == "incomplete"
+    assert item["content"][0]["text"]
+    assert WORDS.startswith(item["content"][0]["text"])
+    assert script.kept == ["resp_1 cancelled"]
+    assert not await p1.closing.cancel("resp_1")
+    assert script.kept == ["resp_1 cancelled"]
+
+
+async def test_what_waits_is_cancelled_too(process: Made) -> None:
+    p1 = process()
+    await p1.add()
+    assert await p1.closing.cancel("resp_1")
+    assert await p1.kinds() == ["created", "queued", "failed"]
+
+
+async def test_a_failure_says_why(process: Made) -> None:
+    script = Script()
+    p1 = process(script)
+    begun = await under_way(p1, stream()[1:4])
+    assert await p1.closing.fail("resp_1", ServerFailure("It broke."), attempt=begun.attempt)
+    document = (await last(p1))["response"]
+    assert document["status"] == "failed"
+    assert document["error"] == {"code": "server_error", "message": "It broke."}
+    assert script.kept == ["resp_1 failed"]
+
+
+async def test_no_job_has_no_end(process: Made) -> None:
+    assert not await process().closing.cancel("resp_0")
+
+
+def said(code: str | None, kind: str | None = None) -> UpstreamWords:
+    return UpstreamWords(status=400, type=kind, code=code, message="x")
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (errors.ServerFailure(), "server_error"),
+        (errors.GatewayRestarted(), "server_error"),
+        (errors.BackgroundTimeout(), "server_error"),
+        (errors.TruncatedStream(), "server_error"),
+        (errors.RateLimited(), "rate_limit_exceeded"),
+        (errors.BudgetExceeded(), "rate_limit_exceeded"),
+        (errors.OutOfQuota(words=said("insufficient_quota", "insufficient_quota")), "rate_limit_exceeded"),
+        (errors.UpstreamRejected(words=said("invalid_prompt")), "invalid_prompt"),
+        (errors.ContextLengthExceeded(), "invalid_prompt"),
+        (errors.RevokedApiKey(), "invalid_prompt"),
+    ],
+)
+def test_its_code_is_one_of_openais(error: TidegateError, code: str) -> None:
+    assert code_of(error) == code

@@ -1,0 +1,93 @@
+"""What a stream has told so far is a Response: whole where the stream is, and cut where it was cut."""
+
+from typing import Any
+
+import pytest
+
+from tidegate.wire.responses import to_events
+from tidegate.wire.unfinished import so_far
+
+Json = dict[str, Any]
+
+MESSAGE: Json = {
+    "id": "msg_1", "type": "message", "role": "assistant", "status": "completed",
+    "content": [
+        {"type": "output_text", "text": "High tide is at noon.", "annotations": [{"type": "url"}], "logprobs": []},
+        {"type": "refusal", "refusal": "No more than that."},
+    ],
+}  # fmt: skip
+REASONING: Json = {
+    "id": "rs_1", "type": "reasoning", "status": "completed",
+    "summary": [{"type": "summary_text", "text": "The moon pulls."}],
+    "content": [{"type": "reasoning_text", "text": "First the moon, then the sun."}],
+}  # fmt: skip
+CALL: Json = {
+    "id": "fc_1", "type": "function_call", "call_id": "call_1", "name": "tide", "arguments": '{"port":"Kiel"}',
+    "status": "completed",
+}  # fmt: skip
+TOOL: Json = {
+    "id": "ct_1",
+    "type": "custom_tool_call",
+    "call_id": "call_2",
+    "name": "say",
+    "input": "noon",
+    "status": "completed",
+}
+SEARCH: Json = {"id": "ws_1", "type": "web_search_call", "status": "completed", "action": {"type": "search"}}
+ITEMS = [MESSAGE, REASONING, CALL, TOOL, SEARCH]
+
+
+def response(*items: Json) -> Json:
+    return {"id": "resp_1", "object": "response", "status": "completed", "output": list(items), "usage": None}
+
+
+@pytest.mark.parametrize("item", ITEMS, ids=lambda item: item["type"])
+def test_all_events_but_the_last_tell_the_whole_output(item: Json) -> None:
+    told = so_far(to_events(response(item))[:-1])
+    assert told is not None
+    assert told["output"] == [item]
+    assert told["status"] == "in_progress"
+
+
+def test_the_last_event_is_the_response_itself() -> None:
+    told = so_far(to_events(response(*ITEMS)))
+    assert told == response(*ITEMS)
+
+
+def test_a_stream_that_breaks_off_in_a_text_keeps_what_came() -> None:
+    events = to_events(response(MESSAGE))
+    deltas = [place for place, event in enumerate(events) if event["type"] == "response.output_text.delta"]
+    told = so_far(events[: deltas[1] + 1])
+    assert told is not None
+    (item,) = told["output"]
+    said = "".join(events[place]["delta"] for place in deltas[:2])
+    assert item["status"] == "incomplete"
+    assert item["content"][0]["text"] == said
+    assert MESSAGE["content"][0]["text"].startswith(said)
+
+
+@pytest.mark.parametrize("item", ITEMS, ids=lambda item: item["type"])
+def test_wherever_it_breaks_off_there_is_a_response(item: Json) -> None:
+    events = to_events(response(item))
+    for length in range(1, len(events)):
+        told = so_far(events[:length])
+        assert told is not None
+        assert told["id"] == "resp_1"
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {"type": "response.output_text.delta", "output_index": 0, "content_index": 0, "delta": "x"},
+        {"type": "response.output_text.delta", "delta": "x"},
+        {"type": "response.something.new", "output_index": 0},
+    ],
+)
+def test_what_belongs_nowhere_changes_nothing(event: Json) -> None:
+    begun = to_events(response())[:2]
+    assert so_far([*begun, event]) == so_far(begun)
+
+
+def test_events_without_a_response_tell_of_none() -> None:
+    assert so_far([]) is None
+    assert so_far([{"type": "response.output_text.delta", "output_index": 0, "delta": "x"}]) is None

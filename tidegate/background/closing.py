@@ -1,0 +1,86 @@
+"""How a background response comes to its end: answered, failed or cancelled, and only once."""
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from tidegate.background.event_log import EventLog
+from tidegate.background.job import Begun, Standing
+from tidegate.background.job_store import Also, JobStore
+from tidegate.background.news import News
+from tidegate.background.recorder import numbered
+from tidegate.core.errors import CallerError, TidegateError
+from tidegate.core.scrub import scrub
+from tidegate.wire import sse
+from tidegate.wire.unfinished import so_far
+
+Json = dict[str, Any]
+
+Kept = Callable[[Standing, Json], Also]
+"""Writes a response that broke off, or was cancelled, where responses are kept."""
+
+_CODES = frozenset({"server_error", "rate_limit_exceeded", "invalid_prompt"})
+"""Those of a Response's `error` that say what can happen here; the others speak of images and files."""
+_LIMITS = frozenset({"requests", "tokens", "rate_limit_error", "insufficient_quota"})
+
+_decode = msgspec.json.Decoder(Json)
+
+
+class Closing:
+    """Ends jobs. Its methods raise PostgresUnavailable when PostgreSQL does not answer."""
+
+    def __init__(self, store: JobStore, log: EventLog, news: News, *, kept: Kept) -> None:
+        self._store = store
+        self._log = log
+        self._news = news
+        self._kept = kept
+
+    async def complete(self, begun: Begun, terminal: bytes, *, also: Also) -> bool:
+        """The job's answer has come to its own end; False where the attempt is no longer valid.
+
+        `terminal` is the stream's last event; `also` writes the response.
+        """
+        response_id = begun.job.response_id
+        async with self._store.locked(response_id) as (connection, job):
+            if job is None or job.status == "finished" or job.attempt != begun.attempt:
+                return False
+            await self._store.end(connection, job, numbered(terminal, job.next_event))
+            await also(connection)
+        self._news.said(response_id)
+        return True
+
+    async def fail(self, response_id: str, error: TidegateError, *, attempt: int | None = None) -> bool:
+        """The job failed, and keeps what was said; False where it is over, or the attempt is no longer valid."""
+        told = {"code": code_of(error), "message": scrub(error.message)}
+        return await self._close(response_id, attempt, status="failed", error=told)
+
+    async def cancel(self, response_id: str) -> bool:
+        """The job is not wanted any more; what was said is kept. False where it is over already."""
+        return await self._close(response_id, None, status="cancelled", error=None)
+
+    async def _close(self, response_id: str, attempt: int | None, *, status: str, error: Json | None) -> bool:
+        async with self._store.locked(response_id) as (connection, job):
+            if job is None or job.status == "finished" or attempt not in (None, job.attempt):
+                return False
+            said = await self._log.all_of(job.project, response_id)
+            document = so_far(_decode.decode(sse.data_of(event) or b"{}") for event in said)
+            assert document is not None  # noqa: S101  # a job begins with an event that has one
+            document = {**document, "status": status, "error": error, "completed_at": None}
+            event = {"type": "response.failed", "response": document, "sequence_number": job.next_event}
+            await self._store.end(connection, job, sse.encode(msgspec.json.encode(event), "response.failed"))
+            await self._kept(job, document)(connection)
+        self._news.changed(response_id)
+        return True
+
+
+def code_of(error: TidegateError) -> str:
+    """The code of a failed Response: OpenAI's few words for what happened; the message says it better."""
+    said = (error.words.code if error.words else None) or error.code
+    if said in _CODES:
+        return said
+    kind = (error.words.type if error.words else None) or error.type
+    if kind in _LIMITS:
+        return "rate_limit_exceeded"
+    refused = isinstance(error, CallerError) or kind == "invalid_request_error"
+    return "invalid_prompt" if refused else "server_error"

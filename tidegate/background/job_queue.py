@@ -1,0 +1,278 @@
+"""The queue of jobs in PostgreSQL, by PgQueuer: taking, heartbeats, taking over from the dead, trying again later.
+
+PgQueuer is used through its own ports: its driver is our pool, so that it has no connection of its own, and its
+repository is told what a process knows better than a row: that PostgreSQL was away, or that a job is another's now.
+Import this module when it is needed; the library takes 50 ms to load.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Any, Self
+
+import msgspec
+import structlog
+from pgqueuer.adapters.persistence.qb import QueryBuilderEnvironment, QueryQueueBuilder, QuerySchedulerBuilder
+from pgqueuer.adapters.persistence.queries import Queries
+from pgqueuer.core.qm import QueueManager
+from pgqueuer.core.tm import TaskManager
+from pgqueuer.domain.errors import RetryRequested
+from pgqueuer.domain.models import Job, TracebackRecord
+from pgqueuer.domain.settings import DBSettings
+from pgqueuer.domain.types import JOB_STATUS, Channel, JobId, QueueEntrypoint, QueueManagerId
+from pgqueuer.ports.driver import NotifyCallback
+from pgqueuer.ports.repository import EntrypointExecutionParameter
+
+from tidegate.background.job import End, Later, Taken
+from tidegate.connections.postgres import Connection, Postgres
+from tidegate.core.clock import Clock
+from tidegate.core.errors import StoreError
+
+ENTRYPOINT = "response"
+_RESTART_SECONDS = 1.0
+_NO_TAKEOVER = timedelta(days=3650)
+_KEEP_LOG = timedelta(days=1)
+
+_SETTINGS = DBSettings(
+    # all are named, because the library would read those left out from the environment, where CHANNEL may mean anything
+    prefix="",
+    db_schema=None,
+    channel=Channel("ch_pgqueuer"),
+    function="fn_pgqueuer_changed",
+    statistics_table="pgqueuer_statistics",
+    queue_status_type="pgqueuer_status",
+    queue_table="pgqueuer",
+    queue_table_log="pgqueuer_log",
+    trigger="tg_pgqueuer_changed",
+    schedules_table="pgqueuer_schedules",
+)
+_WOKEN = msgspec.json.encode(
+    {
+        "type": "table_changed_event",
+        "channel": _SETTINGS.channel,
+        "operation": "insert",
+        "table": _SETTINGS.queue_table,
+        "sent_at": "1970-01-01T00:00:00Z",  # the library wants one, and nobody reads it
+    }
+)
+
+_log = structlog.get_logger("background")
+
+
+Work = Callable[[str], Awaitable[End]]
+"""Does the job of this id, and says what is to become of it. Raises nothing but CancelledError."""
+
+
+class JobQueue:
+    """One process's part in the queue. Use it between `start` and `close`; `put` works without."""
+
+    def __init__(
+        self, postgres: Postgres, *, concurrency: int, lease_seconds: float, poll_seconds: float, clock: Clock
+    ) -> None:
+        """At most `concurrency` (2 or more) jobs run here at once.
+
+        A process silent for `lease_seconds` loses its jobs to others, which look every `poll_seconds`.
+        """
+        self._concurrency = concurrency
+        self._lease = timedelta(seconds=lease_seconds)
+        self._poll = timedelta(seconds=poll_seconds)
+        self._driver = _PoolDriver(postgres)
+        self._repository = _repository(self._driver, clock, self._lease)
+        self._manager: QueueManager | None = None
+        self._running: asyncio.Task[None] | None = None
+        self._closing = False
+
+    def start(self, work: Work) -> None:
+        """Begin to take jobs and have them done."""
+        self._running = asyncio.create_task(self._run(work), name="background-queue")
+
+    async def close(self) -> None:
+        """Take no more; returns when those that run have come to their end."""
+        self._closing = True
+        if self._manager is not None:
+            self._manager.shutdown.set()
+        if self._running is not None:
+            await asyncio.wait({self._running})
+
+    async def put(self, connection: Connection, job: str, *, priority: int) -> None:
+        """Add a job within the caller's transaction; those with the highest `priority` go first."""
+        driver = _OneConnection(connection)
+        await _repository(driver, self._repository.clock, self._lease).enqueue(ENTRYPOINT, job.encode(), priority)
+
+    def wake(self) -> None:
+        """Look for jobs now."""
+        self._driver.tell(_WOKEN)
+
+    async def forget_old(self) -> None:
+        """Delete the library's own log of what is long over. Raises PostgresUnavailable."""
+        await self._driver.execute(
+            f"DELETE FROM {_SETTINGS.queue_table_log} WHERE created < now() - $1::interval",  # noqa: S608  # a constant
+            _KEEP_LOG,
+        )
+
+    async def _run(self, work: Work) -> None:
+        while not self._closing:
+            self._manager = self._made(work)
+            try:
+                await self._manager.run(
+                    dequeue_timeout=self._poll,
+                    batch_size=1,
+                    max_concurrent_tasks=self._concurrency,
+                    heartbeat_timeout=self._lease,
+                    log_aggregation_interval=timedelta(0),
+                )
+            except StoreError as error:
+                _log.warning("the job queue cannot be read, trying again", error=error.name, detail=error.message)
+            except Exception:  # noqa: BLE001  # whatever the library throws: jobs must not stay where they are
+                _log.exception("the job queue broke off, trying again")
+            if not self._closing:
+                await asyncio.sleep(_RESTART_SECONDS)
+
+    def _made(self, work: Work) -> QueueManager:
+        async def execute(job: Job) -> None:
+            await self._do(job, work)
+
+        self._driver.forget_listeners()
+        manager = QueueManager(self._repository, channel=_SETTINGS.channel)
+        manager.entrypoint(ENTRYPOINT, accepts_context=False)(execute)
+        return manager
+
+    async def _do(self, job: Job, work: Work) -> None:
+        end = Later() if self._closing else await work((job.payload or b"").decode())
+        self.wake()  # there is room for another
+        if isinstance(end, Taken):
+            self._repository.lost.add(job.id)
+        elif isinstance(end, Later):
+            raise RetryRequested(timedelta(seconds=end.seconds))
+
+
+class _PoolDriver:
+    """PgQueuer's driver over our pool. Nothing listens in PostgreSQL: who has news calls `tell`."""
+
+    def __init__(self, postgres: Postgres) -> None:
+        self._postgres = postgres
+        self._listeners: list[NotifyCallback] = []
+        self._shutdown = asyncio.Event()
+
+    async def fetch(self, query: str, *args: object) -> list[dict[str, object]]:
+        async with self._postgres.connection() as connection:
+            return [dict(row) for row in await connection.fetch(query, *args)]
+
+    async def execute(self, query: str, *args: object) -> str:
+        async with self._postgres.connection() as connection:
+            return str(await connection.execute(query, *args))
+
+    async def add_listener(self, channel: str, callback: NotifyCallback) -> None:  # noqa: ARG002  # there is one
+        self._listeners.append(callback)
+
+    async def notify(self, channel: str, payload: str) -> None:  # noqa: ARG002  # there is one
+        self.tell(payload.encode())
+
+    def tell(self, payload: bytes) -> None:
+        for listener in self._listeners:
+            listener(payload)
+
+    def forget_listeners(self) -> None:
+        self._listeners.clear()
+
+    @property
+    def shutdown(self) -> asyncio.Event:
+        return self._shutdown
+
+    @property
+    def tm(self) -> TaskManager:
+        return TaskManager()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """The pool is not ours to close."""
+
+
+class _OneConnection(_PoolDriver):
+    """The same within somebody's transaction."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def fetch(self, query: str, *args: object) -> list[dict[str, object]]:
+        return [dict(row) for row in await self._connection.fetch(query, *args)]
+
+
+def _repository(driver: _PoolDriver, clock: Clock, lease: timedelta) -> "_Repository":
+    repository = _Repository(
+        driver,
+        QueryBuilderEnvironment(_SETTINGS),
+        QueryQueueBuilder(_SETTINGS),
+        QuerySchedulerBuilder(_SETTINGS),
+    )
+    repository.know(clock, lease)
+    return repository
+
+
+class _Repository(Queries):
+    """PgQueuer's queries, where PostgreSQL may be away and a job may have become another's.
+
+    What cannot be written is left: the job's heartbeat grows old, it is taken again, and found to be over.
+    """
+
+    clock: Clock
+    lost: set[JobId]
+
+    def know(self, clock: Clock, lease: timedelta) -> None:
+        self.clock = clock
+        self.lost = set()
+        self._lease = lease
+        self._up_since = clock.monotonic()
+
+    async def dequeue(
+        self,
+        batch_size: int,
+        entrypoints: dict[QueueEntrypoint, EntrypointExecutionParameter],
+        queue_manager_id: QueueManagerId,
+        global_concurrency_limit: int | None,
+        heartbeat_timeout: timedelta,
+    ) -> list[Job]:
+        # while PostgreSQL was away nobody's heartbeat could be written: the living get a lease's time to write it
+        up = timedelta(seconds=self.clock.monotonic() - self._up_since)
+        timeout = heartbeat_timeout if up >= self._lease else _NO_TAKEOVER
+        try:
+            return await super().dequeue(batch_size, entrypoints, queue_manager_id, global_concurrency_limit, timeout)
+        except StoreError:
+            self._up_since = self.clock.monotonic()
+            return []
+
+    async def update_heartbeat(self, job_ids: list[JobId]) -> None:
+        with contextlib.suppress(StoreError):
+            await super().update_heartbeat(job_ids)
+
+    async def log_jobs(self, job_status: list[tuple[Job, JOB_STATUS, TracebackRecord | None]]) -> None:
+        ours = [told for told in job_status if told[0].id not in self.lost]
+        self.lost.difference_update(job.id for job, _, _ in job_status)
+        with contextlib.suppress(StoreError):
+            await super().log_jobs(ours)
+
+    async def retry_job(self, job: Job, delay: timedelta, traceback_record: TracebackRecord | None) -> None:
+        with contextlib.suppress(StoreError):
+            await super().retry_job(job, delay, traceback_record)
+
+    async def eligible_queued_work(self, entrypoints: list[QueueEntrypoint]) -> int:
+        return await _or_zero(super().eligible_queued_work(entrypoints))
+
+    async def queued_work(self, entrypoints: list[QueueEntrypoint]) -> int:
+        return await _or_zero(super().queued_work(entrypoints))
+
+    async def next_deferred_eta(self, entrypoints: list[QueueEntrypoint]) -> timedelta | None:
+        try:
+            return await super().next_deferred_eta(entrypoints)
+        except StoreError:
+            return None
+
+
+async def _or_zero(count: Awaitable[Any]) -> int:
+    try:
+        return int(await count)
+    except StoreError:
+        return 0

@@ -1,0 +1,134 @@
+"""Background jobs in PostgreSQL: added, taken up, ended; each change in one transaction with what belongs to it."""
+
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
+from typing import Any, Protocol
+
+import msgspec
+
+from tidegate.background.job import Begun, Broken, Finished, Go, NewJob, Standing, verdict
+from tidegate.connections.postgres import Connection, Postgres, queries
+from tidegate.core.errors import BackgroundQueueFull
+
+Also = Callable[[Connection], Awaitable[None]]
+"""What is written in the same transaction."""
+
+_MOST_SHOWN = 1000
+
+
+class Queue(Protocol):
+    """Where jobs wait for a worker."""
+
+    async def put(self, connection: Connection, job: str, *, priority: int) -> None:
+        """Add a job within the caller's transaction."""
+        ...
+
+
+class OpenJob(msgspec.Struct, frozen=True, kw_only=True):
+    """A job that waits or runs, for people to look at. Times in Unix seconds."""
+
+    response_id: str
+    project: str
+    key_id: str
+    status: str
+    attempt: int
+    deaths: int
+    worker: str | None
+    created_at: float
+    started_at: float | None
+    deadline: float
+
+
+class JobStore:
+    """The jobs. Every method raises PostgresUnavailable when PostgreSQL does not answer."""
+
+    def __init__(self, postgres: Postgres) -> None:
+        self._postgres = postgres
+        self._sql = queries("background")
+
+    async def add(self, job: NewJob, events: Sequence[bytes], queue: Queue, *, most: int, also: Also) -> None:
+        """A new job with its first events. Raises BackgroundQueueFull where `most` of its project wait or run."""
+        async with self._postgres.connection() as connection, connection.transaction():
+            await connection.execute(self._sql["lock_project"], job.project)
+            waiting, tag = await self._one(connection, "waiting", job.project, job.weight)
+            if waiting >= most:
+                raise BackgroundQueueFull(
+                    f"Project `{job.project}` has {waiting} background responses under way, and may have {most} "
+                    "(`background.max_open`). Wait until some are over, or cancel some."
+                )
+            await also(connection)
+            times = (job.created_at, job.deadline)
+            headers = msgspec.json.encode(job.headers).decode()
+            await connection.execute(
+                self._sql["add"],
+                *(job.response_id, job.project, job.key_id, job.request_id, *times, tag, headers, job.body),
+                len(events),
+            )
+            await connection.execute(self._sql["write"], job.response_id, 0, len(events) - 1, b"".join(events))
+            await queue.put(connection, job.response_id, priority=-tag)
+
+    async def begin(self, response_id: str, *, worker: str, now: float, also: Also) -> Begun | Broken | Finished:
+        """Take a job up; `also` is written where it is asked. A job that was deleted is finished."""
+        async with self.locked(response_id) as (connection, job):
+            if job is None:
+                return Finished()
+            found = verdict(job, now=now)
+            if not isinstance(found, Go):
+                return found
+            next_event = job.next_event
+            if found.take_back is not None:
+                next_event = found.take_back
+                await connection.execute(self._sql["take_back"], response_id, next_event)
+            row = await connection.fetchrow(self._sql["begin"], response_id, worker, now, int(found.died))
+            await also(connection)
+        assert row is not None  # noqa: S101  # it is locked
+        headers = msgspec.json.decode(row["headers"] or "{}", type=dict[str, str])
+        return Begun(
+            job=job, attempt=row["attempt"], next_event=next_event, headers=headers, body=bytes(row["body"] or b"")
+        )
+
+    async def hand_back(self, begun: Begun) -> None:
+        """Give an attempt up without an end, for another worker to take up."""
+        async with self._postgres.connection() as connection:
+            await connection.execute(self._sql["hand_back"], begun.job.response_id, begun.attempt)
+
+    async def append(self, begun: Begun, first: int, events: Sequence[bytes], *, content: bool) -> bool:
+        """Some events, the first of them number `first`; False where the attempt is no longer valid. Idempotent."""
+        last = first + len(events) - 1
+        told = (begun.job.response_id, begun.attempt, first, last, content, b"".join(events))
+        async with self._postgres.connection() as connection:
+            return bool(await connection.fetchval(self._sql["append"], *told))
+
+    @contextlib.asynccontextmanager
+    async def locked(self, response_id: str) -> AsyncIterator[tuple[Connection, Standing | None]]:
+        """A transaction in which nobody else changes this job; None where there is none."""
+        async with self._postgres.connection() as connection, connection.transaction():
+            row = await connection.fetchrow(self._sql["lock_job"], response_id)
+            yield connection, None if row is None else Standing(**row)
+
+    async def end(self, connection: Connection, job: Standing, terminal: bytes) -> None:
+        """The job is over with this event, the last; within a transaction that has it locked."""
+        number = job.next_event
+        await connection.execute(self._sql["write"], job.response_id, number, number, terminal)
+        await connection.execute(self._sql["end"], job.response_id, number + 1)
+
+    async def attempts(self, response_ids: Collection[str]) -> dict[str, int]:
+        """The valid attempt of each of these jobs; those that are over are absent."""
+        async with self._postgres.connection() as connection:
+            rows = await connection.fetch(self._sql["attempts"], list(response_ids))
+        return {row["response_id"]: row["attempt"] for row in rows}
+
+    async def forget_expired(self) -> None:
+        """Delete jobs, and their events, whose responses went with their time; those deleted by hand went at once."""
+        async with self._postgres.connection() as connection:
+            await connection.execute(self._sql["forget_expired"])
+
+    async def open_jobs(self, project: str | None = None) -> list[OpenJob]:
+        """The jobs that wait or run, oldest first."""
+        async with self._postgres.connection() as connection:
+            rows = await connection.fetch(self._sql["open_jobs"], project, _MOST_SHOWN)
+        return [OpenJob(**row) for row in rows]
+
+    async def _one(self, connection: Connection, name: str, *values: object) -> tuple[Any, ...]:
+        (row,) = await connection.fetch(self._sql[name], *values)
+        return tuple(row)
