@@ -28,7 +28,7 @@ EXCUSED: dict[str, str] = {
 
 MOST_FASTAPIS = 4.0
 """CPU time that `import tidegate.app` may take, in what `import fastapi` alone takes on the same machine."""
-FOREIGN_TO_SERVING = {"yoyo", "psycopg", "openai", "typer", "rs_bpe"}
+FOREIGN_TO_SERVING = {"pgqueuer", "yoyo", "psycopg", "openai", "typer", "rs_bpe"}
 """Migrations, command line and token counting load when they are needed, not in each worker."""
 
 Rule = Callable[[str, str], Iterator[str]]

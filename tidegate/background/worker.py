@@ -52,7 +52,10 @@ class Answer(Protocol):
 class Asked(Protocol):
     """A call that was let in, and how its answer is kept in the end."""
 
-    answer: Answer
+    @property
+    def answer(self) -> Answer:
+        """Its answer."""
+        ...
 
     def kept(self) -> Also:
         """Writes the finished response, in the transaction that ends the job; once the last event was given."""

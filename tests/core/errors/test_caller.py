@@ -10,8 +10,9 @@ EVERY = [
 ]
 
 
-PASSING = {"CallerLimited", "BudgetHeld", "ConversationBusy"}
+PASSING = {"BackgroundQueueFull", "CallerLimited", "BudgetHeld", "ConversationBusy"}
 LIMITS = {
+    "BackgroundQueueFull": "requests",
     "ConversationBusy": "conflict_error",
     "CallerLimited": "invalid_request_error",
     "CallTooLarge": "tokens",

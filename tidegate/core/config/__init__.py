@@ -4,7 +4,7 @@ Environment variables win over the file. `TIDEGATE_DATABASE_URL`, `TIDEGATE_REDI
 `OPENAI_API_KEY` stand alone; every other key is `TIDEGATE_<SECTION>__<KEY>`.
 """
 
-from tidegate.core.config.calls import ModelsConfig, QueueConfig
+from tidegate.core.config.calls import BackgroundConfig, ModelsConfig, QueueConfig
 from tidegate.core.config.loading import load
 from tidegate.core.config.section import ConfigError
 from tidegate.core.config.server import ServerConfig
@@ -14,6 +14,7 @@ from tidegate.core.config.stores import CacheConfig, DatabaseConfig, RedisConfig
 from tidegate.core.config.upstream import UpstreamConfig
 
 __all__ = [
+    "BackgroundConfig",
     "BudgetsConfig",
     "CacheConfig",
     "ConfigError",

@@ -21,3 +21,16 @@ class QueueConfig(Section):
     """How long a call may wait, unless it says so itself (`x-tidegate-deadline`)."""
     in_flight: int = Field(default=1000, ge=1)
     """Upstream calls at once in one process."""
+
+
+class BackgroundConfig(Section):
+    """Background responses: jobs that outlive their request."""
+
+    concurrency: int = Field(default=20, ge=2)
+    """Background responses that one process works on at once."""
+    max_open: int = Field(default=1000, ge=1)
+    """Background responses of one project that wait or run; one more is refused."""
+    deadline_seconds: float = Field(default=3600.0, gt=0)
+    """How long one may take, from its request to its end; then it fails."""
+    lease_seconds: float = Field(default=5.0, ge=0.5)
+    """Silence of its process after which another takes a background response over."""

@@ -6,7 +6,7 @@ from typing import ClassVar
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
-from tidegate.core.config.calls import ModelsConfig, QueueConfig
+from tidegate.core.config.calls import BackgroundConfig, ModelsConfig, QueueConfig
 from tidegate.core.config.server import ServerConfig
 from tidegate.core.config.spending import BudgetsConfig, MeteringConfig
 from tidegate.core.config.stores import CacheConfig, DatabaseConfig, RedisConfig
@@ -39,6 +39,7 @@ class Settings(BaseSettings):
     models: ModelsConfig = ModelsConfig()
     budgets: BudgetsConfig = BudgetsConfig()
     queue: QueueConfig = QueueConfig()
+    background: BackgroundConfig = BackgroundConfig()
 
     @classmethod
     def settings_customise_sources(
