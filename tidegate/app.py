@@ -49,6 +49,19 @@ from tidegate.upstream.models import Models
 from tidegate.upstream.openai import OpenAI
 from tidegate.upstream.transport import Transport
 from tidegate.watch.upstream_health import UpstreamHealth
+from tidegate.admission.visits import Visits
+from tidegate.conversations.archive import Archive
+from tidegate.conversations.completion_store import CompletionStore
+from tidegate.conversations.conversation_store import ConversationStore
+from tidegate.conversations.item_store import ItemStore
+from tidegate.conversations.recollection import Recollection
+from tidegate.conversations.response_store import ResponseStore
+from tidegate.web.completion_desk import CompletionDesk
+from tidegate.web.conversation_desk import ConversationDesk
+from tidegate.web.front import Front
+from tidegate.web.question_desk import QuestionDesk
+from tidegate.web.response_desk import ResponseDesk
+from tidegate.web.stateful import add_stateful
 from tidegate.web.admin import add_admin
 from tidegate.web.admin_desks import KeyDesk, Overlook, ProjectDesk
 from tidegate.web.api import add_health, add_models, create_api
@@ -112,9 +125,12 @@ class _Parts:
             terms = _lane_terms(settings)
             places = Places(redis, prefix=prefix, process=process, clock=clock, terms=terms, replicas=replicas)
             await _started(stack, places)
+            stores = _Stores(Archive(postgres, clock))
+            recollection = _recollection(stores, postgres, clock)
             pipeline = _pipeline(
                 settings,
                 clock,
+                recollection=recollection,
                 keys=keys,
                 door=door,
                 flights=flights,
@@ -127,6 +143,8 @@ class _Parts:
             add_models(api, keys, models, new_id)
             add_health(api, postgres=postgres, redis=redis, upstream=health, probe=models.probe)
             _add_admin(api, settings, clock, postgres=postgres, redis=redis, keys=key_store, ring=keys)
+            front = Front(keys, Visits(door, clock), settings.server, new_id)
+            _add_stateful(api, clock, front, stores, questions=QuestionDesk(front, recollection, pipeline, ids=new_id, clock=clock))
             self._inference = Inference(pipeline, settings.server, new_id)
             _tell_ready(settings)
             yield
@@ -152,6 +170,7 @@ def _pipeline(  # noqa: PLR0913  # a parameter for each part
     settings: Settings,
     clock: Clock,
     *,
+    recollection: Recollection,
     keys: KeyRing,
     door: Door,
     flights: Flights,
@@ -182,11 +201,44 @@ def _pipeline(  # noqa: PLR0913  # a parameter for each part
         flights=flights,
         upstream=upstream,
         turns=turns,
+        recollection=recollection,
         ticketing=ticketing,
         settling=settling,
         codec=codec,
         models=frozenset(settings.models.allowed),
         clock=clock,
+    )
+
+
+class _Stores:
+    """Where what was said is kept."""
+
+    def __init__(self, archive: Archive) -> None:
+        self.responses = ResponseStore(archive)
+        self.completions = CompletionStore(archive)
+        self.conversations = ConversationStore(archive)
+        self.items = ItemStore(archive)
+
+
+def _recollection(stores: _Stores, postgres: Postgres, clock: Clock) -> Recollection:
+    return Recollection(
+        responses=stores.responses,
+        completions=stores.completions,
+        conversations=stores.conversations,
+        items=stores.items,
+        ready=postgres.ping,
+        ids=new_id,
+        clock=clock,
+    )
+
+
+def _add_stateful(api: FastAPI, clock: Clock, front: Front, stores: _Stores, *, questions: QuestionDesk) -> None:
+    add_stateful(
+        api,
+        completions=CompletionDesk(front, stores.completions),
+        responses=ResponseDesk(front, stores.responses),
+        questions=questions,
+        conversations=ConversationDesk(front, stores.conversations, ids=new_id, clock=clock),
     )
 
 

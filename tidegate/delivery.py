@@ -52,6 +52,48 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     """The caller's own words that a Response repeats."""
 
 
+class Passage(Protocol):
+    """What whoever serves a caller reads the answer from, and must `leave` in the end."""
+
+    wanted: Wanted
+
+    @property
+    def cache(self) -> str:
+        """What the cache did."""
+        ...
+
+    @property
+    def age(self) -> float | None:
+        """Seconds since a stored answer was stored."""
+        ...
+
+    @property
+    def allowance(self) -> Allowance:
+        """What is left of the caller's limits."""
+        ...
+
+    @property
+    def cost_nanos(self) -> int:
+        """What this caller's call cost, in nano-dollars; known once the answer is complete."""
+        ...
+
+    async def opened(self) -> AnswerHead:
+        """Wait for the answer to begin. Raises TidegateError."""
+        ...
+
+    async def next(self) -> bytes | None:
+        """The next event of the stream, None at its end. Raises TidegateError."""
+        ...
+
+    async def whole(self) -> bytes:
+        """The answer in one piece. Raises TidegateError."""
+        ...
+
+    async def leave(self) -> None:
+        """The caller is served, or gone."""
+        ...
+
+
 class Delivery:
     """One caller's passage. Whoever is given one must `leave` it in the end.
 
@@ -76,6 +118,7 @@ class Delivery:
         self.allowance = allowance or Allowance()
         self._journey = journey
         self._book = book
+        self._usage_chunk = wanted.usage_chunk
         self._index = 0
         self._converted: list[bytes] | None = None
         self._words: replay.OwnWords | None = None
@@ -86,6 +129,10 @@ class Delivery:
     def cost_nanos(self) -> int:
         """What this caller's call cost, in nano-dollars; known once the answer is complete."""
         return self._journey.cost_nanos if self.cache in ("miss", "off") else 0
+
+    def give_all(self) -> None:
+        """Leave nothing out that came, the usage chunk neither: whoever reads on chooses."""
+        self._usage_chunk = True
 
     async def opened(self) -> AnswerHead:
         """Wait for the answer to begin. Raises TidegateError."""
@@ -132,7 +179,7 @@ class Delivery:
             if event is None:
                 return None
             self._index += 1
-            if self.wanted.usage_chunk or not is_usage_chunk(event):
+            if self._usage_chunk or not is_usage_chunk(event):
                 return self._words.in_event(event) if self._words else event
 
     async def _event(self) -> bytes | None:

@@ -17,11 +17,14 @@ from tidegate.cache.flights import Flights
 from tidegate.cache.given import Given
 from tidegate.cache.replay import events_of, in_form
 from tidegate.cache.stored import Codec, StoredAnswer
+from tidegate.conversations.memory import Memory
+from tidegate.conversations.recollection import Asker, Recollection
 from tidegate.core.clock import Clock
 from tidegate.core.errors import TidegateError, UnknownModel
 from tidegate.core.values import AnswerHead, Caller, Outcome, Route
-from tidegate.delivery import Delivery, Wanted
+from tidegate.delivery import Delivery, Passage, Wanted
 from tidegate.metering.ledger import encode
+from tidegate.remembering import Remembering
 from tidegate.settling import Settling
 from tidegate.ticket import Claim, Request, Ticket, again
 from tidegate.ticketing import Ticketing
@@ -29,7 +32,7 @@ from tidegate.upstream.asking import Asking
 from tidegate.upstream.openai import OpenAI
 from tidegate.wire.call import Call, parse
 
-STEPS = ("_identify", "_read", "_fingerprint", "_admit", "_wait", "_ask", "_settle")
+STEPS = ("_identify", "_read", "_recall", "_fingerprint", "_admit", "_wait", "_ask", "_settle", "_remember")
 """The story's steps, in the order in which `answer` takes them."""
 
 _log = structlog.get_logger("pipeline")
@@ -51,6 +54,7 @@ class Pipeline:
         upstream: OpenAI,
         turns: Turns,
         ticketing: Ticketing,
+        recollection: Recollection,
         settling: Settling,
         codec: Codec,
         models: frozenset[str],
@@ -63,26 +67,29 @@ class Pipeline:
         self._upstream = upstream
         self._turns = turns
         self._ticketing = ticketing
+        self._recollection = recollection
         self._settling = settling
         self._codec = codec
         self._models = models
         self._clock = clock
 
-    async def answer(self, request: Request) -> Delivery:
+    async def answer(self, request: Request) -> Passage:
         """The story. Raises TidegateError for what is refused before anything was asked."""
         caller = await self._identify(request)
         call = await self._read(request, caller)
+        call, memory = await self._recall(request, call, caller)
         ticket = self._fingerprint(request, call, caller)
         decision = await self._admit(ticket)
-        if isinstance(decision, Join):
-            if flight := self._join(ticket, decision):
-                return self._passage(ticket, flight, decision, cache="joined")
+        flight = self._join(ticket, decision) if isinstance(decision, Join) else None
+        if flight is None and isinstance(decision, Join):
             decision = await self._admit(ticket, alone=True)  # it has landed meanwhile
         if isinstance(decision, Hit):
-            return self._give(ticket, decision)
-        turn = self._wait(ticket, decision)
-        flight = self._ask(ticket, decision, turn, then=self._settle)
-        return self._passage(ticket, flight, decision, cache="miss" if ticket.policy.store else "off")
+            return self._remember(self._give(ticket, decision), memory)
+        cache = "joined" if flight else "miss" if ticket.policy.store else "off"
+        if flight is None:
+            turn = self._wait(ticket, decision)
+            flight = self._ask(ticket, decision, turn, then=self._settle)
+        return self._remember(self._passage(ticket, flight, decision, cache=cache), memory)
 
     async def _identify(self, request: Request) -> Caller:
         """Who is it? From memory; a key not seen before costs one query."""
@@ -96,6 +103,12 @@ class Pipeline:
                 f"The model `{call.model}` does not exist or you do not have access to it.", param="model"
             )
         return call
+
+    async def _recall(self, request: Request, call: Call, caller: Caller) -> tuple[Call, Memory | None]:
+        """What was said before? Only for stateful calls: it is put into the call, and a memory awaits the answer."""
+        return await self._recollection.recall(
+            call, Asker(project=caller.project, request_id=request.id, response_id=request.response_id)
+        )
 
     def _fingerprint(self, request: Request, call: Call, caller: Caller) -> Ticket:
         """What makes another call the same call, within the caller's project; with it, the call's papers."""
@@ -192,6 +205,10 @@ class Pipeline:
     async def _settle(self, ticket: Ticket, claim: Claim, outcome: Outcome) -> int:
         """One round trip before the last byte leaves: the charge, the line in the ledger, the stored answer."""
         return await self._settling.asked(ticket, claim, outcome)
+
+    def _remember(self, delivery: Delivery, memory: Memory | None) -> Passage:
+        """The answer under its caller's own ids, committed before its end is told."""
+        return delivery if memory is None else Remembering(delivery, memory)
 
     def _passage(self, ticket: Ticket, flight: Flight, decision: Join | Go, *, cache: str) -> Delivery:
         if not isinstance(decision, Join):

@@ -27,6 +27,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     """All headers, names in lower case."""
     body: Callable[[], Awaitable[bytes]]
     """Reads the body, within its limits."""
+    response_id: str = ""
+    """The name that the answer already has, where it was promised before it was asked for."""
 
     def __repr__(self) -> str:
         return f"Request({self.id}, {self.route.label})"  # the headers hold the caller's key

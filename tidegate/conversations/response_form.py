@@ -92,7 +92,7 @@ class ResponseForm:
             "completed_at": max(int(now), identity.created_at) if status == "completed" else None,
             "status": status,
             "output": output,
-            "usage": _usage(response.get("usage")),
+            "usage": whole_usage(response.get("usage")),
             "metadata": dict(asked.metadata),
             "store": asked.store,
             "background": asked.background,
@@ -124,7 +124,7 @@ def is_over(document: Mapping[str, Any]) -> bool:
     return document.get("status") in _ENDED
 
 
-def _usage(given: Any) -> Json | None:
+def whole_usage(given: Any) -> Json | None:
     """The usage with every figure that the API has; what was not counted is 0."""
     if not isinstance(given, dict):
         return None

@@ -6,7 +6,7 @@ from typing import Any
 
 from tidegate.core.errors import ClientGone, TidegateError
 from tidegate.core.values import AnswerHead, Route
-from tidegate.delivery import Delivery
+from tidegate.delivery import Passage
 from tidegate.web import envelope
 from tidegate.web.envelope import JSON, Headers
 from tidegate.web.heartbeat import Heartbeat
@@ -34,14 +34,14 @@ class Reply:
         self.sending_since: float | None = None
         """On the event loop's clock, while the client has not taken what was sent last; None otherwise."""
 
-    async def whole(self, delivery: Delivery) -> None:
+    async def whole(self, delivery: Passage) -> None:
         """Send the answer in one piece. Raises TidegateError before anything was sent."""
         body = await delivery.whole()
         head = await delivery.opened()
         cost = (b"x-tidegate-cost-usd", _usd(delivery.cost_nanos))
         await self.document(200, body, [*_labels(delivery, head), cost])
 
-    async def stream(self, delivery: Delivery) -> None:
+    async def stream(self, delivery: Passage) -> None:
         """Send the answer's events as they come, heartbeats in between. Raises TidegateError before the first byte."""
         try:
             async with Heartbeat(self._ping, self._ping_seconds) as heartbeat:
@@ -66,7 +66,7 @@ class Reply:
         await self._start(status, [JSON, length, *headers])
         await self._body(body, more=False)
 
-    async def _events_of(self, delivery: Delivery, heartbeat: Heartbeat) -> None:
+    async def _events_of(self, delivery: Passage, heartbeat: Heartbeat) -> None:
         head = await delivery.opened()
         await self._start(200, [*_EVENT_STREAM, *_labels(delivery, head)])
         while (event := await delivery.next()) is not None:
@@ -92,7 +92,7 @@ class Reply:
         self.sending_since = None
 
 
-def _labels(delivery: Delivery, head: AnswerHead) -> Headers:
+def _labels(delivery: Passage, head: AnswerHead) -> Headers:
     labels: Headers = [
         (b"x-tidegate-cache", delivery.cache.encode()),
         (b"x-tidegate-served-by", head.served_by.encode("latin-1", "replace")),

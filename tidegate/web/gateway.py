@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 
 from fastapi import FastAPI
 
+from tidegate.core.values import Route
 from tidegate.web.answers import Send
 from tidegate.web.hangup import Receive
 from tidegate.web.inference import ROUTES, Inference, Scope
@@ -21,7 +22,12 @@ class Gateway:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or run the lifespan (ASGI 3)."""
-        if scope["type"] == "http" and scope["path"] in ROUTES:
+        if scope["type"] == "http" and scope["path"] in ROUTES and not _lists(scope):
             await self._inference()(scope, receive, send)
         else:
             await self._api(scope, receive, send)
+
+
+def _lists(scope: Scope) -> bool:
+    """Stored completions are listed on the path where new ones are made."""
+    return bool(scope["method"] == "GET" and scope["path"] == Route.CHAT.value)

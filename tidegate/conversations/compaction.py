@@ -1,0 +1,63 @@
+"""A long conversation made short: the question that asks a model for a summary, and the item that then stands for it."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tidegate.conversations.items import compaction, for_upstream, kept
+from tidegate.conversations.response_form import whole_usage
+from tidegate.core.errors import InvalidParameter, MalformedAnswer
+from tidegate.core.ids import IdSource
+
+Json = dict[str, Any]
+
+_TASK = (
+    "Summarise the conversation so far, so that it can be continued from your summary alone. Keep every fact, name, "
+    "number, decision, open question and instruction that may matter later, and the results of tools. Do not answer "
+    "the last message, and add nothing of your own."
+)
+_PASSED_ON = (
+    "model",
+    "prompt_cache_key",
+    "prompt_cache_options",
+    "prompt_cache_retention",
+    "service_tier",
+    "user",
+    "safety_identifier",
+)
+
+
+def question(body: Mapping[str, Any], said: Sequence[Json]) -> Json:
+    """The body of the call that asks for a summary of `said`; `body` is what the caller sent."""
+    if not said:
+        raise InvalidParameter("There is nothing to compact: give `input` or `previous_response_id`.", param="input")
+    instructions = body.get("instructions")
+    known: Json = {"instructions": instructions} if isinstance(instructions, str) else {}
+    passed = {name: body[name] for name in _PASSED_ON if body.get(name) is not None}
+    task = {"type": "message", "role": "user", "content": _TASK}
+    return {**passed, **known, "input": [*for_upstream(said), task], "store": False}
+
+
+def document(answer: Mapping[str, Any], said: Sequence[Json], *, ids: IdSource, now: float) -> Json:
+    """The compaction: what users said, and one item for everything. Raises MalformedAnswer for an empty summary."""
+    summary = _text_of(answer)
+    if not summary:
+        raise MalformedAnswer("The model gave no summary to compact the conversation with.")
+    told = [kept(item, ids) for item in said if item.get("role") == "user"]
+    return {
+        "id": ids("resp_"),
+        "object": "response.compaction",
+        "created_at": int(now),
+        "output": [*told, compaction(summary, ids)],
+        "usage": whole_usage(answer.get("usage")),
+    }
+
+
+def _text_of(answer: Mapping[str, Any]) -> str:
+    items = answer.get("output")
+    parts = [
+        part
+        for item in (items if isinstance(items, list) else ())
+        if isinstance(item, dict) and item.get("type") == "message"
+        for part in item.get("content") or ()
+    ]
+    return "".join(part["text"] for part in parts if isinstance(part.get("text"), str))

@@ -1,0 +1,172 @@
+"""One call's memory: gives the answer its caller's own ids as it goes by, and keeps it before its end is told."""
+
+from typing import Any, Protocol
+
+import msgspec
+
+from tidegate.conversations.asked import Asked
+from tidegate.conversations.completion_form import CompletionForm
+from tidegate.conversations.completion_store import CompletionStore
+from tidegate.conversations.documents import Item, StoredCompletion, StoredResponse
+from tidegate.conversations.items import kept
+from tidegate.conversations.response_events import ResponseEvents
+from tidegate.conversations.response_form import Identity, failed
+from tidegate.conversations.response_store import ResponseStore
+from tidegate.core.clock import Clock
+from tidegate.core.errors import TidegateError
+from tidegate.core.ids import IdSource
+
+Json = dict[str, Any]
+
+
+class Memory(Protocol):
+    """What a stateful call's answer passes through."""
+
+    def event(self, event: bytes) -> bytes:
+        """An event of the answer, as the caller is given it."""
+        ...
+
+    def whole(self, body: bytes) -> bytes:
+        """An answer in one piece, as the caller is given it."""
+        ...
+
+    async def keep(self) -> None:
+        """Commit the answer, which has come to its end. Raises StoreError and ConversationBusy."""
+        ...
+
+    async def keep_broken(self, error: TidegateError) -> None:
+        """The answer broke off: commit it as far as it came, where the caller has heard of it."""
+        ...
+
+
+class Turn(msgspec.Struct, frozen=True, kw_only=True):
+    """Whose call it is, and what it said."""
+
+    project: str
+    request_id: str
+    end_user: str | None
+    model: str
+    said: list[Json]
+    """The items or messages of this turn."""
+    version: int | None = None
+    """Of the conversation, as it was read."""
+
+
+class ResponseMemory:
+    """Keeps a Response with its turn."""
+
+    def __init__(self, turn: Turn, identity: Identity, *, responses: ResponseStore, ids: IdSource, clock: Clock) -> None:
+        self._turn = turn
+        self._identity = identity
+        self._responses = responses
+        self._ids = ids
+        self._clock = clock
+        self._events = ResponseEvents(identity, ids)
+
+    @property
+    def id(self) -> str:
+        """The response's own id."""
+        return self._identity.id
+
+    @property
+    def asked(self) -> Asked:
+        """What the call asked."""
+        return self._identity.asked
+
+    def event(self, event: bytes) -> bytes:
+        """An event of the answer, as the caller is given it."""
+        return self._events.event(event, now=self._clock.now())
+
+    def whole(self, body: bytes) -> bytes:
+        """An answer in one piece, as the caller is given it."""
+        return self._events.whole(body, now=self._clock.now())
+
+    async def keep(self) -> None:
+        """Commit the turn: its items and the response."""
+        if self._events.last is not None:
+            await self._save(self._events.last)
+
+    async def keep_broken(self, error: TidegateError) -> None:
+        """Commit what came of it, as failed."""
+        document = self._events.broken_off(now=self._clock.now())
+        if document is not None and self.asked.store:
+            await self._save(failed(document, code=error.code or error.name, message=error.message))
+
+    async def _save(self, document: Json) -> None:
+        asked, turn = self.asked, self._turn
+        if not asked.store and asked.conversation is None:
+            return
+        spoiled = document["status"] == "failed" and asked.conversation is not None
+        said = [] if spoiled else [kept(item, self._ids) for item in turn.said]
+        answered = [] if spoiled else document["output"]
+        await self._responses.save(
+            turn.project,
+            stored_response(document, turn),
+            [_item(item) for item in said],
+            [_item(item) for item in answered],
+            version=turn.version,
+        )
+        if not asked.store:  # a turn of its conversation all the same, but no response to be had again
+            await self._responses.delete(turn.project, self.id)
+
+
+class CompletionMemory:
+    """Keeps a chat completion with the messages that it answers."""
+
+    def __init__(self, turn: Turn, form: CompletionForm, *, completions: CompletionStore, clock: Clock) -> None:
+        self._turn = turn
+        self._form = form
+        self._completions = completions
+        self._clock = clock
+        self._kept: Json | None = None
+
+    def event(self, event: bytes) -> bytes:
+        """A chunk of the answer, as the caller is given it."""
+        return self._form.event(event)
+
+    def whole(self, body: bytes) -> bytes:
+        """An answer in one piece, as the caller is given it."""
+        answer, self._kept = self._form.whole(body)
+        return answer
+
+    async def keep(self) -> None:
+        """Commit the completion."""
+        document, turn = self._kept or self._form.kept(), self._turn
+        await self._completions.save(
+            turn.project,
+            StoredCompletion(
+                id=self._form.id,
+                model=str(document.get("model", turn.model)),
+                created_at=self._clock.now(),
+                document=msgspec.json.encode(document),
+                messages=msgspec.json.encode(turn.said),
+                end_user=turn.end_user,
+                request_id=turn.request_id,
+                metadata=document["metadata"],
+            ),
+        )
+
+    async def keep_broken(self, error: TidegateError) -> None:
+        """A completion that broke off is none."""
+
+
+def stored_response(document: Json, turn: Turn) -> StoredResponse:
+    """A whole Response as the store takes it."""
+    conversation = document["conversation"]
+    return StoredResponse(
+        id=document["id"],
+        model=str(document.get("model", turn.model)),
+        created_at=document["created_at"],
+        document=msgspec.json.encode({name: value for name, value in document.items() if name != "output"}),
+        status=document["status"],
+        previous_response_id=document["previous_response_id"],
+        conversation_id=conversation["id"] if conversation else None,
+        background=document["background"],
+        end_user=turn.end_user,
+        request_id=turn.request_id,
+        metadata=document["metadata"],
+    )
+
+
+def _item(document: Json) -> Item:
+    return Item.of(msgspec.json.encode(document))

@@ -1,0 +1,133 @@
+"""What was said before a call: it is put into the call, so that whoever answers needs no memory."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+import msgspec
+
+from tidegate.conversations import asked as asking
+from tidegate.conversations import expand
+from tidegate.conversations.asked import Asked
+from tidegate.conversations.completion_form import CompletionForm
+from tidegate.conversations.completion_store import CompletionStore
+from tidegate.conversations.conversation_store import ConversationStore
+from tidegate.conversations.documents import Item, Past
+from tidegate.conversations.item_store import ItemStore
+from tidegate.conversations.items import as_items
+from tidegate.conversations.memory import CompletionMemory, Memory, ResponseMemory, Turn
+from tidegate.conversations.response_form import Identity
+from tidegate.conversations.response_store import ResponseStore
+from tidegate.core.clock import Clock
+from tidegate.core.ids import IdSource
+from tidegate.core.values import Route
+from tidegate.wire.call import Call
+
+Json = dict[str, Any]
+
+_decode_items = msgspec.json.Decoder(list[dict[str, Any]])
+
+
+class Asker(msgspec.Struct, frozen=True, kw_only=True):
+    """Whose call it is."""
+
+    project: str
+    request_id: str
+    response_id: str = ""
+    """The name that the answer already has; empty for a new one."""
+
+
+class Recollection:
+    """Makes stateful calls stateless."""
+
+    def __init__(  # noqa: PLR0913  # a parameter for each part
+        self,
+        *,
+        responses: ResponseStore,
+        completions: CompletionStore,
+        conversations: ConversationStore,
+        items: ItemStore,
+        ready: Callable[[], Awaitable[None]],
+        ids: IdSource,
+        clock: Clock,
+    ) -> None:
+        """`ready` raises PostgresUnavailable where nothing can be kept: then nothing is paid for either."""
+        self._responses = responses
+        self._completions = completions
+        self._conversations = conversations
+        self._items = items
+        self._ready = ready
+        self._ids = ids
+        self._clock = clock
+
+    async def recall(self, call: Call, asker: Asker) -> tuple[Call, Memory | None]:
+        """The call as it goes upstream, and its memory; the call as it is and None where it asks for none.
+
+        Raises PreviousResponseNotFound, ConversationNotFound, ItemNotFound, ConversationBusy, HistoryTooLarge,
+        InvalidParameter and PostgresUnavailable.
+        """
+        asked = asking.read(call)
+        if asked is None:
+            return call, None
+        if call.route is Route.CHAT:
+            await self._ready()
+            return expand.stateless_chat(call), self._completion(call, asked, asker)
+        past = await self._past(asker.project, asked)
+        given = await self._given(asker.project, call, asked)
+        before = items_in(past.items)
+        expanded = expand.stateless_response(call, before=before, given=given if before or asked.refers else None)
+        return expanded, self._response(call, asked, asker, given, past.version if asked.conversation else None)
+
+    async def expanded(self, call: Call, project: str) -> Call:
+        """The call with all that it goes on from, where only its size is wanted."""
+        return (await self.recall(call, Asker(project=project, request_id="")))[0]
+
+    async def _past(self, project: str, asked: Asked) -> Past:
+        if asked.conversation is not None:
+            return await self._conversations.turn(project, asked.conversation)
+        if asked.previous is None:
+            if asked.store:
+                await self._ready()
+            return Past(items=())
+        return await self._responses.history(project, asked.previous)
+
+    async def _given(self, project: str, call: Call, asked: Asked) -> list[Json]:
+        given = as_items(call.body.get("input"))
+        if not asked.refers:
+            return given
+        names = expand.named_in(given)
+        found = await self._items.named(project, names) if names else ()
+        return expand.resolved(given, {item.id: msgspec.json.decode(item.document) for item in found})
+
+    def _response(self, call: Call, asked: Asked, asker: Asker, given: list[Json], version: int | None) -> ResponseMemory:
+        identity = Identity(
+            id=asker.response_id or self._ids("resp_"),
+            asked=asked,
+            body=call.body,
+            created_at=int(self._clock.now()),
+        )
+        turn = Turn(
+            project=asker.project,
+            request_id=asker.request_id,
+            end_user=call.end_user,
+            model=call.model,
+            said=given,
+            version=version,
+        )
+        return ResponseMemory(turn, identity, responses=self._responses, ids=self._ids, clock=self._clock)
+
+    def _completion(self, call: Call, asked: Asked, asker: Asker) -> CompletionMemory:
+        messages = call.body.get("messages")
+        turn = Turn(
+            project=asker.project,
+            request_id=asker.request_id,
+            end_user=call.end_user,
+            model=call.model,
+            said=messages if isinstance(messages, list) else [],
+        )
+        form = CompletionForm(self._ids("chatcmpl-"), call.body, asked.metadata)
+        return CompletionMemory(turn, form, completions=self._completions, clock=self._clock)
+
+
+def items_in(items: Sequence[Item]) -> list[Json]:
+    """The documents of items."""
+    return _decode_items.decode(b"[" + b",".join([item.document for item in items]) + b"]") if items else []

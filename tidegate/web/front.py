@@ -1,0 +1,74 @@
+"""What all stateful routes do first and last: who calls, is counted, says what, and is answered in JSON."""
+
+from typing import Any
+
+import msgspec
+from fastapi import Request, Response
+
+from tidegate.admission.keys import KeyRing
+from tidegate.admission.visits import Visits
+from tidegate.conversations import query
+from tidegate.conversations.query import Order, Query
+from tidegate.core.config import ServerConfig
+from tidegate.core.errors import BodyNotAnObject, BodyNotJson
+from tidegate.core.ids import IdSource
+from tidegate.core.values import Caller
+from tidegate.web.body import read_body
+
+Json = dict[str, Any]
+
+_decode = msgspec.json.Decoder()
+
+
+class Front:
+    """The desk at which everybody stops."""
+
+    def __init__(self, keys: KeyRing, visits: Visits, config: ServerConfig, ids: IdSource) -> None:
+        self._keys = keys
+        self._visits = visits
+        self._config = config
+        self._ids = ids
+
+    async def known(self, request: Request) -> Caller:
+        """Who calls, where the pipeline will count the request. Raises InvalidApiKey and its kind."""
+        return await self._keys.caller(request.headers.get("authorization", ""))
+
+    async def caller(self, request: Request) -> Caller:
+        """Who calls, counted as a request. Raises InvalidApiKey and its kind, and CallerLimited."""
+        caller = await self.known(request)
+        await self._visits.count(caller, self._ids("req_"))
+        return caller
+
+    async def body(self, request: Request) -> bytes:
+        """The body's bytes, within their limits."""
+        config = self._config
+        headers = dict(request.headers)
+        return await read_body(
+            request.receive, headers, most=config.max_body_bytes, seconds=config.body_seconds
+        )
+
+    async def document(self, request: Request) -> Json:
+        """The body as an object; none is an empty one. Raises BodyNotJson and BodyNotAnObject."""
+        data = await self.body(request)
+        try:
+            document = _decode.decode(data) if data.strip() else {}
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise BodyNotJson from error
+        if not isinstance(document, dict):
+            raise BodyNotAnObject
+        return document
+
+    def query(self, request: Request, *, order: Order = "desc") -> Query:
+        """What the query asks. Raises InvalidParameter."""
+        return query.read(request.query_params.multi_items(), order=order)
+
+    def json(self, document: Json) -> Response:
+        """An answer."""
+        headers = {"x-request-id": self._ids("req_")}
+        return Response(msgspec.json.encode(document), headers=headers, media_type="application/json")
+
+
+def listed(data: list[Json], *, has_more: bool) -> Json:
+    """A part of a list, as OpenAI gives it."""
+    first, last = (data[0]["id"], data[-1]["id"]) if data else (None, None)
+    return {"object": "list", "data": data, "first_id": first, "last_id": last, "has_more": has_more}
