@@ -24,10 +24,17 @@ from tidegate.admission.recount import Recount
 from tidegate.admission.replicas import Replicas
 from tidegate.admission.tickets import LaneTerms
 from tidegate.admission.turn import Turns
+from tidegate.admission.visits import Visits
 from tidegate.cache.flights import Flights
 from tidegate.cache.stored import Codec
 from tidegate.connections.postgres import Postgres
 from tidegate.connections.redis import RedisLink
+from tidegate.conversations.archive import Archive
+from tidegate.conversations.completion_store import CompletionStore
+from tidegate.conversations.conversation_store import ConversationStore
+from tidegate.conversations.item_store import ItemStore
+from tidegate.conversations.recollection import Recollection
+from tidegate.conversations.response_store import ResponseStore
 from tidegate.core import config, logs
 from tidegate.core.clock import Clock, SystemClock
 from tidegate.core.config import ConfigError, Settings
@@ -49,24 +56,17 @@ from tidegate.upstream.models import Models
 from tidegate.upstream.openai import OpenAI
 from tidegate.upstream.transport import Transport
 from tidegate.watch.upstream_health import UpstreamHealth
-from tidegate.admission.visits import Visits
-from tidegate.conversations.archive import Archive
-from tidegate.conversations.completion_store import CompletionStore
-from tidegate.conversations.conversation_store import ConversationStore
-from tidegate.conversations.item_store import ItemStore
-from tidegate.conversations.recollection import Recollection
-from tidegate.conversations.response_store import ResponseStore
-from tidegate.web.completion_desk import CompletionDesk
-from tidegate.web.conversation_desk import ConversationDesk
-from tidegate.web.front import Front
-from tidegate.web.question_desk import QuestionDesk
-from tidegate.web.response_desk import ResponseDesk
-from tidegate.web.stateful import add_stateful
 from tidegate.web.admin import add_admin
 from tidegate.web.admin_desks import KeyDesk, Overlook, ProjectDesk
 from tidegate.web.api import add_health, add_models, create_api
+from tidegate.web.completion_desk import CompletionDesk
+from tidegate.web.conversation_desk import ConversationDesk
+from tidegate.web.front import Front
 from tidegate.web.gateway import App, Gateway
 from tidegate.web.inference import Inference
+from tidegate.web.question_desk import QuestionDesk
+from tidegate.web.response_desk import ResponseDesk
+from tidegate.web.stateful import add_stateful
 
 _log = structlog.get_logger("app")
 
@@ -144,7 +144,13 @@ class _Parts:
             add_health(api, postgres=postgres, redis=redis, upstream=health, probe=models.probe)
             _add_admin(api, settings, clock, postgres=postgres, redis=redis, keys=key_store, ring=keys)
             front = Front(keys, Visits(door, clock), settings.server, new_id)
-            _add_stateful(api, clock, front, stores, questions=QuestionDesk(front, recollection, pipeline, ids=new_id, clock=clock))
+            _add_stateful(
+                api,
+                clock,
+                front,
+                stores,
+                questions=QuestionDesk(front, recollection, pipeline, ids=new_id, clock=clock),
+            )
             self._inference = Inference(pipeline, settings.server, new_id)
             _tell_ready(settings)
             yield

@@ -1,4 +1,4 @@
-"""A long conversation made short: the question that asks a model for a summary, and the item that then stands for it."""
+"""A long conversation made short: the question that asks a model for a summary, and the item that stands for it."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

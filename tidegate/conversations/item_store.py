@@ -21,8 +21,6 @@ class ItemStore:
     async def named(self, project: str, ids: Sequence[str]) -> tuple[Item, ...]:
         """Those of these ids that there are, whole, in no order."""
         async with self._archive.rows.transaction(project) as connection:
-            rows = await connection.fetch(
-                self._sql["named"], project, list(ids[:MOST_AT_ONCE]), self._archive.today()
-            )
+            rows = await connection.fetch(self._sql["named"], project, list(ids[:MOST_AT_ONCE]), self._archive.today())
             contents = await self._archive.parts.read(connection, project, rows)
         return items_of(rows, contents)

@@ -55,7 +55,9 @@ class Turn(msgspec.Struct, frozen=True, kw_only=True):
 class ResponseMemory:
     """Keeps a Response with its turn."""
 
-    def __init__(self, turn: Turn, identity: Identity, *, responses: ResponseStore, ids: IdSource, clock: Clock) -> None:
+    def __init__(
+        self, turn: Turn, identity: Identity, *, responses: ResponseStore, ids: IdSource, clock: Clock
+    ) -> None:
         self._turn = turn
         self._identity = identity
         self._responses = responses

@@ -98,7 +98,9 @@ class Recollection:
         found = await self._items.named(project, names) if names else ()
         return expand.resolved(given, {item.id: msgspec.json.decode(item.document) for item in found})
 
-    def _response(self, call: Call, asked: Asked, asker: Asker, given: list[Json], version: int | None) -> ResponseMemory:
+    def _response(
+        self, call: Call, asked: Asked, asker: Asker, given: list[Json], version: int | None
+    ) -> ResponseMemory:
         identity = Identity(
             id=asker.response_id or self._ids("resp_"),
             asked=asked,

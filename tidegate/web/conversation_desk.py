@@ -31,9 +31,7 @@ class ConversationDesk:
         """Begin a conversation, with some items if it likes."""
         caller = await self._front.caller(request)
         body = await self._front.document(request)
-        conversation = Conversation(
-            id=self._ids("conv_"), created_at=self._clock.now(), metadata=metadata_in(body)
-        )
+        conversation = Conversation(id=self._ids("conv_"), created_at=self._clock.now(), metadata=metadata_in(body))
         await self._conversations.create(caller.project, conversation, self._items(body.get("items")))
         return self._front.json(_shown(conversation))
 

@@ -43,9 +43,7 @@ class Front:
         """The body's bytes, within their limits."""
         config = self._config
         headers = dict(request.headers)
-        return await read_body(
-            request.receive, headers, most=config.max_body_bytes, seconds=config.body_seconds
-        )
+        return await read_body(request.receive, headers, most=config.max_body_bytes, seconds=config.body_seconds)
 
     async def document(self, request: Request) -> Json:
         """The body as an object; none is an empty one. Raises BodyNotJson and BodyNotAnObject."""

@@ -52,9 +52,7 @@ class QuestionDesk:
 
     async def _expanded(self, body: Json, project: str) -> Call:
         kept_nowhere = {**body, "store": False, "stream": False, "background": False, "metadata": None}
-        return await self._recollection.expanded(
-            parse(Route.RESPONSES, msgspec.json.encode(kept_nowhere)), project
-        )
+        return await self._recollection.expanded(parse(Route.RESPONSES, msgspec.json.encode(kept_nowhere)), project)
 
     async def _answer(self, request: Request, asked: Json) -> Json:
         async def body() -> bytes:

@@ -1,0 +1,50 @@
+"""A simulator that remembers what it was asked, word for word."""
+
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from typing import Any
+
+import msgspec
+import uvicorn
+
+from tests.harness import Gateway, World, listening
+from tidegate.simulator.app import Simulator, create_app
+
+Json = dict[str, Any]
+Message = MutableMapping[str, Any]
+
+
+class Recording:
+    """An ASGI app: a simulator, and the bodies it was sent."""
+
+    def __init__(self) -> None:
+        self.bodies: list[Json] = []
+        self._simulator: Simulator = create_app()
+
+    async def __call__(
+        self,
+        scope: Message,
+        receive: Callable[[], Awaitable[Message]],
+        send: Callable[[Message], Awaitable[None]],
+    ) -> None:
+        """Serve one scope."""
+        parts: list[bytes] = []
+
+        async def heard() -> Message:
+            message = await receive()
+            if message["type"] == "http.request":
+                parts.append(message.get("body", b""))
+                if not message.get("more_body") and any(parts):
+                    self.bodies.append(msgspec.json.decode(b"".join(parts)))
+            return message
+
+        await self._simulator(scope, heard, send)
+
+
+@contextlib.asynccontextmanager
+async def recorded(world: World, **sections: Any) -> AsyncIterator[tuple[Gateway, list[Json]]]:
+    """A gateway, and what it asks its upstream."""
+    app = Recording()
+    config = uvicorn.Config(app, log_config=None, access_log=False)
+    async with listening(config) as root, world.gateway(upstream={"base_url": f"{root}/v1"}, **sections) as gateway:
+        yield gateway, app.bodies
