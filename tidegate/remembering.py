@@ -1,6 +1,7 @@
 """An answer on its way to one caller whose words are kept: committed before its end is told."""
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable
 
 from tidegate.admission.decision import Allowance
@@ -79,7 +80,8 @@ class Remembering:
         except ClientGone:
             raise
         except TidegateError as error:
-            await self._once(self._memory.keep_broken(error))
+            with contextlib.suppress(TidegateError):  # what broke it off is told; what could not be kept is not there
+                await self._once(self._memory.keep_broken(error))
             raise
 
     async def _kept(self) -> None:
