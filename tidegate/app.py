@@ -144,13 +144,7 @@ class _Parts:
             add_health(api, postgres=postgres, redis=redis, upstream=health, probe=models.probe)
             _add_admin(api, settings, clock, postgres=postgres, redis=redis, keys=key_store, ring=keys)
             front = Front(keys, Visits(door, clock), settings.server, new_id)
-            _add_stateful(
-                api,
-                clock,
-                front,
-                stores,
-                questions=QuestionDesk(front, recollection, pipeline, ids=new_id, clock=clock),
-            )
+            _add_stateful(api, clock, front, stores, recollection=recollection, pipeline=pipeline)
             self._inference = Inference(pipeline, settings.server, new_id)
             _tell_ready(settings)
             yield
@@ -238,12 +232,14 @@ def _recollection(stores: _Stores, postgres: Postgres, clock: Clock) -> Recollec
     )
 
 
-def _add_stateful(api: FastAPI, clock: Clock, front: Front, stores: _Stores, *, questions: QuestionDesk) -> None:
+def _add_stateful(  # a parameter for each part
+    api: FastAPI, clock: Clock, front: Front, stores: _Stores, *, recollection: Recollection, pipeline: Pipeline
+) -> None:
     add_stateful(
         api,
         completions=CompletionDesk(front, stores.completions),
         responses=ResponseDesk(front, stores.responses),
-        questions=questions,
+        questions=QuestionDesk(front, recollection, pipeline, ids=new_id, clock=clock),
         conversations=ConversationDesk(front, stores.conversations, ids=new_id, clock=clock),
     )
 

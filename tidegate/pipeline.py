@@ -84,12 +84,14 @@ class Pipeline:
         if flight is None and isinstance(decision, Join):
             decision = await self._admit(ticket, alone=True)  # it has landed meanwhile
         if isinstance(decision, Hit):
-            return self._remember(self._give(ticket, decision), memory)
-        cache = "joined" if flight else "miss" if ticket.policy.store else "off"
-        if flight is None:
+            delivery = self._give(ticket, decision)
+        elif flight is not None:
+            delivery = self._passage(ticket, flight, decision, cache="joined")
+        else:
             turn = self._wait(ticket, decision)
             flight = self._ask(ticket, decision, turn, then=self._settle)
-        return self._remember(self._passage(ticket, flight, decision, cache=cache), memory)
+            delivery = self._passage(ticket, flight, decision, cache="miss" if ticket.policy.store else "off")
+        return self._remember(delivery, memory)
 
     async def _identify(self, request: Request) -> Caller:
         """Who is it? From memory; a key not seen before costs one query."""

@@ -1,4 +1,4 @@
-"""Responses are kept at home: chained, fetched, listed, deleted as the official client does it, and nowhere upstream."""
+"""Responses are kept at home: chained, fetched, listed and deleted as the official client does it."""
 
 from typing import Any
 
@@ -22,6 +22,7 @@ WEATHER: Json = {
 
 
 async def test_a_chain_goes_on_from_what_was_said(gateway: Gateway) -> None:
+    client: Any
     async with gateway.sdk() as client:
         first = await client.responses.create(model=MODEL, input="I am Ann.", metadata={"of": "ann"})
         second = await client.responses.create(
@@ -71,6 +72,7 @@ async def test_a_stream_speaks_of_one_response_and_its_own_items_from_end_to_end
 
 
 async def test_the_streaming_helper_reads_it(gateway: Gateway) -> None:
+    client: Any
     async with gateway.sdk() as client, client.responses.stream(model=MODEL, input="Hello") as stream:
         kinds = [event.type async for event in stream]
         final = await stream.get_final_response()
@@ -96,6 +98,7 @@ async def test_nothing_of_it_is_known_upstream(world: World) -> None:
 
 
 async def test_what_is_not_stored_cannot_be_fetched_but_may_go_on(gateway: Gateway) -> None:
+    client: Any
     async with gateway.sdk() as client:
         kept = await client.responses.create(model=MODEL, input="One")
         unkept = await client.responses.create(model=MODEL, input="Two", previous_response_id=kept.id, store=False)
@@ -109,8 +112,9 @@ async def test_what_is_not_stored_cannot_be_fetched_but_may_go_on(gateway: Gatew
 
 
 async def test_a_tool_is_called_and_answered_along_a_chain(gateway: Gateway) -> None:
+    client: Any
     async with gateway.sdk() as client:
-        first = await client.responses.create(model=MODEL, input="Weather?", tools=[WEATHER], tool_choice="required")  # type: ignore[list-item]  # a plain dictionary
+        first = await client.responses.create(model=MODEL, input="Weather?", tools=[WEATHER], tool_choice="required")
         (call,) = first.output
         assert call.type == "function_call"
         output: Any = [{"type": "function_call_output", "call_id": call.call_id, "output": "sunny"}]
@@ -139,15 +143,17 @@ async def test_items_may_be_named_instead_of_said_again(world: World) -> None:
 
 async def test_a_page_at_a_time_in_either_order(gateway: Gateway) -> None:
     given: Any = [{"role": "user", "content": f"line {number}"} for number in range(7)]
+    client: Any
     async with gateway.sdk() as client:
         response = await client.responses.create(model=MODEL, input=given)
         for order, expected in (("asc", range(7)), ("desc", range(6, -1, -1))):
-            pages = client.responses.input_items.list(response.id, limit=3, order=order)  # type: ignore[arg-type]  # of a table
-            said = [item.content[0].text async for item in pages if item.type == "message"]  # type: ignore[union-attr]  # texts
+            pages = client.responses.input_items.list(response.id, limit=3, order=order)
+            said = [item.content[0].text async for item in pages if item.type == "message"]
             assert said == [f"line {number}" for number in expected]
 
 
 async def test_what_is_deleted_is_gone_and_the_chain_goes_on(gateway: Gateway) -> None:
+    client: Any
     async with gateway.sdk() as client:
         first = await client.responses.create(model=MODEL, input="One")
         second = await client.responses.create(model=MODEL, input="Two", previous_response_id=first.id)
@@ -279,6 +285,7 @@ async def test_each_caller_of_one_answer_has_its_own(gateway: Gateway, world: Wo
 
 
 async def test_what_cannot_be_is_refused_before_anybody_is_asked(gateway: Gateway, world: World) -> None:
+    client: Any
     async with gateway.sdk() as client:
         for fields in (
             {"previous_response_id": "resp_1", "conversation": "conv_1"},
@@ -287,6 +294,6 @@ async def test_what_cannot_be_is_refused_before_anybody_is_asked(gateway: Gatewa
             {"previous_response_id": "resp_none"},
         ):
             with pytest.raises(APIStatusError) as refused:
-                await client.responses.create(model=MODEL, input="x", **fields)  # type: ignore[call-overload]  # of a table
+                await client.responses.create(model=MODEL, input="x", **fields)
             assert refused.value.status_code == 400
     assert await world.calls("responses") == 0

@@ -38,7 +38,7 @@ class QuestionDesk:
         caller = await self._front.caller(request)
         body = await self._front.document(request)
         call = await self._expanded({**body, "model": body.get("model") or _NO_MODEL}, caller.project)
-        tokens = estimate(call.model, call.body, "").input
+        tokens = estimate(call.route, call.model, call.body, ()).input
         return self._front.json({"object": "response.input_tokens", "input_tokens": tokens})
 
     async def compact(self, request: Request) -> Response:

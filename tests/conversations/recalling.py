@@ -1,0 +1,48 @@
+"""A recollection over real stores, and calls to put to it."""
+
+from typing import Any
+
+import msgspec
+
+from tests.conversations.counted_ids import counted
+from tidegate.conversations.archive import Archive
+from tidegate.conversations.completion_store import CompletionStore
+from tidegate.conversations.conversation_store import ConversationStore
+from tidegate.conversations.item_store import ItemStore
+from tidegate.conversations.recollection import Asker, Recollection
+from tidegate.conversations.response_store import ResponseStore
+from tidegate.core.clock import Clock
+from tidegate.core.values import Route
+from tidegate.wire.call import Call, parse
+
+SHOP = Asker(project="shop", request_id="req_1")
+
+
+async def ready() -> None:
+    """PostgreSQL is there."""
+
+
+def recollection(archive: Archive, clock: Clock, *, able: Any = ready) -> Recollection:
+    """One whose ids count."""
+    return Recollection(
+        responses=ResponseStore(archive),
+        completions=CompletionStore(archive),
+        conversations=ConversationStore(archive),
+        items=ItemStore(archive),
+        ready=able,
+        ids=counted(),
+        clock=clock,
+    )
+
+
+def response_call(text: str, **fields: Any) -> Call:
+    """A call for a response."""
+    return parse(Route.RESPONSES, msgspec.json.encode({"model": "gpt-4o-mini", "input": text, **fields}))
+
+
+def answer(text: str, **fields: Any) -> bytes:
+    """What an upstream answers."""
+    part = {"type": "output_text", "text": text, "annotations": []}
+    message = {"id": "msg_theirs", "type": "message", "role": "assistant", "status": "completed", "content": [part]}
+    document = {"id": "resp_theirs", "object": "response", "model": "gpt-4o-mini", "status": "completed"}
+    return msgspec.json.encode({**document, "output": [message], **fields})

@@ -1,0 +1,55 @@
+"""A conversation is made short by a model's summary, which speaks for it from then on."""
+
+from typing import Any
+
+import pytest
+
+from tests.conversations.counted_ids import counted
+from tidegate.conversations import compaction
+from tidegate.conversations.items import for_upstream
+from tidegate.core.errors import InvalidParameter, MalformedAnswer
+
+Json = dict[str, Any]
+
+SAID: list[Json] = [
+    {"role": "user", "content": "I am Ann."},
+    {"id": "msg_9", "type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "Hello."}]},
+    {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "Remember 42."}]},
+]
+
+
+def answer(text: str) -> Json:
+    said = {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": text}]}
+    return {"output": [{"type": "reasoning", "summary": []}, said], "usage": {"input_tokens": 3}}
+
+
+def test_the_model_is_asked_with_all_that_was_said_and_what_shapes_the_price() -> None:
+    asked = compaction.question(
+        {"model": "m", "instructions": "Be brief.", "service_tier": "flex", "stream": True, "metadata": {}}, SAID
+    )
+    *said, task = asked["input"]
+    assert said == for_upstream(SAID)
+    assert "Summarise" in task["content"]
+    assert {name: value for name, value in asked.items() if name != "input"} == {
+        "model": "m",
+        "instructions": "Be brief.",
+        "service_tier": "flex",
+        "store": False,
+    }
+
+
+def test_it_gives_what_users_said_and_one_item_for_everything() -> None:
+    document = compaction.document(answer("Ann, 42."), SAID, ids=counted(), now=7.9)
+    assert (document["object"], document["created_at"]) == ("response.compaction", 7)
+    assert document["usage"]["input_tokens_details"]["cached_tokens"] == 0
+    *users, last = document["output"]
+    assert [user["content"][0]["text"] for user in users] == ["I am Ann.", "Remember 42."]
+    assert last["type"] == "compaction"
+    assert for_upstream([last])[0]["content"][0]["text"] == "Ann, 42."
+
+
+def test_nothing_cannot_be_compacted_and_no_summary_is_none() -> None:
+    with pytest.raises(InvalidParameter):
+        compaction.question({"model": "m"}, [])
+    with pytest.raises(MalformedAnswer):
+        compaction.document({"output": []}, SAID, ids=counted(), now=0.0)

@@ -1,0 +1,88 @@
+"""A call that goes on from something becomes one that says it all, and only where there is something to go on from."""
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from tests.conversations.recalling import SHOP, answer, recollection, response_call
+from tests.conversations.said import message
+from tidegate.conversations.archive import Archive
+from tidegate.conversations.conversation_store import ConversationStore
+from tidegate.conversations.documents import Conversation
+from tidegate.conversations.recollection import Asker
+from tidegate.core.clock import ManualClock
+from tidegate.core.errors import ConversationNotFound, PostgresUnavailable, PreviousResponseNotFound
+from tidegate.core.values import Route
+from tidegate.wire.call import Call, parse
+
+BANK = Asker(project="bank", request_id="req_2")
+
+
+def texts(call: Call) -> list[str]:
+    """What the call says, item by item."""
+    said: Any = call.body["input"]
+    return [said] if isinstance(said, str) else [_text(item["content"]) for item in said]
+
+
+def _text(content: Any) -> str:
+    return content if isinstance(content, str) else "".join(part["text"] for part in content)
+
+
+async def test_a_call_that_asks_nothing_is_left_alone(archive: Archive, clock: ManualClock) -> None:
+    call = response_call("Hello", store=False)
+    assert await recollection(archive, clock).recall(call, SHOP) == (call, None)
+
+
+async def test_turn_by_turn_a_chain_grows(archive: Archive, clock: ManualClock) -> None:
+    remembering = recollection(archive, clock)
+    previous: dict[str, Any] = {}
+    for number in range(4):
+        call, memory = await remembering.recall(response_call(f"Q{number}", **previous), SHOP)
+        assert memory is not None
+        assert texts(call) == [word for n in range(number) for word in (f"Q{n}", f"A{n}")] + [f"Q{number}"]
+        given = msgspec.json.decode(memory.whole(answer(f"A{number}")))
+        await memory.keep()
+        previous = {"previous_response_id": given["id"]}
+    with pytest.raises(PreviousResponseNotFound):
+        await remembering.recall(response_call("Q", **previous), BANK)
+
+
+async def test_a_conversation_is_read_with_its_version(
+    archive: Archive, clock: ManualClock, conversations: ConversationStore
+) -> None:
+    await conversations.create("shop", Conversation(id="conv_1", created_at=1.0), [message("msg_1", "Q0")])
+    remembering = recollection(archive, clock)
+    call, _ = await remembering.recall(response_call("Q1", conversation="conv_1"), SHOP)
+    assert texts(call) == ["Q0", "Q1"]
+    with pytest.raises(ConversationNotFound):
+        await remembering.recall(response_call("Q1", conversation="conv_1"), BANK)
+
+
+async def test_a_promised_name_is_kept(archive: Archive, clock: ManualClock) -> None:
+    promised = Asker(project="shop", request_id="req_1", response_id="resp_promised")
+    _, memory = await recollection(archive, clock).recall(response_call("Hello"), promised)
+    assert memory is not None
+    assert msgspec.json.decode(memory.whole(answer("Hi")))["id"] == "resp_promised"
+
+
+@pytest.mark.parametrize(
+    "call",
+    [response_call("Hello"), parse(Route.CHAT, b'{"model":"m","messages":[],"store":true}')],
+)
+async def test_nothing_is_asked_that_could_not_be_kept(archive: Archive, clock: ManualClock, call: Call) -> None:
+    async def away() -> None:
+        raise PostgresUnavailable
+
+    with pytest.raises(PostgresUnavailable):
+        await recollection(archive, clock, able=away).recall(call, SHOP)
+
+
+async def test_the_size_of_a_question_is_that_of_all_it_goes_on_from(archive: Archive, clock: ManualClock) -> None:
+    remembering = recollection(archive, clock)
+    _, memory = await remembering.recall(response_call("Q0"), SHOP)
+    assert memory is not None
+    given = msgspec.json.decode(memory.whole(answer("A0")))
+    await memory.keep()
+    call = await remembering.expanded(response_call("Q1", store=False, previous_response_id=given["id"]), "shop")
+    assert texts(call) == ["Q0", "A0", "Q1"]
