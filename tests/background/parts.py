@@ -73,7 +73,7 @@ def new_job(
     )
 
 
-async def nothing_else(_: Connection) -> None:
+async def nothing_else(*_: object) -> None:
     """No more is written in the transaction."""
 
 
@@ -151,13 +151,9 @@ class Script:
             raise answer
         return AskedFor(answer, self.kept, begun.job.response_id)
 
-    def began(self, response_id: str) -> Also:
+    async def began(self, _: Connection, job: Standing) -> None:
         """Note it."""
-
-        async def also(_: Connection) -> None:
-            self.kept.append(f"{response_id} in_progress")
-
-        return also
+        self.kept.append(f"{job.response_id} in_progress")
 
     def broke_off(self, job: Standing, document: Json) -> Also:
         """Note it."""

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from tests.conversations.said import AT, ids, item, message, plain, response
+from tidegate.connections.postgres import Postgres
 from tidegate.conversations.conversation_store import ConversationStore
 from tidegate.conversations.documents import Conversation, PageAsk
 from tidegate.conversations.response_store import ResponseStore
@@ -204,3 +205,49 @@ async def test_a_page_after_nothing_known_is_refused(responses: ResponseStore) -
         await responses.input_items("shop", "resp_1", PageAsk(after="msg_1_a"))
     page = await responses.input_items("shop", "resp_1", PageAsk(after="msg_1_q"))
     assert (page.items, page.has_more) == ((), False)
+
+
+async def test_what_had_been_said_before_a_response_is_without_its_own_input(responses: ResponseStore) -> None:
+    await turn(responses, "1")
+    asked = [message("msg_2_q", "question 2")]
+    await responses.save("shop", response("resp_2", status="queued", previous_response_id="resp_1"), asked, [])
+    await responses.save("shop", response("resp_3", status="queued"), asked, [])
+    assert ids((await responses.before("shop", "resp_2")).items) == ["msg_1_q", "msg_1_a"]
+    assert (await responses.before("shop", "resp_3")).items == ()
+    with pytest.raises(ResponseNotFound):
+        await responses.before("bank", "resp_2")
+
+
+async def test_a_turn_is_part_of_a_larger_transaction_or_undone_with_it(
+    responses: ResponseStore, postgres: Postgres
+) -> None:
+    waiting = response("resp_1", status="queued", background=True)
+    async with postgres.connection() as connection, connection.transaction():
+        await responses.save("shop", waiting, [message("msg_1", "When?")], [], within=connection)
+        assert await connection.fetchval("SELECT current_user = session_user")
+        nowhere = response("resp_0", conversation_id="conv_0")
+        with pytest.raises(ConversationNotFound):
+            await responses.save("shop", nowhere, [], [], within=connection)
+    assert (await responses.get("shop", "resp_1")).running
+    async with postgres.connection() as connection:
+        whole = connection.transaction()
+        await whole.start()
+        await responses.finish("shop", "resp_1", status="failed", document=b"{}", within=connection)
+        await whole.rollback()
+    assert (await responses.get("shop", "resp_1")).running
+
+
+async def test_what_waited_is_worked_on_and_what_is_over_stays_over(
+    responses: ResponseStore, postgres: Postgres
+) -> None:
+    await responses.save("shop", response("resp_1", status="queued"), [message("msg_1", "When?")], [])
+    for _ in range(2):
+        async with postgres.connection() as connection, connection.transaction():
+            await responses.progress("shop", "resp_1", within=connection)
+        found = await responses.get("shop", "resp_1")
+        assert (found.status, plain(found.document)["status"]) == ("in_progress", "in_progress")
+    await responses.finish("shop", "resp_1", status="completed", document=b"{}")
+    async with postgres.connection() as connection, connection.transaction():
+        await responses.progress("shop", "resp_1", within=connection)
+        await responses.progress("shop", "resp_0", within=connection)
+    assert (await responses.get("shop", "resp_1")).status == "completed"

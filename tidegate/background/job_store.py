@@ -12,6 +12,8 @@ from tidegate.core.errors import BackgroundQueueFull
 
 Also = Callable[[Connection], Awaitable[None]]
 """What is written in the same transaction."""
+Began = Callable[[Connection, Standing], Awaitable[None]]
+"""The same, of a job that is taken up."""
 
 _MOST_SHOWN = 1000
 
@@ -67,7 +69,7 @@ class JobStore:
             await connection.execute(self._sql["write"], job.response_id, 0, len(events) - 1, b"".join(events))
             await queue.put(connection, job.response_id, priority=-tag)
 
-    async def begin(self, response_id: str, *, worker: str, now: float, also: Also) -> Begun | Broken | Finished:
+    async def begin(self, response_id: str, *, worker: str, now: float, also: Began) -> Begun | Broken | Finished:
         """Take a job up; `also` is written where it is asked. A job that was deleted is finished."""
         async with self.locked(response_id) as (connection, job):
             if job is None:
@@ -80,7 +82,7 @@ class JobStore:
                 next_event = found.take_back
                 await connection.execute(self._sql["take_back"], response_id, next_event)
             row = await connection.fetchrow(self._sql["begin"], response_id, worker, now, int(found.died))
-            await also(connection)
+            await also(connection, job)
         assert row is not None  # noqa: S101  # it is locked
         headers = msgspec.json.decode(row["headers"] or "{}", type=dict[str, str])
         return Begun(

@@ -7,10 +7,11 @@ from typing import Any, Protocol
 import structlog
 
 from tidegate.background.closing import Closing
-from tidegate.background.job import Begun, Broken, End, Finished, Later, Over, Taken
+from tidegate.background.job import Begun, Broken, End, Finished, Later, Over, Standing, Taken
 from tidegate.background.job_store import Also, JobStore
 from tidegate.background.news import News
 from tidegate.background.recorder import NotOurs, Recorder
+from tidegate.connections.postgres import Connection
 from tidegate.core.clock import Clock
 from tidegate.core.errors import (
     BackgroundTimeout,
@@ -69,8 +70,8 @@ class Desk(Protocol):
         """Ask, as any call is. Raises TidegateError."""
         ...
 
-    def began(self, response_id: str) -> Also:
-        """Writes that the response is being worked on."""
+    async def began(self, connection: Connection, job: Standing) -> None:
+        """Write that the response is being worked on."""
         ...
 
 
@@ -121,8 +122,7 @@ class Worker:
             return Later(_LONGEST_RETRY_SECONDS)
 
     async def _work(self, response_id: str) -> End:
-        also = self._desk.began(response_id)
-        begun = await self._store.begin(response_id, worker=self._name, now=self._clock.now(), also=also)
+        begun = await self._store.begin(response_id, worker=self._name, now=self._clock.now(), also=self._desk.began)
         match begun:
             case Finished():
                 return Over()

@@ -18,6 +18,13 @@ SELECT set_config('tidegate.project', convert_from('\x{project}', 'UTF8'), true)
 """
 
 
+_WITHIN = r"""
+SAVEPOINT project_rows;
+SET LOCAL ROLE tidegate_rows;
+SELECT set_config('tidegate.project', convert_from('\x{project}', 'UTF8'), true);
+"""
+
+
 class ProjectRows:
     """Gives transactions. The policies also hold where PostgreSQL knows us as a superuser."""
 
@@ -26,11 +33,15 @@ class ProjectRows:
         self._postgres = postgres
 
     @contextlib.asynccontextmanager
-    async def transaction(self, project: str) -> AsyncIterator[Connection]:
-        """A transaction of `project`, kept when the block ends well.
+    async def transaction(self, project: str, within: Connection | None = None) -> AsyncIterator[Connection]:
+        """A transaction of `project`, kept when the block ends well; or a part of the one that `within` is in.
 
         Raises PostgresUnavailable, NotStorable for data that PostgreSQL cannot hold, and PartitionMissing.
         """
+        if within is not None:
+            async with self._part(project, within):
+                yield within
+            return
         async with self._postgres.connection() as connection:
             await connection.execute(_BEGIN.format(project=project.encode().hex()))
             try:
@@ -39,6 +50,16 @@ class ProjectRows:
                 await connection.execute("ROLLBACK")
                 raise _typed(error) from error
             await connection.execute("COMMIT")
+
+    @contextlib.asynccontextmanager
+    async def _part(self, project: str, connection: Connection) -> AsyncIterator[None]:
+        await connection.execute(_WITHIN.format(project=project.encode().hex()))
+        try:
+            yield
+        except BaseException as error:  # what went wrong in it undoes this part, and whoever began the rest goes on
+            await connection.execute("ROLLBACK TO SAVEPOINT project_rows")
+            raise _typed(error) from error
+        await connection.execute("RESET ROLE; RELEASE SAVEPOINT project_rows")
 
 
 def _typed(error: BaseException) -> BaseException:

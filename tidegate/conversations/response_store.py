@@ -45,12 +45,25 @@ class ResponseStore:
 
         Raises PreviousResponseNotFound, also where it is still being made, and HistoryTooLarge.
         """
+        return await self._past(project, response_id, before=False)
+
+    async def before(self, project: str, response_id: str) -> Past:
+        """All that had been said when a response was asked for, without its own input.
+
+        Raises ResponseNotFound and HistoryTooLarge.
+        """
+        try:
+            return await self._past(project, response_id, before=True)
+        except PreviousResponseNotFound as error:
+            raise _missing(response_id) from error
+
+    async def _past(self, project: str, response_id: str, *, before: bool) -> Past:
         async with self._archive.rows.transaction(project) as connection:
             day = self._archive.today()
-            rows = await connection.fetch(self._sql["history"], project, response_id, day, MOST_HISTORY_BYTES)
+            rows = await connection.fetch(self._sql["history"], project, response_id, day, MOST_HISTORY_BYTES, before)
             if not rows:
                 raise _no_previous(response_id)
-            if rows[0]["status"] in ("queued", "in_progress"):
+            if rows[0]["status"] in ("queued", "in_progress") and not before:
                 raise PreviousResponseNotFound(
                     f"The response '{response_id}' is still being made; go on from it when it is complete.",
                     param="previous_response_id",
@@ -68,18 +81,20 @@ class ResponseStore:
         outputs: Sequence[Item],
         *,
         version: int | None = None,
+        within: Connection | None = None,
     ) -> None:
         """Keep a turn, whole or not at all: the response, what was asked (without what was said before), the answer.
 
         It goes to the end of its conversation, which must still be of `version` (as `Past` has it; None: of any), or
         after its previous response, or begins a chain. While it is `running`, nobody else can add there.
+        `within` is a connection whose transaction this is a part of.
         Raises ConversationNotFound, ConversationBusy, PreviousResponseNotFound, ItemTooLarge and NotStorable.
         """
         laid = lay(inputs, outputs)
         body = _packed(response.document)
 
         async def write() -> None:
-            async with self._archive.rows.transaction(project) as connection:
+            async with self._archive.rows.transaction(project, within) as connection:
                 place = await self._place(connection, project, response, laid, version)
                 await self._write(connection, project, response, body, place, laid)
 
@@ -93,13 +108,14 @@ class ResponseStore:
         status: str,
         document: bytes,
         outputs: Sequence[Item] = (),
+        within: Connection | None = None,
     ) -> None:
-        """Give a running response another status, and if that ends it, its output.
+        """Give a running response another status, and if that ends it, its output; `within` as above.
 
         Raises ResponseNotFound where it was deleted or has ended before; then nothing is changed.
         """
         laid, body = lay((), outputs), _packed(document)
-        async with self._archive.rows.transaction(project) as connection:
+        async with self._archive.rows.transaction(project, within) as connection:
             row = await connection.fetchrow(
                 self._sql["update"], project, response_id, status, body.document, body.exact
             )
@@ -122,6 +138,16 @@ class ResponseStore:
                 connection, project, laid, place, response_id=response_id, end_user=row["end_user"]
             )
             await connection.execute(self._sql["extend"], project, response_id, place.before + laid.count, place.size)
+
+    async def progress(self, project: str, response_id: str, *, within: Connection) -> None:
+        """A response that waited is being made now; nothing happens where it was deleted, or has ended."""
+        async with self._archive.rows.transaction(project, within) as connection:
+            row = await connection.fetchrow(self._sql["waiting"], project, response_id)
+            if row is not None:
+                document = msgspec.json.decode(unpack(row["document"], row["exact"]))
+                body = _packed(msgspec.json.encode({**document, "status": "in_progress"}))
+                told = (body.document, body.exact)
+                await connection.fetchrow(self._sql["update"], project, response_id, "in_progress", *told)
 
     async def get(self, project: str, response_id: str) -> StoredResponse:
         """One response with its output, whole. Raises ResponseNotFound."""

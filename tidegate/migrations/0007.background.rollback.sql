@@ -1,3 +1,5 @@
+DROP TRIGGER forget_background_job ON responses;
+DROP FUNCTION forget_background_job;
 DROP TABLE response_events;
 DROP TABLE background_jobs;
 DROP TABLE pgqueuer;

@@ -34,6 +34,18 @@ CREATE TABLE response_events (
     PRIMARY KEY (response_id, first)
 );
 
+-- Whoever deletes a response, its project or its end user, deletes what was to be done for it.
+CREATE FUNCTION forget_background_job() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT
+    AS $$
+BEGIN
+    DELETE FROM background_jobs WHERE response_id = OLD.id AND project = OLD.project;
+    RETURN NULL;
+END;
+$$;
+CREATE TRIGGER forget_background_job AFTER DELETE ON responses
+    FOR EACH ROW WHEN (OLD.background) EXECUTE FUNCTION forget_background_job();
+
 -- What follows is the schema of PgQueuer 1.6.0, the job library, as it renders it itself; a test holds the two
 -- against each other. When the library is brought up to date, what it plans to change becomes a step of its own.
 -- pgqueuer 1.6.0 -- prefix='' schema=None durability=durable

@@ -16,11 +16,13 @@ FROM background_jobs
 WHERE status <> 'finished'
 
 -- name: add
--- A new job, whose first $10 events are given with it.
+-- A new job, whose first $10 events are given with it; it stays as long as its response.
 INSERT INTO background_jobs (
-    response_id, project, key_id, request_id, created_at, deadline, status, queue_tag, headers, body, next_event
+    response_id, project, key_id, request_id, created_at, deadline, status, queue_tag, headers, body, next_event,
+    expires_on
 )
-VALUES ($1, $2, $3, $4, to_timestamp($5::float8), to_timestamp($6::float8), 'queued', $7, $8::jsonb, $9, $10)
+SELECT $1, $2, $3, $4, to_timestamp($5::float8), to_timestamp($6::float8), 'queued', $7, $8::jsonb, $9, $10,
+       coalesce((SELECT max(expires_on) FROM responses WHERE project = $2 AND id = $1), 'infinity')
 
 -- name: lock_job
 -- A job as it is, kept so until the transaction ends.

@@ -51,10 +51,10 @@ VALUES (
 )
 
 -- name: history
--- All items up to the end of a response, in order, through the chains it goes on from; one row without an item where
--- there are none, or where they are larger than $4.
+-- All items up to the end of a response ($5: up to its own input), in order, through the chains it goes on from; one row
+-- without an item where there are none, or where they are larger than $4.
 WITH RECURSIVE named AS (
-    SELECT conversation, last_seq, history_size, status
+    SELECT conversation, CASE WHEN $5::bool THEN first_seq - 1 ELSE last_seq END AS last_seq, history_size, status
     FROM responses
     WHERE project = $1 AND id = $2 AND expires_on > $3::date
 ), lineage AS (
@@ -139,6 +139,10 @@ WHERE project = $1 AND id = $2 AND expires_on > $3::date
 UPDATE responses SET status = $3, document = $4::jsonb, exact = $5
 WHERE project = $1 AND id = $2 AND status IN ('queued', 'in_progress')
 RETURNING conversation, last_seq, expires_on, end_user
+
+-- name: waiting
+-- The body of a response that is still to be made, locked.
+SELECT document, exact FROM responses WHERE project = $1 AND id = $2 AND status = 'queued' FOR UPDATE
 
 -- name: end_making
 -- Let others use the conversation $2 again, which $3 had for itself; $4 items of $5 bytes come to its end.
