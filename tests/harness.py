@@ -209,7 +209,7 @@ class World:
         """A gateway in this event loop; at the end it shuts down as it does on SIGTERM. `clock` may be given, too."""
         clock: Clock | None = sections.pop("clock", None)
         settings = self.settings(**sections)
-        async with listening(uvicorn_config(build(settings, clock), settings.server)) as root:
+        async with listening(uvicorn_config(build(settings, clock), settings)) as root:
             yield Gateway(root, self.key, self.http)
 
     @contextlib.asynccontextmanager

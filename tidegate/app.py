@@ -66,6 +66,7 @@ from tidegate.web.gateway import App, Gateway
 from tidegate.web.inference import Inference
 from tidegate.web.question_desk import QuestionDesk
 from tidegate.web.response_desk import ResponseDesk
+from tidegate.web.sockets.endpoint import Sockets
 from tidegate.web.stateful import add_stateful
 
 _log = structlog.get_logger("app")
@@ -83,7 +84,7 @@ def build(settings: Settings, clock: Clock | None = None) -> App:
     if settings.database_url is None or settings.redis_url is None:
         raise ConfigError("Set TIDEGATE_DATABASE_URL and TIDEGATE_REDIS_URL, or use `tidegate run`, which starts both.")
     parts = _Parts(settings, clock or SystemClock())
-    return Gateway(parts.api, parts.inference)
+    return Gateway(parts.api, parts.inference, parts.sockets)
 
 
 class _Parts:
@@ -93,11 +94,16 @@ class _Parts:
         self._settings = settings
         self._clock = clock
         self._inference: Inference | None = None
+        self._sockets: Sockets | None = None
         self.api = create_api(self._lifespan, new_id)
 
     def inference(self) -> Inference:
         assert self._inference is not None, "requests come after the lifespan began"  # noqa: S101  # ASGI's promise
         return self._inference
+
+    def sockets(self) -> Sockets:
+        assert self._sockets is not None, "requests come after the lifespan began"  # noqa: S101  # ASGI's promise
+        return self._sockets
 
     @contextlib.asynccontextmanager
     async def _lifespan(self, api: FastAPI) -> AsyncIterator[None]:
@@ -146,6 +152,9 @@ class _Parts:
             front = Front(keys, Visits(door, clock), settings.server, new_id)
             _add_stateful(api, clock, front, stores, recollection=recollection, pipeline=pipeline)
             self._inference = Inference(pipeline, settings.server, new_id)
+            self._sockets = Sockets(
+                pipeline, keys, config=settings.websocket, server=settings.server, clock=clock, ids=new_id
+            )
             _tell_ready(settings)
             yield
 

@@ -116,7 +116,7 @@ class _Announcing(uvicorn.Server):
     """Says that it is ready once it is."""
 
     def __init__(self, settings: Settings, *, key: str, upstream: str) -> None:
-        super().__init__(uvicorn_config(build(settings), settings.server))
+        super().__init__(uvicorn_config(build(settings), settings))
         self._host = settings.server.host
         self._key = key
         self._upstream = upstream

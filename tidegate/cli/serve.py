@@ -18,9 +18,10 @@ from tidegate.connections.postgres import Postgres
 from tidegate.connections.redis import RedisLink
 from tidegate.core import config, logs
 from tidegate.core.clock import SystemClock
-from tidegate.core.config import ConfigError, ServerConfig, Settings
+from tidegate.core.config import ConfigError, Settings
 from tidegate.migrate import pending
 from tidegate.web.gateway import App
+from tidegate.web.sockets.protocol import PatientProtocol
 
 _LOOPBACK = ("127.", "localhost", "::1")
 
@@ -39,14 +40,14 @@ def serve(
         if settings.server.workers > 1:
             _serve_many(settings, config_file)
         else:
-            serve_one(build(settings), settings.server)
+            serve_one(build(settings), settings)
 
 
-def serve_one(app: App, server: ServerConfig) -> None:
+def serve_one(app: App, settings: Settings) -> None:
     """Serve in this process until SIGTERM or SIGINT, then finish what runs and return."""
     end_quietly()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(uvicorn.Server(uvicorn_config(app, server)).serve())
+        runner.run(uvicorn.Server(uvicorn_config(app, settings)).serve())
 
 
 def _serve_many(settings: Settings, config_file: Path | None) -> None:
@@ -61,22 +62,27 @@ def _serve_many(settings: Settings, config_file: Path | None) -> None:
         workers=server.workers,
         limit_max_requests=server.max_requests or None,
         limit_max_requests_jitter=server.max_requests_jitter,
-        **_options(server),
+        **_options(settings),
     )
 
 
-def uvicorn_config(app: App, server: ServerConfig) -> uvicorn.Config:
+def uvicorn_config(app: App, settings: Settings) -> uvicorn.Config:
     """The server's configuration, as ours says."""
-    return uvicorn.Config(app, **_options(server))
+    return uvicorn.Config(app, **_options(settings))
 
 
-def _options(server: ServerConfig) -> dict[str, Any]:
+def _options(settings: Settings) -> dict[str, Any]:
+    server, ping_seconds = settings.server, settings.websocket.ping_seconds
     return {
         "host": server.host,
         "port": server.port,
         "loop": "uvloop",
         "http": "httptools",
-        "ws": "none",
+        "ws": PatientProtocol,
+        "ws_max_size": server.max_body_bytes,
+        "ws_ping_interval": ping_seconds,
+        "ws_ping_timeout": ping_seconds,
+        "ws_per_message_deflate": False,  # a small message may unpack to a large one, and the SDKs ask for none
         "lifespan": "on",
         "access_log": False,
         "log_config": None,

@@ -39,6 +39,8 @@ _STATUS: dict[type[TidegateError], HTTPStatus] = {
     errors.BudgetHeld: HTTPStatus.TOO_MANY_REQUESTS,
     errors.BackgroundQueueFull: HTTPStatus.TOO_MANY_REQUESTS,
     errors.NotCached: HTTPStatus.GATEWAY_TIMEOUT,
+    errors.StreamsBusy: HTTPStatus.TOO_MANY_REQUESTS,
+    errors.TooManySockets: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.UpstreamError: HTTPStatus.BAD_GATEWAY,
     errors.UpstreamRejected: HTTPStatus.BAD_REQUEST,
     errors.InvalidUpstreamKey: HTTPStatus.UNAUTHORIZED,

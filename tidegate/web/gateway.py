@@ -8,6 +8,7 @@ from tidegate.core.values import Route
 from tidegate.web.answers import Send
 from tidegate.web.hangup import Receive
 from tidegate.web.inference import ROUTES, Inference, Scope
+from tidegate.web.sockets.endpoint import PATH, Sockets
 
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
@@ -15,15 +16,18 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 class Gateway:
     """FastAPI's routing and middleware cost more than the rest of the web layer, so the hot routes do without."""
 
-    def __init__(self, api: FastAPI, inference: Callable[[], Inference]) -> None:
-        """`inference` is asked for at each request: it exists once the lifespan has begun."""
+    def __init__(self, api: FastAPI, inference: Callable[[], Inference], sockets: Callable[[], Sockets]) -> None:
+        """`inference` and `sockets` are asked for at each request: they exist once the lifespan has begun."""
         self._api = api
         self._inference = inference
+        self._sockets = sockets
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or run the lifespan (ASGI 3)."""
         if scope["type"] == "http" and scope["path"] in ROUTES and not _lists(scope):
             await self._inference()(scope, receive, send)
+        elif scope["type"] == "websocket" and scope["path"] == PATH:
+            await self._sockets()(scope, receive, send)
         else:
             await self._api(scope, receive, send)
 

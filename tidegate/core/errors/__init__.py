@@ -36,6 +36,8 @@ from tidegate.core.errors.caller import (
     WrongMethod,
 )
 from tidegate.core.errors.conversations import (
+from tidegate.core.errors.socket import ConnectionExpired, InvalidStreamId, StreamsBusy, TooManySockets, TooManyStreams
+from tidegate.core.errors.stateful import (
     CompletionNotFound,
     ConversationBusy,
     ConversationNotFound,
@@ -123,6 +125,7 @@ __all__ = [
     "ClientGone",
     "CompletionNotFound",
     "ConnectTimeout",
+    "ConnectionExpired",
     "ConnectionFailed",
     "ContentPolicy",
     "ContextLengthExceeded",
@@ -138,6 +141,7 @@ __all__ = [
     "HtmlFromProxy",
     "InvalidApiKey",
     "InvalidParameter",
+    "InvalidStreamId",
     "InvalidUpstreamKey",
     "ItemNotFound",
     "ItemTooLarge",
@@ -174,9 +178,12 @@ __all__ = [
     "SlowDown",
     "StoreError",
     "StreamIdle",
+    "StreamsBusy",
     "TargetDown",
     "TidegateError",
     "TooManyItems",
+    "TooManySockets",
+    "TooManyStreams",
     "TotalTimeout",
     "TruncatedStream",
     "UnknownModel",

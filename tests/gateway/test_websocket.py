@@ -1,0 +1,244 @@
+"""`/v1/responses` as a WebSocket, spoken with the official SDK's own client: each request goes the way of any call."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any
+
+import msgspec
+import openai
+import pytest
+from openai.types.responses import ResponsesServerEvent
+from pydantic import TypeAdapter
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+
+from tests.harness import Gateway, World
+
+Json = dict[str, Any]
+
+ANY_EVENT: TypeAdapter[Any] = TypeAdapter(ResponsesServerEvent)
+ASK: Json = {"type": "response.create", "model": "gpt-4o-mini", "input": "When is high tide?", "store": False}
+LAST = {"response.completed", "response.incomplete", "response.failed", "error"}
+
+
+@contextlib.asynccontextmanager
+async def raw(gateway: Gateway, key: str | None = None, **headers: str) -> AsyncIterator[ClientConnection]:
+    """A connection without the SDK, to say what it would not."""
+    url = gateway.base_url.replace("http", "ws", 1) + "/responses"
+    told = {"authorization": f"Bearer {key or gateway.key}", **headers}
+    async with connect(url, additional_headers=told, max_size=None, compression=None) as connection:
+        yield connection
+
+
+async def told(connection: ClientConnection) -> list[Json]:
+    """All events up to the last of a response."""
+    events: list[Json] = []
+    while not events or events[-1]["type"] not in LAST:
+        events.append(msgspec.json.decode(await connection.recv()))
+    return events
+
+
+async def asked(connection: ClientConnection, **fields: Any) -> list[Json]:
+    await connection.send(msgspec.json.encode({**ASK, **fields}).decode())
+    return await told(connection)
+
+
+def text_of(response: Json) -> str:
+    return "".join(part["text"] for item in response["output"] for part in item["content"])
+
+
+async def test_the_official_client(gateway: Gateway, world: World) -> None:
+    async with gateway.sdk() as client, client.responses.connect() as connection:
+        await connection.response.create(model="gpt-4o-mini", input="When is high tide?", store=False)
+        words, last = "", None
+        async for event in connection:
+            if event.type == "response.output_text.delta":
+                words += event.delta
+            if event.type == "response.completed":
+                last = event.response
+                break
+        assert last is not None
+        assert last.output_text == words
+    (line,) = await world.ledger(1)
+    assert (line["route"], line["outcome"], line["stream"]) == ("responses", "ok", True)
+    assert line["output_tokens"] == last.usage.output_tokens if last.usage else False
+
+
+async def test_every_event_is_one_that_the_sdk_accepts_strictly(gateway: Gateway) -> None:
+    async with raw(gateway) as connection:
+        events = [*await asked(connection), *await asked(connection, model=7)]
+    for event in events:
+        ANY_EVENT.validate_json(msgspec.json.encode(event), strict=True)
+    assert [event["sequence_number"] for event in events[:-1]] == list(range(len(events) - 1))
+    assert not any("stream_id" in event for event in events)
+
+
+async def test_a_turn_goes_on_from_the_one_before_it_though_nobody_stored_it(gateway: Gateway, world: World) -> None:
+    async with raw(gateway) as connection:
+        first = (await asked(connection, input="I am Ada."))[-1]["response"]
+        second = (await asked(connection, input="Who am I?", previous_response_id=first["id"]))[-1]["response"]
+        third = await asked(connection, input=[{"role": "user", "content": "?"}], previous_response_id=second["id"])
+    assert {event["response"]["previous_response_id"] for event in third if "response" in event} == {second["id"]}
+    tokens = [line["input_tokens"] for line in await world.ledger(3)]
+    assert tokens == sorted(set(tokens))
+
+
+
+
+async def test_a_turn_may_be_prepared(gateway: Gateway, world: World) -> None:
+    async with raw(gateway) as connection:
+        events = await asked(connection, input="I am Ada.", generate=False)
+        ready = events[-1]["response"]
+        assert (events[-1]["type"], ready["output"]) == ("response.completed", [])
+        last = (await asked(connection, input="Who am I?", previous_response_id=ready["id"]))[-1]["response"]
+    assert last["usage"]["input_tokens"] > 12
+    assert last["previous_response_id"] == ready["id"]
+    assert len(await world.ledger(1)) == 1
+
+
+async def test_streams_run_side_by_side_and_each_in_order(gateway: Gateway) -> None:
+    slow = {"x-simulate-tps": "100", "x-simulate-tokens": "20"}
+    async with raw(gateway, **slow) as connection:
+        for stream_id in ("a", "b", "a"):
+            await connection.send(msgspec.json.encode({**ASK, "stream_id": stream_id, "input": stream_id}).decode())
+        events: list[Json] = []
+        while sum(event["type"] in LAST for event in events) < 3:
+            events.append(msgspec.json.decode(await connection.recv()))
+    names = [event["stream_id"] for event in events if event["type"] == "response.created"]
+    assert sorted(names) == ["a", "a", "b"]
+    assert names[:2] in (["a", "b"], ["b", "a"])  # the second of "a" waits for the first
+    own = [event["sequence_number"] for event in events if event["stream_id"] == "b"]
+    assert own == list(range(len(own)))
+
+
+@pytest.mark.parametrize(
+    ("message", "status", "code"),
+    [
+        ("{", 400, None),
+        ("[]", 400, None),
+        ('{"type":"response.cancel"}', 400, "invalid_value"),
+        ('{"type":"response.create"}', 400, "invalid_value"),
+        ('{"type":"response.create","model":"m","stream_id":""}', 400, "invalid_stream_id"),
+        ('{"type":"response.create","model":"m","stream_id":"a b"}', 400, "invalid_stream_id"),
+        ('{"type":"response.create","model":"m","input":{},"generate":false}', 400, "invalid_value"),
+    ],
+)
+async def test_a_mistake_is_told_and_the_connection_goes_on(
+    gateway: Gateway, message: str, status: int, code: str | None
+) -> None:
+    async with raw(gateway) as connection:
+        await connection.send(message)
+        (event,) = await told(connection)
+        assert (event["type"], event["status"], event["error"]["code"]) == ("error", status, code)
+        assert (await asked(connection))[-1]["type"] == "response.completed"
+
+
+async def test_an_error_has_what_its_headers_would_have_said(gateway: Gateway, world: World) -> None:
+    async with raw(gateway, **{"x-simulate-fault": "out_of_quota"}) as connection:
+        event = (await asked(connection, stream_id="a"))[-1]
+    assert (event["status"], event["error"]["code"], event["stream_id"]) == (429, "insufficient_quota", "a")
+    assert event["error"]["headers"]["x-should-retry"] == "false"
+    (line,) = await world.ledger(1)
+    assert line["outcome"] == "out_of_quota"
+
+
+async def test_steering_is_declined(gateway: Gateway) -> None:
+    async with raw(gateway) as connection:
+        await connection.send('{"type":"response.steer","previous_response_id":"resp_1","input":"left"}')
+        event = msgspec.json.decode(await connection.recv())
+    ANY_EVENT.validate_json(msgspec.json.encode(event), strict=True)
+    assert event["error"]["code"] == "steering_not_supported"
+    assert event["steer"] == {"input": "left", "previous_response_id": "resp_1"}
+
+
+@pytest.mark.parametrize("key", ["sk-tg-nobody", ""])
+async def test_without_a_key_nobody_comes_in(gateway: Gateway, key: str) -> None:
+    with pytest.raises(InvalidStatus) as refused:
+        async with raw(gateway, key=key or " "):
+            pass
+    response = refused.value.response
+    assert response.status_code == 401
+    assert response.headers["x-tidegate-error"] in ("invalid_key", "missing_key")
+    assert msgspec.json.decode(response.body or b"")["error"]["type"] == "invalid_request_error"
+
+
+async def test_only_so_many_come_in(world: World) -> None:
+    async with world.gateway(websocket={"max_connections": 1}) as gateway, raw(gateway):
+        with pytest.raises(InvalidStatus) as refused:
+            async with raw(gateway):
+                pass
+        assert refused.value.response.status_code == 503
+
+
+async def test_a_repeated_question_is_answered_from_the_cache(gateway: Gateway, world: World) -> None:
+    async with raw(gateway) as connection:
+        first, second = await asked(connection), await asked(connection)
+    assert text_of(first[-1]["response"]) == text_of(second[-1]["response"])
+    assert [line["cache"] for line in await world.ledger(2)] == ["miss", "hit"]
+
+
+async def test_who_hangs_up_ends_the_call_upstream(gateway: Gateway, world: World) -> None:
+    async with raw(gateway, **{"x-simulate-ttft": "60"}) as connection:
+        await connection.send(msgspec.json.encode(ASK).decode())
+        await world.settled(in_flight=1)
+    await world.settled(in_flight=0, cancelled=1)
+    (line,) = await world.ledger(1)
+    assert line["outcome"] == "client_gone"
+
+
+async def closed(connection: ClientConnection) -> int:
+    """The code with which the gateway closes; what it says before is read."""
+    with contextlib.suppress(ConnectionClosed):
+        while True:
+            await connection.recv()
+    return connection.close_code or 0
+
+
+async def test_a_connection_gets_only_so_old(world: World) -> None:
+    async with world.gateway(websocket={"max_seconds": 0.2}) as gateway, raw(gateway) as connection:
+        event = msgspec.json.decode(await connection.recv())
+        assert event["error"]["code"] == "websocket_connection_limit_reached"
+        assert await closed(connection) == 1001
+
+
+async def test_a_silent_connection_is_closed(world: World) -> None:
+    async with world.gateway(websocket={"idle_seconds": 0.2}) as gateway, raw(gateway) as connection:
+        assert await closed(connection) == 1001
+
+
+async def test_a_message_may_only_be_so_large(world: World) -> None:
+    async with world.gateway(server={"max_body_bytes": 2048}) as gateway, raw(gateway) as connection:
+        await connection.send(msgspec.json.encode({**ASK, "input": "x" * 4096}).decode())
+        assert await closed(connection) == 1009
+
+
+async def test_the_process_ends_when_its_answers_have(world: World) -> None:
+    slow = {"x-simulate-tps": "50", "x-simulate-tokens": "10"}
+    running = world.gateway()
+    async with raw(await running.__aenter__(), **slow) as connection:
+        await connection.send(msgspec.json.encode(ASK).decode())
+        await connection.recv()
+        ending = asyncio.create_task(running.__aexit__(None, None, None))
+        assert (await told(connection))[-1]["type"] == "response.completed"
+        assert await closed(connection) == 1012
+        await ending
+
+
+async def test_revoking_a_key_acts_within_the_connection(world: World) -> None:
+    async with world.gateway() as gateway:
+        made = await world.make_key()
+        async with raw(gateway, key=made.token) as connection:
+            assert (await asked(connection))[-1]["type"] == "response.completed"
+            await world.keys.revoke(made.record.id)
+            async with asyncio.timeout(10):
+                while (event := (await asked(connection))[-1])["type"] != "error":
+                    pass
+    assert event["error"]["code"] == "revoked_api_key"
+
+
+async def test_the_sdk_raises_what_its_caller_did_not_handle(gateway: Gateway) -> None:
+    async with gateway.sdk() as client, client.responses.connect() as connection:
+        await connection.send({"type": "response.create", "input": "x"})
+        with pytest.raises(openai.OpenAIError, match="model"):
+            await connection.dispatch_events()

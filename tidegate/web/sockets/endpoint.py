@@ -1,0 +1,77 @@
+"""The WebSocket's handshake: who is let in, and how many."""
+
+import structlog
+
+from tidegate.admission.keys import KeyRing
+from tidegate.core.clock import Clock
+from tidegate.core.config import ServerConfig, WebsocketConfig
+from tidegate.core.errors import TidegateError, TooManySockets
+from tidegate.core.ids import IdSource
+from tidegate.core.values import Route
+from tidegate.pipeline import Pipeline
+from tidegate.web import envelope
+from tidegate.web.answers import Send
+from tidegate.web.hangup import Receive
+from tidegate.web.inference import Scope
+from tidegate.web.sockets.connection import Connection
+
+PATH = Route.RESPONSES.value
+
+_log = structlog.get_logger("web")
+
+
+class Sockets:
+    """All WebSocket connections of this process."""
+
+    def __init__(  # constructor injection: a parameter for each part
+        self,
+        pipeline: Pipeline,
+        keys: KeyRing,
+        *,
+        config: WebsocketConfig,
+        server: ServerConfig,
+        clock: Clock,
+        ids: IdSource,
+    ) -> None:
+        self._pipeline = pipeline
+        self._keys = keys
+        self._config = config
+        self._server = server
+        self._clock = clock
+        self._ids = ids
+        self._open = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection (ASGI 3)."""
+        headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+        await receive()  # the server's word that there is a client
+        try:
+            await self._keys.caller(headers.get("authorization", ""))
+            if self._open >= self._config.max_connections:
+                raise TooManySockets
+        except TidegateError as error:
+            await self._refuse(error, send)
+            return
+        self._open += 1
+        try:
+            await send({"type": "websocket.accept"})
+            connection = Connection(
+                receive,
+                send,
+                pipeline=self._pipeline,
+                headers=headers,
+                config=self._config,
+                server=self._server,
+                clock=self._clock,
+                ids=self._ids,
+            )
+            await connection.serve()
+        finally:
+            self._open -= 1
+
+    async def _refuse(self, error: TidegateError, send: Send) -> None:
+        """Answer the handshake as any other request is refused."""
+        told = [(b"content-type", b"application/json"), (b"x-request-id", self._ids("req_").encode())]
+        start = {"status": envelope.status_of(error), "headers": [*told, *envelope.headers_of(error)]}
+        await send({"type": "websocket.http.response.start", **start})
+        await send({"type": "websocket.http.response.body", "body": envelope.body_of(error)})

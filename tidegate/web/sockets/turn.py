@@ -1,0 +1,177 @@
+"""One `response.create`, from its message to the last of its events."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import msgspec
+import structlog
+
+from tidegate.core.clock import Clock
+from tidegate.core.errors import ClientGone, TidegateError
+from tidegate.core.ids import IdSource
+from tidegate.core.values import Route
+from tidegate.delivery import Delivery
+from tidegate.pipeline import Pipeline
+from tidegate.ticket import Request
+from tidegate.web import envelope
+from tidegate.web.sockets.memory import Memory, Remembered
+from tidegate.wire import sse
+from tidegate.wire.call import parse
+from tidegate.wire.socket import Create, encoded, framed
+from tidegate.wire.translate.document import begun
+from tidegate.wire.watch import is_terminal
+
+Json = dict[str, Any]
+Say = Callable[[str], Awaitable[None]]
+"""Sends a text frame. Raises ClientGone."""
+
+_REMEMBERED = ("completed", "incomplete")
+_log = structlog.get_logger("web")
+
+
+class Desk:
+    """What all turns of a connection work with."""
+
+    def __init__(  # constructor injection: a parameter for each part
+        self, *, pipeline: Pipeline, headers: Mapping[str, str], say: Say, memory: Memory, clock: Clock, ids: IdSource
+    ) -> None:
+        """`headers` are those of the connection's handshake: they hold for each of its requests."""
+        self.pipeline = pipeline
+        self.headers = headers
+        self.say = say
+        self.memory = memory
+        self.clock = clock
+        self.ids = ids
+
+
+class Turn:
+    """Answers one request."""
+
+    def __init__(self, create: Create, desk: Desk) -> None:
+        self._create = create
+        self._desk = desk
+        self._parent: Remembered | None = None
+        self._streaming: asyncio.Task[None] | None = None
+        self._gone = False
+
+    async def run(self) -> None:
+        """Say all there is to say; errors are said, too."""
+        request_id = self._desk.ids("req_")
+        try:
+            try:
+                await self._answer(request_id)
+            except ClientGone:
+                return
+            except TidegateError as error:
+                await self._refuse(error, request_id)
+            except Exception:  # noqa: BLE001  # a defect of ours: the caller gets an error, the log the trace, the connection goes on
+                _log.exception("unexpected failure", request_id=request_id, path=Route.RESPONSES.value)
+                await self._refuse(TidegateError(), request_id)
+        except ClientGone:
+            return
+
+    def hang_up(self) -> None:
+        """The client is gone: end the call upstream."""
+        self._gone = True
+        if self._streaming is not None:
+            self._streaming.cancel()
+
+    async def _answer(self, request_id: str) -> None:
+        create, desk = self._create, self._desk
+        self._parent = desk.memory.find(create.previous)
+        if not create.generate:
+            await self._prepare()
+            return
+        body = create.body(**self._parent.before(create)) if self._parent is not None else create.body()
+
+        async def read() -> bytes:
+            return body
+
+        request = Request(
+            id=request_id,
+            route=Route.RESPONSES,
+            authorization=desk.headers.get("authorization", ""),
+            headers=desk.headers,
+            body=read,
+        )
+        delivery = await desk.pipeline.answer(request)  # never cancelled: what it takes, it has to give back
+        try:
+            if not self._gone:
+                await self._streamed(delivery)
+        finally:
+            await delivery.leave()
+
+    async def _streamed(self, delivery: Delivery) -> None:
+        self._streaming = asyncio.create_task(self._stream(delivery), name="socket-stream")
+        try:
+            await self._streaming
+        except asyncio.CancelledError:
+            if not self._gone:
+                raise
+            raise ClientGone from None
+
+    async def _stream(self, delivery: Delivery) -> None:
+        await delivery.opened()
+        while (event := await delivery.next()) is not None:
+            text = self._own(event) if self._remembers(event) else framed(event, self._create.stream_id)
+            if text is not None:
+                await self._desk.say(text)
+
+    def _remembers(self, event: bytes) -> bool:
+        """Whether the event needs a look: it names the response, and that one is remembered here."""
+        return b'"response"' in event and (self._parent is not None or not self._create.store)
+
+    def _own(self, event: bytes) -> str | None:
+        data = sse.data_of(event)
+        if data is None:
+            return None
+        document = msgspec.json.decode(data)
+        response = document.get("response")
+        if not isinstance(response, dict):
+            return framed(event, self._create.stream_id)
+        if self._parent is not None:
+            response["previous_response_id"] = self._create.previous
+        if is_terminal(Route.RESPONSES, event) and not self._create.store:
+            self._remember(response)
+        return encoded(document, self._create.stream_id)
+
+    def _remember(self, response: Json) -> None:
+        if response.get("status") in _REMEMBERED and isinstance(response.get("id"), str):
+            self._desk.memory.keep(self._create, self._parent, response)
+
+    async def _prepare(self) -> None:
+        """`generate: false`: keep what was said for the turns that go on from here, and say nothing to it."""
+        create, desk = self._create, self._desk
+        call = parse(Route.RESPONSES, create.body())
+        document = begun(call.body, response_id=desk.ids("resp_"), created_at=desk.clock.now(), model=call.model)
+        ended = {**document, "status": "completed", "completed_at": document["created_at"], "usage": _NOTHING}
+        desk.memory.keep(create, self._parent, ended)
+        events = (("response.created", document), ("response.in_progress", document), ("response.completed", ended))
+        for number, (kind, response) in enumerate(events):
+            event = {"type": kind, "sequence_number": number, "response": response}
+            await desk.say(encoded(event, create.stream_id))
+
+    async def _refuse(self, error: TidegateError, request_id: str) -> None:
+        previous = self._create.previous
+        if previous is not None and self._parent is not None and self._parent.stream_id == self._create.stream_id:
+            # as OpenAI has it: what led to an error on its own stream is not gone on from again
+            self._desk.memory.forget(previous)
+        await self._desk.say(error_frame(error, stream_id=self._create.stream_id, request_id=request_id))
+
+
+def error_frame(error: TidegateError, *, stream_id: str | None, request_id: str) -> str:
+    """An error as an event of the socket, with the headers that HTTP would have carried."""
+    headers = {name.decode(): value.decode() for name, value in envelope.headers_of(error)}
+    said = {**envelope.inside(error), "headers": {**headers, "x-request-id": request_id}}
+    return encoded({"type": "error", "status": envelope.status_of(error), "error": said}, stream_id)
+
+
+_NOTHING: Json = {
+    "input_tokens": 0,
+    "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
+    "output_tokens": 0,
+    "output_tokens_details": {"reasoning_tokens": 0},
+    "total_tokens": 0,
+}
+"""What a turn without an answer uses."""
