@@ -13,6 +13,7 @@ SOURCES = {name: path.read_text() for name, path in FILES.items() if name.endswi
 MODULES = [name for name in SOURCES if name.startswith("tidegate/")]
 
 _SOCKETS = "shown through real sockets, in tests/gateway"
+_WEBSOCKET = "shown with the official client, in tests/gateway/test_websocket.py"
 
 EXCUSED: dict[str, str] = {
     "tidegate/pipeline.py": _SOCKETS,
@@ -29,6 +30,10 @@ EXCUSED: dict[str, str] = {
     "tidegate/web/stateful.py": _SOCKETS,
     "tidegate/web/hangup.py": "shown through real sockets, in tests/gateway/test_hang_up.py",
     "tidegate/web/inference.py": _SOCKETS,
+    "tidegate/web/sockets/connection.py": _WEBSOCKET,
+    "tidegate/web/sockets/endpoint.py": _WEBSOCKET,
+    "tidegate/web/sockets/protocol.py": _WEBSOCKET,
+    "tidegate/web/sockets/turn.py": _WEBSOCKET,
 }
 """Modules without a test file of their own, and why."""
 

@@ -25,3 +25,20 @@ class ServerConfig(Section):
     """How long a client may refuse to read before it counts as gone."""
     ping_seconds: float = Field(default=15.0, gt=0)
     """Silence after which a streaming client gets a comment line."""
+
+
+class WebsocketConfig(Section):
+    """`/v1/responses` as a WebSocket."""
+
+    max_connections: int = Field(default=1000, ge=1)
+    """Connections of one process."""
+    max_seconds: float = Field(default=3600.0, gt=0)
+    """How old a connection may get; OpenAI's become 60 minutes old."""
+    idle_seconds: float = Field(default=900.0, gt=0)
+    """Silence after which a connection is closed on which nothing is being answered."""
+    ping_seconds: float = Field(default=20.0, gt=0)
+    """Between two pings; a client that leaves one unanswered for as long counts as gone."""
+    max_active: int = Field(default=16, ge=1)
+    """Responses that one connection may be given side by side."""
+    remembered_bytes: int = Field(default=64 * 1024 * 1024, ge=1024)
+    """What one connection remembers of responses that are not stored."""

@@ -7,7 +7,7 @@ from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from tidegate.core.config.calls import BackgroundConfig, ModelsConfig, QueueConfig
-from tidegate.core.config.server import ServerConfig
+from tidegate.core.config.server import ServerConfig, WebsocketConfig
 from tidegate.core.config.spending import BudgetsConfig, MeteringConfig
 from tidegate.core.config.stores import CacheConfig, DatabaseConfig, RedisConfig
 from tidegate.core.config.upstream import UpstreamConfig
@@ -31,6 +31,7 @@ class Settings(BaseSettings):
     data_dir: Path = Path(".tidegate")
     log_level: str = Field(default="info", pattern="^(debug|info|warning|error)$")
     server: ServerConfig = ServerConfig()
+    websocket: WebsocketConfig = WebsocketConfig()
     upstream: UpstreamConfig = UpstreamConfig()
     cache: CacheConfig = CacheConfig()
     redis: RedisConfig = RedisConfig()

@@ -36,8 +36,6 @@ from tidegate.core.errors.caller import (
     WrongMethod,
 )
 from tidegate.core.errors.conversations import (
-from tidegate.core.errors.socket import ConnectionExpired, InvalidStreamId, StreamsBusy, TooManySockets, TooManyStreams
-from tidegate.core.errors.stateful import (
     CompletionNotFound,
     ConversationBusy,
     ConversationNotFound,
@@ -51,6 +49,7 @@ from tidegate.core.errors.stateful import (
     ResponseNotFound,
     TooManyItems,
 )
+from tidegate.core.errors.socket import ConnectionExpired, InvalidStreamId, StreamsBusy, TooManySockets, TooManyStreams
 from tidegate.core.errors.stateful import MutuallyExclusive, NotCancellable, NotStreamable, UnsupportedParameter
 from tidegate.core.errors.stores import PostgresUnavailable, RedisUnavailable, StoreError
 from tidegate.core.errors.upstream import (
