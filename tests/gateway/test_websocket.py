@@ -84,8 +84,6 @@ async def test_a_turn_goes_on_from_the_one_before_it_though_nobody_stored_it(gat
     assert tokens == sorted(set(tokens))
 
 
-
-
 async def test_a_turn_may_be_prepared(gateway: Gateway, world: World) -> None:
     async with raw(gateway) as connection:
         events = await asked(connection, input="I am Ada.", generate=False)

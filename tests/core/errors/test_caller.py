@@ -10,9 +10,18 @@ EVERY = [
 ]
 
 
-PASSING = {"BackgroundQueueFull", "CallerLimited", "BudgetHeld", "ConversationBusy"}
+PASSING = {
+    "BackgroundQueueFull",
+    "BudgetHeld",
+    "CallerLimited",
+    "ConversationBusy",
+    "StreamsBusy",
+    "TooManySockets",
+}
 LIMITS = {
     "BackgroundQueueFull": "requests",
+    "StreamsBusy": "requests",
+    "TooManySockets": "server_error",
     "ConversationBusy": "conflict_error",
     "CallerLimited": "invalid_request_error",
     "CallTooLarge": "tokens",

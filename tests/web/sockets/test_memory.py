@@ -26,7 +26,10 @@ def answer(words: str, response_id: str = "resp_1") -> Json:
 
 
 def texts(body: bytes | None) -> list[Any]:
-    return [item["content"] if isinstance(item["content"], str) else item["content"][0]["text"] for item in msgspec.json.decode(body or b"")]
+    return [
+        item["content"] if isinstance(item["content"], str) else item["content"][0]["text"]
+        for item in msgspec.json.decode(body or b"")
+    ]
 
 
 def test_a_turn_goes_on_from_all_that_was_said() -> None:

@@ -4,7 +4,7 @@ from tidegate.core.errors.caller import CallerError
 
 
 class InvalidStreamId(CallerError):
-    """`stream_id` has 1 to 256 letters, digits, underscores, hyphens or periods; leave it out for the usual stream."""
+    """A `stream_id` has 1 to 256 letters, digits, underscores, hyphens or periods; leave it out for the usual one."""
 
     name = "invalid_stream_id"
     code = "invalid_stream_id"
