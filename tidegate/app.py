@@ -152,9 +152,7 @@ class _Parts:
             front = Front(keys, Visits(door, clock), settings.server, new_id)
             _add_stateful(api, clock, front, stores, recollection=recollection, pipeline=pipeline)
             self._inference = Inference(pipeline, settings.server, new_id)
-            self._sockets = Sockets(
-                pipeline, keys, config=settings.websocket, server=settings.server, clock=clock, ids=new_id
-            )
+            self._sockets = _sockets(settings, clock, pipeline, keys)
             _tell_ready(settings)
             yield
 
@@ -251,6 +249,10 @@ def _add_stateful(  # a parameter for each part
         questions=QuestionDesk(front, recollection, pipeline, ids=new_id, clock=clock),
         conversations=ConversationDesk(front, stores.conversations, ids=new_id, clock=clock),
     )
+
+
+def _sockets(settings: Settings, clock: Clock, pipeline: Pipeline, keys: KeyRing) -> Sockets:
+    return Sockets(pipeline, keys, config=settings.websocket, server=settings.server, clock=clock, ids=new_id)
 
 
 def _tell_ready(settings: Settings) -> None:

@@ -240,3 +240,29 @@ async def test_the_sdk_raises_what_its_caller_did_not_handle(gateway: Gateway) -
         await connection.send({"type": "response.create", "input": "x"})
         with pytest.raises(openai.OpenAIError, match="model"):
             await connection.dispatch_events()
+
+
+async def test_another_connection_knows_nothing_of_what_was_not_stored(gateway: Gateway) -> None:
+    async with raw(gateway) as connection:
+        first = (await asked(connection))[-1]["response"]
+    async with raw(gateway) as connection:
+        (event,) = await asked(connection, previous_response_id=first["id"])
+    assert (event["type"], event["status"], event["error"]["code"]) == ("error", 400, "previous_response_not_found")
+    assert event["error"]["param"] == "previous_response_id"
+
+
+async def test_stored_turns_are_gone_on_from_anywhere(gateway: Gateway, world: World) -> None:
+    async with raw(gateway) as connection:
+        stored = (await asked(connection, input="I am Ada.", store=True))[-1]["response"]
+    async with raw(gateway) as connection:
+        passing = (await asked(connection, input="Who am I?", previous_response_id=stored["id"]))[-1]["response"]
+        again = (await asked(connection, input="Sure?", previous_response_id=passing["id"]))[-1]["response"]
+        kept = await asked(connection, input="Really?", previous_response_id=again["id"], store=True)
+    assert kept[-1]["response"]["previous_response_id"] == again["id"]
+    tokens = [line["input_tokens"] for line in await world.ledger(4)]
+    assert tokens == sorted(set(tokens))
+    async with gateway.sdk() as client:
+        found = await client.responses.retrieve(kept[-1]["response"]["id"])
+        items = await client.responses.input_items.list(found.id, order="asc")
+    words = [item.content[0].text for item in items.data if item.type == "message"]  # type: ignore[union-attr]
+    assert (words[0], words[-1], len(words)) == ("Who am I?", "Really?", 5)

@@ -11,7 +11,7 @@ from tidegate.core.clock import Clock
 from tidegate.core.errors import ClientGone, TidegateError
 from tidegate.core.ids import IdSource
 from tidegate.core.values import Route
-from tidegate.delivery import Delivery
+from tidegate.delivery import Passage
 from tidegate.pipeline import Pipeline
 from tidegate.ticket import Request
 from tidegate.web import envelope
@@ -102,7 +102,7 @@ class Turn:
         finally:
             await delivery.leave()
 
-    async def _streamed(self, delivery: Delivery) -> None:
+    async def _streamed(self, delivery: Passage) -> None:
         self._streaming = asyncio.create_task(self._stream(delivery), name="socket-stream")
         try:
             await self._streaming
@@ -111,7 +111,7 @@ class Turn:
                 raise
             raise ClientGone from None
 
-    async def _stream(self, delivery: Delivery) -> None:
+    async def _stream(self, delivery: Passage) -> None:
         await delivery.opened()
         while (event := await delivery.next()) is not None:
             text = self._own(event) if self._remembers(event) else framed(event, self._create.stream_id)
