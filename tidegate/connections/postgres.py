@@ -35,6 +35,16 @@ def queries(name: str) -> dict[str, str]:
     return {title: body.strip() for title, body in zip(parts[::2], parts[1::2], strict=True)}
 
 
+class _Lasting(asyncpg.Connection):
+    """A connection that is given back as it is: who changes a session does so for a transaction only.
+
+    An open transaction is ended all the same. asyncpg's own clean-up costs a round trip each time.
+    """
+
+    def get_reset_query(self) -> str:
+        return ""
+
+
 class Postgres:
     """The pool: at most `size` connections, made when first needed. Use it between `start` and `close`."""
 
@@ -77,6 +87,7 @@ class Postgres:
                     self._url,
                     min_size=0,
                     max_size=self._size,
+                    connection_class=_Lasting,
                     timeout=self._timeout,
                     command_timeout=self._timeout,
                     server_settings={"application_name": "tidegate"},

@@ -1,16 +1,17 @@
 """What all stores of conversations have at hand."""
 
-from collections.abc import Awaitable, Callable
-from datetime import UTC, date, datetime
-from typing import TypeVar
+from collections.abc import Awaitable, Callable, Iterable
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, Literal, TypeVar
 
 from tidegate.connections.postgres import Connection, Postgres, queries
 from tidegate.connections.project_rows import ProjectRows
-from tidegate.conversations.laying import Laid, Place
+from tidegate.conversations.documents import MOST_HISTORY_BYTES, Item
+from tidegate.conversations.laying import Laid, Place, items_of
 from tidegate.conversations.part_store import PartStore
 from tidegate.conversations.partitions import Partitions
 from tidegate.core.clock import Clock
-from tidegate.core.errors import PartitionMissing
+from tidegate.core.errors import HistoryTooLarge, PartitionMissing
 
 _Result = TypeVar("_Result")
 
@@ -41,6 +42,26 @@ class Archive:
         except PartitionMissing:
             await self._partitions.ensure(self.today())
             return await write()
+
+    async def said(
+        self,
+        connection: Connection,
+        project: str,
+        heads: Iterable[Any],
+        *,
+        asked_by: Literal["conversation", "previous_response_id"],
+    ) -> tuple[Item, ...]:
+        """All items of these conversations, whole and in order. Raises HistoryTooLarge."""
+        items: list[Item] = []
+        for head in heads:
+            if head["history_size"] > MOST_HISTORY_BYTES:
+                raise HistoryTooLarge(param=asked_by)
+            since = max(head["first_expires"], self.today() + timedelta(days=1))
+            rows = await connection.fetch(
+                self._sql["said"], project, head["id"], head["upto"], since, head["last_expires"]
+            )
+            items += items_of(rows, await self.parts.read(connection, project, rows))
+        return tuple(items)
 
     async def write(  # what all items of a turn have in common
         self,

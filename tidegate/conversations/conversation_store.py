@@ -8,7 +8,6 @@ import msgspec
 from tidegate.connections.postgres import Connection, queries
 from tidegate.conversations.archive import Archive
 from tidegate.conversations.documents import (
-    MOST_HISTORY_BYTES,
     MOST_ITEMS_AT_ONCE,
     Conversation,
     Item,
@@ -18,7 +17,7 @@ from tidegate.conversations.documents import (
     metadata_of,
 )
 from tidegate.conversations.laying import Laid, Place, freed_of, items_of, lay, metadata_column
-from tidegate.core.errors import ConversationBusy, ConversationNotFound, HistoryTooLarge, ItemNotFound, TooManyItems
+from tidegate.core.errors import ConversationBusy, ConversationNotFound, ItemNotFound, TooManyItems
 
 
 class ConversationStore:
@@ -73,17 +72,13 @@ class ConversationStore:
         Raises ConversationNotFound, ConversationBusy and HistoryTooLarge.
         """
         async with self._archive.rows.transaction(project) as connection:
-            rows = await connection.fetch(
-                self._sql["turn"], project, conversation_id, self._archive.today(), MOST_HISTORY_BYTES
-            )
-            if not rows:
+            head = await connection.fetchrow(self._sql["head"], project, conversation_id)
+            if head is None:
                 raise _missing(conversation_id)
-            if rows[0]["busy_with"] is not None:
-                raise ConversationBusy(f"The response {rows[0]['busy_with']} is being made in this conversation.")
-            if rows[0]["history_size"] > MOST_HISTORY_BYTES:
-                raise HistoryTooLarge(param="conversation")
-            contents = await self._archive.parts.read(connection, project, rows)
-        return Past(items=items_of(rows, contents), version=rows[0]["version"])
+            if head["busy_with"] is not None:
+                raise ConversationBusy(f"The response {head['busy_with']} is being made in this conversation.")
+            items = await self._archive.said(connection, project, [head], asked_by="conversation")
+        return Past(items=items, version=head["version"])
 
     async def items(self, project: str, conversation_id: str, ask: PageAsk) -> Page[Item]:
         """A part of its items. Raises ConversationNotFound, and ItemNotFound where `ask.after` is none of them."""
@@ -109,7 +104,7 @@ class ConversationStore:
         async def write() -> None:
             async with self._archive.rows.transaction(project) as connection:
                 row = await connection.fetchrow(
-                    self._sql["place"], project, conversation_id, laid.count, laid.size, day, None, None
+                    self._sql["place"], project, conversation_id, laid.count, laid.size, day
                 )
                 if row is None:
                     await self._refuse(connection, project, conversation_id)

@@ -9,6 +9,8 @@ MOST_HISTORY_BYTES = 64 * 1024 * 1024
 """What a conversation may have in it when a turn is taken; more than any model reads."""
 MOST_ITEMS_AT_ONCE = 20
 """Items that one request may add to a conversation, as with OpenAI."""
+RUNNING = frozenset({"queued", "in_progress"})
+"""A response's status while its output is still to come."""
 
 _Kept = TypeVar("_Kept")
 
@@ -80,7 +82,7 @@ class StoredResponse(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def running(self) -> bool:
         """Whether its output is still to come."""
-        return self.status in ("queued", "in_progress")
+        return self.status in RUNNING
 
 
 class StoredCompletion(msgspec.Struct, frozen=True, kw_only=True):

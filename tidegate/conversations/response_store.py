@@ -8,7 +8,7 @@ import msgspec
 from tidegate.connections.postgres import Connection, queries
 from tidegate.conversations.archive import Archive
 from tidegate.conversations.documents import (
-    MOST_HISTORY_BYTES,
+    RUNNING,
     Item,
     Page,
     PageAsk,
@@ -21,11 +21,11 @@ from tidegate.conversations.packing import Packed, pack, parts_of, unpack
 from tidegate.core.errors import (
     ConversationBusy,
     ConversationNotFound,
-    HistoryTooLarge,
     ItemNotFound,
     NotStorable,
     PreviousResponseNotFound,
     ResponseNotFound,
+    TidegateError,
 )
 from tidegate.core.ids import IdSource, new_id
 
@@ -39,6 +39,9 @@ class ResponseStore:
         self._ids = ids
         self._sql = queries("responses")
         self._conversations = queries("conversations")
+        self._save_new, self._save_after, self._save_in_conversation = (
+            f"WITH {self._sql[place]}, {self._sql['written']}" for place in ("new_chain", "after", "in_conversation")
+        )
 
     async def history(self, project: str, response_id: str) -> Past:
         """All that was said up to the end of a response, whole, through its whole chain.
@@ -59,19 +62,16 @@ class ResponseStore:
 
     async def _past(self, project: str, response_id: str, *, before: bool) -> Past:
         async with self._archive.rows.transaction(project) as connection:
-            day = self._archive.today()
-            rows = await connection.fetch(self._sql["history"], project, response_id, day, MOST_HISTORY_BYTES, before)
-            if not rows:
+            heads = await connection.fetch(self._sql["lineage"], project, response_id, self._archive.today(), before)
+            if not heads:
                 raise _no_previous(response_id)
-            if rows[0]["status"] in ("queued", "in_progress") and not before:
+            if heads[0]["status"] in RUNNING and not before:
                 raise PreviousResponseNotFound(
                     f"The response '{response_id}' is still being made; go on from it when it is complete.",
                     param="previous_response_id",
                 )
-            if rows[0]["history_size"] > MOST_HISTORY_BYTES:
-                raise HistoryTooLarge(param="previous_response_id")
-            contents = await self._archive.parts.read(connection, project, rows)
-        return Past(items=items_of(rows, contents))
+            items = await self._archive.said(connection, project, heads, asked_by="previous_response_id")
+        return Past(items=items)
 
     async def save(
         self,
@@ -91,12 +91,15 @@ class ResponseStore:
         Raises ConversationNotFound, ConversationBusy, PreviousResponseNotFound, ItemTooLarge and NotStorable.
         """
         laid = lay(inputs, outputs)
-        body = _packed(response.document)
+        statement, more = self._placing(response, version)
+        values = (*self._values(project, response, laid), *more)
 
         async def write() -> None:
             async with self._archive.rows.transaction(project, within) as connection:
-                place = await self._place(connection, project, response, laid, version)
-                await self._write(connection, project, response, body, place, laid)
+                until = await connection.fetchval(statement, *values)
+                if until is None:
+                    raise await self._refusal(connection, project, response)
+                await self._archive.parts.keep(connection, project, laid.contents, laid.parts, until)
 
         await self._archive.written(write)
 
@@ -121,7 +124,7 @@ class ResponseStore:
             )
             if row is None:
                 raise _missing(response_id)
-            if status in ("queued", "in_progress"):
+            if status in RUNNING:
                 return
             room = await connection.fetchrow(
                 self._sql["end_making"], project, row["conversation"], response_id, laid.count, laid.size
@@ -208,72 +211,42 @@ class ResponseStore:
             bytes_gone = sum(row["size"] for row in gone)
             await connection.execute(self._sql["shorten"], project, conversation, needed, bytes_gone)
 
-    async def _place(
-        self, connection: Connection, project: str, response: StoredResponse, laid: Laid, version: int | None
-    ) -> Place:
-        """Make room for a turn."""
-        day = self._archive.today()
-        maker = response.id if response.running else None
+    def _placing(self, response: StoredResponse, version: int | None) -> tuple[str, tuple[Any, ...]]:
+        """The statement that saves a turn in its place, and the values that only this one has."""
         if response.conversation_id is not None:
-            row = await connection.fetchrow(
-                self._conversations["place"],
-                project,
-                response.conversation_id,
-                laid.count,
-                laid.size,
-                day,
-                version,
-                maker,
-            )
-            if row is None:
-                raise await self._refusal(connection, project, response.conversation_id)
-            return Place.of(row)
-        new = (project, self._ids("chain_"), laid.count, laid.size, day, maker, response.created_at)
-        if response.previous_response_id is None:
-            row = await connection.fetchrow(self._sql["begin_chain"], *new)
-        else:
-            row = await connection.fetchrow(self._sql["go_on"], *new, response.previous_response_id)
-        if row is None:
-            raise _no_previous(response.previous_response_id)
-        return Place.of(row)
+            return self._save_in_conversation, (response.conversation_id, version)
+        if response.previous_response_id is not None:
+            return self._save_after, (self._ids("chain_"), response.previous_response_id)
+        return self._save_new, (self._ids("chain_"),)
 
-    async def _refusal(
-        self, connection: Connection, project: str, conversation_id: str
-    ) -> ConversationBusy | ConversationNotFound:
-        if await connection.fetchrow(self._conversations["get"], project, conversation_id) is None:
-            return ConversationNotFound(f"Conversation with id '{conversation_id}' not found.")
-        return ConversationBusy()
-
-    async def _write(
-        self,
-        connection: Connection,
-        project: str,
-        response: StoredResponse,
-        body: Packed,
-        place: Place,
-        laid: Laid,
-    ) -> None:
-        await connection.execute(
-            self._sql["save"],
+    def _values(self, project: str, response: StoredResponse, laid: Laid) -> tuple[Any, ...]:
+        body = _packed(response.document)
+        return (
             project,
+            self._archive.today(),
+            laid.rows,
+            laid.count,
+            laid.size,
             response.id,
-            place.expires_on,
-            place.conversation,
-            place.before,
-            place.before + laid.count,
-            place.size,
-            response.previous_response_id,
+            response.created_at,
             response.status,
             response.background,
             plain(response.model),
-            response.created_at,
             None if response.end_user is None else plain(response.end_user),
             response.request_id,
             metadata_column(response.metadata),
             body.document,
             body.exact,
+            response.id if response.running else None,
         )
-        await self._archive.write(connection, project, laid, place, response_id=response.id, end_user=response.end_user)
+
+    async def _refusal(self, connection: Connection, project: str, response: StoredResponse) -> TidegateError:
+        """Why there is no place for a turn."""
+        if response.conversation_id is None:
+            return _no_previous(response.previous_response_id)
+        if await connection.fetchrow(self._conversations["get"], project, response.conversation_id) is None:
+            return ConversationNotFound(f"Conversation with id '{response.conversation_id}' not found.")
+        return ConversationBusy()
 
 
 def _packed(document: bytes) -> Packed:

@@ -26,26 +26,19 @@ WHERE project = $1 AND id = $2 AND kind = 'conversation' AND deleted_at IS NULL
 RETURNING id
 
 -- name: place
--- Make room for $3 items of $4 bytes at the end of a conversation, on the day $5, if it is still of version $6 (null: of
--- any) and no response is being made in it. $7: the response that is made from now on, null for none.
+-- Make room for $3 items of $4 bytes at the end of a conversation, on the day $5, if no response is being made in it.
 UPDATE conversations SET
-    last_seq = last_seq + $3, size = conversations.size + $4, version = version + 1, busy_with = $7,
+    last_seq = last_seq + $3, size = conversations.size + $4, version = version + 1,
     first_expires = least(first_expires, until), last_expires = greatest(last_expires, until)
 FROM (SELECT coalesce($5::date + retention_days, 'infinity') AS until FROM projects WHERE id = $1) AS kept
-WHERE project = $1 AND id = $2 AND kind = 'conversation' AND deleted_at IS NULL
-    AND version = coalesce($6, version) AND busy_with IS NULL
+WHERE project = $1 AND id = $2 AND kind = 'conversation' AND deleted_at IS NULL AND busy_with IS NULL
 RETURNING id AS conversation, last_seq - $3 AS before, until AS expires_on, conversations.size
 
--- name: turn
--- All items of a conversation in order, beside its version; one row without an item where there are none.
-SELECT conversations.version, conversations.size AS history_size, conversations.busy_with,
-       items.id, items.type, items.role, items.document, items.exact, items.parts
+-- name: head
+-- What is known of a conversation before its items are read.
+SELECT id, version, size AS history_size, busy_with, last_seq AS upto, first_expires, last_expires
 FROM conversations
-LEFT JOIN items ON items.project = $1 AND items.conversation = $2 AND NOT items.removed
-    AND items.expires_on BETWEEN conversations.first_expires AND conversations.last_expires
-    AND items.expires_on > $3::date AND conversations.size <= $4
-WHERE conversations.project = $1 AND conversations.id = $2 AND kind = 'conversation' AND deleted_at IS NULL
-ORDER BY items.seq
+WHERE project = $1 AND id = $2 AND kind = 'conversation' AND deleted_at IS NULL
 
 -- name: items_up
 -- The items of a conversation after the item $3 (null: from the beginning), the oldest first; at most $4.

@@ -11,3 +11,10 @@ SELECT $1, $2, $4 + n, $5::date, id, $6, output, to_timestamp($7::float8), $8, t
 FROM jsonb_to_recordset($3::jsonb) AS item (
     n bigint, id text, output boolean, type text, role text, size integer, document jsonb, exact text, parts jsonb
 )
+
+-- name: said
+-- The items of a conversation up to $3 that expire from $4 to $5, in order.
+SELECT id, type, role, document, exact, parts
+FROM items
+WHERE project = $1 AND conversation = $2 AND seq <= $3 AND NOT removed AND expires_on BETWEEN $4::date AND $5::date
+ORDER BY seq

@@ -1,82 +1,105 @@
 -- Responses. All of it runs as tidegate_rows, which sees the rows of one project ($1).
 
--- name: begin_chain
--- Begin a chain of responses with the id $2, with room for $3 items of $4 bytes, on the day $5.
--- $6: the response that is made from now on, null for none; $7: now.
-INSERT INTO conversations (
-    project, id, kind, created_at, last_seq, size, busy_with, first_expires, last_expires
-)
-SELECT $1, $2, 'chain', to_timestamp($7::float8), $3, $4, $6, until, until
-FROM (SELECT coalesce($5::date + retention_days, 'infinity') AS until FROM projects WHERE id = $1) AS kept
-RETURNING id AS conversation, 0::bigint AS before, first_expires AS expires_on, size
+-- A turn is saved by one statement: WITH, one of the three places below, a comma, and `written`. What they share:
+-- $2 the day, $3 the items as a JSON array, $4 how many, $5 their bytes, $6 the response, $7 when it was made, $8 its
+-- status, $9 whether in the background, $10 its model, $11 the end user, $12 the request, $13 metadata, $14 its body for
+-- jsonb, $15 exactly or null, $16 its own id if it is still being made or null.
 
--- name: go_on
--- Make room for $3 items of $4 bytes after the response $8: at the end of its chain if nothing came after it, else in a
--- chain of its own with the id $2, which goes on from there. The rest as above; no row where there is no such response.
-WITH previous AS (
-    SELECT conversation, last_seq, history_size FROM responses WHERE project = $1 AND id = $8 AND expires_on > $5::date
-), kept AS (
-    SELECT coalesce($5::date + retention_days, 'infinity') AS until FROM projects WHERE id = $1
+-- name: new_chain
+-- A chain of responses with the id $17.
+kept AS (
+    SELECT coalesce($2::date + retention_days, 'infinity') AS until FROM projects WHERE id = $1
+), placed AS (
+    INSERT INTO conversations (project, id, kind, created_at, last_seq, size, busy_with, first_expires, last_expires)
+    SELECT $1, $17, 'chain', to_timestamp($7::float8), $4, $5, $16, until, until
+    FROM kept
+    RETURNING id, 0::bigint AS before, size, first_expires AS until, NULL::text AS previous
+)
+
+-- name: after
+-- After the response $18: at the end of its chain if nothing came after it, else in a chain of its own with the id $17,
+-- which goes on from there.
+kept AS (
+    SELECT coalesce($2::date + retention_days, 'infinity') AS until FROM projects WHERE id = $1
+), previous AS (
+    SELECT conversation, last_seq, history_size FROM responses WHERE project = $1 AND id = $18 AND expires_on > $2::date
 ), longer AS (
     UPDATE conversations SET
-        last_seq = conversations.last_seq + $3, size = conversations.size + $4, version = version + 1, busy_with = $6,
+        last_seq = conversations.last_seq + $4, size = conversations.size + $5, version = version + 1, busy_with = $16,
         first_expires = least(first_expires, until), last_expires = greatest(last_expires, until)
     FROM previous, kept
     WHERE project = $1 AND id = previous.conversation AND kind = 'chain' AND busy_with IS NULL
         AND conversations.last_seq = previous.last_seq
-    RETURNING id, previous.last_seq AS before, until, conversations.size
+    RETURNING id, previous.last_seq AS before, conversations.size, until
 ), forked AS (
     INSERT INTO conversations (
         project, id, kind, created_at, parent, parent_seq, last_seq, size, busy_with, first_expires, last_expires
     )
-    SELECT $1, $2, 'chain', to_timestamp($7::float8), conversation, last_seq, last_seq + $3, history_size + $4, $6,
+    SELECT $1, $17, 'chain', to_timestamp($7::float8), conversation, last_seq, last_seq + $4, history_size + $5, $16,
            until, until
     FROM previous, kept
     WHERE NOT EXISTS (SELECT FROM longer)
-    RETURNING id, parent_seq AS before, first_expires AS until, size
-)
-SELECT id AS conversation, before, until AS expires_on, size FROM longer
-UNION ALL
-SELECT id, before, until, size FROM forked
-
--- name: save
--- Write a response whose items are those after $5 up to $6 of the conversation $4, until $3. $7: bytes said until then.
-INSERT INTO responses (
-    project, id, expires_on, conversation, first_seq, last_seq, history_size,
-    previous_response, status, background, model, created_at, end_user, request_id, metadata, document, exact
-)
-VALUES (
-    $1, $2, $3::date, $4, $5 + 1, $6, $7,
-    $8, $9, $10, $11, to_timestamp($12::float8), $13, $14, $15::jsonb, $16::jsonb, $17
+    RETURNING id, parent_seq AS before, size, first_expires AS until
+), placed AS (
+    SELECT *, $18 AS previous FROM longer UNION ALL SELECT *, $18 FROM forked
 )
 
--- name: history
--- All items up to the end of a response ($5: up to its own input), in order, through the chains it goes on from; one row
--- without an item where there are none, or where they are larger than $4.
+-- name: in_conversation
+-- At the end of the conversation $17, if it is still of the version $18 (null: of any) and no response is being made in it.
+kept AS (
+    SELECT coalesce($2::date + retention_days, 'infinity') AS until FROM projects WHERE id = $1
+), placed AS (
+    UPDATE conversations SET
+        last_seq = last_seq + $4, size = conversations.size + $5, version = version + 1, busy_with = $16,
+        first_expires = least(first_expires, until), last_expires = greatest(last_expires, until)
+    FROM kept
+    WHERE project = $1 AND id = $17 AND kind = 'conversation' AND deleted_at IS NULL
+        AND version = coalesce($18, version) AND busy_with IS NULL
+    RETURNING id, last_seq - $4 AS before, conversations.size, until, NULL::text AS previous
+)
+
+-- name: written
+-- The response and its items, in their place: until when they are kept; no row where there was none.
+response AS (
+    INSERT INTO responses (
+        project, id, expires_on, conversation, first_seq, last_seq, history_size, previous_response,
+        status, background, model, created_at, end_user, request_id, metadata, document, exact
+    )
+    SELECT $1, $6, until, placed.id, before + 1, before + $4, size, previous,
+           $8, $9, $10, to_timestamp($7::float8), $11, $12, $13::jsonb, $14::jsonb, $15
+    FROM placed
+), said AS (
+    INSERT INTO items (
+        project, conversation, seq, expires_on, id, response, output, at, end_user, type, role, size, document, exact,
+        parts
+    )
+    SELECT $1, placed.id, before + n, until, item.id, $6, output, to_timestamp($7::float8), $11, type, role, item.size,
+           document, decode(exact, 'base64'), parts
+    FROM placed, jsonb_to_recordset($3::jsonb) AS item (
+        n bigint, id text, output boolean, type text, role text, size integer, document jsonb, exact text, parts jsonb
+    )
+)
+SELECT until FROM placed
+
+-- name: lineage
+-- The chains and the conversation that a response goes on from, the first one first, each with its last item that
+-- belongs to it ($4: without its own input); no row where there is no such response.
 WITH RECURSIVE named AS (
-    SELECT conversation, CASE WHEN $5::bool THEN first_seq - 1 ELSE last_seq END AS last_seq, history_size, status
+    SELECT conversation, CASE WHEN $4::bool THEN first_seq - 1 ELSE last_seq END AS last_seq, history_size, status
     FROM responses
     WHERE project = $1 AND id = $2 AND expires_on > $3::date
 ), lineage AS (
-    SELECT conversations.id, parent, parent_seq, named.last_seq AS upto, first_expires, last_expires
+    SELECT 1 AS depth, conversations.id, parent, parent_seq, named.last_seq AS upto, first_expires, last_expires,
+           history_size, status
     FROM named
     JOIN conversations ON conversations.project = $1 AND conversations.id = named.conversation
     UNION ALL
-    SELECT conversations.id, conversations.parent, conversations.parent_seq, lineage.parent_seq,
-           conversations.first_expires, conversations.last_expires
+    SELECT depth + 1, conversations.id, conversations.parent, conversations.parent_seq, lineage.parent_seq,
+           conversations.first_expires, conversations.last_expires, history_size, status
     FROM lineage
     JOIN conversations ON conversations.project = $1 AND conversations.id = lineage.parent
 )
-SELECT named.history_size, named.status, said.*
-FROM named
-LEFT JOIN LATERAL (
-    SELECT items.id, items.type, items.role, items.document, items.exact, items.parts, items.seq
-    FROM lineage
-    JOIN items ON items.project = $1 AND items.conversation = lineage.id AND items.seq <= lineage.upto
-        AND items.expires_on BETWEEN lineage.first_expires AND lineage.last_expires AND items.expires_on > $3::date
-    WHERE NOT items.removed
-) AS said ON named.history_size <= $4
-ORDER BY said.seq
+SELECT id, upto, first_expires, last_expires, history_size, status FROM lineage ORDER BY depth DESC
 
 -- name: get
 -- One response, and its output in order: a row for each item, or one without.
