@@ -282,14 +282,17 @@ class World:
 
     async def ledger(self, lines: int) -> list[Json]:
         """The ledger in order of time, once it has so many lines and none is on its way; fails if it has others."""
-
-        async def read() -> tuple[int, list[Json]]:
-            waiting = int(await self._redis.xlen(stream_key(self.prefix)))
-            return waiting, [dict(row) for row in await self._database.fetch("SELECT * FROM ledger ORDER BY at, id")]
-
-        waiting, rows = await _eventually(read, lambda seen: seen[0] == 0 and len(seen[1]) >= lines)
+        waiting, rows = await _eventually(self._drained, lambda seen: seen[0] == 0 and len(seen[1]) >= lines)
         assert (waiting, len(rows)) == (0, lines), rows
         return rows
+
+    async def whole_ledger(self) -> list[Json]:
+        """The ledger in order of time, once no line is on its way, however many it has."""
+        return (await _eventually(self._drained, lambda seen: seen[0] == 0))[1]
+
+    async def _drained(self) -> tuple[int, list[Json]]:
+        waiting = int(await self._redis.xlen(stream_key(self.prefix)))
+        return waiting, [dict(row) for row in await self._database.fetch("SELECT * FROM ledger ORDER BY at, id")]
 
     @property
     def _simulator(self) -> str:

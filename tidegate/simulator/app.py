@@ -161,7 +161,7 @@ class Simulator:
 
     def _reply(self, exchange: Exchange, call: Call, body: Json, how: Manners, digits: str) -> Reply:
         model = _model_of(body, call.route)
-        call.model, call.stream = model, bool(body.get("stream"))
+        call.note_request(model, body)
         if how.fault is not Fault.RATE_LIMITED_BARE:
             exchange.reply_headers.update(self._limits.headers())
         if how.fault and (refused := refusal_for(how.fault, model=model, path=exchange.path)):

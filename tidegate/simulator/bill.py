@@ -24,6 +24,10 @@ class Call(msgspec.Struct, kw_only=True):
     route: str
     model: str | None = None
     stream: bool = False
+    user: str | None = None
+    """Whom the request names as its end user."""
+    tools: bool = False
+    """Whether it offers tools."""
     fault: str | None = None
     status: int | None = None
     end: str = "in_flight"
@@ -44,6 +48,12 @@ class Call(msgspec.Struct, kw_only=True):
         """Put down what was used, and what that costs."""
         self.input_tokens, self.cached_tokens, self.output_tokens = used.input, used.cached, used.output
         self.cost_nanos = tariff.nanos(self.model or "", used)
+
+    def note_request(self, model: str, body: dict[str, Any]) -> None:
+        """Remember what was asked, in outline."""
+        self.model, self.stream, self.tools = model, bool(body.get("stream")), bool(body.get("tools"))
+        user = body.get("user") or body.get("safety_identifier")
+        self.user = user if isinstance(user, str) else None
 
     def note_body(self, body: bytes) -> None:
         """Remember which body was sent, by its digest."""

@@ -1,0 +1,121 @@
+"""The ledger's lines beside the simulator's bill: call by call, to the nano-dollar.
+
+Most calls must cost the same in both. Where the upstream used more than can be seen from here, the ledger must name all
+of the input, and no more output than there was:
+  left          the client hung up, or the gateway waited no longer: the upstream wrote on until it knew
+  cut           an answer in one piece that did not arrive whole says nothing of its length
+  torn          a stream that cannot be read on from some point
+  reset         what was on its way when the connection broke is lost
+  unseen        thoughts and a tool call's frame are tokens, and no text
+A call that was left may also never have reached the upstream, or have been refused there too late to be heard: then
+the ledger names the input, and the bill nothing.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import msgspec
+
+from benchmarks.mixed_calls import THINKER
+from tidegate.simulator.tariff import Used, load
+
+EXACT, LEFT = "exact", "left"
+_LEFT = frozenset({"client_gone", "first_byte_timeout"})
+_CUT = frozenset({"truncated", "truncated_clean", "stall", "malformed"})
+
+
+class Line(msgspec.Struct, frozen=True, kw_only=True):
+    """A line of the ledger."""
+
+    name: str
+    outcome: str
+    nanos: int
+
+
+class Charge(msgspec.Struct, frozen=True, kw_only=True):
+    """A line of the bill, as the simulator shows it."""
+
+    user: str | None = None
+    model: str | None = None
+    stream: bool = False
+    fault: str | None = None
+    end: str = ""
+    tools: bool = False
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cost_nanos: int | None = 0
+
+
+class Sum(msgspec.Struct, kw_only=True):
+    """What became of one kind of calls."""
+
+    calls: int = 0
+    billed: int = 0
+    booked: int = 0
+    most: int = 0
+    """The largest difference of one call."""
+
+
+class Books:
+    """What was compared."""
+
+    def __init__(self, lines: Iterable[Line], charges: Iterable[Charge]) -> None:
+        self.sums: dict[str, Sum] = {}
+        self.complaints: list[str] = []
+        """Calls that ought to agree and do not."""
+        self._tariff = load()
+        booked: dict[str, list[Line]] = {}
+        billed: dict[str, list[Charge]] = {}
+        for line in lines:
+            booked.setdefault(line.name, []).append(line)
+        for charge in charges:
+            billed.setdefault(charge.user or "nobody", []).append(charge)
+        for name in booked.keys() | billed.keys():
+            self._compare(name, booked.get(name, []), billed.get(name, []))
+
+    @property
+    def booked(self) -> int:
+        """The ledger's sum."""
+        return sum(each.booked for each in self.sums.values())
+
+    def told(self) -> Iterator[str]:
+        """A table, in Markdown."""
+        yield "| calls | | billed $ | in the ledger $ | difference $ | the largest of one call $ |"
+        yield "|---|---:|---:|---:|---:|---:|"
+        for kind, each in sorted(self.sums.items(), key=lambda item: -item[1].calls):
+            money = (each.billed, each.booked, each.billed - each.booked, each.most)
+            yield f"| {kind} | {each.calls:,} | " + " | ".join(f"{nanos / 1e9:.9f}" for nanos in money) + " |"
+
+    def _compare(self, name: str, lines: list[Line], charges: list[Charge]) -> None:
+        left = any(line.outcome in _LEFT for line in lines) and not any(one.fault == "timeout" for one in charges)
+        kind = LEFT if left else next((kind for kind in map(_kind, charges) if kind != EXACT), EXACT)
+        billed = sum(one.cost_nanos or 0 for one in charges)
+        booked = sum(line.nanos for line in lines)
+        each = self.sums.setdefault(kind, Sum())
+        each.calls += 1
+        each.billed += billed
+        each.booked += booked
+        each.most = max(each.most, abs(billed - booked))
+        unseen = sum(self._output(one) for one in charges) if kind != EXACT else 0
+        if not 0 <= billed - booked <= unseen and not (left and not billed):
+            self.complaints.append(f"{name}: {kind}, billed {billed}, booked {booked}: {charges} {lines}")
+
+    def _output(self, charge: Charge) -> int:
+        return (self._tariff.nanos(charge.model or "", Used(output=charge.output_tokens)) or 0) + 1  # rounding
+
+
+def _kind(charge: Charge) -> str:
+    if charge.fault in _CUT and not charge.stream:
+        return "cut"
+    if charge.fault == "malformed":
+        return "torn"
+    if charge.fault == "truncated":
+        return "reset"
+    if charge.fault == "missing_usage" and (charge.tools or charge.model == THINKER):
+        return "unseen"
+    return EXACT
+
+
+def charges_of(requests: list[dict[str, Any]]) -> list[Charge]:
+    """The bill that the simulator shows at `/simulator/bill`."""
+    return msgspec.convert(requests, list[Charge])
