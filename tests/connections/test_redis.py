@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 
 from tests.eventually import until
+from tests.faults.proxy import Mode, before
 from tidegate import embedded
 from tidegate.connections.redis import RedisLink, Script
 from tidegate.core.clock import SystemClock
 from tidegate.core.errors import RedisUnavailable
+from tidegate.core.happenings import Happening, Own
 from tidegate.embedded import Stores
 
 TIMEOUT = 0.3
@@ -133,6 +135,50 @@ async def test_all_who_wait_on_a_frozen_redis_are_released_together(own: RedisLi
     outcomes = await asyncio.gather(*(own.command("PING") for _ in range(500)), return_exceptions=True)
     assert {type(outcome) for outcome in outcomes} == {RedisUnavailable}
     assert now() - begun < TIMEOUT + 1.5
+
+
+async def test_who_asks_just_before_the_silence_is_noticed_does_not_wait_the_whole_timeout(
+    own: RedisLink, server: int
+) -> None:
+    os.kill(server, signal.SIGSTOP)
+    first = asyncio.create_task(own.command("PING"))
+    await asyncio.sleep(TIMEOUT / 2)
+    _, took = await failure(own, "PING")
+    assert took < TIMEOUT, "answers come in order: its own could not have come before the one overdue"
+    with pytest.raises(RedisUnavailable):
+        await first
+
+
+async def test_a_redis_that_is_slower_than_the_timeout_is_left_alone_until_it_is_quick(
+    own_stores: Stores, server: int
+) -> None:
+    assert server
+    happenings: list[Happening] = []
+    async with before(own_stores.redis_url) as (proxy, url):
+        link = RedisLink(url, timeout=TIMEOUT, clock=SystemClock(), tell=happenings.append)
+        await link.start()
+        await proxy.set(Mode.SLOW, seconds=1.5 * TIMEOUT)
+        await failure(link, "PING")
+        late = proxy.answers + 2
+        await until(lambda: proxy.answers >= late)
+        assert not link.up, "late answers are no sign of health"
+        assert (await failure(link, "PING"))[1] < TIMEOUT / 2
+        await proxy.set(Mode.PASS)
+        await until(lambda: link.up)
+        assert await link.command("ECHO", "back") == b"back"
+        await link.close()
+    assert [happening.what for happening in happenings] == [Own.REDIS_BACK, Own.REDIS_SILENT, Own.REDIS_BACK]
+
+
+async def test_an_error_in_answer_is_told_apart_from_silence(own_stores: Stores, server: int) -> None:
+    assert server
+    happenings: list[Happening] = []
+    link = RedisLink(own_stores.redis_url, timeout=TIMEOUT, clock=SystemClock(), tell=happenings.append)
+    await link.start()
+    assert "unknown command" in (await failure(link, "NONSENSE"))[0]
+    assert link.up
+    assert happenings == [Happening(Own.REDIS_BACK), Happening(Own.REDIS_REFUSED)]
+    await link.close()
 
 
 async def test_a_long_freeze_heals_too(own: RedisLink, server: int) -> None:

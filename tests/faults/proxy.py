@@ -62,6 +62,8 @@ class FaultProxy:
         self._port = 0
         self.accepted = 0
         """Connections so far."""
+        self.answers = 0
+        """Pieces of answers passed on so far."""
 
     async def __aenter__(self) -> Self:
         await self._listen()
@@ -156,6 +158,7 @@ class FaultProxy:
             writer.write(data)
             await writer.drain()
             sent += len(data)
+            self.answers += answers
             if answers and self._mode is Mode.CUT and sent >= self._after:
                 return
 

@@ -22,6 +22,7 @@ from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from tidegate.core.clock import Clock
 from tidegate.core.errors import RedisUnavailable
+from tidegate.core.happenings import Happening, Own, Tell, untold
 
 Argument = str | bytes | int | float
 
@@ -75,10 +76,11 @@ class RedisLink:
     silent or away, commands are refused at once instead of waiting.
     """
 
-    def __init__(self, url: str, *, timeout: float, clock: Clock) -> None:
+    def __init__(self, url: str, *, timeout: float, clock: Clock, tell: Tell = untold) -> None:
         """`timeout` in seconds bounds each command."""
         self._timeout = timeout
         self._clock = clock
+        self._tell = tell
         # socket_timeout is None: the timeout is kept per command, the reading task itself may wait
         self._pool = ConnectionPool.from_url(
             url, socket_timeout=None, socket_connect_timeout=_CONNECT_SECONDS, protocol=2
@@ -135,6 +137,8 @@ class RedisLink:
         try:
             return await answer
         except RedisError as error:
+            if isinstance(error, ResponseError) and not isinstance(error, NoScriptError):
+                self._tell(Happening(Own.REDIS_REFUSED))
             raise RedisUnavailable(f"Redis: {error}.") from error
 
     async def ping(self) -> None:
@@ -163,6 +167,7 @@ class RedisLink:
                 await self._serve(connection)
             except (RedisError, OSError) as error:
                 _log.warning("redis connection lost", error=type(error).__name__, detail=str(error))
+                self._tell(Happening(Own.REDIS_LOST))
             finally:
                 self._drop()
             await asyncio.sleep(_RECONNECT_SECONDS)
@@ -170,6 +175,7 @@ class RedisLink:
     async def _serve(self, connection: Connection) -> None:
         self._connection = connection
         self._connected.set()
+        self._tell(Happening(Own.REDIS_BACK))
         sending = asyncio.create_task(self._send_pending(connection), name="redis-send")
         reading = asyncio.create_task(self._read_answers(connection), name="redis-read")
         minding = asyncio.create_task(self._mind_silence(), name="redis-mind")
@@ -198,8 +204,10 @@ class RedisLink:
                 reply = await connection.read_response(disable_decoding=True)
             except ResponseError as error:
                 reply = error
-            self._silent = False
-            answer = self._answers_due.popleft().answer
+            answered = self._answers_due.popleft()
+            if self._silent:
+                self._hear(answered)
+            answer = answered.answer
             if answer.done():
                 continue
             if isinstance(reply, RedisError):
@@ -207,25 +215,51 @@ class RedisLink:
             else:
                 answer.set_result(reply)
 
+    def _hear(self, answered: _Pending) -> None:
+        """Silence ends with an answer that came in good time, not with one that was given up long ago."""
+        if self._clock.monotonic() - answered.since < self._timeout / 2:
+            self._silent = False
+            self._tell(Happening(Own.REDIS_BACK))
+
     async def _mind_silence(self) -> None:
         """One clock for all commands: a timer for each would cost a tenth of a request."""
         patience = max(_SILENCE_SECONDS, 2 * self._timeout)
         pause = self._timeout / _LOOKS_PER_TIMEOUT
-        looked = self._clock.monotonic()
+        looked, excused = self._clock.monotonic(), False
         while True:
             await asyncio.sleep(pause)
             now = self._clock.monotonic()
-            busy, looked = now - looked > 2 * pause, now
-            if busy:
-                continue  # this process was, not Redis: its answers may lie unread
-            for pending in itertools.chain(self._answers_due, self._to_send):
-                if now - pending.since < self._timeout:
-                    break
-                self._silent = True
-                if not pending.answer.done():
-                    pending.answer.set_exception(RedisError(f"no answer within {self._timeout:g} s"))
+            excused = now - looked > 2 * pause and not excused
+            looked = now
+            if excused:
+                continue  # this process was busy, not Redis: answers may lie unread; by the next look they are read
+            if self._silent:
+                self._probe()
+            elif (oldest := self._oldest()) is not None and now - oldest >= self._timeout:
+                self._fall_silent()
             if self._answers_due and now - self._answers_due[0].since >= patience:
                 raise RedisError(f"no answer for {patience:g} s")
+
+    def _oldest(self) -> float | None:
+        waiting = self._answers_due or self._to_send
+        return waiting[0].since if waiting else None
+
+    def _fall_silent(self) -> None:
+        """Release all who wait: answers come in order, so nobody's can come before the one that is overdue."""
+        self._silent = True
+        self._tell(Happening(Own.REDIS_SILENT))
+        for pending in itertools.chain(self._answers_due, self._to_send):
+            if not pending.answer.done():
+                pending.answer.set_exception(RedisError(f"no answer within {self._timeout:g} s"))
+
+    def _probe(self) -> None:
+        """Ask again and again, so that the first call after a silence need not find out."""
+        assert self._connection is not None  # noqa: S101  # it is served
+        answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        answer.add_done_callback(_retrieve)
+        packed = b"".join(self._connection.pack_command("PING"))
+        self._to_send.append(_Pending(self._clock.monotonic(), packed, answer))
+        self._wake.set()
 
     def _drop(self) -> None:
         self._connection = None
@@ -237,3 +271,9 @@ class RedisLink:
         for answer in lost:
             if not answer.done():
                 answer.set_exception(RedisError("the connection was lost"))
+
+
+def _retrieve(answer: "asyncio.Future[Any]") -> None:
+    # nobody waits for a probe, and asyncio complains of errors nobody looked at
+    if not answer.cancelled():
+        answer.exception()
