@@ -38,6 +38,7 @@ from tidegate.conversations.response_store import ResponseStore
 from tidegate.core import config, logs
 from tidegate.core.clock import Clock, SystemClock
 from tidegate.core.config import ConfigError, Settings
+from tidegate.core.happenings import Tell
 from tidegate.core.ids import new_id
 from tidegate.core.values import Limits
 from tidegate.metering import price_list
@@ -55,6 +56,7 @@ from tidegate.ticketing import Ticketing
 from tidegate.upstream.models import Models
 from tidegate.upstream.openai import OpenAI
 from tidegate.upstream.transport import Transport
+from tidegate.watch.counters import Counters
 from tidegate.watch.upstream_health import UpstreamHealth
 from tidegate.web.admin import add_admin
 from tidegate.web.admin_desks import KeyDesk, Overlook, ProjectDesk
@@ -64,6 +66,7 @@ from tidegate.web.conversation_desk import ConversationDesk
 from tidegate.web.front import Front
 from tidegate.web.gateway import App, Gateway
 from tidegate.web.inference import Inference
+from tidegate.web.metrics import add_metrics
 from tidegate.web.question_desk import QuestionDesk
 from tidegate.web.response_desk import ResponseDesk
 from tidegate.web.sockets.endpoint import Sockets
@@ -111,14 +114,17 @@ class _Parts:
         settings, clock = self._settings, self._clock
         prefix = settings.redis.prefix
         async with contextlib.AsyncExitStack() as stack:
-            postgres = _postgres(settings)
+            counters = Counters()
+            postgres = _postgres(settings, counters.happened)
             stack.push_async_callback(postgres.close)
-            redis = await _started(stack, _redis(settings, clock))
+            redis = await _started(stack, _redis(settings, clock, counters.happened))
             key_store = KeyStore(postgres, redis, clock=clock, prefix=prefix)
             keys = await _started(stack, KeyRing(key_store, clock))
             recount = _recount(settings, clock, postgres, redis)
             stack.push_async_callback(recount.close)
-            ledger = _ledger(stack, settings, clock, postgres, redis, on_replayed=recount.forget)
+            tell, forget = counters.happened, recount.forget
+            ledger = _ledger(stack, settings, clock, postgres, redis, on_replayed=forget, tell=tell)
+            counters.watch({"redis_up": lambda: int(redis.up), "ledger_lines_in_memory": lambda: ledger.held})
             upstream = OpenAI(settings.upstream, await stack.enter_async_context(Transport(settings.upstream)))
             lease = settings.cache.lease_seconds
             process = new_id("p")
@@ -151,8 +157,9 @@ class _Parts:
             _add_admin(api, settings, clock, postgres=postgres, redis=redis, keys=key_store, ring=keys)
             front = Front(keys, Visits(door, clock), settings.server, new_id)
             _add_stateful(api, clock, front, stores, recollection=recollection, pipeline=pipeline)
-            self._inference = Inference(pipeline, settings.server, new_id)
             self._sockets = _sockets(settings, clock, pipeline, keys)
+            add_metrics(api, keys, counters.read, open_to_all=settings.watch.open_metrics, ids=new_id)
+            self._inference = Inference(pipeline, settings.server, new_id, counters.failed)
             _tell_ready(settings)
             yield
 
@@ -302,18 +309,19 @@ def _add_admin(  # noqa: PLR0913  # a parameter for each part
     add_admin(api, ring, keys=KeyDesk(keys, clock), projects=projects, overlook=overlook, ids=new_id)
 
 
-def _postgres(settings: Settings) -> Postgres:
+def _postgres(settings: Settings, tell: Tell) -> Postgres:
     assert settings.database_url is not None  # noqa: S101  # `build` refused otherwise
     url, database = settings.database_url.get_secret_value(), settings.database
-    return Postgres(url, size=database.pool_size, timeout=database.timeout_seconds)
+    return Postgres(url, size=database.pool_size, timeout=database.timeout_seconds, tell=tell)
 
 
-def _redis(settings: Settings, clock: Clock) -> RedisLink:
+def _redis(settings: Settings, clock: Clock, tell: Tell) -> RedisLink:
     assert settings.redis_url is not None  # noqa: S101  # `build` refused otherwise
-    return RedisLink(settings.redis_url.get_secret_value(), timeout=settings.redis.timeout_seconds, clock=clock)
+    url, timeout = settings.redis_url.get_secret_value(), settings.redis.timeout_seconds
+    return RedisLink(url, timeout=timeout, clock=clock, tell=tell)
 
 
-def _ledger(  # a parameter for each part
+def _ledger(  # noqa: PLR0913  # a parameter for each part
     stack: contextlib.AsyncExitStack,
     settings: Settings,
     clock: Clock,
@@ -321,13 +329,14 @@ def _ledger(  # a parameter for each part
     redis: RedisLink,
     *,
     on_replayed: Callable[[], Awaitable[None]],
+    tell: Tell,
 ) -> Ledger:
     """The ledger's way into PostgreSQL, open until the stack unwinds."""
     stream = LedgerStream(redis, settings.redis.prefix)
     spool = Spool(settings.metering.spool_dir)
-    drainer = Drainer(stream, LedgerStore(postgres), spool, clock=clock, on_replayed=on_replayed)
+    drainer = Drainer(stream, LedgerStore(postgres), spool, clock=clock, on_replayed=on_replayed, tell=tell)
     drainer.start()
     stack.push_async_callback(drainer.close)
-    ledger = Ledger(stream, spool)
+    ledger = Ledger(stream, spool, most_held=settings.metering.most_held, tell=tell)
     stack.push_async_callback(ledger.close)
     return ledger

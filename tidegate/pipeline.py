@@ -121,6 +121,7 @@ class Pipeline:
 
         `alone` neither joins others nor lets them join.
         """
+        self._settling.check()
         wanted = ticket.policy
         claim = wanted.lookup and not wanted.only_stored and not alone
         terms = readmitted(ticket.terms) if alone else ticket.terms

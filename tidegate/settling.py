@@ -43,6 +43,10 @@ class Settling:
         self._cache = cache
         self._clock = clock
 
+    def check(self) -> None:
+        """Whether another call could be accounted for. Raises LedgerFull."""
+        self._ledger.check()
+
     async def asked(self, ticket: Ticket, claim: Claim, outcome: Outcome) -> int:
         """A call that was asked upstream has ended so; returns its cost, nano-dollars."""
         seconds = self._clock.monotonic() - ticket.started

@@ -10,9 +10,12 @@ import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.eventually import until
 from tests.metering.ledger_parts import ENTRY, entry
 from tidegate.connections.redis import RedisLink
 from tidegate.core.clock import SystemClock
+from tidegate.core.errors import LedgerFull
+from tidegate.core.happenings import Own
 from tidegate.core.values import LedgerEntry
 from tidegate.metering.ledger import LONGEST_MODEL, LONGEST_TEXT, Ledger, encode
 from tidegate.metering.ledger_stream import LedgerStream
@@ -97,14 +100,48 @@ async def test_while_redis_is_away_it_goes_to_disk(nowhere: RedisLink, redis_pre
     assert not spool.unsynced
 
 
-async def test_with_redis_away_and_the_disk_full_the_log_has_the_last_copy(
+async def test_with_redis_away_and_the_disk_full_it_is_held_and_further_calls_are_refused(
     nowhere: RedisLink, redis_prefix: str, tmp_path: Path
 ) -> None:
-    ledger = Ledger(LedgerStream(nowhere, redis_prefix), Spool(tmp_path, most_bytes=10))
-
+    told: list[Own] = []
+    ledger = Ledger(
+        LedgerStream(nowhere, redis_prefix),
+        Spool(tmp_path, most_bytes=10),
+        most_held=2,
+        tell=lambda happening: told.append(happening.what),
+    )
     with structlog.testing.capture_logs() as logs:
-        await ledger.append(ENTRY)
+        for number in range(2):
+            ledger.check()
+            ledger.spool(encode(entry(number)))
+        with pytest.raises(LedgerFull):
+            ledger.check()
+        for number in range(2, 5):  # calls that were under way
+            ledger.spool(encode(entry(number)))
+        assert (ledger.held, ledger.lost) == (4, 1)
+        await ledger.close()
+    assert ledger.lost == 5, "nothing took them until the end"
+    last = [line["entry"] for line in logs if line["log_level"] == "critical"]
+    assert sorted(last) == sorted(encode(entry(number)).decode() for number in range(5)), "the log has the last copies"
+    assert [line["log_level"] for line in logs].count("error") == 1
+    assert (told.count(Own.LEDGER_HELD), told.count(Own.LEDGER_LOST)) == (4, 5)
 
-    assert ledger.lost == 1
-    assert [(line["log_level"], line["entry"]) for line in logs] == [("critical", encode(ENTRY).decode())]
-    await ledger.close()
+
+async def test_what_was_held_goes_to_the_first_that_takes_it(
+    nowhere: RedisLink, redis_link: RedisLink, redis_prefix: str, tmp_path: Path
+) -> None:
+    full = Spool(tmp_path / "full", most_bytes=10)
+    to_disk = Ledger(LedgerStream(nowhere, redis_prefix), full)
+    to_disk.spool(encode(entry(1)))
+    assert to_disk.held == 1
+    full._most = 10**6  # noqa: SLF001  # somebody made room
+    await to_disk.close()
+    assert lines_waiting(tmp_path / "full") == 1
+
+    to_redis = Ledger(LedgerStream(redis_link, redis_prefix), Spool(tmp_path / "full", most_bytes=10))
+    to_redis.spool(encode(entry(2)))
+    await until(lambda: to_redis.held == 0)
+    [[_, fields]] = await redis_link.command("XRANGE", f"{{{redis_prefix}}}:ledger", "-", "+")
+    assert fields == [b"e", encode(entry(2))]
+    assert to_redis.lost == 0
+    await to_redis.close()

@@ -11,6 +11,7 @@ import structlog
 from asyncpg.pool import PoolConnectionProxy
 
 from tidegate.core.errors import PostgresUnavailable
+from tidegate.core.happenings import Happening, Own, Tell, untold
 
 _log = structlog.get_logger("postgres")
 _NAME = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
@@ -23,6 +24,9 @@ _UNAVAILABLE = (
     asyncpg.PostgresConnectionError,
     asyncpg.OperatorInterventionError,  # starting, stopping, or a statement cancelled
     asyncpg.InsufficientResourcesError,  # connections, memory or disk
+    asyncpg.PostgresSystemError,  # its own disk fails
+    asyncpg.ReadOnlySQLTransactionError,  # a standby, or a server in failover
+    asyncpg.InternalClientError,  # what came was not PostgreSQL's protocol
     asyncpg.InvalidAuthorizationSpecificationError,
     asyncpg.InvalidCatalogNameError,  # no such database
 )
@@ -48,11 +52,12 @@ class _Lasting(asyncpg.Connection):
 class Postgres:
     """The pool: at most `size` connections, made when first needed. Use it between `start` and `close`."""
 
-    def __init__(self, url: str, *, size: int, timeout: float) -> None:
+    def __init__(self, url: str, *, size: int, timeout: float, tell: Tell = untold) -> None:
         """`timeout` in seconds bounds getting a connection and each statement."""
         self._url = url
         self._size = size
         self._timeout = timeout
+        self._tell = tell
         self._pool: asyncpg.Pool | None = None
         self._opening = asyncio.Lock()
 
@@ -73,6 +78,7 @@ class Postgres:
             async with pool.acquire(timeout=self._timeout) as connection:
                 yield connection
         except _UNAVAILABLE as error:
+            self._tell(Happening(Own.POSTGRES_UNAVAILABLE))
             raise PostgresUnavailable(f"PostgreSQL: {type(error).__name__}: {error}") from error
 
     async def ping(self) -> None:

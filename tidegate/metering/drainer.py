@@ -15,6 +15,7 @@ import structlog
 
 from tidegate.core.clock import Clock
 from tidegate.core.errors import StoreError
+from tidegate.core.happenings import Happening, Own, Tell, untold
 from tidegate.core.ids import new_id
 from tidegate.metering.ledger_store import LedgerStore
 from tidegate.metering.ledger_stream import BATCH, Consumer, Delivered, LedgerStream
@@ -45,7 +46,7 @@ class Pace(msgspec.Struct, frozen=True, kw_only=True):
 class Drainer:
     """Two background tasks between `start` and `close`. Any number of processes may each have one."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # a parameter for each part
         self,
         stream: LedgerStream,
         store: LedgerStore,
@@ -54,6 +55,7 @@ class Drainer:
         clock: Clock,
         pace: Pace | None = None,
         on_replayed: Callable[[], Awaitable[None]] | None = None,
+        tell: Tell = untold,
     ) -> None:
         """`spool` is this process's own; files of dead processes beside it are replayed as well.
 
@@ -65,6 +67,7 @@ class Drainer:
         self._clock = clock
         self._pace = pace or Pace()
         self._on_replayed = on_replayed
+        self._tell = tell
         self._name = new_id("drainer-")
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -159,6 +162,7 @@ class Drainer:
                     entries += len(batch)
                 await self._tell_replayed()
                 file.remove()
+                self._tell(Happening(Own.LEDGER_REPLAYED, entries))
                 _log.info("spool replayed", file=file.path.name, entries=entries)
 
     async def _tell_replayed(self) -> None:

@@ -2,12 +2,14 @@
 
 import asyncio
 import contextlib
+from collections import deque
 from typing import Any
 
 import msgspec
 import structlog
 
-from tidegate.core.errors import RedisUnavailable
+from tidegate.core.errors import LedgerFull, RedisUnavailable, StoreError
+from tidegate.core.happenings import Happening, Own, Tell, untold
 from tidegate.core.values import LedgerEntry
 from tidegate.metering.ledger_stream import LedgerStream
 from tidegate.metering.spool import Spool, SpoolFailed
@@ -16,7 +18,11 @@ LONGEST_TEXT = 256
 """Characters; names that callers choose are cut here, so that a line in the ledger stays a line."""
 LONGEST_MODEL = 200
 
+MOST_HELD = 10_000
+"""Entries in memory, some 6 MB, before calls are refused."""
+
 _SYNC_SECONDS = 0.05
+_RETRY_SECONDS = 1.0
 _TEXTS = {
     field.name: LONGEST_MODEL if field.name in ("model", "served_model") else LONGEST_TEXT
     for field in msgspec.structs.fields(LedgerEntry)
@@ -41,15 +47,33 @@ def _clean(text: str, longest: int) -> str:
 
 
 class Ledger:
-    """Takes entries in. What it took survives the process; the Drainer brings it to PostgreSQL."""
+    """Takes entries in. What it took survives the process; the Drainer brings it to PostgreSQL.
 
-    def __init__(self, stream: LedgerStream, spool: Spool) -> None:
+    The one exception: what neither Redis nor the disk takes is held in memory, up to a bound, and tried again.
+    Beyond it `check` refuses further calls, whose cost could not be written down.
+    """
+
+    def __init__(self, stream: LedgerStream, spool: Spool, *, most_held: int = MOST_HELD, tell: Tell = untold) -> None:
         """`close` it at the end."""
         self._stream = stream
         self._spool = spool
+        self._most_held = most_held
+        self._tell = tell
+        self._held: deque[bytes] = deque()
         self._syncing: asyncio.Task[None] | None = None
+        self._retrying: asyncio.Task[None] | None = None
         self.lost = 0
-        """Entries that neither Redis nor the disk could take; the log has them."""
+        """Entries that were never kept anywhere; the log has them."""
+
+    @property
+    def held(self) -> int:
+        """Entries that are in memory only."""
+        return len(self._held)
+
+    def check(self) -> None:
+        """Whether another call's entry would find room. Raises LedgerFull."""
+        if len(self._held) >= self._most_held:
+            raise LedgerFull(retry_after=_RETRY_SECONDS)
 
     async def append(self, entry: LedgerEntry) -> None:
         """Into the stream, or onto disk while Redis is away."""
@@ -62,22 +86,62 @@ class Ledger:
     def spool(self, encoded: bytes) -> None:
         """Onto disk. An entry that may be in the stream as well does no harm: it counts once."""
         try:
-            self._spool.write(encoded)
+            self._write(encoded)
         except SpoolFailed as error:
-            self.lost += 1
-            _log.critical("ledger entry lost: this line is its last copy", reason=str(error), entry=encoded.decode())
-            return
-        if self._syncing is None or self._syncing.done():
-            self._syncing = asyncio.create_task(self._sync_soon(), name="spool-sync")
+            self._tell(Happening(Own.SPOOL_FAILED))
+            self._hold(encoded, error)
 
     async def close(self) -> None:
         """Have the disk keep what was spooled, and leave it to whoever replays next."""
-        if self._syncing is not None:
-            self._syncing.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._syncing
+        for task in (self._retrying, self._syncing):
+            if task is not None:
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await task
+        with contextlib.suppress(StoreError):
+            await self._let_go()
+        while self._held:
+            self._lose(self._held.popleft(), "the process ended first")
         await self._spool.sync()
         self._spool.seal()
+
+    def _write(self, encoded: bytes) -> None:
+        self._spool.write(encoded)
+        self._tell(Happening(Own.LEDGER_SPOOLED))
+        if self._syncing is None or self._syncing.done():
+            self._syncing = asyncio.create_task(self._sync_soon(), name="spool-sync")
+
+    def _hold(self, encoded: bytes, error: SpoolFailed) -> None:
+        if len(self._held) >= 2 * self._most_held:  # calls under way when `check` began to refuse have the other half
+            self._lose(encoded, str(error))
+            return
+        if not self._held:
+            _log.error("ledger entries held in memory: neither Redis nor the disk takes them", reason=str(error))
+        self._held.append(encoded)
+        self._tell(Happening(Own.LEDGER_HELD))
+        if self._retrying is None or self._retrying.done():
+            self._retrying = asyncio.create_task(self._try_again(), name="ledger-retry")
+
+    def _lose(self, encoded: bytes, reason: str) -> None:
+        self.lost += 1
+        self._tell(Happening(Own.LEDGER_LOST))
+        _log.critical("ledger entry lost: this line is its last copy", reason=reason, entry=encoded.decode())
+
+    async def _try_again(self) -> None:
+        while self._held:
+            await asyncio.sleep(_RETRY_SECONDS)
+            with contextlib.suppress(StoreError):
+                await self._let_go()
+        _log.info("ledger entries held in memory are safe again")
+
+    async def _let_go(self) -> None:
+        """Bring what is held to Redis or to the disk, the oldest first. Raises StoreError where neither takes it."""
+        while self._held:
+            try:
+                await self._stream.append(self._held[0])
+            except RedisUnavailable:
+                self._write(self._held[0])
+            self._held.popleft()
 
     async def _sync_soon(self) -> None:
         while self._spool.unsynced:

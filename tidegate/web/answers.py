@@ -31,6 +31,8 @@ class Reply:
         self._always: Headers = [(b"x-request-id", request_id.encode())]
         self._events = 0
         self.started = False
+        self.told: TidegateError | None = None
+        """What a stream that had begun ended with."""
         self.sending_since: float | None = None
         """On the event loop's clock, while the client has not taken what was sent last; None otherwise."""
 
@@ -51,6 +53,7 @@ class Reply:
         except TidegateError as error:
             if not self.started:
                 raise
+            self.told = error
             responses = delivery.wanted.route is Route.RESPONSES
             await self._body(envelope.event_of(error, responses=responses, sequence_number=self._events))
         await self._body(b"", more=False)

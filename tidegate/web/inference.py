@@ -1,6 +1,6 @@
 """The inference routes: plain ASGI, because they are the hot path (docs/decisions/0004)."""
 
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
 from functools import partial
 from typing import Any
 
@@ -8,6 +8,7 @@ import structlog
 
 from tidegate.core.config import ServerConfig
 from tidegate.core.errors import ClientGone, TidegateError, WrongMethod
+from tidegate.core.happenings import Failure
 from tidegate.core.ids import IdSource
 from tidegate.core.values import Route
 from tidegate.pipeline import Pipeline
@@ -23,13 +24,21 @@ ROUTES = {route.value: route for route in Route}
 _log = structlog.get_logger("web")
 
 
+def _nobody(_: Failure) -> None:
+    """Nobody counts."""
+
+
 class Inference:
     """Answers a call on one of `ROUTES`."""
 
-    def __init__(self, pipeline: Pipeline, config: ServerConfig, ids: IdSource) -> None:
+    def __init__(
+        self, pipeline: Pipeline, config: ServerConfig, ids: IdSource, failed: Callable[[Failure], None] = _nobody
+    ) -> None:
+        """`failed` is told of each call that ends with a typed error."""
         self._pipeline = pipeline
         self._config = config
         self._ids = ids
+        self._failed = failed
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request (ASGI 3)."""
@@ -40,13 +49,21 @@ class Inference:
         )
         try:
             await self._answer(scope, receive, reply, request_id)
-        except ClientGone:
-            return  # nobody is there to be told; the ledger has it
+        except ClientGone as gone:
+            self._tell(gone, scope)  # nobody else is there to be told; the ledger has it
         except TidegateError as error:
+            self._tell(error, scope)
             await reply.error(error)
         except Exception:  # noqa: BLE001  # a defect of ours: the caller gets an envelope, the log the trace, the process goes on
             _log.exception("unexpected failure", request_id=request_id, path=scope["path"])
+            self._tell(TidegateError(), scope)
             await reply.error(TidegateError())
+        else:
+            if reply.told is not None:
+                self._tell(reply.told, scope)
+
+    def _tell(self, error: TidegateError, scope: Scope) -> None:
+        self._failed(Failure(error=error.name, route=ROUTES[scope["path"]].label))
 
     async def _answer(self, scope: Scope, receive: Receive, reply: Reply, request_id: str) -> None:
         if scope["method"] != "POST":

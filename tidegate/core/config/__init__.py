@@ -7,7 +7,7 @@ Environment variables win over the file. `TIDEGATE_DATABASE_URL`, `TIDEGATE_REDI
 from tidegate.core.config.calls import BackgroundConfig, ModelsConfig, QueueConfig
 from tidegate.core.config.loading import load
 from tidegate.core.config.section import ConfigError
-from tidegate.core.config.server import ServerConfig, WebsocketConfig
+from tidegate.core.config.server import ServerConfig, WatchConfig, WebsocketConfig
 from tidegate.core.config.settings import Settings
 from tidegate.core.config.spending import BudgetsConfig, MeteringConfig, ModelPrice
 from tidegate.core.config.stores import CacheConfig, DatabaseConfig, RedisConfig
@@ -27,6 +27,7 @@ __all__ = [
     "ServerConfig",
     "Settings",
     "UpstreamConfig",
+    "WatchConfig",
     "WebsocketConfig",
     "load",
 ]

@@ -42,3 +42,10 @@ class WebsocketConfig(Section):
     """Responses that one connection may be given side by side."""
     remembered_bytes: int = Field(default=64 * 1024 * 1024, ge=1024)
     """What one connection remembers of responses that are not stored."""
+
+
+class WatchConfig(Section):
+    """What is shown to those who watch."""
+
+    open_metrics: bool = False
+    """`/metrics` answers without an admin key; for networks that only the scraper can reach."""

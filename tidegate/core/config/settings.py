@@ -7,7 +7,7 @@ from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from tidegate.core.config.calls import BackgroundConfig, ModelsConfig, QueueConfig
-from tidegate.core.config.server import ServerConfig, WebsocketConfig
+from tidegate.core.config.server import ServerConfig, WatchConfig, WebsocketConfig
 from tidegate.core.config.spending import BudgetsConfig, MeteringConfig
 from tidegate.core.config.stores import CacheConfig, DatabaseConfig, RedisConfig
 from tidegate.core.config.upstream import UpstreamConfig
@@ -41,6 +41,7 @@ class Settings(BaseSettings):
     budgets: BudgetsConfig = BudgetsConfig()
     queue: QueueConfig = QueueConfig()
     background: BackgroundConfig = BackgroundConfig()
+    watch: WatchConfig = WatchConfig()
 
     @classmethod
     def settings_customise_sources(

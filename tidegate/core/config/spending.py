@@ -27,6 +27,8 @@ class MeteringConfig(Section):
     """Charged, with a warning, for a model whose price nobody knows; never zero."""
     spool_dir: Path = Path(".tidegate/spool")
     """Where ledger entries wait on disk while Redis is away."""
+    most_held: int = Field(default=10_000, ge=1)
+    """Ledger entries kept in memory while neither Redis nor the disk takes them; then calls are refused."""
 
 
 class BudgetsConfig(Section):

@@ -51,7 +51,7 @@ from tidegate.core.errors.conversations import (
 )
 from tidegate.core.errors.socket import ConnectionExpired, InvalidStreamId, StreamsBusy, TooManySockets, TooManyStreams
 from tidegate.core.errors.stateful import MutuallyExclusive, NotCancellable, NotStreamable, UnsupportedParameter
-from tidegate.core.errors.stores import PostgresUnavailable, RedisUnavailable, StoreError
+from tidegate.core.errors.stores import LedgerFull, PostgresUnavailable, RedisUnavailable, StoreError
 from tidegate.core.errors.upstream import (
     AnswerTooLarge,
     ConnectionFailed,
@@ -144,6 +144,7 @@ __all__ = [
     "InvalidUpstreamKey",
     "ItemNotFound",
     "ItemTooLarge",
+    "LedgerFull",
     "MalformedAnswer",
     "MissingApiKey",
     "ModelNotFound",

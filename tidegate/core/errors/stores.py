@@ -23,3 +23,10 @@ class PostgresUnavailable(StoreError):
 
     name = "postgres_unavailable"
     code = "postgres_unavailable"
+
+
+class LedgerFull(StoreError):
+    """Neither Redis nor this gateway's disk (`metering.spool_dir`) takes a call's line in the ledger: none is made."""
+
+    name = "ledger_full"
+    code = "ledger_unavailable"
