@@ -115,13 +115,11 @@ class _Parts:
         prefix = settings.redis.prefix
         async with contextlib.AsyncExitStack() as stack:
             counters = Counters()
-            postgres = _postgres(settings, counters.happened)
-            stack.push_async_callback(postgres.close)
+            postgres = _postgres(stack, settings, counters.happened)
             redis = await _started(stack, _redis(settings, clock, counters.happened))
             key_store = KeyStore(postgres, redis, clock=clock, prefix=prefix)
             keys = await _started(stack, KeyRing(key_store, clock))
-            recount = _recount(settings, clock, postgres, redis)
-            stack.push_async_callback(recount.close)
+            recount = _recount(stack, settings, clock, postgres, redis)
             tell, forget = counters.happened, recount.forget
             ledger = _ledger(stack, settings, clock, postgres, redis, on_replayed=forget, tell=tell)
             counters.watch({"redis_up": lambda: int(redis.up), "ledger_lines_in_memory": lambda: ledger.held})
@@ -267,9 +265,13 @@ def _tell_ready(settings: Settings) -> None:
     _log.info("ready", host=server.host, port=server.port, upstream=settings.upstream.base_url)
 
 
-def _recount(settings: Settings, clock: Clock, postgres: Postgres, redis: RedisLink) -> Recount:
+def _recount(
+    stack: contextlib.AsyncExitStack, settings: Settings, clock: Clock, postgres: Postgres, redis: RedisLink
+) -> Recount:
     grace = settings.budgets.recount_after_seconds
-    return Recount(redis, postgres, prefix=settings.redis.prefix, clock=clock, grace_seconds=grace)
+    recount = Recount(redis, postgres, prefix=settings.redis.prefix, clock=clock, grace_seconds=grace)
+    stack.push_async_callback(recount.close)
+    return recount
 
 
 def _everybody(settings: Settings) -> Limits:
@@ -309,10 +311,12 @@ def _add_admin(  # noqa: PLR0913  # a parameter for each part
     add_admin(api, ring, keys=KeyDesk(keys, clock), projects=projects, overlook=overlook, ids=new_id)
 
 
-def _postgres(settings: Settings, tell: Tell) -> Postgres:
+def _postgres(stack: contextlib.AsyncExitStack, settings: Settings, tell: Tell) -> Postgres:
     assert settings.database_url is not None  # noqa: S101  # `build` refused otherwise
     url, database = settings.database_url.get_secret_value(), settings.database
-    return Postgres(url, size=database.pool_size, timeout=database.timeout_seconds, tell=tell)
+    postgres = Postgres(url, size=database.pool_size, timeout=database.timeout_seconds, tell=tell)
+    stack.push_async_callback(postgres.close)
+    return postgres
 
 
 def _redis(settings: Settings, clock: Clock, tell: Tell) -> RedisLink:
