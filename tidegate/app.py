@@ -1,7 +1,7 @@
 """The composition root: the only place where the parts are made and put together."""
 
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from decimal import Decimal
 from typing import Protocol, TypeVar
 
@@ -120,9 +120,7 @@ class _Parts:
             key_store = KeyStore(postgres, redis, clock=clock, prefix=prefix)
             keys = await _started(stack, KeyRing(key_store, clock))
             recount = _recount(stack, settings, clock, postgres, redis)
-            tell, forget = counters.happened, recount.forget
-            ledger = _ledger(stack, settings, clock, postgres, redis, on_replayed=forget, tell=tell)
-            counters.watch({"redis_up": lambda: int(redis.up), "ledger_lines_in_memory": lambda: ledger.held})
+            ledger = _ledger(stack, settings, clock, postgres, redis, recount=recount, counters=counters)
             upstream = OpenAI(settings.upstream, await stack.enter_async_context(Transport(settings.upstream)))
             lease = settings.cache.lease_seconds
             process = new_id("p")
@@ -332,15 +330,17 @@ def _ledger(  # noqa: PLR0913  # a parameter for each part
     postgres: Postgres,
     redis: RedisLink,
     *,
-    on_replayed: Callable[[], Awaitable[None]],
-    tell: Tell,
+    recount: Recount,
+    counters: Counters,
 ) -> Ledger:
     """The ledger's way into PostgreSQL, open until the stack unwinds."""
+    tell = counters.happened
     stream = LedgerStream(redis, settings.redis.prefix)
     spool = Spool(settings.metering.spool_dir)
-    drainer = Drainer(stream, LedgerStore(postgres), spool, clock=clock, on_replayed=on_replayed, tell=tell)
+    drainer = Drainer(stream, LedgerStore(postgres), spool, clock=clock, on_replayed=recount.forget, tell=tell)
     drainer.start()
     stack.push_async_callback(drainer.close)
     ledger = Ledger(stream, spool, most_held=settings.metering.most_held, tell=tell)
     stack.push_async_callback(ledger.close)
+    counters.watch({"redis_up": lambda: int(redis.up), "ledger_lines_in_memory": lambda: ledger.held})
     return ledger
