@@ -85,7 +85,7 @@ async def test_a_compressed_body(gateway: Gateway) -> None:
 @pytest.mark.parametrize(
     ("method", "path", "status", "code"),
     [
-        ("GET", CHAT_PATH, 405, "method_not_allowed"),
+        ("PUT", CHAT_PATH, 405, "method_not_allowed"),
         ("DELETE", "/responses", 405, "method_not_allowed"),
         ("POST", "/models", 405, "method_not_allowed"),
         ("POST", "/audio/speech", 404, "unknown_url"),

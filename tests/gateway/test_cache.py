@@ -147,15 +147,16 @@ async def test_a_hit_carries_its_own_callers_words(gateway: Gateway) -> None:
     }
 
 
-@pytest.mark.parametrize(
-    ("path", "body"),
-    [
-        ("/chat/completions", {**CHAT, "store": True}),
-        ("/responses", {**RESPONSES, "tools": [{"type": "mcp", "server_label": "x", "server_url": "http://x"}]}),
-    ],
-)
-async def test_a_call_with_an_effect_is_made_each_time(gateway: Gateway, path: str, body: Json) -> None:
-    assert [cache_of(await gateway.call(path, body)) for _ in range(2)] == ["off", "off"]
+async def test_a_call_with_an_effect_is_made_each_time(gateway: Gateway) -> None:
+    body = {**RESPONSES, "tools": [{"type": "mcp", "server_label": "x", "server_url": "http://x"}]}
+    assert [cache_of(await gateway.call("/responses", body)) for _ in range(2)] == ["off", "off"]
+
+
+async def test_what_is_kept_for_its_caller_is_shared_all_the_same(gateway: Gateway) -> None:
+    bodies = [{**CHAT, "store": True}, CHAT, {**CHAT, "store": True, "metadata": {"of": "ann"}}]
+    answers = [await gateway.chat(body) for body in bodies]
+    assert [cache_of(answer) for answer in answers] == ["miss", "hit", "hit"]
+    assert len({answer.json["id"] for answer in answers}) == 3
 
 
 async def test_a_cache_that_is_switched_off_is_off(world: World) -> None:

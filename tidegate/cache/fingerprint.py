@@ -66,20 +66,14 @@ _NOT_SHAPING_HEADERS = frozenset({"idempotency-key", "x-client-request-id"})
 
 
 def shareable(call: Call) -> bool:
-    """Whether the call's answer may serve another: not where asking has an effect beyond the answer.
+    """Whether the call's answer may serve another: not where asking has an effect beyond it, as a remote tool has.
 
-    A stored chat completion, a background response, a turn of a conversation and a remote tool (MCP) have one.
+    What is kept of a call is kept here, for each caller, and is no effect of asking.
     """
-    body = call.body
-    if call.route is Route.CHAT:
-        return body.get("store") is not True
-    if call.route is not Route.RESPONSES:
-        return True
-    if body.get("background") is True or body.get("conversation") is not None:
-        return False
-    tools = body.get("tools")
-    remote = isinstance(tools, list) and any(isinstance(tool, dict) and tool.get("type") == "mcp" for tool in tools)
-    return not remote
+    tools = call.body.get("tools")
+    return not isinstance(tools, list) or not any(
+        isinstance(tool, dict) and tool.get("type") == "mcp" for tool in tools
+    )
 
 
 def fingerprint(call: Call, *, scope: str, headers: Mapping[str, str]) -> str:

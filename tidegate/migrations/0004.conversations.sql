@@ -104,7 +104,7 @@ CREATE TABLE items (
     PRIMARY KEY (project, conversation, seq, expires_on),
     FOREIGN KEY (project, conversation) REFERENCES conversations (project, id)
 ) PARTITION BY RANGE (expires_on);
-CREATE INDEX items_by_id ON items (project, conversation, id);
+CREATE INDEX items_by_id ON items (project, id, conversation);
 CREATE INDEX items_by_time ON items (project, at);
 CREATE INDEX items_by_end_user ON items (project, end_user) WHERE end_user IS NOT NULL;
 CREATE INDEX items_by_words ON items USING gin (search) WITH (gin_pending_list_limit = 1024);

@@ -25,7 +25,9 @@ Lifespan = Callable[[FastAPI], Any]
 
 def create_api(lifespan: Lifespan, ids: IdSource) -> FastAPI:
     """The application without its routes: envelopes for errors, a request id on every answer."""
-    api = FastAPI(title="Tidegate", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
+    api = FastAPI(
+        title="Tidegate", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None, redirect_slashes=False
+    )
 
     @api.exception_handler(TidegateError)
     async def refused(_: Request, error: TidegateError) -> Response:
