@@ -2,12 +2,19 @@
 
 import asyncio
 import contextlib
+import socket
 from collections.abc import AsyncIterator
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 import openai
 import pytest
+from openai.lib.responses_websocket import (
+    AsyncResponsesWebSocketSession,
+    ResponsesWebSocketError,
+    ResponsesWebSocketLimits,
+)
 from openai.types.responses import ResponsesServerEvent
 from pydantic import TypeAdapter
 from websockets.asyncio.client import ClientConnection, connect
@@ -266,3 +273,46 @@ async def test_stored_turns_are_gone_on_from_anywhere(gateway: Gateway, world: W
         items = await client.responses.input_items.list(found.id, order="asc")
     words = [item.content[0].text for item in items.data if item.type == "message"]  # type: ignore[union-attr]
     assert (words[0], words[-1], len(words)) == ("Who am I?", "Really?", 5)
+
+
+async def test_the_official_session_with_its_lanes(gateway: Gateway, world: World) -> None:
+    limits = ResponsesWebSocketLimits(
+        max_lanes=4, max_events_per_lane=1000, max_events=2000, max_bytes_per_lane=2**20, max_bytes=2**22
+    )
+
+    def ask(**fields: Any) -> Any:
+        return {**ASK, **fields}
+
+    async with (
+        gateway.sdk() as client,
+        client.responses.connect() as connection,
+        AsyncResponsesWebSocketSession(connection, limits=limits) as session,
+    ):
+        left, right = session.lane("left"), session.lane("right")
+        await left.send(ask(input="I am Ada.", generate=False))
+        ready = await left.get_final_response()
+        for lane in (left, right):  # one goes on, the other forks
+            await lane.send(ask(input="Who am I?", previous_response_id=ready.id))
+        both = [await left.get_final_response(), await right.get_final_response()]
+        assert [response.previous_response_id for response in both] == [ready.id, ready.id]
+        await right.send(ask(model="x" * 300))
+        with pytest.raises(ResponsesWebSocketError):
+            await right.get_final_response()
+    assert len(await world.ledger(2)) == 2
+
+
+async def test_a_client_that_reads_nothing_is_cut_off(world: World) -> None:
+    async with world.gateway(server={"send_seconds": 0.3}) as gateway:
+        where = urlsplit(gateway.root)
+        unread = socket.socket()
+        unread.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        unread.connect((where.hostname, where.port))
+        unread.settimeout(0)
+        headers = {"authorization": f"Bearer {gateway.key}", "x-simulate-tokens": "40000"}
+        url = gateway.base_url.replace("http", "ws", 1) + "/responses"
+        async with connect(url, sock=unread, additional_headers=headers, max_queue=1, compression=None) as connection:
+            await connection.send(msgspec.json.encode(ASK).decode())
+            (line,) = await world.ledger(1)
+            assert line["outcome"] == "client_gone"
+            assert line["output_tokens"] > 0
+            assert await closed(connection) == 1006

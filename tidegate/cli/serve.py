@@ -81,7 +81,7 @@ def _options(settings: Settings) -> dict[str, Any]:
         "ws": PatientProtocol,
         "ws_max_size": server.max_body_bytes,
         "ws_ping_interval": ping_seconds,
-        "ws_ping_timeout": ping_seconds,
+        "ws_ping_timeout": server.send_seconds,  # who does not read answers no ping either
         "ws_per_message_deflate": False,  # a small message may unpack to a large one, and the SDKs ask for none
         "lifespan": "on",
         "access_log": False,

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from tidegate.core.errors import InvalidParameter
-from tidegate.web.sockets.memory import Memory, items_in
+from tidegate.web.sockets.memory import SHARE, Memory, Shelf, items_in
 from tidegate.wire.socket import Create, read
 
 Json = dict[str, Any]
@@ -25,6 +25,10 @@ def answer(words: str, response_id: str = "resp_1") -> Json:
     return {"id": response_id, "status": "completed", "output": [thoughts, item]}
 
 
+def memory_of(most_bytes: int = 1000) -> Memory:
+    return Shelf(SHARE * most_bytes).memory()
+
+
 def texts(body: bytes | None) -> list[Any]:
     return [
         item["content"] if isinstance(item["content"], str) else item["content"][0]["text"]
@@ -33,7 +37,7 @@ def texts(body: bytes | None) -> list[Any]:
 
 
 def test_a_turn_goes_on_from_all_that_was_said() -> None:
-    memory = Memory(1000)
+    memory = memory_of()
     first = create("I am Ada.")
     memory.keep(first, None, answer("Hello."))
     parent = memory.find("resp_1")
@@ -49,7 +53,7 @@ def test_a_turn_goes_on_from_all_that_was_said() -> None:
 
 
 def test_what_the_upstream_would_look_for_is_not_given_back() -> None:
-    memory = Memory(1000)
+    memory = memory_of()
     memory.keep(create("x"), None, answer("y"))
     parent = memory.find("resp_1")
     assert parent is not None
@@ -58,7 +62,7 @@ def test_what_the_upstream_would_look_for_is_not_given_back() -> None:
 
 
 def test_a_stored_response_is_named_and_not_repeated() -> None:
-    memory = Memory(1000)
+    memory = memory_of()
     memory.keep(create("and then?", previous_response_id="resp_stored"), None, answer("this."))
     parent = memory.find("resp_1")
     assert parent is not None
@@ -67,18 +71,32 @@ def test_a_stored_response_is_named_and_not_repeated() -> None:
     assert texts(fields["input"]) == ["and then?", "this.", "and then?"]
 
 
-def test_the_oldest_is_forgotten_first_and_the_latest_never() -> None:
-    memory = Memory(400)
+def test_the_oldest_is_forgotten_first_and_what_is_too_large_at_once() -> None:
+    memory = memory_of(400)
     for number in range(5):
         memory.keep(create("x" * 50), None, answer("y" * 50, f"resp_{number}"))
     assert [number for number in range(5) if memory.find(f"resp_{number}")] == [4]
     memory.keep(create("x" * 5000), None, answer("y", "resp_large"))
-    assert memory.find("resp_large") is not None
-    assert memory.find("resp_4") is None
+    assert memory.find("resp_large") is None
+    assert memory.find("resp_4") is not None
+
+
+def test_all_connections_share_one_bound_and_none_knows_anothers() -> None:
+    shelf = Shelf(1000)
+    memories = [shelf.memory() for _ in range(8)]
+    for memory in memories:
+        memory.keep(create("x" * 50), None, answer("y" * 50))
+    assert memories[0].find("resp_1") is None
+    assert memories[-1].find("resp_1") is not None
+    for memory in memories:
+        memory.close()
+    assert repr(shelf) == "<Shelf: 0 responses, 0 bytes>"
+    shelf.memory().keep(create("mine"), None, answer("yours"))
+    assert shelf.memory().find("resp_1") is None
 
 
 def test_forgetting() -> None:
-    memory = Memory(1000)
+    memory = memory_of()
     memory.keep(create("x"), None, answer("y"))
     memory.forget("resp_1")
     memory.forget("resp_1")

@@ -37,11 +37,11 @@ class WebsocketConfig(Section):
     idle_seconds: float = Field(default=900.0, gt=0)
     """Silence after which a connection is closed on which nothing is being answered."""
     ping_seconds: float = Field(default=20.0, gt=0)
-    """Between two pings; a client that leaves one unanswered for as long counts as gone."""
+    """Between two pings; a client that leaves one unanswered for `server.send_seconds` counts as gone."""
     max_active: int = Field(default=16, ge=1)
     """Responses that one connection may be given side by side."""
-    remembered_bytes: int = Field(default=64 * 1024 * 1024, ge=1024)
-    """What one connection remembers of responses that are not stored."""
+    remembered_bytes: int = Field(default=256 * 1024 * 1024, ge=4096)
+    """What a process's connections remember of responses that are not stored; one may have a quarter of it."""
 
 
 class WatchConfig(Section):

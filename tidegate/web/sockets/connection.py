@@ -19,6 +19,8 @@ from tidegate.wire.socket import Create, Steer, encoded, read, stream_id_in
 
 GOING_AWAY = 1001
 """The connection has been silent, or open, for as long as it may."""
+_CUT_SECONDS = 1.0
+"""How long closing may take a server that waits for a client that does not read."""
 RESTARTING = 1012
 """This process ends; clients connect again, to another one. The server says so before it closes the connection."""
 
@@ -35,6 +37,7 @@ class Connection:
         headers: Mapping[str, str],
         config: WebsocketConfig,
         server: ServerConfig,
+        memory: Memory,
         clock: Clock,
         ids: IdSource,
     ) -> None:
@@ -49,7 +52,7 @@ class Connection:
             pipeline=pipeline,
             headers=headers,
             say=self._say,
-            memory=Memory(config.remembered_bytes),
+            memory=memory,
             clock=clock,
             ids=ids,
         )
@@ -141,9 +144,16 @@ class Connection:
                 await self._send(message)
         except TimeoutError as error:
             self._hang_up()
+            await self._cut()
             raise ClientGone(f"The client took no byte for {self._send_seconds:g} s.") from error
         except OSError as error:  # what servers raise where the client is gone (ASGI 2.4)
             raise ClientGone from error
+
+    async def _cut(self) -> None:
+        """Close without what the client did not take."""
+        with contextlib.suppress(TimeoutError, OSError):
+            async with asyncio.timeout(_CUT_SECONDS):
+                await self._send({"type": "websocket.close", "code": GOING_AWAY})
 
     def _hang_up(self) -> None:
         self._gone = True

@@ -14,6 +14,7 @@ from tidegate.web.answers import Send
 from tidegate.web.hangup import Receive
 from tidegate.web.inference import Scope
 from tidegate.web.sockets.connection import Connection
+from tidegate.web.sockets.memory import Shelf
 
 PATH = Route.RESPONSES.value
 
@@ -39,6 +40,7 @@ class Sockets:
         self._server = server
         self._clock = clock
         self._ids = ids
+        self._shelf = Shelf(config.remembered_bytes)
         self._open = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -53,6 +55,7 @@ class Sockets:
             await self._refuse(error, send)
             return
         self._open += 1
+        memory = self._shelf.memory()
         try:
             await send({"type": "websocket.accept"})
             connection = Connection(
@@ -62,11 +65,13 @@ class Sockets:
                 headers=headers,
                 config=self._config,
                 server=self._server,
+                memory=memory,
                 clock=self._clock,
                 ids=self._ids,
             )
             await connection.serve()
         finally:
+            memory.close()
             self._open -= 1
 
     async def _refuse(self, error: TidegateError, send: Send) -> None:

@@ -1,4 +1,4 @@
-"""What a connection remembers of the responses it was given and that nobody stored."""
+"""What connections remember of the responses they were given and that nobody stored."""
 
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -10,6 +10,9 @@ from tidegate.conversations.items import as_items, for_upstream
 from tidegate.wire.socket import Create
 
 Json = dict[str, Any]
+
+SHARE = 4
+"""One connection may have so large a part of what all of a process may remember: a quarter."""
 
 _items = msgspec.json.Decoder(list[msgspec.Raw])
 
@@ -33,18 +36,57 @@ class Remembered(msgspec.Struct, frozen=True, kw_only=True):
         return {"input": b"[" + items + b"]", "previous_response_id": base}
 
 
-class Memory:
-    """The connection's own: the most recent responses, up to so many bytes. Gone with the connection."""
+class Shelf:
+    """The memories of a process's connections, with one bound for all of them."""
 
     def __init__(self, most_bytes: int) -> None:
-        """The latest one is always kept: no request is larger than a message may be."""
+        """What has not been gone on from for longest is forgotten first, whosever it is."""
         self._most = most_bytes
         self._size = 0
-        self._known: OrderedDict[str, Remembered] = OrderedDict()
+        self._known: OrderedDict[tuple[int, str], Remembered] = OrderedDict()
+        self._next = 0
+
+    def __repr__(self) -> str:
+        return f"<Shelf: {len(self._known)} responses, {self._size} bytes>"
+
+    def memory(self) -> "Memory":
+        """A new connection's own."""
+        self._next += 1
+        return Memory(self, self._next, self._most // SHARE)
+
+    def find(self, key: tuple[int, str]) -> Remembered | None:
+        """What is remembered under this key."""
+        known = self._known.get(key)
+        if known is not None:
+            self._known.move_to_end(key)
+        return known
+
+    def put(self, key: tuple[int, str], what: Remembered) -> None:
+        """Remember it, and forget what there is no more room for."""
+        self.drop(key)
+        self._known[key] = what
+        self._size += what.size
+        while self._size > self._most:
+            self.drop(next(iter(self._known)))
+
+    def drop(self, key: tuple[int, str]) -> None:
+        """Forget it."""
+        if (known := self._known.pop(key, None)) is not None:
+            self._size -= known.size
+
+
+class Memory:
+    """One connection's own, as long as it is open."""
+
+    def __init__(self, shelf: Shelf, owner: int, most_bytes: int) -> None:
+        self._shelf = shelf
+        self._owner = owner
+        self._most = most_bytes
+        self._sizes: OrderedDict[str, int] = OrderedDict()
 
     def find(self, response_id: str | None) -> Remembered | None:
         """A response that was given on this connection and not stored."""
-        return self._known.get(response_id) if response_id is not None else None
+        return self._shelf.find((self._owner, response_id)) if response_id is not None else None
 
     def keep(self, create: Create, parent: Remembered | None, response: Mapping[str, Any]) -> None:
         """Remember what was answered to `create`, which goes on from `parent` if it is not stored either."""
@@ -53,16 +95,24 @@ class Memory:
         base = parent.base if parent is not None else create.previous
         items = (*before, *items_in(create), *(msgspec.json.encode(item) for item in output))
         size = sum(len(item) for item in items)
-        self.forget(response["id"])
-        self._known[response["id"]] = Remembered(stream_id=create.stream_id, base=base, items=items, size=size)
-        self._size += size
-        while self._size > self._most and len(self._known) > 1:
-            self.forget(next(iter(self._known)))
+        name = response["id"]
+        self.forget(name)
+        if size > self._most:
+            return
+        self._sizes[name] = size
+        while sum(self._sizes.values()) > self._most:
+            self.forget(next(iter(self._sizes)))
+        self._shelf.put((self._owner, name), Remembered(stream_id=create.stream_id, base=base, items=items, size=size))
 
     def forget(self, response_id: str) -> None:
         """Remember it no more."""
-        if (known := self._known.pop(response_id, None)) is not None:
-            self._size -= known.size
+        self._sizes.pop(response_id, None)
+        self._shelf.drop((self._owner, response_id))
+
+    def close(self) -> None:
+        """The connection is closed."""
+        for response_id in list(self._sizes):
+            self.forget(response_id)
 
 
 def items_in(create: Create) -> list[bytes]:

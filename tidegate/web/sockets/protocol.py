@@ -1,5 +1,6 @@
-"""Uvicorn's WebSocket connection, but for its end: what is being answered when the process stops is answered."""
+"""Uvicorn's WebSocket connection, but for its end: answers are finished, and who does not read is cut off."""
 
+from uvicorn._types import ASGISendEvent
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from tidegate.web.sockets.connection import RESTARTING
@@ -14,3 +15,10 @@ class PatientProtocol(WebSocketsSansIOProtocol):
             self.queue.put_nowait({"type": "websocket.disconnect", "code": RESTARTING})
         else:
             super().shutdown()
+
+    async def send(self, message: ASGISendEvent) -> None:
+        """Send a message; a connection whose client does not even take what is there is closed without."""
+        if message["type"] == "websocket.close" and not self.writable.is_set():
+            self.transport.abort()
+        else:
+            await super().send(message)
