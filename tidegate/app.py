@@ -33,6 +33,8 @@ from tidegate.conversations.archive import Archive
 from tidegate.conversations.completion_store import CompletionStore
 from tidegate.conversations.conversation_store import ConversationStore
 from tidegate.conversations.item_store import ItemStore
+from tidegate.conversations.keeper import Keeper
+from tidegate.conversations.partitions import Partitions
 from tidegate.conversations.recollection import Recollection
 from tidegate.conversations.response_store import ResponseStore
 from tidegate.core import config, logs
@@ -133,6 +135,7 @@ class _Parts:
             terms = _lane_terms(settings)
             places = Places(redis, prefix=prefix, process=process, clock=clock, terms=terms, replicas=replicas)
             await _started(stack, places)
+            await _started(stack, Keeper(Partitions(postgres), clock))
             stores = _Stores(Archive(postgres, clock))
             recollection = _recollection(stores, postgres, clock)
             pipeline = _pipeline(

@@ -20,6 +20,8 @@ from tidegate.core.values import Limits, Priority
         (ProjectChange(limits=LimitsChange(rpd=1), user_limits=LimitsChange(rpd=2)), {"rpd": 1, "user_rpd": 2}),
         (ProjectChange(user_limits=LimitsChange(budget_month=7)), {"user_budget_month_nanos": 7}),
         (ProjectChange(priority=Priority.LOW), {"priority": "low"}),
+        (ProjectChange(retention_days=30), {"retention_days": 30}),
+        (ProjectChange(retention_days=None), {"retention_days": None}),
     ],
 )
 def test_a_change_names_what_it_changes(change: KeyChange | ProjectChange, columns: dict[str, object]) -> None:

@@ -27,13 +27,22 @@ def test_a_project_is_changed_and_shown(tidegate: Tidegate) -> None:
     assert json.loads(tidegate("projects", "list", "--json").output) == [shown]
 
 
+def test_retention_is_set_and_taken_away(tidegate: Tidegate) -> None:
+    changed = tidegate("projects", "update", "shop", "--retention-days", "30")
+    assert "keeps what is stored 30 days" in changed.output
+    assert "on the day that was set when it was stored" in changed.output
+    assert "30 days" in tidegate("projects", "list").output
+    assert json.loads(tidegate("projects", "show", "shop", "--json").output)["retention_days"] == 30
+    assert "for ever" in tidegate("projects", "update", "shop", "--retention-days", "none").output
+
+
 def test_the_list_is_a_table_and_one_project_a_sentence(tidegate: Tidegate) -> None:
     tidegate("keys", "create", "--project", "[red]bank")
     listed = tidegate("projects", "list").output
     assert "shop" in listed
     assert "[red]bank" in listed, "a name is text and no markup"
     assert tidegate("projects", "show", "shop").output == (
-        "Project shop: priority normal, limits -, each end user -.\n"
+        "Project shop: priority normal, limits -, each end user -, keeps what is stored for ever.\n"
     )
 
 
@@ -44,6 +53,8 @@ def test_the_list_is_a_table_and_one_project_a_sentence(tidegate: Tidegate) -> N
         (["update", "nobody", "--rpm", "1"], 1, "There is no project nobody"),
         (["update", "shop"], 2, "say what to change"),
         (["update", "shop", "--rpm", "x"], 2, "--rpm"),
+        (["update", "shop", "--retention-days", "0"], 2, "--retention-days"),
+        (["update", "shop", "--retention-days", "3651"], 2, "1 to 3650"),
         (["update", "shop", "--user-budget-day", "x"], 2, "--user-budget-day"),
         (["update", "shop", "--priority", "x"], 2, "high, normal, low"),
     ],

@@ -10,6 +10,9 @@ from tidegate.core.values import Limits, Priority
 MOST_COUNT = 2**31 - 1
 """The largest limit that is a count: PostgreSQL's integer."""
 
+LONGEST_RETENTION = 3650
+"""Days that a project may keep what was said, unless it keeps it for ever."""
+
 _COUNTS = ("rpm", "rpd", "tpm", "concurrency")
 _BUDGETS = ("budget_day", "budget_month")
 
@@ -60,11 +63,13 @@ class ProjectChange(msgspec.Struct, frozen=True, kw_only=True):
     user_limits: LimitsChange = _NO_CHANGE
     """For each end user."""
     priority: Priority | UnsetType | None = UNSET
+    retention_days: int | UnsetType | None = UNSET
+    """How long what is said from now on is kept; None for ever."""
 
     def columns(self) -> bytes:
         """What is granted: a JSON object of columns of the table `projects`."""
         limits = {**_limits(self.limits, ""), **_limits(self.user_limits, "user_")}
-        return _without_unset({**limits, "priority": _label(self.priority)})
+        return _without_unset({**limits, "priority": _label(self.priority), "retention_days": self.retention_days})
 
 
 def limits_of(row: Row, begin: str = "") -> Limits:

@@ -19,6 +19,8 @@ class ProjectRecord(msgspec.Struct, frozen=True, kw_only=True):
     user_limits: Limits
     """Of each end user."""
     priority: Priority | None
+    retention_days: int | None = None
+    """For how many days what is said in it is kept; None for ever."""
 
 
 class ProjectStore:
@@ -56,4 +58,5 @@ def _record(row: Row) -> ProjectRecord:
         limits=limits_of(row),
         user_limits=limits_of(row, "user_"),
         priority=priority_of(row),
+        retention_days=row["retention_days"],
     )

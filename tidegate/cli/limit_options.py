@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 from msgspec import UNSET, UnsetType
 
-from tidegate.admission.grants import MOST_COUNT, LimitsChange
+from tidegate.admission.grants import LONGEST_RETENTION, MOST_COUNT, LimitsChange
 from tidegate.core.money import NotMoney, nanos_of
 from tidegate.core.values import Limits, Priority
 from tidegate.metering.report import usd
@@ -37,6 +37,12 @@ UserBudgetMonth = Annotated[str | None, _money("--user-budget-month", "The same 
 PriorityName = Annotated[
     str | None, typer.Option("--priority", metavar="CLASS", help="high, normal, low; none: not its own.")
 ]
+RetentionDays = Annotated[
+    str | None,
+    typer.Option(
+        "--retention-days", metavar="DAYS", help="How long what is stored from now on is kept; none: for ever."
+    ),
+]
 Models = Annotated[
     str | None, typer.Option("--models", metavar="A,B", help="The models it may name, with commas; none: all.")
 ]
@@ -61,6 +67,20 @@ def priority(text: str | None) -> Priority | UnsetType | None:
     if found is None:
         raise typer.BadParameter(f"--priority: {text!r} is none of high, normal, low and none")
     return found
+
+
+def retention(text: str | None) -> int | UnsetType | None:
+    """A number of days, `none`, or nothing said."""
+    if text is None:
+        return UNSET
+    text = text.strip().lower()
+    if text == NONE:
+        return None
+    if not (text.isascii() and text.isdigit() and len(text) <= 4 and 1 <= int(text) <= LONGEST_RETENTION):
+        raise typer.BadParameter(
+            f"--retention-days: {text!r} is no number of days from 1 to {LONGEST_RETENTION}, nor none for ever"
+        )
+    return int(text)
 
 
 def models(text: str | None) -> tuple[str, ...] | UnsetType:

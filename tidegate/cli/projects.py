@@ -25,7 +25,7 @@ def list_projects(as_json: AsJson = False) -> None:
         print_json(ProjectShown.of(record) for record in records)
     elif records:
         print_table(
-            {"project": True, "priority": False, "limits": True, "each end user": True},
+            {"project": True, "priority": False, "keeps": False, "limits": True, "each end user": True},
             ((record.name, *_terms(record)) for record in records),
         )
     else:
@@ -61,6 +61,7 @@ def update(  # noqa: PLR0913  # typer reads the options from the signature
     user_budget_day: options.UserBudgetDay = None,
     user_budget_month: options.UserBudgetMonth = None,
     priority: options.PriorityName = None,
+    retention_days: options.RetentionDays = None,
     as_json: AsJson = False,
 ) -> None:
     """Change a project: only what is said; none takes a limit away."""
@@ -76,7 +77,12 @@ def update(  # noqa: PLR0913  # typer reads the options from the signature
         budget_day=user_budget_day,
         budget_month=user_budget_month,
     )
-    change = ProjectChange(limits=limits, user_limits=user_limits, priority=options.priority(priority))
+    change = ProjectChange(
+        limits=limits,
+        user_limits=user_limits,
+        priority=options.priority(priority),
+        retention_days=options.retention(retention_days),
+    )
     if change == ProjectChange():
         raise typer.BadParameter("say what to change, like --rpm 600; `tidegate projects update --help` lists it")
     announced, record = _updated(name, change)
@@ -84,6 +90,8 @@ def update(  # noqa: PLR0913  # typer reads the options from the signature
         print_json(ProjectShown.of(record))
     else:
         typer.echo(f"{_sentences(record)} Every gateway process acts on it {acts(announced)}.")
+        if retention_days is not None:
+            typer.echo("What is stored already goes on the day that was set when it was stored.")
 
 
 def _updated(name: str, change: ProjectChange) -> tuple[bool, ProjectRecord]:
@@ -105,12 +113,16 @@ def _unknown(name: str) -> typer.Exit:
     )
 
 
-def _terms(record: ProjectRecord) -> tuple[str, str, str]:
-    """Priority, limits, and those of each end user."""
-    priority = record.priority or Priority.NORMAL
-    return priority.label, options.compact(record.limits) or "-", options.compact(record.user_limits) or "-"
+def _terms(record: ProjectRecord) -> tuple[str, str, str, str]:
+    """Priority, retention, limits, and those of each end user."""
+    priority, days = record.priority or Priority.NORMAL, record.retention_days
+    kept = "for ever" if days is None else "1 day" if days == 1 else f"{days} days"
+    return priority.label, kept, options.compact(record.limits) or "-", options.compact(record.user_limits) or "-"
 
 
 def _sentences(record: ProjectRecord) -> str:
-    priority, limits, user_limits = _terms(record)
-    return f"Project {record.name}: priority {priority}, limits {limits}, each end user {user_limits}."
+    priority, kept, limits, user_limits = _terms(record)
+    return (
+        f"Project {record.name}: priority {priority}, limits {limits}, each end user {user_limits}, "
+        f"keeps what is stored {kept}."
+    )

@@ -1,7 +1,7 @@
 """What all stores of conversations have at hand."""
 
 from collections.abc import Awaitable, Callable, Iterable
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from typing import Any, Literal, TypeVar
 
 from tidegate.connections.postgres import Connection, Postgres, queries
@@ -10,7 +10,7 @@ from tidegate.conversations.documents import MOST_HISTORY_BYTES, Item
 from tidegate.conversations.laying import Laid, Place, items_of
 from tidegate.conversations.part_store import PartStore
 from tidegate.conversations.partitions import Partitions
-from tidegate.core.clock import Clock
+from tidegate.core.clock import Clock, today
 from tidegate.core.errors import HistoryTooLarge, PartitionMissing
 
 _Result = TypeVar("_Result")
@@ -33,7 +33,7 @@ class Archive:
 
     def today(self) -> date:
         """The day, UTC."""
-        return datetime.fromtimestamp(self._clock.now(), UTC).date()
+        return today(self._clock)
 
     async def written(self, write: Callable[[], Awaitable[_Result]]) -> _Result:
         """What `write` gives; where the partition for its rows is missing it is made, and `write` tried once more."""

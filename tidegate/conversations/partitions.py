@@ -1,13 +1,17 @@
 """The partitions in which rows expire: one a week in each table, made before it is needed, dropped when it is over."""
 
+import contextlib
+from collections.abc import AsyncIterator
 from datetime import UTC, date, datetime, timedelta
 
 import structlog
 
 from tidegate.connections.postgres import Connection, Postgres, queries
+from tidegate.core.errors import PostgresUnavailable
 
 TABLES = ("items", "responses", "completions", "parts")
 _WEEKS_AHEAD = 2
+_AT_ONCE = 1000
 _log = structlog.get_logger("retention")
 
 
@@ -21,14 +25,12 @@ class Partitions:
 
     async def ensure(self, today: date) -> None:
         """Make those that any project's rows of `today` and the next two weeks need. Raises PostgresUnavailable."""
-        async with self._postgres.connection() as connection, connection.transaction():
-            await connection.execute(self._sql["lock"])
+        async with self._alone() as connection:
             kept = [row["retention_days"] for row in await connection.fetch(self._sql["retentions"])]
-            weeks = {
-                week_of(today + timedelta(days=days, weeks=ahead)) for days in kept for ahead in range(_WEEKS_AHEAD + 1)
-            }
-            for week in sorted(weeks):
-                for table in TABLES:
+        days = (today + timedelta(days=days, weeks=ahead) for days in kept for ahead in range(_WEEKS_AHEAD + 1))
+        for week in sorted({week_of(day) for day in days}):
+            for table in TABLES:
+                async with self._alone() as connection:
                     await self._make(connection, table, week)
 
     async def _make(self, connection: Connection, table: str, week: date) -> None:
@@ -38,21 +40,41 @@ class Partitions:
         until = week + timedelta(weeks=1)
         # attached rather than made in place: the parent is then locked against nobody's reading or writing
         await connection.execute(f"CREATE TABLE {name} (LIKE {table} INCLUDING ALL EXCLUDING STATISTICS)")
-        await connection.execute(
-            f"ALTER TABLE {table} ATTACH PARTITION {name} FOR VALUES FROM ('{week}') TO ('{until}')"
-        )
+        bounds = f"FROM ('{week}') TO ('{until}')"
+        await connection.execute(f"ALTER TABLE {table} ATTACH PARTITION {name} FOR VALUES {bounds}")
 
     async def drop_expired(self, today: date) -> list[str]:
-        """Drop those whose last day is over; their names."""
-        async with self._postgres.connection() as connection, connection.transaction():
-            await connection.execute(self._sql["lock"])
+        """Drop those whose last day is over; their names. Raises PostgresUnavailable, also where a table is in use."""
+        async with self._alone() as connection:
             names = [row["name"] for row in await connection.fetch(self._sql["partitions"], list(TABLES))]
-            gone = [name for name in names if _ends(name) <= today]
-            for name in gone:
-                await connection.execute(f"DROP TABLE {name}")
-        if gone:
-            _log.info("partitions dropped", names=gone)
+        gone = [name for name in names if _ends(name) <= today]
+        for name in gone:
+            async with self._alone() as connection:
+                await connection.execute(f"DROP TABLE IF EXISTS {name}")
+            _log.info("partition dropped", name=name)
         return gone
+
+    async def drop_empty(self, today: date) -> int:
+        """Delete the conversations that have lost all their items this way; how many. Raises PostgresUnavailable."""
+        count = 0
+        while True:
+            async with self._alone() as connection:
+                gone = int(await connection.fetchval(self._sql["drop_empty"], week_of(today), _AT_ONCE))
+            count += gone
+            if gone < _AT_ONCE:
+                return count
+
+    @contextlib.asynccontextmanager
+    async def _alone(self) -> AsyncIterator[Connection]:
+        """A short transaction, one at a time of all processes; no table is waited for long."""
+        try:
+            async with self._postgres.connection() as connection, connection.transaction():
+                await connection.execute(self._sql["lock"])
+                yield connection
+        except Exception as error:  # PostgreSQL's errors all carry `sqlstate`, and only `connections` knows their types
+            if not isinstance(getattr(error, "sqlstate", None), str):
+                raise
+            raise PostgresUnavailable(f"The partitions cannot be kept: {error}") from error
 
 
 def week_of(day: date) -> date:

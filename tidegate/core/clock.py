@@ -1,6 +1,7 @@
 """Time, injected: nothing else in the package reads a clock."""
 
 import time
+from datetime import UTC, date, datetime
 from typing import Protocol
 
 
@@ -26,6 +27,11 @@ class SystemClock:
     def monotonic(self) -> float:
         """Seconds since an arbitrary start."""
         return time.monotonic()
+
+
+def today(clock: Clock) -> date:
+    """The clock's day, UTC."""
+    return datetime.fromtimestamp(clock.now(), UTC).date()
 
 
 class ManualClock:

@@ -4,6 +4,20 @@
 -- One process at a time, until the transaction ends; nobody else waits long for a table.
 SELECT set_config('lock_timeout', '2s', true), pg_advisory_xact_lock(8388346167794168436)
 
+-- name: drop_empty
+-- Delete at most $2 conversations whose last item expired before $1, except those that others go on from.
+WITH gone AS (
+    DELETE FROM conversations
+    WHERE (project, id) IN (
+        SELECT project, id FROM conversations AS old
+        WHERE last_expires < $1::date
+            AND NOT EXISTS (SELECT FROM conversations AS later WHERE later.project = old.project AND later.parent = old.id)
+        LIMIT $2
+    )
+    RETURNING id
+)
+SELECT count(*) FROM gone
+
 -- name: retentions
 -- For how many days the projects keep what was said, where that is limited.
 SELECT DISTINCT retention_days FROM projects WHERE retention_days IS NOT NULL ORDER BY retention_days

@@ -5,7 +5,7 @@
 SELECT id AS name, extract(epoch FROM created_at)::float8 AS created_at,
        rpm, rpd, tpm, concurrency, budget_day_nanos, budget_month_nanos,
        user_rpm, user_rpd, user_tpm, user_concurrency, user_budget_day_nanos, user_budget_month_nanos,
-       priority
+       priority, retention_days
 FROM projects
 WHERE $1::text IS NULL OR id COLLATE "C" > $1
 ORDER BY id COLLATE "C"
@@ -16,7 +16,7 @@ LIMIT $2::bigint
 SELECT id AS name, extract(epoch FROM created_at)::float8 AS created_at,
        rpm, rpd, tpm, concurrency, budget_day_nanos, budget_month_nanos,
        user_rpm, user_rpd, user_tpm, user_concurrency, user_budget_day_nanos, user_budget_month_nanos,
-       priority
+       priority, retention_days
 FROM projects
 WHERE id = $1
 
@@ -27,11 +27,11 @@ UPDATE projects
 SET (
     rpm, rpd, tpm, concurrency, budget_day_nanos, budget_month_nanos,
     user_rpm, user_rpd, user_tpm, user_concurrency, user_budget_day_nanos, user_budget_month_nanos,
-    priority
+    priority, retention_days
 ) = (
     SELECT rpm, rpd, tpm, concurrency, budget_day_nanos, budget_month_nanos,
            user_rpm, user_rpd, user_tpm, user_concurrency, user_budget_day_nanos, user_budget_month_nanos,
-           priority
+           priority, retention_days
     FROM jsonb_populate_record(projects, $2::jsonb)
 )
 WHERE id = $1

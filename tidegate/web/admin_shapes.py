@@ -8,7 +8,7 @@ from msgspec.structs import asdict
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from tidegate.admission.budget_report import Budget, Budgets
-from tidegate.admission.grants import MOST_COUNT, KeyChange, LimitsChange, ProjectChange
+from tidegate.admission.grants import LONGEST_RETENTION, MOST_COUNT, KeyChange, LimitsChange, ProjectChange
 from tidegate.admission.key_store import KeyRecord
 from tidegate.admission.project_store import ProjectRecord
 from tidegate.admission.queue_report import Lane
@@ -138,6 +138,12 @@ class ProjectChanges(Shape):
     limits: LimitsShape = LimitsShape()
     user_limits: LimitsShape = Field(default=LimitsShape(), description="Of each end user.")
     priority: PriorityName | None = Field(default=None, description="null: normal.")
+    retention_days: int | None = Field(
+        default=None,
+        ge=1,
+        le=LONGEST_RETENTION,
+        description="How long what is stored from now on is kept; null: for ever.",
+    )
 
     def change(self) -> ProjectChange:
         """The same for the store."""
@@ -145,6 +151,7 @@ class ProjectChanges(Shape):
             limits=self.limits.change(),
             user_limits=self.user_limits.change(),
             priority=_priority(self.priority) if "priority" in self.model_fields_set else UNSET,
+            retention_days=self.retention_days if "retention_days" in self.model_fields_set else UNSET,
         )
 
 
@@ -190,6 +197,7 @@ class ProjectShown(Shape):
     limits: LimitsShape
     user_limits: LimitsShape
     priority: PriorityName | None
+    retention_days: int | None = Field(description="How long what is stored is kept; null: for ever.")
 
     @classmethod
     def of(cls, record: ProjectRecord) -> Self:
