@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from pydantic import BaseModel
@@ -22,9 +23,13 @@ def _words(name: str) -> set[str]:
 def _settings(model: type[BaseModel]) -> set[str]:
     names: set[str] = set()
     for name, field in model.model_fields.items():
-        kind = field.annotation
-        names |= _settings(kind) if isinstance(kind, type) and issubclass(kind, BaseModel) else {name}
+        inner = [kind for kind in (field.annotation, *get_args(field.annotation)) if _is_model(kind)]
+        names |= set[str]().union(*(_settings(kind) for kind in inner)) if inner else {name}
     return names
+
+
+def _is_model(kind: object) -> bool:
+    return isinstance(kind, type) and issubclass(kind, BaseModel)
 
 
 def _errors(kind: type[TidegateError]) -> set[str]:

@@ -56,7 +56,9 @@ from tidegate.pipeline import Pipeline
 from tidegate.settling import Settling
 from tidegate.ticketing import Ticketing
 from tidegate.upstream.models import Models
-from tidegate.upstream.openai import OpenAI
+from tidegate.upstream.openai import PROVIDER, OpenAI
+from tidegate.upstream.providers import Forwarding, make_providers
+from tidegate.upstream.routes import Routes
 from tidegate.upstream.transport import Transport
 from tidegate.watch.counters import Counters
 from tidegate.watch.upstream_health import UpstreamHealth
@@ -123,7 +125,8 @@ class _Parts:
             keys = await _started(stack, KeyRing(key_store, clock))
             recount = _recount(stack, settings, clock, postgres, redis)
             ledger = _ledger(stack, settings, clock, postgres, redis, recount=recount, counters=counters)
-            upstream = OpenAI(settings.upstream, await stack.enter_async_context(Transport(settings.upstream)))
+            providers = await _providers(stack, settings, clock)
+            routes = Routes(settings.routes, stale_for=settings.cache.stale_for_seconds)
             lease = settings.cache.lease_seconds
             process = new_id("p")
             flights = await _started(stack, Flights(redis, prefix=prefix, process=process, lease_seconds=lease))
@@ -145,12 +148,12 @@ class _Parts:
                 keys=keys,
                 door=door,
                 flights=flights,
-                upstream=upstream,
+                upstream=providers[PROVIDER],
                 ledger=ledger,
                 health=health,
                 turns=Turns(places, terms=terms, in_flight=settings.queue.in_flight, clock=clock),
             )
-            models = Models(upstream, allowed=frozenset(settings.models.allowed), clock=clock)
+            models = Models(providers, routes, allowed=frozenset(settings.models.allowed), clock=clock)
             add_models(api, keys, models, new_id)
             add_health(api, postgres=postgres, redis=redis, upstream=health, probe=models.probe)
             _add_admin(api, settings, clock, postgres=postgres, redis=redis, keys=key_store, ring=keys)
@@ -197,7 +200,7 @@ def _pipeline(  # noqa: PLR0913  # a parameter for each part
     ticketing = Ticketing(
         door=door,
         flights=flights,
-        upstream=upstream,
+        forwarding=Forwarding(settings.upstream.forward_headers),
         prices=prices,
         turns=turns,
         cache=cache,
@@ -259,6 +262,11 @@ def _add_stateful(  # a parameter for each part
 
 def _sockets(settings: Settings, clock: Clock, pipeline: Pipeline, keys: KeyRing) -> Sockets:
     return Sockets(pipeline, keys, config=settings.websocket, server=settings.server, clock=clock, ids=new_id)
+
+
+async def _providers(stack: contextlib.AsyncExitStack, settings: Settings, clock: Clock) -> dict[str, OpenAI]:
+    transport = await stack.enter_async_context(Transport(max_connections=settings.upstream.max_connections))
+    return make_providers(settings.every_provider, transport, clock)
 
 
 def _tell_ready(settings: Settings) -> None:

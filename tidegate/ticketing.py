@@ -14,7 +14,8 @@ from tidegate.core.values import Caller, LedgerEntry
 from tidegate.metering.prices import Prices
 from tidegate.metering.reserve import reserve
 from tidegate.ticket import Request, Ticket, patience
-from tidegate.upstream.openai import PROVIDER, OpenAI
+from tidegate.upstream.openai import PROVIDER
+from tidegate.upstream.providers import Forwarding
 from tidegate.wire.call import Call
 
 
@@ -26,7 +27,7 @@ class Ticketing:
         *,
         door: Door,
         flights: Flights,
-        upstream: OpenAI,
+        forwarding: Forwarding,
         prices: Prices,
         turns: Turns,
         cache: CacheConfig,
@@ -35,7 +36,7 @@ class Ticketing:
     ) -> None:
         self._door = door
         self._flights = flights
-        self._upstream = upstream
+        self._forwarding = forwarding
         self._prices = prices
         self._turns = turns
         self._cache = cache
@@ -47,7 +48,7 @@ class Ticketing:
         wanted = policy.read(request.headers.get("cache-control"))
         if not (self._cache.enabled and shareable(call)):
             wanted = policy.NOTHING
-        headers = self._upstream.forwarded(request.headers)
+        headers = self._forwarding.of(request.headers)
         now = self._clock.now()
         terms = self._terms(request.id, call, caller, now)
         deadline = now + patience(request.headers, self._queue.deadline_seconds)

@@ -7,13 +7,12 @@ from typing import Any
 
 import msgspec
 import pytest
-from pydantic import SecretStr
 
 from tests.eventually import until
 from tests.upstream.servers import STREAM_HEAD, Script, Server, chunk, saying, serving, silence
+from tests.upstream.targets import provider
 from tests.upstream.turns import PlayedTurn
 from tidegate.core.clock import ManualClock
-from tidegate.core.config import UpstreamConfig
 from tidegate.core.errors import (
     AnswerTooLarge,
     ClientGone,
@@ -26,8 +25,6 @@ from tidegate.core.errors import (
 )
 from tidegate.core.values import Outcome, Route
 from tidegate.upstream.asking import Asking
-from tidegate.upstream.openai import OpenAI
-from tidegate.upstream.transport import Transport
 from tidegate.wire.call import parse
 
 COST = 1234
@@ -88,21 +85,18 @@ class Asked:
 @contextlib.asynccontextmanager
 async def asked(script: Script, route: Route = Route.CHAT, **settings: Any) -> AsyncIterator[Asked]:
     """The call; streamed where the script streams."""
-    async with serving(script) as server:
-        key = SecretStr("sk-any")
-        config = UpstreamConfig(base_url=f"{server.address}/v1", api_key=key, allow_short_timeouts=True, **settings)
-        async with Transport(config) as transport:
-            asked = Asked(server)
-            asked.asking = Asking(
-                parse(route, msgspec.json.encode(PATHS[route])),
-                upstream=OpenAI(config, transport),
-                headers={},
-                echo="",
-                turn=asked.turn,
-                settle=asked.settle,
-                clock=ManualClock(),
-            )
-            yield asked
+    async with serving(script) as server, provider(f"{server.address}/v1", **settings) as openai:
+        asked = Asked(server)
+        asked.asking = Asking(
+            parse(route, msgspec.json.encode(PATHS[route])),
+            upstream=openai,
+            headers={},
+            echo="",
+            turn=asked.turn,
+            settle=asked.settle,
+            clock=ManualClock(),
+        )
+        yield asked
 
 
 async def test_a_stream_is_settled_before_its_last_event() -> None:

@@ -1,31 +1,36 @@
-"""The list of models is the upstream's, kept for a moment, and outlives an upstream that fails."""
+"""The list of models has what can be called: routes' names, and the providers' own lists, kept for a moment."""
 
 import contextlib
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 
 from tests.upstream.servers import OK, saying, serving
+from tests.upstream.targets import config_of, providers
 from tidegate.core.clock import ManualClock
-from tidegate.core.config import UpstreamConfig
-from tidegate.core.errors import MalformedAnswer, ModelNotFound, ServerFailure, UnknownModel
+from tidegate.core.config import ProviderConfig, RouteConfig
+from tidegate.core.errors import ConnectionFailed, MalformedAnswer, ModelNotFound, ServerFailure, UnknownModel
 from tidegate.simulator import Options, running
 from tidegate.upstream.models import Models
-from tidegate.upstream.openai import OpenAI
-from tidegate.upstream.transport import Transport
+from tidegate.upstream.routes import Routes
 
 
 @contextlib.asynccontextmanager
-async def models_at(base_url: str, clock: ManualClock, *allowed: str) -> AsyncIterator[Models]:
-    config = UpstreamConfig(base_url=base_url, api_key="sk-any")
-    async with Transport(config) as transport:
-        yield Models(OpenAI(config, transport), allowed=frozenset(allowed), clock=clock)
+async def models_at(
+    base_url: str,
+    clock: ManualClock,
+    *allowed: str,
+    routes: dict[str, list[dict[str, str]]] | None = None,
+    **others: ProviderConfig,
+) -> AsyncIterator[Models]:
+    async with providers(clock, openai=config_of(base_url), **others) as made:
+        named = {name: RouteConfig.model_validate({"targets": targets}) for name, targets in (routes or {}).items()}
+        yield Models(made, Routes(named, stale_for=0), allowed=frozenset(allowed), clock=clock)
 
 
-def names(listed: dict[str, object]) -> list[str]:
-    data = listed["data"]
-    assert isinstance(data, list)
-    return [model["id"] for model in data]
+def names(listed: dict[str, Any]) -> list[str]:
+    return [model["id"] for model in listed["data"]]
 
 
 async def test_the_list_is_the_upstreams(clock: ManualClock) -> None:
@@ -45,6 +50,46 @@ async def test_a_configured_list_narrows_it(clock: ManualClock) -> None:
             await models.one("gpt-4o-mini")
 
 
+async def test_routes_are_models_too(clock: ManualClock) -> None:
+    routes = {"smart": [{"provider": "openai", "model": "gpt-4o"}], "gpt-4.1": [{"provider": "openai"}]}
+    async with running() as base_url, models_at(base_url, clock, routes=routes) as models:
+        listed = names(await models.all())
+        assert {"smart", "gpt-4.1", "gpt-4o"} <= set(listed)
+        assert len(set(listed)) == len(listed)
+        assert await models.one("smart") == {"id": "smart", "object": "model", "created": 0, "owned_by": "tidegate"}
+
+
+async def test_what_is_listed_leads_to_who_listed_it(clock: ManualClock) -> None:
+    """Another provider's models are there where a route sends their names to it; OpenAI's then are not."""
+    routes = {"o*": [{"provider": "own"}], "gpt-4o": [{"provider": "own", "model": "llama"}]}
+    async with running() as base_url, running() as other:
+        own = config_of(other, kind="compatible")
+        async with models_at(base_url, clock, routes=routes, own=own) as models:
+            listed = names(await models.all())
+            assert {"o3", "gpt-4.1", "gpt-4o"} <= set(listed)
+            assert (await models.one("o3"))["id"] == "o3"
+            assert (await models.one("gpt-4o"))["owned_by"] == "tidegate"
+
+
+async def test_a_provider_that_fails_hides_no_other(clock: ManualClock) -> None:
+    routes = {"own-*": [{"provider": "own"}]}
+    own = config_of("http://127.0.0.1:9", kind="compatible")
+    async with running() as base_url, models_at(base_url, clock, routes=routes, own=own) as models:
+        assert "gpt-4o" in names(await models.all())
+    async with models_at("http://127.0.0.1:9", clock, routes={"smart": [{"provider": "openai"}]}) as models:
+        assert names(await models.all()) == ["smart"]
+
+
+async def test_the_next_credential_reads_what_the_first_may_not(clock: ManualClock) -> None:
+    faults = {"-bad": {"invalid_key": 1.0}}
+    credentials = [{"name": "a", "api_key": "sk-bad"}, {"name": "b", "api_key": "sk-good"}]
+    async with running(Options(faults_by_key=faults)) as base_url:
+        config = config_of(base_url, credentials=credentials)
+        async with providers(clock, openai=config) as made:
+            models = Models(made, Routes({}, stale_for=0), allowed=frozenset(), clock=clock)
+            assert "gpt-4o" in names(await models.all())
+
+
 async def test_it_is_read_once_a_minute(clock: ManualClock) -> None:
     answer = OK.replace(b": 2\r\n\r\n{}", b": 24\r\n\r\n" + b'{"object":"","data":[ ]}')
     async with serving(saying(answer), keep_alive=True) as server, models_at(server.address, clock) as models:
@@ -57,13 +102,15 @@ async def test_it_is_read_once_a_minute(clock: ManualClock) -> None:
 async def test_the_last_one_known_outlives_a_failing_upstream(clock: ManualClock) -> None:
     answers = iter([OK.replace(b": 2\r\n\r\n{}", b": 11\r\n\r\n" + b'{"data":[]}')])
 
-    async def once(_: object, writer: object) -> None:
-        writer.write(next(answers, b"HTTP/1.1 500 No\r\ncontent-length: 0\r\n\r\n"))  # type: ignore[attr-defined]
+    async def once(_: object, writer: Any) -> None:
+        writer.write(next(answers, b"HTTP/1.1 500 No\r\ncontent-length: 0\r\n\r\n"))
 
     async with serving(once, keep_alive=True) as server, models_at(server.address, clock) as models:
         known = await models.all()
-        clock.advance(61)
-        assert await models.all() == known
+        for seconds, reads in ((61, 2), (4, 2), (2, 3)):
+            clock.advance(seconds)
+            assert await models.all() == known
+            assert len(server.requests) == reads
         with pytest.raises(ServerFailure):
             await models.probe()
 
@@ -71,6 +118,9 @@ async def test_the_last_one_known_outlives_a_failing_upstream(clock: ManualClock
 async def test_without_one_the_failure_is_told(clock: ManualClock) -> None:
     async with running(Options(faults={"server_error": 1.0})) as base_url, models_at(base_url, clock) as models:
         with pytest.raises(ServerFailure):
+            await models.all()
+    async with models_at("http://127.0.0.1:9", clock) as models:
+        with pytest.raises(ConnectionFailed):
             await models.all()
 
 

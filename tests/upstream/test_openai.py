@@ -1,27 +1,29 @@
-"""OpenAI is asked with this gateway's credential and labels; of the caller's headers only what is listed goes along."""
+"""A provider is asked with this gateway's credential and labels, under the name that its model has there."""
 
 from collections.abc import AsyncIterator
+from typing import Any
 
+import msgspec
 import pytest
 
 from tests.upstream.servers import OK, Server, saying, serving
-from tidegate.core.config import UpstreamConfig
-from tidegate.core.errors import NoUpstreamKey
+from tests.upstream.targets import MAIN, SECRET, config_of, provider
+from tidegate.core.clock import ManualClock
+from tidegate.core.errors import InvalidUpstreamKey, NoUpstreamKey, ParameterNotTaken, ServerFailure
 from tidegate.core.values import Route
+from tidegate.simulator import Options, running
 from tidegate.upstream.openai import OpenAI
+from tidegate.upstream.plan import Target
 from tidegate.upstream.transport import Transport
+from tidegate.wire.call import Call, parse
 
-SECRET = "sk-proj-nobody-may-see-this"
+TARGET = Target("openai", "gpt-4o")
 
 
 @pytest.fixture
 async def server() -> AsyncIterator[Server]:
     async with serving(saying(OK)) as server:
         yield server
-
-
-def settings(server: Server, **changes: object) -> UpstreamConfig:
-    return UpstreamConfig(base_url=f"{server.address}/v1/", api_key=SECRET, **changes)
 
 
 def sent(server: Server) -> dict[str, str]:
@@ -31,70 +33,114 @@ def sent(server: Server) -> dict[str, str]:
     return {"": first, **{name.lower(): value for name, _, value in pairs}}
 
 
+def call(route: Route = Route.CHAT, **fields: Any) -> Call:
+    return parse(route, msgspec.json.encode({"model": "gpt-4o", **fields}))
+
+
+async def ask(openai: OpenAI, asked: Call | None = None, **headers: str) -> int:
+    """Ask as the pipeline does; the answer's status."""
+    fitted = openai.fit(asked or call(), TARGET)
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return (await openai.ask(fitted, openai.credentials[0], named)).status
+
+
 @pytest.mark.parametrize("route", list(Route))
 @pytest.mark.parametrize(("stream", "accept"), [(True, "text/event-stream"), (False, "application/json")])
 async def test_a_call(server: Server, route: Route, stream: bool, accept: str) -> None:
-    config = settings(server, organization="org-1", project="proj_1")
-    async with Transport(config) as transport:
-        exchange = await OpenAI(config, transport).ask(route, b"{}", {"x-client-request-id": "abc"}, stream=stream)
-        assert exchange.status == 200
+    credential = {**MAIN, "organization": "org-1", "project": "proj_1"}
+    streams = stream and route.streams
+    async with provider(f"{server.address}/v1/", credentials=[credential]) as openai:
+        assert await ask(openai, call(route, stream=stream), x_client_request_id="abc") == 200
     headers = sent(server)
     assert headers[""] == f"POST {route.value} HTTP/1.1"
     assert headers["authorization"] == f"Bearer {SECRET}"
     assert (headers["openai-organization"], headers["openai-project"]) == ("org-1", "proj_1")
-    assert (headers["content-type"], headers["accept"]) == ("application/json", accept)
+    assert (headers["content-type"], headers["accept"]) == (
+        "application/json",
+        accept if streams else "application/json",
+    )
     assert headers["accept-encoding"] == "identity"
     assert headers["user-agent"].startswith("tidegate/")
     assert headers["x-client-request-id"] == "abc"
 
 
 async def test_what_is_not_configured_is_not_sent(server: Server) -> None:
-    config = settings(server)
-    async with Transport(config) as transport:
-        await OpenAI(config, transport).get("/models")
+    async with provider(f"{server.address}/v1") as openai:
+        await openai.models(openai.credentials[0])
     headers = sent(server)
     assert headers[""] == "GET /v1/models HTTP/1.1"
     assert not [name for name in headers if name.startswith("openai-")]
 
 
 async def test_without_a_key_nothing_is_sent(server: Server) -> None:
-    config = UpstreamConfig(base_url=server.address)
-    async with Transport(config) as transport:
+    async with provider(server.address, credentials=[]) as openai:
+        assert [credential.name for credential in openai.credentials] == ["default"]
         with pytest.raises(NoUpstreamKey, match="OPENAI_API_KEY"):
-            await OpenAI(config, transport).get("/models")
+            await ask(openai)
     assert server.connections == 0
 
 
-async def test_the_callers_headers(server: Server) -> None:
-    theirs = {
-        "authorization": "Bearer theirs",
-        "cookie": "a=b",
-        "host": "theirs",
-        "content-length": "5",
-        "user-agent": "theirs",
-        "openai-organization": "org-theirs",
-        "openai-beta": "assistants=v2",
-        "idempotency-key": "1",
-        "x-client-request-id": "2",
-        "x-forwarded-for": "10.0.0.1",
-    }
-    listed = {"openai-beta": "assistants=v2", "idempotency-key": "1", "x-client-request-id": "2"}
-    plain = OpenAI(settings(server), Transport(settings(server)))
-    assert plain.forwarded(theirs) == {**listed, "openai-organization": "org-theirs"}
-    none = OpenAI(settings(server, forward_headers=()), Transport(settings(server)))
-    assert none.forwarded(theirs) == {}
+async def test_a_server_of_ones_own_may_ask_for_none(server: Server) -> None:
+    async with provider(server.address, kind="compatible", credentials=[]) as own:
+        assert own.speaks == {Route.CHAT, Route.EMBEDDINGS}
+        assert await ask(own, openai_organization="org-theirs", idempotency_key="1") == 200
+    headers = sent(server)
+    assert headers[""] == "POST /chat/completions HTTP/1.1"
+    assert "authorization" not in headers
+    assert (headers["idempotency-key"], "openai-organization" in headers) == ("1", False)
 
 
 async def test_what_the_configuration_says_wins_over_the_caller(server: Server) -> None:
-    config = settings(server, organization="org-1", forward_headers=("*",))
-    theirs = {"openai-organization": "org-theirs", "authorization": "Bearer theirs", "user-agent": "theirs"}
-    async with Transport(config) as transport:
-        target = OpenAI(config, transport)
-        await target.ask(Route.CHAT, b"{}", target.forwarded(theirs), stream=False)
+    async with provider(server.address, credentials=[{**MAIN, "organization": "org-1"}]) as openai:
+        await ask(openai, openai_organization="org-theirs", authorization="Bearer theirs", user_agent="theirs")
     assert "theirs" not in server.requests[0]
     assert sent(server)["openai-organization"] == "org-1"
 
 
-def test_its_key_is_not_in_its_repr(server: Server) -> None:
-    config = settings(server)
-    assert SECRET not in repr(OpenAI(config, Transport(config))) + repr(vars(OpenAI(config, Transport(config))))
+async def test_each_credential_is_another_account() -> None:
+    credentials = [MAIN, {"name": "spare", "api_key": "sk-spare", "rpm": 500, "tpm": 30_000}]
+    async with provider("http://nowhere", credentials=credentials) as openai:
+        first, second = openai.credentials
+    assert (first.name, first.rpm, second.name, second.rpm, second.tpm) == ("main", None, "spare", 500, 30_000)
+
+
+@pytest.mark.parametrize(("asked", "model"), [("gpt-4o", "gpt-4o"), ("smart", "gpt-4o")])
+async def test_the_models_name_is_the_targets(asked: str, model: str) -> None:
+    async with provider("http://nowhere") as openai:
+        fitted = openai.fit(call(model=asked, unknown={"a": 1}), TARGET)
+    assert msgspec.json.decode(fitted.body) == {"model": model, "unknown": {"a": 1}}
+    assert (fitted.adapted, fitted.route, fitted.stream) == ((), Route.CHAT, False)
+
+
+async def test_configured_rules_hold() -> None:
+    rules = [
+        {"drop": ["metadata"], "defaults": {"max_tokens": 64}},
+        {"models": ["o*"], "drop": ["seed"]},
+        {"routes": ["chat"], "refuse": ["logprobs"]},
+    ]
+    async with provider("http://nowhere", rules=rules) as openai:
+        fitted = openai.fit(call(metadata={}, seed=1), TARGET)
+        with pytest.raises(ParameterNotTaken) as no:
+            openai.fit(call(logprobs=True), TARGET)
+    assert msgspec.json.decode(fitted.body) == {"model": "gpt-4o", "seed": 1, "max_tokens": 64}
+    assert fitted.adapted == ("metadata: dropped", "max_tokens: set")
+    assert no.value.param == "logprobs"
+
+
+@pytest.mark.parametrize(("fault", "error"), [("invalid_key", InvalidUpstreamKey), ("server_error", ServerFailure)])
+async def test_a_probe_tells_whether_a_credential_is_good(fault: str, error: type[Exception]) -> None:
+    by_key = {"this": {fault: 1.0}}
+    credentials = [MAIN, {"name": "spare", "api_key": "sk-spare"}]
+    async with (
+        running(Options(faults_by_key=by_key)) as base_url,
+        provider(base_url, credentials=credentials) as openai,
+    ):
+        with pytest.raises(error):
+            await openai.probe(openai.credentials[0])
+        await openai.probe(openai.credentials[1])
+
+
+def test_its_key_is_not_in_its_repr() -> None:
+    openai = OpenAI("openai", config_of("http://nowhere"), Transport(max_connections=1), ManualClock())
+    assert SECRET not in repr(openai) + repr(vars(openai))
+    assert repr(openai) == "<OpenAI openai at http://nowhere>"

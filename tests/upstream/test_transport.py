@@ -12,7 +12,7 @@ import pytest
 
 from tests.eventually import until
 from tests.upstream.servers import OK, STREAM_HEAD, Server, chunk, full_backlog, saying, serving, silence
-from tidegate.core.config import UpstreamConfig
+from tests.upstream.targets import config_of
 from tidegate.core.errors import (
     AnswerTooLarge,
     ConnectionFailed,
@@ -23,15 +23,19 @@ from tidegate.core.errors import (
     TruncatedStream,
     UpstreamTimeout,
 )
-from tidegate.upstream.transport import Exchange, Transport
+from tidegate.upstream.transport import Exchange, Transport, Way, way_to
 
 
 @contextlib.asynccontextmanager
 async def asked(url: str, **settings: object) -> AsyncIterator[Exchange]:
     """The answer to a POST to `url`."""
-    config = UpstreamConfig(base_url=url, allow_short_timeouts=True, **settings)
-    async with Transport(config) as transport:
-        yield await transport.send("POST", f"{url}/v1/x", {"Accept": "*/*"}, b"{}")
+    async with Transport(max_connections=100) as transport:
+        yield await transport.send("POST", f"{url}/v1/x", {"Accept": "*/*"}, b"{}", way(url, **settings))
+
+
+def way(url: str, **settings: object) -> Way:
+    """The way there."""
+    return way_to(config_of(url, **settings))
 
 
 async def read(url: str, **settings: object) -> bytes:
@@ -164,10 +168,9 @@ async def test_reading_may_be_cancelled_and_taken_up_again() -> None:
 
 async def test_connections_are_kept_and_closed_at_shutdown() -> None:
     async with serving(saying(OK), keep_alive=True) as server:
-        config = UpstreamConfig(base_url=server.address)
-        async with Transport(config) as transport:
+        async with Transport(max_connections=1) as transport:
             for _ in range(5):
-                exchange = await transport.send("POST", server.address, {}, b"{}")
+                exchange = await transport.send("POST", server.address, {}, b"{}", way(server.address))
                 assert await exchange.whole() == b"{}"
             assert server.connections == 1
             assert not server.closed.is_set()
@@ -177,20 +180,39 @@ async def test_connections_are_kept_and_closed_at_shutdown() -> None:
 async def test_a_finished_answer_gives_its_connection_back() -> None:
     """The terminal event comes some time before the body's very end."""
     end = saying(STREAM_HEAD + chunk(b"data: [DONE]\n\n"), b"0\r\n\r\n", pause=0.05)
-    async with serving(end, keep_alive=True) as server, Transport(UpstreamConfig()) as transport:
+    async with serving(end, keep_alive=True) as server, Transport(max_connections=1) as transport:
         for _ in range(2):
-            exchange = await transport.send("POST", server.address, {}, b"{}")
+            exchange = await transport.send("POST", server.address, {}, b"{}", way(server.address))
             assert await exchange.some() == b"data: [DONE]\n\n"
             exchange.finish()
             await asyncio.sleep(0.15)
         assert server.connections == 1
 
 
+async def test_a_provider_that_hangs_takes_no_connection_from_another() -> None:
+    async with serving(silence) as slow, serving(saying(OK)) as fast, Transport(max_connections=1) as transport:
+        hanging = asyncio.create_task(transport.send("POST", slow.address, {}, b"{}", way(slow.address)))
+        await until(lambda: slow.connections == 1)
+        exchange = await transport.send("POST", fast.address, {}, b"{}", way(fast.address))
+        assert await exchange.whole() == b"{}"
+        assert not hanging.done()
+        hanging.cancel()
+
+
+async def test_each_provider_has_clocks_of_its_own() -> None:
+    async with serving(silence) as server, Transport(max_connections=1) as transport:
+        patient = way(server.address)
+        hasty = way_to(config_of(server.address, first_byte_seconds=0.05), section="providers.hasty")
+        with pytest.raises(FirstByteTimeout, match=r"providers\.hasty\.first_byte_seconds = 0\.05 s.*HASTY__FIRST"):
+            await transport.send("POST", server.address, {}, b"{}", hasty)
+    assert (patient.first_byte_seconds, patient.section) == (180.0, "upstream")
+
+
 async def test_no_cookie_and_no_header_of_the_librarys_own_is_sent() -> None:
     cookie = OK.replace(b"content-type", b"set-cookie: a=b\r\ncontent-type")
-    async with serving(saying(cookie), keep_alive=True) as server, Transport(UpstreamConfig()) as transport:
+    async with serving(saying(cookie), keep_alive=True) as server, Transport(max_connections=1) as transport:
         for _ in range(2):
-            await (await transport.send("POST", server.address, {"X-Mine": "1"}, b"{}")).whole()
+            await (await transport.send("POST", server.address, {"X-Mine": "1"}, b"{}", way(server.address))).whole()
     names = {line.partition(":")[0].lower() for line in server.requests[1].split("\r\n")[1:] if line}
     assert names <= {"host", "x-mine", "content-length", "content-type"}
 

@@ -55,6 +55,8 @@ def test_durations(text: str, seconds: float | None) -> None:
         ({}, "Please try again in 7m12s. Visit the page to learn more.", 432.0),
         ({}, "Please try again in 8.64s.", 8.64),
         ({}, "Requests have exceeded the rate limit. Please retry after 9 seconds.", 9.0),
+        ({}, "Please retry after 1 second.", 1.0),
+        ({}, "Please try again in 2.5 seconds.", 2.5),
         ({}, "Please Retry After 2s", 2.0),
         ({"x-ratelimit-remaining-tokens": "0", "x-ratelimit-reset-tokens": "1m0s"}, "", 60.0),
         ({"x-ratelimit-remaining-tokens": "5", "x-ratelimit-reset-tokens": "1m0s"}, "", None),

@@ -49,7 +49,7 @@ def deployment_not_found() -> Refusal:
 
 
 def _saying(status: int, code: str, message: str) -> Callable[[Refusal], Refusal]:
-    return lambda _: AzureRefusal(status, {"code": code, "message": message})
+    return lambda refused: AzureRefusal(status, {"code": code, "message": message}, refused.headers)
 
 
 def _limited(refused: Refusal) -> Refusal:

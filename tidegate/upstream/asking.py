@@ -17,6 +17,7 @@ from tidegate.core.said import Said
 from tidegate.core.values import AnswerHead, Outcome, Route
 from tidegate.upstream.classify import classify, classify_in_stream
 from tidegate.upstream.openai import PROVIDER, OpenAI
+from tidegate.upstream.plan import Target
 from tidegate.upstream.said_limits import said_limits
 from tidegate.upstream.transport import Exchange
 from tidegate.wire import sse
@@ -163,7 +164,8 @@ class Asking:
         call = self._call
         self._sent = True
         try:
-            self._exchange = await self._upstream.ask(call.route, call.forwarded(), self._headers, stream=call.stream)
+            fitted = self._upstream.fit(call, Target(PROVIDER, call.model))
+            self._exchange = await self._upstream.ask(fitted, self._upstream.credentials[0], self._headers)
         except UpstreamError:
             self._turn.failed()
             raise

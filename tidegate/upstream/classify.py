@@ -50,6 +50,8 @@ _BY_CODE: dict[str, type[UpstreamError]] = {
     "unsupported_country_region_territory": UpstreamForbidden,
     "model_not_found": ModelNotFound,
     "DeploymentNotFound": ModelNotFound,
+    "OperationNotSupported": ModelNotFound,
+    "PermissionDenied": UpstreamForbidden,
     "context_length_exceeded": ContextLengthExceeded,
     "content_policy_violation": ContentPolicy,
     "moderation_blocked": ContentPolicy,
@@ -61,6 +63,7 @@ _BY_CODE: dict[str, type[UpstreamError]] = {
 }
 _BY_MESSAGE: tuple[tuple[str, frozenset[int], type[UpstreamError]], ...] = (
     ("Request too large", frozenset({200, 429}), RequestTooLargeForLimit),
+    ("Out of call volume quota", frozenset({403, 429}), OutOfQuota),
     ("maximum context length", frozenset({200, 400}), ContextLengthExceeded),
     ("exceeds the context window", frozenset({200, 400}), ContextLengthExceeded),
     ("not authorized", frozenset({401}), UpstreamForbidden),

@@ -1,72 +1,129 @@
-"""The models a caller may name: the upstream's own list, kept for a moment, narrowed by the configuration."""
+"""The models a caller may name: the routes' own names and what the providers list, narrowed by the configuration.
+
+What is listed can be called: a provider's model is there where a call that names it would go to that provider.
+"""
 
 import asyncio
+from collections.abc import Mapping
 from typing import Any
-from urllib.parse import quote
 
 import msgspec
 
 from tidegate.core.clock import Clock
 from tidegate.core.errors import MalformedAnswer, UnknownModel, UpstreamError
 from tidegate.upstream.classify import classify
-from tidegate.upstream.openai import OpenAI
+from tidegate.upstream.openai import PROVIDER, OpenAI
+from tidegate.upstream.plan import Target
+from tidegate.upstream.routes import Routes
 
 _FRESH_SECONDS = 60.0
+_AGAIN_SECONDS = 5.0
+"""After which a provider whose list could not be read is asked again."""
 _decode = msgspec.json.Decoder(dict[str, Any])
+
+Json = dict[str, Any]
 
 
 class Models:
-    """Reads `GET /v1/models`, which is free."""
+    """Reads the providers' `GET /models`, which is free."""
 
-    def __init__(self, upstream: OpenAI, *, allowed: frozenset[str], clock: Clock) -> None:
+    def __init__(
+        self, providers: Mapping[str, OpenAI], routes: Routes, *, allowed: frozenset[str], clock: Clock
+    ) -> None:
         """`allowed` narrows the list; empty allows all."""
-        self._upstream = upstream
+        self._providers = providers
+        self._routes = routes
         self._allowed = allowed
         self._clock = clock
-        self._reading = asyncio.Lock()
-        self._list: dict[str, Any] | None = None
-        self._read_at = 0.0
+        self._lists = {name: _List(providers[name], clock) for name in routes.asked_as_named if name in providers}
 
-    async def all(self) -> dict[str, Any]:
-        """The list object; while the upstream fails, the last one known. Raises UpstreamError."""
-        async with self._reading:
-            if self._list is None or self._clock.monotonic() - self._read_at > _FRESH_SECONDS:
-                try:
-                    self._list = self._narrowed(await self._get("/models"))
-                    self._read_at = self._clock.monotonic()
-                except UpstreamError:
-                    if self._list is None:
-                        raise
-            return self._list
+    async def all(self) -> Json:
+        """The list object; while a provider fails, its last one known. Raises UpstreamError where nothing is known."""
+        found = {name: _own(name) for name in self._routes.names}
+        failed: UpstreamError | None = None
+        for provider, listed in self._lists.items():
+            try:
+                models = await listed.models()
+            except UpstreamError as error:
+                failed = failed or error
+                continue
+            found.update((name, model) for name, model in models.items() if self._leads_to(provider, name))
+        if failed and not found:
+            raise failed
+        return {"object": "list", "data": [model for name, model in found.items() if self._is_allowed(name)]}
 
-    async def one(self, name: str) -> dict[str, Any]:
+    async def one(self, name: str) -> Json:
         """A model object. Raises UnknownModel or UpstreamError."""
-        if self._allowed and name not in self._allowed:
+        if not self._is_allowed(name):
             raise UnknownModel(f"The model '{name}' does not exist", param="model")
-        return await self._get(f"/models/{quote(name, safe='')}")
+        provider = next((each for each in self._lists if self._leads_to(each, name)), None)
+        if provider is None or name in self._routes.names:
+            return _own(name)
+        return await _read(self._providers[provider], self._clock, name)
 
     async def probe(self) -> None:
-        """Ask for the list and forget it. Raises UpstreamError."""
-        await self._get("/models")
+        """Ask for a list and forget it. Raises UpstreamError."""
+        able = (each for each in self._providers.values() if each.credentials[0].secret is not None)
+        await _read(next(able, self._providers[PROVIDER]), self._clock)
 
-    async def _get(self, path: str) -> dict[str, Any]:
-        exchange = await self._upstream.get(path)
+    def _leads_to(self, provider: str, model: str) -> bool:
+        return Target(provider, model) in self._routes.plan(model, draw=float).targets
+
+    def _is_allowed(self, name: str) -> bool:
+        return not self._allowed or name in self._allowed
+
+
+class _List:
+    """One provider's list, kept for a moment."""
+
+    def __init__(self, provider: OpenAI, clock: Clock) -> None:
+        self._provider = provider
+        self._clock = clock
+        self._reading = asyncio.Lock()
+        self._models: dict[str, Json] | None = None
+        self._again_at = 0.0
+
+    async def models(self) -> dict[str, Json]:
+        """The models by name. Raises UpstreamError where none were ever read."""
+        async with self._reading:
+            if self._models is None or self._clock.monotonic() > self._again_at:
+                try:
+                    self._models = _by_name(await _read(self._provider, self._clock))
+                    self._again_at = self._clock.monotonic() + _FRESH_SECONDS
+                except UpstreamError:
+                    if self._models is None:
+                        raise
+                    self._again_at = self._clock.monotonic() + _AGAIN_SECONDS
+            return self._models
+
+
+async def _read(provider: OpenAI, clock: Clock, name: str = "") -> Json:
+    """With the first credential that will do. Raises UpstreamError."""
+    failed: UpstreamError | None = None
+    for credential in provider.credentials:
+        exchange = await provider.models(credential, name)
         try:
             body = await exchange.whole()
         finally:
             exchange.close()
-        if exchange.status != 200:
-            raise classify(exchange.status, exchange.headers, body, now=self._clock.now())
-        try:
-            return _decode.decode(body)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise MalformedAnswer from error
+        if exchange.status == 200:
+            return _decoded(body)
+        failed = classify(exchange.status, exchange.headers, body, now=clock.now())
+    raise failed or MalformedAnswer
 
-    def _narrowed(self, listed: dict[str, Any]) -> dict[str, Any]:
-        data = listed.get("data")
-        if not self._allowed or not isinstance(data, list):
-            return listed
-        return {
-            **listed,
-            "data": [model for model in data if isinstance(model, dict) and model.get("id") in self._allowed],
-        }
+
+def _decoded(body: bytes) -> Json:
+    try:
+        return _decode.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise MalformedAnswer from error
+
+
+def _by_name(listed: Json) -> dict[str, Json]:
+    data = listed.get("data")
+    models = data if isinstance(data, list) else []
+    return {model["id"]: model for model in models if isinstance(model, dict) and isinstance(model.get("id"), str)}
+
+
+def _own(name: str) -> Json:
+    return {"id": name, "object": "model", "created": 0, "owned_by": "tidegate"}

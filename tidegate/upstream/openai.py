@@ -1,55 +1,131 @@
-"""OpenAI as a target: its address, this gateway's credential, and what of the caller's headers goes along."""
+"""OpenAI, and what speaks like it at another address, as a provider."""
 
 from collections.abc import Mapping
-from fnmatch import fnmatchcase
-from functools import lru_cache, partial
+from urllib.parse import quote
+
+import msgspec
 
 from tidegate import __version__
-from tidegate.core.config import UpstreamConfig
+from tidegate.core.clock import Clock
+from tidegate.core.config import CredentialConfig, ProviderConfig, RuleConfig
+from tidegate.core.config.providers import OPENAI
 from tidegate.core.errors import NoUpstreamKey
 from tidegate.core.values import Route
-from tidegate.upstream.transport import Exchange, Transport
+from tidegate.upstream.adapt import Adapter, Rule
+from tidegate.upstream.classify import classify
+from tidegate.upstream.plan import Target
+from tidegate.upstream.provider import Credential, Fitted
+from tidegate.upstream.transport import Exchange, Transport, way_to
+from tidegate.wire.call import Call
 
-PROVIDER = "openai"
+PROVIDER = OPENAI
+DEFAULT = "default"
+"""The name of the one credential of `[upstream]`."""
+
+_ROUTES = {route.label: route for route in Route}
+_OPENAIS_OWN = ("openai-organization", "openai-project")
+"""Headers of the caller that tell others nothing, and are none of their business."""
 
 
 class OpenAI:
-    """The upstream that calls are sent to."""
+    """A provider. Implements `tidegate.upstream.provider.Provider`."""
 
-    def __init__(self, config: UpstreamConfig, transport: Transport) -> None:
+    def __init__(self, name: str, config: ProviderConfig, transport: Transport, clock: Clock) -> None:
+        """`config` has everything said."""
+        self.name = name
+        self.credentials = _credentials(config)
+        self.speaks = frozenset(_ROUTES[route] for route in config.speaks or ())
+        self._way = way_to(config, section="upstream" if name == PROVIDER else f"providers.{name}")
+        self.max_answer_bytes = self._way.max_answer_bytes
+        self._kind = config.kind
+        self._base = (config.base_url or "").rstrip("/")
+        self._adapter = Adapter(config.kind, [_rule(rule) for rule in config.rules])
         self._transport = transport
-        self._base = config.base_url.rstrip("/")
-        self._goes_along = lru_cache(1024)(partial(_matches, config.forward_headers))
-        self._key = config.api_key
-        self.max_answer_bytes = config.max_answer_bytes
-        self._fixed = {"user-agent": f"tidegate/{__version__}", "accept-encoding": "identity"}
-        if config.organization:
-            self._fixed["openai-organization"] = config.organization
-        if config.project:
-            self._fixed["openai-project"] = config.project
+        self._clock = clock
 
     def __repr__(self) -> str:
-        return f"<OpenAI at {self._base}>"
+        return f"<{type(self).__name__} {self.name} at {self._base}>"
 
-    def forwarded(self, headers: Mapping[str, str]) -> dict[str, str]:
-        """Those of a caller's headers (lower-case names) that go upstream."""
-        return {name: value for name, value in headers.items() if self._goes_along(name)}
+    def fit(self, call: Call, target: Target) -> Fitted:
+        """The call as this target takes it. Raises ParameterNotTaken."""
+        adapted = self._adapter.adapt(call, target, model=self._model(target.model))
+        body = msgspec.json.encode(adapted.fields)
+        return Fitted(target=target, route=call.route, body=body, stream=call.stream, adapted=adapted.notes)
 
-    async def ask(self, route: Route, body: bytes, headers: Mapping[str, str], *, stream: bool) -> Exchange:
-        """Send an inference call. Raises the errors of `Transport.send` and NoUpstreamKey."""
-        accept = "text/event-stream" if stream else "application/json"
-        sent = {**headers, **self._authorized(), "content-type": "application/json", "accept": accept}
-        return await self._transport.send("POST", self._base + route.value.removeprefix("/v1"), sent, body)
+    async def ask(self, fitted: Fitted, credential: Credential, headers: Mapping[str, str]) -> Exchange:
+        """Send a call. Raises the errors of `Transport.send` and NoUpstreamKey."""
+        accept = "text/event-stream" if fitted.stream else "application/json"
+        theirs = headers if self._kind == "openai" else _without(headers, _OPENAIS_OWN)
+        sent = {**theirs, **self._fixed(credential), "content-type": "application/json", "accept": accept}
+        return await self._transport.send("POST", self._url(fitted), sent, fitted.body, self._way)
 
-    async def get(self, path: str) -> Exchange:
-        """Read a free route such as `/models`; `path` is below the base address and is already quoted."""
-        return await self._transport.send("GET", self._base + path, {**self._authorized(), "accept": "*/*"}, None)
+    async def models(self, credential: Credential, name: str = "") -> Exchange:
+        """Read the list of models, or one of them. Raises the errors of `Transport.send` and NoUpstreamKey."""
+        url = self._models_url(f"/{quote(name, safe='')}" if name else "")
+        sent = {**self._fixed(credential), "accept": "*/*"}
+        return await self._transport.send("GET", url, sent, None, self._way)
 
-    def _authorized(self) -> dict[str, str]:
-        if self._key is None:
-            raise NoUpstreamKey
-        return {**self._fixed, "authorization": f"Bearer {self._key.get_secret_value()}"}
+    async def probe(self, credential: Credential) -> None:
+        """Ask for the list of models and forget it. Raises UpstreamError."""
+        exchange = await self.models(credential)
+        try:
+            body = await exchange.whole()
+        finally:
+            exchange.close()
+        if not 200 <= exchange.status < 300:
+            raise classify(exchange.status, exchange.headers, body, now=self._clock.now())
+
+    def _model(self, model: str) -> str:
+        """The name of a model in what is sent."""
+        return model
+
+    def _url(self, fitted: Fitted) -> str:
+        return self._base + fitted.route.value.removeprefix("/v1")
+
+    def _models_url(self, path: str) -> str:
+        return f"{self._base}/models{path}"
+
+    def _fixed(self, credential: Credential) -> dict[str, str]:
+        fixed = {"user-agent": f"tidegate/{__version__}", "accept-encoding": "identity", **self._authorized(credential)}
+        if credential.organization:
+            fixed["openai-organization"] = credential.organization
+        if credential.project:
+            fixed["openai-project"] = credential.project
+        return fixed
+
+    def _authorized(self, credential: Credential) -> dict[str, str]:
+        if credential.secret is not None:
+            return {"authorization": f"Bearer {credential.secret.get_secret_value()}"}
+        if self._kind == "compatible":
+            return {}  # many servers of one's own ask for no key
+        raise NoUpstreamKey
 
 
-def _matches(patterns: tuple[str, ...], name: str) -> bool:
-    return any(fnmatchcase(name, pattern) for pattern in patterns)
+def _credentials(config: ProviderConfig) -> tuple[Credential, ...]:
+    return tuple(_credential(each) for each in config.credentials) or (Credential(name=DEFAULT),)
+
+
+def _credential(config: CredentialConfig) -> Credential:
+    return Credential(
+        name=config.name,
+        secret=config.api_key,
+        organization=config.organization,
+        project=config.project,
+        rpm=config.rpm,
+        tpm=config.tpm,
+    )
+
+
+def _rule(config: RuleConfig) -> Rule:
+    return Rule(
+        models=tuple(config.models),
+        routes=frozenset(_ROUTES[route] for route in config.routes) or frozenset(Route),
+        rename=tuple(config.rename.items()),
+        drop=tuple(config.drop),
+        refuse=tuple(config.refuse),
+        defaults=tuple((name, msgspec.Raw(msgspec.json.encode(value))) for name, value in config.defaults.items()),
+    )
+
+
+def _without(headers: Mapping[str, str], names: tuple[str, ...]) -> dict[str, str]:
+    return {name: value for name, value in headers.items() if name not in names}

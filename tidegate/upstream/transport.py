@@ -1,4 +1,4 @@
-"""The HTTP client: one per process, pooled, and the one edge where its exceptions become typed errors."""
+"""The HTTP client: one per process for all providers, and the one edge where its exceptions become typed errors."""
 
 import asyncio
 import contextlib
@@ -12,8 +12,9 @@ from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
+import msgspec
 
-from tidegate.core.config import UpstreamConfig
+from tidegate.core.config import ProviderConfig
 from tidegate.core.errors import (
     AnswerTooLarge,
     ConnectionFailed,
@@ -40,12 +41,39 @@ _DRAIN_SECONDS = 1.0
 """How long an answer's connection may take to end after its terminal event."""
 
 
+class Way(msgspec.Struct, frozen=True, kw_only=True):
+    """How a provider is reached, and how long it may take."""
+
+    connect_seconds: float
+    first_byte_seconds: float
+    idle_seconds: float
+    total_seconds: float
+    max_answer_bytes: int
+    proxy: str | None = None
+    trust: ssl.SSLContext | bool = True
+    section: str = "upstream"
+    """The section of the configuration that says so."""
+
+
+def way_to(config: ProviderConfig, *, section: str = "upstream") -> Way:
+    """The way to a provider whose configuration has everything said."""
+    return Way(
+        **{name: getattr(config, name) for name in _SAID},
+        proxy=_proxy(config.base_url or ""),  # not trust_env: that reads ~/.netrc in a thread at each request
+        trust=_trust(config.ca_file),
+        section=section,
+    )
+
+
+_SAID = ("connect_seconds", "first_byte_seconds", "idle_seconds", "total_seconds", "max_answer_bytes")
+
+
 class Exchange:
     """One call's answer as it arrives: the status and headers are here, the body is still coming."""
 
-    def __init__(self, response: aiohttp.ClientResponse, config: UpstreamConfig, clocks: "Clocks") -> None:
+    def __init__(self, response: aiohttp.ClientResponse, way: Way, clocks: "Clocks") -> None:
         self._response = response
-        self._config = config
+        self._way = way
         self._clocks = clocks
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
@@ -93,12 +121,12 @@ class Exchange:
         return connection is not None and (connection.transport is None or connection.transport.is_closing())
 
     async def whole(self) -> bytes:
-        """The whole body, at most `upstream.max_answer_bytes`. Raises as `some` does, and AnswerTooLarge."""
+        """The whole body, at most `max_answer_bytes`. Raises as `some` does, and AnswerTooLarge."""
         parts: list[bytes] = []
         size = 0
         while data := await self.some():
             size += len(data)
-            if size > self._config.max_answer_bytes:
+            if size > self._way.max_answer_bytes:
                 self.close()
                 raise AnswerTooLarge
             parts.append(data)
@@ -132,12 +160,12 @@ class Exchange:
 class Clocks:
     """The deadlines of one call, in the event loop's time: first byte, then silence, and the whole."""
 
-    def __init__(self, config: UpstreamConfig) -> None:
-        self._config = config
+    def __init__(self, way: Way) -> None:
+        self._way = way
         self._loop = asyncio.get_running_loop()
         started = self._loop.time()
-        self._total = started + config.total_seconds
-        self._next = started + config.first_byte_seconds
+        self._total = started + way.total_seconds
+        self._next = started + way.first_byte_seconds
         self._begun = False
 
     @property
@@ -148,34 +176,30 @@ class Clocks:
     def byte_came(self) -> None:
         """The answer's body is on its way: from here on silence counts."""
         self._begun = True
-        self._next = self._loop.time() + self._config.idle_seconds
+        self._next = self._loop.time() + self._way.idle_seconds
 
     def ran_out(self) -> UpstreamError:
         """The error that says which of the clocks it was."""
         if self._total <= self._next:
-            return _clock(TotalTimeout, self._config)
-        return _clock(StreamIdle if self._begun else FirstByteTimeout, self._config)
+            return _clock(TotalTimeout, self._way)
+        return _clock(StreamIdle if self._begun else FirstByteTimeout, self._way)
 
 
 class Transport:
     """The pooled client. Use it as an async context manager; it is closed at shutdown."""
 
-    def __init__(self, config: UpstreamConfig) -> None:
-        self._config = config
+    def __init__(self, *, max_connections: int) -> None:
+        """`max_connections` to each provider, so that one that hangs takes no connection from another."""
+        self._max_connections = max_connections
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
-        config = self._config
         connector = aiohttp.TCPConnector(
-            limit=config.max_connections,
-            keepalive_timeout=_KEPT_ALIVE_SECONDS,
-            ttl_dns_cache=30,
-            ssl=_trust(config.ca_file),
+            limit=0, limit_per_host=self._max_connections, keepalive_timeout=_KEPT_ALIVE_SECONDS, ttl_dns_cache=30
         )
         self._session = aiohttp.ClientSession(
             connector=connector,
-            timeout=aiohttp.ClientTimeout(total=None, sock_connect=config.connect_seconds),
-            proxy=_proxy(config.base_url),  # not trust_env: that reads ~/.netrc in a thread at each request
+            timeout=aiohttp.ClientTimeout(total=None),
             auto_decompress=True,
             cookie_jar=aiohttp.DummyCookieJar(),
             skip_auto_headers=("User-Agent", "Accept-Encoding", "Accept"),
@@ -188,25 +212,34 @@ class Transport:
         if self._session is not None:
             await self._session.close()
 
-    async def send(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None) -> Exchange:
+    async def send(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, way: Way) -> Exchange:
         """Send one request and wait for its answer's headers.
 
         Raises ConnectTimeout, ConnectionFailed, FirstByteTimeout or TotalTimeout; cancelling it cuts the connection.
         """
         assert self._session is not None, "the transport is used inside its context"  # noqa: S101  # a programming error
-        clocks = Clocks(self._config)
+        clocks = Clocks(way)
         data = io.BytesIO(body) if body is not None and len(body) > _SENT_AT_ONCE else body
         try:
             async with asyncio.timeout_at(clocks.deadline):
-                response = await self._session.request(method, url, data=data, headers=headers, allow_redirects=False)
+                response = await self._session.request(
+                    method,
+                    url,
+                    data=data,
+                    headers=headers,
+                    allow_redirects=False,
+                    timeout=aiohttp.ClientTimeout(total=None, sock_connect=way.connect_seconds),
+                    proxy=way.proxy,
+                    ssl=way.trust,
+                )
         except aiohttp.ConnectionTimeoutError as error:
-            raise _clock(ConnectTimeout, self._config) from error
+            raise _clock(ConnectTimeout, way) from error
         except TimeoutError as error:
             raise clocks.ran_out() from error
         except (aiohttp.ClientError, OSError, ValueError) as error:
             # ValueError: a header or an address the client refuses to send
             raise ConnectionFailed(_unreachable(error)) from error
-        return Exchange(response, self._config, clocks)
+        return Exchange(response, way, clocks)
 
 
 def _unreachable(error: Exception) -> str:
@@ -214,11 +247,13 @@ def _unreachable(error: Exception) -> str:
     return f"The upstream could not be reached, or hung up before answering: {reason}."
 
 
-def _clock(kind: type[UpstreamTimeout], config: UpstreamConfig) -> UpstreamError:
-    seconds = getattr(config, kind.setting.removeprefix("upstream."))
-    variable = "TIDEGATE_" + kind.setting.replace(".", "__").upper()
+def _clock(kind: type[UpstreamTimeout], way: Way) -> UpstreamError:
+    key = kind.setting.removeprefix("upstream.")
+    setting = f"{way.section}.{key}"
+    variable = "TIDEGATE_" + setting.replace(".", "__").upper()
     what = (kind.__doc__ or "").partition("\n")[0]
-    return kind(f"{what} The clock that ran out: {kind.setting} = {seconds:g} s; raise it there or by {variable}.")
+    clock = f"{setting} = {getattr(way, key):g} s"
+    return kind(f"{what} The clock that ran out: {clock}; raise it there or by {variable}.")
 
 
 def _proxy(url: str) -> str | None:

@@ -11,7 +11,7 @@ LONGEST_WAIT = 7 * 24 * 3600.0
 _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|us|µs|ns|h|m|s|d)")
 _UNITS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
 _IN_MESSAGE = re.compile(r"(?:try again in|retry after) ((?:\d+(?:\.\d+)?(?:ms|[dhms]))+)", re.IGNORECASE)
-_SECONDS_IN_MESSAGE = re.compile(r"retry after (\d+) seconds", re.IGNORECASE)
+_SECONDS_IN_MESSAGE = re.compile(r"(?:try again in|retry after) (\d+(?:\.\d+)?) seconds?", re.IGNORECASE)
 
 
 def duration(text: str) -> float | None:

@@ -36,11 +36,15 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
 
     def forwarded(self) -> bytes:
         """The body for the upstream: every field's bytes as they came, each key once, streams asked for their usage."""
+        return msgspec.json.encode(self.fields())
+
+    def fields(self) -> dict[str, msgspec.Raw]:
+        """The same, field by field; read it, never change it."""
         if self.route is not Route.CHAT or not self.stream or self.wants_usage:
-            return msgspec.json.encode(self.raw)
+            return self.raw
         options = self.body.get("stream_options")
         asked = {**options, "include_usage": True} if isinstance(options, dict) else {"include_usage": True}
-        return msgspec.json.encode({**self.raw, "stream_options": msgspec.Raw(msgspec.json.encode(asked))})
+        return {**self.raw, "stream_options": msgspec.Raw(msgspec.json.encode(asked))}
 
     def in_form(self, *, stream: bool) -> "Call":
         """The same question, asked for as a stream or whole."""

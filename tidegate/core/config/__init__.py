@@ -6,6 +6,8 @@ Environment variables win over the file. `TIDEGATE_DATABASE_URL`, `TIDEGATE_REDI
 
 from tidegate.core.config.calls import BackgroundConfig, ModelsConfig, QueueConfig
 from tidegate.core.config.loading import load
+from tidegate.core.config.providers import CredentialConfig, ProviderConfig, RuleConfig
+from tidegate.core.config.routes import RouteConfig, RungsConfig, TargetConfig
 from tidegate.core.config.section import ConfigError
 from tidegate.core.config.server import ServerConfig, WatchConfig, WebsocketConfig
 from tidegate.core.config.settings import Settings
@@ -18,14 +20,20 @@ __all__ = [
     "BudgetsConfig",
     "CacheConfig",
     "ConfigError",
+    "CredentialConfig",
     "DatabaseConfig",
     "MeteringConfig",
     "ModelPrice",
     "ModelsConfig",
+    "ProviderConfig",
     "QueueConfig",
     "RedisConfig",
+    "RouteConfig",
+    "RuleConfig",
+    "RungsConfig",
     "ServerConfig",
     "Settings",
+    "TargetConfig",
     "UpstreamConfig",
     "WatchConfig",
     "WebsocketConfig",

@@ -7,6 +7,8 @@ from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from tidegate.core.config.calls import BackgroundConfig, ModelsConfig, QueueConfig
+from tidegate.core.config.providers import ProviderConfig, every_provider
+from tidegate.core.config.routes import RouteConfig
 from tidegate.core.config.server import ServerConfig, WatchConfig, WebsocketConfig
 from tidegate.core.config.spending import BudgetsConfig, MeteringConfig
 from tidegate.core.config.stores import CacheConfig, DatabaseConfig, RedisConfig
@@ -33,6 +35,8 @@ class Settings(BaseSettings):
     server: ServerConfig = ServerConfig()
     websocket: WebsocketConfig = WebsocketConfig()
     upstream: UpstreamConfig = UpstreamConfig()
+    providers: dict[str, ProviderConfig] = Field(default_factory=dict)
+    routes: dict[str, RouteConfig] = Field(default_factory=dict)
     cache: CacheConfig = CacheConfig()
     redis: RedisConfig = RedisConfig()
     database: DatabaseConfig = DatabaseConfig()
@@ -42,6 +46,11 @@ class Settings(BaseSettings):
     queue: QueueConfig = QueueConfig()
     background: BackgroundConfig = BackgroundConfig()
     watch: WatchConfig = WatchConfig()
+
+    @property
+    def every_provider(self) -> dict[str, ProviderConfig]:
+        """All providers with everything said, the one of `[upstream]` among them."""
+        return every_provider(self.providers, self.upstream)
 
     @classmethod
     def settings_customise_sources(

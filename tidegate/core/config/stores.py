@@ -10,6 +10,8 @@ class CacheConfig(Section):
 
     enabled: bool = True
     ttl_seconds: int = Field(default=3600, ge=1)
+    stale_for_seconds: float = Field(default=24 * 3600.0, ge=0)
+    """How long answers are kept after they have ceased to be fresh, for when nobody can be asked."""
     max_answer_bytes: int = Field(default=4 * 1024 * 1024, ge=1024)
     """A larger answer is delivered but not stored."""
     lease_seconds: float = Field(default=5.0, ge=0.5)

@@ -1,5 +1,6 @@
 """The upstream that is there without a word."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from pydantic import Field, SecretStr, model_validator
@@ -35,11 +36,16 @@ class UpstreamConfig(Section):
 
     @model_validator(mode="after")
     def _refuse_short_clocks(self) -> "UpstreamConfig":
-        short = min(self.first_byte_seconds, self.total_seconds)
-        if short < SHORTEST_SAFE_FIRST_BYTE and not self.allow_short_timeouts:
-            raise ValueError(
-                f"a limit of {short:g} s cuts off slow answers (OpenAI takes 45 s and more); use at least "
-                f"{SHORTEST_SAFE_FIRST_BYTE:g} s for first_byte_seconds and total_seconds, "
-                "or set upstream.allow_short_timeouts = true"
-            )
+        refuse_short((self.first_byte_seconds, self.total_seconds), allowed=self.allow_short_timeouts)
         return self
+
+
+def refuse_short(clocks: Iterable[float], *, allowed: bool) -> None:
+    """Raises ValueError for a clock that cuts off answers that are alive, unless that is wanted."""
+    short = min(clocks, default=SHORTEST_SAFE_FIRST_BYTE)
+    if short < SHORTEST_SAFE_FIRST_BYTE and not allowed:
+        raise ValueError(
+            f"a limit of {short:g} s cuts off slow answers (OpenAI takes 45 s and more); use at least "
+            f"{SHORTEST_SAFE_FIRST_BYTE:g} s for first_byte_seconds and total_seconds, "
+            "or set allow_short_timeouts = true beside them"
+        )

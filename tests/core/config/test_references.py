@@ -1,0 +1,114 @@
+"""What one part of the configuration says of another holds, or the gateway does not start and says why."""
+
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from tidegate.core.config import ConfigError, Settings, load
+
+KEY = "sk-proj-Ab3dEf9hIjKlMnOpQrStUvWxYz"
+AZURE = """
+[providers.azure]
+kind = "azure"
+base_url = "https://mine.example"
+api_version = "2024-10-21"
+credentials = [{ name = "east", api_key_env = "AZURE_KEY" }]
+deployments = { "gpt-4o" = "four-o" }
+"""
+
+
+@pytest.fixture(autouse=True)
+def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("AZURE_KEY", KEY)
+
+
+def reading(text: str) -> Settings:
+    Path("tidegate.toml").write_text(text)
+    return load()
+
+
+def refusal(text: str) -> str:
+    with pytest.raises(ConfigError) as refused:
+        reading(text)
+    return str(refused.value)
+
+
+def key_of(settings: Settings, provider: str = "azure") -> SecretStr | None:
+    return settings.providers[provider].credentials[0].api_key
+
+
+def test_a_route_to_a_provider_that_is_there() -> None:
+    settings = reading(AZURE + '[routes."gpt-4o"]\ntargets = [{ provider = "openai" }, { provider = "azure" }]\n')
+    assert [target.provider for target in settings.routes["gpt-4o"].targets] == ["openai", "azure"]
+    assert list(settings.every_provider) == ["openai", "azure"]
+
+
+@pytest.mark.parametrize(
+    ("target", "words"),
+    [
+        ('{ provider = "azur" }', ["routes.smart.targets.0", "'azur'", "Did you mean azure?"]),
+        ('{ provider = "zzz" }', ["'zzz'", "Known are: azure, openai."]),
+        ('{ provider = "azure", model = "gpt-4" }', ["'gpt-4'", "no deployment", "Did you mean gpt-4o?"]),
+        ('{ provider = "azure", modell = "gpt-4o" }', ["routes.smart.targets.0.modell", "Did you mean model?"]),
+    ],
+)
+def test_a_target_that_is_not_there_is_refused_with_the_nearest_name(target: str, words: list[str]) -> None:
+    said = refusal(f"{AZURE}[routes.smart]\ntargets = [{target}]\n")
+    assert [word for word in words if word not in said] == []
+
+
+@pytest.mark.parametrize("model", ["gpt-4o", "four-o"])
+def test_a_model_may_be_named_by_its_deployment(model: str) -> None:
+    reading(f'{AZURE}[routes.smart]\ntargets = [{{ provider = "azure", model = "{model}" }}]\n')
+
+
+def test_a_key_from_the_environment_or_a_file_or_as_it_is() -> None:
+    assert key_of(reading(AZURE)) == SecretStr(KEY)
+    Path("key").write_text(f"{KEY}\n")
+    assert key_of(reading(AZURE.replace('api_key_env = "AZURE_KEY"', 'api_key_file = "key"'))) == SecretStr(KEY)
+    assert key_of(reading(AZURE.replace('api_key_env = "AZURE_KEY"', f'api_key = " {KEY}"'))) == SecretStr(KEY)
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ('api_key_env = "NO_SUCH_KEY"', ["east", "providers.azure", "environment variable NO_SUCH_KEY"]),
+        ('api_key_file = "nowhere"', ["east", "nowhere", "No such file"]),
+        ('api_key_file = "empty"', ["file empty", "missing or empty"]),
+        ('api_key_file = "binary"', ["binary", "no text"]),
+        ('api_key = " "', ["api_key is missing or empty"]),
+    ],
+)
+def test_a_key_that_is_not_there_is_missed(given: str, words: list[str]) -> None:
+    Path("empty").write_text("\n")
+    Path("binary").write_bytes(b"\xff\xfe")
+    said = refusal(AZURE.replace('api_key_env = "AZURE_KEY"', given))
+    assert [word for word in words if word not in said] == []
+
+
+def test_two_places_for_one_provider_are_one_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    named = f'[providers.openai]\nkind = "openai"\ncredentials = [{{ name = "main", api_key = "{KEY}" }}]\n'
+    assert "both mean the provider" in refusal(f'[upstream]\napi_key = "{KEY}"\n{named}')
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-of-somebody-elses-tools")
+    assert key_of(reading(named), "openai") == SecretStr(KEY), "a variable for every OpenAI client is no contradiction"
+
+
+def test_no_key_shows_in_a_refusal() -> None:
+    said = refusal(AZURE.replace('api_key_env = "AZURE_KEY"', f'api_key = "{KEY}", api_kye = "{KEY}"'))
+    assert "Did you mean api_key?" in said
+    assert "Ab3dEf" not in said
+
+
+def test_the_environment_configures_providers_and_routes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TIDEGATE_PROVIDERS__OWN__KIND", "compatible")
+    monkeypatch.setenv("TIDEGATE_PROVIDERS__OWN__BASE_URL", "http://localhost:8000/v1")
+    monkeypatch.setenv("TIDEGATE_PROVIDERS__OWN__CREDENTIALS", '[{"name": "a", "api_key": "sk-any"}]')
+    monkeypatch.setenv("TIDEGATE_ROUTES", '{"gpt-4o*": {"targets": [{"provider": "own", "model": "llama"}]}}')
+    settings = load()
+    assert settings.providers["own"].base_url == "http://localhost:8000/v1"
+    assert settings.routes["gpt-4o*"].targets[0].model == "llama"
+    monkeypatch.setenv("TIDEGATE_ROUTES", '{"gpt-4o*": {"targets": [{"provider": "ow", "model": "llama"}]}}')
+    with pytest.raises(ConfigError, match=r"Did you mean own\?"):
+        load()

@@ -1,0 +1,44 @@
+"""A route names at least one target; weights stand only where they mean something."""
+
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from tidegate.core.config.routes import RouteConfig
+
+A, B = {"provider": "openai"}, {"provider": "azure", "model": "four-o"}
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"targets": [A]},
+        {"targets": [A, B], "order": "weighted"},
+        {"targets": [{**A, "weight": 9}, {**B, "weight": 0}], "order": "weighted"},
+        {"targets": [A], "rungs": {"stale": False}, "stale_for_seconds": 0, "canned": "Back soon."},
+    ],
+)
+def test_a_route(given: dict[str, Any]) -> None:
+    assert RouteConfig.model_validate(given).targets[0].provider == "openai"
+
+
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [
+        ({}, "targets"),
+        ({"targets": []}, "targets"),
+        ({"targets": [A] * 33}, "targets"),
+        ({"targets": [{"model": "x"}]}, "provider"),
+        ({"targets": [{**A, "weight": 1}]}, "only with order"),
+        ({"targets": [{**A, "weight": 0}], "order": "weighted"}, "above 0"),
+        ({"targets": [{**A, "weight": -1}], "order": "weighted"}, "weight"),
+        ({"targets": [A], "order": "random"}, "order"),
+        ({"targets": [A], "stale_for_seconds": -1}, "stale_for_seconds"),
+        ({"targets": [A], "canned": ""}, "canned"),
+        ({"targets": [A], "fallbacks": True}, "fallbacks"),
+    ],
+)
+def test_what_cannot_be_is_refused(given: dict[str, Any], reason: str) -> None:
+    with pytest.raises(ValidationError, match=reason):
+        RouteConfig.model_validate(given)

@@ -1,0 +1,67 @@
+"""Whatever is mistyped, and however deep it stands, the key that was meant is named."""
+
+import pytest
+
+from tidegate.core.config import ConfigError
+from tidegate.core.config.unknown import Location, keys_beside, nearest, refuse_unknown_variables
+
+
+@pytest.mark.parametrize(
+    ("location", "known"),
+    [
+        (("sever",), "server"),
+        (("server", "prot"), "port"),
+        (("metering", "prices", "my-model", "imput"), "input"),
+        (("providers", "azure", "api_verison"), "api_version"),
+        (("providers", "azure", "credentials", 0, "api_kye"), "api_key"),
+        (("providers", "azure", "rules", 3, "renames"), "rename"),
+        (("routes", "gpt-4o*", "target"), "targets"),
+        (("routes", "gpt-4o*", "targets", 1, "providers"), "provider"),
+        (("routes", "gpt-4o*", "rungs", "can"), "canned"),
+    ],
+)
+def test_a_key_is_looked_for_beside_the_right_ones(location: Location, known: str) -> None:
+    assert known in keys_beside(location)
+    assert nearest(str(location[-1]), keys_beside(location)) == f" Did you mean {known}?"
+
+
+@pytest.mark.parametrize("location", [("providers", "x", "deployments", "a", "b"), ("log_level", "x"), ("zzz", "x")])
+def test_where_any_key_will_do_or_none_nothing_is_named(location: Location) -> None:
+    assert keys_beside(location) == []
+    assert nearest("x", []) == ""
+
+
+def test_where_nothing_is_near_all_are_named() -> None:
+    assert nearest("zzz", ["port", "host"]) == " Known are: host, port."
+
+
+@pytest.mark.parametrize(
+    "variable",
+    [
+        "TIDEGATE_PROVIDERS",
+        "TIDEGATE_PROVIDERS__AZURE",
+        "TIDEGATE_PROVIDERS__AZURE__BASE_URL",
+        "TIDEGATE_PROVIDERS__AZURE__DEPLOYMENTS__GPT-4O",
+        "TIDEGATE_ROUTES__GPT-4O__RUNGS__STALE",
+        "TIDEGATE_METERING__UNKNOWN_MODEL__INPUT",
+        "TIDEGATE_SERVER__PORT",
+        "TIDEGATES__PORT",
+    ],
+)
+def test_a_variable_that_is_a_setting(variable: str) -> None:
+    refuse_unknown_variables({variable: "1"})
+
+
+@pytest.mark.parametrize(
+    ("variable", "meant"),
+    [
+        ("TIDEGATE_PROVIDRS__AZURE__BASE_URL", "TIDEGATE_PROVIDERS"),
+        ("TIDEGATE_PROVIDERS__AZURE__BASEURL", "TIDEGATE_PROVIDERS__AZURE__BASE_URL"),
+        ("TIDEGATE_ROUTES__GPT-4O__TARGET", "TIDEGATE_ROUTES__GPT-4O__TARGETS"),
+        ("TIDEGATE_ROUTES__GPT-4O__RUNGS__STAL", "TIDEGATE_ROUTES__GPT-4O__RUNGS__STALE"),
+        ("TIDEGATE_METERING__UNKNOWN_MODEL__INPT", "TIDEGATE_METERING__UNKNOWN_MODEL__INPUT"),
+    ],
+)
+def test_a_variable_that_is_none(variable: str, meant: str) -> None:
+    with pytest.raises(ConfigError, match=rf"{variable} is no setting.*Did you mean {meant}\?"):
+        refuse_unknown_variables({variable: "1"})

@@ -1,0 +1,34 @@
+"""Providers over a transport of their own, for tests that ask one directly."""
+
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any
+
+from tidegate.core.clock import Clock, ManualClock
+from tidegate.core.config import ProviderConfig, UpstreamConfig
+from tidegate.upstream.openai import OpenAI
+from tidegate.upstream.providers import make_providers
+from tidegate.upstream.transport import Transport
+
+SECRET = "sk-proj-nobody-may-see-this"
+MAIN = {"name": "main", "api_key": SECRET}
+
+
+def config_of(base_url: str, **settings: Any) -> ProviderConfig:
+    """A provider's configuration with everything said; of OpenAI's kind and with one key unless told otherwise."""
+    given = {"kind": "openai", "base_url": base_url, "credentials": [MAIN], "allow_short_timeouts": True, **settings}
+    return ProviderConfig.model_validate(given).completed(UpstreamConfig())
+
+
+@contextlib.asynccontextmanager
+async def providers(clock: Clock | None = None, /, **configs: ProviderConfig) -> AsyncIterator[dict[str, OpenAI]]:
+    """Providers by name."""
+    async with Transport(max_connections=100) as transport:
+        yield make_providers(configs, transport, clock or ManualClock())
+
+
+@contextlib.asynccontextmanager
+async def provider(base_url: str, *, name: str = "openai", **settings: Any) -> AsyncIterator[OpenAI]:
+    """One provider."""
+    async with providers(**{name: config_of(base_url, **settings)}) as made:
+        yield made[name]

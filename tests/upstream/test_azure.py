@@ -1,0 +1,105 @@
+"""Azure is asked at a deployment's address with its own header; what it answers means what OpenAI's answers mean."""
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from tests.upstream.servers import OK, saying, serving
+from tests.upstream.targets import SECRET, provider
+from tidegate.core import errors
+from tidegate.core.errors import UpstreamError
+from tidegate.core.values import Route
+from tidegate.simulator import Options, running
+from tidegate.upstream.classify import classify
+from tidegate.upstream.plan import Target
+from tidegate.upstream.said_limits import said_limits
+from tidegate.wire.call import Call, parse
+
+TARGET = Target("azure", "gpt-4o")
+CHAT: dict[str, Any] = {"model": "gpt-4o", "messages": [{"role": "user", "content": "When is high tide?"}]}
+RESPONSES: dict[str, Any] = {"model": "gpt-4o", "input": "When is high tide?"}
+EMBEDDINGS: dict[str, Any] = {"model": "gpt-4o", "input": "tide"}
+BODIES = {Route.CHAT: CHAT, Route.RESPONSES: RESPONSES, Route.EMBEDDINGS: EMBEDDINGS}
+VERSION = {"kind": "azure", "api_version": "2024-10-21"}
+
+
+def call(route: Route = Route.CHAT, **fields: Any) -> Call:
+    return parse(route, msgspec.json.encode({**BODIES[route], **fields}))
+
+
+@pytest.mark.parametrize(
+    ("route", "settings", "line"),
+    [
+        (Route.CHAT, VERSION, "/openai/deployments/gpt-4o/chat/completions?api-version=2024-10-21"),
+        (Route.EMBEDDINGS, VERSION, "/openai/deployments/gpt-4o/embeddings?api-version=2024-10-21"),
+        (Route.RESPONSES, VERSION, "/openai/responses?api-version=2024-10-21"),
+        (Route.CHAT, {**VERSION, "deployments": {"gpt-4o": "my four/o"}},
+         "/openai/deployments/my%20four%2Fo/chat/completions?api-version=2024-10-21"),
+        (Route.CHAT, {"kind": "azure", "surface": "v1"}, "/openai/v1/chat/completions"),
+        (Route.RESPONSES, {**VERSION, "surface": "v1", "api_version": "preview"},
+         "/openai/v1/responses?api-version=preview"),
+    ],
+)  # fmt: skip
+async def test_its_addresses(route: Route, settings: dict[str, Any], line: str) -> None:
+    async with serving(saying(OK)) as server, provider(server.address, name="azure", **settings) as azure:
+        await azure.ask(azure.fit(call(route), TARGET), azure.credentials[0], {"openai-organization": "org-theirs"})
+    head = server.requests[0].lower()
+    assert head.startswith(f"post {line} http/1.1".lower())
+    assert f"api-key: {SECRET}" in head
+    assert "authorization:" not in head
+    assert "org-theirs" not in head
+
+
+async def test_the_body_names_the_deployment() -> None:
+    settings = {**VERSION, "deployments": {"gpt-4o": "four-o"}}
+    async with provider("http://nowhere", name="azure", **settings) as azure:
+        fitted = azure.fit(call(), TARGET)
+    assert msgspec.json.decode(fitted.body)["model"] == "four-o"
+    assert (fitted.target.name, fitted.adapted) == ("azure/gpt-4o", ())
+
+
+@pytest.mark.parametrize("surface", ["deployments", "v1"])
+@pytest.mark.parametrize("route", list(BODIES))
+async def test_it_answers(route: Route, surface: str) -> None:
+    settings = {**VERSION, "surface": surface, "deployments": {"gpt-4o": "four-o"}}
+    async with (
+        running(Options(deployments={"four-o": "gpt-4o"})) as base_url,
+        provider(base_url.removesuffix("/v1"), name="azure", **settings) as azure,
+    ):
+        exchange = await azure.ask(azure.fit(call(route), TARGET), azure.credentials[0], {})
+        body = msgspec.json.decode(await exchange.whole())
+        await azure.probe(azure.credentials[0])
+    assert (exchange.status, body["model"]) == (200, "gpt-4o")
+    said = said_limits(exchange.headers)
+    assert (said.requests.limit, said.tokens.limit, said.shut) == (None, None, "")
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind", "wait"),
+    [
+        ("invalid_key", errors.InvalidUpstreamKey, None),
+        ("forbidden", errors.UpstreamForbidden, None),
+        ("model_not_found", errors.ModelNotFound, None),
+        ("content_policy", errors.ContentPolicy, None),
+        ("context_length", errors.ContextLengthExceeded, None),
+        ("rate_limited", errors.RateLimited, 1.0),
+        ("rate_limited_day", errors.RateLimited, 432.0),
+        ("rate_limited_bare", errors.RateLimited, 9.0),
+        ("request_too_large", errors.RequestTooLargeForLimit, None),
+        ("out_of_quota", errors.OutOfQuota, None),
+        ("overloaded", errors.Overloaded, 1.0),
+        ("server_error", errors.ServerFailure, None),
+    ],
+)
+async def test_its_errors_have_the_same_names(fault: str, kind: type[UpstreamError], wait: float | None) -> None:
+    async with (
+        running() as base_url,
+        provider(base_url.removesuffix("/v1"), name="azure", **VERSION) as azure,
+    ):
+        exchange = await azure.ask(azure.fit(call(), TARGET), azure.credentials[0], {"x-simulate-fault": fault})
+        error = classify(exchange.status, exchange.headers, await exchange.whole(), now=0.0)
+    assert type(error) is kind
+    assert error.retry_after == wait
+    assert error.words is not None
+    assert error.words.message

@@ -1,0 +1,81 @@
+"""What one part of the configuration says of another: routes name providers, credentials name where their key is."""
+
+from collections.abc import Mapping
+
+from pydantic import SecretStr
+
+from tidegate.core.config.providers import CredentialConfig, ProviderConfig
+from tidegate.core.config.routes import TargetConfig
+from tidegate.core.config.section import ConfigError
+from tidegate.core.config.settings import Settings
+from tidegate.core.config.unknown import nearest
+
+
+def refuse_loose_ends(settings: Settings) -> None:
+    """Raises ConfigError for a target whose provider, or deployment, does not exist."""
+    providers = settings.every_provider
+    for model, route in settings.routes.items():
+        for number, target in enumerate(route.targets):
+            where = f"routes.{model}.targets.{number}"
+            if target.provider not in providers:
+                hint = nearest(target.provider, list(providers))
+                raise ConfigError(f"The setting {where} names a provider {target.provider!r} that is not there.{hint}")
+            _refuse_no_deployment(where, target, providers[target.provider])
+    if settings.providers.get("openai") is not None and settings.providers["openai"].credentials:
+        _refuse_two_openais(settings)
+
+
+def _refuse_no_deployment(where: str, target: TargetConfig, provider: ProviderConfig) -> None:
+    deployments = provider.deployments
+    if deployments and target.model is not None and target.model not in {*deployments, *deployments.values()}:
+        hint = nearest(target.model, list(deployments))
+        raise ConfigError(f"The setting {where} names a model {target.model!r} that has no deployment.{hint}")
+
+
+def _refuse_two_openais(settings: Settings) -> None:
+    if settings.upstream.api_key is not None:
+        raise ConfigError(
+            "There are keys in upstream.api_key and in providers.openai.credentials, and both mean the provider "
+            "`openai`. Move the first one into the list."
+        )
+
+
+def with_keys(settings: Settings, environ: Mapping[str, str]) -> Settings:
+    """With the keys that the configuration only refers to. Raises ConfigError for one that is not there."""
+    key = environ.get("OPENAI_API_KEY", "").strip()
+    upstream = settings.upstream
+    if upstream.api_key is None and key:
+        upstream = upstream.model_copy(update={"api_key": SecretStr(key)})
+    providers = {
+        name: provider.model_copy(
+            update={"credentials": [_with_key(name, each, environ) for each in provider.credentials]}
+        )
+        for name, provider in settings.providers.items()
+    }
+    return settings.model_copy(update={"upstream": upstream, "providers": providers})
+
+
+def _with_key(provider: str, credential: CredentialConfig, environ: Mapping[str, str]) -> CredentialConfig:
+    if credential.api_key is not None:
+        key, where = credential.api_key.get_secret_value().strip(), "api_key"
+    elif credential.api_key_env is not None:
+        key, where = environ.get(credential.api_key_env, "").strip(), f"environment variable {credential.api_key_env}"
+    else:
+        key, where = _read(provider, credential), f"file {credential.api_key_file}"
+    if not key:
+        raise ConfigError(
+            f"The credential {credential.name} of providers.{provider} has no key: its {where} is missing or empty."
+        )
+    return credential.model_copy(update={"api_key": SecretStr(key)})
+
+
+def _read(provider: str, credential: CredentialConfig) -> str:
+    assert credential.api_key_file is not None  # noqa: S101  # the only way left
+    try:
+        return credential.api_key_file.read_text().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is no text"
+        raise ConfigError(
+            f"The key of the credential {credential.name} of providers.{provider} cannot be read from "
+            f"{credential.api_key_file}: {reason}."
+        ) from error

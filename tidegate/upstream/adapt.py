@@ -1,0 +1,142 @@
+"""A call in the words of one target: its model's name, and what declared rules change of its parameters.
+
+Rules are data: those of the configuration always hold; those below are for a target whose model the caller did not
+name, so could not know what it takes. Nothing is changed without a word: each change is told.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from fnmatch import fnmatchcase
+from functools import lru_cache
+
+import msgspec
+
+from tidegate.core.errors import ParameterNotTaken
+from tidegate.core.values import Route
+from tidegate.upstream.plan import Target
+from tidegate.wire.call import Call
+
+Fields = dict[str, msgspec.Raw]
+
+_CHAT, _BOTH = frozenset({Route.CHAT}), frozenset({Route.CHAT, Route.RESPONSES})
+
+
+class Rule(msgspec.Struct, frozen=True, kw_only=True):
+    """What some models do not take, and what is done about it."""
+
+    models: tuple[str, ...] = ("*",)
+    """Patterns."""
+    routes: frozenset[Route] = frozenset(Route)
+    rename: tuple[tuple[str, str], ...] = ()
+    drop: tuple[str, ...] = ()
+    refuse: tuple[str, ...] = ()
+    defaults: tuple[tuple[str, msgspec.Raw], ...] = ()
+
+
+class Adapted(msgspec.Struct, frozen=True):
+    """A call's fields as a target takes them."""
+
+    fields: Fields
+    notes: tuple[str, ...] = ()
+    """What was changed, as `parameter: what`."""
+
+
+_REASONING = ("o1*", "o3*", "o4*", "gpt-5", "gpt-5-20*", "gpt-5-mini*", "gpt-5-nano*")
+_SAMPLING = ("temperature", "top_p", "presence_penalty", "frequency_penalty", "logprobs", "top_logprobs", "logit_bias")
+_OF_OPENAI = Rule(models=_REASONING, routes=_BOTH, rename=(("max_tokens", "max_completion_tokens"),), drop=_SAMPLING)
+_LIMIT = Rule(models=("gpt-5*",), routes=_CHAT, rename=(("max_tokens", "max_completion_tokens"),))
+_ELSEWHERE = Rule(
+    routes=_CHAT,
+    rename=(("max_completion_tokens", "max_tokens"),),
+    drop=(
+        "store",
+        "metadata",
+        "service_tier",
+        "safety_identifier",
+        "prompt_cache_key",
+        "prompt_cache_retention",
+        "verbosity",
+        "prediction",
+    ),
+)
+KNOWN: Mapping[str, tuple[Rule, ...]] = {
+    "openai": (_OF_OPENAI, _LIMIT),
+    "azure": (_OF_OPENAI, _LIMIT),
+    "compatible": (_ELSEWHERE,),
+}
+"""By the kind of provider: what is known of models that somebody may be sent to without having named them.
+
+OpenAI's reasoning models take no sampling parameters and no `max_tokens` (OpenAI, "Reasoning models"); other servers
+speak the chat API as it was before `max_completion_tokens`, and keep nothing.
+"""
+
+
+class Adapter:
+    """Fits calls to the models of one provider."""
+
+    def __init__(self, kind: str, rules: Sequence[Rule]) -> None:
+        """`kind` is the provider's, `rules` those of its configuration."""
+        self._rules = tuple(rules)
+        self._known = KNOWN[kind]
+        self._for = lru_cache(1024)(self._find)
+
+    def adapt(self, call: Call, target: Target, *, model: str) -> Adapted:
+        """The call for `target`, which is sent under the name `model`. Raises ParameterNotTaken."""
+        fields = call.fields()
+        if call.model != model or "model" not in fields:
+            fields = {**fields, "model": msgspec.Raw(msgspec.json.encode(model))}
+        rules = self._for(call.route, target.model, call.model == target.model)
+        return _apply(rules, fields, target) if rules else Adapted(fields)
+
+    def _find(self, route: Route, model: str, named: bool) -> tuple[Rule, ...]:  # noqa: FBT001  # a key of the cache
+        rules = self._rules if named else (*self._rules, *self._known)
+        return tuple(
+            rule for rule in rules if route in rule.routes and any(fnmatchcase(model, each) for each in rule.models)
+        )
+
+
+def _apply(rules: Sequence[Rule], fields: Fields, target: Target) -> Adapted:
+    """Each rule in its order: refuse, rename, drop, then what is missing."""
+    fields = dict(fields)
+    notes: list[str] = []
+    for rule in rules:
+        _refuse(rule, fields, target)
+        notes += [*_rename(rule, fields), *_drop(rule, fields), *_complete(rule, fields)]
+    return Adapted(fields, tuple(notes))
+
+
+def _refuse(rule: Rule, fields: Fields, target: Target) -> None:
+    for name in rule.refuse:
+        if _says(fields, name):
+            raise ParameterNotTaken(f"The target {target.name} does not take `{name}`.", param=name)
+
+
+def _rename(rule: Rule, fields: Fields) -> Iterator[str]:
+    for name, there in rule.rename:
+        if _says(fields, there):  # the caller said both: the one that the target knows is meant
+            yield from _left_out(fields, name)
+        elif _says(fields, name):
+            fields[there] = fields.pop(name)
+            yield f"{name}: {there}"
+
+
+def _drop(rule: Rule, fields: Fields) -> Iterator[str]:
+    for name in rule.drop:
+        yield from _left_out(fields, name)
+
+
+def _complete(rule: Rule, fields: Fields) -> Iterator[str]:
+    for name, value in rule.defaults:
+        if not _says(fields, name):
+            fields[name] = value
+            yield f"{name}: set"
+
+
+def _left_out(fields: Fields, name: str) -> Iterator[str]:
+    said = _says(fields, name)
+    fields.pop(name, None)
+    if said:  # null says nothing, so nothing is lost
+        yield f"{name}: dropped"
+
+
+def _says(fields: Fields, name: str) -> bool:
+    return name in fields and bytes(fields[name]) != b"null"

@@ -1,0 +1,44 @@
+"""Azure OpenAI as a provider: an address for each deployment, versions, and a header of its own for the key."""
+
+from urllib.parse import quote, urlencode
+
+from tidegate.core.clock import Clock
+from tidegate.core.config import ProviderConfig
+from tidegate.core.errors import NoUpstreamKey
+from tidegate.core.values import Route
+from tidegate.upstream.openai import OpenAI
+from tidegate.upstream.provider import Credential, Fitted
+from tidegate.upstream.transport import Transport
+
+_BY_DEPLOYMENT = frozenset({Route.CHAT, Route.EMBEDDINGS})
+"""Routes whose address names the deployment; elsewhere the body's `model` does."""
+
+
+class Azure(OpenAI):
+    """One Azure OpenAI resource."""
+
+    def __init__(self, name: str, config: ProviderConfig, transport: Transport, clock: Clock) -> None:
+        super().__init__(name, config, transport, clock)
+        self._deployments = config.deployments
+        self._version = f"?{urlencode({'api-version': config.api_version})}" if config.api_version else ""
+        self._newer = config.surface == "v1"
+
+    def _model(self, model: str) -> str:
+        return self._deployments.get(model, model)
+
+    def _url(self, fitted: Fitted) -> str:
+        path = fitted.route.value.removeprefix("/v1")
+        if not self._newer and fitted.route in _BY_DEPLOYMENT:
+            path = f"/deployments/{quote(self._model(fitted.target.model), safe='')}{path}"
+        return self._below(path)
+
+    def _models_url(self, path: str) -> str:
+        return self._below(f"/models{path}")
+
+    def _below(self, path: str) -> str:
+        return f"{self._base}/openai{'/v1' if self._newer else ''}{path}{self._version}"
+
+    def _authorized(self, credential: Credential) -> dict[str, str]:
+        if credential.secret is None:
+            raise NoUpstreamKey
+        return {"api-key": credential.secret.get_secret_value()}
