@@ -22,7 +22,6 @@ LIMITS = {
     "BackgroundQueueFull": "requests",
     "StreamsBusy": "requests",
     "TooManySockets": "server_error",
-    "ConversationBusy": "conflict_error",
     "CallerLimited": "invalid_request_error",
     "CallTooLarge": "tokens",
     "BudgetExceeded": "insufficient_quota",

@@ -46,8 +46,7 @@ class ConversationBusy(CallerError):
     """Somebody else added to this conversation meanwhile, or a response is being made in it. Try again."""
 
     name = "conversation_busy"
-    type = "conflict_error"
-    code = "conversation_busy"
+    code = "conversation_locked"
     retryable = True
 
 
