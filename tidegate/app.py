@@ -1,7 +1,7 @@
 """The composition root: the only place where the parts are made and put together."""
 
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from decimal import Decimal
 from typing import Protocol, TypeVar
 
@@ -153,8 +153,7 @@ class _Parts:
                 health=health,
                 turns=Turns(places, terms=terms, in_flight=settings.queue.in_flight, clock=clock),
             )
-            models = Models(providers, routes, allowed=frozenset(settings.models.allowed), clock=clock)
-            add_models(api, keys, models, new_id)
+            models = _add_models(api, settings, clock, keys, providers=providers, routes=routes)
             add_health(api, postgres=postgres, redis=redis, upstream=health, probe=models.probe)
             _add_admin(api, settings, clock, postgres=postgres, redis=redis, keys=key_store, ring=keys)
             front = Front(keys, Visits(door, clock), settings.server, new_id)
@@ -267,6 +266,14 @@ def _sockets(settings: Settings, clock: Clock, pipeline: Pipeline, keys: KeyRing
 async def _providers(stack: contextlib.AsyncExitStack, settings: Settings, clock: Clock) -> dict[str, OpenAI]:
     transport = await stack.enter_async_context(Transport(max_connections=settings.upstream.max_connections))
     return make_providers(settings.every_provider, transport, clock)
+
+
+def _add_models(  # a parameter for each part
+    api: FastAPI, settings: Settings, clock: Clock, keys: KeyRing, *, providers: Mapping[str, OpenAI], routes: Routes
+) -> Models:
+    models = Models(providers, routes, allowed=frozenset(settings.models.allowed), clock=clock)
+    add_models(api, keys, models, new_id)
+    return models
 
 
 def _tell_ready(settings: Settings) -> None:
