@@ -280,6 +280,10 @@ class World:
         """An empty ledger."""
         await self._database.execute("TRUNCATE ledger")
 
+    async def rows(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
+        """What PostgreSQL says to a query."""
+        return [tuple(row) for row in await self._database.fetch(query, *values)]
+
     async def ledger(self, lines: int) -> list[Json]:
         """The ledger in order of time, once it has so many lines and none is on its way; fails if it has others."""
         waiting, rows = await _eventually(self._drained, lambda seen: seen[0] == 0 and len(seen[1]) >= lines)

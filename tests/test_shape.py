@@ -15,7 +15,11 @@ MODULES = [name for name in SOURCES if name.startswith("tidegate/")]
 _SOCKETS = "shown through real sockets, in tests/gateway"
 _WEBSOCKET = "shown with the official client, in tests/gateway/test_websocket.py"
 
+_BACKGROUND = "shown through real sockets, in tests/gateway/test_background.py"
+
 EXCUSED: dict[str, str] = {
+    "tidegate/background_parts.py": _BACKGROUND,
+    "tidegate/deferring.py": _BACKGROUND,
     "tidegate/pipeline.py": _SOCKETS,
     "tidegate/settling.py": _SOCKETS,
     "tidegate/ticketing.py": _SOCKETS,
@@ -30,6 +34,7 @@ EXCUSED: dict[str, str] = {
     "tidegate/web/stateful.py": _SOCKETS,
     "tidegate/web/hangup.py": "shown through real sockets, in tests/gateway/test_hang_up.py",
     "tidegate/web/inference.py": _SOCKETS,
+    "tidegate/web/streamed.py": _BACKGROUND,
     "tidegate/web/sockets/connection.py": _WEBSOCKET,
     "tidegate/web/sockets/endpoint.py": _WEBSOCKET,
     "tidegate/web/sockets/protocol.py": _WEBSOCKET,

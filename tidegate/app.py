@@ -25,6 +25,7 @@ from tidegate.admission.replicas import Replicas
 from tidegate.admission.tickets import LaneTerms
 from tidegate.admission.turn import Turns
 from tidegate.admission.visits import Visits
+from tidegate.background_parts import BackgroundParts
 from tidegate.cache.flights import Flights
 from tidegate.cache.stored import Codec
 from tidegate.connections.postgres import Postgres
@@ -43,6 +44,7 @@ from tidegate.core.config import ConfigError, Settings
 from tidegate.core.happenings import Tell
 from tidegate.core.ids import new_id
 from tidegate.core.values import Limits
+from tidegate.deferring import Deferral
 from tidegate.metering import price_list
 from tidegate.metering.accountant import Accountant
 from tidegate.metering.drainer import Drainer
@@ -115,8 +117,7 @@ class _Parts:
     @contextlib.asynccontextmanager
     async def _lifespan(self, api: FastAPI) -> AsyncIterator[None]:
         """Start what runs in the background, from the stores up; stop it in the reverse order."""
-        settings, clock = self._settings, self._clock
-        prefix = settings.redis.prefix
+        settings, clock, prefix = self._settings, self._clock, self._settings.redis.prefix
         async with contextlib.AsyncExitStack() as stack:
             counters = Counters()
             postgres = _postgres(stack, settings, counters.happened)
@@ -127,24 +128,23 @@ class _Parts:
             ledger = _ledger(stack, settings, clock, postgres, redis, recount=recount, counters=counters)
             providers = await _providers(stack, settings, clock)
             routes = Routes(settings.routes, stale_for=settings.cache.stale_for_seconds)
-            lease = settings.cache.lease_seconds
-            process = new_id("p")
+            lease, process = settings.cache.lease_seconds, new_id("p")
             flights = await _started(stack, Flights(redis, prefix=prefix, process=process, lease_seconds=lease))
             gate = Gate(redis, prefix=prefix, lease_seconds=lease)
             holds = await _started(stack, Holds(gate, clock, lease_seconds=settings.budgets.lease_seconds))
-            replicas = Replicas()
+            replicas, health = Replicas(), UpstreamHealth(clock)
             door = Door(gate, holds, recount, LocalLimits(replicas), everybody=_everybody(settings))
-            health = UpstreamHealth(clock)
             terms = _lane_terms(settings)
             places = Places(redis, prefix=prefix, process=process, clock=clock, terms=terms, replicas=replicas)
             await _started(stack, places)
             await _started(stack, Keeper(Partitions(postgres), clock))
-            stores = _Stores(Archive(postgres, clock))
-            recollection = _recollection(stores, postgres, clock)
+            recollection = _recollection(stores := _Stores(Archive(postgres, clock)), postgres, clock)
+            background = BackgroundParts(settings, clock, postgres, redis, stores.responses)
             pipeline = _pipeline(
                 settings,
                 clock,
                 recollection=recollection,
+                deferral=background.deferral,
                 keys=keys,
                 door=door,
                 flights=flights,
@@ -157,7 +157,8 @@ class _Parts:
             add_health(api, postgres=postgres, redis=redis, upstream=health, probe=models.probe)
             _add_admin(api, settings, clock, postgres=postgres, redis=redis, keys=key_store, ring=keys)
             front = Front(keys, Visits(door, clock), settings.server, new_id)
-            _add_stateful(api, clock, front, stores, recollection=recollection, pipeline=pipeline)
+            _add_stateful(api, clock, front, stores, recollection, pipeline, background.deferral)
+            await _started(stack, background.runner(pipeline.answer, process))
             self._sockets = _sockets(settings, clock, pipeline, keys)
             add_metrics(api, keys, counters.read, open_to_all=settings.watch.open_metrics, ids=new_id)
             self._inference = Inference(pipeline, settings.server, new_id, counters.failed)
@@ -186,6 +187,7 @@ def _pipeline(  # noqa: PLR0913  # a parameter for each part
     clock: Clock,
     *,
     recollection: Recollection,
+    deferral: Deferral,
     keys: KeyRing,
     door: Door,
     flights: Flights,
@@ -217,6 +219,7 @@ def _pipeline(  # noqa: PLR0913  # a parameter for each part
         upstream=upstream,
         turns=turns,
         recollection=recollection,
+        deferral=deferral,
         ticketing=ticketing,
         settling=settling,
         codec=codec,
@@ -247,13 +250,19 @@ def _recollection(stores: _Stores, postgres: Postgres, clock: Clock) -> Recollec
     )
 
 
-def _add_stateful(  # a parameter for each part
-    api: FastAPI, clock: Clock, front: Front, stores: _Stores, *, recollection: Recollection, pipeline: Pipeline
+def _add_stateful(  # noqa: PLR0913  # a parameter for each part
+    api: FastAPI,
+    clock: Clock,
+    front: Front,
+    stores: _Stores,
+    recollection: Recollection,
+    pipeline: Pipeline,
+    deferral: Deferral,
 ) -> None:
     add_stateful(
         api,
         completions=CompletionDesk(front, stores.completions),
-        responses=ResponseDesk(front, stores.responses),
+        responses=ResponseDesk(front, stores.responses, deferral),
         questions=QuestionDesk(front, recollection, pipeline, ids=new_id, clock=clock),
         conversations=ConversationDesk(front, stores.conversations, ids=new_id, clock=clock),
     )

@@ -17,11 +17,12 @@ from tidegate.cache.flights import Flights
 from tidegate.cache.given import Given
 from tidegate.cache.replay import events_of, in_form
 from tidegate.cache.stored import Codec, StoredAnswer
-from tidegate.conversations.memory import Memory
+from tidegate.conversations.memory import Memory, ResponseMemory
 from tidegate.conversations.recollection import Asker, Recollection
 from tidegate.core.clock import Clock
 from tidegate.core.errors import TidegateError, UnknownModel
 from tidegate.core.values import AnswerHead, Caller, Outcome, Route
+from tidegate.deferring import Deferral
 from tidegate.delivery import Delivery, Passage, Wanted
 from tidegate.metering.ledger import encode
 from tidegate.remembering import Remembering
@@ -56,6 +57,7 @@ class Pipeline:
         ticketing: Ticketing,
         recollection: Recollection,
         settling: Settling,
+        deferral: Deferral,
         codec: Codec,
         models: frozenset[str],
         clock: Clock,
@@ -69,6 +71,7 @@ class Pipeline:
         self._ticketing = ticketing
         self._recollection = recollection
         self._settling = settling
+        self._deferral = deferral
         self._codec = codec
         self._models = models
         self._clock = clock
@@ -77,7 +80,10 @@ class Pipeline:
         """The story. Raises TidegateError for what is refused before anything was asked."""
         caller = await self._identify(request)
         call = await self._read(request, caller)
+        asked = call
         call, memory = await self._recall(request, call, caller)
+        if isinstance(memory, ResponseMemory) and memory.asked.background and request.attempt is None:
+            return await self._deferral.take(request, asked, caller, memory)  # a worker goes on from here
         ticket = self._fingerprint(request, call, caller)
         decision = await self._admit(ticket)
         flight = self._join(ticket, decision) if isinstance(decision, Join) else None
@@ -95,6 +101,8 @@ class Pipeline:
 
     async def _identify(self, request: Request) -> Caller:
         """Who is it? From memory; a key not seen before costs one query."""
+        if request.attempt is not None:
+            return await self._keys.holder(request.attempt.key_id)
         return await self._keys.caller(request.authorization)
 
     async def _read(self, request: Request, caller: Caller) -> Call:
@@ -108,9 +116,15 @@ class Pipeline:
 
     async def _recall(self, request: Request, call: Call, caller: Caller) -> tuple[Call, Memory | None]:
         """What was said before? Only for stateful calls: it is put into the call, and a memory awaits the answer."""
-        return await self._recollection.recall(
-            call, Asker(project=caller.project, request_id=request.id, response_id=request.response_id)
-        )
+        asker = Asker(project=caller.project, request_id=request.id)
+        if (attempt := request.attempt) is not None:
+            asker = Asker(
+                project=caller.project,
+                request_id=request.id,
+                promised=attempt.response_id,
+                created_at=attempt.created_at,
+            )
+        return await self._recollection.recall(call, asker)
 
     def _fingerprint(self, request: Request, call: Call, caller: Caller) -> Ticket:
         """What makes another call the same call, within the caller's project; with it, the call's papers."""

@@ -18,7 +18,7 @@ class Remembering:
     def __init__(self, delivery: Delivery, memory: Memory) -> None:
         self.wanted = delivery.wanted
         self._delivery = delivery
-        self._memory = memory
+        self.memory = memory
         self._saving: asyncio.Future[None] | None = None
         self._last: bytes | None = None
         """The terminal event, held until the answer is committed."""
@@ -54,7 +54,7 @@ class Remembering:
             event = await self._next()
             if event is None:
                 return None
-            ours = self._memory.event(event)
+            ours = self.memory.event(event)
             if is_terminal(self.wanted.route, event):
                 self._last = ours
             elif self.wanted.usage_chunk or not is_usage_chunk(event):
@@ -66,7 +66,7 @@ class Remembering:
     async def whole(self) -> bytes:
         """The answer in one piece. Raises TidegateError."""
         if self._last is None:
-            self._last = self._memory.whole(await self._delivery.whole())
+            self._last = self.memory.whole(await self._delivery.whole())
         await self._kept()
         return self._last
 
@@ -81,11 +81,11 @@ class Remembering:
             raise
         except TidegateError as error:
             with contextlib.suppress(TidegateError):  # what broke it off is told; what could not be kept is not there
-                await self._once(self._memory.keep_broken(error))
+                await self._once(self.memory.keep_broken(error))
             raise
 
     async def _kept(self) -> None:
-        await (self._once(self._memory.keep()) if self._saving is None else asyncio.shield(self._saving))
+        await (self._once(self.memory.keep()) if self._saving is None else asyncio.shield(self._saving))
 
     async def _once(self, saving: Awaitable[None]) -> None:
         # a client that is gone in this very moment cancels our waiting, not the commit

@@ -16,8 +16,18 @@ LONGEST_PATIENCE = 3600.0
 """Seconds; nobody waits longer for a turn, whatever it says."""
 
 
+class Attempt(msgspec.Struct, frozen=True, kw_only=True):
+    """An answer that was promised: who may have it, and by what name."""
+
+    key_id: str
+    """Of the key by which it was asked for."""
+    response_id: str
+    created_at: float
+    """Unix seconds."""
+
+
 class Request(msgspec.Struct, frozen=True, kw_only=True):
-    """What came in by HTTP."""
+    """What came in by HTTP, now or when it was promised."""
 
     id: str
     route: Route
@@ -27,8 +37,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     """All headers, names in lower case."""
     body: Callable[[], Awaitable[bytes]]
     """Reads the body, within its limits."""
-    response_id: str = ""
-    """The name that the answer already has, where it was promised before it was asked for."""
+    attempt: Attempt | None = None
+    """Set where the answer was promised before it is asked for; its caller was identified then."""
 
     def __repr__(self) -> str:
         return f"Request({self.id}, {self.route.label})"  # the headers hold the caller's key

@@ -210,12 +210,11 @@ class Process:
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator["Process"]:
         """The process, working."""
-        async with self.reading():
-            await self.runner.start()
-            try:
-                yield self
-            finally:
-                await self.runner.close()
+        await self.runner.start()
+        try:
+            yield self
+        finally:
+            await self.runner.close()
 
 
 def manual() -> ManualClock:

@@ -10,7 +10,9 @@ from tests.conversations.said import message
 from tidegate.conversations.archive import Archive
 from tidegate.conversations.conversation_store import ConversationStore
 from tidegate.conversations.documents import Conversation
+from tidegate.conversations.memory import ResponseMemory
 from tidegate.conversations.recollection import Asker
+from tidegate.conversations.response_store import ResponseStore
 from tidegate.core.clock import ManualClock
 from tidegate.core.errors import ConversationNotFound, PostgresUnavailable, PreviousResponseNotFound
 from tidegate.core.values import Route
@@ -59,11 +61,27 @@ async def test_a_conversation_is_read_with_its_version(
         await remembering.recall(response_call("Q1", conversation="conv_1"), BANK)
 
 
-async def test_a_promised_name_is_kept(archive: Archive, clock: ManualClock) -> None:
-    promised = Asker(project="shop", request_id="req_1", response_id="resp_promised")
-    _, memory = await recollection(archive, clock).recall(response_call("Hello"), promised)
-    assert memory is not None
-    assert msgspec.json.decode(memory.whole(answer("Hi")))["id"] == "resp_promised"
+async def test_a_promise_is_kept_by_its_name_and_its_time(archive: Archive, clock: ManualClock) -> None:
+    remembering = recollection(archive, clock)
+    asked = response_call("Hello", background=True)
+    _, memory = await remembering.recall(asked, Asker(project="shop", request_id="req_1"))
+    assert isinstance(memory, ResponseMemory)
+    promised = memory.promised()
+    assert (promised["status"], promised["output"], promised["background"]) == ("queued", [], True)
+    async with archive.rows.transaction("shop") as connection:
+        await memory.promise(promised, connection)
+    again = Asker(project="shop", request_id="req_1-2", promised=memory.id, created_at=promised["created_at"])
+    clock.advance(60)
+    call, memory = await remembering.recall(asked, again)
+    assert isinstance(memory, ResponseMemory)
+    assert "background" not in call.body
+    told = msgspec.json.decode(memory.whole(answer("Hi")))
+    assert (told["id"], told["created_at"]) == (promised["id"], promised["created_at"])
+    await memory.keep()
+    assert (await ResponseStore(archive).get("shop", told["id"])).running
+    async with archive.rows.transaction("shop") as connection:
+        await memory.fulfil(connection)
+    assert (await ResponseStore(archive).get("shop", told["id"])).status == "completed"
 
 
 @pytest.mark.parametrize(

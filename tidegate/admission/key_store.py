@@ -157,6 +157,12 @@ class KeyStore:
             rows = await connection.fetch(self._sql["find_keys"], list(digests))
         return {row["hash"]: Standing(caller=_caller(row), revoked=row["revoked"]) for row in rows}
 
+    async def digest_of(self, key_id: str) -> bytes | None:
+        """The digest of the key with this id, or None when there is none."""
+        async with self._postgres.connection() as connection:
+            digest = await connection.fetchval(self._sql["digest_of"], key_id)
+        return None if digest is None else bytes(digest)
+
     async def any_exists(self) -> bool:
         """Whether a key was ever made."""
         async with self._postgres.connection() as connection:

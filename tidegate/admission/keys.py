@@ -109,6 +109,16 @@ class KeyRing:
         digest = key_format.parse(token)
         if digest is None or digest in self._unknown:
             raise InvalidApiKey
+        return await self._in_good_standing(digest)
+
+    async def holder(self, key_id: str) -> Caller:
+        """The caller whose key has this id, for work that was taken in before. Raises as `authenticate` does."""
+        digest = await self._store.digest_of(key_id)
+        if digest is None:
+            raise InvalidApiKey
+        return await self._in_good_standing(digest)
+
+    async def _in_good_standing(self, digest: bytes) -> Caller:
         standing = self._known.get(digest) or await self._look_up_once(digest)
         if standing is None:
             raise InvalidApiKey

@@ -2,10 +2,12 @@
 
 import asyncio
 import contextlib
+from collections.abc import Awaitable, Callable
+from typing import Protocol
 
 import structlog
 
-from tidegate.background.job_queue import JobQueue
+from tidegate.background.job import End
 from tidegate.background.job_store import JobStore
 from tidegate.background.news import News
 from tidegate.background.worker import Stop, Worker
@@ -18,10 +20,30 @@ _SWEEP_SECONDS = 600.0
 _log = structlog.get_logger("background")
 
 
+class Queue(Protocol):
+    """Where jobs are taken from."""
+
+    def start(self, work: Callable[[str], Awaitable[End]]) -> None:
+        """Begin to take jobs and have them done."""
+        ...
+
+    async def close(self) -> None:
+        """Take no more; returns when those that run have come to their end."""
+        ...
+
+    def wake(self) -> None:
+        """Look for jobs now."""
+        ...
+
+    async def forget_old(self) -> None:
+        """Delete what is kept of jobs that are long over."""
+        ...
+
+
 class Runner:
     """Use it between `start` and `close`."""
 
-    def __init__(self, queue: JobQueue, store: JobStore, news: News, worker: Worker, *, grace_seconds: float) -> None:
+    def __init__(self, queue: Queue, store: JobStore, news: News, worker: Worker, *, grace_seconds: float) -> None:
         """`grace_seconds` is how long running jobs may take to end when the process does."""
         self._queue = queue
         self._store = store
@@ -32,7 +54,8 @@ class Runner:
         self._looks: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
-        """Begin to take jobs."""
+        """Begin to hear the other processes, and to take jobs."""
+        await self._news.start()
         self._news.hear(changed=self._look_at, work=self._queue.wake)
         self._queue.start(self._worker.work)
         self._keepers = [
@@ -52,6 +75,7 @@ class Runner:
         for keeper in (*self._keepers, *self._looks):
             keeper.cancel()
         await asyncio.gather(*self._keepers, *self._looks, return_exceptions=True)
+        await self._news.close()
 
     def _look_at(self, response_id: str) -> None:
         if response_id in self._worker.busy:

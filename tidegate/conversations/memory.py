@@ -4,6 +4,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from tidegate.connections.postgres import Connection
 from tidegate.conversations.asked import Asked
 from tidegate.conversations.completion_form import CompletionForm
 from tidegate.conversations.completion_store import CompletionStore
@@ -50,6 +51,8 @@ class Turn(msgspec.Struct, frozen=True, kw_only=True):
     """The items or messages of this turn."""
     version: int | None = None
     """Of the conversation, as it was read."""
+    promised: bool = False
+    """The response is kept already, and waits for its answer; who does the job writes it."""
 
 
 class ResponseMemory:
@@ -85,14 +88,40 @@ class ResponseMemory:
 
     async def keep(self) -> None:
         """Commit the turn: its items and the response."""
-        if self._events.last is not None:
+        if self._events.last is not None and not self._turn.promised:
             await self._save(self._events.last)
 
     async def keep_broken(self, error: TidegateError) -> None:
         """Commit what came of it, as failed."""
+        if self._turn.promised:
+            return
         document = self._events.broken_off(now=self._clock.now())
         if document is not None and self.asked.store:
             await self._save(failed(document, code=error.code or error.name, message=error.message))
+
+    def promised(self) -> Json:
+        """The response as it waits for its answer."""
+        return self._events.promised(self._turn.model, now=self._clock.now())
+
+    async def promise(self, document: Json, within: Connection) -> None:
+        """Keep the response, and what it was asked, until its answer comes; others have to wait for it."""
+        turn = self._turn
+        said = [_item(kept(item, self._ids)) for item in turn.said]
+        stored = stored_response(document, turn)
+        await self._responses.save(turn.project, stored, said, [], version=turn.version, within=within)
+
+    async def fulfil(self, within: Connection) -> None:
+        """Keep the answer that was promised, once its end was seen."""
+        document = self._events.last
+        assert document is not None  # noqa: S101  # its end was seen
+        await self._responses.finish(
+            self._turn.project,
+            self.id,
+            status=document["status"],
+            document=_without_output(document),
+            outputs=[_item(item) for item in document["output"]],
+            within=within,
+        )
 
     async def _save(self, document: Json) -> None:
         asked, turn = self.asked, self._turn
@@ -159,7 +188,7 @@ def stored_response(document: Json, turn: Turn) -> StoredResponse:
         id=document["id"],
         model=str(document.get("model", turn.model)),
         created_at=document["created_at"],
-        document=msgspec.json.encode({name: value for name, value in document.items() if name != "output"}),
+        document=_without_output(document),
         status=document["status"],
         previous_response_id=document["previous_response_id"],
         conversation_id=conversation["id"] if conversation else None,
@@ -168,6 +197,10 @@ def stored_response(document: Json, turn: Turn) -> StoredResponse:
         request_id=turn.request_id,
         metadata=document["metadata"],
     )
+
+
+def _without_output(document: Json) -> bytes:
+    return msgspec.json.encode({name: value for name, value in document.items() if name != "output"})
 
 
 def _item(document: Json) -> Item:

@@ -32,8 +32,10 @@ class Asker(msgspec.Struct, frozen=True, kw_only=True):
 
     project: str
     request_id: str
-    response_id: str = ""
-    """The name that the answer already has; empty for a new one."""
+    promised: str = ""
+    """The id of the response that waits for this call's answer; empty where none was promised."""
+    created_at: float | None = None
+    """When it was promised, Unix seconds."""
 
 
 class Recollection:
@@ -71,7 +73,7 @@ class Recollection:
         if call.route is Route.CHAT:
             await self._ready()
             return expand.stateless_chat(call), self._completion(call, asked, asker)
-        past = await self._past(asker.project, asked)
+        past = await self._past(asker, asked)
         given = await self._given(asker.project, call, asked)
         before = items_in(past.items)
         expanded = expand.stateless_response(call, before=before, given=given if before or asked.refers else None)
@@ -81,7 +83,10 @@ class Recollection:
         """The call with all that it goes on from, where only its size is wanted."""
         return (await self.recall(call, Asker(project=project, request_id="")))[0]
 
-    async def _past(self, project: str, asked: Asked) -> Past:
+    async def _past(self, asker: Asker, asked: Asked) -> Past:
+        project = asker.project
+        if asker.promised:
+            return await self._responses.before(project, asker.promised)
         if asked.conversation is not None:
             return await self._conversations.turn(project, asked.conversation)
         if asked.previous is None:
@@ -102,10 +107,10 @@ class Recollection:
         self, call: Call, asked: Asked, asker: Asker, given: list[Json], version: int | None
     ) -> ResponseMemory:
         identity = Identity(
-            id=asker.response_id or self._ids("resp_"),
+            id=asker.promised or self._ids("resp_"),
             asked=asked,
             body=call.body,
-            created_at=int(self._clock.now()),
+            created_at=int(self._clock.now() if asker.created_at is None else asker.created_at),
         )
         turn = Turn(
             project=asker.project,
@@ -114,6 +119,7 @@ class Recollection:
             model=call.model,
             said=given,
             version=version,
+            promised=bool(asker.promised),
         )
         return ResponseMemory(turn, identity, responses=self._responses, ids=self._ids, clock=self._clock)
 

@@ -44,6 +44,10 @@ class ResponseEvents:
         self.last = self._form.response(_decode.decode(body), now=now)
         return msgspec.json.encode(self._shown(self.last))
 
+    def promised(self, model: str, *, now: float) -> Json:
+        """The document while it waits for its answer."""
+        return self._form.response({"model": model, "status": "queued", "output": []}, now=now)
+
     def broken_off(self, *, now: float) -> Json | None:
         """The document as far as it came; None where nothing of it had come."""
         if self._begun is None:

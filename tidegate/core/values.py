@@ -96,7 +96,7 @@ class AnswerHead(msgspec.Struct, frozen=True, kw_only=True):
     stream: bool
     """It comes as events; else as one body."""
     served_by: str
-    """`provider/model`, as the caller is told."""
+    """`provider/model`, as the caller is told; empty where it is not known yet."""
     echo: str = ""
     """The words of its own caller that it repeats, in canonical form; empty for none."""
     queued_ms: int = 0

@@ -86,6 +86,10 @@ FROM keys
 JOIN projects ON projects.id = keys.project
 WHERE keys.hash = ANY($1::bytea[])
 
+-- name: digest_of
+-- The digest of a key, by its id.
+SELECT hash FROM keys WHERE id = $1
+
 -- name: any_key
 -- Whether a key was ever made.
 SELECT EXISTS (SELECT FROM keys)

@@ -96,10 +96,9 @@ class Reply:
 
 
 def _labels(delivery: Passage, head: AnswerHead) -> Headers:
-    labels: Headers = [
-        (b"x-tidegate-cache", delivery.cache.encode()),
-        (b"x-tidegate-served-by", head.served_by.encode("latin-1", "replace")),
-    ]
+    labels: Headers = [(b"x-tidegate-cache", delivery.cache.encode())]
+    if head.served_by:
+        labels.append((b"x-tidegate-served-by", head.served_by.encode("latin-1", "replace")))
     if delivery.age is not None:
         labels.append((b"age", str(int(delivery.age)).encode()))
     if head.queued_ms:

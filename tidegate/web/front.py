@@ -13,7 +13,9 @@ from tidegate.core.config import ServerConfig
 from tidegate.core.errors import BodyNotAnObject, BodyNotJson
 from tidegate.core.ids import IdSource
 from tidegate.core.values import Caller
+from tidegate.delivery import Passage
 from tidegate.web.body import read_body
+from tidegate.web.streamed import Streamed
 
 Json = dict[str, Any]
 
@@ -59,6 +61,10 @@ class Front:
     def query(self, request: Request, *, order: Order = "desc") -> Query:
         """What the query asks. Raises InvalidParameter."""
         return query.read(request.query_params.multi_items(), order=order)
+
+    def stream(self, passage: Passage) -> Response:
+        """An answer that comes as a stream."""
+        return Streamed(passage, self._config, self._ids("req_"))
 
     def json(self, document: Json) -> Response:
         """An answer."""

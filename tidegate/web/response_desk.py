@@ -10,6 +10,7 @@ from tidegate.conversations.recollection import items_in
 from tidegate.conversations.response_form import seen
 from tidegate.conversations.response_store import ResponseStore
 from tidegate.core.errors import NotCancellable, NotStreamable
+from tidegate.deferring import Deferral
 from tidegate.web.front import Front, Json, listed
 
 LARGE = frozenset({"message.input_image.image_url", "computer_call_output.output.image_url"})
@@ -21,31 +22,39 @@ _decode = msgspec.json.Decoder()
 class ResponseDesk:
     """The routes below `/v1/responses`."""
 
-    def __init__(self, front: Front, responses: ResponseStore) -> None:
+    def __init__(self, front: Front, responses: ResponseStore, deferral: Deferral) -> None:
         self._front = front
         self._responses = responses
+        self._deferral = deferral
 
     async def get(self, request: Request, response_id: str) -> Response:
-        """One response."""
+        """One response, or the stream of one that is made in the background."""
         caller = await self._front.caller(request)
         asked = self._front.query(request)
         stored = await self._responses.get(caller.project, _known(response_id))
         if asked.stream and not stored.background:
             raise NotStreamable(param="stream")
+        if asked.stream:
+            after = -1 if asked.starting_after is None else asked.starting_after
+            return self._front.stream(self._deferral.stream(caller.project, response_id, after=after))
         return self._front.json(seen(document_of(stored), asked.include))
 
     async def delete(self, request: Request, response_id: str) -> Response:
         """Delete it; what was said in it stays for the responses that go on from it."""
         caller = await self._front.caller(request)
         await self._responses.delete(caller.project, _known(response_id))
+        self._deferral.deleted(response_id)
         return self._front.json({"id": response_id, "object": "response", "deleted": True})
 
     async def cancel(self, request: Request, response_id: str) -> Response:
-        """Stop a background response."""
+        """Stop a background response; one that is over stays as it is."""
         caller = await self._front.caller(request)
         stored = await self._responses.get(caller.project, _known(response_id))
         if not stored.background:
             raise NotCancellable
+        if stored.running:
+            await self._deferral.cancel(response_id)
+            stored = await self._responses.get(caller.project, response_id)
         return self._front.json(seen(document_of(stored), ()))
 
     async def input_items(self, request: Request, response_id: str) -> Response:

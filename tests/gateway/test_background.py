@@ -1,0 +1,195 @@
+"""Background responses by the official client: polled, streamed from any point and any replica, cancelled."""
+
+import asyncio
+from typing import Any
+
+import openai
+import pytest
+from openai import AsyncOpenAI
+from openai.types.responses import Response, ResponseStreamEvent
+
+from tests.eventually import until_so
+from tests.harness import Gateway, World
+
+MODEL = "gpt-4o-mini"
+QUESTION = "When is high tide?"
+SLOW = {"x-simulate-tps": "20", "x-simulate-tokens": "200"}
+PACED = {"x-simulate-ttft": "0.2", "x-simulate-tps": "100", "x-simulate-tokens": "20"}
+NEVER = {"x-simulate-ttft": "60"}
+
+
+async def ended(client: AsyncOpenAI, response_id: str) -> Response:
+    """Poll until it is over."""
+    found: list[Response] = []
+
+    async def over() -> bool:
+        found[:] = [await client.responses.retrieve(response_id)]
+        return found[0].status not in ("queued", "in_progress")
+
+    await until_so(over, within=20)
+    return found[0]
+
+
+async def created(client: AsyncOpenAI, **more: Any) -> Any:
+    """A background response, or its stream."""
+    return await client.responses.create(**{"model": MODEL, "input": QUESTION, "background": True, **more})
+
+
+async def events_of(stream: Any) -> list[ResponseStreamEvent]:
+    """A stream, to its end."""
+    async with asyncio.timeout(20):
+        return [event async for event in stream]
+
+
+def text_of(events: list[ResponseStreamEvent]) -> str:
+    """What they say."""
+    return "".join(event.delta for event in events if event.type == "response.output_text.delta")
+
+
+async def test_it_is_answered_at_once_and_polled(gateway: Gateway, world: World) -> None:
+    async with gateway.sdk() as client:
+        promised = await created(client, metadata={"of": "me"}, extra_headers=PACED)
+        assert (promised.status, promised.output, promised.background, promised.usage) == ("queued", [], True, None)
+        answer = await ended(client, promised.id)
+        assert answer.status == "completed"
+        assert answer.output_text
+        assert (answer.id, answer.created_at, answer.metadata) == (promised.id, promised.created_at, {"of": "me"})
+        assert answer.usage is not None
+        items = await client.responses.input_items.list(promised.id)
+        assert [item.type for item in items.data] == ["message"]
+    (line,) = await world.ledger(1)
+    assert (line["outcome"], line["cache"], line["route"]) == ("ok", "miss", "responses")
+    assert line["cost_nanos"] > 0
+
+
+async def test_its_stream_is_read_as_it_comes_and_again(gateway: Gateway, world: World) -> None:
+    async with gateway.sdk() as client:
+        stream = await created(client, stream=True, extra_headers=PACED)
+        events = await events_of(stream)
+        assert [event.sequence_number for event in events] == list(range(len(events)))
+        kinds = [event.type for event in events]
+        assert kinds[:3] == ["response.created", "response.queued", "response.in_progress"]
+        assert kinds[-1] == "response.completed"
+        assert len({event.response.id for event in events if hasattr(event, "response")}) == 1
+        last = events[-1]
+        assert last.type == "response.completed"
+        answer = await client.responses.retrieve(last.response.id)
+        assert answer.output_text == text_of(events) == last.response.output_text
+        for after in (0, 4, len(events) - 2, len(events) - 1, len(events) + 3):
+            again = await client.responses.retrieve(answer.id, stream=True, starting_after=after)
+            assert await events_of(again) == events[after + 1 :]
+    assert await world.calls("responses") == 1
+    await world.ledger(1)
+
+
+async def test_another_replica_streams_what_this_one_asks(world: World) -> None:
+    async with world.gateway() as one, world.gateway() as other, one.sdk() as here, other.sdk() as there:
+        promised = await created(here, extra_headers=PACED)
+        both = [await client.responses.retrieve(promised.id, stream=True) for client in (here, there)]
+        first, second = await asyncio.gather(*(events_of(stream) for stream in both))
+        assert first == second
+        assert text_of(first)
+    assert await world.calls("responses") == 1
+
+
+async def test_who_leaves_its_stream_ends_nothing(gateway: Gateway, world: World) -> None:
+    async with gateway.sdk() as client:
+        stream = await created(client, stream=True, extra_headers=PACED)
+        async for event in stream:
+            if event.type == "response.output_text.delta":
+                break
+        await stream.close()
+        assert event.sequence_number > 0
+        last = event.sequence_number
+        ((promised,),) = await world.rows("SELECT response_id FROM background_jobs")
+        rest = await events_of(await client.responses.retrieve(promised, stream=True, starting_after=last))
+        assert [one.sequence_number for one in rest] == list(range(last + 1, last + 1 + len(rest)))
+        assert rest[-1].type == "response.completed"
+    assert (await world.stats())["cancelled"] == 0
+
+
+@pytest.mark.parametrize("headers", [NEVER, SLOW])
+async def test_cancelling_ends_it_on_whichever_replica_it_runs(world: World, headers: dict[str, str]) -> None:
+    async with world.gateway() as one, world.gateway() as other, one.sdk() as here, other.sdk() as there:
+        promised = await created(here, extra_headers=headers)
+        stream = await there.responses.retrieve(promised.id, stream=True)
+        await world.settled(in_flight=1)
+        if headers is SLOW:
+            async for event in stream:
+                if event.type == "response.output_text.delta":
+                    break
+        cancelled = await there.responses.cancel(promised.id)
+        async with asyncio.timeout(1):
+            await world.settled(in_flight=0, cancelled=1)
+        assert (cancelled.status, cancelled.error) == ("cancelled", None)
+        assert bool(cancelled.output_text) is (headers is SLOW)
+        assert await here.responses.cancel(promised.id) == cancelled == await here.responses.retrieve(promised.id)
+        last = (await events_of(stream))[-1]
+        assert last.type == "response.failed"
+        assert last.response.status == "cancelled"
+    (line,) = await world.ledger(1)
+    assert line["outcome"] == "client_gone"
+
+
+async def test_what_is_no_background_response_is_refused(gateway: Gateway) -> None:
+    async with gateway.sdk() as client:
+        with pytest.raises(openai.BadRequestError) as refused:
+            await created(client, store=False)
+        assert (refused.value.code, refused.value.param) == ("unsupported_parameter", "background")
+        plain = await client.responses.create(model=MODEL, input=QUESTION)
+        with pytest.raises(openai.BadRequestError, match="Cannot cancel a synchronous response"):
+            await client.responses.cancel(plain.id)
+        with pytest.raises(openai.BadRequestError, match="was not created with background=true"):
+            await client.responses.retrieve(plain.id, stream=True)
+        with pytest.raises(openai.NotFoundError):
+            await client.responses.cancel("resp_0")
+
+
+async def test_another_project_sees_nothing_of_it(gateway: Gateway, world: World) -> None:
+    async with gateway.sdk() as client:
+        promised = await created(client, extra_headers=NEVER)
+        stranger = (await world.make_key("bank")).token
+        async with gateway.sdk(api_key=stranger) as other:
+            for asking in (
+                other.responses.retrieve(promised.id),
+                other.responses.retrieve(promised.id, stream=True),
+                other.responses.cancel(promised.id),
+                other.responses.delete(promised.id),
+            ):
+                with pytest.raises(openai.NotFoundError):
+                    await asking
+        await client.responses.cancel(promised.id)
+
+
+async def test_what_the_upstream_refuses_failed(gateway: Gateway, world: World) -> None:
+    async with gateway.sdk() as client:
+        promised = await created(client, extra_headers={"x-simulate-fault": "server_error"})
+        answer = await ended(client, promised.id)
+        assert answer.status == "failed"
+        assert answer.error is not None
+        assert answer.error.code == "server_error"
+        events = await events_of(await client.responses.retrieve(promised.id, stream=True))
+        assert events[-1].type == "response.failed"
+        assert events[-1].response == answer
+    await world.ledger(1)
+
+
+async def test_a_revoked_key_has_nothing_done_for_it(world: World) -> None:
+    key = await world.make_key()
+    async with (
+        world.gateway(background={"concurrency": 2}) as gateway,
+        gateway.sdk(api_key=key.token) as client,
+        gateway.sdk() as other,
+    ):
+        fillers = [await created(other, extra_headers=NEVER, input=f"Filler {n}") for n in range(2)]
+        await world.settled(in_flight=2)
+        promised = await created(client)
+        await world.keys.revoke(key.record.id)
+        for filler in fillers:
+            await other.responses.cancel(filler.id)
+        answer = await ended(other, promised.id)
+        assert answer.status == "failed"
+        assert answer.error is not None
+        assert "revoked" in answer.error.message
+    assert await world.calls("responses") == 2
+    await world.ledger(2)

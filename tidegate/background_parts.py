@@ -1,0 +1,65 @@
+"""The parts of background responses, made and put together: a piece of the composition root."""
+
+from tidegate.background.closing import Closing
+from tidegate.background.event_log import EventLog
+from tidegate.background.job_store import JobStore
+from tidegate.background.news import News
+from tidegate.background.runner import Runner
+from tidegate.background.worker import Worker
+from tidegate.connections.postgres import Postgres
+from tidegate.connections.redis import RedisLink
+from tidegate.conversations.response_store import ResponseStore
+from tidegate.core.clock import Clock
+from tidegate.core.config import Settings
+from tidegate.deferring import Answering, Deferral, JobDesk, broken_off
+from tidegate.upstream.providers import Forwarding
+
+_LOOK_SECONDS = 1.0
+"""Between looks for jobs of which nobody told."""
+
+
+class BackgroundParts:
+    """What one process has for them."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        clock: Clock,
+        postgres: Postgres,
+        redis: RedisLink,
+        responses: ResponseStore,
+    ) -> None:
+        # loaded here: each worker process needs it, and nobody who only imports the application
+        from tidegate.background.job_queue import JobQueue  # noqa: PLC0415
+
+        config = settings.background
+        self._clock = clock
+        self._grace = settings.server.grace_seconds
+        self._responses = responses
+        self._news = News(redis, prefix=settings.redis.prefix)
+        self._store = JobStore(postgres)
+        self._log = EventLog(postgres)
+        self._closing = Closing(self._store, self._log, self._news, kept=broken_off(responses))
+        self._queue = JobQueue(
+            postgres,
+            concurrency=config.concurrency,
+            lease_seconds=config.lease_seconds,
+            poll_seconds=_LOOK_SECONDS,
+            clock=clock,
+        )
+        self.deferral = Deferral(
+            jobs=self._store,
+            queue=self._queue,
+            log=self._log,
+            news=self._news,
+            closing=self._closing,
+            forwarded=Forwarding(settings.upstream.forward_headers).of,
+            config=config,
+            clock=clock,
+        )
+
+    def runner(self, answer: Answering, process: str) -> Runner:
+        """What works on them, by the story; `process` is this one's name."""
+        desk = JobDesk(answer, self._responses)
+        worker = Worker(self._store, self._closing, self._news, desk, name=process, clock=self._clock)
+        return Runner(self._queue, self._store, self._news, worker, grace_seconds=self._grace)
