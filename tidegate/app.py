@@ -157,7 +157,7 @@ class _Parts:
             add_health(api, postgres=postgres, redis=redis, upstream=health, probe=models.probe)
             _add_admin(api, settings, clock, postgres=postgres, redis=redis, keys=key_store, ring=keys)
             front = Front(keys, Visits(door, clock), settings.server, new_id)
-            _add_stateful(api, clock, front, stores, recollection, pipeline, background.deferral)
+            _add_stateful(api, clock, front, stores, (recollection, pipeline, background.deferral))
             await _started(stack, background.runner(pipeline.answer, process))
             self._sockets = _sockets(settings, clock, pipeline, keys)
             add_metrics(api, keys, counters.read, open_to_all=settings.watch.open_metrics, ids=new_id)
@@ -250,15 +250,10 @@ def _recollection(stores: _Stores, postgres: Postgres, clock: Clock) -> Recollec
     )
 
 
-def _add_stateful(  # noqa: PLR0913  # a parameter for each part
-    api: FastAPI,
-    clock: Clock,
-    front: Front,
-    stores: _Stores,
-    recollection: Recollection,
-    pipeline: Pipeline,
-    deferral: Deferral,
+def _add_stateful(
+    api: FastAPI, clock: Clock, front: Front, stores: _Stores, behind: tuple[Recollection, Pipeline, Deferral]
 ) -> None:
+    recollection, pipeline, deferral = behind
     add_stateful(
         api,
         completions=CompletionDesk(front, stores.completions),
