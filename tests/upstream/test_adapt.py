@@ -92,6 +92,13 @@ def test_who_named_another_model_cannot_know_what_this_one_takes(
     assert adapted(body, kind=kind, model=model, asked=model) == (body, ()), "who named it knows"
 
 
+def test_a_translated_call_says_what_its_caller_did_not() -> None:
+    call = parse(Route.CHAT, b'{"model":"m","max_completion_tokens":5}')
+    translated = msgspec.structs.replace(call, translated=True)
+    sent = [Adapter("compatible", []).adapt(one, Target("p", "m"), model="m") for one in (call, translated)]
+    assert [done.notes for done in sent] == [(), ("max_completion_tokens: max_tokens",)]
+
+
 def test_responses_to_a_reasoning_model_lose_their_sampling_only() -> None:
     body = {"max_output_tokens": 5, "temperature": 0.2}
     told = adapted(body, route=Route.RESPONSES, model="o3", asked="smart")

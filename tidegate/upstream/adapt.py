@@ -1,7 +1,8 @@
 """A call in the words of one target: its model's name, and what declared rules change of its parameters.
 
 Rules are data: those of the configuration always hold; those below are for a target whose model the caller did not
-name, so could not know what it takes. Nothing is changed without a word: each change is told.
+name, or spoke to in the words of another API, so could not know what it takes. Nothing is changed without a word:
+each change is told.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -84,7 +85,7 @@ class Adapter:
         fields = call.fields()
         if call.model != model or "model" not in fields:
             fields = {**fields, "model": msgspec.Raw(msgspec.json.encode(model))}
-        rules = self._for(call.route, target.model, call.model == target.model)
+        rules = self._for(call.route, target.model, call.model == target.model and not call.translated)
         return _apply(rules, fields, target) if rules else Adapted(fields)
 
     def _find(self, route: Route, model: str, named: bool) -> tuple[Rule, ...]:  # noqa: FBT001  # a key of the cache

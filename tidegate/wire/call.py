@@ -33,6 +33,8 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     """`safety_identifier`, else `user`."""
     size: int = 0
     """Bytes, as it came."""
+    translated: bool = False
+    """Its words are not the caller's own, but those of a translation."""
 
     def forwarded(self) -> bytes:
         """The body for the upstream: every field's bytes as they came, each key once, streams asked for their usage."""

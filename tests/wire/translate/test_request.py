@@ -84,5 +84,6 @@ def test_the_call_is_a_chat_call_whose_streams_tell_their_usage() -> None:
     call = parse(Route.RESPONSES, msgspec.json.encode({**PLAIN, "stream": True, "safety_identifier": "s"}))
     made = chat_call(call)
     assert (made.route, made.stream, made.end_user, made.size) == (Route.CHAT, True, "s", call.size)
+    assert made.translated
     assert msgspec.json.decode(made.forwarded()) == made.body
     assert made.body["stream_options"] == {"include_usage": True}

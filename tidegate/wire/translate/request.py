@@ -57,7 +57,7 @@ def chat_call(call: Call) -> Call:
     """The chat call that asks what the Responses `call` asks. Raises NotTranslatable or InvalidParameter."""
     body = chat_body(call.body)
     raw = {name: msgspec.Raw(msgspec.json.encode(value)) for name, value in body.items()}
-    return msgspec.structs.replace(call, route=Route.CHAT, body=body, raw=raw, wants_usage=True)
+    return msgspec.structs.replace(call, route=Route.CHAT, body=body, raw=raw, wants_usage=True, translated=True)
 
 
 def chat_body(asked: Mapping[str, Any]) -> Json:
