@@ -1,7 +1,10 @@
 """A log line is one JSON object that a cloud reads, and no key material gets into it, whoever wrote it."""
 
+import errno
+import io
 import json
 import logging
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -129,3 +132,17 @@ def test_what_is_bound_to_the_request_is_on_its_lines(capsys: CAPTURED) -> None:
     first, second = lines(capsys)
     assert first["request_id"] == "req_1"
     assert "request_id" not in second
+
+
+class Full(io.StringIO):
+    """A file on a disk without room."""
+
+    def write(self, _: str) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_log_that_cannot_be_written_fails_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    logs.configure("info")
+    monkeypatch.setattr(sys, "stderr", Full())
+    structlog.get_logger("x").warning("unheard")
+    logging.getLogger("y").warning("unheard, too")

@@ -131,14 +131,18 @@ class Mailbox:
         return f"{self._prefix}:process:{process}"
 
     async def _listen(self, serve: Callable[[FlightMessage], None]) -> None:
+        told = False
         while True:
             try:
                 async with self._link.dedicated() as client, client.pubsub() as channel:
                     async with asyncio.timeout(self._silence):
                         await channel.subscribe(self._channel(self.process))
+                    told = False
                     await self._hear(channel, serve)
             except RedisUnavailable as error:
-                _log.warning("mailbox lost its connection", detail=error.message)
+                if not told:  # once an outage, and not five times a second
+                    _log.warning("mailbox lost its connection", detail=error.message)
+                told = True
             await asyncio.sleep(_RECONNECT_SECONDS)
 
     async def _hear(self, channel: Any, serve: Callable[[FlightMessage], None]) -> None:

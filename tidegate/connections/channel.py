@@ -50,6 +50,7 @@ class Channel:
 
     async def _listen(self, hear: Callable[[bytes], None], missed: Callable[[], None] | None) -> None:
         again = False
+        told = False
         while True:
             try:
                 async with self._link.dedicated() as client, client.pubsub() as channel:
@@ -58,12 +59,15 @@ class Channel:
                         if item["type"] == "message":
                             self._hand_on(item["data"], hear)
                         else:
+                            told = False
                             self._ready.set()
                             if again and missed is not None:
                                 missed()
                             again = True
             except RedisUnavailable as error:
-                _log.warning("a channel lost its connection", channel=self.name, detail=error.message)
+                if not told:  # once an outage, and not five times a second
+                    _log.warning("a channel lost its connection", channel=self.name, detail=error.message)
+                told = True
             self._ready.clear()
             await asyncio.sleep(_RECONNECT_SECONDS)
 

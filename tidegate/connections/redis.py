@@ -159,14 +159,20 @@ class RedisLink:
             await pool.disconnect()
 
     async def _keep_connected(self) -> None:
+        told = False
         while True:
             try:
                 connection: Connection = self._pool.make_connection()  # type: ignore[no-untyped-call]  # untyped there
                 async with asyncio.timeout(_CONNECT_SECONDS):  # its greeting waits for answers, without a limit
                     await connection.connect()  # type: ignore[no-untyped-call]  # untyped there
+                if told:
+                    _log.info("redis connected again")
+                told = False
                 await self._serve(connection)
             except (RedisError, OSError) as error:
-                _log.warning("redis connection lost", error=type(error).__name__, detail=str(error))
+                if not told:  # once an outage, and not five times a second
+                    _log.warning("redis connection lost", error=type(error).__name__, detail=str(error))
+                told = True
                 self._tell(Happening(Own.REDIS_LOST))
             finally:
                 self._drop()

@@ -1,5 +1,6 @@
 """Logs: one JSON line an event, as the clouds read them; key material removed on the way out."""
 
+import contextlib
 import logging
 import sys
 from collections.abc import MutableMapping
@@ -10,9 +11,23 @@ import structlog
 from tidegate.core.scrub import scrub_value
 
 
+class _StandardError:
+    """Whatever standard error is now; that it fails costs lines, and never a call."""
+
+    def write(self, text: str) -> int:
+        with contextlib.suppress(OSError, ValueError):  # a full disk, a reader that left, a closed file
+            return sys.stderr.write(text)
+        return 0
+
+    def flush(self) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            sys.stderr.flush()
+
+
 def configure(level: str) -> None:
     """Send structlog's and the standard library's events to standard error, from `level` up."""
     number = getattr(logging, level.upper())
+    output = _StandardError()
     shared: list[structlog.types.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
@@ -24,10 +39,10 @@ def configure(level: str) -> None:
     structlog.configure(
         processors=[structlog.stdlib.add_log_level, *shared, _message, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
-        cache_logger_on_first_use=False,  # standard error may be another one by the next event
+        logger_factory=lambda *_: structlog.PrintLogger(output),  # type: ignore[arg-type]  # all of a file it needs
+        cache_logger_on_first_use=False,  # tests capture what is logged
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = logging.StreamHandler(output)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[structlog.stdlib.add_log_level, structlog.stdlib.add_logger_name, *shared],

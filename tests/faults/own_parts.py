@@ -1,0 +1,104 @@
+"""A gateway whose ways to its stores can be broken, and calls of every kind to see whether it minds."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from tests.faults.proxy import FaultProxy, before
+from tests.harness import EMBEDDINGS, RESPONSES, Answer, Gateway, Json, World, ask
+
+PREFIX = "tidegate-own"
+
+
+class Ways(msgspec.Struct, frozen=True):
+    """A gateway, and its ways to the stores."""
+
+    gateway: Gateway
+    redis: FaultProxy
+    postgres: FaultProxy
+    admin: str
+    """A key to look at its counters with."""
+
+    async def happened(self) -> dict[str, int]:
+        """What was counted of its own parts."""
+        headers = {"authorization": f"Bearer {self.admin}"}
+        async with self.gateway.http.get(self.gateway.root + "/admin/v1/failures", headers=headers) as answer:
+            counted: dict[str, int] = (await answer.json())["own_parts"]
+            return counted
+
+
+@contextlib.asynccontextmanager
+async def gateway_with_ways(world: World, **sections: Any) -> AsyncIterator[Ways]:
+    """A gateway that reaches both stores through proxies, and has seen its keys."""
+    admin = (await world.keys.create(project="operators", admin=True)).token
+    async with (
+        before(world.stores.redis_url) as (redis, redis_url),
+        before(world.stores.database_url) as (postgres, database_url),
+        world.gateway(**{"redis_url": redis_url, "database_url": database_url, **sections}) as gateway,
+    ):
+        ways = Ways(gateway, redis, postgres, admin)
+        await ways.happened()
+        await gateway.call("/models")
+        yield ways
+
+
+def requests(tag: str) -> list[tuple[str, Json]]:
+    """A call of every kind, new to the cache by `tag`."""
+    return [
+        ("/chat/completions", ask(tag)),
+        ("/chat/completions", ask(f"{tag} streamed", stream=True)),
+        ("/responses", {**RESPONSES, "input": tag}),
+        ("/responses", {**RESPONSES, "input": f"{tag} streamed", "stream": True}),
+        ("/embeddings", {**EMBEDDINGS, "input": tag}),
+    ]
+
+
+class Called(msgspec.Struct, frozen=True):
+    """What came of some calls."""
+
+    answers: list[Answer]
+    seconds: float
+    """The longest that one took."""
+
+    @property
+    def ids(self) -> set[str]:
+        """Their ids, which the ledger has, too."""
+        return {answer.headers["x-request-id"] for answer in self.answers}
+
+
+async def call_all(gateway: Gateway, tag: str, times: int = 1) -> Called:
+    """Make calls of every kind at once; each must be answered whole."""
+
+    async def one(path: str, body: Json) -> tuple[Answer, float]:
+        begun = time.monotonic()
+        answer = await gateway.call(path, body)
+        return answer, time.monotonic() - begun
+
+    asked = [request for number in range(times) for request in requests(f"{tag} {number}")]
+    async with asyncio.timeout(60):
+        done = await asyncio.gather(*(one(path, body) for path, body in asked))
+    for (path, body), (answer, _) in zip(asked, done, strict=True):
+        assert answer.status == 200, answer.text
+        if body.get("stream"):
+            end = "data: [DONE]" if path == "/chat/completions" else "event: response.completed"
+            assert end in answer.text, answer.text
+    return Called([answer for answer, _ in done], max(seconds for _, seconds in done))
+
+
+async def ledger_has(world: World, *called: Called) -> list[Json]:
+    """Each of these calls has exactly one line in the ledger, and nothing else has."""
+    ids = set().union(*(one.ids for one in called))
+    lines = await world.ledger(len(ids))
+    assert sorted(line["id"] for line in lines) == sorted(ids)
+    assert {line["outcome"] for line in lines} == {"ok"}
+    return lines
+
+
+def redis_process(folder: Path) -> int:
+    """The own Redis' process."""
+    return int((folder / "redis" / "redis.pid").read_text())

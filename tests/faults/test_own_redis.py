@@ -1,0 +1,140 @@
+"""Redis refused, frozen, slow, reset, restarted empty, read-only, out of memory, loading, locked, mad: calls go on."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import psycopg
+import pytest
+import redis
+
+from tests.faults.own_parts import PREFIX, call_all, gateway_with_ways, ledger_has
+from tests.faults.proxy import Mode
+from tests.harness import Gateway, World, ask
+from tidegate.embedded import Stores
+from tidegate.simulator import running
+
+TIMEOUT = 0.3
+QUICK = {"redis": {"prefix": PREFIX, "timeout_seconds": TIMEOUT}}
+ROOM = 3.0
+"""Seconds that a busy machine may add."""
+
+
+@pytest.fixture
+async def world(own_stores: Stores, tmp_path: Path) -> AsyncIterator[World]:
+    with psycopg.connect(own_stores.database_url, autocommit=True) as database:
+        database.execute("TRUNCATE ledger")
+    with redis.Redis.from_url(own_stores.redis_url) as client:
+        client.flushall()
+    async with running() as upstream_url, World(own_stores, PREFIX, upstream_url, tmp_path) as world:
+        yield world
+
+
+@pytest.fixture
+def client(own_stores: Stores) -> redis.Redis:
+    return redis.Redis.from_url(own_stores.redis_url)
+
+
+@pytest.mark.parametrize(
+    ("mode", "event"),
+    [
+        (Mode.REFUSE, "redis_lost"),
+        (Mode.RESET, "redis_lost"),
+        (Mode.FREEZE, "redis_silent"),
+        (Mode.SLOW, "redis_silent"),
+    ],
+)
+async def test_redis_is(mode: Mode, event: str, world: World) -> None:
+    async with gateway_with_ways(world, **QUICK) as ways:
+        before = await call_all(ways.gateway, "before")
+        await ways.redis.set(mode, seconds=3 * TIMEOUT)
+        first = await call_all(ways.gateway, "first", times=4)
+        assert first.seconds < 2 * TIMEOUT + ROOM
+        counted = await ways.happened()
+        assert counted[event] >= 1
+        assert counted["ledger_spooled"] >= 1
+        await ways.redis.set(Mode.PASS)
+        lines = await ledger_has(world, before, first)
+        assert all(line["cost_nanos"] > 0 for line in lines)
+        await until_cached(ways.gateway)
+
+
+async def until_cached(gateway: Gateway) -> None:
+    """The cache works again, sooner or later."""
+    async with asyncio.timeout(10):
+        while (answer := await gateway.chat(ask("after"))).headers["x-tidegate-cache"] != "hit":
+            assert answer.status == 200
+
+
+async def test_redis_comes_back_empty(world: World, client: redis.Redis) -> None:
+    async with gateway_with_ways(world, **QUICK) as ways:
+        before = await call_all(ways.gateway, "before")
+        await ledger_has(world, before)
+        client.flushall()
+        client.script_flush()
+        after = await call_all(ways.gateway, "before")
+        assert {answer.headers["x-tidegate-cache"] for answer in after.answers} == {"miss"}, "what was stored is gone"
+        await ledger_has(world, before, after)
+
+
+@pytest.mark.parametrize("trouble", ["read-only", "out of memory"])
+async def test_redis_takes_no_writes(trouble: str, world: World, client: redis.Redis) -> None:
+    with contextlib.ExitStack() as stack:
+        async with gateway_with_ways(world, **QUICK) as ways:
+            before = await call_all(ways.gateway, "before")
+            if trouble == "read-only":
+                client.execute_command("REPLICAOF", "127.0.0.1", "1")
+                stack.callback(client.execute_command, "REPLICAOF", "NO", "ONE")
+            else:
+                client.config_set("maxmemory", 1)
+                stack.callback(client.config_set, "maxmemory", 0)
+            during = await call_all(ways.gateway, "during", times=4)
+            assert during.seconds < ROOM, "an error in answer is no silence"
+            assert (await ways.happened())["redis_refused"] >= 1
+            stack.close()
+            await until_cached(ways.gateway)
+        ids = {line["id"] for line in await ledger_lines(world)}
+        assert before.ids | during.ids <= ids
+
+
+async def ledger_lines(world: World) -> list[dict[str, object]]:
+    """All lines, once the gateway has shut down and so written them all."""
+    with psycopg.connect(world.stores.database_url) as database:
+        rows = database.execute("SELECT id, outcome FROM ledger").fetchall()
+    assert len({row[0] for row in rows}) == len(rows)
+    return [{"id": row[0], "outcome": row[1]} for row in rows]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"-LOADING Redis is loading the dataset in memory\r\n",
+        b"-MOVED 3999 127.0.0.1:6381\r\n",
+        b"-CLUSTERDOWN The cluster is down\r\n",
+        b"-NOAUTH Authentication required.\r\n",
+        b"-WRONGPASS invalid username-password pair or user is disabled.\r\n",
+        b"-ERR max number of clients reached\r\n",
+        b"-MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.\r\n",
+        b"HTTP/1.1 400 Bad Request\r\n\r\n",
+        b"\x00\xff\xfe\x00\r\n",
+        b"$1000000000000\r\n",
+        b"*2\r\n$-5\r\n",
+    ],
+    ids=lambda said: said[:12].decode("latin-1").strip(),
+)
+async def test_redis_says_nothing_but(said: bytes, world: World) -> None:
+    async def mad(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError):
+            while await reader.read(65536):
+                writer.write(said)
+        writer.close()
+
+    server = await asyncio.start_server(mad, "127.0.0.1", 0)
+    address = f"redis://:secret@127.0.0.1:{server.sockets[0].getsockname()[1]}/0"
+    async with world.gateway(redis_url=address, redis={"prefix": PREFIX, "timeout_seconds": TIMEOUT}) as gateway:
+        called = await call_all(gateway, "mad", times=2)
+        assert called.seconds < 2 * TIMEOUT + ROOM
+    server.close()
+    async with world.gateway(redis={"prefix": PREFIX}):  # the lines wait on disk for a Redis that hears of them
+        await ledger_has(world, called)
