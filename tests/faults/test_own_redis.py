@@ -84,8 +84,8 @@ async def test_redis_takes_no_writes(trouble: str, world: World, client: redis.R
         async with gateway_with_ways(world, **QUICK) as ways:
             before = await call_all(ways.gateway, "before")
             if trouble == "read-only":
-                client.execute_command("REPLICAOF", "127.0.0.1", "1")
-                stack.callback(client.execute_command, "REPLICAOF", "NO", "ONE")
+                client.replicaof("127.0.0.1", 1)
+                stack.callback(client.replicaof, "NO", "ONE")
             else:
                 client.config_set("maxmemory", 1)
                 stack.callback(client.config_set, "maxmemory", 0)
