@@ -92,6 +92,29 @@ def test_a_conversation_crosses_over(name: str) -> None:
     assert messages_of({"input": items}) == messages
 
 
+def thought(words: str, **more: Any) -> Json:
+    return {
+        "id": "rs_1",
+        "type": "reasoning",
+        "summary": [],
+        "content": [{"type": "reasoning_text", "text": words}],
+        **more,
+    }
+
+
+def test_reasoning_is_given_back_where_its_provider_wants_it() -> None:
+    summary = {"type": "reasoning", "summary": [{"type": "summary_text", "text": "in short"}]}
+    items = [user("a"), thought("hm"), call("1"), output("1"), thought("so"), said("b"), user("c"), summary, said("d")]
+    assert messages_of({"input": [*items, REASONING]}, reasoning_field="reasoning_content") == [
+        user("a"),
+        {**assistant(None, chat_call("1")), "reasoning_content": "hm"},
+        tool("1"),
+        {**assistant("b"), "reasoning_content": "so"},
+        user("c"),
+        {**assistant("d"), "reasoning_content": "in short"},
+    ]
+
+
 def test_instructions_come_first() -> None:
     system = {"role": "system", "content": "be brief"}
     assert messages_of({"instructions": "be brief", "input": "hi"}) == [system, user("hi")]

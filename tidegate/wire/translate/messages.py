@@ -4,7 +4,7 @@ Chat wants each tool's output right after the assistant message that called it, 
 one message: what the assistant did without being interrupted becomes one turn, which its outputs follow.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tidegate.core.errors import InvalidParameter, NotTranslatable
@@ -19,9 +19,12 @@ _ROLES = {"user": "user", "system": "system", "developer": "system"}
 """Providers that only speak chat know no developer."""
 
 
-def messages_of(body: Mapping[str, Any]) -> list[Json]:
-    """The messages. Raises NotTranslatable for what chat cannot say, InvalidParameter for what nobody could."""
-    talk = _Talk()
+def messages_of(body: Mapping[str, Any], *, reasoning_field: str | None = None) -> list[Json]:
+    """The messages. Raises NotTranslatable for what chat cannot say, InvalidParameter for what nobody could.
+
+    `reasoning_field` is where the provider wants an assistant's reasoning back; None for nowhere.
+    """
+    talk = _Talk(reasoning_field)
     instructions = body.get("instructions")
     if isinstance(instructions, str):
         talk.say({"role": "system", "content": instructions})
@@ -45,16 +48,18 @@ class _Turn:
         self.message: Json = {"role": "assistant", "content": None}
         self.calls: dict[str, Json] = {}
         self.outputs: dict[str, Json] = {}
+        self.thinking = False
+        """It has thought, and neither spoken nor called since."""
 
     @property
     def open(self) -> bool:
         """More of the same turn may follow."""
-        return bool(self.calls) and not self.outputs
+        return self.thinking or (bool(self.calls) and not self.outputs)
 
     def messages(self) -> list[Json]:
         """The assistant's message and the outputs of its tools. Raises InvalidParameter where one is missing."""
         if not self.calls:
-            silent = self.message == {"role": "assistant", "content": None}
+            silent = self.message["content"] is None and "refusal" not in self.message
             return [{**self.message, "content": ""} if silent else self.message]
         for call_id in self.calls.keys() - self.outputs.keys():
             raise InvalidParameter(f"No tool output found for function call {call_id}.", param="input")
@@ -64,7 +69,8 @@ class _Turn:
 class _Talk:
     """The conversation as it is gathered."""
 
-    def __init__(self) -> None:
+    def __init__(self, reasoning_field: str | None) -> None:
+        self._reasoning_field = reasoning_field
         self._entries: list[Json | _Turn] = []
         self._calls: dict[str, _Turn] = {}
 
@@ -83,6 +89,8 @@ class _Talk:
             self._call(item, at)
         elif kind in ("function_call_output", "custom_tool_call_output"):
             self._output(item, at)
+        elif kind == "reasoning" and self._reasoning_field is not None:
+            self._reasoning(item, self._reasoning_field)
         elif kind not in LEFT_OUT:
             raise NotTranslatable(f"`{at}` is a `{kind}`, which chat completions have no place for.", param=at)
 
@@ -102,8 +110,17 @@ class _Talk:
         else:
             raise InvalidParameter(f"`{at}.role` must be user, assistant, system or developer.", param=f"{at}.role")
 
+    def _reasoning(self, item: Mapping[str, Any], field: str) -> None:
+        """What the assistant thought before what it does next; the next item of its turn joins it."""
+        thoughts = "".join(_thoughts(item))
+        if thoughts:
+            turn = self._turn()
+            turn.thinking = True
+            turn.message[field] = turn.message.get(field, "") + thoughts
+
     def _assistant(self, said: Json) -> None:
         turn = self._turn()
+        turn.thinking = False
         before = turn.message["content"]
         if said["content"] is not None:
             turn.message["content"] = said["content"] if before is None else f"{before}\n{said['content']}"
@@ -122,6 +139,7 @@ class _Talk:
     def _call(self, item: Mapping[str, Any], at: str) -> None:
         call_id, name = _text(item, "call_id", at), _text(item, "name", at)
         turn = self._turn(silent=True)
+        turn.thinking = False
         if item["type"] == "function_call":
             called = {"name": name, "arguments": _text(item, "arguments", at)}
             turn.calls[call_id] = {"id": call_id, "type": "function", "function": called}
@@ -142,6 +160,12 @@ class _Talk:
             )
         content = output_of(item.get("output"), f"{at}.output")
         turn.outputs[call_id] = {"role": "tool", "tool_call_id": call_id, "content": content}
+
+
+def _thoughts(item: Mapping[str, Any]) -> Iterator[str]:
+    for part in [*(item.get("content") or ()), *(() if item.get("content") else item.get("summary") or ())]:
+        if isinstance(part, Mapping) and isinstance(part.get("text"), str):
+            yield part["text"]
 
 
 def _text(item: Mapping[str, Any], name: str, at: str) -> str:

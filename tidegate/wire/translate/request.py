@@ -53,14 +53,14 @@ def wants_logprobs(body: Mapping[str, Any]) -> bool:
     return (isinstance(included, list) and _LOGPROBS in included) or bool(body.get("top_logprobs"))
 
 
-def chat_call(call: Call) -> Call:
+def chat_call(call: Call, *, reasoning_field: str | None = None) -> Call:
     """The chat call that asks what the Responses `call` asks. Raises NotTranslatable or InvalidParameter."""
-    body = chat_body(call.body)
+    body = chat_body(call.body, reasoning_field=reasoning_field)
     raw = {name: msgspec.Raw(msgspec.json.encode(value)) for name, value in body.items()}
     return msgspec.structs.replace(call, route=Route.CHAT, body=body, raw=raw, wants_usage=True, translated=True)
 
 
-def chat_body(asked: Mapping[str, Any]) -> Json:
+def chat_body(asked: Mapping[str, Any], *, reasoning_field: str | None = None) -> Json:
     """A Responses body as a chat body. A parameter nobody knows goes through as it is; none is lost in silence."""
     body = {name: value for name, value in asked.items() if value is not None}
     for name in sorted(IMPOSSIBLE & body.keys()):
@@ -70,7 +70,7 @@ def chat_body(asked: Mapping[str, Any]) -> Json:
     return {
         **same,
         "model": body["model"],
-        "messages": messages_of(body),
+        "messages": messages_of(body, reasoning_field=reasoning_field),
         **tools_of(body),
         **_text(body),
         **_reasoning(body),

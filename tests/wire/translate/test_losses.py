@@ -1,0 +1,38 @@
+"""What a translation leaves out is told in a word each, once."""
+
+from typing import Any
+
+import pytest
+
+from tidegate.wire.translate.losses import TRANSLATED, losses
+
+Json = dict[str, Any]
+REASONING: Json = {"type": "reasoning", "summary": []}
+TOOL: Json = {"type": "function", "name": "f", "output_schema": {"a": 1}}
+USER: Json = {"role": "user", "content": "x"}
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        ({}, ()),
+        ({"input": "x", "truncation": "disabled", "max_tool_calls": None, "stream_options": {}}, ()),
+        ({"truncation": "auto", "max_tool_calls": 2}, ("max_tool_calls: dropped", "truncation: dropped")),
+        ({"reasoning": {"effort": "low", "summary": "auto"}}, ("reasoning.summary: dropped",)),
+        (
+            {"tools": [{"type": "function", "name": "f", "output_schema": {"a": 1}}] * 2},
+            ("tools.output_schema: dropped",),
+        ),
+        ({"input": [REASONING, USER, REASONING]}, ("input.reasoning: dropped",)),
+        ({"input": [{"type": "web_search_call"}]}, ("input.web_search_call: dropped",)),
+    ],
+)
+def test_what_is_left_out_is_told(asked: Json, told: tuple[str, ...]) -> None:
+    assert losses({"model": "m", **asked}) == (TRANSLATED, *told)
+
+
+def test_reasoning_that_is_given_back_is_not_lost() -> None:
+    assert losses({"input": [REASONING, {"type": "file_search_call"}]}, reasoning_kept=True) == (
+        TRANSLATED,
+        "input.file_search_call: dropped",
+    )
