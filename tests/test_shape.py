@@ -38,7 +38,7 @@ EXCUSED: dict[str, str] = {
     "tidegate/web/sockets/connection.py": _WEBSOCKET,
     "tidegate/web/sockets/endpoint.py": _WEBSOCKET,
     "tidegate/web/sockets/protocol.py": _WEBSOCKET,
-    "tidegate/web/sockets/turn.py": _WEBSOCKET,
+    "tidegate/web/sockets/answering.py": _WEBSOCKET,
     "tidegate/web/metrics.py": "shown through real sockets, in tests/gateway/test_metrics.py",
 }
 """Modules without a test file of their own, and why."""

@@ -12,9 +12,9 @@ from tidegate.core.ids import IdSource
 from tidegate.pipeline import Pipeline
 from tidegate.web.answers import Send
 from tidegate.web.hangup import Receive
-from tidegate.web.sockets.lanes import Lanes
-from tidegate.web.sockets.memory import Memory
-from tidegate.web.sockets.turn import Desk, Turn, error_frame
+from tidegate.web.sockets.answering import Answering, Kit, error_frame
+from tidegate.web.sockets.shelf import Compartment
+from tidegate.web.sockets.streams import Streams
 from tidegate.wire.socket import Create, Steer, encoded, read, stream_id_in
 
 GOING_AWAY = 1001
@@ -37,7 +37,7 @@ class Connection:
         headers: Mapping[str, str],
         config: WebsocketConfig,
         server: ServerConfig,
-        memory: Memory,
+        recent: Compartment,
         clock: Clock,
         ids: IdSource,
     ) -> None:
@@ -46,13 +46,13 @@ class Connection:
         self._config = config
         self._send_seconds = server.send_seconds
         self._ids = ids
-        self._turns: set[Turn] = set()
-        self._lanes = Lanes(self._take, most_active=config.max_active, most_bytes=server.max_body_bytes)
-        self._desk = Desk(
+        self._answering: set[Answering] = set()
+        self._streams = Streams(self._take, most_active=config.max_active, most_bytes=server.max_body_bytes)
+        self._kit = Kit(
             pipeline=pipeline,
             headers=headers,
             say=self._say,
-            memory=memory,
+            recent=recent,
             clock=clock,
             ids=ids,
         )
@@ -64,11 +64,11 @@ class Connection:
         try:
             code = await self._read()
             if code is not None:
-                self._lanes.drop()
+                self._streams.drop()
                 await self._finish(code)
         finally:
             self._hang_up()
-            await self._lanes.done()
+            await self._streams.done()
 
     async def _read(self) -> int | None:
         """Take messages; the code to close with, None when the client is gone."""
@@ -82,7 +82,7 @@ class Connection:
                 if self._loop.time() >= expires:
                     await self._complain(ConnectionExpired(), None)
                     return GOING_AWAY
-                if self._lanes.idle:
+                if self._streams.idle:
                     return GOING_AWAY
                 continue
             if message["type"] != "websocket.receive":
@@ -94,7 +94,7 @@ class Connection:
         try:
             said = read(data)
             if isinstance(said, Create):
-                self._lanes.add(said)
+                self._streams.add(said)
             else:
                 await self._say(_not_steered(said))
         except ClientGone:
@@ -103,16 +103,16 @@ class Connection:
             await self._complain(error, stream_id_in(data))
 
     async def _take(self, create: Create) -> None:
-        turn = Turn(create, self._desk)
-        self._turns.add(turn)
+        one = Answering(create, self._kit)
+        self._answering.add(one)
         try:
-            await turn.run()
+            await one.run()
         finally:
-            self._turns.discard(turn)
+            self._answering.discard(one)
 
     async def _finish(self, code: int) -> None:
         """Let what is being answered come to its end, unless the client leaves, then close."""
-        done = asyncio.create_task(self._lanes.done(), name="socket-finish")
+        done = asyncio.create_task(self._streams.done(), name="socket-finish")
         leaving = asyncio.create_task(self._left(), name="socket-left")
         try:
             await asyncio.wait({done, leaving}, return_when=asyncio.FIRST_COMPLETED)
@@ -157,9 +157,9 @@ class Connection:
 
     def _hang_up(self) -> None:
         self._gone = True
-        self._lanes.drop()
-        for turn in list(self._turns):
-            turn.hang_up()
+        self._streams.drop()
+        for one in list(self._answering):
+            one.hang_up()
 
 
 def _not_steered(steer: Steer) -> str:

@@ -14,7 +14,7 @@ from tidegate.web.answers import Send
 from tidegate.web.hangup import Receive
 from tidegate.web.inference import Scope
 from tidegate.web.sockets.connection import Connection
-from tidegate.web.sockets.memory import Shelf
+from tidegate.web.sockets.shelf import Shelf
 
 PATH = Route.RESPONSES.value
 
@@ -55,7 +55,7 @@ class Sockets:
             await self._refuse(error, send)
             return
         self._open += 1
-        memory = self._shelf.memory()
+        recent = self._shelf.compartment()
         try:
             await send({"type": "websocket.accept"})
             connection = Connection(
@@ -65,13 +65,13 @@ class Sockets:
                 headers=headers,
                 config=self._config,
                 server=self._server,
-                memory=memory,
+                recent=recent,
                 clock=self._clock,
                 ids=self._ids,
             )
             await connection.serve()
         finally:
-            memory.close()
+            recent.close()
             self._open -= 1
 
     async def _refuse(self, error: TidegateError, send: Send) -> None:

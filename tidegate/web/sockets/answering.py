@@ -15,7 +15,7 @@ from tidegate.delivery import Passage
 from tidegate.pipeline import Pipeline
 from tidegate.ticket import Request
 from tidegate.web import envelope
-from tidegate.web.sockets.memory import Memory, Remembered
+from tidegate.web.sockets.shelf import Compartment, Remembered
 from tidegate.wire import sse
 from tidegate.wire.call import parse
 from tidegate.wire.socket import Create, encoded, framed
@@ -30,34 +30,41 @@ _REMEMBERED = ("completed", "incomplete")
 _log = structlog.get_logger("web")
 
 
-class Desk:
-    """What all turns of a connection work with."""
+class Kit:
+    """What all answers on a connection are made with."""
 
     def __init__(  # constructor injection: a parameter for each part
-        self, *, pipeline: Pipeline, headers: Mapping[str, str], say: Say, memory: Memory, clock: Clock, ids: IdSource
+        self,
+        *,
+        pipeline: Pipeline,
+        headers: Mapping[str, str],
+        say: Say,
+        recent: Compartment,
+        clock: Clock,
+        ids: IdSource,
     ) -> None:
         """`headers` are those of the connection's handshake: they hold for each of its requests."""
         self.pipeline = pipeline
         self.headers = headers
         self.say = say
-        self.memory = memory
+        self.recent = recent
         self.clock = clock
         self.ids = ids
 
 
-class Turn:
+class Answering:
     """Answers one request."""
 
-    def __init__(self, create: Create, desk: Desk) -> None:
+    def __init__(self, create: Create, kit: Kit) -> None:
         self._create = create
-        self._desk = desk
+        self._kit = kit
         self._parent: Remembered | None = None
         self._streaming: asyncio.Task[None] | None = None
         self._gone = False
 
     async def run(self) -> None:
         """Say all there is to say; errors are said, too."""
-        request_id = self._desk.ids("req_")
+        request_id = self._kit.ids("req_")
         try:
             try:
                 await self._answer(request_id)
@@ -78,8 +85,8 @@ class Turn:
             self._streaming.cancel()
 
     async def _answer(self, request_id: str) -> None:
-        create, desk = self._create, self._desk
-        self._parent = desk.memory.find(create.previous)
+        create, kit = self._create, self._kit
+        self._parent = kit.recent.find(create.previous)
         if not create.generate:
             await self._prepare()
             return
@@ -91,11 +98,11 @@ class Turn:
         request = Request(
             id=request_id,
             route=Route.RESPONSES,
-            authorization=desk.headers.get("authorization", ""),
-            headers=desk.headers,
+            authorization=kit.headers.get("authorization", ""),
+            headers=kit.headers,
             body=read,
         )
-        delivery = await desk.pipeline.answer(request)  # never cancelled: what it takes, it has to give back
+        delivery = await kit.pipeline.answer(request)  # never cancelled: what it takes, it has to give back
         try:
             if not self._gone:
                 await self._streamed(delivery)
@@ -103,7 +110,7 @@ class Turn:
             await delivery.leave()
 
     async def _streamed(self, delivery: Passage) -> None:
-        self._streaming = asyncio.create_task(self._stream(delivery), name="socket-stream")
+        self._streaming = asyncio.create_task(self._stream(delivery), name="socket-answer")
         try:
             await self._streaming
         except asyncio.CancelledError:
@@ -116,7 +123,7 @@ class Turn:
         while (event := await delivery.next()) is not None:
             text = self._own(event) if self._remembers(event) else framed(event, self._create.stream_id)
             if text is not None:
-                await self._desk.say(text)
+                await self._kit.say(text)
 
     def _remembers(self, event: bytes) -> bool:
         """Whether the event needs a look: it names the response, and that one is remembered here."""
@@ -138,26 +145,26 @@ class Turn:
 
     def _remember(self, response: Json) -> None:
         if response.get("status") in _REMEMBERED and isinstance(response.get("id"), str):
-            self._desk.memory.keep(self._create, self._parent, response)
+            self._kit.recent.keep(self._create, self._parent, response)
 
     async def _prepare(self) -> None:
-        """`generate: false`: keep what was said for the turns that go on from here, and say nothing to it."""
-        create, desk = self._create, self._desk
+        """`generate: false`: keep what was said for the requests that go on from here, and say nothing to it."""
+        create, kit = self._create, self._kit
         call = parse(Route.RESPONSES, create.body())
-        document = begun(call.body, response_id=desk.ids("resp_"), created_at=desk.clock.now(), model=call.model)
+        document = begun(call.body, response_id=kit.ids("resp_"), created_at=kit.clock.now(), model=call.model)
         ended = {**document, "status": "completed", "completed_at": document["created_at"], "usage": _NOTHING}
-        desk.memory.keep(create, self._parent, ended)
+        kit.recent.keep(create, self._parent, ended)
         events = (("response.created", document), ("response.in_progress", document), ("response.completed", ended))
         for number, (kind, response) in enumerate(events):
             event = {"type": kind, "sequence_number": number, "response": response}
-            await desk.say(encoded(event, create.stream_id))
+            await kit.say(encoded(event, create.stream_id))
 
     async def _refuse(self, error: TidegateError, request_id: str) -> None:
         previous = self._create.previous
         if previous is not None and self._parent is not None and self._parent.stream_id == self._create.stream_id:
             # as OpenAI has it: what led to an error on its own stream is not gone on from again
-            self._desk.memory.forget(previous)
-        await self._desk.say(error_frame(error, stream_id=self._create.stream_id, request_id=request_id))
+            self._kit.recent.forget(previous)
+        await self._kit.say(error_frame(error, stream_id=self._create.stream_id, request_id=request_id))
 
 
 def error_frame(error: TidegateError, *, stream_id: str | None, request_id: str) -> str:
@@ -174,4 +181,4 @@ _NOTHING: Json = {
     "output_tokens_details": {"reasoning_tokens": 0},
     "total_tokens": 0,
 }
-"""What a turn without an answer uses."""
+"""What a request that asks nobody uses."""

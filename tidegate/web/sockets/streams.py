@@ -13,7 +13,7 @@ MOST_WAITING = 64
 """Requests of one connection that wait for their turn."""
 
 
-class Lanes:
+class Streams:
     """Does each request's work in its turn."""
 
     def __init__(self, work: Callable[[Create], Awaitable[None]], *, most_active: int, most_bytes: int) -> None:
@@ -45,12 +45,12 @@ class Lanes:
         self._count += 1
         self._bytes += create.size
         if name not in self._workers:
-            self._workers[name] = asyncio.create_task(self._run(name), name="socket-lane")
+            self._workers[name] = asyncio.create_task(self._run(name), name="socket-stream")
 
     def drop(self) -> None:
         """Forget what waits; what is being answered goes on."""
-        for lane in self._waiting.values():
-            lane.clear()
+        for line in self._waiting.values():
+            line.clear()
         self._count = self._bytes = 0
 
     async def done(self) -> None:
@@ -59,13 +59,13 @@ class Lanes:
             await asyncio.wait(set(self._workers.values()))
 
     async def _run(self, name: str | None) -> None:
-        lane = self._waiting[name]
+        line = self._waiting[name]
         try:
-            while lane:
+            while line:
                 async with self._free:
-                    if not lane:
+                    if not line:
                         break  # dropped meanwhile
-                    create = lane.popleft()
+                    create = line.popleft()
                     self._count -= 1
                     self._bytes -= create.size
                     await self._work(create)

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from tidegate.core.errors import InvalidParameter
-from tidegate.web.sockets.memory import SHARE, Memory, Shelf, items_in
+from tidegate.web.sockets.shelf import SHARE, Compartment, Shelf, items_in
 from tidegate.wire.socket import Create, read
 
 Json = dict[str, Any]
@@ -25,8 +25,8 @@ def answer(words: str, response_id: str = "resp_1") -> Json:
     return {"id": response_id, "status": "completed", "output": [thoughts, item]}
 
 
-def memory_of(most_bytes: int = 1000) -> Memory:
-    return Shelf(SHARE * most_bytes).memory()
+def compartment(most_bytes: int = 1000) -> Compartment:
+    return Shelf(SHARE * most_bytes).compartment()
 
 
 def texts(body: bytes | None) -> list[Any]:
@@ -37,34 +37,34 @@ def texts(body: bytes | None) -> list[Any]:
 
 
 def test_a_turn_goes_on_from_all_that_was_said() -> None:
-    memory = memory_of()
+    recent = compartment()
     first = create("I am Ada.")
-    memory.keep(first, None, answer("Hello."))
-    parent = memory.find("resp_1")
+    recent.keep(first, None, answer("Hello."))
+    parent = recent.find("resp_1")
     assert parent is not None
     second = create([{"role": "user", "content": "Who am I?"}], previous_response_id="resp_1")
     fields = parent.before(second)
     assert texts(fields["input"]) == ["I am Ada.", "Hello.", "Who am I?"]
     assert fields["previous_response_id"] is None
-    memory.keep(second, parent, answer("Ada.", "resp_2"))
-    latest = memory.find("resp_2")
+    recent.keep(second, parent, answer("Ada.", "resp_2"))
+    latest = recent.find("resp_2")
     assert latest is not None
     assert texts(latest.before(create("Thanks."))["input"]) == ["I am Ada.", "Hello.", "Who am I?", "Ada.", "Thanks."]
 
 
 def test_what_the_upstream_would_look_for_is_not_given_back() -> None:
-    memory = memory_of()
-    memory.keep(create("x"), None, answer("y"))
-    parent = memory.find("resp_1")
+    recent = compartment()
+    recent.keep(create("x"), None, answer("y"))
+    parent = recent.find("resp_1")
     assert parent is not None
     items = msgspec.json.decode(b"[" + b",".join(parent.items) + b"]")
     assert [item.get("id") for item in items] == [None, None]
 
 
 def test_a_stored_response_is_named_and_not_repeated() -> None:
-    memory = memory_of()
-    memory.keep(create("and then?", previous_response_id="resp_stored"), None, answer("this."))
-    parent = memory.find("resp_1")
+    recent = compartment()
+    recent.keep(create("and then?", previous_response_id="resp_stored"), None, answer("this."))
+    parent = recent.find("resp_1")
     assert parent is not None
     fields = parent.before(create("and then?", previous_response_id="resp_1"))
     assert msgspec.json.decode(fields["previous_response_id"] or b"") == "resp_stored"
@@ -72,36 +72,36 @@ def test_a_stored_response_is_named_and_not_repeated() -> None:
 
 
 def test_the_oldest_is_forgotten_first_and_what_is_too_large_at_once() -> None:
-    memory = memory_of(400)
+    recent = compartment(400)
     for number in range(5):
-        memory.keep(create("x" * 50), None, answer("y" * 50, f"resp_{number}"))
-    assert [number for number in range(5) if memory.find(f"resp_{number}")] == [4]
-    memory.keep(create("x" * 5000), None, answer("y", "resp_large"))
-    assert memory.find("resp_large") is None
-    assert memory.find("resp_4") is not None
+        recent.keep(create("x" * 50), None, answer("y" * 50, f"resp_{number}"))
+    assert [number for number in range(5) if recent.find(f"resp_{number}")] == [4]
+    recent.keep(create("x" * 5000), None, answer("y", "resp_large"))
+    assert recent.find("resp_large") is None
+    assert recent.find("resp_4") is not None
 
 
 def test_all_connections_share_one_bound_and_none_knows_anothers() -> None:
     shelf = Shelf(1000)
-    memories = [shelf.memory() for _ in range(8)]
-    for memory in memories:
-        memory.keep(create("x" * 50), None, answer("y" * 50))
-    assert memories[0].find("resp_1") is None
-    assert memories[-1].find("resp_1") is not None
-    for memory in memories:
-        memory.close()
+    all_of_them = [shelf.compartment() for _ in range(8)]
+    for recent in all_of_them:
+        recent.keep(create("x" * 50), None, answer("y" * 50))
+    assert all_of_them[0].find("resp_1") is None
+    assert all_of_them[-1].find("resp_1") is not None
+    for recent in all_of_them:
+        recent.close()
     assert repr(shelf) == "<Shelf: 0 responses, 0 bytes>"
-    shelf.memory().keep(create("mine"), None, answer("yours"))
-    assert shelf.memory().find("resp_1") is None
+    shelf.compartment().keep(create("mine"), None, answer("yours"))
+    assert shelf.compartment().find("resp_1") is None
 
 
 def test_forgetting() -> None:
-    memory = memory_of()
-    memory.keep(create("x"), None, answer("y"))
-    memory.forget("resp_1")
-    memory.forget("resp_1")
-    assert memory.find("resp_1") is None
-    assert memory.find(None) is None
+    recent = compartment()
+    recent.keep(create("x"), None, answer("y"))
+    recent.forget("resp_1")
+    recent.forget("resp_1")
+    assert recent.find("resp_1") is None
+    assert recent.find(None) is None
 
 
 def test_an_input_of_any_form_is_items() -> None:

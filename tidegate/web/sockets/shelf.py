@@ -37,7 +37,7 @@ class Remembered(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Shelf:
-    """The memories of a process's connections, with one bound for all of them."""
+    """Where all connections of a process put theirs, with one bound for all of them."""
 
     def __init__(self, most_bytes: int) -> None:
         """What has not been gone on from for longest is forgotten first, whosever it is."""
@@ -49,10 +49,10 @@ class Shelf:
     def __repr__(self) -> str:
         return f"<Shelf: {len(self._known)} responses, {self._size} bytes>"
 
-    def memory(self) -> "Memory":
+    def compartment(self) -> "Compartment":
         """A new connection's own."""
         self._next += 1
-        return Memory(self, self._next, self._most // SHARE)
+        return Compartment(self, self._next, self._most // SHARE)
 
     def find(self, key: tuple[int, str]) -> Remembered | None:
         """What is remembered under this key."""
@@ -75,7 +75,7 @@ class Shelf:
             self._size -= known.size
 
 
-class Memory:
+class Compartment:
     """One connection's own, as long as it is open."""
 
     def __init__(self, shelf: Shelf, owner: int, most_bytes: int) -> None:

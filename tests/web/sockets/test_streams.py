@@ -6,7 +6,7 @@ import pytest
 
 from tests.eventually import until
 from tidegate.core.errors import StreamsBusy, TooManyStreams
-from tidegate.web.sockets.lanes import MOST_STREAMS, MOST_WAITING, Lanes
+from tidegate.web.sockets.streams import MOST_STREAMS, MOST_WAITING, Streams
 from tidegate.wire.socket import Create
 
 
@@ -32,13 +32,13 @@ class Work:
             self._go.release()
 
 
-def lanes(work: Work, *, most_active: int = 16, most_bytes: int = 1000) -> Lanes:
-    return Lanes(work, most_active=most_active, most_bytes=most_bytes)
+def streams_of(work: Work, *, most_active: int = 16, most_bytes: int = 1000) -> Streams:
+    return Streams(work, most_active=most_active, most_bytes=most_bytes)
 
 
 async def test_one_stream_is_a_line_and_two_are_two() -> None:
     work = Work()
-    streams = lanes(work)
+    streams = streams_of(work)
     for name in ("a", "a", None, "b"):
         streams.add(create(name))
     await until(lambda: len(work.going) == 3)
@@ -52,7 +52,7 @@ async def test_one_stream_is_a_line_and_two_are_two() -> None:
 
 async def test_only_so_many_are_answered_at_once() -> None:
     work = Work()
-    streams = lanes(work, most_active=2)
+    streams = streams_of(work, most_active=2)
     for name in ("a", "b", "c"):
         streams.add(create(name))
     await until(lambda: len(work.going) == 2)
@@ -64,7 +64,7 @@ async def test_only_so_many_are_answered_at_once() -> None:
 
 async def test_only_so_many_may_wait() -> None:
     work = Work()
-    streams = lanes(work)
+    streams = streams_of(work)
     for _ in range(MOST_WAITING):
         streams.add(create())
     with pytest.raises(StreamsBusy):
@@ -76,7 +76,7 @@ async def test_only_so_many_may_wait() -> None:
 
 async def test_nor_so_many_bytes_but_one_may_always() -> None:
     work = Work()
-    streams = lanes(work, most_bytes=10)
+    streams = streams_of(work, most_bytes=10)
     streams.add(create(size=100))
     await until(lambda: len(work.going) == 1)
     streams.add(create(size=100))
@@ -88,7 +88,7 @@ async def test_nor_so_many_bytes_but_one_may_always() -> None:
 
 async def test_only_so_many_streams_may_be_named() -> None:
     work = Work()
-    streams = lanes(work)
+    streams = streams_of(work)
     for number in range(MOST_STREAMS):
         streams.add(create(str(number)))
     streams.add(create(None))
@@ -101,7 +101,7 @@ async def test_only_so_many_streams_may_be_named() -> None:
 
 async def test_what_waits_may_be_dropped() -> None:
     work = Work()
-    streams = lanes(work)
+    streams = streams_of(work)
     for _ in range(3):
         streams.add(create("a"))
     await until(lambda: len(work.going) == 1)
