@@ -16,7 +16,7 @@ from tidegate.core.values import LedgerEntry
 from tidegate.embedded import Stores
 from tidegate.migrate import MigrationFailed, migrate, pending
 
-STEPS = ["0001.keys", "0002.ledger", "0003.limits", "0004.conversations", "0007.background"]
+STEPS = ["0001.keys", "0002.ledger", "0003.limits", "0004.conversations", "0007.background", "0008.ladder"]
 
 
 @pytest.fixture

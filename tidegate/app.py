@@ -1,8 +1,9 @@
 """The composition root: the only place where the parts are made and put together."""
 
 import contextlib
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from decimal import Decimal
+from random import SystemRandom
 from typing import Protocol, TypeVar
 
 import structlog
@@ -25,6 +26,7 @@ from tidegate.admission.replicas import Replicas
 from tidegate.admission.tickets import LaneTerms
 from tidegate.admission.turn import Turns
 from tidegate.admission.visits import Visits
+from tidegate.assembly.ladder import lane_terms, make_ladder
 from tidegate.background_parts import BackgroundParts
 from tidegate.cache.flights import Flights
 from tidegate.cache.stored import Codec
@@ -56,9 +58,11 @@ from tidegate.metering.report import Reports
 from tidegate.metering.spool import Spool
 from tidegate.pipeline import Pipeline
 from tidegate.settling import Settling
+from tidegate.spares import Spares
 from tidegate.ticketing import Ticketing
+from tidegate.upstream.asking import Ladder
 from tidegate.upstream.models import Models
-from tidegate.upstream.openai import PROVIDER, OpenAI
+from tidegate.upstream.openai import OpenAI
 from tidegate.upstream.providers import Forwarding, make_providers
 from tidegate.upstream.routes import Routes
 from tidegate.upstream.transport import Transport
@@ -134,25 +138,17 @@ class _Parts:
             holds = await _started(stack, Holds(gate, clock, lease_seconds=settings.budgets.lease_seconds))
             replicas, health = Replicas(), UpstreamHealth(clock)
             door = Door(gate, holds, recount, LocalLimits(replicas), everybody=_everybody(settings))
-            terms = _lane_terms(settings)
+            ladder = await make_ladder(stack, settings, clock, redis, providers)
+            terms = lane_terms(settings, providers)
             places = Places(redis, prefix=prefix, process=process, clock=clock, terms=terms, replicas=replicas)
-            await _started(stack, places)
+            turns = Turns(await _started(stack, places), terms=terms, in_flight=settings.queue.in_flight, clock=clock)
             await _started(stack, Keeper(Partitions(postgres), clock))
             recollection = _recollection(stores := _Stores(Archive(postgres, clock)), postgres, clock)
             background = BackgroundParts(settings, clock, postgres, redis, stores.responses)
             pipeline = _pipeline(
-                settings,
-                clock,
-                recollection=recollection,
-                deferral=background.deferral,
-                keys=keys,
-                door=door,
-                flights=flights,
-                upstream=providers[PROVIDER],
-                ledger=ledger,
-                health=health,
-                turns=Turns(places, terms=terms, in_flight=settings.queue.in_flight, clock=clock),
-            )
+                settings, clock, recollection=recollection, deferral=background.deferral, keys=keys, door=door,
+                flights=flights, routes=routes, ladder=ladder, ledger=ledger, health=health, turns=turns,
+            )  # fmt: skip
             models = _add_models(api, settings, clock, keys, providers=providers, routes=routes)
             add_health(api, postgres=postgres, redis=redis, upstream=health, probe=models.probe)
             _add_admin(api, settings, clock, postgres=postgres, redis=redis, keys=key_store, ring=keys)
@@ -191,7 +187,8 @@ def _pipeline(  # noqa: PLR0913  # a parameter for each part
     keys: KeyRing,
     door: Door,
     flights: Flights,
-    upstream: OpenAI,
+    routes: Routes,
+    ladder: Ladder,
     ledger: Ledger,
     health: UpstreamHealth,
     turns: Turns,
@@ -201,7 +198,10 @@ def _pipeline(  # noqa: PLR0913  # a parameter for each part
     ticketing = Ticketing(
         door=door,
         flights=flights,
+        routes=routes,
         forwarding=Forwarding(settings.upstream.forward_headers),
+        ladder=ladder,
+        random=SystemRandom(),
         prices=prices,
         turns=turns,
         cache=cache,
@@ -216,12 +216,13 @@ def _pipeline(  # noqa: PLR0913  # a parameter for each part
         keys=keys,
         door=door,
         flights=flights,
-        upstream=upstream,
+        ladder=ladder,
         turns=turns,
         recollection=recollection,
         deferral=deferral,
         ticketing=ticketing,
         settling=settling,
+        spares=Spares(),
         codec=codec,
         models=frozenset(settings.models.allowed),
         clock=clock,
@@ -297,12 +298,6 @@ def _recount(
 def _everybody(settings: Settings) -> Limits:
     budgets = settings.budgets
     return Limits(budget_day=_nanos(budgets.stop_usd_per_day), budget_month=_nanos(budgets.stop_usd_per_month))
-
-
-def _lane_terms(settings: Settings) -> Callable[[str], LaneTerms]:
-    upstream = settings.upstream
-    terms = LaneTerms(rpm=upstream.rpm or 0, tpm=upstream.tpm or 0, longest=settings.queue.max_waiting)
-    return lambda _: terms
 
 
 def _nanos(usd: Decimal | None) -> int | None:

@@ -27,10 +27,12 @@ from tidegate.delivery import Delivery, Passage, Wanted
 from tidegate.metering.ledger import encode
 from tidegate.remembering import Remembering
 from tidegate.settling import Settling
+from tidegate.spares import Spares
 from tidegate.ticket import Claim, Request, Ticket, again
 from tidegate.ticketing import Ticketing
-from tidegate.upstream.asking import Asking
-from tidegate.upstream.openai import OpenAI
+from tidegate.upstream.asking import Asking, Ladder, Question, Ways
+from tidegate.upstream.asking import Turns as AttemptTurns
+from tidegate.upstream.ladder import Ask
 from tidegate.wire.call import Call, parse
 
 STEPS = ("_identify", "_read", "_recall", "_fingerprint", "_admit", "_wait", "_ask", "_settle", "_remember")
@@ -52,12 +54,13 @@ class Pipeline:
         keys: KeyRing,
         door: Door,
         flights: Flights,
-        upstream: OpenAI,
+        ladder: Ladder,
         turns: Turns,
         ticketing: Ticketing,
         recollection: Recollection,
         settling: Settling,
         deferral: Deferral,
+        spares: Spares,
         codec: Codec,
         models: frozenset[str],
         clock: Clock,
@@ -66,12 +69,13 @@ class Pipeline:
         self._keys = keys
         self._door = door
         self._flights = flights
-        self._upstream = upstream
+        self._ladder = ladder
         self._turns = turns
         self._ticketing = ticketing
         self._recollection = recollection
         self._settling = settling
         self._deferral = deferral
+        self._spares = spares
         self._codec = codec
         self._models = models
         self._clock = clock
@@ -94,8 +98,8 @@ class Pipeline:
         elif flight is not None:
             delivery = self._passage(ticket, flight, decision, cache="joined")
         else:
-            turn = self._wait(ticket, decision)
-            flight = self._ask(ticket, decision, turn, then=self._settle)
+            turns = self._wait(ticket, decision)
+            flight = self._ask(ticket, decision, turns, then=self._settle)
             delivery = self._passage(ticket, flight, decision, cache="miss" if ticket.policy.store else "off")
         return self._remember(delivery, memory)
 
@@ -137,7 +141,7 @@ class Pipeline:
         """
         self._settling.check()
         wanted = ticket.policy
-        claim = wanted.lookup and not wanted.only_stored and not alone
+        claim = wanted.lookup and not wanted.only_stored and ticket.shared and not alone
         terms = readmitted(ticket.terms) if alone else ticket.terms
         hit = msgspec.structs.replace(ticket.opened, cache="hit")
         ask = Admission(
@@ -191,33 +195,49 @@ class Pipeline:
             self._flights.own(ticket.fingerprint, claim.owner)
         return self._asking(ticket, claim, self._wait(ticket, decision), then=self._settle)
 
-    def _wait(self, ticket: Ticket, decision: Join | Go) -> Turn:
-        """The call's turn at the upstream: at once, or when the lane has room for it."""
+    def _wait(self, ticket: Ticket, decision: Join | Go) -> AttemptTurns:
+        """The call's turns at the upstream: the first was asked for on the way in, others where they are needed."""
         lane = ticket.lane
         paper = tickets.Ticket(
             member=lane.member, tokens=lane.tokens, flow=lane.flow, weight=lane.weight, deadline=lane.deadline
         )
-        return self._turns.turn(lane.lane, paper, decision.verdict)
 
-    def _ask(self, ticket: Ticket, decision: Join | Go, turn: Turn, *, then: SettleStep) -> Flight:
-        """Ask the upstream, on a flight that others may join if it was claimed."""
+        def turn(ask: Ask, number: int) -> Turn:
+            if number == 0 and ask.lane == lane.lane:
+                return self._turns.turn(ask.lane, paper, decision.verdict)
+            deadline = ticket.deadline
+            if ask.patience is not None:
+                deadline = min(deadline, self._clock.now() + ask.patience)
+            own = msgspec.structs.replace(paper, member=f"{lane.member}-{number}", deadline=deadline)
+            return self._turns.turn(ask.lane, own, None)
+
+        return turn
+
+    def _ask(self, ticket: Ticket, decision: Join | Go, turns: AttemptTurns, *, then: SettleStep) -> Flight:
+        """Ask the upstream, down the ladder, on a flight that others may join if it was claimed."""
         claim = self._claim(ticket, decision)
-        source = self._asking(ticket, claim, turn, then=then)
+        source = self._asking(ticket, claim, turns, then=then)
         return self._flights.lead(source, fingerprint=ticket.fingerprint, owner=claim.owner)
 
     def _claim(self, ticket: Ticket, decision: Join | Go) -> Claim:
         return Claim(owner=self._flights.owner(ticket.id) if decision.claimed else "", memory=decision.memory)
 
-    def _asking(self, ticket: Ticket, claim: Claim, turn: Turn, *, then: SettleStep) -> Asking:
-        return Asking(
-            ticket.call,
-            upstream=self._upstream,
+    def _asking(self, ticket: Ticket, claim: Claim, turns: AttemptTurns, *, then: SettleStep) -> Asking:
+        question = Question(
+            call=ticket.call,
+            plan=ticket.plan,
             headers=ticket.headers,
             echo=ticket.echo,
-            turn=turn,
-            settle=lambda outcome: then(ticket, claim, outcome),
-            clock=self._clock,
+            deadline=ticket.deadline,
+            first=ticket.first,
         )
+        ways = Ways(
+            turns=turns,
+            settle=lambda outcome: then(ticket, claim, outcome),
+            stale=lambda: self._spares.stale(ticket),
+            canned=lambda: self._spares.canned(ticket),
+        )
+        return Asking(question, ways, self._ladder)
 
     async def _settle(self, ticket: Ticket, claim: Claim, outcome: Outcome) -> int:
         """One round trip before the last byte leaves: the charge, the line in the ledger, the stored answer."""

@@ -15,7 +15,6 @@ from tidegate.core.values import LedgerEntry, Outcome
 from tidegate.metering.accountant import Accountant, joined
 from tidegate.metering.ledger import Ledger
 from tidegate.ticket import Claim, Ticket, plain_settlement
-from tidegate.upstream.openai import PROVIDER
 from tidegate.watch.upstream_health import UpstreamHealth
 
 _log = structlog.get_logger("pipeline")
@@ -52,9 +51,11 @@ class Settling:
         seconds = self._clock.monotonic() - ticket.started
         call = ticket.call
         entry = self._accountant.settled(ticket.opened, outcome, route=call.route, body=call.body, seconds=seconds)
-        self._health.note(outcome.reported)
-        if outcome.reported is not None:
-            _log_failure(ticket, outcome.reported)
+        for attempt in (*outcome.before, outcome):
+            if attempt.sent or attempt is outcome:
+                self._health.note(attempt.reported)
+            if attempt.reported is not None:
+                _log_failure(ticket, attempt)
         await self._leave(self._settlement(ticket, claim, outcome, entry))
         return entry.cost_nanos
 
@@ -76,16 +77,18 @@ class Settling:
         body = b"".join(outcome.events) if outcome.storable and ticket.policy.store else b""
         if not body or len(body) > self._cache.max_answer_bytes:
             return plain
-        served_by = f"{PROVIDER}/{outcome.model or ticket.call.model}"
+        served_by = f"{outcome.provider}/{outcome.model or outcome.target}"
         stored = StoredAnswer(stream=outcome.stream, body=body, served_by=served_by, echo=ticket.echo)
         head, packed = self._codec.pack(stored)
-        account = {"served_model": outcome.model, "provider": PROVIDER, "saved_nanos": entry.cost_nanos}
+        account = {"served_model": outcome.model, "provider": outcome.provider, "saved_nanos": entry.cost_nanos}
         return msgspec.structs.replace(
             plain, head=head, body=packed, account=msgspec.json.encode(account), keep_seconds=self._cache.ttl_seconds
         )
 
 
-def _log_failure(ticket: Ticket, error: TidegateError) -> None:
+def _log_failure(ticket: Ticket, attempt: Outcome) -> None:
+    error = attempt.reported
+    assert error is not None  # noqa: S101  # the caller looked
     words = error.words
     level = logging.INFO if isinstance(error, ClientGone) else logging.WARNING
     _log.log(
@@ -95,6 +98,8 @@ def _log_failure(ticket: Ticket, error: TidegateError) -> None:
         error=error.name,
         route=ticket.call.route.label,
         model=ticket.call.model,
+        target=f"{attempt.provider}/{attempt.target}" if attempt.target else None,
+        rung=attempt.rung,
         project=ticket.caller.project,
         detail=error.message,
         upstream_status=words.status if words else None,

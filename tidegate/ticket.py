@@ -10,6 +10,8 @@ from tidegate.cache.policy import CachePolicy
 from tidegate.core.errors import InvalidParameter
 from tidegate.core.values import Caller, LedgerEntry, Route
 from tidegate.metering.ledger import encode
+from tidegate.upstream.ladder import Ask
+from tidegate.upstream.plan import Plan
 from tidegate.wire.call import Call
 
 LONGEST_PATIENCE = 3600.0
@@ -59,8 +61,16 @@ class Ticket(msgspec.Struct, frozen=True, kw_only=True):
     """The call's line in the ledger as it begins."""
     terms: Terms
     """What it asks of its caller's limits and budgets."""
+    plan: Plan
+    """Where it may be answered."""
+    first: Ask | None
+    """Where it would be sent now; None where nobody can be asked, or only by one call at a time."""
+    shared: bool
+    """It may join others who ask the same, and they it: none of its steps down the ladder is forbidden."""
     lane: LaneAsk
     """What it asks of the upstream's capacity."""
+    deadline: float
+    """Unix seconds until which it may wait for its turn."""
     started: float
     """On the monotonic clock, seconds."""
 

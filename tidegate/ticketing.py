@@ -1,5 +1,9 @@
 """Opens a call's papers: what it asks of the cache, of its caller's limits and budgets, and of the upstream."""
 
+from random import Random
+
+import msgspec
+
 from tidegate.admission.door import Door
 from tidegate.admission.gate import LaneAsk
 from tidegate.admission.terms import Terms
@@ -7,16 +11,23 @@ from tidegate.admission.turn import Turns
 from tidegate.cache import policy
 from tidegate.cache.fingerprint import fingerprint, shareable
 from tidegate.cache.flights import Flights
+from tidegate.cache.policy import CachePolicy
 from tidegate.cache.stored import echo_of
 from tidegate.core.clock import Clock
 from tidegate.core.config import CacheConfig, QueueConfig
 from tidegate.core.values import Caller, LedgerEntry
 from tidegate.metering.prices import Prices
-from tidegate.metering.reserve import reserve
+from tidegate.metering.reserve import Reserve, reserve
 from tidegate.ticket import Request, Ticket, patience
-from tidegate.upstream.openai import PROVIDER
+from tidegate.upstream.asking import Ladder
+from tidegate.upstream.fallback import HEADER, rungs_of
+from tidegate.upstream.ladder import Ask
+from tidegate.upstream.plan import Plan, Rungs
 from tidegate.upstream.providers import Forwarding
+from tidegate.upstream.routes import Routes
 from tidegate.wire.call import Call
+
+_FRESH_ONLY = Rungs(stale=False)
 
 
 class Ticketing:
@@ -27,7 +38,10 @@ class Ticketing:
         *,
         door: Door,
         flights: Flights,
+        routes: Routes,
         forwarding: Forwarding,
+        ladder: Ladder,
+        random: Random,
         prices: Prices,
         turns: Turns,
         cache: CacheConfig,
@@ -36,7 +50,10 @@ class Ticketing:
     ) -> None:
         self._door = door
         self._flights = flights
+        self._routes = routes
         self._forwarding = forwarding
+        self._ladder = ladder
+        self._random = random
         self._prices = prices
         self._turns = turns
         self._cache = cache
@@ -44,14 +61,17 @@ class Ticketing:
         self._clock = clock
 
     def open(self, request: Request, call: Call, caller: Caller) -> Ticket:
-        """The papers of a call. Raises InvalidParameter for a deadline that is none."""
+        """The papers of a call. Raises InvalidParameter for a header of ours that makes no sense."""
         wanted = policy.read(request.headers.get("cache-control"))
         if not (self._cache.enabled and shareable(call)):
             wanted = policy.NOTHING
         headers = self._forwarding.of(request.headers)
         now = self._clock.now()
-        terms = self._terms(request.id, call, caller, now)
         deadline = now + patience(request.headers, self._queue.deadline_seconds)
+        allowed = rungs_of(request.headers.get(HEADER))
+        plan = self._plan(call, wanted, allowed)
+        first = self._ladder.first(plan, deadline=deadline)
+        terms = self._terms(request.id, call, caller, plan, now)
         return Ticket(
             id=request.id,
             call=call,
@@ -60,34 +80,64 @@ class Ticketing:
             policy=wanted,
             fingerprint=fingerprint(call, scope=caller.project, headers=headers) if wanted.store else "",
             echo=echo_of(call),
-            opened=_opened(request.id, call, caller, now),
+            opened=_opened(request.id, call, caller, plan, now),
             terms=terms,
-            lane=self._lane(call, caller, terms, deadline=deadline),
+            plan=plan,
+            first=first,
+            shared=allowed is None,
+            lane=self._lane(caller, terms, plan, first, deadline=deadline, now=now),
+            deadline=deadline,
             started=self._clock.monotonic(),
         )
 
-    def _terms(self, request_id: str, call: Call, caller: Caller, now: float) -> Terms:
+    def _plan(self, call: Call, wanted: CachePolicy, allowed: Rungs | None) -> Plan:
+        plan = self._routes.plan(call.model, draw=self._random.random)
+        if allowed is not None:
+            plan = plan.keeping(allowed)
+        return plan if wanted.lookup and wanted.store else plan.keeping(_FRESH_ONLY)
+
+    def _terms(self, request_id: str, call: Call, caller: Caller, plan: Plan, now: float) -> Terms:
         scopes = self._door.scopes(caller, call.end_user)
-        aside = reserve(call, self._prices, at=now, exact=any(scope.spends for scope in scopes))
+        aside = self._dearest(call, plan, at=now, exact=any(scope.spends for scope in scopes))
         return self._door.terms(request_id, scopes, now=now, tokens=aside.tokens, nanos=aside.nanos)
 
-    def _lane(self, call: Call, caller: Caller, terms: Terms, *, deadline: float) -> LaneAsk:
-        name = f"{PROVIDER}/{call.model}"
+    def _dearest(self, call: Call, plan: Plan, *, at: float, exact: bool) -> Reserve:
+        """What to set aside, whichever of its targets answers."""
+        models = dict.fromkeys(target.model for target in plan.targets) if plan.rungs.targets else {call.model: None}
+        asides = [
+            reserve(msgspec.structs.replace(call, model=model), self._prices, at=at, exact=exact) for model in models
+        ]
+        return Reserve(tokens=max(aside.tokens for aside in asides), nanos=max(aside.nanos for aside in asides))
+
+    def _lane(  # a parameter for each part
+        self,
+        caller: Caller,
+        terms: Terms,
+        plan: Plan,
+        first: Ask | None,
+        *,
+        deadline: float,
+        now: float,
+    ) -> LaneAsk:
+        """What a call asks of the lane of its first step."""
+        name = "" if first is None else first.lane
         limits = self._turns.terms(name)
+        hurry = first is not None and first.patience is not None
         return LaneAsk(
             lane=name,
             member=self._flights.owner(terms.id),
             tokens=terms.k,
             flow=caller.project,
             weight=caller.priority.weight,
-            deadline=deadline,
+            deadline=min(deadline, now + first.patience) if first is not None and first.patience else deadline,
             rpm=limits.rpm,
             tpm=limits.tpm,
             longest=limits.longest,
+            elsewhere=hurry or (plan.canned is not None and plan.rungs.canned),
         )
 
 
-def _opened(request_id: str, call: Call, caller: Caller, now: float) -> LedgerEntry:
+def _opened(request_id: str, call: Call, caller: Caller, plan: Plan, now: float) -> LedgerEntry:
     return LedgerEntry(
         id=request_id,
         at=now,
@@ -96,7 +146,7 @@ def _opened(request_id: str, call: Call, caller: Caller, now: float) -> LedgerEn
         end_user=call.end_user,
         route=call.route.label,
         model=call.model,
-        provider=PROVIDER,
+        provider=plan.targets[0].provider,
         outcome="ok",
         cache="miss",
         stream=call.stream,

@@ -39,6 +39,11 @@ def turns_of(places: Places, in_flight: int) -> Turns:
     return Turns(places, terms=lambda _: TERMS, in_flight=in_flight, clock=SystemClock())
 
 
+async def refused(turn: Turn, wait: float) -> bool:
+    turn.refused(Said(), RateLimited(retry_after=wait))
+    return await turn.again()
+
+
 async def test_no_more_calls_than_allowed_are_at_the_upstream_at_once(places: Places) -> None:
     turns = turns_of(places, 2)
     here = [turn_of(turns, str(number)) for number in range(3)]
@@ -75,11 +80,11 @@ async def test_a_wait_that_is_given_up_takes_nobodys_place(places: Places) -> No
 async def test_after_a_refusal_a_call_comes_again_but_not_for_ever(places: Places) -> None:
     turn = turn_of(turns_of(places, 1), "often")
     await turn.come()
-    answers = [await turn.again(Said(), RateLimited(retry_after=0.001)) for _ in range(MOST_TURNS)]
+    answers = [await refused(turn, 0.001) for _ in range(MOST_TURNS)]
     assert answers == [True] * (MOST_TURNS - 1) + [False]
 
 
 async def test_there_is_no_use_in_coming_again_after_the_deadline(places: Places) -> None:
     turn = turn_of(turns_of(places, 1), "late", patience=1.0)
     await turn.come()
-    assert not await turn.again(Said(), RateLimited(retry_after=60.0))
+    assert not await refused(turn, 60.0)

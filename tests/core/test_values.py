@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from tidegate.core import values
-from tidegate.core.values import AnswerHead, Caller, LedgerEntry, Limits, Outcome, Priority, Route, Usage
+from tidegate.core.values import AnswerHead, Caller, LedgerEntry, Limits, Outcome, Priority, Ready, Route, Usage
 
 
 @pytest.mark.parametrize(
@@ -20,7 +20,7 @@ def test_a_route_is_its_path_and_knows_whether_it_streams(route: Route, path: st
     assert (Route(path), route.label, route.streams) == (route, label, streams)
 
 
-@pytest.mark.parametrize("kind", [AnswerHead, Caller, LedgerEntry, Limits, Outcome, Usage])
+@pytest.mark.parametrize("kind", [AnswerHead, Caller, LedgerEntry, Limits, Outcome, Ready, Usage])
 def test_every_value_is_frozen_and_named(kind: type[msgspec.Struct]) -> None:
     assert kind.__struct_config__.frozen
     with pytest.raises(TypeError, match="positional"):
@@ -29,7 +29,7 @@ def test_every_value_is_frozen_and_named(kind: type[msgspec.Struct]) -> None:
 
 def test_every_struct_of_the_module_was_looked_at() -> None:
     structs = {kind for kind in vars(values).values() if isinstance(kind, type) and issubclass(kind, msgspec.Struct)}
-    assert structs == {AnswerHead, Caller, LedgerEntry, Limits, Outcome, Usage}
+    assert structs == {AnswerHead, Caller, LedgerEntry, Limits, Outcome, Ready, Usage}
 
 
 def test_an_outcome_without_a_word_is_an_empty_success_that_nobody_stores() -> None:
@@ -45,3 +45,8 @@ def test_limits_are_none_until_one_is_set() -> None:
 
 def test_a_priority_is_a_word_and_a_share() -> None:
     assert [(one.label, one.weight) for one in Priority] == [("high", 16), ("normal", 4), ("low", 1)]
+
+
+def test_usage_adds_up_and_a_guess_makes_the_sum_a_guess() -> None:
+    counted, guessed = Usage(input=3, cached=1, output=2, reasoning=1), Usage(input=4, output=5, estimated=True)
+    assert counted.plus(guessed) == Usage(input=7, cached=1, output=7, reasoning=1, estimated=True)

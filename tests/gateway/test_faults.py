@@ -44,7 +44,6 @@ INSIDE = [
     ("stall", "upstream_timeout", "stream_idle"),
     ("error_in_stream", "server_error", "error_in_stream"),
     ("malformed", "upstream_malformed", "malformed"),
-    ("preflight_failure_in_stream", "context_length_exceeded", "context_length"),
 ]
 
 

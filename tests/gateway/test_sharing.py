@@ -72,8 +72,8 @@ async def test_each_who_joined_gets_the_usage_chunk_only_if_it_asked(world: Worl
 )
 async def test_a_failure_is_shared_and_not_kept(world: World, fault: str, status: int, code: str | None) -> None:
     failing = {"x_simulate_fault": fault, "x_simulate_latency": "0.2"}
-    upstream = {"idle_seconds": 0.4}
-    async with world.gateway(upstream=upstream) as one, world.gateway(upstream=upstream) as other:
+    once = {"upstream": {"idle_seconds": 0.4}, "retries": {"most": 0}}
+    async with world.gateway(**once) as one, world.gateway(**once) as other:
         answers = await asyncio.gather(*((one, other)[number % 2].chat(**failing) for number in range(10)))
         assert await world.calls() == 1
         assert (await one.chat(**failing)).status == status

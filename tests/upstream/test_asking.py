@@ -9,10 +9,12 @@ import msgspec
 import pytest
 
 from tests.eventually import until
+from tests.upstream.asks import COST, Asked
+from tests.upstream.boards import board_alone
 from tests.upstream.servers import STREAM_HEAD, Script, Server, chunk, saying, serving, silence
 from tests.upstream.targets import provider
-from tests.upstream.turns import PlayedTurn
 from tidegate.core.clock import ManualClock
+from tidegate.core.config import RetriesConfig
 from tidegate.core.errors import (
     AnswerTooLarge,
     ClientGone,
@@ -23,13 +25,9 @@ from tidegate.core.errors import (
     TidegateError,
     TruncatedStream,
 )
-from tidegate.core.values import Outcome, Route
-from tidegate.upstream.asking import Asking
-from tidegate.wire.call import parse
+from tidegate.core.values import Route
 
-COST = 1234
 DONE = b"data: [DONE]\n\n"
-PATHS = {Route.CHAT: {"model": "m", "stream": True}, Route.RESPONSES: {"model": "m", "stream": True}}
 
 
 def event(value: Any, name: str = "") -> bytes:
@@ -54,55 +52,25 @@ def whole(body: bytes, status: str = "200 OK") -> Script:
     return saying(head.encode() + b"\r\n\r\n" + body)
 
 
-class Asked:
-    """A call and what is written down of it."""
-
-    def __init__(self, server: Server) -> None:
-        self.server = server
-        self.outcomes: list[Outcome] = []
-        self.turn = PlayedTurn()
-        self.asking: Asking
-
-    async def settle(self, outcome: Outcome) -> int:
-        await asyncio.sleep(0)
-        self.outcomes.append(outcome)
-        return COST
-
-    @property
-    def outcome(self) -> Outcome:
-        """The one there is."""
-        (outcome,) = self.outcomes
-        return outcome
-
-    async def rest(self) -> list[bytes]:
-        """Everything that comes from here on."""
-        events = []
-        while more := await self.asking.more():
-            events += more
-        return events
-
-
 @contextlib.asynccontextmanager
-async def asked(script: Script, route: Route = Route.CHAT, **settings: Any) -> AsyncIterator[Asked]:
-    """The call; streamed where the script streams."""
+async def asked(script: Script, route: Route = Route.CHAT, **settings: Any) -> AsyncIterator[tuple[Asked, Server]]:
+    """The call, streamed where the script streams; nothing is tried twice, and nobody else is there."""
     async with serving(script) as server, provider(f"{server.address}/v1", **settings) as openai:
-        asked = Asked(server)
-        asked.asking = Asking(
-            parse(route, msgspec.json.encode(PATHS[route])),
-            upstream=openai,
-            headers={},
-            echo="",
-            turn=asked.turn,
-            settle=asked.settle,
-            clock=ManualClock(),
-        )
-        yield asked
+        clock = ManualClock()
+        providers = {"openai": openai}
+        retries = RetriesConfig(most=0)
+        yield Asked(board_alone(clock), providers, clock, route=route, stream=True, retries=retries), server
+
+
+async def everything(call: Asked) -> list[bytes]:
+    await call.asking.open()
+    return await call.rest()
 
 
 async def test_a_stream_is_settled_before_its_last_event() -> None:
-    async with asked(streaming(said("Hi"), said("", "stop"), USAGE, DONE)) as call:
+    async with asked(streaming(said("Hi"), said("", "stop"), USAGE, DONE)) as (call, _):
         head = await call.asking.open()
-        assert (head.stream, head.served_by) == (True, "openai/m")
+        assert (head.stream, head.served_by) == (True, "openai/m-1")
         seen = []
         while more := await call.asking.more():
             seen += more
@@ -117,7 +85,7 @@ async def test_a_stream_is_settled_before_its_last_event() -> None:
 
 async def test_a_whole_answer_is_settled_before_it_is_handed_on() -> None:
     body = b'{"model": "m-1", "choices": [{"finish_reason": "stop"}], "usage": {"total_tokens": 1}}'
-    async with asked(whole(body)) as call:
+    async with asked(whole(body)) as (call, _):
         head = await call.asking.open()
         assert (head.stream, head.served_by) == (False, "openai/m-1")
         assert call.outcome.storable
@@ -127,13 +95,13 @@ async def test_a_whole_answer_is_settled_before_it_is_handed_on() -> None:
 
 
 async def test_comments_are_not_handed_on() -> None:
-    async with asked(streaming(b": ping\n\n", said("Hi", "stop"), b": ping\n\n", DONE)) as call:
+    async with asked(streaming(b": ping\n\n", said("Hi", "stop"), b": ping\n\n", DONE)) as (call, _):
         await call.asking.open()
         assert await call.rest() == [said("Hi", "stop"), DONE]
 
 
 async def test_a_chat_whose_choices_are_all_finished_needs_no_done() -> None:
-    async with asked(streaming(said("Hi", "stop"), said("Ho", "length", 1))) as call:
+    async with asked(streaming(said("Hi", "stop"), said("Ho", "length", 1))) as (call, _):
         await call.asking.open()
         assert (await call.rest())[-1] == DONE
         assert call.outcome.error is None
@@ -149,10 +117,9 @@ async def test_a_chat_whose_choices_are_all_finished_needs_no_done() -> None:
     ],
 )
 async def test_a_stream_that_ends_early_is_truncated(events: list[bytes]) -> None:
-    async with asked(streaming(*events)) as call:
-        await call.asking.open()
+    async with asked(streaming(*events)) as (call, _):
         with pytest.raises(TruncatedStream):
-            await call.rest()
+            await everything(call)
         assert isinstance(call.outcome.error, TruncatedStream)
         assert not call.outcome.storable
 
@@ -161,20 +128,19 @@ async def test_responses_end_by_their_terminal_event_only() -> None:
     response = {"status": "completed", "model": "m-1", "usage": {"input_tokens": 1}}
     begun = event({"type": "response.created", "response": {"status": "in_progress"}}, "response.created")
     ended = event({"type": "response.completed", "response": response}, "response.completed")
-    async with asked(streaming(begun, ended, DONE), Route.RESPONSES) as call:
+    async with asked(streaming(begun, ended, DONE), Route.RESPONSES) as (call, _):
         await call.asking.open()
         assert await call.rest() == [begun, ended]
         assert call.outcome.storable
-    async with asked(streaming(begun), Route.RESPONSES) as call:
-        await call.asking.open()
+    async with asked(streaming(begun), Route.RESPONSES) as (call, _):
         with pytest.raises(TruncatedStream):
-            await call.rest()
+            await call.asking.open()
 
 
 async def test_a_response_that_failed_is_handed_on_and_reported() -> None:
     response = {"status": "failed", "error": {"code": "server_error", "message": "no"}}
     ended = event({"type": "response.failed", "response": response}, "response.failed")
-    async with asked(streaming(ended), Route.RESPONSES) as call:
+    async with asked(streaming(ended), Route.RESPONSES) as (call, _):
         await call.asking.open()
         assert await call.rest() == [ended]
         assert call.outcome.error is None
@@ -195,7 +161,7 @@ async def test_a_response_that_failed_is_handed_on_and_reported() -> None:
 async def test_a_stream_that_fails_half_way_says_first_what_it_had_said(
     script: Script, kind: type[TidegateError]
 ) -> None:
-    async with asked(script, max_answer_bytes=2048) as call:
+    async with asked(script, max_answer_bytes=2048) as (call, _):
         await call.asking.open()
         assert await call.asking.more() == [said("Hi")]
         with pytest.raises(kind):
@@ -220,7 +186,7 @@ async def test_a_stream_that_fails_half_way_says_first_what_it_had_said(
     ids=["refused", "an error with status 200", "no JSON", "too large", "hung up"],
 )
 async def test_an_answer_that_fails_at_once(script: Script, kind: type[TidegateError]) -> None:
-    async with asked(script, max_answer_bytes=2048) as call:
+    async with asked(script, max_answer_bytes=2048) as (call, _):
         with pytest.raises(kind):
             await call.asking.open()
         assert type(call.outcome.error) is kind
@@ -228,24 +194,24 @@ async def test_an_answer_that_fails_at_once(script: Script, kind: type[TidegateE
 
 
 async def test_abandoned_in_the_middle_it_is_cut_and_settled_as_far_as_it_came() -> None:
-    async with asked(saying(STREAM_HEAD + chunk(said("Hi")), then_silence=True)) as call:
+    async with asked(saying(STREAM_HEAD + chunk(said("Hi")), then_silence=True)) as (call, server):
         await call.asking.open()
         assert await call.asking.more() == [said("Hi")]
         await call.asking.abandon()
         assert isinstance(call.outcome.error, ClientGone)
         assert call.outcome.events == (said("Hi"),)
-        await asyncio.wait_for(call.server.closed.wait(), 0.1)
+        await asyncio.wait_for(server.closed.wait(), 0.1)
         await call.asking.abandon()
         assert len(call.outcomes) == 1
 
 
 async def test_abandoned_before_the_answer_it_counts_as_sent() -> None:
-    async with asked(silence) as call:
+    async with asked(silence) as (call, server):
         opening = asyncio.create_task(call.asking.open())
-        await until(lambda: bool(call.server.requests))
+        await until(lambda: bool(server.requests))
         opening.cancel()
         await asyncio.wait({opening})
         await call.asking.abandon()
         assert isinstance(call.outcome.error, ClientGone)
         assert call.outcome.sent
-        await asyncio.wait_for(call.server.closed.wait(), 0.1)
+        await asyncio.wait_for(server.closed.wait(), 0.1)

@@ -45,7 +45,6 @@ def response(kind: str, **fields: Any) -> bytes:
         pytest.param([chunk((0, "stop"), (1, "content_filter")), sse.DONE], END, True, False, id="one of two filtered"),
         pytest.param([chunk((0, "stop")), chunk((1, None)), sse.DONE], END, True, False, id="one of two unfinished"),
         pytest.param([chunk((1, "stop")), chunk((0, "stop")), sse.DONE], END, True, True, id="two finished"),
-        pytest.param([sse.DONE], END, True, False, id="nothing at all"),
         pytest.param([chunk((0, None))], PASS, False, True, id="cut off"),
         pytest.param([chunk((0, None)), event({"error": FAILURE})], ERROR, False, True, id="error object"),
         pytest.param([event({"error": "overloaded"})], ERROR, False, True, id="error as a string"),
@@ -57,6 +56,33 @@ def test_how_a_chat_stream_ends(events: list[bytes], last: Sight, complete: bool
     watch = watch_for(CHAT)
     assert [watch.see(one) for one in events][-1] is last
     assert (watch.complete, watch.storable) == (complete, storable)
+
+
+def test_a_chat_stream_that_says_nothing_at_all_is_no_answer() -> None:
+    with pytest.raises(MalformedAnswer, match="before it had said anything"):
+        watch_for(CHAT).see(sse.DONE)
+
+
+@pytest.mark.parametrize(
+    ("route", "events", "begun"),
+    [
+        (CHAT, [{"choices": [{"delta": {"role": "assistant", "content": ""}}]}], False),
+        (CHAT, [{"choices": [], "prompt_filter_results": []}], False),
+        (CHAT, [{"choices": [{"delta": None}]}], False),
+        (CHAT, [{"choices": [{"delta": {"content": "Hi"}}]}], True),
+        (CHAT, [{"choices": [{"delta": {}, "finish_reason": "stop"}]}], True),
+        (RESPONSES, [{"type": "response.created", "response": {}}], False),
+        (RESPONSES, [{"type": "response.output_item.added"}, {"type": "response.content_part.added"}], False),
+        (RESPONSES, [{"type": "response.output_text.delta", "delta": "Hi"}], True),
+        (RESPONSES, [{"type": "response.failed", "response": {"status": "failed", "error": {"code": "x"}}}], False),
+        (RESPONSES, [{"type": "response.completed", "response": {"status": "completed"}}], True),
+    ],
+)
+def test_an_answer_has_begun_when_content_has_gone_by(route: Route, events: list[Any], begun: bool) -> None:
+    watch = watch_for(route)
+    for one in events:
+        watch.see(event(one))
+    assert watch.begun is begun
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ class LaneAsk(msgspec.Struct, frozen=True, kw_only=True):
     """What a call asks of the upstream's lane, as the script reads it."""
 
     lane: str
+    """Empty where the call does not know yet by which it goes."""
     member: str
     tokens: int
     flow: str
@@ -25,6 +26,8 @@ class LaneAsk(msgspec.Struct, frozen=True, kw_only=True):
     rpm: int
     tpm: int
     longest: int
+    elsewhere: bool = False
+    """The call can go elsewhere: a lane without room is no reason to refuse it."""
 
 
 class Admission(msgspec.Struct, frozen=True, kw_only=True):
@@ -108,7 +111,7 @@ class Gate:
                     claimed=ask.claim,
                     memory=memory.decode(),
                     counted=bool(counted),
-                    verdict=read_verdict(verdict),
+                    verdict=read_verdict(verdict) if verdict else None,
                 )
             case [b"absent"]:
                 return Absent()

@@ -122,6 +122,16 @@ class Places:
         self._local.give_back(lane, ticket)
         self._run(self._return(lane, ticket.tokens))
 
+    def decline(self, lane: str, ticket: Ticket, verdict: Verdict) -> None:
+        """A call that was given this verdict by `admit` does not want it."""
+        if isinstance(verdict, Granted):
+            self.give_back(lane, ticket)
+        elif isinstance(verdict, Queued) and self._strays.pop(ticket.member, None) is None:
+            self._gone[ticket.member] = self._clock.monotonic()
+            self._run(self._leave(lane, ticket.member))
+        elif isinstance(verdict, Queued):
+            self.give_back(lane, ticket)
+
     def here(self) -> Iterator[tuple[str, str, float]]:
         """Who waits in this process: lane, request, seconds so far."""
         now = self._clock.now()

@@ -53,6 +53,7 @@ class Turn:
         self._sent_at = 0.0
         self._unanswered = False
         self._turns = 1
+        self._told_to_wait = 0.0
         self.waited = 0.0
         """Seconds spent waiting so far."""
 
@@ -77,14 +78,17 @@ class Turn:
         self.answered(Said(), ok=False)
         self._places.news.outage(self._lane)
 
-    async def again(self, said: Said, error: RateLimited | SlowDown) -> bool:
-        """The upstream refused for its rate: wait for another turn; False where the call's time does not allow it."""
+    def refused(self, said: Said, error: RateLimited | SlowDown) -> None:
+        """The upstream refused for its rate, and said this of its limits."""
         kind = error.kind if isinstance(error, RateLimited) else error.name
         age = self._clock.monotonic() - self._sent_at
         self._unanswered = False
         self._places.news.refused(self._lane, said, kind, error.retry_after, tokens=self._ticket.tokens, age=age)
-        wait = error.retry_after or 0.0
-        if self._turns >= MOST_TURNS or self._clock.now() + wait > self._ticket.deadline:
+        self._told_to_wait = error.retry_after or 0.0
+
+    async def again(self) -> bool:
+        """After a refusal: wait for another turn; False where the call's time does not allow it."""
+        if self._turns >= MOST_TURNS or self._clock.now() + self._told_to_wait > self._ticket.deadline:
             return False
         self._turns += 1
         self.over()
@@ -103,6 +107,11 @@ class Turn:
         if self._holds_free:
             self._holds_free = False
             self._free.release()
+
+    def decline(self) -> None:
+        """The turn is not taken at all: what admission gave goes to others."""
+        if self._verdict is not None:
+            self._places.decline(self._lane, self._ticket, self._verdict)
 
     async def _take_place(self) -> None:
         if self._verdict is None:

@@ -101,6 +101,20 @@ class AnswerHead(msgspec.Struct, frozen=True, kw_only=True):
     """The words of its own caller that it repeats, in canonical form; empty for none."""
     queued_ms: int = 0
     """How long it waited for the upstream's capacity."""
+    adapted: tuple[str, ...] = ()
+    """What of the request had to be changed for who answered it, a word or two each."""
+    stale: bool = False
+    """It is a stored answer that is no longer fresh, given because nobody could be asked."""
+    age: int | None = None
+    """Seconds since it was stored, where it was."""
+
+
+class Ready(msgspec.Struct, frozen=True, kw_only=True):
+    """An answer that is all here: a stale one, or a canned reply."""
+
+    head: AnswerHead
+    events: tuple[bytes, ...]
+    """Its events, or its one body."""
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
@@ -126,6 +140,16 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     first_byte_seconds: float | None = None
     """From the call to the answer's first byte."""
     upstream_request_id: str | None = None
+    provider: str | None = None
+    """Who answered, or failed last; `canned` for a reply of our own."""
+    target: str | None = None
+    """The model that was asked for there."""
+    rung: str | None = None
+    """The step of the ladder that answered, or failed last."""
+    attempts: int = 1
+    """Times that the call was sent."""
+    before: tuple["Outcome", ...] = ()
+    """How the attempts before ended."""
 
 
 class Usage(msgspec.Struct, frozen=True, kw_only=True):
@@ -139,6 +163,18 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
     output_audio: int = 0
     estimated: bool = False
     """Counted by us, because the upstream's own figure never arrived."""
+
+    def plus(self, other: "Usage") -> "Usage":
+        """Both; estimated where one of them is."""
+        return Usage(
+            input=self.input + other.input,
+            cached=self.cached + other.cached,
+            output=self.output + other.output,
+            reasoning=self.reasoning + other.reasoning,
+            input_audio=self.input_audio + other.input_audio,
+            output_audio=self.output_audio + other.output_audio,
+            estimated=self.estimated or other.estimated,
+        )
 
 
 class LedgerEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -158,7 +194,7 @@ class LedgerEntry(msgspec.Struct, frozen=True, kw_only=True):
     outcome: str
     """`ok`, or the name of the typed error."""
     cache: str
-    """`hit`, `joined`, `miss` or `off`."""
+    """`hit`, `joined`, `stale`, `miss` or `off`."""
     stream: bool
     input_tokens: int = 0
     cached_tokens: int = 0
@@ -172,3 +208,7 @@ class LedgerEntry(msgspec.Struct, frozen=True, kw_only=True):
     latency_ms: int = 0
     first_byte_ms: int | None = None
     upstream_request_id: str | None = None
+    attempts: int = 0
+    """Times that the call was sent upstream."""
+    rung: str | None = None
+    """The step of the ladder that answered it, or failed last; None where the ladder was not needed."""

@@ -12,7 +12,9 @@
 --   {'hit', limits, stored at, head, body, account}   the answer; its ledger entry is written
 --   {'join', limits, owner, memory}                   somebody is asking; memory is empty where nothing is held
 --   {'go', limits, memory, counted, verdict…}         ask, at once or when the lane says so; the flight is yours where
---                                                     you claimed it; counted 0: the budgets' counters are not true
+--                                                     you claimed it; counted 0: the budgets' counters are not true; no
+--                                                     verdict where no lane was named; a refusal where the call can go
+--                                                     elsewhere
 --   {'absent'}                                        there is no stored answer, and nothing else was wanted
 --   {'busy', eta, full}                               the lane has no room in time
 --   {'refuse', what, scope, limit, used, requested, wait}
@@ -73,25 +75,31 @@ if not owner then
 end
 if refusal then return limits_refused(refusal) end
 
-local ticket = cjson.decode(ARGV[9])
-local lane = lane_open(p, ticket.lane, terms.now, ticket)
-local verdict = lane_ask(lane, ticket)
-if verdict.kind == 'refused' then
-  return { 'busy', string.format('%.6f', verdict.eta), verdict.full and 1 or 0 }
+local ticket, lane, verdict = cjson.decode(ARGV[9]), nil, nil
+if ticket.lane ~= '' then
+  lane = lane_open(p, ticket.lane, terms.now, ticket)
+  verdict = lane_ask(lane, ticket)
+  if verdict.kind == 'refused' and not ticket.elsewhere then
+    return { 'busy', string.format('%.6f', verdict.eta), verdict.full and 1 or 0 }
+  end
 end
 
 limits_take_request(terms, told)
 limits_take_tokens(terms, told)
 holds_take(p, terms.id, limits_hold(terms, ARGV[7], true), terms.lease, terms.now)
 local reply = { 'go', cjson.encode(told), memory, counted and 1 or 0 }
-reply[5], reply[6], reply[7] = verdict.kind, string.format('%.17g', verdict.tag), verdict.seq
-if verdict.kind == 'granted' then
-  lane_take(lane, ticket)
-else
-  lane_queue(lane, ticket, verdict)
-  reply[8], reply[9] = string.format('%.6f', verdict.eta), verdict.ahead
+if verdict and verdict.kind == 'refused' then
+  reply[5], reply[6], reply[7] = verdict.kind, string.format('%.6f', verdict.eta), verdict.full and 1 or 0
+elseif verdict then
+  reply[5], reply[6], reply[7] = verdict.kind, string.format('%.17g', verdict.tag), verdict.seq
+  if verdict.kind == 'granted' then
+    lane_take(lane, ticket)
+  else
+    lane_queue(lane, ticket, verdict)
+    reply[8], reply[9] = string.format('%.6f', verdict.eta), verdict.ahead
+  end
+  lane_close(lane)
 end
-lane_close(lane)
 if ARGV[4] == '1' then
   redis.call('SET', KEYS[2], ARGV[5], 'PX', ARGV[6])
 end

@@ -42,23 +42,32 @@ class Accountant:
         self, opened: LedgerEntry, outcome: Outcome, *, route: Route, body: dict[str, Any], seconds: float
     ) -> LedgerEntry:
         """The line of a call that asked the upstream; `seconds` is how long it took."""
-        model = outcome.model or opened.model
-        usage = self._usage(opened.model, outcome, route, body)
         free = route is Route.MODERATIONS
+        used, cost_nanos = Usage(), 0
+        for attempt in (*outcome.before, outcome):
+            usage = self._usage(opened.model, attempt, route, body)
+            used = used.plus(usage)
+            if not free:
+                model = attempt.model or attempt.target or opened.model
+                cost_nanos += self._prices.cost(model, usage, at=opened.at, tier=attempt.tier)
         first = outcome.first_byte_seconds
         return msgspec.structs.replace(
             opened,
             served_model=outcome.model,
+            provider=outcome.provider or opened.provider,
             outcome=outcome.reported.name if outcome.reported else "ok",
-            input_tokens=usage.input,
-            cached_tokens=usage.cached,
-            output_tokens=usage.output,
-            reasoning_tokens=usage.reasoning,
-            estimated=usage.estimated,
-            cost_nanos=0 if free else self._prices.cost(model, usage, at=opened.at, tier=outcome.tier),
+            cache="stale" if outcome.rung == "stale" else opened.cache,
+            input_tokens=used.input,
+            cached_tokens=used.cached,
+            output_tokens=used.output,
+            reasoning_tokens=used.reasoning,
+            estimated=used.estimated,
+            cost_nanos=cost_nanos,
             latency_ms=round(seconds * 1000),
             first_byte_ms=None if first is None else round(first * 1000),
             upstream_request_id=outcome.upstream_request_id,
+            attempts=outcome.attempts,
+            rung=outcome.rung,
         )
 
     def _usage(self, model: str, outcome: Outcome, route: Route, body: dict[str, Any]) -> Usage:
@@ -68,10 +77,10 @@ class Accountant:
         """
         if outcome.usage is not None:
             return from_wire(outcome.usage)
-        if route is Route.MODERATIONS:
+        if route is Route.MODERATIONS or not outcome.sent:
             return Usage()
         texts = spoken(route, outcome.events)
-        taken = outcome.error is None or (outcome.sent and isinstance(outcome.error, _LEFT_OFF))
+        taken = outcome.error is None or isinstance(outcome.error, _LEFT_OFF)
         return estimate(route, model, body, texts) if texts or taken else Usage()
 
 

@@ -16,6 +16,7 @@ class By(Enum):
     USER = "user"
     PROJECT = "project"
     ROUTE = "route"
+    PROVIDER = "provider"
 
 
 class UsageRow(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,18 +7,19 @@
 INSERT INTO ledger (
     id, at, project, key_id, end_user, route, model, served_model, provider, outcome, cache, stream,
     input_tokens, cached_tokens, output_tokens, reasoning_tokens, estimated,
-    cost_nanos, saved_nanos, latency_ms, first_byte_ms, upstream_request_id
+    cost_nanos, saved_nanos, latency_ms, first_byte_ms, upstream_request_id, attempts, rung
 )
 SELECT DISTINCT ON (id)
     id, to_timestamp(at), project, key_id, end_user, route, model, served_model, provider, outcome, cache, stream,
     coalesce(input_tokens, 0), coalesce(cached_tokens, 0), coalesce(output_tokens, 0), coalesce(reasoning_tokens, 0),
     coalesce(estimated, false), coalesce(cost_nanos, 0), coalesce(saved_nanos, 0), coalesce(latency_ms, 0),
-    first_byte_ms, upstream_request_id
+    first_byte_ms, upstream_request_id, coalesce(attempts, 0), rung
 FROM jsonb_to_recordset(convert_from($1::bytea, 'UTF8')::jsonb) AS entry (
     id text, at double precision, project text, key_id text, end_user text, route text, model text,
     served_model text, provider text, outcome text, cache text, stream boolean,
     input_tokens bigint, cached_tokens bigint, output_tokens bigint, reasoning_tokens bigint, estimated boolean,
-    cost_nanos bigint, saved_nanos bigint, latency_ms bigint, first_byte_ms bigint, upstream_request_id text
+    cost_nanos bigint, saved_nanos bigint, latency_ms bigint, first_byte_ms bigint, upstream_request_id text,
+    attempts bigint, rung text
 )
 ORDER BY id, outcome = 'lost'
 ON CONFLICT (id) DO UPDATE SET
@@ -27,7 +28,8 @@ ON CONFLICT (id) DO UPDATE SET
     output_tokens = excluded.output_tokens, reasoning_tokens = excluded.reasoning_tokens,
     estimated = excluded.estimated, cost_nanos = excluded.cost_nanos, saved_nanos = excluded.saved_nanos,
     latency_ms = excluded.latency_ms, first_byte_ms = excluded.first_byte_ms,
-    upstream_request_id = excluded.upstream_request_id
+    upstream_request_id = excluded.upstream_request_id, provider = excluded.provider,
+    attempts = excluded.attempts, rung = excluded.rung
 WHERE ledger.outcome = 'lost' AND excluded.outcome <> 'lost';
 
 -- name: reject
@@ -46,6 +48,7 @@ WITH used AS (
             WHEN 'user' THEN coalesce(end_user, '')
             WHEN 'project' THEN project
             WHEN 'route' THEN route
+            WHEN 'provider' THEN coalesce(provider, '')
         END AS what,
         count(*) AS calls,
         count(*) FILTER (WHERE cache = 'hit') AS hits,

@@ -1,253 +1,355 @@
-"""One call upstream, as the source of an answer: sent, watched as it goes by, settled before its last byte."""
+"""A call's way down the ladder, as the source of its answer: asked, watched, settled before its last byte."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Protocol
+from random import Random
+from typing import assert_never
+
+import msgspec
 
 from tidegate.core.clock import Clock
-from tidegate.core.errors import (
-    AnswerTooLarge,
-    ClientGone,
-    RateLimited,
-    SlowDown,
-    TidegateError,
-    TruncatedStream,
-    UpstreamError,
-)
-from tidegate.core.said import Said
-from tidegate.core.values import AnswerHead, Outcome, Route
-from tidegate.upstream.classify import classify, classify_in_stream
-from tidegate.upstream.openai import PROVIDER, OpenAI
-from tidegate.upstream.plan import Target
-from tidegate.upstream.said_limits import said_limits
-from tidegate.upstream.transport import Exchange
-from tidegate.wire import sse
+from tidegate.core.config import RetriesConfig
+from tidegate.core.errors import ClientGone, TidegateError
+from tidegate.core.values import AnswerHead, Outcome, Ready
+from tidegate.upstream.attempt import Attempt, Turn
+from tidegate.upstream.interpret import interpreter_for
+from tidegate.upstream.ladder import Again, Ask, Canned, Fail, Moment, Rung, Stale, Step, Walk, next_step
+from tidegate.upstream.plan import Plan
+from tidegate.upstream.provider import Provider
+from tidegate.upstream.retry import RetryBudget
+from tidegate.upstream.sending import Come, Sending
+from tidegate.upstream.standing import Board
 from tidegate.wire.call import Call
-from tidegate.wire.watch import Sight, watch_for
 
 Settle = Callable[[Outcome], Awaitable[int]]
 """Accounts for an outcome and returns what it cost, in nano-dollars."""
+Turns = Callable[[Ask, int], Turn]
+"""Gives the turn of an attempt, by where it goes and its number, from 0."""
+Spare = Callable[[], Awaitable[Ready | None]]
+"""Looks for a stale answer; None where there is none that may be given."""
+
+CANNED = "canned"
+"""Who is said to have answered with a canned reply."""
 
 
-class Turn(Protocol):
-    """When a call may go to the upstream, and what is learnt from how it is received."""
+class Question(msgspec.Struct, frozen=True, kw_only=True):
+    """What one call brings along for its way down the ladder."""
 
-    waited: float
-    """Seconds spent waiting so far."""
-
-    async def come(self) -> None:
-        """Wait for the turn. Raises TidegateError; cancelled, it is passed on."""
-        ...
-
-    def answered(self, said: Said, *, ok: bool) -> None:
-        """The upstream answered."""
-        ...
-
-    def failed(self) -> None:
-        """The upstream gave no answer."""
-        ...
-
-    async def again(self, said: Said, error: RateLimited | SlowDown) -> bool:
-        """The upstream refused for its rate: wait for another turn; False where there is no time."""
-        ...
-
-    def over(self) -> None:
-        """The call is no longer at the upstream."""
-        ...
+    call: Call
+    plan: Plan
+    headers: Mapping[str, str]
+    echo: str
+    deadline: float
+    """Unix seconds until which it may wait for its turn."""
+    first: Ask | None
+    """The first step, where it was decided already."""
 
 
-class Asking:
-    """Asks the upstream, when its turn comes. Implements `tidegate.cache.flight.Source`.
+class Ways(msgspec.Struct, frozen=True, kw_only=True):
+    """What the ladder needs of the other parts, for one call."""
 
-    `settle` is awaited before the last event, the whole body or the error is handed on. It may be called twice
-    with the same outcome if it is cancelled half-way, so it must be idempotent.
-    """
+    turns: Turns
+    settle: Settle
+    stale: Spare
+    canned: Spare
+
+
+class Ladder:
+    """What all calls share on their way upstream."""
 
     def __init__(  # noqa: PLR0913  # a parameter for each part
         self,
-        call: Call,
         *,
-        upstream: OpenAI,
-        headers: Mapping[str, str],
-        echo: str,
-        turn: Turn,
-        settle: Settle,
+        providers: Mapping[str, Provider],
+        board: Board,
+        retries: RetriesConfig,
+        total_seconds: float,
         clock: Clock,
+        random: Random,
+        pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        self._call = call
-        self._upstream = upstream
-        self._headers = headers
-        self._echo = echo
-        self._turn = turn
-        self._settle = settle
-        self._clock = clock
-        self._watch = watch_for(call.route)
-        self._exchange: Exchange | None = None
-        self._splitter = sse.EventSplitter()
-        self._events: list[bytes] = []
-        self._size = 0
-        self._stream = False
-        self._first_byte: float | None = None
-        self._last: list[bytes] = []
-        """What is held back until the call is settled."""
+        """`total_seconds` is how long a call may take, once its waiting is over; `pause` waits between attempts."""
+        self.providers = providers
+        self.board = board
+        self.clock = clock
+        self.pause = pause
+        self.total_seconds = total_seconds
+        self.budget = RetryBudget(share=retries.share, floor=retries.floor)
+        self._most_retries = retries.most
+        self._random = random
+        self._credentials = {name: provider.credentials for name, provider in providers.items()}
+
+    def first(self, plan: Plan, *, deadline: float) -> Ask | None:
+        """Where a call would be sent now; None where nobody can be asked, or only by one call at a time."""
+        step = self.next_step(self.walk(plan), deadline)
+        return step if isinstance(step, Ask) and not step.claim else None
+
+    def walk(self, plan: Plan) -> Walk:
+        """A call at the ladder's top."""
+        return Walk(plan=plan, credentials=self._credentials)
+
+    def next_step(self, walk: Walk, deadline: float) -> Step:
+        """What to do next for a call."""
+        moment = Moment(
+            now=self.clock.now(),
+            deadline=deadline,
+            standings=self.board.standings,
+            most_retries=self._most_retries,
+            may_retry=not walk.tried or self.budget.allows(self.clock.monotonic()),
+            draw=self._random.random() if walk.tried else 0.0,
+        )
+        return next_step(walk, moment)
+
+
+class Asking:
+    """One call. Implements `tidegate.cache.flight.Source`.
+
+    `ways.settle` is awaited before the last event, the whole body or the error is handed on. It may be called twice
+    with the same outcome if it is cancelled half-way, so it must be idempotent.
+    """
+
+    def __init__(self, question: Question, ways: Ways, ladder: Ladder) -> None:
+        self._question = question
+        self._ways = ways
+        self._ladder = ladder
+        self._walk = ladder.walk(question.plan)
+        self._until = ladder.clock.monotonic() + question.deadline - ladder.clock.now() + ladder.total_seconds
+        """When the call has had its time, on the monotonic clock."""
+        self._ask: Ask | None = None
+        """The last that was asked, or is being asked."""
+        self._attempt: Attempt | None = None
+        """The one that is under way, or answers."""
+        self._failed: Attempt | None = None
+        """The last one that failed."""
+        self._turns: list[Turn] = []
+        self._ready: Ready | None = None
+        self._given_rung: Rung | None = None
+        self._before: tuple[Outcome, ...] = ()
+        """How the attempts that failed ended."""
+        self._timer: asyncio.TimerHandle | None = None
         self._outcome: Outcome | None = None
         """How it ended, once it has."""
         self._settled = False
-        self._sent = False
         self.cost_nanos = 0
         """What the call cost, once settled."""
 
     async def open(self) -> AnswerHead:
-        """Send the call; an answer in one piece is read to its end. Raises UpstreamError."""
+        """Find somebody who answers; an answer in one piece is read to its end. Raises TidegateError."""
         try:
-            return await self._open()
+            head = await self._walk_down()
         except TidegateError as error:
             await self._conclude(error)
             raise
+        if not head.stream or self._attempt is None:
+            await self._conclude(None)
+        return head
 
     async def more(self) -> list[bytes]:
-        """The next events. Raises UpstreamError."""
-        if self._outcome is None:
+        """The next events. Raises TidegateError."""
+        attempt = self._attempt
+        if self._outcome is None and attempt is not None:
             try:
-                if events := await self._read():
+                if events := await attempt.more():
                     return events
             except TidegateError as error:
                 self._outcome = self._ended(error)
+                self._ladder.board.failed(attempt.fitted.target, attempt.credential, error)
         await self._conclude(None)
         if self._outcome is not None and self._outcome.error is not None:
             raise self._outcome.error
-        last, self._last = self._last, []
-        return last
+        return self._last()
 
     async def abandon(self) -> None:
         """Cut the call upstream, and account for what was used."""
-        if self._exchange is not None:
-            self._exchange.close()
+        if self._attempt is not None:
+            self._attempt.close()
         await self._conclude(ClientGone())
 
-    async def _open(self) -> AnswerHead:
-        started = self._clock.monotonic()
-        exchange = await self._received()
-        self._first_byte = self._clock.monotonic() - started
-        self._stream = exchange.headers.get("content-type", "").startswith("text/event-stream")
-        if not self._stream:
-            await self._take_whole(exchange)
-        model = self._watch.model or self._call.model
-        return AnswerHead(
-            stream=self._stream,
-            served_by=f"{PROVIDER}/{model}",
-            echo=self._echo,
-            queued_ms=round(self._turn.waited * 1000),
+    # down the ladder
+
+    async def _walk_down(self) -> AnswerHead:
+        self._ladder.budget.call(self._ladder.clock.monotonic())
+        step: Step = self._question.first or self._next()
+        while True:
+            head = await self._take(step)
+            if head is not None:
+                return head
+            step = self._next()
+
+    def _next(self) -> Step:
+        return self._ladder.next_step(self._walk, self._question.deadline)
+
+    async def _take(self, step: Step) -> AnswerHead | None:
+        """One step; the answer's head, or None where another step must be taken. Raises TidegateError at the end."""
+        match step:
+            case Ask():
+                return await self._send(step) if await self._may_send(step) else None
+            case Again():
+                return await self._send_again()
+            case Stale():
+                self._walk = self._walk.without_stale()
+                return self._given(await self._ways.stale(), Rung.STALE)
+            case Canned():
+                return self._given(await self._ways.canned(), Rung.CANNED)
+            case Fail():
+                if (head := self._failed_response(step.error)) is not None:
+                    return head
+                raise step.error
+        assert_never(step)
+
+    async def _may_send(self, ask: Ask) -> bool:
+        ladder = self._ladder
+        if ask.claim and not await ladder.board.claim(ask.claim, ask.claim_seconds, fleet_seconds=ask.fleet_seconds):
+            self._walk = self._walk.passing(ask.claim)
+            return False
+        if ask.after > 0:
+            ladder.budget.take(ladder.clock.monotonic())
+            await ladder.pause(ask.after)
+        return True
+
+    async def _send(self, ask: Ask) -> AnswerHead | None:
+        ladder, question = self._ladder, self._question
+        turn = self._ways.turns(ask, len(self._turns))
+        provider = ladder.providers[ask.target.provider]
+        self._ask = ask
+        try:
+            interpreter = interpreter_for(question.call, provider.speaks, clock=ladder.clock)
+            fitted = provider.fit(question.call if interpreter is None else interpreter.call, ask.target)
+        except TidegateError as error:
+            turn.decline()
+            self._walk = self._walk.failed(ask, error)
+            return None
+        self._turns.append(turn)
+        attempt = Attempt(
+            fitted,
+            ask.credential,
+            provider=provider,
+            headers=question.headers,
+            turn=turn,
+            clock=ladder.clock,
+            interpreter=interpreter,
         )
 
-    async def _received(self) -> Exchange:
-        """The exchange that brings an answer, after as many turns as the upstream's rate limit makes it take."""
-        await self._turn.come()
-        while True:
-            exchange = await self._send()
-            if 200 <= exchange.status < 300:
-                self._turn.answered(said_limits(exchange.headers), ok=True)
-                return exchange
-            body = await exchange.whole()
-            exchange.close()
-            error = classify(exchange.status, exchange.headers, body, now=self._clock.now())
-            said = said_limits(exchange.headers, error.message)
-            if isinstance(error, RateLimited | SlowDown):
-                if await self._turn.again(said, error):
-                    continue
-            elif error.retryable:
-                self._turn.failed()
-            else:
-                self._turn.answered(said, ok=False)
-            raise error
+        async def come() -> bool:
+            await turn.come()
+            return True
 
-    async def _send(self) -> Exchange:
-        call = self._call
-        self._sent = True
+        return await self._answered(ask, attempt, come)
+
+    async def _send_again(self) -> AnswerHead | None:
+        """To where it was refused for its rate, once there is room."""
+        ask, before = self._ask, self._failed
+        assert ask is not None  # noqa: S101  # it was refused
+        assert before is not None  # noqa: S101  # it was refused
+        self._ask = ask = msgspec.structs.replace(ask, rung=Rung.AGAIN, claim="")
+        return await self._answered(ask, before.another(), before.turn.again)
+
+    async def _answered(self, ask: Ask, attempt: Attempt, come: Come) -> AnswerHead | None:
+        """Send an attempt when its turn has come; None where it failed."""
+        self._attempt = attempt
+        left = self._until - self._ladder.clock.monotonic() if self._walk.tried else None
+        sending = Sending(ask, attempt, self._ladder.board, seconds=left)
         try:
-            fitted = self._upstream.fit(call, Target(PROVIDER, call.model))
-            self._exchange = await self._upstream.ask(fitted, self._upstream.credentials[0], self._headers)
-        except UpstreamError:
-            self._turn.failed()
-            raise
-        return self._exchange
+            begun = await sending.run(come)
+        except TidegateError as error:
+            self._note_failure(ask, attempt, error)
+            return None
+        if not begun:
+            self._attempt = None
+            self._walk = self._walk.waited()
+            return None
+        if left is not None and attempt.stream:
+            left = self._until - self._ladder.clock.monotonic()
+            self._timer = asyncio.get_running_loop().call_later(max(0.0, left), attempt.time_is_up)
+        return self._head(attempt)
 
-    async def _take_whole(self, exchange: Exchange) -> None:
-        body = await exchange.whole()
-        exchange.close()
-        if self._watch.see_whole(body) is Sight.ERROR:
-            raise classify_in_stream(self._watch.error, request_id=self._request_id)
-        self._events = self._last = [body]
-        await self._conclude(None)
+    def _note_failure(self, ask: Ask, attempt: Attempt, error: TidegateError) -> None:
+        self._walk = self._walk.failed(ask, error)
+        self._before = (*self._before, _ended(ask, attempt, error, handed_on=False))
+        self._failed, self._attempt = attempt, None
 
-    async def _read(self) -> list[bytes]:
-        """Events to hand on now; none once the answer has ended."""
-        assert self._exchange is not None  # noqa: S101  # it is open
-        passing: list[bytes] = []
-        while not passing and self._outcome is None:
-            data = await self._exchange.some()
-            if not data:
-                self._end_without_terminal()
-                break
-            try:
-                self._sort(data, passing)
-            except TidegateError as error:
-                self._outcome = self._ended(error)  # raised once what came before it is handed on
-        return passing
+    # the answer
 
-    def _sort(self, data: bytes, passing: list[bytes]) -> None:
-        """Put the events in `data` where they belong. Raises UpstreamError for one that reports or is a failure."""
-        self._size += len(data)
-        if self._size > self._upstream.max_answer_bytes:
-            raise AnswerTooLarge
-        for event in self._splitter.feed(data):
-            sight = self._watch.see(event)
-            if sight is Sight.ERROR:
-                raise classify_in_stream(self._watch.error, request_id=self._request_id)
-            if sight is Sight.PASS:
-                passing.append(event)
-                self._events.append(event)
-            elif sight is Sight.END:
-                self._end(event)
-                return
+    def _head(self, attempt: Attempt) -> AnswerHead:
+        target = attempt.fitted.target
+        return AnswerHead(
+            stream=attempt.stream,
+            served_by=f"{target.provider}/{attempt.watch.model or target.model}",
+            echo=self._question.echo,
+            queued_ms=round(1000 * sum(turn.waited for turn in self._turns)),
+            adapted=attempt.fitted.adapted,
+        )
 
-    def _end(self, terminal: bytes) -> None:
-        self._last = [terminal]
-        self._events.append(terminal)
-        self._outcome = self._ended(None)
+    def _given(self, ready: Ready | None, rung: Rung) -> AnswerHead | None:
+        if ready is None:
+            return None
+        self._ready, self._given_rung = ready, rung
+        return msgspec.structs.replace(ready.head, queued_ms=round(1000 * sum(turn.waited for turn in self._turns)))
 
-    def _end_without_terminal(self) -> None:
-        # some servers leave `[DONE]` out; an answer whose every choice is finished is complete without
-        if self._call.route is not Route.CHAT or not self._watch.ended() or self._splitter.rest.strip():
-            raise TruncatedStream
-        self._end(sse.DONE)
+    def _failed_response(self, error: TidegateError) -> AnswerHead | None:
+        """A Response that says itself that it failed is handed on as it is."""
+        failed = self._failed
+        if failed is None or not failed.ended or self._walk.tried[-1].error is not error:
+            return None
+        self._attempt, self._failed, self._before = failed, None, self._before[:-1]
+        return self._head(failed)
+
+    def _last(self) -> list[bytes]:
+        if self._ready is not None:
+            events, self._ready = self._ready.events, None
+            return list(events)
+        if self._attempt is None:
+            return []
+        last, self._attempt.last = self._attempt.last, []
+        return last
+
+    # the end
 
     async def _conclude(self, error: TidegateError | None) -> None:
         if self._outcome is None:
             self._outcome = self._ended(error)
-        self._turn.over()
-        if not self._settled:
-            self.cost_nanos = await self._settle(self._outcome)
-            self._settled = True
-            if self._exchange is not None:
-                self._exchange.finish()
+            if self._attempt is not None and self._outcome.reported is None:
+                self._ladder.board.completed(self._attempt.fitted.target)
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._settled:
+            return
+        self.cost_nanos = await self._ways.settle(self._outcome)
+        self._settled = True
+        if self._attempt is not None:
+            self._attempt.finish()
 
     def _ended(self, error: TidegateError | None) -> Outcome:
-        watch = self._watch
-        reported = None if watch.error is None else classify_in_stream(watch.error, request_id=self._request_id)
-        return Outcome(
-            error=error,
-            reported=error or reported,
-            stream=self._stream,
-            events=tuple(self._events),
-            usage=watch.usage,
-            model=watch.model,
-            tier=watch.tier,
-            storable=error is None and watch.complete and watch.storable,
-            sent=self._sent,
-            first_byte_seconds=self._first_byte,
-            upstream_request_id=self._request_id,
-        )
+        ask, attempt, before = self._ask, self._attempt, self._before
+        if self._given_rung is not None:
+            provider = CANNED if self._given_rung is Rung.CANNED else None
+            last = Outcome(sent=False, provider=provider, rung=self._given_rung.value)
+        elif attempt is not None and ask is not None:
+            last = _ended(ask, attempt, error, handed_on=True)
+        elif error is not None and before and before[-1].error is not None and not isinstance(error, ClientGone):
+            last, before = msgspec.structs.replace(before[-1], error=error, reported=error), before[:-1]
+        else:
+            last = Outcome(error=error, reported=error, sent=False)
+        attempts = sum(outcome.sent for outcome in (*before, last))
+        return msgspec.structs.replace(last, before=before, attempts=attempts)
 
-    @property
-    def _request_id(self) -> str | None:
-        return self._exchange.headers.get("x-request-id") if self._exchange is not None else None
+
+def _ended(ask: Ask, attempt: Attempt, error: TidegateError | None, *, handed_on: bool) -> Outcome:
+    """How an attempt ended; `handed_on` unless it failed before anybody saw anything of it."""
+    watch = attempt.watch
+    return Outcome(
+        error=error,
+        reported=error or attempt.reported,
+        stream=attempt.stream,
+        events=tuple(attempt.events) if handed_on else (),
+        usage=watch.usage,
+        model=watch.model,
+        tier=watch.tier,
+        storable=error is None and watch.complete and watch.storable,
+        sent=attempt.sent,
+        first_byte_seconds=attempt.first_byte_seconds,
+        upstream_request_id=attempt.request_id,
+        provider=ask.target.provider,
+        target=ask.target.model,
+        rung=ask.rung.value,
+    )

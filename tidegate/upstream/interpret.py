@@ -35,8 +35,16 @@ class Interpreter:
         """Raises NotTranslatable or InvalidParameter."""
         self.call = chat_call(call)
         """What to send."""
+        self.route = call.route
+        """The caller's."""
+        self._asked = call
+        self._ids = ids
         self._clock = clock
         self._answer = Answer(call.body, response_id=ids("resp_"), model=call.model, created_at=clock.now())
+
+    def again(self) -> "Interpreter":
+        """Another for the same call, which has heard nothing yet."""
+        return Interpreter(self._asked, clock=self._clock, ids=self._ids)
 
     def events(self, event: bytes) -> list[bytes]:
         """The events of a Response's stream that an event of the chat stream makes. Raises MalformedAnswer."""

@@ -19,6 +19,7 @@ from tidegate.upstream.provider import Credential
 
 BESIDE_ANOTHER = 2.0
 """Seconds that a call waits for room at a target while another could answer it now."""
+_LONGEST_TRIAL = 60.0
 
 
 class Rung(Enum):
@@ -59,6 +60,21 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True):
     def lane(self) -> str:
         """The lane it goes by."""
         return lane_of(self.target, self.credential)
+
+    @property
+    def is_trial(self) -> bool:
+        """Whether it tries a target that was down."""
+        return self.claim.startswith("trial ")
+
+    @property
+    def claim_seconds(self) -> float:
+        """How long this process keeps the claim: a trial gives it back when it is over."""
+        return _LONGEST_TRIAL if self.is_trial else credentials.QUOTA_SECONDS
+
+    @property
+    def fleet_seconds(self) -> float:
+        """How long it is this process's among all."""
+        return breaker.PROBE_SECONDS[0] if self.is_trial else credentials.QUOTA_SECONDS
 
 
 class Again(msgspec.Struct, frozen=True):
@@ -290,7 +306,7 @@ def _told(walk: Walk, moment: Moment) -> TidegateError:
     """The most hopeful of the errors: one that waiting helps, the shortest wait first; else the first."""
     errors = [tried.error for tried in walk.tried] or [_why_not(walk, target, moment) for target in walk.plan.targets]
     hopeful = [error for error in errors if error.retryable]
-    return min(hopeful, key=lambda error: error.retry_after or 0.0) if hopeful else errors[0]
+    return min(reversed(hopeful), key=lambda error: error.retry_after or 0.0) if hopeful else errors[0]
 
 
 def _why_not(walk: Walk, target: Target, moment: Moment) -> TidegateError:

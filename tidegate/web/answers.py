@@ -96,11 +96,14 @@ class Reply:
 
 
 def _labels(delivery: Passage, head: AnswerHead) -> Headers:
-    labels: Headers = [(b"x-tidegate-cache", delivery.cache.encode())]
+    labels: Headers = [(b"x-tidegate-cache", b"stale" if head.stale else delivery.cache.encode())]
     if head.served_by:
         labels.append((b"x-tidegate-served-by", head.served_by.encode("latin-1", "replace")))
-    if delivery.age is not None:
-        labels.append((b"age", str(int(delivery.age)).encode()))
+    age = delivery.age if head.age is None else head.age
+    if age is not None:
+        labels.append((b"age", str(int(age)).encode()))
+    if head.adapted:
+        labels.append((b"x-tidegate-adapted", ", ".join(head.adapted).encode("latin-1", "replace")))
     if head.queued_ms:
         labels.append((b"x-tidegate-queue-ms", str(head.queued_ms).encode()))
     return labels + envelope.allowance_headers(delivery.allowance)

@@ -48,6 +48,11 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
         asked = {**options, "include_usage": True} if isinstance(options, dict) else {"include_usage": True}
         return {**self.raw, "stream_options": msgspec.Raw(msgspec.json.encode(asked))}
 
+    def asking_for(self, model: str) -> "Call":
+        """The same question to another model."""
+        raw = {**self.raw, "model": msgspec.Raw(msgspec.json.encode(model))}
+        return msgspec.structs.replace(self, model=model, body={**self.body, "model": model}, raw=raw)
+
     def in_form(self, *, stream: bool) -> "Call":
         """The same question, asked for as a stream or whole."""
         if stream == self.stream:

@@ -38,6 +38,17 @@ class _Chunk(msgspec.Struct):
     error: msgspec.Raw = _NULL
 
 
+class _Delta(msgspec.Struct):
+    delta: dict[str, Any] | None = None
+    finish_reason: str | None = None
+
+
+class _Opening(msgspec.Struct):
+    """A chunk among the first, looked at for what it says."""
+
+    choices: list[_Delta] = []
+
+
 class _Event(msgspec.Struct):
     type: str = ""
     response: msgspec.Raw = _NULL
@@ -58,7 +69,10 @@ class _Answer(msgspec.Struct):
 
 _TERMINAL = ("response.completed", "response.incomplete", "response.failed", "response.cancelled")
 _TERMINAL_BYTES = tuple(kind.encode() for kind in _TERMINAL)
+_BEFORE_CONTENT = ("response.output_item.added", "response.content_part.added")
+"""Events that announce content and carry none; those with a whole Response in them carry none either."""
 _chunk = msgspec.json.Decoder(_Chunk)
+_opening = msgspec.json.Decoder(_Opening)
 _event = msgspec.json.Decoder(_Event)
 _answer = msgspec.json.Decoder(_Answer)
 _any = msgspec.json.Decoder()
@@ -77,6 +91,8 @@ class Watch:
     """The decoded error object, once ERROR was seen."""
     complete = False
     """The answer came to its own end."""
+    begun = False
+    """Content has gone by, or the end: what comes before says only that the call was taken."""
     storable = True
     """False for what is complete but no answer to give again: cut by a content filter, failed, cancelled."""
 
@@ -126,14 +142,18 @@ class ChatWatch(Watch):
         if data is None:
             return Sight.NOTHING
         if data == b"[DONE]":
+            if not self._open:
+                raise MalformedAnswer("The upstream's stream ended before it had said anything.")
             self.storable = self.storable and self.ended()
-            self.complete = True
+            self.complete = self.begun = True
             return Sight.END
         chunk = _decode(_chunk, data)
         if _present(chunk.error):
             self.error = _any.decode(chunk.error)
             return Sight.ERROR
         self._note(chunk)
+        if not self.begun:
+            self.begun = _says_something(data)
         for choice in chunk.choices:
             self._open.add(choice.index)
             if choice.finish_reason is not None:
@@ -163,6 +183,7 @@ class ResponsesWatch(Watch):
             self.error = _any.decode(seen.error) if _present(seen.error) else _any.decode(data)
             return Sight.ERROR
         if not _present(seen.response) or not seen.type.startswith("response."):
+            self.begun = self.begun or seen.type not in _BEFORE_CONTENT
             return Sight.PASS
         return self._see_response(seen.type, _decode(_answer, bytes(seen.response)))
 
@@ -172,6 +193,8 @@ class ResponsesWatch(Watch):
             return Sight.PASS
         if _present(response.error):
             self.error = _any.decode(response.error)
+        else:
+            self.begun = True
         self._conclude(response)
         return Sight.END
 
@@ -202,6 +225,14 @@ def is_terminal(route: Route, event: bytes) -> bool:
     if not any(kind in event for kind in _TERMINAL_BYTES):
         return False
     return bool(_event.decode(sse.data_of(event) or b"{}").type in _TERMINAL)
+
+
+def _says_something(data: bytes) -> bool:
+    """Whether a chat chunk carries more than the role of who is going to speak."""
+    return any(
+        choice.finish_reason is not None or any(said for name, said in (choice.delta or {}).items() if name != "role")
+        for choice in _decode(_opening, data).choices
+    )
 
 
 def _finished(status: str | None, details: dict[str, Any] | None) -> bool:

@@ -5,6 +5,7 @@ Environment variables win over the file. `TIDEGATE_DATABASE_URL`, `TIDEGATE_REDI
 """
 
 from tidegate.core.config.calls import BackgroundConfig, ModelsConfig, QueueConfig
+from tidegate.core.config.ladder import BreakerConfig, RetriesConfig
 from tidegate.core.config.loading import load
 from tidegate.core.config.providers import CredentialConfig, ProviderConfig, RuleConfig
 from tidegate.core.config.routes import RouteConfig, RungsConfig, TargetConfig
@@ -17,6 +18,7 @@ from tidegate.core.config.upstream import UpstreamConfig
 
 __all__ = [
     "BackgroundConfig",
+    "BreakerConfig",
     "BudgetsConfig",
     "CacheConfig",
     "ConfigError",
@@ -28,6 +30,7 @@ __all__ = [
     "ProviderConfig",
     "QueueConfig",
     "RedisConfig",
+    "RetriesConfig",
     "RouteConfig",
     "RuleConfig",
     "RungsConfig",

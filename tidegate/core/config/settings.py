@@ -7,6 +7,7 @@ from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from tidegate.core.config.calls import BackgroundConfig, ModelsConfig, QueueConfig
+from tidegate.core.config.ladder import BreakerConfig, RetriesConfig
 from tidegate.core.config.providers import ProviderConfig, every_provider
 from tidegate.core.config.routes import RouteConfig
 from tidegate.core.config.server import ServerConfig, WatchConfig, WebsocketConfig
@@ -46,6 +47,8 @@ class Settings(BaseSettings):
     queue: QueueConfig = QueueConfig()
     background: BackgroundConfig = BackgroundConfig()
     watch: WatchConfig = WatchConfig()
+    breaker: BreakerConfig = BreakerConfig()
+    retries: RetriesConfig = RetriesConfig()
 
     @property
     def every_provider(self) -> dict[str, ProviderConfig]:

@@ -1,0 +1,80 @@
+"""An attempt tells the board how it went, and a trial has its own clock."""
+
+import asyncio
+
+import pytest
+
+from tests.upstream.boards import board_alone
+from tests.upstream.played import PlayedProvider, answering
+from tests.upstream.turns import PlayedTurn
+from tidegate.core import errors
+from tidegate.core.clock import ManualClock
+from tidegate.core.values import Route
+from tidegate.upstream.attempt import Attempt
+from tidegate.upstream.breaker import Circuit
+from tidegate.upstream.ladder import Ask
+from tidegate.upstream.plan import Target
+from tidegate.upstream.provider import Fitted
+from tidegate.upstream.sending import Sending
+from tidegate.upstream.standing import Board
+
+HERE = Target("openai", "m")
+
+
+class Sent:
+    """An attempt and its board."""
+
+    def __init__(self, provider: PlayedProvider, board: Board, *, trial: bool = False, seconds: float | None) -> None:
+        self.turn = PlayedTurn()
+        fitted = Fitted(target=HERE, route=Route.CHAT, body=b"{}", stream=False)
+        credential = provider.credentials[0]
+        self.attempt = Attempt(fitted, credential, provider=provider, headers={}, turn=self.turn, clock=ManualClock())
+        ask = Ask(target=HERE, credential=credential, claim="trial openai/m" if trial else "")
+        self.sending = Sending(ask, self.attempt, board, seconds=seconds)
+
+    async def run(self) -> bool:
+        async def come() -> bool:
+            await self.turn.come()
+            return True
+
+        return await self.sending.run(come)
+
+
+@pytest.fixture
+def board() -> Board:
+    return board_alone(ManualClock(), failures=1)
+
+
+async def test_while_nothing_was_heard_the_board_counts_the_call(board: Board) -> None:
+    seen = []
+
+    async def say() -> object:
+        seen.append(board.traffic(HERE).unanswered)
+        return await answering()()
+
+    assert await Sent(PlayedProvider("openai").says(say), board, seconds=None).run()
+    assert (seen, board.traffic(HERE).unanswered) == ([1], 0)
+
+
+async def test_a_failure_reaches_the_board_and_cuts_the_connection(board: Board) -> None:
+    sent = Sent(PlayedProvider("openai").says(errors.ConnectionFailed()), board, seconds=None)
+    with pytest.raises(errors.ConnectionFailed):
+        await sent.run()
+    assert board.standings.breaker(HERE).circuit is Circuit.OPEN
+    assert sent.turn.heard[-1] == "over"
+
+
+async def test_the_call_as_a_whole_has_its_time(board: Board) -> None:
+    sent = Sent(PlayedProvider("openai").says(asyncio.Event().wait), board, seconds=0.01)
+    with pytest.raises(errors.TotalTimeout):
+        await sent.run()
+    assert board.standings.breaker(HERE).circuit is Circuit.CLOSED
+
+
+async def test_a_turn_that_cannot_come_is_no_failure(board: Board) -> None:
+    async def come() -> bool:
+        return False
+
+    sent = Sent(PlayedProvider("openai").says(answering()), board, seconds=None)
+    assert not await sent.sending.run(come)
+    assert not sent.attempt.sent

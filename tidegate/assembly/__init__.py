@@ -1,0 +1,1 @@
+"""Groups of parts as the composition root puts them together."""

@@ -1,0 +1,2 @@
+ALTER TABLE ledger DROP COLUMN rung;
+ALTER TABLE ledger DROP COLUMN attempts;

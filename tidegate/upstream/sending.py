@@ -1,0 +1,95 @@
+"""An attempt from waiting for its turn until its answer has begun, interrupted where waiting has become useless.
+
+A target that goes down and a credential that is taken out release all who wait for their turn there. A target that is
+silent altogether releases those, too, who wait for its answer.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Iterator
+
+from tidegate.core.errors import FirstByteTimeout, TargetDown, TidegateError, TotalTimeout
+from tidegate.upstream.attempt import Attempt
+from tidegate.upstream.interruption import Interruption
+from tidegate.upstream.ladder import Ask
+from tidegate.upstream.standing import Board
+
+Come = Callable[[], Awaitable[bool]]
+"""Waits for the turn; False where there is no time for it."""
+
+
+class Sending:
+    """Sends one attempt, and tells the board how it went."""
+
+    def __init__(self, ask: Ask, attempt: Attempt, board: Board, *, seconds: float | None) -> None:
+        """`seconds` is what the call as a whole has left, where the attempt's own clocks may not see to it."""
+        self._ask = ask
+        self._attempt = attempt
+        self._board = board
+        self._seconds = seconds
+        self._trial = ask.is_trial
+        self._waiting = Interruption()
+        self._answering = Interruption()
+        self._slow = False
+
+    async def run(self, come: Come) -> bool:
+        """Send it; True once its answer has begun, False where its turn cannot come. Raises TidegateError."""
+        ask, board = self._ask, self._board
+        try:
+            with board.listening(ask.target, ask.credential, self._hear):
+                async with self._waiting:
+                    if not await come():
+                        return False
+                await self._answer()
+        except TidegateError as error:
+            self._attempt.close()
+            if not (self._waiting.struck or self._answering.struck) or self._slow:
+                board.failed(ask.target, ask.credential, error, trial=self._trial, slow=self._slow)
+                self._trial = False
+            raise
+        else:
+            board.answered(ask.target, ask.credential, trial=self._trial)
+            self._trial = False
+            return True
+        finally:
+            if self._trial:
+                board.gave_up(ask.target)
+
+    async def _answer(self) -> None:
+        self._board.sent(self._ask.target)
+        try:
+            with self._timers():
+                async with self._answering:
+                    await self._attempt.open()
+        finally:
+            self._board.heard(self._ask.target)
+
+    @contextlib.contextmanager
+    def _timers(self) -> Iterator[None]:
+        if self._seconds is None and not self._trial:
+            yield
+            return
+        loop, timers = asyncio.get_running_loop(), []
+        if self._seconds is not None:
+            timers.append(loop.call_later(self._seconds, self._answering.strike, TotalTimeout()))
+        if self._trial:
+            seconds = self._board.standings.breaker(self._ask.target).trial_seconds
+            timers.append(loop.call_later(seconds, self._trial_is_slow))
+        try:
+            yield
+        finally:
+            for timer in timers:
+                timer.cancel()
+
+    def _trial_is_slow(self) -> None:
+        if self._board.trial_survived(self._ask.target):
+            self._trial = False
+            return
+        self._slow = True
+        self._answering.strike(FirstByteTimeout("The upstream had been down, and did not answer in a trial's time."))
+
+    def _hear(self, error: TidegateError | None, silent: bool) -> None:  # noqa: FBT001  # a callback's fixed form
+        error = error or TargetDown()
+        self._waiting.strike(error)
+        if silent:
+            self._answering.strike(error)
