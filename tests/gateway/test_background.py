@@ -185,6 +185,11 @@ async def test_a_revoked_key_has_nothing_done_for_it(world: World) -> None:
         await world.settled(in_flight=2)
         promised = await created(client)
         await world.keys.revoke(key.record.id)
+
+        async def refused() -> bool:
+            return (await gateway.call("/models", authorization=f"Bearer {key.token}")).status == 401
+
+        await until_so(refused)
         for filler in fillers:
             await other.responses.cancel(filler.id)
         answer = await ended(other, promised.id)
