@@ -1,13 +1,16 @@
-"""`tidegate queue show` tells who waits, on what, how long already and how much longer."""
+"""`tidegate queue` tells who waits, on what, how long already and how much longer; and of background responses."""
 
 import json
 import time
 
 import pytest
 
+from tests.background.parts import NoQueue, first_events, new_job, nothing_else
 from tests.cli.conftest import Tidegate
 from tidegate.admission.lane_store import LaneStore
 from tidegate.admission.tickets import LaneTerms, Queued, Ticket
+from tidegate.background.job_store import JobStore
+from tidegate.connections.postgres import Postgres
 from tidegate.connections.redis import RedisLink
 
 LANE = "main/gpt-4o-mini"
@@ -53,3 +56,30 @@ def test_json_is_for_programs(tidegate: Tidegate) -> None:
     assert (lane["name"], lane["rpm"], lane["tpm"], lane["waiting"]) == (LANE, 60, None, 3)
     assert [waiter["estimate"] for waiter in lane["waiters"]] == pytest.approx([1, 2, 3])
     assert 0 <= lane["waiters"][0]["waited"] < 60
+
+
+@pytest.fixture
+async def promised(postgres: Postgres) -> None:
+    """A background response that waits, and another that is being made."""
+    store, now = JobStore(postgres), time.time()
+    for name in ("resp_1", "resp_2"):
+        await store.add(new_job(name, now=now), first_events(name), NoQueue(), most=9, also=nothing_else)
+    await store.begin("resp_1", worker="p_7", now=now, also=nothing_else)
+
+
+def test_nothing_is_done_in_the_background_at_first(tidegate: Tidegate) -> None:
+    assert tidegate("queue", "jobs").output == "No background response waits or is being made.\n"
+    assert json.loads(tidegate("queue", "jobs", "--json").output) == []
+
+
+@pytest.mark.usefixtures("promised")
+def test_background_responses_are_listed(tidegate: Tidegate) -> None:
+    rows = [line.split() for line in tidegate("queue", "jobs").output.splitlines() if "resp_" in line]
+    assert [(row[0], row[1], row[2]) for row in rows] == [
+        ("resp_1", "shop", "in_progress"),
+        ("resp_2", "shop", "queued"),
+    ]
+    assert "p_7" in rows[0]
+    found = json.loads(tidegate("queue", "jobs", "--json", "--project", "shop").output)
+    assert [(job["response_id"], job["worker"]) for job in found] == [("resp_1", "p_7"), ("resp_2", None)]
+    assert json.loads(tidegate("queue", "jobs", "--json", "--project", "bank").output) == []

@@ -6,7 +6,7 @@ from typing import Any
 import openai
 import pytest
 from openai import AsyncOpenAI
-from openai.types.responses import Response, ResponseStreamEvent
+from openai.types.responses import Response
 
 from tests.eventually import until_so
 from tests.harness import Gateway, World
@@ -35,13 +35,13 @@ async def created(client: AsyncOpenAI, **more: Any) -> Any:
     return await client.responses.create(**{"model": MODEL, "input": QUESTION, "background": True, **more})
 
 
-async def events_of(stream: Any) -> list[ResponseStreamEvent]:
+async def events_of(stream: Any) -> list[Any]:
     """A stream, to its end."""
     async with asyncio.timeout(20):
         return [event async for event in stream]
 
 
-def text_of(events: list[ResponseStreamEvent]) -> str:
+def text_of(events: list[Any]) -> str:
     """What they say."""
     return "".join(event.delta for event in events if event.type == "response.output_text.delta")
 

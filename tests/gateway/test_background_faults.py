@@ -92,7 +92,7 @@ async def test_killed_when_something_was_said_and_seen(world: World) -> None:
         await answered(world, promised.id)
         async with world.gateway(**SOON) as survivor, survivor.sdk() as other:
             stream = await other.responses.retrieve(promised.id, stream=True)
-            seen = []
+            seen: list[Any] = []
             async for event in stream:
                 seen.append(event)
                 if event.type == "response.output_text.delta":

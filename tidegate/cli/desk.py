@@ -21,6 +21,7 @@ from tidegate.admission.lane_store import LaneStore
 from tidegate.admission.project_store import ProjectStore
 from tidegate.admission.queue_report import QueueReport
 from tidegate.admission.tickets import LaneTerms
+from tidegate.background.job_store import JobStore
 from tidegate.cli.stores import plain_errors, ready
 from tidegate.connections.postgres import Postgres
 from tidegate.connections.redis import RedisLink
@@ -43,6 +44,7 @@ class Desk(msgspec.Struct, frozen=True, kw_only=True):
     projects: ProjectStore
     budgets: BudgetReport
     queue: QueueReport
+    jobs: JobStore
 
 
 def at_desk(act: Callable[[Desk], Awaitable[_Result]]) -> _Result:
@@ -71,6 +73,7 @@ async def _opened(stores: Stores, settings: Settings) -> AsyncIterator[Desk]:
             projects=ProjectStore(postgres, redis, prefix=prefix),
             budgets=BudgetReport(postgres, BudgetStore(redis, prefix=prefix), everybody=settings.budgets.everybody),
             queue=QueueReport(lanes, rpm=settings.upstream.rpm, tpm=settings.upstream.tpm),
+            jobs=JobStore(postgres),
         )
     finally:
         await redis.close()

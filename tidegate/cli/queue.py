@@ -1,16 +1,20 @@
-"""`tidegate queue`: who waits for the upstream, how long, and on what."""
+"""`tidegate queue`: who waits for the upstream, and which background responses wait or are made."""
 
 from collections.abc import Iterator
 from typing import Annotated
 
+import msgspec
 import typer
 
 from tidegate.admission.queue_report import Lane
+from tidegate.background.job_store import OpenJob
 from tidegate.cli.desk import Desk, at_desk, print_json, print_table
 from tidegate.core.clock import SystemClock
 from tidegate.web.admin_shapes import LaneShape
 
-queue_app = typer.Typer(no_args_is_help=True, help="See who waits for the upstream.")
+queue_app = typer.Typer(
+    no_args_is_help=True, help="See who waits for the upstream, and what is done in the background."
+)
 
 
 @queue_app.callback()
@@ -39,6 +43,41 @@ def show(
         if lane.waiters:
             columns = ("place", "project", "priority", "request", "tokens", "waited", "still", "deadline in")
             print_table(dict.fromkeys(columns, False) | {"project": True}, _rows(lane))
+
+
+@queue_app.command()
+def jobs(
+    project: Annotated[str | None, typer.Option(help="Only this project's.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+) -> None:
+    """Show the background responses that wait or are being made, the oldest first."""
+
+    async def act(desk: Desk) -> list[OpenJob]:
+        return await desk.jobs.open_jobs(project)
+
+    found = at_desk(act)
+    if as_json:
+        typer.echo(msgspec.json.encode(found))
+    elif not found:
+        typer.echo("No background response waits or is being made.")
+    else:
+        columns = ("response", "project", "status", "since", "process", "attempt", "deaths", "time left")
+        print_table(dict.fromkeys(columns, False) | {"project": True}, _job_rows(found, SystemClock().now()))
+
+
+def _job_rows(found: list[OpenJob], now: float) -> Iterator[tuple[str, ...]]:
+    for job in found:
+        since = job.created_at if job.started_at is None or job.status == "queued" else job.started_at
+        yield (
+            job.response_id,
+            job.project,
+            job.status,
+            f"{max(0.0, now - since):.0f} s",
+            job.worker or "-",
+            f"{job.attempt:,}",
+            f"{job.deaths:,}",
+            f"{max(0.0, job.deadline - now):.0f} s",
+        )
 
 
 def _sentence(lane: Lane) -> str:
