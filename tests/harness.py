@@ -266,7 +266,7 @@ class World:
         self._database = await asyncpg.connect(self.stores.database_url)
         self._stack.push_async_callback(self._database.close)
 
-    async def settled(self, **expected: int) -> Json:
+    async def settled(self, **expected: Any) -> Json:
         """The simulator's figures, once these have the values given."""
         return await _eventually(self.stats, lambda stats: {name: stats[name] for name in expected} == expected)
 

@@ -352,3 +352,14 @@ def test_no_more_is_granted_in_any_interval_than_the_limit_allows(rpm: int, gaps
 def test_a_lane_shows_itself() -> None:
     assert repr(Lane()) == "<Lane ? rpm, ? tpm: 0 wait>"
     assert repr(drained(600, 30_000)) == "<Lane 600 rpm, 30000 tpm: 0 wait>"
+
+
+@pytest.mark.parametrize("back", [60.0, 86_400.0])
+def test_a_clock_that_is_set_back_holds_nobody_up(back: float) -> None:
+    lane = Lane()
+    for number in range(3):
+        assert isinstance(lane.enter(ticket(f"{number}"), UNKNOWN, T0), Granted)
+    lane.learn(Report(answered=3, succeeded=3), UNKNOWN, T0)
+    late = msgspec.structs.replace(ticket("late"), deadline=T0 - back + 30)
+    verdict = lane.enter(late, UNKNOWN, T0 - back)
+    assert isinstance(verdict, Granted) or (isinstance(verdict, Queued) and verdict.eta < 2)

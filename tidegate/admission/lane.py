@@ -32,6 +32,8 @@ FREE_AT = 64.0
 """`ramp` at which an upstream that never named a limit nor refused is taken to have none."""
 QUIET = 60.0
 """Seconds without news after which unanswered calls count as lost."""
+STEP = 5.0
+"""Seconds; moments further ahead say that the clock was set back. Replicas' clocks may differ by less."""
 LONGEST_BACKOFF = 32.0
 BATCH = 200
 """Grants of one dispatch, so that it never holds Redis for long."""
@@ -66,6 +68,16 @@ class State:
     seq: int = 0
     tokens: int = 0
     """Of all who wait."""
+
+    def set_back(self, now: float) -> None:
+        """Where the clock was set back, all moments go back with it: else nobody would go until it caught up."""
+        back = self.news - now
+        if back > STEP:
+            self.full_at = [moment - back for moment in self.full_at]
+            self.pace_at -= back
+            self.not_before -= back
+            self.cut_at -= back
+            self.news = now
 
 
 @dataclass(slots=True)
@@ -112,8 +124,9 @@ class Lane:
         return verdict
 
     def ask(self, ticket: Ticket, terms: LaneTerms, now: float) -> Verdict:
-        """Decide without changing anything."""
+        """Decide, changing nothing but what a clock that was set back makes wrong."""
         state = self.state
+        state.set_back(now)
         if self._free(terms):
             return Granted(ticket.place or Place(state.clock, state.seq))
         waiter = self.waiting.get(ticket.member)
@@ -169,6 +182,7 @@ class Lane:
         Members of processes that are not alive, and those whose deadline has passed, leave without taking a place.
         """
         granted: list[str] = []
+        self.state.set_back(now)
         self._freshen(terms, now)
         while self.order and len(granted) < BATCH:
             waiter = self.waiting[self.order[0][2]]
@@ -205,6 +219,7 @@ class Lane:
     def learn(self, report: Report, terms: LaneTerms, now: float) -> None:
         """Take in what answers said."""
         state = self.state
+        state.set_back(now)
         if report.answered:
             state.out, state.news = max(0, state.out - report.answered), now
         said = ((report.rpm, report.rpm_left), (report.tpm, report.tpm_left))

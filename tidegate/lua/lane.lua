@@ -23,7 +23,17 @@
 --   {prefix}:lanes:<process>  channel: MessagePack {name, {member, tag, seq, tokens}…}
 local LANE_SPAN, LANE_MARGIN, LANE_PACE, LANE_RESERVE, LANE_SHARE = 60, 0.1, 0.25, 6, 0.1
 local LANE_START, LANE_LEAST, LANE_MOST, LANE_FREE_AT = 3, 1, 10000, 64
-local LANE_QUIET, LANE_BACKOFF, LANE_BATCH, LANE_AGAIN, LANE_DAY = 60, 32, 200, 1, 86400
+local LANE_QUIET, LANE_BACKOFF, LANE_BATCH, LANE_AGAIN, LANE_DAY, LANE_STEP = 60, 32, 200, 1, 86400, 5
+
+-- Where the clock was set back, all moments go back with it: else nobody would go until it caught up.
+local function lane_set_back(state, now)
+  local back = state.news - now
+  if back > LANE_STEP then
+    for kind = 1, 2 do state.full_at[kind] = state.full_at[kind] - back end
+    state.pace_at, state.not_before, state.cut_at = state.pace_at - back, state.not_before - back, state.cut_at - back
+    state.news = now
+  end
+end
 
 local function lane_open(prefix, name, now, terms)
   local key = prefix .. ':lane:' .. name
@@ -32,6 +42,7 @@ local function lane_open(prefix, name, now, terms)
     limits = {0, 0}, full_at = {0, 0}, kept = {0, 0}, pace_at = 0, not_before = 0, ramp = LANE_START, out = 0, news = 0,
     cut_at = 0, strikes = 0, free = false, wary = false, clock = 0, seq = 0, tokens = 0,
   }
+  lane_set_back(state, now)
   local limits = {
     terms.rpm > 0 and terms.rpm or state.limits[1],
     terms.tpm > 0 and terms.tpm or state.limits[2],

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 import io
 import ssl
 from collections.abc import Mapping
@@ -20,6 +21,7 @@ from tidegate.core.errors import (
     ConnectionFailed,
     ConnectTimeout,
     FirstByteTimeout,
+    NoDescriptors,
     StreamIdle,
     TotalTimeout,
     TruncatedStream,
@@ -238,6 +240,8 @@ class Transport:
             raise clocks.ran_out() from error
         except (aiohttp.ClientError, OSError, ValueError) as error:
             # ValueError: a header or an address the client refuses to send
+            if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
+                raise NoDescriptors from error  # ours: the upstream is not to blame
             raise ConnectionFailed(_unreachable(error)) from error
         return Exchange(response, way, clocks)
 

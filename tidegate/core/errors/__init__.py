@@ -51,7 +51,7 @@ from tidegate.core.errors.conversations import (
 )
 from tidegate.core.errors.socket import ConnectionExpired, InvalidStreamId, StreamsBusy, TooManySockets, TooManyStreams
 from tidegate.core.errors.stateful import MutuallyExclusive, NotCancellable, NotStreamable, UnsupportedParameter
-from tidegate.core.errors.stores import LedgerFull, PostgresUnavailable, RedisUnavailable, StoreError
+from tidegate.core.errors.stores import LedgerFull, NoDescriptors, PostgresUnavailable, RedisUnavailable, StoreError
 from tidegate.core.errors.upstream import (
     AnswerTooLarge,
     ConnectionFailed,
@@ -149,6 +149,7 @@ __all__ = [
     "MissingApiKey",
     "ModelNotFound",
     "MutuallyExclusive",
+    "NoDescriptors",
     "NoSuchKey",
     "NoSuchProject",
     "NoUpstreamKey",

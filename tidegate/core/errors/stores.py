@@ -30,3 +30,10 @@ class LedgerFull(StoreError):
 
     name = "ledger_full"
     code = "ledger_unavailable"
+
+
+class NoDescriptors(StoreError):
+    """This gateway has no file descriptor left for another connection. Raise its limit, `ulimit -n`."""
+
+    name = "no_descriptors"
+    code = "no_descriptors"

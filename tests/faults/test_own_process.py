@@ -1,0 +1,163 @@
+"""The disk full for the spool, descriptors gone, signals under load, clock steps: stated behaviour, nothing lost."""
+
+import asyncio
+import os
+import resource
+import signal
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import aiohttp
+import psycopg
+import pytest
+import redis
+
+from tests.eventually import until
+from tests.faults.own_parts import PREFIX, call_all, ledger_has
+from tests.faults.proxy import Mode, before
+from tests.harness import STREAM, Answer, Gateway, GatewayProcess, World, ask
+from tidegate.core.clock import SystemClock
+from tidegate.embedded import Stores
+from tidegate.simulator import running
+
+QUICK = {"redis": {"prefix": PREFIX, "timeout_seconds": 0.3}}
+PACED = {"x_simulate_tps": "60", "x_simulate_tokens": "30"}
+AT_ONCE = 12
+
+
+@pytest.fixture
+async def world(own_stores: Stores, tmp_path: Path) -> AsyncIterator[World]:
+    with psycopg.connect(own_stores.database_url, autocommit=True) as database:
+        database.execute("TRUNCATE ledger")
+    with redis.Redis.from_url(own_stores.redis_url) as client:
+        client.flushall()
+    async with running() as upstream_url, World(own_stores, PREFIX, upstream_url, tmp_path) as world:
+        yield world
+
+
+def limit(gateway: GatewayProcess, kind: int, soft: int | None) -> None:
+    """From now on the process may have so much; None for all that the machine allows."""
+    _, hard = resource.prlimit(gateway.process.pid, kind)
+    resource.prlimit(gateway.process.pid, kind, (hard if soft is None else soft, hard))
+
+
+async def test_with_redis_gone_and_the_disk_full_lines_are_held_and_then_calls_refused(world: World) -> None:
+    most = 6
+    async with before(world.stores.redis_url) as (proxy, url):
+        held = {"metering": {"spool_dir": str(world.folder / "spool"), "most_held": most}}
+        async with world.process(redis_url=url, **QUICK, **held) as gateway:
+            first = await gateway.chat(ask("first"))
+            assert first.status == 200
+            await proxy.set(Mode.REFUSE)
+            limit(gateway, resource.RLIMIT_FSIZE, 0)
+            answers = [await gateway.chat(ask(f"held {number}")) for number in range(most + 2)]
+            assert [answer.status for answer in answers] == [200] * most + [503] * 2
+            refused = answers[-1]
+            assert (refused.error["code"], refused.headers["x-tidegate-error"]) == ("ledger_unavailable", "ledger_full")
+            assert (refused.headers["x-should-retry"], "retry-after" in refused.headers) == ("true", True)
+            assert await world.calls() == 1 + most, "nothing was asked that could not be accounted for"
+            limit(gateway, resource.RLIMIT_FSIZE, None)
+            await proxy.set(Mode.PASS)
+            lines = await world.ledger(1 + most)
+            assert {line["id"] for line in lines} == {
+                answer.headers["x-request-id"] for answer in (first, *answers) if answer.status == 200
+            }
+            await answered(gateway)
+
+
+async def answered(gateway: Gateway) -> None:
+    """Calls are answered again, sooner or later."""
+    async with asyncio.timeout(10):
+        while (await gateway.chat(ask("after"))).status != 200:
+            pass
+
+
+async def test_without_file_descriptors_calls_fail_by_name_and_the_process_lives(world: World) -> None:
+    async with world.process(**QUICK) as gateway, aiohttp.ClientSession() as http:
+        mine = Gateway(gateway.root, gateway.key, http)
+        await asyncio.gather(*(mine.call("/livez") for _ in range(AT_ONCE)))  # connections to stay
+        assert (await mine.chat(ask("before"))).status == 200
+        open_now = len(os.listdir(f"/proc/{gateway.process.pid}/fd"))  # noqa: PTH208  # names are enough
+        limit(gateway, resource.RLIMIT_NOFILE, open_now)
+        answers = await asyncio.gather(*(mine.chat(ask(f"during {number}")) for number in range(AT_ONCE)))
+        good = [answer for answer in answers if answer.status == 200]
+        refused = [answer for answer in answers if answer.status != 200]
+        assert {answer.headers["x-tidegate-error"] for answer in refused} == {"no_descriptors"}
+        assert {answer.status for answer in refused} == {503}
+        assert len(good) < AT_ONCE
+        limit(gateway, resource.RLIMIT_NOFILE, None)
+        assert (await mine.chat(ask("after"))).status == 200
+        lines = await world.ledger(2 + AT_ONCE)
+        assert sorted({line["outcome"] for line in lines}) == ["no_descriptors", "ok"]
+        assert gateway.process.returncode is None
+
+
+async def stream(gateway: Gateway, number: int) -> Answer | None:
+    """A paced stream's answer; None where it broke."""
+    body = {**STREAM, "messages": [{"role": "user", "content": f"stream {number}"}]}
+    try:
+        return await gateway.call("/chat/completions", body, **PACED)
+    except aiohttp.ClientError:
+        return None
+
+
+async def test_told_to_end_under_load_it_finishes_what_runs(world: World) -> None:
+    async with world.process(**QUICK) as gateway:
+        running_streams = [asyncio.create_task(stream(gateway, number)) for number in range(AT_ONCE)]
+        await called(world, AT_ONCE)
+        gateway.process.send_signal(signal.SIGTERM)
+        answers = await asyncio.gather(*running_streams)
+        assert await gateway.ended() == 0
+    whole = [answer for answer in answers if answer is not None and answer.text.endswith("data: [DONE]\n\n")]
+    assert len(whole) == AT_ONCE
+    assert {line["outcome"] for line in await world.ledger(AT_ONCE)} == {"ok"}
+
+
+async def test_killed_under_load_every_answer_given_is_in_the_ledger(world: World) -> None:
+    async with world.process(**QUICK) as gateway:
+        given = [answer.headers["x-request-id"] for answer in [await gateway.chat(ask(f"{n}")) for n in range(AT_ONCE)]]
+        running_streams = [asyncio.create_task(stream(gateway, number)) for number in range(AT_ONCE)]
+        await called(world, 2 * AT_ONCE)
+        gateway.kill()
+        answers = await asyncio.gather(*running_streams)
+    assert not any(answer is not None and answer.text.endswith("[DONE]\n\n") for answer in answers)
+    async with world.gateway(**QUICK):
+        await until_ledger(world, set(given))
+
+
+async def called(world: World, times: int) -> None:
+    """The simulator was asked so often."""
+    await world.settled(calls={"chat": times})
+
+
+async def until_ledger(world: World, ids: set[str]) -> None:
+    """The ledger has these lines, once each, perhaps among others."""
+    with psycopg.connect(world.stores.database_url, autocommit=True) as database:
+
+        def found() -> list[str]:
+            return [row[0] for row in database.execute("SELECT id FROM ledger").fetchall()]
+
+        await until(lambda: ids <= set(found()), within=20)
+        assert len(found()) == len(set(found()))
+
+
+class StepClock(SystemClock):
+    """The machine's clock, which somebody sets."""
+
+    step = 0.0
+
+    def now(self) -> float:
+        return super().now() + self.step
+
+
+@pytest.mark.parametrize("step", [-86_400.0, -60.0, 60.0, 86_400.0, 40 * 86_400.0])
+async def test_somebody_sets_the_clock(step: float, world: World) -> None:
+    clock = StepClock()
+    async with world.gateway(clock=clock, **QUICK) as gateway:
+        earlier = await call_all(gateway, "before")
+        clock.step = step
+        later = await call_all(gateway, "after")
+        again = await call_all(gateway, "before")
+        assert {answer.headers["x-tidegate-cache"] for answer in again.answers} <= {"hit", "miss"}
+        assert all(int(answer.headers.get("age", "0")) >= 0 for answer in again.answers)
+        await ledger_has(world, earlier, later, again)
