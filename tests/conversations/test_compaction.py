@@ -38,14 +38,16 @@ def test_the_model_is_asked_with_all_that_was_said_and_what_shapes_the_price() -
     }
 
 
-def test_it_gives_what_users_said_and_one_item_for_everything() -> None:
+def test_one_item_stands_for_what_users_said_and_the_summary_of_the_rest() -> None:
     document = compaction.document(answer("Ann, 42."), SAID, ids=counted(), now=7.9)
     assert (document["object"], document["created_at"]) == ("response.compaction", 7)
     assert document["usage"]["input_tokens_details"]["cached_tokens"] == 0
-    *users, last = document["output"]
-    assert [user["content"][0]["text"] for user in users] == ["I am Ann.", "Remember 42."]
+    (last,) = document["output"]
     assert last["type"] == "compaction"
-    assert for_upstream([last])[0]["content"][0]["text"] == "Ann, 42."
+    *users, summary = for_upstream([last])
+    assert [user["role"] for user in users] == ["user", "user"]
+    assert users[0]["content"] == "I am Ann."
+    assert summary["content"][0]["text"] == "Ann, 42."
 
 
 def test_nothing_cannot_be_compacted_and_no_summary_is_none() -> None:

@@ -80,12 +80,11 @@ def test_what_goes_upstream_has_no_name_of_ours_and_no_reasoning_without_content
 
 
 def test_a_compaction_of_ours_speaks_again_and_anothers_goes_on_untouched() -> None:
-    ours = items.compaction("They spoke of tides.", counted())
+    ours = items.compaction([HELLO, {"role": "developer", "content": "They spoke of tides."}], counted())
     theirs = {"type": "compaction", "id": "cmp_9", "encrypted_content": "gAAAA"}
     assert "tides" not in ours["encrypted_content"]
-    told, untouched = items.for_upstream([ours, theirs])
-    assert told["role"] == "developer"
-    assert told["content"][0]["text"] == "They spoke of tides."
+    *told, untouched = items.for_upstream([ours, theirs])
+    assert [said["content"] for said in told] == ["Hello", "They spoke of tides."]
     assert untouched == theirs
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tidegate.conversations.items import compaction, for_upstream, kept
+from tidegate.conversations.items import compaction, for_upstream
 from tidegate.conversations.response_form import whole_usage
 from tidegate.core.errors import InvalidParameter, MalformedAnswer
 from tidegate.core.ids import IdSource
@@ -38,16 +38,20 @@ def question(body: Mapping[str, Any], said: Sequence[Json]) -> Json:
 
 
 def document(answer: Mapping[str, Any], said: Sequence[Json], *, ids: IdSource, now: float) -> Json:
-    """The compaction: what users said, and one item for everything. Raises MalformedAnswer for an empty summary."""
+    """The compaction: one item for everything, with what users said, word for word, and the summary in it.
+
+    Raises MalformedAnswer for an empty summary.
+    """
     summary = _text_of(answer)
     if not summary:
         raise MalformedAnswer("The model gave no summary to compact the conversation with.")
-    told = [kept(item, ids) for item in said if item.get("role") == "user"]
+    told = for_upstream(item for item in said if item.get("role") == "user")
+    summed_up = {"type": "message", "role": "developer", "content": [{"type": "input_text", "text": summary}]}
     return {
         "id": ids("resp_"),
         "object": "response.compaction",
         "created_at": int(now),
-        "output": [*told, compaction(summary, ids)],
+        "output": [compaction([*told, summed_up], ids)],
         "usage": whole_usage(answer.get("usage")),
     }
 

@@ -6,6 +6,8 @@ import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+import msgspec
+
 from tidegate.core.errors import InvalidParameter
 from tidegate.core.ids import IdSource
 
@@ -54,10 +56,13 @@ _WITHOUT_STATUS = frozenset(
 """Items that are what they are, and never under way."""
 _NAMELESS_UPSTREAM = frozenset({"message", "reasoning", "function_call", "function_call_output"})
 """Items that mean the same without their id. With ours the upstream would take them for some that it keeps."""
-_SUMMARY = "tg1."
+_PACKED = "tg1."
 """Begins the content of a compaction of our own."""
-_LONGEST_SUMMARY = 1024 * 1024
+_LARGEST = 32 * 1024 * 1024
+"""Bytes that a compaction may unpack to."""
 _DAMAGED = "The compaction's `encrypted_content` is damaged: send it as it was given."
+
+_decode_items = msgspec.json.Decoder(list[dict[str, Any]])
 
 
 def as_items(given: Any) -> list[Json]:
@@ -118,39 +123,39 @@ def for_upstream(items: Iterable[Json]) -> list[Json]:
 
     Reasoning whose content is nowhere is left out: the upstream would look for it among what it kept.
     """
-    return [_plain(item) for item in items if not (item.get("type") == "reasoning" and _is_empty(item))]
+    return [plain for item in items for plain in _plain(item) if not _is_lost(plain)]
 
 
-def _is_empty(reasoning: Mapping[str, Any]) -> bool:
-    return not reasoning.get("encrypted_content") and not reasoning.get("content")
+def _is_lost(item: Mapping[str, Any]) -> bool:
+    return item.get("type") == "reasoning" and not item.get("encrypted_content") and not item.get("content")
 
 
-def _plain(item: Json) -> Json:
+def _plain(item: Json) -> list[Json]:
     kind = item.get("type")
-    if kind == "compaction" and (summary := summary_in(item)) is not None:
-        return {"type": "message", "role": "developer", "content": [{"type": "input_text", "text": summary}]}
+    if kind == "compaction" and (said := said_in(item)) is not None:
+        return said
     if kind in _NAMELESS_UPSTREAM:
-        return {name: value for name, value in item.items() if name not in ("id", "status")}
-    return item
+        return [{name: value for name, value in item.items() if name not in ("id", "status")}]
+    return [item]
 
 
-def compaction(summary: str, ids: IdSource) -> Json:
-    """The item that stands for what was said before, in a form that only gateways of this kind read."""
-    packed = base64.urlsafe_b64encode(zlib.compress(summary.encode(errors="replace"))).decode()
-    return {"id": new_item_id("compaction", ids), "type": "compaction", "encrypted_content": _SUMMARY + packed}
+def compaction(items: list[Json], ids: IdSource) -> Json:
+    """The item that stands for `items`, in a form that only gateways of this kind read."""
+    packed = base64.urlsafe_b64encode(zlib.compress(msgspec.json.encode(items))).decode()
+    return {"id": new_item_id("compaction", ids), "type": "compaction", "encrypted_content": _PACKED + packed}
 
 
-def summary_in(item: Mapping[str, Any]) -> str | None:
-    """What a compaction of our own says; None for another's. Raises InvalidParameter for one that is damaged."""
+def said_in(item: Mapping[str, Any]) -> list[Json] | None:
+    """What a compaction of our own stands for; None for another's. Raises InvalidParameter for one that is damaged."""
     content = item.get("encrypted_content")
-    if not isinstance(content, str) or not content.startswith(_SUMMARY):
+    if not isinstance(content, str) or not content.startswith(_PACKED):
         return None
     unpacking = zlib.decompressobj()
     try:
-        packed = base64.urlsafe_b64decode(content.removeprefix(_SUMMARY))
-        summary = unpacking.decompress(packed, _LONGEST_SUMMARY).decode()
+        packed = base64.urlsafe_b64decode(content.removeprefix(_PACKED))
+        items = _decode_items.decode(unpacking.decompress(packed, _LARGEST))
     except (binascii.Error, zlib.error, ValueError) as error:
         raise InvalidParameter(_DAMAGED, param="input") from error
     if not unpacking.eof:
         raise InvalidParameter(_DAMAGED, param="input")
-    return summary
+    return items
