@@ -1,7 +1,7 @@
 """200 chats at once over three replicas that are killed at random: each is stored as it was acknowledged.
 
-`python -m benchmarks.chats [--chats 200] [--turns 6] [--kills 12] [--seed 1]`; exits 1 where a turn is missing or two are
-interleaved. Before, in the same run, what storing a call costs: the same call stored and unstored, in turns.
+`python -m benchmarks.chats [--chats 200] [--turns 6] [--kills 12] [--seed 1]`; exits 1 where a turn is missing or two
+are interleaved. Before, in the same run, what storing a call costs: the same call stored and unstored, in turns.
 """
 
 import argparse
@@ -125,7 +125,8 @@ async def _tell_cost(http: aiohttp.ClientSession, url: str, key: str) -> None:
         ("/responses", {"model": MODEL}),
         ("/chat/completions", {"model": MODEL}),
     ):
-        plain, stored = [], []
+        plain: list[float] = []
+        stored: list[float] = []
         for number in range(_WARM + _PAIRS):
             pair = [(False, plain), (True, stored)]
             for store, times in pair if number % 2 else pair[::-1]:

@@ -245,7 +245,7 @@ def _recollection(stores: _Stores, postgres: Postgres, clock: Clock) -> Recollec
         completions=stores.completions,
         conversations=stores.conversations,
         items=stores.items,
-        ready=postgres.ping,
+        ready=postgres.ready,
         ids=new_id,
         clock=clock,
     )

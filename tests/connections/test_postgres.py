@@ -127,6 +127,27 @@ async def test_a_restart_heals_by_itself(own: Postgres, own_folder: Path) -> Non
         assert await answers(own)
 
 
+async def test_a_server_that_answered_just_now_is_not_asked_again(own: Postgres) -> None:
+    async with own.connection() as connection:
+        backend = await connection.fetchval("SELECT pg_backend_pid()")
+    os.kill(backend, signal.SIGSTOP)
+    try:
+        await own.ready()  # asked, it would not answer
+    finally:
+        os.kill(backend, signal.SIGCONT)
+
+
+async def test_a_server_that_ended_is_missed_at_once(own: Postgres, own_folder: Path) -> None:
+    pid_file = own_folder / "postgres" / "postmaster.pid"
+    await own.ready()
+    os.kill(int(pid_file.read_text().split()[0]), signal.SIGINT)
+    await until(lambda: not pid_file.exists())
+    with pytest.raises(PostgresUnavailable):
+        await own.ready()
+    with embedded.running(own_folder):
+        await own.ready()
+
+
 async def test_closing_waits_no_longer_than_the_timeout(own_stores: Stores) -> None:
     pool = Postgres(own_stores.database_url, size=1, timeout=0.5)
     async with pool.connection():

@@ -1,5 +1,6 @@
 """Chat completions made with `store: true` are listed, read, changed and deleted as the official client does it."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -141,8 +142,6 @@ async def test_the_synchronous_client_pages_too(gateway: Gateway) -> None:
     def read() -> int:
         with OpenAI(base_url=gateway.base_url, api_key=gateway.key, max_retries=0) as client:
             return len(list(client.chat.completions.list(limit=1)))
-
-    import asyncio  # noqa: PLC0415  # the one thread of these tests
 
     assert await asyncio.to_thread(read) == 3
 

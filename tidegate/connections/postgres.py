@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import math
 import re
 from collections.abc import AsyncIterator
 from importlib import resources
@@ -39,6 +40,10 @@ def queries(name: str) -> dict[str, str]:
     return {title: body.strip() for title, body in zip(parts[::2], parts[1::2], strict=True)}
 
 
+_FRESH_SECONDS = 1.0
+"""How long an answer speaks for the next one; a server that ends is noticed at once, its connections end with it."""
+
+
 class _Lasting(asyncpg.Connection):
     """A connection that is given back as it is: who changes a session does so for a transaction only.
 
@@ -60,6 +65,7 @@ class Postgres:
         self._tell = tell
         self._pool: asyncpg.Pool | None = None
         self._opening = asyncio.Lock()
+        self._answered = -math.inf
 
     async def close(self) -> None:
         """Give the connections back and close them; those still busy are cut after the timeout."""
@@ -77,6 +83,7 @@ class Postgres:
             pool = await self._open()
             async with pool.acquire(timeout=self._timeout) as connection:
                 yield connection
+            self._answered = asyncio.get_running_loop().time()
         except _UNAVAILABLE as error:
             self._tell(Happening(Own.POSTGRES_UNAVAILABLE))
             raise PostgresUnavailable(f"PostgreSQL: {type(error).__name__}: {error}") from error
@@ -85,6 +92,15 @@ class Postgres:
         """Ask whether PostgreSQL is there. Raises PostgresUnavailable."""
         async with self.connection() as connection:
             await connection.execute("SELECT 1")
+
+    async def ready(self) -> None:
+        """Make sure of it, without asking where it answered just now and holds its connections still.
+
+        Raises PostgresUnavailable.
+        """
+        connected = self._pool is not None and self._pool.get_size() > 0
+        if not connected or asyncio.get_running_loop().time() - self._answered > _FRESH_SECONDS:
+            await self.ping()
 
     async def _open(self) -> asyncpg.Pool:
         async with self._opening:
