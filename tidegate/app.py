@@ -155,7 +155,7 @@ class _Parts:
             front = Front(keys, Visits(door, clock), settings.server, new_id)
             _add_stateful(api, clock, front, stores, (recollection, pipeline, background.deferral))
             await _started(stack, background.runner(pipeline.answer, process))
-            self._sockets = _sockets(settings, clock, pipeline, keys)
+            self._sockets = _sockets(settings, clock, pipeline, keys, counters)
             add_metrics(api, keys, counters.read, open_to_all=settings.watch.open_metrics, ids=new_id)
             self._inference = Inference(pipeline, settings.server, new_id, counters.failed)
             _tell_ready(settings)
@@ -264,8 +264,18 @@ def _add_stateful(
     )
 
 
-def _sockets(settings: Settings, clock: Clock, pipeline: Pipeline, keys: KeyRing) -> Sockets:
-    return Sockets(pipeline, keys, config=settings.websocket, server=settings.server, clock=clock, ids=new_id)
+def _sockets(settings: Settings, clock: Clock, pipeline: Pipeline, keys: KeyRing, counters: Counters) -> Sockets:
+    sockets = Sockets(
+        pipeline,
+        keys,
+        config=settings.websocket,
+        server=settings.server,
+        clock=clock,
+        ids=new_id,
+        failed=counters.failed,
+    )
+    counters.watch({"websocket_connections": lambda: sockets.open})
+    return sockets
 
 
 async def _providers(stack: contextlib.AsyncExitStack, settings: Settings, clock: Clock) -> dict[str, OpenAI]:

@@ -167,6 +167,28 @@ async def test_its_latency_is_bridged(world: World, node_packages: Path) -> None
     assert said_by(answer.events) == GREETING
 
 
+async def test_responses_where_only_its_chat_is_used(world: World, foreign: str) -> None:
+    """Its own Responses have no sequence numbers; those translated from its chat have them."""
+    only_chat = {"openai": {"kind": "openai", "speaks": ["chat"]}}
+    fresh = {"cache-control": "no-store"}
+    async with world.gateway(upstream={"base_url": foreign}, providers=only_chat) as gateway, gateway.sdk() as client:
+        whole = await client.responses.create(model="gpt-4o", input="hello", store=False)
+        async with client.responses.stream(model="gpt-4o", input="hello", store=False, extra_headers=fresh) as stream:
+            numbers = [event.sequence_number async for event in stream]
+            streamed = await stream.get_final_response()
+        tool: Any = {"type": "function", "name": "tide_at", "parameters": {"type": "object", "properties": {}}}
+        called = await client.responses.create(model="gpt-4o", input="call a tool", tools=[tool], store=False)
+        broken: Any = await client.responses.create(model="gpt-4o", input="break off", stream=True, store=False)
+        with pytest.raises(openai.APIError):
+            [event async for event in broken]
+    assert whole.output_text == streamed.output_text == GREETING
+    assert numbers == list(range(len(numbers)))
+    (item,) = called.output
+    assert (item.type, item.name, item.arguments) == ("function_call", "tide_at", '{"place":"Bristol"}')  # type: ignore[union-attr]
+    lines = await world.ledger(4)
+    assert [line["outcome"] for line in lines] == ["ok", "ok", "ok", "truncated"]
+
+
 async def test_the_node_clients_reach_it_through_the_gateway(gateway: Gateway, node: Node) -> None:
     said = await node("openai.mjs", gateway, "chat", "streamed", "response", "embedding")
     assert (said["chat"], said["streamed"], said["response"], said["embedding"]) == (GREETING, GREETING, GREETING, 3)

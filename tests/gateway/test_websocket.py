@@ -316,3 +316,12 @@ async def test_a_client_that_reads_nothing_is_cut_off(world: World) -> None:
             assert line["outcome"] == "client_gone"
             assert line["output_tokens"] > 0
             assert await closed(connection) == 1006
+
+
+async def test_what_fails_on_a_socket_is_counted_as_any_failure(world: World) -> None:
+    async with world.gateway(watch={"open_metrics": True}) as gateway, raw(gateway) as connection:
+        await asked(connection, model=7)
+        async with world.http.get(f"{gateway.root}/metrics") as response:
+            figures = await response.text()
+    assert 'tidegate_failures_total{error="invalid_parameter",route="responses"} 1' in figures
+    assert "tidegate_websocket_connections 1" in figures

@@ -54,6 +54,7 @@ class PlayedProvider:
     """Implements `tidegate.upstream.provider.Provider`."""
 
     speaks = frozenset(Route)
+    reasoning_field: str | None = None
     max_answer_bytes = 1_000_000
 
     def __init__(self, name: str, *credentials: str) -> None:

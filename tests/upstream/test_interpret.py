@@ -9,17 +9,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.upstream.played import PlayedProvider
 from tidegate.core.clock import ManualClock
 from tidegate.core.errors import MalformedAnswer, NotTranslatable, TruncatedStream
 from tidegate.core.values import Route
-from tidegate.upstream.interpret import Interpreter, interpreter_for
+from tidegate.upstream.interpret import Interpreter, fitted_for, interpreter_for
+from tidegate.upstream.plan import Target
 from tidegate.wire import chat, responses, sse
 from tidegate.wire.call import Call, parse
 from tidegate.wire.watch import Sight, watch_for
 
 Json = dict[str, Any]
 
-CHAT_ONLY = frozenset({Route.CHAT})
+TARGET = Target("local", "m")
 USAGE = {"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10}
 MESSAGE: Json = {
     "role": "assistant",
@@ -37,8 +39,16 @@ def asked(**fields: Any) -> Call:
     return parse(Route.RESPONSES, msgspec.json.encode({"model": "m", "input": "hi", "stream": True, **fields}))
 
 
+def speaking(*routes: Route) -> PlayedProvider:
+    provider = PlayedProvider("local")
+    provider.speaks = frozenset(routes)
+    return provider
+
+
 def interpreter(**fields: Any) -> Interpreter:
-    found = interpreter_for(asked(**fields), CHAT_ONLY, clock=ManualClock(), ids=lambda prefix: f"{prefix}1")
+    provider = speaking(Route.CHAT)
+    call = asked(**fields)
+    found = interpreter_for(call, TARGET, provider=provider, clock=ManualClock(), ids=lambda kind: f"{kind}1")
     assert found is not None
     return found
 
@@ -54,13 +64,45 @@ def interpreted(parts: Iterator[bytes]) -> list[bytes]:
         (Route.RESPONSES, {Route.CHAT}, True),
         (Route.RESPONSES, {Route.CHAT, Route.EMBEDDINGS}, True),
         (Route.RESPONSES, {Route.CHAT, Route.RESPONSES}, False),
-        (Route.RESPONSES, {Route.EMBEDDINGS}, False),
         (Route.CHAT, {Route.CHAT}, False),
     ],
 )
 def test_who_needs_an_interpreter(route: Route, speaks: set[Route], needed: bool) -> None:
     call = parse(route, b'{"model":"m","input":"hi"}')
-    assert (interpreter_for(call, speaks, clock=ManualClock()) is not None) is needed
+    found = interpreter_for(call, TARGET, provider=speaking(*speaks), clock=ManualClock())
+    assert (found is not None) is needed
+
+
+@pytest.mark.parametrize(
+    ("route", "speaks"),
+    [(Route.RESPONSES, {Route.EMBEDDINGS}), (Route.CHAT, {Route.RESPONSES}), (Route.EMBEDDINGS, {Route.CHAT})],
+)
+def test_where_no_interpreter_helps_the_target_says_so(route: Route, speaks: set[Route]) -> None:
+    call = parse(route, b'{"model":"m","input":"hi"}')
+    with pytest.raises(NotTranslatable, match=f"The target local/m does not answer on {route.value}"):
+        interpreter_for(call, TARGET, provider=speaking(*speaks), clock=ManualClock())
+
+
+def test_what_is_sent_and_what_is_told_of_it() -> None:
+    provider = speaking(Route.CHAT)
+    fitted, found = fitted_for(asked(truncation="auto"), TARGET, provider=provider, clock=ManualClock())
+    assert (fitted.route, fitted.stream, found is None) == (Route.CHAT, True, False)
+    assert fitted.adapted == ("responses: chat", "truncation: dropped")
+    provider.speaks = frozenset({Route.RESPONSES})
+    fitted, found = fitted_for(asked(truncation="auto"), TARGET, provider=provider, clock=ManualClock())
+    assert (fitted.route, fitted.adapted, found) == (Route.RESPONSES, (), None)
+
+
+def test_reasoning_goes_back_where_it_is_wanted() -> None:
+    provider = speaking(Route.CHAT)
+    provider.reasoning_field = "reasoning_content"
+    thought = {"type": "reasoning", "summary": [], "content": [{"type": "reasoning_text", "text": "hm"}]}
+    call = asked(input=[thought, {"role": "assistant", "content": "x"}])
+    found = interpreter_for(call, TARGET, provider=provider, clock=ManualClock())
+    assert found is not None
+    for one in (found, found.again()):
+        assert one.call.body["messages"][0]["reasoning_content"] == "hm"
+        assert one.losses == ("responses: chat",)
 
 
 def test_what_chat_cannot_say_is_refused_before_anything_is_sent() -> None:

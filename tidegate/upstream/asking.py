@@ -12,7 +12,7 @@ from tidegate.core.config import RetriesConfig
 from tidegate.core.errors import ClientGone, TidegateError
 from tidegate.core.values import AnswerHead, Outcome, Ready
 from tidegate.upstream.attempt import Attempt, Turn
-from tidegate.upstream.interpret import interpreter_for
+from tidegate.upstream.interpret import fitted_for
 from tidegate.upstream.ladder import Again, Ask, Canned, Fail, Moment, Rung, Stale, Step, Walk, next_step
 from tidegate.upstream.plan import Plan
 from tidegate.upstream.provider import Provider
@@ -213,8 +213,7 @@ class Asking:
         provider = ladder.providers[ask.target.provider]
         self._ask = ask
         try:
-            interpreter = interpreter_for(question.call, provider.speaks, clock=ladder.clock)
-            fitted = provider.fit(question.call if interpreter is None else interpreter.call, ask.target)
+            fitted, interpreter = fitted_for(question.call, ask.target, provider=provider, clock=ladder.clock)
         except TidegateError as error:
             turn.decline()
             self._walk = self._walk.failed(ask, error)

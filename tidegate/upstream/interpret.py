@@ -1,50 +1,68 @@
 """Between a caller who speaks Responses and a provider that only speaks chat: the call there, its answer back."""
 
-from collections.abc import Collection
 from typing import Any
 
 import msgspec
 
 from tidegate.core.clock import Clock
-from tidegate.core.errors import MalformedAnswer
+from tidegate.core.errors import MalformedAnswer, NotTranslatable
 from tidegate.core.ids import IdSource, new_id
 from tidegate.core.values import Route
+from tidegate.upstream.plan import Target
+from tidegate.upstream.provider import Fitted, Provider
 from tidegate.wire import chat, sse
 from tidegate.wire.call import Call
 from tidegate.wire.translate import chunk
 from tidegate.wire.translate.answer import Answer
+from tidegate.wire.translate.losses import losses
 from tidegate.wire.translate.request import chat_call
 
 
+def fitted_for(
+    call: Call, target: Target, *, provider: Provider, clock: Clock, ids: IdSource = new_id
+) -> "tuple[Fitted, Interpreter | None]":
+    """The call as the target takes it, and its interpreter if it needs one. Raises what both of them raise."""
+    interpreter = interpreter_for(call, target, provider=provider, clock=clock, ids=ids)
+    if interpreter is None:
+        return provider.fit(call, target), None
+    fitted = provider.fit(interpreter.call, target)
+    return msgspec.structs.replace(fitted, adapted=(*interpreter.losses, *fitted.adapted)), interpreter
+
+
 def interpreter_for(
-    call: Call, speaks: Collection[Route], *, clock: Clock, ids: IdSource = new_id
+    call: Call, target: Target, *, provider: Provider, clock: Clock, ids: IdSource = new_id
 ) -> "Interpreter | None":
-    """An interpreter where the provider needs one: it does not speak the call's route, but speaks chat.
+    """An interpreter where the provider does not speak the call's route, but speaks chat.
 
     Raises NotTranslatable or InvalidParameter where chat cannot say what the call says.
     """
-    if call.route is not Route.RESPONSES or Route.RESPONSES in speaks or Route.CHAT not in speaks:
+    if call.route in provider.speaks:
         return None
-    return Interpreter(call, clock=clock, ids=ids)
+    if call.route is not Route.RESPONSES or Route.CHAT not in provider.speaks:
+        raise NotTranslatable(f"The target {target.name} does not answer on {call.route.value}.")
+    return Interpreter(call, clock=clock, ids=ids, reasoning_field=provider.reasoning_field)
 
 
 class Interpreter:
     """One attempt's interpreter."""
 
-    def __init__(self, call: Call, *, clock: Clock, ids: IdSource) -> None:
+    def __init__(self, call: Call, *, clock: Clock, ids: IdSource, reasoning_field: str | None = None) -> None:
         """Raises NotTranslatable or InvalidParameter."""
-        self.call = chat_call(call)
+        self.call = chat_call(call, reasoning_field=reasoning_field)
         """What to send."""
+        self.losses = losses(call.body, reasoning_kept=reasoning_field is not None)
+        """What was left out on the way, for the caller to be told."""
         self.route = call.route
         """The caller's."""
         self._asked = call
         self._ids = ids
         self._clock = clock
+        self._reasoning_field = reasoning_field
         self._answer = Answer(call.body, response_id=ids("resp_"), model=call.model, created_at=clock.now())
 
     def again(self) -> "Interpreter":
         """Another for the same call, which has heard nothing yet."""
-        return Interpreter(self._asked, clock=self._clock, ids=self._ids)
+        return Interpreter(self._asked, clock=self._clock, ids=self._ids, reasoning_field=self._reasoning_field)
 
     def events(self, event: bytes) -> list[bytes]:
         """The events of a Response's stream that an event of the chat stream makes. Raises MalformedAnswer."""

@@ -35,6 +35,7 @@ class OpenAI:
         self.name = name
         self.credentials = _credentials(config)
         self.speaks = frozenset(_ROUTES[route] for route in config.speaks or ())
+        self.reasoning_field = config.reasoning_field
         self._way = way_to(config, section="upstream" if name == PROVIDER else f"providers.{name}")
         self.max_answer_bytes = self._way.max_answer_bytes
         self._kind = config.kind

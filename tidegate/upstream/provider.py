@@ -63,6 +63,11 @@ class Provider(Protocol):
         ...
 
     @property
+    def reasoning_field(self) -> str | None:
+        """Where it wants an assistant's reasoning back, if it only speaks chat; None for nowhere."""
+        ...
+
+    @property
     def max_answer_bytes(self) -> int:
         """A larger answer is given up."""
         ...

@@ -80,6 +80,8 @@ class ProviderConfig(Section):
     """In the order to try."""
     speaks: list[RouteName] | None = None
     """What it answers; None for what its kind does."""
+    reasoning_field: str | None = Field(default=None, pattern=r"^[a-z_]{1,64}$")
+    """Where a provider that only speaks chat wants reasoning back (`reasoning_content`); None for nowhere."""
     api_version: str | None = None
     """Azure's `api-version`."""
     surface: Literal["deployments", "v1"] = "deployments"

@@ -9,6 +9,7 @@ import structlog
 
 from tidegate.core.clock import Clock
 from tidegate.core.errors import ClientGone, TidegateError
+from tidegate.core.happenings import Failure
 from tidegate.core.ids import IdSource
 from tidegate.core.values import Route
 from tidegate.delivery import Passage
@@ -25,6 +26,8 @@ from tidegate.wire.watch import is_terminal
 Json = dict[str, Any]
 Say = Callable[[str], Awaitable[None]]
 """Sends a text frame. Raises ClientGone."""
+Failed = Callable[[Failure], None]
+"""Is told of each request that ends with a typed error."""
 
 _REMEMBERED = ("completed", "incomplete")
 _log = structlog.get_logger("web")
@@ -33,7 +36,7 @@ _log = structlog.get_logger("web")
 class Kit:
     """What all answers on a connection are made with."""
 
-    def __init__(  # constructor injection: a parameter for each part
+    def __init__(  # noqa: PLR0913  # constructor injection: a parameter for each part
         self,
         *,
         pipeline: Pipeline,
@@ -42,14 +45,20 @@ class Kit:
         recent: Compartment,
         clock: Clock,
         ids: IdSource,
+        failed: Failed,
     ) -> None:
-        """`headers` are those of the connection's handshake: they hold for each of its requests."""
+        """`headers` are those of the connection's handshake, and hold for each of its requests."""
         self.pipeline = pipeline
         self.headers = headers
         self.say = say
         self.recent = recent
         self.clock = clock
         self.ids = ids
+        self._failed = failed
+
+    def count(self, error: TidegateError) -> None:
+        """A request ended with this."""
+        self._failed(Failure(error=error.name, route=Route.RESPONSES.label))
 
 
 class Answering:
@@ -68,8 +77,8 @@ class Answering:
         try:
             try:
                 await self._answer(request_id)
-            except ClientGone:
-                return
+            except ClientGone as gone:
+                self._kit.count(gone)
             except TidegateError as error:
                 await self._refuse(error, request_id)
             except Exception:  # noqa: BLE001  # a defect of ours: the caller gets an error, the log the trace, the connection goes on
@@ -160,6 +169,7 @@ class Answering:
             await kit.say(encoded(event, create.stream_id))
 
     async def _refuse(self, error: TidegateError, request_id: str) -> None:
+        self._kit.count(error)
         previous = self._create.previous
         if previous is not None and self._parent is not None and self._parent.stream_id == self._create.stream_id:
             # as OpenAI has it: what led to an error on its own stream is not gone on from again

@@ -12,7 +12,7 @@ from tidegate.core.ids import IdSource
 from tidegate.pipeline import Pipeline
 from tidegate.web.answers import Send
 from tidegate.web.hangup import Receive
-from tidegate.web.sockets.answering import Answering, Kit, error_frame
+from tidegate.web.sockets.answering import Answering, Failed, Kit, error_frame
 from tidegate.web.sockets.shelf import Compartment
 from tidegate.web.sockets.streams import Streams
 from tidegate.wire.socket import Create, Steer, encoded, read, stream_id_in
@@ -40,6 +40,7 @@ class Connection:
         recent: Compartment,
         clock: Clock,
         ids: IdSource,
+        failed: Failed,
     ) -> None:
         self._receive = receive
         self._send = send
@@ -55,6 +56,7 @@ class Connection:
             recent=recent,
             clock=clock,
             ids=ids,
+            failed=failed,
         )
         self._gone = False
         self._loop = asyncio.get_running_loop()
@@ -129,6 +131,7 @@ class Connection:
         self._hang_up()
 
     async def _complain(self, error: TidegateError, stream_id: str | None) -> None:
+        self._kit.count(error)
         with contextlib.suppress(ClientGone):
             await self._say(error_frame(error, stream_id=stream_id, request_id=self._ids("req_")))
 

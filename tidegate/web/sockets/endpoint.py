@@ -6,6 +6,7 @@ from tidegate.admission.keys import KeyRing
 from tidegate.core.clock import Clock
 from tidegate.core.config import ServerConfig, WebsocketConfig
 from tidegate.core.errors import TidegateError, TooManySockets
+from tidegate.core.happenings import Failure
 from tidegate.core.ids import IdSource
 from tidegate.core.values import Route
 from tidegate.pipeline import Pipeline
@@ -13,6 +14,7 @@ from tidegate.web import envelope
 from tidegate.web.answers import Send
 from tidegate.web.hangup import Receive
 from tidegate.web.inference import Scope
+from tidegate.web.sockets.answering import Failed
 from tidegate.web.sockets.connection import Connection
 from tidegate.web.sockets.shelf import Shelf
 
@@ -24,7 +26,7 @@ _log = structlog.get_logger("web")
 class Sockets:
     """All WebSocket connections of this process."""
 
-    def __init__(  # constructor injection: a parameter for each part
+    def __init__(  # noqa: PLR0913  # constructor injection: a parameter for each part
         self,
         pipeline: Pipeline,
         keys: KeyRing,
@@ -33,15 +35,23 @@ class Sockets:
         server: ServerConfig,
         clock: Clock,
         ids: IdSource,
+        failed: Failed,
     ) -> None:
+        """`failed` is told of each request that ends with a typed error."""
         self._pipeline = pipeline
         self._keys = keys
         self._config = config
         self._server = server
         self._clock = clock
         self._ids = ids
+        self._failed = failed
         self._shelf = Shelf(config.remembered_bytes)
         self._open = 0
+
+    @property
+    def open(self) -> int:
+        """Connections now."""
+        return self._open
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection (ASGI 3)."""
@@ -68,6 +78,7 @@ class Sockets:
                 recent=recent,
                 clock=self._clock,
                 ids=self._ids,
+                failed=self._failed,
             )
             await connection.serve()
         finally:
@@ -76,6 +87,7 @@ class Sockets:
 
     async def _refuse(self, error: TidegateError, send: Send) -> None:
         """Answer the handshake as any other request is refused."""
+        self._failed(Failure(error=error.name, route=Route.RESPONSES.label))
         told = [(b"content-type", b"application/json"), (b"x-request-id", self._ids("req_").encode())]
         start = {"status": envelope.status_of(error), "headers": [*told, *envelope.headers_of(error)]}
         await send({"type": "websocket.http.response.start", **start})
