@@ -16,7 +16,16 @@ from tidegate.core.values import LedgerEntry
 from tidegate.embedded import Stores
 from tidegate.migrate import MigrationFailed, migrate, pending
 
-STEPS = ["0001.keys", "0002.ledger", "0003.limits", "0004.conversations", "0007.background", "0008.ladder"]
+STEPS = [
+    "0001.keys",
+    "0002.ledger",
+    "0003.limits",
+    "0004.conversations",
+    "0005.views",
+    "0006.ledger_by_end_user",
+    "0007.background",
+    "0008.ladder",
+]
 
 
 @pytest.fixture

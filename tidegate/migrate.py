@@ -6,6 +6,7 @@ functions, because a server that serves should not carry them.
 """
 
 import contextlib
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,6 +14,7 @@ from tidegate.core.errors import PostgresUnavailable
 
 _STEPS = "package:tidegate:migrations"
 _CONNECT_SECONDS = "10"
+_ASK_AGAIN_SECONDS = 0.1
 _LOCK = 0x7469646567617465
 """The advisory lock's number: "tidegate" in ASCII."""
 
@@ -66,11 +68,20 @@ def _locked(database_url: str) -> Iterator[Any]:
     parts = _connection_parts(database_url)
     try:
         with psycopg.connect(**parts, autocommit=True) as connection:
-            connection.execute("SELECT pg_advisory_lock(%s)", [_LOCK])
+            _take_turn(connection)
             with _backend(parts) as backend:
                 yield backend
     except psycopg.Error as error:
         raise PostgresUnavailable(f"PostgreSQL cannot be used: {' '.join(str(error).split())}") from error
+
+
+def _take_turn(connection: Any) -> None:
+    """Wait for the lock.
+
+    By asking again, because a statement that waits is a transaction, and whoever builds an index waits for all of them.
+    """
+    while not connection.execute("SELECT pg_try_advisory_lock(%s)", [_LOCK]).fetchone()[0]:
+        time.sleep(_ASK_AGAIN_SECONDS)
 
 
 def _connection_parts(database_url: str) -> dict[str, Any]:

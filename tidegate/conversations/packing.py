@@ -114,4 +114,7 @@ def parts_of(column: str | None) -> tuple[Part, ...]:
 
 def document_of(row: Any, contents: Mapping[str, bytes]) -> bytes:
     """The document of a row with the columns `document`, `exact` and `parts`."""
+    if row["exact"] is None:
+        shown: str = row["document"]
+        return shown.encode()
     return unpack(row["document"], row["exact"], parts_of(row["parts"]), contents)

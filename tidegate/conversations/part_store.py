@@ -45,7 +45,8 @@ class PartStore:
         self, connection: Connection, project: str, rows: Iterable[Any], *, large: bool = True
     ) -> Mapping[str, bytes]:
         """The contents that these rows need, by hash; images and files only where `large`."""
-        wanted = {part.hash for row in rows for part in parts_of(row["parts"]) if large or not part.data}
+        columns = [column for row in rows if (column := row["parts"]) is not None]
+        wanted = {part.hash for column in columns for part in parts_of(column) if large or not part.data}
         if not wanted:
             return {}
         found = await connection.fetch(self._sql["read"], project, [bytes.fromhex(name) for name in wanted])

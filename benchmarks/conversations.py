@@ -1,0 +1,259 @@
+"""What stored conversations cost: the next turn of a long one, a million items, a stored call beside an unstored one.
+
+`python -m benchmarks.conversations [--items 1000000]`; prints the figures.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import itertools
+import random
+import sys
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+
+import aiohttp
+import msgspec
+import psutil
+import uvloop
+
+from benchmarks import archive_load, contestants, gateway, processes
+from benchmarks.archive_load import ITEMS_EACH
+from benchmarks.contestants import FOLDER
+from benchmarks.processes import MEASURED_CORE, OTHER_CORE, BenchmarkError
+from tidegate import embedded
+from tidegate.connections.postgres import Postgres
+from tidegate.conversations.archive import Archive
+from tidegate.conversations.completion_store import CompletionStore
+from tidegate.conversations.conversation_store import ConversationStore
+from tidegate.conversations.documents import Conversation, Item, PageAsk, StoredResponse
+from tidegate.conversations.response_store import ResponseStore
+from tidegate.core.clock import SystemClock
+from tidegate.core.ids import new_id
+from tidegate.embedded import Stores
+from tidegate.migrate import migrate
+
+TURNS = 1000
+POOL = 20
+CALLERS = 200
+WORDS = "the tide comes in and the tide goes out twice a day and no gate has ever asked it why " * 5
+
+Act = Callable[[], Awaitable[object]]
+
+
+class Spread(msgspec.Struct, frozen=True):
+    """How long something took, in milliseconds."""
+
+    p50: float
+    p99: float
+    most: float
+
+    @staticmethod
+    def of(seconds: list[float]) -> "Spread":
+        """Of these."""
+        sorted_ = sorted(1000 * one for one in seconds)
+        return Spread(sorted_[len(sorted_) // 2], sorted_[int(len(sorted_) * 0.99)], sorted_[-1])
+
+
+def main() -> int:
+    """Fill, measure, tell."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--items", type=int, default=1_000_000)
+    parser.add_argument("--rounds", type=int, default=1000, help="how often each thing is done (default 1000)")
+    parser.add_argument("--port", type=int, default=4560, help="the first of five ports (default 4560)")
+    parser.add_argument(
+        "--folder", type=Path, default=FOLDER / "conversations", help="where the stores keep their data"
+    )
+    options = parser.parse_args()
+    try:
+        with embedded.running(options.folder) as stores:
+            _servers_to(OTHER_CORE, options.folder)
+            migrate(stores.database_url)
+            began = time.monotonic()
+            archive_load.fill(stores.database_url, options.items)
+            print(f"{options.items:,} items are stored ({time.monotonic() - began:.0f} s)")
+            processes.stay_on(MEASURED_CORE)
+            print("\n| | p50 ms | p99 ms | most ms |\n|---|---:|---:|---:|")
+            uvloop.run(_stores(stores, options.items // ITEMS_EACH, options.rounds))
+            _calls(stores, options.port, options.rounds)
+    except (BenchmarkError, embedded.EmbeddedError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+def _servers_to(core: int, folder: Path) -> None:
+    """Keep the stores' processes off the core that is measured."""
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if str(folder.resolve()) in process.cwd():
+                process.cpu_affinity([core])
+
+
+def _told(name: str, spread: Spread) -> None:
+    print(f"| {name} | {spread.p50:.2f} | {spread.p99:.2f} | {spread.most:.2f} |", flush=True)
+
+
+async def _timed(act: Act, times: int) -> Spread:
+    seconds = []
+    for _ in range(times):
+        began = time.perf_counter()
+        await act()
+        seconds.append(time.perf_counter() - began)
+    return Spread.of(seconds)
+
+
+async def _stores(stores: Stores, conversations: int, rounds: int) -> None:
+    postgres = Postgres(stores.database_url, size=POOL, timeout=30.0)
+    try:
+        desk = _Desk(postgres, conversations)
+        for name, act in desk.acts():
+            await _timed(act, 20)
+            _told(name, await _timed(act, rounds))
+        await _long_conversations(desk, rounds // 10)
+        await _crowd(desk, postgres)
+    finally:
+        await postgres.close()
+
+
+class _Desk:
+    """What is done to the archive; the same dice each time."""
+
+    def __init__(self, postgres: Postgres, conversations: int) -> None:
+        archive = Archive(postgres, SystemClock())
+        self.responses = ResponseStore(archive)
+        self.conversations = ConversationStore(archive)
+        self.completions = CompletionStore(archive)
+        self._dice = random.Random(7)
+        self._many = conversations
+
+    def acts(self) -> Iterator[tuple[str, Act]]:
+        """Each by its name."""
+        yield "list 20 items", self._list
+        yield "get an item", self._item
+        yield "append 2 items", self._append
+        yield "get a response", self._response
+        yield "save a turn that begins a chain", self.save
+        yield "list 20 completions by model", lambda: self.completions.list("load", PageAsk(), model="gpt-4o")
+        yield "list 20 completions by metadata", self._by_metadata
+
+    def _any(self) -> str:
+        return f"conv_{self._dice.randint(1, self._many)}"
+
+    async def _list(self) -> None:
+        page = await self.conversations.items("load", self._any(), PageAsk())
+        assert len(page.items) == 20  # noqa: S101  # else there is nothing to measure
+
+    async def _item(self) -> None:
+        n = self._dice.randint(1, self._many)
+        await self.conversations.get_item("load", f"conv_{n}", f"msg_{n}_{self._dice.randint(1, ITEMS_EACH)}")
+
+    async def _response(self) -> None:
+        n = self._dice.randint(1, self._many)
+        await self.responses.get("load", f"resp_{n}_{self._dice.randint(1, ITEMS_EACH // 2)}")
+
+    async def _append(self) -> None:
+        await self.conversations.add_items("load", self._any(), turn())
+
+    async def _by_metadata(self) -> None:
+        await self.completions.list("load", PageAsk(), metadata={"batch": str(self._dice.randint(0, 999))})
+
+    async def save(self, **fields: object) -> str:
+        """A turn; the response's id."""
+        id_ = new_id("resp_")
+        document = msgspec.json.encode({"id": id_, "object": "response", "model": "gpt-4o-mini"})
+        given = {"id": id_, "model": "gpt-4o-mini", "created_at": time.time(), "document": document, **fields}
+        version = given.pop("version", None)
+        asked, said = turn()
+        await self.responses.save("load", StoredResponse(**given), [asked], [said], version=version)  # type: ignore[arg-type]  # as named
+        return id_
+
+
+def turn() -> tuple[Item, Item]:
+    """A question and an answer."""
+    kinds = (("user", "input_text"), ("assistant", "output_text"))
+    asked, said = (
+        {"id": new_id("msg_"), "type": "message", "role": role, "content": [{"type": kind, "text": WORDS}]}
+        for role, kind in kinds
+    )
+    return Item.of(msgspec.json.encode(asked)), Item.of(msgspec.json.encode(said))
+
+
+async def _long_conversations(desk: _Desk, rounds: int) -> None:
+    """Two conversations of TURNS turns, and how long the next turn is held up by what was said before."""
+    named = Conversation(id=new_id("conv_"), created_at=time.time())
+    await desk.conversations.create("load", named)
+    last: str | None = None
+    for _ in range(TURNS):
+        await desk.save(conversation_id=named.id)
+        last = await desk.save(previous_response_id=last)
+
+    async def next_in_conversation() -> None:
+        past = await desk.conversations.turn("load", named.id)
+        await desk.save(conversation_id=named.id, version=past.version)
+
+    async def next_in_chain() -> None:
+        nonlocal last
+        assert last is not None  # noqa: S101  # TURNS is not 0
+        await desk.responses.history("load", last)
+        last = await desk.save(previous_response_id=last)
+
+    _told(f"the next turn after {TURNS:,}, in a conversation", await _timed(next_in_conversation, rounds))
+    _told(f"the next turn after {TURNS:,}, in a chain", await _timed(next_in_chain, rounds))
+
+
+async def _crowd(desk: _Desk, postgres: Postgres) -> None:
+    """CALLERS at once: how many connections they need."""
+    most = 0
+    acts = itertools.cycle([act for _, act in desk.acts()][:5])
+
+    async def call() -> None:
+        for _ in range(10):
+            await next(acts)()
+
+    crowd = asyncio.gather(*(call() for _ in range(CALLERS)))
+    while not crowd.done():
+        async with postgres.connection() as connection:
+            count = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'tidegate'"
+            most = max(most, await connection.fetchval(count))
+        await asyncio.sleep(0.05)
+    await crowd
+    print(f"\n{CALLERS} callers at once never had more than {most} connections (the pool has {POOL})", flush=True)
+
+
+def _calls(stores: Stores, port: int, rounds: int) -> None:
+    """Chat completions over HTTP, stored and not, one after the other."""
+    env = {"TIDEGATE_CACHE__ENABLED": "false"}
+    ports = contestants.Ports.above(port)
+    key = gateway.make_key(gateway.environment("", stores))
+    with (
+        contestants.upstream(ports.upstream),
+        contestants.tidegate(ports, stores, key=key, settings=env) as running,
+    ):
+        processes.stay_on(OTHER_CORE)
+        stored, unstored = uvloop.run(_alternately(running.target.url, key, rounds))
+    print()
+    _told("a chat completion, unstored", unstored)
+    _told("a chat completion, stored", stored)
+    print(f"\na stored call costs {stored.p50 - unstored.p50:.2f} ms more (medians)")
+
+
+async def _alternately(url: str, key: str, rounds: int) -> tuple[Spread, Spread]:
+    taken: dict[bool, list[float]] = {True: [], False: []}
+    async with aiohttp.ClientSession(headers={"authorization": f"Bearer {key}"}) as http:
+        for number in range(2 * rounds + 40):
+            store = number % 2 == 0
+            message = {"role": "user", "content": f"{number} {WORDS}"}
+            body = {"model": contestants.MODEL, "messages": [message], "store": store}
+            began = time.perf_counter()
+            async with http.post(url, json=body) as answer:
+                if answer.status != 200:
+                    raise BenchmarkError(await answer.text())
+                await answer.read()
+            taken[store].append(time.perf_counter() - began)
+    return Spread.of(taken[True][20:]), Spread.of(taken[False][20:])
+
+
+if __name__ == "__main__":
+    sys.exit(main())
