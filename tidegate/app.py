@@ -144,7 +144,8 @@ class _Parts:
             turns = Turns(await _started(stack, places), terms=terms, in_flight=settings.queue.in_flight, clock=clock)
             await _started(stack, Keeper(Partitions(postgres), clock))
             recollection = _recollection(stores := _Stores(Archive(postgres, clock)), postgres, clock)
-            background = BackgroundParts(settings, clock, postgres, redis, stores.responses)
+            visits = Visits(door, clock)
+            background = BackgroundParts(settings, clock, postgres, redis, stores.responses, visits)
             pipeline = _pipeline(
                 settings, clock, recollection=recollection, deferral=background.deferral, keys=keys, door=door,
                 flights=flights, routes=routes, ladder=ladder, ledger=ledger, health=health, turns=turns,
@@ -152,7 +153,7 @@ class _Parts:
             models = _add_models(api, settings, clock, keys, providers=providers, routes=routes)
             add_health(api, postgres=postgres, redis=redis, upstream=health, probe=models.probe)
             _add_admin(api, settings, clock, postgres=postgres, redis=redis, keys=key_store, ring=keys)
-            front = Front(keys, Visits(door, clock), settings.server, new_id)
+            front = Front(keys, visits, settings.server, new_id)
             _add_stateful(api, clock, front, stores, (recollection, pipeline, background.deferral))
             await _started(stack, background.runner(pipeline.answer, process))
             self._sockets = _sockets(settings, clock, pipeline, keys, counters)

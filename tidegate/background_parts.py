@@ -1,5 +1,6 @@
 """The parts of background responses, made and put together: a piece of the composition root."""
 
+from tidegate.admission.visits import Visits
 from tidegate.background.closing import Closing
 from tidegate.background.event_log import EventLog
 from tidegate.background.job_store import JobStore
@@ -28,6 +29,7 @@ class BackgroundParts:
         postgres: Postgres,
         redis: RedisLink,
         responses: ResponseStore,
+        visits: Visits,
     ) -> None:
         # loaded here: each worker process needs it, and nobody who only imports the application
         from tidegate.background.job_queue import JobQueue  # noqa: PLC0415
@@ -48,6 +50,7 @@ class BackgroundParts:
             clock=clock,
         )
         self.deferral = Deferral(
+            visits=visits,
             jobs=self._store,
             queue=self._queue,
             log=self._log,

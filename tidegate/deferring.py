@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from tidegate.admission.visits import Visits
 from tidegate.background.closing import Closing
 from tidegate.background.event_log import EventLog
 from tidegate.background.job import Begun, NewJob, Standing
@@ -20,15 +21,18 @@ from tidegate.conversations.response_store import ResponseStore
 from tidegate.core.clock import Clock
 from tidegate.core.config import BackgroundConfig
 from tidegate.core.errors import ResponseNotFound
-from tidegate.core.values import AnswerHead, Caller, Route
+from tidegate.core.values import AnswerHead, Route
 from tidegate.delivery import Delivery, Passage, Wanted
+from tidegate.metering.ledger import encode
 from tidegate.remembering import Remembering
-from tidegate.ticket import Attempt, Request
+from tidegate.ticket import Attempt, Request, Ticket
 from tidegate.wire import sse
 from tidegate.wire.call import Call
 
 Json = dict[str, Any]
 
+_LAST_NUMBER = 2**31 - 1
+"""Of an event; what the database counts with."""
 _SHAPING = ("cache-control", "x-tidegate-deadline")
 """Headers that say how a call is answered, besides those that go upstream."""
 
@@ -39,6 +43,7 @@ class Deferral:
     def __init__(  # noqa: PLR0913  # a parameter for each part
         self,
         *,
+        visits: Visits,
         jobs: JobStore,
         queue: Queue,
         log: EventLog,
@@ -49,6 +54,7 @@ class Deferral:
         clock: Clock,
     ) -> None:
         """`forwarded` gives those of a request's headers that go upstream; no others are kept."""
+        self._visits = visits
         self._jobs = jobs
         self._queue = queue
         self._log = log
@@ -58,8 +64,14 @@ class Deferral:
         self._config = config
         self._clock = clock
 
-    async def take(self, request: Request, call: Call, caller: Caller, memory: ResponseMemory) -> Passage:
-        """Promise an answer: the response waits, and so does its job. Raises BackgroundQueueFull and StoreError."""
+    async def take(self, request: Request, call: Call, ticket: Ticket, memory: ResponseMemory) -> Passage:
+        """Promise an answer: the response waits, and so does its job.
+
+        `call` is as it came; what it goes on from is looked up again. Raises BackgroundQueueFull, StoreError and, of
+        the caller's limits and budgets, what will not pass.
+        """
+        await self._visits.promise(ticket.terms, encode(msgspec.structs.replace(ticket.opened, cache="off")))
+        caller = ticket.caller
         document = memory.promised()
         now = self._clock.now()
         job = NewJob(
@@ -84,7 +96,12 @@ class Deferral:
     def stream(self, project: str, response_id: str, *, after: int = -1) -> Passage:
         """The stream of a background response, after the event of this number."""
         reader = Reader(
-            self._log, self._news, project=project, response_id=response_id, after=after, gone=ResponseNotFound
+            self._log,
+            self._news,
+            project=project,
+            response_id=response_id,
+            after=min(after, _LAST_NUMBER),
+            gone=ResponseNotFound,
         )
         return Delivery(reader, _wanted(stream=True), cache="off")
 

@@ -86,9 +86,9 @@ class Pipeline:
         call = await self._read(request, caller)
         asked = call
         call, memory = await self._recall(request, call, caller)
-        if isinstance(memory, ResponseMemory) and memory.asked.background and request.attempt is None:
-            return await self._deferral.take(request, asked, caller, memory)  # a worker goes on from here
         ticket = self._fingerprint(request, call, caller)
+        if isinstance(memory, ResponseMemory) and memory.asked.background and request.attempt is None:
+            return await self._deferral.take(request, asked, ticket, memory)  # a worker goes on from here
         decision = await self._admit(ticket)
         flight = self._join(ticket, decision) if isinstance(decision, Join) else None
         if flight is None and isinstance(decision, Join):

@@ -6,7 +6,7 @@ import msgspec
 
 from tidegate.admission.door import Door
 from tidegate.admission.gate import LaneAsk
-from tidegate.admission.terms import Terms
+from tidegate.admission.terms import Terms, readmitted
 from tidegate.admission.turn import Turns
 from tidegate.cache import policy
 from tidegate.cache.fingerprint import fingerprint, shareable
@@ -72,6 +72,8 @@ class Ticketing:
         plan = self._plan(call, wanted, allowed)
         first = self._ladder.first(plan, deadline=deadline)
         terms = self._terms(request.id, call, caller, plan, now)
+        if request.attempt is not None:
+            terms = readmitted(terms)  # the request was counted when its answer was promised
         return Ticket(
             id=request.id,
             call=call,

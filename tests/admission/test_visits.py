@@ -1,5 +1,6 @@
 """Requests that ask no model anything count in the limits of requests, and in nothing else."""
 
+import msgspec
 import pytest
 
 from tests.admission.gate_parts import NOON, Calls
@@ -8,14 +9,16 @@ from tidegate.admission.holds import Holds
 from tidegate.admission.local import LocalLimits
 from tidegate.admission.recount import Recount
 from tidegate.admission.replicas import Replicas
+from tidegate.admission.terms import Terms
 from tidegate.admission.visits import Visits
 from tidegate.connections.postgres import Postgres
 from tidegate.connections.redis import RedisLink
 from tidegate.core.clock import ManualClock, SystemClock
-from tidegate.core.errors import CallerLimited
+from tidegate.core.errors import BudgetExceeded, CallerLimited, CallTooLarge
 from tidegate.core.values import Caller, Limits
 
 LIMITED = Caller(key_id="a", project="shop", name="x", limits=Limits(rpm=2, budget_day=0, tpm=0))
+LINE = b'{"id":"r"}'
 FREE = Caller(key_id="b", project="shop", name="y")
 
 
@@ -47,3 +50,63 @@ async def test_without_redis_nobody_is_kept_out(postgres: Postgres, redis_prefix
     counting = visits(away, postgres, redis_prefix)
     for number in range(5):
         await counting.count(LIMITED, f"r{number}")
+
+
+@pytest.mark.parametrize(
+    ("limits", "tokens", "error"),
+    [
+        (Limits(rpm=0), 10, CallTooLarge),
+        (Limits(tpm=5), 10, CallTooLarge),
+        (Limits(budget_day=0), 10, BudgetExceeded),
+    ],
+)
+async def test_a_promise_is_refused_where_it_can_never_be_kept(
+    redis_link: RedisLink, postgres: Postgres, redis_prefix: str, limits: Limits, tokens: int, error: type[Exception]
+) -> None:
+    counting = visits(redis_link, postgres, redis_prefix)
+    with pytest.raises(error):
+        await counting.promise(terms(counting, limits, "r1", tokens=tokens), LINE)
+
+
+async def test_a_promise_counts_as_a_request_and_holds_nothing(
+    redis_link: RedisLink, postgres: Postgres, redis_prefix: str
+) -> None:
+    counting = visits(redis_link, postgres, redis_prefix)
+    limits = Limits(rpm=3, tpm=10, concurrency=1, budget_day=10)
+    for number in range(3):
+        await counting.promise(terms(counting, limits, f"r{number}", tokens=10), LINE)
+    with pytest.raises(CallerLimited) as refused:
+        await counting.promise(terms(counting, limits, "r4", tokens=10), LINE)
+    assert refused.value.kind == "requests"
+
+
+async def test_a_promise_waits_for_what_passes_and_counts_all_the_same(
+    redis_link: RedisLink, postgres: Postgres, redis_prefix: str
+) -> None:
+    counting = visits(redis_link, postgres, redis_prefix)
+    limits = Limits(rpm=2, tpm=10, concurrency=0)
+    taking = terms(counting, limits, "r0", tokens=10)
+    await counting._door.admit(counting._ask(_freed(taking), LINE, only_stored=False))  # noqa: SLF001  # another's call
+    for number in (1, 2):
+        await counting.promise(terms(counting, limits, f"r{number}", tokens=10), LINE)
+    with pytest.raises(CallerLimited):
+        await counting.promise(terms(counting, limits, "r3", tokens=10), LINE)
+
+
+async def test_without_redis_everything_is_promised(postgres: Postgres, redis_prefix: str) -> None:
+    away = RedisLink("redis://127.0.0.1:4849/0", timeout=0.1, clock=SystemClock())
+    counting = visits(away, postgres, redis_prefix)
+    await counting.promise(terms(counting, Limits(budget_day=10), "r1", tokens=10), LINE)
+
+
+def terms(counting: Visits, limits: Limits, name: str, *, tokens: int) -> Terms:
+    """What a call of this size asks of a key that has these limits."""
+    caller = Caller(key_id="c", project="shop", name="z", limits=limits)
+    door = counting._door  # noqa: SLF001  # the same door
+    return door.terms(name, door.scopes(caller, None), now=NOON, tokens=tokens, nanos=100)
+
+
+def _freed(taken: Terms) -> Terms:
+    return msgspec.structs.replace(
+        taken, c=0, scopes=tuple(msgspec.structs.replace(scope, cc=None, rpm=None) for scope in taken.scopes)
+    )

@@ -6,10 +6,12 @@ from typing import Any
 import openai
 import pytest
 from openai import AsyncOpenAI
-from openai.types.responses import Response
+from openai.types.responses import Response, ResponseStreamEvent
 
 from tests.eventually import until_so
 from tests.harness import Gateway, World
+from tests.strict import valid, whole_response
+from tidegate.admission.grants import KeyChange, LimitsChange
 
 MODEL = "gpt-4o-mini"
 QUESTION = "When is high tide?"
@@ -198,3 +200,101 @@ async def test_a_revoked_key_has_nothing_done_for_it(world: World) -> None:
         assert "revoked" in answer.error.message
     assert await world.calls("responses") == 2
     await world.ledger(2)
+
+
+async def test_every_document_is_whole_and_strictly_typed(gateway: Gateway) -> None:
+    body = {"model": MODEL, "input": QUESTION, "background": True}
+    queued = (await gateway.call("/responses", body, x_simulate_tps="20", x_simulate_tokens="40")).json
+    streamed = await gateway.call(f"/responses/{queued['id']}?stream=true&starting_after=0")
+    assert streamed.headers["content-type"].startswith("text/event-stream")
+    over = (await gateway.call(f"/responses/{queued['id']}")).json
+    told = [event["response"] for event in streamed.events if "response" in event]
+    for document in (queued, *told, over):
+        whole_response(document)
+        valid(Response, document)
+        assert (document["background"], document["store"], document["id"]) == (True, True, queued["id"])
+    assert [document["status"] for document in told] == ["queued", "in_progress", "completed"]
+    assert told[-1] == over
+    for event in streamed.events:
+        valid(ResponseStreamEvent, event)
+
+
+@pytest.mark.parametrize("after", ["99999999999", "2147483648"])
+async def test_beyond_the_last_event_there_is_nothing(gateway: Gateway, after: str) -> None:
+    async with gateway.sdk() as client:
+        promised = await created(client)
+        await ended(client, promised.id)
+    answer = await gateway.call(f"/responses/{promised.id}?stream=true&starting_after={after}")
+    assert (answer.status, answer.events) == (200, [])
+
+
+async def test_a_chain_goes_on_through_the_background(gateway: Gateway) -> None:
+    async with gateway.sdk() as client:
+        first = await ended(client, (await created(client)).id)
+        second = await created(client, input="And tomorrow?", previous_response_id=first.id)
+        with pytest.raises(openai.BadRequestError, match="still being made"):
+            await client.responses.create(model=MODEL, input="Then?", previous_response_id=second.id)
+        answer = await ended(client, second.id)
+        assert answer.previous_response_id == first.id
+        assert answer.usage is not None
+        assert first.usage is not None
+        assert answer.usage.input_tokens > first.usage.input_tokens + first.usage.output_tokens
+        with pytest.raises(openai.BadRequestError) as refused:
+            await created(client, previous_response_id="resp_0")
+        assert refused.value.code == "previous_response_not_found"
+
+
+async def test_a_turn_of_a_conversation_keeps_it_until_it_is_over(gateway: Gateway) -> None:
+    async with gateway.sdk() as client:
+        conversation = await client.conversations.create()
+        promised = await created(client, conversation=conversation.id, extra_headers=NEVER)
+        with pytest.raises(openai.ConflictError):
+            await client.responses.create(model=MODEL, input="Now?", conversation=conversation.id)
+        await client.responses.cancel(promised.id)
+        again = await created(client, input="Again?", conversation=conversation.id)
+        answer = await ended(client, again.id)
+        assert answer.conversation is not None
+        assert answer.conversation.id == conversation.id
+        items = await client.conversations.items.list(conversation.id, order="asc")
+        assert [getattr(item, "role", None) for item in items.data] == ["user", "user", "assistant"]
+
+
+async def test_what_is_deleted_is_worked_on_no_more(gateway: Gateway, world: World) -> None:
+    async with gateway.sdk() as client:
+        promised = await created(client, extra_headers=NEVER)
+        stream = await client.responses.retrieve(promised.id, stream=True)
+        await world.settled(in_flight=1)
+        await client.responses.delete(promised.id)
+        await world.settled(in_flight=0, cancelled=1)
+        with pytest.raises(openai.APIError, match="no response with that id"):
+            await events_of(stream)
+        with pytest.raises(openai.NotFoundError):
+            await client.responses.retrieve(promised.id)
+    assert await world.rows("SELECT response_id FROM background_jobs") == []
+    assert await world.rows("SELECT response_id FROM response_events") == []
+
+
+@pytest.mark.parametrize(
+    ("limits", "error"),
+    [({"rpm": 1}, "limit_reached"), ({"budget_day": 0}, "budget_exceeded"), ({"tpm": 3}, "call_too_large")],
+)
+async def test_a_refusal_that_lasts_is_told_at_once(world: World, limits: dict[str, int], error: str) -> None:
+    key = await world.keys.create(project="shop", name="x", granted=KeyChange(limits=LimitsChange(**limits)))
+    async with world.gateway() as gateway:
+        body = {"model": MODEL, "input": QUESTION, "background": True}
+        bearer = f"Bearer {key.token}"
+        answers = [await gateway.call("/responses", body, authorization=bearer) for _ in range(2)]
+    assert answers[-1].status == 429
+    assert answers[-1].headers["x-tidegate-error"] == error
+    assert len(await world.rows("SELECT 1 FROM background_jobs")) == (1 if "rpm" in limits else 0)
+
+
+async def test_a_project_has_so_many_under_way(world: World) -> None:
+    async with world.gateway(background={"max_open": 2}) as gateway, gateway.sdk() as client:
+        made = [await created(client, input=f"Question {n}", extra_headers=NEVER) for n in range(2)]
+        with pytest.raises(openai.RateLimitError, match="has 2 background responses under way"):
+            await created(client)
+        await client.responses.cancel(made[0].id)
+        made.append(await created(client, extra_headers=NEVER))
+        for one in made[1:]:
+            await client.responses.cancel(one.id)

@@ -75,6 +75,15 @@ class Door:
             return decision
         raise _refusal(decision, ask)
 
+    async def give_back(self, request_id: str, *, now: float) -> None:
+        """A call that was let in does not go, and gives back what it holds: at once, or when Redis is back."""
+        self._local.ended(request_id)
+        self._holds.discard(request_id)
+        try:
+            await self._gate.release(request_id, now=now)
+        except RedisUnavailable:
+            self._holds.release_later(request_id)
+
     async def settle(self, settlement: Settlement) -> None:
         """Let a call out. Raises RedisUnavailable; then it is charged later, and the ledger's line must be kept."""
         done = settlement.done

@@ -69,7 +69,10 @@ class Closing:
             document = {**document, "status": status, "error": error, "completed_at": None}
             event = {"type": "response.failed", "response": document, "sequence_number": job.next_event}
             await self._store.end(connection, job, sse.encode(msgspec.json.encode(event), "response.failed"))
-            await self._kept(job, document)(connection)
+            try:
+                await self._kept(job, document)(connection)
+            except CallerError:  # what was said is nothing that can be kept: then the response is, without
+                await self._kept(job, {**document, "output": []})(connection)
         self._news.changed(response_id)
         return True
 

@@ -16,6 +16,7 @@ from tidegate.core.clock import Clock
 from tidegate.core.errors import (
     BackgroundTimeout,
     BudgetHeld,
+    CallerError,
     CallerLimited,
     PostgresUnavailable,
     RateLimited,
@@ -200,12 +201,17 @@ class _Attempt:
         if not writing.done():
             return await (self._hand_back(writing) if _closes(stop) else self._not_ours())
         await writing
+        return Over() if await self._end(error) else await self._not_ours()
+
+    async def _end(self, error: TidegateError | None) -> bool:
+        """The last event, and the response; False where the attempt is not valid any more."""
         if error is None and self._terminal is not None and self._asked is not None:
-            done = await self._closing.complete(self._begun, self._terminal, also=self._asked.kept())
-        else:
-            failure = error or TruncatedStream()
-            done = await self._closing.fail(self._begun.job.response_id, failure, attempt=self._begun.attempt)
-        return Over() if done else await self._not_ours()
+            try:
+                return await self._closing.complete(self._begun, self._terminal, also=self._asked.kept())
+            except CallerError as unfit:  # the answer is nothing that can be kept
+                error = unfit
+        failure = error or TruncatedStream()
+        return await self._closing.fail(self._begun.job.response_id, failure, attempt=self._begun.attempt)
 
     async def _hand_back(self, writing: "asyncio.Task[None]", *, after: float = 0.0) -> End:
         self._recorder.close()
