@@ -35,7 +35,7 @@ async def test_traffic_tells_enough(world: World, clock: ManualClock) -> None:
         await gateway.chat()
         report = (await gateway.call("/health/upstream")).json
         assert (report["status"], report["probed"], report["calls"]) == ("ok", False, 1)
-        await gateway.chat(x_simulate_fault="server_error")
+        await gateway.chat(x_simulate_fault="server_error", x_tidegate_deadline="0")
         degraded = await gateway.call("/health/upstream")
         assert (degraded.status, degraded.json["status"]) == (200, "degraded")
         assert degraded.json["failures"] == {"server_error": 1}
@@ -45,7 +45,7 @@ async def test_traffic_tells_enough(world: World, clock: ManualClock) -> None:
 
 
 async def test_an_upstream_that_only_fails_is_down(gateway: Gateway) -> None:
-    await gateway.chat(x_simulate_fault="overloaded")
+    await gateway.chat(x_simulate_fault="overloaded", x_tidegate_deadline="0")
     await gateway.chat(x_simulate_fault="out_of_quota")
     down = await gateway.call("/health/upstream")
     assert (down.status, down.json["status"]) == (503, "down")
