@@ -1,5 +1,6 @@
 """Chunks become every event that OpenAI would have told, in its order, whatever the provider's habits are."""
 
+import contextlib
 from collections import Counter
 from collections.abc import Iterable
 from typing import Any
@@ -11,10 +12,11 @@ from hypothesis import strategies as st
 from openai.types.responses import Response, ResponseStreamEvent
 from pydantic import TypeAdapter
 
+from tests.wire.translate.hostile import ANYTHING, objects
 from tidegate.core.errors import MalformedAnswer
 from tidegate.wire import chat
 from tidegate.wire.translate.answer import Answer
-from tidegate.wire.translate.chunk import convert
+from tidegate.wire.translate.chunk import convert, decode
 
 Json = dict[str, Any]
 
@@ -279,6 +281,20 @@ _DELTAS = st.one_of(
 @given(st.lists(_DELTAS, max_size=12), st.sampled_from(["stop", "length", "content_filter", "tool_calls"]))
 def test_whatever_comes_each_beginning_has_its_end(deltas: list[Json], finish: str) -> None:
     check(events_of([*deltas, delta(finish), {"choices": [], "usage": USAGE}]))
+
+
+_DELTA = objects("content", "refusal", "reasoning_content", "reasoning", "tool_calls", "function_call", "annotations")
+
+
+@given(st.lists(st.tuples(_DELTA, ANYTHING), max_size=3), ANYTHING)
+def test_nothing_that_a_provider_says_breaks_the_translation(said: list[tuple[Json, Any]], usage: Any) -> None:
+    answer = Answer({"top_logprobs": 1}, response_id="resp_1", model="m", created_at=0)
+    with contextlib.suppress(MalformedAnswer):
+        for one, tokens in said:
+            chunk = {**delta("stop", **one), "usage": usage}
+            chunk["choices"][0]["logprobs"] = {"content": [tokens]}
+            answer.take(decode(msgspec.json.encode(chunk)))
+        msgspec.json.encode(answer.end(at=1))
 
 
 _CALL = st.builds(

@@ -1,15 +1,20 @@
 """Every parameter of a Responses request is sent, kept, declared to be without effect, or refused: none is lost."""
 
+import contextlib
 from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import given
 from openai.types.responses.response_create_params import ResponseCreateParamsBase
 
+from tests.wire.translate.hostile import objects
 from tidegate.core.errors import InvalidParameter, NotTranslatable
 from tidegate.core.values import Route
 from tidegate.wire.call import parse
 from tidegate.wire.translate import request
+from tidegate.wire.translate.document import begun
+from tidegate.wire.translate.losses import losses
 from tidegate.wire.translate.request import chat_body, chat_call
 
 Json = dict[str, Any]
@@ -69,6 +74,18 @@ def test_what_chat_cannot_say_is_refused_by_its_name(asked: Json, param: str) ->
 def test_what_nobody_could_read_is_the_callers_mistake(asked: Json) -> None:
     with pytest.raises(InvalidParameter):
         chat_body({**PLAIN, **asked})
+
+
+_NAMES = ("input", "instructions", "text", "reasoning", "include", "top_logprobs", "tools", "tool_choice", "truncation")
+
+
+@given(objects(*_NAMES))
+def test_nothing_that_is_asked_breaks_the_translation(asked: Json) -> None:
+    body = {**PLAIN, **asked}
+    with contextlib.suppress(NotTranslatable, InvalidParameter):
+        msgspec.json.encode(chat_body(body))
+        losses(body)
+    assert begun(body, response_id="resp_1", created_at=0, model="m")["status"] == "in_progress"
 
 
 def test_each_parameter_that_the_official_sdk_knows_is_spoken_for() -> None:

@@ -16,7 +16,7 @@ _REPEATED: Mapping[str, Any] = {
 
 
 def begun(asked: Mapping[str, Any], *, response_id: str, created_at: float, model: str) -> Json:
-    """The document before anything has come, with all the keys that it will have."""
+    """The document before anything has come, with all its keys; what cannot be read of the request is not repeated."""
     repeated = {name: usual if asked.get(name) is None else asked[name] for name, usual in _REPEATED.items()}
     return {
         "id": response_id,
@@ -29,9 +29,9 @@ def begun(asked: Mapping[str, Any], *, response_id: str, created_at: float, mode
         "model": model,
         "output": [],
         **repeated,
-        "tools": [_tool(tool) for tool in asked.get("tools") or ()],
-        "reasoning": {"effort": None, "summary": None, **(asked.get("reasoning") or {})},
-        "text": _text(asked.get("text") or {}),
+        "tools": [_tool(tool) for tool in _list(asked.get("tools")) if isinstance(tool, dict)],
+        "reasoning": {"effort": None, "summary": None, **_object(asked.get("reasoning"))},
+        "text": _text(_object(asked.get("text"))),
         "truncation": "disabled",
         "usage": None,
     }
@@ -58,10 +58,18 @@ def _tool(tool: Mapping[str, Any]) -> Json:
 
 
 def _text(text: Mapping[str, Any]) -> Json:
-    form = text.get("format") or {"type": "text"}
+    form = _object(text.get("format")) or {"type": "text"}
     if form.get("type") == "json_schema":
         form = {"description": None, "strict": None, **form}
     return {**text, "format": form, "verbosity": text.get("verbosity") or "medium"}
+
+
+def _list(said: Any) -> list[Any]:
+    return said if isinstance(said, list) else []
+
+
+def _object(said: Any) -> Json:
+    return said if isinstance(said, dict) else {}
 
 
 def _details(said: Any) -> Json:

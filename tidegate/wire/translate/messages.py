@@ -82,7 +82,7 @@ class _Talk:
         """One input item."""
         if not isinstance(item, Mapping):
             raise InvalidParameter(f"`{at}` must be an object.", param=at)
-        kind = item.get("type", "message")
+        kind = str(item.get("type", "message"))
         if kind == "message":
             self._message(item, at)
         elif kind in ("function_call", "custom_tool_call"):
@@ -102,7 +102,7 @@ class _Talk:
         return made
 
     def _message(self, item: Mapping[str, Any], at: str) -> None:
-        role = item.get("role")
+        role = str(item.get("role"))
         if role == "assistant":
             self._assistant(said_by_assistant(item.get("content"), f"{at}.content"))
         elif role in _ROLES:

@@ -114,7 +114,7 @@ def _logprobs(body: Json) -> Json:
     if not isinstance(included, list):
         raise InvalidParameter("`include` must be an array.", param="include")
     for name in included:
-        if name not in INCLUDABLE:
+        if not isinstance(name, str) or name not in INCLUDABLE:
             raise NotTranslatable(f"`include` of `{name}` has no counterpart in chat completions.", param="include")
     if not wants_logprobs(body):
         return {}

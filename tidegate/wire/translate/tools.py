@@ -70,7 +70,7 @@ def _chosen(tools: list[Json], choice: Any) -> tuple[list[Json], Any]:
     kind = choice.get("type") if isinstance(choice, Mapping) else None
     if kind in TOOLS:
         name = choice.get("name")
-        if name not in {_name(tool) for tool in tools}:
+        if name not in [_name(tool) for tool in tools]:
             raise InvalidParameter(f"Tool choice '{name}' not found in 'tools' parameter.", param="tool_choice")
         return tools, {"type": kind, kind: {"name": name}}
     if kind == "allowed_tools":
@@ -82,9 +82,10 @@ def _allowed(tools: list[Json], choice: Mapping[str, Any]) -> tuple[list[Json], 
     mode, named = choice.get("mode", "auto"), choice.get("tools")
     if mode not in _MODES or not isinstance(named, list):
         raise InvalidParameter("`tool_choice` needs a `mode` and `tools`.", param="tool_choice")
-    names = {(tool.get("type"), tool.get("name")) for tool in named if isinstance(tool, Mapping)}
+    names = [(tool.get("type"), tool.get("name")) for tool in named if isinstance(tool, Mapping)]
     left = [tool for tool in tools if (tool["type"], _name(tool)) in names]
-    if len(left) < len(names):
+    offered = [(tool["type"], _name(tool)) for tool in tools]
+    if any(name not in offered for name in names):
         raise InvalidParameter("`tool_choice` allows a tool that is not in `tools`.", param="tool_choice")
     return left, mode
 
