@@ -45,6 +45,7 @@ from tidegate.core.clock import Clock, SystemClock
 from tidegate.core.config import ConfigError, Settings
 from tidegate.core.happenings import Tell
 from tidegate.core.ids import new_id
+from tidegate.core.memory import keep_for_good
 from tidegate.core.values import Limits
 from tidegate.deferring import Deferral
 from tidegate.metering import price_list
@@ -89,7 +90,9 @@ def create() -> App:
     """The application as its environment configures it: what each worker process of `tidegate serve` runs."""
     settings = config.load()
     logs.configure(settings.log_level)
-    return build(settings)
+    app = build(settings)
+    keep_for_good()
+    return app
 
 
 def build(settings: Settings, clock: Clock | None = None) -> App:

@@ -64,7 +64,7 @@ class Model:
         terms = ask.terms
         if hold := self.holds.pop(terms.id, None):
             if hold.spends:
-                self._count(self.held, terms, -terms.c)
+                self._hold(terms, -terms.c)
                 for scope in terms.scopes:
                     if scope.tpm is not None:
                         self._take("tpm", scope, scope.tpm, k - terms.k, now)
@@ -87,7 +87,7 @@ class Model:
             if hold.due <= now:
                 del self.holds[name]
                 if hold.spends:
-                    self._count(self.held, hold.terms, -hold.terms.c)
+                    self._hold(hold.terms, -hold.terms.c)
                     self._count(self.spent, hold.terms, hold.terms.c)
                     self.lost[name] = hold
 
@@ -132,7 +132,7 @@ class Model:
         for scope in terms.scopes:
             if scope.tpm is not None:
                 self._take("tpm", scope, scope.tpm, terms.k, ask.now)
-        self._count(self.held, terms, terms.c)
+        self._hold(terms, terms.c)
         self.holds[terms.id] = Held(terms=terms, spends=True, due=ask.now + terms.lease)
         if ask.claim:
             self.flights[ask.fingerprint] = ask.owner
@@ -147,6 +147,10 @@ class Model:
     def _take(self, kind: str, scope: Scope, limit: int, amount: int, now: float) -> None:
         before = self.full_at.get((kind, scope.n), 0.0)
         self.full_at[kind, scope.n] = float(f"{bucket.taken(before, limit, amount, now):.6f}")  # as Redis keeps it
+
+    def _hold(self, terms: Terms, nanos: int) -> None:
+        budgets = tuple(scope for scope in terms.scopes if scope.bd is not None or scope.bm is not None)
+        self._count(self.held, msgspec.structs.replace(terms, scopes=budgets), nanos)
 
     @staticmethod
     def _count(counters: dict[tuple[str, str], int], terms: Terms, nanos: int) -> None:

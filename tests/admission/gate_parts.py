@@ -30,7 +30,7 @@ class Calls:
         return self
 
     def ask(self, name: str, scopes: Iterable[Scope], *, now: float = NOON, **fields: Any) -> Admission:
-        """What a call asks; `k` tokens, `c` nano-dollars, `lease` and all fields of an Admission may be given."""
+        """What a call asks; `k` tokens, `c` nano-dollars, `lease`, `again` and all of an Admission may be given."""
         period = period_of(fields.pop("at", now))
         terms = Terms(
             p=self.p,
@@ -43,6 +43,7 @@ class Calls:
             k=fields.pop("k", 10),
             c=fields.pop("c", 0),
             lease=fields.pop("lease", LEASE),
+            again=fields.pop("again", False),
         )
         lane = LaneAsk(
             lane=f"lane-{name}", member=f"p1:{name}", tokens=terms.k, flow="shop", weight=4, deadline=now + 3600,

@@ -15,7 +15,7 @@ from tidegate.admission.holds import Holds
 from tidegate.admission.local import LocalLimits
 from tidegate.admission.recount import Recount
 from tidegate.admission.replicas import Replicas
-from tidegate.admission.terms import Scope
+from tidegate.admission.terms import Scope, readmitted
 from tidegate.connections.postgres import Postgres
 from tidegate.connections.redis import RedisLink
 from tidegate.core.clock import ManualClock, SystemClock
@@ -187,7 +187,8 @@ async def test_who_waited_for_another_and_then_finds_the_answer_holds_nothing(ho
     assert repr(house.holds) == "<Holds: 2 calls under way, 0 to settle>"
     assert isinstance(gone, Go)
     await house.door.settle(house.calls.settlement(leader, gone.memory, keep_seconds=60))
-    assert isinstance(await house.door.admit(joiner), Hit)
+    again = msgspec.structs.replace(joiner, terms=readmitted(joiner.terms))
+    assert isinstance(await house.door.admit(again), Hit)
     assert repr(house.holds) == "<Holds: 0 calls under way, 0 to settle>"
     for name in ("x", "y"):
         assert isinstance(await house.door.admit(house.calls.ask(name, scopes, c=5)), Go)

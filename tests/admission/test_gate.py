@@ -293,7 +293,7 @@ async def test_who_waited_for_another_and_asks_itself_is_one_request_in_flight(c
     third = await calls.admit("third", [Scope(n="key/a", cc=2)], c=100)
     assert isinstance(third, Refuse)
     assert third.what == "concurrency"
-    alone = calls.ask("joiner", readmitted(joiner.terms).scopes, fingerprint="q", c=100, claim=False)
+    alone = calls.ask("joiner", readmitted(joiner.terms).scopes, fingerprint="q", c=100, claim=False, again=True)
     decision = await calls.gate.admit(alone)
     assert isinstance(decision, Go)
     assert await calls.counter("held", "key/a", DAY) == 200

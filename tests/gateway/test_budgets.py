@@ -11,6 +11,7 @@ import pytest
 
 from tests.gateway.test_limits import WIDE, limited
 from tests.harness import Gateway, World, ask
+from tidegate.admission.grants import KeyChange, LimitsChange
 from tidegate.admission.terms import period_of
 from tidegate.connections.redis import RedisLink
 from tidegate.core.clock import SystemClock
@@ -58,6 +59,13 @@ class Money:
 @pytest.fixture
 async def money(redis_link: RedisLink, redis_prefix: str) -> Callable[[str], Money]:
     return lambda scope: Money(redis_link, redis_prefix, scope)
+
+
+async def budgeted(world: World, nanos: int) -> tuple[str, str]:
+    """A key's header with this budget a day, and its scope: what is held is counted where there is a budget."""
+    granted = KeyChange(limits=LimitsChange(budget_day=nanos))
+    key = await world.keys.create(project="shop", name="budgeted", granted=granted)
+    return f"Bearer {key.token}", f"key/{key.record.id}"
 
 
 @contextlib.asynccontextmanager
@@ -111,8 +119,8 @@ async def test_two_hundred_callers_over_three_replicas_spend_the_budget_and_no_m
     world: World, money: Callable[[str], Money]
 ) -> None:
     budget = DOLLAR // 5
-    key = await limited(world, budget_day=budget)
-    purse = money("all")
+    key, scope = await budgeted(world, budget)
+    purse = money(scope)
     async with contextlib.AsyncExitStack() as stack:
         gateways = [await stack.enter_async_context(world.gateway(**SECTIONS)) for _ in range(3)]
         await stack.enter_async_context(watching(purse))
@@ -132,8 +140,8 @@ async def test_a_killed_replicas_calls_are_charged_in_full_and_the_budget_holds(
     world: World, money: Callable[[str], Money]
 ) -> None:
     budget = DOLLAR // 4
-    key = await limited(world, budget_day=budget)
-    purse = money("all")
+    key, scope = await budgeted(world, budget)
+    purse = money(scope)
     async with contextlib.AsyncExitStack() as stack:
         here = [await stack.enter_async_context(world.gateway(**SECTIONS)) for _ in range(2)]
         doomed = await stack.enter_async_context(world.process(**SECTIONS))
@@ -171,10 +179,9 @@ async def test_a_redis_that_forgets_is_told_again_before_the_next_paid_call(
 ) -> None:
     """What was spent, what is on its way, and what is held by calls under way in other replicas."""
     async with world.gateway(**SECTIONS) as one, world.gateway(**SECTIONS) as other:
-        key = await limited(
-            world, budget_day=11_000_000
-        )  # room for two calls of at most $0.0048, each of which costs half
-        purse = money("all")
+        # room for two calls of at most $0.0048, each of which costs half
+        key, scope = await budgeted(world, 11_000_000)
+        purse = money(scope)
         first = await one.chat(ask("first", max_tokens=50), authorization=key)
         assert first.status == 200
         slow = asyncio.create_task(one.chat(ask("slow", max_tokens=50), authorization=key, x_simulate_latency="3"))

@@ -5,7 +5,7 @@ import msgspec
 from tidegate.admission.tickets import Refused, Verdict
 
 
-class Told(msgspec.Struct, frozen=True, array_like=True):
+class Told(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """A limit as its caller is told of it."""
 
     limit: int
@@ -14,14 +14,14 @@ class Told(msgspec.Struct, frozen=True, array_like=True):
     """Seconds until all of it is there again."""
 
 
-class Allowance(msgspec.Struct, frozen=True, kw_only=True):
+class Allowance(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """What is left of the caller's limits a minute, where it has any."""
 
     requests: Told | None = None
     tokens: Told | None = None
 
 
-class Hit(msgspec.Struct, frozen=True, kw_only=True):
+class Hit(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """The answer is stored; its ledger entry is written."""
 
     allowance: Allowance
@@ -32,7 +32,7 @@ class Hit(msgspec.Struct, frozen=True, kw_only=True):
     account: bytes
 
 
-class Join(msgspec.Struct, frozen=True, kw_only=True):
+class Join(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """Somebody is asking the same right now."""
 
     allowance: Allowance
@@ -46,7 +46,7 @@ class Join(msgspec.Struct, frozen=True, kw_only=True):
     """None: the lane was not asked."""
 
 
-class Go(msgspec.Struct, frozen=True, kw_only=True):
+class Go(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """Ask the upstream."""
 
     allowance: Allowance

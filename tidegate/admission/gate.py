@@ -10,10 +10,11 @@ from tidegate.admission.terms import Done, Terms
 from tidegate.admission.tickets import Refused
 from tidegate.connections.redis import RedisLink, Script
 
+_pack = msgspec.msgpack.Encoder().encode
 _read_allowance = msgspec.json.Decoder(Allowance)
 
 
-class LaneAsk(msgspec.Struct, frozen=True, kw_only=True):
+class LaneAsk(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """What a call asks of the upstream's lane, as the script reads it."""
 
     lane: str
@@ -30,7 +31,7 @@ class LaneAsk(msgspec.Struct, frozen=True, kw_only=True):
     """The call can go elsewhere: a lane without room is no reason to refuse it."""
 
 
-class Admission(msgspec.Struct, frozen=True, kw_only=True):
+class Admission(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """What a call asks of the gate."""
 
     fingerprint: str
@@ -50,7 +51,7 @@ class Admission(msgspec.Struct, frozen=True, kw_only=True):
     lane: LaneAsk
 
 
-class Settlement(msgspec.Struct, frozen=True, kw_only=True):
+class Settlement(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """What a call leaves behind."""
 
     fingerprint: str
@@ -96,8 +97,8 @@ class Gate:
                 ask.owner,
                 self._lease_ms,
                 ask.hit_entry,
-                msgspec.json.encode(ask.terms),
-                msgspec.json.encode(ask.lane),
+                _pack(ask.terms),
+                _pack(ask.lane),
             ),
         )
         match reply:
@@ -136,7 +137,7 @@ class Gate:
                 done.body,
                 done.account,
                 self.prefix,
-                msgspec.json.encode(done.done),
+                _pack(done.done),
             ),
         )
 
@@ -151,7 +152,7 @@ class Gate:
 
     async def rehold(self, ask: Admission, *, spends: bool, now: float) -> None:
         """A call under way holds again what it held, where Redis lost its memory of it."""
-        args = (f"{now:.6f}", ask.hit_entry, int(spends), msgspec.json.encode(ask.terms))
+        args = (f"{now:.6f}", ask.hit_entry, int(spends), _pack(ask.terms))
         await self._link.run(self._rehold, (), args)
 
     async def release(self, request_id: str, *, now: float) -> None:

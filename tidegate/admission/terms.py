@@ -8,7 +8,7 @@ import msgspec
 from tidegate.core.values import Caller, Limits
 
 
-class Scope(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Scope(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
     """Whose limits: a key's, a project's, an end user's, or everybody's. Limits that are not set are None."""
 
     n: str
@@ -29,7 +29,7 @@ class Scope(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return self.tpm is not None or self.bd is not None or self.bm is not None
 
 
-class Period(msgspec.Struct, frozen=True, kw_only=True):
+class Period(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """The UTC day and month of a moment, and when they end, in Unix seconds."""
 
     day: str
@@ -38,7 +38,7 @@ class Period(msgspec.Struct, frozen=True, kw_only=True):
     month_end: float
 
 
-class Terms(msgspec.Struct, frozen=True, kw_only=True):
+class Terms(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
     """As the script `limits.lua` reads them."""
 
     p: str
@@ -56,9 +56,11 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     """The most it can cost, nano-dollars."""
     lease: float
     """Seconds after which a call whose process is silent is lost."""
+    again: bool = False
+    """It was admitted before, and gives up what it held."""
 
 
-class Done(msgspec.Struct, frozen=True, kw_only=True):
+class Done(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """What a call came to, as the script `holds.lua` reads it."""
 
     id: str
@@ -96,7 +98,7 @@ def readmitted(terms: Terms, *, name: str | None = None) -> Terms:
     """The terms of a call that asks once more: it is no other request, nor, under another `name`, another in flight."""
     freed = {"rpm": None, "rpd": None} if name is None else {"rpm": None, "rpd": None, "cc": None}
     scopes = tuple(msgspec.structs.replace(scope, **freed) for scope in terms.scopes)
-    return msgspec.structs.replace(terms, id=name or terms.id, scopes=scopes)
+    return msgspec.structs.replace(terms, id=name or terms.id, scopes=scopes, again=name is None)
 
 
 def period_of(now: float) -> Period:

@@ -3,7 +3,7 @@
 import msgspec
 
 
-class LaneTerms(msgspec.Struct, frozen=True, kw_only=True):
+class LaneTerms(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """What the configuration says of a lane; 0 leaves a limit to be learnt."""
 
     rpm: int = 0
@@ -12,14 +12,14 @@ class LaneTerms(msgspec.Struct, frozen=True, kw_only=True):
     """Calls that may wait."""
 
 
-class Place(msgspec.Struct, frozen=True):
+class Place(msgspec.Struct, frozen=True, gc=False):
     """A call's place in the order: by tag, then by arrival."""
 
     tag: float
     seq: int
 
 
-class Ticket(msgspec.Struct, frozen=True, kw_only=True):
+class Ticket(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """What a call asks of a lane."""
 
     member: str
@@ -41,13 +41,13 @@ class Ticket(msgspec.Struct, frozen=True, kw_only=True):
         return f"{self.flow}/{self.weight}"
 
 
-class Granted(msgspec.Struct, frozen=True):
+class Granted(msgspec.Struct, frozen=True, gc=False):
     """Go."""
 
     place: Place
 
 
-class Queued(msgspec.Struct, frozen=True):
+class Queued(msgspec.Struct, frozen=True, gc=False):
     """Wait for a grant."""
 
     place: Place
@@ -56,7 +56,7 @@ class Queued(msgspec.Struct, frozen=True):
     ahead: int
 
 
-class Refused(msgspec.Struct, frozen=True):
+class Refused(msgspec.Struct, frozen=True, gc=False):
     """There is no use in waiting."""
 
     eta: float
@@ -67,7 +67,7 @@ class Refused(msgspec.Struct, frozen=True):
 Verdict = Granted | Queued | Refused
 
 
-class Report(msgspec.Struct, frozen=True, kw_only=True):
+class Report(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """What the answers to a process's calls said. -1 stands for what was not said."""
 
     answered: int = 0

@@ -19,6 +19,7 @@ from tidegate.connections.redis import RedisLink
 from tidegate.core import config, logs
 from tidegate.core.clock import SystemClock
 from tidegate.core.config import ConfigError, Settings
+from tidegate.core.memory import keep_for_good
 from tidegate.migrate import pending
 from tidegate.web.gateway import App
 from tidegate.web.sockets.protocol import PatientProtocol
@@ -46,6 +47,7 @@ def serve(
 def serve_one(app: App, settings: Settings) -> None:
     """Serve in this process until SIGTERM or SIGINT, then finish what runs and return."""
     end_quietly()
+    keep_for_good()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(uvicorn.Server(uvicorn_config(app, settings)).serve())
 

@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Sequence
 from importlib import resources
 from typing import Any, NamedTuple
 
+import hiredis
 import redis.asyncio
 import structlog
 from redis.asyncio.connection import Connection, ConnectionPool
@@ -131,7 +132,7 @@ class RedisLink:
             raise RedisUnavailable
         assert self._connection is not None  # noqa: S101  # `up` says so
         answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        packed = b"".join(self._connection.pack_command(*parts))
+        packed = hiredis.pack_command(parts)  # type: ignore[arg-type]  # redis-py's own, in Python, takes five times as long
         self._to_send.append(_Pending(self._clock.monotonic(), packed, answer))
         self._wake.set()
         try:

@@ -152,7 +152,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """How the attempts before ended."""
 
 
-class Usage(msgspec.Struct, frozen=True, kw_only=True):
+class Usage(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """Tokens bought by one call. `cached` is part of `input`, `reasoning` of `output`, as OpenAI counts."""
 
     input: int = 0
@@ -177,7 +177,7 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-class LedgerEntry(msgspec.Struct, frozen=True, kw_only=True):
+class LedgerEntry(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """One call's line in the ledger; the fields are the columns of the table `ledger`."""
 
     id: str

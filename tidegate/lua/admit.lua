@@ -6,8 +6,9 @@
 --         3 look up? 0|1, 2: nothing else  4 claim the flight? 0|1
 --         5 owner                      6 lease of the flight, milliseconds
 --         7 the ledger entry of a hit, a JSON object; what the stored answer knows of its cost is joined to it
---         8 terms, JSON: see limits.lua
---         9 what the call asks of the upstream's lane, JSON: a ticket and its terms, see lane.lua, with the lane's name
+--         8 terms, MessagePack: see limits.lua
+--         9 what the call asks of the upstream's lane, MessagePack: a ticket and its terms, see lane.lua, with the
+--           lane's name
 -- Returns, with what is left of the caller's limits as JSON
 --   {'hit', limits, stored at, head, body, account}   the answer; its ledger entry is written
 --   {'join', limits, owner, memory}                   somebody is asking; memory is empty where nothing is held
@@ -23,18 +24,19 @@
 -- include: limits
 -- include: lane
 
-local terms = cjson.decode(ARGV[8])
+local terms, ticket = cmsgpack.unpack(ARGV[8]), cmsgpack.unpack(ARGV[9])
 terms.now = tonumber(ARGV[1])
 local p, told = terms.p, {}
-local memory = holds_memory(p)
-local counted = redis.call('EXISTS', p .. ':counted') == 1
+local known = redis.call('MGET', p .. ':memory', p .. ':counted', KEYS[2], lane_key(p, ticket.lane))
+local memory = known[1] or holds_memory(p)
+local counted, flight = known[2] and true, known[3]
 holds_reap(p, terms.now)
-holds_drop(p, terms.id)
+if terms.again then holds_drop(p, terms.id) end
 
 local refusal = limits_refuse_request(terms)
 if refusal then
   local spends = ARGV[3] == '0' or ARGV[3] == '1' and redis.call('EXISTS', KEYS[1]) == 0
-  if spends and not (ARGV[4] == '1' and redis.call('EXISTS', KEYS[2]) == 1) then
+  if spends and not (ARGV[4] == '1' and flight) then
     refusal = limits_longer(refusal, limits_refuse_spending(terms, counted))
   end
   return limits_refused(refusal)
@@ -50,7 +52,7 @@ if ARGV[3] ~= '0' then
       entry = string.sub(entry, 1, -2) .. ',' .. string.sub(answer[4], 2)
     end
     redis.call('XADD', KEYS[3], '*', 'e', entry)
-    return { 'hit', cjson.encode(told), answer[1], answer[2], answer[3], answer[4] }
+    return { 'hit', limits_json(told), answer[1], answer[2], answer[3], answer[4] }
   end
 end
 
@@ -59,14 +61,14 @@ if ARGV[3] == '2' then
   return { 'absent' }
 end
 
-local owner = ARGV[4] == '1' and redis.call('GET', KEYS[2])
+local owner = ARGV[4] == '1' and flight
 refusal = limits_refuse_flight(terms)
 if owner and not refusal then
   limits_take_request(terms, told)
   local hold = limits_hold(terms, ARGV[7], false)
-  if #hold.f == 0 then return { 'join', cjson.encode(told), owner, '' } end
+  if #hold.f == 0 then return { 'join', limits_json(told), owner, '' } end
   holds_take(p, terms.id, hold, terms.lease, terms.now)
-  return { 'join', cjson.encode(told), owner, memory }
+  return { 'join', limits_json(told), owner, memory }
 end
 
 if not owner then
@@ -75,9 +77,9 @@ if not owner then
 end
 if refusal then return limits_refused(refusal) end
 
-local ticket, lane, verdict = cjson.decode(ARGV[9]), nil, nil
+local lane, verdict
 if ticket.lane ~= '' then
-  lane = lane_open(p, ticket.lane, terms.now, ticket)
+  lane = lane_open(p, ticket.lane, terms.now, ticket, known[4])
   verdict = lane_ask(lane, ticket)
   if verdict.kind == 'refused' and not ticket.elsewhere then
     return { 'busy', string.format('%.6f', verdict.eta), verdict.full and 1 or 0 }
@@ -87,7 +89,7 @@ end
 limits_take_request(terms, told)
 limits_take_tokens(terms, told)
 holds_take(p, terms.id, limits_hold(terms, ARGV[7], true), terms.lease, terms.now)
-local reply = { 'go', cjson.encode(told), memory, counted and 1 or 0 }
+local reply = { 'go', limits_json(told), memory, counted and 1 or 0 }
 if verdict and verdict.kind == 'refused' then
   reply[5], reply[6], reply[7] = verdict.kind, string.format('%.6f', verdict.eta), verdict.full and 1 or 0
 elseif verdict then

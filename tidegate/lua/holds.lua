@@ -9,8 +9,9 @@
 --   {p}:counted      `spent` is true, by the name of a count; absent: the ledger must be counted first
 --   {p}:counting     the count under way                   {p}:journal (hash)  what was charged since it began
 --   {p}:late:ID      charged although its hold was not known
--- A hold is {n: scopes, f: those that limit calls in flight, d: day, m: month, c: nano-dollars, k: tokens,
--- t: {scope: tokens a minute}, e: ledger line}; `e` is missing where the call itself asks nothing upstream.
+-- A hold is MessagePack: {n: scopes, b: those that have a budget, f: those that limit calls in flight, d: day, m: month,
+-- c: nano-dollars, k: tokens, t: {scope: tokens a minute}, e: ledger line}; `e` is missing where the call itself asks
+-- nothing upstream. What nobody limits is not counted twice over: `held` has those scopes alone that have a budget.
 
 local DAY_TTL, MONTH_TTL, LOST_TTL, SLACK_MS = 3 * 86400, 63 * 86400, 2 * 86400, 60000
 
@@ -31,10 +32,10 @@ local function holds_add(key, amount, nanos, ttl)
   end
 end
 
-local function holds_count(p, kind, hold, nanos)
+local function holds_count(p, kind, scopes, hold, nanos)
   if nanos == 0 then return end
   local amount = string.format('%.0f', nanos)
-  for _, scope in ipairs(hold.n) do
+  for _, scope in ipairs(scopes) do
     local counter = p .. ':' .. kind .. ':' .. scope .. ':'
     holds_add(counter .. hold.d, amount, nanos, DAY_TTL)
     holds_add(counter .. hold.m, amount, nanos, MONTH_TTL)
@@ -44,7 +45,7 @@ end
 -- A call costs `nanos` in all, of which `before` was charged. While nobody counts, its line in the ledger is enough.
 local function holds_charge(p, id, hold, nanos, before)
   if redis.call('EXISTS', p .. ':counted') == 1 then
-    holds_count(p, 'spent', hold, nanos - before)
+    holds_count(p, 'spent', hold.n, hold, nanos - before)
   elseif redis.call('EXISTS', p .. ':counting') == 1 then
     redis.call('HSET', p .. ':journal', id, cjson.encode({ n = hold.n, d = hold.d, m = hold.m, c = nanos }))
   end
@@ -52,7 +53,7 @@ end
 
 -- Tokens that a bucket was charged too little or too much are put right: its `full_at` moves.
 local function holds_correct_tokens(p, hold, tokens, now)
-  for scope, limit in pairs(hold.t or {}) do
+  for scope, limit in pairs(hold.t) do
     local key = p .. ':tpm:' .. scope
     local full_at = math.max(tonumber(redis.call('GET', key) or '0'), now) + (tokens - hold.k) * 60 / limit
     if full_at > now then
@@ -64,21 +65,20 @@ local function holds_correct_tokens(p, hold, tokens, now)
 end
 
 local function holds_free(p, id, hold)
-  redis.call('HDEL', p .. ':holds', id)
   redis.call('ZREM', p .. ':holds:due', id)
-  for _, scope in ipairs(hold.f or {}) do
+  for _, scope in ipairs(hold.f) do
     redis.call('ZREM', p .. ':flying:' .. scope, id)
   end
-  holds_count(p, 'held', hold, -hold.c)
+  holds_count(p, 'held', hold.b, hold, -hold.c)
 end
 
 local function holds_take(p, id, hold, lease, now)
-  redis.call('HSET', p .. ':holds', id, cjson.encode(hold))
+  redis.call('HSET', p .. ':holds', id, cmsgpack.pack(hold))
   redis.call('ZADD', p .. ':holds:due', now + lease, id)
-  for _, scope in ipairs(hold.f or {}) do
+  for _, scope in ipairs(hold.f) do
     redis.call('ZADD', p .. ':flying:' .. scope, now + lease, id)
   end
-  holds_count(p, 'held', hold, hold.c)
+  holds_count(p, 'held', hold.b, hold, hold.c)
 end
 
 -- What a call holds, taken out of the hash; nil for nothing.
@@ -86,7 +86,7 @@ local function holds_pop(p, key, id)
   local packed = redis.call('HGET', p .. key, id)
   if packed then
     redis.call('HDEL', p .. key, id)
-    return cjson.decode(packed)
+    return cmsgpack.unpack(packed)
   end
 end
 
@@ -105,7 +105,7 @@ local function holds_reap(p, now)
     if hold then
       holds_free(p, id, hold)
       if hold.e then
-        redis.call('HSET', p .. ':lost', id, cjson.encode(hold))
+        redis.call('HSET', p .. ':lost', id, cmsgpack.pack(hold))
         redis.call('EXPIRE', p .. ':lost', LOST_TTL)
         holds_charge(p, id, hold, hold.c, 0)
         holds_write(p, hold, 'lost', hold.c)

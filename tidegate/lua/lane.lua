@@ -3,7 +3,8 @@
 -- To be included. The rules, their names and their arithmetic are those of tidegate/admission/lane.py, where they are
 -- explained; a test drives both with the same steps and wants the same answers.
 --
---   local l = lane_open(prefix, name, now, terms)      prefix: '{tidegate}', terms: {rpm=, tpm=, longest=}
+--   local l = lane_open(prefix, name, now, terms)      prefix: '{tidegate}', terms: {rpm=, tpm=, longest=}; the state
+--                                                      may be given, where it was read at `lane_key` (false: none)
 --   local verdict = lane_ask(l, ticket)                reads only; ticket: {member=, tokens=, flow=, weight=, deadline=,
 --                                                      tag=, seq=}, the last two nil but where it comes again
 --     {kind='granted', tag=, seq=} | {kind='queued', tag=, seq=, eta=, ahead=} | {kind='refused', eta=, full=}
@@ -35,9 +36,15 @@ local function lane_set_back(state, now)
   end
 end
 
-local function lane_open(prefix, name, now, terms)
-  local key = prefix .. ':lane:' .. name
-  local packed = redis.call('GET', key)
+local function lane_key(prefix, name)
+  return prefix .. ':lane:' .. name
+end
+
+local function lane_open(prefix, name, now, terms, packed)
+  local key = lane_key(prefix, name)
+  if packed == nil then
+    packed = redis.call('GET', key)
+  end
   local state = packed and cmsgpack.unpack(packed) or {
     limits = {0, 0}, full_at = {0, 0}, kept = {0, 0}, pace_at = 0, not_before = 0, ramp = LANE_START, out = 0, news = 0,
     cut_at = 0, strikes = 0, free = false, wary = false, clock = 0, seq = 0, tokens = 0,

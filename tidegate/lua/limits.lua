@@ -1,7 +1,8 @@
 -- limits: may these scopes ask now? Deciding writes nothing; taking comes after, once nothing refuses.
 --
--- Included by admit, after holds. `terms` is what `tidegate.admission.terms` encodes:
---   p prefix · id · now · d day · m month · midnight, month_end (Unix seconds) · k tokens · c nano-dollars
+-- Included by admit, after holds. `terms` is what `tidegate.admission.terms` encodes, as MessagePack:
+--   p prefix · id · again · d day · m month · midnight, month_end (Unix seconds) · k tokens · c nano-dollars · lease
+--   now, which is added
 --   scopes: a list of {n name, rpm, rpd, tpm, cc, bd, bm}; a limit that is not set is absent
 -- Buckets are one number, `full_at`: when nothing of what was taken is missing any more (GCRA, ITU-T I.371).
 -- A refusal is {what, scope, limit, used, requested, wait}, wait in seconds, infinite for never. Of several that
@@ -16,6 +17,8 @@ local function limits_refused(r)
   local wait = r[6] == NEVER and -1 or math.max(0, r[6])
   return { 'refuse', r[1], r[2], limits_text(r[3]), limits_text(math.max(0, r[4])), limits_text(r[5]), limits_text(wait) }
 end
+
+local function limits_json(told) return next(told) and cjson.encode(told) or '{}' end
 
 local function limits_longer(one, other)
   if not one or not other then return one or other end
@@ -130,10 +133,11 @@ end
 -- What the call holds: a place among those in flight and, where it spends, its tokens and its money. `line` is the
 -- ledger entry as it would be if the call were lost.
 local function limits_hold(terms, line, spends)
-  local hold = { n = {}, f = {}, t = {}, d = terms.d, m = terms.m, c = 0, k = 0 }
+  local hold = { n = {}, b = {}, f = {}, t = {}, d = terms.d, m = terms.m, c = 0, k = 0 }
   for _, s in ipairs(terms.scopes) do
     hold.n[#hold.n + 1] = s.n
     if s.cc then hold.f[#hold.f + 1] = s.n end
+    if s.bd or s.bm then hold.b[#hold.b + 1] = s.n end
     if spends and s.tpm then hold.t[s.n] = s.tpm end
   end
   if spends then

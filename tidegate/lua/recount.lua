@@ -34,7 +34,7 @@ for _, counter in ipairs(cjson.decode(ARGV[4])) do
 end
 for _, packed in ipairs(redis.call('HVALS', p .. ':journal')) do
   local charged = cjson.decode(packed)
-  holds_count(p, 'spent', charged, charged.c)
+  holds_count(p, 'spent', charged.n, charged, charged.c)
 end
 redis.call('SET', p .. ':counted', name)
 redis.call('DEL', p .. ':counting', p .. ':journal')

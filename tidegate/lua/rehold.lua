@@ -1,11 +1,11 @@
 -- rehold: a call under way that this Redis does not know, because it lost its memory, holds again what it held.
 --
---   ARGV  1 now, Unix seconds   2 its ledger entry, a JSON object   3 does it spend? 0|1   4 terms, JSON: see limits.lua
+--   ARGV  1 now, Unix seconds   2 its ledger entry, a JSON object   3 does it spend? 0|1   4 terms, MessagePack: see limits.lua
 -- Returns 1 when it holds again, 0 when it was known
 -- include: holds
 -- include: limits
 
-local terms = cjson.decode(ARGV[4])
+local terms = cmsgpack.unpack(ARGV[4])
 terms.now = tonumber(ARGV[1])
 local p, id = terms.p, terms.id
 holds_memory(p)

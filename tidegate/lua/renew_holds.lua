@@ -7,7 +7,7 @@ for i = 3, #ARGV do
   local packed = redis.call('HGET', p .. ':holds', ARGV[i])
   if packed then
     redis.call('ZADD', p .. ':holds:due', ARGV[2], ARGV[i])
-    for _, scope in ipairs(cjson.decode(packed).f or {}) do
+    for _, scope in ipairs(cmsgpack.unpack(packed).f) do
       redis.call('ZADD', p .. ':flying:' .. scope, 'XX', ARGV[2], ARGV[i])
     end
     kept = kept + 1

@@ -7,11 +7,11 @@
 --         2 owner, empty where no flight was claimed
 --         3 how long to keep the answer, milliseconds; 0 not at all
 --         4 now, Unix seconds   5 head   6 body   7 account: what a hit's ledger entry adds, a JSON object
---         8 prefix              9 done, JSON: see holds.lua
+--         8 prefix              9 done, MessagePack: see holds.lua
 -- Returns 1
 -- include: holds
 
-holds_settle(ARGV[8], cjson.decode(ARGV[9]), tonumber(ARGV[4]))
+holds_settle(ARGV[8], cmsgpack.unpack(ARGV[9]), tonumber(ARGV[4]))
 redis.call('XADD', KEYS[3], '*', 'e', ARGV[1])
 if ARGV[3] ~= '0' then
   redis.call('HSET', KEYS[1], 'at', ARGV[4], 'head', ARGV[5], 'body', ARGV[6], 'account', ARGV[7])

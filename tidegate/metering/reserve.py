@@ -37,7 +37,7 @@ _ABOVE_LIMIT = 16
 _MOST_CHOICES = 128
 
 
-class Reserve(msgspec.Struct, frozen=True, kw_only=True):
+class Reserve(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """What to set aside for a call."""
 
     tokens: int

@@ -1,0 +1,22 @@
+"""A process that is ready to serve stops looking through what it began with."""
+
+import subprocess
+import sys
+
+SCRIPT = """
+import gc
+import tidegate.app
+from tidegate.core.memory import keep_for_good
+
+before = len(gc.get_objects())
+keep_for_good()
+print(before, len(gc.get_objects()), gc.get_freeze_count())
+"""
+
+
+def test_the_collector_looks_no_more_at_what_was_there() -> None:
+    told = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, check=True).stdout
+    before, after, kept = map(int, told.split())
+    assert before > 10_000
+    assert after < 1000
+    assert kept > 10_000
