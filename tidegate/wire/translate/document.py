@@ -60,7 +60,7 @@ def _tool(tool: Mapping[str, Any]) -> Json:
 def _text(text: Mapping[str, Any]) -> Json:
     form = _object(text.get("format")) or {"type": "text"}
     if form.get("type") == "json_schema":
-        form = {"description": None, "strict": None, **form}
+        form = {"description": None, "strict": False, **form}
     return {**text, "format": form, "verbosity": text.get("verbosity") or "medium"}
 
 
