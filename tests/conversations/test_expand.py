@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from tidegate.conversations import expand
+from tidegate.conversations.items import kept_for_upstream
 from tidegate.core.errors import ItemNotFound
 from tidegate.core.values import Route
 from tidegate.wire.call import Call, parse
@@ -34,7 +35,9 @@ def test_the_first_turn_goes_as_it_came_but_for_what_is_ours() -> None:
 
 def test_a_later_turn_brings_what_was_said_before() -> None:
     call = response(previous_response_id="resp_1", instructions="Be brief.")
-    changed = expand.stateless_response(call, before=[KEPT], given=[{"role": "user", "content": "And now?"}])
+    changed = expand.stateless_response(
+        call, before=kept_for_upstream([msgspec.json.encode(KEPT)]), given=[{"role": "user", "content": "And now?"}]
+    )
     assert sent(changed)["input"] == [HELLO, {"role": "user", "content": "And now?"}]
     assert sent(changed)["instructions"] == "Be brief."
     assert changed.size > call.size

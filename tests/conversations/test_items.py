@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from tests.conversations.counted_ids import counted
@@ -92,3 +93,26 @@ def test_a_compaction_of_ours_speaks_again_and_anothers_goes_on_untouched() -> N
 def test_a_damaged_compaction_is_refused(content: str) -> None:
     with pytest.raises(InvalidParameter):
         items.for_upstream([{"type": "compaction", "encrypted_content": content}])
+
+
+JSONB = (
+    b'{"id": "msg_1", "role": "user", "type": "message", "status": "completed", '
+    b'"content": [{"text": "He said: \\"id\\"", "type": "input_text"}]}'
+)
+
+
+@pytest.mark.parametrize(
+    "kept",
+    [
+        JSONB,
+        JSONB.replace(b'"role": "user"', b'"role": "assistant"'),
+        JSONB.replace(b": ", b":"),
+        JSONB.replace(b'"type": "message", ', b'"type": "message", "phase": "commentary", '),
+        JSONB.replace(b'"message"', b'"function_call_output"').replace(b"content", b"output"),
+        b'{"id":"rs_1","type":"reasoning","summary":[]}',
+        b'{"id":"cmp_1","type":"compaction","encrypted_content":"theirs"}',
+    ],
+)
+def test_what_is_kept_goes_upstream_as_if_it_had_been_decoded(kept: bytes) -> None:
+    plain = items.for_upstream([msgspec.json.decode(kept)])
+    assert [msgspec.json.decode(item) for item in items.kept_for_upstream([kept])] == plain

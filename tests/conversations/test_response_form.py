@@ -121,3 +121,27 @@ def test_an_answer_that_broke_off_says_why() -> None:
     document = failed({**BARE, "status": "in_progress"}, code="server_error", message="It broke.")
     assert document["status"] == "failed"
     assert document["error"] == {"code": "server_error", "message": "It broke."}
+
+
+def test_what_an_upstream_leaves_out_of_its_items_and_tools_is_there() -> None:
+    bare = {
+        "type": "message",
+        "role": "assistant",
+        "content": [{"type": "output_text", "text": "Hi"}, {"type": "refusal"}],
+    }
+    tool = {"type": "function", "name": "f"}
+    answer = {
+        **BARE,
+        "output": [bare, {"type": "reasoning"}],
+        "tools": [tool, {"type": "web_search"}],
+        "temperature": None,
+    }
+    document = form(Asked(store=True)).response(answer, now=100)
+    message, reasoning = document["output"]
+    assert message["content"][0] == {"type": "output_text", "text": "Hi", "annotations": [], "logprobs": []}
+    assert message["content"][1] == {"type": "refusal"}
+    assert message["status"] == "completed"
+    assert reasoning["summary"] == []
+    assert document["tools"][0] == {**tool, "description": None, "parameters": None, "strict": None}
+    assert document["tools"][1] == {"type": "web_search"}
+    assert document["temperature"] == 1.0

@@ -12,6 +12,7 @@ from tidegate.wire.call import Call
 
 Json = dict[str, Any]
 
+_decode = msgspec.json.Decoder()
 _OURS = ("previous_response_id", "conversation", "metadata", "background", "store")
 """Fields that say what this gateway is to do, and are nobody else's business."""
 _REASONING_MODELS = ("o1", "o3", "o4", "gpt-5", "gpt-6", "gpt-oss", "codex", "computer-use")
@@ -44,18 +45,26 @@ def stateless_chat(call: Call) -> Call:
     return _changed(call, {}, leave_out=("store", "metadata"))
 
 
-def stateless_response(call: Call, *, before: Sequence[Json], given: Sequence[Json] | None) -> Call:
+def stateless_response(call: Call, *, before: Sequence[bytes], given: Sequence[Json] | None) -> Call:
     """A response to be stored here, or that goes on from one.
 
-    `before` is what was said so far; `given` this turn's items, None for an input that can go as it came.
+    `before` is what was said so far, for the upstream, as JSON; `given` this turn's items, None for an input that can
+    go as it came.
     """
     changes: Json = {"store": False}
-    if before or given is not None:
-        changes["input"] = for_upstream([*before, *(given or ())])
     include = call.body.get("include") or []
     if reasons(call) and ENCRYPTED_REASONING not in include:
         changes["include"] = [*include, ENCRYPTED_REASONING]
-    return _changed(call, changes, leave_out=_OURS)
+    changed = _changed(call, changes, leave_out=_OURS)
+    if not before and given is None:
+        return changed
+    said = b"[" + b",".join([*before, *map(msgspec.json.encode, for_upstream(given or ()))]) + b"]"
+    return msgspec.structs.replace(
+        changed,
+        body={**changed.body, "input": _decode.decode(said)},
+        raw={**changed.raw, "input": msgspec.Raw(said)},
+        size=call.size + len(said),
+    )
 
 
 def reasons(call: Call) -> bool:
@@ -71,5 +80,4 @@ def _changed(call: Call, changes: Json, *, leave_out: tuple[str, ...]) -> Call:
     encoded = {name: msgspec.Raw(msgspec.json.encode(value)) for name, value in changes.items()}
     raw = {**{name: value for name, value in call.raw.items() if name not in leave_out}, **encoded}
     body = {**{name: value for name, value in call.body.items() if name not in leave_out}, **changes}
-    grown = len(bytes(encoded["input"])) if "input" in encoded else 0
-    return msgspec.structs.replace(call, body=body, raw=raw, size=call.size + grown)
+    return msgspec.structs.replace(call, body=body, raw=raw)

@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import re
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -62,6 +63,11 @@ _LARGEST = 32 * 1024 * 1024
 """Bytes that a compaction may unpack to."""
 _DAMAGED = "The compaction's `encrypted_content` is damaged: send it as it was given."
 
+_KEPT_MESSAGE = re.compile(
+    rb'\{"id": "[^"\\]*", ("role": "[a-z]+", "type": "message", )"status": "[a-z_]+", (?="content": )'
+)
+"""How jsonb writes the beginning of a message: shorter keys first."""
+_decode_item = msgspec.json.Decoder(dict[str, Any])
 _decode_items = msgspec.json.Decoder(list[dict[str, Any]])
 
 
@@ -124,6 +130,18 @@ def for_upstream(items: Iterable[Json]) -> list[Json]:
     Reasoning whose content is nowhere is left out: the upstream would look for it among what it kept.
     """
     return [plain for item in items for plain in _plain(item) if not _is_lost(plain)]
+
+
+def kept_for_upstream(documents: Iterable[bytes]) -> list[bytes]:
+    """The same for items as they were kept, JSON in and out: a message as PostgreSQL writes it is not even decoded."""
+    encoded: list[bytes] = []
+    for document in documents:
+        head = _KEPT_MESSAGE.match(document)
+        if head is not None:
+            encoded.append(b"{" + head[1] + document[head.end() :])
+        else:
+            encoded += map(msgspec.json.encode, for_upstream([_decode_item.decode(document)]))
+    return encoded
 
 
 def _is_lost(item: Mapping[str, Any]) -> bool:

@@ -13,7 +13,7 @@ from tidegate.conversations.completion_store import CompletionStore
 from tidegate.conversations.conversation_store import ConversationStore
 from tidegate.conversations.documents import Item, Past
 from tidegate.conversations.item_store import ItemStore
-from tidegate.conversations.items import as_items
+from tidegate.conversations.items import as_items, kept_for_upstream
 from tidegate.conversations.memory import CompletionMemory, Memory, ResponseMemory, Turn
 from tidegate.conversations.response_form import Identity
 from tidegate.conversations.response_store import ResponseStore
@@ -75,7 +75,7 @@ class Recollection:
             return expand.stateless_chat(call), self._completion(call, asked, asker)
         past = await self._past(asker, asked)
         given = await self._given(asker.project, call, asked)
-        before = items_in(past.items)
+        before = kept_for_upstream(item.document for item in past.items)
         expanded = expand.stateless_response(call, before=before, given=given if before or asked.refers else None)
         return expanded, self._response(call, asked, asker, given, past.version if asked.conversation else None)
 

@@ -81,11 +81,12 @@ class ResponseForm:
         """The whole document, as it is kept."""
         identity, asked = self._identity, self._identity.asked
         status = response.get("status") or "completed"
-        output = [self.item(item, index) for index, item in enumerate(response.get("output") or ())]
+        output = [self.item(_whole_item(item), index) for index, item in enumerate(response.get("output") or ())]
         return {
             **_SILENT,
-            **{name: _said(identity.body, name, default) for name, default in _ASKED_ELSE.items()},
             **response,
+            **{name: _told(response, identity.body, name) for name in _ASKED_ELSE},
+            "tools": _whole_tools(_told(response, identity.body, "tools")),
             "id": identity.id,
             "object": "response",
             "created_at": identity.created_at,
@@ -136,6 +137,31 @@ def whole_usage(given: Any) -> Json | None:
     }
 
 
-def _said(body: Mapping[str, Any], name: str, default: Any) -> Any:
-    value = body.get(name)
-    return default if value is None else value
+def _told(response: Mapping[str, Any], body: Mapping[str, Any], name: str) -> Any:
+    """What a Response repeats of what was asked: as the upstream says it, else the request, else OpenAI's default."""
+    value = response.get(name)
+    value = body.get(name) if value is None else value
+    return _ASKED_ELSE[name] if value is None else value
+
+
+def _whole_tools(tools: Any) -> list[Any]:
+    return [_whole_tool(tool) for tool in tools] if isinstance(tools, list) else []
+
+
+def _whole_tool(tool: Any) -> Any:
+    if not isinstance(tool, dict) or tool.get("type") != "function":
+        return tool
+    return {"description": None, "parameters": None, "strict": None, **tool}
+
+
+def _whole_item(item: Json) -> Json:
+    """An item with what each of its kind has, also from an upstream that leaves it out."""
+    kind = type_of(item)
+    if kind == "message" and isinstance(content := item.get("content"), list):
+        parts = [{"annotations": [], "logprobs": [], **part} if _is_text(part) else part for part in content]
+        return {"status": "completed", **item, "content": parts}
+    return {"summary": [], **item} if kind == "reasoning" else item
+
+
+def _is_text(part: Any) -> bool:
+    return isinstance(part, dict) and part.get("type") == "output_text"
