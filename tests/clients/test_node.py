@@ -88,3 +88,20 @@ async def test_the_official_clients_websocket(gateway: Gateway, node: Node, worl
     assert said["types"].count("response.completed") == 2
     first, second = await world.ledger(2)
     assert second["input_tokens"] > first["input_tokens"]
+
+
+async def test_both_where_the_provider_only_speaks_chat(world: World, node: Node) -> None:
+    async with world.gateway(providers={"openai": {"kind": "openai", "speaks": ["chat"]}}) as gateway:
+        official = await node("openai.mjs", gateway, "response", "events", "parsedResponse")
+        others = await node("ai.mjs", gateway, "response", "streamedResponse")
+        failure = await node(
+            "openai.mjs", gateway, "eventsFailure",
+            HEADERS=json.dumps({**UNSTORED, "x-simulate-fault": "truncated"}),
+        )  # fmt: skip
+    assert official["response"] == official["events"]["text"]
+    assert official["events"]["types"][-1] == "response.completed"
+    assert sorted(official["parsedResponse"]) == ["height", "place"]
+    assert others["streamedResponse"]["text"] == others["response"]
+    assert (others["streamedResponse"]["finish"], others["streamedResponse"]["usage"] > 0) == ("stop", True)
+    assert failure["eventsFailure"]["code"] == "upstream_truncated"
+    assert set((await world.stats())["calls"]) == {"chat"}
