@@ -12,7 +12,7 @@ PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.1
 LOCK := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-header --upgrade
 
-.PHONY: help run test lint format lock bench soak crash spike conversations faults exact clean
+.PHONY: help run test lint format lock bench soak crash spike conversations faults exact chats clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1|/p' Makefile | column -t -s '|' 2>/dev/null || grep '## ' Makefile
@@ -54,6 +54,9 @@ exact: $(VENV)/.dev ## 20,000 mixed calls with faults: ledger, counters and the 
 
 conversations: $(VENV)/.dev ## a million stored items: list, get, append, the next turn of a long conversation
 	@$(BIN)/python -m benchmarks.conversations
+
+chats: $(VENV)/.dev ## 200 chats over three replicas that are killed: each is stored as it was acknowledged
+	@$(BIN)/python -m benchmarks.chats
 
 lock: | $(VENV)/bin/python ## resolve the dependencies anew and pin them by hash
 	@$(PIP) install uv
