@@ -165,6 +165,11 @@ async def test_many_jobs_over_three_processes_of_which_two_are_killed(world: Wor
             events = await events_of(await client.responses.retrieve(answer.id, stream=True))
             whole(events)
             assert text_of(events) == answer.output_text
+        await survivor.chat()  # what is lost is found by whoever comes next
+        lines = [line for line in await world.whole_ledger() if line["route"] == "responses"]
+        assert len({line["id"][:36] for line in lines if line["outcome"] == "ok"}) == 12
+        assert {line["outcome"] for line in lines} <= {"ok", "lost"}
+        assert len(lines) >= await world.calls("responses")
     assert await world.rows("SELECT id FROM pgqueuer") == []
 
 
