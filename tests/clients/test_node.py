@@ -36,6 +36,14 @@ async def test_the_official_clients_tools_and_structured_outputs(gateway: Gatewa
         assert sorted(parsed) == ["height", "place"]
 
 
+async def test_the_official_clients_background_responses(gateway: Gateway, node: Node) -> None:
+    said = (await node("openai.mjs", gateway, "background"))["background"]
+    assert (said["promised"], said["status"]) == ("queued", "completed")
+    assert said["types"][0] == "response.in_progress"
+    assert said["types"][-1] == "response.completed"
+    assert said["text"] == said["answer"] != ""
+
+
 @pytest.mark.parametrize(
     ("fault", "whole", "streamed", "calls"),
     [

@@ -84,6 +84,17 @@ async def test_its_stream_is_read_as_it_comes_and_again(gateway: Gateway, world:
     await world.ledger(1)
 
 
+async def test_the_clients_own_helper_takes_a_stream_up_again(gateway: Gateway) -> None:
+    client: Any
+    async with gateway.sdk() as client:
+        promised = await created(client, extra_headers=PACED)
+        async with client.responses.stream(response_id=promised.id, starting_after=3) as stream:
+            events = await events_of(stream)
+            final = await stream.get_final_response()
+        assert [event.sequence_number for event in events] == list(range(4, 4 + len(events)))
+        assert final.output_text == text_of(events) != ""
+
+
 async def test_another_replica_streams_what_this_one_asks(world: World) -> None:
     async with world.gateway() as one, world.gateway() as other, one.sdk() as here, other.sdk() as there:
         promised = await created(here, extra_headers=PACED)

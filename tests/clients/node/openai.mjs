@@ -31,6 +31,17 @@ async function events() {
   return { types, text: (await stream.finalResponse()).output_text };
 }
 
+async function background() {
+  const promised = await client.responses.create({ model, input, background: true });
+  const types = [];
+  const stream = client.responses.stream({ response_id: promised.id, starting_after: 1 });
+  for await (const event of stream) types.push(event.type);
+  const answer = await client.responses.retrieve(promised.id);
+  const cancelled = await client.responses.cancel(promised.id);
+  const text = (await stream.finalResponse()).output_text;
+  return { promised: promised.status, types, text, answer: answer.output_text, status: cancelled.status };
+}
+
 async function failure(ask) {
   try {
     return { said: await ask() };
@@ -53,6 +64,7 @@ const uses = {
     (await client.responses.parse({ model, input, text: { format: zodTextFormat(Tide, "tide") } })).output_parsed,
   response: async () => (await client.responses.create({ model, input })).output_text,
   events,
+  background,
   embedding: async () =>
     (await client.embeddings.create({ model: "text-embedding-3-small", input })).data[0].embedding.length,
   moderation: async () => (await client.moderations.create({ input })).results[0].flagged,
