@@ -18,7 +18,9 @@ from openai.lib.responses_websocket import (
 from openai.types.responses import ResponsesServerEvent
 from pydantic import TypeAdapter
 from websockets.asyncio.client import ClientConnection, connect
+from websockets.client import ClientProtocol
 from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.uri import parse_uri
 
 from tests.harness import Gateway, World
 
@@ -325,3 +327,21 @@ async def test_what_fails_on_a_socket_is_counted_as_any_failure(world: World) ->
             figures = await response.text()
     assert 'tidegate_failures_total{error="invalid_parameter",route="responses"} 1' in figures
     assert "tidegate_websocket_connections 1" in figures
+
+
+async def test_who_answers_no_ping_counts_as_gone(world: World) -> None:
+    async with world.gateway(websocket={"ping_seconds": 0.1}, server={"send_seconds": 0.3}) as gateway:
+        where = urlsplit(gateway.root)
+        mute = ClientProtocol(parse_uri(f"ws://{where.netloc}/v1/responses"))
+        ask_in = mute.connect()
+        ask_in.headers["Authorization"] = f"Bearer {gateway.key}"
+        mute.send_request(ask_in)
+        reader, writer = await asyncio.open_connection(where.hostname, where.port)
+        try:
+            writer.write(b"".join(mute.data_to_send()))
+            while data := await reader.read(4096):
+                mute.receive_data(data)  # its pongs are made, and never sent
+        finally:
+            writer.close()
+        assert mute.close_rcvd is not None
+        assert mute.close_rcvd.code == 1011
