@@ -1,11 +1,11 @@
-"""The cases: every fault on every route and in every form, with each state of our own parts."""
+"""The cases: every fault on every route and in every form, with each state of our own parts and each kind of ladder."""
 
 from collections.abc import Iterator
 from enum import Enum
 
 import msgspec
 
-from tests.faults.faults import FAULTS, Fault
+from tests.faults.faults import FAULTS, Fault, Where
 from tidegate.core.values import Route
 
 
@@ -18,9 +18,21 @@ class Own(Enum):
 
 
 class Ladder(Enum):
-    """What is configured below the first target."""
+    """What there is below the first attempt."""
 
     NONE = "none"
+    AGAIN = "once more"
+    """The same target is well the second time."""
+    CREDENTIAL = "credential"
+    """Another credential of the same provider is well."""
+    TARGET = "target"
+    """Another target is well."""
+    STALE = "stale"
+    """The same question was answered before, and the answer is no longer fresh."""
+    CANNED = "canned"
+    """A reply is configured."""
+    OFF = "all off"
+    """Credential, target and reply are there, and the caller wants none of it."""
 
 
 class Case(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,16 +52,36 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
         return "-".join(part.replace(" ", "_") for part in parts)
 
 
+_PLAYED = (Ladder.NONE, Ladder.AGAIN, Ladder.CREDENTIAL, Ladder.TARGET, Ladder.OFF)
+_PLAYED_WHILE_DOWN = (Ladder.CREDENTIAL, Ladder.TARGET)
+
+
 def cases() -> list[Case]:
     """All of them."""
-    return list(_all())
+    return [
+        Case(fault=fault, route=route, stream=stream, own=own, ladder=ladder)
+        for fault in FAULTS
+        for route, stream in _forms(fault)
+        for own in Own
+        for ladder in _PLAYED
+        if _makes_sense(fault, route, stream=stream, own=own, ladder=ladder)
+    ]
 
 
-def _all() -> Iterator[Case]:
-    for fault in FAULTS:
-        for route in fault.routes:
-            for stream in fault.forms:
-                if stream and not route.streams:
-                    continue
-                for own in Own:
-                    yield Case(fault=fault, route=route, stream=stream, own=own, ladder=Ladder.NONE)
+def _forms(fault: Fault) -> Iterator[tuple[Route, bool]]:
+    for route in fault.routes:
+        for stream in fault.forms:
+            if route.streams or not stream:
+                yield route, stream
+
+
+def _makes_sense(fault: Fault, route: Route, *, stream: bool, own: Own, ladder: Ladder) -> bool:
+    if ladder is Ladder.NONE:
+        return True
+    if fault.error is None:
+        return False  # nothing fails, so nobody goes down
+    if own is not Own.WELL and not (route is Route.CHAT and ladder in _PLAYED_WHILE_DOWN):
+        return False
+    if ladder in (Ladder.AGAIN, Ladder.STALE) and fault.where is not Where.SERVER:
+        return False  # that address is never well
+    return route is not Route.RESPONSES or stream

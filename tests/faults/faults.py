@@ -37,9 +37,22 @@ class Bill(Enum):
     """What the call costs."""
 
     NOTHING = "nothing"
+    ASKED = "the question, estimated"
     HEARD = "the question and the first word, estimated"
     SAID = "question and answer, estimated"
     FULL = "the upstream's own figures"
+
+
+class Blame(Enum):
+    """Whose fault it is, and so what may be tried after it."""
+
+    CALLER = "the caller's: nothing else is tried"
+    CREDENTIAL = "our account's: another credential, another target, what is left"
+    MATCH = "nobody's: another credential, another target"
+    RATE = "too many calls: another credential, another target, what is left"
+    TARGET = "the target's: once more, another target, what is left"
+    SILENCE = "the target's, and time was lost: another target, what is left"
+    TIME = "the call's time is over: what is left"
 
 
 class Error(msgspec.Struct, frozen=True):
@@ -49,19 +62,21 @@ class Error(msgspec.Struct, frozen=True):
     status: int
     """Where it comes before the answer has begun."""
     code: str
-    retryable: bool = True
+    blame: Blame = Blame.CALLER
+    taken: bool = False
+    """The upstream had the call and did not refuse it, so it may charge for the question."""
 
 
-UNREACHED = Error("connection", 502, "upstream_unreachable")
-NOT_ACCEPTED = Error("connect_timeout", 504, "upstream_timeout")
-LATE = Error("first_byte_timeout", 504, "upstream_timeout")
-IDLE = Error("stream_idle", 504, "upstream_timeout")
-TOO_LONG = Error("total_timeout", 504, "upstream_timeout")
-CUT = Error("truncated", 502, "upstream_truncated")
-BROKEN = Error("malformed", 502, "upstream_malformed")
-TOO_LARGE = Error("answer_too_large", 502, "answer_too_large", retryable=False)
-PAGE = Error("html_from_proxy", 502, "bad_gateway")
-TOLD = Error("server_error", 502, "server_error")
+UNREACHED = Error("connection", 502, "upstream_unreachable", Blame.TARGET)
+NOT_ACCEPTED = Error("connect_timeout", 504, "upstream_timeout", Blame.TARGET)
+LATE = Error("first_byte_timeout", 504, "upstream_timeout", Blame.SILENCE, taken=True)
+IDLE = Error("stream_idle", 504, "upstream_timeout", Blame.SILENCE, taken=True)
+TOO_LONG = Error("total_timeout", 504, "upstream_timeout", Blame.TIME, taken=True)
+CUT = Error("truncated", 502, "upstream_truncated", Blame.TARGET, taken=True)
+BROKEN = Error("malformed", 502, "upstream_malformed", Blame.TARGET, taken=True)
+TOO_LARGE = Error("answer_too_large", 502, "answer_too_large", taken=True)
+PAGE = Error("html_from_proxy", 502, "bad_gateway", Blame.TARGET)
+TOLD = Error("server_error", 502, "server_error", Blame.TARGET)
 
 
 class Fault(msgspec.Struct, frozen=True, kw_only=True):
@@ -92,27 +107,23 @@ def _refused(error: Error, kind: str, message: str, *lines: str) -> Fault:
     return Fault(name=error.name, moment=Moment.HEADERS, shows=shows, play=play, error=error)
 
 
-def _final(name: str, status: int, code: str) -> Error:
-    """No retry will help."""
-    return Error(name, status, code, retryable=False)
-
-
 _BAD = "invalid_request_error"
-_WAIT = "retry-after: 20"
+_WAIT = "retry-after: 100"
+_KEY, _MATCH, _RATE, _OURS = Blame.CREDENTIAL, Blame.MATCH, Blame.RATE, Blame.TARGET
 _REFUSALS = [
-    _refused(_final("invalid_upstream_key", 401, "invalid_api_key"), _BAD, "Incorrect API key provided."),
-    _refused(_final("organization_mismatch", 401, "mismatched_organization"), _BAD, "Organization."),
-    _refused(_final("forbidden", 403, "unsupported_country_region_territory"), "request_forbidden", "Not supported."),
-    _refused(_final("model_not_found", 404, "model_not_found"), _BAD, "No such model."),
-    _refused(_final("context_length", 400, "context_length_exceeded"), _BAD, "Too long."),
-    _refused(_final("content_policy", 400, "content_policy_violation"), _BAD, "Rejected."),
-    _refused(_final("rejected", 422, "unprocessable"), _BAD, "Cannot be processed."),
-    _refused(Error("rate_limited", 429, "rate_limit_exceeded"), "requests", "Rate limit (RPM).", _WAIT),
-    _refused(_final("request_too_large", 429, "rate_limit_exceeded"), "tokens", "Request too large for the model."),
-    _refused(_final("out_of_quota", 429, "insufficient_quota"), "insufficient_quota", "You exceeded your quota."),
-    _refused(Error("slow_down", 429, "slow_down"), "rate_limit_error", "Slow down.", _WAIT),
-    _refused(Error("overloaded", 503, "server_is_overloaded"), "service_unavailable_error", "Overloaded.", _WAIT),
-    _refused(Error("server_error", 500, "server_error"), "server_error", "The server had an error."),
+    _refused(Error("invalid_upstream_key", 401, "invalid_api_key", _KEY), _BAD, "Incorrect API key provided."),
+    _refused(Error("organization_mismatch", 401, "mismatched_organization", _KEY), _BAD, "Organization."),
+    _refused(Error("out_of_quota", 429, "insufficient_quota", _KEY), "insufficient_quota", "You exceeded your quota."),
+    _refused(Error("forbidden", 403, "unsupported_country_region_territory", _MATCH), "forbidden", "Not supported."),
+    _refused(Error("model_not_found", 404, "model_not_found", _MATCH), _BAD, "No such model."),
+    _refused(Error("context_length", 400, "context_length_exceeded"), _BAD, "Too long."),
+    _refused(Error("content_policy", 400, "content_policy_violation"), _BAD, "Rejected."),
+    _refused(Error("rejected", 422, "unprocessable"), _BAD, "Cannot be processed."),
+    _refused(Error("request_too_large", 429, "rate_limit_exceeded"), "tokens", "Request too large for the model."),
+    _refused(Error("rate_limited", 429, "rate_limit_exceeded", _RATE), "requests", "Rate limit (RPM).", _WAIT),
+    _refused(Error("slow_down", 429, "slow_down", _RATE), "rate_limit_error", "Slow down.", _WAIT),
+    _refused(Error("overloaded", 503, "server_is_overloaded", _OURS), "service_unavailable_error", "Busy.", _WAIT),
+    _refused(Error("server_error", 500, "server_error", _OURS), "server_error", "The server had an error."),
 ]
 
 

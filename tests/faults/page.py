@@ -20,15 +20,28 @@ PostgreSQL and a real Redis, and writes this page; the suite plays them, too, an
 Read it so: a failure before the answer has begun has the status stated; one after it has the status 200, which was
 sent already, and an error event as its last event, never a clean end. The bill is in nano-dollars (1e-9 USD), at
 10 000 for a token of the question and 40 000 for one of the answer; the question and answer are the same everywhere.
-Every case has exactly one line in the ledger, with the outcome named.
+Every case has exactly one line in the ledger, with the outcome named, and what the call cost over all attempts: what an
+attempt that failed may be charged for is in it. The log has each attempt that failed. "Made good by" names the rungs
+that answer in its place, for whole answers and for streams that have not begun.
 
 {states}
 """
 
 _CASE_HEAD = (
-    "| route | form | own parts | ladder | status | code | error, ledger, log | served by | asked | bill |\n"
-    "|---|---|---|---|---|---|---|---|---|---|"
+    "| route | form | own parts | ladder | status | code | ledger | log | rung | asked | bill |\n"
+    "|---|---|---|---|---|---|---|---|---|---|---|"
 )
+
+
+_LADDERS = {
+    Ladder.NONE: "one target, one credential, nothing below",
+    Ladder.AGAIN: "the same target is well the second time",
+    Ladder.CREDENTIAL: "another credential of the same provider is well",
+    Ladder.TARGET: "another target is well",
+    Ladder.STALE: "the question was answered before, and the answer is no longer fresh",
+    Ladder.CANNED: "a reply is configured",
+    Ladder.OFF: "another credential, another target and a reply are there, and `x-tidegate-fallback: off`",
+}
 
 
 def page(cases: Sequence[Case], verdicts: Mapping[str, Verdict]) -> str:
@@ -50,7 +63,8 @@ def _states(cases: Sequence[Case]) -> Iterator[str]:
     yield "| ladder | cases |"
     yield "|---|---|"
     for ladder in Ladder:
-        yield f"| {ladder.value} | {sum(case.ladder is ladder for case in cases)} |"
+        if played := sum(case.ladder is ladder for case in cases):
+            yield f"| {ladder.value}: {_LADDERS[ladder]} | {played} |"
 
 
 def _by_fault(cases: Sequence[Case]) -> Iterator[tuple[Fault, list[Case]]]:
@@ -60,15 +74,22 @@ def _by_fault(cases: Sequence[Case]) -> Iterator[tuple[Fault, list[Case]]]:
 
 
 def _summary(cases: Sequence[Case], verdicts: Mapping[str, Verdict]) -> Iterator[str]:
-    yield "| fault | when | what happens | whole answer | stream | cases |"
-    yield "|---|---|---|---|---|---|"
+    helpful = [ladder for ladder in Ladder if any(case.ladder is ladder for case in cases)][1:]
+    yield "| fault | when | what happens | whole answer | stream | made good by | cases |"
+    yield "|---|---|---|---|---|---|---|"
     for fault, mine in _by_fault(cases):
         plain = [case for case in mine if case.own is Own.WELL and case.ladder is Ladder.NONE]
         whole, stream = (
             ", ".join(dict.fromkeys(_short(verdicts[case.id]) for case in plain if case.stream is streamed)) or "-"
             for streamed in (False, True)
         )
-        yield f"| `{fault.name}` | {fault.moment.value} | {fault.shows} | {whole} | {stream} | {len(mine)} |"
+        good = ", ".join(ladder.value for ladder in helpful if _is_made_good(ladder, mine, verdicts)) or "-"
+        when = fault.moment.value
+        yield f"| `{fault.name}` | {when} | {fault.shows} | {whole} | {stream} | {good} | {len(mine)} |"
+
+
+def _is_made_good(ladder: Ladder, cases: Sequence[Case], verdicts: Mapping[str, Verdict]) -> bool:
+    return any(case.ladder is ladder and not verdicts[case.id].error for case in cases)
 
 
 def _short(verdict: Verdict) -> str:
@@ -94,8 +115,9 @@ def _row(case: Case, verdict: Verdict) -> str:
         case.ladder.value,
         f"{verdict.status}{event}",
         verdict.code or "-",
-        ", ".join(dict.fromkeys([*verdict.lines, *verdict.logged])),
-        verdict.served_by,
+        ", ".join(verdict.lines),
+        ", ".join(verdict.logged) or "-",
+        verdict.rung or "-",
         verdict.calls,
         f"{verdict.bill:,}".replace(",", " "),
     ]

@@ -3,17 +3,40 @@
 import msgspec
 
 from tests.faults import speech
-from tests.faults.cases import Case
-from tests.faults.faults import Bill, Error, Fault, Moment, Where
+from tests.faults.cases import Case, Ladder
+from tests.faults.faults import Bill, Blame, Error, Fault, Moment, Where
 from tidegate.core.values import Route
 
 INPUT_NANOS = 10_000
 OUTPUT_NANOS = 40_000
 """For one token of a model that no price list knows (`metering.unknown_model`)."""
-QUESTION_TOKENS = {Route.CHAT: 10, Route.RESPONSES: 5, Route.EMBEDDINGS: 5}
+QUESTION_TOKENS = {Route.CHAT: 12, Route.RESPONSES: 12, Route.EMBEDDINGS: 5}
 """The question counted by us, framing included."""
 FIRST_WORD_TOKENS = 5
 ALL_WORDS_TOKENS = 6
+
+HELPS = {
+    Ladder.NONE: frozenset(),
+    Ladder.OFF: frozenset(),
+    Ladder.AGAIN: frozenset({Blame.TARGET}),
+    Ladder.CREDENTIAL: frozenset({Blame.CREDENTIAL, Blame.MATCH, Blame.RATE}),
+    Ladder.TARGET: frozenset({Blame.CREDENTIAL, Blame.MATCH, Blame.RATE, Blame.TARGET, Blame.SILENCE}),
+    Ladder.STALE: frozenset({Blame.CREDENTIAL, Blame.RATE, Blame.TARGET, Blame.SILENCE, Blame.TIME}),
+    Ladder.CANNED: frozenset({Blame.CREDENTIAL, Blame.RATE, Blame.TARGET, Blame.SILENCE, Blame.TIME}),
+}
+"""Whose fault each rung makes good."""
+RUNGS = {
+    Ladder.AGAIN: "again",
+    Ladder.CREDENTIAL: "credential",
+    Ladder.TARGET: "target",
+    Ladder.STALE: "stale",
+    Ladder.CANNED: "canned",
+}
+"""The rung's name in the ledger."""
+SERVERS = {Ladder.TARGET: "second", Ladder.CANNED: "canned"}
+ASKED_ANEW = (Ladder.AGAIN, Ladder.CREDENTIAL, Ladder.TARGET)
+TOO_LATE = frozenset({"overloaded"})
+"""Faults of the target that name a wait longer than the call has: it is not asked again."""
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,44 +49,92 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     error: str
     """`x-tidegate-error`, or the error event's; empty for none. It is the log's name as well."""
     served_by: str
-    """The rung that answered: the target's provider, or `nobody`."""
+    """`first` or `second` for the targets, `canned`, or `nobody`."""
+    rung: str
+    """The ledger's word for the step that answered; empty where none did."""
     cache: str
     calls: int
-    """How often the upstream was asked."""
+    """How often any upstream was asked."""
     bill: int
     """Nano-dollars, over all lines."""
     lines: tuple[str, ...]
     """The outcomes of the call's lines in the ledger: exactly one."""
     logged: tuple[str, ...]
-    """The names under which the log has it."""
+    """The names under which the log has failed attempts."""
 
 
 def expected(case: Case) -> Verdict:
     """The verdict on a case."""
-    fault, error = case.fault, error_of(case)
-    name = error.name if error else "ok"
-    begun = error is not None and case.stream and _strikes_after_the_beginning(fault)
+    error = error_of(case)
+    if error is None:
+        return _answered(case, None)
+    if case.stream and _strikes_after_the_beginning(case.fault):
+        return _broken_off(case, error)
+    return _answered(case, error) if _is_helped(case, error) else _failed(case, error)
+
+
+def _answered(case: Case, error: Error | None) -> Verdict:
+    """By the first attempt, or after it failed."""
+    anew = error is not None and case.ladder in ASKED_ANEW
+    paid = _bill(case) if error is None else _bill(case) + (_full(case.route) if anew else 0)
     return Verdict(
-        status=200 if begun or error is None else error.status,
-        end=("error event" if begun else "error") if error else ("stream" if case.stream else "whole"),
-        code=error.code if error else None,
-        error=error.name if error else "",
-        served_by="nobody" if error and not begun else "openai",
-        cache="" if error and not begun else "miss",
-        calls=0 if fault.where is not Where.SERVER else 1,
-        bill=_bill(case),
-        lines=(name,),
-        logged=(name,) if error else (),
+        status=200,
+        end="stream" if case.stream else "whole",
+        code=None,
+        error="",
+        served_by=SERVERS.get(case.ladder, "first") if error else "first",
+        rung=RUNGS[case.ladder] if error else "first",
+        cache="stale" if error and case.ladder is Ladder.STALE else "miss",
+        calls=_reached(case) + anew,
+        bill=paid,
+        lines=("ok",),
+        logged=(error.name,) if error else (),
     )
 
 
-HEAD_ONLY = frozenset({"head_then_silence", "head_then_close", "head_then_reset", "head_then_end"})
-"""Streams of which only the head came: the client was told 200 with it."""
+def _broken_off(case: Case, error: Error) -> Verdict:
+    """The client has the beginning: it gets an error event, and nobody else is asked."""
+    return Verdict(
+        status=200,
+        end="error event",
+        code=error.code,
+        error=error.name,
+        served_by="first",
+        rung="",
+        cache="miss",
+        calls=_reached(case),
+        bill=_bill(case),
+        lines=(error.name,),
+        logged=(error.name,),
+    )
+
+
+def _failed(case: Case, error: Error) -> Verdict:
+    return Verdict(
+        status=error.status,
+        end="error",
+        code=error.code,
+        error=error.name,
+        served_by="nobody",
+        rung="",
+        cache="",
+        calls=_reached(case),
+        bill=_bill(case),
+        lines=(error.name,),
+        logged=(error.name,),
+    )
+
+
+def _is_helped(case: Case, error: Error) -> bool:
+    """Whether the rung that is there makes this failure good."""
+    if case.ladder is Ladder.AGAIN and error.name in TOO_LATE:
+        return False
+    return error.blame in HELPS[case.ladder]
 
 
 def _strikes_after_the_beginning(fault: Fault) -> bool:
-    """A stream has begun, for its client, once it has begun to be answered."""
-    return fault.moment in (Moment.MIDDLE, Moment.END) or fault.name in HEAD_ONLY
+    """A stream has begun, for its client, with its first word."""
+    return fault.moment in (Moment.MIDDLE, Moment.END)
 
 
 def error_of(case: Case) -> Error | None:
@@ -71,21 +142,30 @@ def error_of(case: Case) -> Error | None:
     return case.fault.whole if case.fault.whole is not None and not case.stream else case.fault.error
 
 
+def _reached(case: Case) -> int:
+    return 0 if case.fault.where is not Where.SERVER else 1
+
+
 def _bill(case: Case) -> int:
-    input_tokens, output_tokens = _tokens(case)
-    return input_tokens * INPUT_NANOS + (0 if case.route is Route.EMBEDDINGS else output_tokens * OUTPUT_NANOS)
+    """Of the first attempt."""
+    error = error_of(case)
+    if error is None or (case.stream and _strikes_after_the_beginning(case.fault)):
+        return _price(case.route, case.fault.bill or Bill.FULL, failed=error is not None)
+    return _price(case.route, Bill.ASKED if error.taken else Bill.NOTHING, failed=True)
 
 
-def _tokens(case: Case) -> tuple[int, int]:
-    fault, failed = case.fault, error_of(case) is not None
-    bill = fault.bill or (Bill.NOTHING if failed else Bill.FULL)
-    if failed and not case.stream:
-        bill = Bill.NOTHING
-    if bill is Bill.FULL and failed and case.route is Route.RESPONSES:
+def _full(route: Route) -> int:
+    return _price(route, Bill.FULL, failed=False)
+
+
+def _price(route: Route, bill: Bill, *, failed: bool) -> int:
+    if bill is Bill.FULL and failed and route is Route.RESPONSES:
         bill = Bill.SAID  # its figures are in the terminal event, which never came
-    return {
+    input_tokens, output_tokens = {
         Bill.NOTHING: (0, 0),
-        Bill.HEARD: (QUESTION_TOKENS[case.route], FIRST_WORD_TOKENS),
-        Bill.SAID: (QUESTION_TOKENS[case.route], ALL_WORDS_TOKENS),
+        Bill.ASKED: (QUESTION_TOKENS[route], 0),
+        Bill.HEARD: (QUESTION_TOKENS[route], FIRST_WORD_TOKENS),
+        Bill.SAID: (QUESTION_TOKENS[route], ALL_WORDS_TOKENS),
         Bill.FULL: (speech.INPUT_TOKENS, speech.OUTPUT_TOKENS),
     }[bill]
+    return input_tokens * INPUT_NANOS + (0 if route is Route.EMBEDDINGS else output_tokens * OUTPUT_NANOS)

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import itertools
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from typing import Any
 
@@ -10,11 +11,12 @@ import msgspec
 import structlog
 
 from tests.faults import speech
-from tests.faults.cases import Case, Own
+from tests.faults.cases import Case, Ladder, Own
+from tests.faults.configuration import CANNED, FRESH_SECONDS, sections
 from tests.faults.faults import Where
 from tests.faults.proxy import FaultProxy, Mode, before
 from tests.faults.rules import Verdict
-from tests.faults.scripts import whole
+from tests.faults.scripts import good, whole
 from tests.faults.upstream import Asked, Script, ScriptedUpstream, playing
 from tests.harness import Answer, Gateway, Json, World, data_of
 from tests.upstream.servers import full_backlog
@@ -23,8 +25,6 @@ from tidegate.core.values import Route
 AT_ONCE = 40
 PATIENCE_SECONDS = 20.0
 """No call may take longer, whatever happens: twice the longest clock below."""
-CLOCKS = {"connect_seconds": 1.0, "first_byte_seconds": 3.0, "idle_seconds": 3.0, "total_seconds": 8.0}
-MOST_BYTES = 512 * 1024
 NOWHERE = "http://tidegate.invalid/v1"
 
 
@@ -37,13 +37,15 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Matrix:
-    """The gateways the cases are played on: one for each state of our own parts and each kind of address."""
+    """Plays the cases: a gateway for each state of our own parts, a provider and a route for each case."""
 
     def __init__(self, world: World, cases: Iterable[Case]) -> None:
         self._world = world
         self._cases = {case.id: case for case in cases}
-        self._gateways: dict[tuple[Own, Where], Gateway] = {}
-        self._proxies: list[FaultProxy] = []
+        self._gateways: dict[tuple[Own, bool], Gateway] = {}
+        self._proxies: list[tuple[FaultProxy, FaultProxy]] = []
+        self._striking = False
+        """The faults strike from now on; before, everything is well."""
         self._at_once = asyncio.Semaphore(AT_ONCE)
 
     async def play(self) -> dict[str, Verdict]:
@@ -52,16 +54,30 @@ class Matrix:
             logs = stack.enter_context(structlog.testing.capture_logs())
             upstream = await stack.enter_async_context(playing(self._script))
             await self._start(stack, upstream.root)
-            seen = await self._ask_all()
-            for proxy in self._proxies:
+            await self._ask_all(case for case in self._cases.values() if case.ladder is Ladder.STALE)
+            asked_before = upstream.calls.total()
+            if asked_before:
+                await asyncio.sleep(FRESH_SECONDS + 0.1)  # the answers' freshness runs by Redis' own clock
+            upstream.forget()
+            self._striking = True
+            for (own, _), (redis, database) in zip(self._gateways, self._proxies, strict=True):
+                await redis.set(Mode.REFUSE if own is Own.REDIS_DOWN else Mode.PASS)
+                await database.set(Mode.REFUSE if own is Own.POSTGRES_DOWN else Mode.PASS)
+            seen = await self._ask_all(self._cases.values())
+            for proxy in itertools.chain.from_iterable(self._proxies):
                 await proxy.set(Mode.PASS)
-            lines = await self._lines()
+            lines = await self._lines(len(self._cases) + asked_before)
         logged = _logged(logs)
         return {name: _verdict(case, seen[name], upstream, lines, logged) for name, case in self._cases.items()}
 
     def _script(self, asked: Asked) -> Script:
         case = self._cases.get(asked.model)
-        return whole(asked, 200, b'{"object":"list","data":[]}') if case is None else case.fault.play(asked)
+        if case is None:
+            return whole(asked, 200, b'{"object":"list","data":[]}')
+        struck = self._striking and (asked.place, asked.credential) == ("first", "sk-first")
+        if case.ladder is Ladder.AGAIN and asked.number > 1:
+            struck = False
+        return case.fault.play(asked) if struck else good(asked)
 
     async def _start(self, stack: contextlib.AsyncExitStack, root: str) -> None:
         addresses = {
@@ -71,51 +87,50 @@ class Matrix:
             Where.NOWHERE: NOWHERE,
         }
         for own in Own:
-            for where, address in addresses.items():
-                self._gateways[own, where] = await stack.enter_async_context(self._gateway(own, address))
+            for again in (False, True) if own is Own.WELL else (False,):
+                mine = {
+                    number: case
+                    for number, case in enumerate(self._cases.values())  # replicas share what they know by name
+                    if (case.own, case.ladder is Ladder.AGAIN) == (own, again)
+                }
+                configured = sections(mine, addresses, second=f"{root}/second/v1", again=again)
+                self._gateways[own, again] = await stack.enter_async_context(self._gateway(configured))
 
     @contextlib.asynccontextmanager
-    async def _gateway(self, own: Own, address: str) -> AsyncIterator[Gateway]:
+    async def _gateway(self, configured: dict[str, Any]) -> AsyncIterator[Gateway]:
         stores = self._world.stores
         async with before(stores.redis_url) as (redis, redis_url), before(stores.database_url) as (database, url):
-            self._proxies += [redis, database]
-            async with self._world.gateway(
-                redis_url=redis_url,
-                database_url=url,
-                upstream={"base_url": address, "max_answer_bytes": MOST_BYTES, **CLOCKS},
-            ) as gateway:
-                assert (await gateway.call("/no/such/route")).status == 404
+            self._proxies.append((redis, database))
+            async with self._world.gateway(redis_url=redis_url, database_url=url, **configured) as gateway:
                 await gateway.call("/models")  # the key is known from here on
-                if own is Own.REDIS_DOWN:
-                    await redis.set(Mode.REFUSE)
-                if own is Own.POSTGRES_DOWN:
-                    await database.set(Mode.REFUSE)
                 yield gateway
 
-    async def _ask_all(self) -> dict[str, Seen]:
+    async def _ask_all(self, cases: Iterable[Case]) -> dict[str, Seen]:
         async def one(case: Case) -> Seen:
             async with self._at_once:
                 return await self._ask(case)
 
-        names = list(self._cases)
-        return dict(zip(names, await asyncio.gather(*(one(self._cases[name]) for name in names)), strict=True))
+        asked = list(cases)
+        seen = await asyncio.gather(*(one(case) for case in asked))
+        return {case.id: what for case, what in zip(asked, seen, strict=True)}
 
     async def _ask(self, case: Case) -> Seen:
-        gateway = self._gateways[case.own, case.fault.where]
+        gateway = self._gateways[case.own, case.ladder is Ladder.AGAIN]
+        wishes = {"x_tidegate_deadline": "30"} | ({"x_tidegate_fallback": "off"} if case.ladder is Ladder.OFF else {})
         body = speech.request(case.route, case.id, stream=case.stream)
         try:
             async with asyncio.timeout(PATIENCE_SECONDS):
-                answer = await gateway.call(speech.PATHS[case.route], body, x_tidegate_deadline="0")
+                answer = await gateway.call(speech.PATHS[case.route], body, **wishes)
         except TimeoutError:
             return Seen(answer=None, broke="it hung")
         except (aiohttp.ClientError, UnicodeDecodeError) as error:
             return Seen(answer=None, broke=type(error).__name__)
         return Seen(answer=answer)
 
-    async def _lines(self) -> dict[str, list[Json]]:
+    async def _lines(self, many: int) -> dict[str, list[Json]]:
         """The ledger's lines by model, once none is on its way."""
         lines: dict[str, list[Json]] = {}
-        for line in await self._world.ledger(len(self._cases)):
+        for line in await self._world.ledger(many):
             lines.setdefault(line["model"], []).append(line)
         return lines
 
@@ -136,7 +151,7 @@ def _verdict(
     lines: Mapping[str, list[Json]],
     logged: Mapping[str, tuple[str, ...]],
 ) -> Verdict:
-    mine = lines.get(case.id, [])
+    mine = lines.get(case.id, [])[1 if case.ladder is Ladder.STALE else 0 :]  # the first asked before
     status, end, code, error = _ended(case, seen)
     headers = seen.answer.headers if seen.answer else {}
     return Verdict(
@@ -144,7 +159,8 @@ def _verdict(
         end=end,
         code=code,
         error=error or (mine[0]["outcome"] if mine and end == "error event" else ""),
-        served_by=headers.get("x-tidegate-served-by", "nobody").partition("/")[0],
+        served_by=headers.get("x-tidegate-served-by", "nobody").partition("/")[0].partition("-")[0],
+        rung=mine[0]["rung"] if mine and mine[0]["outcome"] == "ok" else "",
         cache=headers.get("x-tidegate-cache", ""),
         calls=upstream.calls[case.id],
         bill=sum(line["cost_nanos"] for line in mine),
@@ -172,20 +188,21 @@ def _is_whole(route: Route, document: Json) -> bool:
     if route is Route.EMBEDDINGS:
         return len(document["data"]) == 1
     if route is Route.CHAT:
-        return bool(document["choices"][0]["message"]["content"] == "".join(speech.WORDS))
-    return bool(document["output"][0]["content"][0]["text"] == "".join(speech.WORDS))
+        return document["choices"][0]["message"]["content"] in _SAID
+    return document["output"][0]["content"][0]["text"] in _SAID
 
 
 def _chat_is_complete(text: str, events: list[Json]) -> bool:
     said = "".join(choice["delta"].get("content") or "" for event in events for choice in event["choices"])
-    return said == "".join(speech.WORDS) and text.endswith("data: [DONE]\n\n")
+    return said in _SAID and text.endswith("data: [DONE]\n\n")
 
 
 def _response_is_complete(_: str, events: list[Json]) -> bool:
     said = "".join(event["delta"] for event in events if event["type"] == "response.output_text.delta")
-    return said == "".join(speech.WORDS) and bool(events[-1]["type"] == "response.completed")
+    return said in _SAID and bool(events[-1]["type"] == "response.completed")
 
 
+_SAID = ("".join(speech.WORDS), CANNED)
 _ENDS: dict[Route, Callable[[str, list[Json]], bool]] = {
     Route.CHAT: _chat_is_complete,
     Route.RESPONSES: _response_is_complete,

@@ -45,6 +45,8 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     headers: dict[str, str]
     """Names in lower case."""
     body: bytes
+    number: int = 0
+    """Of the requests for this model, from 1."""
 
 
 Play = Callable[[Asked], Script]
@@ -62,6 +64,11 @@ class ScriptedUpstream:
         """Connections that the gateway ended while a script was silent, by model."""
         self.root = ""
 
+    def forget(self) -> None:
+        """Count from the beginning."""
+        self.calls.clear()
+        self.asked.clear()
+
     async def connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection, as long as it lasts."""
         try:
@@ -74,6 +81,7 @@ class ScriptedUpstream:
     async def _answer(self, asked: Asked, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         if asked.route is not None:
             self.calls[asked.model] += 1
+            asked = msgspec.structs.replace(asked, number=self.calls[asked.model])
             self.asked.setdefault(asked.model, []).append(asked)
         for step in self._play(asked):
             if isinstance(step, bytes):

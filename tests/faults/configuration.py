@@ -1,0 +1,47 @@
+"""The gateway's configuration for the table.
+
+Each case has a provider and a route of its own, so that none is told by another's failures that a target is down.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from tests.faults.cases import Case, Ladder
+from tests.faults.faults import Where
+
+CLOCKS = {"connect_seconds": 1.0, "first_byte_seconds": 3.0, "idle_seconds": 3.0, "total_seconds": 8.0}
+MOST_BYTES = 512 * 1024
+FRESH_SECONDS = 1
+CANNED = "Nobody can answer now. Please try again in a few minutes."
+_SPEAKS = ["chat", "responses", "embeddings"]
+
+
+def sections(cases: Mapping[int, Case], addresses: Mapping[Where, str], *, second: str, again: bool) -> dict[str, Any]:
+    """The sections for these cases, by their numbers; `second` is where the target is that is always well."""
+    providers: dict[str, Any] = {"second": _provider(second, "sk-second")}
+    routes: dict[str, Any] = {}
+    for number, case in cases.items():
+        name = f"first-{number}"
+        keys = ("sk-first", "sk-other") if case.ladder in (Ladder.CREDENTIAL, Ladder.OFF) else ("sk-first",)
+        providers[name] = _provider(addresses[case.fault.where], *keys)
+        routes[case.id] = _route(case, name)
+    return {
+        "upstream": {"base_url": second, "max_answer_bytes": MOST_BYTES, **CLOCKS},
+        "providers": providers,
+        "routes": routes,
+        "retries": {"most": int(again), "share": 1.0, "floor": 100_000},
+        "cache": {"ttl_seconds": FRESH_SECONDS},
+    }
+
+
+def _provider(address: str, *keys: str) -> dict[str, Any]:
+    credentials = [{"name": key.removeprefix("sk-"), "api_key": key} for key in keys]
+    return {"kind": "openai", "base_url": address, "credentials": credentials, "speaks": _SPEAKS}
+
+
+def _route(case: Case, first: str) -> dict[str, Any]:
+    targets = [{"provider": first}]
+    if case.ladder in (Ladder.TARGET, Ladder.OFF):
+        targets.append({"provider": "second"})
+    canned = {"canned": CANNED} if case.ladder in (Ladder.CANNED, Ladder.OFF) else {}
+    return {"targets": targets, **canned}
