@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import AsyncIterator, Mapping
 from decimal import Decimal
+from functools import partial
 from random import SystemRandom
 from typing import Protocol, TypeVar
 
@@ -26,7 +27,7 @@ from tidegate.admission.replicas import Replicas
 from tidegate.admission.tickets import LaneTerms
 from tidegate.admission.turn import Turns
 from tidegate.admission.visits import Visits
-from tidegate.assembly.ladder import lane_terms, make_ladder
+from tidegate.assembly.ladder import lane_terms, make_ladder, standing_report
 from tidegate.background_parts import BackgroundParts
 from tidegate.cache.flights import Flights
 from tidegate.cache.stored import Codec
@@ -66,6 +67,7 @@ from tidegate.upstream.models import Models
 from tidegate.upstream.openai import OpenAI
 from tidegate.upstream.providers import Forwarding, make_providers
 from tidegate.upstream.routes import Routes
+from tidegate.upstream.standing_report import StandingReport
 from tidegate.upstream.transport import Transport
 from tidegate.watch.counters import Counters
 from tidegate.watch.upstream_health import UpstreamHealth
@@ -82,6 +84,7 @@ from tidegate.web.question_desk import QuestionDesk
 from tidegate.web.response_desk import ResponseDesk
 from tidegate.web.sockets.endpoint import Sockets
 from tidegate.web.stateful import add_stateful
+from tidegate.web.upstream_desk import UpstreamDesk
 
 _log = structlog.get_logger("app")
 
@@ -154,8 +157,10 @@ class _Parts:
                 flights=flights, routes=routes, ladder=ladder, ledger=ledger, health=health, turns=turns,
             )  # fmt: skip
             models = _add_models(api, settings, clock, keys, providers=providers, routes=routes)
-            add_health(api, postgres=postgres, redis=redis, upstream=health, probe=models.probe)
-            _add_admin(api, settings, clock, postgres=postgres, redis=redis, keys=key_store, ring=keys)
+            report = standing_report(ladder.board.store, settings, clock)
+            told = partial(report.now_on, ladder.board)
+            add_health(api, postgres=postgres, redis=redis, upstream=health, probe=models.probe, standings=told)
+            _add_admin(api, settings, clock, postgres=postgres, redis=redis, keys=key_store, ring=keys, report=report)
             front = Front(keys, visits, settings.server, new_id)
             _add_stateful(api, clock, front, stores, (recollection, pipeline, background.deferral))
             await _started(stack, background.runner(pipeline.answer, process))
@@ -327,6 +332,7 @@ def _add_admin(  # noqa: PLR0913  # a parameter for each part
     redis: RedisLink,
     keys: KeyStore,
     ring: KeyRing,
+    report: StandingReport,
 ) -> None:
     prefix, upstream = settings.redis.prefix, settings.upstream
     lanes = LaneStore(redis, prefix=prefix, terms=lambda _: LaneTerms())  # looking needs no terms
@@ -337,7 +343,8 @@ def _add_admin(  # noqa: PLR0913  # a parameter for each part
         clock=clock,
     )
     projects = ProjectDesk(ProjectStore(postgres, redis, prefix=prefix))
-    add_admin(api, ring, keys=KeyDesk(keys, clock), projects=projects, overlook=overlook, ids=new_id)
+    desk, upstreams = KeyDesk(keys, clock), UpstreamDesk(report)
+    add_admin(api, ring, keys=desk, projects=projects, overlook=overlook, upstream=upstreams, ids=new_id)
 
 
 def _postgres(stack: contextlib.AsyncExitStack, settings: Settings, tell: Tell) -> Postgres:

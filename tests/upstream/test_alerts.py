@@ -33,7 +33,7 @@ def of_credential(state: credentials.CredentialState) -> Told:
         (of_credential(BAD), "", [("error", "credential_out")]),
         (of_credential(BAD), "invalid", []),
         (of_credential(EMPTY), "invalid", [("error", "credential_out")]),
-        (of_credential(credentials.suspended(1.0)), "healthy", [("error", "credential_out")]),
+        (of_credential(credentials.suspended(1.0)), "healthy", [("warning", "credential_out")]),
         (of_credential(credentials.resumed(1.0)), "suspended", [("warning", "credential_back")]),
         (of_credential(credentials.resumed(1.0)), "", []),
     ],

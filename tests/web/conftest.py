@@ -22,9 +22,12 @@ from tidegate.core.clock import ManualClock
 from tidegate.core.ids import new_id
 from tidegate.core.values import Limits
 from tidegate.metering.report import Reports
+from tidegate.upstream.standing_report import StandingReport
+from tidegate.upstream.standing_store import StandingStore
 from tidegate.web.admin import add_admin
 from tidegate.web.admin_desks import KeyDesk, Overlook, ProjectDesk
 from tidegate.web.api import create_api
+from tidegate.web.upstream_desk import UpstreamDesk
 
 
 @pytest.fixture
@@ -33,6 +36,8 @@ async def office(postgres: Postgres, redis_link: RedisLink, redis_prefix: str) -
     keys = KeyStore(postgres, redis_link, clock=clock, prefix=redis_prefix)
     budgets = BudgetReport(postgres, BudgetStore(redis_link, prefix=redis_prefix), everybody=Limits(budget_day=10**9))
     ring = KeyRing(keys, clock)
+    standings = StandingStore(redis_link, prefix=redis_prefix)
+    report = StandingReport(standings, targets=["openai/m"], credentials={"openai": ["default"]}, clock=clock)
 
     @contextlib.asynccontextmanager
     async def lifespan(api: FastAPI) -> AsyncIterator[None]:
@@ -48,6 +53,7 @@ async def office(postgres: Postgres, redis_link: RedisLink, redis_prefix: str) -
                 reports=Reports(postgres),
                 clock=clock,
             ),
+            upstream=UpstreamDesk(report),
             ids=new_id,
         )
         yield

@@ -70,10 +70,9 @@ async def test_the_api_describes_itself(office: Office) -> None:
     async with aiohttp.ClientSession() as http, http.get(f"{office.root}/openapi.json") as response:
         described = await response.json()
     paths = described["paths"]
-    assert {path for path in paths if path.startswith("/admin/")} == {
-        f"/admin/v1/{path}"
-        for path in ("keys", "keys/{key_id}", "projects", "projects/{name}", "budgets", "queue", "usage")
-    }
+    listed = ("keys", "keys/{key_id}", "projects", "projects/{name}", "budgets", "queue", "usage", "upstream")
+    acts = [f"upstream/credentials/{{provider}}/{{credential}}/{act}" for act in ("suspend", "resume")]
+    assert {path for path in paths if path.startswith("/admin/")} == {f"/admin/v1/{path}" for path in (*listed, *acts)}
     asked = paths["/admin/v1/keys"]["post"]
     assert asked["requestBody"]["content"]["application/json"]["schema"] == {"$ref": "#/components/schemas/KeyAsked"}
     assert "KeyPage" in str(paths["/admin/v1/keys"]["get"]["responses"]["200"])

@@ -8,11 +8,15 @@ from tidegate.admission.tickets import LaneTerms
 from tidegate.connections.redis import RedisLink
 from tidegate.core.clock import Clock
 from tidegate.core.config import Settings
+from tidegate.upstream.alerts import alert
 from tidegate.upstream.asking import Ladder
+from tidegate.upstream.openai import DEFAULT
+from tidegate.upstream.plan import Target
 from tidegate.upstream.probing import Probing
 from tidegate.upstream.provider import Provider
 from tidegate.upstream.standing import Board
-from tidegate.upstream.standing_store import StandingStore
+from tidegate.upstream.standing_report import StandingReport
+from tidegate.upstream.standing_store import StandingStore, Told
 
 
 def lane_terms(settings: Settings, providers: Mapping[str, Provider]) -> Callable[[str], LaneTerms]:
@@ -51,4 +55,24 @@ async def make_ladder(
         total_seconds=settings.upstream.total_seconds,
         clock=clock,
         random=random,
+    )
+
+
+def standing_report(
+    store: StandingStore, settings: Settings, clock: Clock, *, alert: Callable[[Told, str], None] = alert
+) -> StandingReport:
+    """The report on what the configuration names."""
+    return StandingReport(
+        store,
+        targets=[
+            Target(target.provider, target.model or model).name
+            for model, route in settings.routes.items()
+            for target in route.targets
+        ],
+        credentials={
+            name: [credential.name for credential in provider.credentials] or [DEFAULT]
+            for name, provider in settings.every_provider.items()
+        },
+        clock=clock,
+        alert=alert,
     )

@@ -21,6 +21,7 @@ from tidegate.admission.lane_store import LaneStore
 from tidegate.admission.project_store import ProjectStore
 from tidegate.admission.queue_report import QueueReport
 from tidegate.admission.tickets import LaneTerms
+from tidegate.assembly.ladder import standing_report
 from tidegate.background.job_store import JobStore
 from tidegate.cli.stores import plain_errors, ready
 from tidegate.connections.postgres import Postgres
@@ -29,6 +30,8 @@ from tidegate.core import config
 from tidegate.core.clock import SystemClock
 from tidegate.core.config import Settings
 from tidegate.embedded import Stores
+from tidegate.upstream.standing_report import StandingReport
+from tidegate.upstream.standing_store import StandingStore
 
 _Result = TypeVar("_Result")
 _PATIENCE = 2.0
@@ -45,6 +48,7 @@ class Desk(msgspec.Struct, frozen=True, kw_only=True):
     budgets: BudgetReport
     queue: QueueReport
     jobs: JobStore
+    upstream: StandingReport
 
 
 def at_desk(act: Callable[[Desk], Awaitable[_Result]]) -> _Result:
@@ -74,10 +78,15 @@ async def _opened(stores: Stores, settings: Settings) -> AsyncIterator[Desk]:
             budgets=BudgetReport(postgres, BudgetStore(redis, prefix=prefix), everybody=settings.budgets.everybody),
             queue=QueueReport(lanes, rpm=settings.upstream.rpm, tpm=settings.upstream.tpm),
             jobs=JobStore(postgres),
+            upstream=standing_report(StandingStore(redis, prefix=prefix), settings, clock, alert=_nobody),
         )
     finally:
         await redis.close()
         await postgres.close()
+
+
+def _nobody(told: object, before: str) -> None:
+    """Is woken by what an operator does at the command line."""
 
 
 def failed(sentence: str) -> typer.Exit:

@@ -13,6 +13,7 @@ from tidegate.cli.queue import queue_app
 from tidegate.cli.run import run
 from tidegate.cli.serve import serve
 from tidegate.cli.simulate import simulate
+from tidegate.cli.upstream import upstream_app
 from tidegate.cli.usage import usage
 from tidegate.core import logs
 
@@ -34,7 +35,13 @@ def application() -> typer.Typer:
     app.callback()(_options)
     for command in (run, serve, migrate, usage, simulate):
         app.command()(command)
-    groups = {"keys": keys_app, "projects": projects_app, "budgets": budgets_app, "queue": queue_app}
+    groups = {
+        "keys": keys_app,
+        "projects": projects_app,
+        "budgets": budgets_app,
+        "queue": queue_app,
+        "upstream": upstream_app,
+    }
     for name, group in groups.items():
         app.add_typer(group, name=name)
     return app

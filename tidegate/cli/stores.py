@@ -7,7 +7,7 @@ import typer
 
 from tidegate import embedded
 from tidegate.core.config import ConfigError, Settings
-from tidegate.core.errors import StoreError
+from tidegate.core.errors import NoSuchCredential, StoreError
 from tidegate.embedded import EmbeddedError, Stores
 from tidegate.migrate import migrate, pending
 
@@ -48,6 +48,6 @@ def plain_errors() -> Iterator[None]:
     """What cannot be helped here is one sentence on the error output and exit code 1."""
     try:
         yield
-    except (ConfigError, EmbeddedError, StoreError) as error:
+    except (ConfigError, EmbeddedError, StoreError, NoSuchCredential) as error:
         typer.secho(str(error), err=True, fg=typer.colors.RED)
         raise typer.Exit(1) from error

@@ -1,6 +1,6 @@
 -- standing_tell: a target or a credential stands otherwise than before; keep it, and tell all replicas.
 --
--- The newest word counts. Of two replicas that find out the same, the first is told that it changed something, so an
+-- The newest word counts; of two as new as each other, the first. Of two replicas that find out the same, the first is told that it changed something, so an
 -- alert goes out once. What is well and has long been is forgotten when there is very much of it: callers choose models'
 -- names.
 --   KEYS  1 the standings (hash: name to a JSON object with `kind` and `at`)
@@ -8,7 +8,7 @@
 -- Returns {1, the kind it had before, empty for none}, or {0, the newer object that is known}
 local old = redis.call('HGET', KEYS[1], ARGV[1])
 local known = old and cjson.decode(old)
-if known and known.at > tonumber(ARGV[2]) then
+if known and known.at >= tonumber(ARGV[2]) then
   return {0, old}
 end
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])

@@ -1,5 +1,7 @@
 """What wakes a person: a credential taken out, a target down; and what lets them sleep again. One line a change."""
 
+import logging
+
 import structlog
 
 from tidegate.upstream.breaker import Circuit
@@ -47,7 +49,8 @@ def _of_credential(name: str, told: Told, *, was_out: bool) -> None:
     assert state is not None  # noqa: S101  # the caller looked
     if state.taken_out:
         error = state.error or {}
-        _log.error(
+        _log.log(
+            logging.WARNING if state.standing is Standing.SUSPENDED else logging.ERROR,
             "a credential is taken out",
             alert="credential_out",
             credential=name,

@@ -15,6 +15,10 @@ QUOTA_SECONDS = 180.0
 """Between two real calls on an account that had no credit."""
 
 
+LATER = 1e-5
+"""Seconds; a word that is to count is so much later than the one it replaces, whoever's clock wrote that."""
+
+
 class Standing(Enum):
     """A credential's state, in the words that operators see."""
 

@@ -25,7 +25,6 @@ from tidegate.upstream.standing_store import StandingStore, Told, load_all
 _REFUSED_SECONDS = 0.5
 """After another replica had a claim, this one asks for it no sooner."""
 
-_LATER = 1e-5
 MOST_KEPT = 1000
 """Targets whose traffic is remembered, and rate limits: callers choose models' names, so there may be any number."""
 
@@ -176,6 +175,10 @@ class Board:
 
     # what others want to know
 
+    def known(self) -> list[Told]:
+        """The newest word on each target and credential of which there is one."""
+        return list(self._told.values())
+
     def traffic(self, target: Target) -> Traffic:
         """A target's calls in this process."""
         found = self._traffic.get(target.name)
@@ -252,7 +255,7 @@ class Board:
     def _after(self, name: str) -> float:
         """Now, or later than the word that is known, whichever clock that was written by."""
         known = self._told.get(name)
-        return self._clock.now() if known is None else max(self._clock.now(), known.at + _LATER)
+        return self._clock.now() if known is None else max(self._clock.now(), known.at + credentials.LATER)
 
     def _limit(self, lane: str, state: CredentialState) -> None:
         told = Told(name=f"limit {lane}", at=self._clock.now(), kind=state.standing.value, credential=state)

@@ -14,6 +14,7 @@ from tidegate.core.ids import IdSource
 from tidegate.web.admin_desks import KeyDesk, Overlook, ProjectDesk
 from tidegate.web.admin_shapes import UnknownField
 from tidegate.web.body import read_body
+from tidegate.web.upstream_desk import UpstreamDesk
 
 MOST_BYTES = 64 * 1024
 """Of a request's body: a hundred models' names fit many times."""
@@ -22,8 +23,15 @@ _BODY_SECONDS = 10.0
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
-def add_admin(
-    api: FastAPI, ring: KeyRing, *, keys: KeyDesk, projects: ProjectDesk, overlook: Overlook, ids: IdSource
+def add_admin(  # noqa: PLR0913  # a parameter for each part
+    api: FastAPI,
+    ring: KeyRing,
+    *,
+    keys: KeyDesk,
+    projects: ProjectDesk,
+    overlook: Overlook,
+    upstream: UpstreamDesk,
+    ids: IdSource,
 ) -> None:
     """The routes under `/admin/v1`; `ring` knows who may use them."""
     # only described by it: `_guarded` has asked before
@@ -45,6 +53,10 @@ def add_admin(
     router.add_api_route("/budgets", overlook.budgets, methods=["GET"])
     router.add_api_route("/queue", overlook.queue, methods=["GET"])
     router.add_api_route("/usage", overlook.usage, methods=["GET"])
+    router.add_api_route("/upstream", upstream.show, methods=["GET"])
+    one = "/upstream/credentials/{provider}/{credential}"
+    router.add_api_route(f"{one}/suspend", upstream.suspend, methods=["POST"])
+    router.add_api_route(f"{one}/resume", upstream.resume, methods=["POST"])
     api.include_router(router)
 
 

@@ -61,7 +61,7 @@ class QueueAsked(Shape):
 class UsageAsked(PartOfProject):
     """Which calls to sum up."""
 
-    by: Literal["day", "key", "model", "user", "project", "route"] = "day"
+    by: Literal["day", "key", "model", "user", "project", "route", "provider"] = "day"
     since: Annotated[AwareDatetime | None, Field(strict=False, description="Default: 30 days before `until`.")] = None
     until: Annotated[AwareDatetime | None, Field(strict=False, description="Default: now.")] = None
 
@@ -155,7 +155,7 @@ class Overlook:
         return QueueShape(data=[LaneShape.of(lane) for lane in lanes])
 
     async def usage(self, asked: Annotated[UsageAsked, Query()]) -> UsagePage:
-        """Sum up the ledger by day, key, model, user, project or route."""
+        """Sum up the ledger by day, key, model, user, project, route or provider."""
         until = _seconds(asked.until, self._clock.now())
         since = _seconds(asked.since, until - _MONTH_SECONDS)
         rows = await self._reports.usage(By(asked.by), since=since, until=until, project=asked.project)

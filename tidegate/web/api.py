@@ -15,6 +15,7 @@ from tidegate.connections.redis import RedisLink
 from tidegate.core.errors import StoreError, TidegateError, UnknownRoute, WrongMethod
 from tidegate.core.ids import IdSource
 from tidegate.upstream.models import Models
+from tidegate.upstream.standing_report import UpstreamShown
 from tidegate.watch.upstream_health import Health, UpstreamHealth
 from tidegate.web import envelope
 
@@ -70,6 +71,7 @@ def add_health(
     redis: RedisLink,
     upstream: UpstreamHealth,
     probe: Callable[[], Awaitable[None]],
+    standings: Callable[[], UpstreamShown],
 ) -> None:
     """`/livez` (the process), `/readyz` (its stores), `/health/upstream` (from real traffic)."""
 
@@ -85,7 +87,12 @@ def add_health(
     async def health_upstream() -> Response:
         report = await upstream.report(probe)
         status = 503 if report.status == Health.DOWN.value else 200
-        return Response(msgspec.json.encode(report), status, media_type="application/json")
+        known = standings()  # names and states only: nobody asked who wants to know
+        body = msgspec.structs.asdict(report) | {
+            "targets": {one.name: one.state for one in known.targets},
+            "credentials": {one.name: one.state for one in known.credentials},
+        }
+        return Response(msgspec.json.encode(body), status, media_type="application/json")
 
     api.add_api_route("/livez", livez, methods=["GET"], summary="The process is alive")
     api.add_api_route("/readyz", readyz, methods=["GET"], summary="PostgreSQL and Redis answer")

@@ -28,6 +28,7 @@ _STATUS: dict[type[TidegateError], HTTPStatus] = {
     errors.InvalidApiKey: HTTPStatus.UNAUTHORIZED,
     errors.NotAdmin: HTTPStatus.FORBIDDEN,
     errors.AdminKeyOnly: HTTPStatus.FORBIDDEN,
+    errors.NoSuchCredential: HTTPStatus.NOT_FOUND,
     errors.NoSuchKey: HTTPStatus.NOT_FOUND,
     errors.NoSuchProject: HTTPStatus.NOT_FOUND,
     errors.NotStored: HTTPStatus.NOT_FOUND,

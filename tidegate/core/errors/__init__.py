@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from tidegate.core.errors.admin import AdminKeyOnly, NoSuchKey, NoSuchProject, NotAdmin
+from tidegate.core.errors.admin import AdminKeyOnly, NoSuchCredential, NoSuchKey, NoSuchProject, NotAdmin
 from tidegate.core.errors.background import BackgroundQueueFull, BackgroundTimeout, GatewayRestarted
 from tidegate.core.errors.base import TidegateError, UpstreamWords
 from tidegate.core.errors.caller import (
@@ -150,6 +150,7 @@ __all__ = [
     "ModelNotFound",
     "MutuallyExclusive",
     "NoDescriptors",
+    "NoSuchCredential",
     "NoSuchKey",
     "NoSuchProject",
     "NoUpstreamKey",

@@ -24,6 +24,13 @@ class NoSuchKey(CallerError):
     code = "not_found"
 
 
+class NoSuchCredential(CallerError):
+    """There is no such credential. `tidegate upstream show` and `GET /admin/v1/upstream` show those there are."""
+
+    name = "no_such_credential"
+    code = "not_found"
+
+
 class NoSuchProject(CallerError):
     """There is no such project. A project begins with its first key: `tidegate keys create --project NAME`."""
 

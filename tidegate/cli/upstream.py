@@ -1,0 +1,65 @@
+"""`tidegate upstream`: how targets and credentials stand, and how a credential is taken out and back."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from tidegate.cli.desk import Desk, at_desk, print_json, print_table
+from tidegate.upstream.standing_report import Shown, UpstreamShown
+from tidegate.web.upstream_desk import StandingShape, UpstreamShape
+
+upstream_app = typer.Typer(no_args_is_help=True, help="See how targets and credentials stand; suspend and resume.")
+
+_Name = Annotated[str, typer.Argument(metavar="PROVIDER/CREDENTIAL", help="As `tidegate upstream show` lists it.")]
+_Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+
+
+@upstream_app.command()
+def show(as_json: _Json = False) -> None:
+    """Show each target's breaker and each credential's state, since when, and why."""
+
+    async def act(desk: Desk) -> UpstreamShown:
+        return await desk.upstream.read()
+
+    found = at_desk(act)
+    if as_json:
+        print_json(UpstreamShape.of(found))
+        return
+    columns = {"what": False, "name": True, "state": False, "since (UTC)": False, "error": False, "its words": True}
+    print_table(columns, _rows(found))
+
+
+@upstream_app.command()
+def suspend(name: _Name, as_json: _Json = False) -> None:
+    """Take a credential out: no replica sends a call with it until it is resumed."""
+
+    async def act(desk: Desk) -> Shown:
+        return await desk.upstream.suspend(name)
+
+    _tell(at_desk(act), as_json=as_json)
+
+
+@upstream_app.command()
+def resume(name: _Name, as_json: _Json = False) -> None:
+    """Take a credential back, whatever took it out."""
+
+    async def act(desk: Desk) -> Shown:
+        return await desk.upstream.resume(name)
+
+    _tell(at_desk(act), as_json=as_json)
+
+
+def _tell(shown: Shown, *, as_json: bool) -> None:
+    if as_json:
+        print_json(StandingShape.of(shown))
+    else:
+        typer.echo(f"{shown.name} is {shown.state}; all replicas act on it within a second.")
+
+
+def _rows(found: UpstreamShown) -> Iterator[tuple[str, ...]]:
+    for what, lines in (("target", found.targets), ("credential", found.credentials)):
+        for line in lines:
+            since = "-" if line.since is None else datetime.fromtimestamp(line.since, UTC).strftime("%Y-%m-%d %H:%M:%S")
+            yield what, line.name, line.state, since, line.error or "-", line.message or "-"

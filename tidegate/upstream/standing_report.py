@@ -1,0 +1,113 @@
+"""How targets and credentials stand, for people: what is configured, and what the replicas know of it."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+import msgspec
+
+from tidegate.core.clock import Clock
+from tidegate.core.errors import NoSuchCredential
+from tidegate.upstream import credentials
+from tidegate.upstream.alerts import alert
+from tidegate.upstream.breaker import Circuit
+from tidegate.upstream.credentials import CredentialState, Standing
+from tidegate.upstream.standing import Board
+from tidegate.upstream.standing_store import StandingStore, Told
+
+
+class Shown(msgspec.Struct, frozen=True, kw_only=True):
+    """A target or a credential."""
+
+    name: str
+    """`provider/model`, or `provider/credential`."""
+    state: str
+    since: float | None = None
+    """Unix seconds; None where it was never anything else."""
+    error: str | None = None
+    """The name of the error that brought it here."""
+    message: str | None = None
+    """The error's words."""
+
+
+class UpstreamShown(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that is asked."""
+
+    targets: tuple[Shown, ...]
+    credentials: tuple[Shown, ...]
+
+
+class StandingReport:
+    """Reads the replicas' common picture, and suspends and resumes credentials in it."""
+
+    def __init__(
+        self,
+        store: StandingStore,
+        *,
+        targets: Iterable[str],
+        credentials: Mapping[str, Sequence[str]],
+        clock: Clock,
+        alert: Callable[[Told, str], None] = alert,
+    ) -> None:
+        """`targets` by name, as far as routes name them; `credentials` by provider; `alert` is told of changes."""
+        self._alert = alert
+        self._store = store
+        self._targets = tuple(dict.fromkeys(targets))
+        self._names = tuple(f"{provider}/{name}" for provider, names in credentials.items() for name in names)
+        self._clock = clock
+
+    async def read(self) -> UpstreamShown:
+        """How everything stands. Raises RedisUnavailable."""
+        return self.of(await self._store.load())
+
+    def now_on(self, board: Board) -> UpstreamShown:
+        """How everything stands, as this process knows it; asks nobody."""
+        return self.of(board.known())
+
+    def of(self, told: Iterable[Told]) -> UpstreamShown:
+        """How everything stands by what was told."""
+        known = {one.name: one for one in told}
+        targets = {f"breaker {name}": name for name in self._targets}
+        targets.update(
+            (name, name.partition(" ")[2])
+            for name, one in sorted(known.items())
+            if one.breaker is not None and one.kind != Circuit.CLOSED.value
+        )
+        return UpstreamShown(
+            targets=tuple(_shown(shown, known.get(name), Circuit.CLOSED.value) for name, shown in targets.items()),
+            credentials=tuple(
+                _shown(name, known.get(f"credential {name}"), Standing.HEALTHY.value) for name in self._names
+            ),
+        )
+
+    async def suspend(self, name: str) -> Shown:
+        """Take a credential out, in all replicas. Raises NoSuchCredential and RedisUnavailable."""
+        return await self._change(name, credentials.suspended(self._clock.now()))
+
+    async def resume(self, name: str) -> Shown:
+        """Take a credential back, whatever took it out. Raises NoSuchCredential and RedisUnavailable."""
+        return await self._change(name, credentials.resumed(self._clock.now()))
+
+    async def _change(self, name: str, state: CredentialState) -> Shown:
+        if name not in self._names:
+            raise NoSuchCredential(f"There is no credential '{name}'. There are: {', '.join(self._names)}.")
+        told = Told(name=f"credential {name}", at=state.since, kind=state.standing.value, credential=state)
+        before = await self._store.tell(told)
+        if isinstance(before, Told):  # written by a clock that is ahead of this one
+            told = msgspec.structs.replace(told, at=before.at + credentials.LATER)
+            before = await self._store.tell(told)
+        if isinstance(before, str):
+            self._alert(told, before)
+        return _shown(name, told, Standing.HEALTHY.value)
+
+
+def _shown(name: str, told: Told | None, usual: str) -> Shown:
+    if told is None:
+        return Shown(name=name, state=usual)
+    state = told.breaker or told.credential
+    error = state.error if state else None
+    return Shown(
+        name=name,
+        state=told.kind,
+        since=state.since if state else told.at,
+        error=str(error["name"]) if error else None,
+        message=str(error["message"]) if error else None,
+    )
