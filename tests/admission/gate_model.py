@@ -32,14 +32,14 @@ class Model:
         self.holds: dict[str, Held] = {}
         self.lost: dict[str, Held] = {}
         self.flights: dict[str, str] = {}
-        self.answers: set[str] = set()
+        self.answers: dict[str, float] = {}
 
     def admit(self, ask: Admission) -> str | Refusal:
         """`hit`, `join`, `go`, or a refusal."""
         terms, now = ask.terms, ask.now
         self._reap(now)
         owner = self.flights.get(ask.fingerprint) if ask.claim else None
-        stored = ask.lookup and ask.fingerprint in self.answers
+        stored = ask.lookup and now < self.answers.get(ask.fingerprint, 0.0)
         if refusals := list(self._requests(terms, now)):
             more = [] if stored or owner else list(self._spending(terms, now))
             return _longest([*refusals, *more])
@@ -59,7 +59,7 @@ class Model:
             self.holds[terms.id] = Held(terms=terms, spends=False, due=now + terms.lease)
         return "join"
 
-    def settle(self, ask: Admission, *, c: int, k: int, now: float, keep: bool) -> None:
+    def settle(self, ask: Admission, *, c: int, k: int, now: float, keep_seconds: float) -> None:
         """A call is over, perhaps not for the first time."""
         terms = ask.terms
         if hold := self.holds.pop(terms.id, None):
@@ -72,8 +72,8 @@ class Model:
         elif terms.id in self.lost:
             del self.lost[terms.id]
             self._count(self.spent, terms, c - terms.c)
-        if keep:
-            self.answers.add(ask.fingerprint)
+        if keep_seconds:
+            self.answers[ask.fingerprint] = now + keep_seconds
         if self.flights.get(ask.fingerprint) == ask.owner:
             del self.flights[ask.fingerprint]
 

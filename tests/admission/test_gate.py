@@ -105,9 +105,9 @@ async def test_the_scripts_and_the_model_agree(
                 ask, memory = under_way[which % len(under_way)]  # some more than once, and each time alike
                 share = share if model.holds.get(ask.terms.id) or model.lost.get(ask.terms.id) else 0
                 c = ask.terms.c * share // 100 if _asks(model, ask) else 0
-                settled = {"c": c, "k": k, "now": now, "keep_seconds": 3600 if keep else 0}
-                await calls.settle(ask, memory, head=b"", body=b"", **settled)
-                model.settle(ask, c=c, k=k, now=now, keep=keep)
+                settled = {"c": c, "k": k, "now": now, "keep_seconds": 3600.5 if keep else 0}
+                await calls.settle(ask, memory, head=b"", body=b"", stale_seconds=86_400.0, **settled)
+                model.settle(ask, **settled)
         await agree(calls, model, now)
         no_more_than_budgets(model, world)
 

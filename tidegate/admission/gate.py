@@ -65,8 +65,10 @@ class Settlement(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     head: bytes = b""
     body: bytes = b""
     account: bytes = b"{}"
-    keep_seconds: int = 0
-    """How long to keep the answer; 0 not at all."""
+    keep_seconds: float = 0.0
+    """How long the answer is fresh; 0 to keep none."""
+    stale_seconds: float = 0.0
+    """How much longer it is kept, for when nobody can be asked."""
 
 
 class Gate:
@@ -131,13 +133,14 @@ class Gate:
             (
                 done.entry,
                 done.owner,
-                done.keep_seconds * 1000,
+                int((done.keep_seconds + done.stale_seconds) * 1000) if done.keep_seconds else 0,
                 f"{done.now:.6f}",
                 done.head,
                 done.body,
                 done.account,
                 self.prefix,
                 _pack(done.done),
+                f"{done.now + done.keep_seconds:.6f}",
             ),
         )
 

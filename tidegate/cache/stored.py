@@ -28,6 +28,8 @@ class StoredAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """The caller's own words that the answer repeats, in canonical form."""
     at: float = 0.0
     """Unix seconds at which it was stored."""
+    until: float = 0.0
+    """Unix seconds until which it is, or was, fresh."""
 
 
 class _Head(msgspec.Struct, array_like=True):
@@ -51,11 +53,13 @@ class Codec:
         body = self._compressor.compress(answer.body) if packed else answer.body
         return msgspec.msgpack.encode(_Head(answer.stream, packed, answer.served_by, answer.echo)), body
 
-    def unpack(self, head: bytes, body: bytes, at: float) -> StoredAnswer:
-        """The reverse; `at` is kept beside it."""
+    def unpack(self, head: bytes, body: bytes, at: float, *, until: float = 0.0) -> StoredAnswer:
+        """The reverse; `at` and `until` are kept beside it."""
         known = self._read_head.decode(head)
         plain = self._decompressor.decompress(body, max_output_size=_LARGEST) if known.packed else body
-        return StoredAnswer(stream=known.stream, body=plain, served_by=known.served_by, echo=known.echo, at=at)
+        return StoredAnswer(
+            stream=known.stream, body=plain, served_by=known.served_by, echo=known.echo, at=at, until=until
+        )
 
 
 def echo_of(call: Call) -> str:

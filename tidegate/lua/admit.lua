@@ -1,7 +1,7 @@
 -- admit: may this call go, or is its answer here, or on its way?
 --
 -- One atomic step before anything is asked upstream. It first decides, then writes.
---   KEYS  1 the stored answer (hash)   2 the flight (string: its owner)   3 the ledger (stream)
+--   KEYS  1 the stored answer (hash), which counts while it is fresh (`until`)   2 the flight (string: its owner)   3 the ledger (stream)
 --   ARGV  1 now, Unix seconds          2 oldest answer that will do, seconds (-1: any)
 --         3 look up? 0|1, 2: nothing else  4 claim the flight? 0|1
 --         5 owner                      6 lease of the flight, milliseconds
@@ -33,9 +33,14 @@ local counted, flight = known[2] and true, known[3]
 holds_reap(p, terms.now)
 if terms.again then holds_drop(p, terms.id) end
 
+-- whether an answer may be given: `at` and `until` of what is stored, where something is
+local function is_fresh(answer)
+  return answer[1] and (not answer[2] or terms.now < tonumber(answer[2]))
+end
+
 local refusal = limits_refuse_request(terms)
 if refusal then
-  local spends = ARGV[3] == '0' or ARGV[3] == '1' and redis.call('EXISTS', KEYS[1]) == 0
+  local spends = ARGV[3] == '0' or ARGV[3] == '1' and not is_fresh(redis.call('HMGET', KEYS[1], 'at', 'until'))
   if spends and not (ARGV[4] == '1' and flight) then
     refusal = limits_longer(refusal, limits_refuse_spending(terms, counted))
   end
@@ -43,16 +48,16 @@ if refusal then
 end
 
 if ARGV[3] ~= '0' then
-  local answer = redis.call('HMGET', KEYS[1], 'at', 'head', 'body', 'account')
-  local age = answer[1] and terms.now - tonumber(answer[1])
+  local answer = redis.call('HMGET', KEYS[1], 'at', 'until', 'head', 'body', 'account')
+  local age = is_fresh(answer) and terms.now - tonumber(answer[1])
   if age and (ARGV[2] == '-1' or age <= tonumber(ARGV[2])) then
     limits_take_request(terms, told)
     local entry = ARGV[7]
-    if answer[4] ~= '{}' then
-      entry = string.sub(entry, 1, -2) .. ',' .. string.sub(answer[4], 2)
+    if answer[5] ~= '{}' then
+      entry = string.sub(entry, 1, -2) .. ',' .. string.sub(answer[5], 2)
     end
     redis.call('XADD', KEYS[3], '*', 'e', entry)
-    return { 'hit', limits_json(told), answer[1], answer[2], answer[3], answer[4] }
+    return { 'hit', limits_json(told), answer[1], answer[3], answer[4], answer[5] }
   end
 end
 

@@ -8,13 +8,14 @@
 --         3 how long to keep the answer, milliseconds; 0 not at all
 --         4 now, Unix seconds   5 head   6 body   7 account: what a hit's ledger entry adds, a JSON object
 --         8 prefix              9 done, MessagePack: see holds.lua
+--        10 until when the answer is fresh, Unix seconds; it is kept for longer, for when nobody can be asked
 -- Returns 1
 -- include: holds
 
 holds_settle(ARGV[8], cmsgpack.unpack(ARGV[9]), tonumber(ARGV[4]))
 redis.call('XADD', KEYS[3], '*', 'e', ARGV[1])
 if ARGV[3] ~= '0' then
-  redis.call('HSET', KEYS[1], 'at', ARGV[4], 'head', ARGV[5], 'body', ARGV[6], 'account', ARGV[7])
+  redis.call('HSET', KEYS[1], 'at', ARGV[4], 'head', ARGV[5], 'body', ARGV[6], 'account', ARGV[7], 'until', ARGV[10])
   redis.call('PEXPIRE', KEYS[1], ARGV[3])
 end
 if ARGV[2] ~= '' and redis.call('GET', KEYS[2]) == ARGV[2] then

@@ -55,6 +55,8 @@ class Routes:
         )
 
     def _stale_of(self, route: RouteConfig) -> float:
+        if not route.rungs.stale:
+            return 0.0
         return self._stale_for if route.stale_for_seconds is None else route.stale_for_seconds
 
     def _look(self, model: str) -> RouteConfig | None:
