@@ -30,6 +30,7 @@ from tidegate.admission.visits import Visits
 from tidegate.assembly.ladder import lane_terms, make_ladder, standing_report
 from tidegate.background_parts import BackgroundParts
 from tidegate.cache.flights import Flights
+from tidegate.cache.stale import StaleAnswers
 from tidegate.cache.stored import Codec
 from tidegate.connections.postgres import Postgres
 from tidegate.connections.redis import RedisLink
@@ -153,7 +154,7 @@ class _Parts:
             visits = Visits(door, clock)
             background = BackgroundParts(settings, clock, postgres, redis, stores.responses, visits)
             pipeline = _pipeline(
-                settings, clock, recollection=recollection, deferral=background.deferral, keys=keys, door=door,
+                settings, clock, redis, recollection=recollection, deferral=background.deferral, keys=keys, door=door,
                 flights=flights, routes=routes, ladder=ladder, ledger=ledger, health=health, turns=turns,
             )  # fmt: skip
             models = _add_models(api, settings, clock, keys, providers=providers, routes=routes)
@@ -190,6 +191,7 @@ async def _started(stack: contextlib.AsyncExitStack, part: _AnyPart) -> _AnyPart
 def _pipeline(  # noqa: PLR0913  # a parameter for each part
     settings: Settings,
     clock: Clock,
+    redis: RedisLink,
     *,
     recollection: Recollection,
     deferral: Deferral,
@@ -231,7 +233,7 @@ def _pipeline(  # noqa: PLR0913  # a parameter for each part
         deferral=deferral,
         ticketing=ticketing,
         settling=settling,
-        spares=Spares(),
+        spares=Spares(StaleAnswers(redis, codec, clock, prefix=settings.redis.prefix), clock, new_id),
         codec=codec,
         models=frozenset(settings.models.allowed),
         clock=clock,

@@ -264,5 +264,5 @@ def _wanted(ticket: Ticket) -> Wanted:
 
 
 def _given(stored: StoredAnswer) -> Given:
-    head = AnswerHead(stream=stored.stream, served_by=stored.served_by, echo=stored.echo)
+    head = AnswerHead(stream=stored.stream, served_by=stored.served_by, echo=stored.echo, adapted=stored.adapted)
     return Given(head, events_of(stored.body) if stored.stream else [stored.body])

@@ -56,6 +56,13 @@ class Settling:
                 self._health.note(attempt.reported)
             if attempt.reported is not None:
                 _log_failure(ticket, attempt)
+        if outcome.adapted and outcome.sent:
+            _log.info(
+                "call adapted",
+                request_id=ticket.id,
+                target=f"{outcome.provider}/{outcome.target}",
+                changes=list(outcome.adapted),
+            )
         await self._leave(self._settlement(ticket, claim, outcome, entry))
         return entry.cost_nanos
 
@@ -78,11 +85,18 @@ class Settling:
         if not body or len(body) > self._cache.max_answer_bytes:
             return plain
         served_by = f"{outcome.provider}/{outcome.model or outcome.target}"
-        stored = StoredAnswer(stream=outcome.stream, body=body, served_by=served_by, echo=ticket.echo)
+        stored = StoredAnswer(
+            stream=outcome.stream, body=body, served_by=served_by, echo=ticket.echo, adapted=outcome.adapted
+        )
         head, packed = self._codec.pack(stored)
         account = {"served_model": outcome.model, "provider": outcome.provider, "saved_nanos": entry.cost_nanos}
         return msgspec.structs.replace(
-            plain, head=head, body=packed, account=msgspec.json.encode(account), keep_seconds=self._cache.ttl_seconds
+            plain,
+            head=head,
+            body=packed,
+            account=msgspec.json.encode(account),
+            keep_seconds=self._cache.ttl_seconds,
+            stale_seconds=ticket.plan.stale_for,
         )
 
 

@@ -4,6 +4,7 @@ import json
 import os
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,6 +20,7 @@ ANSWERS = st.builds(
     body=st.binary(max_size=2000) | st.binary(min_size=1, max_size=9).map(lambda piece: piece * 500),
     served_by=st.text(max_size=30),
     echo=st.text(max_size=30),
+    adapted=st.lists(st.text(max_size=30), max_size=3).map(tuple),
     at=st.floats(0, 1e11),
 )
 
@@ -33,6 +35,11 @@ def test_what_was_packed_unpacks_to_the_same(answer: StoredAnswer) -> None:
     head, body = CODEC.pack(answer)
     assert CODEC.unpack(head, body, answer.at) == answer
     assert Codec().unpack(head, body, answer.at) == answer, "another process reads it too"
+
+
+def test_an_answer_of_an_earlier_version_is_read() -> None:
+    head = msgspec.msgpack.encode([True, False, "openai/m", ""])
+    assert CODEC.unpack(head, b"x", 1.0) == StoredAnswer(stream=True, body=b"x", served_by="openai/m", at=1.0)
 
 
 def test_text_is_stored_small_and_the_short_and_the_dense_as_they_are() -> None:

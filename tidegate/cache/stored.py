@@ -26,6 +26,8 @@ class StoredAnswer(msgspec.Struct, frozen=True, kw_only=True):
     served_by: str
     echo: str = ""
     """The caller's own words that the answer repeats, in canonical form."""
+    adapted: tuple[str, ...] = ()
+    """What had to be changed of the call that it answered."""
     at: float = 0.0
     """Unix seconds at which it was stored."""
     until: float = 0.0
@@ -37,6 +39,7 @@ class _Head(msgspec.Struct, array_like=True):
     packed: bool
     served_by: str
     echo: str
+    adapted: tuple[str, ...] = ()
 
 
 class Codec:
@@ -51,14 +54,20 @@ class Codec:
         """An answer as (head, body)."""
         packed = len(answer.body) >= _WORTH_COMPRESSING
         body = self._compressor.compress(answer.body) if packed else answer.body
-        return msgspec.msgpack.encode(_Head(answer.stream, packed, answer.served_by, answer.echo)), body
+        return msgspec.msgpack.encode(_Head(answer.stream, packed, answer.served_by, answer.echo, answer.adapted)), body
 
     def unpack(self, head: bytes, body: bytes, at: float, *, until: float = 0.0) -> StoredAnswer:
         """The reverse; `at` and `until` are kept beside it."""
         known = self._read_head.decode(head)
         plain = self._decompressor.decompress(body, max_output_size=_LARGEST) if known.packed else body
         return StoredAnswer(
-            stream=known.stream, body=plain, served_by=known.served_by, echo=known.echo, at=at, until=until
+            stream=known.stream,
+            body=plain,
+            served_by=known.served_by,
+            echo=known.echo,
+            adapted=known.adapted,
+            at=at,
+            until=until,
         )
 
 

@@ -144,6 +144,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """Who answered, or failed last; `canned` for a reply of our own."""
     target: str | None = None
     """The model that was asked for there."""
+    adapted: tuple[str, ...] = ()
+    """What had to be changed of the call for this target."""
     rung: str | None = None
     """The step of the ladder that answered, or failed last."""
     attempts: int = 1

@@ -190,6 +190,7 @@ class Asking:
                 self._walk = self._walk.without_stale()
                 return self._given(await self._ways.stale(), Rung.STALE)
             case Canned():
+                self._walk = self._walk.without_canned()
                 return self._given(await self._ways.canned(), Rung.CANNED)
             case Fail():
                 if (head := self._failed_response(step.error)) is not None:
@@ -350,5 +351,6 @@ def _ended(ask: Ask, attempt: Attempt, error: TidegateError | None, *, handed_on
         upstream_request_id=attempt.request_id,
         provider=ask.target.provider,
         target=ask.target.model,
+        adapted=attempt.fitted.adapted,
         rung=ask.rung.value,
     )

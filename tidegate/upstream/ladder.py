@@ -129,6 +129,8 @@ class Walk(msgspec.Struct, frozen=True, kw_only=True):
     """Claims that were another's: those are passed by."""
     stale: bool = True
     """A stale answer has not been looked for yet."""
+    canned: bool = True
+    """The canned reply has not been asked for yet."""
     again: bool = True
     """A refusal for the rate may be waited out in the lane."""
 
@@ -154,6 +156,10 @@ class Walk(msgspec.Struct, frozen=True, kw_only=True):
     def without_stale(self) -> "Walk":
         """There was no stale answer."""
         return msgspec.structs.replace(self, stale=False)
+
+    def without_canned(self) -> "Walk":
+        """There was no canned reply for such a call."""
+        return msgspec.structs.replace(self, canned=False)
 
     def waited(self) -> "Walk":
         """There was no time to wait in the lane."""
@@ -297,7 +303,7 @@ def _spare(walk: Walk, moment: Moment) -> Step:
         return Fail(walk.tried[0].error)  # nobody serves such a call: no outage
     if walk.plan.rungs.stale and walk.stale:
         return Stale()
-    if walk.plan.rungs.canned and walk.plan.canned is not None:
+    if walk.plan.rungs.canned and walk.canned and walk.plan.canned is not None:
         return Canned()
     return Fail(_told(walk, moment))
 
