@@ -251,6 +251,17 @@ async def test_the_sdk_raises_what_its_caller_did_not_handle(gateway: Gateway) -
             await connection.dispatch_events()
 
 
+async def test_a_model_is_given_its_own_reasoning_and_its_client_is_not(gateway: Gateway) -> None:
+    async with raw(gateway) as connection:
+        first = await asked(connection, model="o3-mini", input="I am Ada.")
+        previous = first[-1]["response"]["id"]
+        second = await asked(connection, model="o3-mini", input="Who am I?", previous_response_id=previous)
+        shown = await asked(connection, model="o3-mini", include=["reasoning.encrypted_content"])
+    assert [event["type"] for event in second][-1] == "response.completed"
+    assert "encrypted_content" not in str(first) + str(second)
+    assert "encrypted_content" in str(shown)
+
+
 async def test_another_connection_knows_nothing_of_what_was_not_stored(gateway: Gateway) -> None:
     async with raw(gateway) as connection:
         first = (await asked(connection))[-1]["response"]

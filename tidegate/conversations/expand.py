@@ -69,9 +69,12 @@ def stateless_response(call: Call, *, before: Sequence[bytes], given: Sequence[J
 
 def reasons(call: Call) -> bool:
     """Whether the model reasons, and so may be asked for its reasoning, encrypted."""
-    if call.body.get("reasoning"):
-        return True
-    name = call.model.rpartition("/")[2]
+    return bool(call.body.get("reasoning")) or is_reasoning(call.model)
+
+
+def is_reasoning(model: str) -> bool:
+    """Whether a model of this name reasons."""
+    name = model.rpartition("/")[2]
     name = name.split(":")[1] if name.startswith("ft:") and ":" in name[3:] else name
     return name.startswith(_REASONING_MODELS) and not name.startswith(_NOT_REASONING)
 

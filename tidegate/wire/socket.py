@@ -28,6 +28,11 @@ class Create(msgspec.Struct, frozen=True, kw_only=True):
     previous: str | None
     """The response it goes on from."""
     store: bool
+    model: str = ""
+    reasoning: bool = False
+    """It says how to reason."""
+    include: tuple[str, ...] = ()
+    """The parts of the answer that it asks for."""
     generate: bool
     """False: only prepare, say nothing."""
     size: int
@@ -53,6 +58,9 @@ class _Said(msgspec.Struct, kw_only=True):
     previous_response_id: Any = None
     store: Any = None
     generate: Any = None
+    model: Any = None
+    reasoning: Any = None
+    include: Any = None
     input: msgspec.Raw = msgspec.Raw(b"null")
 
 
@@ -73,6 +81,9 @@ def read(message: bytes) -> Create | Steer:
         fields={name: value for name, value in fields.items() if name not in _NOT_OF_THE_REQUEST},
         previous=said.previous_response_id if isinstance(said.previous_response_id, str) else None,
         store=said.store is not False,
+        model=said.model if isinstance(said.model, str) else "",
+        reasoning=bool(said.reasoning),
+        include=tuple(name for name in said.include if isinstance(name, str)) if isinstance(said.include, list) else (),
         generate=said.generate is not False,
         size=len(message),
     )

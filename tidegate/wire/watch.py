@@ -67,8 +67,8 @@ class _Answer(msgspec.Struct):
     incomplete_details: dict[str, Any] | None = None
 
 
-_TERMINAL = ("response.completed", "response.incomplete", "response.failed", "response.cancelled")
-_TERMINAL_BYTES = tuple(kind.encode() for kind in _TERMINAL)
+TERMINAL = ("response.completed", "response.incomplete", "response.failed", "response.cancelled")
+_TERMINAL_BYTES = tuple(kind.encode() for kind in TERMINAL)
 _BEFORE_CONTENT = ("response.output_item.added", "response.content_part.added")
 """Events that announce content and carry none; those with a whole Response in them carry none either."""
 _chunk = msgspec.json.Decoder(_Chunk)
@@ -188,7 +188,7 @@ class ResponsesWatch(Watch):
         return self._see_response(seen.type, _decode(_answer, bytes(seen.response)))
 
     def _see_response(self, kind: str, response: _Answer) -> Sight:
-        if kind not in _TERMINAL:
+        if kind not in TERMINAL:
             self._note(response)
             return Sight.PASS
         if _present(response.error):
@@ -224,7 +224,7 @@ def is_terminal(route: Route, event: bytes) -> bool:
         return b"[DONE]" in event and sse.data_of(event) == b"[DONE]"
     if not any(kind in event for kind in _TERMINAL_BYTES):
         return False
-    return bool(_event.decode(sse.data_of(event) or b"{}").type in _TERMINAL)
+    return bool(_event.decode(sse.data_of(event) or b"{}").type in TERMINAL)
 
 
 def _says_something(data: bytes) -> bool:

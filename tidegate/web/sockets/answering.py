@@ -2,9 +2,9 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any
 
-import msgspec
 import structlog
 
 from tidegate.core.clock import Clock
@@ -16,12 +16,11 @@ from tidegate.delivery import Passage
 from tidegate.pipeline import Pipeline
 from tidegate.ticket import Request
 from tidegate.web import envelope
+from tidegate.web.sockets.retelling import Retelling
 from tidegate.web.sockets.shelf import Compartment, Remembered
-from tidegate.wire import sse
 from tidegate.wire.call import parse
-from tidegate.wire.socket import Create, encoded, framed
+from tidegate.wire.socket import Create, encoded
 from tidegate.wire.translate.document import begun
-from tidegate.wire.watch import is_terminal
 
 Json = dict[str, Any]
 Say = Callable[[str], Awaitable[None]]
@@ -29,7 +28,6 @@ Say = Callable[[str], Awaitable[None]]
 Failed = Callable[[Failure], None]
 """Is told of each request that ends with a typed error."""
 
-_REMEMBERED = ("completed", "incomplete")
 _log = structlog.get_logger("web")
 
 
@@ -99,7 +97,8 @@ class Answering:
         if not create.generate:
             await self._prepare()
             return
-        body = create.body(**self._parent.before(create)) if self._parent is not None else create.body()
+        self._retelling = Retelling(create, self._parent, keep=partial(kit.recent.keep, create, self._parent))
+        body = create.body(**self._retelling.asks)
 
         async def read() -> bytes:
             return body
@@ -130,31 +129,8 @@ class Answering:
     async def _stream(self, delivery: Passage) -> None:
         await delivery.opened()
         while (event := await delivery.next()) is not None:
-            text = self._own(event) if self._remembers(event) else framed(event, self._create.stream_id)
-            if text is not None:
+            if (text := self._retelling.text(event)) is not None:
                 await self._kit.say(text)
-
-    def _remembers(self, event: bytes) -> bool:
-        """Whether the event needs a look: it names the response, and that one is remembered here."""
-        return b'"response"' in event and (self._parent is not None or not self._create.store)
-
-    def _own(self, event: bytes) -> str | None:
-        data = sse.data_of(event)
-        if data is None:
-            return None
-        document = msgspec.json.decode(data)
-        response = document.get("response")
-        if not isinstance(response, dict):
-            return framed(event, self._create.stream_id)
-        if self._parent is not None:
-            response["previous_response_id"] = self._create.previous
-        if is_terminal(Route.RESPONSES, event) and not self._create.store:
-            self._remember(response)
-        return encoded(document, self._create.stream_id)
-
-    def _remember(self, response: Json) -> None:
-        if response.get("status") in _REMEMBERED and isinstance(response.get("id"), str):
-            self._kit.recent.keep(self._create, self._parent, response)
 
     async def _prepare(self) -> None:
         """`generate: false`: keep what was said for the requests that go on from here, and say nothing to it."""
