@@ -12,10 +12,10 @@ PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.1
 LOCK := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-header --upgrade
 
-.PHONY: help run test lint format lock bench soak crash spike conversations faults exact chats clean
+.PHONY: help run test lint format lock bench soak crash spike conversations own-parts faults exact chats clean
 
 help: ## list these targets
-	@sed -n 's/^\([a-z]*\):.*## /  make \1|/p' Makefile | column -t -s '|' 2>/dev/null || grep '## ' Makefile
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1|/p' Makefile | column -t -s '|' 2>/dev/null || grep '## ' Makefile
 
 run: $(VENV)/.run ## start PostgreSQL, Redis and the gateway on 127.0.0.1:8080
 	@exec $(BIN)/tidegate run
@@ -45,6 +45,9 @@ crash: $(VENV)/.dev ## 20 kill -9s under load: no delivered answer may be missin
 
 spike: $(VENV)/.dev ## 300 calls at once against 600 a minute, and a flood beside a few
 	@$(BIN)/python -m benchmarks.spike
+
+own-parts: $(VENV)/.dev ## Redis frozen and PostgreSQL gone under load: what callers feel, what the ledger has
+	@$(BIN)/python -m benchmarks.own_parts
 
 faults: $(VENV)/.dev ## play the fault matrix and write docs/fault-matrix.md
 	@$(BIN)/python -m pytest -q tests/faults --write-fault-matrix
