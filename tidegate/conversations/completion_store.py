@@ -60,7 +60,7 @@ class CompletionStore:
         """A part of those of `model`, with all the pairs of `metadata`. Raises CompletionNotFound for `ask.after`."""
         async with self._archive.rows.transaction(project) as connection:
             rows = await connection.fetch(
-                self._sql["list_down" if ask.descending else "list_up"],
+                self._sql[f"list{'_of_model' if model else ''}_{'down' if ask.descending else 'up'}"],
                 project,
                 model,
                 metadata_column(metadata or {}),

@@ -29,26 +29,48 @@ FROM completions
 WHERE project = $1 AND id = $2 AND expires_on > $3::date
 
 -- name: list_up
--- Completions of the model $2 (null: any) with the metadata $3, after the completion $4 (null: from the beginning), the
--- oldest first; at most $5.
+-- Completions with the metadata $3, after the completion $4 (null: from the beginning), the oldest first; at most $5.
+-- The model $2 is null.
 SELECT id, model, extract(epoch FROM created_at)::float8 AS created_at, end_user, request_id, metadata, document, exact
 FROM completions
-WHERE project = $1 AND ($2::text IS NULL OR model = $2) AND metadata @> $3::jsonb AND expires_on > $6::date
-    AND ($4::text IS NULL OR (created_at, id) > (
+WHERE project = $1 AND $2::text IS NULL AND metadata @> $3::jsonb AND expires_on > $6::date
+    AND ($4::text IS NULL OR (completions.created_at, id) > (
         SELECT past.created_at, past.id FROM completions AS past WHERE past.project = $1 AND past.id = $4 LIMIT 1
     ))
-ORDER BY created_at, id
+ORDER BY completions.created_at, id
 LIMIT $5
 
 -- name: list_down
 -- The same before the completion $4 (null: from the end), the newest first.
 SELECT id, model, extract(epoch FROM created_at)::float8 AS created_at, end_user, request_id, metadata, document, exact
 FROM completions
-WHERE project = $1 AND ($2::text IS NULL OR model = $2) AND metadata @> $3::jsonb AND expires_on > $6::date
-    AND ($4::text IS NULL OR (created_at, id) < (
+WHERE project = $1 AND $2::text IS NULL AND metadata @> $3::jsonb AND expires_on > $6::date
+    AND ($4::text IS NULL OR (completions.created_at, id) < (
         SELECT past.created_at, past.id FROM completions AS past WHERE past.project = $1 AND past.id = $4 LIMIT 1
     ))
-ORDER BY created_at DESC, id DESC
+ORDER BY completions.created_at DESC, id DESC
+LIMIT $5
+
+-- name: list_of_model_up
+-- Those of the model $2, the oldest first.
+SELECT id, model, extract(epoch FROM created_at)::float8 AS created_at, end_user, request_id, metadata, document, exact
+FROM completions
+WHERE project = $1 AND model = $2 AND metadata @> $3::jsonb AND expires_on > $6::date
+    AND ($4::text IS NULL OR (completions.created_at, id) > (
+        SELECT past.created_at, past.id FROM completions AS past WHERE past.project = $1 AND past.id = $4 LIMIT 1
+    ))
+ORDER BY completions.created_at, id
+LIMIT $5
+
+-- name: list_of_model_down
+-- Those of the model $2, the newest first.
+SELECT id, model, extract(epoch FROM created_at)::float8 AS created_at, end_user, request_id, metadata, document, exact
+FROM completions
+WHERE project = $1 AND model = $2 AND metadata @> $3::jsonb AND expires_on > $6::date
+    AND ($4::text IS NULL OR (completions.created_at, id) < (
+        SELECT past.created_at, past.id FROM completions AS past WHERE past.project = $1 AND past.id = $4 LIMIT 1
+    ))
+ORDER BY completions.created_at DESC, id DESC
 LIMIT $5
 
 -- name: update
