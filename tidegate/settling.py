@@ -7,6 +7,7 @@ import structlog
 
 from tidegate.admission.door import Door
 from tidegate.admission.gate import Settlement
+from tidegate.cache.erasing import answers_of
 from tidegate.cache.stored import Codec, StoredAnswer
 from tidegate.core.clock import Clock
 from tidegate.core.config import CacheConfig
@@ -90,6 +91,7 @@ class Settling:
         )
         head, packed = self._codec.pack(stored)
         account = {"served_model": outcome.model, "provider": outcome.provider, "saved_nanos": entry.cost_nanos}
+        call = ticket.call
         return msgspec.structs.replace(
             plain,
             head=head,
@@ -97,6 +99,7 @@ class Settling:
             account=msgspec.json.encode(account),
             keep_seconds=self._cache.ttl_seconds,
             stale_seconds=ticket.plan.stale_for,
+            answers_of=answers_of(ticket.caller.project, call.end_user) if call.end_user else "",
         )
 
 

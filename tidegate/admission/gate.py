@@ -69,6 +69,8 @@ class Settlement(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """How long the answer is fresh; 0 to keep none."""
     stale_seconds: float = 0.0
     """How much longer it is kept, for when nobody can be asked."""
+    answers_of: str = ""
+    """The end user whose answer it is, so that it can be found when they are to be forgotten; empty for nobody."""
 
 
 class Gate:
@@ -129,7 +131,7 @@ class Gate:
         """Charge, write the entry, keep the answer, end the flight."""
         await self._link.run(
             self._settle,
-            self._keys(done.fingerprint),
+            (*self._keys(done.fingerprint), f"{self.prefix}:answers_of:{done.answers_of}"),
             (
                 done.entry,
                 done.owner,
@@ -141,6 +143,7 @@ class Gate:
                 self.prefix,
                 _pack(done.done),
                 f"{done.now + done.keep_seconds:.6f}",
+                done.fingerprint if done.answers_of else "",
             ),
         )
 

@@ -8,7 +8,7 @@ import msgspec
 from tidegate.connections.postgres import queries
 from tidegate.conversations.archive import Archive
 from tidegate.conversations.documents import Page, PageAsk, StoredCompletion, metadata_of
-from tidegate.conversations.laying import metadata_column, plain
+from tidegate.conversations.laying import end_user_column, metadata_column, plain
 from tidegate.conversations.packing import Packed, document_of, pack, parts_of, unpack
 from tidegate.core.errors import CompletionNotFound, NotStorable
 
@@ -35,7 +35,7 @@ class CompletionStore:
                     self._archive.today(),
                     plain(completion.model),
                     completion.created_at,
-                    None if completion.end_user is None else plain(completion.end_user),
+                    end_user_column(completion.end_user),
                     completion.request_id,
                     metadata_column(completion.metadata),
                     body.document,

@@ -10,6 +10,7 @@ from tidegate.conversations.documents import MOST_ITEM_BYTES, Item
 from tidegate.conversations.packing import Part, document_of, harmless, pack
 from tidegate.core.errors import ItemTooLarge, NotStorable
 
+LONGEST_END_USER = 256
 LONGEST_ID = 256
 """Characters; callers may name items, and an index holds the names."""
 
@@ -106,6 +107,13 @@ def plain(text: str) -> str:
     if text.isascii() and "\0" not in text:
         return text
     return text.replace("\0", "\N{REPLACEMENT CHARACTER}").encode(errors="replace").decode()
+
+
+def end_user_column(end_user: str | None) -> str | None:
+    """An end user's name as the ledger has it, so that the two can be joined."""
+    if end_user is None:
+        return None
+    return end_user.replace("\0", "")[:LONGEST_END_USER].encode(errors="replace").decode()
 
 
 def metadata_column(metadata: Mapping[str, str]) -> str:

@@ -16,7 +16,7 @@ from tidegate.conversations.documents import (
     StoredResponse,
     metadata_of,
 )
-from tidegate.conversations.laying import Laid, Place, items_of, lay, metadata_column, plain
+from tidegate.conversations.laying import Laid, Place, end_user_column, items_of, lay, metadata_column, plain
 from tidegate.conversations.packing import Packed, pack, parts_of, unpack
 from tidegate.core.errors import (
     ConversationBusy,
@@ -232,7 +232,7 @@ class ResponseStore:
             response.status,
             response.background,
             plain(response.model),
-            None if response.end_user is None else plain(response.end_user),
+            end_user_column(response.end_user),
             response.request_id,
             metadata_column(response.metadata),
             body.document,

@@ -3,12 +3,14 @@
 -- One atomic step before the last byte leaves, so that a crash after an answer loses no money. Running it again
 -- for the same call changes nothing.
 --   KEYS  1 the stored answer (hash)   2 the flight (string: its owner)   3 the ledger (stream)
+--         4 the fingerprints of an end user's stored answers (sorted set, by the time until which each is kept)
 --   ARGV  1 the ledger entry, a JSON object
 --         2 owner, empty where no flight was claimed
 --         3 how long to keep the answer, milliseconds; 0 not at all
 --         4 now, Unix seconds   5 head   6 body   7 account: what a hit's ledger entry adds, a JSON object
 --         8 prefix              9 done, MessagePack: see holds.lua
 --        10 until when the answer is fresh, Unix seconds; it is kept for longer, for when nobody can be asked
+--        11 the answer's fingerprint, empty where no end user is named
 -- Returns 1
 -- include: holds
 
@@ -17,6 +19,13 @@ redis.call('XADD', KEYS[3], '*', 'e', ARGV[1])
 if ARGV[3] ~= '0' then
   redis.call('HSET', KEYS[1], 'at', ARGV[4], 'head', ARGV[5], 'body', ARGV[6], 'account', ARGV[7], 'until', ARGV[10])
   redis.call('PEXPIRE', KEYS[1], ARGV[3])
+  if ARGV[11] ~= '' then
+    redis.call('ZREMRANGEBYSCORE', KEYS[4], 0, ARGV[4])
+    redis.call('ZADD', KEYS[4], tonumber(ARGV[4]) + tonumber(ARGV[3]) / 1000, ARGV[11])
+    if redis.call('PTTL', KEYS[4]) < tonumber(ARGV[3]) then
+      redis.call('PEXPIRE', KEYS[4], ARGV[3])
+    end
+  end
 end
 if ARGV[2] ~= '' and redis.call('GET', KEYS[2]) == ARGV[2] then
   redis.call('DEL', KEYS[2])

@@ -38,11 +38,12 @@ def encode(entry: LedgerEntry) -> bytes:
     for name, longest in _TEXTS.items():
         text = getattr(entry, name)
         if text is not None and (len(text) > longest or not text.isascii() or "\0" in text):
-            changes[name] = _clean(text, longest)
+            changes[name] = plain_text(text, longest)
     return _encoder.encode(msgspec.structs.replace(entry, **changes) if changes else entry)
 
 
-def _clean(text: str, longest: int) -> str:
+def plain_text(text: str, longest: int) -> str:
+    """A text as the ledger has it: cut, and rid of NUL and half surrogate pairs."""
     return text.replace("\0", "")[:longest].encode(errors="replace").decode()
 
 

@@ -1,0 +1,65 @@
+"""The stored answers to an end user's calls are found and deleted, and nobody else's."""
+
+import pytest
+
+from tidegate.admission.gate import Gate, Settlement
+from tidegate.admission.terms import Done
+from tidegate.cache.erasing import AnswerEraser, answers_of
+from tidegate.connections.redis import RedisLink
+
+NOW = 1_790_000_000.0
+ADA = answers_of("shop", "ada")
+
+
+@pytest.fixture
+def gate(redis_link: RedisLink, redis_prefix: str) -> Gate:
+    return Gate(redis_link, prefix=redis_prefix, lease_seconds=5.0)
+
+
+async def answered(gate: Gate, fingerprint: str, *, by: str = "", now: float = NOW, keep: int = 60) -> None:
+    """A call has been answered, and the answer kept."""
+    done = Done(id=fingerprint, n=(), d="2026-09-21", m="2026-09", c=0, k=0, held="", late=False)
+    await gate.settle(
+        Settlement(
+            fingerprint=fingerprint,
+            owner="",
+            entry=b'{"id":"x"}',
+            now=now,
+            done=done,
+            head=b"h",
+            body=b"b",
+            keep_seconds=keep,
+            answers_of=by,
+        )
+    )
+
+
+async def stored(link: RedisLink, prefix: str, *fingerprints: str) -> list[str]:
+    """Those of the answers that are there."""
+    return [name for name in fingerprints if await link.command("EXISTS", f"{{{prefix}}}:answer:{name}")]
+
+
+async def test_ones_answers_go_and_others_stay(gate: Gate, redis_link: RedisLink, redis_prefix: str) -> None:
+    for n in range(3):
+        await answered(gate, f"a{n}", by=ADA)
+    await answered(gate, "b", by=answers_of("shop", "bob"))
+    await answered(gate, "c", by=answers_of("bank", "ada"))
+    await answered(gate, "d")
+    eraser = AnswerEraser(redis_link, prefix=redis_prefix)
+    assert await eraser.count("shop", "ada") == {"cached_answers": 3}
+    assert await eraser.erase("shop", "ada") == {"cached_answers": 3}
+    assert await stored(redis_link, redis_prefix, "a0", "a1", "a2", "b", "c", "d") == ["b", "c", "d"]
+    assert await eraser.count("shop", "ada") == await eraser.erase("shop", "ada") == {"cached_answers": 0}
+
+
+async def test_what_has_expired_is_not_remembered(gate: Gate, redis_link: RedisLink, redis_prefix: str) -> None:
+    await answered(gate, "a", by=ADA, keep=60)
+    await answered(gate, "b", by=ADA, now=NOW + 61, keep=60)
+    index = f"{{{redis_prefix}}}:answers_of:{ADA}"
+    assert await redis_link.command("ZRANGE", index, 0, -1) == [b"b"]
+    assert await redis_link.command("PTTL", index) > 0
+
+
+def test_the_index_does_not_tell_whose_it_is() -> None:
+    assert answers_of("shop", "ada") != answers_of("shop/a", "da")
+    assert "ada" not in ADA

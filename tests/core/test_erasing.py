@@ -1,0 +1,17 @@
+"""Every part that remembers something of an end user is an eraser."""
+
+import inspect
+
+import pytest
+
+from tidegate.cache.erasing import AnswerEraser
+from tidegate.conversations.erasing import ConversationEraser
+from tidegate.core.erasing import Eraser
+from tidegate.metering.erasing import LedgerEraser
+
+
+@pytest.mark.parametrize("kind", [AnswerEraser, ConversationEraser, LedgerEraser])
+def test_it_can_count_and_erase(kind: type[Eraser]) -> None:
+    for act in (kind.count, kind.erase):
+        assert list(inspect.signature(act).parameters) == ["self", "project", "end_user"]
+        assert inspect.iscoroutinefunction(act)

@@ -1,0 +1,43 @@
+"""An end user's name leaves the ledger; what they spent stays, and still belongs together."""
+
+import pytest
+
+from tests.metering.ledger_parts import entry
+from tidegate.connections.postgres import Postgres
+from tidegate.metering.erasing import LedgerEraser
+from tidegate.metering.ledger import encode
+from tidegate.metering.ledger_store import LedgerStore
+
+BAD = b'{"id":"req_x","project":"acme","end_user":"ada","at":"never"}'
+
+
+@pytest.fixture
+async def eraser(postgres: Postgres) -> LedgerEraser:
+    lines = [entry(1), entry(2), entry(3, end_user="bob"), entry(4, project="bank"), entry(5, end_user=None)]
+    await LedgerStore(postgres).write([*map(encode, lines), BAD])
+    return LedgerEraser(postgres, lambda prefix: f"{prefix}1")
+
+
+async def users(postgres: Postgres) -> list[tuple[str, str | None]]:
+    """Who spent, by request."""
+    async with postgres.connection() as connection:
+        rows = await connection.fetch("SELECT id, end_user FROM ledger ORDER BY id")
+        return [(row["id"], row["end_user"]) for row in rows]
+
+
+async def test_one_projects_lines_of_one_user_get_one_new_name(eraser: LedgerEraser, postgres: Postgres) -> None:
+    assert await eraser.count("acme", "ada") == {"ledger_lines": 2}
+    assert await eraser.erase("acme", "ada") == {"ledger_lines": 2}
+    assert await users(postgres) == [
+        ("req_1", "forgotten_1"),
+        ("req_2", "forgotten_1"),
+        ("req_3", "bob"),
+        ("req_4", "ada"),
+        ("req_5", None),
+    ]
+    assert await eraser.count("acme", "ada") == {"ledger_lines": 0}
+    async with postgres.connection() as connection:
+        spent = await connection.fetchval("SELECT sum(cost_nanos) FROM ledger WHERE end_user = 'forgotten_1'")
+        kept = await connection.fetchval("SELECT entry FROM ledger_rejected")
+    assert spent == 2 * entry(1).cost_nanos
+    assert kept == BAD.decode().replace('"ada"', '"forgotten_1"')

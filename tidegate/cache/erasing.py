@@ -1,0 +1,38 @@
+"""Deletes the stored answers to an end user's calls."""
+
+import hashlib
+
+from tidegate.connections.redis import RedisLink, Script
+
+_AT_ONCE = 500
+
+
+def answers_of(project: str, end_user: str) -> str:
+    """The name under which the fingerprints of an end user's stored answers are kept; it does not tell who it is."""
+    return hashlib.sha256(f"{len(project)}/{project}/{end_user}".encode(errors="replace")).hexdigest()
+
+
+class AnswerEraser:
+    """An `Eraser`. Answers expire by themselves; this one does not wait for it."""
+
+    def __init__(self, redis: RedisLink, *, prefix: str) -> None:
+        """`prefix` begins the names of Redis keys."""
+        self._redis = redis
+        self._prefix = f"{{{prefix}}}"
+        self._count = Script("answers_count")
+        self._forget = Script("answers_forget")
+
+    async def count(self, project: str, end_user: str) -> dict[str, int]:
+        """Answers that are stored. Raises RedisUnavailable."""
+        return {"cached_answers": await self._run(self._count, project, end_user)}
+
+    async def erase(self, project: str, end_user: str) -> dict[str, int]:
+        """Delete them. Raises RedisUnavailable."""
+        count = 0
+        while deleted := await self._run(self._forget, project, end_user):
+            count += deleted
+        return {"cached_answers": count}
+
+    async def _run(self, script: Script, project: str, end_user: str) -> int:
+        index = f"{self._prefix}:answers_of:{answers_of(project, end_user)}"
+        return int(await self._redis.run(script, (index,), (self._prefix, _AT_ONCE)))
