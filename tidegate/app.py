@@ -45,6 +45,7 @@ from tidegate.conversations.response_store import ResponseStore
 from tidegate.core import config, logs
 from tidegate.core.clock import Clock, SystemClock
 from tidegate.core.config import ConfigError, Settings
+from tidegate.core.ending import Ending
 from tidegate.core.happenings import Tell
 from tidegate.core.ids import new_id
 from tidegate.core.memory import keep_for_good
@@ -164,7 +165,8 @@ class _Parts:
             _add_admin(api, settings, clock, postgres=postgres, redis=redis, keys=key_store, ring=keys, report=report)
             front = Front(keys, visits, settings.server, new_id)
             _add_stateful(api, clock, front, stores, (recollection, pipeline, background.deferral))
-            await _started(stack, background.runner(pipeline.answer, process))
+            runner = await _started(stack, background.runner(pipeline.answer, process))
+            await _started(stack, Ending(runner.leave))
             self._sockets = _sockets(settings, clock, pipeline, keys, counters)
             add_metrics(api, keys, counters.read, open_to_all=settings.watch.open_metrics, ids=new_id)
             self._inference = Inference(pipeline, settings.server, new_id, counters.failed)

@@ -172,6 +172,8 @@ class Process:
         clock: Clock | None = None, lease: float = 0.5, grace: float = 0.0, concurrency: int = 4,
     ) -> None:  # fmt: skip
         clock = clock or SystemClock()
+        self.postgres = postgres
+        self.script = script
         self.store = JobStore(postgres)
         self.log = EventLog(postgres)
         self.news = News(link, prefix=prefix)
@@ -192,7 +194,8 @@ class Process:
 
     async def said(self, name: str = "resp_1") -> list[Json]:
         """The events of a job, unseen."""
-        return decoded(await self.log.all_of("shop", name))
+        async with self.postgres.connection() as connection:
+            return decoded(await self.log.all_of(connection, "shop", name))
 
     async def kinds(self, name: str = "resp_1") -> list[str]:
         """Their kinds, without the common prefix."""

@@ -1,5 +1,6 @@
 """A job ends once: answered, failed or cancelled; and what was said of it is kept."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -7,9 +8,11 @@ import pytest
 from tests.background.conftest import Made
 from tests.background.parts import WORDS, Process, Script, first_events, new_job, nothing_else, stream
 from tidegate.background.closing import code_of
-from tidegate.background.job import Begun
+from tidegate.background.job import Begun, Standing
+from tidegate.background.job_store import Also
+from tidegate.connections.postgres import Connection
 from tidegate.core import errors
-from tidegate.core.errors import ServerFailure, TidegateError, UpstreamWords
+from tidegate.core.errors import NotStorable, ServerFailure, TidegateError, UpstreamWords
 
 
 async def under_way(process: Process, events: list[bytes]) -> Begun:
@@ -77,6 +80,33 @@ async def test_a_failure_says_why(process: Made) -> None:
     assert document["status"] == "failed"
     assert document["error"] == {"code": "server_error", "message": "It broke."}
     assert script.kept == ["resp_1 failed"]
+
+
+async def test_many_are_ended_at_once_with_few_connections(process: Made) -> None:
+    p1 = process()
+    names = [f"resp_{n}" for n in range(12)]
+    for name in names:
+        await p1.add(name)
+    assert all(await asyncio.gather(*(p1.closing.cancel(name) for name in names)))
+
+
+async def test_what_cannot_be_kept_is_left_out(process: Made) -> None:
+    p1 = process(Unfit())
+    await under_way(p1, stream()[1:6])
+    assert await p1.closing.cancel("resp_1")
+    assert p1.script.kept == ["resp_1 cancelled without output"]
+
+
+class Unfit(Script):
+    """Where no output can be kept."""
+
+    def broke_off(self, job: Standing, document: dict[str, Any]) -> Also:
+        async def also(_: Connection) -> None:
+            if document["output"]:
+                raise NotStorable
+            self.kept.append(f"{job.response_id} {document['status']} without output")
+
+        return also
 
 
 async def test_no_job_has_no_end(process: Made) -> None:

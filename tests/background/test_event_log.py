@@ -37,7 +37,8 @@ async def test_from_any_number_on(told: Process, after: int) -> None:
 
 async def test_another_project_has_no_such_response(told: Process) -> None:
     assert await told.log.after("bank", "resp_1", -1) is None
-    assert await told.log.all_of("bank", "resp_1") == []
+    async with told.postgres.connection() as connection:
+        assert await told.log.all_of(connection, "bank", "resp_1") == []
 
 
 async def test_there_is_an_end(told: Process) -> None:

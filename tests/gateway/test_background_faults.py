@@ -4,6 +4,7 @@ import asyncio
 import signal
 from typing import Any
 
+import openai
 import pytest
 from openai import AsyncOpenAI
 
@@ -150,6 +151,20 @@ async def test_a_process_that_ends_finishes_or_gives_back(world: World, grace: i
         assert (await ended(client, promised.id)).status == "completed"
         whole(await events_of(await client.responses.retrieve(promised.id, stream=True)))
     assert await world.calls("responses") == (1 if finished else 2)
+
+
+async def test_a_process_that_ends_gives_back_while_a_stream_still_holds_it(world: World) -> None:
+    async with world.process(server={"grace_seconds": 2}, **SOON) as ending, ending.sdk() as client:
+        promised = await created(client, extra_headers=NEVER)
+        stream = await client.responses.retrieve(promised.id, stream=True)
+        await world.settled(in_flight=1)
+        ended_ = asyncio.create_task(ending.end())
+        await world.settled(in_flight=0)  # the attempt is given up, though the reader is still served
+        with pytest.raises(openai.APIConnectionError):
+            await events_of(stream)
+        assert await ended_ == 0
+    ((status, deaths),) = await world.rows("SELECT status, deaths FROM background_jobs")
+    assert (status, deaths) == ("queued", 0)
 
 
 async def test_many_jobs_over_three_processes_of_which_two_are_killed(world: World) -> None:

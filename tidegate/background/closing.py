@@ -63,7 +63,7 @@ class Closing:
         async with self._store.locked(response_id) as (connection, job):
             if job is None or job.status == "finished" or attempt not in (None, job.attempt):
                 return False
-            said = await self._log.all_of(job.project, response_id)
+            said = await self._log.all_of(connection, job.project, response_id)
             document = so_far(_decode.decode(sse.data_of(event) or b"{}") for event in said)
             assert document is not None  # noqa: S101  # a job begins with an event that has one
             document = {**document, "status": status, "error": error, "completed_at": None}

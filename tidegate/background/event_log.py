@@ -2,7 +2,7 @@
 
 import msgspec
 
-from tidegate.connections.postgres import Postgres, queries
+from tidegate.connections.postgres import Connection, Postgres, queries
 
 _MOST_ROWS = 16
 """A row has at most `recorder.MOST_IN_A_ROW` bytes, so a reader holds a few megabytes."""
@@ -47,10 +47,9 @@ class EventLog:
             over=rows[0]["finished"] and len(rows) < _MOST_ROWS,
         )
 
-    async def all_of(self, project: str, response_id: str) -> list[bytes]:
-        """Everything that was said so far, without its having been seen by anybody."""
-        async with self._postgres.connection() as connection:
-            rows = await connection.fetch(self._sql["events"], response_id, project, -1, None)
+    async def all_of(self, connection: Connection, project: str, response_id: str) -> list[bytes]:
+        """Everything that was said so far, without its having been seen by anybody; by way of `connection`."""
+        rows = await connection.fetch(self._sql["events"], response_id, project, -1, None)
         return [event for row in rows if row["events"] for event in split(bytes(row["events"]))]
 
 

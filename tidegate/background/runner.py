@@ -52,6 +52,7 @@ class Runner:
         self._grace = grace_seconds
         self._keepers: list[asyncio.Task[None]] = []
         self._looks: set[asyncio.Task[None]] = set()
+        self._leaving: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Begin to hear the other processes, and to take jobs."""
@@ -63,8 +64,22 @@ class Runner:
             asyncio.create_task(self._sweep(), name="background-sweep"),
         ]
 
+    def leave(self) -> None:
+        """The process is about to end: take no more, and give back what has not ended when the grace is over."""
+        if self._leaving is None:
+            self._leaving = asyncio.create_task(self._leave(), name="background-leave")
+
     async def close(self) -> None:
-        """Take no more; what still runs after the grace goes back into the queue, for another process."""
+        """Leave, and stop; what was given back is for another process."""
+        self.leave()
+        if self._leaving is not None:
+            await self._leaving
+        for keeper in (*self._keepers, *self._looks):
+            keeper.cancel()
+        await asyncio.gather(*self._keepers, *self._looks, return_exceptions=True)
+        await self._news.close()
+
+    async def _leave(self) -> None:
         closing = asyncio.create_task(self._queue.close(), name="background-close")
         done, _ = await asyncio.wait({closing}, timeout=self._grace)
         if not done:
@@ -72,10 +87,6 @@ class Runner:
                 self._worker.stop(response_id, Stop.CLOSING)
             await closing
             self._news.work()
-        for keeper in (*self._keepers, *self._looks):
-            keeper.cancel()
-        await asyncio.gather(*self._keepers, *self._looks, return_exceptions=True)
-        await self._news.close()
 
     def _look_at(self, response_id: str) -> None:
         if response_id in self._worker.busy:

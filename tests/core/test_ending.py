@@ -1,0 +1,61 @@
+"""A signal to end is heard, and reaches those who heard it before."""
+
+import asyncio
+import signal
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from tidegate.core.ending import Ending
+
+
+@pytest.fixture
+def before() -> Iterator[list[int]]:
+    """What an older handler was told; afterwards everything is as it was."""
+    told: list[int] = []
+    original = signal.signal(signal.SIGTERM, lambda number, _: told.append(number))
+    yield told
+    signal.signal(signal.SIGTERM, original)
+
+
+async def test_it_is_told_and_the_older_handler_too(before: list[int]) -> None:
+    heard = asyncio.Event()
+    ending = Ending(heard.set)
+    await ending.start()
+    signal.raise_signal(signal.SIGTERM)
+    await asyncio.wait_for(heard.wait(), 5)
+    assert before == [signal.SIGTERM]
+    await ending.close()
+    signal.raise_signal(signal.SIGTERM)
+    assert before == [signal.SIGTERM] * 2
+
+
+async def test_whoever_took_the_signal_since_keeps_it(before: list[int]) -> None:
+    ending = Ending(lambda: None)
+    await ending.start()
+    newer: list[int] = []
+    signal.signal(signal.SIGTERM, lambda number, _: newer.append(number))
+    await ending.close()
+    signal.raise_signal(signal.SIGTERM)
+    assert (before, newer) == ([], [signal.SIGTERM])
+
+
+async def test_in_another_thread_nothing_is_heard() -> None:
+    original = signal.getsignal(signal.SIGTERM)
+    await asyncio.to_thread(lambda: asyncio.run(Ending(lambda: None).start()))
+    assert signal.getsignal(signal.SIGTERM) == original
+
+
+async def test_without_an_older_handler_the_process_ends_as_ever() -> None:
+    code = (
+        "import asyncio, os, signal\n"
+        "from tidegate.core.ending import Ending\n"
+        "async def main():\n"
+        "    await Ending(lambda: None).start()\n"
+        "    os.kill(os.getpid(), signal.SIGTERM)\n"
+        "    await asyncio.sleep(30)\n"
+        "asyncio.run(main())\n"
+    )
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", code)
+    assert await asyncio.wait_for(process.wait(), 20) == -signal.SIGTERM

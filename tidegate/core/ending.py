@@ -1,0 +1,44 @@
+"""The moment at which a process is asked to end, heard before its server begins to."""
+
+import asyncio
+import signal
+import threading
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+class Ending:
+    """Use it between `start` and `close`. Whoever handled the signals before handles them as before."""
+
+    def __init__(self, tell: Callable[[], None]) -> None:
+        """`tell` is called in the event loop, at most once for each signal."""
+        self._tell = tell
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._before: dict[signal.Signals, Any] = {}
+
+    async def start(self) -> None:
+        """Begin to hear; where the event loop is not in the main thread there is nothing to hear."""
+        if threading.current_thread() is not threading.main_thread():
+            return
+        self._loop = asyncio.get_running_loop()
+        self._before = {number: signal.signal(number, self._heard) for number in _SIGNALS}
+
+    async def close(self) -> None:
+        """Leave the signals to those who had them."""
+        for number, before in self._before.items():
+            if signal.getsignal(number) == self._heard:
+                signal.signal(number, before)
+        self._before.clear()
+
+    def _heard(self, number: int, frame: FrameType | None) -> None:
+        assert self._loop is not None  # noqa: S101  # it is set before the handler
+        self._loop.call_soon_threadsafe(self._tell)
+        before = self._before.get(signal.Signals(number))
+        if callable(before):
+            before(number, frame)
+        elif before is signal.SIG_DFL:
+            signal.signal(number, signal.SIG_DFL)
+            signal.raise_signal(number)
