@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from tidegate.core.config import Settings
 from tidegate.core.errors import TidegateError
 from tidegate.core.values import Route
+from tidegate.wire.translate import messages, request
 
 ROOT = Path(__file__).parent.parent
 ABSTRACT = {"bad_request", "upstream", "timeout", "store", "not_stored"}
@@ -43,6 +44,13 @@ def test_every_setting_is_in_the_guide() -> None:
 
 def test_every_error_is_in_the_guide() -> None:
     assert _errors(TidegateError) - ABSTRACT - _words("docs/guide/errors.md") == set()
+
+
+def test_the_translation_guide_names_all_that_has_another_form_in_chat_or_none() -> None:
+    decided = request.REBUILT | request.KEPT_HERE | request.WITHOUT_EFFECT | request.IMPOSSIBLE | set(request.RENAMED)
+    named = {name.split(".")[0] for name in _words("docs/guide/translation.md")}
+    assert decided - named == set()
+    assert messages.LEFT_OUT - named == set()
 
 
 @pytest.mark.parametrize("route", list(Route))
