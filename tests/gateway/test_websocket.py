@@ -170,12 +170,20 @@ async def test_without_a_key_nobody_comes_in(gateway: Gateway, key: str) -> None
     assert msgspec.json.decode(response.body or b"")["error"]["type"] == "invalid_request_error"
 
 
-async def test_only_so_many_come_in(world: World) -> None:
-    async with world.gateway(websocket={"max_connections": 1}) as gateway, raw(gateway):
-        with pytest.raises(InvalidStatus) as refused:
-            async with raw(gateway):
-                pass
-        assert refused.value.response.status_code == 503
+@pytest.mark.parametrize("limit", ["max_connections", "max_connections_of_key"])
+async def test_only_so_many_come_in(world: World, limit: str) -> None:
+    other = await world.make_key()
+    async with world.gateway(websocket={limit: 1}) as gateway:
+        async with raw(gateway):
+            with pytest.raises(InvalidStatus) as refused:
+                async with raw(gateway):
+                    pass
+            assert refused.value.response.status_code == 503
+            if limit == "max_connections_of_key":
+                async with raw(gateway, key=other.token) as connection:
+                    assert (await asked(connection))[-1]["type"] == "response.completed"
+        async with raw(gateway):
+            pass
 
 
 async def test_a_repeated_question_is_answered_from_the_cache(gateway: Gateway, world: World) -> None:

@@ -32,6 +32,8 @@ class WebsocketConfig(Section):
 
     max_connections: int = Field(default=1000, ge=1)
     """Connections of one process."""
+    max_connections_of_key: int = Field(default=250, ge=1)
+    """Connections of one process that one key may have."""
     max_seconds: float = Field(default=3600.0, gt=0)
     """How old a connection may get; OpenAI's become 60 minutes old."""
     idle_seconds: float = Field(default=900.0, gt=0)

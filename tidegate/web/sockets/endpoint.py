@@ -1,5 +1,7 @@
 """The WebSocket's handshake: who is let in, and how many."""
 
+from collections import Counter
+
 import structlog
 
 from tidegate.admission.keys import KeyRing
@@ -46,25 +48,25 @@ class Sockets:
         self._ids = ids
         self._failed = failed
         self._shelf = Shelf(config.remembered_bytes)
-        self._open = 0
+        self._open: Counter[str] = Counter()
+        """Connections, by key."""
 
     @property
     def open(self) -> int:
         """Connections now."""
-        return self._open
+        return self._open.total()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection (ASGI 3)."""
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
         await receive()  # the server's word that there is a client
         try:
-            await self._keys.caller(headers.get("authorization", ""))
-            if self._open >= self._config.max_connections:
-                raise TooManySockets
+            caller = await self._keys.caller(headers.get("authorization", ""))
+            self._check_room(caller.key_id)
         except TidegateError as error:
             await self._refuse(error, send)
             return
-        self._open += 1
+        self._open[caller.key_id] += 1
         recent = self._shelf.compartment()
         try:
             await send({"type": "websocket.accept"})
@@ -83,7 +85,16 @@ class Sockets:
             await connection.serve()
         finally:
             recent.close()
-            self._open -= 1
+            self._open -= Counter([caller.key_id])
+
+    def _check_room(self, key_id: str) -> None:
+        if self._open[key_id] >= self._config.max_connections_of_key:
+            raise TooManySockets(
+                "This key has as many WebSocket connections as one may have (`websocket.max_connections_of_key`). "
+                "Close one, or send several requests on one, each with a `stream_id` of its own."
+            )
+        if self.open >= self._config.max_connections:
+            raise TooManySockets
 
     async def _refuse(self, error: TidegateError, send: Send) -> None:
         """Answer the handshake as any other request is refused."""
