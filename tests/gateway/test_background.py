@@ -1,6 +1,7 @@
 """Background responses by the official client: polled, streamed from any point and any replica, cancelled."""
 
 import asyncio
+from itertools import pairwise
 from typing import Any
 
 import openai
@@ -283,6 +284,29 @@ async def test_what_is_deleted_is_worked_on_no_more(gateway: Gateway, world: Wor
             await client.responses.retrieve(promised.id)
     assert await world.rows("SELECT response_id FROM background_jobs") == []
     assert await world.rows("SELECT response_id FROM response_events") == []
+
+
+async def test_it_goes_with_its_response_when_its_time_is_over(gateway: Gateway, world: World) -> None:
+    await world.rows("UPDATE projects SET retention_days = 7 WHERE id = 'shop'")
+    async with gateway.sdk() as client:
+        await ended(client, (await created(client)).id)
+    ((job,), (response,)) = [
+        (await world.rows(f"SELECT expires_on FROM {table}"))[0]  # noqa: S608  # two names
+        for table in ("background_jobs", "responses")
+    ]
+    assert job == response
+
+
+async def test_a_limit_of_calls_in_flight_is_kept_and_waited_for(world: World) -> None:
+    key = await world.keys.create(project="shop", name="x", granted=KeyChange(limits=LimitsChange(concurrency=1)))
+    paced = {"x-simulate-latency": "0.2"}
+    async with world.gateway() as gateway, gateway.sdk(api_key=key.token) as client:
+        made = [await created(client, input=f"Question {n}", extra_headers=paced) for n in range(4)]
+        answers = [await ended(client, one.id) for one in made]
+    assert {answer.status for answer in answers} == {"completed"}
+    lines = await world.ledger(4)
+    spans = sorted((line["at"].timestamp(), line["latency_ms"] / 1000) for line in lines)
+    assert all(begun + took <= following + 0.05 for (begun, took), (following, _) in pairwise(spans))
 
 
 @pytest.mark.parametrize(

@@ -33,6 +33,8 @@ _PASSING = (CallerLimited, BudgetHeld, UpstreamBusy, RateLimited, SlowDown, Stor
 """What keeps a job from being asked now and not for ever: it is tried again until its deadline."""
 _RETRY_SECONDS = 1.0
 _LONGEST_RETRY_SECONDS = 60.0
+_FIRST_BACKOFF_SECONDS = 0.25
+_LONGEST_BACKOFF_SECONDS = 15.0
 _WRITE_SECONDS = 2.0
 """For what is still to be written when an attempt is given up."""
 
@@ -248,6 +250,6 @@ def _closes(stop: "asyncio.Future[Stop]") -> bool:
 
 
 def _delay(error: TidegateError, attempt: int) -> float:
-    """Seconds until the next try: what the error says, else longer each time."""
-    backoff = min(_LONGEST_RETRY_SECONDS, _RETRY_SECONDS * 2.0 ** min(attempt, 10))
-    return min(_LONGEST_RETRY_SECONDS, error.retry_after if error.retry_after is not None else backoff)
+    """Seconds until the next try: what the error says, and longer each time, for many may wait for the same."""
+    backoff = min(_LONGEST_BACKOFF_SECONDS, _FIRST_BACKOFF_SECONDS * 2.0 ** min(attempt // 2, 10))
+    return min(_LONGEST_RETRY_SECONDS, max(backoff, error.retry_after or 0.0))
