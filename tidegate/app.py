@@ -27,6 +27,7 @@ from tidegate.admission.replicas import Replicas
 from tidegate.admission.tickets import LaneTerms
 from tidegate.admission.turn import Turns
 from tidegate.admission.visits import Visits
+from tidegate.assembly.data import data_desk
 from tidegate.assembly.ladder import lane_terms, make_ladder, standing_report
 from tidegate.background_parts import BackgroundParts
 from tidegate.cache.flights import Flights
@@ -347,8 +348,8 @@ def _add_admin(  # noqa: PLR0913  # a parameter for each part
         clock=clock,
     )
     projects = ProjectDesk(ProjectStore(postgres, redis, prefix=prefix))
-    desk, upstreams = KeyDesk(keys, clock), UpstreamDesk(report)
-    add_admin(api, ring, keys=desk, projects=projects, overlook=overlook, upstream=upstreams, ids=new_id)
+    desk, upstreams, data = KeyDesk(keys, clock), UpstreamDesk(report), data_desk(postgres, redis, clock, prefix=prefix)
+    add_admin(api, ring, keys=desk, projects=projects, overlook=overlook, upstream=upstreams, data=data, ids=new_id)
 
 
 def _postgres(stack: contextlib.AsyncExitStack, settings: Settings, tell: Tell) -> Postgres:

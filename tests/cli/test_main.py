@@ -19,6 +19,8 @@ COMMANDS = {
     "projects": ("list", "show", "update"),
     "budgets": ("show",),
     "queue": ("show",),
+    "conversations": ("search", "export"),
+    "users": ("forget",),
 }
 
 

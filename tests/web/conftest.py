@@ -16,6 +16,7 @@ from tidegate.admission.key_store import KeyStore
 from tidegate.admission.keys import KeyRing
 from tidegate.admission.project_store import ProjectStore
 from tidegate.admission.queue_report import QueueReport
+from tidegate.assembly.data import data_desk
 from tidegate.connections.postgres import Postgres
 from tidegate.connections.redis import RedisLink
 from tidegate.core.clock import ManualClock
@@ -54,6 +55,7 @@ async def office(postgres: Postgres, redis_link: RedisLink, redis_prefix: str) -
                 clock=clock,
             ),
             upstream=UpstreamDesk(report),
+            data=data_desk(postgres, redis_link, clock, prefix=redis_prefix),
             ids=new_id,
         )
         yield

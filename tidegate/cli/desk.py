@@ -21,21 +21,28 @@ from tidegate.admission.lane_store import LaneStore
 from tidegate.admission.project_store import ProjectStore
 from tidegate.admission.queue_report import QueueReport
 from tidegate.admission.tickets import LaneTerms
+from tidegate.assembly.data import forgetting
 from tidegate.assembly.ladder import standing_report
 from tidegate.background.job_store import JobStore
 from tidegate.cli.stores import plain_errors, ready
 from tidegate.connections.postgres import Postgres
 from tidegate.connections.redis import RedisLink
+from tidegate.conversations.archive import Archive
+from tidegate.conversations.export import Export
+from tidegate.conversations.searching import Searcher
 from tidegate.core import config
 from tidegate.core.clock import SystemClock
 from tidegate.core.config import Settings
 from tidegate.embedded import Stores
+from tidegate.forgetting import Forgetting
 from tidegate.upstream.standing_report import StandingReport
 from tidegate.upstream.standing_store import StandingStore
 
 _Result = TypeVar("_Result")
 _PATIENCE = 2.0
 """Seconds a command waits for Redis; a person at a terminal has more time than a request."""
+_LONG_SECONDS = 120.0
+"""A search or a deletion may take so long."""
 _PIPE_WIDTH = 400
 """Characters; into a pipe nothing is cut off: the ids are there to be copied."""
 
@@ -48,6 +55,9 @@ class Desk(msgspec.Struct, frozen=True, kw_only=True):
     budgets: BudgetReport
     queue: QueueReport
     jobs: JobStore
+    searcher: Searcher
+    export: Export
+    forgetting: Forgetting
     upstream: StandingReport
 
 
@@ -68,6 +78,7 @@ def at_desk(act: Callable[[Desk], Awaitable[_Result]]) -> _Result:
 async def _opened(stores: Stores, settings: Settings) -> AsyncIterator[Desk]:
     clock, prefix = SystemClock(), settings.redis.prefix
     postgres = Postgres(stores.database_url, size=1, timeout=settings.database.timeout_seconds)
+    patient = Postgres(stores.database_url, size=1, timeout=max(_LONG_SECONDS, settings.database.timeout_seconds))
     redis = RedisLink(stores.redis_url, timeout=_PATIENCE, clock=clock)
     await redis.start()
     lanes = LaneStore(redis, prefix=prefix, terms=lambda _: LaneTerms())  # looking needs no terms
@@ -78,11 +89,15 @@ async def _opened(stores: Stores, settings: Settings) -> AsyncIterator[Desk]:
             budgets=BudgetReport(postgres, BudgetStore(redis, prefix=prefix), everybody=settings.budgets.everybody),
             queue=QueueReport(lanes, rpm=settings.upstream.rpm, tpm=settings.upstream.tpm),
             jobs=JobStore(postgres),
+            searcher=Searcher(patient),
+            export=Export(Archive(patient, clock)),
+            forgetting=forgetting(patient, redis, clock, prefix=prefix),
             upstream=standing_report(StandingStore(redis, prefix=prefix), settings, clock, alert=_nobody),
         )
     finally:
         await redis.close()
         await postgres.close()
+        await patient.close()
 
 
 def _nobody(told: object, before: str) -> None:

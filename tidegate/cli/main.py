@@ -6,6 +6,7 @@ import typer
 
 from tidegate import __version__
 from tidegate.cli.budgets import budgets_app
+from tidegate.cli.conversations import conversations_app
 from tidegate.cli.keys import keys_app
 from tidegate.cli.migrate import migrate
 from tidegate.cli.projects import projects_app
@@ -15,6 +16,7 @@ from tidegate.cli.serve import serve
 from tidegate.cli.simulate import simulate
 from tidegate.cli.upstream import upstream_app
 from tidegate.cli.usage import usage
+from tidegate.cli.users import users_app
 from tidegate.core import logs
 
 
@@ -40,6 +42,8 @@ def application() -> typer.Typer:
         "projects": projects_app,
         "budgets": budgets_app,
         "queue": queue_app,
+        "conversations": conversations_app,
+        "users": users_app,
         "upstream": upstream_app,
     }
     for name, group in groups.items():

@@ -7,6 +7,7 @@ from fastapi import APIRouter, FastAPI, Request, Response, Security
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from fastapi.security import HTTPBearer
+from starlette.responses import StreamingResponse
 
 from tidegate.admission.keys import KeyRing
 from tidegate.core.errors import BodyNotJson, InvalidParameter
@@ -14,6 +15,7 @@ from tidegate.core.ids import IdSource
 from tidegate.web.admin_desks import KeyDesk, Overlook, ProjectDesk
 from tidegate.web.admin_shapes import UnknownField
 from tidegate.web.body import read_body
+from tidegate.web.data_desk import DataDesk
 from tidegate.web.upstream_desk import UpstreamDesk
 
 MOST_BYTES = 64 * 1024
@@ -31,6 +33,7 @@ def add_admin(  # noqa: PLR0913  # a parameter for each part
     projects: ProjectDesk,
     overlook: Overlook,
     upstream: UpstreamDesk,
+    data: DataDesk,
     ids: IdSource,
 ) -> None:
     """The routes under `/admin/v1`; `ring` knows who may use them."""
@@ -57,6 +60,9 @@ def add_admin(  # noqa: PLR0913  # a parameter for each part
     one = "/upstream/credentials/{provider}/{credential}"
     router.add_api_route(f"{one}/suspend", upstream.suspend, methods=["POST"])
     router.add_api_route(f"{one}/resume", upstream.resume, methods=["POST"])
+    router.add_api_route("/messages", data.search, methods=["GET"])
+    router.add_api_route("/export", data.export, methods=["GET"], response_class=StreamingResponse)
+    router.add_api_route("/users/forget", data.forget, methods=["POST"])
     api.include_router(router)
 
 

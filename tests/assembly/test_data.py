@@ -1,0 +1,16 @@
+"""The parts that forget an end user are put together, each thing counted under a name of its own."""
+
+from tidegate.assembly.data import data_desk, forgetting
+from tidegate.connections.postgres import Postgres
+from tidegate.connections.redis import RedisLink
+from tidegate.core.clock import ManualClock
+from tidegate.web.data_desk import DataDesk
+from tidegate.web.data_shapes import ForgetShown
+
+
+async def test_every_count_has_a_place_in_what_is_shown(
+    postgres: Postgres, redis_link: RedisLink, clock: ManualClock, redis_prefix: str
+) -> None:
+    found = await forgetting(postgres, redis_link, clock, prefix=redis_prefix).count("shop", "ada")
+    assert set(found) == set(ForgetShown.model_fields) - {"project", "end_user", "dry_run"}
+    assert isinstance(data_desk(postgres, redis_link, clock, prefix=redis_prefix), DataDesk)

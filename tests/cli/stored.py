@@ -1,0 +1,34 @@
+"""Things said in the project `shop`, for commands to find."""
+
+import asyncio
+
+from tests.conversations.said import completion, message, response
+from tidegate.connections.postgres import Postgres
+from tidegate.conversations.archive import Archive
+from tidegate.conversations.completion_store import CompletionStore
+from tidegate.conversations.response_store import ResponseStore
+from tidegate.core.clock import ManualClock
+from tidegate.embedded import Stores
+
+
+def say(stores: Stores) -> None:
+    """A response and a completion by ada, a response by bob."""
+    asyncio.run(_say(stores))
+
+
+async def _say(stores: Stores) -> None:
+    postgres = Postgres(stores.database_url, size=1, timeout=10.0)
+    archive = Archive(postgres, ManualClock())
+    try:
+        responses = ResponseStore(archive)
+        for n, user in enumerate(("ada", "bob")):
+            asked, said = (
+                message(f"msg_{n}", f"When is high tide, asks {user}?"),
+                message(f"a_{n}", "Noon", "assistant"),
+            )
+            await responses.save("shop", response(f"resp_{n}", end_user=user), [asked], [said])
+        await CompletionStore(archive).save(
+            "shop", completion("c1", {"role": "user", "content": "[red]Which tide?"}, end_user="ada")
+        )
+    finally:
+        await postgres.close()

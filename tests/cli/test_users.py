@@ -1,0 +1,50 @@
+"""`tidegate users forget` shows what there is, asks a person, and erases."""
+
+import json
+
+import pytest
+
+from tests.cli.conftest import Tidegate
+from tests.cli.stored import say
+from tidegate.embedded import Stores
+
+FOUND = {
+    "conversations": 1,
+    "responses": 1,
+    "items": 2,
+    "completions": 1,
+    "ledger_lines": 0,
+    "cached_answers": 0,
+}
+
+
+@pytest.fixture(autouse=True)
+def shop(tidegate: Tidegate, clean_stores: Stores) -> None:
+    tidegate("keys", "create", "--project", "shop")
+    say(clean_stores)
+
+
+def test_a_dry_run_shows_and_erases_nothing(tidegate: Tidegate) -> None:
+    shown = tidegate("users", "forget", "shop", "ada", "--dry-run")
+    assert shown.exit_code == 0, shown.output
+    assert "stored completions" in shown.output
+    assert "Nothing was erased" in shown.output
+    told = json.loads(tidegate("users", "forget", "shop", "ada", "--dry-run", "--json").output)
+    assert told == {"project": "shop", "end_user": "ada", "dry_run": True, **FOUND}
+
+
+def test_a_script_must_say_that_it_means_it(tidegate: Tidegate) -> None:
+    refused = tidegate("users", "forget", "shop", "ada")
+    assert (refused.exit_code, "--yes" in refused.output) == (1, True)
+    done = tidegate("users", "forget", "shop", "ada", "--yes")
+    assert done.exit_code == 0, done.output
+    assert "ada is forgotten in shop: 4 things erased, 0 lines of the ledger renamed." in done.output
+    assert "Nothing is stored of ada in shop." in tidegate("users", "forget", "shop", "ada", "--yes").output
+    assert "asks bob" in tidegate("conversations", "search", "tide").output
+    told = json.loads(tidegate("users", "forget", "shop", "bob", "--yes", "--json").output)
+    assert (told["dry_run"], told["responses"]) == (False, 1)
+
+
+def test_an_unknown_project_is_said(tidegate: Tidegate) -> None:
+    refused = tidegate("users", "forget", "nobody", "ada", "--yes")
+    assert (refused.exit_code, "There is no project nobody" in refused.output) == (1, True)

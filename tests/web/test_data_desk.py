@@ -1,0 +1,57 @@
+"""Over the admin API messages are found, projects exported and end users forgotten."""
+
+import asyncio
+
+import msgspec
+import pytest
+
+from tests.cli.stored import say
+from tests.web.office import Office
+from tidegate.embedded import Stores
+
+
+@pytest.fixture
+async def said(office: Office, clean_stores: Stores) -> Office:
+    await office.make()
+    await asyncio.to_thread(say, clean_stores)
+    return office
+
+
+async def test_messages_are_found(said: Office) -> None:
+    found = await said.get("/messages?words=high%20tide&project=shop&end_user=ada")
+    assert [(one["id"], one["turn"]) for one in found["data"]] == [("msg_0", "resp_0")]
+    assert len((await said.get("/messages?words=tide&limit=2"))["data"]) == 2
+
+
+async def test_a_project_is_exported_line_by_line(said: Office) -> None:
+    answer = await said.ask("GET", "/export?project=shop&end_user=bob")
+    assert (answer.status, answer.headers["content-type"]) == (200, "application/jsonl")
+    lines = [msgspec.json.decode(line) for line in answer.text.splitlines()]
+    assert [line["kind"] for line in lines] == ["chain", "item", "item", "response"]
+
+
+async def test_an_end_user_is_forgotten(said: Office) -> None:
+    whom = {"project": "shop", "end_user": "ada"}
+    shown = await said.ask("POST", "/users/forget", {**whom, "dry_run": True})
+    assert (shown.status, shown.json["items"], shown.json["dry_run"]) == (200, 2, True)
+    done = await said.ask("POST", "/users/forget", whom)
+    assert (done.status, done.json["items"], done.json["dry_run"]) == (200, 2, False)
+    again = await said.ask("POST", "/users/forget", whom)
+    assert again.json["items"] == 0
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status"),
+    [
+        ("GET", "/messages", None, 400),
+        ("GET", "/messages?words=x&limit=101", None, 400),
+        ("GET", "/export?project=nobody", None, 404),
+        ("POST", "/users/forget", {"project": "shop"}, 400),
+        ("POST", "/users/forget", {"project": "nobody", "end_user": "ada"}, 404),
+    ],
+)
+async def test_mistakes_are_explained(
+    said: Office, method: str, path: str, body: dict[str, str] | None, status: int
+) -> None:
+    answer = await said.ask(method, path, body)
+    assert (answer.status, bool(answer.error["message"])) == (status, True)

@@ -1,0 +1,29 @@
+"""The parts that search, export and forget what was said."""
+
+from tidegate.admission.project_store import ProjectStore
+from tidegate.cache.erasing import AnswerEraser
+from tidegate.connections.postgres import Postgres
+from tidegate.connections.redis import RedisLink
+from tidegate.conversations.archive import Archive
+from tidegate.conversations.erasing import ConversationEraser
+from tidegate.conversations.export import Export
+from tidegate.conversations.searching import Searcher
+from tidegate.core.clock import Clock
+from tidegate.forgetting import Forgetting
+from tidegate.metering.erasing import LedgerEraser
+from tidegate.web.data_desk import DataDesk
+
+
+def data_desk(postgres: Postgres, redis: RedisLink, clock: Clock, *, prefix: str) -> DataDesk:
+    """The desk of the admin API that works with what was said."""
+    return DataDesk(
+        projects=ProjectStore(postgres, redis, prefix=prefix),
+        searcher=Searcher(postgres),
+        export=Export(Archive(postgres, clock)),
+        forgetting=forgetting(postgres, redis, clock, prefix=prefix),
+    )
+
+
+def forgetting(postgres: Postgres, redis: RedisLink, clock: Clock, *, prefix: str) -> Forgetting:
+    """What forgets an end user everywhere; whatever remembers something of them belongs into this list."""
+    return Forgetting([AnswerEraser(redis, prefix=prefix), ConversationEraser(postgres, clock), LedgerEraser(postgres)])

@@ -1,0 +1,73 @@
+"""`tidegate conversations`: what was said, searched and exported."""
+
+import sys
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from tidegate.cli.desk import Desk, at_desk, failed, print_json, print_table
+from tidegate.cli.usage import moment
+from tidegate.conversations.searching import MARK, UNMARK, Found, Search
+from tidegate.core.clock import SystemClock
+from tidegate.web.data_shapes import MOST_FOUND, FoundShown
+
+conversations_app = typer.Typer(no_args_is_help=True, help="Search and export what was said and stored.")
+
+Project = Annotated[str | None, typer.Option(help="Only in this project.")]
+User = Annotated[str | None, typer.Option(help="Only of this end user.")]
+
+
+@conversations_app.command()
+def search(  # typer reads the options from the signature
+    words: Annotated[str, typer.Argument(help='All of these words; "a phrase", or, -without.')],
+    *,
+    project: Project = None,
+    user: User = None,
+    before: Annotated[str | None, typer.Option(help="Said before: 7d ago, 12h ago, or an ISO date (UTC).")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=MOST_FOUND, help="How many at most.")] = 20,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+) -> None:
+    """Find stored messages by their words, the newest first."""
+    until = None if before is None else moment(before, SystemClock().now())
+    asked = Search(words=words, project=project, end_user=user, before=until, limit=limit)
+    found = at_desk(lambda desk: desk.searcher.find(asked))
+    if as_json:
+        print_json(FoundShown.of(one) for one in found)
+    elif found:
+        titles = {
+            "said (UTC)": False,
+            "project": True,
+            "user": True,
+            "role": False,
+            "conversation": True,
+            "message": True,
+        }
+        print_table(titles, (_cells(one) for one in found))
+    else:
+        typer.echo("Nothing that was stored has these words.")
+
+
+@conversations_app.command()
+def export(
+    project: Annotated[str, typer.Option(help="The project.")],
+    user: User = None,
+) -> None:
+    """Write all that is stored of a project, or of one of its end users, to the standard output: JSON, one object a line."""
+
+    async def write(desk: Desk) -> bool:
+        if await desk.projects.get(project) is None:
+            return False
+        async for line in desk.export.lines(project, user):
+            sys.stdout.buffer.write(line)
+        sys.stdout.buffer.flush()
+        return True
+
+    if not at_desk(write):
+        raise failed(f"There is no project {project}; `tidegate projects list` shows them.")
+
+
+def _cells(found: Found) -> tuple[str, ...]:
+    said = datetime.fromtimestamp(found.at, UTC).strftime("%Y-%m-%d %H:%M")
+    excerpt = " ".join(found.excerpt.replace(MARK, "»").replace(UNMARK, "«").split())
+    return said, found.project, found.end_user or "-", found.role or "-", found.conversation, excerpt

@@ -1,0 +1,77 @@
+"""`tidegate users`: what is known of end users, and how they are forgotten."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from tidegate.cli.desk import Desk, at_desk, failed, print_json, print_table
+from tidegate.web.data_shapes import ForgetShown
+
+users_app = typer.Typer(no_args_is_help=True, help="Forget end users.")
+
+_WHAT = {
+    "conversations": ("conversations they took part in", "deleted; shared ones lose their turns"),
+    "responses": ("responses", "deleted"),
+    "items": ("messages and other items", "deleted, with their images and files"),
+    "completions": ("stored completions", "deleted"),
+    "cached_answers": ("answers in the cache", "deleted"),
+    "ledger_lines": ("lines in the ledger", "kept, as it is money, under a name that says nothing"),
+}
+
+
+@users_app.command()
+def forget(
+    project: Annotated[str, typer.Argument(help="The project.")],
+    user: Annotated[str, typer.Argument(help="The end user, as calls name them (`safety_identifier` or `user`).")],
+    *,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what there is.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
+) -> None:
+    """Erase what is stored of an end user, everywhere; nothing brings it back."""
+    found = _counted(project, user)
+    if dry_run or not (any(found.values()) and (yes or _confirmed(found, project, user, quiet=as_json))):
+        _told(project, user, found, erased=False, as_json=as_json)
+        return
+    erased = at_desk(lambda desk: desk.forgetting.forget(project, user))
+    _told(project, user, erased, erased=True, as_json=as_json)
+
+
+def _counted(project: str, user: str) -> dict[str, int]:
+    async def count(desk: Desk) -> dict[str, int] | None:
+        return await desk.forgetting.count(project, user) if await desk.projects.get(project) else None
+
+    found = at_desk(count)
+    if found is None:
+        raise failed(f"There is no project {project}; `tidegate projects list` shows them.")
+    return found
+
+
+def _confirmed(found: dict[str, int], project: str, user: str, *, quiet: bool) -> bool:
+    """A person at a terminal is asked, and sees what it is about; a script must say `--yes`."""
+    if not sys.stdin.isatty():
+        raise failed("Nothing was erased: say --yes to erase without being asked, or --dry-run to look.")
+    if not quiet:
+        _table(found)
+    typer.confirm(f"Erase this of {user!r} in {project!r} for good?", abort=True, err=True)
+    return True
+
+
+def _told(project: str, user: str, found: dict[str, int], *, erased: bool, as_json: bool) -> None:
+    if as_json:
+        print_json(ForgetShown(project=project, end_user=user, dry_run=not erased, **found))
+    elif not any(found.values()):
+        typer.echo(f"Nothing is stored of {user} in {project}.")
+    elif erased:
+        kept = found["ledger_lines"]
+        gone = sum(count for what, count in found.items() if what not in ("ledger_lines", "conversations"))
+        typer.echo(f"{user} is forgotten in {project}: {gone:,} things erased, {kept:,} lines of the ledger renamed.")
+    else:
+        _table(found)
+        typer.echo("Nothing was erased.")
+
+
+def _table(found: dict[str, int]) -> None:
+    rows = ((_WHAT[what][0], f"{count:,}", _WHAT[what][1]) for what, count in found.items())
+    print_table({"what": False, "count": False, "what happens to it": True}, rows)
