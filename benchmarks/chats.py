@@ -140,12 +140,18 @@ async def _tell_cost(http: aiohttp.ClientSession, url: str, key: str) -> None:
                     raise BenchmarkError(f"{path}: {answer.status} {data!r}")
                 if number >= _WARM:
                     times.append((time.perf_counter() - began) * 1000)
-        more = [one - other for one, other in zip(stored, plain, strict=True)]
-        print(
-            f"{path}: {statistics.median(plain):.2f} ms unstored, {statistics.median(stored):.2f} ms stored; "
-            f"{statistics.median(more):.2f} ms more (median of {_PAIRS} pairs)",
-            flush=True,
-        )
+        _tell(path, plain, stored)
+
+
+def _tell(path: str, plain: list[float], stored: list[float]) -> None:
+    more = statistics.median(one - other for one, other in zip(stored, plain, strict=True))
+    calm, calm_stored = (statistics.quantiles(times, n=10)[0] for times in (plain, stored))
+    print(
+        f"{path}: {statistics.median(plain):.2f} ms unstored, {statistics.median(stored):.2f} ms stored; "
+        f"{more:.2f} ms more (median of {_PAIRS} pairs). In calm moments (10th percentile) {calm:.2f} and "
+        f"{calm_stored:.2f} ms: {calm_stored - calm:.2f} ms more",
+        flush=True,
+    )
 
 
 async def _chat(http: aiohttp.ClientSession, replicas: list[Replica], key: str, options: argparse.Namespace) -> int:
