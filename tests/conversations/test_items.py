@@ -33,6 +33,26 @@ def test_an_input_that_is_none_is_refused(given: Any) -> None:
     assert refused.value.param == "input"
 
 
+@pytest.mark.parametrize(
+    ("item", "param"),
+    [
+        ({"role": ["user"]}, "input[1].role"),
+        ({"type": 5}, "input[1].type"),
+        ({"role": "user", "id": {}}, "input[1].id"),
+        ({"role": "user", "status": 1}, "input[1].status"),
+        ({}, "input[1]"),
+        ({"content": "x"}, "input[1]"),
+    ],
+)
+def test_an_item_that_is_none_is_named_by_its_place(item: Json, param: str) -> None:
+    with pytest.raises(InvalidParameter) as refused:
+        items.as_items([HELLO, item])
+    assert refused.value.param == param
+    with pytest.raises(InvalidParameter) as refused:
+        items.as_items([HELLO, item], "items")
+    assert refused.value.param == param.replace("input", "items")
+
+
 def message(role: str, *content: Json) -> Json:
     return {"id": "msg_1", "type": "message", "role": role, "content": list(content), "status": "completed"}
 

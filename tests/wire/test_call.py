@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tidegate.core.errors import BodyNotAnObject, BodyNotJson, EmptyBody, InvalidParameter, TidegateError
 from tidegate.core.values import Route
-from tidegate.wire.call import parse
+from tidegate.wire.call import parse, read_object
 
 
 @pytest.mark.parametrize(
@@ -96,3 +96,11 @@ def test_no_bytes_raise_anything_but_a_typed_error(data: bytes) -> None:
 
 def test_moderations_need_no_model() -> None:
     assert parse(Route.MODERATIONS, b'{"input":"x"}').model == "omni-moderation-latest"
+
+
+def test_a_body_that_is_no_call_is_read_by_the_same_rules() -> None:
+    assert read_object(b'{"a":"\\ud800"}') == {"a": "\ufffd"}
+    with pytest.raises(BodyNotAnObject):
+        read_object(b"[]")
+    with pytest.raises(BodyNotJson):
+        read_object(b"{")

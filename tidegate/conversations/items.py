@@ -55,6 +55,7 @@ _WITHOUT_STATUS = frozenset(
     }
 )
 """Items that are what they are, and never under way."""
+_NAMES = ("id", "type", "role", "status")
 _NAMELESS_UPSTREAM = frozenset({"message", "reasoning", "function_call", "function_call_output"})
 """Items that mean the same without their id. With ours the upstream would take them for some that it keeps."""
 _PACKED = "tg1."
@@ -71,15 +72,25 @@ _decode_item = msgspec.json.Decoder(dict[str, Any])
 _decode_items = msgspec.json.Decoder(list[dict[str, Any]])
 
 
-def as_items(given: Any) -> list[Json]:
-    """The `input` of a call as a list of items. Raises InvalidParameter."""
+def as_items(given: Any, param: str = "input") -> list[Json]:
+    """The `input` of a call (or another `param`) as a list of items. Raises InvalidParameter."""
     if given is None:
         return []
     if isinstance(given, str):
         return [{"type": "message", "role": "user", "content": given}]
     if not isinstance(given, list) or not all(isinstance(item, dict) for item in given):
-        raise InvalidParameter("`input` is a text, or a list of items.", param="input")
+        raise InvalidParameter(f"`{param}` is a text, or a list of items.", param=param)
+    for number, item in enumerate(given):
+        _check(item, f"{param}[{number}]")
     return given
+
+
+def _check(item: Json, where: str) -> None:
+    for name in _NAMES:
+        if name in item and not isinstance(item[name], str | None):
+            raise InvalidParameter(f"`{where}.{name}` is a text.", param=f"{where}.{name}")
+    if not type_of(item):
+        raise InvalidParameter(f"`{where}` has a `type`, or at least a `role`.", param=where)
 
 
 def type_of(item: Mapping[str, Any]) -> str:

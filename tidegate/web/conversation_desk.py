@@ -9,7 +9,7 @@ from tidegate.conversations.asked import known_id, metadata_in
 from tidegate.conversations.conversation_store import ConversationStore
 from tidegate.conversations.documents import Conversation, Item, PageAsk
 from tidegate.conversations.include import all_shown
-from tidegate.conversations.items import kept, type_of
+from tidegate.conversations.items import as_items, kept, type_of
 from tidegate.conversations.recollection import items_in
 from tidegate.core.clock import Clock
 from tidegate.core.errors import InvalidParameter
@@ -95,14 +95,12 @@ class ConversationDesk:
         )
 
     def _items(self, given: Any) -> list[Item]:
-        if given is None:
-            return []
-        if not isinstance(given, list) or not all(isinstance(item, dict) for item in given):
+        if isinstance(given, str):
             raise InvalidParameter("`items` is a list of items.", param="items")
-        for item in given:
-            if type_of(item) in ("", "item_reference"):
-                raise InvalidParameter("Each of `items` is an item with its content, not a reference.", param="items")
-        return [Item.of(msgspec.json.encode(kept(item, self._ids))) for item in given]
+        items = as_items(given, "items")
+        if any(type_of(item) == "item_reference" for item in items):
+            raise InvalidParameter("Each of `items` is an item with its content, not a reference.", param="items")
+        return [Item.of(msgspec.json.encode(kept(item, self._ids))) for item in items]
 
 
 def _shown(conversation: Conversation) -> Json:

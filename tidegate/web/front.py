@@ -10,16 +10,14 @@ from tidegate.admission.visits import Visits
 from tidegate.conversations import query
 from tidegate.conversations.query import Order, Query
 from tidegate.core.config import ServerConfig
-from tidegate.core.errors import BodyNotAnObject, BodyNotJson
 from tidegate.core.ids import IdSource
 from tidegate.core.values import Caller
 from tidegate.delivery import Passage
 from tidegate.web.body import read_body
 from tidegate.web.streamed import Streamed
+from tidegate.wire.call import read_object
 
 Json = dict[str, Any]
-
-_decode = msgspec.json.Decoder()
 
 
 class Front:
@@ -50,13 +48,7 @@ class Front:
     async def document(self, request: Request) -> Json:
         """The body as an object; none is an empty one. Raises BodyNotJson and BodyNotAnObject."""
         data = await self.body(request)
-        try:
-            document = _decode.decode(data) if data.strip() else {}
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise BodyNotJson from error
-        if not isinstance(document, dict):
-            raise BodyNotAnObject
-        return document
+        return read_object(data) if data.strip() else {}
 
     def query(self, request: Request, *, order: Order = "desc") -> Query:
         """What the query asks. Raises InvalidParameter."""

@@ -101,6 +101,11 @@ def _flag(body: dict[str, Any], name: str) -> bool:
     raise InvalidParameter(f"`{name}` must be a boolean.", param=name)
 
 
+def read_object(data: bytes) -> dict[str, Any]:
+    """A body that is no call. Raises BodyNotJson and BodyNotAnObject."""
+    return _decode(data)[0]
+
+
 def _decode(data: bytes) -> tuple[dict[str, Any], dict[str, msgspec.Raw]]:
     try:
         try:
