@@ -58,7 +58,17 @@ async def test_a_mistake_is_named_in_openais_envelope(
 
 async def test_only_admin_keys_get_in(office: Office) -> None:
     ordinary = (await office.make())["key"]
-    for path in ("/keys", "/projects", "/budgets", "/queue", "/usage", "/keys/x", "/projects/x"):
+    for path in (
+        "/keys",
+        "/projects",
+        "/budgets",
+        "/queue",
+        "/usage",
+        "/keys/x",
+        "/projects/x",
+        "/messages",
+        "/export",
+    ):
         refused = await office.ask("GET", path, key=ordinary)
         assert (refused.status, refused.headers["x-tidegate-error"]) == (403, "not_admin")
         assert (await office.ask("GET", path, key=MADE_UP)).status == 401
@@ -72,7 +82,9 @@ async def test_the_api_describes_itself(office: Office) -> None:
     paths = described["paths"]
     listed = ("keys", "keys/{key_id}", "projects", "projects/{name}", "budgets", "queue", "usage", "upstream")
     acts = [f"upstream/credentials/{{provider}}/{{credential}}/{act}" for act in ("suspend", "resume")]
-    assert {path for path in paths if path.startswith("/admin/")} == {f"/admin/v1/{path}" for path in (*listed, *acts)}
+    said = ("messages", "export", "users/forget")
+    admin = {path for path in paths if path.startswith("/admin/")}
+    assert admin == {f"/admin/v1/{path}" for path in (*listed, *acts, *said)}
     asked = paths["/admin/v1/keys"]["post"]
     assert asked["requestBody"]["content"]["application/json"]["schema"] == {"$ref": "#/components/schemas/KeyAsked"}
     assert "KeyPage" in str(paths["/admin/v1/keys"]["get"]["responses"]["200"])

@@ -53,7 +53,7 @@ def export(
     project: Annotated[str, typer.Option(help="The project.")],
     user: User = None,
 ) -> None:
-    """Write all that is stored of a project, or of one of its end users, to the standard output: JSON, one object a line."""
+    """Write all that is stored of a project or an end user to the standard output: JSON, an object a line."""
 
     async def write(desk: Desk) -> bool:
         if await desk.projects.get(project) is None:

@@ -60,7 +60,8 @@ def _confirmed(found: dict[str, int], project: str, user: str, *, quiet: bool) -
 
 def _told(project: str, user: str, found: dict[str, int], *, erased: bool, as_json: bool) -> None:
     if as_json:
-        print_json(ForgetShown(project=project, end_user=user, dry_run=not erased, **found))
+        whom = {"project": project, "end_user": user, "dry_run": not erased}
+        print_json(ForgetShown.model_validate({**whom, **found}))
     elif not any(found.values()):
         typer.echo(f"Nothing is stored of {user} in {project}.")
     elif erased:

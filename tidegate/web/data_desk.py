@@ -37,7 +37,8 @@ class DataDesk:
         """Erase what is known of an end user, everywhere; of the ledger only their name."""
         await self._known(asked.project)
         act = self._forgetting.count if asked.dry_run else self._forgetting.forget
-        return ForgetShown(**asked.model_dump(), **await act(asked.project, asked.end_user))
+        found = await act(asked.project, asked.end_user)
+        return ForgetShown.model_validate({**asked.model_dump(), **found})
 
     async def _known(self, project: str) -> None:
         if await self._projects.get(project) is None:
