@@ -32,10 +32,10 @@ WITHOUT_EFFECT = frozenset({"max_tool_calls", "truncation", "stream_options"})
 """Taken, and not sent: built-in tools are not there to be counted, nothing is cut, nothing is obfuscated."""
 
 IMPOSSIBLE = frozenset({
-    "access_programs", "background_options", "context_management", "conversation", "generate", "image", "moderation",
-    "n", "previous_response_id", "prompt",
+    "access_programs", "audio", "background_options", "context_management", "conversation", "generate", "image",
+    "messages", "modalities", "moderation", "n", "previous_response_id", "prompt",
 })  # fmt: skip
-"""Parameters that chat has no counterpart for, and that change the answer: refused."""
+"""Parameters that would change the answer, and for which the other side has no place: refused."""
 
 INCLUDABLE = frozenset({
     "message.output_text.logprobs", "reasoning.encrypted_content", "message.input_image.image_url",
@@ -64,7 +64,7 @@ def chat_body(asked: Mapping[str, Any], *, reasoning_field: str | None = None) -
     """A Responses body as a chat body. A parameter nobody knows goes through as it is; none is lost in silence."""
     body = {name: value for name, value in asked.items() if value is not None}
     for name in sorted(IMPOSSIBLE & body.keys()):
-        raise NotTranslatable(f"`{name}` has no counterpart in chat completions.", param=name)
+        raise NotTranslatable(f"`{name}` cannot be translated to chat completions and back.", param=name)
     set_aside = REBUILT | KEPT_HERE | WITHOUT_EFFECT
     same = {RENAMED.get(name, name): value for name, value in body.items() if name not in set_aside}
     return {
