@@ -105,13 +105,9 @@ class Deferral:
         )
         return Delivery(reader, _wanted(stream=True), cache="off")
 
-    async def cancel(self, response_id: str) -> None:
-        """End a background response, if it has not come to its end, and keep what was said."""
-        await self._closing.cancel(response_id)
-
-    def deleted(self, response_id: str) -> None:
-        """A response was deleted; if somebody works on it, he may stop."""
-        self._news.changed(response_id)
+    async def cancel(self, project: str, response_id: str) -> None:
+        """End a project's background response, if it has not come to its end, and keep what was said."""
+        await self._closing.cancel(project, response_id)
 
     def _kept(self, headers: Mapping[str, str]) -> dict[str, str]:
         return {**self._forwarded(headers), **{name: headers[name] for name in _SHAPING if name in headers}}

@@ -35,7 +35,7 @@ async def test_an_answer_ends_its_job(process: Made) -> None:
     event = await last(p1)
     assert (event["type"], event["sequence_number"]) == ("response.completed", len(stream()))
     assert not await p1.closing.complete(begun, stream()[-1], also=nothing_else)
-    assert not await p1.closing.cancel("resp_1")
+    assert not await p1.closing.cancel("shop", "resp_1")
 
 
 async def test_an_older_attempt_ends_nothing(process: Made) -> None:
@@ -50,7 +50,7 @@ async def test_what_is_cancelled_keeps_what_was_said(process: Made) -> None:
     script = Script()
     p1 = process(script)
     await under_way(p1, stream()[1:6])
-    assert await p1.closing.cancel("resp_1")
+    assert await p1.closing.cancel("shop", "resp_1")
     event = await last(p1)
     assert (event["type"], event["sequence_number"]) == ("response.failed", 7)
     document = event["response"]
@@ -60,14 +60,14 @@ async def test_what_is_cancelled_keeps_what_was_said(process: Made) -> None:
     assert item["content"][0]["text"]
     assert WORDS.startswith(item["content"][0]["text"])
     assert script.kept == ["resp_1 cancelled"]
-    assert not await p1.closing.cancel("resp_1")
+    assert not await p1.closing.cancel("shop", "resp_1")
     assert script.kept == ["resp_1 cancelled"]
 
 
 async def test_what_waits_is_cancelled_too(process: Made) -> None:
     p1 = process()
     await p1.add()
-    assert await p1.closing.cancel("resp_1")
+    assert await p1.closing.cancel("shop", "resp_1")
     assert await p1.kinds() == ["created", "queued", "failed"]
 
 
@@ -87,13 +87,13 @@ async def test_many_are_ended_at_once_with_few_connections(process: Made) -> Non
     names = [f"resp_{n}" for n in range(12)]
     for name in names:
         await p1.add(name)
-    assert all(await asyncio.gather(*(p1.closing.cancel(name) for name in names)))
+    assert all(await asyncio.gather(*(p1.closing.cancel("shop", name) for name in names)))
 
 
 async def test_what_cannot_be_kept_is_left_out(process: Made) -> None:
     p1 = process(Unfit())
     await under_way(p1, stream()[1:6])
-    assert await p1.closing.cancel("resp_1")
+    assert await p1.closing.cancel("shop", "resp_1")
     assert p1.script.kept == ["resp_1 cancelled without output"]
 
 
@@ -109,8 +109,15 @@ class Unfit(Script):
         return also
 
 
+async def test_nobody_cancels_what_is_anothers(process: Made) -> None:
+    p1 = process()
+    await p1.add()
+    assert not await p1.closing.cancel("bank", "resp_1")
+    assert await p1.kinds() == ["created", "queued"]
+
+
 async def test_no_job_has_no_end(process: Made) -> None:
-    assert not await process().closing.cancel("resp_0")
+    assert not await process().closing.cancel("shop", "resp_0")
 
 
 def said(code: str | None, kind: str | None = None) -> UpstreamWords:

@@ -90,7 +90,7 @@ async def test_cancelled_by_another_process_it_ends_at_once(process: Made) -> No
         await p1.add()
         said.say(*stream()[:6])
         await until(lambda: bool(script.asked))
-        assert await p2.closing.cancel("resp_1")
+        assert await p2.closing.cancel("shop", "resp_1")
         async with asyncio.timeout(1):
             await said.left.wait()
         assert await over(p1) == "cancelled"

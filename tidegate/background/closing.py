@@ -55,13 +55,17 @@ class Closing:
         told = {"code": code_of(error), "message": scrub(error.message)}
         return await self._close(response_id, attempt, status="failed", error=told)
 
-    async def cancel(self, response_id: str) -> bool:
-        """The job is not wanted any more; what was said is kept. False where it is over already."""
-        return await self._close(response_id, None, status="cancelled", error=None)
+    async def cancel(self, project: str, response_id: str) -> bool:
+        """The job is not wanted any more; what was said is kept. False where it is over already, or not `project`'s."""
+        return await self._close(response_id, None, status="cancelled", error=None, project=project)
 
-    async def _close(self, response_id: str, attempt: int | None, *, status: str, error: Json | None) -> bool:
+    async def _close(
+        self, response_id: str, attempt: int | None, *, status: str, error: Json | None, project: str | None = None
+    ) -> bool:
         async with self._store.locked(response_id) as (connection, job):
             if job is None or job.status == "finished" or attempt not in (None, job.attempt):
+                return False
+            if project not in (None, job.project):
                 return False
             said = await self._log.all_of(connection, job.project, response_id)
             document = so_far(_decode.decode(sse.data_of(event) or b"{}") for event in said)

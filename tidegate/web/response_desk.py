@@ -42,8 +42,8 @@ class ResponseDesk:
     async def delete(self, request: Request, response_id: str) -> Response:
         """Delete it; what was said in it stays for the responses that go on from it."""
         caller = await self._front.caller(request)
-        await self._responses.delete(caller.project, _known(response_id))
-        self._deferral.deleted(response_id)
+        await self._deferral.cancel(caller.project, _known(response_id))  # nobody finishes it while it is deleted
+        await self._responses.delete(caller.project, response_id)
         return self._front.json({"id": response_id, "object": "response", "deleted": True})
 
     async def cancel(self, request: Request, response_id: str) -> Response:
@@ -53,7 +53,7 @@ class ResponseDesk:
         if not stored.background:
             raise NotCancellable
         if stored.running:
-            await self._deferral.cancel(response_id)
+            await self._deferral.cancel(caller.project, response_id)
             stored = await self._responses.get(caller.project, response_id)
         return self._front.json(seen(document_of(stored), ()))
 
