@@ -31,6 +31,7 @@ from tidegate.assembly.data import data_desk
 from tidegate.assembly.ladder import lane_terms, make_ladder, standing_report
 from tidegate.background_parts import BackgroundParts
 from tidegate.cache.flights import Flights
+from tidegate.cache.room import Room
 from tidegate.cache.stale import StaleAnswers
 from tidegate.cache.stored import Codec
 from tidegate.connections.postgres import Postgres
@@ -156,8 +157,9 @@ class _Parts:
             visits = Visits(door, clock)
             background = BackgroundParts(settings, clock, postgres, redis, stores.responses, visits)
             pipeline = _pipeline(
-                settings, clock, redis, recollection=recollection, deferral=background.deferral, keys=keys, door=door,
-                flights=flights, routes=routes, ladder=ladder, ledger=ledger, health=health, turns=turns,
+                settings, clock, redis, room=await _started(stack, Room(redis)), recollection=recollection,
+                deferral=background.deferral, keys=keys, door=door, flights=flights, routes=routes, ladder=ladder,
+                ledger=ledger, health=health, turns=turns,
             )  # fmt: skip
             models = _add_models(api, settings, clock, keys, providers=providers, routes=routes)
             report = standing_report(ladder.board.store, settings, clock)
@@ -196,6 +198,7 @@ def _pipeline(  # noqa: PLR0913  # a parameter for each part
     clock: Clock,
     redis: RedisLink,
     *,
+    room: Room,
     recollection: Recollection,
     deferral: Deferral,
     keys: KeyRing,
@@ -222,25 +225,16 @@ def _pipeline(  # noqa: PLR0913  # a parameter for each part
         queue=settings.queue,
         clock=clock,
     )
-    accountant = Accountant(prices)
+    accounts = Accountant(prices)
     settling = Settling(
-        door=door, accountant=accountant, ledger=ledger, health=health, codec=codec, cache=cache, clock=clock
+        door=door, accountant=accounts, ledger=ledger, health=health, codec=codec, room=room, cache=cache, clock=clock
     )
+    spares = Spares(StaleAnswers(redis, codec, clock, prefix=settings.redis.prefix), clock, new_id)
     return Pipeline(
-        keys=keys,
-        door=door,
-        flights=flights,
-        ladder=ladder,
-        turns=turns,
-        recollection=recollection,
-        deferral=deferral,
-        ticketing=ticketing,
-        settling=settling,
-        spares=Spares(StaleAnswers(redis, codec, clock, prefix=settings.redis.prefix), clock, new_id),
-        codec=codec,
-        models=frozenset(settings.models.allowed),
-        clock=clock,
-    )
+        keys=keys, door=door, flights=flights, ladder=ladder, turns=turns, spares=spares,
+        recollection=recollection, deferral=deferral, ticketing=ticketing,
+        settling=settling, codec=codec, models=frozenset(settings.models.allowed), clock=clock,
+    )  # fmt: skip
 
 
 class _Stores:

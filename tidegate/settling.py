@@ -8,6 +8,7 @@ import structlog
 from tidegate.admission.door import Door
 from tidegate.admission.gate import Settlement
 from tidegate.cache.erasing import answers_of
+from tidegate.cache.room import Room
 from tidegate.cache.stored import Codec, StoredAnswer
 from tidegate.core.clock import Clock
 from tidegate.core.config import CacheConfig
@@ -32,6 +33,7 @@ class Settling:
         ledger: Ledger,
         health: UpstreamHealth,
         codec: Codec,
+        room: Room,
         cache: CacheConfig,
         clock: Clock,
     ) -> None:
@@ -40,6 +42,7 @@ class Settling:
         self._ledger = ledger
         self._health = health
         self._codec = codec
+        self._room = room
         self._cache = cache
         self._clock = clock
 
@@ -98,7 +101,7 @@ class Settling:
             body=packed,
             account=msgspec.json.encode(account),
             keep_seconds=self._cache.ttl_seconds,
-            stale_seconds=ticket.plan.stale_for,
+            stale_seconds=ticket.plan.stale_for if self._room.for_stale else 0.0,
             answers_of=answers_of(ticket.caller.project, call.end_user) if call.end_user else "",
         )
 

@@ -1,8 +1,10 @@
 """What a model's name stands for: the configured route, made into a plan for one call."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from functools import lru_cache
+
+import msgspec
 
 from tidegate.core.config import RouteConfig, TargetConfig
 from tidegate.core.config.providers import OPENAI
@@ -22,7 +24,7 @@ class Routes:
         self._routes = routes
         self._patterns = sorted((name for name in routes if _is_pattern(name)), key=lambda name: (-len(name), name))
         self._stale_for = stale_for
-        self._find = lru_cache(1024)(self._look)
+        self._plans = lru_cache(1024)(self._make)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -42,24 +44,32 @@ class Routes:
 
     def plan(self, model: str, *, draw: Draw) -> Plan:
         """Where a call that names `model` may be answered: its route, else itself at the default provider."""
+        plan, weights = self._plans(model)
+        return plan if weights is None else msgspec.structs.replace(plan, targets=_drawn(plan.targets, weights, draw))
+
+    def _make(self, model: str) -> tuple[Plan, tuple[int, ...] | None]:
+        """The plan with the targets as they are listed, and their weights where they are drawn."""
         route = self._find(model)
         if route is None:
-            return Plan(model=model, targets=(Target(OPENAI, model),), stale_for=self._stale_for)
-        targets = route.targets if route.order == "listed" else _drawn(route.targets, draw)
-        return Plan(
+            return Plan(model=model, targets=(Target(OPENAI, model),), stale_for=self._stale_for), None
+        weights: dict[Target, int] = {}
+        for each in route.targets:  # one that is listed twice is tried once
+            weights.setdefault(Target(each.provider, each.model or model), 1 if each.weight is None else each.weight)
+        plan = Plan(
             model=model,
-            targets=tuple(_unique(Target(target.provider, target.model or model) for target in targets)),
+            targets=tuple(weights),
             rungs=Rungs(**route.rungs.model_dump()),
             stale_for=self._stale_of(route),
             canned=Canned(text=route.canned) if route.canned is not None else None,
         )
+        return plan, tuple(weights.values()) if route.order == "weighted" else None
 
     def _stale_of(self, route: RouteConfig) -> float:
         if not route.rungs.stale:
             return 0.0
         return self._stale_for if route.stale_for_seconds is None else route.stale_for_seconds
 
-    def _look(self, model: str) -> RouteConfig | None:
+    def _find(self, model: str) -> RouteConfig | None:
         """The route of this very name, else that of the longest pattern that fits."""
         if model in self._routes:
             return self._routes[model]
@@ -75,18 +85,12 @@ def _is_pattern(name: str) -> bool:
     return any(sign in name for sign in _WILD)
 
 
-def _drawn(targets: Iterable[TargetConfig], draw: Draw) -> list[TargetConfig]:
+def _drawn(targets: Sequence[Target], weights: Sequence[int], draw: Draw) -> tuple[Target, ...]:
     """In an order drawn by weight, without putting back; those without any weight last, as they are listed.
 
     Each one's key is u ** (1 / weight); the largest goes first (Efraimidis and Spirakis).
     """
-    keyed = [(-(draw() ** (1 / weight)) if (weight := _weight(each)) else 1.0, each) for each in targets]
-    return [each for _, each in sorted(keyed, key=lambda pair: pair[0])]
-
-
-def _weight(target: TargetConfig) -> int:
-    return 1 if target.weight is None else target.weight
-
-
-def _unique(targets: Iterable[Target]) -> dict[Target, None]:
-    return dict.fromkeys(targets)
+    keyed = [
+        (-(draw() ** (1 / weight)) if weight else 1.0, target) for target, weight in zip(targets, weights, strict=True)
+    ]
+    return tuple(target for _, target in sorted(keyed, key=lambda pair: pair[0]))

@@ -51,6 +51,8 @@ class Way(msgspec.Struct, frozen=True, kw_only=True):
     idle_seconds: float
     total_seconds: float
     max_answer_bytes: int
+    timeout: aiohttp.ClientTimeout
+    """Of the connection only; the other clocks are `Clocks`."""
     proxy: str | None = None
     trust: ssl.SSLContext | bool = True
     section: str = "upstream"
@@ -61,6 +63,7 @@ def way_to(config: ProviderConfig, *, section: str = "upstream") -> Way:
     """The way to a provider whose configuration has everything said."""
     return Way(
         **{name: getattr(config, name) for name in _SAID},
+        timeout=aiohttp.ClientTimeout(total=None, sock_connect=config.connect_seconds),
         proxy=_proxy(config.base_url or ""),  # not trust_env: that reads ~/.netrc in a thread at each request
         trust=_trust(config.ca_file),
         section=section,
@@ -230,7 +233,7 @@ class Transport:
                     data=data,
                     headers=headers,
                     allow_redirects=False,
-                    timeout=aiohttp.ClientTimeout(total=None, sock_connect=way.connect_seconds),
+                    timeout=way.timeout,
                     proxy=way.proxy,
                     ssl=way.trust,
                 )

@@ -1,0 +1,50 @@
+"""Answers are kept for an outage only while Redis has room for them."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from tests.eventually import until
+from tidegate.cache.room import Room
+from tidegate.connections.redis import RedisLink
+from tidegate.core.clock import SystemClock
+from tidegate.embedded import Stores
+
+
+@pytest.fixture
+async def own(own_stores: Stores) -> AsyncIterator[RedisLink]:
+    """A Redis that may be told how much memory it has."""
+    link = RedisLink(own_stores.redis_url, timeout=2.0, clock=SystemClock())
+    await link.start()
+    yield link
+    await link.command("CONFIG", "SET", "maxmemory", 0)
+    await link.close()
+
+
+async def used(link: RedisLink) -> int:
+    told: bytes = await link.command("INFO", "memory")
+    return int(told.partition(b"used_memory:")[2].partition(b"\r")[0])
+
+
+async def test_there_is_room_until_three_quarters_are_full(own: RedisLink) -> None:
+    room, bytes_used = Room(own), await used(own)
+    for most, expected in ((0, True), (bytes_used * 2, True), (int(bytes_used * 1.1), False), (0, True)):
+        await own.command("CONFIG", "SET", "maxmemory", most)
+        await room.look()
+        assert room.for_stale is expected
+
+
+async def test_while_redis_is_away_what_was_known_holds() -> None:
+    link = RedisLink("redis://127.0.0.1:9", timeout=0.2, clock=SystemClock())
+    room = Room(link)
+    room.for_stale = False
+    await room.look()
+    assert not room.for_stale
+
+
+async def test_it_looks_by_itself(own: RedisLink) -> None:
+    room = Room(own, look_seconds=0.01)
+    await room.start()
+    await own.command("CONFIG", "SET", "maxmemory", int(await used(own) * 1.1))
+    await until(lambda: not room.for_stale)
+    await room.close()
