@@ -13,6 +13,9 @@ from tidegate.wire.call import Call, parse
 Json = dict[str, Any]
 
 
+SEALED = {"id": "rs_1", "encrypted_content": "gAAAA"}
+
+
 def response(**fields: Any) -> Call:
     return parse(Route.RESPONSES, msgspec.json.encode({"model": "m", "input": "Hello", **fields}))
 
@@ -28,17 +31,12 @@ def completion(**fields: Any) -> Call:
         completion(store=False, metadata={"a": "b"}),
         completion(store=None),
         response(store=False),
-        response(
-            store=False, input=[{"role": "user", "content": "Hello"}, {"type": "reasoning", "id": "rs_upstreams"}]
-        ),
+        response(store=False, input=[{"role": "user", "content": "Hello"}, {"type": "reasoning", **SEALED}]),
         parse(Route.EMBEDDINGS, b'{"model":"m","input":"x","store":true}'),
     ],
 )
 def test_a_call_that_asks_nothing_costs_nothing(call: Call) -> None:
     assert read(call) is None
-
-
-OURS = f"rs_{'0' * 32}"
 
 
 @pytest.mark.parametrize(
@@ -55,7 +53,7 @@ OURS = f"rs_{'0' * 32}"
         (response(include=["x"]), Asked(store=True, include=frozenset({"x"}))),
         (response(store=False, input=[{"type": "item_reference", "id": "msg_1"}]), Asked(store=False, refers=True)),
         (response(store=False, input=[{"id": "msg_1"}]), Asked(store=False, refers=True)),
-        (response(store=False, input=[{"type": "reasoning", "id": OURS}]), Asked(store=False, refers=True)),
+        (response(store=False, input=[{"type": "reasoning", "id": "rs_1"}]), Asked(store=False, refers=True)),
     ],
 )
 def test_what_is_asked_is_read(call: Call, expected: Asked) -> None:

@@ -70,7 +70,7 @@ def test_references_are_replaced_by_what_they_name() -> None:
         HELLO,
         {**ours, "encrypted_content": "y"},
     ]
-    assert expand.named_in(given) == ["msg_1", "msg_1", ours["id"], ours["id"]]
+    assert expand.named_in(given) == ["msg_1", "msg_1", ours["id"]]
     found = {"msg_1": KEPT, ours["id"]: full}
     assert expand.resolved(given, found) == [KEPT, KEPT, full, HELLO, {**ours, "encrypted_content": "y"}]
 

@@ -74,9 +74,10 @@ def message(role: str, *content: Json) -> Json:
             {"id": "fco_1", "type": "function_call_output", "call_id": "call_1", "output": "4", "status": "completed"},
         ),
         (
-            {"type": "reasoning", "summary": [], "encrypted_content": "x"},
-            {"id": "rs_1", "type": "reasoning", "summary": [], "encrypted_content": "x"},
+            {"type": "reasoning", "id": "rs_theirs", "summary": [], "encrypted_content": "x"},
+            {"id": "rs_theirs", "type": "reasoning", "summary": [], "encrypted_content": "x"},
         ),
+        ({"type": "reasoning", "summary": []}, {"id": "rs_1", "type": "reasoning", "summary": []}),
         ({"type": "new_kind", "status": "failed"}, {"id": "item_1", "type": "new_kind", "status": "failed"}),
     ],
 )
@@ -84,7 +85,7 @@ def test_a_kept_item_is_whole(given: Json, expected: Json) -> None:
     assert items.kept(given, counted()) == expected
 
 
-def test_what_goes_upstream_has_no_name_of_ours_and_no_reasoning_without_content() -> None:
+def test_what_goes_upstream_has_no_name_but_sealed_ones_and_no_reasoning_without_content() -> None:
     said = [
         items.kept(HELLO, counted()),
         {"id": "rs_2", "type": "reasoning", "summary": []},
@@ -94,7 +95,7 @@ def test_what_goes_upstream_has_no_name_of_ours_and_no_reasoning_without_content
     ]
     assert items.for_upstream(said) == [
         {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "Hello"}]},
-        {"type": "reasoning", "summary": [], "encrypted_content": "gAAAA"},
+        {"id": "rs_3", "type": "reasoning", "summary": [], "encrypted_content": "gAAAA"},
         {"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"},
         {"id": "ws_5", "type": "web_search_call", "status": "completed"},
     ]

@@ -7,6 +7,7 @@ import pytest
 
 from tests.conversations.recalling import SHOP, answer, recollection, response_call
 from tests.conversations.said import message
+from tidegate.connections.postgres import Postgres
 from tidegate.conversations.archive import Archive
 from tidegate.conversations.conversation_store import ConversationStore
 from tidegate.conversations.documents import Conversation
@@ -34,6 +35,16 @@ def _text(content: Any) -> str:
 async def test_a_call_that_asks_nothing_is_left_alone(archive: Archive, clock: ManualClock) -> None:
     call = response_call("Hello", store=False)
     assert await recollection(archive, clock).recall(call, SHOP) == (call, None)
+
+
+@pytest.mark.parametrize("away", [False, True])
+async def test_reasoning_that_is_not_kept_here_goes_as_it_came(
+    archive: Archive, clock: ManualClock, away: bool
+) -> None:
+    theirs = {"type": "reasoning", "id": "rs_theirs", "summary": []}
+    call = response_call("", input=[theirs, {"role": "user", "content": "Go on"}], store=False)
+    nowhere = Archive(Postgres("postgresql://nobody@127.0.0.1:4848/none", size=1, timeout=0.5), clock)
+    assert await recollection(nowhere if away else archive, clock).recall(call, SHOP) == (call, None)
 
 
 async def test_turn_by_turn_a_chain_grows(archive: Archive, clock: ManualClock) -> None:

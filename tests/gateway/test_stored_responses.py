@@ -93,7 +93,8 @@ async def test_nothing_of_it_is_known_upstream(world: World) -> None:
         assert {"metadata", "previous_response_id", "conversation", "background"} & set(body) == set()
     said = [item["type"] for item in second["input"]]
     assert said == ["message", "reasoning", "message", "message"]
-    assert not any("id" in item for item in second["input"])
+    assert [item["type"] for item in second["input"] if "id" in item] == ["reasoning"], "it is sealed with its id"
+    assert second["input"][1]["id"] == one.json["output"][0]["id"]
     assert second["input"][1]["encrypted_content"].startswith("gAAAA")
 
 

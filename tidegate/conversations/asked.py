@@ -15,7 +15,6 @@ MOST_METADATA = 16
 LONGEST_METADATA_KEY = 64
 LONGEST_METADATA_VALUE = 512
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
-_OUR_REASONING = re.compile(r"rs_[0-9a-f]{32}", re.ASCII)
 
 ENCRYPTED_REASONING = "reasoning.encrypted_content"
 
@@ -33,7 +32,12 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     include: frozenset[str] = frozenset()
     """The parts of the answer that are left out unless they are asked for."""
     refers: bool = False
-    """Its input names items that are kept here."""
+    """Its input may name items that are kept here."""
+
+    @property
+    def keeps(self) -> bool:
+        """Whether it is to be kept, or goes on from what is."""
+        return self.store or self.previous is not None or self.conversation is not None
 
 
 def read(call: Call) -> Asked | None:
@@ -70,8 +74,7 @@ def _read_response(body: Mapping[str, Any]) -> Asked | None:
             "Unsupported parameter: 'background' needs `store` to be true, because its answer is fetched later.",
             param="background",
         )
-    stateful = asked.store or asked.previous or asked.conversation or asked.refers
-    return asked if stateful else None
+    return asked if asked.keeps or asked.refers else None
 
 
 def conversation_in(body: Mapping[str, Any]) -> str | None:
@@ -121,12 +124,12 @@ def _refers(given: Any) -> bool:
 
 
 def names_ours(item: Mapping[str, Any]) -> bool:
-    """Whether an item of the input can only be understood with what is kept here."""
+    """Whether an item of the input may only be understood with what is kept here."""
     match type_of(item):
         case "item_reference":
             return True
         case "reasoning":
-            return isinstance(name := item.get("id"), str) and _OUR_REASONING.fullmatch(name) is not None
+            return isinstance(item.get("id"), str) and not item.get("encrypted_content") and not item.get("content")
         case "compaction":
             return True
         case _:

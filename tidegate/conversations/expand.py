@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from tidegate.conversations.asked import ENCRYPTED_REASONING, names_ours
-from tidegate.conversations.items import for_upstream, type_of
+from tidegate.conversations.items import for_upstream, said_in, type_of
 from tidegate.core.errors import ItemNotFound
 from tidegate.wire.call import Call
 
@@ -38,6 +38,11 @@ def _resolved(item: Json, found: Mapping[str, Json]) -> Json:
             raise ItemNotFound(f"Item with id '{str(name)[:64]}' not found.", param="input")
         return known
     return known if known is not None and names_ours(item) and not item.get("encrypted_content") else item
+
+
+def speaks_of_ours(given: Sequence[Json], came: Any) -> bool:
+    """Whether the resolved input says something that it did not as it `came`."""
+    return list(given) != came or any(item.get("type") == "compaction" and said_in(item) is not None for item in given)
 
 
 def stateless_chat(call: Call) -> Call:

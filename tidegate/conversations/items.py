@@ -55,8 +55,11 @@ _WITHOUT_STATUS = frozenset(
     }
 )
 """Items that are what they are, and never under way."""
+_BOUND = frozenset({"reasoning", "compaction", "program"})
+"""Items whose upstream seals their content together with their id: under another one it cannot be opened."""
+_LONGEST_ID = 256
 _NAMES = ("id", "type", "role", "status")
-_NAMELESS_UPSTREAM = frozenset({"message", "reasoning", "function_call", "function_call_output"})
+_NAMELESS_UPSTREAM = frozenset({"message", "function_call", "function_call_output"})
 """Items that mean the same without their id. With ours the upstream would take them for some that it keeps."""
 _PACKED = "tg1."
 """Begins the content of a compaction of our own."""
@@ -106,11 +109,19 @@ def new_item_id(kind: str, ids: IdSource) -> str:
     return ids(_PREFIXES.get(kind, _PREFIX_OF_OTHERS))
 
 
+def own_id(item: Mapping[str, Any], ids: IdSource) -> str:
+    """The id that an item has here: the one it came with, where its content is bound to it, else a fresh one."""
+    given = item.get("id")
+    if type_of(item) in _BOUND and isinstance(given, str) and 0 < len(given) <= _LONGEST_ID:
+        return given
+    return new_item_id(type_of(item), ids)
+
+
 def kept(item: Mapping[str, Any], ids: IdSource) -> Json:
     """An item that a caller gave, as it is kept and listed: with an id of ours, its type, status and parts."""
     kind = type_of(item)
     plain = {name: value for name, value in item.items() if name not in ("id", "type")}
-    full: Json = {"id": new_item_id(kind, ids), "type": kind, **plain}
+    full: Json = {"id": own_id(item, ids), "type": kind, **plain}
     if kind == "message":
         full["content"] = list(_parts(item))
     if kind not in _WITHOUT_STATUS and full.get("status") is None:
@@ -163,6 +174,8 @@ def _plain(item: Json) -> list[Json]:
     kind = item.get("type")
     if kind == "compaction" and (said := said_in(item)) is not None:
         return said
+    if kind == "reasoning":
+        return [{name: value for name, value in item.items() if name != "status"}]
     if kind in _NAMELESS_UPSTREAM:
         return [{name: value for name, value in item.items() if name not in ("id", "status")}]
     return [item]

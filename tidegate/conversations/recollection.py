@@ -13,11 +13,12 @@ from tidegate.conversations.completion_store import CompletionStore
 from tidegate.conversations.conversation_store import ConversationStore
 from tidegate.conversations.documents import Item, Past
 from tidegate.conversations.item_store import ItemStore
-from tidegate.conversations.items import as_items, kept_for_upstream
+from tidegate.conversations.items import as_items, kept_for_upstream, type_of
 from tidegate.conversations.memory import CompletionMemory, Memory, ResponseMemory, Turn
 from tidegate.conversations.response_form import Identity
 from tidegate.conversations.response_store import ResponseStore
 from tidegate.core.clock import Clock
+from tidegate.core.errors import PostgresUnavailable
 from tidegate.core.ids import IdSource
 from tidegate.core.values import Route
 from tidegate.wire.call import Call
@@ -75,6 +76,8 @@ class Recollection:
             return expand.stateless_chat(call), self._completion(call, asked, asker)
         past = await self._past(asker, asked)
         given = await self._given(asker.project, call, asked)
+        if not asked.keeps and not expand.speaks_of_ours(given, call.body.get("input")):
+            return call, None
         before = kept_for_upstream(item.document for item in past.items)
         expanded = expand.stateless_response(call, before=before, given=given if before or asked.refers else None)
         return expanded, self._response(call, asked, asker, given, past.version if asked.conversation else None)
@@ -100,7 +103,12 @@ class Recollection:
         if not asked.refers:
             return given
         names = expand.named_in(given)
-        found = await self._items.named(project, names) if names else ()
+        try:
+            found = await self._items.named(project, names) if names else ()
+        except PostgresUnavailable:
+            if asked.keeps or any(type_of(item) == "item_reference" for item in given):
+                raise
+            found = ()  # it goes as it came: the reasoning may be the upstream's own
         return expand.resolved(given, {item.id: msgspec.json.decode(item.document) for item in found})
 
     def _response(

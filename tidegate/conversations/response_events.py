@@ -75,6 +75,8 @@ class ResponseEvents:
     def _note(self, theirs: Any, index: int, ours: Json, *, done: bool) -> None:
         if done:
             self._done[index] = ours
+        elif theirs == ours["id"]:
+            return
         elif isinstance(theirs, str) and theirs:
             self._pairs.append((f'"{theirs}"'.encode(), f'"{ours["id"]}"'.encode()))
         else:

@@ -7,7 +7,7 @@ import msgspec
 
 from tidegate.conversations.asked import ENCRYPTED_REASONING, Asked
 from tidegate.conversations.include import all_shown
-from tidegate.conversations.items import new_item_id, type_of
+from tidegate.conversations.items import own_id, type_of
 from tidegate.core.ids import IdSource
 
 Json = dict[str, Any]
@@ -71,7 +71,7 @@ class ResponseForm:
         old = item.get("id")
         ours = self._by_id.get(old) if isinstance(old, str) else self._by_index.get(index)
         if ours is None:
-            ours = new_item_id(type_of(item), self._ids)
+            ours = own_id(item, self._ids)
             self._by_index[index] = ours
             if isinstance(old, str) and old:
                 self._by_id[old] = ours
