@@ -13,7 +13,7 @@ SOURCES = {name: path.read_text() for name, path in FILES.items() if name.endswi
 MODULES = [name for name in SOURCES if name.startswith("tidegate/")]
 
 _SOCKETS = "shown through real sockets, in tests/gateway"
-_WEBSOCKET = "shown with the official client, in tests/gateway/test_websocket.py"
+_WEBSOCKET = "shown with the official client, in tests/gateway/test_websocket.py and test_websocket_ends.py"
 
 _BACKGROUND = "shown through real sockets, in tests/gateway/test_background.py"
 

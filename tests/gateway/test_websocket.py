@@ -1,11 +1,7 @@
 """`/v1/responses` as a WebSocket, spoken with the official SDK's own client: each request goes the way of any call."""
 
 import asyncio
-import contextlib
-import socket
-from collections.abc import AsyncIterator
 from typing import Any
-from urllib.parse import urlsplit
 
 import msgspec
 import openai
@@ -15,46 +11,12 @@ from openai.lib.responses_websocket import (
     ResponsesWebSocketError,
     ResponsesWebSocketLimits,
 )
-from openai.types.responses import ResponsesServerEvent
-from pydantic import TypeAdapter
-from websockets.asyncio.client import ClientConnection, connect
-from websockets.client import ClientProtocol
-from websockets.exceptions import ConnectionClosed, InvalidStatus
-from websockets.uri import parse_uri
+from websockets.exceptions import InvalidStatus
 
+from tests.gateway.sockets import ANY_EVENT, ASK, LAST, asked, raw, text_of, told
 from tests.harness import Gateway, World
 
 Json = dict[str, Any]
-
-ANY_EVENT: TypeAdapter[Any] = TypeAdapter(ResponsesServerEvent)
-ASK: Json = {"type": "response.create", "model": "gpt-4o-mini", "input": "When is high tide?", "store": False}
-LAST = {"response.completed", "response.incomplete", "response.failed", "error"}
-
-
-@contextlib.asynccontextmanager
-async def raw(gateway: Gateway, key: str | None = None, **headers: str) -> AsyncIterator[ClientConnection]:
-    """A connection without the SDK, to say what it would not."""
-    url = gateway.base_url.replace("http", "ws", 1) + "/responses"
-    told = {"authorization": f"Bearer {key or gateway.key}", **headers}
-    async with connect(url, additional_headers=told, max_size=None, compression=None) as connection:
-        yield connection
-
-
-async def told(connection: ClientConnection) -> list[Json]:
-    """All events up to the last of a response."""
-    events: list[Json] = []
-    while not events or events[-1]["type"] not in LAST:
-        events.append(msgspec.json.decode(await connection.recv()))
-    return events
-
-
-async def asked(connection: ClientConnection, **fields: Any) -> list[Json]:
-    await connection.send(msgspec.json.encode({**ASK, **fields}).decode())
-    return await told(connection)
-
-
-def text_of(response: Json) -> str:
-    return "".join(part["text"] for item in response["output"] for part in item["content"])
 
 
 async def test_the_official_client(gateway: Gateway, world: World) -> None:
@@ -193,53 +155,6 @@ async def test_a_repeated_question_is_answered_from_the_cache(gateway: Gateway, 
     assert [line["cache"] for line in await world.ledger(2)] == ["miss", "hit"]
 
 
-async def test_who_hangs_up_ends_the_call_upstream(gateway: Gateway, world: World) -> None:
-    async with raw(gateway, **{"x-simulate-ttft": "60"}) as connection:
-        await connection.send(msgspec.json.encode(ASK).decode())
-        await world.settled(in_flight=1)
-    await world.settled(in_flight=0, cancelled=1)
-    (line,) = await world.ledger(1)
-    assert line["outcome"] == "client_gone"
-
-
-async def closed(connection: ClientConnection) -> int:
-    """The code with which the gateway closes; what it says before is read."""
-    with contextlib.suppress(ConnectionClosed):
-        while True:
-            await connection.recv()
-    return connection.close_code or 0
-
-
-async def test_a_connection_gets_only_so_old(world: World) -> None:
-    async with world.gateway(websocket={"max_seconds": 0.2}) as gateway, raw(gateway) as connection:
-        event = msgspec.json.decode(await connection.recv())
-        assert event["error"]["code"] == "websocket_connection_limit_reached"
-        assert await closed(connection) == 1001
-
-
-async def test_a_silent_connection_is_closed(world: World) -> None:
-    async with world.gateway(websocket={"idle_seconds": 0.2}) as gateway, raw(gateway) as connection:
-        assert await closed(connection) == 1001
-
-
-async def test_a_message_may_only_be_so_large(world: World) -> None:
-    async with world.gateway(server={"max_body_bytes": 2048}) as gateway, raw(gateway) as connection:
-        await connection.send(msgspec.json.encode({**ASK, "input": "x" * 4096}).decode())
-        assert await closed(connection) == 1009
-
-
-async def test_the_process_ends_when_its_answers_have(world: World) -> None:
-    slow = {"x-simulate-tps": "50", "x-simulate-tokens": "10"}
-    running = world.gateway()
-    async with raw(await running.__aenter__(), **slow) as connection:
-        await connection.send(msgspec.json.encode(ASK).decode())
-        await connection.recv()
-        ending = asyncio.create_task(running.__aexit__(None, None, None))
-        assert (await told(connection))[-1]["type"] == "response.completed"
-        assert await closed(connection) == 1012
-        await ending
-
-
 async def test_revoking_a_key_acts_within_the_connection(world: World) -> None:
     async with world.gateway() as gateway:
         made = await world.make_key()
@@ -322,23 +237,6 @@ async def test_the_official_session_with_its_lanes(gateway: Gateway, world: Worl
     assert len(await world.ledger(2)) == 2
 
 
-async def test_a_client_that_reads_nothing_is_cut_off(world: World) -> None:
-    async with world.gateway(server={"send_seconds": 0.3}) as gateway:
-        where = urlsplit(gateway.root)
-        unread = socket.socket()
-        unread.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        unread.connect((where.hostname, where.port))
-        unread.settimeout(0)
-        headers = {"authorization": f"Bearer {gateway.key}", "x-simulate-tokens": "40000"}
-        url = gateway.base_url.replace("http", "ws", 1) + "/responses"
-        async with connect(url, sock=unread, additional_headers=headers, max_queue=1, compression=None) as connection:
-            await connection.send(msgspec.json.encode(ASK).decode())
-            (line,) = await world.ledger(1)
-            assert line["outcome"] == "client_gone"
-            assert line["output_tokens"] > 0
-            assert await closed(connection) == 1006
-
-
 async def test_what_fails_on_a_socket_is_counted_as_any_failure(world: World) -> None:
     async with world.gateway(watch={"open_metrics": True}) as gateway, raw(gateway) as connection:
         await asked(connection, model=7)
@@ -346,21 +244,3 @@ async def test_what_fails_on_a_socket_is_counted_as_any_failure(world: World) ->
             figures = await response.text()
     assert 'tidegate_failures_total{error="invalid_parameter",route="responses"} 1' in figures
     assert "tidegate_websocket_connections 1" in figures
-
-
-async def test_who_answers_no_ping_counts_as_gone(world: World) -> None:
-    async with world.gateway(websocket={"ping_seconds": 0.1}, server={"send_seconds": 0.3}) as gateway:
-        where = urlsplit(gateway.root)
-        mute = ClientProtocol(parse_uri(f"ws://{where.netloc}/v1/responses"))
-        ask_in = mute.connect()
-        ask_in.headers["Authorization"] = f"Bearer {gateway.key}"
-        mute.send_request(ask_in)
-        reader, writer = await asyncio.open_connection(where.hostname, where.port)
-        try:
-            writer.write(b"".join(mute.data_to_send()))
-            while data := await reader.read(4096):
-                mute.receive_data(data)  # its pongs are made, and never sent
-        finally:
-            writer.close()
-        assert mute.close_rcvd is not None
-        assert mute.close_rcvd.code == 1011

@@ -1,0 +1,53 @@
+"""WebSocket connections to a gateway, and what is said on them."""
+
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any
+
+import msgspec
+from openai.types.responses import ResponsesServerEvent
+from pydantic import TypeAdapter
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
+
+from tests.harness import Gateway
+
+Json = dict[str, Any]
+
+ANY_EVENT: TypeAdapter[Any] = TypeAdapter(ResponsesServerEvent)
+ASK: Json = {"type": "response.create", "model": "gpt-4o-mini", "input": "When is high tide?", "store": False}
+LAST = {"response.completed", "response.incomplete", "response.failed", "error"}
+
+
+@contextlib.asynccontextmanager
+async def raw(gateway: Gateway, key: str | None = None, **headers: str) -> AsyncIterator[ClientConnection]:
+    """A connection without the SDK, to say what it would not."""
+    url = gateway.base_url.replace("http", "ws", 1) + "/responses"
+    told = {"authorization": f"Bearer {key or gateway.key}", **headers}
+    async with connect(url, additional_headers=told, max_size=None, compression=None) as connection:
+        yield connection
+
+
+async def told(connection: ClientConnection) -> list[Json]:
+    """All events up to the last of a response."""
+    events: list[Json] = []
+    while not events or events[-1]["type"] not in LAST:
+        events.append(msgspec.json.decode(await connection.recv()))
+    return events
+
+
+async def asked(connection: ClientConnection, **fields: Any) -> list[Json]:
+    await connection.send(msgspec.json.encode({**ASK, **fields}).decode())
+    return await told(connection)
+
+
+def text_of(response: Json) -> str:
+    return "".join(part["text"] for item in response["output"] for part in item["content"])
+
+
+async def closed(connection: ClientConnection) -> int:
+    """The code with which the gateway closes; what it says before is read."""
+    with contextlib.suppress(ConnectionClosed):
+        while True:
+            await connection.recv()
+    return connection.close_code or 0

@@ -1,0 +1,116 @@
+"""A WebSocket comes to its end in many ways, and leaves nothing behind: neither calls upstream nor lines unwritten."""
+
+import asyncio
+import socket
+from typing import Any
+from urllib.parse import urlsplit
+
+import msgspec
+from websockets.asyncio.client import connect
+from websockets.client import ClientProtocol
+from websockets.uri import parse_uri
+
+from tests.eventually import until
+from tests.gateway.sockets import ASK, LAST, closed, raw, told
+from tests.harness import Gateway, World
+
+Json = dict[str, Any]
+
+
+async def test_who_hangs_up_ends_the_call_upstream(gateway: Gateway, world: World) -> None:
+    async with raw(gateway, **{"x-simulate-ttft": "60"}) as connection:
+        await connection.send(msgspec.json.encode(ASK).decode())
+        await world.settled(in_flight=1)
+    await world.settled(in_flight=0, cancelled=1)
+    (line,) = await world.ledger(1)
+    assert line["outcome"] == "client_gone"
+
+
+async def test_a_connection_gets_only_so_old(world: World) -> None:
+    async with world.gateway(websocket={"max_seconds": 0.2}) as gateway, raw(gateway) as connection:
+        event = msgspec.json.decode(await connection.recv())
+        assert event["error"]["code"] == "websocket_connection_limit_reached"
+        assert await closed(connection) == 1001
+
+
+async def test_a_silent_connection_is_closed(world: World) -> None:
+    async with world.gateway(websocket={"idle_seconds": 0.2}) as gateway, raw(gateway) as connection:
+        assert await closed(connection) == 1001
+
+
+async def test_a_message_may_only_be_so_large(world: World) -> None:
+    async with world.gateway(server={"max_body_bytes": 2048}) as gateway, raw(gateway) as connection:
+        await connection.send(msgspec.json.encode({**ASK, "input": "x" * 4096}).decode())
+        assert await closed(connection) == 1009
+
+
+async def test_the_process_ends_when_its_answers_have(world: World) -> None:
+    slow = {"x-simulate-tps": "50", "x-simulate-tokens": "10"}
+    running = world.gateway()
+    async with raw(await running.__aenter__(), **slow) as connection:
+        await connection.send(msgspec.json.encode(ASK).decode())
+        await connection.recv()
+        ending = asyncio.create_task(running.__aexit__(None, None, None))
+        assert (await told(connection))[-1]["type"] == "response.completed"
+        assert await closed(connection) == 1012
+        await ending
+
+
+async def test_a_client_that_reads_nothing_is_cut_off(world: World) -> None:
+    async with world.gateway(server={"send_seconds": 0.3}) as gateway:
+        where = urlsplit(gateway.root)
+        unread = socket.socket()
+        unread.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        unread.connect((where.hostname, where.port))
+        unread.settimeout(0)
+        headers = {"authorization": f"Bearer {gateway.key}", "x-simulate-tokens": "40000"}
+        url = gateway.base_url.replace("http", "ws", 1) + "/responses"
+        async with connect(url, sock=unread, additional_headers=headers, max_queue=1, compression=None) as connection:
+            await connection.send(msgspec.json.encode(ASK).decode())
+            (line,) = await world.ledger(1)
+            assert line["outcome"] == "client_gone"
+            assert line["output_tokens"] > 0
+            assert await closed(connection) == 1006
+
+
+async def test_who_answers_no_ping_counts_as_gone(world: World) -> None:
+    async with world.gateway(websocket={"ping_seconds": 0.1}, server={"send_seconds": 0.3}) as gateway:
+        where = urlsplit(gateway.root)
+        mute = ClientProtocol(parse_uri(f"ws://{where.netloc}/v1/responses"))
+        ask_in = mute.connect()
+        ask_in.headers["Authorization"] = f"Bearer {gateway.key}"
+        mute.send_request(ask_in)
+        reader, writer = await asyncio.open_connection(where.hostname, where.port)
+        try:
+            writer.write(b"".join(mute.data_to_send()))
+            while data := await reader.read(4096):
+                mute.receive_data(data)  # its pongs are made, and never sent
+        finally:
+            writer.close()
+        assert mute.close_rcvd is not None
+        assert mute.close_rcvd.code == 1011
+
+
+async def test_many_connections_streams_and_hang_ups_leave_nothing_behind(world: World) -> None:
+    async with world.gateway(watch={"open_metrics": True}) as gateway:
+
+        async def visit(number: int) -> int:
+            slow = {"x-simulate-tps": "200", "x-simulate-tokens": "10", "cache-control": "no-store"}
+            async with raw(gateway, **slow) as connection:
+                for turn in range(9):
+                    ask = {**ASK, "stream_id": f"s{turn % 3}", "input": f"{number} {turn}"}
+                    await connection.send(msgspec.json.encode(ask).decode())
+                ends, leaves_after = 0, (0, 3, 9)[number % 3]
+                while ends < leaves_after:
+                    ends += msgspec.json.decode(await connection.recv())["type"] in LAST
+            return ends
+
+        seen = sum(await asyncio.gather(*(visit(number) for number in range(12))))
+        stats = await world.settled(in_flight=0)
+        lines = await world.ledger(sum(stats["calls"].values()))
+        assert [line["outcome"] for line in lines].count("ok") >= seen
+        assert {line["outcome"] for line in lines} <= {"ok", "client_gone"}
+        async with world.http.get(f"{gateway.root}/metrics") as response:
+            assert "tidegate_websocket_connections 0" in await response.text()
+        ours = ("socket-answer", "socket-stream", "flight-open", "flight-abandon")
+        await until(lambda: not any(task.get_name() in ours for task in asyncio.all_tasks()))
