@@ -84,7 +84,8 @@ class Mix:
     def _struck(self, fault: Fault) -> Asked:
         model = self._dice.choice(LANES) if fault in LATER else MODEL
         path = self._dice.choice(_PATHS) if fault is Fault.MISSING_USAGE else self._dice.choice(_PATHS[:2])
-        asked = self._ask(self._new(), path=path, headers={"x-simulate-fault": fault.value, "x-tidegate-deadline": "0"})
+        headers = {"x-simulate-fault": fault.value} | ({"x-tidegate-deadline": "0"} if fault in LATER else {})
+        asked = self._ask(self._new(), path=path, headers=headers)
         if path == _PATHS[2]:
             return asked
         return msgspec.structs.replace(asked, body={**asked.body, "model": model})
