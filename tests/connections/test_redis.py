@@ -270,7 +270,7 @@ async def test_where_there_is_no_redis_the_start_is_short_and_says_nothing_but_n
     words, took = await failure(link, "PING")
     assert took < TIMEOUT
     assert "hidden" not in words + repr(link)
-    assert repr(link) == "<RedisLink down: 0 to send, 0 awaited>"
+    assert repr(link) == "<RedisLink down: 0 awaited>"
     await link.close()
 
 

@@ -8,7 +8,6 @@ pays for a round trip once and not once a request. A dedicated client exists for
 import asyncio
 import contextlib
 import hashlib
-import itertools
 import re
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
@@ -21,6 +20,7 @@ import structlog
 from redis.asyncio.connection import Connection, ConnectionPool
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 
+from tidegate.connections.redis_wire import RedisWire, Reply
 from tidegate.core.clock import Clock
 from tidegate.core.errors import RedisUnavailable
 from tidegate.core.happenings import Happening, Own, Tell, untold
@@ -66,7 +66,6 @@ class _Pending(NamedTuple):
     """A command that waits for its answer, since a moment on the monotonic clock."""
 
     since: float
-    packed: bytes
     answer: "asyncio.Future[Any]"
 
 
@@ -86,22 +85,20 @@ class RedisLink:
         self._pool = ConnectionPool.from_url(
             url, socket_timeout=None, socket_connect_timeout=_CONNECT_SECONDS, protocol=2
         )
-        self._connection: Connection | None = None
-        self._to_send: list[_Pending] = []
+        self._wire: RedisWire | None = None
         self._answers_due: deque[_Pending] = deque()
         self._silent = False
-        self._wake = asyncio.Event()
         self._keeper: asyncio.Task[None] | None = None
         self._connected = asyncio.Event()
 
     def __repr__(self) -> str:
         state = "up" if self.up else "down"
-        return f"<RedisLink {state}: {len(self._to_send)} to send, {len(self._answers_due)} awaited>"
+        return f"<RedisLink {state}: {len(self._answers_due)} awaited>"
 
     @property
     def up(self) -> bool:
         """Whether a command sent now has a chance: connected, and not found silent for longer than the timeout."""
-        return self._connection is not None and not self._silent
+        return self._wire is not None and not self._silent
 
     async def start(self) -> None:
         """Connect in the background; returns once connected, or after a second without."""
@@ -128,19 +125,22 @@ class RedisLink:
 
     async def command(self, *parts: Argument) -> Any:
         """Send one command and return its raw reply. Raises RedisUnavailable."""
-        if not self.up or len(self._answers_due) + len(self._to_send) >= MOST_PENDING:
+        if not self.up or len(self._answers_due) >= MOST_PENDING:
             raise RedisUnavailable
-        assert self._connection is not None  # noqa: S101  # `up` says so
-        answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        packed = hiredis.pack_command(parts)  # type: ignore[arg-type]  # redis-py's own, in Python, takes five times as long
-        self._to_send.append(_Pending(self._clock.monotonic(), packed, answer))
-        self._wake.set()
         try:
-            return await answer
+            return await self._send(parts)
         except RedisError as error:
             if isinstance(error, ResponseError) and not isinstance(error, NoScriptError):
                 self._tell(Happening(Own.REDIS_REFUSED))
             raise RedisUnavailable(f"Redis: {error}.") from error
+
+    def _send(self, parts: Sequence[Argument]) -> "asyncio.Future[Any]":
+        assert self._wire is not None  # noqa: S101  # `up` says so
+        answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        packed = hiredis.pack_command(parts)  # type: ignore[arg-type]  # its stub says less than it takes
+        self._answers_due.append(_Pending(self._clock.monotonic(), answer))
+        self._wire.send(packed)
+        return answer
 
     async def ping(self) -> None:
         """Ask whether Redis is there. Raises RedisUnavailable."""
@@ -180,47 +180,31 @@ class RedisLink:
             await asyncio.sleep(_RECONNECT_SECONDS)
 
     async def _serve(self, connection: Connection) -> None:
-        self._connection = connection
+        self._wire = wire = RedisWire(connection, self._answer)
         self._connected.set()
         self._tell(Happening(Own.REDIS_BACK))
-        sending = asyncio.create_task(self._send_pending(connection), name="redis-send")
-        reading = asyncio.create_task(self._read_answers(connection), name="redis-read")
         minding = asyncio.create_task(self._mind_silence(), name="redis-mind")
-        tasks = {sending, reading, minding}
         try:
-            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                task.result()
+            done, _ = await asyncio.wait({minding, wire.lost}, return_when=asyncio.FIRST_COMPLETED)
+            for ended in done:
+                ended.result()
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            minding.cancel()
+            await asyncio.gather(minding, return_exceptions=True)
+            wire.close()
             await connection.disconnect(nowait=True)
 
-    async def _send_pending(self, connection: Connection) -> None:
-        while True:
-            await self._wake.wait()
-            self._wake.clear()
-            batch, self._to_send = self._to_send, []
-            self._answers_due.extend(batch)
-            await connection.send_packed_command([pending.packed for pending in batch], check_health=False)
-
-    async def _read_answers(self, connection: Connection) -> None:
-        while True:
-            try:
-                reply = await connection.read_response(disable_decoding=True)
-            except ResponseError as error:
-                reply = error
-            answered = self._answers_due.popleft()
-            if self._silent:
-                self._hear(answered)
-            answer = answered.answer
-            if answer.done():
-                continue
-            if isinstance(reply, RedisError):
-                answer.set_exception(reply)
-            else:
-                answer.set_result(reply)
+    def _answer(self, reply: Reply) -> None:
+        answered = self._answers_due.popleft()
+        if self._silent:
+            self._hear(answered)
+        answer = answered.answer
+        if answer.done():
+            return
+        if isinstance(reply, RedisError):
+            answer.set_exception(reply)
+        else:
+            answer.set_result(reply)
 
     def _hear(self, answered: _Pending) -> None:
         """Silence ends with an answer that came in good time, not with one that was given up long ago."""
@@ -248,33 +232,26 @@ class RedisLink:
                 raise RedisError(f"no answer for {patience:g} s")
 
     def _oldest(self) -> float | None:
-        waiting = self._answers_due or self._to_send
-        return waiting[0].since if waiting else None
+        return self._answers_due[0].since if self._answers_due else None
 
     def _fall_silent(self) -> None:
         """Release all who wait: answers come in order, so nobody's can come before the one that is overdue."""
         self._silent = True
         self._tell(Happening(Own.REDIS_SILENT))
-        for pending in itertools.chain(self._answers_due, self._to_send):
+        for pending in self._answers_due:
             if not pending.answer.done():
                 pending.answer.set_exception(RedisError(f"no answer within {self._timeout:g} s"))
 
     def _probe(self) -> None:
         """Ask again and again, so that the first call after a silence need not find out."""
-        assert self._connection is not None  # noqa: S101  # it is served
-        answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        answer.add_done_callback(_retrieve)
-        packed = b"".join(self._connection.pack_command("PING"))
-        self._to_send.append(_Pending(self._clock.monotonic(), packed, answer))
-        self._wake.set()
+        self._send(("PING",)).add_done_callback(_retrieve)
 
     def _drop(self) -> None:
-        self._connection = None
+        self._wire = None
         self._silent = False
         self._connected.clear()
-        lost = [pending.answer for pending in (*self._answers_due, *self._to_send)]
+        lost = [pending.answer for pending in self._answers_due]
         self._answers_due.clear()
-        self._to_send.clear()
         for answer in lost:
             if not answer.done():
                 answer.set_exception(RedisError("the connection was lost"))

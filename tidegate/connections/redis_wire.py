@@ -1,0 +1,93 @@
+"""The bytes to and from Redis: commands leave in one write a turn of the loop, replies are read as they come."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, cast
+
+import hiredis
+from redis.asyncio.connection import Connection
+from redis.exceptions import BusyLoadingError, NoScriptError, RedisError, ResponseError
+
+Reply = Any
+"""As Redis says it: bytes, an integer, a list, None, or a RedisError in place of one."""
+
+
+class RedisWire(asyncio.Protocol):
+    """A connection that redis-py has opened, greeted and given up to us.
+
+    Its own reader and writer are made for one command at a time; with many in flight they cost more than all else.
+    """
+
+    def __init__(self, connection: Connection, hear: Callable[[Reply], None]) -> None:
+        """`hear` is called with each reply, in the order of the commands; `close` it at the end."""
+        loop = asyncio.get_running_loop()
+        self._loop = loop
+        self._hear = hear
+        self._reader = hiredis.Reader(replyError=_error, protocolError=RedisError)
+        self._leaving: list[bytes] = []
+        self._flushes = False
+        self._paused = False
+        self.lost: asyncio.Future[None] = loop.create_future()
+        """Raises RedisError once the connection is gone."""
+        writer = cast("asyncio.StreamWriter", connection._writer)  # noqa: SLF001  # there is no other way to its socket
+        self._transport = cast("asyncio.Transport", writer.transport)
+        self._transport.set_protocol(self)
+
+    def send(self, packed: bytes) -> None:
+        """Send a command, with all others of this turn."""
+        self._leaving.append(packed)
+        if not self._flushes and not self._paused:
+            self._flushes = True
+            self._loop.call_soon(self._flush)
+
+    def close(self) -> None:
+        """Drop the connection."""
+        self._transport.abort()
+        if not self.lost.done():
+            self.lost.cancel()
+
+    def _flush(self) -> None:
+        self._flushes = False
+        if self._leaving and not self._paused and not self._transport.is_closing():
+            leaving, self._leaving = self._leaving, []
+            self._transport.write(leaving[0] if len(leaving) == 1 else b"".join(leaving))
+
+    # what the transport calls
+
+    def data_received(self, data: bytes) -> None:
+        """Hand on each reply that is complete."""
+        self._reader.feed(data)
+        try:
+            while (reply := self._reader.gets()) is not False:
+                self._hear(reply)
+        except RedisError as error:
+            self._lose(error)
+            self._transport.abort()
+
+    def eof_received(self) -> None:
+        """Redis hung up."""
+        self._lose(RedisError("Redis closed the connection"))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The connection is gone."""
+        self._lose(RedisError(f"the connection broke: {exc or 'closed'}"))
+
+    def pause_writing(self) -> None:
+        """Redis does not read: keep what is to be sent."""
+        self._paused = True
+
+    def resume_writing(self) -> None:
+        """It reads again."""
+        self._paused = False
+        self._flush()
+
+    def _lose(self, error: RedisError) -> None:
+        if not self.lost.done():
+            self.lost.set_exception(error)
+
+
+def _error(said: str) -> RedisError:
+    """What Redis refused a command with."""
+    if said.startswith("NOSCRIPT"):
+        return NoScriptError(said)
+    return BusyLoadingError(said) if said.startswith("LOADING") else ResponseError(said)
