@@ -3,7 +3,7 @@
 import gc
 
 _YOUNG = 20_000
-"""Objects made and not gone again before a look at them: a call leaves hardly any, and has some hundreds while it runs."""
+"""Objects made and not gone again before the next look: a call has some hundreds while it runs, and leaves none."""
 
 
 def keep_for_good() -> None:
