@@ -83,3 +83,27 @@ def test_what_is_no_message_is_not_listed() -> None:
         "id"
     ].endswith("-1")
     assert messages_of("chatcmpl-1", "Hello") == []
+
+
+def test_a_stream_that_jumps_between_choices_and_kinds_is_kept_as_its_chunks_say() -> None:
+    def chunk(index: int, delta: Json, **fields: Any) -> Json:
+        return {"id": "c", "model": "m", "choices": [{"index": index, "delta": delta, "logprobs": None, **fields}]}
+
+    chunks = [
+        chunk(0, {"role": "assistant", "content": ""}),
+        chunk(1, {"role": "assistant", "content": "b"}),
+        *[chunk(number % 2, {"content": str(number)}) for number in range(6)],
+        chunk(0, {"content": "x"}, logprobs={"content": [{"token": "x"}]}),
+        chunk(0, {"content": "y"}),
+        chunk(1, {"tool_calls": [{"index": 0, "id": "call_1", "function": {"name": "f", "arguments": "{"}}]}),
+        chunk(1, {"tool_calls": [{"index": 0, "function": {"arguments": "}"}}]}),
+        chunk(0, {}, finish_reason="stop"),
+        chunk(1, {}, finish_reason="tool_calls"),
+        {"id": "c", "model": "m", "choices": [], "usage": {"total_tokens": 3}},
+    ]
+    changing = form()
+    for event in chunks:
+        changing.event(sse.encode(msgspec.json.encode(event)))
+    kept, expected = changing.kept(), chat.from_chunks(chunks)
+    assert kept["choices"] == expected["choices"]
+    assert kept["usage"] == expected["usage"]

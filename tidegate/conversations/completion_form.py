@@ -1,6 +1,6 @@
 """A stored chat completion: the document that is listed, and the messages it answered."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -23,6 +23,27 @@ _REPEATED: Json = {
 _SILENT: Json = {"usage": None, "service_tier": "default", "system_fingerprint": None}
 
 _decode = msgspec.json.Decoder()
+
+
+class _Text(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    content: str
+
+
+class _Said(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    index: int
+    delta: _Text
+    finish_reason: None = None
+    logprobs: None = None
+
+
+class _Piece(msgspec.Struct, frozen=True):
+    """A chunk that brings a piece of text and nothing else; nearly all are such."""
+
+    choices: tuple[_Said]
+    usage: None = None
+
+
+_decode_piece = msgspec.json.Decoder(_Piece)
 
 
 class CompletionForm:
@@ -55,7 +76,7 @@ class CompletionForm:
     def kept(self) -> Json:
         """The completion that the chunks so far amount to, as it is kept."""
         data = [found for event in self._events if (found := sse.data_of(event)) is not None and found != b"[DONE]"]
-        return self._kept(chat.from_chunks([_decode.decode(chunk) for chunk in data]))
+        return self._kept(chat.from_chunks(list(_joined(data))))
 
     def _kept(self, answer: Json) -> Json:
         repeated = {name: _said(self._body, name, default) for name, default in _REPEATED.items()}
@@ -68,6 +89,29 @@ class CompletionForm:
             "object": "chat.completion",
             "metadata": dict(self._metadata),
         }
+
+
+def _joined(data: Iterable[bytes]) -> Iterator[Json]:
+    """The chunks, with texts that come one after another in one."""
+    index, texts = 0, list[str]()
+    for chunk in data:
+        try:
+            (said,) = _decode_piece.decode(chunk).choices
+        except msgspec.ValidationError:
+            yield from _as_chunk(index, texts)
+            yield _decode.decode(chunk)
+            continue
+        if said.index != index:
+            yield from _as_chunk(index, texts)
+            index = said.index
+        texts.append(said.delta.content)
+    yield from _as_chunk(index, texts)
+
+
+def _as_chunk(index: int, texts: list[str]) -> Iterator[Json]:
+    if texts:
+        yield {"choices": [{"index": index, "delta": {"content": "".join(texts)}}]}
+        texts.clear()
 
 
 def messages_of(completion_id: str, messages: Any) -> list[Json]:
