@@ -155,7 +155,9 @@ class _Parts:
             await _started(stack, Keeper(Partitions(postgres), clock))
             recollection = _recollection(stores := _Stores(Archive(postgres, clock)), postgres, clock)
             visits = Visits(door, clock)
-            background = BackgroundParts(settings, clock, postgres, redis, stores.responses, visits)
+            background = BackgroundParts(
+                settings, clock, postgres, redis, stores.responses, visits=visits, counters=counters
+            )
             pipeline = _pipeline(
                 settings, clock, redis, room=await _started(stack, Room(redis)), recollection=recollection,
                 deferral=background.deferral, keys=keys, door=door, flights=flights, routes=routes, ladder=ladder,

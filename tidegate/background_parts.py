@@ -14,6 +14,7 @@ from tidegate.core.clock import Clock
 from tidegate.core.config import Settings
 from tidegate.deferring import Answering, Deferral, JobDesk, broken_off
 from tidegate.upstream.providers import Forwarding
+from tidegate.watch.counters import Counters
 
 _LOOK_SECONDS = 1.0
 """Between looks for jobs of which nobody told."""
@@ -22,14 +23,16 @@ _LOOK_SECONDS = 1.0
 class BackgroundParts:
     """What one process has for them."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # a parameter for each part
         self,
         settings: Settings,
         clock: Clock,
         postgres: Postgres,
         redis: RedisLink,
         responses: ResponseStore,
+        *,
         visits: Visits,
+        counters: Counters,
     ) -> None:
         # loaded here: each worker process needs it, and nobody who only imports the application
         from tidegate.background.job_queue import JobQueue  # noqa: PLC0415
@@ -38,6 +41,7 @@ class BackgroundParts:
         self._clock = clock
         self._grace = settings.server.grace_seconds
         self._responses = responses
+        self._counters = counters
         self._news = News(redis, prefix=settings.redis.prefix)
         self._store = JobStore(postgres)
         self._log = EventLog(postgres)
@@ -64,5 +68,7 @@ class BackgroundParts:
     def runner(self, answer: Answering, process: str) -> Runner:
         """What works on them, by the story; `process` is this one's name."""
         desk = JobDesk(answer, self._responses)
-        worker = Worker(self._store, self._closing, self._news, desk, name=process, clock=self._clock)
+        tell = self._counters.happened
+        worker = Worker(self._store, self._closing, self._news, desk, name=process, clock=self._clock, tell=tell)
+        self._counters.watch({"background_responses": lambda: len(worker.busy)})
         return Runner(self._queue, self._store, self._news, worker, grace_seconds=self._grace)

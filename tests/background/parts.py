@@ -19,6 +19,7 @@ from tidegate.connections.postgres import Connection, Postgres
 from tidegate.connections.redis import RedisLink
 from tidegate.core.clock import Clock, ManualClock, SystemClock
 from tidegate.core.errors import TidegateError
+from tidegate.core.happenings import Happening
 from tidegate.wire import sse
 from tidegate.wire.responses import to_events
 
@@ -181,7 +182,10 @@ class Process:
             postgres, concurrency=concurrency, lease_seconds=lease, poll_seconds=0.1, clock=SystemClock()
         )
         self.closing = Closing(self.store, self.log, self.news, kept=script.broke_off)
-        self.worker = Worker(self.store, self.closing, self.news, script, name=name, clock=clock)
+        self.happened: list[Happening] = []
+        self.worker = Worker(
+            self.store, self.closing, self.news, script, name=name, clock=clock, tell=self.happened.append
+        )
         self.runner = Runner(self.queue, self.store, self.news, self.worker, grace_seconds=grace)
         self.clock = clock
 

@@ -5,10 +5,12 @@ import asyncio
 import pytest
 
 from tests.background.conftest import Made
-from tests.background.parts import Process, Said, Script, decoded, manual, stream
+from tests.background.parts import Process, Said, Script, decoded, manual, nothing_else, stream
 from tests.eventually import until, until_so
+from tidegate.background.job import Begun
 from tidegate.background.worker import Stop
 from tidegate.core.errors import BudgetExceeded, CallerLimited, ServerFailure, TidegateError
+from tidegate.core.happenings import Happening, Own
 
 
 async def over(process: Process, name: str = "resp_1") -> str:
@@ -114,6 +116,23 @@ async def test_another_worker_goes_on_where_nothing_was_seen(process: Made) -> N
     assert [one["sequence_number"] for one in events] == list(range(len(stream()) + 1))
     assert lost.left.is_set()
     assert len(script.asked) == 2
+    assert p1.happened + p2.happened == [Happening(Own.BACKGROUND_GIVEN_BACK)]
+
+
+async def test_what_a_dead_process_left_is_taken_over(process: Made) -> None:
+    said = Said()
+    said.say(*stream())
+    said.end()
+    p1 = process(Script(said))
+    await p1.add()
+    begun = await p1.store.begin("resp_1", worker="dead", now=p1.clock.now(), also=nothing_else)
+    assert isinstance(begun, Begun)
+    await p1.store.append(begun, 2, stream()[1:5], content=True)
+    async with p1.running():
+        assert await over(p1) == "completed"
+        events = await p1.said()
+    assert [one["sequence_number"] for one in events] == list(range(len(stream()) + 1))
+    assert p1.happened == [Happening(Own.BACKGROUND_TAKEN_OVER)]
 
 
 async def test_what_takes_too_long_fails(process: Made) -> None:
@@ -136,6 +155,7 @@ async def test_what_waited_too_long_fails_without_being_asked(process: Made) -> 
     async with p1.running():
         assert await over(p1) == "failed"
     assert script.asked == []
+    assert p1.happened == [Happening(Own.BACKGROUND_BROKEN)]
 
 
 async def test_a_defect_is_tried_again_and_not_shown(process: Made) -> None:

@@ -41,6 +41,18 @@ async def test_whoever_took_the_signal_since_keeps_it(before: list[int]) -> None
     assert (before, newer) == ([], [signal.SIGTERM])
 
 
+async def test_two_may_end_in_any_order(before: list[int]) -> None:
+    heard: list[str] = []
+    one, other = Ending(lambda: heard.append("one")), Ending(lambda: heard.append("other"))
+    await one.start()
+    await other.start()
+    await one.close()
+    await other.close()
+    signal.raise_signal(signal.SIGTERM)
+    await asyncio.sleep(0)
+    assert (before, heard) == ([signal.SIGTERM], [])
+
+
 async def test_in_another_thread_nothing_is_heard() -> None:
     original = signal.getsignal(signal.SIGTERM)
     await asyncio.to_thread(lambda: asyncio.run(Ending(lambda: None).start()))

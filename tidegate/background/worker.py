@@ -26,6 +26,7 @@ from tidegate.core.errors import (
     TruncatedStream,
     UpstreamBusy,
 )
+from tidegate.core.happenings import Happening, Own, Tell, untold
 from tidegate.core.values import Route
 from tidegate.wire.watch import is_terminal
 
@@ -90,7 +91,17 @@ class Stop(Enum):
 class Worker:
     """Does jobs, any number at once."""
 
-    def __init__(self, store: JobStore, closing: Closing, news: News, desk: Desk, *, name: str, clock: Clock) -> None:
+    def __init__(  # noqa: PLR0913  # a parameter for each part
+        self,
+        store: JobStore,
+        closing: Closing,
+        news: News,
+        desk: Desk,
+        *,
+        name: str,
+        clock: Clock,
+        tell: Tell = untold,
+    ) -> None:
         """`name` is what people see of this process."""
         self._store = store
         self._closing = closing
@@ -98,6 +109,7 @@ class Worker:
         self._desk = desk
         self._name = name
         self._clock = clock
+        self._tell = tell
         self._stops: dict[str, tuple[int, asyncio.Future[Stop]]] = {}
 
     def __repr__(self) -> str:
@@ -130,9 +142,14 @@ class Worker:
             case Finished():
                 return Over()
             case Broken():
+                self._tell(Happening(Own.BACKGROUND_BROKEN))
+                _log.warning("a background response broke off", response_id=response_id, error=begun.error.name)
                 await self._closing.fail(response_id, begun.error)
                 return Over()
             case Begun():
+                if begun.job.status == "in_progress":
+                    self._tell(Happening(Own.BACKGROUND_TAKEN_OVER))
+                    _log.warning("a background response was taken over", response_id=response_id, attempt=begun.attempt)
                 return await self._attempt(begun)
 
     async def _attempt(self, begun: Begun) -> End:
@@ -140,7 +157,10 @@ class Worker:
         self._stops[begun.job.response_id] = (begun.attempt, stop)
         try:
             attempt = _Attempt(begun, self._store, self._closing, self._news, self._desk)
-            return await attempt.run(stop, max(0.0, begun.job.deadline - self._clock.now()))
+            end = await attempt.run(stop, max(0.0, begun.job.deadline - self._clock.now()))
+            if isinstance(end, Later) and _closes(stop):
+                self._tell(Happening(Own.BACKGROUND_GIVEN_BACK))
+            return end
         finally:
             del self._stops[begun.job.response_id]
 

@@ -27,15 +27,15 @@ class Ending:
         self._before = {number: signal.signal(number, self._heard) for number in _SIGNALS}
 
     async def close(self) -> None:
-        """Leave the signals to those who had them."""
+        """Leave the signals to those who had them; where somebody took them since, they are handed on."""
+        self._loop = None
         for number, before in self._before.items():
             if signal.getsignal(number) == self._heard:
                 signal.signal(number, before)
-        self._before.clear()
 
     def _heard(self, number: int, frame: FrameType | None) -> None:
-        assert self._loop is not None  # noqa: S101  # it is set before the handler
-        self._loop.call_soon_threadsafe(self._tell)
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._tell)
         before = self._before.get(signal.Signals(number))
         if callable(before):
             before(number, frame)

@@ -30,6 +30,12 @@ class Own(StrEnum):
     """A line is in the log only."""
     SPOOL_FAILED = "spool_failed"
     """The disk did not take a line."""
+    BACKGROUND_TAKEN_OVER = "background_taken_over"
+    """A background response whose process died was asked anew."""
+    BACKGROUND_BROKEN = "background_broken"
+    """A background response failed because it could not be asked anew: seen in part, too late, or too many died."""
+    BACKGROUND_GIVEN_BACK = "background_given_back"
+    """A background response went back into the queue, because this process ended."""
 
 
 class Happening(msgspec.Struct, frozen=True):
