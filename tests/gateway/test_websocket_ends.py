@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import msgspec
+import pytest
 from websockets.asyncio.client import connect
 from websockets.client import ClientProtocol
 from websockets.uri import parse_uri
@@ -42,6 +43,20 @@ async def test_a_message_may_only_be_so_large(world: World) -> None:
     async with world.gateway(server={"max_body_bytes": 2048}) as gateway, raw(gateway) as connection:
         await connection.send(msgspec.json.encode({**ASK, "input": "x" * 4096}).decode())
         assert await closed(connection) == 1009
+
+
+async def test_one_that_is_too_large_ends_what_is_being_answered(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with world.gateway(server={"max_body_bytes": 2048}) as gateway:
+        async with raw(gateway, **{"x-simulate-tps": "200", "x-simulate-tokens": "400"}) as connection:
+            await connection.send(msgspec.json.encode(ASK).decode())
+            await connection.recv()
+            await connection.send("x" * 4096)
+            assert await closed(connection) == 1009
+        (line,) = await world.ledger(1)
+    assert line["outcome"] == "client_gone"
+    assert "unexpected" not in capsys.readouterr().err
 
 
 async def test_the_process_ends_when_its_answers_have(world: World) -> None:
