@@ -303,7 +303,9 @@ def _add_models(  # a parameter for each part
 
 def _tell_ready(settings: Settings) -> None:
     server = settings.server
-    _log.info("ready", host=server.host, port=server.port, upstream=settings.upstream.base_url)
+    others = {name: provider.base_url for name, provider in settings.providers.items()}
+    upstream = settings.upstream.base_url
+    _log.info("ready", host=server.host, port=server.port, upstream=upstream, providers=others)
 
 
 def _recount(

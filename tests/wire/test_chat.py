@@ -168,3 +168,12 @@ def test_what_filters_say_about_each_chunk_is_kept_once() -> None:
 
 def test_obfuscation_is_dropped() -> None:
     assert "obfuscation" not in from_chunks([{**_chunk({}), "obfuscation": "aaa"}])
+
+
+def test_chunks_that_only_a_filter_sends_take_no_name_away() -> None:
+    nameless = {"id": "", "model": "", "created": 0}
+    before = {**nameless, "choices": [], "prompt_filter_results": []}
+    after = {**nameless, "choices": [{"index": 0, "finish_reason": None, "content_filter_offsets": {}}]}
+    completion = from_chunks([before, {**_chunk({"content": "a"}), "id": "c1", "model": "m", "created": 7}, after])
+    assert (completion["id"], completion["model"], completion["created"]) == ("c1", "m", 7)
+    assert completion["choices"][0]["message"]["content"] == "a"

@@ -69,7 +69,7 @@ def at_desk(act: Callable[[Desk], Awaitable[_Result]]) -> _Result:
             return await act(desk)
 
     with plain_errors():
-        settings = config.load()
+        settings = config.load(with_secrets=False)
         with ready(settings) as stores:
             return asyncio.run(run(stores, settings))
 

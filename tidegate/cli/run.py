@@ -21,6 +21,7 @@ from tidegate.connections.redis import RedisLink
 from tidegate.core import config, logs
 from tidegate.core.clock import SystemClock
 from tidegate.core.config import Settings
+from tidegate.core.config.providers import OPENAI
 from tidegate.embedded import Stores
 from tidegate.migrate import migrate
 from tidegate.simulator import Options, running
@@ -78,7 +79,7 @@ def _on(settings: Settings, stores: Stores) -> Settings:
 async def _serve(settings: Settings) -> None:
     async with contextlib.AsyncExitStack() as stack:
         upstream = f"OpenAI, {settings.upstream.base_url}"
-        if settings.upstream.api_key is None:
+        if not settings.every_provider[OPENAI].credentials:
             settings = await stack.enter_async_context(_simulated(settings))
             upstream = "a simulator: no OPENAI_API_KEY is set, so nothing is asked of OpenAI and nothing is paid"
         key = await _fresh_key(settings)

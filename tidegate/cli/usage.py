@@ -68,7 +68,7 @@ def usage(
     now = SystemClock().now()
     asked = Asked(by=by, project=project, since=moment(since, now), until=moment(until, now) if until else now)
     with plain_errors():
-        settings = config.load()
+        settings = config.load(with_secrets=False)
         with ready(settings) as stores:
             found = asyncio.run(_find(asked, stores, settings))
     if as_json:

@@ -173,7 +173,9 @@ def _add_to_choice(choice: Json, part: Mapping[str, Any]) -> None:
 
 def _take_last(target: Json, values: Mapping[str, Any]) -> None:
     for key, value in values.items():
-        if value is not None or key not in target:
+        # Azure's filter has chunks of its own, whose id, model and time are empty
+        empty = value is None or (key in _ON_EVERY_CHUNK and not value)
+        if not empty or key not in target:
             target[key] = value
 
 

@@ -88,6 +88,12 @@ def test_a_key_that_is_not_there_is_missed(given: str, words: list[str]) -> None
     assert [word for word in words if word not in said] == []
 
 
+def test_who_asks_no_provider_needs_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AZURE_KEY")
+    assert "AZURE_KEY" in refusal(AZURE)
+    assert load(with_secrets=False).providers["azure"].credentials[0].api_key is None
+
+
 def test_two_places_for_one_provider_are_one_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
     named = f'[providers.openai]\nkind = "openai"\ncredentials = [{{ name = "main", api_key = "{KEY}" }}]\n'
     assert "both mean the provider" in refusal(f'[upstream]\napi_key = "{KEY}"\n{named}')

@@ -14,8 +14,10 @@ from tidegate.core.config.settings import Settings
 from tidegate.core.config.unknown import Location, keys_beside, nearest, refuse_unknown_variables
 
 
-def load(path: Path | None = None, **given: Any) -> Settings:
+def load(path: Path | None = None, *, with_secrets: bool = True, **given: Any) -> Settings:
     """Read the configuration from `path` (default `tidegate.toml`, where there is one) and the environment.
+
+    `with_secrets` reads the keys that it only refers to, for those who ask a provider.
 
     Raises ConfigError with a sentence that says which key, why, and what to write instead.
     """
@@ -37,7 +39,7 @@ def load(path: Path | None = None, **given: Any) -> Settings:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{source} is not valid TOML: {error}.") from error
     refuse_loose_ends(settings)
-    return with_keys(settings, os.environ)
+    return with_keys(settings, os.environ) if with_secrets else settings
 
 
 def _explain(error: ValidationError) -> str:
