@@ -23,6 +23,7 @@ from tidegate.upstream.classify import classify, classify_in_stream
 from tidegate.upstream.interpret import Interpreter
 from tidegate.upstream.provider import Credential, Fitted, Provider
 from tidegate.upstream.said_limits import said_limits
+from tidegate.upstream.sealed import is_foreign, unsealed
 from tidegate.upstream.transport import Exchange
 from tidegate.wire import sse
 from tidegate.wire.watch import Sight, watch_for
@@ -143,7 +144,7 @@ class Attempt:
         exchange = await self._send()
         self.first_byte_seconds = self._clock.monotonic() - started
         if not 200 <= exchange.status < 300:
-            await self._refused(exchange)
+            exchange = await self._refused(exchange)
         self.turn.answered(said_limits(exchange.headers), ok=True)
         self.stream = exchange.headers.get("content-type", "").startswith("text/event-stream")
         if not self.stream:
@@ -195,10 +196,15 @@ class Attempt:
             raise
         return self._exchange
 
-    async def _refused(self, exchange: Exchange) -> None:
+    async def _refused(self, exchange: Exchange) -> Exchange:
+        """Raises what an exchange was refused for; another one where only sealed reasoning was in its way."""
         body = await exchange.whole()
         exchange.close()
         error = classify(exchange.status, exchange.headers, body, now=self._clock.now())
+        if is_foreign(error) and (opened := unsealed(self.fitted)) is not None:
+            self.fitted = opened
+            exchange = await self._send()
+            return exchange if 200 <= exchange.status < 300 else await self._refused(exchange)
         said = said_limits(exchange.headers, error.message)
         if isinstance(error, RateLimited | SlowDown):
             self.turn.refused(said, error)
