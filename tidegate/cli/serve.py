@@ -22,6 +22,7 @@ from tidegate.core.config import ConfigError, Settings
 from tidegate.core.memory import keep_for_good
 from tidegate.migrate import pending
 from tidegate.web.gateway import App
+from tidegate.web.protocol import CarefulProtocol
 from tidegate.web.sockets.protocol import PatientProtocol
 
 _LOOPBACK = ("127.", "localhost", "::1")
@@ -79,7 +80,7 @@ def _options(settings: Settings) -> dict[str, Any]:
         "host": server.host,
         "port": server.port,
         "loop": "uvloop",
-        "http": "httptools",
+        "http": CarefulProtocol,
         "ws": PatientProtocol,
         "ws_max_size": server.max_body_bytes,
         "ws_ping_interval": ping_seconds,

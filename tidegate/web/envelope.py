@@ -19,6 +19,7 @@ JSON = (b"content-type", b"application/json")
 _STATUS: dict[type[TidegateError], HTTPStatus] = {
     TidegateError: HTTPStatus.INTERNAL_SERVER_ERROR,
     errors.CallerError: HTTPStatus.BAD_REQUEST,
+    errors.HeadTooLarge: HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
     errors.BodyTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     errors.SlowBody: HTTPStatus.REQUEST_TIMEOUT,
     errors.UnknownModel: HTTPStatus.NOT_FOUND,

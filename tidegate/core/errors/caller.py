@@ -13,6 +13,20 @@ class CallerError(TidegateError):
     code: ClassVar[str | None] = "invalid_request"
 
 
+class NotHttp(CallerError):
+    """What came over this connection is not HTTP as this gateway reads it."""
+
+    name = "not_http"
+    code = None
+
+
+class HeadTooLarge(CallerError):
+    """The request's headers and address are larger than this gateway reads (64 kB)."""
+
+    name = "head_too_large"
+    code = "request_header_fields_too_large"
+
+
 class EmptyBody(CallerError):
     """The request has no body. Send a JSON object with at least a `model`."""
 
