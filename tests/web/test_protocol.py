@@ -61,7 +61,8 @@ class Connection:
 
 @pytest.fixture
 async def connection() -> AsyncIterator[Connection]:
-    config = uvicorn.Config(app, http=Hasty, log_config=None, lifespan="off", timeout_keep_alive=1, timeout_graceful_shutdown=1)
+    short = {"timeout_keep_alive": 1, "timeout_graceful_shutdown": 1}
+    config = uvicorn.Config(app, http=Hasty, log_config=None, lifespan="off", **short)
     async with listening(config) as root:
         host, port = root.removeprefix("http://").split(":")
         reader, writer = await asyncio.open_connection(host, int(port))
