@@ -20,7 +20,7 @@ User = Annotated[str | None, typer.Option(help="Only of this end user.")]
 
 @conversations_app.command()
 def search(  # typer reads the options from the signature
-    words: Annotated[str, typer.Argument(help='All of these words; "a phrase", or, -without.')],
+    words: Annotated[str, typer.Argument(help='As for a search engine: high tide, "high tide", tide or ebb, -ebb.')],
     *,
     project: Project = None,
     user: User = None,

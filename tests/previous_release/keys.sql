@@ -1,0 +1,91 @@
+-- API keys: made, changed and ended by people, looked up by the gateway.
+
+-- name: add_project
+-- Make a project known, where it is not yet.
+INSERT INTO projects (id, created_at)
+VALUES ($1, to_timestamp($2::float8))
+ON CONFLICT (id) DO NOTHING
+
+-- name: add_key
+-- Store a new key: its digest and hint, never the key. $9 is a JSON object of what it is granted, by column.
+INSERT INTO keys (
+    id, project, name, hash, hint, created_at, expires_at, admin,
+    rpm, rpd, tpm, concurrency, budget_day_nanos, budget_month_nanos, priority, models
+)
+SELECT
+    $1, $2, $3, $4, $5, to_timestamp($6::float8), to_timestamp($7::float8), $8,
+    rpm, rpd, tpm, concurrency, budget_day_nanos, budget_month_nanos, priority, models
+FROM jsonb_populate_record(NULL::keys, $9::jsonb)
+
+-- name: update_key
+-- Grant a key the columns that the JSON object $2 names, and leave the others; null takes a limit away.
+-- No row when there is no such key.
+UPDATE keys
+SET (rpm, rpd, tpm, concurrency, budget_day_nanos, budget_month_nanos, priority, models) = (
+    SELECT rpm, rpd, tpm, concurrency, budget_day_nanos, budget_month_nanos, priority, models
+    FROM jsonb_populate_record(keys, $2::jsonb)
+)
+WHERE id = $1
+RETURNING id
+
+-- name: rename_key
+-- Give a key another name.
+UPDATE keys SET name = $2 WHERE id = $1
+
+-- name: expire_key
+-- Let a key end at another moment, or never (null).
+UPDATE keys SET expires_at = to_timestamp($2::float8) WHERE id = $1
+
+-- name: revoke_key
+-- End a key; ending it again changes nothing. No row when there is no such key.
+UPDATE keys
+SET revoked_at = coalesce(revoked_at, to_timestamp($2::float8))
+WHERE id = $1
+RETURNING id
+
+-- name: list_keys
+-- All keys, or those of the project $1, oldest first; after the key $2, where one is given; at most $3 (null: all).
+SELECT id, project, name, hint, admin,
+       extract(epoch FROM created_at)::float8 AS created_at,
+       extract(epoch FROM expires_at)::float8 AS expires_at,
+       extract(epoch FROM revoked_at)::float8 AS revoked_at,
+       rpm, rpd, tpm, concurrency, budget_day_nanos, budget_month_nanos, priority, models
+FROM keys
+WHERE ($1::text IS NULL OR project = $1)
+    AND ($2::text IS NULL OR (created_at, id) > (SELECT last.created_at, last.id FROM keys AS last WHERE last.id = $2))
+ORDER BY created_at, id
+LIMIT $3::bigint
+
+-- name: get_key
+-- One key by its id.
+SELECT id, project, name, hint, admin,
+       extract(epoch FROM created_at)::float8 AS created_at,
+       extract(epoch FROM expires_at)::float8 AS expires_at,
+       extract(epoch FROM revoked_at)::float8 AS revoked_at,
+       rpm, rpd, tpm, concurrency, budget_day_nanos, budget_month_nanos, priority, models
+FROM keys
+WHERE id = $1
+
+-- name: find_keys
+-- Who is behind these digests, and all that they, their project and its end users may do.
+SELECT keys.hash, keys.id, keys.project, keys.name, keys.admin,
+       extract(epoch FROM keys.expires_at)::float8 AS expires_at,
+       keys.revoked_at IS NOT NULL AS revoked,
+       coalesce(keys.priority, projects.priority) AS priority,
+       keys.models,
+       keys.rpm, keys.rpd, keys.tpm, keys.concurrency, keys.budget_day_nanos, keys.budget_month_nanos,
+       projects.rpm AS project_rpm,
+       projects.rpd AS project_rpd,
+       projects.tpm AS project_tpm,
+       projects.concurrency AS project_concurrency,
+       projects.budget_day_nanos AS project_budget_day_nanos,
+       projects.budget_month_nanos AS project_budget_month_nanos,
+       projects.user_rpm, projects.user_rpd, projects.user_tpm, projects.user_concurrency,
+       projects.user_budget_day_nanos, projects.user_budget_month_nanos
+FROM keys
+JOIN projects ON projects.id = keys.project
+WHERE keys.hash = ANY($1::bytea[])
+
+-- name: any_key
+-- Whether a key was ever made.
+SELECT EXISTS (SELECT FROM keys)

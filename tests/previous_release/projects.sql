@@ -1,0 +1,74 @@
+-- Projects: who shares limits and budgets, and who has any.
+
+-- name: list_projects
+-- All projects by name; after the name $1, where one is given; at most $2 (null: all).
+SELECT id AS name, extract(epoch FROM created_at)::float8 AS created_at,
+       rpm, rpd, tpm, concurrency, budget_day_nanos, budget_month_nanos,
+       user_rpm, user_rpd, user_tpm, user_concurrency, user_budget_day_nanos, user_budget_month_nanos,
+       priority
+FROM projects
+WHERE $1::text IS NULL OR id COLLATE "C" > $1
+ORDER BY id COLLATE "C"
+LIMIT $2::bigint
+
+-- name: get_project
+-- One project by its name.
+SELECT id AS name, extract(epoch FROM created_at)::float8 AS created_at,
+       rpm, rpd, tpm, concurrency, budget_day_nanos, budget_month_nanos,
+       user_rpm, user_rpd, user_tpm, user_concurrency, user_budget_day_nanos, user_budget_month_nanos,
+       priority
+FROM projects
+WHERE id = $1
+
+-- name: update_project
+-- Grant a project the columns that the JSON object $2 names, and leave the others; null takes a limit away.
+-- No row when there is no such project.
+UPDATE projects
+SET (
+    rpm, rpd, tpm, concurrency, budget_day_nanos, budget_month_nanos,
+    user_rpm, user_rpd, user_tpm, user_concurrency, user_budget_day_nanos, user_budget_month_nanos,
+    priority
+) = (
+    SELECT rpm, rpd, tpm, concurrency, budget_day_nanos, budget_month_nanos,
+           user_rpm, user_rpd, user_tpm, user_concurrency, user_budget_day_nanos, user_budget_month_nanos,
+           priority
+    FROM jsonb_populate_record(projects, $2::jsonb)
+)
+WHERE id = $1
+RETURNING id
+
+-- name: budgeted
+-- Who has a budget, by the scope under which spending is counted: projects, keys that still work, and the end users
+-- who were named in their project's last 10,000 calls since $2 (Unix seconds). Of the project $1, or of all (null);
+-- after the scope $3, where one is given; at most $4. A day's or month's budget that is not set is null.
+SELECT scope, kind, project, key_id, name, end_user, budget_day, budget_month
+FROM (
+    SELECT 'project/' || id AS scope, 'project' AS kind, id AS project, NULL AS key_id, NULL AS name, NULL AS end_user,
+           budget_day_nanos AS budget_day, budget_month_nanos AS budget_month
+    FROM projects
+    UNION ALL
+    SELECT 'key/' || id, 'key', project, id, name, NULL, budget_day_nanos, budget_month_nanos
+    FROM keys
+    WHERE revoked_at IS NULL
+    UNION ALL
+    SELECT 'user/' || projects.id || '/' || callers.end_user, 'user', projects.id, NULL, NULL, callers.end_user,
+           user_budget_day_nanos, user_budget_month_nanos
+    FROM projects
+    CROSS JOIN LATERAL (
+        SELECT DISTINCT last.end_user
+        FROM (
+            SELECT end_user
+            FROM ledger
+            WHERE project = projects.id AND at >= to_timestamp($2::float8)
+            ORDER BY at DESC
+            LIMIT 10000
+        ) AS last
+        WHERE last.end_user IS NOT NULL
+    ) AS callers
+    WHERE user_budget_day_nanos IS NOT NULL OR user_budget_month_nanos IS NOT NULL
+) AS subjects
+WHERE (budget_day IS NOT NULL OR budget_month IS NOT NULL)
+    AND ($1::text IS NULL OR project = $1)
+    AND ($3::text IS NULL OR scope COLLATE "C" > $3)
+ORDER BY scope COLLATE "C"
+LIMIT $4::bigint
