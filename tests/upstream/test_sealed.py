@@ -13,7 +13,7 @@ from tidegate.core.values import Route
 from tidegate.upstream.attempt import Attempt
 from tidegate.upstream.plan import Target
 from tidegate.upstream.provider import Fitted
-from tidegate.upstream.sealed import NOTE, is_foreign, unsealed
+from tidegate.upstream.sealed import mended
 
 SEALED = {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "gAAAA"}
 OPEN = {"type": "reasoning", "summary": [], "content": [{"type": "reasoning_text", "text": "Hm."}]}
@@ -22,35 +22,49 @@ SAYS = "The encrypted content for item rs_1 could not be verified. Reason: item_
 ANSWER = b'{"id":"resp_1","object":"response","status":"completed","output":[]}'
 
 
-def fitted(given: Any, route: Route = Route.RESPONSES) -> Fitted:
-    body = msgspec.json.encode({"model": "m", "input": given, "store": False})
+UNHEARD_OF = "Encrypted content is not supported with this model."
+INCLUDE = "reasoning.encrypted_content"
+
+
+def fitted(given: Any, route: Route = Route.RESPONSES, **fields: Any) -> Fitted:
+    body = msgspec.json.encode({"model": "m", "input": given, **fields})
     return Fitted(target=Target("openai", "m"), route=route, body=body, stream=False)
 
 
-@pytest.mark.parametrize(
-    ("words", "expected"),
-    [
-        ({"code": "invalid_encrypted_content", "message": "No."}, True),
-        ({"code": None, "message": SAYS}, True),
-        ({"code": "invalid_value", "message": "No."}, False),
-        ({"code": "invalid_encrypted_content", "message": "No.", "status": 500}, False),
-    ],
-)
-def test_an_upstream_says_that_it_cannot_open_it(words: dict[str, Any], expected: bool) -> None:
-    assert is_foreign(UpstreamRejected(words=UpstreamWords(**{"status": 400, **words}))) is expected
-    assert not is_foreign(TidegateError())
+def refused(**words: Any) -> UpstreamRejected:
+    return UpstreamRejected(words=UpstreamWords(**{"status": 400, "message": "No.", **words}))
 
 
-def test_only_what_is_sealed_is_left_out_and_it_is_told() -> None:
-    opened = unsealed(fitted([SEALED, HELLO, OPEN]))
+@pytest.mark.parametrize("error", [refused(code="invalid_encrypted_content"), refused(message=SAYS)])
+def test_only_what_is_sealed_is_left_out_and_it_is_told(error: TidegateError) -> None:
+    opened = mended(fitted([SEALED, HELLO, OPEN], store=False), error)
     assert opened is not None
     assert msgspec.json.decode(opened.body) == {"model": "m", "input": [HELLO, OPEN], "store": False}
-    assert opened.adapted == (NOTE,)
+    assert opened.adapted == ("reasoning: sealed by another",)
 
 
-@pytest.mark.parametrize("same", [fitted([HELLO, OPEN]), fitted("encrypted_content"), fitted([SEALED], Route.CHAT)])
-def test_a_call_without_any_stays_as_it_is(same: Fitted) -> None:
-    assert unsealed(same) is None
+def test_a_model_without_reasoning_is_not_asked_for_it() -> None:
+    plain = mended(fitted("Hello", include=["x", INCLUDE]), refused(message=UNHEARD_OF))
+    assert plain is not None
+    assert msgspec.json.decode(plain.body)["include"] == ["x"]
+    assert plain.adapted == ("include: no sealed reasoning",)
+
+
+@pytest.mark.parametrize(
+    ("same", "error"),
+    [
+        (fitted([HELLO, OPEN]), refused(code="invalid_encrypted_content")),
+        (fitted("encrypted_content"), refused(message=SAYS)),
+        (fitted([SEALED], Route.CHAT), refused(message=SAYS)),
+        (fitted([SEALED]), refused(code="invalid_value")),
+        (fitted([SEALED]), refused(code="invalid_encrypted_content", status=500)),
+        (fitted([SEALED]), TidegateError()),
+        (fitted("Hello", include=["x"]), refused(message=UNHEARD_OF)),
+        (fitted("Hello"), refused(message=UNHEARD_OF)),
+    ],
+)
+def test_any_other_refusal_is_one(same: Fitted, error: TidegateError) -> None:
+    assert mended(same, error) is None
 
 
 def attempt(provider: PlayedProvider, given: Any) -> Attempt:

@@ -23,7 +23,7 @@ from tidegate.upstream.classify import classify, classify_in_stream
 from tidegate.upstream.interpret import Interpreter
 from tidegate.upstream.provider import Credential, Fitted, Provider
 from tidegate.upstream.said_limits import said_limits
-from tidegate.upstream.sealed import is_foreign, unsealed
+from tidegate.upstream.sealed import mended
 from tidegate.upstream.transport import Exchange
 from tidegate.wire import sse
 from tidegate.wire.watch import Sight, watch_for
@@ -201,8 +201,8 @@ class Attempt:
         body = await exchange.whole()
         exchange.close()
         error = classify(exchange.status, exchange.headers, body, now=self._clock.now())
-        if is_foreign(error) and (opened := unsealed(self.fitted)) is not None:
-            self.fitted = opened
+        if (passing := mended(self.fitted, error)) is not None:
+            self.fitted = passing
             exchange = await self._send()
             return exchange if 200 <= exchange.status < 300 else await self._refused(exchange)
         said = said_limits(exchange.headers, error.message)
