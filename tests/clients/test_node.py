@@ -44,6 +44,17 @@ async def test_the_official_clients_background_responses(gateway: Gateway, node:
     assert said["text"] == said["answer"] != ""
 
 
+async def test_the_official_client_finds_again_what_is_kept(gateway: Gateway, node: Node) -> None:
+    said = await node("memory.mjs", gateway, "chain", "conversation", "completions")
+    counted = said["chain"].pop("counted")
+    assert said["chain"] == {"same": True, "previous": True, "items": 1, "gone": 404}
+    assert counted > 20
+    assert said["conversation"] == {
+        "roles": ["user", "user", "user", "user", "assistant"], "one": "line 1", "of": "bob", "deleted": True,
+    }  # fmt: skip
+    assert said["completions"] == {"all": True, "said": ["One"], "of": "bob", "deleted": True}
+
+
 @pytest.mark.parametrize(
     ("fault", "whole", "streamed", "calls"),
     [
