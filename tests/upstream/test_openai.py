@@ -140,6 +140,21 @@ async def test_a_probe_tells_whether_a_credential_is_good(fault: str, error: typ
         await openai.probe(openai.credentials[1])
 
 
+@pytest.mark.parametrize("secret", ["0123456789abcdef0123456789abcdef", "any"])
+async def test_a_refusal_that_repeats_the_key_whatever_its_shape_is_given_without(secret: str) -> None:
+    body = b'{"error": {"message": "Nobody, and not anyone, knows %s here."}}' % secret.encode()
+    refusal = b"HTTP/1.1 401 No\r\ncontent-length: %d\r\n\r\n%s" % (len(body), body)
+    credentials = [{"name": "main", "api_key": secret}]
+    async with (
+        serving(saying(refusal)) as server,
+        provider(server.address, kind="compatible", credentials=credentials) as own,
+    ):
+        exchange = await own.ask(own.fit(call(), TARGET), own.credentials[0], {})
+        told = (await exchange.whole()).decode()
+    assert (secret in told) is (secret == "any"), "what is so short is a word, and no secret"
+    assert "not anyone" in told
+
+
 def test_its_key_is_not_in_its_repr() -> None:
     openai = OpenAI("openai", config_of("http://nowhere"), Transport(max_connections=1), ManualClock())
     assert SECRET not in repr(openai) + repr(vars(openai))

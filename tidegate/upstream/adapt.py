@@ -85,7 +85,10 @@ class Adapter:
         fields = call.fields()
         if call.model != model or "model" not in fields:
             fields = {**fields, "model": msgspec.Raw(msgspec.json.encode(model))}
-        rules = self._for(call.route, target.model, call.model == target.model and not call.translated)
+        named = call.model == target.model and not call.translated
+        if named and not self._rules:
+            return Adapted(fields)
+        rules = self._for(call.route, target.model, named)
         return _apply(rules, fields, target) if rules else Adapted(fields)
 
     def _find(self, route: Route, model: str, named: bool) -> tuple[Rule, ...]:  # noqa: FBT001  # a key of the cache

@@ -58,13 +58,15 @@ class OpenAI:
         accept = "text/event-stream" if fitted.stream else "application/json"
         theirs = headers if self._kind == "openai" else _without(headers, _OPENAIS_OWN)
         sent = {**theirs, **self._fixed(credential), "content-type": "application/json", "accept": accept}
-        return await self._transport.send("POST", self._url(fitted), sent, fitted.body, self._way)
+        return await self._transport.send(
+            "POST", self._url(fitted), sent, fitted.body, self._way, secret=_secret(credential)
+        )
 
     async def models(self, credential: Credential, name: str = "") -> Exchange:
         """Read the list of models, or one of them. Raises the errors of `Transport.send` and NoUpstreamKey."""
         url = self._models_url(f"/{quote(name, safe='')}" if name else "")
         sent = {**self._fixed(credential), "accept": "*/*"}
-        return await self._transport.send("GET", url, sent, None, self._way)
+        return await self._transport.send("GET", url, sent, None, self._way, secret=_secret(credential))
 
     async def probe(self, credential: Credential) -> None:
         """Ask for the list of models and forget it. Raises UpstreamError."""
@@ -104,6 +106,10 @@ class OpenAI:
 
 def _credentials(config: ProviderConfig) -> tuple[Credential, ...]:
     return tuple(_credential(each) for each in config.credentials) or (Credential(name=DEFAULT),)
+
+
+def _secret(credential: Credential) -> str:
+    return credential.secret.get_secret_value() if credential.secret is not None else ""
 
 
 def _credential(config: CredentialConfig) -> Credential:

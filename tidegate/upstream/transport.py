@@ -28,6 +28,7 @@ from tidegate.core.errors import (
     UpstreamError,
     UpstreamTimeout,
 )
+from tidegate.core.scrub import REDACTED
 
 _KEPT_ALIVE_SECONDS = 55.0
 """Shorter than the 60 s after which common load balancers drop an idle connection."""
@@ -38,6 +39,9 @@ _SENT_AT_ONCE = 256 * 1024
 
 _LOOK_SECONDS = 1.0
 """Between looks whether a silent answer's connection is still there."""
+
+_SHORTEST_SECRET = 8
+"""Characters; a shorter key is no secret, and may be a word."""
 
 _DRAIN_SECONDS = 1.0
 """How long an answer's connection may take to end after its terminal event."""
@@ -76,8 +80,10 @@ _SAID = ("connect_seconds", "first_byte_seconds", "idle_seconds", "total_seconds
 class Exchange:
     """One call's answer as it arrives: the status and headers are here, the body is still coming."""
 
-    def __init__(self, response: aiohttp.ClientResponse, way: Way, clocks: "Clocks") -> None:
+    def __init__(self, response: aiohttp.ClientResponse, way: Way, clocks: "Clocks", *, secret: str = "") -> None:
+        """`secret` is the key that was sent: a refusal that repeats it is given without."""
         self._response = response
+        self._secret = secret.encode() if len(secret) >= _SHORTEST_SECRET else b""
         self._way = way
         self._clocks = clocks
         self._loop = asyncio.get_running_loop()
@@ -135,7 +141,10 @@ class Exchange:
                 self.close()
                 raise AnswerTooLarge
             parts.append(data)
-        return b"".join(parts)
+        body = b"".join(parts)
+        if self._secret and self.status >= 300:  # refusals only: who is answered is not to be searched
+            return body.replace(self._secret, REDACTED.encode())
+        return body
 
     def close(self) -> None:
         """Cut the connection, unless the body was read to its end."""
@@ -217,8 +226,10 @@ class Transport:
         if self._session is not None:
             await self._session.close()
 
-    async def send(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, way: Way) -> Exchange:
-        """Send one request and wait for its answer's headers.
+    async def send(  # all of a request, and how it is sent
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, way: Way, *, secret: str = ""
+    ) -> Exchange:
+        """Send one request and wait for its answer's headers; `secret` is the key among them.
 
         Raises ConnectTimeout, ConnectionFailed, FirstByteTimeout or TotalTimeout; cancelling it cuts the connection.
         """
@@ -246,7 +257,7 @@ class Transport:
             if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
                 raise NoDescriptors from error  # ours: the upstream is not to blame
             raise ConnectionFailed(_unreachable(error)) from error
-        return Exchange(response, way, clocks)
+        return Exchange(response, way, clocks, secret=secret)
 
 
 def _unreachable(error: Exception) -> str:
