@@ -56,7 +56,7 @@ class Settling:
         call = ticket.call
         entry = self._accountant.settled(ticket.opened, outcome, route=call.route, body=call.body, seconds=seconds)
         for attempt in (*outcome.before, outcome):
-            if attempt.sent or attempt is outcome:
+            if attempt.sent:
                 self._health.note(attempt.reported)
             if attempt.reported is not None:
                 _log_failure(ticket, attempt)

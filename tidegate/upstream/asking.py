@@ -326,10 +326,10 @@ class Asking:
             last = Outcome(sent=False, provider=provider, rung=self._given_rung.value)
         elif attempt is not None and ask is not None:
             last = _ended(ask, attempt, error, handed_on=True)
-        elif error is not None and before and before[-1].error is not None and not isinstance(error, ClientGone):
-            last, before = msgspec.structs.replace(before[-1], error=error, reported=error), before[:-1]
         else:
-            last = Outcome(error=error, reported=error, sent=False)
+            told = [outcome for outcome in before if outcome.error is error]
+            last = told[-1] if error is not None and told else Outcome(error=error, reported=error, sent=False)
+            before = tuple(outcome for outcome in before if outcome is not last)
         attempts = sum(outcome.sent for outcome in (*before, last))
         return msgspec.structs.replace(last, before=before, attempts=attempts)
 
