@@ -20,7 +20,7 @@ from tidegate.upstream.standing import Board
 
 PATIENCE = 2.0
 """Seconds that a probe may take."""
-SILENCE = 10.0
+SILENCE = 5.0
 """Seconds without a word from a target that owes answers, after which it is looked at."""
 SILENT_LOOKS = 2
 """Probes in a row that a silent target leaves unanswered until it counts as down."""
