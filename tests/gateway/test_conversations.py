@@ -186,6 +186,14 @@ async def test_limits_are_told(gateway: Gateway) -> None:
     assert (await gateway.call("/conversations", b"{")).status == 400
 
 
+@pytest.mark.parametrize("name", ["%00", "msg%201", "%F0%9F%8C%8A", "x" * 300])
+async def test_what_is_no_id_of_an_item_is_refused(gateway: Gateway, name: str) -> None:
+    conversation = await begun(gateway, "One")
+    for path in (f"items/{name}", f"items?after={name}"):
+        assert (await gateway.call(f"/conversations/{conversation}/{path}")).status == 400
+    assert (await gateway.call(f"/conversations/{conversation}/items/{name}", method="DELETE")).status == 400
+
+
 async def test_another_projects_conversation_is_not_there(gateway: Gateway, world: World) -> None:
     name = await begun(gateway, "Secret")
     item = (await gateway.call(f"/conversations/{name}/items")).json["data"][0]["id"]

@@ -15,6 +15,7 @@ MOST_METADATA = 16
 LONGEST_METADATA_KEY = 64
 LONGEST_METADATA_VALUE = 512
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
+_ITEM = re.compile(r"[!-~]{1,256}", re.ASCII)
 
 ENCRYPTED_REASONING = "reasoning.encrypted_content"
 
@@ -91,6 +92,13 @@ def known_id(given: str, param: str, prefix: str) -> str:
         return given
     shown = given[:64].encode("ascii", "replace").decode()
     raise InvalidParameter(f"Invalid '{param}': '{shown}'. Expected an ID that begins with '{prefix}'.", param=param)
+
+
+def known_item(given: str, param: str) -> str:
+    """An item's id, which may be its upstream's. Raises InvalidParameter for what is none."""
+    if _ITEM.fullmatch(given):
+        return given
+    raise InvalidParameter(f"Invalid '{param}': it is no id of an item.", param=param)
 
 
 def metadata_in(body: Mapping[str, Any]) -> dict[str, str]:

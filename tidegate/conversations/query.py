@@ -6,7 +6,7 @@ from typing import Literal
 
 import msgspec
 
-from tidegate.conversations.asked import LONGEST_METADATA_KEY, LONGEST_METADATA_VALUE, MOST_METADATA
+from tidegate.conversations.asked import LONGEST_METADATA_KEY, LONGEST_METADATA_VALUE, MOST_METADATA, known_item
 from tidegate.conversations.include import known
 from tidegate.core.errors import InvalidParameter
 
@@ -25,7 +25,6 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
     """What a query asks."""
 
     after: str | None = None
-    before: str | None = None
     limit: int = USUAL_LIMIT
     order: Order = "desc"
     model: str | None = None
@@ -41,8 +40,7 @@ def read(pairs: Sequence[tuple[str, str]], *, order: Order = "desc") -> Query:
         raise InvalidParameter("The query is too long.")
     said = dict(pairs)
     return Query(
-        after=said.get("after") or None,
-        before=said.get("before") or None,
+        after=known_item(said["after"], "after") if said.get("after") else None,
         limit=_whole_number(said, "limit", least=1, most=MOST_LIMIT) or USUAL_LIMIT,
         order=_order(said.get("order") or order),
         model=said.get("model") or None,

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 from fastapi import Request, Response
 
-from tidegate.conversations.asked import known_id, metadata_in
+from tidegate.conversations.asked import known_id, known_item, metadata_in
 from tidegate.conversations.conversation_store import ConversationStore
 from tidegate.conversations.documents import Conversation, Item, PageAsk
 from tidegate.conversations.include import all_shown
@@ -84,14 +84,20 @@ class ConversationDesk:
         caller = await self._front.caller(request)
         asked = self._front.query(request)
         large = bool(asked.include & LARGE)
-        item = await self._conversations.get_item(caller.project, _known(conversation_id), item_id, large=large)
+        item = await self._conversations.get_item(
+            caller.project, _known(conversation_id), known_item(item_id, "item_id"), large=large
+        )
         return self._front.json(all_shown(items_in([item]), asked.include)[0])
 
     async def delete_item(self, request: Request, conversation_id: str, item_id: str) -> Response:
         """Take an item out."""
         caller = await self._front.caller(request)
         return self._front.json(
-            _shown(await self._conversations.delete_item(caller.project, _known(conversation_id), item_id))
+            _shown(
+                await self._conversations.delete_item(
+                    caller.project, _known(conversation_id), known_item(item_id, "item_id")
+                )
+            )
         )
 
     def _items(self, given: Any) -> list[Item]:
