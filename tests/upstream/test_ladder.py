@@ -117,6 +117,24 @@ def test_each_failure_has_its_next_step(failures: list[TidegateError], step: str
     assert shown(after(walk(), *failures)) == step
 
 
+@pytest.mark.parametrize(
+    ("named", "tried"),
+    [
+        ((), ["one", "two"]),
+        (("two",), ["two"]),
+        (("two", "one"), ["two", "one"]),
+        (("gone", "one"), ["one"]),
+    ],
+)
+def test_a_target_is_asked_with_the_credentials_that_it_names(named: tuple[str, ...], tried: list[str]) -> None:
+    here, at = walk(Target("openai", "gpt-4o", named)), moment(most_retries=0)
+    seen = []
+    while isinstance(step := next_step(here, at), Ask):
+        seen.append(step.credential.name)
+        here = here.failed(step, errors.OutOfQuota())
+    assert seen == tried
+
+
 def test_what_nobody_serves_is_no_outage() -> None:
     assert shown(after(walk(), *[errors.ModelNotFound()] * 3)) == "fail model_not_found"
 

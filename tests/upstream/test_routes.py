@@ -98,6 +98,13 @@ def test_a_target_that_is_listed_twice_is_tried_once() -> None:
     assert names(plan(routes(any_={"targets": same}), "gpt-4o")) == ["openai/gpt-4o"]
 
 
+def test_a_target_may_name_its_credentials() -> None:
+    targets = [{**TWO[0], "credentials": ["b", "a"]}, {**TWO[0], "credentials": ["c"]}]
+    made = plan(routes(smart={"targets": targets}), "smart")
+    assert [target.credentials for target in made.targets] == [("b", "a"), ("c",)]
+    assert names(made) == ["openai/gpt-4o"] * 2
+
+
 def test_the_longest_time_that_an_answer_must_be_kept() -> None:
     assert routes().longest_stale == DAY
     assert routes(a={"targets": TWO, "stale_for_seconds": 60}).longest_stale == DAY

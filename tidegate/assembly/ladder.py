@@ -8,9 +8,9 @@ from tidegate.admission.tickets import LaneTerms
 from tidegate.connections.redis import RedisLink
 from tidegate.core.clock import Clock
 from tidegate.core.config import Settings
+from tidegate.core.config.providers import DEFAULT
 from tidegate.upstream.alerts import alert
 from tidegate.upstream.asking import Ladder
-from tidegate.upstream.openai import DEFAULT
 from tidegate.upstream.plan import Target
 from tidegate.upstream.probing import Probing
 from tidegate.upstream.provider import Provider

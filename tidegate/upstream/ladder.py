@@ -137,6 +137,9 @@ class Walk(msgspec.Struct, frozen=True, kw_only=True):
     def known(self, target: Target) -> Sequence[Credential]:
         """The credentials with which a target may be asked."""
         known = self.credentials.get(target.provider, ())
+        if target.credentials:
+            by_name = {credential.name: credential for credential in known}
+            known = [by_name[name] for name in target.credentials if name in by_name]
         return known if self.plan.rungs.credentials else known[:1]
 
     def untried(self, target: Target) -> Iterator[Credential]:

@@ -67,7 +67,8 @@ class Models:
         await _read(next(able, self._providers[PROVIDER]), self._clock)
 
     def _leads_to(self, provider: str, model: str) -> bool:
-        return Target(provider, model) in self._routes.plan(model, draw=float).targets
+        there = Target(provider, model).name
+        return any(target.name == there for target in self._routes.plan(model, draw=float).targets)
 
     def _is_allowed(self, name: str) -> bool:
         return not self._allowed or name in self._allowed

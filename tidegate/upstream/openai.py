@@ -8,7 +8,7 @@ import msgspec
 from tidegate import __version__
 from tidegate.core.clock import Clock
 from tidegate.core.config import CredentialConfig, ProviderConfig, RuleConfig
-from tidegate.core.config.providers import OPENAI
+from tidegate.core.config.providers import DEFAULT, OPENAI
 from tidegate.core.errors import NoUpstreamKey
 from tidegate.core.values import Route
 from tidegate.upstream.adapt import Adapter, Rule
@@ -19,8 +19,6 @@ from tidegate.upstream.transport import Exchange, Transport, way_to
 from tidegate.wire.call import Call
 
 PROVIDER = OPENAI
-DEFAULT = "default"
-"""The name of the one credential of `[upstream]`."""
 
 _ROUTES = {route.label: route for route in Route}
 _OPENAIS_OWN = ("openai-organization", "openai-project")

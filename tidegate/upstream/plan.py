@@ -13,6 +13,8 @@ class Target(msgspec.Struct, frozen=True):
     """The name under which the provider is configured."""
     model: str
     """The model's name as the provider knows it."""
+    credentials: tuple[str, ...] = ()
+    """The names of the credentials that may be used, in their order; empty for all."""
 
     @property
     def name(self) -> str:

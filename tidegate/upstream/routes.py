@@ -54,7 +54,8 @@ class Routes:
             return Plan(model=model, targets=(Target(OPENAI, model),), stale_for=self._stale_for), None
         weights: dict[Target, int] = {}
         for each in route.targets:  # one that is listed twice is tried once
-            weights.setdefault(Target(each.provider, each.model or model), 1 if each.weight is None else each.weight)
+            target = Target(each.provider, each.model or model, tuple(each.credentials))
+            weights.setdefault(target, 1 if each.weight is None else each.weight)
         plan = Plan(
             model=model,
             targets=tuple(weights),

@@ -51,6 +51,11 @@ def test_a_route_to_a_provider_that_is_there() -> None:
         ('{ provider = "azur" }', ["routes.smart.targets.0", "'azur'", "Did you mean azure?"]),
         ('{ provider = "zzz" }', ["'zzz'", "Known are: azure, openai."]),
         ('{ provider = "azure", model = "gpt-4" }', ["'gpt-4'", "no deployment", "Did you mean gpt-4o?"]),
+        (
+            '{ provider = "azure", credentials = ["east", "wst"] }',
+            ["routes.smart.targets.0", "'wst'", "azure does not have", "Did you mean east?"],
+        ),
+        ('{ provider = "openai", credentials = ["defalt"] }', ["'defalt'", "Did you mean default?"]),
         ('{ provider = "azure", modell = "gpt-4o" }', ["routes.smart.targets.0.modell", "Did you mean model?"]),
     ],
 )

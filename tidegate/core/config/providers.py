@@ -11,6 +11,9 @@ from tidegate.core.config.upstream import UpstreamConfig, refuse_short
 OPENAI = "openai"
 """The provider that `[upstream]` describes, and that answers where no route says otherwise."""
 
+DEFAULT = "default"
+"""The name of the one credential of `[upstream]`."""
+
 Kind = Literal["openai", "azure", "compatible"]
 RouteName = Literal["chat", "responses", "embeddings", "moderations"]
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
@@ -144,7 +147,7 @@ def every_provider(given: dict[str, ProviderConfig], upstream: UpstreamConfig) -
 
 def _default_credential(upstream: UpstreamConfig) -> CredentialConfig:
     return CredentialConfig(
-        name="default",
+        name=DEFAULT,
         api_key=upstream.api_key,
         organization=upstream.organization,
         project=upstream.project,

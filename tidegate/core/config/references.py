@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from pydantic import SecretStr
 
-from tidegate.core.config.providers import CredentialConfig, ProviderConfig
+from tidegate.core.config.providers import DEFAULT, CredentialConfig, ProviderConfig
 from tidegate.core.config.routes import TargetConfig
 from tidegate.core.config.section import ConfigError
 from tidegate.core.config.settings import Settings
@@ -21,6 +21,7 @@ def refuse_loose_ends(settings: Settings) -> None:
                 hint = nearest(target.provider, list(providers))
                 raise ConfigError(f"The setting {where} names a provider {target.provider!r} that is not there.{hint}")
             _refuse_no_deployment(where, target, providers[target.provider])
+            _refuse_no_credential(where, target, providers[target.provider])
     if settings.providers.get("openai") is not None and settings.providers["openai"].credentials:
         _refuse_two_openais(settings)
 
@@ -30,6 +31,16 @@ def _refuse_no_deployment(where: str, target: TargetConfig, provider: ProviderCo
     if deployments and target.model is not None and target.model not in {*deployments, *deployments.values()}:
         hint = nearest(target.model, list(deployments))
         raise ConfigError(f"The setting {where} names a model {target.model!r} that has no deployment.{hint}")
+
+
+def _refuse_no_credential(where: str, target: TargetConfig, provider: ProviderConfig) -> None:
+    known = [credential.name for credential in provider.credentials] or [DEFAULT]
+    for name in target.credentials:
+        if name not in known:
+            raise ConfigError(
+                f"The setting {where} names a credential {name!r} that {target.provider} does not have."
+                f"{nearest(name, known)}"
+            )
 
 
 def _refuse_two_openais(settings: Settings) -> None:

@@ -15,6 +15,8 @@ class TargetConfig(Section):
     provider: str
     model: str | None = Field(default=None, min_length=1, max_length=256)
     """The model's name there; None for the name that the caller used."""
+    credentials: list[str] = Field(default_factory=list)
+    """The names of the provider's credentials that may be used, in the order to try; empty for all."""
     weight: int | None = Field(default=None, ge=0)
     """Its share of the calls, where targets are weighted; 0 for after all others."""
 
