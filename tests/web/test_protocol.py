@@ -61,7 +61,7 @@ class Connection:
 
 @pytest.fixture
 async def connection() -> AsyncIterator[Connection]:
-    short = {"timeout_keep_alive": 1, "timeout_graceful_shutdown": 1}
+    short: dict[str, Any] = {"timeout_keep_alive": 1, "timeout_graceful_shutdown": 1}
     config = uvicorn.Config(app, http=Hasty, log_config=None, lifespan="off", **short)
     async with listening(config) as root:
         host, port = root.removeprefix("http://").split(":")
