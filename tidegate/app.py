@@ -149,7 +149,7 @@ class _Parts:
             replicas, health = Replicas(), UpstreamHealth(clock)
             door = Door(gate, holds, recount, LocalLimits(replicas), everybody=_everybody(settings))
             ladder = await make_ladder(stack, settings, clock, redis, providers)
-            terms = lane_terms(settings, providers)
+            terms = lane_terms(settings)
             places = Places(redis, prefix=prefix, process=process, clock=clock, terms=terms, replicas=replicas)
             turns = Turns(await _started(stack, places), terms=terms, in_flight=settings.queue.in_flight, clock=clock)
             await _started(stack, Keeper(Partitions(postgres), clock))
@@ -337,11 +337,11 @@ def _add_admin(  # noqa: PLR0913  # a parameter for each part
     ring: KeyRing,
     report: StandingReport,
 ) -> None:
-    prefix, upstream = settings.redis.prefix, settings.upstream
+    prefix = settings.redis.prefix
     lanes = LaneStore(redis, prefix=prefix, terms=lambda _: LaneTerms())  # looking needs no terms
     overlook = Overlook(
         budgets=BudgetReport(postgres, BudgetStore(redis, prefix=prefix), everybody=settings.budgets.everybody),
-        queue=QueueReport(lanes, rpm=upstream.rpm, tpm=upstream.tpm),
+        queue=QueueReport(lanes, lane_terms(settings)),
         reports=Reports(postgres),
         clock=clock,
     )

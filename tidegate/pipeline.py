@@ -5,12 +5,13 @@ from collections.abc import Awaitable, Callable
 import msgspec
 import structlog
 
-from tidegate.admission import tickets
 from tidegate.admission.decision import Go, Hit, Join
 from tidegate.admission.door import Door
 from tidegate.admission.gate import Admission
 from tidegate.admission.keys import KeyRing
 from tidegate.admission.terms import readmitted
+from tidegate.admission.tickets import Queued, Refused
+from tidegate.admission.tickets import Ticket as LaneTicket
 from tidegate.admission.turn import Turn, Turns
 from tidegate.cache.flight import Flight, Source
 from tidegate.cache.flights import Flights
@@ -198,12 +199,14 @@ class Pipeline:
     def _wait(self, ticket: Ticket, decision: Join | Go) -> AttemptTurns:
         """The call's turns at the upstream: the first was asked for on the way in, others where they are needed."""
         lane = ticket.lane
-        paper = tickets.Ticket(
+        paper = LaneTicket(
             member=lane.member, tokens=lane.tokens, flow=lane.flow, weight=lane.weight, deadline=lane.deadline
         )
 
         def turn(ask: Ask, number: int) -> Turn:
             if number == 0 and ask.lane == lane.lane:
+                if isinstance(decision.verdict, Queued | Refused):
+                    self._ladder.board.busy(ask.lane, decision.verdict.eta)
                 return self._turns.turn(ask.lane, paper, decision.verdict)
             deadline = ticket.deadline
             if ask.patience is not None:

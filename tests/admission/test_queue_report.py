@@ -1,9 +1,12 @@
 """Who waits is shown in order, with an honest guess of the wait where a rate is known."""
 
+from collections.abc import Callable
+
 import pytest
 
 from tidegate.admission.lane_store import LaneShown, Waiting
 from tidegate.admission.queue_report import QueueReport
+from tidegate.admission.tickets import LaneTerms
 from tidegate.core.values import Priority
 
 
@@ -18,6 +21,11 @@ class Shown:
         assert now > 0
         self.asked.append(most)
         return self.lanes
+
+
+def terms(rpm: int | None, tpm: int | None) -> Callable[[str], LaneTerms]:
+    """What is configured of every lane."""
+    return lambda _: LaneTerms(rpm=rpm or 0, tpm=tpm or 0)
 
 
 def waiting(number: int, tokens: int = 100) -> Waiting:
@@ -45,13 +53,13 @@ def lane(
 async def test_the_slower_limit_makes_the_estimate(
     shown: LaneShown, configured: tuple[int | None, int | None], estimates: list[float | None]
 ) -> None:
-    (found,) = await QueueReport(Shown(shown), rpm=configured[0], tpm=configured[1]).read(1.0, most=3)
+    (found,) = await QueueReport(Shown(shown), terms(*configured)).read(1.0, most=3)
     assert [waiter.estimate for waiter in found.waiters] == estimates
 
 
 async def test_lanes_come_by_name_with_their_waiters() -> None:
     lanes = Shown(lane("b"), lane("a", rpm=60, calls=1))
-    first, second = await QueueReport(lanes, rpm=None, tpm=500).read(1.0, most=7)
+    first, second = await QueueReport(lanes, terms(None, 500)).read(1.0, most=7)
     assert (first.name, second.name, lanes.asked) == ("a", "b", [7])
     assert (first.rpm, first.tpm, second.rpm, first.waiting, first.unanswered) == (60, 500, None, 1, 2)
     (waiter,) = first.waiters

@@ -13,7 +13,7 @@ from tidegate.background.job_store import JobStore
 from tidegate.connections.postgres import Postgres
 from tidegate.connections.redis import RedisLink
 
-LANE = "main/gpt-4o-mini"
+LANE = "openai/default/gpt-4o-mini"
 
 
 @pytest.fixture

@@ -42,8 +42,12 @@ class Asked:
         total_seconds: float = 600.0,
         turns: int = 0,
         waits_for: Callable[[], Awaitable[object]] | None = None,
+        first: bool = False,
     ) -> None:
-        """`turns` are those given after refusals; `waits_for` is what the first turn waits for."""
+        """`turns` are those given after refusals; `waits_for` is what the first turn waits for.
+
+        `first` has the first step decided now.
+        """
         self.outcomes: list[Outcome] = []
         self.turns: list[PlayedTurn] = []
         self.lanes: list[str] = []
@@ -59,18 +63,15 @@ class Asked:
             random=Random(1),  # noqa: S311  # jitter is no secret
             pause=self._pause,
         )
-        plan = Plan(
-            model="m",
-            targets=targets or (Target("openai", "m"),),
-            canned=None if canned is None else Canned(text="later"),
-        )
+        text = None if canned is None else Canned(text="later")
+        plan = Plan(model="m", targets=targets or (Target("openai", "m"),), canned=text)
         question = Question(
             call=parse(route, msgspec.json.encode({**BODY, "stream": stream})),
             plan=plan,
             headers={},
             echo="",
             deadline=clock.now() + patience,
-            first=None,
+            first=self.ladder.first(plan, deadline=clock.now() + patience) if first else None,
         )
         ways = Ways(turns=self._turn, settle=self._settle, stale=_giving(stale), canned=_giving(canned))
         self.asking = Asking(question, ways, self.ladder)

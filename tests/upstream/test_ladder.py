@@ -229,6 +229,21 @@ def test_what_is_known_to_fail_is_not_asked_at_all(
     assert shown(next_step(walk(), moment(breakers, standing))) == step
 
 
+@pytest.mark.parametrize(
+    ("busy", "step"),
+    [
+        ({"openai/one/gpt-4o": NOW + 2}, "first openai/two/gpt-4o"),
+        ({"openai/one/gpt-4o": NOW + 2, "openai/two/gpt-4o": NOW + 1}, "first openai/two/gpt-4o"),
+        ({"openai/one/gpt-4o": NOW + 1, "openai/two/gpt-4o": NOW + 2}, "first openai/one/gpt-4o"),
+        ({"openai/one/gpt-4o": NOW}, "first openai/one/gpt-4o"),
+    ],
+)
+def test_where_calls_wait_already_another_credential_is_the_better_choice(busy: dict[str, float], step: str) -> None:
+    standings = Standings(busy=busy)
+    at = msgspec.structs.replace(moment(), standings=standings)
+    assert shown(next_step(walk(A), at)) == step
+
+
 def test_one_call_tries_a_target_that_may_be_back_and_the_others_pass_it_by() -> None:
     at = moment({A.name: breaker.probed(DOWN)})
     step = next_step(walk(), at)
@@ -252,7 +267,10 @@ def test_while_another_target_could_answer_a_call_does_not_wait_long_for_room_at
     last = after(walk(), errors.FirstByteTimeout())
     assert isinstance(last, Ask)
     assert last.patience is None
-    alone = next_step(walk(), moment({B.name: DOWN}))
+    beside = next_step(walk(A), moment())
+    assert isinstance(beside, Ask)
+    assert beside.patience == BESIDE_ANOTHER
+    alone = next_step(walk(A), moment(standing={"openai/two": EMPTY}))
     assert isinstance(alone, Ask)
     assert alone.patience is None
 

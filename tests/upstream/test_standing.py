@@ -159,6 +159,15 @@ async def test_a_trial_that_neither_fails_nor_answers_is_good_news_where_calls_u
         assert board.trial_survived(HERE) is survived
 
 
+async def test_a_lane_where_calls_wait_is_avoided_for_a_moment() -> None:
+    clock = ManualClock()
+    board = board_alone(clock)
+    board.failed(HERE, KEY, errors.QueueTimeout(retry_after=90.0))
+    assert board.standings.busy == {"openai/main/m": clock.now() + 2}
+    board.busy("openai/main/m", 0.5)
+    assert board.standings.busy == {"openai/main/m": clock.now() + 0.5}
+
+
 async def test_callers_may_name_any_number_of_models() -> None:
     clock = ManualClock()
     board = board_alone(clock)

@@ -275,6 +275,15 @@ async def test_a_trial_whose_caller_leaves_lets_the_next_one_try(world: World) -
     assert world.board.standings.breaker(HERE).circuit is Circuit.CLOSED
 
 
+async def test_a_first_step_that_has_become_senseless_is_not_taken(world: World) -> None:
+    call = world.asked(first=True)
+    for _ in range(3):
+        world.board.failed(HERE, world.openai.credentials[0], errors.ServerFailure())
+    await call.asking.open()
+    assert world.sent == ["azure/main/eu"]
+    assert call.turns[0].heard == ["declined"]
+
+
 async def test_what_does_not_fit_a_target_is_sent_to_the_next_and_its_turn_goes_to_others(world: World) -> None:
     world.openai.refuses_to_fit = errors.ParameterNotTaken("It takes no `n`.")
     call = world.asked()

@@ -16,6 +16,7 @@ from tidegate.admission.key_store import KeyStore
 from tidegate.admission.keys import KeyRing
 from tidegate.admission.project_store import ProjectStore
 from tidegate.admission.queue_report import QueueReport
+from tidegate.admission.tickets import LaneTerms
 from tidegate.assembly.data import data_desk
 from tidegate.connections.postgres import Postgres
 from tidegate.connections.redis import RedisLink
@@ -50,7 +51,7 @@ async def office(postgres: Postgres, redis_link: RedisLink, redis_prefix: str) -
             projects=ProjectDesk(ProjectStore(postgres, redis_link, prefix=redis_prefix)),
             overlook=Overlook(
                 budgets=budgets,
-                queue=QueueReport(OneLane(), rpm=None, tpm=None),
+                queue=QueueReport(OneLane(), lambda _: LaneTerms()),
                 reports=Reports(postgres),
                 clock=clock,
             ),

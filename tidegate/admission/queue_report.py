@@ -1,10 +1,12 @@
 """Who waits for the upstream, for how long, and how long it may still take."""
 
+from collections.abc import Callable
 from typing import Protocol
 
 import msgspec
 
 from tidegate.admission.lane_store import LaneShown, Waiting
+from tidegate.admission.tickets import LaneTerms
 from tidegate.core.values import Priority
 
 _SPAN = 60.0
@@ -54,11 +56,10 @@ class Lane(msgspec.Struct, frozen=True, kw_only=True):
 class QueueReport:
     """Reads the lanes."""
 
-    def __init__(self, lanes: Lanes, *, rpm: int | None, tpm: int | None) -> None:
-        """`rpm` and `tpm` are the configured limits, which count before those learnt."""
+    def __init__(self, lanes: Lanes, terms: Callable[[str], LaneTerms]) -> None:
+        """`terms` gives the configured limits of a lane, which count before those learnt."""
         self._lanes = lanes
-        self._rpm = rpm
-        self._tpm = tpm
+        self._terms = terms
 
     async def read(self, now: float, *, most: int) -> tuple[Lane, ...]:
         """The lanes by name, and the first `most` waiters of each. Raises RedisUnavailable."""
@@ -66,7 +67,8 @@ class QueueReport:
         return tuple(self._lane(lane) for lane in sorted(shown, key=lambda lane: lane.name))
 
     def _lane(self, shown: LaneShown) -> Lane:
-        rpm, tpm = self._rpm or shown.rpm or None, self._tpm or shown.tpm or None
+        terms = self._terms(shown.name)
+        rpm, tpm = terms.rpm or shown.rpm or None, terms.tpm or shown.tpm or None
         waiters = []
         tokens = 0
         for calls, head in enumerate(shown.heads, start=1):

@@ -8,7 +8,7 @@ from tidegate.admission.tickets import LaneTerms
 from tidegate.connections.redis import RedisLink
 from tidegate.core.clock import Clock
 from tidegate.core.config import Settings
-from tidegate.core.config.providers import DEFAULT
+from tidegate.core.config.providers import DEFAULT, OPENAI
 from tidegate.upstream.alerts import alert
 from tidegate.upstream.asking import Ladder
 from tidegate.upstream.plan import Target
@@ -19,16 +19,14 @@ from tidegate.upstream.standing_report import StandingReport
 from tidegate.upstream.standing_store import StandingStore, Told
 
 
-def lane_terms(settings: Settings, providers: Mapping[str, Provider]) -> Callable[[str], LaneTerms]:
+def lane_terms(settings: Settings) -> Callable[[str], LaneTerms]:
     """What is configured of a lane, by its name: `provider/credential/model`."""
-    longest = settings.queue.max_waiting
-    known = {
-        f"{provider.name}/{credential.name}": LaneTerms(
-            rpm=credential.rpm or 0, tpm=credential.tpm or 0, longest=longest
-        )
-        for provider in providers.values()
-        for credential in provider.credentials
-    }
+    longest, upstream = settings.queue.max_waiting, settings.upstream
+    known = {f"{OPENAI}/{DEFAULT}": LaneTerms(rpm=upstream.rpm or 0, tpm=upstream.tpm or 0, longest=longest)}
+    for name, provider in settings.every_provider.items():
+        for credential in provider.credentials:
+            terms = LaneTerms(rpm=credential.rpm or 0, tpm=credential.tpm or 0, longest=longest)
+            known[f"{name}/{credential.name}"] = terms
     unknown = LaneTerms(longest=longest)
     return lambda lane: known.get("/".join(lane.split("/", 2)[:2]), unknown)
 

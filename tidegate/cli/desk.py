@@ -22,7 +22,7 @@ from tidegate.admission.project_store import ProjectStore
 from tidegate.admission.queue_report import QueueReport
 from tidegate.admission.tickets import LaneTerms
 from tidegate.assembly.data import forgetting
-from tidegate.assembly.ladder import standing_report
+from tidegate.assembly.ladder import lane_terms, standing_report
 from tidegate.background.job_store import JobStore
 from tidegate.cli.stores import plain_errors, ready
 from tidegate.connections.postgres import Postgres
@@ -87,7 +87,7 @@ async def _opened(stores: Stores, settings: Settings) -> AsyncIterator[Desk]:
             keys=KeyStore(postgres, redis, clock=clock, prefix=prefix),
             projects=ProjectStore(postgres, redis, prefix=prefix),
             budgets=BudgetReport(postgres, BudgetStore(redis, prefix=prefix), everybody=settings.budgets.everybody),
-            queue=QueueReport(lanes, rpm=settings.upstream.rpm, tpm=settings.upstream.tpm),
+            queue=QueueReport(lanes, lane_terms(settings)),
             jobs=JobStore(postgres),
             searcher=Searcher(patient),
             export=Export(Archive(patient, clock)),

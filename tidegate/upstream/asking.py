@@ -12,6 +12,7 @@ from tidegate.core.config import RetriesConfig
 from tidegate.core.errors import ClientGone, TidegateError
 from tidegate.core.values import AnswerHead, Outcome, Ready
 from tidegate.upstream.attempt import Attempt, Turn
+from tidegate.upstream.breaker import Circuit
 from tidegate.upstream.interpret import fitted_for
 from tidegate.upstream.ladder import Again, Ask, Canned, Fail, Moment, Rung, Stale, Step, Walk, next_step
 from tidegate.upstream.plan import Plan
@@ -83,6 +84,12 @@ class Ladder:
         """Where a call would be sent now; None where nobody can be asked, or only by one call at a time."""
         step = self.next_step(self.walk(plan), deadline)
         return step if isinstance(step, Ask) and not step.claim else None
+
+    def may_ask(self, ask: Ask) -> bool:
+        """Whether nothing is known against it."""
+        standings = self.board.standings
+        closed = standings.breaker(ask.target).circuit is Circuit.CLOSED
+        return closed and not standings.credential(ask.target, ask.credential).taken_out
 
     def walk(self, plan: Plan) -> Walk:
         """A call at the ladder's top."""
@@ -169,12 +176,21 @@ class Asking:
 
     async def _walk_down(self) -> AnswerHead:
         self._ladder.budget.call(self._ladder.clock.monotonic())
-        step: Step = self._question.first or self._next()
+        step = self._first()
         while True:
             head = await self._take(step)
             if head is not None:
                 return head
             step = self._next()
+
+    def _first(self) -> Step:
+        """As it was decided on the way in, unless something has happened since."""
+        first = self._question.first
+        if first is None or self._ladder.may_ask(first):
+            return first or self._next()
+        self._turns.append(self._ways.turns(first, 0))
+        self._turns[0].decline()
+        return self._next()
 
     def _next(self) -> Step:
         return self._ladder.next_step(self._walk, self._question.deadline)

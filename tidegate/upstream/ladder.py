@@ -9,7 +9,15 @@ from enum import Enum
 
 import msgspec
 
-from tidegate.core.errors import RateLimited, SlowDown, TargetDown, TidegateError, UpstreamBusy, unpack_error
+from tidegate.core.errors import (
+    QueueTimeout,
+    RateLimited,
+    SlowDown,
+    TargetDown,
+    TidegateError,
+    UpstreamBusy,
+    unpack_error,
+)
 from tidegate.upstream import breaker, credentials, retry
 from tidegate.upstream.blame import Blame, blame_of, worth_another
 from tidegate.upstream.breaker import BreakerState, Circuit
@@ -105,6 +113,8 @@ class Standings(msgspec.Struct, frozen=True, kw_only=True):
     """By the target's name; none is closed."""
     credentials: Mapping[str, CredentialState] = {}
     """By `provider/credential`, and by lane for rate limits; none is healthy."""
+    busy: Mapping[str, float] = {}
+    """By lane: until when, Unix seconds, others are the better choice, because calls wait there."""
 
     def breaker(self, target: Target) -> BreakerState:
         """A target's breaker."""
@@ -214,6 +224,16 @@ def next_step(walk: Walk, moment: Moment) -> Step:
     return nearer or _elsewhere(walk, moment, Rung.TARGET)
 
 
+def _in_a_hurry(walk: Walk, ask: Ask, moment: Moment) -> Ask:
+    """The same, not to wait long for room where another credential or target could be asked now."""
+    if len(walk.plan.targets) == 1 and len(walk.known(ask.target)) == 1:
+        return ask
+    without = walk.failed(ask, QueueTimeout())
+    if _free_credential(without, ask.target, moment) or _another(without, None, moment):
+        return msgspec.structs.replace(ask, patience=BESIDE_ANOTHER)
+    return ask
+
+
 def _again(walk: Walk, last: Tried, moment: Moment) -> Step | None:
     """The same target, after a moment."""
     if not worth_another(last.error) or not moment.may_retry:
@@ -230,9 +250,12 @@ def _again(walk: Walk, last: Tried, moment: Moment) -> Step | None:
 
 
 def _other_credential(walk: Walk, last: Tried, moment: Moment) -> Step | None:
-    if not walk.plan.rungs.credentials:
-        return None
-    return _ask(walk, last.target, moment, Rung.CREDENTIAL)
+    ask = _free_credential(walk, last.target, moment)
+    return None if ask is None else _in_a_hurry(walk, ask, moment)
+
+
+def _free_credential(walk: Walk, target: Target, moment: Moment) -> Ask | None:
+    return _ask(walk, target, moment, Rung.CREDENTIAL) if walk.plan.rungs.credentials else None
 
 
 def _waited_out(walk: Walk, last: Tried, moment: Moment) -> Step | None:
@@ -250,7 +273,7 @@ def _waited_out(walk: Walk, last: Tried, moment: Moment) -> Step | None:
 def _elsewhere(walk: Walk, moment: Moment, rung: Rung) -> Step:
     """The next target that may be asked; else one that was too busy for a call in a hurry; else what is left."""
     if step := _another(walk, None, moment, rung=rung):
-        return step
+        return _in_a_hurry(walk, step, moment)
     if rung is not Rung.FIRST:
         for tried in walk.tried:
             if tried.hurried and isinstance(tried.error, UpstreamBusy) and not _patient(walk, tried):
@@ -262,21 +285,14 @@ def _another(walk: Walk, but: Target | None, moment: Moment, *, rung: Rung = Run
     """Another target than those tried; the first of the plan is always a rung that may be taken."""
     seen = {tried.target for tried in walk.tried} | {but}
     targets = walk.plan.targets if walk.plan.rungs.targets else walk.plan.targets[:1]
-    for number, target in enumerate(targets):
-        if target in seen:
-            continue
-        step = _ask(walk, target, moment, rung)
-        if step is not None:
-            hurry = step.patience is None and any(
-                _ask(walk, other, moment, rung) for other in targets[number + 1 :] if other not in seen
-            )
-            return msgspec.structs.replace(step, patience=BESIDE_ANOTHER) if hurry else step
-    return None
+    asks = (_ask(walk, target, moment, rung) for target in targets if target not in seen)
+    return next((ask for ask in asks if ask is not None), None)
 
 
 def _patient(walk: Walk, busy: Tried) -> bool:
     """Whether it was asked already without a hurry."""
-    return any(not tried.hurried and tried.target == busy.target for tried in walk.tried)
+    same = (tried for tried in walk.tried if (tried.target, tried.credential) == (busy.target, busy.credential))
+    return any(not tried.hurried for tried in same)
 
 
 def _ask(walk: Walk, target: Target, moment: Moment, rung: Rung) -> Ask | None:
@@ -285,19 +301,20 @@ def _ask(walk: Walk, target: Target, moment: Moment, rung: Rung) -> Ask | None:
     claim = f"trial {target.name}" if state.circuit is Circuit.HALF_OPEN else ""
     if state.circuit is Circuit.OPEN or claim in walk.passed:
         return None
-    limited: list[tuple[float, Credential]] = []
+    later: list[tuple[float, Credential]] = []
     for credential in walk.untried(target):
         stands = moment.standings.credential(target, credential)
-        if credentials.usable(stands, moment.now):
+        busy_until = moment.standings.busy.get(lane_of(target, credential), 0.0)
+        if credentials.usable(stands, moment.now) and busy_until <= moment.now:
             return Ask(target=target, credential=credential, rung=rung, claim=claim)
         quota = f"quota {credential_key(target.provider, credential.name)}"
         if credentials.due(stands, moment.now) and quota not in walk.passed:
             return Ask(target=target, credential=credential, rung=rung, claim=quota)
         if not stands.taken_out:
-            limited.append((stands.until, credential))
-    if not limited or rung is Rung.CREDENTIAL:
+            later.append((max(stands.until, busy_until), credential))
+    if not later or rung is Rung.CREDENTIAL:
         return None
-    soonest = min(limited, key=lambda candidate: candidate[0])[1]
+    soonest = min(later, key=lambda candidate: candidate[0])[1]
     return Ask(target=target, credential=soonest, rung=rung, claim=claim)
 
 

@@ -11,7 +11,15 @@ from typing import Any, TypeVar
 
 from tidegate.core.clock import Clock
 from tidegate.core.config import BreakerConfig
-from tidegate.core.errors import RateLimited, RedisUnavailable, SlowDown, TidegateError, UpstreamTimeout, unpack_error
+from tidegate.core.errors import (
+    RateLimited,
+    RedisUnavailable,
+    SlowDown,
+    TidegateError,
+    UpstreamBusy,
+    UpstreamTimeout,
+    unpack_error,
+)
 from tidegate.upstream import breaker, credentials
 from tidegate.upstream.alerts import alert
 from tidegate.upstream.blame import Blame, blame_of
@@ -25,6 +33,7 @@ from tidegate.upstream.standing_store import StandingStore, Told, load_all
 _REFUSED_SECONDS = 0.5
 """After another replica had a claim, this one asks for it no sooner."""
 
+_BUSY_SECONDS = 2.0
 MOST_KEPT = 1000
 """Targets whose traffic is remembered, and rate limits: callers choose models' names, so there may be any number."""
 
@@ -55,7 +64,8 @@ class Board:
         self._clock = clock
         self._breakers: dict[str, BreakerState] = {}
         self._credentials: dict[str, CredentialState] = {}
-        self.standings = Standings(breakers=self._breakers, credentials=self._credentials)
+        self._busy: dict[str, float] = {}
+        self.standings = Standings(breakers=self._breakers, credentials=self._credentials, busy=self._busy)
         """The view that decisions are made from; it changes as news come in."""
         self._told: dict[str, Told] = {}
         """The newest word on each name."""
@@ -125,6 +135,8 @@ class Board:
         if blame is Blame.CREDENTIAL:
             state = self._credentials.get(key, credentials.HEALTHY)
             self._set_credential(key, credentials.after_error(state, error, now))
+        elif isinstance(error, UpstreamBusy):
+            self.busy(lane_of(target, credential), error.retry_after or 0.0)
         elif isinstance(error, RateLimited | SlowDown):
             self._limit(lane_of(target, credential), credentials.limited(error, now))
 
@@ -138,6 +150,14 @@ class Board:
             return state is None
         self._tried(target, None)
         return True
+
+    def busy(self, lane: str, seconds: float) -> None:
+        """Calls wait in a lane, so long as it seems: others are the better choice for a moment. Told to nobody."""
+        now = self._clock.now()
+        if len(self._busy) > MOST_KEPT:
+            for old in [name for name, until in self._busy.items() if until <= now]:
+                del self._busy[old]
+        self._busy[lane] = now + min(seconds, _BUSY_SECONDS)
 
     def gave_up(self, target: Target) -> None:
         """A trial's caller went away: nothing was learnt."""
