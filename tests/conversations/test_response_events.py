@@ -117,6 +117,18 @@ def test_an_answer_that_broke_off_is_kept_as_far_as_its_items_were_done(events: 
         assert (document["id"], document["status"]) == ("resp_ours", "in_progress")
 
 
+def test_an_end_without_output_is_kept_with_what_was_said() -> None:
+    whole, silent = rewriter(), rewriter()
+    for event in to_events(ANSWER):
+        whole.event(encoded(event), now=101.0)
+        last = event["type"] == "response.completed"
+        left = silent.event(
+            encoded({**event, "response": {**event["response"], "output": []}} if last else event), now=101.0
+        )
+    assert silent.last == whole.last
+    assert read([left])[0]["response"]["output"][1]["content"] == ANSWER["output"][1]["content"]
+
+
 def test_comments_and_the_end_marker_pass() -> None:
     changing = rewriter()
     assert changing.event(b": ping\n\n", now=1.0) == b": ping\n\n"

@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from tidegate.conversations.response_form import Identity, ResponseForm, shown_item
+from tidegate.conversations.response_form import Identity, ResponseForm, shown_item, whole_item
 from tidegate.core.ids import IdSource
 from tidegate.wire import sse
 
@@ -52,14 +52,15 @@ class ResponseEvents:
         """The document as far as it came; None where nothing of it had come."""
         if self._begun is None:
             return None
-        items = [self._done[index] for index in sorted(self._done)]
-        return {**self._form.response({**self._begun, "output": []}, now=now), "output": items}
+        return {**self._form.response({**self._begun, "output": []}, now=now), "output": self._items()}
 
     def _rewrite(self, document: Json, now: float) -> None:
         response, item, index = document.get("response"), document.get("item"), document.get("output_index")
         if isinstance(response, dict):
             self._begun = self._begun or response
             full = self._form.response(response, now=now)
+            if not full["output"] and full["status"] != "in_progress":
+                full["output"] = self._items()  # some say at the end only that it is the end
             document["response"] = self._shown(full)
             if document.get("type") not in ("response.created", "response.in_progress", "response.queued"):
                 self.last = full
@@ -72,9 +73,13 @@ class ResponseEvents:
         elif (name := self._form.item_id(index)) is not None:
             document["item_id"] = name
 
+    def _items(self) -> list[Json]:
+        """Those that are done."""
+        return [self._done[index] for index in sorted(self._done)]
+
     def _note(self, theirs: Any, index: int, ours: Json, *, done: bool) -> None:
         if done:
-            self._done[index] = ours
+            self._done[index] = whole_item(ours)
         elif theirs == ours["id"]:
             return
         elif isinstance(theirs, str) and theirs:

@@ -81,7 +81,7 @@ class ResponseForm:
         """The whole document, as it is kept."""
         identity, asked = self._identity, self._identity.asked
         status = response.get("status") or "completed"
-        output = [self.item(_whole_item(item), index) for index, item in enumerate(response.get("output") or ())]
+        output = [self.item(whole_item(item), index) for index, item in enumerate(response.get("output") or ())]
         return {
             **_SILENT,
             **response,
@@ -154,7 +154,7 @@ def _whole_tool(tool: Any) -> Any:
     return {"description": None, "parameters": None, "strict": None, **tool}
 
 
-def _whole_item(item: Json) -> Json:
+def whole_item(item: Json) -> Json:
     """An item with what each of its kind has, also from an upstream that leaves it out."""
     kind = type_of(item)
     if kind == "message" and isinstance(content := item.get("content"), list):
