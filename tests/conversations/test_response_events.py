@@ -126,7 +126,8 @@ def test_an_end_without_output_is_kept_with_what_was_said() -> None:
             encoded({**event, "response": {**event["response"], "output": []}} if last else event), now=101.0
         )
     assert silent.last == whole.last
-    assert read([left])[0]["response"]["output"][1]["content"] == ANSWER["output"][1]["content"]
+    shown = read([left])[0]["response"]["output"][1]
+    assert shown["content"][0]["text"] == ANSWER["output"][1]["content"][0]["text"]
 
 
 def test_comments_and_the_end_marker_pass() -> None:
