@@ -219,3 +219,21 @@ async def test_lost_and_late_calls_agree_with_the_ledger(books: Books) -> None:
     expected = ledger_sums(await calls.lines())
     assert expected == {"r0": 10, "r1": 20, "r2": 30, "r3": 40, "r4": 100, "r5": 100}
     assert await books.spent("key/449") == sum(expected.values())
+
+
+@pytest.mark.parametrize("lost", [False, True])
+async def test_a_line_that_came_from_the_disk_is_counted_once(books: Books, lost: bool) -> None:
+    """A settlement that Redis did not take: its line reaches the ledger, and is counted, before Redis hears of it."""
+    calls = books.calls
+    await books.recount.ensure()
+    ask = calls.ask("r", KEY, c=100)
+    gone = await calls.gate.admit(ask)
+    assert isinstance(gone, Go)
+    if lost:
+        await calls.admit("probe", (), now=NOON + 31)
+    await books.written("r", 30)
+    await books.recount.forget()
+    await books.recount.ensure()
+    await calls.settle(ask, gone.memory, c=30, late=True)
+    await books.recount.ensure()
+    assert (await books.spent("key/449"), await calls.counter("held", "key/449", TODAY)) == (30, 0)

@@ -70,9 +70,9 @@ local owner = ARGV[4] == '1' and flight
 refusal = limits_refuse_flight(terms)
 if owner and not refusal then
   limits_take_request(terms, told)
-  local hold = limits_hold(terms, ARGV[7], false)
+  local hold = holds_of(terms)
   if #hold.f == 0 then return { 'join', limits_json(told), owner, '' } end
-  holds_take(p, terms.id, hold, terms.lease, terms.now)
+  holds_take(p, terms, ARGV[8], hold)
   return { 'join', limits_json(told), owner, memory }
 end
 
@@ -93,7 +93,7 @@ end
 
 limits_take_request(terms, told)
 limits_take_tokens(terms, told)
-holds_take(p, terms.id, limits_hold(terms, ARGV[7], true), terms.lease, terms.now)
+holds_take(p, terms, ARGV[8], holds_of(terms, ARGV[7]))
 local reply = { 'go', limits_json(told), memory, counted and 1 or 0 }
 if verdict and verdict.kind == 'refused' then
   reply[5], reply[6], reply[7] = verdict.kind, string.format('%.6f', verdict.eta), verdict.full and 1 or 0

@@ -9,9 +9,10 @@
 --   {p}:counted      `spent` is true, by the name of a count; absent: the ledger must be counted first
 --   {p}:counting     the count under way                   {p}:journal (hash)  what was charged since it began
 --   {p}:late:ID      charged although its hold was not known
--- A hold is MessagePack: {n: scopes, b: those that have a budget, f: those that limit calls in flight, d: day, m: month,
--- c: nano-dollars, k: tokens, t: {scope: tokens a minute}, e: ledger line}; `e` is missing where the call itself asks
--- nothing upstream. What nobody limits is not counted twice over: `held` has those scopes alone that have a budget.
+-- A hold is kept as it came: the call's terms (see limits.lua) in MessagePack, and behind them, where the call itself asks
+-- upstream, its line in the ledger as it would be if the call were lost. Read, it is {n: scopes, b: those that have a
+-- budget, f: those that limit calls in flight, d: day, m: month, c: nano-dollars, k: tokens, t: {scope: tokens a minute},
+-- e: the line}. What nobody limits is not counted twice over: `held` has those scopes alone that have a budget.
 
 local DAY_TTL, MONTH_TTL, LOST_TTL, SLACK_MS = 3 * 86400, 63 * 86400, 2 * 86400, 60000
 
@@ -64,6 +65,25 @@ local function holds_correct_tokens(p, hold, tokens, now)
   end
 end
 
+local function holds_of(terms, line)
+  local hold = { n = {}, b = {}, f = {}, t = {}, d = terms.d, m = terms.m, c = 0, k = 0, e = line }
+  for _, s in ipairs(terms.scopes) do
+    hold.n[#hold.n + 1] = s.n
+    if s.cc then hold.f[#hold.f + 1] = s.n end
+    if s.bd or s.bm then hold.b[#hold.b + 1] = s.n end
+    if line and s.tpm then hold.t[s.n] = s.tpm end
+  end
+  if line then
+    hold.c, hold.k = terms.c, terms.k
+  end
+  return hold
+end
+
+local function holds_read(packed)
+  local after, terms = cmsgpack.unpack_one(packed)
+  return holds_of(terms, after >= 0 and string.sub(packed, after + 1) or nil)
+end
+
 local function holds_free(p, id, hold)
   redis.call('ZREM', p .. ':holds:due', id)
   for _, scope in ipairs(hold.f) do
@@ -72,11 +92,13 @@ local function holds_free(p, id, hold)
   holds_count(p, 'held', hold.b, hold, -hold.c)
 end
 
-local function holds_take(p, id, hold, lease, now)
-  redis.call('HSET', p .. ':holds', id, cmsgpack.pack(hold))
-  redis.call('ZADD', p .. ':holds:due', now + lease, id)
+-- `packed` are the terms as they came.
+local function holds_take(p, terms, packed, hold)
+  local due = terms.now + terms.lease
+  redis.call('HSET', p .. ':holds', terms.id, packed .. (hold.e or ''))
+  redis.call('ZADD', p .. ':holds:due', due, terms.id)
   for _, scope in ipairs(hold.f) do
-    redis.call('ZADD', p .. ':flying:' .. scope, now + lease, id)
+    redis.call('ZADD', p .. ':flying:' .. scope, due, terms.id)
   end
   holds_count(p, 'held', hold.b, hold, hold.c)
 end
@@ -86,7 +108,7 @@ local function holds_pop(p, key, id)
   local packed = redis.call('HGET', p .. key, id)
   if packed then
     redis.call('HDEL', p .. key, id)
-    return cmsgpack.unpack(packed)
+    return holds_read(packed), packed
   end
 end
 
@@ -101,11 +123,11 @@ local function holds_reap(p, now)
   local due = redis.call('ZRANGEBYSCORE', p .. ':holds:due', '-inf', now, 'LIMIT', 0, 20)
   for _, id in ipairs(due) do
     redis.call('ZREM', p .. ':holds:due', id)
-    local hold = holds_pop(p, ':holds', id)
+    local hold, packed = holds_pop(p, ':holds', id)
     if hold then
       holds_free(p, id, hold)
       if hold.e then
-        redis.call('HSET', p .. ':lost', id, cmsgpack.pack(hold))
+        redis.call('HSET', p .. ':lost', id, packed)
         redis.call('EXPIRE', p .. ':lost', LOST_TTL)
         holds_charge(p, id, hold, hold.c, 0)
         holds_write(p, hold, 'lost', hold.c)
@@ -140,23 +162,24 @@ end
 --   its hold is there                 free it, charge the actual cost
 --   it was given up for lost          charge the difference
 --   it was held in this memory        it was settled before: nothing
---   it is late                        a count may have seen its line, or not: have the ledger counted anew
 --   else                              this memory never knew it: charge it, once
+-- What is late may have been counted with the ledger, or not, and what is charged for a lost call may have been
+-- counted away since: whichever it is, have the ledger counted anew.
 local function holds_settle(p, done, now)
   local hold = holds_pop(p, ':holds', done.id)
   if hold then
     holds_free(p, done.id, hold)
     holds_correct_tokens(p, hold, done.k, now)
-    holds_charge(p, done.id, hold, done.c, 0)
-    return
   end
-  hold = holds_pop(p, ':lost', done.id)
-  if hold then
-    holds_charge(p, done.id, hold, done.c, hold.c)
-  elseif done.c == 0 or done.held == holds_memory(p) then
+  local lost = not hold and holds_pop(p, ':lost', done.id)
+  if not hold and not lost and (done.c == 0 or done.held == holds_memory(p)) then
     return
-  elseif done.late and redis.call('DEL', p .. ':counted') == 1 then
-    return
+  elseif done.late then
+    redis.call('DEL', p .. ':counted', p .. ':counting')
+  elseif hold then
+    holds_charge(p, done.id, hold, done.c, 0)
+  elseif lost then
+    holds_charge(p, done.id, lost, done.c, lost.c)
   elseif redis.call('SET', p .. ':late:' .. done.id, '1', 'NX', 'EX', LOST_TTL) then
     holds_charge(p, done.id, done, done.c, 0)
   end

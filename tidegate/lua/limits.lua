@@ -130,22 +130,6 @@ local function limits_take_request(terms, told)
   end
 end
 
--- What the call holds: a place among those in flight and, where it spends, its tokens and its money. `line` is the
--- ledger entry as it would be if the call were lost.
-local function limits_hold(terms, line, spends)
-  local hold = { n = {}, b = {}, f = {}, t = {}, d = terms.d, m = terms.m, c = 0, k = 0 }
-  for _, s in ipairs(terms.scopes) do
-    hold.n[#hold.n + 1] = s.n
-    if s.cc then hold.f[#hold.f + 1] = s.n end
-    if s.bd or s.bm then hold.b[#hold.b + 1] = s.n end
-    if spends and s.tpm then hold.t[s.n] = s.tpm end
-  end
-  if spends then
-    hold.c, hold.k, hold.e = terms.c, terms.k, line
-  end
-  return hold
-end
-
 local function limits_take_tokens(terms, told)
   for _, s in ipairs(terms.scopes) do
     if s.tpm then
