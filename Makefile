@@ -12,7 +12,7 @@ PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.1
 LOCK := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-header --upgrade
 
-.PHONY: help run test lint format lock outage bench soak crash spike conversations own-parts faults exact chats clean
+.PHONY: help run test lint format lock outage bench soak crash spike conversations own-parts faults exact chats jobs clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1|/p' Makefile | column -t -s '|' 2>/dev/null || grep '## ' Makefile
@@ -60,6 +60,9 @@ conversations: $(VENV)/.dev ## a million stored items: list, get, append, the ne
 
 chats: $(VENV)/.dev ## 200 chats over three replicas that are killed: each is stored as it was acknowledged
 	@$(BIN)/python -m benchmarks.chats
+
+jobs: $(VENV)/.dev ## background responses over three replicas that are killed: none is lost or contradicts itself
+	@$(BIN)/python -m benchmarks.jobs
 
 outage: $(VENV)/.dev ## a steady load and an outage in its middle; how long, how many: OUTAGE='--minutes 30'
 	@$(BIN)/python -m benchmarks.outage $(OUTAGE)

@@ -97,14 +97,15 @@ def _options() -> argparse.Namespace:
 def _surroundings(port: int) -> Iterator[dict[str, str]]:
     with embedded.running(FOLDER / "chats") as stores:
         root = f"http://127.0.0.1:{port}"
-        env = {**_environment(), **gateway.environment(f"{root}/v1", stores), **_SETTINGS}
+        env = {**environment(), **gateway.environment(f"{root}/v1", stores), **_SETTINGS}
         simulate = gateway.command("simulate", "--port", str(port))
         with processes.running("chats-upstream", simulate, core=OTHER_CORE, folder=FOLDER, env=env) as upstream:
             processes.until_up(upstream, f"{root}/v1/models")
             yield env
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
+    """That of this process."""
     kept = subprocess.run(["env", "-0"], capture_output=True, check=True).stdout.decode().split("\0")
     return dict(line.split("=", 1) for line in kept if "=" in line)
 
