@@ -37,6 +37,7 @@ _SETTINGS = {
     "TIDEGATE_LOG_LEVEL": "error",
 }
 _PACE = {"x-simulate-tps": "40", "x-simulate-tokens": "80"}
+_LINES = "SELECT count(*) FROM ledger WHERE route = 'responses' AND at >= to_timestamp($1)"
 _RETRY_SECONDS = 0.1
 _END_SECONDS = 120.0
 _LEDGER_SECONDS = 30.0
@@ -151,7 +152,7 @@ def _surroundings(port: int) -> Iterator[dict[str, str]]:
 
 
 async def _run(replicas: list[Replica], key: str, env: dict[str, str], options: argparse.Namespace) -> int:
-    dice, urls = Random(options.seed), [replica.url for replica in replicas]
+    dice, urls, began = Random(options.seed), [replica.url for replica in replicas], time.time()
     timeout = aiohttp.ClientTimeout(total=60)
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), timeout=timeout) as http:
         try:
@@ -162,7 +163,7 @@ async def _run(replicas: list[Replica], key: str, env: dict[str, str], options: 
                 await asyncio.gather(*(_begin(job, number, killing) for number, job in enumerate(jobs)))
             await killing
             complaints = [complaint for job in jobs for complaint in await job.complaints()]
-            complaints += await _ledger_complaints(http, urls[0], key, env)
+            complaints += await _ledger_complaints(http, urls[0], key, env, since=began)
         finally:
             await asyncio.gather(*(replica.kill() for replica in replicas))
     ends = Counter(str(job.answer.get("status")) for job in jobs)
@@ -188,7 +189,9 @@ async def _kill(http: aiohttp.ClientSession, replicas: list[Replica], dice: Rand
         await victim.start(http)
 
 
-async def _ledger_complaints(http: aiohttp.ClientSession, url: str, key: str, env: dict[str, str]) -> list[str]:
+async def _ledger_complaints(
+    http: aiohttp.ClientSession, url: str, key: str, env: dict[str, str], *, since: float
+) -> list[str]:
     """Each call upstream has a line, of its own attempt or as lost."""
     body = {"model": MODEL, "messages": [{"role": "user", "content": f"last {time.time_ns()}"}]}
     async with http.post(f"{url}/chat/completions", json=body, headers={"authorization": f"Bearer {key}"}) as answer:
@@ -200,7 +203,7 @@ async def _ledger_complaints(http: aiohttp.ClientSession, url: str, key: str, en
     try:
         deadline, lines = time.monotonic() + _LEDGER_SECONDS, 0
         while lines < calls and time.monotonic() < deadline:
-            lines = await database.fetchval("SELECT count(*) FROM ledger WHERE route = 'responses'")
+            lines = await database.fetchval(_LINES, since)
             await asyncio.sleep(_RETRY_SECONDS)
         print(f"{calls} calls upstream, {lines} lines in the ledger")
         return [] if lines >= calls else [f"{calls} calls were made upstream, and the ledger has {lines} lines"]
