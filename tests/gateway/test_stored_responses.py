@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 from openai import APIStatusError, BadRequestError, NotFoundError
-from openai.types.responses import Response, ResponseItem
+from openai.types.responses import Response, ResponseItem, ResponseStreamEvent
 
 from tests.gateway.recording import recorded
 from tests.harness import Gateway, World
@@ -69,6 +69,22 @@ async def test_a_stream_speaks_of_one_response_and_its_own_items_from_end_to_end
     assert "encrypted_content" not in answer.text
     asked = await gateway.call(f"/responses/{final['id']}?include[]=reasoning.encrypted_content")
     assert asked.json["output"][0]["encrypted_content"].startswith("gAAAA")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"model": MODEL},
+        {"model": "gpt-5-mini", "reasoning": {"summary": "auto"}},
+        {"model": MODEL, "tools": [WEATHER], "tool_choice": "required"},
+        {"model": MODEL, "top_logprobs": 2, "include": ["message.output_text.logprobs"]},
+        {"model": MODEL, "max_output_tokens": 2},
+    ],
+)
+async def test_every_event_is_strictly_typed(gateway: Gateway, body: Json) -> None:
+    answer = await gateway.call("/responses", {**body, "input": "Hello", "stream": True})
+    for event in answer.events:
+        valid(ResponseStreamEvent, event)
 
 
 async def test_the_streaming_helper_reads_it(gateway: Gateway) -> None:
