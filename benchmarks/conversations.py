@@ -37,6 +37,8 @@ from tidegate.migrate import migrate
 TURNS = 1000
 POOL = 20
 CALLERS = 200
+_BLOCK = 50
+"""Calls of one kind in a row."""
 WORDS = "the tide comes in and the tide goes out twice a day and no gate has ever asked it why " * 5
 
 Act = Callable[[], Awaitable[object]]
@@ -45,15 +47,15 @@ Act = Callable[[], Awaitable[object]]
 class Spread(msgspec.Struct, frozen=True):
     """How long something took, in milliseconds."""
 
+    p10: float
     p50: float
     p99: float
-    most: float
 
     @staticmethod
     def of(seconds: list[float]) -> "Spread":
         """Of these."""
         sorted_ = sorted(1000 * one for one in seconds)
-        return Spread(sorted_[len(sorted_) // 2], sorted_[int(len(sorted_) * 0.99)], sorted_[-1])
+        return Spread(*(sorted_[int(len(sorted_) * share)] for share in (0.1, 0.5, 0.99)))
 
 
 def main() -> int:
@@ -74,25 +76,31 @@ def main() -> int:
             archive_load.fill(stores.database_url, options.items)
             print(f"{options.items:,} items are stored ({time.monotonic() - began:.0f} s)")
             processes.stay_on(MEASURED_CORE)
-            print("\n| | p50 ms | p99 ms | most ms |\n|---|---:|---:|---:|")
+            print("\n| | p10 ms | p50 ms | p99 ms |\n|---|---:|---:|---:|")
             uvloop.run(_stores(stores, options.items // ITEMS_EACH, options.rounds))
-            _calls(stores, options.port, options.rounds)
+            _calls(stores, options)
     except (BenchmarkError, embedded.EmbeddedError) as error:
         print(error, file=sys.stderr)
         return 1
     return 0
 
 
-def _servers_to(core: int, folder: Path) -> None:
-    """Keep the stores' processes off the core that is measured."""
+def _servers(folder: Path) -> Iterator[psutil.Process]:
+    """The stores' processes, which work in their data's folder."""
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
             if str(folder.resolve()) in process.cwd():
-                process.cpu_affinity([core])
+                yield process
+
+
+def _servers_to(core: int, folder: Path) -> None:
+    """Keep the stores' processes off the core that is measured."""
+    for process in _servers(folder):
+        process.cpu_affinity([core])
 
 
 def _told(name: str, spread: Spread) -> None:
-    print(f"| {name} | {spread.p50:.2f} | {spread.p99:.2f} | {spread.most:.2f} |", flush=True)
+    print(f"| {name} | {spread.p10:.2f} | {spread.p50:.2f} | {spread.p99:.2f} |", flush=True)
 
 
 async def _timed(act: Act, times: int) -> Spread:
@@ -222,37 +230,66 @@ async def _crowd(desk: _Desk, postgres: Postgres) -> None:
     print(f"\n{CALLERS} callers at once never had more than {most} connections (the pool has {POOL})", flush=True)
 
 
-def _calls(stores: Stores, port: int, rounds: int) -> None:
+def _calls(stores: Stores, options: argparse.Namespace) -> None:
     """Chat completions over HTTP, stored and not, one after the other."""
     env = {"TIDEGATE_CACHE__ENABLED": "false"}
-    ports = contestants.Ports.above(port)
+    ports = contestants.Ports.above(options.port)
     key = gateway.make_key(gateway.environment("", stores))
     with (
         contestants.upstream(ports.upstream),
         contestants.tidegate(ports, stores, key=key, settings=env) as running,
     ):
         processes.stay_on(OTHER_CORE)
-        stored, unstored = uvloop.run(_alternately(running.target.url, key, rounds))
+        seen = uvloop.run(_alternately(running, options))
     print()
-    _told("a chat completion, unstored", unstored)
-    _told("a chat completion, stored", stored)
-    print(f"\na stored call costs {stored.p50 - unstored.p50:.2f} ms more (medians)")
+    for store in (False, True):
+        _told(f"a chat completion, {'stored' if store else 'unstored'}", Spread.of(seen[store].taken))
+    more = [1000 * (seen[True].cpu[n] - seen[False].cpu[n]) / options.rounds for n in (0, 1)]
+    print(f"\na stored call costs {more[0]:.2f} ms of CPU more in the gateway, and {more[1]:.2f} ms in the stores")
 
 
-async def _alternately(url: str, key: str, rounds: int) -> tuple[Spread, Spread]:
-    taken: dict[bool, list[float]] = {True: [], False: []}
-    async with aiohttp.ClientSession(headers={"authorization": f"Bearer {key}"}) as http:
-        for number in range(2 * rounds + 40):
-            store = number % 2 == 0
-            message = {"role": "user", "content": f"{number} {WORDS}"}
-            body = {"model": contestants.MODEL, "messages": [message], "store": store}
-            began = time.perf_counter()
-            async with http.post(url, json=body) as answer:
-                if answer.status != 200:
-                    raise BenchmarkError(await answer.text())
-                await answer.read()
-            taken[store].append(time.perf_counter() - began)
-    return Spread.of(taken[True][20:]), Spread.of(taken[False][20:])
+class _Calls(msgspec.Struct):
+    """Calls of one kind."""
+
+    taken: list[float] = msgspec.field(default_factory=list)
+    """Seconds of each."""
+    cpu: tuple[float, float] = (0.0, 0.0)
+    """Seconds that the gateway and the stores have worked for all."""
+
+
+async def _alternately(running: contestants.Running, options: argparse.Namespace) -> dict[bool, _Calls]:
+    """Some stored, some not, and so on: what else the machine does befalls both alike."""
+    seen = {True: _Calls(), False: _Calls()}
+    headers = {"authorization": f"Bearer {running.target.key}"}
+    async with aiohttp.ClientSession(headers=headers) as http:
+        await _some(http, running, _Calls(), options.folder, store=True)
+        for _ in range(options.rounds // _BLOCK):
+            for store, calls in seen.items():
+                await _some(http, running, calls, options.folder, store=store)
+    return seen
+
+
+async def _some(
+    http: aiohttp.ClientSession, running: contestants.Running, calls: _Calls, folder: Path, *, store: bool
+) -> None:
+    before = _worked(running, folder)
+    for _ in range(_BLOCK):
+        message = {"role": "user", "content": f"{new_id('')} {WORDS}"}
+        began = time.perf_counter()
+        async with http.post(
+            running.target.url, json={"model": contestants.MODEL, "messages": [message], "store": store}
+        ) as answer:
+            if answer.status != 200:
+                raise BenchmarkError(await answer.text())
+            await answer.read()
+        calls.taken.append(time.perf_counter() - began)
+    after = _worked(running, folder)
+    calls.cpu = (calls.cpu[0] + after[0] - before[0], calls.cpu[1] + after[1] - before[1])
+
+
+def _worked(running: contestants.Running, folder: Path) -> tuple[float, float]:
+    """CPU seconds of the gateway and of the stores so far."""
+    return running.program.cpu_seconds(), sum(sum(process.cpu_times()[:2]) for process in _servers(folder))
 
 
 if __name__ == "__main__":

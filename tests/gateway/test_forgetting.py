@@ -1,4 +1,4 @@
-"""An end user who was forgotten is nowhere: not in what was stored, not in the cache, and in the ledger by another name."""
+"""An end user who was forgotten is nowhere: not in what was stored, not in the cache, in the ledger by another name."""
 
 import asyncpg
 
