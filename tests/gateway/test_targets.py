@@ -220,3 +220,27 @@ async def test_a_rung_may_be_switched_off(world: World, other: Other) -> None:
         clock.advance(2 * HOUR)
         await world.faults(server_error=1.0)
         assert (await gateway.chat()).status == 500
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [("/chat/completions", STREAM), ("/responses", RESPONSES), ("/responses", {**RESPONSES, "stream": True}),
+     ("/embeddings", EMBEDDINGS)],
+)  # fmt: skip
+async def test_every_kind_of_answer_outlives_its_freshness(world: World, other: Other, path: str, body: Json) -> None:
+    clock = ManualClock()
+    async with routed(world, other, clock=clock) as gateway:
+        first = await gateway.call(path, body)
+        clock.advance(DAY)
+        await world.faults(overloaded=1.0)
+        stale = await gateway.call(path, body, x_tidegate_fallback="stale")
+    assert (first.headers["x-tidegate-cache"], stale.headers["x-tidegate-cache"]) == ("miss", "stale")
+    assert stale.text == first.text
+
+
+async def test_a_prepared_reply_is_kept_like_any_other(world: World, other: Other) -> None:
+    await world.faults(server_error=1.0)
+    async with routed(world, other, CANNED) as gateway, gateway.sdk() as client:
+        said = await client.responses.create(**{**RESPONSES, "store": True})
+        kept = await client.responses.retrieve(said.id)
+    assert (said.output_text, kept.output_text) == (TEXT, TEXT)

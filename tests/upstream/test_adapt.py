@@ -80,6 +80,8 @@ def test_rules_apply_in_their_order() -> None:
         ("azure", "gpt-5-mini", {"top_p": 0.2}, {}, ("top_p: dropped",)),
         ("openai", "gpt-5.2", {"max_tokens": 5, "top_p": 0.2}, {"max_completion_tokens": 5, "top_p": 0.2},
          ("max_tokens: max_completion_tokens",)),
+        ("openai", "gpt-4.1", {"reasoning_effort": "low", "verbosity": "low", "stop": ["."]}, {"stop": ["."]},
+         ("reasoning_effort: dropped", "verbosity: dropped")),
         ("openai", "gpt-4o", {"max_tokens": 5, "temperature": 0.2}, {"max_tokens": 5, "temperature": 0.2}, ()),
         ("compatible", "llama", {"max_completion_tokens": 5, "store": False, "seed": 1}, {"max_tokens": 5, "seed": 1},
          ("max_completion_tokens: max_tokens", "store: dropped")),
@@ -97,6 +99,13 @@ def test_a_translated_call_says_what_its_caller_did_not() -> None:
     translated = msgspec.structs.replace(call, translated=True)
     sent = [Adapter("compatible", []).adapt(one, Target("p", "m"), model="m") for one in (call, translated)]
     assert [done.notes for done in sent] == [(), ("max_completion_tokens: max_tokens",)]
+
+
+@pytest.mark.parametrize("model", ["o3", "o4-mini", "gpt-5", "gpt-5-mini-2025-08-07"])
+def test_a_reasoning_model_that_cannot_stop_where_it_should_is_not_asked(model: str) -> None:
+    with pytest.raises(ParameterNotTaken, match="`stop`"):
+        adapted({"stop": "\n"}, model=model, asked="smart")
+    assert adapted({"stop": None}, model=model, asked="smart") == ({"stop": None}, ())
 
 
 def test_responses_to_a_reasoning_model_lose_their_sampling_only() -> None:

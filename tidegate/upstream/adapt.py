@@ -44,6 +44,10 @@ class Adapted(msgspec.Struct, frozen=True):
 _REASONING = ("o1*", "o3*", "o4*", "gpt-5", "gpt-5-20*", "gpt-5-mini*", "gpt-5-nano*")
 _SAMPLING = ("temperature", "top_p", "presence_penalty", "frequency_penalty", "logprobs", "top_logprobs", "logit_bias")
 _OF_OPENAI = Rule(models=_REASONING, routes=_BOTH, rename=(("max_tokens", "max_completion_tokens"),), drop=_SAMPLING)
+_NO_STOP = Rule(models=("o3*", "o4*", *_REASONING[3:]), routes=_CHAT, refuse=("stop",))
+_PLAIN = Rule(
+    models=("gpt-3.5*", "gpt-4*", "chatgpt-*"), routes=_BOTH, drop=("reasoning_effort", "reasoning", "verbosity")
+)
 _LIMIT = Rule(models=("gpt-5*",), routes=_CHAT, rename=(("max_tokens", "max_completion_tokens"),))
 _ELSEWHERE = Rule(
     routes=_CHAT,
@@ -60,14 +64,15 @@ _ELSEWHERE = Rule(
     ),
 )
 KNOWN: Mapping[str, tuple[Rule, ...]] = {
-    "openai": (_OF_OPENAI, _LIMIT),
-    "azure": (_OF_OPENAI, _LIMIT),
+    "openai": (_NO_STOP, _OF_OPENAI, _LIMIT, _PLAIN),
+    "azure": (_NO_STOP, _OF_OPENAI, _LIMIT, _PLAIN),
     "compatible": (_ELSEWHERE,),
 }
 """By the kind of provider: what is known of models that somebody may be sent to without having named them.
 
-OpenAI's reasoning models take no sampling parameters and no `max_tokens` (OpenAI, "Reasoning models"); other servers
-speak the chat API as it was before `max_completion_tokens`, and keep nothing.
+OpenAI's reasoning models take no sampling parameters and no `max_tokens`, the later ones no `stop`, without which an
+answer may be another; its other models do not reason (OpenAI, "Reasoning models", "Create chat completion"). Other
+servers speak the chat API as it was before `max_completion_tokens`, and keep nothing.
 """
 
 
