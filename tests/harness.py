@@ -284,9 +284,16 @@ class World:
         """What PostgreSQL says to a query."""
         return [tuple(row) for row in await self._database.fetch(query, *values)]
 
-    async def ledger(self, lines: int) -> list[Json]:
+    async def ledger(self, lines: int, within: float = _PATIENCE_SECONDS) -> list[Json]:
         """The ledger in order of time, once it has so many lines and none is on its way; fails if it has others."""
-        waiting, rows = await _eventually(self._drained, lambda seen: seen[0] == 0 and len(seen[1]) >= lines)
+
+        async def counted() -> tuple[int, int]:
+            waiting = int(await self._redis.xlen(stream_key(self.prefix)))
+            return waiting, await self._database.fetchval("SELECT count(*) FROM ledger")
+
+        with contextlib.suppress(AssertionError):  # what there is says more
+            await _eventually(counted, lambda seen: seen[0] == 0 and seen[1] >= lines, within)
+        waiting, rows = await self._drained()
         assert (waiting, len(rows)) == (0, lines), rows
         return rows
 
@@ -303,8 +310,10 @@ class World:
         return self.upstream_url.removesuffix("/v1") + "/simulator"
 
 
-async def _eventually(read: Callable[[], Awaitable[_Seen]], good: Callable[[_Seen], bool]) -> _Seen:
-    deadline = asyncio.get_running_loop().time() + _PATIENCE_SECONDS
+async def _eventually(
+    read: Callable[[], Awaitable[_Seen]], good: Callable[[_Seen], bool], within: float = _PATIENCE_SECONDS
+) -> _Seen:
+    deadline = asyncio.get_running_loop().time() + within
     while not good(seen := await read()):
         assert asyncio.get_running_loop().time() < deadline, f"never as expected; last: {seen}"
         await asyncio.sleep(0.01)
