@@ -106,6 +106,11 @@ def test_two_places_for_one_provider_are_one_too_many(monkeypatch: pytest.Monkey
     assert key_of(reading(named), "openai") == SecretStr(KEY), "a variable for every OpenAI client is no contradiction"
 
 
+@pytest.mark.parametrize("name", ["a/b", "", "-x", "a b"])
+def test_a_provider_needs_a_name_that_can_be_part_of_others(name: str) -> None:
+    assert f"The setting providers.{name}" in refusal(f'[providers."{name}"]\nkind = "openai"\n')
+
+
 def test_no_key_shows_in_a_refusal() -> None:
     said = refusal(AZURE.replace('api_key_env = "AZURE_KEY"', f'api_key = "{KEY}", api_kye = "{KEY}"'))
     assert "Did you mean api_key?" in said

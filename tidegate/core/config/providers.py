@@ -1,9 +1,10 @@
 """Who answers calls: providers, the credentials for them, and what their models do not take."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, StringConstraints, model_validator
 
 from tidegate.core.config.section import Section
 from tidegate.core.config.upstream import UpstreamConfig, refuse_short
@@ -17,6 +18,8 @@ DEFAULT = "default"
 Kind = Literal["openai", "azure", "compatible"]
 RouteName = Literal["chat", "responses", "embeddings", "moderations"]
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
+ProviderName = Annotated[str, StringConstraints(pattern=_NAME)]
+"""It is the first part of the names of targets and lanes."""
 
 _SPEAKS: dict[str, tuple[RouteName, ...]] = {
     "openai": ("chat", "responses", "embeddings", "moderations"),
@@ -107,8 +110,7 @@ class ProviderConfig(Section):
         names = [credential.name for credential in self.credentials]
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(f"there are two credentials named {', '.join(twice)}; each needs a name of its own")
-        if self.base_url is None and self.kind != "openai":
-            raise ValueError("base_url must say where it is")
+        _refuse_address(self.kind, self.base_url)
         if self.kind != "azure" and (self.deployments or self.api_version):
             raise ValueError('only kind = "azure" has deployments and an api_version')
         if self.kind == "azure" and self.surface == "deployments" and not self.api_version:
@@ -122,11 +124,22 @@ class ProviderConfig(Section):
     def completed(self, upstream: UpstreamConfig) -> "ProviderConfig":
         """With everything said: clocks as `[upstream]` has them, routes as its kind speaks them."""
         said = {name: getattr(upstream, name) for name in _SHARED if getattr(self, name) is None}
-        own = {name: getattr(upstream, name) for name in ("ca_file",) if self.ca_file is None}
-        return self.model_copy(update={**said, **own, "speaks": self.speaks or list(_SPEAKS[self.kind])})
+        return self.model_copy(update={**said, "speaks": self.speaks or list(_SPEAKS[self.kind])})
 
 
-_SHARED = ("connect_seconds", "first_byte_seconds", "idle_seconds", "total_seconds", "max_answer_bytes")
+_SHARED = ("connect_seconds", "first_byte_seconds", "idle_seconds", "total_seconds", "max_answer_bytes", "ca_file")
+
+
+def _refuse_address(kind: Kind, base_url: str | None) -> None:
+    if base_url is None:
+        if kind != "openai":
+            raise ValueError("base_url must say where it is")
+        return
+    parts = urlsplit(base_url)
+    if parts.scheme not in ("http", "https") or not parts.netloc:
+        raise ValueError("base_url must be an address that begins with https:// or http://")
+    if kind == "azure" and parts.path.strip("/"):
+        raise ValueError("base_url must be the resource's address without a path, https://NAME.openai.azure.com")
 
 
 def every_provider(given: dict[str, ProviderConfig], upstream: UpstreamConfig) -> dict[str, ProviderConfig]:

@@ -8,7 +8,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from tidegate.core.config.calls import BackgroundConfig, ModelsConfig, QueueConfig
 from tidegate.core.config.ladder import BreakerConfig, RetriesConfig
-from tidegate.core.config.providers import ProviderConfig, every_provider
+from tidegate.core.config.providers import ProviderConfig, ProviderName, every_provider
 from tidegate.core.config.routes import RouteConfig
 from tidegate.core.config.server import ServerConfig, WatchConfig, WebsocketConfig
 from tidegate.core.config.spending import BudgetsConfig, MeteringConfig
@@ -36,7 +36,7 @@ class Settings(BaseSettings):
     server: ServerConfig = ServerConfig()
     websocket: WebsocketConfig = WebsocketConfig()
     upstream: UpstreamConfig = UpstreamConfig()
-    providers: dict[str, ProviderConfig] = Field(default_factory=dict)
+    providers: dict[ProviderName, ProviderConfig] = Field(default_factory=dict)
     routes: dict[str, RouteConfig] = Field(default_factory=dict)
     cache: CacheConfig = CacheConfig()
     redis: RedisConfig = RedisConfig()
