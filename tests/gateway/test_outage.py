@@ -1,0 +1,102 @@
+"""An outage, seen from outside: replicas find out together, nobody waits for what is down, and soon all is well."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from tests.eventually import until_so
+from tests.harness import STREAM, Gateway, Json, World, ask
+from tidegate.simulator import running
+
+ALONE = {"retries": {"most": 0}, "cache": {"stale_for_seconds": 0}}
+MODEL = "openai/gpt-4o-mini"
+ROUTES = {"gpt-4o-mini": {"targets": [{"provider": "openai"}, {"provider": "second"}]}}
+
+
+@pytest.fixture
+async def second() -> AsyncIterator[Json]:
+    """Another provider, which is well."""
+    async with running() as base_url:
+        credential = {"name": "main", "api_key": "sk-second"}
+        yield {"second": {"kind": "compatible", "base_url": base_url, "credentials": [credential]}}
+
+
+async def health(gateway: Gateway) -> Json:
+    return (await gateway.call("/health/upstream")).json
+
+
+async def fail_until_down(gateway: Gateway) -> None:
+    for number in range(5):
+        answer = await gateway.chat(ask(f"Is it down, {number}?"), x_tidegate_deadline="0")
+        assert answer.status == 503
+    await until_state(gateway, "targets", MODEL, "open")
+
+
+async def until_state(gateway: Gateway, what: str, name: str, state: str | None) -> None:
+    async def is_so() -> bool:
+        states: Json = (await health(gateway))[what]
+        return states.get(name) == state
+
+    await until_so(is_so)
+
+
+async def test_what_is_down_is_refused_at_once_by_all_replicas_and_comes_back_by_itself(world: World) -> None:
+    async with world.gateway(**ALONE) as one, world.gateway(**ALONE) as other_one:
+        await world.faults(overloaded=1.0)
+        await fail_until_down(one)
+        await until_state(other_one, "targets", MODEL, "open")
+        asked = await world.calls()
+        refused = await other_one.chat(ask("Who is there?"))
+        assert (refused.status, refused.headers["x-tidegate-error"]) == (503, "target_down")
+        assert (refused.error["code"], refused.headers["x-should-retry"]) == ("upstream_down", "true")
+        assert refused.headers["retry-after"] == "2"
+        assert "has been failing for" in refused.error["message"]
+        assert await world.calls() <= asked + 1  # one call in the fleet may try
+        await world.faults(overloaded=0.0)
+
+        async def is_back() -> bool:
+            return (await one.chat(ask("Are you back?"))).status == 200
+
+        await until_so(is_back)
+        await until_state(other_one, "targets", MODEL, None)
+
+
+async def test_a_bad_key_is_out_for_all_replicas_and_wakes_one_person(world: World, capfd: Any) -> None:
+    async with world.gateway(**ALONE) as one, world.gateway(**ALONE) as other_one:
+        first = await one.chat(x_simulate_fault="out_of_quota")
+        assert (first.status, first.headers["x-tidegate-error"]) == (429, "out_of_quota")
+        await until_state(other_one, "credentials", "openai/default", "out_of_quota")
+        asked = await world.calls()
+        again = await other_one.chat(ask("And now?"))
+        assert (again.status, again.error["code"]) == (429, "insufficient_quota")
+        assert again.headers["x-should-retry"] == "false"
+        assert await world.calls() == asked
+    lines = [line for line in capfd.readouterr().err.splitlines() if '"alert"' in line]
+    assert len(lines) == 1
+    assert '"credential_out"' in lines[0]
+
+
+async def test_the_ledger_tells_how_far_down_a_call_went(world: World, second: Json) -> None:
+    async with world.gateway(providers=second, routes=ROUTES, retries={"most": 1}) as gateway:
+        await world.faults(server_error=1.0)
+        answer = await gateway.chat()
+        assert answer.headers["x-tidegate-served-by"].startswith("second/")
+        forbidden = await gateway.chat(ask("No steps, please."), x_tidegate_fallback="off", x_tidegate_deadline="0")
+        assert forbidden.status == 500
+        wrong = await gateway.chat(x_tidegate_fallback="up")
+        assert (wrong.status, "credentials, targets, stale, canned" in wrong.error["message"]) == (400, True)
+    answered, failed = await world.ledger(2)
+    assert (answered["provider"], answered["rung"], answered["attempts"]) == ("second", "target", 3)
+    assert (failed["provider"], failed["rung"], failed["attempts"], failed["outcome"]) == (
+        "openai", "first", 1, "server_error",
+    )  # fmt: skip
+
+
+async def test_heartbeats_go_on_while_a_stream_goes_down_the_ladder(world: World, second: Json) -> None:
+    clocks = {"first_byte_seconds": 0.5}
+    async with world.gateway(providers=second, routes=ROUTES, upstream=clocks, server={"ping_seconds": 0.1}) as gateway:
+        await world.faults(timeout=1.0)
+        answer = await gateway.chat(STREAM)
+    assert (answer.status, answer.text.count(": ping\n") >= 3) == (200, True)
+    assert answer.text.endswith("data: [DONE]\n\n")
