@@ -178,3 +178,15 @@ def test_a_rate_is_charged_what_is_likely() -> None:
 @pytest.mark.parametrize(("model", "tokens"), [("gpt-5-chat-latest", 16_384), ("ft:gpt-3.5-turbo:x:y", 4_096)])
 def test_the_longest_output_is_known_by_name(model: str, tokens: int) -> None:
     assert longest_output(model) == tokens
+
+
+def test_an_image_is_not_taken_for_a_long_text_where_nothing_is_counted() -> None:
+    image = {"type": "image_url", "image_url": {"url": "data:image/png;base64," + "A" * 400_000}}
+    text = {"type": "text", "text": "tide " * 80_000}
+    sizes = {}
+    for name, part in (("image", image), ("text", text)):
+        body = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": [part]}], "max_tokens": 10}
+        call = parse(Route.CHAT, msgspec.json.encode(body))
+        sizes[name] = reserve(call, PRICES, at=AT, exact=False).tokens
+    assert sizes["image"] < 2_000
+    assert sizes["text"] > 80_000

@@ -35,6 +35,8 @@ _BYTES_PER_TOKEN = 4
 _ABOVE_LIMIT = 16
 """Tokens that an answer's framing may take beyond its stated limit."""
 _MOST_CHOICES = 128
+_LARGE = 64 * 1024
+"""Bytes; a call beyond is looked into for images before its size is taken for that of a text."""
 
 
 class Reserve(msgspec.Struct, frozen=True, gc=False, kw_only=True):
@@ -49,8 +51,9 @@ class Reserve(msgspec.Struct, frozen=True, gc=False, kw_only=True):
 def reserve(call: Call, prices: Prices, *, at: float, exact: bool) -> Reserve:
     """What to set aside; counting tokens `exact`ly costs time, and is for where money or tokens are limited."""
     quick = call.size // _BYTES_PER_TOKEN + 1
-    likely = estimate(call.route, call.model, call.body, ()).input if exact else quick
-    asked = most_input.most_input(call, likely) if exact else quick
+    counts = exact or (call.size > _LARGE and _brings_files(call))
+    likely = estimate(call.route, call.model, call.body, ()).input if counts else quick
+    asked = most_input.most_input(call, likely) if exact else likely
     stated = _stated_output(call)
     longest = 0 if call.route in (Route.EMBEDDINGS, Route.MODERATIONS) else longest_output(call.model)
     output = longest if stated is None else min(stated + _ABOVE_LIMIT, longest)
@@ -67,6 +70,11 @@ def longest_output(model: str) -> int:
     """Tokens that a model writes at most; a generous figure where it is not known."""
     name = most_input.base(model)
     return next((tokens for prefix, tokens in _LONGEST_OUTPUT if name.startswith(prefix)), _LONGEST_OF_ANY)
+
+
+def _brings_files(call: Call) -> bool:
+    """Whether images or files are in it, whose bytes are no text."""
+    return any(b";base64," in bytes(value) for value in call.raw.values())
 
 
 def _stated_output(call: Call) -> int | None:
