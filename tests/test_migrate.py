@@ -25,6 +25,7 @@ STEPS = [
     "0006.ledger_by_end_user",
     "0007.background",
     "0008.ladder",
+    "0010.completions_having",
 ]
 
 

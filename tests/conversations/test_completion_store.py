@@ -3,6 +3,7 @@
 import pytest
 
 from tests.conversations.said import AT, completion, plain
+from tidegate.conversations.archive import Archive
 from tidegate.conversations.completion_store import CompletionStore
 from tidegate.conversations.documents import PageAsk
 from tidegate.core.errors import CompletionNotFound
@@ -42,6 +43,20 @@ async def test_lists_are_filtered_and_in_pages(completions: CompletionStore) -> 
     for ask, of, having, expected, more in cases:
         page = await completions.list("shop", ask, model=of, metadata=having)
         assert ([one.id for one in page.items], page.has_more) == (expected, more)
+
+
+async def test_however_many_have_the_metadata_the_page_is_the_same(
+    completions: CompletionStore, archive: Archive
+) -> None:
+    for n in range(4):
+        await completions.save("shop", completion(f"c{n}", created_at=AT + n, metadata={"a": "b", "n": str(n)}))
+    await completions.save("bank", completion("c9", metadata={"a": "b"}))
+    for most in (1000, 3, 1):
+        store = CompletionStore(archive, most_having=most)
+        page = await store.list("shop", PageAsk(limit=2, after="c3"), metadata={"a": "b"})
+        assert ([one.id for one in page.items], page.has_more) == (["c2", "c1"], True)
+        page = await store.list("shop", PageAsk(), metadata={"a": "b", "n": "2"})
+        assert [one.id for one in page.items] == ["c2"]
 
 
 async def test_metadata_is_changed_and_found_by(completions: CompletionStore) -> None:

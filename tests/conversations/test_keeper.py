@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from tests.conversations.said import AT, ids, message, response
+from tests.conversations.said import AT, ids, item, message, response
 from tests.eventually import until_so
 from tidegate.connections.postgres import Postgres
 from tidegate.conversations.archive import Archive
@@ -50,6 +50,20 @@ async def test_what_has_expired_goes_and_the_rest_stays(
     await keeper.keep()
     assert await left(postgres, "items") == await left(postgres, "conversations") == 1
     assert (await responses.history("bank", "resp_1")).items
+
+
+async def test_a_tools_output_goes_with_its_call(
+    keeper: Keeper, clock: ManualClock, conversations: ConversationStore
+) -> None:
+    call = item("fc_1", "function_call", call_id="c", name="tide", arguments="{}")
+    await conversations.create("shop", Conversation(id="conv_1", created_at=AT), [message("msg_1", "a"), call])
+    clock.advance(DAY)
+    output = item("fco_1", "function_call_output", call_id="c", output="noon")
+    await conversations.add_items("shop", "conv_1", [output, message("msg_2", "b")])
+    assert len((await conversations.turn("shop", "conv_1")).items) == 4
+    clock.advance(29 * DAY)
+    assert ids((await conversations.turn("shop", "conv_1")).items) == ["msg_2"]
+    await keeper.keep()
 
 
 async def test_a_chain_that_others_go_on_from_is_kept_as_long_as_they(

@@ -7,7 +7,7 @@ import pytest
 
 from tests.conversations.said import item, message
 from tidegate.conversations.documents import MOST_ITEM_BYTES, Item
-from tidegate.conversations.laying import freed_of, lay, metadata_column, plain
+from tidegate.conversations.laying import begun, freed_of, lay, metadata_column, plain
 from tidegate.core.errors import ItemTooLarge, NotStorable
 
 
@@ -38,6 +38,20 @@ def test_what_cannot_be_kept_is_refused(bad: Item, error: type[Exception]) -> No
 def test_texts_are_such_as_postgresql_takes() -> None:
     assert plain("a\0b\ud800ü") == "a\N{REPLACEMENT CHARACTER}b?ü"
     assert metadata_column({"a": "b\0"}) == '{"a":"b\\ufffd"}'
+
+
+@pytest.mark.parametrize(
+    ("kinds", "left"),
+    [
+        (["function_call_output", "function_call_output", "message"], ["message"]),
+        (["mcp_approval_response", "function_call"], ["function_call"]),
+        (["message", "function_call_output"], ["message", "function_call_output"]),
+        (["function_call_output"], []),
+        ([], []),
+    ],
+)
+def test_what_answers_to_something_expired_is_left_out(kinds: list[str], left: list[str]) -> None:
+    assert [one.type for one in begun([item("x", kind) for kind in kinds])] == left
 
 
 def test_the_parts_of_deleted_rows_are_read_with_their_day() -> None:

@@ -7,7 +7,7 @@ from typing import Any, Literal, TypeVar
 from tidegate.connections.postgres import Connection, Postgres, queries
 from tidegate.connections.project_rows import ProjectRows
 from tidegate.conversations.documents import MOST_HISTORY_BYTES, Item
-from tidegate.conversations.laying import Laid, Place, items_of
+from tidegate.conversations.laying import Laid, Place, begun, items_of
 from tidegate.conversations.part_store import PartStore
 from tidegate.conversations.partitions import Partitions
 from tidegate.core.clock import Clock, today
@@ -61,6 +61,8 @@ class Archive:
                 self._sql["said"], project, head["id"], head["upto"], since, head["last_expires"]
             )
             items += items_of(rows, await self.parts.read(connection, project, rows))
+            if since > head["first_expires"] and len(items) == len(rows):
+                items = list(begun(items))
         return tuple(items)
 
     async def write(  # what all items of a turn have in common

@@ -12,13 +12,20 @@ from tidegate.conversations.laying import end_user_column, metadata_column, plai
 from tidegate.conversations.packing import Packed, document_of, pack, parts_of, unpack
 from tidegate.core.errors import CompletionNotFound, NotStorable
 
+_MOST_HAVING = 1000
+
 
 class CompletionStore:
     """Completions of a project. Every method raises PostgresUnavailable when PostgreSQL does not answer."""
 
-    def __init__(self, archive: Archive) -> None:
-        """`archive` is shared with the other stores."""
+    def __init__(self, archive: Archive, *, most_having: int = _MOST_HAVING) -> None:
+        """`archive` is shared with the other stores.
+
+        Where more than `most_having` completions have the metadata that is asked for, they are looked for in order of
+        time: the next one is not far.
+        """
         self._archive = archive
+        self._most_having = most_having
         self._sql = queries("completions")
 
     async def save(self, project: str, completion: StoredCompletion) -> None:
@@ -58,16 +65,16 @@ class CompletionStore:
         self, project: str, ask: PageAsk, *, model: str | None = None, metadata: Mapping[str, str] | None = None
     ) -> Page[StoredCompletion]:
         """A part of those of `model`, with all the pairs of `metadata`. Raises CompletionNotFound for `ask.after`."""
+        pairs, way = metadata_column(metadata or {}), "down" if ask.descending else "up"
         async with self._archive.rows.transaction(project) as connection:
-            rows = await connection.fetch(
-                self._sql[f"list{'_of_model' if model else ''}_{'down' if ask.descending else 'up'}"],
-                project,
-                model,
-                metadata_column(metadata or {}),
-                ask.after,
-                ask.limit + 1,
-                self._archive.today(),
+            asked: tuple[Any, ...] = (project, model, pairs, ask.after, ask.limit + 1, self._archive.today())
+            these = (
+                await connection.fetchval(self._sql["having"], pairs, self._most_having + 1) or [] if metadata else None
             )
+            if these is not None and len(these) <= self._most_having:
+                rows = await connection.fetch(self._sql[f"list_these_{way}"], *asked, these)
+            else:
+                rows = await connection.fetch(self._sql[f"list_{'of_model_' if model else ''}{way}"], *asked)
             if not rows and ask.after is not None:
                 day = self._archive.today()
                 _completion(await connection.fetchrow(self._sql["get"], project, ask.after, day), ask.after)

@@ -130,6 +130,14 @@ def items_of(rows: Iterable[Any], contents: Mapping[str, bytes]) -> tuple[Item, 
     )
 
 
+def begun(items: Sequence[Item]) -> Sequence[Item]:
+    """Items without those at the beginning that answer to what has expired: a tool's output without its call."""
+    for n, item in enumerate(items):
+        if not item.type.endswith(("_output", "_response")):
+            return items[n:]
+    return ()
+
+
 class _Freed(msgspec.Struct, frozen=True):
     parts: tuple[Part, ...]
     expires_on: str

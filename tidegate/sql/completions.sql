@@ -28,6 +28,10 @@ SELECT messages AS document, messages_exact AS exact, parts
 FROM completions
 WHERE project = $1 AND id = $2 AND expires_on > $3::date
 
+-- name: having
+-- The ids of at most $2 completions that have the metadata $1; of more than that, some.
+SELECT array_agg(id) FROM completions_having($1::jsonb, $2) AS id
+
 -- name: list_up
 -- Completions with the metadata $3, after the completion $4 (null: from the beginning), the oldest first; at most $5.
 -- The model $2 is null.
@@ -70,6 +74,30 @@ WHERE project = $1 AND model = $2 AND metadata @> $3::jsonb AND expires_on > $6:
     AND ($4::text IS NULL OR (completions.created_at, id) < (
         SELECT past.created_at, past.id FROM completions AS past WHERE past.project = $1 AND past.id = $4 LIMIT 1
     ))
+ORDER BY completions.created_at DESC, id DESC
+LIMIT $5
+
+-- name: list_these_up
+-- Those whose ids are among $7, of the model $2 (null: any), the oldest first.
+SELECT id, model, extract(epoch FROM created_at)::float8 AS created_at, end_user, request_id, metadata, document, exact
+FROM completions
+WHERE project = $1 AND ($2::text IS NULL OR model = $2) AND metadata @> $3::jsonb AND expires_on > $6::date
+    AND ($4::text IS NULL OR (completions.created_at, id) > (
+        SELECT past.created_at, past.id FROM completions AS past WHERE past.project = $1 AND past.id = $4 LIMIT 1
+    ))
+    AND id = ANY($7::text[])
+ORDER BY completions.created_at, id
+LIMIT $5
+
+-- name: list_these_down
+-- Those whose ids are among $7, of the model $2 (null: any), the newest first.
+SELECT id, model, extract(epoch FROM created_at)::float8 AS created_at, end_user, request_id, metadata, document, exact
+FROM completions
+WHERE project = $1 AND ($2::text IS NULL OR model = $2) AND metadata @> $3::jsonb AND expires_on > $6::date
+    AND ($4::text IS NULL OR (completions.created_at, id) < (
+        SELECT past.created_at, past.id FROM completions AS past WHERE past.project = $1 AND past.id = $4 LIMIT 1
+    ))
+    AND id = ANY($7::text[])
 ORDER BY completions.created_at DESC, id DESC
 LIMIT $5
 
