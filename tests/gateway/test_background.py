@@ -345,3 +345,21 @@ async def test_a_project_has_so_many_under_way(world: World) -> None:
         made.append(await created(client, extra_headers=NEVER))
         for one in made[1:]:
             await client.responses.cancel(one.id)
+
+
+async def test_nothing_is_left_of_a_forgotten_end_users(gateway: Gateway, world: World) -> None:
+    async with gateway.sdk() as client:
+        over = await created(client, safety_identifier="ada")
+        await ended(client, over.id)
+        await created(client, input="Never?", safety_identifier="ada", extra_headers=NEVER)
+        bobs = await created(client, input="Bob?", safety_identifier="bob")
+        await world.settled(in_flight=1)
+        admin = (await world.keys.create(project="operators", admin=True)).token
+        headers = {"authorization": f"Bearer {admin}"}
+        body = {"project": "shop", "end_user": "ada"}
+        async with world.http.post(f"{gateway.root}/admin/v1/users/forget", json=body, headers=headers) as forgotten:
+            assert forgotten.status == 200, await forgotten.text()
+        await world.settled(in_flight=0)
+        await ended(client, bobs.id)
+    for table in ("background_jobs", "response_events"):
+        assert await world.rows(f"SELECT DISTINCT response_id FROM {table}") == [(bobs.id,)]  # noqa: S608  # two names

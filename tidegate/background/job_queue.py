@@ -25,7 +25,7 @@ from pgqueuer.ports.driver import NotifyCallback
 from pgqueuer.ports.repository import EntrypointExecutionParameter
 
 from tidegate.background.job import End, Later, Taken
-from tidegate.connections.postgres import Connection, Postgres
+from tidegate.connections.postgres import Connection, Postgres, queries
 from tidegate.core.clock import Clock
 from tidegate.core.errors import StoreError
 
@@ -106,10 +106,7 @@ class JobQueue:
 
     async def forget_old(self) -> None:
         """Delete the library's own log of what is long over. Raises PostgresUnavailable."""
-        await self._driver.execute(
-            f"DELETE FROM {_SETTINGS.queue_table_log} WHERE created < now() - $1::interval",  # noqa: S608  # a constant
-            _KEEP_LOG,
-        )
+        await self._driver.execute(queries("background")["forget_log"], _KEEP_LOG)
 
     async def _run(self, work: Work) -> None:
         while not self._closing:

@@ -101,6 +101,10 @@ SELECT response_id, attempt FROM background_jobs WHERE response_id = ANY($1::tex
 -- Jobs whose responses went with their time.
 DELETE FROM background_jobs WHERE status = 'finished' AND expires_on <= current_date
 
+-- name: forget_log
+-- What the job library wrote of jobs longer ago than $1.
+DELETE FROM pgqueuer_log WHERE created < now() - $1::interval
+
 -- name: open_jobs
 -- The jobs that wait or run, of the project $1 or all, oldest first, at most $2.
 SELECT response_id, project, key_id, status, attempt, deaths, worker,
