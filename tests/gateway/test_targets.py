@@ -4,11 +4,13 @@ import contextlib
 from collections.abc import AsyncIterator
 from typing import Any
 
+import msgspec
 import pytest
 from openai.types.chat import ChatCompletion
 from openai.types.responses import Response
 
 from tests.harness import CHAT, EMBEDDINGS, RESPONSES, STREAM, Gateway, Json, World, ask, said_by
+from tests.upstream.servers import saying, serving
 from tidegate.core.clock import ManualClock
 from tidegate.simulator import Options, running
 
@@ -244,3 +246,16 @@ async def test_a_prepared_reply_is_kept_like_any_other(world: World, other: Othe
         said = await client.responses.create(**{**RESPONSES, "store": True})
         kept = await client.responses.retrieve(said.id)
     assert (said.output_text, kept.output_text) == (TEXT, TEXT)
+
+
+async def test_a_models_name_that_is_no_header_is_told_without_what_cannot_be(world: World) -> None:
+    said = {"index": 0, "message": {"role": "assistant", "content": "Hi"}, "finish_reason": "stop"}
+    model = "a\r\nx-evil: 1\0\u2603"
+    body = msgspec.json.encode({"id": "c", "object": "chat.completion", "model": model, "choices": [said]})
+    head = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % len(body)
+    async with serving(saying(head + body)) as server, world.gateway(upstream={"base_url": server.address}) as gateway:
+        answer = await gateway.chat()
+    assert answer.status == 200
+    assert answer.headers["x-tidegate-served-by"] == "openai/a??x-evil: 1??"
+    assert "x-evil" not in answer.headers
+    assert (await world.ledger(1))[0]["outcome"] == "ok"

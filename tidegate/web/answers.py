@@ -21,6 +21,10 @@ _EVENT_STREAM: Headers = [
 ]
 
 
+_LONGEST_VALUE = 512
+_PRINTABLE = bytes(code if 32 <= code != 127 else ord("?") for code in range(256))
+
+
 class Reply:
     """One HTTP response being sent."""
 
@@ -98,15 +102,20 @@ class Reply:
 def _labels(delivery: Passage, head: AnswerHead) -> Headers:
     labels: Headers = [(b"x-tidegate-cache", b"stale" if head.stale else delivery.cache.encode())]
     if head.served_by:
-        labels.append((b"x-tidegate-served-by", head.served_by.encode("latin-1", "replace")))
+        labels.append((b"x-tidegate-served-by", _value(head.served_by)))
     age = delivery.age if head.age is None else head.age
     if age is not None:
         labels.append((b"age", str(int(age)).encode()))
     if head.adapted:
-        labels.append((b"x-tidegate-adapted", ", ".join(head.adapted).encode("latin-1", "replace")))
+        labels.append((b"x-tidegate-adapted", _value(", ".join(head.adapted))))
     if head.queued_ms:
         labels.append((b"x-tidegate-queue-ms", str(head.queued_ms).encode()))
     return labels + envelope.allowance_headers(delivery.allowance)
+
+
+def _value(text: str) -> bytes:
+    """A header's value; the upstream names the model, and may name it as it likes."""
+    return text[:_LONGEST_VALUE].encode("latin-1", "replace").translate(_PRINTABLE)
 
 
 def _usd(nanos: int) -> bytes:
