@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from tidegate.conversations.completion_form import CompletionForm, messages_of
+from tidegate.core.errors import MalformedAnswer
 from tidegate.wire import chat, sse
 
 Json = dict[str, Any]
@@ -107,3 +108,16 @@ def test_a_stream_that_jumps_between_choices_and_kinds_is_kept_as_its_chunks_say
     kept, expected = changing.kept(), chat.from_chunks(chunks)
     assert kept["choices"] == expected["choices"]
     assert kept["usage"] == expected["usage"]
+
+
+@pytest.mark.parametrize("data", [b'{"id":"c","choices":5}', b'{"id":"c","choices":[7]}', b"[]", b"{"])
+def test_what_is_no_completion_is_a_typed_error(data: bytes) -> None:
+    changing = form()
+    changing.event(sse.encode(data))
+    with pytest.raises(MalformedAnswer):
+        changing.kept()
+
+
+def test_a_body_that_is_no_object_is_a_typed_error() -> None:
+    with pytest.raises(MalformedAnswer):
+        form().whole(b"[]")

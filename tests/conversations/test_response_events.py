@@ -9,6 +9,7 @@ from tests.conversations.counted_ids import counted
 from tidegate.conversations.asked import Asked
 from tidegate.conversations.response_events import ResponseEvents
 from tidegate.conversations.response_form import Identity
+from tidegate.core.errors import MalformedAnswer
 from tidegate.wire import sse
 from tidegate.wire.responses import to_events
 
@@ -134,3 +135,27 @@ def test_comments_and_the_end_marker_pass() -> None:
     changing = rewriter()
     assert changing.event(b": ping\n\n", now=1.0) == b": ping\n\n"
     assert changing.event(b"data: [DONE]\n\n", now=1.0) == b"data: [DONE]\n\n"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b'{"type":"response.created","response":{"output":5}}',
+        b'{"type":"response.completed","response":{"output":[7]}}',
+        b'{"type":"response.created","response":{"usage":{"input_tokens_details":7}}}',
+        b'{"type":"response.output_item.added","item":',
+        b'["response"]',
+    ],
+)
+def test_what_is_no_event_is_a_typed_error(data: bytes) -> None:
+    with pytest.raises(MalformedAnswer):
+        rewriter().event(sse.encode(data), now=1.0)
+    with pytest.raises(MalformedAnswer):
+        rewriter().whole(b'{"output":[7]}', now=1.0)
+
+
+def test_the_end_marker_passes_also_where_items_have_no_names() -> None:
+    changing = rewriter()
+    for event in to_events(ANSWER)[:5]:
+        changing.event(encoded(nameless(event)), now=101.0)
+    assert changing.event(sse.DONE, now=1.0) == sse.DONE

@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from tidegate.core.errors import MalformedAnswer
 from tidegate.wire import chat, sse
 
 Json = dict[str, Any]
@@ -23,6 +24,9 @@ _REPEATED: Json = {
 _SILENT: Json = {"usage": None, "service_tier": "default", "system_fingerprint": None}
 
 _decode = msgspec.json.Decoder()
+UNLIKE = (AttributeError, LookupError, TypeError, ValueError)
+"""What is raised where something is JSON, and not what it should be."""
+_NO_COMPLETION = "The upstream's answer has not the form of a chat completion, so it cannot be kept."
 
 
 class _Text(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -61,22 +65,27 @@ class CompletionForm:
     def event(self, event: bytes) -> bytes:
         """A chunk as the caller is given it."""
         if self._theirs is None and (data := sse.data_of(event)) is not None and data != b"[DONE]":
-            name = _decode.decode(data).get("id")  # a first chunk with nothing but filters' verdicts has none
-            self._theirs = msgspec.json.encode(name) if isinstance(name, str) and name else None
+            self._theirs = _id_of(data)
         if self._theirs:
             event = event.replace(self._theirs, self._ours, 1)
         self._events.append(event)
         return event
 
     def whole(self, body: bytes) -> tuple[bytes, Json]:
-        """An answer that came in one piece: as the caller is given it, and as it is kept."""
-        answer = {**_decode.decode(body), "id": self.id}
+        """An answer that came in one piece: as the caller is given it, and as it is kept. Raises MalformedAnswer."""
+        try:
+            answer = {**_decode.decode(body), "id": self.id}
+        except UNLIKE as error:
+            raise MalformedAnswer(_NO_COMPLETION) from error
         return msgspec.json.encode(answer), self._kept(answer)
 
     def kept(self) -> Json:
-        """The completion that the chunks so far amount to, as it is kept."""
+        """The completion that the chunks so far amount to, as it is kept. Raises MalformedAnswer."""
         data = [found for event in self._events if (found := sse.data_of(event)) is not None and found != b"[DONE]"]
-        return self._kept(chat.from_chunks(list(_joined(data))))
+        try:
+            return self._kept(chat.from_chunks(list(_joined(data))))
+        except UNLIKE as error:
+            raise MalformedAnswer(_NO_COMPLETION) from error
 
     def _kept(self, answer: Json) -> Json:
         repeated = {name: _said(self._body, name, default) for name, default in _REPEATED.items()}
@@ -89,6 +98,15 @@ class CompletionForm:
             "object": "chat.completion",
             "metadata": dict(self._metadata),
         }
+
+
+def _id_of(chunk: bytes) -> bytes | None:
+    """A chunk's id, in quotes; a first chunk with nothing but filters' verdicts has none."""
+    try:
+        name = _decode.decode(chunk).get("id")
+    except UNLIKE:
+        return None
+    return msgspec.json.encode(name) if isinstance(name, str) and name else None
 
 
 def _joined(data: Iterable[bytes]) -> Iterator[Json]:

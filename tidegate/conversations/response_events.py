@@ -5,12 +5,16 @@ from typing import Any
 import msgspec
 
 from tidegate.conversations.response_form import Identity, ResponseForm, shown_item, whole_item
+from tidegate.core.errors import MalformedAnswer
 from tidegate.core.ids import IdSource
 from tidegate.wire import sse
 
 Json = dict[str, Any]
 
 _decode = msgspec.json.Decoder()
+UNLIKE = (AttributeError, LookupError, TypeError, ValueError)
+"""What is raised where something is JSON, and not what it should be."""
+_NO_EVENT = "The upstream's answer has not the form of a Response, so it cannot be kept."
 
 
 class ResponseEvents:
@@ -33,15 +37,21 @@ class ResponseEvents:
                 event = event.replace(theirs, ours)
             return event
         data = sse.data_of(event)
-        if data is None:
+        if data is None or data == b"[DONE]":
             return event
-        document = _decode.decode(data)
-        self._rewrite(document, now)
+        try:
+            document = _decode.decode(data)
+            self._rewrite(document, now)
+        except UNLIKE as error:
+            raise MalformedAnswer(_NO_EVENT) from error
         return sse.encode(msgspec.json.encode(document), document.get("type"))
 
     def whole(self, body: bytes, *, now: float) -> bytes:
         """An answer that came in one piece."""
-        self.last = self._form.response(_decode.decode(body), now=now)
+        try:
+            self.last = self._form.response(_decode.decode(body), now=now)
+        except UNLIKE as error:
+            raise MalformedAnswer(_NO_EVENT) from error
         return msgspec.json.encode(self._shown(self.last))
 
     def promised(self, model: str, *, now: float) -> Json:
