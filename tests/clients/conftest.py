@@ -5,7 +5,7 @@ import hashlib
 import os
 import shutil
 import subprocess
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from tests.gateway.conftest import gateway, world
-from tests.harness import Gateway
+from tests.harness import Gateway, World
 
 __all__ = ["gateway", "world"]
 
@@ -22,6 +22,14 @@ OLDEST_NODE = 20
 
 Node = Callable[..., Awaitable[dict[str, Any]]]
 """Runs a script with what it shall do, against a gateway; gives what it printed."""
+
+
+@pytest.fixture
+async def impatient(world: World) -> AsyncIterator[Gateway]:
+    """A gateway that tries nothing again by itself: whoever tries again is the client."""
+    alone = {"retries": {"most": 0}, "breaker": {"failures": 1000, "calls": 1000}}
+    async with world.gateway(**alone) as gateway:
+        yield gateway
 
 
 @pytest.fixture(scope="session")
