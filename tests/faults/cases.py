@@ -52,8 +52,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
         return "-".join(part.replace(" ", "_") for part in parts)
 
 
-_PLAYED = (Ladder.NONE, Ladder.AGAIN, Ladder.CREDENTIAL, Ladder.TARGET, Ladder.OFF)
-_PLAYED_WHILE_DOWN = (Ladder.CREDENTIAL, Ladder.TARGET)
+_PLAYED_WHILE_DOWN = (Ladder.CREDENTIAL, Ladder.TARGET, Ladder.STALE, Ladder.CANNED)
 
 
 def cases() -> list[Case]:
@@ -63,7 +62,7 @@ def cases() -> list[Case]:
         for fault in FAULTS
         for route, stream in _forms(fault)
         for own in Own
-        for ladder in _PLAYED
+        for ladder in Ladder
         if _makes_sense(fault, route, stream=stream, own=own, ladder=ladder)
     ]
 

@@ -228,8 +228,8 @@ _OVER = [
 _ODD = [
     Fault(name="none", moment=Moment.END, shows="nothing: the answer as it should be"),
     Fault(name="one_packet", moment=Moment.MIDDLE, shows="all events in one packet", play=scripts.one_packet),
-    Fault(name="byte_by_byte", moment=Moment.MIDDLE, shows="each byte by itself, characters split",
-          play=scripts.byte_by_byte),
+    Fault(name="in_shreds", moment=Moment.MIDDLE, shows="seven bytes at a time: events and characters are cut",
+          play=scripts.in_shreds),
     Fault(name="carriage_returns", moment=Moment.MIDDLE, shows="CRLF line ends", play=scripts.carriage_returns,
           forms=(True,)),
     Fault(name="comments", moment=Moment.MIDDLE, shows="comments between the events", play=scripts.comments,

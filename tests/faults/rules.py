@@ -3,7 +3,7 @@
 import msgspec
 
 from tests.faults import speech
-from tests.faults.cases import Case, Ladder
+from tests.faults.cases import Case, Ladder, Own
 from tests.faults.faults import Bill, Blame, Error, Fault, Moment, Where
 from tidegate.core.values import Route
 
@@ -129,6 +129,10 @@ def _is_helped(case: Case, error: Error) -> bool:
     """Whether the rung that is there makes this failure good."""
     if case.ladder is Ladder.AGAIN and error.name in TOO_LATE:
         return False
+    if case.ladder is Ladder.STALE and case.own is Own.REDIS_DOWN:
+        return False  # that is where the answers are
+    if case.ladder is Ladder.CANNED and case.route is Route.EMBEDDINGS:
+        return False  # there are no numbers that stand for "not now"
     return error.blame in HELPS[case.ladder]
 
 

@@ -13,7 +13,7 @@ import structlog
 from tests.faults import speech
 from tests.faults.cases import Case, Ladder, Own
 from tests.faults.configuration import CANNED, FRESH_SECONDS, sections
-from tests.faults.faults import Where
+from tests.faults.faults import IDLE, LATE, NOT_ACCEPTED, TOO_LONG, Where
 from tests.faults.proxy import FaultProxy, Mode, before
 from tests.faults.rules import Verdict
 from tests.faults.scripts import good, whole
@@ -22,7 +22,9 @@ from tests.harness import Answer, Gateway, Json, World, data_of
 from tests.upstream.servers import full_backlog
 from tidegate.core.values import Route
 
-AT_ONCE = 40
+AT_ONCE = 24
+SILENT_AT_ONCE = 150
+"""Of those that only wait for a clock to run out."""
 PATIENCE_SECONDS = 20.0
 """No call may take longer, whatever happens: twice the longest clock below."""
 NOWHERE = "http://tidegate.invalid/v1"
@@ -47,6 +49,7 @@ class Matrix:
         self._striking = False
         """The faults strike from now on; before, everything is well."""
         self._at_once = asyncio.Semaphore(AT_ONCE)
+        self._silent_at_once = asyncio.Semaphore(SILENT_AT_ONCE)
 
     async def play(self) -> dict[str, Verdict]:
         """What was seen of each case, by its id."""
@@ -107,7 +110,7 @@ class Matrix:
 
     async def _ask_all(self, cases: Iterable[Case]) -> dict[str, Seen]:
         async def one(case: Case) -> Seen:
-            async with self._at_once:
+            async with self._silent_at_once if _only_waits(case) else self._at_once:
                 return await self._ask(case)
 
         asked = list(cases)
@@ -130,9 +133,13 @@ class Matrix:
     async def _lines(self, many: int) -> dict[str, list[Json]]:
         """The ledger's lines by model, once none is on its way."""
         lines: dict[str, list[Json]] = {}
-        for line in await self._world.ledger(many):
+        for line in await self._world.ledger(many, within=60):
             lines.setdefault(line["model"], []).append(line)
         return lines
+
+
+def _only_waits(case: Case) -> bool:
+    return case.fault.error in (LATE, IDLE, NOT_ACCEPTED, TOO_LONG)
 
 
 def _logged(logs: Iterable[Mapping[str, Any]]) -> dict[str, tuple[str, ...]]:

@@ -81,9 +81,11 @@ def one_packet(asked: Asked) -> Script:
     return [b"".join(step for step in good(asked) if isinstance(step, bytes))]
 
 
-def byte_by_byte(asked: Asked) -> Script:
-    """Every byte of the answer in a write of its own."""
-    return [bytes([byte]) for byte in b"".join(step for step in good(asked) if isinstance(step, bytes))]
+def in_shreds(asked: Asked) -> Script:
+    """The answer in pieces of seven bytes, which cut events, characters and chunks alike."""
+    head_, *rest = [step for step in good(asked) if isinstance(step, bytes)]
+    body = b"".join(rest)
+    return [head_, *(body[start : start + 7] for start in range(0, len(body), 7))]
 
 
 def carriage_returns(asked: Asked) -> Script:
