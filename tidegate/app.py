@@ -384,4 +384,5 @@ def _ledger(  # noqa: PLR0913  # a parameter for each part
     ledger = Ledger(stream, spool, most_held=settings.metering.most_held, tell=tell)
     stack.push_async_callback(ledger.close)
     counters.watch({"redis_up": lambda: int(redis.up), "ledger_lines_in_memory": lambda: ledger.held})
+    counters.watch({"postgres_wait_p99_microseconds": lambda: round(postgres.wait_p99 * 1e6)})
     return ledger

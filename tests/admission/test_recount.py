@@ -222,6 +222,22 @@ async def test_lost_and_late_calls_agree_with_the_ledger(books: Books) -> None:
 
 
 @pytest.mark.parametrize("lost", [False, True])
+async def test_whose_line_came_from_a_dead_processs_disk_holds_nothing_and_is_not_lost(
+    books: Books, lost: bool
+) -> None:
+    calls = books.calls
+    await books.recount.ensure()
+    assert isinstance(await calls.gate.admit(calls.ask("r", KEY, c=100)), Go)
+    if lost:
+        await calls.admit("probe", (), now=NOON + 31)
+    await books.written("r", 30)
+    await books.recount.forget(["r", "unheard of"])
+    await books.recount.ensure()
+    await calls.admit("another probe", (), now=NOON + 62)
+    assert (await books.spent("key/449"), await calls.counter("held", "key/449", TODAY)) == (30, 0)
+
+
+@pytest.mark.parametrize("lost", [False, True])
 async def test_a_line_that_came_from_the_disk_is_counted_once(books: Books, lost: bool) -> None:
     """A settlement that Redis did not take: its line reaches the ledger, and is counted, before Redis hears of it."""
     calls = books.calls

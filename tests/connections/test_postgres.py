@@ -1,6 +1,7 @@
 """The pool is small, bounded in time, and back by itself after whatever happened to PostgreSQL."""
 
 import asyncio
+import contextlib
 import os
 import signal
 from collections.abc import AsyncIterator
@@ -52,6 +53,18 @@ async def test_however_many_ask_the_pool_keeps_its_size(postgres: Postgres) -> N
 
     seen = await asyncio.gather(*(ask() for _ in range(40)))
     assert max(seen) <= 4, "the fixture's pool has four"
+
+
+async def test_how_long_a_connection_was_waited_for_is_known(postgres: Postgres) -> None:
+    assert postgres.wait_p99 == 0
+    waiting = []
+    async with contextlib.AsyncExitStack() as stack:
+        for _ in range(4):
+            await stack.enter_async_context(postgres.connection())
+        waiting.append(asyncio.create_task(postgres.ping()))
+        await asyncio.sleep(0.05)
+    await asyncio.gather(*waiting)
+    assert postgres.wait_p99 >= 0.05
 
 
 async def test_who_gets_no_connection_in_time_is_told(own: Postgres) -> None:

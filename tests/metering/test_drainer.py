@@ -1,7 +1,7 @@
 """Whatever dies or goes away between an answer and PostgreSQL, each entry arrives, and counts once."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -29,7 +29,13 @@ class Parts:
         self.spool = Spool(folder)
         self.ledger = Ledger(self.stream, self.spool)
         self.store = LedgerStore(postgres)
-        self.drainer = Drainer(self.stream, self.store, self.spool, clock=SystemClock(), pace=BRISK)
+        self.replayed: list[str] = []
+        self.drainer = Drainer(
+            self.stream, self.store, self.spool, clock=SystemClock(), pace=BRISK, on_replayed=self.hear
+        )
+
+    async def hear(self, ids: Sequence[str]) -> None:
+        self.replayed += ids
 
     async def close(self) -> None:
         await self.drainer.close()
@@ -221,7 +227,11 @@ async def test_while_redis_is_away_entries_go_to_disk_and_then_to_postgresql(
     async def arrived() -> bool:
         return await ids(postgres) == expected(20)
 
+    async def told_of() -> bool:
+        return sorted(parts.replayed) == expected(20)
+
     await eventually(arrived)
+    await eventually(told_of)
     await parts.close()
     await nowhere.close()
     assert not parts.spool.waiting()

@@ -76,6 +76,7 @@ class Recount:
         self._grace = grace_seconds
         self._ids = ids
         self._script = Script("recount")
+        self._written = Script("written")
         self._sql = queries("recount")
         self._running: asyncio.Task[None] | None = None
         self._not_before = 0.0
@@ -95,9 +96,12 @@ class Recount:
             self._running = asyncio.create_task(self._count(), name="recount")
             self._running.add_done_callback(_retrieve)
 
-    async def forget(self) -> None:
-        """Have the ledger counted before a budget is spent: it may have lines not charged. Raises RedisUnavailable."""
-        await self._link.command("DEL", f"{self._prefix}:counted", f"{self._prefix}:counting")
+    async def forget(self, written: Sequence[str] = ()) -> None:
+        """Have the ledger counted before a budget is spent: it may have lines not charged. Raises RedisUnavailable.
+
+        The calls `written` have their own lines in PostgreSQL by now: they hold nothing any more.
+        """
+        await self._link.run(self._written, (), (self._prefix, *written))
 
     async def close(self) -> None:
         """Stop; another process may count."""

@@ -8,7 +8,8 @@ Each entry is written at least once and counts once, because the ledger is idemp
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import contextlib
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 import msgspec
 import structlog
@@ -43,6 +44,15 @@ class Pace(msgspec.Struct, frozen=True, kw_only=True):
     last_retry: float = 5.0
 
 
+class _Line(msgspec.Struct):
+    """What is needed of a line that was spooled."""
+
+    id: str
+
+
+_decoder = msgspec.json.Decoder(_Line)
+
+
 class Drainer:
     """Two background tasks between `start` and `close`. Any number of processes may each have one."""
 
@@ -54,12 +64,12 @@ class Drainer:
         *,
         clock: Clock,
         pace: Pace | None = None,
-        on_replayed: Callable[[], Awaitable[None]] | None = None,
+        on_replayed: Callable[[Sequence[str]], Awaitable[None]] | None = None,
         tell: Tell = untold,
     ) -> None:
         """`spool` is this process's own; files of dead processes beside it are replayed as well.
 
-        `on_replayed` is told when lines came from there, which Redis may know nothing of.
+        `on_replayed` is told the ids of the lines that came from there, of which Redis may know nothing.
         """
         self._stream = stream
         self._store = store
@@ -152,19 +162,27 @@ class Drainer:
         if not self._spool.waiting():
             return
         await self._store.ping()  # else our own file would be cut into many while PostgreSQL is away
-        await self._tell_replayed()  # or Redis, which must hear of it in the end
+        await self._tell_replayed(())  # or Redis, which must hear of it in the end
         self._spool.seal()
         for file in self._spool.claim():
             with file:
                 entries = 0
                 for batch in file.batches(BATCH):
                     await self._store.write(batch)
+                    await self._tell_replayed(_ids(batch))
                     entries += len(batch)
-                await self._tell_replayed()
                 file.remove()
                 self._tell(Happening(Own.LEDGER_REPLAYED, entries))
                 _log.info("spool replayed", file=file.path.name, entries=entries)
 
-    async def _tell_replayed(self) -> None:
+    async def _tell_replayed(self, ids: Sequence[str]) -> None:
         if self._on_replayed is not None:
-            await self._on_replayed()
+            await self._on_replayed(ids)
+
+
+def _ids(lines: Iterable[bytes]) -> list[str]:
+    ids = []
+    for line in lines:
+        with contextlib.suppress(msgspec.DecodeError):  # the store keeps it apart
+            ids.append(_decoder.decode(line).id)
+    return ids
