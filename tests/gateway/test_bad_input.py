@@ -38,6 +38,7 @@ def assert_envelope(answer: Answer, status: int, code: str | None) -> None:
         (b"null", 400, None),
         (b"{}", 400, "invalid_value"),
         (b'{"model": 7}', 400, "invalid_value"),
+        (b'{"model": "gpt-4o-mini\\r\\nx-more: 1"}', 400, "invalid_value"),
         (b'{"model": "gpt-4o-mini", "stream": "yes"}', 400, "invalid_value"),
         (b'{"model": "gpt-9"}', 404, "model_not_found"),
         (HUGE, 413, "request_too_large"),

@@ -31,6 +31,8 @@ from tidegate.wire.call import parse, read_object
         (b'{"model":7}', InvalidParameter),
         (b'{"model":""}', InvalidParameter),
         (b'{"model":"' + b"m" * 300 + b'"}', InvalidParameter),
+        (b'{"model":"m\\u0000"}', InvalidParameter),
+        (b'{"model":"m\\r\\nx-more: 1"}', InvalidParameter),
         (b'{"model":"m","stream":"yes"}', InvalidParameter),
     ],
 )

@@ -77,6 +77,8 @@ def parse(route: Route, data: bytes) -> Call:
         raise InvalidParameter("You must provide a `model` parameter, a string.", param="model")
     if len(model) > _LONGEST_MODEL_NAME:
         raise InvalidParameter(f"A model's name has at most {_LONGEST_MODEL_NAME} characters.", param="model")
+    if not model.isprintable():
+        raise InvalidParameter("A model's name has no line breaks and no control characters.", param="model")
     stream = _flag(body, "stream")
     if stream and not route.streams:
         stream = False
