@@ -16,7 +16,7 @@ from tidegate.core.errors import TidegateError
 from tidegate.upstream.breaker import Circuit
 from tidegate.upstream.credentials import Standing
 from tidegate.upstream.plan import Target
-from tidegate.upstream.probing import KEY_SECONDS, SILENCE, Probing
+from tidegate.upstream.probing import KEY_SECONDS, OWED, SILENCE, Probing
 from tidegate.upstream.provider import Credential
 from tidegate.upstream.standing import Board
 
@@ -114,7 +114,8 @@ async def test_a_target_is_looked_at_with_a_key_that_is_not_known_to_be_bad(look
 async def test_a_target_that_owes_answers_and_is_out_of_reach_is_down(looked: Looked) -> None:
     board, probing, provider, clock = looked
     provider.probe_says = [errors.ConnectionFailed()]
-    board.sent(HERE)
+    for _ in range(OWED):
+        board.sent(HERE)
     await probing.look()
     assert provider.probes == []
     for circuit in (Circuit.CLOSED, Circuit.OPEN):
@@ -127,7 +128,8 @@ async def test_a_target_that_owes_answers_and_is_out_of_reach_is_down(looked: Lo
 
 async def test_a_target_that_takes_its_time_is_not_down(looked: Looked) -> None:
     board, probing, provider, clock = looked
-    board.sent(HERE)
+    for _ in range(OWED):
+        board.sent(HERE)
     for _ in range(4):
         clock.advance(SILENCE + 1)
         await RedisClaims(board).forget()
@@ -138,6 +140,26 @@ async def test_a_target_that_takes_its_time_is_not_down(looked: Looked) -> None:
     probes = len(provider.probes)
     await probing.look()
     assert len(provider.probes) == probes
+
+
+async def test_a_server_that_does_one_thing_at_a_time_is_busy_not_dead(looked: Looked) -> None:
+    board, probing, provider, clock = looked
+    provider.probe_says = [errors.FirstByteTimeout()]
+    for _ in range(OWED - 1):
+        board.sent(HERE)
+    clock.advance(60.0)
+    await probing.look()
+    assert provider.probes == []
+
+
+async def test_callers_who_give_up_are_no_word_from_the_target(looked: Looked) -> None:
+    board, probing, provider, clock = looked
+    for _ in range(OWED + 1):
+        board.sent(HERE)
+    clock.advance(SILENCE + 1)
+    board.heard(HERE, a_word=False)
+    await probing.look()
+    assert provider.probes == ["main"]
 
 
 class RedisClaims:

@@ -233,6 +233,8 @@ class Asking:
             fitted, interpreter = fitted_for(question.call, ask.target, provider=provider, clock=ladder.clock)
         except TidegateError as error:
             turn.decline()
+            if ask.is_trial:
+                ladder.board.gave_up(ask.target)
             self._walk = self._walk.failed(ask, error)
             return None
         self._turns.append(turn)
@@ -332,8 +334,10 @@ class Asking:
             return
         self.cost_nanos = await self._ways.settle(self._outcome)
         self._settled = True
-        if self._attempt is not None:
+        if self._attempt is not None and self._outcome.error is None:
             self._attempt.finish()
+        elif self._attempt is not None:
+            self._attempt.close()
 
     def _ended(self, error: TidegateError | None) -> Outcome:
         ask, attempt, before = self._ask, self._attempt, self._before

@@ -22,6 +22,8 @@ PATIENCE = 2.0
 """Seconds that a probe may take."""
 SILENCE = 5.0
 """Seconds without a word from a target that owes answers, after which it is looked at."""
+OWED = 3
+"""Answers that it must owe, in one process: a server that does one thing at a time is busy, not dead."""
 SILENT_LOOKS = 2
 """Probes in a row that a silent target leaves unanswered until it counts as down."""
 KEY_SECONDS = 10.0
@@ -75,7 +77,7 @@ class Probing:
         silent = [
             traffic.target
             for traffic in self._board.all_traffic()
-            if traffic.unanswered > 0 and now - traffic.heard_at > SILENCE
+            if traffic.unanswered >= OWED and now - traffic.heard_at > SILENCE
             if traffic.target.name not in standings.breakers
         ]
         names = {target.name for target in silent}

@@ -62,7 +62,7 @@ class Sending:
                 async with self._answering:
                     await self._attempt.open()
         finally:
-            self._board.heard(self._ask.target)
+            self._board.heard(self._ask.target, a_word=self._attempt.first_byte_seconds is not None)
 
     @contextlib.contextmanager
     def _timers(self) -> Iterator[None]:

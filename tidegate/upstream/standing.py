@@ -104,11 +104,12 @@ class Board:
             traffic.heard_at = self._clock.monotonic()
         traffic.unanswered += 1
 
-    def heard(self, target: Target) -> None:
-        """Something came back for it, or it was given up."""
+    def heard(self, target: Target, *, a_word: bool = True) -> None:
+        """It is answered, or was given up without `a_word` from there."""
         traffic = self.traffic(target)
         traffic.unanswered -= 1
-        traffic.heard_at = self._clock.monotonic()
+        if a_word:
+            traffic.heard_at = self._clock.monotonic()
 
     def answered(self, target: Target, credential: Credential, *, trial: bool = False) -> None:
         """A call's answer has begun."""
