@@ -10,7 +10,7 @@ from tidegate.admission.decision import Allowance
 from tidegate.cache import replay
 from tidegate.core.errors import ClientGone, TidegateError
 from tidegate.core.values import AnswerHead, Route
-from tidegate.wire.watch import is_terminal, is_usage_chunk
+from tidegate.wire.watch import is_extra_chunk, is_terminal
 
 Book = Callable[[TidegateError | None, int], Awaitable[None]]
 """Writes a passenger's line into the ledger, given how it ended and what the answer cost in nano-dollars."""
@@ -179,7 +179,7 @@ class Delivery:
             if event is None:
                 return None
             self._index += 1
-            if self._usage_chunk or not is_usage_chunk(event):
+            if self._usage_chunk or not is_extra_chunk(event):
                 return self._words.in_event(event) if self._words else event
 
     async def _event(self) -> bytes | None:

@@ -9,7 +9,7 @@ from tidegate.conversations.memory import Memory
 from tidegate.core.errors import ClientGone, TidegateError
 from tidegate.core.values import AnswerHead
 from tidegate.delivery import Delivery
-from tidegate.wire.watch import is_terminal, is_usage_chunk
+from tidegate.wire.watch import is_extra_chunk, is_terminal
 
 
 class Remembering:
@@ -57,7 +57,7 @@ class Remembering:
             ours = self.memory.event(event)
             if is_terminal(self.wanted.route, event):
                 self._last = ours
-            elif self.wanted.usage_chunk or not is_usage_chunk(event):
+            elif self.wanted.usage_chunk or not is_extra_chunk(event):
                 return ours
         await self._kept()
         last, self._last = self._last, None

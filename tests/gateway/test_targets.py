@@ -76,10 +76,10 @@ async def test_azure_answers_what_openai_cannot(
 
 
 async def test_a_stream_of_azures_is_stored_and_given_whole(world: World, other: Other) -> None:
-    """Its first chunk has no choice and no name; what it amounts to has both."""
+    """Its first chunk has no choice and no name: who expects OpenAI is not given it; what it amounts to has both."""
     async with routed(world, other, {"targets": [{"provider": "azure"}]}) as gateway, gateway.sdk() as client:
         stream: Any = await client.chat.completions.create(**STREAM)
-        said = "".join([chunk.choices[0].delta.content or "" async for chunk in stream if chunk.choices])
+        said = "".join([chunk.choices[0].delta.content or "" async for chunk in stream])
         answer = await gateway.chat()
     assert answer.headers["x-tidegate-cache"] == "hit"
     whole = ChatCompletion.model_validate(answer.json)

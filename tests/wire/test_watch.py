@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tidegate.core.errors import MalformedAnswer
 from tidegate.core.values import Route
 from tidegate.wire import sse
-from tidegate.wire.watch import Sight, is_terminal, is_usage_chunk, watch_for
+from tidegate.wire.watch import Sight, is_extra_chunk, is_terminal, watch_for
 
 CHAT, RESPONSES = Route.CHAT, Route.RESPONSES
 PASS, END, ERROR, NOTHING = Sight.PASS, Sight.END, Sight.ERROR, Sight.NOTHING
@@ -238,11 +238,13 @@ SAYS_USAGE = '{"choices":[],"usage":{"total_tokens":1}}'
         (chunk(usage=USAGE), True),
         (event({"choices": [], "usage": USAGE}).replace(b" ", b"").replace(b"data:", b"data: "), True),
         (b'data: {"usage" : {"total_tokens":1}, "choices":[]}\n\n', True),
-        (chunk(usage=None), False),
+        (chunk(usage=None), True),
+        (chunk(), True),
         (chunk((0, "stop"), usage=USAGE), False),
         (chunk((0, None), usage=None), False),
         (chunk((0, None)), False),
-        (chunk(prompt_filter_results=[{"usage": 1}]), False),
+        (chunk(prompt_filter_results=[{"usage": 1}]), True),
+        (chunk(error=FAILURE), False),
         (event({"choices": [{"index": 0, "delta": {"content": SAYS_USAGE}}]}), False),
         (event({"choices": [{"index": 0, "delta": {"content": 'the "usage" of it'}}], "usage": None}), False),
         (sse.DONE, False),
@@ -250,13 +252,14 @@ SAYS_USAGE = '{"choices":[],"usage":{"total_tokens":1}}'
         (b'data: "usage"\n\n', False),
     ],
 )
-def test_the_usage_chunk_is_known_and_nothing_else_taken_for_it(one: bytes, is_it: bool) -> None:
-    assert is_usage_chunk(one) is is_it
+def test_a_chunk_without_a_choice_is_known_and_nothing_else_taken_for_it(one: bytes, is_it: bool) -> None:
+    assert is_extra_chunk(one) is is_it
 
 
 @given(st.text())
-def test_no_text_makes_a_chunk_look_like_the_usage_chunk(text: str) -> None:
-    assert not is_usage_chunk(event({"choices": [{"index": 0, "delta": {"content": text + '"usage"'}}]}))
+def test_no_text_makes_a_chunk_look_like_one(text: str) -> None:
+    said = text + '"usage" "choices":[]'
+    assert not is_extra_chunk(event({"choices": [{"index": 0, "delta": {"content": said}}]}))
 
 
 @pytest.mark.parametrize(

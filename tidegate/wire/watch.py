@@ -1,5 +1,6 @@
 """What goes by in an answer: its end, its errors, its usage, read with as little decoding as will do."""
 
+import re
 from enum import Enum, auto
 from typing import Any
 
@@ -71,6 +72,8 @@ TERMINAL = ("response.completed", "response.incomplete", "response.failed", "res
 _TERMINAL_BYTES = tuple(kind.encode() for kind in TERMINAL)
 _BEFORE_CONTENT = ("response.output_item.added", "response.content_part.added")
 """Events that announce content and carry none; those with a whole Response in them carry none either."""
+_NO_CHOICE = re.compile(rb'"choices"\s*:\s*\[\s*\]')
+"""Within a text its quotes would be escaped."""
 _chunk = msgspec.json.Decoder(_Chunk)
 _opening = msgspec.json.Decoder(_Opening)
 _event = msgspec.json.Decoder(_Event)
@@ -204,9 +207,12 @@ def watch_for(route: Route) -> Watch:
     return {Route.CHAT: ChatWatch, Route.RESPONSES: ResponsesWatch}.get(route, Watch)()
 
 
-def is_usage_chunk(event: bytes) -> bool:
-    """Whether this is the chat stream's extra chunk that carries nothing but the usage."""
-    if b'"usage"' not in event or b'"usage":null' in event:
+def is_extra_chunk(event: bytes) -> bool:
+    """Whether this chat chunk has no choice: it carries the usage, or what Azure's filter found of the prompt.
+
+    Who did not ask for the usage may take for granted that each chunk has one.
+    """
+    if not _NO_CHOICE.search(event) and (b'"usage"' not in event or b'"usage":null' in event):
         return False
     data = sse.data_of(event)
     if data is None:
@@ -215,7 +221,7 @@ def is_usage_chunk(event: bytes) -> bool:
         chunk = _chunk.decode(data)
     except msgspec.DecodeError:
         return False
-    return not chunk.choices and _present(chunk.usage)
+    return not chunk.choices and not _present(chunk.error)
 
 
 def is_terminal(route: Route, event: bytes) -> bool:
