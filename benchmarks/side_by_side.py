@@ -47,7 +47,8 @@ def main() -> int:
     told = figures.table(measured)
     print("\n" + told)
     if not options.only:
-        RESULTS.write_text(_introduction(with_litellm=not options.skip_litellm) + told + "\n")
+        _, following, others = RESULTS.read_text().partition("\n# ")  # what other benchmarks found stays
+        RESULTS.write_text(_introduction(with_litellm=not options.skip_litellm) + told + "\n" + following + others)
     return 0
 
 

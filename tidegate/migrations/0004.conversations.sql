@@ -12,7 +12,7 @@ BEGIN
 EXCEPTION
     WHEN duplicate_object OR unique_violation THEN NULL;  -- another database of this server is migrated just now
     WHEN insufficient_privilege THEN
-        RAISE EXCEPTION 'this user may not create the role that keeps projects apart'
+        RAISE EXCEPTION 'this user may not create the role tidegate_rows, which keeps projects apart'
             USING HINT = 'Have an administrator run: CREATE ROLE tidegate_rows NOLOGIN; GRANT tidegate_rows TO this user';
 END
 $$;
@@ -24,6 +24,10 @@ BEGIN
         EXECUTE format('GRANT tidegate_rows TO %I', current_user);
     END IF;
     EXECUTE format('GRANT USAGE ON SCHEMA %I TO tidegate_rows', current_schema());
+EXCEPTION
+    WHEN insufficient_privilege THEN
+        RAISE EXCEPTION 'this user may not take the role tidegate_rows, which keeps projects apart'
+            USING HINT = 'Have an administrator run: GRANT tidegate_rows TO this user';
 END
 $$;
 

@@ -1,0 +1,79 @@
+"""Projects are kept apart also where the gateway is no superuser, as on managed clouds; what it lacks there is told."""
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import psycopg
+import pytest
+
+from tests.conversations.said import ids, message, response
+from tidegate import embedded
+from tidegate.connections.postgres import Postgres
+from tidegate.conversations.archive import Archive
+from tidegate.conversations.keeper import Keeper
+from tidegate.conversations.partitions import Partitions
+from tidegate.conversations.response_store import ResponseStore
+from tidegate.core.clock import ManualClock
+from tidegate.core.errors import PreviousResponseNotFound
+from tidegate.migrate import MigrationFailed, migrate
+
+
+class Server:
+    """A PostgreSQL that has seen no migration yet."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    def run(self, statement: str) -> None:
+        """As its administrator."""
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            connection.execute(statement)
+
+    def owner(self, name: str, rights: str) -> str:
+        """A user who owns a database of the same name, and how they reach it."""
+        self.run(f"CREATE ROLE {name} LOGIN NOSUPERUSER {rights}")
+        self.run(f"CREATE DATABASE {name} OWNER {name}")
+        url = urlsplit(self.url)
+        return url._replace(netloc=f"{name}@{url.netloc.rpartition('@')[2]}", path=f"/{name}").geturl()
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    with tempfile.TemporaryDirectory(prefix="tidegate-own-") as folder, embedded.running(Path(folder)) as stores:
+        yield Server(stores.database_url)
+
+
+async def kept_apart(url: str, clock: ManualClock) -> None:
+    """Two projects, a retention, and the keeper at work."""
+    postgres = Postgres(url, size=2, timeout=10.0)
+    try:
+        async with postgres.connection() as connection:
+            assert not await connection.fetchval("SELECT rolsuper FROM pg_roles WHERE rolname = current_user")
+            await connection.execute("INSERT INTO projects (id, retention_days) VALUES ('shop', 30), ('bank', NULL)")
+        archive = Archive(postgres, clock)
+        store = ResponseStore(archive)
+        await store.save("shop", response("resp_1"), [message("msg_1", "a")], [])
+        assert ids((await store.history("shop", "resp_1")).items) == ["msg_1"]
+        with pytest.raises(PreviousResponseNotFound):
+            await store.history("bank", "resp_1")
+        async with archive.rows.transaction("bank") as connection:
+            assert await connection.fetchval("SELECT count(*) FROM items") == 0
+        await Keeper(Partitions(postgres), clock).keep()
+    finally:
+        await postgres.close()
+
+
+async def test_each_kind_of_owner_is_served_or_told_what_to_do(server: Server, clock: ManualClock) -> None:
+    poor = server.owner("poor", "NOCREATEROLE")
+    with pytest.raises(MigrationFailed, match=r"may not create the role tidegate_rows[^$]*CREATE ROLE"):
+        migrate(poor)
+    able = server.owner("able", "CREATEROLE")
+    migrate(able)
+    await kept_apart(able, clock)
+    with pytest.raises(MigrationFailed, match=r"may not take the role tidegate_rows[^$]*GRANT tidegate_rows"):
+        migrate(poor)
+    server.run("GRANT tidegate_rows TO poor")
+    migrate(poor)
+    await kept_apart(poor, clock)
