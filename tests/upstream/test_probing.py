@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import pytest
 
+from tests.eventually import until
 from tests.upstream.boards import board_on
 from tests.upstream.played import PlayedProvider
 from tidegate.connections.redis import RedisLink
@@ -160,6 +161,20 @@ async def test_callers_who_give_up_are_no_word_from_the_target(looked: Looked) -
     board.heard(HERE, a_word=False)
     await probing.look()
     assert provider.probes == ["main"]
+
+
+async def test_a_defect_does_not_end_the_looking(looked: Looked) -> None:
+    looked.board.failed(HERE, KEY, errors.ServerFailure())
+
+    async def breaks(credential: Credential) -> None:
+        looked.provider.probes.append(credential.name)
+        looked.clock.advance(60.0)
+        raise RuntimeError("a defect")
+
+    looked.provider.probe = breaks  # type: ignore[method-assign]  # a provider with a defect
+    await looked.probing.start()
+    await until(lambda: len(looked.provider.probes) >= 2)
+    await looked.probing.close()
 
 
 class RedisClaims:

@@ -56,3 +56,11 @@ async def test_what_has_long_been_well_is_forgotten_when_there_is_much_of_it(
 async def test_without_redis_nothing_is_known(redis_url: str) -> None:
     away = RedisLink(redis_url, timeout=1.0, clock=SystemClock())
     assert await load_all(StandingStore(away, prefix="x")) is None
+
+
+async def test_what_another_version_wrote_is_passed_over(redis_link: RedisLink, redis_prefix: str) -> None:
+    store = StandingStore(redis_link, prefix=redis_prefix)
+    await store.tell(told(100.0))
+    odd = b'{"name": "breaker openai/n", "at": 1.0, "kind": "ajar", "breaker": {"circuit": "ajar"}}'
+    await redis_link.command("HSET", f"{{{redis_prefix}}}:standing", "breaker openai/n", odd)
+    assert await store.load() == [told(100.0)]

@@ -8,6 +8,8 @@ import contextlib
 from collections.abc import Mapping
 from random import Random
 
+import structlog
+
 from tidegate.core.clock import Clock
 from tidegate.core.errors import ConnectionFailed, FirstByteTimeout, NoUpstreamKey, TidegateError, UpstreamTimeout
 from tidegate.upstream import credentials
@@ -28,6 +30,8 @@ SILENT_LOOKS = 2
 """Probes in a row that a silent target leaves unanswered until it counts as down."""
 KEY_SECONDS = 10.0
 """Between two looks at a refused key."""
+_log = structlog.get_logger("upstream")
+
 _SHORTEST = 0.9
 """Seconds between two looks of the whole fleet at one target."""
 
@@ -70,7 +74,10 @@ class Probing:
     async def _keep_looking(self) -> None:
         while True:
             await asyncio.sleep(self._random.uniform(*PROBE_SECONDS))
-            await self.look()
+            try:
+                await self.look()
+            except Exception:  # noqa: BLE001  # whatever it was: who stops looking, never closes a breaker again
+                _log.exception("a look at the upstream failed")
 
     def _silent(self) -> list[Target]:
         now, standings = self._clock.monotonic(), self._board.standings

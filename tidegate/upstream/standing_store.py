@@ -47,7 +47,7 @@ class StandingStore:
     async def load(self) -> list[Told]:
         """All that is known."""
         reply = await self._link.command("HVALS", self._key)
-        return [_decode.decode(data) for data in reply]
+        return [told for data in reply if (told := _read(data)) is not None]
 
     async def tell(self, told: Told) -> Told | str:
         """Keep it and tell all; the kind that was known before, or the newer word that stands against it."""
@@ -71,6 +71,14 @@ class StandingStore:
 
     def _claim(self, what: str) -> str:
         return f"{self._key}:claim:{what}"
+
+
+def _read(data: bytes) -> Told | None:
+    """What another version wrote may not be understood; it is as if it had not been told."""
+    try:
+        return _decode.decode(data)
+    except msgspec.DecodeError:
+        return None
 
 
 async def load_all(store: StandingStore) -> list[Told] | None:
