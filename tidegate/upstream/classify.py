@@ -66,11 +66,13 @@ _BY_MESSAGE: tuple[tuple[str, frozenset[int], type[UpstreamError]], ...] = (
     ("Out of call volume quota", frozenset({403, 429}), OutOfQuota),
     ("maximum context length", frozenset({200, 400}), ContextLengthExceeded),
     ("exceeds the context window", frozenset({200, 400}), ContextLengthExceeded),
+    ("exceeds the available context size", frozenset({200, 400}), ContextLengthExceeded),
     ("not authorized", frozenset({401}), UpstreamForbidden),
     ("rganization", frozenset({401}), OrganizationMismatch),
 )
 _BY_STATUS: dict[int, type[UpstreamError]] = {
     401: InvalidUpstreamKey,
+    402: OutOfQuota,
     403: UpstreamForbidden,
     404: UpstreamNotFound,
     408: ServerFailure,
@@ -148,7 +150,7 @@ def _error_object(body: bytes) -> dict[str, Any]:
 
 
 def _words(status: int, error: Mapping[str, Any], request_id: str | None) -> UpstreamWords:
-    message = error.get("message")
+    message = error.get("message") or error.get("detail")  # the second as servers made with FastAPI say it
     return UpstreamWords(
         status=status,
         type=_text(error.get("type")),
