@@ -6,7 +6,7 @@ import pytest
 
 from tidegate.connections.postgres import Connection, Postgres
 from tidegate.connections.project_rows import ProjectRows
-from tidegate.core.errors import NotStorable, PartitionMissing
+from tidegate.core.errors import NotStorable, PartitionMissing, PostgresUnavailable
 
 TABLES = ("conversations", "items", "responses", "completions", "parts")
 FILL = """
@@ -120,6 +120,7 @@ async def test_of_a_cancelled_transaction_nothing_is_kept(rows: ProjectRows) -> 
         ("SELECT '1e1000000'::jsonb", NotStorable),
         ("SELECT repeat('[', 1000000)::jsonb", NotStorable),
         ("UPDATE items SET expires_on = '1999-01-01'", PartitionMissing),
+        ("DO $$ BEGIN RAISE EXCEPTION SQLSTATE '40P01'; END $$", PostgresUnavailable),
     ],
 )
 async def test_what_postgresql_cannot_hold_is_typed(rows: ProjectRows, query: str, error: type[Exception]) -> None:

@@ -89,3 +89,16 @@ async def test_names_are_those_of_the_ledger(eraser: ConversationEraser, respons
     await responses.save("shop", response("resp_1", end_user=long), [message("msg_1", "a")], [])
     assert (await responses.get("shop", "resp_1")).end_user == long.replace("\0", "")[:256]
     assert (await eraser.erase("shop", long))["responses"] == 1
+
+
+async def test_a_response_that_another_is_given_goes_on(
+    eraser: ConversationEraser, responses: ResponseStore, conversations: ConversationStore
+) -> None:
+    await conversations.create("shop", Conversation(id="conv_1", created_at=AT))
+    done = response("resp_1", conversation_id="conv_1", end_user="ada")
+    await responses.save("shop", done, [message("msg_1", "a")], [])
+    running = response("resp_2", conversation_id="conv_1", end_user="bob", status="queued", background=True)
+    await responses.save("shop", running, [message("msg_2", "b")], [])
+    await eraser.erase("shop", "ada")
+    await responses.finish("shop", "resp_2", status="completed", document=b"{}", outputs=[message("msg_3", "c")])
+    assert ids((await conversations.turn("shop", "conv_1")).items) == ["msg_2", "msg_3"]

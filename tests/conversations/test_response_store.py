@@ -251,3 +251,23 @@ async def test_what_waited_is_worked_on_and_what_is_over_stays_over(
         await responses.progress("shop", "resp_1", within=connection)
         await responses.progress("shop", "resp_0", within=connection)
     assert (await responses.get("shop", "resp_1")).status == "completed"
+
+
+async def test_who_deletes_a_running_response_frees_its_conversation(
+    responses: ResponseStore, conversations: ConversationStore
+) -> None:
+    await conversations.create("shop", Conversation(id="conv_1", created_at=AT))
+    running = response("resp_1", conversation_id="conv_1", status="queued", background=True)
+    await responses.save("shop", running, [message("msg_1", "a")], [])
+    await responses.delete("shop", "resp_1")
+    assert ids((await conversations.turn("shop", "conv_1")).items) == ["msg_1"]
+
+
+async def test_who_deletes_another_response_of_a_chain_does_not_end_the_running_one(responses: ResponseStore) -> None:
+    await turn(responses, "1")
+    running = response("resp_2", previous_response_id="resp_1", status="queued", background=True)
+    await responses.save("shop", running, [message("msg_2_q", "q")], [])
+    await responses.delete("shop", "resp_1")
+    await responses.finish("shop", "resp_2", status="completed", document=b"{}", outputs=[message("msg_2_a", "a")])
+    past = await responses.history("shop", "resp_2")
+    assert ids(past.items) == ["msg_1_q", "msg_1_a", "msg_2_q", "msg_2_a"]

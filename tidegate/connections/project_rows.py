@@ -6,11 +6,13 @@ from collections.abc import AsyncIterator
 import asyncpg
 
 from tidegate.connections.postgres import Connection, Postgres
-from tidegate.core.errors import NotStorable, PartitionMissing
+from tidegate.core.errors import NotStorable, PartitionMissing, PostgresUnavailable
 
 _NO_PARTITION = "23514"
 _UNFIT = ("22", "54")
 """SQLSTATE classes that speak of the data itself: exception, limit."""
+_CROSSED = ("40", "55")
+"""Those of transactions that got in each other's way: deadlock, lock not available."""
 
 # One round trip for all of it. The project is in hexadecimal, so that no name can say anything else here. Every query
 # goes by keys: planned once, with nested loops over indexes, it is right for ten rows and for ten million, whatever
@@ -78,4 +80,6 @@ def _typed(error: BaseException) -> BaseException:
         return error
     if state == _NO_PARTITION and getattr(error, "constraint_name", None) is None:
         return PartitionMissing(str(error))
+    if state.startswith(_CROSSED):
+        return PostgresUnavailable(f"PostgreSQL had to give this transaction up: {error}")
     return NotStorable(f"PostgreSQL cannot hold this: {error}") if state.startswith(_UNFIT) else error

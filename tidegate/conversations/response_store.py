@@ -194,6 +194,7 @@ class ResponseStore:
             row = await connection.fetchrow(self._sql["delete"], project, response_id)
             if row is None:
                 raise _missing(response_id)
+            await connection.execute(self._sql["free"], project, row["conversation"], response_id)
             await self._cut(connection, project, row["conversation"])
 
     async def _cut(self, connection: Connection, project: str, conversation: str) -> None:

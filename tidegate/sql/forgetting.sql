@@ -37,8 +37,12 @@ RETURNING size, parts, expires_on
 DELETE FROM responses WHERE project = $1 AND conversation = $3 AND ($4 OR end_user = $2)
 
 -- name: shrink
--- The conversation $2 is smaller by $3 bytes.
-UPDATE conversations SET size = size - $3, version = version + 1, busy_with = NULL WHERE project = $1 AND id = $2
+-- The conversation $2 is smaller by $3 bytes, and nobody's for whom it was kept free and who is gone.
+UPDATE conversations SET
+    size = size - $3, version = version + 1, busy_with = (
+        SELECT responses.id FROM responses WHERE responses.project = $1 AND responses.id = conversations.busy_with LIMIT 1
+    )
+WHERE project = $1 AND id = $2
 
 -- name: drop
 -- Delete the conversation $2, unless others go on from it.

@@ -1,8 +1,10 @@
 -- Partitions by day of expiry. All of it runs as the tables' owner, under one lock.
 
 -- name: lock
--- One process at a time, until the transaction ends; nobody else waits long for a table.
-SELECT set_config('lock_timeout', '2s', true), pg_advisory_xact_lock(8388346167794168436)
+-- One process at a time, until the transaction ends. A table that is in use is left for the next time: whoever waits for
+-- it makes everybody else wait behind.
+SELECT pg_advisory_xact_lock(8388346167794168436);
+SET LOCAL lock_timeout = '300ms'
 
 -- name: drop_empty
 -- Delete at most $2 conversations whose last item expired before $1, except those that others go on from.

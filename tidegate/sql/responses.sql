@@ -182,6 +182,10 @@ UPDATE responses SET last_seq = $3, history_size = $4 WHERE project = $1 AND id 
 DELETE FROM responses WHERE project = $1 AND id = $2
 RETURNING conversation, first_seq, expires_on
 
+-- name: free
+-- Let others use the conversation $2 again, if it was the deleted response $3 that had it for itself.
+UPDATE conversations SET busy_with = NULL WHERE project = $1 AND id = $2 AND busy_with = $3
+
 -- name: kind
 -- What a conversation is, locked against those who would go on with it.
 SELECT kind, parent_seq FROM conversations WHERE project = $1 AND id = $2 FOR UPDATE
@@ -200,7 +204,7 @@ RETURNING size, parts, expires_on
 
 -- name: shorten
 -- A chain ends at $3 now, and is smaller by $4 bytes.
-UPDATE conversations SET last_seq = $3, size = size - $4, version = version + 1, busy_with = NULL
+UPDATE conversations SET last_seq = $3, size = size - $4, version = version + 1
 WHERE project = $1 AND id = $2
 
 -- name: drop_chain
