@@ -111,6 +111,11 @@ def test_a_provider_needs_a_name_that_can_be_part_of_others(name: str) -> None:
     assert f"The setting providers.{name}" in refusal(f'[providers."{name}"]\nkind = "openai"\n')
 
 
+def test_another_openai_account_needs_a_key() -> None:
+    assert "providers.second has no credentials" in refusal('[providers.second]\nkind = "openai"\n')
+    assert reading('[providers.openai]\nkind = "openai"\n').providers["openai"].credentials == []
+
+
 def test_no_key_shows_in_a_refusal() -> None:
     said = refusal(AZURE.replace('api_key_env = "AZURE_KEY"', f'api_key = "{KEY}", api_kye = "{KEY}"'))
     assert "Did you mean api_key?" in said

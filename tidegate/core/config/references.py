@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from pydantic import SecretStr
 
-from tidegate.core.config.providers import DEFAULT, CredentialConfig, ProviderConfig
+from tidegate.core.config.providers import DEFAULT, OPENAI, CredentialConfig, ProviderConfig
 from tidegate.core.config.routes import TargetConfig
 from tidegate.core.config.section import ConfigError
 from tidegate.core.config.settings import Settings
@@ -12,8 +12,13 @@ from tidegate.core.config.unknown import nearest
 
 
 def refuse_loose_ends(settings: Settings) -> None:
-    """Raises ConfigError for a target whose provider, or deployment, does not exist."""
+    """Raises ConfigError for a target whose provider, deployment or credential is not there, and for a lack of keys."""
     providers = settings.every_provider
+    for name, given in settings.providers.items():
+        if given.kind == "openai" and name != OPENAI and not given.credentials:
+            raise ConfigError(
+                f"The setting providers.{name} has no credentials, and OpenAI answers nobody without a key."
+            )
     for model, route in settings.routes.items():
         for number, target in enumerate(route.targets):
             where = f"routes.{model}.targets.{number}"
@@ -22,7 +27,7 @@ def refuse_loose_ends(settings: Settings) -> None:
                 raise ConfigError(f"The setting {where} names a provider {target.provider!r} that is not there.{hint}")
             _refuse_no_deployment(where, target, providers[target.provider])
             _refuse_no_credential(where, target, providers[target.provider])
-    if settings.providers.get("openai") is not None and settings.providers["openai"].credentials:
+    if (own := settings.providers.get(OPENAI)) is not None and own.credentials:
         _refuse_two_openais(settings)
 
 
