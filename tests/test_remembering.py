@@ -21,6 +21,7 @@ class Notebook:
     def __init__(self, *, failing: TidegateError | None = None) -> None:
         self.heard: list[bytes] = []
         self.kept: list[str] = []
+        self.here = False
         self.may_keep = asyncio.Event()
         self.may_keep.set()
         self._failing = failing
@@ -38,6 +39,12 @@ class Notebook:
         if self._failing:
             raise self._failing
         self.kept.append("whole")
+
+    def enter(self) -> None:
+        self.here = True
+
+    def leave(self) -> None:
+        self.here = False
 
     async def keep_broken(self, error: TidegateError) -> None:
         self.kept.append(error.name)
@@ -144,7 +151,9 @@ async def test_who_is_gone_leaves_nothing_behind() -> None:
     await answer.next()
     with pytest.raises(ClientGone):
         await answer.next()
+    assert memory.here
     await answer.leave()
+    assert not memory.here
     assert memory.kept == []
 
 

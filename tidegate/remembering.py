@@ -23,6 +23,7 @@ class Remembering:
         self._last: bytes | None = None
         """The terminal event, held until the answer is committed."""
         delivery.give_all()
+        memory.enter()
 
     @property
     def cache(self) -> str:
@@ -72,6 +73,7 @@ class Remembering:
 
     async def leave(self) -> None:
         """The caller is served, or gone."""
+        self.memory.leave()
         await self._delivery.leave()
 
     async def _next(self) -> bytes | None:

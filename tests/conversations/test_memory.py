@@ -76,6 +76,7 @@ async def test_the_second_of_two_writers_is_told(
     archive: Archive, clock: ManualClock, conversations: ConversationStore
 ) -> None:
     await conversations.create("shop", Conversation(id="conv_1", created_at=1.0))
+    # each on a replica of its own
     one = await recalled(archive, clock, "One", conversation="conv_1")
     other = await recalled(archive, clock, "Other", conversation="conv_1")
     for memory in (one, other):

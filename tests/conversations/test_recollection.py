@@ -15,7 +15,7 @@ from tidegate.conversations.memory import ResponseMemory
 from tidegate.conversations.recollection import Asker
 from tidegate.conversations.response_store import ResponseStore
 from tidegate.core.clock import ManualClock
-from tidegate.core.errors import ConversationNotFound, PostgresUnavailable, PreviousResponseNotFound
+from tidegate.core.errors import ConversationBusy, ConversationNotFound, PostgresUnavailable, PreviousResponseNotFound
 from tidegate.core.values import Route
 from tidegate.wire.call import Call, parse
 
@@ -115,3 +115,26 @@ async def test_the_size_of_a_question_is_that_of_all_it_goes_on_from(archive: Ar
     await memory.keep()
     call = await remembering.expanded(response_call("Q1", store=False, previous_response_id=given["id"]), "shop")
     assert texts(call) == ["Q0", "A0", "Q1"]
+
+
+async def test_a_second_turn_of_a_conversation_is_refused_before_it_is_asked(
+    archive: Archive, clock: ManualClock, conversations: ConversationStore
+) -> None:
+    await conversations.create("shop", Conversation(id="conv_1", created_at=1.0))
+    remembering = recollection(archive, clock)
+    call = response_call("Q", conversation="conv_1")
+    _, refused = await remembering.recall(call, SHOP)  # for a limit, say: it never has an answer
+    _, first = await remembering.recall(call, SHOP)
+    assert refused is not None
+    assert first is not None
+    first.enter()
+    with pytest.raises(ConversationBusy):
+        await remembering.recall(call, SHOP)
+    assert texts(await remembering.expanded(call, "shop")) == ["Q"], "who only counts is in nobody's way"
+    first.whole(answer("A"))
+    await first.keep()
+    _, second = await remembering.recall(call, SHOP)
+    assert second is not None
+    second.enter()
+    second.leave()
+    await remembering.recall(call, SHOP)

@@ -39,6 +39,14 @@ class Memory(Protocol):
         """The answer broke off: commit it as far as it came, where the caller has heard of it."""
         ...
 
+    def enter(self) -> None:
+        """The answer is on its way; whoever says so will `leave`."""
+        ...
+
+    def leave(self) -> None:
+        """The caller is served, or gone."""
+        ...
+
 
 class Turn(msgspec.Struct, frozen=True, kw_only=True):
     """Whose call it is, and what it said."""
@@ -67,6 +75,8 @@ class ResponseMemory:
         self._ids = ids
         self._clock = clock
         self._events = ResponseEvents(identity, ids)
+        self.under_way = False
+        """Its answer is still to be committed, or to fail."""
 
     @property
     def id(self) -> str:
@@ -88,8 +98,11 @@ class ResponseMemory:
 
     async def keep(self) -> None:
         """Commit the turn: its items and the response."""
-        if self._events.last is not None and not self._turn.promised:
-            await self._save(self._events.last)
+        try:
+            if self._events.last is not None and not self._turn.promised:
+                await self._save(self._events.last)
+        finally:
+            self.under_way = False
 
     async def keep_broken(self, error: TidegateError) -> None:
         """Commit what came of it, as failed."""
@@ -98,6 +111,14 @@ class ResponseMemory:
         document = self._events.broken_off(now=self._clock.now())
         if document is not None and self.asked.store:
             await self._save(failed(document, code=error.code or error.name, message=error.message))
+
+    def enter(self) -> None:
+        """Nobody else may take a turn now."""
+        self.under_way = True
+
+    def leave(self) -> None:
+        """Others may take their turn."""
+        self.under_way = False
 
     def promised(self) -> Json:
         """The response as it waits for its answer."""
@@ -179,6 +200,12 @@ class CompletionMemory:
 
     async def keep_broken(self, error: TidegateError) -> None:
         """A completion that broke off is none."""
+
+    def enter(self) -> None:
+        """Completions stand in nobody's way."""
+
+    def leave(self) -> None:
+        """Completions stood in nobody's way."""
 
 
 def stored_response(document: Json, turn: Turn) -> StoredResponse:

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
+from weakref import WeakValueDictionary
 
 import msgspec
 
@@ -18,7 +19,7 @@ from tidegate.conversations.memory import CompletionMemory, Memory, ResponseMemo
 from tidegate.conversations.response_form import Identity
 from tidegate.conversations.response_store import ResponseStore
 from tidegate.core.clock import Clock
-from tidegate.core.errors import PostgresUnavailable
+from tidegate.core.errors import ConversationBusy, PostgresUnavailable
 from tidegate.core.ids import IdSource
 from tidegate.core.values import Route
 from tidegate.wire.call import Call
@@ -61,6 +62,8 @@ class Recollection:
         self._ready = ready
         self._ids = ids
         self._clock = clock
+        self._turns: WeakValueDictionary[tuple[str, str], ResponseMemory] = WeakValueDictionary()
+        """The last ones of this process, as long as somebody holds them."""
 
     async def recall(self, call: Call, asker: Asker) -> tuple[Call, Memory | None]:
         """The call as it goes upstream, and its memory; the call as it is and None where it asks for none.
@@ -74,17 +77,29 @@ class Recollection:
         if call.route is Route.CHAT:
             await self._ready()
             return expand.stateless_chat(call), self._completion(call, asked, asker)
+        self._refuse_second(asker, asked)
         past = await self._past(asker, asked)
         given = await self._given(asker.project, call, asked)
         if not asked.keeps and not expand.speaks_of_ours(given, call.body.get("input")):
             return call, None
         before = kept_for_upstream(item.document for item in past.items)
         expanded = expand.stateless_response(call, before=before, given=given if before or asked.refers else None)
-        return expanded, self._response(call, asked, asker, given, past.version if asked.conversation else None)
+        memory = self._response(call, asked, asker, given, past.version if asked.conversation else None)
+        if asked.conversation is not None and asker.request_id:
+            self._turns[asker.project, asked.conversation] = memory
+        return expanded, memory
 
     async def expanded(self, call: Call, project: str) -> Call:
         """The call with all that it goes on from, where only its size is wanted."""
         return (await self.recall(call, Asker(project=project, request_id="")))[0]
+
+    def _refuse_second(self, asker: Asker, asked: Asked) -> None:
+        """Where another turn of the conversation is under way here: the commit would refuse this one, paid for."""
+        if asked.conversation is None or asker.promised or not asker.request_id:
+            return
+        other = self._turns.get((asker.project, asked.conversation))
+        if other is not None and other.under_way:
+            raise ConversationBusy
 
     async def _past(self, asker: Asker, asked: Asked) -> Past:
         project = asker.project
