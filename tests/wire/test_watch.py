@@ -207,8 +207,6 @@ WHOLE = {"model": "m-1", "usage": USAGE}
         pytest.param(CHAT, {"choices": [{"finish_reason": "stop"}]}, END, True, id="chat"),
         pytest.param(CHAT, {"choices": [{"finish_reason": "content_filter"}]}, END, False, id="chat, filtered"),
         pytest.param(CHAT, {"choices": [{"finish_reason": None}]}, END, False, id="chat, not finished"),
-        pytest.param(CHAT, {"choices": []}, END, False, id="chat, no choice"),
-        pytest.param(CHAT, {}, END, False, id="chat, no answer at all"),
         pytest.param(CHAT, {"error": FAILURE}, ERROR, True, id="an error under status 200"),
         pytest.param(RESPONSES, {"status": "completed", "error": None}, END, True, id="response"),
         pytest.param(RESPONSES, {"status": "failed", "error": FAILURE}, END, False, id="response that failed"),
@@ -281,3 +279,9 @@ def test_no_text_makes_a_chunk_look_like_one(text: str) -> None:
 )
 def test_the_terminal_event_is_known_however_it_is_written(route: Route, one: bytes, is_it: bool) -> None:
     assert is_terminal(route, one) is is_it
+
+
+@pytest.mark.parametrize("body", [b"{}", b'{"choices":[]}', b'{"id":"chatcmpl-1","usage":{}}'])
+def test_a_whole_chat_answer_without_a_choice_is_none(body: bytes) -> None:
+    with pytest.raises(MalformedAnswer, match="no choice"):
+        watch_for(Route.CHAT).see_whole(body)

@@ -164,6 +164,11 @@ class ChatWatch(Watch):
                 self.storable = self.storable and choice.finish_reason != "content_filter"
         return Sight.PASS
 
+    def _conclude(self, answer: _Answer) -> None:
+        if not answer.choices:
+            raise MalformedAnswer("The upstream's answer holds no choice.")
+        super()._conclude(answer)
+
     def ended(self) -> bool:
         """Each choice that was begun has been finished."""
         return bool(self._open) and self._open == self._finished

@@ -1,0 +1,185 @@
+"""Whatever an upstream's answer is turned into, the caller gets a complete answer or a typed error, and one line."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.faults import scripts, speech
+from tests.faults.upstream import Asked, Do, Script, ScriptedUpstream, playing
+from tests.harness import Answer, Gateway, World
+from tidegate.core.values import Route
+from tidegate.embedded import Stores
+
+Mutation = tuple[str, int, int, bytes]
+"""What is done, where (per mille of the answer), to how many bytes, and what is put there."""
+
+MUTATIONS = st.lists(
+    st.tuples(
+        st.sampled_from(["replace", "delete", "repeat", "insert"]),
+        st.integers(0, 1000),
+        st.integers(1, 40),
+        st.binary(min_size=1, max_size=8) | st.sampled_from([b"\x00", b"\r\n", b"\n\n", b"data: ", b"null", b"[]"]),
+    ),
+    max_size=4,
+)
+CLOCKS = {"first_byte_seconds": 2.0, "idle_seconds": 2.0, "total_seconds": 4.0}
+PATIENCE_SECONDS = 30.0
+
+
+class Next:
+    """What the upstream says next."""
+
+    def __init__(self) -> None:
+        self.play = scripts.good
+
+    def __call__(self, asked: Asked) -> Script:
+        return self.play(asked)
+
+
+@pytest.fixture(scope="module")
+def following() -> Next:
+    return Next()
+
+
+@pytest.fixture(scope="module")
+async def upstream(following: Next) -> AsyncIterator[ScriptedUpstream]:
+    async with playing(following) as upstream:
+        yield upstream
+
+
+@pytest.fixture(scope="module")
+async def world(
+    upstream: ScriptedUpstream,
+    database_url: str,
+    redis_url: str,
+    redis_prefix: str,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> AsyncIterator[World]:
+    stores = Stores(database_url=database_url, redis_url=redis_url)
+    folder: Path = tmp_path_factory.mktemp("mutations")
+    async with World(stores, f"{redis_prefix}-mutations", f"{upstream.root}/first/v1", folder) as world:
+        yield world
+
+
+@pytest.fixture(scope="module")
+async def gateway(world: World) -> AsyncIterator[Gateway]:
+    unbreakable = {"failures": 1_000_000, "calls": 1_000_000}
+    sections: dict[str, Any] = {"breaker": unbreakable, "retries": {"most": 0}, "cache": {"enabled": False}}
+    async with world.gateway(upstream=CLOCKS, **sections) as gateway:
+        yield gateway
+
+
+def mutated(data: bytes, mutations: list[Mutation]) -> bytes:
+    """The bytes with all that done to them."""
+    for kind, where, many, what in mutations:
+        at = where * len(data) // 1000
+        part = data[at : at + many]
+        middle = {"replace": what, "delete": b"", "repeat": part + part, "insert": what + part}[kind]
+        data = data[:at] + middle + data[at + many :]
+    return data
+
+
+def well_behaved(answer: Answer, route: Route, *, stream: bool) -> None:
+    """It is an answer in its form, or a typed error that is not our own defect."""
+    assert answer.headers.get("x-tidegate-error") != "internal", answer.text
+    if answer.status != 200:
+        assert answer.error["message"]
+        return
+    if not stream:
+        msgspec.json.decode(answer.text)
+        return
+    last = "data: [DONE]" if route is Route.CHAT else "event: response."
+    assert last in answer.text[-4000:] or '"error"' in answer.text[-4000:], answer.text
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(mutations=MUTATIONS, route=st.sampled_from(list(speech.PATHS)), stream=st.booleans(), framing=st.booleans())
+async def test_a_mutated_answer(
+    gateway: Gateway, following: Next, mutations: list[Mutation], route: Route, stream: bool, framing: bool
+) -> None:
+    stream = stream and route.streams
+
+    def play(asked: Asked) -> Script:
+        parts = scripts.parts(asked)
+        if framing:  # HTTP's own framing is hit as well
+            raw = b"".join([*(scripts.chunk(part) for part in parts), scripts.END])
+            return scripts.then([scripts.good_head(asked), mutated(raw, mutations)], Do.CLOSE)
+        body = mutated(b"".join(parts), mutations)
+        return [scripts.good_head(asked), scripts.chunk(body) if body else b"", scripts.END]
+
+    following.play = play
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        answer = await gateway.call(speech.PATHS[route], speech.request(route, "mutant", stream=stream))
+    well_behaved(answer, route, stream=stream)
+
+
+ODD = [1, -1, 1e300, 10**30, "", "x", "a\r\nb: c", "\x00", "\ud83d", None, True, [], {}, [None], [[]], [{}], {"a": {}}]
+FIELDS = ["id", "object", "created", "model", "choices", "usage", "service_tier", "error", "status", "output", "data",
+          "incomplete_details", "type", "response", "delta"]  # fmt: skip
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    field=st.sampled_from(FIELDS),
+    value=st.sampled_from(ODD),
+    route=st.sampled_from(list(speech.PATHS)),
+    stream=st.booleans(),
+    number=st.integers(0, 5),
+)
+async def test_a_field_with_a_value_that_makes_no_sense(
+    gateway: Gateway, following: Next, field: str, value: Any, route: Route, stream: bool, number: int
+) -> None:
+    stream = stream and route.streams
+
+    def odd(document: bytes) -> bytes:
+        decoded = msgspec.json.decode(document)
+        text = msgspec.json.encode({**decoded, field: value if value != "\ud83d" else ""})
+        return text.replace(b'""', b'"\\ud83d"', 1) if value == "\ud83d" else text
+
+    def play(asked: Asked) -> Script:
+        parts = scripts.parts(asked)
+        if not asked.stream:
+            return scripts.whole(asked, 200, odd(b"".join(parts)))
+        struck = number % (len(parts) - 1)
+        lines = parts[struck].split(b"data: ")
+        parts[struck] = lines[0] + b"data: " + odd(lines[1].strip()) + b"\n\n"
+        return [scripts.good_head(asked), *(scripts.chunk(part) for part in parts), scripts.END]
+
+    following.play = play
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        answer = await gateway.call(speech.PATHS[route], speech.request(route, "mutant", stream=stream))
+    well_behaved(answer, route, stream=stream)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    status=st.sampled_from([100, 101, 201, 202, 204, 205, 206, 300, 304, 400, 402, 405, 410, 418, 429, 451, 499, 500,
+                            507, 520, 529, 599, 600, 999]),
+    body=st.sampled_from([b"", b"{}", b"[]", b"null", b'{"error":null}', b'{"error":"x"}', b'{"error":{"code":7}}',
+                          b'{"error":{"message":{"a":1},"type":[],"param":{}}}', b"\xff\xfe", b"<html>", b"oops"]),
+    kind=st.sampled_from(["application/json", "text/html", "text/event-stream", "image/png", ""]),
+    stream=st.booleans(),
+)  # fmt: skip
+async def test_an_odd_status_and_an_odd_body(
+    gateway: Gateway, following: Next, status: int, body: bytes, kind: str, stream: bool
+) -> None:
+    following.play = lambda asked: scripts.then(scripts.whole(asked, status, body, kind=kind), Do.CLOSE)
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        body_sent = speech.request(Route.CHAT, "odd", stream=stream)
+        answer = await gateway.call("/chat/completions", body_sent, x_tidegate_deadline="0")
+    well_behaved(answer, Route.CHAT, stream=stream)
+    assert answer.status >= 400, (status, answer.text)
+
+
+async def test_each_of_them_has_one_line(gateway: Gateway, world: World) -> None:
+    assert gateway
+    lines = await world.whole_ledger()
+    mine = [line for line in lines if line["model"] in ("mutant", "odd")]
+    assert len({line["id"] for line in mine}) == len(mine) > 100
+    assert "internal" not in {line["outcome"] for line in mine}
