@@ -1,17 +1,21 @@
 """An attempt tells the board how it went, and a trial has its own clock."""
 
 import asyncio
+from typing import cast
 
+import msgspec
 import pytest
 
+from tests.eventually import until
 from tests.upstream.boards import board_alone
 from tests.upstream.played import PlayedProvider, answering
 from tests.upstream.turns import PlayedTurn
 from tidegate.core import errors
 from tidegate.core.clock import ManualClock
 from tidegate.core.values import Route
+from tidegate.upstream import breaker
 from tidegate.upstream.attempt import Attempt
-from tidegate.upstream.breaker import Circuit
+from tidegate.upstream.breaker import BreakerState, Circuit
 from tidegate.upstream.ladder import Ask
 from tidegate.upstream.plan import Target
 from tidegate.upstream.provider import Fitted
@@ -78,3 +82,31 @@ async def test_a_turn_that_cannot_come_is_no_failure(board: Board) -> None:
     sent = Sent(PlayedProvider("openai").says(answering()), board, seconds=None)
     assert not await sent.sending.run(come)
     assert not sent.attempt.sent
+
+
+@pytest.mark.parametrize(
+    ("outage", "circuit"),
+    [(errors.FirstByteTimeout(), Circuit.OPEN), (errors.ServerFailure(), Circuit.CLOSED)],
+)
+async def test_a_trial_that_is_slow_goes_on_elsewhere_where_calls_used_to_hang_and_is_waited_for_where_they_failed(
+    board: Board, outage: errors.UpstreamError, circuit: Circuit
+) -> None:
+    state = breaker.probed(breaker.opened(outage, 1.0))
+    soon = msgspec.structs.replace(state, slow_trials=-10)  # its time is 5 ms
+    cast(dict[str, BreakerState], board.standings.breakers)[HERE.name] = soon
+    answered = asyncio.Event()
+
+    async def slow() -> object:
+        await answered.wait()
+        return await answering()()
+
+    sent = Sent(PlayedProvider("openai").says(slow), board, trial=True, seconds=None)
+    sending = asyncio.create_task(sent.run())
+    await until(lambda: board.standings.breaker(HERE).circuit is circuit)
+    answered.set()
+    if circuit is Circuit.CLOSED:
+        assert await sending
+        return
+    with pytest.raises(errors.FirstByteTimeout):
+        await sending
+    assert board.standings.breaker(HERE).slow_trials == -9
