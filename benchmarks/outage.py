@@ -23,7 +23,7 @@ import uvloop
 
 from benchmarks import gateway, processes
 from benchmarks.contestants import FOLDER
-from benchmarks.processes import OTHER_CORE, BenchmarkError, Program
+from benchmarks.processes import MEASURED_CORE, OTHER_CORE, BenchmarkError, Program
 from tidegate import embedded
 
 MODEL = "gpt-4o-mini"
@@ -132,7 +132,8 @@ def _with_second(address: str) -> dict[str, str]:
 
 
 def _start(stack: contextlib.ExitStack, name: str, command: list[str], env: dict[str, str], address: str) -> Program:
-    program = stack.enter_context(processes.running(name, command, core=OTHER_CORE, folder=FOLDER, env=env))
+    core = MEASURED_CORE if name.startswith("replica") else OTHER_CORE
+    program = stack.enter_context(processes.running(name, command, core=core, folder=FOLDER, env=env))
     processes.until_up(program, f"{address}/models" if address.endswith("/v1") else f"{address}/livez")
     return program
 
