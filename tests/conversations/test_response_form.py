@@ -123,6 +123,22 @@ def test_an_answer_that_broke_off_says_why() -> None:
     assert document["error"] == {"code": "server_error", "message": "It broke."}
 
 
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        ({"verbosity": "low"}, {"verbosity": "low", "format": {"type": "text"}}),
+        ({"format": {"type": "json_object"}}, {"format": {"type": "json_object"}}),
+        (
+            {"format": {"type": "json_schema", "name": "n", "schema": {}, "strict": True}},
+            {"format": {"type": "json_schema", "name": "n", "schema": {}, "strict": True, "description": None}},
+        ),
+        ("no object", "no object"),
+    ],
+)
+def test_the_form_that_was_asked_for_is_told_whole(asked: Any, told: Any) -> None:
+    assert form(Asked(store=True), text=asked).response(BARE, now=100)["text"] == told
+
+
 def test_what_an_upstream_leaves_out_of_its_items_and_tools_is_there() -> None:
     bare = {
         "type": "message",

@@ -2,6 +2,9 @@
 
 import asyncio
 
+import openai
+import pytest
+
 from tests.harness import CHAT, Gateway, World
 
 
@@ -21,6 +24,18 @@ async def test_an_ordinary_key_administers_nothing(gateway: Gateway, world: Worl
     headers = {"authorization": f"Bearer {gateway.key}"}
     async with world.http.get(f"{gateway.root}/admin/v1/keys", headers=headers) as response:
         assert (response.status, response.headers["x-tidegate-error"]) == (403, "not_admin")
+
+
+async def test_only_an_admin_key_deletes_a_model(gateway: Gateway, world: World) -> None:
+    """A fine-tuned model is the whole organisation's, and cannot be brought back."""
+    admin = (await world.keys.create(project="operators", admin=True)).token
+    tuned = "ft:gpt-4o-mini:shop::abc"
+    async with gateway.sdk(api_key=admin) as client:
+        deleted = await client.models.delete(tuned)
+    assert (deleted.id, deleted.object, deleted.deleted) == (tuned, "model", True)
+    async with gateway.sdk() as client:
+        with pytest.raises(openai.PermissionDeniedError, match="--admin"):
+            await client.models.delete(tuned)
 
 
 async def test_a_key_revoked_on_one_replica_is_refused_by_the_other_within_a_second(world: World) -> None:

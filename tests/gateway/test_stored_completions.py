@@ -29,8 +29,9 @@ async def test_only_what_was_asked_to_be_kept_is_kept(gateway: Gateway) -> None:
     assert fetched["usage"] == kept["usage"]
     assert fetched["metadata"] == {"of": "ann"}
     assert valid(ChatCompletion, fetched).model == CHAT["model"]
-    missing = await gateway.call(f"/chat/completions/{forgotten['id']}")
-    assert (missing.status, missing.error["type"]) == (404, "invalid_request_error")
+    for name in (forgotten["id"], "chatcmpl-nothing", "nothing", "%00", "%F0%9F%8C%8A"):
+        missing = await gateway.call(f"/chat/completions/{name}")
+        assert (missing.status, missing.error["type"]) == (404, "invalid_request_error")
 
 
 async def test_a_stream_is_kept_whole_with_the_usage_that_its_caller_did_not_ask_for(gateway: Gateway) -> None:

@@ -72,7 +72,8 @@ async def test_the_smaller_routes_answer_too() -> None:
     ("method", "path", "status", "code"),
     [
         ("GET", "/audio/speech", 404, "unknown_url"),
-        ("DELETE", "/models/gpt-4o", 404, "unknown_url"),
+        ("DELETE", "/models", 404, "unknown_url"),
+        ("DELETE", "/models/gpt-4o", 403, "insufficient_permissions"),
         ("GET", "/models/gpt-9", 404, "model_not_found"),
         ("GET", "/embeddings", 405, "method_not_supported"),
     ],

@@ -1,10 +1,10 @@
-"""Models are listed, found one by one, and validate strictly."""
+"""Models are listed, found one by one, deleted where they may be, and validate strictly."""
 
 import msgspec
 import pytest
-from openai.types import Model
+from openai.types import Model, ModelDeleted
 
-from tidegate.simulator.models import every_model, one_model
+from tidegate.simulator.models import deleted, every_model, one_model
 from tidegate.simulator.refusal import Refusal
 
 
@@ -18,3 +18,11 @@ def test_a_model_that_is_not_listed_is_not_found() -> None:
     with pytest.raises(Refusal, match="does not exist") as no:
         one_model("gpt-0")
     assert (no.value.status, no.value.error["code"]) == (404, "model_not_found")
+
+
+def test_only_a_model_made_by_fine_tuning_can_be_deleted() -> None:
+    ModelDeleted.model_validate(deleted("ft:gpt-4o-mini:shop::abc"), strict=True)
+    for name, status in (("gpt-4o", 403), ("gpt-0", 404)):
+        with pytest.raises(Refusal) as no:
+            deleted(name)
+        assert no.value.status == status

@@ -10,7 +10,15 @@ from tests.upstream.servers import OK, saying, serving
 from tests.upstream.targets import config_of, providers
 from tidegate.core.clock import ManualClock
 from tidegate.core.config import ProviderConfig, RouteConfig
-from tidegate.core.errors import ConnectionFailed, MalformedAnswer, ModelNotFound, ServerFailure, UnknownModel
+from tidegate.core.errors import (
+    ConnectionFailed,
+    InvalidParameter,
+    MalformedAnswer,
+    ModelNotFound,
+    ServerFailure,
+    UnknownModel,
+    UpstreamForbidden,
+)
 from tidegate.simulator import Options, running
 from tidegate.upstream.models import Models
 from tidegate.upstream.routes import Routes
@@ -48,6 +56,21 @@ async def test_a_configured_list_narrows_it(clock: ManualClock) -> None:
         assert names(await models.all()) == ["gpt-4o"]
         with pytest.raises(UnknownModel):
             await models.one("gpt-4o-mini")
+
+
+async def test_a_model_is_deleted_where_it_is(clock: ManualClock) -> None:
+    """Its provider says whether it may be; a route is no provider's model."""
+    routes = {"smart": [{"provider": "openai", "model": "gpt-4o"}]}
+    async with running() as base_url, models_at(base_url, clock, routes=routes) as models:
+        tuned = "ft:gpt-4o-mini:shop::abc"
+        assert await models.delete(tuned) == {"id": tuned, "object": "model", "deleted": True}
+        with pytest.raises(UpstreamForbidden):
+            await models.delete("gpt-4o")
+        with pytest.raises(InvalidParameter, match="only its configuration"):
+            await models.delete("smart")
+    async with running() as base_url, models_at(base_url, clock, "gpt-4o") as models:
+        with pytest.raises(UnknownModel):
+            await models.delete(tuned)
 
 
 async def test_routes_are_models_too(clock: ManualClock) -> None:

@@ -86,6 +86,7 @@ class ResponseForm:
             **_SILENT,
             **response,
             **{name: _told(response, identity.body, name) for name in _ASKED_ELSE},
+            "text": _whole_text(_told(response, identity.body, "text")),
             "tools": _whole_tools(_told(response, identity.body, "tools")),
             "id": identity.id,
             "object": "response",
@@ -152,6 +153,14 @@ def _whole_tool(tool: Any) -> Any:
     if not isinstance(tool, dict) or tool.get("type") != "function":
         return tool
     return {"description": None, "parameters": None, "strict": None, **tool}
+
+
+def _whole_text(text: Any) -> Any:
+    """With the format that is meant where none is said, and all keys of one that is described."""
+    form = text.get("format") if isinstance(text, dict) else None
+    if isinstance(form, dict) and form.get("type") == "json_schema":
+        return {**text, "format": {"description": None, "strict": False, **form}}
+    return text if form or not isinstance(text, dict) else {**text, **_ASKED_ELSE["text"]}
 
 
 def whole_item(item: Json) -> Json:

@@ -44,7 +44,7 @@ def address(method: str, path: str, query: Mapping[str, str]) -> Address:
 def _endpoint(method: str, rest: str) -> Address:
     if rest in _ENDINGS:
         return Address(route=_ENDINGS[rest] if method == "POST" else "unknown", wrong_method=method != "POST")
-    if method == "GET" and (rest == "models" or rest.startswith("models/")):
+    if (method == "GET" and rest == "models") or (method in ("GET", "DELETE") and rest.startswith("models/")):
         return Address(route="models", model=unquote(rest.removeprefix("models").strip("/")))
     return Address(route="unknown")
 

@@ -110,7 +110,7 @@ class Simulator:
         drawn = self._outlook.strike(key_of(exchange.headers), self._random)
         how = manners(self._options, exchange.headers, drawn)
         call.fault = how.fault
-        if exchange.method == "GET":
+        if call.route == "models":
             if not await _struck(exchange, call, how):
                 await self._answer_models(exchange, where, how)
             return
@@ -155,7 +155,10 @@ class Simulator:
         name = where.model
         if how.fault and (refused := refusal_for(how.fault, model=name, path=exchange.path)):
             raise refused
-        body = models.one_model(name) if name else models.every_model()
+        if exchange.method == "DELETE":
+            body = models.deleted(name)
+        else:
+            body = models.one_model(name) if name else models.every_model()
         reply = Reply(body=body)
         await deliver(exchange, reply, how, Meter(name, reply))  # nobody pays for a list
 

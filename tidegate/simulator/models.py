@@ -1,4 +1,4 @@
-"""GET /v1/models and /v1/models/{id}."""
+"""GET /v1/models, GET and DELETE /v1/models/{id}."""
 
 from tidegate.simulator.refusal import Refusal
 from tidegate.simulator.reply import Json
@@ -32,3 +32,11 @@ def one_model(name: str) -> Json:
     if name not in _CREATED:
         raise Refusal(404, f"The model '{name}' does not exist", code="model_not_found", param="model")
     return {"id": name, "object": "model", "created": _CREATED[name], "owned_by": "system"}
+
+
+def deleted(name: str) -> Json:
+    """What is said when a model is deleted; it may be where its name says that it was fine-tuned. Raises Refusal."""
+    if not name.startswith("ft:"):
+        one_model(name)
+        raise Refusal(403, "You have insufficient permissions for this operation.", code="insufficient_permissions")
+    return {"id": name, "object": "model", "deleted": True}

@@ -101,7 +101,7 @@ def _response(body: Mapping[str, Any], question: Question, said: Answer, identit
         "conversation": _conversation(body.get("conversation")),
         "reasoning": {"effort": "medium" if reasons else None, "summary": None, **asked},
         "service_tier": served_tier(body.get("service_tier")),
-        "text": {"format": {"type": "text"}, "verbosity": "medium", **(body.get("text") or {})},
+        "text": _text_shown(body.get("text") or {}),
         "usage": {
             "input_tokens": question.input_tokens,
             "input_tokens_details": {"cached_tokens": identity.cached_tokens, "cache_write_tokens": 0},
@@ -110,6 +110,13 @@ def _response(body: Mapping[str, Any], question: Question, said: Answer, identit
             "total_tokens": question.input_tokens + said.output_tokens,
         },
     }
+
+
+def _text_shown(text: Json) -> Json:
+    form = text.get("format") or {"type": "text"}
+    if form.get("type") == "json_schema":
+        form = {"description": None, "strict": False, **form}
+    return {"verbosity": "medium", **text, "format": form}
 
 
 def _tool_shown(tool: Json) -> Json:

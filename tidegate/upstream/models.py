@@ -4,17 +4,20 @@ What is listed can be called: a provider's model is there where a call that name
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any
 
 import msgspec
 
 from tidegate.core.clock import Clock
-from tidegate.core.errors import MalformedAnswer, UnknownModel, UpstreamError
+from tidegate.core.errors import InvalidParameter, MalformedAnswer, UnknownModel, UpstreamError
 from tidegate.upstream.classify import classify
 from tidegate.upstream.openai import PROVIDER, OpenAI
 from tidegate.upstream.plan import Target
+from tidegate.upstream.provider import Credential
 from tidegate.upstream.routes import Routes
+from tidegate.upstream.transport import Exchange
 
 _FRESH_SECONDS = 60.0
 _AGAIN_SECONDS = 5.0
@@ -54,17 +57,28 @@ class Models:
 
     async def one(self, name: str) -> Json:
         """A model object. Raises UnknownModel or UpstreamError."""
-        if not self._is_allowed(name):
-            raise UnknownModel(f"The model '{name}' does not exist", param="model")
-        provider = next((each for each in self._lists if self._leads_to(each, name)), None)
-        if provider is None or name in self._routes.names:
-            return _own(name)
-        return await _read(self._providers[provider], self._clock, name)
+        holder = self._holder(name)
+        return _own(name) if holder is None else await _read(holder, self._clock, name)
+
+    async def delete(self, name: str) -> Json:
+        """Delete a fine-tuned model; its provider says whether it may be. Raises as `one`, and InvalidParameter."""
+        holder = self._holder(name)
+        if holder is None:
+            why = f"'{name}' is a route of this gateway: only its configuration can remove it."
+            raise InvalidParameter(why, param="model")
+        return await _told(holder, partial(holder.delete_model, name=name), self._clock)
 
     async def probe(self) -> None:
         """Ask for a list and forget it. Raises UpstreamError."""
         able = (each for each in self._providers.values() if each.credentials[0].secret is not None)
         await _read(next(able, self._providers[PROVIDER]), self._clock)
+
+    def _holder(self, name: str) -> OpenAI | None:
+        """The provider that has the model; None for a route's own name. Raises UnknownModel."""
+        if not self._is_allowed(name):
+            raise UnknownModel(f"The model '{name}' does not exist", param="model")
+        provider = next((each for each in self._lists if self._leads_to(each, name)), None)
+        return None if provider is None or name in self._routes.names else self._providers[provider]
 
     def _leads_to(self, provider: str, model: str) -> bool:
         there = Target(provider, model).name
@@ -99,10 +113,14 @@ class _List:
 
 
 async def _read(provider: OpenAI, clock: Clock, name: str = "") -> Json:
+    return await _told(provider, partial(provider.models, name=name), clock)
+
+
+async def _told(provider: OpenAI, ask: Callable[[Credential], Awaitable[Exchange]], clock: Clock) -> Json:
     """With the first credential that will do. Raises UpstreamError."""
     failed: UpstreamError | None = None
     for credential in provider.credentials:
-        exchange = await provider.models(credential, name)
+        exchange = await ask(credential)
         try:
             body = await exchange.whole()
         finally:

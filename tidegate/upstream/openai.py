@@ -66,6 +66,12 @@ class OpenAI:
         sent = {**self._fixed(credential), "accept": "*/*"}
         return await self._transport.send("GET", url, sent, None, self._way, secret=_secret(credential))
 
+    async def delete_model(self, credential: Credential, name: str) -> Exchange:
+        """Delete a model that was made by fine-tuning. Raises the errors of `Transport.send` and NoUpstreamKey."""
+        sent = {**self._fixed(credential), "accept": "application/json"}
+        url = self._models_url(f"/{quote(name, safe='')}")
+        return await self._transport.send("DELETE", url, sent, None, self._way, secret=_secret(credential))
+
     async def probe(self, credential: Credential) -> None:
         """Ask for the list of models and forget it. Raises UpstreamError."""
         exchange = await self.models(credential)

@@ -50,7 +50,7 @@ def create_api(lifespan: Lifespan, ids: IdSource) -> FastAPI:
 
 
 def add_models(api: FastAPI, keys: KeyRing, models: Models, ids: IdSource) -> None:
-    """`GET /v1/models` and `GET /v1/models/{id}`."""
+    """`GET /v1/models`, `GET /v1/models/{id}`, and for who administers the gateway `DELETE /v1/models/{id}`."""
 
     async def list_models(request: Request) -> Response:
         await keys.caller(request.headers.get("authorization", ""))
@@ -60,8 +60,13 @@ def add_models(api: FastAPI, keys: KeyRing, models: Models, ids: IdSource) -> No
         await keys.caller(request.headers.get("authorization", ""))
         return _json(await models.one(name), ids)
 
+    async def delete_model(request: Request, name: str) -> Response:
+        await keys.admin(request.headers.get("authorization", ""))
+        return _json(await models.delete(name), ids)
+
     api.add_api_route("/v1/models", list_models, methods=["GET"], summary="List the models")
     api.add_api_route("/v1/models/{name:path}", get_model, methods=["GET"], summary="One model")
+    api.add_api_route("/v1/models/{name:path}", delete_model, methods=["DELETE"], summary="Delete a fine-tuned model")
 
 
 def add_health(

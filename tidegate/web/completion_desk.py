@@ -7,7 +7,7 @@ from tidegate.conversations.asked import known_id, metadata_in
 from tidegate.conversations.completion_form import messages_of
 from tidegate.conversations.completion_store import CompletionStore
 from tidegate.conversations.documents import PageAsk, StoredCompletion
-from tidegate.core.errors import InvalidParameter
+from tidegate.core.errors import CompletionNotFound, InvalidParameter
 from tidegate.web.front import Front, Json, listed
 
 _decode = msgspec.json.Decoder()
@@ -71,4 +71,8 @@ def _shown(stored: StoredCompletion) -> Json:
 
 
 def _known(completion_id: str) -> str:
-    return known_id(completion_id, "completion_id", "chatcmpl-")
+    try:
+        return known_id(completion_id, "completion_id", "chatcmpl-")
+    except InvalidParameter as error:  # a name that none of ours has is one more that is not there
+        shown = completion_id[:64].encode("ascii", "replace").decode()
+        raise CompletionNotFound(f"Chat completion with id '{shown}' not found.") from error

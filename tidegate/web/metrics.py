@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import msgspec
 from fastapi import FastAPI, Request, Response
+from fastapi.responses import PlainTextResponse
 
 from tidegate.admission.keys import KeyRing
 from tidegate.core.ids import IdSource
@@ -24,5 +25,6 @@ def add_metrics(api: FastAPI, ring: KeyRing, read: Callable[[], Counts], *, open
         body = msgspec.json.encode(read())
         return Response(body, headers={"x-request-id": ids("req_")}, media_type="application/json")
 
-    api.add_api_route("/metrics", metrics, methods=["GET"], summary="Counters, as Prometheus reads them")
+    told = "Counters, as Prometheus reads them"
+    api.add_api_route("/metrics", metrics, methods=["GET"], response_class=PlainTextResponse, summary=told)
     api.add_api_route("/admin/v1/failures", failures, methods=["GET"], tags=["admin"], summary="Show what failed")
