@@ -26,6 +26,7 @@ STEPS = [
     "0007.background",
     "0008.ladder",
     "0010.completions_having",
+    "0011.ledger_by_day",
 ]
 
 

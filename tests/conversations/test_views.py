@@ -99,3 +99,10 @@ async def test_an_analyst_sees_the_views_and_nothing_else(postgres: Postgres) ->
 
 def test_the_guide_asks_some() -> None:
     assert len(QUESTIONS) >= 4
+
+
+async def test_a_days_usage_is_found_by_its_index(postgres: Postgres) -> None:
+    async with postgres.connection() as connection, connection.transaction():
+        await connection.execute("SET LOCAL enable_seqscan = off")
+        plan = await connection.fetch("EXPLAIN SELECT calls FROM usage_daily WHERE day = '2026-09-21'")
+    assert "ledger_by_day" in "\n".join(row[0] for row in plan)
