@@ -18,13 +18,13 @@ _WEBSOCKET = "shown with the official client, in tests/gateway/test_websocket.py
 _BACKGROUND = "shown through real sockets, in tests/gateway/test_background.py"
 
 EXCUSED: dict[str, str] = {
-    "tidegate/background_parts.py": _BACKGROUND,
-    "tidegate/deferring.py": _BACKGROUND,
+    "tidegate/assembly/background.py": _BACKGROUND,
+    "tidegate/story/deferring.py": _BACKGROUND,
     "tidegate/pipeline.py": _SOCKETS,
     "tidegate/assembly/ladder.py": _SOCKETS,
-    "tidegate/settling.py": _SOCKETS,
-    "tidegate/spares.py": _SOCKETS,
-    "tidegate/ticketing.py": _SOCKETS,
+    "tidegate/story/settling.py": _SOCKETS,
+    "tidegate/story/spares.py": _SOCKETS,
+    "tidegate/story/ticketing.py": _SOCKETS,
     "tidegate/web/answers.py": _SOCKETS,
     "tidegate/web/api.py": _SOCKETS,
     "tidegate/web/gateway.py": _SOCKETS,

@@ -27,9 +27,9 @@ from tidegate.admission.replicas import Replicas
 from tidegate.admission.tickets import LaneTerms
 from tidegate.admission.turn import Turns
 from tidegate.admission.visits import Visits
+from tidegate.assembly.background import BackgroundParts
 from tidegate.assembly.data import data_desk
 from tidegate.assembly.ladder import lane_terms, make_ladder, standing_report
-from tidegate.background_parts import BackgroundParts
 from tidegate.cache.flights import Flights
 from tidegate.cache.room import Room
 from tidegate.cache.stale import StaleAnswers
@@ -52,7 +52,6 @@ from tidegate.core.happenings import Tell
 from tidegate.core.ids import new_id
 from tidegate.core.memory import keep_for_good
 from tidegate.core.values import Limits
-from tidegate.deferring import Deferral
 from tidegate.metering import price_list
 from tidegate.metering.accountant import Accountant
 from tidegate.metering.drainer import Drainer
@@ -63,9 +62,10 @@ from tidegate.metering.prices import Prices
 from tidegate.metering.report import Reports
 from tidegate.metering.spool import Spool
 from tidegate.pipeline import Pipeline
-from tidegate.settling import Settling
-from tidegate.spares import Spares
-from tidegate.ticketing import Ticketing
+from tidegate.story.deferring import Deferral
+from tidegate.story.settling import Settling
+from tidegate.story.spares import Spares
+from tidegate.story.ticketing import Ticketing
 from tidegate.upstream.asking import Ladder
 from tidegate.upstream.models import Models
 from tidegate.upstream.openai import OpenAI

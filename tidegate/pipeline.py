@@ -23,14 +23,14 @@ from tidegate.conversations.recollection import Asker, Recollection
 from tidegate.core.clock import Clock
 from tidegate.core.errors import TidegateError, UnknownModel
 from tidegate.core.values import AnswerHead, Caller, Outcome, Route
-from tidegate.deferring import Deferral
-from tidegate.delivery import Delivery, Passage, Wanted
 from tidegate.metering.ledger import encode
-from tidegate.remembering import Remembering
-from tidegate.settling import Settling
-from tidegate.spares import Spares
-from tidegate.ticket import Claim, Request, Ticket, again
-from tidegate.ticketing import Ticketing
+from tidegate.story.deferring import Deferral
+from tidegate.story.delivery import Delivery, Passage, Wanted
+from tidegate.story.remembering import Remembering
+from tidegate.story.settling import Settling
+from tidegate.story.spares import Spares
+from tidegate.story.ticket import Claim, Request, Ticket, again
+from tidegate.story.ticketing import Ticketing
 from tidegate.upstream.asking import Asking, Ladder, Question, Ways
 from tidegate.upstream.asking import Turns as AttemptTurns
 from tidegate.upstream.ladder import Ask

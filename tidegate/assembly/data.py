@@ -9,8 +9,8 @@ from tidegate.conversations.erasing import ConversationEraser
 from tidegate.conversations.export import Export
 from tidegate.conversations.searching import Searcher
 from tidegate.core.clock import Clock
-from tidegate.forgetting import Forgetting
 from tidegate.metering.erasing import LedgerEraser
+from tidegate.story.forgetting import Forgetting
 from tidegate.web.data_desk import DataDesk
 
 

@@ -34,7 +34,7 @@ from tidegate.core import config
 from tidegate.core.clock import SystemClock
 from tidegate.core.config import Settings
 from tidegate.embedded import Stores
-from tidegate.forgetting import Forgetting
+from tidegate.story.forgetting import Forgetting
 from tidegate.upstream.standing_report import StandingReport
 from tidegate.upstream.standing_store import StandingStore
 

@@ -9,7 +9,7 @@ from tidegate.admission.project_store import ProjectStore
 from tidegate.conversations.export import Export
 from tidegate.conversations.searching import Searcher
 from tidegate.core.errors import NoSuchProject
-from tidegate.forgetting import Forgetting
+from tidegate.story.forgetting import Forgetting
 from tidegate.web.data_shapes import ExportAsked, ForgetAsked, ForgetShown, FoundPage, FoundShown, SearchAsked
 
 _JSONL = "application/jsonl"

@@ -12,7 +12,7 @@ from tidegate.core.happenings import Failure
 from tidegate.core.ids import IdSource
 from tidegate.core.values import Route
 from tidegate.pipeline import Pipeline
-from tidegate.ticket import Request
+from tidegate.story.ticket import Request
 from tidegate.web.answers import Reply, Send
 from tidegate.web.body import read_body
 from tidegate.web.hangup import HangUp, Receive

@@ -11,7 +11,7 @@ from tidegate.core.ids import IdSource
 from tidegate.core.values import Route
 from tidegate.metering.estimate import estimate
 from tidegate.pipeline import Pipeline
-from tidegate.ticket import Request as Asking
+from tidegate.story.ticket import Request as Asking
 from tidegate.web.front import Front, Json
 from tidegate.wire.call import Call, parse
 

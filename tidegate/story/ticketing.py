@@ -18,7 +18,7 @@ from tidegate.core.config import CacheConfig, QueueConfig
 from tidegate.core.values import Caller, LedgerEntry
 from tidegate.metering.prices import Prices
 from tidegate.metering.reserve import Reserve, reserve
-from tidegate.ticket import Request, Ticket, patience
+from tidegate.story.ticket import Request, Ticket, patience
 from tidegate.upstream.asking import Ladder
 from tidegate.upstream.fallback import HEADER, rungs_of
 from tidegate.upstream.ladder import Ask

@@ -16,7 +16,7 @@ from tidegate.core.errors import ClientGone, RedisUnavailable, TidegateError
 from tidegate.core.values import LedgerEntry, Outcome
 from tidegate.metering.accountant import Accountant, joined
 from tidegate.metering.ledger import Ledger
-from tidegate.ticket import Claim, Ticket, plain_settlement
+from tidegate.story.ticket import Claim, Ticket, plain_settlement
 from tidegate.watch.upstream_health import UpstreamHealth
 
 _log = structlog.get_logger("pipeline")

@@ -22,10 +22,10 @@ from tidegate.core.clock import Clock
 from tidegate.core.config import BackgroundConfig
 from tidegate.core.errors import ResponseNotFound
 from tidegate.core.values import AnswerHead, Route
-from tidegate.delivery import Delivery, Passage, Wanted
 from tidegate.metering.ledger import encode
-from tidegate.remembering import Remembering
-from tidegate.ticket import Attempt, Request, Ticket
+from tidegate.story.delivery import Delivery, Passage, Wanted
+from tidegate.story.remembering import Remembering
+from tidegate.story.ticket import Attempt, Request, Ticket
 from tidegate.wire import sse
 from tidegate.wire.call import Call
 

@@ -3,7 +3,7 @@
 import pytest
 
 from tidegate.core.errors import RedisUnavailable
-from tidegate.forgetting import Forgetting
+from tidegate.story.forgetting import Forgetting
 
 
 class Remembers:

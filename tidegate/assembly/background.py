@@ -12,7 +12,7 @@ from tidegate.connections.redis import RedisLink
 from tidegate.conversations.response_store import ResponseStore
 from tidegate.core.clock import Clock
 from tidegate.core.config import Settings
-from tidegate.deferring import Answering, Deferral, JobDesk, broken_off
+from tidegate.story.deferring import Answering, Deferral, JobDesk, broken_off
 from tidegate.upstream.providers import Forwarding
 from tidegate.watch.counters import Counters
 

@@ -8,7 +8,7 @@ from tidegate.admission.decision import Allowance
 from tidegate.conversations.memory import Memory
 from tidegate.core.errors import ClientGone, TidegateError
 from tidegate.core.values import AnswerHead
-from tidegate.delivery import Delivery
+from tidegate.story.delivery import Delivery
 from tidegate.wire.watch import is_extra_chunk, is_terminal
 
 

@@ -7,8 +7,8 @@ import pytest
 from tidegate.cache.given import Given
 from tidegate.core.errors import ClientGone, PostgresUnavailable, ServerFailure, TidegateError
 from tidegate.core.values import AnswerHead, Route
-from tidegate.delivery import Delivery, Wanted
-from tidegate.remembering import Remembering
+from tidegate.story.delivery import Delivery, Wanted
+from tidegate.story.remembering import Remembering
 
 CHUNK = b'data: {"id":"c","choices":[{"index":0,"delta":{"content":"x"}}]}\n\n'
 USAGE = b'data: {"id":"c","choices":[],"usage":{"total_tokens":3}}\n\n'
