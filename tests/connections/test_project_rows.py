@@ -127,3 +127,12 @@ async def test_what_postgresql_cannot_hold_is_typed(rows: ProjectRows, query: st
     with pytest.raises(error):
         async with rows.transaction("shop") as connection:
             await connection.execute(query)
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [("plan_cache_mode", "force_generic_plan"), ("max_parallel_workers_per_gather", "0"), ("enable_hashjoin", "off")],
+)
+async def test_what_goes_by_keys_is_planned_for_keys(rows: ProjectRows, setting: str, value: str) -> None:
+    async with rows.transaction("shop") as connection:
+        assert await connection.fetchval(f"SHOW {setting}") == value

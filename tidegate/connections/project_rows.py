@@ -25,6 +25,7 @@ SELECT set_config('tidegate.project', convert_from('\x{project}', 'UTF8'), true)
     set_config('enable_hashjoin', 'off', true),
     set_config('enable_mergejoin', 'off', true),
     set_config('enable_seqscan', 'off', true),
+    set_config('max_parallel_workers_per_gather', '0', true),
     set_config('jit', 'off', true);
 """
 
