@@ -3,16 +3,12 @@
 import asyncio
 from typing import Any
 
-import pytest
-
 from tests.background.conftest import Made
 from tests.background.parts import WORDS, Process, Script, first_events, new_job, nothing_else, stream
-from tidegate.background.closing import code_of
 from tidegate.background.job import Begun, Standing
 from tidegate.background.job_store import Also
 from tidegate.connections.postgres import Connection
-from tidegate.core import errors
-from tidegate.core.errors import NotStorable, ServerFailure, TidegateError, UpstreamWords
+from tidegate.core.errors import NotStorable, ServerFailure
 
 
 async def under_way(process: Process, events: list[bytes]) -> Begun:
@@ -118,26 +114,3 @@ async def test_nobody_cancels_what_is_anothers(process: Made) -> None:
 
 async def test_no_job_has_no_end(process: Made) -> None:
     assert not await process().closing.cancel("shop", "resp_0")
-
-
-def said(code: str | None, kind: str | None = None) -> UpstreamWords:
-    return UpstreamWords(status=400, type=kind, code=code, message="x")
-
-
-@pytest.mark.parametrize(
-    ("error", "code"),
-    [
-        (errors.ServerFailure(), "server_error"),
-        (errors.GatewayRestarted(), "server_error"),
-        (errors.BackgroundTimeout(), "server_error"),
-        (errors.TruncatedStream(), "server_error"),
-        (errors.RateLimited(), "rate_limit_exceeded"),
-        (errors.BudgetExceeded(), "rate_limit_exceeded"),
-        (errors.OutOfQuota(words=said("insufficient_quota", "insufficient_quota")), "rate_limit_exceeded"),
-        (errors.UpstreamRejected(words=said("invalid_prompt")), "invalid_prompt"),
-        (errors.ContextLengthExceeded(), "invalid_prompt"),
-        (errors.RevokedApiKey(), "invalid_prompt"),
-    ],
-)
-def test_its_code_is_one_of_openais(error: TidegateError, code: str) -> None:
-    assert code_of(error) == code

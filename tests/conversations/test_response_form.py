@@ -118,7 +118,7 @@ def test_encrypted_reasoning_is_kept_and_shown_only_to_who_asked() -> None:
 
 
 def test_an_answer_that_broke_off_says_why() -> None:
-    document = failed({**BARE, "status": "in_progress"}, code="server_error", message="It broke.")
+    document = failed({**BARE, "status": "in_progress"}, {"code": "server_error", "message": "It broke."})
     assert document["status"] == "failed"
     assert document["error"] == {"code": "server_error", "message": "It broke."}
 

@@ -249,7 +249,7 @@ async def test_a_refusal_says_what_is_wrong(
     assert message in refused.error["message"]
 
 
-@pytest.mark.parametrize("fault", ["error_in_stream", "server_error"])
+@pytest.mark.parametrize("fault", ["error_in_stream", "truncated", "truncated_clean", "malformed", "server_error"])
 async def test_what_failed_is_kept_as_such_where_its_caller_heard_of_it(gateway: Gateway, fault: str) -> None:
     body = {"model": MODEL, "input": "Hello", "stream": True}
     answer = await gateway.call("/responses", body, x_simulate_fault=fault)
@@ -259,7 +259,7 @@ async def test_what_failed_is_kept_as_such_where_its_caller_heard_of_it(gateway:
     named = answer.events[0]["response"]["id"]
     kept = (await gateway.call(f"/responses/{named}")).json
     assert kept["status"] == "failed"
-    assert kept["error"]["code"] == answer.events[-1]["error"]["code"]
+    assert kept["error"] == {"code": "server_error", "message": answer.events[-1]["error"]["message"]}
     assert kept["completed_at"] is None
     valid(Response, kept)
 

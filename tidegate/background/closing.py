@@ -10,8 +10,8 @@ from tidegate.background.job import Begun, Standing
 from tidegate.background.job_store import Also, JobStore
 from tidegate.background.news import News
 from tidegate.background.recorder import numbered
+from tidegate.core.broken_off import told
 from tidegate.core.errors import CallerError, TidegateError
-from tidegate.core.scrub import scrub
 from tidegate.wire import sse
 from tidegate.wire.unfinished import so_far
 
@@ -19,10 +19,6 @@ Json = dict[str, Any]
 
 Kept = Callable[[Standing, Json], Also]
 """Writes a response that broke off, or was cancelled, where responses are kept."""
-
-_CODES = frozenset({"server_error", "rate_limit_exceeded", "invalid_prompt"})
-"""Those of a Response's `error` that say what can happen here; the others speak of images and files."""
-_LIMITS = frozenset({"requests", "tokens", "rate_limit_error", "insufficient_quota"})
 
 _decode = msgspec.json.Decoder(Json)
 
@@ -52,8 +48,7 @@ class Closing:
 
     async def fail(self, response_id: str, error: TidegateError, *, attempt: int | None = None) -> bool:
         """The job failed, and keeps what was said; False where it is over, or the attempt is no longer valid."""
-        told = {"code": code_of(error), "message": scrub(error.message)}
-        return await self._close(response_id, attempt, status="failed", error=told)
+        return await self._close(response_id, attempt, status="failed", error=told(error))
 
     async def cancel(self, project: str, response_id: str) -> bool:
         """The job is not wanted any more; what was said is kept. False where it is over already, or not `project`'s."""
@@ -79,15 +74,3 @@ class Closing:
                 await self._kept(job, {**document, "output": []})(connection)
         self._news.changed(response_id)
         return True
-
-
-def code_of(error: TidegateError) -> str:
-    """The code of a failed Response: OpenAI's few words for what happened; the message says it better."""
-    said = (error.words.code if error.words else None) or error.code
-    if said in _CODES:
-        return said
-    kind = (error.words.type if error.words else None) or error.type
-    if kind in _LIMITS:
-        return "rate_limit_exceeded"
-    refused = isinstance(error, CallerError) or kind == "invalid_request_error"
-    return "invalid_prompt" if refused else "server_error"

@@ -13,6 +13,7 @@ from tidegate.conversations.items import kept
 from tidegate.conversations.response_events import ResponseEvents
 from tidegate.conversations.response_form import Identity, failed
 from tidegate.conversations.response_store import ResponseStore
+from tidegate.core.broken_off import told
 from tidegate.core.clock import Clock
 from tidegate.core.errors import TidegateError
 from tidegate.core.ids import IdSource
@@ -110,7 +111,7 @@ class ResponseMemory:
             return
         document = self._events.broken_off(now=self._clock.now())
         if document is not None and self.asked.store:
-            await self._save(failed(document, code=error.code or error.name, message=error.message))
+            await self._save(failed(document, told(error)))
 
     def enter(self) -> None:
         """Nobody else may take a turn now."""

@@ -116,9 +116,9 @@ def shown_item(item: Json, asked: Asked) -> Json:
     return item
 
 
-def failed(document: Json, *, code: str, message: str) -> Json:
+def failed(document: Json, error: Mapping[str, str]) -> Json:
     """The document of an answer that broke off."""
-    return {**document, "status": "failed", "completed_at": None, "error": {"code": code, "message": message}}
+    return {**document, "status": "failed", "completed_at": None, "error": dict(error)}
 
 
 def is_over(document: Mapping[str, Any]) -> bool:
