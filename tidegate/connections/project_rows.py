@@ -17,8 +17,7 @@ _CROSSED = ("40", "55")
 # One round trip for all of it. The project is in hexadecimal, so that no name can say anything else here. Every query
 # goes by keys: planned once, with nested loops over indexes, it is right for ten rows and for ten million, whatever
 # the statistics say of a table that has just been filled.
-_BEGIN = r"""
-BEGIN;
+_TAKE = r"""
 SET LOCAL ROLE tidegate_rows;
 SELECT set_config('tidegate.project', convert_from('\x{project}', 'UTF8'), true),
     set_config('plan_cache_mode', 'force_generic_plan', true),
@@ -28,13 +27,8 @@ SELECT set_config('tidegate.project', convert_from('\x{project}', 'UTF8'), true)
     set_config('max_parallel_workers_per_gather', '0', true),
     set_config('jit', 'off', true);
 """
-
-
-_WITHIN = r"""
-SAVEPOINT project_rows;
-SET LOCAL ROLE tidegate_rows;
-SELECT set_config('tidegate.project', convert_from('\x{project}', 'UTF8'), true);
-"""
+_BEGIN = "BEGIN;" + _TAKE
+_WITHIN = "SAVEPOINT project_rows;" + _TAKE
 
 
 class ProjectRows:
