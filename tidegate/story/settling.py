@@ -12,7 +12,7 @@ from tidegate.cache.room import Room
 from tidegate.cache.stored import Codec, StoredAnswer
 from tidegate.core.clock import Clock
 from tidegate.core.config import CacheConfig
-from tidegate.core.errors import ClientGone, RedisUnavailable, TidegateError
+from tidegate.core.errors import ClientGone, RedisUnavailable, TargetDown, TidegateError
 from tidegate.core.values import LedgerEntry, Outcome
 from tidegate.metering.accountant import Accountant, joined
 from tidegate.metering.ledger import Ledger
@@ -110,7 +110,10 @@ def _log_failure(ticket: Ticket, attempt: Outcome) -> None:
     error = attempt.reported
     assert error is not None  # noqa: S101  # the caller looked
     words = error.words
-    level = logging.INFO if isinstance(error, ClientGone) else logging.WARNING
+    told_already = isinstance(
+        error, ClientGone | TargetDown
+    )  # the one's leaving is no fault, the other's has its alert
+    level = logging.INFO if told_already else logging.WARNING
     _log.log(
         level,
         "upstream call failed",
