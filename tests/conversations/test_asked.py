@@ -71,6 +71,7 @@ def test_what_is_asked_is_read(call: Call, expected: Asked) -> None:
         ({"previous_response_id": "resp_" + "x" * 99}, InvalidParameter, "previous_response_id"),
         ({"conversation": "resp_1"}, InvalidParameter, "conversation"),
         ({"conversation": {}}, InvalidParameter, "conversation"),
+        ({"conversation": {"id": None}}, InvalidParameter, "conversation"),
         ({"conversation": "conv_\x00"}, InvalidParameter, "conversation"),
         ({"metadata": []}, InvalidParameter, "metadata"),
         ({"metadata": {"a": 1}}, InvalidParameter, "metadata"),

@@ -82,7 +82,8 @@ def conversation_in(body: Mapping[str, Any]) -> str | None:
     """The id of the conversation that a body names, as a text or within an object."""
     given = body.get("conversation")
     if isinstance(given, dict):
-        given = given.get("id", "")
+        given = given.get("id")
+        given = "" if given is None else given  # whoever says where is not answered as if they had not
     return _id_in(given, "conversation", "conv")
 
 
