@@ -70,6 +70,14 @@ class LaneNews:
         desk = self._desk(lane)
         return desk.telling is None and not desk.pending
 
+    async def spread(self, lane: str) -> None:
+        """Wait until what was known here of a lane when this was called is told."""
+        desk = self._desk(lane)
+        for _ in range(2):  # what is being told now may be older
+            self._begin(lane, desk)
+            if desk.telling is not None:
+                await asyncio.shield(desk.telling)
+
     async def close(self) -> None:
         """Tell what there is left to tell."""
         for lane, desk in self._desks.items():

@@ -92,6 +92,7 @@ class Turn:
             return False
         self._turns += 1
         self.over()
+        await self._places.news.spread(self._lane)  # else a lane that has not heard of it would let the call go at once
         self._verdict = None
         self._ticket = msgspec.structs.replace(self._ticket, place=self._place)
         try:
