@@ -1,1 +1,1 @@
-"""Groups of parts as the composition root puts them together."""
+"""The composition root's rooms: each makes what belongs together, `tidegate.app` puts the rooms together."""

@@ -1,20 +1,16 @@
 """The parts of background responses, made and put together: a piece of the composition root."""
 
 from tidegate.admission.visits import Visits
+from tidegate.assembly.base import Base
 from tidegate.background.closing import Closing
 from tidegate.background.event_log import EventLog
 from tidegate.background.job_store import JobStore
 from tidegate.background.news import News
 from tidegate.background.runner import Runner
 from tidegate.background.worker import Worker
-from tidegate.connections.postgres import Postgres
-from tidegate.connections.redis import RedisLink
 from tidegate.conversations.response_store import ResponseStore
-from tidegate.core.clock import Clock
-from tidegate.core.config import Settings
 from tidegate.story.deferring import Answering, Deferral, JobDesk, broken_off
 from tidegate.upstream.providers import Forwarding
-from tidegate.watch.counters import Counters
 
 _LOOK_SECONDS = 1.0
 """Between looks for jobs of which nobody told."""
@@ -23,26 +19,16 @@ _LOOK_SECONDS = 1.0
 class BackgroundParts:
     """What one process has for them."""
 
-    def __init__(  # noqa: PLR0913  # a parameter for each part
-        self,
-        settings: Settings,
-        clock: Clock,
-        postgres: Postgres,
-        redis: RedisLink,
-        responses: ResponseStore,
-        *,
-        visits: Visits,
-        counters: Counters,
-    ) -> None:
+    def __init__(self, base: Base, responses: ResponseStore, visits: Visits) -> None:
         # loaded here: each worker process needs it, and nobody who only imports the application
         from tidegate.background.job_queue import JobQueue  # noqa: PLC0415
 
+        settings, clock, postgres = base.settings, base.clock, base.postgres
         config = settings.background
-        self._clock = clock
+        self._base = base
         self._grace = settings.server.grace_seconds
         self._responses = responses
-        self._counters = counters
-        self._news = News(redis, prefix=settings.redis.prefix)
+        self._news = News(base.redis, prefix=base.prefix)
         self._store = JobStore(postgres)
         self._log = EventLog(postgres)
         self._closing = Closing(self._store, self._log, self._news, kept=broken_off(responses))
@@ -65,10 +51,10 @@ class BackgroundParts:
             clock=clock,
         )
 
-    def runner(self, answer: Answering, process: str) -> Runner:
-        """What works on them, by the story; `process` is this one's name."""
-        desk = JobDesk(answer, self._responses)
-        tell = self._counters.happened
-        worker = Worker(self._store, self._closing, self._news, desk, name=process, clock=self._clock, tell=tell)
-        self._counters.watch({"background_responses": lambda: len(worker.busy)})
+    def runner(self, answer: Answering) -> Runner:
+        """What works on them, by the story."""
+        base, desk = self._base, JobDesk(answer, self._responses)
+        tell = base.counters.happened
+        worker = Worker(self._store, self._closing, self._news, desk, name=base.process, clock=base.clock, tell=tell)
+        base.counters.watch({"background_responses": lambda: len(worker.busy)})
         return Runner(self._queue, self._store, self._news, worker, grace_seconds=self._grace)

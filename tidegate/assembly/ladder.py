@@ -1,22 +1,24 @@
 """The ladder and what it stands on."""
 
-import contextlib
 from collections.abc import Callable, Mapping
 from random import SystemRandom
 
 from tidegate.admission.tickets import LaneTerms
-from tidegate.connections.redis import RedisLink
+from tidegate.assembly.base import Base
 from tidegate.core.clock import Clock
 from tidegate.core.config import Settings
 from tidegate.core.config.providers import DEFAULT, OPENAI
 from tidegate.upstream.alerts import alert
 from tidegate.upstream.asking import Ladder
+from tidegate.upstream.openai import OpenAI
 from tidegate.upstream.plan import Target
 from tidegate.upstream.probing import Probing
 from tidegate.upstream.provider import Provider
+from tidegate.upstream.providers import make_providers as providers_of
 from tidegate.upstream.standing import Board
 from tidegate.upstream.standing_report import StandingReport
 from tidegate.upstream.standing_store import StandingStore, Told
+from tidegate.upstream.transport import Transport
 
 
 def lane_terms(settings: Settings) -> Callable[[str], LaneTerms]:
@@ -31,21 +33,18 @@ def lane_terms(settings: Settings) -> Callable[[str], LaneTerms]:
     return lambda lane: known.get("/".join(lane.split("/", 2)[:2]), unknown)
 
 
-async def make_ladder(
-    stack: contextlib.AsyncExitStack,
-    settings: Settings,
-    clock: Clock,
-    redis: RedisLink,
-    providers: Mapping[str, Provider],
-) -> Ladder:
+async def make_providers(base: Base) -> dict[str, OpenAI]:
+    """All providers of the configuration, over one transport."""
+    transport = Transport(max_connections=base.settings.upstream.max_connections)
+    await base.stack.enter_async_context(transport)
+    return providers_of(base.settings.every_provider, transport, base.clock)
+
+
+async def make_ladder(base: Base, providers: Mapping[str, Provider]) -> Ladder:
     """The ladder, with what it knows of targets and credentials, and who finds out."""
-    random = SystemRandom()
-    store = StandingStore(redis, prefix=settings.redis.prefix)
-    board = Board(store, settings.breaker, clock=clock)
-    probing = Probing(board, providers, clock=clock, random=random)
-    for part in (board, probing):
-        await part.start()
-        stack.push_async_callback(part.close)
+    settings, clock, random = base.settings, base.clock, SystemRandom()
+    board = await base.started(Board(StandingStore(base.redis, prefix=base.prefix), settings.breaker, clock=clock))
+    await base.started(Probing(board, providers, clock=clock, random=random))
     return Ladder(
         providers=providers,
         board=board,

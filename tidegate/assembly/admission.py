@@ -1,0 +1,65 @@
+"""Who may spend, and when: keys, limits, budgets, the queue; and the ledger, from which budgets are counted anew."""
+
+from tidegate.admission.door import Door
+from tidegate.admission.gate import Gate
+from tidegate.admission.holds import Holds
+from tidegate.admission.key_store import KeyStore
+from tidegate.admission.keys import KeyRing
+from tidegate.admission.local import LocalLimits
+from tidegate.admission.places import Places
+from tidegate.admission.recount import Recount
+from tidegate.admission.replicas import Replicas
+from tidegate.admission.turn import Turns
+from tidegate.admission.visits import Visits
+from tidegate.assembly.base import Base
+from tidegate.assembly.ladder import lane_terms
+from tidegate.metering.drainer import Drainer
+from tidegate.metering.ledger import Ledger
+from tidegate.metering.ledger_store import LedgerStore
+from tidegate.metering.ledger_stream import LedgerStream
+from tidegate.metering.spool import Spool
+
+
+class AdmissionParts:
+    """What one process has for them."""
+
+    def __init__(self, base: Base) -> None:
+        """Use `make_admission`."""
+        settings, clock, redis, prefix = base.settings, base.clock, base.redis, base.prefix
+        budgets = settings.budgets
+        self.key_store = KeyStore(base.postgres, redis, clock=clock, prefix=prefix)
+        self.keys = KeyRing(self.key_store, clock)
+        self.recount = Recount(
+            redis, base.postgres, prefix=prefix, clock=clock, grace_seconds=budgets.recount_after_seconds
+        )
+        gate = Gate(redis, prefix=prefix, lease_seconds=settings.cache.lease_seconds)
+        self.holds = Holds(gate, clock, lease_seconds=budgets.lease_seconds)
+        replicas, terms = Replicas(), lane_terms(settings)
+        self.places = Places(redis, prefix=prefix, process=base.process, clock=clock, terms=terms, replicas=replicas)
+        self.door = Door(gate, self.holds, self.recount, LocalLimits(replicas), everybody=budgets.everybody)
+        self.visits = Visits(self.door, clock)
+        self.turns = Turns(self.places, terms=terms, in_flight=settings.queue.in_flight, clock=clock)
+
+
+async def make_admission(base: Base) -> AdmissionParts:
+    """The parts, started."""
+    parts = AdmissionParts(base)
+    await base.started(parts.keys)
+    base.closing(parts.recount.close)
+    await base.started(parts.holds)
+    await base.started(parts.places)
+    return parts
+
+
+def make_ledger(base: Base, recount: Recount) -> Ledger:
+    """The ledger's way into PostgreSQL, open until the stack unwinds."""
+    metering, tell = base.settings.metering, base.counters.happened
+    stream, spool = LedgerStream(base.redis, base.prefix), Spool(metering.spool_dir)
+    store = LedgerStore(base.postgres)
+    drainer = Drainer(stream, store, spool, clock=base.clock, on_replayed=recount.forget, tell=tell)
+    drainer.start()
+    base.closing(drainer.close)
+    ledger = Ledger(stream, spool, most_held=metering.most_held, tell=tell)
+    base.closing(ledger.close)
+    base.counters.watch({"ledger_lines_in_memory": lambda: ledger.held})
+    return ledger

@@ -1,0 +1,80 @@
+"""What everything else stands on: the stores, the counters, the clock, and how parts are started and stopped."""
+
+import contextlib
+from collections.abc import Awaitable, Callable
+from typing import Protocol, TypeVar
+
+from tidegate.connections.postgres import Postgres
+from tidegate.connections.redis import RedisLink
+from tidegate.core.clock import Clock
+from tidegate.core.config import Settings
+from tidegate.core.happenings import Tell
+from tidegate.core.ids import new_id
+from tidegate.watch.counters import Counters
+
+
+class Part(Protocol):
+    """What runs in the background."""
+
+    async def start(self) -> None:
+        """Begin."""
+        ...
+
+    async def close(self) -> None:
+        """Stop."""
+        ...
+
+
+_AnyPart = TypeVar("_AnyPart", bound=Part)
+
+
+class Base:
+    """The stores and what every part may ask for; parts are stopped in the reverse order of their start."""
+
+    def __init__(self, settings: Settings, clock: Clock, stack: contextlib.AsyncExitStack) -> None:
+        """Use `make_base`."""
+        self.settings = settings
+        self.clock = clock
+        self.stack = stack
+        self.counters = Counters()
+        self.prefix = settings.redis.prefix
+        self.process = new_id("p")
+        """This process's name among all that share the stores."""
+        self.postgres = _postgres(settings, self.counters.happened)
+        self.redis = _redis(settings, clock, self.counters.happened)
+
+    async def started(self, part: _AnyPart) -> _AnyPart:
+        """A part that runs from here on, until the stack unwinds."""
+        await part.start()
+        self.closing(part.close)
+        return part
+
+    def closing(self, close: Callable[[], Awaitable[None]]) -> None:
+        """Have something closed when the stack unwinds."""
+        self.stack.push_async_callback(close)
+
+
+async def make_base(settings: Settings, clock: Clock, stack: contextlib.AsyncExitStack) -> Base:
+    """The base, connected as far as its stores are there."""
+    base = Base(settings, clock, stack)
+    base.closing(base.postgres.close)
+    await base.started(base.redis)
+    base.counters.watch(
+        {
+            "redis_up": lambda: int(base.redis.up),
+            "postgres_wait_p99_microseconds": lambda: round(base.postgres.wait_p99 * 1e6),
+        }
+    )
+    return base
+
+
+def _postgres(settings: Settings, tell: Tell) -> Postgres:
+    assert settings.database_url is not None  # noqa: S101  # `build` refused otherwise
+    url, database = settings.database_url.get_secret_value(), settings.database
+    return Postgres(url, size=database.pool_size, timeout=database.timeout_seconds, tell=tell)
+
+
+def _redis(settings: Settings, clock: Clock, tell: Tell) -> RedisLink:
+    assert settings.redis_url is not None  # noqa: S101  # `build` refused otherwise
+    url, timeout = settings.redis_url.get_secret_value(), settings.redis.timeout_seconds
+    return RedisLink(url, timeout=timeout, clock=clock, tell=tell)

@@ -1,0 +1,38 @@
+"""What was said: where it is kept, and who puts it into calls."""
+
+from tidegate.assembly.base import Base
+from tidegate.conversations.archive import Archive
+from tidegate.conversations.completion_store import CompletionStore
+from tidegate.conversations.conversation_store import ConversationStore
+from tidegate.conversations.item_store import ItemStore
+from tidegate.conversations.keeper import Keeper
+from tidegate.conversations.partitions import Partitions
+from tidegate.conversations.recollection import Recollection
+from tidegate.conversations.response_store import ResponseStore
+from tidegate.core.ids import new_id
+
+
+class ConversationParts:
+    """What one process has for it."""
+
+    def __init__(self, base: Base) -> None:
+        """Use `make_conversations`."""
+        archive = Archive(base.postgres, base.clock)
+        self.responses = ResponseStore(archive)
+        self.completions = CompletionStore(archive)
+        self.conversations = ConversationStore(archive)
+        self.recollection = Recollection(
+            responses=self.responses,
+            completions=self.completions,
+            conversations=self.conversations,
+            items=ItemStore(archive),
+            ready=base.postgres.ready,
+            ids=new_id,
+            clock=base.clock,
+        )
+
+
+async def make_conversations(base: Base) -> ConversationParts:
+    """The parts, and who looks after the partitions."""
+    await base.started(Keeper(Partitions(base.postgres), base.clock))
+    return ConversationParts(base)

@@ -1,0 +1,109 @@
+"""What is reached from outside besides the inference routes: models, health, the stateful API, administration."""
+
+from functools import partial
+
+from fastapi import FastAPI
+
+from tidegate.admission.budget_report import BudgetReport
+from tidegate.admission.budget_store import BudgetStore
+from tidegate.admission.lane_store import LaneStore
+from tidegate.admission.project_store import ProjectStore
+from tidegate.admission.queue_report import QueueReport
+from tidegate.admission.tickets import LaneTerms
+from tidegate.assembly.admission import AdmissionParts
+from tidegate.assembly.base import Base
+from tidegate.assembly.conversations import ConversationParts
+from tidegate.assembly.data import data_desk
+from tidegate.assembly.ladder import lane_terms, standing_report
+from tidegate.core.ids import new_id
+from tidegate.metering.report import Reports
+from tidegate.pipeline import Pipeline
+from tidegate.story.deferring import Deferral
+from tidegate.upstream.models import Models
+from tidegate.upstream.standing import Board
+from tidegate.watch.upstream_health import UpstreamHealth
+from tidegate.web.admin import add_admin
+from tidegate.web.admin_desks import KeyDesk, Overlook, ProjectDesk
+from tidegate.web.api import add_health, add_models
+from tidegate.web.completion_desk import CompletionDesk
+from tidegate.web.conversation_desk import ConversationDesk
+from tidegate.web.front import Front
+from tidegate.web.metrics import add_metrics
+from tidegate.web.question_desk import QuestionDesk
+from tidegate.web.response_desk import ResponseDesk
+from tidegate.web.sockets.endpoint import Sockets
+from tidegate.web.stateful import add_stateful
+from tidegate.web.upstream_desk import UpstreamDesk
+
+
+class Surface:
+    """Adds routes to the application."""
+
+    def __init__(self, api: FastAPI, base: Base, admission: AdmissionParts) -> None:
+        self._api = api
+        self._base = base
+        self._admission = admission
+
+    def add_upstream(self, models: Models, health: UpstreamHealth, board: Board) -> None:
+        """Models, health, metrics, and the administration."""
+        base, keys = self._base, self._admission.keys
+        report = standing_report(board.store, base.settings, base.clock)
+        add_models(self._api, keys, models, new_id)
+        add_health(
+            self._api,
+            postgres=base.postgres,
+            redis=base.redis,
+            upstream=health,
+            probe=models.probe,
+            standings=partial(report.now_on, board),
+        )
+        open_to_all = base.settings.watch.open_metrics
+        add_metrics(self._api, keys, base.counters.read, open_to_all=open_to_all, ids=new_id)
+        add_admin(
+            self._api,
+            keys,
+            keys=KeyDesk(self._admission.key_store, base.clock),
+            projects=ProjectDesk(ProjectStore(base.postgres, base.redis, prefix=base.prefix)),
+            overlook=self._overlook(),
+            upstream=UpstreamDesk(report),
+            data=data_desk(base.postgres, base.redis, base.clock, prefix=base.prefix),
+            ids=new_id,
+        )
+
+    def add_conversations(self, parts: ConversationParts, pipeline: Pipeline, deferral: Deferral) -> None:
+        """The stateful API."""
+        base, admission = self._base, self._admission
+        front = Front(admission.keys, admission.visits, base.settings.server, new_id)
+        add_stateful(
+            self._api,
+            completions=CompletionDesk(front, parts.completions),
+            responses=ResponseDesk(front, parts.responses, deferral),
+            questions=QuestionDesk(front, parts.recollection, pipeline, ids=new_id, clock=base.clock),
+            conversations=ConversationDesk(front, parts.conversations, ids=new_id, clock=base.clock),
+        )
+
+    def sockets(self, pipeline: Pipeline) -> Sockets:
+        """The WebSocket's endpoint."""
+        base, settings = self._base, self._base.settings
+        sockets = Sockets(
+            pipeline,
+            self._admission.keys,
+            config=settings.websocket,
+            server=settings.server,
+            clock=base.clock,
+            ids=new_id,
+            failed=base.counters.failed,
+        )
+        base.counters.watch({"websocket_connections": lambda: sockets.open})
+        return sockets
+
+    def _overlook(self) -> Overlook:
+        base, settings = self._base, self._base.settings
+        lanes = LaneStore(base.redis, prefix=base.prefix, terms=lambda _: LaneTerms())  # looking needs no terms
+        budgets = BudgetStore(base.redis, prefix=base.prefix)
+        return Overlook(
+            budgets=BudgetReport(base.postgres, budgets, everybody=settings.budgets.everybody),
+            queue=QueueReport(lanes, lane_terms(settings)),
+            reports=Reports(base.postgres),
+            clock=base.clock,
+        )
