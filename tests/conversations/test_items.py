@@ -74,6 +74,20 @@ def message(role: str, *content: Json) -> Json:
             {"id": "fco_1", "type": "function_call_output", "call_id": "call_1", "output": "4", "status": "completed"},
         ),
         (
+            {
+                "type": "function_call_output",
+                "call_id": "c",
+                "output": [{"type": "input_image", "image_url": "data:,"}],
+            },
+            {
+                "id": "fco_1",
+                "type": "function_call_output",
+                "call_id": "c",
+                "output": [{"detail": "auto", "type": "input_image", "image_url": "data:,"}],
+                "status": "completed",
+            },
+        ),
+        (
             {"type": "reasoning", "id": "rs_theirs", "summary": [], "encrypted_content": "x"},
             {"id": "rs_theirs", "type": "reasoning", "summary": [], "encrypted_content": "x"},
         ),

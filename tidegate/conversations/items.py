@@ -124,6 +124,8 @@ def kept(item: Mapping[str, Any], ids: IdSource) -> Json:
     full: Json = {"id": own_id(item, ids), "type": kind, **plain}
     if kind == "message":
         full["content"] = list(_parts(item))
+    elif isinstance(output := full.get("output"), list):  # what a tool gave, where it is more than a text
+        full["output"] = [_whole_image(part) for part in output]
     if kind not in _WITHOUT_STATUS and full.get("status") is None:
         full["status"] = "completed"
     return full
@@ -139,11 +141,15 @@ def _parts(message: Mapping[str, Any]) -> Iterator[Json]:
             case "output_text":
                 yield {"annotations": [], "logprobs": [], **part}
             case "input_image":
-                yield {"detail": "auto", **part}
+                yield _whole_image(part)
             case None:
                 continue
             case _:
                 yield part
+
+
+def _whole_image(part: Any) -> Any:
+    return {"detail": "auto", **part} if isinstance(part, dict) and part.get("type") == "input_image" else part
 
 
 def for_upstream(items: Iterable[Json]) -> list[Json]:

@@ -24,7 +24,7 @@ _ECHOED: Json = {
 def question_of(body: Mapping[str, Any], tokens: int | None) -> Question:
     """What a request asks. Raises Refusal."""
     asked = body.get("input")
-    if asked is None and not body.get("previous_response_id") and not body.get("conversation"):
+    if asked is None and not any(body.get(name) for name in ("previous_response_id", "conversation", "prompt")):
         raise invalid("Missing required parameter: 'input'.", param="input", code="missing_required_parameter")
     items = [item for item in asked if isinstance(item, dict)] if isinstance(asked, list) else []
     tools = [_tool(tool) for tool in body.get("tools") or () if tool.get("type") in ("function", "custom")]
