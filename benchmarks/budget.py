@@ -221,8 +221,9 @@ class _Purse:
         """
         deadline = time.monotonic() + SETTLE_SECONDS
         while time.monotonic() < deadline:
+            counted = self._redis.exists("{tidegate}:counted")  # first: only then are the counters true
             spent, held = self._amounts()
-            if not self._redis.exists("{tidegate}:counted"):
+            if not counted:
                 await nudge()
             elif not held and not self._redis.xlen("{tidegate}:ledger"):
                 return int(self._query("coalesce(sum(cost_nanos), 0)")), spent

@@ -27,7 +27,11 @@ from tidegate.embedded import Stores
 
 MOST_WAIT_MS = 5.0
 _WAIT = re.compile(r"^tidegate_postgres_wait_p99_microseconds (\d+)$", re.MULTILINE)
-SETTINGS = {"TIDEGATE_WATCH__OPEN_METRICS": "true", "TIDEGATE_UPSTREAM__RPM": "1000000"}
+SETTINGS = {
+    "TIDEGATE_DATABASE__POOL_SIZE": "20",
+    "TIDEGATE_WATCH__OPEN_METRICS": "true",
+    "TIDEGATE_UPSTREAM__RPM": "1000000",
+}
 
 
 def main() -> int:
