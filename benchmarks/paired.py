@@ -4,7 +4,8 @@
 
 FOLDER is a checkout with an environment in `.venv`, for example `git worktree add ../before COMMIT`. Each round runs
 one after the other; the ratios are those of a round's two halves, and the median of them is told. The CPU a call takes
-is steadier than the rate where other work runs on the machine.
+is steadier than the rate where other work runs on the machine, and the best half of each side is the one it disturbed
+least.
 """
 
 import argparse
@@ -128,13 +129,16 @@ def _rounds(before: Side, after: Side, connections: int, options: argparse.Names
 
 
 def _tell(connections: int, rounds: list[tuple[Half, Half]]) -> None:
-    print(f"{connections} connections, {len(rounds)} rounds: median of before, of after, of the rounds' ratios")
+    print(f"{connections} connections, {len(rounds)} rounds: medians of before, of after, of the ratios; best halves")
     for what, unit in (("rate", "answers/s"), ("cpu", "µs of the gateway's CPU"), ("redis", "µs of Redis's CPU")):
         pairs = [(getattr(one, what), getattr(other, what)) for one, other in rounds]
         ratios = sorted(other / one for one, other in pairs)
         before, after = (statistics.median(each) for each in zip(*pairs, strict=True))
-        spread = f"{ratios[0]:.2f} to {ratios[-1]:.2f}"
-        print(f"  {unit:<24} {before:8,.1f} {after:8,.1f}   {statistics.median(ratios):.2f} x  ({spread})", flush=True)
+        spread = f"({ratios[0]:.2f} to {ratios[-1]:.2f})"
+        best = [(max if what == "rate" else min)(each) for each in zip(*pairs, strict=True)]
+        told = f"{best[0]:,.1f} and {best[1]:,.1f}, {best[1] / best[0]:.2f} x"
+        middle = statistics.median(ratios)
+        print(f"  {unit:<24} {before:8,.1f} {after:8,.1f}   {middle:.2f} x {spread}; {told}", flush=True)
 
 
 if __name__ == "__main__":
