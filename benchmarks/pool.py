@@ -3,7 +3,8 @@
 `python -m benchmarks.pool [--users 200] [--seconds 20]`; exits 1 where 1 of 100 waited longer than 5 ms.
 
 Each user has a call under way all the time: a stored chat completion, then another turn of a chain of responses.
-The upstream takes about a second for an answer, so as many calls are in flight as there are users.
+The upstream takes about four seconds for an answer, as models do, so as many calls are in flight as there are users.
+They begin one after another, within the time of an answer.
 """
 
 import argparse
@@ -26,6 +27,7 @@ from tidegate import embedded
 from tidegate.embedded import Stores
 
 MOST_WAIT_MS = 5.0
+START_SECONDS = 4.0
 _WAIT = re.compile(r"^tidegate_postgres_wait_p99_microseconds (\d+)$", re.MULTILINE)
 SETTINGS = {
     "TIDEGATE_DATABASE__POOL_SIZE": "20",
@@ -42,7 +44,7 @@ def main() -> int:
     parser.add_argument("--port", type=int, default=4550, help="the first of five ports (default 4550)")
     options = parser.parse_args()
     ports = Ports.above(options.port)
-    simulate = gateway.command("simulate", "--port", str(ports.upstream), "--ttft", "0.3", "--tps", "50")
+    simulate = gateway.command("simulate", "--port", str(ports.upstream), "--ttft", "0.5", "--tps", "10")
     try:
         with contextlib.ExitStack() as stack:
             stores = stack.enter_context(embedded.running(FOLDER / "pool"))
@@ -61,7 +63,8 @@ async def _measure(stores: Stores, root: str, key: str, options: argparse.Namesp
     statuses: Counter[int] = Counter()
     headers = {"authorization": f"Bearer {key}"}
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), headers=headers) as http:
-        users = [asyncio.create_task(_user(http, root, number, until, statuses)) for number in range(options.users)]
+        count = options.users
+        users = [asyncio.create_task(_user(http, root, number, count, until, statuses)) for number in range(count)]
         most = await asyncio.gather(_connections(stores, until), *users)
         async with http.get(f"{root}/metrics") as answer:
             found = _WAIT.search(await answer.text())
@@ -75,8 +78,11 @@ async def _measure(stores: Stores, root: str, key: str, options: argparse.Namesp
     return 0 if wait <= MOST_WAIT_MS and set(statuses) == {200} else 1
 
 
-async def _user(http: aiohttp.ClientSession, root: str, number: int, until: float, statuses: Counter[int]) -> None:
+async def _user(
+    http: aiohttp.ClientSession, root: str, number: int, users: int, until: float, statuses: Counter[int]
+) -> None:
     previous: str | None = None
+    await asyncio.sleep(number * START_SECONDS / users)
     for turn in itertools.count():
         if time.monotonic() >= until:
             return

@@ -12,7 +12,7 @@ from tidegate.admission.decision import Go, Rebuild
 from tidegate.admission.recount import Recount
 from tidegate.admission.terms import Scope
 from tidegate.connections.postgres import Postgres
-from tidegate.connections.redis import RedisLink
+from tidegate.connections.redis import RedisLink, Script
 from tidegate.core.clock import ManualClock
 from tidegate.core.errors import PostgresUnavailable
 from tidegate.metering.ledger_store import LedgerStore
@@ -253,3 +253,25 @@ async def test_a_line_that_came_from_the_disk_is_counted_once(books: Books, lost
     await calls.settle(ask, gone.memory, c=30, late=True)
     await books.recount.ensure()
     assert (await books.spent("key/449"), await calls.counter("held", "key/449", TODAY)) == (30, 0)
+
+
+@pytest.mark.parametrize("noticed", [False, True])
+async def test_a_lost_call_that_ends_while_the_ledger_is_read_is_counted_once(books: Books, noticed: bool) -> None:
+    """Its line that says `lost` is in the sum, unless the count saw in the journal that the call had ended."""
+    calls, p = books.calls, books.calls.p
+    await books.recount.ensure()
+    ask = calls.ask("r", KEY, c=100)
+    gone = await calls.gate.admit(ask)
+    assert isinstance(gone, Go)
+    await calls.admit("probe", (), now=NOON + 31)  # it is lost
+    await books.recount.forget()
+    script = Script("recount")
+    await calls.link.run(script, (), (p, "begin", "count", 60_000, 0))
+    if noticed:
+        await calls.settle(ask, gone.memory, c=30)
+    assert await calls.link.run(script, (), (p, "journal")) == ([b"r"] if noticed else [])
+    if not noticed:
+        await calls.settle(ask, gone.memory, c=30)
+    summed = [{"k": f"key/449:{TODAY}", "c": 0 if noticed else 100, "ttl": 1000}]
+    assert await calls.link.run(script, (), (p, "set", "count", msgspec.json.encode(summed))) == 1
+    assert await books.spent("key/449") == 30

@@ -7,7 +7,9 @@
 --   {p}:tpm:SCOPE    a bucket of tokens                    {p}:lost (hash)  request id -> what a lost call was charged
 --   {p}:memory       since when this Redis remembers, which is also the name of this memory
 --   {p}:counted      `spent` is true, by the name of a count; absent: the ledger must be counted first
---   {p}:counting     the count under way                   {p}:journal (hash)  what was charged since it began
+--   {p}:counting     the count under way                   {p}:journal (hash)  what was charged since it began, and
+--                    (`b`) what a line that was there before says of the same call
+--   {p}:journal:read (set)  the calls that the count leaves out, because they were in the journal when it looked
 --   {p}:late:ID      charged although its hold was not known
 -- A hold is kept as it came: the call's terms (see limits.lua) in MessagePack, and behind them, where the call itself asks
 -- upstream, its line in the ledger as it would be if the call were lost. Read, it is {n: scopes, b: those that have a
@@ -48,7 +50,10 @@ local function holds_charge(p, id, hold, nanos, before)
   if redis.call('EXISTS', p .. ':counted') == 1 then
     holds_count(p, 'spent', hold.n, hold, nanos - before)
   elseif redis.call('EXISTS', p .. ':counting') == 1 then
-    redis.call('HSET', p .. ':journal', id, cjson.encode({ n = hold.n, d = hold.d, m = hold.m, c = nanos }))
+    local noted = redis.call('HGET', p .. ':journal', id)
+    local counted = noted and cjson.decode(noted).b or before
+    local charged = { n = hold.n, d = hold.d, m = hold.m, c = nanos, b = counted }
+    redis.call('HSET', p .. ':journal', id, cjson.encode(charged))
   end
 end
 

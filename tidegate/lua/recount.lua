@@ -18,11 +18,15 @@ if turn == 'begin' then
   local age = tonumber(time[1]) + tonumber(time[2]) / 1000000 - tonumber(holds_memory(p))
   if age < tonumber(ARGV[5]) then return { 'wait', string.format('%.3f', tonumber(ARGV[5]) - age) } end
   if not redis.call('SET', p .. ':counting', name, 'NX', 'PX', ARGV[4]) then return { 'wait', '0.05' } end
-  redis.call('DEL', p .. ':journal')
+  redis.call('DEL', p .. ':journal', p .. ':journal:read')
   return { 'begun' }
 end
 
-if turn == 'journal' then return redis.call('HKEYS', p .. ':journal') end
+if turn == 'journal' then
+  local ids = redis.call('HKEYS', p .. ':journal')
+  for _, id in ipairs(ids) do redis.call('SADD', p .. ':journal:read', id) end
+  return ids
+end
 
 if redis.call('GET', p .. ':counting') ~= name then return 0 end
 for _, counter in ipairs(cjson.decode(ARGV[4])) do
@@ -32,10 +36,12 @@ for _, counter in ipairs(cjson.decode(ARGV[4])) do
     redis.call('SET', p .. ':spent:' .. counter.k, string.format('%.0f', counter.c), 'EX', counter.ttl)
   end
 end
-for _, packed in ipairs(redis.call('HVALS', p .. ':journal')) do
-  local charged = cjson.decode(packed)
-  holds_count(p, 'spent', charged.n, charged, charged.c)
+local journal = redis.call('HGETALL', p .. ':journal')
+for i = 1, #journal, 2 do
+  local charged = cjson.decode(journal[i + 1])
+  local left_out = redis.call('SISMEMBER', p .. ':journal:read', journal[i]) == 1
+  holds_count(p, 'spent', charged.n, charged, left_out and charged.c or charged.c - charged.b)
 end
 redis.call('SET', p .. ':counted', name)
-redis.call('DEL', p .. ':counting', p .. ':journal')
+redis.call('DEL', p .. ':counting', p .. ':journal', p .. ':journal:read')
 return 1
