@@ -123,3 +123,13 @@ async def test_what_is_known_of_all_is_remembered_for_when_redis_is_away(desk: D
 )
 def test_two_reports_become_one(one: Report, other: Report, both: Report) -> None:
     assert merged(one, other) == both
+
+
+async def test_a_refusal_can_be_waited_for_until_the_lane_has_heard_of_it(desk: Desk) -> None:
+    desk.news.answered(LANE, SAID, ok=True, age=0.1)  # being told while the refusal comes
+    await asyncio.sleep(0)
+    desk.news.refused(LANE, Said(), "requests", 5.0, tokens=1, age=0.0)
+    await desk.news.spread(LANE)
+    assert (await desk.state())["not_before"] == pytest.approx(SystemClock().now() + 5.0, abs=2)
+    assert desk.news.told(LANE)
+    await desk.news.spread(LANE)  # there is nothing to wait for
