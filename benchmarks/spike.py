@@ -9,8 +9,10 @@ import asyncio
 import contextlib
 import math
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import aiohttp
 import msgspec
@@ -69,7 +71,9 @@ def main() -> int:
 def fleet(port: int) -> Iterator[Fleet]:
     """Stores, the enforcing simulator, and three gateways."""
     with contextlib.ExitStack() as stack:
-        stores = stack.enter_context(embedded.running(FOLDER / "spike"))
+        # stores of its own each time: a lane that remembers an earlier run takes the drained upstream for a full one
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tidegate-spike-")))
+        stores = stack.enter_context(embedded.running(folder))
         upstream = f"http://127.0.0.1:{port}/v1"
         simulate = gateway.command("simulate", "--port", str(port), "--rpm", str(RPM), "--latency", "0.2")
         _start(stack, "simulator", simulate, {}, f"{upstream}/models")
