@@ -190,3 +190,12 @@ def test_an_image_is_not_taken_for_a_long_text_where_nothing_is_counted() -> Non
         sizes[name] = reserve(call, PRICES, at=AT, exact=False).tokens
     assert sizes["image"] < 2_000
     assert sizes["text"] > 80_000
+
+
+@pytest.mark.parametrize("exact", [True, False])
+def test_sending_it_again_costs_its_question(exact: bool) -> None:  # a case
+    call = parse(
+        Route.CHAT, msgspec.json.encode({"model": "gpt-4o", "messages": [{"role": "user", "content": "tide " * 500}]})
+    )
+    aside = reserve(call, PRICES, at=AT, exact=exact)
+    assert (500 * 2_500 < aside.again < aside.nanos) if exact else aside.again == 0

@@ -46,6 +46,8 @@ class Reserve(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """Its likely size, for limits a minute."""
     nanos: int
     """The most it can cost, nano-dollars."""
+    again: int = 0
+    """What sending it once more may cost besides: its question, where an answer breaks off before its first word."""
 
 
 def reserve(call: Call, prices: Prices, *, at: float, exact: bool) -> Reserve:
@@ -62,7 +64,8 @@ def reserve(call: Call, prices: Prices, *, at: float, exact: bool) -> Reserve:
     tier = call.body.get("service_tier")
     tier = tier if isinstance(tier, str) else None
     nanos = 0 if call.route is Route.MODERATIONS else prices.most(call.model, usage, at=at, tier=tier)
-    return Reserve(tokens=likely + spoken + 1, nanos=nanos)
+    again = prices.most(call.model, Usage(input=asked), at=at, tier=tier) if exact and nanos else 0
+    return Reserve(tokens=likely + spoken + 1, nanos=nanos, again=again)
 
 
 @lru_cache(maxsize=1024)

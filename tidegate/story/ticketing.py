@@ -104,12 +104,13 @@ class Ticketing:
         return self._door.terms(request_id, scopes, now=now, tokens=aside.tokens, nanos=aside.nanos)
 
     def _dearest(self, call: Call, plan: Plan, *, at: float, exact: bool) -> Reserve:
-        """What to set aside, whichever of its targets answers."""
+        """What to set aside, whichever of its targets answers, and however often it is sent."""
         models = dict.fromkeys(target.model for target in plan.targets) if plan.rungs.targets else {call.model: None}
         asides = [
             reserve(msgspec.structs.replace(call, model=model), self._prices, at=at, exact=exact) for model in models
         ]
-        return Reserve(tokens=max(aside.tokens for aside in asides), nanos=max(aside.nanos for aside in asides))
+        again = max(aside.again for aside in asides) * (self._ladder.most_attempts(plan) - 1)
+        return Reserve(tokens=max(aside.tokens for aside in asides), nanos=max(aside.nanos for aside in asides) + again)
 
     def _lane(  # a parameter for each part
         self,

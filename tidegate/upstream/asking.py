@@ -91,6 +91,10 @@ class Ladder:
         closed = standings.breaker(ask.target).circuit is Circuit.CLOSED
         return closed and not standings.credential(ask.target, ask.credential).taken_out
 
+    def most_attempts(self, plan: Plan) -> int:
+        """How often a call may be sent so that each time may be charged; who refuses it charges nothing."""
+        return (len(plan.targets) if plan.rungs.targets else 1) * (1 + self._most_retries)
+
     def walk(self, plan: Plan) -> Walk:
         """A call at the ladder's top."""
         return Walk(plan=plan, credentials=self._credentials)
