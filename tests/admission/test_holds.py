@@ -60,6 +60,16 @@ async def test_a_call_stays_held_for_as_long_as_its_process_lives(calls: Calls, 
     assert (await held(calls), await spent(calls)) == (0, 900)
 
 
+@pytest.mark.usefixtures("keeper")
+async def test_what_a_dead_process_held_is_charged_where_nobody_calls(calls: Calls) -> None:
+    ask = calls.ask("r", KEY, now=SystemClock().now(), c=900, lease=0.1)
+    assert isinstance(await calls.gate.admit(ask), Go)  # by a process that dies now: no keeper has it
+    async with asyncio.timeout(5):
+        while await spent(calls) != 900:  # noqa: ASYNC110  # Redis has no event for it
+            await asyncio.sleep(0.02)
+    assert await calls.counter("held", "key/a", ask.terms.d) == 0
+
+
 async def test_what_redis_forgot_is_held_anew(calls: Calls, keeper: Holds) -> None:
     ask, before = await under_way(calls, keeper)
     await asyncio.sleep(2 * LOOK_SECONDS)  # it has seen this memory

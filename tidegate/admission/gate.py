@@ -84,6 +84,7 @@ class Gate:
         self._admit = Script("admit")
         self._settle = Script("settle")
         self._renew = Script("renew_holds")
+        self._reap = Script("reap")
         self._rehold = Script("rehold")
         self._release = Script("release")
         self._memory = Script("memory")
@@ -150,6 +151,10 @@ class Gate:
     async def renew(self, ids: Sequence[str], *, lost_at: float) -> None:
         """Keep what these requests hold until `lost_at`, Unix seconds."""
         await self._link.run(self._renew, (), (self.prefix, f"{lost_at:.3f}", *ids))
+
+    async def reap(self, *, now: float) -> None:
+        """Charge calls whose process was silent for longer than their lease; every admission does it, too."""
+        await self._link.run(self._reap, (), (self.prefix, f"{now:.6f}"))
 
     async def memory(self) -> str:
         """The name of Redis's memory; another than before says that it was lost."""

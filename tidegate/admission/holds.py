@@ -113,9 +113,10 @@ class Holds:
         while True:
             await asyncio.sleep(self.lease_seconds / _RENEWALS_PER_LEASE)
             late = [one.done.id for one in self._late if isinstance(one, Settlement)]
-            if self._calls or late:
-                with contextlib.suppress(RedisUnavailable):  # the next turn tries again; the lease outlasts some
+            with contextlib.suppress(RedisUnavailable):  # the next turn tries again; the lease outlasts some
+                if self._calls or late:
                     await self._gate.renew([*self._calls, *late], lost_at=self._clock.now() + self.lease_seconds)
+                await self._gate.reap(now=self._clock.now())
 
     async def _watch_memory(self) -> None:
         """The budgets are counted anew only when every process had the time to do this."""
