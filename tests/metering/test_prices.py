@@ -83,6 +83,44 @@ def test_a_configured_price_wins_for_the_model_and_its_dated_snapshots() -> None
     assert cheap.cost("gpt-4o-mini", Usage(input=1000), at=NOVEMBER) == 150_000
 
 
+@pytest.mark.parametrize(
+    ("target", "model", "nanos"),
+    [
+        ("vllm/llama-3", "llama-3", 1_000),
+        ("vLLM/Llama-3", "meta-llama/Llama-3-8B", 1_000),  # whatever it calls itself
+        ("vllm/llama-3-2026-01-01", "llama-3", 1_000),
+        ("vllm/gpt-4o", "gpt-4o", 2_000),
+        ("vllm/meta-llama/llama-4", "llama-4", 2_000),
+        ("azure/llama-3", "llama-3", 3_000),
+        ("azure/gpt-4o", "gpt-4o-2024-08-06", 2_500),
+        ("azure/my-own", "gpt-4o-2024-08-06", 2_500),  # a name nobody knows: that of the answer says more
+        ("azure/gpt-4o", "my-own", 2_500),
+        ("", "llama-3", 3_000),
+        ("azure/unheard", "of", 10_000),
+    ],
+)
+def test_the_price_of_the_target_wins_then_that_of_the_model_that_answered(target: str, model: str, nanos: int) -> None:
+    names = {"vllm/Llama-3": 1, "vllm/*": 2, "llama-3": 3}
+    ours = prices(prices={name: ModelPrice(input=Decimal(usd), output=Decimal(9)) for name, usd in names.items()})
+
+    assert ours.cost(model, Usage(input=1), at=NOVEMBER, target=target) == nanos
+    assert ours.most(model, Usage(input=1), at=NOVEMBER, tier="default", target=target) >= nanos
+
+
+def test_a_target_may_be_free() -> None:
+    ours = prices(prices={"vllm/*": ModelPrice(input=Decimal(0))})
+
+    assert ours.most("llama-3", Usage(input=9, output=9), at=NOVEMBER, target="vllm/llama-3") == 0
+
+
+def test_a_target_that_nobody_priced_is_warned_of_by_the_name_to_configure() -> None:
+    with structlog.testing.capture_logs() as logs:
+        prices().cost("llama-3", Usage(input=1), at=NOVEMBER, target="vllm/llama-3")
+
+    assert logs[0]["model"] == "vllm/llama-3"
+    assert logs[0]["remedy"].startswith('set [metering.prices."vllm/llama-3"]')
+
+
 def test_an_unknown_model_costs_the_configured_price_and_is_warned_of_once() -> None:
     ours = prices(unknown_model=ModelPrice(input=Decimal(7), output=Decimal(9)))
 

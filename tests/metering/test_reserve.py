@@ -1,5 +1,6 @@
 """What is set aside for a call is never less than it costs, whatever it asks; and not much more than it may."""
 
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -7,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tidegate.core.config import MeteringConfig
+from tidegate.core.config import MeteringConfig, ModelPrice
 from tidegate.core.values import Route, Usage
 from tidegate.metering import price_list
 from tidegate.metering.prices import Prices
@@ -199,3 +200,17 @@ def test_sending_it_again_costs_its_question(exact: bool) -> None:  # a case
     )
     aside = reserve(call, PRICES, at=AT, exact=exact)
     assert (500 * 2_500 < aside.again < aside.nanos) if exact else aside.again == 0
+
+
+def test_what_is_set_aside_covers_the_dearest_target() -> None:
+    names = {"own/gpt-4o": 100, "spare/gpt-4o": 1}
+    ours = {name: ModelPrice(input=Decimal(usd), output=Decimal(usd)) for name, usd in names.items()}
+    prices = Prices(MeteringConfig(prices=ours), price_list.load())
+    body = call(Route.CHAT, chat_of("hi", max_tokens=100))
+    asides = {
+        targets: reserve(body, prices, at=AT, exact=True, targets=targets)
+        for targets in (("openai/gpt-4o",), ("own/gpt-4o",), ("openai/gpt-4o", "own/gpt-4o", "spare/gpt-4o"))
+    }
+    listed, own, all_three = asides.values()
+    assert (all_three.nanos, all_three.again) == (own.nanos, own.again)
+    assert own.nanos >= 100 * 100_000 > listed.nanos

@@ -49,7 +49,8 @@ class Accountant:
             used = used.plus(usage)
             if not free:
                 model = attempt.model or attempt.target or opened.model
-                cost_nanos += self._prices.cost(model, usage, at=opened.at, tier=attempt.tier)
+                target = f"{attempt.provider}/{attempt.target}" if attempt.target else ""
+                cost_nanos += self._prices.cost(model, usage, at=opened.at, tier=attempt.tier, target=target)
         first = outcome.first_byte_seconds
         return msgspec.structs.replace(
             opened,

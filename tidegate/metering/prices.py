@@ -22,7 +22,11 @@ _NOT_DEARER = ("default", "flex")
 
 
 class Prices:
-    """Prices by model name. What the configuration says wins, then the list, then the price for the unknown."""
+    """Prices by who answers.
+
+    What is configured for the target wins, then what is configured or listed for the model that answered, then the same
+    for the model that the target was asked for, then the price for the unknown.
+    """
 
     def __init__(self, config: MeteringConfig, prices: PriceList) -> None:
         """`prices` is the list for what `config` does not override."""
@@ -32,51 +36,64 @@ class Prices:
         self._warned: set[str] = set()
         self._periods = lru_cache(REMEMBERED_NAMES)(self._resolve)
 
-    def cost(self, model: str, usage: Usage, *, at: float, tier: str | None = None) -> int:
+    def cost(self, model: str, usage: Usage, *, at: float, tier: str | None = None, target: str = "") -> int:
         """Nano-dollars for `usage`, rounded half up once.
 
+        `model` is the one that answered, `target` whom it was asked of (`provider/model`), where that is known.
         `at` (Unix seconds) chooses among prices that changed; `tier` is the `service_tier` that the answer states.
         An override has no tiers. A model nobody knows costs the configured price, and is logged once.
         """
         if not usage.input and not usage.output:
             return 0
-        rates = _in_force(self._periods(model, tier), at, usage.input)
+        rates = _in_force(self._periods(target, model, tier), at, usage.input)
         return (_total(rates, usage) + _MILLION // 2) // _MILLION
 
-    def most(self, model: str, usage: Usage, *, at: float, tier: str | None = None) -> int:
+    def most(self, model: str, usage: Usage, *, at: float, tier: str | None = None, target: str = "") -> int:
         """Nano-dollars that such a call costs at most, whatever kind of tokens they turn out to be.
 
         `tier` is the `service_tier` that the call asks for; unless it names a cheap one, the upstream's own settings
         may serve it with priority.
         """
         tiers = (None,) if tier in _NOT_DEARER else (None, "priority")
-        rates = [_in_force(self._periods(model, each), at, usage.input) for each in tiers]
+        rates = [_in_force(self._periods(target, model, each), at, usage.input) for each in tiers]
         read = max(max(rate.input, rate.cached or 0, rate.input_audio or 0) for rate in rates)
         written = max(max(rate.output, rate.output_audio or 0) for rate in rates)
         return -(-(usage.input * read + usage.output * written) // _MILLION)
 
-    def _resolve(self, model: str, tier: str | None) -> tuple[Period, ...]:
-        name = model.lower()
-        undated = _DATE.sub("", name)  # a snapshot newer than the list costs what its family costs
-        override = self._overrides.get(name) or self._overrides.get(undated)
-        if override is not None:
-            return override
-        found = self._list.find(name) or self._list.find(undated)
+    def _resolve(self, target: str, model: str, tier: str | None) -> tuple[Period, ...]:
+        provider, _, asked = target.lower().partition("/")
+        own = self._configured(f"{provider}/{asked}", f"{provider}/*")
+        found = own or self._known(model.lower(), tier) or self._known(asked, tier)
         if found is None:
-            self._warn(model)
-            return self._unknown
-        return _with_tier(found, tier)
+            self._warn(target or model)
+        return found or self._unknown
 
-    def _warn(self, model: str) -> None:
-        if model in self._warned or len(self._warned) >= REMEMBERED_NAMES:
+    def _known(self, name: str, tier: str | None) -> tuple[Period, ...] | None:
+        found = self._configured(name)
+        if found is None and (listed := self._list.find(name) or self._list.find(_undated(name))):
+            return _with_tier(listed, tier)
+        return found
+
+    def _configured(self, *names: str) -> tuple[Period, ...] | None:
+        """The first of these names that the configuration has, each with its date or without."""
+        written = (each for name in names for each in (name, _undated(name)))
+        return next((self._overrides[each] for each in written if each in self._overrides), None)
+
+    def _warn(self, name: str) -> None:
+        if name in self._warned or len(self._warned) >= REMEMBERED_NAMES:
             return
-        self._warned.add(model)
+        self._warned.add(name)
         _log.warning(
             "price unknown: charged as metering.unknown_model",
-            model=model,
-            remedy=f'set [metering.prices."{model}"] input, cached and output in USD per million tokens',
+            model=name,
+            remedy=f'set [metering.prices."{name}"] input, cached and output in USD per million tokens',
             last_warning=len(self._warned) == REMEMBERED_NAMES,
         )
+
+
+def _undated(name: str) -> str:
+    """A snapshot newer than the list costs what its family costs."""
+    return _DATE.sub("", name)
 
 
 def _flat(price: ModelPrice) -> tuple[Period, ...]:

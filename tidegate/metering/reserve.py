@@ -1,5 +1,6 @@
 """The most that a call may cost, told before it is made."""
 
+from collections.abc import Collection
 from functools import lru_cache
 
 import msgspec
@@ -50,8 +51,11 @@ class Reserve(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """What sending it once more may cost besides: its question, where an answer breaks off before its first word."""
 
 
-def reserve(call: Call, prices: Prices, *, at: float, exact: bool) -> Reserve:
-    """What to set aside; counting tokens `exact`ly costs time, and is for where money or tokens are limited."""
+def reserve(call: Call, prices: Prices, *, at: float, exact: bool, targets: Collection[str] = ("",)) -> Reserve:
+    """What to set aside, whichever of the `targets` (`provider/model`) answers.
+
+    Counting tokens `exact`ly costs time, and is for where money or tokens are limited.
+    """
     quick = call.size // _BYTES_PER_TOKEN + 1
     counts = exact or (call.size > _LARGE and _brings_files(call))
     likely = estimate(call.route, call.model, call.body, ()).input if counts else quick
@@ -63,8 +67,12 @@ def reserve(call: Call, prices: Prices, *, at: float, exact: bool) -> Reserve:
     spoken = min(longest, _USUAL_OUTPUT if stated is None else stated) * _choices(call)
     tier = call.body.get("service_tier")
     tier = tier if isinstance(tier, str) else None
-    nanos = 0 if call.route is Route.MODERATIONS else prices.most(call.model, usage, at=at, tier=tier)
-    again = prices.most(call.model, Usage(input=asked), at=at, tier=tier) if exact and nanos else 0
+
+    def most(usage: Usage) -> int:
+        return max(prices.most(call.model, usage, at=at, tier=tier, target=target) for target in targets)
+
+    nanos = 0 if call.route is Route.MODERATIONS else most(usage)
+    again = most(Usage(input=asked)) if exact and nanos else 0
     return Reserve(tokens=likely + spoken + 1, nanos=nanos, again=again)
 
 

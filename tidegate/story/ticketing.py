@@ -105,9 +105,12 @@ class Ticketing:
 
     def _dearest(self, call: Call, plan: Plan, *, at: float, exact: bool) -> Reserve:
         """What to set aside, whichever of its targets answers, and however often it is sent."""
-        models = dict.fromkeys(target.model for target in plan.targets) if plan.rungs.targets else {call.model: None}
+        names: dict[str, list[str]] = {}
+        for target in plan.targets if plan.rungs.targets else plan.targets[:1]:
+            names.setdefault(target.model, []).append(target.name)
         asides = [
-            reserve(msgspec.structs.replace(call, model=model), self._prices, at=at, exact=exact) for model in models
+            reserve(msgspec.structs.replace(call, model=model), self._prices, at=at, exact=exact, targets=targets)
+            for model, targets in names.items()
         ]
         again = max(aside.again for aside in asides) * (self._ladder.most_attempts(plan) - 1)
         return Reserve(tokens=max(aside.tokens for aside in asides), nanos=max(aside.nanos for aside in asides) + again)

@@ -22,7 +22,7 @@ class MeteringConfig(Section):
     """What tokens cost."""
 
     prices: dict[str, ModelPrice] = Field(default_factory=dict)
-    """Overrides by model name."""
+    """Overrides by model name, by target (`provider/model`), or for all that a provider answers (`provider/*`)."""
     unknown_model: ModelPrice = ModelPrice(input=Decimal(10), output=Decimal(40))
     """Charged, with a warning, for a model whose price nobody knows; never zero."""
     spool_dir: Path = Path(".tidegate/spool")
