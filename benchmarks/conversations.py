@@ -18,9 +18,10 @@ import msgspec
 import psutil
 import uvloop
 
-from benchmarks import archive_load, contestants, gateway, processes
+from benchmarks import archive_load, contestants, gateway, long_turns, processes
 from benchmarks.archive_load import ITEMS_EACH
 from benchmarks.contestants import FOLDER
+from benchmarks.long_turns import WORDS, Spread
 from benchmarks.processes import MEASURED_CORE, OTHER_CORE, BenchmarkError
 from tidegate import embedded
 from tidegate.connections.postgres import Postgres
@@ -39,23 +40,8 @@ POOL = 20
 CALLERS = 200
 _BLOCK = 50
 """Calls of one kind in a row."""
-WORDS = "the tide comes in and the tide goes out twice a day and no gate has ever asked it why " * 5
 
 Act = Callable[[], Awaitable[object]]
-
-
-class Spread(msgspec.Struct, frozen=True):
-    """How long something took, in milliseconds."""
-
-    p10: float
-    p50: float
-    p99: float
-
-    @staticmethod
-    def of(seconds: list[float]) -> "Spread":
-        """Of these."""
-        sorted_ = sorted(1000 * one for one in seconds)
-        return Spread(*(sorted_[int(len(sorted_) * share)] for share in (0.1, 0.5, 0.99)))
 
 
 def main() -> int:
@@ -79,6 +65,7 @@ def main() -> int:
             print("\n| | p10 ms | p50 ms | p99 ms |\n|---|---:|---:|---:|")
             uvloop.run(_stores(stores, options.items // ITEMS_EACH, options.rounds))
             _calls(stores, options)
+            _long_turns(stores, options)
     except (BenchmarkError, embedded.EmbeddedError) as error:
         print(error, file=sys.stderr)
         return 1
@@ -246,6 +233,21 @@ def _calls(stores: Stores, options: argparse.Namespace) -> None:
         _told(f"a chat completion, {'stored' if store else 'unstored'}", Spread.of(seen[store].taken))
     more = [1000 * (seen[True].cpu[n] - seen[False].cpu[n]) / options.rounds for n in (0, 1)]
     print(f"\na stored call costs {more[0]:.2f} ms of CPU more in the gateway, and {more[1]:.2f} ms in the stores")
+
+
+def _long_turns(stores: Stores, options: argparse.Namespace) -> None:
+    """The next turn over HTTP, with the defaults, but for an upstream that has room for such long calls."""
+    env = {"TIDEGATE_UPSTREAM__TPM": "1000000000", "TIDEGATE_UPSTREAM__RPM": "1000000"}
+    ports = contestants.Ports.above(options.port)
+    key = gateway.make_key(gateway.environment("", stores))
+    with (
+        contestants.upstream(ports.upstream),
+        contestants.tidegate(ports, stores, key=key, settings=env) as running,
+    ):
+        processes.stay_on(OTHER_CORE)
+        print()
+        for name, spread in uvloop.run(long_turns.measure(running, turns=TURNS, rounds=options.rounds // 5)):
+            _told(name, spread)
 
 
 class _Calls(msgspec.Struct):

@@ -1,7 +1,7 @@
 """An upstream that costs next to nothing: what remains of a measurement is the gateway's own.
 
-It answers every POST with one fixed chat completion, or, where the body asks for a stream, with
-paced chunks. `python -m benchmarks.instant --port 4551`
+It answers a POST with one fixed chat completion or Response. Where the body asks for a stream, a completion comes in
+paced chunks, a Response's events all at once. `python -m benchmarks.instant --port 4551`
 """
 
 import argparse
@@ -9,7 +9,10 @@ import asyncio
 from typing import cast
 
 import httptools
+import msgspec
 import uvloop
+
+from tidegate.wire import responses, sse
 
 CHUNKS_PER_SECOND = 50.0
 CHUNKS = 400
@@ -21,6 +24,33 @@ _COMPLETION = (
     b'"usage":{"prompt_tokens":19,"completion_tokens":21,"total_tokens":40,"prompt_tokens_details":'
     b'{"cached_tokens":0},"completion_tokens_details":{"reasoning_tokens":0}},"service_tier":"default"}'
 )
+SAID = "The tide comes in and the tide goes out, twice a day, and no gate has ever asked it why."
+_MESSAGE = {
+    "id": "msg_bench",
+    "type": "message",
+    "status": "completed",
+    "role": "assistant",
+    "content": [{"type": "output_text", "text": SAID, "annotations": [], "logprobs": []}],
+}
+_RESPONSE = {
+    "id": "resp_bench",
+    "object": "response",
+    "created_at": 1790000000,
+    "completed_at": 1790000000,
+    "status": "completed",
+    "error": None,
+    "incomplete_details": None,
+    "model": "gpt-4o-mini-2024-07-18",
+    "output": [_MESSAGE],
+    "usage": {
+        "input_tokens": 19,
+        "input_tokens_details": {"cached_tokens": 0},
+        "output_tokens": 21,
+        "output_tokens_details": {"reasoning_tokens": 0},
+        "total_tokens": 40,
+    },
+}
+_WHOLE_RESPONSE = msgspec.json.encode(_RESPONSE)
 _MODELS = b'{"object":"list","data":[{"id":"gpt-4o-mini","object":"model","created":1721172741,"owned_by":"openai"}]}'
 _CHUNK = (
     b'data: {"id":"chatcmpl-bench","object":"chat.completion.chunk","created":1790000000,'
@@ -50,7 +80,11 @@ _STREAM_HEAD = (
 _FIRST = _piece(_CHUNK % (b'{"role":"assistant","content":""}', b"null"))
 _NEXT = _piece(_CHUNK % (b'{"content":" tide"}', b"null"))
 _LAST = _piece(_CHUNK % (b"{}", b'"stop"'))
-_DONE = _piece(b"data: [DONE]\n\n") + b"0\r\n\r\n"
+_END = b"0\r\n\r\n"
+_DONE = _piece(b"data: [DONE]\n\n") + _END
+_RESPONSE_EVENTS = b"".join(
+    _piece(sse.encode(msgspec.json.encode(event), event["type"])) for event in responses.to_events(_RESPONSE)
+)
 
 
 class InstantServer(asyncio.Protocol):
@@ -62,6 +96,7 @@ class InstantServer(asyncio.Protocol):
         self._chunks = chunks
         self._parser = httptools.HttpRequestParser(self)
         self._body = b""
+        self._path = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport."""
@@ -71,6 +106,10 @@ class InstantServer(asyncio.Protocol):
         """Feed the parser, which calls back below."""
         self._parser.feed_data(data)
 
+    def on_url(self, url: bytes) -> None:
+        """Keep the path."""
+        self._path = url
+
     def on_body(self, body: bytes) -> None:
         """Collect a request's body."""
         self._body += body
@@ -78,9 +117,12 @@ class InstantServer(asyncio.Protocol):
     def on_message_complete(self) -> None:
         """Answer the request."""
         body, self._body = self._body, b""
+        stream = b'"stream":true' in body or b'"stream": true' in body
         if self._parser.get_method() == b"GET":
             self._transport.write(_whole(_MODELS))
-        elif b'"stream":true' in body or b'"stream": true' in body:
+        elif self._path.endswith(b"/responses"):
+            self._transport.write(_STREAM_HEAD + _RESPONSE_EVENTS + _END if stream else _whole(_WHOLE_RESPONSE))
+        elif stream:
             self._transport.write(_STREAM_HEAD + _FIRST)
             self._go_on(self._chunks, wants_usage=b"include_usage" in body)
         else:

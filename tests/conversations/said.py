@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from tidegate.conversations.documents import Item, StoredCompletion, StoredResponse
+from tidegate.conversations.documents import Item, Past, StoredCompletion, StoredResponse
 
 AT = 1_790_000_000.0
 
@@ -38,6 +38,12 @@ def completion(id_: str, *messages: dict[str, Any], answer: str = "At noon.", **
 def ids(items: tuple[Item, ...]) -> list[str]:
     """The ids, in order."""
     return [one.id for one in items]
+
+
+def said(past: Past) -> list[str]:
+    """What was said, in order: the texts of messages, the types of other items."""
+    items = msgspec.json.decode(b"[" + b",".join(past.said) + b"]")
+    return [one["content"][0]["text"] if one["type"] == "message" else one["type"] for one in items]
 
 
 def plain(document: bytes) -> Any:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.conversations.said import AT, completion, ids, message, response
+from tests.conversations.said import AT, completion, message, response, said
 from tidegate.connections.postgres import Postgres
 from tidegate.conversations.archive import Archive
 from tidegate.conversations.completion_store import CompletionStore
@@ -24,8 +24,8 @@ async def test_the_first_row_of_a_week_makes_its_partition(
     await responses.save("shop", response("resp_1"), [message("msg_1", "a")], [])
     await conversations.create("shop", Conversation(id="conv_1", created_at=AT), [message("msg_2", "b")])
     await completions.save("shop", completion("c1"))
-    assert ids((await responses.history("shop", "resp_1")).items) == ["msg_1"]
-    assert ids((await conversations.turn("shop", "conv_1")).items) == ["msg_2"]
+    assert said(await responses.history("shop", "resp_1")) == ["a"]
+    assert said(await conversations.turn("shop", "conv_1")) == ["b"]
     assert (await completions.get("shop", "c1")).id == "c1"
 
 

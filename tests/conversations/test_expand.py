@@ -36,7 +36,7 @@ def test_the_first_turn_goes_as_it_came_but_for_what_is_ours() -> None:
 def test_a_later_turn_brings_what_was_said_before() -> None:
     call = response(previous_response_id="resp_1", instructions="Be brief.")
     changed = expand.stateless_response(
-        call, before=kept_for_upstream([msgspec.json.encode(KEPT)]), given=[{"role": "user", "content": "And now?"}]
+        call, before=kept_for_upstream(msgspec.json.encode(KEPT)), given=[{"role": "user", "content": "And now?"}]
     )
     assert sent(changed)["input"] == [HELLO, {"role": "user", "content": "And now?"}]
     assert sent(changed)["instructions"] == "Be brief."

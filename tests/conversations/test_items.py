@@ -150,4 +150,4 @@ JSONB = (
 )
 def test_what_is_kept_goes_upstream_as_if_it_had_been_decoded(kept: bytes) -> None:
     plain = items.for_upstream([msgspec.json.decode(kept)])
-    assert [msgspec.json.decode(item) for item in items.kept_for_upstream([kept])] == plain
+    assert [msgspec.json.decode(item) for item in items.kept_for_upstream(kept)] == plain

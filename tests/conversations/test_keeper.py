@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from tests.conversations.said import AT, ids, item, message, response
+from tests.conversations.said import AT, item, message, response, said
 from tests.eventually import until_so
 from tidegate.connections.postgres import Postgres
 from tidegate.conversations.archive import Archive
@@ -43,13 +43,13 @@ async def test_what_has_expired_goes_and_the_rest_stays(
     assert await left(postgres, "items") == 4
     clock.advance(18 * DAY)
     await asyncio.gather(*(keeper.keep() for _ in range(3)))
-    assert ids((await conversations.turn("shop", "conv_1")).items) == ["msg_3"]
+    assert said(await conversations.turn("shop", "conv_1")) == ["c"]
     assert await left(postgres, "responses") == 1
     assert await left(postgres, "conversations") == 2
     clock.advance(40 * DAY)
     await keeper.keep()
     assert await left(postgres, "items") == await left(postgres, "conversations") == 1
-    assert (await responses.history("bank", "resp_1")).items
+    assert (await responses.history("bank", "resp_1")).said
 
 
 async def test_a_tools_output_goes_with_its_call(
@@ -60,9 +60,9 @@ async def test_a_tools_output_goes_with_its_call(
     clock.advance(DAY)
     output = item("fco_1", "function_call_output", call_id="c", output="noon")
     await conversations.add_items("shop", "conv_1", [output, message("msg_2", "b")])
-    assert len((await conversations.turn("shop", "conv_1")).items) == 4
+    assert len(said(await conversations.turn("shop", "conv_1"))) == 4
     clock.advance(29 * DAY)
-    assert ids((await conversations.turn("shop", "conv_1")).items) == ["msg_2"]
+    assert said(await conversations.turn("shop", "conv_1")) == ["b"]
     await keeper.keep()
 
 
@@ -76,7 +76,7 @@ async def test_a_chain_that_others_go_on_from_is_kept_as_long_as_they(
     clock.advance(15 * DAY)
     await keeper.keep()
     assert await left(postgres, "conversations") == 2
-    assert ids((await responses.history("shop", "resp_3")).items) == ["msg_3"]
+    assert said(await responses.history("shop", "resp_3")) == ["c"]
     clock.advance(40 * DAY)
     await keeper.keep()
     await keeper.keep()

@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from tests.conversations.said import item, message
+from tests.conversations.said import plain as plain_of
 from tidegate.conversations.documents import MOST_ITEM_BYTES, Item
 from tidegate.conversations.laying import begun, freed_of, lay, metadata_column, plain
 from tidegate.core.errors import ItemTooLarge, NotStorable
@@ -51,7 +52,9 @@ def test_texts_are_such_as_postgresql_takes() -> None:
     ],
 )
 def test_what_answers_to_something_expired_is_left_out(kinds: list[str], left: list[str]) -> None:
-    assert [one.type for one in begun([item("x", kind) for kind in kinds])] == left
+    documents = [item("x", kind).document for kind in kinds]
+    for lines in (documents, [b",\n".join(documents)] if documents else []):
+        assert [plain_of(one)["type"] for one in begun(lines)] == left
 
 
 def test_the_parts_of_deleted_rows_are_read_with_their_day() -> None:

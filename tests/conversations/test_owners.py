@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 
-from tests.conversations.said import ids, message, response
+from tests.conversations.said import message, response, said
 from tidegate import embedded
 from tidegate.connections.postgres import Postgres
 from tidegate.conversations.archive import Archive
@@ -55,7 +55,7 @@ async def kept_apart(url: str, clock: ManualClock) -> None:
         archive = Archive(postgres, clock)
         store = ResponseStore(archive)
         await store.save("shop", response("resp_1"), [message("msg_1", "a")], [])
-        assert ids((await store.history("shop", "resp_1")).items) == ["msg_1"]
+        assert said(await store.history("shop", "resp_1")) == ["a"]
         with pytest.raises(PreviousResponseNotFound):
             await store.history("bank", "resp_1")
         async with archive.rows.transaction("bank") as connection:

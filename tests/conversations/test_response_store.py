@@ -2,12 +2,14 @@
 
 import asyncio
 
+import msgspec
 import pytest
 
-from tests.conversations.said import AT, ids, item, message, plain, response
+from tests.conversations.said import AT, ids, item, message, plain, response, said
 from tidegate.connections.postgres import Postgres
 from tidegate.conversations.conversation_store import ConversationStore
-from tidegate.conversations.documents import Conversation, PageAsk
+from tidegate.conversations.documents import Conversation, Item, PageAsk
+from tidegate.conversations.items import compaction, for_upstream
 from tidegate.conversations.response_store import ResponseStore
 from tidegate.core.errors import (
     ConversationBusy,
@@ -16,6 +18,7 @@ from tidegate.core.errors import (
     PreviousResponseNotFound,
     ResponseNotFound,
 )
+from tidegate.core.ids import new_id
 
 
 async def turn(store: ResponseStore, id_: str, **fields: object) -> None:
@@ -52,7 +55,24 @@ async def test_a_chain_of_any_shape_tells_its_whole_history(responses: ResponseS
         "3c": ["1", "2b", "3c"],
     }.items():
         past = await responses.history("shop", f"resp_{name}")
-        assert ids(past.items) == [f"msg_{one}_{end}" for one in turns for end in ("q", "a")]
+        assert said(past) == [f"{end} {one}" for one in turns for end in ("question", "answer")]
+
+
+async def test_what_was_said_comes_back_as_an_upstream_that_keeps_nothing_takes_it(responses: ResponseStore) -> None:
+    asked: list[Item] = [
+        message("msg_1", "When?"),
+        item("msg_2", "message", role="user", status="completed", content="none: \0\n,\n a line"),
+        item("rs_1", "reasoning", status="completed", summary=[]),
+        item("rs_2", "reasoning", status="completed", summary=[], encrypted_content="gAAAA"),
+        item("fc_1", "function_call", status="completed", call_id="call_1", name="tide", arguments='{"id": "a"}'),
+        item("fco_1", "function_call_output", status="completed", call_id="call_1", output="null"),
+        item("ws_1", "web_search_call", status="completed", action={"type": "search"}),
+        Item.of(msgspec.json.encode(compaction([{"type": "message", "role": "user", "content": "Hello"}], new_id))),
+        item("msg_3", "message", role="user", status="completed", content="x" * 100_000),
+    ]
+    await responses.save("shop", response("resp_1"), asked, [])
+    told = msgspec.json.decode(b"[" + b",".join((await responses.history("shop", "resp_1")).said) + b"]")
+    assert told == for_upstream(plain(one.document) for one in asked)
 
 
 async def test_two_who_go_on_from_one_response_at_once_get_a_chain_each(responses: ResponseStore) -> None:
@@ -60,7 +80,7 @@ async def test_two_who_go_on_from_one_response_at_once_get_a_chain_each(response
     await asyncio.gather(*(turn(responses, f"2{n}", previous_response_id="resp_1") for n in range(4)))
     for n in range(4):
         past = await responses.history("shop", f"resp_2{n}")
-        assert ids(past.items) == ["msg_1_q", "msg_1_a", f"msg_2{n}_q", f"msg_2{n}_a"]
+        assert said(past) == ["question 1", "answer 1", f"question 2{n}", f"answer 2{n}"]
 
 
 async def test_what_does_not_exist_is_said_to_be_missing(responses: ResponseStore) -> None:
@@ -92,9 +112,9 @@ async def test_a_turn_is_kept_only_if_nobody_came_between(
     with pytest.raises(ConversationBusy):
         await responses.save("shop", late, [message("msg_3", "c")], [], version=past.version)
     now = await conversations.turn("shop", "conv_1")
-    assert ids(now.items) == ["msg_1", "msg_2"]
+    assert said(now) == ["a", "b"]
     await responses.save("shop", late, [message("msg_3", "c")], [], version=now.version)
-    assert ids((await responses.history("shop", "resp_2")).items) == ["msg_1", "msg_2", "msg_3"]
+    assert said(await responses.history("shop", "resp_2")) == ["a", "b", "c"]
     assert (await responses.get("shop", "resp_2")).conversation_id == "conv_1"
 
 
@@ -107,7 +127,7 @@ async def test_of_many_writers_each_turn_stays_whole(
         while True:
             past = await conversations.turn("shop", "conv_1")
             say = response(f"resp_{n}", conversation_id="conv_1")
-            pair = [message(f"q{n}", "q")], [message(f"a{n}", "a", "assistant")]
+            pair = [message(f"msg_q{n}", f"q{n}")], [message(f"msg_a{n}", f"a{n}", "assistant")]
             try:
                 await responses.save("shop", say, *pair, version=past.version)
             except ConversationBusy:
@@ -115,9 +135,9 @@ async def test_of_many_writers_each_turn_stays_whole(
             return
 
     await asyncio.gather(*(write(n) for n in range(8)))
-    said = ids((await conversations.turn("shop", "conv_1")).items)
-    assert sorted(said[::2]) == [f"q{n}" for n in range(8)]
-    assert said[1::2] == [f"a{name[1:]}" for name in said[::2]]
+    told = said(await conversations.turn("shop", "conv_1"))
+    assert sorted(told[::2]) == [f"q{n}" for n in range(8)]
+    assert told[1::2] == [f"a{name[1:]}" for name in told[::2]]
 
 
 async def test_a_running_response_has_its_conversation_for_itself(
@@ -137,7 +157,7 @@ async def test_a_running_response_has_its_conversation_for_itself(
     await responses.finish(
         "shop", "resp_1", status="completed", document=b"{}", outputs=[message("msg_2", "b", "assistant")]
     )
-    assert ids((await conversations.turn("shop", "conv_1")).items) == ["msg_1", "msg_2"]
+    assert said(await conversations.turn("shop", "conv_1")) == ["a", "b"]
     found = await responses.get("shop", "resp_1")
     assert (found.status, found.background, ids(found.output)) == ("completed", True, ["msg_2"])
     with pytest.raises(ResponseNotFound):
@@ -168,7 +188,7 @@ async def test_deleting_a_response_leaves_those_that_go_on_from_it(responses: Re
         await responses.history("shop", "resp_1")
     for name in ("2", "2b"):
         past = await responses.history("shop", f"resp_{name}")
-        assert ids(past.items) == ["msg_1_q", "msg_1_a", f"msg_{name}_q", f"msg_{name}_a"]
+        assert said(past) == ["question 1", "answer 1", f"question {name}", f"answer {name}"]
 
 
 async def test_what_nobody_goes_on_from_goes_with_its_response(responses: ResponseStore) -> None:
@@ -176,7 +196,7 @@ async def test_what_nobody_goes_on_from_goes_with_its_response(responses: Respon
     await turn(responses, "2", previous_response_id="resp_1")
     await responses.delete("shop", "resp_2")
     await turn(responses, "2", previous_response_id="resp_1")
-    assert ids((await responses.history("shop", "resp_2")).items) == ["msg_1_q", "msg_1_a", "msg_2_q", "msg_2_a"]
+    assert said(await responses.history("shop", "resp_2")) == ["question 1", "answer 1", "question 2", "answer 2"]
     await responses.delete("shop", "resp_1")
     await responses.delete("shop", "resp_2")
     with pytest.raises(ResponseNotFound):
@@ -212,8 +232,8 @@ async def test_what_had_been_said_before_a_response_is_without_its_own_input(res
     asked = [message("msg_2_q", "question 2")]
     await responses.save("shop", response("resp_2", status="queued", previous_response_id="resp_1"), asked, [])
     await responses.save("shop", response("resp_3", status="queued"), asked, [])
-    assert ids((await responses.before("shop", "resp_2")).items) == ["msg_1_q", "msg_1_a"]
-    assert (await responses.before("shop", "resp_3")).items == ()
+    assert said(await responses.before("shop", "resp_2")) == ["question 1", "answer 1"]
+    assert (await responses.before("shop", "resp_3")).said == ()
     with pytest.raises(ResponseNotFound):
         await responses.before("bank", "resp_2")
 
@@ -260,14 +280,16 @@ async def test_who_deletes_a_running_response_frees_its_conversation(
     running = response("resp_1", conversation_id="conv_1", status="queued", background=True)
     await responses.save("shop", running, [message("msg_1", "a")], [])
     await responses.delete("shop", "resp_1")
-    assert ids((await conversations.turn("shop", "conv_1")).items) == ["msg_1"]
+    assert said(await conversations.turn("shop", "conv_1")) == ["a"]
 
 
 async def test_who_deletes_another_response_of_a_chain_does_not_end_the_running_one(responses: ResponseStore) -> None:
     await turn(responses, "1")
     running = response("resp_2", previous_response_id="resp_1", status="queued", background=True)
-    await responses.save("shop", running, [message("msg_2_q", "q")], [])
+    await responses.save("shop", running, [message("msg_2_q", "question 2")], [])
     await responses.delete("shop", "resp_1")
-    await responses.finish("shop", "resp_2", status="completed", document=b"{}", outputs=[message("msg_2_a", "a")])
+    await responses.finish(
+        "shop", "resp_2", status="completed", document=b"{}", outputs=[message("msg_2_a", "answer 2")]
+    )
     past = await responses.history("shop", "resp_2")
-    assert ids(past.items) == ["msg_1_q", "msg_1_a", "msg_2_q", "msg_2_a"]
+    assert said(past) == ["question 1", "answer 1", "question 2", "answer 2"]

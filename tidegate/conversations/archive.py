@@ -6,14 +6,18 @@ from typing import Any, Literal, TypeVar
 
 from tidegate.connections.postgres import Connection, Postgres, queries
 from tidegate.connections.project_rows import ProjectRows
-from tidegate.conversations.documents import MOST_HISTORY_BYTES, Item
-from tidegate.conversations.laying import Laid, Place, begun, items_of
+from tidegate.conversations.documents import MOST_HISTORY_BYTES
+from tidegate.conversations.items import NAMELESS_UPSTREAM, kept_for_upstream
+from tidegate.conversations.laying import Laid, Place, begun
+from tidegate.conversations.packing import document_of
 from tidegate.conversations.part_store import PartStore
 from tidegate.conversations.partitions import Partitions
 from tidegate.core.clock import Clock, today
 from tidegate.core.errors import HistoryTooLarge, PartitionMissing
 
 _Result = TypeVar("_Result")
+_BETWEEN = b",\n"
+"""Between the lines of the query `said`; a line feed within JSON as PostgreSQL writes it is an escape."""
 
 
 class Archive:
@@ -50,20 +54,36 @@ class Archive:
         heads: Iterable[Any],
         *,
         asked_by: Literal["conversation", "previous_response_id"],
-    ) -> tuple[Item, ...]:
-        """All items of these conversations, whole and in order. Raises HistoryTooLarge."""
-        items: list[Item] = []
+    ) -> tuple[bytes, ...]:
+        """All items of these conversations, as `Past` has them. Raises HistoryTooLarge."""
+        said: list[bytes] = []
         for head in heads:
             if head["history_size"] > MOST_HISTORY_BYTES:
                 raise HistoryTooLarge(param=asked_by)
             since = max(head["first_expires"], self.today() + timedelta(days=1))
-            rows = await connection.fetch(
-                self._sql["said"], project, head["id"], head["upto"], since, head["last_expires"]
-            )
-            items += items_of(rows, await self.parts.read(connection, project, rows))
-            if since > head["first_expires"] and len(items) == len(rows):
-                items = list(begun(items))
-        return tuple(items)
+            lines = await self._lines(connection, project, head, since)
+            if since > head["first_expires"] and not said:
+                lines = begun(lines)
+            said += lines
+        return tuple(said)
+
+    async def _lines(self, connection: Connection, project: str, head: Any, since: date) -> list[bytes]:
+        """The items of one conversation; in the one piece in which they come, where only messages were said."""
+        name, until = head["id"], head["last_expires"]
+        kinds = list(NAMELESS_UPSTREAM)
+        row = await connection.fetchrow(self._sql["said"], project, name, head["upto"], since, until, kinds)
+        if row is None or row["lines"] is None:
+            return []
+        if row["others"] is None:
+            return [row["lines"]]
+        rows = await connection.fetch(self._sql["others"], project, name, row["others"], since, until)
+        contents = await self.parts.read(connection, project, rows)
+        others = {other["seq"]: kept_for_upstream(document_of(other, contents)) for other in rows}
+        numbers = iter(row["others"])
+        lines: list[bytes] = []
+        for line in row["lines"].split(_BETWEEN):
+            lines += [line] if line != b"null" else others.get(next(numbers), ())
+        return lines
 
     async def write(  # what all items of a turn have in common
         self,

@@ -77,8 +77,8 @@ class ConversationStore:
                 raise _missing(conversation_id)
             if head["busy_with"] is not None:
                 raise ConversationBusy(f"The response {head['busy_with']} is being made in this conversation.")
-            items = await self._archive.said(connection, project, [head], asked_by="conversation")
-        return Past(items=items, version=head["version"])
+            said = await self._archive.said(connection, project, [head], asked_by="conversation")
+        return Past(said=said, version=head["version"])
 
     async def items(self, project: str, conversation_id: str, ask: PageAsk) -> Page[Item]:
         """A part of its items. Raises ConversationNotFound, and ItemNotFound where `ask.after` is none of them."""

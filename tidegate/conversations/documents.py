@@ -52,8 +52,8 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True):
 class Past(msgspec.Struct, frozen=True, kw_only=True):
     """What was said before a turn."""
 
-    items: tuple[Item, ...]
-    """In order."""
+    said: tuple[bytes, ...]
+    """The items in order, as an upstream that keeps nothing takes them: JSON; a piece may be several, with commas."""
     version: int = 0
     """Of the conversation: give it back when the turn is saved, and nobody else's can have come between."""
 

@@ -2,7 +2,6 @@
 
 import base64
 import binascii
-import re
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -59,7 +58,7 @@ _BOUND = frozenset({"reasoning", "compaction", "program"})
 """Items whose upstream seals their content together with their id: under another one it cannot be opened."""
 _LONGEST_ID = 256
 _NAMES = ("id", "type", "role", "status")
-_NAMELESS_UPSTREAM = frozenset({"message", "function_call", "function_call_output"})
+NAMELESS_UPSTREAM = frozenset({"message", "function_call", "function_call_output"})
 """Items that mean the same without their id. With ours the upstream would take them for some that it keeps."""
 _PACKED = "tg1."
 """Begins the content of a compaction of our own."""
@@ -67,10 +66,6 @@ _LARGEST = 32 * 1024 * 1024
 """Bytes that a compaction may unpack to."""
 _DAMAGED = "The compaction's `encrypted_content` is damaged: send it as it was given."
 
-_KEPT_MESSAGE = re.compile(
-    rb'\{"id": "[^"\\]*", ("role": "[a-z]+", "type": "message", )"status": "[a-z_]+", (?="content": )'
-)
-"""How jsonb writes the beginning of a message: shorter keys first."""
 _decode_item = msgspec.json.Decoder(dict[str, Any])
 _decode_items = msgspec.json.Decoder(list[dict[str, Any]])
 
@@ -160,16 +155,9 @@ def for_upstream(items: Iterable[Json]) -> list[Json]:
     return [plain for item in items for plain in _plain(item) if not _is_lost(plain)]
 
 
-def kept_for_upstream(documents: Iterable[bytes]) -> list[bytes]:
-    """The same for items as they were kept, JSON in and out: a message as PostgreSQL writes it is not even decoded."""
-    encoded: list[bytes] = []
-    for document in documents:
-        head = _KEPT_MESSAGE.match(document)
-        if head is not None:
-            encoded.append(b"{" + head[1] + document[head.end() :])
-        else:
-            encoded += map(msgspec.json.encode, for_upstream([_decode_item.decode(document)]))
-    return encoded
+def kept_for_upstream(document: bytes) -> list[bytes]:
+    """The same for one item as it was kept, JSON in and out."""
+    return [msgspec.json.encode(plain) for plain in for_upstream([_decode_item.decode(document)])]
 
 
 def _is_lost(item: Mapping[str, Any]) -> bool:
@@ -182,7 +170,7 @@ def _plain(item: Json) -> list[Json]:
         return said
     if kind == "reasoning":
         return [{name: value for name, value in item.items() if name != "status"}]
-    if kind in _NAMELESS_UPSTREAM:
+    if kind in NAMELESS_UPSTREAM:
         return [{name: value for name, value in item.items() if name not in ("id", "status")}]
     return [item]
 

@@ -130,12 +130,24 @@ def items_of(rows: Iterable[Any], contents: Mapping[str, bytes]) -> tuple[Item, 
     )
 
 
-def begun(items: Sequence[Item]) -> Sequence[Item]:
-    """Items without those at the beginning that answer to what has expired: a tool's output without its call."""
+class _Kind(msgspec.Struct, frozen=True):
+    type: str = ""
+
+
+_decode_kind = msgspec.json.Decoder(_Kind)
+_decode_raw = msgspec.json.Decoder(list[msgspec.Raw])
+
+
+def begun(lines: Sequence[bytes]) -> list[bytes]:
+    """Items without those at the beginning that answer to what has expired: a tool's output without its call.
+
+    Each of `lines` is the JSON of an item, or of several with commas between them.
+    """
+    items = _decode_raw.decode(b"[" + b",".join(lines) + b"]")
     for n, item in enumerate(items):
-        if not item.type.endswith(("_output", "_response")):
-            return items[n:]
-    return ()
+        if not _decode_kind.decode(item).type.endswith(("_output", "_response")):
+            return [bytes(one) for one in items[n:]]
+    return []
 
 
 class _Freed(msgspec.Struct, frozen=True):

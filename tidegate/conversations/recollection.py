@@ -14,7 +14,7 @@ from tidegate.conversations.completion_store import CompletionStore
 from tidegate.conversations.conversation_store import ConversationStore
 from tidegate.conversations.documents import Item, Past
 from tidegate.conversations.item_store import ItemStore
-from tidegate.conversations.items import as_items, kept_for_upstream, type_of
+from tidegate.conversations.items import as_items, type_of
 from tidegate.conversations.memory import CompletionMemory, Memory, ResponseMemory, Turn
 from tidegate.conversations.response_form import Identity
 from tidegate.conversations.response_store import ResponseStore
@@ -82,8 +82,8 @@ class Recollection:
         given = await self._given(asker.project, call, asked)
         if not asked.keeps and not expand.speaks_of_ours(given, call.body.get("input")):
             return call, None
-        before = kept_for_upstream(item.document for item in past.items)
-        expanded = expand.stateless_response(call, before=before, given=given if before or asked.refers else None)
+        given_anew = given if past.said or asked.refers else None
+        expanded = expand.stateless_response(call, before=past.said, given=given_anew)
         memory = self._response(call, asked, asker, given, past.version if asked.conversation else None)
         if asked.conversation is not None and asker.request_id:
             self._turns[asker.project, asked.conversation] = memory
@@ -110,7 +110,7 @@ class Recollection:
         if asked.previous is None:
             if asked.store:
                 await self._ready()
-            return Past(items=())
+            return Past(said=())
         return await self._responses.history(project, asked.previous)
 
     async def _given(self, project: str, call: Call, asked: Asked) -> list[Json]:

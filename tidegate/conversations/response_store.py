@@ -70,8 +70,8 @@ class ResponseStore:
                     f"The response '{response_id}' is still being made; go on from it when it is complete.",
                     param="previous_response_id",
                 )
-            items = await self._archive.said(connection, project, heads, asked_by="previous_response_id")
-        return Past(items=items)
+            said = await self._archive.said(connection, project, heads, asked_by="previous_response_id")
+        return Past(said=said)
 
     async def save(
         self,

@@ -13,8 +13,20 @@ FROM jsonb_to_recordset($3::jsonb) AS item (
 )
 
 -- name: said
--- The items of a conversation up to $3 that expire from $4 to $5, in order.
-SELECT id, type, role, document, exact, parts
+-- The items of a conversation up to $3 that expire from $4 to $5, in order, as JSON: a line for each. Those of the types
+-- $6 are without their id and status. For what jsonb does not tell, or is of another type, the line says null, and its
+-- number is in `others`.
+SELECT convert_to(
+           string_agg(CASE WHEN told THEN (document - '{id,status}'::text[])::text ELSE 'null' END, E',\n' ORDER BY seq),
+           'UTF8'
+       ) AS lines,
+       array_agg(seq ORDER BY seq) FILTER (WHERE NOT told) AS others
 FROM items
+CROSS JOIN LATERAL (SELECT exact IS NULL AND type = ANY ($6::text[]) AS told) AS kind
 WHERE project = $1 AND conversation = $2 AND seq <= $3 AND NOT removed AND expires_on BETWEEN $4::date AND $5::date
-ORDER BY seq
+
+-- name: others
+-- The items of a conversation that have the numbers $3 and expire from $4 to $5.
+SELECT seq, id, type, role, document, exact, parts
+FROM items
+WHERE project = $1 AND conversation = $2 AND seq = ANY ($3::bigint[]) AND expires_on BETWEEN $4::date AND $5::date
