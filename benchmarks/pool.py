@@ -28,7 +28,7 @@ from tidegate.embedded import Stores
 
 MOST_WAIT_MS = 5.0
 START_SECONDS = 4.0
-_WAIT = re.compile(r"^tidegate_postgres_wait_p99_microseconds (\d+)$", re.MULTILINE)
+_WAIT = re.compile(r"^tidegate_postgres_wait_p99_seconds (\S+)$", re.MULTILINE)
 SETTINGS = {
     "TIDEGATE_DATABASE__POOL_SIZE": "20",
     "TIDEGATE_WATCH__OPEN_METRICS": "true",
@@ -70,7 +70,7 @@ async def _measure(stores: Stores, root: str, key: str, options: argparse.Namesp
             found = _WAIT.search(await answer.text())
     if found is None:
         raise BenchmarkError("the gateway does not say how long it waited for a connection")
-    wait = int(found[1]) / 1000
+    wait = float(found[1]) * 1000
     print(
         f"{options.users} users, {statuses.total():,} stored calls in {options.seconds:g} s, statuses {dict(statuses)}"
     )

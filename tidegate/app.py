@@ -11,6 +11,7 @@ from tidegate.assembly.answering import make_pipeline
 from tidegate.assembly.background import BackgroundParts
 from tidegate.assembly.base import make_base
 from tidegate.assembly.conversations import make_conversations
+from tidegate.assembly.gauges import watch_upstream
 from tidegate.assembly.ladder import make_ladder, make_providers
 from tidegate.assembly.surface import Surface
 from tidegate.core import config, logs
@@ -75,6 +76,7 @@ class _Parts:
             ledger = make_ledger(base, admission.recount)
             providers = await make_providers(base)
             ladder = await make_ladder(base, providers)
+            watch_upstream(base, ladder, admission.places)
             routes = Routes(settings.routes, stale_for=settings.cache.stale_for_seconds)
             health = UpstreamHealth(clock)
             said = await make_conversations(base)

@@ -26,9 +26,12 @@ from tidegate.core.values import Limits
 from tidegate.metering.report import Reports
 from tidegate.upstream.standing_report import StandingReport
 from tidegate.upstream.standing_store import StandingStore
+from tidegate.watch.counters import Counters
+from tidegate.watch.workers import Workers
 from tidegate.web.admin import add_admin
 from tidegate.web.admin_desks import KeyDesk, Overlook, ProjectDesk
 from tidegate.web.api import create_api
+from tidegate.web.metrics import MetricsDesk
 from tidegate.web.upstream_desk import UpstreamDesk
 
 
@@ -40,6 +43,8 @@ async def office(postgres: Postgres, redis_link: RedisLink, redis_prefix: str) -
     ring = KeyRing(keys, clock)
     standings = StandingStore(redis_link, prefix=redis_prefix)
     report = StandingReport(standings, targets=["openai/m"], credentials={"openai": ["default"]}, clock=clock)
+
+    counters = Counters()
 
     @contextlib.asynccontextmanager
     async def lifespan(api: FastAPI) -> AsyncIterator[None]:
@@ -57,6 +62,7 @@ async def office(postgres: Postgres, redis_link: RedisLink, redis_prefix: str) -
             ),
             upstream=UpstreamDesk(report),
             data=data_desk(postgres, redis_link, clock, prefix=redis_prefix),
+            metrics=MetricsDesk(Workers(counters, None), counters.far),
             ids=new_id,
         )
         yield

@@ -82,7 +82,7 @@ async def test_the_api_describes_itself(office: Office) -> None:
     paths = described["paths"]
     listed = ("keys", "keys/{key_id}", "projects", "projects/{name}", "budgets", "queue", "usage", "upstream")
     acts = [f"upstream/credentials/{{provider}}/{{credential}}/{act}" for act in ("suspend", "resume")]
-    said = ("messages", "export", "users/forget")
+    said = ("failures", "messages", "export", "users/forget")
     admin = {path for path in paths if path.startswith("/admin/")}
     assert admin == {f"/admin/v1/{path}" for path in (*listed, *acts, *said)}
     asked = paths["/admin/v1/keys"]["post"]

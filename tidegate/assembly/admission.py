@@ -61,5 +61,7 @@ def make_ledger(base: Base, recount: Recount) -> Ledger:
     base.closing(drainer.close)
     ledger = Ledger(stream, spool, most_held=metering.most_held, tell=tell)
     base.closing(ledger.close)
-    base.counters.watch({"ledger_lines_in_memory": lambda: ledger.held})
+    watch = base.counters.watch
+    watch("ledger_lines_in_memory", "Ledger lines that neither Redis nor the disk takes.", lambda: ledger.held)
+    watch("spool_bytes", "Ledger lines on disk that wait to be replayed.", spool.bytes_waiting)
     return ledger

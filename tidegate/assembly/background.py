@@ -56,5 +56,6 @@ class BackgroundParts:
         base, desk = self._base, JobDesk(answer, self._responses)
         tell = base.counters.happened
         worker = Worker(self._store, self._closing, self._news, desk, name=base.process, clock=base.clock, tell=tell)
-        base.counters.watch({"background_responses": lambda: len(worker.busy)})
+        told = "Background responses that this process works on."
+        base.counters.watch("background_responses", told, lambda: len(worker.busy))
         return Runner(self._queue, self._store, self._news, worker, grace_seconds=self._grace)

@@ -11,6 +11,7 @@ from tidegate.core.config import Settings
 from tidegate.core.happenings import Tell
 from tidegate.core.ids import new_id
 from tidegate.watch.counters import Counters
+from tidegate.watch.workers import Workers
 
 
 class Part(Protocol):
@@ -37,6 +38,7 @@ class Base:
         self.clock = clock
         self.stack = stack
         self.counters = Counters()
+        self.workers = Workers(self.counters, settings.watch.workers_dir)
         self.prefix = settings.redis.prefix
         self.process = new_id("p")
         """This process's name among all that share the stores."""
@@ -59,12 +61,11 @@ async def make_base(settings: Settings, clock: Clock, stack: contextlib.AsyncExi
     base = Base(settings, clock, stack)
     base.closing(base.postgres.close)
     await base.started(base.redis)
-    base.counters.watch(
-        {
-            "redis_up": lambda: int(base.redis.up),
-            "postgres_wait_p99_microseconds": lambda: round(base.postgres.wait_p99 * 1e6),
-        }
-    )
+    watch = base.counters.watch
+    watch("redis_up", "1 while commands to Redis have a chance.", lambda: int(base.redis.up))
+    told = "Within it 99 of 100 calls got a connection to PostgreSQL, of the last thousand."
+    watch("postgres_wait_p99_seconds", told, lambda: round(base.postgres.wait_p99, 6))
+    await base.started(base.workers)
     return base
 
 

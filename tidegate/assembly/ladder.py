@@ -55,6 +55,14 @@ async def make_ladder(base: Base, providers: Mapping[str, Provider]) -> Ladder:
     )
 
 
+def credential_names(settings: Settings) -> dict[str, list[str]]:
+    """The names of the credentials, by provider."""
+    return {
+        name: [credential.name for credential in provider.credentials] or [DEFAULT]
+        for name, provider in settings.every_provider.items()
+    }
+
+
 def standing_report(
     store: StandingStore, settings: Settings, clock: Clock, *, alert: Callable[[Told, str], None] = alert
 ) -> StandingReport:
@@ -66,10 +74,7 @@ def standing_report(
             for model, route in settings.routes.items()
             for target in route.targets
         ],
-        credentials={
-            name: [credential.name for credential in provider.credentials] or [DEFAULT]
-            for name, provider in settings.every_provider.items()
-        },
+        credentials=credential_names(settings),
         clock=clock,
         alert=alert,
     )

@@ -14,6 +14,7 @@ from tidegate.assembly.admission import AdmissionParts
 from tidegate.assembly.base import Base
 from tidegate.assembly.conversations import ConversationParts
 from tidegate.assembly.data import data_desk
+from tidegate.assembly.gauges import BudgetGauges
 from tidegate.assembly.ladder import lane_terms, standing_report
 from tidegate.core.ids import new_id
 from tidegate.metering.report import Reports
@@ -28,7 +29,7 @@ from tidegate.web.api import add_health, add_models
 from tidegate.web.completion_desk import CompletionDesk
 from tidegate.web.conversation_desk import ConversationDesk
 from tidegate.web.front import Front
-from tidegate.web.metrics import add_metrics
+from tidegate.web.metrics import MetricsDesk, add_metrics
 from tidegate.web.question_desk import QuestionDesk
 from tidegate.web.response_desk import ResponseDesk
 from tidegate.web.sockets.endpoint import Sockets
@@ -58,7 +59,9 @@ class Surface:
             standings=partial(report.now_on, board),
         )
         open_to_all = base.settings.watch.open_metrics
-        add_metrics(self._api, keys, base.counters.read, open_to_all=open_to_all, ids=new_id)
+        base.counters.look(BudgetGauges(base).look)
+        metrics = MetricsDesk(base.workers, base.counters.far)
+        add_metrics(self._api, keys, metrics, open_to_all=open_to_all, ids=new_id)
         add_admin(
             self._api,
             keys,
@@ -67,6 +70,7 @@ class Surface:
             overlook=self._overlook(),
             upstream=UpstreamDesk(report),
             data=data_desk(base.postgres, base.redis, base.clock, prefix=base.prefix),
+            metrics=metrics,
             ids=new_id,
         )
 
@@ -94,7 +98,7 @@ class Surface:
             ids=new_id,
             failed=base.counters.failed,
         )
-        base.counters.watch({"websocket_connections": lambda: sockets.open})
+        base.counters.watch("websocket_connections", "WebSocket connections.", lambda: sockets.open)
         return sockets
 
     def _overlook(self) -> Overlook:

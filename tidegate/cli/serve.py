@@ -1,12 +1,16 @@
 """`tidegate serve`: the gateway, on stores that are there."""
 
 import asyncio
+import contextlib
 import os
 import signal
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
 from typing import Annotated, Any
 
+import structlog
 import typer
 import uvicorn
 import uvloop
@@ -24,6 +28,8 @@ from tidegate.migrate import pending
 from tidegate.web.gateway import App
 from tidegate.web.protocol import CarefulProtocol
 from tidegate.web.sockets.protocol import PatientProtocol
+
+_log = structlog.get_logger("serve")
 
 _LOOPBACK = ("127.", "localhost", "::1")
 
@@ -59,14 +65,32 @@ def _serve_many(settings: Settings, config_file: Path | None) -> None:
     if config_file is not None:
         os.environ["TIDEGATE_CONFIG"] = str(config_file)
     end_quietly()
-    uvicorn.run(
-        "tidegate.app:create",
-        factory=True,
-        workers=server.workers,
-        limit_max_requests=server.max_requests or None,
-        limit_max_requests_jitter=server.max_requests_jitter,
-        **_options(settings),
-    )
+    with _folder_of_workers(settings):
+        uvicorn.run(
+            "tidegate.app:create",
+            factory=True,
+            workers=server.workers,
+            limit_max_requests=server.max_requests or None,
+            limit_max_requests_jitter=server.max_requests_jitter,
+            **_options(settings),
+        )
+
+
+@contextlib.contextmanager
+def _folder_of_workers(settings: Settings) -> Iterator[None]:
+    """Where they tell each other their figures, unless the configuration names one."""
+    if settings.watch.workers_dir is not None:
+        yield
+        return
+    try:
+        folder = tempfile.TemporaryDirectory(prefix="tidegate-workers-", ignore_cleanup_errors=True)
+    except OSError as error:
+        _log.warning("metrics are of one worker at a time: there is no folder to share", error=error.strerror)
+        yield
+        return
+    with folder as path:
+        os.environ["TIDEGATE_WATCH__WORKERS_DIR"] = path
+        yield
 
 
 def uvicorn_config(app: App, settings: Settings) -> uvicorn.Config:

@@ -94,6 +94,10 @@ class Spool:
         """Whether there is any file, ours or another's."""
         return any(True for _ in self._paths())
 
+    def bytes_waiting(self) -> int:
+        """What all files hold, ours and others'."""
+        return sum(_size(path) for path in self._paths())
+
     def claim(self) -> Iterator["SpoolFile"]:
         """Each file that nobody holds, locked for the caller, who closes it before asking for the next."""
         for path in self._paths():

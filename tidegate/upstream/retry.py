@@ -39,8 +39,12 @@ class RetryBudget:
 
     def allows(self, now: float) -> bool:
         """Whether there is a retry left."""
+        return self.left(now) > 0
+
+    def left(self, now: float) -> int:
+        """How many retries recent traffic allows still."""
         self._forget(now)
-        return self._retries < max(self._floor, int(self._share * self._calls))
+        return max(0, max(self._floor, int(self._share * self._calls)) - self._retries)
 
     def take(self, now: float) -> None:
         """A retry is made."""

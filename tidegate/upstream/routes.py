@@ -22,14 +22,14 @@ class Routes:
     def __init__(self, routes: Mapping[str, RouteConfig], *, stale_for: float) -> None:
         """`stale_for` is how long stale answers will do where a route says nothing, in seconds."""
         self._routes = routes
-        self._patterns = sorted((name for name in routes if _is_pattern(name)), key=lambda name: (-len(name), name))
+        self._patterns = sorted((name for name in routes if is_pattern(name)), key=lambda name: (-len(name), name))
         self._stale_for = stale_for
         self._plans = lru_cache(1024)(self._make)
 
     @property
     def names(self) -> tuple[str, ...]:
         """The models that are routes' own names; patterns are not."""
-        return tuple(name for name in self._routes if not _is_pattern(name))
+        return tuple(name for name in self._routes if not is_pattern(name))
 
     @property
     def asked_as_named(self) -> tuple[str, ...]:
@@ -82,7 +82,8 @@ def _same(name: str, target: TargetConfig) -> bool:
     return target.model is None or target.model == name
 
 
-def _is_pattern(name: str) -> bool:
+def is_pattern(name: str) -> bool:
+    """Whether a route's name stands for all models whose names fit."""
     return any(sign in name for sign in _WILD)
 
 

@@ -1,13 +1,32 @@
-"""How often calls failed, by the error's name, and what befell our own parts; since this process began."""
+"""How often calls failed, by the error's name, what befell our own parts, and how things stand; of this process."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable
 
 import msgspec
 
 from tidegate.core.happenings import Failure, Happening, Own
 
-Gauge = Callable[[], int]
+
+class Sample(msgspec.Struct, frozen=True):
+    """A figure, and what it is of."""
+
+    value: float
+    labels: dict[str, str] = {}
+
+
+class Gauge(msgspec.Struct, frozen=True, kw_only=True):
+    """How something stands."""
+
+    name: str
+    help: str
+    samples: tuple[Sample, ...]
+
+
+Read = Callable[[], float | Iterable[Sample]]
+"""Tells how it stands now; must not wait."""
+Look = Callable[[], Awaitable[Iterable[Gauge]]]
+"""The same for what must be asked of a store; none while that is away."""
 
 
 class Counts(msgspec.Struct, frozen=True, kw_only=True):
@@ -17,8 +36,7 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True):
     """By the error's name, then by route."""
     own_parts: dict[str, int]
     """By what happened; each name is there from the beginning, with 0."""
-    now: dict[str, int]
-    """How things stand, by the gauge's name."""
+    gauges: tuple[Gauge, ...] = ()
 
 
 class Counters:
@@ -26,8 +44,9 @@ class Counters:
 
     def __init__(self) -> None:
         self._failures: Counter[tuple[str, str]] = Counter()
-        self._own: Counter[Own] = Counter()
-        self._gauges: dict[str, Gauge] = {}
+        self._own: Counter[str] = Counter()
+        self._gauges: list[tuple[str, str, Read]] = []
+        self._looks: list[Look] = []
 
     def failed(self, failure: Failure) -> None:
         """A call ended with a typed error."""
@@ -35,19 +54,46 @@ class Counters:
 
     def happened(self, happening: Happening) -> None:
         """Something befell one of our own parts."""
-        self._own[happening.what] += happening.count
+        self._own[happening.what.value] += happening.count
 
-    def watch(self, gauges: Mapping[str, Gauge]) -> None:
-        """Show these figures, too, read when somebody looks."""
-        self._gauges |= gauges
+    def carry_on(self, counts: Counts) -> None:
+        """Count on from here."""
+        for error, routes in counts.failures.items():
+            self._failures.update({(error, route): count for route, count in routes.items()})
+        self._own.update(counts.own_parts)
+
+    def watch(self, name: str, told: str, read: Read) -> None:
+        """Show this gauge, too, read when somebody looks; `told` is its help."""
+        self._gauges.append((name, told, read))
+
+    def look(self, look: Look) -> None:
+        """Show these, too, whose figures are in a store."""
+        self._looks.append(look)
 
     def read(self) -> Counts:
-        """The figures now."""
+        """The figures that this process has itself."""
         failures: dict[str, dict[str, int]] = {}
         for (error, route), count in sorted(self._failures.items()):
             failures.setdefault(error, {})[route] = count
         return Counts(
             failures=failures,
-            own_parts={what.value: self._own[what] for what in Own},
-            now={name: gauge() for name, gauge in self._gauges.items()},
+            own_parts={what.value: self._own[what.value] for what in Own},
+            gauges=tuple(_gauge(name, told, read()) for name, told, read in self._gauges),
         )
+
+    async def far(self) -> tuple[Gauge, ...]:
+        """The figures of all processes, which the stores have."""
+        return tuple([gauge for look in self._looks for gauge in await look()])
+
+
+def added(counts: Iterable[Counts]) -> Counts:
+    """What several processes counted; gauges are none, because they do not add up."""
+    total = Counters()
+    for one in counts:
+        total.carry_on(one)
+    return total.read()
+
+
+def _gauge(name: str, told: str, read: float | Iterable[Sample]) -> Gauge:
+    samples = (Sample(read),) if isinstance(read, int | float) else tuple(read)
+    return Gauge(name=name, help=told, samples=samples)

@@ -1,27 +1,57 @@
-"""The counters as Prometheus reads them (its text format, version 0.0.4)."""
+"""The figures as Prometheus reads them (its text format, version 0.0.4)."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
-from tidegate.watch.counters import Counts
+from tidegate.watch.counters import Counts, Gauge, Sample
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+WORKER = "worker"
+"""The label that tells the processes of one gateway apart."""
+
+_ESCAPED = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
 
 
-def exposition(counts: Counts) -> str:
-    """The page."""
-    return "\n".join([*_lines(counts), ""])
+def exposition(workers: Mapping[str, Counts], shared: Iterable[Gauge] = ()) -> str:
+    """The page: each worker's figures under its name, which is empty where there is only one; then all processes'."""
+    return "\n".join([*_counters(workers), *_gauges(workers), *_shared(shared), ""])
 
 
-def _lines(counts: Counts) -> Iterator[str]:
-    yield "# HELP tidegate_failures_total Calls that ended with a typed error."
-    yield "# TYPE tidegate_failures_total counter"
-    for error, routes in counts.failures.items():
-        for route, count in routes.items():
-            yield f'tidegate_failures_total{{error="{error}",route="{route}"}} {count}'
-    yield "# HELP tidegate_own_part_events_total What befell the gateway's own parts."
-    yield "# TYPE tidegate_own_part_events_total counter"
-    for what, count in counts.own_parts.items():
-        yield f'tidegate_own_part_events_total{{event="{what}"}} {count}'
-    for name, value in counts.now.items():
-        yield f"# TYPE tidegate_{name} gauge"
-        yield f"tidegate_{name} {value}"
+def _counters(workers: Mapping[str, Counts]) -> Iterator[str]:
+    failures = [
+        (name, Sample(count, {"error": error, "route": route}))
+        for name, counts in workers.items()
+        for error, routes in counts.failures.items()
+        for route, count in routes.items()
+    ]
+    yield from _family("failures_total", "counter", "Calls that ended with a typed error.", failures)
+    events = [
+        (name, Sample(count, {"event": what}))
+        for name, counts in workers.items()
+        for what, count in counts.own_parts.items()
+    ]
+    yield from _family("own_part_events_total", "counter", "What befell the gateway's own parts.", events)
+
+
+def _gauges(workers: Mapping[str, Counts]) -> Iterator[str]:
+    families: dict[str, list[tuple[str, Sample]]] = {}
+    helps: dict[str, str] = {}
+    for name, counts in workers.items():
+        for gauge in counts.gauges:
+            helps[gauge.name] = gauge.help
+            families.setdefault(gauge.name, []).extend((name, sample) for sample in gauge.samples)
+    for family, samples in families.items():
+        yield from _family(family, "gauge", helps[family], samples)
+
+
+def _shared(gauges: Iterable[Gauge]) -> Iterator[str]:
+    for gauge in gauges:
+        yield from _family(gauge.name, "gauge", gauge.help, [("", sample) for sample in gauge.samples])
+
+
+def _family(name: str, kind: str, told: str, samples: Iterable[tuple[str, Sample]]) -> Iterator[str]:
+    yield f"# HELP tidegate_{name} {told}"
+    yield f"# TYPE tidegate_{name} {kind}"
+    for worker, sample in samples:
+        labels = sample.labels | ({WORKER: worker} if worker else {})
+        said = ",".join(f'{label}="{value.translate(_ESCAPED)}"' for label, value in labels.items())
+        yield f"tidegate_{name}{{{said}}} {sample.value}" if said else f"tidegate_{name} {sample.value}"

@@ -16,6 +16,7 @@ from tidegate.web.admin_desks import KeyDesk, Overlook, ProjectDesk
 from tidegate.web.admin_shapes import UnknownField
 from tidegate.web.body import read_body
 from tidegate.web.data_desk import DataDesk
+from tidegate.web.metrics import MetricsDesk
 from tidegate.web.upstream_desk import UpstreamDesk
 
 MOST_BYTES = 64 * 1024
@@ -34,6 +35,7 @@ def add_admin(  # noqa: PLR0913  # a parameter for each part
     overlook: Overlook,
     upstream: UpstreamDesk,
     data: DataDesk,
+    metrics: MetricsDesk,
     ids: IdSource,
 ) -> None:
     """The routes under `/admin/v1`; `ring` knows who may use them."""
@@ -60,6 +62,7 @@ def add_admin(  # noqa: PLR0913  # a parameter for each part
     one = "/upstream/credentials/{provider}/{credential}"
     router.add_api_route(f"{one}/suspend", upstream.suspend, methods=["POST"])
     router.add_api_route(f"{one}/resume", upstream.resume, methods=["POST"])
+    router.add_api_route("/failures", metrics.failures, methods=["GET"])
     router.add_api_route("/messages", data.search, methods=["GET"])
     router.add_api_route("/export", data.export, methods=["GET"], response_class=StreamingResponse)
     router.add_api_route("/users/forget", data.forget, methods=["POST"])

@@ -1,5 +1,7 @@
 """How the gateway listens."""
 
+from pathlib import Path
+
 from pydantic import Field
 
 from tidegate.core.config.section import Section
@@ -51,3 +53,5 @@ class WatchConfig(Section):
 
     open_metrics: bool = False
     """`/metrics` answers without an admin key; for networks that only the scraper can reach."""
+    workers_dir: Path | None = None
+    """Where the workers of one gateway tell each other their figures; `tidegate serve --workers` makes one."""

@@ -1,0 +1,156 @@
+"""How targets, credentials, the queue and the budget stand, for the metrics.
+
+Callers choose models' names, so a name is shown only where the configuration or the list of prices has it; all the
+others are one, `other`.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+
+from tidegate.admission.budget_store import Amounts, BudgetStore
+from tidegate.admission.places import Places
+from tidegate.admission.terms import EVERYBODY
+from tidegate.assembly.base import Base
+from tidegate.assembly.ladder import credential_names
+from tidegate.core.config import Settings
+from tidegate.core.errors import RedisUnavailable
+from tidegate.metering import price_list
+from tidegate.upstream.asking import Ladder
+from tidegate.upstream.breaker import Circuit
+from tidegate.upstream.credentials import Standing
+from tidegate.upstream.routes import is_pattern
+from tidegate.watch.counters import Gauge, Sample
+
+OTHER = "other"
+_NANOS = 1_000_000_000
+_PERIODS = ("day", "month")
+
+
+def watch_upstream(base: Base, ladder: Ladder, places: Places) -> None:
+    """Add the gauges of one process: what it knows of the upstream, who waits in it, and what it may still retry."""
+    standing = _Standing(base, ladder, places)
+    watch = base.counters.watch
+    watch("credential_state", "1 for the state a credential is in, as this process knows it.", standing.credentials)
+    watch("target_state", "Targets in each state of their breaker, as this process knows it.", standing.targets)
+    watch("queue_waiting_calls", "Calls of this process that wait for the upstream's capacity.", standing.waiting)
+    watch("queue_oldest_wait_seconds", "How long the first of them has waited.", standing.oldest)
+    watch("retries_left", "Retries that the recent traffic allows.", standing.retries_left)
+
+
+class _Standing:
+    def __init__(self, base: Base, ladder: Ladder, places: Places) -> None:
+        self._clock = base.clock
+        self._ladder = ladder
+        self._places = places
+        self._credentials = credential_names(base.settings)
+        self._models = known_models(base.settings)
+        self._routed = frozenset(
+            (target.provider, target.model or name)
+            for name, route in base.settings.routes.items()
+            for target in route.targets
+            if target.model or not is_pattern(name)
+        )
+
+    def credentials(self) -> Iterator[Sample]:
+        known, now = self._ladder.board.standings.credentials, self._clock.now()
+        limits = (name for name, state in known.items() if state.standing is Standing.LIMITED and state.until > now)
+        limited = {"/".join(lane.split("/", 2)[:2]) for lane in limits}
+        for provider, names in self._credentials.items():
+            for name in names:
+                key = f"{provider}/{name}"
+                own = known[key].standing if key in known else Standing.HEALTHY
+                stands = Standing.LIMITED if own is Standing.HEALTHY and key in limited else own
+                for state in Standing:
+                    labels = {"provider": provider, "credential": name, "state": state.value}
+                    yield Sample(int(state is stands), labels)
+
+    def targets(self) -> Iterator[Sample]:
+        states = self._ladder.board.standings.breakers
+        counted = Counter(
+            (provider, self._model(model), states[name].circuit if name in states else Circuit.CLOSED)
+            for provider, model in self._asked()
+            for name in (f"{provider}/{model}",)
+        )
+        for provider, model in sorted({(provider, model) for provider, model, _ in counted}):
+            for circuit in Circuit:
+                labels = {"provider": provider, "model": model, "state": circuit.value}
+                yield Sample(counted[provider, model, circuit], labels)
+
+    def waiting(self) -> Iterator[Sample]:
+        waits = self._waits()
+        return (Sample(len(waits[lane]), _lane_labels(lane)) for lane in sorted(waits))
+
+    def oldest(self) -> Iterator[Sample]:
+        waits = self._waits()
+        return (Sample(round(max(waits[lane], default=0.0), 3), _lane_labels(lane)) for lane in sorted(waits))
+
+    def retries_left(self) -> int:
+        return self._ladder.budget.left(self._clock.monotonic())
+
+    def _asked(self) -> set[tuple[str, str]]:
+        """Provider and model of each target that routes name, that was asked, or that is not well."""
+        board = self._ladder.board
+        asked = {(traffic.target.provider, traffic.target.model) for traffic in board.all_traffic()}
+        down = {tuple(name.split("/", 1)) for name in board.standings.breakers}
+        return {*self._routed, *asked, *((provider, model) for provider, model in down)}
+
+    def _waits(self) -> dict[tuple[str, str, str], list[float]]:
+        """Seconds so far, by provider, credential and model."""
+        waits: dict[tuple[str, str, str], list[float]] = {
+            (provider, credential, self._model(model)): []
+            for provider, model in self._asked()
+            for credential in self._credentials.get(provider, ())
+        }
+        for lane, _, seconds in self._places.here():
+            provider, credential, model = lane.split("/", 2)
+            waits.setdefault((provider, credential, self._model(model)), []).append(seconds)
+        return waits
+
+    def _model(self, name: str) -> str:
+        return name if name in self._models else OTHER
+
+
+def _lane_labels(lane: tuple[str, str, str]) -> dict[str, str]:
+    return dict(zip(("provider", "credential", "model"), lane, strict=True))
+
+
+def known_models(settings: Settings) -> frozenset[str]:
+    """The models' names that are shown."""
+    listed = (name for model in price_list.load().models for name in model.equals)
+    routed = (target.model for route in settings.routes.values() for target in route.targets if target.model)
+    deployed = (model for provider in settings.providers.values() for model in provider.deployments)
+    named = (*settings.routes, *settings.models.allowed, *settings.metering.prices)
+    return frozenset((*listed, *routed, *deployed, *named))
+
+
+class BudgetGauges:
+    """What the whole deployment may spend and has spent: one figure for all processes, from Redis."""
+
+    def __init__(self, base: Base) -> None:
+        self._store = BudgetStore(base.redis, prefix=base.prefix)
+        self._clock = base.clock
+        everybody = base.settings.budgets.everybody
+        self._limits = dict(zip(_PERIODS, (everybody.budget_day, everybody.budget_month), strict=True))
+
+    async def look(self) -> list[Gauge]:
+        """The limits, and what is spent and held; without these while Redis is away or has to count anew."""
+        told = "What the whole deployment may spend in this UTC day or month; absent where there is no stop."
+        limits = {period: limit for period, limit in self._limits.items() if limit is not None}
+        gauges = [_dollars("budget_limit_dollars", told, limits)]
+        try:
+            counted = await self._store.counted()
+            [spending] = await self._store.read([EVERYBODY], self._clock.now())
+        except RedisUnavailable:
+            return gauges
+        if counted:
+            amounts: dict[str, Amounts] = {"day": spending.day, "month": spending.month}
+            spent = {period: amount.spent for period, amount in amounts.items()}
+            held = {period: amount.held for period, amount in amounts.items()}
+            gauges.append(_dollars("budget_spent_dollars", "What it has spent.", spent))
+            gauges.append(_dollars("budget_held_dollars", "What calls under way may still cost.", held))
+        return gauges
+
+
+def _dollars(name: str, told: str, nanos: dict[str, int]) -> Gauge:
+    samples = tuple(Sample(amount / _NANOS, {"period": period}) for period, amount in nanos.items())
+    return Gauge(name=name, help=told, samples=samples)

@@ -1,0 +1,120 @@
+"""The figures of all processes of one gateway: who answers a scrape is one of them, and is asked for all.
+
+Each process has a place in a folder that they share, and writes its figures there every second. A place belongs to
+whoever holds its lock, which the system takes from the dead; who takes the place of a dead process counts on from its
+figures, so a counter goes on growing while processes are replaced.
+"""
+
+import asyncio
+import contextlib
+import fcntl
+import itertools
+import os
+from pathlib import Path
+
+import msgspec
+import structlog
+
+from tidegate.watch.counters import Counters, Counts
+
+EVERY_SECONDS = 1.0
+
+_log = structlog.get_logger("watch")
+_decode = msgspec.json.Decoder(Counts).decode
+
+
+class Workers:
+    """One process's place among them. Use it between `start` and `close`; without a folder it is alone."""
+
+    def __init__(self, counters: Counters, folder: Path | None) -> None:
+        self._counters = counters
+        self._folder = folder
+        self._name = ""
+        self._lock: int | None = None
+        self._writer: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Take a place. Where the folder does not allow it this process shows itself alone."""
+        if self._folder is None:
+            return
+        try:
+            self._take(self._folder)
+        except OSError as error:
+            _log.warning("metrics are of one worker at a time", folder=str(self._folder), error=error.strerror)
+            return
+        if (before := _known(self._folder, self._name)) is not None:
+            self._counters.carry_on(before)
+        self._writer = asyncio.create_task(self._keep_writing(self._folder), name="workers")
+
+    async def close(self) -> None:
+        """Write the last figures, and give the place free."""
+        if self._writer is not None:
+            self._writer.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._writer
+        if self._folder is not None and self._lock is not None:
+            _write(self._folder, self._name, self.mine())
+            os.close(self._lock)
+
+    def mine(self) -> Counts:
+        """This process's figures."""
+        return self._counters.read()
+
+    async def read(self) -> dict[str, Counts]:
+        """Every process's figures, this one's as they are now, others' at most a second old; of the dead, counters."""
+        if self._folder is None or self._lock is None:
+            return {"": self.mine()}
+        found = await asyncio.to_thread(_others, self._folder, self._name)
+        found[self._name] = self.mine()
+        return dict(sorted(found.items(), key=lambda one: int(one[0])))
+
+    def _take(self, folder: Path) -> None:
+        for number in itertools.count():
+            lock = os.open(folder / f"{number}.lock", os.O_RDWR | os.O_CREAT, 0o600)
+            if _locked(lock):
+                self._name, self._lock = str(number), lock
+                return
+            os.close(lock)
+
+    async def _keep_writing(self, folder: Path) -> None:
+        while True:
+            await asyncio.to_thread(_write, folder, self._name, self.mine())
+            await asyncio.sleep(EVERY_SECONDS)
+
+
+def _write(folder: Path, name: str, counts: Counts) -> None:
+    """As a whole: who reads never sees half of it."""
+    new = folder / f"{name}.new"
+    with contextlib.suppress(OSError):  # a full disk: the next second writes more
+        new.write_bytes(msgspec.json.encode(counts))
+        new.replace(folder / f"{name}.json")
+
+
+def _known(folder: Path, name: str) -> Counts | None:
+    with contextlib.suppress(OSError, msgspec.DecodeError):
+        return _decode((folder / f"{name}.json").read_bytes())
+    return None
+
+
+def _others(folder: Path, mine: str) -> dict[str, Counts]:
+    found = {}
+    for path in folder.glob("*.lock"):
+        if path.stem != mine and (counts := _known(folder, path.stem)) is not None:
+            found[path.stem] = counts if _is_held(path) else msgspec.structs.replace(counts, gauges=())
+    return found
+
+
+def _locked(file: int) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _is_held(path: Path) -> bool:
+    file = os.open(path, os.O_RDWR)
+    try:
+        return not _locked(file)
+    finally:
+        os.close(file)
