@@ -1,6 +1,7 @@
 """One request's story, from the bearer key to the ledger. `ARCHITECTURE.md` tells the same, step by step."""
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 import msgspec
 import structlog
@@ -9,6 +10,7 @@ from tidegate.admission.decision import Go, Hit, Join
 from tidegate.admission.door import Door
 from tidegate.admission.gate import Admission
 from tidegate.admission.keys import KeyRing
+from tidegate.admission.resending import Resending
 from tidegate.admission.terms import readmitted
 from tidegate.admission.tickets import Queued, Refused
 from tidegate.admission.tickets import Ticket as LaneTicket
@@ -234,11 +236,19 @@ class Pipeline:
             deadline=ticket.deadline,
             first=ticket.first,
         )
+        resending = Resending(self._door, ticket.terms, partial(_line, ticket), self._clock)
+
+        async def settle(outcome: Outcome) -> int:
+            cost_nanos = await then(ticket, claim, outcome)
+            await resending.over()
+            return cost_nanos
+
         ways = Ways(
             turns=turns,
-            settle=lambda outcome: then(ticket, claim, outcome),
+            settle=settle,
             stale=lambda: self._spares.stale(ticket),
             canned=lambda: self._spares.canned(ticket),
+            afford=resending.afford,
         )
         return Asking(question, ways, self._ladder)
 
@@ -258,6 +268,10 @@ class Pipeline:
             await self._settling.joined(ticket, decision.memory, error, cost_nanos)
 
         return Delivery(flight, _wanted(ticket), cache=cache, book=book, allowance=decision.allowance)
+
+
+def _line(ticket: Ticket, name: str) -> bytes:
+    return encode(msgspec.structs.replace(ticket.opened, id=name))
 
 
 def _wanted(ticket: Ticket) -> Wanted:

@@ -5,6 +5,7 @@ import pytest
 
 from tests.admission.gate_parts import NOON, Calls
 from tidegate.admission.door import Door
+from tidegate.admission.gate import bare
 from tidegate.admission.holds import Holds
 from tidegate.admission.local import LocalLimits
 from tidegate.admission.recount import Recount
@@ -86,7 +87,7 @@ async def test_a_promise_waits_for_what_passes_and_counts_all_the_same(
     counting = visits(redis_link, postgres, redis_prefix)
     limits = Limits(rpm=2, tpm=10, concurrency=0)
     taking = terms(counting, limits, "r0", tokens=10)
-    await counting._door.admit(counting._ask(_freed(taking), LINE, only_stored=False))  # noqa: SLF001  # another's call
+    await counting._door.admit(bare(_freed(taking), LINE, now=NOON))  # noqa: SLF001  # another call
     for number in (1, 2):
         await counting.promise(terms(counting, limits, f"r{number}", tokens=10), LINE)
     with pytest.raises(CallerLimited):

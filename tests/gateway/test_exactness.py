@@ -73,15 +73,19 @@ async def charges(world: World) -> list[Charge]:
         (Line(name="a", outcome="ok", nanos=5), Charge(user="a", cost_nanos=5), True),
         (Line(name="a", outcome="ok", nanos=4), Charge(user="a", cost_nanos=5), False),
         (Line(name="a", outcome="ok", nanos=0), Charge(user="b", cost_nanos=5), False),
-        (Line(name="a", outcome="client_gone", nanos=6), Charge(user="a", cost_nanos=5), False),
         (
-            Line(name="a", outcome="client_gone", nanos=600),
+            Line(name="a", outcome="client_gone", nanos=1200 + 76 * 600),
             Charge(user="a", model="gpt-4o-mini", output_tokens=2, cost_nanos=1200),
             True,
         ),
         (
-            Line(name="a", outcome="client_gone", nanos=0),
-            Charge(user="a", model="gpt-4o-mini", input_tokens=10, output_tokens=2, cost_nanos=2700),
+            Line(name="a", outcome="client_gone", nanos=1199),
+            Charge(user="a", model="gpt-4o-mini", output_tokens=2, cost_nanos=1200),
+            False,
+        ),
+        (
+            Line(name="a", outcome="client_gone", nanos=1202 + 76 * 600),
+            Charge(user="a", model="gpt-4o-mini", output_tokens=2, cost_nanos=1200),
             False,
         ),
         (Line(name="a", outcome="client_gone", nanos=5), Charge(user="b", cost_nanos=0), True),

@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+import msgspec
 import pytest
 
 from tests.metering.ledger_parts import ENTRY
@@ -38,7 +39,7 @@ OPENED = LedgerEntry(
 
 @pytest.fixture(scope="module")
 def accountant() -> Accountant:
-    return Accountant(Prices(MeteringConfig(), price_list.load()))
+    return Accountant(Prices(MeteringConfig(), price_list.load()), tokens_per_second=100)
 
 
 def chunk(text: str) -> bytes:
@@ -137,9 +138,58 @@ def test_moderations_are_free(accountant: Accountant, usage: bytes | None) -> No
     assert (written.cost_nanos, written.estimated) == (0, False)
 
 
-@pytest.mark.parametrize("usage", [b"null", b"[]", b"{", b'{"prompt_tokens":-5,"completion_tokens":"x"}'])
-def test_nonsense_for_usage_is_no_error(accountant: Accountant, usage: bytes) -> None:
-    assert line(accountant, outcome(usage=usage)).cost_nanos == 0
+@pytest.mark.parametrize(
+    "usage",
+    [
+        b"null",
+        b"[]",
+        b"{",
+        b"{}",
+        b"NaN",
+        b'{"prompt_tokens":0,"completion_tokens":0}',
+        b'{"prompt_tokens":-5,"completion_tokens":"x"}',
+        b'{"prompt_tokens":1.5,"completion_tokens":2.5}',
+    ],
+)
+def test_nonsense_for_usage_is_no_usage(accountant: Accountant, usage: bytes) -> None:
+    """Nobody answers without reading: who says so says nothing."""
+    nonsense = line(accountant, outcome(usage=usage, events=(chunk("High tide is at noon."),)))
+    assert nonsense == line(accountant, outcome(usage=None, events=(chunk("High tide is at noon."),)))
+    assert nonsense.cost_nanos > 0
+
+
+def test_a_figure_so_far_is_no_figure_of_what_broke_off(accountant: Accountant) -> None:
+    """Some servers tell the usage with every chunk, the first of them before a word is written."""
+    first = b'{"prompt_tokens":100,"completion_tokens":0}'
+    cut = line(accountant, outcome(usage=first, error=TruncatedStream(), events=(chunk("High tide is at noon."),)))
+    assert (cut.input_tokens, cut.estimated) == (100, True)
+    assert cut.output_tokens > 5
+
+
+def test_what_was_tried_before_is_charged_as_well(accountant: Accountant) -> None:
+    silent = Outcome(error=FirstByteTimeout(), reported=FirstByteTimeout(), target="gpt-4o-mini")
+    body = {**BODY, "max_tokens": 10}
+    alone, both = (line(accountant, outcome(before=before), body=body) for before in ((), (silent, silent)))
+    assert both.output_tokens == alone.output_tokens + 2 * 26
+    assert both.cost_nanos > alone.cost_nanos + 2 * 26 * 600
+
+
+@pytest.mark.parametrize(("seconds", "charged"), [(0.01, False), (30.0, True)])
+def test_a_connection_that_broke_after_a_while_had_somebody_at_work(
+    accountant: Accountant, seconds: float, charged: bool
+) -> None:
+    lost = Outcome(error=ConnectionFailed(), reported=ConnectionFailed(), seconds=seconds)
+    assert (line(accountant, lost).cost_nanos > 0) is charged
+
+
+def test_who_asked_for_the_dear_tier_is_charged_for_it_where_nobody_says(accountant: Accountant) -> None:
+    cut = Outcome(error=TruncatedStream(), reported=TruncatedStream(), target="gpt-4.1")
+    opened = msgspec.structs.replace(OPENED, at=1_795_780_800.0)  # the list has priced it by then
+    dear, usual = (
+        accountant.settled(opened, cut, route=Route.CHAT, body={**BODY, "service_tier": tier}, seconds=1.0).cost_nanos
+        for tier in ("priority", "default")
+    )
+    assert dear > usual
 
 
 @pytest.mark.parametrize(("error", "name"), [(None, "ok"), (ClientGone(), "client_gone")])

@@ -27,6 +27,9 @@ BODY = {"model": "m", "messages": [{"role": "user", "content": "Hi"}]}
 class Asked:
     """A call, and what is written down of it."""
 
+    affordable = 100
+    """Attempts that the budget has room for, after those that may be charged."""
+
     def __init__(
         self,
         board: Board,
@@ -73,7 +76,9 @@ class Asked:
             deadline=clock.now() + patience,
             first=self.ladder.first(plan, deadline=clock.now() + patience) if first else None,
         )
-        ways = Ways(turns=self._turn, settle=self._settle, stale=_giving(stale), canned=_giving(canned))
+        ways = Ways(
+            turns=self._turn, settle=self._settle, stale=_giving(stale), canned=_giving(canned), afford=self._afford
+        )
         self.asking = Asking(question, ways, self.ladder)
 
     @property
@@ -93,6 +98,10 @@ class Asked:
         await asyncio.sleep(0)
         self.outcomes.append(outcome)
         return COST
+
+    async def _afford(self) -> bool:
+        self.affordable -= 1
+        return self.affordable >= 0
 
     def _turn(self, ask: Ask, _: int) -> PlayedTurn:
         self.lanes.append(ask.lane)

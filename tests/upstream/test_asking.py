@@ -20,6 +20,7 @@ from tidegate.core.errors import (
     ClientGone,
     ConnectionFailed,
     ErrorInStream,
+    HtmlFromProxy,
     MalformedAnswer,
     ServerFailure,
     TidegateError,
@@ -203,6 +204,44 @@ async def test_abandoned_in_the_middle_it_is_cut_and_settled_as_far_as_it_came()
         await asyncio.wait_for(server.closed.wait(), 0.1)
         await call.asking.abandon()
         assert len(call.outcomes) == 1
+
+
+async def test_abandoned_it_is_read_as_far_as_it_was_written_already() -> None:
+    """The end is on its way, and with it what the upstream charges."""
+    rest = (said("", "stop"), USAGE, DONE)
+    async with asked(streaming(said("Hi"), *rest)) as (call, _):
+        await call.asking.open()
+        await call.asking.abandon()
+    assert isinstance(call.outcome.error, ClientGone)
+    assert msgspec.json.decode(call.outcome.usage or b"") == {"prompt_tokens": 3, "completion_tokens": 2}
+
+
+@pytest.mark.parametrize(
+    ("script", "affordable", "sent"),
+    [
+        pytest.param(streaming(end=b""), 2, 3, id="it may be charged each time"),
+        pytest.param(streaming(end=b""), 1, 2, id="and there is money for one more"),
+        pytest.param(streaming(end=b""), 0, 1, id="or for none"),
+        pytest.param(whole(b'{"error": {"message": "no"}}', "500 No"), 0, 3, id="a refusal costs nothing"),
+    ],
+)
+async def test_it_is_sent_again_only_where_it_can_be_paid(script: Script, affordable: int, sent: int) -> None:
+    async with serving(script) as server, provider(f"{server.address}/v1") as openai:
+        clock = ManualClock()
+        retries = RetriesConfig(most=2, floor=100)
+        call = Asked(board_alone(clock), {"openai": openai}, clock, stream=True, retries=retries)
+        call.affordable = affordable
+        with pytest.raises(TidegateError):
+            await call.asking.open()
+    assert call.outcome.attempts == sent
+
+
+async def test_a_page_in_place_of_an_answer_is_nobodys_work() -> None:
+    head = b"HTTP/1.1 200 OK\r\ncontent-type: text/html; charset=utf-8\r\ncontent-length: 6\r\n\r\n"
+    async with asked(saying(head + b"<html>")) as (call, _):
+        with pytest.raises(HtmlFromProxy):
+            await call.asking.open()
+        assert not call.outcome.taken
 
 
 async def test_abandoned_before_the_answer_it_counts_as_sent() -> None:

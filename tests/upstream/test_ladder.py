@@ -135,6 +135,12 @@ def test_a_target_is_asked_with_the_credentials_that_it_names(named: tuple[str, 
     assert seen == tried
 
 
+def test_without_money_for_another_attempt_only_what_is_free_is_left() -> None:
+    broke, cut = walk().without_money(), errors.TruncatedStream()
+    steps = (broke, broke.without_stale(), broke.without_stale().without_canned())
+    assert [shown(after(step, cut)) for step in steps] == ["stale", "canned", "fail truncated"]
+
+
 def test_what_nobody_serves_is_no_outage() -> None:
     assert shown(after(walk(), *[errors.ModelNotFound()] * 3)) == "fail model_not_found"
 

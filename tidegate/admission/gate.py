@@ -51,6 +51,27 @@ class Admission(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     lane: LaneAsk
 
 
+_NO_LANE = LaneAsk(lane="", member="", tokens=0, flow="", weight=1, deadline=0.0, rpm=0, tpm=0, longest=0)
+_NOTHING = "-"
+"""The fingerprint of no answer."""
+
+
+def bare(terms: Terms, line: bytes, *, now: float, only_stored: bool = False) -> Admission:
+    """To be let in and no more: no answer is looked for, no flight claimed, no lane entered."""
+    return Admission(
+        fingerprint=_NOTHING,
+        owner="",
+        now=now,
+        lookup=only_stored,
+        claim=False,
+        max_age=None,
+        only_stored=only_stored,
+        hit_entry=line,
+        terms=terms,
+        lane=_NO_LANE,
+    )
+
+
 class Settlement(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """What a call leaves behind."""
 

@@ -101,6 +101,12 @@ def readmitted(terms: Terms, *, name: str | None = None) -> Terms:
     return msgspec.structs.replace(terms, id=name or terms.id, scopes=scopes, again=name is None)
 
 
+def resent(terms: Terms, name: str) -> Terms:
+    """The terms of one more attempt of a call: under a `name` of its own, its money alone."""
+    scopes = tuple(Scope(n=scope.n, bd=scope.bd, bm=scope.bm) for scope in terms.scopes)
+    return msgspec.structs.replace(terms, id=name, scopes=scopes, k=0)
+
+
 def period_of(now: float) -> Period:
     """The UTC day and month of a moment in Unix seconds."""
     return _period_of_day(int(now // 86_400))

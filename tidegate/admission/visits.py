@@ -3,15 +3,11 @@
 import msgspec
 
 from tidegate.admission.door import Door
-from tidegate.admission.gate import Admission, LaneAsk
+from tidegate.admission.gate import bare
 from tidegate.admission.terms import Scope, Terms
 from tidegate.core.clock import Clock
 from tidegate.core.errors import BudgetHeld, CallerLimited, NotCached, RedisUnavailable
 from tidegate.core.values import Caller
-
-_NO_LANE = LaneAsk(lane="", member="", tokens=0, flow="", weight=1, deadline=0.0, rpm=0, tpm=0, longest=0)
-_NOTHING = "-"
-"""The fingerprint of no answer."""
 
 
 class Visits:
@@ -43,7 +39,7 @@ class Visits:
         if not any(_limits(scope) for scope in scopes):
             return
         try:
-            await self._door.admit(self._ask(terms, line, only_stored=False))
+            await self._door.admit(bare(terms, line, now=self._clock.now()))
         except CallerLimited as error:
             if error.kind == "requests":
                 raise
@@ -58,23 +54,9 @@ class Visits:
 
     async def _count(self, terms: Terms) -> None:
         try:
-            await self._door.admit(self._ask(terms, b"{}", only_stored=True))
+            await self._door.admit(bare(terms, b"{}", now=self._clock.now(), only_stored=True))
         except NotCached:
             return
-
-    def _ask(self, terms: Terms, line: bytes, *, only_stored: bool) -> Admission:
-        return Admission(
-            fingerprint=_NOTHING,
-            owner="",
-            now=self._clock.now(),
-            lookup=only_stored,
-            claim=False,
-            max_age=None,
-            only_stored=only_stored,
-            hit_entry=line,
-            terms=terms,
-            lane=_NO_LANE,
-        )
 
 
 def _limits(scope: Scope) -> bool:

@@ -54,7 +54,8 @@ async def make_pipeline(  # noqa: PLR0913  # a parameter for each part
         queue=settings.queue,
         clock=clock,
     )
-    accountant, door = Accountant(prices), admission.door
+    accountant = Accountant(prices, tokens_per_second=settings.metering.unseen_tokens_per_second)
+    door = admission.door
     settling = Settling(
         door=door, accountant=accountant, ledger=ledger, health=health, codec=codec, room=room, cache=cache, clock=clock
     )

@@ -4,7 +4,7 @@ from enum import Enum
 
 import msgspec
 
-from tidegate.core.errors import TidegateError
+from tidegate.core.errors import ConnectionFailed, TidegateError
 
 
 class Route(Enum):
@@ -117,6 +117,10 @@ class Ready(msgspec.Struct, frozen=True, kw_only=True):
     """Its events, or its one body."""
 
 
+_AT_ONCE = 1.0
+"""Seconds in which a connection breaks that was stale, or never there."""
+
+
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """How asking the upstream ended."""
 
@@ -152,6 +156,20 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """Times that the call was sent."""
     before: tuple["Outcome", ...] = ()
     """How the attempts before ended."""
+    seconds: float = 0.0
+    """From the call to its end."""
+    silent_seconds: float = 0.0
+    """Of them, those after the last byte that was read."""
+
+    @property
+    def taken(self) -> bool:
+        """Whether the upstream may have read the call and written: it charges for that, arrive it or not.
+
+        Who breaks a connection at once had not begun; who does after a while may have been at work.
+        """
+        if not self.sent or self.error is None:
+            return self.sent
+        return self.error.taken or (isinstance(self.error, ConnectionFailed) and self.seconds >= _AT_ONCE)
 
 
 class Usage(msgspec.Struct, frozen=True, gc=False, kw_only=True):

@@ -4,39 +4,25 @@ from typing import Any
 
 import msgspec
 
-from tidegate.core.errors import (
-    AnswerTooLarge,
-    ClientGone,
-    FirstByteTimeout,
-    MalformedAnswer,
-    StreamIdle,
-    TidegateError,
-    TotalTimeout,
-    TruncatedStream,
-)
+from tidegate.core.errors import TidegateError
 from tidegate.core.values import LedgerEntry, Outcome, Route, Usage
 from tidegate.metering.estimate import estimate
 from tidegate.metering.prices import Prices
 from tidegate.metering.tokens import from_wire
+from tidegate.metering.unseen import unseen_output
 from tidegate.wire.spoken import spoken
 
-_LEFT_OFF = (
-    AnswerTooLarge,
-    ClientGone,
-    FirstByteTimeout,
-    MalformedAnswer,
-    StreamIdle,
-    TotalTimeout,
-    TruncatedStream,
-)
-"""Ends that are no refusal: the upstream had the call, and may have read it and written more than arrived."""
+_PRIORITY = "priority"
+"""The dear tier; whoever asked for it, and was not told which it was, may be charged for it."""
 
 
 class Accountant:
     """Turns outcomes into money."""
 
-    def __init__(self, prices: Prices) -> None:
+    def __init__(self, prices: Prices, *, tokens_per_second: int) -> None:
+        """`tokens_per_second` is what an upstream writes at most while nobody sees it."""
         self._prices = prices
+        self._pace = tokens_per_second
 
     def settled(
         self, opened: LedgerEntry, outcome: Outcome, *, route: Route, body: dict[str, Any], seconds: float
@@ -50,7 +36,10 @@ class Accountant:
             if not free:
                 model = attempt.model or attempt.target or opened.model
                 target = f"{attempt.provider}/{attempt.target}" if attempt.target else ""
-                cost_nanos += self._prices.cost(model, usage, at=opened.at, tier=attempt.tier, target=target)
+                tier = attempt.tier or (
+                    _PRIORITY if usage.estimated and body.get("service_tier") == _PRIORITY else None
+                )
+                cost_nanos += self._prices.cost(model, usage, at=opened.at, tier=tier, target=target)
         first = outcome.first_byte_seconds
         return msgspec.structs.replace(
             opened,
@@ -72,17 +61,29 @@ class Accountant:
         )
 
     def _usage(self, model: str, outcome: Outcome, route: Route, body: dict[str, Any]) -> Usage:
-        """The upstream's own figure; else an estimate, wherever the upstream may have worked and so may charge.
+        """The upstream's own figure; else our count, and the most that was not seen, wherever it may have worked.
 
-        What it refused, with an error of its own before the first word, it does not charge.
+        What it refused, with an error of its own before the first word, it does not charge. A figure without input is
+        none; one of an answer that broke off may have been the figure so far.
         """
-        if outcome.usage is not None:
-            return from_wire(outcome.usage)
         if route is Route.MODERATIONS or not outcome.sent:
             return Usage()
+        stated = Usage() if outcome.usage is None else from_wire(outcome.usage)
+        if stated.input and outcome.error is None:
+            return stated
         texts = spoken(route, outcome.events)
-        taken = outcome.error is None or isinstance(outcome.error, _LEFT_OFF)
-        return estimate(route, model, body, texts) if texts or taken else Usage()
+        if not texts and not outcome.taken:
+            return stated
+        counted = estimate(route, model, body, texts)
+        if stated.input and stated.output >= counted.output:
+            return stated
+        target = outcome.target or model
+        unseen = unseen_output(outcome, texts, counted.output, route=route, model=target, body=body, pace=self._pace)
+        return msgspec.structs.replace(
+            counted,
+            input=max(counted.input, stated.input),
+            output=max(counted.output + unseen, stated.output),
+        )
 
 
 def joined(opened: LedgerEntry, *, saved_nanos: int, error: TidegateError | None, seconds: float) -> LedgerEntry:

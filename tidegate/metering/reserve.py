@@ -1,7 +1,8 @@
 """The most that a call may cost, told before it is made."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from functools import lru_cache
+from typing import Any
 
 import msgspec
 
@@ -9,6 +10,7 @@ from tidegate.core.values import Route, Usage
 from tidegate.metering import most_input
 from tidegate.metering.estimate import estimate
 from tidegate.metering.prices import Prices
+from tidegate.metering.tokens import MOST_TOKENS
 from tidegate.wire.call import Call
 
 _LONGEST_OUTPUT = (
@@ -46,9 +48,7 @@ class Reserve(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     tokens: int
     """Its likely size, for limits a minute."""
     nanos: int
-    """The most it can cost, nano-dollars."""
-    again: int = 0
-    """What sending it once more may cost besides: its question, where an answer breaks off before its first word."""
+    """The most it can cost, nano-dollars, if it is sent once."""
 
 
 def reserve(call: Call, prices: Prices, *, at: float, exact: bool, targets: Collection[str] = ("",)) -> Reserve:
@@ -60,27 +60,56 @@ def reserve(call: Call, prices: Prices, *, at: float, exact: bool, targets: Coll
     counts = exact or (call.size > _LARGE and _brings_files(call))
     likely = estimate(call.route, call.model, call.body, ()).input if counts else quick
     asked = most_input.most_input(call, likely) if exact else likely
-    stated = _stated_output(call)
-    longest = 0 if call.route in (Route.EMBEDDINGS, Route.MODERATIONS) else longest_output(call.model)
-    output = longest if stated is None else min(stated + _ABOVE_LIMIT, longest)
-    usage = Usage(input=asked, output=output * _choices(call))
-    spoken = min(longest, _USUAL_OUTPUT if stated is None else stated) * _choices(call)
+    stated, choices = stated_output(call.route, call.body), choices_of(call.body)
+    most = most_output(call.route, call.model, call.body)
+    usage = Usage(input=asked, output=most + _predicted(call))
+    spoken = min(most, (_USUAL_OUTPUT if stated is None else stated) * choices)
     tier = call.body.get("service_tier")
     tier = tier if isinstance(tier, str) else None
+    free = call.route is Route.MODERATIONS
+    most_of = (prices.most(call.model, usage, at=at, tier=tier, target=target) for target in targets)
+    nanos = 0 if free else max(most_of)
+    return Reserve(tokens=likely + spoken + 1, nanos=nanos)
 
-    def most(usage: Usage) -> int:
-        return max(prices.most(call.model, usage, at=at, tier=tier, target=target) for target in targets)
 
-    nanos = 0 if call.route is Route.MODERATIONS else most(usage)
-    again = most(Usage(input=asked)) if exact and nanos else 0
-    return Reserve(tokens=likely + spoken + 1, nanos=nanos, again=again)
+def most_output(route: Route, model: str, body: Mapping[str, Any]) -> int:
+    """Tokens that all choices of an answer may have."""
+    if route in (Route.EMBEDDINGS, Route.MODERATIONS):
+        return 0
+    stated, known = stated_output(route, body), _known_output(model)
+    if stated is None:
+        return longest_output(model) * choices_of(body)
+    most = stated + _ABOVE_LIMIT
+    return (most if known is None else min(most, known)) * choices_of(body)
+
+
+def stated_output(route: Route, body: Mapping[str, Any]) -> int | None:
+    """The limit that a call states; None where there is none."""
+    names = ("max_output_tokens",) if route is Route.RESPONSES else ("max_completion_tokens", "max_tokens")
+    stated = [count for name in names if (count := _count(body.get(name))) is not None]
+    return max(stated) if stated else None
+
+
+def choices_of(body: Mapping[str, Any]) -> int:
+    """How many answers a call asks for."""
+    return min(_count(body.get("n")) or 1, _MOST_CHOICES)
+
+
+def longest_output(model: str) -> int:
+    """Tokens that a model writes at most; a generous figure where it is not known."""
+    return _known_output(model) or _LONGEST_OF_ANY
 
 
 @lru_cache(maxsize=1024)
-def longest_output(model: str) -> int:
-    """Tokens that a model writes at most; a generous figure where it is not known."""
+def _known_output(model: str) -> int | None:
     name = most_input.base(model)
-    return next((tokens for prefix, tokens in _LONGEST_OUTPUT if name.startswith(prefix)), _LONGEST_OF_ANY)
+    return next((tokens for prefix, tokens in _LONGEST_OUTPUT if name.startswith(prefix)), None)
+
+
+def _predicted(call: Call) -> int:
+    """What of a predicted answer is rejected is charged as if it had been written."""
+    predicted = call.body.get("prediction")
+    return estimate(call.route, call.model, {"input": predicted}, ()).input if predicted else 0
 
 
 def _brings_files(call: Call) -> bool:
@@ -88,18 +117,8 @@ def _brings_files(call: Call) -> bool:
     return any(b";base64," in bytes(value) for value in call.raw.values())
 
 
-def _stated_output(call: Call) -> int | None:
-    names = ("max_output_tokens",) if call.route is Route.RESPONSES else ("max_completion_tokens", "max_tokens")
-    stated = [count for name in names if (count := _count(call.body.get(name))) is not None]
-    return max(stated) if stated else None
-
-
-def _choices(call: Call) -> int:
-    return min(_count(call.body.get("n")) or 1, _MOST_CHOICES)
-
-
 def _count(value: object) -> int | None:
     """A whole number above 0, also one written as 3.0."""
     if isinstance(value, bool) or not isinstance(value, int | float) or value != value // 1 or value < 1:
         return None
-    return int(value)
+    return int(min(value, MOST_TOKENS))

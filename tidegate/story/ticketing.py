@@ -104,7 +104,7 @@ class Ticketing:
         return self._door.terms(request_id, scopes, now=now, tokens=aside.tokens, nanos=aside.nanos)
 
     def _dearest(self, call: Call, plan: Plan, *, at: float, exact: bool) -> Reserve:
-        """What to set aside, whichever of its targets answers, and however often it is sent."""
+        """What to set aside, whichever of its targets answers."""
         names: dict[str, list[str]] = {}
         for target in plan.targets if plan.rungs.targets else plan.targets[:1]:
             names.setdefault(target.model, []).append(target.name)
@@ -112,8 +112,7 @@ class Ticketing:
             reserve(msgspec.structs.replace(call, model=model), self._prices, at=at, exact=exact, targets=targets)
             for model, targets in names.items()
         ]
-        again = max(aside.again for aside in asides) * (self._ladder.most_attempts(plan) - 1)
-        return Reserve(tokens=max(aside.tokens for aside in asides), nanos=max(aside.nanos for aside in asides) + again)
+        return Reserve(tokens=max(aside.tokens for aside in asides), nanos=max(aside.nanos for aside in asides))
 
     def _lane(  # a parameter for each part
         self,

@@ -26,9 +26,13 @@ Settle = Callable[[Outcome], Awaitable[int]]
 """Accounts for an outcome and returns what it cost, in nano-dollars."""
 Turns = Callable[[Ask, int], Turn]
 """Gives the turn of an attempt, by where it goes and its number, from 0."""
+Afford = Callable[[], Awaitable[bool]]
+"""Sets money aside for one more attempt; False where there is none."""
 Spare = Callable[[], Awaitable[Ready | None]]
 """Looks for a stale answer; None where there is none that may be given."""
 
+_LEAVING_SECONDS = 0.02
+"""For which a stream that nobody waits for any more is read on."""
 CANNED = "canned"
 """Who is said to have answered with a canned reply."""
 
@@ -53,6 +57,7 @@ class Ways(msgspec.Struct, frozen=True, kw_only=True):
     settle: Settle
     stale: Spare
     canned: Spare
+    afford: Afford
 
 
 class Ladder:
@@ -90,10 +95,6 @@ class Ladder:
         standings = self.board.standings
         closed = standings.breaker(ask.target).circuit is Circuit.CLOSED
         return closed and not standings.credential(ask.target, ask.credential).taken_out
-
-    def most_attempts(self, plan: Plan) -> int:
-        """How often a call may be sent so that each time may be charged; who refuses it charges nothing."""
-        return (len(plan.targets) if plan.rungs.targets else 1) * (1 + self._most_retries)
 
     def walk(self, plan: Plan) -> Walk:
         """A call at the ladder's top."""
@@ -137,6 +138,8 @@ class Asking:
         self._given_rung: Rung | None = None
         self._before: tuple[Outcome, ...] = ()
         """How the attempts that failed ended."""
+        self._afforded = 0
+        """Of those that may be charged, for how many the money of another attempt was set aside."""
         self._timer: asyncio.TimerHandle | None = None
         self._outcome: Outcome | None = None
         """How it ended, once it has."""
@@ -173,6 +176,8 @@ class Asking:
     async def abandon(self) -> None:
         """Cut the call upstream, and account for what was used."""
         if self._attempt is not None:
+            if self._outcome is None:
+                await self._attempt.read_what_came(_LEAVING_SECONDS)
             self._attempt.close()
         await self._conclude(ClientGone())
 
@@ -202,6 +207,9 @@ class Asking:
     async def _take(self, step: Step) -> AnswerHead | None:
         """One step; the answer's head, or None where another step must be taken. Raises TidegateError at the end."""
         match step:
+            case Ask() | Again() if not await self._may_afford():
+                self._walk = self._walk.without_money()
+                return None
             case Ask():
                 return await self._send(step) if await self._may_send(step) else None
             case Again():
@@ -217,6 +225,13 @@ class Asking:
                     return head
                 raise step.error
         assert_never(step)
+
+    async def _may_afford(self) -> bool:
+        """Whether an attempt may be paid: what was set aside pays one, and each that failed may be charged, too."""
+        if sum(outcome.taken for outcome in self._before) == self._afforded:
+            return True
+        self._afforded += 1
+        return await self._ways.afford()
 
     async def _may_send(self, ask: Ask) -> bool:
         ladder = self._ladder
@@ -360,7 +375,7 @@ class Asking:
 
 def _ended(ask: Ask, attempt: Attempt, error: TidegateError | None, *, handed_on: bool) -> Outcome:
     """How an attempt ended; `handed_on` unless it failed before anybody saw anything of it."""
-    watch = attempt.watch
+    watch, (seconds, silent) = attempt.watch, attempt.elapsed()
     return Outcome(
         error=error,
         reported=error or attempt.reported,
@@ -377,4 +392,6 @@ def _ended(ask: Ask, attempt: Attempt, error: TidegateError | None, *, handed_on
         target=ask.target.model,
         adapted=attempt.fitted.adapted,
         rung=ask.rung.value,
+        seconds=seconds,
+        silent_seconds=silent,
     )

@@ -4,12 +4,15 @@ An attempt has begun to answer when content has come: what comes before it (a ro
 back, so that a failure until then is seen by nobody but the ladder.
 """
 
+import asyncio
+import contextlib
 from collections.abc import Mapping
 from typing import Protocol
 
 from tidegate.core.clock import Clock
 from tidegate.core.errors import (
     AnswerTooLarge,
+    HtmlFromProxy,
     RateLimited,
     SlowDown,
     TidegateError,
@@ -103,6 +106,7 @@ class Attempt:
         self.last: list[bytes] = []
         """The terminal event, or the whole body: to be handed on once the call is settled."""
         self.first_byte_seconds: float | None = None
+        self._sent_at = self._read_at = clock.monotonic()
 
     def __repr__(self) -> str:
         return f"<Attempt at {self.fitted.target.name} with {self.credential.name}: {len(self.events)} events>"
@@ -122,6 +126,11 @@ class Attempt:
         """The upstream's name for the call."""
         return self._exchange.headers.get("x-request-id") if self._exchange is not None else None
 
+    def elapsed(self) -> tuple[float, float]:
+        """Seconds since the call was sent, and since the last byte of its answer was read."""
+        now = self._clock.monotonic()
+        return now - self._sent_at, now - max(self._sent_at, self._read_at)
+
     def another(self) -> "Attempt":
         """The same once more, with the same turn."""
         return Attempt(
@@ -140,9 +149,9 @@ class Attempt:
         Raises UpstreamError, also for what the answer reports before it has begun. A Response that says itself that
         it failed has then `ended`, and can still be handed on.
         """
-        started = self._clock.monotonic()
+        self._sent_at = self._clock.monotonic()
         exchange = await self._send()
-        self.first_byte_seconds = self._clock.monotonic() - started
+        self.first_byte_seconds = self._clock.monotonic() - self._sent_at
         if not 200 <= exchange.status < 300:
             exchange = await self._refused(exchange)
         self.turn.answered(said_limits(exchange.headers), ok=True)
@@ -168,6 +177,13 @@ class Attempt:
             raise self._failure
         held, self._held = self._held, []
         return held
+
+    async def read_what_came(self, seconds: float) -> None:
+        """Read on for a moment: what the upstream has written already tells what it charges."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while self.stream and self._exchange is not None and not self.ended and self._failure is None:
+                    await self._read_on(self._exchange)
 
     def close(self) -> None:
         """Cut the connection."""
@@ -217,6 +233,8 @@ class Attempt:
     async def _take_whole(self, exchange: Exchange) -> None:
         body = await exchange.whole()
         exchange.close()
+        if exchange.headers.get("content-type", "").startswith("text/html"):
+            raise HtmlFromProxy
         if self._interpreter is not None:
             body = self._interpreter.whole(body)
         if self.watch.see_whole(body) is Sight.ERROR:
@@ -229,6 +247,7 @@ class Attempt:
         """Take in what came; a failure is kept until what came before it is handed on."""
         try:
             data = await exchange.some()
+            self._read_at = self._clock.monotonic()
             if data:
                 self._sort(data)
             else:

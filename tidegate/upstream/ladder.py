@@ -143,6 +143,8 @@ class Walk(msgspec.Struct, frozen=True, kw_only=True):
     """The canned reply has not been asked for yet."""
     again: bool = True
     """A refusal for the rate may be waited out in the lane."""
+    money: bool = True
+    """Another attempt can be paid."""
 
     def known(self, target: Target) -> Sequence[Credential]:
         """The credentials with which a target may be asked."""
@@ -178,6 +180,10 @@ class Walk(msgspec.Struct, frozen=True, kw_only=True):
         """There was no time to wait in the lane."""
         return msgspec.structs.replace(self, again=False)
 
+    def without_money(self) -> "Walk":
+        """The budget has no room for another attempt, after one that may be charged."""
+        return msgspec.structs.replace(self, money=False)
+
 
 class Moment(msgspec.Struct, frozen=True, kw_only=True):
     """What a decision depends on besides."""
@@ -209,6 +215,8 @@ def next_step(walk: Walk, moment: Moment) -> Step:
     """What to do next."""
     if not walk.tried:
         return _elsewhere(walk, moment, Rung.FIRST)
+    if not walk.money:
+        return _spare(walk, moment)
     last = walk.tried[-1]
     match blame_of(last.error):
         case Blame.CALLER:

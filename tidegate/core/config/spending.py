@@ -25,6 +25,8 @@ class MeteringConfig(Section):
     """Overrides by model name, by target (`provider/model`), or for all that a provider answers (`provider/*`)."""
     unknown_model: ModelPrice = ModelPrice(input=Decimal(10), output=Decimal(40))
     """Charged, with a warning, for a model whose price nobody knows; never zero."""
+    unseen_tokens_per_second: int = Field(default=300, ge=1)
+    """What an upstream is taken to write at most, where an answer broke off and nobody saw how much of it there was."""
     spool_dir: Path = Path(".tidegate/spool")
     """Where ledger entries wait on disk while Redis is away."""
     most_held: int = Field(default=10_000, ge=1)

@@ -28,6 +28,8 @@ class TidegateError(Exception):
     """The envelope's `code`, used when the upstream gave none."""
     retryable: ClassVar[bool] = False
     """Whether the same call may succeed later; sent as `x-should-retry`."""
+    taken: ClassVar[bool] = False
+    """Whether the upstream, if the call was sent, may have read it and written more than arrived: it charges that."""
 
     def __init__(
         self,

@@ -129,6 +129,7 @@ class ClientGone(CallerError):
     """The client hung up before its answer was complete."""
 
     name = "client_gone"
+    taken = True
     code = "client_closed_request"
 
 

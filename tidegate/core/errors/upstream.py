@@ -192,6 +192,7 @@ class FirstByteTimeout(UpstreamTimeout):
     """The upstream accepted the call but sent no first byte in time."""
 
     name = "first_byte_timeout"
+    taken = True
     setting = "upstream.first_byte_seconds"
 
 
@@ -199,6 +200,7 @@ class StreamIdle(UpstreamTimeout):
     """The upstream's answer fell silent half-way."""
 
     name = "stream_idle"
+    taken = True
     setting = "upstream.idle_seconds"
 
 
@@ -206,6 +208,7 @@ class TotalTimeout(UpstreamTimeout):
     """The upstream's answer took longer than a whole call may."""
 
     name = "total_timeout"
+    taken = True
     setting = "upstream.total_seconds"
 
 
@@ -221,6 +224,7 @@ class TruncatedStream(UpstreamError):
     """The upstream's answer ended before it was complete."""
 
     name = "truncated"
+    taken = True
     code = "upstream_truncated"
     retryable = True
 
@@ -229,6 +233,7 @@ class MalformedAnswer(UpstreamError):
     """The upstream's answer is not what its protocol says: broken JSON, or no answer at all."""
 
     name = "malformed"
+    taken = True
     code = "upstream_malformed"
     retryable = True
 
@@ -245,6 +250,7 @@ class AnswerTooLarge(UpstreamError):
     """The upstream's answer is larger than this gateway holds (`upstream.max_answer_bytes`)."""
 
     name = "answer_too_large"
+    taken = True
     code = "answer_too_large"
 
 
@@ -281,6 +287,7 @@ class TargetDown(UpstreamError):
     """The upstream has been failing, so it is not asked until it answers again; nothing else was left to answer."""
 
     name = "target_down"
+    taken = True
     type = "service_unavailable_error"
     code = "upstream_down"
     retryable = True

@@ -1,0 +1,57 @@
+"""What broke off is charged the most that it may have been, and no more than the call could be answered with."""
+
+from typing import Any
+
+import pytest
+
+from tidegate.core.errors import ClientGone, ErrorInStream, FirstByteTimeout, TidegateError, TruncatedStream
+from tidegate.core.values import Outcome, Route
+from tidegate.metering.unseen import unseen_output
+
+PACE = 100
+"""Tokens a second."""
+
+
+def unseen(
+    error: TidegateError | None,
+    seen: int = 0,
+    *,
+    stream: bool = True,
+    model: str = "gpt-4o",
+    seconds: float = 5.0,
+    silent: float = 0.4,
+    **body: Any,
+) -> int:
+    ended = Outcome(error=error, stream=stream, seconds=seconds, silent_seconds=silent)
+    texts = ["tide"] * bool(seen)
+    return unseen_output(ended, texts, seen, route=Route.CHAT, model=model, body=body, pace=PACE)
+
+
+@pytest.mark.parametrize(
+    ("tokens", "case"),
+    [
+        pytest.param(0, {"error": None, "seen": 20}, id="complete, and all of it was read"),
+        pytest.param(0, {"error": ErrorInStream(), "seen": 20}, id="the upstream itself said that it failed"),
+        pytest.param(50, {"error": ClientGone(), "seen": 20}, id="what was on its way"),
+        pytest.param(100, {"error": ClientGone(), "seen": 20, "n": 2}, id="of two answers"),
+        pytest.param(12, {"error": ClientGone(), "seen": 20, "max_tokens": 16}, id="what was left of it"),
+        pytest.param(0, {"error": ClientGone(), "seen": 20, "max_tokens": 1}, id="nothing was left of it"),
+        pytest.param(600, {"error": ClientGone()}, id="left before the first word"),
+        pytest.param(600, {"error": TruncatedStream(), "stream": False}, id="a whole answer, as far as time allowed"),
+        pytest.param(
+            4016, {"error": TruncatedStream(), "stream": False, "max_tokens": 4000}, id="a whole answer of known size"
+        ),
+        pytest.param(16_384, {"error": FirstByteTimeout(), "seconds": 1e6}, id="all that the model can write"),
+        pytest.param(600, {"error": None, "seen": 20, "model": "o3"}, id="thoughts, of which nobody told"),
+        pytest.param(0, {"error": None, "seen": 20, "model": "gpt-5-chat-latest"}, id="which it has not"),
+        pytest.param(10, {"error": None, "seen": 20, "tools": [{}]}, id="the frame of a tool's call"),
+    ],
+)
+def test_it_may_have_written_so_much_more(tokens: int, case: dict[str, Any]) -> None:
+    assert unseen(**case) == tokens
+
+
+def test_vectors_are_not_written() -> None:
+    ended = Outcome(error=TruncatedStream(), seconds=9.0)
+    body = {"model": "text-embedding-3-small", "input": "tide"}
+    assert unseen_output(ended, [], 0, route=Route.EMBEDDINGS, model="m", body=body, pace=PACE) == 0
