@@ -46,3 +46,9 @@ def test_without_limits_nothing_is_refused() -> None:
     limits = RateLimits(0, 0, ManualClock())
     for _ in range(20_000):
         limits.admit("gpt-4o", 10_000)
+
+
+def test_who_keeps_to_the_limits_stated_where_there_are_none_is_not_slowed() -> None:
+    headers = RateLimits(0, 0, ManualClock()).headers()
+    assert int(headers["x-ratelimit-limit-requests"]) > 60 * 10_000
+    assert int(headers["x-ratelimit-limit-tokens"]) > 60 * 10_000 * 1_000

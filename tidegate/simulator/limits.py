@@ -5,8 +5,8 @@ import math
 from tidegate.core.clock import Clock
 from tidegate.simulator.refusal import Refusal
 
-ANY_REQUESTS, ANY_TOKENS = 10_000, 2_000_000
-"""The limits a minute that the headers state where none is kept."""
+ANY_REQUESTS, ANY_TOKENS = 1_000_000, 1_000_000_000
+"""The limits a minute that the headers state where none is kept; whoever keeps to them is not slowed by them."""
 
 _READ_MORE = "Visit https://platform.openai.com/account/rate-limits to learn more."
 
