@@ -6,8 +6,8 @@ import pytest
 
 from tests.conversations.counted_ids import counted
 from tidegate.conversations import compaction
-from tidegate.conversations.items import for_upstream
-from tidegate.core.errors import InvalidParameter, MalformedAnswer
+from tidegate.conversations.items import for_upstream, said_in
+from tidegate.core.errors import MalformedAnswer
 
 Json = dict[str, Any]
 
@@ -50,8 +50,13 @@ def test_one_item_stands_for_what_users_said_and_the_summary_of_the_rest() -> No
     assert summary["content"][0]["text"] == "Ann, 42."
 
 
-def test_nothing_cannot_be_compacted_and_no_summary_is_none() -> None:
-    with pytest.raises(InvalidParameter):
-        compaction.question({"model": "m"}, [])
+def test_of_nothing_there_is_a_compaction_that_stands_for_nothing() -> None:
+    document = compaction.of_nothing(ids=counted(), now=7.9)
+    (item,) = document["output"]
+    assert said_in(item) == []
+    assert document["usage"]["total_tokens"] == 0
+
+
+def test_no_summary_is_none() -> None:
     with pytest.raises(MalformedAnswer):
         compaction.document({"output": []}, SAID, ids=counted(), now=0.0)

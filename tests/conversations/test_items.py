@@ -26,11 +26,13 @@ def test_an_input_is_a_list_of_items(given: Any, expected: list[Json]) -> None:
     assert items.as_items(given) == expected
 
 
-@pytest.mark.parametrize("given", [1, {}, ["Hello"], [None]])
-def test_an_input_that_is_none_is_refused(given: Any) -> None:
+@pytest.mark.parametrize(
+    ("given", "param"), [(1, "input"), ({}, "input"), (["Hello"], "input[0]"), ([HELLO, None], "input[1]")]
+)
+def test_an_input_that_is_none_is_refused(given: Any, param: str) -> None:
     with pytest.raises(InvalidParameter) as refused:
         items.as_items(given)
-    assert refused.value.param == "input"
+    assert refused.value.param == param
 
 
 @pytest.mark.parametrize(

@@ -110,5 +110,15 @@ async def test_a_compaction_is_strictly_what_the_api_says(gateway: Gateway) -> N
     answer = await gateway.call("/responses/compact", {"model": MODEL, "input": given})
     assert answer.status == 200, answer.text
     assert valid(CompactedResponse, answer.json).output[0].type == "compaction"
-    for body in ({"model": MODEL}, {"model": MODEL, "input": []}, {"input": "x"}):
-        assert (await gateway.call("/responses/compact", body)).status == 400
+    refused = await gateway.call("/responses/compact", {"input": "x"})
+    assert (refused.status, refused.error["code"]) == (400, "missing_required_parameter")
+
+
+async def test_a_compaction_of_nothing_asks_nobody_and_can_be_gone_on_from(gateway: Gateway, world: World) -> None:
+    for body in ({"model": MODEL}, {"model": MODEL, "input": []}):
+        short = await gateway.call("/responses/compact", body)
+        assert short.status == 200, short.text
+        valid(CompactedResponse, short.json)
+    assert await world.calls("responses") == 0
+    later = [*short.json["output"], {"role": "user", "content": "Hello"}]
+    assert (await gateway.call("/responses", {"model": MODEL, "input": later})).json["status"] == "completed"

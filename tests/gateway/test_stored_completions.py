@@ -83,9 +83,13 @@ async def test_metadata_is_changed_and_nothing_else(gateway: Gateway) -> None:
     assert (await gateway.call(path)).json == {**before, "metadata": {"of": "bob"}}
     cleared = await gateway.call(path, {"metadata": None})
     assert cleared.json["metadata"] == {}
-    for body in ({}, {"metadata": {"a": 1}}, {"metadata": {"a" * 65: "b"}}):
+    for body, code in (
+        ({}, "missing_required_parameter"),
+        ({"metadata": {"a": 1}}, "invalid_type"),
+        ({"metadata": {"a" * 65: "b"}}, "property_name_above_max_length"),
+    ):
         refused = await gateway.call(path, body)
-        assert (refused.status, refused.error["param"]) == (400, "metadata")
+        assert (refused.status, refused.error["code"]) == (400, code)
 
 
 async def test_its_messages_are_listed_as_they_were_said(gateway: Gateway) -> None:

@@ -227,12 +227,12 @@ async def test_another_projects_response_is_not_there(
 @pytest.mark.parametrize(
     ("method", "path", "status", "param", "message"),
     [
-        ("GET", "/responses/nothing", 400, "response_id", "Expected an ID that begins with 'resp_'"),
+        ("GET", "/responses/nothing", 400, "response_id", "Expected an ID that begins with 'resp'."),
         ("GET", "/responses/resp_none", 404, None, "resp_none"),
         ("GET", "/responses/{id}?stream=true", 400, "stream", "was not created with background=true."),
         ("GET", "/responses/{id}?include[]=everything", 400, "include", "Supported values are"),
         ("POST", "/responses/{id}/cancel", 400, None, "Cannot cancel a synchronous response."),
-        ("GET", "/responses/{id}/input_items?limit=101", 400, "limit", "from 1 to 100"),
+        ("GET", "/responses/{id}/input_items?limit=101", 400, "limit", "Expected a value <= 100, but got 101 instead."),
         ("GET", "/responses/{id}/input_items?order=up", 400, "order", "asc"),
         ("GET", "/responses/{id}/input_items?after=msg_none", 404, None, "msg_none"),
     ],

@@ -87,10 +87,10 @@ async def test_streams_run_side_by_side_and_each_in_order(gateway: Gateway) -> N
         ("{", 400, None),
         ("[]", 400, None),
         ('{"type":"response.cancel"}', 400, "invalid_value"),
-        ('{"type":"response.create"}', 400, "invalid_value"),
+        ('{"type":"response.create"}', 400, "missing_required_parameter"),
         ('{"type":"response.create","model":"m","stream_id":""}', 400, "invalid_stream_id"),
         ('{"type":"response.create","model":"m","stream_id":"a b"}', 400, "invalid_stream_id"),
-        ('{"type":"response.create","model":"m","input":{},"generate":false}', 400, "invalid_value"),
+        ('{"type":"response.create","model":"m","input":{},"generate":false}', 400, "invalid_type"),
     ],
 )
 async def test_a_mistake_is_told_and_the_connection_goes_on(
@@ -242,5 +242,5 @@ async def test_what_fails_on_a_socket_is_counted_as_any_failure(world: World) ->
         await asked(connection, model=7)
         async with world.http.get(f"{gateway.root}/metrics") as response:
             figures = await response.text()
-    assert 'tidegate_failures_total{error="invalid_parameter",route="responses"} 1' in figures
+    assert 'tidegate_failures_total{error="wrong_type",route="responses"} 1' in figures
     assert "tidegate_websocket_connections 1" in figures

@@ -7,7 +7,16 @@ from typing import Any
 import msgspec
 
 from tidegate.conversations.items import type_of
-from tidegate.core.errors import InvalidParameter, MutuallyExclusive, UnsupportedParameter
+from tidegate.core.errors import (
+    InvalidId,
+    InvalidParameter,
+    KeyTooLong,
+    MutuallyExclusive,
+    TextTooLong,
+    TooManyPairs,
+    UnsupportedParameter,
+    WrongType,
+)
 from tidegate.core.values import Route
 from tidegate.wire.call import Call
 
@@ -88,11 +97,10 @@ def conversation_in(body: Mapping[str, Any]) -> str | None:
 
 
 def known_id(given: str, param: str, prefix: str) -> str:
-    """An id from a path or a body. Raises InvalidParameter where none of ours looks like it."""
+    """An id from a path or a body. Raises InvalidId where none of ours looks like it."""
     if given.startswith(prefix) and _ID.fullmatch(given):
         return given
-    shown = given[:64].encode("ascii", "replace").decode()
-    raise InvalidParameter(f"Invalid '{param}': '{shown}'. Expected an ID that begins with '{prefix}'.", param=param)
+    raise InvalidId.of(param, given, prefix)
 
 
 def known_item(given: str, param: str) -> str:
@@ -103,28 +111,37 @@ def known_item(given: str, param: str) -> str:
 
 
 def metadata_in(body: Mapping[str, Any]) -> dict[str, str]:
-    """A body's `metadata`, within OpenAI's limits. Raises InvalidParameter."""
+    """A body's `metadata`, within OpenAI's limits. Raises WrongType, TooManyPairs, KeyTooLong or TextTooLong."""
     given = body.get("metadata")
     if given is None:
         return {}
-    if not isinstance(given, dict) or len(given) > MOST_METADATA:
-        raise InvalidParameter(f"`metadata` is an object of at most {MOST_METADATA} pairs.", param="metadata")
+    if not isinstance(given, dict):
+        raise WrongType.of("metadata", "an object", given)
+    if len(given) > MOST_METADATA:
+        raise TooManyPairs.of("metadata", len(given), MOST_METADATA)
     for name, value in given.items():
-        if len(name) > LONGEST_METADATA_KEY or not isinstance(value, str) or len(value) > LONGEST_METADATA_VALUE:
-            raise InvalidParameter(
-                f"`metadata` has keys of at most {LONGEST_METADATA_KEY} and values of at most "
-                f"{LONGEST_METADATA_VALUE} characters; look at '{name[:LONGEST_METADATA_KEY]}'.",
-                param="metadata",
-            )
+        _check_pair(name, value)
     return given
 
 
+def _check_pair(name: str, value: Any) -> None:
+    if len(name) > LONGEST_METADATA_KEY:
+        raise KeyTooLong.of("metadata", name, LONGEST_METADATA_KEY)
+    if not isinstance(value, str):
+        raise WrongType.of(f"metadata.{name}", "a string", value)
+    if len(value) > LONGEST_METADATA_VALUE:
+        raise TextTooLong.of(f"metadata.{name}", value, LONGEST_METADATA_VALUE)
+
+
 def include_in(given: Any) -> list[str]:
-    """The names in an `include`. Raises InvalidParameter."""
+    """The names in an `include`. Raises WrongType."""
     if given is None:
         return []
-    if not isinstance(given, list) or not all(isinstance(name, str) for name in given):
-        raise InvalidParameter("`include` is a list of texts.", param="include")
+    if not isinstance(given, list):
+        raise WrongType.of("include", "an array of strings", given)
+    for number, name in enumerate(given):
+        if not isinstance(name, str):
+            raise WrongType.of(f"include[{number}]", "a string", name)
     return given
 
 
@@ -149,7 +166,7 @@ def _id_in(given: Any, param: str, prefix: str) -> str | None:
     if given is None:
         return None
     if not isinstance(given, str):
-        raise InvalidParameter(f"`{param}` is an id, a text.", param=param)
+        raise WrongType.of(param, "a string", given)
     return known_id(given, param, prefix)
 
 
@@ -159,4 +176,4 @@ def _flag(body: Mapping[str, Any], name: str, *, default: bool) -> bool:
         return default
     if isinstance(value, bool):
         return value
-    raise InvalidParameter(f"`{name}` must be a boolean.", param=name)
+    raise WrongType.of(name, "a boolean", value)

@@ -5,7 +5,7 @@ from typing import Any
 
 from tidegate.conversations.items import compaction, for_upstream
 from tidegate.conversations.response_form import whole_usage
-from tidegate.core.errors import InvalidParameter, MalformedAnswer
+from tidegate.core.errors import MalformedAnswer
 from tidegate.core.ids import IdSource
 
 Json = dict[str, Any]
@@ -28,8 +28,6 @@ _PASSED_ON = (
 
 def question(body: Mapping[str, Any], said: Sequence[Json]) -> Json:
     """The body of the call that asks for a summary of `said`; `body` is what the caller sent."""
-    if not said:
-        raise InvalidParameter("There is nothing to compact: give `input` or `previous_response_id`.", param="input")
     instructions = body.get("instructions")
     known: Json = {"instructions": instructions} if isinstance(instructions, str) else {}
     passed = {name: body[name] for name in _PASSED_ON if body.get(name) is not None}
@@ -47,12 +45,21 @@ def document(answer: Mapping[str, Any], said: Sequence[Json], *, ids: IdSource, 
         raise MalformedAnswer("The model gave no summary to compact the conversation with.")
     told = for_upstream(item for item in said if item.get("role") == "user")
     summed_up = {"type": "message", "role": "developer", "content": [{"type": "input_text", "text": summary}]}
+    return _document([*told, summed_up], answer.get("usage"), ids, now)
+
+
+def of_nothing(*, ids: IdSource, now: float) -> Json:
+    """The compaction where nothing was said yet."""
+    return _document([], dict.fromkeys(("input_tokens", "output_tokens", "total_tokens"), 0), ids, now)
+
+
+def _document(stands_for: list[Json], usage: Any, ids: IdSource, now: float) -> Json:
     return {
         "id": ids("resp_"),
         "object": "response.compaction",
         "created_at": int(now),
-        "output": [compaction([*told, summed_up], ids)],
-        "usage": whole_usage(answer.get("usage")),
+        "output": [compaction(stands_for, ids)],
+        "usage": whole_usage(usage),
     }
 
 

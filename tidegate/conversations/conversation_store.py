@@ -149,9 +149,9 @@ class ConversationStore:
 
 def _few(items: Sequence[Item]) -> Laid:
     if len(items) > MOST_ITEMS_AT_ONCE:
-        raise TooManyItems(
-            f"A conversation takes at most {MOST_ITEMS_AT_ONCE} items at once, not {len(items)}.", param="items"
-        )
+        expected = f"Expected an array with maximum length {MOST_ITEMS_AT_ONCE}"
+        given = f"got an array with length {len(items)} instead"
+        raise TooManyItems(f"Invalid 'items': array too long. {expected}, but {given}.", param="items")
     return lay(items)
 
 

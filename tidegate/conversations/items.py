@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from tidegate.core.errors import InvalidParameter
+from tidegate.core.errors import InvalidParameter, WrongType
 from tidegate.core.ids import IdSource
 
 Json = dict[str, Any]
@@ -71,22 +71,24 @@ _decode_items = msgspec.json.Decoder(list[dict[str, Any]])
 
 
 def as_items(given: Any, param: str = "input") -> list[Json]:
-    """The `input` of a call (or another `param`) as a list of items. Raises InvalidParameter."""
+    """The `input` of a call (or another `param`) as a list of items. Raises WrongType and InvalidParameter."""
     if given is None:
         return []
     if isinstance(given, str):
         return [{"type": "message", "role": "user", "content": given}]
-    if not isinstance(given, list) or not all(isinstance(item, dict) for item in given):
-        raise InvalidParameter(f"`{param}` is a text, or a list of items.", param=param)
+    if not isinstance(given, list):
+        raise WrongType.of(param, "a string or an array of items", given)
     for number, item in enumerate(given):
         _check(item, f"{param}[{number}]")
     return given
 
 
-def _check(item: Json, where: str) -> None:
+def _check(item: Any, where: str) -> None:
+    if not isinstance(item, dict):
+        raise WrongType.of(where, "an object", item)
     for name in _NAMES:
         if name in item and not isinstance(item[name], str | None):
-            raise InvalidParameter(f"`{where}.{name}` is a text.", param=f"{where}.{name}")
+            raise WrongType.of(f"{where}.{name}", "a string", item[name])
     if not type_of(item):
         raise InvalidParameter(f"`{where}` has a `type`, or at least a `role`.", param=where)
 

@@ -8,7 +8,15 @@ import msgspec
 
 from tidegate.conversations.asked import LONGEST_METADATA_KEY, LONGEST_METADATA_VALUE, MOST_METADATA, known_item
 from tidegate.conversations.include import known
-from tidegate.core.errors import InvalidParameter
+from tidegate.core.errors import (
+    AboveMaximum,
+    BelowMinimum,
+    InvalidParameter,
+    KeyTooLong,
+    TextTooLong,
+    TooManyPairs,
+    WrongType,
+)
 
 USUAL_LIMIT = 20
 MOST_LIMIT = 100
@@ -65,10 +73,12 @@ def _include(pairs: Iterable[tuple[str, str]]) -> list[str]:
 def _metadata(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
     wanted = {found[1]: value for name, value in pairs if (found := _METADATA.fullmatch(name))}
     if len(wanted) > MOST_METADATA:
-        raise InvalidParameter(f"`metadata` asks for at most {MOST_METADATA} pairs.", param="metadata")
+        raise TooManyPairs.of("metadata", len(wanted), MOST_METADATA)
     for name, value in wanted.items():
-        if len(name) > LONGEST_METADATA_KEY or len(value) > LONGEST_METADATA_VALUE:
-            raise InvalidParameter("A key or value of `metadata` is longer than any that is kept.", param="metadata")
+        if len(name) > LONGEST_METADATA_KEY:
+            raise KeyTooLong.of("metadata", name, LONGEST_METADATA_KEY)
+        if len(value) > LONGEST_METADATA_VALUE:
+            raise TextTooLong.of(f"metadata.{name}", value, LONGEST_METADATA_VALUE)
     return wanted
 
 
@@ -76,7 +86,7 @@ def _order(given: str) -> Order:
     for order in _ORDERS:
         if given == order:
             return order
-    raise InvalidParameter("`order` is `asc` or `desc`.", param="order")
+    raise InvalidParameter(f"Invalid value: '{given[:64]}'. Supported values are: 'asc' and 'desc'.", param="order")
 
 
 def _whole_number(said: dict[str, str], name: str, *, least: int, most: int) -> int | None:
@@ -84,13 +94,17 @@ def _whole_number(said: dict[str, str], name: str, *, least: int, most: int) -> 
     if given is None or given == "":
         return None
     number = int(given) if given.isascii() and given.removeprefix("-").isdigit() and len(given) <= 16 else None
-    if number is None or not least <= number <= most:
-        raise InvalidParameter(f"`{name}` is a whole number from {least} to {most}.", param=name)
+    if number is None:
+        raise WrongType.of(name, "an integer", given)
+    if number < least:
+        raise BelowMinimum.of(name, number, least)
+    if number > most:
+        raise AboveMaximum.of(name, number, most)
     return number
 
 
 def _flag(said: dict[str, str], name: str) -> bool:
     given = said.get(name, "").lower()
     if given and given not in _FLAGS:
-        raise InvalidParameter(f"`{name}` is `true` or `false`.", param=name)
+        raise WrongType.of(name, "a boolean", given)
     return _FLAGS.get(given, False)

@@ -4,6 +4,9 @@ from tidegate.simulator.refusal import Refusal
 from tidegate.simulator.reply import Json
 
 _CREATED = {
+    "gpt-6-astra": 1_793_664_000,
+    "gpt-6-sol": 1_793_664_000,
+    "gpt-6-luna": 1_793_664_000,
     "gpt-4o": 1_715_367_049,
     "gpt-4o-mini": 1_721_172_741,
     "gpt-4o-audio-preview": 1_727_460_443,

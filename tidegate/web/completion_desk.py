@@ -7,7 +7,7 @@ from tidegate.conversations.asked import known_id, metadata_in
 from tidegate.conversations.completion_form import messages_of
 from tidegate.conversations.completion_store import CompletionStore
 from tidegate.conversations.documents import PageAsk, StoredCompletion
-from tidegate.core.errors import CompletionNotFound, InvalidParameter
+from tidegate.core.errors import CompletionNotFound, InvalidParameter, MissingParameter
 from tidegate.web.front import Front, Json, listed
 
 _decode = msgspec.json.Decoder()
@@ -39,7 +39,7 @@ class CompletionDesk:
         caller = await self._front.caller(request)
         body = await self._front.document(request)
         if "metadata" not in body:
-            raise InvalidParameter("Missing required parameter: 'metadata'.", param="metadata")
+            raise MissingParameter.called("metadata")
         stored = await self._completions.update_metadata(caller.project, _known(completion_id), metadata_in(body))
         return self._front.json(_shown(stored))
 

@@ -12,7 +12,7 @@ from tidegate.conversations.include import all_shown
 from tidegate.conversations.items import as_items, kept, type_of
 from tidegate.conversations.recollection import items_in
 from tidegate.core.clock import Clock
-from tidegate.core.errors import InvalidParameter
+from tidegate.core.errors import InvalidParameter, MissingParameter, WrongType
 from tidegate.core.ids import IdSource
 from tidegate.web.front import Front, Json, listed
 from tidegate.web.response_desk import LARGE
@@ -45,7 +45,7 @@ class ConversationDesk:
         caller = await self._front.caller(request)
         body = await self._front.document(request)
         if "metadata" not in body:
-            raise InvalidParameter("Missing required parameter: 'metadata'.", param="metadata")
+            raise MissingParameter.called("metadata")
         found = await self._conversations.update(caller.project, _known(conversation_id), metadata_in(body))
         return self._front.json(_shown(found))
 
@@ -74,7 +74,7 @@ class ConversationDesk:
         asked = self._front.query(request)
         body = await self._front.document(request)
         if "items" not in body:
-            raise InvalidParameter("Missing required parameter: 'items'.", param="items")
+            raise MissingParameter.called("items")
         items = self._items(body["items"])
         await self._conversations.add_items(caller.project, _known(conversation_id), items)
         return self._front.json(listed(all_shown(items_in(items), asked.include), has_more=False))
@@ -102,7 +102,7 @@ class ConversationDesk:
 
     def _items(self, given: Any) -> list[Item]:
         if isinstance(given, str):
-            raise InvalidParameter("`items` is a list of items.", param="items")
+            raise WrongType.of("items", "an array of items", given)
         items = as_items(given, "items")
         if any(type_of(item) == "item_reference" for item in items):
             raise InvalidParameter("Each of `items` is an item with its content, not a reference.", param="items")
@@ -119,4 +119,4 @@ def _shown(conversation: Conversation) -> Json:
 
 
 def _known(conversation_id: str) -> str:
-    return known_id(conversation_id, "conversation_id", "conv_")
+    return known_id(conversation_id, "conversation_id", "conv")

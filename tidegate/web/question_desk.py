@@ -47,6 +47,9 @@ class QuestionDesk:
         body = await self._front.document(request)
         call = await self._expanded(body, caller.project)
         said = as_items(call.body.get("input"))
+        if not said:
+            await self._front.caller(request)  # a request, though there is nothing to ask a model
+            return self._front.json(compaction.of_nothing(ids=self._ids, now=self._clock.now()))
         answer = await self._answer(request, compaction.question(body, said))
         return self._front.json(compaction.document(answer, said, ids=self._ids, now=self._clock.now()))
 

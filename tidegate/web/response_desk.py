@@ -78,4 +78,4 @@ def document_of(stored: StoredResponse) -> Json:
 
 
 def _known(response_id: str) -> str:
-    return known_id(response_id, "response_id", "resp_")
+    return known_id(response_id, "response_id", "resp")

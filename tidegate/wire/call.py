@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from tidegate.core.errors import BodyNotAnObject, BodyNotJson, EmptyBody, InvalidParameter
+from tidegate.core.errors import BodyNotAnObject, BodyNotJson, EmptyBody, InvalidParameter, MissingParameter, WrongType
 from tidegate.core.values import Route
 
 _LONGEST_MODEL_NAME = 256
@@ -73,8 +73,10 @@ def parse(route: Route, data: bytes) -> Call:
     model = body.get("model")
     if model is None and route is Route.MODERATIONS:
         model = "omni-moderation-latest"
-    if not isinstance(model, str) or not model:
-        raise InvalidParameter("You must provide a `model` parameter, a string.", param="model")
+    if model is None or model == "":
+        raise MissingParameter.called("model")
+    if not isinstance(model, str):
+        raise WrongType.of("model", "a string", model)
     if len(model) > _LONGEST_MODEL_NAME:
         raise InvalidParameter(f"A model's name has at most {_LONGEST_MODEL_NAME} characters.", param="model")
     if not model.isprintable():
@@ -100,7 +102,7 @@ def _flag(body: dict[str, Any], name: str) -> bool:
     value = body.get(name)
     if value is None or isinstance(value, bool):
         return bool(value)
-    raise InvalidParameter(f"`{name}` must be a boolean.", param=name)
+    raise WrongType.of(name, "a boolean", value)
 
 
 def read_object(data: bytes) -> dict[str, Any]:

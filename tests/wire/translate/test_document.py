@@ -60,6 +60,14 @@ _USAGE = st.fixed_dictionaries(
 )
 
 
+def test_kinds_of_tokens_that_only_chat_has_are_told_where_there_are_some() -> None:
+    said = {"prompt_tokens": 9, "completion_tokens": 4, "completion_tokens_details": {"accepted_prediction_tokens": 0}}
+    made = usage_of({**said, "prompt_tokens_details": {"audio_tokens": 2}})
+    assert made is not None
+    assert made["input_tokens_details"] == {"cached_tokens": 0, "cache_write_tokens": 0, "audio_tokens": 2}
+    assert made["output_tokens_details"] == {"reasoning_tokens": 0}
+
+
 @given(_USAGE)
 def test_the_ledger_reads_the_same_of_both(said: dict[str, Any]) -> None:
     made = usage_of(said)

@@ -1,8 +1,8 @@
 """Every failure has a type, a docstring that is its default message, and a metric name.
 
-`base` is the root, `caller` what the caller did wrong, `conversations` and `stateful` the same of what is stored,
-`background` what ends a background response, `admin` what an operator did, `upstream` what OpenAI (or the way to
-it) did wrong, `stores` what our own parts did wrong.
+`base` is the root, `caller` what the caller did wrong, `parameters` the same of one parameter, `conversations` and
+`stateful` of what is stored, `background` what ends a background response, `admin` what an operator did, `upstream`
+what OpenAI (or the way to it) did wrong, `stores` what our own parts did wrong.
 """
 
 from collections.abc import Mapping
@@ -50,6 +50,16 @@ from tidegate.core.errors.conversations import (
     PreviousResponseNotFound,
     ResponseNotFound,
     TooManyItems,
+)
+from tidegate.core.errors.parameters import (
+    AboveMaximum,
+    BelowMinimum,
+    InvalidId,
+    KeyTooLong,
+    MissingParameter,
+    TextTooLong,
+    TooManyPairs,
+    WrongType,
 )
 from tidegate.core.errors.socket import ConnectionExpired, InvalidStreamId, StreamsBusy, TooManySockets, TooManyStreams
 from tidegate.core.errors.stateful import MutuallyExclusive, NotCancellable, NotStreamable, UnsupportedParameter
@@ -111,10 +121,12 @@ def _by_name(kind: type[TidegateError]) -> dict[str, type[TidegateError]]:
 
 
 __all__ = [
+    "AboveMaximum",
     "AdminKeyOnly",
     "AnswerTooLarge",
     "BackgroundQueueFull",
     "BackgroundTimeout",
+    "BelowMinimum",
     "BodyNotAnObject",
     "BodyNotJson",
     "BodyTooLarge",
@@ -142,14 +154,17 @@ __all__ = [
     "HistoryTooLarge",
     "HtmlFromProxy",
     "InvalidApiKey",
+    "InvalidId",
     "InvalidParameter",
     "InvalidStreamId",
     "InvalidUpstreamKey",
     "ItemNotFound",
     "ItemTooLarge",
+    "KeyTooLong",
     "LedgerFull",
     "MalformedAnswer",
     "MissingApiKey",
+    "MissingParameter",
     "ModelNotFound",
     "MutuallyExclusive",
     "NoDescriptors",
@@ -186,8 +201,10 @@ __all__ = [
     "StreamIdle",
     "StreamsBusy",
     "TargetDown",
+    "TextTooLong",
     "TidegateError",
     "TooManyItems",
+    "TooManyPairs",
     "TooManySockets",
     "TooManyStreams",
     "TotalTimeout",
@@ -203,5 +220,6 @@ __all__ = [
     "UpstreamTimeout",
     "UpstreamWords",
     "WrongMethod",
+    "WrongType",
     "unpack_error",
 ]

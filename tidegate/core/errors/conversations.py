@@ -54,7 +54,7 @@ class TooManyItems(CallerError):
     """A conversation takes at most 20 items at once. Add the rest with further requests."""
 
     name = "too_many_items"
-    code = "too_many_items"
+    code = "array_above_max_length"
 
 
 class ItemTooLarge(CallerError):

@@ -73,7 +73,9 @@ def _object(said: Any) -> Json:
 
 
 def _details(said: Any) -> Json:
-    return {name: _count(value) for name, value in said.items()} if isinstance(said, Mapping) else {}
+    """What was counted; kinds of tokens that only chat has are told where there are some."""
+    counted = {name: _count(value) for name, value in said.items()} if isinstance(said, Mapping) else {}
+    return {name: count for name, count in counted.items() if count}
 
 
 def _count(said: Any) -> int:

@@ -7,7 +7,7 @@ one message: what the assistant did without being interrupted becomes one turn, 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from tidegate.core.errors import InvalidParameter, NotTranslatable
+from tidegate.core.errors import InvalidParameter, MissingParameter, NotTranslatable, WrongType
 from tidegate.wire.translate.parts import content_of, output_of, said_by_assistant
 
 Json = dict[str, Any]
@@ -29,15 +29,17 @@ def messages_of(body: Mapping[str, Any], *, reasoning_field: str | None = None) 
     if isinstance(instructions, str):
         talk.say({"role": "system", "content": instructions})
     elif instructions is not None:
-        raise InvalidParameter("`instructions` must be a string.", param="instructions")
+        raise WrongType.of("instructions", "a string", instructions)
     asked = body.get("input")
     if isinstance(asked, str):
         talk.say({"role": "user", "content": asked})
     elif isinstance(asked, list):
         for number, item in enumerate(asked):
             talk.add(item, f"input[{number}]")
-    else:
-        raise InvalidParameter("Missing required parameter: 'input', a string or an array.", param="input")
+    elif asked is not None:
+        raise WrongType.of("input", "a string or an array of items", asked)
+    if not asked and asked != "":
+        raise MissingParameter.called("input")
     return talk.messages()
 
 
@@ -81,7 +83,7 @@ class _Talk:
     def add(self, item: Any, at: str) -> None:
         """One input item."""
         if not isinstance(item, Mapping):
-            raise InvalidParameter(f"`{at}` must be an object.", param=at)
+            raise WrongType.of(at, "an object", item)
         kind = str(item.get("type", "message"))
         if kind == "message":
             self._message(item, at)
@@ -108,7 +110,8 @@ class _Talk:
         elif role in _ROLES:
             self.say({"role": _ROLES[role], "content": content_of(item.get("content"), f"{at}.content")})
         else:
-            raise InvalidParameter(f"`{at}.role` must be user, assistant, system or developer.", param=f"{at}.role")
+            supported = "'assistant', 'system', 'developer', and 'user'"
+            raise InvalidParameter(f"Invalid value: '{role}'. Supported values are: {supported}.", param=f"{at}.role")
 
     def _reasoning(self, item: Mapping[str, Any], field: str) -> None:
         """What the assistant thought before what it does next; the next item of its turn joins it."""
@@ -171,5 +174,5 @@ def _thoughts(item: Mapping[str, Any]) -> Iterator[str]:
 def _text(item: Mapping[str, Any], name: str, at: str) -> str:
     value = item.get(name)
     if not isinstance(value, str):
-        raise InvalidParameter(f"`{at}.{name}` must be a string.", param=f"{at}.{name}")
+        raise WrongType.of(f"{at}.{name}", "a string", value)
     return value

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from tidegate.core.errors import InvalidParameter, NotTranslatable
+from tidegate.core.errors import NotTranslatable, WrongType
 
 Json = dict[str, Any]
 
@@ -82,7 +82,7 @@ def _file(part: Mapping[str, Any], at: str) -> Json:
 
 def _audio(part: Mapping[str, Any], at: str) -> Json:
     if not isinstance(part.get("input_audio"), Mapping):
-        raise InvalidParameter(f"`{at}.input_audio` must be an object.", param=f"{at}.input_audio")
+        raise WrongType.of(f"{at}.input_audio", "an object", part.get("input_audio"))
     return {"type": "input_audio", "input_audio": dict(part["input_audio"])}
 
 
@@ -95,13 +95,16 @@ _PARTS: dict[str, Callable[[Mapping[str, Any], str], Json]] = {
 
 
 def _list(content: Any, at: str) -> list[Mapping[str, Any]]:
-    if not isinstance(content, list) or not all(isinstance(part, Mapping) for part in content):
-        raise InvalidParameter(f"`{at}` must be a string or an array of objects.", param=at)
+    if not isinstance(content, list):
+        raise WrongType.of(at, "a string or an array of objects", content)
+    for number, part in enumerate(content):
+        if not isinstance(part, Mapping):
+            raise WrongType.of(f"{at}[{number}]", "an object", part)
     return content
 
 
 def _text(part: Mapping[str, Any], name: str, at: str) -> str:
     value = part.get(name)
     if not isinstance(value, str):
-        raise InvalidParameter(f"`{at}.{name}` must be a string.", param=f"{at}.{name}")
+        raise WrongType.of(f"{at}.{name}", "a string", value)
     return value

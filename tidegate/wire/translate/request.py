@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from tidegate.core.errors import InvalidParameter, NotTranslatable
+from tidegate.core.errors import NotTranslatable, WrongType
 from tidegate.core.values import Route
 from tidegate.wire.call import Call
 from tidegate.wire.translate.messages import messages_of
@@ -54,7 +54,7 @@ def wants_logprobs(body: Mapping[str, Any]) -> bool:
 
 
 def chat_call(call: Call, *, reasoning_field: str | None = None) -> Call:
-    """The chat call that asks what the Responses `call` asks. Raises NotTranslatable or InvalidParameter."""
+    """The chat call that asks what the Responses `call` asks. Raises NotTranslatable, or an InvalidParameter."""
     body = chat_body(call.body, reasoning_field=reasoning_field)
     raw = {name: msgspec.Raw(msgspec.json.encode(value)) for name, value in body.items()}
     return msgspec.structs.replace(call, route=Route.CHAT, body=body, raw=raw, wants_usage=True, translated=True)
@@ -112,7 +112,7 @@ def _reasoning(body: Json) -> Json:
 def _logprobs(body: Json) -> Json:
     included = body.get("include") or []
     if not isinstance(included, list):
-        raise InvalidParameter("`include` must be an array.", param="include")
+        raise WrongType.of("include", "an array of strings", included)
     for name in included:
         if not isinstance(name, str) or name not in INCLUDABLE:
             raise NotTranslatable(f"`include` of `{name}` has no counterpart in chat completions.", param="include")
@@ -129,5 +129,5 @@ def _stream(body: Json) -> Json:
 def _object(body: Json, name: str) -> Json:
     value = body.get(name, {})
     if not isinstance(value, dict):
-        raise InvalidParameter(f"`{name}` must be an object.", param=name)
+        raise WrongType.of(name, "an object", value)
     return value

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from tidegate.core.errors import InvalidParameter, NotTranslatable
+from tidegate.core.errors import InvalidParameter, MissingParameter, NotTranslatable, WrongType
 
 Json = dict[str, Any]
 
@@ -19,7 +19,7 @@ def tools_of(body: Mapping[str, Any]) -> Json:
     """`tools`, `tool_choice` and `parallel_tool_calls`; the last two only beside tools, as chat takes them."""
     offered = body.get("tools") or []
     if not isinstance(offered, list):
-        raise InvalidParameter("`tools` must be an array.", param="tools")
+        raise WrongType.of("tools", "an array of objects", offered)
     tools = [_tool(tool, f"tools[{number}]") for number, tool in enumerate(offered)]
     choice = body.get("tool_choice")
     tools, chosen = _chosen(tools, choice)
@@ -41,7 +41,7 @@ def _tool(tool: Any, at: str) -> Json:
             param=f"{at}.type",
         )
     if not isinstance(tool.get("name"), str):
-        raise InvalidParameter(f"Missing required parameter: '{at}.name'.", param=f"{at}.name")
+        raise MissingParameter.called(f"{at}.name")
     if kind == "function":
         return {"type": "function", "function": _given(tool, _FUNCTION)}
     return {"type": "custom", "custom": {**_given(tool, _CUSTOM), **_custom_format(tool.get("format"))}}
