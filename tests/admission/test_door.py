@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from tests.admission.gate_parts import NOON, Calls
-from tests.eventually import until
+from tests.eventually import PATIENCE_SECONDS, until
 from tidegate.admission.decision import Go, Hit, Join
 from tidegate.admission.door import Door
 from tidegate.admission.gate import Admission
@@ -85,7 +85,7 @@ async def test_who_has_no_budget_does_not_wait_for_the_count(house: House) -> No
     assert isinstance(decision, Go)
     assert not decision.counted
     again = 0
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while not decision.counted:
             again += 1
             decision = await house.door.admit(house.calls.ask(f"s{again}", FREE, c=900))

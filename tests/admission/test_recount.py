@@ -150,14 +150,14 @@ async def test_many_who_ask_cause_one_count(books: Books, redis_link: RedisLink,
 async def test_processes_have_time_to_say_what_their_calls_hold(
     redis_link: RedisLink, postgres: Postgres, redis_prefix: str
 ) -> None:
-    recount = Recount(redis_link, postgres, prefix=redis_prefix, clock=ManualClock(NOON), grace_seconds=0.6)
+    recount = Recount(redis_link, postgres, prefix=redis_prefix, clock=ManualClock(NOON), grace_seconds=2.0)
     begun = time.monotonic()
     await recount.ensure()
-    assert time.monotonic() - begun >= 0.55
+    assert time.monotonic() - begun >= 1.95
     await recount.forget()
     begun = time.monotonic()
     await recount.ensure()
-    assert time.monotonic() - begun < 0.5  # the memory is the same
+    assert time.monotonic() - begun < 1.95  # the memory is the same
 
 
 async def test_without_postgres_nothing_is_counted(books: Books, redis_link: RedisLink) -> None:

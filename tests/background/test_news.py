@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.eventually import until
+from tests.eventually import PATIENCE_SECONDS, until
 from tidegate.background.news import News
 from tidegate.connections.redis import RedisLink
 from tidegate.core.clock import SystemClock
@@ -49,7 +49,7 @@ async def test_without_redis_there_is_news_within_the_process(redis_prefix: str)
     with away.listening("resp_1") as bell:
         away.said("resp_1")
         assert bell.is_set()
-    await asyncio.wait_for(away.close(), 5)
+    await asyncio.wait_for(away.close(), PATIENCE_SECONDS)
 
 
 async def test_who_tells_too_much_tells_the_others_less(two: tuple[News, News]) -> None:

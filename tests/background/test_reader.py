@@ -6,6 +6,7 @@ import pytest
 
 from tests.background.conftest import Made
 from tests.background.parts import WORDS, Process, Said, Script, decoded, stream
+from tests.eventually import PATIENCE_SECONDS
 from tidegate.background.reader import Reader
 from tidegate.core.errors import GatewayRestarted, PostgresUnavailable, TidegateError
 
@@ -21,7 +22,7 @@ def reader(process: Process, after: int = -1, project: str = "shop", name: str =
 async def read(one: Reader) -> list[bytes]:
     """To its end."""
     events: list[bytes] = []
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while (event := await one.event(len(events))) is not None:
             events.append(event)
     return events

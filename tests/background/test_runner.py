@@ -4,7 +4,7 @@ import asyncio
 
 from tests.background.conftest import Made
 from tests.background.parts import Said, Script, stream
-from tests.eventually import until
+from tests.eventually import PATIENCE_SECONDS, until
 from tidegate.connections.postgres import Postgres
 
 
@@ -45,7 +45,7 @@ async def test_a_deleted_job_is_noticed_without_news(process: Made, postgres: Po
         await until(lambda: bool(script.asked))
         async with postgres.connection() as connection:
             await connection.execute("DELETE FROM background_jobs")
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             await said.left.wait()
         await until(lambda: not p1.worker.busy)
     async with postgres.connection() as connection:

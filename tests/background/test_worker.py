@@ -6,7 +6,7 @@ import pytest
 
 from tests.background.conftest import Made
 from tests.background.parts import Process, Said, Script, decoded, manual, nothing_else, stream
-from tests.eventually import until, until_so
+from tests.eventually import PATIENCE_SECONDS, until, until_so
 from tidegate.background.job import Begun
 from tidegate.background.worker import Stop
 from tidegate.core.errors import BudgetExceeded, CallerLimited, ServerFailure, TidegateError
@@ -93,7 +93,7 @@ async def test_cancelled_by_another_process_it_ends_at_once(process: Made) -> No
         said.say(*stream()[:6])
         await until(lambda: bool(script.asked))
         assert await p2.closing.cancel("shop", "resp_1")
-        async with asyncio.timeout(1):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             await said.left.wait()
         assert await over(p1) == "cancelled"
         await until(lambda: not p1.worker.busy)

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.cache.scripted import HEAD, Scripted, event, events, heard, settled, uncomplaining
+from tests.eventually import PATIENCE_SECONDS
 from tidegate.cache.flight import Flight
 from tidegate.core.errors import RateLimited, TruncatedStream
 
@@ -79,11 +80,11 @@ async def test_who_comes_late_hears_it_from_the_start(airport: Airport) -> None:
 
 async def test_a_slow_passenger_holds_up_nobody(airport: Airport) -> None:
     airport.source.begin()
-    slow = asyncio.create_task(heard(airport.flight, pause=60))
+    slow = asyncio.create_task(heard(airport.flight, pause=600))
     for number in range(5):
         airport.source.say(events(number))
     airport.source.end()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         assert await heard(airport.flight) == events(*range(5))
     assert not slow.done()
     slow.cancel()
@@ -159,7 +160,7 @@ async def _a_day_at_the_airport(dice: random.Random) -> None:
             await asyncio.sleep(0)
         airport.source.say(events(number))
     airport.source.end()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         assert await asyncio.gather(*passengers) == [events(*range(10))] * len(passengers)
 
 

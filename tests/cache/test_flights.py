@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import pytest
 
 from tests.cache.scripted import HEAD, Scripted, event, events, heard, settled, uncomplaining
-from tests.eventually import until
+from tests.eventually import PATIENCE_SECONDS, until
 from tidegate.cache.flight import Flight, Source
 from tidegate.cache.flights import Flights
 from tidegate.connections.redis import RedisLink
@@ -111,7 +111,7 @@ async def test_a_follower_hears_the_leader_live(one: Process, two: Process) -> N
     assert await following.opened() == HEAD
     for number in range(5):
         source.say(events(number))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             assert await following.event(number) == event(number), "before the next one is said"
     source.end(cost=1234)
     assert await following.event(5) is None

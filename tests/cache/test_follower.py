@@ -14,7 +14,7 @@ import pytest
 
 from tests.cache.relayed import PRINT, Following, Owner
 from tests.cache.scripted import HEAD, Scripted, events, heard, uncomplaining
-from tests.eventually import until
+from tests.eventually import PATIENCE_SECONDS, until
 from tidegate import embedded
 from tidegate.cache.flight import Flight, Source
 from tidegate.cache.flights import Flights
@@ -307,7 +307,7 @@ async def test_without_redis_a_follower_goes_on_by_itself(
     await two.mailbox.close()
     await link.close()
     two.found = [Scripted.of(events(0, 1))]
-    async with asyncio.timeout(8):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         assert await two.follower.more() == events(1)
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.eventually import until
+from tests.eventually import PATIENCE_SECONDS, until
 from tidegate.cache.mailbox import FlightMessage, Mailbox, RelayMessage
 from tidegate.connections.redis import RedisLink
 from tidegate.core.clock import SystemClock
@@ -136,7 +136,7 @@ async def test_a_connection_that_was_cut_is_made_again(one: Desk, two: Desk, red
             await one.mailbox.tell_events(WISH, 0, [b"x"])
             await asyncio.sleep(0.05)
 
-    await asyncio.wait_for(heard_again(), 10)
+    await asyncio.wait_for(heard_again(), PATIENCE_SECONDS)
 
 
 async def test_without_redis_asking_and_telling_are_refused_and_good_byes_are_not(redis_url: str) -> None:

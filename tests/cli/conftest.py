@@ -6,6 +6,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from tidegate.cli.main import application
+from tidegate.core import logs
 from tidegate.embedded import Stores
 
 Tidegate = Callable[..., Result]
@@ -19,6 +20,8 @@ def tidegate(clean_stores: Stores, redis_prefix: str) -> Tidegate:
         "TIDEGATE_REDIS_URL": clean_stores.redis_url,
         "TIDEGATE_REDIS__PREFIX": redis_prefix,
     }
+
+    logs.configure("error")  # as `main` does
 
     def run(*arguments: str, **changes: str) -> Result:
         return CliRunner().invoke(application(), list(arguments), env=environment | changes)

@@ -6,6 +6,7 @@ import sys
 import pytest
 from typer.testing import CliRunner
 
+from tests.eventually import PATIENCE_SECONDS
 from tidegate import __version__
 from tidegate.cli.main import application
 
@@ -38,7 +39,7 @@ def test_every_command_explains_itself(command: str, below: tuple[str, ...]) -> 
 
 def test_a_command_that_is_none() -> None:
     command = [sys.executable, "-m", "tidegate", "swim"]
-    refused = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
+    refused = subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE_SECONDS)
     assert refused.returncode == 2
     assert "No such command 'swim'" in refused.stderr
     assert "Traceback" not in refused.stderr

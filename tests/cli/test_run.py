@@ -14,6 +14,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from tests.eventually import PATIENCE_SECONDS
 from tests.harness import CHAT, free_port
 from tidegate.embedded import Stores
 from tidegate.simulator import Options, running
@@ -36,7 +37,7 @@ class Run:
     async def welcomed(self) -> None:
         """Read its welcome to the end."""
         assert self.process.stdout is not None
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while "tidegate usage" not in self.welcome:
                 line = await self.process.stdout.readline()
                 assert line, f"it ended: {self.welcome}"
@@ -51,7 +52,7 @@ class Run:
     async def end(self) -> int:
         """Stop it as Ctrl-C does; its exit code."""
         self.process.send_signal(signal.SIGINT)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             _, complaints = await self.process.communicate()
         assert b"Traceback" not in complaints
         return self.process.returncode or 0

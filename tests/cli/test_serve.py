@@ -16,12 +16,16 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from tests.eventually import PATIENCE_SECONDS
 from tests.harness import STREAM, Answer, GatewayProcess, World, ask, free_port, said_by
 from tidegate.cli.serve import serve
+from tidegate.core.config.server import ServerConfig
 from tidegate.embedded import Stores
 from tidegate.simulator import running
 
-PACED = {"x_simulate_tps": "30", "x_simulate_tokens": "30"}
+PACED = {"x_simulate_tps": "30", "x_simulate_tokens": "60"}
+
+GRACE_SECONDS = ServerConfig().grace_seconds
 
 
 @pytest.fixture
@@ -41,7 +45,7 @@ async def told_to_end_in_the_middle(gateway: GatewayProcess) -> Answer:
 
 
 async def nobody_gets_in(gateway: GatewayProcess) -> None:
-    async with asyncio.timeout(5), aiohttp.ClientSession() as stranger:
+    async with asyncio.timeout(PATIENCE_SECONDS), aiohttp.ClientSession() as stranger:
         while True:
             try:
                 async with stranger.get(f"{gateway.root}/livez") as response:
@@ -62,14 +66,13 @@ async def test_a_running_stream_is_finished_and_the_ledger_drained(world: World,
     assert said_by(answer.events)
     assert len(await world.ledger(1)) == 1
     assert "Traceback" not in gateway.log
-    assert psutil.wait_procs(children, timeout=5)[1] == []
+    assert psutil.wait_procs(children, timeout=PATIENCE_SECONDS)[1] == []
 
 
-async def test_an_idle_one_ends_at_once(world: World) -> None:
+async def test_an_idle_one_ends_before_its_grace_time_does(world: World) -> None:
     async with world.process() as gateway:
-        begun = time.monotonic()
-        assert await gateway.end(signal.SIGINT) == 0
-    assert time.monotonic() - begun < 3
+        async with asyncio.timeout(GRACE_SECONDS - 5):
+            assert await gateway.end(signal.SIGINT) == 0
     assert "Traceback" not in gateway.log
 
 
@@ -84,7 +87,7 @@ async def test_a_stream_that_outlasts_the_grace_time_is_cut(world: World) -> Non
         code = await gateway.end()
         with pytest.raises(aiohttp.ClientError):
             await response.read()
-    assert 0.5 < time.monotonic() - begun < 6
+    assert time.monotonic() - begun > 0.5
     assert code == 0, gateway.log
     await world.settled(in_flight=0, cancelled=1)
     (line,) = await world.ledger(1)
@@ -103,7 +106,7 @@ async def test_several_workers_share_the_port_and_the_flights(world: World) -> N
 
 
 async def one_connection(gateway: GatewayProcess, body: object) -> Answer:
-    headers = {"authorization": f"Bearer {gateway.key}", "x-simulate-latency": "0.5"}
+    headers = {"authorization": f"Bearer {gateway.key}", "x-simulate-latency": "2"}
     async with (
         aiohttp.ClientSession() as client,
         client.post(f"{gateway.base_url}/chat/completions", json=body, headers=headers) as response,
@@ -125,7 +128,8 @@ def refused(environment: dict[str, str], folder: Path, *arguments: str) -> str:
     """What it says when it does not start."""
     ended = subprocess.run(
         [sys.executable, "-m", "tidegate", "serve", *arguments],
-        cwd=folder, env={**os.environ, **environment}, capture_output=True, text=True, check=False, timeout=30,
+        cwd=folder, env={**os.environ, **environment},
+        capture_output=True, text=True, check=False, timeout=PATIENCE_SECONDS,
     )  # fmt: skip
     assert ended.returncode != 0
     assert "Traceback" not in ended.stderr

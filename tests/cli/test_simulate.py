@@ -9,6 +9,7 @@ import aiohttp
 import pytest
 import typer
 
+from tests.eventually import PATIENCE_SECONDS
 from tidegate.cli.simulate import deployments_of, faults_of
 
 START = "import typer; from tidegate.cli.simulate import simulate; typer.run(simulate)"
@@ -24,7 +25,7 @@ async def start(*arguments: str) -> asyncio.subprocess.Process:
 async def test_it_listens_answers_and_ends(number: signal.Signals) -> None:
     process = await start("--port", "0", "--fault", "overloaded=1")
     assert process.stdout is not None
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         said = (await process.stdout.readline()).decode()
         found = re.search(r"listens on (\S+)", said)
         assert found
@@ -38,7 +39,7 @@ async def test_it_listens_answers_and_ends(number: signal.Signals) -> None:
 
 async def test_a_port_that_is_taken_is_said_plainly() -> None:
     server = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0)
-    async with server, asyncio.timeout(20):
+    async with server, asyncio.timeout(PATIENCE_SECONDS):
         process = await start("--port", str(server.sockets[0].getsockname()[1]))
         _, complaints = await process.communicate()
     assert process.returncode == 1

@@ -8,7 +8,7 @@ import pytest
 from redis.asyncio.connection import Connection
 from redis.exceptions import BusyLoadingError, NoScriptError, RedisError, ResponseError
 
-from tests.eventually import until
+from tests.eventually import PATIENCE_SECONDS, until
 from tidegate.connections.redis_wire import RedisWire
 
 
@@ -74,6 +74,6 @@ async def test_the_end_is_told(line: Line, said: bytes) -> None:
     line.server.writer.write(said)
     line.server.writer.close()
     with pytest.raises(RedisError):
-        await asyncio.wait_for(line.wire.lost, 5)
+        await asyncio.wait_for(line.wire.lost, PATIENCE_SECONDS)
     line.wire.send(b"nobody hears it")
     await asyncio.sleep(0)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.eventually import PATIENCE_SECONDS
 from tidegate.core.ending import Ending
 
 
@@ -24,7 +25,7 @@ async def test_it_is_told_and_the_older_handler_too(before: list[int]) -> None:
     ending = Ending(heard.set)
     await ending.start()
     signal.raise_signal(signal.SIGTERM)
-    await asyncio.wait_for(heard.wait(), 5)
+    await asyncio.wait_for(heard.wait(), PATIENCE_SECONDS)
     assert before == [signal.SIGTERM]
     await ending.close()
     signal.raise_signal(signal.SIGTERM)
@@ -70,4 +71,4 @@ async def test_without_an_older_handler_the_process_ends_as_ever() -> None:
         "asyncio.run(main())\n"
     )
     process = await asyncio.create_subprocess_exec(sys.executable, "-c", code)
-    assert await asyncio.wait_for(process.wait(), 20) == -signal.SIGTERM
+    assert await asyncio.wait_for(process.wait(), PATIENCE_SECONDS) == -signal.SIGTERM

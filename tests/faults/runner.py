@@ -25,8 +25,8 @@ from tidegate.core.values import Route
 AT_ONCE = 24
 SILENT_AT_ONCE = 150
 """Of those that only wait for a clock to run out."""
-PATIENCE_SECONDS = 20.0
-"""No call may take longer, whatever happens: twice the longest clock below."""
+PATIENCE_SECONDS = 40.0
+"""No call may take longer, whatever happens: four times the longest clock below, for a machine may be busy."""
 NOWHERE = "http://tidegate.invalid/v1"
 
 
@@ -133,7 +133,7 @@ class Matrix:
     async def _lines(self, many: int) -> dict[str, list[Json]]:
         """The ledger's lines by model, once none is on its way."""
         lines: dict[str, list[Json]] = {}
-        for line in await self._world.ledger(many, within=60):
+        for line in await self._world.ledger(many):
             lines.setdefault(line["model"], []).append(line)
         return lines
 

@@ -12,7 +12,7 @@ import psycopg
 import pytest
 import redis
 
-from tests.eventually import until
+from tests.eventually import PATIENCE_SECONDS, until
 from tests.faults.own_parts import PREFIX, call_all, ledger_has
 from tests.faults.proxy import Mode, before
 from tests.harness import STREAM, Answer, Gateway, GatewayProcess, World, ask
@@ -67,7 +67,7 @@ async def test_with_redis_gone_and_the_disk_full_lines_are_held_and_then_calls_r
 
 async def answered(gateway: Gateway) -> None:
     """Calls are answered again, sooner or later."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while (await gateway.chat(ask("after"))).status != 200:
             pass
 
@@ -137,7 +137,7 @@ async def until_ledger(world: World, ids: set[str]) -> None:
         def found() -> list[str]:
             return [row[0] for row in database.execute("SELECT id FROM ledger").fetchall()]
 
-        await until(lambda: ids <= set(found()), within=20)
+        await until(lambda: ids <= set(found()))
         assert len(found()) == len(set(found()))
 
 

@@ -9,6 +9,7 @@ import psycopg
 import pytest
 import redis
 
+from tests.eventually import PATIENCE_SECONDS
 from tests.faults.own_parts import PREFIX, call_all, gateway_with_ways, ledger_has
 from tests.faults.proxy import Mode
 from tests.harness import Gateway, World, ask
@@ -62,7 +63,7 @@ async def test_redis_is(mode: Mode, event: str, world: World) -> None:
 
 async def until_cached(gateway: Gateway) -> None:
     """The cache works again, sooner or later."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while (answer := await gateway.chat(ask("after"))).headers["x-tidegate-cache"] != "hit":
             assert answer.status == 200
 

@@ -185,10 +185,10 @@ async def test_litellm_26987_health_is_never_paid_for(world: World) -> None:
 
 async def test_litellm_37140_13774_a_disconnect_cancels_the_upstream_call(world: World) -> None:
     async with playing(lambda _: [Do.SILENCE]) as upstream, world.gateway(**at(upstream)) as gateway:
-        with pytest.raises(TimeoutError):
-            async with asyncio.timeout(0.3):
-                await gateway.chat()
-        await until(lambda: upstream.left[CHAT["model"]] == 1, within=2)
+        calling = asyncio.create_task(gateway.chat())
+        await until(lambda: upstream.calls[CHAT["model"]] == 1)
+        calling.cancel()
+        await until(lambda: upstream.left[CHAT["model"]] == 1)
 
 
 async def test_litellm_33167_33365_it_starts_without_a_way_out(
@@ -234,6 +234,6 @@ async def test_bifrost_1665_pr_2042_no_line_is_dropped_when_many_come_at_once(wo
         for batch in range(5):
             questions = [ask(f"{batch} {n}") for n in range(4 * FEW)]
             assert {answer.status for answer in await asyncio.gather(*map(gateway.chat, questions))} == {200}
-        await world.ledger(20 * FEW, within=60)
+        await world.ledger(20 * FEW)
     with psycopg.connect(world.stores.database_url) as database:
         assert database.execute("SELECT count(DISTINCT id) FROM ledger").fetchone() == (20 * FEW,)

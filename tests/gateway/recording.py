@@ -1,5 +1,6 @@
-"""A simulator that remembers what it was asked, word for word."""
+"""A simulator that remembers what it was asked, word for word, and answers when it may."""
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from typing import Any
@@ -19,6 +20,8 @@ class Recording:
 
     def __init__(self) -> None:
         self.bodies: list[Json] = []
+        self.may_answer = asyncio.Event()
+        self.may_answer.set()
         self._simulator: Simulator = create_app()
 
     async def __call__(
@@ -36,6 +39,7 @@ class Recording:
                 parts.append(message.get("body", b""))
                 if not message.get("more_body") and any(parts):
                     self.bodies.append(msgspec.json.decode(b"".join(parts)))
+                    await self.may_answer.wait()
             return message
 
         await self._simulator(scope, heard, send)
@@ -44,7 +48,14 @@ class Recording:
 @contextlib.asynccontextmanager
 async def recorded(world: World, **sections: Any) -> AsyncIterator[tuple[Gateway, list[Json]]]:
     """A gateway, and what it asks its upstream."""
+    async with recording(world, **sections) as (gateway, upstream):
+        yield gateway, upstream.bodies
+
+
+@contextlib.asynccontextmanager
+async def recording(world: World, **sections: Any) -> AsyncIterator[tuple[Gateway, Recording]]:
+    """A gateway and its upstream."""
     app = Recording()
     config = uvicorn.Config(app, log_config=None, access_log=False)
     async with listening(config) as root, world.gateway(upstream={"base_url": f"{root}/v1"}, **sections) as gateway:
-        yield gateway, app.bodies
+        yield gateway, app

@@ -6,6 +6,7 @@ import openai
 import pytest
 
 from tests.harness import CHAT, Gateway, World
+from tidegate.admission.key_store import STALE_SECONDS
 
 
 async def test_an_admin_key_administers_and_does_nothing_else(gateway: Gateway, world: World) -> None:
@@ -38,7 +39,7 @@ async def test_only_an_admin_key_deletes_a_model(gateway: Gateway, world: World)
             await client.models.delete(tuned)
 
 
-async def test_a_key_revoked_on_one_replica_is_refused_by_the_other_within_a_second(world: World) -> None:
+async def test_a_key_revoked_on_one_replica_is_soon_refused_by_the_other(world: World) -> None:
     admin = (await world.keys.create(project="operators", admin=True)).token
     made = await world.make_key()
     async with world.gateway() as one, world.gateway() as other:
@@ -48,7 +49,6 @@ async def test_a_key_revoked_on_one_replica_is_refused_by_the_other_within_a_sec
         async with world.http.delete(url, headers=headers) as response:
             assert (await response.json())["state"] == "revoked"
 
-        loop = asyncio.get_running_loop()
-        begun = loop.time()
-        while (await other.chat(authorization=f"Bearer {made.token}")).status != 401:
-            assert loop.time() - begun < 1.0
+        async with asyncio.timeout(STALE_SECONDS / 3):  # a second on a machine that has nothing else to do
+            while (await other.chat(authorization=f"Bearer {made.token}")).status != 401:
+                pass

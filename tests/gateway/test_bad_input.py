@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from tests.harness import CHAT, Answer, Gateway, World, ask
+from tidegate.admission.key_store import STALE_SECONDS
 
 CHAT_PATH = "/chat/completions"
-SMALL = {"server": {"max_body_bytes": 2048, "body_seconds": 0.3}, "models": {"allowed": ["gpt-4o-mini"]}}
+SMALL = {"server": {"max_body_bytes": 2048}, "models": {"allowed": ["gpt-4o-mini"]}}
 HUGE = ask("tide " * 2000)
 
 
@@ -70,7 +71,7 @@ async def test_a_body_that_never_ends(world: World) -> None:
         yield b"{"
         await asyncio.sleep(3600)
 
-    async with world.gateway(**SMALL) as gateway:
+    async with world.gateway(server={"body_seconds": 0.3}) as gateway:
         key = {"authorization": f"Bearer {gateway.key}"}
         async with gateway.http.post(gateway.base_url + CHAT_PATH, data=slow(), headers=key) as response:
             answer = Answer(response.status, response.headers, await response.text())
@@ -146,17 +147,16 @@ async def test_a_key_that_expired_and_one_that_was_revoked_say_so(world: World) 
         assert_envelope(await gateway.chat(authorization=f"Bearer {revoked.token}"), 401, "revoked_api_key")
 
 
-async def test_a_revocation_is_seen_by_every_replica_within_a_second(world: World) -> None:
+async def test_a_revocation_is_seen_by_every_replica_long_before_it_would_look_by_itself(world: World) -> None:
     key = await world.make_key()
     async with world.gateway() as one, world.gateway() as other:
         for replica in (one, other):
             assert (await replica.chat(authorization=f"Bearer {key.token}")).status == 200
         await world.keys.revoke(key.record.id)
-        begun = time.monotonic()
-        for replica in (one, other):
-            while (await replica.chat(authorization=f"Bearer {key.token}")).status == 200:
-                assert time.monotonic() - begun < 1.0
-        assert time.monotonic() - begun < 1.0
+        async with asyncio.timeout(STALE_SECONDS / 3):  # a second on a machine that has nothing else to do
+            for replica in (one, other):
+                while (await replica.chat(authorization=f"Bearer {key.token}")).status == 200:
+                    pass
         assert_envelope(await other.chat(authorization=f"Bearer {key.token}"), 401, "revoked_api_key")
 
 

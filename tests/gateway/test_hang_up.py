@@ -2,7 +2,6 @@
 
 import asyncio
 import socket
-import time
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -14,6 +13,8 @@ from tests.harness import CHAT, RESPONSES, STREAM, Answer, Gateway, World, ask, 
 NEVER = {"x_simulate_ttft": "60"}
 SLOW = {"x_simulate_tps": "40", "x_simulate_tokens": "400"}
 SOON = {"x_simulate_tps": "40", "x_simulate_tokens": "16"}
+SOON_LOOKS = 10
+"""100 ms."""
 
 
 async def begun(gateway: Gateway, body: Any, **headers: str) -> Any:
@@ -23,11 +24,14 @@ async def begun(gateway: Gateway, body: Any, **headers: str) -> Any:
     return response
 
 
-async def cancelled_after(world: World) -> float:
-    """Seconds until the upstream has noticed."""
-    started = time.monotonic()
-    await world.settled(in_flight=0, cancelled=1)
-    return time.monotonic() - started
+async def looks_until_cancelled(world: World) -> int:
+    """How often one has to look until the upstream has noticed; each look takes 10 ms, on a busy machine more."""
+    for look in range(1000):
+        stats = await world.stats()
+        if (stats["in_flight"], stats["cancelled"]) == (0, 1):
+            return look
+        await asyncio.sleep(0.01)
+    raise AssertionError(stats)
 
 
 @pytest.mark.parametrize("path", ["/chat/completions", "/responses"])
@@ -37,7 +41,7 @@ async def test_while_it_waits(gateway: Gateway, world: World, path: str, streame
     call = asyncio.create_task(gateway.call(path, body, **NEVER))
     await world.settled(in_flight=1)
     call.cancel()
-    assert await cancelled_after(world) < 0.15  # 100 ms, and the time to look
+    assert await looks_until_cancelled(world) <= SOON_LOOKS
     (line,) = await world.ledger(1)
     assert (line["outcome"], line["estimated"]) == ("client_gone", True)
     assert line["input_tokens"] > 0
@@ -47,7 +51,7 @@ async def test_in_the_middle_of_a_stream(gateway: Gateway, world: World) -> None
     response = await begun(gateway, STREAM, **SLOW)
     await response.content.readuntil(b"\n\n")
     response.close()
-    assert await cancelled_after(world) < 0.15
+    assert await looks_until_cancelled(world) <= SOON_LOOKS
     (line,) = await world.ledger(1)
     assert (line["outcome"], line["estimated"]) == ("client_gone", True)
     assert line["output_tokens"] > 0
@@ -57,7 +61,7 @@ async def test_in_the_middle_of_a_stream(gateway: Gateway, world: World) -> None
 async def test_an_abandoned_answer_is_not_stored(gateway: Gateway, world: World) -> None:
     response = await begun(gateway, STREAM, **SLOW)
     response.close()
-    await cancelled_after(world)
+    await world.settled(in_flight=0, cancelled=1)
     again = await begun(gateway, STREAM, **SLOW)
     assert again.headers["x-tidegate-cache"] == "miss"
     again.close()
@@ -93,7 +97,7 @@ async def test_the_last_of_several_ends_the_call(gateway: Gateway, world: World)
     both = [await begun(gateway, STREAM, **SLOW) for _ in range(2)]
     for response in both:
         response.close()
-    assert await cancelled_after(world) < 0.15
+    assert await looks_until_cancelled(world) <= SOON_LOOKS
     assert len(await world.ledger(2)) == 2
 
 
@@ -104,7 +108,7 @@ async def test_over_two_replicas_the_last_of_several_ends_the_call(world: World)
         first.close()
         await second.content.readuntil(b"\n\n")
         second.close()
-        assert await cancelled_after(world) < 0.5  # by way of Redis
+        assert await looks_until_cancelled(world) <= 5 * SOON_LOOKS  # by way of Redis
         assert await world.calls() == 1
         await world.ledger(2)
 

@@ -11,6 +11,7 @@ import psycopg
 import pytest
 
 from tests.eventually import until
+from tests.gateway.recording import Recording, recording
 from tests.gateway.test_stores_away import is_gone
 from tests.harness import Gateway, World, ask
 from tidegate import embedded
@@ -19,7 +20,6 @@ from tidegate.simulator import running
 
 Json = dict[str, Any]
 MODEL = "gpt-4o-mini"
-SLOW = {"x_simulate_latency": "0.5"}
 
 
 @pytest.fixture
@@ -72,19 +72,24 @@ async def test_an_answer_that_cannot_be_kept_any_more_is_not_given_as_if_it_were
     world: World, own_folder: Path, stream: bool
 ) -> None:
     body = {"model": MODEL, "input": f"One {stream}", "stream": stream}
-    async with world.gateway() as gateway:
+    async with recording(world) as (gateway, upstream):
         assert (await gateway.call("/responses", {"model": MODEL, "input": "Warm"})).status == 200
-        answer = await _while_postgres_ends(gateway, world, own_folder, body)
+        answer = await _while_postgres_ends(gateway, upstream, own_folder, body)
         error = answer.events[-1] if stream else answer.json
         assert error["error"]["code"] == "postgres_unavailable"
         with embedded.running(own_folder):  # starts it again
             await world.reconnect()
-            again = await gateway.call("/responses", body, **SLOW)
+            again = await gateway.call("/responses", body)
             assert (again.status, again.headers["x-tidegate-cache"]) == (200, "hit")
 
 
-async def _while_postgres_ends(gateway: Gateway, world: World, folder: Path, body: Json) -> Any:
-    slow = asyncio.create_task(gateway.call("/responses", body, **SLOW))
-    await world.settled(in_flight=1)
-    await stop_postgres(folder)
+async def _while_postgres_ends(gateway: Gateway, upstream: Recording, folder: Path, body: Json) -> Any:
+    asked = len(upstream.bodies)
+    upstream.may_answer.clear()
+    slow = asyncio.create_task(gateway.call("/responses", body))
+    try:
+        await until(lambda: len(upstream.bodies) > asked)
+        await stop_postgres(folder)
+    finally:
+        upstream.may_answer.set()
     return await slow

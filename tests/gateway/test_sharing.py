@@ -71,7 +71,7 @@ async def test_each_who_joined_gets_the_usage_chunk_only_if_it_asked(world: Worl
     [("server_error", 500, "server_error"), ("overloaded", 503, "server_is_overloaded"), ("stall", 504, None)],
 )
 async def test_a_failure_is_shared_and_not_kept(world: World, fault: str, status: int, code: str | None) -> None:
-    failing = {"x_simulate_fault": fault, "x_simulate_latency": "0.2"}
+    failing = {"x_simulate_fault": fault, "x_simulate_latency": "1"}  # until all are aboard
     once = {"upstream": {"idle_seconds": 0.4}, "retries": {"most": 0}}
     async with world.gateway(**once) as one, world.gateway(**once) as other:
         answers = await asyncio.gather(*((one, other)[number % 2].chat(**failing) for number in range(10)))
@@ -87,7 +87,7 @@ async def test_a_failure_is_shared_and_not_kept(world: World, fault: str, status
 
 
 async def test_a_failure_within_a_stream_reaches_everybody(world: World) -> None:
-    failing = {"x_simulate_fault": "error_in_stream", "x_simulate_ttft": "0.2"}
+    failing = {"x_simulate_fault": "error_in_stream", "x_simulate_ttft": "1"}
     async with world.gateway() as one, world.gateway() as other:
         answers = await asyncio.gather(*((one, other)[number % 2].chat(STREAM, **failing) for number in range(6)))
     assert await world.calls() == 1
@@ -104,7 +104,7 @@ async def test_those_who_want_a_fresh_answer_do_not_share(gateway: Gateway, worl
 async def test_different_questions_do_not_wait_for_each_other(gateway: Gateway, world: World) -> None:
     slow = asyncio.create_task(gateway.chat(ask("slow"), x_simulate_ttft="30"))
     await world.settled(in_flight=1)
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(20):
         assert (await gateway.chat(ask("fast"))).status == 200
     slow.cancel()
     await asyncio.gather(slow, return_exceptions=True)

@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+from collections import Counter
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -11,7 +12,7 @@ from websockets.asyncio.client import connect
 from websockets.client import ClientProtocol
 from websockets.uri import parse_uri
 
-from tests.eventually import until
+from tests.eventually import until, until_so
 from tests.gateway.sockets import ASK, LAST, closed, raw, told
 from tests.harness import Gateway, World
 
@@ -120,12 +121,22 @@ async def test_many_connections_streams_and_hang_ups_leave_nothing_behind(world:
                     ends += msgspec.json.decode(await connection.recv())["type"] in LAST
             return ends
 
-        seen = sum(await asyncio.gather(*(visit(number) for number in range(12))))
-        stats = await world.settled(in_flight=0)
-        lines = await world.ledger(sum(stats["calls"].values()))
-        assert [line["outcome"] for line in lines].count("ok") >= seen
-        assert {line["outcome"] for line in lines} <= {"ok", "client_gone"}
-        async with world.http.get(f"{gateway.root}/metrics") as response:
-            assert "tidegate_websocket_connections 0" in await response.text()
+        async def empty() -> bool:
+            async with world.http.get(f"{gateway.root}/metrics") as response:
+                return "tidegate_websocket_connections 0" in await response.text()
+
+        seen = sum(await asyncio.gather(*(visit(number) for number in range(11))))
+        await until_so(empty)  # each has noticed that its client left, and begins no further turn
         ours = ("socket-answer", "socket-stream", "flight-open", "flight-abandon")
         await until(lambda: not any(task.get_name() in ours for task in asyncio.all_tasks()))
+        lines = await world.whole_ledger()
+        stats = await world.settled(in_flight=0)
+    outcomes = Counter(line["outcome"] for line in lines)
+    assert set(outcomes) <= {"ok", "client_gone"}
+    assert outcomes["ok"] >= seen
+    asked = {request["id"] for request in stats["requests"]}
+    known = [line["upstream_request_id"] for line in lines if line["upstream_request_id"] is not None]
+    assert len(known) == len(set(known)), "each call has one line"
+    assert set(known) <= asked
+    assert len(asked) <= len(lines), "and each that was asked has one"
+    assert len(lines) - len(asked) <= outcomes["client_gone"], "who left at once was perhaps never heard upstream"

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.eventually import until
+from tests.eventually import PATIENCE_SECONDS, until
 from tests.upstream.asks import COST, Asked
 from tests.upstream.boards import board_alone
 from tests.upstream.servers import STREAM_HEAD, Script, Server, chunk, saying, serving, silence
@@ -201,7 +201,7 @@ async def test_abandoned_in_the_middle_it_is_cut_and_settled_as_far_as_it_came()
         await call.asking.abandon()
         assert isinstance(call.outcome.error, ClientGone)
         assert call.outcome.events == (said("Hi"),)
-        await asyncio.wait_for(server.closed.wait(), 0.1)
+        await asyncio.wait_for(server.closed.wait(), PATIENCE_SECONDS)
         await call.asking.abandon()
         assert len(call.outcomes) == 1
 
@@ -253,4 +253,4 @@ async def test_abandoned_before_the_answer_it_counts_as_sent() -> None:
         await call.asking.abandon()
         assert isinstance(call.outcome.error, ClientGone)
         assert call.outcome.sent
-        await asyncio.wait_for(server.closed.wait(), 0.1)
+        await asyncio.wait_for(server.closed.wait(), PATIENCE_SECONDS)

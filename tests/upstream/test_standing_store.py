@@ -2,6 +2,7 @@
 
 import asyncio
 
+from tests.eventually import PATIENCE_SECONDS
 from tidegate.connections.redis import RedisLink
 from tidegate.core.clock import SystemClock
 from tidegate.core.errors import ServerFailure
@@ -21,7 +22,7 @@ async def test_what_is_told_is_heard_and_kept(redis_link: RedisLink, redis_prefi
     await other.start(heard.put_nowait, lambda: None)
     word = told(100.0)
     assert await one.tell(word) == ""
-    assert await asyncio.wait_for(heard.get(), 10) == word
+    assert await asyncio.wait_for(heard.get(), PATIENCE_SECONDS) == word
     assert await other.load() == [word]
     await other.close()
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.eventually import until
+from tests.eventually import PATIENCE_SECONDS, until
 from tests.upstream.servers import OK, STREAM_HEAD, Server, chunk, full_backlog, saying, serving, silence
 from tests.upstream.targets import config_of
 from tidegate.core.errors import (
@@ -68,7 +68,7 @@ async def test_the_first_byte_never_comes() -> None:
         with pytest.raises(FirstByteTimeout) as no:
             await read(server.address, first_byte_seconds=0.1)
         assert_names_its_clock(no.value, "upstream.first_byte_seconds", "0.1")
-        await asyncio.wait_for(server.closed.wait(), 1)
+        await asyncio.wait_for(server.closed.wait(), PATIENCE_SECONDS)
 
 
 async def test_the_headers_come_and_then_no_body() -> None:
@@ -87,13 +87,13 @@ async def test_the_answer_falls_silent() -> None:
             with pytest.raises(StreamIdle) as no:
                 await exchange.some()
         assert_names_its_clock(no.value, "upstream.idle_seconds", "0.1")
-        await asyncio.wait_for(server.closed.wait(), 1)
+        await asyncio.wait_for(server.closed.wait(), PATIENCE_SECONDS)
 
 
 async def test_slow_but_alive_is_no_silence() -> None:
     parts = [STREAM_HEAD, *[chunk(b"x")] * 6, b"0\r\n\r\n"]
-    async with serving(saying(*parts, pause=0.05)) as server:
-        assert await read(server.address, idle_seconds=0.2) == b"xxxxxx"
+    async with serving(saying(*parts, pause=0.25)) as server:  # longer than the clock in all
+        assert await read(server.address, idle_seconds=1.5) == b"xxxxxx"
 
 
 async def test_the_whole_answer_takes_too_long() -> None:
@@ -153,7 +153,7 @@ async def test_cancelling_cuts_the_connection() -> None:
         call.cancel()
         with pytest.raises(asyncio.CancelledError):
             await call
-        await asyncio.wait_for(server.closed.wait(), 0.1)
+        await asyncio.wait_for(server.closed.wait(), PATIENCE_SECONDS)
 
 
 async def test_reading_may_be_cancelled_and_taken_up_again() -> None:
@@ -174,7 +174,7 @@ async def test_connections_are_kept_and_closed_at_shutdown() -> None:
                 assert await exchange.whole() == b"{}"
             assert server.connections == 1
             assert not server.closed.is_set()
-        await asyncio.wait_for(server.closed.wait(), 1)
+        await asyncio.wait_for(server.closed.wait(), PATIENCE_SECONDS)
 
 
 async def test_a_finished_answer_gives_its_connection_back() -> None:

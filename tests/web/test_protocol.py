@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import uvicorn
 
+from tests.eventually import PATIENCE_SECONDS
 from tests.harness import listening
 from tidegate.web.protocol import CarefulProtocol
 
@@ -48,14 +49,14 @@ class Connection:
 
     async def heard(self) -> bytes:
         """Everything until the server ends the connection."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             with contextlib.suppress(ConnectionError):
                 return await self._reader.read()
         return b""
 
     async def answer(self) -> bytes:
         """One `hi`."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             return await self._reader.readuntil(b"hi")
 
 
