@@ -104,13 +104,13 @@ def test_the_price_of_the_target_wins_then_that_of_the_model_that_answered(targe
     ours = prices(prices={name: ModelPrice(input=Decimal(usd), output=Decimal(9)) for name, usd in names.items()})
 
     assert ours.cost(model, Usage(input=1), at=NOVEMBER, target=target) == nanos
-    assert ours.most(model, Usage(input=1), at=NOVEMBER, tier="default", target=target) >= nanos
+    assert ours.most(model, Usage(input=1), at=NOVEMBER, tier="default", targets=[target]) >= nanos
 
 
 def test_a_target_may_be_free() -> None:
     ours = prices(prices={"vllm/*": ModelPrice(input=Decimal(0))})
 
-    assert ours.most("llama-3", Usage(input=9, output=9), at=NOVEMBER, target="vllm/llama-3") == 0
+    assert ours.most("llama-3", Usage(input=9, output=9), at=NOVEMBER, targets=["vllm/llama-3"]) == 0
 
 
 def test_a_target_that_nobody_priced_is_warned_of_by_the_name_to_configure() -> None:

@@ -100,10 +100,17 @@ async def test_a_rate_limit_is_of_one_model_and_known_to_all(replicas: tuple[Boa
 async def test_those_who_listen_hear_of_it(replicas: tuple[Board, Board, ManualClock]) -> None:
     one, other, _ = replicas
     heard: list[tuple[str, bool]] = []
-    with other.listening(HERE, KEY, lambda error, silent: heard.append((error.name if error else "", silent))):
-        fail(one, errors.OutOfQuota())
-        one.silent(HERE, errors.ConnectionFailed())
-        await until(lambda: len(heard) == 2)
+
+    def hear(error: errors.TidegateError | None, silent: bool) -> None:  # a callback's fixed form
+        heard.append((error.name if error else "", silent))
+
+    other.listen(hear, HERE, KEY)
+    fail(one, errors.OutOfQuota())
+    one.silent(HERE, errors.ConnectionFailed())
+    await until(lambda: len(heard) == 2)
+    other.ignore(hear)
+    fail(one, errors.InvalidUpstreamKey())
+    await until(lambda: other.standings.credential(HERE, KEY).standing is Standing.INVALID)
     assert sorted(heard) == [("connection", True), ("out_of_quota", False)]
 
 

@@ -209,12 +209,14 @@ async def test_each_provider_has_clocks_of_its_own() -> None:
 
 
 async def test_no_cookie_and_no_header_of_the_librarys_own_is_sent() -> None:
+    ours = {"accept": "a/b", "accept-encoding": "identity", "user-agent": "us"}
     cookie = OK.replace(b"content-type", b"set-cookie: a=b\r\ncontent-type")
     async with serving(saying(cookie), keep_alive=True) as server, Transport(max_connections=1) as transport:
         for _ in range(2):
-            await (await transport.send("POST", server.address, {"X-Mine": "1"}, b"{}", way(server.address))).whole()
-    names = {line.partition(":")[0].lower() for line in server.requests[1].split("\r\n")[1:] if line}
-    assert names <= {"host", "x-mine", "content-length", "content-type"}
+            await (await transport.send("POST", server.address, ours, b"{}", way(server.address))).whole()
+    sent = dict(line.lower().split(": ", 1) for line in server.requests[1].split("\r\n")[1:] if line)
+    assert {name: sent.pop(name) for name in ours} == ours
+    assert set(sent) <= {"host", "content-length", "content-type"}
 
 
 # proxies

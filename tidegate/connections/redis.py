@@ -136,7 +136,7 @@ class RedisLink:
 
     def _send(self, parts: Sequence[Argument]) -> "asyncio.Future[Any]":
         assert self._wire is not None  # noqa: S101  # `up` says so
-        answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        answer: asyncio.Future[Any] = self._wire.loop.create_future()
         packed = hiredis.pack_command(parts)  # type: ignore[arg-type]  # its stub says less than it takes
         self._answers_due.append(_Pending(self._clock.monotonic(), answer))
         self._wire.send(packed)

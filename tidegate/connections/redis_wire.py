@@ -20,14 +20,13 @@ class RedisWire(asyncio.Protocol):
 
     def __init__(self, connection: Connection, hear: Callable[[Reply], None]) -> None:
         """`hear` is called with each reply, in the order of the commands; `close` it at the end."""
-        loop = asyncio.get_running_loop()
-        self._loop = loop
+        self.loop = asyncio.get_running_loop()
         self._hear = hear
         self._reader = hiredis.Reader(replyError=_error, protocolError=RedisError)
         self._leaving: list[bytes] = []
         self._flushes = False
         self._paused = False
-        self.lost: asyncio.Future[None] = loop.create_future()
+        self.lost: asyncio.Future[None] = self.loop.create_future()
         """Raises RedisError once the connection is gone."""
         writer = cast("asyncio.StreamWriter", connection._writer)  # noqa: SLF001  # there is no other way to its socket
         self._transport = cast("asyncio.Transport", writer.transport)
@@ -38,7 +37,7 @@ class RedisWire(asyncio.Protocol):
         self._leaving.append(packed)
         if not self._flushes and not self._paused:
             self._flushes = True
-            self._loop.call_soon(self._flush)
+            self.loop.call_soon(self._flush)
 
     def close(self) -> None:
         """Drop the connection."""

@@ -1,6 +1,7 @@
 """The frozen values that pass between packages."""
 
 from enum import Enum
+from functools import cached_property
 
 import msgspec
 
@@ -15,7 +16,7 @@ class Route(Enum):
     EMBEDDINGS = "/v1/embeddings"
     MODERATIONS = "/v1/moderations"
 
-    @property
+    @cached_property
     def label(self) -> str:
         """Low-cardinality name, as the ledger and the metrics show it."""
         return self.name.lower()
@@ -33,7 +34,7 @@ class Priority(Enum):
     NORMAL = 4
     LOW = 1
 
-    @property
+    @cached_property
     def label(self) -> str:
         """As people, the database and the admin API write it."""
         return self.name.lower()

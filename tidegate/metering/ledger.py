@@ -23,19 +23,21 @@ MOST_HELD = 10_000
 
 _SYNC_SECONDS = 0.05
 _RETRY_SECONDS = 1.0
-_TEXTS = {
-    field.name: LONGEST_MODEL if field.name in ("model", "served_model") else LONGEST_TEXT
-    for field in msgspec.structs.fields(LedgerEntry)
-    if field.type in (str, str | None)
+_CHOSEN = {
+    "end_user": LONGEST_TEXT,
+    "model": LONGEST_MODEL,
+    "served_model": LONGEST_MODEL,
+    "upstream_request_id": LONGEST_TEXT,
 }
+"""Texts that callers and upstreams choose, and may be anything; all others are ours."""
 _log = structlog.get_logger("ledger")
 _encoder = msgspec.json.Encoder()
 
 
 def encode(entry: LedgerEntry) -> bytes:
-    """One JSON object that PostgreSQL can hold: texts are cut, and rid of NUL and half surrogate pairs."""
+    """One JSON object that PostgreSQL can hold: others' texts are cut, and rid of NUL and half surrogate pairs."""
     changes: dict[str, Any] = {}
-    for name, longest in _TEXTS.items():
+    for name, longest in _CHOSEN.items():
         text = getattr(entry, name)
         if text is not None and (len(text) > longest or not text.isascii() or "\0" in text):
             changes[name] = plain_text(text, longest)

@@ -1,6 +1,7 @@
 """What tokens cost, in whole nano-dollars (1e-9 USD)."""
 
 import re
+from collections.abc import Collection
 from decimal import ROUND_HALF_UP, Decimal
 from functools import lru_cache
 
@@ -48,17 +49,23 @@ class Prices:
         rates = _in_force(self._periods(target, model, tier), at, usage.input)
         return (_total(rates, usage) + _MILLION // 2) // _MILLION
 
-    def most(self, model: str, usage: Usage, *, at: float, tier: str | None = None, target: str = "") -> int:
-        """Nano-dollars that such a call costs at most, whatever kind of tokens they turn out to be.
+    def most(
+        self, model: str, usage: Usage, *, at: float, tier: str | None = None, targets: Collection[str] = ("",)
+    ) -> int:
+        """Nano-dollars that such a call costs at most, whoever of `targets` answers and whatever tokens they are.
 
         `tier` is the `service_tier` that the call asks for; unless it names a cheap one, the upstream's own settings
         may serve it with priority.
         """
-        tiers = (None,) if tier in _NOT_DEARER else (None, "priority")
-        rates = [_in_force(self._periods(target, model, each), at, usage.input) for each in tiers]
-        read = max(max(rate.input, rate.cached or 0, rate.input_audio or 0) for rate in rates)
-        written = max(max(rate.output, rate.output_audio or 0) for rate in rates)
-        return -(-(usage.input * read + usage.output * written) // _MILLION)
+        most = 0
+        for target in targets:
+            read = written = 0
+            for each in (None,) if tier in _NOT_DEARER else (None, "priority"):
+                rates = _in_force(self._periods(target, model, each), at, usage.input)
+                read = max(read, rates.input, rates.cached or 0, rates.input_audio or 0)
+                written = max(written, rates.output, rates.output_audio or 0)
+            most = max(most, usage.input * read + usage.output * written)
+        return -(-most // _MILLION)
 
     def _resolve(self, target: str, model: str, tier: str | None) -> tuple[Period, ...]:
         provider, _, asked = target.lower().partition("/")

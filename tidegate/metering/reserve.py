@@ -67,8 +67,7 @@ def reserve(call: Call, prices: Prices, *, at: float, exact: bool, targets: Coll
     tier = call.body.get("service_tier")
     tier = tier if isinstance(tier, str) else None
     free = call.route is Route.MODERATIONS
-    most_of = (prices.most(call.model, usage, at=at, tier=tier, target=target) for target in targets)
-    nanos = 0 if free else max(most_of)
+    nanos = 0 if free else prices.most(call.model, usage, at=at, tier=tier, targets=targets)
     return Reserve(tokens=likely + spoken + 1, nanos=nanos)
 
 
@@ -119,6 +118,6 @@ def _brings_files(call: Call) -> bool:
 
 def _count(value: object) -> int | None:
     """A whole number above 0, also one written as 3.0."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or value != value // 1 or value < 1:
+    if not value or isinstance(value, bool) or not isinstance(value, int | float) or value != value // 1 or value < 1:
         return None
     return int(min(value, MOST_TOKENS))

@@ -169,7 +169,8 @@ class Delivery:
     async def leave(self) -> None:
         """The caller is served, or gone."""
         self._journey.leave()  # first: it must not depend on the ledger, nor wait for it
-        await self._booked(ClientGone())
+        if self._book is not None:
+            await self._booked(ClientGone())
 
     async def _next(self) -> bytes | None:
         while True:

@@ -108,11 +108,12 @@ class Ticketing:
         names: dict[str, list[str]] = {}
         for target in plan.targets if plan.rungs.targets else plan.targets[:1]:
             names.setdefault(target.model, []).append(target.name)
-        asides = [
-            reserve(msgspec.structs.replace(call, model=model), self._prices, at=at, exact=exact, targets=targets)
-            for model, targets in names.items()
-        ]
-        return Reserve(tokens=max(aside.tokens for aside in asides), nanos=max(aside.nanos for aside in asides))
+        tokens = nanos = 0
+        for model, targets in names.items():
+            asked = call if model == call.model else msgspec.structs.replace(call, model=model)
+            aside = reserve(asked, self._prices, at=at, exact=exact, targets=targets)
+            tokens, nanos = max(tokens, aside.tokens), max(nanos, aside.nanos)
+        return Reserve(tokens=tokens, nanos=nanos)
 
     def _lane(  # a parameter for each part
         self,

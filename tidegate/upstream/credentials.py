@@ -31,7 +31,7 @@ class Standing(Enum):
     """Taken out by an operator, until an operator takes it back."""
 
 
-TAKEN_OUT = frozenset({Standing.OUT_OF_QUOTA, Standing.INVALID, Standing.SUSPENDED})
+TAKEN_OUT = (Standing.OUT_OF_QUOTA, Standing.INVALID, Standing.SUSPENDED)
 
 
 class CredentialState(msgspec.Struct, frozen=True, kw_only=True):

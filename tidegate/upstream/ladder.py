@@ -4,7 +4,7 @@ In this order: the same target again, another credential, the next target, a sta
 Nothing here waits or asks; `asking` walks.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from enum import Enum
 
 import msgspec
@@ -118,14 +118,20 @@ class Standings(msgspec.Struct, frozen=True, kw_only=True):
 
     def breaker(self, target: Target) -> BreakerState:
         """A target's breaker."""
-        return self.breakers.get(target.name, breaker.CLOSED)
+        return self.breakers.get(target.name, breaker.CLOSED) if self.breakers else breaker.CLOSED
 
     def credential(self, target: Target, credential: Credential) -> CredentialState:
         """A credential's state for a target: its own where it is taken out, else its rate limit there."""
+        if not self.credentials:
+            return credentials.HEALTHY
         own = self.credentials.get(credential_key(target.provider, credential.name), credentials.HEALTHY)
         if own.taken_out:
             return own
         return self.credentials.get(lane_of(target, credential), credentials.HEALTHY)
+
+    def busy_until(self, target: Target, credential: Credential) -> float:
+        """Until when others are the better choice because calls wait there; Unix seconds."""
+        return self.busy.get(lane_of(target, credential), 0.0) if self.busy else 0.0
 
 
 class Walk(msgspec.Struct, frozen=True, kw_only=True):
@@ -154,10 +160,10 @@ class Walk(msgspec.Struct, frozen=True, kw_only=True):
             known = [by_name[name] for name in target.credentials if name in by_name]
         return known if self.plan.rungs.credentials else known[:1]
 
-    def untried(self, target: Target) -> Iterator[Credential]:
+    def untried(self, target: Target) -> Sequence[Credential]:
         """Those of them with which it was not."""
-        seen = {tried.credential.name for tried in self.tried if tried.target == target}
-        return (credential for credential in self.known(target) if credential.name not in seen)
+        seen = [tried.credential.name for tried in self.tried if tried.target == target]
+        return [credential for credential in self.known(target) if credential.name not in seen]
 
     def failed(self, ask: Ask, error: TidegateError) -> "Walk":
         """An attempt failed."""
@@ -291,10 +297,11 @@ def _elsewhere(walk: Walk, moment: Moment, rung: Rung) -> Step:
 
 def _another(walk: Walk, but: Target | None, moment: Moment, *, rung: Rung = Rung.TARGET) -> Ask | None:
     """Another target than those tried; the first of the plan is always a rung that may be taken."""
-    seen = {tried.target for tried in walk.tried} | {but}
-    targets = walk.plan.targets if walk.plan.rungs.targets else walk.plan.targets[:1]
-    asks = (_ask(walk, target, moment, rung) for target in targets if target not in seen)
-    return next((ask for ask in asks if ask is not None), None)
+    seen = [but, *(tried.target for tried in walk.tried)]
+    for target in walk.plan.targets if walk.plan.rungs.targets else walk.plan.targets[:1]:
+        if target not in seen and (ask := _ask(walk, target, moment, rung)) is not None:
+            return ask
+    return None
 
 
 def _patient(walk: Walk, busy: Tried) -> bool:
@@ -312,7 +319,7 @@ def _ask(walk: Walk, target: Target, moment: Moment, rung: Rung) -> Ask | None:
     later: list[tuple[float, Credential]] = []
     for credential in walk.untried(target):
         stands = moment.standings.credential(target, credential)
-        busy_until = moment.standings.busy.get(lane_of(target, credential), 0.0)
+        busy_until = moment.standings.busy_until(target, credential)
         if credentials.usable(stands, moment.now) and busy_until <= moment.now:
             return Ask(target=target, credential=credential, rung=rung, claim=claim)
         quota = f"quota {credential_key(target.provider, credential.name)}"

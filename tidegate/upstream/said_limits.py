@@ -23,11 +23,11 @@ _IN_MESSAGE = re.compile(r"\((?P<kind>RPM|TPM)\): Limit (?P<limit>[\d,]+)")
 
 
 def said_limits(headers: Mapping[str, str], message: str = "") -> Said:
-    """What an answer says; `headers` have lower-case names, `message` is a refusal's. Never raises.
+    """What an answer says; `headers` are found by lower-case names, `message` is a refusal's. Never raises.
 
     Values that are no figure, negative, or a limit of 0 say nothing: proxies and Azure send `-1` and `0` for "unknown".
     """
-    if not message and _PREFIX not in "\n".join(headers):
+    if not message and _PREFIX not in "\n".join(headers).lower():
         return Said()
     requests, shut = _read(headers, "requests")
     tokens, shut_tokens = _read(headers, "tokens")

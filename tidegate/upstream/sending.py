@@ -5,12 +5,11 @@ silent altogether releases those, too, who wait for its answer.
 """
 
 import asyncio
-import contextlib
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 
 from tidegate.core.errors import FirstByteTimeout, TargetDown, TidegateError, TotalTimeout
+from tidegate.core.interruption import Interruption
 from tidegate.upstream.attempt import Attempt
-from tidegate.upstream.interruption import Interruption
 from tidegate.upstream.ladder import Ask
 from tidegate.upstream.standing import Board
 
@@ -28,22 +27,22 @@ class Sending:
         self._board = board
         self._seconds = seconds
         self._trial = ask.is_trial
-        self._waiting = Interruption()
-        self._answering = Interruption()
+        self._interruption = Interruption()
+        self._sent = False
         self._slow = False
 
     async def run(self, come: Come) -> bool:
         """Send it; True once its answer has begun, False where its turn cannot come. Raises TidegateError."""
-        ask, board = self._ask, self._board
+        ask, board, hear = self._ask, self._board, self._hear
+        board.listen(hear, ask.target, ask.credential)
         try:
-            with board.listening(ask.target, ask.credential, self._hear):
-                async with self._waiting:
-                    if not await come():
-                        return False
+            with self._interruption:
+                if not await come():
+                    return False
                 await self._answer()
         except TidegateError as error:
             self._attempt.close()
-            if not (self._waiting.struck or self._answering.struck) or self._slow:
+            if not self._interruption.struck or self._slow:
                 board.failed(ask.target, ask.credential, error, trial=self._trial, slow=self._slow)
                 self._trial = False
             raise
@@ -52,44 +51,40 @@ class Sending:
             self._trial = False
             return True
         finally:
+            board.ignore(hear)
             if self._trial:
                 board.gave_up(ask.target)
 
     async def _answer(self) -> None:
-        self._board.sent(self._ask.target)
+        target, timers = self._ask.target, self._timers()
+        self._sent = True
+        self._board.sent(target)
         try:
-            with self._timers():
-                async with self._answering:
-                    await self._attempt.open()
+            await self._attempt.open()
         finally:
-            self._board.heard(self._ask.target, a_word=self._attempt.first_byte_seconds is not None)
+            self._board.heard(target, a_word=self._attempt.first_byte_seconds is not None)
+            for timer in timers:
+                timer.cancel()
 
-    @contextlib.contextmanager
-    def _timers(self) -> Iterator[None]:
+    def _timers(self) -> list[asyncio.TimerHandle]:
+        timers: list[asyncio.TimerHandle] = []
         if self._seconds is None and not self._trial:
-            yield
-            return
-        loop, timers = asyncio.get_running_loop(), []
+            return timers
+        loop = asyncio.get_running_loop()
         if self._seconds is not None:
-            timers.append(loop.call_later(self._seconds, self._answering.strike, TotalTimeout()))
+            timers.append(loop.call_later(self._seconds, self._interruption.strike, TotalTimeout()))
         if self._trial:
             seconds = self._board.standings.breaker(self._ask.target).trial_seconds
             timers.append(loop.call_later(seconds, self._trial_is_slow))
-        try:
-            yield
-        finally:
-            for timer in timers:
-                timer.cancel()
+        return timers
 
     def _trial_is_slow(self) -> None:
         if self._board.trial_survived(self._ask.target):
             self._trial = False
             return
         self._slow = True
-        self._answering.strike(FirstByteTimeout("The upstream had been down, and did not answer in a trial's time."))
+        self._interruption.strike(FirstByteTimeout("The upstream had been down, and did not answer in a trial's time."))
 
     def _hear(self, error: TidegateError | None, silent: bool) -> None:  # noqa: FBT001  # a callback's fixed form
-        error = error or TargetDown()
-        self._waiting.strike(error)
-        if silent:
-            self._answering.strike(error)
+        if silent or not self._sent:
+            self._interruption.strike(error or TargetDown())

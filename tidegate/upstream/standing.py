@@ -72,7 +72,7 @@ class Board:
         self._untold: set[str] = set()
         """Names of which Redis does not know the newest word."""
         self._traffic: dict[str, Traffic] = {}
-        self._listeners: dict[str, dict[object, Hear]] = {}
+        self._listeners: dict[Hear, tuple[Target, Credential]] = {}
         self._claims: dict[str, float] = {}
         self._in_step = False
         self._tasks: set[asyncio.Task[None]] = set()
@@ -217,18 +217,13 @@ class Board:
         """Of all targets that were asked by this process."""
         yield from list(self._traffic.values())
 
-    @contextlib.contextmanager
-    def listening(self, target: Target, credential: Credential, hear: Hear) -> Iterator[None]:
-        """Within this context `hear` is told if the target goes down or the credential is taken out."""
-        token = object()
-        names = (target.name, credential_key(target.provider, credential.name))
-        for name in names:
-            self._listeners.setdefault(name, {})[token] = hear
-        try:
-            yield
-        finally:
-            for name in names:
-                del self._listeners[name][token]
+    def listen(self, hear: Hear, target: Target, credential: Credential) -> None:
+        """From now on `hear` is told if the target goes down or the credential is taken out."""
+        self._listeners[hear] = (target, credential)
+
+    def ignore(self, hear: Hear) -> None:
+        """No more."""
+        del self._listeners[hear]
 
     async def claim(self, what: str, seconds: float, *, fleet_seconds: float | None = None) -> bool:
         """Take what one call, or one replica, at a time may do; False where another has it.
@@ -338,8 +333,9 @@ class Board:
             self._announce(name, _error_of(state.error), silent=state.unreachable)
 
     def _announce(self, name: str, error: TidegateError | None, *, silent: bool) -> None:
-        for hear in list(self._listeners.get(name, {}).values()):
-            hear(error, silent)
+        for hear, (target, credential) in list(self._listeners.items()):
+            if name in (target.name, credential_key(target.provider, credential.name)):
+                hear(error, silent)
 
     def missed(self) -> None:
         """Some news may not have been heard."""

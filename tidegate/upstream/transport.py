@@ -28,6 +28,7 @@ from tidegate.core.errors import (
     UpstreamError,
     UpstreamTimeout,
 )
+from tidegate.core.interruption import Interruption
 from tidegate.core.scrub import REDACTED
 
 _KEPT_ALIVE_SECONDS = 55.0
@@ -86,12 +87,13 @@ class Exchange:
         self._secret = secret.encode() if len(secret) >= _SHORTEST_SECRET else b""
         self._way = way
         self._clocks = clocks
-        self._loop = asyncio.get_running_loop()
+        self._loop = clocks.loop
         self._timer: asyncio.TimerHandle | None = None
         self._late = False
         self._finishing: asyncio.Task[None] | None = None
         self.status = response.status
-        self.headers: Mapping[str, str] = {name.lower(): value for name, value in response.headers.items()}
+        self.headers: Mapping[str, str] = response.headers
+        """Found by their names in any case."""
 
     async def some(self) -> bytes:
         """The next bytes of the body, empty at its end; may be cancelled and called again without loss.
@@ -176,8 +178,8 @@ class Clocks:
 
     def __init__(self, way: Way) -> None:
         self._way = way
-        self._loop = asyncio.get_running_loop()
-        started = self._loop.time()
+        self.loop = asyncio.get_running_loop()
+        started = self.loop.time()
         self._total = started + way.total_seconds
         self._next = started + way.first_byte_seconds
         self._begun = False
@@ -190,7 +192,7 @@ class Clocks:
     def byte_came(self) -> None:
         """The answer's body is on its way: from here on silence counts."""
         self._begun = True
-        self._next = self._loop.time() + self._way.idle_seconds
+        self._next = self.loop.time() + self._way.idle_seconds
 
     def ran_out(self) -> UpstreamError:
         """The error that says which of the clocks it was."""
@@ -216,7 +218,6 @@ class Transport:
             timeout=aiohttp.ClientTimeout(total=None),
             auto_decompress=True,
             cookie_jar=aiohttp.DummyCookieJar(),
-            skip_auto_headers=("User-Agent", "Accept-Encoding", "Accept"),
         )
         return self
 
@@ -231,13 +232,14 @@ class Transport:
     ) -> Exchange:
         """Send one request and wait for its answer's headers; `secret` is the key among them.
 
+        `headers` name `accept`, `accept-encoding` and `user-agent`: the client would say these for itself.
         Raises ConnectTimeout, ConnectionFailed, FirstByteTimeout or TotalTimeout; cancelling it cuts the connection.
         """
         assert self._session is not None, "the transport is used inside its context"  # noqa: S101  # a programming error
         clocks = Clocks(way)
         data = io.BytesIO(body) if body is not None and len(body) > _SENT_AT_ONCE else body
         try:
-            async with asyncio.timeout_at(clocks.deadline):
+            with Interruption(min(way.first_byte_seconds, way.total_seconds), clocks.ran_out):
                 response = await self._session.request(
                     method,
                     url,
@@ -250,8 +252,6 @@ class Transport:
                 )
         except aiohttp.ConnectionTimeoutError as error:
             raise _clock(ConnectTimeout, way) from error
-        except TimeoutError as error:
-            raise clocks.ran_out() from error
         except (aiohttp.ClientError, OSError, ValueError) as error:
             # ValueError: a header or an address the client refuses to send
             if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):

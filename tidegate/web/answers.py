@@ -31,6 +31,7 @@ class Reply:
     def __init__(self, send: Send, *, request_id: str, ping_seconds: float) -> None:
         """`ping_seconds` is the silence after which a streaming client gets a heartbeat."""
         self._send = send
+        self._loop = asyncio.get_running_loop()
         self._ping_seconds = ping_seconds
         self._always: Headers = [(b"x-request-id", request_id.encode())]
         self._events = 0
@@ -94,7 +95,7 @@ class Reply:
         await self._send({"type": "http.response.start", "status": status, "headers": [*headers, *self._always]})
 
     async def _body(self, data: bytes, *, more: bool = True) -> None:
-        self.sending_since = asyncio.get_running_loop().time()
+        self.sending_since = self._loop.time()
         await self._send({"type": "http.response.body", "body": data, "more_body": more})
         self.sending_since = None
 

@@ -1,9 +1,9 @@
 """A request's body: bounded in size and in time."""
 
-import asyncio
 from collections.abc import Mapping
 
 from tidegate.core.errors import BodyTooLarge, ClientGone, InvalidParameter, SlowBody
+from tidegate.core.interruption import Interruption
 from tidegate.web.hangup import Receive
 
 
@@ -14,11 +14,8 @@ async def read_body(receive: Receive, headers: Mapping[str, str], *, most: int, 
         raise _too_large(most)
     if headers.get("content-encoding", "identity") != "identity":
         raise InvalidParameter("A compressed request body is not supported: send it without Content-Encoding.")
-    try:
-        async with asyncio.timeout(seconds):
-            return await _collect(receive, most)
-    except TimeoutError as error:
-        raise SlowBody(f"The request's body did not arrive within {seconds:g} s.") from error
+    with Interruption(seconds, lambda: SlowBody(f"The request's body did not arrive within {seconds:g} s.")):
+        return await _collect(receive, most)
 
 
 async def _collect(receive: Receive, most: int) -> bytes:

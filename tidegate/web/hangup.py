@@ -25,12 +25,13 @@ class HangUp:
         self._receive = receive
         self._reply = reply
         self._stuck_seconds = stuck_seconds
-        self._task = asyncio.current_task()
+        self._loop = asyncio.get_running_loop()
+        self._task = asyncio.current_task(self._loop)
         self._watchers: list[asyncio.Task[None]] = []
         self._gone: ClientGone | None = None
 
     async def __aenter__(self) -> Self:
-        self._timer = asyncio.get_running_loop().call_later(NOTICE_SECONDS, self._start)
+        self._timer = self._loop.call_later(NOTICE_SECONDS, self._start)
         return self
 
     async def __aexit__(
@@ -61,11 +62,10 @@ class HangUp:
         self._cancel(ClientGone())
 
     async def _watch_taking(self) -> None:
-        loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(self._stuck_seconds / 4)
             since = self._reply.sending_since
-            if since is not None and loop.time() - since >= self._stuck_seconds:
+            if since is not None and self._loop.time() - since >= self._stuck_seconds:
                 self._cancel(ClientGone(f"The client took no byte for {self._stuck_seconds:g} s."))
 
     def _cancel(self, gone: ClientGone) -> None:

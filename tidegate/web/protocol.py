@@ -45,6 +45,8 @@ class CarefulProtocol(HttpToolsProtocol):
         """Bytes came."""
         super().data_received(data)
         if self._in_head:
+            if self._timer is None:  # most heads come in one piece, and need none
+                self._within(self.head_seconds)
             self._head_bytes += len(data)
             if self._head_bytes > self.most_head_bytes:
                 self._refuse(HeadTooLarge())
@@ -53,7 +55,7 @@ class CarefulProtocol(HttpToolsProtocol):
         """A request's first byte."""
         self._in_head = self._in_message = True
         self._head_bytes = 0
-        self._within(self.head_seconds)
+        self._still()
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:

@@ -209,7 +209,9 @@ class ResponsesWatch(Watch):
 
 def watch_for(route: Route) -> Watch:
     """The watch for a route's answers."""
-    return {Route.CHAT: ChatWatch, Route.RESPONSES: ResponsesWatch}.get(route, Watch)()
+    if route is Route.CHAT:
+        return ChatWatch()
+    return ResponsesWatch() if route is Route.RESPONSES else Watch()
 
 
 def is_extra_chunk(event: bytes) -> bool:

@@ -5,15 +5,14 @@ import asyncio
 import pytest
 
 from tidegate.core.errors import TargetDown
-from tidegate.upstream.interruption import Interruption
+from tidegate.core.interruption import Interruption
 
 
 async def test_a_strike_ends_the_waiting_with_its_error() -> None:
     interruption = Interruption()
     asyncio.get_running_loop().call_soon(interruption.strike, TargetDown("Gone."))
-    with pytest.raises(TargetDown, match="Gone"):
-        async with interruption:
-            await asyncio.Event().wait()
+    with pytest.raises(TargetDown, match="Gone"), interruption:
+        await asyncio.Event().wait()
     assert interruption.struck
     task = asyncio.current_task()
     assert task is not None
@@ -23,7 +22,7 @@ async def test_a_strike_ends_the_waiting_with_its_error() -> None:
 async def test_before_and_after_its_context_a_strike_does_nothing() -> None:
     interruption = Interruption()
     interruption.strike(TargetDown())
-    async with interruption:
+    with interruption:
         await asyncio.sleep(0)
     interruption.strike(TargetDown())
     await asyncio.sleep(0)
@@ -34,14 +33,13 @@ async def test_only_the_first_strike_counts() -> None:
     interruption = Interruption()
     for words in ("First.", "Second."):
         asyncio.get_running_loop().call_soon(interruption.strike, TargetDown(words))
-    with pytest.raises(TargetDown, match="First"):
-        async with interruption:
-            await asyncio.Event().wait()
+    with pytest.raises(TargetDown, match="First"), interruption:
+        await asyncio.Event().wait()
 
 
 async def test_a_cancellation_from_outside_goes_through() -> None:
     async def wait() -> None:
-        async with Interruption():
+        with Interruption():
             await asyncio.Event().wait()
 
     task = asyncio.create_task(wait())
@@ -52,6 +50,5 @@ async def test_a_cancellation_from_outside_goes_through() -> None:
 
 
 async def test_another_error_is_left_as_it_is() -> None:
-    with pytest.raises(ValueError, match="mine"):
-        async with Interruption():
-            raise ValueError("mine")
+    with pytest.raises(ValueError, match="mine"), Interruption():
+        raise ValueError("mine")
