@@ -185,7 +185,7 @@ async def _long_conversations(desk: _Desk, rounds: int) -> None:
         last = await desk.save(previous_response_id=last)
 
     async def next_in_conversation() -> None:
-        past = await desk.conversations.turn("load", named.id)
+        past = await desk.conversations.turn("load", named.id, new_id("resp_"))
         await desk.save(conversation_id=named.id, version=past.version)
 
     async def next_in_chain() -> None:

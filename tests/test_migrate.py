@@ -27,6 +27,7 @@ STEPS = [
     "0008.ladder",
     "0010.completions_having",
     "0011.ledger_by_day",
+    "0012.leases",
 ]
 
 

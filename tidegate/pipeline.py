@@ -89,22 +89,27 @@ class Pipeline:
         call = await self._read(request, caller)
         asked = call
         call, memory = await self._recall(request, call, caller)
-        ticket = self._fingerprint(request, call, caller)
-        if isinstance(memory, ResponseMemory) and memory.asked.background and request.attempt is None:
-            return await self._deferral.take(request, asked, ticket, memory)  # a worker goes on from here
-        decision = await self._admit(ticket)
-        flight = self._join(ticket, decision) if isinstance(decision, Join) else None
-        if flight is None and isinstance(decision, Join):
-            decision = await self._admit(ticket, alone=True)  # it has landed meanwhile
-        if isinstance(decision, Hit):
-            delivery = self._give(ticket, decision)
-        elif flight is not None:
-            delivery = self._passage(ticket, flight, decision, cache="joined")
-        else:
-            turns = self._wait(ticket, decision)
-            flight = self._ask(ticket, decision, turns, then=self._settle)
-            delivery = self._passage(ticket, flight, decision, cache="miss" if ticket.policy.store else "off")
-        return self._remember(delivery, memory)
+        try:
+            ticket = self._fingerprint(request, call, caller)
+            if isinstance(memory, ResponseMemory) and memory.asked.background and request.attempt is None:
+                return await self._deferral.take(request, asked, ticket, memory)  # a worker goes on from here
+            decision = await self._admit(ticket)
+            flight = self._join(ticket, decision) if isinstance(decision, Join) else None
+            if flight is None and isinstance(decision, Join):
+                decision = await self._admit(ticket, alone=True)  # it has landed meanwhile
+            if isinstance(decision, Hit):
+                delivery = self._give(ticket, decision)
+            elif flight is not None:
+                delivery = self._passage(ticket, flight, decision, cache="joined")
+            else:
+                turns = self._wait(ticket, decision)
+                flight = self._ask(ticket, decision, turns, then=self._settle)
+                delivery = self._passage(ticket, flight, decision, cache="miss" if ticket.policy.store else "off")
+            return self._remember(delivery, memory)
+        except BaseException:  # refused or cancelled: there will be no answer that could leave its memory
+            if memory is not None:
+                await memory.leave()
+            raise
 
     async def _identify(self, request: Request) -> Caller:
         """Who is it? From memory; a key not seen before costs one query."""

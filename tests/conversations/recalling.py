@@ -22,12 +22,12 @@ async def ready() -> None:
     """PostgreSQL is there."""
 
 
-def recollection(archive: Archive, clock: Clock, *, able: Any = ready) -> Recollection:
-    """One whose ids count."""
+def recollection(archive: Archive, clock: Clock, *, able: Any = ready, lease_seconds: float = 60.0) -> Recollection:
+    """One whose ids count, and whose leases nobody renews."""
     return Recollection(
         responses=ResponseStore(archive),
         completions=CompletionStore(archive),
-        conversations=ConversationStore(archive),
+        conversations=ConversationStore(archive, lease_seconds=lease_seconds),
         items=ItemStore(archive),
         ready=able,
         ids=counted(),

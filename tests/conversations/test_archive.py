@@ -25,7 +25,7 @@ async def test_the_first_row_of_a_week_makes_its_partition(
     await conversations.create("shop", Conversation(id="conv_1", created_at=AT), [message("msg_2", "b")])
     await completions.save("shop", completion("c1"))
     assert said(await responses.history("shop", "resp_1")) == ["a"]
-    assert said(await conversations.turn("shop", "conv_1")) == ["b"]
+    assert said(await conversations.past("shop", "conv_1")) == ["b"]
     assert (await completions.get("shop", "c1")).id == "c1"
 
 

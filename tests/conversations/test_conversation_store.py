@@ -44,7 +44,7 @@ async def test_its_items_come_in_pages_of_either_order(conversations: Conversati
 
 async def test_what_does_not_exist_is_said_to_be_missing(conversations: ConversationStore) -> None:
     with pytest.raises(ConversationNotFound):
-        await conversations.turn("shop", "conv_1")
+        await conversations.past("shop", "conv_1")
     with pytest.raises(ConversationNotFound):
         await conversations.items("shop", "conv_1", PageAsk())
     with pytest.raises(ConversationNotFound):
@@ -54,7 +54,7 @@ async def test_what_does_not_exist_is_said_to_be_missing(conversations: Conversa
     with pytest.raises(ConversationNotFound):
         await conversations.delete("shop", "conv_1")
     await conversations.create("shop", NAMED)
-    assert (await conversations.turn("shop", "conv_1")).said == ()
+    assert (await conversations.past("shop", "conv_1")).said == ()
     assert (await conversations.items("shop", "conv_1", PageAsk())).items == ()
     for act in (conversations.get_item, conversations.delete_item):
         with pytest.raises(ItemNotFound):
@@ -69,7 +69,7 @@ async def test_a_chain_of_responses_is_no_conversation(
     await responses.save("shop", response("resp_1"), [message("msg_1", "a")], [])
     async with conversations._archive.rows.transaction("shop") as connection:  # noqa: SLF001  # its name is told nobody
         name = await connection.fetchval("SELECT id FROM conversations")
-    for act in (conversations.get, conversations.turn, conversations.delete):
+    for act in (conversations.get, conversations.past, conversations.delete):
         with pytest.raises(ConversationNotFound):
             await act("shop", name)
     with pytest.raises(ConversationNotFound):
@@ -88,14 +88,14 @@ async def test_twenty_items_at_once_and_no_more(conversations: ConversationStore
 
 async def test_an_item_is_deleted_from_the_conversation(conversations: ConversationStore) -> None:
     await conversations.create("shop", NAMED, many(3))
-    before = await conversations.turn("shop", "conv_1")
+    before = await conversations.past("shop", "conv_1")
     assert (await conversations.get_item("shop", "conv_1", "msg_1")).id == many(3)[1].id
     assert await conversations.delete_item("shop", "conv_1", "msg_1") == NAMED
-    after = await conversations.turn("shop", "conv_1")
+    after = await conversations.past("shop", "conv_1")
     assert said(after) == ["0", "2"]
     assert after.version != before.version
     await conversations.add_items("shop", "conv_1", [message("msg_3", "3")])
-    assert said(await conversations.turn("shop", "conv_1")) == ["0", "2", "3"]
+    assert said(await conversations.past("shop", "conv_1")) == ["0", "2", "3"]
 
 
 async def test_items_survive_their_conversation_in_the_responses_that_have_them(
@@ -117,7 +117,7 @@ async def test_another_project_has_none_of_it(conversations: ConversationStore) 
         conversations.get("bank", "conv_1"),
         conversations.update("bank", "conv_1", {}),
         conversations.delete("bank", "conv_1"),
-        conversations.turn("bank", "conv_1"),
+        conversations.past("bank", "conv_1"),
         conversations.items("bank", "conv_1", PageAsk()),
         conversations.add_items("bank", "conv_1", [message("msg_2", "b")]),
         conversations.get_item("bank", "conv_1", "msg_1"),
@@ -126,5 +126,5 @@ async def test_another_project_has_none_of_it(conversations: ConversationStore) 
         with pytest.raises(NotStored):
             await act
     await conversations.create("bank", NAMED)
-    assert (await conversations.turn("bank", "conv_1")).said == ()
-    assert said(await conversations.turn("shop", "conv_1")) == ["a"]
+    assert (await conversations.past("bank", "conv_1")).said == ()
+    assert said(await conversations.past("shop", "conv_1")) == ["a"]

@@ -62,7 +62,7 @@ async def test_others_keep_what_they_said(
     await responses.save("bank", response("resp_0", end_user="ada"), [message("msg_0", "elsewhere")], [])
     await completions.save("shop", completion("c1", end_user="bob"))
     await eraser.erase("shop", "ada")
-    assert said(await conversations.turn("shop", "conv_1")) == ["1 by bob"]
+    assert said(await conversations.past("shop", "conv_1")) == ["1 by bob"]
     assert (await completions.get("shop", "c1")).end_user == "bob"
     assert (await responses.get("bank", "resp_0")).end_user == "ada"
     with pytest.raises(ResponseNotFound):
@@ -101,4 +101,4 @@ async def test_a_response_that_another_is_given_goes_on(
     await responses.save("shop", running, [message("msg_2", "b")], [])
     await eraser.erase("shop", "ada")
     await responses.finish("shop", "resp_2", status="completed", document=b"{}", outputs=[message("msg_3", "c")])
-    assert said(await conversations.turn("shop", "conv_1")) == ["b", "c"]
+    assert said(await conversations.past("shop", "conv_1")) == ["b", "c"]

@@ -43,7 +43,7 @@ async def test_what_has_expired_goes_and_the_rest_stays(
     assert await left(postgres, "items") == 4
     clock.advance(18 * DAY)
     await asyncio.gather(*(keeper.keep() for _ in range(3)))
-    assert said(await conversations.turn("shop", "conv_1")) == ["c"]
+    assert said(await conversations.past("shop", "conv_1")) == ["c"]
     assert await left(postgres, "responses") == 1
     assert await left(postgres, "conversations") == 2
     clock.advance(40 * DAY)
@@ -60,9 +60,9 @@ async def test_a_tools_output_goes_with_its_call(
     clock.advance(DAY)
     output = item("fco_1", "function_call_output", call_id="c", output="noon")
     await conversations.add_items("shop", "conv_1", [output, message("msg_2", "b")])
-    assert len(said(await conversations.turn("shop", "conv_1"))) == 4
+    assert len(said(await conversations.past("shop", "conv_1"))) == 4
     clock.advance(29 * DAY)
-    assert said(await conversations.turn("shop", "conv_1")) == ["b"]
+    assert said(await conversations.past("shop", "conv_1")) == ["b"]
     await keeper.keep()
 
 

@@ -76,9 +76,11 @@ async def test_the_second_of_two_writers_is_told(
     archive: Archive, clock: ManualClock, conversations: ConversationStore
 ) -> None:
     await conversations.create("shop", Conversation(id="conv_1", created_at=1.0))
-    # each on a replica of its own
-    one = await recalled(archive, clock, "One", conversation="conv_1")
-    other = await recalled(archive, clock, "Other", conversation="conv_1")
+    # each on a replica of its own, and the first one's lease has ended: its process was asleep
+    asked = [response_call(text, conversation="conv_1") for text in ("One", "Other")]
+    one, other = [(await recollection(archive, clock, lease_seconds=0).recall(call, SHOP))[1] for call in asked]
+    assert one is not None
+    assert other is not None
     for memory in (one, other):
         memory.whole(answer("A"))
     await one.keep()

@@ -40,7 +40,7 @@ async def test_a_part_is_kept_once_and_goes_with_its_last_use(
     assert shown(past) == 2 * [plain(picture("any").document)["content"]]
     await responses.delete("shop", "resp_1")
     assert await uses(postgres) == [1]
-    assert shown(await conversations.turn("shop", "conv_1")) == [plain(picture("any").document)["content"]]
+    assert shown(await conversations.past("shop", "conv_1")) == [plain(picture("any").document)["content"]]
     await conversations.delete_item("shop", "conv_1", "msg_3")
     assert await uses(postgres) == []
 

@@ -15,7 +15,13 @@ from tidegate.conversations.memory import ResponseMemory
 from tidegate.conversations.recollection import Asker
 from tidegate.conversations.response_store import ResponseStore
 from tidegate.core.clock import ManualClock
-from tidegate.core.errors import ConversationBusy, ConversationNotFound, PostgresUnavailable, PreviousResponseNotFound
+from tidegate.core.errors import (
+    ConversationBusy,
+    ConversationNotFound,
+    InvalidParameter,
+    PostgresUnavailable,
+    PreviousResponseNotFound,
+)
 from tidegate.core.values import Route
 from tidegate.wire.call import Call, parse
 
@@ -121,20 +127,34 @@ async def test_a_second_turn_of_a_conversation_is_refused_before_it_is_asked(
     archive: Archive, clock: ManualClock, conversations: ConversationStore
 ) -> None:
     await conversations.create("shop", Conversation(id="conv_1", created_at=1.0))
-    remembering = recollection(archive, clock)
+    here, there = recollection(archive, clock), recollection(archive, clock)
     call = response_call("Q", conversation="conv_1")
-    _, refused = await remembering.recall(call, SHOP)  # for a limit, say: it never has an answer
-    _, first = await remembering.recall(call, SHOP)
+    _, refused = await here.recall(call, SHOP)  # for a limit, say: it never has an answer
     assert refused is not None
+    await refused.leave()
+    _, first = await here.recall(call, SHOP)
     assert first is not None
-    first.enter()
-    with pytest.raises(ConversationBusy):
-        await remembering.recall(call, SHOP)
-    assert texts(await remembering.expanded(call, "shop")) == ["Q"], "who only counts is in nobody's way"
+    for replica in (here, there):
+        with pytest.raises(ConversationBusy) as told:
+            await replica.recall(call, SHOP)
+        assert 0 < (told.value.retry_after or 0) <= 60
+    assert texts(await there.expanded(call, "shop")) == ["Q"], "who only counts is in nobody's way"
     first.whole(answer("A"))
     await first.keep()
-    _, second = await remembering.recall(call, SHOP)
+    _, second = await there.recall(call, SHOP)
     assert second is not None
-    second.enter()
-    second.leave()
-    await remembering.recall(call, SHOP)
+    await first.leave()  # ends no lease but its own
+    with pytest.raises(ConversationBusy):
+        await here.recall(call, SHOP)
+
+
+async def test_a_call_that_cannot_be_expanded_takes_no_turn(
+    archive: Archive, clock: ManualClock, conversations: ConversationStore
+) -> None:
+    await conversations.create("shop", Conversation(id="conv_1", created_at=1.0))
+    remembering = recollection(archive, clock)
+    damaged = {"type": "compaction", "id": "cmp_1", "encrypted_content": "tg1.a"}
+    wrong = parse(Route.RESPONSES, msgspec.json.encode({"model": "m", "input": [damaged], "conversation": "conv_1"}))
+    with pytest.raises(InvalidParameter):
+        await remembering.recall(wrong, SHOP)
+    await remembering.recall(response_call("Q", conversation="conv_1"), SHOP)

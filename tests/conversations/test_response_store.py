@@ -103,7 +103,7 @@ async def test_a_turn_is_kept_only_if_nobody_came_between(
     responses: ResponseStore, conversations: ConversationStore
 ) -> None:
     await conversations.create("shop", Conversation(id="conv_1", created_at=AT))
-    past = await conversations.turn("shop", "conv_1")
+    past = await conversations.past("shop", "conv_1")
     say = response("resp_1", conversation_id="conv_1")
     await responses.save(
         "shop", say, [message("msg_1", "a")], [message("msg_2", "b", "assistant")], version=past.version
@@ -111,7 +111,7 @@ async def test_a_turn_is_kept_only_if_nobody_came_between(
     late = response("resp_2", conversation_id="conv_1")
     with pytest.raises(ConversationBusy):
         await responses.save("shop", late, [message("msg_3", "c")], [], version=past.version)
-    now = await conversations.turn("shop", "conv_1")
+    now = await conversations.past("shop", "conv_1")
     assert said(now) == ["a", "b"]
     await responses.save("shop", late, [message("msg_3", "c")], [], version=now.version)
     assert said(await responses.history("shop", "resp_2")) == ["a", "b", "c"]
@@ -125,7 +125,7 @@ async def test_of_many_writers_each_turn_stays_whole(
 
     async def write(n: int) -> None:
         while True:
-            past = await conversations.turn("shop", "conv_1")
+            past = await conversations.past("shop", "conv_1")
             say = response(f"resp_{n}", conversation_id="conv_1")
             pair = [message(f"msg_q{n}", f"q{n}")], [message(f"msg_a{n}", f"a{n}", "assistant")]
             try:
@@ -135,7 +135,7 @@ async def test_of_many_writers_each_turn_stays_whole(
             return
 
     await asyncio.gather(*(write(n) for n in range(8)))
-    told = said(await conversations.turn("shop", "conv_1"))
+    told = said(await conversations.past("shop", "conv_1"))
     assert sorted(told[::2]) == [f"q{n}" for n in range(8)]
     assert told[1::2] == [f"a{name[1:]}" for name in told[::2]]
 
@@ -147,7 +147,7 @@ async def test_a_running_response_has_its_conversation_for_itself(
     running = response("resp_1", conversation_id="conv_1", status="queued", background=True)
     await responses.save("shop", running, [message("msg_1", "a")], [])
     with pytest.raises(ConversationBusy):
-        await conversations.turn("shop", "conv_1")
+        await conversations.past("shop", "conv_1")
     with pytest.raises(ConversationBusy):
         await conversations.add_items("shop", "conv_1", [message("msg_x", "x")])
     with pytest.raises(PreviousResponseNotFound):
@@ -157,7 +157,7 @@ async def test_a_running_response_has_its_conversation_for_itself(
     await responses.finish(
         "shop", "resp_1", status="completed", document=b"{}", outputs=[message("msg_2", "b", "assistant")]
     )
-    assert said(await conversations.turn("shop", "conv_1")) == ["a", "b"]
+    assert said(await conversations.past("shop", "conv_1")) == ["a", "b"]
     found = await responses.get("shop", "resp_1")
     assert (found.status, found.background, ids(found.output)) == ("completed", True, ["msg_2"])
     with pytest.raises(ResponseNotFound):
@@ -280,7 +280,7 @@ async def test_who_deletes_a_running_response_frees_its_conversation(
     running = response("resp_1", conversation_id="conv_1", status="queued", background=True)
     await responses.save("shop", running, [message("msg_1", "a")], [])
     await responses.delete("shop", "resp_1")
-    assert said(await conversations.turn("shop", "conv_1")) == ["a"]
+    assert said(await conversations.past("shop", "conv_1")) == ["a"]
 
 
 async def test_who_deletes_another_response_of_a_chain_does_not_end_the_running_one(responses: ResponseStore) -> None:

@@ -12,6 +12,7 @@ from openai.types.conversations import (
     ConversationItemList,
 )
 
+from tests.eventually import until_so
 from tests.gateway.recording import recorded
 from tests.harness import Gateway, World
 from tests.strict import valid
@@ -128,6 +129,35 @@ async def test_its_items_survive_it_where_responses_have_them(gateway: Gateway) 
     assert refused.status == 404
     assert (await gateway.call(f"/responses/{first['id']}")).json["output"] == first["output"]
     assert len((await gateway.call(f"/responses/{first['id']}/input_items")).json["data"]) == 1
+
+
+async def test_the_second_of_two_writers_on_two_replicas_is_told_before_it_costs_anything(world: World) -> None:
+    async with world.gateway() as one, world.gateway() as other:
+        name = await begun(one)
+        body = {"model": MODEL, "input": "Question", "conversation": name}
+        first = asyncio.create_task(one.call("/responses", body, x_simulate_ttft="2"))
+
+        async def asked() -> bool:
+            return await world.calls("responses") == 1
+
+        await until_so(asked)
+        for act in (("/responses", {**body, "input": "Another"}), (f"/conversations/{name}/items", {"items": [HELLO]})):
+            told = await other.call(*act)
+            assert (told.status, told.error["code"]) == (409, "conversation_locked")
+            assert 0 < float(told.headers["retry-after-ms"]) <= 5000
+        assert (await other.call(f"/conversations/{name}/items")).status == 200
+        assert (await first).status == 200
+        assert await world.calls("responses") == 1
+        assert (await other.call("/responses", {**body, "input": "Another"})).status == 200
+        assert await world.calls("responses") == 2
+
+
+@pytest.mark.parametrize("failing", [{"x_simulate_fault": "context_length"}, {"cache_control": "only-if-cached"}])
+async def test_a_turn_that_is_not_taken_is_in_nobodys_way(gateway: Gateway, failing: dict[str, str]) -> None:
+    name = await begun(gateway)
+    body = {"model": MODEL, "input": "Question", "conversation": name}
+    assert (await gateway.call("/responses", body, **failing)).status >= 400
+    assert (await gateway.call("/responses", body)).status == 200
 
 
 async def test_two_writers_are_never_interleaved(gateway: Gateway) -> None:

@@ -21,7 +21,7 @@ class Notebook:
     def __init__(self, *, failing: TidegateError | None = None) -> None:
         self.heard: list[bytes] = []
         self.kept: list[str] = []
-        self.here = False
+        self.here = True
         self.may_keep = asyncio.Event()
         self.may_keep.set()
         self._failing = failing
@@ -40,10 +40,7 @@ class Notebook:
             raise self._failing
         self.kept.append("whole")
 
-    def enter(self) -> None:
-        self.here = True
-
-    def leave(self) -> None:
+    async def leave(self) -> None:
         self.here = False
 
     async def keep_broken(self, error: TidegateError) -> None:

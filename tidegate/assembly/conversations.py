@@ -6,6 +6,7 @@ from tidegate.conversations.completion_store import CompletionStore
 from tidegate.conversations.conversation_store import ConversationStore
 from tidegate.conversations.item_store import ItemStore
 from tidegate.conversations.keeper import Keeper
+from tidegate.conversations.leases import Leases
 from tidegate.conversations.partitions import Partitions
 from tidegate.conversations.recollection import Recollection
 from tidegate.conversations.response_store import ResponseStore
@@ -15,12 +16,12 @@ from tidegate.core.ids import new_id
 class ConversationParts:
     """What one process has for it."""
 
-    def __init__(self, base: Base) -> None:
+    def __init__(self, base: Base, leases: Leases) -> None:
         """Use `make_conversations`."""
         archive = Archive(base.postgres, base.clock)
         self.responses = ResponseStore(archive)
         self.completions = CompletionStore(archive)
-        self.conversations = ConversationStore(archive)
+        self.conversations = ConversationStore(archive, leases.hold)
         self.recollection = Recollection(
             responses=self.responses,
             completions=self.completions,
@@ -33,6 +34,6 @@ class ConversationParts:
 
 
 async def make_conversations(base: Base) -> ConversationParts:
-    """The parts, and who looks after the partitions."""
+    """The parts, and who looks after the partitions and the leases."""
     await base.started(Keeper(Partitions(base.postgres), base.clock))
-    return ConversationParts(base)
+    return ConversationParts(base, await base.started(Leases(base.postgres)))

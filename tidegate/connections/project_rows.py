@@ -28,6 +28,7 @@ SELECT set_config('tidegate.project', convert_from('\x{project}', 'UTF8'), true)
     set_config('jit', 'off', true);
 """
 _BEGIN = "BEGIN;" + _TAKE
+_LIGHTLY = "SET LOCAL synchronous_commit = off;"
 _WITHIN = "SAVEPOINT project_rows;" + _TAKE
 
 
@@ -39,9 +40,12 @@ class ProjectRows:
         self._postgres = postgres
 
     @contextlib.asynccontextmanager
-    async def transaction(self, project: str, within: Connection | None = None) -> AsyncIterator[Connection]:
+    async def transaction(
+        self, project: str, within: Connection | None = None, *, durable: bool = True
+    ) -> AsyncIterator[Connection]:
         """A transaction of `project`, kept when the block ends well; or a part of the one that `within` is in.
 
+        One that is not `durable` does not wait for the disk, and is lost where PostgreSQL dies within moments.
         Raises PostgresUnavailable, NotStorable for data that PostgreSQL cannot hold, and PartitionMissing.
         """
         if within is not None:
@@ -49,7 +53,8 @@ class ProjectRows:
                 yield within
             return
         async with self._postgres.connection() as connection:
-            await connection.execute(_BEGIN.format(project=project.encode().hex()))
+            begin = _BEGIN if durable else _BEGIN + _LIGHTLY
+            await connection.execute(begin.format(project=project.encode().hex()))
             try:
                 yield connection
             except BaseException as error:  # also of a cancelled call nothing may be kept

@@ -1,5 +1,6 @@
 """Conversations by their names, and their items."""
 
+import contextlib
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
@@ -17,16 +18,20 @@ from tidegate.conversations.documents import (
     metadata_of,
 )
 from tidegate.conversations.laying import Laid, Place, freed_of, items_of, lay, metadata_column
-from tidegate.core.errors import ConversationBusy, ConversationNotFound, ItemNotFound, TooManyItems
+from tidegate.conversations.leases import LEASE_SECONDS, Hold, Lease, unrenewed
+from tidegate.core.errors import ConversationBusy, ConversationNotFound, ItemNotFound, StoreError, TooManyItems
 
 
 class ConversationStore:
     """Conversations of a project. Every method raises PostgresUnavailable when PostgreSQL does not answer."""
 
-    def __init__(self, archive: Archive) -> None:
-        """`archive` is shared with the other stores."""
+    def __init__(self, archive: Archive, hold: Hold = unrenewed, *, lease_seconds: float = LEASE_SECONDS) -> None:
+        """`archive` is shared with the other stores; `hold` renews leases."""
         self._archive = archive
+        self._hold = hold
+        self._lease_seconds = lease_seconds
         self._sql = queries("conversations")
+        self._of_leases = queries("leases")
 
     async def create(self, project: str, conversation: Conversation, items: Sequence[Item] = ()) -> None:
         """Begin a conversation. Raises TooManyItems, ItemTooLarge and NotStorable."""
@@ -66,19 +71,38 @@ class ConversationStore:
             if await connection.fetchval(self._sql["delete"], project, conversation_id, self._archive.now()) is None:
                 raise _missing(conversation_id)
 
-    async def turn(self, project: str, conversation_id: str) -> Past:
+    async def past(self, project: str, conversation_id: str) -> Past:
         """All that was said in it, whole, and its version.
 
         Raises ConversationNotFound, ConversationBusy and HistoryTooLarge.
         """
         async with self._archive.rows.transaction(project) as connection:
-            head = await connection.fetchrow(self._sql["head"], project, conversation_id)
-            if head is None:
-                raise _missing(conversation_id)
-            if head["busy_with"] is not None:
-                raise ConversationBusy(f"The response {head['busy_with']} is being made in this conversation.")
+            head = await self._head(connection, project, conversation_id)
             said = await self._archive.said(connection, project, [head], asked_by="conversation")
         return Past(said=said, version=head["version"])
+
+    async def turn(self, project: str, conversation_id: str, response_id: str) -> Past:
+        """The same for a response that is now made in it: until that is saved, or the lease has ended, no other is.
+
+        Raises ConversationNotFound, ConversationBusy and HistoryTooLarge.
+        """
+        lease = Lease(project=project, conversation=conversation_id, response=response_id)
+        taken = project, conversation_id, response_id, self._lease_seconds
+        # a lease that PostgreSQL forgets as it dies is no loss
+        async with self._archive.rows.transaction(project, durable=False) as connection:
+            head = await connection.fetchrow(self._of_leases["take"], *taken)
+            if head is None:
+                await self._refuse(connection, project, conversation_id)
+            said = await self._archive.said(connection, project, [head], asked_by="conversation")
+        return Past(said=said, version=head["version"], lease=self._hold(lease))
+
+    async def give_back(self, lease: Lease) -> None:
+        """The response is not made: others may take their turn. Where this fails, they may when the lease has ended."""
+        with contextlib.suppress(StoreError):
+            async with self._archive.rows.transaction(lease.project, durable=False) as connection:
+                await connection.execute(
+                    self._of_leases["give_back"], lease.project, lease.conversation, lease.response
+                )
 
     async def items(self, project: str, conversation_id: str, ask: PageAsk) -> Page[Item]:
         """A part of its items. Raises ConversationNotFound, and ItemNotFound where `ask.after` is none of them."""
@@ -142,9 +166,17 @@ class ConversationStore:
             raise ItemNotFound(f"There is no item {item_id} in the conversation {conversation_id}.")
 
     async def _refuse(self, connection: Connection, project: str, conversation_id: str) -> NoReturn:
-        if await connection.fetchrow(self._sql["get"], project, conversation_id) is None:
+        head = await self._head(connection, project, conversation_id)
+        raise ConversationBusy(retry_after=head["leased_for"])
+
+    async def _head(self, connection: Connection, project: str, conversation_id: str) -> Any:
+        """What is known of it. Raises ConversationNotFound, and ConversationBusy where a job makes a response in it."""
+        head = await connection.fetchrow(self._sql["head"], project, conversation_id)
+        if head is None:
             raise _missing(conversation_id)
-        raise ConversationBusy
+        if head["busy_with"] is not None:
+            raise ConversationBusy(f"The response {head['busy_with']} is being made in this conversation.")
+        return head
 
 
 def _few(items: Sequence[Item]) -> Laid:

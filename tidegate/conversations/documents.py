@@ -4,6 +4,8 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
+from tidegate.conversations.leases import Lease
+
 MOST_ITEM_BYTES = 32 * 1024 * 1024
 MOST_HISTORY_BYTES = 64 * 1024 * 1024
 """What a conversation may have in it when a turn is taken; more than any model reads."""
@@ -54,8 +56,10 @@ class Past(msgspec.Struct, frozen=True, kw_only=True):
 
     said: tuple[bytes, ...]
     """The items in order, as an upstream that keeps nothing takes them: JSON; a piece may be several, with commas."""
-    version: int = 0
+    version: int | None = None
     """Of the conversation: give it back when the turn is saved, and nobody else's can have come between."""
+    lease: Lease | None = None
+    """Of the conversation, where a response is now made in it."""
 
 
 class StoredResponse(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,5 +1,6 @@
 """One call's memory: gives the answer its caller's own ids as it goes by, and keeps it before its end is told."""
 
+from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
 import msgspec
@@ -40,12 +41,8 @@ class Memory(Protocol):
         """The answer broke off: commit it as far as it came, where the caller has heard of it."""
         ...
 
-    def enter(self) -> None:
-        """The answer is on its way; whoever says so will `leave`."""
-        ...
-
-    def leave(self) -> None:
-        """The caller is served, or gone."""
+    async def leave(self) -> None:
+        """The caller is served, refused, or gone."""
         ...
 
 
@@ -64,20 +61,30 @@ class Turn(msgspec.Struct, frozen=True, kw_only=True):
     """The response is kept already, and waits for its answer; who does the job writes it."""
 
 
+Leave = Callable[[], Awaitable[None]]
+
+
 class ResponseMemory:
     """Keeps a Response with its turn."""
 
     def __init__(
-        self, turn: Turn, identity: Identity, *, responses: ResponseStore, ids: IdSource, clock: Clock
+        self,
+        turn: Turn,
+        identity: Identity,
+        *,
+        responses: ResponseStore,
+        ids: IdSource,
+        clock: Clock,
+        leave: Leave | None = None,
     ) -> None:
+        """`leave` lets others take a turn of the conversation, where this one has it; so does saving it."""
         self._turn = turn
         self._identity = identity
         self._responses = responses
         self._ids = ids
         self._clock = clock
         self._events = ResponseEvents(identity, ids)
-        self.under_way = False
-        """Its answer is still to be committed, or to fail."""
+        self._leave = leave
 
     @property
     def id(self) -> str:
@@ -99,11 +106,14 @@ class ResponseMemory:
 
     async def keep(self) -> None:
         """Commit the turn: its items and the response."""
+        if self._events.last is None or self._turn.promised:
+            return
+        leave, self._leave = self._leave, None  # while it is written nobody else may begin
         try:
-            if self._events.last is not None and not self._turn.promised:
-                await self._save(self._events.last)
-        finally:
-            self.under_way = False
+            await self._save(self._events.last)
+        except TidegateError:
+            self._leave = leave
+            raise
 
     async def keep_broken(self, error: TidegateError) -> None:
         """Commit what came of it, as failed."""
@@ -113,13 +123,11 @@ class ResponseMemory:
         if document is not None and self.asked.store:
             await self._save(failed(document, told(error)))
 
-    def enter(self) -> None:
-        """Nobody else may take a turn now."""
-        self.under_way = True
-
-    def leave(self) -> None:
+    async def leave(self) -> None:
         """Others may take their turn."""
-        self.under_way = False
+        leave, self._leave = self._leave, None
+        if leave is not None:
+            await leave()
 
     def promised(self) -> Json:
         """The response as it waits for its answer."""
@@ -202,10 +210,7 @@ class CompletionMemory:
     async def keep_broken(self, error: TidegateError) -> None:
         """A completion that broke off is none."""
 
-    def enter(self) -> None:
-        """Completions stand in nobody's way."""
-
-    def leave(self) -> None:
+    async def leave(self) -> None:
         """Completions stood in nobody's way."""
 
 

@@ -1,8 +1,8 @@
 """What was said before a call: it is put into the call, so that whoever answers needs no memory."""
 
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Any
-from weakref import WeakValueDictionary
 
 import msgspec
 
@@ -19,7 +19,7 @@ from tidegate.conversations.memory import CompletionMemory, Memory, ResponseMemo
 from tidegate.conversations.response_form import Identity
 from tidegate.conversations.response_store import ResponseStore
 from tidegate.core.clock import Clock
-from tidegate.core.errors import ConversationBusy, PostgresUnavailable
+from tidegate.core.errors import InvalidParameter, PostgresUnavailable
 from tidegate.core.ids import IdSource
 from tidegate.core.values import Route
 from tidegate.wire.call import Call
@@ -62,12 +62,11 @@ class Recollection:
         self._ready = ready
         self._ids = ids
         self._clock = clock
-        self._turns: WeakValueDictionary[tuple[str, str], ResponseMemory] = WeakValueDictionary()
-        """The last ones of this process, as long as somebody holds them."""
 
     async def recall(self, call: Call, asker: Asker) -> tuple[Call, Memory | None]:
         """The call as it goes upstream, and its memory; the call as it is and None where it asks for none.
 
+        Whoever is given a memory has to `leave` it.
         Raises PreviousResponseNotFound, ConversationNotFound, ItemNotFound, ConversationBusy, HistoryTooLarge,
         InvalidParameter and PostgresUnavailable.
         """
@@ -77,36 +76,32 @@ class Recollection:
         if call.route is Route.CHAT:
             await self._ready()
             return expand.stateless_chat(call), self._completion(call, asked, asker)
-        self._refuse_second(asker, asked)
-        past = await self._past(asker, asked)
         given = await self._given(asker.project, call, asked)
         if not asked.keeps and not expand.speaks_of_ours(given, call.body.get("input")):
             return call, None
-        given_anew = given if past.said or asked.refers else None
-        expanded = expand.stateless_response(call, before=past.said, given=given_anew)
-        memory = self._response(call, asked, asker, given, past.version if asked.conversation else None)
-        if asked.conversation is not None and asker.request_id:
-            self._turns[asker.project, asked.conversation] = memory
-        return expanded, memory
+        name = asker.promised or self._ids("resp_")
+        past = await self._past(asker, asked, name)
+        memory = self._response(call, asked, asker, name, given, past)
+        try:
+            given_anew = given if past.said or asked.refers else None
+            return expand.stateless_response(call, before=past.said, given=given_anew), memory
+        except InvalidParameter:
+            await memory.leave()
+            raise
 
     async def expanded(self, call: Call, project: str) -> Call:
         """The call with all that it goes on from, where only its size is wanted."""
         return (await self.recall(call, Asker(project=project, request_id="")))[0]
 
-    def _refuse_second(self, asker: Asker, asked: Asked) -> None:
-        """Where another turn of the conversation is under way here: the commit would refuse this one, paid for."""
-        if asked.conversation is None or asker.promised or not asker.request_id:
-            return
-        other = self._turns.get((asker.project, asked.conversation))
-        if other is not None and other.under_way:
-            raise ConversationBusy
-
-    async def _past(self, asker: Asker, asked: Asked) -> Past:
+    async def _past(self, asker: Asker, asked: Asked, name: str) -> Past:
+        """What was said; of a conversation with the lease, for the response `name` is now made in it."""
         project = asker.project
         if asker.promised:
             return await self._responses.before(project, asker.promised)
         if asked.conversation is not None:
-            return await self._conversations.turn(project, asked.conversation)
+            if not asker.request_id:
+                return await self._conversations.past(project, asked.conversation)
+            return await self._conversations.turn(project, asked.conversation, name)
         if asked.previous is None:
             if asked.store:
                 await self._ready()
@@ -126,11 +121,11 @@ class Recollection:
             found = ()  # it goes as it came: the reasoning may be the upstream's own
         return expand.resolved(given, {item.id: msgspec.json.decode(item.document) for item in found})
 
-    def _response(
-        self, call: Call, asked: Asked, asker: Asker, given: list[Json], version: int | None
+    def _response(  # a parameter for each part
+        self, call: Call, asked: Asked, asker: Asker, name: str, given: list[Json], past: Past
     ) -> ResponseMemory:
         identity = Identity(
-            id=asker.promised or self._ids("resp_"),
+            id=name,
             asked=asked,
             body=call.body,
             created_at=int(self._clock.now() if asker.created_at is None else asker.created_at),
@@ -141,10 +136,11 @@ class Recollection:
             end_user=call.end_user,
             model=call.model,
             said=given,
-            version=version,
+            version=past.version,
             promised=bool(asker.promised),
         )
-        return ResponseMemory(turn, identity, responses=self._responses, ids=self._ids, clock=self._clock)
+        leave = partial(self._conversations.give_back, past.lease) if past.lease else None
+        return ResponseMemory(turn, identity, responses=self._responses, ids=self._ids, clock=self._clock, leave=leave)
 
     def _completion(self, call: Call, asked: Asked, asker: Asker) -> CompletionMemory:
         messages = call.body.get("messages")

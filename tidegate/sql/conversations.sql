@@ -32,11 +32,13 @@ UPDATE conversations SET
     first_expires = least(first_expires, until), last_expires = greatest(last_expires, until)
 FROM (SELECT coalesce($5::date + retention_days, 'infinity') AS until FROM projects WHERE id = $1) AS kept
 WHERE project = $1 AND id = $2 AND kind = 'conversation' AND deleted_at IS NULL AND busy_with IS NULL
+    AND (leased_until IS NULL OR leased_until <= clock_timestamp())
 RETURNING id AS conversation, last_seq - $3 AS before, until AS expires_on, conversations.size
 
 -- name: head
--- What is known of a conversation before its items are read.
-SELECT id, version, size AS history_size, busy_with, last_seq AS upto, first_expires, last_expires
+-- What is known of a conversation before its items are read; for how many seconds it is leased.
+SELECT id, version, size AS history_size, busy_with, last_seq AS upto, first_expires, last_expires,
+       greatest(extract(epoch FROM leased_until - clock_timestamp()), 0)::float8 AS leased_for
 FROM conversations
 WHERE project = $1 AND id = $2 AND kind = 'conversation' AND deleted_at IS NULL
 
@@ -81,20 +83,25 @@ ORDER BY items.seq
 LIMIT 1
 
 -- name: remove_item
--- Take an item out of a conversation; a response that it belongs to keeps it.
-WITH gone AS (
+-- Take an item out of a conversation in which no response is being made; a response that it belongs to keeps it.
+WITH place AS (
+    SELECT id FROM conversations
+    WHERE project = $1 AND id = $2 AND kind = 'conversation' AND deleted_at IS NULL AND busy_with IS NULL
+        AND (leased_until IS NULL OR leased_until <= clock_timestamp())
+    FOR UPDATE
+), gone AS (
     DELETE FROM items
-    WHERE project = $1 AND conversation = $2 AND id = $3 AND NOT removed AND response IS NULL
+    WHERE project = $1 AND conversation = (SELECT id FROM place) AND id = $3 AND NOT removed AND response IS NULL
     RETURNING size, parts, expires_on
 ), hidden AS (
     UPDATE items SET removed = true
-    WHERE project = $1 AND conversation = $2 AND id = $3 AND NOT removed AND response IS NOT NULL
+    WHERE project = $1 AND conversation = (SELECT id FROM place) AND id = $3 AND NOT removed AND response IS NOT NULL
     RETURNING size
 )
 UPDATE conversations SET version = version + 1, size = size - taken.bytes
 FROM (
     SELECT count(*) AS found, sum(size)::bigint AS bytes FROM (SELECT size FROM gone UNION ALL SELECT size FROM hidden) AS both_kinds
 ) AS taken
-WHERE project = $1 AND id = $2 AND kind = 'conversation' AND deleted_at IS NULL AND busy_with IS NULL AND taken.found > 0
+WHERE project = $1 AND id = $2 AND taken.found > 0
 RETURNING id, extract(epoch FROM created_at)::float8 AS created_at, metadata,
     (SELECT jsonb_agg(jsonb_build_object('parts', parts, 'expires_on', expires_on)) FROM gone WHERE parts IS NOT NULL) AS freed

@@ -45,12 +45,14 @@ kept AS (
 )
 
 -- name: in_conversation
--- At the end of the conversation $17, if it is still of the version $18 (null: of any) and no response is being made in it.
+-- At the end of the conversation $17, if it is still of the version $18 (null: of any) and no job makes a response in it.
+-- Whoever had it leased has now lost: of two whose leases followed each other, the first to be saved is.
 kept AS (
     SELECT coalesce($2::date + retention_days, 'infinity') AS until FROM projects WHERE id = $1
 ), placed AS (
     UPDATE conversations SET
         last_seq = last_seq + $4, size = conversations.size + $5, version = version + 1, busy_with = $16,
+        leased_to = NULL, leased_until = NULL,
         first_expires = least(first_expires, until), last_expires = greatest(last_expires, until)
     FROM kept
     WHERE project = $1 AND id = $17 AND kind = 'conversation' AND deleted_at IS NULL

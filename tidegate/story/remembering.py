@@ -23,7 +23,6 @@ class Remembering:
         self._last: bytes | None = None
         """The terminal event, held until the answer is committed."""
         delivery.give_all()
-        memory.enter()
 
     @property
     def cache(self) -> str:
@@ -73,8 +72,10 @@ class Remembering:
 
     async def leave(self) -> None:
         """The caller is served, or gone."""
-        self.memory.leave()
-        await self._delivery.leave()
+        try:
+            await self._delivery.leave()
+        finally:
+            await self.memory.leave()
 
     async def _next(self) -> bytes | None:
         try:

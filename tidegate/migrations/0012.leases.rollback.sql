@@ -1,0 +1,1 @@
+ALTER TABLE conversations DROP COLUMN leased_to, DROP COLUMN leased_until;
