@@ -109,6 +109,7 @@ def test_a_response_stream_without_its_end_is_no_answer() -> None:
         {"choices": [7]},
         {"choices": 7},
         {"choices": [{"message": 7}]},
+        {"choices": [{"message": {"content": "Hi"}, "finish_reason": None}]},
         {"status": "queued"},
         {"status": "completed", "output": 7},
         {"status": "completed", "output": [7]},

@@ -26,6 +26,14 @@ def attempt(said_there: Any, route: Route = Route.CHAT) -> Attempt:
     )
 
 
+async def all_of(here: Attempt) -> list[bytes]:
+    """Every event of its answer, as it is handed on."""
+    got = []
+    while more := await here.more():
+        got += more
+    return got + here.last
+
+
 @pytest.mark.parametrize(
     ("route", "before", "first"),
     [
@@ -50,6 +58,52 @@ async def test_what_comes_before_the_content_is_handed_on_with_it(
     await here.open()
     assert waited
     assert await here.more() == [*before, first]
+
+
+@pytest.mark.parametrize(
+    ("said_there", "handed_on"),
+    [
+        pytest.param([said("Hi", "stop"), b"data:  [DONE] \n\n"], [said("Hi", "stop"), DONE], id="spaces around DONE"),
+        pytest.param([said("Hi", "stop"), DONE.rstrip(b"\n")], [said("Hi", "stop"), DONE], id="no line end after DONE"),
+        pytest.param([said("Hi", "stop"), DONE[:-1]], [said("Hi", "stop"), DONE], id="no blank line after DONE"),
+        pytest.param([said("Hi", "stop")], [said("Hi", "stop"), DONE], id="no DONE"),
+        pytest.param(
+            [b"id: 1\n" + said("Hi"), b"retry: 9\n\n", b": x\n" + said("", "stop"), DONE],
+            [said("Hi"), said("", "stop"), DONE],
+            id="ids, retries and comments",
+        ),
+        pytest.param(
+            [said("Hi").replace(b"\n", b"\r"), said("", "stop").replace(b"\n", b"\r"), b"data: [DONE]\r\r"],
+            [said("Hi"), said("", "stop"), DONE],
+            id="lines that end with CR",
+        ),
+    ],
+)
+async def test_a_stream_is_handed_on_as_openai_would_have_written_it(
+    said_there: list[bytes], handed_on: list[bytes]
+) -> None:
+    here = attempt(lambda: _given(PlayedExchange(*said_there)))
+    await here.open()
+    assert await all_of(here) == handed_on
+
+
+@pytest.mark.parametrize("content_type", ["Text/Event-Stream", "TEXT/EVENT-STREAM; charset=UTF-8"])
+async def test_a_stream_is_known_however_its_type_is_written(content_type: str) -> None:
+    there = PlayedExchange(said("Hi", "stop"), DONE, headers={"content-type": content_type})
+    here = attempt(lambda: _given(there))
+    await here.open()
+    assert here.stream
+
+
+@pytest.mark.parametrize(
+    "said_there", [[said("Hi"), DONE], [said("Hi"), b"data: [DO"], [said("Hi", ""), said("more", "")]]
+)
+async def test_a_stream_that_does_not_say_why_it_ends_is_cut_off(said_there: list[bytes]) -> None:
+    here = attempt(lambda: _given(PlayedExchange(*said_there)))
+    await here.open()
+    with pytest.raises(errors.TruncatedStream):
+        await all_of(here)
+    assert not here.ended
 
 
 async def test_another_one_begins_anew_with_the_same_turn() -> None:

@@ -112,8 +112,8 @@ async def test_nobody_listens() -> None:
 
 @pytest.mark.parametrize(
     "script",
-    [saying(), saying(b"HTTP/1.1 200 OK\r\ncontent-le"), saying(b"not http at all\r\n\r\n")],
-    ids=["hung up", "broke off in the headers", "no HTTP"],
+    [saying(), saying(b"HTTP/1.1 200 OK\r\ncontent-le")],
+    ids=["hung up", "broke off in the headers"],
 )
 async def test_no_answer_comes(script: object) -> None:
     async with serving(script) as server:  # type: ignore[arg-type]  # pytest hands it over as an object

@@ -22,6 +22,15 @@ def test_any_cut_gives_the_same_events(cuts: list[int]) -> None:
     assert splitter.rest == b""
 
 
+@given(st.lists(st.integers(0, 2 * len(STREAM)), max_size=8), st.sampled_from([b"\r", b"\r\n"]))
+def test_however_its_lines_end(cuts: list[int], end: bytes) -> None:
+    stream = STREAM.replace(b"\n", end)
+    edges = [0, *sorted(min(cut, len(stream)) for cut in cuts), len(stream)]
+    splitter = sse.EventSplitter()
+    assert [e for a, b in itertools.pairwise(edges) for e in splitter.feed(stream[a:b])] == EVENTS
+    assert splitter.rest == b""
+
+
 def test_carriage_returns_are_line_ends_too() -> None:
     splitter = sse.EventSplitter()
     assert splitter.feed(b"data: 1\r\n\r\ndata: 2\r\n") == [b"data: 1\n\n"]
@@ -47,11 +56,48 @@ def test_an_event_without_end_is_bounded() -> None:
         (b"data:{}\n\n", b"{}"),
         (b"event: a\ndata: 1\ndata: 2\n\n", b"1\n2"),
         (b": ping\n\n", None),
+        (b": two\ndata: a\n\n", b"a"),
         (b"data: a\nid: 7\n\n", b"a"),
     ],
 )
 def test_data_is_read_as_the_standard_says(event: bytes, data: bytes | None) -> None:
     assert sse.data_of(event) == data
+
+
+@pytest.mark.parametrize(
+    ("event", "is_it"),
+    [
+        (sse.DONE, True),
+        (b"data:[DONE]\n\n", True),
+        (b"data:  [DONE] \n\n", True),
+        (b"event: end\ndata: [DONE]\n\n", True),
+        (b'data: "[DONE]"\n\n', False),
+        (b": [DONE]\n\n", False),
+    ],
+)
+def test_done_is_known_however_it_is_written(event: bytes, is_it: bool) -> None:
+    assert sse.is_done(event) is is_it
+
+
+@pytest.mark.parametrize(
+    ("event", "plain"),
+    [
+        (b"data: {}\n\n", b"data: {}\n\n"),
+        (b"event: a\ndata: 1\ndata: 2\n\n", b"event: a\ndata: 1\ndata: 2\n\n"),
+        (b"id: 7\nevent: a\nretry: 5\ndata: id: 7\n\n", b"event: a\ndata: id: 7\n\n"),
+        (b": hi\ndata: 1\nfoo\n\n", b"data: 1\n\n"),
+    ],
+)
+def test_an_event_is_handed_on_with_its_name_and_its_data_alone(event: bytes, plain: bytes) -> None:
+    assert sse.plain(event) == plain
+
+
+def test_a_long_event_in_small_pieces_is_joined_once() -> None:
+    splitter = sse.EventSplitter()
+    pieces = [b"data: ", *[b"x" * 100] * 1000, b"\n"]
+    assert [splitter.feed(piece) for piece in pieces] == [[]] * len(pieces)
+    assert splitter.feed(b"\ndata: 2") == [b"".join(pieces) + b"\n"]
+    assert splitter.rest == b"data: 2"
 
 
 def test_what_is_encoded_is_read_back() -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidegate.core.errors import MalformedAnswer
+from tidegate.core.errors import MalformedAnswer, TruncatedStream
 from tidegate.core.values import Route
 from tidegate.wire import sse
 from tidegate.wire.watch import Sight, is_extra_chunk, is_terminal, watch_for
@@ -43,19 +43,40 @@ def response(kind: str, **fields: Any) -> bytes:
         pytest.param([chunk((0, "tool_calls")), sse.DONE], END, True, True, id="tools"),
         pytest.param([chunk((0, "content_filter")), sse.DONE], END, True, False, id="filtered"),
         pytest.param([chunk((0, "stop"), (1, "content_filter")), sse.DONE], END, True, False, id="one of two filtered"),
-        pytest.param([chunk((0, "stop")), chunk((1, None)), sse.DONE], END, True, False, id="one of two unfinished"),
         pytest.param([chunk((1, "stop")), chunk((0, "stop")), sse.DONE], END, True, True, id="two finished"),
         pytest.param([chunk((0, None))], PASS, False, True, id="cut off"),
         pytest.param([chunk((0, None)), event({"error": FAILURE})], ERROR, False, True, id="error object"),
+        pytest.param([chunk((0, None)), event({"message": "boom", "code": 400})], ERROR, False, True, id="flat error"),
+        pytest.param([chunk((0, None)), event({"object": "error", "message": "m"})], ERROR, False, True, id="as vLLM"),
+        pytest.param([chunk((0, None)), event({"detail": "m"}, "error")], ERROR, False, True, id="detail"),
         pytest.param([event({"error": "overloaded"})], ERROR, False, True, id="error as a string"),
         pytest.param([chunk((0, None)), b": keep-alive\n\n"], NOTHING, False, True, id="comment"),
         pytest.param([chunk((0, "stop")), b"data:[DONE]\n\n"], END, True, True, id="no space before DONE"),
+        pytest.param([chunk((0, "stop")), b"data:  [DONE] \n\n"], END, True, True, id="spaces around DONE"),
     ],
 )  # fmt: skip
 def test_how_a_chat_stream_ends(events: list[bytes], last: Sight, complete: bool, storable: bool) -> None:
     watch = watch_for(CHAT)
     assert [watch.see(one) for one in events][-1] is last
     assert (watch.complete, watch.storable) == (complete, storable)
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        pytest.param([chunk((0, None))], id="nothing finished"),
+        pytest.param([chunk((0, ""))], id="an empty reason"),
+        pytest.param([chunk((0, "stop")), chunk((1, None))], id="one of two unfinished"),
+        pytest.param([chunk((0, None)), b"event: error\n\n"], id="an error that says nothing"),
+    ],
+)
+def test_done_says_nothing_where_a_choice_is_not_finished(events: list[bytes]) -> None:
+    watch = watch_for(CHAT)
+    for one in events:
+        watch.see(one)
+    with pytest.raises(TruncatedStream, match="without a reason"):
+        watch.see(sse.DONE)
+    assert not watch.complete
 
 
 def test_a_chat_stream_that_says_nothing_at_all_is_no_answer() -> None:
@@ -90,6 +111,7 @@ def test_an_answer_has_begun_when_content_has_gone_by(route: Route, events: list
     [
         ([], False),
         ([chunk((0, None))], False),
+        ([chunk((0, ""))], False),
         ([chunk((0, "stop"))], True),
         ([chunk((0, "stop")), chunk(usage=USAGE)], True),
         ([chunk((0, "stop"), (1, None))], False),
@@ -135,6 +157,7 @@ def test_how_a_responses_stream_ends(
         pytest.param({"type": "error", "error": FAILURE, "sequence_number": 2}, id="nested, as it is sent"),
         pytest.param({**FAILURE, "type": "error", "sequence_number": 2}, id="flat, as it is documented"),
         pytest.param({"error": FAILURE}, id="without a type"),
+        pytest.param({**FAILURE, "type": ""}, id="flat, without a type"),
     ],
 )
 def test_an_error_event_is_an_error_in_each_of_its_forms(document: dict[str, Any]) -> None:
@@ -143,6 +166,12 @@ def test_an_error_event_is_an_error_in_each_of_its_forms(document: dict[str, Any
     assert watch.see(event({**document, "type": document.get("type", "")}, "error")) is ERROR
     assert watch.error["message"] == "boom"
     assert not watch.complete
+
+
+@pytest.mark.parametrize("kind", ["response.completed", "response.failed"])
+def test_a_last_event_has_a_response_in_it(kind: str) -> None:
+    with pytest.raises(MalformedAnswer, match="no Response"):
+        watch_for(RESPONSES).see(event({"type": kind, "response": None}, kind))
 
 
 def test_an_error_inside_an_item_is_the_items_own() -> None:
@@ -208,6 +237,9 @@ WHOLE = {"model": "m-1", "usage": USAGE}
         pytest.param(CHAT, {"choices": [{"finish_reason": "content_filter"}]}, END, False, id="chat, filtered"),
         pytest.param(CHAT, {"choices": [{"finish_reason": None}]}, END, False, id="chat, not finished"),
         pytest.param(CHAT, {"error": FAILURE}, ERROR, True, id="an error under status 200"),
+        pytest.param(CHAT, {"message": "boom", **FAILURE}, ERROR, True, id="a flat error under status 200"),
+        pytest.param(RESPONSES, FAILURE, ERROR, True, id="a flat error in place of a response"),
+        pytest.param(Route.EMBEDDINGS, FAILURE, ERROR, True, id="a flat error in place of an embedding"),
         pytest.param(RESPONSES, {"status": "completed", "error": None}, END, True, id="response"),
         pytest.param(RESPONSES, {"status": "failed", "error": FAILURE}, END, False, id="response that failed"),
         pytest.param(RESPONSES, {"status": "in_progress"}, END, False, id="response still running"),
@@ -224,7 +256,7 @@ def test_an_answer_in_one_piece(route: Route, body: dict[str, Any], sight: Sight
         assert watch.complete
         assert (json.loads(watch.usage or b""), watch.model) == (USAGE, "m-1")
     else:
-        assert watch.error == FAILURE
+        assert watch.error["message"] == "boom"
 
 
 SAYS_USAGE = '{"choices":[],"usage":{"total_tokens":1}}'
@@ -285,3 +317,12 @@ def test_the_terminal_event_is_known_however_it_is_written(route: Route, one: by
 def test_a_whole_chat_answer_without_a_choice_is_none(body: bytes) -> None:
     with pytest.raises(MalformedAnswer, match="no choice"):
         watch_for(Route.CHAT).see_whole(body)
+
+
+@pytest.mark.parametrize(
+    ("route", "lacks"), [(RESPONSES, "output"), (Route.EMBEDDINGS, "data"), (Route.MODERATIONS, "data")]
+)
+@pytest.mark.parametrize("body", [b"{}", b'{"id":"x","usage":{}}'])
+def test_a_whole_answer_without_what_an_answer_holds_is_none(route: Route, lacks: str, body: bytes) -> None:
+    with pytest.raises(MalformedAnswer, match=f"no {lacks}"):
+        watch_for(route).see_whole(body)

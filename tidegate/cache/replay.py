@@ -34,6 +34,8 @@ def as_events(route: Route, body: bytes) -> list[bytes]:
     with _understood():
         answer = msgspec.json.decode(body)
         if route is Route.CHAT:
+            if not all(choice.get("finish_reason") for choice in answer["choices"]):
+                raise MalformedAnswer("The upstream's answer does not say why it finished, as a stream's end must.")
             return [sse.encode(msgspec.json.encode(chunk)) for chunk in chat.to_chunks(answer)] + [sse.DONE]
         return [sse.encode(msgspec.json.encode(event), event["type"]) for event in responses.to_events(answer)]
 

@@ -155,7 +155,7 @@ class Attempt:
         if not 200 <= exchange.status < 300:
             exchange = await self._refused(exchange)
         self.turn.answered(said_limits(exchange.headers), ok=True)
-        self.stream = exchange.headers.get("content-type", "").startswith("text/event-stream")
+        self.stream = exchange.headers.get("content-type", "").lower().startswith("text/event-stream")
         if not self.stream:
             await self._take_whole(exchange)
             return
@@ -270,6 +270,7 @@ class Attempt:
         sight = self.watch.see(event)
         if sight is Sight.ERROR:
             raise classify_in_stream(self.watch.error, request_id=self.request_id)
+        event = sse.DONE if self._route is Route.CHAT and sight is Sight.END else sse.plain(event)
         if sight is Sight.PASS:
             self._held.append(event)
             self.events.append(event)
@@ -279,8 +280,9 @@ class Attempt:
         return sight is Sight.END
 
     def _end_without_terminal(self) -> None:
-        """Some servers leave `[DONE]` out; an answer whose every choice is finished is complete without."""
-        if self._splitter.rest.strip():
+        """Some servers leave `[DONE]` out, or its blank line; whose every choice is finished is complete without."""
+        rest = self._splitter.rest.strip()
+        if rest and not sse.is_done(rest + b"\n\n"):
             raise TruncatedStream
         if self._interpreter is not None:
             if not any(self._place(one) for one in self._interpreter.end()):

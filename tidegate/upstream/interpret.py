@@ -69,11 +69,11 @@ class Interpreter:
         data = sse.data_of(event)
         if data is None:
             return []
-        if data == b"[DONE]":
+        if sse.is_done(event):
             return _encoded(self._answer.end(at=self._clock.now()))
         said = chunk.decode(data)
-        if said.error is not None:
-            return [_error(said.error, self._answer.number)]
+        if said.complaint is not None:
+            return [_error(said.complaint, self._answer.number)]
         return _encoded(self._answer.take(said))
 
     def end(self) -> list[bytes]:

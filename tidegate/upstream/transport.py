@@ -3,17 +3,20 @@
 import asyncio
 import contextlib
 import errno
+import functools
 import io
+import select
 import ssl
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 import msgspec
+from aiohttp.client_proto import ResponseHandler
 
 from tidegate.core.config import ProviderConfig
 from tidegate.core.errors import (
@@ -37,6 +40,12 @@ _KEPT_ALIVE_SECONDS = 55.0
 
 _SENT_AT_ONCE = 256 * 1024
 """Bytes; a longer body is sent piece by piece, so that others get their turn meanwhile."""
+
+_READ_AT_ONCE = 32 * 1024
+"""Bytes of an answer, between two turns of all others: a bomb unpacks faster than it is looked through."""
+
+_LONGEST_HEADER = 64 * 1024
+"""Bytes; what proxies in between add is long at times."""
 
 _LOOK_SECONDS = 1.0
 """Between looks whether a silent answer's connection is still there."""
@@ -90,6 +99,8 @@ class Exchange:
         self._loop = clocks.loop
         self._timer: asyncio.TimerHandle | None = None
         self._late = False
+        self._at_once = 0
+        """Bytes read without having waited for any."""
         self._finishing: asyncio.Task[None] | None = None
         self.status = response.status
         self.headers: Mapping[str, str] = response.headers
@@ -101,15 +112,21 @@ class Exchange:
         Raises FirstByteTimeout, StreamIdle, TotalTimeout or TruncatedStream.
         """
         content = self._response.content
+        if self._at_once >= _READ_AT_ONCE:
+            self._at_once = 0
+            self._watch_clocks()
+            await asyncio.sleep(0)  # what comes faster than it is read must not keep all others waiting
         try:
-            data = content.read_nowait(-1)
+            data = content.read_nowait(_READ_AT_ONCE)
             if not data and not content.at_eof():
+                self._at_once = 0
                 self._watch_clocks()
-                data = await content.readany()
+                data = await content.read(_READ_AT_ONCE)
         except (aiohttp.ClientError, OSError) as error:
             if self._late:
                 raise self._clocks.ran_out() from error
             raise TruncatedStream(f"The upstream's answer broke off: {type(error).__name__}.") from error
+        self._at_once += len(data)
         self._clocks.byte_came()
         return data
 
@@ -201,6 +218,46 @@ class Clocks:
         return _clock(StreamIdle if self._begun else FirstByteTimeout, self._way)
 
 
+class _Handler(ResponseHandler):
+    """One connection, which ends when the upstream says something on it that nobody asked for.
+
+    The library would take that for the answer to the next call, and so to another caller.
+    """
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes came."""
+        if data and self._is_idle() and self.transport is not None:
+            self.transport.close()
+            return
+        super().data_received(data)
+
+    def is_connected(self) -> bool:
+        """Whether it may serve another call: the pool asks this of a connection that is idle."""
+        return super().is_connected() and not self._has_spoken()
+
+    def _is_idle(self) -> bool:
+        """Whether the last answer came to its end and no other is awaited; after a 1xx somebody waits."""
+        over = self._payload is not None and self._payload.is_eof()
+        return over and not self._buffer and self._waiter is None
+
+    def _has_spoken(self) -> bool:
+        # what has arrived while this process was busy elsewhere, and is not read yet
+        connection = None if self.transport is None else self.transport.get_extra_info("socket")
+        if connection is None:
+            return False
+        poll = select.poll()
+        poll.register(connection.fileno(), select.POLLIN)
+        return bool(poll.poll(0))
+
+
+class _Connector(aiohttp.TCPConnector):
+    """The pool of such connections."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._factory = functools.partial(_Handler, loop=self._loop)  # type: ignore[assignment]  # a kind of it
+
+
 class Transport:
     """The pooled client. Use it as an async context manager; it is closed at shutdown."""
 
@@ -210,7 +267,7 @@ class Transport:
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
-        connector = aiohttp.TCPConnector(
+        connector = _Connector(
             limit=0, limit_per_host=self._max_connections, keepalive_timeout=_KEPT_ALIVE_SECONDS, ttl_dns_cache=30
         )
         self._session = aiohttp.ClientSession(
@@ -218,6 +275,8 @@ class Transport:
             timeout=aiohttp.ClientTimeout(total=None),
             auto_decompress=True,
             cookie_jar=aiohttp.DummyCookieJar(),
+            max_line_size=_LONGEST_HEADER,
+            max_field_size=_LONGEST_HEADER,
         )
         return self
 
@@ -252,6 +311,9 @@ class Transport:
                 )
         except aiohttp.ConnectionTimeoutError as error:
             raise _clock(ConnectTimeout, way) from error
+        except aiohttp.ClientResponseError as error:
+            said = error.message.partition(":")[0]  # what follows is the upstream's own bytes
+            raise ConnectionFailed(f"What the upstream answered is not HTTP: {said}.") from error
         except (aiohttp.ClientError, OSError, ValueError) as error:
             # ValueError: a header or an address the client refuses to send
             if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):

@@ -2,11 +2,11 @@
 
 import re
 from enum import Enum, auto
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 
-from tidegate.core.errors import MalformedAnswer
+from tidegate.core.errors import MalformedAnswer, TruncatedStream
 from tidegate.core.values import Route
 from tidegate.wire import sse
 
@@ -37,6 +37,12 @@ class _Chunk(msgspec.Struct):
     model: str | None = None
     service_tier: str | None = None
     error: msgspec.Raw = _NULL
+    message: msgspec.Raw = _NULL
+    detail: msgspec.Raw = _NULL
+
+    def complains(self) -> bool:
+        """Whether this, where it is no answer, says why: an error that stands there without its envelope."""
+        return _present(self.message) or _present(self.detail)
 
 
 class _Delta(msgspec.Struct):
@@ -54,18 +60,21 @@ class _Event(msgspec.Struct):
     type: str = ""
     response: msgspec.Raw = _NULL
     error: msgspec.Raw = _NULL
+    message: msgspec.Raw = _NULL
+
+    def complains(self) -> bool:
+        """Whether this is an error, in whichever form."""
+        return self.type == "error" or _present(self.error) or (not self.type and _present(self.message))
 
 
-class _Answer(msgspec.Struct):
+class _Answer(_Chunk):
     """A whole answer of any route, or the Response inside an event."""
 
-    choices: list[_Choice] = []
     status: str | None = None
-    usage: msgspec.Raw = _NULL
-    model: str | None = None
-    service_tier: str | None = None
-    error: msgspec.Raw = _NULL
     incomplete_details: dict[str, Any] | None = None
+    output: msgspec.Raw = _NULL
+    data: msgspec.Raw = _NULL
+    results: msgspec.Raw = _NULL
 
 
 TERMINAL = ("response.completed", "response.incomplete", "response.failed", "response.cancelled")
@@ -98,6 +107,8 @@ class Watch:
     """Content has gone by, or the end: what comes before says only that the call was taken."""
     storable = True
     """False for what is complete but no answer to give again: cut by a content filter, failed, cancelled."""
+    holds: ClassVar[str] = "data"
+    """What an answer in one piece is not without."""
 
     def see(self, event: bytes) -> Sight:  # noqa: ARG002  # the signature of all watches
         """Look at one event of a stream. Raises MalformedAnswer."""
@@ -114,8 +125,16 @@ class Watch:
             self.error = _any.decode(answer.error)
             if answer.status is None:
                 return Sight.ERROR
+        elif not self._is_answer(answer):
+            if not answer.complains():
+                raise MalformedAnswer(f"The upstream's answer holds no {self.holds}.")
+            self.error = _any.decode(body)
+            return Sight.ERROR
         self._conclude(answer)
         return Sight.END
+
+    def _is_answer(self, answer: _Answer) -> bool:
+        return _present(answer.data) or _present(answer.results)
 
     def _conclude(self, answer: _Answer) -> None:
         self._note(answer)
@@ -125,7 +144,7 @@ class Watch:
     def _succeeded(self, answer: _Answer) -> bool:
         return _finished(answer.status, answer.incomplete_details)
 
-    def _note(self, answer: "_Chunk | _Answer") -> None:
+    def _note(self, answer: _Chunk) -> None:
         if _present(answer.usage):
             self.usage = bytes(answer.usage)
         self.model = answer.model or self.model
@@ -135,39 +154,43 @@ class Watch:
 class ChatWatch(Watch):
     """A chat completion's stream: chunks, a finish for each choice, a usage chunk, `[DONE]`."""
 
+    holds = "choice"
+
     def __init__(self) -> None:
         self._open: set[int] = set()
         self._finished: set[int] = set()
 
     def see(self, event: bytes) -> Sight:
-        """Look at one event."""
+        """Look at one event. Raises MalformedAnswer and TruncatedStream."""
         data = sse.data_of(event)
         if data is None:
             return Sight.NOTHING
-        if data == b"[DONE]":
-            if not self._open:
-                raise MalformedAnswer("The upstream's stream ended before it had said anything.")
-            self.storable = self.storable and self.ended()
-            self.complete = self.begun = True
-            return Sight.END
+        if sse.is_done(event):
+            return self._end()
         chunk = _decode(_chunk, data)
-        if _present(chunk.error):
-            self.error = _any.decode(chunk.error)
+        if _present(chunk.error) or (not chunk.choices and chunk.complains()):
+            self.error = _any.decode(chunk.error if _present(chunk.error) else data)
             return Sight.ERROR
         self._note(chunk)
         if not self.begun:
             self.begun = _says_something(data)
         for choice in chunk.choices:
             self._open.add(choice.index)
-            if choice.finish_reason is not None:
+            if choice.finish_reason:  # some servers write "" on each chunk
                 self._finished.add(choice.index)
                 self.storable = self.storable and choice.finish_reason != "content_filter"
         return Sight.PASS
 
-    def _conclude(self, answer: _Answer) -> None:
-        if not answer.choices:
-            raise MalformedAnswer("The upstream's answer holds no choice.")
-        super()._conclude(answer)
+    def _end(self) -> Sight:
+        if not self._open:
+            raise MalformedAnswer("The upstream's stream ended before it had said anything.")
+        if not self.ended():
+            raise TruncatedStream("The upstream ended its stream without a reason why it had finished.")
+        self.complete = self.begun = True
+        return Sight.END
+
+    def _is_answer(self, answer: _Answer) -> bool:
+        return bool(answer.choices)
 
     def ended(self) -> bool:
         """Each choice that was begun has been finished."""
@@ -181,19 +204,26 @@ class ChatWatch(Watch):
 class ResponsesWatch(Watch):
     """A Response's stream: events with a type, exactly one of them terminal."""
 
+    holds = "output"
+
     def see(self, event: bytes) -> Sight:
-        """Look at one event."""
+        """Look at one event. Raises MalformedAnswer."""
         data = sse.data_of(event)
-        if data is None or data == b"[DONE]":
+        if data is None or sse.is_done(event):
             return Sight.NOTHING
         seen = _decode(_event, data)
-        if seen.type == "error" or _present(seen.error):
+        if seen.complains():
             self.error = _any.decode(seen.error) if _present(seen.error) else _any.decode(data)
             return Sight.ERROR
         if not _present(seen.response) or not seen.type.startswith("response."):
+            if seen.type in TERMINAL:
+                raise MalformedAnswer("The upstream's last event holds no Response.")
             self.begun = self.begun or seen.type not in _BEFORE_CONTENT
             return Sight.PASS
         return self._see_response(seen.type, _decode(_answer, bytes(seen.response)))
+
+    def _is_answer(self, answer: _Answer) -> bool:
+        return answer.status is not None or _present(answer.output)
 
     def _see_response(self, kind: str, response: _Answer) -> Sight:
         if kind not in TERMINAL:
@@ -234,7 +264,7 @@ def is_extra_chunk(event: bytes) -> bool:
 def is_terminal(route: Route, event: bytes) -> bool:
     """Whether this event, which was seen to pass, ends the stream."""
     if route is Route.CHAT:
-        return b"[DONE]" in event and sse.data_of(event) == b"[DONE]"
+        return sse.is_done(event)
     if not any(kind in event for kind in _TERMINAL_BYTES):
         return False
     return bool(_event.decode(sse.data_of(event) or b"{}").type in TERMINAL)

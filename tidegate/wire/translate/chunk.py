@@ -89,6 +89,18 @@ class Chunk(msgspec.Struct):
     service_tier: str | None = None
     usage: Any = None
     error: Any = None
+    message: Any = None
+    detail: Any = None
+    type: Any = None
+    code: Any = None
+
+    @property
+    def complaint(self) -> Any:
+        """The error that this is in place of a chunk, also one without its envelope; None where it is none."""
+        if self.error is not None or self.choices:
+            return self.error
+        message = self.message or self.detail
+        return {"message": message, "type": self.type, "code": self.code} if message else None
 
     @property
     def choice(self) -> Choice | None:

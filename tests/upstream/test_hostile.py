@@ -1,0 +1,103 @@
+"""An upstream that says what is no HTTP, more than it was asked for, or more than can be read, harms nobody else."""
+
+import asyncio
+import gzip
+
+import pytest
+
+from tests.upstream.servers import OK, STREAM_HEAD, chunk, saying, serving
+from tests.upstream.test_transport import asked, read, way
+from tidegate.core.errors import ConnectionFailed, TotalTimeout
+from tidegate.upstream.transport import Transport
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [b"not http at all\r\n\r\n", OK.replace(b"\r\n\r\n", b"\r\nx: " + b"y" * 100_000 + b"\r\n\r\n")],
+    ids=["no HTTP", "an endless header"],
+)
+async def test_what_is_no_http_is_no_answer(answer: bytes) -> None:
+    async with serving(saying(answer)) as server:
+        with pytest.raises(ConnectionFailed, match="is not HTTP") as no:
+            await read(server.address)
+        assert "y" * 10 not in no.value.message
+
+
+async def test_a_long_header_does_no_harm() -> None:
+    async with serving(saying(OK.replace(b"\r\n\r\n", b"\r\nx: " + b"y" * 30_000 + b"\r\n\r\n"))) as server:
+        assert await read(server.address) == b"{}"
+
+
+SECOND = OK.replace(b"{}", b"42")
+
+
+@pytest.mark.parametrize("more", [SECOND, SECOND[:20], b"HTTP/1.1 408 Request Timeout\r\n\r\n", b"garbage"])
+async def test_what_nobody_asked_for_is_not_taken_for_the_next_calls_answer(more: bytes) -> None:
+    read_to_its_end, said = asyncio.Event(), asyncio.Event()
+
+    async def script(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(OK)
+        await read_to_its_end.wait()
+        writer.write(more)
+        await writer.drain()
+        said.set()
+
+    async with serving(script, keep_alive=True) as server, Transport(max_connections=1) as transport:
+        for _ in range(3):
+            exchange = await transport.send("POST", server.address, {}, b"{}", way(server.address))
+            assert await exchange.whole() == b"{}"
+            read_to_its_end.set()
+            await asyncio.wait_for(said.wait(), 5)
+            read_to_its_end.clear()
+            said.clear()
+        assert server.connections == 3
+
+
+async def test_two_answers_at_once_are_one_too_many() -> None:
+    async with serving(saying(OK + SECOND), keep_alive=True) as server, Transport(max_connections=1) as transport:
+        for _ in range(3):
+            exchange = await transport.send("POST", server.address, {}, b"{}", way(server.address))
+            assert await exchange.whole() == b"{}"
+        assert server.connections == 3
+
+
+async def test_what_is_said_ahead_of_an_answer_is_no_answer() -> None:
+    ahead = b"HTTP/1.1 100 Continue\r\n\r\n"
+    hints = b"HTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\n"
+    answer = saying(ahead, hints, hints + OK, pause=0.01)
+    async with serving(answer, keep_alive=True) as server, Transport(max_connections=1) as transport:
+        for _ in range(3):
+            exchange = await transport.send("POST", server.address, {}, b"{}", way(server.address))
+            assert await exchange.whole() == b"{}"
+        assert server.connections == 1
+
+
+async def test_a_bomb_is_read_piece_by_piece_and_others_get_their_turn() -> None:
+    bomb = gzip.compress(bytes(8 * 1024 * 1024))
+    head = b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: %d\r\n\r\n" % len(bomb)
+    turns = 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    async with serving(saying(head + bomb)) as server, asked(server.address) as exchange:
+        beside = asyncio.create_task(others())
+        while (piece := await exchange.some()) != b"":
+            assert len(piece) <= 32 * 1024
+        beside.cancel()
+    assert turns >= 256
+
+
+async def test_an_answer_that_never_pauses_has_no_more_time_than_others() -> None:
+    async def script(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(STREAM_HEAD)
+        while not writer.is_closing():
+            writer.write(chunk(b": x\n\n" * 50_000))
+            await writer.drain()
+
+    async with serving(script) as server:
+        with pytest.raises(TotalTimeout):
+            await read(server.address, total_seconds=0.3, max_answer_bytes=2**40)
