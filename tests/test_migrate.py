@@ -121,7 +121,7 @@ def test_a_step_that_fails_is_named_and_leaves_nothing(empty_database: str) -> N
 @pytest.mark.parametrize(
     ("url", "says"),
     [
-        ("postgresql://user:hidden@127.0.0.1:4459/none", "Connection refused"),
+        ("postgresql://user:hidden@127.0.0.1:1/none", "Connection refused"),
         ("postgresql://user:hidden@[broken/none", "cannot be read"),
         ("nonsense", "cannot be read"),
     ],

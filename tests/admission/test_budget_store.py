@@ -54,6 +54,6 @@ async def test_whether_the_counters_are_true_is_known(
 
 
 async def test_without_redis_it_says_so() -> None:
-    nowhere = BudgetStore(RedisLink("redis://127.0.0.1:4897", timeout=0.1, clock=SystemClock()), prefix="unused")
+    nowhere = BudgetStore(RedisLink("redis://127.0.0.1:1", timeout=0.1, clock=SystemClock()), prefix="unused")
     with pytest.raises(RedisUnavailable):
         await nowhere.read(["all"], NOW)

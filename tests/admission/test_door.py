@@ -60,7 +60,7 @@ async def house(redis_link: RedisLink, postgres: Postgres, redis_prefix: str) ->
 
 @pytest.fixture
 def without_redis(postgres: Postgres, redis_prefix: str) -> House:
-    return House(RedisLink("redis://127.0.0.1:4947/0", timeout=0.1, clock=SystemClock()), postgres, redis_prefix)
+    return House(RedisLink("redis://127.0.0.1:1/0", timeout=0.1, clock=SystemClock()), postgres, redis_prefix)
 
 
 def test_a_call_counts_for_everybody_too(house: House) -> None:
@@ -129,7 +129,7 @@ async def test_only_a_stored_answer_will_do(house: House, without_redis: House) 
 
 
 async def test_a_hit_needs_no_count(redis_link: RedisLink, redis_prefix: str) -> None:
-    away = Postgres("postgresql://nobody@127.0.0.1:4946/none", size=1, timeout=1.0)
+    away = Postgres("postgresql://nobody@127.0.0.1:1/none", size=1, timeout=1.0)
     house = House(redis_link, away, redis_prefix)
     ask = house.calls.ask("r", FREE, c=5, fingerprint="q")
     gone = await house.door.admit(ask)

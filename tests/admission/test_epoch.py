@@ -16,7 +16,7 @@ async def test_it_begins_at_nothing_and_moves(redis_link: RedisLink, redis_prefi
 
 
 async def test_without_redis_nobody_could_be_told() -> None:
-    nowhere = Epoch(RedisLink("redis://127.0.0.1:4897", timeout=0.1, clock=SystemClock()), "unused")
+    nowhere = Epoch(RedisLink("redis://127.0.0.1:1", timeout=0.1, clock=SystemClock()), "unused")
     assert await nowhere.move() is False
     with pytest.raises(RedisUnavailable):
         await nowhere.read()

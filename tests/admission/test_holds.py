@@ -108,7 +108,7 @@ async def test_what_never_went_is_given_back_later(calls: Calls, keeper: Holds) 
 
 
 async def test_while_redis_is_away_nothing_is_dropped(calls: Calls, redis_prefix: str) -> None:
-    nowhere = RedisLink("redis://127.0.0.1:4949/0", timeout=0.1, clock=SystemClock())
+    nowhere = RedisLink("redis://127.0.0.1:1/0", timeout=0.1, clock=SystemClock())
     keeper = Holds(Calls(nowhere, redis_prefix).gate, SystemClock(), lease_seconds=0.6)
     await keeper.start()
     keeper.release_later("r")

@@ -164,7 +164,7 @@ async def test_the_token_is_nowhere_but_in_the_answer(store: KeyStore, postgres:
 
 
 async def test_without_redis_a_change_is_made_and_said_to_be_unannounced(postgres: Postgres) -> None:
-    nowhere = RedisLink("redis://127.0.0.1:4458", timeout=0.1, clock=SystemClock())
+    nowhere = RedisLink("redis://127.0.0.1:1", timeout=0.1, clock=SystemClock())
     store = KeyStore(postgres, nowhere, clock=SystemClock(), prefix="unused")
     made = await store.create(project="shop")
     assert not made.announced
@@ -173,7 +173,7 @@ async def test_without_redis_a_change_is_made_and_said_to_be_unannounced(postgre
 
 
 async def test_without_postgres_everything_says_so(redis_link: RedisLink) -> None:
-    nowhere = Postgres("postgresql://nobody@127.0.0.1:4459/none", size=1, timeout=1.0)
+    nowhere = Postgres("postgresql://nobody@127.0.0.1:1/none", size=1, timeout=1.0)
     store = KeyStore(nowhere, redis_link, clock=SystemClock(), prefix="unused")
     attempts = [store.create(project="p"), store.list(), store.revoke("k"), store.find([b""]), store.any_exists()]
     outcomes = await asyncio.gather(*attempts, return_exceptions=True)

@@ -213,7 +213,7 @@ async def test_a_grant_heard_before_its_call_knows_that_it_was_queued_is_kept_fo
 
 async def test_while_redis_is_away_a_process_keeps_to_its_share(redis_prefix: str) -> None:
     clock = SystemClock()
-    link = RedisLink("redis://127.0.0.1:4848", timeout=0.3, clock=clock)
+    link = RedisLink("redis://127.0.0.1:1", timeout=0.3, clock=clock)
     places = Places(
         link, prefix=redis_prefix, process="p", clock=clock, terms=lambda _: LaneTerms(rpm=600), replicas=Replicas()
     )

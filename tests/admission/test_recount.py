@@ -161,7 +161,7 @@ async def test_processes_have_time_to_say_what_their_calls_hold(
 
 
 async def test_without_postgres_nothing_is_counted(books: Books, redis_link: RedisLink) -> None:
-    away = Postgres("postgresql://nobody@127.0.0.1:4948/none", size=1, timeout=1.0)
+    away = Postgres("postgresql://nobody@127.0.0.1:1/none", size=1, timeout=1.0)
     recount = Recount(redis_link, away, prefix=books.calls.prefix, clock=ManualClock(NOON), grace_seconds=0.0)
     with pytest.raises(PostgresUnavailable):
         await recount.ensure()

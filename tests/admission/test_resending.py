@@ -62,5 +62,5 @@ async def test_what_a_dead_process_held_for_it_is_charged_as_well(calls: Calls, 
 async def test_without_redis_nobody_spends_from_a_budget(
     calls: Calls, postgres: Postgres, scope: Scope, affordable: bool
 ) -> None:
-    away = RedisLink("redis://127.0.0.1:4849/0", timeout=0.1, clock=SystemClock())
+    away = RedisLink("redis://127.0.0.1:1/0", timeout=0.1, clock=SystemClock())
     assert await resending(calls, postgres, scope, link=away).afford() is affordable

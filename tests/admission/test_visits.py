@@ -42,12 +42,12 @@ async def test_a_request_counts_also_where_no_token_and_no_cent_is_left(
 
 
 async def test_who_has_no_limits_costs_nothing(postgres: Postgres, redis_prefix: str) -> None:
-    away = RedisLink("redis://127.0.0.1:4849/0", timeout=0.1, clock=SystemClock())
+    away = RedisLink("redis://127.0.0.1:1/0", timeout=0.1, clock=SystemClock())
     await visits(away, postgres, redis_prefix).count(FREE, "r1")
 
 
 async def test_without_redis_nobody_is_kept_out(postgres: Postgres, redis_prefix: str) -> None:
-    away = RedisLink("redis://127.0.0.1:4849/0", timeout=0.1, clock=SystemClock())
+    away = RedisLink("redis://127.0.0.1:1/0", timeout=0.1, clock=SystemClock())
     counting = visits(away, postgres, redis_prefix)
     for number in range(5):
         await counting.count(LIMITED, f"r{number}")
@@ -95,7 +95,7 @@ async def test_a_promise_waits_for_what_passes_and_counts_all_the_same(
 
 
 async def test_without_redis_everything_is_promised(postgres: Postgres, redis_prefix: str) -> None:
-    away = RedisLink("redis://127.0.0.1:4849/0", timeout=0.1, clock=SystemClock())
+    away = RedisLink("redis://127.0.0.1:1/0", timeout=0.1, clock=SystemClock())
     counting = visits(away, postgres, redis_prefix)
     await counting.promise(terms(counting, Limits(budget_day=10), "r1", tokens=10), LINE)
 

@@ -49,6 +49,6 @@ def test_nobody_with_a_budget_is_said_with_a_remedy(tidegate: Tidegate) -> None:
 
 
 def test_without_redis_it_is_one_sentence(tidegate: Tidegate) -> None:
-    result = tidegate("budgets", "show", TIDEGATE_REDIS_URL="redis://127.0.0.1:4897")
+    result = tidegate("budgets", "show", TIDEGATE_REDIS_URL="redis://127.0.0.1:1")
     assert (result.exit_code, result.stderr.startswith("Redis did not answer")) == (1, True)
     assert "Traceback" not in result.output

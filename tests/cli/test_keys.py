@@ -88,7 +88,7 @@ def test_a_revoked_key_stays_listed_as_revoked(run: Run) -> None:
 
 def test_without_redis_the_delay_is_said(run: Run) -> None:
     made = json.loads(run("create", "--project", "shop", "--json").output)
-    revoked = run("revoke", made["id"], TIDEGATE_REDIS_URL="redis://127.0.0.1:4458")
+    revoked = run("revoke", made["id"], TIDEGATE_REDIS_URL="redis://127.0.0.1:1")
     assert revoked.exit_code == 0
     assert "within 60 s" in revoked.output
 
@@ -129,7 +129,7 @@ def test_mistakes_are_explained(run: Run, arguments: list[str], code: int, says:
 
 
 def test_no_database_is_one_sentence(run: Run) -> None:
-    result = run("list", TIDEGATE_DATABASE_URL="postgresql://nobody:hidden@127.0.0.1:4459/none")
+    result = run("list", TIDEGATE_DATABASE_URL="postgresql://nobody:hidden@127.0.0.1:1/none")
     assert result.exit_code == 1
     assert result.output.startswith("PostgreSQL cannot be used")
     assert "hidden" not in result.output

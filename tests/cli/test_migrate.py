@@ -31,8 +31,8 @@ def test_a_given_database_is_up_to_date(clean_stores: Stores) -> None:
 
 
 def test_no_database_is_one_sentence_without_the_password() -> None:
-    url = "postgresql://nobody:hidden@127.0.0.1:4459/none"
-    code, output = run(TIDEGATE_DATABASE_URL=url, TIDEGATE_REDIS_URL="redis://127.0.0.1:4458")
+    url = "postgresql://nobody:hidden@127.0.0.1:1/none"
+    code, output = run(TIDEGATE_DATABASE_URL=url, TIDEGATE_REDIS_URL="redis://127.0.0.1:1")
     assert code == 1
     assert output.startswith("PostgreSQL cannot be used: ")
     assert "\n" not in output

@@ -66,5 +66,5 @@ def test_mistakes_are_explained(tidegate: Tidegate, arguments: list[str], code: 
 
 
 def test_without_redis_the_delay_is_said(tidegate: Tidegate) -> None:
-    changed = tidegate("projects", "update", "shop", "--rpm", "1", TIDEGATE_REDIS_URL="redis://127.0.0.1:4897")
+    changed = tidegate("projects", "update", "shop", "--rpm", "1", TIDEGATE_REDIS_URL="redis://127.0.0.1:1")
     assert (changed.exit_code, "within 60 s" in changed.output) == (0, True)

@@ -36,7 +36,7 @@ def test_nobody_waits_at_first(tidegate: Tidegate) -> None:
 
 
 def test_without_redis_it_is_one_sentence(tidegate: Tidegate) -> None:
-    result = tidegate("queue", "show", TIDEGATE_REDIS_URL="redis://127.0.0.1:4897")
+    result = tidegate("queue", "show", TIDEGATE_REDIS_URL="redis://127.0.0.1:1")
     assert (result.exit_code, result.stderr.startswith("Redis did not answer")) == (1, True)
 
 

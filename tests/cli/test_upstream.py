@@ -30,5 +30,5 @@ def test_one_that_is_not_there_is_one_sentence(tidegate: Tidegate) -> None:
 
 
 def test_without_redis_it_is_one_sentence(tidegate: Tidegate) -> None:
-    result = tidegate("upstream", "show", TIDEGATE_REDIS_URL="redis://127.0.0.1:4651")
+    result = tidegate("upstream", "show", TIDEGATE_REDIS_URL="redis://127.0.0.1:1")
     assert (result.exit_code, result.stderr.startswith("Redis did not answer")) == (1, True)

@@ -108,14 +108,14 @@ def test_it_says_what_is_still_on_its_way_and_what_could_not_be_booked(run: Run)
 
 @pytest.mark.usefixtures("booked")
 def test_without_redis_it_says_that_it_does_not_know(run: Run) -> None:
-    result = run(TIDEGATE_REDIS_URL="redis://127.0.0.1:4504/0")
+    result = run(TIDEGATE_REDIS_URL="redis://127.0.0.1:1/0")
 
     assert result.exit_code == 0
     assert "Redis did not answer" in result.output
 
 
 def test_without_postgresql_it_is_one_sentence_and_exit_code_1(run: Run) -> None:
-    result = run(TIDEGATE_DATABASE_URL="postgresql://nobody@127.0.0.1:4505/nothing")
+    result = run(TIDEGATE_DATABASE_URL="postgresql://nobody@127.0.0.1:1/nothing")
 
     assert result.exit_code == 1
     assert "PostgreSQL" in result.output

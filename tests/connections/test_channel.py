@@ -49,7 +49,7 @@ async def test_a_lost_connection_is_made_again_and_its_owner_is_told(redis_link:
 
 async def test_without_redis_the_start_is_short_and_closing_leaves_no_task() -> None:
     before = asyncio.all_tasks()
-    link = RedisLink("redis://127.0.0.1:4849", timeout=0.3, clock=SystemClock())
+    link = RedisLink("redis://127.0.0.1:1", timeout=0.3, clock=SystemClock())
     channel = Channel(link, "nobody")
     async with asyncio.timeout(PATIENCE_SECONDS):
         await channel.start(lambda _: None)

@@ -108,7 +108,7 @@ async def test_a_mistake_in_a_query_is_no_unavailability(postgres: Postgres) -> 
 @pytest.mark.parametrize(
     "url",
     [
-        "postgresql://nobody:hidden@127.0.0.1:4459/none",
+        "postgresql://nobody:hidden@127.0.0.1:1/none",
         "postgresql://nobody:hidden@/none?host=/nonexistent",
         "mysql://nobody:hidden@127.0.0.1/none",
     ],

@@ -263,7 +263,7 @@ async def test_an_end_that_vanished_without_a_word_is_left_for_a_new_connection(
 
 
 async def test_where_there_is_no_redis_the_start_is_short_and_says_nothing_but_no() -> None:
-    link = RedisLink("redis://:hidden@127.0.0.1:4459", timeout=TIMEOUT, clock=SystemClock())
+    link = RedisLink("redis://:hidden@127.0.0.1:1", timeout=TIMEOUT, clock=SystemClock())
     begun = now()
     await link.start()
     assert now() - begun < 3.0
@@ -282,7 +282,7 @@ async def test_a_dedicated_client_blocks_nobody(own: RedisLink) -> None:
 
 
 async def test_a_dedicated_clients_errors_are_ours() -> None:
-    link = RedisLink("redis://127.0.0.1:4459", timeout=TIMEOUT, clock=SystemClock())
+    link = RedisLink("redis://127.0.0.1:1", timeout=TIMEOUT, clock=SystemClock())
     with pytest.raises(RedisUnavailable):
         async with link.dedicated() as client:
             await client.ping()

@@ -86,7 +86,7 @@ async def test_a_chain_that_others_go_on_from_is_kept_as_long_as_they(
 async def test_it_goes_on_when_postgresql_comes_back(clock: ManualClock, postgres: Postgres) -> None:
     async with postgres.connection() as connection:
         await connection.execute("INSERT INTO projects (id, retention_days) VALUES ('shop', 3)")
-    away = Postgres("postgresql://nobody@127.0.0.1:4799/none", size=1, timeout=0.2)
+    away = Postgres("postgresql://nobody@127.0.0.1:1/none", size=1, timeout=0.2)
     for pool in (away, postgres):
         keeper = Keeper(Partitions(pool), clock, every_seconds=0.01)
         await keeper.start()

@@ -49,7 +49,7 @@ async def test_reasoning_that_is_not_kept_here_goes_as_it_came(
 ) -> None:
     theirs = {"type": "reasoning", "id": "rs_theirs", "summary": []}
     call = response_call("", input=[theirs, {"role": "user", "content": "Go on"}], store=False)
-    nowhere = Archive(Postgres("postgresql://nobody@127.0.0.1:4848/none", size=1, timeout=0.5), clock)
+    nowhere = Archive(Postgres("postgresql://nobody@127.0.0.1:1/none", size=1, timeout=0.5), clock)
     assert await recollection(nowhere if away else archive, clock).recall(call, SHOP) == (call, None)
 
 

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from tests.eventually import PATIENCE_SECONDS
 from tests.harness import CHAT, EMBEDDINGS, MODERATIONS, RESPONSES, STREAM, Answer, Gateway, Json, World, ask, said_by
 
 BODIES: dict[str, Json] = {
@@ -25,7 +26,7 @@ async def test_a_repeated_question_is_not_asked_twice(gateway: Gateway, world: W
     assert (cache_of(first), cache_of(second)) == ("miss", "hit")
     assert second.text == first.text
     assert second.headers["x-tidegate-served-by"] == first.headers["x-tidegate-served-by"]
-    assert 0 <= int(second.headers["age"]) <= 2
+    assert 0 <= int(second.headers["age"]) <= PATIENCE_SECONDS
     assert "age" not in first.headers
     assert second.headers["x-tidegate-cost-usd"] == "0.000000000"
     assert sum((await world.stats())["calls"].values()) == 1
@@ -175,11 +176,10 @@ async def test_an_answer_larger_than_the_limit_is_delivered_and_not_kept(world: 
 async def test_an_answer_grows_old(world: World) -> None:
     async with world.gateway(cache={"ttl_seconds": 1}) as gateway:
         seen = [cache_of(await gateway.chat())]
-        while seen[-1] != "miss" or len(seen) == 1:
+        while "hit" not in seen or seen[-1] == "hit":
             seen.append(cache_of(await gateway.chat()))
-            assert len(seen) < 5000
-    assert seen[1] == "hit"
-    assert await world.calls() == 2
+            assert len(seen) < 20_000
+    assert await world.calls() == seen.count("miss")
 
 
 async def test_the_second_replica_has_it_too(world: World) -> None:

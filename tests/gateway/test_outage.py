@@ -53,7 +53,7 @@ async def test_what_is_down_is_refused_at_once_by_all_replicas_and_comes_back_by
             refused = await other_one.chat(ask("Who is there?"))
         assert (refused.status, refused.headers["x-tidegate-error"]) == (503, "target_down")
         assert (refused.error["code"], refused.headers["x-should-retry"]) == ("upstream_down", "true")
-        assert refused.headers["retry-after"] == "2"
+        assert refused.headers["retry-after"] in ("1", "2")  # two seconds, less what has passed
         assert "has been failing for" in refused.error["message"]
         assert await world.calls() <= asked + 1  # one call in the fleet may try
         await world.faults(overloaded=0.0)
@@ -97,7 +97,7 @@ async def test_the_ledger_tells_how_far_down_a_call_went(world: World, second: J
 
 
 async def test_heartbeats_go_on_while_a_stream_goes_down_the_ladder(world: World, second: Json) -> None:
-    clocks = {"first_byte_seconds": 0.5}
+    clocks = {"first_byte_seconds": 1.0}
     async with world.gateway(providers=second, routes=ROUTES, upstream=clocks, server={"ping_seconds": 0.1}) as gateway:
         await world.faults(timeout=1.0)
         answer = await gateway.chat(STREAM)

@@ -111,7 +111,7 @@ async def test_different_questions_do_not_wait_for_each_other(gateway: Gateway, 
     await world.settled(in_flight=0)
 
 
-PATIENT = {"x_simulate_ttft": "0.3", "x_simulate_tps": "50", "x_simulate_tokens": "40"}
+PATIENT = {"x_simulate_ttft": "0.3", "x_simulate_tps": "50", "x_simulate_tokens": "100"}
 SHORT_LEASE = {"lease_seconds": 0.5}
 
 

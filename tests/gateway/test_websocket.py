@@ -13,6 +13,7 @@ from openai.lib.responses_websocket import (
 )
 from websockets.exceptions import InvalidStatus
 
+from tests.eventually import PATIENCE_SECONDS
 from tests.gateway.sockets import ANY_EVENT, ASK, LAST, asked, raw, text_of, told
 from tests.harness import Gateway, World
 
@@ -161,7 +162,7 @@ async def test_revoking_a_key_acts_within_the_connection(world: World) -> None:
         async with raw(gateway, key=made.token) as connection:
             assert (await asked(connection))[-1]["type"] == "response.completed"
             await world.keys.revoke(made.record.id)
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(PATIENCE_SECONDS):
                 while (event := (await asked(connection))[-1])["type"] != "error":
                     pass
     assert event["error"]["code"] == "revoked_api_key"

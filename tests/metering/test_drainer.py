@@ -17,7 +17,7 @@ from tidegate.metering.ledger_store import LedgerStore
 from tidegate.metering.ledger_stream import GROUP, LedgerStream
 from tidegate.metering.spool import Spool
 
-NOWHERE = "postgresql://nobody@127.0.0.1:4500/nothing"
+NOWHERE = "postgresql://nobody@127.0.0.1:1/nothing"
 """A port on which nothing listens."""
 
 
@@ -216,7 +216,7 @@ async def test_a_redis_that_starts_anew_without_its_data_is_drained_again(
 async def test_while_redis_is_away_entries_go_to_disk_and_then_to_postgresql(
     postgres: Postgres, redis_prefix: str, tmp_path: Path
 ) -> None:
-    nowhere = RedisLink("redis://127.0.0.1:4501/0", timeout=0.1, clock=SystemClock())
+    nowhere = RedisLink("redis://127.0.0.1:1/0", timeout=0.1, clock=SystemClock())
     await nowhere.start()
     parts = Parts(nowhere, postgres, redis_prefix, tmp_path)
     parts.drainer.start()
@@ -241,7 +241,7 @@ async def test_while_redis_is_away_entries_go_to_disk_and_then_to_postgresql(
 async def test_with_both_stores_away_entries_wait_on_disk_for_the_next_process(
     redis_link: RedisLink, postgres: Postgres, redis_prefix: str, tmp_path: Path
 ) -> None:
-    nowhere = RedisLink("redis://127.0.0.1:4501/0", timeout=0.1, clock=SystemClock())
+    nowhere = RedisLink("redis://127.0.0.1:1/0", timeout=0.1, clock=SystemClock())
     away = Postgres(NOWHERE, size=1, timeout=1.0)
     before = Parts(nowhere, away, redis_prefix, tmp_path)
     for number in range(7):

@@ -69,7 +69,7 @@ def test_a_text_is_cut_and_cleaned(given_text: str, kept: str) -> None:
 
 @pytest.fixture
 async def nowhere() -> Any:
-    link = RedisLink("redis://127.0.0.1:4502/0", timeout=0.1, clock=SystemClock())
+    link = RedisLink("redis://127.0.0.1:1/0", timeout=0.1, clock=SystemClock())
     await link.start()
     yield link
     await link.close()

@@ -98,7 +98,7 @@ async def test_a_table_that_is_missing_rejects_nothing(postgres: Postgres) -> No
 
 
 async def test_a_server_that_is_away_is_a_typed_error() -> None:
-    away = Postgres("postgresql://nobody@127.0.0.1:4503/nothing", size=1, timeout=1.0)
+    away = Postgres("postgresql://nobody@127.0.0.1:1/nothing", size=1, timeout=1.0)
 
     with pytest.raises(PostgresUnavailable):
         await LedgerStore(away).ping()
