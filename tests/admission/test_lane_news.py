@@ -47,6 +47,7 @@ async def desk(clean_stores: object, redis_link: RedisLink, redis_prefix: str) -
 
 
 async def test_the_first_answer_is_told_at_once_and_the_next_ones_together(desk: Desk) -> None:
+    begun = SystemClock().now()
     desk.news.answered(LANE, SAID, ok=True, age=0.1)
     await until(lambda: desk.news.told(LANE))
     for left in range(499, 399, -1):
@@ -57,15 +58,16 @@ async def test_the_first_answer_is_told_at_once_and_the_next_ones_together(desk:
     state = await desk.state()
     assert state["limits"] == [600, 0]
     assert state["ramp"] == 104
-    assert state["full_at"][0] == pytest.approx(SystemClock().now() + 19.9, abs=2)
+    assert begun + 19.8 <= state["full_at"][0] <= SystemClock().now() + 20
 
 
 async def test_a_refusal_is_told_at_once(desk: Desk) -> None:
     desk.news.answered(LANE, SAID, ok=True, age=0.1)
     await until(lambda: desk.news.told(LANE))
+    begun = SystemClock().now()
     desk.news.refused(LANE, Said(), "requests", 7.0, tokens=50, age=0.0)
     await until(lambda: len(desk.told) == 2)
-    assert (await desk.state())["not_before"] == pytest.approx(SystemClock().now() + 7, abs=1)
+    assert begun + 7 <= (await desk.state())["not_before"] <= SystemClock().now() + 7
 
 
 async def test_an_outage_is_told_at_once(desk: Desk) -> None:
@@ -126,8 +128,9 @@ def test_two_reports_become_one(one: Report, other: Report, both: Report) -> Non
 async def test_a_refusal_can_be_waited_for_until_the_lane_has_heard_of_it(desk: Desk) -> None:
     desk.news.answered(LANE, SAID, ok=True, age=0.1)  # being told while the refusal comes
     await asyncio.sleep(0)
+    begun = SystemClock().now()
     desk.news.refused(LANE, Said(), "requests", 5.0, tokens=1, age=0.0)
     await desk.news.spread(LANE)
-    assert (await desk.state())["not_before"] == pytest.approx(SystemClock().now() + 5.0, abs=2)
+    assert begun + 5 <= (await desk.state())["not_before"] <= SystemClock().now() + 5
     assert desk.news.told(LANE)
     await desk.news.spread(LANE)  # there is nothing to wait for

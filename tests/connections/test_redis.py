@@ -18,6 +18,8 @@ from tidegate.core.happenings import Happening, Own
 from tidegate.embedded import Stores
 
 TIMEOUT = 0.3
+ROOM = 10.0
+"""What a busy machine may take longer; who waited for Redis would wait for ever."""
 
 
 class AddOne(Script):
@@ -120,7 +122,7 @@ async def test_a_frozen_redis_is_given_up_within_the_timeout_then_at_once_and_he
     os.kill(server, signal.SIGSTOP)
     words, took = await failure(own, "PING")
     assert "no answer within" in words
-    assert TIMEOUT * 0.9 < took < TIMEOUT + 1.0
+    assert TIMEOUT * 0.9 < took < TIMEOUT + ROOM
     assert not own.up
     refusals = [await failure(own, "PING") for _ in range(100)]
     assert sum(took for _, took in refusals) < 10 * TIMEOUT, "nobody waits for what is known to be silent"
@@ -134,7 +136,7 @@ async def test_all_who_wait_on_a_frozen_redis_are_released_together(own: RedisLi
     begun = now()
     outcomes = await asyncio.gather(*(own.command("PING") for _ in range(500)), return_exceptions=True)
     assert {type(outcome) for outcome in outcomes} == {RedisUnavailable}
-    assert now() - begun < TIMEOUT + 1.5
+    assert now() - begun < TIMEOUT + ROOM
 
 
 async def test_who_asks_just_before_the_silence_is_noticed_does_not_wait_the_whole_timeout(
@@ -209,7 +211,7 @@ async def test_those_who_wait_when_the_connection_breaks_are_told(own: RedisLink
     begun = now()
     outcomes = await asyncio.gather(*waiting, return_exceptions=True)
     assert {type(outcome) for outcome in outcomes} == {RedisUnavailable}
-    assert now() - begun < TIMEOUT + 1.0
+    assert now() - begun < TIMEOUT + ROOM
 
 
 class Swallower:
@@ -266,7 +268,7 @@ async def test_where_there_is_no_redis_the_start_is_short_and_says_nothing_but_n
     link = RedisLink("redis://:hidden@127.0.0.1:1", timeout=TIMEOUT, clock=SystemClock())
     begun = now()
     await link.start()
-    assert now() - begun < 3.0
+    assert now() - begun < TIMEOUT + ROOM
     words, took = await failure(link, "PING")
     assert took < TIMEOUT
     assert "hidden" not in words + repr(link)
@@ -291,7 +293,7 @@ async def test_a_dedicated_clients_errors_are_ours() -> None:
 
 async def test_closing_releases_those_who_wait_and_leaves_no_task(own_stores: Stores, server: int) -> None:
     before = asyncio.all_tasks()
-    link = RedisLink(own_stores.redis_url, timeout=5.0, clock=SystemClock())
+    link = RedisLink(own_stores.redis_url, timeout=60.0, clock=SystemClock())
     await link.start()
     os.kill(server, signal.SIGSTOP)
     waiting = asyncio.create_task(link.command("PING"))
@@ -300,5 +302,5 @@ async def test_closing_releases_those_who_wait_and_leaves_no_task(own_stores: St
     await link.close()
     with pytest.raises(RedisUnavailable):
         await waiting
-    assert now() - begun < 1.0
+    assert now() - begun < ROOM
     assert asyncio.all_tasks() == before

@@ -18,7 +18,7 @@ from tidegate.simulator import running
 
 TIMEOUT = 0.3
 QUICK = {"redis": {"prefix": PREFIX, "timeout_seconds": TIMEOUT}}
-ROOM = 3.0
+ROOM = 20.0
 """Seconds that a busy machine may add."""
 
 

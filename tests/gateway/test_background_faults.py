@@ -125,7 +125,11 @@ async def test_a_process_that_was_frozen_ends_nothing_of_what_another_does(world
             events = await events_of(await client.responses.retrieve(promised.id, stream=True))
             whole(events)
             assert events[-1].response.output_text == text_of(events)
-            assert await world.rows("SELECT id FROM pgqueuer") == []
+
+            async def forgotten() -> bool:
+                return await world.rows("SELECT id FROM pgqueuer") == []
+
+            await until_so(forgotten)
 
 
 async def taken_over(world: World, response_id: str) -> None:
