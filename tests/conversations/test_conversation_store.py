@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.conversations.said import AT, ids, message, response, said
+from tests.conversations.said import AT, ids, item, message, response, said
 from tidegate.conversations.conversation_store import ConversationStore
 from tidegate.conversations.documents import Conversation, Item, PageAsk
 from tidegate.conversations.response_store import ResponseStore
@@ -96,6 +96,19 @@ async def test_an_item_is_deleted_from_the_conversation(conversations: Conversat
     assert after.version != before.version
     await conversations.add_items("shop", "conv_1", [message("msg_3", "3")])
     assert said(await conversations.past("shop", "conv_1")) == ["0", "2", "3"]
+
+
+@pytest.mark.parametrize("descending", [False, True])
+async def test_who_pages_comes_to_an_end_also_where_an_item_was_said_twice(
+    conversations: ConversationStore, descending: bool
+) -> None:
+    twice = item("rs_1", "reasoning", summary=[])  # an id that is not ours to exchange
+    await conversations.create("shop", NAMED, [message("msg_1", "a"), twice, message("msg_2", "b"), twice])
+    ask, pages = PageAsk(limit=1, descending=descending), 1
+    while (page := await conversations.items("shop", "conv_1", ask)).has_more:
+        ask = PageAsk(limit=1, descending=descending, after=page.items[-1].id)
+        pages += 1
+        assert pages <= 4
 
 
 async def test_items_survive_their_conversation_in_the_responses_that_have_them(

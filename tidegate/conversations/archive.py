@@ -9,7 +9,7 @@ from tidegate.connections.project_rows import ProjectRows
 from tidegate.conversations.documents import MOST_HISTORY_BYTES
 from tidegate.conversations.items import NAMELESS_UPSTREAM, kept_for_upstream
 from tidegate.conversations.laying import Laid, Place, begun
-from tidegate.conversations.packing import document_of
+from tidegate.conversations.packing import document_of, parts_of
 from tidegate.conversations.part_store import PartStore
 from tidegate.conversations.partitions import Partitions
 from tidegate.core.clock import Clock, today
@@ -110,3 +110,19 @@ class Archive:
             self.now(),
             end_user,
         )
+
+    async def cut(self, connection: Connection, project: str, conversation: str, deleted: str | None = None) -> None:
+        """Delete what nobody can see any more, nor goes on from, now that a response was `deleted`, or a name."""
+        gone = await connection.fetch(self._sql["hidden"], project, conversation, deleted)
+        end: str | None = conversation
+        while end is not None and await connection.fetchval(self._sql["nameless"], project, end):
+            needed = await connection.fetchval(self._sql["last_needed"], project, end)
+            cut = await connection.fetch(self._sql["cut"], project, end, needed or 0)
+            gone += cut
+            if needed is None:
+                end = await connection.fetchval(self._sql["drop"], project, end)
+            else:
+                bytes_gone = sum(row["size"] for row in cut if not row["removed"])
+                await connection.execute(self._sql["shorten"], project, end, needed, bytes_gone)
+                end = None
+        await self.parts.release(connection, project, [(parts_of(row["parts"]), row["expires_on"]) for row in gone])

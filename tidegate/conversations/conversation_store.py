@@ -66,10 +66,11 @@ class ConversationStore:
             return _conversation(row, conversation_id)
 
     async def delete(self, project: str, conversation_id: str) -> None:
-        """Take its name away; its items stay where responses have them. Raises ConversationNotFound."""
+        """Take its name away; its items stay as long as a response needs them. Raises ConversationNotFound."""
         async with self._archive.rows.transaction(project) as connection:
             if await connection.fetchval(self._sql["delete"], project, conversation_id, self._archive.now()) is None:
                 raise _missing(conversation_id)
+            await self._archive.cut(connection, project, conversation_id)
 
     async def past(self, project: str, conversation_id: str) -> Past:
         """All that was said in it, whole, and its version.

@@ -17,7 +17,7 @@ from tidegate.conversations.documents import (
     metadata_of,
 )
 from tidegate.conversations.laying import Laid, Place, end_user_column, items_of, lay, metadata_column, plain
-from tidegate.conversations.packing import Packed, pack, parts_of, unpack
+from tidegate.conversations.packing import Packed, pack, unpack
 from tidegate.core.errors import (
     ConversationBusy,
     ConversationNotFound,
@@ -189,28 +189,16 @@ class ResponseStore:
             raise ItemNotFound(f"There is no item {item_id} in the input of the response {response_id}.")
 
     async def delete(self, project: str, response_id: str) -> None:
-        """Delete a response; what was said in it stays for those that go on from it. Raises ResponseNotFound."""
+        """Delete a response; what was said in it stays in its conversation, and for those that go on from it.
+
+        Raises ResponseNotFound.
+        """
         async with self._archive.rows.transaction(project) as connection:
             row = await connection.fetchrow(self._sql["delete"], project, response_id)
             if row is None:
                 raise _missing(response_id)
             await connection.execute(self._sql["free"], project, row["conversation"], response_id)
-            await self._cut(connection, project, row["conversation"])
-
-    async def _cut(self, connection: Connection, project: str, conversation: str) -> None:
-        """Delete the end of a chain that nobody needs any more; a conversation keeps its items."""
-        chain = await connection.fetchrow(self._sql["kind"], project, conversation)
-        if chain is None or chain["kind"] != "chain":
-            return
-        needed = await connection.fetchval(self._sql["last_needed"], project, conversation)
-        gone = await connection.fetch(self._sql["cut"], project, conversation, needed or 0)
-        freed = [(parts_of(row["parts"]), row["expires_on"]) for row in gone]
-        await self._archive.parts.release(connection, project, freed)
-        if needed is None:
-            await connection.execute(self._sql["drop_chain"], project, conversation)
-        else:
-            bytes_gone = sum(row["size"] for row in gone)
-            await connection.execute(self._sql["shorten"], project, conversation, needed, bytes_gone)
+            await self._archive.cut(connection, project, row["conversation"], response_id)
 
     def _placing(self, response: StoredResponse, version: int | None) -> tuple[str, tuple[Any, ...]]:
         """The statement that saves a turn in its place, and the values that only this one has."""

@@ -20,7 +20,7 @@ WHERE project = $1 AND id = $2 AND kind = 'conversation' AND deleted_at IS NULL
 RETURNING id, extract(epoch FROM created_at)::float8 AS created_at, metadata
 
 -- name: delete
--- Take a conversation's name and metadata away; its items stay, for the responses they belong to.
+-- Take a conversation's name and metadata away.
 UPDATE conversations SET deleted_at = to_timestamp($3::float8), metadata = '{}', version = version + 1
 WHERE project = $1 AND id = $2 AND kind = 'conversation' AND deleted_at IS NULL
 RETURNING id
@@ -51,7 +51,7 @@ JOIN items ON items.project = $1 AND items.conversation = $2 AND NOT items.remov
     AND items.expires_on > $5::date
 WHERE conversations.project = $1 AND conversations.id = $2 AND kind = 'conversation' AND deleted_at IS NULL
     AND ($3::text IS NULL OR items.seq > (
-        SELECT seq FROM items WHERE project = $1 AND conversation = $2 AND id = $3 ORDER BY seq LIMIT 1
+        SELECT max(seq) FROM items WHERE project = $1 AND conversation = $2 AND id = $3
     ))
 ORDER BY items.seq
 LIMIT $4
@@ -65,7 +65,7 @@ JOIN items ON items.project = $1 AND items.conversation = $2 AND NOT items.remov
     AND items.expires_on > $5::date
 WHERE conversations.project = $1 AND conversations.id = $2 AND kind = 'conversation' AND deleted_at IS NULL
     AND ($3::text IS NULL OR items.seq < (
-        SELECT seq FROM items WHERE project = $1 AND conversation = $2 AND id = $3 ORDER BY seq LIMIT 1
+        SELECT min(seq) FROM items WHERE project = $1 AND conversation = $2 AND id = $3
     ))
 ORDER BY items.seq DESC
 LIMIT $4
@@ -83,7 +83,7 @@ ORDER BY items.seq
 LIMIT 1
 
 -- name: remove_item
--- Take an item out of a conversation in which no response is being made; a response that it belongs to keeps it.
+-- Take an item out of a conversation in which no response is being made; hidden, where a response still has it.
 WITH place AS (
     SELECT id FROM conversations
     WHERE project = $1 AND id = $2 AND kind = 'conversation' AND deleted_at IS NULL AND busy_with IS NULL
@@ -91,11 +91,13 @@ WITH place AS (
     FOR UPDATE
 ), gone AS (
     DELETE FROM items
-    WHERE project = $1 AND conversation = (SELECT id FROM place) AND id = $3 AND NOT removed AND response IS NULL
+    WHERE project = $1 AND conversation = (SELECT id FROM place) AND id = $3 AND NOT removed
+        AND NOT EXISTS (SELECT FROM responses WHERE responses.project = $1 AND responses.id = items.response)
     RETURNING size, parts, expires_on
 ), hidden AS (
     UPDATE items SET removed = true
-    WHERE project = $1 AND conversation = (SELECT id FROM place) AND id = $3 AND NOT removed AND response IS NOT NULL
+    WHERE project = $1 AND conversation = (SELECT id FROM place) AND id = $3 AND NOT removed
+        AND EXISTS (SELECT FROM responses WHERE responses.project = $1 AND responses.id = items.response)
     RETURNING size
 )
 UPDATE conversations SET version = version + 1, size = size - taken.bytes

@@ -30,3 +30,34 @@ WHERE project = $1 AND conversation = $2 AND seq <= $3 AND NOT removed AND expir
 SELECT seq, id, type, role, document, exact, parts
 FROM items
 WHERE project = $1 AND conversation = $2 AND seq = ANY ($3::bigint[]) AND expires_on BETWEEN $4::date AND $5::date
+
+-- name: hidden
+-- Delete the items of the response $3, which is no more, that had been taken out of the conversation $2.
+DELETE FROM items WHERE project = $1 AND conversation = $2 AND response = $3 AND removed
+RETURNING parts, expires_on
+
+-- name: nameless
+-- Whether nobody can name a conversation, a chain or one that was deleted; locked against those who would go on with it.
+SELECT kind = 'chain' OR deleted_at IS NOT NULL FROM conversations WHERE project = $1 AND id = $2 FOR UPDATE
+
+-- name: last_needed
+-- The last item of a conversation that a response or a chain still needs; null for none.
+SELECT greatest(
+    (SELECT max(last_seq) FROM responses WHERE project = $1 AND conversation = $2),
+    (SELECT max(parent_seq) FROM conversations WHERE project = $1 AND parent = $2)
+)
+
+-- name: cut
+-- Delete a conversation's items after $3.
+DELETE FROM items WHERE project = $1 AND conversation = $2 AND seq > $3
+RETURNING size, removed, parts, expires_on
+
+-- name: shorten
+-- A conversation ends at $3 now, and is smaller by $4 bytes.
+UPDATE conversations SET last_seq = $3, size = size - $4, version = version + 1
+WHERE project = $1 AND id = $2
+
+-- name: drop
+-- Delete a conversation that has no items any more; what it went on from.
+DELETE FROM conversations WHERE project = $1 AND id = $2
+RETURNING parent

@@ -7,12 +7,13 @@ SELECT pg_advisory_xact_lock(8388346167794168436);
 SET LOCAL lock_timeout = '300ms'
 
 -- name: drop_empty
--- Delete at most $2 conversations whose last item expired before $1, except those that others go on from.
+-- Delete at most $2 conversations whose last item expired before $1, except those that others go on from, or in which a
+-- response is being made.
 WITH gone AS (
     DELETE FROM conversations
     WHERE (project, id) IN (
         SELECT project, id FROM conversations AS old
-        WHERE last_expires < $1::date
+        WHERE last_expires < $1::date AND (leased_until IS NULL OR leased_until <= clock_timestamp())
             AND NOT EXISTS (SELECT FROM conversations AS later WHERE later.project = old.project AND later.parent = old.id)
         LIMIT $2
     )

@@ -125,10 +125,9 @@ JOIN items ON items.project = $1 AND items.conversation = responses.conversation
     AND items.seq BETWEEN responses.first_seq AND responses.last_seq AND items.expires_on = responses.expires_on
 WHERE responses.project = $1 AND responses.id = $2 AND responses.expires_on > $5::date
     AND ($3::text IS NULL OR items.seq > (
-        SELECT past.seq FROM items AS past
+        SELECT max(past.seq) FROM items AS past
         WHERE past.project = $1 AND past.conversation = responses.conversation AND past.id = $3 AND NOT past.output
             AND past.seq BETWEEN responses.first_seq AND responses.last_seq
-        ORDER BY past.seq LIMIT 1
     ))
 ORDER BY items.seq
 LIMIT $4
@@ -141,10 +140,9 @@ JOIN items ON items.project = $1 AND items.conversation = responses.conversation
     AND items.seq BETWEEN responses.first_seq AND responses.last_seq AND items.expires_on = responses.expires_on
 WHERE responses.project = $1 AND responses.id = $2 AND responses.expires_on > $5::date
     AND ($3::text IS NULL OR items.seq < (
-        SELECT past.seq FROM items AS past
+        SELECT min(past.seq) FROM items AS past
         WHERE past.project = $1 AND past.conversation = responses.conversation AND past.id = $3 AND NOT past.output
             AND past.seq BETWEEN responses.first_seq AND responses.last_seq
-        ORDER BY past.seq LIMIT 1
     ))
 ORDER BY items.seq DESC
 LIMIT $4
@@ -187,28 +185,3 @@ RETURNING conversation, first_seq, expires_on
 -- name: free
 -- Let others use the conversation $2 again, if it was the deleted response $3 that had it for itself.
 UPDATE conversations SET busy_with = NULL WHERE project = $1 AND id = $2 AND busy_with = $3
-
--- name: kind
--- What a conversation is, locked against those who would go on with it.
-SELECT kind, parent_seq FROM conversations WHERE project = $1 AND id = $2 FOR UPDATE
-
--- name: last_needed
--- The last item of a chain that a response or another chain still needs; null for none.
-SELECT greatest(
-    (SELECT max(last_seq) FROM responses WHERE project = $1 AND conversation = $2),
-    (SELECT max(parent_seq) FROM conversations WHERE project = $1 AND parent = $2)
-)
-
--- name: cut
--- Delete a chain's items after $3.
-DELETE FROM items WHERE project = $1 AND conversation = $2 AND seq > $3
-RETURNING size, parts, expires_on
-
--- name: shorten
--- A chain ends at $3 now, and is smaller by $4 bytes.
-UPDATE conversations SET last_seq = $3, size = size - $4, version = version + 1
-WHERE project = $1 AND id = $2
-
--- name: drop_chain
--- Delete a chain that has no items any more.
-DELETE FROM conversations WHERE project = $1 AND id = $2 AND kind = 'chain'
