@@ -103,7 +103,7 @@ async def test_the_ai_sdk_sees_errors(gateway: Gateway, node: Node, world: World
 
 async def test_the_official_clients_websocket(gateway: Gateway, node: Node, world: World) -> None:
     said = await node("socket.mjs", gateway)
-    assert (len(said["texts"]), said["errors"], said["code"]) == (2, ["invalid_value"], 1000)
+    assert (len(said["texts"]), said["errors"], said["code"]) == (2, ["invalid_type"], 1000)
     assert said["types"].count("response.completed") == 2
     first, second = await world.ledger(2)
     assert second["input_tokens"] > first["input_tokens"]

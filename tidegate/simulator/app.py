@@ -7,7 +7,7 @@ import msgspec
 from starlette.types import Receive, Scope, Send
 
 from tidegate.core.clock import Clock, SystemClock
-from tidegate.simulator import azure, chat, embeddings, models, moderations, responses, tariff
+from tidegate.simulator import azure, chat, embeddings, models, moderations, parameters, responses, tariff
 from tidegate.simulator.addresses import Address, address
 from tidegate.simulator.bill import Bill, Call
 from tidegate.simulator.delivery import deliver
@@ -169,11 +169,12 @@ class Simulator:
             exchange.reply_headers.update(self._limits.headers())
         if how.fault and (refused := refusal_for(how.fault, model=model, path=exchange.path)):
             raise refused
+        parameters.check(call.route, body)
         try:
             reply, wanted = self._make(call.route, body, how, digits)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
-            # what was sent is checked by using it
-            raise invalid(f"Invalid type or value in the request: {error!r}.") from error
+            # what has no check of its own is checked by using it
+            raise invalid("Invalid type or value in the request.") from error
         self._limits.admit(model, wanted)
         exchange.reply_headers.update(self._limits.headers())
         return reply

@@ -45,7 +45,9 @@ def question_of(body: Mapping[str, Any], tokens: int | None) -> Question:
 
 def _tool(tool: Mapping[str, Any]) -> Tool:
     if "name" not in tool:
-        raise invalid("Missing required parameter: 'tools[0].name'.", param="tools[0].name")
+        raise invalid(
+            "Missing required parameter: 'tools[0].name'.", param="tools[0].name", code="missing_required_parameter"
+        )
     return Tool(name=tool["name"], schema=tool.get("parameters"), custom=tool["type"] == "custom")
 
 

@@ -1,0 +1,106 @@
+"""What a request's parameters may be, refused in OpenAI's words where they are something else."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from tidegate.simulator.refusal import Refusal, invalid
+
+
+class Taken(msgspec.Struct, frozen=True):
+    """What one parameter takes; null is always taken, for silence."""
+
+    kinds: tuple[type, ...]
+    said: str
+    """The kinds, as OpenAI names them."""
+    least: float | None = None
+    most: float | None = None
+    values: tuple[str, ...] = ()
+
+
+_TEXT, _FLAG = Taken((str,), "a string"), Taken((bool,), "a boolean")
+_OBJECT, _ARRAY = Taken((dict,), "an object"), Taken((list,), "an array")
+_TOKENS = Taken((int,), "an integer", 1)
+_NAMES: Sequence[tuple[type, str]] = (
+    (type(None), "null"), (bool, "a boolean"), (int, "an integer"), (float, "a decimal"), (str, "a string"),
+    (list, "an array"), (dict, "an object"),
+)  # fmt: skip
+
+
+def _number(least: float, most: float) -> Taken:
+    return Taken((int, float), "a decimal", least, most)
+
+
+_COMMON: Mapping[str, Taken] = {
+    "stream": _FLAG, "store": _FLAG, "parallel_tool_calls": _FLAG, "temperature": _number(0, 2), "top_p": _number(0, 1),
+    "top_logprobs": Taken((int,), "an integer", 0, 20), "tools": _ARRAY, "metadata": _OBJECT, "stream_options": _OBJECT,
+    "user": _TEXT, "safety_identifier": _TEXT, "prompt_cache_key": _TEXT,
+}  # fmt: skip
+_TAKEN: Mapping[str, Mapping[str, Taken]] = {
+    "chat": {
+        **_COMMON, "messages": _ARRAY, "max_completion_tokens": _TOKENS, "max_tokens": _TOKENS, "logprobs": _FLAG,
+        "n": Taken((int,), "an integer", 1, 128), "presence_penalty": _number(-2, 2),
+        "frequency_penalty": _number(-2, 2), "response_format": _OBJECT, "seed": Taken((int,), "an integer"),
+    },
+    "responses": {
+        **_COMMON, "input": Taken((str, list), "one of a string or an array of objects"), "instructions": _TEXT,
+        "max_output_tokens": _TOKENS, "text": _OBJECT, "reasoning": _OBJECT, "background": _FLAG, "include": _ARRAY,
+        "truncation": Taken((str,), "a string", values=("auto", "disabled")),
+    },
+}  # fmt: skip
+_ROLES = ("assistant", "system", "developer", "user")
+
+
+def check(route: str, body: Mapping[str, Any]) -> None:
+    """Raises Refusal for the first parameter that is not what it may be."""
+    for name, taken in _TAKEN.get(route, {}).items():
+        if (value := body.get(name)) is not None:
+            _check(name, value, taken)
+    for number, item in enumerate(body.get("input") or () if route == "responses" else ()):
+        if not isinstance(body["input"], str):
+            _check_item(f"input[{number}]", item)
+
+
+def _check(name: str, value: Any, taken: Taken) -> None:
+    if not isinstance(value, taken.kinds) or (isinstance(value, bool) and bool not in taken.kinds):
+        raise _wrong_type(name, taken.said, value)
+    if taken.values and value not in taken.values:
+        raise _wrong_value(name, value, taken.values)
+    _check_bounds(name, value, taken)
+
+
+def _check_bounds(name: str, value: Any, taken: Taken) -> None:
+    if taken.least is not None and value < taken.least:
+        raise _out_of_bounds(name, value, taken, "below_min", f"below minimum value. Expected a value >= {taken.least}")
+    if taken.most is not None and value > taken.most:
+        raise _out_of_bounds(name, value, taken, "above_max", f"above maximum value. Expected a value <= {taken.most}")
+
+
+def _check_item(at: str, item: Any) -> None:
+    if not isinstance(item, dict):
+        raise _wrong_type(at, "an object", item)
+    role = item.get("role")
+    if item.get("type", "message") == "message" and role is not None and role not in _ROLES:
+        raise _wrong_value(f"{at}.role", role, _ROLES)
+
+
+def _out_of_bounds(name: str, value: Any, taken: Taken, code: str, said: str) -> Refusal:
+    kind = taken.said.partition(" ")[2]
+    return invalid(
+        f"Invalid '{name}': {kind} {said}, but got {value} instead.", param=name, code=f"{kind}_{code}_value"
+    )
+
+
+def _wrong_type(name: str, expected: str, value: Any) -> Refusal:
+    given = next((said for kind, said in _NAMES if isinstance(value, kind)), "an object")
+    said = f"Invalid type for '{name}': expected {expected}, but got {given} instead."
+    return invalid(said, param=name, code="invalid_type")
+
+
+def _wrong_value(name: str, value: Any, values: Sequence[str]) -> Refusal:
+    *most, last = (f"'{one}'" for one in values)
+    said = (
+        f"Invalid value: '{value}'. Supported values are: {', '.join(most)}{',' if len(most) > 1 else ''} and {last}."
+    )
+    return invalid(said, param=name, code="invalid_value")
