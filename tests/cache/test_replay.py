@@ -1,5 +1,6 @@
 """An answer is given in the form its caller wants, and no caller reads another's words in it."""
 
+import contextlib
 import json
 from typing import Any
 
@@ -171,3 +172,15 @@ def test_own_words_are_put_where_the_other_said_nothing() -> None:
 )
 def test_an_event_without_a_response_keeps_its_very_bytes(event: bytes) -> None:
     assert OwnWords(json.dumps(HIS)).in_event(event) == event
+
+
+@pytest.mark.parametrize("depth", range(900, 1000, 3))
+def test_no_depth_of_nesting_is_a_failure_of_ours(depth: int) -> None:
+    """What could be read may be too deep to be written."""
+    body = encoded(response()).replace(b'"annotations":[]', b'"annotations":' + b"[" * depth + b"]" * depth)
+    own = OwnWords("{}")
+    with contextlib.suppress(MalformedAnswer):
+        own.in_whole(body)
+    with contextlib.suppress(MalformedAnswer):
+        for event in as_events(Route.RESPONSES, body):
+            own.in_event(event)

@@ -53,6 +53,16 @@ async def test_a_body_that_cannot_be_used(world: World, path: str, body: Any, st
     assert (await world.stats())["calls"] == {"chat": 1}
 
 
+@pytest.mark.parametrize("path", [CHAT_PATH, "/responses", "/embeddings"])
+async def test_no_depth_of_nesting_is_a_failure_of_ours(world: World, path: str) -> None:
+    """Where a body can just be read, what is built of it must not be too deep to be written."""
+    asked = '{"model":"gpt-4o-mini","messages":[{"role":"user","content":"x"}],"input":"x","new":%s}'
+    async with world.gateway() as gateway:
+        for depth in range(880, 1000, 2):
+            answer = await gateway.call(path, (asked % ("[" * depth + "]" * depth)).encode())
+            assert answer.status in (200, 400), answer.text
+
+
 async def test_a_body_that_grows_too_large_on_the_way(world: World) -> None:
     async def endless() -> Any:
         for _ in range(100):

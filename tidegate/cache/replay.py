@@ -45,7 +45,7 @@ def _understood() -> Iterator[None]:
     """An answer may be JSON and still not have the shape of one; then it cannot take the other form."""
     try:
         yield
-    except (AttributeError, LookupError, TypeError, ValueError) as error:
+    except (AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
         raise MalformedAnswer("The upstream's answer cannot be given in the form that was asked for.") from error
 
 
@@ -65,19 +65,21 @@ class OwnWords:
         self._said: dict[str, Any] = msgspec.json.decode(said) if said else {}
 
     def in_whole(self, body: bytes) -> bytes:
-        """A Response with its caller's words exchanged."""
-        return msgspec.json.encode(self._exchange(msgspec.json.decode(body)))
+        """A Response with its caller's words exchanged. Raises MalformedAnswer."""
+        with _understood():
+            return msgspec.json.encode(self._exchange(msgspec.json.decode(body)))
 
     def in_event(self, event: bytes) -> bytes:
-        """An event with the words exchanged in the Response it carries, if any."""
+        """An event with the words exchanged in the Response it carries, if any. Raises MalformedAnswer."""
         data = sse.data_of(event)
         if data is None or b'"response"' not in data:
             return event
-        document = msgspec.json.decode(data)
-        if not isinstance(document.get("response"), dict):
-            return event
-        document["response"] = self._exchange(document["response"])
-        return sse.encode(msgspec.json.encode(document), document.get("type"))
+        with _understood():
+            document = msgspec.json.decode(data)
+            if not isinstance(document.get("response"), dict):
+                return event
+            document["response"] = self._exchange(document["response"])
+            return sse.encode(msgspec.json.encode(document), document.get("type"))
 
     def _exchange(self, response: dict[str, Any]) -> dict[str, Any]:
         silent: dict[str, Any] = {"metadata": {}}

@@ -9,6 +9,8 @@ from tidegate.core.errors import BodyNotAnObject, BodyNotJson, EmptyBody, Invali
 from tidegate.core.values import Route
 
 _LONGEST_MODEL_NAME = 256
+_MARGIN = 64
+"""Levels that a body could have besides its own: what is built of it goes deeper, and so do those who read it."""
 _FLAGS = {False: b"false", True: b"true"}
 
 # an escaped backslash, a whole surrogate pair, or half of one: only the last is replaced
@@ -63,6 +65,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
 
 _decode_raw = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _decode_any = msgspec.json.Decoder()
+_skim = msgspec.json.Decoder(msgspec.Raw)
 
 
 def parse(route: Route, data: bytes) -> Call:
@@ -121,6 +124,8 @@ def _decode(data: bytes) -> tuple[dict[str, Any], dict[str, msgspec.Raw]]:
             body = _decode_any.decode(data)
         if not isinstance(body, dict):
             raise BodyNotAnObject
+        if data.count(b"[") + data.count(b"{") > _MARGIN:
+            _skim.decode(b"[" * _MARGIN + data + b"]" * _MARGIN)
         return body, _decode_raw.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise BodyNotJson(f"We could not parse the JSON body of your request: {error}.") from error
