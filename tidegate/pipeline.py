@@ -120,10 +120,11 @@ class Pipeline:
     async def _read(self, request: Request, caller: Caller) -> Call:
         """Take the body in, within its limits, and decode it once."""
         call = parse(request.route, await request.body())
-        if any(models and call.model not in models for models in (self._models, caller.models)):
-            raise UnknownModel(
-                f"The model `{call.model}` does not exist or you do not have access to it.", param="model"
-            )
+        for models in (self._models, caller.models):
+            if models and call.model not in models:
+                raise UnknownModel(
+                    f"The model `{call.model}` does not exist or you do not have access to it.", param="model"
+                )
         return call
 
     async def _recall(self, request: Request, call: Call, caller: Caller) -> tuple[Call, Memory | None]:
@@ -213,8 +214,8 @@ class Pipeline:
         def turn(ask: Ask, number: int) -> Turn:
             if number == 0 and ask.lane == lane.lane:
                 if isinstance(decision.verdict, Queued | Refused):
-                    self._ladder.board.busy(ask.lane, decision.verdict.eta)
-                return self._turns.turn(ask.lane, paper, decision.verdict)
+                    self._ladder.board.busy(lane.lane, decision.verdict.eta)
+                return self._turns.turn(lane.lane, paper, decision.verdict)
             deadline = ticket.deadline
             if ask.patience is not None:
                 deadline = min(deadline, self._clock.now() + ask.patience)

@@ -37,11 +37,7 @@ class Sent:
         self.sending = Sending(ask, self.attempt, board, seconds=seconds)
 
     async def run(self) -> bool:
-        async def come() -> bool:
-            await self.turn.come()
-            return True
-
-        return await self.sending.run(come)
+        return await self.sending.run(self.turn.come)
 
 
 @pytest.fixture

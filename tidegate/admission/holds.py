@@ -78,7 +78,7 @@ class Holds:
 
     def settle_later(self, settlement: Settlement) -> None:
         """Redis could not be told that a call is over; it will be. The hold is kept until then."""
-        self._remember(_bare(settlement))
+        self._remember(_late(settlement))
 
     def release_later(self, request_id: str) -> None:
         """A call that Redis may have admitted never went; what it holds will be given back."""
@@ -130,7 +130,7 @@ class Holds:
 
     async def _hold_anew(self) -> None:
         while self._recent:
-            self._remember(self._recent.popleft()[1])
+            self._remember(_late(self._recent.popleft()[1]))
         # a call settled meanwhile is settled after this was sent, and in that order
         now = self._clock.now()
         await asyncio.gather(
@@ -139,6 +139,10 @@ class Holds:
 
 
 def _bare(settlement: Settlement) -> Settlement:
-    """Charge and line alone, marked as late."""
-    late = msgspec.structs.replace(settlement.done, late=True)
-    return msgspec.structs.replace(settlement, done=late, head=b"", body=b"", keep_seconds=0)
+    """Charge and line alone."""
+    return msgspec.structs.replace(settlement, head=b"", body=b"", keep_seconds=0) if settlement.body else settlement
+
+
+def _late(settlement: Settlement) -> Settlement:
+    """The same, marked as late."""
+    return msgspec.structs.replace(_bare(settlement), done=msgspec.structs.replace(settlement.done, late=True))

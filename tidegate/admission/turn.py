@@ -6,7 +6,7 @@ from collections.abc import Callable
 import msgspec
 
 from tidegate.admission.places import Places
-from tidegate.admission.tickets import LaneTerms, Place, Ticket, Verdict
+from tidegate.admission.tickets import Granted, LaneTerms, Place, Ticket, Verdict
 from tidegate.core.clock import Clock
 from tidegate.core.errors import QueueFull, QueueTimeout, RateLimited, SlowDown
 from tidegate.core.said import Said
@@ -61,11 +61,14 @@ class Turn:
         """Wait for the turn. Raises QueueFull and QueueTimeout; cancelled, it is passed on."""
         began = self._clock.monotonic()
         try:
-            await self._take_place()
+            if isinstance(self._verdict, Granted):
+                self._place = self._verdict.place
+            else:
+                await self._take_place()
             await self._take_free()
         finally:
-            self.waited += self._clock.monotonic() - began
-        self._sent_at = self._clock.monotonic()
+            self._sent_at = self._clock.monotonic()
+            self.waited += self._sent_at - began
         self._unanswered = True
 
     def answered(self, said: Said, *, ok: bool) -> None:

@@ -1,6 +1,7 @@
 """The ladder and what it stands on."""
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from random import SystemRandom
 
 from tidegate.admission.tickets import LaneTerms
@@ -30,7 +31,7 @@ def lane_terms(settings: Settings) -> Callable[[str], LaneTerms]:
             terms = LaneTerms(rpm=credential.rpm or 0, tpm=credential.tpm or 0, longest=longest)
             known[f"{name}/{credential.name}"] = terms
     unknown = LaneTerms(longest=longest)
-    return lambda lane: known.get("/".join(lane.split("/", 2)[:2]), unknown)
+    return lru_cache(1024)(lambda lane: known.get("/".join(lane.split("/", 2)[:2]), unknown))
 
 
 async def make_providers(base: Base) -> dict[str, OpenAI]:

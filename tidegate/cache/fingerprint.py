@@ -61,6 +61,7 @@ DEFAULTS: dict[Route, dict[str, Any]] = {
 }
 """OpenAI's own defaults (API reference): sending one is the same as leaving it out, and so is null."""
 
+_encode = msgspec.json.Encoder(order="deterministic").encode
 _WHOLE_FLOAT = re.compile(rb"\.0[,}\]]")
 _NOT_SHAPING_HEADERS = frozenset({"idempotency-key", "x-client-request-id"})
 
@@ -83,10 +84,10 @@ def fingerprint(call: Call, *, scope: str, headers: Mapping[str, str]) -> str:
     """
     shape: Any = canonical(call)
     shaping = {name: value for name, value in headers.items() if name not in _NOT_SHAPING_HEADERS}
-    encoded = msgspec.json.encode([VERSION, scope, call.route.value, shaping, shape], order="deterministic")
+    encoded = _encode([VERSION, scope, call.route.value, shaping, shape])
     if _WHOLE_FLOAT.search(encoded):  # rare, and costly to look for in every value
         shape = _plain_numbers(shape)
-        encoded = msgspec.json.encode([VERSION, scope, call.route.value, shaping, shape], order="deterministic")
+        encoded = _encode([VERSION, scope, call.route.value, shaping, shape])
     return hashlib.blake2b(encoded, digest_size=20).hexdigest()
 
 

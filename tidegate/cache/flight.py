@@ -107,10 +107,14 @@ class Flight:
 
     async def _open(self) -> AnswerHead:
         try:
-            return await self._source.open()
+            head = await self._source.open()
+            while not head.stream and not self.ended:  # there is nothing to see of it before its end
+                await self._read_on()
         except BaseException as error:  # raised on: whatever it was, the flight is over
             self._end(error)
             raise
+        else:
+            return head
 
     async def _read_on(self) -> None:
         try:
@@ -125,6 +129,7 @@ class Flight:
 
     async def _abandon(self) -> None:
         self._end(None)
+        self._opening.add_done_callback(_retrieve)
         self._opening.cancel()
         await asyncio.wait({self._opening})
         await self._source.abandon()
@@ -134,7 +139,8 @@ class Flight:
             return
         self.ended = True
         self._error = error if isinstance(error, Exception) else None
-        self._opening.add_done_callback(_retrieve)
+        if error is not None:
+            self._opening.add_done_callback(_retrieve)
         self._on_end(self)
 
 

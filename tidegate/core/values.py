@@ -39,7 +39,7 @@ class Priority(Enum):
         """As people, the database and the admin API write it."""
         return self.name.lower()
 
-    @property
+    @cached_property
     def weight(self) -> int:
         """How many places it gets for each one of the lowest class."""
         return self.value

@@ -61,7 +61,7 @@ def reserve(call: Call, prices: Prices, *, at: float, exact: bool, targets: Coll
     likely = estimate(call.route, call.model, call.body, ()).input if counts else quick
     asked = most_input.most_input(call, likely) if exact else likely
     stated, choices = stated_output(call.route, call.body), choices_of(call.body)
-    most = most_output(call.route, call.model, call.body)
+    most = _most_of_one(call.route, call.model, stated) * choices
     usage = Usage(input=asked, output=most + _predicted(call))
     spoken = min(most, (_USUAL_OUTPUT if stated is None else stated) * choices)
     tier = call.body.get("service_tier")
@@ -73,13 +73,16 @@ def reserve(call: Call, prices: Prices, *, at: float, exact: bool, targets: Coll
 
 def most_output(route: Route, model: str, body: Mapping[str, Any]) -> int:
     """Tokens that all choices of an answer may have."""
+    return _most_of_one(route, model, stated_output(route, body)) * choices_of(body)
+
+
+def _most_of_one(route: Route, model: str, stated: int | None) -> int:
     if route in (Route.EMBEDDINGS, Route.MODERATIONS):
         return 0
-    stated, known = stated_output(route, body), _known_output(model)
     if stated is None:
-        return longest_output(model) * choices_of(body)
-    most = stated + _ABOVE_LIMIT
-    return (most if known is None else min(most, known)) * choices_of(body)
+        return longest_output(model)
+    most, known = stated + _ABOVE_LIMIT, _known_output(model)
+    return most if known is None else min(most, known)
 
 
 def stated_output(route: Route, body: Mapping[str, Any]) -> int | None:

@@ -168,7 +168,8 @@ class Asking:
             except TidegateError as error:
                 self._outcome = self._ended(error)
                 self._ladder.board.failed(attempt.fitted.target, attempt.credential, error)
-        await self._conclude(None)
+        if not self._settled:
+            await self._conclude(None)
         if self._outcome is not None and self._outcome.error is not None:
             raise self._outcome.error
         return self._last()
@@ -207,7 +208,7 @@ class Asking:
     async def _take(self, step: Step) -> AnswerHead | None:
         """One step; the answer's head, or None where another step must be taken. Raises TidegateError at the end."""
         match step:
-            case Ask() | Again() if not await self._may_afford():
+            case Ask() | Again() if self._before and not await self._may_afford():
                 self._walk = self._walk.without_money()
                 return None
             case Ask():
@@ -266,12 +267,7 @@ class Asking:
             clock=ladder.clock,
             interpreter=interpreter,
         )
-
-        async def come() -> bool:
-            await turn.come()
-            return True
-
-        return await self._answered(ask, attempt, come)
+        return await self._answered(ask, attempt, turn.come)
 
     async def _send_again(self) -> AnswerHead | None:
         """To where it was refused for its rate, once there is room."""

@@ -13,7 +13,7 @@ from tidegate.upstream.attempt import Attempt
 from tidegate.upstream.ladder import Ask
 from tidegate.upstream.standing import Board
 
-Come = Callable[[], Awaitable[bool]]
+Come = Callable[[], Awaitable[bool | None]]
 """Waits for the turn; False where there is no time for it."""
 
 
@@ -37,7 +37,7 @@ class Sending:
         board.listen(hear, ask.target, ask.credential)
         try:
             with self._interruption:
-                if not await come():
+                if await come() is False:
                     return False
                 await self._answer()
         except TidegateError as error:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
+from functools import lru_cache
 from typing import Any
 
 from tidegate.core.errors import ClientGone, TidegateError
@@ -114,6 +115,7 @@ def _labels(delivery: Passage, head: AnswerHead) -> Headers:
     return labels + envelope.allowance_headers(delivery.allowance)
 
 
+@lru_cache(1024)
 def _value(text: str) -> bytes:
     """A header's value; the upstream names the model, and may name it as it likes."""
     return text[:_LONGEST_VALUE].encode("latin-1", "replace").translate(_PRINTABLE)
