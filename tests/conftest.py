@@ -6,6 +6,7 @@ its own, made at the start and dropped at the end, and in Redis only keys that c
 """
 
 import gc
+import logging
 import os
 import socket
 import sys
@@ -18,6 +19,7 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 import redis
+import structlog
 from psycopg import sql
 
 from tidegate import embedded
@@ -67,6 +69,14 @@ def refuse_network(allowed: set[str | None]) -> None:
             raise ConnectionRefusedError(f"tests may not reach {host}: only loopback")
 
     sys.addaudithook(refuse)
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_before() -> Iterator[None]:
+    """Logging is the whole process's: what a gateway or a command says of it holds for no other test."""
+    yield
+    structlog.reset_defaults()
+    logging.getLogger().setLevel(logging.WARNING)
 
 
 @pytest.fixture(scope="session")

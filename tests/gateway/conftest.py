@@ -11,7 +11,7 @@ from tidegate.embedded import Stores
 from tidegate.simulator import running
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(autouse=True)
 def product_logs() -> None:
     """Lines as the product writes them; the library's own colourful ones take their time."""
     logs.configure("info")

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from tests.eventually import PATIENCE_SECONDS
 from tidegate.connections.postgres import Postgres
 from tidegate.core.values import LedgerEntry
 from tidegate.metering.drainer import Pace
@@ -41,7 +42,7 @@ async def ids(postgres: Postgres) -> list[str]:
         return sorted(row["id"] for row in await connection.fetch("SELECT id FROM ledger"))
 
 
-async def eventually(holds: Callable[[], Awaitable[bool]], seconds: float = 15.0) -> None:
+async def eventually(holds: Callable[[], Awaitable[bool]], seconds: float = PATIENCE_SECONDS) -> None:
     """Return once `holds()`; fails after `seconds`."""
     async with asyncio.timeout(seconds):
         while not await holds():  # noqa: ASYNC110  # the stores announce nothing
