@@ -114,14 +114,17 @@ async def test_who_pages_comes_to_an_end_also_where_an_item_was_said_twice(
 async def test_items_survive_their_conversation_in_the_responses_that_have_them(
     conversations: ConversationStore, responses: ResponseStore
 ) -> None:
-    await conversations.create("shop", NAMED)
+    await conversations.create("shop", NAMED, [message("msg_0", "0")])
     say = response("resp_1", conversation_id="conv_1")
     await responses.save("shop", say, [message("msg_1", "a")], [message("msg_2", "b", "assistant")])
+    asked = [ids((await responses.input_items("shop", "resp_1", PageAsk())).items)]
+    await conversations.delete_item("shop", "conv_1", "msg_0")
     await conversations.delete_item("shop", "conv_1", "msg_2")
     assert ids((await responses.get("shop", "resp_1")).output) == ["msg_2"]
     await conversations.delete("shop", "conv_1")
     assert ids((await responses.get("shop", "resp_1")).output) == ["msg_2"]
-    assert ids((await responses.input_items("shop", "resp_1", PageAsk())).items) == ["msg_1"]
+    asked.append(ids((await responses.input_items("shop", "resp_1", PageAsk())).items))
+    assert asked == [["msg_1", "msg_0"], ["msg_1"]]
 
 
 async def test_another_project_has_none_of_it(conversations: ConversationStore) -> None:

@@ -179,6 +179,25 @@ async def test_the_input_is_told_in_pages(responses: ResponseStore) -> None:
         assert (ids(page.items), page.has_more) == expected
 
 
+async def test_what_was_said_before_is_a_part_of_what_a_response_was_made_from(responses: ResponseStore) -> None:
+    await turn(responses, "1")
+    await turn(responses, "2", previous_response_id="resp_1")
+    await turn(responses, "3", previous_response_id="resp_2")
+    await turn(responses, "2b", previous_response_id="resp_1")
+    await turn(responses, "3b", previous_response_id="resp_2b")
+    for name, turns in {"1": ["1"], "2": ["1", "2"], "3": ["1", "2", "3"], "3b": ["1", "2b", "3b"]}.items():
+        expected = [f"msg_{number}_{part}" for number in turns for part in "qa"][:-1]
+        for descending in (False, True):
+            seen: list[str] = []
+            more = True
+            while more:
+                after = seen[-1] if seen else None
+                ask = PageAsk(limit=2, after=after, descending=descending)
+                page = await responses.input_items("shop", f"resp_{name}", ask)
+                seen, more = [*seen, *ids(page.items)], page.has_more
+            assert seen == (expected[::-1] if descending else expected)
+
+
 async def test_deleting_a_response_leaves_those_that_go_on_from_it(responses: ResponseStore) -> None:
     await turn(responses, "1")
     await turn(responses, "2", previous_response_id="resp_1")

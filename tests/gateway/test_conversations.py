@@ -117,7 +117,7 @@ async def test_a_response_is_a_turn(gateway: Gateway, named: Any) -> None:
     assert items[-1]["content"] == answer["output"][0]["content"]
     assert (await gateway.call(f"/responses/{answer['id']}")).json == answer
     asked = (await gateway.call(f"/responses/{answer['id']}/input_items")).json["data"]
-    assert [item["id"] for item in asked] == [items[1]["id"]]
+    assert [item["id"] for item in asked] == [items[1]["id"], items[0]["id"]]
 
 
 async def test_its_items_survive_it_where_responses_have_them(gateway: Gateway) -> None:

@@ -37,7 +37,8 @@ async def test_a_chain_goes_on_from_what_was_said(gateway: Gateway) -> None:
         fetched = await client.responses.retrieve(second.id)
         assert fetched.model_dump() == second.model_dump()
         items = [item async for item in client.responses.input_items.list(second.id)]
-        assert [item.type for item in items] == ["message"]
+        assert [item.id for item in items][1:2] == [first.output[0].id]
+        assert [getattr(item, "role", "") for item in items] == ["user", "assistant", "user"]
 
 
 @pytest.mark.parametrize("stream", [False, True])

@@ -209,7 +209,7 @@ async def test_stored_turns_are_gone_on_from_anywhere(gateway: Gateway, world: W
         found = await client.responses.retrieve(kept[-1]["response"]["id"])
         items = await client.responses.input_items.list(found.id, order="asc")
     words = [item.content[0].text for item in items.data if item.type == "message"]  # type: ignore[union-attr]
-    assert (words[0], words[-1], len(words)) == ("Who am I?", "Really?", 5)
+    assert (words[0], words[-1], len(words)) == ("I am Ada.", "Really?", 7)
 
 
 async def test_the_official_session_with_its_lanes(gateway: Gateway, world: World) -> None:

@@ -42,6 +42,10 @@ class ResponseStore:
         self._save_new, self._save_after, self._save_in_conversation = (
             f"WITH {self._sql[place]}, {self._sql['written']}" for place in ("new_chain", "after", "in_conversation")
         )
+        self._input_up, self._input_down = (
+            f"WITH RECURSIVE {self._sql['input']}, {self._sql[way]}" for way in ("input_up", "input_down")
+        )
+        self._input_exists = f"WITH RECURSIVE {self._sql['input']} {self._sql['input_exists']}"
 
     async def history(self, project: str, response_id: str) -> Past:
         """All that was said up to the end of a response, whole, through its whole chain.
@@ -162,16 +166,19 @@ class ResponseStore:
         return _response(rows[0], items_of(rows, contents))
 
     async def input_items(self, project: str, response_id: str, ask: PageAsk) -> Page[Item]:
-        """A part of what was asked in this turn. Raises ResponseNotFound, and ItemNotFound for `ask.after`."""
+        """A part of what it was made from: what was said before, and its own input.
+
+        Raises ResponseNotFound, and ItemNotFound for `ask.after`.
+        """
         async with self._archive.rows.transaction(project) as connection:
             day = self._archive.today()
             rows = await connection.fetch(
-                self._sql["input_down" if ask.descending else "input_up"],
+                self._input_down if ask.descending else self._input_up,
                 project,
                 response_id,
+                day,
                 ask.after,
                 ask.limit + 1,
-                day,
             )
             if not rows:
                 await self._explain(connection, project, response_id, ask.after)
@@ -182,7 +189,7 @@ class ResponseStore:
     async def _explain(self, connection: Connection, project: str, response_id: str, item_id: str | None) -> None:
         """Raise why nothing was found, where that is no answer in itself."""
         day = self._archive.today()
-        there = await connection.fetchrow(self._sql["exists"], project, response_id, day, item_id)
+        there = await connection.fetchrow(self._input_exists, project, response_id, day, item_id)
         if there is None:
             raise _missing(response_id)
         if item_id is not None and not there["item"]:

@@ -117,45 +117,79 @@ LEFT JOIN items ON items.project = $1 AND items.conversation = responses.convers
 WHERE responses.project = $1 AND responses.id = $2 AND responses.expires_on > $3::date
 ORDER BY items.seq
 
+-- A list of what a response was made from is read by one statement: WITH RECURSIVE, `input`, a comma, and one of the three
+-- below it. What they share: $2 the response, $3 the day, $4 an item or null.
+
+-- name: input
+-- The conversations that hold it, the response's own first (`depth` 1), each with its last item that belongs to it and
+-- the first item of the response's own turn (`own`); and where the item $4 stands, which may have been said twice.
+response AS (
+    SELECT conversation, first_seq, last_seq FROM responses WHERE project = $1 AND id = $2 AND expires_on > $3::date
+), lineage AS (
+    SELECT 1 AS depth, conversations.id, parent, parent_seq, response.last_seq AS upto, response.first_seq AS own,
+           greatest(first_expires, $3::date + 1) AS since, last_expires
+    FROM response
+    JOIN conversations ON conversations.project = $1 AND conversations.id = response.conversation
+    UNION ALL
+    SELECT depth + 1, conversations.id, conversations.parent, conversations.parent_seq, lineage.parent_seq,
+           lineage.parent_seq + 1, greatest(conversations.first_expires, $3::date + 1), conversations.last_expires
+    FROM lineage
+    JOIN conversations ON conversations.project = $1 AND conversations.id = lineage.parent
+), marks AS (
+    SELECT depth, items.seq
+    FROM lineage
+    JOIN items ON items.project = $1 AND items.conversation = lineage.id AND items.id = $4::text
+        AND items.seq <= upto AND (CASE WHEN items.seq < own THEN NOT removed ELSE NOT output END)
+        AND items.expires_on BETWEEN since AND last_expires
+)
+
 -- name: input_up
--- The input of a response after the item $3 (null: from the beginning), the first said first; at most $4.
-SELECT items.id, items.type, items.role, items.document, items.exact, items.parts
-FROM responses
-JOIN items ON items.project = $1 AND items.conversation = responses.conversation AND NOT items.output
-    AND items.seq BETWEEN responses.first_seq AND responses.last_seq AND items.expires_on = responses.expires_on
-WHERE responses.project = $1 AND responses.id = $2 AND responses.expires_on > $5::date
-    AND ($3::text IS NULL OR items.seq > (
-        SELECT max(past.seq) FROM items AS past
-        WHERE past.project = $1 AND past.conversation = responses.conversation AND past.id = $3 AND NOT past.output
-            AND past.seq BETWEEN responses.first_seq AND responses.last_seq
-    ))
-ORDER BY items.seq
-LIMIT $4
+-- What was said after the item $4 (null: from the beginning), the first said first; at most $5.
+mark AS (
+    SELECT depth, seq FROM marks ORDER BY depth, seq DESC LIMIT 1
+)
+SELECT said.id, said.type, said.role, said.document, said.exact, said.parts
+FROM lineage
+LEFT JOIN mark ON true
+CROSS JOIN LATERAL (
+    SELECT seq, items.id, type, role, document, exact, parts
+    FROM items
+    WHERE items.project = $1 AND items.conversation = lineage.id
+        AND items.seq <= upto AND (CASE WHEN items.seq < own THEN NOT removed ELSE NOT output END)
+        AND items.expires_on BETWEEN since AND last_expires
+        AND items.seq > CASE WHEN $4::text IS NULL OR lineage.depth < mark.depth THEN 0
+                             WHEN lineage.depth = mark.depth THEN mark.seq ELSE upto END
+    ORDER BY seq
+    LIMIT $5
+) AS said
+ORDER BY lineage.depth DESC, said.seq
+LIMIT $5
 
 -- name: input_down
--- The input of a response before the item $3 (null: from the end), the last said first; at most $4.
-SELECT items.id, items.type, items.role, items.document, items.exact, items.parts
-FROM responses
-JOIN items ON items.project = $1 AND items.conversation = responses.conversation AND NOT items.output
-    AND items.seq BETWEEN responses.first_seq AND responses.last_seq AND items.expires_on = responses.expires_on
-WHERE responses.project = $1 AND responses.id = $2 AND responses.expires_on > $5::date
-    AND ($3::text IS NULL OR items.seq < (
-        SELECT min(past.seq) FROM items AS past
-        WHERE past.project = $1 AND past.conversation = responses.conversation AND past.id = $3 AND NOT past.output
-            AND past.seq BETWEEN responses.first_seq AND responses.last_seq
-    ))
-ORDER BY items.seq DESC
-LIMIT $4
+-- What was said before the item $4 (null: from the end), the last said first; at most $5.
+mark AS (
+    SELECT depth, seq FROM marks ORDER BY depth DESC, seq LIMIT 1
+)
+SELECT said.id, said.type, said.role, said.document, said.exact, said.parts
+FROM lineage
+LEFT JOIN mark ON true
+CROSS JOIN LATERAL (
+    SELECT seq, items.id, type, role, document, exact, parts
+    FROM items
+    WHERE items.project = $1 AND items.conversation = lineage.id
+        AND items.seq <= upto AND (CASE WHEN items.seq < own THEN NOT removed ELSE NOT output END)
+        AND items.expires_on BETWEEN since AND last_expires
+        AND items.seq < CASE WHEN $4::text IS NULL OR lineage.depth > mark.depth THEN upto + 1
+                             WHEN lineage.depth = mark.depth THEN mark.seq ELSE 0 END
+    ORDER BY seq DESC
+    LIMIT $5
+) AS said
+ORDER BY lineage.depth, said.seq DESC
+LIMIT $5
 
--- name: exists
--- A row where there is a response; whether the item $4 is in its input.
-SELECT EXISTS (
-    SELECT FROM items
-    WHERE items.project = $1 AND items.conversation = responses.conversation AND items.id = $4 AND NOT items.output
-        AND items.seq BETWEEN responses.first_seq AND responses.last_seq
-) AS item
-FROM responses
-WHERE project = $1 AND id = $2 AND expires_on > $3::date
+-- name: input_exists
+-- A row where there is a response; whether the item $4 is in what it was made from.
+SELECT EXISTS (SELECT FROM marks) AS item FROM response
 
 -- name: update
 -- Give a response that is being made another status and body; no row where there is none, or where it has ended.

@@ -1,4 +1,4 @@
-"""Stored Responses: get, delete, cancel, what they were asked, and how large a question is."""
+"""Stored Responses: get, delete, cancel, and what they were made from."""
 
 import msgspec
 from fastapi import Request, Response
@@ -58,7 +58,7 @@ class ResponseDesk:
         return self._front.json(seen(document_of(stored), ()))
 
     async def input_items(self, request: Request, response_id: str) -> Response:
-        """What was asked in its turn."""
+        """What it was made from: what was said before, and its own input."""
         caller = await self._front.caller(request)
         asked = self._front.query(request)
         ask = PageAsk(
