@@ -3,6 +3,7 @@
 import asyncio
 from typing import Any
 
+import asyncpg
 import pytest
 from openai import BadRequestError, NotFoundError
 from openai.types.conversations import (
@@ -27,6 +28,20 @@ async def begun(gateway: Gateway, *texts: str) -> str:
     answer = await gateway.call("/conversations", {"items": items})
     assert answer.status == 200, answer.text
     return str(answer.json["id"])
+
+
+async def asked(world: World, times: int) -> bool:
+    """Whether the upstream was asked so often."""
+    return await world.calls("responses") == times
+
+
+async def leases(world: World) -> int:
+    """How many conversations are leased, or were and nobody gave them back."""
+    connection = await asyncpg.connect(world.stores.database_url)
+    try:
+        return int(await connection.fetchval("SELECT count(*) FROM conversations WHERE leased_to IS NOT NULL"))
+    finally:
+        await connection.close()
 
 
 def text_of(item: Any) -> str:
@@ -136,11 +151,7 @@ async def test_the_second_of_two_writers_on_two_replicas_is_told_before_it_costs
         name = await begun(one)
         body = {"model": MODEL, "input": "Question", "conversation": name}
         first = asyncio.create_task(one.call("/responses", body, x_simulate_ttft="2"))
-
-        async def asked() -> bool:
-            return await world.calls("responses") == 1
-
-        await until_so(asked)
+        await until_so(lambda: asked(world, 1))
         for act in (("/responses", {**body, "input": "Another"}), (f"/conversations/{name}/items", {"items": [HELLO]})):
             told = await other.call(*act)
             assert (told.status, told.error["code"]) == (409, "conversation_locked")
@@ -150,6 +161,43 @@ async def test_the_second_of_two_writers_on_two_replicas_is_told_before_it_costs
         assert await world.calls("responses") == 1
         assert (await other.call("/responses", {**body, "input": "Another"})).status == 200
         assert await world.calls("responses") == 2
+
+
+async def test_a_conversation_whose_replica_dies_in_the_middle_of_a_turn_is_free_again(world: World) -> None:
+    async with world.gateway() as stays, world.process() as doomed:
+        name = await begun(stays, "Hello")
+        body = {"model": MODEL, "input": "Question", "conversation": name}
+        broken = asyncio.create_task(doomed.call("/responses", body, x_simulate_ttft="60"))
+        await until_so(lambda: asked(world, 1))
+        doomed.kill()
+        await asyncio.wait([broken])
+        assert broken.exception() is not None
+        assert len((await stays.call(f"/conversations/{name}/items")).json["data"]) == 1
+
+        async def answered() -> bool:
+            answer = await stays.call("/responses", body)
+            assert answer.status in {200, 409}
+            return answer.status == 200
+
+        await until_so(answered, within=30)
+        items = (await stays.call(f"/conversations/{name}/items?order=asc")).json["data"]
+        assert [item["role"] for item in items] == ["user", "user", "assistant"]
+        assert await world.calls("responses") == 2, "who was told to wait cost nothing"
+
+
+async def test_who_hangs_up_leaves_the_conversation_to_others(gateway: Gateway, world: World) -> None:
+    name = await begun(gateway)
+    body = {"model": MODEL, "input": "Question", "conversation": name}
+    gone = asyncio.create_task(gateway.call("/responses", body, x_simulate_ttft="60"))
+    await until_so(lambda: asked(world, 1))
+    assert await leases(world) == 1
+    gone.cancel()
+
+    async def given_back() -> bool:
+        return await leases(world) == 0
+
+    await until_so(given_back)
+    assert (await gateway.call("/responses", body)).status == 200
 
 
 @pytest.mark.parametrize("failing", [{"x_simulate_fault": "context_length"}, {"cache_control": "only-if-cached"}])

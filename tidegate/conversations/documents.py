@@ -80,6 +80,8 @@ class StoredResponse(msgspec.Struct, frozen=True, kw_only=True):
     request_id: str | None = None
     """Its line in the ledger."""
     metadata: dict[str, str] = {}
+    listed: bool = True
+    """It can be had again; one that cannot is nothing but a turn of its conversation."""
     output: tuple[Item, ...] = ()
     """Filled by the store when it is read; given apart when it is saved."""
 

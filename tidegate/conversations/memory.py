@@ -162,13 +162,11 @@ class ResponseMemory:
         answered = [] if spoiled else document["output"]
         await self._responses.save(
             turn.project,
-            stored_response(document, turn),
+            stored_response(document, turn, listed=asked.store),
             [_item(item) for item in said],
             [_item(item) for item in answered],
             version=turn.version,
         )
-        if not asked.store:  # a turn of its conversation all the same, but no response to be had again
-            await self._responses.delete(turn.project, self.id)
 
 
 class CompletionMemory:
@@ -214,7 +212,7 @@ class CompletionMemory:
         """Completions stood in nobody's way."""
 
 
-def stored_response(document: Json, turn: Turn) -> StoredResponse:
+def stored_response(document: Json, turn: Turn, *, listed: bool = True) -> StoredResponse:
     """A whole Response as the store takes it."""
     conversation = document["conversation"]
     return StoredResponse(
@@ -229,6 +227,7 @@ def stored_response(document: Json, turn: Turn) -> StoredResponse:
         end_user=turn.end_user,
         request_id=turn.request_id,
         metadata=document["metadata"],
+        listed=listed,
     )
 
 

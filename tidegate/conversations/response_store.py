@@ -104,6 +104,8 @@ class ResponseStore:
                 if until is None:
                     raise await self._refusal(connection, project, response)
                 await self._archive.parts.keep(connection, project, laid.contents, laid.parts, until)
+                if not response.listed:
+                    await connection.execute(self._sql["delete"], project, response.id)
 
         await self._archive.written(write)
 

@@ -13,15 +13,23 @@ ON CONFLICT (project, hash, expires_on) DO UPDATE SET uses = parts.uses + exclud
 SELECT DISTINCT ON (hash) hash, data FROM parts WHERE project = $1 AND hash = ANY($2::bytea[])
 
 -- name: release
--- Count one use less of each pair of hash and day of expiry, for every time that it is given.
+-- Count one use less of each pair of hash and day of expiry, for every time that it is given. Locked in the order in which
+-- `keep` locks them.
 WITH given AS (
     SELECT hash, expires_on, count(*) AS times
     FROM unnest($2::bytea[], $3::date[]) AS pair (hash, expires_on)
     GROUP BY hash, expires_on
+), held AS (
+    SELECT hash, expires_on, times
+    FROM parts
+    JOIN given USING (hash, expires_on)
+    WHERE project = $1
+    ORDER BY hash, expires_on
+    FOR UPDATE OF parts
 )
-UPDATE parts SET uses = uses - given.times
-FROM given
-WHERE parts.project = $1 AND parts.hash = given.hash AND parts.expires_on = given.expires_on
+UPDATE parts SET uses = uses - held.times
+FROM held
+WHERE parts.project = $1 AND parts.hash = held.hash AND parts.expires_on = held.expires_on
 
 -- name: sweep
 -- Delete those of these that nobody uses any more.
