@@ -36,6 +36,11 @@ async def test_a_body_in_parts_is_put_together() -> None:
     assert await read_body(client, {}, most=100, seconds=1) == b'{"a":1}'
 
 
+@pytest.mark.parametrize("encoding", ["identity", "Identity", " ", ""])
+async def test_a_body_that_says_it_is_not_compressed_is_taken(encoding: str) -> None:
+    assert await read_body(Client(part(b"{}")), {"content-encoding": encoding}, most=10, seconds=1) == b"{}"
+
+
 @pytest.mark.parametrize(
     ("headers", "messages", "taken", "error"),
     [

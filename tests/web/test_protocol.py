@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -23,29 +24,48 @@ class Hasty(CarefulProtocol):
     most_in_line = 3
 
 
-async def app(scope: Any, receive: Any, send: Any) -> None:
-    """Answers `hi` without reading the body; `/wait` is never answered."""
-    del receive
+async def app(left: asyncio.Event, scope: Any, receive: Any, send: Any) -> None:
+    """Answers `hi` without reading the body; `/wait` is never answered, `/echo` with body and headers."""
     if scope["type"] == "lifespan":
         return
     if scope["path"] == "/wait":
-        await asyncio.Event().wait()
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        left.set()
+    if scope["path"] == "/echo":
+        await _echo(scope, receive, send)
+        return
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
     await send({"type": "http.response.body", "body": b"hi"})
+
+
+async def _echo(scope: Any, receive: Any, send: Any) -> None:
+    said = b""
+    while (part := await receive()).get("more_body"):
+        said += part["body"]
+    said += part["body"] + b"".join(b"|%s: %s" % pair for pair in scope["headers"]) + b"|hi"
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % len(said))]})
+    await send({"type": "http.response.body", "body": said})
 
 
 class Connection:
     """One to the server."""
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, left: asyncio.Event) -> None:
         self._reader = reader
         self._writer = writer
+        self.left = left
+        """Whoever worked for it has been told that it is gone."""
 
     async def say(self, data: bytes) -> None:
         """Send."""
         self._writer.write(data)
         with contextlib.suppress(ConnectionError):
             await self._writer.drain()
+
+    def hang_up(self) -> None:
+        """Leave."""
+        self._writer.transport.abort()
 
     async def heard(self) -> bytes:
         """Everything until the server ends the connection."""
@@ -63,11 +83,12 @@ class Connection:
 @pytest.fixture
 async def connection() -> AsyncIterator[Connection]:
     short: dict[str, Any] = {"timeout_keep_alive": 1, "timeout_graceful_shutdown": 1}
-    config = uvicorn.Config(app, http=Hasty, log_config=None, lifespan="off", **short)
+    left = asyncio.Event()
+    config = uvicorn.Config(partial(app, left), interface="asgi3", http=Hasty, log_config=None, lifespan="off", **short)
     async with listening(config) as root:
         host, port = root.removeprefix("http://").split(":")
         reader, writer = await asyncio.open_connection(host, int(port))
-        yield Connection(reader, writer)
+        yield Connection(reader, writer, left)
         writer.close()
 
 
@@ -146,3 +167,43 @@ async def test_pipelined_requests_are_answered_in_turn(connection: Connection) -
     await connection.say(GET * 3)
     for _ in range(3):
         assert b"200 OK" in await connection.answer()
+
+
+async def test_what_is_no_http_is_not_answered_in_the_place_of_another_request(connection: Connection) -> None:
+    await connection.say(GET.replace(b"/ ", b"/wait ") + b"nonsense\r\n\r\n")
+    assert await connection.heard() == b""
+
+
+async def test_all_who_work_for_a_client_are_told_that_it_is_gone(connection: Connection) -> None:
+    await connection.say(GET.replace(b"/ ", b"/wait ") + GET * 2)
+    connection.hang_up()
+    await asyncio.wait_for(connection.left.wait(), PATIENCE_SECONDS)
+
+
+CHUNKED = b"POST /echo HTTP/1.1\r\nhost: x\r\nauthorization: Bearer a\r\ntransfer-encoding: chunked\r\n\r\n2\r\n{}\r\n"
+
+
+async def test_what_stands_behind_a_body_is_no_header(connection: Connection) -> None:
+    await connection.say(CHUNKED + b"0\r\nauthorization: Bearer b\r\nx-more: 1\r\n\r\n")
+    answer = await connection.answer()
+    assert b"authorization: Bearer a|" in answer
+    assert b"Bearer b" not in answer
+    assert b"x-more" not in answer
+
+
+async def test_of_two_authorizations_neither_is_right(connection: Connection) -> None:
+    twice = CHUNKED.replace(b"host: x", b"Authorization: Bearer b\r\nhost: x") + b"0\r\n\r\n"
+    await connection.say(twice)
+    assert b"|authorization: Bearer b, Bearer a|" in await connection.answer()
+
+
+H2C = b"connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nhttp2-settings: AAMAAABkAAQAAP__\r\n"
+
+
+@pytest.mark.parametrize(
+    "lines", [H2C + b"host: x\r\n", b"host: x\r\n" + H2C, H2C.replace(b"Upgrade: h2c", b"upgrade:h2c ")]
+)
+async def test_an_offer_to_speak_http2_is_passed_over_and_the_body_read(connection: Connection, lines: bytes) -> None:
+    for said in (b'{"h2c": "\r\nupgrade: h2c\r\n"}', b"{}"):
+        await connection.say(b"POST /echo HTTP/1.1\r\n%scontent-length: %d\r\n\r\n%s" % (lines, len(said), said))
+        assert said + b"|" in await connection.answer()

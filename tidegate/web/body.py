@@ -12,7 +12,7 @@ async def read_body(receive: Receive, headers: Mapping[str, str], *, most: int, 
     stated = headers.get("content-length", "")
     if stated.isascii() and stated.isdigit() and int(stated) > most:
         raise _too_large(most)
-    if headers.get("content-encoding", "identity") != "identity":
+    if headers.get("content-encoding", "").strip().lower() not in ("", "identity"):
         raise InvalidParameter("A compressed request body is not supported: send it without Content-Encoding.")
     with Interruption(seconds, lambda: SlowBody(f"The request's body did not arrive within {seconds:g} s.")):
         return await _collect(receive, most)

@@ -5,14 +5,17 @@ and a connection may have so many requests in line and no more. Whoever exceeds 
 """
 
 import asyncio
+import re
+from collections import deque
 from typing import ClassVar
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from tidegate.core.errors import HeadTooLarge, NotHttp, TidegateError
 from tidegate.web import envelope
 
 _LINES = {400: b"HTTP/1.1 400 Bad Request\r\n", 431: b"HTTP/1.1 431 Request Header Fields Too Large\r\n"}
+_H2C = re.compile(rb"(?<=\r\n)upgrade:[ \t]*h2c[ \t]*\r\n", re.IGNORECASE)
 
 
 class CarefulProtocol(HttpToolsProtocol):
@@ -33,16 +36,22 @@ class CarefulProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as there
         """A client is there."""
+        self._unanswered: deque[RequestResponseCycle] = deque()
         super().connection_made(transport)
         self._within(self.timeout_keep_alive)  # connections are opened in advance, too
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """It is gone."""
+        """It is gone: told to all who work for it, while the server itself knows the last request only."""
         self._still()
+        for cycle in self._unanswered:
+            cycle.disconnected = True
+            cycle.message_event.set()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Bytes came."""
+        if b"h2c" in data and (self._in_head or not self._in_message):
+            data = _without_h2c(data)
         super().data_received(data)
         if self._in_head:
             if self._timer is None:  # most heads come in one piece, and need none
@@ -62,9 +71,15 @@ class CarefulProtocol(HttpToolsProtocol):
         """Its head is here."""
         self._in_head = False
         self._still()
+        self.headers[:] = _signed_once(self.headers)
+        before = self.cycle
         super().on_headers_complete()
+        if self.cycle is before:  # it becomes a WebSocket
+            return
+        self._unanswered.append(self.cycle)
+        self.headers = []  # what stands behind the body is no header: who checked those did not see it
         if len(self.pipeline) > self.most_in_line:
-            self.transport.abort()
+            self._cut_off()
 
     def on_message_complete(self) -> None:
         """Its body is here, too."""
@@ -74,6 +89,7 @@ class CarefulProtocol(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         """It is answered, perhaps before its body has come."""
+        self._unanswered.popleft()
         super().on_response_complete()
         if self._in_message and not self._in_head:
             self._within(self.rest_seconds)
@@ -85,6 +101,9 @@ class CarefulProtocol(HttpToolsProtocol):
     def _refuse(self, error: TidegateError) -> None:
         self._in_head = False
         if self.transport.is_closing():
+            return
+        if self._unanswered:  # it would be taken for their answer
+            self._cut_off()
             return
         body = envelope.body_of(error)
         headers = [envelope.JSON, (b"content-length", str(len(body)).encode()), (b"connection", b"close")]
@@ -104,3 +123,17 @@ class CarefulProtocol(HttpToolsProtocol):
     def _cut_off(self) -> None:
         self._timer = None
         self.transport.abort()
+
+
+def _signed_once(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """The headers with one `authorization`: of several none is right, whichever of them somebody else has looked at."""
+    signed = [value for name, value in headers if name == b"authorization"]
+    if len(signed) < 2:
+        return headers
+    return [pair for pair in headers if pair[0] != b"authorization"] + [(b"authorization", b", ".join(signed))]
+
+
+def _without_h2c(data: bytes) -> bytes:
+    """A head without an offer to speak HTTP/2, as Java's client makes; the parser would not read the body after it."""
+    head, end, rest = data.partition(b"\r\n\r\n")
+    return _H2C.sub(b"", head + end[:2]) + end[2:] + rest
