@@ -13,7 +13,7 @@ from tests.admission.gate_parts import LEASE, NOON, Calls, ledger_sums
 from tidegate.admission.decision import Absent, Decision, Go, Hit, Join, Rebuild, Refuse
 from tidegate.admission.gate import Admission
 from tidegate.admission.terms import Scope, readmitted
-from tidegate.connections.redis import RedisLink
+from tidegate.connections.redis import RedisLink, Script
 
 SHOP = Scope(n="project/shop")
 DAY, MONTH = "2026-11-27", "2026-11"
@@ -338,3 +338,28 @@ async def test_a_late_line_that_may_be_counted_already_has_the_ledger_counted_an
     ask = calls.ask("r", [Scope(n="key/a", bd=1000)], c=900)
     await calls.settle(ask, "a memory before this one", c=300, late=True)
     assert isinstance(await calls.admit("s", [Scope(n="key/a", bd=1000)], c=1), Rebuild)
+
+
+async def test_another_run_of_redis_is_another_memory(calls: Calls) -> None:
+    """It may have read back an old account; what runs on is not another."""
+    arrive, told = Script("arrive"), (calls.p, "run-1", 600)
+    assert await calls.link.run(arrive, (), told) == 1
+    before = await calls.gate.memory()
+    await calls.link.command("SET", f"{calls.p}:counted", "count_1")
+    assert await calls.link.run(arrive, (), told) == 0
+    assert (await calls.gate.memory(), await calls.link.command("EXISTS", f"{calls.p}:counted")) == (before, 1)
+    assert await calls.link.run(arrive, (), (calls.p, "run-2", 600)) == 1
+    assert await calls.gate.memory() != before
+    assert await calls.link.command("EXISTS", f"{calls.p}:counted") == 0
+
+
+async def test_what_is_lost_by_an_old_account_counts_as_the_ledger_says(calls: Calls) -> None:
+    """It may have ended since; whose line is there already is not charged again."""
+    scopes = (Scope(n="key/449", bd=1000),)
+    await calls.admit("old", scopes, c=900)
+    await calls.link.run(Script("arrive"), (), (calls.p, "run-2", 600))
+    await calls.counted()
+    assert isinstance(await calls.admit("new", scopes, now=NOON + LEASE + 1, c=100), Rebuild)
+    assert await calls.counter("spent", "key/449", DAY) == 0
+    assert await calls.counter("held", "key/449", DAY) == 0
+    assert ledger_sums(await calls.lines()) == {"old": 900}

@@ -304,3 +304,21 @@ async def test_closing_releases_those_who_wait_and_leaves_no_task(own_stores: St
         await waiting
     assert now() - begun < ROOM
     assert asyncio.all_tasks() == before
+
+
+async def test_the_keys_of_a_prefix_learn_which_run_of_redis_it_is(
+    own_stores: Stores, server: int, own_folder: Path
+) -> None:
+    """Before anything else is asked, after each restart anew."""
+    link = RedisLink(own_stores.redis_url, timeout=TIMEOUT, clock=SystemClock(), prefix="runs")
+    await link.start()
+    first = await link.command("GET", "{runs}:run")
+    assert first in await link.command("INFO", "server")
+    os.kill(server, signal.SIGKILL)
+    await until(lambda: not link.up)
+    with embedded.running(own_folder):
+        await until(lambda: link.up)
+        second = await link.command("GET", "{runs}:run")
+        assert second != first
+        assert second in await link.command("INFO", "server")
+        await link.close()

@@ -2,6 +2,9 @@
 
 import asyncio
 import contextlib
+import os
+import shutil
+import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -10,9 +13,14 @@ import pytest
 import redis
 
 from tests.eventually import PATIENCE_SECONDS
-from tests.faults.own_parts import PREFIX, call_all, gateway_with_ways, ledger_has
+from tests.faults.own_parts import PREFIX, call_all, gateway_with_ways, ledger_has, redis_process
 from tests.faults.proxy import Mode
+from tests.gateway.test_budgets import PRICE
 from tests.harness import Gateway, World, ask
+from tidegate import embedded
+from tidegate.admission.grants import KeyChange, LimitsChange
+from tidegate.admission.terms import period_of
+from tidegate.core.clock import SystemClock
 from tidegate.embedded import Stores
 from tidegate.simulator import running
 
@@ -77,6 +85,42 @@ async def test_redis_comes_back_empty(world: World, client: redis.Redis) -> None
         after = await call_all(ways.gateway, "before")
         assert {answer.headers["x-tidegate-cache"] for answer in after.answers} == {"miss"}, "what was stored is gone"
         await ledger_has(world, before, after)
+
+
+async def test_redis_comes_back_with_what_it_knew_a_while_ago(
+    world: World, client: redis.Redis, own_folder: Path
+) -> None:
+    """As with snapshots, or a replica that was behind: all keys are there, and the budgets' counters are not true."""
+    granted = KeyChange(limits=LimitsChange(budget_day=12_000_000))
+    key = await world.keys.create(project="shop", name="budgeted", granted=granted)
+    asking = {"authorization": f"Bearer {key.token}"}
+    memory, then = own_folder / "redis", own_folder / "then"
+    budgets = {"recount_after_seconds": 0.5, "lease_seconds": 1.5}
+    async with world.gateway(**QUICK, metering={"prices": PRICE}, budgets=budgets) as gateway:
+        assert (await gateway.chat(ask("first", max_tokens=50), **asking)).status == 200
+        under_way = asyncio.create_task(gateway.chat(ask("slow", max_tokens=50), x_simulate_latency="1", **asking))
+        await world.settled(in_flight=1)
+        shutil.copytree(memory, then, ignore=shutil.ignore_patterns("*.sock", "*.pid"))  # one of two calls is held
+        assert (await under_way).status == 200
+        while (spent := await gateway.chat(ask(str(client.dbsize()), max_tokens=50), **asking)).status == 200:
+            pass
+        assert spent.error["code"] == "budget_exceeded"
+        os.kill(redis_process(own_folder), signal.SIGKILL)
+        shutil.copytree(then, memory, dirs_exist_ok=True)
+        with embedded.running(own_folder):
+            refused = await gateway.chat(ask("another", max_tokens=50), **asking)
+            while refused.error["code"] == "redis_unavailable":  # until it is connected again
+                refused = await gateway.chat(ask("another", max_tokens=50), **asking)
+            assert refused.error["code"] in ("budget_exceeded", "budget_held")
+            total = sum(line["cost_nanos"] for line in await world.whole_ledger())
+            day = period_of(SystemClock().now()).day
+            counters = [f"{{{PREFIX}}}:{kind}:key/{key.record.id}:{day}" for kind in ("spent", "held")]
+            async with asyncio.timeout(30):  # what was held by its account is given up, and counts as the ledger says
+                while [int(amount or 0) for amount in client.mget(counters)] != [total, 0]:
+                    refused = await gateway.chat(ask("another", max_tokens=50), **asking)
+                    assert refused.status == 429
+                    await asyncio.sleep(0.05)
+    assert 8_000_000 < total <= 12_000_000
 
 
 @pytest.mark.parametrize("trouble", ["read-only", "out of memory"])

@@ -42,6 +42,8 @@ class Holds:
         self._recent: deque[tuple[float, Settlement]] = deque()
         """By the monotonic moment at which they were settled."""
         self._memory = ""
+        self._hurry = asyncio.Event()
+        """Redis lost its memory: what is late is settled at once, before the ledger is counted."""
         self._keepers: list[asyncio.Task[None]] = []
 
     def __repr__(self) -> str:
@@ -91,7 +93,9 @@ class Holds:
 
     async def _settle_late(self) -> None:
         while True:
-            await asyncio.sleep(_RETRY_SECONDS)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._hurry.wait(), _RETRY_SECONDS)
+            self._hurry.clear()
             with contextlib.suppress(RedisUnavailable):  # the next turn tries again
                 while self._late:
                     await self._settle_one()
@@ -131,6 +135,7 @@ class Holds:
     async def _hold_anew(self) -> None:
         while self._recent:
             self._remember(_late(self._recent.popleft()[1]))
+        self._hurry.set()
         # a call settled meanwhile is settled after this was sent, and in that order
         now = self._clock.now()
         await asyncio.gather(

@@ -78,4 +78,4 @@ def _postgres(settings: Settings, tell: Tell) -> Postgres:
 def _redis(settings: Settings, clock: Clock, tell: Tell) -> RedisLink:
     assert settings.redis_url is not None  # noqa: S101  # `build` refused otherwise
     url, timeout = settings.redis_url.get_secret_value(), settings.redis.timeout_seconds
-    return RedisLink(url, timeout=timeout, clock=clock, tell=tell)
+    return RedisLink(url, timeout=timeout, clock=clock, tell=tell, prefix=settings.redis.prefix)

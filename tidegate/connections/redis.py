@@ -36,6 +36,10 @@ _CONNECT_SECONDS = 2.0
 _SILENCE_SECONDS = 2.0
 """After so long without a due answer a new connection is tried: this one's other end may be gone without a word."""
 
+_DOUBT_SECONDS = 600
+"""After another run was seen; by then every call that was held by its account has ended, or is lost."""
+_RUN = re.compile(rb"^run_id:(\w+)", re.MULTILINE)
+
 _log = structlog.get_logger("redis")
 
 
@@ -76,11 +80,13 @@ class RedisLink:
     silent or away, commands are refused at once instead of waiting.
     """
 
-    def __init__(self, url: str, *, timeout: float, clock: Clock, tell: Tell = untold) -> None:
-        """`timeout` in seconds bounds each command."""
+    def __init__(self, url: str, *, timeout: float, clock: Clock, tell: Tell = untold, prefix: str = "") -> None:
+        """`timeout` in seconds bounds each command; where a `prefix` is given, its keys learn of each run of Redis."""
         self._timeout = timeout
         self._clock = clock
         self._tell = tell
+        self._prefix = prefix
+        self._arrive = Script("arrive")
         # socket_timeout is None: the timeout is kept per command, the reading task itself may wait
         self._pool = ConnectionPool.from_url(
             url, socket_timeout=None, socket_connect_timeout=_CONNECT_SECONDS, protocol=2
@@ -166,6 +172,7 @@ class RedisLink:
                 connection: Connection = self._pool.make_connection()  # type: ignore[no-untyped-call]  # untyped there
                 async with asyncio.timeout(_CONNECT_SECONDS):  # its greeting waits for answers, without a limit
                     await connection.connect()  # type: ignore[no-untyped-call]  # untyped there
+                    await self._tell_run(connection)
                 if told:
                     _log.info("redis connected again")
                 told = False
@@ -178,6 +185,21 @@ class RedisLink:
             finally:
                 self._drop()
             await asyncio.sleep(_RECONNECT_SECONDS)
+
+    async def _tell_run(self, connection: Connection) -> None:
+        """Before anything else is asked: is it the Redis that it was? One that does not say is taken for it."""
+        if not self._prefix:
+            return
+        try:
+            said = await _ask(connection, "INFO", "server")
+        except ResponseError as error:
+            _log.warning("redis does not tell its run: a restart with old data goes unnoticed", detail=str(error))
+            return
+        run = _RUN.search(said) if isinstance(said, bytes) else None
+        if run is not None:
+            arguments = (f"{{{self._prefix}}}", run[1], _DOUBT_SECONDS)
+            if await _ask(connection, "EVAL", self._arrive.text, 0, *arguments):
+                _log.warning("another run of redis: the budgets are counted from the ledger", run=run[1].decode())
 
     async def _serve(self, connection: Connection) -> None:
         self._wire = wire = RedisWire(connection, self._answer)
@@ -255,6 +277,11 @@ class RedisLink:
         for answer in lost:
             if not answer.done():
                 answer.set_exception(RedisError("the connection was lost"))
+
+
+async def _ask(connection: Connection, *command: Argument) -> Any:
+    await connection.send_command(*command)
+    return await connection.read_response()
 
 
 def _retrieve(answer: "asyncio.Future[Any]") -> None:

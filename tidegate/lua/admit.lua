@@ -30,7 +30,7 @@ local p, told = terms.p, {}
 local known = redis.call('MGET', p .. ':memory', p .. ':counted', KEYS[2], lane_key(p, ticket.lane))
 local memory = known[1] or holds_memory(p)
 local counted, flight = known[2] and true, known[3]
-holds_reap(p, terms.now)
+if holds_reap(p, terms.now) then counted = false end
 if terms.again then holds_drop(p, terms.id) end
 
 -- whether an answer may be given: `at` and `until` of what is stored, where something is

@@ -11,6 +11,7 @@
 --                    (`b`) what a line that was there before says of the same call
 --   {p}:journal:read (set)  the calls that the count leaves out, because they were in the journal when it looked
 --   {p}:late:ID      charged although its hold was not known
+--   {p}:run, {p}:doubt  which run of Redis this is; whether what is held may be an old account: see arrive.lua
 -- A hold is kept as it came: the call's terms (see limits.lua) in MessagePack, and behind them, where the call itself asks
 -- upstream, its line in the ledger as it would be if the call were lost. Read, it is {n: scopes, b: those that have a
 -- budget, f: those that limit calls in flight, d: day, m: month, c: nano-dollars, k: tokens, t: {scope: tokens a minute},
@@ -123,9 +124,12 @@ local function holds_write(p, hold, outcome, nanos)
   redis.call('XADD', p .. ':ledger', '*', 'e', line .. string.format('%.0f', nanos) .. '}')
 end
 
--- Calls whose process died are charged all they held: the upstream may have charged that much.
+-- Calls whose process died are charged all they held: the upstream may have charged that much. Where that is an old
+-- account, the ledger may know how they ended; then it is counted. Returns whether the counters are no longer true.
 local function holds_reap(p, now)
   local due = redis.call('ZRANGEBYSCORE', p .. ':holds:due', '-inf', now, 'LIMIT', 0, 20)
+  local doubt = #due > 0 and redis.call('EXISTS', p .. ':doubt') == 1
+  if doubt then redis.call('DEL', p .. ':counted', p .. ':counting') end
   for _, id in ipairs(due) do
     redis.call('ZREM', p .. ':holds:due', id)
     local hold, packed = holds_pop(p, ':holds', id)
@@ -139,6 +143,7 @@ local function holds_reap(p, now)
       end
     end
   end
+  return doubt
 end
 
 -- A call that is admitted once more gives up what it held as one that waited for another's answer.
