@@ -145,6 +145,13 @@ def test_the_output_is_bounded_by_what_is_stated_and_by_the_model(body: dict[str
         ({"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "u"}}]}]}, 1_445),
         ({"model": "gpt-4o-mini", "messages": [{"role": "user", "content": [{"type": "image_url"}]}]}, 48_000),
         ({"messages": [{"role": "user", "content": [{"n": 1}] * 100_001}]}, 128_000),
+        ({"messages": [{"role": "assistant", "audio": {"id": "audio_1"}}]}, 128_000),
+        ({"web_search_options": {}}, 128_000),
+        ({"model": "gpt-4o-search-preview"}, 128_000),
+        ({"tools": [{"type": "web_search"}]}, 128_000),
+        ({"tools": [{"type": "mcp", "server_label": "tides"}]}, 128_000),
+        ({"tools": [{"type": "custom", "name": "tides"}]}, 25),
+        ({"messages": [{"role": "user", "content": [{"type": ["image_url"]}, {"type": {"file": 1}}]}]}, 25),
     ],
 )
 def test_what_cannot_be_seen_may_fill_the_context(fields: dict[str, Any], at_least: int) -> None:

@@ -106,7 +106,8 @@ class _Tally:
         return []
 
     def _inside(self, item: dict[str, Any]) -> list[Any]:
-        if item.get("type") in _MEDIA:
+        kind = item.get("type")
+        if isinstance(kind, str) and kind in _MEDIA:
             self._flat += MEDIA_TOKENS
             return []
         if "role" in item or "call_id" in item:

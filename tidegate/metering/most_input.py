@@ -5,6 +5,7 @@ is long is bounded. What the gateway cannot see (a file, an earlier conversation
 """
 
 from collections import deque
+from collections.abc import Mapping
 from typing import Any
 
 from tidegate.metering.estimate import EXACT_CHARACTERS, MEDIA_TOKENS
@@ -53,6 +54,8 @@ _UNSEEN = frozenset({"input_audio", "file", "input_file", "item_reference"})
 """Parts whose tokens cannot be told from what was sent."""
 _ELSEWHERE = ("previous_response_id", "conversation", "prompt")
 """Fields that name text kept at the upstream."""
+_OUR_CALLERS = frozenset({"function", "custom"})
+"""Tools whose results the caller sends; those of all others the upstream fetches by itself, and charges for reading."""
 _MARGIN = 1.02
 _MARGIN_TOKENS = 16
 """OpenAI's framing of messages and tools is not public; an estimate has been a few tokens short."""
@@ -70,13 +73,28 @@ def most_input(call: Call, counted: int) -> int:
     context = _first(_CONTEXT, name, _CONTEXT_OF_ANY)
     images = sizes.images * max(0, _first(_IMAGE, name, _IMAGE_OF_ANY) - MEDIA_TOKENS)
     told = max(int(counted * _MARGIN), sizes.usual) + _MARGIN_TOKENS + images
-    if sizes.unseen or any(call.body.get(name) for name in _ELSEWHERE):
+    if sizes.unseen or _reads_elsewhere(call.body, name):
         return max(told, context)
     beyond = max(0, sizes.text - EXACT_CHARACTERS)
     if not beyond:
         return told
     bound = told * EXACT_CHARACTERS // sizes.text + 1 + beyond
     return max(told, min(bound, context))
+
+
+def _reads_elsewhere(body: Mapping[str, Any], model: str) -> bool:
+    """Whether the model is given more to read than was sent: kept text, or what it searches for."""
+    if any(body.get(name) for name in _ELSEWHERE) or body.get("web_search_options") is not None or "search" in model:
+        return True
+    tools = body.get("tools")
+    return isinstance(tools, list) and any(
+        isinstance(tool, dict) and _kind(tool) not in _OUR_CALLERS for tool in tools[:_MOST_VALUES]
+    )
+
+
+def _kind(item: Mapping[str, Any]) -> str:
+    kind = item.get("type")
+    return kind if isinstance(kind, str) else ""
 
 
 def base(model: str) -> str:
@@ -127,12 +145,15 @@ class _Sizes:
         return []
 
     def _inside(self, item: dict[str, Any]) -> list[Any]:
-        kind = item.get("type")
+        kind = _kind(item)
         if kind in _IMAGES:
             self.images += 1
             return []
         if kind in _UNSEEN:
             self.unseen = True
             return []
+        audio = item.get("audio")
+        if "role" in item and isinstance(audio, dict) and "id" in audio:  # what was said aloud is kept there
+            self.unseen = True
         self.text += sum(map(len, item))
         return list(item.values())
