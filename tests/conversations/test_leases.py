@@ -91,6 +91,16 @@ async def test_a_lease_that_was_lost_is_not_renewed(
     assert await seconds_left(postgres) > 0
 
 
+async def test_nobody_waits_long_to_give_it_back(conversations: ConversationStore, postgres: Postgres) -> None:
+    await conversations.create("shop", NAMED)
+    past = await conversations.turn("shop", "conv_1", "resp_1")
+    assert past.lease is not None
+    async with postgres.connection() as connection, connection.transaction():
+        await connection.execute("SELECT FROM conversations FOR UPDATE")
+        await conversations.give_back(past.lease)
+    assert await seconds_left(postgres) > 0, "it runs out by itself"
+
+
 async def test_what_does_not_exist_is_leased_to_nobody(conversations: ConversationStore) -> None:
     await conversations.create("shop", NAMED)
     for project, name in (("shop", "conv_2"), ("bank", "conv_1")):

@@ -1,5 +1,6 @@
 """Conversations by their names, and their items."""
 
+import asyncio
 import contextlib
 from collections.abc import Sequence
 from typing import Any, NoReturn
@@ -20,6 +21,9 @@ from tidegate.conversations.documents import (
 from tidegate.conversations.laying import Laid, Place, freed_of, items_of, lay, metadata_column
 from tidegate.conversations.leases import LEASE_SECONDS, Hold, Lease, unrenewed
 from tidegate.core.errors import ConversationBusy, ConversationNotFound, ItemNotFound, StoreError, TooManyItems
+
+_GIVE_BACK_SECONDS = 0.5
+"""A caller waits for it to be told what went wrong."""
 
 
 class ConversationStore:
@@ -99,8 +103,11 @@ class ConversationStore:
 
     async def give_back(self, lease: Lease) -> None:
         """The response is not made: others may take their turn. Where this fails, they may when the lease has ended."""
-        with contextlib.suppress(StoreError):
-            async with self._archive.rows.transaction(lease.project, durable=False) as connection:
+        with contextlib.suppress(StoreError, TimeoutError):
+            async with (
+                asyncio.timeout(_GIVE_BACK_SECONDS),
+                self._archive.rows.transaction(lease.project, durable=False) as connection,
+            ):
                 await connection.execute(
                     self._of_leases["give_back"], lease.project, lease.conversation, lease.response
                 )

@@ -16,7 +16,7 @@ from tidegate.conversations.response_form import Identity, failed
 from tidegate.conversations.response_store import ResponseStore
 from tidegate.core.broken_off import told
 from tidegate.core.clock import Clock
-from tidegate.core.errors import TidegateError
+from tidegate.core.errors import StoreError, TidegateError
 from tidegate.core.ids import IdSource
 
 Json = dict[str, Any]
@@ -111,6 +111,8 @@ class ResponseMemory:
         leave, self._leave = self._leave, None  # while it is written nobody else may begin
         try:
             await self._save(self._events.last)
+        except StoreError:
+            raise  # whoever waits to be told does not wait for the store once more
         except TidegateError:
             self._leave = leave
             raise
