@@ -28,6 +28,7 @@ STEPS = [
     "0010.completions_having",
     "0011.ledger_by_day",
     "0012.leases",
+    "0013.alerts",
 ]
 
 

@@ -1,5 +1,6 @@
 """Who may spend, and when: keys, limits, budgets, the queue; and the ledger, from which budgets are counted anew."""
 
+from tidegate.admission.budget_store import BudgetStore
 from tidegate.admission.door import Door
 from tidegate.admission.gate import Gate
 from tidegate.admission.holds import Holds
@@ -9,6 +10,7 @@ from tidegate.admission.local import LocalLimits
 from tidegate.admission.places import Places
 from tidegate.admission.recount import Recount
 from tidegate.admission.replicas import Replicas
+from tidegate.admission.spending_alert import SpendingAlert
 from tidegate.admission.turn import Turns
 from tidegate.admission.visits import Visits
 from tidegate.assembly.base import Base
@@ -48,6 +50,9 @@ async def make_admission(base: Base) -> AdmissionParts:
     base.closing(parts.recount.close)
     await base.started(parts.holds)
     await base.started(parts.places)
+    counters = BudgetStore(base.redis, prefix=base.prefix)
+    usual = base.settings.budgets.usual_nanos_per_day
+    await base.started(SpendingAlert(counters, base.postgres, base.clock, usual_nanos=usual))
     return parts
 
 

@@ -52,6 +52,11 @@ class BudgetsConfig(Section):
         """The stops, as limits of the whole deployment."""
         return Limits(budget_day=_nanos(self.stop_usd_per_day), budget_month=_nanos(self.stop_usd_per_month))
 
+    @property
+    def usual_nanos_per_day(self) -> int:
+        """What may be spent in a day without waking anybody."""
+        return nanos_of_decimal(self.alert_usd_per_day)
+
 
 def _nanos(usd: Decimal | None) -> int | None:
     return None if usd is None else nanos_of_decimal(usd)

@@ -1,0 +1,75 @@
+"""Wakes a person when the whole deployment has spent more in a day than is usual: once a day, whatever happens.
+
+What was spent is Redis's to say, and after a loss of its memory the ledger's. That the alert was given stands in
+PostgreSQL, so that neither a restart nor a Redis that forgets gives it again, and of many replicas one does.
+"""
+
+import asyncio
+import contextlib
+
+import structlog
+
+from tidegate.admission.budget_store import BudgetStore
+from tidegate.admission.refusal import usd
+from tidegate.admission.terms import EVERYBODY, period_of
+from tidegate.connections.postgres import Postgres, queries
+from tidegate.core.clock import Clock
+from tidegate.core.errors import StoreError
+
+LOOK_SECONDS = 10.0
+
+_log = structlog.get_logger("budgets")
+
+
+class SpendingAlert:
+    """Looks from time to time. Use it between `start` and `close`."""
+
+    def __init__(self, store: BudgetStore, postgres: Postgres, clock: Clock, *, usual_nanos: int) -> None:
+        """More than `usual_nanos` in a UTC day is worth waking somebody."""
+        self._store = store
+        self._postgres = postgres
+        self._clock = clock
+        self._usual = usual_nanos
+        self._sql = queries("alerts")
+        self._given = ""
+        """The last day for which it is known to be given."""
+        self._looking: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Begin to look."""
+        self._looking = asyncio.create_task(self._keep_looking(), name="spending-alert")
+
+    async def close(self) -> None:
+        """Stop."""
+        if self._looking is not None:
+            self._looking.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._looking
+
+    async def look(self) -> None:
+        """Look now. Raises StoreError while that cannot be."""
+        now = self._clock.now()
+        day = period_of(now).day
+        if day == self._given:
+            return
+        [spending] = await self._store.read([EVERYBODY], now)
+        if spending.day.spent <= self._usual:
+            return
+        async with self._postgres.connection() as connection:
+            first = await connection.fetchval(self._sql["claim"], f"spending {day}")
+        self._given = day
+        if first is not None:
+            _log.error(
+                "more was spent today than is usual",
+                alert="spending",
+                day=day,
+                spent=usd(spending.day.spent),
+                usual=usd(self._usual),
+                remedy="`tidegate usage --by key` shows who; budgets.alert_usd_per_day says what is usual",
+            )
+
+    async def _keep_looking(self) -> None:
+        while True:
+            with contextlib.suppress(StoreError):  # the next look tells
+                await self.look()
+            await asyncio.sleep(LOOK_SECONDS)
