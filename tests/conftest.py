@@ -20,6 +20,7 @@ import psycopg
 import pytest
 import redis
 import structlog
+from hypothesis import HealthCheck, settings
 from psycopg import sql
 
 from tidegate import embedded
@@ -38,8 +39,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--write-fault-matrix", action="store_true", help="write docs/fault-matrix.md")
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
     """Remember which stores were given, forget the rest of the environment's wishes, close the network."""
+    try_the_same_cases_each_time()
     database_url, redis_url = os.environ.get("TIDEGATE_DATABASE_URL"), os.environ.get("TIDEGATE_REDIS_URL")
     if bool(database_url) != bool(redis_url):
         pytest.exit("Give both TIDEGATE_DATABASE_URL and TIDEGATE_REDIS_URL, or neither.", returncode=2)
@@ -55,6 +58,13 @@ def pytest_collection_finish() -> None:
     """What was collected stays to the end: searching it for garbage would stop every clock for a second each time."""
     gc.collect()
     gc.freeze()
+
+
+def try_the_same_cases_each_time() -> None:
+    """A change is judged by its own faults, and not by a slow machine's; `--hypothesis-profile=others` tries others."""
+    settings.register_profile("others", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.register_profile("same", settings.get_profile("others"), derandomize=True)
+    settings.load_profile("same")
 
 
 def refuse_network(allowed: set[str | None]) -> None:

@@ -134,13 +134,13 @@ async def test_the_job_of_a_silent_process_is_anothers(workers: Workers) -> None
 
 async def test_a_living_process_keeps_its_jobs(workers: Workers) -> None:
     workers.hold.clear()
-    workers.queue("p1", lease=0.3)
+    workers.queue("p1", lease=1.0)
     await workers.put("resp_1")
     await until(lambda: len(workers.given) == 1)
-    other = workers.queue("p2", lease=0.3)
+    other = workers.queue("p2", lease=1.0)
     await workers.put("resp_2", "resp_3", "resp_4", "resp_5")
     await until(lambda: len(workers.given) == 5)
-    await workers.lived(seconds=1.0)  # three leases
+    await workers.lived(seconds=2.5)  # two leases and a half
     other.wake()
     workers.hold.set()
     await workers.emptied()
