@@ -123,6 +123,13 @@ def redis_prefix() -> str:
     return f"tidegate-test-{uuid.uuid4().hex[:8]}"
 
 
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that other users may enter: as root PostgreSQL runs as one, and pytest closes its folders to them."""
+    with tempfile.TemporaryDirectory(prefix="tidegate-open-", ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
+
+
 @pytest.fixture(scope="module")
 def own_folder() -> Iterator[Path]:
     """The data folder of `own_stores`: `redis/redis.pid` and `postgres/postmaster.pid` name their processes."""

