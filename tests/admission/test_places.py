@@ -109,17 +109,17 @@ async def test_two_thousand_wait_in_one_process_on_little_memory(
     clean_stores: object, redis_url: str, redis_prefix: str
 ) -> None:
     assert clean_stores
-    async with replicas(redis_url, redis_prefix, 1, LaneTerms(rpm=60)) as (places,):
+    async with replicas(redis_url, redis_prefix, 1, LaneTerms(rpm=1)) as (places,):
         await drain(places)
         tracemalloc.start()
         before = tracemalloc.get_traced_memory()[0]
-        line = await go(places, 2_000, patience=100_000)
+        line = await go(places, 2_000, patience=1e6)
         each = (tracemalloc.get_traced_memory()[0] - before) / 2_000
         tracemalloc.stop()
         assert each < 5_000, f"{each:.0f} bytes for each"
         assert repr(places) == "<Places of process0: 2000 wait>"
         (shown,) = await places.show(most=2)
-        assert (shown.waiting, shown.rpm, len(shown.heads)) == (2_000, 60, 2)
+        assert (shown.waiting, len(shown.heads)) == (2_000, 2)
         assert {lane for lane, _, _ in places.here()} == {LANE}
         await end(line)
         await until(lambda: not places.busy)
@@ -192,7 +192,7 @@ async def test_a_grant_that_was_lost_is_noticed(
         await drain(places)
         line = await go(places, 1)
         key = f"{{{redis_prefix}}}:lane:{LANE}"
-        await redis_link.command("DEL", f"{key}:order", f"{key}:waiting", f"{key}:flows")
+        await redis_link.command("DEL", f"{key}:line:harbour/4", f"{key}:waiting", f"{key}:flows")
         await asyncio.wait_for(line[0], PATIENCE_SECONDS)
 
 

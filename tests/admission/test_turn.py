@@ -16,7 +16,7 @@ from tidegate.core.errors import QueueTimeout, RateLimited
 from tidegate.core.said import Said
 
 TERMS = LaneTerms(rpm=60_000)
-GRANTED = Granted(Place(0.0, 0))
+GRANTED = Granted(Place(0))
 
 
 @pytest.fixture

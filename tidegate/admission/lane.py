@@ -2,16 +2,14 @@
 
 It is the specification that `lua/lane.lua` is held against, step by step, and what a process goes by while Redis is
 away. Rates are buckets by virtual scheduling (ITU-T I.371): one number each, the moment when the bucket is full again.
-The order is start-time fair queueing (Goyal, Vin, Cheng 1996). The decision record 0008 gives the reasons.
+Who goes next is told by `order.py`. The decision record 0008 gives the reasons.
 """
 
-import bisect
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-import msgspec
-
+from tidegate.admission.order import SHARE, Order, Work
 from tidegate.admission.tickets import Granted, LaneTerms, Place, Queued, Refused, Report, Ticket, Verdict, process_of
 
 SPAN = 60.0
@@ -27,7 +25,6 @@ PACE = 0.25
 """Seconds' worth of calls that the sustained rate allows at once, whatever `ramp` says."""
 RESERVE = 6.0
 """Seconds of refill, a tenth of a bucket, kept for flows that have not used their share lately."""
-SHARE = 0.1
 FREE_AT = 64.0
 """`ramp` at which an upstream that never named a limit nor refused is taken to have none."""
 QUIET = 60.0
@@ -63,11 +60,6 @@ class State:
     free: bool = False
     wary: bool = False
     """It has refused before."""
-    clock: float = 0.0
-    """The virtual time: the latest start tag served."""
-    seq: int = 0
-    tokens: int = 0
-    """Of all who wait."""
 
     def set_back(self, now: float) -> None:
         """Where the clock was set back, all moments go back with it: else nobody would go until it caught up."""
@@ -80,71 +72,50 @@ class State:
             self.news = now
 
 
-@dataclass(slots=True)
-class Flow:
-    """Those of one flow who wait."""
-
-    count: int
-    last: float
-    """The latest tag given."""
-
-
-class Waiter(msgspec.Struct, frozen=True):
-    """One who waits."""
-
-    ticket: Ticket
-    place: Place
-    since: float
-
-
 class Lane:
     """The rules, acting on memory. Every method is told the time."""
 
     def __init__(self) -> None:
         """Nothing is known, nobody waits."""
         self.state = State()
-        self.order: list[tuple[float, int, str]] = []
-        self.waiting: dict[str, Waiter] = {}
-        self.flows: dict[str, Flow] = {}
-        self.used: dict[str, float] = {}
-        """By stream: when its share of the lane has caught up with what it was granted."""
+        self.order = Order()
 
     def __repr__(self) -> str:
         state = self.state
-        return f"<Lane {state.limits[0] or '?'} rpm, {state.limits[1] or '?'} tpm: {len(self.order)} wait>"
+        return f"<Lane {state.limits[0] or '?'} rpm, {state.limits[1] or '?'} tpm: {len(self.order.waiting)} wait>"
 
     def enter(self, ticket: Ticket, terms: LaneTerms, now: float) -> Verdict:
         """Ask and act on the answer; who waits already keeps the place."""
         verdict = self.ask(ticket, terms, now)
         if isinstance(verdict, Granted):
-            self._forget(ticket.member)
+            self.order.leave(ticket.member)
             self.take(ticket, terms, now)
-        elif isinstance(verdict, Queued) and ticket.member not in self.waiting:
+        elif isinstance(verdict, Queued) and ticket.member not in self.order.waiting:
             self.queue(ticket, verdict.place, terms, now)
         return verdict
 
     def ask(self, ticket: Ticket, terms: LaneTerms, now: float) -> Verdict:
         """Decide, changing nothing but what a clock that was set back makes wrong."""
-        state = self.state
+        state, order = self.state, self.order
         state.set_back(now)
+        place = ticket.place or Place(order.seq)
         if self._free(terms):
-            return Granted(ticket.place or Place(state.clock, state.seq))
-        waiter = self.waiting.get(ticket.member)
-        place = waiter.place if waiter else ticket.place or self._next_place(ticket)
+            return Granted(place)
         light = self._is_light(ticket, terms, now)
-        if self._may_go_first(ticket, place, light=light):
+        if not order.waiting or (light and not order.waits(ticket.stream)):
             kept = [0.0, 0.0] if light else self._kept(terms, now)
             fits = self._fits_at(self._costs(1, ticket.tokens, terms), ticket, terms, kept, now) <= now
             if fits and self._open_at(terms, now) <= now:
-                return Granted(place if waiter or ticket.place else Place(state.clock, state.seq))
-        ahead = bisect.bisect_left(self.order, (place.tag, place.seq, ticket.member))
-        eta = self._eta(ticket, ahead, terms, now)
+                return Granted(place)
+        waiter = order.waiting.get(ticket.member)
+        calls, tokens = order.ahead(ticket, self._work(terms), now)
+        eta = self._eta(ticket, calls, tokens, terms, now)
         settled = waiter is not None or ticket.place is not None
-        if len(self.order) >= terms.longest and not settled:
+        if len(order.waiting) >= terms.longest and not settled:
             return Refused(eta, full=True)
         if now + eta > ticket.deadline:
             return Refused(eta, full=False)
-        return Queued(place, eta, ahead)
+        return Queued(waiter.place if waiter else place, eta, int(calls))
 
     def take(self, ticket: Ticket, terms: LaneTerms, now: float) -> None:
         """Take a call's capacity."""
@@ -158,23 +129,15 @@ class Lane:
             state.kept[kind] = max(0.0, min(state.kept[kind], self._slack(kind, now)))
         cost = max(costs)
         state.pace_at = max(state.pace_at, now) + cost
-        used = max(self.used.get(ticket.stream, 0.0), now) + cost / SHARE
-        self.used[ticket.stream] = min(used, now + 2 * SPAN)
+        self.order.charge(ticket, cost, self._work(terms), now)
         if state.out == 0:
             state.news = now
         state.out += 1
-        state.seq += 1
 
     def queue(self, ticket: Ticket, place: Place, terms: LaneTerms, now: float) -> None:
         """Put a call in its place."""
         self._freshen(terms, now)
-        flow = self.flows.setdefault(ticket.stream, Flow(0, place.tag))
-        flow.count += 1
-        flow.last = max(flow.last, place.tag)
-        bisect.insort(self.order, (place.tag, place.seq, ticket.member))
-        self.waiting[ticket.member] = Waiter(ticket, place, now)
-        self.state.tokens += ticket.tokens
-        self.state.seq += 1
+        self.order.join(ticket, place, self._work(terms), now)
 
     def dispatch(self, terms: LaneTerms, now: float, alive: Callable[[str], bool]) -> tuple[list[str], float | None]:
         """Grant as many heads as there is room for, and tell in how many seconds to look again (None: nobody waits).
@@ -184,26 +147,26 @@ class Lane:
         granted: list[str] = []
         self.state.set_back(now)
         self._freshen(terms, now)
-        while self.order and len(granted) < BATCH:
-            waiter = self.waiting[self.order[0][2]]
-            if not alive(process_of(waiter.ticket.member)):
-                self._bury(process_of(waiter.ticket.member))
+        work = self._work(terms)
+        while (waiter := self.order.next(work, now)) and len(granted) < BATCH:
+            ticket = waiter.ticket
+            if not alive(process_of(ticket.member)):
+                self._bury(process_of(ticket.member))
                 continue
-            if waiter.ticket.deadline < now:
-                self._forget(waiter.ticket.member)
+            if ticket.deadline < now:
+                self.order.leave(ticket.member)
                 continue
-            wait = self._wait_of(waiter.ticket, terms, now)
+            wait = self._wait_of(ticket, terms, now)
             if wait > 0:
                 return granted, min(wait, LOOK_AGAIN)
-            self._forget(waiter.ticket.member)
-            self.state.clock = max(self.state.clock, waiter.place.tag - 1 / waiter.ticket.weight)
-            self.take(waiter.ticket, terms, now)
-            granted.append(waiter.ticket.member)
-        return granted, 0.0 if self.order else None
+            self.order.leave(ticket.member)
+            self.take(ticket, terms, now)
+            granted.append(ticket.member)
+        return granted, 0.0 if waiter else None
 
     def leave(self, member: str) -> bool:
         """Give up waiting; False if nobody of that name waits."""
-        return self._forget(member)
+        return self.order.leave(member)
 
     def give_back(self, ticket: Ticket, terms: LaneTerms) -> None:
         """A granted call was never sent."""
@@ -249,6 +212,9 @@ class Lane:
         limits = [self._limit(kind, terms) for kind in (0, 1)]
         return [amounts[kind] * SPAN / limits[kind] if limits[kind] else 0.0 for kind in (0, 1)]
 
+    def _work(self, terms: LaneTerms) -> Work:
+        return lambda calls, tokens: max(self._costs(calls, tokens, terms)) or calls
+
     def _slack(self, kind: int, now: float) -> float:
         return SPAN - MARGIN - max(0.0, self.state.full_at[kind] - now)
 
@@ -257,7 +223,7 @@ class Lane:
         kept = []
         for kind in (0, 1):
             slack = max(0.0, self._slack(kind, now))
-            wanted = self.state.kept[kind] if self.order else max(self.state.kept[kind], slack / 2)
+            wanted = self.state.kept[kind] if self.order.waiting else max(self.state.kept[kind], slack / 2)
             kept.append(min(RESERVE, wanted, slack) if self._limit(kind, terms) else 0.0)
         return kept
 
@@ -290,48 +256,23 @@ class Lane:
         fits = self._fits_at(costs, ticket, terms, self._kept(terms, now), now)
         return max(fits, self._open_at(terms, now)) - now
 
-    def _next_place(self, ticket: Ticket) -> Place:
-        flow = self.flows.get(ticket.stream)
-        start = max(self.state.clock, flow.last) if flow else self.state.clock
-        return Place(start + 1 / ticket.weight, self.state.seq)
-
     def _is_light(self, ticket: Ticket, terms: LaneTerms, now: float) -> bool:
         cost = max(self._costs(1, ticket.tokens, terms))
-        return max(self.used.get(ticket.stream, 0.0), now) + cost / SHARE - now <= SPAN
+        return self.order.used(ticket.stream, now) + cost / SHARE <= SPAN
 
-    def _may_go_first(self, ticket: Ticket, place: Place, *, light: bool) -> bool:
-        """Nobody waits; or nobody is ahead; or a light flow of which nobody waits takes from what is kept for it."""
-        if not self.order or (place.tag, place.seq, ticket.member) <= self.order[0]:
-            return True
-        return light and ticket.stream not in self.flows
-
-    def _eta(self, ticket: Ticket, ahead: int, terms: LaneTerms, now: float) -> float:
-        tokens = self.state.tokens * ahead / len(self.order) if self.order else 0.0
-        total = self._costs(ahead + 1, tokens + ticket.tokens, terms)
+    def _eta(self, ticket: Ticket, calls: float, tokens: float, terms: LaneTerms, now: float) -> float:
+        total = self._costs(calls + 1, tokens + ticket.tokens, terms)
         at = self._fits_at(total, ticket, terms, self._kept(terms, now), now)
         if not (self._limit(0, terms) or self._limit(1, terms)):
             # no rate to go by: `ramp` doubles with each round of answers, and a round takes about a second
-            at += math.log(1 + ahead / self.state.ramp) / math.log(2)
+            at += math.log(1 + calls / self.state.ramp) / math.log(2)
         return at - now
 
     # what follows changes
 
-    def _forget(self, member: str) -> bool:
-        waiter = self.waiting.pop(member, None)
-        if waiter is None:
-            return False
-        key = (waiter.place.tag, waiter.place.seq, member)
-        del self.order[bisect.bisect_left(self.order, key)]
-        flow = self.flows[waiter.ticket.stream]
-        flow.count -= 1
-        if flow.count == 0:
-            del self.flows[waiter.ticket.stream]
-        self.state.tokens -= waiter.ticket.tokens
-        return True
-
     def _bury(self, process: str) -> None:
-        for member in [member for member in self.waiting if process_of(member) == process]:
-            self._forget(member)
+        for member in [member for member in self.order.waiting if process_of(member) == process]:
+            self.order.leave(member)
 
     def _learn_limit(self, kind: int, limit: int, left: int, report: Report, terms: LaneTerms, now: float) -> None:
         state = self.state

@@ -62,7 +62,7 @@ class LocalLanes:
 
     def end(self, lane: str) -> None:
         """Redis is back: forget the lane, unless somebody still waits in it."""
-        if lane in self._lanes and not self._lanes[lane].order:
+        if lane in self._lanes and not self._lanes[lane].order.waiting:
             del self._lanes[lane]
 
     def _lane(self, lane: str) -> Lane:

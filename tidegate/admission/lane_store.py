@@ -64,8 +64,8 @@ class LaneStore:
 
     async def enter(self, lane: str, ticket: Ticket, now: float) -> Verdict:
         """Take capacity, or a place in the queue; who waits already is told where."""
-        place = ("", "") if ticket.place is None else (repr(ticket.place.tag), ticket.place.seq)
-        asked = (ticket.member, ticket.tokens, ticket.flow, ticket.weight, repr(ticket.deadline), *place)
+        seq = "" if ticket.place is None else ticket.place.seq
+        asked = (ticket.member, ticket.tokens, ticket.flow, ticket.weight, repr(ticket.deadline), seq)
         return read_verdict(await self._run(self._enter, lane, now, *asked))
 
     async def dispatch(self, lane: str, now: float) -> float | None:
@@ -106,11 +106,11 @@ class LaneStore:
 def read_verdict(reply: Any) -> Verdict:
     """What `lane_enter` (and whoever else asks a lane) replies."""
     match reply:
-        case [b"granted", tag, seq]:
-            return Granted(Place(float(tag), int(seq)))
-        case [b"queued", tag, seq, eta, ahead]:
-            return Queued(Place(float(tag), int(seq)), float(eta), int(ahead))
-        case [_, eta, full]:
+        case [b"granted", seq]:
+            return Granted(Place(int(seq)))
+        case [b"queued", seq, eta, ahead]:
+            return Queued(Place(int(seq)), float(eta), int(ahead))
+        case [b"refused", eta, full]:
             return Refused(float(eta), full=bool(full))
     raise TypeError(f"no verdict: {reply!r}")
 

@@ -33,7 +33,7 @@ _ASK_TOGETHER = 100
 
 _log = structlog.get_logger("lanes")
 _decoder = msgspec.msgpack.Decoder(list[msgspec.Raw])
-_grant_decoder = msgspec.msgpack.Decoder(tuple[str, float, int, int])
+_grant_decoder = msgspec.msgpack.Decoder(tuple[str, int, int])
 
 
 class _Waiter:
@@ -207,8 +207,8 @@ class Places:
     def _hear(self, data: bytes) -> None:
         name, *grants = _decoder.decode(data)
         lane = msgspec.msgpack.decode(name, type=str)
-        for member, tag, seq, tokens in map(_grant_decoder.decode, grants):
-            self._grant(lane, member, Place(tag, seq), tokens)
+        for member, seq, tokens in map(_grant_decoder.decode, grants):
+            self._grant(lane, member, Place(seq), tokens)
 
     def _grant(self, lane: str, member: str, place: Place, tokens: int) -> None:
         waiter = self._waiters.get(member)
@@ -238,7 +238,7 @@ class Places:
         granted, local_again = self._local.dispatch(lane, now)
         for member in granted:
             if member in self._waiters and not self._waiters[member].granted.done():
-                self._waiters[member].granted.set_result(self._waiters[member].ticket.place or Place(0.0, 0))
+                self._waiters[member].granted.set_result(self._waiters[member].ticket.place or Place(0))
         try:
             again = await self._store.dispatch(lane, now)
         except RedisUnavailable:
@@ -250,7 +250,7 @@ class Places:
     def _fall_back(self, lane: str) -> None:
         """Redis is away: who waits there waits here now, in the same order."""
         waiters = [waiter for waiter in self._waiters.values() if waiter.lane == lane and not waiter.local]
-        for waiter in sorted(waiters, key=lambda waiter: _order(waiter.ticket)):
+        for waiter in sorted(waiters, key=lambda waiter: waiter.ticket.place.seq if waiter.ticket.place else 0):
             waiter.local = True
             self._take_verdict(waiter, self._local.enter(lane, waiter.ticket, self._clock.now()))
 
@@ -320,10 +320,6 @@ class Places:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-
-def _order(ticket: Ticket) -> tuple[float, int]:
-    return (ticket.place.tag, ticket.place.seq) if ticket.place else (0.0, 0)
 
 
 def busy_error(verdict: Refused, patience: float) -> UpstreamBusy:

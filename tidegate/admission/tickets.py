@@ -13,9 +13,8 @@ class LaneTerms(msgspec.Struct, frozen=True, gc=False, kw_only=True):
 
 
 class Place(msgspec.Struct, frozen=True, gc=False):
-    """A call's place in the order: by tag, then by arrival."""
+    """A call's place among those of its flow: by arrival."""
 
-    tag: float
     seq: int
 
 

@@ -22,6 +22,7 @@
 --   {'rebuild'}                                       a budget's counters are not true: count the ledger first
 -- include: holds
 -- include: limits
+-- include: order
 -- include: lane
 
 local terms, ticket = cmsgpack.unpack(ARGV[8]), cmsgpack.unpack(ARGV[9])
@@ -98,12 +99,12 @@ local reply = { 'go', limits_json(told), memory, counted and 1 or 0 }
 if verdict and verdict.kind == 'refused' then
   reply[5], reply[6], reply[7] = verdict.kind, string.format('%.6f', verdict.eta), verdict.full and 1 or 0
 elseif verdict then
-  reply[5], reply[6], reply[7] = verdict.kind, string.format('%.17g', verdict.tag), verdict.seq
+  reply[5], reply[6] = verdict.kind, verdict.seq
   if verdict.kind == 'granted' then
     lane_take(lane, ticket)
   else
     lane_queue(lane, ticket, verdict)
-    reply[8], reply[9] = string.format('%.6f', verdict.eta), verdict.ahead
+    reply[7], reply[8] = string.format('%.6f', verdict.eta), verdict.ahead
   end
   lane_close(lane)
 end

@@ -4,6 +4,7 @@
 --         7 the Report of tidegate/admission/tickets.py, a JSON object
 -- Returns {1 if the lane is free, requests a minute, tokens a minute (0: unknown),
 --          seconds until it is worth dispatching ('-1': nobody waits)}
+-- include: order
 -- include: lane
 
 local function learn_limit(l, kind, limit, left, age)
@@ -88,4 +89,4 @@ l.free = l.s.free and terms.rpm == 0 and terms.tpm == 0
 l.dirty = true
 local _, again = lane_dispatch(l)
 lane_close(l)
-return {l.s.free and 1 or 0, l.limits[1], l.limits[2], lane_number(again)}
+return {l.s.free and 1 or 0, l.limits[1], l.limits[2], order_number(again)}
