@@ -101,3 +101,14 @@ async def test_an_answer_that_never_pauses_has_no_more_time_than_others() -> Non
     async with serving(script) as server:
         with pytest.raises(TotalTimeout):
             await read(server.address, total_seconds=0.3, max_answer_bytes=2**40)
+
+
+async def test_an_upstream_that_only_announces_an_answer_is_left() -> None:
+    async def script(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while not writer.is_closing():
+            writer.write(b"HTTP/1.1 100 Continue\r\n\r\n" * 1000)
+            await writer.drain()
+
+    async with serving(script) as server:
+        with pytest.raises(ConnectionFailed):
+            await read(server.address)

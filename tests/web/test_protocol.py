@@ -143,6 +143,7 @@ async def test_a_giant_head_is_refused_before_it_is_held(connection: Connection,
         b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nab",
         b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
         b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: -1\r\n\r\n",
+        b"POST / HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: websocket\r\ncontent-length: 2\r\n\r\n{}",
     ],
 )
 async def test_what_is_not_http_is_told_so_in_the_envelope_and_closed(connection: Connection, said: bytes) -> None:

@@ -47,6 +47,9 @@ _READ_AT_ONCE = 32 * 1024
 _LONGEST_HEADER = 64 * 1024
 """Bytes; what proxies in between add is long at times."""
 
+_MOST_AHEAD = 16
+"""Interim answers (1xx) that wait to be looked at; whoever sends more sends nothing else."""
+
 _LOOK_SECONDS = 1.0
 """Between looks whether a silent answer's connection is still there."""
 
@@ -230,6 +233,8 @@ class _Handler(ResponseHandler):
             self.transport.close()
             return
         super().data_received(data)
+        if len(self._buffer) > _MOST_AHEAD and self.transport is not None:
+            self.transport.close()
 
     def is_connected(self) -> bool:
         """Whether it may serve another call: the pool asks this of a connection that is idle."""

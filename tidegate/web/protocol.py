@@ -81,6 +81,13 @@ class CarefulProtocol(HttpToolsProtocol):
         if len(self.pipeline) > self.most_in_line:
             self._cut_off()
 
+    def handle_websocket_upgrade(self) -> None:
+        """It becomes a WebSocket, which begins with GET: its own protocol waits for ever where it does not."""
+        if self.scope["method"] == "GET":
+            super().handle_websocket_upgrade()
+        else:
+            self._refuse(NotHttp("A WebSocket is opened with GET."))
+
     def on_message_complete(self) -> None:
         """Its body is here, too."""
         self._in_message = False
