@@ -73,6 +73,24 @@ async def test_a_deleted_conversation_goes_with_its_last_response(
     assert await left(archive) == {"conversations": 0, "items": 0, "parts": 0}
 
 
+async def test_a_very_long_one_goes_in_pieces(
+    archive: Archive, conversations: ConversationStore, responses: ResponseStore, postgres: Postgres
+) -> None:
+    await conversations.create("shop", Conversation(id="conv_1", created_at=AT), [message("msg_0", "a")])
+    await responses.save("shop", response("resp_1", conversation_id="conv_1"), [message("msg_1", "b")], [])
+    async with postgres.connection() as connection:
+        await connection.execute(
+            "INSERT INTO items (project, conversation, seq, expires_on, id, output, at, type, size, document) "
+            "SELECT project, conversation, n, expires_on, 'msg_' || n, output, at, type, size, document "
+            "FROM items, generate_series(3, 2500) AS n WHERE id = 'msg_1'"
+        )
+        await connection.execute("UPDATE conversations SET last_seq = 2500, size = 2500 * size / 2")
+    await conversations.delete("shop", "conv_1")
+    assert (await left(archive))["items"] == 2
+    await responses.delete("shop", "resp_1")
+    assert await left(archive) == {"conversations": 0, "items": 0, "parts": 0}
+
+
 @pytest.mark.parametrize("first", ["item", "response"])
 async def test_an_item_goes_once_neither_its_conversation_nor_its_response_has_it(
     archive: Archive, conversations: ConversationStore, responses: ResponseStore, first: str

@@ -6,7 +6,9 @@ import msgspec
 import pytest
 
 from tests.conversations.said import AT, ids, item, message, plain, response, said
+from tests.eventually import until_so
 from tidegate.connections.postgres import Postgres
+from tidegate.conversations.archive import Archive
 from tidegate.conversations.conversation_store import ConversationStore
 from tidegate.conversations.documents import Conversation, Item, PageAsk
 from tidegate.conversations.items import compaction, for_upstream
@@ -208,6 +210,28 @@ async def test_deleting_a_response_leaves_those_that_go_on_from_it(responses: Re
     for name in ("2", "2b"):
         past = await responses.history("shop", f"resp_{name}")
         assert said(past) == ["question 1", "answer 1", f"question {name}", f"answer {name}"]
+
+
+async def test_who_goes_on_from_what_is_deleted_in_this_moment_is_told(
+    responses: ResponseStore, archive: Archive, postgres: Postgres
+) -> None:
+    await turn(responses, "1")
+
+    async def waits() -> bool:
+        waiting = (
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        )
+        async with postgres.connection() as connection:
+            return bool(await connection.fetchval(waiting) == 1)
+
+    async with archive.rows.transaction("shop") as connection:
+        await connection.execute("DELETE FROM responses")
+        saving = asyncio.create_task(turn(responses, "2", previous_response_id="resp_1"))
+        await until_so(waits)
+        await connection.execute("DELETE FROM items")
+        await connection.execute("DELETE FROM conversations")
+    with pytest.raises(PreviousResponseNotFound):
+        await saving
 
 
 async def test_what_nobody_goes_on_from_goes_with_its_response(responses: ResponseStore) -> None:

@@ -16,6 +16,7 @@ from tidegate.core.clock import Clock, today
 from tidegate.core.errors import HistoryTooLarge, PartitionMissing
 
 _Result = TypeVar("_Result")
+_CUT_AT_ONCE = 1000
 _BETWEEN = b",\n"
 """Between the lines of the query `said`; a line feed within JSON as PostgreSQL writes it is an escape."""
 
@@ -111,18 +112,31 @@ class Archive:
             end_user,
         )
 
-    async def cut(self, connection: Connection, project: str, conversation: str, deleted: str | None = None) -> None:
-        """Delete what nobody can see any more, nor goes on from, now that a response was `deleted`, or a name."""
-        gone = await connection.fetch(self._sql["hidden"], project, conversation, deleted)
-        end: str | None = conversation
-        while end is not None and await connection.fetchval(self._sql["nameless"], project, end):
-            needed = await connection.fetchval(self._sql["last_needed"], project, end)
-            cut = await connection.fetch(self._sql["cut"], project, end, needed or 0)
-            gone += cut
-            if needed is None:
-                end = await connection.fetchval(self._sql["drop"], project, end)
-            else:
-                bytes_gone = sum(row["size"] for row in cut if not row["removed"])
-                await connection.execute(self._sql["shorten"], project, end, needed, bytes_gone)
-                end = None
-        await self.parts.release(connection, project, [(parts_of(row["parts"]), row["expires_on"]) for row in gone])
+    async def cut(self, connection: Connection, project: str, conversation: str) -> str | None:
+        """Delete what nobody can see any more, nor goes on from, now that a response or a name is deleted.
+
+        Not very much at a time: the conversation to go on with in another transaction, None at the end.
+        """
+        head = await connection.fetchrow(self._sql["nameless"], project, conversation)
+        if head is None:
+            return None
+        needed = await connection.fetchval(self._sql["last_needed"], project, conversation)
+        end = max(needed or 0, head["last_seq"] - _CUT_AT_ONCE)
+        gone = await connection.fetch(self._sql["cut"], project, conversation, end)
+        await self.release(connection, project, gone)
+        if needed is None and end == 0:
+            parent: str | None = await connection.fetchval(self._sql["drop"], project, conversation)
+            return parent
+        bytes_gone = sum(row["size"] for row in gone if not row["removed"])
+        await connection.execute(self._sql["shorten"], project, conversation, end, bytes_gone)
+        return conversation if end > (needed or 0) else None
+
+    async def release(self, connection: Connection, project: str, rows: Iterable[Any]) -> None:
+        """The large parts of deleted rows are used once less."""
+        await self.parts.release(connection, project, [(parts_of(row["parts"]), row["expires_on"]) for row in rows])
+
+    async def cut_rest(self, project: str, conversation: str | None) -> None:
+        """Go on to cut, from a conversation that `cut` gave."""
+        while conversation is not None:
+            async with self.rows.transaction(project) as connection:
+                conversation = await self.cut(connection, project, conversation)

@@ -74,7 +74,8 @@ class ConversationStore:
         async with self._archive.rows.transaction(project) as connection:
             if await connection.fetchval(self._sql["delete"], project, conversation_id, self._archive.now()) is None:
                 raise _missing(conversation_id)
-            await self._archive.cut(connection, project, conversation_id)
+            rest = await self._archive.cut(connection, project, conversation_id)
+        await self._archive.cut_rest(project, rest)
 
     async def past(self, project: str, conversation_id: str) -> Past:
         """All that was said in it, whole, and its version.

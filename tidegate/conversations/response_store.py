@@ -207,7 +207,10 @@ class ResponseStore:
             if row is None:
                 raise _missing(response_id)
             await connection.execute(self._sql["free"], project, row["conversation"], response_id)
-            await self._archive.cut(connection, project, row["conversation"], response_id)
+            hidden = await connection.fetch(self._sql["hidden"], project, row["conversation"], response_id)
+            await self._archive.release(connection, project, hidden)
+            rest = await self._archive.cut(connection, project, row["conversation"])
+        await self._archive.cut_rest(project, rest)
 
     def _placing(self, response: StoredResponse, version: int | None) -> tuple[str, tuple[Any, ...]]:
         """The statement that saves a turn in its place, and the values that only this one has."""

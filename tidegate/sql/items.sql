@@ -31,14 +31,12 @@ SELECT seq, id, type, role, document, exact, parts
 FROM items
 WHERE project = $1 AND conversation = $2 AND seq = ANY ($3::bigint[]) AND expires_on BETWEEN $4::date AND $5::date
 
--- name: hidden
--- Delete the items of the response $3, which is no more, that had been taken out of the conversation $2.
-DELETE FROM items WHERE project = $1 AND conversation = $2 AND response = $3 AND removed
-RETURNING parts, expires_on
-
 -- name: nameless
--- Whether nobody can name a conversation, a chain or one that was deleted; locked against those who would go on with it.
-SELECT kind = 'chain' OR deleted_at IS NOT NULL FROM conversations WHERE project = $1 AND id = $2 FOR UPDATE
+-- The last item of a conversation that nobody can name, a chain or one that was deleted; locked against those who would
+-- go on with it.
+SELECT last_seq FROM conversations
+WHERE project = $1 AND id = $2 AND (kind = 'chain' OR deleted_at IS NOT NULL)
+FOR UPDATE
 
 -- name: last_needed
 -- The last item of a conversation that a response or a chain still needs; null for none.

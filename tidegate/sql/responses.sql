@@ -17,12 +17,13 @@ kept AS (
 )
 
 -- name: after
--- After the response $18: at the end of its chain if nothing came after it, else in a chain of its own with the id $17,
+-- After the response $18, which is kept from being deleted meanwhile: at the end of its chain if nothing came after it, else in a chain of its own with the id $17,
 -- which goes on from there.
 kept AS (
     SELECT coalesce($2::date + retention_days, 'infinity') AS until FROM projects WHERE id = $1
 ), previous AS (
     SELECT conversation, last_seq, history_size FROM responses WHERE project = $1 AND id = $18 AND expires_on > $2::date
+    FOR KEY SHARE
 ), longer AS (
     UPDATE conversations SET
         last_seq = conversations.last_seq + $4, size = conversations.size + $5, version = version + 1, busy_with = $16,
@@ -219,3 +220,8 @@ RETURNING conversation, first_seq, expires_on
 -- name: free
 -- Let others use the conversation $2 again, if it was the deleted response $3 that had it for itself.
 UPDATE conversations SET busy_with = NULL WHERE project = $1 AND id = $2 AND busy_with = $3
+
+-- name: hidden
+-- Delete the items of the response $3, which is no more, that had been taken out of the conversation $2.
+DELETE FROM items WHERE project = $1 AND conversation = $2 AND response = $3 AND removed
+RETURNING parts, expires_on
