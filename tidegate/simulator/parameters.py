@@ -21,7 +21,7 @@ class Taken(msgspec.Struct, frozen=True):
 
 _TEXT, _FLAG = Taken((str,), "a string"), Taken((bool,), "a boolean")
 _OBJECT, _ARRAY = Taken((dict,), "an object"), Taken((list,), "an array")
-_TOKENS = Taken((int,), "an integer", 1)
+_WHOLE = Taken((int,), "an integer")
 _NAMES: Sequence[tuple[type, str]] = (
     (type(None), "null"), (bool, "a boolean"), (int, "an integer"), (float, "a decimal"), (str, "a string"),
     (list, "an array"), (dict, "an object"),
@@ -39,14 +39,14 @@ _COMMON: Mapping[str, Taken] = {
 }  # fmt: skip
 _TAKEN: Mapping[str, Mapping[str, Taken]] = {
     "chat": {
-        **_COMMON, "messages": _ARRAY, "max_completion_tokens": _TOKENS, "max_tokens": _TOKENS, "logprobs": _FLAG,
+        **_COMMON, "messages": _ARRAY, "max_completion_tokens": _WHOLE, "max_tokens": _WHOLE, "logprobs": _FLAG,
         "n": Taken((int,), "an integer", 1, 128), "presence_penalty": _number(-2, 2),
-        "frequency_penalty": _number(-2, 2), "response_format": _OBJECT, "seed": Taken((int,), "an integer"),
+        "frequency_penalty": _number(-2, 2), "response_format": _OBJECT, "seed": _WHOLE,
     },
     "responses": {
         **_COMMON, "input": Taken((str, list), "one of a string or an array of objects"), "instructions": _TEXT,
-        "max_output_tokens": _TOKENS, "text": _OBJECT, "reasoning": _OBJECT, "background": _FLAG, "include": _ARRAY,
-        "truncation": Taken((str,), "a string", values=("auto", "disabled")),
+        "max_output_tokens": Taken((int,), "an integer", 1), "text": _OBJECT, "reasoning": _OBJECT,
+        "background": _FLAG, "include": _ARRAY, "truncation": Taken((str,), "a string", values=("auto", "disabled")),
     },
 }  # fmt: skip
 _ROLES = ("assistant", "system", "developer", "user")
