@@ -31,7 +31,7 @@ class Calls:
 
     def ask(self, name: str, scopes: Iterable[Scope], *, now: float = NOON, **fields: Any) -> Admission:
         """What a call asks; `k` tokens, `c` nano-dollars, `lease`, `again` and all of an Admission may be given."""
-        period = period_of(fields.pop("at", now))
+        period, scopes = period_of(fields.pop("at", now)), tuple(scopes)
         terms = Terms(
             p=self.p,
             id=name,
@@ -39,7 +39,8 @@ class Calls:
             m=period.month,
             midnight=period.midnight,
             month_end=period.month_end,
-            scopes=tuple(scopes),
+            n=tuple(scope.n for scope in scopes),
+            scopes=scopes,
             k=fields.pop("k", 10),
             c=fields.pop("c", 0),
             lease=fields.pop("lease", LEASE),
@@ -68,7 +69,7 @@ class Calls:
         terms = ask.terms
         done = Done(
             id=terms.id,
-            n=tuple(scope.n for scope in terms.scopes),
+            n=terms.n,
             d=terms.d,
             m=terms.m,
             c=fields.pop("c", terms.c),

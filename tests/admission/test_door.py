@@ -65,8 +65,8 @@ def without_redis(postgres: Postgres, redis_prefix: str) -> House:
 
 def test_a_call_counts_for_everybody_too(house: House) -> None:
     scopes = house.door.scopes(Caller(key_id="a", project="shop", name="x"), None)
-    assert scopes[-1] == Scope(n="all", bm=77)
     terms = house.door.terms("r", scopes, now=NOON, tokens=3, nanos=5)
+    assert (terms.n, terms.scopes) == (("key/a", "project/shop", "all"), (Scope(n="all", bm=77),))
     assert (terms.d, terms.m, terms.k, terms.c, terms.lease) == (DAY, "2026-11", 3, 5, 30.0)
 
 

@@ -18,7 +18,7 @@ def terms(name: str, *scopes: Scope, now: float = NOON, **fields: Any) -> Terms:
     given: dict[str, Any] = {"k": 10, "c": 0, "lease": 30.0, **fields}
     return Terms(
         p="{t}", id=name, d=period.day, m=period.month, midnight=period.midnight, month_end=period.month_end,
-        scopes=scopes, **given,
+        n=tuple(scope.n for scope in scopes), scopes=scopes, **given,
     )  # fmt: skip
 
 

@@ -20,7 +20,9 @@ CALLER = Caller(
 
 
 def test_all_limits_have_their_scope() -> None:
-    assert scopes_of(CALLER, "ann", Limits(budget_month=9)) == (
+    scopes = scopes_of(CALLER, "ann", Limits(budget_month=9))
+    assert scopes.names == tuple(scope.n for scope in scopes.limiting)
+    assert scopes.limiting == (
         Scope(n="key/449", rpm=10),
         Scope(n="project/shop", tpm=100, cc=3),
         Scope(n="user/shop/ann", bd=5, rpd=7),
@@ -30,19 +32,26 @@ def test_all_limits_have_their_scope() -> None:
 
 @pytest.mark.parametrize("end_user", [None, ""])
 def test_without_an_end_user_there_is_no_scope_for_one(end_user: str | None) -> None:
-    assert [scope.n for scope in scopes_of(CALLER, end_user, NONE)] == ["key/449", "project/shop", "all"]
+    assert scopes_of(CALLER, end_user, NONE).names == ("key/449", "project/shop", "all")
+
+
+def test_what_limits_nothing_is_counted_in_and_not_looked_at() -> None:
+    scopes = scopes_of(Caller(key_id="449", project="shop", name="x", project_limits=Limits(rpm=0)), None, NONE)
+    assert scopes.names == ("key/449", "project/shop", "all")
+    assert scopes.limiting == (Scope(n="project/shop", rpm=0),)
+    assert not scopes.spend
 
 
 def test_an_end_user_without_limits_is_not_counted() -> None:
     caller = Caller(key_id="449", project="shop", name="backend")
-    assert [scope.n for scope in scopes_of(caller, "ann", NONE)] == ["key/449", "project/shop", "all"]
+    assert scopes_of(caller, "ann", NONE).names == ("key/449", "project/shop", "all")
 
 
 @pytest.mark.parametrize(
     ("name", "kept"), [("x" * 1000, "x" * LONGEST_TEXT), ("a\0b", "ab"), ("\udc80", "?"), ("é/ü", "é/ü")]
 )
 def test_an_end_user_has_the_name_that_the_ledger_keeps(name: str, kept: str) -> None:
-    assert scopes_of(CALLER, name, NONE)[2].n == f"user/shop/{kept}"
+    assert scopes_of(CALLER, name, NONE).names[2] == f"user/shop/{kept}"
 
 
 @pytest.mark.parametrize(
@@ -72,7 +81,7 @@ def test_days_and_months_are_utc(moment: str, day: str, month: str, midnight: st
 
 def test_asking_once_more_is_no_other_request() -> None:
     terms = Terms(
-        p="{t}", id="r", d="d", m="m", midnight=1.0, month_end=2.0, k=1, c=2, lease=3.0,
+        p="{t}", id="r", d="d", m="m", midnight=1.0, month_end=2.0, k=1, c=2, lease=3.0, n=("key/449",),
         scopes=(Scope(n="key/449", rpm=1, rpd=2, tpm=3, cc=4, bd=5, bm=6),),
     )  # fmt: skip
     again = readmitted(terms)

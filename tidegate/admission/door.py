@@ -10,7 +10,7 @@ from tidegate.admission.local import LocalLimits
 from tidegate.admission.places import busy_error
 from tidegate.admission.recount import Recount
 from tidegate.admission.refusal import error_of
-from tidegate.admission.terms import Scope, Terms, period_of, scopes_of
+from tidegate.admission.terms import Scopes, Terms, period_of, scopes_of
 from tidegate.core.errors import NotCached, RedisUnavailable, StoreError
 from tidegate.core.values import Caller, Limits
 
@@ -32,11 +32,11 @@ class Door:
         self._local = local
         self._everybody = everybody
 
-    def scopes(self, caller: Caller, end_user: str | None) -> tuple[Scope, ...]:
+    def scopes(self, caller: Caller, end_user: str | None) -> Scopes:
         """The scopes a call counts in."""
         return scopes_of(caller, end_user, self._everybody)
 
-    def terms(self, request_id: str, scopes: tuple[Scope, ...], *, now: float, tokens: int, nanos: int) -> Terms:
+    def terms(self, request_id: str, scopes: Scopes, *, now: float, tokens: int, nanos: int) -> Terms:
         """What a call of this size asks for; `now` in Unix seconds."""
         period = period_of(now)
         return Terms(
@@ -46,7 +46,8 @@ class Door:
             m=period.month,
             midnight=period.midnight,
             month_end=period.month_end,
-            scopes=scopes,
+            n=scopes.names,
+            scopes=scopes.limiting,
             k=tokens,
             c=nanos,
             lease=self._holds.lease_seconds,

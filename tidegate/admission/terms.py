@@ -49,7 +49,10 @@ class Terms(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=T
     m: str
     midnight: float
     month_end: float
+    n: tuple[str, ...]
+    """The names of all scopes the call counts in."""
     scopes: tuple[Scope, ...]
+    """Those of them that limit something."""
     k: int
     """Tokens the call may take."""
     c: int
@@ -83,15 +86,30 @@ LONGEST_END_USER = 256
 """Characters, as in the ledger."""
 
 
-def scopes_of(caller: Caller, end_user: str | None, everybody: Limits) -> tuple[Scope, ...]:
+class Scopes(msgspec.Struct, frozen=True, gc=False):
+    """What a call counts in."""
+
+    names: tuple[str, ...]
+    limiting: tuple[Scope, ...]
+    """Those that limit something."""
+
+    @property
+    def spend(self) -> bool:
+        """Whether what a call may cost, or its tokens, matter to any of them."""
+        return any(scope.spends for scope in self.limiting)
+
+
+def scopes_of(caller: Caller, end_user: str | None, everybody: Limits) -> Scopes:
     """The scopes that a call counts in: key, project, the end user where users are limited, everybody."""
-    scopes = [
-        _scope(f"key/{caller.key_id}", caller.limits),
-        _scope(f"project/{caller.project}", caller.project_limits),
-    ]
+    limits = {
+        f"key/{caller.key_id}": caller.limits,
+        f"project/{caller.project}": caller.project_limits,
+    }
     if end_user and not caller.user_limits.none:
-        scopes.append(_scope(f"user/{caller.project}/{_as_in_ledger(end_user)}", caller.user_limits))
-    return (*scopes, _scope(EVERYBODY, everybody))
+        limits[f"user/{caller.project}/{_as_in_ledger(end_user)}"] = caller.user_limits
+    limits[EVERYBODY] = everybody
+    limiting = tuple([_scope(name, its) for name, its in limits.items() if not its.none])
+    return Scopes(tuple(limits), limiting)
 
 
 def readmitted(terms: Terms, *, name: str | None = None) -> Terms:

@@ -72,9 +72,8 @@ local function holds_correct_tokens(p, hold, tokens, now)
 end
 
 local function holds_of(terms, line)
-  local hold = { n = {}, b = {}, f = {}, t = {}, d = terms.d, m = terms.m, c = 0, k = 0, e = line }
+  local hold = { n = terms.n, b = {}, f = {}, t = {}, d = terms.d, m = terms.m, c = 0, k = 0, e = line }
   for _, s in ipairs(terms.scopes) do
-    hold.n[#hold.n + 1] = s.n
     if s.cc then hold.f[#hold.f + 1] = s.n end
     if s.bd or s.bm then hold.b[#hold.b + 1] = s.n end
     if line and s.tpm then hold.t[s.n] = s.tpm end

@@ -3,7 +3,8 @@
 -- Included by admit, after holds. `terms` is what `tidegate.admission.terms` encodes, as MessagePack:
 --   p prefix · id · again · d day · m month · midnight, month_end (Unix seconds) · k tokens · c nano-dollars · lease
 --   now, which is added
---   scopes: a list of {n name, rpm, rpd, tpm, cc, bd, bm}; a limit that is not set is absent
+--   n: the names of all scopes the call counts in
+--   scopes: a list of {n name, rpm, rpd, tpm, cc, bd, bm}, those that limit something; a limit that is not set is absent
 -- Buckets are one number, `full_at`: when nothing of what was taken is missing any more (GCRA, ITU-T I.371).
 -- A refusal is {what, scope, limit, used, requested, wait}, wait in seconds, infinite for never. Of several that
 -- refuse the longest wait counts, so that it is true: after it all of them let the call pass.

@@ -89,7 +89,7 @@ def plain_settlement(ticket: Ticket, claim: Claim, entry: LedgerEntry, *, now: f
     terms = ticket.terms
     done = Done(
         id=terms.id,
-        n=tuple(scope.n for scope in terms.scopes),
+        n=terms.n,
         d=terms.d,
         m=terms.m,
         c=entry.cost_nanos,

@@ -100,7 +100,7 @@ class Ticketing:
 
     def _terms(self, request_id: str, call: Call, caller: Caller, plan: Plan, now: float) -> Terms:
         scopes = self._door.scopes(caller, call.end_user)
-        aside = self._dearest(call, plan, at=now, exact=any(scope.spends for scope in scopes))
+        aside = self._dearest(call, plan, at=now, exact=scopes.spend)
         return self._door.terms(request_id, scopes, now=now, tokens=aside.tokens, nanos=aside.nanos)
 
     def _dearest(self, call: Call, plan: Plan, *, at: float, exact: bool) -> Reserve:
