@@ -89,3 +89,10 @@ def less_is_left() -> list[Step]:
     """Others use the same key: the upstream says less than is thought."""
     said = [Report(rpm=600, rpm_left=left, tpm=30_000, tpm_left=50 * left, age=0.05) for left in (599, 20, 500)]
     return [("learn", report) for report in said]
+
+
+def more_is_left() -> list[Step]:
+    """More was set aside than the upstream counts: it keeps saying that nearly all is left."""
+    said = Report(answered=1, rpm=600, rpm_left=590, tpm=30_000, tpm_left=29_000, age=0.05)
+    flood = Arrival(40, "a", "harbour", 4, 900, 3600.0)
+    return [("learn", said), ("arrive", flood), *([("learn", said), ("pass", 0.7)] * 10)]

@@ -112,7 +112,7 @@ def test_calls_without_news_for_a_minute_are_not_waited_for() -> None:
 # what is learnt
 
 
-def test_what_the_upstream_says_is_left_only_lowers() -> None:
+def test_what_the_upstream_says_is_left_only_lowers_at_once() -> None:
     lane = Lane()
     lane.learn(Report(rpm=600, rpm_left=100), UNKNOWN, T0)
     lane.learn(Report(rpm=600, rpm_left=599), UNKNOWN, T0)

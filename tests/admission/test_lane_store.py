@@ -8,7 +8,16 @@ import msgspec
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 
-from tests.admission.lane_steps import PROCESSES, Arrival, Step, burst_is_gone, histories, less_is_left, terms_given
+from tests.admission.lane_steps import (
+    PROCESSES,
+    Arrival,
+    Step,
+    burst_is_gone,
+    histories,
+    less_is_left,
+    more_is_left,
+    terms_given,
+)
 from tidegate.admission.lane import Lane
 from tidegate.admission.lane_store import LaneStore, read_verdict
 from tidegate.admission.tickets import (
@@ -167,6 +176,7 @@ def alike(said: Verdict, meant: Verdict) -> bool:
 @example(history=burst_is_gone(flood=16, few=1), terms=LaneTerms())
 @example(history=burst_is_gone(flood=1, few=16), terms=LaneTerms())
 @example(history=less_is_left(), terms=LaneTerms())
+@example(history=more_is_left(), terms=LaneTerms())
 async def test_redis_and_the_model_agree(
     redis_link: RedisLink, redis_prefix: str, history: list[Step], terms: LaneTerms
 ) -> None:

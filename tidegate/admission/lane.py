@@ -36,6 +36,12 @@ BATCH = 200
 """Grants of one dispatch, so that it never holds Redis for long."""
 LOOK_AGAIN = 1.0
 """Seconds until the next look, where the next grant hangs on an answer."""
+FRESH = 1.0
+"""Seconds for which the upstream's word counts where more is left than is thought."""
+PROOF = 2.0
+"""Seconds for which all its words must say so."""
+DOUBT = 0.1
+"""The share of a limit by which it is believed less."""
 
 
 @dataclass(slots=True)
@@ -53,6 +59,11 @@ class State:
     ramp: float = START
     out: int = 0
     """Calls granted and not answered yet."""
+    out_tokens: float = 0.0
+    """Their tokens, about: an answer does not say whose it is."""
+    least: list[float] = field(default_factory=lambda: [0.0, 0.0])
+    """The least that the upstream can have had left, by its words since `least_since`."""
+    least_since: list[float] = field(default_factory=lambda: [0.0, 0.0])
     news: float = 0.0
     cut_at: float = 0.0
     strikes: int = 0
@@ -69,6 +80,7 @@ class State:
             self.pace_at -= back
             self.not_before -= back
             self.cut_at -= back
+            self.least_since = [0.0, 0.0]
             self.news = now
 
 
@@ -133,6 +145,7 @@ class Lane:
         if state.out == 0:
             state.news = now
         state.out += 1
+        state.out_tokens += ticket.tokens
 
     def queue(self, ticket: Ticket, place: Place, terms: LaneTerms, now: float) -> None:
         """Put a call in its place."""
@@ -177,14 +190,15 @@ class Lane:
         for kind in (0, 1):
             state.full_at[kind] -= costs[kind]
         state.pace_at -= max(costs)
-        state.out = max(0, state.out - 1)
+        self._come_back(1)
 
     def learn(self, report: Report, terms: LaneTerms, now: float) -> None:
         """Take in what answers said."""
         state = self.state
         state.set_back(now)
         if report.answered:
-            state.out, state.news = max(0, state.out - report.answered), now
+            self._come_back(report.answered)
+            state.news = now
         said = ((report.rpm, report.rpm_left), (report.tpm, report.tpm_left))
         for kind, (limit, left) in enumerate(said):
             if limit > 0:
@@ -229,7 +243,7 @@ class Lane:
 
     def _freshen(self, terms: LaneTerms, now: float) -> None:
         self.state.kept = self._kept(terms, now)
-        self.state.out = self._unanswered(now)
+        self._come_back(self.state.out - self._unanswered(now))
 
     def _unanswered(self, now: float) -> int:
         return 0 if now - self.state.news > QUIET else self.state.out
@@ -284,8 +298,32 @@ class Lane:
             most = left - state.out if first else left + 1 + report.age * used / SPAN
             level = max(0.0, min(float(most), float(used)))
             state.full_at[kind] = max(state.full_at[kind], now + (used - level) * SPAN / used)
+            self._believe(kind, left, report, terms, now)
         if first:
             state.kept[kind] = max(0.0, min(RESERVE, self._slack(kind, now) / 2))
+
+    def _believe(self, kind: int, left: int, report: Report, terms: LaneTerms, now: float) -> None:
+        """Where it says for a while that far more is left than is thought, more was set aside than it counts."""
+        state = self.state
+        if state.wary or report.age > FRESH or (terms.rpm, terms.tpm)[kind]:
+            return
+        limit = state.limits[kind]
+        least = max(0.0, left - (state.out, state.out_tokens)[kind] - DOUBT * limit)
+        since = now - state.least_since[kind]
+        if since < PROOF:
+            state.least[kind] = min(least, state.least[kind])
+            return
+        if since < 2 * PROOF and (proven := min(least, state.least[kind], float(limit))) > 0:
+            state.full_at[kind] = min(state.full_at[kind], now + (limit - proven) * SPAN / limit)
+        state.least[kind], state.least_since[kind] = least, now
+
+    def _come_back(self, answered: int) -> None:
+        """So many are unanswered no more."""
+        state = self.state
+        back = min(answered, state.out)
+        if back:
+            state.out_tokens -= state.out_tokens * back / state.out
+        state.out -= back
 
     def _hold(self, what: str, wait: float, report: Report, terms: LaneTerms, now: float) -> None:
         """Nothing goes for `wait` seconds; after them what is asked for here just fits."""

@@ -24,6 +24,7 @@
 local LANE_SPAN, LANE_MARGIN, LANE_PACE, LANE_RESERVE = 60, 0.1, 0.25, 6
 local LANE_START, LANE_LEAST, LANE_MOST, LANE_FREE_AT = 3, 1, 10000, 64
 local LANE_QUIET, LANE_BACKOFF, LANE_BATCH, LANE_AGAIN, LANE_DAY, LANE_STEP = 60, 32, 200, 1, 86400, 5
+local LANE_FRESH, LANE_PROOF, LANE_DOUBT = 1, 2, 0.1
 
 -- Where the clock was set back, all moments go back with it: else nobody would go until it caught up.
 local function lane_set_back(state, now)
@@ -31,7 +32,7 @@ local function lane_set_back(state, now)
   if back > LANE_STEP then
     for kind = 1, 2 do state.full_at[kind] = state.full_at[kind] - back end
     state.pace_at, state.not_before, state.cut_at = state.pace_at - back, state.not_before - back, state.cut_at - back
-    state.news = now
+    state.least_since, state.news = {0, 0}, now
   end
 end
 
@@ -45,8 +46,9 @@ local function lane_open(prefix, name, now, terms, packed)
     packed = redis.call('GET', key)
   end
   local state = packed and cmsgpack.unpack(packed) or {
-    limits = {0, 0}, full_at = {0, 0}, kept = {0, 0}, pace_at = 0, not_before = 0, ramp = LANE_START, out = 0, news = 0,
-    cut_at = 0, strikes = 0, free = false, wary = false, clock = 0, latest = 0, seq = 0, tokens = 0,
+    limits = {0, 0}, full_at = {0, 0}, kept = {0, 0}, pace_at = 0, not_before = 0, ramp = LANE_START, out = 0,
+    out_tokens = 0, least = {0, 0}, least_since = {0, 0}, news = 0, cut_at = 0, strikes = 0, free = false, wary = false,
+    clock = 0, latest = 0, seq = 0, tokens = 0,
   }
   lane_set_back(state, now)
   local limits = {
@@ -94,9 +96,17 @@ local function lane_unanswered(l)
   return l.now - l.s.news > LANE_QUIET and 0 or l.s.out
 end
 
+local function lane_come_back(state, answered)
+  local back = math.min(answered, state.out)
+  if back > 0 then
+    state.out_tokens = state.out_tokens - state.out_tokens * back / state.out
+  end
+  state.out = state.out - back
+end
+
 local function lane_freshen(l)
   l.s.kept = lane_kept(l)
-  l.s.out = lane_unanswered(l)
+  lane_come_back(l.s, l.s.out - lane_unanswered(l))
   l.dirty = true
 end
 
@@ -188,6 +198,7 @@ local function lane_take(l, ticket)
     s.news = l.now
   end
   s.out = s.out + 1
+  s.out_tokens = s.out_tokens + ticket.tokens
 end
 
 local function lane_queue(l, ticket, place)
@@ -257,6 +268,6 @@ local function lane_give_back(l, tokens)
     l.s.full_at[kind] = l.s.full_at[kind] - costs[kind]
   end
   l.s.pace_at = l.s.pace_at - math.max(costs[1], costs[2])
-  l.s.out = math.max(0, l.s.out - 1)
+  lane_come_back(l.s, 1)
   l.dirty = true
 end

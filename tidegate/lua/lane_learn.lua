@@ -7,6 +7,25 @@
 -- include: order
 -- include: lane
 
+local function learn_belief(l, kind, left, age)
+  local s, limit = l.s, l.s.limits[kind]
+  if s.wary or age > LANE_FRESH or l.configured[kind] > 0 then
+    return
+  end
+  local out = kind == 1 and s.out or s.out_tokens
+  local least = math.max(0, left - out - LANE_DOUBT * limit)
+  local since = l.now - s.least_since[kind]
+  if since < LANE_PROOF then
+    s.least[kind] = math.min(least, s.least[kind])
+    return
+  end
+  local proven = math.min(least, s.least[kind], limit)
+  if since < 2 * LANE_PROOF and proven > 0 then
+    s.full_at[kind] = math.min(s.full_at[kind], l.now + (limit - proven) * LANE_SPAN / limit)
+  end
+  s.least[kind], s.least_since[kind] = least, l.now
+end
+
 local function learn_limit(l, kind, limit, left, age)
   local s = l.s
   local first = s.limits[kind] == 0
@@ -21,6 +40,7 @@ local function learn_limit(l, kind, limit, left, age)
     local most = first and left - s.out or left + 1 + age * used / LANE_SPAN
     local level = math.max(0, math.min(most, used))
     s.full_at[kind] = math.max(s.full_at[kind], l.now + (used - level) * LANE_SPAN / used)
+    learn_belief(l, kind, left, age)
   end
   if first then
     s.kept[kind] = math.max(0, math.min(LANE_RESERVE, lane_slack(l, kind) / 2))
@@ -65,7 +85,8 @@ local l = lane_open(ARGV[1], ARGV[2], tonumber(ARGV[3]), terms)
 local report = cjson.decode(ARGV[7])
 l.configured = {terms.rpm, terms.tpm}
 if report.answered > 0 then
-  l.s.out, l.s.news = math.max(0, l.s.out - report.answered), l.now
+  lane_come_back(l.s, report.answered)
+  l.s.news = l.now
 end
 if report.rpm > 0 then
   learn_limit(l, 1, report.rpm, report.rpm_left, report.age)
