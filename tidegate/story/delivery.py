@@ -120,6 +120,8 @@ class Delivery:
         self._book = book
         self._usage_chunk = wanted.usage_chunk
         self._index = 0
+        self._streams: bool | None = None
+        """Whether the answer comes as events; None until that is known."""
         self._converted: list[bytes] | None = None
         self._words: replay.OwnWords | None = None
         self._booking: asyncio.Future[None] | None = None
@@ -148,10 +150,18 @@ class Delivery:
     async def next(self) -> bytes | None:
         """The next event of the stream, None at its end. Raises TidegateError."""
         try:
-            return await self._next()
+            while (event := await self._event()) is not None:
+                if is_terminal(self.wanted.route, event):
+                    await self._booked(None)
+                self._index += 1
+                if self._usage_chunk or not is_extra_chunk(event):
+                    return self._words.in_event(event) if self._words else event
+            await self._booked(None)
         except TidegateError as error:
             await self._booked(error)
             raise
+        else:
+            return None
 
     async def whole(self) -> bytes:
         """The answer in one piece. Raises TidegateError."""
@@ -172,19 +182,10 @@ class Delivery:
         if self._book is not None:
             await self._booked(ClientGone())
 
-    async def _next(self) -> bytes | None:
-        while True:
-            event = await self._event()
-            if event is None or is_terminal(self.wanted.route, event):
-                await self._booked(None)
-            if event is None:
-                return None
-            self._index += 1
-            if self._usage_chunk or not is_extra_chunk(event):
-                return self._words.in_event(event) if self._words else event
-
     async def _event(self) -> bytes | None:
-        if not (await self._journey.opened()).stream and self._converted is None:
+        if self._streams is None:
+            self._streams = (await self._journey.opened()).stream
+        if not self._streams and self._converted is None:
             body = b"".join(await self._all())
             self._converted = replay.as_events(self.wanted.route, body)
         if self._converted is None:

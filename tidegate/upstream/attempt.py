@@ -261,9 +261,9 @@ class Attempt:
         if self._size > self._provider.max_answer_bytes:
             raise AnswerTooLarge
         for event in self._splitter.feed(data):
-            said = [event] if self._interpreter is None else self._interpreter.events(event)
-            if any(self._place(one) for one in said):
-                return
+            for said in [event] if self._interpreter is None else self._interpreter.events(event):
+                if self._place(said):
+                    return
 
     def _place(self, event: bytes) -> bool:
         """One event; whether it ends the answer."""
