@@ -64,3 +64,15 @@ async def test_an_end_users_export_has_nothing_that_others_said(export: Export) 
     assert [line["id"] for line in said if line["kind"] in ("conversation", "chain")] == ["conv_1"]
     assert sum(line["kind"] == "item" for line in said) == 18
     assert await lines(export, "shop", "nobody") == []
+
+
+async def test_what_was_deleted_and_is_still_there_is_exported_and_marked(
+    export: Export, conversations: ConversationStore
+) -> None:
+    await conversations.delete_item("shop", "conv_1", "msg_ada")
+    items = [line for line in await lines(export, "shop", "ada") if line["kind"] == "item"]
+    assert [line["item"]["id"] for line in items if line["deleted"]] == ["msg_ada"], "a response has it still"
+    await conversations.delete("shop", "conv_1")
+    said = await lines(export, "shop", "ada")
+    assert [(line["id"], line["deleted"]) for line in said if line["kind"] == "conversation"] == [("conv_1", True)]
+    assert "msg_ada" in [line["item"]["id"] for line in said if line["kind"] == "item"]

@@ -84,14 +84,14 @@ class Export:
 
 
 def _conversation(row: Any) -> Line:
-    line = {"kind": row["kind"], **_columns(row, ("id", "created_at"))}
+    line = {"kind": row["kind"], **_columns(row, ("id", "created_at", "deleted"))}
     if row["kind"] == "conversation":
         return {**line, "metadata": msgspec.Raw(row["metadata"].encode())}
     return {**line, "goes_on_from": row["parent"], "after_item": row["parent_seq"]}
 
 
 def _item(conversation: str, row: Any, document: bytes) -> Line:
-    columns = _columns(row, ("response", "output", "at", "end_user"))
+    columns = _columns(row, ("response", "output", "deleted", "at", "end_user"))
     return {"kind": "item", "conversation": conversation, "n": row["seq"], **columns, "item": msgspec.Raw(document)}
 
 

@@ -1,21 +1,22 @@
 -- All that is stored of a project ($1), or of one of its end users ($2, null for all), page by page. Runs as tidegate_rows.
 
 -- name: conversations
--- Conversations and chains by id, after $3; at most $4.
-SELECT id, kind, extract(epoch FROM created_at)::float8 AS created_at, metadata, parent, parent_seq
+-- Conversations and chains by id, after $3; at most $4. A deleted one, as long as there are items of it.
+SELECT id, kind, deleted_at IS NOT NULL AS deleted, extract(epoch FROM created_at)::float8 AS created_at, metadata, parent, parent_seq
 FROM conversations
-WHERE project = $1 AND id > $3 AND deleted_at IS NULL
-    AND ($2::text IS NULL OR EXISTS (
-        SELECT FROM items WHERE items.project = $1 AND items.conversation = conversations.id AND items.end_user = $2
+WHERE project = $1 AND id > $3
+    AND ($2::text IS NULL AND deleted_at IS NULL OR EXISTS (
+        SELECT FROM items
+        WHERE items.project = $1 AND items.conversation = conversations.id AND ($2::text IS NULL OR items.end_user = $2)
     ))
 ORDER BY id
 LIMIT $4
 
 -- name: items
 -- The items of the conversation $3 after the number $4, in order; at most $5, not yet expired on the day $6.
-SELECT seq, id, response, output, extract(epoch FROM at)::float8 AS at, end_user, document, exact, parts
+SELECT seq, id, response, output, removed AS deleted, extract(epoch FROM at)::float8 AS at, end_user, document, exact, parts
 FROM items
-WHERE project = $1 AND conversation = $3 AND seq > $4 AND NOT removed AND expires_on > $6::date
+WHERE project = $1 AND conversation = $3 AND seq > $4 AND expires_on > $6::date
     AND ($2::text IS NULL OR end_user IS NULL OR end_user = $2)
 ORDER BY seq
 LIMIT $5
