@@ -5,7 +5,7 @@ have less than the bill, and no more than what such a call may be charged at mos
   left          the client hung up, or the gateway waited no longer: the upstream wrote on until it knew
   cut           an answer in one piece that did not arrive whole says nothing of its length
   torn          a stream that cannot be read on from some point
-  broken        a stream that fell silent or ended half-way: what was on its way is lost
+  broken        a stream that fell silent or ended half-way, a connection that broke: what was on its way is lost
   unseen        thoughts and a tool call's frame are tokens, and no text
 """
 
@@ -113,7 +113,7 @@ def _kind(charge: Charge) -> str:
         return "cut"
     if charge.fault == "malformed":
         return "torn"
-    if charge.fault in _CUT:
+    if charge.fault in _CUT or charge.fault == "connection":
         return "broken"
     if charge.fault == "missing_usage" and (charge.tools or charge.model == THINKER):
         return "unseen"

@@ -149,6 +149,8 @@ def test_moderations_are_free(accountant: Accountant, usage: bytes | None) -> No
         b'{"prompt_tokens":0,"completion_tokens":0}',
         b'{"prompt_tokens":-5,"completion_tokens":"x"}',
         b'{"prompt_tokens":1.5,"completion_tokens":2.5}',
+        b'{"prompt_tokens":1000000000000000000000000000000,"completion_tokens":1}',
+        b'{"prompt_tokens":1,"completion_tokens":1e300}',
     ],
 )
 def test_nonsense_for_usage_is_no_usage(accountant: Accountant, usage: bytes) -> None:

@@ -4,7 +4,15 @@ from typing import Any
 
 import pytest
 
-from tidegate.core.errors import ClientGone, ErrorInStream, FirstByteTimeout, TidegateError, TruncatedStream
+from tidegate.core.errors import (
+    ClientGone,
+    ErrorInStream,
+    FirstByteTimeout,
+    MalformedAnswer,
+    StreamIdle,
+    TidegateError,
+    TruncatedStream,
+)
 from tidegate.core.values import Outcome, Route
 from tidegate.metering.unseen import unseen_output
 
@@ -41,6 +49,9 @@ def unseen(
         pytest.param(
             4016, {"error": TruncatedStream(), "stream": False, "max_tokens": 4000}, id="a whole answer of known size"
         ),
+        pytest.param(600, {"error": TruncatedStream(), "seen": 20}, id="a stream that broke, as far as time allowed"),
+        pytest.param(96, {"error": MalformedAnswer(), "seen": 20, "max_tokens": 100}, id="a stream of known size"),
+        pytest.param(96, {"error": StreamIdle(), "seen": 20, "max_tokens": 100}, id="which fell silent"),
         pytest.param(16_384, {"error": FirstByteTimeout(), "seconds": 1e6}, id="all that the model can write"),
         pytest.param(600, {"error": None, "seen": 20, "model": "o3"}, id="thoughts, of which nobody told"),
         pytest.param(0, {"error": None, "seen": 20, "model": "gpt-5-chat-latest"}, id="which it has not"),

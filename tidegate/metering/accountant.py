@@ -8,7 +8,7 @@ from tidegate.core.errors import TidegateError
 from tidegate.core.values import LedgerEntry, Outcome, Route, Usage
 from tidegate.metering.estimate import estimate
 from tidegate.metering.prices import Prices
-from tidegate.metering.tokens import from_wire
+from tidegate.metering.tokens import MOST_TOKENS, from_wire
 from tidegate.metering.unseen import unseen_output
 from tidegate.wire.spoken import spoken
 
@@ -63,12 +63,14 @@ class Accountant:
     def _usage(self, model: str, outcome: Outcome, route: Route, body: dict[str, Any]) -> Usage:
         """The upstream's own figure; else our count, and the most that was not seen, wherever it may have worked.
 
-        What it refused, with an error of its own before the first word, it does not charge. A figure without input is
-        none; one of an answer that broke off may have been the figure so far.
+        What it refused, with an error of its own before the first word, it does not charge. A figure without input, or
+        beyond all reason, is none; one of an answer that broke off may have been the figure so far.
         """
         if route is Route.MODERATIONS or not outcome.sent:
             return Usage()
         stated = Usage() if outcome.usage is None else from_wire(outcome.usage)
+        if MOST_TOKENS in (stated.input, stated.output):
+            stated = Usage()
         if stated.input and outcome.error is None:
             return stated
         texts = spoken(route, outcome.events)

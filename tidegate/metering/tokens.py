@@ -10,8 +10,8 @@ import msgspec
 
 from tidegate.core.values import Usage
 
-MOST_TOKENS = 1_000_000_000
-"""More than any call can buy; a larger figure is cut, so that its price still fits a bigint of nano-dollars."""
+MOST_TOKENS = 10_000_000
+"""More than any call can buy: a figure is cut there, and says nothing."""
 
 NOTHING = Usage()
 

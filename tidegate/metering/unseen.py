@@ -1,14 +1,15 @@
 """Tokens that an upstream may have written and nobody saw: at most so many are charged, never fewer.
 
 An answer that broke off says nothing of its usage. What came of it is counted. The rest is bounded by what the call may
-be answered with, and by what can be written between the last word that was read and the upstream's learning that nobody
-listens: OpenAI ends an answer whose connection is cut.
+be answered with, and by what can be written in the time; of a stream that its client left, between the last word that
+was read and the upstream's learning that nobody listens: OpenAI ends an answer whose connection is cut.
 """
 
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from tidegate.core.errors import ClientGone
 from tidegate.core.values import Outcome, Route
 from tidegate.metering import most_input
 from tidegate.metering.reserve import choices_of, most_output, stated_output
@@ -33,9 +34,10 @@ def unseen_output(  # noqa: PLR0913  # all that is known of the answer
     if not broken and not thinks:
         return min(most, frames)
     streams = ended.stream or body.get("stream") is True
-    if broken and not streams and stated_output(route, body) is not None:
-        return most  # it comes in one piece, once all of it is written
-    said = texts and streams and not thinks
+    left = streams and isinstance(ended.error, ClientGone)
+    if broken and not left and stated_output(route, body) is not None:
+        return most  # nobody told the upstream to stop, or it comes in one piece, once all of it is written
+    said = texts and left and not thinks
     seconds = ended.silent_seconds + _TOLD_SOON if said else ended.seconds + _TOLD_LATE
     return min(most, frames + math.ceil(seconds * pace) * choices_of(body))
 
