@@ -52,6 +52,20 @@ async def test_all_of_one_goes_with_what_was_theirs_alone(
         await conversations.get("shop", "conv_1")
 
 
+async def test_what_only_they_went_on_from_goes_with_them(
+    eraser: ConversationEraser, responses: ResponseStore, postgres: Postgres
+) -> None:
+    for name, previous, user in (("1", None, "bob"), ("2", "resp_1", "bob"), ("3", "resp_1", "ada")):
+        say = response(f"resp_{name}", previous_response_id=previous, end_user=user)
+        await responses.save("shop", say, [message(f"msg_{name}", user)], [])
+    for name in ("1", "2"):
+        await responses.delete("shop", f"resp_{name}")
+    assert said(await responses.history("shop", "resp_3")) == ["bob", "ada"]
+    await eraser.erase("shop", "ada")
+    for table in ("items", "conversations"):
+        assert await left(postgres, table) == 0
+
+
 async def test_others_keep_what_they_said(
     eraser: ConversationEraser, responses: ResponseStore, conversations: ConversationStore, completions: CompletionStore
 ) -> None:

@@ -1,6 +1,7 @@
 """Deletes what an end user said, and what was answered, from the conversations."""
 
 from tidegate.connections.postgres import Connection, Postgres, queries
+from tidegate.conversations.archive import Archive
 from tidegate.conversations.laying import end_user_column
 from tidegate.conversations.packing import parts_of
 from tidegate.conversations.part_store import PartStore
@@ -18,6 +19,7 @@ class ConversationEraser:
         self._postgres = postgres
         self._clock = clock
         self._parts = PartStore()
+        self._archive = Archive(postgres, clock)
         self._sql = queries("forgetting")
 
     async def count(self, project: str, end_user: str) -> dict[str, int]:
@@ -35,20 +37,31 @@ class ConversationEraser:
             while names := await connection.fetch(self._sql["conversations"], project, user, _AT_ONCE):
                 for name in names:
                     async with connection.transaction():
-                        await self._erase_from(connection, project, user, name["conversation"])
+                        stem = await self._erase_from(connection, project, user, name["conversation"])
+                    while stem is not None:
+                        async with connection.transaction():
+                            stem = await self._archive.cut(connection, project, stem)
             while await self._completions(connection, project, user):
                 pass
         return found
 
-    async def _erase_from(self, connection: Connection, project: str, user: str | None, conversation: str) -> None:
+    async def _erase_from(
+        self, connection: Connection, project: str, user: str | None, conversation: str
+    ) -> str | None:
+        """Erase what is theirs there; a chain that may be needed by nobody now."""
         alone = not await connection.fetchval(self._sql["shared"], project, user, conversation)
         gone = await connection.fetch(self._sql["delete_items"], project, user, conversation, alone)
         await connection.execute(self._sql["delete_responses"], project, user, conversation, alone)
         await self._parts.release(connection, project, [(parts_of(row["parts"]), row["expires_on"]) for row in gone])
         if not alone:
             await connection.execute(self._sql["shrink"], project, conversation, sum(row["size"] for row in gone))
-        elif await connection.fetchval(self._sql["drop"], project, conversation) is None:
+            return None
+        dropped = await connection.fetchrow(self._sql["drop"], project, conversation)
+        if dropped is None:
             await connection.execute(self._sql["empty"], project, conversation, self._clock.now())
+            return None
+        parent: str | None = dropped["parent"]
+        return parent
 
     async def _completions(self, connection: Connection, project: str, user: str | None) -> bool:
         """Delete some; whether there may be more."""

@@ -45,11 +45,11 @@ UPDATE conversations SET
 WHERE project = $1 AND id = $2
 
 -- name: drop
--- Delete the conversation $2, unless others go on from it.
+-- Delete the conversation $2, unless others go on from it; what it went on from.
 DELETE FROM conversations
 WHERE project = $1 AND id = $2
     AND NOT EXISTS (SELECT FROM conversations AS later WHERE later.project = $1 AND later.parent = $2)
-RETURNING id
+RETURNING parent
 
 -- name: empty
 -- Leave of the conversation $2 nothing but its place before those that go on from it.
