@@ -17,7 +17,7 @@ from tidegate.assembly.surface import Surface
 from tidegate.core import config, logs
 from tidegate.core.clock import Clock, SystemClock
 from tidegate.core.config import ConfigError, Settings
-from tidegate.core.ending import Ending
+from tidegate.core.ending import Ending, end_with_parent
 from tidegate.core.ids import new_id
 from tidegate.core.memory import keep_for_good
 from tidegate.upstream.models import Models
@@ -33,6 +33,7 @@ _log = structlog.get_logger("app")
 
 def create() -> App:
     """The application as its environment configures it: what each worker process of `tidegate serve` runs."""
+    end_with_parent()
     settings = config.load()
     logs.configure(settings.log_level)
     app = build(settings)

@@ -105,6 +105,15 @@ async def test_several_workers_share_the_port_and_the_flights(world: World) -> N
     assert len(await world.ledger(60)) == 60
 
 
+async def test_workers_end_when_the_process_that_started_them_was_killed(world: World) -> None:
+    async with world.process("--workers", "2") as gateway:
+        children = psutil.Process(gateway.process.pid).children(recursive=True)
+        assert len(children) >= 2
+        await gateway.end(signal.SIGKILL)
+    _, alive = await asyncio.to_thread(psutil.wait_procs, children, timeout=PATIENCE_SECONDS)
+    assert alive == []
+
+
 async def one_connection(gateway: GatewayProcess, body: object) -> Answer:
     headers = {"authorization": f"Bearer {gateway.key}", "x-simulate-latency": "2"}
     async with (

@@ -1,6 +1,8 @@
-"""The moment at which a process is asked to end, heard before its server begins to."""
+"""When a process has to end: it is asked to, which is heard before its server begins to; or its parent is gone."""
 
 import asyncio
+import multiprocessing
+import os
 import signal
 import threading
 from collections.abc import Callable
@@ -8,6 +10,21 @@ from types import FrameType
 from typing import Any
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+def end_with_parent() -> None:
+    """Be told to end, by SIGTERM, once the process that started this one by `multiprocessing` is gone, however it went.
+
+    Else workers whose supervisor was killed would serve on, with nobody to reach them by.
+    """
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_end_after, args=(parent.join,), name="parent-watch", daemon=True).start()
+
+
+def _end_after(wait: Callable[[], None]) -> None:
+    wait()
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 class Ending:
