@@ -36,7 +36,8 @@ LINE_PAUSE = 0.05
 """Seconds between two calls of a line: so long that which came first is no question."""
 LIGHT = 80
 """Calls of a project that has not called lately: they use up what is kept for such."""
-MOST_OVERTAKEN = 0.01
+MOST_OVERTAKEN = 0.05
+"""Calls that are let go together, by different replicas, race on the way."""
 MOST_TIMES = 2.0
 DEADLINE = 150.0
 MODEL = "gpt-4o-mini"

@@ -168,8 +168,32 @@ def test_a_shut_window_is_waited_for_unless_it_opened_meanwhile() -> None:
 def test_a_call_larger_than_the_limit_goes_when_the_bucket_is_full() -> None:
     lane = Lane()
     lane.learn(Report(tpm=600, tpm_left=0), UNKNOWN, T0)
-    lane.enter(ticket("large", tokens=5_000), UNKNOWN, T0)
+    verdict = lane.enter(ticket("large", tokens=5_000), UNKNOWN, T0)
+    assert isinstance(verdict, Queued)
+    assert verdict.eta == pytest.approx(60.0, abs=0.01)
     assert run(lane, 100)["p:large"] == pytest.approx(60.0, abs=0.01)
+
+
+def test_it_takes_no_more_than_the_bucket_and_shuts_nobody_out_for_longer() -> None:
+    lane = Lane()
+    lane.learn(Report(tpm=600, tpm_left=600, succeeded=10), UNKNOWN, T0)
+    assert isinstance(lane.enter(ticket("large", tokens=500_000), UNKNOWN, T0 + 1), Granted)
+    lane.enter(ticket("next"), UNKNOWN, T0 + 1)
+    assert run(lane, 100, since=T0 + 1)["p:next"] == pytest.approx(1.1, abs=0.01), "refilled at once, as upstream"
+
+
+def test_those_whose_queue_was_forgotten_come_back_as_they_came_and_before_who_comes_new() -> None:
+    lane = drained()
+    places = {}
+    for number in range(30):
+        verdict = lane.enter(ticket(f"{number:02}"), UNKNOWN, T0)
+        assert isinstance(verdict, Queued)
+        places[f"{number:02}"] = verdict.place
+    lane = drained()  # Redis came back empty
+    for name in reversed(places):
+        lane.enter(msgspec.structs.replace(ticket(name), place=places[name]), UNKNOWN, T0)
+        lane.enter(ticket(f"new{name}"), UNKNOWN, T0) if name == "15" else None
+    assert list(run(lane, 60)) == [*(f"p:{name}" for name in places), "p:new15"]
 
 
 # waiting, and not

@@ -116,7 +116,7 @@ class Lane:
         light = self._is_light(ticket, terms, now)
         if not order.waiting or (light and not order.waits(ticket.stream)):
             kept = [0.0, 0.0] if light else self._kept(terms, now)
-            fits = self._fits_at(self._costs(1, ticket.tokens, terms), ticket, terms, kept, now) <= now
+            fits = self._fits_at(self._taken(ticket.tokens, terms), ticket, terms, kept, now) <= now
             if fits and self._open_at(terms, now) <= now:
                 return Granted(place)
         waiter = order.waiting.get(ticket.member)
@@ -135,7 +135,7 @@ class Lane:
         if self._free(terms):
             return
         self._freshen(terms, now)
-        costs = self._costs(1, ticket.tokens, terms)
+        costs = self._taken(ticket.tokens, terms)
         for kind in (0, 1):
             state.full_at[kind] = max(state.full_at[kind], now) + costs[kind]
             state.kept[kind] = max(0.0, min(state.kept[kind], self._slack(kind, now)))
@@ -186,7 +186,7 @@ class Lane:
         state = self.state
         if self._free(terms):
             return
-        costs = self._costs(1, ticket.tokens, terms)
+        costs = self._taken(ticket.tokens, terms)
         for kind in (0, 1):
             state.full_at[kind] -= costs[kind]
         state.pace_at -= max(costs)
@@ -226,6 +226,10 @@ class Lane:
         limits = [self._limit(kind, terms) for kind in (0, 1)]
         return [amounts[kind] * SPAN / limits[kind] if limits[kind] else 0.0 for kind in (0, 1)]
 
+    def _taken(self, tokens: int, terms: LaneTerms) -> list[float]:
+        """What one call takes of each bucket: no more than there is in it, however large the call."""
+        return [min(SPAN, seconds) for seconds in self._costs(1, tokens, terms)]
+
     def _work(self, terms: LaneTerms) -> Work:
         return lambda calls, tokens: max(self._costs(calls, tokens, terms)) or calls
 
@@ -250,7 +254,7 @@ class Lane:
 
     def _fits_at(self, total: list[float], ticket: Ticket, terms: LaneTerms, kept: list[float], now: float) -> float:
         """When `total` can be taken, the ticket last. A call larger than a bucket goes when the bucket is full."""
-        own = self._costs(1, ticket.tokens, terms)
+        own = self._taken(ticket.tokens, terms)
         at = max(now, self.state.not_before)
         for kind in (0, 1):
             if self._limit(kind, terms):
@@ -266,16 +270,17 @@ class Lane:
         return max(now, self.state.pace_at - PACE) if known else math.inf
 
     def _wait_of(self, ticket: Ticket, terms: LaneTerms, now: float) -> float:
-        costs = self._costs(1, ticket.tokens, terms)
+        costs = self._taken(ticket.tokens, terms)
         fits = self._fits_at(costs, ticket, terms, self._kept(terms, now), now)
         return max(fits, self._open_at(terms, now)) - now
 
     def _is_light(self, ticket: Ticket, terms: LaneTerms, now: float) -> bool:
-        cost = max(self._costs(1, ticket.tokens, terms))
+        cost = max(self._taken(ticket.tokens, terms))
         return self.order.used(ticket.stream, now) + cost / SHARE <= SPAN
 
     def _eta(self, ticket: Ticket, calls: float, tokens: float, terms: LaneTerms, now: float) -> float:
-        total = self._costs(calls + 1, tokens + ticket.tokens, terms)
+        own, ahead = self._taken(ticket.tokens, terms), self._costs(calls, tokens, terms)
+        total = [ahead[kind] + own[kind] for kind in (0, 1)]
         at = self._fits_at(total, ticket, terms, self._kept(terms, now), now)
         if not (self._limit(0, terms) or self._limit(1, terms)):
             # no rate to go by: `ramp` doubles with each round of answers, and a round takes about a second
@@ -330,10 +335,10 @@ class Lane:
         state = self.state
         at = now + wait
         state.not_before = max(state.not_before, at)
-        costs = self._costs(1, report.tokens, terms)
+        costs = self._taken(report.tokens, terms)
         for kind, name in enumerate(("requests", "tokens")):
             if name == what and self._limit(kind, terms):
-                state.full_at[kind] = max(state.full_at[kind], at + SPAN - min(SPAN, costs[kind]))
+                state.full_at[kind] = max(state.full_at[kind], at + SPAN - costs[kind])
 
     def _grow(self, succeeded: int, terms: LaneTerms) -> None:
         state = self.state

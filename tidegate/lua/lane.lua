@@ -73,6 +73,11 @@ end
 
 -- What follows decides.
 
+local function lane_taken(l, tokens)
+  local costs = lane_costs(l, 1, tokens)
+  return {math.min(LANE_SPAN, costs[1]), math.min(LANE_SPAN, costs[2])}
+end
+
 local function lane_slack(l, kind)
   return LANE_SPAN - LANE_MARGIN - math.max(0, l.s.full_at[kind] - l.now)
 end
@@ -111,7 +116,7 @@ local function lane_freshen(l)
 end
 
 local function lane_fits_at(l, total, ticket, kept)
-  local own = lane_costs(l, 1, ticket.tokens)
+  local own = lane_taken(l, ticket.tokens)
   local at = math.max(l.now, l.s.not_before)
   for kind = 1, 2 do
     if l.limits[kind] > 0 then
@@ -134,18 +139,19 @@ local function lane_open_at(l)
 end
 
 local function lane_wait_of(l, ticket)
-  local fits = lane_fits_at(l, lane_costs(l, 1, ticket.tokens), ticket, lane_kept(l))
+  local fits = lane_fits_at(l, lane_taken(l, ticket.tokens), ticket, lane_kept(l))
   return math.max(fits, lane_open_at(l)) - l.now
 end
 
 local function lane_is_light(l, ticket)
-  local costs = lane_costs(l, 1, ticket.tokens)
+  local costs = lane_taken(l, ticket.tokens)
   local used = order_used_for(l, order_flow(l, order_stream(ticket)))
   return used + math.max(costs[1], costs[2]) / ORDER_SHARE <= LANE_SPAN
 end
 
 local function lane_eta(l, ticket, calls, tokens)
-  local at = lane_fits_at(l, lane_costs(l, calls + 1, tokens + ticket.tokens), ticket, lane_kept(l))
+  local own, ahead = lane_taken(l, ticket.tokens), lane_costs(l, calls, tokens)
+  local at = lane_fits_at(l, {ahead[1] + own[1], ahead[2] + own[2]}, ticket, lane_kept(l))
   if not lane_known(l) then
     at = at + math.log(1 + calls / l.s.ramp) / math.log(2)
   end
@@ -160,7 +166,7 @@ local function lane_ask(l, ticket)
   local light = lane_is_light(l, ticket)
   if order_length(l) == 0 or (light and order_flow(l, order_stream(ticket)).calls == 0) then
     local kept = light and {0, 0} or lane_kept(l)
-    local fits_at = lane_fits_at(l, lane_costs(l, 1, ticket.tokens), ticket, kept)
+    local fits_at = lane_fits_at(l, lane_taken(l, ticket.tokens), ticket, kept)
     if fits_at <= l.now and lane_open_at(l) <= l.now then
       return {kind = 'granted', seq = seq}
     end
@@ -186,7 +192,7 @@ local function lane_take(l, ticket)
     return
   end
   lane_freshen(l)
-  local s, costs = l.s, lane_costs(l, 1, ticket.tokens)
+  local s, costs = l.s, lane_taken(l, ticket.tokens)
   for kind = 1, 2 do
     s.full_at[kind] = math.max(s.full_at[kind], l.now) + costs[kind]
     s.kept[kind] = math.max(0, math.min(s.kept[kind], lane_slack(l, kind)))
@@ -263,7 +269,7 @@ local function lane_give_back(l, tokens)
   if l.free then
     return
   end
-  local costs = lane_costs(l, 1, tokens)
+  local costs = lane_taken(l, tokens)
   for kind = 1, 2 do
     l.s.full_at[kind] = l.s.full_at[kind] - costs[kind]
   end

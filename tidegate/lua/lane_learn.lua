@@ -48,11 +48,11 @@ local function learn_limit(l, kind, limit, left, age)
 end
 
 local function learn_hold(l, what, wait, tokens)
-  local s, at, costs = l.s, l.now + wait, lane_costs(l, 1, tokens)
+  local s, at, costs = l.s, l.now + wait, lane_taken(l, tokens)
   s.not_before = math.max(s.not_before, at)
   for kind, name in ipairs({'requests', 'tokens'}) do
     if name == what and l.limits[kind] > 0 then
-      s.full_at[kind] = math.max(s.full_at[kind], at + LANE_SPAN - math.min(LANE_SPAN, costs[kind]))
+      s.full_at[kind] = math.max(s.full_at[kind], at + LANE_SPAN - costs[kind])
     end
   end
 end
