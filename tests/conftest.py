@@ -152,8 +152,11 @@ def clean_stores(database_url: str, redis_url: str, redis_prefix: str) -> Stores
         names = database.execute(
             "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename NOT LIKE '%yoyo%'"
         ).fetchall()
-        tables = sql.SQL(", ").join(sql.Identifier(name) for (name,) in names)
-        database.execute(sql.SQL("TRUNCATE {} CASCADE").format(tables))
+        look = sql.SQL("SELECT {} WHERE EXISTS (SELECT FROM {})")
+        looks = sql.SQL(" UNION ALL ").join(look.format(sql.Literal(name), sql.Identifier(name)) for (name,) in names)
+        if filled := database.execute(looks).fetchall():  # to empty what is empty takes its time, too
+            tables = sql.SQL(", ").join(sql.Identifier(name) for (name,) in filled)
+            database.execute(sql.SQL("TRUNCATE {} CASCADE").format(tables))
     with redis.Redis.from_url(redis_url) as client:
         for key in client.scan_iter(f"*{redis_prefix}*", count=1000):
             client.delete(key)
