@@ -154,7 +154,8 @@ class World:
         self._stack = contextlib.AsyncExitStack()
 
     async def __aenter__(self) -> Self:
-        self.http = await self._stack.enter_async_context(aiohttp.ClientSession())
+        unbounded = aiohttp.TCPConnector(limit=0)  # else a test that asks much at once waits for its own client
+        self.http = await self._stack.enter_async_context(aiohttp.ClientSession(connector=unbounded))
         self._database = await asyncpg.connect(self.stores.database_url)
         self._stack.push_async_callback(self._database.close)
         self._redis = redis.asyncio.Redis.from_url(self.stores.redis_url)

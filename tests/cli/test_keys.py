@@ -83,6 +83,7 @@ def test_a_revoked_key_stays_listed_as_revoked(run: Run) -> None:
     revoked = run("revoke", made["id"])
     assert revoked.exit_code == 0
     assert "within a second" in revoked.output
+    assert json.loads(run("revoke", made["id"], "--json").output)["state"] == "revoked"
     assert json.loads(run("list", "--json").output)[0]["state"] == "revoked"
 
 

@@ -19,7 +19,8 @@ COMMANDS = {
     "keys": ("create", "update", "list", "revoke"),
     "projects": ("list", "show", "update"),
     "budgets": ("show",),
-    "queue": ("show",),
+    "queue": ("show", "jobs"),
+    "upstream": ("show", "suspend", "resume"),
     "conversations": ("search", "export"),
     "users": ("forget",),
 }
@@ -35,6 +36,12 @@ def test_every_command_explains_itself(command: str, below: tuple[str, ...]) -> 
     told = CliRunner().invoke(application(), [command, "--help"])
     assert told.exit_code == 0
     assert [name for name in below if name not in told.output] == []
+
+
+@pytest.mark.parametrize(("command", "settings"), [("run", ("port",)), ("serve", ("port", "host", "workers"))])
+def test_what_an_option_stands_for_in_the_configuration_is_said(command: str, settings: tuple[str, ...]) -> None:
+    told = CliRunner().invoke(application(), [command, "--help"]).output
+    assert [name for name in settings if f"server.{name}" not in told] == []
 
 
 def test_a_command_that_is_none() -> None:

@@ -9,7 +9,7 @@ def test_what_is_configured_is_a_table(tidegate: Tidegate) -> None:
     shown = tidegate("upstream", "show")
     assert shown.exit_code == 0, shown.output
     rows = [line.split() for line in shown.output.splitlines() if "openai/" in line]
-    assert rows == [["credential", "openai/default", "healthy", "-", "-", "-"]]
+    assert rows == [["credential", "openai/default", "healthy", "-", "-", "-", "-"]]
 
 
 def test_a_credential_is_taken_out_and_back(tidegate: Tidegate) -> None:

@@ -52,9 +52,6 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
         return "-".join(part.replace(" ", "_") for part in parts)
 
 
-_PLAYED_WHILE_DOWN = (Ladder.CREDENTIAL, Ladder.TARGET, Ladder.STALE, Ladder.CANNED)
-
-
 def cases() -> list[Case]:
     """All of them."""
     return [
@@ -63,7 +60,7 @@ def cases() -> list[Case]:
         for route, stream in _forms(fault)
         for own in Own
         for ladder in Ladder
-        if _makes_sense(fault, route, stream=stream, own=own, ladder=ladder)
+        if _makes_sense(fault, ladder)
     ]
 
 
@@ -74,13 +71,9 @@ def _forms(fault: Fault) -> Iterator[tuple[Route, bool]]:
                 yield route, stream
 
 
-def _makes_sense(fault: Fault, route: Route, *, stream: bool, own: Own, ladder: Ladder) -> bool:
+def _makes_sense(fault: Fault, ladder: Ladder) -> bool:
     if ladder is Ladder.NONE:
         return True
     if fault.error is None:
         return False  # nothing fails, so nobody goes down
-    if own is not Own.WELL and not (route is Route.CHAT and ladder in _PLAYED_WHILE_DOWN):
-        return False
-    if ladder in (Ladder.AGAIN, Ladder.STALE) and fault.where is not Where.SERVER:
-        return False  # that address is never well
-    return route is not Route.RESPONSES or stream
+    return ladder not in (Ladder.AGAIN, Ladder.STALE) or fault.where is Where.SERVER  # else it is never well

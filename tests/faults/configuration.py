@@ -9,7 +9,7 @@ from typing import Any
 from tests.faults.cases import Case, Ladder
 from tests.faults.faults import Where
 
-CLOCKS = {"connect_seconds": 3.0, "first_byte_seconds": 4.0, "idle_seconds": 4.0, "total_seconds": 10.0}
+CLOCKS = {"connect_seconds": 5.0, "first_byte_seconds": 8.0, "idle_seconds": 8.0, "total_seconds": 20.0}
 MOST_BYTES = 512 * 1024
 FRESH_SECONDS = 1
 CANNED = "Nobody can answer now. Please try again in a few minutes."

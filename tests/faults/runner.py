@@ -25,8 +25,8 @@ from tidegate.core.values import Route
 AT_ONCE = 24
 SILENT_AT_ONCE = 150
 """Of those that only wait for a clock to run out."""
-PATIENCE_SECONDS = 40.0
-"""No call may take longer, whatever happens: four times the longest clock below, for a machine may be busy."""
+PATIENCE_SECONDS = 60.0
+"""No call may take longer, whatever happens: three times the longest clock below, for a machine may be busy."""
 NOWHERE = "http://tidegate.invalid/v1"
 
 
@@ -90,7 +90,7 @@ class Matrix:
             Where.NOWHERE: NOWHERE,
         }
         for own in Own:
-            for again in (False, True) if own is Own.WELL else (False,):
+            for again in (False, True):
                 mine = {
                     number: case
                     for number, case in enumerate(self._cases.values())  # replicas share what they know by name
@@ -131,9 +131,11 @@ class Matrix:
         return Seen(answer=answer)
 
     async def _lines(self, many: int) -> dict[str, list[Json]]:
-        """The ledger's lines by model, once none is on its way."""
+        """The ledger's lines by model, once none is on its way; a case that lacks one says so itself."""
+        with contextlib.suppress(AssertionError):
+            await self._world.ledger(many)
         lines: dict[str, list[Json]] = {}
-        for line in await self._world.ledger(many):
+        for line in await self._world.whole_ledger():
             lines.setdefault(line["model"], []).append(line)
         return lines
 

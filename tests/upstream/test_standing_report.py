@@ -53,6 +53,41 @@ async def test_what_is_not_well_says_since_when_and_why(
     ]
 
 
+async def test_a_rate_limit_is_told_until_it_is_over(
+    report: StandingReport, redis_link: RedisLink, redis_prefix: str, clock: ManualClock
+) -> None:
+    async with board_on(redis_link, redis_prefix, clock) as board:
+        board.failed(HERE, KEY, errors.RateLimited("Too fast.", retry_after=20.0))
+        board.failed(Target("openai", "n/2"), KEY, errors.RateLimited("Too fast.", retry_after=30.0))
+        await until(lambda: not board.telling)
+        for shown in (await report.read(), report.now_on(board)):
+            assert shown.credentials[:2] == (
+                Shown(
+                    name="openai/main",
+                    state="limited",
+                    until=clock.now() + 30,
+                    error="rate_limited",
+                    message="The upstream takes no more calls for m and 1 more for now.",
+                ),
+                Shown(name="openai/spare", state="healthy"),
+            )
+        clock.advance(20.5)
+        assert (await report.read()).credentials[0].message == report.now_on(board).credentials[0].message != ""
+        clock.advance(10)
+        assert (await report.read()).credentials[0] == Shown(name="openai/main", state="healthy")
+        assert report.now_on(board).credentials[0] == Shown(name="openai/main", state="healthy")
+
+
+async def test_what_takes_a_credential_out_says_more_than_its_limit(
+    report: StandingReport, redis_link: RedisLink, redis_prefix: str, clock: ManualClock
+) -> None:
+    async with board_on(redis_link, redis_prefix, clock) as board:
+        board.failed(HERE, KEY, errors.RateLimited("Too fast.", retry_after=20.0))
+        board.failed(HERE, KEY, errors.OutOfQuota("No credit."))
+        await until(lambda: not board.telling)
+        assert (await report.read()).credentials[0].state == "out_of_quota"
+
+
 async def test_an_operator_takes_a_credential_out_and_back_in_all_replicas(
     report: StandingReport, redis_link: RedisLink, redis_prefix: str, clock: ManualClock
 ) -> None:

@@ -18,6 +18,7 @@ from tidegate.admission.project_store import ProjectStore
 from tidegate.admission.queue_report import QueueReport
 from tidegate.admission.tickets import LaneTerms
 from tidegate.assembly.data import data_desk
+from tidegate.background.job_store import JobStore
 from tidegate.connections.postgres import Postgres
 from tidegate.connections.redis import RedisLink
 from tidegate.core.clock import ManualClock
@@ -57,6 +58,7 @@ async def office(postgres: Postgres, redis_link: RedisLink, redis_prefix: str) -
             overlook=Overlook(
                 budgets=budgets,
                 queue=QueueReport(OneLane(), lambda _: LaneTerms()),
+                jobs=JobStore(postgres),
                 reports=Reports(postgres),
                 clock=clock,
             ),

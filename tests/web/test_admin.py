@@ -80,9 +80,9 @@ async def test_the_api_describes_itself(office: Office) -> None:
     async with aiohttp.ClientSession() as http, http.get(f"{office.root}/openapi.json") as response:
         described = await response.json()
     paths = described["paths"]
-    listed = ("keys", "keys/{key_id}", "projects", "projects/{name}", "budgets", "queue", "usage", "upstream")
+    listed = ("keys", "keys/{key_id}", "projects", "projects/{name}", "budgets", "queue", "jobs", "usage")
     acts = [f"upstream/credentials/{{provider}}/{{credential}}/{act}" for act in ("suspend", "resume")]
-    said = ("failures", "messages", "export", "users/forget")
+    said = ("upstream", "failures", "messages", "export", "users/forget")
     admin = {path for path in paths if path.startswith("/admin/")}
     assert admin == {f"/admin/v1/{path}" for path in (*listed, *acts, *said)}
     asked = paths["/admin/v1/keys"]["post"]
@@ -90,6 +90,11 @@ async def test_the_api_describes_itself(office: Office) -> None:
     assert "KeyPage" in str(paths["/admin/v1/keys"]["get"]["responses"]["200"])
     assert asked["security"] == [{"HTTPBearer": []}]
     assert "limit" in {parameter["name"] for parameter in paths["/admin/v1/keys"]["get"]["parameters"]}
+    described_acts = [act for path in admin for act in paths[path].values()]
+    assert {code for act in described_acts for code in act["responses"]} == {"200", "201", "4XX", "5XX"}
+    assert all("ErrorShape" in str(act["responses"]["4XX"]) for act in described_acts)
+    assert len({act["summary"] for act in described_acts}) == len(described_acts)
+    assert list(paths["/admin/v1/export"]["get"]["responses"]["200"]["content"]) == ["application/jsonl"]
 
 
 async def test_without_postgres_it_is_a_typed_503(office: Office, postgres: Postgres) -> None:

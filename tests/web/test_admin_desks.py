@@ -1,8 +1,10 @@
 """Keys, projects, budgets, queue and usage, as an operator meets them over HTTP."""
 
+from tests.background.parts import NoQueue, first_events, new_job, nothing_else
 from tests.metering.ledger_parts import entry
 from tests.web.office import NO_LIMITS, Office
 from tidegate.admission import key_format
+from tidegate.background.job_store import JobStore
 from tidegate.connections.postgres import Postgres
 from tidegate.metering.ledger import encode
 from tidegate.metering.ledger_store import LedgerStore
@@ -46,6 +48,19 @@ async def test_a_projects_limits_and_its_end_users(office: Office) -> None:
     assert ([project["name"] for project in page["data"]], page["has_more"]) == (["operators"], True)
     page = await office.get("/projects?limit=1&after=operators")
     assert ([project["name"] for project in page["data"]], page["has_more"]) == (["shop/north"], False)
+
+
+async def test_background_responses_are_shown(office: Office, postgres: Postgres) -> None:
+    store = JobStore(postgres)
+    for name in ("resp_1", "resp_2"):
+        await store.add(new_job(name, now=100.0), first_events(name), NoQueue(), most=9, also=nothing_else)
+    await store.begin("resp_1", worker="p_7", now=101.0, also=nothing_else)
+    jobs = (await office.get("/jobs"))["data"]
+    assert [(job["response_id"], job["status"], job["worker"], job["started_at"]) for job in jobs] == [
+        ("resp_1", "in_progress", "p_7", 101.0),
+        ("resp_2", "queued", None, None),
+    ]
+    assert (await office.get("/jobs?project=bank"))["data"] == []
 
 
 async def test_budgets_queue_and_usage_are_shown(office: Office, postgres: Postgres) -> None:

@@ -9,7 +9,7 @@ CREDENTIAL = "/upstream/credentials/openai/default"
 
 async def test_a_credential_is_shown_taken_out_and_taken_back(office: Office) -> None:
     shown = await office.get("/upstream")
-    well = {"since": None, "error": None, "message": None}
+    well = {"since": None, "until": None, "error": None, "message": None}
     assert shown == {
         "object": "upstream",
         "targets": [{"name": "openai/m", "state": "closed", **well}],

@@ -11,7 +11,7 @@ from tidegate.admission.budget_store import Amounts, BudgetStore
 from tidegate.admission.places import Places
 from tidegate.admission.terms import EVERYBODY
 from tidegate.assembly.base import Base
-from tidegate.assembly.ladder import credential_names
+from tidegate.assembly.ladder import credential_names, standing_report
 from tidegate.core.config import Settings
 from tidegate.core.errors import RedisUnavailable
 from tidegate.metering import price_list
@@ -42,6 +42,7 @@ class _Standing:
         self._clock = base.clock
         self._ladder = ladder
         self._places = places
+        self._report = standing_report(ladder.board.store, base.settings, base.clock)
         self._credentials = credential_names(base.settings)
         self._models = known_models(base.settings)
         self._routed = frozenset(
@@ -52,17 +53,11 @@ class _Standing:
         )
 
     def credentials(self) -> Iterator[Sample]:
-        known, now = self._ladder.board.standings.credentials, self._clock.now()
-        limits = (name for name, state in known.items() if state.standing is Standing.LIMITED and state.until > now)
-        limited = {"/".join(lane.split("/", 2)[:2]) for lane in limits}
-        for provider, names in self._credentials.items():
-            for name in names:
-                key = f"{provider}/{name}"
-                own = known[key].standing if key in known else Standing.HEALTHY
-                stands = Standing.LIMITED if own is Standing.HEALTHY and key in limited else own
-                for state in Standing:
-                    labels = {"provider": provider, "credential": name, "state": state.value}
-                    yield Sample(int(state is stands), labels)
+        for shown in self._report.now_on(self._ladder.board).credentials:
+            provider, _, credential = shown.name.partition("/")
+            for state in Standing:
+                labels = {"provider": provider, "credential": credential, "state": state.value}
+                yield Sample(int(state.value == shown.state), labels)
 
     def targets(self) -> Iterator[Sample]:
         states = self._ladder.board.standings.breakers

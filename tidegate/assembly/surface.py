@@ -16,6 +16,7 @@ from tidegate.assembly.conversations import ConversationParts
 from tidegate.assembly.data import data_desk
 from tidegate.assembly.gauges import BudgetGauges
 from tidegate.assembly.ladder import lane_terms, standing_report
+from tidegate.background.job_store import JobStore
 from tidegate.core.ids import new_id
 from tidegate.metering.report import Reports
 from tidegate.pipeline import Pipeline
@@ -108,6 +109,7 @@ class Surface:
         return Overlook(
             budgets=BudgetReport(base.postgres, budgets, everybody=settings.budgets.everybody),
             queue=QueueReport(lanes, lane_terms(settings)),
+            jobs=JobStore(base.postgres),
             reports=Reports(base.postgres),
             clock=base.clock,
         )

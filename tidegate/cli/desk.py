@@ -11,6 +11,7 @@ import typer
 from pydantic import BaseModel
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
@@ -122,13 +123,33 @@ def print_json(shown: BaseModel | Iterable[BaseModel]) -> None:
 
 
 def print_table(columns: dict[str, bool], rows: Iterable[Iterable[str]]) -> None:
-    """Print a table; `columns` says of each title whether its cells may go on in the next line."""
+    """Print a table; `columns` says of each title whether its cells may go on in the next line.
+
+    Where the terminal is too narrow for it each row is printed as lines of its own: nothing is cut off.
+    """
+    console = Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH)
+    cells = [[Text(_harmless(cell)) for cell in row] for row in rows]  # as Text, a name is never read as markup
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for title, folds in columns.items():
-        table.add_column(title, no_wrap=not folds, overflow="fold" if folds else "ellipsis")
-    for row in rows:
-        table.add_row(*(Text(_harmless(cell)) for cell in row))  # as Text, a name is never read as markup
-    Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH).print(table)
+        table.add_column(title, no_wrap=not folds, overflow="fold")
+    for row in cells:
+        table.add_row(*row)
+    least = Measurement.get(console, console.options.update_width(_PIPE_WIDTH), table).minimum
+    if least <= console.width:
+        console.print(table)
+        return
+    for row in cells:
+        console.print(_one_below_the_other(list(columns), row))
+        console.print()
+
+
+def _one_below_the_other(titles: list[str], row: list[Text]) -> Table:
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(no_wrap=True)
+    grid.add_column(overflow="fold")
+    for title, cell in zip(titles, row, strict=True):
+        grid.add_row(Text(title, style="bold"), cell)
+    return grid
 
 
 def _harmless(cell: str) -> str:

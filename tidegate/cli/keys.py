@@ -1,6 +1,7 @@
 """`tidegate keys`: make, change, list and revoke API keys."""
 
 import re
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -91,7 +92,7 @@ def update(  # noqa: PLR0913  # typer reads the options from the signature
     )
     if change == KeyChange():
         raise typer.BadParameter("say what to change, like --rpm 60; `tidegate keys update --help` lists it")
-    announced, record = _updated(key_id, change)
+    announced, record = _changed(key_id, lambda desk: desk.keys.update(key_id, change))
     if as_json:
         print_json(KeyShown.of(record, now))
     else:
@@ -115,12 +116,13 @@ def list_keys(
 
 
 @keys_app.command()
-def revoke(key_id: KeyId) -> None:
+def revoke(key_id: KeyId, as_json: AsJson = False) -> None:
     """End a key for good."""
-    announced = at_desk(lambda desk: desk.keys.revoke(key_id))
-    if announced is None:
-        raise _unknown(key_id)
-    typer.echo(f"Revoked {key_id}. Every gateway process refuses it {acts(announced)}.")
+    announced, record = _changed(key_id, lambda desk: desk.keys.revoke(key_id))
+    if as_json:
+        print_json(KeyShown.of(record, SystemClock().now()))
+    else:
+        typer.echo(f"Revoked {key_id}. Every gateway process refuses it {acts(announced)}.")
 
 
 def expiry(text: str, now: float) -> float:
@@ -140,9 +142,11 @@ def _iso_seconds(text: str) -> float:
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
-def _updated(key_id: str, change: KeyChange) -> tuple[bool, KeyRecord]:
+def _changed(key_id: str, change: Callable[[Desk], Awaitable[bool | None]]) -> tuple[bool, KeyRecord]:
+    """Whether the processes were told, and the key as it is now."""
+
     async def act(desk: Desk) -> tuple[bool, KeyRecord] | None:
-        announced = await desk.keys.update(key_id, change)
+        announced = await change(desk)
         record = await desk.keys.get(key_id)
         return None if announced is None or record is None else (announced, record)
 

@@ -3,14 +3,13 @@
 from collections.abc import Iterator
 from typing import Annotated
 
-import msgspec
 import typer
 
 from tidegate.admission.queue_report import Lane
 from tidegate.background.job_store import OpenJob
 from tidegate.cli.desk import Desk, at_desk, print_json, print_table
 from tidegate.core.clock import SystemClock
-from tidegate.web.admin_shapes import LaneShape
+from tidegate.web.admin_shapes import JobShape, LaneShape
 
 queue_app = typer.Typer(
     no_args_is_help=True, help="See who waits for the upstream, and what is done in the background."
@@ -57,7 +56,7 @@ def jobs(
 
     found = at_desk(act)
     if as_json:
-        typer.echo(msgspec.json.encode(found))
+        print_json(JobShape.of(job) for job in found)
     elif not found:
         typer.echo("No background response waits or is being made.")
     else:

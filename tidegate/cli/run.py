@@ -49,7 +49,7 @@ What it cost: tidegate usage        More keys: tidegate keys create --project NA
 
 
 def run(
-    port: Annotated[int | None, typer.Option(help="Port to listen on [server.port].")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on (`server.port`).")] = None,
     config_file: Annotated[Path | None, typer.Option("--config", help="The configuration file.")] = None,
 ) -> None:
     """Run everything here: PostgreSQL, Redis and the gateway; with no OPENAI_API_KEY, a simulated OpenAI too."""

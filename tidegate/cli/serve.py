@@ -35,9 +35,9 @@ _LOOPBACK = ("127.", "localhost", "::1")
 
 
 def serve(
-    port: Annotated[int | None, typer.Option(help="Port to listen on [server.port].")] = None,
-    host: Annotated[str | None, typer.Option(help="Address to listen on [server.host].")] = None,
-    workers: Annotated[int | None, typer.Option(min=1, help="Processes [server.workers].")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on (`server.port`).")] = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on (`server.host`).")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes (`server.workers`).")] = None,
     config_file: Annotated[Path | None, typer.Option("--config", help="The configuration file.")] = None,
 ) -> None:
     """Run the gateway on the PostgreSQL and Redis that TIDEGATE_DATABASE_URL and TIDEGATE_REDIS_URL name."""

@@ -27,7 +27,8 @@ def show(as_json: _Json = False) -> None:
     if as_json:
         print_json(UpstreamShape.of(found))
         return
-    columns = {"what": False, "name": True, "state": False, "since (UTC)": False, "error": False, "its words": True}
+    columns = {"what": False, "name": True, "state": False, "since (UTC)": False, "until (UTC)": False}
+    columns |= {"error": False, "its words": True}
     print_table(columns, _rows(found))
 
 
@@ -61,5 +62,9 @@ def _tell(shown: Shown, *, as_json: bool) -> None:
 def _rows(found: UpstreamShown) -> Iterator[tuple[str, ...]]:
     for what, lines in (("target", found.targets), ("credential", found.credentials)):
         for line in lines:
-            since = "-" if line.since is None else datetime.fromtimestamp(line.since, UTC).strftime("%Y-%m-%d %H:%M:%S")
-            yield what, line.name, line.state, since, line.error or "-", line.message or "-"
+            times = (_time(line.since), _time(line.until))
+            yield what, line.name, line.state, *times, line.error or "-", line.message or "-"
+
+
+def _time(seconds: float | None) -> str:
+    return "-" if seconds is None else datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S")

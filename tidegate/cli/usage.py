@@ -79,7 +79,7 @@ def usage(
 
 def moment(text: str, now: float) -> float:
     """Unix seconds of a moment written as a span before `now` or as an ISO date (UTC unless it says otherwise)."""
-    span = re.fullmatch(r"(\d{1,6})([mhdw])", text.strip())
+    span = re.fullmatch(r"(\d{1,6})([mhdw])(?: ago)?", text.strip())
     if span:
         return now - int(span[1]) * _UNITS[span[2]]
     try:

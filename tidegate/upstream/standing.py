@@ -200,6 +200,11 @@ class Board:
         """The newest word on each target and credential of which there is one."""
         return list(self._told.values())
 
+    def limits(self, now: float) -> dict[str, float]:
+        """The lanes that are limited, and until when, Unix seconds."""
+        known = self._credentials.items()
+        return {lane: each.until for lane, each in known if each.standing is Standing.LIMITED and each.until > now}
+
     def traffic(self, target: Target) -> Traffic:
         """A target's calls in this process."""
         found = self._traffic.get(target.name)
@@ -281,7 +286,7 @@ class Board:
                 if not self._credentials[old].taken_out:
                     del self._credentials[old]
         self._apply(told)
-        self._run(self._mention(told))
+        self._run(self._mention(lane, told, state.until))
 
     def _change(self, told: Told) -> None:
         before = self._told.get(told.name)
@@ -303,9 +308,9 @@ class Board:
         else:
             alert(told, answer)
 
-    async def _mention(self, told: Told) -> None:
+    async def _mention(self, lane: str, told: Told, until: float) -> None:
         with contextlib.suppress(RedisUnavailable):  # each replica meets the limit itself, then
-            await self.store.mention(told)
+            await self.store.limit(lane, told, until)
 
     def _hear(self, told: Told) -> None:
         known = self._told.get(told.name)

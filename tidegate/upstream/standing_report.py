@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import msgspec
 
 from tidegate.core.clock import Clock
-from tidegate.core.errors import NoSuchCredential
+from tidegate.core.errors import NoSuchCredential, RateLimited
 from tidegate.upstream import credentials
 from tidegate.upstream.alerts import alert
 from tidegate.upstream.breaker import Circuit
@@ -24,6 +24,8 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True):
     """Unix seconds; None where it was never anything else."""
     error: str | None = None
     """The name of the error that brought it here."""
+    until: float | None = None
+    """Unix seconds: the end of a rate limit."""
     message: str | None = None
     """The error's words."""
 
@@ -56,14 +58,13 @@ class StandingReport:
 
     async def read(self) -> UpstreamShown:
         """How everything stands. Raises RedisUnavailable."""
-        return self.of(await self._store.load())
+        return self._of(await self._store.load(), await self._store.limits(self._clock.now()))
 
     def now_on(self, board: Board) -> UpstreamShown:
         """How everything stands, as this process knows it; asks nobody."""
-        return self.of(board.known())
+        return self._of(board.known(), board.limits(self._clock.now()))
 
-    def of(self, told: Iterable[Told]) -> UpstreamShown:
-        """How everything stands by what was told."""
+    def _of(self, told: Iterable[Told], limits: Mapping[str, float]) -> UpstreamShown:
         known = {one.name: one for one in told}
         targets = {f"breaker {name}": name for name in self._targets}
         targets.update(
@@ -74,7 +75,8 @@ class StandingReport:
         return UpstreamShown(
             targets=tuple(_shown(shown, known.get(name), Circuit.CLOSED.value) for name, shown in targets.items()),
             credentials=tuple(
-                _shown(name, known.get(f"credential {name}"), Standing.HEALTHY.value) for name in self._names
+                _limited(_shown(name, known.get(f"credential {name}"), Standing.HEALTHY.value), limits)
+                for name in self._names
             ),
         )
 
@@ -110,4 +112,21 @@ def _shown(name: str, told: Told | None, usual: str) -> Shown:
         since=state.since if state else told.at,
         error=str(error["name"]) if error else None,
         message=str(error["message"]) if error else None,
+    )
+
+
+def _limited(shown: Shown, limits: Mapping[str, float]) -> Shown:
+    """A healthy credential as limited, where it is for one of its models."""
+    start = f"{shown.name}/"
+    mine = {lane.removeprefix(start): until for lane, until in limits.items() if lane.startswith(start)}
+    if shown.state != Standing.HEALTHY.value or not mine:
+        return shown
+    models = sorted(mine)
+    others = "" if len(models) == 1 else f" and {len(models) - 1} more"
+    return Shown(
+        name=shown.name,
+        state=Standing.LIMITED.value,
+        until=max(mine.values()),
+        error=RateLimited.name,
+        message=f"The upstream takes no more calls for {models[0]}{others} for now.",
     )

@@ -33,7 +33,8 @@ class StandingStore:
     def __init__(self, link: RedisLink, *, prefix: str) -> None:
         self._link = link
         self._key = f"{{{prefix}}}:standing"
-        self._tell = Script("standing_tell")
+        self._limits = f"{self._key}:limits"
+        self._tell, self._limit = Script("standing_tell"), Script("standing_limit")
         self._channel = Channel(link, f"{self._key}:news")
 
     async def start(self, hear: Callable[[Told], None], missed: Callable[[], None]) -> None:
@@ -55,9 +56,16 @@ class StandingStore:
         kept, before = await self._link.run(self._tell, (self._key,), args)
         return before.decode() if kept else _decode.decode(before)
 
-    async def mention(self, told: Told) -> None:
-        """Tell all, and keep nothing."""
-        await self._link.command("PUBLISH", self._channel.name, msgspec.json.encode(told))
+    async def limit(self, lane: str, told: Told, until: float) -> None:
+        """Tell all of a rate limit, and keep only until when it is."""
+        args = (lane, repr(until), repr(told.at), msgspec.json.encode(told), self._channel.name)
+        await self._link.run(self._limit, (self._limits,), args)
+
+    async def limits(self, now: float) -> dict[str, float]:
+        """The lanes that are limited, and until when, Unix seconds."""
+        reply = await self._link.command("ZRANGEBYSCORE", self._limits, repr(now), "+inf", "WITHSCORES")
+        pairs = zip(reply[::2], reply[1::2], strict=True)
+        return {lane.decode(): float(until) for lane, until in pairs}
 
     async def claim(self, what: str, seconds: float) -> bool:
         """Take what only one replica at a time may do; False where another has it."""

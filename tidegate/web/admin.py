@@ -7,7 +7,6 @@ from fastapi import APIRouter, FastAPI, Request, Response, Security
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from fastapi.security import HTTPBearer
-from starlette.responses import StreamingResponse
 
 from tidegate.admission.keys import KeyRing
 from tidegate.core.errors import BodyNotJson, InvalidParameter
@@ -15,7 +14,7 @@ from tidegate.core.ids import IdSource
 from tidegate.web.admin_desks import KeyDesk, Overlook, ProjectDesk
 from tidegate.web.admin_shapes import UnknownField
 from tidegate.web.body import read_body
-from tidegate.web.data_desk import DataDesk
+from tidegate.web.data_desk import DataDesk, JsonLines
 from tidegate.web.metrics import MetricsDesk
 from tidegate.web.upstream_desk import UpstreamDesk
 
@@ -47,25 +46,26 @@ def add_admin(  # noqa: PLR0913  # a parameter for each part
         route_class=_guarded(ring, ids),
         dependencies=[Security(bearer)],
     )
-    router.add_api_route("/keys", keys.create, methods=["POST"], status_code=201)
-    router.add_api_route("/keys", keys.list, methods=["GET"])
-    router.add_api_route("/keys/{key_id}", keys.get, methods=["GET"])
-    router.add_api_route("/keys/{key_id}", keys.update, methods=["PATCH"])
-    router.add_api_route("/keys/{key_id}", keys.revoke, methods=["DELETE"])
-    router.add_api_route("/projects", projects.list, methods=["GET"])
-    router.add_api_route("/projects/{name:path}", projects.get, methods=["GET"])
-    router.add_api_route("/projects/{name:path}", projects.update, methods=["PATCH"])
-    router.add_api_route("/budgets", overlook.budgets, methods=["GET"])
-    router.add_api_route("/queue", overlook.queue, methods=["GET"])
-    router.add_api_route("/usage", overlook.usage, methods=["GET"])
-    router.add_api_route("/upstream", upstream.show, methods=["GET"])
+    router.add_api_route("/keys", keys.create, methods=["POST"], status_code=201, summary="Make a key")
+    router.add_api_route("/keys", keys.list, methods=["GET"], summary="List the keys")
+    router.add_api_route("/keys/{key_id}", keys.get, methods=["GET"], summary="Show a key")
+    router.add_api_route("/keys/{key_id}", keys.update, methods=["PATCH"], summary="Change a key")
+    router.add_api_route("/keys/{key_id}", keys.revoke, methods=["DELETE"], summary="Revoke a key")
+    router.add_api_route("/projects", projects.list, methods=["GET"], summary="List the projects")
+    router.add_api_route("/projects/{name:path}", projects.get, methods=["GET"], summary="Show a project")
+    router.add_api_route("/projects/{name:path}", projects.update, methods=["PATCH"], summary="Change a project")
+    router.add_api_route("/budgets", overlook.budgets, methods=["GET"], summary="Show the budgets")
+    router.add_api_route("/queue", overlook.queue, methods=["GET"], summary="Show the queue")
+    router.add_api_route("/jobs", overlook.jobs, methods=["GET"], summary="Show the background responses")
+    router.add_api_route("/usage", overlook.usage, methods=["GET"], summary="Show the usage")
+    router.add_api_route("/upstream", upstream.show, methods=["GET"], summary="Show targets and credentials")
     one = "/upstream/credentials/{provider}/{credential}"
-    router.add_api_route(f"{one}/suspend", upstream.suspend, methods=["POST"])
-    router.add_api_route(f"{one}/resume", upstream.resume, methods=["POST"])
-    router.add_api_route("/failures", metrics.failures, methods=["GET"])
-    router.add_api_route("/messages", data.search, methods=["GET"])
-    router.add_api_route("/export", data.export, methods=["GET"], response_class=StreamingResponse)
-    router.add_api_route("/users/forget", data.forget, methods=["POST"])
+    router.add_api_route(f"{one}/suspend", upstream.suspend, methods=["POST"], summary="Suspend a credential")
+    router.add_api_route(f"{one}/resume", upstream.resume, methods=["POST"], summary="Resume a credential")
+    router.add_api_route("/failures", metrics.failures, methods=["GET"], summary="Show what failed")
+    router.add_api_route("/messages", data.search, methods=["GET"], summary="Search messages")
+    router.add_api_route("/export", data.export, methods=["GET"], response_class=JsonLines, summary="Export")
+    router.add_api_route("/users/forget", data.forget, methods=["POST"], summary="Forget an end user")
     api.include_router(router)
 
 

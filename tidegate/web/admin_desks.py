@@ -10,12 +10,15 @@ from tidegate.admission.budget_report import BudgetReport
 from tidegate.admission.key_store import KeyStore
 from tidegate.admission.project_store import ProjectStore
 from tidegate.admission.queue_report import QueueReport
+from tidegate.background.job_store import JobStore
 from tidegate.core.clock import Clock
 from tidegate.core.errors import NoSuchKey, NoSuchProject
 from tidegate.metering.report import By, Reports, total
 from tidegate.web.admin_shapes import (
     MOST_LISTED,
     BudgetPage,
+    JobPage,
+    JobShape,
     KeyAsked,
     KeyChanges,
     KeyPage,
@@ -56,6 +59,12 @@ class QueueAsked(Shape):
     """How much to show."""
 
     limit: Annotated[int, Field(ge=1, le=MOST_LISTED, strict=False, description="Waiters of each queue.")] = 100
+
+
+class JobsAsked(Shape):
+    """Whose to show."""
+
+    project: Name | None = None
 
 
 class UsageAsked(PartOfProject):
@@ -138,9 +147,12 @@ class ProjectDesk:
 class Overlook:
     """Shows what is spent and used, and who waits."""
 
-    def __init__(self, *, budgets: BudgetReport, queue: QueueReport, reports: Reports, clock: Clock) -> None:
+    def __init__(
+        self, *, budgets: BudgetReport, queue: QueueReport, jobs: JobStore, reports: Reports, clock: Clock
+    ) -> None:
         self._budgets = budgets
         self._queue = queue
+        self._jobs = jobs
         self._reports = reports
         self._clock = clock
 
@@ -153,6 +165,10 @@ class Overlook:
         """Show who waits for the upstream, how long, and on what."""
         lanes = await self._queue.read(self._clock.now(), most=asked.limit)
         return QueueShape(data=[LaneShape.of(lane) for lane in lanes])
+
+    async def jobs(self, asked: Annotated[JobsAsked, Query()]) -> JobPage:
+        """Show the background responses that wait or are being made, the oldest first."""
+        return JobPage(data=[JobShape.of(job) for job in await self._jobs.open_jobs(asked.project)])
 
     async def usage(self, asked: Annotated[UsageAsked, Query()]) -> UsagePage:
         """Sum up the ledger by day, key, model, user, project, route or provider."""

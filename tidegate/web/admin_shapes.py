@@ -12,6 +12,7 @@ from tidegate.admission.grants import LONGEST_RETENTION, MOST_COUNT, KeyChange, 
 from tidegate.admission.key_store import KeyRecord
 from tidegate.admission.project_store import ProjectRecord
 from tidegate.admission.queue_report import Lane
+from tidegate.background.job_store import OpenJob
 from tidegate.core.money import nanos_of
 from tidegate.core.values import Limits, Priority
 from tidegate.metering.report import UsageRow, usd
@@ -304,6 +305,32 @@ class LaneShape(Shape):
         """The lane."""
         waiters = [{**asdict(waiter), "priority": waiter.priority.label} for waiter in lane.waiters]
         return cls.model_validate({**asdict(lane), "waiters": waiters})
+
+
+class JobShape(Shape):
+    """A background response that waits or is being made."""
+
+    response_id: str
+    project: str
+    key_id: str
+    status: str = Field(description="queued or in_progress.")
+    attempt: int
+    deaths: int = Field(description="Processes that died over it.")
+    worker: str | None = Field(description="The process that makes it.")
+    created_at: Moment
+    started_at: Moment | None
+    deadline: Moment = Field(description="Unix seconds; then it has failed.")
+
+    @classmethod
+    def of(cls, job: OpenJob) -> Self:
+        """The job."""
+        return cls.model_validate(asdict(job))
+
+
+class JobPage(Shape):
+    """The oldest of them first, at most 1,000."""
+
+    data: list[JobShape]
 
 
 class QueueShape(Shape):

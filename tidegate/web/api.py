@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 import structlog
 from fastapi import FastAPI, Request, Response
+from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
 from tidegate import __version__
@@ -24,10 +25,37 @@ _log = structlog.get_logger("web")
 Lifespan = Callable[[FastAPI], Any]
 
 
+class ErrorInside(BaseModel):
+    """What went wrong."""
+
+    message: str
+    type: str
+    param: str | None = None
+    code: str | None = None
+
+
+class ErrorShape(BaseModel):
+    """OpenAI's envelope, in which all errors come."""
+
+    error: ErrorInside
+
+
+_REFUSALS: dict[int | str, dict[str, Any]] = {
+    "4XX": {"model": ErrorShape, "description": "Refused: 400, 401, 403, 404, 405, 409, 413 or 429"},
+    "5XX": {"model": ErrorShape, "description": "A store or the upstream did not answer, or the gateway failed"},
+}
+
+
 def create_api(lifespan: Lifespan, ids: IdSource) -> FastAPI:
     """The application without its routes: envelopes for errors, a request id on every answer."""
     api = FastAPI(
-        title="Tidegate", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None, redirect_slashes=False
+        title="Tidegate",
+        version=__version__,
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        responses=_REFUSALS,
     )
 
     @api.exception_handler(TidegateError)

@@ -12,7 +12,11 @@ from tidegate.core.errors import NoSuchProject
 from tidegate.story.forgetting import Forgetting
 from tidegate.web.data_shapes import ExportAsked, ForgetAsked, ForgetShown, FoundPage, FoundShown, SearchAsked
 
-_JSONL = "application/jsonl"
+
+class JsonLines(StreamingResponse):
+    """A JSON object a line."""
+
+    media_type = "application/jsonl"
 
 
 class DataDesk:
@@ -28,10 +32,10 @@ class DataDesk:
         """Find messages by their words, the newest first."""
         return FoundPage(data=[FoundShown.of(found) for found in await self._searcher.find(asked.search())])
 
-    async def export(self, asked: Annotated[ExportAsked, Query()]) -> StreamingResponse:
+    async def export(self, asked: Annotated[ExportAsked, Query()]) -> JsonLines:
         """Give all that is stored of a project or an end user, a JSON object a line."""
         await self._known(asked.project)
-        return StreamingResponse(self._export.lines(asked.project, asked.end_user), media_type=_JSONL)
+        return JsonLines(self._export.lines(asked.project, asked.end_user))
 
     async def forget(self, asked: ForgetAsked) -> ForgetShown:
         """Erase what is known of an end user, everywhere; of the ledger only their name."""

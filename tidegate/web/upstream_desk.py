@@ -13,23 +13,30 @@ Provider = Annotated[Name, Path(description="The provider's name in the configur
 Credential = Annotated[Name, Path(description="The credential's name at its provider.")]
 
 
+def _moment(seconds: float | None) -> datetime | None:
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+
+
 class StandingShape(Shape):
     """A target or a credential, and how it stands."""
 
     name: str
     state: str = Field(
-        description="Of a target: closed (it is asked), open, half_open. Of a credential: healthy, out_of_quota, "
-        "invalid, suspended."
+        description="Of a target: closed (it is asked), open, half_open. Of a credential: healthy, limited (for "
+        "one of its models), out_of_quota, invalid, suspended."
     )
     since: datetime | None = Field(description="Null where it was never anything else.")
+    until: datetime | None = Field(default=None, description="The end of a rate limit.")
     error: str | None = Field(description="The name of the error that brought it here.")
     message: str | None = Field(description="The error's words.")
 
     @classmethod
     def of(cls, shown: Shown) -> Self:
         """The target or credential."""
-        since = None if shown.since is None else datetime.fromtimestamp(shown.since, UTC)
-        return cls(name=shown.name, state=shown.state, since=since, error=shown.error, message=shown.message)
+        since, until = _moment(shown.since), _moment(shown.until)
+        return cls(
+            name=shown.name, state=shown.state, since=since, until=until, error=shown.error, message=shown.message
+        )
 
 
 class UpstreamShape(Shape):
