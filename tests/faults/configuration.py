@@ -10,6 +10,8 @@ from tests.faults.cases import Case, Ladder
 from tests.faults.faults import Where
 
 CLOCKS = {"connect_seconds": 5.0, "first_byte_seconds": 8.0, "idle_seconds": 8.0, "total_seconds": 20.0}
+UNSEEN_PACE = 1_000_000
+"""Tokens a second: what nobody saw of an answer is charged at all that it may have, however long that took."""
 MOST_BYTES = 512 * 1024
 FRESH_SECONDS = 1
 CANNED = "Nobody can answer now. Please try again in a few minutes."
@@ -30,6 +32,7 @@ def sections(cases: Mapping[int, Case], addresses: Mapping[Where, str], *, secon
         "providers": providers,
         "routes": routes,
         "retries": {"most": int(again), "share": 1.0, "floor": 100_000},
+        "metering": {"unseen_tokens_per_second": UNSEEN_PACE},
         "cache": {"ttl_seconds": FRESH_SECONDS},
     }
 

@@ -37,7 +37,7 @@ class Bill(Enum):
     """What the call costs."""
 
     NOTHING = "nothing"
-    ASKED = "the question, estimated"
+    UNSEEN = "the question, estimated, and all that the answer may have"
     HEARD = "the question and the first word, estimated"
     SAID = "question and answer, estimated"
     FULL = "the upstream's own figures"
@@ -64,7 +64,7 @@ class Error(msgspec.Struct, frozen=True):
     code: str
     blame: Blame = Blame.CALLER
     taken: bool = False
-    """The upstream had the call and did not refuse it, so it may charge for the question."""
+    """The upstream had the call and did not refuse it, so it may charge for question and answer."""
 
 
 UNREACHED = Error("connection", 502, "upstream_unreachable", Blame.TARGET)
@@ -154,8 +154,8 @@ _BEFORE_HEADERS = [
           moment=Moment.HEADERS, error=UNREACHED),
     Fault(name="not_http", shows="something that is not HTTP", play=lambda _: [b"SSH-2.0-OpenSSH_9.9\r\n\r\n"],
           moment=Moment.HEADERS, error=UNREACHED),
-    Fault(name="huge_header", shows="a header of 64 kB",
-          play=lambda _: [scripts.head(200, "application/json", "x-a: " + "a" * 65536)],
+    Fault(name="huge_header", shows="a header of 128 kB",
+          play=lambda _: [scripts.head(200, "application/json", "x-a: " + "a" * 131_072)],
           moment=Moment.HEADERS, error=UNREACHED),
     Fault(name="header_flood", shows="10,000 headers",
           play=lambda _: [scripts.head(200, "application/json", *[f"x-{n}: {n}" for n in range(10_000)])],
@@ -171,7 +171,7 @@ _BEFORE_HEADERS = [
 
 _BEFORE_FIRST_BYTE = [
     Fault(name="page_with_200", moment=Moment.FIRST_BYTE, shows="HTTP 200 with a page instead of JSON",
-          play=_html(200), error=BROKEN),
+          play=_html(200), error=PAGE),
     Fault(name="empty_body", moment=Moment.FIRST_BYTE, shows="HTTP 200 with nothing",
           play=lambda asked: scripts.whole(asked, 200, b""), error=BROKEN),
     Fault(name="error_with_200", moment=Moment.FIRST_BYTE, shows="HTTP 200 with an error envelope",

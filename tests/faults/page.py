@@ -21,8 +21,9 @@ Read it so: a failure before the answer has begun has the status stated; one aft
 sent already, and an error event as its last event, never a clean end. The bill is in nano-dollars (1e-9 USD), at
 10 000 for a token of the question and 40 000 for one of the answer; the question and answer are the same everywhere.
 Every case has exactly one line in the ledger, with the outcome named, and what the call cost over all attempts: what an
-attempt that failed may be charged for is in it. The log has each attempt that failed. "Made good by" names the rungs
-that answer in its place, for whole answers and for streams that have not begun.
+attempt that failed may be charged for is in it, and where nobody saw how much of an answer there was, that is all that
+it may have. The log has each attempt that failed. "Made good by" names the rungs that answer in its place, for whole
+answers and for streams that have not begun.
 
 {states}
 """

@@ -14,6 +14,8 @@ QUESTION_TOKENS = {Route.CHAT: 12, Route.RESPONSES: 12, Route.EMBEDDINGS: 5}
 """The question counted by us, framing included."""
 FIRST_WORD_TOKENS = 5
 ALL_WORDS_TOKENS = 6
+UNSEEN_TOKENS = speech.MOST_TOKENS + 16
+"""All that an answer may have, framing included: charged where nobody saw how much of it there was."""
 
 HELPS = {
     Ladder.NONE: frozenset(),
@@ -153,21 +155,24 @@ def _reached(case: Case) -> int:
 def _bill(case: Case) -> int:
     """Of the first attempt."""
     error = error_of(case)
-    if error is None or (case.stream and _strikes_after_the_beginning(case.fault)):
-        return _price(case.route, case.fault.bill or Bill.FULL, failed=error is not None)
-    return _price(case.route, Bill.ASKED if error.taken else Bill.NOTHING, failed=True)
+    if error is None:
+        return _price(case.route, case.fault.bill or Bill.FULL)
+    if case.stream and _strikes_after_the_beginning(case.fault):
+        said = case.fault.bill or Bill.FULL
+        if said is Bill.FULL and case.route is Route.CHAT:
+            return _price(case.route, said)  # its figures came before its end; a Response's are in its last event
+        return _price(case.route, Bill.UNSEEN if error.taken else said)
+    return _price(case.route, Bill.UNSEEN if error.taken else Bill.NOTHING)
 
 
 def _full(route: Route) -> int:
-    return _price(route, Bill.FULL, failed=False)
+    return _price(route, Bill.FULL)
 
 
-def _price(route: Route, bill: Bill, *, failed: bool) -> int:
-    if bill is Bill.FULL and failed and route is Route.RESPONSES:
-        bill = Bill.SAID  # its figures are in the terminal event, which never came
+def _price(route: Route, bill: Bill) -> int:
     input_tokens, output_tokens = {
         Bill.NOTHING: (0, 0),
-        Bill.ASKED: (QUESTION_TOKENS[route], 0),
+        Bill.UNSEEN: (QUESTION_TOKENS[route], UNSEEN_TOKENS),
         Bill.HEARD: (QUESTION_TOKENS[route], FIRST_WORD_TOKENS),
         Bill.SAID: (QUESTION_TOKENS[route], ALL_WORDS_TOKENS),
         Bill.FULL: (speech.INPUT_TOKENS, speech.OUTPUT_TOKENS),

@@ -13,7 +13,7 @@ import structlog
 from tests.faults import speech
 from tests.faults.cases import Case, Ladder, Own
 from tests.faults.configuration import CANNED, FRESH_SECONDS, sections
-from tests.faults.faults import IDLE, LATE, NOT_ACCEPTED, TOO_LONG, Where
+from tests.faults.faults import IDLE, LATE, NOT_ACCEPTED, TOO_LONG, UNREACHED, Where
 from tests.faults.proxy import FaultProxy, Mode, before
 from tests.faults.rules import Verdict
 from tests.faults.scripts import good, whole
@@ -22,7 +22,9 @@ from tests.harness import Answer, Gateway, Json, World, data_of
 from tests.upstream.servers import full_backlog
 from tidegate.core.values import Route
 
-AT_ONCE = 24
+AT_ONCE = 16
+QUICK_AT_ONCE = 4
+"""Of those whose bill depends on how soon a connection breaks; they are played alone."""
 SILENT_AT_ONCE = 150
 """Of those that only wait for a clock to run out."""
 PATIENCE_SECONDS = 60.0
@@ -50,6 +52,7 @@ class Matrix:
         """The faults strike from now on; before, everything is well."""
         self._at_once = asyncio.Semaphore(AT_ONCE)
         self._silent_at_once = asyncio.Semaphore(SILENT_AT_ONCE)
+        self._quick_at_once = asyncio.Semaphore(QUICK_AT_ONCE)
 
     async def play(self) -> dict[str, Verdict]:
         """What was seen of each case, by its id."""
@@ -66,7 +69,8 @@ class Matrix:
             for (own, _), (redis, database) in zip(self._gateways, self._proxies, strict=True):
                 await redis.set(Mode.REFUSE if own is Own.REDIS_DOWN else Mode.PASS)
                 await database.set(Mode.REFUSE if own is Own.POSTGRES_DOWN else Mode.PASS)
-            seen = await self._ask_all(self._cases.values())
+            seen = await self._ask_all(filter(_breaks_at_once, self._cases.values()))
+            seen |= await self._ask_all(itertools.filterfalse(_breaks_at_once, self._cases.values()))
             for proxy in itertools.chain.from_iterable(self._proxies):
                 await proxy.set(Mode.PASS)
             lines = await self._lines(len(self._cases) + asked_before)
@@ -110,12 +114,17 @@ class Matrix:
 
     async def _ask_all(self, cases: Iterable[Case]) -> dict[str, Seen]:
         async def one(case: Case) -> Seen:
-            async with self._silent_at_once if _only_waits(case) else self._at_once:
+            async with self._room(case):
                 return await self._ask(case)
 
         asked = list(cases)
         seen = await asyncio.gather(*(one(case) for case in asked))
         return {case.id: what for case, what in zip(asked, seen, strict=True)}
+
+    def _room(self, case: Case) -> asyncio.Semaphore:
+        if _breaks_at_once(case):
+            return self._quick_at_once
+        return self._silent_at_once if _only_waits(case) else self._at_once
 
     async def _ask(self, case: Case) -> Seen:
         gateway = self._gateways[case.own, case.ladder is Ladder.AGAIN]
@@ -138,6 +147,10 @@ class Matrix:
         for line in await self._world.whole_ledger():
             lines.setdefault(line["model"], []).append(line)
         return lines
+
+
+def _breaks_at_once(case: Case) -> bool:
+    return case.fault.error is UNREACHED and case.fault.where is Where.SERVER
 
 
 def _only_waits(case: Case) -> bool:

@@ -13,6 +13,8 @@ QUESTION = "When is high tide?"
 WORDS = ("High tide: à ", "midi.")
 INPUT_TOKENS = 20
 OUTPUT_TOKENS = 10
+MOST_TOKENS = 16
+"""The limit that each request states."""
 
 PATHS = {Route.CHAT: "/chat/completions", Route.RESPONSES: "/responses", Route.EMBEDDINGS: "/embeddings"}
 
@@ -20,9 +22,10 @@ PATHS = {Route.CHAT: "/chat/completions", Route.RESPONSES: "/responses", Route.E
 def request(route: Route, model: str, *, stream: bool) -> Json:
     """The request of a case; its model's name is the case's."""
     if route is Route.CHAT:
-        return {"model": model, "messages": [{"role": "user", "content": QUESTION}], "stream": stream}
+        said = {"messages": [{"role": "user", "content": QUESTION}], "max_tokens": MOST_TOKENS}
+        return {"model": model, **said, "stream": stream}
     if route is Route.RESPONSES:
-        return {"model": model, "input": QUESTION, "store": False, "stream": stream}
+        return {"model": model, "input": QUESTION, "max_output_tokens": MOST_TOKENS, "store": False, "stream": stream}
     return {"model": model, "input": QUESTION}
 
 

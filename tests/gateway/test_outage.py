@@ -1,12 +1,15 @@
 """An outage, seen from outside: replicas find out together, nobody waits for what is down, and soon all is well."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
 from tests.eventually import until_so
+from tests.gateway.test_budgets import Money
 from tests.harness import STREAM, Gateway, Json, World, ask
+from tidegate.connections.redis import RedisLink
 from tidegate.simulator import running
 
 ALONE = {"retries": {"most": 0}, "cache": {"stale_for_seconds": 0}}
@@ -103,3 +106,25 @@ async def test_heartbeats_go_on_while_a_stream_goes_down_the_ladder(world: World
         answer = await gateway.chat(STREAM)
     assert (answer.status, answer.text.count(": ping\n") >= 3) == (200, True)
     assert answer.text.endswith("data: [DONE]\n\n")
+
+
+@pytest.mark.parametrize(("fault", "state"), [("invalid_key", "invalid"), ("out_of_quota", "out_of_quota")])
+async def test_what_is_out_is_found_out_again_after_all_is_forgotten_and_costs_no_caller_a_failure(
+    world: World, redis_link: RedisLink, redis_prefix: str, fault: str, state: str
+) -> None:
+    """Redis lost its memory and no process lived to tell it: the first calls are refused, and answered all the same."""
+    keys = [{"name": name, "api_key": f"sk-proj-{name}-key"} for name in ("first", "second")]
+    sections = {"providers": {"openai": {"kind": "openai", "credentials": keys}}, "upstream": {"api_key": None}}
+    await world.faults(key="first-key", **{fault: 1.0})
+    async with world.gateway(**sections) as gateway:
+        assert (await gateway.chat()).status == 200
+        await until_state(gateway, "credentials", "openai/first", state)
+    await Money(redis_link, redis_prefix, "all").forget_everything()
+    async with world.gateway(**sections) as gateway:
+        calls = [gateway.chat(ask(f"{number}", stream=number % 2 == 0)) for number in range(20)]
+        answers = await asyncio.gather(*calls)
+        assert [answer.status for answer in answers] == [200] * 20
+        await until_state(gateway, "credentials", "openai/first", state)
+        asked = await world.calls()
+        assert (await gateway.chat(ask("And now?"))).status == 200
+        assert await world.calls() == asked + 1

@@ -56,6 +56,14 @@ async def test_a_mistake_is_named_in_openais_envelope(
     assert len(await office.keys.list()) == before
 
 
+@pytest.mark.parametrize(
+    ("path", "allowed"), [("/keys", "GET, POST"), ("/keys/key_1", "DELETE, GET, PATCH"), ("/budgets", "GET")]
+)
+async def test_who_uses_another_method_is_told_which_there_are(office: Office, path: str, allowed: str) -> None:
+    answer = await office.ask("PUT", path)
+    assert (answer.status, answer.headers["allow"]) == (405, allowed)
+
+
 async def test_only_admin_keys_get_in(office: Office) -> None:
     ordinary = (await office.make())["key"]
     for path in (
@@ -94,7 +102,9 @@ async def test_the_api_describes_itself(office: Office) -> None:
     assert {code for act in described_acts for code in act["responses"]} == {"200", "201", "4XX", "5XX"}
     assert all("ErrorShape" in str(act["responses"]["4XX"]) for act in described_acts)
     assert len({act["summary"] for act in described_acts}) == len(described_acts)
-    assert list(paths["/admin/v1/export"]["get"]["responses"]["200"]["content"]) == ["application/jsonl"]
+    exported = paths["/admin/v1/export"]["get"]["responses"]
+    kinds = {code: list(answer["content"]) for code, answer in exported.items()}
+    assert kinds == {"200": ["application/jsonl"], "4XX": ["application/json"], "5XX": ["application/json"]}
 
 
 async def test_without_postgres_it_is_a_typed_503(office: Office, postgres: Postgres) -> None:

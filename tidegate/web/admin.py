@@ -64,7 +64,10 @@ def add_admin(  # noqa: PLR0913  # a parameter for each part
     router.add_api_route(f"{one}/resume", upstream.resume, methods=["POST"], summary="Resume a credential")
     router.add_api_route("/failures", metrics.failures, methods=["GET"], summary="Show what failed")
     router.add_api_route("/messages", data.search, methods=["GET"], summary="Search messages")
-    router.add_api_route("/export", data.export, methods=["GET"], response_class=JsonLines, summary="Export")
+    lines: dict[int | str, dict[str, Any]] = {200: {"content": {JsonLines.media_type: {"schema": {"type": "string"}}}}}
+    router.add_api_route(
+        "/export", data.export, methods=["GET"], response_class=Response, responses=lines, summary="Export"
+    )
     router.add_api_route("/users/forget", data.forget, methods=["POST"], summary="Forget an end user")
     api.include_router(router)
 

@@ -8,6 +8,8 @@ import structlog
 from fastapi import FastAPI, Request, Response
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
+from starlette.types import Scope
 
 from tidegate import __version__
 from tidegate.admission.keys import KeyRing
@@ -66,7 +68,9 @@ def create_api(lifespan: Lifespan, ids: IdSource) -> FastAPI:
     async def unrouted(request: Request, error: HTTPException) -> Response:
         where = f"{request.method} {request.url.path}"
         if error.status_code == 405:
-            return _error(WrongMethod(f"Not allowed to {where.replace(' ', ' on ', 1)}."), ids)
+            refused = _error(WrongMethod(f"Not allowed to {where.replace(' ', ' on ', 1)}."), ids)
+            refused.headers["allow"] = ", ".join(_allowed(api, request.scope))
+            return refused
         return _error(UnknownRoute(f"Invalid URL ({where})"), ids)
 
     @api.exception_handler(Exception)
@@ -75,6 +79,12 @@ def create_api(lifespan: Lifespan, ids: IdSource) -> FastAPI:
         return _error(TidegateError(), ids)
 
     return api
+
+
+def _allowed(api: FastAPI, scope: Scope) -> list[str]:
+    """The methods that some route has for a path; a router itself tells those of the first."""
+    asked = ((method, {**scope, "method": method}) for method in ("DELETE", "GET", "PATCH", "POST"))
+    return [method for method, each in asked if any(route.matches(each)[0] is Match.FULL for route in api.routes)]
 
 
 def add_models(api: FastAPI, keys: KeyRing, models: Models, ids: IdSource) -> None:
