@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.eventually import until
+from tests.eventually import until, until_so
 from tidegate.admission.lane_local import LocalLanes
 from tidegate.admission.lane_news import LaneNews, merged
 from tidegate.admission.lane_store import LaneStore
@@ -88,6 +88,59 @@ async def test_of_a_free_lane_only_what_is_new_is_told(desk: Desk) -> None:
     desk.news.answered(LANE, SAID, ok=True, age=0.0)
     await until(lambda: desk.news.told(LANE))
     assert (await desk.state())["free"] is False
+
+
+async def free_lane(desk: Desk) -> None:
+    for _ in range(61):
+        desk.news.answered(LANE, Said(), ok=True, age=0.0)
+    await until(lambda: desk.news.told(LANE))
+    assert (await desk.state())["free"]
+
+
+async def granted(desk: Desk, member: str) -> bool:
+    ticket = Ticket(member=member, tokens=1, flow="harbour", weight=4, deadline=2e9)
+    return isinstance(await desk.store.enter(LANE, ticket, SystemClock().now()), Granted)
+
+
+async def test_a_lane_that_redis_has_forgotten_is_opened_by_answers_that_say_nothing(desk: Desk) -> None:
+    await free_lane(desk)
+    await desk.link.command("DEL", desk.key)
+    assert [await granted(desk, f"p:{number}") for number in range(4)] == [True, True, True, False]
+    for _ in range(3):
+        desk.news.answered(LANE, Said(), ok=True, age=0.0)
+    await until_in(desk, unanswered=0)
+    assert (await desk.state())["ramp"] == 6
+
+
+async def test_who_waits_in_a_lane_that_was_free_has_the_answers_so_far_told_at_once(desk: Desk) -> None:
+    await free_lane(desk)
+    await desk.link.command("DEL", desk.key)
+    assert await granted(desk, "p:1")
+    desk.news.answered(LANE, Said(), ok=True, age=0.0)
+    assert desk.news.told(LANE)
+    desk.news.waiting(LANE)
+    assert not desk.news.told(LANE)
+    await until_in(desk, unanswered=0)
+
+
+async def test_answers_that_came_while_redis_was_away_are_told_when_it_is_back(desk: Desk) -> None:
+    for number in range(3):
+        assert await granted(desk, f"p:{number}")
+    await desk.link.close()
+    for _ in range(3):
+        desk.news.answered(LANE, Said(), ok=True, age=0.0)
+    await until(lambda: desk.news.told(LANE))
+    await desk.link.start()
+    await until_in(desk, unanswered=0)
+
+
+async def until_in(desk: Desk, *, unanswered: int) -> None:
+    """Wait until Redis counts so many calls without an answer."""
+
+    async def counted() -> bool:
+        return (await desk.state())["out"] == unanswered
+
+    await until_so(counted)
 
 
 async def test_what_is_known_of_all_is_remembered_for_when_redis_is_away(desk: Desk) -> None:

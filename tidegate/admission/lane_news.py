@@ -16,6 +16,10 @@ from tidegate.core.said import Said
 EVERY = 0.2
 """Seconds between two reports on a lane where nobody waits."""
 
+LATEST = 1.0
+"""Seconds after which also a good answer in a free lane is told: another replica, or an empty Redis, may know the lane
+for one that is not free, and count the call as unanswered until it hears of it."""
+
 _log = structlog.get_logger("lanes")
 
 
@@ -28,6 +32,9 @@ class _Desk(msgspec.Struct):
     telling: "asyncio.Task[None] | None" = None
     later: asyncio.TimerHandle | None = None
     free: bool = False
+    unsaid: int = 0
+    """Good answers, since the last report, that said nothing new of a free lane."""
+    reminder: asyncio.TimerHandle | None = None
     busy: bool = False
     """Somebody waits, here or elsewhere."""
 
@@ -47,6 +54,8 @@ class LaneNews:
         """A call got its answer's head, `age` seconds after it was sent; `ok` unless it failed."""
         desk = self._desk(lane)
         if desk.free and ok and said.nothing:
+            desk.unsaid += 1
+            self._remind(lane, desk)
             return
         self._add(lane, desk, _report(said, age, answered=1, succeeded=int(ok)), urgent=desk.busy)
 
@@ -62,8 +71,10 @@ class LaneNews:
         self._add(lane, self._desk(lane), Report(outage=True), urgent=True)
 
     def waiting(self, lane: str) -> None:
-        """Somebody waits in a lane: what is learnt of it is urgent."""
-        self._desk(lane).busy = True
+        """Somebody waits in a lane, which so is not free: what is learnt of it is urgent."""
+        desk = self._desk(lane)
+        desk.busy, desk.free = True, False
+        self._say(lane, desk)
 
     def told(self, lane: str) -> bool:
         """Whether everything that is known here of a lane was told."""
@@ -81,8 +92,9 @@ class LaneNews:
     async def close(self) -> None:
         """Tell what there is left to tell."""
         for lane, desk in self._desks.items():
-            if desk.later is not None:
-                desk.later.cancel()
+            for timer in (desk.later, desk.reminder):
+                if timer is not None:
+                    timer.cancel()
             if desk.telling is not None:
                 await desk.telling
             if desk.pending:
@@ -100,6 +112,19 @@ class LaneNews:
             self._begin(lane, desk)
         elif desk.later is None:
             desk.later = asyncio.get_running_loop().call_later(wait, self._begin, lane, desk)
+
+    def _remind(self, lane: str, desk: _Desk) -> None:
+        if desk.reminder is None:
+            desk.reminder = asyncio.get_running_loop().call_later(LATEST, self._say, lane, desk)
+
+    def _say(self, lane: str, desk: _Desk) -> None:
+        """Tell the answers that were not told yet, because there was no hurry, or no Redis."""
+        if desk.reminder is not None:
+            desk.reminder.cancel()
+            desk.reminder = None
+        unsaid, desk.unsaid = desk.unsaid, 0
+        if unsaid or desk.report.answered:
+            self._add(lane, desk, Report(answered=unsaid, succeeded=unsaid), urgent=True)
 
     def _begin(self, lane: str, desk: _Desk) -> None:
         if desk.later is not None:
@@ -128,6 +153,9 @@ class LaneNews:
             learnt = await self._store.learn(lane, report, now)
         except RedisUnavailable as error:
             _log.debug("a lane could not be told", lane=lane, detail=error.message)
+            untold = Report(answered=report.answered, succeeded=report.succeeded)
+            desk.report = merged(untold, desk.report)
+            self._remind(lane, desk)
         else:
             desk.free, desk.busy = learnt.free, learnt.again >= 0
             self._local.remember(lane, Share(rpm=learnt.rpm, tpm=learnt.tpm, free=learnt.free))
