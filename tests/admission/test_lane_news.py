@@ -138,7 +138,7 @@ async def until_in(desk: Desk, *, unanswered: int) -> None:
     """Wait until Redis counts so many calls without an answer."""
 
     async def counted() -> bool:
-        return (await desk.state())["out"] == unanswered
+        return bool((await desk.state())["out"] == unanswered)
 
     await until_so(counted)
 
