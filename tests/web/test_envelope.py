@@ -33,10 +33,11 @@ def test_the_upstreams_own_status_is_kept_where_callers_know_it(said: int, statu
     assert envelope.status_of(error) == status
 
 
-def test_the_upstreams_own_words_win() -> None:
-    words = UpstreamWords(status=400, type="their_type", code="their_code", message="theirs")
+@pytest.mark.parametrize("code", ["their_code", None])
+def test_the_upstreams_own_words_win(code: str | None) -> None:
+    words = UpstreamWords(status=400, type="their_type", code=code, message="theirs")
     inside = envelope.inside(errors.UpstreamRejected("theirs", param="messages", words=words))
-    assert inside == {"message": "theirs", "type": "their_type", "param": "messages", "code": "their_code"}
+    assert inside == {"message": "theirs", "type": "their_type", "param": "messages", "code": code}
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ class UpstreamError(TidegateError):
     """The upstream did not answer the call."""
 
     name = "upstream"
-    code = "upstream_error"
+    code: ClassVar[str | None] = "upstream_error"
 
 
 class UpstreamRejected(UpstreamError):
@@ -21,7 +21,8 @@ class UpstreamRejected(UpstreamError):
 
     name = "rejected"
     type = "invalid_request_error"
-    code = "invalid_request"
+    code = None
+    """None of our own: clients branch on the upstream's, also where it gives none."""
 
 
 class ParameterNotTaken(UpstreamRejected):
