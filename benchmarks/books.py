@@ -99,7 +99,7 @@ class Books:
         each.booked += booked
         each.most = max(each.most, abs(billed - booked))
         unseen = self._most_unseen(charges) if kind != EXACT else 0
-        if not 0 <= booked - billed <= unseen and not (left and not billed):
+        if not 0 <= booked - billed <= unseen and not (kind != EXACT and not billed):
             self.complaints.append(f"{name}: {kind}, billed {billed}, booked {booked}: {charges} {lines}")
 
     def _most_unseen(self, charges: list[Charge]) -> int:
