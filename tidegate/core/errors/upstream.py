@@ -21,7 +21,7 @@ class UpstreamRejected(UpstreamError):
 
     name = "rejected"
     type = "invalid_request_error"
-    code = None
+    code: ClassVar[str | None] = None
     """None of our own: clients branch on the upstream's, also where it gives none."""
 
 
