@@ -44,6 +44,8 @@ _PATIENCE = 2.0
 """Seconds a command waits for Redis; a person at a terminal has more time than a request."""
 _LONG_SECONDS = 120.0
 """A search or a deletion may take so long."""
+_READABLE = 16
+"""Characters; a narrower column tears words apart."""
 _PIPE_WIDTH = 400
 """Characters; into a pipe nothing is cut off: the ids are there to be copied."""
 
@@ -130,8 +132,9 @@ def print_table(columns: dict[str, bool], rows: Iterable[Iterable[str]]) -> None
     console = Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH)
     cells = [[Text(_harmless(cell)) for cell in row] for row in rows]  # as Text, a name is never read as markup
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for title, folds in columns.items():
-        table.add_column(title, no_wrap=not folds, overflow="fold")
+    for (title, folds), *column in zip(columns.items(), *cells, strict=True):
+        longest = max(len(title), *(len(cell) for cell in column), 0)
+        table.add_column(title, no_wrap=not folds, overflow="fold", min_width=min(longest, _READABLE))
     for row in cells:
         table.add_row(*row)
     least = Measurement.get(console, console.options.update_width(_PIPE_WIDTH), table).minimum
