@@ -78,7 +78,7 @@ async def warmed(world: World, *gateways: Gateway) -> int:
     [("server_error", 500, "server_error"), ("overloaded", 503, "server_is_overloaded"), ("stall", 504, None)],
 )
 async def test_a_failure_is_shared_and_not_kept(world: World, fault: str, status: int, code: str | None) -> None:
-    failing = {"x_simulate_fault": fault, "x_simulate_latency": "1.5"}  # all are aboard, and no follower just looks
+    failing = {"x_simulate_fault": fault, "x_simulate_latency": "2"}  # it ends as followers look for life
     once = {"upstream": {"idle_seconds": 0.4}, "retries": {"most": 0}}
     async with world.gateway(**once) as one, world.gateway(**once) as other:
         warm = await warmed(world, one, other)
@@ -95,7 +95,7 @@ async def test_a_failure_is_shared_and_not_kept(world: World, fault: str, status
 
 
 async def test_a_failure_within_a_stream_reaches_everybody(world: World) -> None:
-    failing = {"x_simulate_fault": "error_in_stream", "x_simulate_ttft": "1.5"}
+    failing = {"x_simulate_fault": "error_in_stream", "x_simulate_ttft": "2"}
     async with world.gateway() as one, world.gateway() as other:
         warm = await warmed(world, one, other)
         answers = await asyncio.gather(*((one, other)[number % 2].chat(STREAM, **failing) for number in range(6)))

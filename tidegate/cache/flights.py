@@ -114,6 +114,8 @@ class Flights:
         flight = self.find(message.fingerprint) if message.wants and self.leads(message.fingerprint) else None
         if flight is not None:
             flight.board()  # before the relay that ran so far leaves, which may be the last one aboard
+        elif message.wants and message.follower in self._relays:
+            return  # the answer has just ended, and that is being told
         running = self._relays.pop(message.follower, None)
         if running is not None:
             running.cancel()

@@ -149,7 +149,9 @@ class Follower:
             return
         self._blind_looks = 0
         if owner != self._owner:
-            await self._go_on_without()
+            await asyncio.sleep(_SILENCE_SECONDS / 5)  # an owner lets go of its lease before it tells of the end
+            if self._inbox.empty():
+                await self._go_on_without()
         elif not heard:
             await asyncio.sleep(_SILENCE_SECONDS / 5)  # dead or restarting: its lease will tell
 
