@@ -29,7 +29,8 @@ SILENT_AT_ONCE = 150
 """Of those that only wait for a clock to run out."""
 PATIENCE_SECONDS = 60.0
 """No call may take longer, whatever happens: three times the longest clock below, for a machine may be busy."""
-NOWHERE = "http://tidegate.invalid/v1"
+NOWHERE = f"http://{'.'.join(['nowhere' * 8] * 5)}.invalid/v1"
+"""A name longer than names may be (RFC 1035, 2.3.4): no server is asked for it, who might take his time."""
 
 
 class Seen(msgspec.Struct, frozen=True, kw_only=True):
