@@ -106,10 +106,10 @@ class CarefulProtocol(HttpToolsProtocol):
         self._refuse(NotHttp(msg))
 
     def _refuse(self, error: TidegateError) -> None:
-        self._in_head = False
+        in_body, self._in_head = self._in_message and not self._in_head, False
         if self.transport.is_closing():
             return
-        if self._unanswered:  # it would be taken for their answer
+        if self._unanswered and not (in_body and self._gives_up_the_only_one()):  # it would be taken for their answer
             self._cut_off()
             return
         body = envelope.body_of(error)
@@ -117,6 +117,15 @@ class CarefulProtocol(HttpToolsProtocol):
         lines = b"".join(b"%s: %s\r\n" % pair for pair in [*headers, *envelope.headers_of(error)])
         self.transport.write(_LINES[envelope.status_of(error)] + lines + b"\r\n" + body)
         self.transport.close()
+
+    def _gives_up_the_only_one(self) -> bool:
+        """Whether the request whose body is coming is the only one, and not being answered; then nobody answers it."""
+        cycle = self._unanswered[-1]
+        if len(self._unanswered) > 1 or cycle.response_started:
+            return False
+        cycle.disconnected = True
+        cycle.message_event.set()
+        return True
 
     def _within(self, seconds: float) -> None:
         self._still()
