@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from tests.admission.gate_parts import Calls
-from tests.eventually import PATIENCE_SECONDS, until
+from tests.eventually import until, until_so
 from tidegate.admission.decision import Go, Rebuild
 from tidegate.admission.gate import Admission
 from tidegate.admission.holds import LOOK_SECONDS, Holds
@@ -64,9 +64,11 @@ async def test_a_call_stays_held_for_as_long_as_its_process_lives(calls: Calls, 
 async def test_what_a_dead_process_held_is_charged_where_nobody_calls(calls: Calls) -> None:
     ask = calls.ask("r", KEY, now=SystemClock().now(), c=900, lease=0.1)
     assert isinstance(await calls.gate.admit(ask), Go)  # by a process that dies now: no keeper has it
-    async with asyncio.timeout(PATIENCE_SECONDS):
-        while await spent(calls) != 900:  # noqa: ASYNC110  # Redis has no event for it
-            await asyncio.sleep(0.02)
+
+    async def charged() -> bool:
+        return await spent(calls) == 900
+
+    await until_so(charged)
     assert await calls.counter("held", "key/a", ask.terms.d) == 0
 
 
@@ -82,9 +84,10 @@ async def test_what_redis_forgot_is_held_anew(calls: Calls, keeper: Holds) -> No
 
 
 async def until_held(calls: Calls, nanos: int) -> None:
-    async with asyncio.timeout(PATIENCE_SECONDS):
-        while await held(calls) != nanos:  # noqa: ASYNC110  # Redis has no event for it
-            await asyncio.sleep(0.02)
+    async def holding() -> bool:
+        return await held(calls) == nanos
+
+    await until_so(holding)
 
 
 async def test_what_could_not_be_settled_is_settled_later(calls: Calls, keeper: Holds) -> None:
