@@ -18,8 +18,8 @@ import uvicorn
 from openai import AsyncOpenAI
 
 from tests.eventually import PATIENCE_SECONDS, until
-from tidegate.admission.key_store import KeyStore, NewKey
 from tidegate.app import build
+from tidegate.auth.key_store import KeyStore, NewKey
 from tidegate.cli.serve import uvicorn_config
 from tidegate.connections.postgres import Postgres
 from tidegate.connections.redis import RedisLink

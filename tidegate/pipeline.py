@@ -9,12 +9,12 @@ import structlog
 from tidegate.admission.decision import Go, Hit, Join
 from tidegate.admission.door import Door
 from tidegate.admission.gate import Admission
-from tidegate.admission.keys import KeyRing
 from tidegate.admission.resending import Resending
 from tidegate.admission.terms import readmitted
 from tidegate.admission.tickets import Queued, Refused
 from tidegate.admission.tickets import Ticket as LaneTicket
 from tidegate.admission.turn import Turn, Turns
+from tidegate.auth.key_cache import KeyRing
 from tidegate.cache.flight import Flight, Source
 from tidegate.cache.flights import Flights
 from tidegate.cache.given import Given

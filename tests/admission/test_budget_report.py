@@ -7,9 +7,9 @@ import pytest
 from tests.metering.ledger_parts import entry
 from tidegate.admission.budget_report import Budget, BudgetReport
 from tidegate.admission.budget_store import BudgetStore
-from tidegate.admission.grants import KeyChange, LimitsChange, ProjectChange
-from tidegate.admission.key_store import KeyStore
-from tidegate.admission.project_store import ProjectStore
+from tidegate.auth.grants import KeyChange, LimitsChange, ProjectChange
+from tidegate.auth.key_store import KeyStore
+from tidegate.auth.project_store import ProjectStore
 from tidegate.connections.postgres import Postgres
 from tidegate.connections.redis import RedisLink
 from tidegate.core.clock import ManualClock

@@ -9,7 +9,7 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
-from tidegate.admission import key_format
+from tidegate.auth import key_format
 from tidegate.cli.keys import expiry, keys_app
 from tidegate.embedded import Stores
 

@@ -4,7 +4,7 @@ import pytest
 import typer
 from msgspec import UNSET
 
-from tidegate.admission.grants import LimitsChange
+from tidegate.auth.grants import LimitsChange
 from tidegate.cli.limit_options import compact, limits_change, models, priority
 from tidegate.core.values import Limits, Priority
 

@@ -17,7 +17,7 @@ from tests.faults import speech
 from tests.faults.scripts import good, head
 from tests.faults.upstream import Asked, Do, Script, ScriptedUpstream, playing
 from tests.harness import CHAT, STREAM, Answer, World, ask
-from tidegate.admission.grants import KeyChange, LimitsChange
+from tidegate.auth.grants import KeyChange, LimitsChange
 from tidegate.core.values import Route
 from tidegate.embedded import Stores
 from tidegate.simulator import running

@@ -6,7 +6,7 @@ import openai
 import pytest
 
 from tests.harness import CHAT, Gateway, World
-from tidegate.admission.key_store import STALE_SECONDS
+from tidegate.auth.key_store import STALE_SECONDS
 
 
 async def test_an_admin_key_administers_and_does_nothing_else(gateway: Gateway, world: World) -> None:

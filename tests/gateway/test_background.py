@@ -11,7 +11,7 @@ from openai.types.responses import Response, ResponseStreamEvent
 from tests.eventually import PATIENCE_SECONDS, until_so
 from tests.harness import Gateway, World
 from tests.strict import valid, whole_response
-from tidegate.admission.grants import KeyChange, LimitsChange
+from tidegate.auth.grants import KeyChange, LimitsChange
 
 MODEL = "gpt-4o-mini"
 QUESTION = "When is high tide?"

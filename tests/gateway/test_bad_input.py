@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.harness import CHAT, Answer, Gateway, World, ask
-from tidegate.admission.key_store import STALE_SECONDS
+from tidegate.auth.key_store import STALE_SECONDS
 
 CHAT_PATH = "/chat/completions"
 SMALL = {"server": {"max_body_bytes": 2048}, "models": {"allowed": ["gpt-4o-mini"]}}

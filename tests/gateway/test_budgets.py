@@ -12,8 +12,8 @@ import pytest
 from tests.eventually import PATIENCE_SECONDS
 from tests.gateway.test_limits import WIDE, limited
 from tests.harness import Gateway, World, ask
-from tidegate.admission.grants import KeyChange, LimitsChange
 from tidegate.admission.terms import period_of
+from tidegate.auth.grants import KeyChange, LimitsChange
 from tidegate.connections.redis import RedisLink
 from tidegate.core.clock import SystemClock
 

@@ -12,8 +12,8 @@ import pytest
 from openai import AsyncOpenAI
 
 from tests.harness import Answer, Gateway, World, ask
-from tidegate.admission.grants import KeyChange, LimitsChange, ProjectChange
-from tidegate.admission.project_store import ProjectStore
+from tidegate.auth.grants import KeyChange, LimitsChange, ProjectChange
+from tidegate.auth.project_store import ProjectStore
 from tidegate.connections.postgres import Postgres
 from tidegate.connections.redis import RedisLink
 

@@ -9,7 +9,7 @@ from openai.types.responses import CompactedResponse, InputTokenCountResponse
 from tests.gateway.recording import recorded
 from tests.harness import Gateway, World
 from tests.strict import valid
-from tidegate.admission.grants import KeyChange, LimitsChange
+from tidegate.auth.grants import KeyChange, LimitsChange
 
 Json = dict[str, Any]
 MODEL = "gpt-4o-mini"

@@ -15,7 +15,7 @@ import redis
 from tests.eventually import PATIENCE_SECONDS, until
 from tests.harness import CHAT, STREAM, Gateway, World, ask
 from tidegate import embedded
-from tidegate.admission.grants import KeyChange, LimitsChange
+from tidegate.auth.grants import KeyChange, LimitsChange
 from tidegate.embedded import Stores
 from tidegate.simulator import running
 

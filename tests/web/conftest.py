@@ -12,12 +12,12 @@ from tests.harness import listening
 from tests.web.office import Office, OneLane
 from tidegate.admission.budget_report import BudgetReport
 from tidegate.admission.budget_store import BudgetStore
-from tidegate.admission.key_store import KeyStore
-from tidegate.admission.keys import KeyRing
-from tidegate.admission.project_store import ProjectStore
 from tidegate.admission.queue_report import QueueReport
 from tidegate.admission.tickets import LaneTerms
 from tidegate.assembly.data import data_desk
+from tidegate.auth.key_cache import KeyRing
+from tidegate.auth.key_store import KeyStore
+from tidegate.auth.project_store import ProjectStore
 from tidegate.background.job_store import JobStore
 from tidegate.connections.postgres import Postgres
 from tidegate.connections.redis import RedisLink

@@ -5,7 +5,7 @@ import pytest
 
 from tests.harness import Json
 from tests.web.office import Office
-from tidegate.admission import key_format
+from tidegate.auth import key_format
 from tidegate.connections.postgres import Postgres
 from tidegate.web.admin import MOST_BYTES
 

@@ -3,7 +3,7 @@
 from tests.background.parts import NoQueue, first_events, new_job, nothing_else
 from tests.metering.ledger_parts import entry
 from tests.web.office import NO_LIMITS, Office
-from tidegate.admission import key_format
+from tidegate.auth import key_format
 from tidegate.background.job_store import JobStore
 from tidegate.connections.postgres import Postgres
 from tidegate.metering.ledger import encode

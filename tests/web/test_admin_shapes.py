@@ -7,8 +7,8 @@ from msgspec import UNSET
 from pydantic import ValidationError
 
 from tidegate.admission.budget_report import Budget
-from tidegate.admission.grants import KeyChange, LimitsChange, ProjectChange
-from tidegate.admission.key_store import KeyRecord
+from tidegate.auth.grants import KeyChange, LimitsChange, ProjectChange
+from tidegate.auth.key_store import KeyRecord
 from tidegate.core.money import MOST_NANOS
 from tidegate.core.values import Limits, Priority
 from tidegate.web.admin_shapes import (

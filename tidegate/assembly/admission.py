@@ -4,8 +4,6 @@ from tidegate.admission.budget_store import BudgetStore
 from tidegate.admission.door import Door
 from tidegate.admission.gate import Gate
 from tidegate.admission.holds import Holds
-from tidegate.admission.key_store import KeyStore
-from tidegate.admission.keys import KeyRing
 from tidegate.admission.local import LocalLimits
 from tidegate.admission.places import Places
 from tidegate.admission.recount import Recount
@@ -15,6 +13,8 @@ from tidegate.admission.turn import Turns
 from tidegate.admission.visits import Visits
 from tidegate.assembly.base import Base
 from tidegate.assembly.ladder import lane_terms
+from tidegate.auth.key_cache import KeyRing
+from tidegate.auth.key_store import KeyStore
 from tidegate.metering.drainer import Drainer
 from tidegate.metering.ledger import Ledger
 from tidegate.metering.ledger_store import LedgerStore

@@ -1,6 +1,6 @@
 """The parts that search, export and forget what was said."""
 
-from tidegate.admission.project_store import ProjectStore
+from tidegate.auth.project_store import ProjectStore
 from tidegate.cache.erasing import AnswerEraser
 from tidegate.connections.postgres import Postgres
 from tidegate.connections.redis import RedisLink

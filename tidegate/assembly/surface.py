@@ -7,7 +7,6 @@ from fastapi import FastAPI
 from tidegate.admission.budget_report import BudgetReport
 from tidegate.admission.budget_store import BudgetStore
 from tidegate.admission.lane_store import LaneStore
-from tidegate.admission.project_store import ProjectStore
 from tidegate.admission.queue_report import QueueReport
 from tidegate.admission.tickets import LaneTerms
 from tidegate.assembly.admission import AdmissionParts
@@ -16,6 +15,7 @@ from tidegate.assembly.conversations import ConversationParts
 from tidegate.assembly.data import data_desk
 from tidegate.assembly.gauges import BudgetGauges
 from tidegate.assembly.ladder import lane_terms, standing_report
+from tidegate.auth.project_store import ProjectStore
 from tidegate.background.job_store import JobStore
 from tidegate.core.ids import new_id
 from tidegate.metering.report import Reports

@@ -17,13 +17,13 @@ from rich.text import Text
 
 from tidegate.admission.budget_report import BudgetReport
 from tidegate.admission.budget_store import BudgetStore
-from tidegate.admission.key_store import STALE_SECONDS, KeyStore
 from tidegate.admission.lane_store import LaneStore
-from tidegate.admission.project_store import ProjectStore
 from tidegate.admission.queue_report import QueueReport
 from tidegate.admission.tickets import LaneTerms
 from tidegate.assembly.data import forgetting
 from tidegate.assembly.ladder import lane_terms, standing_report
+from tidegate.auth.key_store import STALE_SECONDS, KeyStore
+from tidegate.auth.project_store import ProjectStore
 from tidegate.background.job_store import JobStore
 from tidegate.cli.stores import plain_errors, ready
 from tidegate.connections.postgres import Postgres

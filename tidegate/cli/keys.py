@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 from msgspec import UNSET
 
-from tidegate.admission.grants import KeyChange
-from tidegate.admission.key_store import KeyRecord, NewKey
+from tidegate.auth.grants import KeyChange
+from tidegate.auth.key_store import KeyRecord, NewKey
 from tidegate.cli import limit_options as options
 from tidegate.cli.desk import Desk, acts, at_desk, failed, print_json, print_table
 from tidegate.core.clock import SystemClock

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 from msgspec import UNSET, UnsetType
 
-from tidegate.admission.grants import LONGEST_RETENTION, MOST_COUNT, LimitsChange
+from tidegate.auth.grants import LONGEST_RETENTION, MOST_COUNT, LimitsChange
 from tidegate.core.money import NotMoney, nanos_of
 from tidegate.core.values import Limits, Priority
 from tidegate.metering.report import usd

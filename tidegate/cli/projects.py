@@ -4,8 +4,8 @@ from typing import Annotated
 
 import typer
 
-from tidegate.admission.grants import ProjectChange
-from tidegate.admission.project_store import ProjectRecord
+from tidegate.auth.grants import ProjectChange
+from tidegate.auth.project_store import ProjectRecord
 from tidegate.cli import limit_options as options
 from tidegate.cli.desk import Desk, acts, at_desk, failed, print_json, print_table
 from tidegate.core.values import Priority

@@ -12,8 +12,8 @@ import uvicorn
 import uvloop
 from pydantic import SecretStr
 
-from tidegate.admission.key_store import KeyStore
 from tidegate.app import build
+from tidegate.auth.key_store import KeyStore
 from tidegate.cli.serve import end_quietly, uvicorn_config
 from tidegate.cli.stores import located, plain_errors
 from tidegate.connections.postgres import Postgres

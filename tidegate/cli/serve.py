@@ -15,8 +15,8 @@ import typer
 import uvicorn
 import uvloop
 
-from tidegate.admission.key_store import KeyStore
 from tidegate.app import build
+from tidegate.auth.key_store import KeyStore
 from tidegate.cli.stores import plain_errors
 from tidegate.connections.postgres import Postgres
 from tidegate.connections.redis import RedisLink

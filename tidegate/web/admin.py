@@ -8,7 +8,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from fastapi.security import HTTPBearer
 
-from tidegate.admission.keys import KeyRing
+from tidegate.auth.key_cache import KeyRing
 from tidegate.core.errors import BodyNotJson, InvalidParameter
 from tidegate.core.ids import IdSource
 from tidegate.web.admin_desks import KeyDesk, Overlook, ProjectDesk

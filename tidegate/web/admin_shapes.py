@@ -8,10 +8,10 @@ from msgspec.structs import asdict
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from tidegate.admission.budget_report import Budget, Budgets
-from tidegate.admission.grants import LONGEST_RETENTION, MOST_COUNT, KeyChange, LimitsChange, ProjectChange
-from tidegate.admission.key_store import KeyRecord
-from tidegate.admission.project_store import ProjectRecord
 from tidegate.admission.queue_report import Lane
+from tidegate.auth.grants import LONGEST_RETENTION, MOST_COUNT, KeyChange, LimitsChange, ProjectChange
+from tidegate.auth.key_store import KeyRecord
+from tidegate.auth.project_store import ProjectRecord
 from tidegate.background.job_store import OpenJob
 from tidegate.core.money import nanos_of
 from tidegate.core.values import Limits, Priority

@@ -12,7 +12,7 @@ from starlette.routing import Match
 from starlette.types import Scope
 
 from tidegate import __version__
-from tidegate.admission.keys import KeyRing
+from tidegate.auth.key_cache import KeyRing
 from tidegate.connections.postgres import Postgres
 from tidegate.connections.redis import RedisLink
 from tidegate.core.errors import StoreError, TidegateError, UnknownRoute, WrongMethod

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import Query
 from starlette.responses import StreamingResponse
 
-from tidegate.admission.project_store import ProjectStore
+from tidegate.auth.project_store import ProjectStore
 from tidegate.conversations.export import Export
 from tidegate.conversations.searching import Searcher
 from tidegate.core.errors import NoSuchProject

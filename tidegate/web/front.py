@@ -5,8 +5,8 @@ from typing import Any
 import msgspec
 from fastapi import Request, Response
 
-from tidegate.admission.keys import KeyRing
 from tidegate.admission.visits import Visits
+from tidegate.auth.key_cache import KeyRing
 from tidegate.conversations import query
 from tidegate.conversations.query import Order, Query
 from tidegate.core.config import ServerConfig

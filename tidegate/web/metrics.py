@@ -8,7 +8,7 @@ from fastapi.responses import PlainTextResponse
 from fastapi.security import HTTPBearer
 from pydantic import Field
 
-from tidegate.admission.keys import KeyRing
+from tidegate.auth.key_cache import KeyRing
 from tidegate.core.ids import IdSource
 from tidegate.watch.counters import Gauge, added
 from tidegate.watch.exposition import CONTENT_TYPE, exposition

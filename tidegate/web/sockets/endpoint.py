@@ -4,7 +4,7 @@ from collections import Counter
 
 import structlog
 
-from tidegate.admission.keys import KeyRing
+from tidegate.auth.key_cache import KeyRing
 from tidegate.core.clock import Clock
 from tidegate.core.config import ServerConfig, WebsocketConfig
 from tidegate.core.errors import TidegateError, TooManySockets

@@ -2,8 +2,8 @@
 
 import msgspec
 
-from tidegate.admission.epoch import Epoch
-from tidegate.admission.grants import ProjectChange, Row, limits_of, priority_of
+from tidegate.auth.epoch import Epoch
+from tidegate.auth.grants import ProjectChange, Row, limits_of, priority_of
 from tidegate.connections.postgres import Postgres, queries
 from tidegate.connections.redis import RedisLink
 from tidegate.core.values import Limits, Priority

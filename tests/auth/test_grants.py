@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from tidegate.admission.grants import KeyChange, LimitsChange, ProjectChange, limits_of, priority_of
+from tidegate.auth.grants import KeyChange, LimitsChange, ProjectChange, limits_of, priority_of
 from tidegate.core.values import Limits, Priority
 
 

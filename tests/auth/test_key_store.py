@@ -5,10 +5,10 @@ import asyncio
 import msgspec
 import pytest
 
-from tidegate.admission import key_format
-from tidegate.admission.grants import KeyChange, LimitsChange, ProjectChange
-from tidegate.admission.key_store import KeyStore
-from tidegate.admission.project_store import ProjectStore
+from tidegate.auth import key_format
+from tidegate.auth.grants import KeyChange, LimitsChange, ProjectChange
+from tidegate.auth.key_store import KeyStore
+from tidegate.auth.project_store import ProjectStore
 from tidegate.connections.postgres import Postgres
 from tidegate.connections.redis import RedisLink
 from tidegate.core.clock import ManualClock, SystemClock

@@ -2,10 +2,10 @@
 
 import pytest
 
-from tidegate.admission.epoch import Epoch
-from tidegate.admission.grants import LimitsChange, ProjectChange
-from tidegate.admission.key_store import KeyStore
-from tidegate.admission.project_store import ProjectStore
+from tidegate.auth.epoch import Epoch
+from tidegate.auth.grants import LimitsChange, ProjectChange
+from tidegate.auth.key_store import KeyStore
+from tidegate.auth.project_store import ProjectStore
 from tidegate.connections.postgres import Postgres
 from tidegate.connections.redis import RedisLink
 from tidegate.core.clock import ManualClock

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tidegate.admission.epoch import Epoch
+from tidegate.auth.epoch import Epoch
 from tidegate.connections.redis import RedisLink
 from tidegate.core.clock import SystemClock
 from tidegate.core.errors import RedisUnavailable

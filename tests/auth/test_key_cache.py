@@ -10,11 +10,11 @@ import pytest
 
 from tests.eventually import until, until_so
 from tidegate import embedded
-from tidegate.admission import key_format
-from tidegate.admission.grants import KeyChange, LimitsChange, ProjectChange
-from tidegate.admission.key_store import STALE_SECONDS, KeyStore, Standing
-from tidegate.admission.keys import KeyRing
-from tidegate.admission.project_store import ProjectStore
+from tidegate.auth import key_format
+from tidegate.auth.grants import KeyChange, LimitsChange, ProjectChange
+from tidegate.auth.key_cache import KeyRing
+from tidegate.auth.key_store import STALE_SECONDS, KeyStore, Standing
+from tidegate.auth.project_store import ProjectStore
 from tidegate.connections.postgres import Postgres
 from tidegate.connections.redis import RedisLink
 from tidegate.core.clock import ManualClock, SystemClock

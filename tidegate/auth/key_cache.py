@@ -6,8 +6,8 @@ from typing import TypeVar
 
 import structlog
 
-from tidegate.admission import key_format
-from tidegate.admission.key_store import STALE_SECONDS, KeyStore, Standing
+from tidegate.auth import key_format
+from tidegate.auth.key_store import STALE_SECONDS, KeyStore, Standing
 from tidegate.core.clock import Clock
 from tidegate.core.errors import (
     AdminKeyOnly,

@@ -6,9 +6,9 @@ from collections.abc import Collection
 import msgspec
 from msgspec import UNSET
 
-from tidegate.admission import key_format
-from tidegate.admission.epoch import Epoch
-from tidegate.admission.grants import KeyChange, Row, limits_of, priority_of
+from tidegate.auth import key_format
+from tidegate.auth.epoch import Epoch
+from tidegate.auth.grants import KeyChange, Row, limits_of, priority_of
 from tidegate.connections.postgres import Postgres, queries
 from tidegate.connections.redis import RedisLink
 from tidegate.core.clock import Clock
