@@ -11,9 +11,6 @@ from tidegate.admission.door import Door
 from tidegate.admission.gate import Admission
 from tidegate.admission.resending import Resending
 from tidegate.admission.terms import readmitted
-from tidegate.admission.tickets import Queued, Refused
-from tidegate.admission.tickets import Ticket as LaneTicket
-from tidegate.admission.turn import Turn, Turns
 from tidegate.auth.key_cache import KeyRing
 from tidegate.cache.flight import Flight, Source
 from tidegate.cache.flights import Flights
@@ -26,6 +23,9 @@ from tidegate.core.clock import Clock
 from tidegate.core.errors import TidegateError, UnknownModel
 from tidegate.core.values import AnswerHead, Caller, Outcome, Route
 from tidegate.metering.ledger import encode
+from tidegate.queue.messages import Queued, Refused
+from tidegate.queue.messages import Ticket as LaneTicket
+from tidegate.queue.slot import Turn, Turns
 from tidegate.story.deferring import Deferral
 from tidegate.story.delivery import Delivery, Passage, Wanted
 from tidegate.story.remembering import Remembering

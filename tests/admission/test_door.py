@@ -14,7 +14,6 @@ from tidegate.admission.gate import Admission
 from tidegate.admission.holds import Holds
 from tidegate.admission.local import LocalLimits
 from tidegate.admission.recount import Recount
-from tidegate.admission.replicas import Replicas
 from tidegate.admission.terms import Scope, readmitted
 from tidegate.connections.postgres import Postgres
 from tidegate.connections.redis import RedisLink
@@ -31,6 +30,7 @@ from tidegate.core.errors import (
     TidegateError,
 )
 from tidegate.core.values import Caller, Limits
+from tidegate.queue.replicas import Replicas
 
 BUDGET = (Scope(n="key/a", bd=1000),)
 FREE = (Scope(n="key/a"),)

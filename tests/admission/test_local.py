@@ -7,8 +7,8 @@ import pytest
 from tests.admission.gate_parts import NOON
 from tidegate.admission.decision import Refuse
 from tidegate.admission.local import LocalLimits
-from tidegate.admission.replicas import Replicas
 from tidegate.admission.terms import Scope, Terms, period_of
+from tidegate.queue.replicas import Replicas
 
 DAY = 86_400.0
 

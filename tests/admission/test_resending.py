@@ -7,13 +7,13 @@ from tidegate.admission.door import Door
 from tidegate.admission.holds import Holds
 from tidegate.admission.local import LocalLimits
 from tidegate.admission.recount import Recount
-from tidegate.admission.replicas import Replicas
 from tidegate.admission.resending import Resending
 from tidegate.admission.terms import Scope
 from tidegate.connections.postgres import Postgres
 from tidegate.connections.redis import RedisLink
 from tidegate.core.clock import ManualClock, SystemClock
 from tidegate.core.values import Limits
+from tidegate.queue.replicas import Replicas
 
 BUDGETED = Scope(n="key/a", bd=250, rpm=1, cc=1, tpm=10)
 DAY = "2026-11-27"

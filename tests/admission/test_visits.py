@@ -9,7 +9,6 @@ from tidegate.admission.gate import bare
 from tidegate.admission.holds import Holds
 from tidegate.admission.local import LocalLimits
 from tidegate.admission.recount import Recount
-from tidegate.admission.replicas import Replicas
 from tidegate.admission.terms import Terms
 from tidegate.admission.visits import Visits
 from tidegate.connections.postgres import Postgres
@@ -17,6 +16,7 @@ from tidegate.connections.redis import RedisLink
 from tidegate.core.clock import ManualClock, SystemClock
 from tidegate.core.errors import BudgetExceeded, CallerLimited, CallTooLarge
 from tidegate.core.values import Caller, Limits
+from tidegate.queue.replicas import Replicas
 
 LIMITED = Caller(key_id="a", project="shop", name="x", limits=Limits(rpm=2, budget_day=0, tpm=0))
 LINE = b'{"id":"r"}'

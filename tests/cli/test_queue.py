@@ -7,11 +7,11 @@ import pytest
 
 from tests.background.parts import NoQueue, first_events, new_job, nothing_else
 from tests.cli.conftest import Tidegate
-from tidegate.admission.lane_store import LaneStore
-from tidegate.admission.tickets import LaneTerms, Queued, Ticket
 from tidegate.background.job_store import JobStore
 from tidegate.connections.postgres import Postgres
 from tidegate.connections.redis import RedisLink
+from tidegate.queue.messages import LaneTerms, Queued, Ticket
+from tidegate.queue.store import LaneStore
 
 LANE = "openai/default/gpt-4o-mini"
 

@@ -12,8 +12,6 @@ from tests.harness import listening
 from tests.web.office import Office, OneLane
 from tidegate.admission.budget_report import BudgetReport
 from tidegate.admission.budget_store import BudgetStore
-from tidegate.admission.queue_report import QueueReport
-from tidegate.admission.tickets import LaneTerms
 from tidegate.assembly.data import data_desk
 from tidegate.auth.key_cache import KeyRing
 from tidegate.auth.key_store import KeyStore
@@ -25,6 +23,8 @@ from tidegate.core.clock import ManualClock
 from tidegate.core.ids import new_id
 from tidegate.core.values import Limits
 from tidegate.metering.report import Reports
+from tidegate.queue.messages import LaneTerms
+from tidegate.queue.report import QueueReport
 from tidegate.upstream.standing_report import StandingReport
 from tidegate.upstream.standing_store import StandingStore
 from tidegate.watch.counters import Counters

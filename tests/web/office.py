@@ -6,8 +6,8 @@ import aiohttp
 import msgspec
 
 from tests.harness import Answer, Json
-from tidegate.admission.lane_store import LaneShown, Waiting
 from tidegate.auth.key_store import KeyStore
+from tidegate.queue.store import LaneShown, Waiting
 
 NO_LIMITS = dict.fromkeys(("rpm", "rpd", "tpm", "concurrency", "budget_day_usd", "budget_month_usd"))
 

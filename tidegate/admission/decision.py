@@ -2,7 +2,7 @@
 
 import msgspec
 
-from tidegate.admission.tickets import Refused, Verdict
+from tidegate.queue.messages import Refused, Verdict
 
 
 class Told(msgspec.Struct, frozen=True, gc=False, array_like=True):

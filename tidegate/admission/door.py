@@ -7,12 +7,12 @@ from tidegate.admission.decision import Absent, Allowance, Busy, Decision, Go, H
 from tidegate.admission.gate import Admission, Gate, Settlement
 from tidegate.admission.holds import Holds
 from tidegate.admission.local import LocalLimits
-from tidegate.admission.places import busy_error
 from tidegate.admission.recount import Recount
 from tidegate.admission.refusal import error_of
 from tidegate.admission.terms import Scopes, Terms, period_of, scopes_of
 from tidegate.core.errors import NotCached, RedisUnavailable, StoreError
 from tidegate.core.values import Caller, Limits
+from tidegate.queue.waiters import busy_error
 
 LocalOwner = Callable[[], str | None]
 

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import msgspec
 
 from tidegate.admission.decision import Absent, Allowance, Busy, Decision, Go, Hit, Join, Rebuild, Refuse
-from tidegate.admission.lane_store import read_verdict
 from tidegate.admission.terms import Done, Terms
-from tidegate.admission.tickets import Refused
 from tidegate.connections.redis import RedisLink, Script
+from tidegate.queue.messages import Refused
+from tidegate.queue.store import read_verdict
 
 _pack = msgspec.msgpack.Encoder().encode
 _read_allowance = msgspec.json.Decoder(Allowance)

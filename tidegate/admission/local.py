@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from tidegate.admission import bucket
 from tidegate.admission.decision import Refuse
-from tidegate.admission.replicas import Replicas
 from tidegate.admission.terms import Scope, Terms
+from tidegate.queue.replicas import Replicas
 
 _MOST_REMEMBERED = 10_000
 

@@ -5,11 +5,8 @@ from tidegate.admission.door import Door
 from tidegate.admission.gate import Gate
 from tidegate.admission.holds import Holds
 from tidegate.admission.local import LocalLimits
-from tidegate.admission.places import Places
 from tidegate.admission.recount import Recount
-from tidegate.admission.replicas import Replicas
 from tidegate.admission.spending_alert import SpendingAlert
-from tidegate.admission.turn import Turns
 from tidegate.admission.visits import Visits
 from tidegate.assembly.base import Base
 from tidegate.assembly.ladder import lane_terms
@@ -20,6 +17,9 @@ from tidegate.metering.ledger import Ledger
 from tidegate.metering.ledger_store import LedgerStore
 from tidegate.metering.ledger_stream import LedgerStream
 from tidegate.metering.spool import Spool
+from tidegate.queue.replicas import Replicas
+from tidegate.queue.slot import Turns
+from tidegate.queue.waiters import Places
 
 
 class AdmissionParts:

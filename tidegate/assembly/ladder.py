@@ -4,11 +4,11 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from random import SystemRandom
 
-from tidegate.admission.tickets import LaneTerms
 from tidegate.assembly.base import Base
 from tidegate.core.clock import Clock
 from tidegate.core.config import Settings
 from tidegate.core.config.providers import DEFAULT, OPENAI
+from tidegate.queue.messages import LaneTerms
 from tidegate.upstream.alerts import alert
 from tidegate.upstream.asking import Ladder
 from tidegate.upstream.openai import OpenAI

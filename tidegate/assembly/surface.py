@@ -6,9 +6,6 @@ from fastapi import FastAPI
 
 from tidegate.admission.budget_report import BudgetReport
 from tidegate.admission.budget_store import BudgetStore
-from tidegate.admission.lane_store import LaneStore
-from tidegate.admission.queue_report import QueueReport
-from tidegate.admission.tickets import LaneTerms
 from tidegate.assembly.admission import AdmissionParts
 from tidegate.assembly.base import Base
 from tidegate.assembly.conversations import ConversationParts
@@ -20,6 +17,9 @@ from tidegate.background.job_store import JobStore
 from tidegate.core.ids import new_id
 from tidegate.metering.report import Reports
 from tidegate.pipeline import Pipeline
+from tidegate.queue.messages import LaneTerms
+from tidegate.queue.report import QueueReport
+from tidegate.queue.store import LaneStore
 from tidegate.story.deferring import Deferral
 from tidegate.upstream.models import Models
 from tidegate.upstream.standing import Board

@@ -17,9 +17,6 @@ from rich.text import Text
 
 from tidegate.admission.budget_report import BudgetReport
 from tidegate.admission.budget_store import BudgetStore
-from tidegate.admission.lane_store import LaneStore
-from tidegate.admission.queue_report import QueueReport
-from tidegate.admission.tickets import LaneTerms
 from tidegate.assembly.data import forgetting
 from tidegate.assembly.ladder import lane_terms, standing_report
 from tidegate.auth.key_store import STALE_SECONDS, KeyStore
@@ -35,6 +32,9 @@ from tidegate.core import config
 from tidegate.core.clock import SystemClock
 from tidegate.core.config import Settings
 from tidegate.embedded import Stores
+from tidegate.queue.messages import LaneTerms
+from tidegate.queue.report import QueueReport
+from tidegate.queue.store import LaneStore
 from tidegate.story.forgetting import Forgetting
 from tidegate.upstream.standing_report import StandingReport
 from tidegate.upstream.standing_store import StandingStore

@@ -5,10 +5,10 @@ from typing import Annotated
 
 import typer
 
-from tidegate.admission.queue_report import Lane
 from tidegate.background.job_store import OpenJob
 from tidegate.cli.desk import Desk, at_desk, print_json, print_table
 from tidegate.core.clock import SystemClock
+from tidegate.queue.report import Lane
 from tidegate.web.admin_shapes import JobShape, LaneShape
 
 queue_app = typer.Typer(

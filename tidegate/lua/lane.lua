@@ -1,7 +1,7 @@
 -- lane: the upstream's capacity for one credential and model, and the queue in front of it.
 --
 -- To be included, after order, which tells who goes next. The rules, their names and their arithmetic are those of
--- tidegate/admission/lane.py, where they are explained; a test drives both with the same steps and wants the same answers.
+-- tidegate/queue/capacity.py, where they are explained; a test drives both with the same steps and wants the same answers.
 --
 --   local l = lane_open(prefix, name, now, terms)      prefix: '{tidegate}', terms: {rpm=, tpm=, longest=}; the state
 --                                                      may be given, where it was read at `lane_key` (false: none)

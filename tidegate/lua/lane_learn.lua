@@ -1,7 +1,7 @@
 -- lane_learn: take in what answers said of the upstream's limits; who fits now may go.
 --
 --   ARGV  1 prefix   2 lane   3 now, Unix seconds   4 rpm   5 tpm   6 longest queue
---         7 the Report of tidegate/admission/tickets.py, a JSON object
+--         7 the Report of tidegate/queue/messages.py, a JSON object
 -- Returns {1 if the lane is free, requests a minute, tokens a minute (0: unknown),
 --          seconds until it is worth dispatching ('-1': nobody waits)}
 -- include: order

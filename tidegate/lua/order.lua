@@ -1,6 +1,6 @@
 -- order: who goes next of those who wait for one lane.
 --
--- To be included before lane. The rules, their names and their arithmetic are those of tidegate/admission/order.py,
+-- To be included before lane. The rules, their names and their arithmetic are those of tidegate/queue/fair_queue.py,
 -- where they are explained. `l` is the open lane (lane.lua); its flows are read once, and written by order_close.
 --   f   a flow: {calls=, tokens=, tag=, used=, weight=}, the first two of those who wait
 local ORDER_LEAD, ORDER_SHARE, ORDER_LONGEST_USE = 5, 0.1, 120

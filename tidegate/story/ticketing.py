@@ -7,7 +7,6 @@ import msgspec
 from tidegate.admission.door import Door
 from tidegate.admission.gate import LaneAsk
 from tidegate.admission.terms import Terms, readmitted
-from tidegate.admission.turn import Turns
 from tidegate.cache import policy
 from tidegate.cache.fingerprint import fingerprint, shareable
 from tidegate.cache.flights import Flights
@@ -18,6 +17,7 @@ from tidegate.core.config import CacheConfig, QueueConfig
 from tidegate.core.values import Caller, LedgerEntry
 from tidegate.metering.prices import Prices
 from tidegate.metering.reserve import Reserve, reserve
+from tidegate.queue.slot import Turns
 from tidegate.story.ticket import Request, Ticket, patience
 from tidegate.upstream.asking import Ladder
 from tidegate.upstream.fallback import HEADER, rungs_of

@@ -8,7 +8,6 @@ from msgspec.structs import asdict
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from tidegate.admission.budget_report import Budget, Budgets
-from tidegate.admission.queue_report import Lane
 from tidegate.auth.grants import LONGEST_RETENTION, MOST_COUNT, KeyChange, LimitsChange, ProjectChange
 from tidegate.auth.key_store import KeyRecord
 from tidegate.auth.project_store import ProjectRecord
@@ -16,6 +15,7 @@ from tidegate.background.job_store import OpenJob
 from tidegate.core.money import nanos_of
 from tidegate.core.values import Limits, Priority
 from tidegate.metering.report import UsageRow, usd
+from tidegate.queue.report import Lane
 
 MOST_LISTED = 1000
 """Entries in one page."""

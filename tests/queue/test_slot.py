@@ -6,14 +6,14 @@ from collections.abc import AsyncIterator
 import pytest
 
 from tests.eventually import until
-from tidegate.admission.places import Places
-from tidegate.admission.replicas import Replicas
-from tidegate.admission.tickets import Granted, LaneTerms, Place, Ticket
-from tidegate.admission.turn import MOST_TURNS, Turn, Turns
 from tidegate.connections.redis import RedisLink
 from tidegate.core.clock import SystemClock
 from tidegate.core.errors import QueueTimeout, RateLimited
 from tidegate.core.said import Said
+from tidegate.queue.messages import Granted, LaneTerms, Place, Ticket
+from tidegate.queue.replicas import Replicas
+from tidegate.queue.slot import MOST_TURNS, Turn, Turns
+from tidegate.queue.waiters import Places
 
 TERMS = LaneTerms(rpm=60_000)
 GRANTED = Granted(Place(0))

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 from hypothesis import strategies as st
 
-from tidegate.admission.tickets import LaneTerms, Report
+from tidegate.queue.messages import LaneTerms, Report
 
 Step = tuple[str, Any]
 PROCESSES = ("a", "b", "c")

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.admission.lane_steps import Arrival, Step, histories, terms_given
-from tidegate.admission import lane as rules
-from tidegate.admission.lane import Lane
-from tidegate.admission.tickets import Granted, LaneTerms, Queued, Refused, Report, Ticket
+from tests.queue.capacity_steps import Arrival, Step, histories, terms_given
+from tidegate.queue import capacity as rules
+from tidegate.queue.capacity import Lane
+from tidegate.queue.messages import Granted, LaneTerms, Queued, Refused, Report, Ticket
 
 T0 = 1_790_000_000.0
 UNKNOWN = LaneTerms()

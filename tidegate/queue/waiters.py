@@ -12,15 +12,15 @@ from typing import Any
 import msgspec
 import structlog
 
-from tidegate.admission.lane_local import LocalLanes
-from tidegate.admission.lane_news import LaneNews
-from tidegate.admission.lane_store import LaneShown, LaneStore
-from tidegate.admission.replicas import Replicas
-from tidegate.admission.tickets import Granted, LaneTerms, Place, Queued, Refused, Ticket, Verdict
 from tidegate.connections.channel import Channel
 from tidegate.connections.redis import RedisLink
 from tidegate.core.clock import Clock
 from tidegate.core.errors import QueueFull, QueueTimeout, RedisUnavailable, UpstreamBusy
+from tidegate.queue.feedback import LaneNews
+from tidegate.queue.local import LocalLanes
+from tidegate.queue.messages import Granted, LaneTerms, Place, Queued, Refused, Ticket, Verdict
+from tidegate.queue.replicas import Replicas
+from tidegate.queue.store import LaneShown, LaneStore
 
 ALIVE_SECONDS = 3.0
 RENEW_SECONDS = 1.0

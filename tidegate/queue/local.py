@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 import msgspec
 
-from tidegate.admission.lane import Lane
-from tidegate.admission.replicas import Replicas
-from tidegate.admission.tickets import LaneTerms, Report, Ticket, Verdict
+from tidegate.queue.capacity import Lane
+from tidegate.queue.messages import LaneTerms, Report, Ticket, Verdict
+from tidegate.queue.replicas import Replicas
 
 
 class Share(msgspec.Struct, frozen=True, kw_only=True):

@@ -5,11 +5,11 @@ from collections.abc import Callable
 
 import msgspec
 
-from tidegate.admission.places import Places
-from tidegate.admission.tickets import Granted, LaneTerms, Place, Ticket, Verdict
 from tidegate.core.clock import Clock
 from tidegate.core.errors import QueueFull, QueueTimeout, RateLimited, SlowDown
 from tidegate.core.said import Said
+from tidegate.queue.messages import Granted, LaneTerms, Place, Ticket, Verdict
+from tidegate.queue.waiters import Places
 
 MOST_TURNS = 5
 """Times that one call is sent though the upstream's rate limit refuses it; then its caller learns of it."""

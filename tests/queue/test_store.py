@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 
-from tests.admission.lane_steps import (
+from tests.queue.capacity_steps import (
     PROCESSES,
     Arrival,
     Step,
@@ -18,9 +18,10 @@ from tests.admission.lane_steps import (
     more_is_left,
     terms_given,
 )
-from tidegate.admission.lane import Lane
-from tidegate.admission.lane_store import LaneStore, read_verdict
-from tidegate.admission.tickets import (
+from tidegate.connections.redis import RedisLink
+from tidegate.core.errors import RedisUnavailable
+from tidegate.queue.capacity import Lane
+from tidegate.queue.messages import (
     Granted,
     LaneTerms,
     Place,
@@ -31,8 +32,7 @@ from tidegate.admission.tickets import (
     Verdict,
     process_of,
 )
-from tidegate.connections.redis import RedisLink
-from tidegate.core.errors import RedisUnavailable
+from tidegate.queue.store import LaneStore, read_verdict
 
 LANE = "openai/gpt-4o-mini"
 

@@ -7,15 +7,15 @@ import tracemalloc
 import pytest
 
 from tests.admission.enforcer import Bucket, Enforcer, Windows
-from tests.admission.spike import LANE, Spike, replicas, spike, ticket
 from tests.eventually import PATIENCE_SECONDS, until
-from tidegate.admission.places import Places
-from tidegate.admission.replicas import Replicas
-from tidegate.admission.tickets import LaneTerms, Place, Ticket
+from tests.queue.spike import LANE, Spike, replicas, spike, ticket
 from tidegate.connections.redis import RedisLink
 from tidegate.core.clock import SystemClock
 from tidegate.core.errors import QueueFull, QueueTimeout, UpstreamBusy
 from tidegate.core.said import Allowance, Said
+from tidegate.queue.messages import LaneTerms, Place, Ticket
+from tidegate.queue.replicas import Replicas
+from tidegate.queue.waiters import Places
 
 RPM = 6_000
 TRIES = 4

@@ -9,8 +9,8 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from tidegate.admission.order import SHARE, Order, Work
-from tidegate.admission.tickets import Granted, LaneTerms, Place, Queued, Refused, Report, Ticket, Verdict, process_of
+from tidegate.queue.fair_queue import SHARE, Order, Work
+from tidegate.queue.messages import Granted, LaneTerms, Place, Queued, Refused, Report, Ticket, Verdict, process_of
 
 SPAN = 60.0
 """Seconds in which a bucket refills: limits are per minute."""

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tidegate.admission.replicas import Replicas
+from tidegate.queue.replicas import Replicas
 
 
 @pytest.mark.parametrize(

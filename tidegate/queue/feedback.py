@@ -6,12 +6,12 @@ from collections.abc import Callable
 import msgspec
 import structlog
 
-from tidegate.admission.lane_local import LocalLanes, Share
-from tidegate.admission.lane_store import LaneStore
-from tidegate.admission.tickets import Report
 from tidegate.core.clock import Clock
 from tidegate.core.errors import RedisUnavailable
 from tidegate.core.said import Said
+from tidegate.queue.local import LocalLanes, Share
+from tidegate.queue.messages import Report
+from tidegate.queue.store import LaneStore
 
 EVERY = 0.2
 """Seconds between two reports on a lane where nobody waits."""

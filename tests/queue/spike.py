@@ -7,11 +7,11 @@ from collections.abc import AsyncIterator
 import msgspec
 
 from tests.admission.enforcer import Enforcer
-from tidegate.admission.places import Places
-from tidegate.admission.replicas import Replicas
-from tidegate.admission.tickets import LaneTerms, Ticket, process_of
 from tidegate.connections.redis import RedisLink
 from tidegate.core.clock import SystemClock
+from tidegate.queue.messages import LaneTerms, Ticket, process_of
+from tidegate.queue.replicas import Replicas
+from tidegate.queue.waiters import Places
 from tidegate.upstream.said_limits import said_limits
 
 LANE = "openai/gpt-4o-mini"

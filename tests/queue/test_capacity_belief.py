@@ -2,8 +2,8 @@
 
 import pytest
 
-from tidegate.admission.lane import Lane
-from tidegate.admission.tickets import LaneTerms, Report, Ticket
+from tidegate.queue.capacity import Lane
+from tidegate.queue.messages import LaneTerms, Report, Ticket
 
 T0 = 1_790_000_000.0
 UNKNOWN = LaneTerms()

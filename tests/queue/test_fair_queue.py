@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tidegate.admission.order import LEAD, Order
-from tidegate.admission.tickets import Place, Ticket
+from tidegate.queue.fair_queue import LEAD, Order
+from tidegate.queue.messages import Place, Ticket
 
 TURN = 0.1
 """Seconds of the lane that a call of a hundred tokens takes: 600 calls or 60,000 tokens a minute."""

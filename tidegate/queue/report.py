@@ -5,9 +5,9 @@ from typing import Protocol
 
 import msgspec
 
-from tidegate.admission.lane_store import LaneShown, Waiting
-from tidegate.admission.tickets import LaneTerms
 from tidegate.core.values import Priority
+from tidegate.queue.messages import LaneTerms
+from tidegate.queue.store import LaneShown, Waiting
 
 _SPAN = 60.0
 """Seconds: limits are per minute."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from tidegate.admission.tickets import Place, Ticket
+from tidegate.queue.messages import Place, Ticket
 
 LEAD = 5.0
 """Turns of weight 1 by which a flow may be ahead of another: twenty of normal priority."""

@@ -8,14 +8,14 @@ import msgspec
 import pytest
 
 from tests.eventually import until, until_so
-from tidegate.admission.lane_local import LocalLanes
-from tidegate.admission.lane_news import LaneNews, merged
-from tidegate.admission.lane_store import LaneStore
-from tidegate.admission.replicas import Replicas
-from tidegate.admission.tickets import Granted, LaneTerms, Queued, Report, Ticket
 from tidegate.connections.redis import RedisLink
 from tidegate.core.clock import SystemClock
 from tidegate.core.said import Allowance, Said
+from tidegate.queue.feedback import LaneNews, merged
+from tidegate.queue.local import LocalLanes
+from tidegate.queue.messages import Granted, LaneTerms, Queued, Report, Ticket
+from tidegate.queue.replicas import Replicas
+from tidegate.queue.store import LaneStore
 
 LANE = "openai/gpt-4o-mini"
 SAID = Said(requests=Allowance(limit=600, left=500))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tidegate.admission.tickets import Ticket, process_of
+from tidegate.queue.messages import Ticket, process_of
 
 
 @pytest.mark.parametrize(("member", "process"), [("p-1:req_2", "p-1"), ("p-1:req:2", "p-1"), ("p-1", "p-1"), ("", "")])

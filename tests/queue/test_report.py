@@ -4,10 +4,10 @@ from collections.abc import Callable
 
 import pytest
 
-from tidegate.admission.lane_store import LaneShown, Waiting
-from tidegate.admission.queue_report import QueueReport
-from tidegate.admission.tickets import LaneTerms
 from tidegate.core.values import Priority
+from tidegate.queue.messages import LaneTerms
+from tidegate.queue.report import QueueReport
+from tidegate.queue.store import LaneShown, Waiting
 
 
 class Shown:

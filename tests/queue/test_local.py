@@ -2,9 +2,9 @@
 
 import pytest
 
-from tidegate.admission.lane_local import LocalLanes, Share
-from tidegate.admission.replicas import Replicas
-from tidegate.admission.tickets import Granted, LaneTerms, Queued, Report, Ticket
+from tidegate.queue.local import LocalLanes, Share
+from tidegate.queue.messages import Granted, LaneTerms, Queued, Report, Ticket
+from tidegate.queue.replicas import Replicas
 
 LANE = "openai/gpt-4o-mini"
 T0 = 1_790_000_000.0

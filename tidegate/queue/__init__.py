@@ -1,0 +1,1 @@
+"""The upstream's capacity, shared fairly: when may a call be sent?"""
