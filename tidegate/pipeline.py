@@ -6,11 +6,6 @@ from functools import partial
 import msgspec
 import structlog
 
-from tidegate.admission.decision import Go, Hit, Join
-from tidegate.admission.door import Door
-from tidegate.admission.gate import Admission
-from tidegate.admission.resending import Resending
-from tidegate.admission.terms import readmitted
 from tidegate.auth.key_cache import KeyRing
 from tidegate.cache.flight import Flight, Source
 from tidegate.cache.flights import Flights
@@ -22,6 +17,11 @@ from tidegate.conversations.recollection import Asker, Recollection
 from tidegate.core.clock import Clock
 from tidegate.core.errors import TidegateError, UnknownModel
 from tidegate.core.values import AnswerHead, Caller, Outcome, Route
+from tidegate.limits.admission import Door
+from tidegate.limits.decision import Go, Hit, Join
+from tidegate.limits.retry_reservation import Resending
+from tidegate.limits.scopes import readmitted
+from tidegate.limits.scripts import Admission
 from tidegate.metering.ledger import encode
 from tidegate.queue.messages import Queued, Refused
 from tidegate.queue.messages import Ticket as LaneTicket

@@ -2,10 +2,10 @@
 
 import pytest
 
-from tidegate.admission.gate import Gate, Settlement
-from tidegate.admission.terms import Done
 from tidegate.cache.erasing import AnswerEraser, answers_of
 from tidegate.connections.redis import RedisLink
+from tidegate.limits.scopes import Done
+from tidegate.limits.scripts import Gate, Settlement
 
 NOW = 1_790_000_000.0
 ADA = answers_of("shop", "ada")

@@ -2,13 +2,13 @@
 
 import pytest
 
-from tests.admission.gate_parts import NOON, Calls
-from tidegate.admission.decision import Go, Hit, Refuse
-from tidegate.admission.terms import Scope
+from tests.limits.script_parts import NOON, Calls
 from tidegate.cache.stale import StaleAnswers
 from tidegate.cache.stored import Codec, StoredAnswer
 from tidegate.connections.redis import RedisLink
 from tidegate.core.clock import ManualClock
+from tidegate.limits.decision import Go, Hit, Refuse
+from tidegate.limits.scopes import Scope
 
 TTL, DAY = 3600.0, 86_400.0
 ANSWER = StoredAnswer(stream=False, body=b'{"tide": "high"}' * 100, served_by="openai/gpt-4o-mini", echo="{}")

@@ -18,10 +18,10 @@ from tests.faults.proxy import Mode
 from tests.gateway.test_budgets import PRICE
 from tests.harness import Gateway, World, ask
 from tidegate import embedded
-from tidegate.admission.terms import period_of
 from tidegate.auth.grants import KeyChange, LimitsChange
 from tidegate.core.clock import SystemClock
 from tidegate.embedded import Stores
+from tidegate.limits.scopes import period_of
 from tidegate.simulator import running
 
 TIMEOUT = 0.3

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import msgspec
 
-from tests.admission.enforcer import Enforcer
+from tests.limits.enforcer import Enforcer
 from tidegate.connections.redis import RedisLink
 from tidegate.core.clock import SystemClock
 from tidegate.queue.messages import LaneTerms, Ticket, process_of

@@ -6,8 +6,8 @@ import tracemalloc
 
 import pytest
 
-from tests.admission.enforcer import Bucket, Enforcer, Windows
 from tests.eventually import PATIENCE_SECONDS, until
+from tests.limits.enforcer import Bucket, Enforcer, Windows
 from tests.queue.spike import LANE, Spike, replicas, spike, ticket
 from tidegate.connections.redis import RedisLink
 from tidegate.core.clock import SystemClock

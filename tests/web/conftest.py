@@ -10,8 +10,6 @@ from fastapi import FastAPI
 
 from tests.harness import listening
 from tests.web.office import Office, OneLane
-from tidegate.admission.budget_report import BudgetReport
-from tidegate.admission.budget_store import BudgetStore
 from tidegate.assembly.data import data_desk
 from tidegate.auth.key_cache import KeyRing
 from tidegate.auth.key_store import KeyStore
@@ -22,6 +20,8 @@ from tidegate.connections.redis import RedisLink
 from tidegate.core.clock import ManualClock
 from tidegate.core.ids import new_id
 from tidegate.core.values import Limits
+from tidegate.limits.budget_report import BudgetReport
+from tidegate.limits.budget_store import BudgetStore
 from tidegate.metering.report import Reports
 from tidegate.queue.messages import LaneTerms
 from tidegate.queue.report import QueueReport

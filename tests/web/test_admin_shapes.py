@@ -6,11 +6,11 @@ import pytest
 from msgspec import UNSET
 from pydantic import ValidationError
 
-from tidegate.admission.budget_report import Budget
 from tidegate.auth.grants import KeyChange, LimitsChange, ProjectChange
 from tidegate.auth.key_store import KeyRecord
 from tidegate.core.money import MOST_NANOS
 from tidegate.core.values import Limits, Priority
+from tidegate.limits.budget_report import Budget
 from tidegate.web.admin_shapes import (
     BudgetShown,
     KeyAsked,

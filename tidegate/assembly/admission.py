@@ -1,17 +1,17 @@
 """Who may spend, and when: keys, limits, budgets, the queue; and the ledger, from which budgets are counted anew."""
 
-from tidegate.admission.budget_store import BudgetStore
-from tidegate.admission.door import Door
-from tidegate.admission.gate import Gate
-from tidegate.admission.holds import Holds
-from tidegate.admission.local import LocalLimits
-from tidegate.admission.recount import Recount
-from tidegate.admission.spending_alert import SpendingAlert
-from tidegate.admission.visits import Visits
 from tidegate.assembly.base import Base
 from tidegate.assembly.ladder import lane_terms
 from tidegate.auth.key_cache import KeyRing
 from tidegate.auth.key_store import KeyStore
+from tidegate.limits.admission import Door
+from tidegate.limits.budget_store import BudgetStore
+from tidegate.limits.local_limits import LocalLimits
+from tidegate.limits.rebuild import Recount
+from tidegate.limits.request_count import Visits
+from tidegate.limits.reservations import Holds
+from tidegate.limits.scripts import Gate
+from tidegate.limits.spending_alert import SpendingAlert
 from tidegate.metering.drainer import Drainer
 from tidegate.metering.ledger import Ledger
 from tidegate.metering.ledger_store import LedgerStore

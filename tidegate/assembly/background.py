@@ -1,6 +1,5 @@
 """The parts of background responses, made and put together: a piece of the composition root."""
 
-from tidegate.admission.visits import Visits
 from tidegate.assembly.base import Base
 from tidegate.background.closing import Closing
 from tidegate.background.event_log import EventLog
@@ -9,6 +8,7 @@ from tidegate.background.news import News
 from tidegate.background.runner import Runner
 from tidegate.background.worker import Worker
 from tidegate.conversations.response_store import ResponseStore
+from tidegate.limits.request_count import Visits
 from tidegate.story.deferring import Answering, Deferral, JobDesk, broken_off
 from tidegate.upstream.providers import Forwarding
 

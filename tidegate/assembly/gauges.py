@@ -7,12 +7,12 @@ others are one, `other`.
 from collections import Counter
 from collections.abc import Iterator
 
-from tidegate.admission.budget_store import Amounts, BudgetStore
-from tidegate.admission.terms import EVERYBODY
 from tidegate.assembly.base import Base
 from tidegate.assembly.ladder import credential_names, standing_report
 from tidegate.core.config import Settings
 from tidegate.core.errors import RedisUnavailable
+from tidegate.limits.budget_store import Amounts, BudgetStore
+from tidegate.limits.scopes import EVERYBODY
 from tidegate.metering import price_list
 from tidegate.queue.waiters import Places
 from tidegate.upstream.asking import Ladder

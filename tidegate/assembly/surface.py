@@ -4,8 +4,6 @@ from functools import partial
 
 from fastapi import FastAPI
 
-from tidegate.admission.budget_report import BudgetReport
-from tidegate.admission.budget_store import BudgetStore
 from tidegate.assembly.admission import AdmissionParts
 from tidegate.assembly.base import Base
 from tidegate.assembly.conversations import ConversationParts
@@ -15,6 +13,8 @@ from tidegate.assembly.ladder import lane_terms, standing_report
 from tidegate.auth.project_store import ProjectStore
 from tidegate.background.job_store import JobStore
 from tidegate.core.ids import new_id
+from tidegate.limits.budget_report import BudgetReport
+from tidegate.limits.budget_store import BudgetStore
 from tidegate.metering.report import Reports
 from tidegate.pipeline import Pipeline
 from tidegate.queue.messages import LaneTerms

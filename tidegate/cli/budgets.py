@@ -5,9 +5,9 @@ from typing import Annotated
 
 import typer
 
-from tidegate.admission.budget_report import Budget, Budgets
 from tidegate.cli.desk import Desk, at_desk, print_json, print_table
 from tidegate.core.clock import SystemClock
+from tidegate.limits.budget_report import Budget, Budgets
 from tidegate.metering.report import usd
 from tidegate.web.admin_shapes import MOST_LISTED, BudgetPage
 

@@ -15,8 +15,6 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from tidegate.admission.budget_report import BudgetReport
-from tidegate.admission.budget_store import BudgetStore
 from tidegate.assembly.data import forgetting
 from tidegate.assembly.ladder import lane_terms, standing_report
 from tidegate.auth.key_store import STALE_SECONDS, KeyStore
@@ -32,6 +30,8 @@ from tidegate.core import config
 from tidegate.core.clock import SystemClock
 from tidegate.core.config import Settings
 from tidegate.embedded import Stores
+from tidegate.limits.budget_report import BudgetReport
+from tidegate.limits.budget_store import BudgetStore
 from tidegate.queue.messages import LaneTerms
 from tidegate.queue.report import QueueReport
 from tidegate.queue.store import LaneStore

@@ -1,6 +1,6 @@
 -- limits: may these scopes ask now? Deciding writes nothing; taking comes after, once nothing refuses.
 --
--- Included by admit, after holds. `terms` is what `tidegate.admission.terms` encodes, as MessagePack:
+-- Included by admit, after holds. `terms` is what `tidegate.limits.scopes` encodes, as MessagePack:
 --   p prefix · id · again · d day · m month · midnight, month_end (Unix seconds) · k tokens · c nano-dollars · lease
 --   now, which is added
 --   n: the names of all scopes the call counts in

@@ -6,7 +6,6 @@ from typing import Any, Protocol
 
 import msgspec
 
-from tidegate.admission.visits import Visits
 from tidegate.background.closing import Closing
 from tidegate.background.event_log import EventLog
 from tidegate.background.job import Begun, NewJob, Standing
@@ -22,6 +21,7 @@ from tidegate.core.clock import Clock
 from tidegate.core.config import BackgroundConfig
 from tidegate.core.errors import ResponseNotFound
 from tidegate.core.values import AnswerHead, Route
+from tidegate.limits.request_count import Visits
 from tidegate.metering.ledger import encode
 from tidegate.story.delivery import Delivery, Passage, Wanted
 from tidegate.story.remembering import Remembering

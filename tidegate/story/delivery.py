@@ -6,10 +6,10 @@ from typing import Protocol
 
 import msgspec
 
-from tidegate.admission.decision import Allowance
 from tidegate.cache import replay
 from tidegate.core.errors import ClientGone, TidegateError
 from tidegate.core.values import AnswerHead, Route
+from tidegate.limits.decision import Allowance
 from tidegate.wire.watch import is_extra_chunk, is_terminal
 
 Book = Callable[[TidegateError | None, int], Awaitable[None]]

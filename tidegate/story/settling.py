@@ -5,8 +5,6 @@ import logging
 import msgspec
 import structlog
 
-from tidegate.admission.door import Door
-from tidegate.admission.gate import Settlement
 from tidegate.cache.erasing import answers_of
 from tidegate.cache.room import Room
 from tidegate.cache.stored import Codec, StoredAnswer
@@ -14,6 +12,8 @@ from tidegate.core.clock import Clock
 from tidegate.core.config import CacheConfig
 from tidegate.core.errors import ClientGone, RedisUnavailable, TargetDown, TidegateError
 from tidegate.core.values import LedgerEntry, Outcome
+from tidegate.limits.admission import Door
+from tidegate.limits.scripts import Settlement
 from tidegate.metering.accountant import Accountant, joined
 from tidegate.metering.ledger import Ledger
 from tidegate.story.ticket import Claim, Ticket, plain_settlement

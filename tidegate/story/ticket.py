@@ -4,11 +4,11 @@ from collections.abc import Awaitable, Callable, Mapping
 
 import msgspec
 
-from tidegate.admission.gate import LaneAsk, Settlement
-from tidegate.admission.terms import Done, Terms, readmitted
 from tidegate.cache.policy import CachePolicy
 from tidegate.core.errors import InvalidParameter
 from tidegate.core.values import Caller, LedgerEntry, Route
+from tidegate.limits.scopes import Done, Terms, readmitted
+from tidegate.limits.scripts import LaneAsk, Settlement
 from tidegate.metering.ledger import encode
 from tidegate.upstream.ladder import Ask
 from tidegate.upstream.plan import Plan

@@ -4,9 +4,6 @@ from random import Random
 
 import msgspec
 
-from tidegate.admission.door import Door
-from tidegate.admission.gate import LaneAsk
-from tidegate.admission.terms import Terms, readmitted
 from tidegate.cache import policy
 from tidegate.cache.fingerprint import fingerprint, shareable
 from tidegate.cache.flights import Flights
@@ -15,6 +12,9 @@ from tidegate.cache.stored import echo_of
 from tidegate.core.clock import Clock
 from tidegate.core.config import CacheConfig, QueueConfig
 from tidegate.core.values import Caller, LedgerEntry
+from tidegate.limits.admission import Door
+from tidegate.limits.scopes import Terms, readmitted
+from tidegate.limits.scripts import LaneAsk
 from tidegate.metering.prices import Prices
 from tidegate.metering.reserve import Reserve, reserve
 from tidegate.queue.slot import Turns

@@ -6,12 +6,12 @@ from typing import Annotated, Literal, TypeVar
 from fastapi import Path, Query
 from pydantic import AwareDatetime, Field
 
-from tidegate.admission.budget_report import BudgetReport
 from tidegate.auth.key_store import KeyStore
 from tidegate.auth.project_store import ProjectStore
 from tidegate.background.job_store import JobStore
 from tidegate.core.clock import Clock
 from tidegate.core.errors import NoSuchKey, NoSuchProject
+from tidegate.limits.budget_report import BudgetReport
 from tidegate.metering.report import By, Reports, total
 from tidegate.queue.report import QueueReport
 from tidegate.web.admin_shapes import (

@@ -7,13 +7,13 @@ from msgspec import UNSET
 from msgspec.structs import asdict
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from tidegate.admission.budget_report import Budget, Budgets
 from tidegate.auth.grants import LONGEST_RETENTION, MOST_COUNT, KeyChange, LimitsChange, ProjectChange
 from tidegate.auth.key_store import KeyRecord
 from tidegate.auth.project_store import ProjectRecord
 from tidegate.background.job_store import OpenJob
 from tidegate.core.money import nanos_of
 from tidegate.core.values import Limits, Priority
+from tidegate.limits.budget_report import Budget, Budgets
 from tidegate.metering.report import UsageRow, usd
 from tidegate.queue.report import Lane
 

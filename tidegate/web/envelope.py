@@ -6,10 +6,10 @@ from typing import Any
 
 import msgspec
 
-from tidegate.admission.decision import Allowance
 from tidegate.core import errors
 from tidegate.core.errors import TidegateError
 from tidegate.core.scrub import scrub
+from tidegate.limits.decision import Allowance
 from tidegate.wire import sse
 
 Headers = list[tuple[bytes, bytes]]

@@ -5,13 +5,13 @@ from typing import Any
 import msgspec
 from fastapi import Request, Response
 
-from tidegate.admission.visits import Visits
 from tidegate.auth.key_cache import KeyRing
 from tidegate.conversations import query
 from tidegate.conversations.query import Order, Query
 from tidegate.core.config import ServerConfig
 from tidegate.core.ids import IdSource
 from tidegate.core.values import Caller
+from tidegate.limits.request_count import Visits
 from tidegate.story.delivery import Passage
 from tidegate.web.body import read_body
 from tidegate.web.streamed import Streamed

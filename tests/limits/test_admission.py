@@ -6,15 +6,8 @@ from collections.abc import AsyncIterator
 import msgspec
 import pytest
 
-from tests.admission.gate_parts import NOON, Calls
 from tests.eventually import PATIENCE_SECONDS, until
-from tidegate.admission.decision import Go, Hit, Join
-from tidegate.admission.door import Door
-from tidegate.admission.gate import Admission
-from tidegate.admission.holds import Holds
-from tidegate.admission.local import LocalLimits
-from tidegate.admission.recount import Recount
-from tidegate.admission.terms import Scope, readmitted
+from tests.limits.script_parts import NOON, Calls
 from tidegate.connections.postgres import Postgres
 from tidegate.connections.redis import RedisLink
 from tidegate.core.clock import ManualClock, SystemClock
@@ -30,6 +23,13 @@ from tidegate.core.errors import (
     TidegateError,
 )
 from tidegate.core.values import Caller, Limits
+from tidegate.limits.admission import Door
+from tidegate.limits.decision import Go, Hit, Join
+from tidegate.limits.local_limits import LocalLimits
+from tidegate.limits.rebuild import Recount
+from tidegate.limits.reservations import Holds
+from tidegate.limits.scopes import Scope, readmitted
+from tidegate.limits.scripts import Admission
 from tidegate.queue.replicas import Replicas
 
 BUDGET = (Scope(n="key/a", bd=1000),)

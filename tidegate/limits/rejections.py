@@ -3,8 +3,8 @@
 import math
 from datetime import UTC, datetime
 
-from tidegate.admission.decision import Refuse
 from tidegate.core.errors import BudgetExceeded, BudgetHeld, CallerLimited, CallTooLarge, TidegateError
+from tidegate.limits.decision import Refuse
 
 _LIMITS = {
     "requests": ("requests per min (RPM)", "requests"),

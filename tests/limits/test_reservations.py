@@ -5,14 +5,14 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.admission.gate_parts import Calls
 from tests.eventually import until, until_so
-from tidegate.admission.decision import Go, Rebuild
-from tidegate.admission.gate import Admission
-from tidegate.admission.holds import LOOK_SECONDS, Holds
-from tidegate.admission.terms import Scope
+from tests.limits.script_parts import Calls
 from tidegate.connections.redis import RedisLink
 from tidegate.core.clock import SystemClock
+from tidegate.limits.decision import Go, Rebuild
+from tidegate.limits.reservations import LOOK_SECONDS, Holds
+from tidegate.limits.scopes import Scope
+from tidegate.limits.scripts import Admission
 
 KEY = (Scope(n="key/a", bd=1000, cc=5),)
 

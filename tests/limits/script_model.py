@@ -1,13 +1,13 @@
-"""What the gate decides, said a second time in plain Python on `tidegate.admission.bucket`."""
+"""What the gate decides, said a second time in plain Python on `tidegate.limits.token_bucket`."""
 
 import math
 from collections.abc import Iterator
 
 import msgspec
 
-from tidegate.admission import bucket
-from tidegate.admission.gate import Admission
-from tidegate.admission.terms import Scope, Terms
+from tidegate.limits import token_bucket
+from tidegate.limits.scopes import Scope, Terms
+from tidegate.limits.scripts import Admission
 
 Refusal = tuple[str, str, float]
 """What, whose, and the wait in seconds; infinite for never."""
@@ -114,7 +114,7 @@ class Model:
                     yield from self._budget(scope, limit, period, terms.c, end - now)
 
     def _bucket(self, kind: str, what: str, scope: Scope, limit: int, amount: int, now: float) -> Iterator[Refusal]:
-        wait = bucket.wait(self.full_at.get((kind, scope.n), 0.0), limit, amount, now)
+        wait = token_bucket.wait(self.full_at.get((kind, scope.n), 0.0), limit, amount, now)
         if wait is None:
             yield "too_large" if what == "tokens" else what, scope.n, math.inf
         elif wait > 0:
@@ -146,7 +146,9 @@ class Model:
 
     def _take(self, kind: str, scope: Scope, limit: int, amount: int, now: float) -> None:
         before = self.full_at.get((kind, scope.n), 0.0)
-        self.full_at[kind, scope.n] = float(f"{bucket.taken(before, limit, amount, now):.6f}")  # as Redis keeps it
+        self.full_at[kind, scope.n] = float(
+            f"{token_bucket.taken(before, limit, amount, now):.6f}"
+        )  # as Redis keeps it
 
     def _hold(self, terms: Terms, nanos: int) -> None:
         budgets = tuple(scope for scope in terms.scopes if scope.bd is not None or scope.bm is not None)

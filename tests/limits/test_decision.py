@@ -2,7 +2,7 @@
 
 import pytest
 
-from tidegate.admission.decision import Allowance, Decision, Go, Hit, Join
+from tidegate.limits.decision import Allowance, Decision, Go, Hit, Join
 
 FREE = Allowance()
 HIT = Hit(allowance=FREE, at=1.0, head=b"h", body=b"b", account=b"{}")

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import msgspec
 
-from tidegate.admission.decision import Absent, Allowance, Busy, Decision, Go, Hit, Join, Rebuild, Refuse
-from tidegate.admission.terms import Done, Terms
 from tidegate.connections.redis import RedisLink, Script
+from tidegate.limits.decision import Absent, Allowance, Busy, Decision, Go, Hit, Join, Rebuild, Refuse
+from tidegate.limits.scopes import Done, Terms
 from tidegate.queue.messages import Refused
 from tidegate.queue.store import read_verdict
 

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from tests.admission.gate_parts import NOON
-from tidegate.admission.decision import Refuse
-from tidegate.admission.refusal import error_of, usd, whose
+from tests.limits.script_parts import NOON
 from tidegate.core.errors import BudgetExceeded, BudgetHeld, CallerLimited, CallTooLarge, TidegateError
+from tidegate.limits.decision import Refuse
+from tidegate.limits.rejections import error_of, usd, whose
 from tidegate.web import envelope
 
 CENT = 10_000_000

@@ -3,19 +3,19 @@
 import msgspec
 import pytest
 
-from tests.admission.gate_parts import NOON, Calls
-from tidegate.admission.door import Door
-from tidegate.admission.gate import bare
-from tidegate.admission.holds import Holds
-from tidegate.admission.local import LocalLimits
-from tidegate.admission.recount import Recount
-from tidegate.admission.terms import Terms
-from tidegate.admission.visits import Visits
+from tests.limits.script_parts import NOON, Calls
 from tidegate.connections.postgres import Postgres
 from tidegate.connections.redis import RedisLink
 from tidegate.core.clock import ManualClock, SystemClock
 from tidegate.core.errors import BudgetExceeded, CallerLimited, CallTooLarge
 from tidegate.core.values import Caller, Limits
+from tidegate.limits.admission import Door
+from tidegate.limits.local_limits import LocalLimits
+from tidegate.limits.rebuild import Recount
+from tidegate.limits.request_count import Visits
+from tidegate.limits.reservations import Holds
+from tidegate.limits.scopes import Terms
+from tidegate.limits.scripts import bare
 from tidegate.queue.replicas import Replicas
 
 LIMITED = Caller(key_id="a", project="shop", name="x", limits=Limits(rpm=2, budget_day=0, tpm=0))

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.admission.gate_model import Model, alike
-from tests.admission.gate_parts import LEASE, NOON, Calls, ledger_sums
-from tidegate.admission.decision import Absent, Decision, Go, Hit, Join, Rebuild, Refuse
-from tidegate.admission.gate import Admission
-from tidegate.admission.terms import Scope, readmitted
+from tests.limits.script_model import Model, alike
+from tests.limits.script_parts import LEASE, NOON, Calls, ledger_sums
 from tidegate.connections.redis import RedisLink, Script
+from tidegate.limits.decision import Absent, Decision, Go, Hit, Join, Rebuild, Refuse
+from tidegate.limits.scopes import Scope, readmitted
+from tidegate.limits.scripts import Admission
 
 SHOP = Scope(n="project/shop")
 DAY, MONTH = "2026-11-27", "2026-11"

@@ -7,14 +7,14 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.admission.gate_parts import NOON, Calls, ledger_sums
-from tidegate.admission.decision import Go, Rebuild
-from tidegate.admission.recount import Recount
-from tidegate.admission.terms import Scope
+from tests.limits.script_parts import NOON, Calls, ledger_sums
 from tidegate.connections.postgres import Postgres
 from tidegate.connections.redis import RedisLink, Script
 from tidegate.core.clock import ManualClock
 from tidegate.core.errors import PostgresUnavailable
+from tidegate.limits.decision import Go, Rebuild
+from tidegate.limits.rebuild import Recount
+from tidegate.limits.scopes import Scope
 from tidegate.metering.ledger_store import LedgerStore
 
 HOUR, DAY = 3600.0, 86_400.0

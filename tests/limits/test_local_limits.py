@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from tests.admission.gate_parts import NOON
-from tidegate.admission.decision import Refuse
-from tidegate.admission.local import LocalLimits
-from tidegate.admission.terms import Scope, Terms, period_of
+from tests.limits.script_parts import NOON
+from tidegate.limits.decision import Refuse
+from tidegate.limits.local_limits import LocalLimits
+from tidegate.limits.scopes import Scope, Terms, period_of
 from tidegate.queue.replicas import Replicas
 
 DAY = 86_400.0

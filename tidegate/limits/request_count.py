@@ -2,12 +2,12 @@
 
 import msgspec
 
-from tidegate.admission.door import Door
-from tidegate.admission.gate import bare
-from tidegate.admission.terms import Scope, Terms
 from tidegate.core.clock import Clock
 from tidegate.core.errors import BudgetHeld, CallerLimited, NotCached, RedisUnavailable
 from tidegate.core.values import Caller
+from tidegate.limits.admission import Door
+from tidegate.limits.scopes import Scope, Terms
+from tidegate.limits.scripts import bare
 
 
 class Visits:

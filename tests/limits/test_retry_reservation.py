@@ -2,17 +2,17 @@
 
 import pytest
 
-from tests.admission.gate_parts import NOON, Calls
-from tidegate.admission.door import Door
-from tidegate.admission.holds import Holds
-from tidegate.admission.local import LocalLimits
-from tidegate.admission.recount import Recount
-from tidegate.admission.resending import Resending
-from tidegate.admission.terms import Scope
+from tests.limits.script_parts import NOON, Calls
 from tidegate.connections.postgres import Postgres
 from tidegate.connections.redis import RedisLink
 from tidegate.core.clock import ManualClock, SystemClock
 from tidegate.core.values import Limits
+from tidegate.limits.admission import Door
+from tidegate.limits.local_limits import LocalLimits
+from tidegate.limits.rebuild import Recount
+from tidegate.limits.reservations import Holds
+from tidegate.limits.retry_reservation import Resending
+from tidegate.limits.scopes import Scope
 from tidegate.queue.replicas import Replicas
 
 BUDGETED = Scope(n="key/a", bd=250, rpm=1, cc=1, tpm=10)

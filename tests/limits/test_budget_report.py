@@ -5,8 +5,6 @@ from datetime import UTC, datetime
 import pytest
 
 from tests.metering.ledger_parts import entry
-from tidegate.admission.budget_report import Budget, BudgetReport
-from tidegate.admission.budget_store import BudgetStore
 from tidegate.auth.grants import KeyChange, LimitsChange, ProjectChange
 from tidegate.auth.key_store import KeyStore
 from tidegate.auth.project_store import ProjectStore
@@ -14,6 +12,8 @@ from tidegate.connections.postgres import Postgres
 from tidegate.connections.redis import RedisLink
 from tidegate.core.clock import ManualClock
 from tidegate.core.values import Limits
+from tidegate.limits.budget_report import Budget, BudgetReport
+from tidegate.limits.budget_store import BudgetStore
 from tidegate.metering.ledger import encode
 from tidegate.metering.ledger_store import LedgerStore
 

@@ -4,9 +4,9 @@ import math
 from collections import OrderedDict
 from collections.abc import Iterator
 
-from tidegate.admission import bucket
-from tidegate.admission.decision import Refuse
-from tidegate.admission.terms import Scope, Terms
+from tidegate.limits import token_bucket
+from tidegate.limits.decision import Refuse
+from tidegate.limits.scopes import Scope, Terms
 from tidegate.queue.replicas import Replicas
 
 _MOST_REMEMBERED = 10_000
@@ -45,11 +45,11 @@ class LocalLimits:
         for what, limit, amount in _rates(scope, terms, spends=spends):
             share = self._replicas.share(limit)
             full_at = self._buckets.get(f"{what}:{scope.n}", 0.0)
-            wait = bucket.wait(full_at, share, amount, now)
+            wait = token_bucket.wait(full_at, share, amount, now)
             if wait is None:
                 yield _refusal("too_large" if what == "tokens" else what, scope, share, 0, amount, None)
             elif wait > 0.0:
-                used = share - bucket.level(full_at, share, now)
+                used = share - token_bucket.level(full_at, share, now)
                 yield _refusal(what, scope, share, used, amount, wait)
         if scope.rpd is not None:
             share = self._replicas.share(scope.rpd)
@@ -63,7 +63,9 @@ class LocalLimits:
     def _take(self, scope: Scope, terms: Terms, now: float, *, spends: bool) -> None:
         for what, limit, amount in _rates(scope, terms, spends=spends):
             name = f"{what}:{scope.n}"
-            self._buckets[name] = bucket.taken(self._buckets.get(name, 0.0), self._replicas.share(limit), amount, now)
+            self._buckets[name] = token_bucket.taken(
+                self._buckets.get(name, 0.0), self._replicas.share(limit), amount, now
+            )
             self._buckets.move_to_end(name)
         if scope.rpd is not None:
             name = f"{scope.n}:{terms.d}"

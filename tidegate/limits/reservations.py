@@ -6,9 +6,9 @@ from collections import deque
 
 import msgspec
 
-from tidegate.admission.gate import Admission, Gate, Settlement
 from tidegate.core.clock import Clock
 from tidegate.core.errors import RedisUnavailable
+from tidegate.limits.scripts import Admission, Gate, Settlement
 
 LEASE_SECONDS = 30.0
 """After so long without a sign of its process a call is lost, and charged all that it held."""

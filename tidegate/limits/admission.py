@@ -3,15 +3,15 @@
 import asyncio
 from collections.abc import Callable
 
-from tidegate.admission.decision import Absent, Allowance, Busy, Decision, Go, Hit, Join, Rebuild, Refuse
-from tidegate.admission.gate import Admission, Gate, Settlement
-from tidegate.admission.holds import Holds
-from tidegate.admission.local import LocalLimits
-from tidegate.admission.recount import Recount
-from tidegate.admission.refusal import error_of
-from tidegate.admission.terms import Scopes, Terms, period_of, scopes_of
 from tidegate.core.errors import NotCached, RedisUnavailable, StoreError
 from tidegate.core.values import Caller, Limits
+from tidegate.limits.decision import Absent, Allowance, Busy, Decision, Go, Hit, Join, Rebuild, Refuse
+from tidegate.limits.local_limits import LocalLimits
+from tidegate.limits.rebuild import Recount
+from tidegate.limits.rejections import error_of
+from tidegate.limits.reservations import Holds
+from tidegate.limits.scopes import Scopes, Terms, period_of, scopes_of
+from tidegate.limits.scripts import Admission, Gate, Settlement
 from tidegate.queue.waiters import busy_error
 
 LocalOwner = Callable[[], str | None]

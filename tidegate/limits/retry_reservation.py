@@ -2,11 +2,11 @@
 
 from collections.abc import Callable
 
-from tidegate.admission.door import Door
-from tidegate.admission.gate import bare
-from tidegate.admission.terms import Terms, resent
 from tidegate.core.clock import Clock
 from tidegate.core.errors import TidegateError
+from tidegate.limits.admission import Door
+from tidegate.limits.scopes import Terms, resent
+from tidegate.limits.scripts import bare
 
 Line = Callable[[str], bytes]
 """The call's ledger entry under another name, should what is held be lost with its process."""

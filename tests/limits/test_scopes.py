@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from tidegate.admission.terms import Scope, Terms, period_of, readmitted, scopes_of
 from tidegate.core.values import Caller, Limits
+from tidegate.limits.scopes import Scope, Terms, period_of, readmitted, scopes_of
 from tidegate.metering.ledger import LONGEST_TEXT
 
 NONE = Limits()

@@ -1,0 +1,1 @@
+"""Rate limits, budgets and reservations: may this caller spend now?"""
