@@ -7,11 +7,11 @@ import msgspec
 import structlog
 
 from tidegate.auth.key_cache import KeyRing
-from tidegate.cache.flight import Flight, Source
-from tidegate.cache.flights import Flights
 from tidegate.cache.given import Given
 from tidegate.cache.replay import events_of, in_form
 from tidegate.cache.stored import Codec, StoredAnswer
+from tidegate.coalescing.flight import Flight, Source
+from tidegate.coalescing.registry import Flights
 from tidegate.conversations.memory import Memory, ResponseMemory
 from tidegate.conversations.recollection import Asker, Recollection
 from tidegate.core.clock import Clock

@@ -1,7 +1,7 @@
 """An answer that is all here serves a passenger as a flight does, and a flight as a source does."""
 
-from tidegate.cache.flight import Flight
 from tidegate.cache.given import Given
+from tidegate.coalescing.flight import Flight
 from tidegate.core.values import AnswerHead
 
 HEAD = AnswerHead(stream=True, served_by="openai/m")

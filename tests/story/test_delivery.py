@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from tests.cache.scripted import HEAD, Scripted, events, settled, uncomplaining
-from tidegate.cache.flight import Flight
+from tests.coalescing.scripted import HEAD, Scripted, events, settled, uncomplaining
 from tidegate.cache.given import Given
 from tidegate.cache.replay import as_events
+from tidegate.coalescing.flight import Flight
 from tidegate.core.errors import ClientGone, MalformedAnswer, RateLimited, TidegateError, TruncatedStream
 from tidegate.core.values import AnswerHead, Route
 from tidegate.story.delivery import Delivery, Wanted

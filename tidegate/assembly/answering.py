@@ -4,10 +4,10 @@ from random import SystemRandom
 
 from tidegate.assembly.admission import AdmissionParts
 from tidegate.assembly.base import Base
-from tidegate.cache.flights import Flights
 from tidegate.cache.room import Room
 from tidegate.cache.stale import StaleAnswers
 from tidegate.cache.stored import Codec
+from tidegate.coalescing.registry import Flights
 from tidegate.conversations.recollection import Recollection
 from tidegate.core.ids import new_id
 from tidegate.metering import price_list

@@ -6,9 +6,9 @@ import msgspec
 
 from tidegate.cache import policy
 from tidegate.cache.fingerprint import fingerprint, shareable
-from tidegate.cache.flights import Flights
 from tidegate.cache.policy import CachePolicy
 from tidegate.cache.stored import echo_of
+from tidegate.coalescing.registry import Flights
 from tidegate.core.clock import Clock
 from tidegate.core.config import CacheConfig, QueueConfig
 from tidegate.core.values import Caller, LedgerEntry

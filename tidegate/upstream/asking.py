@@ -114,7 +114,7 @@ class Ladder:
 
 
 class Asking:
-    """One call. Implements `tidegate.cache.flight.Source`.
+    """One call. Implements `tidegate.coalescing.flight.Source`.
 
     `ways.settle` is awaited before the last event, the whole body or the error is handed on. It may be called twice
     with the same outcome if it is cancelled half-way, so it must be idempotent.

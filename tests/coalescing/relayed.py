@@ -2,11 +2,11 @@
 
 import asyncio
 
-from tests.cache.scripted import HEAD
+from tests.coalescing.scripted import HEAD
 from tests.eventually import until
-from tidegate.cache.flight import Source
-from tidegate.cache.follower import Follower
-from tidegate.cache.mailbox import FlightMessage, Mailbox
+from tidegate.coalescing.flight import Source
+from tidegate.coalescing.follower import Follower
+from tidegate.coalescing.mailbox import FlightMessage, Mailbox
 from tidegate.connections.redis import RedisLink
 from tidegate.core.values import AnswerHead
 

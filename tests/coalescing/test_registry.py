@@ -8,10 +8,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 
-from tests.cache.scripted import HEAD, Scripted, event, events, heard, settled, uncomplaining
+from tests.coalescing.scripted import HEAD, Scripted, event, events, heard, settled, uncomplaining
 from tests.eventually import PATIENCE_SECONDS, until
-from tidegate.cache.flight import Flight, Source
-from tidegate.cache.flights import Flights
+from tidegate.coalescing.flight import Flight, Source
+from tidegate.coalescing.registry import Flights
 from tidegate.connections.redis import RedisLink
 from tidegate.core.clock import SystemClock
 from tidegate.core.errors import FlightLost, RateLimited, TruncatedStream, UpstreamWords

@@ -6,9 +6,9 @@ from collections.abc import Awaitable, Callable
 
 import msgspec
 
-from tidegate.cache.flight import Source
-from tidegate.cache.mailbox import FlightMessage, Mailbox, RelayMessage
 from tidegate.cache.replay import OwnWords
+from tidegate.coalescing.flight import Source
+from tidegate.coalescing.mailbox import FlightMessage, Mailbox, RelayMessage
 from tidegate.core.errors import FlightLost, RedisUnavailable, TidegateError, unpack_error
 from tidegate.core.ids import new_id
 from tidegate.core.values import AnswerHead

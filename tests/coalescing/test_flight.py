@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.cache.scripted import HEAD, Scripted, event, events, heard, settled, uncomplaining
+from tests.coalescing.scripted import HEAD, Scripted, event, events, heard, settled, uncomplaining
 from tests.eventually import PATIENCE_SECONDS
-from tidegate.cache.flight import Flight
+from tidegate.coalescing.flight import Flight
 from tidegate.core.errors import RateLimited, TruncatedStream
 
 

@@ -6,7 +6,7 @@ import gc
 from collections.abc import AsyncIterator
 from typing import Any
 
-from tidegate.cache.flight import Flight
+from tidegate.coalescing.flight import Flight
 from tidegate.core.values import AnswerHead
 from tidegate.wire import sse
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.eventually import PATIENCE_SECONDS, until
-from tidegate.cache.mailbox import FlightMessage, Mailbox, RelayMessage
+from tidegate.coalescing.mailbox import FlightMessage, Mailbox, RelayMessage
 from tidegate.connections.redis import RedisLink
 from tidegate.core.clock import SystemClock
 from tidegate.core.errors import RateLimited, RedisUnavailable, UpstreamWords, unpack_error

@@ -12,13 +12,13 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from tests.cache.relayed import PRINT, Following, Owner
-from tests.cache.scripted import HEAD, Scripted, events, heard, uncomplaining
+from tests.coalescing.relayed import PRINT, Following, Owner
+from tests.coalescing.scripted import HEAD, Scripted, events, heard, uncomplaining
 from tests.eventually import PATIENCE_SECONDS, until
 from tidegate import embedded
-from tidegate.cache.flight import Flight, Source
-from tidegate.cache.flights import Flights
-from tidegate.cache.mailbox import FlightMessage
+from tidegate.coalescing.flight import Flight, Source
+from tidegate.coalescing.mailbox import FlightMessage
+from tidegate.coalescing.registry import Flights
 from tidegate.connections.redis import RedisLink
 from tidegate.core.clock import SystemClock
 from tidegate.core.errors import FlightLost, NotCached, RateLimited

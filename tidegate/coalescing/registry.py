@@ -6,9 +6,9 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
-from tidegate.cache.flight import Flight, Source
-from tidegate.cache.follower import Follower
-from tidegate.cache.mailbox import FlightMessage, Mailbox
+from tidegate.coalescing.flight import Flight, Source
+from tidegate.coalescing.follower import Follower
+from tidegate.coalescing.mailbox import FlightMessage, Mailbox
 from tidegate.connections.redis import RedisLink, Script
 from tidegate.core.errors import RedisUnavailable, TidegateError
 from tidegate.core.values import AnswerHead

@@ -1,0 +1,1 @@
+"""Single flight: identical calls made at once share one upstream call."""
