@@ -7,7 +7,7 @@ import msgspec
 import structlog
 
 from tidegate.auth.key_cache import KeyRing
-from tidegate.cache.given import Given
+from tidegate.cache.buffered_answer import Given
 from tidegate.cache.replay import events_of, in_form
 from tidegate.cache.stored import Codec, StoredAnswer
 from tidegate.coalescing.flight import Flight, Source

@@ -4,7 +4,7 @@ import inspect
 
 import pytest
 
-from tidegate.cache.erasing import AnswerEraser
+from tidegate.cache.erasure import AnswerEraser
 from tidegate.conversations.erasing import ConversationEraser
 from tidegate.core.erasing import Eraser
 from tidegate.metering.erasing import LedgerEraser

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.coalescing.scripted import HEAD, Scripted, events, settled, uncomplaining
-from tidegate.cache.given import Given
+from tidegate.cache.buffered_answer import Given
 from tidegate.cache.replay import as_events
 from tidegate.coalescing.flight import Flight
 from tidegate.core.errors import ClientGone, MalformedAnswer, RateLimited, TidegateError, TruncatedStream

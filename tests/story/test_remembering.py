@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from tidegate.cache.given import Given
+from tidegate.cache.buffered_answer import Given
 from tidegate.core.errors import ClientGone, PostgresUnavailable, ServerFailure, TidegateError
 from tidegate.core.values import AnswerHead, Route
 from tidegate.story.delivery import Delivery, Wanted

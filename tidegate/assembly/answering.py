@@ -4,7 +4,7 @@ from random import SystemRandom
 
 from tidegate.assembly.admission import AdmissionParts
 from tidegate.assembly.base import Base
-from tidegate.cache.room import Room
+from tidegate.cache.memory_guard import Room
 from tidegate.cache.stale import StaleAnswers
 from tidegate.cache.stored import Codec
 from tidegate.coalescing.registry import Flights

@@ -1,7 +1,7 @@
 """The parts that search, export and forget what was said."""
 
 from tidegate.auth.project_store import ProjectStore
-from tidegate.cache.erasing import AnswerEraser
+from tidegate.cache.erasure import AnswerEraser
 from tidegate.connections.postgres import Postgres
 from tidegate.connections.redis import RedisLink
 from tidegate.conversations.archive import Archive

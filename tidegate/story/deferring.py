@@ -12,7 +12,7 @@ from tidegate.background.job import Begun, NewJob, Standing
 from tidegate.background.job_store import Also, JobStore, Queue
 from tidegate.background.news import News
 from tidegate.background.reader import Reader
-from tidegate.cache.given import Given
+from tidegate.cache.buffered_answer import Given
 from tidegate.connections.postgres import Connection
 from tidegate.conversations.documents import Item
 from tidegate.conversations.memory import ResponseMemory

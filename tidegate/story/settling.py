@@ -5,8 +5,8 @@ import logging
 import msgspec
 import structlog
 
-from tidegate.cache.erasing import answers_of
-from tidegate.cache.room import Room
+from tidegate.cache.erasure import answers_of
+from tidegate.cache.memory_guard import Room
 from tidegate.cache.stored import Codec, StoredAnswer
 from tidegate.core.clock import Clock
 from tidegate.core.config import CacheConfig

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from tests.eventually import until
-from tidegate.cache.room import Room
+from tidegate.cache.memory_guard import Room
 from tidegate.connections.redis import RedisLink
 from tidegate.core.clock import SystemClock
 from tidegate.embedded import Stores

@@ -1,6 +1,6 @@
 """An answer that is all here serves a passenger as a flight does, and a flight as a source does."""
 
-from tidegate.cache.given import Given
+from tidegate.cache.buffered_answer import Given
 from tidegate.coalescing.flight import Flight
 from tidegate.core.values import AnswerHead
 

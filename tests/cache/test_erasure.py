@@ -2,7 +2,7 @@
 
 import pytest
 
-from tidegate.cache.erasing import AnswerEraser, answers_of
+from tidegate.cache.erasure import AnswerEraser, answers_of
 from tidegate.connections.redis import RedisLink
 from tidegate.limits.scopes import Done
 from tidegate.limits.scripts import Gate, Settlement
