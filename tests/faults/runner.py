@@ -19,7 +19,7 @@ from tests.faults.rules import Verdict, unseen
 from tests.faults.scripts import good, whole
 from tests.faults.upstream import Asked, Script, ScriptedUpstream, playing
 from tests.harness import Answer, Gateway, Json, World, data_of
-from tests.upstream.servers import full_backlog
+from tests.providers.servers import full_backlog
 from tidegate.core.values import Route
 
 AT_ONCE = 16

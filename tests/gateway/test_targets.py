@@ -10,7 +10,7 @@ from openai.types.chat import ChatCompletion
 from openai.types.responses import Response
 
 from tests.harness import CHAT, EMBEDDINGS, RESPONSES, STREAM, Gateway, Json, World, ask, said_by
-from tests.upstream.servers import saying, serving
+from tests.providers.servers import saying, serving
 from tidegate.core.clock import ManualClock
 from tidegate.simulator import Options, running
 

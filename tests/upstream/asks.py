@@ -11,10 +11,10 @@ from tests.upstream.turns import PlayedTurn
 from tidegate.core.clock import Clock
 from tidegate.core.config import RetriesConfig
 from tidegate.core.values import AnswerHead, Outcome, Ready, Route
+from tidegate.providers.base import Provider
 from tidegate.upstream.asking import Asking, Ladder, Question, Ways
 from tidegate.upstream.ladder import Ask
 from tidegate.upstream.plan import Canned, Plan, Target
-from tidegate.upstream.provider import Provider
 from tidegate.upstream.standing import Board
 from tidegate.wire.call import parse
 

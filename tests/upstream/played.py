@@ -7,8 +7,8 @@ import msgspec
 
 from tidegate.core.errors import TidegateError
 from tidegate.core.values import Route
+from tidegate.providers.base import Credential, Fitted
 from tidegate.upstream.plan import Target
-from tidegate.upstream.provider import Credential, Fitted
 from tidegate.wire.call import Call
 
 JSON = {"content-type": "application/json"}
@@ -51,7 +51,7 @@ class PlayedExchange:
 
 
 class PlayedProvider:
-    """Implements `tidegate.upstream.provider.Provider`."""
+    """Implements `tidegate.providers.base.Provider`."""
 
     speaks = frozenset(Route)
     reasoning_field: str | None = None

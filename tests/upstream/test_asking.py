@@ -9,10 +9,10 @@ import msgspec
 import pytest
 
 from tests.eventually import PATIENCE_SECONDS, until
+from tests.providers.servers import STREAM_HEAD, Script, Server, chunk, saying, serving, silence
+from tests.providers.targets import provider
 from tests.upstream.asks import COST, Asked
 from tests.upstream.boards import board_alone
-from tests.upstream.servers import STREAM_HEAD, Script, Server, chunk, saying, serving, silence
-from tests.upstream.targets import provider
 from tidegate.core.clock import ManualClock
 from tidegate.core.config import RetriesConfig
 from tidegate.core.errors import (

@@ -9,9 +9,9 @@ from tests.upstream.turns import PlayedTurn
 from tidegate.core import errors
 from tidegate.core.clock import ManualClock
 from tidegate.core.values import Route
+from tidegate.providers.base import Fitted
 from tidegate.upstream.attempt import Attempt
 from tidegate.upstream.plan import Target
-from tidegate.upstream.provider import Fitted
 
 CREATED = event({"type": "response.created", "response": {"status": "in_progress"}}, "response.created")
 DELTA = event({"type": "response.output_text.delta", "delta": "Hi"}, "response.output_text.delta")

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from tidegate.core import errors
 from tidegate.core.errors import TidegateError
+from tidegate.providers.base import Credential
 from tidegate.upstream import breaker, credentials
 from tidegate.upstream.breaker import BreakerState
 from tidegate.upstream.credentials import HEALTHY, CredentialState
@@ -28,7 +29,6 @@ from tidegate.upstream.ladder import (
 )
 from tidegate.upstream.plan import ALL, Plan, Rungs, Target
 from tidegate.upstream.plan import Canned as Reply
-from tidegate.upstream.provider import Credential
 
 NOW = 1000.0
 A, B = Target("openai", "gpt-4o"), Target("azure", "gpt-4o-eu")

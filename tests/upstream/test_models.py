@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.upstream.servers import OK, saying, serving
-from tests.upstream.targets import config_of, providers
+from tests.providers.servers import OK, saying, serving
+from tests.providers.targets import config_of, providers
 from tidegate.core.clock import ManualClock
 from tidegate.core.config import ProviderConfig, RouteConfig
 from tidegate.core.errors import (

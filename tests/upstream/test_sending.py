@@ -13,12 +13,12 @@ from tests.upstream.turns import PlayedTurn
 from tidegate.core import errors
 from tidegate.core.clock import ManualClock
 from tidegate.core.values import Route
+from tidegate.providers.base import Fitted
 from tidegate.upstream import breaker
 from tidegate.upstream.attempt import Attempt
 from tidegate.upstream.breaker import BreakerState, Circuit
 from tidegate.upstream.ladder import Ask
 from tidegate.upstream.plan import Target
-from tidegate.upstream.provider import Fitted
 from tidegate.upstream.sending import Sending
 from tidegate.upstream.standing import Board
 

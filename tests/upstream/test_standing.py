@@ -11,10 +11,10 @@ from tidegate.connections.redis import RedisLink
 from tidegate.core import errors
 from tidegate.core.clock import ManualClock
 from tidegate.core.errors import TidegateError
+from tidegate.providers.base import Credential
 from tidegate.upstream.breaker import Circuit
 from tidegate.upstream.credentials import Standing
 from tidegate.upstream.plan import Target
-from tidegate.upstream.provider import Credential
 from tidegate.upstream.standing import MOST_KEPT, Board
 
 HERE, KEY = Target("openai", "m"), Credential(name="main")

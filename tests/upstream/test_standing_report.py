@@ -9,9 +9,9 @@ from tidegate.connections.redis import RedisLink
 from tidegate.core import errors
 from tidegate.core.clock import ManualClock
 from tidegate.core.errors import NoSuchCredential
+from tidegate.providers.base import Credential
 from tidegate.upstream.credentials import Standing
 from tidegate.upstream.plan import Target
-from tidegate.upstream.provider import Credential
 from tidegate.upstream.standing_report import Shown, StandingReport
 from tidegate.upstream.standing_store import StandingStore
 

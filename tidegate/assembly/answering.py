@@ -15,12 +15,12 @@ from tidegate.metering.accountant import Accountant
 from tidegate.metering.ledger import Ledger
 from tidegate.metering.prices import Prices
 from tidegate.pipeline import Pipeline
+from tidegate.providers.registry import Forwarding
 from tidegate.story.deferring import Deferral
 from tidegate.story.settling import Settling
 from tidegate.story.spares import Spares
 from tidegate.story.ticketing import Ticketing
 from tidegate.upstream.asking import Ladder
-from tidegate.upstream.providers import Forwarding
 from tidegate.upstream.routes import Routes
 from tidegate.watch.upstream_health import UpstreamHealth
 

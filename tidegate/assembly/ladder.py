@@ -8,18 +8,18 @@ from tidegate.assembly.base import Base
 from tidegate.core.clock import Clock
 from tidegate.core.config import Settings
 from tidegate.core.config.providers import DEFAULT, OPENAI
+from tidegate.providers.base import Provider
+from tidegate.providers.openai import OpenAI
+from tidegate.providers.registry import make_providers as providers_of
+from tidegate.providers.transport import Transport
 from tidegate.queue.messages import LaneTerms
 from tidegate.upstream.alerts import alert
 from tidegate.upstream.asking import Ladder
-from tidegate.upstream.openai import OpenAI
 from tidegate.upstream.plan import Target
 from tidegate.upstream.probing import Probing
-from tidegate.upstream.provider import Provider
-from tidegate.upstream.providers import make_providers as providers_of
 from tidegate.upstream.standing import Board
 from tidegate.upstream.standing_report import StandingReport
 from tidegate.upstream.standing_store import StandingStore, Told
-from tidegate.upstream.transport import Transport
 
 
 def lane_terms(settings: Settings) -> Callable[[str], LaneTerms]:

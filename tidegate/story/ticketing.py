@@ -17,13 +17,13 @@ from tidegate.limits.scopes import Terms, readmitted
 from tidegate.limits.scripts import LaneAsk
 from tidegate.metering.prices import Prices
 from tidegate.metering.reserve import Reserve, reserve
+from tidegate.providers.registry import Forwarding
 from tidegate.queue.slot import Turns
 from tidegate.story.ticket import Request, Ticket, patience
 from tidegate.upstream.asking import Ladder
 from tidegate.upstream.fallback import HEADER, rungs_of
 from tidegate.upstream.ladder import Ask
 from tidegate.upstream.plan import Plan, Rungs
-from tidegate.upstream.providers import Forwarding
 from tidegate.upstream.routes import Routes
 from tidegate.wire.call import Call
 

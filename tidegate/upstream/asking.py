@@ -11,12 +11,12 @@ from tidegate.core.clock import Clock
 from tidegate.core.config import RetriesConfig
 from tidegate.core.errors import ClientGone, TidegateError
 from tidegate.core.values import AnswerHead, Outcome, Ready
+from tidegate.providers.base import Provider
+from tidegate.providers.responses_over_chat import fitted_for
 from tidegate.upstream.attempt import Attempt, Turn
 from tidegate.upstream.breaker import Circuit
-from tidegate.upstream.interpret import fitted_for
 from tidegate.upstream.ladder import Again, Ask, Canned, Fail, Moment, Rung, Stale, Step, Walk, next_step
 from tidegate.upstream.plan import Plan
-from tidegate.upstream.provider import Provider
 from tidegate.upstream.retry import RetryBudget
 from tidegate.upstream.sending import Come, Sending
 from tidegate.upstream.standing import Board

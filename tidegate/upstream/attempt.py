@@ -22,12 +22,12 @@ from tidegate.core.errors import (
 )
 from tidegate.core.said import Said
 from tidegate.core.values import Route
-from tidegate.upstream.classify import classify, classify_in_stream
-from tidegate.upstream.interpret import Interpreter
-from tidegate.upstream.provider import Credential, Fitted, Provider
-from tidegate.upstream.said_limits import said_limits
-from tidegate.upstream.sealed import mended
-from tidegate.upstream.transport import Exchange
+from tidegate.providers.base import Credential, Fitted, Provider
+from tidegate.providers.encrypted_reasoning import mended
+from tidegate.providers.errors import classify, classify_in_stream
+from tidegate.providers.rate_limit_headers import said_limits
+from tidegate.providers.responses_over_chat import Interpreter
+from tidegate.providers.transport import Exchange
 from tidegate.wire import sse
 from tidegate.wire.watch import Sight, watch_for
 

@@ -18,12 +18,12 @@ from tidegate.core.errors import (
     UpstreamBusy,
     unpack_error,
 )
+from tidegate.providers.base import Credential
 from tidegate.upstream import breaker, credentials, retry
 from tidegate.upstream.blame import Blame, blame_of, worth_another
 from tidegate.upstream.breaker import BreakerState, Circuit
 from tidegate.upstream.credentials import CredentialState
 from tidegate.upstream.plan import Plan, Target
-from tidegate.upstream.provider import Credential
 
 BESIDE_ANOTHER = 2.0
 """Seconds that a call waits for room at a target while another could answer it now."""

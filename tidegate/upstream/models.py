@@ -12,12 +12,12 @@ import msgspec
 
 from tidegate.core.clock import Clock
 from tidegate.core.errors import InvalidParameter, MalformedAnswer, UnknownModel, UpstreamError
-from tidegate.upstream.classify import classify
-from tidegate.upstream.openai import PROVIDER, OpenAI
+from tidegate.providers.base import Credential
+from tidegate.providers.errors import classify
+from tidegate.providers.openai import PROVIDER, OpenAI
+from tidegate.providers.transport import Exchange
 from tidegate.upstream.plan import Target
-from tidegate.upstream.provider import Credential
 from tidegate.upstream.routes import Routes
-from tidegate.upstream.transport import Exchange
 
 _FRESH_SECONDS = 60.0
 _AGAIN_SECONDS = 5.0

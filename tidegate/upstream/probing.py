@@ -12,12 +12,12 @@ import structlog
 
 from tidegate.core.clock import Clock
 from tidegate.core.errors import ConnectionFailed, FirstByteTimeout, NoUpstreamKey, TidegateError, UpstreamTimeout
+from tidegate.providers.base import Credential, Provider
 from tidegate.upstream import credentials
 from tidegate.upstream.breaker import PROBE_SECONDS, Circuit
 from tidegate.upstream.credentials import Standing
 from tidegate.upstream.ladder import credential_key
 from tidegate.upstream.plan import Target
-from tidegate.upstream.provider import Credential, Provider
 from tidegate.upstream.standing import Board
 
 PATIENCE = 2.0

@@ -20,6 +20,7 @@ from tidegate.core.errors import (
     UpstreamTimeout,
     unpack_error,
 )
+from tidegate.providers.base import Credential
 from tidegate.upstream import breaker, credentials
 from tidegate.upstream.alerts import alert
 from tidegate.upstream.blame import Blame, blame_of
@@ -27,7 +28,6 @@ from tidegate.upstream.breaker import BreakerState, Circuit, Tally
 from tidegate.upstream.credentials import CredentialState, Standing
 from tidegate.upstream.ladder import Standings, credential_key, lane_of
 from tidegate.upstream.plan import Target
-from tidegate.upstream.provider import Credential
 from tidegate.upstream.standing_store import StandingStore, Told, load_all
 
 _REFUSED_SECONDS = 0.5

@@ -1,7 +1,7 @@
 """What the upstream, or the way to it, did wrong: the taxonomy.
 
 One class for each row of "Errors" in OpenAI's API reference and of what proxies in between add.
-They are made at one edge, `tidegate.upstream.classify` and `tidegate.upstream.transport`.
+They are made at one edge, `tidegate.providers.errors` and `tidegate.providers.transport`.
 """
 
 from typing import ClassVar

@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 
 from tidegate.core.said import Allowance, Said
-from tidegate.upstream.waits import LONGEST_WAIT, duration
+from tidegate.providers.retry_after import LONGEST_WAIT, duration
 
 MINUTE = 60.0
 LONGEST_MINUTE = 600.0

@@ -7,8 +7,8 @@ import msgspec
 from pydantic import SecretStr
 
 from tidegate.core.values import Route
+from tidegate.providers.transport import Exchange
 from tidegate.upstream.plan import Target
-from tidegate.upstream.transport import Exchange
 from tidegate.wire.call import Call
 
 

@@ -13,7 +13,7 @@ from tests.upstream.played import PlayedProvider
 from tidegate.core.clock import ManualClock
 from tidegate.core.errors import MalformedAnswer, NotTranslatable, TruncatedStream
 from tidegate.core.values import Route
-from tidegate.upstream.interpret import Interpreter, fitted_for, interpreter_for
+from tidegate.providers.responses_over_chat import Interpreter, fitted_for, interpreter_for
 from tidegate.upstream.plan import Target
 from tidegate.wire import chat, responses, sse
 from tidegate.wire.call import Call, parse

@@ -2,12 +2,12 @@
 
 import pytest
 
-from tests.upstream.targets import config_of, providers
+from tests.providers.targets import config_of, providers
 from tidegate.core.config import Settings
 from tidegate.core.values import Route
-from tidegate.upstream.azure import Azure
-from tidegate.upstream.openai import OpenAI
-from tidegate.upstream.providers import Forwarding
+from tidegate.providers.azure import Azure
+from tidegate.providers.openai import OpenAI
+from tidegate.providers.registry import Forwarding
 
 USUAL = Settings().upstream.forward_headers
 

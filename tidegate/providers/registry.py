@@ -6,9 +6,9 @@ from functools import lru_cache
 
 from tidegate.core.clock import Clock
 from tidegate.core.config import ProviderConfig
-from tidegate.upstream.azure import Azure
-from tidegate.upstream.openai import OpenAI
-from tidegate.upstream.transport import Transport
+from tidegate.providers.azure import Azure
+from tidegate.providers.openai import OpenAI
+from tidegate.providers.transport import Transport
 
 _KINDS: Mapping[str, type[OpenAI]] = {"openai": OpenAI, "azure": Azure, "compatible": OpenAI}
 

@@ -31,7 +31,7 @@ from tidegate.core.errors import (
     UpstreamWords,
 )
 from tidegate.core.scrub import scrub
-from tidegate.upstream.waits import retry_after
+from tidegate.providers.retry_after import retry_after
 
 _LONGEST_MESSAGE = 2000
 

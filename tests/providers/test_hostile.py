@@ -5,10 +5,10 @@ import gzip
 
 import pytest
 
-from tests.upstream.servers import OK, STREAM_HEAD, chunk, saying, serving
-from tests.upstream.test_transport import asked, read, way
+from tests.providers.servers import OK, STREAM_HEAD, chunk, saying, serving
+from tests.providers.test_transport import asked, read, way
 from tidegate.core.errors import ConnectionFailed, TotalTimeout
-from tidegate.upstream.transport import Transport
+from tidegate.providers.transport import Transport
 
 
 @pytest.mark.parametrize(

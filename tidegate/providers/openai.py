@@ -11,11 +11,11 @@ from tidegate.core.config import CredentialConfig, ProviderConfig, RuleConfig
 from tidegate.core.config.providers import DEFAULT, OPENAI
 from tidegate.core.errors import NoUpstreamKey
 from tidegate.core.values import Route
-from tidegate.upstream.adapt import Adapter, Rule
-from tidegate.upstream.classify import classify
+from tidegate.providers.base import Credential, Fitted
+from tidegate.providers.errors import classify
+from tidegate.providers.parameter_rules import Adapter, Rule
+from tidegate.providers.transport import Exchange, Transport, way_to
 from tidegate.upstream.plan import Target
-from tidegate.upstream.provider import Credential, Fitted
-from tidegate.upstream.transport import Exchange, Transport, way_to
 from tidegate.wire.call import Call
 
 PROVIDER = OPENAI
@@ -26,7 +26,7 @@ _OPENAIS_OWN = ("openai-organization", "openai-project")
 
 
 class OpenAI:
-    """A provider. Implements `tidegate.upstream.provider.Provider`."""
+    """A provider. Implements `tidegate.providers.base.Provider`."""
 
     def __init__(self, name: str, config: ProviderConfig, transport: Transport, clock: Clock) -> None:
         """`config` has everything said."""

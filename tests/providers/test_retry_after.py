@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from tidegate.upstream.waits import LONGEST_WAIT, duration, retry_after
+from tidegate.providers.retry_after import LONGEST_WAIT, duration, retry_after
 
 NOW = 1_790_000_000.0
 

@@ -6,9 +6,9 @@ from tidegate.core.clock import Clock
 from tidegate.core.config import ProviderConfig
 from tidegate.core.errors import NoUpstreamKey
 from tidegate.core.values import Route
-from tidegate.upstream.openai import OpenAI
-from tidegate.upstream.provider import Credential, Fitted
-from tidegate.upstream.transport import Transport
+from tidegate.providers.base import Credential, Fitted
+from tidegate.providers.openai import OpenAI
+from tidegate.providers.transport import Transport
 
 _BY_DEPLOYMENT = frozenset({Route.CHAT, Route.EMBEDDINGS})
 """Routes whose address names the deployment; elsewhere the body's `model` does."""

@@ -3,8 +3,8 @@
 from pydantic import SecretStr
 
 from tidegate.core.values import Route
+from tidegate.providers.base import Credential, Fitted
 from tidegate.upstream.plan import Target
-from tidegate.upstream.provider import Credential, Fitted
 
 SECRET = "sk-proj-nobody-may-see-this"
 

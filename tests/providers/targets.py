@@ -6,9 +6,9 @@ from typing import Any
 
 from tidegate.core.clock import Clock, ManualClock
 from tidegate.core.config import ProviderConfig, UpstreamConfig
-from tidegate.upstream.openai import OpenAI
-from tidegate.upstream.providers import make_providers
-from tidegate.upstream.transport import Transport
+from tidegate.providers.openai import OpenAI
+from tidegate.providers.registry import make_providers
+from tidegate.providers.transport import Transport
 
 SECRET = "sk-proj-nobody-may-see-this"
 MAIN = {"name": "main", "api_key": SECRET}

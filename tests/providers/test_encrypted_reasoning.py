@@ -10,10 +10,10 @@ from tests.upstream.turns import PlayedTurn
 from tidegate.core.clock import ManualClock
 from tidegate.core.errors import TidegateError, UpstreamRejected, UpstreamWords
 from tidegate.core.values import Route
+from tidegate.providers.base import Fitted
+from tidegate.providers.encrypted_reasoning import mended
 from tidegate.upstream.attempt import Attempt
 from tidegate.upstream.plan import Target
-from tidegate.upstream.provider import Fitted
-from tidegate.upstream.sealed import mended
 
 SEALED = {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "gAAAA"}
 OPEN = {"type": "reasoning", "summary": [], "content": [{"type": "reasoning_text", "text": "Hm."}]}

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tidegate.core.said import Allowance, Said
-from tidegate.upstream.said_limits import said_limits
+from tidegate.providers.rate_limit_headers import said_limits
 
 NOTHING = Said()
 

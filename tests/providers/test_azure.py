@@ -5,15 +5,15 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.upstream.servers import OK, saying, serving
-from tests.upstream.targets import SECRET, provider
+from tests.providers.servers import OK, saying, serving
+from tests.providers.targets import SECRET, provider
 from tidegate.core import errors
 from tidegate.core.errors import UpstreamError
 from tidegate.core.values import Route
+from tidegate.providers.errors import classify
+from tidegate.providers.rate_limit_headers import said_limits
 from tidegate.simulator import Options, running
-from tidegate.upstream.classify import classify
 from tidegate.upstream.plan import Target
-from tidegate.upstream.said_limits import said_limits
 from tidegate.wire.call import Call, parse
 
 TARGET = Target("azure", "gpt-4o")

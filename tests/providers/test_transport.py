@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.eventually import PATIENCE_SECONDS, until
-from tests.upstream.servers import OK, STREAM_HEAD, Server, chunk, full_backlog, saying, serving, silence
-from tests.upstream.targets import config_of
+from tests.providers.servers import OK, STREAM_HEAD, Server, chunk, full_backlog, saying, serving, silence
+from tests.providers.targets import config_of
 from tidegate.core.errors import (
     AnswerTooLarge,
     ConnectionFailed,
@@ -23,7 +23,7 @@ from tidegate.core.errors import (
     TruncatedStream,
     UpstreamTimeout,
 )
-from tidegate.upstream.transport import Exchange, Transport, Way, way_to
+from tidegate.providers.transport import Exchange, Transport, Way, way_to
 
 
 @contextlib.asynccontextmanager

@@ -6,7 +6,7 @@ import msgspec
 
 from tidegate.core.errors import TidegateError
 from tidegate.core.values import Route
-from tidegate.upstream.provider import Fitted
+from tidegate.providers.base import Fitted
 
 _CODE = "invalid_encrypted_content"
 _WORDS = ("encrypted content", "could not be")

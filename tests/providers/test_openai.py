@@ -6,15 +6,15 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.upstream.servers import OK, Server, saying, serving
-from tests.upstream.targets import MAIN, SECRET, config_of, provider
+from tests.providers.servers import OK, Server, saying, serving
+from tests.providers.targets import MAIN, SECRET, config_of, provider
 from tidegate.core.clock import ManualClock
 from tidegate.core.errors import InvalidUpstreamKey, NoUpstreamKey, ParameterNotTaken, ServerFailure
 from tidegate.core.values import Route
+from tidegate.providers.openai import OpenAI
+from tidegate.providers.transport import Transport
 from tidegate.simulator import Options, running
-from tidegate.upstream.openai import OpenAI
 from tidegate.upstream.plan import Target
-from tidegate.upstream.transport import Transport
 from tidegate.wire.call import Call, parse
 
 TARGET = Target("openai", "gpt-4o")
