@@ -26,6 +26,9 @@ from tidegate.metering.ledger import encode
 from tidegate.queue.messages import Queued, Refused
 from tidegate.queue.messages import Ticket as LaneTicket
 from tidegate.queue.slot import Turn, Turns
+from tidegate.routing.fallback_policy import Ask
+from tidegate.routing.upstream_call import Asking, Ladder, Question, Ways
+from tidegate.routing.upstream_call import Turns as AttemptTurns
 from tidegate.story.deferring import Deferral
 from tidegate.story.delivery import Delivery, Passage, Wanted
 from tidegate.story.remembering import Remembering
@@ -33,9 +36,6 @@ from tidegate.story.settling import Settling
 from tidegate.story.spares import Spares
 from tidegate.story.ticket import Claim, Request, Ticket, again
 from tidegate.story.ticketing import Ticketing
-from tidegate.upstream.asking import Asking, Ladder, Question, Ways
-from tidegate.upstream.asking import Turns as AttemptTurns
-from tidegate.upstream.ladder import Ask
 from tidegate.wire.call import Call, parse
 
 STEPS = ("_identify", "_read", "_recall", "_fingerprint", "_admit", "_wait", "_ask", "_settle", "_remember")

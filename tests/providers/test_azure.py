@@ -12,8 +12,8 @@ from tidegate.core.errors import UpstreamError
 from tidegate.core.values import Route
 from tidegate.providers.errors import classify
 from tidegate.providers.rate_limit_headers import said_limits
+from tidegate.routing.plan import Target
 from tidegate.simulator import Options, running
-from tidegate.upstream.plan import Target
 from tidegate.wire.call import Call, parse
 
 TARGET = Target("azure", "gpt-4o")

@@ -5,15 +5,15 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.upstream.played import PlayedExchange, PlayedProvider, refusal
-from tests.upstream.turns import PlayedTurn
+from tests.routing.played import PlayedExchange, PlayedProvider, refusal
+from tests.routing.turns import PlayedTurn
 from tidegate.core.clock import ManualClock
 from tidegate.core.errors import TidegateError, UpstreamRejected, UpstreamWords
 from tidegate.core.values import Route
 from tidegate.providers.base import Fitted
 from tidegate.providers.encrypted_reasoning import mended
-from tidegate.upstream.attempt import Attempt
-from tidegate.upstream.plan import Target
+from tidegate.routing.attempt import Attempt
+from tidegate.routing.plan import Target
 
 SEALED = {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "gAAAA"}
 OPEN = {"type": "reasoning", "summary": [], "content": [{"type": "reasoning_text", "text": "Hm."}]}

@@ -13,8 +13,8 @@ from tidegate.core.errors import InvalidUpstreamKey, NoUpstreamKey, ParameterNot
 from tidegate.core.values import Route
 from tidegate.providers.openai import OpenAI
 from tidegate.providers.transport import Transport
+from tidegate.routing.plan import Target
 from tidegate.simulator import Options, running
-from tidegate.upstream.plan import Target
 from tidegate.wire.call import Call, parse
 
 TARGET = Target("openai", "gpt-4o")

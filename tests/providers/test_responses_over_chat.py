@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.upstream.played import PlayedProvider
+from tests.routing.played import PlayedProvider
 from tidegate.core.clock import ManualClock
 from tidegate.core.errors import MalformedAnswer, NotTranslatable, TruncatedStream
 from tidegate.core.values import Route
 from tidegate.providers.responses_over_chat import Interpreter, fitted_for, interpreter_for
-from tidegate.upstream.plan import Target
+from tidegate.routing.plan import Target
 from tidegate.wire import chat, responses, sse
 from tidegate.wire.call import Call, parse
 from tidegate.wire.watch import Sight, watch_for

@@ -25,8 +25,8 @@ from tidegate.limits.budget_store import BudgetStore
 from tidegate.metering.report import Reports
 from tidegate.queue.messages import LaneTerms
 from tidegate.queue.report import QueueReport
-from tidegate.upstream.standing_report import StandingReport
-from tidegate.upstream.standing_store import StandingStore
+from tidegate.routing.health.report import StandingReport
+from tidegate.routing.health.store import StandingStore
 from tidegate.watch.counters import Counters
 from tidegate.watch.workers import Workers
 from tidegate.web.admin import add_admin

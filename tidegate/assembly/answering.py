@@ -16,12 +16,12 @@ from tidegate.metering.ledger import Ledger
 from tidegate.metering.prices import Prices
 from tidegate.pipeline import Pipeline
 from tidegate.providers.registry import Forwarding
+from tidegate.routing.routes import Routes
+from tidegate.routing.upstream_call import Ladder
 from tidegate.story.deferring import Deferral
 from tidegate.story.settling import Settling
 from tidegate.story.spares import Spares
 from tidegate.story.ticketing import Ticketing
-from tidegate.upstream.asking import Ladder
-from tidegate.upstream.routes import Routes
 from tidegate.watch.upstream_health import UpstreamHealth
 
 

@@ -15,10 +15,10 @@ from tidegate.limits.budget_store import Amounts, BudgetStore
 from tidegate.limits.scopes import EVERYBODY
 from tidegate.metering import price_list
 from tidegate.queue.waiters import Places
-from tidegate.upstream.asking import Ladder
-from tidegate.upstream.breaker import Circuit
-from tidegate.upstream.credentials import Standing
-from tidegate.upstream.routes import is_pattern
+from tidegate.routing.health.circuit_breaker import Circuit
+from tidegate.routing.health.credential_state import Standing
+from tidegate.routing.routes import is_pattern
+from tidegate.routing.upstream_call import Ladder
 from tidegate.watch.counters import Gauge, Sample
 
 OTHER = "other"

@@ -13,13 +13,13 @@ from tidegate.providers.openai import OpenAI
 from tidegate.providers.registry import make_providers as providers_of
 from tidegate.providers.transport import Transport
 from tidegate.queue.messages import LaneTerms
-from tidegate.upstream.alerts import alert
-from tidegate.upstream.asking import Ladder
-from tidegate.upstream.plan import Target
-from tidegate.upstream.probing import Probing
-from tidegate.upstream.standing import Board
-from tidegate.upstream.standing_report import StandingReport
-from tidegate.upstream.standing_store import StandingStore, Told
+from tidegate.routing.health.alerts import alert
+from tidegate.routing.health.checks import Probing
+from tidegate.routing.health.registry import Board
+from tidegate.routing.health.report import StandingReport
+from tidegate.routing.health.store import StandingStore, Told
+from tidegate.routing.plan import Target
+from tidegate.routing.upstream_call import Ladder
 
 
 def lane_terms(settings: Settings) -> Callable[[str], LaneTerms]:

@@ -20,9 +20,9 @@ from tidegate.pipeline import Pipeline
 from tidegate.queue.messages import LaneTerms
 from tidegate.queue.report import QueueReport
 from tidegate.queue.store import LaneStore
+from tidegate.routing.health.registry import Board
+from tidegate.routing.models import Models
 from tidegate.story.deferring import Deferral
-from tidegate.upstream.models import Models
-from tidegate.upstream.standing import Board
 from tidegate.watch.upstream_health import UpstreamHealth
 from tidegate.web.admin import add_admin
 from tidegate.web.admin_desks import KeyDesk, Overlook, ProjectDesk

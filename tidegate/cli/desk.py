@@ -35,9 +35,9 @@ from tidegate.limits.budget_store import BudgetStore
 from tidegate.queue.messages import LaneTerms
 from tidegate.queue.report import QueueReport
 from tidegate.queue.store import LaneStore
+from tidegate.routing.health.report import StandingReport
+from tidegate.routing.health.store import StandingStore
 from tidegate.story.forgetting import Forgetting
-from tidegate.upstream.standing_report import StandingReport
-from tidegate.upstream.standing_store import StandingStore
 
 _Result = TypeVar("_Result")
 _PATIENCE = 2.0

@@ -8,7 +8,7 @@ from pydantic import SecretStr
 
 from tidegate.core.values import Route
 from tidegate.providers.transport import Exchange
-from tidegate.upstream.plan import Target
+from tidegate.routing.plan import Target
 from tidegate.wire.call import Call
 
 

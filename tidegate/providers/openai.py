@@ -15,7 +15,7 @@ from tidegate.providers.base import Credential, Fitted
 from tidegate.providers.errors import classify
 from tidegate.providers.parameter_rules import Adapter, Rule
 from tidegate.providers.transport import Exchange, Transport, way_to
-from tidegate.upstream.plan import Target
+from tidegate.routing.plan import Target
 from tidegate.wire.call import Call
 
 PROVIDER = OPENAI

@@ -31,7 +31,7 @@ class Turns:
 
 
 class Turn:
-    """Implements `tidegate.upstream.asking.Turn`."""
+    """Implements `tidegate.routing.upstream_call.Turn`."""
 
     def __init__(
         self,

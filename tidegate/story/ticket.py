@@ -10,8 +10,8 @@ from tidegate.core.values import Caller, LedgerEntry, Route
 from tidegate.limits.scopes import Done, Terms, readmitted
 from tidegate.limits.scripts import LaneAsk, Settlement
 from tidegate.metering.ledger import encode
-from tidegate.upstream.ladder import Ask
-from tidegate.upstream.plan import Plan
+from tidegate.routing.fallback_policy import Ask
+from tidegate.routing.plan import Plan
 from tidegate.wire.call import Call
 
 LONGEST_PATIENCE = 3600.0

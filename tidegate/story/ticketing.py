@@ -19,12 +19,12 @@ from tidegate.metering.prices import Prices
 from tidegate.metering.reserve import Reserve, reserve
 from tidegate.providers.registry import Forwarding
 from tidegate.queue.slot import Turns
+from tidegate.routing.fallback_header import HEADER, rungs_of
+from tidegate.routing.fallback_policy import Ask
+from tidegate.routing.plan import Plan, Rungs
+from tidegate.routing.routes import Routes
+from tidegate.routing.upstream_call import Ladder
 from tidegate.story.ticket import Request, Ticket, patience
-from tidegate.upstream.asking import Ladder
-from tidegate.upstream.fallback import HEADER, rungs_of
-from tidegate.upstream.ladder import Ask
-from tidegate.upstream.plan import Plan, Rungs
-from tidegate.upstream.routes import Routes
 from tidegate.wire.call import Call
 
 _FRESH_ONLY = Rungs(stale=False)

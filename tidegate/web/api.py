@@ -17,8 +17,8 @@ from tidegate.connections.postgres import Postgres
 from tidegate.connections.redis import RedisLink
 from tidegate.core.errors import StoreError, TidegateError, UnknownRoute, WrongMethod
 from tidegate.core.ids import IdSource
-from tidegate.upstream.models import Models
-from tidegate.upstream.standing_report import UpstreamShown
+from tidegate.routing.health.report import UpstreamShown
+from tidegate.routing.models import Models
 from tidegate.watch.upstream_health import Health, UpstreamHealth
 from tidegate.web import envelope
 

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 from fastapi import Path
 from pydantic import Field
 
-from tidegate.upstream.standing_report import Shown, StandingReport, UpstreamShown
+from tidegate.routing.health.report import Shown, StandingReport, UpstreamShown
 from tidegate.web.admin_shapes import Name, Shape
 
 Provider = Annotated[Name, Path(description="The provider's name in the configuration.")]

@@ -1,1 +1,0 @@
-"""Who answers: the transport to OpenAI, what its answers mean, and what its failures are called."""
