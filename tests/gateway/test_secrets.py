@@ -7,9 +7,9 @@ import aiohttp
 import pytest
 
 from tests.harness import CHAT, RESPONSES, UPSTREAM_KEY, Gateway, World, ask
-from tidegate.pipeline import Pipeline
+from tidegate.pipeline.context import Request, Ticket
+from tidegate.pipeline.pipeline import Pipeline
 from tidegate.simulator import Fault
-from tidegate.story.ticket import Request, Ticket
 
 SHORT = {"first_byte_seconds": 0.3, "idle_seconds": 0.3}
 WRONG = "sk-tg-mistyped0by0somebody0in0a0hurry0and0not0a0key"

@@ -14,14 +14,14 @@ from tidegate.metering import price_list
 from tidegate.metering.accountant import Accountant
 from tidegate.metering.ledger import Ledger
 from tidegate.metering.prices import Prices
-from tidegate.pipeline import Pipeline
+from tidegate.pipeline.background import Deferral
+from tidegate.pipeline.fallback_answers import Spares
+from tidegate.pipeline.pipeline import Pipeline
+from tidegate.pipeline.prepare import Ticketing
+from tidegate.pipeline.settle import Settling
 from tidegate.providers.registry import Forwarding
 from tidegate.routing.routes import Routes
 from tidegate.routing.upstream_call import Ladder
-from tidegate.story.deferring import Deferral
-from tidegate.story.settling import Settling
-from tidegate.story.spares import Spares
-from tidegate.story.ticketing import Ticketing
 from tidegate.watch.upstream_health import UpstreamHealth
 
 

@@ -9,8 +9,8 @@ from tidegate.background.runner import Runner
 from tidegate.background.worker import Worker
 from tidegate.conversations.response_store import ResponseStore
 from tidegate.limits.request_count import Visits
+from tidegate.pipeline.background import Answering, Deferral, JobDesk, broken_off
 from tidegate.providers.registry import Forwarding
-from tidegate.story.deferring import Answering, Deferral, JobDesk, broken_off
 
 _LOOK_SECONDS = 1.0
 """Between looks for jobs of which nobody told."""

@@ -10,7 +10,7 @@ from tidegate.conversations.export import Export
 from tidegate.conversations.searching import Searcher
 from tidegate.core.clock import Clock
 from tidegate.metering.erasing import LedgerEraser
-from tidegate.story.forgetting import Forgetting
+from tidegate.pipeline.erasure import Forgetting
 from tidegate.web.data_desk import DataDesk
 
 

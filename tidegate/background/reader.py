@@ -17,7 +17,7 @@ _PATIENCE_SECONDS = 60.0
 
 
 class Reader:
-    """The stream of one response, after an event. Implements `tidegate.story.delivery.Journey`.
+    """The stream of one response, after an event. Implements `tidegate.pipeline.delivery.Journey`.
 
     Whoever leaves it ends nothing: the response goes on.
     """

@@ -32,12 +32,12 @@ from tidegate.core.config import Settings
 from tidegate.embedded import Stores
 from tidegate.limits.budget_report import BudgetReport
 from tidegate.limits.budget_store import BudgetStore
+from tidegate.pipeline.erasure import Forgetting
 from tidegate.queue.messages import LaneTerms
 from tidegate.queue.report import QueueReport
 from tidegate.queue.store import LaneStore
 from tidegate.routing.health.report import StandingReport
 from tidegate.routing.health.store import StandingStore
-from tidegate.story.forgetting import Forgetting
 
 _Result = TypeVar("_Result")
 _PATIENCE = 2.0

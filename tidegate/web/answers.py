@@ -7,7 +7,7 @@ from typing import Any
 
 from tidegate.core.errors import ClientGone, TidegateError
 from tidegate.core.values import AnswerHead, Route
-from tidegate.story.delivery import Passage
+from tidegate.pipeline.delivery import Passage
 from tidegate.web import envelope
 from tidegate.web.envelope import JSON, Headers
 from tidegate.web.heartbeat import Heartbeat

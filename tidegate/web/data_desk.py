@@ -9,7 +9,7 @@ from tidegate.auth.project_store import ProjectStore
 from tidegate.conversations.export import Export
 from tidegate.conversations.searching import Searcher
 from tidegate.core.errors import NoSuchProject
-from tidegate.story.forgetting import Forgetting
+from tidegate.pipeline.erasure import Forgetting
 from tidegate.web.data_shapes import ExportAsked, ForgetAsked, ForgetShown, FoundPage, FoundShown, SearchAsked
 
 

@@ -12,7 +12,7 @@ from tidegate.core.config import ServerConfig
 from tidegate.core.ids import IdSource
 from tidegate.core.values import Caller
 from tidegate.limits.request_count import Visits
-from tidegate.story.delivery import Passage
+from tidegate.pipeline.delivery import Passage
 from tidegate.web.body import read_body
 from tidegate.web.streamed import Streamed
 from tidegate.wire.call import read_object

@@ -11,8 +11,8 @@ from tidegate.core.errors import ClientGone, TidegateError, WrongMethod
 from tidegate.core.happenings import Failure
 from tidegate.core.ids import IdSource
 from tidegate.core.values import Route
-from tidegate.pipeline import Pipeline
-from tidegate.story.ticket import Request
+from tidegate.pipeline.context import Request
+from tidegate.pipeline.pipeline import Pipeline
 from tidegate.web.answers import Reply, Send
 from tidegate.web.body import read_body
 from tidegate.web.hangup import HangUp, Receive

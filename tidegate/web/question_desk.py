@@ -10,8 +10,8 @@ from tidegate.core.clock import Clock
 from tidegate.core.ids import IdSource
 from tidegate.core.values import Route
 from tidegate.metering.estimate import estimate
-from tidegate.pipeline import Pipeline
-from tidegate.story.ticket import Request as Asking
+from tidegate.pipeline.context import Request as Asking
+from tidegate.pipeline.pipeline import Pipeline
 from tidegate.web.front import Front, Json
 from tidegate.wire.call import Call, parse
 

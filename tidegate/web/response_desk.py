@@ -10,7 +10,7 @@ from tidegate.conversations.recollection import items_in
 from tidegate.conversations.response_form import seen
 from tidegate.conversations.response_store import ResponseStore
 from tidegate.core.errors import NotCancellable, NotStreamable
-from tidegate.story.deferring import Deferral
+from tidegate.pipeline.background import Deferral
 from tidegate.web.front import Front, Json, listed
 
 LARGE = frozenset({"message.input_image.image_url", "computer_call_output.output.image_url"})

@@ -4,7 +4,7 @@ from fastapi import Response
 
 from tidegate.core.config import ServerConfig
 from tidegate.core.errors import ClientGone, TidegateError
-from tidegate.story.delivery import Passage
+from tidegate.pipeline.delivery import Passage
 from tidegate.web.answers import Reply, Send
 from tidegate.web.hangup import HangUp, Receive
 from tidegate.web.inference import Scope

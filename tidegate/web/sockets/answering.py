@@ -12,9 +12,9 @@ from tidegate.core.errors import ClientGone, TidegateError
 from tidegate.core.happenings import Failure
 from tidegate.core.ids import IdSource
 from tidegate.core.values import Route
-from tidegate.pipeline import Pipeline
-from tidegate.story.delivery import Passage
-from tidegate.story.ticket import Request
+from tidegate.pipeline.context import Request
+from tidegate.pipeline.delivery import Passage
+from tidegate.pipeline.pipeline import Pipeline
 from tidegate.web import envelope
 from tidegate.web.sockets.retelling import Retelling
 from tidegate.web.sockets.shelf import Compartment, Remembered

@@ -9,7 +9,7 @@ from tidegate.core.clock import Clock
 from tidegate.core.config import ServerConfig, WebsocketConfig
 from tidegate.core.errors import ClientGone, ConnectionExpired, TidegateError
 from tidegate.core.ids import IdSource
-from tidegate.pipeline import Pipeline
+from tidegate.pipeline.pipeline import Pipeline
 from tidegate.web.answers import Send
 from tidegate.web.hangup import Receive
 from tidegate.web.sockets.answering import Answering, Failed, Kit, error_frame

@@ -11,7 +11,7 @@ from tidegate.core.errors import TidegateError, TooManySockets
 from tidegate.core.happenings import Failure
 from tidegate.core.ids import IdSource
 from tidegate.core.values import Route
-from tidegate.pipeline import Pipeline
+from tidegate.pipeline.pipeline import Pipeline
 from tidegate.web import envelope
 from tidegate.web.answers import Send
 from tidegate.web.hangup import Receive

@@ -8,7 +8,7 @@ from tidegate.conversations.memory import Memory
 from tidegate.core.errors import ClientGone, TidegateError
 from tidegate.core.values import AnswerHead
 from tidegate.limits.decision import Allowance
-from tidegate.story.delivery import Delivery
+from tidegate.pipeline.delivery import Delivery
 from tidegate.wire.watch import is_extra_chunk, is_terminal
 
 

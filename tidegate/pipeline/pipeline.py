@@ -23,19 +23,19 @@ from tidegate.limits.retry_reservation import Resending
 from tidegate.limits.scopes import readmitted
 from tidegate.limits.scripts import Admission
 from tidegate.metering.ledger import encode
+from tidegate.pipeline.background import Deferral
+from tidegate.pipeline.context import Claim, Request, Ticket, again
+from tidegate.pipeline.delivery import Delivery, Passage, Wanted
+from tidegate.pipeline.fallback_answers import Spares
+from tidegate.pipeline.prepare import Ticketing
+from tidegate.pipeline.remember import Remembering
+from tidegate.pipeline.settle import Settling
 from tidegate.queue.messages import Queued, Refused
 from tidegate.queue.messages import Ticket as LaneTicket
 from tidegate.queue.slot import Turn, Turns
 from tidegate.routing.fallback_policy import Ask
 from tidegate.routing.upstream_call import Asking, Ladder, Question, Ways
 from tidegate.routing.upstream_call import Turns as AttemptTurns
-from tidegate.story.deferring import Deferral
-from tidegate.story.delivery import Delivery, Passage, Wanted
-from tidegate.story.remembering import Remembering
-from tidegate.story.settling import Settling
-from tidegate.story.spares import Spares
-from tidegate.story.ticket import Claim, Request, Ticket, again
-from tidegate.story.ticketing import Ticketing
 from tidegate.wire.call import Call, parse
 
 STEPS = ("_identify", "_read", "_recall", "_fingerprint", "_admit", "_wait", "_ask", "_settle", "_remember")

@@ -3,7 +3,7 @@
 import pytest
 
 from tidegate.core.errors import RedisUnavailable
-from tidegate.story.forgetting import Forgetting
+from tidegate.pipeline.erasure import Forgetting
 
 
 class Remembers:

@@ -23,9 +23,9 @@ from tidegate.core.errors import ResponseNotFound
 from tidegate.core.values import AnswerHead, Route
 from tidegate.limits.request_count import Visits
 from tidegate.metering.ledger import encode
-from tidegate.story.delivery import Delivery, Passage, Wanted
-from tidegate.story.remembering import Remembering
-from tidegate.story.ticket import Attempt, Request, Ticket
+from tidegate.pipeline.context import Attempt, Request, Ticket
+from tidegate.pipeline.delivery import Delivery, Passage, Wanted
+from tidegate.pipeline.remember import Remembering
 from tidegate.wire import sse
 from tidegate.wire.call import Call
 

@@ -3,7 +3,7 @@
 import pytest
 
 from tidegate.core.errors import InvalidParameter
-from tidegate.story.ticket import patience
+from tidegate.pipeline.context import patience
 
 
 @pytest.mark.parametrize(("stated", "seconds"), [(None, 120.0), ("0", 0.0), ("2.5", 2.5), ("3600", 3600.0)])

@@ -16,7 +16,7 @@ from tidegate.limits.admission import Door
 from tidegate.limits.scripts import Settlement
 from tidegate.metering.accountant import Accountant, joined
 from tidegate.metering.ledger import Ledger
-from tidegate.story.ticket import Claim, Ticket, plain_settlement
+from tidegate.pipeline.context import Claim, Ticket, plain_settlement
 from tidegate.watch.upstream_health import UpstreamHealth
 
 _log = structlog.get_logger("pipeline")

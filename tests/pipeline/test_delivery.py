@@ -13,7 +13,7 @@ from tidegate.cache.replay import as_events
 from tidegate.coalescing.flight import Flight
 from tidegate.core.errors import ClientGone, MalformedAnswer, RateLimited, TidegateError, TruncatedStream
 from tidegate.core.values import AnswerHead, Route
-from tidegate.story.delivery import Delivery, Wanted
+from tidegate.pipeline.delivery import Delivery, Wanted
 from tidegate.wire import sse
 
 CHAT, RESPONSES = Route.CHAT, Route.RESPONSES

@@ -7,8 +7,8 @@ import pytest
 from tidegate.cache.buffered_answer import Given
 from tidegate.core.errors import ClientGone, PostgresUnavailable, ServerFailure, TidegateError
 from tidegate.core.values import AnswerHead, Route
-from tidegate.story.delivery import Delivery, Wanted
-from tidegate.story.remembering import Remembering
+from tidegate.pipeline.delivery import Delivery, Wanted
+from tidegate.pipeline.remember import Remembering
 
 CHUNK = b'data: {"id":"c","choices":[{"index":0,"delta":{"content":"x"}}]}\n\n'
 USAGE = b'data: {"id":"c","choices":[],"usage":{"total_tokens":3}}\n\n'

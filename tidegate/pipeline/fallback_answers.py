@@ -5,7 +5,7 @@ from tidegate.cache.stale import StaleAnswers
 from tidegate.core.clock import Clock
 from tidegate.core.ids import IdSource
 from tidegate.core.values import AnswerHead, Ready
-from tidegate.story.ticket import Ticket
+from tidegate.pipeline.context import Ticket
 from tidegate.wire.canned import canned
 
 CANNED = "canned"

@@ -17,6 +17,7 @@ from tidegate.limits.scopes import Terms, readmitted
 from tidegate.limits.scripts import LaneAsk
 from tidegate.metering.prices import Prices
 from tidegate.metering.reserve import Reserve, reserve
+from tidegate.pipeline.context import Request, Ticket, patience
 from tidegate.providers.registry import Forwarding
 from tidegate.queue.slot import Turns
 from tidegate.routing.fallback_header import HEADER, rungs_of
@@ -24,7 +25,6 @@ from tidegate.routing.fallback_policy import Ask
 from tidegate.routing.plan import Plan, Rungs
 from tidegate.routing.routes import Routes
 from tidegate.routing.upstream_call import Ladder
-from tidegate.story.ticket import Request, Ticket, patience
 from tidegate.wire.call import Call
 
 _FRESH_ONLY = Rungs(stale=False)

@@ -1,0 +1,1 @@
+"""One request's story, and the steps it is made of."""
