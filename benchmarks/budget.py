@@ -23,8 +23,8 @@ import redis
 from benchmarks import gateway, processes
 from benchmarks.contestants import FOLDER
 from benchmarks.processes import BenchmarkError, Program
-from tidegate import embedded
-from tidegate.embedded import Stores
+from tidegate.storage import embedded
+from tidegate.storage.embedded import Stores
 
 CALLERS, REPLICAS = 200, 3
 BUDGET = 1_000_000_000

@@ -24,7 +24,7 @@ from benchmarks import gateway, processes
 from benchmarks.contestants import FOLDER
 from benchmarks.processes import OTHER_CORE, BenchmarkError
 from benchmarks.talks import MODEL, House, Talk
-from tidegate import embedded
+from tidegate.storage import embedded
 
 REPLICAS = 3
 _UP_SECONDS = 60.0

@@ -10,7 +10,7 @@ import msgspec
 from benchmarks import gateway, litellm, processes
 from benchmarks.load import Target
 from benchmarks.processes import MEASURED_CORE, OTHER_CORE, Program
-from tidegate.embedded import Stores
+from tidegate.storage.embedded import Stores
 
 FOLDER = Path(".benchmarks")
 """Where throw-away environments, data and logs are kept between runs."""

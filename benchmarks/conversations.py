@@ -23,8 +23,6 @@ from benchmarks.archive_load import ITEMS_EACH
 from benchmarks.contestants import FOLDER
 from benchmarks.long_turns import WORDS, Spread
 from benchmarks.processes import MEASURED_CORE, OTHER_CORE, BenchmarkError
-from tidegate import embedded
-from tidegate.connections.postgres import Postgres
 from tidegate.conversations.archive import Archive
 from tidegate.conversations.completion_store import CompletionStore
 from tidegate.conversations.conversation_store import ConversationStore
@@ -32,8 +30,10 @@ from tidegate.conversations.documents import Conversation, Item, PageAsk, Stored
 from tidegate.conversations.response_store import ResponseStore
 from tidegate.core.clock import SystemClock
 from tidegate.core.ids import new_id
-from tidegate.embedded import Stores
-from tidegate.migrate import migrate
+from tidegate.storage import embedded
+from tidegate.storage.embedded import Stores
+from tidegate.storage.migrate import migrate
+from tidegate.storage.postgres import Postgres
 
 TURNS = 1000
 POOL = 20

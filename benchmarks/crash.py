@@ -18,8 +18,8 @@ import uvloop
 from benchmarks import contestants, gateway, processes
 from benchmarks.callers import Answer, Callers
 from benchmarks.contestants import FOLDER, Ports
-from tidegate import embedded
-from tidegate.embedded import Stores
+from tidegate.storage import embedded
+from tidegate.storage.embedded import Stores
 
 CALLERS = 16
 REPEATED_QUESTIONS = 20

@@ -25,8 +25,8 @@ from benchmarks.books import Books, Line, charges_of
 from benchmarks.contestants import FOLDER
 from benchmarks.mixed_calls import Asked, Mix, make
 from benchmarks.processes import OTHER_CORE, BenchmarkError
-from tidegate import embedded
-from tidegate.embedded import Stores
+from tidegate.storage import embedded
+from tidegate.storage.embedded import Stores
 
 REPLICAS, CALLERS = 3, 48
 KEYS = (("shop", "100", 30), ("shop", "100", 30), ("harbour", "100", 35), ("poor", "0.002", 5))

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping
 
 from benchmarks.processes import BenchmarkError
-from tidegate.embedded import Stores
+from tidegate.storage.embedded import Stores
 
 
 def environment(upstream: str, stores: Stores) -> dict[str, str]:

@@ -24,7 +24,7 @@ from benchmarks import gateway, processes
 from benchmarks.chats import REPLICAS, Replica, environment
 from benchmarks.contestants import FOLDER
 from benchmarks.processes import OTHER_CORE, BenchmarkError
-from tidegate import embedded
+from tidegate.storage import embedded
 
 MODEL = "gpt-4o-mini"
 _SETTINGS = {

@@ -24,7 +24,7 @@ import uvloop
 from benchmarks import gateway, processes
 from benchmarks.contestants import FOLDER
 from benchmarks.processes import MEASURED_CORE, OTHER_CORE, BenchmarkError, Program
-from tidegate import embedded
+from tidegate.storage import embedded
 
 MODEL = "gpt-4o-mini"
 ASKED_BEFORE = 200

@@ -24,8 +24,8 @@ import uvloop
 from benchmarks import contestants, gateway, processes
 from benchmarks.callers import Answer, Callers
 from benchmarks.contestants import FOLDER, Ports
-from tidegate import embedded
-from tidegate.embedded import Stores
+from tidegate.storage import embedded
+from tidegate.storage.embedded import Stores
 
 WARM_SECONDS = 5.0
 LIMIT = 120

@@ -25,7 +25,7 @@ from benchmarks import contestants, gateway, load, processes
 from benchmarks.contestants import FOLDER, MODEL, WARM
 from benchmarks.load import Target
 from benchmarks.processes import MEASURED_CORE, OTHER_CORE, BenchmarkError, Program
-from tidegate import embedded
+from tidegate.storage import embedded
 
 
 class Half(msgspec.Struct, frozen=True, kw_only=True):

@@ -23,8 +23,8 @@ import uvloop
 from benchmarks import contestants, gateway, processes
 from benchmarks.contestants import FOLDER, MODEL, Ports
 from benchmarks.processes import OTHER_CORE, BenchmarkError
-from tidegate import embedded
-from tidegate.embedded import Stores
+from tidegate.storage import embedded
+from tidegate.storage.embedded import Stores
 
 MOST_WAIT_MS = 5.0
 START_SECONDS = 4.0

@@ -14,7 +14,7 @@ from pathlib import Path
 from benchmarks import contestants, figures, litellm, load, processes, streams
 from benchmarks.contestants import FOLDER, Ports, Running
 from benchmarks.figures import Figures
-from tidegate import embedded
+from tidegate.storage import embedded
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
 CONNECTIONS = (1, 8, 64)

@@ -20,7 +20,7 @@ from benchmarks import contestants, gateway, processes
 from benchmarks.callers import Answer, Callers
 from benchmarks.contestants import FOLDER, Ports, Running
 from benchmarks.processes import Program
-from tidegate import embedded
+from tidegate.storage import embedded
 
 CALLERS = 32
 REPEATED_QUESTIONS = 50

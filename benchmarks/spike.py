@@ -25,7 +25,7 @@ import uvloop
 from benchmarks import gateway, processes
 from benchmarks.contestants import FOLDER
 from benchmarks.processes import OTHER_CORE, BenchmarkError, Program
-from tidegate import embedded
+from tidegate.storage import embedded
 
 RPM = 600
 SPIKE = 300

@@ -23,12 +23,12 @@ import structlog
 from hypothesis import HealthCheck, settings
 from psycopg import sql
 
-from tidegate import embedded
-from tidegate.connections.postgres import Postgres
-from tidegate.connections.redis import RedisLink
 from tidegate.core.clock import ManualClock, SystemClock
-from tidegate.embedded import Stores
-from tidegate.migrate import migrate
+from tidegate.storage import embedded
+from tidegate.storage.embedded import Stores
+from tidegate.storage.migrate import migrate
+from tidegate.storage.postgres import Postgres
+from tidegate.storage.redis import RedisLink
 
 GIVEN = pytest.StashKey[Stores | None]()
 PROXIES = {"http_proxy", "https_proxy", "all_proxy", "no_proxy", "ssl_cert_file"}

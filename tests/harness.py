@@ -21,12 +21,12 @@ from tests.eventually import PATIENCE_SECONDS, until
 from tidegate.app import build
 from tidegate.auth.key_store import KeyStore, NewKey
 from tidegate.cli.serve import uvicorn_config
-from tidegate.connections.postgres import Postgres
-from tidegate.connections.redis import RedisLink
 from tidegate.core.clock import Clock, SystemClock
 from tidegate.core.config import Settings
-from tidegate.embedded import Stores
 from tidegate.metering.ledger_stream import stream_key
+from tidegate.storage.embedded import Stores
+from tidegate.storage.postgres import Postgres
+from tidegate.storage.redis import RedisLink
 
 Json = dict[str, Any]
 

@@ -12,8 +12,8 @@ from pydantic import SecretStr
 from tests.harness import STREAM, World, ask
 from tidegate import app
 from tidegate.core.config import ConfigError, Settings
-from tidegate.embedded import Stores
 from tidegate.simulator import running
+from tidegate.storage.embedded import Stores
 
 
 @pytest.fixture

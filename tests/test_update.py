@@ -12,9 +12,9 @@ import pytest
 from yoyo import read_migrations
 
 from tests.metering.ledger_parts import ENTRY
-from tidegate import migrate as module
-from tidegate.embedded import Stores
-from tidegate.migrate import migrate
+from tidegate.storage import migrate as module
+from tidegate.storage.embedded import Stores
+from tidegate.storage.migrate import migrate
 
 PREVIOUS = Path(__file__).parent / "previous_release"
 """The queries of the release before, as they were."""

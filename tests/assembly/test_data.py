@@ -1,9 +1,9 @@
 """The parts that forget an end user are put together, each thing counted under a name of its own."""
 
 from tidegate.assembly.data import data_desk, forgetting
-from tidegate.connections.postgres import Postgres
-from tidegate.connections.redis import RedisLink
 from tidegate.core.clock import ManualClock
+from tidegate.storage.postgres import Postgres
+from tidegate.storage.redis import RedisLink
 from tidegate.web.data_desk import DataDesk
 from tidegate.web.data_shapes import ForgetShown
 

@@ -3,9 +3,9 @@
 import pytest
 
 from tidegate.auth.epoch import Epoch
-from tidegate.connections.redis import RedisLink
 from tidegate.core.clock import SystemClock
 from tidegate.core.errors import RedisUnavailable
+from tidegate.storage.redis import RedisLink
 
 
 async def test_it_begins_at_nothing_and_moves(redis_link: RedisLink, redis_prefix: str) -> None:

@@ -9,14 +9,11 @@ from pathlib import Path
 import pytest
 
 from tests.eventually import until, until_so
-from tidegate import embedded
 from tidegate.auth import key_format
 from tidegate.auth.grants import KeyChange, LimitsChange, ProjectChange
 from tidegate.auth.key_cache import KeyRing
 from tidegate.auth.key_store import STALE_SECONDS, KeyStore, Standing
 from tidegate.auth.project_store import ProjectStore
-from tidegate.connections.postgres import Postgres
-from tidegate.connections.redis import RedisLink
 from tidegate.core.clock import ManualClock, SystemClock
 from tidegate.core.errors import (
     AdminKeyOnly,
@@ -29,7 +26,10 @@ from tidegate.core.errors import (
     TidegateError,
 )
 from tidegate.core.values import Caller, Limits, Priority
-from tidegate.embedded import Stores
+from tidegate.storage import embedded
+from tidegate.storage.embedded import Stores
+from tidegate.storage.postgres import Postgres
+from tidegate.storage.redis import RedisLink
 
 MADE_UP = key_format.generate(b"\x07".__mul__)
 

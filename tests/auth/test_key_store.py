@@ -9,11 +9,11 @@ from tidegate.auth import key_format
 from tidegate.auth.grants import KeyChange, LimitsChange, ProjectChange
 from tidegate.auth.key_store import KeyStore
 from tidegate.auth.project_store import ProjectStore
-from tidegate.connections.postgres import Postgres
-from tidegate.connections.redis import RedisLink
 from tidegate.core.clock import ManualClock, SystemClock
 from tidegate.core.errors import PostgresUnavailable
 from tidegate.core.values import Caller, Limits, Priority
+from tidegate.storage.postgres import Postgres
+from tidegate.storage.redis import RedisLink
 
 
 @pytest.fixture

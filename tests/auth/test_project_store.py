@@ -6,10 +6,10 @@ from tidegate.auth.epoch import Epoch
 from tidegate.auth.grants import LimitsChange, ProjectChange
 from tidegate.auth.key_store import KeyStore
 from tidegate.auth.project_store import ProjectStore
-from tidegate.connections.postgres import Postgres
-from tidegate.connections.redis import RedisLink
 from tidegate.core.clock import ManualClock
 from tidegate.core.values import Limits, Priority
+from tidegate.storage.postgres import Postgres
+from tidegate.storage.redis import RedisLink
 
 
 @pytest.fixture

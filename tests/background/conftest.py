@@ -5,8 +5,8 @@ from collections.abc import Callable
 import pytest
 
 from tests.background.parts import Process, Script
-from tidegate.connections.postgres import Postgres
-from tidegate.connections.redis import RedisLink
+from tidegate.storage.postgres import Postgres
+from tidegate.storage.redis import RedisLink
 
 Made = Callable[..., Process]
 

@@ -15,11 +15,11 @@ from tidegate.background.job_store import Also, JobStore
 from tidegate.background.news import News
 from tidegate.background.runner import Runner
 from tidegate.background.worker import Worker
-from tidegate.connections.postgres import Connection, Postgres
-from tidegate.connections.redis import RedisLink
 from tidegate.core.clock import Clock, ManualClock, SystemClock
 from tidegate.core.errors import TidegateError
 from tidegate.core.happenings import Happening
+from tidegate.storage.postgres import Connection, Postgres
+from tidegate.storage.redis import RedisLink
 from tidegate.wire import sse
 from tidegate.wire.responses import to_events
 

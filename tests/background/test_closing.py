@@ -7,8 +7,8 @@ from tests.background.conftest import Made
 from tests.background.parts import WORDS, Process, Script, first_events, new_job, nothing_else, stream
 from tidegate.background.job import Begun, Standing
 from tidegate.background.job_store import Also
-from tidegate.connections.postgres import Connection
 from tidegate.core.errors import NotStorable, ServerFailure
+from tidegate.storage.postgres import Connection
 
 
 async def under_way(process: Process, events: list[bytes]) -> Begun:

@@ -5,7 +5,7 @@ import pytest
 from tests.background.conftest import Made
 from tests.background.parts import Process, decoded, first_events, new_job, nothing_else, stream
 from tidegate.background.job import Begun
-from tidegate.connections.postgres import Postgres
+from tidegate.storage.postgres import Postgres
 
 
 @pytest.fixture

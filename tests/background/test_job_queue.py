@@ -9,8 +9,8 @@ from pgqueuer.adapters.persistence.queries import Queries
 from tests.eventually import until, until_so
 from tidegate.background.job import End, Later, Over, Taken
 from tidegate.background.job_queue import JobQueue
-from tidegate.connections.postgres import Postgres
 from tidegate.core.clock import SystemClock
+from tidegate.storage.postgres import Postgres
 
 LIFE = "SELECT min(extract(epoch FROM heartbeat - created)) FROM pgqueuer"
 

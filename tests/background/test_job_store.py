@@ -7,8 +7,8 @@ from tests.background.conftest import Made
 from tests.background.parts import NoQueue, decoded, first_events, new_job, nothing_else, stream
 from tidegate.background.job import Begun, Broken, Finished
 from tidegate.background.job_store import JobStore
-from tidegate.connections.postgres import Connection, Postgres
 from tidegate.core.errors import BackgroundQueueFull, BackgroundTimeout, GatewayRestarted
+from tidegate.storage.postgres import Connection, Postgres
 
 NOW = 1_790_000_000.0
 

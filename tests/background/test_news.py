@@ -7,8 +7,8 @@ import pytest
 
 from tests.eventually import PATIENCE_SECONDS, until
 from tidegate.background.news import News
-from tidegate.connections.redis import RedisLink
 from tidegate.core.clock import SystemClock
+from tidegate.storage.redis import RedisLink
 
 
 @pytest.fixture

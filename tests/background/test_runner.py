@@ -5,7 +5,7 @@ import asyncio
 from tests.background.conftest import Made
 from tests.background.parts import Said, Script, stream
 from tests.eventually import PATIENCE_SECONDS, until
-from tidegate.connections.postgres import Postgres
+from tidegate.storage.postgres import Postgres
 
 
 async def test_a_job_given_back_is_done_by_another_process(process: Made) -> None:

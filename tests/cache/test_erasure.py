@@ -3,9 +3,9 @@
 import pytest
 
 from tidegate.cache.erasure import AnswerEraser, answers_of
-from tidegate.connections.redis import RedisLink
 from tidegate.limits.scopes import Done
 from tidegate.limits.scripts import Gate, Settlement
+from tidegate.storage.redis import RedisLink
 
 NOW = 1_790_000_000.0
 ADA = answers_of("shop", "ada")

@@ -6,9 +6,9 @@ import pytest
 
 from tests.eventually import until
 from tidegate.cache.memory_guard import Room
-from tidegate.connections.redis import RedisLink
 from tidegate.core.clock import SystemClock
-from tidegate.embedded import Stores
+from tidegate.storage.embedded import Stores
+from tidegate.storage.redis import RedisLink
 
 
 @pytest.fixture

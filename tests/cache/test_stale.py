@@ -5,10 +5,10 @@ import pytest
 from tests.limits.script_parts import NOON, Calls
 from tidegate.cache.stale import StaleAnswers
 from tidegate.cache.stored import Codec, StoredAnswer
-from tidegate.connections.redis import RedisLink
 from tidegate.core.clock import ManualClock
 from tidegate.limits.decision import Go, Hit, Refuse
 from tidegate.limits.scopes import Scope
+from tidegate.storage.redis import RedisLink
 
 TTL, DAY = 3600.0, 86_400.0
 ANSWER = StoredAnswer(stream=False, body=b'{"tide": "high"}' * 100, served_by="openai/gpt-4o-mini", echo="{}")

@@ -7,7 +7,7 @@ from typer.testing import CliRunner, Result
 
 from tidegate.cli.main import application
 from tidegate.core import logs
-from tidegate.embedded import Stores
+from tidegate.storage.embedded import Stores
 
 Tidegate = Callable[..., Result]
 

@@ -3,12 +3,12 @@
 import asyncio
 
 from tests.conversations.said import completion, message, response
-from tidegate.connections.postgres import Postgres
 from tidegate.conversations.archive import Archive
 from tidegate.conversations.completion_store import CompletionStore
 from tidegate.conversations.response_store import ResponseStore
 from tidegate.core.clock import ManualClock
-from tidegate.embedded import Stores
+from tidegate.storage.embedded import Stores
+from tidegate.storage.postgres import Postgres
 
 
 def say(stores: Stores) -> None:

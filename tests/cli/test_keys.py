@@ -11,7 +11,7 @@ from typer.testing import CliRunner, Result
 
 from tidegate.auth import key_format
 from tidegate.cli.keys import expiry, keys_app
-from tidegate.embedded import Stores
+from tidegate.storage.embedded import Stores
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC).timestamp()
 DAY = 86_400

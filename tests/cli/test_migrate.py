@@ -6,9 +6,9 @@ import typer
 from typer.testing import CliRunner
 
 from tidegate.cli.migrate import migrate
-from tidegate.embedded import Stores
+from tidegate.storage.embedded import Stores
 
-MIGRATIONS = Path(__file__).parents[2] / "tidegate" / "migrations"
+MIGRATIONS = Path(__file__).parents[2] / "tidegate" / "storage" / "migrations"
 
 
 def run(**environment: str) -> tuple[int, str]:

@@ -8,10 +8,10 @@ import pytest
 from tests.background.parts import NoQueue, first_events, new_job, nothing_else
 from tests.cli.conftest import Tidegate
 from tidegate.background.job_store import JobStore
-from tidegate.connections.postgres import Postgres
-from tidegate.connections.redis import RedisLink
 from tidegate.queue.messages import LaneTerms, Queued, Ticket
 from tidegate.queue.store import LaneStore
+from tidegate.storage.postgres import Postgres
+from tidegate.storage.redis import RedisLink
 
 LANE = "openai/default/gpt-4o-mini"
 

@@ -14,8 +14,8 @@ import aiohttp
 
 from tests.eventually import PATIENCE_SECONDS
 from tests.harness import CHAT, free_port
-from tidegate.embedded import Stores
 from tidegate.simulator import Options, running
+from tidegate.storage.embedded import Stores
 
 
 class Run:

@@ -20,8 +20,8 @@ from tests.eventually import PATIENCE_SECONDS
 from tests.harness import STREAM, Answer, GatewayProcess, World, ask, free_port, said_by
 from tidegate.cli.serve import serve
 from tidegate.core.config.server import ServerConfig
-from tidegate.embedded import Stores
 from tidegate.simulator import running
+from tidegate.storage.embedded import Stores
 
 PACED = {"x_simulate_tps": "30", "x_simulate_tokens": "60"}
 

@@ -9,8 +9,8 @@ from pydantic import SecretStr
 from tidegate.cli.stores import located, plain_errors, ready
 from tidegate.core.config import ConfigError, Settings
 from tidegate.core.errors import PostgresUnavailable
-from tidegate.embedded import EmbeddedError, Stores
-from tidegate.migrate import pending
+from tidegate.storage.embedded import EmbeddedError, Stores
+from tidegate.storage.migrate import pending
 
 
 def told(stores: Stores) -> Settings:

@@ -14,14 +14,14 @@ from typer.testing import CliRunner, Result
 
 from tests.metering.ledger_parts import entry
 from tidegate.cli.usage import moment, table_that_fits, usage
-from tidegate.connections.postgres import Postgres
-from tidegate.connections.redis import RedisLink
-from tidegate.embedded import Stores
 from tidegate.metering.ledger import encode
 from tidegate.metering.ledger_store import LedgerStore
 from tidegate.metering.ledger_stream import LedgerStream
 from tidegate.metering.report import By, UsageRow
 from tidegate.metering.spool import Spool
+from tidegate.storage.embedded import Stores
+from tidegate.storage.postgres import Postgres
+from tidegate.storage.redis import RedisLink
 
 NOW = 1_790_100_000.0
 Run = Callable[..., Result]

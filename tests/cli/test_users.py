@@ -6,7 +6,7 @@ import pytest
 
 from tests.cli.conftest import Tidegate
 from tests.cli.stored import say
-from tidegate.embedded import Stores
+from tidegate.storage.embedded import Stores
 
 FOUND = {
     "conversations": 1,

@@ -7,8 +7,8 @@ from tests.eventually import until
 from tidegate.coalescing.flight import Source
 from tidegate.coalescing.follower import Follower
 from tidegate.coalescing.mailbox import FlightMessage, Mailbox
-from tidegate.connections.redis import RedisLink
 from tidegate.core.values import AnswerHead
+from tidegate.storage.redis import RedisLink
 
 PRINT = "f" * 40
 """The fingerprint of what is asked."""

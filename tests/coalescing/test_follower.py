@@ -15,15 +15,15 @@ import pytest
 from tests.coalescing.relayed import PRINT, Following, Owner
 from tests.coalescing.scripted import HEAD, Scripted, events, heard, uncomplaining
 from tests.eventually import PATIENCE_SECONDS, until
-from tidegate import embedded
 from tidegate.coalescing.flight import Flight, Source
 from tidegate.coalescing.mailbox import FlightMessage
 from tidegate.coalescing.registry import Flights
-from tidegate.connections.redis import RedisLink
 from tidegate.core.clock import SystemClock
 from tidegate.core.errors import FlightLost, NotCached, RateLimited
 from tidegate.core.values import AnswerHead
-from tidegate.embedded import Stores
+from tidegate.storage import embedded
+from tidegate.storage.embedded import Stores
+from tidegate.storage.redis import RedisLink
 from tidegate.wire import sse
 
 WHOLE = AnswerHead(stream=False, served_by="openai/m")

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from tests.eventually import PATIENCE_SECONDS, until
 from tidegate.coalescing.mailbox import FlightMessage, Mailbox, RelayMessage
-from tidegate.connections.redis import RedisLink
 from tidegate.core.clock import SystemClock
 from tidegate.core.errors import RateLimited, RedisUnavailable, UpstreamWords, unpack_error
 from tidegate.core.values import AnswerHead
+from tidegate.storage.redis import RedisLink
 
 HEAD = AnswerHead(stream=True, served_by="openai/m", echo='{"user":"ada"}')
 WISH = FlightMessage(fingerprint="f" * 40, follower="f1", process="two", index=3)

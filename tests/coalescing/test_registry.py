@@ -12,11 +12,11 @@ from tests.coalescing.scripted import HEAD, Scripted, event, events, heard, sett
 from tests.eventually import PATIENCE_SECONDS, until
 from tidegate.coalescing.flight import Flight, Source
 from tidegate.coalescing.registry import Flights
-from tidegate.connections.redis import RedisLink
 from tidegate.core.clock import SystemClock
 from tidegate.core.errors import FlightLost, RateLimited, TruncatedStream, UpstreamWords
 from tidegate.core.values import AnswerHead
-from tidegate.embedded import Stores
+from tidegate.storage.embedded import Stores
+from tidegate.storage.redis import RedisLink
 
 LEASE = 1.0
 """Seconds."""

@@ -2,12 +2,12 @@
 
 import pytest
 
-from tidegate.connections.postgres import Postgres
 from tidegate.conversations.archive import Archive
 from tidegate.conversations.completion_store import CompletionStore
 from tidegate.conversations.conversation_store import ConversationStore
 from tidegate.conversations.response_store import ResponseStore
 from tidegate.core.clock import ManualClock
+from tidegate.storage.postgres import Postgres
 
 
 @pytest.fixture

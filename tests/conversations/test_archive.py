@@ -3,12 +3,12 @@
 import pytest
 
 from tests.conversations.said import AT, completion, message, response, said
-from tidegate.connections.postgres import Postgres
 from tidegate.conversations.archive import Archive
 from tidegate.conversations.completion_store import CompletionStore
 from tidegate.conversations.conversation_store import ConversationStore
 from tidegate.conversations.documents import Conversation
 from tidegate.conversations.response_store import ResponseStore
+from tidegate.storage.postgres import Postgres
 
 
 @pytest.mark.parametrize("days", [1, 400])

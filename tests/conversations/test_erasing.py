@@ -3,7 +3,6 @@
 import pytest
 
 from tests.conversations.said import AT, completion, item, message, response, said
-from tidegate.connections.postgres import Postgres
 from tidegate.conversations.completion_store import CompletionStore
 from tidegate.conversations.conversation_store import ConversationStore
 from tidegate.conversations.documents import Conversation
@@ -11,6 +10,7 @@ from tidegate.conversations.erasing import ConversationEraser
 from tidegate.conversations.response_store import ResponseStore
 from tidegate.core.clock import ManualClock
 from tidegate.core.errors import ConversationNotFound, PreviousResponseNotFound, ResponseNotFound
+from tidegate.storage.postgres import Postgres
 
 NOTHING = {"responses": 0, "completions": 0, "items": 0, "conversations": 0}
 IMAGE = "data:image/png;base64," + "A" * 100_000

@@ -6,7 +6,6 @@ import pytest
 
 from tests.conversations.said import AT, item, message, response, said
 from tests.eventually import until_so
-from tidegate.connections.postgres import Postgres
 from tidegate.conversations.archive import Archive
 from tidegate.conversations.conversation_store import ConversationStore
 from tidegate.conversations.documents import Conversation
@@ -14,6 +13,7 @@ from tidegate.conversations.keeper import Keeper
 from tidegate.conversations.partitions import Partitions
 from tidegate.conversations.response_store import ResponseStore
 from tidegate.core.clock import ManualClock
+from tidegate.storage.postgres import Postgres
 
 DAY = 86_400.0
 

@@ -6,13 +6,13 @@ import pytest
 
 from tests.conversations.said import message, response
 from tests.eventually import until_so
-from tidegate.connections.postgres import Postgres
 from tidegate.conversations.archive import Archive
 from tidegate.conversations.conversation_store import ConversationStore
 from tidegate.conversations.documents import Conversation, PageAsk
 from tidegate.conversations.leases import Leases
 from tidegate.conversations.response_store import ResponseStore
 from tidegate.core.errors import ConversationBusy, ConversationNotFound
+from tidegate.storage.postgres import Postgres
 
 NAMED = Conversation(id="conv_1", created_at=1.0)
 

@@ -9,15 +9,15 @@ import psycopg
 import pytest
 
 from tests.conversations.said import message, response, said
-from tidegate import embedded
-from tidegate.connections.postgres import Postgres
 from tidegate.conversations.archive import Archive
 from tidegate.conversations.keeper import Keeper
 from tidegate.conversations.partitions import Partitions
 from tidegate.conversations.response_store import ResponseStore
 from tidegate.core.clock import ManualClock
 from tidegate.core.errors import PreviousResponseNotFound
-from tidegate.migrate import MigrationFailed, migrate
+from tidegate.storage import embedded
+from tidegate.storage.migrate import MigrationFailed, migrate
+from tidegate.storage.postgres import Postgres
 
 
 class Server:

@@ -6,10 +6,10 @@ import msgspec
 import pytest
 
 from tests.conversations.said import AT, ids, item, plain, response
-from tidegate.connections.postgres import Postgres
 from tidegate.conversations.conversation_store import ConversationStore
 from tidegate.conversations.documents import Conversation, Item, PageAsk, Past
 from tidegate.conversations.response_store import ResponseStore
+from tidegate.storage.postgres import Postgres
 
 IMAGE = "data:image/png;base64," + "iVBOR" * 40_000
 

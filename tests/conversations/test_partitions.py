@@ -6,11 +6,11 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from tests.conversations.said import AT, message, response
-from tidegate.connections.postgres import Postgres
 from tidegate.conversations.partitions import TABLES, Partitions, week_of
 from tidegate.conversations.response_store import ResponseStore
 from tidegate.core.clock import ManualClock
 from tidegate.core.errors import PreviousResponseNotFound
+from tidegate.storage.postgres import Postgres
 
 TODAY = datetime.fromtimestamp(AT, UTC).date()
 

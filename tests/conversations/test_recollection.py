@@ -7,7 +7,6 @@ import pytest
 
 from tests.conversations.recalling import SHOP, answer, recollection, response_call
 from tests.conversations.said import message
-from tidegate.connections.postgres import Postgres
 from tidegate.conversations.archive import Archive
 from tidegate.conversations.conversation_store import ConversationStore
 from tidegate.conversations.documents import Conversation
@@ -23,6 +22,7 @@ from tidegate.core.errors import (
     PreviousResponseNotFound,
 )
 from tidegate.core.values import Route
+from tidegate.storage.postgres import Postgres
 from tidegate.wire.call import Call, parse
 
 BANK = Asker(project="bank", request_id="req_2")

@@ -7,7 +7,6 @@ import pytest
 
 from tests.conversations.said import AT, ids, item, message, plain, response, said
 from tests.eventually import until_so
-from tidegate.connections.postgres import Postgres
 from tidegate.conversations.archive import Archive
 from tidegate.conversations.conversation_store import ConversationStore
 from tidegate.conversations.documents import Conversation, Item, PageAsk
@@ -21,6 +20,7 @@ from tidegate.core.errors import (
     ResponseNotFound,
 )
 from tidegate.core.ids import new_id
+from tidegate.storage.postgres import Postgres
 
 
 async def turn(store: ResponseStore, id_: str, **fields: object) -> None:

@@ -3,11 +3,11 @@
 import pytest
 
 from tests.conversations.said import AT, completion, message, response
-from tidegate.connections.postgres import Postgres
 from tidegate.conversations.completion_store import CompletionStore
 from tidegate.conversations.response_store import ResponseStore
 from tidegate.conversations.searching import MARK, UNMARK, Search, Searcher
 from tidegate.core.clock import ManualClock
+from tidegate.storage.postgres import Postgres
 
 
 @pytest.fixture

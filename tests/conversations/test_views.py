@@ -9,13 +9,13 @@ import pytest
 
 from tests.conversations.said import completion, item, message, response
 from tests.metering.ledger_parts import entry
-from tidegate.connections.postgres import Postgres
 from tidegate.conversations.completion_store import CompletionStore
 from tidegate.conversations.conversation_store import ConversationStore
 from tidegate.conversations.documents import Conversation
 from tidegate.conversations.response_store import ResponseStore
 from tidegate.metering.ledger import encode
 from tidegate.metering.ledger_store import LedgerStore
+from tidegate.storage.postgres import Postgres
 
 GUIDE = Path(__file__).parent.parent.parent / "docs/guide/data.md"
 QUESTIONS = re.findall(r"^```sql\n(.*?)^```", GUIDE.read_text(), re.MULTILINE | re.DOTALL)

@@ -10,7 +10,7 @@ from tests.faults.page import PAGE, page
 from tests.faults.rules import Verdict
 from tests.faults.runner import Matrix
 from tests.harness import World
-from tidegate.embedded import Stores
+from tidegate.storage.embedded import Stores
 
 
 @pytest.fixture(scope="session")

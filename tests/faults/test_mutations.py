@@ -14,7 +14,7 @@ from tests.faults import scripts, speech
 from tests.faults.upstream import Asked, Do, Script, ScriptedUpstream, playing
 from tests.harness import Answer, Gateway, World
 from tidegate.core.values import Route
-from tidegate.embedded import Stores
+from tidegate.storage.embedded import Stores
 
 Mutation = tuple[str, int, int, bytes]
 """What is done, where (per mille of the answer), to how many bytes, and what is put there."""

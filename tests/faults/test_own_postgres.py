@@ -13,8 +13,8 @@ from tests.eventually import until_so
 from tests.faults.own_parts import PREFIX, Ways, call_all, gateway_with_ways, ledger_has
 from tests.faults.proxy import Mode
 from tests.harness import World, ask
-from tidegate.embedded import Stores
 from tidegate.simulator import running
+from tidegate.storage.embedded import Stores
 
 TIMEOUT = 0.5
 CONFIGURED = {"redis": {"prefix": PREFIX, "timeout_seconds": 2.0}, "database": {"timeout_seconds": TIMEOUT}}

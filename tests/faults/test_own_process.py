@@ -17,8 +17,8 @@ from tests.faults.own_parts import PREFIX, call_all, ledger_has
 from tests.faults.proxy import Mode, before
 from tests.harness import STREAM, Answer, Gateway, GatewayProcess, World, ask
 from tidegate.core.clock import SystemClock
-from tidegate.embedded import Stores
 from tidegate.simulator import running
+from tidegate.storage.embedded import Stores
 
 QUICK = {"redis": {"prefix": PREFIX, "timeout_seconds": 0.3}}
 PACED = {"x_simulate_tps": "60", "x_simulate_tokens": "30"}

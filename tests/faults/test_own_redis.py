@@ -17,12 +17,12 @@ from tests.faults.own_parts import PREFIX, call_all, gateway_with_ways, ledger_h
 from tests.faults.proxy import Mode
 from tests.gateway.test_budgets import PRICE
 from tests.harness import Gateway, World, ask
-from tidegate import embedded
 from tidegate.auth.grants import KeyChange, LimitsChange
 from tidegate.core.clock import SystemClock
-from tidegate.embedded import Stores
 from tidegate.limits.scopes import period_of
 from tidegate.simulator import running
+from tidegate.storage import embedded
+from tidegate.storage.embedded import Stores
 
 TIMEOUT = 0.3
 QUICK = {"redis": {"prefix": PREFIX, "timeout_seconds": TIMEOUT}}

@@ -19,8 +19,8 @@ from tests.faults.upstream import Asked, Do, Script, ScriptedUpstream, playing
 from tests.harness import CHAT, STREAM, Answer, World, ask
 from tidegate.auth.grants import KeyChange, LimitsChange
 from tidegate.core.values import Route
-from tidegate.embedded import Stores
 from tidegate.simulator import running
+from tidegate.storage.embedded import Stores
 
 ROOT = Path(__file__).parents[2]
 

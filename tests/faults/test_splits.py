@@ -12,7 +12,7 @@ from tests.faults import scripts, speech
 from tests.faults.upstream import Asked, Script, ScriptedUpstream, playing
 from tests.harness import Gateway, Json, World
 from tidegate.core.values import Route
-from tidegate.embedded import Stores
+from tidegate.storage.embedded import Stores
 
 LONGEST = 2000
 """Bytes; longer than any of the answers."""

@@ -7,8 +7,8 @@ import pytest
 
 from tests.harness import Gateway, World
 from tidegate.core import logs
-from tidegate.embedded import Stores
 from tidegate.simulator import running
+from tidegate.storage.embedded import Stores
 
 
 @pytest.fixture(autouse=True)

@@ -14,9 +14,9 @@ from tests.gateway.test_background import NEVER, created, ended, events_of, text
 from tests.gateway.test_background_faults import answered, whole
 from tests.gateway.test_stores_away import is_gone, kill_redis
 from tests.harness import World
-from tidegate import embedded
-from tidegate.embedded import Stores
 from tidegate.simulator import running
+from tidegate.storage import embedded
+from tidegate.storage.embedded import Stores
 
 STEADY = {"x-simulate-tps": "20", "x-simulate-tokens": "80"}
 

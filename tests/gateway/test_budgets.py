@@ -13,9 +13,9 @@ from tests.eventually import PATIENCE_SECONDS
 from tests.gateway.test_limits import WIDE, limited
 from tests.harness import Gateway, World, ask
 from tidegate.auth.grants import KeyChange, LimitsChange
-from tidegate.connections.redis import RedisLink
 from tidegate.core.clock import SystemClock
 from tidegate.limits.scopes import period_of
+from tidegate.storage.redis import RedisLink
 
 DOLLAR = 1_000_000_000
 PRICE = {"gpt-4o-mini": {"input": "10", "output": "50"}}

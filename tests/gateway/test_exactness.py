@@ -16,9 +16,9 @@ from benchmarks.mixed_calls import Mix, make
 from tests.gateway.test_budgets import DOLLAR, Money
 from tests.gateway.test_limits import WIDE, limited
 from tests.harness import World
-from tidegate.connections.redis import RedisLink
-from tidegate.embedded import Stores
 from tidegate.simulator import Options, running
+from tidegate.storage.embedded import Stores
+from tidegate.storage.redis import RedisLink
 
 CALLS, CALLERS = 300, 12
 SECTIONS = {"upstream": {**WIDE, "first_byte_seconds": 3.0, "idle_seconds": 3.0}}

@@ -14,8 +14,8 @@ from openai import AsyncOpenAI
 from tests.harness import Answer, Gateway, World, ask
 from tidegate.auth.grants import KeyChange, LimitsChange, ProjectChange
 from tidegate.auth.project_store import ProjectStore
-from tidegate.connections.postgres import Postgres
-from tidegate.connections.redis import RedisLink
+from tidegate.storage.postgres import Postgres
+from tidegate.storage.redis import RedisLink
 
 WIDE = {"rpm": 100_000, "tpm": 1_000_000_000}
 """An upstream that has room for all."""

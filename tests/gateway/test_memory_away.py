@@ -14,9 +14,9 @@ from tests.eventually import until
 from tests.gateway.recording import Recording, recording
 from tests.gateway.test_stores_away import is_gone
 from tests.harness import Gateway, World, ask
-from tidegate import embedded
-from tidegate.embedded import Stores
 from tidegate.simulator import running
+from tidegate.storage import embedded
+from tidegate.storage.embedded import Stores
 
 Json = dict[str, Any]
 MODEL = "gpt-4o-mini"

@@ -9,8 +9,8 @@ import pytest
 from tests.eventually import until_so
 from tests.gateway.test_budgets import Money
 from tests.harness import STREAM, Gateway, Json, World, ask
-from tidegate.connections.redis import RedisLink
 from tidegate.simulator import running
+from tidegate.storage.redis import RedisLink
 
 ALONE = {"retries": {"most": 0}, "cache": {"stale_for_seconds": 0}}
 MODEL = "openai/gpt-4o-mini"

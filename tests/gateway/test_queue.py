@@ -8,10 +8,10 @@ import pytest
 
 from tests.eventually import until_so
 from tests.harness import CHAT, EMBEDDINGS, RESPONSES, STREAM, Gateway, World, ask
-from tidegate.connections.redis import RedisLink
 from tidegate.core.clock import SystemClock
 from tidegate.queue.messages import LaneTerms, Report
 from tidegate.queue.store import LaneStore
+from tidegate.storage.redis import RedisLink
 
 LANE = "openai/default/gpt-4o-mini"
 RESTLESS = {"server": {"ping_seconds": 0.05}}

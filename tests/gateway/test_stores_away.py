@@ -14,10 +14,10 @@ import redis
 
 from tests.eventually import PATIENCE_SECONDS, until
 from tests.harness import CHAT, STREAM, Gateway, World, ask
-from tidegate import embedded
 from tidegate.auth.grants import KeyChange, LimitsChange
-from tidegate.embedded import Stores
 from tidegate.simulator import running
+from tidegate.storage import embedded
+from tidegate.storage.embedded import Stores
 
 PREFIX = "tidegate-away"
 

@@ -5,10 +5,10 @@ from typing import Any
 
 import msgspec
 
-from tidegate.connections.redis import RedisLink
 from tidegate.limits.decision import Decision
 from tidegate.limits.scopes import Done, Scope, Terms, period_of
 from tidegate.limits.scripts import Admission, Gate, LaneAsk, Settlement
+from tidegate.storage.redis import RedisLink
 
 LEASE = 30.0
 NOON = 1_795_780_800.0

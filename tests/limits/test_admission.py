@@ -8,8 +8,6 @@ import pytest
 
 from tests.eventually import PATIENCE_SECONDS, until
 from tests.limits.script_parts import NOON, Calls
-from tidegate.connections.postgres import Postgres
-from tidegate.connections.redis import RedisLink
 from tidegate.core.clock import ManualClock, SystemClock
 from tidegate.core.errors import (
     BudgetExceeded,
@@ -31,6 +29,8 @@ from tidegate.limits.reservations import Holds
 from tidegate.limits.scopes import Scope, readmitted
 from tidegate.limits.scripts import Admission
 from tidegate.queue.replicas import Replicas
+from tidegate.storage.postgres import Postgres
+from tidegate.storage.redis import RedisLink
 
 BUDGET = (Scope(n="key/a", bd=1000),)
 FREE = (Scope(n="key/a"),)

@@ -8,14 +8,14 @@ from tests.metering.ledger_parts import entry
 from tidegate.auth.grants import KeyChange, LimitsChange, ProjectChange
 from tidegate.auth.key_store import KeyStore
 from tidegate.auth.project_store import ProjectStore
-from tidegate.connections.postgres import Postgres
-from tidegate.connections.redis import RedisLink
 from tidegate.core.clock import ManualClock
 from tidegate.core.values import Limits
 from tidegate.limits.budget_report import Budget, BudgetReport
 from tidegate.limits.budget_store import BudgetStore
 from tidegate.metering.ledger import encode
 from tidegate.metering.ledger_store import LedgerStore
+from tidegate.storage.postgres import Postgres
+from tidegate.storage.redis import RedisLink
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC).timestamp()
 MIDNIGHT = datetime(2026, 11, 24, tzinfo=UTC).timestamp()

@@ -4,10 +4,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from tidegate.connections.redis import RedisLink
 from tidegate.core.clock import SystemClock
 from tidegate.core.errors import RedisUnavailable
 from tidegate.limits.budget_store import Amounts, BudgetStore, Spending
+from tidegate.storage.redis import RedisLink
 
 NOW = datetime(2026, 11, 23, 23, 59, 59, tzinfo=UTC).timestamp()
 NOTHING = Amounts(spent=0, held=0)

@@ -8,14 +8,14 @@ import msgspec
 import pytest
 
 from tests.limits.script_parts import NOON, Calls, ledger_sums
-from tidegate.connections.postgres import Postgres
-from tidegate.connections.redis import RedisLink, Script
 from tidegate.core.clock import ManualClock
 from tidegate.core.errors import PostgresUnavailable
 from tidegate.limits.decision import Go, Rebuild
 from tidegate.limits.rebuild import Recount
 from tidegate.limits.scopes import Scope
 from tidegate.metering.ledger_store import LedgerStore
+from tidegate.storage.postgres import Postgres
+from tidegate.storage.redis import RedisLink, Script
 
 HOUR, DAY = 3600.0, 86_400.0
 TODAY, MONTH = "2026-11-27", "2026-11"

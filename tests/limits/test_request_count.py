@@ -4,8 +4,6 @@ import msgspec
 import pytest
 
 from tests.limits.script_parts import NOON, Calls
-from tidegate.connections.postgres import Postgres
-from tidegate.connections.redis import RedisLink
 from tidegate.core.clock import ManualClock, SystemClock
 from tidegate.core.errors import BudgetExceeded, CallerLimited, CallTooLarge
 from tidegate.core.values import Caller, Limits
@@ -17,6 +15,8 @@ from tidegate.limits.reservations import Holds
 from tidegate.limits.scopes import Terms
 from tidegate.limits.scripts import bare
 from tidegate.queue.replicas import Replicas
+from tidegate.storage.postgres import Postgres
+from tidegate.storage.redis import RedisLink
 
 LIMITED = Caller(key_id="a", project="shop", name="x", limits=Limits(rpm=2, budget_day=0, tpm=0))
 LINE = b'{"id":"r"}'

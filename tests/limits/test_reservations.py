@@ -7,12 +7,12 @@ import pytest
 
 from tests.eventually import until, until_so
 from tests.limits.script_parts import Calls
-from tidegate.connections.redis import RedisLink
 from tidegate.core.clock import SystemClock
 from tidegate.limits.decision import Go, Rebuild
 from tidegate.limits.reservations import LOOK_SECONDS, Holds
 from tidegate.limits.scopes import Scope
 from tidegate.limits.scripts import Admission
+from tidegate.storage.redis import RedisLink
 
 KEY = (Scope(n="key/a", bd=1000, cc=5),)
 

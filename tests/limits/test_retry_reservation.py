@@ -3,8 +3,6 @@
 import pytest
 
 from tests.limits.script_parts import NOON, Calls
-from tidegate.connections.postgres import Postgres
-from tidegate.connections.redis import RedisLink
 from tidegate.core.clock import ManualClock, SystemClock
 from tidegate.core.values import Limits
 from tidegate.limits.admission import Door
@@ -14,6 +12,8 @@ from tidegate.limits.reservations import Holds
 from tidegate.limits.retry_reservation import Resending
 from tidegate.limits.scopes import Scope
 from tidegate.queue.replicas import Replicas
+from tidegate.storage.postgres import Postgres
+from tidegate.storage.redis import RedisLink
 
 BUDGETED = Scope(n="key/a", bd=250, rpm=1, cc=1, tpm=10)
 DAY = "2026-11-27"

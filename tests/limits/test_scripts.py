@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from tests.limits.script_model import Model, alike
 from tests.limits.script_parts import LEASE, NOON, Calls, ledger_sums
-from tidegate.connections.redis import RedisLink, Script
 from tidegate.limits.decision import Absent, Decision, Go, Hit, Join, Rebuild, Refuse
 from tidegate.limits.scopes import Scope, readmitted
 from tidegate.limits.scripts import Admission
+from tidegate.storage.redis import RedisLink, Script
 
 SHOP = Scope(n="project/shop")
 DAY, MONTH = "2026-11-27", "2026-11"

@@ -6,12 +6,12 @@ import pytest
 from structlog.testing import capture_logs
 
 from tests.eventually import until
-from tidegate.connections.postgres import Postgres
-from tidegate.connections.redis import RedisLink
 from tidegate.core.clock import ManualClock, SystemClock
 from tidegate.core.errors import RedisUnavailable
 from tidegate.limits.budget_store import BudgetStore
 from tidegate.limits.spending_alert import SpendingAlert
+from tidegate.storage.postgres import Postgres
+from tidegate.storage.redis import RedisLink
 
 NOON = 1_795_780_800.0
 """2026-11-27 12:00 UTC, in Unix seconds."""

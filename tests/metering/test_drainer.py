@@ -8,14 +8,14 @@ import pytest
 import structlog
 
 from tests.metering.ledger_parts import BRISK, entry, eventually, ids
-from tidegate.connections.postgres import Postgres
-from tidegate.connections.redis import RedisLink
 from tidegate.core.clock import SystemClock
 from tidegate.metering.drainer import Drainer
 from tidegate.metering.ledger import Ledger, encode
 from tidegate.metering.ledger_store import LedgerStore
 from tidegate.metering.ledger_stream import GROUP, LedgerStream
 from tidegate.metering.spool import Spool
+from tidegate.storage.postgres import Postgres
+from tidegate.storage.redis import RedisLink
 
 NOWHERE = "postgresql://nobody@127.0.0.1:1/nothing"
 """A port on which nothing listens."""

@@ -3,10 +3,10 @@
 import pytest
 
 from tests.metering.ledger_parts import entry
-from tidegate.connections.postgres import Postgres
 from tidegate.metering.erasing import LedgerEraser
 from tidegate.metering.ledger import encode
 from tidegate.metering.ledger_store import LedgerStore
+from tidegate.storage.postgres import Postgres
 
 BAD = b'{"id":"req_x","project":"acme","end_user":"ada","at":"never"}'
 

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from tests.eventually import until
 from tests.metering.ledger_parts import ENTRY, entry
-from tidegate.connections.redis import RedisLink
 from tidegate.core.clock import SystemClock
 from tidegate.core.errors import LedgerFull
 from tidegate.core.happenings import Own
@@ -20,6 +19,7 @@ from tidegate.core.values import LedgerEntry
 from tidegate.metering.ledger import LONGEST_MODEL, LONGEST_TEXT, Ledger, encode
 from tidegate.metering.ledger_stream import LedgerStream
 from tidegate.metering.spool import Spool, lines_waiting
+from tidegate.storage.redis import RedisLink
 
 WORDS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=LONGEST_MODEL)
 COUNTS = st.integers(0, 2**53)

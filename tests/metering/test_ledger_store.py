@@ -5,11 +5,11 @@ from datetime import UTC, datetime
 import pytest
 
 from tests.metering.ledger_parts import ENTRY, entry, ids
-from tidegate.connections.postgres import Postgres
 from tidegate.core.errors import PostgresUnavailable
 from tidegate.core.values import LedgerEntry
 from tidegate.metering.ledger import encode
 from tidegate.metering.ledger_store import LedgerStore
+from tidegate.storage.postgres import Postgres
 
 FULL = LedgerEntry(
     id="req_full",

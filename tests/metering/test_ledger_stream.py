@@ -2,9 +2,9 @@
 
 import pytest
 
-from tidegate.connections.redis import RedisLink
 from tidegate.core.errors import RedisUnavailable
 from tidegate.metering.ledger_stream import BATCH, GROUP, Consumer, LedgerStream, stream_key
+from tidegate.storage.redis import RedisLink
 
 
 @pytest.fixture

@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 
 from tests.metering.ledger_parts import entry
-from tidegate.connections.postgres import Postgres
 from tidegate.metering.ledger import encode
 from tidegate.metering.ledger_store import LedgerStore
 from tidegate.metering.report import By, Reports, UsageRow, total, usd
+from tidegate.storage.postgres import Postgres
 
 MIDNIGHT = 1_790_035_200.0
 """2026-09-22 00:00:00 UTC."""

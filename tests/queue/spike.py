@@ -7,12 +7,12 @@ from collections.abc import AsyncIterator
 import msgspec
 
 from tests.limits.enforcer import Enforcer
-from tidegate.connections.redis import RedisLink
 from tidegate.core.clock import SystemClock
 from tidegate.providers.rate_limit_headers import said_limits
 from tidegate.queue.messages import LaneTerms, Ticket, process_of
 from tidegate.queue.replicas import Replicas
 from tidegate.queue.waiters import Places
+from tidegate.storage.redis import RedisLink
 
 LANE = "openai/gpt-4o-mini"
 

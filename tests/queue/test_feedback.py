@@ -8,7 +8,6 @@ import msgspec
 import pytest
 
 from tests.eventually import until, until_so
-from tidegate.connections.redis import RedisLink
 from tidegate.core.clock import SystemClock
 from tidegate.core.said import Allowance, Said
 from tidegate.queue.feedback import LaneNews, merged
@@ -16,6 +15,7 @@ from tidegate.queue.local import LocalLanes
 from tidegate.queue.messages import Granted, LaneTerms, Queued, Report, Ticket
 from tidegate.queue.replicas import Replicas
 from tidegate.queue.store import LaneStore
+from tidegate.storage.redis import RedisLink
 
 LANE = "openai/gpt-4o-mini"
 SAID = Said(requests=Allowance(limit=600, left=500))

@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator
 import pytest
 
 from tests.eventually import until
-from tidegate.connections.redis import RedisLink
 from tidegate.core.clock import SystemClock
 from tidegate.core.errors import QueueTimeout, RateLimited
 from tidegate.core.said import Said
@@ -14,6 +13,7 @@ from tidegate.queue.messages import Granted, LaneTerms, Place, Ticket
 from tidegate.queue.replicas import Replicas
 from tidegate.queue.slot import MOST_TURNS, Turn, Turns
 from tidegate.queue.waiters import Places
+from tidegate.storage.redis import RedisLink
 
 TERMS = LaneTerms(rpm=60_000)
 GRANTED = Granted(Place(0))

@@ -18,7 +18,6 @@ from tests.queue.capacity_steps import (
     more_is_left,
     terms_given,
 )
-from tidegate.connections.redis import RedisLink
 from tidegate.core.errors import RedisUnavailable
 from tidegate.queue.capacity import Lane
 from tidegate.queue.messages import (
@@ -33,6 +32,7 @@ from tidegate.queue.messages import (
     process_of,
 )
 from tidegate.queue.store import LaneStore, read_verdict
+from tidegate.storage.redis import RedisLink
 
 LANE = "openai/gpt-4o-mini"
 

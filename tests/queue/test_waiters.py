@@ -9,13 +9,13 @@ import pytest
 from tests.eventually import PATIENCE_SECONDS, until
 from tests.limits.enforcer import Bucket, Enforcer, Windows
 from tests.queue.spike import LANE, Spike, replicas, spike, ticket
-from tidegate.connections.redis import RedisLink
 from tidegate.core.clock import SystemClock
 from tidegate.core.errors import QueueFull, QueueTimeout, UpstreamBusy
 from tidegate.core.said import Allowance, Said
 from tidegate.queue.messages import LaneTerms, Place, Ticket
 from tidegate.queue.replicas import Replicas
 from tidegate.queue.waiters import Places
+from tidegate.storage.redis import RedisLink
 
 RPM = 6_000
 TRIES = 4

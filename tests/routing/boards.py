@@ -3,11 +3,11 @@
 import contextlib
 from collections.abc import AsyncIterator
 
-from tidegate.connections.redis import RedisLink
 from tidegate.core.clock import Clock
 from tidegate.core.config import BreakerConfig
 from tidegate.routing.health.registry import Board
 from tidegate.routing.health.store import StandingStore
+from tidegate.storage.redis import RedisLink
 
 
 @contextlib.asynccontextmanager

@@ -15,8 +15,6 @@ from tidegate.auth.key_cache import KeyRing
 from tidegate.auth.key_store import KeyStore
 from tidegate.auth.project_store import ProjectStore
 from tidegate.background.job_store import JobStore
-from tidegate.connections.postgres import Postgres
-from tidegate.connections.redis import RedisLink
 from tidegate.core.clock import ManualClock
 from tidegate.core.ids import new_id
 from tidegate.core.values import Limits
@@ -27,6 +25,8 @@ from tidegate.queue.messages import LaneTerms
 from tidegate.queue.report import QueueReport
 from tidegate.routing.health.report import StandingReport
 from tidegate.routing.health.store import StandingStore
+from tidegate.storage.postgres import Postgres
+from tidegate.storage.redis import RedisLink
 from tidegate.watch.counters import Counters
 from tidegate.watch.workers import Workers
 from tidegate.web.admin import add_admin

@@ -6,7 +6,7 @@ import pytest
 from tests.harness import Json
 from tests.web.office import Office
 from tidegate.auth import key_format
-from tidegate.connections.postgres import Postgres
+from tidegate.storage.postgres import Postgres
 from tidegate.web.admin import MOST_BYTES
 
 MADE_UP = key_format.generate(b"\x07".__mul__)

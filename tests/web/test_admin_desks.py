@@ -5,9 +5,9 @@ from tests.metering.ledger_parts import entry
 from tests.web.office import NO_LIMITS, Office
 from tidegate.auth import key_format
 from tidegate.background.job_store import JobStore
-from tidegate.connections.postgres import Postgres
 from tidegate.metering.ledger import encode
 from tidegate.metering.ledger_store import LedgerStore
+from tidegate.storage.postgres import Postgres
 
 
 async def test_a_key_lives_from_its_making_to_its_end(office: Office) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from tests.cli.stored import say
 from tests.web.office import Office
-from tidegate.embedded import Stores
+from tidegate.storage.embedded import Stores
 
 
 @pytest.fixture

@@ -4,12 +4,12 @@ import contextlib
 from collections.abc import Awaitable, Callable
 from typing import Protocol, TypeVar
 
-from tidegate.connections.postgres import Postgres
-from tidegate.connections.redis import RedisLink
 from tidegate.core.clock import Clock
 from tidegate.core.config import Settings
 from tidegate.core.happenings import Tell
 from tidegate.core.ids import new_id
+from tidegate.storage.postgres import Postgres
+from tidegate.storage.redis import RedisLink
 from tidegate.watch.counters import Counters
 from tidegate.watch.workers import Workers
 

@@ -2,8 +2,6 @@
 
 from tidegate.auth.project_store import ProjectStore
 from tidegate.cache.erasure import AnswerEraser
-from tidegate.connections.postgres import Postgres
-from tidegate.connections.redis import RedisLink
 from tidegate.conversations.archive import Archive
 from tidegate.conversations.erasing import ConversationEraser
 from tidegate.conversations.export import Export
@@ -11,6 +9,8 @@ from tidegate.conversations.searching import Searcher
 from tidegate.core.clock import Clock
 from tidegate.metering.erasing import LedgerEraser
 from tidegate.pipeline.erasure import Forgetting
+from tidegate.storage.postgres import Postgres
+from tidegate.storage.redis import RedisLink
 from tidegate.web.data_desk import DataDesk
 
 

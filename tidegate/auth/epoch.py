@@ -1,7 +1,7 @@
 """The number in Redis that moves whenever a key or a project changes, by which every process hears of it."""
 
-from tidegate.connections.redis import RedisLink
 from tidegate.core.errors import RedisUnavailable
+from tidegate.storage.redis import RedisLink
 
 
 class Epoch:

@@ -9,11 +9,11 @@ from msgspec import UNSET
 from tidegate.auth import key_format
 from tidegate.auth.epoch import Epoch
 from tidegate.auth.grants import KeyChange, Row, limits_of, priority_of
-from tidegate.connections.postgres import Postgres, queries
-from tidegate.connections.redis import RedisLink
 from tidegate.core.clock import Clock
 from tidegate.core.ids import IdSource, new_id
 from tidegate.core.values import Caller, Limits, Priority
+from tidegate.storage.postgres import Postgres, queries
+from tidegate.storage.redis import RedisLink
 
 STALE_SECONDS = 60.0
 """How long a process may go on with what it knows of the keys when nobody could tell it of a change."""

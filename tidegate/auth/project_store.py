@@ -4,9 +4,9 @@ import msgspec
 
 from tidegate.auth.epoch import Epoch
 from tidegate.auth.grants import ProjectChange, Row, limits_of, priority_of
-from tidegate.connections.postgres import Postgres, queries
-from tidegate.connections.redis import RedisLink
 from tidegate.core.values import Limits, Priority
+from tidegate.storage.postgres import Postgres, queries
+from tidegate.storage.redis import RedisLink
 
 
 class ProjectRecord(msgspec.Struct, frozen=True, kw_only=True):

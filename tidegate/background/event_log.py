@@ -2,7 +2,7 @@
 
 import msgspec
 
-from tidegate.connections.postgres import Connection, Postgres, queries
+from tidegate.storage.postgres import Connection, Postgres, queries
 
 _MOST_ROWS = 16
 """A row has at most `recorder.MOST_IN_A_ROW` bytes, so a reader holds a few megabytes."""

@@ -25,9 +25,9 @@ from pgqueuer.ports.driver import NotifyCallback
 from pgqueuer.ports.repository import EntrypointExecutionParameter
 
 from tidegate.background.job import End, Later, Taken
-from tidegate.connections.postgres import Connection, Postgres, queries
 from tidegate.core.clock import Clock
 from tidegate.core.errors import StoreError
+from tidegate.storage.postgres import Connection, Postgres, queries
 
 ENTRYPOINT = "response"
 _RESTART_SECONDS = 1.0

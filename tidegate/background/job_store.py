@@ -7,8 +7,8 @@ from typing import Any, Protocol
 import msgspec
 
 from tidegate.background.job import Begun, Broken, Finished, Go, NewJob, Standing, verdict
-from tidegate.connections.postgres import Connection, Postgres, queries
 from tidegate.core.errors import BackgroundQueueFull
+from tidegate.storage.postgres import Connection, Postgres, queries
 
 Also = Callable[[Connection], Awaitable[None]]
 """What is written in the same transaction."""

@@ -7,9 +7,9 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Iterator
 
-from tidegate.connections.channel import Channel
-from tidegate.connections.redis import RedisLink
 from tidegate.core.errors import RedisUnavailable
+from tidegate.storage.pubsub import Channel
+from tidegate.storage.redis import RedisLink
 
 _SAID = b"said:"
 _CHANGED = b"changed:"

@@ -11,7 +11,6 @@ from tidegate.background.job import Begun, Broken, End, Finished, Later, Over, S
 from tidegate.background.job_store import Also, JobStore
 from tidegate.background.news import News
 from tidegate.background.recorder import NotOurs, Recorder
-from tidegate.connections.postgres import Connection
 from tidegate.core.clock import Clock
 from tidegate.core.errors import (
     BackgroundTimeout,
@@ -28,6 +27,7 @@ from tidegate.core.errors import (
 )
 from tidegate.core.happenings import Happening, Own, Tell, untold
 from tidegate.core.values import Route
+from tidegate.storage.postgres import Connection
 from tidegate.wire.watch import is_terminal
 
 _PASSING = (CallerLimited, BudgetHeld, UpstreamBusy, RateLimited, SlowDown, StoreError)

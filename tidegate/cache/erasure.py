@@ -2,7 +2,7 @@
 
 import hashlib
 
-from tidegate.connections.redis import RedisLink, Script
+from tidegate.storage.redis import RedisLink, Script
 
 _AT_ONCE = 500
 

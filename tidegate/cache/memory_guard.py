@@ -6,8 +6,8 @@ import re
 
 import structlog
 
-from tidegate.connections.redis import RedisLink
 from tidegate.core.errors import RedisUnavailable
+from tidegate.storage.redis import RedisLink
 
 LOOK_SECONDS = 5.0
 FULL = 0.75

@@ -3,9 +3,9 @@
 import structlog
 
 from tidegate.cache.stored import Codec, StoredAnswer
-from tidegate.connections.redis import RedisLink
 from tidegate.core.clock import Clock
 from tidegate.core.errors import RedisUnavailable
+from tidegate.storage.redis import RedisLink
 
 _log = structlog.get_logger("cache")
 

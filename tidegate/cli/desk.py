@@ -21,15 +21,12 @@ from tidegate.auth.key_store import STALE_SECONDS, KeyStore
 from tidegate.auth.project_store import ProjectStore
 from tidegate.background.job_store import JobStore
 from tidegate.cli.stores import plain_errors, ready
-from tidegate.connections.postgres import Postgres
-from tidegate.connections.redis import RedisLink
 from tidegate.conversations.archive import Archive
 from tidegate.conversations.export import Export
 from tidegate.conversations.searching import Searcher
 from tidegate.core import config
 from tidegate.core.clock import SystemClock
 from tidegate.core.config import Settings
-from tidegate.embedded import Stores
 from tidegate.limits.budget_report import BudgetReport
 from tidegate.limits.budget_store import BudgetStore
 from tidegate.pipeline.erasure import Forgetting
@@ -38,6 +35,9 @@ from tidegate.queue.report import QueueReport
 from tidegate.queue.store import LaneStore
 from tidegate.routing.health.report import StandingReport
 from tidegate.routing.health.store import StandingStore
+from tidegate.storage.embedded import Stores
+from tidegate.storage.postgres import Postgres
+from tidegate.storage.redis import RedisLink
 
 _Result = TypeVar("_Result")
 _PATIENCE = 2.0

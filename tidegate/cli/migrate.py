@@ -4,7 +4,7 @@ import typer
 
 from tidegate.cli.stores import located, plain_errors
 from tidegate.core import config
-from tidegate.migrate import migrate as apply_missing
+from tidegate.storage.migrate import migrate as apply_missing
 
 
 def migrate() -> None:

@@ -16,15 +16,15 @@ from tidegate.app import build
 from tidegate.auth.key_store import KeyStore
 from tidegate.cli.serve import end_quietly, uvicorn_config
 from tidegate.cli.stores import located, plain_errors
-from tidegate.connections.postgres import Postgres
-from tidegate.connections.redis import RedisLink
 from tidegate.core import config, logs
 from tidegate.core.clock import SystemClock
 from tidegate.core.config import Settings
 from tidegate.core.config.providers import OPENAI
-from tidegate.embedded import Stores
-from tidegate.migrate import migrate
 from tidegate.simulator import Options, running
+from tidegate.storage.embedded import Stores
+from tidegate.storage.migrate import migrate
+from tidegate.storage.postgres import Postgres
+from tidegate.storage.redis import RedisLink
 
 _KEY_SECONDS = 30 * 86_400.0
 _PROJECT = "default"

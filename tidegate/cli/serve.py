@@ -18,13 +18,13 @@ import uvloop
 from tidegate.app import build
 from tidegate.auth.key_store import KeyStore
 from tidegate.cli.stores import plain_errors
-from tidegate.connections.postgres import Postgres
-from tidegate.connections.redis import RedisLink
 from tidegate.core import config, logs
 from tidegate.core.clock import SystemClock
 from tidegate.core.config import ConfigError, Settings
 from tidegate.core.memory import keep_for_good
-from tidegate.migrate import pending
+from tidegate.storage.migrate import pending
+from tidegate.storage.postgres import Postgres
+from tidegate.storage.redis import RedisLink
 from tidegate.web.gateway import App
 from tidegate.web.protocol import CarefulProtocol
 from tidegate.web.sockets.protocol import PatientProtocol

@@ -5,11 +5,11 @@ from collections.abc import Iterator
 
 import typer
 
-from tidegate import embedded
 from tidegate.core.config import ConfigError, Settings
 from tidegate.core.errors import NoSuchCredential, StoreError
-from tidegate.embedded import EmbeddedError, Stores
-from tidegate.migrate import migrate, pending
+from tidegate.storage import embedded
+from tidegate.storage.embedded import EmbeddedError, Stores
+from tidegate.storage.migrate import migrate, pending
 
 
 @contextlib.contextmanager

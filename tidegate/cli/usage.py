@@ -15,16 +15,16 @@ from rich.table import Table
 from rich.text import Text
 
 from tidegate.cli.stores import plain_errors, ready
-from tidegate.connections.postgres import Postgres
-from tidegate.connections.redis import RedisLink
 from tidegate.core import config
 from tidegate.core.clock import SystemClock
 from tidegate.core.config import Settings
 from tidegate.core.errors import RedisUnavailable
-from tidegate.embedded import Stores
 from tidegate.metering.ledger_stream import LedgerStream
 from tidegate.metering.report import By, Reports, UsageRow, total, usd
 from tidegate.metering.spool import lines_waiting
+from tidegate.storage.embedded import Stores
+from tidegate.storage.postgres import Postgres
+from tidegate.storage.redis import RedisLink
 
 _UNITS = {"m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _PATIENCE = 2.0

@@ -12,9 +12,9 @@ from typing import Any
 import msgspec
 import structlog
 
-from tidegate.connections.redis import RedisLink
 from tidegate.core.errors import RedisUnavailable, TidegateError
 from tidegate.core.values import AnswerHead
+from tidegate.storage.redis import RedisLink
 
 _RECONNECT_SECONDS = 0.2
 SILENCE_SECONDS = 5.0

@@ -9,9 +9,9 @@ import structlog
 from tidegate.coalescing.flight import Flight, Source
 from tidegate.coalescing.follower import Follower
 from tidegate.coalescing.mailbox import FlightMessage, Mailbox
-from tidegate.connections.redis import RedisLink, Script
 from tidegate.core.errors import RedisUnavailable, TidegateError
 from tidegate.core.values import AnswerHead
+from tidegate.storage.redis import RedisLink, Script
 
 Reopen = Callable[[AnswerHead | None], Awaitable[Source | str]]
 """Finds another source for an answer whose asker died, in the form it had begun in; or the name of who asks it now."""

@@ -4,8 +4,6 @@ from collections.abc import Awaitable, Callable, Iterable
 from datetime import date, timedelta
 from typing import Any, Literal, TypeVar
 
-from tidegate.connections.postgres import Connection, Postgres, queries
-from tidegate.connections.project_rows import ProjectRows
 from tidegate.conversations.documents import MOST_HISTORY_BYTES
 from tidegate.conversations.items import NAMELESS_UPSTREAM, kept_for_upstream
 from tidegate.conversations.laying import Laid, Place, begun
@@ -14,6 +12,8 @@ from tidegate.conversations.part_store import PartStore
 from tidegate.conversations.partitions import Partitions
 from tidegate.core.clock import Clock, today
 from tidegate.core.errors import HistoryTooLarge, PartitionMissing
+from tidegate.storage.postgres import Connection, Postgres, queries
+from tidegate.storage.row_security import ProjectRows
 
 _Result = TypeVar("_Result")
 _CUT_AT_ONCE = 1000

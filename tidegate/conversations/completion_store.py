@@ -5,12 +5,12 @@ from typing import Any
 
 import msgspec
 
-from tidegate.connections.postgres import queries
 from tidegate.conversations.archive import Archive
 from tidegate.conversations.documents import Page, PageAsk, StoredCompletion, metadata_of
 from tidegate.conversations.laying import end_user_column, metadata_column, plain
 from tidegate.conversations.packing import Packed, document_of, pack, parts_of, unpack
 from tidegate.core.errors import CompletionNotFound, NotStorable
+from tidegate.storage.postgres import queries
 
 _MOST_HAVING = 1000
 

@@ -7,7 +7,6 @@ from typing import Any, NoReturn
 
 import msgspec
 
-from tidegate.connections.postgres import Connection, queries
 from tidegate.conversations.archive import Archive
 from tidegate.conversations.documents import (
     MOST_ITEMS_AT_ONCE,
@@ -21,6 +20,7 @@ from tidegate.conversations.documents import (
 from tidegate.conversations.laying import Laid, Place, freed_of, items_of, lay, metadata_column
 from tidegate.conversations.leases import LEASE_SECONDS, Hold, Lease, unrenewed
 from tidegate.core.errors import ConversationBusy, ConversationNotFound, ItemNotFound, StoreError, TooManyItems
+from tidegate.storage.postgres import Connection, queries
 
 _GIVE_BACK_SECONDS = 0.5
 """A caller waits for it to be told what went wrong."""

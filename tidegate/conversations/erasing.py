@@ -1,11 +1,11 @@
 """Deletes what an end user said, and what was answered, from the conversations."""
 
-from tidegate.connections.postgres import Connection, Postgres, queries
 from tidegate.conversations.archive import Archive
 from tidegate.conversations.laying import end_user_column
 from tidegate.conversations.packing import parts_of
 from tidegate.conversations.part_store import PartStore
 from tidegate.core.clock import Clock
+from tidegate.storage.postgres import Connection, Postgres, queries
 
 _AT_ONCE = 100
 _COMPLETIONS_AT_ONCE = 200

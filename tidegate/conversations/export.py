@@ -5,10 +5,10 @@ from typing import Any
 
 import msgspec
 
-from tidegate.connections.postgres import queries
 from tidegate.conversations.archive import Archive
 from tidegate.conversations.laying import end_user_column
 from tidegate.conversations.packing import document_of, unpack
+from tidegate.storage.postgres import queries
 
 _ROWS = 100
 _LARGE_ROWS = 10

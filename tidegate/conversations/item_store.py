@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from tidegate.connections.postgres import queries
 from tidegate.conversations.archive import Archive
 from tidegate.conversations.documents import Item
 from tidegate.conversations.laying import items_of
+from tidegate.storage.postgres import queries
 
 MOST_AT_ONCE = 1000
 

@@ -7,8 +7,8 @@ from weakref import WeakSet
 
 import msgspec
 
-from tidegate.connections.postgres import Postgres, queries
 from tidegate.core.errors import StoreError
+from tidegate.storage.postgres import Postgres, queries
 
 LEASE_SECONDS = 5.0
 """How long others wait for a conversation whose process has died."""

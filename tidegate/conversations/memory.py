@@ -5,7 +5,6 @@ from typing import Any, Protocol
 
 import msgspec
 
-from tidegate.connections.postgres import Connection
 from tidegate.conversations.asked import Asked
 from tidegate.conversations.completion_form import CompletionForm
 from tidegate.conversations.completion_store import CompletionStore
@@ -18,6 +17,7 @@ from tidegate.core.broken_off import told
 from tidegate.core.clock import Clock
 from tidegate.core.errors import StoreError, TidegateError
 from tidegate.core.ids import IdSource
+from tidegate.storage.postgres import Connection
 
 Json = dict[str, Any]
 

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from typing import Any
 
-from tidegate.connections.postgres import Connection, queries
 from tidegate.conversations.packing import Part, parts_of
+from tidegate.storage.postgres import Connection, queries
 
 
 class PartStore:

@@ -6,8 +6,8 @@ from datetime import UTC, date, datetime, timedelta
 
 import structlog
 
-from tidegate.connections.postgres import Connection, Postgres, queries
 from tidegate.core.errors import PostgresUnavailable
+from tidegate.storage.postgres import Connection, Postgres, queries
 
 TABLES = ("items", "responses", "completions", "parts")
 _WEEKS_AHEAD = 2

@@ -5,7 +5,6 @@ from typing import Any
 
 import msgspec
 
-from tidegate.connections.postgres import Connection, queries
 from tidegate.conversations.archive import Archive
 from tidegate.conversations.documents import (
     RUNNING,
@@ -28,6 +27,7 @@ from tidegate.core.errors import (
     TidegateError,
 )
 from tidegate.core.ids import IdSource, new_id
+from tidegate.storage.postgres import Connection, queries
 
 
 class ResponseStore:

@@ -4,8 +4,8 @@ from typing import Any
 
 import msgspec
 
-from tidegate.connections.postgres import Postgres, queries
 from tidegate.conversations.laying import end_user_column, plain
+from tidegate.storage.postgres import Postgres, queries
 
 MARK, UNMARK = "\x02", "\x03"
 """Around the words of an excerpt that were looked for."""

@@ -5,10 +5,10 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from tidegate.connections.postgres import Postgres, queries
 from tidegate.core.values import Limits
 from tidegate.limits.budget_store import Amounts, BudgetStore, Spending
 from tidegate.limits.scopes import EVERYBODY, Period, period_of
+from tidegate.storage.postgres import Postgres, queries
 
 
 class Budget(msgspec.Struct, frozen=True, kw_only=True):

@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from tidegate.connections.redis import RedisLink
 from tidegate.limits.scopes import period_of
+from tidegate.storage.redis import RedisLink
 
 _AT_ONCE = 200
 """Scopes in one command: 800 numbers are read in well under a millisecond."""

@@ -17,12 +17,12 @@ from collections.abc import Iterator, Sequence
 import msgspec
 import structlog
 
-from tidegate.connections.postgres import Postgres, queries
-from tidegate.connections.redis import RedisLink, Script
 from tidegate.core.clock import Clock
 from tidegate.core.errors import RedisUnavailable, StoreError
 from tidegate.core.ids import IdSource, new_id
 from tidegate.limits.scopes import EVERYBODY, Period, period_of
+from tidegate.storage.postgres import Postgres, queries
+from tidegate.storage.redis import RedisLink, Script
 
 _DAY_TTL, _MONTH_TTL = 3 * 86_400, 63 * 86_400
 _COUNT_SECONDS = 20.0

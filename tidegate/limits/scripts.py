@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 import msgspec
 
-from tidegate.connections.redis import RedisLink, Script
 from tidegate.limits.decision import Absent, Allowance, Busy, Decision, Go, Hit, Join, Rebuild, Refuse
 from tidegate.limits.scopes import Done, Terms
 from tidegate.queue.messages import Refused
 from tidegate.queue.store import read_verdict
+from tidegate.storage.redis import RedisLink, Script
 
 _pack = msgspec.msgpack.Encoder().encode
 _read_allowance = msgspec.json.Decoder(Allowance)

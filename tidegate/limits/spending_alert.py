@@ -9,12 +9,12 @@ import contextlib
 
 import structlog
 
-from tidegate.connections.postgres import Postgres, queries
 from tidegate.core.clock import Clock
 from tidegate.core.errors import StoreError
 from tidegate.limits.budget_store import BudgetStore
 from tidegate.limits.rejections import usd
 from tidegate.limits.scopes import EVERYBODY, period_of
+from tidegate.storage.postgres import Postgres, queries
 
 LOOK_SECONDS = 10.0
 

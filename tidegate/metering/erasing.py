@@ -2,9 +2,9 @@
 
 import msgspec
 
-from tidegate.connections.postgres import Postgres, queries
 from tidegate.core.ids import IdSource, new_id
 from tidegate.metering.ledger import LONGEST_TEXT, plain_text
+from tidegate.storage.postgres import Postgres, queries
 
 _AT_ONCE = 5000
 

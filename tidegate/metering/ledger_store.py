@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 import structlog
 
-from tidegate.connections.postgres import Connection, Postgres, queries
 from tidegate.core.errors import PostgresUnavailable
+from tidegate.storage.postgres import Connection, Postgres, queries
 
 _log = structlog.get_logger("ledger")
 

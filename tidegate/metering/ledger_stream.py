@@ -7,8 +7,8 @@ from typing import Any
 
 import msgspec
 
-from tidegate.connections.redis import RedisLink, Script
 from tidegate.core.errors import RedisUnavailable
+from tidegate.storage.redis import RedisLink, Script
 
 FIELD = b"e"
 """The stream entry's one field, which holds the ledger entry's JSON."""

@@ -4,7 +4,7 @@ from enum import Enum
 
 import msgspec
 
-from tidegate.connections.postgres import Postgres, queries
+from tidegate.storage.postgres import Postgres, queries
 
 
 class By(Enum):

@@ -13,7 +13,6 @@ from tidegate.background.job_store import Also, JobStore, Queue
 from tidegate.background.news import News
 from tidegate.background.reader import Reader
 from tidegate.cache.buffered_answer import Given
-from tidegate.connections.postgres import Connection
 from tidegate.conversations.documents import Item
 from tidegate.conversations.memory import ResponseMemory
 from tidegate.conversations.response_store import ResponseStore
@@ -26,6 +25,7 @@ from tidegate.metering.ledger import encode
 from tidegate.pipeline.context import Attempt, Request, Ticket
 from tidegate.pipeline.delivery import Delivery, Passage, Wanted
 from tidegate.pipeline.remember import Remembering
+from tidegate.storage.postgres import Connection
 from tidegate.wire import sse
 from tidegate.wire.call import Call
 

@@ -2,7 +2,7 @@
 
 
 class Replicas:
-    """The number last counted in Redis, where each process says that it lives (`tidegate/lua/alive.lua`)."""
+    """The number last counted in Redis, where each process says that it lives (`tidegate/storage/lua/alive.lua`)."""
 
     def __init__(self, count: int = 1) -> None:
         self.count = count

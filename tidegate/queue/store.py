@@ -5,8 +5,8 @@ from typing import Any
 
 import msgspec
 
-from tidegate.connections.redis import Argument, RedisLink, Script
 from tidegate.queue.messages import Granted, LaneTerms, Place, Queued, Refused, Report, Ticket, Verdict
+from tidegate.storage.redis import Argument, RedisLink, Script
 
 
 class Learnt(msgspec.Struct, frozen=True, kw_only=True):

@@ -12,8 +12,6 @@ from typing import Any
 import msgspec
 import structlog
 
-from tidegate.connections.channel import Channel
-from tidegate.connections.redis import RedisLink
 from tidegate.core.clock import Clock
 from tidegate.core.errors import QueueFull, QueueTimeout, RedisUnavailable, UpstreamBusy
 from tidegate.queue.feedback import LaneNews
@@ -21,6 +19,8 @@ from tidegate.queue.local import LocalLanes
 from tidegate.queue.messages import Granted, LaneTerms, Place, Queued, Refused, Ticket, Verdict
 from tidegate.queue.replicas import Replicas
 from tidegate.queue.store import LaneShown, LaneStore
+from tidegate.storage.pubsub import Channel
+from tidegate.storage.redis import RedisLink
 
 ALIVE_SECONDS = 3.0
 RENEW_SECONDS = 1.0

@@ -13,12 +13,12 @@ from starlette.types import Scope
 
 from tidegate import __version__
 from tidegate.auth.key_cache import KeyRing
-from tidegate.connections.postgres import Postgres
-from tidegate.connections.redis import RedisLink
 from tidegate.core.errors import StoreError, TidegateError, UnknownRoute, WrongMethod
 from tidegate.core.ids import IdSource
 from tidegate.routing.health.report import UpstreamShown
 from tidegate.routing.models import Models
+from tidegate.storage.postgres import Postgres
+from tidegate.storage.redis import RedisLink
 from tidegate.watch.upstream_health import Health, UpstreamHealth
 from tidegate.web import envelope
 

@@ -10,7 +10,6 @@ import pytest
 from tests.eventually import until
 from tests.routing.boards import board_on
 from tests.routing.played import PlayedProvider
-from tidegate.connections.redis import RedisLink
 from tidegate.core import errors
 from tidegate.core.clock import ManualClock
 from tidegate.core.errors import TidegateError
@@ -20,6 +19,7 @@ from tidegate.routing.health.circuit_breaker import Circuit
 from tidegate.routing.health.credential_state import Standing
 from tidegate.routing.health.registry import Board
 from tidegate.routing.plan import Target
+from tidegate.storage.redis import RedisLink
 
 HERE, KEY = Target("openai", "m"), Credential(name="main")
 

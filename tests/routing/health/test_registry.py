@@ -7,7 +7,6 @@ from structlog.testing import capture_logs
 
 from tests.eventually import until
 from tests.routing.boards import board_alone, board_on
-from tidegate.connections.redis import RedisLink
 from tidegate.core import errors
 from tidegate.core.clock import ManualClock
 from tidegate.core.errors import TidegateError
@@ -16,6 +15,7 @@ from tidegate.routing.health.circuit_breaker import Circuit
 from tidegate.routing.health.credential_state import Standing
 from tidegate.routing.health.registry import MOST_KEPT, Board
 from tidegate.routing.plan import Target
+from tidegate.storage.redis import RedisLink
 
 HERE, KEY = Target("openai", "m"), Credential(name="main")
 

@@ -5,7 +5,6 @@ from structlog.testing import capture_logs
 
 from tests.eventually import until
 from tests.routing.boards import board_on
-from tidegate.connections.redis import RedisLink
 from tidegate.core import errors
 from tidegate.core.clock import ManualClock
 from tidegate.core.errors import NoSuchCredential
@@ -14,6 +13,7 @@ from tidegate.routing.health.credential_state import Standing
 from tidegate.routing.health.report import Shown, StandingReport
 from tidegate.routing.health.store import StandingStore
 from tidegate.routing.plan import Target
+from tidegate.storage.redis import RedisLink
 
 HERE, KEY = Target("openai", "m"), Credential(name="main")
 

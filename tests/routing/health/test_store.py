@@ -3,12 +3,12 @@
 import asyncio
 
 from tests.eventually import PATIENCE_SECONDS
-from tidegate.connections.redis import RedisLink
 from tidegate.core.clock import SystemClock
 from tidegate.core.errors import ServerFailure
 from tidegate.routing.health import circuit_breaker
 from tidegate.routing.health.circuit_breaker import BreakerState
 from tidegate.routing.health.store import StandingStore, Told, load_all
+from tidegate.storage.redis import RedisLink
 
 
 def told(at: float, state: BreakerState | None = None, name: str = "breaker openai/m") -> Told:

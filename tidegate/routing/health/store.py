@@ -4,11 +4,11 @@ from collections.abc import Callable
 
 import msgspec
 
-from tidegate.connections.channel import Channel
-from tidegate.connections.redis import RedisLink, Script
 from tidegate.core.errors import RedisUnavailable
 from tidegate.routing.health.circuit_breaker import BreakerState
 from tidegate.routing.health.credential_state import CredentialState
+from tidegate.storage.pubsub import Channel
+from tidegate.storage.redis import RedisLink, Script
 
 
 class Told(msgspec.Struct, frozen=True, kw_only=True):

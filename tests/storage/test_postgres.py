@@ -11,10 +11,10 @@ import asyncpg
 import pytest
 
 from tests.eventually import until, until_so
-from tidegate import embedded
-from tidegate.connections.postgres import Postgres, queries
 from tidegate.core.errors import PostgresUnavailable
-from tidegate.embedded import Stores
+from tidegate.storage import embedded
+from tidegate.storage.embedded import Stores
+from tidegate.storage.postgres import Postgres, queries
 
 COUNT = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'tidegate' AND datname = current_database()"
 

@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 
-from tidegate.connections.postgres import Connection, Postgres
-from tidegate.connections.project_rows import ProjectRows
 from tidegate.core.errors import NotStorable, PartitionMissing, PostgresUnavailable
+from tidegate.storage.postgres import Connection, Postgres
+from tidegate.storage.row_security import ProjectRows
 
 TABLES = ("conversations", "items", "responses", "completions", "parts")
 FILL = """

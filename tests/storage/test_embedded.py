@@ -10,13 +10,13 @@ import psycopg
 import pytest
 import redis
 
-from tidegate import embedded
-from tidegate.embedded import EmbeddedError, EmbeddedMissing, Stores
+from tidegate.storage import embedded
+from tidegate.storage.embedded import EmbeddedError, EmbeddedMissing, Stores
 
 HOLD = """
 import sys
 from pathlib import Path
-from tidegate import embedded
+from tidegate.storage import embedded
 with embedded.running(Path(sys.argv[1])) as stores:
     print(stores.redis_url, flush=True)
     sys.stdin.read()

@@ -10,11 +10,11 @@ import psycopg
 import pytest
 from yoyo import read_migrations
 
-from tidegate import migrate as module
 from tidegate.core.errors import PostgresUnavailable
 from tidegate.core.values import LedgerEntry
-from tidegate.embedded import Stores
-from tidegate.migrate import MigrationFailed, migrate, pending
+from tidegate.storage import migrate as module
+from tidegate.storage.embedded import Stores
+from tidegate.storage.migrate import MigrationFailed, migrate, pending
 
 STEPS = [
     "0001.keys",

@@ -9,7 +9,7 @@ from redis.asyncio.connection import Connection
 from redis.exceptions import BusyLoadingError, NoScriptError, RedisError, ResponseError
 
 from tests.eventually import PATIENCE_SECONDS, until
-from tidegate.connections.redis_wire import RedisWire
+from tidegate.storage.redis_wire import RedisWire
 
 
 class Server:

@@ -10,8 +10,8 @@ from collections.abc import Callable
 
 import structlog
 
-from tidegate.connections.redis import RedisLink
 from tidegate.core.errors import RedisUnavailable
+from tidegate.storage.redis import RedisLink
 
 _RECONNECT_SECONDS = 0.2
 _START_SECONDS = 1.0

@@ -20,10 +20,10 @@ import structlog
 from redis.asyncio.connection import Connection, ConnectionPool
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 
-from tidegate.connections.redis_wire import RedisWire, Reply
 from tidegate.core.clock import Clock
 from tidegate.core.errors import RedisUnavailable
 from tidegate.core.happenings import Happening, Own, Tell, untold
+from tidegate.storage.redis_wire import RedisWire, Reply
 
 Argument = str | bytes | int | float
 
@@ -47,7 +47,7 @@ _INCLUDE = re.compile(r"^-- include: (\w+)$", re.MULTILINE)
 
 
 def _lua(name: str) -> str:
-    return resources.files("tidegate.lua").joinpath(f"{name}.lua").read_text()
+    return resources.files("tidegate.storage.lua").joinpath(f"{name}.lua").read_text()
 
 
 class Script:

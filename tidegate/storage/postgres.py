@@ -35,8 +35,8 @@ _UNAVAILABLE = (
 
 
 def queries(name: str) -> dict[str, str]:
-    """The queries of `tidegate/sql/<name>.sql`, by the name in the comment `-- name: …` above each."""
-    text = resources.files("tidegate.sql").joinpath(f"{name}.sql").read_text()
+    """The queries of `tidegate/storage/sql/<name>.sql`, by the name in the comment `-- name: …` above each."""
+    text = resources.files("tidegate.storage.sql").joinpath(f"{name}.sql").read_text()
     parts = _NAME.split(text)[1:]
     return {title: body.strip() for title, body in zip(parts[::2], parts[1::2], strict=True)}
 

@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator
 
 import asyncpg
 
-from tidegate.connections.postgres import Connection, Postgres
 from tidegate.core.errors import NotStorable, PartitionMissing, PostgresUnavailable
+from tidegate.storage.postgres import Connection, Postgres
 
 _NO_PARTITION = "23514"
 _UNFIT = ("22", "54")

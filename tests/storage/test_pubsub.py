@@ -3,9 +3,9 @@
 import asyncio
 
 from tests.eventually import PATIENCE_SECONDS, until
-from tidegate.connections.channel import Channel
-from tidegate.connections.redis import RedisLink
 from tidegate.core.clock import SystemClock
+from tidegate.storage.pubsub import Channel
+from tidegate.storage.redis import RedisLink
 
 
 async def test_what_is_published_is_handed_on_in_order(redis_link: RedisLink, redis_prefix: str) -> None:

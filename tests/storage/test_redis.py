@@ -10,12 +10,12 @@ import pytest
 
 from tests.eventually import until
 from tests.faults.proxy import Mode, before
-from tidegate import embedded
-from tidegate.connections.redis import RedisLink, Script
 from tidegate.core.clock import SystemClock
 from tidegate.core.errors import RedisUnavailable
 from tidegate.core.happenings import Happening, Own
-from tidegate.embedded import Stores
+from tidegate.storage import embedded
+from tidegate.storage.embedded import Stores
+from tidegate.storage.redis import RedisLink, Script
 
 TIMEOUT = 0.3
 ROOM = 10.0

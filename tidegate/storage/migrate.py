@@ -1,4 +1,4 @@
-"""The database's schema, brought up to date with the plain SQL steps of `tidegate/migrations`.
+"""The database's schema, brought up to date with the plain SQL steps of `tidegate/storage/migrations`.
 
 Several processes may start at once: a session-level advisory lock lets one at a time through, and
 PostgreSQL itself releases it when its holder dies. yoyo and psycopg are imported inside the

@@ -1,1 +1,0 @@
-"""The ways to PostgreSQL and Redis: pooled, bounded in time, foreign exceptions converted here."""

@@ -1,0 +1,1 @@
+"""PostgreSQL, Redis, and all that runs inside them: SQL, Lua and migrations."""
