@@ -20,9 +20,9 @@ from tidegate.core.config import ConfigError, Settings
 from tidegate.core.ending import Ending, end_with_parent
 from tidegate.core.ids import new_id
 from tidegate.core.memory import keep_for_good
+from tidegate.monitoring.traffic_health import UpstreamHealth
 from tidegate.routing.models import Models
 from tidegate.routing.routes import Routes
-from tidegate.watch.upstream_health import UpstreamHealth
 from tidegate.web.api import create_api
 from tidegate.web.gateway import App, Gateway
 from tidegate.web.inference import Inference

@@ -2,7 +2,7 @@
 
 from tests.harness import Gateway, World
 from tidegate.core.clock import ManualClock
-from tidegate.watch.upstream_health import PROBE_SECONDS, WINDOW_SECONDS
+from tidegate.monitoring.traffic_health import PROBE_SECONDS, WINDOW_SECONDS
 
 
 async def test_the_process_is_alive_and_ready(gateway: Gateway) -> None:

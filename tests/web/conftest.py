@@ -21,14 +21,14 @@ from tidegate.core.values import Limits
 from tidegate.limits.budget_report import BudgetReport
 from tidegate.limits.budget_store import BudgetStore
 from tidegate.metering.report import Reports
+from tidegate.monitoring.counters import Counters
+from tidegate.monitoring.worker_metrics import Workers
 from tidegate.queue.messages import LaneTerms
 from tidegate.queue.report import QueueReport
 from tidegate.routing.health.report import StandingReport
 from tidegate.routing.health.store import StandingStore
 from tidegate.storage.postgres import Postgres
 from tidegate.storage.redis import RedisLink
-from tidegate.watch.counters import Counters
-from tidegate.watch.workers import Workers
 from tidegate.web.admin import add_admin
 from tidegate.web.admin_desks import KeyDesk, Overlook, ProjectDesk
 from tidegate.web.api import create_api

@@ -14,6 +14,7 @@ from tidegate.metering import price_list
 from tidegate.metering.accountant import Accountant
 from tidegate.metering.ledger import Ledger
 from tidegate.metering.prices import Prices
+from tidegate.monitoring.traffic_health import UpstreamHealth
 from tidegate.pipeline.background import Deferral
 from tidegate.pipeline.fallback_answers import Spares
 from tidegate.pipeline.pipeline import Pipeline
@@ -22,7 +23,6 @@ from tidegate.pipeline.settle import Settling
 from tidegate.providers.registry import Forwarding
 from tidegate.routing.routes import Routes
 from tidegate.routing.upstream_call import Ladder
-from tidegate.watch.upstream_health import UpstreamHealth
 
 
 async def make_pipeline(  # noqa: PLR0913  # a parameter for each part

@@ -8,10 +8,10 @@ from tidegate.core.clock import Clock
 from tidegate.core.config import Settings
 from tidegate.core.happenings import Tell
 from tidegate.core.ids import new_id
+from tidegate.monitoring.counters import Counters
+from tidegate.monitoring.worker_metrics import Workers
 from tidegate.storage.postgres import Postgres
 from tidegate.storage.redis import RedisLink
-from tidegate.watch.counters import Counters
-from tidegate.watch.workers import Workers
 
 
 class Part(Protocol):

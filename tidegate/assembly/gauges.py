@@ -14,12 +14,12 @@ from tidegate.core.errors import RedisUnavailable
 from tidegate.limits.budget_store import Amounts, BudgetStore
 from tidegate.limits.scopes import EVERYBODY
 from tidegate.metering import price_list
+from tidegate.monitoring.counters import Gauge, Sample
 from tidegate.queue.waiters import Places
 from tidegate.routing.health.circuit_breaker import Circuit
 from tidegate.routing.health.credential_state import Standing
 from tidegate.routing.routes import is_pattern
 from tidegate.routing.upstream_call import Ladder
-from tidegate.watch.counters import Gauge, Sample
 
 OTHER = "other"
 _NANOS = 1_000_000_000

@@ -16,6 +16,7 @@ from tidegate.core.ids import new_id
 from tidegate.limits.budget_report import BudgetReport
 from tidegate.limits.budget_store import BudgetStore
 from tidegate.metering.report import Reports
+from tidegate.monitoring.traffic_health import UpstreamHealth
 from tidegate.pipeline.background import Deferral
 from tidegate.pipeline.pipeline import Pipeline
 from tidegate.queue.messages import LaneTerms
@@ -23,7 +24,6 @@ from tidegate.queue.report import QueueReport
 from tidegate.queue.store import LaneStore
 from tidegate.routing.health.registry import Board
 from tidegate.routing.models import Models
-from tidegate.watch.upstream_health import UpstreamHealth
 from tidegate.web.admin import add_admin
 from tidegate.web.admin_desks import KeyDesk, Overlook, ProjectDesk
 from tidegate.web.api import add_health, add_models

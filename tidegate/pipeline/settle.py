@@ -16,8 +16,8 @@ from tidegate.limits.admission import Door
 from tidegate.limits.scripts import Settlement
 from tidegate.metering.accountant import Accountant, joined
 from tidegate.metering.ledger import Ledger
+from tidegate.monitoring.traffic_health import UpstreamHealth
 from tidegate.pipeline.context import Claim, Ticket, plain_settlement
-from tidegate.watch.upstream_health import UpstreamHealth
 
 _log = structlog.get_logger("pipeline")
 

@@ -15,11 +15,11 @@ from tidegate import __version__
 from tidegate.auth.key_cache import KeyRing
 from tidegate.core.errors import StoreError, TidegateError, UnknownRoute, WrongMethod
 from tidegate.core.ids import IdSource
+from tidegate.monitoring.traffic_health import Health, UpstreamHealth
 from tidegate.routing.health.report import UpstreamShown
 from tidegate.routing.models import Models
 from tidegate.storage.postgres import Postgres
 from tidegate.storage.redis import RedisLink
-from tidegate.watch.upstream_health import Health, UpstreamHealth
 from tidegate.web import envelope
 
 _log = structlog.get_logger("web")

@@ -10,9 +10,9 @@ from pydantic import Field
 
 from tidegate.auth.key_cache import KeyRing
 from tidegate.core.ids import IdSource
-from tidegate.watch.counters import Gauge, added
-from tidegate.watch.exposition import CONTENT_TYPE, exposition
-from tidegate.watch.workers import Workers
+from tidegate.monitoring.counters import Gauge, added
+from tidegate.monitoring.prometheus import CONTENT_TYPE, exposition
+from tidegate.monitoring.worker_metrics import Workers
 from tidegate.web.admin_shapes import Shape
 
 Far = Callable[[], Awaitable[tuple[Gauge, ...]]]

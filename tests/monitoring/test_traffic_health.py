@@ -2,7 +2,7 @@
 
 from tidegate.core.clock import ManualClock
 from tidegate.core.errors import ClientGone, ConnectionFailed, ContextLengthExceeded, Overloaded, TidegateError
-from tidegate.watch.upstream_health import PROBE_SECONDS, WINDOW_SECONDS, UpstreamHealth
+from tidegate.monitoring.traffic_health import PROBE_SECONDS, WINDOW_SECONDS, UpstreamHealth
 
 
 class Probe:

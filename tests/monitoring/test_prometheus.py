@@ -1,7 +1,7 @@
 """The figures as Prometheus' text format has them."""
 
-from tidegate.watch.counters import Counts, Gauge, Sample
-from tidegate.watch.exposition import exposition
+from tidegate.monitoring.counters import Counts, Gauge, Sample
+from tidegate.monitoring.prometheus import exposition
 
 UP = Gauge(name="redis_up", help="Whether it is.", samples=(Sample(1),))
 

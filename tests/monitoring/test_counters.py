@@ -1,7 +1,7 @@
 """Failures are counted by name and route, happenings by what happened, and gauges are read when somebody looks."""
 
 from tidegate.core.happenings import Failure, Happening, Own
-from tidegate.watch.counters import Counters, Gauge, Sample, added
+from tidegate.monitoring.counters import Counters, Gauge, Sample, added
 
 
 def test_nothing_has_happened_yet() -> None:

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from tests.eventually import until_so
 from tidegate.core.happenings import Happening, Own
-from tidegate.watch.counters import Counters, Counts
-from tidegate.watch.workers import Workers
+from tidegate.monitoring.counters import Counters, Counts
+from tidegate.monitoring.worker_metrics import Workers
 
 
 def worker(folder: Path | None, *, lost: int = 0) -> Workers:

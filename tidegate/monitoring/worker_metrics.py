@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 import structlog
 
-from tidegate.watch.counters import Counters, Counts
+from tidegate.monitoring.counters import Counters, Counts
 
 EVERY_SECONDS = 1.0
 

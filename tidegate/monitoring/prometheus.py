@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from tidegate.watch.counters import Counts, Gauge, Sample
+from tidegate.monitoring.counters import Counts, Gauge, Sample
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 WORKER = "worker"

@@ -1,0 +1,1 @@
+"""Counters, metrics and what they say of the upstream's health."""

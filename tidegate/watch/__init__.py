@@ -1,1 +1,0 @@
-"""What should wake a person? For now: health."""
