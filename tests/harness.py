@@ -23,7 +23,7 @@ from tidegate.auth.key_store import KeyStore, NewKey
 from tidegate.cli.serve import uvicorn_config
 from tidegate.core.clock import Clock, SystemClock
 from tidegate.core.config import Settings
-from tidegate.metering.ledger_stream import stream_key
+from tidegate.metering.ledger.stream import stream_key
 from tidegate.storage.embedded import Stores
 from tidegate.storage.postgres import Postgres
 from tidegate.storage.redis import RedisLink

@@ -14,11 +14,11 @@ from typer.testing import CliRunner, Result
 
 from tests.metering.ledger_parts import entry
 from tidegate.cli.usage import moment, table_that_fits, usage
-from tidegate.metering.ledger import encode
-from tidegate.metering.ledger_store import LedgerStore
-from tidegate.metering.ledger_stream import LedgerStream
-from tidegate.metering.report import By, UsageRow
-from tidegate.metering.spool import Spool
+from tidegate.metering.ledger.entries import encode
+from tidegate.metering.ledger.spool import Spool
+from tidegate.metering.ledger.store import LedgerStore
+from tidegate.metering.ledger.stream import LedgerStream
+from tidegate.metering.usage_report import By, UsageRow
 from tidegate.storage.embedded import Stores
 from tidegate.storage.postgres import Postgres
 from tidegate.storage.redis import RedisLink

@@ -13,8 +13,8 @@ from tidegate.conversations.completion_store import CompletionStore
 from tidegate.conversations.conversation_store import ConversationStore
 from tidegate.conversations.documents import Conversation
 from tidegate.conversations.response_store import ResponseStore
-from tidegate.metering.ledger import encode
-from tidegate.metering.ledger_store import LedgerStore
+from tidegate.metering.ledger.entries import encode
+from tidegate.metering.ledger.store import LedgerStore
 from tidegate.storage.postgres import Postgres
 
 GUIDE = Path(__file__).parent.parent.parent / "docs/guide/data.md"

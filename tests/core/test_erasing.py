@@ -7,7 +7,7 @@ import pytest
 from tidegate.cache.erasure import AnswerEraser
 from tidegate.conversations.erasing import ConversationEraser
 from tidegate.core.erasing import Eraser
-from tidegate.metering.erasing import LedgerEraser
+from tidegate.metering.ledger.erasure import LedgerEraser
 
 
 @pytest.mark.parametrize("kind", [AnswerEraser, ConversationEraser, LedgerEraser])

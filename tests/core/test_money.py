@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tidegate.core.money import MOST_NANOS, NANOS, NotMoney, nanos_of, nanos_of_decimal
-from tidegate.metering.report import usd
+from tidegate.metering.usage_report import usd
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,8 @@ from tidegate.core.clock import ManualClock
 from tidegate.core.values import Limits
 from tidegate.limits.budget_report import Budget, BudgetReport
 from tidegate.limits.budget_store import BudgetStore
-from tidegate.metering.ledger import encode
-from tidegate.metering.ledger_store import LedgerStore
+from tidegate.metering.ledger.entries import encode
+from tidegate.metering.ledger.store import LedgerStore
 from tidegate.storage.postgres import Postgres
 from tidegate.storage.redis import RedisLink
 

@@ -13,7 +13,7 @@ from tidegate.core.errors import PostgresUnavailable
 from tidegate.limits.decision import Go, Rebuild
 from tidegate.limits.rebuild import Recount
 from tidegate.limits.scopes import Scope
-from tidegate.metering.ledger_store import LedgerStore
+from tidegate.metering.ledger.store import LedgerStore
 from tidegate.storage.postgres import Postgres
 from tidegate.storage.redis import RedisLink, Script
 

@@ -6,7 +6,7 @@ import pytest
 
 from tidegate.core.values import Caller, Limits
 from tidegate.limits.scopes import Scope, Terms, period_of, readmitted, scopes_of
-from tidegate.metering.ledger import LONGEST_TEXT
+from tidegate.metering.ledger.entries import LONGEST_TEXT
 
 NONE = Limits()
 CALLER = Caller(

@@ -8,7 +8,7 @@ import msgspec
 
 from tests.eventually import PATIENCE_SECONDS
 from tidegate.core.values import LedgerEntry
-from tidegate.metering.drainer import Pace
+from tidegate.metering.ledger.drainer import Pace
 from tidegate.storage.postgres import Postgres
 
 BRISK = Pace(gather=0.01, block=0.05, claim_idle=0.05, chores=0.05, replay=0.05, first_retry=0.02, last_retry=0.1)

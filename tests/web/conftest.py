@@ -20,7 +20,7 @@ from tidegate.core.ids import new_id
 from tidegate.core.values import Limits
 from tidegate.limits.budget_report import BudgetReport
 from tidegate.limits.budget_store import BudgetStore
-from tidegate.metering.report import Reports
+from tidegate.metering.usage_report import Reports
 from tidegate.monitoring.counters import Counters
 from tidegate.monitoring.worker_metrics import Workers
 from tidegate.queue.messages import LaneTerms

@@ -5,8 +5,8 @@ from tests.metering.ledger_parts import entry
 from tests.web.office import NO_LIMITS, Office
 from tidegate.auth import key_format
 from tidegate.background.job_store import JobStore
-from tidegate.metering.ledger import encode
-from tidegate.metering.ledger_store import LedgerStore
+from tidegate.metering.ledger.entries import encode
+from tidegate.metering.ledger.store import LedgerStore
 from tidegate.storage.postgres import Postgres
 
 

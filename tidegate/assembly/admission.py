@@ -12,11 +12,11 @@ from tidegate.limits.request_count import Visits
 from tidegate.limits.reservations import Holds
 from tidegate.limits.scripts import Gate
 from tidegate.limits.spending_alert import SpendingAlert
-from tidegate.metering.drainer import Drainer
-from tidegate.metering.ledger import Ledger
-from tidegate.metering.ledger_store import LedgerStore
-from tidegate.metering.ledger_stream import LedgerStream
-from tidegate.metering.spool import Spool
+from tidegate.metering.ledger.drainer import Drainer
+from tidegate.metering.ledger.entries import Ledger
+from tidegate.metering.ledger.spool import Spool
+from tidegate.metering.ledger.store import LedgerStore
+from tidegate.metering.ledger.stream import LedgerStream
 from tidegate.queue.replicas import Replicas
 from tidegate.queue.slot import Turns
 from tidegate.queue.waiters import Places

@@ -12,7 +12,7 @@ from tidegate.conversations.recollection import Recollection
 from tidegate.core.ids import new_id
 from tidegate.metering import price_list
 from tidegate.metering.accountant import Accountant
-from tidegate.metering.ledger import Ledger
+from tidegate.metering.ledger.entries import Ledger
 from tidegate.metering.prices import Prices
 from tidegate.monitoring.traffic_health import UpstreamHealth
 from tidegate.pipeline.background import Deferral

@@ -7,7 +7,7 @@ from tidegate.conversations.erasing import ConversationEraser
 from tidegate.conversations.export import Export
 from tidegate.conversations.searching import Searcher
 from tidegate.core.clock import Clock
-from tidegate.metering.erasing import LedgerEraser
+from tidegate.metering.ledger.erasure import LedgerEraser
 from tidegate.pipeline.erasure import Forgetting
 from tidegate.storage.postgres import Postgres
 from tidegate.storage.redis import RedisLink

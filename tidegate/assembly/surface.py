@@ -15,7 +15,7 @@ from tidegate.background.job_store import JobStore
 from tidegate.core.ids import new_id
 from tidegate.limits.budget_report import BudgetReport
 from tidegate.limits.budget_store import BudgetStore
-from tidegate.metering.report import Reports
+from tidegate.metering.usage_report import Reports
 from tidegate.monitoring.traffic_health import UpstreamHealth
 from tidegate.pipeline.background import Deferral
 from tidegate.pipeline.pipeline import Pipeline

@@ -8,7 +8,7 @@ from msgspec import UNSET, UnsetType
 from tidegate.auth.grants import LONGEST_RETENTION, MOST_COUNT, LimitsChange
 from tidegate.core.money import NotMoney, nanos_of
 from tidegate.core.values import Limits, Priority
-from tidegate.metering.report import usd
+from tidegate.metering.usage_report import usd
 
 NONE = "none"
 """The word that takes a limit away."""

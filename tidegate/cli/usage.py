@@ -19,9 +19,9 @@ from tidegate.core import config
 from tidegate.core.clock import SystemClock
 from tidegate.core.config import Settings
 from tidegate.core.errors import RedisUnavailable
-from tidegate.metering.ledger_stream import LedgerStream
-from tidegate.metering.report import By, Reports, UsageRow, total, usd
-from tidegate.metering.spool import lines_waiting
+from tidegate.metering.ledger.spool import lines_waiting
+from tidegate.metering.ledger.stream import LedgerStream
+from tidegate.metering.usage_report import By, Reports, UsageRow, total, usd
 from tidegate.storage.embedded import Stores
 from tidegate.storage.postgres import Postgres
 from tidegate.storage.redis import RedisLink

@@ -9,7 +9,7 @@ from tidegate.core.values import LedgerEntry, Outcome, Route, Usage
 from tidegate.metering.estimate import estimate
 from tidegate.metering.prices import Prices
 from tidegate.metering.tokens import MOST_TOKENS, from_wire
-from tidegate.metering.unseen import unseen_output
+from tidegate.metering.unseen_output import unseen_output
 from tidegate.wire.spoken import spoken
 
 _PRIORITY = "priority"

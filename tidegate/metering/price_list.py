@@ -2,7 +2,7 @@
 
 The library itself costs half a second and 11 MB in every process (2 s and 96 MB before it is
 compiled), most of it for other providers, so its OpenAI part is kept beside this module as
-`openai_prices.json`. `python -m tidegate.metering.refresh` writes it anew; a test holds it to the
+`openai_prices.json`. `python -m tidegate.metering.price_refresh` writes it anew; a test holds it to the
 installed library.
 """
 

@@ -21,7 +21,7 @@ from tidegate.core.config import BackgroundConfig
 from tidegate.core.errors import ResponseNotFound
 from tidegate.core.values import AnswerHead, Route
 from tidegate.limits.request_count import Visits
-from tidegate.metering.ledger import encode
+from tidegate.metering.ledger.entries import encode
 from tidegate.pipeline.context import Attempt, Request, Ticket
 from tidegate.pipeline.delivery import Delivery, Passage, Wanted
 from tidegate.pipeline.remember import Remembering

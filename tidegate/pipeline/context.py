@@ -9,7 +9,7 @@ from tidegate.core.errors import InvalidParameter
 from tidegate.core.values import Caller, LedgerEntry, Route
 from tidegate.limits.scopes import Done, Terms, readmitted
 from tidegate.limits.scripts import LaneAsk, Settlement
-from tidegate.metering.ledger import encode
+from tidegate.metering.ledger.entries import encode
 from tidegate.routing.fallback_policy import Ask
 from tidegate.routing.plan import Plan
 from tidegate.wire.call import Call

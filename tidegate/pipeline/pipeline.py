@@ -22,7 +22,7 @@ from tidegate.limits.decision import Go, Hit, Join
 from tidegate.limits.retry_reservation import Resending
 from tidegate.limits.scopes import readmitted
 from tidegate.limits.scripts import Admission
-from tidegate.metering.ledger import encode
+from tidegate.metering.ledger.entries import encode
 from tidegate.pipeline.background import Deferral
 from tidegate.pipeline.context import Claim, Request, Ticket, again
 from tidegate.pipeline.delivery import Delivery, Passage, Wanted

@@ -15,8 +15,8 @@ from tidegate.core.values import Caller, LedgerEntry
 from tidegate.limits.admission import Door
 from tidegate.limits.scopes import Terms, readmitted
 from tidegate.limits.scripts import LaneAsk
+from tidegate.metering.max_cost import Reserve, reserve
 from tidegate.metering.prices import Prices
-from tidegate.metering.reserve import Reserve, reserve
 from tidegate.pipeline.context import Request, Ticket, patience
 from tidegate.providers.registry import Forwarding
 from tidegate.queue.slot import Turns

@@ -15,7 +15,7 @@ from tidegate.core.values import LedgerEntry, Outcome
 from tidegate.limits.admission import Door
 from tidegate.limits.scripts import Settlement
 from tidegate.metering.accountant import Accountant, joined
-from tidegate.metering.ledger import Ledger
+from tidegate.metering.ledger.entries import Ledger
 from tidegate.monitoring.traffic_health import UpstreamHealth
 from tidegate.pipeline.context import Claim, Ticket, plain_settlement
 

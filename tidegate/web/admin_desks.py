@@ -12,7 +12,7 @@ from tidegate.background.job_store import JobStore
 from tidegate.core.clock import Clock
 from tidegate.core.errors import NoSuchKey, NoSuchProject
 from tidegate.limits.budget_report import BudgetReport
-from tidegate.metering.report import By, Reports, total
+from tidegate.metering.usage_report import By, Reports, total
 from tidegate.queue.report import QueueReport
 from tidegate.web.admin_shapes import (
     MOST_LISTED,

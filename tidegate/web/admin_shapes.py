@@ -14,7 +14,7 @@ from tidegate.background.job_store import OpenJob
 from tidegate.core.money import nanos_of
 from tidegate.core.values import Limits, Priority
 from tidegate.limits.budget_report import Budget, Budgets
-from tidegate.metering.report import UsageRow, usd
+from tidegate.metering.usage_report import UsageRow, usd
 from tidegate.queue.report import Lane
 
 MOST_LISTED = 1000

@@ -18,7 +18,7 @@ from genai_prices.types import (
 
 from tidegate.metering import price_list
 from tidegate.metering.price_list import Model, Period, Rates
-from tidegate.metering.refresh import CannotConvert, convert, encode, from_genai_prices
+from tidegate.metering.price_refresh import CannotConvert, convert, encode, from_genai_prices
 
 NAMED = ClauseEquals(equals="m")
 
@@ -26,7 +26,7 @@ NAMED = ClauseEquals(equals="m")
 def test_the_shipped_file_is_up_to_date() -> None:
     shipped = resources.files("tidegate.metering").joinpath(price_list.FILE).read_bytes()
 
-    assert shipped == encode(from_genai_prices()), "run `python -m tidegate.metering.refresh`"
+    assert shipped == encode(from_genai_prices()), "run `python -m tidegate.metering.price_refresh`"
 
 
 def test_thresholds_and_dates_are_kept() -> None:

@@ -16,9 +16,9 @@ from tidegate.core.clock import SystemClock
 from tidegate.core.errors import LedgerFull
 from tidegate.core.happenings import Own
 from tidegate.core.values import LedgerEntry
-from tidegate.metering.ledger import LONGEST_MODEL, LONGEST_TEXT, Ledger, encode
-from tidegate.metering.ledger_stream import LedgerStream
-from tidegate.metering.spool import Spool, lines_waiting
+from tidegate.metering.ledger.entries import LONGEST_MODEL, LONGEST_TEXT, Ledger, encode
+from tidegate.metering.ledger.spool import Spool, lines_waiting
+from tidegate.metering.ledger.stream import LedgerStream
 from tidegate.storage.redis import RedisLink
 
 WORDS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=LONGEST_MODEL)

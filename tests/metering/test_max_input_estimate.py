@@ -7,7 +7,7 @@ import pytest
 
 from tidegate.core.values import Route
 from tidegate.metering.estimate import estimate
-from tidegate.metering.most_input import base, most_input
+from tidegate.metering.max_input_estimate import base, most_input
 from tidegate.wire.call import parse
 
 

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from tests.metering.ledger_parts import entry
-from tidegate.metering.ledger import encode
-from tidegate.metering.ledger_store import LedgerStore
-from tidegate.metering.report import By, Reports, UsageRow, total, usd
+from tidegate.metering.ledger.entries import encode
+from tidegate.metering.ledger.store import LedgerStore
+from tidegate.metering.usage_report import By, Reports, UsageRow, total, usd
 from tidegate.storage.postgres import Postgres
 
 MIDNIGHT = 1_790_035_200.0

@@ -7,8 +7,8 @@ import pytest
 from tests.metering.ledger_parts import ENTRY, entry, ids
 from tidegate.core.errors import PostgresUnavailable
 from tidegate.core.values import LedgerEntry
-from tidegate.metering.ledger import encode
-from tidegate.metering.ledger_store import LedgerStore
+from tidegate.metering.ledger.entries import encode
+from tidegate.metering.ledger.store import LedgerStore
 from tidegate.storage.postgres import Postgres
 
 FULL = LedgerEntry(

@@ -3,7 +3,7 @@
 import msgspec
 
 from tidegate.core.ids import IdSource, new_id
-from tidegate.metering.ledger import LONGEST_TEXT, plain_text
+from tidegate.metering.ledger.entries import LONGEST_TEXT, plain_text
 from tidegate.storage.postgres import Postgres, queries
 
 _AT_ONCE = 5000

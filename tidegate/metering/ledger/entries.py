@@ -11,8 +11,8 @@ import structlog
 from tidegate.core.errors import LedgerFull, RedisUnavailable, StoreError
 from tidegate.core.happenings import Happening, Own, Tell, untold
 from tidegate.core.values import LedgerEntry
-from tidegate.metering.ledger_stream import LedgerStream
-from tidegate.metering.spool import Spool, SpoolFailed
+from tidegate.metering.ledger.spool import Spool, SpoolFailed
+from tidegate.metering.ledger.stream import LedgerStream
 
 LONGEST_TEXT = 256
 """Characters; names that callers choose are cut here, so that a line in the ledger stays a line."""

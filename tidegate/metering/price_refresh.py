@@ -1,4 +1,4 @@
-"""Writes `openai_prices.json` from the installed genai-prices: `python -m tidegate.metering.refresh`.
+"""Writes `openai_prices.json` from the installed genai-prices: `python -m tidegate.metering.price_refresh`.
 
 A development tool: nothing that serves imports it, and it opens no connection.
 """

@@ -3,7 +3,7 @@
 import pytest
 
 from tidegate.core.errors import RedisUnavailable
-from tidegate.metering.ledger_stream import BATCH, GROUP, Consumer, LedgerStream, stream_key
+from tidegate.metering.ledger.stream import BATCH, GROUP, Consumer, LedgerStream, stream_key
 from tidegate.storage.redis import RedisLink
 
 

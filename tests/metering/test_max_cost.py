@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from tidegate.core.config import MeteringConfig, ModelPrice
 from tidegate.core.values import Route, Usage
 from tidegate.metering import price_list
+from tidegate.metering.max_cost import longest_output, reserve
 from tidegate.metering.prices import Prices
-from tidegate.metering.reserve import longest_output, reserve
 from tidegate.metering.tokens import from_wire
 from tidegate.simulator import chat, embeddings, responses
 from tidegate.simulator.reply import Identity, Json

@@ -11,8 +11,8 @@ from typing import Any
 
 from tidegate.core.errors import ClientGone
 from tidegate.core.values import Outcome, Route
-from tidegate.metering import most_input
-from tidegate.metering.reserve import choices_of, most_output, stated_output
+from tidegate.metering import max_input_estimate
+from tidegate.metering.max_cost import choices_of, most_output, stated_output
 
 _TOLD_SOON = 0.1
 """Seconds until the upstream learns that nobody listens, where an answer is on its way."""
@@ -44,5 +44,5 @@ def unseen_output(  # noqa: PLR0913  # all that is known of the answer
 
 def _thinks(model: str) -> bool:
     """Whether it writes thoughts first, of which only the usage tells."""
-    name = most_input.base(model)
+    name = max_input_estimate.base(model)
     return name.startswith(_THINKERS) and not name.startswith(_THINK_NOT)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import structlog
 
-from tidegate.metering.spool import Spool, SpoolFailed, SpoolFile, lines_waiting
+from tidegate.metering.ledger.spool import Spool, SpoolFailed, SpoolFile, lines_waiting
 
 
 def replay(spool: Spool) -> list[bytes]:
@@ -64,7 +64,7 @@ def test_a_file_being_replayed_is_nobody_elses(tmp_path: Path) -> None:
 WRITER = """
 import sys
 from pathlib import Path
-from tidegate.metering.spool import Spool
+from tidegate.metering.ledger.spool import Spool
 spool = Spool(Path(sys.argv[1]))
 for number in range(10**6):
     spool.write(b"%d" % number)
@@ -116,7 +116,7 @@ def test_a_folder_that_cannot_be_is_a_typed_error(tmp_path: Path) -> None:
 FULL_DISK = """
 import resource, signal, sys
 from pathlib import Path
-from tidegate.metering.spool import Spool, SpoolFailed
+from tidegate.metering.ledger.spool import Spool, SpoolFailed
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 spool = Spool(Path(sys.argv[1]))
 spool.write(b"first")

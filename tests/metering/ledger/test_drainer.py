@@ -9,11 +9,11 @@ import structlog
 
 from tests.metering.ledger_parts import BRISK, entry, eventually, ids
 from tidegate.core.clock import SystemClock
-from tidegate.metering.drainer import Drainer
-from tidegate.metering.ledger import Ledger, encode
-from tidegate.metering.ledger_store import LedgerStore
-from tidegate.metering.ledger_stream import GROUP, LedgerStream
-from tidegate.metering.spool import Spool
+from tidegate.metering.ledger.drainer import Drainer
+from tidegate.metering.ledger.entries import Ledger, encode
+from tidegate.metering.ledger.spool import Spool
+from tidegate.metering.ledger.store import LedgerStore
+from tidegate.metering.ledger.stream import GROUP, LedgerStream
 from tidegate.storage.postgres import Postgres
 from tidegate.storage.redis import RedisLink
 

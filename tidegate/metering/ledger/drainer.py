@@ -18,9 +18,9 @@ from tidegate.core.clock import Clock
 from tidegate.core.errors import StoreError
 from tidegate.core.happenings import Happening, Own, Tell, untold
 from tidegate.core.ids import new_id
-from tidegate.metering.ledger_store import LedgerStore
-from tidegate.metering.ledger_stream import BATCH, Consumer, Delivered, LedgerStream
-from tidegate.metering.spool import Spool
+from tidegate.metering.ledger.spool import Spool
+from tidegate.metering.ledger.store import LedgerStore
+from tidegate.metering.ledger.stream import BATCH, Consumer, Delivered, LedgerStream
 
 _log = structlog.get_logger("ledger")
 

@@ -3,9 +3,9 @@
 import pytest
 
 from tests.metering.ledger_parts import entry
-from tidegate.metering.erasing import LedgerEraser
-from tidegate.metering.ledger import encode
-from tidegate.metering.ledger_store import LedgerStore
+from tidegate.metering.ledger.entries import encode
+from tidegate.metering.ledger.erasure import LedgerEraser
+from tidegate.metering.ledger.store import LedgerStore
 from tidegate.storage.postgres import Postgres
 
 BAD = b'{"id":"req_x","project":"acme","end_user":"ada","at":"never"}'

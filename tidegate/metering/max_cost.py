@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from tidegate.core.values import Route, Usage
-from tidegate.metering import most_input
+from tidegate.metering import max_input_estimate
 from tidegate.metering.estimate import estimate
 from tidegate.metering.prices import Prices
 from tidegate.metering.tokens import MOST_TOKENS
@@ -59,7 +59,7 @@ def reserve(call: Call, prices: Prices, *, at: float, exact: bool, targets: Coll
     quick = call.size // _BYTES_PER_TOKEN + 1
     counts = exact or (call.size > _LARGE and _brings_files(call))
     likely = estimate(call.route, call.model, call.body, ()).input if counts else quick
-    asked = most_input.most_input(call, likely) if exact else likely
+    asked = max_input_estimate.most_input(call, likely) if exact else likely
     stated, choices = stated_output(call.route, call.body), choices_of(call.body)
     most = _most_of_one(call.route, call.model, stated) * choices
     usage = Usage(input=asked, output=most + _predicted(call))
@@ -104,7 +104,7 @@ def longest_output(model: str) -> int:
 
 @lru_cache(maxsize=1024)
 def _known_output(model: str) -> int | None:
-    name = most_input.base(model)
+    name = max_input_estimate.base(model)
     return next((tokens for prefix, tokens in _LONGEST_OUTPUT if name.startswith(prefix)), None)
 
 

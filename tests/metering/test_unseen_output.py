@@ -14,7 +14,7 @@ from tidegate.core.errors import (
     TruncatedStream,
 )
 from tidegate.core.values import Outcome, Route
-from tidegate.metering.unseen import unseen_output
+from tidegate.metering.unseen_output import unseen_output
 
 PACE = 100
 """Tokens a second."""

@@ -1,0 +1,1 @@
+"""A ledger entry's way from the call into PostgreSQL."""
