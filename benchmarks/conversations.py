@@ -23,11 +23,11 @@ from benchmarks.archive_load import ITEMS_EACH
 from benchmarks.contestants import FOLDER
 from benchmarks.long_turns import WORDS, Spread
 from benchmarks.processes import MEASURED_CORE, OTHER_CORE, BenchmarkError
-from tidegate.conversations.archive import Archive
-from tidegate.conversations.completion_store import CompletionStore
-from tidegate.conversations.conversation_store import ConversationStore
-from tidegate.conversations.documents import Conversation, Item, PageAsk, StoredResponse
-from tidegate.conversations.response_store import ResponseStore
+from tidegate.conversations.documents.records import Conversation, Item, PageAsk, StoredResponse
+from tidegate.conversations.storage.completions import CompletionStore
+from tidegate.conversations.storage.conversations import ConversationStore
+from tidegate.conversations.storage.responses import ResponseStore
+from tidegate.conversations.storage.store_base import Archive
 from tidegate.core.clock import SystemClock
 from tidegate.core.ids import new_id
 from tidegate.storage import embedded

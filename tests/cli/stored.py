@@ -3,9 +3,9 @@
 import asyncio
 
 from tests.conversations.said import completion, message, response
-from tidegate.conversations.archive import Archive
-from tidegate.conversations.completion_store import CompletionStore
-from tidegate.conversations.response_store import ResponseStore
+from tidegate.conversations.storage.completions import CompletionStore
+from tidegate.conversations.storage.responses import ResponseStore
+from tidegate.conversations.storage.store_base import Archive
 from tidegate.core.clock import ManualClock
 from tidegate.storage.embedded import Stores
 from tidegate.storage.postgres import Postgres

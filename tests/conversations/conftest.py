@@ -2,10 +2,10 @@
 
 import pytest
 
-from tidegate.conversations.archive import Archive
-from tidegate.conversations.completion_store import CompletionStore
-from tidegate.conversations.conversation_store import ConversationStore
-from tidegate.conversations.response_store import ResponseStore
+from tidegate.conversations.storage.completions import CompletionStore
+from tidegate.conversations.storage.conversations import ConversationStore
+from tidegate.conversations.storage.responses import ResponseStore
+from tidegate.conversations.storage.store_base import Archive
 from tidegate.core.clock import ManualClock
 from tidegate.storage.postgres import Postgres
 

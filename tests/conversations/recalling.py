@@ -5,12 +5,12 @@ from typing import Any
 import msgspec
 
 from tests.conversations.counted_ids import counted
-from tidegate.conversations.archive import Archive
-from tidegate.conversations.completion_store import CompletionStore
-from tidegate.conversations.conversation_store import ConversationStore
-from tidegate.conversations.item_store import ItemStore
-from tidegate.conversations.recollection import Asker, Recollection
-from tidegate.conversations.response_store import ResponseStore
+from tidegate.conversations.recall import Asker, Recollection
+from tidegate.conversations.storage.completions import CompletionStore
+from tidegate.conversations.storage.conversations import ConversationStore
+from tidegate.conversations.storage.items import ItemStore
+from tidegate.conversations.storage.responses import ResponseStore
+from tidegate.conversations.storage.store_base import Archive
 from tidegate.core.clock import Clock
 from tidegate.core.values import Route
 from tidegate.wire.call import Call, parse

@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from tidegate.conversations.documents import Item, Past, StoredCompletion, StoredResponse
+from tidegate.conversations.documents.records import Item, Past, StoredCompletion, StoredResponse
 
 AT = 1_790_000_000.0
 

@@ -6,7 +6,7 @@ import pytest
 
 from tests.conversations.counted_ids import counted
 from tidegate.conversations import compaction
-from tidegate.conversations.items import for_upstream, said_in
+from tidegate.conversations.documents.items import for_upstream, said_in
 from tidegate.core.errors import MalformedAnswer
 
 Json = dict[str, Any]

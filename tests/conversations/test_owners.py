@@ -9,10 +9,10 @@ import psycopg
 import pytest
 
 from tests.conversations.said import message, response, said
-from tidegate.conversations.archive import Archive
-from tidegate.conversations.keeper import Keeper
-from tidegate.conversations.partitions import Partitions
-from tidegate.conversations.response_store import ResponseStore
+from tidegate.conversations.retention import Keeper
+from tidegate.conversations.storage.partitions import Partitions
+from tidegate.conversations.storage.responses import ResponseStore
+from tidegate.conversations.storage.store_base import Archive
 from tidegate.core.clock import ManualClock
 from tidegate.core.errors import PreviousResponseNotFound
 from tidegate.storage import embedded

@@ -9,10 +9,10 @@ import pytest
 
 from tests.conversations.said import completion, item, message, response
 from tests.metering.ledger_parts import entry
-from tidegate.conversations.completion_store import CompletionStore
-from tidegate.conversations.conversation_store import ConversationStore
-from tidegate.conversations.documents import Conversation
-from tidegate.conversations.response_store import ResponseStore
+from tidegate.conversations.documents.records import Conversation
+from tidegate.conversations.storage.completions import CompletionStore
+from tidegate.conversations.storage.conversations import ConversationStore
+from tidegate.conversations.storage.responses import ResponseStore
 from tidegate.metering.ledger.entries import encode
 from tidegate.metering.ledger.store import LedgerStore
 from tidegate.storage.postgres import Postgres

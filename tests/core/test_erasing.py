@@ -5,7 +5,7 @@ import inspect
 import pytest
 
 from tidegate.cache.erasure import AnswerEraser
-from tidegate.conversations.erasing import ConversationEraser
+from tidegate.conversations.erasure import ConversationEraser
 from tidegate.core.erasing import Eraser
 from tidegate.metering.ledger.erasure import LedgerEraser
 

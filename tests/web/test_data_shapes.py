@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 from pydantic import ValidationError
 
-from tidegate.conversations.searching import MARK, UNMARK, Found, Search
+from tidegate.conversations.storage.search import MARK, UNMARK, Found, Search
 from tidegate.web.data_shapes import FoundShown, SearchAsked
 
 

@@ -8,7 +8,7 @@ from tidegate.cache.memory_guard import Room
 from tidegate.cache.stale import StaleAnswers
 from tidegate.cache.stored import Codec
 from tidegate.coalescing.registry import Flights
-from tidegate.conversations.recollection import Recollection
+from tidegate.conversations.recall import Recollection
 from tidegate.core.ids import new_id
 from tidegate.metering import price_list
 from tidegate.metering.accountant import Accountant

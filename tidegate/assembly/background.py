@@ -7,7 +7,7 @@ from tidegate.background.job_store import JobStore
 from tidegate.background.news import News
 from tidegate.background.runner import Runner
 from tidegate.background.worker import Worker
-from tidegate.conversations.response_store import ResponseStore
+from tidegate.conversations.storage.responses import ResponseStore
 from tidegate.limits.request_count import Visits
 from tidegate.pipeline.background import Answering, Deferral, JobDesk, broken_off
 from tidegate.providers.registry import Forwarding

@@ -1,15 +1,15 @@
 """What was said: where it is kept, and who puts it into calls."""
 
 from tidegate.assembly.base import Base
-from tidegate.conversations.archive import Archive
-from tidegate.conversations.completion_store import CompletionStore
-from tidegate.conversations.conversation_store import ConversationStore
-from tidegate.conversations.item_store import ItemStore
-from tidegate.conversations.keeper import Keeper
-from tidegate.conversations.leases import Leases
-from tidegate.conversations.partitions import Partitions
-from tidegate.conversations.recollection import Recollection
-from tidegate.conversations.response_store import ResponseStore
+from tidegate.conversations.recall import Recollection
+from tidegate.conversations.retention import Keeper
+from tidegate.conversations.storage.completions import CompletionStore
+from tidegate.conversations.storage.conversations import ConversationStore
+from tidegate.conversations.storage.items import ItemStore
+from tidegate.conversations.storage.leases import Leases
+from tidegate.conversations.storage.partitions import Partitions
+from tidegate.conversations.storage.responses import ResponseStore
+from tidegate.conversations.storage.store_base import Archive
 from tidegate.core.ids import new_id
 
 

@@ -2,10 +2,10 @@
 
 from tidegate.auth.project_store import ProjectStore
 from tidegate.cache.erasure import AnswerEraser
-from tidegate.conversations.archive import Archive
-from tidegate.conversations.erasing import ConversationEraser
-from tidegate.conversations.export import Export
-from tidegate.conversations.searching import Searcher
+from tidegate.conversations.erasure import ConversationEraser
+from tidegate.conversations.storage.export import Export
+from tidegate.conversations.storage.search import Searcher
+from tidegate.conversations.storage.store_base import Archive
 from tidegate.core.clock import Clock
 from tidegate.metering.ledger.erasure import LedgerEraser
 from tidegate.pipeline.erasure import Forgetting

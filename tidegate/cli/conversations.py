@@ -8,7 +8,7 @@ import typer
 
 from tidegate.cli.desk import Desk, at_desk, failed, print_json, print_table
 from tidegate.cli.usage import moment
-from tidegate.conversations.searching import MARK, UNMARK, Found, Search
+from tidegate.conversations.storage.search import MARK, UNMARK, Found, Search
 from tidegate.core.clock import SystemClock
 from tidegate.web.data_shapes import MOST_FOUND, FoundShown
 

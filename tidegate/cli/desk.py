@@ -21,9 +21,9 @@ from tidegate.auth.key_store import STALE_SECONDS, KeyStore
 from tidegate.auth.project_store import ProjectStore
 from tidegate.background.job_store import JobStore
 from tidegate.cli.stores import plain_errors, ready
-from tidegate.conversations.archive import Archive
-from tidegate.conversations.export import Export
-from tidegate.conversations.searching import Searcher
+from tidegate.conversations.storage.export import Export
+from tidegate.conversations.storage.search import Searcher
+from tidegate.conversations.storage.store_base import Archive
 from tidegate.core import config
 from tidegate.core.clock import SystemClock
 from tidegate.core.config import Settings

@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tidegate.conversations.items import compaction, for_upstream
-from tidegate.conversations.response_form import whole_usage
+from tidegate.conversations.documents.items import compaction, for_upstream
+from tidegate.conversations.documents.response import whole_usage
 from tidegate.core.errors import MalformedAnswer
 from tidegate.core.ids import IdSource
 

@@ -13,9 +13,9 @@ from tidegate.background.job_store import Also, JobStore, Queue
 from tidegate.background.news import News
 from tidegate.background.reader import Reader
 from tidegate.cache.buffered_answer import Given
-from tidegate.conversations.documents import Item
-from tidegate.conversations.memory import ResponseMemory
-from tidegate.conversations.response_store import ResponseStore
+from tidegate.conversations.documents.records import Item
+from tidegate.conversations.recorder import ResponseMemory
+from tidegate.conversations.storage.responses import ResponseStore
 from tidegate.core.clock import Clock
 from tidegate.core.config import BackgroundConfig
 from tidegate.core.errors import ResponseNotFound

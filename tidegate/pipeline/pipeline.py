@@ -12,8 +12,8 @@ from tidegate.cache.replay import events_of, in_form
 from tidegate.cache.stored import Codec, StoredAnswer
 from tidegate.coalescing.flight import Flight, Source
 from tidegate.coalescing.registry import Flights
-from tidegate.conversations.memory import Memory, ResponseMemory
-from tidegate.conversations.recollection import Asker, Recollection
+from tidegate.conversations.recall import Asker, Recollection
+from tidegate.conversations.recorder import Memory, ResponseMemory
 from tidegate.core.clock import Clock
 from tidegate.core.errors import TidegateError, UnknownModel
 from tidegate.core.values import AnswerHead, Caller, Outcome, Route

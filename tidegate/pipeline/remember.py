@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable
 
-from tidegate.conversations.memory import Memory
+from tidegate.conversations.recorder import Memory
 from tidegate.core.errors import ClientGone, TidegateError
 from tidegate.core.values import AnswerHead
 from tidegate.limits.decision import Allowance

@@ -3,10 +3,10 @@
 import msgspec
 from fastapi import Request, Response
 
-from tidegate.conversations.asked import known_id, metadata_in
-from tidegate.conversations.completion_form import messages_of
-from tidegate.conversations.completion_store import CompletionStore
-from tidegate.conversations.documents import PageAsk, StoredCompletion
+from tidegate.conversations.documents.completion import messages_of
+from tidegate.conversations.documents.records import PageAsk, StoredCompletion
+from tidegate.conversations.state_params import known_id, metadata_in
+from tidegate.conversations.storage.completions import CompletionStore
 from tidegate.core.errors import CompletionNotFound, InvalidParameter, MissingParameter
 from tidegate.web.front import Front, Json, listed
 

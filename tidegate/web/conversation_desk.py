@@ -5,12 +5,12 @@ from typing import Any
 import msgspec
 from fastapi import Request, Response
 
-from tidegate.conversations.asked import known_id, known_item, metadata_in
-from tidegate.conversations.conversation_store import ConversationStore
-from tidegate.conversations.documents import Conversation, Item, PageAsk
-from tidegate.conversations.include import all_shown
-from tidegate.conversations.items import as_items, kept, type_of
-from tidegate.conversations.recollection import items_in
+from tidegate.conversations.documents.include import all_shown
+from tidegate.conversations.documents.items import as_items, kept, type_of
+from tidegate.conversations.documents.records import Conversation, Item, PageAsk
+from tidegate.conversations.recall import items_in
+from tidegate.conversations.state_params import known_id, known_item, metadata_in
+from tidegate.conversations.storage.conversations import ConversationStore
 from tidegate.core.clock import Clock
 from tidegate.core.errors import InvalidParameter, MissingParameter, WrongType
 from tidegate.core.ids import IdSource

@@ -6,8 +6,8 @@ from fastapi import Query
 from starlette.responses import StreamingResponse
 
 from tidegate.auth.project_store import ProjectStore
-from tidegate.conversations.export import Export
-from tidegate.conversations.searching import Searcher
+from tidegate.conversations.storage.export import Export
+from tidegate.conversations.storage.search import Searcher
 from tidegate.core.errors import NoSuchProject
 from tidegate.pipeline.erasure import Forgetting
 from tidegate.web.data_shapes import ExportAsked, ForgetAsked, ForgetShown, FoundPage, FoundShown, SearchAsked

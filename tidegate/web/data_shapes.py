@@ -5,7 +5,7 @@ from typing import Annotated, Self
 from msgspec.structs import asdict
 from pydantic import AwareDatetime, Field
 
-from tidegate.conversations.searching import MARK, UNMARK, Found, Search
+from tidegate.conversations.storage.search import MARK, UNMARK, Found, Search
 from tidegate.web.admin_shapes import Name, ProjectName, Shape
 
 MOST_FOUND = 100

@@ -6,8 +6,8 @@ import msgspec
 from fastapi import Request, Response
 
 from tidegate.auth.key_cache import KeyRing
-from tidegate.conversations import query
-from tidegate.conversations.query import Order, Query
+from tidegate.conversations.storage import query
+from tidegate.conversations.storage.query import Order, Query
 from tidegate.core.config import ServerConfig
 from tidegate.core.ids import IdSource
 from tidegate.core.values import Caller

@@ -4,8 +4,8 @@ import msgspec
 from fastapi import Request, Response
 
 from tidegate.conversations import compaction
-from tidegate.conversations.items import as_items
-from tidegate.conversations.recollection import Recollection
+from tidegate.conversations.documents.items import as_items
+from tidegate.conversations.recall import Recollection
 from tidegate.core.clock import Clock
 from tidegate.core.ids import IdSource
 from tidegate.core.values import Route

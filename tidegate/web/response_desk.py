@@ -3,12 +3,12 @@
 import msgspec
 from fastapi import Request, Response
 
-from tidegate.conversations.asked import known_id
-from tidegate.conversations.documents import PageAsk, StoredResponse
-from tidegate.conversations.include import all_shown
-from tidegate.conversations.recollection import items_in
-from tidegate.conversations.response_form import seen
-from tidegate.conversations.response_store import ResponseStore
+from tidegate.conversations.documents.include import all_shown
+from tidegate.conversations.documents.records import PageAsk, StoredResponse
+from tidegate.conversations.documents.response import seen
+from tidegate.conversations.recall import items_in
+from tidegate.conversations.state_params import known_id
+from tidegate.conversations.storage.responses import ResponseStore
 from tidegate.core.errors import NotCancellable, NotStreamable
 from tidegate.pipeline.background import Deferral
 from tidegate.web.front import Front, Json, listed

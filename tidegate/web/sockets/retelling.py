@@ -5,8 +5,8 @@ from typing import Any
 
 import msgspec
 
-from tidegate.conversations.asked import ENCRYPTED_REASONING
-from tidegate.conversations.expand import is_reasoning
+from tidegate.conversations.history import is_reasoning
+from tidegate.conversations.state_params import ENCRYPTED_REASONING
 from tidegate.web.sockets.shelf import Remembered
 from tidegate.wire import sse
 from tidegate.wire.socket import Create, encoded, framed

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from tidegate.conversations.items import as_items, for_upstream
+from tidegate.conversations.documents.items import as_items, for_upstream
 from tidegate.wire.socket import Create
 
 Json = dict[str, Any]

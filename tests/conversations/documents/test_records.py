@@ -1,0 +1,27 @@
+"""The values say what they are without being told twice."""
+
+import msgspec
+import pytest
+
+from tests.conversations.said import response
+from tidegate.conversations.documents.records import Item, metadata_of
+
+
+def test_an_item_is_read_from_its_document() -> None:
+    document = b'{"id":"rs_1","type":"reasoning","summary":[]}'
+    assert Item.of(document) == Item(id="rs_1", type="reasoning", role=None, document=document)
+    assert Item.of(b'{"id":"msg_1","role":"user","content":"hi"}').type == "message"
+    with pytest.raises(msgspec.DecodeError):
+        Item.of(b'{"type":"reasoning"}')
+
+
+@pytest.mark.parametrize(
+    ("status", "running"), [("queued", True), ("in_progress", True), ("completed", False), ("cancelled", False)]
+)
+def test_a_response_runs_until_it_has_ended(status: str, running: bool) -> None:
+    assert response("resp_1", status=status).running is running
+
+
+@pytest.mark.parametrize(("value", "pairs"), [({"a": "b", "c": 1}, {"a": "b"}), (None, {}), ("x", {})])
+def test_metadata_are_pairs_of_text(value: object, pairs: dict[str, str]) -> None:
+    assert metadata_of(value) == pairs

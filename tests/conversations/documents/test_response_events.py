@@ -1,0 +1,161 @@
+"""Every event of a stream speaks of its caller's own response and items, and what is kept is what the stream said."""
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from tests.conversations.counted_ids import counted
+from tidegate.conversations.documents.response import Identity
+from tidegate.conversations.documents.response_events import ResponseEvents
+from tidegate.conversations.state_params import Asked
+from tidegate.core.errors import MalformedAnswer
+from tidegate.wire import sse
+from tidegate.wire.responses import to_events
+
+Json = dict[str, Any]
+
+ANSWER: Json = {
+    "id": "resp_theirs",
+    "object": "response",
+    "created_at": 1,
+    "status": "completed",
+    "model": "m",
+    "output": [
+        {"id": "rs_theirs", "type": "reasoning", "summary": [], "encrypted_content": "secret"},
+        {
+            "id": "msg_theirs",
+            "type": "message",
+            "role": "assistant",
+            "status": "completed",
+            "content": [{"type": "output_text", "text": 'They said "msg_theirs" and more.', "annotations": []}],
+        },
+        {"id": "fc_theirs", "type": "function_call", "call_id": "call_1", "name": "f", "arguments": '{"a": 1}'},
+    ],
+}
+
+
+def rewriter(asked: Asked | None = None) -> ResponseEvents:
+    identity = Identity(id="resp_ours", asked=asked or Asked(store=True), body={}, created_at=100)
+    return ResponseEvents(identity, counted())
+
+
+def encoded(event: Json) -> bytes:
+    return sse.encode(msgspec.json.encode(event), event["type"])
+
+
+def read(events: list[bytes]) -> list[Json]:
+    return [msgspec.json.decode(sse.data_of(event) or b"") for event in events]
+
+
+def nameless(event: Json) -> Json:
+    item = event.get("item")
+    without = {"item": {name: value for name, value in item.items() if name != "id"}} if item else {}
+    return {name: value for name, value in {**event, **without}.items() if name != "item_id"}
+
+
+def test_no_event_speaks_of_the_upstreams_ids() -> None:
+    changing = rewriter()
+    came = to_events(ANSWER)
+    left = read([changing.event(encoded(event), now=101.0) for event in came])
+    assert [event["type"] for event in left] == [event["type"] for event in came]
+    assert [event["sequence_number"] for event in left] == list(range(len(came)))
+    names = {event["item_id"] for event in left if "item_id" in event}
+    names |= {event["item"]["id"] for event in left if "item" in event}
+    final = left[-1]["response"]
+    assert names == {item["id"] for item in final["output"]}
+    assert [name.partition("_")[0] for name in sorted(names)] == ["fc", "msg", "rs"]
+    assert {name for name in names if "theirs" in name} == {"rs_theirs"}, "what is sealed keeps its name"
+    assert {event["response"]["id"] for event in left if "response" in event} == {"resp_ours"}
+
+
+def test_the_text_is_never_touched() -> None:
+    changing = rewriter()
+    left = read([changing.event(encoded(event), now=101.0) for event in to_events(ANSWER)])
+    text = "".join(event["delta"] for event in left if event["type"] == "response.output_text.delta")
+    assert text == 'They said "msg_theirs" and more.'
+
+
+def test_what_is_kept_is_the_last_event_with_the_encrypted_reasoning() -> None:
+    changing = rewriter()
+    left = read([changing.event(encoded(event), now=101.0) for event in to_events(ANSWER)])
+    assert changing.last is not None
+    assert changing.last["output"][0]["encrypted_content"] == "secret"
+    assert "secret" not in repr(left)
+    shown = {**left[-1]["response"]}
+    assert {**changing.last, "output": None} == {**shown, "output": None}
+    asking = rewriter(Asked(store=True, include=frozenset({"reasoning.encrypted_content"})))
+    assert "secret" in repr([asking.event(encoded(event), now=101.0) for event in to_events(ANSWER)][-1])
+
+
+def test_items_without_ids_get_some() -> None:
+    changing = rewriter()
+    left = read([changing.event(encoded(nameless(event)), now=101.0) for event in to_events(ANSWER)])
+    by_index: dict[int, set[str]] = {}
+    for event in left:
+        if "output_index" in event:
+            by_index.setdefault(event["output_index"], set()).add(event.get("item_id") or event["item"]["id"])
+    assert all(len(names) == 1 for names in by_index.values())
+
+
+def test_whole_and_streamed_keep_the_same() -> None:
+    whole, streamed = rewriter(), rewriter()
+    body = whole.whole(msgspec.json.encode(ANSWER), now=101.0)
+    for event in to_events(ANSWER):
+        streamed.event(encoded(event), now=101.0)
+    assert whole.last == streamed.last
+    assert b"secret" not in body
+
+
+@pytest.mark.parametrize(("events", "items"), [(0, None), (2, 0), (5, 1), (13, 2)])
+def test_an_answer_that_broke_off_is_kept_as_far_as_its_items_were_done(events: int, items: int | None) -> None:
+    changing = rewriter()
+    for event in to_events(ANSWER)[:events]:
+        changing.event(encoded(event), now=101.0)
+    document = changing.broken_off(now=102.0)
+    assert (None if document is None else len(document["output"])) == items
+    if document is not None:
+        assert (document["id"], document["status"]) == ("resp_ours", "in_progress")
+
+
+def test_an_end_without_output_is_kept_with_what_was_said() -> None:
+    whole, silent = rewriter(), rewriter()
+    for event in to_events(ANSWER):
+        whole.event(encoded(event), now=101.0)
+        last = event["type"] == "response.completed"
+        left = silent.event(
+            encoded({**event, "response": {**event["response"], "output": []}} if last else event), now=101.0
+        )
+    assert silent.last == whole.last
+    shown = read([left])[0]["response"]["output"][1]
+    assert shown["content"][0]["text"] == ANSWER["output"][1]["content"][0]["text"]
+
+
+def test_comments_and_the_end_marker_pass() -> None:
+    changing = rewriter()
+    assert changing.event(b": ping\n\n", now=1.0) == b": ping\n\n"
+    assert changing.event(b"data: [DONE]\n\n", now=1.0) == b"data: [DONE]\n\n"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b'{"type":"response.created","response":{"output":5}}',
+        b'{"type":"response.completed","response":{"output":[7]}}',
+        b'{"type":"response.created","response":{"usage":{"input_tokens_details":7}}}',
+        b'{"type":"response.output_item.added","item":',
+        b'["response"]',
+    ],
+)
+def test_what_is_no_event_is_a_typed_error(data: bytes) -> None:
+    with pytest.raises(MalformedAnswer):
+        rewriter().event(sse.encode(data), now=1.0)
+    with pytest.raises(MalformedAnswer):
+        rewriter().whole(b'{"output":[7]}', now=1.0)
+
+
+def test_the_end_marker_passes_also_where_items_have_no_names() -> None:
+    changing = rewriter()
+    for event in to_events(ANSWER)[:5]:
+        changing.event(encoded(nameless(event)), now=101.0)
+    assert changing.event(sse.DONE, now=1.0) == sse.DONE

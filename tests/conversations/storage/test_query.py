@@ -1,0 +1,62 @@
+"""Queries are read as the SDKs write them, brackets and all, and what is out of bounds is refused."""
+
+import pytest
+
+from tidegate.conversations.storage.query import Query, read
+from tidegate.core.errors import InvalidParameter
+
+Pairs = list[tuple[str, str]]
+REASONING, RESULTS = "reasoning.encrypted_content", "file_search_call.results"
+
+
+@pytest.mark.parametrize(
+    ("pairs", "expected"),
+    [
+        ([], Query()),
+        ([("limit", "5"), ("order", "asc"), ("after", "msg_1")], Query(limit=5, order="asc", after="msg_1")),
+        ([("limit", ""), ("after", "")], Query()),
+        ([("metadata[a]", "1"), ("metadata[b c]", "2")], Query(metadata={"a": "1", "b c": "2"})),
+        ([("include[]", REASONING), ("include[]", RESULTS)], Query(include=frozenset({REASONING, RESULTS}))),
+        ([("include", f"{REASONING},{RESULTS}")], Query(include=frozenset({REASONING, RESULTS}))),
+        ([("include[0]", REASONING)], Query(include=frozenset({REASONING}))),
+        ([("stream", "true"), ("starting_after", "7")], Query(stream=True, starting_after=7)),
+        ([("stream", "false"), ("include_obfuscation", "true")], Query()),
+        ([("model", "gpt-4o")], Query(model="gpt-4o")),
+    ],
+)
+def test_a_query_is_read(pairs: Pairs, expected: Query) -> None:
+    assert read(pairs) == expected
+
+
+def test_the_order_is_the_routes_own_unless_said() -> None:
+    assert read([], order="asc").order == "asc"
+    assert read([("order", "desc")], order="asc").order == "desc"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("limit", "0"),
+        ("limit", "101"),
+        ("limit", "-1"),
+        ("limit", "ten"),
+        ("limit", "٣"),
+        ("order", "up"),
+        ("include[]", "everything"),
+        ("stream", "maybe"),
+        ("after", "\x00"),
+        ("after", "msg 1"),
+        ("after", "x" * 257),
+        ("starting_after", "-1"),
+        ("metadata", "x" * 2000),
+        ("metadata[" + "k" * 65 + "]", "v"),
+    ],
+)
+def test_what_is_out_of_bounds_is_refused(name: str, value: str) -> None:
+    with pytest.raises(InvalidParameter):
+        read([(name, value)])
+
+
+def test_a_flood_of_pairs_is_refused() -> None:
+    with pytest.raises(InvalidParameter):
+        read([("after", "x")] * 65)

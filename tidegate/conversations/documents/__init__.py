@@ -1,0 +1,1 @@
+"""What OpenAI's stored objects look like. Pure."""

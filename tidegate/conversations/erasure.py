@@ -1,0 +1,72 @@
+"""Deletes what an end user said, and what was answered, from the conversations."""
+
+from tidegate.conversations.storage.packing import parts_of
+from tidegate.conversations.storage.parts import PartStore
+from tidegate.conversations.storage.rows import end_user_column
+from tidegate.conversations.storage.store_base import Archive
+from tidegate.core.clock import Clock
+from tidegate.storage.postgres import Connection, Postgres, queries
+
+_AT_ONCE = 100
+_COMPLETIONS_AT_ONCE = 200
+
+
+class ConversationEraser:
+    """An `Eraser`. A conversation that was theirs alone goes whole; of a shared one only their own turns go."""
+
+    def __init__(self, postgres: Postgres, clock: Clock) -> None:
+        """`postgres` is shared with others."""
+        self._postgres = postgres
+        self._clock = clock
+        self._parts = PartStore()
+        self._archive = Archive(postgres, clock)
+        self._sql = queries("forgetting")
+
+    async def count(self, project: str, end_user: str) -> dict[str, int]:
+        """What they took part in, and their items, responses and completions. Raises PostgresUnavailable."""
+        async with self._postgres.connection() as connection:
+            row = await connection.fetchrow(self._sql["count"], project, end_user_column(end_user))
+        assert row is not None  # noqa: S101  # counts always have one
+        return dict(row)
+
+    async def erase(self, project: str, end_user: str) -> dict[str, int]:
+        """Delete all of it, with the large parts that nobody else uses; some at a time. Raises PostgresUnavailable."""
+        user = end_user_column(end_user)
+        found = await self.count(project, end_user)
+        async with self._postgres.connection() as connection:
+            while names := await connection.fetch(self._sql["conversations"], project, user, _AT_ONCE):
+                for name in names:
+                    async with connection.transaction():
+                        stem = await self._erase_from(connection, project, user, name["conversation"])
+                    while stem is not None:
+                        async with connection.transaction():
+                            stem = await self._archive.cut(connection, project, stem)
+            while await self._completions(connection, project, user):
+                pass
+        return found
+
+    async def _erase_from(
+        self, connection: Connection, project: str, user: str | None, conversation: str
+    ) -> str | None:
+        """Erase what is theirs there; a chain that may be needed by nobody now."""
+        alone = not await connection.fetchval(self._sql["shared"], project, user, conversation)
+        gone = await connection.fetch(self._sql["delete_items"], project, user, conversation, alone)
+        await connection.execute(self._sql["delete_responses"], project, user, conversation, alone)
+        await self._parts.release(connection, project, [(parts_of(row["parts"]), row["expires_on"]) for row in gone])
+        if not alone:
+            await connection.execute(self._sql["shrink"], project, conversation, sum(row["size"] for row in gone))
+            return None
+        dropped = await connection.fetchrow(self._sql["drop"], project, conversation)
+        if dropped is None:
+            await connection.execute(self._sql["empty"], project, conversation, self._clock.now())
+            return None
+        parent: str | None = dropped["parent"]
+        return parent
+
+    async def _completions(self, connection: Connection, project: str, user: str | None) -> bool:
+        """Delete some; whether there may be more."""
+        async with connection.transaction():
+            gone = await connection.fetch(self._sql["delete_completions"], project, user, _COMPLETIONS_AT_ONCE)
+            freed = [(parts_of(row["parts"]), row["expires_on"]) for row in gone]
+            await self._parts.release(connection, project, freed)
+        return bool(gone)

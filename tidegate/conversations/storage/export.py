@@ -1,0 +1,111 @@
+"""All that is stored of a project or an end user, as lines of JSON, a little at a time."""
+
+from collections.abc import AsyncIterator, Callable, Iterable
+from typing import Any
+
+import msgspec
+
+from tidegate.conversations.storage.packing import document_of, unpack
+from tidegate.conversations.storage.rows import end_user_column
+from tidegate.conversations.storage.store_base import Archive
+from tidegate.storage.postgres import queries
+
+_ROWS = 100
+_LARGE_ROWS = 10
+"""Items and completions at once; each may have megabytes."""
+
+Line = dict[str, Any]
+
+
+class Export:
+    """Reads what is stored as it is while it is read: what is added meanwhile may come with it or not."""
+
+    def __init__(self, archive: Archive) -> None:
+        """`archive` is shared with the stores."""
+        self._archive = archive
+        self._sql = queries("export")
+
+    async def lines(self, project: str, end_user: str | None = None) -> AsyncIterator[bytes]:
+        """A JSON object a line: each conversation and its items, then the responses, then the completions.
+
+        Of an end user: what they took part in, without what others said there. Raises PostgresUnavailable.
+        """
+        user = end_user_column(end_user)
+        async for conversation in self._pages("conversations", project, user, _ROWS, with_day=False):
+            yield _encoded(_conversation(conversation))
+            async for line in self._items(project, user, conversation["id"]):
+                yield line
+        async for response in self._pages("responses", project, user, _ROWS):
+            yield _encoded(_response(response))
+        async for completion in self._pages("completions", project, user, _LARGE_ROWS):
+            yield await self._completion(project, completion)
+
+    async def _items(self, project: str, user: str | None, conversation: str) -> AsyncIterator[bytes]:
+        last = 0
+        while True:
+            async with self._archive.rows.transaction(project) as connection:
+                day = self._archive.today()
+                asked = (project, user, conversation, last, _LARGE_ROWS, day)
+                rows = await connection.fetch(self._sql["items"], *asked)
+                contents = await self._archive.parts.read(connection, project, rows)
+            for row in rows:
+                yield _encoded(_item(conversation, row, document_of(row, contents)))
+            if len(rows) < _LARGE_ROWS:
+                return
+            last = rows[-1]["seq"]
+
+    async def _pages(
+        self, name: str, project: str, user: str | None, limit: int, *, with_day: bool = True
+    ) -> AsyncIterator[Any]:
+        """The rows of a query, a page after the other; no transaction is open while they are used."""
+        last = ""
+        while True:
+            days = (self._archive.today(),) if with_day else ()
+            async with self._archive.rows.transaction(project) as connection:
+                rows = await connection.fetch(self._sql[name], project, user, last, limit, *days)
+            for row in rows:
+                yield row
+            if len(rows) < limit:
+                return
+            last = rows[-1]["id"]
+
+    async def _completion(self, project: str, row: Any) -> bytes:
+        async with self._archive.rows.transaction(project) as connection:
+            contents = await self._archive.parts.read(connection, project, [row])
+        return _encoded(
+            {
+                "kind": "completion",
+                **_columns(row, ("id", "created_at", "end_user", "request_id")),
+                "metadata": msgspec.Raw(row["metadata"].encode()),
+                "completion": msgspec.Raw(unpack(row["completion"], row["completion_exact"])),
+                "messages": msgspec.Raw(document_of(row, contents)),
+            }
+        )
+
+
+def _conversation(row: Any) -> Line:
+    line = {"kind": row["kind"], **_columns(row, ("id", "created_at", "deleted"))}
+    if row["kind"] == "conversation":
+        return {**line, "metadata": msgspec.Raw(row["metadata"].encode())}
+    return {**line, "goes_on_from": row["parent"], "after_item": row["parent_seq"]}
+
+
+def _item(conversation: str, row: Any, document: bytes) -> Line:
+    columns = _columns(row, ("response", "output", "deleted", "at", "end_user"))
+    return {"kind": "item", "conversation": conversation, "n": row["seq"], **columns, "item": msgspec.Raw(document)}
+
+
+def _response(row: Any) -> Line:
+    names = ("id", "conversation", "previous_response", "status", "created_at", "end_user", "request_id")
+    return {"kind": "response", **_columns(row, names), "response": msgspec.Raw(unpack(row["document"], row["exact"]))}
+
+
+def _columns(row: Any, names: Iterable[str]) -> Line:
+    return {name: row[name] for name in names}
+
+
+_encode: Callable[[Line], bytes] = msgspec.json.Encoder().encode
+
+
+def _encoded(line: Line) -> bytes:
+    return _encode(line) + b"\n"

@@ -1,0 +1,110 @@
+"""Queries of the stateful routes: `limit`, `order`, `after`, and the bracketed ones that the SDKs send."""
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import Literal
+
+import msgspec
+
+from tidegate.conversations.documents.include import known
+from tidegate.conversations.state_params import LONGEST_METADATA_KEY, LONGEST_METADATA_VALUE, MOST_METADATA, known_item
+from tidegate.core.errors import (
+    AboveMaximum,
+    BelowMinimum,
+    InvalidParameter,
+    KeyTooLong,
+    TextTooLong,
+    TooManyPairs,
+    WrongType,
+)
+
+USUAL_LIMIT = 20
+MOST_LIMIT = 100
+_LONGEST = 512
+_MOST_PAIRS = 64
+_METADATA = re.compile(r"metadata\[(.+)\]")
+
+Order = Literal["asc", "desc"]
+_ORDERS: tuple[Order, ...] = ("asc", "desc")
+_FLAGS = {"true": True, "1": True, "false": False, "0": False}
+
+
+class Query(msgspec.Struct, frozen=True, kw_only=True):
+    """What a query asks."""
+
+    after: str | None = None
+    limit: int = USUAL_LIMIT
+    order: Order = "desc"
+    model: str | None = None
+    metadata: dict[str, str] = {}
+    include: frozenset[str] = frozenset()
+    stream: bool = False
+    starting_after: int | None = None
+
+
+def read(pairs: Sequence[tuple[str, str]], *, order: Order = "desc") -> Query:
+    """A query from its decoded pairs; `order` is the route's own. Raises InvalidParameter."""
+    if len(pairs) > _MOST_PAIRS or any(len(name) + len(value) > 2 * _LONGEST for name, value in pairs):
+        raise InvalidParameter("The query is too long.")
+    said = dict(pairs)
+    return Query(
+        after=known_item(said["after"], "after") if said.get("after") else None,
+        limit=_whole_number(said, "limit", least=1, most=MOST_LIMIT) or USUAL_LIMIT,
+        order=_order(said.get("order") or order),
+        model=said.get("model") or None,
+        metadata=_metadata(pairs),
+        include=known(_include(pairs)),
+        stream=_flag(said, "stream"),
+        starting_after=_whole_number(said, "starting_after", least=0, most=2**53),
+    )
+
+
+def _include(pairs: Iterable[tuple[str, str]]) -> list[str]:
+    """`include[]=a&include[]=b`, `include=a,b` and `include[0]=a` say the same."""
+    return [
+        part
+        for name, value in pairs
+        if name == "include" or (name.startswith("include[") and name.endswith("]"))
+        for part in value.split(",")
+        if part
+    ]
+
+
+def _metadata(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+    wanted = {found[1]: value for name, value in pairs if (found := _METADATA.fullmatch(name))}
+    if len(wanted) > MOST_METADATA:
+        raise TooManyPairs.of("metadata", len(wanted), MOST_METADATA)
+    for name, value in wanted.items():
+        if len(name) > LONGEST_METADATA_KEY:
+            raise KeyTooLong.of("metadata", name, LONGEST_METADATA_KEY)
+        if len(value) > LONGEST_METADATA_VALUE:
+            raise TextTooLong.of(f"metadata.{name}", value, LONGEST_METADATA_VALUE)
+    return wanted
+
+
+def _order(given: str) -> Order:
+    for order in _ORDERS:
+        if given == order:
+            return order
+    raise InvalidParameter(f"Invalid value: '{given[:64]}'. Supported values are: 'asc' and 'desc'.", param="order")
+
+
+def _whole_number(said: dict[str, str], name: str, *, least: int, most: int) -> int | None:
+    given = said.get(name)
+    if given is None or given == "":
+        return None
+    number = int(given) if given.isascii() and given.removeprefix("-").isdigit() and len(given) <= 16 else None
+    if number is None:
+        raise WrongType.of(name, "an integer", given)
+    if number < least:
+        raise BelowMinimum.of(name, number, least)
+    if number > most:
+        raise AboveMaximum.of(name, number, most)
+    return number
+
+
+def _flag(said: dict[str, str], name: str) -> bool:
+    given = said.get(name, "").lower()
+    if given and given not in _FLAGS:
+        raise WrongType.of(name, "a boolean", given)
+    return _FLAGS.get(given, False)

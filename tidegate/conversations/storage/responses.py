@@ -1,0 +1,285 @@
+"""Responses, the chains they make, and the items they are made of."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from tidegate.conversations.documents.records import (
+    RUNNING,
+    Item,
+    Page,
+    PageAsk,
+    Past,
+    StoredResponse,
+    metadata_of,
+)
+from tidegate.conversations.storage.packing import Packed, pack, unpack
+from tidegate.conversations.storage.rows import Laid, Place, end_user_column, items_of, lay, metadata_column, plain
+from tidegate.conversations.storage.store_base import Archive
+from tidegate.core.errors import (
+    ConversationBusy,
+    ConversationNotFound,
+    ItemNotFound,
+    NotStorable,
+    PreviousResponseNotFound,
+    ResponseNotFound,
+    TidegateError,
+)
+from tidegate.core.ids import IdSource, new_id
+from tidegate.storage.postgres import Connection, queries
+
+
+class ResponseStore:
+    """Responses of a project. Every method raises PostgresUnavailable when PostgreSQL does not answer."""
+
+    def __init__(self, archive: Archive, ids: IdSource = new_id) -> None:
+        """`archive` is shared with the other stores."""
+        self._archive = archive
+        self._ids = ids
+        self._sql = queries("responses")
+        self._conversations = queries("conversations")
+        self._save_new, self._save_after, self._save_in_conversation = (
+            f"WITH {self._sql[place]}, {self._sql['written']}" for place in ("new_chain", "after", "in_conversation")
+        )
+        self._input_up, self._input_down = (
+            f"WITH RECURSIVE {self._sql['input']}, {self._sql[way]}" for way in ("input_up", "input_down")
+        )
+        self._input_exists = f"WITH RECURSIVE {self._sql['input']} {self._sql['input_exists']}"
+
+    async def history(self, project: str, response_id: str) -> Past:
+        """All that was said up to the end of a response, whole, through its whole chain.
+
+        Raises PreviousResponseNotFound, also where it is still being made, and HistoryTooLarge.
+        """
+        return await self._past(project, response_id, before=False)
+
+    async def before(self, project: str, response_id: str) -> Past:
+        """All that had been said when a response was asked for, without its own input.
+
+        Raises ResponseNotFound and HistoryTooLarge.
+        """
+        try:
+            return await self._past(project, response_id, before=True)
+        except PreviousResponseNotFound as error:
+            raise _missing(response_id) from error
+
+    async def _past(self, project: str, response_id: str, *, before: bool) -> Past:
+        async with self._archive.rows.transaction(project) as connection:
+            heads = await connection.fetch(self._sql["lineage"], project, response_id, self._archive.today(), before)
+            if not heads:
+                raise _no_previous(response_id)
+            if heads[0]["status"] in RUNNING and not before:
+                raise PreviousResponseNotFound(
+                    f"The response '{response_id}' is still being made; go on from it when it is complete.",
+                    param="previous_response_id",
+                )
+            said = await self._archive.said(connection, project, heads, asked_by="previous_response_id")
+        return Past(said=said)
+
+    async def save(
+        self,
+        project: str,
+        response: StoredResponse,
+        inputs: Sequence[Item],
+        outputs: Sequence[Item],
+        *,
+        version: int | None = None,
+        within: Connection | None = None,
+    ) -> None:
+        """Keep a turn, whole or not at all: the response, what was asked (without what was said before), the answer.
+
+        It goes to the end of its conversation, which must still be of `version` (as `Past` has it; None: of any), or
+        after its previous response, or begins a chain. While it is `running`, nobody else can add there.
+        `within` is a connection whose transaction this is a part of.
+        Raises ConversationNotFound, ConversationBusy, PreviousResponseNotFound, ItemTooLarge and NotStorable.
+        """
+        laid = lay(inputs, outputs)
+        statement, more = self._placing(response, version)
+        values = (*self._values(project, response, laid), *more)
+
+        async def write() -> None:
+            async with self._archive.rows.transaction(project, within) as connection:
+                until = await connection.fetchval(statement, *values)
+                if until is None:
+                    raise await self._refusal(connection, project, response)
+                await self._archive.parts.keep(connection, project, laid.contents, laid.parts, until)
+                if not response.listed:
+                    await connection.execute(self._sql["delete"], project, response.id)
+
+        await self._archive.written(write)
+
+    async def finish(
+        self,
+        project: str,
+        response_id: str,
+        *,
+        status: str,
+        document: bytes,
+        outputs: Sequence[Item] = (),
+        within: Connection | None = None,
+    ) -> None:
+        """Give a running response another status, and if that ends it, its output; `within` as above.
+
+        Raises ResponseNotFound where it was deleted or has ended before; then nothing is changed.
+        """
+        laid, body = lay((), outputs), _packed(document)
+        async with self._archive.rows.transaction(project, within) as connection:
+            row = await connection.fetchrow(
+                self._sql["update"], project, response_id, status, body.document, body.exact
+            )
+            if row is None:
+                raise _missing(response_id)
+            if status in RUNNING:
+                return
+            room = await connection.fetchrow(
+                self._sql["end_making"], project, row["conversation"], response_id, laid.count, laid.size
+            )
+            if room is None:
+                raise _missing(response_id)
+            place = Place(
+                conversation=row["conversation"],
+                before=room["before"],
+                expires_on=row["expires_on"],
+                size=room["size"],
+            )
+            await self._archive.write(
+                connection, project, laid, place, response_id=response_id, end_user=row["end_user"]
+            )
+            await connection.execute(self._sql["extend"], project, response_id, place.before + laid.count, place.size)
+
+    async def progress(self, project: str, response_id: str, *, within: Connection) -> None:
+        """A response that waited is being made now; nothing happens where it was deleted, or has ended."""
+        async with self._archive.rows.transaction(project, within) as connection:
+            row = await connection.fetchrow(self._sql["waiting"], project, response_id)
+            if row is not None:
+                document = msgspec.json.decode(unpack(row["document"], row["exact"]))
+                body = _packed(msgspec.json.encode({**document, "status": "in_progress"}))
+                told = (body.document, body.exact)
+                await connection.fetchrow(self._sql["update"], project, response_id, "in_progress", *told)
+
+    async def get(self, project: str, response_id: str) -> StoredResponse:
+        """One response with its output, whole. Raises ResponseNotFound."""
+        async with self._archive.rows.transaction(project) as connection:
+            rows = await connection.fetch(self._sql["get"], project, response_id, self._archive.today())
+            if not rows:
+                raise _missing(response_id)
+            contents = await self._archive.parts.read(connection, project, rows)
+        return _response(rows[0], items_of(rows, contents))
+
+    async def input_items(self, project: str, response_id: str, ask: PageAsk) -> Page[Item]:
+        """A part of what it was made from: what was said before, and its own input.
+
+        Raises ResponseNotFound, and ItemNotFound for `ask.after`.
+        """
+        async with self._archive.rows.transaction(project) as connection:
+            day = self._archive.today()
+            rows = await connection.fetch(
+                self._input_down if ask.descending else self._input_up,
+                project,
+                response_id,
+                day,
+                ask.after,
+                ask.limit + 1,
+            )
+            if not rows:
+                await self._explain(connection, project, response_id, ask.after)
+            shown = rows[: ask.limit]
+            contents = await self._archive.parts.read(connection, project, shown, large=ask.large)
+        return Page(items=items_of(shown, contents), has_more=len(rows) > ask.limit)
+
+    async def _explain(self, connection: Connection, project: str, response_id: str, item_id: str | None) -> None:
+        """Raise why nothing was found, where that is no answer in itself."""
+        day = self._archive.today()
+        there = await connection.fetchrow(self._input_exists, project, response_id, day, item_id)
+        if there is None:
+            raise _missing(response_id)
+        if item_id is not None and not there["item"]:
+            raise ItemNotFound(f"There is no item {item_id} in the input of the response {response_id}.")
+
+    async def delete(self, project: str, response_id: str) -> None:
+        """Delete a response; what was said in it stays in its conversation, and for those that go on from it.
+
+        Raises ResponseNotFound.
+        """
+        async with self._archive.rows.transaction(project) as connection:
+            row = await connection.fetchrow(self._sql["delete"], project, response_id)
+            if row is None:
+                raise _missing(response_id)
+            await connection.execute(self._sql["free"], project, row["conversation"], response_id)
+            hidden = await connection.fetch(self._sql["hidden"], project, row["conversation"], response_id)
+            await self._archive.release(connection, project, hidden)
+            rest = await self._archive.cut(connection, project, row["conversation"])
+        await self._archive.cut_rest(project, rest)
+
+    def _placing(self, response: StoredResponse, version: int | None) -> tuple[str, tuple[Any, ...]]:
+        """The statement that saves a turn in its place, and the values that only this one has."""
+        if response.conversation_id is not None:
+            return self._save_in_conversation, (response.conversation_id, version)
+        if response.previous_response_id is not None:
+            return self._save_after, (self._ids("chain_"), response.previous_response_id)
+        return self._save_new, (self._ids("chain_"),)
+
+    def _values(self, project: str, response: StoredResponse, laid: Laid) -> tuple[Any, ...]:
+        body = _packed(response.document)
+        return (
+            project,
+            self._archive.today(),
+            laid.rows,
+            laid.count,
+            laid.size,
+            response.id,
+            response.created_at,
+            response.status,
+            response.background,
+            plain(response.model),
+            end_user_column(response.end_user),
+            response.request_id,
+            metadata_column(response.metadata),
+            body.document,
+            body.exact,
+            response.id if response.running else None,
+        )
+
+    async def _refusal(self, connection: Connection, project: str, response: StoredResponse) -> TidegateError:
+        """Why there is no place for a turn."""
+        if response.conversation_id is None:
+            return _no_previous(response.previous_response_id)
+        if await connection.fetchrow(self._conversations["get"], project, response.conversation_id) is None:
+            return ConversationNotFound(f"Conversation with id '{response.conversation_id}' not found.")
+        return ConversationBusy()
+
+
+def _packed(document: bytes) -> Packed:
+    """A response's body; it has no parts: whatever is long in it is the caller's own instructions."""
+    try:
+        return pack(document, longest=len(document))
+    except UnicodeDecodeError as error:
+        raise NotStorable(f"The response is not UTF-8: {error}.") from error
+
+
+def _response(row: Any, output: tuple[Item, ...]) -> StoredResponse:
+    return StoredResponse(
+        id=row["response"],
+        model=row["model"],
+        created_at=row["created_at"],
+        document=unpack(row["body"], row["body_exact"]),
+        status=row["status"],
+        previous_response_id=row["previous_response"],
+        conversation_id=row["conversation"] if row["kind"] == "conversation" else None,
+        background=row["background"],
+        end_user=row["end_user"],
+        request_id=row["request_id"],
+        metadata=metadata_of(msgspec.json.decode(row["metadata"])),
+        output=output,
+    )
+
+
+def _missing(response_id: str) -> ResponseNotFound:
+    return ResponseNotFound(f"Response with id '{response_id}' not found.")
+
+
+def _no_previous(response_id: str | None) -> PreviousResponseNotFound:
+    return PreviousResponseNotFound(
+        f"Previous response with id '{response_id}' not found.", param="previous_response_id"
+    )

@@ -1,0 +1,165 @@
+"""Items on their way into rows, and rows on their way back. Pure."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import date
+from typing import Any
+
+import msgspec
+
+from tidegate.conversations.documents.records import MOST_ITEM_BYTES, Item
+from tidegate.conversations.storage.packing import Part, document_of, harmless, pack
+from tidegate.core.errors import ItemTooLarge, NotStorable
+
+LONGEST_END_USER = 256
+LONGEST_ID = 256
+"""Characters; callers may name items, and an index holds the names."""
+
+
+class Place(msgspec.Struct, frozen=True, kw_only=True):
+    """Room that was made in a conversation."""
+
+    conversation: str
+    before: int
+    """The last item before it."""
+    expires_on: date
+    size: int
+    """Bytes of the whole conversation, with what is to come."""
+
+    @staticmethod
+    def of(row: Any) -> "Place":
+        """The place that a query made."""
+        return Place(
+            conversation=row["conversation"], before=row["before"], expires_on=row["expires_on"], size=row["size"]
+        )
+
+
+class _Row(msgspec.Struct, frozen=True, kw_only=True):
+    """A row of the table `items`, for jsonb_to_recordset."""
+
+    n: int
+    id: str
+    output: bool
+    type: str
+    role: str | None
+    size: int
+    document: msgspec.Raw
+    exact: bytes | None
+    parts: tuple[Part, ...] | None
+
+
+class Laid(msgspec.Struct, frozen=True, kw_only=True):
+    """Items, ready to be written."""
+
+    rows: str
+    """A JSON array."""
+    count: int
+    size: int
+    """Bytes of all."""
+    parts: tuple[Part, ...]
+    contents: Mapping[str, bytes]
+
+
+def lay(inputs: Sequence[Item], outputs: Sequence[Item] = ()) -> Laid:
+    """Make items ready. Raises ItemTooLarge and NotStorable."""
+    rows: list[_Row] = []
+    contents: dict[str, bytes] = {}
+    for n, item in enumerate((*inputs, *outputs), start=1):
+        rows.append(_row(n, item, contents, output=n > len(inputs)))
+    return Laid(
+        rows=msgspec.json.encode(rows).decode(),
+        count=len(rows),
+        size=sum(row.size for row in rows),
+        parts=tuple(part for row in rows for part in row.parts or ()),
+        contents=contents,
+    )
+
+
+def _row(n: int, item: Item, contents: dict[str, bytes], *, output: bool) -> _Row:
+    size = len(item.document)
+    if size > MOST_ITEM_BYTES:
+        raise ItemTooLarge(
+            f"The item {item.id} has {size:,} bytes; at most {MOST_ITEM_BYTES:,} are kept. "
+            "Make its image or file smaller, or send a URL instead.",
+            param="input",
+        )
+    if len(item.id) > LONGEST_ID:
+        raise NotStorable(f"An item's `id` has at most {LONGEST_ID} characters.", param="id")
+    try:
+        packed = pack(item.document)
+    except UnicodeDecodeError as error:
+        raise NotStorable(f"The item {item.id} is not UTF-8: {error}.", param="input") from error
+    contents.update(packed.contents)
+    return _Row(
+        n=n,
+        id=plain(item.id),
+        output=output,
+        type=plain(item.type)[:LONGEST_ID],
+        role=None if item.role is None else plain(item.role)[:LONGEST_ID],
+        size=size,
+        document=msgspec.Raw(packed.document.encode()),
+        exact=packed.exact,
+        parts=packed.parts or None,
+    )
+
+
+def plain(text: str) -> str:
+    """Text as PostgreSQL holds it: U+FFFD for NUL and half surrogate pairs."""
+    if text.isascii() and "\0" not in text:
+        return text
+    return text.replace("\0", "\N{REPLACEMENT CHARACTER}").encode(errors="replace").decode()
+
+
+def end_user_column(end_user: str | None) -> str | None:
+    """An end user's name as the ledger has it, so that the two can be joined."""
+    if end_user is None:
+        return None
+    return end_user.replace("\0", "")[:LONGEST_END_USER].encode(errors="replace").decode()
+
+
+def metadata_column(metadata: Mapping[str, str]) -> str:
+    """Metadata for jsonb."""
+    return harmless(msgspec.json.encode(metadata)).decode()
+
+
+def items_of(rows: Iterable[Any], contents: Mapping[str, bytes]) -> tuple[Item, ...]:
+    """The items in rows; a row without one is passed over."""
+    return tuple(
+        Item(id=row["id"], type=row["type"], role=row["role"], document=document_of(row, contents))
+        for row in rows
+        if row["id"] is not None
+    )
+
+
+class _Kind(msgspec.Struct, frozen=True):
+    type: str = ""
+
+
+_decode_kind = msgspec.json.Decoder(_Kind)
+_decode_raw = msgspec.json.Decoder(list[msgspec.Raw])
+
+
+def begun(lines: Sequence[bytes]) -> list[bytes]:
+    """Items without those at the beginning that answer to what has expired: a tool's output without its call.
+
+    Each of `lines` is the JSON of an item, or of several with commas between them.
+    """
+    items = _decode_raw.decode(b"[" + b",".join(lines) + b"]")
+    for n, item in enumerate(items):
+        if not _decode_kind.decode(item).type.endswith(("_output", "_response")):
+            return [bytes(one) for one in items[n:]]
+    return []
+
+
+class _Freed(msgspec.Struct, frozen=True):
+    parts: tuple[Part, ...]
+    expires_on: str
+
+
+_decode_freed = msgspec.json.Decoder(tuple[_Freed, ...])
+
+
+def freed_of(column: str | None) -> Iterator[tuple[tuple[Part, ...], date]]:
+    """The parts of deleted rows, with the day until which they were kept."""
+    for freed in () if column is None else _decode_freed.decode(column):
+        day = date.max if freed.expires_on == "infinity" else date.fromisoformat(freed.expires_on)
+        yield freed.parts, day
