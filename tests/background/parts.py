@@ -7,13 +7,13 @@ from typing import Any
 
 import msgspec
 
-from tidegate.background.closing import Closing
+from tidegate.background.completion import Closing
 from tidegate.background.event_log import EventLog
 from tidegate.background.job import Begun, NewJob, Standing
 from tidegate.background.job_queue import JobQueue
 from tidegate.background.job_store import Also, JobStore
-from tidegate.background.news import News
-from tidegate.background.runner import Runner
+from tidegate.background.notifications import News
+from tidegate.background.supervisor import Runner
 from tidegate.background.worker import Worker
 from tidegate.core.clock import Clock, ManualClock, SystemClock
 from tidegate.core.errors import TidegateError

@@ -1,11 +1,11 @@
 """The parts of background responses, made and put together: a piece of the composition root."""
 
 from tidegate.assembly.base import Base
-from tidegate.background.closing import Closing
+from tidegate.background.completion import Closing
 from tidegate.background.event_log import EventLog
 from tidegate.background.job_store import JobStore
-from tidegate.background.news import News
-from tidegate.background.runner import Runner
+from tidegate.background.notifications import News
+from tidegate.background.supervisor import Runner
 from tidegate.background.worker import Worker
 from tidegate.conversations.storage.responses import ResponseStore
 from tidegate.limits.request_count import Visits

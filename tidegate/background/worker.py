@@ -6,11 +6,11 @@ from typing import Any, Protocol
 
 import structlog
 
-from tidegate.background.closing import Closing
+from tidegate.background.completion import Closing
+from tidegate.background.event_recorder import NotOurs, Recorder
 from tidegate.background.job import Begun, Broken, End, Finished, Later, Over, Standing, Taken
 from tidegate.background.job_store import Also, JobStore
-from tidegate.background.news import News
-from tidegate.background.recorder import NotOurs, Recorder
+from tidegate.background.notifications import News
 from tidegate.core.clock import Clock
 from tidegate.core.errors import (
     BackgroundTimeout,

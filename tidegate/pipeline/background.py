@@ -6,12 +6,12 @@ from typing import Any, Protocol
 
 import msgspec
 
-from tidegate.background.closing import Closing
+from tidegate.background.completion import Closing
 from tidegate.background.event_log import EventLog
+from tidegate.background.event_reader import Reader
 from tidegate.background.job import Begun, NewJob, Standing
 from tidegate.background.job_store import Also, JobStore, Queue
-from tidegate.background.news import News
-from tidegate.background.reader import Reader
+from tidegate.background.notifications import News
 from tidegate.cache.buffered_answer import Given
 from tidegate.conversations.documents.records import Item
 from tidegate.conversations.recorder import ResponseMemory

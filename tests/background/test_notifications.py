@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from tests.eventually import PATIENCE_SECONDS, until
-from tidegate.background.news import News
+from tidegate.background.notifications import News
 from tidegate.core.clock import SystemClock
 from tidegate.storage.redis import RedisLink
 

@@ -9,7 +9,7 @@ import structlog
 
 from tidegate.background.job import End
 from tidegate.background.job_store import JobStore
-from tidegate.background.news import News
+from tidegate.background.notifications import News
 from tidegate.background.worker import Stop, Worker
 from tidegate.core.errors import PostgresUnavailable
 

@@ -7,7 +7,7 @@ import pytest
 
 from tests.background.parts import WORDS, decoded, event, stream
 from tidegate.background.event_log import split
-from tidegate.background.recorder import MOST_IN_A_ROW, MOST_WAITING, NotOurs, Recorder, numbered
+from tidegate.background.event_recorder import MOST_IN_A_ROW, MOST_WAITING, NotOurs, Recorder, numbered
 from tidegate.core.errors import PostgresUnavailable
 
 Json = dict[str, Any]

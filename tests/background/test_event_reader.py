@@ -7,7 +7,7 @@ import pytest
 from tests.background.conftest import Made
 from tests.background.parts import WORDS, Process, Said, Script, decoded, stream
 from tests.eventually import PATIENCE_SECONDS
-from tidegate.background.reader import Reader
+from tidegate.background.event_reader import Reader
 from tidegate.core.errors import GatewayRestarted, PostgresUnavailable, TidegateError
 
 COUNT = len(stream()) + 1  # one more: `response.queued`

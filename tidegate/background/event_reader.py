@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable
 
 from tidegate.background.event_log import EventLog, Said
-from tidegate.background.news import News
+from tidegate.background.notifications import News
 from tidegate.core.errors import PostgresUnavailable, TidegateError
 from tidegate.core.values import AnswerHead
 

@@ -6,10 +6,10 @@ from typing import Any
 import msgspec
 
 from tidegate.background.event_log import EventLog
+from tidegate.background.event_recorder import numbered
 from tidegate.background.job import Begun, Standing
 from tidegate.background.job_store import Also, JobStore
-from tidegate.background.news import News
-from tidegate.background.recorder import numbered
+from tidegate.background.notifications import News
 from tidegate.core.broken_off import told
 from tidegate.core.errors import CallerError, TidegateError
 from tidegate.wire import sse
