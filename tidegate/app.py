@@ -24,9 +24,9 @@ from tidegate.monitoring.traffic_health import UpstreamHealth
 from tidegate.routing.models import Models
 from tidegate.routing.routes import Routes
 from tidegate.web.api import create_api
-from tidegate.web.gateway import App, Gateway
-from tidegate.web.inference import Inference
-from tidegate.web.sockets.endpoint import Sockets
+from tidegate.web.asgi import App, Gateway
+from tidegate.web.inference.endpoint import Inference
+from tidegate.web.websocket.endpoint import Sockets
 
 _log = structlog.get_logger("app")
 

@@ -4,8 +4,8 @@ from tidegate.assembly.data import data_desk, forgetting
 from tidegate.core.clock import ManualClock
 from tidegate.storage.postgres import Postgres
 from tidegate.storage.redis import RedisLink
-from tidegate.web.data_desk import DataDesk
-from tidegate.web.data_shapes import ForgetShown
+from tidegate.web.admin.data import DataDesk
+from tidegate.web.admin.data_schemas import ForgetShown
 
 
 async def test_every_count_has_a_place_in_what_is_shown(

@@ -9,7 +9,7 @@ import pytest
 import typer
 
 from tidegate.cli.desk import acts, failed, print_json, print_table
-from tidegate.web.admin_shapes import LimitsShape
+from tidegate.web.admin.schemas import LimitsShape
 
 
 def test_a_table_is_never_cut_nor_obeyed(capsys: pytest.CaptureFixture[str]) -> None:

@@ -29,11 +29,11 @@ from tidegate.routing.health.report import StandingReport
 from tidegate.routing.health.store import StandingStore
 from tidegate.storage.postgres import Postgres
 from tidegate.storage.redis import RedisLink
-from tidegate.web.admin import add_admin
-from tidegate.web.admin_desks import KeyDesk, Overlook, ProjectDesk
+from tidegate.web.admin.handlers import KeyDesk, Overlook, ProjectDesk
+from tidegate.web.admin.metrics import MetricsDesk
+from tidegate.web.admin.routes import add_admin
+from tidegate.web.admin.upstream import UpstreamDesk
 from tidegate.web.api import create_api
-from tidegate.web.metrics import MetricsDesk
-from tidegate.web.upstream_desk import UpstreamDesk
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from tidegate.metering.ledger.erasure import LedgerEraser
 from tidegate.pipeline.erasure import Forgetting
 from tidegate.storage.postgres import Postgres
 from tidegate.storage.redis import RedisLink
-from tidegate.web.data_desk import DataDesk
+from tidegate.web.admin.data import DataDesk
 
 
 def data_desk(postgres: Postgres, redis: RedisLink, clock: Clock, *, prefix: str) -> DataDesk:

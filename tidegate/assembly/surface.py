@@ -24,18 +24,18 @@ from tidegate.queue.report import QueueReport
 from tidegate.queue.store import LaneStore
 from tidegate.routing.health.registry import Board
 from tidegate.routing.models import Models
-from tidegate.web.admin import add_admin
-from tidegate.web.admin_desks import KeyDesk, Overlook, ProjectDesk
+from tidegate.web.admin.handlers import KeyDesk, Overlook, ProjectDesk
+from tidegate.web.admin.metrics import MetricsDesk, add_metrics
+from tidegate.web.admin.routes import add_admin
+from tidegate.web.admin.upstream import UpstreamDesk
 from tidegate.web.api import add_health, add_models
-from tidegate.web.completion_desk import CompletionDesk
-from tidegate.web.conversation_desk import ConversationDesk
-from tidegate.web.front import Front
-from tidegate.web.metrics import MetricsDesk, add_metrics
-from tidegate.web.question_desk import QuestionDesk
-from tidegate.web.response_desk import ResponseDesk
-from tidegate.web.sockets.endpoint import Sockets
-from tidegate.web.stateful import add_stateful
-from tidegate.web.upstream_desk import UpstreamDesk
+from tidegate.web.openai.completions import CompletionDesk
+from tidegate.web.openai.conversations import ConversationDesk
+from tidegate.web.openai.handler_base import Front
+from tidegate.web.openai.input_tokens import QuestionDesk
+from tidegate.web.openai.responses import ResponseDesk
+from tidegate.web.openai.routes import add_stateful
+from tidegate.web.websocket.endpoint import Sockets
 
 
 class Surface:

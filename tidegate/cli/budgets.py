@@ -9,7 +9,7 @@ from tidegate.cli.desk import Desk, at_desk, print_json, print_table
 from tidegate.core.clock import SystemClock
 from tidegate.limits.budget_report import Budget, Budgets
 from tidegate.metering.usage_report import usd
-from tidegate.web.admin_shapes import MOST_LISTED, BudgetPage
+from tidegate.web.admin.schemas import MOST_LISTED, BudgetPage
 
 budgets_app = typer.Typer(no_args_is_help=True, help="See what is spent of the budgets.")
 

@@ -10,7 +10,7 @@ from tidegate.cli.desk import Desk, at_desk, failed, print_json, print_table
 from tidegate.cli.usage import moment
 from tidegate.conversations.storage.search import MARK, UNMARK, Found, Search
 from tidegate.core.clock import SystemClock
-from tidegate.web.data_shapes import MOST_FOUND, FoundShown
+from tidegate.web.admin.data_schemas import MOST_FOUND, FoundShown
 
 conversations_app = typer.Typer(no_args_is_help=True, help="Search and export what was said and stored.")
 

@@ -13,7 +13,7 @@ from tidegate.auth.key_store import KeyRecord, NewKey
 from tidegate.cli import limit_options as options
 from tidegate.cli.desk import Desk, acts, at_desk, failed, print_json, print_table
 from tidegate.core.clock import SystemClock
-from tidegate.web.admin_shapes import KeyShown, NewKeyShown
+from tidegate.web.admin.schemas import KeyShown, NewKeyShown
 
 keys_app = typer.Typer(no_args_is_help=True, help="Make, change, list and revoke API keys.")
 

@@ -9,7 +9,7 @@ from tidegate.auth.project_store import ProjectRecord
 from tidegate.cli import limit_options as options
 from tidegate.cli.desk import Desk, acts, at_desk, failed, print_json, print_table
 from tidegate.core.values import Priority
-from tidegate.web.admin_shapes import ProjectShown
+from tidegate.web.admin.schemas import ProjectShown
 
 projects_app = typer.Typer(no_args_is_help=True, help="Show and change projects; they begin with their first key.")
 

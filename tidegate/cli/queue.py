@@ -9,7 +9,7 @@ from tidegate.background.job_store import OpenJob
 from tidegate.cli.desk import Desk, at_desk, print_json, print_table
 from tidegate.core.clock import SystemClock
 from tidegate.queue.report import Lane
-from tidegate.web.admin_shapes import JobShape, LaneShape
+from tidegate.web.admin.schemas import JobShape, LaneShape
 
 queue_app = typer.Typer(
     no_args_is_help=True, help="See who waits for the upstream, and what is done in the background."

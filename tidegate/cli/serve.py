@@ -25,9 +25,9 @@ from tidegate.core.memory import keep_for_good
 from tidegate.storage.migrate import pending
 from tidegate.storage.postgres import Postgres
 from tidegate.storage.redis import RedisLink
-from tidegate.web.gateway import App
-from tidegate.web.protocol import CarefulProtocol
-from tidegate.web.sockets.protocol import PatientProtocol
+from tidegate.web.asgi import App
+from tidegate.web.http_protocol import CarefulProtocol
+from tidegate.web.websocket.protocol import PatientProtocol
 
 _log = structlog.get_logger("serve")
 

@@ -8,7 +8,7 @@ import typer
 
 from tidegate.cli.desk import Desk, at_desk, print_json, print_table
 from tidegate.routing.health.report import Shown, UpstreamShown
-from tidegate.web.upstream_desk import StandingShape, UpstreamShape
+from tidegate.web.admin.upstream import StandingShape, UpstreamShape
 
 upstream_app = typer.Typer(no_args_is_help=True, help="See how targets and credentials stand; suspend and resume.")
 

@@ -1,0 +1,113 @@
+"""The admin API is for admin keys, bounded, typed and described; every refusal is OpenAI's envelope."""
+
+import aiohttp
+import pytest
+
+from tests.harness import Json
+from tests.web.office import Office
+from tidegate.auth import key_format
+from tidegate.storage.postgres import Postgres
+from tidegate.web.admin.routes import MOST_BYTES
+
+MADE_UP = key_format.generate(b"\x07".__mul__)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status", "says"),
+    [
+        ("POST", "/keys", {"project": "a", "limit": {}}, 400, "'limit'; did you mean limits?"),
+        ("POST", "/keys", {"project": "a", "limits": {"rmp": 1}}, 400, "'limits.rmp'; did you mean rpm?"),
+        ("POST", "/keys", {"project": "a", "limits": {"budget_day_usd": 1.5}}, 400, "limits.budget_day_usd"),
+        ("POST", "/keys", {"project": "a", "limits": {"budget_day_usd": "$1"}}, 400, "write it like"),
+        ("POST", "/keys", {"project": "a", "limits": {"rpm": -1}}, 400, "limits.rpm"),
+        ("POST", "/keys", {"project": "a", "limits": {"rpm": 2**31}}, 400, "limits.rpm"),
+        ("POST", "/keys", {"project": "a", "limits": {"rpm": "60"}}, 400, "limits.rpm"),
+        ("POST", "/keys", {"project": "a", "priority": "urgent"}, 400, "priority"),
+        ("POST", "/keys", {"project": "a\x00"}, 400, "printable"),
+        ("POST", "/keys", b'{"project": "\\ud800"}', 400, "project"),
+        ("POST", "/keys", {"name": "a"}, 400, "project"),
+        ("POST", "/keys", None, 400, "body"),
+        ("POST", "/keys", b"{", 400, "JSON"),
+        ("POST", "/keys", b"[]", 400, "body"),
+        ("POST", "/keys", b" " * (MOST_BYTES + 1), 413, "larger"),
+        ("GET", "/keys/key_unknown", None, 404, "no key"),
+        ("PATCH", "/keys/key_unknown", {"name": "a"}, 404, "no key"),
+        ("DELETE", "/keys/key_unknown", None, 404, "no key"),
+        ("DELETE", "/keys/%00", None, 400, "printable"),
+        ("GET", "/projects/nobody", None, 404, "no project"),
+        ("PATCH", "/projects/nobody", {"priority": "low"}, 404, "no project"),
+        ("GET", "/keys?limt=3", None, 400, "'limt'; did you mean limit?"),
+        ("GET", "/keys?limit=1001", None, 400, "limit"),
+        ("GET", "/keys?limit=0", None, 400, "limit"),
+        ("GET", "/usage?by=moon", None, 400, "by"),
+        ("GET", "/usage?since=yesterday", None, 400, "since"),
+        ("GET", "/nothing", None, 404, "Invalid URL"),
+        ("PUT", "/keys", {}, 405, "Not allowed"),
+    ],
+)
+async def test_a_mistake_is_named_in_openais_envelope(
+    office: Office, method: str, path: str, body: Json | bytes | None, status: int, says: str
+) -> None:
+    before = len(await office.keys.list())
+    answer = await office.ask(method, path, body)
+    assert (answer.status, says in answer.error["message"]) == (status, True), answer.text
+    assert answer.error["type"] == "invalid_request_error"
+    assert answer.headers["x-request-id"].startswith("req_")
+    assert len(await office.keys.list()) == before
+
+
+@pytest.mark.parametrize(
+    ("path", "allowed"), [("/keys", "GET, POST"), ("/keys/key_1", "DELETE, GET, PATCH"), ("/budgets", "GET")]
+)
+async def test_who_uses_another_method_is_told_which_there_are(office: Office, path: str, allowed: str) -> None:
+    answer = await office.ask("PUT", path)
+    assert (answer.status, answer.headers["allow"]) == (405, allowed)
+
+
+async def test_only_admin_keys_get_in(office: Office) -> None:
+    ordinary = (await office.make())["key"]
+    for path in (
+        "/keys",
+        "/projects",
+        "/budgets",
+        "/queue",
+        "/usage",
+        "/keys/x",
+        "/projects/x",
+        "/messages",
+        "/export",
+    ):
+        refused = await office.ask("GET", path, key=ordinary)
+        assert (refused.status, refused.headers["x-tidegate-error"]) == (403, "not_admin")
+        assert (await office.ask("GET", path, key=MADE_UP)).status == 401
+    refused = await office.ask("POST", "/keys", b"{", key=ordinary)
+    assert refused.status == 403, "who may not ask is not told what is wrong with the question"
+
+
+async def test_the_api_describes_itself(office: Office) -> None:
+    async with aiohttp.ClientSession() as http, http.get(f"{office.root}/openapi.json") as response:
+        described = await response.json()
+    paths = described["paths"]
+    listed = ("keys", "keys/{key_id}", "projects", "projects/{name}", "budgets", "queue", "jobs", "usage")
+    acts = [f"upstream/credentials/{{provider}}/{{credential}}/{act}" for act in ("suspend", "resume")]
+    said = ("upstream", "failures", "messages", "export", "users/forget")
+    admin = {path for path in paths if path.startswith("/admin/")}
+    assert admin == {f"/admin/v1/{path}" for path in (*listed, *acts, *said)}
+    asked = paths["/admin/v1/keys"]["post"]
+    assert asked["requestBody"]["content"]["application/json"]["schema"] == {"$ref": "#/components/schemas/KeyAsked"}
+    assert "KeyPage" in str(paths["/admin/v1/keys"]["get"]["responses"]["200"])
+    assert asked["security"] == [{"HTTPBearer": []}]
+    assert "limit" in {parameter["name"] for parameter in paths["/admin/v1/keys"]["get"]["parameters"]}
+    described_acts = [act for path in admin for act in paths[path].values()]
+    assert {code for act in described_acts for code in act["responses"]} == {"200", "201", "4XX", "5XX"}
+    assert all("ErrorShape" in str(act["responses"]["4XX"]) for act in described_acts)
+    assert len({act["summary"] for act in described_acts}) == len(described_acts)
+    exported = paths["/admin/v1/export"]["get"]["responses"]
+    kinds = {code: list(answer["content"]) for code, answer in exported.items()}
+    assert kinds == {"200": ["application/jsonl"], "4XX": ["application/json"], "5XX": ["application/json"]}
+
+
+async def test_without_postgres_it_is_a_typed_503(office: Office, postgres: Postgres) -> None:
+    await postgres.close()
+    answer = await office.ask("GET", "/keys")
+    assert (answer.status, answer.error["code"]) == (503, "postgres_unavailable")

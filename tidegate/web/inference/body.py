@@ -1,0 +1,38 @@
+"""A request's body: bounded in size and in time."""
+
+from collections.abc import Mapping
+
+from tidegate.core.errors import BodyTooLarge, ClientGone, InvalidParameter, SlowBody
+from tidegate.core.interruption import Interruption
+from tidegate.web.inference.disconnect import Receive
+
+
+async def read_body(receive: Receive, headers: Mapping[str, str], *, most: int, seconds: float) -> bytes:
+    """The whole body. Raises BodyTooLarge, SlowBody, ClientGone, or InvalidParameter for a compressed one."""
+    stated = headers.get("content-length", "")
+    if stated.isascii() and stated.isdigit() and int(stated) > most:
+        raise _too_large(most)
+    if headers.get("content-encoding", "").strip().lower() not in ("", "identity"):
+        raise InvalidParameter("A compressed request body is not supported: send it without Content-Encoding.")
+    with Interruption(seconds, lambda: SlowBody(f"The request's body did not arrive within {seconds:g} s.")):
+        return await _collect(receive, most)
+
+
+async def _collect(receive: Receive, most: int) -> bytes:
+    parts: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientGone
+        part = message.get("body", b"")
+        size += len(part)
+        if size > most:
+            raise _too_large(most)
+        parts.append(part)
+        if not message.get("more_body", False):
+            return b"".join(parts)
+
+
+def _too_large(most: int) -> BodyTooLarge:
+    return BodyTooLarge(f"The request's body is larger than {most:,} bytes, the most that this gateway accepts.")

@@ -1,0 +1,125 @@
+"""An answer as HTTP: whole, or streamed with heartbeats, or an error at whichever moment it comes."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, MutableMapping
+from functools import lru_cache
+from typing import Any
+
+from tidegate.core.errors import ClientGone, TidegateError
+from tidegate.core.values import AnswerHead, Route
+from tidegate.pipeline.delivery import Passage
+from tidegate.web import envelope
+from tidegate.web.envelope import JSON, Headers
+from tidegate.web.inference.heartbeat import Heartbeat
+from tidegate.wire import sse
+
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+_EVENT_STREAM: Headers = [
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-cache"),
+    (b"x-accel-buffering", b"no"),  # nginx would hold the events back
+]
+
+
+_LONGEST_VALUE = 512
+_PRINTABLE = bytes(code if 32 <= code != 127 else ord("?") for code in range(256))
+
+
+class Reply:
+    """One HTTP response being sent."""
+
+    def __init__(self, send: Send, *, request_id: str, ping_seconds: float) -> None:
+        """`ping_seconds` is the silence after which a streaming client gets a heartbeat."""
+        self._send = send
+        self._loop = asyncio.get_running_loop()
+        self._ping_seconds = ping_seconds
+        self._always: Headers = [(b"x-request-id", request_id.encode())]
+        self._events = 0
+        self.started = False
+        self.told: TidegateError | None = None
+        """What a stream that had begun ended with."""
+        self.sending_since: float | None = None
+        """On the event loop's clock, while the client has not taken what was sent last; None otherwise."""
+
+    async def whole(self, delivery: Passage) -> None:
+        """Send the answer in one piece. Raises TidegateError before anything was sent."""
+        body = await delivery.whole()
+        head = await delivery.opened()
+        cost = (b"x-tidegate-cost-usd", _usd(delivery.cost_nanos))
+        await self.document(200, body, [*_labels(delivery, head), cost])
+
+    async def stream(self, delivery: Passage) -> None:
+        """Send the answer's events as they come, heartbeats in between. Raises TidegateError before the first byte."""
+        try:
+            async with Heartbeat(self._ping, self._ping_seconds) as heartbeat:
+                await self._events_of(delivery, heartbeat)
+        except ClientGone:
+            raise
+        except TidegateError as error:
+            if not self.started:
+                raise
+            self.told = error
+            responses = delivery.wanted.route is Route.RESPONSES
+            await self._body(envelope.event_of(error, responses=responses, sequence_number=self._events))
+        await self._body(b"", more=False)
+
+    async def error(self, error: TidegateError) -> None:
+        """Send an error, where nothing was sent yet."""
+        if not self.started:
+            await self.document(envelope.status_of(error), envelope.body_of(error), envelope.headers_of(error))
+
+    async def document(self, status: int, body: bytes, headers: Headers) -> None:
+        """Send JSON."""
+        length = (b"content-length", str(len(body)).encode())
+        await self._start(status, [JSON, length, *headers])
+        await self._body(body, more=False)
+
+    async def _events_of(self, delivery: Passage, heartbeat: Heartbeat) -> None:
+        head = await delivery.opened()
+        await self._start(200, [*_EVENT_STREAM, *_labels(delivery, head)])
+        while (event := await delivery.next()) is not None:
+            self._events += 1
+            heartbeat.sent()
+            await self._body(event)
+
+    async def _ping(self) -> None:
+        """The first one commits to a stream, before it is known how the answer begins."""
+        if self.sending_since is None:
+            await self._start(200, _EVENT_STREAM)
+            await self._body(sse.PING)
+
+    async def _start(self, status: int, headers: Headers) -> None:
+        if self.started:
+            return
+        self.started = True
+        await self._send({"type": "http.response.start", "status": status, "headers": [*headers, *self._always]})
+
+    async def _body(self, data: bytes, *, more: bool = True) -> None:
+        self.sending_since = self._loop.time()
+        await self._send({"type": "http.response.body", "body": data, "more_body": more})
+        self.sending_since = None
+
+
+def _labels(delivery: Passage, head: AnswerHead) -> Headers:
+    labels: Headers = [(b"x-tidegate-cache", b"stale" if head.stale else delivery.cache.encode())]
+    if head.served_by:
+        labels.append((b"x-tidegate-served-by", _value(head.served_by)))
+    age = delivery.age if head.age is None else head.age
+    if age is not None:
+        labels.append((b"age", str(int(age)).encode()))
+    if head.adapted:
+        labels.append((b"x-tidegate-adapted", _value(", ".join(head.adapted))))
+    if head.queued_ms:
+        labels.append((b"x-tidegate-queue-ms", str(head.queued_ms).encode()))
+    return labels + envelope.allowance_headers(delivery.allowance)
+
+
+@lru_cache(1024)
+def _value(text: str) -> bytes:
+    """A header's value; the upstream names the model, and may name it as it likes."""
+    return text[:_LONGEST_VALUE].encode("latin-1", "replace").translate(_PRINTABLE)
+
+
+def _usd(nanos: int) -> bytes:
+    return f"{nanos // 1_000_000_000}.{nanos % 1_000_000_000:09d}".encode()
