@@ -17,7 +17,7 @@ from tidegate.providers.responses_over_chat import Interpreter, fitted_for, inte
 from tidegate.routing.plan import Target
 from tidegate.wire import chat, responses, sse
 from tidegate.wire.call import Call, parse
-from tidegate.wire.watch import Sight, watch_for
+from tidegate.wire.stream_observer import Sight, watch_for
 
 Json = dict[str, Any]
 

@@ -12,7 +12,7 @@ from tidegate.core.values import Route
 from tidegate.wire import chat, responses, sse
 from tidegate.wire.call import parse
 from tidegate.wire.canned import canned
-from tidegate.wire.watch import Sight, watch_for
+from tidegate.wire.stream_observer import Sight, watch_for
 
 Json = dict[str, Any]
 

@@ -13,7 +13,7 @@ from tidegate.background.notifications import News
 from tidegate.core.broken_off import told
 from tidegate.core.errors import CallerError, TidegateError
 from tidegate.wire import sse
-from tidegate.wire.unfinished import so_far
+from tidegate.wire.partial_response import so_far
 
 Json = dict[str, Any]
 

@@ -28,7 +28,7 @@ from tidegate.core.errors import (
 from tidegate.core.happenings import Happening, Own, Tell, untold
 from tidegate.core.values import Route
 from tidegate.storage.postgres import Connection
-from tidegate.wire.watch import is_terminal
+from tidegate.wire.stream_observer import is_terminal
 
 _PASSING = (CallerLimited, BudgetHeld, UpstreamBusy, RateLimited, SlowDown, StoreError)
 """What keeps a job from being asked now and not for ever: it is tried again until its deadline."""

@@ -10,7 +10,7 @@ from tidegate.metering.estimate import estimate
 from tidegate.metering.prices import Prices
 from tidegate.metering.tokens import MOST_TOKENS, from_wire
 from tidegate.metering.unseen_output import unseen_output
-from tidegate.wire.spoken import spoken
+from tidegate.wire.output_text import spoken
 
 _PRIORITY = "priority"
 """The dear tier; whoever asked for it, and was not told which it was, may be charged for it."""

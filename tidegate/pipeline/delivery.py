@@ -10,7 +10,7 @@ from tidegate.cache import replay
 from tidegate.core.errors import ClientGone, TidegateError
 from tidegate.core.values import AnswerHead, Route
 from tidegate.limits.decision import Allowance
-from tidegate.wire.watch import is_extra_chunk, is_terminal
+from tidegate.wire.stream_observer import is_extra_chunk, is_terminal
 
 Book = Callable[[TidegateError | None, int], Awaitable[None]]
 """Writes a passenger's line into the ledger, given how it ended and what the answer cost in nano-dollars."""

@@ -9,7 +9,7 @@ from tidegate.core.errors import ClientGone, TidegateError
 from tidegate.core.values import AnswerHead
 from tidegate.limits.decision import Allowance
 from tidegate.pipeline.delivery import Delivery
-from tidegate.wire.watch import is_extra_chunk, is_terminal
+from tidegate.wire.stream_observer import is_extra_chunk, is_terminal
 
 
 class Remembering:

@@ -13,9 +13,9 @@ from tidegate.routing.plan import Target
 from tidegate.wire import chat, sse
 from tidegate.wire.call import Call
 from tidegate.wire.translate import chunk
-from tidegate.wire.translate.answer import Answer
-from tidegate.wire.translate.losses import losses
 from tidegate.wire.translate.request import chat_call
+from tidegate.wire.translate.response_builder import Answer
+from tidegate.wire.translate.unsupported import losses
 
 
 def fitted_for(

@@ -29,7 +29,7 @@ from tidegate.providers.rate_limit_headers import said_limits
 from tidegate.providers.responses_over_chat import Interpreter
 from tidegate.providers.transport import Exchange
 from tidegate.wire import sse
-from tidegate.wire.watch import Sight, watch_for
+from tidegate.wire.stream_observer import Sight, watch_for
 
 
 class Turn(Protocol):

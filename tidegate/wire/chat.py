@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import zip_longest
 from typing import Any
 
-from tidegate.wire.pieces import Cut, in_a_few
+from tidegate.wire.chunking import Cut, in_a_few
 
 Json = dict[str, Any]
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from tidegate.core.errors import TruncatedStream
-from tidegate.wire.pieces import Cut, in_a_few
+from tidegate.wire.chunking import Cut, in_a_few
 
 Json = dict[str, Any]
 

@@ -14,8 +14,8 @@ from tidegate.core.values import Route
 from tidegate.wire.call import parse
 from tidegate.wire.translate import request
 from tidegate.wire.translate.document import begun
-from tidegate.wire.translate.losses import losses
 from tidegate.wire.translate.request import chat_body, chat_call
+from tidegate.wire.translate.unsupported import losses
 
 Json = dict[str, Any]
 

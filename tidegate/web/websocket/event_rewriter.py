@@ -10,7 +10,7 @@ from tidegate.conversations.state_params import ENCRYPTED_REASONING
 from tidegate.web.websocket.response_cache import Remembered
 from tidegate.wire import sse
 from tidegate.wire.socket import Create, encoded, framed
-from tidegate.wire.watch import TERMINAL
+from tidegate.wire.stream_observer import TERMINAL
 
 Json = dict[str, Any]
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tidegate.core.values import Route
 from tidegate.wire import chat, responses, sse
-from tidegate.wire.spoken import spoken
+from tidegate.wire.output_text import spoken
 
 TOOL = {"type": "function", "function": {"name": "tide_at", "arguments": '{"port":"Hull"}'}}
 MESSAGES: dict[str, tuple[dict[str, Any], list[str]]] = {

@@ -15,8 +15,8 @@ from pydantic import TypeAdapter
 from tests.wire.translate.hostile import ANYTHING, objects
 from tidegate.core.errors import MalformedAnswer
 from tidegate.wire import chat
-from tidegate.wire.translate.answer import Answer
 from tidegate.wire.translate.chunk import convert, decode
+from tidegate.wire.translate.response_builder import Answer
 
 Json = dict[str, Any]
 

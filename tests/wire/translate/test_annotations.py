@@ -4,7 +4,7 @@ import msgspec
 import pytest
 from openai.types.responses.response_output_text import AnnotationURLCitation, Logprob
 
-from tidegate.wire.translate.notes import annotation_of, logprob_of
+from tidegate.wire.translate.annotations import annotation_of, logprob_of
 
 CITATION = {"start_index": 0, "end_index": 2, "title": "t", "url": "https://example.com"}
 

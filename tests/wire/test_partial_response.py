@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
+from tidegate.wire.partial_response import so_far
 from tidegate.wire.responses import to_events
-from tidegate.wire.unfinished import so_far
 
 Json = dict[str, Any]
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidegate.wire.pieces import in_a_few
+from tidegate.wire.chunking import in_a_few
 
 
 @given(st.text(max_size=500))

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from tidegate.core.errors import MalformedAnswer
+from tidegate.wire.translate.annotations import annotation_of, logprob_of
 from tidegate.wire.translate.chunk import Choice, Chunk, Function, ToolDelta
 from tidegate.wire.translate.document import begun, usage_of
-from tidegate.wire.translate.notes import annotation_of, logprob_of
 from tidegate.wire.translate.output import Called, CallHead, Item, Message, Thoughts
 from tidegate.wire.translate.request import wants_logprobs
 

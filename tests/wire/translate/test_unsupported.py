@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tidegate.wire.translate.losses import TRANSLATED, losses
+from tidegate.wire.translate.unsupported import TRANSLATED, losses
 
 Json = dict[str, Any]
 REASONING: Json = {"type": "reasoning", "summary": []}

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tidegate.core.errors import MalformedAnswer, TruncatedStream
 from tidegate.core.values import Route
 from tidegate.wire import sse
-from tidegate.wire.watch import Sight, is_extra_chunk, is_terminal, watch_for
+from tidegate.wire.stream_observer import Sight, is_extra_chunk, is_terminal, watch_for
 
 CHAT, RESPONSES = Route.CHAT, Route.RESPONSES
 PASS, END, ERROR, NOTHING = Sight.PASS, Sight.END, Sight.ERROR, Sight.NOTHING
