@@ -17,9 +17,9 @@ from tidegate.assembly.surface import Surface
 from tidegate.core import config, logs
 from tidegate.core.clock import Clock, SystemClock
 from tidegate.core.config import ConfigError, Settings
-from tidegate.core.ending import Ending, end_with_parent
+from tidegate.core.gc_tuning import keep_for_good
 from tidegate.core.ids import new_id
-from tidegate.core.memory import keep_for_good
+from tidegate.core.shutdown import Ending, end_with_parent
 from tidegate.monitoring.traffic_health import UpstreamHealth
 from tidegate.routing.models import Models
 from tidegate.routing.routes import Routes

@@ -17,7 +17,7 @@ from tidegate.background.supervisor import Runner
 from tidegate.background.worker import Worker
 from tidegate.core.clock import Clock, ManualClock, SystemClock
 from tidegate.core.errors import TidegateError
-from tidegate.core.happenings import Happening
+from tidegate.core.events import Happening
 from tidegate.storage.postgres import Connection, Postgres
 from tidegate.storage.redis import RedisLink
 from tidegate.wire import sse

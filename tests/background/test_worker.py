@@ -10,7 +10,7 @@ from tests.eventually import PATIENCE_SECONDS, until, until_so
 from tidegate.background.job import Begun
 from tidegate.background.worker import Stop
 from tidegate.core.errors import BudgetExceeded, CallerLimited, ServerFailure, TidegateError
-from tidegate.core.happenings import Happening, Own
+from tidegate.core.events import Happening, Own
 
 
 async def over(process: Process, name: str = "resp_1") -> str:

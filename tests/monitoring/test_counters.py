@@ -1,6 +1,6 @@
 """Failures are counted by name and route, happenings by what happened, and gauges are read when somebody looks."""
 
-from tidegate.core.happenings import Failure, Happening, Own
+from tidegate.core.events import Failure, Happening, Own
 from tidegate.monitoring.counters import Counters, Gauge, Sample, added
 
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from tests.eventually import until_so
-from tidegate.core.happenings import Happening, Own
+from tidegate.core.events import Happening, Own
 from tidegate.monitoring.counters import Counters, Counts
 from tidegate.monitoring.worker_metrics import Workers
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidegate.core.said import Allowance, Said
+from tidegate.core.rate_limits import Allowance, Said
 from tidegate.providers.rate_limit_headers import said_limits
 
 NOTHING = Said()

@@ -9,7 +9,7 @@ import pytest
 
 from tests.eventually import until, until_so
 from tidegate.core.clock import SystemClock
-from tidegate.core.said import Allowance, Said
+from tidegate.core.rate_limits import Allowance, Said
 from tidegate.queue.feedback import LaneNews, merged
 from tidegate.queue.local import LocalLanes
 from tidegate.queue.messages import Granted, LaneTerms, Queued, Report, Ticket

@@ -8,7 +8,7 @@ import pytest
 from tests.eventually import until
 from tidegate.core.clock import SystemClock
 from tidegate.core.errors import QueueTimeout, RateLimited
-from tidegate.core.said import Said
+from tidegate.core.rate_limits import Said
 from tidegate.queue.messages import Granted, LaneTerms, Place, Ticket
 from tidegate.queue.replicas import Replicas
 from tidegate.queue.slot import MOST_TURNS, Turn, Turns

@@ -11,7 +11,7 @@ from tests.limits.enforcer import Bucket, Enforcer, Windows
 from tests.queue.spike import LANE, Spike, replicas, spike, ticket
 from tidegate.core.clock import SystemClock
 from tidegate.core.errors import QueueFull, QueueTimeout, UpstreamBusy
-from tidegate.core.said import Allowance, Said
+from tidegate.core.rate_limits import Allowance, Said
 from tidegate.queue.messages import LaneTerms, Place, Ticket
 from tidegate.queue.replicas import Replicas
 from tidegate.queue.waiters import Places

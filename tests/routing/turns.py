@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 
 from tidegate.core.errors import RateLimited, SlowDown
-from tidegate.core.said import Said
+from tidegate.core.rate_limits import Said
 
 
 class PlayedTurn:

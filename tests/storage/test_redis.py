@@ -12,7 +12,7 @@ from tests.eventually import until
 from tests.faults.proxy import Mode, before
 from tidegate.core.clock import SystemClock
 from tidegate.core.errors import RedisUnavailable
-from tidegate.core.happenings import Happening, Own
+from tidegate.core.events import Happening, Own
 from tidegate.storage import embedded
 from tidegate.storage.embedded import Stores
 from tidegate.storage.redis import RedisLink, Script

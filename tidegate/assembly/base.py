@@ -6,7 +6,7 @@ from typing import Protocol, TypeVar
 
 from tidegate.core.clock import Clock
 from tidegate.core.config import Settings
-from tidegate.core.happenings import Tell
+from tidegate.core.events import Tell
 from tidegate.core.ids import new_id
 from tidegate.monitoring.counters import Counters
 from tidegate.monitoring.worker_metrics import Workers

@@ -10,8 +10,8 @@ from tidegate.background.event_recorder import numbered
 from tidegate.background.job import Begun, Standing
 from tidegate.background.job_store import Also, JobStore
 from tidegate.background.notifications import News
-from tidegate.core.broken_off import told
 from tidegate.core.errors import CallerError, TidegateError
+from tidegate.core.errors.response_error import told
 from tidegate.wire import sse
 from tidegate.wire.partial_response import so_far
 

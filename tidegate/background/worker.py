@@ -25,7 +25,7 @@ from tidegate.core.errors import (
     TruncatedStream,
     UpstreamBusy,
 )
-from tidegate.core.happenings import Happening, Own, Tell, untold
+from tidegate.core.events import Happening, Own, Tell, untold
 from tidegate.core.values import Route
 from tidegate.storage.postgres import Connection
 from tidegate.wire.stream_observer import is_terminal

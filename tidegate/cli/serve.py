@@ -21,7 +21,7 @@ from tidegate.cli.stores import plain_errors
 from tidegate.core import config, logs
 from tidegate.core.clock import SystemClock
 from tidegate.core.config import ConfigError, Settings
-from tidegate.core.memory import keep_for_good
+from tidegate.core.gc_tuning import keep_for_good
 from tidegate.storage.migrate import pending
 from tidegate.storage.postgres import Postgres
 from tidegate.storage.redis import RedisLink

@@ -13,9 +13,9 @@ from tidegate.conversations.documents.response_events import ResponseEvents
 from tidegate.conversations.state_params import Asked
 from tidegate.conversations.storage.completions import CompletionStore
 from tidegate.conversations.storage.responses import ResponseStore
-from tidegate.core.broken_off import told
 from tidegate.core.clock import Clock
 from tidegate.core.errors import StoreError, TidegateError
+from tidegate.core.errors.response_error import told
 from tidegate.core.ids import IdSource
 from tidegate.storage.postgres import Connection
 

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Iterable
 
 import msgspec
 
-from tidegate.core.happenings import Failure, Happening, Own
+from tidegate.core.events import Failure, Happening, Own
 
 
 class Sample(msgspec.Struct, frozen=True):

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from tidegate.core.erasing import Eraser
+from tidegate.core.erasure import Eraser
 
 
 class Forgetting:

@@ -8,7 +8,7 @@ requests a day under the same names. A figure that fits neither belongs to a win
 import re
 from collections.abc import Mapping
 
-from tidegate.core.said import Allowance, Said
+from tidegate.core.rate_limits import Allowance, Said
 from tidegate.providers.retry_after import LONGEST_WAIT, duration
 
 MINUTE = 60.0

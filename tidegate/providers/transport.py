@@ -31,7 +31,7 @@ from tidegate.core.errors import (
     UpstreamError,
     UpstreamTimeout,
 )
-from tidegate.core.interruption import Interruption
+from tidegate.core.interrupt import Interruption
 from tidegate.core.scrub import REDACTED
 
 _KEPT_ALIVE_SECONDS = 55.0

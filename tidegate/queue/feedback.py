@@ -8,7 +8,7 @@ import structlog
 
 from tidegate.core.clock import Clock
 from tidegate.core.errors import RedisUnavailable
-from tidegate.core.said import Said
+from tidegate.core.rate_limits import Said
 from tidegate.queue.local import LocalLanes, Share
 from tidegate.queue.messages import Report
 from tidegate.queue.store import LaneStore

@@ -7,7 +7,7 @@ import msgspec
 
 from tidegate.core.clock import Clock
 from tidegate.core.errors import QueueFull, QueueTimeout, RateLimited, SlowDown
-from tidegate.core.said import Said
+from tidegate.core.rate_limits import Said
 from tidegate.queue.messages import Granted, LaneTerms, Place, Ticket, Verdict
 from tidegate.queue.waiters import Places
 

@@ -20,7 +20,7 @@ from tidegate.core.errors import (
     TruncatedStream,
     UpstreamError,
 )
-from tidegate.core.said import Said
+from tidegate.core.rate_limits import Said
 from tidegate.core.values import Route
 from tidegate.providers.base import Credential, Fitted, Provider
 from tidegate.providers.encrypted_reasoning import mended

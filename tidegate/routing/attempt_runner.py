@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from tidegate.core.errors import FirstByteTimeout, TargetDown, TidegateError, TotalTimeout
-from tidegate.core.interruption import Interruption
+from tidegate.core.interrupt import Interruption
 from tidegate.routing.attempt import Attempt
 from tidegate.routing.fallback_policy import Ask
 from tidegate.routing.health.registry import Board

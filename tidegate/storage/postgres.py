@@ -13,7 +13,7 @@ import structlog
 from asyncpg.pool import PoolConnectionProxy
 
 from tidegate.core.errors import PostgresUnavailable
-from tidegate.core.happenings import Happening, Own, Tell, untold
+from tidegate.core.events import Happening, Own, Tell, untold
 
 _log = structlog.get_logger("postgres")
 _NAME = re.compile(r"^-- name: (\w+)$", re.MULTILINE)

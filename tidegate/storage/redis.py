@@ -22,7 +22,7 @@ from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from tidegate.core.clock import Clock
 from tidegate.core.errors import RedisUnavailable
-from tidegate.core.happenings import Happening, Own, Tell, untold
+from tidegate.core.events import Happening, Own, Tell, untold
 from tidegate.storage.redis_wire import RedisWire, Reply
 
 Argument = str | bytes | int | float

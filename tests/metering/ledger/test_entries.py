@@ -14,7 +14,7 @@ from tests.eventually import until
 from tests.metering.ledger_parts import ENTRY, entry
 from tidegate.core.clock import SystemClock
 from tidegate.core.errors import LedgerFull
-from tidegate.core.happenings import Own
+from tidegate.core.events import Own
 from tidegate.core.values import LedgerEntry
 from tidegate.metering.ledger.entries import LONGEST_MODEL, LONGEST_TEXT, Ledger, encode
 from tidegate.metering.ledger.spool import Spool, lines_waiting

@@ -16,7 +16,7 @@ import structlog
 
 from tidegate.core.clock import Clock
 from tidegate.core.errors import StoreError
-from tidegate.core.happenings import Happening, Own, Tell, untold
+from tidegate.core.events import Happening, Own, Tell, untold
 from tidegate.core.ids import new_id
 from tidegate.metering.ledger.spool import Spool
 from tidegate.metering.ledger.store import LedgerStore

@@ -9,7 +9,7 @@ import msgspec
 import structlog
 
 from tidegate.core.errors import LedgerFull, RedisUnavailable, StoreError
-from tidegate.core.happenings import Happening, Own, Tell, untold
+from tidegate.core.events import Happening, Own, Tell, untold
 from tidegate.core.values import LedgerEntry
 from tidegate.metering.ledger.spool import Spool, SpoolFailed
 from tidegate.metering.ledger.stream import LedgerStream

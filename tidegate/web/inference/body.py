@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from tidegate.core.errors import BodyTooLarge, ClientGone, InvalidParameter, SlowBody
-from tidegate.core.interruption import Interruption
+from tidegate.core.interrupt import Interruption
 from tidegate.web.inference.disconnect import Receive
 
 

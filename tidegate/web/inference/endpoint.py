@@ -8,7 +8,7 @@ import structlog
 
 from tidegate.core.config import ServerConfig
 from tidegate.core.errors import ClientGone, TidegateError, WrongMethod
-from tidegate.core.happenings import Failure
+from tidegate.core.events import Failure
 from tidegate.core.ids import IdSource
 from tidegate.core.values import Route
 from tidegate.pipeline.context import Request

@@ -8,7 +8,7 @@ from tidegate.auth.key_cache import KeyRing
 from tidegate.core.clock import Clock
 from tidegate.core.config import ServerConfig, WebsocketConfig
 from tidegate.core.errors import TidegateError, TooManySockets
-from tidegate.core.happenings import Failure
+from tidegate.core.events import Failure
 from tidegate.core.ids import IdSource
 from tidegate.core.values import Route
 from tidegate.pipeline.pipeline import Pipeline

@@ -9,7 +9,7 @@ import structlog
 
 from tidegate.core.clock import Clock
 from tidegate.core.errors import ClientGone, TidegateError
-from tidegate.core.happenings import Failure
+from tidegate.core.events import Failure
 from tidegate.core.ids import IdSource
 from tidegate.core.values import Route
 from tidegate.pipeline.context import Request

@@ -5,8 +5,8 @@ from openai.types.responses import ResponseError
 
 from tests.strict import valid
 from tidegate.core import errors
-from tidegate.core.broken_off import code_of, told
 from tidegate.core.errors import TidegateError, UpstreamWords
+from tidegate.core.errors.response_error import code_of, told
 
 
 def said(code: str | None, kind: str | None = None) -> UpstreamWords:

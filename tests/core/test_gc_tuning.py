@@ -6,7 +6,7 @@ import sys
 SCRIPT = """
 import gc
 import tidegate.app
-from tidegate.core.memory import keep_for_good
+from tidegate.core.gc_tuning import keep_for_good
 
 before = len(gc.get_objects())
 keep_for_good()

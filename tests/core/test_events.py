@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tidegate.core.happenings import Happening, Own, untold
+from tidegate.core.events import Happening, Own, untold
 
 GUIDE = Path(__file__).parents[2] / "docs/guide/metrics.md"
 

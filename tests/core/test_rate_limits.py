@@ -2,7 +2,7 @@
 
 import pytest
 
-from tidegate.core.said import Allowance, Said
+from tidegate.core.rate_limits import Allowance, Said
 
 
 @pytest.mark.parametrize(

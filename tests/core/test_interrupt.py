@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from tidegate.core.errors import TargetDown
-from tidegate.core.interruption import Interruption
+from tidegate.core.interrupt import Interruption
 
 
 async def test_a_strike_ends_the_waiting_with_its_error() -> None:

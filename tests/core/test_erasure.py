@@ -6,7 +6,7 @@ import pytest
 
 from tidegate.cache.erasure import AnswerEraser
 from tidegate.conversations.erasure import ConversationEraser
-from tidegate.core.erasing import Eraser
+from tidegate.core.erasure import Eraser
 from tidegate.metering.ledger.erasure import LedgerEraser
 
 
