@@ -7,13 +7,13 @@ import structlog
 from fastapi import FastAPI
 
 from tidegate.assembly.admission import make_admission, make_ledger
-from tidegate.assembly.answering import make_pipeline
 from tidegate.assembly.background import BackgroundParts
 from tidegate.assembly.base import make_base
 from tidegate.assembly.conversations import make_conversations
 from tidegate.assembly.gauges import watch_upstream
-from tidegate.assembly.ladder import make_ladder, make_providers
-from tidegate.assembly.surface import Surface
+from tidegate.assembly.pipeline import make_pipeline
+from tidegate.assembly.routing import make_ladder, make_providers
+from tidegate.assembly.web import Surface
 from tidegate.core import config, logs
 from tidegate.core.clock import Clock, SystemClock
 from tidegate.core.config import ConfigError, Settings

@@ -10,7 +10,7 @@ from fastapi import FastAPI
 
 from tests.harness import listening
 from tests.web.office import Office, OneLane
-from tidegate.assembly.data import data_desk
+from tidegate.assembly.privacy import data_desk
 from tidegate.auth.key_cache import KeyRing
 from tidegate.auth.key_store import KeyStore
 from tidegate.auth.project_store import ProjectStore

@@ -1,7 +1,7 @@
 """Who may spend, and when: keys, limits, budgets, the queue; and the ledger, from which budgets are counted anew."""
 
 from tidegate.assembly.base import Base
-from tidegate.assembly.ladder import lane_terms
+from tidegate.assembly.routing import lane_terms
 from tidegate.auth.key_cache import KeyRing
 from tidegate.auth.key_store import KeyStore
 from tidegate.limits.admission import Door

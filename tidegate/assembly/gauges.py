@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from tidegate.assembly.base import Base
-from tidegate.assembly.ladder import credential_names, standing_report
+from tidegate.assembly.routing import credential_names, standing_report
 from tidegate.core.config import Settings
 from tidegate.core.errors import RedisUnavailable
 from tidegate.limits.budget_store import Amounts, BudgetStore

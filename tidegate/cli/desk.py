@@ -15,8 +15,8 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from tidegate.assembly.data import forgetting
-from tidegate.assembly.ladder import lane_terms, standing_report
+from tidegate.assembly.privacy import forgetting
+from tidegate.assembly.routing import lane_terms, standing_report
 from tidegate.auth.key_store import STALE_SECONDS, KeyStore
 from tidegate.auth.project_store import ProjectStore
 from tidegate.background.job_store import JobStore

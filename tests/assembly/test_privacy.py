@@ -1,6 +1,6 @@
 """The parts that forget an end user are put together, each thing counted under a name of its own."""
 
-from tidegate.assembly.data import data_desk, forgetting
+from tidegate.assembly.privacy import data_desk, forgetting
 from tidegate.core.clock import ManualClock
 from tidegate.storage.postgres import Postgres
 from tidegate.storage.redis import RedisLink

@@ -7,9 +7,9 @@ from fastapi import FastAPI
 from tidegate.assembly.admission import AdmissionParts
 from tidegate.assembly.base import Base
 from tidegate.assembly.conversations import ConversationParts
-from tidegate.assembly.data import data_desk
 from tidegate.assembly.gauges import BudgetGauges
-from tidegate.assembly.ladder import lane_terms, standing_report
+from tidegate.assembly.privacy import data_desk
+from tidegate.assembly.routing import lane_terms, standing_report
 from tidegate.auth.project_store import ProjectStore
 from tidegate.background.job_store import JobStore
 from tidegate.core.ids import new_id
