@@ -20,7 +20,7 @@ from openai import AsyncOpenAI
 from tests.eventually import PATIENCE_SECONDS, until
 from tidegate.app import build
 from tidegate.auth.key_store import KeyStore, NewKey
-from tidegate.cli.serve import uvicorn_config
+from tidegate.cli.commands.serve import uvicorn_config
 from tidegate.core.clock import Clock, SystemClock
 from tidegate.core.config import Settings
 from tidegate.metering.ledger.stream import stream_key

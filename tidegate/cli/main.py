@@ -5,18 +5,18 @@ from typing import Annotated
 import typer
 
 from tidegate import __version__
-from tidegate.cli.budgets import budgets_app
-from tidegate.cli.conversations import conversations_app
-from tidegate.cli.keys import keys_app
-from tidegate.cli.migrate import migrate
-from tidegate.cli.projects import projects_app
-from tidegate.cli.queue import queue_app
-from tidegate.cli.run import run
-from tidegate.cli.serve import serve
-from tidegate.cli.simulate import simulate
-from tidegate.cli.upstream import upstream_app
-from tidegate.cli.usage import usage
-from tidegate.cli.users import users_app
+from tidegate.cli.commands.budgets import budgets_app
+from tidegate.cli.commands.conversations import conversations_app
+from tidegate.cli.commands.keys import keys_app
+from tidegate.cli.commands.migrate import migrate
+from tidegate.cli.commands.projects import projects_app
+from tidegate.cli.commands.queue import queue_app
+from tidegate.cli.commands.run import run
+from tidegate.cli.commands.serve import serve
+from tidegate.cli.commands.simulate import simulate
+from tidegate.cli.commands.upstream import upstream_app
+from tidegate.cli.commands.usage import usage
+from tidegate.cli.commands.users import users_app
 from tidegate.core import logs
 
 

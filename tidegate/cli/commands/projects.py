@@ -6,8 +6,8 @@ import typer
 
 from tidegate.auth.grants import ProjectChange
 from tidegate.auth.project_store import ProjectRecord
-from tidegate.cli import limit_options as options
-from tidegate.cli.desk import Desk, acts, at_desk, failed, print_json, print_table
+from tidegate.cli.commands import limit_options as options
+from tidegate.cli.context import Desk, acts, at_desk, failed, print_json, print_table
 from tidegate.core.values import Priority
 from tidegate.web.admin.schemas import ProjectShown
 

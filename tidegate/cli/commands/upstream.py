@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from tidegate.cli.desk import Desk, at_desk, print_json, print_table
+from tidegate.cli.context import Desk, at_desk, print_json, print_table
 from tidegate.routing.health.report import Shown, UpstreamShown
 from tidegate.web.admin.upstream import StandingShape, UpstreamShape
 

@@ -10,9 +10,9 @@ import pytest
 import typer
 
 from tests.eventually import PATIENCE_SECONDS
-from tidegate.cli.simulate import deployments_of, faults_of
+from tidegate.cli.commands.simulate import deployments_of, faults_of
 
-START = "import typer; from tidegate.cli.simulate import simulate; typer.run(simulate)"
+START = "import typer; from tidegate.cli.commands.simulate import simulate; typer.run(simulate)"
 
 
 async def start(*arguments: str) -> asyncio.subprocess.Process:

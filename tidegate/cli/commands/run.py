@@ -14,7 +14,7 @@ from pydantic import SecretStr
 
 from tidegate.app import build
 from tidegate.auth.key_store import KeyStore
-from tidegate.cli.serve import end_quietly, uvicorn_config
+from tidegate.cli.commands.serve import end_quietly, uvicorn_config
 from tidegate.cli.stores import located, plain_errors
 from tidegate.core import config, logs
 from tidegate.core.clock import SystemClock

@@ -13,7 +13,7 @@ from rich.console import Console
 from typer.testing import CliRunner, Result
 
 from tests.metering.ledger_parts import entry
-from tidegate.cli.usage import moment, table_that_fits, usage
+from tidegate.cli.commands.usage import moment, table_that_fits, usage
 from tidegate.metering.ledger.entries import encode
 from tidegate.metering.ledger.spool import Spool
 from tidegate.metering.ledger.store import LedgerStore

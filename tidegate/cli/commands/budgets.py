@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from tidegate.cli.desk import Desk, at_desk, print_json, print_table
+from tidegate.cli.context import Desk, at_desk, print_json, print_table
 from tidegate.core.clock import SystemClock
 from tidegate.limits.budget_report import Budget, Budgets
 from tidegate.metering.usage_report import usd

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from tidegate.cli.desk import Desk, at_desk, failed, print_json, print_table
+from tidegate.cli.context import Desk, at_desk, failed, print_json, print_table
 from tidegate.web.admin.data_schemas import ForgetShown
 
 users_app = typer.Typer(no_args_is_help=True, help="Forget end users.")

@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from tidegate.cli.desk import Desk, at_desk, failed, print_json, print_table
-from tidegate.cli.usage import moment
+from tidegate.cli.commands.usage import moment
+from tidegate.cli.context import Desk, at_desk, failed, print_json, print_table
 from tidegate.conversations.storage.search import MARK, UNMARK, Found, Search
 from tidegate.core.clock import SystemClock
 from tidegate.web.admin.data_schemas import MOST_FOUND, FoundShown

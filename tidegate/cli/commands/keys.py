@@ -10,8 +10,8 @@ from msgspec import UNSET
 
 from tidegate.auth.grants import KeyChange
 from tidegate.auth.key_store import KeyRecord, NewKey
-from tidegate.cli import limit_options as options
-from tidegate.cli.desk import Desk, acts, at_desk, failed, print_json, print_table
+from tidegate.cli.commands import limit_options as options
+from tidegate.cli.context import Desk, acts, at_desk, failed, print_json, print_table
 from tidegate.core.clock import SystemClock
 from tidegate.web.admin.schemas import KeyShown, NewKeyShown
 

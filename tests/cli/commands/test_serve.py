@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 
 from tests.eventually import PATIENCE_SECONDS
 from tests.harness import STREAM, Answer, GatewayProcess, World, ask, free_port, said_by
-from tidegate.cli.serve import serve
+from tidegate.cli.commands.serve import serve
 from tidegate.core.config.server import ServerConfig
 from tidegate.simulator import running
 from tidegate.storage.embedded import Stores

@@ -8,7 +8,7 @@ import sys
 import pytest
 import typer
 
-from tidegate.cli.desk import acts, failed, print_json, print_table
+from tidegate.cli.context import acts, failed, print_json, print_table
 from tidegate.web.admin.schemas import LimitsShape
 
 

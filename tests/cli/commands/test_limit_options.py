@@ -5,7 +5,7 @@ import typer
 from msgspec import UNSET
 
 from tidegate.auth.grants import LimitsChange
-from tidegate.cli.limit_options import compact, limits_change, models, priority
+from tidegate.cli.commands.limit_options import compact, limits_change, models, priority
 from tidegate.core.values import Limits, Priority
 
 

@@ -10,7 +10,7 @@ import typer
 from typer.testing import CliRunner, Result
 
 from tidegate.auth import key_format
-from tidegate.cli.keys import expiry, keys_app
+from tidegate.cli.commands.keys import expiry, keys_app
 from tidegate.storage.embedded import Stores
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC).timestamp()

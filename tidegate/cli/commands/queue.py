@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from tidegate.background.job_store import OpenJob
-from tidegate.cli.desk import Desk, at_desk, print_json, print_table
+from tidegate.cli.context import Desk, at_desk, print_json, print_table
 from tidegate.core.clock import SystemClock
 from tidegate.queue.report import Lane
 from tidegate.web.admin.schemas import JobShape, LaneShape

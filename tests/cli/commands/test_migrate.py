@@ -5,7 +5,7 @@ from pathlib import Path
 import typer
 from typer.testing import CliRunner
 
-from tidegate.cli.migrate import migrate
+from tidegate.cli.commands.migrate import migrate
 from tidegate.storage.embedded import Stores
 
 MIGRATIONS = Path(__file__).parents[2] / "tidegate" / "storage" / "migrations"
