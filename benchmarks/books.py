@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from benchmarks.mixed_calls import MOST_TOKENS, THINKER
-from tidegate.simulator.tariff import Used, load
+from tidegate.simulator.billing.tariff import Used, load
 
 EXACT, LEFT = "exact", "left"
 _LEFT = frozenset({"client_gone", "first_byte_timeout"})

@@ -14,8 +14,8 @@ from tidegate.metering import price_list
 from tidegate.metering.max_cost import longest_output, reserve
 from tidegate.metering.prices import Prices
 from tidegate.metering.tokens import from_wire
-from tidegate.simulator import chat, embeddings, responses
-from tidegate.simulator.reply import Identity, Json
+from tidegate.simulator.answers import chat, embeddings, responses
+from tidegate.simulator.answers.reply import Identity, Json
 from tidegate.wire.call import Call, parse
 
 AT = 1_795_780_800.0

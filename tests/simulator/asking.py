@@ -9,7 +9,7 @@ from openai import AsyncOpenAI
 
 from tidegate.core.clock import Clock
 from tidegate.simulator import Options, running
-from tidegate.simulator.reply import Identity
+from tidegate.simulator.answers.reply import Identity
 
 Json = dict[str, Any]
 

@@ -7,20 +7,22 @@ import msgspec
 from starlette.types import Receive, Scope, Send
 
 from tidegate.core.clock import Clock, SystemClock
-from tidegate.simulator import azure, chat, embeddings, models, moderations, parameters, responses, tariff
+from tidegate.simulator import azure, parameters
 from tidegate.simulator.addresses import Address, address
-from tidegate.simulator.bill import Bill, Call
+from tidegate.simulator.answers import chat, embeddings, models, moderations, responses
+from tidegate.simulator.answers.questions import Question
+from tidegate.simulator.answers.reply import Identity, Json, Reply
+from tidegate.simulator.billing import tariff
+from tidegate.simulator.billing.bill import Bill, Call
+from tidegate.simulator.billing.meter import Meter
 from tidegate.simulator.delivery import deliver
 from tidegate.simulator.exchange import Exchange, json_object
 from tidegate.simulator.faults import Fault, refusal_for
 from tidegate.simulator.keys import check_key, ends_of, key_of
 from tidegate.simulator.limits import RateLimits
-from tidegate.simulator.meter import Meter
 from tidegate.simulator.options import Manners, Options, manners
 from tidegate.simulator.outlook import Outlook
-from tidegate.simulator.questions import Question
 from tidegate.simulator.refusal import Refusal, invalid
-from tidegate.simulator.reply import Identity, Json, Reply
 
 _LONG = 1024
 """Questions of so many tokens are remembered by the prompt cache."""

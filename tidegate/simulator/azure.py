@@ -4,8 +4,8 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from tidegate.simulator.answers.reply import Json
 from tidegate.simulator.refusal import PageInstead, Refusal
-from tidegate.simulator.reply import Json
 
 _CATEGORIES = ("hate", "self_harm", "sexual", "violence")
 _SAFE: Json = {name: {"filtered": False, "severity": "safe"} for name in _CATEGORIES}

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 import msgspec
 
 from tidegate.core.errors import ClientGone
+from tidegate.simulator.answers.reply import Json, Reply
+from tidegate.simulator.billing.meter import Meter
 from tidegate.simulator.exchange import Exchange
 from tidegate.simulator.faults import HALFWAY, Fault, context_length, server_error
-from tidegate.simulator.meter import Meter
 from tidegate.simulator.options import Manners
 from tidegate.simulator.refusal import Refusal
-from tidegate.simulator.reply import Json, Reply
 from tidegate.wire import sse
 
 EVENT_STREAM = "text/event-stream; charset=utf-8"

@@ -57,7 +57,7 @@ def load(file: Path | None = None) -> Tariff:
 
     Raises ValueError, which says what is wrong with the file.
     """
-    text = file.read_bytes() if file else resources.files("tidegate.simulator").joinpath(_FILE).read_bytes()
+    text = file.read_bytes() if file else resources.files("tidegate.simulator.billing").joinpath(_FILE).read_bytes()
     try:
         prices = msgspec.json.decode(text, type=dict[str, Price])
     except msgspec.DecodeError as error:

@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from operator import add
 from typing import Any
 
-from tidegate.simulator.counting import tokens_for
+from tidegate.simulator.answers.counting import tokens_for
+from tidegate.simulator.answers.reply import Reply
 from tidegate.simulator.refusal import invalid
-from tidegate.simulator.reply import Reply
 
 _DIMENSIONS = {"text-embedding-3-large": 3072}
 _USUAL_DIMENSIONS = 1536

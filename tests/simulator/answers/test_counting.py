@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidegate.simulator.counting import IMAGE, message_tokens, tokens_for
+from tidegate.simulator.answers.counting import IMAGE, message_tokens, tokens_for
 
 FOX = "The quick brown fox jumps over the lazy dog."
 """Ten tokens in both encodings."""

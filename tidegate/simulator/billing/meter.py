@@ -10,9 +10,9 @@ A stream that fails before its first word is refused, too.
 
 from collections.abc import Mapping
 
-from tidegate.simulator.counting import tokens_for
-from tidegate.simulator.reply import Json, Reply
-from tidegate.simulator.tariff import NOTHING, Used
+from tidegate.simulator.answers.counting import tokens_for
+from tidegate.simulator.answers.reply import Json, Reply
+from tidegate.simulator.billing.tariff import NOTHING, Used
 
 _SPOKEN = ("content", "refusal")
 

@@ -5,7 +5,7 @@ from random import Random
 
 import pytest
 
-from tidegate.simulator.patterns import matching
+from tidegate.simulator.answers.patterns import matching
 
 
 @pytest.mark.parametrize("seed", range(10))

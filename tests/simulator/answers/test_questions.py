@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tidegate.simulator.questions import Question, Tool, answer, chosen, reasoning_tokens, shape_of
+from tidegate.simulator.answers.questions import Question, Tool, answer, chosen, reasoning_tokens, shape_of
 
 QUESTION = Question(seed=1, said="When is high tide?", input_tokens=9)
 

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from random import Random
 from typing import Any
 
-from tidegate.simulator.counting import PRIMING, message_tokens, tokens_for
-from tidegate.simulator.questions import Answer, Question, Tool, answer, chosen, reasoning_tokens, shape_of
+from tidegate.simulator.answers.counting import PRIMING, message_tokens, tokens_for
+from tidegate.simulator.answers.questions import Answer, Question, Tool, answer, chosen, reasoning_tokens, shape_of
+from tidegate.simulator.answers.reply import Identity, Json, Reply
+from tidegate.simulator.answers.words import seed_of
 from tidegate.simulator.refusal import invalid
-from tidegate.simulator.reply import Identity, Json, Reply
-from tidegate.simulator.words import seed_of
 from tidegate.wire.chat import to_chunks
 
 

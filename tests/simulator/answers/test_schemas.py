@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, Field
 
-from tidegate.simulator.schemas import example
+from tidegate.simulator.answers.schemas import example
 
 
 def made(schema: Any, seed: int = 1) -> Any:

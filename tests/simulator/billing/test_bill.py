@@ -3,7 +3,7 @@
 import pytest
 
 from tidegate.core.errors import ClientGone
-from tidegate.simulator.bill import LAST_REQUESTS, Bill, Call
+from tidegate.simulator.billing.bill import LAST_REQUESTS, Bill, Call
 
 
 def call(fault: str | None = None, key: str | None = None) -> Call:

@@ -1,7 +1,7 @@
 """GET /v1/models, GET and DELETE /v1/models/{id}."""
 
+from tidegate.simulator.answers.reply import Json
 from tidegate.simulator.refusal import Refusal
-from tidegate.simulator.reply import Json
 
 _CREATED = {
     "gpt-6-astra": 1_793_664_000,

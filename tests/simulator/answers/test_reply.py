@@ -1,6 +1,6 @@
 """Identifiers of one answer share their digits and are told apart by prefix and number."""
 
-from tidegate.simulator.reply import Identity
+from tidegate.simulator.answers.reply import Identity
 
 
 def test_identifiers_of_one_answer_belong_together() -> None:

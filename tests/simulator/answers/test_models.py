@@ -4,7 +4,7 @@ import msgspec
 import pytest
 from openai.types import Model, ModelDeleted
 
-from tidegate.simulator.models import deleted, every_model, one_model
+from tidegate.simulator.answers.models import deleted, every_model, one_model
 from tidegate.simulator.refusal import Refusal
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from tidegate.simulator.counting import Tokens
+from tidegate.simulator.answers.counting import Tokens
 
 _VOCABULARY = """
 the tide water moon gate river sea comes goes slow again before after under over wide quiet harbour falls boat

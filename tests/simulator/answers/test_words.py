@@ -4,8 +4,8 @@ from random import Random
 
 import pytest
 
-from tidegate.simulator.counting import tokens_for
-from tidegate.simulator.words import prose, seed_of
+from tidegate.simulator.answers.counting import tokens_for
+from tidegate.simulator.answers.words import prose, seed_of
 
 TOKENS = tokens_for("gpt-4o")
 

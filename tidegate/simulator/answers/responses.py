@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
-from tidegate.simulator.chat import served_tier, text_of, token_logprobs
-from tidegate.simulator.counting import PRIMING, message_tokens, tokens_for
-from tidegate.simulator.questions import Answer, Question, Tool, answer, chosen, reasoning_tokens, shape_of
+from tidegate.simulator.answers.chat import served_tier, text_of, token_logprobs
+from tidegate.simulator.answers.counting import PRIMING, message_tokens, tokens_for
+from tidegate.simulator.answers.questions import Answer, Question, Tool, answer, chosen, reasoning_tokens, shape_of
+from tidegate.simulator.answers.reply import Identity, Json, Reply
+from tidegate.simulator.answers.words import seed_of
 from tidegate.simulator.refusal import invalid
-from tidegate.simulator.reply import Identity, Json, Reply
-from tidegate.simulator.words import seed_of
 from tidegate.wire.responses import to_events
 
 _ECHOED: Json = {

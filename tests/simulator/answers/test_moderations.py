@@ -7,7 +7,7 @@ import pytest
 from openai.types import ModerationCreateResponse
 
 from tests.simulator.asking import IDENTITY
-from tidegate.simulator.moderations import reply
+from tidegate.simulator.answers.moderations import reply
 
 IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,aGk="}}
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import msgspec
 
-from tidegate.simulator.counting import Tokens, tokens_for
+from tidegate.simulator.answers.counting import Tokens, tokens_for
+from tidegate.simulator.answers.schemas import example
+from tidegate.simulator.answers.words import prose
 from tidegate.simulator.refusal import invalid
-from tidegate.simulator.schemas import example
-from tidegate.simulator.words import prose
 
 _DOES_NOT_SHAPE = {
     "background", "include", "logprobs", "max_completion_tokens", "max_output_tokens", "max_tokens", "metadata", "n",

@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 
 from tests.simulator.asking import CHAT, IDENTITY, RESPONSES, SCHEMA, upstream
-from tidegate.simulator import chat, responses
-from tidegate.simulator.meter import Meter
-from tidegate.simulator.reply import Reply
-from tidegate.simulator.tariff import NOTHING, Used
+from tidegate.simulator.answers import chat, responses
+from tidegate.simulator.answers.reply import Reply
+from tidegate.simulator.billing.meter import Meter
+from tidegate.simulator.billing.tariff import NOTHING, Used
 
 TOOLS = [{"type": "function", "function": {"name": "tides", "parameters": SCHEMA}}]
 CHATS: dict[str, dict[str, Any]] = {

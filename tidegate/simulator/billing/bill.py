@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from tidegate.core.errors import ClientGone
-from tidegate.simulator.tariff import Tariff, Used
+from tidegate.simulator.billing.tariff import Tariff, Used
 
 LAST_REQUESTS = 100
 """So many of the last requests are shown one by one with the figures."""

@@ -8,7 +8,7 @@ from tidegate.core.config import MeteringConfig
 from tidegate.core.values import Usage
 from tidegate.metering import price_list
 from tidegate.metering.prices import Prices
-from tidegate.simulator.tariff import Price, Tariff, Used, load
+from tidegate.simulator.billing.tariff import Price, Tariff, Used, load
 
 NOON = 1_795_000_000.0
 

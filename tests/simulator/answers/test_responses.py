@@ -8,9 +8,9 @@ from openai.types.responses import Response, ResponseStreamEvent
 from pydantic import TypeAdapter
 
 from tests.simulator.asking import IDENTITY, RESPONSES, SCHEMA, Json
+from tidegate.simulator.answers.reply import Reply
+from tidegate.simulator.answers.responses import question_of, reply
 from tidegate.simulator.refusal import Refusal
-from tidegate.simulator.reply import Reply
-from tidegate.simulator.responses import question_of, reply
 
 ANY_EVENT: TypeAdapter[Any] = TypeAdapter(ResponseStreamEvent)
 FUNCTION = {"type": "function", "name": "tides", "parameters": SCHEMA}

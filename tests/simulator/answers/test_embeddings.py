@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from openai.types import CreateEmbeddingResponse
 
-from tidegate.simulator.embeddings import reply, vector
+from tidegate.simulator.answers.embeddings import reply, vector
 
 
 def ask(**more: Any) -> dict[str, Any]:

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from tidegate.simulator.counting import tokens_for
+from tidegate.simulator.answers.counting import tokens_for
+from tidegate.simulator.answers.reply import Identity, Json, Reply
 from tidegate.simulator.refusal import invalid
-from tidegate.simulator.reply import Identity, Json, Reply
 
 _TEXT_ONLY = ("harassment", "harassment/threatening", "hate", "hate/threatening", "illicit", "illicit/violent",
               "sexual/minors")  # fmt: skip

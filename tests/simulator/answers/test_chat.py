@@ -8,9 +8,9 @@ import pytest
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
 from tests.simulator.asking import CHAT, IDENTITY, SCHEMA, Json
-from tidegate.simulator.chat import question_of, reply
+from tidegate.simulator.answers.chat import question_of, reply
+from tidegate.simulator.answers.reply import Reply
 from tidegate.simulator.refusal import Refusal
-from tidegate.simulator.reply import Reply
 from tidegate.wire.chat import from_chunks
 
 FUNCTION = {"type": "function", "function": {"name": "tides", "parameters": SCHEMA}}

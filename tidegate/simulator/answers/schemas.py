@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from random import Random
 from typing import Any
 
-from tidegate.simulator.patterns import matching
+from tidegate.simulator.answers.patterns import matching
 
 _DEEP = 6
 """Below this depth only what is required is filled in, and the shallowest of several ways is taken."""
