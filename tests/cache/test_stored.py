@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidegate.cache.stored import ECHOED, Codec, StoredAnswer, echo_of
+from tidegate.cache.stored import Codec, StoredAnswer
 from tidegate.core.values import Route
+from tidegate.wire.answer_form import ECHOED, echo_of
 from tidegate.wire.call import parse
 
 CODEC = Codec()

@@ -31,7 +31,9 @@ ELSEWHERE = {
         "tests/gateway/test_budgets.py", "test_a_day_that_ends_renews_the_budget"),
     "litellm_pr_35273_an_unreachable_redis_hangs_nobody": ("tests/faults/test_own_redis.py", "test_redis_is"),
     "litellm_21908_log_clean_up": (
-        "tests/conversations/storage/test_partitions.py", "test_those_that_are_over_are_dropped_with_all_that_is_in_them"),
+        "tests/conversations/storage/test_partitions.py",
+        "test_those_that_are_over_are_dropped_with_all_that_is_in_them",
+    ),
     "bifrost_3547_budgets_hold_over_replicas": (
         "tests/gateway/test_budgets.py", "test_two_hundred_callers_over_three_replicas_spend_the_budget_and_no_more"),
 }  # fmt: skip

@@ -9,12 +9,12 @@ import pytest
 
 from tests.coalescing.scripted import HEAD, Scripted, events, settled, uncomplaining
 from tidegate.cache.buffered_answer import Given
-from tidegate.cache.replay import as_events
 from tidegate.coalescing.flight import Flight
 from tidegate.core.errors import ClientGone, MalformedAnswer, RateLimited, TidegateError, TruncatedStream
 from tidegate.core.values import AnswerHead, Route
 from tidegate.pipeline.delivery import Delivery, Wanted
 from tidegate.wire import sse
+from tidegate.wire.answer_form import as_events
 
 CHAT, RESPONSES = Route.CHAT, Route.RESPONSES
 USAGE = {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3}

@@ -12,7 +12,7 @@ from tidegate.core.errors import UpstreamError
 from tidegate.core.values import Route
 from tidegate.providers.errors import classify
 from tidegate.providers.rate_limit_headers import said_limits
-from tidegate.routing.plan import Target
+from tidegate.providers.target import Target
 from tidegate.simulator import Options, running
 from tidegate.wire.call import Call, parse
 

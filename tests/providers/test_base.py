@@ -4,7 +4,7 @@ from pydantic import SecretStr
 
 from tidegate.core.values import Route
 from tidegate.providers.base import Credential, Fitted
-from tidegate.routing.plan import Target
+from tidegate.providers.target import Target
 
 SECRET = "sk-proj-nobody-may-see-this"
 

@@ -12,8 +12,8 @@ from tidegate.core.errors import TidegateError, UpstreamRejected, UpstreamWords
 from tidegate.core.values import Route
 from tidegate.providers.base import Fitted
 from tidegate.providers.encrypted_reasoning import mended
+from tidegate.providers.target import Target
 from tidegate.routing.attempt import Attempt
-from tidegate.routing.plan import Target
 
 SEALED = {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "gAAAA"}
 OPEN = {"type": "reasoning", "summary": [], "content": [{"type": "reasoning_text", "text": "Hm."}]}

@@ -12,8 +12,8 @@ from tidegate.core.clock import ManualClock
 from tidegate.core.errors import InvalidUpstreamKey, NoUpstreamKey, ParameterNotTaken, ServerFailure
 from tidegate.core.values import Route
 from tidegate.providers.openai import OpenAI
+from tidegate.providers.target import Target
 from tidegate.providers.transport import Transport
-from tidegate.routing.plan import Target
 from tidegate.simulator import Options, running
 from tidegate.wire.call import Call, parse
 

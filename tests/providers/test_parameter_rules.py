@@ -8,7 +8,7 @@ import pytest
 from tidegate.core.errors import ParameterNotTaken
 from tidegate.core.values import Route
 from tidegate.providers.parameter_rules import KNOWN, Adapter, Rule
-from tidegate.routing.plan import Target
+from tidegate.providers.target import Target
 from tidegate.wire.call import parse
 
 Json = dict[str, Any]

@@ -14,7 +14,7 @@ from tidegate.core.clock import ManualClock
 from tidegate.core.errors import MalformedAnswer, NotTranslatable, TruncatedStream
 from tidegate.core.values import Route
 from tidegate.providers.responses_over_chat import Interpreter, fitted_for, interpreter_for
-from tidegate.routing.plan import Target
+from tidegate.providers.target import Target
 from tidegate.wire import chat, responses, sse
 from tidegate.wire.call import Call, parse
 from tidegate.wire.stream_observer import Sight, watch_for

@@ -12,9 +12,10 @@ from tidegate.core.clock import Clock
 from tidegate.core.config import RetriesConfig
 from tidegate.core.values import AnswerHead, Outcome, Ready, Route
 from tidegate.providers.base import Provider
+from tidegate.providers.target import Target
 from tidegate.routing.fallback_policy import Ask
 from tidegate.routing.health.registry import Board
-from tidegate.routing.plan import Canned, Plan, Target
+from tidegate.routing.plan import Canned, Plan
 from tidegate.routing.upstream_call import Asking, Ladder, Question, Ways
 from tidegate.wire.call import parse
 

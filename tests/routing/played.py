@@ -8,7 +8,7 @@ import msgspec
 from tidegate.core.errors import TidegateError
 from tidegate.core.values import Route
 from tidegate.providers.base import Credential, Fitted
-from tidegate.routing.plan import Target
+from tidegate.providers.target import Target
 from tidegate.wire.call import Call
 
 JSON = {"content-type": "application/json"}

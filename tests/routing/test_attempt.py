@@ -10,8 +10,8 @@ from tidegate.core import errors
 from tidegate.core.clock import ManualClock
 from tidegate.core.values import Route
 from tidegate.providers.base import Fitted
+from tidegate.providers.target import Target
 from tidegate.routing.attempt import Attempt
-from tidegate.routing.plan import Target
 
 CREATED = event({"type": "response.created", "response": {"status": "in_progress"}}, "response.created")
 DELTA = event({"type": "response.output_text.delta", "delta": "Hi"}, "response.output_text.delta")

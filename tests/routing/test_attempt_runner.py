@@ -14,13 +14,13 @@ from tidegate.core import errors
 from tidegate.core.clock import ManualClock
 from tidegate.core.values import Route
 from tidegate.providers.base import Fitted
+from tidegate.providers.target import Target
 from tidegate.routing.attempt import Attempt
 from tidegate.routing.attempt_runner import Sending
 from tidegate.routing.fallback_policy import Ask
 from tidegate.routing.health import circuit_breaker
 from tidegate.routing.health.circuit_breaker import BreakerState, Circuit
 from tidegate.routing.health.registry import Board
-from tidegate.routing.plan import Target
 
 HERE = Target("openai", "m")
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from tidegate.core import errors
 from tidegate.core.errors import TidegateError
 from tidegate.providers.base import Credential
+from tidegate.providers.target import Target
 from tidegate.routing.fallback_policy import (
     BESIDE_ANOTHER,
     Again,
@@ -27,7 +28,7 @@ from tidegate.routing.fallback_policy import (
 from tidegate.routing.health import circuit_breaker, credential_state
 from tidegate.routing.health.circuit_breaker import BreakerState
 from tidegate.routing.health.credential_state import HEALTHY, CredentialState
-from tidegate.routing.plan import ALL, Plan, Rungs, Target
+from tidegate.routing.plan import ALL, Plan, Rungs
 from tidegate.routing.plan import Canned as Reply
 
 NOW = 1000.0

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from tidegate.core.config import RouteConfig
-from tidegate.routing.plan import ALL, Canned, Plan, Target
+from tidegate.providers.target import Target
+from tidegate.routing.plan import ALL, Canned, Plan
 from tidegate.routing.routes import Routes
 
 DAY = 24 * 3600.0

@@ -13,10 +13,10 @@ from tidegate.core import errors
 from tidegate.core.clock import ManualClock
 from tidegate.core.config import RetriesConfig
 from tidegate.core.values import Route
+from tidegate.providers.target import Target
 from tidegate.routing.health.circuit_breaker import Circuit
 from tidegate.routing.health.credential_state import Standing
 from tidegate.routing.health.registry import Board
-from tidegate.routing.plan import Target
 
 HERE, THERE = Target("openai", "m"), Target("azure", "eu")
 INVALID = refusal(401, code="invalid_api_key")

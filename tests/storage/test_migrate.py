@@ -58,7 +58,7 @@ def test_processes_that_start_together_share_the_work(empty_database: str) -> No
 def test_every_step_can_be_taken_back(empty_database: str) -> None:
     migrate(empty_database)
     with module._locked(empty_database) as backend:  # noqa: SLF001  # rolling back is no part of the product
-        backend.rollback_migrations(backend.to_rollback(read_migrations("package:tidegate:migrations")))
+        backend.rollback_migrations(backend.to_rollback(read_migrations("package:tidegate.storage:migrations")))
     assert migrate(empty_database) == STEPS
 
 

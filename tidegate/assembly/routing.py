@@ -11,6 +11,7 @@ from tidegate.core.config.providers import DEFAULT, OPENAI
 from tidegate.providers.base import Provider
 from tidegate.providers.openai import OpenAI
 from tidegate.providers.registry import make_providers as providers_of
+from tidegate.providers.target import Target
 from tidegate.providers.transport import Transport
 from tidegate.queue.messages import LaneTerms
 from tidegate.routing.health.alerts import alert
@@ -18,7 +19,6 @@ from tidegate.routing.health.checks import Probing
 from tidegate.routing.health.registry import Board
 from tidegate.routing.health.report import StandingReport
 from tidegate.routing.health.store import StandingStore, Told
-from tidegate.routing.plan import Target
 from tidegate.routing.upstream_call import Ladder
 
 

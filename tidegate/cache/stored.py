@@ -1,21 +1,16 @@
 """A stored answer: its bytes as they came, compressed, and what is needed to give them again."""
 
-from typing import Any
-
 import msgspec
 import zstandard
 
 from tidegate.core.values import Route
-from tidegate.wire.call import Call
+from tidegate.wire.answer_form import as_events, as_whole, events_of
 
 _WORTH_COMPRESSING = 512
 """Bytes; below, compression costs more than it saves."""
 _LEVEL = 1
 _LARGEST = 64 * 1024 * 1024
 """Bytes that a stored answer may unpack to."""
-
-ECHOED = ("metadata", "user", "safety_identifier", "prompt_cache_key", "prompt_cache_retention")
-"""Fields of a Response that repeat the caller's own words, and must not be another caller's."""
 
 
 class StoredAnswer(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,9 +66,9 @@ class Codec:
         )
 
 
-def echo_of(call: Call) -> str:
-    """What an answer to this call repeats of the caller's own words; empty for nothing."""
-    if call.route is not Route.RESPONSES:
-        return ""
-    said: dict[str, Any] = {name: call.body[name] for name in ECHOED if call.body.get(name)}
-    return msgspec.json.encode(said, order="deterministic").decode() if said else ""
+def in_form(stored: StoredAnswer, route: Route, *, stream: bool) -> StoredAnswer:
+    """A stored answer as a stream or whole, whichever way it came."""
+    if stored.stream == stream:
+        return stored
+    body = b"".join(as_events(route, stored.body)) if stream else as_whole(route, events_of(stored.body))
+    return msgspec.structs.replace(stored, stream=stream, body=body)

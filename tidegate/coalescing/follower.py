@@ -6,13 +6,13 @@ from collections.abc import Awaitable, Callable
 
 import msgspec
 
-from tidegate.cache.replay import OwnWords
 from tidegate.coalescing.flight import Source
 from tidegate.coalescing.mailbox import FlightMessage, Mailbox, RelayMessage
 from tidegate.core.errors import FlightLost, RedisUnavailable, TidegateError, unpack_error
 from tidegate.core.ids import new_id
 from tidegate.core.values import AnswerHead
 from tidegate.wire import sse
+from tidegate.wire.answer_form import OwnWords
 
 _SILENCE_SECONDS = 1.0
 """After so long without a word the follower looks whether the owner is alive, and asks again."""

@@ -1,1 +1,1 @@
-"""Rate limits, budgets and reservations: may this caller spend now?"""
+"""Rate limits, budgets and reservations: they decide whether a caller may spend now."""

@@ -6,10 +6,10 @@ from typing import Protocol
 
 import msgspec
 
-from tidegate.cache import replay
 from tidegate.core.errors import ClientGone, TidegateError
 from tidegate.core.values import AnswerHead, Route
 from tidegate.limits.decision import Allowance
+from tidegate.wire import answer_form
 from tidegate.wire.stream_observer import is_extra_chunk, is_terminal
 
 Book = Callable[[TidegateError | None, int], Awaitable[None]]
@@ -123,7 +123,7 @@ class Delivery:
         self._streams: bool | None = None
         """Whether the answer comes as events; None until that is known."""
         self._converted: list[bytes] | None = None
-        self._words: replay.OwnWords | None = None
+        self._words: answer_form.OwnWords | None = None
         self._booking: asyncio.Future[None] | None = None
         journey.board()
 
@@ -144,7 +144,7 @@ class Delivery:
             await self._booked(error)
             raise
         if head.echo != self.wanted.echo and self._words is None:
-            self._words = replay.OwnWords(self.wanted.echo)
+            self._words = answer_form.OwnWords(self.wanted.echo)
         return head
 
     async def next(self) -> bytes | None:
@@ -168,7 +168,7 @@ class Delivery:
         head = await self.opened()
         try:
             events = await self._all()
-            body = replay.as_whole(self.wanted.route, events) if head.stream else b"".join(events)
+            body = answer_form.as_whole(self.wanted.route, events) if head.stream else b"".join(events)
             body = self._words.in_whole(body) if self._words else body
         except TidegateError as error:
             await self._booked(error)
@@ -187,7 +187,7 @@ class Delivery:
             self._streams = (await self._journey.opened()).stream
         if not self._streams and self._converted is None:
             body = b"".join(await self._all())
-            self._converted = replay.as_events(self.wanted.route, body)
+            self._converted = answer_form.as_events(self.wanted.route, body)
         if self._converted is None:
             return await self._journey.event(self._index)
         return self._converted[self._index] if self._index < len(self._converted) else None

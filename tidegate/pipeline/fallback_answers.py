@@ -1,11 +1,11 @@
 """What is given when nobody can be asked: a stored answer that is no longer fresh, or the configured reply."""
 
-from tidegate.cache.replay import events_of
 from tidegate.cache.stale import StaleAnswers
 from tidegate.core.clock import Clock
 from tidegate.core.ids import IdSource
 from tidegate.core.values import AnswerHead, Ready
 from tidegate.pipeline.context import Ticket
+from tidegate.wire.answer_form import events_of
 from tidegate.wire.canned import canned
 
 CANNED = "canned"

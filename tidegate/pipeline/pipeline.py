@@ -8,8 +8,7 @@ import structlog
 
 from tidegate.auth.key_cache import KeyRing
 from tidegate.cache.buffered_answer import Given
-from tidegate.cache.replay import events_of, in_form
-from tidegate.cache.stored import Codec, StoredAnswer
+from tidegate.cache.stored import Codec, StoredAnswer, in_form
 from tidegate.coalescing.flight import Flight, Source
 from tidegate.coalescing.registry import Flights
 from tidegate.conversations.recall import Asker, Recollection
@@ -36,6 +35,7 @@ from tidegate.queue.slot import Turn, Turns
 from tidegate.routing.fallback_policy import Ask
 from tidegate.routing.upstream_call import Asking, Ladder, Question, Ways
 from tidegate.routing.upstream_call import Turns as AttemptTurns
+from tidegate.wire.answer_form import events_of
 from tidegate.wire.call import Call, parse
 
 STEPS = ("_identify", "_read", "_recall", "_fingerprint", "_admit", "_wait", "_ask", "_settle", "_remember")

@@ -7,7 +7,6 @@ import msgspec
 from tidegate.cache import policy
 from tidegate.cache.fingerprint import fingerprint, shareable
 from tidegate.cache.policy import CachePolicy
-from tidegate.cache.stored import echo_of
 from tidegate.coalescing.registry import Flights
 from tidegate.core.clock import Clock
 from tidegate.core.config import CacheConfig, QueueConfig
@@ -25,6 +24,7 @@ from tidegate.routing.fallback_policy import Ask
 from tidegate.routing.plan import Plan, Rungs
 from tidegate.routing.routes import Routes
 from tidegate.routing.upstream_call import Ladder
+from tidegate.wire.answer_form import echo_of
 from tidegate.wire.call import Call
 
 _FRESH_ONLY = Rungs(stale=False)

@@ -7,8 +7,8 @@ import msgspec
 from pydantic import SecretStr
 
 from tidegate.core.values import Route
+from tidegate.providers.target import Target
 from tidegate.providers.transport import Exchange
-from tidegate.routing.plan import Target
 from tidegate.wire.call import Call
 
 

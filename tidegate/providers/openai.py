@@ -14,8 +14,8 @@ from tidegate.core.values import Route
 from tidegate.providers.base import Credential, Fitted
 from tidegate.providers.errors import classify
 from tidegate.providers.parameter_rules import Adapter, Rule
+from tidegate.providers.target import Target
 from tidegate.providers.transport import Exchange, Transport, way_to
-from tidegate.routing.plan import Target
 from tidegate.wire.call import Call
 
 PROVIDER = OPENAI

@@ -13,7 +13,7 @@ import msgspec
 
 from tidegate.core.errors import ParameterNotTaken
 from tidegate.core.values import Route
-from tidegate.routing.plan import Target
+from tidegate.providers.target import Target
 from tidegate.wire.call import Call
 
 Fields = dict[str, msgspec.Raw]

@@ -9,7 +9,7 @@ from tidegate.core.errors import MalformedAnswer, NotTranslatable
 from tidegate.core.ids import IdSource, new_id
 from tidegate.core.values import Route
 from tidegate.providers.base import Fitted, Provider
-from tidegate.routing.plan import Target
+from tidegate.providers.target import Target
 from tidegate.wire import chat, sse
 from tidegate.wire.call import Call
 from tidegate.wire.translate import chunk

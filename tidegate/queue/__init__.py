@@ -1,1 +1,1 @@
-"""The upstream's capacity, shared fairly: when may a call be sent?"""
+"""The upstream's capacity, shared fairly: the queue decides when a call may be sent."""

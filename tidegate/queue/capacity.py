@@ -1,8 +1,8 @@
 """The upstream's capacity for one credential and model, and the queue in front of it, as a pure model.
 
-It is the specification that `storage/lua/lane.lua` is held against, step by step, and what a process goes by while Redis is
-away. Rates are buckets by virtual scheduling (ITU-T I.371): one number each, the moment when the bucket is full again.
-Who goes next is told by `order.py`. The decision record 0008 gives the reasons.
+It is the specification that `storage/lua/lane.lua` is held against, step by step, and what a process goes by while
+Redis is away. Rates are buckets by virtual scheduling (ITU-T I.371): one number each, the moment when the bucket is
+full again. Who goes next is told by `fair_queue.py`. The decision record 0008 gives the reasons.
 """
 
 import math

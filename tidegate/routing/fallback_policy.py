@@ -19,12 +19,13 @@ from tidegate.core.errors import (
     unpack_error,
 )
 from tidegate.providers.base import Credential
+from tidegate.providers.target import Target
 from tidegate.routing import retry_budget
 from tidegate.routing.error_scope import Blame, blame_of, worth_another
 from tidegate.routing.health import circuit_breaker, credential_state
 from tidegate.routing.health.circuit_breaker import BreakerState, Circuit
 from tidegate.routing.health.credential_state import CredentialState
-from tidegate.routing.plan import Plan, Target
+from tidegate.routing.plan import Plan
 
 BESIDE_ANOTHER = 2.0
 """Seconds that a call waits for room at a target while another could answer it now."""

@@ -15,8 +15,8 @@ from tidegate.core.errors import InvalidParameter, MalformedAnswer, UnknownModel
 from tidegate.providers.base import Credential
 from tidegate.providers.errors import classify
 from tidegate.providers.openai import PROVIDER, OpenAI
+from tidegate.providers.target import Target
 from tidegate.providers.transport import Exchange
-from tidegate.routing.plan import Target
 from tidegate.routing.routes import Routes
 
 _FRESH_SECONDS = 60.0

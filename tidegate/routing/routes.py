@@ -8,7 +8,8 @@ import msgspec
 
 from tidegate.core.config import RouteConfig, TargetConfig
 from tidegate.core.config.providers import OPENAI
-from tidegate.routing.plan import Canned, Plan, Rungs, Target
+from tidegate.providers.target import Target
+from tidegate.routing.plan import Canned, Plan, Rungs
 
 Draw = Callable[[], float]
 """A number from 0 up to, but not including, 1."""

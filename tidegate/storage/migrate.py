@@ -12,7 +12,7 @@ from typing import Any
 
 from tidegate.core.errors import PostgresUnavailable
 
-_STEPS = "package:tidegate:migrations"
+_STEPS = "package:tidegate.storage:migrations"
 _CONNECT_SECONDS = "10"
 _ASK_AGAIN_SECONDS = 0.1
 _LOCK = 0x7469646567617465

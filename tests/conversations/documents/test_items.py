@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from tests.conversations.counted_ids import counted
-from tidegate.conversations.documents.records import items
+from tidegate.conversations.documents import items
 from tidegate.core.errors import InvalidParameter
 
 Json = dict[str, Any]

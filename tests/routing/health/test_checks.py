@@ -14,11 +14,11 @@ from tidegate.core import errors
 from tidegate.core.clock import ManualClock
 from tidegate.core.errors import TidegateError
 from tidegate.providers.base import Credential
+from tidegate.providers.target import Target
 from tidegate.routing.health.checks import KEY_SECONDS, OWED, SILENCE, Probing
 from tidegate.routing.health.circuit_breaker import Circuit
 from tidegate.routing.health.credential_state import Standing
 from tidegate.routing.health.registry import Board
-from tidegate.routing.plan import Target
 from tidegate.storage.redis import RedisLink
 
 HERE, KEY = Target("openai", "m"), Credential(name="main")

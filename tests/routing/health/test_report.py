@@ -9,10 +9,10 @@ from tidegate.core import errors
 from tidegate.core.clock import ManualClock
 from tidegate.core.errors import NoSuchCredential
 from tidegate.providers.base import Credential
+from tidegate.providers.target import Target
 from tidegate.routing.health.credential_state import Standing
 from tidegate.routing.health.report import Shown, StandingReport
 from tidegate.routing.health.store import StandingStore
-from tidegate.routing.plan import Target
 from tidegate.storage.redis import RedisLink
 
 HERE, KEY = Target("openai", "m"), Credential(name="main")

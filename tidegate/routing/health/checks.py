@@ -13,12 +13,12 @@ import structlog
 from tidegate.core.clock import Clock
 from tidegate.core.errors import ConnectionFailed, FirstByteTimeout, NoUpstreamKey, TidegateError, UpstreamTimeout
 from tidegate.providers.base import Credential, Provider
+from tidegate.providers.target import Target
 from tidegate.routing.fallback_policy import credential_key
 from tidegate.routing.health import credential_state
 from tidegate.routing.health.circuit_breaker import PROBE_SECONDS, Circuit
 from tidegate.routing.health.credential_state import Standing
 from tidegate.routing.health.registry import Board
-from tidegate.routing.plan import Target
 
 PATIENCE = 2.0
 """Seconds that a probe may take."""

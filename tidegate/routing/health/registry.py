@@ -21,6 +21,7 @@ from tidegate.core.errors import (
     unpack_error,
 )
 from tidegate.providers.base import Credential
+from tidegate.providers.target import Target
 from tidegate.routing.error_scope import Blame, blame_of
 from tidegate.routing.fallback_policy import Standings, credential_key, lane_of
 from tidegate.routing.health import circuit_breaker, credential_state
@@ -28,7 +29,6 @@ from tidegate.routing.health.alerts import alert
 from tidegate.routing.health.circuit_breaker import BreakerState, Circuit, Tally
 from tidegate.routing.health.credential_state import CredentialState, Standing
 from tidegate.routing.health.store import StandingStore, Told, load_all
-from tidegate.routing.plan import Target
 
 _REFUSED_SECONDS = 0.5
 """After another replica had a claim, this one asks for it no sooner."""

@@ -53,7 +53,7 @@ class StandingReport:
         self._alert = alert
         self._store = store
         self._targets = tuple(dict.fromkeys(targets))
-        self._names = tuple(f"{provider}/{name}" for provider, names in credential_state.items() for name in names)
+        self._names = tuple(f"{provider}/{name}" for provider, names in credentials.items() for name in names)
         self._clock = clock
 
     async def read(self) -> UpstreamShown:

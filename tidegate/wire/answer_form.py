@@ -6,10 +6,13 @@ from typing import Any
 
 import msgspec
 
-from tidegate.cache.stored import ECHOED, StoredAnswer
 from tidegate.core.errors import MalformedAnswer
 from tidegate.core.values import Route
 from tidegate.wire import chat, responses, sse
+from tidegate.wire.call import Call
+
+ECHOED = ("metadata", "user", "safety_identifier", "prompt_cache_key", "prompt_cache_retention")
+"""Fields of a Response that repeat the caller's own words, and must not be another caller's."""
 
 
 def events_of(body: bytes) -> list[bytes]:
@@ -49,19 +52,19 @@ def _understood() -> Iterator[None]:
         raise MalformedAnswer("The upstream's answer cannot be given in the form that was asked for.") from error
 
 
-def in_form(stored: StoredAnswer, route: Route, *, stream: bool) -> StoredAnswer:
-    """A stored answer as a stream or whole, whichever way it came."""
-    if stored.stream == stream:
-        return stored
-    body = b"".join(as_events(route, stored.body)) if stream else as_whole(route, events_of(stored.body))
-    return msgspec.structs.replace(stored, stream=stream, body=body)
+def echo_of(call: Call) -> str:
+    """What an answer to this call repeats of the caller's own words; empty for nothing."""
+    if call.route is not Route.RESPONSES:
+        return ""
+    said: dict[str, Any] = {name: call.body[name] for name in ECHOED if call.body.get(name)}
+    return msgspec.json.encode(said, order="deterministic").decode() if said else ""
 
 
 class OwnWords:
     """Puts a caller's own words where an answer repeats another's. Only Responses repeat any."""
 
     def __init__(self, said: str) -> None:
-        """`said` is what `stored.echo_of` gives for the caller."""
+        """`said` is what `echo_of` gives for the caller."""
         self._said: dict[str, Any] = msgspec.json.decode(said) if said else {}
 
     def in_whole(self, body: bytes) -> bytes:

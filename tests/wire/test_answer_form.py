@@ -9,11 +9,11 @@ import pytest
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from openai.types.responses import Response
 
-from tidegate.cache.replay import OwnWords, as_events, as_whole, events_of, in_form
-from tidegate.cache.stored import ECHOED, StoredAnswer
+from tidegate.cache.stored import StoredAnswer, in_form
 from tidegate.core.errors import MalformedAnswer, TruncatedStream
 from tidegate.core.values import Route
 from tidegate.wire import sse
+from tidegate.wire.answer_form import ECHOED, OwnWords, as_events, as_whole, events_of
 
 Json = dict[str, Any]
 

@@ -1,0 +1,19 @@
+"""A target: a model at a provider."""
+
+import msgspec
+
+
+class Target(msgspec.Struct, frozen=True):
+    """A model at a provider."""
+
+    provider: str
+    """The name under which the provider is configured."""
+    model: str
+    """The model's name as the provider knows it."""
+    credentials: tuple[str, ...] = ()
+    """The names of the credentials that may be used, in their order; empty for all."""
+
+    @property
+    def name(self) -> str:
+        """As callers are told, and as the ledger and the metrics show it."""
+        return f"{self.provider}/{self.model}"
