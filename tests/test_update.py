@@ -45,7 +45,7 @@ def database(stores: Stores) -> str:
 def take_back(url: str) -> None:
     """Roll back all that the release before does not know."""
     with module._locked(url) as backend:  # noqa: SLF001  # rolling back is no part of the product
-        steps = read_migrations("package:tidegate:migrations")
+        steps = read_migrations("package:tidegate.storage:migrations")
         backend.rollback_migrations(backend.to_rollback(steps.filter(lambda step: step.id > LAST_STEP)))
 
 
