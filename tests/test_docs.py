@@ -7,9 +7,10 @@ from typing import get_args
 import pytest
 from pydantic import BaseModel
 
+from tidegate.core import endpoints
 from tidegate.core.config import Settings
+from tidegate.core.endpoints import Endpoint
 from tidegate.core.errors import TidegateError
-from tidegate.core.values import Route
 from tidegate.wire.translate import messages, request
 
 ROOT = Path(__file__).parent.parent
@@ -53,9 +54,9 @@ def test_the_translation_guide_names_all_that_has_another_form_in_chat_or_none()
     assert messages.LEFT_OUT - named == set()
 
 
-@pytest.mark.parametrize("route", list(Route))
-def test_every_inference_route_is_in_the_readme(route: Route) -> None:
-    assert route.value in (ROOT / "README.md").read_text()
+@pytest.mark.parametrize("route", list(endpoints.ALL))
+def test_every_inference_route_is_in_the_readme(route: Endpoint) -> None:
+    assert route.path in (ROOT / "README.md").read_text()
 
 
 def test_every_link_of_the_documents_leads_somewhere() -> None:

@@ -8,11 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidegate.cache.fingerprint import DEFAULTS, IGNORED, fingerprint, shareable
-from tidegate.core.values import Route
+from tidegate.cache.fingerprint import IGNORED, fingerprint, shareable
+from tidegate.core import endpoints
+from tidegate.core.endpoints import Endpoint
 from tidegate.wire.call import parse
 
-CHAT, RESPONSES, EMBEDDINGS, MODERATIONS = Route.CHAT, Route.RESPONSES, Route.EMBEDDINGS, Route.MODERATIONS
+CHAT, RESPONSES, EMBEDDINGS, MODERATIONS = (
+    endpoints.CHAT,
+    endpoints.RESPONSES,
+    endpoints.EMBEDDINGS,
+    endpoints.MODERATIONS,
+)
 TOOL = {"type": "function", "function": {"name": "f", "parameters": {"type": "object", "minimum": 1}}}
 QUESTION: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "Hi"}]}
 
@@ -26,7 +32,7 @@ FIELDS = st.sampled_from(["messages", "tools", "temperature", "seed", "response_
 BODIES = st.dictionaries(FIELDS, VALUES, max_size=5).map(lambda fields: {**fields, "model": "m"})
 
 
-def print_of(body: object, route: Route = CHAT, *, scope: str = "acme", **headers: str) -> str:
+def print_of(body: object, route: Endpoint = CHAT, *, scope: str = "acme", **headers: str) -> str:
     """The fingerprint of a body, given as JSON or as what becomes it."""
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
     return fingerprint(parse(route, data), scope=scope, headers={k.replace("_", "-"): v for k, v in headers.items()})
@@ -140,7 +146,7 @@ def test_any_field_that_shapes_the_answer_changes_the_fingerprint(body: dict[str
     changed = {**body, name: value}
     meant = {key: item for key, item in body.items() if item is not None}
     now = {key: item for key, item in changed.items() if item is not None}
-    if DEFAULTS[CHAT].get(name, ...) in (value, body.get(name, ...)):
+    if CHAT.defaults.get(name, ...) in (value, body.get(name, ...)):
         return
     same = json.dumps(meant, sort_keys=True) == json.dumps(now, sort_keys=True)
     if same:
@@ -166,10 +172,10 @@ def test_who_asks_and_how_it_travels_does_not_matter(name: str) -> None:
     assert print_of({**body, name: value}, RESPONSES) == print_of(body, RESPONSES)
 
 
-@pytest.mark.parametrize(("route", "name"), [(route, name) for route in Route for name in DEFAULTS[route]])
-def test_saying_the_default_is_saying_nothing(route: Route, name: str) -> None:
+@pytest.mark.parametrize(("route", "name"), [(route, name) for route in endpoints.ALL for name in route.defaults])
+def test_saying_the_default_is_saying_nothing(route: Endpoint, name: str) -> None:
     body = {"model": "m"} if name != "model" else {}
-    assert print_of({**body, name: DEFAULTS[route][name]}, route) == print_of(body, route)
+    assert print_of({**body, name: route.defaults[name]}, route) == print_of(body, route)
     assert print_of({**body, name: None}, route) == print_of(body, route)
 
 
@@ -230,6 +236,6 @@ def test_no_number_is_too_much(number: str) -> None:
     ],
 )
 def test_an_answer_is_not_shared_where_asking_does_more_than_answer(
-    route: Route, fields: dict[str, Any], may: bool
+    route: Endpoint, fields: dict[str, Any], may: bool
 ) -> None:
     assert shareable(parse(route, json.dumps({"model": "m", **fields}).encode())) is may

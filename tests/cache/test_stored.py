@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tidegate.cache.stored import Codec, StoredAnswer
-from tidegate.core.values import Route
-from tidegate.wire.answer_form import ECHOED, echo_of
+from tidegate.core import endpoints
+from tidegate.core.endpoints import Endpoint
+from tidegate.wire.answer_form import echo_of
 from tidegate.wire.call import parse
 
 CODEC = Codec()
@@ -26,7 +27,7 @@ ANSWERS = st.builds(
 )
 
 
-def call(route: Route = Route.RESPONSES, /, **fields: Any) -> str:
+def call(route: Endpoint = endpoints.RESPONSES, /, **fields: Any) -> str:
     """What an answer to this call would repeat."""
     return echo_of(parse(route, json.dumps({"model": "m", **fields}).encode()))
 
@@ -58,14 +59,14 @@ def test_text_is_stored_small_and_the_short_and_the_dense_as_they_are() -> None:
 
 def test_only_a_response_repeats_its_callers_words() -> None:
     said: dict[str, Any] = {"user": "ada", "metadata": {"ticket": "7"}}
-    assert call(Route.CHAT, **said) == ""
-    assert call(Route.EMBEDDINGS, **said) == ""
-    assert json.loads(call(Route.RESPONSES, **said)) == said
+    assert call(endpoints.CHAT, **said) == ""
+    assert call(endpoints.EMBEDDINGS, **said) == ""
+    assert json.loads(call(endpoints.RESPONSES, **said)) == said
 
 
-@pytest.mark.parametrize("name", ECHOED)
+@pytest.mark.parametrize("name", endpoints.RESPONSES.echoes)
 def test_each_of_the_callers_words_is_told(name: str) -> None:
-    assert json.loads(call(Route.RESPONSES, **{name: "x"})) == {name: "x"}
+    assert json.loads(call(endpoints.RESPONSES, **{name: "x"})) == {name: "x"}
 
 
 @pytest.mark.parametrize("fields", [{}, {"metadata": {}}, {"metadata": None, "user": ""}, {"temperature": 1}])

@@ -11,8 +11,8 @@ from tidegate.conversations.storage.conversations import ConversationStore
 from tidegate.conversations.storage.items import ItemStore
 from tidegate.conversations.storage.responses import ResponseStore
 from tidegate.conversations.storage.store_base import Archive
+from tidegate.core import endpoints
 from tidegate.core.clock import Clock
-from tidegate.core.values import Route
 from tidegate.wire.call import Call, parse
 
 SHOP = Asker(project="shop", request_id="req_1")
@@ -37,7 +37,7 @@ def recollection(archive: Archive, clock: Clock, *, able: Any = ready, lease_sec
 
 def response_call(text: str, **fields: Any) -> Call:
     """A call for a response."""
-    return parse(Route.RESPONSES, msgspec.json.encode({"model": "gpt-4o-mini", "input": text, **fields}))
+    return parse(endpoints.RESPONSES, msgspec.json.encode({"model": "gpt-4o-mini", "input": text, **fields}))
 
 
 def answer(text: str, **fields: Any) -> bytes:

@@ -7,8 +7,8 @@ import pytest
 
 from tidegate.conversations import history
 from tidegate.conversations.documents.items import kept_for_upstream
+from tidegate.core import endpoints
 from tidegate.core.errors import ItemNotFound
-from tidegate.core.values import Route
 from tidegate.wire.call import Call, parse
 
 Json = dict[str, Any]
@@ -17,7 +17,7 @@ KEPT: Json = {"id": "msg_1", "status": "completed", **HELLO}
 
 
 def response(model: str = "gpt-4o", **fields: Any) -> Call:
-    return parse(Route.RESPONSES, msgspec.json.encode({"model": model, "input": "And now?", **fields}))
+    return parse(endpoints.RESPONSES, msgspec.json.encode({"model": model, "input": "And now?", **fields}))
 
 
 def sent(call: Call) -> Json:
@@ -84,7 +84,7 @@ def test_a_reference_to_nothing_is_refused_and_lost_reasoning_is_not() -> None:
 
 
 def test_a_completion_is_stored_nowhere_else() -> None:
-    call = parse(Route.CHAT, b'{"model":"m","messages":[],"store":true,"metadata":{"a":"b"},"user":"ann"}')
+    call = parse(endpoints.CHAT, b'{"model":"m","messages":[],"store":true,"metadata":{"a":"b"},"user":"ann"}')
     changed = history.stateless_chat(call)
     assert sent(changed) == {"model": "m", "messages": [], "user": "ann"}
     assert changed.end_user == "ann"

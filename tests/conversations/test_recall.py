@@ -13,6 +13,7 @@ from tidegate.conversations.recorder import ResponseMemory
 from tidegate.conversations.storage.conversations import ConversationStore
 from tidegate.conversations.storage.responses import ResponseStore
 from tidegate.conversations.storage.store_base import Archive
+from tidegate.core import endpoints
 from tidegate.core.clock import ManualClock
 from tidegate.core.errors import (
     ConversationBusy,
@@ -21,7 +22,6 @@ from tidegate.core.errors import (
     PostgresUnavailable,
     PreviousResponseNotFound,
 )
-from tidegate.core.values import Route
 from tidegate.storage.postgres import Postgres
 from tidegate.wire.call import Call, parse
 
@@ -103,7 +103,7 @@ async def test_a_promise_is_kept_by_its_name_and_its_time(archive: Archive, cloc
 
 @pytest.mark.parametrize(
     "call",
-    [response_call("Hello"), parse(Route.CHAT, b'{"model":"m","messages":[],"store":true}')],
+    [response_call("Hello"), parse(endpoints.CHAT, b'{"model":"m","messages":[],"store":true}')],
 )
 async def test_nothing_is_asked_that_could_not_be_kept(archive: Archive, clock: ManualClock, call: Call) -> None:
     async def away() -> None:
@@ -154,7 +154,9 @@ async def test_a_call_that_cannot_be_expanded_takes_no_turn(
     await conversations.create("shop", Conversation(id="conv_1", created_at=1.0))
     remembering = recollection(archive, clock)
     damaged = {"type": "compaction", "id": "cmp_1", "encrypted_content": "tg1.a"}
-    wrong = parse(Route.RESPONSES, msgspec.json.encode({"model": "m", "input": [damaged], "conversation": "conv_1"}))
+    wrong = parse(
+        endpoints.RESPONSES, msgspec.json.encode({"model": "m", "input": [damaged], "conversation": "conv_1"})
+    )
     with pytest.raises(InvalidParameter):
         await remembering.recall(wrong, SHOP)
     await remembering.recall(response_call("Q", conversation="conv_1"), SHOP)

@@ -12,9 +12,9 @@ from tidegate.conversations.storage.completions import CompletionStore
 from tidegate.conversations.storage.conversations import ConversationStore
 from tidegate.conversations.storage.responses import ResponseStore
 from tidegate.conversations.storage.store_base import Archive
+from tidegate.core import endpoints
 from tidegate.core.clock import ManualClock
 from tidegate.core.errors import ConversationBusy, ResponseNotFound, ServerFailure
-from tidegate.core.values import Route
 from tidegate.wire import sse
 from tidegate.wire.call import parse
 from tidegate.wire.responses import to_events
@@ -114,7 +114,7 @@ async def test_a_completion_is_kept_with_its_messages(
     archive: Archive, clock: ManualClock, completions: CompletionStore
 ) -> None:
     body = {"model": "m", "messages": [{"role": "user", "content": "Q"}], "store": True, "user": "ann"}
-    _, memory = await recollection(archive, clock).recall(parse(Route.CHAT, msgspec.json.encode(body)), SHOP)
+    _, memory = await recollection(archive, clock).recall(parse(endpoints.CHAT, msgspec.json.encode(body)), SHOP)
     assert memory is not None
     choice = {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "A"}}
     theirs = {"id": "chatcmpl-theirs", "object": "chat.completion", "created": 1, "model": "m", "choices": [choice]}

@@ -6,8 +6,8 @@ import msgspec
 import pytest
 
 from tidegate.conversations.state_params import Asked, read
+from tidegate.core import endpoints
 from tidegate.core.errors import InvalidParameter, MutuallyExclusive, UnsupportedParameter
-from tidegate.core.values import Route
 from tidegate.wire.call import Call, parse
 
 Json = dict[str, Any]
@@ -17,11 +17,11 @@ SEALED = {"id": "rs_1", "encrypted_content": "gAAAA"}
 
 
 def response(**fields: Any) -> Call:
-    return parse(Route.RESPONSES, msgspec.json.encode({"model": "m", "input": "Hello", **fields}))
+    return parse(endpoints.RESPONSES, msgspec.json.encode({"model": "m", "input": "Hello", **fields}))
 
 
 def completion(**fields: Any) -> Call:
-    return parse(Route.CHAT, msgspec.json.encode({"model": "m", "messages": [], **fields}))
+    return parse(endpoints.CHAT, msgspec.json.encode({"model": "m", "messages": [], **fields}))
 
 
 @pytest.mark.parametrize(
@@ -32,7 +32,7 @@ def completion(**fields: Any) -> Call:
         completion(store=None),
         response(store=False),
         response(store=False, input=[{"role": "user", "content": "Hello"}, {"type": "reasoning", **SEALED}]),
-        parse(Route.EMBEDDINGS, b'{"model":"m","input":"x","store":true}'),
+        parse(endpoints.EMBEDDINGS, b'{"model":"m","input":"x","store":true}'),
     ],
 )
 def test_a_call_that_asks_nothing_costs_nothing(call: Call) -> None:

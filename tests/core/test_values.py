@@ -4,20 +4,7 @@ import msgspec
 import pytest
 
 from tidegate.core import values
-from tidegate.core.values import AnswerHead, Caller, LedgerEntry, Limits, Outcome, Priority, Ready, Route, Usage
-
-
-@pytest.mark.parametrize(
-    ("route", "path", "label", "streams"),
-    [
-        (Route.CHAT, "/v1/chat/completions", "chat", True),
-        (Route.RESPONSES, "/v1/responses", "responses", True),
-        (Route.EMBEDDINGS, "/v1/embeddings", "embeddings", False),
-        (Route.MODERATIONS, "/v1/moderations", "moderations", False),
-    ],
-)
-def test_a_route_is_its_path_and_knows_whether_it_streams(route: Route, path: str, label: str, streams: bool) -> None:
-    assert (Route(path), route.label, route.streams) == (route, label, streams)
+from tidegate.core.values import AnswerHead, Caller, LedgerEntry, Limits, Outcome, Priority, Ready, Usage
 
 
 @pytest.mark.parametrize("kind", [AnswerHead, Caller, LedgerEntry, Limits, Outcome, Ready, Usage])

@@ -6,7 +6,7 @@ from enum import Enum
 import msgspec
 
 from tests.faults.faults import FAULTS, Fault, Where
-from tidegate.core.values import Route
+from tidegate.core.endpoints import Endpoint
 
 
 class Own(Enum):
@@ -39,7 +39,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     """One row of the table."""
 
     fault: Fault
-    route: Route
+    route: Endpoint
     stream: bool
     own: Own
     ladder: Ladder
@@ -64,7 +64,7 @@ def cases() -> list[Case]:
     ]
 
 
-def _forms(fault: Fault) -> Iterator[tuple[Route, bool]]:
+def _forms(fault: Fault) -> Iterator[tuple[Endpoint, bool]]:
     for route in fault.routes:
         for stream in fault.forms:
             if route.streams or not stream:

@@ -8,7 +8,8 @@ import msgspec
 from tests.faults import scripts, speech
 from tests.faults.scripts import chunk, then
 from tests.faults.upstream import Asked, Do, Script
-from tidegate.core.values import Route
+from tidegate.core import endpoints
+from tidegate.core.endpoints import Endpoint
 
 
 class Moment(Enum):
@@ -96,7 +97,7 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True):
     """Of a stream, and of every call that is answered; if not said: nothing for a failure, else all."""
     forms: tuple[bool, ...] = (False, True)
     """Whether it is tried with whole answers, with streams, or both."""
-    routes: tuple[Route, ...] = tuple(speech.PATHS)
+    routes: tuple[Endpoint, ...] = tuple(speech.PATHS)
 
 
 def _refused(error: Error, kind: str, message: str, *lines: str) -> Fault:
@@ -205,7 +206,7 @@ _MIDDLE = [
     Fault(name="not_json", moment=Moment.MIDDLE, shows="an event that is not JSON", bill=Bill.HEARD,
           play=lambda asked: scripts.with_instead(asked, b'data: {"choices": [{\n\n'), error=BROKEN),
     Fault(name="error_event", moment=Moment.MIDDLE, shows="an error event", bill=Bill.HEARD, forms=(True,),
-          play=lambda asked: [*scripts.first_half(asked), chunk(speech.error_event(asked.route or Route.CHAT)),
+          play=lambda asked: [*scripts.first_half(asked), chunk(speech.error_event(asked.route or endpoints.CHAT)),
                               scripts.END],
           error=TOLD),
     Fault(name="huge_event", moment=Moment.MIDDLE, shows="more than the gateway holds", bill=Bill.HEARD,
@@ -244,9 +245,9 @@ _ODD = [
     Fault(name="missing_usage", moment=Moment.END, shows="no usage figures", play=scripts.without_usage,
           bill=Bill.SAID),
     Fault(name="missing_done", moment=Moment.END, shows="no `[DONE]` after all choices are finished",
-          play=scripts.without_done, forms=(True,), routes=(Route.CHAT,)),
+          play=scripts.without_done, forms=(True,), routes=(endpoints.CHAT,)),
     Fault(name="missing_terminal", moment=Moment.END, shows="a proper end without the terminal event",
-          play=scripts.without_done, forms=(True,), routes=(Route.RESPONSES,), bill=Bill.SAID, error=CUT),
+          play=scripts.without_done, forms=(True,), routes=(endpoints.RESPONSES,), bill=Bill.SAID, error=CUT),
     Fault(name="endless", moment=Moment.MIDDLE, shows="it never ends", play=scripts.endless, forms=(False,),
           error=TOO_LONG),
 ]  # fmt: skip

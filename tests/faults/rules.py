@@ -5,12 +5,13 @@ import msgspec
 from tests.faults import speech
 from tests.faults.cases import Case, Ladder, Own
 from tests.faults.faults import Bill, Blame, Error, Fault, Moment, Where
-from tidegate.core.values import Route
+from tidegate.core import endpoints
+from tidegate.core.endpoints import Endpoint
 
 INPUT_NANOS = 10_000
 OUTPUT_NANOS = 40_000
 """For one token of a model that no price list knows (`metering.unknown_model`)."""
-QUESTION_TOKENS = {Route.CHAT: 12, Route.RESPONSES: 12, Route.EMBEDDINGS: 5}
+QUESTION_TOKENS = {endpoints.CHAT: 12, endpoints.RESPONSES: 12, endpoints.EMBEDDINGS: 5}
 """The question counted by us, framing included."""
 FIRST_WORD_TOKENS = 5
 ALL_WORDS_TOKENS = 6
@@ -133,7 +134,7 @@ def _is_helped(case: Case, error: Error) -> bool:
         return False
     if case.ladder is Ladder.STALE and case.own is Own.REDIS_DOWN:
         return False  # that is where the answers are
-    if case.ladder is Ladder.CANNED and case.route is Route.EMBEDDINGS:
+    if case.ladder is Ladder.CANNED and case.route is endpoints.EMBEDDINGS:
         return False  # there are no numbers that stand for "not now"
     return error.blame in HELPS[case.ladder]
 
@@ -159,22 +160,22 @@ def _bill(case: Case) -> int:
         return _price(case.route, case.fault.bill or Bill.FULL)
     if case.stream and _strikes_after_the_beginning(case.fault):
         said = case.fault.bill or Bill.FULL
-        if said is Bill.FULL and case.route is Route.CHAT:
+        if said is Bill.FULL and case.route is endpoints.CHAT:
             return _price(case.route, said)  # its figures came before its end; a Response's are in its last event
         return _price(case.route, Bill.UNSEEN if error.taken else said)
     return _price(case.route, Bill.UNSEEN if error.taken else Bill.NOTHING)
 
 
-def unseen(route: Route) -> int:
+def unseen(route: Endpoint) -> int:
     """What an answer is charged of which nobody knows how much there was."""
     return _price(route, Bill.UNSEEN)
 
 
-def _full(route: Route) -> int:
+def _full(route: Endpoint) -> int:
     return _price(route, Bill.FULL)
 
 
-def _price(route: Route, bill: Bill) -> int:
+def _price(route: Endpoint, bill: Bill) -> int:
     input_tokens, output_tokens = {
         Bill.NOTHING: (0, 0),
         Bill.UNSEEN: (QUESTION_TOKENS[route], UNSEEN_TOKENS),
@@ -182,4 +183,4 @@ def _price(route: Route, bill: Bill) -> int:
         Bill.SAID: (QUESTION_TOKENS[route], ALL_WORDS_TOKENS),
         Bill.FULL: (speech.INPUT_TOKENS, speech.OUTPUT_TOKENS),
     }[bill]
-    return input_tokens * INPUT_NANOS + (0 if route is Route.EMBEDDINGS else output_tokens * OUTPUT_NANOS)
+    return input_tokens * INPUT_NANOS + (0 if route is endpoints.EMBEDDINGS else output_tokens * OUTPUT_NANOS)

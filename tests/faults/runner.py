@@ -20,7 +20,8 @@ from tests.faults.scripts import good, whole
 from tests.faults.upstream import Asked, Script, ScriptedUpstream, playing
 from tests.harness import Answer, Gateway, Json, World, data_of
 from tests.providers.servers import full_backlog
-from tidegate.core.values import Route
+from tidegate.core import endpoints
+from tidegate.core.endpoints import Endpoint
 
 AT_ONCE = 16
 QUICK_AT_ONCE = 4
@@ -213,10 +214,10 @@ def _ended(case: Case, seen: Seen) -> tuple[int, str, str | None, str]:
     return answer.status, "stream" if _ENDS[case.route](answer.text, events) else "incomplete", None, ""
 
 
-def _is_whole(route: Route, document: Json) -> bool:
-    if route is Route.EMBEDDINGS:
+def _is_whole(route: Endpoint, document: Json) -> bool:
+    if route is endpoints.EMBEDDINGS:
         return len(document["data"]) == 1
-    if route is Route.CHAT:
+    if route is endpoints.CHAT:
         return document["choices"][0]["message"]["content"] in _SAID
     return document["output"][0]["content"][0]["text"] in _SAID
 
@@ -232,7 +233,7 @@ def _response_is_complete(_: str, events: list[Json]) -> bool:
 
 
 _SAID = ("".join(speech.WORDS), CANNED)
-_ENDS: dict[Route, Callable[[str, list[Json]], bool]] = {
-    Route.CHAT: _chat_is_complete,
-    Route.RESPONSES: _response_is_complete,
+_ENDS: dict[Endpoint, Callable[[str, list[Json]], bool]] = {
+    endpoints.CHAT: _chat_is_complete,
+    endpoints.RESPONSES: _response_is_complete,
 }

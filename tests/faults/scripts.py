@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from tests.faults import speech
 from tests.faults.upstream import Asked, Do, Script, Step
-from tidegate.core.values import Route
+from tidegate.core import endpoints
 
 PAUSE = 0.05
 """Seconds between what is said and how the connection ends, so that the other side has read it."""
@@ -36,7 +36,7 @@ def whole(asked: Asked, status: int, body: bytes, *lines: str, kind: str = "appl
 
 def parts(asked: Asked, *, usage: bool = True) -> list[bytes]:
     """The good answer in the pieces in which it would be sent: events, or two halves of the body."""
-    route = asked.route or Route.CHAT
+    route = asked.route or endpoints.CHAT
     if asked.stream:
         return speech.events(route, asked.model, usage=usage)
     body = speech.whole(route, asked.model, usage=usage)

@@ -4,7 +4,8 @@ from typing import Any
 
 import msgspec
 
-from tidegate.core.values import Route
+from tidegate.core import endpoints
+from tidegate.core.endpoints import Endpoint
 from tidegate.wire import sse
 
 Json = dict[str, Any]
@@ -16,33 +17,33 @@ OUTPUT_TOKENS = 10
 MOST_TOKENS = 16
 """The limit that each request states."""
 
-PATHS = {Route.CHAT: "/chat/completions", Route.RESPONSES: "/responses", Route.EMBEDDINGS: "/embeddings"}
+PATHS = {endpoints.CHAT: "/chat/completions", endpoints.RESPONSES: "/responses", endpoints.EMBEDDINGS: "/embeddings"}
 
 
-def request(route: Route, model: str, *, stream: bool) -> Json:
+def request(route: Endpoint, model: str, *, stream: bool) -> Json:
     """The request of a case; its model's name is the case's."""
-    if route is Route.CHAT:
+    if route is endpoints.CHAT:
         said = {"messages": [{"role": "user", "content": QUESTION}], "max_tokens": MOST_TOKENS}
         return {"model": model, **said, "stream": stream}
-    if route is Route.RESPONSES:
+    if route is endpoints.RESPONSES:
         return {"model": model, "input": QUESTION, "max_output_tokens": MOST_TOKENS, "store": False, "stream": stream}
     return {"model": model, "input": QUESTION}
 
 
-def whole(route: Route, model: str, *, usage: bool = True) -> bytes:
+def whole(route: Endpoint, model: str, *, usage: bool = True) -> bytes:
     """The answer in one piece."""
     return msgspec.json.encode(_WHOLE[route](model, usage))
 
 
-def events(route: Route, model: str, *, usage: bool = True) -> list[bytes]:
+def events(route: Endpoint, model: str, *, usage: bool = True) -> list[bytes]:
     """The answer as a stream's events."""
-    return _chat_events(model, usage) if route is Route.CHAT else _response_events(model, usage)
+    return _chat_events(model, usage) if route is endpoints.CHAT else _response_events(model, usage)
 
 
-def error_event(route: Route) -> bytes:
+def error_event(route: Endpoint) -> bytes:
     """The upstream reports a failure of its own inside a stream."""
     error = {"code": "server_error", "message": "The server had an error.", "param": None}
-    if route is Route.CHAT:
+    if route is endpoints.CHAT:
         return sse.encode(msgspec.json.encode({"error": {"type": "server_error", **error}}))
     return sse.encode(msgspec.json.encode({"type": "error", **error, "sequence_number": 3}), "error")
 
@@ -83,7 +84,7 @@ def _embeddings(model: str, usage: bool) -> Json:
     return {**document, "usage": {"prompt_tokens": INPUT_TOKENS, "total_tokens": INPUT_TOKENS}} if usage else document
 
 
-_WHOLE = {Route.CHAT: _chat_whole, Route.RESPONSES: _response_whole, Route.EMBEDDINGS: _embeddings}
+_WHOLE = {endpoints.CHAT: _chat_whole, endpoints.RESPONSES: _response_whole, endpoints.EMBEDDINGS: _embeddings}
 
 
 def _chat_events(model: str, usage: bool) -> list[bytes]:

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from tests.faults import scripts, speech
 from tests.faults.upstream import Asked, Do, Script, ScriptedUpstream, playing
 from tests.harness import Answer, Gateway, World
-from tidegate.core.values import Route
+from tidegate.core import endpoints
+from tidegate.core.endpoints import Endpoint
 from tidegate.storage.embedded import Stores
 
 Mutation = tuple[str, int, int, bytes]
@@ -85,7 +86,7 @@ def mutated(data: bytes, mutations: list[Mutation]) -> bytes:
     return data
 
 
-def well_behaved(answer: Answer, route: Route, *, stream: bool) -> None:
+def well_behaved(answer: Answer, route: Endpoint, *, stream: bool) -> None:
     """It is an answer in its form, or a typed error that is not our own defect."""
     assert answer.headers.get("x-tidegate-error") != "internal", answer.text
     if answer.status != 200:
@@ -94,14 +95,14 @@ def well_behaved(answer: Answer, route: Route, *, stream: bool) -> None:
     if not stream:
         msgspec.json.decode(answer.text)
         return
-    last = "data: [DONE]" if route is Route.CHAT else "event: response."
+    last = "data: [DONE]" if route is endpoints.CHAT else "event: response."
     assert last in answer.text[-4000:] or '"error"' in answer.text[-4000:], answer.text
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(mutations=MUTATIONS, route=st.sampled_from(list(speech.PATHS)), stream=st.booleans(), framing=st.booleans())
 async def test_a_mutated_answer(
-    gateway: Gateway, following: Next, mutations: list[Mutation], route: Route, stream: bool, framing: bool
+    gateway: Gateway, following: Next, mutations: list[Mutation], route: Endpoint, stream: bool, framing: bool
 ) -> None:
     stream = stream and route.streams
 
@@ -133,7 +134,7 @@ FIELDS = ["id", "object", "created", "model", "choices", "usage", "service_tier"
     number=st.integers(0, 5),
 )
 async def test_a_field_with_a_value_that_makes_no_sense(
-    gateway: Gateway, following: Next, field: str, value: Any, route: Route, stream: bool, number: int
+    gateway: Gateway, following: Next, field: str, value: Any, route: Endpoint, stream: bool, number: int
 ) -> None:
     stream = stream and route.streams
 
@@ -171,9 +172,9 @@ async def test_an_odd_status_and_an_odd_body(
 ) -> None:
     following.play = lambda asked: scripts.then(scripts.whole(asked, status, body, kind=kind), Do.CLOSE)
     async with asyncio.timeout(PATIENCE_SECONDS):
-        body_sent = speech.request(Route.CHAT, "odd", stream=stream)
+        body_sent = speech.request(endpoints.CHAT, "odd", stream=stream)
         answer = await gateway.call("/chat/completions", body_sent, x_tidegate_deadline="0")
-    well_behaved(answer, Route.CHAT, stream=stream)
+    well_behaved(answer, endpoints.CHAT, stream=stream)
     assert answer.status >= 400, (status, answer.text)
 
 

@@ -18,7 +18,8 @@ from tests.faults.scripts import good, head
 from tests.faults.upstream import Asked, Do, Script, ScriptedUpstream, playing
 from tests.harness import CHAT, STREAM, Answer, World, ask
 from tidegate.auth.grants import KeyChange, LimitsChange
-from tidegate.core.values import Route
+from tidegate.core import endpoints
+from tidegate.core.endpoints import Endpoint
 from tidegate.simulator import running
 from tidegate.storage.embedded import Stores
 
@@ -213,8 +214,8 @@ def test_litellm_24521_every_dependency_is_pinned_by_its_hash() -> None:
                 assert "--hash=sha256:" in block, block
 
 
-@pytest.mark.parametrize("route", [Route.CHAT, Route.RESPONSES, Route.EMBEDDINGS])
-async def test_bifrost_5673_2873_no_route_passes_the_budget_by(world: World, route: Route) -> None:
+@pytest.mark.parametrize("route", [endpoints.CHAT, endpoints.RESPONSES, endpoints.EMBEDDINGS])
+async def test_bifrost_5673_2873_no_route_passes_the_budget_by(world: World, route: Endpoint) -> None:
     key = await limited(world, budget_day=0)
     async with world.gateway() as gateway:
         body = speech.request(route, "gpt-4o-mini", stream=False)

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from tests.faults import scripts, speech
 from tests.faults.upstream import Asked, Script, ScriptedUpstream, playing
 from tests.harness import Gateway, Json, World
-from tidegate.core.values import Route
+from tidegate.core import endpoints
+from tidegate.core.endpoints import Endpoint
 from tidegate.storage.embedded import Stores
 
 LONGEST = 2000
@@ -61,8 +62,8 @@ async def gateway(
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(at=st.lists(st.integers(1, LONGEST), max_size=60), route=st.sampled_from([Route.CHAT, Route.RESPONSES]))
-async def test_the_stream_is_whole(gateway: Gateway, cuts: Cuts, at: list[int], route: Route) -> None:
+@given(at=st.lists(st.integers(1, LONGEST), max_size=60), route=st.sampled_from([endpoints.CHAT, endpoints.RESPONSES]))
+async def test_the_stream_is_whole(gateway: Gateway, cuts: Cuts, at: list[int], route: Endpoint) -> None:
     cuts.at = at
     answer = await gateway.call(speech.PATHS[route], speech.request(route, "split", stream=True))
     assert answer.status == 200

@@ -9,14 +9,15 @@ import pytest
 from tests.eventually import until
 from tests.faults import scripts, speech
 from tests.faults.upstream import Asked, Do, Script, playing
-from tidegate.core.values import Route
+from tidegate.core import endpoints
+from tidegate.core.endpoints import Endpoint
 
 
 @pytest.mark.parametrize("route", list(speech.PATHS))
-async def test_what_it_was_asked_is_known_afterwards(route: Route) -> None:
+async def test_what_it_was_asked_is_known_afterwards(route: Endpoint) -> None:
     async with playing(scripts.good) as upstream, aiohttp.ClientSession() as http:
         body = speech.request(route, "a-case", stream=False)
-        address = f"{upstream.root}/second{route.value}"
+        address = f"{upstream.root}/second{route.path}"
         async with http.post(address, json=body, headers={"authorization": "Bearer sk-b"}) as answer:
             assert await answer.read() == speech.whole(route, "a-case")
     (asked,) = upstream.asked["a-case"]
@@ -31,16 +32,16 @@ async def test_a_connection_ends_as_the_script_says(last: Do) -> None:
         return scripts.then(scripts.first_half(asked), last)
 
     async with playing(cut) as upstream, aiohttp.ClientSession() as http:
-        body = speech.request(Route.CHAT, "a-case", stream=True)
-        async with http.post(f"{upstream.root}/first{Route.CHAT.value}", json=body) as answer:
+        body = speech.request(endpoints.CHAT, "a-case", stream=True)
+        async with http.post(f"{upstream.root}/first{endpoints.CHAT.path}", json=body) as answer:
             with pytest.raises(aiohttp.ClientError):
                 await answer.read()
 
 
 async def test_silence_lasts_until_the_other_side_leaves() -> None:
     async with playing(lambda _: [Do.SILENCE]) as upstream, aiohttp.ClientSession() as http:
-        body = speech.request(Route.CHAT, "a-case", stream=True)
-        asking = asyncio.ensure_future(http.post(f"{upstream.root}/first{Route.CHAT.value}", json=body))
+        body = speech.request(endpoints.CHAT, "a-case", stream=True)
+        asking = asyncio.ensure_future(http.post(f"{upstream.root}/first{endpoints.CHAT.path}", json=body))
         await until(lambda: upstream.calls["a-case"] == 1)
         done, _ = await asyncio.wait({asking}, timeout=0.05)
         assert not done

@@ -11,7 +11,8 @@ from typing import Any
 
 import msgspec
 
-from tidegate.core.values import Route
+from tidegate.core import endpoints
+from tidegate.core.endpoints import Endpoint
 
 _RESET_WHEN_CLOSED = struct.pack("ii", 1, 0)
 
@@ -37,7 +38,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
 
     place: str
     """The first part of the path, which tells the providers apart."""
-    route: Route | None
+    route: Endpoint | None
     """None for what is none of the inference routes."""
     model: str
     stream: bool
@@ -117,7 +118,7 @@ async def _request(reader: asyncio.StreamReader) -> Asked:
     place, _, path = first.split(" ")[1].lstrip("/").partition("/")
     return Asked(
         place=place,
-        route=next((route for route in Route if route.value == "/" + path), None),
+        route=next((route for route in endpoints.ALL if route.path == "/" + path), None),
         model=str(document.get("model", "")),
         stream=bool(document.get("stream")),
         credential=headers.get("authorization", headers.get("api-key", "")).removeprefix("Bearer "),

@@ -7,7 +7,9 @@ import msgspec
 import pytest
 
 from tests.metering.ledger_parts import ENTRY
+from tidegate.core import endpoints
 from tidegate.core.config import MeteringConfig
+from tidegate.core.endpoints import Endpoint
 from tidegate.core.errors import (
     ClientGone,
     ConnectionFailed,
@@ -18,7 +20,7 @@ from tidegate.core.errors import (
     TidegateError,
     TruncatedStream,
 )
-from tidegate.core.values import LedgerEntry, Outcome, Route
+from tidegate.core.values import LedgerEntry, Outcome
 from tidegate.metering import price_list
 from tidegate.metering.accountant import Accountant, joined
 from tidegate.metering.prices import Prices
@@ -50,7 +52,7 @@ def outcome(**fields: Any) -> Outcome:
     return Outcome(**{"usage": json.dumps(USAGE).encode(), "model": "gpt-4o-mini", "events": (b"{}",), **fields})
 
 
-def line(accountant: Accountant, ended: Outcome, route: Route = Route.CHAT, body: Any = BODY) -> LedgerEntry:
+def line(accountant: Accountant, ended: Outcome, route: Endpoint = endpoints.CHAT, body: Any = BODY) -> LedgerEntry:
     return accountant.settled(OPENED, ended, route=route, body=body, seconds=1.2345)
 
 
@@ -83,13 +85,13 @@ def test_the_tier_that_answered_sets_the_price_too(accountant: Accountant) -> No
 @pytest.mark.parametrize(
     ("route", "said"),
     [
-        (Route.CHAT, (chunk("High tide is "), chunk("at noon."))),
-        (Route.RESPONSES, (sse.encode(b'{"type":"response.output_text.delta","delta":"High tide is at noon."}'),)),
-        (Route.CHAT, (b'{"choices":[{"message":{"content":"High tide is at noon."}}]}',)),
+        (endpoints.CHAT, (chunk("High tide is "), chunk("at noon."))),
+        (endpoints.RESPONSES, (sse.encode(b'{"type":"response.output_text.delta","delta":"High tide is at noon."}'),)),
+        (endpoints.CHAT, (b'{"choices":[{"message":{"content":"High tide is at noon."}}]}',)),
     ],
 )
 def test_what_the_upstream_did_not_count_is_estimated(
-    accountant: Accountant, route: Route, said: tuple[bytes, ...]
+    accountant: Accountant, route: Endpoint, said: tuple[bytes, ...]
 ) -> None:
     written = line(accountant, outcome(usage=None, events=said), route)
     assert written.estimated
@@ -134,7 +136,7 @@ def test_a_complete_answer_that_says_it_failed_is_no_success(accountant: Account
 
 @pytest.mark.parametrize("usage", [None, json.dumps(USAGE).encode()])
 def test_moderations_are_free(accountant: Accountant, usage: bytes | None) -> None:
-    written = line(accountant, outcome(usage=usage), Route.MODERATIONS, {"input": "x"})
+    written = line(accountant, outcome(usage=usage), endpoints.MODERATIONS, {"input": "x"})
     assert (written.cost_nanos, written.estimated) == (0, False)
 
 
@@ -188,7 +190,9 @@ def test_who_asked_for_the_dear_tier_is_charged_for_it_where_nobody_says(account
     cut = Outcome(error=TruncatedStream(), reported=TruncatedStream(), target="gpt-4.1")
     opened = msgspec.structs.replace(OPENED, at=1_795_780_800.0)  # the list has priced it by then
     dear, usual = (
-        accountant.settled(opened, cut, route=Route.CHAT, body={**BODY, "service_tier": tier}, seconds=1.0).cost_nanos
+        accountant.settled(
+            opened, cut, route=endpoints.CHAT, body={**BODY, "service_tier": tier}, seconds=1.0
+        ).cost_nanos
         for tier in ("priority", "default")
     )
     assert dear > usual

@@ -8,8 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tidegate.core import endpoints
 from tidegate.core.config import MeteringConfig, ModelPrice
-from tidegate.core.values import Route, Usage
+from tidegate.core.endpoints import Endpoint
+from tidegate.core.values import Usage
 from tidegate.metering import price_list
 from tidegate.metering.max_cost import longest_output, reserve
 from tidegate.metering.prices import Prices
@@ -69,11 +71,11 @@ embedded = st.fixed_dictionaries(
 IDENTITY = Identity(digits="0" * 32, now=AT)
 
 
-def call(route: Route, body: dict[str, Any]) -> Call:
+def call(route: Endpoint, body: dict[str, Any]) -> Call:
     return parse(route, msgspec.json.encode(body))
 
 
-def most(route: Route, body: dict[str, Any]) -> int:
+def most(route: Endpoint, body: dict[str, Any]) -> int:
     return reserve(call(route, body), PRICES, at=AT, exact=True).nanos
 
 
@@ -87,24 +89,24 @@ def paid(model: str, answer: Json) -> int:
 @given(body=chats)
 def test_a_chat_never_costs_more(body: dict[str, Any]) -> None:
     answer = chat.reply(body, chat.question_of(body, None), IDENTITY).body
-    assert paid(body["model"], answer) <= most(Route.CHAT, body)
+    assert paid(body["model"], answer) <= most(endpoints.CHAT, body)
 
 
 @settings(max_examples=60, deadline=None)
 @given(body=asked)
 def test_a_response_never_costs_more(body: dict[str, Any]) -> None:
     answer = responses.reply(body, responses.question_of(body, None), IDENTITY).body
-    assert paid(body["model"], answer) <= most(Route.RESPONSES, body)
+    assert paid(body["model"], answer) <= most(endpoints.RESPONSES, body)
 
 
 @settings(max_examples=60, deadline=None)
 @given(body=embedded)
 def test_an_embedding_never_costs_more(body: dict[str, Any]) -> None:
-    assert paid(body["model"], embeddings.reply(body).body) <= most(Route.EMBEDDINGS, body)
+    assert paid(body["model"], embeddings.reply(body).body) <= most(endpoints.EMBEDDINGS, body)
 
 
 def test_moderations_are_free() -> None:
-    assert most(Route.MODERATIONS, {"input": "x"}) == 0
+    assert most(endpoints.MODERATIONS, {"input": "x"}) == 0
 
 
 def chat_of(text: str, **fields: Any) -> dict[str, Any]:
@@ -130,9 +132,9 @@ def chat_of(text: str, **fields: Any) -> dict[str, Any]:
     ],
 )
 def test_the_output_is_bounded_by_what_is_stated_and_by_the_model(body: dict[str, Any], tokens: int) -> None:
-    nothing = most(Route.CHAT, {**body, "max_tokens": 1, "max_completion_tokens": 1, "n": 1})
+    nothing = most(endpoints.CHAT, {**body, "max_tokens": 1, "max_completion_tokens": 1, "n": 1})
     one = PRICES.most(body["model"], Usage(output=1000), at=AT, tier="default") / 1000
-    written = (most(Route.CHAT, body) - nothing) / one + 17
+    written = (most(endpoints.CHAT, body) - nothing) / one + 17
     assert written == pytest.approx(tokens, rel=0.001, abs=8)
 
 
@@ -157,7 +159,7 @@ def test_the_output_is_bounded_by_what_is_stated_and_by_the_model(body: dict[str
 def test_what_cannot_be_seen_may_fill_the_context(fields: dict[str, Any], at_least: int) -> None:
     body = chat_of("hi", max_tokens=1, **fields)
     one = PRICES.most(body["model"], Usage(input=1000), at=AT, tier="default") / 1000
-    read = most(Route.CHAT, body) / one
+    read = most(endpoints.CHAT, body) / one
     assert at_least <= read <= at_least * 1.1 + 150
 
 
@@ -165,7 +167,7 @@ def test_a_long_text_is_bounded_without_being_counted() -> None:
     simple, dense = "tide " * 10_000, "\U0001f30a" * 20_000
     body = chat_of(simple + dense, max_tokens=1, model="gpt-4.1")
     one = PRICES.most("gpt-4.1", Usage(input=1000), at=AT, tier="default") / 1000
-    assert most(Route.CHAT, body) / one >= 10_000 + 3 * 20_000
+    assert most(endpoints.CHAT, body) / one >= 10_000 + 3 * 20_000
 
 
 @pytest.mark.parametrize(
@@ -173,13 +175,13 @@ def test_a_long_text_is_bounded_without_being_counted() -> None:
     [("default", False), ("flex", False), ("auto", True), (None, True), ("priority", True), (7, True)],
 )
 def test_who_does_not_say_otherwise_may_be_served_with_priority(tier: object, dearer: bool) -> None:  # a case
-    usual = most(Route.CHAT, chat_of("hi", max_tokens=50))
-    assert (most(Route.CHAT, chat_of("hi", max_tokens=50, service_tier=tier)) > usual) is dearer
+    usual = most(endpoints.CHAT, chat_of("hi", max_tokens=50))
+    assert (most(endpoints.CHAT, chat_of("hi", max_tokens=50, service_tier=tier)) > usual) is dearer
 
 
 def test_a_rate_is_charged_what_is_likely() -> None:
-    quick = reserve(call(Route.CHAT, chat_of("hi")), PRICES, at=AT, exact=False)
-    counted = reserve(call(Route.CHAT, chat_of("hi")), PRICES, at=AT, exact=True)
+    quick = reserve(call(endpoints.CHAT, chat_of("hi")), PRICES, at=AT, exact=False)
+    counted = reserve(call(endpoints.CHAT, chat_of("hi")), PRICES, at=AT, exact=True)
     assert 256 < counted.tokens < 280
     assert 256 < quick.tokens < 320
 
@@ -187,7 +189,7 @@ def test_a_rate_is_charged_what_is_likely() -> None:
 @pytest.mark.parametrize("number", [10**30, 1e300])
 def test_an_absurd_limit_is_still_a_number(number: float) -> None:
     body = msgspec.json.encode({"model": "m", "messages": []})[:-1] + f',"max_tokens":{number}}}'.encode()
-    assert 0 < reserve(parse(Route.CHAT, body), PRICES, at=AT, exact=True).nanos < 2**53
+    assert 0 < reserve(parse(endpoints.CHAT, body), PRICES, at=AT, exact=True).nanos < 2**53
 
 
 @pytest.mark.parametrize(("model", "tokens"), [("gpt-5-chat-latest", 16_384), ("ft:gpt-3.5-turbo:x:y", 4_096)])
@@ -201,7 +203,7 @@ def test_an_image_is_not_taken_for_a_long_text_where_nothing_is_counted() -> Non
     sizes = {}
     for name, part in (("image", image), ("text", text)):
         body = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": [part]}], "max_tokens": 10}
-        call = parse(Route.CHAT, msgspec.json.encode(body))
+        call = parse(endpoints.CHAT, msgspec.json.encode(body))
         sizes[name] = reserve(call, PRICES, at=AT, exact=False).tokens
     assert sizes["image"] < 2_000
     assert sizes["text"] > 80_000
@@ -210,14 +212,14 @@ def test_an_image_is_not_taken_for_a_long_text_where_nothing_is_counted() -> Non
 def test_a_rejected_prediction_is_charged_as_if_it_were_written() -> None:
     predicted = chat_of("hi", max_tokens=10, prediction={"type": "content", "content": "tide " * 500})
     written = PRICES.most("gpt-4o", Usage(output=500), at=AT, tier="default")
-    assert most(Route.CHAT, predicted) >= most(Route.CHAT, chat_of("hi", max_tokens=10)) + written
+    assert most(endpoints.CHAT, predicted) >= most(endpoints.CHAT, chat_of("hi", max_tokens=10)) + written
 
 
 def test_what_is_set_aside_covers_the_dearest_target() -> None:
     names = {"own/gpt-4o": 100, "spare/gpt-4o": 1}
     ours = {name: ModelPrice(input=Decimal(usd), output=Decimal(usd)) for name, usd in names.items()}
     prices = Prices(MeteringConfig(prices=ours), price_list.load())
-    body = call(Route.CHAT, chat_of("hi", max_tokens=100))
+    body = call(endpoints.CHAT, chat_of("hi", max_tokens=100))
     asides = {
         targets: reserve(body, prices, at=AT, exact=True, targets=targets)
         for targets in (("openai/gpt-4o",), ("own/gpt-4o",), ("openai/gpt-4o", "own/gpt-4o", "spare/gpt-4o"))

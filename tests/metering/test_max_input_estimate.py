@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from tidegate.core.values import Route
+from tidegate.core import endpoints
 from tidegate.metering.estimate import estimate
 from tidegate.metering.max_input_estimate import base, most_input
 from tidegate.wire.call import parse
@@ -13,7 +13,7 @@ from tidegate.wire.call import parse
 
 def most(content: Any, **fields: Any) -> int:
     body = {"model": "gpt-4o", "messages": [{"role": "user", "content": content}], **fields}
-    call = parse(Route.CHAT, msgspec.json.encode(body))
+    call = parse(endpoints.CHAT, msgspec.json.encode(body))
     return most_input(call, estimate(call.route, call.model, call.body, ()).input)
 
 

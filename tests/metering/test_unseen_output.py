@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from tidegate.core import endpoints
 from tidegate.core.errors import (
     ClientGone,
     ErrorInStream,
@@ -13,7 +14,7 @@ from tidegate.core.errors import (
     TidegateError,
     TruncatedStream,
 )
-from tidegate.core.values import Outcome, Route
+from tidegate.core.values import Outcome
 from tidegate.metering.unseen_output import unseen_output
 
 PACE = 100
@@ -32,7 +33,7 @@ def unseen(
 ) -> int:
     ended = Outcome(error=error, stream=stream, seconds=seconds, silent_seconds=silent)
     texts = ["tide"] * bool(seen)
-    return unseen_output(ended, texts, seen, route=Route.CHAT, model=model, body=body, pace=PACE)
+    return unseen_output(ended, texts, seen, route=endpoints.CHAT, model=model, body=body, pace=PACE)
 
 
 @pytest.mark.parametrize(
@@ -65,4 +66,4 @@ def test_it_may_have_written_so_much_more(tokens: int, case: dict[str, Any]) -> 
 def test_vectors_are_not_written() -> None:
     ended = Outcome(error=TruncatedStream(), seconds=9.0)
     body = {"model": "text-embedding-3-small", "input": "tide"}
-    assert unseen_output(ended, [], 0, route=Route.EMBEDDINGS, model="m", body=body, pace=PACE) == 0
+    assert unseen_output(ended, [], 0, route=endpoints.EMBEDDINGS, model="m", body=body, pace=PACE) == 0

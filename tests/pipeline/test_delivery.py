@@ -10,13 +10,15 @@ import pytest
 from tests.coalescing.scripted import HEAD, Scripted, events, settled, uncomplaining
 from tidegate.cache.buffered_answer import Given
 from tidegate.coalescing.flight import Flight
+from tidegate.core import endpoints
+from tidegate.core.endpoints import Endpoint
 from tidegate.core.errors import ClientGone, MalformedAnswer, RateLimited, TidegateError, TruncatedStream
-from tidegate.core.values import AnswerHead, Route
+from tidegate.core.values import AnswerHead
 from tidegate.pipeline.delivery import Delivery, Wanted
 from tidegate.wire import sse
 from tidegate.wire.answer_form import as_events
 
-CHAT, RESPONSES = Route.CHAT, Route.RESPONSES
+CHAT, RESPONSES = endpoints.CHAT, endpoints.RESPONSES
 USAGE = {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3}
 COMPLETION: dict[str, Any] = {
     "id": "c", "object": "chat.completion", "created": 1, "model": "m", "usage": USAGE,
@@ -52,7 +54,7 @@ async def _no_complaints() -> AsyncIterator[None]:
         yield
 
 
-def wanted(route: Route = CHAT, *, stream: bool = True, usage_chunk: bool = True, echo: str = "") -> Wanted:
+def wanted(route: Endpoint = CHAT, *, stream: bool = True, usage_chunk: bool = True, echo: str = "") -> Wanted:
     return Wanted(route=route, stream=stream, usage_chunk=usage_chunk, echo=echo)
 
 

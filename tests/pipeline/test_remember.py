@@ -5,8 +5,9 @@ import asyncio
 import pytest
 
 from tidegate.cache.buffered_answer import Given
+from tidegate.core import endpoints
 from tidegate.core.errors import ClientGone, PostgresUnavailable, ServerFailure, TidegateError
-from tidegate.core.values import AnswerHead, Route
+from tidegate.core.values import AnswerHead
 from tidegate.pipeline.delivery import Delivery, Wanted
 from tidegate.pipeline.remember import Remembering
 
@@ -73,7 +74,7 @@ def passage(
 ) -> Remembering:
     head = AnswerHead(stream=stream, served_by="p/m")
     journey = Given(head, events) if broken is None else Broken(events, broken)
-    wanted = Wanted(route=Route.CHAT, stream=stream, usage_chunk=usage_chunk, echo="")
+    wanted = Wanted(route=endpoints.CHAT, stream=stream, usage_chunk=usage_chunk, echo="")
     return Remembering(Delivery(journey, wanted, cache="hit"), memory)
 
 

@@ -7,9 +7,9 @@ import pytest
 
 from tests.providers.servers import OK, saying, serving
 from tests.providers.targets import SECRET, provider
-from tidegate.core import errors
+from tidegate.core import endpoints, errors
+from tidegate.core.endpoints import Endpoint
 from tidegate.core.errors import UpstreamError
-from tidegate.core.values import Route
 from tidegate.providers.errors import classify
 from tidegate.providers.rate_limit_headers import said_limits
 from tidegate.providers.target import Target
@@ -20,28 +20,28 @@ TARGET = Target("azure", "gpt-4o")
 CHAT: dict[str, Any] = {"model": "gpt-4o", "messages": [{"role": "user", "content": "When is high tide?"}]}
 RESPONSES: dict[str, Any] = {"model": "gpt-4o", "input": "When is high tide?"}
 EMBEDDINGS: dict[str, Any] = {"model": "gpt-4o", "input": "tide"}
-BODIES = {Route.CHAT: CHAT, Route.RESPONSES: RESPONSES, Route.EMBEDDINGS: EMBEDDINGS}
+BODIES = {endpoints.CHAT: CHAT, endpoints.RESPONSES: RESPONSES, endpoints.EMBEDDINGS: EMBEDDINGS}
 VERSION = {"kind": "azure", "api_version": "2024-10-21"}
 
 
-def call(route: Route = Route.CHAT, **fields: Any) -> Call:
+def call(route: Endpoint = endpoints.CHAT, **fields: Any) -> Call:
     return parse(route, msgspec.json.encode({**BODIES[route], **fields}))
 
 
 @pytest.mark.parametrize(
     ("route", "settings", "line"),
     [
-        (Route.CHAT, VERSION, "/openai/deployments/gpt-4o/chat/completions?api-version=2024-10-21"),
-        (Route.EMBEDDINGS, VERSION, "/openai/deployments/gpt-4o/embeddings?api-version=2024-10-21"),
-        (Route.RESPONSES, VERSION, "/openai/responses?api-version=2024-10-21"),
-        (Route.CHAT, {**VERSION, "deployments": {"gpt-4o": "my four/o"}},
+        (endpoints.CHAT, VERSION, "/openai/deployments/gpt-4o/chat/completions?api-version=2024-10-21"),
+        (endpoints.EMBEDDINGS, VERSION, "/openai/deployments/gpt-4o/embeddings?api-version=2024-10-21"),
+        (endpoints.RESPONSES, VERSION, "/openai/responses?api-version=2024-10-21"),
+        (endpoints.CHAT, {**VERSION, "deployments": {"gpt-4o": "my four/o"}},
          "/openai/deployments/my%20four%2Fo/chat/completions?api-version=2024-10-21"),
-        (Route.CHAT, {"kind": "azure", "surface": "v1"}, "/openai/v1/chat/completions"),
-        (Route.RESPONSES, {**VERSION, "surface": "v1", "api_version": "preview"},
+        (endpoints.CHAT, {"kind": "azure", "surface": "v1"}, "/openai/v1/chat/completions"),
+        (endpoints.RESPONSES, {**VERSION, "surface": "v1", "api_version": "preview"},
          "/openai/v1/responses?api-version=preview"),
     ],
 )  # fmt: skip
-async def test_its_addresses(route: Route, settings: dict[str, Any], line: str) -> None:
+async def test_its_addresses(route: Endpoint, settings: dict[str, Any], line: str) -> None:
     async with serving(saying(OK)) as server, provider(server.address, name="azure", **settings) as azure:
         await azure.ask(azure.fit(call(route), TARGET), azure.credentials[0], {"openai-organization": "org-theirs"})
     head = server.requests[0].lower()
@@ -61,7 +61,7 @@ async def test_the_body_names_the_deployment() -> None:
 
 @pytest.mark.parametrize("surface", ["deployments", "v1"])
 @pytest.mark.parametrize("route", list(BODIES))
-async def test_it_answers(route: Route, surface: str) -> None:
+async def test_it_answers(route: Endpoint, surface: str) -> None:
     settings = {**VERSION, "surface": surface, "deployments": {"gpt-4o": "four-o"}}
     async with (
         running(Options(deployments={"four-o": "gpt-4o"})) as base_url,

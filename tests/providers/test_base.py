@@ -2,7 +2,7 @@
 
 from pydantic import SecretStr
 
-from tidegate.core.values import Route
+from tidegate.core import endpoints
 from tidegate.providers.base import Credential, Fitted
 from tidegate.providers.target import Target
 
@@ -17,6 +17,6 @@ def test_a_credential_shows_its_name_only() -> None:
 
 
 def test_a_fitted_call_shows_where_it_goes() -> None:
-    fitted = Fitted(target=Target("openai", "gpt-4o"), route=Route.CHAT, body=b'{"said": "secret"}', stream=False)
+    fitted = Fitted(target=Target("openai", "gpt-4o"), route=endpoints.CHAT, body=b'{"said": "secret"}', stream=False)
     assert repr(fitted) == "Fitted(openai/gpt-4o, chat)"
     assert fitted.adapted == ()

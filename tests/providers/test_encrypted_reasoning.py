@@ -7,9 +7,10 @@ import pytest
 
 from tests.routing.played import PlayedExchange, PlayedProvider, refusal
 from tests.routing.turns import PlayedTurn
+from tidegate.core import endpoints
 from tidegate.core.clock import ManualClock
+from tidegate.core.endpoints import Endpoint
 from tidegate.core.errors import TidegateError, UpstreamRejected, UpstreamWords
-from tidegate.core.values import Route
 from tidegate.providers.base import Fitted
 from tidegate.providers.encrypted_reasoning import mended
 from tidegate.providers.target import Target
@@ -26,7 +27,7 @@ UNHEARD_OF = "Encrypted content is not supported with this model."
 INCLUDE = "reasoning.encrypted_content"
 
 
-def fitted(given: Any, route: Route = Route.RESPONSES, **fields: Any) -> Fitted:
+def fitted(given: Any, route: Endpoint = endpoints.RESPONSES, **fields: Any) -> Fitted:
     body = msgspec.json.encode({"model": "m", "input": given, **fields})
     return Fitted(target=Target("openai", "m"), route=route, body=body, stream=False)
 
@@ -55,7 +56,7 @@ def test_a_model_without_reasoning_is_not_asked_for_it() -> None:
     [
         (fitted([HELLO, OPEN]), refused(code="invalid_encrypted_content")),
         (fitted("encrypted_content"), refused(message=SAYS)),
-        (fitted([SEALED], Route.CHAT), refused(message=SAYS)),
+        (fitted([SEALED], endpoints.CHAT), refused(message=SAYS)),
         (fitted([SEALED]), refused(code="invalid_value")),
         (fitted([SEALED]), refused(code="invalid_encrypted_content", status=500)),
         (fitted([SEALED]), TidegateError()),

@@ -8,9 +8,10 @@ import pytest
 
 from tests.providers.servers import OK, Server, saying, serving
 from tests.providers.targets import MAIN, SECRET, config_of, provider
+from tidegate.core import endpoints
 from tidegate.core.clock import ManualClock
+from tidegate.core.endpoints import Endpoint
 from tidegate.core.errors import InvalidUpstreamKey, NoUpstreamKey, ParameterNotTaken, ServerFailure
-from tidegate.core.values import Route
 from tidegate.providers.openai import OpenAI
 from tidegate.providers.target import Target
 from tidegate.providers.transport import Transport
@@ -33,7 +34,7 @@ def sent(server: Server) -> dict[str, str]:
     return {"": first, **{name.lower(): value for name, _, value in pairs}}
 
 
-def call(route: Route = Route.CHAT, **fields: Any) -> Call:
+def call(route: Endpoint = endpoints.CHAT, **fields: Any) -> Call:
     return parse(route, msgspec.json.encode({"model": "gpt-4o", **fields}))
 
 
@@ -44,15 +45,15 @@ async def ask(openai: OpenAI, asked: Call | None = None, **headers: str) -> int:
     return (await openai.ask(fitted, openai.credentials[0], named)).status
 
 
-@pytest.mark.parametrize("route", list(Route))
+@pytest.mark.parametrize("route", list(endpoints.ALL))
 @pytest.mark.parametrize(("stream", "accept"), [(True, "text/event-stream"), (False, "application/json")])
-async def test_a_call(server: Server, route: Route, stream: bool, accept: str) -> None:
+async def test_a_call(server: Server, route: Endpoint, stream: bool, accept: str) -> None:
     credential = {**MAIN, "organization": "org-1", "project": "proj_1"}
     streams = stream and route.streams
     async with provider(f"{server.address}/v1/", credentials=[credential]) as openai:
         assert await ask(openai, call(route, stream=stream), x_client_request_id="abc") == 200
     headers = sent(server)
-    assert headers[""] == f"POST {route.value} HTTP/1.1"
+    assert headers[""] == f"POST {route.path} HTTP/1.1"
     assert headers["authorization"] == f"Bearer {SECRET}"
     assert (headers["openai-organization"], headers["openai-project"]) == ("org-1", "proj_1")
     assert (headers["content-type"], headers["accept"]) == (
@@ -82,7 +83,7 @@ async def test_without_a_key_nothing_is_sent(server: Server) -> None:
 
 async def test_a_server_of_ones_own_may_ask_for_none(server: Server) -> None:
     async with provider(server.address, kind="compatible", credentials=[]) as own:
-        assert own.speaks == {Route.CHAT, Route.EMBEDDINGS}
+        assert own.speaks == {endpoints.CHAT, endpoints.EMBEDDINGS}
         assert await ask(own, openai_organization="org-theirs", idempotency_key="1") == 200
     headers = sent(server)
     assert headers[""] == "POST /chat/completions HTTP/1.1"
@@ -109,7 +110,7 @@ async def test_the_models_name_is_the_targets(asked: str, model: str) -> None:
     async with provider("http://nowhere") as openai:
         fitted = openai.fit(call(model=asked, unknown={"a": 1}), TARGET)
     assert msgspec.json.decode(fitted.body) == {"model": model, "unknown": {"a": 1}}
-    assert (fitted.adapted, fitted.route, fitted.stream) == ((), Route.CHAT, False)
+    assert (fitted.adapted, fitted.route, fitted.stream) == ((), endpoints.CHAT, False)
 
 
 async def test_configured_rules_hold() -> None:

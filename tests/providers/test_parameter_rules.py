@@ -5,8 +5,9 @@ from typing import Any
 import msgspec
 import pytest
 
+from tidegate.core import endpoints
+from tidegate.core.endpoints import Endpoint
 from tidegate.core.errors import ParameterNotTaken
-from tidegate.core.values import Route
 from tidegate.providers.parameter_rules import KNOWN, Adapter, Rule
 from tidegate.providers.target import Target
 from tidegate.wire.call import parse
@@ -15,7 +16,7 @@ Json = dict[str, Any]
 
 
 def adapted(
-    body: Json, *rules: Rule, kind: str = "openai", route: Route = Route.CHAT, model: str = "m", asked: str = "m"
+    body: Json, *rules: Rule, kind: str = "openai", route: Endpoint = endpoints.CHAT, model: str = "m", asked: str = "m"
 ) -> tuple[Json, tuple[str, ...]]:
     """What is sent of a body to `model`, without the model's name, and what is told."""
     call = parse(route, msgspec.json.encode({"model": asked, **body}))
@@ -47,7 +48,7 @@ DEFAULT = Rule(defaults=(("max_tokens", msgspec.Raw(b"64")),))
         (DEFAULT, {"max_tokens": None}, {"max_tokens": 64}, ("max_tokens: set",)),
         (Rule(refuse=("seed",)), {"seed": None}, {"seed": None}, ()),
         (Rule(models=("o*",), drop=("seed",)), {"seed": 1}, {"seed": 1}, ()),
-        (Rule(routes=frozenset({Route.EMBEDDINGS}), drop=("seed",)), {"seed": 1}, {"seed": 1}, ()),
+        (Rule(routes=frozenset({endpoints.EMBEDDINGS}), drop=("seed",)), {"seed": 1}, {"seed": 1}, ()),
     ],
 )  # fmt: skip
 def test_a_rule(rule: Rule, body: Json, sent: Json, notes: tuple[str, ...]) -> None:
@@ -95,7 +96,7 @@ def test_who_named_another_model_cannot_know_what_this_one_takes(
 
 
 def test_a_translated_call_says_what_its_caller_did_not() -> None:
-    call = parse(Route.CHAT, b'{"model":"m","max_completion_tokens":5}')
+    call = parse(endpoints.CHAT, b'{"model":"m","max_completion_tokens":5}')
     translated = msgspec.structs.replace(call, translated=True)
     sent = [Adapter("compatible", []).adapt(one, Target("p", "m"), model="m") for one in (call, translated)]
     assert [done.notes for done in sent] == [(), ("max_completion_tokens: max_tokens",)]
@@ -110,7 +111,7 @@ def test_a_reasoning_model_that_cannot_stop_where_it_should_is_not_asked(model: 
 
 def test_responses_to_a_reasoning_model_lose_their_sampling_only() -> None:
     body = {"max_output_tokens": 5, "temperature": 0.2}
-    told = adapted(body, route=Route.RESPONSES, model="o3", asked="smart")
+    told = adapted(body, route=endpoints.RESPONSES, model="o3", asked="smart")
     assert told == ({"max_output_tokens": 5}, ("temperature: dropped",))
 
 
@@ -130,6 +131,6 @@ def test_a_streams_usage_is_asked_for_unless_a_rule_says_otherwise() -> None:
 
 
 def test_bytes_that_no_rule_touches_stay_as_they_came() -> None:
-    call = parse(Route.CHAT, b'{"model": "a", "seed": 1, "x":  1.50 , "messages": [ {"role" : "user"} ]}')
+    call = parse(endpoints.CHAT, b'{"model": "a", "seed": 1, "x":  1.50 , "messages": [ {"role" : "user"} ]}')
     done = Adapter("openai", [DROP]).adapt(call, Target("p", "b"), model="b")
     assert msgspec.json.encode(done.fields) == b'{"model":"b","x":1.50,"messages":[ {"role" : "user"} ]}'

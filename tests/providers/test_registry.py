@@ -3,8 +3,8 @@
 import pytest
 
 from tests.providers.targets import config_of, providers
+from tidegate.core import endpoints
 from tidegate.core.config import Settings
-from tidegate.core.values import Route
 from tidegate.providers.azure import Azure
 from tidegate.providers.openai import OpenAI
 from tidegate.providers.registry import Forwarding
@@ -18,9 +18,9 @@ async def test_each_kind_is_made() -> None:
     async with providers(openai=config_of("https://x/v1"), azure=azure, own=own) as made:
         assert {name: type(each) for name, each in made.items()} == {"openai": OpenAI, "azure": Azure, "own": OpenAI}
         assert {name: each.name for name, each in made.items()} == {name: name for name in made}
-        assert made["openai"].speaks == set(Route)
-        assert made["azure"].speaks == {Route.CHAT, Route.RESPONSES, Route.EMBEDDINGS}
-        assert made["own"].speaks == {Route.CHAT}
+        assert made["openai"].speaks == set(endpoints.ALL)
+        assert made["azure"].speaks == {endpoints.CHAT, endpoints.RESPONSES, endpoints.EMBEDDINGS}
+        assert made["own"].speaks == {endpoints.CHAT}
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.routing.played import PlayedProvider
+from tidegate.core import endpoints
 from tidegate.core.clock import ManualClock
+from tidegate.core.endpoints import Endpoint
 from tidegate.core.errors import MalformedAnswer, NotTranslatable, TruncatedStream
-from tidegate.core.values import Route
 from tidegate.providers.responses_over_chat import Interpreter, fitted_for, interpreter_for
 from tidegate.providers.target import Target
 from tidegate.wire import chat, responses, sse
@@ -36,17 +37,17 @@ STREAM = b"".join(sse.encode(msgspec.json.encode(chunk)) for chunk in chat.to_ch
 
 
 def asked(**fields: Any) -> Call:
-    return parse(Route.RESPONSES, msgspec.json.encode({"model": "m", "input": "hi", "stream": True, **fields}))
+    return parse(endpoints.RESPONSES, msgspec.json.encode({"model": "m", "input": "hi", "stream": True, **fields}))
 
 
-def speaking(*routes: Route) -> PlayedProvider:
+def speaking(*routes: Endpoint) -> PlayedProvider:
     provider = PlayedProvider("local")
     provider.speaks = frozenset(routes)
     return provider
 
 
 def interpreter(**fields: Any) -> Interpreter:
-    provider = speaking(Route.CHAT)
+    provider = speaking(endpoints.CHAT)
     call = asked(**fields)
     found = interpreter_for(call, TARGET, provider=provider, clock=ManualClock(), ids=lambda kind: f"{kind}1")
     assert found is not None
@@ -61,13 +62,13 @@ def interpreted(parts: Iterator[bytes]) -> list[bytes]:
 @pytest.mark.parametrize(
     ("route", "speaks", "needed"),
     [
-        (Route.RESPONSES, {Route.CHAT}, True),
-        (Route.RESPONSES, {Route.CHAT, Route.EMBEDDINGS}, True),
-        (Route.RESPONSES, {Route.CHAT, Route.RESPONSES}, False),
-        (Route.CHAT, {Route.CHAT}, False),
+        (endpoints.RESPONSES, {endpoints.CHAT}, True),
+        (endpoints.RESPONSES, {endpoints.CHAT, endpoints.EMBEDDINGS}, True),
+        (endpoints.RESPONSES, {endpoints.CHAT, endpoints.RESPONSES}, False),
+        (endpoints.CHAT, {endpoints.CHAT}, False),
     ],
 )
-def test_who_needs_an_interpreter(route: Route, speaks: set[Route], needed: bool) -> None:
+def test_who_needs_an_interpreter(route: Endpoint, speaks: set[Endpoint], needed: bool) -> None:
     call = parse(route, b'{"model":"m","input":"hi"}')
     found = interpreter_for(call, TARGET, provider=speaking(*speaks), clock=ManualClock())
     assert (found is not None) is needed
@@ -75,26 +76,30 @@ def test_who_needs_an_interpreter(route: Route, speaks: set[Route], needed: bool
 
 @pytest.mark.parametrize(
     ("route", "speaks"),
-    [(Route.RESPONSES, {Route.EMBEDDINGS}), (Route.CHAT, {Route.RESPONSES}), (Route.EMBEDDINGS, {Route.CHAT})],
+    [
+        (endpoints.RESPONSES, {endpoints.EMBEDDINGS}),
+        (endpoints.CHAT, {endpoints.RESPONSES}),
+        (endpoints.EMBEDDINGS, {endpoints.CHAT}),
+    ],
 )
-def test_where_no_interpreter_helps_the_target_says_so(route: Route, speaks: set[Route]) -> None:
+def test_where_no_interpreter_helps_the_target_says_so(route: Endpoint, speaks: set[Endpoint]) -> None:
     call = parse(route, b'{"model":"m","input":"hi"}')
-    with pytest.raises(NotTranslatable, match=f"The target local/m does not answer on {route.value}"):
+    with pytest.raises(NotTranslatable, match=f"The target local/m does not answer on {route.path}"):
         interpreter_for(call, TARGET, provider=speaking(*speaks), clock=ManualClock())
 
 
 def test_what_is_sent_and_what_is_told_of_it() -> None:
-    provider = speaking(Route.CHAT)
+    provider = speaking(endpoints.CHAT)
     fitted, found = fitted_for(asked(truncation="auto"), TARGET, provider=provider, clock=ManualClock())
-    assert (fitted.route, fitted.stream, found is None) == (Route.CHAT, True, False)
+    assert (fitted.route, fitted.stream, found is None) == (endpoints.CHAT, True, False)
     assert fitted.adapted == ("responses: chat", "truncation: dropped")
-    provider.speaks = frozenset({Route.RESPONSES})
+    provider.speaks = frozenset({endpoints.RESPONSES})
     fitted, found = fitted_for(asked(truncation="auto"), TARGET, provider=provider, clock=ManualClock())
-    assert (fitted.route, fitted.adapted, found) == (Route.RESPONSES, (), None)
+    assert (fitted.route, fitted.adapted, found) == (endpoints.RESPONSES, (), None)
 
 
 def test_reasoning_goes_back_where_it_is_wanted() -> None:
-    provider = speaking(Route.CHAT)
+    provider = speaking(endpoints.CHAT)
     provider.reasoning_field = "reasoning_content"
     thought = {"type": "reasoning", "summary": [], "content": [{"type": "reasoning_text", "text": "hm"}]}
     call = asked(input=[thought, {"role": "assistant", "content": "x"}])
@@ -118,7 +123,7 @@ def test_any_cut_gives_the_same_events(cuts: list[int]) -> None:
 
 
 def test_the_watch_sees_a_response() -> None:
-    watch = watch_for(Route.RESPONSES)
+    watch = watch_for(endpoints.RESPONSES)
     sights = [watch.see(event) for event in interpreted(iter([STREAM]))]
     assert sights == [Sight.PASS] * (len(sights) - 1) + [Sight.END]
     assert (watch.complete, watch.storable, watch.model) == (True, True, "served")
@@ -164,7 +169,7 @@ def test_an_error_in_the_stream_is_nested_and_flat(said: Any) -> None:
     told = msgspec.json.decode(sse.data_of(event) or b"")
     assert (told["type"], told["message"], told["error"]["message"]) == ("error", "no", "no")
     assert told["sequence_number"] == len(begun)
-    assert watch_for(Route.RESPONSES).see(event) is Sight.ERROR
+    assert watch_for(endpoints.RESPONSES).see(event) is Sight.ERROR
 
 
 def test_an_error_in_place_of_an_answer_is_left_as_it_is() -> None:

@@ -8,9 +8,11 @@ from typing import Any
 import msgspec
 
 from tests.routing.turns import PlayedTurn
+from tidegate.core import endpoints
 from tidegate.core.clock import Clock
 from tidegate.core.config import RetriesConfig
-from tidegate.core.values import AnswerHead, Outcome, Ready, Route
+from tidegate.core.endpoints import Endpoint
+from tidegate.core.values import AnswerHead, Outcome, Ready
 from tidegate.providers.base import Provider
 from tidegate.providers.target import Target
 from tidegate.routing.fallback_policy import Ask
@@ -37,7 +39,7 @@ class Asked:
         providers: Mapping[str, Provider],
         clock: Clock,
         *targets: Target,
-        route: Route = Route.CHAT,
+        route: Endpoint = endpoints.CHAT,
         stale: Ready | None = None,
         canned: Ready | None = None,
         patience: float = 60.0,

@@ -5,8 +5,8 @@ from typing import Any
 
 import msgspec
 
+from tidegate.core import endpoints
 from tidegate.core.errors import TidegateError
-from tidegate.core.values import Route
 from tidegate.providers.base import Credential, Fitted
 from tidegate.providers.target import Target
 from tidegate.wire.call import Call
@@ -53,7 +53,7 @@ class PlayedExchange:
 class PlayedProvider:
     """Implements `tidegate.providers.base.Provider`."""
 
-    speaks = frozenset(Route)
+    speaks = frozenset(endpoints.ALL)
     reasoning_field: str | None = None
     max_answer_bytes = 1_000_000
 

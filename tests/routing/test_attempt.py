@@ -6,9 +6,9 @@ import pytest
 
 from tests.routing.played import DONE, ROLE, PlayedExchange, PlayedProvider, event, refusal, said
 from tests.routing.turns import PlayedTurn
-from tidegate.core import errors
+from tidegate.core import endpoints, errors
 from tidegate.core.clock import ManualClock
-from tidegate.core.values import Route
+from tidegate.core.endpoints import Endpoint
 from tidegate.providers.base import Fitted
 from tidegate.providers.target import Target
 from tidegate.routing.attempt import Attempt
@@ -18,7 +18,7 @@ DELTA = event({"type": "response.output_text.delta", "delta": "Hi"}, "response.o
 FILTERS = event({"choices": [], "prompt_filter_results": [{}]})
 
 
-def attempt(said_there: Any, route: Route = Route.CHAT) -> Attempt:
+def attempt(said_there: Any, route: Endpoint = endpoints.CHAT) -> Attempt:
     provider = PlayedProvider("openai").says(said_there)
     fitted = Fitted(target=Target("openai", "m"), route=route, body=b"{}", stream=True)
     return Attempt(
@@ -37,23 +37,23 @@ async def all_of(here: Attempt) -> list[bytes]:
 @pytest.mark.parametrize(
     ("route", "before", "first"),
     [
-        (Route.CHAT, [ROLE], said("Hi")),
-        (Route.CHAT, [FILTERS, ROLE], said("Hi")),
-        (Route.CHAT, [ROLE], event({"choices": [{"delta": {"tool_calls": [{"index": 0}]}}]})),
-        (Route.CHAT, [ROLE], event({"choices": [{"delta": {"refusal": "No."}}]})),
-        (Route.CHAT, [ROLE], said("", "stop")),
-        (Route.RESPONSES, [CREATED], DELTA),
+        (endpoints.CHAT, [ROLE], said("Hi")),
+        (endpoints.CHAT, [FILTERS, ROLE], said("Hi")),
+        (endpoints.CHAT, [ROLE], event({"choices": [{"delta": {"tool_calls": [{"index": 0}]}}]})),
+        (endpoints.CHAT, [ROLE], event({"choices": [{"delta": {"refusal": "No."}}]})),
+        (endpoints.CHAT, [ROLE], said("", "stop")),
+        (endpoints.RESPONSES, [CREATED], DELTA),
     ],
 )
 async def test_what_comes_before_the_content_is_handed_on_with_it(
-    route: Route, before: list[bytes], first: bytes
+    route: Endpoint, before: list[bytes], first: bytes
 ) -> None:
     waited = []
 
     async def wait() -> None:
         waited.append("for the content")
 
-    exchange = PlayedExchange(*before, wait, first, said("more") if route is Route.CHAT else DELTA)
+    exchange = PlayedExchange(*before, wait, first, said("more") if route is endpoints.CHAT else DELTA)
     here = attempt(lambda: _given(exchange), route)
     await here.open()
     assert waited

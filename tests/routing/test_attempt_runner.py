@@ -10,9 +10,8 @@ from tests.eventually import until
 from tests.routing.boards import board_alone
 from tests.routing.played import PlayedProvider, answering
 from tests.routing.turns import PlayedTurn
-from tidegate.core import errors
+from tidegate.core import endpoints, errors
 from tidegate.core.clock import ManualClock
-from tidegate.core.values import Route
 from tidegate.providers.base import Fitted
 from tidegate.providers.target import Target
 from tidegate.routing.attempt import Attempt
@@ -30,7 +29,7 @@ class Sent:
 
     def __init__(self, provider: PlayedProvider, board: Board, *, trial: bool = False, seconds: float | None) -> None:
         self.turn = PlayedTurn()
-        fitted = Fitted(target=HERE, route=Route.CHAT, body=b"{}", stream=False)
+        fitted = Fitted(target=HERE, route=endpoints.CHAT, body=b"{}", stream=False)
         credential = provider.credentials[0]
         self.attempt = Attempt(fitted, credential, provider=provider, headers={}, turn=self.turn, clock=ManualClock())
         ask = Ask(target=HERE, credential=credential, claim="trial openai/m" if trial else "")

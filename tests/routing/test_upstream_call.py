@@ -13,8 +13,10 @@ from tests.providers.servers import STREAM_HEAD, Script, Server, chunk, saying, 
 from tests.providers.targets import provider
 from tests.routing.asks import COST, Asked
 from tests.routing.boards import board_alone
+from tidegate.core import endpoints
 from tidegate.core.clock import ManualClock
 from tidegate.core.config import RetriesConfig
+from tidegate.core.endpoints import Endpoint
 from tidegate.core.errors import (
     AnswerTooLarge,
     ClientGone,
@@ -26,7 +28,6 @@ from tidegate.core.errors import (
     TidegateError,
     TruncatedStream,
 )
-from tidegate.core.values import Route
 
 DONE = b"data: [DONE]\n\n"
 
@@ -54,7 +55,9 @@ def whole(body: bytes, status: str = "200 OK") -> Script:
 
 
 @contextlib.asynccontextmanager
-async def asked(script: Script, route: Route = Route.CHAT, **settings: Any) -> AsyncIterator[tuple[Asked, Server]]:
+async def asked(
+    script: Script, route: Endpoint = endpoints.CHAT, **settings: Any
+) -> AsyncIterator[tuple[Asked, Server]]:
     """The call, streamed where the script streams; nothing is tried twice, and nobody else is there."""
     async with serving(script) as server, provider(f"{server.address}/v1", **settings) as openai:
         clock = ManualClock()
@@ -129,11 +132,11 @@ async def test_responses_end_by_their_terminal_event_only() -> None:
     response = {"status": "completed", "model": "m-1", "usage": {"input_tokens": 1}}
     begun = event({"type": "response.created", "response": {"status": "in_progress"}}, "response.created")
     ended = event({"type": "response.completed", "response": response}, "response.completed")
-    async with asked(streaming(begun, ended, DONE), Route.RESPONSES) as (call, _):
+    async with asked(streaming(begun, ended, DONE), endpoints.RESPONSES) as (call, _):
         await call.asking.open()
         assert await call.rest() == [begun, ended]
         assert call.outcome.storable
-    async with asked(streaming(begun), Route.RESPONSES) as (call, _):
+    async with asked(streaming(begun), endpoints.RESPONSES) as (call, _):
         with pytest.raises(TruncatedStream):
             await call.asking.open()
 
@@ -141,7 +144,7 @@ async def test_responses_end_by_their_terminal_event_only() -> None:
 async def test_a_response_that_failed_is_handed_on_and_reported() -> None:
     response = {"status": "failed", "error": {"code": "server_error", "message": "no"}}
     ended = event({"type": "response.failed", "response": response}, "response.failed")
-    async with asked(streaming(ended), Route.RESPONSES) as (call, _):
+    async with asked(streaming(ended), endpoints.RESPONSES) as (call, _):
         await call.asking.open()
         assert await call.rest() == [ended]
         assert call.outcome.error is None

@@ -9,10 +9,10 @@ from tests.eventually import until
 from tests.routing.asks import CANNED, STALE, Asked
 from tests.routing.boards import board_alone
 from tests.routing.played import DONE, ROLE, PlayedProvider, answering, event, refusal, said, streaming
-from tidegate.core import errors
+from tidegate.core import endpoints, errors
 from tidegate.core.clock import ManualClock
 from tidegate.core.config import RetriesConfig
-from tidegate.core.values import Route
+from tidegate.core.endpoints import Endpoint
 from tidegate.providers.target import Target
 from tidegate.routing.health.circuit_breaker import Circuit
 from tidegate.routing.health.credential_state import Standing
@@ -153,22 +153,22 @@ async def test_the_callers_own_mistake_goes_nowhere_else(world: World) -> None:
 @pytest.mark.parametrize(
     ("route", "pieces"),
     [
-        (Route.CHAT, [ROLE, event({"error": {"message": "No."}})]),
-        (Route.CHAT, [ROLE, errors.StreamIdle()]),
-        (Route.CHAT, [ROLE]),
-        (Route.CHAT, [ROLE, b"data: {broken\n\n"]),
-        (Route.CHAT, [DONE]),
-        (Route.RESPONSES, [CREATED, ADDED, IN_STREAM]),
-        (Route.RESPONSES, [CREATED, FAILED]),
-        (Route.RESPONSES, [CREATED, errors.TruncatedStream()]),
+        (endpoints.CHAT, [ROLE, event({"error": {"message": "No."}})]),
+        (endpoints.CHAT, [ROLE, errors.StreamIdle()]),
+        (endpoints.CHAT, [ROLE]),
+        (endpoints.CHAT, [ROLE, b"data: {broken\n\n"]),
+        (endpoints.CHAT, [DONE]),
+        (endpoints.RESPONSES, [CREATED, ADDED, IN_STREAM]),
+        (endpoints.RESPONSES, [CREATED, FAILED]),
+        (endpoints.RESPONSES, [CREATED, errors.TruncatedStream()]),
     ],
 )
 async def test_a_stream_that_fails_before_it_says_anything_goes_on_elsewhere(
-    world: World, route: Route, pieces: list[Any]
+    world: World, route: Endpoint, pieces: list[Any]
 ) -> None:
     said_there = {
-        Route.CHAT: [ROLE, said("Hi"), said("", "stop"), DONE],
-        Route.RESPONSES: [CREATED, ADDED, DELTA, event(
+        endpoints.CHAT: [ROLE, said("Hi"), said("", "stop"), DONE],
+        endpoints.RESPONSES: [CREATED, ADDED, DELTA, event(
             {"type": "response.completed", "response": {"status": "completed"}}, "response.completed"
         )],
     }[route]  # fmt: skip
@@ -194,7 +194,7 @@ async def test_after_the_first_content_a_failure_is_the_callers_and_counts(world
 
 async def test_a_response_that_says_itself_that_it_failed_is_handed_on_where_nobody_else_answers(world: World) -> None:
     world.openai.says(streaming(CREATED, FAILED))
-    call = world.asked(HERE, route=Route.RESPONSES, stream=True, retries=RetriesConfig(most=0))
+    call = world.asked(HERE, route=endpoints.RESPONSES, stream=True, retries=RetriesConfig(most=0))
     await call.asking.open()
     assert await call.rest() == [CREATED, FAILED]
     assert isinstance(call.outcome.reported, errors.ServerFailure)

@@ -10,10 +10,11 @@ from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from openai.types.responses import Response
 
 from tidegate.cache.stored import StoredAnswer, in_form
+from tidegate.core import endpoints
+from tidegate.core.endpoints import Endpoint
 from tidegate.core.errors import MalformedAnswer, TruncatedStream
-from tidegate.core.values import Route
 from tidegate.wire import sse
-from tidegate.wire.answer_form import ECHOED, OwnWords, as_events, as_whole, events_of
+from tidegate.wire.answer_form import OwnWords, as_events, as_whole, events_of
 
 Json = dict[str, Any]
 
@@ -62,32 +63,32 @@ def encoded(document: Json) -> bytes:
 
 @pytest.mark.parametrize("chat", CHATS.values(), ids=CHATS)
 def test_a_completion_is_streamed_and_comes_together_again(chat: Json) -> None:
-    events = as_events(Route.CHAT, encoded(chat))
+    events = as_events(endpoints.CHAT, encoded(chat))
     assert events[-1] == sse.DONE
     for event in events[:-1]:
         ChatCompletionChunk.model_validate_json(sse.data_of(event) or b"", strict=True)
-    whole = as_whole(Route.CHAT, events)
+    whole = as_whole(endpoints.CHAT, events)
     assert json.loads(whole) == chat
     ChatCompletion.model_validate_json(whole, strict=True)
 
 
 @pytest.mark.parametrize("status", ["completed", "incomplete", "failed"])
 def test_a_response_is_streamed_and_comes_together_again(status: str) -> None:
-    events = as_events(Route.RESPONSES, encoded(response(status)))
+    events = as_events(endpoints.RESPONSES, encoded(response(status)))
     assert events[-1].startswith(f"event: response.{status}\n".encode())
-    whole = as_whole(Route.RESPONSES, events)
+    whole = as_whole(endpoints.RESPONSES, events)
     assert json.loads(whole) == response(status)
     Response.model_validate_json(whole, strict=True)
 
 
 def test_a_stored_stream_is_cut_into_the_events_it_came_in() -> None:
-    for route, whole in ((Route.CHAT, CHATS["tools"]), (Route.RESPONSES, response())):
+    for route, whole in ((endpoints.CHAT, CHATS["tools"]), (endpoints.RESPONSES, response())):
         events = as_events(route, encoded(whole))
         assert events_of(b"".join(events)) == events
 
 
-@pytest.mark.parametrize(("route", "whole"), [(Route.CHAT, CHATS["tools"]), (Route.RESPONSES, response())])
-def test_a_stored_answer_takes_either_form(route: Route, whole: Json) -> None:
+@pytest.mark.parametrize(("route", "whole"), [(endpoints.CHAT, CHATS["tools"]), (endpoints.RESPONSES, response())])
+def test_a_stored_answer_takes_either_form(route: Endpoint, whole: Json) -> None:
     stored = StoredAnswer(stream=False, body=encoded(whole), served_by="openai/m", echo="{}", at=1.0)
     streamed = in_form(stored, route, stream=True)
     assert events_of(streamed.body) == as_events(route, stored.body)
@@ -98,10 +99,10 @@ def test_a_stored_answer_takes_either_form(route: Route, whole: Json) -> None:
 
 def test_a_response_stream_without_its_end_is_no_answer() -> None:
     with pytest.raises(TruncatedStream):
-        as_whole(Route.RESPONSES, as_events(Route.RESPONSES, encoded(response()))[:-1])
+        as_whole(endpoints.RESPONSES, as_events(endpoints.RESPONSES, encoded(response()))[:-1])
 
 
-@pytest.mark.parametrize("route", [Route.CHAT, Route.RESPONSES])
+@pytest.mark.parametrize("route", [endpoints.CHAT, endpoints.RESPONSES])
 @pytest.mark.parametrize(
     "body",
     [
@@ -116,7 +117,7 @@ def test_a_response_stream_without_its_end_is_no_answer() -> None:
         {"status": "completed", "output": [7]},
     ],
 )
-def test_an_answer_that_cannot_be_streamed_is_a_typed_error(route: Route, body: Json) -> None:
+def test_an_answer_that_cannot_be_streamed_is_a_typed_error(route: Endpoint, body: Json) -> None:
     with pytest.raises(MalformedAnswer):
         as_events(route, encoded(body))
 
@@ -133,7 +134,7 @@ SILENT: Json = {"metadata": {}, "user": None, "safety_identifier": None, "prompt
 
 
 def test_all_of_the_callers_words_are_covered() -> None:
-    assert set(HERS) == set(ECHOED)
+    assert set(HERS) == set(endpoints.RESPONSES.echoes)
 
 
 @pytest.mark.parametrize(("said", "now"), [("", SILENT), (json.dumps(HIS), {**SILENT, **HIS})])
@@ -142,11 +143,11 @@ def test_another_callers_words_never_show(said: str, now: Json) -> None:
     own = OwnWords(said)
 
     whole = own.in_whole(hers)
-    events = [own.in_event(event) for event in as_events(Route.RESPONSES, hers)]
+    events = [own.in_event(event) for event in as_events(endpoints.RESPONSES, hers)]
 
     assert b"hers" not in whole
     assert b"hers" not in b"".join(events)
-    last = json.loads(as_whole(Route.RESPONSES, events))
+    last = json.loads(as_whole(endpoints.RESPONSES, events))
     assert json.loads(whole) == last == response(**{**HERS, "prompt_cache_retention": None, **now})
 
 
@@ -182,5 +183,5 @@ def test_no_depth_of_nesting_is_a_failure_of_ours(depth: int) -> None:
     with contextlib.suppress(MalformedAnswer):
         own.in_whole(body)
     with contextlib.suppress(MalformedAnswer):
-        for event in as_events(Route.RESPONSES, body):
+        for event in as_events(endpoints.RESPONSES, body):
             own.in_event(event)

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tidegate.core import endpoints
 from tidegate.core.errors import BodyNotAnObject, BodyNotJson, EmptyBody, InvalidParameter, TidegateError
-from tidegate.core.values import Route
 from tidegate.wire.call import parse, read_object
 
 
@@ -38,17 +38,17 @@ from tidegate.wire.call import parse, read_object
 )
 def test_a_bad_body_is_refused_by_its_own_error(data: bytes, error: type[TidegateError]) -> None:
     with pytest.raises(error):
-        parse(Route.CHAT, data)
+        parse(endpoints.CHAT, data)
 
 
 def test_fields_nobody_knows_keep_their_very_bytes() -> None:
     data = b'{"model":"m", "new": {"b": 1.50, "a":[1e2,  "\\u00e9"]} ,"temperature":0.10}'
-    call = parse(Route.CHAT, data)
+    call = parse(endpoints.CHAT, data)
     assert call.forwarded() == b'{"model":"m","new":{"b": 1.50, "a":[1e2,  "\\u00e9"]},"temperature":0.10}'
 
 
 def test_a_key_sent_twice_is_forwarded_once_as_it_was_metered() -> None:
-    call = parse(Route.CHAT, b'{"model":"cheap","model":"dear"}')
+    call = parse(endpoints.CHAT, b'{"model":"cheap","model":"dear"}')
     assert call.model == "dear"
     assert call.forwarded() == b'{"model":"dear"}'
 
@@ -67,14 +67,14 @@ def test_a_key_sent_twice_is_forwarded_once_as_it_was_metered() -> None:
 )
 def test_a_chat_stream_is_always_asked_for_its_usage(options: object, sent: object, asked: bool) -> None:
     body = {"model": "m", "stream": True} | ({"stream_options": options} if options else {})
-    call = parse(Route.CHAT, json.dumps(body).encode())
+    call = parse(endpoints.CHAT, json.dumps(body).encode())
     assert json.loads(call.forwarded())["stream_options"] == sent
     assert call.wants_usage is asked
 
 
 def test_a_responses_stream_is_left_as_it_is() -> None:
     data = b'{"model":"m","stream":true}'
-    assert parse(Route.RESPONSES, data).forwarded() == data
+    assert parse(endpoints.RESPONSES, data).forwarded() == data
 
 
 @pytest.mark.parametrize(
@@ -87,17 +87,17 @@ def test_a_responses_stream_is_left_as_it_is() -> None:
     ],
 )
 def test_half_an_emoji_is_replaced_not_refused(text: bytes, read: str) -> None:
-    assert parse(Route.CHAT, b'{"model":"m","user":"' + text + b'"}').end_user == read
+    assert parse(endpoints.CHAT, b'{"model":"m","user":"' + text + b'"}').end_user == read
 
 
 @given(st.binary(max_size=200))
 def test_no_bytes_raise_anything_but_a_typed_error(data: bytes) -> None:
     with contextlib.suppress(TidegateError):
-        parse(Route.RESPONSES, data)
+        parse(endpoints.RESPONSES, data)
 
 
 def test_moderations_need_no_model() -> None:
-    assert parse(Route.MODERATIONS, b'{"input":"x"}').model == "omni-moderation-latest"
+    assert parse(endpoints.MODERATIONS, b'{"input":"x"}').model == "omni-moderation-latest"
 
 
 def test_a_body_that_is_no_call_is_read_by_the_same_rules() -> None:

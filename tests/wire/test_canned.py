@@ -8,7 +8,8 @@ from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from openai.types.responses import Response, ResponseStreamEvent
 from pydantic import TypeAdapter
 
-from tidegate.core.values import Route
+from tidegate.core import endpoints
+from tidegate.core.endpoints import Endpoint
 from tidegate.wire import chat, responses, sse
 from tidegate.wire.call import parse
 from tidegate.wire.canned import canned
@@ -23,11 +24,11 @@ ANY_EVENT: TypeAdapter[Any] = TypeAdapter(ResponseStreamEvent)
 NOW = 1_790_000_000.5
 
 
-def said(route: Route, body: Json) -> tuple[bytes, ...] | None:
+def said(route: Endpoint, body: Json) -> tuple[bytes, ...] | None:
     return canned(parse(route, msgspec.json.encode(body)), TEXT, digits="0" * 32, now=NOW)
 
 
-def events(route: Route, body: Json) -> list[bytes]:
+def events(route: Endpoint, body: Json) -> list[bytes]:
     found = said(route, {**body, "stream": True})
     assert found is not None
     return list(found)
@@ -38,7 +39,7 @@ def documents(stream: list[bytes]) -> list[Json]:
     return [msgspec.json.decode(data) for data in datas if data and data != b"[DONE]"]
 
 
-def whole(route: Route, body: Json) -> Json:
+def whole(route: Endpoint, body: Json) -> Json:
     found = said(route, body)
     assert found is not None
     assert len(found) == 1
@@ -47,7 +48,7 @@ def whole(route: Route, body: Json) -> Json:
 
 
 def test_a_completion() -> None:
-    made = ChatCompletion.model_validate(whole(Route.CHAT, CHAT), strict=True)
+    made = ChatCompletion.model_validate(whole(endpoints.CHAT, CHAT), strict=True)
     assert (made.model, made.created, made.choices[0].finish_reason) == ("smart", int(NOW), "stop")
     assert made.choices[0].message.content == TEXT
     assert made.usage is not None
@@ -55,23 +56,23 @@ def test_a_completion() -> None:
 
 
 def test_a_completions_stream() -> None:
-    stream = events(Route.CHAT, CHAT)
+    stream = events(endpoints.CHAT, CHAT)
     assert stream[-1] == sse.DONE
     chunks = documents(stream)
     for chunk in chunks:
         ChatCompletionChunk.model_validate(chunk, strict=True)
     assert (chunks[-1]["choices"], chunks[-1]["usage"]["total_tokens"]) == ([], 0)
-    assert chat.from_chunks(chunks)["choices"] == whole(Route.CHAT, CHAT)["choices"]
+    assert chat.from_chunks(chunks)["choices"] == whole(endpoints.CHAT, CHAT)["choices"]
 
 
 def test_each_choice_that_was_asked_for() -> None:
-    assert [choice["index"] for choice in whole(Route.CHAT, {**CHAT, "n": 3})["choices"]] == [0, 1, 2]
-    assert len(whole(Route.CHAT, {**CHAT, "n": 10_000})["choices"]) == 128
+    assert [choice["index"] for choice in whole(endpoints.CHAT, {**CHAT, "n": 3})["choices"]] == [0, 1, 2]
+    assert len(whole(endpoints.CHAT, {**CHAT, "n": 10_000})["choices"]) == 128
 
 
 def test_a_response() -> None:
     asked = {**RESPONSES, "instructions": "Be brief.", "metadata": {"a": "b"}, "store": False, "temperature": 0.5}
-    made = Response.model_validate(whole(Route.RESPONSES, asked), strict=True)
+    made = Response.model_validate(whole(endpoints.RESPONSES, asked), strict=True)
     assert (made.output_text, made.status, made.model) == (TEXT, "completed", "smart")
     assert (made.instructions, made.metadata, made.temperature) == ("Be brief.", {"a": "b"}, 0.5)
     assert made.usage is not None
@@ -79,7 +80,7 @@ def test_a_response() -> None:
 
 
 def test_a_responses_stream_has_all_events_in_order() -> None:
-    seen = documents(events(Route.RESPONSES, RESPONSES))
+    seen = documents(events(endpoints.RESPONSES, RESPONSES))
     for event in seen:
         ANY_EVENT.validate_python(event, strict=True)
     assert [event["sequence_number"] for event in seen] == list(range(len(seen)))
@@ -88,11 +89,11 @@ def test_a_responses_stream_has_all_events_in_order() -> None:
         "created", "in_progress", "output_item.added", "content_part.added", "output_text.delta", "output_text.done",
         "content_part.done", "output_item.done", "completed",
     ]  # fmt: skip
-    assert responses.from_events(seen) == whole(Route.RESPONSES, RESPONSES)
+    assert responses.from_events(seen) == whole(endpoints.RESPONSES, RESPONSES)
 
 
-@pytest.mark.parametrize(("route", "body"), [(Route.CHAT, CHAT), (Route.RESPONSES, RESPONSES)])
-def test_a_watch_sees_a_complete_answer(route: Route, body: Json) -> None:
+@pytest.mark.parametrize(("route", "body"), [(endpoints.CHAT, CHAT), (endpoints.RESPONSES, RESPONSES)])
+def test_a_watch_sees_a_complete_answer(route: Endpoint, body: Json) -> None:
     watch = watch_for(route)
     sights = [watch.see(event) for event in events(route, body)]
     assert (sights[-1], set(sights[:-1])) == (Sight.END, {Sight.PASS})
@@ -102,18 +103,18 @@ def test_a_watch_sees_a_complete_answer(route: Route, body: Json) -> None:
 @pytest.mark.parametrize(
     ("route", "body"),
     [
-        (Route.EMBEDDINGS, {"model": "e", "input": "x"}),
-        (Route.MODERATIONS, {"input": "x"}),
-        (Route.CHAT, {**CHAT, "response_format": {"type": "json_schema", "json_schema": {}}}),
-        (Route.CHAT, {**CHAT, "response_format": {"type": "json_object"}}),
-        (Route.CHAT, {**CHAT, "modalities": ["text", "audio"]}),
-        (Route.CHAT, {**CHAT, "tool_choice": "required"}),
-        (Route.CHAT, {**CHAT, "tool_choice": {"type": "function", "function": {"name": "f"}}}),
-        (Route.RESPONSES, {**RESPONSES, "text": {"format": {"type": "json_schema", "name": "x", "schema": {}}}}),
-        (Route.RESPONSES, {**RESPONSES, "tool_choice": "required"}),
+        (endpoints.EMBEDDINGS, {"model": "e", "input": "x"}),
+        (endpoints.MODERATIONS, {"input": "x"}),
+        (endpoints.CHAT, {**CHAT, "response_format": {"type": "json_schema", "json_schema": {}}}),
+        (endpoints.CHAT, {**CHAT, "response_format": {"type": "json_object"}}),
+        (endpoints.CHAT, {**CHAT, "modalities": ["text", "audio"]}),
+        (endpoints.CHAT, {**CHAT, "tool_choice": "required"}),
+        (endpoints.CHAT, {**CHAT, "tool_choice": {"type": "function", "function": {"name": "f"}}}),
+        (endpoints.RESPONSES, {**RESPONSES, "text": {"format": {"type": "json_schema", "name": "x", "schema": {}}}}),
+        (endpoints.RESPONSES, {**RESPONSES, "tool_choice": "required"}),
     ],
 )
-def test_where_a_text_is_no_answer_there_is_none(route: Route, body: Json) -> None:
+def test_where_a_text_is_no_answer_there_is_none(route: Endpoint, body: Json) -> None:
     assert said(route, body) is None
     assert said(route, {**body, "stream": True}) is None
 
@@ -125,6 +126,6 @@ def test_where_a_text_is_no_answer_there_is_none(route: Route, body: Json) -> No
         {"modalities": 7}, {"response_format": 7}, {"text": {"format": 7}},
     ],
 )  # fmt: skip
-@pytest.mark.parametrize(("route", "body"), [(Route.CHAT, CHAT), (Route.RESPONSES, RESPONSES)])
-def test_a_request_that_nobody_has_checked_does_no_harm(route: Route, body: Json, odd: Json) -> None:
+@pytest.mark.parametrize(("route", "body"), [(endpoints.CHAT, CHAT), (endpoints.RESPONSES, RESPONSES)])
+def test_a_request_that_nobody_has_checked_does_no_harm(route: Endpoint, body: Json, odd: Json) -> None:
     assert TEXT.encode() in b"".join(said(route, {**body, **odd}) or ())

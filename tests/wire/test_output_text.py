@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidegate.core.values import Route
+from tidegate.core import endpoints
+from tidegate.core.endpoints import Endpoint
 from tidegate.wire import chat, responses, sse
 from tidegate.wire.output_text import spoken
 
@@ -52,32 +53,32 @@ def events(documents: list[dict[str, Any]]) -> list[bytes]:
 @pytest.mark.parametrize(("message", "words"), MESSAGES.values(), ids=MESSAGES)
 def test_a_chat_answer_says_the_same_whole_and_streamed(message: dict[str, Any], words: list[str]) -> None:
     whole = completion(message)
-    assert spoken(Route.CHAT, [json.dumps(whole).encode()]) == words
-    assert spoken(Route.CHAT, [*events(chat.to_chunks(whole)), sse.DONE]) == words
+    assert spoken(endpoints.CHAT, [json.dumps(whole).encode()]) == words
+    assert spoken(endpoints.CHAT, [*events(chat.to_chunks(whole)), sse.DONE]) == words
 
 
 @pytest.mark.parametrize(("item", "words"), ITEMS.values(), ids=ITEMS)
 def test_a_response_says_the_same_whole_and_streamed(item: dict[str, Any], words: list[str]) -> None:
     whole = response(item)
-    assert spoken(Route.RESPONSES, [json.dumps(whole, indent=2).encode()]) == words
-    assert spoken(Route.RESPONSES, events(responses.to_events(whole))) == words
+    assert spoken(endpoints.RESPONSES, [json.dumps(whole, indent=2).encode()]) == words
+    assert spoken(endpoints.RESPONSES, events(responses.to_events(whole))) == words
 
 
 def test_every_choice_counts() -> None:
-    assert spoken(Route.CHAT, [json.dumps(completion({"content": "a"}, {"content": "b"})).encode()]) == ["a", "b"]
+    assert spoken(endpoints.CHAT, [json.dumps(completion({"content": "a"}, {"content": "b"})).encode()]) == ["a", "b"]
 
 
 def test_a_stream_counts_as_far_as_it_came() -> None:
     chunks = events(chat.to_chunks(completion({"content": "The tide comes in and then it goes out again."})))
-    (said,) = spoken(Route.CHAT, chunks[:3])
+    (said,) = spoken(endpoints.CHAT, chunks[:3])
     assert "The tide comes in and then it goes out again.".startswith(said)
 
 
 def test_a_body_may_begin_with_a_line_break() -> None:
-    assert spoken(Route.CHAT, [b'\n {"choices":[{"message":{"content":"a"}}]}']) == ["a"]
+    assert spoken(endpoints.CHAT, [b'\n {"choices":[{"message":{"content":"a"}}]}']) == ["a"]
 
 
-@pytest.mark.parametrize("route", list(Route))
+@pytest.mark.parametrize("route", list(endpoints.ALL))
 @pytest.mark.parametrize(
     "odd",
     [
@@ -87,10 +88,10 @@ def test_a_body_may_begin_with_a_line_break() -> None:
         b'{"type":7,"delta":"x"}', b'{"type":"response.output_text.delta","delta":{}}', b"[" * 100_000,
     ],
 )  # fmt: skip
-def test_what_cannot_be_read_says_nothing(route: Route, odd: bytes) -> None:
+def test_what_cannot_be_read_says_nothing(route: Endpoint, odd: bytes) -> None:
     assert spoken(route, [odd]) == []
 
 
 @given(st.lists(st.binary(max_size=60)))
 def test_no_bytes_raise(pieces: list[bytes]) -> None:
-    assert isinstance(spoken(Route.RESPONSES, pieces), list)
+    assert isinstance(spoken(endpoints.RESPONSES, pieces), list)

@@ -7,12 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tidegate.core import endpoints
+from tidegate.core.endpoints import Endpoint
 from tidegate.core.errors import MalformedAnswer, TruncatedStream
-from tidegate.core.values import Route
 from tidegate.wire import sse
 from tidegate.wire.stream_observer import Sight, is_extra_chunk, is_terminal, watch_for
 
-CHAT, RESPONSES = Route.CHAT, Route.RESPONSES
+CHAT, RESPONSES = endpoints.CHAT, endpoints.RESPONSES
 PASS, END, ERROR, NOTHING = Sight.PASS, Sight.END, Sight.ERROR, Sight.NOTHING
 USAGE = {"prompt_tokens": 3, "completion_tokens": 5, "total_tokens": 8}
 CUT_SHORT = {"status": "incomplete", "incomplete_details": {"reason": "max_output_tokens"}}
@@ -99,7 +100,7 @@ def test_a_chat_stream_that_says_nothing_at_all_is_no_answer() -> None:
         (RESPONSES, [{"type": "response.completed", "response": {"status": "completed"}}], True),
     ],
 )
-def test_an_answer_has_begun_when_content_has_gone_by(route: Route, events: list[Any], begun: bool) -> None:
+def test_an_answer_has_begun_when_content_has_gone_by(route: Endpoint, events: list[Any], begun: bool) -> None:
     watch = watch_for(route)
     for one in events:
         watch.see(event(one))
@@ -189,7 +190,7 @@ def test_done_after_a_response_is_not_forwarded() -> None:
 @pytest.mark.parametrize(
     "data", [b"{", b"hello", b"[1]", b"7", b'"x"', b'{"choices":{}}', b'{"model":7}', b"\xff", b"[" * 100_000]
 )
-def test_what_is_not_the_protocol_is_malformed(route: Route, data: bytes) -> None:
+def test_what_is_not_the_protocol_is_malformed(route: Endpoint, data: bytes) -> None:
     if route is RESPONSES and data.startswith(b'{"'):
         data = b'{"type":"response.created","response":%s}' % data.replace(b"{}", b'"x"')
     with pytest.raises(MalformedAnswer):
@@ -198,14 +199,14 @@ def test_what_is_not_the_protocol_is_malformed(route: Route, data: bytes) -> Non
         watch_for(route).see_whole(data if data.startswith(b'{"c') else data[:-1])
 
 
-@pytest.mark.parametrize("route", [Route.EMBEDDINGS, Route.MODERATIONS])
-def test_a_stream_where_openai_has_none_is_malformed(route: Route) -> None:
+@pytest.mark.parametrize("route", [endpoints.EMBEDDINGS, endpoints.MODERATIONS])
+def test_a_stream_where_openai_has_none_is_malformed(route: Endpoint) -> None:
     with pytest.raises(MalformedAnswer):
         watch_for(route).see(chunk((0, "stop")))
 
 
 @given(st.binary(max_size=80), st.sampled_from([CHAT, RESPONSES]))
-def test_no_bytes_raise_anything_but_malformed(data: bytes, route: Route) -> None:
+def test_no_bytes_raise_anything_but_malformed(data: bytes, route: Endpoint) -> None:
     for look in (watch_for(route).see, watch_for(route).see_whole):
         try:
             look(b"data: " + data + b"\n\n")
@@ -239,16 +240,16 @@ WHOLE = {"model": "m-1", "usage": USAGE}
         pytest.param(CHAT, {"error": FAILURE}, ERROR, True, id="an error under status 200"),
         pytest.param(CHAT, {"message": "boom", **FAILURE}, ERROR, True, id="a flat error under status 200"),
         pytest.param(RESPONSES, FAILURE, ERROR, True, id="a flat error in place of a response"),
-        pytest.param(Route.EMBEDDINGS, FAILURE, ERROR, True, id="a flat error in place of an embedding"),
+        pytest.param(endpoints.EMBEDDINGS, FAILURE, ERROR, True, id="a flat error in place of an embedding"),
         pytest.param(RESPONSES, {"status": "completed", "error": None}, END, True, id="response"),
         pytest.param(RESPONSES, {"status": "failed", "error": FAILURE}, END, False, id="response that failed"),
         pytest.param(RESPONSES, {"status": "in_progress"}, END, False, id="response still running"),
         pytest.param(RESPONSES, {"error": FAILURE}, ERROR, True, id="an error in place of a response"),
-        pytest.param(Route.EMBEDDINGS, {"data": [{"embedding": [0.5]}]}, END, True, id="embedding"),
-        pytest.param(Route.MODERATIONS, {"results": []}, END, True, id="moderation"),
+        pytest.param(endpoints.EMBEDDINGS, {"data": [{"embedding": [0.5]}]}, END, True, id="embedding"),
+        pytest.param(endpoints.MODERATIONS, {"results": []}, END, True, id="moderation"),
     ],
 )  # fmt: skip
-def test_an_answer_in_one_piece(route: Route, body: dict[str, Any], sight: Sight, storable: bool) -> None:
+def test_an_answer_in_one_piece(route: Endpoint, body: dict[str, Any], sight: Sight, storable: bool) -> None:
     watch = watch_for(route)
     assert watch.see_whole(json.dumps({**WHOLE, **body}).encode()) is sight
     assert watch.storable is storable
@@ -309,20 +310,20 @@ def test_no_text_makes_a_chunk_look_like_one(text: str) -> None:
         (RESPONSES, event({"type": "response.output_text.delta", "delta": "response.completed"}), False),
     ],
 )
-def test_the_terminal_event_is_known_however_it_is_written(route: Route, one: bytes, is_it: bool) -> None:
+def test_the_terminal_event_is_known_however_it_is_written(route: Endpoint, one: bytes, is_it: bool) -> None:
     assert is_terminal(route, one) is is_it
 
 
 @pytest.mark.parametrize("body", [b"{}", b'{"choices":[]}', b'{"id":"chatcmpl-1","usage":{}}'])
 def test_a_whole_chat_answer_without_a_choice_is_none(body: bytes) -> None:
     with pytest.raises(MalformedAnswer, match="no choice"):
-        watch_for(Route.CHAT).see_whole(body)
+        watch_for(endpoints.CHAT).see_whole(body)
 
 
 @pytest.mark.parametrize(
-    ("route", "lacks"), [(RESPONSES, "output"), (Route.EMBEDDINGS, "data"), (Route.MODERATIONS, "data")]
+    ("route", "lacks"), [(RESPONSES, "output"), (endpoints.EMBEDDINGS, "data"), (endpoints.MODERATIONS, "data")]
 )
 @pytest.mark.parametrize("body", [b"{}", b'{"id":"x","usage":{}}'])
-def test_a_whole_answer_without_what_an_answer_holds_is_none(route: Route, lacks: str, body: bytes) -> None:
+def test_a_whole_answer_without_what_an_answer_holds_is_none(route: Endpoint, lacks: str, body: bytes) -> None:
     with pytest.raises(MalformedAnswer, match=f"no {lacks}"):
         watch_for(route).see_whole(body)

@@ -11,6 +11,7 @@ from tidegate.background.event_recorder import NotOurs, Recorder
 from tidegate.background.job import Begun, Broken, End, Finished, Later, Over, Standing, Taken
 from tidegate.background.job_store import Also, JobStore
 from tidegate.background.notifications import News
+from tidegate.core import endpoints
 from tidegate.core.clock import Clock
 from tidegate.core.errors import (
     BackgroundTimeout,
@@ -26,7 +27,6 @@ from tidegate.core.errors import (
     UpstreamBusy,
 )
 from tidegate.core.events import Happening, Own, Tell, untold
-from tidegate.core.values import Route
 from tidegate.storage.postgres import Connection
 from tidegate.wire.stream_observer import is_terminal
 
@@ -202,7 +202,7 @@ class _Attempt:
         answer = self._asked.answer
         try:
             while (event := await answer.next()) is not None:
-                if is_terminal(Route.RESPONSES, event):
+                if is_terminal(endpoints.RESPONSES, event):
                     self._terminal = event
                 elif self._terminal is None:
                     await self._recorder.add(event)

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from tidegate.core.values import Route
+from tidegate.core.endpoints import Format
 from tidegate.wire.call import Call
 
 VERSION = b"1"
@@ -25,41 +25,6 @@ IGNORED = frozenset(
     }
 )
 """Fields that say who asks, or how the answer travels, and do not shape it."""
-
-DEFAULTS: dict[Route, dict[str, Any]] = {
-    Route.CHAT: {
-        "temperature": 1,
-        "top_p": 1,
-        "n": 1,
-        "presence_penalty": 0,
-        "frequency_penalty": 0,
-        "logprobs": False,
-        "top_logprobs": 0,
-        "logit_bias": {},
-        "parallel_tool_calls": True,
-        "response_format": {"type": "text"},
-        "service_tier": "auto",
-        "modalities": ["text"],
-        "store": False,
-    },
-    Route.RESPONSES: {
-        "temperature": 1,
-        "top_p": 1,
-        "top_logprobs": 0,
-        "parallel_tool_calls": True,
-        "truncation": "disabled",
-        "text": {"format": {"type": "text"}},
-        "tools": [],
-        "tool_choice": "auto",
-        "include": [],
-        "service_tier": "auto",
-        "background": False,
-        "store": True,
-    },
-    Route.EMBEDDINGS: {"encoding_format": "float"},
-    Route.MODERATIONS: {"model": "omni-moderation-latest"},
-}
-"""OpenAI's own defaults (API reference): sending one is the same as leaving it out, and so is null."""
 
 _encode = msgspec.json.Encoder(order="deterministic").encode
 _WHOLE_FLOAT = re.compile(rb"\.0[,}\]]")
@@ -84,16 +49,16 @@ def fingerprint(call: Call, *, scope: str, headers: Mapping[str, str]) -> str:
     """
     shape: Any = canonical(call)
     shaping = {name: value for name, value in headers.items() if name not in _NOT_SHAPING_HEADERS}
-    encoded = _encode([VERSION, scope, call.route.value, shaping, shape])
+    encoded = _encode([VERSION, scope, call.route.path, shaping, shape])
     if _WHOLE_FLOAT.search(encoded):  # rare, and costly to look for in every value
         shape = _plain_numbers(shape)
-        encoded = _encode([VERSION, scope, call.route.value, shaping, shape])
+        encoded = _encode([VERSION, scope, call.route.path, shaping, shape])
     return hashlib.blake2b(encoded, digest_size=20).hexdigest()
 
 
 def canonical(call: Call) -> dict[str, Any]:
     """The body without what does not shape the answer; whole numbers written as such."""
-    defaults = DEFAULTS[call.route]
+    defaults = call.route.defaults
     shape: dict[str, Any] = {}
     for name, value in call.body.items():
         if value is None or name in IGNORED:
@@ -101,7 +66,7 @@ def canonical(call: Call) -> dict[str, Any]:
         plain = int(value) if isinstance(value, float) and value.is_integer() else value
         if name not in defaults or not _same(plain, defaults[name]):
             shape[name] = plain
-    if call.route is Route.CHAT and shape.get("tool_choice") == ("auto" if shape.get("tools") else "none"):
+    if call.route.format is Format.CHAT and shape.get("tool_choice") == ("auto" if shape.get("tools") else "none"):
         del shape["tool_choice"]
     return shape
 

@@ -3,7 +3,7 @@
 import msgspec
 import zstandard
 
-from tidegate.core.values import Route
+from tidegate.core.endpoints import Endpoint
 from tidegate.wire.answer_form import as_events, as_whole, events_of
 
 _WORTH_COMPRESSING = 512
@@ -66,7 +66,7 @@ class Codec:
         )
 
 
-def in_form(stored: StoredAnswer, route: Route, *, stream: bool) -> StoredAnswer:
+def in_form(stored: StoredAnswer, route: Endpoint, *, stream: bool) -> StoredAnswer:
     """A stored answer as a stream or whole, whichever way it came."""
     if stored.stream == stream:
         return stored

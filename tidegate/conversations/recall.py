@@ -19,9 +19,9 @@ from tidegate.conversations.storage.conversations import ConversationStore
 from tidegate.conversations.storage.items import ItemStore
 from tidegate.conversations.storage.responses import ResponseStore
 from tidegate.core.clock import Clock
+from tidegate.core.endpoints import Format
 from tidegate.core.errors import InvalidParameter, PostgresUnavailable
 from tidegate.core.ids import IdSource
-from tidegate.core.values import Route
 from tidegate.wire.call import Call
 
 Json = dict[str, Any]
@@ -73,7 +73,7 @@ class Recollection:
         asked = asking.read(call)
         if asked is None:
             return call, None
-        if call.route is Route.CHAT:
+        if call.route.format is Format.CHAT:
             await self._ready()
             return history.stateless_chat(call), self._completion(call, asked, asker)
         given = await self._given(asker.project, call, asked)

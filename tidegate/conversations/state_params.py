@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from tidegate.conversations.documents.items import type_of
+from tidegate.core.endpoints import Format
 from tidegate.core.errors import (
     InvalidId,
     InvalidParameter,
@@ -17,7 +18,6 @@ from tidegate.core.errors import (
     UnsupportedParameter,
     WrongType,
 )
-from tidegate.core.values import Route
 from tidegate.wire.call import Call
 
 MOST_METADATA = 16
@@ -52,9 +52,9 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
 
 def read(call: Call) -> Asked | None:
     """What `call` asks; None for nothing. Raises InvalidParameter, MutuallyExclusive or UnsupportedParameter."""
-    if call.route is Route.CHAT:
+    if call.route.format is Format.CHAT:
         return _read_chat(call.body)
-    return _read_response(call.body) if call.route is Route.RESPONSES else None
+    return _read_response(call.body) if call.route.format is Format.RESPONSES else None
 
 
 def _read_chat(body: Mapping[str, Any]) -> Asked | None:

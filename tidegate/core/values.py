@@ -8,25 +8,6 @@ import msgspec
 from tidegate.core.errors import ConnectionFailed, TidegateError
 
 
-class Route(Enum):
-    """The inference routes, by their path; `streams` tells where OpenAI streams."""
-
-    CHAT = "/v1/chat/completions"
-    RESPONSES = "/v1/responses"
-    EMBEDDINGS = "/v1/embeddings"
-    MODERATIONS = "/v1/moderations"
-
-    @cached_property
-    def label(self) -> str:
-        """Low-cardinality name, as the ledger and the metrics show it."""
-        return self.name.lower()
-
-    @property
-    def streams(self) -> bool:
-        """Whether a call on this route may ask for `stream: true`."""
-        return self in (Route.CHAT, Route.RESPONSES)
-
-
 class Priority(Enum):
     """Whose call goes first when there is a queue; the value is the class's share of the places."""
 

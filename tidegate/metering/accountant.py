@@ -4,8 +4,9 @@ from typing import Any
 
 import msgspec
 
+from tidegate.core.endpoints import Endpoint
 from tidegate.core.errors import TidegateError
-from tidegate.core.values import LedgerEntry, Outcome, Route, Usage
+from tidegate.core.values import LedgerEntry, Outcome, Usage
 from tidegate.metering.estimate import estimate
 from tidegate.metering.prices import Prices
 from tidegate.metering.tokens import MOST_TOKENS, from_wire
@@ -25,10 +26,10 @@ class Accountant:
         self._pace = tokens_per_second
 
     def settled(
-        self, opened: LedgerEntry, outcome: Outcome, *, route: Route, body: dict[str, Any], seconds: float
+        self, opened: LedgerEntry, outcome: Outcome, *, route: Endpoint, body: dict[str, Any], seconds: float
     ) -> LedgerEntry:
         """The line of a call that asked the upstream; `seconds` is how long it took."""
-        free = route is Route.MODERATIONS
+        free = route.free
         used, cost_nanos = Usage(), 0
         for attempt in (*outcome.before, outcome):
             usage = self._usage(opened.model, attempt, route, body)
@@ -60,13 +61,13 @@ class Accountant:
             rung=outcome.rung,
         )
 
-    def _usage(self, model: str, outcome: Outcome, route: Route, body: dict[str, Any]) -> Usage:
+    def _usage(self, model: str, outcome: Outcome, route: Endpoint, body: dict[str, Any]) -> Usage:
         """The upstream's own figure; else our count, and the most that was not seen, wherever it may have worked.
 
         What it refused, with an error of its own before the first word, it does not charge. A figure without input, or
         beyond all reason, is none; one of an answer that broke off may have been the figure so far.
         """
-        if route is Route.MODERATIONS or not outcome.sent:
+        if route.free or not outcome.sent:
             return Usage()
         stated = Usage() if outcome.usage is None else from_wire(outcome.usage)
         if MOST_TOKENS in (stated.input, stated.output):

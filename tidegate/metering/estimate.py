@@ -12,7 +12,8 @@ from typing import Any
 
 import msgspec
 
-from tidegate.core.values import Route, Usage
+from tidegate.core.endpoints import Endpoint
+from tidegate.core.values import Usage
 
 EXACT_CHARACTERS = 50_000
 """Counted one by one (at most 17 ms of CPU, 3 ms for English); what is beyond is scaled by their ratio."""
@@ -37,9 +38,9 @@ _MEDIA = frozenset({"image_url", "input_image", "input_audio", "file", "input_fi
 _CL100K_PREFIXES = ("gpt-4-", "gpt-3.5", "gpt-35", "text-embedding", "ft:gpt-4-", "ft:gpt-3.5")
 
 
-def estimate(route: Route, model: str, body: Mapping[str, Any], output: Iterable[str]) -> Usage:
+def estimate(route: Endpoint, model: str, body: Mapping[str, Any], output: Iterable[str]) -> Usage:
     """The usage of a call, from the decoded request `body` and the `output` texts as far as they came."""
-    talks = route in (Route.CHAT, Route.RESPONSES)
+    talks = route.writes
     read = _Tally()
     if talks:
         read.add_flat(PRIMING_TOKENS)

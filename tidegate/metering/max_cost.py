@@ -6,7 +6,8 @@ from typing import Any
 
 import msgspec
 
-from tidegate.core.values import Route, Usage
+from tidegate.core.endpoints import Endpoint
+from tidegate.core.values import Usage
 from tidegate.metering import max_input_estimate
 from tidegate.metering.estimate import estimate
 from tidegate.metering.prices import Prices
@@ -66,18 +67,18 @@ def reserve(call: Call, prices: Prices, *, at: float, exact: bool, targets: Coll
     spoken = min(most, (_USUAL_OUTPUT if stated is None else stated) * choices)
     tier = call.body.get("service_tier")
     tier = tier if isinstance(tier, str) else None
-    free = call.route is Route.MODERATIONS
+    free = call.route.free
     nanos = 0 if free else prices.most(call.model, usage, at=at, tier=tier, targets=targets)
     return Reserve(tokens=likely + spoken + 1, nanos=nanos)
 
 
-def most_output(route: Route, model: str, body: Mapping[str, Any]) -> int:
+def most_output(route: Endpoint, model: str, body: Mapping[str, Any]) -> int:
     """Tokens that all choices of an answer may have."""
     return _most_of_one(route, model, stated_output(route, body)) * choices_of(body)
 
 
-def _most_of_one(route: Route, model: str, stated: int | None) -> int:
-    if route in (Route.EMBEDDINGS, Route.MODERATIONS):
+def _most_of_one(route: Endpoint, model: str, stated: int | None) -> int:
+    if not route.writes:
         return 0
     if stated is None:
         return longest_output(model)
@@ -85,10 +86,9 @@ def _most_of_one(route: Route, model: str, stated: int | None) -> int:
     return most if known is None else min(most, known)
 
 
-def stated_output(route: Route, body: Mapping[str, Any]) -> int | None:
+def stated_output(route: Endpoint, body: Mapping[str, Any]) -> int | None:
     """The limit that a call states; None where there is none."""
-    names = ("max_output_tokens",) if route is Route.RESPONSES else ("max_completion_tokens", "max_tokens")
-    stated = [count for name in names if (count := _count(body.get(name))) is not None]
+    stated = [count for name in route.output_caps if (count := _count(body.get(name))) is not None]
     return max(stated) if stated else None
 
 

@@ -9,8 +9,9 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from tidegate.core.endpoints import Endpoint
 from tidegate.core.errors import ClientGone
-from tidegate.core.values import Outcome, Route
+from tidegate.core.values import Outcome
 from tidegate.metering import max_input_estimate
 from tidegate.metering.max_cost import choices_of, most_output, stated_output
 
@@ -25,7 +26,7 @@ _THINK_NOT = ("gpt-5-chat",)
 
 
 def unseen_output(  # noqa: PLR0913  # all that is known of the answer
-    ended: Outcome, texts: Sequence[str], seen: int, *, route: Route, model: str, body: Mapping[str, Any], pace: int
+    ended: Outcome, texts: Sequence[str], seen: int, *, route: Endpoint, model: str, body: Mapping[str, Any], pace: int
 ) -> int:
     """Tokens besides the `seen` ones of `texts`; `pace` is how many are written in a second at most."""
     frames = _CALL_FRAME * len(texts) if body.get("tools") or body.get("functions") else 0

@@ -16,10 +16,11 @@ from tidegate.cache.buffered_answer import Given
 from tidegate.conversations.documents.records import Item
 from tidegate.conversations.recorder import ResponseMemory
 from tidegate.conversations.storage.responses import ResponseStore
+from tidegate.core import endpoints
 from tidegate.core.clock import Clock
 from tidegate.core.config import BackgroundConfig
 from tidegate.core.errors import ResponseNotFound
-from tidegate.core.values import AnswerHead, Route
+from tidegate.core.values import AnswerHead
 from tidegate.limits.request_count import Visits
 from tidegate.metering.ledger.entries import encode
 from tidegate.pipeline.context import Attempt, Request, Ticket
@@ -140,7 +141,7 @@ class JobDesk:
             await self._answer(
                 Request(
                     id=begun.call_id,
-                    route=Route.RESPONSES,
+                    route=endpoints.RESPONSES,
                     authorization="",
                     headers=begun.headers,
                     body=body,
@@ -212,4 +213,4 @@ def _first_events(document: Json) -> list[bytes]:
 
 
 def _wanted(*, stream: bool) -> Wanted:
-    return Wanted(route=Route.RESPONSES, stream=stream, usage_chunk=True, echo="")
+    return Wanted(route=endpoints.RESPONSES, stream=stream, usage_chunk=True, echo="")

@@ -5,8 +5,9 @@ from collections.abc import Awaitable, Callable, Mapping
 import msgspec
 
 from tidegate.cache.policy import CachePolicy
+from tidegate.core.endpoints import Endpoint
 from tidegate.core.errors import InvalidParameter
-from tidegate.core.values import Caller, LedgerEntry, Route
+from tidegate.core.values import Caller, LedgerEntry
 from tidegate.limits.scopes import Done, Terms, readmitted
 from tidegate.limits.scripts import LaneAsk, Settlement
 from tidegate.metering.ledger.entries import encode
@@ -32,7 +33,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     """What came in by HTTP, now or when it was promised."""
 
     id: str
-    route: Route
+    route: Endpoint
     authorization: str
     """The header, empty if there is none."""
     headers: Mapping[str, str]

@@ -6,8 +6,9 @@ from typing import Protocol
 
 import msgspec
 
+from tidegate.core.endpoints import Endpoint
 from tidegate.core.errors import ClientGone, TidegateError
-from tidegate.core.values import AnswerHead, Route
+from tidegate.core.values import AnswerHead
 from tidegate.limits.decision import Allowance
 from tidegate.wire import answer_form
 from tidegate.wire.stream_observer import is_extra_chunk, is_terminal
@@ -44,7 +45,7 @@ class Journey(Protocol):
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     """The form in which a caller wants its answer."""
 
-    route: Route
+    route: Endpoint
     stream: bool
     usage_chunk: bool
     """Whether a chat stream may carry its usage chunk."""

@@ -14,8 +14,9 @@ from tidegate.coalescing.registry import Flights
 from tidegate.conversations.recall import Asker, Recollection
 from tidegate.conversations.recorder import Memory, ResponseMemory
 from tidegate.core.clock import Clock
+from tidegate.core.endpoints import Format
 from tidegate.core.errors import TidegateError, UnknownModel
-from tidegate.core.values import AnswerHead, Caller, Outcome, Route
+from tidegate.core.values import AnswerHead, Caller, Outcome
 from tidegate.limits.admission import Door
 from tidegate.limits.decision import Go, Hit, Join
 from tidegate.limits.retry_reservation import Resending
@@ -282,7 +283,7 @@ def _line(ticket: Ticket, name: str) -> bytes:
 
 def _wanted(ticket: Ticket) -> Wanted:
     call = ticket.call
-    usage_chunk = call.wants_usage or call.route is not Route.CHAT
+    usage_chunk = call.wants_usage or call.route.format is not Format.CHAT
     return Wanted(route=call.route, stream=call.stream, usage_chunk=usage_chunk, echo=ticket.echo)
 
 

@@ -5,13 +5,9 @@ from urllib.parse import quote, urlencode
 from tidegate.core.clock import Clock
 from tidegate.core.config import ProviderConfig
 from tidegate.core.errors import NoUpstreamKey
-from tidegate.core.values import Route
 from tidegate.providers.base import Credential, Fitted
 from tidegate.providers.openai import OpenAI
 from tidegate.providers.transport import Transport
-
-_BY_DEPLOYMENT = frozenset({Route.CHAT, Route.EMBEDDINGS})
-"""Routes whose address names the deployment; elsewhere the body's `model` does."""
 
 
 class Azure(OpenAI):
@@ -27,8 +23,8 @@ class Azure(OpenAI):
         return self._deployments.get(model, model)
 
     def _url(self, fitted: Fitted) -> str:
-        path = fitted.route.value.removeprefix("/v1")
-        if not self._newer and fitted.route in _BY_DEPLOYMENT:
+        path = fitted.route.path.removeprefix("/v1")
+        if not self._newer and fitted.route.deployment_in_path:
             path = f"/deployments/{quote(self._model(fitted.target.model), safe='')}{path}"
         return self._below(path)
 

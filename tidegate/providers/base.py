@@ -6,7 +6,7 @@ from typing import Protocol
 import msgspec
 from pydantic import SecretStr
 
-from tidegate.core.values import Route
+from tidegate.core.endpoints import Endpoint
 from tidegate.providers.target import Target
 from tidegate.providers.transport import Exchange
 from tidegate.wire.call import Call
@@ -34,7 +34,7 @@ class Fitted(msgspec.Struct, frozen=True, kw_only=True):
     """A call in the words of one target, ready to be sent with any of its credentials."""
 
     target: Target
-    route: Route
+    route: Endpoint
     body: bytes
     stream: bool
     adapted: tuple[str, ...] = ()
@@ -58,7 +58,7 @@ class Provider(Protocol):
         ...
 
     @property
-    def speaks(self) -> frozenset[Route]:
+    def speaks(self) -> frozenset[Endpoint]:
         """The routes on which it answers."""
         ...
 

@@ -4,8 +4,8 @@ from typing import Any
 
 import msgspec
 
+from tidegate.core.endpoints import Format
 from tidegate.core.errors import TidegateError
-from tidegate.core.values import Route
 from tidegate.providers.base import Fitted
 
 _CODE = "invalid_encrypted_content"
@@ -20,7 +20,7 @@ _decode_any = msgspec.json.Decoder()
 def mended(fitted: Fitted, error: TidegateError) -> Fitted | None:
     """The call as it will pass where sealed reasoning was all that was in its way; None where it was not."""
     words = error.words
-    if words is None or words.status != 400 or fitted.route is not Route.RESPONSES:
+    if words is None or words.status != 400 or fitted.route.format is not Format.RESPONSES:
         return None
     said = words.message.lower()
     if _UNHEARD_OF in said:

@@ -6,11 +6,11 @@ from urllib.parse import quote
 import msgspec
 
 from tidegate import __version__
+from tidegate.core import endpoints
 from tidegate.core.clock import Clock
 from tidegate.core.config import CredentialConfig, ProviderConfig, RuleConfig
 from tidegate.core.config.providers import DEFAULT, OPENAI
 from tidegate.core.errors import NoUpstreamKey
-from tidegate.core.values import Route
 from tidegate.providers.base import Credential, Fitted
 from tidegate.providers.errors import classify
 from tidegate.providers.parameter_rules import Adapter, Rule
@@ -20,7 +20,6 @@ from tidegate.wire.call import Call
 
 PROVIDER = OPENAI
 
-_ROUTES = {route.label: route for route in Route}
 _OPENAIS_OWN = ("openai-organization", "openai-project")
 """Headers of the caller that tell others nothing, and are none of their business."""
 
@@ -32,7 +31,7 @@ class OpenAI:
         """`config` has everything said."""
         self.name = name
         self.credentials = _credentials(config)
-        self.speaks = frozenset(_ROUTES[route] for route in config.speaks or ())
+        self.speaks = frozenset(endpoints.BY_LABEL[label] for label in config.speaks or ())
         self.reasoning_field = config.reasoning_field
         self._way = way_to(config, section="upstream" if name == PROVIDER else f"providers.{name}")
         self.max_answer_bytes = self._way.max_answer_bytes
@@ -87,7 +86,7 @@ class OpenAI:
         return model
 
     def _url(self, fitted: Fitted) -> str:
-        return self._base + fitted.route.value.removeprefix("/v1")
+        return self._base + fitted.route.path.removeprefix("/v1")
 
     def _models_url(self, path: str) -> str:
         return f"{self._base}/models{path}"
@@ -130,7 +129,7 @@ def _credential(config: CredentialConfig) -> Credential:
 def _rule(config: RuleConfig) -> Rule:
     return Rule(
         models=tuple(config.models),
-        routes=frozenset(_ROUTES[route] for route in config.routes) or frozenset(Route),
+        routes=frozenset(endpoints.BY_LABEL[label] for label in config.routes) or frozenset(endpoints.ALL),
         rename=tuple(config.rename.items()),
         drop=tuple(config.drop),
         refuse=tuple(config.refuse),

@@ -11,14 +11,15 @@ from functools import lru_cache
 
 import msgspec
 
+from tidegate.core import endpoints
+from tidegate.core.endpoints import Endpoint
 from tidegate.core.errors import ParameterNotTaken
-from tidegate.core.values import Route
 from tidegate.providers.target import Target
 from tidegate.wire.call import Call
 
 Fields = dict[str, msgspec.Raw]
 
-_CHAT, _BOTH = frozenset({Route.CHAT}), frozenset({Route.CHAT, Route.RESPONSES})
+_CHAT, _BOTH = frozenset({endpoints.CHAT}), frozenset({endpoints.CHAT, endpoints.RESPONSES})
 
 
 class Rule(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,7 +27,7 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
 
     models: tuple[str, ...] = ("*",)
     """Patterns."""
-    routes: frozenset[Route] = frozenset(Route)
+    routes: frozenset[Endpoint] = frozenset(endpoints.ALL)
     rename: tuple[tuple[str, str], ...] = ()
     drop: tuple[str, ...] = ()
     refuse: tuple[str, ...] = ()
@@ -96,7 +97,7 @@ class Adapter:
         rules = self._for(call.route, target.model, named)
         return _apply(rules, fields, target) if rules else Adapted(fields)
 
-    def _find(self, route: Route, model: str, named: bool) -> tuple[Rule, ...]:  # noqa: FBT001  # a key of the cache
+    def _find(self, route: Endpoint, model: str, named: bool) -> tuple[Rule, ...]:  # noqa: FBT001  # a key of the cache
         rules = self._rules if named else (*self._rules, *self._known)
         return tuple(
             rule for rule in rules if route in rule.routes and any(fnmatchcase(model, each) for each in rule.models)

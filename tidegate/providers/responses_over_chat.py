@@ -4,10 +4,10 @@ from typing import Any
 
 import msgspec
 
+from tidegate.core import endpoints
 from tidegate.core.clock import Clock
 from tidegate.core.errors import MalformedAnswer, NotTranslatable
 from tidegate.core.ids import IdSource, new_id
-from tidegate.core.values import Route
 from tidegate.providers.base import Fitted, Provider
 from tidegate.providers.target import Target
 from tidegate.wire import chat, sse
@@ -38,8 +38,8 @@ def interpreter_for(
     """
     if call.route in provider.speaks:
         return None
-    if call.route is not Route.RESPONSES or Route.CHAT not in provider.speaks:
-        raise NotTranslatable(f"The target {target.name} does not answer on {call.route.value}.")
+    if call.route is not endpoints.RESPONSES or endpoints.CHAT not in provider.speaks:
+        raise NotTranslatable(f"The target {target.name} does not answer on {call.route.path}.")
     return Interpreter(call, clock=clock, ids=ids, reasoning_field=provider.reasoning_field)
 
 

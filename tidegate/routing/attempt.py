@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from tidegate.core.clock import Clock
+from tidegate.core.endpoints import Format
 from tidegate.core.errors import (
     AnswerTooLarge,
     HtmlFromProxy,
@@ -21,7 +22,6 @@ from tidegate.core.errors import (
     UpstreamError,
 )
 from tidegate.core.rate_limits import Said
-from tidegate.core.values import Route
 from tidegate.providers.base import Credential, Fitted, Provider
 from tidegate.providers.encrypted_reasoning import mended
 from tidegate.providers.errors import classify, classify_in_stream
@@ -270,7 +270,7 @@ class Attempt:
         sight = self.watch.see(event)
         if sight is Sight.ERROR:
             raise classify_in_stream(self.watch.error, request_id=self.request_id)
-        event = sse.DONE if self._route is Route.CHAT and sight is Sight.END else sse.plain(event)
+        event = sse.DONE if self._route.format is Format.CHAT and sight is Sight.END else sse.plain(event)
         if sight is Sight.PASS:
             self._held.append(event)
             self.events.append(event)
@@ -287,7 +287,7 @@ class Attempt:
         if self._interpreter is not None:
             if not any(self._place(one) for one in self._interpreter.end()):
                 raise TruncatedStream
-        elif self._route is not Route.CHAT or not self.watch.ended():
+        elif self._route.format is not Format.CHAT or not self.watch.ended():
             raise TruncatedStream
         else:
             self._place(sse.DONE)

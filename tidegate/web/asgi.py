@@ -4,9 +4,9 @@ from collections.abc import Awaitable, Callable
 
 from fastapi import FastAPI
 
-from tidegate.core.values import Route
+from tidegate.core import endpoints
 from tidegate.web.inference.disconnect import Receive
-from tidegate.web.inference.endpoint import ROUTES, Inference, Scope
+from tidegate.web.inference.endpoint import Inference, Scope
 from tidegate.web.inference.reply import Send
 from tidegate.web.websocket.endpoint import PATH, Sockets
 
@@ -24,7 +24,7 @@ class Gateway:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or run the lifespan (ASGI 3)."""
-        if scope["type"] == "http" and scope["path"] in ROUTES and not _lists(scope):
+        if scope["type"] == "http" and scope["path"] in endpoints.BY_PATH and not _lists(scope):
             await self._inference()(scope, receive, send)
         elif scope["type"] == "websocket" and scope["path"] == PATH:
             await self._sockets()(scope, receive, send)
@@ -34,4 +34,4 @@ class Gateway:
 
 def _lists(scope: Scope) -> bool:
     """Stored completions are listed on the path where new ones are made."""
-    return bool(scope["method"] == "GET" and scope["path"] == Route.CHAT.value)
+    return bool(scope["method"] == "GET" and scope["path"] == endpoints.CHAT.path)

@@ -6,13 +6,11 @@ from typing import Any
 
 import msgspec
 
+from tidegate.core import endpoints
+from tidegate.core.endpoints import Endpoint, Format
 from tidegate.core.errors import MalformedAnswer
-from tidegate.core.values import Route
 from tidegate.wire import chat, responses, sse
 from tidegate.wire.call import Call
-
-ECHOED = ("metadata", "user", "safety_identifier", "prompt_cache_key", "prompt_cache_retention")
-"""Fields of a Response that repeat the caller's own words, and must not be another caller's."""
 
 
 def events_of(body: bytes) -> list[bytes]:
@@ -20,7 +18,7 @@ def events_of(body: bytes) -> list[bytes]:
     return sse.EventSplitter().feed(body)
 
 
-def as_whole(route: Route, events: list[bytes]) -> bytes:
+def as_whole(route: Endpoint, events: list[bytes]) -> bytes:
     """A streamed answer in one piece. Raises MalformedAnswer or TruncatedStream."""
     with _understood():
         objects = [
@@ -28,15 +26,15 @@ def as_whole(route: Route, events: list[bytes]) -> bytes:
             for event in events
             if (data := sse.data_of(event)) is not None and data != b"[DONE]"
         ]
-        whole = chat.from_chunks(objects) if route is Route.CHAT else responses.from_events(objects)
+        whole = chat.from_chunks(objects) if route.format is Format.CHAT else responses.from_events(objects)
         return msgspec.json.encode(whole)
 
 
-def as_events(route: Route, body: bytes) -> list[bytes]:
+def as_events(route: Endpoint, body: bytes) -> list[bytes]:
     """An answer that came in one piece, as OpenAI would have streamed it. Raises MalformedAnswer."""
     with _understood():
         answer = msgspec.json.decode(body)
-        if route is Route.CHAT:
+        if route.format is Format.CHAT:
             if not all(choice.get("finish_reason") for choice in answer["choices"]):
                 raise MalformedAnswer("The upstream's answer does not say why it finished, as a stream's end must.")
             return [sse.encode(msgspec.json.encode(chunk)) for chunk in chat.to_chunks(answer)] + [sse.DONE]
@@ -54,9 +52,7 @@ def _understood() -> Iterator[None]:
 
 def echo_of(call: Call) -> str:
     """What an answer to this call repeats of the caller's own words; empty for nothing."""
-    if call.route is not Route.RESPONSES:
-        return ""
-    said: dict[str, Any] = {name: call.body[name] for name in ECHOED if call.body.get(name)}
+    said: dict[str, Any] = {name: call.body[name] for name in call.route.echoes if call.body.get(name)}
     return msgspec.json.encode(said, order="deterministic").decode() if said else ""
 
 
@@ -87,6 +83,8 @@ class OwnWords:
     def _exchange(self, response: dict[str, Any]) -> dict[str, Any]:
         silent: dict[str, Any] = {"metadata": {}}
         own = {
-            name: self._said.get(name, silent.get(name)) for name in ECHOED if name in response or name in self._said
+            name: self._said.get(name, silent.get(name))
+            for name in endpoints.RESPONSES.echoes
+            if name in response or name in self._said
         }
         return {**response, **own}

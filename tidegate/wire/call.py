@@ -5,8 +5,8 @@ from typing import Any
 
 import msgspec
 
+from tidegate.core.endpoints import Endpoint, Format
 from tidegate.core.errors import BodyNotAnObject, BodyNotJson, EmptyBody, InvalidParameter, MissingParameter, WrongType
-from tidegate.core.values import Route
 
 _LONGEST_MODEL_NAME = 256
 _MARGIN = 64
@@ -22,7 +22,7 @@ _SURROGATES = re.compile(
 class Call(msgspec.Struct, frozen=True, kw_only=True):
     """One inference call as the caller sent it."""
 
-    route: Route
+    route: Endpoint
     body: dict[str, Any]
     """The decoded body; read it, never change it."""
     raw: dict[str, msgspec.Raw]
@@ -44,7 +44,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
 
     def fields(self) -> dict[str, msgspec.Raw]:
         """The same, field by field; read it, never change it."""
-        if self.route is not Route.CHAT or not self.stream or self.wants_usage:
+        if self.route.format is not Format.CHAT or not self.stream or self.wants_usage:
             return self.raw
         options = self.body.get("stream_options")
         asked = {**options, "include_usage": True} if isinstance(options, dict) else {"include_usage": True}
@@ -68,14 +68,14 @@ _decode_any = msgspec.json.Decoder()
 _skim = msgspec.json.Decoder(msgspec.Raw)
 
 
-def parse(route: Route, data: bytes) -> Call:
+def parse(route: Endpoint, data: bytes) -> Call:
     """Read a body. Raises EmptyBody, BodyNotJson, BodyNotAnObject or InvalidParameter."""
     if not data.strip():
         raise EmptyBody
     body, raw = _decode(data)
     model = body.get("model")
-    if model is None and route is Route.MODERATIONS:
-        model = "omni-moderation-latest"
+    if model is None:
+        model = route.default_model
     if model is None or model == "":
         raise MissingParameter.called("model")
     if not isinstance(model, str):

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from tidegate.core.values import Route
+from tidegate.core.endpoints import Format
 from tidegate.wire import chat, responses, sse
 from tidegate.wire.call import Call
 from tidegate.wire.translate.document import begun
@@ -23,10 +23,10 @@ def canned(call: Call, text: str, *, digits: str, now: float) -> tuple[bytes, ..
 
     `digits` make its identifiers its own, `now` is Unix seconds.
     """
-    if call.route is Route.CHAT and _wants_text(call.body, call.body.get("response_format")):
+    if call.route.format is Format.CHAT and _wants_text(call.body, call.body.get("response_format")):
         completion = _completion(call, text, digits, now)
         return _chat_stream(completion) if call.stream else (msgspec.json.encode(completion),)
-    if call.route is Route.RESPONSES and _wants_text(call.body, _format(call.body)):
+    if call.route.format is Format.RESPONSES and _wants_text(call.body, _format(call.body)):
         response = _response(call, text, digits, now)
         return _response_stream(response) if call.stream else (msgspec.json.encode(response),)
     return None

@@ -5,16 +5,16 @@ from typing import Any
 
 import msgspec
 
-from tidegate.core.values import Route
+from tidegate.core.endpoints import Endpoint, Format
 from tidegate.wire import sse
 
 Place = tuple[Any, ...]
 """Where in an answer a text stands: what has the same place is one text."""
 
 
-def spoken(route: Route, events: Iterable[bytes]) -> list[str]:
+def spoken(route: Endpoint, events: Iterable[bytes]) -> list[str]:
     """All texts, refusals and tool calls that `events` (or one whole body) hold; what cannot be read counts not."""
-    read = _chat if route is Route.CHAT else _response
+    read = _chat if route.format is Format.CHAT else _response
     texts: dict[Place, list[str]] = {}
     for event in events:
         document = _document(event)

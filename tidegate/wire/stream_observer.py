@@ -6,8 +6,8 @@ from typing import Any, ClassVar
 
 import msgspec
 
+from tidegate.core.endpoints import Endpoint, Format
 from tidegate.core.errors import MalformedAnswer, TruncatedStream
-from tidegate.core.values import Route
 from tidegate.wire import sse
 
 _NULL = msgspec.Raw(b"null")
@@ -237,11 +237,11 @@ class ResponsesWatch(Watch):
         return Sight.END
 
 
-def watch_for(route: Route) -> Watch:
+def watch_for(route: Endpoint) -> Watch:
     """The watch for a route's answers."""
-    if route is Route.CHAT:
+    if route.format is Format.CHAT:
         return ChatWatch()
-    return ResponsesWatch() if route is Route.RESPONSES else Watch()
+    return ResponsesWatch() if route.format is Format.RESPONSES else Watch()
 
 
 def is_extra_chunk(event: bytes) -> bool:
@@ -261,9 +261,9 @@ def is_extra_chunk(event: bytes) -> bool:
     return not chunk.choices and not _present(chunk.error)
 
 
-def is_terminal(route: Route, event: bytes) -> bool:
+def is_terminal(route: Endpoint, event: bytes) -> bool:
     """Whether this event, which was seen to pass, ends the stream."""
-    if route is Route.CHAT:
+    if route.format is Format.CHAT:
         return sse.is_done(event)
     if not any(kind in event for kind in _TERMINAL_BYTES):
         return False

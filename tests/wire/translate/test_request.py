@@ -9,8 +9,8 @@ from hypothesis import given
 from openai.types.responses.response_create_params import ResponseCreateParamsBase
 
 from tests.wire.translate.hostile import objects
+from tidegate.core import endpoints
 from tidegate.core.errors import InvalidParameter, NotTranslatable
-from tidegate.core.values import Route
 from tidegate.wire.call import parse
 from tidegate.wire.translate import request
 from tidegate.wire.translate.document import begun
@@ -98,9 +98,9 @@ def test_each_parameter_that_the_official_sdk_knows_is_spoken_for() -> None:
 
 
 def test_the_call_is_a_chat_call_whose_streams_tell_their_usage() -> None:
-    call = parse(Route.RESPONSES, msgspec.json.encode({**PLAIN, "stream": True, "safety_identifier": "s"}))
+    call = parse(endpoints.RESPONSES, msgspec.json.encode({**PLAIN, "stream": True, "safety_identifier": "s"}))
     made = chat_call(call)
-    assert (made.route, made.stream, made.end_user, made.size) == (Route.CHAT, True, "s", call.size)
+    assert (made.route, made.stream, made.end_user, made.size) == (endpoints.CHAT, True, "s", call.size)
     assert made.translated
     assert msgspec.json.decode(made.forwarded()) == made.body
     assert made.body["stream_options"] == {"include_usage": True}

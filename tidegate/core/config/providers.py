@@ -4,8 +4,9 @@ from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, SecretStr, StringConstraints, model_validator
 
+from tidegate.core import endpoints
 from tidegate.core.config.section import Section
 from tidegate.core.config.upstream import UpstreamConfig, refuse_short
 
@@ -16,12 +17,20 @@ DEFAULT = "default"
 """The name of the one credential of `[upstream]`."""
 
 Kind = Literal["openai", "azure", "compatible"]
-RouteName = Literal["chat", "responses", "embeddings", "moderations"]
+
+
+def _known_endpoint(label: str) -> str:
+    if label not in endpoints.BY_LABEL:
+        raise ValueError(f"there is no endpoint `{label}`; there are {', '.join(endpoints.BY_LABEL)}")
+    return label
+
+
+EndpointLabel = Annotated[str, AfterValidator(_known_endpoint)]
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 ProviderName = Annotated[str, StringConstraints(pattern=_NAME)]
 """It is the first part of the names of targets and lanes."""
 
-_SPEAKS: dict[str, tuple[RouteName, ...]] = {
+_SPEAKS: dict[str, tuple[EndpointLabel, ...]] = {
     "openai": ("chat", "responses", "embeddings", "moderations"),
     "azure": ("chat", "responses", "embeddings"),
     "compatible": ("chat", "embeddings"),
@@ -57,7 +66,7 @@ class RuleConfig(Section):
 
     models: list[str] = Field(default=["*"], min_length=1)
     """Names or patterns (`o3*`) of the provider's models."""
-    routes: list[RouteName] = Field(default_factory=list)
+    routes: list[EndpointLabel] = Field(default_factory=list)
     """Empty for all."""
     rename: dict[str, str] = Field(default_factory=dict)
     """Parameters that have another name there."""
@@ -84,7 +93,7 @@ class ProviderConfig(Section):
     """Where it is: for Azure the resource's address, without a path."""
     credentials: list[CredentialConfig] = Field(default_factory=list)
     """In the order to try."""
-    speaks: list[RouteName] | None = None
+    speaks: list[EndpointLabel] | None = None
     """What it answers; None for what its kind does."""
     reasoning_field: str | None = Field(default=None, pattern=r"^[a-z_]{1,64}$")
     """Where a provider that only speaks chat wants reasoning back (`reasoning_content`); None for nowhere."""

@@ -6,11 +6,11 @@ from typing import Any
 
 import structlog
 
+from tidegate.core import endpoints
 from tidegate.core.config import ServerConfig
 from tidegate.core.errors import ClientGone, TidegateError, WrongMethod
 from tidegate.core.events import Failure
 from tidegate.core.ids import IdSource
-from tidegate.core.values import Route
 from tidegate.pipeline.context import Request
 from tidegate.pipeline.pipeline import Pipeline
 from tidegate.web.inference.body import read_body
@@ -18,8 +18,6 @@ from tidegate.web.inference.disconnect import HangUp, Receive
 from tidegate.web.inference.reply import Reply, Send
 
 Scope = MutableMapping[str, Any]
-
-ROUTES = {route.value: route for route in Route}
 
 _log = structlog.get_logger("web")
 
@@ -29,7 +27,7 @@ def _nobody(_: Failure) -> None:
 
 
 class Inference:
-    """Answers a call on one of `ROUTES`."""
+    """Answers a call on one of the endpoints in `core/endpoints.py`."""
 
     def __init__(
         self, pipeline: Pipeline, config: ServerConfig, ids: IdSource, failed: Callable[[Failure], None] = _nobody
@@ -63,7 +61,7 @@ class Inference:
                 self._tell(reply.told, scope)
 
     def _tell(self, error: TidegateError, scope: Scope) -> None:
-        self._failed(Failure(error=error.name, route=ROUTES[scope["path"]].label))
+        self._failed(Failure(error=error.name, route=endpoints.BY_PATH[scope["path"]].label))
 
     async def _answer(self, scope: Scope, receive: Receive, reply: Reply, request_id: str) -> None:
         if scope["method"] != "POST":
@@ -72,7 +70,7 @@ class Inference:
         config = self._config
         request = Request(
             id=request_id,
-            route=ROUTES[scope["path"]],
+            route=endpoints.BY_PATH[scope["path"]],
             authorization=headers.get("authorization", ""),
             headers=headers,
             body=partial(read_body, receive, headers, most=config.max_body_bytes, seconds=config.body_seconds),

@@ -5,8 +5,9 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from functools import lru_cache
 from typing import Any
 
+from tidegate.core.endpoints import Format
 from tidegate.core.errors import ClientGone, TidegateError
-from tidegate.core.values import AnswerHead, Route
+from tidegate.core.values import AnswerHead
 from tidegate.pipeline.delivery import Passage
 from tidegate.web import envelope
 from tidegate.web.envelope import JSON, Headers
@@ -60,7 +61,7 @@ class Reply:
             if not self.started:
                 raise
             self.told = error
-            responses = delivery.wanted.route is Route.RESPONSES
+            responses = delivery.wanted.route.format is Format.RESPONSES
             await self._body(envelope.event_of(error, responses=responses, sequence_number=self._events))
         await self._body(b"", more=False)
 

@@ -6,9 +6,9 @@ from fastapi import Request, Response
 from tidegate.conversations import compaction
 from tidegate.conversations.documents.items import as_items
 from tidegate.conversations.recall import Recollection
+from tidegate.core import endpoints
 from tidegate.core.clock import Clock
 from tidegate.core.ids import IdSource
-from tidegate.core.values import Route
 from tidegate.metering.estimate import estimate
 from tidegate.pipeline.context import Request as Asking
 from tidegate.pipeline.pipeline import Pipeline
@@ -55,7 +55,7 @@ class QuestionDesk:
 
     async def _expanded(self, body: Json, project: str) -> Call:
         kept_nowhere = {**body, "store": False, "stream": False, "background": False, "metadata": None}
-        return await self._recollection.expanded(parse(Route.RESPONSES, msgspec.json.encode(kept_nowhere)), project)
+        return await self._recollection.expanded(parse(endpoints.RESPONSES, msgspec.json.encode(kept_nowhere)), project)
 
     async def _answer(self, request: Request, asked: Json) -> Json:
         async def body() -> bytes:
@@ -64,7 +64,7 @@ class QuestionDesk:
         passage = await self._pipeline.answer(
             Asking(
                 id=self._ids("req_"),
-                route=Route.RESPONSES,
+                route=endpoints.RESPONSES,
                 authorization=request.headers.get("authorization", ""),
                 headers=dict(request.headers),
                 body=body,

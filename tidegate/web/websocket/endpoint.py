@@ -5,12 +5,12 @@ from collections import Counter
 import structlog
 
 from tidegate.auth.key_cache import KeyRing
+from tidegate.core import endpoints
 from tidegate.core.clock import Clock
 from tidegate.core.config import ServerConfig, WebsocketConfig
 from tidegate.core.errors import TidegateError, TooManySockets
 from tidegate.core.events import Failure
 from tidegate.core.ids import IdSource
-from tidegate.core.values import Route
 from tidegate.pipeline.pipeline import Pipeline
 from tidegate.web import envelope
 from tidegate.web.inference.disconnect import Receive
@@ -20,7 +20,7 @@ from tidegate.web.websocket.connection import Connection
 from tidegate.web.websocket.request_handler import Failed
 from tidegate.web.websocket.response_cache import Shelf
 
-PATH = Route.RESPONSES.value
+PATH = endpoints.RESPONSES.path
 
 _log = structlog.get_logger("web")
 
@@ -98,7 +98,7 @@ class Sockets:
 
     async def _refuse(self, error: TidegateError, send: Send) -> None:
         """Answer the handshake as any other request is refused."""
-        self._failed(Failure(error=error.name, route=Route.RESPONSES.label))
+        self._failed(Failure(error=error.name, route=endpoints.RESPONSES.label))
         told = [(b"content-type", b"application/json"), (b"x-request-id", self._ids("req_").encode())]
         start = {"status": envelope.status_of(error), "headers": [*told, *envelope.headers_of(error)]}
         await send({"type": "websocket.http.response.start", **start})

@@ -7,11 +7,11 @@ from typing import Any
 
 import structlog
 
+from tidegate.core import endpoints
 from tidegate.core.clock import Clock
 from tidegate.core.errors import ClientGone, TidegateError
 from tidegate.core.events import Failure
 from tidegate.core.ids import IdSource
-from tidegate.core.values import Route
 from tidegate.pipeline.context import Request
 from tidegate.pipeline.delivery import Passage
 from tidegate.pipeline.pipeline import Pipeline
@@ -56,7 +56,7 @@ class Kit:
 
     def count(self, error: TidegateError) -> None:
         """A request ended with this."""
-        self._failed(Failure(error=error.name, route=Route.RESPONSES.label))
+        self._failed(Failure(error=error.name, route=endpoints.RESPONSES.label))
 
 
 class Answering:
@@ -80,7 +80,7 @@ class Answering:
             except TidegateError as error:
                 await self._refuse(error, request_id)
             except Exception:  # noqa: BLE001  # a defect of ours: the caller gets an error, the log the trace, the connection goes on
-                _log.exception("unexpected failure", request_id=request_id, path=Route.RESPONSES.value)
+                _log.exception("unexpected failure", request_id=request_id, path=endpoints.RESPONSES.path)
                 await self._refuse(TidegateError(), request_id)
         except ClientGone:
             return
@@ -105,7 +105,7 @@ class Answering:
 
         request = Request(
             id=request_id,
-            route=Route.RESPONSES,
+            route=endpoints.RESPONSES,
             authorization=kit.headers.get("authorization", ""),
             headers=kit.headers,
             body=read,
@@ -135,7 +135,7 @@ class Answering:
     async def _prepare(self) -> None:
         """`generate: false`: keep what was said for the requests that go on from here, and say nothing to it."""
         create, kit = self._create, self._kit
-        call = parse(Route.RESPONSES, create.body())
+        call = parse(endpoints.RESPONSES, create.body())
         document = begun(call.body, response_id=kit.ids("resp_"), created_at=kit.clock.now(), model=call.model)
         ended = {**document, "status": "completed", "completed_at": document["created_at"], "usage": _NOTHING}
         kit.recent.keep(create, self._parent, ended)

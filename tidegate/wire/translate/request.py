@@ -8,8 +8,8 @@ from typing import Any
 
 import msgspec
 
+from tidegate.core import endpoints
 from tidegate.core.errors import NotTranslatable, WrongType
-from tidegate.core.values import Route
 from tidegate.wire.call import Call
 from tidegate.wire.translate.messages import messages_of
 from tidegate.wire.translate.tools import tools_of
@@ -57,7 +57,7 @@ def chat_call(call: Call, *, reasoning_field: str | None = None) -> Call:
     """The chat call that asks what the Responses `call` asks. Raises NotTranslatable, or an InvalidParameter."""
     body = chat_body(call.body, reasoning_field=reasoning_field)
     raw = {name: msgspec.Raw(msgspec.json.encode(value)) for name, value in body.items()}
-    return msgspec.structs.replace(call, route=Route.CHAT, body=body, raw=raw, wants_usage=True, translated=True)
+    return msgspec.structs.replace(call, route=endpoints.CHAT, body=body, raw=raw, wants_usage=True, translated=True)
 
 
 def chat_body(asked: Mapping[str, Any], *, reasoning_field: str | None = None) -> Json:
