@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from benchmarks.mixed_calls import MOST_TOKENS, THINKER
-from tidegate.simulator.billing.tariff import Used, load
+from tidegate.simulator.billing.tariff import TokenUsage, load
 
 EXACT, LEFT = "exact", "left"
 _LEFT = frozenset({"client_gone", "first_byte_timeout"})
@@ -104,7 +104,7 @@ class Books:
 
     def _most_unseen(self, charges: list[Charge]) -> int:
         """What all that their calls could be answered with costs."""
-        most = Used(output=MOST_TOKENS + _ABOVE_LIMIT)
+        most = TokenUsage(output=MOST_TOKENS + _ABOVE_LIMIT)
         return sum((self._tariff.nanos(one.model or "", most) or 0) + 1 for one in charges)  # rounding
 
 

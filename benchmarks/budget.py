@@ -24,7 +24,7 @@ from benchmarks import gateway, processes
 from benchmarks.contestants import FOLDER
 from benchmarks.processes import BenchmarkError, Program
 from tidegate.storage import embedded
-from tidegate.storage.embedded import Stores
+from tidegate.storage.embedded import StoreUrls
 
 CALLERS, REPLICAS = 200, 3
 BUDGET = 1_000_000_000
@@ -98,7 +98,7 @@ def _upstream(port: int) -> Iterator[str]:
         yield f"http://127.0.0.1:{port}/v1"
 
 
-async def _one(env: dict[str, str], stores: Stores, options: argparse.Namespace, dice: random.Random) -> Run:
+async def _one(env: dict[str, str], stores: StoreUrls, options: argparse.Namespace, dice: random.Random) -> Run:
     made = gateway.run(
         ["keys", "create", "--project", "budget", "--name", "budget", "--budget-day", "1.00", "--json"], env
     )
@@ -195,7 +195,7 @@ async def _ask(http: aiohttp.ClientSession, port: int, key: str, body: dict[str,
 class _Purse:
     """What the stores say of one key's money."""
 
-    def __init__(self, stores: Stores, key_id: str) -> None:
+    def __init__(self, stores: StoreUrls, key_id: str) -> None:
         self._stores = stores
         self._redis = redis.Redis.from_url(stores.redis_url)
         self._key = key_id

@@ -10,7 +10,7 @@ import msgspec
 from benchmarks import gateway, litellm, processes
 from benchmarks.load import Target
 from benchmarks.processes import MEASURED_CORE, OTHER_CORE, Program
-from tidegate.storage.embedded import Stores
+from tidegate.storage.embedded import StoreUrls
 
 FOLDER = Path(".benchmarks")
 """Where throw-away environments, data and logs are kept between runs."""
@@ -63,7 +63,7 @@ def floor(ports: Ports) -> Iterator[Running]:
 
 @contextlib.contextmanager
 def tidegate(
-    ports: Ports, stores: Stores, *, key: str | None = None, settings: Mapping[str, str] | None = None
+    ports: Ports, stores: StoreUrls, *, key: str | None = None, settings: Mapping[str, str] | None = None
 ) -> Iterator[Running]:
     """The gateway with keys, cache and metering on, in one process; without `key` the stores are made ready first."""
     env = gateway.environment(f"http://127.0.0.1:{ports.upstream}/v1", stores) | dict(settings or {})

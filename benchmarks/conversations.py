@@ -23,15 +23,15 @@ from benchmarks.archive_load import ITEMS_EACH
 from benchmarks.contestants import FOLDER
 from benchmarks.long_turns import WORDS, Spread
 from benchmarks.processes import MEASURED_CORE, OTHER_CORE, BenchmarkError
-from tidegate.conversations.documents.records import Conversation, Item, PageAsk, StoredResponse
+from tidegate.conversations.documents.records import Conversation, ConversationItem, PageRequest, StoredResponse
 from tidegate.conversations.storage.completions import CompletionStore
 from tidegate.conversations.storage.conversations import ConversationStore
 from tidegate.conversations.storage.responses import ResponseStore
-from tidegate.conversations.storage.store_base import Archive
+from tidegate.conversations.storage.store_base import StoreBase
 from tidegate.core.clock import SystemClock
 from tidegate.core.ids import new_id
 from tidegate.storage import embedded
-from tidegate.storage.embedded import Stores
+from tidegate.storage.embedded import StoreUrls
 from tidegate.storage.migrate import migrate
 from tidegate.storage.postgres import Postgres
 
@@ -99,7 +99,7 @@ async def _timed(act: Act, times: int) -> Spread:
     return Spread.of(seconds)
 
 
-async def _stores(stores: Stores, conversations: int, rounds: int) -> None:
+async def _stores(stores: StoreUrls, conversations: int, rounds: int) -> None:
     postgres = Postgres(stores.database_url, size=POOL, timeout=30.0)
     try:
         desk = _Desk(postgres, conversations)
@@ -116,7 +116,7 @@ class _Desk:
     """What is done to the archive; the same dice each time."""
 
     def __init__(self, postgres: Postgres, conversations: int) -> None:
-        archive = Archive(postgres, SystemClock())
+        archive = StoreBase(postgres, SystemClock())
         self.responses = ResponseStore(archive)
         self.conversations = ConversationStore(archive)
         self.completions = CompletionStore(archive)
@@ -130,14 +130,14 @@ class _Desk:
         yield "append 2 items", self._append
         yield "get a response", self._response
         yield "save a turn that begins a chain", self.save
-        yield "list 20 completions by model", lambda: self.completions.list("load", PageAsk(), model="gpt-4o")
+        yield "list 20 completions by model", lambda: self.completions.list("load", PageRequest(), model="gpt-4o")
         yield "list 20 completions by metadata", self._by_metadata
 
     def _any(self) -> str:
         return f"conv_{self._dice.randint(1, self._many)}"
 
     async def _list(self) -> None:
-        page = await self.conversations.items("load", self._any(), PageAsk())
+        page = await self.conversations.items("load", self._any(), PageRequest())
         assert len(page.items) == 20  # noqa: S101  # else there is nothing to measure
 
     async def _item(self) -> None:
@@ -152,7 +152,7 @@ class _Desk:
         await self.conversations.add_items("load", self._any(), turn())
 
     async def _by_metadata(self) -> None:
-        await self.completions.list("load", PageAsk(), metadata={"batch": str(self._dice.randint(0, 999))})
+        await self.completions.list("load", PageRequest(), metadata={"batch": str(self._dice.randint(0, 999))})
 
     async def save(self, **fields: object) -> str:
         """A turn; the response's id."""
@@ -165,14 +165,16 @@ class _Desk:
         return id_
 
 
-def turn() -> tuple[Item, Item]:
+def turn() -> tuple[ConversationItem, ConversationItem]:
     """A question and an answer."""
     kinds = (("user", "input_text"), ("assistant", "output_text"))
     asked, said = (
         {"id": new_id("msg_"), "type": "message", "role": role, "content": [{"type": kind, "text": WORDS}]}
         for role, kind in kinds
     )
-    return Item.of(msgspec.json.encode(asked)), Item.of(msgspec.json.encode(said))
+    return ConversationItem.from_document(msgspec.json.encode(asked)), ConversationItem.from_document(
+        msgspec.json.encode(said)
+    )
 
 
 async def _long_conversations(desk: _Desk, rounds: int) -> None:
@@ -185,7 +187,7 @@ async def _long_conversations(desk: _Desk, rounds: int) -> None:
         last = await desk.save(previous_response_id=last)
 
     async def next_in_conversation() -> None:
-        past = await desk.conversations.turn("load", named.id, new_id("resp_"))
+        past = await desk.conversations.begin_turn("load", named.id, new_id("resp_"))
         await desk.save(conversation_id=named.id, version=past.version)
 
     async def next_in_chain() -> None:
@@ -217,7 +219,7 @@ async def _crowd(desk: _Desk, postgres: Postgres) -> None:
     print(f"\n{CALLERS} callers at once never had more than {most} connections (the pool has {POOL})", flush=True)
 
 
-def _calls(stores: Stores, options: argparse.Namespace) -> None:
+def _calls(stores: StoreUrls, options: argparse.Namespace) -> None:
     """Chat completions over HTTP, stored and not, one after the other."""
     env = {"TIDEGATE_CACHE__ENABLED": "false"}
     ports = contestants.Ports.above(options.port)
@@ -235,7 +237,7 @@ def _calls(stores: Stores, options: argparse.Namespace) -> None:
     print(f"\na stored call costs {more[0]:.2f} ms of CPU more in the gateway, and {more[1]:.2f} ms in the stores")
 
 
-def _long_turns(stores: Stores, options: argparse.Namespace) -> None:
+def _long_turns(stores: StoreUrls, options: argparse.Namespace) -> None:
     """The next turn over HTTP, with the defaults, but for an upstream that has room for such long calls."""
     env = {"TIDEGATE_UPSTREAM__TPM": "1000000000", "TIDEGATE_UPSTREAM__RPM": "1000000"}
     ports = contestants.Ports.above(options.port)

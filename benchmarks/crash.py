@@ -19,7 +19,7 @@ from benchmarks import contestants, gateway, processes
 from benchmarks.callers import Answer, Callers
 from benchmarks.contestants import FOLDER, Ports
 from tidegate.storage import embedded
-from tidegate.storage.embedded import Stores
+from tidegate.storage.embedded import StoreUrls
 
 CALLERS = 16
 REPEATED_QUESTIONS = 20
@@ -57,7 +57,7 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _until_killed(ports: Ports, stores: Stores, key: str, dice: random.Random) -> list[str]:
+def _until_killed(ports: Ports, stores: StoreUrls, key: str, dice: random.Random) -> list[str]:
     with contestants.tidegate(ports, stores, key=key) as running:
         life = dice.uniform(0.2, 1.5)
         return uvloop.run(_load_and_kill(running, life))

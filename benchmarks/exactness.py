@@ -26,7 +26,7 @@ from benchmarks.contestants import FOLDER
 from benchmarks.mixed_calls import Asked, Mix, make
 from benchmarks.processes import OTHER_CORE, BenchmarkError
 from tidegate.storage import embedded
-from tidegate.storage.embedded import Stores
+from tidegate.storage.embedded import StoreUrls
 
 REPLICAS, CALLERS = 3, 48
 KEYS = (("shop", "100", 30), ("shop", "100", 30), ("harbour", "100", 35), ("poor", "0.002", 5))
@@ -48,7 +48,7 @@ SHOWN = 20
 class Fleet(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that runs."""
 
-    stores: Stores
+    stores: StoreUrls
     root: str
     """The simulator's."""
     gateways: tuple[str, ...]
@@ -91,7 +91,7 @@ def _fleet(port: int, calls: int) -> Iterator[Fleet]:
         yield Fleet(stores=stores, root=root, gateways=gateways, keys=keys)
 
 
-def _empty(stores: Stores) -> None:
+def _empty(stores: StoreUrls) -> None:
     """What an earlier run left would be counted with this one."""
     with psycopg.connect(stores.database_url, autocommit=True) as database:
         database.execute("TRUNCATE ledger")
@@ -158,7 +158,7 @@ def _counters(client: Any) -> dict[str, int]:
     return {scope: nanos for scope, nanos in found.items() if not scope.startswith("user/")}
 
 
-def _lines(stores: Stores) -> list[Line]:
+def _lines(stores: StoreUrls) -> list[Line]:
     with psycopg.connect(stores.database_url) as database:
         rows = database.execute("SELECT end_user, outcome, cost_nanos FROM ledger").fetchall()
     return [Line(name=name, outcome=outcome, nanos=nanos) for name, outcome, nanos in rows]

@@ -7,10 +7,10 @@ import sys
 from collections.abc import Mapping
 
 from benchmarks.processes import BenchmarkError
-from tidegate.storage.embedded import Stores
+from tidegate.storage.embedded import StoreUrls
 
 
-def environment(upstream: str, stores: Stores) -> dict[str, str]:
+def environment(upstream: str, stores: StoreUrls) -> dict[str, str]:
     """What Tidegate is told: `upstream` ends in `/v1`, empty for none. Single calls are not logged."""
     given = {"TIDEGATE_UPSTREAM__BASE_URL": upstream} if upstream else {}
     return given | {

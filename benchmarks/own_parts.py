@@ -25,7 +25,7 @@ from benchmarks import contestants, gateway, processes
 from benchmarks.callers import Answer, Callers
 from benchmarks.contestants import FOLDER, Ports
 from tidegate.storage import embedded
-from tidegate.storage.embedded import Stores
+from tidegate.storage.embedded import StoreUrls
 
 WARM_SECONDS = 5.0
 LIMIT = 120
@@ -80,7 +80,7 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _run(options: argparse.Namespace, ports: Ports, stores: Stores) -> int:
+def _run(options: argparse.Namespace, ports: Ports, stores: StoreUrls) -> int:
     env = gateway.environment("", stores)
     key = gateway.make_key(env)
     limited = _limited_key(env)

@@ -24,7 +24,7 @@ from benchmarks import contestants, gateway, processes
 from benchmarks.contestants import FOLDER, MODEL, Ports
 from benchmarks.processes import OTHER_CORE, BenchmarkError
 from tidegate.storage import embedded
-from tidegate.storage.embedded import Stores
+from tidegate.storage.embedded import StoreUrls
 
 MOST_WAIT_MS = 5.0
 START_SECONDS = 4.0
@@ -58,7 +58,7 @@ def main() -> int:
         return 1
 
 
-async def _measure(stores: Stores, root: str, key: str, options: argparse.Namespace) -> int:
+async def _measure(stores: StoreUrls, root: str, key: str, options: argparse.Namespace) -> int:
     until = time.monotonic() + options.seconds
     statuses: Counter[int] = Counter()
     headers = {"authorization": f"Bearer {key}"}
@@ -103,7 +103,7 @@ async def _ask(http: aiohttp.ClientSession, url: str, body: dict[str, object]) -
         return answer.status, document.get("id")
 
 
-async def _connections(stores: Stores, until: float) -> int:
+async def _connections(stores: StoreUrls, until: float) -> int:
     """The most that the gateway had at one moment."""
     most = 0
     async with await psycopg.AsyncConnection.connect(stores.database_url, autocommit=True) as database:

@@ -25,12 +25,12 @@ from psycopg import sql
 
 from tidegate.core.clock import ManualClock, SystemClock
 from tidegate.storage import embedded
-from tidegate.storage.embedded import Stores
+from tidegate.storage.embedded import StoreUrls
 from tidegate.storage.migrate import migrate
 from tidegate.storage.postgres import Postgres
 from tidegate.storage.redis import RedisLink
 
-GIVEN = pytest.StashKey[Stores | None]()
+GIVEN = pytest.StashKey[StoreUrls | None]()
 PROXIES = {"http_proxy", "https_proxy", "all_proxy", "no_proxy", "ssl_cert_file"}
 
 
@@ -46,7 +46,7 @@ def pytest_configure(config: pytest.Config) -> None:
     database_url, redis_url = os.environ.get("TIDEGATE_DATABASE_URL"), os.environ.get("TIDEGATE_REDIS_URL")
     if bool(database_url) != bool(redis_url):
         pytest.exit("Give both TIDEGATE_DATABASE_URL and TIDEGATE_REDIS_URL, or neither.", returncode=2)
-    given = Stores(database_url=database_url, redis_url=redis_url) if database_url and redis_url else None
+    given = StoreUrls(database_url=database_url, redis_url=redis_url) if database_url and redis_url else None
     config.stash[GIVEN] = given
     for variable in list(os.environ):
         if variable.startswith(("TIDEGATE_", "OPENAI_")) or variable.lower() in PROXIES:
@@ -90,7 +90,7 @@ def _logging_as_before() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def stores(pytestconfig: pytest.Config) -> Iterator[Stores]:
+def stores(pytestconfig: pytest.Config) -> Iterator[StoreUrls]:
     given = pytestconfig.stash[GIVEN]
     if given is not None:
         yield given
@@ -101,7 +101,7 @@ def stores(pytestconfig: pytest.Config) -> Iterator[Stores]:
 
 
 @pytest.fixture(scope="session")
-def database_url(stores: Stores) -> Iterator[str]:
+def database_url(stores: StoreUrls) -> Iterator[str]:
     """A database of this run's own, migrated."""
     name = f"tidegate_test_{uuid.uuid4().hex[:12]}"
     with psycopg.connect(stores.database_url, autocommit=True) as server:
@@ -113,7 +113,7 @@ def database_url(stores: Stores) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def redis_url(stores: Stores) -> str:
+def redis_url(stores: StoreUrls) -> str:
     return stores.redis_url
 
 
@@ -138,7 +138,7 @@ def own_folder() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="module")
-def own_stores(own_folder: Path) -> Iterator[Stores]:
+def own_stores(own_folder: Path) -> Iterator[StoreUrls]:
     """Stores that a test module may freeze and kill; it leaves them running."""
     with embedded.running(own_folder) as own:
         migrate(own.database_url)
@@ -146,7 +146,7 @@ def own_stores(own_folder: Path) -> Iterator[Stores]:
 
 
 @pytest.fixture
-def clean_stores(database_url: str, redis_url: str, redis_prefix: str) -> Stores:
+def clean_stores(database_url: str, redis_url: str, redis_prefix: str) -> StoreUrls:
     """Both stores, emptied of what earlier tests left."""
     with psycopg.connect(database_url, autocommit=True) as database:
         names = database.execute(
@@ -160,18 +160,18 @@ def clean_stores(database_url: str, redis_url: str, redis_prefix: str) -> Stores
     with redis.Redis.from_url(redis_url) as client:
         for key in client.scan_iter(f"*{redis_prefix}*", count=1000):
             client.delete(key)
-    return Stores(database_url=database_url, redis_url=redis_url)
+    return StoreUrls(database_url=database_url, redis_url=redis_url)
 
 
 @pytest.fixture
-async def postgres(clean_stores: Stores) -> AsyncIterator[Postgres]:
+async def postgres(clean_stores: StoreUrls) -> AsyncIterator[Postgres]:
     connections = Postgres(clean_stores.database_url, size=4, timeout=10.0)
     yield connections
     await connections.close()
 
 
 @pytest.fixture
-async def redis_link(clean_stores: Stores) -> AsyncIterator[RedisLink]:
+async def redis_link(clean_stores: StoreUrls) -> AsyncIterator[RedisLink]:
     """Patient (2 s), because a busy machine is no failure."""
     link = RedisLink(clean_stores.redis_url, timeout=2.0, clock=SystemClock())
     await link.start()

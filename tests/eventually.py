@@ -7,7 +7,7 @@ PATIENCE_SECONDS = 60.0
 """Only what never happens waits so long; a machine that is busy with other things is no failure."""
 
 
-async def until(condition: Callable[[], bool], within: float = PATIENCE_SECONDS) -> float:
+async def wait_until(condition: Callable[[], bool], within: float = PATIENCE_SECONDS) -> float:
     """Wait for `condition`; returns the seconds it took, fails after `within`."""
     loop = asyncio.get_running_loop()
     begun = loop.time()
@@ -17,7 +17,7 @@ async def until(condition: Callable[[], bool], within: float = PATIENCE_SECONDS)
     return loop.time() - begun
 
 
-async def until_so(condition: Callable[[], Awaitable[bool]], within: float = PATIENCE_SECONDS) -> None:
+async def wait_until_async(condition: Callable[[], Awaitable[bool]], within: float = PATIENCE_SECONDS) -> None:
     """The same for a condition that has to be asked for."""
     loop = asyncio.get_running_loop()
     begun = loop.time()

@@ -17,14 +17,14 @@ import redis.asyncio
 import uvicorn
 from openai import AsyncOpenAI
 
-from tests.eventually import PATIENCE_SECONDS, until
+from tests.eventually import PATIENCE_SECONDS, wait_until
 from tidegate.app import build
 from tidegate.auth.key_store import KeyStore, NewKey
 from tidegate.cli.commands.serve import uvicorn_config
 from tidegate.core.clock import Clock, SystemClock
 from tidegate.core.config import Settings
 from tidegate.metering.ledger.stream import stream_key
-from tidegate.storage.embedded import Stores
+from tidegate.storage.embedded import StoreUrls
 from tidegate.storage.postgres import Postgres
 from tidegate.storage.redis import RedisLink
 
@@ -37,7 +37,7 @@ RESPONSES: Json = {"model": "gpt-4o-mini", "input": "When is high tide?", "store
 EMBEDDINGS: Json = {"model": "text-embedding-3-small", "input": "high tide"}
 MODERATIONS: Json = {"input": "high tide"}
 
-_Seen = TypeVar("_Seen")
+_Value = TypeVar("_Value")
 
 
 def ask(words: str, **fields: Any) -> Json:
@@ -51,7 +51,7 @@ def data_of(text: str) -> list[Json]:
     return [msgspec.json.decode(line) for line in lines if line != "[DONE]"]
 
 
-def said_by(events: list[Json]) -> str:
+def chat_text(events: list[Json]) -> str:
     """The text of a chat stream's first choice."""
     choices = [choice for event in events for choice in event.get("choices", ()) if choice["index"] == 0]
     return "".join(choice["delta"].get("content") or "" for choice in choices)
@@ -92,7 +92,7 @@ class Gateway:
         self.key = key
         self.http = http
 
-    def opened(self, path: str, body: Any = None, *, method: str = "", **headers: str) -> Any:
+    def open(self, path: str, body: Any = None, *, method: str = "", **headers: str) -> Any:
         """A response whose body is still to come, to be used with `async with`; headers by name with underscores."""
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         named.setdefault("authorization", f"Bearer {self.key}")
@@ -102,7 +102,7 @@ class Gateway:
 
     async def call(self, path: str, body: Any = None, *, method: str = "", **headers: str) -> Answer:
         """The same, read to its end."""
-        async with self.opened(path, body, method=method, **headers) as response:
+        async with self.open(path, body, method=method, **headers) as response:
             return Answer(response.status, response.headers, await response.text())
 
     async def chat(self, body: Any = None, **headers: str) -> Answer:
@@ -131,12 +131,12 @@ class GatewayProcess(Gateway):
         """End it at once, without a last word."""
         self.process.kill()
 
-    async def end(self, number: signal.Signals = signal.SIGTERM) -> int:
+    async def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
         """Ask it to end; its exit code."""
         self.process.send_signal(number)
-        return await self.ended()
+        return await self.wait()
 
-    async def ended(self) -> int:
+    async def wait(self) -> int:
         """Its exit code, waited for."""
         async with asyncio.timeout(PATIENCE_SECONDS):
             return await self.process.wait()
@@ -145,7 +145,7 @@ class GatewayProcess(Gateway):
 class World:
     """Stores, a simulator and a key; gateways are started on them as a test needs."""
 
-    def __init__(self, stores: Stores, prefix: str, upstream_url: str, folder: Path) -> None:
+    def __init__(self, stores: StoreUrls, prefix: str, upstream_url: str, folder: Path) -> None:
         self.stores = stores
         self.prefix = prefix
         self.upstream_url = upstream_url
@@ -201,7 +201,7 @@ class World:
             "budgets": {"recount_after_seconds": 0.5},  # else the first call that has a budget waits for three
             "upstream": upstream,
         }
-        return {name: _merged(mine.get(name), sections.get(name)) for name in {**mine, **sections}}
+        return {name: _merge(mine.get(name), sections.get(name)) for name in {**mine, **sections}}
 
     @contextlib.asynccontextmanager
     async def gateway(self, **sections: Any) -> AsyncIterator[Gateway]:
@@ -236,9 +236,9 @@ class World:
         for section, value in self._configuration(**sections).items():
             if isinstance(value, Mapping):
                 for name, setting in value.items():
-                    variables[f"TIDEGATE_{section}__{name}".upper()] = _in_environment(setting)
+                    variables[f"TIDEGATE_{section}__{name}".upper()] = _environment_value(setting)
             else:
-                variables[f"TIDEGATE_{section}".upper()] = _in_environment(value)
+                variables[f"TIDEGATE_{section}".upper()] = _environment_value(value)
         return variables
 
     async def _until_alive(self, gateway: GatewayProcess) -> None:
@@ -265,20 +265,20 @@ class World:
         self._database = await asyncpg.connect(self.stores.database_url)
         self._stack.push_async_callback(self._database.close)
 
-    async def settled(self, **expected: Any) -> Json:
+    async def wait_for_stats(self, **expected: Any) -> Json:
         """The simulator's figures, once these have the values given.
 
         That nothing is in flight says nothing of calls that are still to come: wait for the end of those who make them.
         """
-        return await _eventually(self.stats, lambda stats: {name: stats[name] for name in expected} == expected)
+        return await _wait_for(self.stats, lambda stats: {name: stats[name] for name in expected} == expected)
 
-    async def faults(self, *, key: str = "", **probabilities: float) -> None:
+    async def set_faults(self, *, key: str = "", **probabilities: float) -> None:
         """From now on the simulator misbehaves so, towards everybody or towards the keys that end with `key`."""
         url = f"{self._simulator}/faults?key={key}"
         async with self.http.post(url, json=probabilities) as response:
             assert response.status == 200
 
-    async def empty(self) -> None:
+    async def clear_ledger(self) -> None:
         """An empty ledger."""
         await self._database.execute("TRUNCATE ledger")
 
@@ -286,27 +286,27 @@ class World:
         """What PostgreSQL says to a query."""
         return [tuple(row) for row in await self._database.fetch(query, *values)]
 
-    async def ledger(self, lines: int, within: float = PATIENCE_SECONDS) -> list[Json]:
+    async def ledger_entries(self, lines: int, within: float = PATIENCE_SECONDS) -> list[Json]:
         """The ledger in order of time, once it has so many lines and none is on its way; fails if it has others."""
 
         async def counted() -> tuple[int, int]:
-            return await self._on_their_way(), await self._database.fetchval("SELECT count(*) FROM ledger")
+            return await self._undrained_count(), await self._database.fetchval("SELECT count(*) FROM ledger")
 
         with contextlib.suppress(AssertionError):  # what there is says more
-            await _eventually(counted, lambda seen: seen[0] == 0 and seen[1] >= lines, within)
+            await _wait_for(counted, lambda seen: seen[0] == 0 and seen[1] >= lines, within)
         waiting, rows = await self._drained()
         assert (waiting, len(rows)) == (0, lines), rows
         return rows
 
-    async def whole_ledger(self) -> list[Json]:
+    async def all_entries(self) -> list[Json]:
         """The ledger in order of time, once no line is on its way, however many it has."""
-        return (await _eventually(self._drained, lambda seen: seen[0] == 0))[1]
+        return (await _wait_for(self._drained, lambda seen: seen[0] == 0))[1]
 
     async def _drained(self) -> tuple[int, list[Json]]:
-        waiting = await self._on_their_way()  # first: who has left is in the table
+        waiting = await self._undrained_count()  # first: who has left is in the table
         return waiting, [dict(row) for row in await self._database.fetch("SELECT * FROM ledger ORDER BY at, id")]
 
-    async def _on_their_way(self) -> int:
+    async def _undrained_count(self) -> int:
         """Lines in Redis, and files of lines that Redis did not take in time."""
         spooled = sum(1 for _ in (self.folder / "spool").glob("*.jsonl"))
         return spooled + int(await self._redis.xlen(stream_key(self.prefix)))
@@ -316,9 +316,9 @@ class World:
         return self.upstream_url.removesuffix("/v1") + "/simulator"
 
 
-async def _eventually(
-    read: Callable[[], Awaitable[_Seen]], good: Callable[[_Seen], bool], within: float = PATIENCE_SECONDS
-) -> _Seen:
+async def _wait_for(
+    read: Callable[[], Awaitable[_Value]], good: Callable[[_Value], bool], within: float = PATIENCE_SECONDS
+) -> _Value:
     deadline = asyncio.get_running_loop().time() + within
     while not good(seen := await read()):
         assert asyncio.get_running_loop().time() < deadline, f"never as expected; last: {seen}"
@@ -326,7 +326,7 @@ async def _eventually(
     return seen
 
 
-class _InLoop(uvicorn.Server):
+class _ServerWithoutSignals(uvicorn.Server):
     """Uvicorn within a loop that belongs to somebody else: it leaves the signals alone."""
 
     @contextlib.contextmanager
@@ -344,10 +344,10 @@ class _InLoop(uvicorn.Server):
 async def listening(config: uvicorn.Config) -> AsyncIterator[str]:
     """Serve on a free port while the context lasts; gives the address."""
     listener = socket.create_server(("127.0.0.1", 0), backlog=2048)
-    server = _InLoop(config)
+    server = _ServerWithoutSignals(config)
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     try:
-        await until(lambda: server.started or serving.done())
+        await wait_until(lambda: server.started or serving.done())
         assert not serving.done(), "it did not start"
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
     finally:
@@ -362,11 +362,11 @@ def free_port() -> int:
         return port
 
 
-def _merged(mine: Any, changes: Any) -> Any:
+def _merge(mine: Any, changes: Any) -> Any:
     if isinstance(mine, dict) and isinstance(changes, Mapping):
         return {**mine, **changes}
     return mine if changes is None else changes
 
 
-def _in_environment(value: Any) -> str:
+def _environment_value(value: Any) -> str:
     return value if isinstance(value, str) else msgspec.json.encode(value).decode()

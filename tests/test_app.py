@@ -13,11 +13,11 @@ from tests.harness import STREAM, World, ask
 from tidegate import app
 from tidegate.core.config import ConfigError, Settings
 from tidegate.simulator import running
-from tidegate.storage.embedded import Stores
+from tidegate.storage.embedded import StoreUrls
 
 
 @pytest.fixture
-async def world(clean_stores: Stores, redis_prefix: str, tmp_path: Path) -> AsyncIterator[World]:
+async def world(clean_stores: StoreUrls, redis_prefix: str, tmp_path: Path) -> AsyncIterator[World]:
     async with running() as upstream_url, World(clean_stores, redis_prefix, upstream_url, tmp_path) as world:
         yield world
 
@@ -33,26 +33,26 @@ def test_it_needs_both_stores(settings: Settings) -> None:
 
 async def test_it_leaves_no_task_and_no_connection_behind(world: World) -> None:
     process = psutil.Process()
-    await once(world)
+    await run_once(world)
     gc.collect()
     tasks, files = len(asyncio.all_tasks()), process.num_fds()
     for _ in range(3):
-        await once(world)
+        await run_once(world)
     gc.collect()
     assert len(asyncio.all_tasks()) <= tasks
     assert process.num_fds() <= files
 
 
-async def once(world: World) -> None:
+async def run_once(world: World) -> None:
     """A short life with some of everything in it."""
     async with world.gateway() as gateway:
         calls = [gateway.chat(ask(f"{number % 5}", stream=number % 2 == 0)) for number in range(20)]
         await asyncio.gather(*calls)
-        async with gateway.opened("/chat/completions", STREAM, x_simulate_tps="5") as response:
+        async with gateway.open("/chat/completions", STREAM, x_simulate_tps="5") as response:
             await response.content.readuntil(b"\n\n")
         await gateway.chat(x_simulate_fault="truncated")
         await gateway.call("/health/upstream")
-        await world.settled(in_flight=0)
+        await world.wait_for_stats(in_flight=0)
 
 
 async def test_a_gateway_without_its_stores_starts_and_says_so(world: World) -> None:

@@ -13,7 +13,7 @@ from yoyo import read_migrations
 
 from tests.metering.ledger_parts import ENTRY
 from tidegate.storage import migrate as module
-from tidegate.storage.embedded import Stores
+from tidegate.storage.embedded import StoreUrls
 from tidegate.storage.migrate import migrate
 
 PREVIOUS = Path(__file__).parent / "previous_release"
@@ -30,7 +30,7 @@ def queries(file: str) -> dict[str, str]:
 
 
 @pytest.fixture
-def database(stores: Stores) -> str:
+def database(stores: StoreUrls) -> str:
     """A database as the release before left it, with a key and a line in the ledger."""
     name = "tidegate_test_update"
     with psycopg.connect(stores.database_url, autocommit=True) as server:

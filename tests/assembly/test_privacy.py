@@ -1,16 +1,16 @@
 """The parts that forget an end user are put together, each thing counted under a name of its own."""
 
-from tidegate.assembly.privacy import data_desk, forgetting
+from tidegate.assembly.privacy import data_handlers, end_user_erasure
 from tidegate.core.clock import ManualClock
 from tidegate.storage.postgres import Postgres
 from tidegate.storage.redis import RedisLink
-from tidegate.web.admin.data import DataDesk
-from tidegate.web.admin.data_schemas import ForgetShown
+from tidegate.web.admin.data import DataHandlers
+from tidegate.web.admin.data_schemas import ErasureView
 
 
 async def test_every_count_has_a_place_in_what_is_shown(
     postgres: Postgres, redis_link: RedisLink, clock: ManualClock, redis_prefix: str
 ) -> None:
-    found = await forgetting(postgres, redis_link, clock, prefix=redis_prefix).count("shop", "ada")
-    assert set(found) == set(ForgetShown.model_fields) - {"project", "end_user", "dry_run"}
-    assert isinstance(data_desk(postgres, redis_link, clock, prefix=redis_prefix), DataDesk)
+    found = await end_user_erasure(postgres, redis_link, clock, prefix=redis_prefix).count("shop", "ada")
+    assert set(found) == set(ErasureView.model_fields) - {"project", "end_user", "dry_run"}
+    assert isinstance(data_handlers(postgres, redis_link, clock, prefix=redis_prefix), DataHandlers)

@@ -11,12 +11,12 @@ from tidegate.storage.redis import RedisLink
 async def test_it_begins_at_nothing_and_moves(redis_link: RedisLink, redis_prefix: str) -> None:
     mine, theirs = Epoch(redis_link, redis_prefix), Epoch(redis_link, redis_prefix)
     assert await mine.read() == 0
-    assert await mine.move() is True
+    assert await mine.advance() is True
     assert await theirs.read() == 1
 
 
 async def test_without_redis_nobody_could_be_told() -> None:
     nowhere = Epoch(RedisLink("redis://127.0.0.1:1", timeout=0.1, clock=SystemClock()), "unused")
-    assert await nowhere.move() is False
+    assert await nowhere.advance() is False
     with pytest.raises(RedisUnavailable):
         await nowhere.read()

@@ -28,7 +28,7 @@ def projects(postgres: Postgres, redis_link: RedisLink, redis_prefix: str) -> Pr
 
 async def test_a_new_key_is_found_by_its_digest(store: KeyStore, clock: ManualClock) -> None:
     made = await store.create(project="shop", name="web", expires_at=clock.now() + 60)
-    found = await store.find([key_format.digest(made.token), b"x" * 32])
+    found = await store.read_statuses([key_format.digest(made.token), b"x" * 32])
     standing = found.pop(key_format.digest(made.token))
     assert found == {}
     assert not standing.revoked
@@ -41,12 +41,12 @@ async def test_a_key_carries_all_that_it_its_project_and_their_users_may(
     granted = KeyChange(
         limits=LimitsChange(rpm=60, budget_day=5), priority=Priority.HIGH, models=("gpt-4o-mini", "gpt-5")
     )
-    made = await store.create(project="shop", granted=granted)
+    made = await store.create(project="shop", grants=granted)
     change = ProjectChange(
         limits=LimitsChange(tpm=7, budget_month=8), user_limits=LimitsChange(concurrency=1), priority=Priority.LOW
     )
     await projects.update("shop", change)
-    (standing,) = (await store.find([key_format.digest(made.token)])).values()
+    (standing,) = (await store.read_statuses([key_format.digest(made.token)])).values()
     assert standing.caller == Caller(
         key_id=made.record.id,
         project="shop",
@@ -74,15 +74,15 @@ async def test_the_keys_priority_wins_over_the_projects(
     of_project: Priority | None,
     expected: Priority,
 ) -> None:
-    made = await store.create(project="shop", granted=KeyChange(priority=of_key))
+    made = await store.create(project="shop", grants=KeyChange(priority=of_key))
     await projects.update("shop", ProjectChange(priority=of_project))
-    (standing,) = (await store.find([key_format.digest(made.token)])).values()
+    (standing,) = (await store.read_statuses([key_format.digest(made.token)])).values()
     assert standing.caller.priority is expected
 
 
 async def test_an_update_changes_what_it_names(store: KeyStore, clock: ManualClock) -> None:
     limits = LimitsChange(rpm=60, rpd=0, budget_month=2**50)
-    made = await store.create(project="shop", name="old", granted=KeyChange(limits=limits, models=("a",)))
+    made = await store.create(project="shop", name="old", grants=KeyChange(limits=limits, models=("a",)))
     key = made.record.id
     assert await store.update(key, KeyChange(limits=LimitsChange(rpm=None, tpm=9), priority=Priority.LOW)) is True
     assert await store.update(key, KeyChange(name="new", expires_at=clock.now() + 5)) is True
@@ -130,7 +130,7 @@ async def test_a_key_ends_once_and_stays_ended(store: KeyStore, clock: ManualClo
     clock.advance(5)
     assert await store.revoke(made.record.id) is True
     assert [record.revoked_at for record in await store.list()] == [ended]
-    assert (await store.find([key_format.digest(made.token)])).popitem()[1].revoked
+    assert (await store.read_statuses([key_format.digest(made.token)])).popitem()[1].revoked
     assert await store.revoke("key_unknown") is None
 
 
@@ -175,7 +175,13 @@ async def test_without_redis_a_change_is_made_and_said_to_be_unannounced(postgre
 async def test_without_postgres_everything_says_so(redis_link: RedisLink) -> None:
     nowhere = Postgres("postgresql://nobody@127.0.0.1:1/none", size=1, timeout=1.0)
     store = KeyStore(nowhere, redis_link, clock=SystemClock(), prefix="unused")
-    attempts = [store.create(project="p"), store.list(), store.revoke("k"), store.find([b""]), store.any_exists()]
+    attempts = [
+        store.create(project="p"),
+        store.list(),
+        store.revoke("k"),
+        store.read_statuses([b""]),
+        store.any_exists(),
+    ]
     outcomes = await asyncio.gather(*attempts, return_exceptions=True)
     assert {type(outcome) for outcome in outcomes} == {PostgresUnavailable}
     await nowhere.close()

@@ -39,7 +39,7 @@ async def test_a_change_leaves_the_rest_alone(store: ProjectStore) -> None:
     assert project.priority is Priority.LOW
     other = await store.get("bank")
     assert other is not None
-    assert other.limits.none
+    assert other.limits.is_unlimited
 
 
 async def test_the_list_is_by_name_and_in_pages(store: ProjectStore) -> None:

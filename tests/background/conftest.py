@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.background.parts import Process, Script
+from tests.background.parts import Process, ScriptedRunner
 from tidegate.storage.postgres import Postgres
 from tidegate.storage.redis import RedisLink
 
@@ -15,7 +15,7 @@ Made = Callable[..., Process]
 def process(postgres: Postgres, redis_link: RedisLink, redis_prefix: str) -> Made:
     """Makes a process; the arguments are those of `Process`."""
 
-    def made(script: Script | None = None, **options: object) -> Process:
-        return Process(postgres, redis_link, redis_prefix, script or Script(), **options)  # type: ignore[arg-type]
+    def made(script: ScriptedRunner | None = None, **options: object) -> Process:
+        return Process(postgres, redis_link, redis_prefix, script or ScriptedRunner(), **options)  # type: ignore[arg-type]
 
     return made

@@ -7,17 +7,17 @@ from typing import Any
 
 import msgspec
 
-from tidegate.background.completion import Closing
+from tidegate.background.completion import JobCompletion
 from tidegate.background.event_log import EventLog
-from tidegate.background.job import Begun, NewJob, Standing
+from tidegate.background.job import JobAttempt, JobStatus, NewJob
 from tidegate.background.job_queue import JobQueue
-from tidegate.background.job_store import Also, JobStore
-from tidegate.background.notifications import News
-from tidegate.background.supervisor import Runner
+from tidegate.background.job_store import JobStore, TransactionWrite
+from tidegate.background.notifications import JobNotifications
+from tidegate.background.supervisor import WorkerSupervisor
 from tidegate.background.worker import Worker
 from tidegate.core.clock import Clock, ManualClock, SystemClock
 from tidegate.core.errors import TidegateError
-from tidegate.core.events import Happening
+from tidegate.core.events import Event
 from tidegate.storage.postgres import Connection, Postgres
 from tidegate.storage.redis import RedisLink
 from tidegate.wire import sse
@@ -74,29 +74,29 @@ def new_job(
     )
 
 
-async def nothing_else(*_: object) -> None:
+async def no_write(*_: object) -> None:
     """No more is written in the transaction."""
 
 
-class NoQueue:
+class RecordingQueue:
     """Remembers what was put into it."""
 
     def __init__(self) -> None:
-        self.put_in: list[tuple[str, int]] = []
+        self.jobs: list[tuple[str, int]] = []
 
     async def put(self, _: Connection, job: str, *, priority: int) -> None:
         """Remember it."""
-        self.put_in.append((job, priority))
+        self.jobs.append((job, priority))
 
 
-class Said:
+class ScriptedEvents:
     """An answer that says what it is told to, when it is told to."""
 
     def __init__(self) -> None:
         self._events: asyncio.Queue[bytes | TidegateError | None] = asyncio.Queue()
-        self.left = asyncio.Event()
+        self.closed = asyncio.Event()
 
-    def say(self, *events: bytes) -> None:
+    def push(self, *events: bytes) -> None:
         """These come next."""
         for one in events:
             self._events.put_nowait(one)
@@ -112,20 +112,20 @@ class Said:
             raise what
         return what
 
-    async def leave(self) -> None:
+    async def close(self) -> None:
         """It is not wanted any more, or over."""
-        self.left.set()
+        self.closed.set()
 
 
-class AskedFor:
+class ScriptedCall:
     """A call that was let in."""
 
-    def __init__(self, answer: Said, kept: list[str], name: str) -> None:
-        self.answer = answer
+    def __init__(self, answer: ScriptedEvents, kept: list[str], name: str) -> None:
+        self.events = answer
         self._kept = kept
         self._name = name
 
-    def kept(self) -> Also:
+    def response_write(self) -> TransactionWrite:
         """Note that it was kept."""
 
         async def also(_: Connection) -> None:
@@ -134,33 +134,33 @@ class AskedFor:
         return also
 
 
-class Script:
+class ScriptedRunner:
     """A desk whose answers the test writes: the first attempt gets the first, and so on."""
 
-    def __init__(self, *answers: Said | TidegateError) -> None:
+    def __init__(self, *answers: ScriptedEvents | TidegateError) -> None:
         self.answers = list(answers)
-        self.asked: list[Begun] = []
-        self.kept: list[str] = []
-        self.new = asyncio.Event()
+        self.attempts: list[JobAttempt] = []
+        self.writes: list[str] = []
+        self.started = asyncio.Event()
 
-    async def ask(self, begun: Begun) -> AskedFor:
+    async def start(self, attempt: JobAttempt) -> ScriptedCall:
         """The next answer, or refusal."""
-        self.asked.append(begun)
-        self.new.set()
+        self.attempts.append(attempt)
+        self.started.set()
         answer = self.answers.pop(0)
         if isinstance(answer, TidegateError):
             raise answer
-        return AskedFor(answer, self.kept, begun.job.response_id)
+        return ScriptedCall(answer, self.writes, attempt.job.response_id)
 
-    async def began(self, _: Connection, job: Standing) -> None:
+    async def write_started(self, _: Connection, job: JobStatus) -> None:
         """Note it."""
-        self.kept.append(f"{job.response_id} in_progress")
+        self.writes.append(f"{job.response_id} in_progress")
 
-    def broke_off(self, job: Standing, document: Json) -> Also:
+    def write_partial(self, job: JobStatus, document: Json) -> TransactionWrite:
         """Note it."""
 
         async def also(_: Connection) -> None:
-            self.kept.append(f"{job.response_id} {document['status']}")
+            self.writes.append(f"{job.response_id} {document['status']}")
 
         return also
 
@@ -169,7 +169,7 @@ class Process:
     """What one process has for background responses."""
 
     def __init__(
-        self, postgres: Postgres, link: RedisLink, prefix: str, script: Script, *, name: str = "p1",
+        self, postgres: Postgres, link: RedisLink, prefix: str, script: ScriptedRunner, *, name: str = "p1",
         clock: Clock | None = None, lease: float = 0.5, grace: float = 0.0, concurrency: int = 4,
     ) -> None:  # fmt: skip
         clock = clock or SystemClock()
@@ -177,16 +177,16 @@ class Process:
         self.script = script
         self.store = JobStore(postgres)
         self.log = EventLog(postgres)
-        self.news = News(link, prefix=prefix)
+        self.notifications = JobNotifications(link, prefix=prefix)
         self.queue = JobQueue(
             postgres, concurrency=concurrency, lease_seconds=lease, poll_seconds=0.1, clock=SystemClock()
         )
-        self.closing = Closing(self.store, self.log, self.news, kept=script.broke_off)
-        self.happened: list[Happening] = []
+        self.completion = JobCompletion(self.store, self.log, self.notifications, write_partial=script.write_partial)
+        self.emitted: list[Event] = []
         self.worker = Worker(
-            self.store, self.closing, self.news, script, name=name, clock=clock, tell=self.happened.append
+            self.store, self.completion, self.notifications, script, name=name, clock=clock, emit=self.emitted.append
         )
-        self.runner = Runner(self.queue, self.store, self.news, self.worker, grace_seconds=grace)
+        self.supervisor = WorkerSupervisor(self.queue, self.store, self.notifications, self.worker, grace_seconds=grace)
         self.clock = clock
 
     async def add(
@@ -194,34 +194,34 @@ class Process:
     ) -> None:
         """A job of this name."""
         job = new_job(name, project, now=self.clock.now(), weight=weight, **more)
-        await self.store.add(job, first_events(name), self.queue, most=most, also=nothing_else)
+        await self.store.add(job, first_events(name), self.queue, max_open=most, write_response=no_write)
 
-    async def said(self, name: str = "resp_1") -> list[Json]:
+    async def events(self, name: str = "resp_1") -> list[Json]:
         """The events of a job, unseen."""
         async with self.postgres.connection() as connection:
-            return decoded(await self.log.all_of(connection, "shop", name))
+            return decoded(await self.log.read_all(connection, "shop", name))
 
     async def kinds(self, name: str = "resp_1") -> list[str]:
         """Their kinds, without the common prefix."""
-        return [one["type"].removeprefix("response.") for one in await self.said(name)]
+        return [one["type"].removeprefix("response.") for one in await self.events(name)]
 
     @contextlib.asynccontextmanager
-    async def reading(self) -> AsyncIterator["Process"]:
+    async def listening(self) -> AsyncIterator["Process"]:
         """The process, with its ears open and no hands."""
-        await self.news.start()
+        await self.notifications.start()
         try:
             yield self
         finally:
-            await self.news.close()
+            await self.notifications.close()
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator["Process"]:
         """The process, working."""
-        await self.runner.start()
+        await self.supervisor.start()
         try:
             yield self
         finally:
-            await self.runner.close()
+            await self.supervisor.close()
 
 
 def manual() -> ManualClock:

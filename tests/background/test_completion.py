@@ -4,49 +4,51 @@ import asyncio
 from typing import Any
 
 from tests.background.conftest import Made
-from tests.background.parts import WORDS, Process, Script, first_events, new_job, nothing_else, stream
-from tidegate.background.job import Begun, Standing
-from tidegate.background.job_store import Also
-from tidegate.core.errors import NotStorable, ServerFailure
+from tests.background.parts import WORDS, Process, ScriptedRunner, first_events, new_job, no_write, stream
+from tidegate.background.job import JobAttempt, JobStatus
+from tidegate.background.job_store import TransactionWrite
+from tidegate.core.errors import NotStorable, UpstreamServerError
 from tidegate.storage.postgres import Connection
 
 
-async def under_way(process: Process, events: list[bytes]) -> Begun:
-    await process.store.add(new_job(now=process.clock.now()), first_events(), process.queue, most=9, also=nothing_else)
-    begun = await process.store.begin("resp_1", worker="p1", now=process.clock.now(), also=nothing_else)
-    assert isinstance(begun, Begun)
+async def under_way(process: Process, events: list[bytes]) -> JobAttempt:
+    await process.store.add(
+        new_job(now=process.clock.now()), first_events(), process.queue, max_open=9, write_response=no_write
+    )
+    begun = await process.store.start_attempt("resp_1", worker="p1", now=process.clock.now(), write_started=no_write)
+    assert isinstance(begun, JobAttempt)
     if events:
-        await process.store.append(begun, 2, events, content=True)
+        await process.store.append_events(begun, 2, events, has_content=True)
     return begun
 
 
 async def last(process: Process) -> dict[str, Any]:
-    return (await process.said())[-1]
+    return (await process.events())[-1]
 
 
 async def test_an_answer_ends_its_job(process: Made) -> None:
     p1 = process()
     begun = await under_way(p1, stream()[1:-1])
-    assert await p1.closing.complete(begun, stream()[-1], also=nothing_else)
+    assert await p1.completion.complete(begun, stream()[-1], write_response=no_write)
     event = await last(p1)
     assert (event["type"], event["sequence_number"]) == ("response.completed", len(stream()))
-    assert not await p1.closing.complete(begun, stream()[-1], also=nothing_else)
-    assert not await p1.closing.cancel("shop", "resp_1")
+    assert not await p1.completion.complete(begun, stream()[-1], write_response=no_write)
+    assert not await p1.completion.cancel("shop", "resp_1")
 
 
 async def test_an_older_attempt_ends_nothing(process: Made) -> None:
     p1 = process()
     begun = await under_way(p1, [])
-    await p1.store.begin("resp_1", worker="p2", now=p1.clock.now(), also=nothing_else)
-    assert not await p1.closing.complete(begun, stream()[-1], also=nothing_else)
-    assert not await p1.closing.fail("resp_1", ServerFailure(), attempt=begun.attempt)
+    await p1.store.start_attempt("resp_1", worker="p2", now=p1.clock.now(), write_started=no_write)
+    assert not await p1.completion.complete(begun, stream()[-1], write_response=no_write)
+    assert not await p1.completion.fail("resp_1", UpstreamServerError(), attempt=begun.number)
 
 
 async def test_what_is_cancelled_keeps_what_was_said(process: Made) -> None:
-    script = Script()
+    script = ScriptedRunner()
     p1 = process(script)
     await under_way(p1, stream()[1:6])
-    assert await p1.closing.cancel("shop", "resp_1")
+    assert await p1.completion.cancel("shop", "resp_1")
     event = await last(p1)
     assert (event["type"], event["sequence_number"]) == ("response.failed", 7)
     document = event["response"]
@@ -55,27 +57,27 @@ async def test_what_is_cancelled_keeps_what_was_said(process: Made) -> None:
     assert item["status"] == "incomplete"
     assert item["content"][0]["text"]
     assert WORDS.startswith(item["content"][0]["text"])
-    assert script.kept == ["resp_1 cancelled"]
-    assert not await p1.closing.cancel("shop", "resp_1")
-    assert script.kept == ["resp_1 cancelled"]
+    assert script.writes == ["resp_1 cancelled"]
+    assert not await p1.completion.cancel("shop", "resp_1")
+    assert script.writes == ["resp_1 cancelled"]
 
 
 async def test_what_waits_is_cancelled_too(process: Made) -> None:
     p1 = process()
     await p1.add()
-    assert await p1.closing.cancel("shop", "resp_1")
+    assert await p1.completion.cancel("shop", "resp_1")
     assert await p1.kinds() == ["created", "queued", "failed"]
 
 
 async def test_a_failure_says_why(process: Made) -> None:
-    script = Script()
+    script = ScriptedRunner()
     p1 = process(script)
     begun = await under_way(p1, stream()[1:4])
-    assert await p1.closing.fail("resp_1", ServerFailure("It broke."), attempt=begun.attempt)
+    assert await p1.completion.fail("resp_1", UpstreamServerError("It broke."), attempt=begun.number)
     document = (await last(p1))["response"]
     assert document["status"] == "failed"
     assert document["error"] == {"code": "server_error", "message": "It broke."}
-    assert script.kept == ["resp_1 failed"]
+    assert script.writes == ["resp_1 failed"]
 
 
 async def test_many_are_ended_at_once_with_few_connections(process: Made) -> None:
@@ -83,24 +85,24 @@ async def test_many_are_ended_at_once_with_few_connections(process: Made) -> Non
     names = [f"resp_{n}" for n in range(12)]
     for name in names:
         await p1.add(name)
-    assert all(await asyncio.gather(*(p1.closing.cancel("shop", name) for name in names)))
+    assert all(await asyncio.gather(*(p1.completion.cancel("shop", name) for name in names)))
 
 
 async def test_what_cannot_be_kept_is_left_out(process: Made) -> None:
     p1 = process(Unfit())
     await under_way(p1, stream()[1:6])
-    assert await p1.closing.cancel("shop", "resp_1")
-    assert p1.script.kept == ["resp_1 cancelled without output"]
+    assert await p1.completion.cancel("shop", "resp_1")
+    assert p1.script.writes == ["resp_1 cancelled without output"]
 
 
-class Unfit(Script):
+class Unfit(ScriptedRunner):
     """Where no output can be kept."""
 
-    def broke_off(self, job: Standing, document: dict[str, Any]) -> Also:
+    def broke_off(self, job: JobStatus, document: dict[str, Any]) -> TransactionWrite:
         async def also(_: Connection) -> None:
             if document["output"]:
                 raise NotStorable
-            self.kept.append(f"{job.response_id} {document['status']} without output")
+            self.writes.append(f"{job.response_id} {document['status']} without output")
 
         return also
 
@@ -108,9 +110,9 @@ class Unfit(Script):
 async def test_nobody_cancels_what_is_anothers(process: Made) -> None:
     p1 = process()
     await p1.add()
-    assert not await p1.closing.cancel("bank", "resp_1")
+    assert not await p1.completion.cancel("bank", "resp_1")
     assert await p1.kinds() == ["created", "queued"]
 
 
 async def test_no_job_has_no_end(process: Made) -> None:
-    assert not await process().closing.cancel("shop", "resp_0")
+    assert not await process().completion.cancel("shop", "resp_0")

@@ -3,23 +3,23 @@
 import pytest
 
 from tests.background.conftest import Made
-from tests.background.parts import Process, decoded, first_events, new_job, nothing_else, stream
-from tidegate.background.job import Begun
+from tests.background.parts import Process, decoded, first_events, new_job, no_write, stream
+from tidegate.background.job import JobAttempt
 from tidegate.storage.postgres import Postgres
 
 
 @pytest.fixture
-async def told(process: Made) -> Process:
+async def process_with_events(process: Made) -> Process:
     """A process with a job of which everything but the end was said."""
     one = process()
     queue = one.queue
-    await one.store.add(new_job(now=one.clock.now()), first_events(), queue, most=9, also=nothing_else)
-    begun = await one.store.begin("resp_1", worker="p1", now=one.clock.now(), also=nothing_else)
-    assert isinstance(begun, Begun)
+    await one.store.add(new_job(now=one.clock.now()), first_events(), queue, max_open=9, write_response=no_write)
+    begun = await one.store.start_attempt("resp_1", worker="p1", now=one.clock.now(), write_started=no_write)
+    assert isinstance(begun, JobAttempt)
     events = stream()[1:-1]
-    assert await one.store.append(begun, 2, events[:1], content=False)
-    assert await one.store.append(begun, 3, events[1:4], content=True)
-    assert await one.store.append(begun, 6, events[4:], content=True)
+    assert await one.store.append_events(begun, 2, events[:1], has_content=False)
+    assert await one.store.append_events(begun, 3, events[1:4], has_content=True)
+    assert await one.store.append_events(begun, 6, events[4:], has_content=True)
     return one
 
 
@@ -28,33 +28,33 @@ LAST = len(stream()) - 1
 
 @pytest.mark.parametrize("after", range(-1, LAST + 3))
 async def test_from_any_number_on(told: Process, after: int) -> None:
-    said = await told.log.after("shop", "resp_1", after)
+    said = await told.log.read_after("shop", "resp_1", after)
     assert said is not None
-    assert not said.over
-    numbers = [said.first + place for place in range(len(said.events))]
+    assert not said.is_end
+    numbers = [said.first_number + place for place in range(len(said.events))]
     assert numbers == list(range(after + 1, LAST + 1))
 
 
 async def test_another_project_has_no_such_response(told: Process) -> None:
-    assert await told.log.after("bank", "resp_1", -1) is None
+    assert await told.log.read_after("bank", "resp_1", -1) is None
     async with told.postgres.connection() as connection:
-        assert await told.log.all_of(connection, "bank", "resp_1") == []
+        assert await told.log.read_all(connection, "bank", "resp_1") == []
 
 
 async def test_there_is_an_end(told: Process) -> None:
-    async with told.store.locked("resp_1") as (connection, job):
+    async with told.store.lock_job("resp_1") as (connection, job):
         assert job is not None
-        await told.store.end(connection, job, stream()[-1])
+        await told.store.finish(connection, job, stream()[-1])
     for after, count in ((LAST, 1), (LAST + 1, 0), (LAST + 100, 0)):
-        said = await told.log.after("shop", "resp_1", after)
+        said = await told.log.read_after("shop", "resp_1", after)
         assert said is not None
-        assert (len(said.events), said.over) == (count, True)
+        assert (len(said.events), said.is_end) == (count, True)
 
 
 async def test_reading_what_is_only_preamble_does_not_count(told: Process, postgres: Postgres) -> None:
-    again = await told.store.begin("resp_1", worker="p2", now=told.clock.now(), also=nothing_else)
-    assert isinstance(again, Begun)
-    said = await told.log.after("shop", "resp_1", -1)
+    again = await told.store.start_attempt("resp_1", worker="p2", now=told.clock.now(), write_started=no_write)
+    assert isinstance(again, JobAttempt)
+    said = await told.log.read_after("shop", "resp_1", -1)
     assert said is not None
     assert [one["type"] for one in decoded(said.events)][-1] == "response.in_progress"
     async with postgres.connection() as connection:

@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 import pytest
 from pgqueuer.adapters.persistence.queries import Queries
 
-from tests.eventually import until, until_so
-from tidegate.background.job import End, Later, Over, Taken
+from tests.eventually import wait_until, wait_until_async
+from tidegate.background.job import JobDone, QueueOutcome, Requeue, TakenOver
 from tidegate.background.job_queue import JobQueue
 from tidegate.core.clock import SystemClock
 from tidegate.storage.postgres import Postgres
@@ -21,7 +21,7 @@ class Workers:
     def __init__(self, postgres: Postgres) -> None:
         self.postgres = postgres
         self.given: list[tuple[str, str]] = []
-        self.ends: dict[str, list[End]] = {}
+        self.ends: dict[str, list[QueueOutcome]] = {}
         self.hold = asyncio.Event()
         self.hold.set()
         self.queues: list[JobQueue] = []
@@ -31,11 +31,11 @@ class Workers:
             self.postgres, concurrency=concurrency, lease_seconds=lease, poll_seconds=0.05, clock=SystemClock()
         )
 
-        async def work(job: str) -> End:
+        async def work(job: str) -> QueueOutcome:
             self.given.append((name, job))
             await self.hold.wait()
             ends = self.ends.get(job)
-            return ends.pop(0) if ends else Over()
+            return ends.pop(0) if ends else JobDone()
 
         queue.start(work)
         self.queues.append(queue)
@@ -58,13 +58,13 @@ class Workers:
             async with self.postgres.connection() as connection:
                 return bool(await connection.fetchval(LIFE) >= seconds)
 
-        await until_so(have)
+        await wait_until_async(have)
 
     async def emptied(self) -> None:
         async def empty() -> bool:
             return await self.rows() == 0
 
-        await until_so(empty)
+        await wait_until_async(empty)
 
 
 @pytest.fixture
@@ -88,7 +88,7 @@ async def test_no_more_at_once_than_there_is_room_for(workers: Workers) -> None:
     workers.hold.clear()
     workers.queue("p1", concurrency=2)
     await workers.put("resp_1", "resp_2", "resp_3")
-    await until(lambda: len(workers.given) == 2)
+    await wait_until(lambda: len(workers.given) == 2)
     workers.hold.set()
     await workers.emptied()
     assert len(workers.given) == 3
@@ -103,7 +103,7 @@ async def test_the_highest_priority_goes_first(workers: Workers) -> None:
 
 
 async def test_what_is_put_off_comes_again(workers: Workers) -> None:
-    workers.ends["resp_1"] = [Later(0.05), Later()]
+    workers.ends["resp_1"] = [Requeue(0.05), Requeue()]
     workers.queue("p1")
     await workers.put("resp_1")
     await workers.emptied()
@@ -111,7 +111,7 @@ async def test_what_is_put_off_comes_again(workers: Workers) -> None:
 
 
 async def test_what_is_another_workers_stays_in_the_queue(workers: Workers) -> None:
-    workers.ends["resp_1"] = [Taken()]
+    workers.ends["resp_1"] = [TakenOver()]
     workers.queue("p1")
     await workers.put("resp_1")
     await workers.emptied()  # its heartbeat grows old, and it is taken again
@@ -122,24 +122,24 @@ async def test_the_job_of_a_silent_process_is_anothers(workers: Workers) -> None
     workers.hold.clear()
     dead = workers.queue("p1")
     await workers.put("resp_1")
-    await until(lambda: workers.given == [("p1", "resp_1")])
-    assert dead._running is not None  # noqa: SLF001  # as kill -9 would, without a last word
+    await wait_until(lambda: workers.given == [("p1", "resp_1")])
+    assert dead._run_task is not None  # noqa: SLF001  # as kill -9 would, without a last word
     for task in asyncio.all_tasks():
-        if "Heartbeat" in repr(task) or task is dead._running:  # noqa: SLF001  # the same
+        if "Heartbeat" in repr(task) or task is dead._run_task:  # noqa: SLF001  # the same
             task.cancel()
     workers.queues.remove(dead)
     workers.queue("p2")
-    await until(lambda: ("p2", "resp_1") in workers.given)
+    await wait_until(lambda: ("p2", "resp_1") in workers.given)
 
 
 async def test_a_living_process_keeps_its_jobs(workers: Workers) -> None:
     workers.hold.clear()
     workers.queue("p1", lease=1.0)
     await workers.put("resp_1")
-    await until(lambda: len(workers.given) == 1)
+    await wait_until(lambda: len(workers.given) == 1)
     other = workers.queue("p2", lease=1.0)
     await workers.put("resp_2", "resp_3", "resp_4", "resp_5")
-    await until(lambda: len(workers.given) == 5)
+    await wait_until(lambda: len(workers.given) == 5)
     await workers.lived(seconds=2.5)  # two leases and a half
     other.wake()
     workers.hold.set()
@@ -151,7 +151,7 @@ async def test_a_process_that_ends_finishes_what_it_has_and_takes_no_more(worker
     workers.hold.clear()
     queue = workers.queue("p1", concurrency=2)
     await workers.put("resp_1", "resp_2", "resp_3")
-    await until(lambda: len(workers.given) == 2)
+    await wait_until(lambda: len(workers.given) == 2)
     closing = asyncio.create_task(queue.close())
     workers.hold.set()
     await closing
@@ -165,7 +165,7 @@ async def test_its_log_is_not_kept_for_ever(workers: Workers) -> None:
     await workers.emptied()
     async with workers.postgres.connection() as connection:
         await connection.execute("UPDATE pgqueuer_log SET created = now() - interval '2 days' WHERE status <> 'picked'")
-        await queue.forget_old()
+        await queue.delete_old_log()
         left = await connection.fetch("SELECT status::text FROM pgqueuer_log")
     assert [row[0] for row in left] == ["picked"]
 

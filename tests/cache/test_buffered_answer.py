@@ -1,6 +1,6 @@
 """An answer that is all here serves a passenger as a flight does, and a flight as a source does."""
 
-from tidegate.cache.buffered_answer import Given
+from tidegate.cache.buffered_answer import BufferedSource
 from tidegate.coalescing.flight import Flight
 from tidegate.core.values import AnswerHead
 
@@ -9,16 +9,16 @@ EVENTS = [b"data: 1\n\n", b"data: 2\n\n"]
 
 
 async def test_a_passenger_gets_every_event_and_then_none() -> None:
-    given = Given(HEAD, EVENTS)
-    given.board()
-    assert await given.opened() == HEAD
+    given = BufferedSource(HEAD, EVENTS)
+    given.subscribe()
+    assert await given.head() == HEAD
     assert [await given.event(index) for index in range(4)] == [*EVENTS, None, None]
-    given.leave()
+    given.unsubscribe()
     assert given.cost_nanos == 0
 
 
 async def test_a_flight_gets_it_once_and_then_its_end() -> None:
-    given = Given(HEAD, EVENTS)
+    given = BufferedSource(HEAD, EVENTS)
     assert await given.open() == HEAD
     assert [await given.more(), await given.more(), await given.more()] == [EVENTS, [], []]
     await given.abandon()
@@ -26,15 +26,15 @@ async def test_a_flight_gets_it_once_and_then_its_end() -> None:
 
 async def test_a_flight_on_it_lands_at_once() -> None:
     landed: list[Flight] = []
-    flight = Flight(Given(HEAD, EVENTS), on_end=landed.append)
-    flight.board()
-    assert await flight.opened() == HEAD
+    flight = Flight(BufferedSource(HEAD, EVENTS), on_end=landed.append)
+    flight.subscribe()
+    assert await flight.head() == HEAD
     assert [await flight.event(index) for index in range(3)] == [*EVENTS, None]
     assert landed == [flight]
-    flight.leave()
+    flight.unsubscribe()
 
 
 async def test_nothing_is_a_stream_without_events() -> None:
-    given = Given(HEAD, [])
+    given = BufferedSource(HEAD, [])
     assert await given.event(0) is None
     assert await given.more() == []

@@ -2,34 +2,43 @@
 
 import pytest
 
-from tidegate.cache.erasure import AnswerEraser, answers_of
-from tidegate.limits.scopes import Done
-from tidegate.limits.scripts import Gate, Settlement
+from tidegate.cache.erasure import AnswerEraser, end_user_digest
+from tidegate.limits.scopes import Charge
+from tidegate.limits.scripts import LimitScripts, Settlement
 from tidegate.storage.redis import RedisLink
 
 NOW = 1_790_000_000.0
-ADA = answers_of("shop", "ada")
+ADA = end_user_digest("shop", "ada")
 
 
 @pytest.fixture
-def gate(redis_link: RedisLink, redis_prefix: str) -> Gate:
-    return Gate(redis_link, prefix=redis_prefix, lease_seconds=5.0)
+def gate(redis_link: RedisLink, redis_prefix: str) -> LimitScripts:
+    return LimitScripts(redis_link, prefix=redis_prefix, lease_seconds=5.0)
 
 
-async def answered(gate: Gate, fingerprint: str, *, by: str = "", now: float = NOW, keep: int = 60) -> None:
+async def answered(gate: LimitScripts, fingerprint: str, *, by: str = "", now: float = NOW, keep: int = 60) -> None:
     """A call has been answered, and the answer kept."""
-    done = Done(id=fingerprint, n=(), d="2026-09-21", m="2026-09", c=0, k=0, held="", late=False)
+    done = Charge(
+        id=fingerprint,
+        scope_names=(),
+        day="2026-09-21",
+        month="2026-09",
+        cost_nanos=0,
+        tokens=0,
+        dataset_id="",
+        late=False,
+    )
     await gate.settle(
         Settlement(
             fingerprint=fingerprint,
             owner="",
             entry=b'{"id":"x"}',
             now=now,
-            done=done,
+            charge=done,
             head=b"h",
             body=b"b",
-            keep_seconds=keep,
-            answers_of=by,
+            fresh_seconds=keep,
+            end_user=by,
         )
     )
 
@@ -39,11 +48,11 @@ async def stored(link: RedisLink, prefix: str, *fingerprints: str) -> list[str]:
     return [name for name in fingerprints if await link.command("EXISTS", f"{{{prefix}}}:answer:{name}")]
 
 
-async def test_ones_answers_go_and_others_stay(gate: Gate, redis_link: RedisLink, redis_prefix: str) -> None:
+async def test_ones_answers_go_and_others_stay(gate: LimitScripts, redis_link: RedisLink, redis_prefix: str) -> None:
     for n in range(3):
         await answered(gate, f"a{n}", by=ADA)
-    await answered(gate, "b", by=answers_of("shop", "bob"))
-    await answered(gate, "c", by=answers_of("bank", "ada"))
+    await answered(gate, "b", by=end_user_digest("shop", "bob"))
+    await answered(gate, "c", by=end_user_digest("bank", "ada"))
     await answered(gate, "d")
     eraser = AnswerEraser(redis_link, prefix=redis_prefix)
     assert await eraser.count("shop", "ada") == {"cached_answers": 3}
@@ -52,7 +61,7 @@ async def test_ones_answers_go_and_others_stay(gate: Gate, redis_link: RedisLink
     assert await eraser.count("shop", "ada") == await eraser.erase("shop", "ada") == {"cached_answers": 0}
 
 
-async def test_what_has_expired_is_not_remembered(gate: Gate, redis_link: RedisLink, redis_prefix: str) -> None:
+async def test_what_has_expired_is_not_remembered(gate: LimitScripts, redis_link: RedisLink, redis_prefix: str) -> None:
     await answered(gate, "a", by=ADA, keep=60)
     await answered(gate, "b", by=ADA, now=NOW + 61, keep=60)
     index = f"{{{redis_prefix}}}:answers_of:{ADA}"
@@ -61,5 +70,5 @@ async def test_what_has_expired_is_not_remembered(gate: Gate, redis_link: RedisL
 
 
 def test_the_index_does_not_tell_whose_it_is() -> None:
-    assert answers_of("shop", "ada") != answers_of("shop/a", "da")
+    assert end_user_digest("shop", "ada") != end_user_digest("shop/a", "da")
     assert "ada" not in ADA

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidegate.cache.fingerprint import IGNORED, fingerprint, shareable
+from tidegate.cache.fingerprint import IGNORED_FIELDS, fingerprint, shareable
 from tidegate.core import endpoints
 from tidegate.core.endpoints import Endpoint
 from tidegate.wire.call import parse
@@ -32,14 +32,14 @@ FIELDS = st.sampled_from(["messages", "tools", "temperature", "seed", "response_
 BODIES = st.dictionaries(FIELDS, VALUES, max_size=5).map(lambda fields: {**fields, "model": "m"})
 
 
-def print_of(body: object, route: Endpoint = CHAT, *, scope: str = "acme", **headers: str) -> str:
+def fingerprint_of(body: object, route: Endpoint = CHAT, *, scope: str = "acme", **headers: str) -> str:
     """The fingerprint of a body, given as JSON or as what becomes it."""
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
     return fingerprint(parse(route, data), scope=scope, headers={k.replace("_", "-"): v for k, v in headers.items()})
 
 
-def asked(**fields: Any) -> str:
-    return print_of({**QUESTION, **fields})
+def request_body(**fields: Any) -> str:
+    return fingerprint_of({**QUESTION, **fields})
 
 
 def shuffled(value: Any, order: random.Random) -> Any:
@@ -52,18 +52,18 @@ def shuffled(value: Any, order: random.Random) -> Any:
 
 
 def test_a_fingerprint_is_short_and_says_nothing() -> None:
-    assert len(asked()) == 40
-    assert int(asked(), 16)
+    assert len(request_body()) == 40
+    assert int(request_body(), 16)
 
 
 @given(BODIES, st.randoms(use_true_random=False))
 def test_the_order_of_keys_does_not_matter(body: dict[str, Any], order: random.Random) -> None:
-    assert print_of(shuffled(body, order)) == print_of(body)
+    assert fingerprint_of(shuffled(body, order)) == fingerprint_of(body)
 
 
 @given(BODIES, st.sampled_from([None, 1, 4]), st.booleans())
 def test_white_space_and_escapes_do_not_matter(body: dict[str, Any], indent: int | None, escaped: bool) -> None:
-    assert print_of(json.dumps(body, indent=indent, ensure_ascii=escaped).encode()) == print_of(body)
+    assert fingerprint_of(json.dumps(body, indent=indent, ensure_ascii=escaped).encode()) == fingerprint_of(body)
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_white_space_and_escapes_do_not_matter(body: dict[str, Any], indent: int
     ],
 )  # fmt: skip
 def test_the_same_value_may_be_spelt_in_any_way(one: bytes, other: bytes) -> None:
-    assert print_of(one) == print_of(other)
+    assert fingerprint_of(one) == fingerprint_of(other)
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ def test_the_same_value_may_be_spelt_in_any_way(one: bytes, other: bytes) -> Non
     ],
 )  # fmt: skip
 def test_what_is_not_the_same_is_not_taken_for_it(one: dict[str, Any], other: dict[str, Any]) -> None:
-    assert asked(**one) != asked(**other)
+    assert request_body(**one) != request_body(**other)
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,7 @@ def test_what_is_not_the_same_is_not_taken_for_it(one: dict[str, Any], other: di
     ],
 )
 def test_what_shapes_the_answer_changes_the_fingerprint(change: dict[str, Any]) -> None:
-    assert asked(**change) != asked()
+    assert request_body(**change) != request_body()
 
 
 @given(BODIES, FIELDS, VALUES)
@@ -150,9 +150,9 @@ def test_any_field_that_shapes_the_answer_changes_the_fingerprint(body: dict[str
         return
     same = json.dumps(meant, sort_keys=True) == json.dumps(now, sort_keys=True)
     if same:
-        assert print_of(changed) == print_of(body)
+        assert fingerprint_of(changed) == fingerprint_of(body)
     elif not same_numbers(meant, now):
-        assert print_of(changed) != print_of(body)
+        assert fingerprint_of(changed) != fingerprint_of(body)
 
 
 def same_numbers(one: Any, other: Any) -> bool:
@@ -164,56 +164,56 @@ def same_numbers(one: Any, other: Any) -> bool:
     return bool(one == other) and isinstance(one, bool) == isinstance(other, bool)
 
 
-@pytest.mark.parametrize("name", sorted(IGNORED))
+@pytest.mark.parametrize("name", sorted(IGNORED_FIELDS))
 def test_who_asks_and_how_it_travels_does_not_matter(name: str) -> None:
     value: Any = {"stream": True, "stream_options": {"include_usage": True}, "metadata": {"a": "b"}}.get(name, "x")
-    assert asked(**{name: value}) == asked()
+    assert request_body(**{name: value}) == request_body()
     body = {"model": "m", "input": "Hi"}
-    assert print_of({**body, name: value}, RESPONSES) == print_of(body, RESPONSES)
+    assert fingerprint_of({**body, name: value}, RESPONSES) == fingerprint_of(body, RESPONSES)
 
 
 @pytest.mark.parametrize(("route", "name"), [(route, name) for route in endpoints.ALL for name in route.defaults])
 def test_saying_the_default_is_saying_nothing(route: Endpoint, name: str) -> None:
     body = {"model": "m"} if name != "model" else {}
-    assert print_of({**body, name: route.defaults[name]}, route) == print_of(body, route)
-    assert print_of({**body, name: None}, route) == print_of(body, route)
+    assert fingerprint_of({**body, name: route.defaults[name]}, route) == fingerprint_of(body, route)
+    assert fingerprint_of({**body, name: None}, route) == fingerprint_of(body, route)
 
 
 @pytest.mark.parametrize(
     ("fields", "default"), [({"tools": [TOOL]}, "auto"), ({}, "none"), ({"tools": [TOOL]}, None), ({}, None)]
 )
 def test_the_default_of_tool_choice_depends_on_the_tools(fields: dict[str, Any], default: str | None) -> None:
-    assert asked(**fields, tool_choice=default) == asked(**fields)
-    assert asked(**fields, tool_choice="auto") == asked(**fields) or not fields
+    assert request_body(**fields, tool_choice=default) == request_body(**fields)
+    assert request_body(**fields, tool_choice="auto") == request_body(**fields) or not fields
 
 
 def test_project_route_and_forwarded_headers_tell_calls_apart() -> None:
     body = {"model": "m", "input": "Hi"}
     prints = {
-        print_of(body, RESPONSES),
-        print_of(body, RESPONSES, scope="other"),
-        print_of(body, EMBEDDINGS),
-        print_of(body, MODERATIONS),
-        print_of(body, CHAT),
-        print_of(body, RESPONSES, openai_organization="org-1"),
-        print_of(body, RESPONSES, openai_beta="x=v1"),
+        fingerprint_of(body, RESPONSES),
+        fingerprint_of(body, RESPONSES, scope="other"),
+        fingerprint_of(body, EMBEDDINGS),
+        fingerprint_of(body, MODERATIONS),
+        fingerprint_of(body, CHAT),
+        fingerprint_of(body, RESPONSES, openai_organization="org-1"),
+        fingerprint_of(body, RESPONSES, openai_beta="x=v1"),
     }
     assert len(prints) == 7
 
 
 def test_headers_that_only_name_the_request_do_not() -> None:
-    assert print_of(QUESTION, idempotency_key="1", x_client_request_id="a") == asked()
+    assert fingerprint_of(QUESTION, idempotency_key="1", x_client_request_id="a") == request_body()
 
 
 @given(st.text(max_size=20), st.text(max_size=20))
 def test_no_two_texts_are_confused(one: str, other: str) -> None:
-    assert (asked(stop=one) == asked(stop=other)) is (one == other)
+    assert (request_body(stop=one) == request_body(stop=other)) is (one == other)
 
 
 @pytest.mark.parametrize("number", ["1e300", "-1e300", "123456789012345678901234567890", "1e15", "0.1", "5e-324"])
 def test_no_number_is_too_much(number: str) -> None:
     data = b'{"model":"m","seed":%s,"x":[%s]}' % (number.encode(), number.encode())
-    assert print_of(data) == print_of(data)
+    assert fingerprint_of(data) == fingerprint_of(data)
 
 
 @pytest.mark.parametrize(

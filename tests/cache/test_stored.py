@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidegate.cache.stored import Codec, StoredAnswer
+from tidegate.cache.stored import AnswerCodec, StoredAnswer
 from tidegate.core import endpoints
 from tidegate.core.endpoints import Endpoint
-from tidegate.wire.answer_form import echo_of
+from tidegate.wire.answer_form import caller_echo
 from tidegate.wire.call import parse
 
-CODEC = Codec()
+CODEC = AnswerCodec()
 ANSWERS = st.builds(
     StoredAnswer,
     stream=st.booleans(),
@@ -29,19 +29,19 @@ ANSWERS = st.builds(
 
 def call(route: Endpoint = endpoints.RESPONSES, /, **fields: Any) -> str:
     """What an answer to this call would repeat."""
-    return echo_of(parse(route, json.dumps({"model": "m", **fields}).encode()))
+    return caller_echo(parse(route, json.dumps({"model": "m", **fields}).encode()))
 
 
 @given(ANSWERS)
 def test_what_was_packed_unpacks_to_the_same(answer: StoredAnswer) -> None:
     head, body = CODEC.pack(answer)
-    assert CODEC.unpack(head, body, answer.at) == answer
-    assert Codec().unpack(head, body, answer.at) == answer, "another process reads it too"
+    assert CODEC.unpack(head, body, answer.stored_at) == answer
+    assert AnswerCodec().unpack(head, body, answer.stored_at) == answer, "another process reads it too"
 
 
 def test_an_answer_of_an_earlier_version_is_read() -> None:
     head = msgspec.msgpack.encode([True, False, "openai/m", ""])
-    assert CODEC.unpack(head, b"x", 1.0) == StoredAnswer(stream=True, body=b"x", served_by="openai/m", at=1.0)
+    assert CODEC.unpack(head, b"x", 1.0) == StoredAnswer(stream=True, body=b"x", served_by="openai/m", stored_at=1.0)
 
 
 def test_text_is_stored_small_and_the_short_and_the_dense_as_they_are() -> None:

@@ -7,13 +7,13 @@ from typer.testing import CliRunner, Result
 
 from tidegate.cli.main import application
 from tidegate.core import logs
-from tidegate.storage.embedded import Stores
+from tidegate.storage.embedded import StoreUrls
 
 Tidegate = Callable[..., Result]
 
 
 @pytest.fixture
-def tidegate(clean_stores: Stores, redis_prefix: str) -> Tidegate:
+def tidegate(clean_stores: StoreUrls, redis_prefix: str) -> Tidegate:
     """`tidegate("keys", "list")` is `tidegate keys list`; keywords change the environment."""
     environment = {
         "TIDEGATE_DATABASE_URL": clean_stores.database_url,

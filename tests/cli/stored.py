@@ -5,20 +5,20 @@ import asyncio
 from tests.conversations.said import completion, message, response
 from tidegate.conversations.storage.completions import CompletionStore
 from tidegate.conversations.storage.responses import ResponseStore
-from tidegate.conversations.storage.store_base import Archive
+from tidegate.conversations.storage.store_base import StoreBase
 from tidegate.core.clock import ManualClock
-from tidegate.storage.embedded import Stores
+from tidegate.storage.embedded import StoreUrls
 from tidegate.storage.postgres import Postgres
 
 
-def say(stores: Stores) -> None:
+def store_samples(stores: StoreUrls) -> None:
     """A response and a completion by ada, a response by bob."""
     asyncio.run(_say(stores))
 
 
-async def _say(stores: Stores) -> None:
+async def _say(stores: StoreUrls) -> None:
     postgres = Postgres(stores.database_url, size=1, timeout=10.0)
-    archive = Archive(postgres, ManualClock())
+    archive = StoreBase(postgres, ManualClock())
     try:
         responses = ResponseStore(archive)
         for n, user in enumerate(("ada", "bob")):

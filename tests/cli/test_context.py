@@ -8,8 +8,8 @@ import sys
 import pytest
 import typer
 
-from tidegate.cli.context import acts, failed, print_json, print_table
-from tidegate.web.admin.schemas import LimitsShape
+from tidegate.cli.context import command_error, print_json, print_table, propagation_time
+from tidegate.web.admin.schemas import LimitsSchema
 
 
 def test_a_table_is_never_cut_nor_obeyed(capsys: pytest.CaptureFixture[str]) -> None:
@@ -40,7 +40,7 @@ def test_where_a_table_has_no_room_each_row_has_lines_of_its_own(
 
 
 def test_json_is_one_object_or_an_array(capsys: pytest.CaptureFixture[str]) -> None:
-    one = LimitsShape(rpm=5)
+    one = LimitsSchema(rpm=5)
     print_json(one)
     print_json([one, one])
     first, second = map(json.loads, capsys.readouterr().out.splitlines())
@@ -50,10 +50,10 @@ def test_json_is_one_object_or_an_array(capsys: pytest.CaptureFixture[str]) -> N
 
 def test_a_failure_is_told_on_the_error_output(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(typer.Exit) as left:
-        raise failed("It cannot be.")
+        raise command_error("It cannot be.")
     assert (left.value.exit_code, capsys.readouterr().err) == (1, "It cannot be.\n")
 
 
 @pytest.mark.parametrize(("announced", "when"), [(True, "within a second"), (False, "within 60 s")])
 def test_when_a_change_acts_is_known(announced: bool, when: str) -> None:
-    assert acts(announced).startswith(when)
+    assert propagation_time(announced).startswith(when)

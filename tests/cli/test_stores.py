@@ -6,44 +6,44 @@ import pytest
 import typer
 from pydantic import SecretStr
 
-from tidegate.cli.stores import located, plain_errors, ready
+from tidegate.cli.stores import exit_on_error, open_migrated_stores, open_stores
 from tidegate.core.config import ConfigError, Settings
 from tidegate.core.errors import PostgresUnavailable
-from tidegate.storage.embedded import EmbeddedError, Stores
+from tidegate.storage.embedded import EmbeddedError, StoreUrls
 from tidegate.storage.migrate import pending
 
 
-def told(stores: Stores) -> Settings:
+def settings_for(stores: StoreUrls) -> Settings:
     return Settings(database_url=SecretStr(stores.database_url), redis_url=SecretStr(stores.redis_url))
 
 
-def test_given_stores_are_used(clean_stores: Stores) -> None:
-    with located(told(clean_stores)) as stores:
+def test_given_stores_are_used(clean_stores: StoreUrls) -> None:
+    with open_stores(settings_for(clean_stores)) as stores:
         assert stores == clean_stores
-    with ready(told(clean_stores)) as stores:
+    with open_migrated_stores(settings_for(clean_stores)) as stores:
         assert stores == clean_stores
 
 
 def test_embedded_stores_start_in_the_data_folder_and_are_migrated(open_folder: Path) -> None:
-    with ready(Settings(data_dir=open_folder)) as stores:
+    with open_migrated_stores(Settings(data_dir=open_folder)) as stores:
         assert pending(stores.database_url) == []
         assert str(open_folder) in stores.redis_url
 
 
 @pytest.mark.parametrize("settings", [Settings(database_url=SecretStr("x")), Settings(redis_url=SecretStr("x"))])
 def test_one_store_without_the_other_is_refused(settings: Settings) -> None:
-    with pytest.raises(ConfigError, match="both"), located(settings):
+    with pytest.raises(ConfigError, match="both"), open_stores(settings):
         pass
 
 
-def test_a_given_database_is_not_migrated_behind_its_owners_back(stores: Stores) -> None:
-    with pytest.raises(ConfigError, match=r"0001\.keys.*tidegate migrate"), ready(told(stores)):
+def test_a_given_database_is_not_migrated_behind_its_owners_back(stores: StoreUrls) -> None:
+    with pytest.raises(ConfigError, match=r"0001\.keys.*tidegate migrate"), open_migrated_stores(settings_for(stores)):
         pass
 
 
 @pytest.mark.parametrize("error", [ConfigError("why"), EmbeddedError("why"), PostgresUnavailable("why")])
 def test_what_cannot_be_helped_is_one_sentence(error: Exception, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(typer.Exit) as end, plain_errors():
+    with pytest.raises(typer.Exit) as end, exit_on_error():
         raise error
     assert end.value.exit_code == 1
     assert capsys.readouterr() == ("", "why\n")

@@ -11,7 +11,7 @@ import openai
 import pytest
 
 from tests.clients.conftest import HERE, Node
-from tests.harness import Gateway, Json, World, said_by
+from tests.harness import Gateway, Json, World, chat_text
 
 pytestmark = pytest.mark.node
 
@@ -59,9 +59,9 @@ async def test_a_chat_whole_streamed_and_repeated(gateway: Gateway, world: World
     stored = await gateway.chat(chat("hello", stream=True))
     fresh = await gateway.chat(chat("hello", stream=True), cache_control="no-store")
     assert stored.headers["x-tidegate-cache"] == "hit"
-    assert said_by(stored.events) == said_by(fresh.events) == GREETING
+    assert chat_text(stored.events) == chat_text(fresh.events) == GREETING
     assert not any(event.get("usage") for event in fresh.events)
-    asked, hit, streamed = await world.ledger(3)
+    asked, hit, streamed = await world.ledger_entries(3)
     usage = whole.json["usage"]
     for line in (asked, streamed):
         assert (line["input_tokens"], line["output_tokens"]) == (usage["prompt_tokens"], usage["completion_tokens"])
@@ -112,10 +112,10 @@ async def test_its_refusals(
 async def test_a_stream_that_it_cuts(gateway: Gateway, world: World, words: str) -> None:
     answer = await gateway.chat(chat(words, stream=True))
     assert answer.status == 200
-    assert said_by(answer.events[:-1])
+    assert chat_text(answer.events[:-1])
     assert answer.events[-1]["error"]["code"] == "upstream_truncated"
     assert "[DONE]" not in answer.text
-    (line,) = await world.ledger(1)
+    (line,) = await world.ledger_entries(1)
     assert (line["outcome"], line["estimated"]) == ("truncated", True)
     async with gateway.sdk() as client:
         stream: Any = await client.chat.completions.create(**chat(words, stream=True))
@@ -124,9 +124,9 @@ async def test_a_stream_that_it_cuts(gateway: Gateway, world: World, words: str)
 
 
 async def test_somebody_leaves(gateway: Gateway, world: World) -> None:
-    async with gateway.opened("/chat/completions", chat("take your time", stream=True)) as response:
+    async with gateway.open("/chat/completions", chat("take your time", stream=True)) as response:
         await response.content.readuntil(b"\n\n")
-    (line,) = await world.ledger(1)
+    (line,) = await world.ledger_entries(1)
     assert line["outcome"] == "client_gone"
 
 
@@ -136,7 +136,7 @@ async def test_many_at_once_are_one(gateway: Gateway, world: World) -> None:
     said = [answer.headers["x-tidegate-cache"] for answer in answers]
     assert sorted(set(said)) == ["joined", "miss"]
     assert said.count("miss") == 1
-    assert len(await world.ledger(10)) == 10
+    assert len(await world.ledger_entries(10)) == 10
 
 
 @pytest.mark.parametrize(
@@ -155,7 +155,7 @@ async def test_its_chaos(world: World, node_packages: Path, flag: str, statuses:
     assert {answer.headers["x-tidegate-error"] for answer in answers} == names
     assert {answer.headers["x-should-retry"] for answer in answers} == {"true"}
     sent = names - {"queue_timeout"}
-    assert {line["outcome"] for line in await world.ledger(2 if sent == names else 1)} == sent
+    assert {line["outcome"] for line in await world.ledger_entries(2 if sent == names else 1)} == sent
 
 
 async def test_its_latency_is_bridged(world: World, node_packages: Path) -> None:
@@ -164,7 +164,7 @@ async def test_its_latency_is_bridged(world: World, node_packages: Path) -> None
         async with world.gateway(**restless) as gateway:
             answer = await gateway.chat(chat("hello", stream=True))
     assert answer.text.startswith(": ping\n")
-    assert said_by(answer.events) == GREETING
+    assert chat_text(answer.events) == GREETING
 
 
 async def test_responses_where_only_its_chat_is_used(world: World, foreign: str) -> None:
@@ -185,7 +185,7 @@ async def test_responses_where_only_its_chat_is_used(world: World, foreign: str)
     assert numbers == list(range(len(numbers)))
     (item,) = called.output
     assert (item.type, item.name, item.arguments) == ("function_call", "tide_at", '{"place":"Bristol"}')  # type: ignore[union-attr]
-    lines = await world.ledger(4)
+    lines = await world.ledger_entries(4)
     assert [line["outcome"] for line in lines] == ["ok", "ok", "ok", "truncated"]
 
 

@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 
-from tests.harness import CHAT, STREAM, Gateway, data_of, said_by
+from tests.harness import CHAT, STREAM, Gateway, chat_text, data_of
 
 pytestmark = pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 
@@ -26,7 +26,7 @@ async def test_a_chat_whole_and_streamed(gateway: Gateway) -> None:
     whole = json.loads(await curl(gateway, "/chat/completions", *content_type, json.dumps(CHAT)))
     streamed = await curl(gateway, "/chat/completions", *content_type, json.dumps(STREAM))
     assert streamed.endswith("data: [DONE]\n\n")
-    assert said_by(data_of(streamed)) == whole["choices"][0]["message"]["content"]
+    assert chat_text(data_of(streamed)) == whole["choices"][0]["message"]["content"]
 
 
 async def test_it_need_not_say_what_it_sends(gateway: Gateway) -> None:

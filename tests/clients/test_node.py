@@ -73,7 +73,7 @@ async def test_the_official_client_raises_errors_and_retries_as_it_is_told(
     assert tuple(said["chatFailure"].values()) == whole
     for failure in (said["streamFailure"], said["eventsFailure"]):
         assert (failure["kind"], failure["code"]) == streamed
-    await world.ledger(lines=calls)
+    await world.ledger_entries(lines=calls)
 
 
 async def test_the_ai_sdk(gateway: Gateway, node: Node) -> None:
@@ -105,7 +105,7 @@ async def test_the_official_clients_websocket(gateway: Gateway, node: Node, worl
     said = await node("socket.mjs", gateway)
     assert (len(said["texts"]), said["errors"], said["code"]) == (2, ["invalid_type"], 1000)
     assert said["types"].count("response.completed") == 2
-    first, second = await world.ledger(2)
+    first, second = await world.ledger_entries(2)
     assert second["input_tokens"] > first["input_tokens"]
 
 

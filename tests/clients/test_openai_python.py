@@ -185,7 +185,7 @@ async def test_its_retries_obey_the_gateway(impatient: Gateway, world: World, fa
     async with impatient.sdk(max_retries=2, default_headers=headers) as client:
         with pytest.raises(openai.APIStatusError):
             await client.chat.completions.create(model="gpt-4o-mini", messages=MESSAGES)
-    await world.ledger(lines=calls)
+    await world.ledger_entries(lines=calls)
 
 
 async def test_connections_are_kept_after_a_stream(gateway: Gateway) -> None:

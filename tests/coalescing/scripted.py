@@ -23,7 +23,7 @@ def events(*numbers: int) -> list[bytes]:
     return [event(number) for number in numbers]
 
 
-class Scripted:
+class ScriptedSource:
     """Implements `Source`. Each of `begin`, `say`, `fail` and `end` is one step, read in order."""
 
     def __init__(self) -> None:
@@ -33,18 +33,18 @@ class Scripted:
         self.cost_nanos = 0
         self.opens = 0
         """How often it was opened, successfully."""
-        self.abandoned = 0
-        self.letting_go = asyncio.Event()
+        self.abandon_count = 0
+        self.may_release = asyncio.Event()
         """Cleared, an abandoned source takes its time."""
-        self.letting_go.set()
+        self.may_release.set()
 
     @classmethod
-    def of(cls, *said: list[bytes], cost: int = 0, head: AnswerHead = HEAD) -> "Scripted":
+    def of(cls, *said: list[bytes], cost: int = 0, head: AnswerHead = HEAD) -> "ScriptedSource":
         """A source that says all of it at once."""
         source = cls()
         source.begin(head)
         for one in said:
-            source.say(one)
+            source.add_events(one)
         source.end(cost)
         return source
 
@@ -52,7 +52,7 @@ class Scripted:
         """The answer begins."""
         self._steps.put_nowait(head)
 
-    def say(self, said: list[bytes]) -> None:
+    def add_events(self, said: list[bytes]) -> None:
         """Events come."""
         self._steps.put_nowait(said)
 
@@ -83,8 +83,8 @@ class Scripted:
 
     async def abandon(self) -> None:
         """Counted."""
-        await self.letting_go.wait()
-        self.abandoned += 1
+        await self.may_release.wait()
+        self.abandon_count += 1
 
     async def _step(self) -> AnswerHead | list[bytes]:
         assert not self._busy, "one reader at a time"
@@ -98,11 +98,11 @@ class Scripted:
         return step
 
 
-async def heard(flight: Flight, *, pause: float | None = None) -> list[bytes]:
+async def read_all(flight: Flight, *, pause: float | None = None) -> list[bytes]:
     """All that a passenger hears, coming aboard and leaving; `pause` seconds between two events for a slow one."""
-    flight.board()
+    flight.subscribe()
     try:
-        await flight.opened()
+        await flight.head()
         said: list[bytes] = []
         while (one := await flight.event(len(said))) is not None:
             said.append(one)
@@ -110,17 +110,17 @@ async def heard(flight: Flight, *, pause: float | None = None) -> list[bytes]:
                 await asyncio.sleep(pause)
         return said
     finally:
-        flight.leave()
+        flight.unsubscribe()
 
 
-async def settled(turns: int = 20) -> None:
+async def run_ready_tasks(turns: int = 20) -> None:
     """Let every task that can go on go on."""
     for _ in range(turns):
         await asyncio.sleep(0)
 
 
 @contextlib.asynccontextmanager
-async def uncomplaining() -> AsyncIterator[None]:
+async def no_loop_errors() -> AsyncIterator[None]:
     """Within it the event loop complains of nothing, an error that nobody retrieved say."""
     loop = asyncio.get_running_loop()
     complaints: list[dict[str, Any]] = []

@@ -12,17 +12,17 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from tests.coalescing.relayed import PRINT, Following, Owner
-from tests.coalescing.scripted import HEAD, Scripted, events, heard, uncomplaining
-from tests.eventually import PATIENCE_SECONDS, until
-from tidegate.coalescing.flight import Flight, Source
-from tidegate.coalescing.mailbox import FlightMessage
-from tidegate.coalescing.registry import Flights
+from tests.coalescing.relayed import FINGERPRINT, FakeOwner, FollowerProcess
+from tests.coalescing.scripted import HEAD, ScriptedSource, events, no_loop_errors, read_all
+from tests.eventually import PATIENCE_SECONDS, wait_until
+from tidegate.coalescing.flight import Flight, FlightSource
+from tidegate.coalescing.mailbox import FollowMessage
+from tidegate.coalescing.registry import FlightRegistry
 from tidegate.core.clock import SystemClock
-from tidegate.core.errors import FlightLost, NotCached, RateLimited
+from tidegate.core.errors import FlightLost, NotCached, UpstreamRateLimited
 from tidegate.core.values import AnswerHead
 from tidegate.storage import embedded
-from tidegate.storage.embedded import Stores
+from tidegate.storage.embedded import StoreUrls
 from tidegate.storage.redis import RedisLink
 from tidegate.wire import sse
 
@@ -31,220 +31,224 @@ WHOLE = AnswerHead(stream=False, served_by="openai/m")
 
 @pytest.fixture(autouse=True)
 async def _no_complaints() -> AsyncIterator[None]:
-    async with uncomplaining():
+    async with no_loop_errors():
         yield
 
 
 @pytest.fixture
-async def owner(redis_link: RedisLink, redis_prefix: str) -> AsyncIterator[Owner]:
-    owner = Owner(redis_link, redis_prefix)
+async def owner(redis_link: RedisLink, redis_prefix: str) -> AsyncIterator[FakeOwner]:
+    owner = FakeOwner(redis_link, redis_prefix)
     await owner.start()
     yield owner
     await owner.mailbox.close()
 
 
 @pytest.fixture
-async def two(redis_link: RedisLink, redis_prefix: str) -> AsyncIterator[Following]:
-    following = Following(redis_link, redis_prefix)
+async def two(redis_link: RedisLink, redis_prefix: str) -> AsyncIterator[FollowerProcess]:
+    following = FollowerProcess(redis_link, redis_prefix)
     await following.start()
     yield following
     await following.mailbox.close()
 
 
-async def opened(owner: Owner, two: Following, head: AnswerHead = HEAD) -> FlightMessage:
+async def opened(owner: FakeOwner, two: FollowerProcess, head: AnswerHead = HEAD) -> FollowMessage:
     """The follower has asked and heard how the answer begins; its first wish."""
     opening = asyncio.create_task(two.follower.open())
-    wish = await owner.wish(0)
-    await owner.begins(wish, head)
+    wish = await owner.message(0)
+    await owner.send_head(wish, head)
     assert await opening == head
     return wish
 
 
-async def test_a_follower_asks_once_from_the_start_and_repeats_what_it_is_told(owner: Owner, two: Following) -> None:
+async def test_a_follower_asks_once_from_the_start_and_repeats_what_it_is_told(
+    owner: FakeOwner, two: FollowerProcess
+) -> None:
     wish = await opened(owner, two)
-    assert (wish.fingerprint, wish.process, wish.index, wish.wants) == (PRINT, "two", 0, True)
-    await owner.says(wish, 0, events(0, 1))
+    assert (wish.fingerprint, wish.process, wish.index, wish.wants) == (FINGERPRINT, "two", 0, True)
+    await owner.send_events(wish, 0, events(0, 1))
     assert await two.follower.more() == events(0, 1)
-    await owner.says(wish, 2, events(2))
+    await owner.send_events(wish, 2, events(2))
     assert await two.follower.more() == events(2)
-    await owner.says(wish, 3, events(3), 99)
+    await owner.send_events(wish, 3, events(3), 99)
     assert (await two.follower.more(), two.follower.cost_nanos) == (events(3), 99), "known before the end"
-    await owner.mailbox.tell_end(wish, 4, 99)
+    await owner.mailbox.send_end(wish, 4, 99)
     assert await two.follower.more() == []
-    assert (two.follower.cost_nanos, len(owner.wishes), two.heads) == (99, 1, [])
+    assert (two.follower.cost_nanos, len(owner.messages), two.heads) == (99, 1, [])
 
 
-async def test_a_message_that_was_missed_is_asked_for_again(owner: Owner, two: Following) -> None:
+async def test_a_message_that_was_missed_is_asked_for_again(owner: FakeOwner, two: FollowerProcess) -> None:
     wish = await opened(owner, two)
-    await owner.says(wish, 0, events(0))
+    await owner.send_events(wish, 0, events(0))
     assert await two.follower.more() == events(0)
-    await owner.says(wish, 2, events(2))  # and 1 was lost
+    await owner.send_events(wish, 2, events(2))  # and 1 was lost
     more = asyncio.create_task(two.follower.more())
-    assert (await owner.wish(1)).index == 1
-    await owner.says(wish, 1, events(1, 2))
+    assert (await owner.message(1)).index == 1
+    await owner.send_events(wish, 1, events(1, 2))
     assert await more == events(1, 2)
 
 
-async def test_an_end_that_comes_too_early_is_a_gap_too(owner: Owner, two: Following) -> None:
+async def test_an_end_that_comes_too_early_is_a_gap_too(owner: FakeOwner, two: FollowerProcess) -> None:
     wish = await opened(owner, two)
-    await owner.mailbox.tell_end(wish, 1, 99)
+    await owner.mailbox.send_end(wish, 1, 99)
     more = asyncio.create_task(two.follower.more())
-    assert (await owner.wish(1)).index == 0
-    await owner.says(wish, 0, events(0))
+    assert (await owner.message(1)).index == 0
+    await owner.send_events(wish, 0, events(0))
     assert await more == events(0)
 
 
-async def test_what_was_said_before_is_not_said_twice(owner: Owner, two: Following) -> None:
+async def test_what_was_said_before_is_not_said_twice(owner: FakeOwner, two: FollowerProcess) -> None:
     wish = await opened(owner, two)
-    await owner.says(wish, 0, events(0, 1))
+    await owner.send_events(wish, 0, events(0, 1))
     assert await two.follower.more() == events(0, 1)
-    await owner.begins(wish, HEAD)
-    await owner.says(wish, 0, events(0))
-    await owner.says(wish, 0, events(0, 1, 2))
+    await owner.send_head(wish, HEAD)
+    await owner.send_events(wish, 0, events(0))
+    await owner.send_events(wish, 0, events(0, 1, 2))
     assert await two.follower.more() == events(2)
 
 
-async def test_a_beginning_that_was_missed_is_asked_for_again(owner: Owner, two: Following) -> None:
+async def test_a_beginning_that_was_missed_is_asked_for_again(owner: FakeOwner, two: FollowerProcess) -> None:
     opening = asyncio.create_task(two.follower.open())
-    wish = await owner.wish(0)
-    await owner.says(wish, 0, events(0))
-    again = await owner.wish(1)  # after a second of silence
-    await owner.begins(again, HEAD)
+    wish = await owner.message(0)
+    await owner.send_events(wish, 0, events(0))
+    again = await owner.message(1)  # after a second of silence
+    await owner.send_head(again, HEAD)
     assert await opening == HEAD
-    await owner.says(again, 0, events(0))
+    await owner.send_events(again, 0, events(0))
     assert await two.follower.more() == events(0)
 
 
 async def test_an_owner_that_is_silent_but_holds_its_lease_is_asked_again_not_left(
-    owner: Owner, two: Following
+    owner: FakeOwner, two: FollowerProcess
 ) -> None:
     opening = asyncio.create_task(two.follower.open())
-    await owner.wish(2)
+    await owner.message(2)
     assert two.heads == []
-    await owner.begins(owner.wishes[-1], HEAD)
+    await owner.send_head(owner.messages[-1], HEAD)
     assert await opening == HEAD
 
 
-async def test_a_failure_is_the_answer(owner: Owner, two: Following) -> None:
+async def test_a_failure_is_the_answer(owner: FakeOwner, two: FollowerProcess) -> None:
     opening = asyncio.create_task(two.follower.open())
-    await owner.mailbox.tell_error(await owner.wish(0), RateLimited("Slow.", retry_after=3))
-    with pytest.raises(RateLimited, match="Slow"):
+    await owner.mailbox.send_error(await owner.message(0), UpstreamRateLimited("Slow.", retry_after=3))
+    with pytest.raises(UpstreamRateLimited, match="Slow"):
         await opening
     assert two.heads == []
 
 
-async def test_waiting_may_be_interrupted_by_heartbeats_without_loss(owner: Owner, two: Following) -> None:
+async def test_waiting_may_be_interrupted_by_heartbeats_without_loss(owner: FakeOwner, two: FollowerProcess) -> None:
     wish = await opened(owner, two)
     for number in range(5):
         for _ in range(3):
             with pytest.raises(TimeoutError):
                 await asyncio.wait_for(two.follower.more(), 0.002)
-        await owner.says(wish, number, events(number))
+        await owner.send_events(wish, number, events(number))
         assert await two.follower.more() == events(number)
 
 
 async def test_a_lease_that_passed_to_another_is_followed_there(
-    owner: Owner, two: Following, redis_link: RedisLink, redis_prefix: str
+    owner: FakeOwner, two: FollowerProcess, redis_link: RedisLink, redis_prefix: str
 ) -> None:
-    heir = Owner(redis_link, redis_prefix, "three")
+    heir = FakeOwner(redis_link, redis_prefix, "three")
     await heir.start()
     wish = await opened(owner, two)
-    await owner.says(wish, 0, events(0))
+    await owner.send_events(wish, 0, events(0))
     assert await two.follower.more() == events(0)
     await two.link.command("SET", two.key, "three:r7", "PX", 60_000)
-    two.found = ["three:r7"]
+    two.replacements = ["three:r7"]
     more = asyncio.create_task(two.follower.more())
-    wish = await heir.wish(0)
+    wish = await heir.message(0)
     assert (wish.index, two.heads) == (1, [HEAD])
-    await heir.says(wish, 1, events(1))
+    await heir.send_events(wish, 1, events(1))
     assert await more == events(1)
     await heir.mailbox.close()
 
 
-async def test_an_owner_that_lost_the_flight_is_left_at_once(owner: Owner, two: Following) -> None:
+async def test_an_owner_that_lost_the_flight_is_left_at_once(owner: FakeOwner, two: FollowerProcess) -> None:
     wish = await opened(owner, two)
-    await owner.mailbox.tell_lost(wish)
-    two.found = [Scripted.of(events(0), cost=5)]
+    await owner.mailbox.send_lost(wish)
+    two.replacements = [ScriptedSource.of(events(0), cost=5)]
     assert [await two.follower.more(), await two.follower.more()] == [events(0), []]
     assert (two.follower.cost_nanos, two.heads) == (5, [HEAD])
 
 
-async def test_owners_that_all_die_are_not_followed_for_ever(two: Following) -> None:
+async def test_owners_that_all_die_are_not_followed_for_ever(two: FollowerProcess) -> None:
     await two.link.command("DEL", two.key)
-    two.found = [f"dead-{number}:r" for number in range(50)]
+    two.replacements = [f"dead-{number}:r" for number in range(50)]
     with pytest.raises(FlightLost):
         await two.follower.open()
     assert len(two.heads) < 20
 
 
-async def test_where_there_is_nothing_to_go_on_with_that_is_the_answer(owner: Owner, two: Following) -> None:
+async def test_where_there_is_nothing_to_go_on_with_that_is_the_answer(owner: FakeOwner, two: FollowerProcess) -> None:
     await owner.mailbox.close()
     await two.link.command("DEL", two.key)
-    two.found = [NotCached()]
+    two.replacements = [NotCached()]
     with pytest.raises(NotCached):
         await two.follower.open()
 
 
-async def test_a_heartbeat_does_not_interrupt_the_call_that_takes_over(owner: Owner, two: Following) -> None:
+async def test_a_heartbeat_does_not_interrupt_the_call_that_takes_over(owner: FakeOwner, two: FollowerProcess) -> None:
     wish = await opened(owner, two)
-    await owner.mailbox.tell_lost(wish)
-    two.finding.clear()
-    again = Scripted.of(events(0))
-    two.found = [again]
+    await owner.mailbox.send_lost(wish)
+    two.may_reopen.clear()
+    again = ScriptedSource.of(events(0))
+    two.replacements = [again]
     for _ in range(3):
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(two.follower.more(), 0.02)
-    two.finding.set()
+    two.may_reopen.set()
     assert await two.follower.more() == events(0)
     assert (again.opens, len(two.heads)) == (1, 1)
 
 
-async def test_leaving_while_another_source_is_being_found_leaves_nothing_behind(owner: Owner, two: Following) -> None:
+async def test_leaving_while_another_source_is_being_found_leaves_nothing_behind(
+    owner: FakeOwner, two: FollowerProcess
+) -> None:
     wish = await opened(owner, two)
-    await owner.says(wish, 0, events(0))
+    await owner.send_events(wish, 0, events(0))
     assert await two.follower.more() == events(0)
-    await owner.mailbox.tell_lost(wish)
-    never = Scripted()
-    two.found = [never]
+    await owner.mailbox.send_lost(wish)
+    never = ScriptedSource()
+    two.replacements = [never]
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(two.follower.more(), 0.1)  # it opens, and nothing comes
     await two.follower.abandon()
-    assert never.abandoned == 1
+    assert never.abandon_count == 1
 
 
-async def test_leaving_tells_the_owner(owner: Owner, two: Following) -> None:
+async def test_leaving_tells_the_owner(owner: FakeOwner, two: FollowerProcess) -> None:
     await opened(owner, two)
     await two.follower.abandon()
-    good_bye = await owner.wish(1)
+    good_bye = await owner.message(1)
     assert not good_bye.wants
 
 
-async def test_leaving_after_taking_over_ends_the_new_call(owner: Owner, two: Following) -> None:
+async def test_leaving_after_taking_over_ends_the_new_call(owner: FakeOwner, two: FollowerProcess) -> None:
     wish = await opened(owner, two)
-    await owner.mailbox.tell_lost(wish)
-    again = Scripted()
+    await owner.mailbox.send_lost(wish)
+    again = ScriptedSource()
     again.begin()
-    again.say(events(0))
-    two.found = [again]
+    again.add_events(events(0))
+    two.replacements = [again]
     assert await two.follower.more() == events(0)
     await two.follower.abandon()
-    assert again.abandoned == 1
+    assert again.abandon_count == 1
 
 
-async def test_an_answer_cannot_go_on_in_another_form(owner: Owner, two: Following) -> None:
+async def test_an_answer_cannot_go_on_in_another_form(owner: FakeOwner, two: FollowerProcess) -> None:
     wish = await opened(owner, two)
-    await owner.mailbox.tell_lost(wish)
-    other = Scripted.of([b"{}"], head=WHOLE)
-    two.found = [other]
+    await owner.mailbox.send_lost(wish)
+    other = ScriptedSource.of([b"{}"], head=WHOLE)
+    two.replacements = [other]
     with pytest.raises(FlightLost):
         await two.follower.more()
-    assert other.abandoned == 1
+    assert other.abandon_count == 1
 
 
-async def test_a_whole_answer_goes_on_whole(owner: Owner, two: Following) -> None:
+async def test_a_whole_answer_goes_on_whole(owner: FakeOwner, two: FollowerProcess) -> None:
     wish = await opened(owner, two, WHOLE)
-    await owner.mailbox.tell_lost(wish)
-    two.found = [Scripted.of([b'{"id":"r"}'], head=WHOLE)]
+    await owner.mailbox.send_lost(wish)
+    two.replacements = [ScriptedSource.of([b'{"id":"r"}'], head=WHOLE)]
     assert await two.follower.more() == [b'{"id":"r"}']
 
 
@@ -264,13 +268,13 @@ async def test_a_whole_answer_goes_on_whole(owner: Owner, two: Following) -> Non
     ],
 )
 async def test_two_answers_say_the_same_where_only_their_names_differ(
-    owner: Owner, two: Following, one: bytes, other: bytes, same: bool
+    owner: FakeOwner, two: FollowerProcess, one: bytes, other: bytes, same: bool
 ) -> None:
     wish = await opened(owner, two)
-    await owner.says(wish, 0, [sse.encode(one)])
+    await owner.send_events(wish, 0, [sse.encode(one)])
     await two.follower.more()
-    await owner.mailbox.tell_lost(wish)
-    two.found = [Scripted.of([sse.encode(other)], events(1))]
+    await owner.mailbox.send_lost(wish)
+    two.replacements = [ScriptedSource.of([sse.encode(other)], events(1))]
     if same:
         assert await two.follower.more() == events(1)
     else:
@@ -278,41 +282,41 @@ async def test_two_answers_say_the_same_where_only_their_names_differ(
             await two.follower.more()
 
 
-async def test_an_answer_that_goes_on_keeps_the_words_it_began_with(owner: Owner, two: Following) -> None:
+async def test_an_answer_that_goes_on_keeps_the_words_it_began_with(owner: FakeOwner, two: FollowerProcess) -> None:
     def said(user: str, number: int) -> bytes:
         return sse.encode(b'{"type":"x","n":%d,"response":{"user":"%s"}}' % (number, user.encode()), "x")
 
     wish = await opened(owner, two, msgspec.structs.replace(HEAD, echo='{"user":"ada"}'))
-    await owner.says(wish, 0, [said("ada", 0)])
+    await owner.send_events(wish, 0, [said("ada", 0)])
     await two.follower.more()
-    await owner.mailbox.tell_lost(wish)
+    await owner.mailbox.send_lost(wish)
     bobs = msgspec.structs.replace(HEAD, echo='{"user":"bob"}')
-    two.found = [Scripted.of([said("bob", 0), said("bob", 1)], [said("bob", 2)], head=bobs)]
+    two.replacements = [ScriptedSource.of([said("bob", 0), said("bob", 1)], [said("bob", 2)], head=bobs)]
     later = [await two.follower.more(), await two.follower.more()]
     assert b"bob" not in b"".join(later[0] + later[1])
     assert [b'"user":"ada"' in one for [one] in later] == [True, True]
 
 
 async def test_without_redis_a_follower_goes_on_by_itself(
-    clean_stores: Stores, redis_prefix: str, owner: Owner
+    clean_stores: StoreUrls, redis_prefix: str, owner: FakeOwner
 ) -> None:
     link = RedisLink(clean_stores.redis_url, timeout=2.0, clock=SystemClock())
     await link.start()
-    two = Following(link, redis_prefix)
+    two = FollowerProcess(link, redis_prefix)
     await two.start()
     wish = await opened(owner, two)
-    await owner.says(wish, 0, events(0))
+    await owner.send_events(wish, 0, events(0))
     assert await two.follower.more() == events(0)
 
     await two.mailbox.close()
     await link.close()
-    two.found = [Scripted.of(events(0, 1))]
+    two.replacements = [ScriptedSource.of(events(0, 1))]
     async with asyncio.timeout(PATIENCE_SECONDS):
         assert await two.follower.more() == events(1)
 
 
 @pytest.fixture
-def server(own_stores: Stores, own_folder: Path) -> Iterator[int]:
+def server(own_stores: StoreUrls, own_folder: Path) -> Iterator[int]:
     """The process of a Redis that may be frozen; thawed after the test."""
     assert own_stores.redis_url
     with embedded.running(own_folder):
@@ -322,34 +326,34 @@ def server(own_stores: Stores, own_folder: Path) -> Iterator[int]:
 
 
 async def test_a_redis_that_falters_in_the_middle_of_a_relay_costs_time_and_nothing_else(
-    own_stores: Stores, server: int
+    own_stores: StoreUrls, server: int
 ) -> None:
     links = [RedisLink(own_stores.redis_url, timeout=0.3, clock=SystemClock()) for _ in range(2)]
     one, two = (
-        Flights(link, prefix="p", process=name, lease_seconds=30) for link, name in zip(links, "ab", strict=True)
+        FlightRegistry(link, prefix="p", process=name, lease_seconds=30) for link, name in zip(links, "ab", strict=True)
     )
     for link, flights in zip(links, (one, two), strict=True):
         await link.start()
         await flights.start()
-    await links[0].command("SET", f"{{p}}:flight:{PRINT}", "a:r1", "PX", 30_000)
-    source = Scripted()
+    await links[0].command("SET", f"{{p}}:flight:{FINGERPRINT}", "a:r1", "PX", 30_000)
+    source = ScriptedSource()
     source.begin()
 
-    async def nobody(_: AnswerHead | None) -> Source | str:
+    async def nobody(_: AnswerHead | None) -> FlightSource | str:
         raise AssertionError("the leader is alive")
 
-    leader = asyncio.create_task(heard(one.lead(source, fingerprint=PRINT, owner="a:r1")))
-    following: Flight = two.follow(PRINT, "a:r1", reopen=nobody)
-    follower = asyncio.create_task(heard(following))
-    source.say(events(0))
-    await until(lambda: len(following.events) == 1)
+    leader = asyncio.create_task(read_all(one.lead(source, fingerprint=FINGERPRINT, owner="a:r1")))
+    following: Flight = two.follow(FINGERPRINT, "a:r1", reopen=nobody)
+    follower = asyncio.create_task(read_all(following))
+    source.add_events(events(0))
+    await wait_until(lambda: len(following.events) == 1)
 
     os.kill(server, signal.SIGSTOP)
-    source.say(events(1))
-    await until(lambda: "0 relayed" in repr(one))  # it noticed
+    source.add_events(events(1))
+    await wait_until(lambda: "0 relayed" in repr(one))  # it noticed
     os.kill(server, signal.SIGCONT)
-    await until(lambda: len(following.events) == 2 and "1 relayed" in repr(one))  # it asked again
-    source.say(events(2))
+    await wait_until(lambda: len(following.events) == 2 and "1 relayed" in repr(one))  # it asked again
+    source.add_events(events(2))
     source.end()
 
     assert await follower == await leader == events(0, 1, 2)

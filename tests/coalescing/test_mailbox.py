@@ -8,67 +8,71 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.eventually import PATIENCE_SECONDS, until
-from tidegate.coalescing.mailbox import FlightMessage, Mailbox, RelayMessage
+from tests.eventually import PATIENCE_SECONDS, wait_until
+from tidegate.coalescing.mailbox import FollowMessage, Mailbox, RelayMessage
 from tidegate.core.clock import SystemClock
-from tidegate.core.errors import RateLimited, RedisUnavailable, UpstreamWords, unpack_error
+from tidegate.core.errors import RedisUnavailable, UpstreamErrorDetail, UpstreamRateLimited, unpack_error
 from tidegate.core.values import AnswerHead
 from tidegate.storage.redis import RedisLink
 
 HEAD = AnswerHead(stream=True, served_by="openai/m", echo='{"user":"ada"}')
-WISH = FlightMessage(fingerprint="f" * 40, follower="f1", process="two", index=3)
+WISH = FollowMessage(fingerprint="f" * 40, follower="f1", process="two", index=3)
 
 
-class Desk:
+class MailboxProcess:
     """One process's mailbox, and what came in."""
 
     def __init__(self, link: RedisLink, prefix: str, process: str, silence: float = 5.0) -> None:
         self.mailbox = Mailbox(link, prefix=prefix, process=process, silence=silence)
-        self.wishes: list[FlightMessage] = []
+        self.follow_messages: list[FollowMessage] = []
         self.replies: list[RelayMessage] = []
 
     async def open(self) -> None:
         """Begin to hear, replies to `f1` included."""
-        await self.mailbox.start(self.wishes.append)
-        self.mailbox.hear("f1", self.replies.append)
+        await self.mailbox.start(self.follow_messages.append)
+        self.mailbox.register("f1", self.replies.append)
 
 
 @pytest.fixture
-async def one(redis_link: RedisLink, redis_prefix: str) -> AsyncIterator[Desk]:
-    desk = Desk(redis_link, redis_prefix, "one")
+async def one(redis_link: RedisLink, redis_prefix: str) -> AsyncIterator[MailboxProcess]:
+    desk = MailboxProcess(redis_link, redis_prefix, "one")
     await desk.open()
     yield desk
     await desk.mailbox.close()
 
 
 @pytest.fixture
-async def two(redis_link: RedisLink, redis_prefix: str) -> AsyncIterator[Desk]:
-    desk = Desk(redis_link, redis_prefix, "two", silence=0.1)
+async def two(redis_link: RedisLink, redis_prefix: str) -> AsyncIterator[MailboxProcess]:
+    desk = MailboxProcess(redis_link, redis_prefix, "two", silence=0.1)
     await desk.open()
     yield desk
     await desk.mailbox.close()
 
 
-async def test_a_wish_reaches_the_owner_and_nobody_else(one: Desk, two: Desk) -> None:
-    assert await two.mailbox.ask(WISH, "one:r1")
-    await until(lambda: one.wishes == [WISH])
-    assert two.wishes == []
+async def test_a_wish_reaches_the_owner_and_nobody_else(one: MailboxProcess, two: MailboxProcess) -> None:
+    assert await two.mailbox.request_events(WISH, "one:r1")
+    await wait_until(lambda: one.follow_messages == [WISH])
+    assert two.follow_messages == []
 
 
-async def test_who_is_not_there_does_not_hear(two: Desk) -> None:
-    assert not await two.mailbox.ask(WISH, "gone:r1")
-    assert not await two.mailbox.tell_events(msgspec.structs.replace(WISH, process="gone"), 0, [b"x"])
+async def test_who_is_not_there_does_not_hear(two: MailboxProcess) -> None:
+    assert not await two.mailbox.request_events(WISH, "gone:r1")
+    assert not await two.mailbox.send_events(msgspec.structs.replace(WISH, process="gone"), 0, [b"x"])
 
 
-async def test_every_kind_of_reply_arrives_as_it_was_said_and_in_order(one: Desk, two: Desk) -> None:
-    error = RateLimited("Slow.", retry_after=2.5, words=UpstreamWords(status=429, code="x", message="Slow."))
-    assert await one.mailbox.tell_events(WISH, 0, [], head=HEAD)
-    assert await one.mailbox.tell_events(WISH, 3, [b"data: 1\n\n", b"\x00\xff"], cost_nanos=7)
-    await one.mailbox.tell_end(WISH, 5, 1234)
-    await one.mailbox.tell_lost(WISH)
-    await one.mailbox.tell_error(WISH, error)
+async def test_every_kind_of_reply_arrives_as_it_was_said_and_in_order(
+    one: MailboxProcess, two: MailboxProcess
+) -> None:
+    error = UpstreamRateLimited(
+        "Slow.", retry_after=2.5, upstream_detail=UpstreamErrorDetail(status=429, code="x", message="Slow.")
+    )
+    assert await one.mailbox.send_events(WISH, 0, [], head=HEAD)
+    assert await one.mailbox.send_events(WISH, 3, [b"data: 1\n\n", b"\x00\xff"], cost_nanos=7)
+    await one.mailbox.send_end(WISH, 5, 1234)
+    await one.mailbox.send_lost(WISH)
+    await one.mailbox.send_error(WISH, error)
 
-    await until(lambda: len(two.replies) == 5)
+    await wait_until(lambda: len(two.replies) == 5)
     assert two.replies[:4] == [
         RelayMessage(follower="f1", head=HEAD),
         RelayMessage(follower="f1", index=3, events=[b"data: 1\n\n", b"\x00\xff"], cost_nanos=7),
@@ -76,20 +80,27 @@ async def test_every_kind_of_reply_arrives_as_it_was_said_and_in_order(one: Desk
         RelayMessage(follower="f1", lost=True),
     ]
     again = unpack_error(two.replies[4].failed or {})
-    assert (type(again), again.message, again.retry_after, again.words) == (RateLimited, "Slow.", 2.5, error.words)
+    assert (type(again), again.message, again.retry_after, again.upstream_detail) == (
+        UpstreamRateLimited,
+        "Slow.",
+        2.5,
+        error.upstream_detail,
+    )
 
 
-async def test_only_the_follower_that_is_meant_hears_and_only_as_long_as_it_wants(one: Desk, two: Desk) -> None:
+async def test_only_the_follower_that_is_meant_hears_and_only_as_long_as_it_wants(
+    one: MailboxProcess, two: MailboxProcess
+) -> None:
     others: list[RelayMessage] = []
-    two.mailbox.hear("f2", others.append)
-    await one.mailbox.tell_events(msgspec.structs.replace(WISH, follower="f2"), 0, [b"x"])
-    await one.mailbox.tell_events(msgspec.structs.replace(WISH, follower="f3"), 0, [b"nobody"])
-    await until(lambda: len(others) == 1)
-    two.mailbox.forget("f2")
-    two.mailbox.forget("f2")
-    await one.mailbox.tell_events(msgspec.structs.replace(WISH, follower="f2"), 1, [b"y"])
-    await one.mailbox.tell_events(WISH, 0, [b"z"])
-    await until(lambda: len(two.replies) == 1)
+    two.mailbox.register("f2", others.append)
+    await one.mailbox.send_events(msgspec.structs.replace(WISH, follower="f2"), 0, [b"x"])
+    await one.mailbox.send_events(msgspec.structs.replace(WISH, follower="f3"), 0, [b"nobody"])
+    await wait_until(lambda: len(others) == 1)
+    two.mailbox.unregister("f2")
+    two.mailbox.unregister("f2")
+    await one.mailbox.send_events(msgspec.structs.replace(WISH, follower="f2"), 1, [b"y"])
+    await one.mailbox.send_events(WISH, 0, [b"z"])
+    await wait_until(lambda: len(two.replies) == 1)
     assert len(others) == 1
 
 
@@ -102,38 +113,40 @@ async def test_only_the_follower_that_is_meant_hears_and_only_as_long_as_it_want
     ],
 )  # fmt: skip
 async def test_what_nobody_understands_is_passed_over(
-    one: Desk, two: Desk, redis_link: RedisLink, redis_prefix: str, junk: bytes
+    one: MailboxProcess, two: MailboxProcess, redis_link: RedisLink, redis_prefix: str, junk: bytes
 ) -> None:
     await redis_link.command("PUBLISH", f"{{{redis_prefix}}}:process:one", junk)
-    assert await two.mailbox.ask(WISH, "one:r1")
-    await until(lambda: one.wishes == [WISH])
+    assert await two.mailbox.request_events(WISH, "one:r1")
+    await wait_until(lambda: one.follow_messages == [WISH])
 
 
 @given(st.binary(max_size=60))
 def test_no_message_is_understood_by_chance(data: bytes) -> None:
-    decoder = msgspec.msgpack.Decoder(FlightMessage | RelayMessage)
+    decoder = msgspec.msgpack.Decoder(FollowMessage | RelayMessage)
     with pytest.raises((msgspec.DecodeError, UnicodeDecodeError)):
         decoder.decode(data)
 
 
-async def test_who_holds_the_lease_is_known(two: Desk, redis_link: RedisLink, redis_prefix: str) -> None:
+async def test_who_holds_the_lease_is_known(two: MailboxProcess, redis_link: RedisLink, redis_prefix: str) -> None:
     assert await two.mailbox.owner_of("f" * 40) is None
     await redis_link.command("SET", f"{{{redis_prefix}}}:flight:{'f' * 40}", "one:r1", "PX", 60_000)
     assert await two.mailbox.owner_of("f" * 40) == "one:r1"
 
 
-async def test_a_long_silence_is_no_deafness(one: Desk, two: Desk) -> None:
+async def test_a_long_silence_is_no_deafness(one: MailboxProcess, two: MailboxProcess) -> None:
     await asyncio.sleep(1.0)  # ten times what `two` takes for a silence
-    await one.mailbox.tell_events(WISH, 0, [b"x"])
-    await until(lambda: len(two.replies) == 1)
+    await one.mailbox.send_events(WISH, 0, [b"x"])
+    await wait_until(lambda: len(two.replies) == 1)
 
 
-async def test_a_connection_that_was_cut_is_made_again(one: Desk, two: Desk, redis_link: RedisLink) -> None:
+async def test_a_connection_that_was_cut_is_made_again(
+    one: MailboxProcess, two: MailboxProcess, redis_link: RedisLink
+) -> None:
     await redis_link.command("CLIENT", "KILL", "TYPE", "pubsub")
 
     async def heard_again() -> None:
         while not two.replies:
-            await one.mailbox.tell_events(WISH, 0, [b"x"])
+            await one.mailbox.send_events(WISH, 0, [b"x"])
             await asyncio.sleep(0.05)
 
     await asyncio.wait_for(heard_again(), PATIENCE_SECONDS)
@@ -143,11 +156,11 @@ async def test_without_redis_asking_and_telling_are_refused_and_good_byes_are_no
     closed = RedisLink(redis_url, timeout=0.2, clock=SystemClock())
     mailbox = Mailbox(closed, prefix="p", process="x")
     with pytest.raises(RedisUnavailable):
-        await mailbox.ask(WISH, "one:r1")
+        await mailbox.request_events(WISH, "one:r1")
     with pytest.raises(RedisUnavailable):
-        await mailbox.tell_events(WISH, 0, [])
+        await mailbox.send_events(WISH, 0, [])
     with pytest.raises(RedisUnavailable):
         await mailbox.owner_of("f")
-    await mailbox.tell_lost(WISH)
-    await mailbox.tell_error(WISH, RateLimited())
+    await mailbox.send_lost(WISH)
+    await mailbox.send_error(WISH, UpstreamRateLimited())
     await mailbox.close()

@@ -8,31 +8,31 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 
-from tests.coalescing.scripted import HEAD, Scripted, event, events, heard, settled, uncomplaining
-from tests.eventually import PATIENCE_SECONDS, until
-from tidegate.coalescing.flight import Flight, Source
-from tidegate.coalescing.registry import Flights
+from tests.coalescing.scripted import HEAD, ScriptedSource, event, events, no_loop_errors, read_all, run_ready_tasks
+from tests.eventually import PATIENCE_SECONDS, wait_until
+from tidegate.coalescing.flight import Flight, FlightSource
+from tidegate.coalescing.registry import FlightRegistry
 from tidegate.core.clock import SystemClock
-from tidegate.core.errors import FlightLost, RateLimited, TruncatedStream, UpstreamWords
+from tidegate.core.errors import FlightLost, TruncatedAnswer, UpstreamErrorDetail, UpstreamRateLimited
 from tidegate.core.values import AnswerHead
-from tidegate.storage.embedded import Stores
+from tidegate.storage.embedded import StoreUrls
 from tidegate.storage.redis import RedisLink
 
 LEASE = 1.0
 """Seconds."""
-PRINT = "f" * 40
-Reopening = Callable[[AnswerHead | None], Awaitable[Source | str]]
+FINGERPRINT = "f" * 40
+Reopening = Callable[[AnswerHead | None], Awaitable[FlightSource | str]]
 
 
-class Process:
+class FlightProcess:
     """One process's flights, on a link of its own, with what the gate would do for it."""
 
-    def __init__(self, stores: Stores, prefix: str, name: str) -> None:
+    def __init__(self, stores: StoreUrls, prefix: str, name: str) -> None:
         self.link = RedisLink(stores.redis_url, timeout=2.0, clock=SystemClock())
-        self.flights = Flights(self.link, prefix=prefix, process=name, lease_seconds=LEASE)
-        self.key = f"{{{prefix}}}:flight:{PRINT}"
-        self.reopened = 0
-        self.again: Source | None = None
+        self.flights = FlightRegistry(self.link, prefix=prefix, process=name, lease_seconds=LEASE)
+        self.key = f"{{{prefix}}}:flight:{FINGERPRINT}"
+        self.reopen_count = 0
+        self.replacement: FlightSource | None = None
         """What this process asks with, once the claim is free."""
 
     async def start(self) -> None:
@@ -45,11 +45,11 @@ class Process:
         await self.flights.close()
         await self.link.close()
 
-    async def lead(self, source: Source, request: str = "r1") -> Flight:
+    async def lead(self, source: FlightSource, request: str = "r1") -> Flight:
         """Claim the flight as the gate does, and ask."""
-        owner = self.flights.owner(request)
+        owner = self.flights.owner_name(request)
         await self.link.command("SET", self.key, owner, "PX", int(LEASE * 1000))
-        return self.flights.lead(source, fingerprint=PRINT, owner=owner)
+        return self.flights.lead(source, fingerprint=FINGERPRINT, owner=owner)
 
     async def settle(self) -> None:
         """End the claim as the gate does."""
@@ -62,174 +62,178 @@ class Process:
 
     def follow(self, owner: str = "one:r1") -> Flight:
         """Join the flight of another, or the one here that repeats it."""
-        return self.flights.find(PRINT) or self.flights.follow(PRINT, owner, reopen=self._reopen)
+        return self.flights.find(FINGERPRINT) or self.flights.follow(FINGERPRINT, owner, reopen=self._reopen)
 
-    async def _reopen(self, _: AnswerHead | None) -> Source | str:
-        self.reopened += 1
-        name = self.flights.owner("again")
+    async def _reopen(self, _: AnswerHead | None) -> FlightSource | str:
+        self.reopen_count += 1
+        name = self.flights.owner_name("again")
         if not await self.link.command("SET", self.key, name, "NX", "PX", int(LEASE * 1000)):
             return await self.owner() or "gone:r0"
-        assert self.again is not None, "nobody was to go on"
-        self.flights.own(PRINT, name)
-        return self.again
+        assert self.replacement is not None, "nobody was to go on"
+        self.flights.hold_lease(FINGERPRINT, name)
+        return self.replacement
 
 
 @pytest.fixture(autouse=True)
 async def _no_complaints() -> AsyncIterator[None]:
-    async with uncomplaining():
+    async with no_loop_errors():
         yield
 
 
 @pytest.fixture
-async def one(clean_stores: Stores, redis_prefix: str) -> AsyncIterator[Process]:
-    process = Process(clean_stores, redis_prefix, "one")
+async def one(clean_stores: StoreUrls, redis_prefix: str) -> AsyncIterator[FlightProcess]:
+    process = FlightProcess(clean_stores, redis_prefix, "one")
     await process.start()
     yield process
     await process.stop()
 
 
 @pytest.fixture
-async def two(clean_stores: Stores, redis_prefix: str) -> AsyncIterator[Process]:
-    process = Process(clean_stores, redis_prefix, "two")
+async def two(clean_stores: StoreUrls, redis_prefix: str) -> AsyncIterator[FlightProcess]:
+    process = FlightProcess(clean_stores, redis_prefix, "two")
     await process.start()
     yield process
     await process.stop()
 
 
-async def crash(process: Process) -> None:
+async def crash(process: FlightProcess) -> None:
     """It goes without a word: no goodbye, no renewal, nobody hears its mailbox."""
     await process.flights.close()
     await process.link.close()
 
 
-async def test_a_follower_hears_the_leader_live(one: Process, two: Process) -> None:
-    source = Scripted()
-    leading = asyncio.create_task(heard(await one.lead(source)))
+async def test_a_follower_hears_the_leader_live(one: FlightProcess, two: FlightProcess) -> None:
+    source = ScriptedSource()
+    leading = asyncio.create_task(read_all(await one.lead(source)))
     following = two.follow()
-    following.board()
+    following.subscribe()
     source.begin()
-    assert await following.opened() == HEAD
+    assert await following.head() == HEAD
     for number in range(5):
-        source.say(events(number))
+        source.add_events(events(number))
         async with asyncio.timeout(PATIENCE_SECONDS):
             assert await following.event(number) == event(number), "before the next one is said"
     source.end(cost=1234)
     assert await following.event(5) is None
     assert following.cost_nanos == 1234, "what it saved"
     assert await leading == events(*range(5))
-    assert (source.opens, two.reopened) == (1, 0)
-    following.leave()
+    assert (source.opens, two.reopen_count) == (1, 0)
+    following.unsubscribe()
 
 
-async def test_who_follows_late_hears_it_from_the_start(one: Process, two: Process) -> None:
-    source = Scripted()
+async def test_who_follows_late_hears_it_from_the_start(one: FlightProcess, two: FlightProcess) -> None:
+    source = ScriptedSource()
     source.begin()
-    source.say(events(0, 1, 2))
+    source.add_events(events(0, 1, 2))
     leading = await one.lead(source)
-    leader = asyncio.create_task(heard(leading))
-    await until(lambda: len(leading.events) == 3)
-    follower = asyncio.create_task(heard(two.follow()))
-    await until(lambda: "1 relayed" in repr(one.flights))
-    source.say(events(3))
+    leader = asyncio.create_task(read_all(leading))
+    await wait_until(lambda: len(leading.events) == 3)
+    follower = asyncio.create_task(read_all(two.follow()))
+    await wait_until(lambda: "1 relayed" in repr(one.flights))
+    source.add_events(events(3))
     source.end()
     assert await follower == await leader == events(0, 1, 2, 3)
 
 
-async def test_followers_in_one_process_share_one_relay(one: Process, two: Process) -> None:
-    source = Scripted()
+async def test_followers_in_one_process_share_one_relay(one: FlightProcess, two: FlightProcess) -> None:
+    source = ScriptedSource()
     source.begin()
-    leader = asyncio.create_task(heard(await one.lead(source)))
-    followers = [asyncio.create_task(heard(two.follow())) for _ in range(20)]
-    await until(lambda: "1 relayed" in repr(one.flights))
+    leader = asyncio.create_task(read_all(await one.lead(source)))
+    followers = [asyncio.create_task(read_all(two.follow())) for _ in range(20)]
+    await wait_until(lambda: "1 relayed" in repr(one.flights))
     assert repr(two.flights) == "<Flights: 1 on their way, 0 owned, 0 relayed>"
-    source.say(events(0))
+    source.add_events(events(0))
     source.end()
     assert await asyncio.gather(leader, *followers) == [events(0)] * 21
-    await until(lambda: repr(one.flights) == "<Flights: 0 on their way, 0 owned, 0 relayed>")
+    await wait_until(lambda: repr(one.flights) == "<Flights: 0 on their way, 0 owned, 0 relayed>")
     assert repr(two.flights) == "<Flights: 0 on their way, 0 owned, 0 relayed>"
 
 
-async def test_an_error_travels_with_all_that_is_known_of_it(one: Process, two: Process) -> None:
-    source = Scripted()
-    leader = asyncio.create_task(heard(await one.lead(source)))
-    follower = asyncio.create_task(heard(two.follow()))
-    await until(lambda: "1 relayed" in repr(one.flights))
-    words = UpstreamWords(status=429, type="tokens", code="rate_limit_exceeded", message="Slow.", request_id="req_9")
-    source.fail(RateLimited("Slow.", kind="tokens", retry_after=7.5, words=words))
+async def test_an_error_travels_with_all_that_is_known_of_it(one: FlightProcess, two: FlightProcess) -> None:
+    source = ScriptedSource()
+    leader = asyncio.create_task(read_all(await one.lead(source)))
+    follower = asyncio.create_task(read_all(two.follow()))
+    await wait_until(lambda: "1 relayed" in repr(one.flights))
+    words = UpstreamErrorDetail(
+        status=429, type="tokens", code="rate_limit_exceeded", message="Slow.", request_id="req_9"
+    )
+    source.fail(UpstreamRateLimited("Slow.", kind="tokens", retry_after=7.5, upstream_detail=words))
 
     [there, here] = await asyncio.gather(leader, follower, return_exceptions=True)
 
-    assert isinstance(there, RateLimited)
-    assert isinstance(here, RateLimited)
-    assert (here.message, here.retry_after, here.words) == ("Slow.", 7.5, words)
-    assert two.reopened == 0, "a failed answer is an answer"
+    assert isinstance(there, UpstreamRateLimited)
+    assert isinstance(here, UpstreamRateLimited)
+    assert (here.message, here.retry_after, here.upstream_detail) == ("Slow.", 7.5, words)
+    assert two.reopen_count == 0, "a failed answer is an answer"
 
 
-async def test_an_answer_that_breaks_off_breaks_off_for_followers_too(one: Process, two: Process) -> None:
-    source = Scripted()
+async def test_an_answer_that_breaks_off_breaks_off_for_followers_too(one: FlightProcess, two: FlightProcess) -> None:
+    source = ScriptedSource()
     source.begin()
-    source.say(events(0))
-    leader = asyncio.create_task(heard(await one.lead(source)))
+    source.add_events(events(0))
+    leader = asyncio.create_task(read_all(await one.lead(source)))
     following = two.follow()
-    following.board()
-    await following.opened()
+    following.subscribe()
+    await following.head()
     assert await following.event(0) == event(0)
-    source.fail(TruncatedStream())
-    with pytest.raises(TruncatedStream):
+    source.fail(TruncatedAnswer())
+    with pytest.raises(TruncatedAnswer):
         await following.event(1)
-    following.leave()
+    following.unsubscribe()
     await asyncio.gather(leader, return_exceptions=True)
 
 
-async def test_the_leaders_caller_may_leave_while_somebody_follows(one: Process, two: Process) -> None:
-    source = Scripted()
+async def test_the_leaders_caller_may_leave_while_somebody_follows(one: FlightProcess, two: FlightProcess) -> None:
+    source = ScriptedSource()
     source.begin()
     leading = await one.lead(source)
-    leading.board()
-    follower = asyncio.create_task(heard(two.follow()))
-    await until(lambda: "2 aboard" in repr(leading))
-    leading.leave()
+    leading.subscribe()
+    follower = asyncio.create_task(read_all(two.follow()))
+    await wait_until(lambda: "2 aboard" in repr(leading))
+    leading.unsubscribe()
     await asyncio.sleep(2.5)  # the follower's silence clock rings twice: it asks again, and the relay is begun anew
-    source.say(events(0))
+    source.add_events(events(0))
     source.end()
     assert await follower == events(0)
-    assert (source.abandoned, two.reopened) == (0, 0)
+    assert (source.abandon_count, two.reopen_count) == (0, 0)
 
 
-async def test_the_last_follower_to_leave_lets_the_leader_go(one: Process, two: Process) -> None:
-    source = Scripted()
+async def test_the_last_follower_to_leave_lets_the_leader_go(one: FlightProcess, two: FlightProcess) -> None:
+    source = ScriptedSource()
     source.begin()
     leading = await one.lead(source)
-    leading.board()
-    followers = [asyncio.create_task(heard(two.follow())) for _ in range(2)]
-    await until(lambda: "2 aboard" in repr(leading))
-    leading.leave()
+    leading.subscribe()
+    followers = [asyncio.create_task(read_all(two.follow())) for _ in range(2)]
+    await wait_until(lambda: "2 aboard" in repr(leading))
+    leading.unsubscribe()
 
     followers[0].cancel()
     await asyncio.gather(followers[0], return_exceptions=True)
-    await settled()
+    await run_ready_tasks()
     assert "1 aboard" in repr(leading)
     followers[1].cancel()
     await asyncio.gather(followers[1], return_exceptions=True)
 
-    await until(lambda: source.abandoned == 1)
-    await until(lambda: repr(one.flights) == "<Flights: 0 on their way, 0 owned, 0 relayed>")
+    await wait_until(lambda: source.abandon_count == 1)
+    await wait_until(lambda: repr(one.flights) == "<Flights: 0 on their way, 0 owned, 0 relayed>")
 
 
 @pytest.mark.parametrize("said", [0, 2])
-async def test_when_the_leader_dies_a_follower_goes_on_seamlessly(one: Process, two: Process, said: int) -> None:
-    source = Scripted()
+async def test_when_the_leader_dies_a_follower_goes_on_seamlessly(
+    one: FlightProcess, two: FlightProcess, said: int
+) -> None:
+    source = ScriptedSource()
     source.begin()
     leading = await one.lead(source)
-    leading.board()
+    leading.subscribe()
     following = two.follow()
-    following.board()
-    assert await following.opened() == HEAD
+    following.subscribe()
+    assert await following.head() == HEAD
     if said:
-        source.say(events(*range(said)))
+        source.add_events(events(*range(said)))
         assert await following.event(said - 1) == event(said - 1)
-        leading.leave()
-    two.again = Scripted.of([e.replace(b'"a"', b'"b"') for e in events(0, 1, 2)], events(3), cost=50)
+        leading.unsubscribe()
+    two.replacement = ScriptedSource.of([e.replace(b'"a"', b'"b"') for e in events(0, 1, 2)], events(3), cost=50)
 
     begun = asyncio.get_running_loop().time()
     await crash(one)
@@ -238,51 +242,53 @@ async def test_when_the_leader_dies_a_follower_goes_on_seamlessly(one: Process, 
         event(2).replace(b'"a"', b'"b"'), event(3), None
     ]  # fmt: skip
     assert asyncio.get_running_loop().time() - begun < LEASE + 2
-    assert (two.reopened, following.cost_nanos) == (1, 50)
-    following.leave()
+    assert (two.reopen_count, following.cost_nanos) == (1, 50)
+    following.unsubscribe()
 
 
-async def test_a_leader_that_dies_before_it_said_a_word_is_replaced(one: Process, two: Process) -> None:
-    await one.lead(Scripted())
-    follower = asyncio.create_task(heard(two.follow()))
-    await until(lambda: "1 relayed" in repr(one.flights))
-    two.again = again = Scripted.of(events(0, 1))
+async def test_a_leader_that_dies_before_it_said_a_word_is_replaced(one: FlightProcess, two: FlightProcess) -> None:
+    await one.lead(ScriptedSource())
+    follower = asyncio.create_task(read_all(two.follow()))
+    await wait_until(lambda: "1 relayed" in repr(one.flights))
+    two.replacement = again = ScriptedSource.of(events(0, 1))
     await crash(one)
     assert await follower == events(0, 1)
     assert again.opens == 1
 
 
-async def test_a_new_source_that_says_something_else_cannot_continue_the_answer(one: Process, two: Process) -> None:
-    source = Scripted()
+async def test_a_new_source_that_says_something_else_cannot_continue_the_answer(
+    one: FlightProcess, two: FlightProcess
+) -> None:
+    source = ScriptedSource()
     source.begin()
-    source.say(events(0))
+    source.add_events(events(0))
     await one.lead(source)
     following = two.follow()
-    following.board()
-    await following.opened()
+    following.subscribe()
+    await following.head()
     assert await following.event(0) == event(0)
-    two.again = other = Scripted.of(events(7, 8))
+    two.replacement = other = ScriptedSource.of(events(7, 8))
     await crash(one)
     with pytest.raises(FlightLost):
         await following.event(1)
-    assert other.abandoned == 1, "and is not left running"
-    following.leave()
+    assert other.abandon_count == 1, "and is not left running"
+    following.unsubscribe()
 
 
 async def test_a_follower_that_took_over_is_followed_in_turn(
-    one: Process, two: Process, clean_stores: Stores, redis_prefix: str
+    one: FlightProcess, two: FlightProcess, clean_stores: StoreUrls, redis_prefix: str
 ) -> None:
-    three = Process(clean_stores, redis_prefix, "three")
+    three = FlightProcess(clean_stores, redis_prefix, "three")
     await three.start()
-    await one.lead(Scripted())
-    followers = [asyncio.create_task(heard(process.follow())) for process in (two, three)]
-    await until(lambda: "2 relayed" in repr(one.flights))
-    two.again = three.again = again = Scripted()
+    await one.lead(ScriptedSource())
+    followers = [asyncio.create_task(read_all(process.follow())) for process in (two, three)]
+    await wait_until(lambda: "2 relayed" in repr(one.flights))
+    two.replacement = three.replacement = again = ScriptedSource()
 
     await crash(one)
-    await until(lambda: two.reopened + three.reopened > 0)
+    await wait_until(lambda: two.reopen_count + three.reopen_count > 0)
     again.begin()
-    again.say(events(0))
+    again.add_events(events(0))
     again.end()
 
     assert await asyncio.gather(*followers) == [events(0)] * 2
@@ -290,111 +296,113 @@ async def test_a_follower_that_took_over_is_followed_in_turn(
     await three.stop()
 
 
-async def test_a_claim_is_kept_alive_as_long_as_the_flight(one: Process) -> None:
-    source = Scripted()
+async def test_a_claim_is_kept_alive_as_long_as_the_flight(one: FlightProcess) -> None:
+    source = ScriptedSource()
     flight = await one.lead(source)
-    flight.board()
+    flight.subscribe()
     await asyncio.sleep(1.6 * LEASE)
     assert await one.owner() == "one:r1"
     source.begin()
     source.end()
-    await flight.opened()
+    await flight.head()
     assert await flight.event(0) is None
     await asyncio.sleep(1.3 * LEASE)
     assert await one.owner() is None
-    flight.leave()
+    flight.unsubscribe()
 
 
-async def test_a_claim_that_passed_to_another_is_not_renewed(one: Process) -> None:
-    flight = await one.lead(Scripted())
-    flight.board()
+async def test_a_claim_that_passed_to_another_is_not_renewed(one: FlightProcess) -> None:
+    flight = await one.lead(ScriptedSource())
+    flight.subscribe()
     await one.link.command("SET", one.key, "other:r9", "PX", 300)
     await asyncio.sleep(0.7)
     assert await one.owner() is None
-    flight.leave()
-    await flight.drained()
+    flight.unsubscribe()
+    await flight.wait_settled()
 
 
-async def test_a_flight_nobody_claimed_is_found_by_nobody(one: Process) -> None:
-    flight = one.flights.lead(Scripted.of(events(0)), fingerprint=PRINT, owner="")
-    assert one.flights.find(PRINT) is None
-    assert not one.flights.leads(PRINT)
-    assert await heard(flight) == events(0)
+async def test_a_flight_nobody_claimed_is_found_by_nobody(one: FlightProcess) -> None:
+    flight = one.flights.lead(ScriptedSource.of(events(0)), fingerprint=FINGERPRINT, owner="")
+    assert one.flights.find(FINGERPRINT) is None
+    assert not one.flights.leads(FINGERPRINT)
+    assert await read_all(flight) == events(0)
 
 
-async def test_only_the_one_that_asks_leads(one: Process, two: Process) -> None:
-    flight = await one.lead(Scripted())
+async def test_only_the_one_that_asks_leads(one: FlightProcess, two: FlightProcess) -> None:
+    flight = await one.lead(ScriptedSource())
     following = two.follow()
-    assert one.flights.leads(PRINT)
-    assert two.flights.find(PRINT) is following
-    assert not two.flights.leads(PRINT)
-    assert (one.flights.owner("r"), one.flights.is_own("one:r"), one.flights.is_own("oneself:r")) == (
+    assert one.flights.leads(FINGERPRINT)
+    assert two.flights.find(FINGERPRINT) is following
+    assert not two.flights.leads(FINGERPRINT)
+    assert (one.flights.owner_name("r"), one.flights.is_own("one:r"), one.flights.is_own("oneself:r")) == (
         "one:r",
         True,
         False,
     )
     for each in (following, flight):
-        each.board()
-        each.leave()
-        await each.drained()
+        each.subscribe()
+        each.unsubscribe()
+        await each.wait_settled()
 
 
-async def test_a_flight_that_was_given_up_is_found_no_more(one: Process) -> None:
-    flight = await one.lead(Scripted())
-    flight.board()
-    assert one.flights.find(PRINT) is flight
-    flight.leave()
-    assert one.flights.find(PRINT) is None, "from this very moment"
-    assert not one.flights.leads(PRINT)
-    await flight.drained()
+async def test_a_flight_that_was_given_up_is_found_no_more(one: FlightProcess) -> None:
+    flight = await one.lead(ScriptedSource())
+    flight.subscribe()
+    assert one.flights.find(FINGERPRINT) is flight
+    flight.unsubscribe()
+    assert one.flights.find(FINGERPRINT) is None, "from this very moment"
+    assert not one.flights.leads(FINGERPRINT)
+    await flight.wait_settled()
 
 
-async def test_who_asks_for_a_flight_that_is_gone_is_told_so(one: Process, two: Process) -> None:
-    assert not one.flights.leads(PRINT)
-    two.again = Scripted.of(events(0))
+async def test_who_asks_for_a_flight_that_is_gone_is_told_so(one: FlightProcess, two: FlightProcess) -> None:
+    assert not one.flights.leads(FINGERPRINT)
+    two.replacement = ScriptedSource.of(events(0))
     begun = asyncio.get_running_loop().time()
-    assert await heard(two.follow()) == events(0)
+    assert await read_all(two.follow()) == events(0)
     assert asyncio.get_running_loop().time() - begun < 0.9, "at once, not after a silence"
 
 
-async def test_a_flight_that_is_being_given_up_is_gone_for_followers(one: Process, two: Process) -> None:
-    source = Scripted()
-    source.letting_go.clear()
+async def test_a_flight_that_is_being_given_up_is_gone_for_followers(one: FlightProcess, two: FlightProcess) -> None:
+    source = ScriptedSource()
+    source.may_release.clear()
     source.begin()
-    source.say(events(0))
+    source.add_events(events(0))
     leading = await one.lead(source)
-    leading.board()
-    await leading.opened()
+    leading.subscribe()
+    await leading.head()
     await leading.event(0)
-    leading.leave()
-    two.again = Scripted.of(events(0, 1))
-    assert await heard(two.follow()) == events(0, 1), "not half of the one that was given up"
-    source.letting_go.set()
-    await leading.drained()
+    leading.unsubscribe()
+    two.replacement = ScriptedSource.of(events(0, 1))
+    assert await read_all(two.follow()) == events(0, 1), "not half of the one that was given up"
+    source.may_release.set()
+    await leading.wait_settled()
 
 
-async def test_a_leader_that_let_go_but_holds_its_lease_is_waited_for(one: Process, two: Process) -> None:
+async def test_a_leader_that_let_go_but_holds_its_lease_is_waited_for(one: FlightProcess, two: FlightProcess) -> None:
     await two.link.command("SET", two.key, "one:r1", "PX", 1000)
-    assert not one.flights.leads(PRINT)
-    two.again = Scripted.of(events(0))
-    assert await heard(two.follow()) == events(0)
-    assert 3 <= two.reopened < 10, "neither given up nor asked for all the time"
+    assert not one.flights.leads(FINGERPRINT)
+    two.replacement = ScriptedSource.of(events(0))
+    assert await read_all(two.follow()) == events(0)
+    assert 3 <= two.reopen_count < 10, "neither given up nor asked for all the time"
 
 
-async def test_closing_waits_for_what_was_given_up_to_be_accounted_for(clean_stores: Stores, redis_prefix: str) -> None:
-    process = Process(clean_stores, redis_prefix, "closing")
+async def test_closing_waits_for_what_was_given_up_to_be_accounted_for(
+    clean_stores: StoreUrls, redis_prefix: str
+) -> None:
+    process = FlightProcess(clean_stores, redis_prefix, "closing")
     await process.start()
-    source = Scripted()
-    source.letting_go.clear()
+    source = ScriptedSource()
+    source.may_release.clear()
     flight = await process.lead(source)
-    flight.board()
-    await settled()
-    flight.leave()
-    await settled()
+    flight.subscribe()
+    await run_ready_tasks()
+    flight.unsubscribe()
+    await run_ready_tasks()
     closing = asyncio.create_task(process.flights.close())
-    await settled()
+    await run_ready_tasks()
     assert not closing.done()
-    source.letting_go.set()
+    source.may_release.set()
     await closing
-    assert source.abandoned == 1
+    assert source.abandon_count == 1
     await process.link.close()

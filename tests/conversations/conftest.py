@@ -5,28 +5,28 @@ import pytest
 from tidegate.conversations.storage.completions import CompletionStore
 from tidegate.conversations.storage.conversations import ConversationStore
 from tidegate.conversations.storage.responses import ResponseStore
-from tidegate.conversations.storage.store_base import Archive
+from tidegate.conversations.storage.store_base import StoreBase
 from tidegate.core.clock import ManualClock
 from tidegate.storage.postgres import Postgres
 
 
 @pytest.fixture
-async def archive(postgres: Postgres, clock: ManualClock) -> Archive:
+async def archive(postgres: Postgres, clock: ManualClock) -> StoreBase:
     async with postgres.connection() as connection:
         await connection.execute("INSERT INTO projects (id) VALUES ('shop'), ('bank') ON CONFLICT DO NOTHING")
-    return Archive(postgres, clock)
+    return StoreBase(postgres, clock)
 
 
 @pytest.fixture
-def conversations(archive: Archive) -> ConversationStore:
+def conversations(archive: StoreBase) -> ConversationStore:
     return ConversationStore(archive)
 
 
 @pytest.fixture
-def responses(archive: Archive) -> ResponseStore:
+def responses(archive: StoreBase) -> ResponseStore:
     return ResponseStore(archive)
 
 
 @pytest.fixture
-def completions(archive: Archive) -> CompletionStore:
+def completions(archive: StoreBase) -> CompletionStore:
     return CompletionStore(archive)

@@ -4,33 +4,35 @@ from typing import Any
 
 import msgspec
 
-from tests.conversations.counted_ids import counted
-from tidegate.conversations.recall import Asker, Recollection
+from tests.conversations.counted_ids import counted_ids
+from tidegate.conversations.recall import HistoryLoader, RecallRequest
 from tidegate.conversations.storage.completions import CompletionStore
 from tidegate.conversations.storage.conversations import ConversationStore
 from tidegate.conversations.storage.items import ItemStore
 from tidegate.conversations.storage.responses import ResponseStore
-from tidegate.conversations.storage.store_base import Archive
+from tidegate.conversations.storage.store_base import StoreBase
 from tidegate.core import endpoints
 from tidegate.core.clock import Clock
 from tidegate.wire.call import Call, parse
 
-SHOP = Asker(project="shop", request_id="req_1")
+SHOP_REQUEST = RecallRequest(project="shop", request_id="req_1")
 
 
-async def ready() -> None:
+async def postgres_is_ready() -> None:
     """PostgreSQL is there."""
 
 
-def recollection(archive: Archive, clock: Clock, *, able: Any = ready, lease_seconds: float = 60.0) -> Recollection:
+def history_loader(
+    base: StoreBase, clock: Clock, *, check_ready: Any = postgres_is_ready, lease_seconds: float = 60.0
+) -> HistoryLoader:
     """One whose ids count, and whose leases nobody renews."""
-    return Recollection(
-        responses=ResponseStore(archive),
-        completions=CompletionStore(archive),
-        conversations=ConversationStore(archive, lease_seconds=lease_seconds),
-        items=ItemStore(archive),
-        ready=able,
-        ids=counted(),
+    return HistoryLoader(
+        responses=ResponseStore(base),
+        completions=CompletionStore(base),
+        conversations=ConversationStore(base, lease_seconds=lease_seconds),
+        items=ItemStore(base),
+        check_ready=check_ready,
+        ids=counted_ids(),
         clock=clock,
     )
 
@@ -40,7 +42,7 @@ def response_call(text: str, **fields: Any) -> Call:
     return parse(endpoints.RESPONSES, msgspec.json.encode({"model": "gpt-4o-mini", "input": text, **fields}))
 
 
-def answer(text: str, **fields: Any) -> bytes:
+def upstream_answer(text: str, **fields: Any) -> bytes:
     """What an upstream answers."""
     part = {"type": "output_text", "text": text, "annotations": []}
     message = {"id": "msg_theirs", "type": "message", "role": "assistant", "status": "completed", "content": [part]}

@@ -4,21 +4,21 @@ from typing import Any
 
 import msgspec
 
-from tidegate.conversations.documents.records import Item, Past, StoredCompletion, StoredResponse
+from tidegate.conversations.documents.records import ConversationItem, History, StoredCompletion, StoredResponse
 
 AT = 1_790_000_000.0
 
 
-def message(id_: str, text: str, role: str = "user") -> Item:
+def message(id_: str, text: str, role: str = "user") -> ConversationItem:
     """A message with one text."""
     kind = "output_text" if role == "assistant" else "input_text"
     document = {"id": id_, "type": "message", "role": role, "content": [{"type": kind, "text": text}]}
-    return Item.of(msgspec.json.encode(document))
+    return ConversationItem.from_document(msgspec.json.encode(document))
 
 
-def item(id_: str, type_: str, **fields: Any) -> Item:
+def item(id_: str, type_: str, **fields: Any) -> ConversationItem:
     """An item of any type."""
-    return Item.of(msgspec.json.encode({"id": id_, "type": type_, **fields}))
+    return ConversationItem.from_document(msgspec.json.encode({"id": id_, "type": type_, **fields}))
 
 
 def response(id_: str, **fields: Any) -> StoredResponse:
@@ -35,17 +35,17 @@ def completion(id_: str, *messages: dict[str, Any], answer: str = "At noon.", **
     return StoredCompletion(messages=msgspec.json.encode(messages), **given)
 
 
-def ids(items: tuple[Item, ...]) -> list[str]:
+def ids(items: tuple[ConversationItem, ...]) -> list[str]:
     """The ids, in order."""
     return [one.id for one in items]
 
 
-def said(past: Past) -> list[str]:
+def texts_of(past: History) -> list[str]:
     """What was said, in order: the texts of messages, the types of other items."""
-    items = msgspec.json.decode(b"[" + b",".join(past.said) + b"]")
+    items = msgspec.json.decode(b"[" + b",".join(past.items) + b"]")
     return [one["content"][0]["text"] if one["type"] == "message" else one["type"] for one in items]
 
 
-def plain(document: bytes) -> Any:
+def decoded(document: bytes) -> Any:
     """A document's values."""
     return msgspec.json.decode(document)

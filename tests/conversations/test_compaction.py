@@ -4,14 +4,14 @@ from typing import Any
 
 import pytest
 
-from tests.conversations.counted_ids import counted
+from tests.conversations.counted_ids import counted_ids
 from tidegate.conversations import compaction
-from tidegate.conversations.documents.items import for_upstream, said_in
+from tidegate.conversations.documents.items import compacted_items, upstream_items
 from tidegate.core.errors import MalformedAnswer
 
 Json = dict[str, Any]
 
-SAID: list[Json] = [
+ITEMS: list[Json] = [
     {"role": "user", "content": "I am Ann."},
     {"id": "msg_9", "type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "Hello."}]},
     {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "Remember 42."}]},
@@ -24,11 +24,11 @@ def answer(text: str) -> Json:
 
 
 def test_the_model_is_asked_with_all_that_was_said_and_what_shapes_the_price() -> None:
-    asked = compaction.question(
-        {"model": "m", "instructions": "Be brief.", "service_tier": "flex", "stream": True, "metadata": {}}, SAID
+    asked = compaction.summary_request(
+        {"model": "m", "instructions": "Be brief.", "service_tier": "flex", "stream": True, "metadata": {}}, ITEMS
     )
     *said, task = asked["input"]
-    assert said == for_upstream(SAID)
+    assert said == upstream_items(ITEMS)
     assert "Summarise" in task["content"]
     assert {name: value for name, value in asked.items() if name != "input"} == {
         "model": "m",
@@ -39,24 +39,24 @@ def test_the_model_is_asked_with_all_that_was_said_and_what_shapes_the_price() -
 
 
 def test_one_item_stands_for_what_users_said_and_the_summary_of_the_rest() -> None:
-    document = compaction.document(answer("Ann, 42."), SAID, ids=counted(), now=7.9)
+    document = compaction.compaction_document(answer("Ann, 42."), ITEMS, ids=counted_ids(), now=7.9)
     assert (document["object"], document["created_at"]) == ("response.compaction", 7)
     assert document["usage"]["input_tokens_details"]["cached_tokens"] == 0
     (last,) = document["output"]
     assert last["type"] == "compaction"
-    *users, summary = for_upstream([last])
+    *users, summary = upstream_items([last])
     assert [user["role"] for user in users] == ["user", "user"]
     assert users[0]["content"] == "I am Ann."
     assert summary["content"][0]["text"] == "Ann, 42."
 
 
 def test_of_nothing_there_is_a_compaction_that_stands_for_nothing() -> None:
-    document = compaction.of_nothing(ids=counted(), now=7.9)
+    document = compaction.empty_compaction(ids=counted_ids(), now=7.9)
     (item,) = document["output"]
-    assert said_in(item) == []
+    assert compacted_items(item) == []
     assert document["usage"]["total_tokens"] == 0
 
 
 def test_no_summary_is_none() -> None:
     with pytest.raises(MalformedAnswer):
-        compaction.document({"output": []}, SAID, ids=counted(), now=0.0)
+        compaction.compaction_document({"output": []}, ITEMS, ids=counted_ids(), now=0.0)

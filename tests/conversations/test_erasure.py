@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.conversations.said import AT, completion, item, message, response, said
+from tests.conversations.said import AT, completion, item, message, response, texts_of
 from tidegate.conversations.documents.records import Conversation
 from tidegate.conversations.erasure import ConversationEraser
 from tidegate.conversations.storage.completions import CompletionStore
@@ -12,7 +12,7 @@ from tidegate.core.clock import ManualClock
 from tidegate.core.errors import ConversationNotFound, PreviousResponseNotFound, ResponseNotFound
 from tidegate.storage.postgres import Postgres
 
-NOTHING = {"responses": 0, "completions": 0, "items": 0, "conversations": 0}
+NONE_LEFT = {"responses": 0, "completions": 0, "items": 0, "conversations": 0}
 IMAGE = "data:image/png;base64," + "A" * 100_000
 
 
@@ -21,7 +21,7 @@ def eraser(postgres: Postgres, clock: ManualClock) -> ConversationEraser:
     return ConversationEraser(postgres, clock)
 
 
-async def left(postgres: Postgres, table: str) -> int:
+async def row_count(postgres: Postgres, table: str) -> int:
     """The rows of a table."""
     async with postgres.connection() as connection:
         return int(await connection.fetchval(f"SELECT count(*) FROM {table}"))  # noqa: S608  # the tests' own names
@@ -45,9 +45,9 @@ async def test_all_of_one_goes_with_what_was_theirs_alone(
     found = {"responses": 3, "completions": 1, "items": 4, "conversations": 2}
     assert await eraser.count("shop", "ada") == found
     assert await eraser.erase("shop", "ada") == found
-    assert await eraser.count("shop", "ada") == NOTHING
+    assert await eraser.count("shop", "ada") == NONE_LEFT
     for table in ("conversations", "items", "responses", "completions", "parts"):
-        assert await left(postgres, table) == 0
+        assert await row_count(postgres, table) == 0
     with pytest.raises(ConversationNotFound):
         await conversations.get("shop", "conv_1")
 
@@ -60,10 +60,10 @@ async def test_what_only_they_went_on_from_goes_with_them(
         await responses.save("shop", say, [message(f"msg_{name}", user)], [])
     for name in ("1", "2"):
         await responses.delete("shop", f"resp_{name}")
-    assert said(await responses.history("shop", "resp_3")) == ["bob", "ada"]
+    assert texts_of(await responses.history("shop", "resp_3")) == ["bob", "ada"]
     await eraser.erase("shop", "ada")
     for table in ("items", "conversations"):
-        assert await left(postgres, table) == 0
+        assert await row_count(postgres, table) == 0
 
 
 async def test_others_keep_what_they_said(
@@ -76,7 +76,7 @@ async def test_others_keep_what_they_said(
     await responses.save("bank", response("resp_0", end_user="ada"), [message("msg_0", "elsewhere")], [])
     await completions.save("shop", completion("c1", end_user="bob"))
     await eraser.erase("shop", "ada")
-    assert said(await conversations.past("shop", "conv_1")) == ["1 by bob"]
+    assert texts_of(await conversations.history("shop", "conv_1")) == ["1 by bob"]
     assert (await completions.get("shop", "c1")).end_user == "bob"
     assert (await responses.get("bank", "resp_0")).end_user == "ada"
     with pytest.raises(ResponseNotFound):
@@ -92,10 +92,10 @@ async def test_a_chain_that_another_goes_on_from_is_emptied(
     forked = response("resp_3", previous_response_id="resp_1", end_user="bob")
     await responses.save("shop", forked, [message("msg_3", "c")], [])
     await eraser.erase("shop", "ada")
-    assert said(await responses.history("shop", "resp_3")) == ["c"]
+    assert texts_of(await responses.history("shop", "resp_3")) == ["c"]
     with pytest.raises(PreviousResponseNotFound):
         await responses.history("shop", "resp_1")
-    assert await left(postgres, "items") == 1
+    assert await row_count(postgres, "items") == 1
 
 
 async def test_names_are_those_of_the_ledger(eraser: ConversationEraser, responses: ResponseStore) -> None:
@@ -115,4 +115,4 @@ async def test_a_response_that_another_is_given_goes_on(
     await responses.save("shop", running, [message("msg_2", "b")], [])
     await eraser.erase("shop", "ada")
     await responses.finish("shop", "resp_2", status="completed", document=b"{}", outputs=[message("msg_3", "c")])
-    assert said(await conversations.past("shop", "conv_1")) == ["b", "c"]
+    assert texts_of(await conversations.history("shop", "conv_1")) == ["b", "c"]

@@ -6,14 +6,14 @@ import msgspec
 import pytest
 
 from tidegate.conversations import history
-from tidegate.conversations.documents.items import kept_for_upstream
+from tidegate.conversations.documents.items import encoded_upstream_items
 from tidegate.core import endpoints
 from tidegate.core.errors import ItemNotFound
 from tidegate.wire.call import Call, parse
 
 Json = dict[str, Any]
 HELLO: Json = {"type": "message", "role": "user", "content": "Hello"}
-KEPT: Json = {"id": "msg_1", "status": "completed", **HELLO}
+STORED: Json = {"id": "msg_1", "status": "completed", **HELLO}
 
 
 def response(model: str = "gpt-4o", **fields: Any) -> Call:
@@ -21,13 +21,13 @@ def response(model: str = "gpt-4o", **fields: Any) -> Call:
 
 
 def sent(call: Call) -> Json:
-    document: Json = msgspec.json.decode(call.forwarded())
+    document: Json = msgspec.json.decode(call.upstream_body())
     return document
 
 
 def test_the_first_turn_goes_as_it_came_but_for_what_is_ours() -> None:
     call = response(metadata={"a": "b"}, conversation="conv_1", background=True, store=True, x_unknown=1)
-    changed = history.stateless_response(call, before=[], given=None)
+    changed = history.stateless_response(call, history=[], input_items=None)
     assert sent(changed) == {"model": "gpt-4o", "input": "And now?", "x_unknown": 1, "store": False}
     assert changed.raw["input"] == call.raw["input"]
     assert changed.body == sent(changed)
@@ -36,7 +36,9 @@ def test_the_first_turn_goes_as_it_came_but_for_what_is_ours() -> None:
 def test_a_later_turn_brings_what_was_said_before() -> None:
     call = response(previous_response_id="resp_1", instructions="Be brief.")
     changed = history.stateless_response(
-        call, before=kept_for_upstream(msgspec.json.encode(KEPT)), given=[{"role": "user", "content": "And now?"}]
+        call,
+        history=encoded_upstream_items(msgspec.json.encode(STORED)),
+        input_items=[{"role": "user", "content": "And now?"}],
     )
     assert sent(changed)["input"] == [HELLO, {"role": "user", "content": "And now?"}]
     assert sent(changed)["instructions"] == "Be brief."
@@ -57,7 +59,10 @@ def test_a_later_turn_brings_what_was_said_before() -> None:
     ],
 )
 def test_reasoning_models_are_asked_for_their_reasoning(model: str, fields: Json, include: list[str] | None) -> None:
-    assert sent(history.stateless_response(response(model, **fields), before=[], given=None)).get("include") == include
+    assert (
+        sent(history.stateless_response(response(model, **fields), history=[], input_items=None)).get("include")
+        == include
+    )
 
 
 def test_references_are_replaced_by_what_they_name() -> None:
@@ -70,16 +75,16 @@ def test_references_are_replaced_by_what_they_name() -> None:
         HELLO,
         {**ours, "encrypted_content": "y"},
     ]
-    assert history.named_in(given) == ["msg_1", "msg_1", ours["id"]]
-    found = {"msg_1": KEPT, ours["id"]: full}
-    assert history.resolved(given, found) == [KEPT, KEPT, full, HELLO, {**ours, "encrypted_content": "y"}]
+    assert history.referenced_ids(given) == ["msg_1", "msg_1", ours["id"]]
+    found = {"msg_1": STORED, ours["id"]: full}
+    assert history.resolve_references(given, found) == [STORED, STORED, full, HELLO, {**ours, "encrypted_content": "y"}]
 
 
 def test_a_reference_to_nothing_is_refused_and_lost_reasoning_is_not() -> None:
     ours: Json = {"type": "reasoning", "id": f"rs_{'0' * 32}", "summary": []}
-    assert history.resolved([ours], {}) == [ours]
+    assert history.resolve_references([ours], {}) == [ours]
     with pytest.raises(ItemNotFound) as refused:
-        history.resolved([{"id": "msg_9"}], {})
+        history.resolve_references([{"id": "msg_9"}], {})
     assert "msg_9" in refused.value.message
 
 

@@ -8,11 +8,11 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 
-from tests.conversations.said import message, response, said
-from tidegate.conversations.retention import Keeper
+from tests.conversations.said import message, response, texts_of
+from tidegate.conversations.retention import RetentionTask
 from tidegate.conversations.storage.partitions import Partitions
 from tidegate.conversations.storage.responses import ResponseStore
-from tidegate.conversations.storage.store_base import Archive
+from tidegate.conversations.storage.store_base import StoreBase
 from tidegate.core.clock import ManualClock
 from tidegate.core.errors import PreviousResponseNotFound
 from tidegate.storage import embedded
@@ -45,22 +45,22 @@ def server() -> Iterator[Server]:
         yield Server(stores.database_url)
 
 
-async def kept_apart(url: str, clock: ManualClock) -> None:
+async def assert_projects_are_separate(url: str, clock: ManualClock) -> None:
     """Two projects, a retention, and the keeper at work."""
     postgres = Postgres(url, size=2, timeout=10.0)
     try:
         async with postgres.connection() as connection:
             assert not await connection.fetchval("SELECT rolsuper FROM pg_roles WHERE rolname = current_user")
             await connection.execute("INSERT INTO projects (id, retention_days) VALUES ('shop', 30), ('bank', NULL)")
-        archive = Archive(postgres, clock)
+        archive = StoreBase(postgres, clock)
         store = ResponseStore(archive)
         await store.save("shop", response("resp_1"), [message("msg_1", "a")], [])
-        assert said(await store.history("shop", "resp_1")) == ["a"]
+        assert texts_of(await store.history("shop", "resp_1")) == ["a"]
         with pytest.raises(PreviousResponseNotFound):
             await store.history("bank", "resp_1")
         async with archive.rows.transaction("bank") as connection:
             assert await connection.fetchval("SELECT count(*) FROM items") == 0
-        await Keeper(Partitions(postgres), clock).keep()
+        await RetentionTask(Partitions(postgres), clock).run_once()
     finally:
         await postgres.close()
 
@@ -71,9 +71,9 @@ async def test_each_kind_of_owner_is_served_or_told_what_to_do(server: Server, c
         migrate(poor)
     able = server.owner("able", "CREATEROLE")
     migrate(able)
-    await kept_apart(able, clock)
+    await assert_projects_are_separate(able, clock)
     with pytest.raises(MigrationFailed, match=r"may not take the role tidegate_rows[^$]*GRANT tidegate_rows"):
         migrate(poor)
     server.run("GRANT tidegate_rows TO poor")
     migrate(poor)
-    await kept_apart(poor, clock)
+    await assert_projects_are_separate(poor, clock)

@@ -5,18 +5,18 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.conversations.recalling import SHOP, answer, recollection, response_call
+from tests.conversations.recalling import SHOP_REQUEST, history_loader, response_call, upstream_answer
 from tests.conversations.said import message
 from tidegate.conversations.documents.records import Conversation
-from tidegate.conversations.recall import Asker
-from tidegate.conversations.recorder import ResponseMemory
+from tidegate.conversations.recall import RecallRequest
+from tidegate.conversations.recorder import ResponsesRecorder
 from tidegate.conversations.storage.conversations import ConversationStore
 from tidegate.conversations.storage.responses import ResponseStore
-from tidegate.conversations.storage.store_base import Archive
+from tidegate.conversations.storage.store_base import StoreBase
 from tidegate.core import endpoints
 from tidegate.core.clock import ManualClock
 from tidegate.core.errors import (
-    ConversationBusy,
+    ConversationLocked,
     ConversationNotFound,
     InvalidParameter,
     PostgresUnavailable,
@@ -25,7 +25,7 @@ from tidegate.core.errors import (
 from tidegate.storage.postgres import Postgres
 from tidegate.wire.call import Call, parse
 
-BANK = Asker(project="bank", request_id="req_2")
+BANK_REQUEST = RecallRequest(project="bank", request_id="req_2")
 
 
 def texts(call: Call) -> list[str]:
@@ -38,66 +38,68 @@ def _text(content: Any) -> str:
     return content if isinstance(content, str) else "".join(part["text"] for part in content)
 
 
-async def test_a_call_that_asks_nothing_is_left_alone(archive: Archive, clock: ManualClock) -> None:
+async def test_a_call_that_asks_nothing_is_left_alone(archive: StoreBase, clock: ManualClock) -> None:
     call = response_call("Hello", store=False)
-    assert await recollection(archive, clock).recall(call, SHOP) == (call, None)
+    assert await history_loader(archive, clock).load(call, SHOP_REQUEST) == (call, None)
 
 
 @pytest.mark.parametrize("away", [False, True])
 async def test_reasoning_that_is_not_kept_here_goes_as_it_came(
-    archive: Archive, clock: ManualClock, away: bool
+    archive: StoreBase, clock: ManualClock, away: bool
 ) -> None:
     theirs = {"type": "reasoning", "id": "rs_theirs", "summary": []}
     call = response_call("", input=[theirs, {"role": "user", "content": "Go on"}], store=False)
-    nowhere = Archive(Postgres("postgresql://nobody@127.0.0.1:1/none", size=1, timeout=0.5), clock)
-    assert await recollection(nowhere if away else archive, clock).recall(call, SHOP) == (call, None)
+    nowhere = StoreBase(Postgres("postgresql://nobody@127.0.0.1:1/none", size=1, timeout=0.5), clock)
+    assert await history_loader(nowhere if away else archive, clock).load(call, SHOP_REQUEST) == (call, None)
 
 
-async def test_turn_by_turn_a_chain_grows(archive: Archive, clock: ManualClock) -> None:
-    remembering = recollection(archive, clock)
+async def test_turn_by_turn_a_chain_grows(archive: StoreBase, clock: ManualClock) -> None:
+    remembering = history_loader(archive, clock)
     previous: dict[str, Any] = {}
     for number in range(4):
-        call, memory = await remembering.recall(response_call(f"Q{number}", **previous), SHOP)
+        call, memory = await remembering.load(response_call(f"Q{number}", **previous), SHOP_REQUEST)
         assert memory is not None
         assert texts(call) == [word for n in range(number) for word in (f"Q{n}", f"A{n}")] + [f"Q{number}"]
-        given = msgspec.json.decode(memory.whole(answer(f"A{number}")))
-        await memory.keep()
+        given = msgspec.json.decode(memory.rewrite_body(upstream_answer(f"A{number}")))
+        await memory.save()
         previous = {"previous_response_id": given["id"]}
     with pytest.raises(PreviousResponseNotFound):
-        await remembering.recall(response_call("Q", **previous), BANK)
+        await remembering.load(response_call("Q", **previous), BANK_REQUEST)
 
 
 async def test_a_conversation_is_read_with_its_version(
-    archive: Archive, clock: ManualClock, conversations: ConversationStore
+    archive: StoreBase, clock: ManualClock, conversations: ConversationStore
 ) -> None:
     await conversations.create("shop", Conversation(id="conv_1", created_at=1.0), [message("msg_1", "Q0")])
-    remembering = recollection(archive, clock)
-    call, _ = await remembering.recall(response_call("Q1", conversation="conv_1"), SHOP)
+    remembering = history_loader(archive, clock)
+    call, _ = await remembering.load(response_call("Q1", conversation="conv_1"), SHOP_REQUEST)
     assert texts(call) == ["Q0", "Q1"]
     with pytest.raises(ConversationNotFound):
-        await remembering.recall(response_call("Q1", conversation="conv_1"), BANK)
+        await remembering.load(response_call("Q1", conversation="conv_1"), BANK_REQUEST)
 
 
-async def test_a_promise_is_kept_by_its_name_and_its_time(archive: Archive, clock: ManualClock) -> None:
-    remembering = recollection(archive, clock)
+async def test_a_promise_is_kept_by_its_name_and_its_time(archive: StoreBase, clock: ManualClock) -> None:
+    remembering = history_loader(archive, clock)
     asked = response_call("Hello", background=True)
-    _, memory = await remembering.recall(asked, Asker(project="shop", request_id="req_1"))
-    assert isinstance(memory, ResponseMemory)
-    promised = memory.promised()
+    _, memory = await remembering.load(asked, RecallRequest(project="shop", request_id="req_1"))
+    assert isinstance(memory, ResponsesRecorder)
+    promised = memory.placeholder()
     assert (promised["status"], promised["output"], promised["background"]) == ("queued", [], True)
     async with archive.rows.transaction("shop") as connection:
-        await memory.promise(promised, connection)
-    again = Asker(project="shop", request_id="req_1-2", promised=memory.id, created_at=promised["created_at"])
+        await memory.save_placeholder(promised, connection)
+    again = RecallRequest(
+        project="shop", request_id="req_1-2", pending_response_id=memory.id, created_at=promised["created_at"]
+    )
     clock.advance(60)
-    call, memory = await remembering.recall(asked, again)
-    assert isinstance(memory, ResponseMemory)
+    call, memory = await remembering.load(asked, again)
+    assert isinstance(memory, ResponsesRecorder)
     assert "background" not in call.body
-    told = msgspec.json.decode(memory.whole(answer("Hi")))
+    told = msgspec.json.decode(memory.rewrite_body(upstream_answer("Hi")))
     assert (told["id"], told["created_at"]) == (promised["id"], promised["created_at"])
-    await memory.keep()
+    await memory.save()
     assert (await ResponseStore(archive).get("shop", told["id"])).running
     async with archive.rows.transaction("shop") as connection:
-        await memory.fulfil(connection)
+        await memory.save_result(connection)
     assert (await ResponseStore(archive).get("shop", told["id"])).status == "completed"
 
 
@@ -105,58 +107,58 @@ async def test_a_promise_is_kept_by_its_name_and_its_time(archive: Archive, cloc
     "call",
     [response_call("Hello"), parse(endpoints.CHAT, b'{"model":"m","messages":[],"store":true}')],
 )
-async def test_nothing_is_asked_that_could_not_be_kept(archive: Archive, clock: ManualClock, call: Call) -> None:
+async def test_nothing_is_asked_that_could_not_be_kept(archive: StoreBase, clock: ManualClock, call: Call) -> None:
     async def away() -> None:
         raise PostgresUnavailable
 
     with pytest.raises(PostgresUnavailable):
-        await recollection(archive, clock, able=away).recall(call, SHOP)
+        await history_loader(archive, clock, check_ready=away).load(call, SHOP_REQUEST)
 
 
-async def test_the_size_of_a_question_is_that_of_all_it_goes_on_from(archive: Archive, clock: ManualClock) -> None:
-    remembering = recollection(archive, clock)
-    _, memory = await remembering.recall(response_call("Q0"), SHOP)
+async def test_the_size_of_a_question_is_that_of_all_it_goes_on_from(archive: StoreBase, clock: ManualClock) -> None:
+    remembering = history_loader(archive, clock)
+    _, memory = await remembering.load(response_call("Q0"), SHOP_REQUEST)
     assert memory is not None
-    given = msgspec.json.decode(memory.whole(answer("A0")))
-    await memory.keep()
-    call = await remembering.expanded(response_call("Q1", store=False, previous_response_id=given["id"]), "shop")
+    given = msgspec.json.decode(memory.rewrite_body(upstream_answer("A0")))
+    await memory.save()
+    call = await remembering.with_history(response_call("Q1", store=False, previous_response_id=given["id"]), "shop")
     assert texts(call) == ["Q0", "A0", "Q1"]
 
 
 async def test_a_second_turn_of_a_conversation_is_refused_before_it_is_asked(
-    archive: Archive, clock: ManualClock, conversations: ConversationStore
+    archive: StoreBase, clock: ManualClock, conversations: ConversationStore
 ) -> None:
     await conversations.create("shop", Conversation(id="conv_1", created_at=1.0))
-    here, there = recollection(archive, clock), recollection(archive, clock)
+    here, there = history_loader(archive, clock), history_loader(archive, clock)
     call = response_call("Q", conversation="conv_1")
-    _, refused = await here.recall(call, SHOP)  # for a limit, say: it never has an answer
+    _, refused = await here.load(call, SHOP_REQUEST)  # for a limit, say: it never has an answer
     assert refused is not None
-    await refused.leave()
-    _, first = await here.recall(call, SHOP)
+    await refused.release()
+    _, first = await here.load(call, SHOP_REQUEST)
     assert first is not None
     for replica in (here, there):
-        with pytest.raises(ConversationBusy) as told:
-            await replica.recall(call, SHOP)
+        with pytest.raises(ConversationLocked) as told:
+            await replica.load(call, SHOP_REQUEST)
         assert 0 < (told.value.retry_after or 0) <= 60
-    assert texts(await there.expanded(call, "shop")) == ["Q"], "who only counts is in nobody's way"
-    first.whole(answer("A"))
-    await first.keep()
-    _, second = await there.recall(call, SHOP)
+    assert texts(await there.with_history(call, "shop")) == ["Q"], "who only counts is in nobody's way"
+    first.rewrite_body(upstream_answer("A"))
+    await first.save()
+    _, second = await there.load(call, SHOP_REQUEST)
     assert second is not None
-    await first.leave()  # ends no lease but its own
-    with pytest.raises(ConversationBusy):
-        await here.recall(call, SHOP)
+    await first.release()  # ends no lease but its own
+    with pytest.raises(ConversationLocked):
+        await here.load(call, SHOP_REQUEST)
 
 
 async def test_a_call_that_cannot_be_expanded_takes_no_turn(
-    archive: Archive, clock: ManualClock, conversations: ConversationStore
+    archive: StoreBase, clock: ManualClock, conversations: ConversationStore
 ) -> None:
     await conversations.create("shop", Conversation(id="conv_1", created_at=1.0))
-    remembering = recollection(archive, clock)
+    remembering = history_loader(archive, clock)
     damaged = {"type": "compaction", "id": "cmp_1", "encrypted_content": "tg1.a"}
     wrong = parse(
         endpoints.RESPONSES, msgspec.json.encode({"model": "m", "input": [damaged], "conversation": "conv_1"})
     )
     with pytest.raises(InvalidParameter):
-        await remembering.recall(wrong, SHOP)
-    await remembering.recall(response_call("Q", conversation="conv_1"), SHOP)
+        await remembering.load(wrong, SHOP_REQUEST)
+    await remembering.load(response_call("Q", conversation="conv_1"), SHOP_REQUEST)

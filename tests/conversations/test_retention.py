@@ -4,14 +4,14 @@ import asyncio
 
 import pytest
 
-from tests.conversations.said import AT, item, message, response, said
-from tests.eventually import until_so
+from tests.conversations.said import AT, item, message, response, texts_of
+from tests.eventually import wait_until_async
 from tidegate.conversations.documents.records import Conversation
-from tidegate.conversations.retention import Keeper
+from tidegate.conversations.retention import RetentionTask
 from tidegate.conversations.storage.conversations import ConversationStore
 from tidegate.conversations.storage.partitions import Partitions
 from tidegate.conversations.storage.responses import ResponseStore
-from tidegate.conversations.storage.store_base import Archive
+from tidegate.conversations.storage.store_base import StoreBase
 from tidegate.core.clock import ManualClock
 from tidegate.storage.postgres import Postgres
 
@@ -19,68 +19,72 @@ DAY = 86_400.0
 
 
 @pytest.fixture
-async def keeper(postgres: Postgres, clock: ManualClock, archive: Archive) -> Keeper:
+async def keeper(postgres: Postgres, clock: ManualClock, archive: StoreBase) -> RetentionTask:
     async with archive.rows.transaction("shop"), postgres.connection() as connection:
         await connection.execute("UPDATE projects SET retention_days = 30 WHERE id = 'shop'")
-    return Keeper(Partitions(postgres), clock)
+    return RetentionTask(Partitions(postgres), clock)
 
 
-async def left(postgres: Postgres, table: str) -> int:
+async def row_count(postgres: Postgres, table: str) -> int:
     """The rows of a table."""
     async with postgres.connection() as connection:
         return int(await connection.fetchval(f"SELECT count(*) FROM {table}"))  # noqa: S608  # the tests' own names
 
 
 async def test_what_has_expired_goes_and_the_rest_stays(
-    keeper: Keeper, postgres: Postgres, clock: ManualClock, responses: ResponseStore, conversations: ConversationStore
+    keeper: RetentionTask,
+    postgres: Postgres,
+    clock: ManualClock,
+    responses: ResponseStore,
+    conversations: ConversationStore,
 ) -> None:
     await responses.save("shop", response("resp_1"), [message("msg_1", "a")], [])
     await responses.save("bank", response("resp_1"), [message("msg_1", "a")], [])
     await conversations.create("shop", Conversation(id="conv_1", created_at=AT), [message("msg_2", "b")])
     clock.advance(20 * DAY)
     await conversations.add_items("shop", "conv_1", [message("msg_3", "c")])
-    await keeper.keep()
-    assert await left(postgres, "items") == 4
+    await keeper.run_once()
+    assert await row_count(postgres, "items") == 4
     clock.advance(18 * DAY)
-    await asyncio.gather(*(keeper.keep() for _ in range(3)))
-    assert said(await conversations.past("shop", "conv_1")) == ["c"]
-    assert await left(postgres, "responses") == 1
-    assert await left(postgres, "conversations") == 2
+    await asyncio.gather(*(keeper.run_once() for _ in range(3)))
+    assert texts_of(await conversations.history("shop", "conv_1")) == ["c"]
+    assert await row_count(postgres, "responses") == 1
+    assert await row_count(postgres, "conversations") == 2
     clock.advance(40 * DAY)
-    await keeper.keep()
-    assert await left(postgres, "items") == await left(postgres, "conversations") == 1
-    assert (await responses.history("bank", "resp_1")).said
+    await keeper.run_once()
+    assert await row_count(postgres, "items") == await row_count(postgres, "conversations") == 1
+    assert (await responses.history("bank", "resp_1")).items
 
 
 async def test_a_tools_output_goes_with_its_call(
-    keeper: Keeper, clock: ManualClock, conversations: ConversationStore
+    keeper: RetentionTask, clock: ManualClock, conversations: ConversationStore
 ) -> None:
     call = item("fc_1", "function_call", call_id="c", name="tide", arguments="{}")
     await conversations.create("shop", Conversation(id="conv_1", created_at=AT), [message("msg_1", "a"), call])
     clock.advance(DAY)
     output = item("fco_1", "function_call_output", call_id="c", output="noon")
     await conversations.add_items("shop", "conv_1", [output, message("msg_2", "b")])
-    assert len(said(await conversations.past("shop", "conv_1"))) == 4
+    assert len(texts_of(await conversations.history("shop", "conv_1"))) == 4
     clock.advance(29 * DAY)
-    assert said(await conversations.past("shop", "conv_1")) == ["b"]
-    await keeper.keep()
+    assert texts_of(await conversations.history("shop", "conv_1")) == ["b"]
+    await keeper.run_once()
 
 
 async def test_a_chain_that_others_go_on_from_is_kept_as_long_as_they(
-    keeper: Keeper, postgres: Postgres, clock: ManualClock, responses: ResponseStore
+    keeper: RetentionTask, postgres: Postgres, clock: ManualClock, responses: ResponseStore
 ) -> None:
     await responses.save("shop", response("resp_1"), [message("msg_1", "a")], [])
     await responses.save("shop", response("resp_2", previous_response_id="resp_1"), [message("msg_2", "b")], [])
     clock.advance(25 * DAY)
     await responses.save("shop", response("resp_3", previous_response_id="resp_1"), [message("msg_3", "c")], [])
     clock.advance(15 * DAY)
-    await keeper.keep()
-    assert await left(postgres, "conversations") == 2
-    assert said(await responses.history("shop", "resp_3")) == ["c"]
+    await keeper.run_once()
+    assert await row_count(postgres, "conversations") == 2
+    assert texts_of(await responses.history("shop", "resp_3")) == ["c"]
     clock.advance(40 * DAY)
-    await keeper.keep()
-    await keeper.keep()
-    assert await left(postgres, "conversations") == 0
+    await keeper.run_once()
+    await keeper.run_once()
+    assert await row_count(postgres, "conversations") == 0
 
 
 async def test_it_goes_on_when_postgresql_comes_back(clock: ManualClock, postgres: Postgres) -> None:
@@ -88,10 +92,10 @@ async def test_it_goes_on_when_postgresql_comes_back(clock: ManualClock, postgre
         await connection.execute("INSERT INTO projects (id, retention_days) VALUES ('shop', 3)")
     away = Postgres("postgresql://nobody@127.0.0.1:1/none", size=1, timeout=0.2)
     for pool in (away, postgres):
-        keeper = Keeper(Partitions(pool), clock, every_seconds=0.01)
+        keeper = RetentionTask(Partitions(pool), clock, every_seconds=0.01)
         await keeper.start()
         if pool is postgres:
-            await until_so(lambda: _made(postgres))
+            await wait_until_async(lambda: _made(postgres))
         await keeper.close()
     await away.close()
 

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from tidegate.conversations.state_params import Asked, read
+from tidegate.conversations.state_params import StateParams, read_state_params
 from tidegate.core import endpoints
 from tidegate.core.errors import InvalidParameter, MutuallyExclusive, UnsupportedParameter
 from tidegate.wire.call import Call, parse
@@ -13,7 +13,7 @@ from tidegate.wire.call import Call, parse
 Json = dict[str, Any]
 
 
-SEALED = {"id": "rs_1", "encrypted_content": "gAAAA"}
+ENCRYPTED_ITEM = {"id": "rs_1", "encrypted_content": "gAAAA"}
 
 
 def response(**fields: Any) -> Call:
@@ -31,33 +31,39 @@ def completion(**fields: Any) -> Call:
         completion(store=False, metadata={"a": "b"}),
         completion(store=None),
         response(store=False),
-        response(store=False, input=[{"role": "user", "content": "Hello"}, {"type": "reasoning", **SEALED}]),
+        response(store=False, input=[{"role": "user", "content": "Hello"}, {"type": "reasoning", **ENCRYPTED_ITEM}]),
         parse(endpoints.EMBEDDINGS, b'{"model":"m","input":"x","store":true}'),
     ],
 )
 def test_a_call_that_asks_nothing_costs_nothing(call: Call) -> None:
-    assert read(call) is None
+    assert read_state_params(call) is None
 
 
 @pytest.mark.parametrize(
     ("call", "expected"),
     [
-        (completion(store=True), Asked(store=True)),
-        (completion(store=True, metadata={"a": "b"}), Asked(store=True, metadata={"a": "b"})),
-        (response(), Asked(store=True)),
-        (response(store=None), Asked(store=True)),
-        (response(background=True), Asked(store=True, background=True)),
-        (response(previous_response_id="resp_1", store=False), Asked(store=False, previous="resp_1")),
-        (response(conversation="conv_1"), Asked(store=True, conversation="conv_1")),
-        (response(conversation={"id": "conv_1"}), Asked(store=True, conversation="conv_1")),
-        (response(include=["x"]), Asked(store=True, include=frozenset({"x"}))),
-        (response(store=False, input=[{"type": "item_reference", "id": "msg_1"}]), Asked(store=False, refers=True)),
-        (response(store=False, input=[{"id": "msg_1"}]), Asked(store=False, refers=True)),
-        (response(store=False, input=[{"type": "reasoning", "id": "rs_1"}]), Asked(store=False, refers=True)),
+        (completion(store=True), StateParams(store=True)),
+        (completion(store=True, metadata={"a": "b"}), StateParams(store=True, metadata={"a": "b"})),
+        (response(), StateParams(store=True)),
+        (response(store=None), StateParams(store=True)),
+        (response(background=True), StateParams(store=True, background=True)),
+        (response(previous_response_id="resp_1", store=False), StateParams(store=False, previous_response_id="resp_1")),
+        (response(conversation="conv_1"), StateParams(store=True, conversation="conv_1")),
+        (response(conversation={"id": "conv_1"}), StateParams(store=True, conversation="conv_1")),
+        (response(include=["x"]), StateParams(store=True, include=frozenset({"x"}))),
+        (
+            response(store=False, input=[{"type": "item_reference", "id": "msg_1"}]),
+            StateParams(store=False, has_references=True),
+        ),
+        (response(store=False, input=[{"id": "msg_1"}]), StateParams(store=False, has_references=True)),
+        (
+            response(store=False, input=[{"type": "reasoning", "id": "rs_1"}]),
+            StateParams(store=False, has_references=True),
+        ),
     ],
 )
-def test_what_is_asked_is_read(call: Call, expected: Asked) -> None:
-    assert read(call) == expected
+def test_what_is_asked_is_read(call: Call, expected: StateParams) -> None:
+    assert read_state_params(call) == expected
 
 
 @pytest.mark.parametrize(
@@ -83,12 +89,12 @@ def test_what_is_asked_is_read(call: Call, expected: Asked) -> None:
 )
 def test_what_cannot_be_is_refused_and_named(fields: Json, error: type[Exception], param: str) -> None:
     with pytest.raises(error) as refused:
-        read(response(**fields))
+        read_state_params(response(**fields))
     assert getattr(refused.value, "param", None) == param
 
 
 def test_metadata_at_its_limits_is_taken() -> None:
     metadata = {f"{n}".rjust(64, "k"): "v" * 512 for n in range(16)}
-    asked = read(completion(store=True, metadata=metadata))
+    asked = read_state_params(completion(store=True, metadata=metadata))
     assert asked is not None
     assert asked.metadata == metadata

@@ -4,15 +4,15 @@ from pathlib import Path
 
 import pytest
 
-from tidegate.core.events import Happening, Own, untold
+from tidegate.core.events import Event, EventName, ignore_event
 
 GUIDE = Path(__file__).parents[2] / "docs/guide/metrics.md"
 
 
-@pytest.mark.parametrize("what", list(Own))
-def test_each_is_in_the_guide(what: Own) -> None:
+@pytest.mark.parametrize("what", list(EventName))
+def test_each_is_in_the_guide(what: EventName) -> None:
     assert f"`{what.value}`" in GUIDE.read_text()
 
 
 def test_nobody_may_be_told() -> None:
-    untold(Happening(Own.REDIS_LOST))
+    ignore_event(Event(EventName.REDIS_LOST))

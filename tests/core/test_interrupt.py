@@ -10,10 +10,10 @@ from tidegate.core.interrupt import Interruption
 
 async def test_a_strike_ends_the_waiting_with_its_error() -> None:
     interruption = Interruption()
-    asyncio.get_running_loop().call_soon(interruption.strike, TargetDown("Gone."))
+    asyncio.get_running_loop().call_soon(interruption.interrupt, TargetDown("Gone."))
     with pytest.raises(TargetDown, match="Gone"), interruption:
         await asyncio.Event().wait()
-    assert interruption.struck
+    assert interruption.interrupted
     task = asyncio.current_task()
     assert task is not None
     assert task.cancelling() == 0
@@ -21,18 +21,18 @@ async def test_a_strike_ends_the_waiting_with_its_error() -> None:
 
 async def test_before_and_after_its_context_a_strike_does_nothing() -> None:
     interruption = Interruption()
-    interruption.strike(TargetDown())
+    interruption.interrupt(TargetDown())
     with interruption:
         await asyncio.sleep(0)
-    interruption.strike(TargetDown())
+    interruption.interrupt(TargetDown())
     await asyncio.sleep(0)
-    assert not interruption.struck
+    assert not interruption.interrupted
 
 
 async def test_only_the_first_strike_counts() -> None:
     interruption = Interruption()
     for words in ("First.", "Second."):
-        asyncio.get_running_loop().call_soon(interruption.strike, TargetDown(words))
+        asyncio.get_running_loop().call_soon(interruption.interrupt, TargetDown(words))
     with pytest.raises(TargetDown, match="First"), interruption:
         await asyncio.Event().wait()
 

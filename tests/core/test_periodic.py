@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 from structlog.testing import capture_logs
 
-from tests.eventually import until
+from tests.eventually import wait_until
 from tidegate.core.errors import PostgresUnavailable, RedisUnavailable, TidegateError
 from tidegate.core.periodic import PeriodicTask
 
@@ -32,7 +32,7 @@ async def test_rounds_follow_one_another() -> None:
     rounds = Rounds()
     task = PeriodicTask("test", rounds.run, every=0.0)
     await task.start()
-    await until(lambda: rounds.count >= 3)
+    await wait_until(lambda: rounds.count >= 3)
     await task.close()
 
 
@@ -42,7 +42,7 @@ async def test_a_task_that_waits_first_begins_when_it_is_woken() -> None:
     await task.start()
     assert rounds.count == 0
     task.wake()
-    await until(lambda: rounds.count == 1)
+    await wait_until(lambda: rounds.count == 1)
     await task.close()
 
 
@@ -59,7 +59,7 @@ async def test_a_bad_round_is_logged_once_and_the_next_one_comes(error: BaseExce
     task = PeriodicTask("test", rounds.run, every=0.0)
     with capture_logs() as logs:
         await task.start()
-        await until(lambda: rounds.count >= 3)
+        await wait_until(lambda: rounds.count >= 3)
         await task.close()
     assert [(line["event"], line["log_level"]) for line in logs] == [
         ("periodic task fails and will retry", level),
@@ -95,7 +95,7 @@ async def test_the_pause_may_grow_with_each_failure() -> None:
     rounds = Rounds(ValueError(), TidegateError(), None)
     task = PeriodicTask("test", rounds.run, every=pause)
     await task.start()
-    await until(lambda: rounds.count >= 4)
+    await wait_until(lambda: rounds.count >= 4)
     await task.close()
     assert asked[:3] == [1, 2, 0]
 

@@ -2,18 +2,18 @@
 
 import pytest
 
-from tidegate.core.rate_limits import Allowance, Said
+from tidegate.core.rate_limits import ReportedLimit, ReportedLimits
 
 
 @pytest.mark.parametrize(
     ("said", "nothing"),
     [
-        (Said(), True),
-        (Said(requests=Allowance(), tokens=Allowance()), True),
-        (Said(requests=Allowance(limit=600)), False),
-        (Said(tokens=Allowance(limit=30_000, left=0)), False),
-        (Said(shut="requests", shut_for=7.0), False),
+        (ReportedLimits(), True),
+        (ReportedLimits(requests=ReportedLimit(), tokens=ReportedLimit()), True),
+        (ReportedLimits(requests=ReportedLimit(limit=600)), False),
+        (ReportedLimits(tokens=ReportedLimit(limit=30_000, remaining=0)), False),
+        (ReportedLimits(exhausted="requests", reset_seconds=7.0), False),
     ],
 )
-def test_whether_anything_was_said(said: Said, nothing: bool) -> None:
-    assert said.nothing is nothing
+def test_whether_anything_was_said(said: ReportedLimits, nothing: bool) -> None:
+    assert said.is_empty is nothing

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.eventually import PATIENCE_SECONDS
-from tidegate.core.shutdown import Ending
+from tidegate.core.shutdown import Shutdown
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def before() -> Iterator[list[int]]:
 
 async def test_it_is_told_and_the_older_handler_too(before: list[int]) -> None:
     heard = asyncio.Event()
-    ending = Ending(heard.set)
+    ending = Shutdown(heard.set)
     await ending.start()
     signal.raise_signal(signal.SIGTERM)
     await asyncio.wait_for(heard.wait(), PATIENCE_SECONDS)
@@ -33,7 +33,7 @@ async def test_it_is_told_and_the_older_handler_too(before: list[int]) -> None:
 
 
 async def test_whoever_took_the_signal_since_keeps_it(before: list[int]) -> None:
-    ending = Ending(lambda: None)
+    ending = Shutdown(lambda: None)
     await ending.start()
     newer: list[int] = []
     signal.signal(signal.SIGTERM, lambda number, _: newer.append(number))
@@ -44,7 +44,7 @@ async def test_whoever_took_the_signal_since_keeps_it(before: list[int]) -> None
 
 async def test_two_may_end_in_any_order(before: list[int]) -> None:
     heard: list[str] = []
-    one, other = Ending(lambda: heard.append("one")), Ending(lambda: heard.append("other"))
+    one, other = Shutdown(lambda: heard.append("one")), Shutdown(lambda: heard.append("other"))
     await one.start()
     await other.start()
     await one.close()
@@ -56,7 +56,7 @@ async def test_two_may_end_in_any_order(before: list[int]) -> None:
 
 async def test_in_another_thread_nothing_is_heard() -> None:
     original = signal.getsignal(signal.SIGTERM)
-    await asyncio.to_thread(lambda: asyncio.run(Ending(lambda: None).start()))
+    await asyncio.to_thread(lambda: asyncio.run(Shutdown(lambda: None).start()))
     assert signal.getsignal(signal.SIGTERM) == original
 
 

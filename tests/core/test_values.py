@@ -4,10 +4,10 @@ import msgspec
 import pytest
 
 from tidegate.core import values
-from tidegate.core.values import AnswerHead, Caller, LedgerEntry, Limits, Outcome, Priority, Ready, Usage
+from tidegate.core.values import AnswerHead, BufferedAnswer, Caller, LedgerEntry, Limits, Outcome, Priority, Usage
 
 
-@pytest.mark.parametrize("kind", [AnswerHead, Caller, LedgerEntry, Limits, Outcome, Ready, Usage])
+@pytest.mark.parametrize("kind", [AnswerHead, Caller, LedgerEntry, Limits, Outcome, BufferedAnswer, Usage])
 def test_every_value_is_frozen_and_named(kind: type[msgspec.Struct]) -> None:
     assert kind.__struct_config__.frozen
     with pytest.raises(TypeError, match="positional"):
@@ -16,18 +16,18 @@ def test_every_value_is_frozen_and_named(kind: type[msgspec.Struct]) -> None:
 
 def test_every_struct_of_the_module_was_looked_at() -> None:
     structs = {kind for kind in vars(values).values() if isinstance(kind, type) and issubclass(kind, msgspec.Struct)}
-    assert structs == {AnswerHead, Caller, LedgerEntry, Limits, Outcome, Ready, Usage}
+    assert structs == {AnswerHead, Caller, LedgerEntry, Limits, Outcome, BufferedAnswer, Usage}
 
 
 def test_an_outcome_without_a_word_is_an_empty_success_that_nobody_stores() -> None:
     outcome = Outcome()
-    assert (outcome.error, outcome.reported, outcome.events, outcome.storable) == (None, None, (), False)
+    assert (outcome.error, outcome.reported_error, outcome.events, outcome.storable) == (None, None, (), False)
 
 
 def test_limits_are_none_until_one_is_set() -> None:
-    assert Limits().none
-    assert not Limits(rpm=0).none
-    assert Caller(key_id="k", project="p", name="").limits.none
+    assert Limits().is_unlimited
+    assert not Limits(rpm=0).is_unlimited
+    assert Caller(key_id="k", project="p", name="").limits.is_unlimited
 
 
 def test_a_priority_is_a_word_and_a_share() -> None:

@@ -5,11 +5,11 @@ from enum import Enum
 
 import msgspec
 
-from tests.faults.faults import FAULTS, Fault, Where
+from tests.faults.faults import FAULTS, Fault, UpstreamEndpoint
 from tidegate.core.endpoints import Endpoint
 
 
-class Own(Enum):
+class StoreState(Enum):
     """The state of our own parts."""
 
     WELL = "well"
@@ -17,11 +17,11 @@ class Own(Enum):
     POSTGRES_DOWN = "postgres down"
 
 
-class Ladder(Enum):
+class FallbackSetup(Enum):
     """What there is below the first attempt."""
 
     NONE = "none"
-    AGAIN = "once more"
+    RETRY = "once more"
     """The same target is well the second time."""
     CREDENTIAL = "credential"
     """Another credential of the same provider is well."""
@@ -41,25 +41,25 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     fault: Fault
     route: Endpoint
     stream: bool
-    own: Own
-    ladder: Ladder
+    stores: StoreState
+    fallback: FallbackSetup
 
     @property
     def id(self) -> str:
         """Its name, which is also the name of the model that is asked for."""
         form = "stream" if self.stream else "whole"
-        parts = (self.fault.name, self.route.label, form, self.own.value, self.ladder.value)
+        parts = (self.fault.name, self.route.label, form, self.stores.value, self.fallback.value)
         return "-".join(part.replace(" ", "_") for part in parts)
 
 
 def cases() -> list[Case]:
     """All of them."""
     return [
-        Case(fault=fault, route=route, stream=stream, own=own, ladder=ladder)
+        Case(fault=fault, route=route, stream=stream, stores=own, fallback=ladder)
         for fault in FAULTS
         for route, stream in _forms(fault)
-        for own in Own
-        for ladder in Ladder
+        for own in StoreState
+        for ladder in FallbackSetup
         if _makes_sense(fault, ladder)
     ]
 
@@ -71,9 +71,11 @@ def _forms(fault: Fault) -> Iterator[tuple[Endpoint, bool]]:
                 yield route, stream
 
 
-def _makes_sense(fault: Fault, ladder: Ladder) -> bool:
-    if ladder is Ladder.NONE:
+def _makes_sense(fault: Fault, ladder: FallbackSetup) -> bool:
+    if ladder is FallbackSetup.NONE:
         return True
     if fault.error is None:
         return False  # nothing fails, so nobody goes down
-    return ladder not in (Ladder.AGAIN, Ladder.STALE) or fault.where is Where.SERVER  # else it is never well
+    return (
+        ladder not in (FallbackSetup.RETRY, FallbackSetup.STALE) or fault.endpoint is UpstreamEndpoint.SERVER
+    )  # else it is never well

@@ -6,8 +6,8 @@ Each case has a provider and a route of its own, so that none is told by another
 from collections.abc import Mapping
 from typing import Any
 
-from tests.faults.cases import Case, Ladder
-from tests.faults.faults import Where
+from tests.faults.cases import Case, FallbackSetup
+from tests.faults.faults import UpstreamEndpoint
 
 CLOCKS = {"connect_seconds": 5.0, "first_byte_seconds": 8.0, "idle_seconds": 8.0, "total_seconds": 20.0}
 UNSEEN_PACE = 1_000_000
@@ -18,14 +18,20 @@ CANNED = "Nobody can answer now. Please try again in a few minutes."
 _SPEAKS = ["chat", "responses", "embeddings"]
 
 
-def sections(cases: Mapping[int, Case], addresses: Mapping[Where, str], *, second: str, again: bool) -> dict[str, Any]:
+def sections(
+    cases: Mapping[int, Case], addresses: Mapping[UpstreamEndpoint, str], *, second: str, again: bool
+) -> dict[str, Any]:
     """The sections for these cases, by their numbers; `second` is where the target is that is always well."""
     providers: dict[str, Any] = {"second": _provider(second, "sk-second")}
     routes: dict[str, Any] = {}
     for number, case in cases.items():
         name = f"first-{number}"
-        keys = ("sk-first", "sk-other") if case.ladder in (Ladder.CREDENTIAL, Ladder.OFF) else ("sk-first",)
-        providers[name] = _provider(addresses[case.fault.where], *keys)
+        keys = (
+            ("sk-first", "sk-other")
+            if case.fallback in (FallbackSetup.CREDENTIAL, FallbackSetup.OFF)
+            else ("sk-first",)
+        )
+        providers[name] = _provider(addresses[case.fault.endpoint], *keys)
         routes[case.id] = _route(case, name)
     return {
         "upstream": {"base_url": second, "max_answer_bytes": MOST_BYTES, **CLOCKS},
@@ -44,7 +50,7 @@ def _provider(address: str, *keys: str) -> dict[str, Any]:
 
 def _route(case: Case, first: str) -> dict[str, Any]:
     targets = [{"provider": first}]
-    if case.ladder in (Ladder.TARGET, Ladder.OFF):
+    if case.fallback in (FallbackSetup.TARGET, FallbackSetup.OFF):
         targets.append({"provider": "second"})
-    canned = {"canned": CANNED} if case.ladder in (Ladder.CANNED, Ladder.OFF) else {}
+    canned = {"canned": CANNED} if case.fallback in (FallbackSetup.CANNED, FallbackSetup.OFF) else {}
     return {"targets": targets, **canned}

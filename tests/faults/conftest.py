@@ -10,7 +10,7 @@ from tests.faults.page import PAGE, page
 from tests.faults.rules import Verdict
 from tests.faults.runner import Matrix
 from tests.harness import World
-from tidegate.storage.embedded import Stores
+from tidegate.storage.embedded import StoreUrls
 
 
 @pytest.fixture(scope="session")
@@ -23,10 +23,10 @@ async def seen(
     all_cases: list[Case], database_url: str, redis_url: str, redis_prefix: str, pytestconfig: pytest.Config
 ) -> dict[str, Verdict]:
     """What was seen of each case, by its id; `make faults` has it written down."""
-    stores = Stores(database_url=database_url, redis_url=redis_url)
+    stores = StoreUrls(database_url=database_url, redis_url=redis_url)
     with tempfile.TemporaryDirectory(prefix="tidegate-faults-") as folder:
         async with World(stores, f"{redis_prefix}-faults", "http://127.0.0.1:9/v1", Path(folder)) as world:
-            await world.empty()
+            await world.clear_ledger()
             verdicts = await Matrix(world, all_cases).play()
     if pytestconfig.getoption("--write-fault-matrix"):
         PAGE.write_text(page(all_cases, verdicts))

@@ -6,13 +6,13 @@ from enum import Enum
 import msgspec
 
 from tests.faults import scripts, speech
-from tests.faults.scripts import chunk, then
-from tests.faults.upstream import Asked, Do, Script
+from tests.faults.scripts import chunk, continued
+from tests.faults.upstream import ReceivedRequest, Script, ScriptAction
 from tidegate.core import endpoints
 from tidegate.core.endpoints import Endpoint
 
 
-class Moment(Enum):
+class FaultMoment(Enum):
     """When in a call the fault strikes."""
 
     CONNECT = "connect"
@@ -22,7 +22,7 @@ class Moment(Enum):
     END = "at the end"
 
 
-class Where(Enum):
+class UpstreamEndpoint(Enum):
     """What stands at the upstream's address."""
 
     SERVER = "server"
@@ -34,17 +34,17 @@ class Where(Enum):
     """The name cannot be resolved."""
 
 
-class Bill(Enum):
+class ExpectedBill(Enum):
     """What the call costs."""
 
     NOTHING = "nothing"
     UNSEEN = "the question, estimated, and all that the answer may have"
-    HEARD = "the question and the first word, estimated"
-    SAID = "question and answer, estimated"
+    FIRST_WORD = "the question and the first word, estimated"
+    ALL_WORDS = "question and answer, estimated"
     FULL = "the upstream's own figures"
 
 
-class Blame(Enum):
+class ErrorScope(Enum):
     """Whose fault it is, and so what may be tried after it."""
 
     CALLER = "the caller's: nothing else is tried"
@@ -56,199 +56,207 @@ class Blame(Enum):
     TIME = "the call's time is over: what is left"
 
 
-class Error(msgspec.Struct, frozen=True):
+class ExpectedError(msgspec.Struct, frozen=True):
     """A typed error as the caller, the ledger and the log know it."""
 
     name: str
     status: int
     """Where it comes before the answer has begun."""
     code: str
-    blame: Blame = Blame.CALLER
-    taken: bool = False
+    scope: ErrorScope = ErrorScope.CALLER
+    may_be_billed: bool = False
     """The upstream had the call and did not refuse it, so it may charge for question and answer."""
 
 
-UNREACHED = Error("connection", 502, "upstream_unreachable", Blame.TARGET)
-NOT_ACCEPTED = Error("connect_timeout", 504, "upstream_timeout", Blame.TARGET)
-LATE = Error("first_byte_timeout", 504, "upstream_timeout", Blame.SILENCE, taken=True)
-IDLE = Error("stream_idle", 504, "upstream_timeout", Blame.SILENCE, taken=True)
-TOO_LONG = Error("total_timeout", 504, "upstream_timeout", Blame.TIME, taken=True)
-CUT = Error("truncated", 502, "upstream_truncated", Blame.TARGET, taken=True)
-BROKEN = Error("malformed", 502, "upstream_malformed", Blame.TARGET, taken=True)
-TOO_LARGE = Error("answer_too_large", 502, "answer_too_large", taken=True)
-PAGE = Error("html_from_proxy", 502, "bad_gateway", Blame.TARGET)
-TOLD = Error("server_error", 502, "server_error", Blame.TARGET)
+UNREACHED = ExpectedError("connection", 502, "upstream_unreachable", ErrorScope.TARGET)
+NOT_ACCEPTED = ExpectedError("connect_timeout", 504, "upstream_timeout", ErrorScope.TARGET)
+LATE = ExpectedError("first_byte_timeout", 504, "upstream_timeout", ErrorScope.SILENCE, may_be_billed=True)
+IDLE = ExpectedError("stream_idle", 504, "upstream_timeout", ErrorScope.SILENCE, may_be_billed=True)
+TOO_LONG = ExpectedError("total_timeout", 504, "upstream_timeout", ErrorScope.TIME, may_be_billed=True)
+TRUNCATED = ExpectedError("truncated", 502, "upstream_truncated", ErrorScope.TARGET, may_be_billed=True)
+MALFORMED = ExpectedError("malformed", 502, "upstream_malformed", ErrorScope.TARGET, may_be_billed=True)
+TOO_LARGE = ExpectedError("answer_too_large", 502, "answer_too_large", may_be_billed=True)
+PAGE = ExpectedError("html_from_proxy", 502, "bad_gateway", ErrorScope.TARGET)
+REPORTED = ExpectedError("server_error", 502, "server_error", ErrorScope.TARGET)
 
 
 class Fault(msgspec.Struct, frozen=True, kw_only=True):
     """One way to fail (or to be odd and yet answer), and what must come of it."""
 
     name: str
-    moment: Moment
-    shows: str
+    moment: FaultMoment
+    description: str
     """What happens, for a reader."""
-    play: Callable[[Asked], Script] = scripts.good
-    where: Where = Where.SERVER
-    error: Error | None = None
+    script: Callable[[ReceivedRequest], Script] = scripts.good
+    endpoint: UpstreamEndpoint = UpstreamEndpoint.SERVER
+    error: ExpectedError | None = None
     """None where the call is answered."""
-    whole: Error | None = None
+    unstreamed_error: ExpectedError | None = None
     """Where the answer is not streamed, if that is another."""
-    bill: Bill | None = None
+    bill: ExpectedBill | None = None
     """Of a stream, and of every call that is answered; if not said: nothing for a failure, else all."""
     forms: tuple[bool, ...] = (False, True)
     """Whether it is tried with whole answers, with streams, or both."""
     routes: tuple[Endpoint, ...] = tuple(speech.PATHS)
 
 
-def _refused(error: Error, kind: str, message: str, *lines: str) -> Fault:
-    def play(asked: Asked) -> Script:
+def _refused(error: ExpectedError, kind: str, message: str, *lines: str) -> Fault:
+    def play(asked: ReceivedRequest) -> Script:
         return scripts.whole(asked, error.status, speech.refusal(kind, error.code, message), *lines)
 
     shows = f"HTTP {error.status}, `{error.code}`"
-    return Fault(name=error.name, moment=Moment.HEADERS, shows=shows, play=play, error=error)
+    return Fault(name=error.name, moment=FaultMoment.HEADERS, description=shows, script=play, error=error)
 
 
 _BAD = "invalid_request_error"
 _WAIT = "retry-after: 100"
-_KEY, _MATCH, _RATE, _OURS = Blame.CREDENTIAL, Blame.MATCH, Blame.RATE, Blame.TARGET
+_KEY, _MATCH, _RATE, _OURS = ErrorScope.CREDENTIAL, ErrorScope.MATCH, ErrorScope.RATE, ErrorScope.TARGET
 _REFUSALS = [
-    _refused(Error("invalid_upstream_key", 401, "invalid_api_key", _KEY), _BAD, "Incorrect API key provided."),
-    _refused(Error("organization_mismatch", 401, "mismatched_organization", _KEY), _BAD, "Organization."),
-    _refused(Error("out_of_quota", 429, "insufficient_quota", _KEY), "insufficient_quota", "You exceeded your quota."),
-    _refused(Error("forbidden", 403, "unsupported_country_region_territory", _MATCH), "forbidden", "Not supported."),
-    _refused(Error("model_not_found", 404, "model_not_found", _MATCH), _BAD, "No such model."),
-    _refused(Error("context_length", 400, "context_length_exceeded"), _BAD, "Too long."),
-    _refused(Error("content_policy", 400, "content_policy_violation"), _BAD, "Rejected."),
-    _refused(Error("rejected", 422, "unprocessable"), _BAD, "Cannot be processed."),
-    _refused(Error("request_too_large", 429, "rate_limit_exceeded"), "tokens", "Request too large for the model."),
-    _refused(Error("rate_limited", 429, "rate_limit_exceeded", _RATE), "requests", "Rate limit (RPM).", _WAIT),
-    _refused(Error("slow_down", 429, "slow_down", _RATE), "rate_limit_error", "Slow down.", _WAIT),
-    _refused(Error("overloaded", 503, "server_is_overloaded", _OURS), "service_unavailable_error", "Busy.", _WAIT),
-    _refused(Error("server_error", 500, "server_error", _OURS), "server_error", "The server had an error."),
+    _refused(ExpectedError("invalid_upstream_key", 401, "invalid_api_key", _KEY), _BAD, "Incorrect API key provided."),
+    _refused(ExpectedError("organization_mismatch", 401, "mismatched_organization", _KEY), _BAD, "Organization."),
+    _refused(
+        ExpectedError("out_of_quota", 429, "insufficient_quota", _KEY), "insufficient_quota", "You exceeded your quota."
+    ),
+    _refused(
+        ExpectedError("forbidden", 403, "unsupported_country_region_territory", _MATCH), "forbidden", "Not supported."
+    ),
+    _refused(ExpectedError("model_not_found", 404, "model_not_found", _MATCH), _BAD, "No such model."),
+    _refused(ExpectedError("context_length", 400, "context_length_exceeded"), _BAD, "Too long."),
+    _refused(ExpectedError("content_policy", 400, "content_policy_violation"), _BAD, "Rejected."),
+    _refused(ExpectedError("rejected", 422, "unprocessable"), _BAD, "Cannot be processed."),
+    _refused(
+        ExpectedError("request_too_large", 429, "rate_limit_exceeded"), "tokens", "Request too large for the model."
+    ),
+    _refused(ExpectedError("rate_limited", 429, "rate_limit_exceeded", _RATE), "requests", "Rate limit (RPM).", _WAIT),
+    _refused(ExpectedError("slow_down", 429, "slow_down", _RATE), "rate_limit_error", "Slow down.", _WAIT),
+    _refused(
+        ExpectedError("overloaded", 503, "server_is_overloaded", _OURS), "service_unavailable_error", "Busy.", _WAIT
+    ),
+    _refused(ExpectedError("server_error", 500, "server_error", _OURS), "server_error", "The server had an error."),
 ]
 
 
-def _html(status: int) -> Callable[[Asked], Script]:
+def _html(status: int) -> Callable[[ReceivedRequest], Script]:
     page = b"<html><body><h1>Bad Gateway</h1></body></html>"
     return lambda asked: scripts.whole(asked, status, page, kind="text/html")
 
 
 _CONNECT = [
-    Fault(name="refused", moment=Moment.CONNECT, shows="nobody listens", where=Where.NOBODY, error=UNREACHED),
-    Fault(name="not_accepted", moment=Moment.CONNECT, shows="the connection is never accepted", where=Where.FULL,
+    Fault(name="refused", moment=FaultMoment.CONNECT, description="nobody listens", endpoint=UpstreamEndpoint.NOBODY, error=UNREACHED),
+    Fault(name="not_accepted", moment=FaultMoment.CONNECT, description="the connection is never accepted", endpoint=UpstreamEndpoint.FULL,
           error=NOT_ACCEPTED),
-    Fault(name="no_such_name", moment=Moment.CONNECT, shows="the host's name cannot be resolved", where=Where.NOWHERE,
+    Fault(name="no_such_name", moment=FaultMoment.CONNECT, description="the host's name cannot be resolved", endpoint=UpstreamEndpoint.NOWHERE,
           error=UNREACHED),
 ]  # fmt: skip
 
 
 _BEFORE_HEADERS = [
-    Fault(name="silent", moment=Moment.HEADERS, shows="the request is taken and never answered",
-          play=lambda _: [Do.SILENCE], error=LATE),
-    Fault(name="half_a_head", moment=Moment.HEADERS, shows="the status line, then silence",
-          play=lambda _: [b"HTTP/1.1 200 OK\r\ncontent-", Do.SILENCE], error=LATE),
-    Fault(name="interim_only", moment=Moment.HEADERS, shows="an interim answer (103), then silence",
-          play=lambda _: [b"HTTP/1.1 103 Early Hints\r\n\r\n", Do.SILENCE], error=LATE),
-    Fault(name="closed", shows="the connection ends before any header", play=lambda _: then([], Do.CLOSE),
-          moment=Moment.HEADERS, error=UNREACHED),
-    Fault(name="reset", shows="the connection is reset before any header", play=lambda _: then([], Do.RESET),
-          moment=Moment.HEADERS, error=UNREACHED),
-    Fault(name="not_http", shows="something that is not HTTP", play=lambda _: [b"SSH-2.0-OpenSSH_9.9\r\n\r\n"],
-          moment=Moment.HEADERS, error=UNREACHED),
-    Fault(name="huge_header", shows="a header of 128 kB",
-          play=lambda _: [scripts.head(200, "application/json", "x-a: " + "a" * 131_072)],
-          moment=Moment.HEADERS, error=UNREACHED),
-    Fault(name="header_flood", shows="10,000 headers",
-          play=lambda _: [scripts.head(200, "application/json", *[f"x-{n}: {n}" for n in range(10_000)])],
-          moment=Moment.HEADERS, error=UNREACHED),
-    Fault(name="too_much_at_once", shows="more than the stated length, in one packet", play=scripts.too_much_at_once,
-          moment=Moment.HEADERS, error=UNREACHED),
-    Fault(name="redirect", moment=Moment.HEADERS, shows="a redirect, which is not followed",
-          play=lambda asked: scripts.whole(asked, 307, b"", "location: http://127.0.0.1:9/v1"), error=BROKEN),
-    Fault(name="html_from_proxy", moment=Moment.HEADERS, shows="HTTP 502 with a page", play=_html(502),
+    Fault(name="silent", moment=FaultMoment.HEADERS, description="the request is taken and never answered",
+          script=lambda _: [ScriptAction.SILENCE], error=LATE),
+    Fault(name="half_a_head", moment=FaultMoment.HEADERS, description="the status line, then silence",
+          script=lambda _: [b"HTTP/1.1 200 OK\r\ncontent-", ScriptAction.SILENCE], error=LATE),
+    Fault(name="interim_only", moment=FaultMoment.HEADERS, description="an interim answer (103), then silence",
+          script=lambda _: [b"HTTP/1.1 103 Early Hints\r\n\r\n", ScriptAction.SILENCE], error=LATE),
+    Fault(name="closed", description="the connection ends before any header", script=lambda _: continued([], ScriptAction.CLOSE),
+          moment=FaultMoment.HEADERS, error=UNREACHED),
+    Fault(name="reset", description="the connection is reset before any header", script=lambda _: continued([], ScriptAction.RESET),
+          moment=FaultMoment.HEADERS, error=UNREACHED),
+    Fault(name="not_http", description="something that is not HTTP", script=lambda _: [b"SSH-2.0-OpenSSH_9.9\r\n\r\n"],
+          moment=FaultMoment.HEADERS, error=UNREACHED),
+    Fault(name="huge_header", description="a header of 128 kB",
+          script=lambda _: [scripts.head(200, "application/json", "x-a: " + "a" * 131_072)],
+          moment=FaultMoment.HEADERS, error=UNREACHED),
+    Fault(name="header_flood", description="10,000 headers",
+          script=lambda _: [scripts.head(200, "application/json", *[f"x-{n}: {n}" for n in range(10_000)])],
+          moment=FaultMoment.HEADERS, error=UNREACHED),
+    Fault(name="too_much_at_once", description="more than the stated length, in one packet", script=scripts.too_much_at_once,
+          moment=FaultMoment.HEADERS, error=UNREACHED),
+    Fault(name="redirect", moment=FaultMoment.HEADERS, description="a redirect, which is not followed",
+          script=lambda asked: scripts.whole(asked, 307, b"", "location: http://127.0.0.1:9/v1"), error=MALFORMED),
+    Fault(name="html_from_proxy", moment=FaultMoment.HEADERS, description="HTTP 502 with a page", script=_html(502),
           error=PAGE),
     *_REFUSALS,
 ]  # fmt: skip
 
 _BEFORE_FIRST_BYTE = [
-    Fault(name="page_with_200", moment=Moment.FIRST_BYTE, shows="HTTP 200 with a page instead of JSON",
-          play=_html(200), error=PAGE),
-    Fault(name="empty_body", moment=Moment.FIRST_BYTE, shows="HTTP 200 with nothing",
-          play=lambda asked: scripts.whole(asked, 200, b""), error=BROKEN),
-    Fault(name="error_with_200", moment=Moment.FIRST_BYTE, shows="HTTP 200 with an error envelope",
-          play=lambda asked: scripts.whole(asked, 200, speech.refusal("server_error", "server_error", "An error.")),
-          error=TOLD),
-    Fault(name="head_then_silence", moment=Moment.FIRST_BYTE, shows="headers, then silence",
-          play=lambda asked: [scripts.good_head(asked), Do.SILENCE], error=LATE),
-    Fault(name="head_then_close", moment=Moment.FIRST_BYTE, shows="headers, then the connection ends",
-          play=lambda asked: then([scripts.good_head(asked)], Do.CLOSE), error=CUT),
-    Fault(name="head_then_reset", moment=Moment.FIRST_BYTE, shows="headers, then a reset",
-          play=lambda asked: then([scripts.good_head(asked)], Do.RESET), error=CUT),
-    Fault(name="head_then_end", moment=Moment.FIRST_BYTE, shows="headers, then a proper end without a body",
-          play=lambda asked: [scripts.good_head(asked), scripts.END], whole=BROKEN, error=CUT),
+    Fault(name="page_with_200", moment=FaultMoment.FIRST_BYTE, description="HTTP 200 with a page instead of JSON",
+          script=_html(200), error=PAGE),
+    Fault(name="empty_body", moment=FaultMoment.FIRST_BYTE, description="HTTP 200 with nothing",
+          script=lambda asked: scripts.whole(asked, 200, b""), error=MALFORMED),
+    Fault(name="error_with_200", moment=FaultMoment.FIRST_BYTE, description="HTTP 200 with an error envelope",
+          script=lambda asked: scripts.whole(asked, 200, speech.refusal("server_error", "server_error", "An error.")),
+          error=REPORTED),
+    Fault(name="head_then_silence", moment=FaultMoment.FIRST_BYTE, description="headers, then silence",
+          script=lambda asked: [scripts.good_head(asked), ScriptAction.SILENCE], error=LATE),
+    Fault(name="head_then_close", moment=FaultMoment.FIRST_BYTE, description="headers, then the connection ends",
+          script=lambda asked: continued([scripts.good_head(asked)], ScriptAction.CLOSE), error=TRUNCATED),
+    Fault(name="head_then_reset", moment=FaultMoment.FIRST_BYTE, description="headers, then a reset",
+          script=lambda asked: continued([scripts.good_head(asked)], ScriptAction.RESET), error=TRUNCATED),
+    Fault(name="head_then_end", moment=FaultMoment.FIRST_BYTE, description="headers, then a proper end without a body",
+          script=lambda asked: [scripts.good_head(asked), scripts.END], unstreamed_error=MALFORMED, error=TRUNCATED),
 ]  # fmt: skip
 
 _MIDDLE = [
-    Fault(name="ends_halfway", shows="a proper end, half-way", whole=BROKEN, bill=Bill.HEARD,
-          play=lambda asked: [*scripts.first_half(asked), scripts.END], moment=Moment.MIDDLE, error=CUT),
-    Fault(name="closed_halfway", moment=Moment.MIDDLE, shows="the connection ends half-way", bill=Bill.HEARD,
-          play=lambda asked: then(scripts.first_half(asked), Do.CLOSE), error=CUT),
-    Fault(name="reset_halfway", moment=Moment.MIDDLE, shows="a reset half-way", bill=Bill.HEARD,
-          play=lambda asked: then(scripts.first_half(asked), Do.RESET), error=CUT),
-    Fault(name="stalls", moment=Moment.MIDDLE, shows="silence half-way", bill=Bill.HEARD,
-          play=lambda asked: [*scripts.first_half(asked), Do.SILENCE], error=IDLE),
-    Fault(name="cut_chunk", moment=Moment.MIDDLE, shows="the connection ends within a chunk", bill=Bill.HEARD,
-          play=lambda asked: then(scripts.first_half(asked), b"100\r\ndata: {", Do.CLOSE), error=CUT),
-    Fault(name="no_chunk_size", moment=Moment.MIDDLE, shows="a chunk's size is no number", bill=Bill.HEARD,
-          play=lambda asked: then(scripts.first_half(asked), scripts.PAUSE, b"zz\r\n{}\r\n", Do.SILENCE), error=CUT),
-    Fault(name="bad_utf8", moment=Moment.MIDDLE, shows="bytes that are no UTF-8", bill=Bill.HEARD,
-          play=lambda asked: scripts.with_instead(asked, b'data: {"x":"\xff\xfe"}\n\n'), error=BROKEN),
-    Fault(name="not_json", moment=Moment.MIDDLE, shows="an event that is not JSON", bill=Bill.HEARD,
-          play=lambda asked: scripts.with_instead(asked, b'data: {"choices": [{\n\n'), error=BROKEN),
-    Fault(name="error_event", moment=Moment.MIDDLE, shows="an error event", bill=Bill.HEARD, forms=(True,),
-          play=lambda asked: [*scripts.first_half(asked), chunk(speech.error_event(asked.route or endpoints.CHAT)),
+    Fault(name="ends_halfway", description="a proper end, half-way", unstreamed_error=MALFORMED, bill=ExpectedBill.FIRST_WORD,
+          script=lambda asked: [*scripts.first_half(asked), scripts.END], moment=FaultMoment.MIDDLE, error=TRUNCATED),
+    Fault(name="closed_halfway", moment=FaultMoment.MIDDLE, description="the connection ends half-way", bill=ExpectedBill.FIRST_WORD,
+          script=lambda asked: continued(scripts.first_half(asked), ScriptAction.CLOSE), error=TRUNCATED),
+    Fault(name="reset_halfway", moment=FaultMoment.MIDDLE, description="a reset half-way", bill=ExpectedBill.FIRST_WORD,
+          script=lambda asked: continued(scripts.first_half(asked), ScriptAction.RESET), error=TRUNCATED),
+    Fault(name="stalls", moment=FaultMoment.MIDDLE, description="silence half-way", bill=ExpectedBill.FIRST_WORD,
+          script=lambda asked: [*scripts.first_half(asked), ScriptAction.SILENCE], error=IDLE),
+    Fault(name="cut_chunk", moment=FaultMoment.MIDDLE, description="the connection ends within a chunk", bill=ExpectedBill.FIRST_WORD,
+          script=lambda asked: continued(scripts.first_half(asked), b"100\r\ndata: {", ScriptAction.CLOSE), error=TRUNCATED),
+    Fault(name="no_chunk_size", moment=FaultMoment.MIDDLE, description="a chunk's size is no number", bill=ExpectedBill.FIRST_WORD,
+          script=lambda asked: continued(scripts.first_half(asked), scripts.PAUSE, b"zz\r\n{}\r\n", ScriptAction.SILENCE), error=TRUNCATED),
+    Fault(name="bad_utf8", moment=FaultMoment.MIDDLE, description="bytes that are no UTF-8", bill=ExpectedBill.FIRST_WORD,
+          script=lambda asked: scripts.with_instead(asked, b'data: {"x":"\xff\xfe"}\n\n'), error=MALFORMED),
+    Fault(name="not_json", moment=FaultMoment.MIDDLE, description="an event that is not JSON", bill=ExpectedBill.FIRST_WORD,
+          script=lambda asked: scripts.with_instead(asked, b'data: {"choices": [{\n\n'), error=MALFORMED),
+    Fault(name="error_event", moment=FaultMoment.MIDDLE, description="an error event", bill=ExpectedBill.FIRST_WORD, forms=(True,),
+          script=lambda asked: [*scripts.first_half(asked), chunk(speech.error_event(asked.route or endpoints.CHAT)),
                               scripts.END],
-          error=TOLD),
-    Fault(name="huge_event", moment=Moment.MIDDLE, shows="more than the gateway holds", bill=Bill.HEARD,
-          play=scripts.huge, error=TOO_LARGE),
-    Fault(name="stated_too_long", moment=Moment.MIDDLE, shows="less than the stated length", bill=Bill.HEARD,
-          play=scripts.stated_too_long, error=CUT),
-    Fault(name="stated_too_short", moment=Moment.MIDDLE, shows="more than the stated length", bill=Bill.HEARD,
-          play=scripts.stated_too_short, whole=BROKEN, error=CUT),
+          error=REPORTED),
+    Fault(name="huge_event", moment=FaultMoment.MIDDLE, description="more than the gateway holds", bill=ExpectedBill.FIRST_WORD,
+          script=scripts.huge, error=TOO_LARGE),
+    Fault(name="stated_too_long", moment=FaultMoment.MIDDLE, description="less than the stated length", bill=ExpectedBill.FIRST_WORD,
+          script=scripts.stated_too_long, error=TRUNCATED),
+    Fault(name="stated_too_short", moment=FaultMoment.MIDDLE, description="more than the stated length", bill=ExpectedBill.FIRST_WORD,
+          script=scripts.stated_too_short, unstreamed_error=MALFORMED, error=TRUNCATED),
 ]  # fmt: skip
 
 _OVER = [
-    Fault(name="closed_before_done", moment=Moment.END, shows="all but the terminal event, then the connection ends",
-          play=lambda asked: then(scripts.all_but_last(asked), Do.CLOSE), bill=Bill.FULL, error=CUT),
-    Fault(name="stalls_before_done", moment=Moment.END, shows="all but the terminal event, then silence",
-          play=lambda asked: [*scripts.all_but_last(asked), Do.SILENCE], bill=Bill.FULL, error=IDLE),
-    Fault(name="reset_before_done", moment=Moment.END, shows="all but the terminal event, then a reset",
-          play=lambda asked: then(scripts.all_but_last(asked), Do.RESET), bill=Bill.FULL, error=CUT),
+    Fault(name="closed_before_done", moment=FaultMoment.END, description="all but the terminal event, then the connection ends",
+          script=lambda asked: continued(scripts.all_but_last(asked), ScriptAction.CLOSE), bill=ExpectedBill.FULL, error=TRUNCATED),
+    Fault(name="stalls_before_done", moment=FaultMoment.END, description="all but the terminal event, then silence",
+          script=lambda asked: [*scripts.all_but_last(asked), ScriptAction.SILENCE], bill=ExpectedBill.FULL, error=IDLE),
+    Fault(name="reset_before_done", moment=FaultMoment.END, description="all but the terminal event, then a reset",
+          script=lambda asked: continued(scripts.all_but_last(asked), ScriptAction.RESET), bill=ExpectedBill.FULL, error=TRUNCATED),
 ]  # fmt: skip
 
 _ODD = [
-    Fault(name="none", moment=Moment.END, shows="nothing: the answer as it should be"),
-    Fault(name="one_packet", moment=Moment.MIDDLE, shows="all events in one packet", play=scripts.one_packet),
-    Fault(name="in_shreds", moment=Moment.MIDDLE, shows="seven bytes at a time: events and characters are cut",
-          play=scripts.in_shreds),
-    Fault(name="carriage_returns", moment=Moment.MIDDLE, shows="CRLF line ends", play=scripts.carriage_returns,
+    Fault(name="none", moment=FaultMoment.END, description="nothing: the answer as it should be"),
+    Fault(name="one_packet", moment=FaultMoment.MIDDLE, description="all events in one packet", script=scripts.one_packet),
+    Fault(name="in_shreds", moment=FaultMoment.MIDDLE, description="seven bytes at a time: events and characters are cut",
+          script=scripts.in_shreds),
+    Fault(name="carriage_returns", moment=FaultMoment.MIDDLE, description="CRLF line ends", script=scripts.carriage_returns,
           forms=(True,)),
-    Fault(name="comments", moment=Moment.MIDDLE, shows="comments between the events", play=scripts.comments,
+    Fault(name="comments", moment=FaultMoment.MIDDLE, description="comments between the events", script=scripts.comments,
           forms=(True,)),
-    Fault(name="interim", moment=Moment.HEADERS, shows="an interim answer (103) first", play=scripts.interim),
-    Fault(name="zipped", moment=Moment.HEADERS, shows="gzip, though identity was asked", play=scripts.zipped),
-    Fault(name="until_closed", moment=Moment.END, shows="no length and no chunks", play=scripts.until_closed),
-    Fault(name="after_the_end", moment=Moment.END, shows="bytes after the terminal event",
-          play=scripts.after_the_end),
-    Fault(name="silent_after_the_end", moment=Moment.END, shows="after the terminal event the connection stays open",
-          play=scripts.silent_after_the_end, forms=(True,)),
-    Fault(name="missing_usage", moment=Moment.END, shows="no usage figures", play=scripts.without_usage,
-          bill=Bill.SAID),
-    Fault(name="missing_done", moment=Moment.END, shows="no `[DONE]` after all choices are finished",
-          play=scripts.without_done, forms=(True,), routes=(endpoints.CHAT,)),
-    Fault(name="missing_terminal", moment=Moment.END, shows="a proper end without the terminal event",
-          play=scripts.without_done, forms=(True,), routes=(endpoints.RESPONSES,), bill=Bill.SAID, error=CUT),
-    Fault(name="endless", moment=Moment.MIDDLE, shows="it never ends", play=scripts.endless, forms=(False,),
+    Fault(name="interim", moment=FaultMoment.HEADERS, description="an interim answer (103) first", script=scripts.interim),
+    Fault(name="zipped", moment=FaultMoment.HEADERS, description="gzip, though identity was asked", script=scripts.zipped),
+    Fault(name="until_closed", moment=FaultMoment.END, description="no length and no chunks", script=scripts.until_closed),
+    Fault(name="after_the_end", moment=FaultMoment.END, description="bytes after the terminal event",
+          script=scripts.after_the_end),
+    Fault(name="silent_after_the_end", moment=FaultMoment.END, description="after the terminal event the connection stays open",
+          script=scripts.silent_after_the_end, forms=(True,)),
+    Fault(name="missing_usage", moment=FaultMoment.END, description="no usage figures", script=scripts.without_usage,
+          bill=ExpectedBill.ALL_WORDS),
+    Fault(name="missing_done", moment=FaultMoment.END, description="no `[DONE]` after all choices are finished",
+          script=scripts.without_done, forms=(True,), routes=(endpoints.CHAT,)),
+    Fault(name="missing_terminal", moment=FaultMoment.END, description="a proper end without the terminal event",
+          script=scripts.without_done, forms=(True,), routes=(endpoints.RESPONSES,), bill=ExpectedBill.ALL_WORDS, error=TRUNCATED),
+    Fault(name="endless", moment=FaultMoment.MIDDLE, description="it never ends", script=scripts.endless, forms=(False,),
           error=TOO_LONG),
 ]  # fmt: skip
 

@@ -9,13 +9,13 @@ from typing import Any
 
 import msgspec
 
-from tests.faults.proxy import FaultProxy, before
+from tests.faults.proxy import FaultProxy, proxy_before
 from tests.harness import EMBEDDINGS, RESPONSES, Answer, Gateway, Json, World, ask
 
 PREFIX = "tidegate-own"
 
 
-class Ways(msgspec.Struct, frozen=True):
+class BreakableGateway(msgspec.Struct, frozen=True):
     """A gateway, and its ways to the stores."""
 
     gateway: Gateway
@@ -24,7 +24,7 @@ class Ways(msgspec.Struct, frozen=True):
     admin: str
     """A key to look at its counters with."""
 
-    async def happened(self) -> dict[str, int]:
+    async def event_counts(self) -> dict[str, int]:
         """What was counted of its own parts."""
         headers = {"authorization": f"Bearer {self.admin}"}
         async with self.gateway.http.get(self.gateway.root + "/admin/v1/failures", headers=headers) as answer:
@@ -33,16 +33,16 @@ class Ways(msgspec.Struct, frozen=True):
 
 
 @contextlib.asynccontextmanager
-async def gateway_with_ways(world: World, **sections: Any) -> AsyncIterator[Ways]:
+async def breakable_gateway(world: World, **sections: Any) -> AsyncIterator[BreakableGateway]:
     """A gateway that reaches both stores through proxies, and has seen its keys."""
     admin = (await world.keys.create(project="operators", admin=True)).token
     async with (
-        before(world.stores.redis_url) as (redis, redis_url),
-        before(world.stores.database_url) as (postgres, database_url),
+        proxy_before(world.stores.redis_url) as (redis, redis_url),
+        proxy_before(world.stores.database_url) as (postgres, database_url),
         world.gateway(**{"redis_url": redis_url, "database_url": database_url, **sections}) as gateway,
     ):
-        ways = Ways(gateway, redis, postgres, admin)
-        await ways.happened()
+        ways = BreakableGateway(gateway, redis, postgres, admin)
+        await ways.event_counts()
         await gateway.call("/models")
         yield ways
 
@@ -58,7 +58,7 @@ def requests(tag: str) -> list[tuple[str, Json]]:
     ]
 
 
-class Called(msgspec.Struct, frozen=True):
+class CallResults(msgspec.Struct, frozen=True):
     """What came of some calls."""
 
     answers: list[Answer]
@@ -71,7 +71,7 @@ class Called(msgspec.Struct, frozen=True):
         return {answer.headers["x-request-id"] for answer in self.answers}
 
 
-async def call_all(gateway: Gateway, tag: str, times: int = 1) -> Called:
+async def call_all(gateway: Gateway, tag: str, times: int = 1) -> CallResults:
     """Make calls of every kind at once; each must be answered whole."""
 
     async def one(path: str, body: Json) -> tuple[Answer, float]:
@@ -87,13 +87,13 @@ async def call_all(gateway: Gateway, tag: str, times: int = 1) -> Called:
         if body.get("stream"):
             end = "data: [DONE]" if path == "/chat/completions" else "event: response.completed"
             assert end in answer.text, answer.text
-    return Called([answer for answer, _ in done], max(seconds for _, seconds in done))
+    return CallResults([answer for answer, _ in done], max(seconds for _, seconds in done))
 
 
-async def ledger_has(world: World, *called: Called) -> list[Json]:
+async def ledger_has(world: World, *called: CallResults) -> list[Json]:
     """Each of these calls has exactly one line in the ledger, and nothing else has."""
     ids = set().union(*(one.ids for one in called))
-    lines = await world.ledger(len(ids))
+    lines = await world.ledger_entries(len(ids))
     assert sorted(line["id"] for line in lines) == sorted(ids)
     assert {line["outcome"] for line in lines} == {"ok"}
     return lines

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 
-from tests.faults.cases import Case, Ladder, Own
+from tests.faults.cases import Case, FallbackSetup, StoreState
 from tests.faults.faults import Fault
 from tests.faults.rules import Verdict
 
@@ -35,13 +35,13 @@ _CASE_HEAD = (
 
 
 _LADDERS = {
-    Ladder.NONE: "one target, one credential, nothing below",
-    Ladder.AGAIN: "the same target is well the second time",
-    Ladder.CREDENTIAL: "another credential of the same provider is well",
-    Ladder.TARGET: "another target is well",
-    Ladder.STALE: "the question was answered before, and the answer is no longer fresh",
-    Ladder.CANNED: "a reply is configured",
-    Ladder.OFF: "another credential, another target and a reply are there, and `x-tidegate-fallback: off`",
+    FallbackSetup.NONE: "one target, one credential, nothing below",
+    FallbackSetup.RETRY: "the same target is well the second time",
+    FallbackSetup.CREDENTIAL: "another credential of the same provider is well",
+    FallbackSetup.TARGET: "another target is well",
+    FallbackSetup.STALE: "the question was answered before, and the answer is no longer fresh",
+    FallbackSetup.CANNED: "a reply is configured",
+    FallbackSetup.OFF: "another credential, another target and a reply are there, and `x-tidegate-fallback: off`",
 }
 
 
@@ -58,13 +58,13 @@ def page(cases: Sequence[Case], verdicts: Mapping[str, Verdict]) -> str:
 def _states(cases: Sequence[Case]) -> Iterator[str]:
     yield "| own parts | cases |"
     yield "|---|---|"
-    for own in Own:
-        yield f"| {own.value} | {sum(case.own is own for case in cases)} |"
+    for own in StoreState:
+        yield f"| {own.value} | {sum(case.stores is own for case in cases)} |"
     yield ""
     yield "| ladder | cases |"
     yield "|---|---|"
-    for ladder in Ladder:
-        if played := sum(case.ladder is ladder for case in cases):
+    for ladder in FallbackSetup:
+        if played := sum(case.fallback is ladder for case in cases):
             yield f"| {ladder.value}: {_LADDERS[ladder]} | {played} |"
 
 
@@ -75,22 +75,22 @@ def _by_fault(cases: Sequence[Case]) -> Iterator[tuple[Fault, list[Case]]]:
 
 
 def _summary(cases: Sequence[Case], verdicts: Mapping[str, Verdict]) -> Iterator[str]:
-    helpful = [ladder for ladder in Ladder if any(case.ladder is ladder for case in cases)][1:]
+    helpful = [ladder for ladder in FallbackSetup if any(case.fallback is ladder for case in cases)][1:]
     yield "| fault | when | what happens | whole answer | stream | made good by | cases |"
     yield "|---|---|---|---|---|---|---|"
     for fault, mine in _by_fault(cases):
-        plain = [case for case in mine if case.own is Own.WELL and case.ladder is Ladder.NONE]
+        plain = [case for case in mine if case.stores is StoreState.WELL and case.fallback is FallbackSetup.NONE]
         whole, stream = (
             ", ".join(dict.fromkeys(_short(verdicts[case.id]) for case in plain if case.stream is streamed)) or "-"
             for streamed in (False, True)
         )
         good = ", ".join(ladder.value for ladder in helpful if _is_made_good(ladder, mine, verdicts)) or "-"
         when = fault.moment.value
-        yield f"| `{fault.name}` | {when} | {fault.shows} | {whole} | {stream} | {good} | {len(mine)} |"
+        yield f"| `{fault.name}` | {when} | {fault.description} | {whole} | {stream} | {good} | {len(mine)} |"
 
 
-def _is_made_good(ladder: Ladder, cases: Sequence[Case], verdicts: Mapping[str, Verdict]) -> bool:
-    return any(case.ladder is ladder and not verdicts[case.id].error for case in cases)
+def _is_made_good(ladder: FallbackSetup, cases: Sequence[Case], verdicts: Mapping[str, Verdict]) -> bool:
+    return any(case.fallback is ladder and not verdicts[case.id].error for case in cases)
 
 
 def _short(verdict: Verdict) -> str:
@@ -100,7 +100,7 @@ def _short(verdict: Verdict) -> str:
 
 
 def _details(fault: Fault, cases: Sequence[Case], verdicts: Mapping[str, Verdict]) -> Iterator[str]:
-    yield f"<details><summary><code>{fault.name}</code>: {fault.shows} ({fault.moment.value})</summary>\n"
+    yield f"<details><summary><code>{fault.name}</code>: {fault.description} ({fault.moment.value})</summary>\n"
     yield _CASE_HEAD
     for case in cases:
         yield _row(case, verdicts[case.id])
@@ -112,13 +112,13 @@ def _row(case: Case, verdict: Verdict) -> str:
     cells = [
         case.route.label,
         "stream" if case.stream else "whole",
-        case.own.value,
-        case.ladder.value,
+        case.stores.value,
+        case.fallback.value,
         f"{verdict.status}{event}",
         verdict.code or "-",
         ", ".join(verdict.lines),
         ", ".join(verdict.logged) or "-",
-        verdict.rung or "-",
+        verdict.fallback_step or "-",
         verdict.calls,
         f"{verdict.bill:,}".replace(",", " "),
     ]

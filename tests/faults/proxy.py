@@ -196,7 +196,7 @@ def url_through(url: str, address: str) -> str:
 
 
 @contextlib.asynccontextmanager
-async def before(url: str) -> AsyncIterator[tuple[FaultProxy, str]]:
+async def proxy_before(url: str) -> AsyncIterator[tuple[FaultProxy, str]]:
     """A proxy in front of a store, and the store's URL through it."""
     async with FaultProxy(destination_of(url)) as proxy:
         yield proxy, url_through(url, proxy.address)

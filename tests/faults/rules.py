@@ -3,8 +3,8 @@
 import msgspec
 
 from tests.faults import speech
-from tests.faults.cases import Case, Ladder, Own
-from tests.faults.faults import Bill, Blame, Error, Fault, Moment, Where
+from tests.faults.cases import Case, FallbackSetup, StoreState
+from tests.faults.faults import ErrorScope, ExpectedBill, ExpectedError, Fault, FaultMoment, UpstreamEndpoint
 from tidegate.core import endpoints
 from tidegate.core.endpoints import Endpoint
 
@@ -18,27 +18,33 @@ ALL_WORDS_TOKENS = 6
 UNSEEN_TOKENS = speech.MOST_TOKENS + 16
 """All that an answer may have, framing included: charged where nobody saw how much of it there was."""
 
-HELPS = {
-    Ladder.NONE: frozenset(),
-    Ladder.OFF: frozenset(),
-    Ladder.AGAIN: frozenset({Blame.TARGET}),
-    Ladder.CREDENTIAL: frozenset({Blame.CREDENTIAL, Blame.MATCH, Blame.RATE}),
-    Ladder.TARGET: frozenset({Blame.CREDENTIAL, Blame.MATCH, Blame.RATE, Blame.TARGET, Blame.SILENCE}),
-    Ladder.STALE: frozenset({Blame.CREDENTIAL, Blame.RATE, Blame.TARGET, Blame.SILENCE, Blame.TIME}),
-    Ladder.CANNED: frozenset({Blame.CREDENTIAL, Blame.RATE, Blame.TARGET, Blame.SILENCE, Blame.TIME}),
+HELPED_BY = {
+    FallbackSetup.NONE: frozenset(),
+    FallbackSetup.OFF: frozenset(),
+    FallbackSetup.RETRY: frozenset({ErrorScope.TARGET}),
+    FallbackSetup.CREDENTIAL: frozenset({ErrorScope.CREDENTIAL, ErrorScope.MATCH, ErrorScope.RATE}),
+    FallbackSetup.TARGET: frozenset(
+        {ErrorScope.CREDENTIAL, ErrorScope.MATCH, ErrorScope.RATE, ErrorScope.TARGET, ErrorScope.SILENCE}
+    ),
+    FallbackSetup.STALE: frozenset(
+        {ErrorScope.CREDENTIAL, ErrorScope.RATE, ErrorScope.TARGET, ErrorScope.SILENCE, ErrorScope.TIME}
+    ),
+    FallbackSetup.CANNED: frozenset(
+        {ErrorScope.CREDENTIAL, ErrorScope.RATE, ErrorScope.TARGET, ErrorScope.SILENCE, ErrorScope.TIME}
+    ),
 }
 """Whose fault each rung makes good."""
-RUNGS = {
-    Ladder.AGAIN: "again",
-    Ladder.CREDENTIAL: "credential",
-    Ladder.TARGET: "target",
-    Ladder.STALE: "stale",
-    Ladder.CANNED: "canned",
+FALLBACK_STEPS = {
+    FallbackSetup.RETRY: "again",
+    FallbackSetup.CREDENTIAL: "credential",
+    FallbackSetup.TARGET: "target",
+    FallbackSetup.STALE: "stale",
+    FallbackSetup.CANNED: "canned",
 }
 """The rung's name in the ledger."""
-SERVERS = {Ladder.TARGET: "second", Ladder.CANNED: "canned"}
-ASKED_ANEW = (Ladder.AGAIN, Ladder.CREDENTIAL, Ladder.TARGET)
-TOO_LATE = frozenset({"overloaded"})
+SERVERS = {FallbackSetup.TARGET: "second", FallbackSetup.CANNED: "canned"}
+CALLS_UPSTREAM_AGAIN = (FallbackSetup.RETRY, FallbackSetup.CREDENTIAL, FallbackSetup.TARGET)
+WAITS_TOO_LONG = frozenset({"overloaded"})
 """Faults of the target that name a wait longer than the call has: it is not asked again."""
 
 
@@ -53,7 +59,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     """`x-tidegate-error`, or the error event's; empty for none. It is the log's name as well."""
     served_by: str
     """`first` or `second` for the targets, `canned`, or `nobody`."""
-    rung: str
+    fallback_step: str
     """The ledger's word for the step that answered; empty where none did."""
     cache: str
     calls: int
@@ -71,31 +77,31 @@ def expected(case: Case) -> Verdict:
     error = error_of(case)
     if error is None:
         return _answered(case, None)
-    if case.stream and _strikes_after_the_beginning(case.fault):
-        return _broken_off(case, error)
-    return _answered(case, error) if _is_helped(case, error) else _failed(case, error)
+    if case.stream and _strikes_mid_stream(case.fault):
+        return _failed_mid_stream(case, error)
+    return _answered(case, error) if _is_recovered(case, error) else _failed(case, error)
 
 
-def _answered(case: Case, error: Error | None) -> Verdict:
+def _answered(case: Case, error: ExpectedError | None) -> Verdict:
     """By the first attempt, or after it failed."""
-    anew = error is not None and case.ladder in ASKED_ANEW
+    anew = error is not None and case.fallback in CALLS_UPSTREAM_AGAIN
     paid = _bill(case) if error is None else _bill(case) + (_full(case.route) if anew else 0)
     return Verdict(
         status=200,
         end="stream" if case.stream else "whole",
         code=None,
         error="",
-        served_by=SERVERS.get(case.ladder, "first") if error else "first",
-        rung=RUNGS[case.ladder] if error else "first",
-        cache="stale" if error and case.ladder is Ladder.STALE else "miss",
-        calls=_reached(case) + anew,
+        served_by=SERVERS.get(case.fallback, "first") if error else "first",
+        fallback_step=FALLBACK_STEPS[case.fallback] if error else "first",
+        cache="stale" if error and case.fallback is FallbackSetup.STALE else "miss",
+        calls=_upstream_calls(case) + anew,
         bill=paid,
         lines=("ok",),
         logged=(error.name,) if error else (),
     )
 
 
-def _broken_off(case: Case, error: Error) -> Verdict:
+def _failed_mid_stream(case: Case, error: ExpectedError) -> Verdict:
     """The client has the beginning: it gets an error event, and nobody else is asked."""
     return Verdict(
         status=200,
@@ -103,84 +109,86 @@ def _broken_off(case: Case, error: Error) -> Verdict:
         code=error.code,
         error=error.name,
         served_by="first",
-        rung="",
+        fallback_step="",
         cache="miss",
-        calls=_reached(case),
+        calls=_upstream_calls(case),
         bill=_bill(case),
         lines=(error.name,),
         logged=(error.name,),
     )
 
 
-def _failed(case: Case, error: Error) -> Verdict:
+def _failed(case: Case, error: ExpectedError) -> Verdict:
     return Verdict(
         status=error.status,
         end="error",
         code=error.code,
         error=error.name,
         served_by="nobody",
-        rung="",
+        fallback_step="",
         cache="",
-        calls=_reached(case),
+        calls=_upstream_calls(case),
         bill=_bill(case),
         lines=(error.name,),
         logged=(error.name,),
     )
 
 
-def _is_helped(case: Case, error: Error) -> bool:
+def _is_recovered(case: Case, error: ExpectedError) -> bool:
     """Whether the rung that is there makes this failure good."""
-    if case.ladder is Ladder.AGAIN and error.name in TOO_LATE:
+    if case.fallback is FallbackSetup.RETRY and error.name in WAITS_TOO_LONG:
         return False
-    if case.ladder is Ladder.STALE and case.own is Own.REDIS_DOWN:
+    if case.fallback is FallbackSetup.STALE and case.stores is StoreState.REDIS_DOWN:
         return False  # that is where the answers are
-    if case.ladder is Ladder.CANNED and case.route is endpoints.EMBEDDINGS:
+    if case.fallback is FallbackSetup.CANNED and case.route is endpoints.EMBEDDINGS:
         return False  # there are no numbers that stand for "not now"
-    return error.blame in HELPS[case.ladder]
+    return error.scope in HELPED_BY[case.fallback]
 
 
-def _strikes_after_the_beginning(fault: Fault) -> bool:
+def _strikes_mid_stream(fault: Fault) -> bool:
     """A stream has begun, for its client, with its first word."""
-    return fault.moment in (Moment.MIDDLE, Moment.END)
+    return fault.moment in (FaultMoment.MIDDLE, FaultMoment.END)
 
 
-def error_of(case: Case) -> Error | None:
+def error_of(case: Case) -> ExpectedError | None:
     """The typed error of the first attempt."""
-    return case.fault.whole if case.fault.whole is not None and not case.stream else case.fault.error
+    return (
+        case.fault.unstreamed_error if case.fault.unstreamed_error is not None and not case.stream else case.fault.error
+    )
 
 
-def _reached(case: Case) -> int:
-    return 0 if case.fault.where is not Where.SERVER else 1
+def _upstream_calls(case: Case) -> int:
+    return 0 if case.fault.endpoint is not UpstreamEndpoint.SERVER else 1
 
 
 def _bill(case: Case) -> int:
     """Of the first attempt."""
     error = error_of(case)
     if error is None:
-        return _price(case.route, case.fault.bill or Bill.FULL)
-    if case.stream and _strikes_after_the_beginning(case.fault):
-        said = case.fault.bill or Bill.FULL
-        if said is Bill.FULL and case.route is endpoints.CHAT:
+        return _price(case.route, case.fault.bill or ExpectedBill.FULL)
+    if case.stream and _strikes_mid_stream(case.fault):
+        said = case.fault.bill or ExpectedBill.FULL
+        if said is ExpectedBill.FULL and case.route is endpoints.CHAT:
             return _price(case.route, said)  # its figures came before its end; a Response's are in its last event
-        return _price(case.route, Bill.UNSEEN if error.taken else said)
-    return _price(case.route, Bill.UNSEEN if error.taken else Bill.NOTHING)
+        return _price(case.route, ExpectedBill.UNSEEN if error.may_be_billed else said)
+    return _price(case.route, ExpectedBill.UNSEEN if error.may_be_billed else ExpectedBill.NOTHING)
 
 
 def unseen(route: Endpoint) -> int:
     """What an answer is charged of which nobody knows how much there was."""
-    return _price(route, Bill.UNSEEN)
+    return _price(route, ExpectedBill.UNSEEN)
 
 
 def _full(route: Endpoint) -> int:
-    return _price(route, Bill.FULL)
+    return _price(route, ExpectedBill.FULL)
 
 
-def _price(route: Endpoint, bill: Bill) -> int:
+def _price(route: Endpoint, bill: ExpectedBill) -> int:
     input_tokens, output_tokens = {
-        Bill.NOTHING: (0, 0),
-        Bill.UNSEEN: (QUESTION_TOKENS[route], UNSEEN_TOKENS),
-        Bill.HEARD: (QUESTION_TOKENS[route], FIRST_WORD_TOKENS),
-        Bill.SAID: (QUESTION_TOKENS[route], ALL_WORDS_TOKENS),
-        Bill.FULL: (speech.INPUT_TOKENS, speech.OUTPUT_TOKENS),
+        ExpectedBill.NOTHING: (0, 0),
+        ExpectedBill.UNSEEN: (QUESTION_TOKENS[route], UNSEEN_TOKENS),
+        ExpectedBill.FIRST_WORD: (QUESTION_TOKENS[route], FIRST_WORD_TOKENS),
+        ExpectedBill.ALL_WORDS: (QUESTION_TOKENS[route], ALL_WORDS_TOKENS),
+        ExpectedBill.FULL: (speech.INPUT_TOKENS, speech.OUTPUT_TOKENS),
     }[bill]
     return input_tokens * INPUT_NANOS + (0 if route is endpoints.EMBEDDINGS else output_tokens * OUTPUT_NANOS)

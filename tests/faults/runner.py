@@ -11,13 +11,13 @@ import msgspec
 import structlog
 
 from tests.faults import speech
-from tests.faults.cases import Case, Ladder, Own
+from tests.faults.cases import Case, FallbackSetup, StoreState
 from tests.faults.configuration import CANNED, FRESH_SECONDS, sections
-from tests.faults.faults import IDLE, LATE, NOT_ACCEPTED, TOO_LONG, UNREACHED, Where
-from tests.faults.proxy import FaultProxy, Mode, before
+from tests.faults.faults import IDLE, LATE, NOT_ACCEPTED, TOO_LONG, UNREACHED, UpstreamEndpoint
+from tests.faults.proxy import FaultProxy, Mode, proxy_before
 from tests.faults.rules import Verdict, unseen
 from tests.faults.scripts import good, whole
-from tests.faults.upstream import Asked, Script, ScriptedUpstream, playing
+from tests.faults.upstream import ReceivedRequest, Script, ScriptedUpstream, running_upstream
 from tests.harness import Answer, Gateway, Json, World, data_of
 from tests.providers.servers import full_backlog
 from tidegate.core import endpoints
@@ -34,12 +34,12 @@ NOWHERE = f"http://{'.'.join(['nowhere' * 8] * 5)}.invalid/v1"
 """A name longer than names may be (RFC 1035, 2.3.4): no server is asked for it, who might take his time."""
 
 
-class Seen(msgspec.Struct, frozen=True, kw_only=True):
+class ClientView(msgspec.Struct, frozen=True, kw_only=True):
     """What the client saw."""
 
     answer: Answer | None
     """None for a call that did not end in time, or broke."""
-    broke: str = ""
+    failure: str = ""
 
 
 class Matrix:
@@ -48,7 +48,7 @@ class Matrix:
     def __init__(self, world: World, cases: Iterable[Case]) -> None:
         self._world = world
         self._cases = {case.id: case for case in cases}
-        self._gateways: dict[tuple[Own, bool], Gateway] = {}
+        self._gateways: dict[tuple[StoreState, bool], Gateway] = {}
         self._proxies: list[tuple[FaultProxy, FaultProxy]] = []
         self._striking = False
         """The faults strike from now on; before, everything is well."""
@@ -60,17 +60,17 @@ class Matrix:
         """What was seen of each case, by its id."""
         async with contextlib.AsyncExitStack() as stack:
             logs = stack.enter_context(structlog.testing.capture_logs())
-            upstream = await stack.enter_async_context(playing(self._script))
+            upstream = await stack.enter_async_context(running_upstream(self._script))
             await self._start(stack, upstream.root)
-            await self._ask_all(case for case in self._cases.values() if case.ladder is Ladder.STALE)
+            await self._ask_all(case for case in self._cases.values() if case.fallback is FallbackSetup.STALE)
             asked_before = upstream.calls.total()
             if asked_before:
                 await asyncio.sleep(FRESH_SECONDS + 0.1)  # the answers' freshness runs by Redis' own clock
-            upstream.forget()
+            upstream.reset()
             self._striking = True
             for (own, _), (redis, database) in zip(self._gateways, self._proxies, strict=True):
-                await redis.set(Mode.REFUSE if own is Own.REDIS_DOWN else Mode.PASS)
-                await database.set(Mode.REFUSE if own is Own.POSTGRES_DOWN else Mode.PASS)
+                await redis.set(Mode.REFUSE if own is StoreState.REDIS_DOWN else Mode.PASS)
+                await database.set(Mode.REFUSE if own is StoreState.POSTGRES_DOWN else Mode.PASS)
             seen = await self._ask_all(filter(_breaks_at_once, self._cases.values()))
             seen |= await self._ask_all(itertools.filterfalse(_breaks_at_once, self._cases.values()))
             for proxy in itertools.chain.from_iterable(self._proxies):
@@ -79,28 +79,28 @@ class Matrix:
         logged = _logged(logs)
         return {name: _verdict(case, seen[name], upstream, lines, logged) for name, case in self._cases.items()}
 
-    def _script(self, asked: Asked) -> Script:
+    def _script(self, asked: ReceivedRequest) -> Script:
         case = self._cases.get(asked.model)
         if case is None:
             return whole(asked, 200, b'{"object":"list","data":[]}')
-        struck = self._striking and (asked.place, asked.credential) == ("first", "sk-first")
-        if case.ladder is Ladder.AGAIN and asked.number > 1:
+        struck = self._striking and (asked.provider, asked.credential) == ("first", "sk-first")
+        if case.fallback is FallbackSetup.RETRY and asked.number > 1:
             struck = False
-        return case.fault.play(asked) if struck else good(asked)
+        return case.fault.script(asked) if struck else good(asked)
 
     async def _start(self, stack: contextlib.AsyncExitStack, root: str) -> None:
         addresses = {
-            Where.SERVER: f"{root}/first/v1",
-            Where.NOBODY: "http://127.0.0.1:9/v1",
-            Where.FULL: stack.enter_context(full_backlog()) + "/v1",
-            Where.NOWHERE: NOWHERE,
+            UpstreamEndpoint.SERVER: f"{root}/first/v1",
+            UpstreamEndpoint.NOBODY: "http://127.0.0.1:9/v1",
+            UpstreamEndpoint.FULL: stack.enter_context(full_backlog()) + "/v1",
+            UpstreamEndpoint.NOWHERE: NOWHERE,
         }
-        for own in Own:
+        for own in StoreState:
             for again in (False, True):
                 mine = {
                     number: case
                     for number, case in enumerate(self._cases.values())  # replicas share what they know by name
-                    if (case.own, case.ladder is Ladder.AGAIN) == (own, again)
+                    if (case.stores, case.fallback is FallbackSetup.RETRY) == (own, again)
                 }
                 configured = sections(mine, addresses, second=f"{root}/second/v1", again=again)
                 self._gateways[own, again] = await stack.enter_async_context(self._gateway(configured))
@@ -108,51 +108,56 @@ class Matrix:
     @contextlib.asynccontextmanager
     async def _gateway(self, configured: dict[str, Any]) -> AsyncIterator[Gateway]:
         stores = self._world.stores
-        async with before(stores.redis_url) as (redis, redis_url), before(stores.database_url) as (database, url):
+        async with (
+            proxy_before(stores.redis_url) as (redis, redis_url),
+            proxy_before(stores.database_url) as (database, url),
+        ):
             self._proxies.append((redis, database))
             async with self._world.gateway(redis_url=redis_url, database_url=url, **configured) as gateway:
                 await gateway.call("/models")  # the key is known from here on
                 yield gateway
 
-    async def _ask_all(self, cases: Iterable[Case]) -> dict[str, Seen]:
-        async def one(case: Case) -> Seen:
-            async with self._room(case):
+    async def _ask_all(self, cases: Iterable[Case]) -> dict[str, ClientView]:
+        async def one(case: Case) -> ClientView:
+            async with self._semaphore(case):
                 return await self._ask(case)
 
         asked = list(cases)
         seen = await asyncio.gather(*(one(case) for case in asked))
         return {case.id: what for case, what in zip(asked, seen, strict=True)}
 
-    def _room(self, case: Case) -> asyncio.Semaphore:
+    def _semaphore(self, case: Case) -> asyncio.Semaphore:
         if _breaks_at_once(case):
             return self._quick_at_once
         return self._silent_at_once if _only_waits(case) else self._at_once
 
-    async def _ask(self, case: Case) -> Seen:
-        gateway = self._gateways[case.own, case.ladder is Ladder.AGAIN]
-        wishes = {"x_tidegate_deadline": "30"} | ({"x_tidegate_fallback": "off"} if case.ladder is Ladder.OFF else {})
+    async def _ask(self, case: Case) -> ClientView:
+        gateway = self._gateways[case.stores, case.fallback is FallbackSetup.RETRY]
+        wishes = {"x_tidegate_deadline": "30"} | (
+            {"x_tidegate_fallback": "off"} if case.fallback is FallbackSetup.OFF else {}
+        )
         body = speech.request(case.route, case.id, stream=case.stream)
         try:
             async with asyncio.timeout(PATIENCE_SECONDS):
                 answer = await gateway.call(speech.PATHS[case.route], body, **wishes)
         except TimeoutError:
-            return Seen(answer=None, broke="it hung")
+            return ClientView(answer=None, failure="it hung")
         except (aiohttp.ClientError, UnicodeDecodeError) as error:
-            return Seen(answer=None, broke=type(error).__name__)
-        return Seen(answer=answer)
+            return ClientView(answer=None, failure=type(error).__name__)
+        return ClientView(answer=answer)
 
     async def _lines(self, many: int) -> dict[str, list[Json]]:
         """The ledger's lines by model, once none is on its way; a case that lacks one says so itself."""
         with contextlib.suppress(AssertionError):
-            await self._world.ledger(many)
+            await self._world.ledger_entries(many)
         lines: dict[str, list[Json]] = {}
-        for line in await self._world.whole_ledger():
+        for line in await self._world.all_entries():
             lines.setdefault(line["model"], []).append(line)
         return lines
 
 
 def _breaks_at_once(case: Case) -> bool:
-    return case.fault.error is UNREACHED and case.fault.where is Where.SERVER
+    return case.fault.error is UNREACHED and case.fault.endpoint is UpstreamEndpoint.SERVER
 
 
 def _only_waits(case: Case) -> bool:
@@ -170,12 +175,12 @@ def _logged(logs: Iterable[Mapping[str, Any]]) -> dict[str, tuple[str, ...]]:
 
 def _verdict(
     case: Case,
-    seen: Seen,
+    seen: ClientView,
     upstream: ScriptedUpstream,
     lines: Mapping[str, list[Json]],
     logged: Mapping[str, tuple[str, ...]],
 ) -> Verdict:
-    mine = lines.get(case.id, [])[1 if case.ladder is Ladder.STALE else 0 :]  # the first asked before
+    mine = lines.get(case.id, [])[1 if case.fallback is FallbackSetup.STALE else 0 :]  # the first asked before
     status, end, code, error = _ended(case, seen)
     headers = seen.answer.headers if seen.answer else {}
     return Verdict(
@@ -184,7 +189,7 @@ def _verdict(
         code=code,
         error=error or (mine[0]["outcome"] if mine and end == "error event" else ""),
         served_by=headers.get("x-tidegate-served-by", "nobody").partition("/")[0].partition("-")[0],
-        rung=mine[0]["rung"] if mine and mine[0]["outcome"] == "ok" else "",
+        fallback_step=mine[0]["rung"] if mine and mine[0]["outcome"] == "ok" else "",
         cache=headers.get("x-tidegate-cache", ""),
         calls=upstream.calls[case.id],
         bill=sum(line["cost_nanos"] for line in mine) - sum(_for_lateness(case, line) for line in mine),
@@ -199,11 +204,11 @@ def _for_lateness(case: Case, line: Json) -> int:
     return unseen(case.route) if late else 0
 
 
-def _ended(case: Case, seen: Seen) -> tuple[int, str, str | None, str]:
+def _ended(case: Case, seen: ClientView) -> tuple[int, str, str | None, str]:
     """Status, end, code and name."""
     answer = seen.answer
     if answer is None:
-        return 0, seen.broke, None, ""
+        return 0, seen.failure, None, ""
     if not answer.headers.get("content-type", "").startswith("text/event-stream"):
         if answer.status == 200:
             return 200, "whole" if _is_whole(case.route, answer.json) else "incomplete", None, ""
@@ -218,21 +223,21 @@ def _is_whole(route: Endpoint, document: Json) -> bool:
     if route is endpoints.EMBEDDINGS:
         return len(document["data"]) == 1
     if route is endpoints.CHAT:
-        return document["choices"][0]["message"]["content"] in _SAID
-    return document["output"][0]["content"][0]["text"] in _SAID
+        return document["choices"][0]["message"]["content"] in _GOOD_TEXTS
+    return document["output"][0]["content"][0]["text"] in _GOOD_TEXTS
 
 
 def _chat_is_complete(text: str, events: list[Json]) -> bool:
     said = "".join(choice["delta"].get("content") or "" for event in events for choice in event["choices"])
-    return said in _SAID and text.endswith("data: [DONE]\n\n")
+    return said in _GOOD_TEXTS and text.endswith("data: [DONE]\n\n")
 
 
 def _response_is_complete(_: str, events: list[Json]) -> bool:
     said = "".join(event["delta"] for event in events if event["type"] == "response.output_text.delta")
-    return said in _SAID and bool(events[-1]["type"] == "response.completed")
+    return said in _GOOD_TEXTS and bool(events[-1]["type"] == "response.completed")
 
 
-_SAID = ("".join(speech.WORDS), CANNED)
+_GOOD_TEXTS = ("".join(speech.WORDS), CANNED)
 _ENDS: dict[Endpoint, Callable[[str, list[Json]], bool]] = {
     endpoints.CHAT: _chat_is_complete,
     endpoints.RESPONSES: _response_is_complete,

@@ -4,7 +4,7 @@ import gzip
 from collections.abc import Iterable
 
 from tests.faults import speech
-from tests.faults.upstream import Asked, Do, Script, Step
+from tests.faults.upstream import ReceivedRequest, Script, ScriptAction, Step
 from tidegate.core import endpoints
 
 PAUSE = 0.05
@@ -28,13 +28,13 @@ END = b"0\r\n\r\n"
 EVENTS = "text/event-stream; charset=utf-8"
 
 
-def whole(asked: Asked, status: int, body: bytes, *lines: str, kind: str = "application/json") -> Script:
+def whole(asked: ReceivedRequest, status: int, body: bytes, *lines: str, kind: str = "application/json") -> Script:
     """A complete answer of one body."""
     del asked
     return [head(status, kind, *lines, length=len(body)) + body]
 
 
-def parts(asked: Asked, *, usage: bool = True) -> list[bytes]:
+def parts(asked: ReceivedRequest, *, usage: bool = True) -> list[bytes]:
     """The good answer in the pieces in which it would be sent: events, or two halves of the body."""
     route = asked.route or endpoints.CHAT
     if asked.stream:
@@ -43,22 +43,22 @@ def parts(asked: Asked, *, usage: bool = True) -> list[bytes]:
     return [body[: len(body) // 2], body[len(body) // 2 :]]
 
 
-def good_head(asked: Asked, *lines: str, length: int | None = None) -> bytes:
+def good_head(asked: ReceivedRequest, *lines: str, length: int | None = None) -> bytes:
     """The head of a good answer."""
     return head(200, EVENTS if asked.stream else "application/json", *lines, length=length)
 
 
-def good(asked: Asked) -> Script:
+def good(asked: ReceivedRequest) -> Script:
     """The good answer, an event or half a body at a time."""
     return [good_head(asked), *(chunk(part) for part in parts(asked)), END]
 
 
-def first_half(asked: Asked) -> list[bytes]:
+def first_half(asked: ReceivedRequest) -> list[bytes]:
     """A head and the answer up to its first word, or half of its body."""
     return [good_head(asked), *(chunk(part) for part in parts(asked)[: 2 if asked.stream else 1])]
 
 
-def all_but_last(asked: Asked) -> list[bytes]:
+def all_but_last(asked: ReceivedRequest) -> list[bytes]:
     """A head and everything but the terminal event, or the body's last byte."""
     if asked.stream:
         return [good_head(asked), *(chunk(part) for part in parts(asked)[:-1])]
@@ -66,78 +66,78 @@ def all_but_last(asked: Asked) -> list[bytes]:
     return [good_head(asked), chunk(body[:-1])]
 
 
-def then(begun: Iterable[Step], *steps: Step | float) -> Script:
+def continued(begun: Iterable[Step], *steps: Step | float) -> Script:
     """What was begun, and how it goes on; before a connection ends there is a moment."""
     script: Script = list(begun)
     for step in steps:
-        if step in (Do.CLOSE, Do.RESET):
+        if step in (ScriptAction.CLOSE, ScriptAction.RESET):
             script.append(PAUSE)
         script.append(step)
     return script
 
 
-def one_packet(asked: Asked) -> Script:
+def one_packet(asked: ReceivedRequest) -> Script:
     """Head and all events in one write."""
     return [b"".join(step for step in good(asked) if isinstance(step, bytes))]
 
 
-def in_shreds(asked: Asked) -> Script:
+def in_shreds(asked: ReceivedRequest) -> Script:
     """The answer in pieces of seven bytes, which cut events, characters and chunks alike."""
     head_, *rest = [step for step in good(asked) if isinstance(step, bytes)]
     body = b"".join(rest)
     return [head_, *(body[start : start + 7] for start in range(0, len(body), 7))]
 
 
-def carriage_returns(asked: Asked) -> Script:
+def carriage_returns(asked: ReceivedRequest) -> Script:
     """Lines end in CRLF, as some servers write them."""
     pieces = parts(asked) if not asked.stream else [part.replace(b"\n", b"\r\n") for part in parts(asked)]
     return [good_head(asked), *(chunk(piece) for piece in pieces), END]
 
 
-def comments(asked: Asked) -> Script:
+def comments(asked: ReceivedRequest) -> Script:
     """A stream with comments and empty lines between its events."""
     between = chunk(b": keep-alive\n\n") if asked.stream else b""
     return [good_head(asked), *(between + chunk(part) for part in parts(asked)), END]
 
 
-def interim(asked: Asked) -> Script:
+def interim(asked: ReceivedRequest) -> Script:
     """An interim answer (103) before the real one."""
     return [b"HTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\n", *good(asked)]
 
 
-def zipped(asked: Asked) -> Script:
+def zipped(asked: ReceivedRequest) -> Script:
     """Compressed, though nobody asked for that."""
     data = gzip.compress(b"".join(parts(asked)))
     return [good_head(asked, "content-encoding: gzip", length=len(data)) + data]
 
 
-def until_closed(asked: Asked) -> Script:
+def until_closed(asked: ReceivedRequest) -> Script:
     """No length and no chunks: the body lasts until the connection ends."""
-    return then([good_head(asked, "connection: close", length=-1), *parts(asked)], Do.CLOSE)
+    return continued([good_head(asked, "connection: close", length=-1), *parts(asked)], ScriptAction.CLOSE)
 
 
-def after_the_end(asked: Asked) -> Script:
+def after_the_end(asked: ReceivedRequest) -> Script:
     """Something follows the terminal event."""
     more = chunk(b": bye\n\n") if asked.stream else chunk(b"  \n")
     return [good_head(asked), *(chunk(part) for part in parts(asked)), more, END]
 
 
-def silent_after_the_end(asked: Asked) -> Script:
+def silent_after_the_end(asked: ReceivedRequest) -> Script:
     """The terminal event, and then the connection just stays open."""
-    return [good_head(asked), *(chunk(part) for part in parts(asked)), Do.SILENCE]
+    return [good_head(asked), *(chunk(part) for part in parts(asked)), ScriptAction.SILENCE]
 
 
-def without_usage(asked: Asked) -> Script:
+def without_usage(asked: ReceivedRequest) -> Script:
     """The figures are missing."""
     return [good_head(asked), *(chunk(part) for part in parts(asked, usage=False)), END]
 
 
-def without_done(asked: Asked) -> Script:
+def without_done(asked: ReceivedRequest) -> Script:
     """The stream ends where `[DONE]` should be."""
     return [good_head(asked), *(chunk(part) for part in parts(asked)[:-1]), END]
 
 
-def with_instead(asked: Asked, piece: bytes) -> Script:
+def with_instead(asked: ReceivedRequest, piece: bytes) -> Script:
     """After the first word, something that is no event of the protocol, and then the rest as if nothing were."""
     if not asked.stream:
         body = b"".join(parts(asked))
@@ -146,7 +146,7 @@ def with_instead(asked: Asked, piece: bytes) -> Script:
     return [good_head(asked), *(chunk(part) for part in [*pieces[:2], piece, *pieces[2:]]), END]
 
 
-def endless(asked: Asked) -> Script:
+def endless(asked: ReceivedRequest) -> Script:
     """It goes on and on: the same word, or white space before the body."""
     again = chunk(parts(asked)[1] if asked.stream else b" ")
     script: Script = [good_head(asked)]
@@ -157,28 +157,30 @@ def endless(asked: Asked) -> Script:
     return script
 
 
-def huge(asked: Asked) -> Script:
+def huge(asked: ReceivedRequest) -> Script:
     """One event, or body, larger than the gateway holds."""
     piece = b"x" * 65536
     opening = chunk(b'data: {"x":"') if asked.stream else chunk(b'{"x":"')
     begun = first_half(asked) if asked.stream else [good_head(asked)]
-    return then(begun, opening, *([chunk(piece)] * 20), Do.SILENCE)
+    return continued(begun, opening, *([chunk(piece)] * 20), ScriptAction.SILENCE)
 
 
-def stated_too_long(asked: Asked) -> Script:
+def stated_too_long(asked: ReceivedRequest) -> Script:
     """The stated length is longer than the body, whose connection ends."""
     data = b"".join(parts(asked)[:2] if asked.stream else parts(asked)[:1])
-    return then([good_head(asked, length=len(data) + 1000) + data], Do.CLOSE)
+    return continued([good_head(asked, length=len(data) + 1000) + data], ScriptAction.CLOSE)
 
 
-def stated_too_short(asked: Asked) -> Script:
+def stated_too_short(asked: ReceivedRequest) -> Script:
     """The stated length cuts the body; what follows must not be taken for the next answer."""
     data = b"".join(parts(asked))
     keep = sum(len(part) for part in parts(asked)[:2]) + 5 if asked.stream else len(data) // 2
-    return then([good_head(asked, "connection: close", length=keep) + data[:keep], PAUSE, data[keep:]], Do.CLOSE)
+    return continued(
+        [good_head(asked, "connection: close", length=keep) + data[:keep], PAUSE, data[keep:]], ScriptAction.CLOSE
+    )
 
 
-def too_much_at_once(asked: Asked) -> Script:
+def too_much_at_once(asked: ReceivedRequest) -> Script:
     """The same, in one packet: it cannot be said where the answer ends."""
     data = b"".join(parts(asked))
-    return then([good_head(asked, length=len(data) // 2) + data], Do.CLOSE)
+    return continued([good_head(asked, length=len(data) // 2) + data], ScriptAction.CLOSE)

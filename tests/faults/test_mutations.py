@@ -11,11 +11,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.faults import scripts, speech
-from tests.faults.upstream import Asked, Do, Script, ScriptedUpstream, playing
+from tests.faults.upstream import ReceivedRequest, Script, ScriptAction, ScriptedUpstream, running_upstream
 from tests.harness import Answer, Gateway, World
 from tidegate.core import endpoints
 from tidegate.core.endpoints import Endpoint
-from tidegate.storage.embedded import Stores
+from tidegate.storage.embedded import StoreUrls
 
 Mutation = tuple[str, int, int, bytes]
 """What is done, where (per mille of the answer), to how many bytes, and what is put there."""
@@ -33,24 +33,24 @@ CLOCKS = {"first_byte_seconds": 2.0, "idle_seconds": 2.0, "total_seconds": 4.0}
 PATIENCE_SECONDS = 30.0
 
 
-class Next:
+class NextScript:
     """What the upstream says next."""
 
     def __init__(self) -> None:
         self.play = scripts.good
 
-    def __call__(self, asked: Asked) -> Script:
+    def __call__(self, asked: ReceivedRequest) -> Script:
         return self.play(asked)
 
 
 @pytest.fixture(scope="module")
-def following() -> Next:
-    return Next()
+def next_script() -> NextScript:
+    return NextScript()
 
 
 @pytest.fixture(scope="module")
-async def upstream(following: Next) -> AsyncIterator[ScriptedUpstream]:
-    async with playing(following) as upstream:
+async def upstream(following: NextScript) -> AsyncIterator[ScriptedUpstream]:
+    async with running_upstream(following) as upstream:
         yield upstream
 
 
@@ -62,7 +62,7 @@ async def world(
     redis_prefix: str,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> AsyncIterator[World]:
-    stores = Stores(database_url=database_url, redis_url=redis_url)
+    stores = StoreUrls(database_url=database_url, redis_url=redis_url)
     folder: Path = tmp_path_factory.mktemp("mutations")
     async with World(stores, f"{redis_prefix}-mutations", f"{upstream.root}/first/v1", folder) as world:
         yield world
@@ -76,7 +76,7 @@ async def gateway(world: World) -> AsyncIterator[Gateway]:
         yield gateway
 
 
-def mutated(data: bytes, mutations: list[Mutation]) -> bytes:
+def apply_mutations(data: bytes, mutations: list[Mutation]) -> bytes:
     """The bytes with all that done to them."""
     for kind, where, many, what in mutations:
         at = where * len(data) // 1000
@@ -86,7 +86,7 @@ def mutated(data: bytes, mutations: list[Mutation]) -> bytes:
     return data
 
 
-def well_behaved(answer: Answer, route: Endpoint, *, stream: bool) -> None:
+def assert_valid_answer(answer: Answer, route: Endpoint, *, stream: bool) -> None:
     """It is an answer in its form, or a typed error that is not our own defect."""
     assert answer.headers.get("x-tidegate-error") != "internal", answer.text
     if answer.status != 200:
@@ -102,22 +102,22 @@ def well_behaved(answer: Answer, route: Endpoint, *, stream: bool) -> None:
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(mutations=MUTATIONS, route=st.sampled_from(list(speech.PATHS)), stream=st.booleans(), framing=st.booleans())
 async def test_a_mutated_answer(
-    gateway: Gateway, following: Next, mutations: list[Mutation], route: Endpoint, stream: bool, framing: bool
+    gateway: Gateway, following: NextScript, mutations: list[Mutation], route: Endpoint, stream: bool, framing: bool
 ) -> None:
     stream = stream and route.streams
 
-    def play(asked: Asked) -> Script:
+    def play(asked: ReceivedRequest) -> Script:
         parts = scripts.parts(asked)
         if framing:  # HTTP's own framing is hit as well
             raw = b"".join([*(scripts.chunk(part) for part in parts), scripts.END])
-            return scripts.then([scripts.good_head(asked), mutated(raw, mutations)], Do.CLOSE)
-        body = mutated(b"".join(parts), mutations)
+            return scripts.continued([scripts.good_head(asked), apply_mutations(raw, mutations)], ScriptAction.CLOSE)
+        body = apply_mutations(b"".join(parts), mutations)
         return [scripts.good_head(asked), scripts.chunk(body) if body else b"", scripts.END]
 
     following.play = play
     async with asyncio.timeout(PATIENCE_SECONDS):
         answer = await gateway.call(speech.PATHS[route], speech.request(route, "mutant", stream=stream))
-    well_behaved(answer, route, stream=stream)
+    assert_valid_answer(answer, route, stream=stream)
 
 
 ODD = [1, -1, 1e300, 10**30, "", "x", "a\r\nb: c", "\x00", "\ud83d", None, True, [], {}, [None], [[]], [{}], {"a": {}}]
@@ -134,7 +134,7 @@ FIELDS = ["id", "object", "created", "model", "choices", "usage", "service_tier"
     number=st.integers(0, 5),
 )
 async def test_a_field_with_a_value_that_makes_no_sense(
-    gateway: Gateway, following: Next, field: str, value: Any, route: Endpoint, stream: bool, number: int
+    gateway: Gateway, following: NextScript, field: str, value: Any, route: Endpoint, stream: bool, number: int
 ) -> None:
     stream = stream and route.streams
 
@@ -143,7 +143,7 @@ async def test_a_field_with_a_value_that_makes_no_sense(
         text = msgspec.json.encode({**decoded, field: value if value != "\ud83d" else ""})
         return text.replace(b'""', b'"\\ud83d"', 1) if value == "\ud83d" else text
 
-    def play(asked: Asked) -> Script:
+    def play(asked: ReceivedRequest) -> Script:
         parts = scripts.parts(asked)
         if not asked.stream:
             return scripts.whole(asked, 200, odd(b"".join(parts)))
@@ -155,7 +155,7 @@ async def test_a_field_with_a_value_that_makes_no_sense(
     following.play = play
     async with asyncio.timeout(PATIENCE_SECONDS):
         answer = await gateway.call(speech.PATHS[route], speech.request(route, "mutant", stream=stream))
-    well_behaved(answer, route, stream=stream)
+    assert_valid_answer(answer, route, stream=stream)
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -168,19 +168,19 @@ async def test_a_field_with_a_value_that_makes_no_sense(
     stream=st.booleans(),
 )  # fmt: skip
 async def test_an_odd_status_and_an_odd_body(
-    gateway: Gateway, following: Next, status: int, body: bytes, kind: str, stream: bool
+    gateway: Gateway, following: NextScript, status: int, body: bytes, kind: str, stream: bool
 ) -> None:
-    following.play = lambda asked: scripts.then(scripts.whole(asked, status, body, kind=kind), Do.CLOSE)
+    following.play = lambda asked: scripts.continued(scripts.whole(asked, status, body, kind=kind), ScriptAction.CLOSE)
     async with asyncio.timeout(PATIENCE_SECONDS):
         body_sent = speech.request(endpoints.CHAT, "odd", stream=stream)
         answer = await gateway.call("/chat/completions", body_sent, x_tidegate_deadline="0")
-    well_behaved(answer, endpoints.CHAT, stream=stream)
+    assert_valid_answer(answer, endpoints.CHAT, stream=stream)
     assert answer.status >= 400, (status, answer.text)
 
 
 async def test_each_of_them_has_one_line(gateway: Gateway, world: World) -> None:
     assert gateway
-    lines = await world.whole_ledger()
+    lines = await world.all_entries()
     mine = [line for line in lines if line["model"] in ("mutant", "odd")]
     assert len({line["id"] for line in mine}) == len(mine) > 100
     assert "internal" not in {line["outcome"] for line in mine}

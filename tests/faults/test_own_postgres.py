@@ -9,16 +9,16 @@ import pytest
 import redis
 from psycopg import sql
 
-from tests.eventually import until_so
-from tests.faults.own_parts import PREFIX, Ways, call_all, gateway_with_ways, ledger_has
+from tests.eventually import wait_until_async
+from tests.faults.own_parts import PREFIX, BreakableGateway, breakable_gateway, call_all, ledger_has
 from tests.faults.proxy import Mode
 from tests.harness import World, ask
 from tidegate.simulator import running
-from tidegate.storage.embedded import Stores
+from tidegate.storage.embedded import StoreUrls
 
 TIMEOUT = 0.5
 CONFIGURED = {"redis": {"prefix": PREFIX, "timeout_seconds": 2.0}, "database": {"timeout_seconds": TIMEOUT}}
-ROOM = 20.0
+SLACK_SECONDS = 20.0
 """Seconds that a busy machine may add."""
 
 DISK_FULL = """
@@ -31,7 +31,7 @@ CREATE TRIGGER no_room BEFORE INSERT ON ledger EXECUTE FUNCTION no_room();
 
 
 @pytest.fixture
-async def world(own_stores: Stores, tmp_path: Path) -> AsyncIterator[World]:
+async def world(own_stores: StoreUrls, tmp_path: Path) -> AsyncIterator[World]:
     with psycopg.connect(own_stores.database_url, autocommit=True) as database:
         database.execute("TRUNCATE ledger")
     with redis.Redis.from_url(own_stores.redis_url) as client:
@@ -41,7 +41,7 @@ async def world(own_stores: Stores, tmp_path: Path) -> AsyncIterator[World]:
 
 
 @pytest.fixture
-def database(own_stores: Stores) -> Iterator[psycopg.Connection]:
+def database(own_stores: StoreUrls) -> Iterator[psycopg.Connection]:
     with psycopg.connect(own_stores.database_url, autocommit=True) as connection:
         yield connection
 
@@ -51,7 +51,7 @@ def end_all_others(database: psycopg.Connection) -> None:
     database.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'tidegate'")
 
 
-async def stranger_is_told(ways: Ways, token: str) -> float:
+async def assert_unknown_key_is_unavailable(ways: BreakableGateway, token: str) -> float:
     """A valid key that was never seen gets a 503 that may be retried, never a 401; returns the seconds it took."""
     begun = time.monotonic()
     answer = await ways.gateway.chat(ask("who"), authorization=f"Bearer {token}")
@@ -63,23 +63,23 @@ async def stranger_is_told(ways: Ways, token: str) -> float:
 @pytest.mark.parametrize("mode", [Mode.REFUSE, Mode.RESET, Mode.FREEZE, Mode.SLOW, Mode.CUT])
 async def test_postgres_is(mode: Mode, world: World) -> None:
     stranger = (await world.make_key()).token
-    async with gateway_with_ways(world, **CONFIGURED) as ways:
+    async with breakable_gateway(world, **CONFIGURED) as ways:
         await ways.postgres.set(mode, seconds=3 * TIMEOUT, after=20)
         during = await call_all(ways.gateway, "during", times=3)
-        assert during.seconds < ROOM
-        assert await stranger_is_told(ways, stranger) < 4 * TIMEOUT + ROOM
-        assert (await ways.happened())["postgres_unavailable"] >= 1
+        assert during.seconds < SLACK_SECONDS
+        assert await assert_unknown_key_is_unavailable(ways, stranger) < 4 * TIMEOUT + SLACK_SECONDS
+        assert (await ways.event_counts())["postgres_unavailable"] >= 1
         await ways.postgres.set(Mode.PASS)
         await ledger_has(world, during)
 
         async def known() -> bool:
             return (await ways.gateway.chat(ask("who"), authorization=f"Bearer {stranger}")).status == 200
 
-        await until_so(known)
+        await wait_until_async(known)
 
 
 async def test_postgres_is_full(world: World, database: psycopg.Connection) -> None:
-    async with gateway_with_ways(world, **CONFIGURED) as ways:
+    async with breakable_gateway(world, **CONFIGURED) as ways:
         database.execute(DISK_FULL)
         try:
             during = await call_all(ways.gateway, "during", times=3)
@@ -94,7 +94,7 @@ async def test_postgres_is_in_failover(world: World, database: psycopg.Connectio
     """A standby answers, and takes no writes."""
     stranger = (await world.make_key()).token
     name = sql.Identifier(database.info.dbname)
-    async with gateway_with_ways(world, **CONFIGURED) as ways:
+    async with breakable_gateway(world, **CONFIGURED) as ways:
         database.execute(sql.SQL("ALTER DATABASE {} SET default_transaction_read_only = on").format(name))
         try:
             end_all_others(database)
@@ -106,11 +106,11 @@ async def test_postgres_is_in_failover(world: World, database: psycopg.Connectio
         finally:
             database.execute(sql.SQL("ALTER DATABASE {} RESET default_transaction_read_only").format(name))
             end_all_others(database)
-        lines = await world.ledger(len(during.ids) + 1)
+        lines = await world.ledger_entries(len(during.ids) + 1)
         assert during.ids | {read.headers["x-request-id"]} == {line["id"] for line in lines}
 
 
-async def admin_post(ways: Ways, path: str, body: dict[str, str]) -> tuple[int, str]:
+async def admin_post(ways: BreakableGateway, path: str, body: dict[str, str]) -> tuple[int, str]:
     """Status and code of an admin's request."""
     headers = {"authorization": f"Bearer {ways.admin}"}
     address = f"{ways.gateway.root}/admin/v1{path}"
@@ -119,7 +119,7 @@ async def admin_post(ways: Ways, path: str, body: dict[str, str]) -> tuple[int, 
 
 
 async def test_postgres_restarts_again_and_again(world: World, database: psycopg.Connection) -> None:
-    async with gateway_with_ways(world, **CONFIGURED) as ways:
+    async with breakable_gateway(world, **CONFIGURED) as ways:
         called = []
         for number in range(3):
             end_all_others(database)
@@ -133,11 +133,11 @@ async def test_postgres_gives_no_more_connections(world: World, database: psycop
     database.execute("CREATE ROLE crowded LOGIN PASSWORD 'x' SUPERUSER")
     url = world.stores.database_url.replace("postgres@", "crowded:x@")
     try:
-        async with gateway_with_ways(world, database_url=url, **CONFIGURED) as ways:
+        async with breakable_gateway(world, database_url=url, **CONFIGURED) as ways:
             database.execute("ALTER ROLE crowded NOSUPERUSER CONNECTION LIMIT 0")
             end_all_others(database)
             during = await call_all(ways.gateway, "during", times=3)
-            await stranger_is_told(ways, stranger)
+            await assert_unknown_key_is_unavailable(ways, stranger)
             database.execute("ALTER ROLE crowded SUPERUSER CONNECTION LIMIT -1")
             await ledger_has(world, during)
     finally:

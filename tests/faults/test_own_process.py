@@ -12,13 +12,13 @@ import psycopg
 import pytest
 import redis
 
-from tests.eventually import PATIENCE_SECONDS, until
+from tests.eventually import PATIENCE_SECONDS, wait_until
 from tests.faults.own_parts import PREFIX, call_all, ledger_has
-from tests.faults.proxy import Mode, before
+from tests.faults.proxy import Mode, proxy_before
 from tests.harness import STREAM, Answer, Gateway, GatewayProcess, World, ask
 from tidegate.core.clock import SystemClock
 from tidegate.simulator import running
-from tidegate.storage.embedded import Stores
+from tidegate.storage.embedded import StoreUrls
 
 QUICK = {"redis": {"prefix": PREFIX, "timeout_seconds": 0.3}}
 PACED = {"x_simulate_tps": "60", "x_simulate_tokens": "30"}
@@ -26,7 +26,7 @@ AT_ONCE = 12
 
 
 @pytest.fixture
-async def world(own_stores: Stores, tmp_path: Path) -> AsyncIterator[World]:
+async def world(own_stores: StoreUrls, tmp_path: Path) -> AsyncIterator[World]:
     with psycopg.connect(own_stores.database_url, autocommit=True) as database:
         database.execute("TRUNCATE ledger")
     with redis.Redis.from_url(own_stores.redis_url) as client:
@@ -43,7 +43,7 @@ def limit(gateway: GatewayProcess, kind: int, soft: int | None) -> None:
 
 async def test_with_redis_gone_and_the_disk_full_lines_are_held_and_then_calls_refused(world: World) -> None:
     most = 6
-    async with before(world.stores.redis_url) as (proxy, url):
+    async with proxy_before(world.stores.redis_url) as (proxy, url):
         held = {"metering": {"spool_dir": str(world.folder / "spool"), "most_held": most}}
         async with world.process(redis_url=url, **QUICK, **held) as gateway:
             first = await gateway.chat(ask("first"))
@@ -58,7 +58,7 @@ async def test_with_redis_gone_and_the_disk_full_lines_are_held_and_then_calls_r
             assert await world.calls() == 1 + most, "nothing was asked that could not be accounted for"
             limit(gateway, resource.RLIMIT_FSIZE, None)
             await proxy.set(Mode.PASS)
-            lines = await world.ledger(1 + most)
+            lines = await world.ledger_entries(1 + most)
             assert {line["id"] for line in lines} == {
                 answer.headers["x-request-id"] for answer in (first, *answers) if answer.status == 200
             }
@@ -87,7 +87,7 @@ async def test_without_file_descriptors_calls_fail_by_name_and_the_process_lives
         assert len(good) < AT_ONCE
         limit(gateway, resource.RLIMIT_NOFILE, None)
         assert (await mine.chat(ask("after"))).status == 200
-        lines = await world.ledger(2 + AT_ONCE)
+        lines = await world.ledger_entries(2 + AT_ONCE)
         assert sorted({line["outcome"] for line in lines}) == ["no_descriptors", "ok"]
         assert gateway.process.returncode is None
 
@@ -107,10 +107,10 @@ async def test_told_to_end_under_load_it_finishes_what_runs(world: World) -> Non
         await called(world, AT_ONCE)
         gateway.process.send_signal(signal.SIGTERM)
         answers = await asyncio.gather(*running_streams)
-        assert await gateway.ended() == 0
+        assert await gateway.wait() == 0
     whole = [answer for answer in answers if answer is not None and answer.text.endswith("data: [DONE]\n\n")]
     assert len(whole) == AT_ONCE
-    assert {line["outcome"] for line in await world.ledger(AT_ONCE)} == {"ok"}
+    assert {line["outcome"] for line in await world.ledger_entries(AT_ONCE)} == {"ok"}
 
 
 async def test_killed_under_load_every_answer_given_is_in_the_ledger(world: World) -> None:
@@ -127,7 +127,7 @@ async def test_killed_under_load_every_answer_given_is_in_the_ledger(world: Worl
 
 async def called(world: World, times: int) -> None:
     """The simulator was asked so often."""
-    await world.settled(calls={"chat": times})
+    await world.wait_for_stats(calls={"chat": times})
 
 
 async def until_ledger(world: World, ids: set[str]) -> None:
@@ -137,7 +137,7 @@ async def until_ledger(world: World, ids: set[str]) -> None:
         def found() -> list[str]:
             return [row[0] for row in database.execute("SELECT id FROM ledger").fetchall()]
 
-        await until(lambda: ids <= set(found()))
+        await wait_until(lambda: ids <= set(found()))
         assert len(found()) == len(set(found()))
 
 

@@ -13,7 +13,7 @@ import pytest
 import redis
 
 from tests.eventually import PATIENCE_SECONDS
-from tests.faults.own_parts import PREFIX, call_all, gateway_with_ways, ledger_has, redis_process
+from tests.faults.own_parts import PREFIX, breakable_gateway, call_all, ledger_has, redis_process
 from tests.faults.proxy import Mode
 from tests.gateway.test_budgets import PRICE
 from tests.harness import Gateway, World, ask
@@ -22,16 +22,16 @@ from tidegate.core.clock import SystemClock
 from tidegate.limits.scopes import period_of
 from tidegate.simulator import running
 from tidegate.storage import embedded
-from tidegate.storage.embedded import Stores
+from tidegate.storage.embedded import StoreUrls
 
 TIMEOUT = 0.3
 QUICK = {"redis": {"prefix": PREFIX, "timeout_seconds": TIMEOUT}}
-ROOM = 20.0
+SLACK_SECONDS = 20.0
 """Seconds that a busy machine may add."""
 
 
 @pytest.fixture
-async def world(own_stores: Stores, tmp_path: Path) -> AsyncIterator[World]:
+async def world(own_stores: StoreUrls, tmp_path: Path) -> AsyncIterator[World]:
     with psycopg.connect(own_stores.database_url, autocommit=True) as database:
         database.execute("TRUNCATE ledger")
     with redis.Redis.from_url(own_stores.redis_url) as client:
@@ -41,7 +41,7 @@ async def world(own_stores: Stores, tmp_path: Path) -> AsyncIterator[World]:
 
 
 @pytest.fixture
-def client(own_stores: Stores) -> redis.Redis:
+def client(own_stores: StoreUrls) -> redis.Redis:
     return redis.Redis.from_url(own_stores.redis_url)
 
 
@@ -55,12 +55,12 @@ def client(own_stores: Stores) -> redis.Redis:
     ],
 )
 async def test_redis_is(mode: Mode, event: str, world: World) -> None:
-    async with gateway_with_ways(world, **QUICK) as ways:
+    async with breakable_gateway(world, **QUICK) as ways:
         before = await call_all(ways.gateway, "before")
         await ways.redis.set(mode, seconds=3 * TIMEOUT)
         first = await call_all(ways.gateway, "first", times=4)
-        assert first.seconds < 2 * TIMEOUT + ROOM
-        counted = await ways.happened()
+        assert first.seconds < 2 * TIMEOUT + SLACK_SECONDS
+        counted = await ways.event_counts()
         assert counted[event] >= 1
         assert counted["ledger_spooled"] >= 1
         await ways.redis.set(Mode.PASS)
@@ -77,7 +77,7 @@ async def until_cached(gateway: Gateway) -> None:
 
 
 async def test_redis_comes_back_empty(world: World, client: redis.Redis) -> None:
-    async with gateway_with_ways(world, **QUICK) as ways:
+    async with breakable_gateway(world, **QUICK) as ways:
         before = await call_all(ways.gateway, "before")
         await ledger_has(world, before)
         client.flushall()
@@ -92,14 +92,14 @@ async def test_redis_comes_back_with_what_it_knew_a_while_ago(
 ) -> None:
     """As with snapshots, or a replica that was behind: all keys are there, and the budgets' counters are not true."""
     granted = KeyChange(limits=LimitsChange(budget_day=12_000_000))
-    key = await world.keys.create(project="shop", name="budgeted", granted=granted)
+    key = await world.keys.create(project="shop", name="budgeted", grants=granted)
     asking = {"authorization": f"Bearer {key.token}"}
     memory, then = own_folder / "redis", own_folder / "then"
     budgets = {"recount_after_seconds": 0.5, "lease_seconds": 1.5}
     async with world.gateway(**QUICK, metering={"prices": PRICE}, budgets=budgets) as gateway:
         assert (await gateway.chat(ask("first", max_tokens=50), **asking)).status == 200
         under_way = asyncio.create_task(gateway.chat(ask("slow", max_tokens=50), x_simulate_latency="1", **asking))
-        await world.settled(in_flight=1)
+        await world.wait_for_stats(in_flight=1)
         shutil.copytree(memory, then, ignore=shutil.ignore_patterns("*.sock", "*.pid"))  # one of two calls is held
         assert (await under_way).status == 200
         while (spent := await gateway.chat(ask(str(client.dbsize()), max_tokens=50), **asking)).status == 200:
@@ -131,7 +131,7 @@ def ledger_total(world: World) -> int:
 @pytest.mark.parametrize("trouble", ["read-only", "out of memory"])
 async def test_redis_takes_no_writes(trouble: str, world: World, client: redis.Redis) -> None:
     with contextlib.ExitStack() as stack:
-        async with gateway_with_ways(world, **QUICK) as ways:
+        async with breakable_gateway(world, **QUICK) as ways:
             before = await call_all(ways.gateway, "before")
             if trouble == "read-only":
                 client.replicaof("127.0.0.1", 1)
@@ -140,8 +140,8 @@ async def test_redis_takes_no_writes(trouble: str, world: World, client: redis.R
                 client.config_set("maxmemory", 1)
                 stack.callback(client.config_set, "maxmemory", 0)
             during = await call_all(ways.gateway, "during", times=4)
-            assert during.seconds < ROOM, "an error in answer is no silence"
-            assert (await ways.happened())["redis_refused"] >= 1
+            assert during.seconds < SLACK_SECONDS, "an error in answer is no silence"
+            assert (await ways.event_counts())["redis_refused"] >= 1
             stack.close()
             await until_cached(ways.gateway)
         ids = {line["id"] for line in await ledger_lines(world)}
@@ -184,7 +184,7 @@ async def test_redis_says_nothing_but(said: bytes, world: World) -> None:
     address = f"redis://:secret@127.0.0.1:{server.sockets[0].getsockname()[1]}/0"
     async with world.gateway(redis_url=address, redis={"prefix": PREFIX, "timeout_seconds": TIMEOUT}) as gateway:
         called = await call_all(gateway, "mad", times=2)
-        assert called.seconds < 2 * TIMEOUT + ROOM
+        assert called.seconds < 2 * TIMEOUT + SLACK_SECONDS
     server.close()
     async with world.gateway(redis={"prefix": PREFIX}):  # the lines wait on disk for a Redis that hears of them
         await ledger_has(world, called)

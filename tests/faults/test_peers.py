@@ -12,16 +12,16 @@ import psycopg
 import pytest
 import redis
 
-from tests.eventually import until
+from tests.eventually import wait_until
 from tests.faults import speech
 from tests.faults.scripts import good, head
-from tests.faults.upstream import Asked, Do, Script, ScriptedUpstream, playing
+from tests.faults.upstream import ReceivedRequest, Script, ScriptAction, ScriptedUpstream, running_upstream
 from tests.harness import CHAT, STREAM, Answer, World, ask
 from tidegate.auth.grants import KeyChange, LimitsChange
 from tidegate.core import endpoints
 from tidegate.core.endpoints import Endpoint
 from tidegate.simulator import running
-from tidegate.storage.embedded import Stores
+from tidegate.storage.embedded import StoreUrls
 
 ROOT = Path(__file__).parents[2]
 
@@ -46,7 +46,7 @@ UNKNOWN_PRICE = 20 * 10_000 + 10 * 40_000
 
 
 @pytest.fixture
-async def world(clean_stores: Stores, redis_prefix: str, tmp_path: Path) -> AsyncIterator[World]:
+async def world(clean_stores: StoreUrls, redis_prefix: str, tmp_path: Path) -> AsyncIterator[World]:
     async with running() as upstream_url, World(clean_stores, redis_prefix, upstream_url, tmp_path) as world:
         yield world
 
@@ -54,7 +54,7 @@ async def world(clean_stores: Stores, redis_prefix: str, tmp_path: Path) -> Asyn
 async def limited(world: World, **limits: int) -> str:
     """A key's header with these limits."""
     granted = KeyChange(limits=LimitsChange(**limits))
-    return f"Bearer {(await world.keys.create(project='shop', name='limited', granted=granted)).token}"
+    return f"Bearer {(await world.keys.create(project='shop', name='limited', grants=granted)).token}"
 
 
 def at(upstream: ScriptedUpstream, **more: Any) -> dict[str, Any]:
@@ -84,7 +84,7 @@ async def test_litellm_12685_27954_38193_memory_does_not_grow(world: World) -> N
 
 
 async def test_litellm_34732_40095_new_api_6609_calls_at_once_stay_within_the_budget(world: World) -> None:
-    async with playing(good) as upstream, world.gateway(**at(upstream)) as gateway:
+    async with running_upstream(good) as upstream, world.gateway(**at(upstream)) as gateway:
         budget = 5 * UNKNOWN_PRICE
         key = await limited(world, budget_day=budget)
         body = {**CHAT, "model": "unpriced", "max_tokens": 10}
@@ -93,7 +93,7 @@ async def test_litellm_34732_40095_new_api_6609_calls_at_once_stay_within_the_bu
     answered = [answer for answer in answers if answer.status == 200]
     assert 0 < len(answered) < FEW
     assert {answer.error["code"] for answer in answers if answer.status != 200} <= {"budget_held", "budget_exceeded"}
-    assert sum(line["cost_nanos"] for line in await world.ledger(len(answered))) <= budget
+    assert sum(line["cost_nanos"] for line in await world.ledger_entries(len(answered))) <= budget
 
 
 async def test_litellm_36926_nothing_stays_reserved(world: World, redis_url: str, redis_prefix: str) -> None:
@@ -112,7 +112,7 @@ async def test_litellm_36926_nothing_stays_reserved(world: World, redis_url: str
                 keys = client.scan_iter(f"{{{redis_prefix}}}:held:*", count=1000)
                 return sum(int(client.get(name) or 0) for name in keys)
 
-        await until(lambda: held() == 0)
+        await wait_until(lambda: held() == 0)
 
 
 async def test_litellm_37923_streams_are_not_free(world: World) -> None:
@@ -120,10 +120,10 @@ async def test_litellm_37923_streams_are_not_free(world: World) -> None:
         whole = await gateway.chat(STREAM)
         assert whole.events[-1].get("usage") is None, "the caller did not ask for figures"
         cut = {**STREAM, "messages": [{"role": "user", "content": "cut"}]}
-        async with gateway.opened("/chat/completions", cut, x_simulate_tps="30") as response:
+        async with gateway.open("/chat/completions", cut, x_simulate_tps="30") as response:
             await response.content.readuntil(b"\n\n")
             response.close()
-        lines = await world.ledger(2)
+        lines = await world.ledger_entries(2)
     assert all(line["cost_nanos"] > 0 for line in lines)
     assert {line["outcome"] for line in lines} == {"ok", "client_gone"}
 
@@ -144,7 +144,7 @@ def refusing_once(milliseconds: int) -> tuple[list[float], Any]:
     """A script that refuses the first call for its rate; the moments at which it was asked."""
     moments: list[float] = []
 
-    def play(asked: Asked) -> Script:
+    def play(asked: ReceivedRequest) -> Script:
         if asked.route is None:
             return good(asked)
         moments.append(asyncio.get_running_loop().time())
@@ -158,18 +158,18 @@ def refusing_once(milliseconds: int) -> tuple[list[float], Any]:
 
 async def test_litellm_3646_2218_31830_7669_a_rate_limit_is_waited_out_as_long_as_it_says(world: World) -> None:
     moments, play = refusing_once(400)
-    async with playing(play) as upstream, world.gateway(**at(upstream)) as gateway:
+    async with running_upstream(play) as upstream, world.gateway(**at(upstream)) as gateway:
         assert (await gateway.chat()).status == 200
     assert len(moments) == 2
     assert moments[1] - moments[0] >= 0.4
 
 
 async def test_agentgateway_1500_a_limit_without_headers_goes_to_the_next_target(world: World) -> None:
-    def play(asked: Asked) -> Script:
+    def play(asked: ReceivedRequest) -> Script:
         body = speech.refusal("requests", "rate_limit_exceeded", "Rate limit reached.")
-        return good(asked) if asked.place == "second" else [head(429, length=len(body)) + body]
+        return good(asked) if asked.provider == "second" else [head(429, length=len(body)) + body]
 
-    async with playing(play) as upstream:
+    async with running_upstream(play) as upstream:
         second = {"kind": "openai", "base_url": f"{upstream.root}/second/v1",
                   "credentials": [{"name": "a", "api_key": "sk-second"}]}  # fmt: skip
         route = {"targets": [{"provider": "openai"}, {"provider": "second"}]}
@@ -187,11 +187,11 @@ async def test_litellm_26987_health_is_never_paid_for(world: World) -> None:
 
 
 async def test_litellm_37140_13774_a_disconnect_cancels_the_upstream_call(world: World) -> None:
-    async with playing(lambda _: [Do.SILENCE]) as upstream, world.gateway(**at(upstream)) as gateway:
+    async with running_upstream(lambda _: [ScriptAction.SILENCE]) as upstream, world.gateway(**at(upstream)) as gateway:
         calling = asyncio.create_task(gateway.chat())
-        await until(lambda: upstream.calls[CHAT["model"]] == 1)
+        await wait_until(lambda: upstream.calls[CHAT["model"]] == 1)
         calling.cancel()
-        await until(lambda: upstream.left[CHAT["model"]] == 1)
+        await wait_until(lambda: upstream.disconnects[CHAT["model"]] == 1)
 
 
 async def test_litellm_33167_33365_it_starts_without_a_way_out(
@@ -237,6 +237,6 @@ async def test_bifrost_1665_pr_2042_no_line_is_dropped_when_many_come_at_once(wo
         for batch in range(5):
             questions = [ask(f"{batch} {n}") for n in range(4 * FEW)]
             assert {answer.status for answer in await asyncio.gather(*map(gateway.chat, questions))} == {200}
-        await world.ledger(20 * FEW)
+        await world.ledger_entries(20 * FEW)
     with psycopg.connect(world.stores.database_url) as database:
         assert database.execute("SELECT count(DISTINCT id) FROM ledger").fetchone() == (20 * FEW,)

@@ -9,11 +9,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.faults import scripts, speech
-from tests.faults.upstream import Asked, Script, ScriptedUpstream, playing
+from tests.faults.upstream import ReceivedRequest, Script, ScriptedUpstream, running_upstream
 from tests.harness import Gateway, Json, World
 from tidegate.core import endpoints
 from tidegate.core.endpoints import Endpoint
-from tidegate.storage.embedded import Stores
+from tidegate.storage.embedded import StoreUrls
 
 LONGEST = 2000
 """Bytes; longer than any of the answers."""
@@ -25,7 +25,7 @@ class Cuts:
     def __init__(self) -> None:
         self.at: list[int] = []
 
-    def play(self, asked: Asked) -> Script:
+    def play(self, asked: ReceivedRequest) -> Script:
         """The good answer, in these pieces."""
         head, *rest = [step for step in scripts.good(asked) if isinstance(step, bytes)]
         body = b"".join(rest)
@@ -40,7 +40,7 @@ def cuts() -> Cuts:
 
 @pytest.fixture(scope="module")
 async def upstream(cuts: Cuts) -> AsyncIterator[ScriptedUpstream]:
-    async with playing(cuts.play) as upstream:
+    async with running_upstream(cuts.play) as upstream:
         yield upstream
 
 
@@ -52,7 +52,7 @@ async def gateway(
     redis_prefix: str,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> AsyncIterator[Gateway]:
-    stores = Stores(database_url=database_url, redis_url=redis_url)
+    stores = StoreUrls(database_url=database_url, redis_url=redis_url)
     folder: Path = tmp_path_factory.mktemp("splits")
     async with (
         World(stores, f"{redis_prefix}-splits", f"{upstream.root}/first/v1", folder) as world,

@@ -17,7 +17,7 @@ from tidegate.core.endpoints import Endpoint
 _RESET_WHEN_CLOSED = struct.pack("ii", 1, 0)
 
 
-class Do(Enum):
+class ScriptAction(Enum):
     """What a script does beside saying bytes."""
 
     SILENCE = "silence"
@@ -28,15 +28,15 @@ class Do(Enum):
     """Break the connection."""
 
 
-Step = bytes | float | Do
+Step = bytes | float | ScriptAction
 Script = list[Step]
 """Each `bytes` is one write, a number a pause in seconds; at the end the connection is kept for the next request."""
 
 
-class Asked(msgspec.Struct, frozen=True, kw_only=True):
+class ReceivedRequest(msgspec.Struct, frozen=True, kw_only=True):
     """One request that came in."""
 
-    place: str
+    provider: str
     """The first part of the path, which tells the providers apart."""
     route: Endpoint | None
     """None for what is none of the inference routes."""
@@ -50,27 +50,27 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     """Of the requests for this model, from 1."""
 
 
-Play = Callable[[Asked], Script]
+ScriptFor = Callable[[ReceivedRequest], Script]
 """What is said to a request."""
 
 
 class ScriptedUpstream:
     """Counts what it is asked, by the model's name."""
 
-    def __init__(self, play: Play) -> None:
+    def __init__(self, play: ScriptFor) -> None:
         self._play = play
         self.calls: Counter[str] = Counter()
-        self.asked: dict[str, list[Asked]] = {}
-        self.left: Counter[str] = Counter()
+        self.requests: dict[str, list[ReceivedRequest]] = {}
+        self.disconnects: Counter[str] = Counter()
         """Connections that the gateway ended while a script was silent, by model."""
         self.root = ""
 
-    def forget(self) -> None:
+    def reset(self) -> None:
         """Count from the beginning."""
         self.calls.clear()
-        self.asked.clear()
+        self.requests.clear()
 
-    async def connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection, as long as it lasts."""
         try:
             with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
@@ -79,11 +79,11 @@ class ScriptedUpstream:
         finally:
             writer.close()
 
-    async def _answer(self, asked: Asked, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+    async def _answer(self, asked: ReceivedRequest, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         if asked.route is not None:
             self.calls[asked.model] += 1
             asked = msgspec.structs.replace(asked, number=self.calls[asked.model])
-            self.asked.setdefault(asked.model, []).append(asked)
+            self.requests.setdefault(asked.model, []).append(asked)
         for step in self._play(asked):
             if isinstance(step, bytes):
                 writer.write(step)
@@ -91,13 +91,13 @@ class ScriptedUpstream:
                 await asyncio.sleep(0)
             elif isinstance(step, float):
                 await asyncio.sleep(step)
-            elif step is Do.SILENCE:
+            elif step is ScriptAction.SILENCE:
                 with contextlib.suppress(ConnectionError):
                     await reader.read()
-                self.left[asked.model] += 1
+                self.disconnects[asked.model] += 1
                 return False
             else:
-                if step is Do.RESET:
+                if step is ScriptAction.RESET:
                     _reset(writer)
                 return False
         return True
@@ -108,7 +108,7 @@ def _reset(writer: asyncio.StreamWriter) -> None:
     writer.transport.abort()
 
 
-async def _request(reader: asyncio.StreamReader) -> Asked:
+async def _request(reader: asyncio.StreamReader) -> ReceivedRequest:
     head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
     first, *lines = head.split("\r\n")
     pairs = (line.partition(":") for line in lines if line)
@@ -116,8 +116,8 @@ async def _request(reader: asyncio.StreamReader) -> Asked:
     body = await reader.readexactly(int(headers.get("content-length", "0")))
     document: dict[str, Any] = msgspec.json.decode(body) if body else {}
     place, _, path = first.split(" ")[1].lstrip("/").partition("/")
-    return Asked(
-        place=place,
+    return ReceivedRequest(
+        provider=place,
         route=next((route for route in endpoints.ALL if route.path == "/" + path), None),
         model=str(document.get("model", "")),
         stream=bool(document.get("stream")),
@@ -128,10 +128,10 @@ async def _request(reader: asyncio.StreamReader) -> Asked:
 
 
 @contextlib.asynccontextmanager
-async def playing(play: Play) -> AsyncIterator[ScriptedUpstream]:
+async def running_upstream(play: ScriptFor) -> AsyncIterator[ScriptedUpstream]:
     """The upstream, listening while the context lasts; `root` is its address."""
     upstream = ScriptedUpstream(play)
-    server = await asyncio.start_server(upstream.connected, "127.0.0.1", 0, backlog=1024, limit=1024 * 1024)
+    server = await asyncio.start_server(upstream.serve, "127.0.0.1", 0, backlog=1024, limit=1024 * 1024)
     upstream.root = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     try:
         yield upstream

@@ -8,7 +8,7 @@ import pytest
 from tests.harness import Gateway, World
 from tidegate.core import logs
 from tidegate.simulator import running
-from tidegate.storage.embedded import Stores
+from tidegate.storage.embedded import StoreUrls
 
 
 @pytest.fixture(autouse=True)
@@ -18,7 +18,7 @@ def product_logs() -> None:
 
 
 @pytest.fixture
-async def world(clean_stores: Stores, redis_prefix: str, tmp_path: Path) -> AsyncIterator[World]:
+async def world(clean_stores: StoreUrls, redis_prefix: str, tmp_path: Path) -> AsyncIterator[World]:
     async with running() as upstream_url, World(clean_stores, redis_prefix, upstream_url, tmp_path) as world:
         yield world
 

@@ -15,13 +15,13 @@ Json = dict[str, Any]
 Message = MutableMapping[str, Any]
 
 
-class Recording:
+class RecordingUpstream:
     """An ASGI app: a simulator, and the bodies it was sent."""
 
     def __init__(self) -> None:
         self.bodies: list[Json] = []
-        self.may_answer = asyncio.Event()
-        self.may_answer.set()
+        self.answer_allowed = asyncio.Event()
+        self.answer_allowed.set()
         self._simulator: Simulator = create_app()
 
     async def __call__(
@@ -39,7 +39,7 @@ class Recording:
                 parts.append(message.get("body", b""))
                 if not message.get("more_body") and any(parts):
                     self.bodies.append(msgspec.json.decode(b"".join(parts)))
-                    await self.may_answer.wait()
+                    await self.answer_allowed.wait()
             return message
 
         await self._simulator(scope, heard, send)
@@ -53,9 +53,9 @@ async def recorded(world: World, **sections: Any) -> AsyncIterator[tuple[Gateway
 
 
 @contextlib.asynccontextmanager
-async def recording(world: World, **sections: Any) -> AsyncIterator[tuple[Gateway, Recording]]:
+async def recording(world: World, **sections: Any) -> AsyncIterator[tuple[Gateway, RecordingUpstream]]:
     """A gateway and its upstream."""
-    app = Recording()
+    app = RecordingUpstream()
     config = uvicorn.Config(app, log_config=None, access_log=False)
     async with listening(config) as root, world.gateway(upstream={"base_url": f"{root}/v1"}, **sections) as gateway:
         yield gateway, app

@@ -28,7 +28,7 @@ async def raw(gateway: Gateway, key: str | None = None, **headers: str) -> Async
         yield connection
 
 
-async def told(connection: ClientConnection) -> list[Json]:
+async def response_events(connection: ClientConnection) -> list[Json]:
     """All events up to the last of a response."""
     events: list[Json] = []
     while not events or events[-1]["type"] not in LAST:
@@ -36,16 +36,16 @@ async def told(connection: ClientConnection) -> list[Json]:
     return events
 
 
-async def asked(connection: ClientConnection, **fields: Any) -> list[Json]:
+async def send_request(connection: ClientConnection, **fields: Any) -> list[Json]:
     await connection.send(msgspec.json.encode({**ASK, **fields}).decode())
-    return await told(connection)
+    return await response_events(connection)
 
 
 def text_of(response: Json) -> str:
     return "".join(part["text"] for item in response["output"] for part in item["content"])
 
 
-async def closed(connection: ClientConnection) -> int:
+async def close_code(connection: ClientConnection) -> int:
     """The code with which the gateway closes; what it says before is read."""
     with contextlib.suppress(ConnectionClosed):
         while True:

@@ -8,7 +8,7 @@ import pytest
 from openai import AsyncOpenAI
 from openai.types.responses import Response, ResponseStreamEvent
 
-from tests.eventually import PATIENCE_SECONDS, until_so
+from tests.eventually import PATIENCE_SECONDS, wait_until_async
 from tests.harness import Gateway, World
 from tests.strict import valid, whole_response
 from tidegate.auth.grants import KeyChange, LimitsChange
@@ -20,7 +20,7 @@ PACED = {"x-simulate-ttft": "0.2", "x-simulate-tps": "100", "x-simulate-tokens":
 NEVER = {"x-simulate-ttft": "600"}
 
 
-async def ended(client: AsyncOpenAI, response_id: str) -> Response:
+async def finished_response(client: AsyncOpenAI, response_id: str) -> Response:
     """Poll until it is over."""
     found: list[Response] = []
 
@@ -28,11 +28,11 @@ async def ended(client: AsyncOpenAI, response_id: str) -> Response:
         found[:] = [await client.responses.retrieve(response_id)]
         return found[0].status not in ("queued", "in_progress")
 
-    await until_so(over)
+    await wait_until_async(over)
     return found[0]
 
 
-async def created(client: AsyncOpenAI, **more: Any) -> Any:
+async def create_background(client: AsyncOpenAI, **more: Any) -> Any:
     """A background response, or its stream."""
     return await client.responses.create(**{"model": MODEL, "input": QUESTION, "background": True, **more})
 
@@ -50,23 +50,23 @@ def text_of(events: list[Any]) -> str:
 
 async def test_it_is_answered_at_once_and_polled(gateway: Gateway, world: World) -> None:
     async with gateway.sdk() as client:
-        promised = await created(client, metadata={"of": "me"}, extra_headers=PACED)
+        promised = await create_background(client, metadata={"of": "me"}, extra_headers=PACED)
         assert (promised.status, promised.output, promised.background, promised.usage) == ("queued", [], True, None)
-        answer = await ended(client, promised.id)
+        answer = await finished_response(client, promised.id)
         assert answer.status == "completed"
         assert answer.output_text
         assert (answer.id, answer.created_at, answer.metadata) == (promised.id, promised.created_at, {"of": "me"})
         assert answer.usage is not None
         items = await client.responses.input_items.list(promised.id)
         assert [item.type for item in items.data] == ["message"]
-    (line,) = await world.ledger(1)
+    (line,) = await world.ledger_entries(1)
     assert (line["outcome"], line["cache"], line["route"]) == ("ok", "miss", "responses")
     assert line["cost_nanos"] > 0
 
 
 async def test_its_stream_is_read_as_it_comes_and_again(gateway: Gateway, world: World) -> None:
     async with gateway.sdk() as client:
-        stream = await created(client, stream=True, extra_headers=PACED)
+        stream = await create_background(client, stream=True, extra_headers=PACED)
         events = await events_of(stream)
         assert [event.sequence_number for event in events] == list(range(len(events)))
         kinds = [event.type for event in events]
@@ -81,13 +81,13 @@ async def test_its_stream_is_read_as_it_comes_and_again(gateway: Gateway, world:
             again = await client.responses.retrieve(answer.id, stream=True, starting_after=after)
             assert await events_of(again) == events[after + 1 :]
     assert await world.calls("responses") == 1
-    await world.ledger(1)
+    await world.ledger_entries(1)
 
 
 async def test_the_clients_own_helper_takes_a_stream_up_again(gateway: Gateway) -> None:
     client: Any
     async with gateway.sdk() as client:
-        promised = await created(client, extra_headers=PACED)
+        promised = await create_background(client, extra_headers=PACED)
         async with client.responses.stream(response_id=promised.id, starting_after=3) as stream:
             events = await events_of(stream)
             final = await stream.get_final_response()
@@ -97,7 +97,7 @@ async def test_the_clients_own_helper_takes_a_stream_up_again(gateway: Gateway) 
 
 async def test_another_replica_streams_what_this_one_asks(world: World) -> None:
     async with world.gateway() as one, world.gateway() as other, one.sdk() as here, other.sdk() as there:
-        promised = await created(here, extra_headers=PACED)
+        promised = await create_background(here, extra_headers=PACED)
         both = [await client.responses.retrieve(promised.id, stream=True) for client in (here, there)]
         first, second = await asyncio.gather(*(events_of(stream) for stream in both))
         assert first == second
@@ -107,7 +107,7 @@ async def test_another_replica_streams_what_this_one_asks(world: World) -> None:
 
 async def test_who_leaves_its_stream_ends_nothing(gateway: Gateway, world: World) -> None:
     async with gateway.sdk() as client:
-        stream = await created(client, stream=True, extra_headers=PACED)
+        stream = await create_background(client, stream=True, extra_headers=PACED)
         async for event in stream:
             if event.type == "response.output_text.delta":
                 break
@@ -124,29 +124,29 @@ async def test_who_leaves_its_stream_ends_nothing(gateway: Gateway, world: World
 @pytest.mark.parametrize("headers", [NEVER, SLOW])
 async def test_cancelling_ends_it_on_whichever_replica_it_runs(world: World, headers: dict[str, str]) -> None:
     async with world.gateway() as one, world.gateway() as other, one.sdk() as here, other.sdk() as there:
-        promised = await created(here, extra_headers=headers)
+        promised = await create_background(here, extra_headers=headers)
         stream = await there.responses.retrieve(promised.id, stream=True)
-        await world.settled(in_flight=1)
+        await world.wait_for_stats(in_flight=1)
         if headers is SLOW:
             async for event in stream:
                 if event.type == "response.output_text.delta":
                     break
         cancelled = await there.responses.cancel(promised.id)
-        await world.settled(in_flight=0, cancelled=1)
+        await world.wait_for_stats(in_flight=0, cancelled=1)
         assert (cancelled.status, cancelled.error) == ("cancelled", None)
         assert bool(cancelled.output_text) is (headers is SLOW)
         assert await here.responses.cancel(promised.id) == cancelled == await here.responses.retrieve(promised.id)
         last = (await events_of(stream))[-1]
         assert last.type == "response.failed"
         assert last.response.status == "cancelled"
-    (line,) = await world.ledger(1)
+    (line,) = await world.ledger_entries(1)
     assert line["outcome"] == "client_gone"
 
 
 async def test_what_is_no_background_response_is_refused(gateway: Gateway) -> None:
     async with gateway.sdk() as client:
         with pytest.raises(openai.BadRequestError) as refused:
-            await created(client, store=False)
+            await create_background(client, store=False)
         assert (refused.value.code, refused.value.param) == ("unsupported_parameter", "background")
         plain = await client.responses.create(model=MODEL, input=QUESTION)
         with pytest.raises(openai.BadRequestError, match="Cannot cancel a synchronous response"):
@@ -159,7 +159,7 @@ async def test_what_is_no_background_response_is_refused(gateway: Gateway) -> No
 
 async def test_another_project_sees_nothing_of_it(gateway: Gateway, world: World) -> None:
     async with gateway.sdk() as client:
-        promised = await created(client, extra_headers=NEVER)
+        promised = await create_background(client, extra_headers=NEVER)
         stranger = (await world.make_key("bank")).token
         async with gateway.sdk(api_key=stranger) as other:
             for asking in (
@@ -175,15 +175,15 @@ async def test_another_project_sees_nothing_of_it(gateway: Gateway, world: World
 
 async def test_what_the_upstream_refuses_failed(gateway: Gateway, world: World) -> None:
     async with gateway.sdk() as client:
-        promised = await created(client, extra_headers={"x-simulate-fault": "server_error"})
-        answer = await ended(client, promised.id)
+        promised = await create_background(client, extra_headers={"x-simulate-fault": "server_error"})
+        answer = await finished_response(client, promised.id)
         assert answer.status == "failed"
         assert answer.error is not None
         assert answer.error.code == "server_error"
         events = await events_of(await client.responses.retrieve(promised.id, stream=True))
         assert events[-1].type == "response.failed"
         assert events[-1].response == answer
-    await world.ledger(1)
+    await world.ledger_entries(1)
 
 
 async def test_a_revoked_key_has_nothing_done_for_it(world: World) -> None:
@@ -193,23 +193,23 @@ async def test_a_revoked_key_has_nothing_done_for_it(world: World) -> None:
         gateway.sdk(api_key=key.token) as client,
         gateway.sdk() as other,
     ):
-        fillers = [await created(other, extra_headers=NEVER, input=f"Filler {n}") for n in range(2)]
-        await world.settled(in_flight=2)
-        promised = await created(client)
+        fillers = [await create_background(other, extra_headers=NEVER, input=f"Filler {n}") for n in range(2)]
+        await world.wait_for_stats(in_flight=2)
+        promised = await create_background(client)
         await world.keys.revoke(key.record.id)
 
         async def refused() -> bool:
             return (await gateway.call("/models", authorization=f"Bearer {key.token}")).status == 401
 
-        await until_so(refused)
+        await wait_until_async(refused)
         for filler in fillers:
             await other.responses.cancel(filler.id)
-        answer = await ended(other, promised.id)
+        answer = await finished_response(other, promised.id)
         assert answer.status == "failed"
         assert answer.error is not None
         assert "revoked" in answer.error.message
     assert await world.calls("responses") == 2
-    await world.ledger(2)
+    await world.ledger_entries(2)
 
 
 async def test_every_document_is_whole_and_strictly_typed(gateway: Gateway) -> None:
@@ -232,38 +232,40 @@ async def test_every_document_is_whole_and_strictly_typed(gateway: Gateway) -> N
 @pytest.mark.parametrize("after", ["99999999999", "2147483648"])
 async def test_beyond_the_last_event_there_is_nothing(gateway: Gateway, after: str) -> None:
     async with gateway.sdk() as client:
-        promised = await created(client)
-        await ended(client, promised.id)
+        promised = await create_background(client)
+        await finished_response(client, promised.id)
     answer = await gateway.call(f"/responses/{promised.id}?stream=true&starting_after={after}")
     assert (answer.status, answer.events) == (200, [])
 
 
 async def test_a_chain_goes_on_through_the_background(gateway: Gateway) -> None:
     async with gateway.sdk() as client:
-        first = await ended(client, (await created(client)).id)
-        unfinished = await created(client, previous_response_id=first.id, extra_headers=NEVER)
+        first = await finished_response(client, (await create_background(client)).id)
+        unfinished = await create_background(client, previous_response_id=first.id, extra_headers=NEVER)
         with pytest.raises(openai.BadRequestError, match="still being made"):
             await client.responses.create(model=MODEL, input="Then?", previous_response_id=unfinished.id)
         await client.responses.cancel(unfinished.id)
-        answer = await ended(client, (await created(client, input="And then?", previous_response_id=first.id)).id)
+        answer = await finished_response(
+            client, (await create_background(client, input="And then?", previous_response_id=first.id)).id
+        )
         assert answer.previous_response_id == first.id
         assert answer.usage is not None
         assert first.usage is not None
         assert answer.usage.input_tokens > first.usage.input_tokens + first.usage.output_tokens
         with pytest.raises(openai.BadRequestError) as refused:
-            await created(client, previous_response_id="resp_0")
+            await create_background(client, previous_response_id="resp_0")
         assert refused.value.code == "previous_response_not_found"
 
 
 async def test_a_turn_of_a_conversation_keeps_it_until_it_is_over(gateway: Gateway) -> None:
     async with gateway.sdk() as client:
         conversation = await client.conversations.create()
-        promised = await created(client, conversation=conversation.id, extra_headers=NEVER)
+        promised = await create_background(client, conversation=conversation.id, extra_headers=NEVER)
         with pytest.raises(openai.ConflictError):
             await client.responses.create(model=MODEL, input="Now?", conversation=conversation.id)
         await client.responses.cancel(promised.id)
-        again = await created(client, input="Again?", conversation=conversation.id)
-        answer = await ended(client, again.id)
+        again = await create_background(client, input="Again?", conversation=conversation.id)
+        answer = await finished_response(client, again.id)
         assert answer.conversation is not None
         assert answer.conversation.id == conversation.id
         items = await client.conversations.items.list(conversation.id, order="asc")
@@ -280,11 +282,11 @@ async def last_word(stream: Any) -> str:
 
 async def test_what_is_deleted_is_worked_on_no_more(gateway: Gateway, world: World) -> None:
     async with gateway.sdk() as client:
-        promised = await created(client, extra_headers=NEVER)
+        promised = await create_background(client, extra_headers=NEVER)
         stream = await client.responses.retrieve(promised.id, stream=True)
-        await world.settled(in_flight=1)
+        await world.wait_for_stats(in_flight=1)
         await client.responses.delete(promised.id)
-        await world.settled(in_flight=0, cancelled=1)
+        await world.wait_for_stats(in_flight=0, cancelled=1)
         assert await last_word(stream) in ("cancelled", "gone")  # whichever its reader comes to see
         with pytest.raises(openai.NotFoundError):
             await client.responses.retrieve(promised.id)
@@ -295,7 +297,7 @@ async def test_what_is_deleted_is_worked_on_no_more(gateway: Gateway, world: Wor
 async def test_it_goes_with_its_response_when_its_time_is_over(gateway: Gateway, world: World) -> None:
     await world.rows("UPDATE projects SET retention_days = 7 WHERE id = 'shop'")
     async with gateway.sdk() as client:
-        await ended(client, (await created(client)).id)
+        await finished_response(client, (await create_background(client)).id)
     ((job,), (response,)) = [
         (await world.rows(f"SELECT expires_on FROM {table}"))[0]  # noqa: S608  # two names
         for table in ("background_jobs", "responses")
@@ -304,21 +306,21 @@ async def test_it_goes_with_its_response_when_its_time_is_over(gateway: Gateway,
 
 
 async def test_a_limit_of_calls_in_flight_is_kept_and_waited_for(world: World) -> None:
-    key = await world.keys.create(project="shop", name="x", granted=KeyChange(limits=LimitsChange(concurrency=1)))
+    key = await world.keys.create(project="shop", name="x", grants=KeyChange(limits=LimitsChange(concurrency=1)))
     async with world.gateway() as gateway, gateway.sdk(api_key=key.token) as client:
-        endless = await created(client, input="Never?", extra_headers=NEVER)
-        await world.settled(in_flight=1)
-        waiting = await created(client)
+        endless = await create_background(client, input="Never?", extra_headers=NEVER)
+        await world.wait_for_stats(in_flight=1)
+        waiting = await create_background(client)
 
         async def put_off() -> bool:
             query = "SELECT attempt FROM background_jobs WHERE response_id = $1"
             return bool((await world.rows(query, waiting.id))[0][0] >= 4)  # twice begun, and twice given back
 
-        await until_so(put_off)
+        await wait_until_async(put_off)
         assert await world.calls("responses") == 1
         await client.responses.cancel(endless.id)
-        assert (await ended(client, waiting.id)).status == "completed"
-    await world.ledger(2)
+        assert (await finished_response(client, waiting.id)).status == "completed"
+    await world.ledger_entries(2)
 
 
 @pytest.mark.parametrize(
@@ -326,7 +328,7 @@ async def test_a_limit_of_calls_in_flight_is_kept_and_waited_for(world: World) -
     [({"rpm": 1}, "limit_reached"), ({"budget_day": 0}, "budget_exceeded"), ({"tpm": 3}, "call_too_large")],
 )
 async def test_a_refusal_that_lasts_is_told_at_once(world: World, limits: dict[str, int], error: str) -> None:
-    key = await world.keys.create(project="shop", name="x", granted=KeyChange(limits=LimitsChange(**limits)))
+    key = await world.keys.create(project="shop", name="x", grants=KeyChange(limits=LimitsChange(**limits)))
     async with world.gateway() as gateway:
         body = {"model": MODEL, "input": QUESTION, "background": True}
         bearer = f"Bearer {key.token}"
@@ -338,28 +340,28 @@ async def test_a_refusal_that_lasts_is_told_at_once(world: World, limits: dict[s
 
 async def test_a_project_has_so_many_under_way(world: World) -> None:
     async with world.gateway(background={"max_open": 2}) as gateway, gateway.sdk() as client:
-        made = [await created(client, input=f"Question {n}", extra_headers=NEVER) for n in range(2)]
+        made = [await create_background(client, input=f"Question {n}", extra_headers=NEVER) for n in range(2)]
         with pytest.raises(openai.RateLimitError, match="has 2 background responses under way"):
-            await created(client)
+            await create_background(client)
         await client.responses.cancel(made[0].id)
-        made.append(await created(client, extra_headers=NEVER))
+        made.append(await create_background(client, extra_headers=NEVER))
         for one in made[1:]:
             await client.responses.cancel(one.id)
 
 
 async def test_nothing_is_left_of_a_forgotten_end_users(gateway: Gateway, world: World) -> None:
     async with gateway.sdk() as client:
-        over = await created(client, safety_identifier="ada")
-        await ended(client, over.id)
-        await created(client, input="Never?", safety_identifier="ada", extra_headers=NEVER)
-        bobs = await created(client, input="Bob?", safety_identifier="bob")
-        await world.settled(in_flight=1)
+        over = await create_background(client, safety_identifier="ada")
+        await finished_response(client, over.id)
+        await create_background(client, input="Never?", safety_identifier="ada", extra_headers=NEVER)
+        bobs = await create_background(client, input="Bob?", safety_identifier="bob")
+        await world.wait_for_stats(in_flight=1)
         admin = (await world.keys.create(project="operators", admin=True)).token
         headers = {"authorization": f"Bearer {admin}"}
         body = {"project": "shop", "end_user": "ada"}
         async with world.http.post(f"{gateway.root}/admin/v1/users/forget", json=body, headers=headers) as forgotten:
             assert forgotten.status == 200, await forgotten.text()
-        await world.settled(in_flight=0)
-        await ended(client, bobs.id)
+        await world.wait_for_stats(in_flight=0)
+        await finished_response(client, bobs.id)
     for table in ("background_jobs", "response_events"):
         assert await world.rows(f"SELECT DISTINCT response_id FROM {table}") == [(bobs.id,)]  # noqa: S608  # two names

@@ -8,8 +8,8 @@ import openai
 import pytest
 from openai import AsyncOpenAI
 
-from tests.eventually import until_so
-from tests.gateway.test_background import NEVER, created, ended, events_of, text_of
+from tests.eventually import wait_until_async
+from tests.gateway.test_background import NEVER, create_background, events_of, finished_response, text_of
 from tests.harness import World
 
 SOON: dict[str, Any] = {
@@ -22,24 +22,24 @@ PATIENT = {"x-simulate-ttft": "1.5", "x-simulate-tps": "200", "x-simulate-tokens
 STEADY = {"x-simulate-tps": "40", "x-simulate-tokens": "80"}
 
 
-async def answered(world: World, response_id: str) -> None:
+async def wait_for_output(world: World, response_id: str) -> None:
     """Wait until something of the answer is written down."""
 
     async def written() -> bool:
         rows = await world.rows("SELECT content_from FROM background_jobs WHERE response_id = $1", response_id)
         return rows[0][0] is not None
 
-    await until_so(written)
+    await wait_until_async(written)
 
 
 async def outcomes(world: World, count: int) -> dict[str, str]:
     """The ledger's lines, by what follows the request's id."""
-    lines = await world.ledger(count)
+    lines = await world.ledger_entries(count)
     first = min((line["id"] for line in lines), key=len)
     return {line["id"].removeprefix(first): line["outcome"] for line in lines}
 
 
-def whole(events: list[Any]) -> None:
+def assert_complete(events: list[Any]) -> None:
     """A stream without a gap, that begins and ends once."""
     assert [event.sequence_number for event in events] == list(range(len(events)))
     kinds = [event.type for event in events]
@@ -50,13 +50,13 @@ def whole(events: list[Any]) -> None:
 
 async def test_killed_while_it_waits(world: World) -> None:
     async with world.process(**SOON) as doomed, doomed.sdk() as client:
-        fillers = [await created(client, input=f"Filler {n}", extra_headers=NEVER) for n in range(2)]
-        await world.settled(in_flight=2)
-        promised = await created(client)
+        fillers = [await create_background(client, input=f"Filler {n}", extra_headers=NEVER) for n in range(2)]
+        await world.wait_for_stats(in_flight=2)
+        promised = await create_background(client)
         doomed.kill()
-        await doomed.ended()
+        await doomed.wait()
     async with world.gateway(background={"lease_seconds": 1.0}) as survivor, survivor.sdk() as client:
-        assert (await ended(client, promised.id)).status == "completed"
+        assert (await finished_response(client, promised.id)).status == "completed"
         for filler in fillers:
             assert (await client.responses.cancel(filler.id)).status == "cancelled"
 
@@ -64,33 +64,33 @@ async def test_killed_while_it_waits(world: World) -> None:
 async def test_killed_before_anything_was_said(world: World) -> None:
     async with world.process(**SOON) as doomed, world.gateway(**SOON) as survivor, survivor.sdk() as client:
         async with doomed.sdk() as there:
-            promised = await created(there, extra_headers=PATIENT)
-        await world.settled(in_flight=1)
+            promised = await create_background(there, extra_headers=PATIENT)
+        await world.wait_for_stats(in_flight=1)
         stream = await client.responses.retrieve(promised.id, stream=True)
         doomed.kill()
         events = await events_of(stream)
-        whole(events)
+        assert_complete(events)
         assert (await client.responses.retrieve(promised.id)).output_text == text_of(events)
 
 
 async def test_killed_when_something_was_said_that_nobody_saw(world: World) -> None:
     async with world.process(**SOON) as doomed, doomed.sdk() as client:
-        promised = await created(client, extra_headers=STEADY)
-        await answered(world, promised.id)
+        promised = await create_background(client, extra_headers=STEADY)
+        await wait_for_output(world, promised.id)
         doomed.kill()
-        await doomed.ended()
+        await doomed.wait()
     async with world.gateway(**SOON) as survivor, survivor.sdk() as client:
-        assert (await ended(client, promised.id)).status == "completed"
+        assert (await finished_response(client, promised.id)).status == "completed"
         events = await events_of(await client.responses.retrieve(promised.id, stream=True))
-        whole(events)
+        assert_complete(events)
         assert events[-1].response.output_text == text_of(events)
         assert (await outcomes(world, 2)) == {"": "lost", "-2": "ok"}
 
 
 async def test_killed_when_something_was_said_and_seen(world: World) -> None:
     async with world.process(**SOON) as doomed, doomed.sdk() as client:
-        promised = await created(client, extra_headers=STEADY)
-        await answered(world, promised.id)
+        promised = await create_background(client, extra_headers=STEADY)
+        await wait_for_output(world, promised.id)
         async with world.gateway(**SOON) as survivor, survivor.sdk() as other:
             stream = await other.responses.retrieve(promised.id, stream=True)
             seen: list[Any] = []
@@ -100,14 +100,14 @@ async def test_killed_when_something_was_said_and_seen(world: World) -> None:
                     break
             doomed.kill()
             seen += await events_of(stream)
-            whole(seen)
+            assert_complete(seen)
             failed = seen[-1].response
             assert (failed.status, failed.error.code) == ("failed", "server_error")
             assert "restarted" in failed.error.message
             assert failed.output[0].content[0].text == text_of(seen)
             assert await other.responses.retrieve(promised.id) == failed
             await survivor.chat()  # what is lost is found by whoever comes next
-            lost, chat = await world.ledger(2)
+            lost, chat = await world.ledger_entries(2)
             assert (lost["outcome"], chat["outcome"]) == ("lost", "ok")
             assert lost["cost_nanos"] > 0
     assert await world.calls("responses") == 1
@@ -115,55 +115,55 @@ async def test_killed_when_something_was_said_and_seen(world: World) -> None:
 
 async def test_a_process_that_was_frozen_ends_nothing_of_what_another_does(world: World) -> None:
     async with world.process(**SOON) as frozen, frozen.sdk() as there:
-        promised = await created(there, extra_headers=STEADY)
-        await answered(world, promised.id)
+        promised = await create_background(there, extra_headers=STEADY)
+        await wait_for_output(world, promised.id)
         frozen.process.send_signal(signal.SIGSTOP)
         async with world.gateway(**SOON) as survivor, survivor.sdk() as client:
-            await taken_over(world, promised.id)
+            await wait_for_takeover(world, promised.id)
             frozen.process.send_signal(signal.SIGCONT)
-            assert (await ended(client, promised.id)).status == "completed"
+            assert (await finished_response(client, promised.id)).status == "completed"
             events = await events_of(await client.responses.retrieve(promised.id, stream=True))
-            whole(events)
+            assert_complete(events)
             assert events[-1].response.output_text == text_of(events)
 
             async def forgotten() -> bool:
                 return await world.rows("SELECT id FROM pgqueuer") == []
 
-            await until_so(forgotten)
+            await wait_until_async(forgotten)
 
 
-async def taken_over(world: World, response_id: str) -> None:
+async def wait_for_takeover(world: World, response_id: str) -> None:
     """Wait for the second attempt."""
 
     async def second() -> bool:
         rows = await world.rows("SELECT attempt FROM background_jobs WHERE response_id = $1", response_id)
         return bool(rows[0][0] >= 2)
 
-    await until_so(second)
+    await wait_until_async(second)
 
 
 @pytest.mark.parametrize("grace", [1, 20])
 async def test_a_process_that_ends_finishes_or_gives_back(world: World, grace: int) -> None:
     async with world.process(server={"grace_seconds": grace}, **SOON) as ending, ending.sdk() as client:
-        promised = await created(client, extra_headers={"x-simulate-tps": "20", "x-simulate-tokens": "60"})
-        await answered(world, promised.id)
-        assert await ending.end() == 0
+        promised = await create_background(client, extra_headers={"x-simulate-tps": "20", "x-simulate-tokens": "60"})
+        await wait_for_output(world, promised.id)
+        assert await ending.stop() == 0
     finished = grace == 20
     ((status, deaths),) = await world.rows("SELECT status, deaths FROM background_jobs")
     assert (status, deaths) == ("finished" if finished else "queued", 0)
     async with world.gateway(**SOON) as survivor, survivor.sdk() as client:
-        assert (await ended(client, promised.id)).status == "completed"
-        whole(await events_of(await client.responses.retrieve(promised.id, stream=True)))
+        assert (await finished_response(client, promised.id)).status == "completed"
+        assert_complete(await events_of(await client.responses.retrieve(promised.id, stream=True)))
     assert await world.calls("responses") == (1 if finished else 2)
 
 
 async def test_a_process_that_ends_gives_back_while_a_stream_still_holds_it(world: World) -> None:
     async with world.process(server={"grace_seconds": 2}, **SOON) as ending, ending.sdk() as client:
-        promised = await created(client, extra_headers=NEVER)
+        promised = await create_background(client, extra_headers=NEVER)
         stream = await client.responses.retrieve(promised.id, stream=True)
-        await world.settled(in_flight=1)
-        ended_ = asyncio.create_task(ending.end())
-        await world.settled(in_flight=0)  # the attempt is given up, though the reader is still served
+        await world.wait_for_stats(in_flight=1)
+        ended_ = asyncio.create_task(ending.stop())
+        await world.wait_for_stats(in_flight=0)  # the attempt is given up, though the reader is still served
         with pytest.raises(openai.APIConnectionError):
             await events_of(stream)
         assert await ended_ == 0
@@ -174,35 +174,35 @@ async def test_a_process_that_ends_gives_back_while_a_stream_still_holds_it(worl
 async def test_many_jobs_over_three_processes_of_which_two_are_killed(world: World) -> None:
     async with world.gateway(**SOON) as survivor, survivor.sdk() as client:
         async with world.process(**SOON) as one, world.process(**SOON) as other:
-            made = await asyncio.gather(*(promise(client, n) for n in range(12)))
-            await answered_some(world)
+            made = await asyncio.gather(*(start_background(client, n) for n in range(12)))
+            await wait_for_some_outputs(world)
             one.kill()
             other.kill()
-        answers = await asyncio.gather(*(ended(client, name) for name in made))
+        answers = await asyncio.gather(*(finished_response(client, name) for name in made))
         assert {answer.status for answer in answers} == {"completed"}
         for answer in answers:
             events = await events_of(await client.responses.retrieve(answer.id, stream=True))
-            whole(events)
+            assert_complete(events)
             assert text_of(events) == answer.output_text
         await survivor.chat()  # what is lost is found by whoever comes next
-        lines = [line for line in await world.whole_ledger() if line["route"] == "responses"]
+        lines = [line for line in await world.all_entries() if line["route"] == "responses"]
         assert len({line["id"][:36] for line in lines if line["outcome"] == "ok"}) == 12
         assert {line["outcome"] for line in lines} <= {"ok", "lost"}
         assert len(lines) >= await world.calls("responses")
     assert await world.rows("SELECT id FROM pgqueuer") == []
 
 
-async def promise(client: AsyncOpenAI, number: int) -> str:
+async def start_background(client: AsyncOpenAI, number: int) -> str:
     """A background response of its own question; its id."""
-    promised = await created(client, input=f"Question {number}", extra_headers=STEADY)
+    promised = await create_background(client, input=f"Question {number}", extra_headers=STEADY)
     return str(promised.id)
 
 
-async def answered_some(world: World) -> None:
+async def wait_for_some_outputs(world: World) -> None:
     """Wait until something is written down of as many answers as three processes work on."""
 
     async def written() -> bool:
         rows = await world.rows("SELECT 1 FROM background_jobs WHERE content_from IS NOT NULL")
         return len(rows) >= 6
 
-    await until_so(written)
+    await wait_until_async(written)

@@ -9,20 +9,20 @@ import openai
 import psycopg
 import pytest
 
-from tests.eventually import until
-from tests.gateway.test_background import NEVER, created, ended, events_of, text_of
-from tests.gateway.test_background_faults import answered, whole
+from tests.eventually import wait_until
+from tests.gateway.test_background import NEVER, create_background, events_of, finished_response, text_of
+from tests.gateway.test_background_faults import assert_complete, wait_for_output
 from tests.gateway.test_stores_away import is_gone, kill_redis
 from tests.harness import World
 from tidegate.simulator import running
 from tidegate.storage import embedded
-from tidegate.storage.embedded import Stores
+from tidegate.storage.embedded import StoreUrls
 
 STEADY = {"x-simulate-tps": "20", "x-simulate-tokens": "80"}
 
 
 @pytest.fixture
-async def world(own_stores: Stores, redis_prefix: str, tmp_path: Path) -> AsyncIterator[World]:
+async def world(own_stores: StoreUrls, redis_prefix: str, tmp_path: Path) -> AsyncIterator[World]:
     """On stores that may be stopped; without what the test before left."""
     with psycopg.connect(own_stores.database_url, autocommit=True) as database:
         database.execute("TRUNCATE ledger, background_jobs, pgqueuer CASCADE")
@@ -32,21 +32,21 @@ async def world(own_stores: Stores, redis_prefix: str, tmp_path: Path) -> AsyncI
 
 async def test_postgresql_is_started_again_in_the_middle(world: World, own_folder: Path) -> None:
     async with world.gateway() as one, world.gateway() as other, one.sdk() as client, other.sdk() as there:
-        promised = await created(client, extra_headers=STEADY)
-        await answered(world, promised.id)
+        promised = await create_background(client, extra_headers=STEADY)
+        await wait_for_output(world, promised.id)
         stream = await there.responses.retrieve(promised.id, stream=True)
         postmaster = int((own_folder / "postgres" / "postmaster.pid").read_text().split()[0])
         os.kill(postmaster, signal.SIGINT)
-        await until(lambda: is_gone(postmaster))
+        await wait_until(lambda: is_gone(postmaster))
         with pytest.raises(openai.APIStatusError) as refused:
-            await created(client, input="Now?")
+            await create_background(client, input="Now?")
         assert refused.value.status_code == 503
         with embedded.running(own_folder):  # starts it again
             events = await events_of(stream)
-            whole(events)
+            assert_complete(events)
             assert events[-1].response.output_text == text_of(events)
             await world.reconnect()
-            assert (await ended(client, promised.id)).status == "completed"
+            assert (await finished_response(client, promised.id)).status == "completed"
             ((attempt, deaths),) = await world.rows("SELECT attempt, deaths FROM background_jobs")
             assert (attempt, deaths) == (2, 0)  # one to answer, one to end
     assert await world.calls("responses") == 1
@@ -54,15 +54,15 @@ async def test_postgresql_is_started_again_in_the_middle(world: World, own_folde
 
 async def test_without_redis_replicas_hear_of_each_other_by_looking(world: World, own_folder: Path) -> None:
     async with world.gateway() as one, world.gateway() as other, one.sdk() as client, other.sdk() as there:
-        promised = await created(client, extra_headers=STEADY)
-        await answered(world, promised.id)
+        promised = await create_background(client, extra_headers=STEADY)
+        await wait_for_output(world, promised.id)
         stream = await there.responses.retrieve(promised.id, stream=True)
         await kill_redis(own_folder)
         events = await events_of(stream)
-        whole(events)
-        endless = await created(client, input="Never?", extra_headers=NEVER)
-        await world.settled(in_flight=1)
+        assert_complete(events)
+        endless = await create_background(client, input="Never?", extra_headers=NEVER)
+        await world.wait_for_stats(in_flight=1)
         assert (await there.responses.cancel(endless.id)).status == "cancelled"
-        await world.settled(in_flight=0)
+        await world.wait_for_stats(in_flight=0)
         with embedded.running(own_folder):  # starts it again
-            await world.ledger(2)
+            await world.ledger_entries(2)

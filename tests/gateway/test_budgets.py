@@ -27,14 +27,14 @@ SECTIONS: dict[str, Any] = {
 }
 
 
-class Money:
+class BudgetView:
     """What Redis says of a scope's budget today."""
 
     def __init__(self, link: RedisLink, prefix: str, scope: str) -> None:
         self._link = link
         self._prefix = f"{{{prefix}}}"
         self._scope = scope
-        self.most = 0
+        self.highest_amount = 0
         """The most that was ever spent or held."""
 
     async def amounts(self) -> tuple[int, int]:
@@ -42,7 +42,7 @@ class Money:
         day = period_of(SystemClock().now()).day
         names = [f"{self._prefix}:{kind}:{self._scope}:{day}" for kind in ("spent", "held")]
         spent, held = [int(amount or 0) for amount in await self._link.command("MGET", *names)]
-        self.most = max(self.most, spent + held)
+        self.highest_amount = max(self.highest_amount, spent + held)
         return spent, held
 
     async def watch(self) -> None:
@@ -58,19 +58,19 @@ class Money:
 
 
 @pytest.fixture
-async def money(redis_link: RedisLink, redis_prefix: str) -> Callable[[str], Money]:
-    return lambda scope: Money(redis_link, redis_prefix, scope)
+async def money(redis_link: RedisLink, redis_prefix: str) -> Callable[[str], BudgetView]:
+    return lambda scope: BudgetView(redis_link, redis_prefix, scope)
 
 
 async def budgeted(world: World, nanos: int) -> tuple[str, str]:
     """A key's header with this budget a day, and its scope: what is held is counted where there is a budget."""
     granted = KeyChange(limits=LimitsChange(budget_day=nanos))
-    key = await world.keys.create(project="shop", name="budgeted", granted=granted)
+    key = await world.keys.create(project="shop", name="budgeted", grants=granted)
     return f"Bearer {key.token}", f"key/{key.record.id}"
 
 
 @contextlib.asynccontextmanager
-async def watching(money: Money) -> AsyncIterator[None]:
+async def watching(money: BudgetView) -> AsyncIterator[None]:
     watch = asyncio.create_task(money.watch())
     try:
         yield
@@ -117,7 +117,7 @@ def outcomes(world: World) -> dict[str, int]:
 
 
 async def test_two_hundred_callers_over_three_replicas_spend_the_budget_and_no_more(
-    world: World, money: Callable[[str], Money]
+    world: World, money: Callable[[str], BudgetView]
 ) -> None:
     budget = DOLLAR // 5
     key, scope = await budgeted(world, budget)
@@ -133,12 +133,12 @@ async def test_two_hundred_callers_over_three_replicas_spend_the_budget_and_no_m
     assert spent == total <= budget
     assert held == 0
     assert total >= 0.95 * budget
-    assert purse.most <= budget
+    assert purse.highest_amount <= budget
     assert sum(answered) == (await world.calls())
 
 
 async def test_a_killed_replicas_calls_are_charged_in_full_and_the_budget_holds(
-    world: World, money: Callable[[str], Money]
+    world: World, money: Callable[[str], BudgetView]
 ) -> None:
     budget = DOLLAR // 4
     key, scope = await budgeted(world, budget)
@@ -154,7 +154,7 @@ async def test_a_killed_replicas_calls_are_charged_in_full_and_the_budget_holds(
             )
             for n in range(10)
         ]
-        await world.settled(in_flight=10)
+        await world.wait_for_stats(in_flight=10)
         callers = [
             asyncio.create_task(spend_until_refused(lambda n=n: alive[n % len(alive)], key, f"caller {n}"))  # type: ignore[misc]  # mypy does not see the default
             for n in range(60)
@@ -164,7 +164,7 @@ async def test_a_killed_replicas_calls_are_charged_in_full_and_the_budget_holds(
                 await asyncio.sleep(0.02)
         alive.remove(doomed)
         doomed.kill()
-        await doomed.ended()
+        await doomed.wait()
         await asyncio.gather(*callers)
         await asyncio.gather(*slow, return_exceptions=True)
         spent, held = await purse.amounts()
@@ -173,11 +173,11 @@ async def test_a_killed_replicas_calls_are_charged_in_full_and_the_budget_holds(
     assert spent == total <= budget
     assert held == 0
     assert total >= 0.95 * budget
-    assert purse.most <= budget
+    assert purse.highest_amount <= budget
 
 
 async def test_a_redis_that_forgets_is_told_again_before_the_next_paid_call(
-    world: World, money: Callable[[str], Money]
+    world: World, money: Callable[[str], BudgetView]
 ) -> None:
     """What was spent, what is on its way, and what is held by calls under way in other replicas."""
     async with world.gateway(**SECTIONS) as one, world.gateway(**SECTIONS) as other:
@@ -187,7 +187,7 @@ async def test_a_redis_that_forgets_is_told_again_before_the_next_paid_call(
         first = await one.chat(ask("first", max_tokens=50), authorization=key)
         assert first.status == 200
         slow = asyncio.create_task(one.chat(ask("slow", max_tokens=50), authorization=key, x_simulate_latency="3"))
-        await world.settled(in_flight=1)
+        await world.wait_for_stats(in_flight=1)
         spent, held = await purse.amounts()
         await purse.forget_everything()
         asked = await asyncio.gather(
@@ -207,10 +207,10 @@ async def test_a_redis_that_forgets_is_told_again_before_the_next_paid_call(
 
 
 async def test_counters_ledger_and_bill_agree_after_mixed_calls_with_faults(
-    world: World, money: Callable[[str], Money]
+    world: World, money: Callable[[str], BudgetView]
 ) -> None:
     key = await limited(world, budget_day=100 * DOLLAR, rpm=100_000, tpm=10**9, concurrency=1000)
-    await world.faults(server_error=0.05, truncated=0.05, missing_usage=0.05)
+    await world.set_faults(server_error=0.05, truncated=0.05, missing_usage=0.05)
     async with contextlib.AsyncExitStack() as stack:
         gateways = [await stack.enter_async_context(world.gateway(**SECTIONS)) for _ in range(3)]
 
@@ -228,7 +228,7 @@ async def test_counters_ledger_and_bill_agree_after_mixed_calls_with_faults(
                         await calling
 
         await asyncio.gather(*(caller(who) for who in range(40)))
-        await world.settled(in_flight=0)
+        await world.wait_for_stats(in_flight=0)
         total = await ledger_sum(world)
         for scope in ("all", "project/shop"):
             async with asyncio.timeout(PATIENCE_SECONDS):
@@ -265,7 +265,7 @@ async def test_the_whole_deployment_has_a_budget(world: World) -> None:
 
 
 async def test_a_call_that_only_wants_a_stored_answer_holds_nothing(
-    world: World, money: Callable[[str], Money]
+    world: World, money: Callable[[str], BudgetView]
 ) -> None:
     async with world.gateway(**SECTIONS) as gateway:
         answer = await gateway.chat(
@@ -275,7 +275,7 @@ async def test_a_call_that_only_wants_a_stored_answer_holds_nothing(
 
 
 async def test_a_call_that_is_cut_again_and_again_costs_no_more_than_was_held(
-    world: World, money: Callable[[str], Money]
+    world: World, money: Callable[[str], BudgetView]
 ) -> None:
     """Each cut attempt is charged all that it may have been; before the next one as much is set aside again."""
     question = ask("tide " * 400, max_tokens=1)
@@ -286,21 +286,21 @@ async def test_a_call_that_is_cut_again_and_again_costs_no_more_than_was_held(
             answer = await gateway.chat(question, authorization=key, x_simulate_fault="truncated")
         assert answer.error["code"] == "upstream_truncated"
         spent, held = await purse.amounts()
-        [line] = await world.ledger(lines=1)
+        [line] = await world.ledger_entries(lines=1)
         assert line["attempts"] == 3
         assert (spent, held) == (line["cost_nanos"], 0)
         assert spent > 3 * (400 * 10_000 + 17 * 50_000)
-        assert purse.most >= spent
+        assert purse.highest_amount >= spent
 
 
 async def test_a_call_is_not_sent_again_where_its_budget_holds_one_attempt(
-    world: World, money: Callable[[str], Money]
+    world: World, money: Callable[[str], BudgetView]
 ) -> None:
     question = ask("tide " * 400, max_tokens=1)
     async with world.gateway(**SECTIONS, breaker={"failures": 100}) as gateway:
         key, scope = await budgeted(world, 8_000_000)
         answer = await gateway.chat(question, authorization=key, x_simulate_fault="truncated")
-        [line] = await world.ledger(lines=1)
+        [line] = await world.ledger_entries(lines=1)
         spent, held = await money(scope).amounts()
     assert (answer.error["code"], line["attempts"]) == ("upstream_truncated", 1)
     assert (spent, held) == (line["cost_nanos"], 0)

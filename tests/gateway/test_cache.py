@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.eventually import PATIENCE_SECONDS
-from tests.harness import CHAT, EMBEDDINGS, MODERATIONS, RESPONSES, STREAM, Answer, Gateway, Json, World, ask, said_by
+from tests.harness import CHAT, EMBEDDINGS, MODERATIONS, RESPONSES, STREAM, Answer, Gateway, Json, World, ask, chat_text
 
 BODIES: dict[str, Json] = {
     "/chat/completions": CHAT,
@@ -117,7 +117,7 @@ async def test_a_stored_stream_is_given_whole(gateway: Gateway) -> None:
         if path == "/responses":
             assert whole.json == streamed.events[-1]["response"]
         else:
-            assert whole.json["choices"][0]["message"]["content"] == said_by(streamed.events)
+            assert whole.json["choices"][0]["message"]["content"] == chat_text(streamed.events)
             assert whole.json["usage"]["total_tokens"] > 0
 
 
@@ -130,7 +130,7 @@ async def test_a_stored_whole_answer_is_streamed(gateway: Gateway) -> None:
         if path == "/responses":
             assert streamed.events[-1]["response"] == whole.json
         else:
-            assert said_by(streamed.events) == whole.json["choices"][0]["message"]["content"]
+            assert chat_text(streamed.events) == whole.json["choices"][0]["message"]["content"]
             assert streamed.text.endswith("data: [DONE]\n\n")
             assert not any(event.get("usage") for event in streamed.events)
 

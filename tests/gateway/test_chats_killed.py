@@ -55,5 +55,5 @@ async def test_a_chat_of_thirty_turns_over_two_replicas_with_hits_and_joins_betw
     assert [turn.answer for turn in first.turns] == [turn.answer for turn in second.turns]
     assert {turn.item for turn in first.turns} & {turn.item for turn in second.turns} == set()
     assert await world.calls("responses") == 30
-    kinds = {line["cache"] for line in await world.whole_ledger()}
+    kinds = {line["cache"] for line in await world.all_entries()}
     assert kinds == {"miss", "hit", "joined"}

@@ -13,7 +13,7 @@ from openai.types.conversations import (
     ConversationItemList,
 )
 
-from tests.eventually import until_so
+from tests.eventually import wait_until_async
 from tests.gateway.recording import recorded
 from tests.harness import Gateway, World
 from tests.strict import valid
@@ -23,14 +23,14 @@ MODEL = "gpt-4o-mini"
 HELLO: Json = {"type": "message", "role": "user", "content": "Hello"}
 
 
-async def begun(gateway: Gateway, *texts: str) -> str:
+async def create_conversation(gateway: Gateway, *texts: str) -> str:
     items = [{"role": "user", "content": text} for text in texts]
     answer = await gateway.call("/conversations", {"items": items})
     assert answer.status == 200, answer.text
     return str(answer.json["id"])
 
 
-async def asked(world: World, times: int) -> bool:
+async def was_called(world: World, times: int) -> bool:
     """Whether the upstream was asked so often."""
     return await world.calls("responses") == times
 
@@ -93,7 +93,7 @@ async def test_every_document_is_strictly_typed(gateway: Gateway) -> None:
 
 
 async def test_items_are_read_page_by_page_in_either_order(gateway: Gateway) -> None:
-    name = await begun(gateway, *(f"line {number}" for number in range(7)))
+    name = await create_conversation(gateway, *(f"line {number}" for number in range(7)))
     client: Any
     async with gateway.sdk() as client:
         down = [text_of(item) async for item in client.conversations.items.list(name, limit=3)]
@@ -104,7 +104,7 @@ async def test_items_are_read_page_by_page_in_either_order(gateway: Gateway) -> 
 
 async def test_an_item_that_was_taken_out_is_not_said_again(world: World) -> None:
     async with recorded(world) as (gateway, bodies):
-        name = await begun(gateway, "One", "Two", "Three")
+        name = await create_conversation(gateway, "One", "Two", "Three")
         items = (await gateway.call(f"/conversations/{name}/items?order=asc")).json["data"]
         path = f"/conversations/{name}/items/{items[1]['id']}"
         assert (await gateway.call(path, method="DELETE")).status == 200
@@ -120,7 +120,7 @@ async def test_an_item_that_was_taken_out_is_not_said_again(world: World) -> Non
 
 @pytest.mark.parametrize("named", ["conv", {"id": "conv"}])
 async def test_a_response_is_a_turn(gateway: Gateway, named: Any) -> None:
-    name = await begun(gateway, "I am Ann.")
+    name = await create_conversation(gateway, "I am Ann.")
     conversation = name if isinstance(named, str) else {"id": name}
     body = {"model": MODEL, "input": "Who am I?", "conversation": conversation}
     answer = (await gateway.call("/responses", body)).json
@@ -136,7 +136,7 @@ async def test_a_response_is_a_turn(gateway: Gateway, named: Any) -> None:
 
 
 async def test_its_items_survive_it_where_responses_have_them(gateway: Gateway) -> None:
-    name = await begun(gateway)
+    name = await create_conversation(gateway)
     first = (await gateway.call("/responses", {"model": MODEL, "input": "One", "conversation": name})).json
     assert (await gateway.call(f"/conversations/{name}", method="DELETE")).status == 200
     assert (await gateway.call(f"/conversations/{name}/items")).status == 404
@@ -148,10 +148,10 @@ async def test_its_items_survive_it_where_responses_have_them(gateway: Gateway) 
 
 async def test_the_second_of_two_writers_on_two_replicas_is_told_before_it_costs_anything(world: World) -> None:
     async with world.gateway() as one, world.gateway() as other:
-        name = await begun(one)
+        name = await create_conversation(one)
         body = {"model": MODEL, "input": "Question", "conversation": name}
         first = asyncio.create_task(one.call("/responses", body, x_simulate_ttft="2"))
-        await until_so(lambda: asked(world, 1))
+        await wait_until_async(lambda: was_called(world, 1))
         for act in (("/responses", {**body, "input": "Another"}), (f"/conversations/{name}/items", {"items": [HELLO]})):
             told = await other.call(*act)
             assert (told.status, told.error["code"]) == (409, "conversation_locked")
@@ -165,10 +165,10 @@ async def test_the_second_of_two_writers_on_two_replicas_is_told_before_it_costs
 
 async def test_a_conversation_whose_replica_dies_in_the_middle_of_a_turn_is_free_again(world: World) -> None:
     async with world.gateway() as stays, world.process() as doomed:
-        name = await begun(stays, "Hello")
+        name = await create_conversation(stays, "Hello")
         body = {"model": MODEL, "input": "Question", "conversation": name}
         broken = asyncio.create_task(doomed.call("/responses", body, x_simulate_ttft="60"))
-        await until_so(lambda: asked(world, 1))
+        await wait_until_async(lambda: was_called(world, 1))
         doomed.kill()
         await asyncio.wait([broken])
         assert broken.exception() is not None
@@ -179,37 +179,37 @@ async def test_a_conversation_whose_replica_dies_in_the_middle_of_a_turn_is_free
             assert answer.status in {200, 409}
             return answer.status == 200
 
-        await until_so(answered, within=30)
+        await wait_until_async(answered, within=30)
         items = (await stays.call(f"/conversations/{name}/items?order=asc")).json["data"]
         assert [item["role"] for item in items] == ["user", "user", "assistant"]
         assert await world.calls("responses") == 2, "who was told to wait cost nothing"
 
 
 async def test_who_hangs_up_leaves_the_conversation_to_others(gateway: Gateway, world: World) -> None:
-    name = await begun(gateway)
+    name = await create_conversation(gateway)
     body = {"model": MODEL, "input": "Question", "conversation": name}
     gone = asyncio.create_task(gateway.call("/responses", body, x_simulate_ttft="60"))
-    await until_so(lambda: asked(world, 1))
+    await wait_until_async(lambda: was_called(world, 1))
     assert await leases(world) == 1
     gone.cancel()
 
     async def given_back() -> bool:
         return await leases(world) == 0
 
-    await until_so(given_back)
+    await wait_until_async(given_back)
     assert (await gateway.call("/responses", body)).status == 200
 
 
 @pytest.mark.parametrize("failing", [{"x_simulate_fault": "context_length"}, {"cache_control": "only-if-cached"}])
 async def test_a_turn_that_is_not_taken_is_in_nobodys_way(gateway: Gateway, failing: dict[str, str]) -> None:
-    name = await begun(gateway)
+    name = await create_conversation(gateway)
     body = {"model": MODEL, "input": "Question", "conversation": name}
     assert (await gateway.call("/responses", body, **failing)).status >= 400
     assert (await gateway.call("/responses", body)).status == 200
 
 
 async def test_two_writers_are_never_interleaved(gateway: Gateway) -> None:
-    name = await begun(gateway)
+    name = await create_conversation(gateway)
     slow = {"x_simulate_ttft": "0.3"}
     bodies = [{"model": MODEL, "input": f"Question {n}", "conversation": name} for n in range(4)]
     answers = await asyncio.gather(*(gateway.call("/responses", body, **slow) for body in bodies))
@@ -228,7 +228,7 @@ async def test_two_writers_are_never_interleaved(gateway: Gateway) -> None:
 
 
 async def test_the_official_client_tries_again_until_it_is_its_turn(gateway: Gateway) -> None:
-    name = await begun(gateway)
+    name = await create_conversation(gateway)
     client: Any
     async with gateway.sdk(max_retries=8) as client:
         turns = [client.responses.create(model=MODEL, input=f"Q{n}", conversation=name) for n in range(4)]
@@ -238,7 +238,7 @@ async def test_the_official_client_tries_again_until_it_is_its_turn(gateway: Gat
 
 
 async def test_what_fails_is_no_turn(gateway: Gateway) -> None:
-    name = await begun(gateway)
+    name = await create_conversation(gateway)
     body = {"model": MODEL, "input": "Hello", "conversation": name}
     assert (await gateway.call("/responses", body, x_simulate_fault="server_error")).status == 500
     streamed = await gateway.call("/responses", {**body, "stream": True}, x_simulate_fault="error_in_stream")
@@ -248,7 +248,7 @@ async def test_what_fails_is_no_turn(gateway: Gateway) -> None:
 
 
 async def test_limits_are_told(gateway: Gateway) -> None:
-    name = await begun(gateway)
+    name = await create_conversation(gateway)
     client: Any
     async with gateway.sdk() as client:
         for items in ([HELLO] * 21, [{"type": "item_reference", "id": "msg_1"}]):
@@ -266,14 +266,14 @@ async def test_limits_are_told(gateway: Gateway) -> None:
 
 @pytest.mark.parametrize("name", ["%00", "msg%201", "%F0%9F%8C%8A", "x" * 300])
 async def test_what_is_no_id_of_an_item_is_refused(gateway: Gateway, name: str) -> None:
-    conversation = await begun(gateway, "One")
+    conversation = await create_conversation(gateway, "One")
     for path in (f"items/{name}", f"items?after={name}"):
         assert (await gateway.call(f"/conversations/{conversation}/{path}")).status == 400
     assert (await gateway.call(f"/conversations/{conversation}/items/{name}", method="DELETE")).status == 400
 
 
 async def test_another_projects_conversation_is_not_there(gateway: Gateway, world: World) -> None:
-    name = await begun(gateway, "Secret")
+    name = await create_conversation(gateway, "Secret")
     item = (await gateway.call(f"/conversations/{name}/items")).json["data"][0]["id"]
     stranger = f"Bearer {(await world.make_key('elsewhere')).token}"
     path = f"/conversations/{name}"

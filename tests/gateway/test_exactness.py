@@ -13,11 +13,11 @@ import pytest
 
 from benchmarks.books import EXACT, Books, Charge, Line, charges_of
 from benchmarks.mixed_calls import Mix, make
-from tests.gateway.test_budgets import DOLLAR, Money
+from tests.gateway.test_budgets import DOLLAR, BudgetView
 from tests.gateway.test_limits import WIDE, limited
 from tests.harness import World
 from tidegate.simulator import Options, running
-from tidegate.storage.embedded import Stores
+from tidegate.storage.embedded import StoreUrls
 from tidegate.storage.redis import RedisLink
 
 CALLS, CALLERS = 300, 12
@@ -25,7 +25,7 @@ SECTIONS = {"upstream": {**WIDE, "first_byte_seconds": 3.0, "idle_seconds": 3.0}
 
 
 @pytest.fixture
-async def world(clean_stores: Stores, redis_prefix: str, tmp_path: Path) -> AsyncIterator[World]:
+async def world(clean_stores: StoreUrls, redis_prefix: str, tmp_path: Path) -> AsyncIterator[World]:
     async with (
         running(Options(remember=10 * CALLS)) as upstream_url,
         World(clean_stores, redis_prefix, upstream_url, tmp_path) as world,
@@ -46,18 +46,18 @@ async def test_ledger_counters_and_bill_agree(world: World, redis_link: RedisLin
                 await asyncio.gather(*(make(world.http, asked, base_url=dice.choice(urls), key=key) for asked in group))
 
         await asyncio.gather(*(caller() for _ in range(CALLERS)))
-        await world.settled(in_flight=0)
+        await world.wait_for_stats(in_flight=0)
     books = Books(await lines(world), await charges(world))
     assert books.complaints == []
     assert books.sums[EXACT].calls > CALLS * 0.8
     for scopes in (["all"], ["project/a", "project/b"]):
-        amounts = [await Money(redis_link, redis_prefix, scope).amounts() for scope in scopes]
+        amounts = [await BudgetView(redis_link, redis_prefix, scope).amounts() for scope in scopes]
         assert (sum(spent for spent, _ in amounts), sum(held for _, held in amounts)) == (books.booked, 0)
 
 
 async def lines(world: World) -> list[Line]:
     """The ledger's."""
-    rows = await world.whole_ledger()
+    rows = await world.all_entries()
     return [Line(name=row["end_user"], outcome=row["outcome"], nanos=row["cost_nanos"]) for row in rows]
 
 

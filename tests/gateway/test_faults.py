@@ -66,7 +66,7 @@ async def test_a_failure_before_the_answer(
             path, {**PATHS[path], "stream": streamed}, x_simulate_fault=fault, x_tidegate_deadline="0"
         )
         assert_error(answer, status, code, name, retried=retried)
-    (line,) = await world.ledger(1)
+    (line,) = await world.ledger_entries(1)
     assert (line["outcome"], line["cache"]) == (name, "miss")
     assert (line["cost_nanos"] > 0) is (fault == "timeout")  # what was taken in and not refused may have been read
     assert await world.calls(path.strip("/").partition("/")[0]) == 1
@@ -92,7 +92,7 @@ async def test_a_failure_within_an_answer_that_is_not_streamed(
             retried=retried,
         )
         assert (await gateway.call(path, PATHS[path])).headers["x-tidegate-cache"] == "miss"
-    failed, _ = await world.ledger(2)
+    failed, _ = await world.ledger_entries(2)
     assert failed["outcome"] == name
 
 
@@ -116,7 +116,7 @@ async def test_a_failure_within_a_stream(world: World, path: str, fault: str, co
         assert (last["type"], last["code"], last["message"]) == ("error", code, last["error"]["message"])
         assert last["sequence_number"] == len(answer.events) - 1
     assert again.headers["x-tidegate-cache"] == "miss"
-    first, second = await world.ledger(2)
+    first, second = await world.ledger_entries(2)
     assert (first["outcome"], second["outcome"]) == (name, name)
     refused = fault == "preflight_failure_in_stream"  # before the first word: the upstream charges nothing
     assert first["estimated"] is not refused
@@ -158,7 +158,7 @@ async def test_an_answer_without_usage_is_estimated_and_good(gateway: Gateway, w
         answer = await gateway.call(path, body, x_simulate_fault="missing_usage", cache_control="no-store")
         assert answer.status == 200
         assert "error" not in answer.text or path == "/responses"
-    for line in await world.ledger(2):
+    for line in await world.ledger_entries(2):
         assert (line["outcome"], line["estimated"]) == ("ok", True)
         assert line["input_tokens"] > 0
         assert line["output_tokens"] > 0

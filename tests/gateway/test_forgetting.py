@@ -2,7 +2,7 @@
 
 import asyncpg
 
-from tests.eventually import until_so
+from tests.eventually import wait_until_async
 from tests.harness import Gateway, World, ask
 
 ADA = {"safety_identifier": "ada"}
@@ -27,7 +27,7 @@ async def test_a_forgotten_end_user_is_asked_about_anew(gateway: Gateway, world:
     async def drained() -> bool:
         return await lines(world, "ada") == 3
 
-    await until_so(drained)
+    await wait_until_async(drained)
     admin = (await world.keys.create(project="operators", admin=True)).token
     project = (await world.keys.list())[0].project
     headers = {"authorization": f"Bearer {admin}"}

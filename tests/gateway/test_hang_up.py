@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import msgspec
 import pytest
 
-from tests.harness import CHAT, RESPONSES, STREAM, Answer, Gateway, World, ask, said_by
+from tests.harness import CHAT, RESPONSES, STREAM, Answer, Gateway, World, ask, chat_text
 
 NEVER = {"x_simulate_ttft": "60"}
 SLOW = {"x_simulate_tps": "40", "x_simulate_tokens": "400"}
@@ -17,9 +17,9 @@ SOON_LOOKS = 10
 """100 ms."""
 
 
-async def begun(gateway: Gateway, body: Any, **headers: str) -> Any:
+async def open_stream(gateway: Gateway, body: Any, **headers: str) -> Any:
     """A stream of which the first event has come."""
-    response = await gateway.opened("/chat/completions", body, **headers)
+    response = await gateway.open("/chat/completions", body, **headers)
     await response.content.readuntil(b"\n\n")
     return response
 
@@ -39,85 +39,85 @@ async def looks_until_cancelled(world: World) -> int:
 async def test_while_it_waits(gateway: Gateway, world: World, path: str, streamed: bool) -> None:
     body = {**(CHAT if path == "/chat/completions" else RESPONSES), "stream": streamed}
     call = asyncio.create_task(gateway.call(path, body, **NEVER))
-    await world.settled(in_flight=1)
+    await world.wait_for_stats(in_flight=1)
     call.cancel()
     assert await looks_until_cancelled(world) <= SOON_LOOKS
-    (line,) = await world.ledger(1)
+    (line,) = await world.ledger_entries(1)
     assert (line["outcome"], line["estimated"]) == ("client_gone", True)
     assert line["input_tokens"] > 0
 
 
 async def test_in_the_middle_of_a_stream(gateway: Gateway, world: World) -> None:
-    response = await begun(gateway, STREAM, **SLOW)
+    response = await open_stream(gateway, STREAM, **SLOW)
     await response.content.readuntil(b"\n\n")
     response.close()
     assert await looks_until_cancelled(world) <= SOON_LOOKS
-    (line,) = await world.ledger(1)
+    (line,) = await world.ledger_entries(1)
     assert (line["outcome"], line["estimated"]) == ("client_gone", True)
     assert line["output_tokens"] > 0
     assert line["cost_nanos"] > 0
 
 
 async def test_an_abandoned_answer_is_not_stored(gateway: Gateway, world: World) -> None:
-    response = await begun(gateway, STREAM, **SLOW)
+    response = await open_stream(gateway, STREAM, **SLOW)
     response.close()
-    await world.settled(in_flight=0, cancelled=1)
-    again = await begun(gateway, STREAM, **SLOW)
+    await world.wait_for_stats(in_flight=0, cancelled=1)
+    again = await open_stream(gateway, STREAM, **SLOW)
     assert again.headers["x-tidegate-cache"] == "miss"
     again.close()
-    await world.settled(in_flight=0, cancelled=2)
-    await world.ledger(2)
+    await world.wait_for_stats(in_flight=0, cancelled=2)
+    await world.ledger_entries(2)
 
 
 async def test_not_while_another_waits_for_the_same_answer(gateway: Gateway, world: World) -> None:
-    first = await begun(gateway, STREAM, **SOON)
-    second = await begun(gateway, STREAM, **SOON)
+    first = await open_stream(gateway, STREAM, **SOON)
+    second = await open_stream(gateway, STREAM, **SOON)
     assert second.headers["x-tidegate-cache"] == "joined"
     first.close()
     rest = Answer(200, {}, (await second.text()))
     assert rest.text.endswith("data: [DONE]\n\n")
     stats = await world.stats()
     assert (stats["calls"]["chat"], stats["cancelled"], stats["served"]) == (1, 0, 1)
-    asked, joined = await world.ledger(2)
+    asked, joined = await world.ledger_entries(2)
     assert (asked["outcome"], asked["cache"], asked["estimated"]) == ("ok", "miss", False)
     assert (joined["outcome"], joined["cache"]) == ("ok", "joined")
 
 
 async def test_the_one_who_joined_may_leave_too(gateway: Gateway, world: World) -> None:
-    first = await begun(gateway, STREAM, **SOON)
-    second = await begun(gateway, STREAM, **SOON)
+    first = await open_stream(gateway, STREAM, **SOON)
+    second = await open_stream(gateway, STREAM, **SOON)
     second.close()
     assert (await first.text()).endswith("data: [DONE]\n\n")
-    asked, joined = await world.ledger(2)
+    asked, joined = await world.ledger_entries(2)
     assert (asked["outcome"], joined["outcome"]) == ("ok", "client_gone")
     assert joined["cost_nanos"] == 0
 
 
 async def test_the_last_of_several_ends_the_call(gateway: Gateway, world: World) -> None:
-    both = [await begun(gateway, STREAM, **SLOW) for _ in range(2)]
+    both = [await open_stream(gateway, STREAM, **SLOW) for _ in range(2)]
     for response in both:
         response.close()
     assert await looks_until_cancelled(world) <= SOON_LOOKS
-    assert len(await world.ledger(2)) == 2
+    assert len(await world.ledger_entries(2)) == 2
 
 
 async def test_over_two_replicas_the_last_of_several_ends_the_call(world: World) -> None:
     async with world.gateway() as one, world.gateway() as other:
-        first = await begun(one, STREAM, **SLOW)
-        second = await begun(other, STREAM, **SLOW)
+        first = await open_stream(one, STREAM, **SLOW)
+        second = await open_stream(other, STREAM, **SLOW)
         first.close()
         await second.content.readuntil(b"\n\n")
         second.close()
         assert await looks_until_cancelled(world) <= 5 * SOON_LOOKS  # by way of Redis
         assert await world.calls() == 1
-        await world.ledger(2)
+        await world.ledger_entries(2)
 
 
 async def test_a_client_that_reads_nothing_counts_as_gone(world: World) -> None:
     async with world.gateway(server={"send_seconds": 0.3}) as gateway:
         client = refusing_to_read(gateway, ask("Tell me everything.", stream=True), tokens=40_000)
         try:
-            (line,) = await world.ledger(1)
+            (line,) = await world.ledger_entries(1)
         finally:
             client.close()
         assert line["outcome"] == "client_gone"
@@ -130,13 +130,13 @@ async def test_a_slow_reader_holds_up_no_other(world: World) -> None:
         body = ask("Tell me everything.", stream=True)
         client = refusing_to_read(gateway, body, tokens=40_000)
         try:
-            await world.settled(in_flight=1)
+            await world.wait_for_stats(in_flight=1)
             answer = await gateway.chat(body, x_simulate_tokens="40000")
         finally:
             client.close()
         assert answer.headers["x-tidegate-cache"] == "joined"
         assert answer.text.endswith("data: [DONE]\n\n")
-        assert len(said_by(answer.events)) > 40_000
+        assert len(chat_text(answer.events)) > 40_000
     assert await world.calls() == 1
 
 

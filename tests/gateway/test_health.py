@@ -27,7 +27,7 @@ async def test_without_traffic_the_upstream_is_asked_for_free_and_seldom(world: 
         clock.advance(2)
         await gateway.call("/health/upstream")
     assert (await world.stats())["calls"] == {"models": 2}
-    assert await world.ledger(0) == []
+    assert await world.ledger_entries(0) == []
 
 
 async def test_traffic_tells_enough(world: World, clock: ManualClock) -> None:

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from tests.harness import CHAT, RESPONSES, STREAM, Gateway, World, said_by
+from tests.harness import CHAT, RESPONSES, STREAM, Gateway, World, chat_text
 
 RESTLESS = {"server": {"ping_seconds": 0.05}}
 PATHS = {"/chat/completions": STREAM, "/responses": {**RESPONSES, "stream": True}}
@@ -31,7 +31,7 @@ async def test_between_two_events(world: World) -> None:
         answer = await gateway.chat(STREAM, x_simulate_tps="5", x_simulate_tokens="3")
         again = await gateway.chat({**STREAM, "stream": False}, x_simulate_tps="5", x_simulate_tokens="3")
     assert answer.text.partition("data: ")[2].count(PING) >= 2
-    assert said_by(answer.events) == again.json["choices"][0]["message"]["content"]
+    assert chat_text(answer.events) == again.json["choices"][0]["message"]["content"]
     assert again.headers["x-tidegate-cache"] == "hit"
     assert PING not in again.text
 
@@ -48,7 +48,7 @@ async def test_an_error_after_the_first_heartbeat_comes_as_an_event(
     assert event["error"]["code"] == code
     if path == "/responses":
         assert (event["type"], event["code"], event["sequence_number"]) == ("error", code, 0)
-    (line,) = await world.ledger(1)
+    (line,) = await world.ledger_entries(1)
     assert line["outcome"] != "ok"
 
 
@@ -57,7 +57,7 @@ async def test_who_joins_a_silent_answer_hears_them_too(world: World) -> None:
     async with (
         world.gateway(**RESTLESS) as one,
         world.gateway(**RESTLESS) as other,
-        one.opened("/chat/completions", STREAM, **slow) as leading,
+        one.open("/chat/completions", STREAM, **slow) as leading,
     ):
         following = await other.chat(STREAM, **slow)
         assert (await leading.text()).startswith(PING)
@@ -74,10 +74,10 @@ async def test_an_answer_in_one_piece_has_no_room_for_any(world: World) -> None:
 
 async def test_a_hang_up_during_a_heartbeat_still_ends_the_call(world: World) -> None:
     async with world.gateway(**RESTLESS) as gateway:
-        async with gateway.opened("/chat/completions", STREAM, x_simulate_latency="60") as response:
+        async with gateway.open("/chat/completions", STREAM, x_simulate_latency="60") as response:
             assert await response.content.readuntil(b"\n") == PING.encode()
-        await world.settled(cancelled=1, in_flight=0)
-        (line,) = await world.ledger(1)
+        await world.wait_for_stats(cancelled=1, in_flight=0)
+        (line,) = await world.ledger_entries(1)
         assert line["outcome"] == "client_gone"
 
 

@@ -21,7 +21,7 @@ async def test_a_call_is_written_down_with_its_own_tokens(
 ) -> None:
     before = time.time()
     answer = await gateway.call(path, body)
-    (line,) = await world.ledger(1)
+    (line,) = await world.ledger_entries(1)
     usage = answer.json["usage"]
     assert line["id"] == answer.headers["x-request-id"]
     assert (line["project"], line["route"], line["provider"]) == ("shop", route, "openai")
@@ -41,7 +41,7 @@ async def test_prices_are_those_of_the_configuration(world: World) -> None:
     price = {"input": "3", "output": "7"}
     async with world.gateway(metering={"prices": {CHAT["model"]: price}}) as gateway:
         answer = await gateway.chat()
-    (line,) = await world.ledger(1)
+    (line,) = await world.ledger_entries(1)
     usage = answer.json["usage"]
     nanos = (usage["prompt_tokens"] * 3 + usage["completion_tokens"] * 7) * 1000
     assert line["cost_nanos"] == nanos
@@ -50,7 +50,7 @@ async def test_prices_are_those_of_the_configuration(world: World) -> None:
 
 async def test_moderations_are_free(gateway: Gateway, world: World) -> None:
     await gateway.call("/moderations", MODERATIONS)
-    (line,) = await world.ledger(1)
+    (line,) = await world.ledger_entries(1)
     assert (line["route"], line["outcome"], line["cost_nanos"]) == ("moderations", "ok", 0)
 
 
@@ -66,7 +66,7 @@ async def test_a_stream_is_written_down_like_a_whole_answer(
     options = {"stream_options": {"include_usage": True}} if asked_for_usage and path != "/responses" else {}
     await gateway.call(path, body, cache_control="no-store")
     await gateway.call(path, {**body, "stream": True, **options}, cache_control="no-store")
-    whole, streamed = await world.ledger(2)
+    whole, streamed = await world.ledger_entries(2)
     assert (whole["stream"], streamed["stream"], streamed["estimated"]) == (False, True, False)
     for figure in ("input_tokens", "output_tokens", "cost_nanos", "served_model", "outcome"):
         assert streamed[figure] == whole[figure]
@@ -77,7 +77,7 @@ async def test_reasoning_and_cached_tokens_are_kept_apart(gateway: Gateway, worl
     for _ in range(2):
         answer = await gateway.chat(long, cache_control="no-store")
     usage = answer.json["usage"]
-    first, second = await world.ledger(2)
+    first, second = await world.ledger_entries(2)
     assert second["cached_tokens"] == usage["prompt_tokens_details"]["cached_tokens"] > 0
     assert second["reasoning_tokens"] == usage["completion_tokens_details"]["reasoning_tokens"] > 0
     assert second["cost_nanos"] < first["cost_nanos"]
@@ -91,7 +91,7 @@ async def test_a_hit_costs_nothing_and_saves_what_the_answer_cost(
 ) -> None:
     await gateway.chat(STREAM)
     hit = await gateway.chat({**CHAT, "stream": streamed})
-    asked, given = await world.ledger(2)
+    asked, given = await world.ledger_entries(2)
     assert (given["id"], given["cache"], given["outcome"]) == (hit.headers["x-request-id"], "hit", "ok")
     assert (given["cost_nanos"], given["saved_nanos"]) == (0, asked["cost_nanos"])
     assert given["served_model"] == asked["served_model"]
@@ -102,7 +102,7 @@ async def test_who_asks_is_kept_with_the_call(gateway: Gateway, world: World) ->
     other = await world.make_key(project="warehouse")
     await gateway.chat({**CHAT, "user": "alice"})
     await gateway.chat({**CHAT, "safety_identifier": "bob"}, authorization=f"Bearer {other.token}")
-    first, second = await world.ledger(2)
+    first, second = await world.ledger_entries(2)
     assert (first["project"], first["end_user"]) == ("shop", "alice")
     assert (second["project"], second["end_user"], second["key_id"]) == ("warehouse", "bob", other.record.id)
 
@@ -111,13 +111,13 @@ async def test_what_was_refused_here_is_not_in_the_ledger(gateway: Gateway, worl
     await gateway.chat(authorization="Bearer nobody")
     await gateway.chat({"model": 7})
     await gateway.chat(cache_control="only-if-cached")
-    assert await world.ledger(0) == []
+    assert await world.ledger_entries(0) == []
 
 
 async def test_a_hundred_calls_at_once_are_a_hundred_lines(gateway: Gateway, world: World) -> None:
     bodies = [ask(f"question {number % 60}", stream=number % 2 == 0) for number in range(100)]
     answers = await asyncio.gather(*(gateway.chat(body) for body in bodies))
-    lines = await world.ledger(100)
+    lines = await world.ledger_entries(100)
     assert {line["id"] for line in lines} == {answer.headers["x-request-id"] for answer in answers}
     assert {line["outcome"] for line in lines} == {"ok"}
     assert await world.calls() == sum(line["cache"] == "miss" for line in lines)

@@ -31,7 +31,7 @@ async def replicas(world: World, number: int = 3, **sections: Any) -> AsyncItera
 
 async def limited(world: World, project: str = "shop", **limits: int) -> str:
     """A key's header with these limits."""
-    key = await world.keys.create(project=project, name="limited", granted=KeyChange(limits=LimitsChange(**limits)))
+    key = await world.keys.create(project=project, name="limited", grants=KeyChange(limits=LimitsChange(**limits)))
     return f"Bearer {key.token}"
 
 
@@ -47,7 +47,7 @@ async def at_once(gateways: list[Gateway], number: int, key: str, first: int = 0
 
 
 @contextlib.asynccontextmanager
-async def crowded(
+async def rejected_calls(
     world: World, gateways: list[Gateway], number: int, key: str, *, room: int, **fields: Any
 ) -> AsyncIterator[list[Answer]]:
     """The answers of those of so many calls for whom there is no room; the others stay for a while, then hang up."""
@@ -55,7 +55,7 @@ async def crowded(
     calls = [asyncio.create_task(at_once([gateways[n % len(gateways)]], 1, key, n, **fields)) for n in range(number)]
     try:
         first = [await call for call in itertools.islice(asyncio.as_completed(calls), number - room)]
-        await world.settled(in_flight=room, calls={"chat": begun + room})
+        await world.wait_for_stats(in_flight=room, calls={"chat": begun + room})
         yield [answer for (answer,) in first]
     finally:
         for call in calls:
@@ -95,9 +95,9 @@ async def test_requests_per_minute_hold_over_all_replicas(world: World) -> None:
 async def test_calls_in_flight_never_exceed_their_limit(world: World) -> None:
     key = await limited(world, concurrency=4)
     async with replicas(world) as gateways:
-        async with crowded(world, gateways, 30, key, room=4, **ENDLESS) as refused:
+        async with rejected_calls(world, gateways, 30, key, room=4, **ENDLESS) as refused:
             assert statuses(refused) == {429: 26}
-        await world.ledger(4)  # they have given back what they held
+        await world.ledger_entries(4)  # they have given back what they held
         again = await at_once(gateways, 4, key)
     assert statuses(again) == {200: 4}
 
@@ -109,7 +109,7 @@ async def test_tokens_are_reserved_and_given_back(world: World) -> None:
         assert 3000 < int(first.headers["x-ratelimit-remaining-tokens"]) < 3500
         second = await gateway.chat(ask("b", max_tokens=2500), authorization=key)
         assert 3000 < int(second.headers["x-ratelimit-remaining-tokens"]) < 3500  # the first used some 40
-        async with crowded(world, [gateway], 5, key, room=2, max_tokens=2500, **ENDLESS) as answers:
+        async with rejected_calls(world, [gateway], 5, key, room=2, max_tokens=2500, **ENDLESS) as answers:
             assert statuses(answers) == {429: 3}
         refused = answers[0]
         assert refused.error["type"] == "tokens"
@@ -147,7 +147,7 @@ async def test_a_project_and_its_end_users_have_limits_of_their_own(
 
 
 @contextlib.asynccontextmanager
-async def official(
+async def sdk_with_responses(
     gateway: Gateway, key: str, **options: Any
 ) -> AsyncIterator[tuple[AsyncOpenAI, list[httpx.Response]]]:
     """The official client, and what it was answered."""
@@ -165,7 +165,7 @@ async def test_the_official_client_waits_as_it_is_told_and_no_longer(world: Worl
     key = await limited(world, rpm=30)
     async with world.gateway(upstream=WIDE) as gateway:
         await at_once([gateway], 30, key)
-        async with official(gateway, key, max_retries=4) as (client, heard):
+        async with sdk_with_responses(gateway, key, max_retries=4) as (client, heard):
             for number in range(100):  # until there is no room: on a busy machine it may have grown
                 heard.clear()
                 question: Any = ask(f"again {number}")
@@ -183,7 +183,7 @@ async def test_the_official_client_gives_up_where_waiting_is_no_use(world: World
     key = await limited(world, **limits)
     async with (
         world.gateway(upstream=WIDE, budgets={"recount_after_seconds": 0.5}) as gateway,
-        official(gateway, key, max_retries=5) as (client, heard),
+        sdk_with_responses(gateway, key, max_retries=5) as (client, heard),
     ):
         question: Any = ask("q", max_tokens=1000)
         with pytest.raises(openai.RateLimitError) as refused:
@@ -196,9 +196,9 @@ async def test_who_hangs_up_makes_room(world: World) -> None:
     key = await limited(world, concurrency=1)
     async with world.gateway(upstream=WIDE) as gateway:
         calling = asyncio.create_task(gateway.chat(ask("slow"), authorization=key, **ENDLESS))
-        await world.settled(in_flight=1)
+        await world.wait_for_stats(in_flight=1)
         assert (await gateway.chat(ask("other"), authorization=key)).status == 429
         calling.cancel()
-        await world.settled(in_flight=0)
-        await world.ledger(1)
+        await world.wait_for_stats(in_flight=0)
+        await world.ledger_entries(1)
         assert (await gateway.chat(ask("other"), authorization=key)).status == 200

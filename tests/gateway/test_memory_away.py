@@ -10,20 +10,20 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.eventually import until
-from tests.gateway.recording import Recording, recording
+from tests.eventually import wait_until
+from tests.gateway.recording import RecordingUpstream, recording
 from tests.gateway.test_stores_away import is_gone
 from tests.harness import Gateway, World, ask
 from tidegate.simulator import running
 from tidegate.storage import embedded
-from tidegate.storage.embedded import Stores
+from tidegate.storage.embedded import StoreUrls
 
 Json = dict[str, Any]
 MODEL = "gpt-4o-mini"
 
 
 @pytest.fixture
-async def world(own_stores: Stores, tmp_path: Path) -> AsyncIterator[World]:
+async def world(own_stores: StoreUrls, tmp_path: Path) -> AsyncIterator[World]:
     """On a PostgreSQL that may be stopped."""
     with psycopg.connect(own_stores.database_url, autocommit=True) as database:
         database.execute("TRUNCATE ledger")
@@ -34,17 +34,17 @@ async def world(own_stores: Stores, tmp_path: Path) -> AsyncIterator[World]:
 async def stop_postgres(folder: Path) -> None:
     postmaster = int((folder / "postgres" / "postmaster.pid").read_text().split()[0])
     os.kill(postmaster, signal.SIGINT)
-    await until(lambda: is_gone(postmaster))
+    await wait_until(lambda: is_gone(postmaster))
 
 
-async def asked_of(world: World) -> int:
+async def call_count(world: World) -> int:
     return await world.calls("responses") + await world.calls("chat")
 
 
 async def test_what_cannot_be_kept_is_not_asked(world: World, own_folder: Path) -> None:
     async with world.gateway() as gateway:
         first = (await gateway.call("/responses", {"model": MODEL, "input": "One"})).json
-        before = await asked_of(world)
+        before = await call_count(world)
         await stop_postgres(own_folder)
         stateful: list[tuple[str, Json]] = [
             ("/responses", {"model": MODEL, "input": "Two"}),
@@ -58,7 +58,7 @@ async def test_what_cannot_be_kept_is_not_asked(world: World, own_folder: Path) 
             answer = await gateway.call(path, body)
             assert (answer.status, answer.error["code"]) == (503, "postgres_unavailable"), path
             assert answer.headers["x-should-retry"] == "true"
-        assert await asked_of(world) == before
+        assert await call_count(world) == before
         assert (await gateway.call("/responses", {"model": MODEL, "input": "Two", "store": False})).status == 200
         assert (await gateway.chat(ask("Three"))).status == 200
         with embedded.running(own_folder):  # starts it again
@@ -83,13 +83,13 @@ async def test_an_answer_that_cannot_be_kept_any_more_is_not_given_as_if_it_were
             assert (again.status, again.headers["x-tidegate-cache"]) == (200, "hit")
 
 
-async def _while_postgres_ends(gateway: Gateway, upstream: Recording, folder: Path, body: Json) -> Any:
+async def _while_postgres_ends(gateway: Gateway, upstream: RecordingUpstream, folder: Path, body: Json) -> Any:
     asked = len(upstream.bodies)
-    upstream.may_answer.clear()
+    upstream.answer_allowed.clear()
     slow = asyncio.create_task(gateway.call("/responses", body))
     try:
-        await until(lambda: len(upstream.bodies) > asked)
+        await wait_until(lambda: len(upstream.bodies) > asked)
         await stop_postgres(folder)
     finally:
-        upstream.may_answer.set()
+        upstream.answer_allowed.set()
     return await slow

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.eventually import until_so
-from tests.faults.own_parts import gateway_with_ways
+from tests.eventually import wait_until_async
+from tests.faults.own_parts import breakable_gateway
 from tests.faults.proxy import Mode
 from tests.gateway.test_budgets import ledger_sum
 from tests.harness import STREAM, UPSTREAM_KEY, Gateway, World, ask
@@ -100,7 +100,7 @@ async def test_scrapers_without_a_key_are_let_in_where_it_is_configured(world: W
 async def test_how_each_credential_stands(world: World, fault: str, state: str) -> None:
     async with world.gateway(**OPEN, providers=TWO_KEYS, upstream={"api_key": None}) as gateway:
         assert (await page(gateway)).the_one("credential_state", "openai", "first") == "healthy"
-        await world.faults(key="first-nobody-may-see", **{fault: 1.0})
+        await world.set_faults(key="first-nobody-may-see", **{fault: 1.0})
         assert (await gateway.chat()).status == 200
         shown = await page(gateway)
         assert shown.the_one("credential_state", "openai", "first") == state
@@ -112,7 +112,7 @@ async def test_how_each_target_stands_and_what_may_be_retried(world: World) -> N
     async with world.gateway(**OPEN, **ONCE) as gateway:
         await gateway.chat()
         assert (await page(gateway)).the_one("target_state", "openai", "gpt-4o-mini") == "closed"
-        await world.faults(server_error=1.0)
+        await world.set_faults(server_error=1.0)
         for number in range(5):
             await gateway.chat(ask(f"{number}"), x_tidegate_deadline="0")
         shown = await page(gateway)
@@ -140,14 +140,14 @@ async def test_who_waits_and_how_long(world: World) -> None:
             oldest = shown["queue_oldest_wait_seconds openai default gpt-4o-mini"]
             return shown["queue_waiting_calls openai default gpt-4o-mini"] > 20 and oldest > 0.1
 
-        await until_so(some_wait)
+        await wait_until_async(some_wait)
         for call in calls:
             call.cancel()
         await asyncio.gather(*calls, return_exceptions=True)
 
 
 async def test_what_the_deployment_has_spent_of_its_budget(world: World) -> None:
-    async with gateway_with_ways(world, **OPEN, budgets={"stop_usd_per_day": "2.5"}) as ways:
+    async with breakable_gateway(world, **OPEN, budgets={"stop_usd_per_day": "2.5"}) as ways:
         gateway = ways.gateway
         assert (await gateway.chat()).status == 200
         spent = await ledger_sum(world)
@@ -163,7 +163,7 @@ async def test_what_the_deployment_has_spent_of_its_budget(world: World) -> None
 
 
 async def test_what_waits_on_the_disk(world: World) -> None:
-    async with gateway_with_ways(world, **OPEN) as ways:
+    async with breakable_gateway(world, **OPEN) as ways:
         gateway = ways.gateway
         assert (await page(gateway))["spool_bytes"] == 0
         await ways.redis.set(Mode.REFUSE)
@@ -175,7 +175,7 @@ async def test_what_waits_on_the_disk(world: World) -> None:
         async def replayed() -> bool:
             return (await page(gateway))["spool_bytes"] == 0
 
-        await until_so(replayed)
+        await wait_until_async(replayed)
 
 
 async def test_each_worker_is_shown_whoever_is_asked(world: World) -> None:
@@ -186,9 +186,9 @@ async def test_each_worker_is_shown_whoever_is_asked(world: World) -> None:
             pages = [await page(gateway) for _ in range(6)]
             return all("redis_up 0" in shown and "redis_up 1" in shown for shown in pages)
 
-        await until_so(both_know_both, within=30)
+        await wait_until_async(both_know_both, within=30)
         for number in range(30):
-            async with gateway.opened("/chat/completions", b"{", connection="close") as answer:
+            async with gateway.open("/chat/completions", b"{", connection="close") as answer:
                 assert answer.status == 400, number
 
         async def all_are_counted() -> bool:
@@ -196,4 +196,4 @@ async def test_each_worker_is_shown_whoever_is_asked(world: World) -> None:
             keys = [f"failures_total body_not_json chat {worker}" for worker in (0, 1)]
             return sum(shown[key] for key in keys if key in shown) == 30
 
-        await until_so(all_are_counted)
+        await wait_until_async(all_are_counted)

@@ -8,34 +8,36 @@ MODEL = "gpt-4o-mini"
 DEEP = "[" * 900 + "]" * 900
 
 
-def asked(*fields: str) -> str:
+def responses_body(*fields: str) -> str:
     return "{" + ",".join(['"model":"gpt-4o-mini"', *fields]) + "}"
 
 
-def said(item: str) -> str:
-    return asked(f'"input":[{item}]')
+def responses_body_with(item: str) -> str:
+    return responses_body(f'"input":[{item}]')
 
 
-TAKEN = [
-    said('{"role":"user","content":{"a":1}}'),
-    said('{"role":"user","content":"x","n":123456789012345678901234567890}'),
-    said('{"role":"user","content":"nul \\u0000 half \\ud800 end","id":"\\u0000"}'),
-    said('{"type":"message"}'),
-    said('{"type":"compaction","encrypted_content":"theirs"}'),
-    said('{"type":"nobody_knows","content":[]}'),
-    asked('"input":"nul \\u0000 half \\ud800"', '"metadata":{"\\u0000":"\\u0000"}', '"instructions":"\\u0000"'),
+ACCEPTED = [
+    responses_body_with('{"role":"user","content":{"a":1}}'),
+    responses_body_with('{"role":"user","content":"x","n":123456789012345678901234567890}'),
+    responses_body_with('{"role":"user","content":"nul \\u0000 half \\ud800 end","id":"\\u0000"}'),
+    responses_body_with('{"type":"message"}'),
+    responses_body_with('{"type":"compaction","encrypted_content":"theirs"}'),
+    responses_body_with('{"type":"nobody_knows","content":[]}'),
+    responses_body(
+        '"input":"nul \\u0000 half \\ud800"', '"metadata":{"\\u0000":"\\u0000"}', '"instructions":"\\u0000"'
+    ),
     '{"model":"gpt-4o-mini","input":"x","user":"\\u0000","safety_identifier":"\\ud800"}',
 ]
 REFUSED = [
-    said('{"role":["user"],"content":"x"}'),
-    said('{"type":5}'),
-    said("{}"),
-    said("5"),
-    said('{"type":"item_reference","id":5}'),
-    said('{"type":"compaction","encrypted_content":"tg1.xx"}'),
-    said('{"role":"user","content":"x","n":1e400}'),
+    responses_body_with('{"role":["user"],"content":"x"}'),
+    responses_body_with('{"type":5}'),
+    responses_body_with("{}"),
+    responses_body_with("5"),
+    responses_body_with('{"type":"item_reference","id":5}'),
+    responses_body_with('{"type":"compaction","encrypted_content":"tg1.xx"}'),
+    responses_body_with('{"role":"user","content":"x","n":1e400}'),
     '{"model":"gpt-4o-mini","input":{"a":1}}',
-    asked(f'"input":{DEEP}'),
+    responses_body(f'"input":{DEEP}'),
     '{"model":"gpt-4o-mini","input":"x","include":[1]}',
     '{"model":"gpt-4o-mini","input":"x","conversation":5}',
     '{"model":"gpt-4o-mini","input":"x","previous_response_id":""}',
@@ -47,7 +49,7 @@ COMPLETIONS = [
 ]
 
 
-@pytest.mark.parametrize("body", TAKEN)
+@pytest.mark.parametrize("body", ACCEPTED)
 async def test_what_is_taken_can_be_read_and_gone_on_from(gateway: Gateway, body: str) -> None:
     answer = await gateway.call("/responses", body.encode())
     assert answer.status == 200, answer.text
@@ -66,7 +68,7 @@ async def test_what_cannot_be_is_refused(gateway: Gateway, path: str, body: str)
     assert answer.error["type"] == "invalid_request_error"
 
 
-@pytest.mark.parametrize("body", [*TAKEN, *REFUSED])
+@pytest.mark.parametrize("body", [*ACCEPTED, *REFUSED])
 async def test_a_conversation_takes_or_refuses_them_too(gateway: Gateway, body: str) -> None:
     items = body.replace('"model":"gpt-4o-mini","input"', '"items"').encode()
     answer = await gateway.call("/conversations", items)
@@ -78,7 +80,9 @@ async def test_a_conversation_takes_or_refuses_them_too(gateway: Gateway, body: 
 @pytest.mark.parametrize("messages", COMPLETIONS)
 @pytest.mark.parametrize("stream", ["true", "false"])
 async def test_completions_are_kept_whatever_was_asked(gateway: Gateway, messages: str, stream: str) -> None:
-    body = asked('"store":true', f'"stream":{stream}', '"metadata":{"\\u0000":"\\u0000"}', f'"messages":{messages}')
+    body = responses_body(
+        '"store":true', f'"stream":{stream}', '"metadata":{"\\u0000":"\\u0000"}', f'"messages":{messages}'
+    )
     answer = await gateway.chat(body.encode())
     assert answer.status == 200, answer.text
     name = (answer.events[0] if stream == "true" else answer.json)["id"]

@@ -88,12 +88,12 @@ ATTEMPTS: list[tuple[str, str, Json | None, int]] = [
 ]
 
 
-def filled(value: Any, names: dict[str, str]) -> Any:
+def with_ids(value: Any, names: dict[str, str]) -> Any:
     """The value with the owner's ids in it."""
     if isinstance(value, dict):
-        return {name: filled(one, names) for name, one in value.items()}
+        return {name: with_ids(one, names) for name, one in value.items()}
     if isinstance(value, list):
-        return [filled(one, names) for one in value]
+        return [with_ids(one, names) for one in value]
     return value.format(**names) if isinstance(value, str) else value
 
 
@@ -102,7 +102,7 @@ async def test_a_stranger_finds_nothing_and_changes_nothing(gateway: Gateway, wo
     stranger = Gateway(gateway.root, (await world.make_key("bank")).token, world.http)
     asked = await world.calls("responses")
     for method, path, body, status in ATTEMPTS:
-        answer = await stranger.call(path.format(**owner.names), filled(body, owner.names), method=method)
+        answer = await stranger.call(path.format(**owner.names), with_ids(body, owner.names), method=method)
         assert answer.status == status, (method, path, body, answer.text)
         assert SECRET not in answer.text, (method, path, body)
     assert (await stranger.call("/chat/completions")).json["data"] == []

@@ -6,36 +6,36 @@ from typing import Any
 import openai
 import pytest
 
-from tests.eventually import until_so
+from tests.eventually import wait_until_async
 from tests.harness import CHAT, EMBEDDINGS, RESPONSES, STREAM, Gateway, World, ask
 from tidegate.core.clock import SystemClock
-from tidegate.queue.messages import LaneTerms, Report
-from tidegate.queue.store import LaneStore
+from tidegate.queue.messages import CapacityReport, LaneLimits
+from tidegate.queue.store import CapacityStore
 from tidegate.storage.redis import RedisLink
 
 LANE = "openai/default/gpt-4o-mini"
 RESTLESS = {"server": {"ping_seconds": 0.05}}
 
 
-class Upstream:
+class UpstreamFeedback:
     """What the gateways are told of their upstream, as if answers had said it."""
 
     def __init__(self, link: RedisLink, prefix: str) -> None:
-        self._store = LaneStore(link, prefix=prefix, terms=lambda _: LaneTerms())
+        self._store = CapacityStore(link, prefix=prefix, lane_limits=lambda _: LaneLimits())
 
-    async def holds(self, seconds: float, lane: str = LANE) -> None:
+    async def refuse_for(self, seconds: float, lane: str = LANE) -> None:
         """It has refused a call, and told to wait so long."""
-        said = Report(rpm=600, rpm_left=600, refused="requests", wait=seconds)
+        said = CapacityReport(rpm=600, rpm_remaining=600, rejection_kind="requests", retry_after=seconds)
         await self._store.learn(lane, said, SystemClock().now())
 
     async def waiting(self) -> int:
         """How many calls wait for it, in all replicas."""
-        return sum(lane.waiting for lane in await self._store.show(SystemClock().now(), most=1))
+        return sum(lane.waiting for lane in await self._store.snapshot(SystemClock().now(), limit=1))
 
 
 @pytest.fixture
-def upstream(world: World, redis_link: RedisLink) -> Upstream:
-    return Upstream(redis_link, world.prefix)
+def upstream(world: World, redis_link: RedisLink) -> UpstreamFeedback:
+    return UpstreamFeedback(redis_link, world.prefix)
 
 
 @pytest.mark.parametrize(
@@ -44,31 +44,33 @@ def upstream(world: World, redis_link: RedisLink) -> Upstream:
     ids=["chat", "responses", "embeddings"],
 )
 async def test_a_call_that_is_not_streamed_just_waits(
-    gateway: Gateway, upstream: Upstream, path: str, body: dict[str, Any]
+    gateway: Gateway, upstream: UpstreamFeedback, path: str, body: dict[str, Any]
 ) -> None:
-    await upstream.holds(0.5, f"openai/default/{body['model']}")
+    await upstream.refuse_for(0.5, f"openai/default/{body['model']}")
     answer = await gateway.call(path, body)
     assert answer.status == 200
     assert int(answer.headers["x-tidegate-queue-ms"]) >= 400
 
 
-async def test_the_official_client_reads_streams_that_began_with_a_wait(world: World, upstream: Upstream) -> None:
+async def test_the_official_client_reads_streams_that_began_with_a_wait(
+    world: World, upstream: UpstreamFeedback
+) -> None:
     async with world.gateway(**RESTLESS) as gateway, gateway.sdk() as client:
-        await upstream.holds(0.5)
+        await upstream.refuse_for(0.5)
         said = await gateway.chat(STREAM)
         assert said.text.startswith(": ping\n")
-        await upstream.holds(0.5)
+        await upstream.refuse_for(0.5)
         question: Any = ask("and low tide?")
         chunks = [chunk async for chunk in await client.chat.completions.create(**question, stream=True)]
         assert any(chunk.choices and chunk.choices[0].delta.content for chunk in chunks)
-        await upstream.holds(0.5)
+        await upstream.refuse_for(0.5)
         asked: Any = {**RESPONSES, "input": "and low tide?"}
         events = [event.type async for event in await client.responses.create(**asked, stream=True)]
         assert (events[0], events[-1]) == ("response.created", "response.completed")
 
 
-async def test_who_would_wait_too_long_hears_how_long_at_once(gateway: Gateway, upstream: Upstream) -> None:
-    await upstream.holds(30.0)
+async def test_who_would_wait_too_long_hears_how_long_at_once(gateway: Gateway, upstream: UpstreamFeedback) -> None:
+    await upstream.refuse_for(30.0)
     async with gateway.sdk(default_headers={"x-tidegate-deadline": "2"}) as client:
         question: Any = CHAT
         with pytest.raises(openai.RateLimitError) as refused:
@@ -92,33 +94,33 @@ async def test_any_number_of_seconds_is_a_deadline(gateway: Gateway, stated: str
 
 
 async def test_who_hangs_up_in_the_queue_leaves_it_and_pays_nothing(
-    world: World, gateway: Gateway, upstream: Upstream
+    world: World, gateway: Gateway, upstream: UpstreamFeedback
 ) -> None:
-    await upstream.holds(60.0)
+    await upstream.refuse_for(60.0)
     calls = [asyncio.create_task(gateway.chat(ask(f"{number}"))) for number in range(10)]
 
     async def waiting(count: int) -> bool:
         return await upstream.waiting() == count
 
-    await until_so(lambda: waiting(10))
+    await wait_until_async(lambda: waiting(10))
     for call in calls:
         call.cancel()
     await asyncio.gather(*calls, return_exceptions=True)
-    await until_so(lambda: waiting(0))
+    await wait_until_async(lambda: waiting(0))
     assert await world.calls() == 0
 
 
 async def test_the_places_of_a_replica_that_was_killed_go_to_the_others(
-    world: World, gateway: Gateway, upstream: Upstream
+    world: World, gateway: Gateway, upstream: UpstreamFeedback
 ) -> None:
     async with world.process() as doomed:
-        await upstream.holds(10.0)
+        await upstream.refuse_for(10.0)
         lost = [asyncio.create_task(doomed.chat(ask(f"{number}"))) for number in range(50)]
 
         async def all_wait() -> bool:
             return await upstream.waiting() == len(lost)
 
-        await until_so(all_wait)
+        await wait_until_async(all_wait)
         doomed.kill()
         outcomes = await asyncio.gather(*lost, return_exceptions=True)
         assert all(isinstance(outcome, Exception) for outcome in outcomes)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.harness import CHAT, EMBEDDINGS, MODERATIONS, RESPONSES, STREAM, Gateway, Json, World, ask, said_by
+from tests.harness import CHAT, EMBEDDINGS, MODERATIONS, RESPONSES, STREAM, Gateway, Json, World, ask, chat_text
 
 TOOL: Json = {
     "type": "function",
@@ -61,7 +61,7 @@ async def test_a_stream_says_the_same_as_the_whole_answer(gateway: Gateway, worl
         assert [event["sequence_number"] for event in streamed.events] == list(range(len(streamed.events)))
     else:
         assert streamed.text.endswith("data: [DONE]\n\n")
-        assert said_by(streamed.events) == whole.json["choices"][0]["message"]["content"]
+        assert chat_text(streamed.events) == whole.json["choices"][0]["message"]["content"]
     assert sum((await world.stats())["calls"].values()) == 2
 
 

@@ -42,14 +42,14 @@ def head(gateway: Gateway, *lines: str) -> bytes:
     return "\r\n".join(said).encode()
 
 
-async def connected(gateway: Gateway) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+async def connect(gateway: Gateway) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     host, port = gateway.root.removeprefix("http://").split(":")
     return await asyncio.open_connection(host, int(port))
 
 
-async def heard(gateway: Gateway, *parts: bytes, pause: float = 0.0) -> bytes:
+async def received_bytes(gateway: Gateway, *parts: bytes, pause: float = 0.0) -> bytes:
     """What comes back until the gateway or a minute ends it."""
-    reader, writer = await connected(gateway)
+    reader, writer = await connect(gateway)
     answer = b""
     with contextlib.suppress(ConnectionError, TimeoutError):
         async with asyncio.timeout(PATIENCE_SECONDS):
@@ -81,7 +81,7 @@ async def heard(gateway: Gateway, *parts: bytes, pause: float = 0.0) -> bytes:
 async def test_a_body_that_never_ends_or_is_none_is_refused_by_name(
     impatient: Gateway, world: World, lines: tuple[str, ...], parts: tuple[bytes, ...], status: bytes, code: bytes
 ) -> None:
-    answer = await heard(impatient, head(impatient, *lines), *parts)
+    answer = await received_bytes(impatient, head(impatient, *lines), *parts)
     assert answer.startswith(b"HTTP/1.1 " + status), answer
     assert code in answer
     assert await world.calls() == 0
@@ -90,7 +90,7 @@ async def test_a_body_that_never_ends_or_is_none_is_refused_by_name(
 
 async def test_a_body_may_come_in_small_pieces_and_be_waited_for(gateway: Gateway) -> None:
     said = head(gateway, f"content-length: {len(BODY)}", "expect: 100-continue")
-    reader, writer = await connected(gateway)
+    reader, writer = await connect(gateway)
     writer.write(said)
     assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 100")
     for start in range(0, len(BODY), 7):
@@ -103,30 +103,30 @@ async def test_a_body_may_come_in_small_pieces_and_be_waited_for(gateway: Gatewa
 @pytest.mark.parametrize("cut", [0, 1, 10, len(BODY) - 1])
 async def test_an_aborted_upload_leaves_no_trace(gateway: Gateway, world: World, cut: int) -> None:
     with structlog.testing.capture_logs() as logs:
-        _, writer = await connected(gateway)
+        _, writer = await connect(gateway)
         writer.write(head(gateway, f"content-length: {len(BODY)}") + BODY[:cut])
         await writer.drain()
         writer.transport.abort()
         assert (await gateway.chat()).status == 200
     assert [line for line in logs if line["log_level"] in ("error", "critical")] == []
-    assert len(await world.ledger(1)) == 1
+    assert len(await world.ledger_entries(1)) == 1
 
 
 async def test_a_client_that_closes_its_half_is_gone(gateway: Gateway, world: World) -> None:
-    reader, writer = await connected(gateway)
+    reader, writer = await connect(gateway)
     writer.write(head(gateway, f"content-length: {len(BODY)}", "x-simulate-latency: 30") + BODY)
     await writer.drain()
-    await world.settled(calls={"chat": 1})
+    await world.wait_for_stats(calls={"chat": 1})
     writer.write_eof()
     async with asyncio.timeout(PATIENCE_SECONDS):
         assert await reader.read() == b""
-    (line,) = await world.ledger(1)
+    (line,) = await world.ledger_entries(1)
     assert line["outcome"] == "client_gone"
     writer.close()
 
 
 async def test_a_crowd_that_says_nothing_keeps_nobody_out(gateway: Gateway) -> None:
-    crowd = await asyncio.gather(*(connected(gateway) for _ in range(200)))
+    crowd = await asyncio.gather(*(connect(gateway) for _ in range(200)))
     half = b"POST /v1/chat/completions HTTP/1.1\r\nx-slow: "
     for _, writer in crowd[::2]:
         writer.write(half)
@@ -138,12 +138,12 @@ async def test_a_crowd_that_says_nothing_keeps_nobody_out(gateway: Gateway) -> N
 
 async def test_pipelined_calls_are_answered_in_turn(gateway: Gateway, world: World) -> None:
     call = head(gateway, f"content-length: {len(BODY)}") + BODY
-    reader, writer = await connected(gateway)
+    reader, writer = await connect(gateway)
     writer.write(call * 3)
     answers = b""
     async with asyncio.timeout(PATIENCE_SECONDS):
         while answers.count(b"HTTP/1.1 200") < 3:
             answers += await reader.read(65536)
     writer.close()
-    assert len(await world.ledger(3)) == 3
+    assert len(await world.ledger_entries(3)) == 3
     assert await world.calls() == 1, "the second and third are hits"

@@ -7,7 +7,7 @@ import aiohttp
 import pytest
 
 from tests.harness import CHAT, RESPONSES, UPSTREAM_KEY, Gateway, World, ask
-from tidegate.pipeline.context import Request, Ticket
+from tidegate.pipeline.context import InferenceRequest, RequestContext
 from tidegate.pipeline.pipeline import Pipeline
 from tidegate.simulator import Fault
 
@@ -18,9 +18,9 @@ WRONG = "sk-tg-mistyped0by0somebody0in0a0hurry0and0not0a0key"
 async def test_a_process_that_met_every_fault_has_written_no_key(world: World) -> None:
     async with world.process(upstream=SHORT, log_level="debug") as gateway:
         said = await all_that_goes_wrong(gateway)
-        code = await gateway.end()
+        code = await gateway.stop()
     assert code == 0, gateway.log
-    lines = await world.ledger(2 * 2 * len(Fault))
+    lines = await world.ledger_entries(2 * 2 * len(Fault))
     for secret in (UPSTREAM_KEY, world.key, WRONG, "sk-simul", UPSTREAM_KEY[-12:], world.key[10:30]):
         for place in (gateway.log, said, str(lines)):
             assert secret not in place
@@ -49,7 +49,7 @@ async def all_that_goes_wrong(gateway: Gateway) -> str:
     for header in (f"Bearer {WRONG}", f"Basic {WRONG}", WRONG):
         said.append(str(await gateway.chat(authorization=header)))
     said.append(str(await gateway.chat(ask("no", model=7))))
-    async with gateway.opened("/nowhere") as response:
+    async with gateway.open("/nowhere") as response:
         said.append(await response.text())
     return "".join(said)
 
@@ -57,13 +57,13 @@ async def all_that_goes_wrong(gateway: Gateway) -> str:
 async def test_reprs_hold_no_key(world: World) -> None:
     async with world.gateway() as gateway:
         slow = asyncio.create_task(gateway.chat(x_simulate_latency="30"))
-        await world.settled(in_flight=1)
+        await world.wait_for_stats(in_flight=1)
         ours = [thing for thing in gc.get_objects() if str(type(thing).__module__).startswith("tidegate.")]
         texts = [repr(thing) for thing in ours]
         slow.cancel()
         await asyncio.gather(slow, return_exceptions=True)
-        await world.settled(in_flight=0)
-    assert {Request, Ticket, Pipeline} <= {type(thing) for thing in ours}
+        await world.wait_for_stats(in_flight=0)
+    assert {InferenceRequest, RequestContext, Pipeline} <= {type(thing) for thing in ours}
     for secret in (UPSTREAM_KEY, world.key):
         assert [text[:200] for text in texts if secret in text] == []
 

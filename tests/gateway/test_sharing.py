@@ -6,7 +6,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from tests.harness import CHAT, RESPONSES, STREAM, Answer, Gateway, GatewayProcess, World, ask, said_by
+from tests.harness import CHAT, RESPONSES, STREAM, Answer, Gateway, GatewayProcess, World, ask, chat_text
 
 PACED = {"x_simulate_ttft": "0.2", "x_simulate_tps": "100", "x_simulate_tokens": "20"}
 
@@ -17,7 +17,7 @@ def words_of(answer: Answer) -> str:
     if answer.headers["content-type"] == "application/json":
         return str(answer.json["choices"][0]["message"]["content"])
     assert answer.text.endswith("data: [DONE]\n\n")
-    return said_by(answer.events)
+    return chat_text(answer.events)
 
 
 async def test_fifty_calls_at_once_over_two_replicas_are_one(world: World) -> None:
@@ -30,7 +30,7 @@ async def test_fifty_calls_at_once_over_two_replicas_are_one(world: World) -> No
     assert late.headers["x-tidegate-cache"] == "hit"
     said = [answer.headers["x-tidegate-cache"] for answer in answers]
     assert (said.count("miss"), said.count("joined") + said.count("hit")) == (1, 49)
-    lines = await world.ledger(51)
+    lines = await world.ledger_entries(51)
     (asked,) = [line for line in lines if line["cache"] == "miss"]
     others = [line for line in lines if line is not asked]
     assert asked["cost_nanos"] > 0
@@ -43,7 +43,7 @@ async def test_fifty_calls_at_once_over_two_replicas_are_one(world: World) -> No
 async def test_responses_are_shared_too(world: World, first_streams: bool) -> None:
     async with world.gateway() as one, world.gateway() as other:
         first = asyncio.create_task(one.call("/responses", {**RESPONSES, "stream": first_streams}, **PACED))
-        await world.settled(in_flight=1)
+        await world.wait_for_stats(in_flight=1)
         bodies = [{**RESPONSES, "stream": streamed, "metadata": {"of": str(streamed)}} for streamed in (False, True)]
         whole, streamed = await asyncio.gather(*(other.call("/responses", body, **PACED) for body in bodies))
         leader = await first
@@ -58,7 +58,7 @@ async def test_responses_are_shared_too(world: World, first_streams: bool) -> No
 async def test_each_who_joined_gets_the_usage_chunk_only_if_it_asked(world: World) -> None:
     async with world.gateway() as one, world.gateway() as other:
         first = asyncio.create_task(one.chat(STREAM, **PACED))
-        await world.settled(in_flight=1)
+        await world.wait_for_stats(in_flight=1)
         asked = await other.chat({**STREAM, "stream_options": {"include_usage": True}}, **PACED)
         leader = await first
     assert await world.calls() == 1
@@ -66,7 +66,7 @@ async def test_each_who_joined_gets_the_usage_chunk_only_if_it_asked(world: Worl
     assert [bool(event.get("usage")) for event in asked.events].count(True) == 1
 
 
-async def warmed(world: World, *gateways: Gateway) -> int:
+async def warm_up(world: World, *gateways: Gateway) -> int:
     """Have each been called once: the first call takes its time. How often the upstream was asked for it."""
     for gateway in gateways:
         assert (await gateway.chat(ask("warm"))).status == 200
@@ -81,7 +81,7 @@ async def test_a_failure_is_shared_and_not_kept(world: World, fault: str, status
     failing = {"x_simulate_fault": fault, "x_simulate_latency": "2"}  # it ends as followers look for life
     once = {"upstream": {"idle_seconds": 0.4}, "retries": {"most": 0}}
     async with world.gateway(**once) as one, world.gateway(**once) as other:
-        warm = await warmed(world, one, other)
+        warm = await warm_up(world, one, other)
         answers = await asyncio.gather(*((one, other)[number % 2].chat(**failing) for number in range(10)))
         assert await world.calls() == warm + 1
         assert (await one.chat(**failing)).status == status
@@ -89,7 +89,7 @@ async def test_a_failure_is_shared_and_not_kept(world: World, fault: str, status
         assert answer.status == status, answer.text
         assert answer.error["code"] == (code or "upstream_timeout")
         assert answer.headers["x-should-retry"] == "true"
-    lines = (await world.ledger(13))[2:]
+    lines = (await world.ledger_entries(13))[2:]
     assert len({line["outcome"] for line in lines}) == 1
     assert lines[0]["outcome"] != "ok"
 
@@ -97,7 +97,7 @@ async def test_a_failure_is_shared_and_not_kept(world: World, fault: str, status
 async def test_a_failure_within_a_stream_reaches_everybody(world: World) -> None:
     failing = {"x_simulate_fault": "error_in_stream", "x_simulate_ttft": "2"}
     async with world.gateway() as one, world.gateway() as other:
-        warm = await warmed(world, one, other)
+        warm = await warm_up(world, one, other)
         answers = await asyncio.gather(*((one, other)[number % 2].chat(STREAM, **failing) for number in range(6)))
     assert await world.calls() == warm + 1
     assert {answer.events[-1]["error"]["code"] for answer in answers} == {"server_error"}
@@ -112,12 +112,12 @@ async def test_those_who_want_a_fresh_answer_do_not_share(gateway: Gateway, worl
 
 async def test_different_questions_do_not_wait_for_each_other(gateway: Gateway, world: World) -> None:
     slow = asyncio.create_task(gateway.chat(ask("slow"), x_simulate_ttft="30"))
-    await world.settled(in_flight=1)
+    await world.wait_for_stats(in_flight=1)
     async with asyncio.timeout(20):
         assert (await gateway.chat(ask("fast"))).status == 200
     slow.cancel()
     await asyncio.gather(slow, return_exceptions=True)
-    await world.settled(in_flight=0)
+    await world.wait_for_stats(in_flight=0)
 
 
 PATIENT = {"x_simulate_ttft": "0.3", "x_simulate_tps": "50", "x_simulate_tokens": "100"}
@@ -127,8 +127,8 @@ SHORT_LEASE = {"lease_seconds": 0.5}
 @pytest.mark.parametrize("leader_streams", [True, False])
 async def test_followers_complete_when_the_leaders_process_is_killed(world: World, leader_streams: bool) -> None:
     async with world.gateway(cache=SHORT_LEASE) as survivor, world.process(cache=SHORT_LEASE) as doomed:
-        leading = asyncio.create_task(until_killed(doomed, stream=leader_streams))
-        await world.settled(in_flight=1)
+        leading = asyncio.create_task(read_until_killed(doomed, stream=leader_streams))
+        await world.wait_for_stats(in_flight=1)
         bodies = [{**CHAT, "stream": (number % 2 == 0) != leader_streams} for number in range(6)]
         followers = [asyncio.create_task(survivor.chat(body, **PATIENT)) for body in bodies]
         await leading
@@ -136,22 +136,22 @@ async def test_followers_complete_when_the_leaders_process_is_killed(world: Worl
     assert len({words_of(answer) for answer in answers}) == 1
     assert {answer.headers["x-tidegate-cache"] for answer in answers} == {"joined"}
     assert await world.calls() == 2
-    lines = await world.ledger(7)  # the six, and the one that was asked again for all of them
+    lines = await world.ledger_entries(7)  # the six, and the one that was asked again for all of them
     assert {line["outcome"] for line in lines} == {"ok"}
     assert sum(line["cost_nanos"] > 0 for line in lines) == 1
 
 
-async def until_killed(doomed: GatewayProcess, *, stream: bool) -> None:
+async def read_until_killed(doomed: GatewayProcess, *, stream: bool) -> None:
     """Ask it, and kill it in the middle of its answer."""
-    call = asyncio.create_task(heard(doomed, {**CHAT, "stream": stream}, events=12))
+    call = asyncio.create_task(read_events(doomed, {**CHAT, "stream": stream}, events=12))
     await asyncio.wait({call}, timeout=0.7)
     doomed.kill()
     await asyncio.wait({call})
     assert call.exception() is None or isinstance(call.exception(), aiohttp.ClientError)
 
 
-async def heard(gateway: Gateway, body: Any, *, events: int) -> None:
+async def read_events(gateway: Gateway, body: Any, *, events: int) -> None:
     """Ask, and wait for so many events."""
-    async with gateway.opened("/chat/completions", body, **PATIENT) as response:
+    async with gateway.open("/chat/completions", body, **PATIENT) as response:
         for _ in range(events):
             await response.content.readuntil(b"\n\n")

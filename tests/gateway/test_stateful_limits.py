@@ -17,7 +17,7 @@ LONG = "the tide comes in and goes out again " * 200
 
 
 async def limited(world: World, **limits: int) -> str:
-    key = await world.keys.create(project="shop", name="limited", granted=KeyChange(limits=LimitsChange(**limits)))
+    key = await world.keys.create(project="shop", name="limited", grants=KeyChange(limits=LimitsChange(**limits)))
     return f"Bearer {key.token}"
 
 
@@ -101,7 +101,7 @@ async def test_a_long_conversation_is_made_short(world: World) -> None:
     assert [item["role"] for item in asked["input"]] == ["user", "assistant", "user", "user"]
     assert "compaction" not in repr([told["input"], later["input"]])
     assert told["input"][2]["role"] == "developer"
-    lines = await world.ledger(5)
+    lines = await world.ledger_entries(5)
     assert all(line["outcome"] == "ok" for line in lines)
 
 

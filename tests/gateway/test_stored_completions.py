@@ -13,7 +13,7 @@ from tests.strict import valid
 Json = dict[str, Any]
 
 
-async def stored(gateway: Gateway, words: str, **fields: Any) -> Json:
+async def store_completion(gateway: Gateway, words: str, **fields: Any) -> Json:
     answer = await gateway.chat(ask(words, store=True, **fields))
     assert answer.status == 200, answer.text
     document: Json = answer.json
@@ -21,7 +21,7 @@ async def stored(gateway: Gateway, words: str, **fields: Any) -> Json:
 
 
 async def test_only_what_was_asked_to_be_kept_is_kept(gateway: Gateway) -> None:
-    kept = await stored(gateway, "Keep this", metadata={"of": "ann"})
+    kept = await store_completion(gateway, "Keep this", metadata={"of": "ann"})
     forgotten = (await gateway.chat(ask("Forget this"))).json
     fetched = (await gateway.call(f"/chat/completions/{kept['id']}")).json
     assert kept["id"].startswith("chatcmpl-")
@@ -47,7 +47,7 @@ async def test_a_stream_is_kept_whole_with_the_usage_that_its_caller_did_not_ask
 
 
 async def test_the_list_is_read_page_by_page_in_either_order(gateway: Gateway) -> None:
-    made = [(await stored(gateway, f"Question {number}"))["id"] for number in range(7)]
+    made = [(await store_completion(gateway, f"Question {number}"))["id"] for number in range(7)]
     client: Any
     async with gateway.sdk() as client:
         for order, expected in (("asc", made), ("desc", made[::-1])):
@@ -61,9 +61,9 @@ async def test_the_list_is_read_page_by_page_in_either_order(gateway: Gateway) -
 
 
 async def test_the_list_is_narrowed_by_model_and_metadata(gateway: Gateway) -> None:
-    ann = await stored(gateway, "One", metadata={"of": "ann", "n": "1"})
-    other = await stored(gateway, "Two", metadata={"of": "ann", "n": "2"}, model="gpt-4o")
-    await stored(gateway, "Three", metadata={"of": "bob"})
+    ann = await store_completion(gateway, "One", metadata={"of": "ann", "n": "1"})
+    other = await store_completion(gateway, "Two", metadata={"of": "ann", "n": "2"}, model="gpt-4o")
+    await store_completion(gateway, "Three", metadata={"of": "bob"})
     client: Any
     async with gateway.sdk() as client:
         hers = [found.id async for found in client.chat.completions.list(metadata={"of": "ann"})]
@@ -73,7 +73,7 @@ async def test_the_list_is_narrowed_by_model_and_metadata(gateway: Gateway) -> N
 
 
 async def test_metadata_is_changed_and_nothing_else(gateway: Gateway) -> None:
-    made = await stored(gateway, "One", metadata={"of": "ann"})
+    made = await store_completion(gateway, "One", metadata={"of": "ann"})
     path = f"/chat/completions/{made['id']}"
     before = (await gateway.call(path)).json
     client: Any
@@ -114,7 +114,7 @@ async def test_its_messages_are_listed_as_they_were_said(gateway: Gateway) -> No
 
 
 async def test_what_is_deleted_is_gone(gateway: Gateway) -> None:
-    made = await stored(gateway, "One")
+    made = await store_completion(gateway, "One")
     deleted = await gateway.call(f"/chat/completions/{made['id']}", method="DELETE")
     assert valid(ChatCompletionDeleted, deleted.json).deleted
     client: Any
@@ -126,7 +126,7 @@ async def test_what_is_deleted_is_gone(gateway: Gateway) -> None:
 
 
 async def test_another_projects_completions_are_not_there(gateway: Gateway, world: World) -> None:
-    made = await stored(gateway, "Secret")
+    made = await store_completion(gateway, "Secret")
     stranger = f"Bearer {(await world.make_key('elsewhere')).token}"
     path = f"/chat/completions/{made['id']}"
     asked = [
@@ -142,7 +142,7 @@ async def test_another_projects_completions_are_not_there(gateway: Gateway, worl
 
 async def test_the_synchronous_client_pages_too(gateway: Gateway) -> None:
     for number in range(3):
-        await stored(gateway, f"Question {number}")
+        await store_completion(gateway, f"Question {number}")
 
     def read() -> int:
         with OpenAI(base_url=gateway.base_url, api_key=gateway.key, max_retries=0) as client:

@@ -277,12 +277,12 @@ async def test_an_answer_cut_short_is_kept_as_incomplete(gateway: Gateway) -> No
 async def test_who_hangs_up_leaves_nothing_behind(gateway: Gateway, world: World) -> None:
     body = {"model": MODEL, "input": "Hello", "stream": True}
     slow = {"x_simulate_tps": "5", "x_simulate_tokens": "500"}
-    async with gateway.opened("/responses", body, **slow) as response:
+    async with gateway.open("/responses", body, **slow) as response:
         first = await response.content.readuntil(b"\n\n")
         named = msgspec.json.decode(first.split(b"data: ")[1])["response"]["id"]
         assert (await gateway.call(f"/responses/{named}")).status == 404
         assert (await gateway.call(f"/responses/{named}/cancel", method="POST")).status == 404
-    await world.settled(in_flight=0)
+    await world.wait_for_stats(in_flight=0)
     assert (await gateway.call(f"/responses/{named}")).status == 404
 
 

@@ -12,18 +12,18 @@ import psycopg
 import pytest
 import redis
 
-from tests.eventually import PATIENCE_SECONDS, until
+from tests.eventually import PATIENCE_SECONDS, wait_until
 from tests.harness import CHAT, STREAM, Gateway, World, ask
 from tidegate.auth.grants import KeyChange, LimitsChange
 from tidegate.simulator import running
 from tidegate.storage import embedded
-from tidegate.storage.embedded import Stores
+from tidegate.storage.embedded import StoreUrls
 
 PREFIX = "tidegate-away"
 
 
 @pytest.fixture
-async def world(own_stores: Stores, tmp_path: Path) -> AsyncIterator[World]:
+async def world(own_stores: StoreUrls, tmp_path: Path) -> AsyncIterator[World]:
     """On stores that may be stopped; without the ledger of the test before."""
     with psycopg.connect(own_stores.database_url, autocommit=True) as database:
         database.execute("TRUNCATE ledger")
@@ -46,17 +46,17 @@ def is_gone(process: int) -> bool:
 async def kill_redis(folder: Path) -> None:
     process = redis_process(folder)
     os.kill(process, signal.SIGKILL)
-    await until(lambda: is_gone(process))
+    await wait_until(lambda: is_gone(process))
 
 
 async def test_redis_is_away(world: World, own_folder: Path) -> None:
     async with world.gateway(redis={"prefix": PREFIX, "timeout_seconds": 0.25}) as gateway:
         assert (await gateway.chat()).status == 200
-        await world.ledger(1)
+        await world.ledger_entries(1)
         await kill_redis(own_folder)
         ids = await served_without_redis(gateway)
         with embedded.running(own_folder):  # starts it again
-            lines = await world.ledger(1 + len(ids))
+            lines = await world.ledger_entries(1 + len(ids))
     assert {line["id"] for line in lines} >= ids
     assert {line["outcome"] for line in lines} == {"ok"}
     assert await world.calls() == 1 + len(ids)
@@ -88,17 +88,17 @@ async def test_redis_is_silent(world: World, own_folder: Path) -> None:
                     assert (await gateway.chat()).status == 200
         finally:
             os.kill(process, signal.SIGCONT)
-        assert len({line["id"] for line in await world.ledger(4)}) == 4
+        assert len({line["id"] for line in await world.ledger_entries(4)}) == 4
 
 
 async def test_postgres_is_away(world: World, own_folder: Path) -> None:
     stranger = (await world.make_key()).token
     async with world.gateway() as gateway:
         assert (await gateway.chat()).status == 200
-        await world.ledger(1)
+        await world.ledger_entries(1)
         postmaster = int((own_folder / "postgres" / "postmaster.pid").read_text().split()[0])
         os.kill(postmaster, signal.SIGINT)
-        await until(lambda: is_gone(postmaster))
+        await wait_until(lambda: is_gone(postmaster))
         assert (await gateway.chat()).headers["x-tidegate-cache"] == "hit"
         assert (await gateway.chat(ask("new"))).status == 200
         unknown = await gateway.chat(authorization=f"Bearer {stranger}")
@@ -108,19 +108,19 @@ async def test_postgres_is_away(world: World, own_folder: Path) -> None:
         assert (ready.status, ready.json["postgres"], ready.json["redis"]) == (503, "postgres_unavailable", "ok")
         with embedded.running(own_folder):  # starts it again
             await world.reconnect()
-            assert len(await world.ledger(3)) == 3
+            assert len(await world.ledger_entries(3)) == 3
             assert (await gateway.chat(authorization=f"Bearer {stranger}")).status == 200
 
 
 async def test_three_replicas_that_lost_redis_keep_a_limit_between_them(world: World, own_folder: Path) -> None:
-    key = await world.keys.create(project="shop", name="daily", granted=KeyChange(limits=LimitsChange(rpd=9)))
+    key = await world.keys.create(project="shop", name="daily", grants=KeyChange(limits=LimitsChange(rpd=9)))
     bearer = f"Bearer {key.token}"
     async with contextlib.AsyncExitStack() as stack:
         gateways = [
             await stack.enter_async_context(world.gateway(redis={"prefix": PREFIX, "timeout_seconds": 0.5}))
             for _ in range(3)
         ]
-        await until_all_are_counted(world, 3)
+        await wait_until_all_are_counted(world, 3)
         process = redis_process(own_folder)
         os.kill(process, signal.SIGSTOP)
         stack.callback(os.kill, process, signal.SIGCONT)
@@ -130,10 +130,10 @@ async def test_three_replicas_that_lost_redis_keep_a_limit_between_them(world: W
             assert answers[-1].error["code"] == "rate_limit_exceeded"
 
 
-async def until_all_are_counted(world: World, count: int) -> None:
+async def wait_until_all_are_counted(world: World, count: int) -> None:
     """Nobody else is counted, and after that each of them counted once more."""
     name = f"{{{PREFIX}}}:processes"
     with redis.Redis.from_url(world.stores.redis_url) as client:
-        await until(lambda: client.zcard(name) == count)
+        await wait_until(lambda: client.zcard(name) == count)
         begun = time.time()
-        await until(lambda: client.zcount(name, begun, "+inf") == count)
+        await wait_until(lambda: client.zcount(name, begun, "+inf") == count)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.gateway.test_budgets import budgeted
-from tests.gateway.test_targets import AWAY, OWN, Other
+from tests.gateway.test_targets import NO_RETRIES, OWN, OtherUpstream
 from tests.harness import EMBEDDINGS, RESPONSES, Json, World, ask
 from tidegate.simulator import Options, running
 
@@ -22,12 +22,12 @@ QUESTIONS: tuple[tuple[str, Json], ...] = (
 
 
 @pytest.fixture
-async def other(tmp_path: Path) -> AsyncIterator[Other]:
+async def other(tmp_path: Path) -> AsyncIterator[OtherUpstream]:
     """A server of one's own, with a price list of its own."""
     prices = tmp_path / "prices.json"
     prices.write_text(json.dumps({"gpt-4o-mini": DEAR, OWN: DEAR}))
     async with running(Options(prices=prices)) as base_url:
-        yield Other(base_url)
+        yield OtherUpstream(base_url)
 
 
 async def bill(world: World, base_url: str) -> int:
@@ -35,26 +35,26 @@ async def bill(world: World, base_url: str) -> int:
         return int((await response.json())["cost_nanos"])
 
 
-def sections(other: Other, priced: str, model: str, *, first: str = "openai") -> dict[str, Any]:
+def sections(other: OtherUpstream, priced: str, model: str, *, first: str = "openai") -> dict[str, Any]:
     targets = [{"provider": "openai"}, {"provider": "own", "model": model}]
     return {
         "providers": {"own": {**other.own, "speaks": ["chat", "responses", "embeddings"]}},
         "routes": {"gpt-4o-mini": {"targets": targets if first == "openai" else targets[::-1]}},
         "metering": {"prices": {priced: DEAR}},
-        "retries": AWAY,
+        "retries": NO_RETRIES,
     }
 
 
 @pytest.mark.parametrize(("priced", "model"), [("own/gpt-4o-mini", "gpt-4o-mini"), ("own/*", OWN), (f"Own/{OWN}", OWN)])
-async def test_each_target_charges_its_own_price(world: World, other: Other, priced: str, model: str) -> None:
+async def test_each_target_charges_its_own_price(world: World, other: OtherUpstream, priced: str, model: str) -> None:
     async with world.gateway(**sections(other, priced, model)) as gateway:
         for path, body in QUESTIONS:
-            await world.faults()
+            await world.set_faults()
             assert (await gateway.call(path, body, cache_control="no-store")).status == 200
-            await world.faults(server_error=1.0)
+            await world.set_faults(server_error=1.0)
             answer = await gateway.call(path, body, cache_control="no-store")
             assert answer.headers["x-tidegate-served-by"] == f"own/{model}"
-    lines = await world.ledger(2 * len(QUESTIONS))
+    lines = await world.ledger_entries(2 * len(QUESTIONS))
     for provider, url in (("openai", world.upstream_url), ("own", other.base_url)):
         charged = [line["cost_nanos"] for line in lines if line["provider"] == provider]
         assert len(charged) == len(QUESTIONS)
@@ -62,7 +62,7 @@ async def test_each_target_charges_its_own_price(world: World, other: Other, pri
 
 
 @pytest.mark.parametrize("first", ["openai", "own"])
-async def test_a_budget_must_hold_the_dearest_that_may_answer(world: World, other: Other, first: str) -> None:
+async def test_a_budget_must_hold_the_dearest_that_may_answer(world: World, other: OtherUpstream, first: str) -> None:
     """100 tokens written cost 60,000 nano-dollars at OpenAI, and 791,900 at the other."""
     given = sections(other, "own/gpt-4o-mini", "gpt-4o-mini", first=first)
     asked = ask("hi", max_tokens=100, service_tier="default")
@@ -80,7 +80,7 @@ async def test_a_budget_must_hold_the_dearest_that_may_answer(world: World, othe
 async def test_a_call_that_may_go_to_one_target_only_is_held_at_its_price(world: World) -> None:
     """What the caller names is a name only: the price is that of the model behind it."""
     routes = {"gpt-4o-mini": {"targets": [{"provider": "openai", "model": "gpt-4o"}]}}
-    async with world.gateway(routes=routes, retries=AWAY) as gateway:
+    async with world.gateway(routes=routes, retries=NO_RETRIES) as gateway:
         poor, _ = await budgeted(world, 500_000)
         asked = ask("hi", max_tokens=100, service_tier="default")
         refused = await gateway.chat(asked, authorization=poor, x_tidegate_fallback="off")

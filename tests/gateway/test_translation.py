@@ -47,7 +47,7 @@ async def test_whole_and_streamed_it_is_what_chat_would_have_said(gateway: Gatew
     assert types[-1] == "response.completed"
     assert (await world.stats())["calls"] == {"chat": 3}
     same = ("input_tokens", "output_tokens", "reasoning_tokens", "served_model", "outcome", "estimated")
-    chat, *translated = await world.ledger(3)
+    chat, *translated = await world.ledger_entries(3)
     for line in translated:
         assert line["route"] == "responses"
         assert {name: line[name] for name in same} == {name: chat[name] for name in same}
@@ -115,7 +115,7 @@ async def test_stored_turns_go_on_from_each_other(gateway: Gateway, world: World
         again = await client.responses.retrieve(second.id)
     assert again.previous_response_id == first.id
     assert again.output_text == second.output_text
-    before, after = await world.ledger(2)
+    before, after = await world.ledger_entries(2)
     assert after["input_tokens"] > before["input_tokens"]
 
 
@@ -126,7 +126,7 @@ async def test_what_chat_cannot_say_is_refused_by_its_name(gateway: Gateway, wor
     assert (answer.error["code"], answer.error["param"]) == ("unsupported_parameter", "tools[0].type")
     assert answer.headers["x-tidegate-error"] == "not_translatable"
     assert answer.headers["x-should-retry"] == "false"
-    (line,) = await world.ledger(1)
+    (line,) = await world.ledger_entries(1)
     assert (line["outcome"], line["cost_nanos"]) == ("not_translatable", 0)
     assert await world.calls() == 0
 
@@ -146,7 +146,7 @@ async def test_a_stream_that_breaks_off_never_ends_cleanly(
         stream: Any = await client.responses.create(**ASK, stream=True, extra_headers={"x-simulate-fault": fault})
         with pytest.raises(openai.APIError):
             [event async for event in stream]
-    assert [line["outcome"] for line in await world.ledger(2)] == [outcome, outcome]
+    assert [line["outcome"] for line in await world.ledger_entries(2)] == [outcome, outcome]
 
 
 async def test_a_stored_answer_is_streamed_or_whole(gateway: Gateway, world: World) -> None:
@@ -168,13 +168,13 @@ def two_targets(first: str, second: str, upstream_url: str) -> Json:
 
 async def test_when_the_usual_provider_fails_one_that_only_speaks_chat_answers(world: World) -> None:
     async with world.gateway(**two_targets("openai", "local", world.upstream_url)) as gateway:
-        await world.faults(key=UPSTREAM_KEY[-4:], server_error=1.0)
+        await world.set_faults(key=UPSTREAM_KEY[-4:], server_error=1.0)
         body = {**ASK, "model": "tide", "max_output_tokens": 50, "stream": True}
         answer = await gateway.call("/responses", body)
     assert data_of(answer.text)[-1]["type"] == "response.completed"
     assert answer.headers["x-tidegate-served-by"].startswith("local/")
     assert answer.headers["x-tidegate-adapted"] == "responses: chat, max_completion_tokens: max_tokens"
-    (line,) = await world.ledger(1)
+    (line,) = await world.ledger_entries(1)
     assert (line["outcome"], line["provider"], line["estimated"]) == ("ok", "local", False)
 
 

@@ -14,7 +14,7 @@ from openai.lib.responses_websocket import (
 from websockets.exceptions import InvalidStatus
 
 from tests.eventually import PATIENCE_SECONDS
-from tests.gateway.sockets import ANY_EVENT, ASK, LAST, asked, raw, text_of, told
+from tests.gateway.sockets import ANY_EVENT, ASK, LAST, raw, response_events, send_request, text_of
 from tests.harness import Gateway, World
 
 Json = dict[str, Any]
@@ -32,14 +32,14 @@ async def test_the_official_client(gateway: Gateway, world: World) -> None:
                 break
         assert last is not None
         assert last.output_text == words
-    (line,) = await world.ledger(1)
+    (line,) = await world.ledger_entries(1)
     assert (line["route"], line["outcome"], line["stream"]) == ("responses", "ok", True)
     assert line["output_tokens"] == last.usage.output_tokens if last.usage else False
 
 
 async def test_every_event_is_one_that_the_sdk_accepts_strictly(gateway: Gateway) -> None:
     async with raw(gateway) as connection:
-        events = [*await asked(connection), *await asked(connection, model=7)]
+        events = [*await send_request(connection), *await send_request(connection, model=7)]
     for event in events:
         ANY_EVENT.validate_json(msgspec.json.encode(event), strict=True)
     assert [event["sequence_number"] for event in events[:-1]] == list(range(len(events) - 1))
@@ -48,23 +48,25 @@ async def test_every_event_is_one_that_the_sdk_accepts_strictly(gateway: Gateway
 
 async def test_a_turn_goes_on_from_the_one_before_it_though_nobody_stored_it(gateway: Gateway, world: World) -> None:
     async with raw(gateway) as connection:
-        first = (await asked(connection, input="I am Ada."))[-1]["response"]
-        second = (await asked(connection, input="Who am I?", previous_response_id=first["id"]))[-1]["response"]
-        third = await asked(connection, input=[{"role": "user", "content": "?"}], previous_response_id=second["id"])
+        first = (await send_request(connection, input="I am Ada."))[-1]["response"]
+        second = (await send_request(connection, input="Who am I?", previous_response_id=first["id"]))[-1]["response"]
+        third = await send_request(
+            connection, input=[{"role": "user", "content": "?"}], previous_response_id=second["id"]
+        )
     assert {event["response"]["previous_response_id"] for event in third if "response" in event} == {second["id"]}
-    tokens = [line["input_tokens"] for line in await world.ledger(3)]
+    tokens = [line["input_tokens"] for line in await world.ledger_entries(3)]
     assert tokens == sorted(set(tokens))
 
 
 async def test_a_turn_may_be_prepared(gateway: Gateway, world: World) -> None:
     async with raw(gateway) as connection:
-        events = await asked(connection, input="I am Ada.", generate=False)
+        events = await send_request(connection, input="I am Ada.", generate=False)
         ready = events[-1]["response"]
         assert (events[-1]["type"], ready["output"]) == ("response.completed", [])
-        last = (await asked(connection, input="Who am I?", previous_response_id=ready["id"]))[-1]["response"]
+        last = (await send_request(connection, input="Who am I?", previous_response_id=ready["id"]))[-1]["response"]
     assert last["usage"]["input_tokens"] > 12
     assert last["previous_response_id"] == ready["id"]
-    assert len(await world.ledger(1)) == 1
+    assert len(await world.ledger_entries(1)) == 1
 
 
 async def test_streams_run_side_by_side_and_each_in_order(gateway: Gateway) -> None:
@@ -99,17 +101,17 @@ async def test_a_mistake_is_told_and_the_connection_goes_on(
 ) -> None:
     async with raw(gateway) as connection:
         await connection.send(message)
-        (event,) = await told(connection)
+        (event,) = await response_events(connection)
         assert (event["type"], event["status"], event["error"]["code"]) == ("error", status, code)
-        assert (await asked(connection))[-1]["type"] == "response.completed"
+        assert (await send_request(connection))[-1]["type"] == "response.completed"
 
 
 async def test_an_error_has_what_its_headers_would_have_said(gateway: Gateway, world: World) -> None:
     async with raw(gateway, **{"x-simulate-fault": "out_of_quota"}) as connection:
-        event = (await asked(connection, stream_id="a"))[-1]
+        event = (await send_request(connection, stream_id="a"))[-1]
     assert (event["status"], event["error"]["code"], event["stream_id"]) == (429, "insufficient_quota", "a")
     assert event["error"]["headers"]["x-should-retry"] == "false"
-    (line,) = await world.ledger(1)
+    (line,) = await world.ledger_entries(1)
     assert line["outcome"] == "out_of_quota"
 
 
@@ -144,26 +146,26 @@ async def test_only_so_many_come_in(world: World, limit: str) -> None:
             assert refused.value.response.status_code == 503
             if limit == "max_connections_of_key":
                 async with raw(gateway, key=other.token) as connection:
-                    assert (await asked(connection))[-1]["type"] == "response.completed"
+                    assert (await send_request(connection))[-1]["type"] == "response.completed"
         async with raw(gateway):
             pass
 
 
 async def test_a_repeated_question_is_answered_from_the_cache(gateway: Gateway, world: World) -> None:
     async with raw(gateway) as connection:
-        first, second = await asked(connection), await asked(connection)
+        first, second = await send_request(connection), await send_request(connection)
     assert text_of(first[-1]["response"]) == text_of(second[-1]["response"])
-    assert [line["cache"] for line in await world.ledger(2)] == ["miss", "hit"]
+    assert [line["cache"] for line in await world.ledger_entries(2)] == ["miss", "hit"]
 
 
 async def test_revoking_a_key_acts_within_the_connection(world: World) -> None:
     async with world.gateway() as gateway:
         made = await world.make_key()
         async with raw(gateway, key=made.token) as connection:
-            assert (await asked(connection))[-1]["type"] == "response.completed"
+            assert (await send_request(connection))[-1]["type"] == "response.completed"
             await world.keys.revoke(made.record.id)
             async with asyncio.timeout(PATIENCE_SECONDS):
-                while (event := (await asked(connection))[-1])["type"] != "error":
+                while (event := (await send_request(connection))[-1])["type"] != "error":
                     pass
     assert event["error"]["code"] == "revoked_api_key"
 
@@ -177,10 +179,10 @@ async def test_the_sdk_raises_what_its_caller_did_not_handle(gateway: Gateway) -
 
 async def test_a_model_is_given_its_own_reasoning_and_its_client_is_not(gateway: Gateway) -> None:
     async with raw(gateway) as connection:
-        first = await asked(connection, model="o3-mini", input="I am Ada.")
+        first = await send_request(connection, model="o3-mini", input="I am Ada.")
         previous = first[-1]["response"]["id"]
-        second = await asked(connection, model="o3-mini", input="Who am I?", previous_response_id=previous)
-        shown = await asked(connection, model="o3-mini", include=["reasoning.encrypted_content"])
+        second = await send_request(connection, model="o3-mini", input="Who am I?", previous_response_id=previous)
+        shown = await send_request(connection, model="o3-mini", include=["reasoning.encrypted_content"])
     assert [event["type"] for event in second][-1] == "response.completed"
     assert "encrypted_content" not in str(first) + str(second)
     assert "encrypted_content" in str(shown)
@@ -188,22 +190,22 @@ async def test_a_model_is_given_its_own_reasoning_and_its_client_is_not(gateway:
 
 async def test_another_connection_knows_nothing_of_what_was_not_stored(gateway: Gateway) -> None:
     async with raw(gateway) as connection:
-        first = (await asked(connection))[-1]["response"]
+        first = (await send_request(connection))[-1]["response"]
     async with raw(gateway) as connection:
-        (event,) = await asked(connection, previous_response_id=first["id"])
+        (event,) = await send_request(connection, previous_response_id=first["id"])
     assert (event["type"], event["status"], event["error"]["code"]) == ("error", 400, "previous_response_not_found")
     assert event["error"]["param"] == "previous_response_id"
 
 
 async def test_stored_turns_are_gone_on_from_anywhere(gateway: Gateway, world: World) -> None:
     async with raw(gateway) as connection:
-        stored = (await asked(connection, input="I am Ada.", store=True))[-1]["response"]
+        stored = (await send_request(connection, input="I am Ada.", store=True))[-1]["response"]
     async with raw(gateway) as connection:
-        passing = (await asked(connection, input="Who am I?", previous_response_id=stored["id"]))[-1]["response"]
-        again = (await asked(connection, input="Sure?", previous_response_id=passing["id"]))[-1]["response"]
-        kept = await asked(connection, input="Really?", previous_response_id=again["id"], store=True)
+        passing = (await send_request(connection, input="Who am I?", previous_response_id=stored["id"]))[-1]["response"]
+        again = (await send_request(connection, input="Sure?", previous_response_id=passing["id"]))[-1]["response"]
+        kept = await send_request(connection, input="Really?", previous_response_id=again["id"], store=True)
     assert kept[-1]["response"]["previous_response_id"] == again["id"]
-    tokens = [line["input_tokens"] for line in await world.ledger(4)]
+    tokens = [line["input_tokens"] for line in await world.ledger_entries(4)]
     assert tokens == sorted(set(tokens))
     async with gateway.sdk() as client:
         found = await client.responses.retrieve(kept[-1]["response"]["id"])
@@ -235,12 +237,12 @@ async def test_the_official_session_with_its_lanes(gateway: Gateway, world: Worl
         await right.send(ask(model="x" * 300))
         with pytest.raises(ResponsesWebSocketError):
             await right.get_final_response()
-    assert len(await world.ledger(2)) == 2
+    assert len(await world.ledger_entries(2)) == 2
 
 
 async def test_what_fails_on_a_socket_is_counted_as_any_failure(world: World) -> None:
     async with world.gateway(watch={"open_metrics": True}) as gateway, raw(gateway) as connection:
-        await asked(connection, model=7)
+        await send_request(connection, model=7)
         async with world.http.get(f"{gateway.root}/metrics") as response:
             figures = await response.text()
     assert 'tidegate_failures_total{error="wrong_type",route="responses"} 1' in figures

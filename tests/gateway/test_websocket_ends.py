@@ -12,8 +12,8 @@ from websockets.asyncio.client import connect
 from websockets.client import ClientProtocol
 from websockets.uri import parse_uri
 
-from tests.eventually import until, until_so
-from tests.gateway.sockets import ASK, LAST, closed, raw, told
+from tests.eventually import wait_until, wait_until_async
+from tests.gateway.sockets import ASK, LAST, close_code, raw, response_events
 from tests.harness import Gateway, World
 
 Json = dict[str, Any]
@@ -22,9 +22,9 @@ Json = dict[str, Any]
 async def test_who_hangs_up_ends_the_call_upstream(gateway: Gateway, world: World) -> None:
     async with raw(gateway, **{"x-simulate-ttft": "60"}) as connection:
         await connection.send(msgspec.json.encode(ASK).decode())
-        await world.settled(in_flight=1)
-    await world.settled(in_flight=0, cancelled=1)
-    (line,) = await world.ledger(1)
+        await world.wait_for_stats(in_flight=1)
+    await world.wait_for_stats(in_flight=0, cancelled=1)
+    (line,) = await world.ledger_entries(1)
     assert line["outcome"] == "client_gone"
 
 
@@ -32,18 +32,18 @@ async def test_a_connection_gets_only_so_old(world: World) -> None:
     async with world.gateway(websocket={"max_seconds": 0.2}) as gateway, raw(gateway) as connection:
         event = msgspec.json.decode(await connection.recv())
         assert event["error"]["code"] == "websocket_connection_limit_reached"
-        assert await closed(connection) == 1001
+        assert await close_code(connection) == 1001
 
 
 async def test_a_silent_connection_is_closed(world: World) -> None:
     async with world.gateway(websocket={"idle_seconds": 0.2}) as gateway, raw(gateway) as connection:
-        assert await closed(connection) == 1001
+        assert await close_code(connection) == 1001
 
 
 async def test_a_message_may_only_be_so_large(world: World) -> None:
     async with world.gateway(server={"max_body_bytes": 2048}) as gateway, raw(gateway) as connection:
         await connection.send(msgspec.json.encode({**ASK, "input": "x" * 4096}).decode())
-        assert await closed(connection) == 1009
+        assert await close_code(connection) == 1009
 
 
 async def test_one_that_is_too_large_ends_what_is_being_answered(
@@ -54,8 +54,8 @@ async def test_one_that_is_too_large_ends_what_is_being_answered(
             await connection.send(msgspec.json.encode(ASK).decode())
             await connection.recv()
             await connection.send("x" * 4096)
-            assert await closed(connection) == 1009
-        (line,) = await world.ledger(1)
+            assert await close_code(connection) == 1009
+        (line,) = await world.ledger_entries(1)
     assert line["outcome"] == "client_gone"
     assert "unexpected" not in capsys.readouterr().err
 
@@ -67,8 +67,8 @@ async def test_the_process_ends_when_its_answers_have(world: World) -> None:
         await connection.send(msgspec.json.encode(ASK).decode())
         await connection.recv()
         ending = asyncio.create_task(running.__aexit__(None, None, None))
-        assert (await told(connection))[-1]["type"] == "response.completed"
-        assert await closed(connection) == 1012
+        assert (await response_events(connection))[-1]["type"] == "response.completed"
+        assert await close_code(connection) == 1012
         await ending
 
 
@@ -83,10 +83,10 @@ async def test_a_client_that_reads_nothing_is_cut_off(world: World) -> None:
         url = gateway.base_url.replace("http", "ws", 1) + "/responses"
         async with connect(url, sock=unread, additional_headers=headers, max_queue=1, compression=None) as connection:
             await connection.send(msgspec.json.encode(ASK).decode())
-            (line,) = await world.ledger(1)
+            (line,) = await world.ledger_entries(1)
             assert line["outcome"] == "client_gone"
             assert line["output_tokens"] > 0
-            assert await closed(connection) == 1006
+            assert await close_code(connection) == 1006
 
 
 async def test_who_answers_no_ping_counts_as_gone(world: World) -> None:
@@ -126,11 +126,11 @@ async def test_many_connections_streams_and_hang_ups_leave_nothing_behind(world:
                 return "tidegate_websocket_connections 0" in await response.text()
 
         seen = sum(await asyncio.gather(*(visit(number) for number in range(11))))
-        await until_so(empty)  # each has noticed that its client left, and begins no further turn
+        await wait_until_async(empty)  # each has noticed that its client left, and begins no further turn
         ours = ("socket-answer", "socket-stream", "flight-open", "flight-abandon")
-        await until(lambda: not any(task.get_name() in ours for task in asyncio.all_tasks()))
-        lines = await world.whole_ledger()
-        stats = await world.settled(in_flight=0)
+        await wait_until(lambda: not any(task.get_name() in ours for task in asyncio.all_tasks()))
+        lines = await world.all_entries()
+        stats = await world.wait_for_stats(in_flight=0)
     outcomes = Counter(line["outcome"] for line in lines)
     assert set(outcomes) <= {"ok", "client_gone"}
     assert outcomes["ok"] >= seen

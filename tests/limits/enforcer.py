@@ -8,7 +8,7 @@ import msgspec
 from tidegate.core.clock import Clock
 
 
-class Reply(msgspec.Struct, frozen=True, kw_only=True):
+class LimiterReply(msgspec.Struct, frozen=True, kw_only=True):
     """What one call got."""
 
     ok: bool
@@ -24,51 +24,51 @@ def _headers(limit: float, left: float, reset: float) -> dict[str, str]:
     }
 
 
-class Bucket:
+class TokenBucketLimiter:
     """So many a minute, refilled all the time; with `level` to begin with."""
 
     def __init__(self, rpm: int, *, level: float, clock: Clock) -> None:
         self._rate, self._rpm, self._level, self._clock = rpm / 60, rpm, level, clock
         self._at = clock.monotonic()
 
-    def ask(self) -> Reply:
+    def send(self) -> LimiterReply:
         now = self._clock.monotonic()
         self._level, self._at = min(self._rpm, self._level + (now - self._at) * self._rate), now
         if self._level < 1:
-            return Reply(ok=False, headers={}, wait=(1 - self._level) / self._rate)
+            return LimiterReply(ok=False, headers={}, wait=(1 - self._level) / self._rate)
         self._level -= 1
-        return Reply(ok=True, headers=_headers(self._rpm, self._level, (self._rpm - self._level) / self._rate))
+        return LimiterReply(ok=True, headers=_headers(self._rpm, self._level, (self._rpm - self._level) / self._rate))
 
 
-class Windows:
+class WindowLimiter:
     """A minute's limit enforced in windows of `span` seconds, of which it says honestly what is left."""
 
     def __init__(self, rpm: int, *, span: float, clock: Clock) -> None:
         self._most, self._rpm, self._span, self._clock = round(rpm * span / 60), rpm, span, clock
         self._begun, self._used = clock.monotonic(), 0
 
-    def ask(self) -> Reply:
+    def send(self) -> LimiterReply:
         now = self._clock.monotonic()
         if now - self._begun >= self._span:
             self._begun += math.floor((now - self._begun) / self._span) * self._span
             self._used = 0
         left = self._begun + self._span - now
         if self._used >= self._most:
-            return Reply(ok=False, headers={}, wait=left)
+            return LimiterReply(ok=False, headers={}, wait=left)
         self._used += 1
-        return Reply(ok=True, headers=_headers(self._rpm, self._most - self._used, left))
+        return LimiterReply(ok=True, headers=_headers(self._rpm, self._most - self._used, left))
 
 
-class Enforcer:
+class EnforcingUpstream:
     """An upstream with a latency, that counts."""
 
-    def __init__(self, style: Bucket | Windows, *, latency: float) -> None:
+    def __init__(self, style: TokenBucketLimiter | WindowLimiter, *, latency: float) -> None:
         self._style, self._latency = style, latency
         self.taken = self.refused = 0
 
-    async def ask(self) -> Reply:
+    async def send(self) -> LimiterReply:
         """Counted on arrival, answered `latency` seconds later."""
-        reply = self._style.ask()
+        reply = self._style.send()
         self.taken += reply.ok
         self.refused += not reply.ok
         await asyncio.sleep(self._latency)

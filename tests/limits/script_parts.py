@@ -6,8 +6,8 @@ from typing import Any
 import msgspec
 
 from tidegate.limits.decision import Decision
-from tidegate.limits.scopes import Done, Scope, Terms, period_of
-from tidegate.limits.scripts import Admission, Gate, LaneAsk, Settlement
+from tidegate.limits.scopes import Charge, LimitScope, Reservation, period_of
+from tidegate.limits.scripts import AdmissionRequest, LimitScripts, Settlement, SlotRequest
 from tidegate.storage.redis import RedisLink
 
 LEASE = 30.0
@@ -15,40 +15,40 @@ NOON = 1_795_780_800.0
 """2026-11-27 12:00 UTC, in Unix seconds."""
 
 
-class Calls:
+class ScriptCalls:
     """Makes calls at one gate, and reads its counters."""
 
     def __init__(self, link: RedisLink, prefix: str) -> None:
         self.link = link
         self.prefix = prefix
-        self.p = f"{{{prefix}}}"
-        self.gate = Gate(link, prefix=prefix, lease_seconds=LEASE)
+        self.key_prefix = f"{{{prefix}}}"
+        self.scripts = LimitScripts(link, prefix=prefix, lease_seconds=LEASE)
 
-    async def counted(self) -> "Calls":
+    async def with_valid_counters(self) -> "ScriptCalls":
         """The budgets' counters are true, as after a count."""
-        await self.link.command("SET", f"{self.p}:counted", "count_1")
+        await self.link.command("SET", f"{self.key_prefix}:counted", "count_1")
         return self
 
-    def ask(self, name: str, scopes: Iterable[Scope], *, now: float = NOON, **fields: Any) -> Admission:
+    def request(self, name: str, scopes: Iterable[LimitScope], *, now: float = NOON, **fields: Any) -> AdmissionRequest:
         """What a call asks; `k` tokens, `c` nano-dollars, `lease`, `again` and all of an Admission may be given."""
         period, scopes = period_of(fields.pop("at", now)), tuple(scopes)
-        terms = Terms(
-            p=self.p,
+        terms = Reservation(
+            prefix=self.key_prefix,
             id=name,
-            d=period.day,
-            m=period.month,
+            day=period.day,
+            month=period.month,
             midnight=period.midnight,
             month_end=period.month_end,
-            n=tuple(scope.n for scope in scopes),
+            scope_names=tuple(scope.name for scope in scopes),
             scopes=scopes,
-            k=fields.pop("k", 10),
-            c=fields.pop("c", 0),
-            lease=fields.pop("lease", LEASE),
-            again=fields.pop("again", False),
+            tokens=fields.pop("k", 10),
+            cost_nanos=fields.pop("c", 0),
+            lease_seconds=fields.pop("lease", LEASE),
+            readmitted=fields.pop("again", False),
         )
-        lane = LaneAsk(
-            lane=f"lane-{name}", member=f"p1:{name}", tokens=terms.k, flow="shop", weight=4, deadline=now + 3600,
-            rpm=0, tpm=0, longest=1_000_000,
+        lane = SlotRequest(
+            lane=f"lane-{name}", member=f"p1:{name}", tokens=terms.tokens, flow="shop", weight=4, deadline=now + 3600,
+            rpm=0, tpm=0, max_waiting=1_000_000,
         )  # fmt: skip
         line = {
             "id": name, "at": now, "project": "shop", "key_id": "449", "end_user": None, "route": "chat",
@@ -58,46 +58,46 @@ class Calls:
             "fingerprint": name, "owner": f"p1:{name}", "now": now, "lookup": True, "claim": True, "max_age": None,
             "hit_entry": msgspec.json.encode(line), "terms": terms, "lane": lane, **fields,
         }  # fmt: skip
-        return Admission(**given)
+        return AdmissionRequest(**given)
 
-    async def admit(self, name: str, scopes: Iterable[Scope], *, now: float = NOON, **fields: Any) -> Decision:
+    async def admit(self, name: str, scopes: Iterable[LimitScope], *, now: float = NOON, **fields: Any) -> Decision:
         """Ask."""
-        return await self.gate.admit(self.ask(name, scopes, now=now, **fields))
+        return await self.scripts.admit(self.request(name, scopes, now=now, **fields))
 
-    def settlement(self, ask: Admission, memory: str, **fields: Any) -> Settlement:
+    def settlement(self, ask: AdmissionRequest, memory: str, **fields: Any) -> Settlement:
         """What a call leaves; `c` nano-dollars, `k` tokens, `late` and all fields of a Settlement may be given."""
-        terms = ask.terms
-        done = Done(
+        terms = ask.reservation
+        done = Charge(
             id=terms.id,
-            n=terms.n,
-            d=terms.d,
-            m=terms.m,
-            c=fields.pop("c", terms.c),
-            k=fields.pop("k", terms.k),
-            held=memory,
+            scope_names=terms.scope_names,
+            day=terms.day,
+            month=terms.month,
+            cost_nanos=fields.pop("c", terms.cost_nanos),
+            tokens=fields.pop("k", terms.tokens),
+            dataset_id=memory,
             late=fields.pop("late", False),
         )
-        line = {**msgspec.json.decode(ask.hit_entry), "cache": "miss", "cost_nanos": done.c}
+        line = {**msgspec.json.decode(ask.hit_entry), "cache": "miss", "cost_nanos": done.cost_nanos}
         given: dict[str, Any] = {
             "fingerprint": ask.fingerprint, "owner": ask.owner, "entry": msgspec.json.encode(line), "now": ask.now,
             "done": done, **fields,
         }  # fmt: skip
         return Settlement(**given)
 
-    async def settle(self, ask: Admission, memory: str, **fields: Any) -> None:
+    async def settle(self, ask: AdmissionRequest, memory: str, **fields: Any) -> None:
         """Leave."""
-        await self.gate.settle(self.settlement(ask, memory, **fields))
+        await self.scripts.settle(self.settlement(ask, memory, **fields))
 
     async def counter(self, kind: str, scope: str, period: str) -> int:
         """`spent` or `held` of a scope in a day or month."""
-        return int(await self.link.command("GET", f"{self.p}:{kind}:{scope}:{period}") or 0)
+        return int(await self.link.command("GET", f"{self.key_prefix}:{kind}:{scope}:{period}") or 0)
 
-    async def lines(self) -> list[dict[str, Any]]:
+    async def ledger_entries(self) -> list[dict[str, Any]]:
         """The ledger's lines in the stream."""
-        entries = await self.link.command("XRANGE", f"{self.p}:ledger", "-", "+")
+        entries = await self.link.command("XRANGE", f"{self.key_prefix}:ledger", "-", "+")
         return [msgspec.json.decode(fields[1]) for _, fields in entries if fields[0] == b"e"]
 
-    async def forget_everything(self) -> None:
+    async def delete_all_keys(self) -> None:
         """What a Redis that was emptied would know of this prefix: nothing."""
         cursor = b"0"
         while True:

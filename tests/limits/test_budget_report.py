@@ -34,7 +34,7 @@ def keys(postgres: Postgres, redis_link: RedisLink, redis_prefix: str) -> KeySto
 async def report(postgres: Postgres, redis_link: RedisLink, redis_prefix: str, keys: KeyStore) -> BudgetReport:
     """Two projects; the shop's users have budgets, and one of its three keys; the bank has none at all."""
     for granted in (DAILY, KeyChange(), DAILY):
-        await keys.create(project="shop", name="web", granted=granted)
+        await keys.create(project="shop", name="web", grants=granted)
     await keys.revoke("key_2")
     await keys.create(project="bank")
     projects = ProjectStore(postgres, redis_link, prefix=redis_prefix)
@@ -50,12 +50,14 @@ async def report(postgres: Postgres, redis_link: RedisLink, redis_prefix: str, k
     for name, nanos in {"spent:key/key_0:2026-11-23": 250, "held:key/key_0:2026-11-23": 250}.items():
         await redis_link.command("SET", f"{{{redis_prefix}}}:{name}", nanos)
     await redis_link.command("SET", f"{{{redis_prefix}}}:spent:user/shop/ada:2026-11", 100)
-    return BudgetReport(postgres, BudgetStore(redis_link, prefix=redis_prefix), everybody=Limits(budget_month=5_000))
+    return BudgetReport(
+        postgres, BudgetStore(redis_link, prefix=redis_prefix), global_limits=Limits(budget_month=5_000)
+    )
 
 
 async def test_the_deployment_comes_first_then_all_who_have_a_budget(report: BudgetReport) -> None:
     found = await report.read(NOW)
-    assert [(budget.scope, budget.period, budget.budget, budget.share) for budget in found.budgets] == [
+    assert [(budget.scope, budget.period, budget.budget, budget.used_ratio) for budget in found.budgets] == [
         ("all", "day", None, None),
         ("all", "month", 5_000, 0.0),
         ("key/key_0", "day", 1_000, 0.5),
@@ -64,7 +66,7 @@ async def test_the_deployment_comes_first_then_all_who_have_a_budget(report: Bud
         ("user/shop/ada", "month", 400, 0.25),
     ]
     assert found.last is None
-    assert not found.counted
+    assert not found.counters_valid
 
 
 async def test_a_line_says_whose_it_is_and_when_it_is_renewed(report: BudgetReport) -> None:
@@ -77,7 +79,7 @@ async def test_a_line_says_whose_it_is_and_when_it_is_renewed(report: BudgetRepo
         name="web",
         period="day",
         spent=250,
-        held=250,
+        reserved=250,
         budget=1_000,
         renews_at=MIDNIGHT,
     )

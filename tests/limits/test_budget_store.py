@@ -10,7 +10,7 @@ from tidegate.limits.budget_store import Amounts, BudgetStore, Spending
 from tidegate.storage.redis import RedisLink
 
 NOW = datetime(2026, 11, 23, 23, 59, 59, tzinfo=UTC).timestamp()
-NOTHING = Amounts(spent=0, held=0)
+NOTHING = Amounts(spent=0, reserved=0)
 
 
 @pytest.fixture
@@ -31,9 +31,9 @@ async def test_amounts_are_of_the_day_and_the_month(
     }.items():
         await redis_link.command("SET", f"{{{redis_prefix}}}:{name}", amount)
     everybody, nobody, user = await store.read(["all", "key/k", "user/shop/ad/a"], NOW)
-    assert everybody == Spending(scope="all", day=Amounts(spent=1, held=2), month=Amounts(spent=3, held=2**52))
+    assert everybody == Spending(scope="all", day=Amounts(spent=1, reserved=2), month=Amounts(spent=3, reserved=2**52))
     assert nobody == Spending(scope="key/k", day=NOTHING, month=NOTHING)
-    assert user.day == Amounts(spent=5, held=0)
+    assert user.day == Amounts(spent=5, reserved=0)
 
 
 async def test_many_scopes_keep_their_order(store: BudgetStore, redis_link: RedisLink, redis_prefix: str) -> None:
@@ -48,9 +48,9 @@ async def test_many_scopes_keep_their_order(store: BudgetStore, redis_link: Redi
 async def test_whether_the_counters_are_true_is_known(
     store: BudgetStore, redis_link: RedisLink, redis_prefix: str
 ) -> None:
-    assert await store.counted() is False
+    assert await store.counters_valid() is False
     await redis_link.command("SET", f"{{{redis_prefix}}}:counted", "c1")
-    assert await store.counted() is True
+    assert await store.counters_valid() is True
 
 
 async def test_without_redis_it_says_so() -> None:

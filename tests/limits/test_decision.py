@@ -2,21 +2,24 @@
 
 import pytest
 
-from tidegate.limits.decision import Allowance, Decision, Go, Hit, Join
+from tidegate.limits.decision import CacheHit, Decision, JoinFlight, RemainingLimits, SendUpstream
 
-FREE = Allowance()
-HIT = Hit(allowance=FREE, at=1.0, head=b"h", body=b"b", account=b"{}")
+FREE = RemainingLimits()
+HIT = CacheHit(remaining_limits=FREE, stored_at=1.0, head=b"h", body=b"b", account=b"{}")
 
 
-def go(*, claimed: bool) -> Go:
-    return Go(allowance=FREE, claimed=claimed, memory="")
+def go(*, claimed: bool) -> SendUpstream:
+    return SendUpstream(remaining_limits=FREE, claimed=claimed, dataset_id="")
 
 
 @pytest.mark.parametrize(
     ("one", "same"),
     [
-        (HIT, Hit(allowance=FREE, at=1.0, head=b"h", body=b"b", account=b"{}")),
-        (Join(allowance=FREE, owner="p:r", memory=""), Join(allowance=FREE, owner="p:r", memory="")),
+        (HIT, CacheHit(remaining_limits=FREE, stored_at=1.0, head=b"h", body=b"b", account=b"{}")),
+        (
+            JoinFlight(remaining_limits=FREE, owner="p:r", dataset_id=""),
+            JoinFlight(remaining_limits=FREE, owner="p:r", dataset_id=""),
+        ),
         (go(claimed=True), go(claimed=True)),
     ],
 )
@@ -30,4 +33,4 @@ def test_a_flight_that_was_claimed_is_another_decision_than_one_that_was_not() -
 
 def test_a_decision_stands() -> None:
     with pytest.raises(AttributeError):
-        HIT.at = 2.0  # type: ignore[misc]  # that is what is shown here
+        HIT.stored_at = 2.0  # type: ignore[misc]  # that is what is shown here

@@ -7,49 +7,51 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.limits.script_parts import NOON, Calls, ledger_sums
+from tests.limits.script_parts import NOON, ScriptCalls, ledger_sums
 from tidegate.core.clock import ManualClock
 from tidegate.core.errors import PostgresUnavailable
-from tidegate.limits.decision import Go, Rebuild
-from tidegate.limits.rebuild import Recount
-from tidegate.limits.scopes import Scope
+from tidegate.limits.decision import RebuildNeeded, SendUpstream
+from tidegate.limits.rebuild import BudgetRebuild
+from tidegate.limits.scopes import LimitScope
 from tidegate.metering.ledger.store import LedgerStore
 from tidegate.storage.postgres import Postgres
 from tidegate.storage.redis import RedisLink, Script
 
 HOUR, DAY = 3600.0, 86_400.0
 TODAY, MONTH = "2026-11-27", "2026-11"
-KEY = (Scope(n="key/449", bd=10**9), Scope(n="project/shop"), Scope(n="all"))
+KEY = (LimitScope(name="key/449", budget_day=10**9), LimitScope(name="project/shop"), LimitScope(name="all"))
 
 
-class Books:
+class LedgerSetup:
     """A Redis that knows nothing yet, and a ledger."""
 
     def __init__(self, link: RedisLink, postgres: Postgres, prefix: str, clock: ManualClock) -> None:
-        self.calls = Calls(link, prefix)
+        self.calls = ScriptCalls(link, prefix)
         self.store = LedgerStore(postgres)
-        self.recount = Recount(link, postgres, prefix=prefix, clock=clock, grace_seconds=0.0)
+        self.rebuild = BudgetRebuild(link, postgres, prefix=prefix, clock=clock, grace_seconds=0.0)
 
-    async def written(self, name: str, cost: int, **fields: Any) -> None:
+    async def add_stored(self, name: str, cost: int, **fields: Any) -> None:
         """A line in PostgreSQL."""
-        await self.store.write([line(name, cost, **fields)])
+        await self.store.write([ledger_entry(name, cost, **fields)])
 
-    async def on_the_way(self, name: str, cost: int, **fields: Any) -> None:
+    async def add_streamed(self, name: str, cost: int, **fields: Any) -> None:
         """A line in the stream."""
-        await self.calls.link.command("XADD", f"{self.calls.p}:ledger", "*", "e", line(name, cost, **fields))
+        await self.calls.link.command(
+            "XADD", f"{self.calls.key_prefix}:ledger", "*", "e", ledger_entry(name, cost, **fields)
+        )
 
     async def spent(self, scope: str, period: str = TODAY) -> int:
         return await self.calls.counter("spent", scope, period)
 
     async def drain(self) -> None:
         """Bring all lines to PostgreSQL, as a drainer does."""
-        entries = await self.calls.link.command("XRANGE", f"{self.calls.p}:ledger", "-", "+")
+        entries = await self.calls.link.command("XRANGE", f"{self.calls.key_prefix}:ledger", "-", "+")
         if entries:
             await self.store.write([fields[1] for _, fields in entries])
-            await self.calls.link.command("XDEL", f"{self.calls.p}:ledger", *(name for name, _ in entries))
+            await self.calls.link.command("XDEL", f"{self.calls.key_prefix}:ledger", *(name for name, _ in entries))
 
 
-def line(name: str, cost: int, *, at: float = NOON, outcome: str = "ok", user: str | None = None) -> bytes:
+def ledger_entry(name: str, cost: int, *, at: float = NOON, outcome: str = "ok", user: str | None = None) -> bytes:
     return msgspec.json.encode(
         {
             "id": name, "at": at, "project": "shop", "key_id": "449", "end_user": user, "route": "chat",
@@ -59,16 +61,16 @@ def line(name: str, cost: int, *, at: float = NOON, outcome: str = "ok", user: s
 
 
 @pytest.fixture
-def books(redis_link: RedisLink, postgres: Postgres, redis_prefix: str) -> Books:
-    return Books(redis_link, postgres, redis_prefix, ManualClock(NOON))
+def books(redis_link: RedisLink, postgres: Postgres, redis_prefix: str) -> LedgerSetup:
+    return LedgerSetup(redis_link, postgres, redis_prefix, ManualClock(NOON))
 
 
-async def test_the_ledger_is_counted_by_scope_day_and_month(books: Books) -> None:
-    await books.written("a", 5, user="ann")
-    await books.written("b", 7, at=NOON - 2 * DAY)
-    await books.written("c", 11, at=NOON - 40 * DAY)
-    await books.on_the_way("d", 13, user="ann")
-    await books.recount.ensure()
+async def test_the_ledger_is_counted_by_scope_day_and_month(books: LedgerSetup) -> None:
+    await books.add_stored("a", 5, user="ann")
+    await books.add_stored("b", 7, at=NOON - 2 * DAY)
+    await books.add_stored("c", 11, at=NOON - 40 * DAY)
+    await books.add_streamed("d", 13, user="ann")
+    await books.rebuild.ensure()
     for scope, today, month in (
         ("all", 18, 25), ("project/shop", 18, 25), ("key/449", 18, 25), ("user/shop/ann", 18, 18),
         ("user/shop/None", 0, 0),
@@ -89,39 +91,39 @@ async def test_the_ledger_is_counted_by_scope_day_and_month(books: Books) -> Non
     ],
 )
 async def test_a_call_counts_once(
-    books: Books, written: list[tuple[str, int, str]], on_the_way: list[tuple[str, int, str]], cost: int
+    books: LedgerSetup, written: list[tuple[str, int, str]], on_the_way: list[tuple[str, int, str]], cost: int
 ) -> None:
     for name, nanos, outcome in written:
-        await books.written(name, nanos, outcome=outcome)
+        await books.add_stored(name, nanos, outcome=outcome)
     for name, nanos, outcome in on_the_way:
-        await books.on_the_way(name, nanos, outcome=outcome)
-    await books.recount.ensure()
+        await books.add_streamed(name, nanos, outcome=outcome)
+    await books.rebuild.ensure()
     assert await books.spent("all") == cost
 
 
-async def test_what_is_no_line_of_ours_is_passed_over(books: Books) -> None:
-    await books.calls.link.command("XADD", f"{books.calls.p}:ledger", "*", "e", b"nonsense")
-    await books.on_the_way("r", 5)
-    await books.recount.ensure()
+async def test_what_is_no_line_of_ours_is_passed_over(books: LedgerSetup) -> None:
+    await books.calls.link.command("XADD", f"{books.calls.key_prefix}:ledger", "*", "e", b"nonsense")
+    await books.add_streamed("r", 5)
+    await books.rebuild.ensure()
     assert await books.spent("all") == 5
 
 
-async def test_a_long_stream_is_read_to_its_end(books: Books) -> None:
+async def test_a_long_stream_is_read_to_its_end(books: LedgerSetup) -> None:
     for number in range(2300):
-        await books.on_the_way(f"r{number}", 1)
-    await books.recount.ensure()
+        await books.add_streamed(f"r{number}", 1)
+    await books.rebuild.ensure()
     assert await books.spent("all") == 2300
 
 
-async def test_counters_that_were_too_high_are_put_right(books: Books) -> None:
-    await books.recount.ensure()
-    await books.written("r", 0, outcome="timeout")
+async def test_counters_that_were_too_high_are_put_right(books: LedgerSetup) -> None:
+    await books.rebuild.ensure()
+    await books.add_stored("r", 0, outcome="timeout")
     for scope in ("all", "key/449"):
-        await books.calls.link.command("SET", f"{books.calls.p}:spent:{scope}:{TODAY}", 99)
-    await books.recount.ensure()
+        await books.calls.link.command("SET", f"{books.calls.key_prefix}:spent:{scope}:{TODAY}", 99)
+    await books.rebuild.ensure()
     assert await books.spent("all") == 99
-    await books.recount.forget()
-    await books.recount.ensure()
+    await books.rebuild.invalidate()
+    await books.rebuild.ensure()
     assert (await books.spent("all"), await books.spent("key/449")) == (0, 0)
 
 
@@ -129,61 +131,61 @@ async def test_around_midnight_both_days_are_counted(
     redis_link: RedisLink, postgres: Postgres, redis_prefix: str
 ) -> None:
     first = NOON + 3 * DAY + 12 * HOUR  # 2026-12-01, 00:00
-    books = Books(redis_link, postgres, redis_prefix, ManualClock(first + 5))
-    await books.written("before", 5, at=first - 1)
-    await books.written("after", 7, at=first + 1)
-    await books.recount.ensure()
+    books = LedgerSetup(redis_link, postgres, redis_prefix, ManualClock(first + 5))
+    await books.add_stored("before", 5, at=first - 1)
+    await books.add_stored("after", 7, at=first + 1)
+    await books.rebuild.ensure()
     spent = [await books.spent("all", period) for period in ("2026-11-30", "2026-11", "2026-12-01", "2026-12")]
     assert spent == [5, 5, 7, 7]
 
 
-async def test_many_who_ask_cause_one_count(books: Books, redis_link: RedisLink, postgres: Postgres) -> None:
+async def test_many_who_ask_cause_one_count(books: LedgerSetup, redis_link: RedisLink, postgres: Postgres) -> None:
     others = [
-        Recount(redis_link, postgres, prefix=books.calls.prefix, clock=ManualClock(NOON), grace_seconds=0.0)
+        BudgetRebuild(redis_link, postgres, prefix=books.calls.prefix, clock=ManualClock(NOON), grace_seconds=0.0)
         for _ in range(5)
     ]
-    await books.on_the_way("r", 5)
-    await asyncio.gather(*(one.ensure() for one in [books.recount, *others] for _ in range(5)))
+    await books.add_streamed("r", 5)
+    await asyncio.gather(*(one.ensure() for one in [books.rebuild, *others] for _ in range(5)))
     assert await books.spent("all") == 5
 
 
 async def test_processes_have_time_to_say_what_their_calls_hold(
     redis_link: RedisLink, postgres: Postgres, redis_prefix: str
 ) -> None:
-    recount = Recount(redis_link, postgres, prefix=redis_prefix, clock=ManualClock(NOON), grace_seconds=2.0)
+    recount = BudgetRebuild(redis_link, postgres, prefix=redis_prefix, clock=ManualClock(NOON), grace_seconds=2.0)
     begun = time.monotonic()
     await recount.ensure()
     assert time.monotonic() - begun >= 1.95
-    await recount.forget()
+    await recount.invalidate()
     begun = time.monotonic()
     await recount.ensure()
     assert time.monotonic() - begun < 1.95  # the memory is the same
 
 
-async def test_without_postgres_nothing_is_counted(books: Books, redis_link: RedisLink) -> None:
+async def test_without_postgres_nothing_is_counted(books: LedgerSetup, redis_link: RedisLink) -> None:
     away = Postgres("postgresql://nobody@127.0.0.1:1/none", size=1, timeout=1.0)
-    recount = Recount(redis_link, away, prefix=books.calls.prefix, clock=ManualClock(NOON), grace_seconds=0.0)
+    recount = BudgetRebuild(redis_link, away, prefix=books.calls.prefix, clock=ManualClock(NOON), grace_seconds=0.0)
     with pytest.raises(PostgresUnavailable):
         await recount.ensure()
-    recount.soon()
+    recount.schedule()
     await recount.close()
     await away.close()
-    assert isinstance(await books.calls.admit("r", KEY, c=1), Rebuild)
+    assert isinstance(await books.calls.admit("r", KEY, c=1), RebuildNeeded)
 
 
-async def test_calls_go_on_while_the_ledger_is_counted(books: Books) -> None:
+async def test_calls_go_on_while_the_ledger_is_counted(books: LedgerSetup) -> None:
     """Settled, retried, lost and drained in every order, they are counted once all the same."""
     calls = books.calls
-    free = (Scope(n="key/449"), Scope(n="project/shop"), Scope(n="all"))
+    free = (LimitScope(name="key/449"), LimitScope(name="project/shop"), LimitScope(name="all"))
     over = asyncio.Event()
 
     async def caller(who: int) -> None:
         for number in range(60):
-            ask = calls.ask(f"{who}-{number}", free, c=100, claim=False, lookup=False)
-            decision = await calls.gate.admit(ask)
-            assert isinstance(decision, Go)
+            ask = calls.request(f"{who}-{number}", free, c=100, claim=False, lookup=False)
+            decision = await calls.scripts.admit(ask)
+            assert isinstance(decision, SendUpstream)
             for late in (False, True)[: 1 + number % 2]:
-                await calls.settle(ask, decision.memory, c=number, late=late)
+                await calls.settle(ask, decision.dataset_id, c=number, late=late)
 
     async def drainer() -> None:
         while not over.is_set():
@@ -192,86 +194,90 @@ async def test_calls_go_on_while_the_ledger_is_counted(books: Books) -> None:
 
     async def counter() -> None:
         while not over.is_set():
-            await books.recount.ensure()
+            await books.rebuild.ensure()
             await asyncio.sleep(0.002)
-            await books.recount.forget()
+            await books.rebuild.invalidate()
 
     background = [asyncio.create_task(drainer()), asyncio.create_task(counter())]
     await asyncio.gather(*(caller(who) for who in range(5)))
     over.set()
     await asyncio.gather(*background)
-    await books.recount.ensure()
+    await books.rebuild.ensure()
     assert await books.spent("all") == await books.spent("key/449", MONTH) == 5 * sum(range(60))
 
 
-async def test_lost_and_late_calls_agree_with_the_ledger(books: Books) -> None:
+async def test_lost_and_late_calls_agree_with_the_ledger(books: LedgerSetup) -> None:
     calls = books.calls
-    await books.recount.ensure()
-    asks = [calls.ask(f"r{number}", KEY, c=100) for number in range(6)]
-    memories = [decision.memory for ask in asks if isinstance(decision := await calls.gate.admit(ask), Go)]
+    await books.rebuild.ensure()
+    asks = [calls.request(f"r{number}", KEY, c=100) for number in range(6)]
+    memories = [
+        decision.dataset_id for ask in asks if isinstance(decision := await calls.scripts.admit(ask), SendUpstream)
+    ]
     await calls.settle(asks[0], memories[0], c=10)
     await calls.admit("probe", (), now=NOON + 31)  # the others are lost
     await calls.settle(asks[1], memories[1], c=20, late=True)
-    await books.recount.forget()
+    await books.rebuild.invalidate()
     await calls.settle(asks[2], memories[2], c=30)
-    await books.recount.ensure()
+    await books.rebuild.ensure()
     await calls.settle(asks[3], memories[3], c=40)
-    expected = ledger_sums(await calls.lines())
+    expected = ledger_sums(await calls.ledger_entries())
     assert expected == {"r0": 10, "r1": 20, "r2": 30, "r3": 40, "r4": 100, "r5": 100}
     assert await books.spent("key/449") == sum(expected.values())
 
 
 @pytest.mark.parametrize("lost", [False, True])
 async def test_whose_line_came_from_a_dead_processs_disk_holds_nothing_and_is_not_lost(
-    books: Books, lost: bool
+    books: LedgerSetup, lost: bool
 ) -> None:
     calls = books.calls
-    await books.recount.ensure()
-    assert isinstance(await calls.gate.admit(calls.ask("r", KEY, c=100)), Go)
+    await books.rebuild.ensure()
+    assert isinstance(await calls.scripts.admit(calls.request("r", KEY, c=100)), SendUpstream)
     if lost:
         await calls.admit("probe", (), now=NOON + 31)
-    await books.written("r", 30)
-    await books.recount.forget(["r", "unheard of"])
-    await books.recount.ensure()
+    await books.add_stored("r", 30)
+    await books.rebuild.invalidate(["r", "unheard of"])
+    await books.rebuild.ensure()
     await calls.admit("another probe", (), now=NOON + 62)
     assert (await books.spent("key/449"), await calls.counter("held", "key/449", TODAY)) == (30, 0)
 
 
 @pytest.mark.parametrize("lost", [False, True])
-async def test_a_line_that_came_from_the_disk_is_counted_once(books: Books, lost: bool) -> None:
+async def test_a_line_that_came_from_the_disk_is_counted_once(books: LedgerSetup, lost: bool) -> None:
     """A settlement that Redis did not take: its line reaches the ledger, and is counted, before Redis hears of it."""
     calls = books.calls
-    await books.recount.ensure()
-    ask = calls.ask("r", KEY, c=100)
-    gone = await calls.gate.admit(ask)
-    assert isinstance(gone, Go)
+    await books.rebuild.ensure()
+    ask = calls.request("r", KEY, c=100)
+    gone = await calls.scripts.admit(ask)
+    assert isinstance(gone, SendUpstream)
     if lost:
         await calls.admit("probe", (), now=NOON + 31)
-    await books.written("r", 30)
-    await books.recount.forget()
-    await books.recount.ensure()
-    await calls.settle(ask, gone.memory, c=30, late=True)
-    await books.recount.ensure()
+    await books.add_stored("r", 30)
+    await books.rebuild.invalidate()
+    await books.rebuild.ensure()
+    await calls.settle(ask, gone.dataset_id, c=30, late=True)
+    await books.rebuild.ensure()
     assert (await books.spent("key/449"), await calls.counter("held", "key/449", TODAY)) == (30, 0)
 
 
 @pytest.mark.parametrize("noticed", [False, True])
-async def test_a_lost_call_that_ends_while_the_ledger_is_read_is_counted_once(books: Books, noticed: bool) -> None:
+async def test_a_lost_call_that_ends_while_the_ledger_is_read_is_counted_once(
+    books: LedgerSetup, noticed: bool
+) -> None:
     """Its line that says `lost` is in the sum, unless the count saw in the journal that the call had ended."""
-    calls, p = books.calls, books.calls.p
-    await books.recount.ensure()
-    ask = calls.ask("r", KEY, c=100)
-    gone = await calls.gate.admit(ask)
-    assert isinstance(gone, Go)
+    calls, p = books.calls, books.calls.key_prefix
+    await books.rebuild.ensure()
+    ask = calls.request("r", KEY, c=100)
+    gone = await calls.scripts.admit(ask)
+    assert isinstance(gone, SendUpstream)
     await calls.admit("probe", (), now=NOON + 31)  # it is lost
-    await books.recount.forget()
+    await books.rebuild.invalidate()
     script = Script("recount")
     await calls.link.run(script, (), (p, "begin", "count", 60_000, 0))
     if noticed:
-        await calls.settle(ask, gone.memory, c=30)
+        await calls.settle(ask, gone.dataset_id, c=30)
     assert await calls.link.run(script, (), (p, "journal")) == ([b"r"] if noticed else [])
     if not noticed:
-        await calls.settle(ask, gone.memory, c=30)
+        await calls.settle(ask, gone.dataset_id, c=30)
     summed = [{"k": f"key/449:{TODAY}", "c": 0 if noticed else 100, "ttl": 1000}]
     assert await calls.link.run(script, (), (p, "set", "count", msgspec.json.encode(summed))) == 1
     assert await books.spent("key/449") == 30

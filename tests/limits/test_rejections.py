@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from tests.limits.script_parts import NOON
-from tidegate.core.errors import BudgetExceeded, BudgetHeld, CallerLimited, CallTooLarge, TidegateError
-from tidegate.limits.decision import Refuse
-from tidegate.limits.rejections import error_of, usd, whose
+from tidegate.core.errors import BudgetExceeded, BudgetReserved, CallerRateLimited, RequestExceedsLimit, TidegateError
+from tidegate.limits.decision import LimitRejection
+from tidegate.limits.rejections import format_usd, rejection_error, scope_label
 from tidegate.web import envelope
 
 CENT = 10_000_000
@@ -15,7 +15,7 @@ CENT = 10_000_000
 
 def refused(what: str, **fields: Any) -> TidegateError:
     given: dict[str, Any] = {"scope": "key/449", "limit": 10, "used": 10, "requested": 1, "wait": 6.0, **fields}
-    return error_of(Refuse(what=what, **given), now=NOON)
+    return rejection_error(LimitRejection(kind=what, **given), now=NOON)
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def refused(what: str, **fields: Any) -> TidegateError:
 )
 def test_a_limit_is_told_with_its_figures(what: str, fields: dict[str, Any], message: str) -> None:
     error = refused(what, **fields)
-    assert isinstance(error, CallerLimited)
+    assert isinstance(error, CallerRateLimited)
     assert error.message == f"Rate limit reached for {message}"
     assert error.retry_after == fields.get("wait", 6.0)
 
@@ -60,7 +60,7 @@ def test_a_wait_is_never_told_too_short(seconds: float, text: str) -> None:
 @pytest.mark.parametrize(("what", "kind"), [("too_large", "tokens"), ("requests", "requests"), ("day", "requests")])
 def test_what_never_fits_is_too_large(what: str, kind: str) -> None:
     error = refused(what, wait=None, used=0)
-    assert isinstance(error, CallTooLarge)
+    assert isinstance(error, RequestExceedsLimit)
     assert "Limit 10, Used 0, Requested 1." in error.message
     assert (error.kind, error.retryable) == (kind, False)
 
@@ -83,7 +83,7 @@ def test_a_budget_that_is_smaller_than_the_call_is_not_worth_waiting_for() -> No
 
 def test_what_is_only_held_may_come_back() -> None:
     error = refused("budget_held", limit=CENT, used=CENT - 1, requested=2, wait=1.0)
-    assert isinstance(error, BudgetHeld)
+    assert isinstance(error, BudgetReserved)
     assert "$0.009999999 is spent or held by calls under way" in error.message
     assert (error.retryable, error.retry_after) == (True, 1.0)
 
@@ -92,11 +92,11 @@ def test_what_is_only_held_may_come_back() -> None:
     ("nanos", "text"), [(0, "$0.00"), (1, "$0.000000001"), (1_500_000_000, "$1.50"), (12_345_678_901, "$12.345678901")]
 )
 def test_money_is_told_exactly(nanos: int, text: str) -> None:
-    assert usd(nanos) == text
+    assert format_usd(nanos) == text
 
 
 def test_whose() -> None:
-    assert [whose(scope) for scope in ("key/449", "project/a b", "user/p/u", "all")] == [
+    assert [scope_label(scope) for scope in ("key/449", "project/a b", "user/p/u", "all")] == [
         "this API key", "project a b", "end user u", "the whole gateway",
     ]  # fmt: skip
 
@@ -107,8 +107,8 @@ def told(error: TidegateError) -> dict[str, str]:
 
 def test_clients_are_told_in_the_headers_they_obey() -> None:
     error = refused("tokens", limit=5000, wait=0.0204)
-    assert (envelope.status_of(error), envelope.inside(error)["type"]) == (429, "tokens")
-    assert envelope.inside(error)["code"] == "rate_limit_exceeded"
+    assert (envelope.status_of(error), envelope.error_object(error)["type"]) == (429, "tokens")
+    assert envelope.error_object(error)["code"] == "rate_limit_exceeded"
     assert told(error) == {
         "x-should-retry": "true", "x-tidegate-error": "limit_reached", "retry-after": "1", "retry-after-ms": "21",
         "x-ratelimit-limit-tokens": "5000", "x-ratelimit-remaining-tokens": "0", "x-ratelimit-reset-tokens": "0.020s",
@@ -123,7 +123,7 @@ def test_clients_are_told_in_the_headers_they_obey() -> None:
 )  # fmt: skip
 def test_whether_to_try_again(what: str, wait: float | None, kind: str, retry: str) -> None:
     error = refused(what, wait=wait)
-    assert (envelope.status_of(error), envelope.inside(error)["type"]) == (429, kind)
+    assert (envelope.status_of(error), envelope.error_object(error)["type"]) == (429, kind)
     assert told(error)["x-should-retry"] == retry
     assert ("retry-after" in told(error)) is (retry == "true")
     assert not [name for name in told(error) if name.startswith("x-ratelimit")]

@@ -3,17 +3,17 @@
 import msgspec
 import pytest
 
-from tests.limits.script_parts import NOON, Calls
+from tests.limits.script_parts import NOON, ScriptCalls
 from tidegate.core.clock import ManualClock, SystemClock
-from tidegate.core.errors import BudgetExceeded, CallerLimited, CallTooLarge
+from tidegate.core.errors import BudgetExceeded, CallerRateLimited, RequestExceedsLimit
 from tidegate.core.values import Caller, Limits
-from tidegate.limits.admission import Door
+from tidegate.limits.admission import AdmissionController
 from tidegate.limits.local_limits import LocalLimits
-from tidegate.limits.rebuild import Recount
-from tidegate.limits.request_count import Visits
-from tidegate.limits.reservations import Holds
-from tidegate.limits.scopes import Terms
-from tidegate.limits.scripts import bare
+from tidegate.limits.rebuild import BudgetRebuild
+from tidegate.limits.request_count import RequestCount
+from tidegate.limits.reservations import Reservations
+from tidegate.limits.scopes import Reservation
+from tidegate.limits.scripts import limits_only
 from tidegate.queue.replicas import Replicas
 from tidegate.storage.postgres import Postgres
 from tidegate.storage.redis import RedisLink
@@ -23,11 +23,13 @@ LINE = b'{"id":"r"}'
 FREE = Caller(key_id="b", project="shop", name="y")
 
 
-def visits(link: RedisLink, postgres: Postgres, prefix: str) -> Visits:
-    calls, clock = Calls(link, prefix), ManualClock(NOON)
-    recount = Recount(link, postgres, prefix=prefix, clock=clock, grace_seconds=0.0)
-    door = Door(calls.gate, Holds(calls.gate, clock), recount, LocalLimits(Replicas()), everybody=Limits())
-    return Visits(door, clock)
+def visits(link: RedisLink, postgres: Postgres, prefix: str) -> RequestCount:
+    calls, clock = ScriptCalls(link, prefix), ManualClock(NOON)
+    recount = BudgetRebuild(link, postgres, prefix=prefix, clock=clock, grace_seconds=0.0)
+    door = AdmissionController(
+        calls.scripts, Reservations(calls.scripts, clock), recount, LocalLimits(Replicas()), global_limits=Limits()
+    )
+    return RequestCount(door, clock)
 
 
 async def test_a_request_counts_also_where_no_token_and_no_cent_is_left(
@@ -36,7 +38,7 @@ async def test_a_request_counts_also_where_no_token_and_no_cent_is_left(
     counting = visits(redis_link, postgres, redis_prefix)
     await counting.count(LIMITED, "r1")
     await counting.count(LIMITED, "r2")
-    with pytest.raises(CallerLimited) as refused:
+    with pytest.raises(CallerRateLimited) as refused:
         await counting.count(LIMITED, "r3")
     assert refused.value.kind == "requests"
 
@@ -56,8 +58,8 @@ async def test_without_redis_nobody_is_kept_out(postgres: Postgres, redis_prefix
 @pytest.mark.parametrize(
     ("limits", "tokens", "error"),
     [
-        (Limits(rpm=0), 10, CallTooLarge),
-        (Limits(tpm=5), 10, CallTooLarge),
+        (Limits(rpm=0), 10, RequestExceedsLimit),
+        (Limits(tpm=5), 10, RequestExceedsLimit),
         (Limits(budget_day=0), 10, BudgetExceeded),
     ],
 )
@@ -66,7 +68,7 @@ async def test_a_promise_is_refused_where_it_can_never_be_kept(
 ) -> None:
     counting = visits(redis_link, postgres, redis_prefix)
     with pytest.raises(error):
-        await counting.promise(terms(counting, limits, "r1", tokens=tokens), LINE)
+        await counting.count_background(terms(counting, limits, "r1", tokens=tokens), LINE)
 
 
 async def test_a_promise_counts_as_a_request_and_holds_nothing(
@@ -75,9 +77,9 @@ async def test_a_promise_counts_as_a_request_and_holds_nothing(
     counting = visits(redis_link, postgres, redis_prefix)
     limits = Limits(rpm=3, tpm=10, concurrency=1, budget_day=10)
     for number in range(3):
-        await counting.promise(terms(counting, limits, f"r{number}", tokens=10), LINE)
-    with pytest.raises(CallerLimited) as refused:
-        await counting.promise(terms(counting, limits, "r4", tokens=10), LINE)
+        await counting.count_background(terms(counting, limits, f"r{number}", tokens=10), LINE)
+    with pytest.raises(CallerRateLimited) as refused:
+        await counting.count_background(terms(counting, limits, "r4", tokens=10), LINE)
     assert refused.value.kind == "requests"
 
 
@@ -87,27 +89,29 @@ async def test_a_promise_waits_for_what_passes_and_counts_all_the_same(
     counting = visits(redis_link, postgres, redis_prefix)
     limits = Limits(rpm=2, tpm=10, concurrency=0)
     taking = terms(counting, limits, "r0", tokens=10)
-    await counting._door.admit(bare(_freed(taking), LINE, now=NOON))  # noqa: SLF001  # another call
+    await counting._admission.admit(limits_only(_freed(taking), LINE, now=NOON))  # noqa: SLF001  # another call
     for number in (1, 2):
-        await counting.promise(terms(counting, limits, f"r{number}", tokens=10), LINE)
-    with pytest.raises(CallerLimited):
-        await counting.promise(terms(counting, limits, "r3", tokens=10), LINE)
+        await counting.count_background(terms(counting, limits, f"r{number}", tokens=10), LINE)
+    with pytest.raises(CallerRateLimited):
+        await counting.count_background(terms(counting, limits, "r3", tokens=10), LINE)
 
 
 async def test_without_redis_everything_is_promised(postgres: Postgres, redis_prefix: str) -> None:
     away = RedisLink("redis://127.0.0.1:1/0", timeout=0.1, clock=SystemClock())
     counting = visits(away, postgres, redis_prefix)
-    await counting.promise(terms(counting, Limits(budget_day=10), "r1", tokens=10), LINE)
+    await counting.count_background(terms(counting, Limits(budget_day=10), "r1", tokens=10), LINE)
 
 
-def terms(counting: Visits, limits: Limits, name: str, *, tokens: int) -> Terms:
+def terms(counting: RequestCount, limits: Limits, name: str, *, tokens: int) -> Reservation:
     """What a call of this size asks of a key that has these limits."""
     caller = Caller(key_id="c", project="shop", name="z", limits=limits)
-    door = counting._door  # noqa: SLF001  # the same door
-    return door.terms(name, door.scopes(caller, None), now=NOON, tokens=tokens, nanos=100)
+    door = counting._admission  # noqa: SLF001  # the same door
+    return door.reservation(name, door.scopes(caller, None), now=NOON, tokens=tokens, cost_nanos=100)
 
 
-def _freed(taken: Terms) -> Terms:
+def _freed(taken: Reservation) -> Reservation:
     return msgspec.structs.replace(
-        taken, c=0, scopes=tuple(msgspec.structs.replace(scope, cc=None, rpm=None) for scope in taken.scopes)
+        taken,
+        cost_nanos=0,
+        scopes=tuple(msgspec.structs.replace(scope, concurrency=None, rpm=None) for scope in taken.scopes),
     )

@@ -5,53 +5,53 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.eventually import until, until_so
-from tests.limits.script_parts import Calls
+from tests.eventually import wait_until, wait_until_async
+from tests.limits.script_parts import ScriptCalls
 from tidegate.core.clock import SystemClock
-from tidegate.limits.decision import Go, Rebuild
-from tidegate.limits.reservations import LOOK_SECONDS, Holds
-from tidegate.limits.scopes import Scope
-from tidegate.limits.scripts import Admission
+from tidegate.limits.decision import RebuildNeeded, SendUpstream
+from tidegate.limits.reservations import CHECK_SECONDS, Reservations
+from tidegate.limits.scopes import LimitScope
+from tidegate.limits.scripts import AdmissionRequest
 from tidegate.storage.redis import RedisLink
 
-KEY = (Scope(n="key/a", bd=1000, cc=5),)
+KEY = (LimitScope(name="key/a", budget_day=1000, concurrency=5),)
 
 
 @pytest.fixture
-async def calls(redis_link: RedisLink, redis_prefix: str) -> Calls:
-    return await Calls(redis_link, redis_prefix).counted()
+async def calls(redis_link: RedisLink, redis_prefix: str) -> ScriptCalls:
+    return await ScriptCalls(redis_link, redis_prefix).with_valid_counters()
 
 
 @pytest.fixture
-async def keeper(calls: Calls) -> AsyncIterator[Holds]:
+async def keeper(calls: ScriptCalls) -> AsyncIterator[Reservations]:
     """A process whose leases are short."""
-    keeper = Holds(calls.gate, SystemClock(), lease_seconds=0.6)
+    keeper = Reservations(calls.scripts, SystemClock(), lease_seconds=0.6)
     await keeper.start()
     yield keeper
     await keeper.close()
 
 
-async def under_way(calls: Calls, keeper: Holds) -> tuple[Admission, Go]:
+async def under_way(calls: ScriptCalls, keeper: Reservations) -> tuple[AdmissionRequest, SendUpstream]:
     """A call that was admitted, known to its keeper."""
-    ask = calls.ask("r", KEY, now=SystemClock().now(), c=900, lease=keeper.lease_seconds)
-    decision = await calls.gate.admit(ask)
-    assert isinstance(decision, Go)
+    ask = calls.request("r", KEY, now=SystemClock().now(), c=900, lease=keeper.lease_seconds)
+    decision = await calls.scripts.admit(ask)
+    assert isinstance(decision, SendUpstream)
     keeper.add(ask, spends=True)
     return ask, decision
 
 
-async def held(calls: Calls) -> int:
-    ask = calls.ask("probe", (), now=SystemClock().now())
-    await calls.gate.admit(ask)  # which gives up what is lost
-    await calls.gate.release("probe", now=ask.now)
-    return await calls.counter("held", "key/a", ask.terms.d)
+async def held(calls: ScriptCalls) -> int:
+    ask = calls.request("probe", (), now=SystemClock().now())
+    await calls.scripts.admit(ask)  # which gives up what is lost
+    await calls.scripts.release("probe", now=ask.now)
+    return await calls.counter("held", "key/a", ask.reservation.day)
 
 
-async def spent(calls: Calls) -> int:
-    return await calls.counter("spent", "key/a", calls.ask("probe", (), now=SystemClock().now()).terms.d)
+async def spent(calls: ScriptCalls) -> int:
+    return await calls.counter("spent", "key/a", calls.request("probe", (), now=SystemClock().now()).reservation.day)
 
 
-async def test_a_call_stays_held_for_as_long_as_its_process_lives(calls: Calls, keeper: Holds) -> None:
+async def test_a_call_stays_held_for_as_long_as_its_process_lives(calls: ScriptCalls, keeper: Reservations) -> None:
     await under_way(calls, keeper)
     await asyncio.sleep(2.5 * keeper.lease_seconds)
     assert await held(calls) == 900
@@ -61,61 +61,61 @@ async def test_a_call_stays_held_for_as_long_as_its_process_lives(calls: Calls, 
 
 
 @pytest.mark.usefixtures("keeper")
-async def test_what_a_dead_process_held_is_charged_where_nobody_calls(calls: Calls) -> None:
-    ask = calls.ask("r", KEY, now=SystemClock().now(), c=900, lease=0.1)
-    assert isinstance(await calls.gate.admit(ask), Go)  # by a process that dies now: no keeper has it
+async def test_what_a_dead_process_held_is_charged_where_nobody_calls(calls: ScriptCalls) -> None:
+    ask = calls.request("r", KEY, now=SystemClock().now(), c=900, lease=0.1)
+    assert isinstance(await calls.scripts.admit(ask), SendUpstream)  # by a process that dies now: no keeper has it
 
     async def charged() -> bool:
         return await spent(calls) == 900
 
-    await until_so(charged)
-    assert await calls.counter("held", "key/a", ask.terms.d) == 0
+    await wait_until_async(charged)
+    assert await calls.counter("held", "key/a", ask.reservation.day) == 0
 
 
-async def test_what_redis_forgot_is_held_anew(calls: Calls, keeper: Holds) -> None:
+async def test_what_redis_forgot_is_held_anew(calls: ScriptCalls, keeper: Reservations) -> None:
     ask, before = await under_way(calls, keeper)
-    await asyncio.sleep(2 * LOOK_SECONDS)  # it has seen this memory
-    await calls.forget_everything()
+    await asyncio.sleep(2 * CHECK_SECONDS)  # it has seen this memory
+    await calls.delete_all_keys()
     await until_held(calls, 900)
-    await calls.counted()
-    keeper.discard(ask.terms.id)
-    await calls.settle(ask, before.memory, c=300, now=SystemClock().now())
+    await calls.with_valid_counters()
+    keeper.discard(ask.reservation.id)
+    await calls.settle(ask, before.dataset_id, c=300, now=SystemClock().now())
     assert (await held(calls), await spent(calls)) == (0, 300)
 
 
-async def until_held(calls: Calls, nanos: int) -> None:
+async def until_held(calls: ScriptCalls, nanos: int) -> None:
     async def holding() -> bool:
         return await held(calls) == nanos
 
-    await until_so(holding)
+    await wait_until_async(holding)
 
 
-async def test_what_could_not_be_settled_is_settled_later(calls: Calls, keeper: Holds) -> None:
+async def test_what_could_not_be_settled_is_settled_later(calls: ScriptCalls, keeper: Reservations) -> None:
     ask, gone = await under_way(calls, keeper)
-    keeper.discard(ask.terms.id)
-    keeper.settle_later(calls.settlement(ask, gone.memory, c=300, keep_seconds=60, body=b"{}"))
+    keeper.discard(ask.reservation.id)
+    keeper.settle_later(calls.settlement(ask, gone.dataset_id, c=300, keep_seconds=60, body=b"{}"))
     assert repr(keeper) == "<Holds: 0 calls under way, 1 to settle>"
-    await until(lambda: "0 to settle" in repr(keeper))
+    await wait_until(lambda: "0 to settle" in repr(keeper))
     assert await held(calls) == 0
-    assert [line["cost_nanos"] for line in await calls.lines()] == [300]
-    decision = await calls.admit("next", ask.terms.scopes, c=1)
-    assert isinstance(decision, Rebuild), "its line may have been counted before, or not: the ledger tells"
+    assert [line["cost_nanos"] for line in await calls.ledger_entries()] == [300]
+    decision = await calls.admit("next", ask.reservation.scopes, c=1)
+    assert isinstance(decision, RebuildNeeded), "its line may have been counted before, or not: the ledger tells"
 
 
-async def test_what_never_went_is_given_back_later(calls: Calls, keeper: Holds) -> None:
+async def test_what_never_went_is_given_back_later(calls: ScriptCalls, keeper: Reservations) -> None:
     ask, _ = await under_way(calls, keeper)
-    keeper.discard(ask.terms.id)
-    keeper.release_later(ask.terms.id)
-    await until(lambda: "0 to settle" in repr(keeper))
+    keeper.discard(ask.reservation.id)
+    keeper.release_later(ask.reservation.id)
+    await wait_until(lambda: "0 to settle" in repr(keeper))
     assert (await held(calls), await spent(calls)) == (0, 0)
 
 
-async def test_while_redis_is_away_nothing_is_dropped(calls: Calls, redis_prefix: str) -> None:
+async def test_while_redis_is_away_nothing_is_dropped(calls: ScriptCalls, redis_prefix: str) -> None:
     nowhere = RedisLink("redis://127.0.0.1:1/0", timeout=0.1, clock=SystemClock())
-    keeper = Holds(Calls(nowhere, redis_prefix).gate, SystemClock(), lease_seconds=0.6)
+    keeper = Reservations(ScriptCalls(nowhere, redis_prefix).scripts, SystemClock(), lease_seconds=0.6)
     await keeper.start()
     keeper.release_later("r")
-    keeper.settle_later(calls.settlement(calls.ask("s", KEY), "m"))
+    keeper.settle_later(calls.settlement(calls.request("s", KEY), "m"))
     await asyncio.sleep(1.3)
     assert repr(keeper) == "<Holds: 0 calls under way, 2 to settle>"
     await keeper.close()

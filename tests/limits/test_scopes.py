@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 import pytest
 
 from tidegate.core.values import Caller, Limits
-from tidegate.limits.scopes import Scope, Terms, period_of, readmitted, scopes_of
-from tidegate.metering.ledger.entries import LONGEST_TEXT
+from tidegate.limits.scopes import LimitScope, Reservation, caller_scopes, period_of, without_request_count
+from tidegate.metering.ledger.entries import MAX_TEXT_LENGTH
 
 NONE = Limits()
 CALLER = Caller(
@@ -20,46 +20,51 @@ CALLER = Caller(
 
 
 def test_all_limits_have_their_scope() -> None:
-    scopes = scopes_of(CALLER, "ann", Limits(budget_month=9))
-    assert scopes.names == tuple(scope.n for scope in scopes.limiting)
+    scopes = caller_scopes(CALLER, "ann", Limits(budget_month=9))
+    assert scopes.names == tuple(scope.name for scope in scopes.limiting)
     assert scopes.limiting == (
-        Scope(n="key/449", rpm=10),
-        Scope(n="project/shop", tpm=100, cc=3),
-        Scope(n="user/shop/ann", bd=5, rpd=7),
-        Scope(n="all", bm=9),
+        LimitScope(name="key/449", rpm=10),
+        LimitScope(name="project/shop", tpm=100, concurrency=3),
+        LimitScope(name="user/shop/ann", budget_day=5, rpd=7),
+        LimitScope(name="all", budget_month=9),
     )
 
 
 @pytest.mark.parametrize("end_user", [None, ""])
 def test_without_an_end_user_there_is_no_scope_for_one(end_user: str | None) -> None:
-    assert scopes_of(CALLER, end_user, NONE).names == ("key/449", "project/shop", "all")
+    assert caller_scopes(CALLER, end_user, NONE).names == ("key/449", "project/shop", "all")
 
 
 def test_what_limits_nothing_is_counted_in_and_not_looked_at() -> None:
-    scopes = scopes_of(Caller(key_id="449", project="shop", name="x", project_limits=Limits(rpm=0)), None, NONE)
+    scopes = caller_scopes(Caller(key_id="449", project="shop", name="x", project_limits=Limits(rpm=0)), None, NONE)
     assert scopes.names == ("key/449", "project/shop", "all")
-    assert scopes.limiting == (Scope(n="project/shop", rpm=0),)
-    assert not scopes.spend
+    assert scopes.limiting == (LimitScope(name="project/shop", rpm=0),)
+    assert not scopes.limit_spending
 
 
 def test_an_end_user_without_limits_is_not_counted() -> None:
     caller = Caller(key_id="449", project="shop", name="backend")
-    assert scopes_of(caller, "ann", NONE).names == ("key/449", "project/shop", "all")
+    assert caller_scopes(caller, "ann", NONE).names == ("key/449", "project/shop", "all")
 
 
 @pytest.mark.parametrize(
-    ("name", "kept"), [("x" * 1000, "x" * LONGEST_TEXT), ("a\0b", "ab"), ("\udc80", "?"), ("é/ü", "é/ü")]
+    ("name", "kept"), [("x" * 1000, "x" * MAX_TEXT_LENGTH), ("a\0b", "ab"), ("\udc80", "?"), ("é/ü", "é/ü")]
 )
 def test_an_end_user_has_the_name_that_the_ledger_keeps(name: str, kept: str) -> None:
-    assert scopes_of(CALLER, name, NONE).names[2] == f"user/shop/{kept}"
+    assert caller_scopes(CALLER, name, NONE).names[2] == f"user/shop/{kept}"
 
 
 @pytest.mark.parametrize(
     ("scope", "spends"),
-    [(Scope(n="a"), False), (Scope(n="a", rpm=1, rpd=1, cc=1), False), (Scope(n="a", tpm=1), True),
-     (Scope(n="a", bd=0), True), (Scope(n="a", bm=1), True)],
-)  # fmt: skip
-def test_what_spends(scope: Scope, spends: bool) -> None:  # a case
+    [
+        (LimitScope(name="a"), False),
+        (LimitScope(name="a", rpm=1, rpd=1, concurrency=1), False),
+        (LimitScope(name="a", tpm=1), True),
+        (LimitScope(name="a", budget_day=0), True),
+        (LimitScope(name="a", budget_month=1), True),
+    ],
+)
+def test_what_spends(scope: LimitScope, spends: bool) -> None:  # a case
     assert scope.spends is spends
 
 
@@ -80,11 +85,23 @@ def test_days_and_months_are_utc(moment: str, day: str, month: str, midnight: st
 
 
 def test_asking_once_more_is_no_other_request() -> None:
-    terms = Terms(
-        p="{t}", id="r", d="d", m="m", midnight=1.0, month_end=2.0, k=1, c=2, lease=3.0, n=("key/449",),
-        scopes=(Scope(n="key/449", rpm=1, rpd=2, tpm=3, cc=4, bd=5, bm=6),),
-    )  # fmt: skip
-    again = readmitted(terms)
-    assert (again.id, again.scopes) == ("r", (Scope(n="key/449", tpm=3, cc=4, bd=5, bm=6),))
-    other = readmitted(terms, name="r-again")
-    assert (other.id, other.scopes) == ("r-again", (Scope(n="key/449", tpm=3, bd=5, bm=6),))
+    terms = Reservation(
+        prefix="{t}",
+        id="r",
+        day="d",
+        month="m",
+        midnight=1.0,
+        month_end=2.0,
+        tokens=1,
+        cost_nanos=2,
+        lease_seconds=3.0,
+        scope_names=("key/449",),
+        scopes=(LimitScope(name="key/449", rpm=1, rpd=2, tpm=3, concurrency=4, budget_day=5, budget_month=6),),
+    )
+    again = without_request_count(terms)
+    assert (again.id, again.scopes) == (
+        "r",
+        (LimitScope(name="key/449", tpm=3, concurrency=4, budget_day=5, budget_month=6),),
+    )
+    other = without_request_count(terms, name="r-again")
+    assert (other.id, other.scopes) == ("r-again", (LimitScope(name="key/449", tpm=3, budget_day=5, budget_month=6),))

@@ -8,14 +8,22 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.limits.script_model import Model, alike
-from tests.limits.script_parts import LEASE, NOON, Calls, ledger_sums
-from tidegate.limits.decision import Absent, Decision, Go, Hit, Join, Rebuild, Refuse
-from tidegate.limits.scopes import Scope, readmitted
-from tidegate.limits.scripts import Admission
+from tests.limits.script_model import LimitModel, alike
+from tests.limits.script_parts import LEASE, NOON, ScriptCalls, ledger_sums
+from tidegate.limits.decision import (
+    CacheHit,
+    Decision,
+    JoinFlight,
+    LimitRejection,
+    NoStoredAnswer,
+    RebuildNeeded,
+    SendUpstream,
+)
+from tidegate.limits.scopes import LimitScope, without_request_count
+from tidegate.limits.scripts import AdmissionRequest
 from tidegate.storage.redis import RedisLink, Script
 
-SHOP = Scope(n="project/shop")
+SHOP = LimitScope(name="project/shop")
 DAY, MONTH = "2026-11-27", "2026-11"
 BEFORE_MONTH_END = 1_796_083_200.0 - 100.0
 """100 s before 2026-12-01 00:00 UTC."""
@@ -29,30 +37,30 @@ relaxed = settings(
 
 
 @pytest.fixture
-async def calls(redis_link: RedisLink, redis_prefix: str) -> Calls:
-    return await Calls(redis_link, redis_prefix).counted()
+async def calls(redis_link: RedisLink, redis_prefix: str) -> ScriptCalls:
+    return await ScriptCalls(redis_link, redis_prefix).with_valid_counters()
 
 
-async def fresh(redis_link: RedisLink, redis_prefix: str) -> Calls:
+async def fresh(redis_link: RedisLink, redis_prefix: str) -> ScriptCalls:
     """A gate that knows nothing yet, for each example."""
-    return await Calls(redis_link, f"{redis_prefix}-{next(_numbers)}").counted()
+    return await ScriptCalls(redis_link, f"{redis_prefix}-{next(_numbers)}").with_valid_counters()
 
 
 def said(decision: Decision) -> Any:
     """The decision as the model says it."""
-    if isinstance(decision, Refuse):
-        return decision.what, decision.scope, math.inf if decision.wait is None else decision.wait
+    if isinstance(decision, LimitRejection):
+        return decision.kind, decision.scope, math.inf if decision.wait is None else decision.wait
     return type(decision).__name__.lower()
 
 
 LIMITS = {"rpm": (1, 6), "rpd": (1, 12), "tpm": (50, 600), "cc": (0, 3), "bd": (100, 900), "bm": (100, 2000)}
 
 
-def scope(name: str) -> st.SearchStrategy[Scope]:
+def scope(name: str) -> st.SearchStrategy[LimitScope]:
     """With at most two limits, so that none hides the others."""
     kinds = st.lists(st.sampled_from(sorted(LIMITS)), max_size=2, unique=True)
     limits = kinds.flatmap(lambda names: st.fixed_dictionaries({kind: st.integers(*LIMITS[kind]) for kind in names}))
-    return limits.map(lambda chosen: Scope(n=name, **chosen))
+    return limits.map(lambda chosen: LimitScope(name=name, **chosen))
 
 
 worlds = st.fixed_dictionaries(
@@ -82,28 +90,30 @@ steps = st.lists(
 @relaxed
 @given(world=worlds, steps=steps)
 async def test_the_scripts_and_the_model_agree(
-    redis_link: RedisLink, redis_prefix: str, world: dict[str, Scope], steps: list[tuple[Any, ...]]
+    redis_link: RedisLink, redis_prefix: str, world: dict[str, LimitScope], steps: list[tuple[Any, ...]]
 ) -> None:
     calls = await fresh(redis_link, redis_prefix)
-    model, now = Model(), BEFORE_MONTH_END
-    under_way: list[tuple[Admission, str]] = []
+    model, now = LimitModel(), BEFORE_MONTH_END
+    under_way: list[tuple[AdmissionRequest, str]] = []
     for number, step in enumerate(steps):
         match step:
             case ("advance", seconds):
                 now = round(now + seconds, 6)
             case ("renew",):
-                await calls.gate.renew([ask.terms.id for ask, _ in under_way], lost_at=round(now + LEASE, 3))
+                await calls.scripts.renew(
+                    [ask.reservation.id for ask, _ in under_way], expires_at=round(now + LEASE, 3)
+                )
                 model.renew(round(now + LEASE, 3))
             case ("admit", who, question, k, c, claim):
                 scopes = [world[name] for name in who]
-                ask = calls.ask(f"r{number}", scopes, now=now, k=k, c=c, claim=claim, fingerprint=f"q{question}")
-                decision = await calls.gate.admit(ask)
+                ask = calls.request(f"r{number}", scopes, now=now, k=k, c=c, claim=claim, fingerprint=f"q{question}")
+                decision = await calls.scripts.admit(ask)
                 assert alike(said(decision), model.admit(ask))
-                if isinstance(decision, Go | Join):
-                    under_way.append((ask, decision.memory))
+                if isinstance(decision, SendUpstream | JoinFlight):
+                    under_way.append((ask, decision.dataset_id))
             case ("settle", which, k, share, keep) if under_way:
                 ask, memory = under_way[which % len(under_way)]  # some more than once, and each time alike
-                share = share if model.holds.get(ask.terms.id) or model.lost.get(ask.terms.id) else 0
+                share = share if model.active.get(ask.terms.id) or model.lost.get(ask.terms.id) else 0
                 c = ask.terms.c * share // 100 if _asks(model, ask) else 0
                 settled = {"c": c, "k": k, "now": now, "keep_seconds": 3600.5 if keep else 0}
                 await calls.settle(ask, memory, head=b"", body=b"", stale_seconds=86_400.0, **settled)
@@ -112,25 +122,25 @@ async def test_the_scripts_and_the_model_agree(
         no_more_than_budgets(model, world)
 
 
-def _asks(model: Model, ask: Admission) -> bool:
+def _asks(model: LimitModel, ask: AdmissionRequest) -> bool:
     """Whether the call was one that asked the upstream, and may have cost something."""
-    hold = model.holds.get(ask.terms.id)
-    return ask.terms.id in model.lost or (hold is not None and hold.spends)
+    hold = model.active.get(ask.reservation.id)
+    return ask.reservation.id in model.lost or (hold is not None and hold.spends)
 
 
-async def agree(calls: Calls, model: Model, now: float) -> None:
+async def agree(calls: ScriptCalls, model: LimitModel, now: float) -> None:
     for kind, counters in (("spent", model.spent), ("held", model.held)):
         for (name, period), nanos in counters.items():
             assert await calls.counter(kind, name, period) == nanos, (kind, name, period)
     for (kind, name), full_at in model.full_at.items():
-        kept = float(await calls.link.command("GET", f"{calls.p}:{kind}:{name}") or 0)
+        kept = float(await calls.link.command("GET", f"{calls.key_prefix}:{kind}:{name}") or 0)
         assert max(kept, now) == pytest.approx(max(full_at, now), abs=1e-5, rel=0), (kind, name)
 
 
-def no_more_than_budgets(model: Model, world: dict[str, Scope]) -> None:
+def no_more_than_budgets(model: LimitModel, world: dict[str, LimitScope]) -> None:
     for name, limits in world.items():
         for period in {period for who, period in model.spent if who == name} | {p for w, p in model.held if w == name}:
-            limit = limits.bd if len(period) == len(DAY) else limits.bm
+            limit = limits.budget_day if len(period) == len(DAY) else limits.budget_month
             committed = model.spent.get((name, period), 0) + model.held.get((name, period), 0)
             assert limit is None or committed <= limit
 
@@ -141,20 +151,20 @@ def no_more_than_budgets(model: Model, world: dict[str, Scope]) -> None:
     sizes=st.lists(st.tuples(st.integers(1, 300), st.integers(1, 400)), min_size=1, max_size=20),
 )
 async def test_the_wait_that_is_stated_is_true(
-    redis_link: RedisLink, redis_prefix: str, limits: tuple[Scope, ...], sizes: list[tuple[int, int]]
+    redis_link: RedisLink, redis_prefix: str, limits: tuple[LimitScope, ...], sizes: list[tuple[int, int]]
 ) -> None:
     calls = await fresh(redis_link, redis_prefix)
     now = BEFORE_MONTH_END
     for number, (k, c) in enumerate(sizes):
         decision = await calls.admit(f"r{number}", limits, now=now, k=k, c=c)
-        if isinstance(decision, Go):
-            await calls.settle(calls.ask(f"r{number}", limits, now=now, k=k, c=c), decision.memory)
-        elif isinstance(decision, Refuse) and decision.wait is not None:
+        if isinstance(decision, SendUpstream):
+            await calls.settle(calls.request(f"r{number}", limits, now=now, k=k, c=c), decision.dataset_id)
+        elif isinstance(decision, LimitRejection) and decision.wait is not None:
             just_before = await calls.admit(f"e{number}", limits, now=now + decision.wait - 0.001, k=k, c=c)
-            assert decision.wait <= 0.001 or isinstance(just_before, Refuse)
+            assert decision.wait <= 0.001 or isinstance(just_before, LimitRejection)
             now = round(now + decision.wait + 1e-6, 6)
             assert said(await calls.admit(f"l{number}", limits, now=now, k=k, c=c)) == "go"
-            await calls.settle(calls.ask(f"l{number}", limits, now=now, k=k, c=c), "m")
+            await calls.settle(calls.request(f"l{number}", limits, now=now, k=k, c=c), "m")
 
 
 @relaxed
@@ -172,11 +182,11 @@ async def test_no_interval_lets_more_than_the_limit_and_its_refill_pass(
     tokens: list[tuple[float, int]] = []
     for number, (k, pause, used) in enumerate(moves):
         now = round(now + pause, 6)
-        scopes = [Scope(n="key/a", rpm=rpm, tpm=tpm)]
+        scopes = [LimitScope(name="key/a", rpm=rpm, tpm=tpm)]
         decision = await calls.admit(f"r{number}", scopes, now=now, k=k)
-        if isinstance(decision, Go):
-            ask = calls.ask(f"r{number}", scopes, now=now, k=k)
-            await calls.settle(ask, decision.memory, k=min(used, k), now=now)
+        if isinstance(decision, SendUpstream):
+            ask = calls.request(f"r{number}", scopes, now=now, k=k)
+            await calls.settle(ask, decision.dataset_id, k=min(used, k), now=now)
             requests.append((now, 1))
             tokens.append((now, min(used, k)))
     for limit, passed in ((rpm, requests), (tpm, tokens)):
@@ -185,37 +195,41 @@ async def test_no_interval_lets_more_than_the_limit_and_its_refill_pass(
             assert sum(amount for _, amount in passed[first : last + 1]) <= limit * (1 + seconds / 60) + 0.01
 
 
-async def test_a_hit_is_a_request_but_costs_no_tokens_and_no_budget(calls: Calls) -> None:
-    scopes = [Scope(n="key/a", rpm=10, tpm=100, bd=500)]
-    ask = calls.ask("first", scopes, fingerprint="q", k=100, c=500)
-    gone = await calls.gate.admit(ask)
-    assert isinstance(gone, Go)
-    assert (gone.allowance.requests.remaining, gone.allowance.tokens.remaining) == (9, 0)  # type: ignore[union-attr]  # it has both
-    await calls.settle(ask, gone.memory, c=500, keep_seconds=60, account=b'{"saved_nanos":500}')
+async def test_a_hit_is_a_request_but_costs_no_tokens_and_no_budget(calls: ScriptCalls) -> None:
+    scopes = [LimitScope(name="key/a", rpm=10, tpm=100, budget_day=500)]
+    ask = calls.request("first", scopes, fingerprint="q", k=100, c=500)
+    gone = await calls.scripts.admit(ask)
+    assert isinstance(gone, SendUpstream)
+    assert (gone.remaining_limits.requests.remaining, gone.remaining_limits.tokens.remaining) == (9, 0)  # type: ignore[union-attr]  # it has both
+    await calls.settle(ask, gone.dataset_id, c=500, keep_seconds=60, account=b'{"saved_nanos":500}')
     hit = await calls.admit("second", scopes, fingerprint="q", k=100, c=500)
-    assert isinstance(hit, Hit)
-    assert hit.allowance.requests is not None
-    assert (hit.allowance.requests.remaining, hit.allowance.tokens) == (8, None)
+    assert isinstance(hit, CacheHit)
+    assert hit.remaining_limits.requests is not None
+    assert (hit.remaining_limits.requests.remaining, hit.remaining_limits.tokens) == (8, None)
     refused = await calls.admit("third", scopes, k=100, c=1)
-    assert isinstance(refused, Refuse)
-    assert refused.what == "budget"
+    assert isinstance(refused, LimitRejection)
+    assert refused.kind == "budget"
     assert await calls.counter("spent", "key/a", DAY) == 500
-    assert (await calls.lines())[-1]["saved_nanos"] == 500
+    assert (await calls.ledger_entries())[-1]["saved_nanos"] == 500
 
 
-async def test_the_caller_is_told_of_its_tightest_limit(calls: Calls) -> None:
-    decision = await calls.admit("r", [Scope(n="key/a", rpm=1000), Scope(n="project/shop", rpm=3)])
-    assert isinstance(decision, Go)
-    assert decision.allowance.requests is not None
-    assert (decision.allowance.requests.limit, decision.allowance.requests.remaining) == (3, 2)
-    assert decision.allowance.requests.reset == pytest.approx(20.0)
+async def test_the_caller_is_told_of_its_tightest_limit(calls: ScriptCalls) -> None:
+    decision = await calls.admit("r", [LimitScope(name="key/a", rpm=1000), LimitScope(name="project/shop", rpm=3)])
+    assert isinstance(decision, SendUpstream)
+    assert decision.remaining_limits.requests is not None
+    assert (decision.remaining_limits.requests.limit, decision.remaining_limits.requests.remaining) == (3, 2)
+    assert decision.remaining_limits.requests.reset == pytest.approx(20.0)
 
 
-async def test_only_a_stored_answer_is_looked_for_and_nothing_held(calls: Calls) -> None:
-    decision = await calls.admit("r", [Scope(n="key/a", bd=500, cc=1)], c=400, only_stored=True, claim=False)
-    assert isinstance(decision, Absent)
+async def test_only_a_stored_answer_is_looked_for_and_nothing_held(calls: ScriptCalls) -> None:
+    decision = await calls.admit(
+        "r", [LimitScope(name="key/a", budget_day=500, concurrency=1)], c=400, only_stored=True, claim=False
+    )
+    assert isinstance(decision, NoStoredAnswer)
     assert await calls.counter("held", "key/a", DAY) == 0
-    assert isinstance(await calls.admit("s", [Scope(n="key/a", bd=500, cc=1)], c=400), Go)
+    assert isinstance(
+        await calls.admit("s", [LimitScope(name="key/a", budget_day=500, concurrency=1)], c=400), SendUpstream
+    )
 
 
 @pytest.mark.parametrize(
@@ -223,143 +237,148 @@ async def test_only_a_stored_answer_is_looked_for_and_nothing_held(calls: Calls)
     [({"rpm": 0}, "requests"), ({"rpd": 0}, "day"), ({"tpm": 0}, "too_large"), ({"cc": 0}, "concurrency"),
      ({"bd": 0}, "budget"), ({"bm": 0}, "budget"), ({"tpm": 9}, "too_large"), ({"bd": 4}, "budget")],
 )  # fmt: skip
-async def test_what_can_never_pass_is_told_so(calls: Calls, limits: dict[str, int], what: str) -> None:
-    decision = await calls.admit("r", [Scope(n="key/a", **limits)], k=10, c=5)
-    assert isinstance(decision, Refuse)
-    assert (decision.what, decision.wait) == (what, None)
+async def test_what_can_never_pass_is_told_so(calls: ScriptCalls, limits: dict[str, int], what: str) -> None:
+    decision = await calls.admit("r", [LimitScope(name="key/a", **limits)], k=10, c=5)
+    assert isinstance(decision, LimitRejection)
+    assert (decision.kind, decision.wait) == (what, None)
 
 
-async def test_settling_twice_charges_once(calls: Calls) -> None:
-    scopes = [Scope(n="key/a", bd=1000, tpm=100)]
-    ask = calls.ask("r", scopes, c=900, k=50)
-    gone = await calls.gate.admit(ask)
-    assert isinstance(gone, Go)
+async def test_settling_twice_charges_once(calls: ScriptCalls) -> None:
+    scopes = [LimitScope(name="key/a", budget_day=1000, tpm=100)]
+    ask = calls.request("r", scopes, c=900, k=50)
+    gone = await calls.scripts.admit(ask)
+    assert isinstance(gone, SendUpstream)
     for late in (False, True, True):
-        await calls.settle(ask, gone.memory, c=300, k=20, late=late)
+        await calls.settle(ask, gone.dataset_id, c=300, k=20, late=late)
     assert (await calls.counter("spent", "key/a", DAY), await calls.counter("held", "key/a", DAY)) == (300, 0)
-    assert ledger_sums(await calls.lines()) == {"r": 300}
+    assert ledger_sums(await calls.ledger_entries()) == {"r": 300}
 
 
-async def test_a_lost_call_is_charged_in_full_until_its_own_line_comes(calls: Calls) -> None:
-    scopes = [Scope(n="key/a", bd=1000, cc=1)]
-    ask = calls.ask("lost", scopes, c=900)
-    gone = await calls.gate.admit(ask)
-    assert isinstance(gone, Go)
+async def test_a_lost_call_is_charged_in_full_until_its_own_line_comes(calls: ScriptCalls) -> None:
+    scopes = [LimitScope(name="key/a", budget_day=1000, concurrency=1)]
+    ask = calls.request("lost", scopes, c=900)
+    gone = await calls.scripts.admit(ask)
+    assert isinstance(gone, SendUpstream)
     later = NOON + LEASE
     refused = await calls.admit("other", scopes, c=200, now=later)
-    assert isinstance(refused, Refuse)
-    assert (refused.what, refused.used) == ("budget", 900)
-    (line,) = await calls.lines()
+    assert isinstance(refused, LimitRejection)
+    assert (refused.kind, refused.used) == ("budget", 900)
+    (line,) = await calls.ledger_entries()
     assert (line["id"], line["outcome"], line["cost_nanos"], line["estimated"]) == ("lost", "lost", 900, True)
     assert line["cache"] == "miss"
-    await calls.settle(ask, gone.memory, c=100)
+    await calls.settle(ask, gone.dataset_id, c=100)
     assert await calls.counter("spent", "key/a", MONTH) == 100
-    assert ledger_sums(await calls.lines()) == {"lost": 100}
-    assert isinstance(await calls.admit("other", scopes, c=200, now=later), Go)
+    assert ledger_sums(await calls.ledger_entries()) == {"lost": 100}
+    assert isinstance(await calls.admit("other", scopes, c=200, now=later), SendUpstream)
 
 
-async def test_a_living_process_keeps_what_its_calls_hold(calls: Calls) -> None:
-    scopes = [Scope(n="key/a", bd=1000, cc=2)]
+async def test_a_living_process_keeps_what_its_calls_hold(calls: ScriptCalls) -> None:
+    scopes = [LimitScope(name="key/a", budget_day=1000, concurrency=2)]
     await calls.admit("r", scopes, c=900)
-    await calls.gate.renew(["r", "unknown"], lost_at=NOON + 2 * LEASE)
+    await calls.scripts.renew(["r", "unknown"], expires_at=NOON + 2 * LEASE)
     for now, spent in ((NOON + LEASE + 1, 0), (NOON + 2 * LEASE, 900)):
         await calls.admit(f"probe-{now}", scopes, c=200, now=now)
         assert await calls.counter("spent", "key/a", DAY) == spent
 
 
-async def test_a_call_that_never_went_gives_back_all_of_it(calls: Calls) -> None:
-    scopes = [Scope(n="key/a", bd=1000, tpm=100, cc=1)]
+async def test_a_call_that_never_went_gives_back_all_of_it(calls: ScriptCalls) -> None:
+    scopes = [LimitScope(name="key/a", budget_day=1000, tpm=100, concurrency=1)]
     await calls.admit("r", scopes, c=900, k=100)
-    await calls.gate.release("r", now=NOON)
-    assert isinstance(await calls.admit("s", scopes, c=1000, k=100), Go)
-    assert await calls.lines() == []
-    await calls.gate.release("nobody", now=NOON)
+    await calls.scripts.release("r", now=NOON)
+    assert isinstance(await calls.admit("s", scopes, c=1000, k=100), SendUpstream)
+    assert await calls.ledger_entries() == []
+    await calls.scripts.release("nobody", now=NOON)
 
 
-async def test_a_call_that_never_went_but_was_given_up_is_put_right(calls: Calls) -> None:
-    scopes = [Scope(n="key/a", bd=1000)]
+async def test_a_call_that_never_went_but_was_given_up_is_put_right(calls: ScriptCalls) -> None:
+    scopes = [LimitScope(name="key/a", budget_day=1000)]
     await calls.admit("r", scopes, c=900)
     await calls.admit("s", scopes, c=900, now=NOON + LEASE)
-    await calls.gate.release("r", now=NOON + LEASE)
+    await calls.scripts.release("r", now=NOON + LEASE)
     assert await calls.counter("spent", "key/a", DAY) == 0
-    assert ledger_sums(await calls.lines()) == {"r": 0}
+    assert ledger_sums(await calls.ledger_entries()) == {"r": 0}
 
 
-async def test_who_waited_for_another_and_asks_itself_is_one_request_in_flight(calls: Calls) -> None:
-    scopes = [Scope(n="key/a", rpm=2, cc=2, bd=1000)]
+async def test_who_waited_for_another_and_asks_itself_is_one_request_in_flight(calls: ScriptCalls) -> None:
+    scopes = [LimitScope(name="key/a", rpm=2, concurrency=2, budget_day=1000)]
     leader = await calls.admit("leader", scopes, fingerprint="q", c=100)
-    joiner = calls.ask("joiner", scopes, fingerprint="q", c=100)
-    assert (type(leader), type(await calls.gate.admit(joiner))) == (Go, Join)
-    third = await calls.admit("third", [Scope(n="key/a", cc=2)], c=100)
-    assert isinstance(third, Refuse)
-    assert third.what == "concurrency"
-    alone = calls.ask("joiner", readmitted(joiner.terms).scopes, fingerprint="q", c=100, claim=False, again=True)
-    decision = await calls.gate.admit(alone)
-    assert isinstance(decision, Go)
+    joiner = calls.request("joiner", scopes, fingerprint="q", c=100)
+    assert (type(leader), type(await calls.scripts.admit(joiner))) == (SendUpstream, JoinFlight)
+    third = await calls.admit("third", [LimitScope(name="key/a", concurrency=2)], c=100)
+    assert isinstance(third, LimitRejection)
+    assert third.kind == "concurrency"
+    alone = calls.request(
+        "joiner", without_request_count(joiner.reservation).scopes, fingerprint="q", c=100, claim=False, again=True
+    )
+    decision = await calls.scripts.admit(alone)
+    assert isinstance(decision, SendUpstream)
     assert await calls.counter("held", "key/a", DAY) == 200
-    await calls.settle(alone, decision.memory, c=50)
-    assert isinstance(await calls.admit("fourth", [Scope(n="key/a", cc=2)], c=100), Go)
+    await calls.settle(alone, decision.dataset_id, c=50)
+    assert isinstance(await calls.admit("fourth", [LimitScope(name="key/a", concurrency=2)], c=100), SendUpstream)
 
 
 async def test_a_budget_is_not_spent_before_it_is_counted(redis_link: RedisLink, redis_prefix: str) -> None:
-    calls = Calls(redis_link, redis_prefix)
-    assert isinstance(await calls.admit("r", [Scope(n="key/a", bd=1000)], c=1), Rebuild)
-    free = await calls.admit("free", [Scope(n="key/a", bd=1000)], c=0)
+    calls = ScriptCalls(redis_link, redis_prefix)
+    assert isinstance(await calls.admit("r", [LimitScope(name="key/a", budget_day=1000)], c=1), RebuildNeeded)
+    free = await calls.admit("free", [LimitScope(name="key/a", budget_day=1000)], c=0)
     unlimited = await calls.admit("unlimited", [SHOP], c=100)
     for decision in (free, unlimited):
-        assert isinstance(decision, Go)
-        assert not decision.counted
+        assert isinstance(decision, SendUpstream)
+        assert not decision.counters_valid
 
 
-async def test_what_redis_forgot_is_held_again(calls: Calls) -> None:
-    scopes = [Scope(n="key/a", bd=1000, cc=1)]
-    ask = calls.ask("r", scopes, c=900)
-    before = await calls.gate.admit(ask)
-    assert isinstance(before, Go)
-    await calls.forget_everything()
-    memory = await calls.gate.memory()
-    assert memory != before.memory
+async def test_what_redis_forgot_is_held_again(calls: ScriptCalls) -> None:
+    scopes = [LimitScope(name="key/a", budget_day=1000, concurrency=1)]
+    ask = calls.request("r", scopes, c=900)
+    before = await calls.scripts.admit(ask)
+    assert isinstance(before, SendUpstream)
+    await calls.delete_all_keys()
+    memory = await calls.scripts.dataset_id()
+    assert memory != before.dataset_id
     for _ in range(2):
-        await calls.gate.rehold(ask, spends=True, now=NOON)
-    await calls.counted()
+        await calls.scripts.restore(ask, spends=True, now=NOON)
+    await calls.with_valid_counters()
     assert await calls.counter("held", "key/a", DAY) == 900
-    await calls.settle(ask, before.memory, c=300)
+    await calls.settle(ask, before.dataset_id, c=300)
     assert (await calls.counter("spent", "key/a", DAY), await calls.counter("held", "key/a", DAY)) == (300, 0)
 
 
-async def test_a_call_that_redis_never_knew_is_charged_once(calls: Calls) -> None:
-    ask = calls.ask("r", [Scope(n="key/a", bd=1000)], c=900)
+async def test_a_call_that_redis_never_knew_is_charged_once(calls: ScriptCalls) -> None:
+    ask = calls.request("r", [LimitScope(name="key/a", budget_day=1000)], c=900)
     for _ in range(2):
         await calls.settle(ask, "", c=300)
     assert await calls.counter("spent", "key/a", DAY) == 300
 
 
-async def test_a_late_line_that_may_be_counted_already_has_the_ledger_counted_anew(calls: Calls) -> None:
-    ask = calls.ask("r", [Scope(n="key/a", bd=1000)], c=900)
+async def test_a_late_line_that_may_be_counted_already_has_the_ledger_counted_anew(calls: ScriptCalls) -> None:
+    ask = calls.request("r", [LimitScope(name="key/a", budget_day=1000)], c=900)
     await calls.settle(ask, "a memory before this one", c=300, late=True)
-    assert isinstance(await calls.admit("s", [Scope(n="key/a", bd=1000)], c=1), Rebuild)
+    assert isinstance(await calls.admit("s", [LimitScope(name="key/a", budget_day=1000)], c=1), RebuildNeeded)
 
 
-async def test_another_run_of_redis_is_another_memory(calls: Calls) -> None:
+async def test_another_run_of_redis_is_another_memory(calls: ScriptCalls) -> None:
     """It may have read back an old account; what runs on is not another."""
-    arrive, told = Script("arrive"), (calls.p, "run-1", 600)
+    arrive, told = Script("arrive"), (calls.key_prefix, "run-1", 600)
     assert await calls.link.run(arrive, (), told) == 0, "nothing to warn of: it remembers no other"
-    before = await calls.gate.memory()
-    await calls.link.command("SET", f"{calls.p}:counted", "count_1")
+    before = await calls.scripts.dataset_id()
+    await calls.link.command("SET", f"{calls.key_prefix}:counted", "count_1")
     assert await calls.link.run(arrive, (), told) == 0
-    assert (await calls.gate.memory(), await calls.link.command("EXISTS", f"{calls.p}:counted")) == (before, 1)
-    assert await calls.link.run(arrive, (), (calls.p, "run-2", 600)) == 1
-    assert await calls.gate.memory() != before
-    assert await calls.link.command("EXISTS", f"{calls.p}:counted") == 0
+    assert (await calls.scripts.dataset_id(), await calls.link.command("EXISTS", f"{calls.key_prefix}:counted")) == (
+        before,
+        1,
+    )
+    assert await calls.link.run(arrive, (), (calls.key_prefix, "run-2", 600)) == 1
+    assert await calls.scripts.dataset_id() != before
+    assert await calls.link.command("EXISTS", f"{calls.key_prefix}:counted") == 0
 
 
-async def test_what_is_lost_by_an_old_account_counts_as_the_ledger_says(calls: Calls) -> None:
+async def test_what_is_lost_by_an_old_account_counts_as_the_ledger_says(calls: ScriptCalls) -> None:
     """It may have ended since; whose line is there already is not charged again."""
-    scopes = (Scope(n="key/449", bd=1000),)
+    scopes = (LimitScope(name="key/449", budget_day=1000),)
     await calls.admit("old", scopes, c=900)
-    await calls.link.run(Script("arrive"), (), (calls.p, "run-2", 600))
-    await calls.counted()
-    assert isinstance(await calls.admit("new", scopes, now=NOON + LEASE + 1, c=100), Rebuild)
+    await calls.link.run(Script("arrive"), (), (calls.key_prefix, "run-2", 600))
+    await calls.with_valid_counters()
+    assert isinstance(await calls.admit("new", scopes, now=NOON + LEASE + 1, c=100), RebuildNeeded)
     assert await calls.counter("spent", "key/449", DAY) == 0
     assert await calls.counter("held", "key/449", DAY) == 0
-    assert ledger_sums(await calls.lines()) == {"old": 900}
+    assert ledger_sums(await calls.ledger_entries()) == {"old": 900}

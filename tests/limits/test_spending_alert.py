@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from structlog.testing import capture_logs
 
-from tests.eventually import until
+from tests.eventually import wait_until
 from tidegate.core.clock import ManualClock, SystemClock
 from tidegate.core.errors import RedisUnavailable
 from tidegate.limits.budget_store import BudgetStore
@@ -18,7 +18,7 @@ NOON = 1_795_780_800.0
 DOLLAR = 1_000_000_000
 
 
-class Spending:
+class AlertSetup:
     """Replicas that look, and what was spent."""
 
     def __init__(self, link: RedisLink, postgres: Postgres, prefix: str) -> None:
@@ -31,59 +31,59 @@ class Spending:
         store = BudgetStore(link or self._link, prefix=self._prefix)
         return SpendingAlert(store, self._postgres, self.clock, usual_nanos=100 * DOLLAR)
 
-    async def spent(self, nanos: int, day: str = "2026-11-27") -> None:
+    async def set_spent(self, nanos: int, day: str = "2026-11-27") -> None:
         await self._link.command("SET", f"{{{self._prefix}}}:spent:all:{day}", nanos)
 
-    async def given(self, *replicas: SpendingAlert) -> list[str]:
+    async def alerted_days(self, *replicas: SpendingAlert) -> list[str]:
         """The days of the alerts that these replicas give, looking all at once."""
         with capture_logs() as logs:
-            await asyncio.gather(*(replica.look() for replica in replicas))
+            await asyncio.gather(*(replica.check() for replica in replicas))
         return [log["day"] for log in logs if log.get("alert") == "spending"]
 
 
 @pytest.fixture
-def spending(redis_link: RedisLink, postgres: Postgres, redis_prefix: str) -> Spending:
-    return Spending(redis_link, postgres, redis_prefix)
+def spending(redis_link: RedisLink, postgres: Postgres, redis_prefix: str) -> AlertSetup:
+    return AlertSetup(redis_link, postgres, redis_prefix)
 
 
-async def test_of_many_replicas_one_gives_it_once_a_day(spending: Spending) -> None:
+async def test_of_many_replicas_one_gives_it_once_a_day(spending: AlertSetup) -> None:
     replicas = [spending.replica() for _ in range(3)]
-    await spending.spent(100 * DOLLAR)
-    assert await spending.given(*replicas) == []
-    await spending.spent(100 * DOLLAR + 1)
-    assert await spending.given(*replicas) == ["2026-11-27"]
-    await spending.spent(500 * DOLLAR)
-    assert await spending.given(*replicas) == []
-    assert await spending.given(spending.replica()) == [], "one that was started anew"
+    await spending.set_spent(100 * DOLLAR)
+    assert await spending.alerted_days(*replicas) == []
+    await spending.set_spent(100 * DOLLAR + 1)
+    assert await spending.alerted_days(*replicas) == ["2026-11-27"]
+    await spending.set_spent(500 * DOLLAR)
+    assert await spending.alerted_days(*replicas) == []
+    assert await spending.alerted_days(spending.replica()) == [], "one that was started anew"
     spending.clock.advance(86_400)
-    assert await spending.given(*replicas) == []
-    await spending.spent(101 * DOLLAR, "2026-11-28")
-    assert await spending.given(*replicas) == ["2026-11-28"]
+    assert await spending.alerted_days(*replicas) == []
+    await spending.set_spent(101 * DOLLAR, "2026-11-28")
+    assert await spending.alerted_days(*replicas) == ["2026-11-28"]
 
 
-async def test_a_redis_that_forgot_does_not_have_it_given_again(spending: Spending) -> None:
-    await spending.spent(101 * DOLLAR)
-    assert await spending.given(spending.replica()) == ["2026-11-27"]
-    await spending.spent(0)
-    assert await spending.given(spending.replica()) == []
-    await spending.spent(102 * DOLLAR)
-    assert await spending.given(spending.replica(), spending.replica()) == []
+async def test_a_redis_that_forgot_does_not_have_it_given_again(spending: AlertSetup) -> None:
+    await spending.set_spent(101 * DOLLAR)
+    assert await spending.alerted_days(spending.replica()) == ["2026-11-27"]
+    await spending.set_spent(0)
+    assert await spending.alerted_days(spending.replica()) == []
+    await spending.set_spent(102 * DOLLAR)
+    assert await spending.alerted_days(spending.replica(), spending.replica()) == []
 
 
-async def test_it_goes_on_looking_where_a_store_is_away(spending: Spending) -> None:
+async def test_it_goes_on_looking_where_a_store_is_away(spending: AlertSetup) -> None:
     away = spending.replica(RedisLink("redis://127.0.0.1:4849/0", timeout=0.1, clock=SystemClock()))
     with pytest.raises(RedisUnavailable):
-        await away.look()
+        await away.check()
     await away.start()
     await away.close()
 
 
-async def test_it_looks_by_itself(spending: Spending) -> None:
-    await spending.spent(101 * DOLLAR)
+async def test_it_looks_by_itself(spending: AlertSetup) -> None:
+    await spending.set_spent(101 * DOLLAR)
     replica = spending.replica()
     with capture_logs() as logs:
         await replica.start()
-        await until(lambda: any(log.get("alert") == "spending" for log in logs))
+        await wait_until(lambda: any(log.get("alert") == "spending" for log in logs))
         await replica.close()
     [told] = [log for log in logs if log.get("alert") == "spending"]
     assert (told["spent"], told["usual"], told["log_level"]) == ("$101.00", "$100.00", "error")

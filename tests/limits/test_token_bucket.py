@@ -14,7 +14,7 @@ NOW = 1_795_780_800.0
     [(0.0, 60.0), (NOW, 60.0), (NOW + 30, 30.0), (NOW + 60, 0.0), (NOW + 90, -30.0)],
 )
 def test_the_level_follows_from_when_it_is_full(full_at: float, level: float) -> None:
-    assert token_bucket.level(full_at, 60, NOW) == pytest.approx(level)
+    assert token_bucket.available(full_at, 60, NOW) == pytest.approx(level)
 
 
 @pytest.mark.parametrize(
@@ -30,7 +30,7 @@ def test_the_level_follows_from_when_it_is_full(full_at: float, level: float) ->
     ],
 )
 def test_the_wait(full_at: float, limit: int, amount: int, wait: float | None) -> None:
-    assert token_bucket.wait(full_at, limit, amount, NOW) == (None if wait is None else pytest.approx(wait))
+    assert token_bucket.seconds_until(full_at, limit, amount, NOW) == (None if wait is None else pytest.approx(wait))
 
 
 @given(
@@ -42,18 +42,18 @@ def test_just_before_the_wait_is_over_it_is_refused_and_then_it_passes(
     limit: int, missing: float, share: float
 ) -> None:
     full_at, amount = NOW + missing, max(1, int(limit * share))
-    wait = token_bucket.wait(full_at, limit, amount, NOW)
+    wait = token_bucket.seconds_until(full_at, limit, amount, NOW)
     assert wait is not None
-    assert token_bucket.wait(full_at, limit, amount, NOW + wait) == 0.0
+    assert token_bucket.seconds_until(full_at, limit, amount, NOW + wait) == 0.0
     if wait > 0.01:
-        assert token_bucket.wait(full_at, limit, amount, NOW + wait - 0.001)
+        assert token_bucket.seconds_until(full_at, limit, amount, NOW + wait - 0.001)
 
 
 @given(limit=st.integers(1, 1000), amounts=st.lists(st.integers(1, 1000), max_size=30))
 def test_what_is_given_back_was_never_taken(limit: int, amounts: list[int]) -> None:
     full_at = NOW
     for amount in amounts:
-        full_at = token_bucket.taken(full_at, limit, amount, NOW)
+        full_at = token_bucket.full_at_after(full_at, limit, amount, NOW)
     for amount in amounts:
-        full_at = token_bucket.taken(full_at, limit, -amount, NOW)
-    assert token_bucket.level(full_at, limit, NOW) == pytest.approx(limit)
+        full_at = token_bucket.full_at_after(full_at, limit, -amount, NOW)
+    assert token_bucket.available(full_at, limit, NOW) == pytest.approx(limit)

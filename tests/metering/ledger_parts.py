@@ -8,10 +8,12 @@ import msgspec
 
 from tests.eventually import PATIENCE_SECONDS
 from tidegate.core.values import LedgerEntry
-from tidegate.metering.ledger.drainer import Pace
+from tidegate.metering.ledger.drainer import DrainIntervals
 from tidegate.storage.postgres import Postgres
 
-BRISK = Pace(gather=0.01, block=0.05, claim_idle=0.05, chores=0.05, replay=0.05, first_retry=0.02, last_retry=0.1)
+SHORT_INTERVALS = DrainIntervals(
+    gather=0.01, block=0.05, claim_idle=0.05, chores=0.05, replay=0.05, first_retry=0.02, last_retry=0.1
+)
 """A pace for tests: the same steps without the pauses."""
 
 ENTRY = LedgerEntry(
@@ -42,7 +44,7 @@ async def ids(postgres: Postgres) -> list[str]:
         return sorted(row["id"] for row in await connection.fetch("SELECT id FROM ledger"))
 
 
-async def eventually(holds: Callable[[], Awaitable[bool]], seconds: float = PATIENCE_SECONDS) -> None:
+async def wait_until_async(holds: Callable[[], Awaitable[bool]], seconds: float = PATIENCE_SECONDS) -> None:
     """Return once `holds()`; fails after `seconds`."""
     async with asyncio.timeout(seconds):
         while not await holds():  # noqa: ASYNC110  # the stores announce nothing

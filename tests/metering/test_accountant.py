@@ -11,18 +11,18 @@ from tidegate.core import endpoints
 from tidegate.core.config import MeteringConfig
 from tidegate.core.endpoints import Endpoint
 from tidegate.core.errors import (
-    ClientGone,
+    ClientDisconnected,
     ConnectionFailed,
     ConnectTimeout,
     ErrorInStream,
     FirstByteTimeout,
     MalformedAnswer,
     TidegateError,
-    TruncatedStream,
+    TruncatedAnswer,
 )
 from tidegate.core.values import LedgerEntry, Outcome
 from tidegate.metering import price_list
-from tidegate.metering.accountant import Accountant, joined
+from tidegate.metering.accountant import Accountant, joined_entry
 from tidegate.metering.prices import Prices
 from tidegate.wire import sse
 
@@ -53,7 +53,7 @@ def outcome(**fields: Any) -> Outcome:
 
 
 def line(accountant: Accountant, ended: Outcome, route: Endpoint = endpoints.CHAT, body: Any = BODY) -> LedgerEntry:
-    return accountant.settled(OPENED, ended, route=route, body=body, seconds=1.2345)
+    return accountant.upstream_entry(OPENED, ended, route=route, body=body, seconds=1.2345)
 
 
 def test_an_answer_costs_what_the_upstream_counted(accountant: Accountant) -> None:
@@ -103,30 +103,30 @@ def test_what_the_upstream_did_not_count_is_estimated(
 @pytest.mark.parametrize(
     ("error", "said", "sent", "charged"),
     [
-        pytest.param(TruncatedStream(), (chunk("High"),), True, True, id="cut off half-way"),
+        pytest.param(TruncatedAnswer(), (chunk("High"),), True, True, id="cut off half-way"),
         pytest.param(ErrorInStream(), (chunk("High"),), True, True, id="failed half-way"),
-        pytest.param(ClientGone(), (chunk("High"),), True, True, id="left half-way"),
-        pytest.param(ClientGone(), (), True, True, id="left before the first word"),
-        pytest.param(ClientGone(), (), False, False, id="left before it was sent"),
+        pytest.param(ClientDisconnected(), (chunk("High"),), True, True, id="left half-way"),
+        pytest.param(ClientDisconnected(), (), True, True, id="left before the first word"),
+        pytest.param(ClientDisconnected(), (), False, False, id="left before it was sent"),
         pytest.param(ConnectionFailed(), (), False, False, id="never reached"),
         pytest.param(ErrorInStream(), (), True, False, id="refused"),
         pytest.param(ErrorInStream(), (chunk(""),), True, False, id="refused in its stream"),
         pytest.param(FirstByteTimeout(), (), True, True, id="never answered"),
         pytest.param(ConnectTimeout(), (), True, False, id="never connected"),
         pytest.param(MalformedAnswer(), (), True, True, id="not understood"),
-        pytest.param(TruncatedStream(), (), True, True, id="a whole answer, cut off"),
+        pytest.param(TruncatedAnswer(), (), True, True, id="a whole answer, cut off"),
     ],
 )
 def test_a_call_that_failed_is_charged_where_the_upstream_may_have_worked(
     accountant: Accountant, error: TidegateError, said: tuple[bytes, ...], sent: bool, charged: bool
 ) -> None:
-    written = line(accountant, Outcome(error=error, reported=error, events=said, sent=sent, stream=True))
+    written = line(accountant, Outcome(error=error, reported_error=error, events=said, sent=sent, stream=True))
     assert written.outcome == error.name
     assert (written.cost_nanos > 0) is written.estimated is charged
 
 
 def test_a_failure_that_was_counted_costs_what_was_counted(accountant: Accountant) -> None:
-    written = line(accountant, outcome(error=TruncatedStream(), reported=TruncatedStream()))
+    written = line(accountant, outcome(error=TruncatedAnswer(), reported=TruncatedAnswer()))
     assert (written.outcome, written.cost_nanos) == ("truncated", COST)
 
 
@@ -165,13 +165,13 @@ def test_nonsense_for_usage_is_no_usage(accountant: Accountant, usage: bytes) ->
 def test_a_figure_so_far_is_no_figure_of_what_broke_off(accountant: Accountant) -> None:
     """Some servers tell the usage with every chunk, the first of them before a word is written."""
     first = b'{"prompt_tokens":100,"completion_tokens":0}'
-    cut = line(accountant, outcome(usage=first, error=TruncatedStream(), events=(chunk("High tide is at noon."),)))
+    cut = line(accountant, outcome(usage=first, error=TruncatedAnswer(), events=(chunk("High tide is at noon."),)))
     assert (cut.input_tokens, cut.estimated) == (100, True)
     assert cut.output_tokens > 5
 
 
 def test_what_was_tried_before_is_charged_as_well(accountant: Accountant) -> None:
-    silent = Outcome(error=FirstByteTimeout(), reported=FirstByteTimeout(), target="gpt-4o-mini")
+    silent = Outcome(error=FirstByteTimeout(), reported_error=FirstByteTimeout(), target_model="gpt-4o-mini")
     body = {**BODY, "max_tokens": 10}
     alone, both = (line(accountant, outcome(before=before), body=body) for before in ((), (silent, silent)))
     assert both.output_tokens == alone.output_tokens + 2 * 26
@@ -182,15 +182,15 @@ def test_what_was_tried_before_is_charged_as_well(accountant: Accountant) -> Non
 def test_a_connection_that_broke_after_a_while_had_somebody_at_work(
     accountant: Accountant, seconds: float, charged: bool
 ) -> None:
-    lost = Outcome(error=ConnectionFailed(), reported=ConnectionFailed(), seconds=seconds)
+    lost = Outcome(error=ConnectionFailed(), reported_error=ConnectionFailed(), seconds=seconds)
     assert (line(accountant, lost).cost_nanos > 0) is charged
 
 
 def test_who_asked_for_the_dear_tier_is_charged_for_it_where_nobody_says(accountant: Accountant) -> None:
-    cut = Outcome(error=TruncatedStream(), reported=TruncatedStream(), target="gpt-4.1")
+    cut = Outcome(error=TruncatedAnswer(), reported_error=TruncatedAnswer(), target_model="gpt-4.1")
     opened = msgspec.structs.replace(OPENED, at=1_795_780_800.0)  # the list has priced it by then
     dear, usual = (
-        accountant.settled(
+        accountant.upstream_entry(
             opened, cut, route=endpoints.CHAT, body={**BODY, "service_tier": tier}, seconds=1.0
         ).cost_nanos
         for tier in ("priority", "default")
@@ -198,8 +198,8 @@ def test_who_asked_for_the_dear_tier_is_charged_for_it_where_nobody_says(account
     assert dear > usual
 
 
-@pytest.mark.parametrize(("error", "name"), [(None, "ok"), (ClientGone(), "client_gone")])
+@pytest.mark.parametrize(("error", "name"), [(None, "ok"), (ClientDisconnected(), "client_gone")])
 def test_a_call_that_was_given_anothers_answer_says_what_it_saved(error: TidegateError | None, name: str) -> None:
-    written = joined(OPENED, saved_nanos=COST, error=error, seconds=0.25)
+    written = joined_entry(OPENED, saved_nanos=COST, error=error, seconds=0.25)
     assert (written.outcome, written.cost_nanos, written.saved_nanos, written.latency_ms) == (name, 0, COST, 250)
     assert (written.id, written.project, written.input_tokens) == (OPENED.id, OPENED.project, 0)

@@ -13,11 +13,11 @@ from tidegate.core.config import MeteringConfig, ModelPrice
 from tidegate.core.endpoints import Endpoint
 from tidegate.core.values import Usage
 from tidegate.metering import price_list
-from tidegate.metering.max_cost import longest_output, reserve
+from tidegate.metering.max_cost import max_cost, model_output_limit
 from tidegate.metering.prices import Prices
 from tidegate.metering.tokens import from_wire
 from tidegate.simulator.answers import chat, embeddings, responses
-from tidegate.simulator.answers.reply import Identity, Json
+from tidegate.simulator.answers.reply import AnswerIdentity, Json
 from tidegate.wire.call import Call, parse
 
 AT = 1_795_780_800.0
@@ -68,7 +68,7 @@ embedded = st.fixed_dictionaries(
         | st.lists(st.integers(0, 100_000), min_size=1, max_size=300),
     }
 )  # fmt: skip
-IDENTITY = Identity(digits="0" * 32, now=AT)
+IDENTITY = AnswerIdentity(digits="0" * 32, now=AT)
 
 
 def call(route: Endpoint, body: dict[str, Any]) -> Call:
@@ -76,7 +76,7 @@ def call(route: Endpoint, body: dict[str, Any]) -> Call:
 
 
 def most(route: Endpoint, body: dict[str, Any]) -> int:
-    return reserve(call(route, body), PRICES, at=AT, exact=True).nanos
+    return max_cost(call(route, body), PRICES, at=AT, exact=True).nanos
 
 
 def paid(model: str, answer: Json) -> int:
@@ -88,14 +88,14 @@ def paid(model: str, answer: Json) -> int:
 @settings(max_examples=150, deadline=None)
 @given(body=chats)
 def test_a_chat_never_costs_more(body: dict[str, Any]) -> None:
-    answer = chat.reply(body, chat.question_of(body, None), IDENTITY).body
+    answer = chat.reply(body, chat.generation_request(body, None), IDENTITY).body
     assert paid(body["model"], answer) <= most(endpoints.CHAT, body)
 
 
 @settings(max_examples=60, deadline=None)
 @given(body=asked)
 def test_a_response_never_costs_more(body: dict[str, Any]) -> None:
-    answer = responses.reply(body, responses.question_of(body, None), IDENTITY).body
+    answer = responses.reply(body, responses.generation_request(body, None), IDENTITY).body
     assert paid(body["model"], answer) <= most(endpoints.RESPONSES, body)
 
 
@@ -133,7 +133,7 @@ def chat_of(text: str, **fields: Any) -> dict[str, Any]:
 )
 def test_the_output_is_bounded_by_what_is_stated_and_by_the_model(body: dict[str, Any], tokens: int) -> None:
     nothing = most(endpoints.CHAT, {**body, "max_tokens": 1, "max_completion_tokens": 1, "n": 1})
-    one = PRICES.most(body["model"], Usage(output=1000), at=AT, tier="default") / 1000
+    one = PRICES.max_cost(body["model"], Usage(output=1000), at=AT, tier="default") / 1000
     written = (most(endpoints.CHAT, body) - nothing) / one + 17
     assert written == pytest.approx(tokens, rel=0.001, abs=8)
 
@@ -158,7 +158,7 @@ def test_the_output_is_bounded_by_what_is_stated_and_by_the_model(body: dict[str
 )
 def test_what_cannot_be_seen_may_fill_the_context(fields: dict[str, Any], at_least: int) -> None:
     body = chat_of("hi", max_tokens=1, **fields)
-    one = PRICES.most(body["model"], Usage(input=1000), at=AT, tier="default") / 1000
+    one = PRICES.max_cost(body["model"], Usage(input=1000), at=AT, tier="default") / 1000
     read = most(endpoints.CHAT, body) / one
     assert at_least <= read <= at_least * 1.1 + 150
 
@@ -166,7 +166,7 @@ def test_what_cannot_be_seen_may_fill_the_context(fields: dict[str, Any], at_lea
 def test_a_long_text_is_bounded_without_being_counted() -> None:
     simple, dense = "tide " * 10_000, "\U0001f30a" * 20_000
     body = chat_of(simple + dense, max_tokens=1, model="gpt-4.1")
-    one = PRICES.most("gpt-4.1", Usage(input=1000), at=AT, tier="default") / 1000
+    one = PRICES.max_cost("gpt-4.1", Usage(input=1000), at=AT, tier="default") / 1000
     assert most(endpoints.CHAT, body) / one >= 10_000 + 3 * 20_000
 
 
@@ -180,8 +180,8 @@ def test_who_does_not_say_otherwise_may_be_served_with_priority(tier: object, de
 
 
 def test_a_rate_is_charged_what_is_likely() -> None:
-    quick = reserve(call(endpoints.CHAT, chat_of("hi")), PRICES, at=AT, exact=False)
-    counted = reserve(call(endpoints.CHAT, chat_of("hi")), PRICES, at=AT, exact=True)
+    quick = max_cost(call(endpoints.CHAT, chat_of("hi")), PRICES, at=AT, exact=False)
+    counted = max_cost(call(endpoints.CHAT, chat_of("hi")), PRICES, at=AT, exact=True)
     assert 256 < counted.tokens < 280
     assert 256 < quick.tokens < 320
 
@@ -189,12 +189,12 @@ def test_a_rate_is_charged_what_is_likely() -> None:
 @pytest.mark.parametrize("number", [10**30, 1e300])
 def test_an_absurd_limit_is_still_a_number(number: float) -> None:
     body = msgspec.json.encode({"model": "m", "messages": []})[:-1] + f',"max_tokens":{number}}}'.encode()
-    assert 0 < reserve(parse(endpoints.CHAT, body), PRICES, at=AT, exact=True).nanos < 2**53
+    assert 0 < max_cost(parse(endpoints.CHAT, body), PRICES, at=AT, exact=True).nanos < 2**53
 
 
 @pytest.mark.parametrize(("model", "tokens"), [("gpt-5-chat-latest", 16_384), ("ft:gpt-3.5-turbo:x:y", 4_096)])
 def test_the_longest_output_is_known_by_name(model: str, tokens: int) -> None:
-    assert longest_output(model) == tokens
+    assert model_output_limit(model) == tokens
 
 
 def test_an_image_is_not_taken_for_a_long_text_where_nothing_is_counted() -> None:
@@ -204,14 +204,14 @@ def test_an_image_is_not_taken_for_a_long_text_where_nothing_is_counted() -> Non
     for name, part in (("image", image), ("text", text)):
         body = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": [part]}], "max_tokens": 10}
         call = parse(endpoints.CHAT, msgspec.json.encode(body))
-        sizes[name] = reserve(call, PRICES, at=AT, exact=False).tokens
+        sizes[name] = max_cost(call, PRICES, at=AT, exact=False).tokens
     assert sizes["image"] < 2_000
     assert sizes["text"] > 80_000
 
 
 def test_a_rejected_prediction_is_charged_as_if_it_were_written() -> None:
     predicted = chat_of("hi", max_tokens=10, prediction={"type": "content", "content": "tide " * 500})
-    written = PRICES.most("gpt-4o", Usage(output=500), at=AT, tier="default")
+    written = PRICES.max_cost("gpt-4o", Usage(output=500), at=AT, tier="default")
     assert most(endpoints.CHAT, predicted) >= most(endpoints.CHAT, chat_of("hi", max_tokens=10)) + written
 
 
@@ -221,7 +221,7 @@ def test_what_is_set_aside_covers_the_dearest_target() -> None:
     prices = Prices(MeteringConfig(prices=ours), price_list.load())
     body = call(endpoints.CHAT, chat_of("hi", max_tokens=100))
     asides = {
-        targets: reserve(body, prices, at=AT, exact=True, targets=targets)
+        targets: max_cost(body, prices, at=AT, exact=True, targets=targets)
         for targets in (("openai/gpt-4o",), ("own/gpt-4o",), ("openai/gpt-4o", "own/gpt-4o", "spare/gpt-4o"))
     }
     listed, own, all_three = asides.values()

@@ -7,14 +7,14 @@ import pytest
 
 from tidegate.core import endpoints
 from tidegate.metering.estimate import estimate
-from tidegate.metering.max_input_estimate import base, most_input
+from tidegate.metering.max_input_estimate import base_model, max_input_tokens
 from tidegate.wire.call import parse
 
 
 def most(content: Any, **fields: Any) -> int:
     body = {"model": "gpt-4o", "messages": [{"role": "user", "content": content}], **fields}
     call = parse(endpoints.CHAT, msgspec.json.encode(body))
-    return most_input(call, estimate(call.route, call.model, call.body, ()).input)
+    return max_input_tokens(call, estimate(call.endpoint, call.model, call.body, ()).input)
 
 
 @pytest.mark.parametrize(
@@ -49,4 +49,4 @@ def test_nobody_reads_more_than_its_context() -> None:
 
 @pytest.mark.parametrize(("model", "name"), [("ft:gpt-4o:acme:x", "gpt-4o"), ("gpt-4o", "gpt-4o"), ("ft:", "ft:")])
 def test_a_tuned_model_is_known_by_its_base(model: str, name: str) -> None:
-    assert base(model) == name
+    assert base_model(model) == name

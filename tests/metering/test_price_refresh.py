@@ -17,14 +17,14 @@ from genai_prices.types import (
 )
 
 from tidegate.metering import price_list
-from tidegate.metering.price_list import Model, Period, Rates
+from tidegate.metering.price_list import PricedModel, PricePeriod, Rates
 from tidegate.metering.price_refresh import CannotConvert, convert, encode, from_genai_prices
 
 NAMED = ClauseEquals(equals="m")
 
 
 def test_the_shipped_file_is_up_to_date() -> None:
-    shipped = resources.files("tidegate.metering").joinpath(price_list.FILE).read_bytes()
+    shipped = resources.files("tidegate.metering").joinpath(price_list.PRICE_FILE).read_bytes()
 
     assert shipped == encode(from_genai_prices()), "run `python -m tidegate.metering.price_refresh`"
 
@@ -41,11 +41,13 @@ def test_thresholds_and_dates_are_kept() -> None:
         ],
     )
 
-    assert convert(info) == Model(
+    assert convert(info) == PricedModel(
         equals=("m",),
         periods=(
-            Period(rates=(Rates(input=10**9, output=3 * 10**9), Rates(above=100, input=2 * 10**9, output=3 * 10**9))),
-            Period(since=86_400.0, rates=(Rates(input=5 * 10**8),)),
+            PricePeriod(
+                rates=(Rates(input=10**9, output=3 * 10**9), Rates(above=100, input=2 * 10**9, output=3 * 10**9))
+            ),
+            PricePeriod(since=86_400.0, rates=(Rates(input=5 * 10**8),)),
         ),
     )
 

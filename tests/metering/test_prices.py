@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tidegate.core.config import MeteringConfig, ModelPrice
 from tidegate.core.values import Usage
 from tidegate.metering import price_list
-from tidegate.metering.prices import REMEMBERED_NAMES, Prices
+from tidegate.metering.prices import MAX_CACHED_NAMES, Prices
 
 NOVEMBER = datetime(2026, 11, 23, 12, tzinfo=UTC).timestamp()
 OPENAI = next(provider for provider in providers if provider.id == "openai")
@@ -104,13 +104,13 @@ def test_the_price_of_the_target_wins_then_that_of_the_model_that_answered(targe
     ours = prices(prices={name: ModelPrice(input=Decimal(usd), output=Decimal(9)) for name, usd in names.items()})
 
     assert ours.cost(model, Usage(input=1), at=NOVEMBER, target=target) == nanos
-    assert ours.most(model, Usage(input=1), at=NOVEMBER, tier="default", targets=[target]) >= nanos
+    assert ours.max_cost(model, Usage(input=1), at=NOVEMBER, tier="default", targets=[target]) >= nanos
 
 
 def test_a_target_may_be_free() -> None:
     ours = prices(prices={"vllm/*": ModelPrice(input=Decimal(0))})
 
-    assert ours.most("llama-3", Usage(input=9, output=9), at=NOVEMBER, targets=["vllm/llama-3"]) == 0
+    assert ours.max_cost("llama-3", Usage(input=9, output=9), at=NOVEMBER, targets=["vllm/llama-3"]) == 0
 
 
 def test_a_target_that_nobody_priced_is_warned_of_by_the_name_to_configure() -> None:
@@ -140,10 +140,10 @@ def test_any_number_of_made_up_names_leaves_memory_and_log_bounded() -> None:
     ours = prices()
 
     with structlog.testing.capture_logs() as logs:
-        for number in range(3 * REMEMBERED_NAMES):
+        for number in range(3 * MAX_CACHED_NAMES):
             assert ours.cost(f"made-up-{number}", Usage(input=1), at=NOVEMBER) == 10_000
 
-    assert len(logs) == REMEMBERED_NAMES
+    assert len(logs) == MAX_CACHED_NAMES
     assert [line["last_warning"] for line in logs[-2:]] == [False, True]
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tidegate.core.values import Usage
-from tidegate.metering.tokens import MOST_TOKENS, from_wire
+from tidegate.metering.tokens import MAX_TOKENS, from_wire
 
 CHAT = {
     "prompt_tokens": 100,
@@ -58,9 +58,9 @@ def test_each_form_of_usage_is_read(wire: Any, usage: Usage) -> None:
         (b'{"prompt_tokens":5.0,"completion_tokens":2.5}', Usage(input=5)),
         (b'{"prompt_tokens":true,"completion_tokens":[3]}', Usage()),
         (b'{"prompt_tokens":1e400,"completion_tokens":3}', Usage()),
-        (b'{"prompt_tokens":1e300,"completion_tokens":3}', Usage(input=MOST_TOKENS, output=3)),
-        (b'{"prompt_tokens":9007199254740993}', Usage(input=MOST_TOKENS)),
-        (b'{"prompt_tokens":' + b"9" * 40 + b"}", Usage(input=MOST_TOKENS)),
+        (b'{"prompt_tokens":1e300,"completion_tokens":3}', Usage(input=MAX_TOKENS, output=3)),
+        (b'{"prompt_tokens":9007199254740993}', Usage(input=MAX_TOKENS)),
+        (b'{"prompt_tokens":' + b"9" * 40 + b"}", Usage(input=MAX_TOKENS)),
         (b'{"prompt_tokens":' + b"9" * 5000 + b"}", Usage()),
         (b'{"prompt_tokens":5,"prompt_tokens_details":[]}', Usage(input=5)),
         (b'{"prompt_tokens":5,"prompt_tokens_details":{"cached_tokens":9}}', Usage(input=5, cached=5)),
@@ -81,7 +81,7 @@ JSON = st.recursive(
 def test_nothing_raises_and_no_part_exceeds_its_whole(raw: bytes) -> None:
     usage = from_wire(raw)
 
-    assert 0 <= usage.input <= MOST_TOKENS
-    assert 0 <= usage.output <= MOST_TOKENS
+    assert 0 <= usage.input <= MAX_TOKENS
+    assert 0 <= usage.output <= MAX_TOKENS
     assert 0 <= max(usage.cached, usage.input_audio) <= usage.input
     assert 0 <= max(usage.reasoning, usage.output_audio) <= usage.output

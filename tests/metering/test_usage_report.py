@@ -7,7 +7,7 @@ import pytest
 from tests.metering.ledger_parts import entry
 from tidegate.metering.ledger.entries import encode
 from tidegate.metering.ledger.store import LedgerStore
-from tidegate.metering.usage_report import By, Reports, UsageRow, total, usd
+from tidegate.metering.usage_report import GroupBy, UsageReports, UsageRow, total, usd
 from tidegate.storage.postgres import Postgres
 
 MIDNIGHT = 1_790_035_200.0
@@ -24,33 +24,33 @@ ALWAYS: Any = {"since": 0.0, "until": 4e9}
 
 
 @pytest.fixture
-async def reports(postgres: Postgres) -> Reports:
+async def reports(postgres: Postgres) -> UsageReports:
     await LedgerStore(postgres).write([encode(call) for call in CALLS])
-    return Reports(postgres)
+    return UsageReports(postgres)
 
 
 @pytest.mark.parametrize(
     ("by", "figures"),
     [
-        (By.DAY, [("2026-09-21", 1, 1), ("2026-09-22", 4, 52)]),
-        (By.MODEL, [("b", 2, 50), ("a", 3, 3)]),
-        (By.KEY, [("key_1", 4, 51), ("key_2", 1, 2)]),
-        (By.USER, [("ada", 3, 51), ("", 1, 2), ("bob", 1, 0)]),
-        (By.PROJECT, [("other", 1, 50), ("acme", 4, 3)]),
-        (By.ROUTE, [("chat", 4, 53), ("responses", 1, 0)]),
+        (GroupBy.DAY, [("2026-09-21", 1, 1), ("2026-09-22", 4, 52)]),
+        (GroupBy.MODEL, [("b", 2, 50), ("a", 3, 3)]),
+        (GroupBy.KEY, [("key_1", 4, 51), ("key_2", 1, 2)]),
+        (GroupBy.USER, [("ada", 3, 51), ("", 1, 2), ("bob", 1, 0)]),
+        (GroupBy.PROJECT, [("other", 1, 50), ("acme", 4, 3)]),
+        (GroupBy.ROUTE, [("chat", 4, 53), ("responses", 1, 0)]),
     ],
 )
-async def test_calls_are_summed_up_by(reports: Reports, by: By, figures: list[Any]) -> None:
+async def test_calls_are_summed_up_by(reports: UsageReports, by: GroupBy, figures: list[Any]) -> None:
     rows = await reports.usage(by, **ALWAYS)
 
-    assert [(row.what, row.calls, row.cost_nanos) for row in rows] == figures
+    assert [(row.group, row.calls, row.cost_nanos) for row in rows] == figures
 
 
-async def test_a_row_counts_everything(reports: Reports) -> None:
-    [row] = await reports.usage(By.DAY, since=MIDNIGHT, until=MIDNIGHT + 10)
+async def test_a_row_counts_everything(reports: UsageReports) -> None:
+    [row] = await reports.usage(GroupBy.DAY, since=MIDNIGHT, until=MIDNIGHT + 10)
 
     assert row == UsageRow(
-        what="2026-09-22",
+        group="2026-09-22",
         calls=4,
         hits=1,
         joined=1,
@@ -65,26 +65,26 @@ async def test_a_row_counts_everything(reports: Reports) -> None:
     )
 
 
-async def test_since_is_within_and_until_is_not(reports: Reports) -> None:
-    [row] = await reports.usage(By.PROJECT, since=MIDNIGHT, until=MIDNIGHT + 2, project="acme")
+async def test_since_is_within_and_until_is_not(reports: UsageReports) -> None:
+    [row] = await reports.usage(GroupBy.PROJECT, since=MIDNIGHT, until=MIDNIGHT + 2, project="acme")
 
     assert (row.calls, row.cost_nanos) == (2, 2)
 
 
-async def test_another_projects_calls_are_not_shown(reports: Reports) -> None:
-    assert [row.what for row in await reports.usage(By.PROJECT, **ALWAYS, project="other")] == ["other"]
-    assert await reports.usage(By.DAY, **ALWAYS, project="nobody's") == []
+async def test_another_projects_calls_are_not_shown(reports: UsageReports) -> None:
+    assert [row.group for row in await reports.usage(GroupBy.PROJECT, **ALWAYS, project="other")] == ["other"]
+    assert await reports.usage(GroupBy.DAY, **ALWAYS, project="nobody's") == []
 
 
 async def test_sums_have_no_largest_value(postgres: Postgres) -> None:
     await LedgerStore(postgres).write([encode(entry(number, cost_nanos=2**63 - 1)) for number in range(3)])
 
-    [row] = await Reports(postgres).usage(By.PROJECT, **ALWAYS)
+    [row] = await UsageReports(postgres).usage(GroupBy.PROJECT, **ALWAYS)
 
     assert row.cost_nanos == 3 * (2**63 - 1)
 
 
-async def test_a_key_is_shown_with_its_name(reports: Reports, postgres: Postgres) -> None:
+async def test_a_key_is_shown_with_its_name(reports: UsageReports, postgres: Postgres) -> None:
     async with postgres.connection() as connection:
         await connection.execute("INSERT INTO projects (id) VALUES ('acme')")
         await connection.execute(
@@ -92,23 +92,23 @@ async def test_a_key_is_shown_with_its_name(reports: Reports, postgres: Postgres
             bytes(32),
         )
 
-    assert [(row.what, row.name) for row in await reports.usage(By.KEY, **ALWAYS)] == [
+    assert [(row.group, row.name) for row in await reports.usage(GroupBy.KEY, **ALWAYS)] == [
         ("key_1", "the bot"),
         ("key_2", None),
     ]
 
 
-async def test_what_could_not_be_booked_is_counted(reports: Reports, postgres: Postgres) -> None:
+async def test_what_could_not_be_booked_is_counted(reports: UsageReports, postgres: Postgres) -> None:
     await LedgerStore(postgres).write([b"nonsense"])
 
     assert await reports.rejected() == 1
 
 
 def test_a_total_is_the_sum_of_all_rows() -> None:
-    rows = [UsageRow(what="a", calls=1, cost_nanos=2), UsageRow(what="b", calls=3, saved_nanos=4)]
+    rows = [UsageRow(group="a", calls=1, cost_nanos=2), UsageRow(group="b", calls=3, saved_nanos=4)]
 
-    assert total(rows) == UsageRow(what="total", calls=4, cost_nanos=2, saved_nanos=4)
-    assert total([]) == UsageRow(what="total")
+    assert total(rows) == UsageRow(group="total", calls=4, cost_nanos=2, saved_nanos=4)
+    assert total([]) == UsageRow(group="total")
 
 
 @pytest.mark.parametrize(

@@ -1,35 +1,35 @@
 """Failures are counted by name and route, happenings by what happened, and gauges are read when somebody looks."""
 
-from tidegate.core.events import Failure, Happening, Own
-from tidegate.monitoring.counters import Counters, Gauge, Sample, added
+from tidegate.core.events import CallFailure, Event, EventName
+from tidegate.monitoring.counters import Counters, Gauge, Sample, sum_of
 
 
 def test_nothing_has_happened_yet() -> None:
     counts = Counters().read()
     assert counts.failures == {}
-    assert set(counts.own_parts) == {what.value for what in Own}
-    assert set(counts.own_parts.values()) == {0}
+    assert set(counts.internal_events) == {what.value for what in EventName}
+    assert set(counts.internal_events.values()) == {0}
 
 
-def counted() -> Counters:
+def filled_counters() -> Counters:
     counters = Counters()
     for route in ("chat", "chat", "responses"):
-        counters.failed(Failure(error="truncated", route=route))
-    counters.happened(Happening(Own.REDIS_SILENT))
-    counters.happened(Happening(Own.LEDGER_REPLAYED, 40))
+        counters.count_failure(CallFailure(error="truncated", route=route))
+    counters.count_event(Event(EventName.REDIS_SILENT))
+    counters.count_event(Event(EventName.LEDGER_REPLAYED, 40))
     return counters
 
 
 def test_what_is_told_is_counted() -> None:
-    counts = counted().read()
+    counts = filled_counters().read()
     assert counts.failures == {"truncated": {"chat": 2, "responses": 1}}
-    assert (counts.own_parts["redis_silent"], counts.own_parts["ledger_replayed"]) == (1, 40)
+    assert (counts.internal_events["redis_silent"], counts.internal_events["ledger_replayed"]) == (1, 40)
 
 
 def test_a_gauge_says_how_it_stands_now() -> None:
     counters, lines = Counters(), [1]
-    counters.watch("lines", "How many there are.", lambda: len(lines))
-    counters.watch("states", "How each is.", lambda: [Sample(1, {"state": "well"})])
+    counters.add_gauge("lines", "How many there are.", lambda: len(lines))
+    counters.add_gauge("states", "How each is.", lambda: [Sample(1, {"state": "well"})])
     expected = Gauge(name="states", help="How each is.", samples=(Sample(1, {"state": "well"}),))
     assert counters.read().gauges == (
         Gauge(name="lines", help="How many there are.", samples=(Sample(1),)),
@@ -46,13 +46,13 @@ async def test_what_a_store_knows_is_asked_for() -> None:
         return [spent]
 
     counters = Counters()
-    counters.look(look)
-    assert await counters.far() == (spent,)
+    counters.add_shared_gauges(look)
+    assert await counters.read_shared() == (spent,)
     assert counters.read().gauges == ()
 
 
 def test_what_one_process_counted_another_carries_on() -> None:
-    counters = counted()
-    counters.carry_on(counted().read())
-    assert counters.read() == added([counted().read(), counted().read()])
+    counters = filled_counters()
+    counters.add(filled_counters().read())
+    assert counters.read() == sum_of([filled_counters().read(), filled_counters().read()])
     assert counters.read().failures == {"truncated": {"chat": 4, "responses": 2}}

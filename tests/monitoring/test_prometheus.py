@@ -13,7 +13,7 @@ def figures(text: str) -> list[str]:
 def test_each_figure_has_its_line() -> None:
     counts = Counts(
         failures={"truncated": {"chat": 2}, "out_of_quota": {"chat": 1, "responses": 3}},
-        own_parts={"redis_lost": 0, "redis_silent": 7},
+        internal_events={"redis_lost": 0, "redis_silent": 7},
         gauges=(UP,),
     )
     text = exposition({"": counts})
@@ -30,8 +30,8 @@ def test_each_figure_has_its_line() -> None:
 
 
 def test_workers_have_a_label_and_each_family_is_told_of_once() -> None:
-    one = Counts(failures={"truncated": {"chat": 2}}, own_parts={"redis_lost": 1}, gauges=(UP,))
-    other = Counts(failures={}, own_parts={"redis_lost": 2}, gauges=(UP,))
+    one = Counts(failures={"truncated": {"chat": 2}}, internal_events={"redis_lost": 1}, gauges=(UP,))
+    other = Counts(failures={}, internal_events={"redis_lost": 2}, gauges=(UP,))
     shared = Gauge(name="spent", help="All that was.", samples=(Sample(0.5, {"period": "day"}),))
     text = exposition({"0": one, "1": other}, [shared])
     assert figures(text) == [
@@ -48,6 +48,6 @@ def test_workers_have_a_label_and_each_family_is_told_of_once() -> None:
 
 def test_what_a_label_says_is_escaped() -> None:
     odd = Gauge(name="odd", help="Odd.", samples=(Sample(1, {"model": 'a"b\\c\nd'}),))
-    assert figures(exposition({"": Counts(failures={}, own_parts={}, gauges=(odd,))})) == [
+    assert figures(exposition({"": Counts(failures={}, internal_events={}, gauges=(odd,))})) == [
         r'tidegate_odd{model="a\"b\\c\nd"} 1'
     ]

@@ -1,8 +1,14 @@
 """The upstream's health is read off real calls; it is asked only when there are none, rarely, and for free."""
 
 from tidegate.core.clock import ManualClock
-from tidegate.core.errors import ClientGone, ConnectionFailed, ContextLengthExceeded, Overloaded, TidegateError
-from tidegate.monitoring.traffic_health import PROBE_SECONDS, WINDOW_SECONDS, UpstreamHealth
+from tidegate.core.errors import (
+    ClientDisconnected,
+    ConnectionFailed,
+    ContextLengthExceeded,
+    TidegateError,
+    UpstreamOverloaded,
+)
+from tidegate.monitoring.traffic_health import PROBE_SECONDS, WINDOW_SECONDS, TrafficHealth
 
 
 class Probe:
@@ -19,31 +25,31 @@ class Probe:
 
 
 async def test_real_calls_tell_and_nothing_is_asked(clock: ManualClock) -> None:
-    health, probe = UpstreamHealth(clock), Probe()
-    health.note(None)
+    health, probe = TrafficHealth(clock), Probe()
+    health.record(None)
     assert (await health.report(probe)).status == "ok"
-    health.note(Overloaded())
+    health.record(UpstreamOverloaded())
     report = await health.report(probe)
     assert (report.status, report.failures, report.calls) == ("degraded", {"overloaded": 1}, 2)
     assert probe.calls == 0
 
 
 async def test_it_is_down_when_every_call_fails(clock: ManualClock) -> None:
-    health = UpstreamHealth(clock)
+    health = TrafficHealth(clock)
     for _ in range(3):
-        health.note(Overloaded())
+        health.record(UpstreamOverloaded())
     assert (await health.report(Probe())).status == "down"
 
 
 async def test_what_callers_do_is_not_its_fault(clock: ManualClock) -> None:
-    health = UpstreamHealth(clock)
-    for error in (ClientGone(), ContextLengthExceeded()):
-        health.note(error)
+    health = TrafficHealth(clock)
+    for error in (ClientDisconnected(), ContextLengthExceeded()):
+        health.record(error)
     assert (await health.report(Probe())).status == "ok"
 
 
 async def test_without_traffic_it_is_asked_once_in_a_while(clock: ManualClock) -> None:
-    health, probe = UpstreamHealth(clock), Probe()
+    health, probe = TrafficHealth(clock), Probe()
     for _ in range(5):
         assert (await health.report(probe)).status == "ok"
     assert probe.calls == 1
@@ -54,8 +60,8 @@ async def test_without_traffic_it_is_asked_once_in_a_while(clock: ManualClock) -
 
 
 async def test_old_calls_count_no_longer(clock: ManualClock) -> None:
-    health, probe = UpstreamHealth(clock), Probe()
-    health.note(Overloaded())
+    health, probe = TrafficHealth(clock), Probe()
+    health.record(UpstreamOverloaded())
     clock.advance(WINDOW_SECONDS + 1)
     report = await health.report(probe)
     assert (report.status, report.calls, probe.calls) == ("ok", 0, 1)

@@ -7,16 +7,22 @@ from typing import Any
 
 import pytest
 
-from tests.coalescing.scripted import HEAD, Scripted, events, settled, uncomplaining
-from tidegate.cache.buffered_answer import Given
+from tests.coalescing.scripted import HEAD, ScriptedSource, events, no_loop_errors, run_ready_tasks
+from tidegate.cache.buffered_answer import BufferedSource
 from tidegate.coalescing.flight import Flight
 from tidegate.core import endpoints
 from tidegate.core.endpoints import Endpoint
-from tidegate.core.errors import ClientGone, MalformedAnswer, RateLimited, TidegateError, TruncatedStream
+from tidegate.core.errors import (
+    ClientDisconnected,
+    MalformedAnswer,
+    TidegateError,
+    TruncatedAnswer,
+    UpstreamRateLimited,
+)
 from tidegate.core.values import AnswerHead
-from tidegate.pipeline.delivery import Delivery, Wanted
+from tidegate.pipeline.delivery import ClientResponse, RequestedForm
 from tidegate.wire import sse
-from tidegate.wire.answer_form import as_events
+from tidegate.wire.answer_form import to_stream
 
 CHAT, RESPONSES = endpoints.CHAT, endpoints.RESPONSES
 USAGE = {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3}
@@ -28,10 +34,10 @@ RESPONSE: dict[str, Any] = {
     "id": "r", "object": "response", "status": "completed", "output": [], "user": "ada", "metadata": {"a": "hers"},
 }  # fmt: skip
 ADA = '{"metadata":{"a":"hers"},"user":"ada"}'
-CHAT_STREAM = as_events(CHAT, json.dumps(COMPLETION).encode())
+CHAT_STREAM = to_stream(CHAT, json.dumps(COMPLETION).encode())
 
 
-class Book:
+class FakeLedger:
     """What was booked, and what had been handed out by then."""
 
     def __init__(self) -> None:
@@ -50,27 +56,29 @@ class Book:
 
 @pytest.fixture(autouse=True)
 async def _no_complaints() -> AsyncIterator[None]:
-    async with uncomplaining():
+    async with no_loop_errors():
         yield
 
 
-def wanted(route: Endpoint = CHAT, *, stream: bool = True, usage_chunk: bool = True, echo: str = "") -> Wanted:
-    return Wanted(route=route, stream=stream, usage_chunk=usage_chunk, echo=echo)
+def requested_form(
+    route: Endpoint = CHAT, *, stream: bool = True, usage_chunk: bool = True, echo: str = ""
+) -> RequestedForm:
+    return RequestedForm(endpoint=route, stream=stream, usage_chunk=usage_chunk, echo=echo)
 
 
-def given(said: list[bytes] | dict[str, Any], echo: str = "") -> Given:
+def stored_answer(said: list[bytes] | dict[str, Any], echo: str = "") -> BufferedSource:
     """A stored answer: a stream's events, or a body."""
     body = [json.dumps(said).encode()] if isinstance(said, dict) else said
-    return Given(AnswerHead(stream=isinstance(said, list), served_by="openai/m", echo=echo), body)
+    return BufferedSource(AnswerHead(stream=isinstance(said, list), served_by="openai/m", echo=echo), body)
 
 
-def flight(source: Scripted) -> Flight:
+def flight(source: ScriptedSource) -> Flight:
     return Flight(source, on_end=lambda _: None)
 
 
-async def streamed(delivery: Delivery, book: Book | None = None) -> list[bytes]:
+async def read_stream(delivery: ClientResponse, book: FakeLedger | None = None) -> list[bytes]:
     """The whole stream, as a client would read it."""
-    await delivery.opened()
+    await delivery.head()
     handed_out: list[bytes] = []
     while (one := await delivery.next()) is not None:
         handed_out.append(one)
@@ -80,44 +88,54 @@ async def streamed(delivery: Delivery, book: Book | None = None) -> list[bytes]:
 
 
 async def test_a_stream_goes_through_byte_for_byte() -> None:
-    delivery = Delivery(given(CHAT_STREAM), wanted(), cache="hit", age=12.0)
-    assert await streamed(delivery) == CHAT_STREAM
+    delivery = ClientResponse(stored_answer(CHAT_STREAM), requested_form(), cache="hit", age=12.0)
+    assert await read_stream(delivery) == CHAT_STREAM
     assert await delivery.next() is None
     assert (delivery.cache, delivery.age, delivery.cost_nanos) == ("hit", 12.0, 0)
-    await delivery.leave()
+    await delivery.close()
 
 
 async def test_the_usage_chunk_is_given_to_those_who_asked_for_it() -> None:
-    without = await streamed(Delivery(given(CHAT_STREAM), wanted(usage_chunk=False), cache="hit"))
+    without = await read_stream(
+        ClientResponse(stored_answer(CHAT_STREAM), requested_form(usage_chunk=False), cache="hit")
+    )
     assert [one for one in CHAT_STREAM if one not in without] == [CHAT_STREAM[-2]]
     assert b'"usage":{' in CHAT_STREAM[-2]
     assert without[-1] == sse.DONE
 
 
 async def test_a_stream_is_put_together_for_who_wants_it_whole() -> None:
-    delivery = Delivery(given(CHAT_STREAM), wanted(stream=False, usage_chunk=False), cache="hit")
-    assert json.loads(await delivery.whole()) == COMPLETION, "usage included"
+    delivery = ClientResponse(stored_answer(CHAT_STREAM), requested_form(stream=False, usage_chunk=False), cache="hit")
+    assert json.loads(await delivery.body()) == COMPLETION, "usage included"
 
 
 async def test_a_whole_answer_is_streamed_for_who_wants_a_stream() -> None:
-    assert await streamed(Delivery(given(COMPLETION), wanted(), cache="hit")) == CHAT_STREAM
-    without = await streamed(Delivery(given(COMPLETION), wanted(usage_chunk=False), cache="hit"))
+    assert await read_stream(ClientResponse(stored_answer(COMPLETION), requested_form(), cache="hit")) == CHAT_STREAM
+    without = await read_stream(
+        ClientResponse(stored_answer(COMPLETION), requested_form(usage_chunk=False), cache="hit")
+    )
     assert without == [*CHAT_STREAM[:-2], sse.DONE]
 
 
 async def test_a_whole_answer_stays_whole_byte_for_byte() -> None:
     body = b'{ "choices": [],\n "x": 1.50 }'
-    delivery = Delivery(Given(AnswerHead(stream=False, served_by="m"), [body]), wanted(stream=False), cache="hit")
-    assert await delivery.whole() == body
+    delivery = ClientResponse(
+        BufferedSource(AnswerHead(stream=False, served_by="m"), [body]), requested_form(stream=False), cache="hit"
+    )
+    assert await delivery.body() == body
 
 
-@pytest.mark.parametrize("stored", [RESPONSE, as_events(RESPONSES, json.dumps(RESPONSE).encode())])
+@pytest.mark.parametrize("stored", [RESPONSE, to_stream(RESPONSES, json.dumps(RESPONSE).encode())])
 @pytest.mark.parametrize(("echo", "user", "metadata"), [("", None, {}), ('{"user":"bob"}', "bob", {})])
 async def test_nobody_reads_another_callers_words(
     stored: list[bytes] | dict[str, Any], echo: str, user: str | None, metadata: dict[str, str]
 ) -> None:
-    whole = await Delivery(given(stored, ADA), wanted(RESPONSES, stream=False, echo=echo), cache="hit").whole()
-    stream = b"".join(await streamed(Delivery(given(stored, ADA), wanted(RESPONSES, echo=echo), cache="hit")))
+    whole = await ClientResponse(
+        stored_answer(stored, ADA), requested_form(RESPONSES, stream=False, echo=echo), cache="hit"
+    ).body()
+    stream = b"".join(
+        await read_stream(ClientResponse(stored_answer(stored, ADA), requested_form(RESPONSES, echo=echo), cache="hit"))
+    )
     for said in (whole, stream):
         assert b"hers" not in said
         assert b'"ada"' not in said
@@ -126,138 +144,147 @@ async def test_nobody_reads_another_callers_words(
 
 
 async def test_who_said_the_same_reads_the_very_bytes() -> None:
-    stored = as_events(RESPONSES, json.dumps(RESPONSE, indent=None).encode())
-    assert await streamed(Delivery(given(stored, ADA), wanted(RESPONSES, echo=ADA), cache="hit")) == stored
+    stored = to_stream(RESPONSES, json.dumps(RESPONSE, indent=None).encode())
+    assert (
+        await read_stream(ClientResponse(stored_answer(stored, ADA), requested_form(RESPONSES, echo=ADA), cache="hit"))
+        == stored
+    )
 
 
 async def test_an_answer_that_cannot_take_the_form_is_a_typed_error_and_booked_as_such() -> None:
-    book = Book()
-    delivery = Delivery(given({"choices": None}), wanted(), cache="joined", book=book)
+    book = FakeLedger()
+    delivery = ClientResponse(stored_answer({"choices": None}), requested_form(), cache="joined", book=book)
     with pytest.raises(MalformedAnswer):
-        await streamed(delivery)
-    await delivery.leave()
-    other = Delivery(given([sse.encode(b"[1]")]), wanted(stream=False), cache="joined", book=book)
+        await read_stream(delivery)
+    await delivery.close()
+    other = ClientResponse(stored_answer([sse.encode(b"[1]")]), requested_form(stream=False), cache="joined", book=book)
     with pytest.raises(MalformedAnswer):
-        await other.whole()
-    await other.leave()
+        await other.body()
+    await other.close()
     assert book.lines == [("malformed", 0), ("malformed", 0)]
 
 
 @pytest.mark.parametrize("last", [sse.DONE, b"data:[DONE]\n\n"])
 async def test_a_stream_is_booked_once_before_its_terminal_event(last: bytes) -> None:
-    source = Scripted.of(CHAT_STREAM[:-1], [last], cost=1234)
-    book = Book()
-    delivery = Delivery(flight(source), wanted(), cache="joined", book=book)
-    assert await streamed(delivery, book) == [*CHAT_STREAM[:-1], last]
+    source = ScriptedSource.of(CHAT_STREAM[:-1], [last], cost=1234)
+    book = FakeLedger()
+    delivery = ClientResponse(flight(source), requested_form(), cache="joined", book=book)
+    assert await read_stream(delivery, book) == [*CHAT_STREAM[:-1], last]
     assert book.before == [len(CHAT_STREAM) - 1]
-    await delivery.leave()
+    await delivery.close()
     assert [line for line, _ in book.lines] == ["ok"]
 
 
 async def test_a_responses_stream_is_booked_once_before_its_terminal_event() -> None:
-    book = Book()
-    stored = as_events(RESPONSES, json.dumps(RESPONSE).encode())
-    delivery = Delivery(given(stored, ADA), wanted(RESPONSES, echo=ADA), cache="joined", book=book)
-    await streamed(delivery, book)
-    await delivery.leave()
+    book = FakeLedger()
+    stored = to_stream(RESPONSES, json.dumps(RESPONSE).encode())
+    delivery = ClientResponse(
+        stored_answer(stored, ADA), requested_form(RESPONSES, echo=ADA), cache="joined", book=book
+    )
+    await read_stream(delivery, book)
+    await delivery.close()
     assert (book.before, book.lines) == ([len(stored) - 1], [("ok", 0)])
 
 
 async def test_a_whole_answer_is_booked_before_it_is_handed_out_with_what_it_saved() -> None:
-    source = Scripted.of([json.dumps(COMPLETION).encode()], cost=1234, head=AnswerHead(stream=False, served_by="m"))
-    book = Book()
-    delivery = Delivery(flight(source), wanted(stream=False), cache="joined", book=book)
-    assert json.loads(await delivery.whole()) == COMPLETION
+    source = ScriptedSource.of(
+        [json.dumps(COMPLETION).encode()], cost=1234, head=AnswerHead(stream=False, served_by="m")
+    )
+    book = FakeLedger()
+    delivery = ClientResponse(flight(source), requested_form(stream=False), cache="joined", book=book)
+    assert json.loads(await delivery.body()) == COMPLETION
     assert book.lines == [("ok", 1234)]
     assert delivery.cost_nanos == 0, "another paid"
-    await delivery.leave()
+    await delivery.close()
     assert book.lines == [("ok", 1234)]
 
 
 @pytest.mark.parametrize(("cache", "cost"), [("miss", 1234), ("off", 1234), ("joined", 0), ("hit", 0)])
 async def test_who_asked_knows_what_it_cost(cache: str, cost: int) -> None:
-    delivery = Delivery(flight(Scripted.of(CHAT_STREAM, cost=1234)), wanted(stream=False), cache=cache)
-    await delivery.whole()
+    delivery = ClientResponse(
+        flight(ScriptedSource.of(CHAT_STREAM, cost=1234)), requested_form(stream=False), cache=cache
+    )
+    await delivery.body()
     assert delivery.cost_nanos == cost
-    await delivery.leave()
+    await delivery.close()
 
 
 @pytest.mark.parametrize("begun", [True, False])
 async def test_who_leaves_early_is_booked_as_gone(begun: bool) -> None:
-    source = Scripted()
+    source = ScriptedSource()
     if begun:
         source.begin()
-        source.say(events(0))
-    book = Book()
-    delivery = Delivery(journey := flight(source), wanted(), cache="joined", book=book)
+        source.add_events(events(0))
+    book = FakeLedger()
+    delivery = ClientResponse(journey := flight(source), requested_form(), cache="joined", book=book)
     if begun:
-        await delivery.opened()
+        await delivery.head()
         await delivery.next()
-    await delivery.leave()
-    assert book.lines == [(ClientGone.name, 0)]
-    await journey.drained()
-    assert source.abandoned == 1
+    await delivery.close()
+    assert book.lines == [(ClientDisconnected.name, 0)]
+    await journey.wait_settled()
+    assert source.abandon_count == 1
 
 
 async def test_who_leaves_is_gone_at_once_however_slow_the_ledger_is() -> None:
-    source = Scripted()
-    book = Book()
+    source = ScriptedSource()
+    book = FakeLedger()
     book.writing.clear()
-    delivery = Delivery(journey := flight(source), wanted(), cache="joined", book=book)
-    leaving = asyncio.create_task(delivery.leave())
-    await settled()
-    assert source.abandoned == 1
+    delivery = ClientResponse(journey := flight(source), requested_form(), cache="joined", book=book)
+    leaving = asyncio.create_task(delivery.close())
+    await run_ready_tasks()
+    assert source.abandon_count == 1
     leaving.cancel()
     await asyncio.gather(leaving, return_exceptions=True)
     book.writing.set()
-    await settled()
-    assert book.lines == [(ClientGone.name, 0)], "and is booked all the same"
-    await journey.drained()
+    await run_ready_tasks()
+    assert book.lines == [(ClientDisconnected.name, 0)], "and is booked all the same"
+    await journey.wait_settled()
 
 
 async def test_a_failure_is_booked_by_its_name_once() -> None:
     for fail_at in ("opening", "streaming", "whole"):
-        source, book = Scripted(), Book()
+        source, book = ScriptedSource(), FakeLedger()
         if fail_at != "opening":
             source.begin()
-            source.say(CHAT_STREAM[:1])
-        error = RateLimited() if fail_at == "opening" else TruncatedStream()
+            source.add_events(CHAT_STREAM[:1])
+        error = UpstreamRateLimited() if fail_at == "opening" else TruncatedAnswer()
         source.fail(error)
-        delivery = Delivery(flight(source), wanted(stream=fail_at != "whole"), cache="joined", book=book)
+        delivery = ClientResponse(flight(source), requested_form(stream=fail_at != "whole"), cache="joined", book=book)
         with pytest.raises(type(error)):
-            await (delivery.whole() if fail_at == "whole" else streamed(delivery))
+            await (delivery.body() if fail_at == "whole" else read_stream(delivery))
         with pytest.raises(type(error)):
-            await delivery.whole()
-        await delivery.leave()
+            await delivery.body()
+        await delivery.close()
         assert book.lines == [(error.name, 0)], fail_at
 
 
 async def test_heartbeats_interrupt_the_waiting_and_even_the_booking_without_loss() -> None:
-    source, book = Scripted(), Book()
+    source, book = ScriptedSource(), FakeLedger()
     book.writing.clear()
-    delivery = Delivery(flight(source), wanted(), cache="joined", book=book)
+    delivery = ClientResponse(flight(source), requested_form(), cache="joined", book=book)
 
     async def patient(wait: Any) -> Any:
         for _ in range(3):
             with pytest.raises(TimeoutError):
                 await asyncio.wait_for(wait(), 0.002)
 
-    await patient(delivery.opened)
+    await patient(delivery.head)
     source.begin()
-    assert await delivery.opened() == HEAD
+    assert await delivery.head() == HEAD
     await patient(delivery.next)
-    source.say(events(0))
+    source.add_events(events(0))
     assert await delivery.next() == events(0)[0]
-    source.say([sse.DONE])
+    source.add_events([sse.DONE])
     source.end()
     await patient(delivery.next)
     book.writing.set()
     assert [await delivery.next(), await delivery.next()] == [sse.DONE, None]
-    await delivery.leave()
+    await delivery.close()
     assert book.lines == [("ok", 0)]
 
 
 async def test_who_is_the_first_needs_no_book() -> None:
-    delivery = Delivery(flight(Scripted.of(CHAT_STREAM)), wanted(), cache="miss")
-    assert await streamed(delivery) == CHAT_STREAM
-    await delivery.leave()
+    delivery = ClientResponse(flight(ScriptedSource.of(CHAT_STREAM)), requested_form(), cache="miss")
+    assert await read_stream(delivery) == CHAT_STREAM
+    await delivery.close()

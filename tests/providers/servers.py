@@ -5,7 +5,7 @@ import contextlib
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
-Script = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+ServerScript = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}"
 STREAM_HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
@@ -28,7 +28,7 @@ async def silence(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None
     await reader.read()
 
 
-def saying(*parts: bytes, pause: float = 0.0, then_silence: bool = False) -> Script:
+def sending_parts(*parts: bytes, pause: float = 0.0, then_silence: bool = False) -> ServerScript:
     """Say these parts, `pause` seconds apart, then close or be silent."""
 
     async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -48,7 +48,7 @@ def chunk(data: bytes) -> bytes:
 
 
 @contextlib.asynccontextmanager
-async def serving(script: Script, *, keep_alive: bool = False) -> AsyncIterator[Server]:
+async def serve(script: ServerScript, *, keep_alive: bool = False) -> AsyncIterator[Server]:
     """Run `script` after each request's head and body have come in."""
     server = Server()
 

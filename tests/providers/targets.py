@@ -6,7 +6,7 @@ from typing import Any
 
 from tidegate.core.clock import Clock, ManualClock
 from tidegate.core.config import ProviderConfig, UpstreamConfig
-from tidegate.providers.openai import OpenAI
+from tidegate.providers.openai import OpenAIProvider
 from tidegate.providers.registry import make_providers
 from tidegate.providers.transport import Transport
 
@@ -17,18 +17,20 @@ MAIN = {"name": "main", "api_key": SECRET}
 def config_of(base_url: str, **settings: Any) -> ProviderConfig:
     """A provider's configuration with everything said; of OpenAI's kind and with one key unless told otherwise."""
     given = {"kind": "openai", "base_url": base_url, "credentials": [MAIN], "allow_short_timeouts": True, **settings}
-    return ProviderConfig.model_validate(given).completed(UpstreamConfig())
+    return ProviderConfig.model_validate(given).with_defaults(UpstreamConfig())
 
 
 @contextlib.asynccontextmanager
-async def providers(clock: Clock | None = None, /, **configs: ProviderConfig) -> AsyncIterator[dict[str, OpenAI]]:
+async def providers(
+    clock: Clock | None = None, /, **configs: ProviderConfig
+) -> AsyncIterator[dict[str, OpenAIProvider]]:
     """Providers by name."""
     async with Transport(max_connections=100) as transport:
         yield make_providers(configs, transport, clock or ManualClock())
 
 
 @contextlib.asynccontextmanager
-async def provider(base_url: str, *, name: str = "openai", **settings: Any) -> AsyncIterator[OpenAI]:
+async def provider(base_url: str, *, name: str = "openai", **settings: Any) -> AsyncIterator[OpenAIProvider]:
     """One provider."""
     async with providers(**{name: config_of(base_url, **settings)}) as made:
         yield made[name]

@@ -5,13 +5,13 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.providers.servers import OK, saying, serving
+from tests.providers.servers import OK, sending_parts, serve
 from tests.providers.targets import SECRET, provider
 from tidegate.core import endpoints, errors
 from tidegate.core.endpoints import Endpoint
 from tidegate.core.errors import UpstreamError
 from tidegate.providers.errors import classify
-from tidegate.providers.rate_limit_headers import said_limits
+from tidegate.providers.rate_limit_headers import reported_limits
 from tidegate.providers.target import Target
 from tidegate.simulator import Options, running
 from tidegate.wire.call import Call, parse
@@ -42,8 +42,10 @@ def call(route: Endpoint = endpoints.CHAT, **fields: Any) -> Call:
     ],
 )  # fmt: skip
 async def test_its_addresses(route: Endpoint, settings: dict[str, Any], line: str) -> None:
-    async with serving(saying(OK)) as server, provider(server.address, name="azure", **settings) as azure:
-        await azure.ask(azure.fit(call(route), TARGET), azure.credentials[0], {"openai-organization": "org-theirs"})
+    async with serve(sending_parts(OK)) as server, provider(server.address, name="azure", **settings) as azure:
+        await azure.send(
+            azure.build_request(call(route), TARGET), azure.credentials[0], {"openai-organization": "org-theirs"}
+        )
     head = server.requests[0].lower()
     assert head.startswith(f"post {line} http/1.1".lower())
     assert f"api-key: {SECRET}" in head
@@ -54,9 +56,9 @@ async def test_its_addresses(route: Endpoint, settings: dict[str, Any], line: st
 async def test_the_body_names_the_deployment() -> None:
     settings = {**VERSION, "deployments": {"gpt-4o": "four-o"}}
     async with provider("http://nowhere", name="azure", **settings) as azure:
-        fitted = azure.fit(call(), TARGET)
+        fitted = azure.build_request(call(), TARGET)
     assert msgspec.json.decode(fitted.body)["model"] == "four-o"
-    assert (fitted.target.name, fitted.adapted) == ("azure/gpt-4o", ())
+    assert (fitted.target.name, fitted.adaptations) == ("azure/gpt-4o", ())
 
 
 @pytest.mark.parametrize("surface", ["deployments", "v1"])
@@ -67,12 +69,12 @@ async def test_it_answers(route: Endpoint, surface: str) -> None:
         running(Options(deployments={"four-o": "gpt-4o"})) as base_url,
         provider(base_url.removesuffix("/v1"), name="azure", **settings) as azure,
     ):
-        exchange = await azure.ask(azure.fit(call(route), TARGET), azure.credentials[0], {})
-        body = msgspec.json.decode(await exchange.whole())
+        exchange = await azure.send(azure.build_request(call(route), TARGET), azure.credentials[0], {})
+        body = msgspec.json.decode(await exchange.read_all())
         await azure.probe(azure.credentials[0])
     assert (exchange.status, body["model"]) == (200, "gpt-4o")
-    said = said_limits(exchange.headers)
-    assert (said.requests.limit, said.tokens.limit, said.shut) == (None, None, "")
+    said = reported_limits(exchange.headers)
+    assert (said.requests.limit, said.tokens.limit, said.exhausted) == (None, None, "")
 
 
 @pytest.mark.parametrize(
@@ -81,15 +83,15 @@ async def test_it_answers(route: Endpoint, surface: str) -> None:
         ("invalid_key", errors.InvalidUpstreamKey, None),
         ("forbidden", errors.UpstreamForbidden, None),
         ("model_not_found", errors.ModelNotFound, None),
-        ("content_policy", errors.ContentPolicy, None),
+        ("content_policy", errors.ContentPolicyViolation, None),
         ("context_length", errors.ContextLengthExceeded, None),
-        ("rate_limited", errors.RateLimited, 1.0),
-        ("rate_limited_day", errors.RateLimited, 432.0),
-        ("rate_limited_bare", errors.RateLimited, 9.0),
-        ("request_too_large", errors.RequestTooLargeForLimit, None),
-        ("out_of_quota", errors.OutOfQuota, None),
-        ("overloaded", errors.Overloaded, 1.0),
-        ("server_error", errors.ServerFailure, None),
+        ("rate_limited", errors.UpstreamRateLimited, 1.0),
+        ("rate_limited_day", errors.UpstreamRateLimited, 432.0),
+        ("rate_limited_bare", errors.UpstreamRateLimited, 9.0),
+        ("request_too_large", errors.RequestExceedsUpstreamLimit, None),
+        ("out_of_quota", errors.InsufficientQuota, None),
+        ("overloaded", errors.UpstreamOverloaded, 1.0),
+        ("server_error", errors.UpstreamServerError, None),
     ],
 )
 async def test_its_errors_have_the_same_names(fault: str, kind: type[UpstreamError], wait: float | None) -> None:
@@ -97,9 +99,11 @@ async def test_its_errors_have_the_same_names(fault: str, kind: type[UpstreamErr
         running() as base_url,
         provider(base_url.removesuffix("/v1"), name="azure", **VERSION) as azure,
     ):
-        exchange = await azure.ask(azure.fit(call(), TARGET), azure.credentials[0], {"x-simulate-fault": fault})
-        error = classify(exchange.status, exchange.headers, await exchange.whole(), now=0.0)
+        exchange = await azure.send(
+            azure.build_request(call(), TARGET), azure.credentials[0], {"x-simulate-fault": fault}
+        )
+        error = classify(exchange.status, exchange.headers, await exchange.read_all(), now=0.0)
     assert type(error) is kind
     assert error.retry_after == wait
-    assert error.words is not None
-    assert error.words.message
+    assert error.upstream_detail is not None
+    assert error.upstream_detail.message

@@ -3,7 +3,7 @@
 from pydantic import SecretStr
 
 from tidegate.core import endpoints
-from tidegate.providers.base import Credential, Fitted
+from tidegate.providers.base import Credential, ProviderRequest
 from tidegate.providers.target import Target
 
 SECRET = "sk-proj-nobody-may-see-this"
@@ -17,6 +17,8 @@ def test_a_credential_shows_its_name_only() -> None:
 
 
 def test_a_fitted_call_shows_where_it_goes() -> None:
-    fitted = Fitted(target=Target("openai", "gpt-4o"), route=endpoints.CHAT, body=b'{"said": "secret"}', stream=False)
+    fitted = ProviderRequest(
+        target=Target("openai", "gpt-4o"), endpoint=endpoints.CHAT, body=b'{"said": "secret"}', stream=False
+    )
     assert repr(fitted) == "Fitted(openai/gpt-4o, chat)"
-    assert fitted.adapted == ()
+    assert fitted.adaptations == ()

@@ -5,14 +5,14 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.routing.played import PlayedExchange, PlayedProvider, refusal
-from tests.routing.turns import PlayedTurn
+from tests.routing.played import FakeExchange, FakeProvider, error_answer
+from tests.routing.turns import FakeSlot
 from tidegate.core import endpoints
 from tidegate.core.clock import ManualClock
 from tidegate.core.endpoints import Endpoint
-from tidegate.core.errors import TidegateError, UpstreamRejected, UpstreamWords
-from tidegate.providers.base import Fitted
-from tidegate.providers.encrypted_reasoning import mended
+from tidegate.core.errors import TidegateError, UpstreamErrorDetail, UpstreamRejected
+from tidegate.providers.base import ProviderRequest
+from tidegate.providers.encrypted_reasoning import without_encrypted_reasoning
 from tidegate.providers.target import Target
 from tidegate.routing.attempt import Attempt
 
@@ -27,28 +27,28 @@ UNHEARD_OF = "Encrypted content is not supported with this model."
 INCLUDE = "reasoning.encrypted_content"
 
 
-def fitted(given: Any, route: Endpoint = endpoints.RESPONSES, **fields: Any) -> Fitted:
+def fitted(given: Any, route: Endpoint = endpoints.RESPONSES, **fields: Any) -> ProviderRequest:
     body = msgspec.json.encode({"model": "m", "input": given, **fields})
-    return Fitted(target=Target("openai", "m"), route=route, body=body, stream=False)
+    return ProviderRequest(target=Target("openai", "m"), endpoint=route, body=body, stream=False)
 
 
 def refused(**words: Any) -> UpstreamRejected:
-    return UpstreamRejected(words=UpstreamWords(**{"status": 400, "message": "No.", **words}))
+    return UpstreamRejected(upstream_detail=UpstreamErrorDetail(**{"status": 400, "message": "No.", **words}))
 
 
 @pytest.mark.parametrize("error", [refused(code="invalid_encrypted_content"), refused(message=SAYS)])
 def test_only_what_is_sealed_is_left_out_and_it_is_told(error: TidegateError) -> None:
-    opened = mended(fitted([SEALED, HELLO, OPEN], store=False), error)
+    opened = without_encrypted_reasoning(fitted([SEALED, HELLO, OPEN], store=False), error)
     assert opened is not None
     assert msgspec.json.decode(opened.body) == {"model": "m", "input": [HELLO, OPEN], "store": False}
-    assert opened.adapted == ("reasoning: sealed by another",)
+    assert opened.adaptations == ("reasoning: sealed by another",)
 
 
 def test_a_model_without_reasoning_is_not_asked_for_it() -> None:
-    plain = mended(fitted("Hello", include=["x", INCLUDE]), refused(message=UNHEARD_OF))
+    plain = without_encrypted_reasoning(fitted("Hello", include=["x", INCLUDE]), refused(message=UNHEARD_OF))
     assert plain is not None
     assert msgspec.json.decode(plain.body)["include"] == ["x"]
-    assert plain.adapted == ("include: no sealed reasoning",)
+    assert plain.adaptations == ("include: no sealed reasoning",)
 
 
 @pytest.mark.parametrize(
@@ -64,32 +64,34 @@ def test_a_model_without_reasoning_is_not_asked_for_it() -> None:
         (fitted("Hello"), refused(message=UNHEARD_OF)),
     ],
 )
-def test_any_other_refusal_is_one(same: Fitted, error: TidegateError) -> None:
-    assert mended(same, error) is None
+def test_any_other_refusal_is_one(same: ProviderRequest, error: TidegateError) -> None:
+    assert without_encrypted_reasoning(same, error) is None
 
 
-def attempt(provider: PlayedProvider, given: Any) -> Attempt:
-    turn, clock = PlayedTurn(), ManualClock()
-    return Attempt(fitted(given), provider.credentials[0], provider=provider, headers={}, turn=turn, clock=clock)
+def attempt(provider: FakeProvider, given: Any) -> Attempt:
+    turn, clock = FakeSlot(), ManualClock()
+    return Attempt(fitted(given), provider.credentials[0], provider=provider, headers={}, slot=turn, clock=clock)
 
 
 async def test_a_turn_that_brings_anothers_reasoning_is_answered_without_it() -> None:
-    answered = PlayedExchange(ANSWER, headers={"content-type": "application/json"})
-    provider = PlayedProvider("azure").says(refusal(400, code="invalid_encrypted_content"), lambda: _given(answered))
+    answered = FakeExchange(ANSWER, headers={"content-type": "application/json"})
+    provider = FakeProvider("azure").answers(
+        error_answer(400, code="invalid_encrypted_content"), lambda: _given(answered)
+    )
     here = attempt(provider, [SEALED, HELLO])
     await here.open()
-    assert here.last == [ANSWER]
-    assert b"encrypted_content" not in here.fitted.body
-    assert len(provider.asked) == 2
+    assert here.last_events == [ANSWER]
+    assert b"encrypted_content" not in here.request.body
+    assert len(provider.sent_to) == 2
 
 
 async def test_it_is_tried_once_and_not_where_nothing_can_be_left_out() -> None:
     for given, tries in (([SEALED], 2), ([HELLO], 1)):
-        provider = PlayedProvider("azure").says(refusal(400, code="invalid_encrypted_content"))
+        provider = FakeProvider("azure").answers(error_answer(400, code="invalid_encrypted_content"))
         with pytest.raises(UpstreamRejected):
             await attempt(provider, given).open()
-        assert len(provider.asked) == tries
+        assert len(provider.sent_to) == tries
 
 
-async def _given(exchange: PlayedExchange) -> PlayedExchange:
+async def _given(exchange: FakeExchange) -> FakeExchange:
     return exchange

@@ -46,9 +46,9 @@ ROWS: list[tuple[int, Any, type[UpstreamError], str, bool]] = [
      False),
     (401, {"statusCode": 401, "message": "Unauthorized."}, errors.InvalidUpstreamKey, "invalid_upstream_key", False),
     (400, said(code="OperationNotSupported"), errors.ModelNotFound, "model_not_found", False),
-    (403, said("Out of call volume quota. Quota will be replenished in 06:12:45.", code="403"), errors.OutOfQuota,
+    (403, said("Out of call volume quota. Quota will be replenished in 06:12:45.", code="403"), errors.InsufficientQuota,
      "out_of_quota", False),
-    (402, said("Insufficient Balance", code=402), errors.OutOfQuota, "out_of_quota", False),
+    (402, said("Insufficient Balance", code=402), errors.InsufficientQuota, "out_of_quota", False),
     (400, said("the request exceeds the available context size, try increasing it"), errors.ContextLengthExceeded,
      "context_length", False),
     (401, {"detail": "Not authenticated"}, errors.InvalidUpstreamKey, "invalid_upstream_key", False),
@@ -61,58 +61,58 @@ ROWS: list[tuple[int, Any, type[UpstreamError], str, bool]] = [
      False),
     (400, said("Your input exceeds the context window", param="input"), errors.ContextLengthExceeded,
      "context_length", False),
-    (400, said(code="content_policy_violation"), errors.ContentPolicy, "content_policy", False),
-    (400, said(code="moderation_blocked"), errors.ContentPolicy, "content_policy", False),
+    (400, said(code="content_policy_violation"), errors.ContentPolicyViolation, "content_policy", False),
+    (400, said(code="moderation_blocked"), errors.ContentPolicyViolation, "content_policy", False),
     (400, said(code="previous_response_not_found", param="previous_response_id"), errors.UpstreamRejected, "rejected",
      False),
     (400, said("Unknown parameter"), errors.UpstreamRejected, "rejected", False),
     (422, said(), errors.UpstreamRejected, "rejected", False),
-    (429, said(TPM, "tokens", "rate_limit_exceeded"), errors.RateLimited, "rate_limited", True),
-    (429, said("on requests per min (RPM)", "requests", "rate_limit_exceeded"), errors.RateLimited, "rate_limited",
+    (429, said(TPM, "tokens", "rate_limit_exceeded"), errors.UpstreamRateLimited, "rate_limited", True),
+    (429, said("on requests per min (RPM)", "requests", "rate_limit_exceeded"), errors.UpstreamRateLimited, "rate_limited",
      True),
-    (429, said(), errors.RateLimited, "rate_limited", True),
-    (429, said(TOO_LARGE, "tokens", "rate_limit_exceeded"), errors.RequestTooLargeForLimit, "request_too_large",
+    (429, said(), errors.UpstreamRateLimited, "rate_limited", True),
+    (429, said(TOO_LARGE, "tokens", "rate_limit_exceeded"), errors.RequestExceedsUpstreamLimit, "request_too_large",
      False),
     (429, said(kind="rate_limit_error", code="slow_down"), errors.SlowDown, "slow_down", True),
     (503, said(code="slow_down"), errors.SlowDown, "slow_down", True),
-    *[(429, said(kind="insufficient_quota", code=code), errors.OutOfQuota, "out_of_quota", False)
+    *[(429, said(kind="insufficient_quota", code=code), errors.InsufficientQuota, "out_of_quota", False)
       for code in ("insufficient_quota", "credit_balance_exhausted", "organization_spend_limit_exceeded",
                    "project_spend_limit_exceeded", "organization_usage_limit_exceeded")],
-    (429, said(kind="insufficient_quota", code="a_code_of_tomorrow"), errors.OutOfQuota, "out_of_quota", False),
-    (400, said(code="billing_hard_limit_reached"), errors.OutOfQuota, "out_of_quota", False),
-    (429, said(code="billing_not_active"), errors.OutOfQuota, "out_of_quota", False),
-    (408, said(), errors.ServerFailure, "server_error", True),
-    (409, said(), errors.ServerFailure, "server_error", True),
-    (500, said(kind="server_error"), errors.ServerFailure, "server_error", True),
-    (503, said(kind="service_unavailable_error", code="server_is_overloaded"), errors.Overloaded, "overloaded", True),
-    (503, said(), errors.Overloaded, "overloaded", True),
-    (529, said(kind="overloaded_error"), errors.ServerFailure, "server_error", True),
-    (502, said("Bad gateway", "cf_bad_gateway", 502), errors.ServerFailure, "server_error", True),
+    (429, said(kind="insufficient_quota", code="a_code_of_tomorrow"), errors.InsufficientQuota, "out_of_quota", False),
+    (400, said(code="billing_hard_limit_reached"), errors.InsufficientQuota, "out_of_quota", False),
+    (429, said(code="billing_not_active"), errors.InsufficientQuota, "out_of_quota", False),
+    (408, said(), errors.UpstreamServerError, "server_error", True),
+    (409, said(), errors.UpstreamServerError, "server_error", True),
+    (500, said(kind="server_error"), errors.UpstreamServerError, "server_error", True),
+    (503, said(kind="service_unavailable_error", code="server_is_overloaded"), errors.UpstreamOverloaded, "overloaded", True),
+    (503, said(), errors.UpstreamOverloaded, "overloaded", True),
+    (529, said(kind="overloaded_error"), errors.UpstreamServerError, "server_error", True),
+    (502, said("Bad gateway", "cf_bad_gateway", 502), errors.UpstreamServerError, "server_error", True),
     (502, b"<html><body>502</body></html>", errors.HtmlFromProxy, "html_from_proxy", True),
     (403, b"  <!DOCTYPE html><html>blocked</html>", errors.HtmlFromProxy, "html_from_proxy", True),
-    (522, b"error code: 522", errors.ServerFailure, "server_error", True),
-    (500, b"", errors.ServerFailure, "server_error", True),
+    (522, b"error code: 522", errors.UpstreamServerError, "server_error", True),
+    (500, b"", errors.UpstreamServerError, "server_error", True),
     (401, b"", errors.InvalidUpstreamKey, "invalid_upstream_key", False),
-    (500, b"\xff\xfe\x00", errors.ServerFailure, "server_error", True),
-    (500, b"[" * 5000, errors.ServerFailure, "server_error", True),
+    (500, b"\xff\xfe\x00", errors.UpstreamServerError, "server_error", True),
+    (500, b"[" * 5000, errors.UpstreamServerError, "server_error", True),
     (302, b"", errors.MalformedAnswer, "malformed", True),
     # Azure
     (400, {"error": {"code": "content_filter", "type": None, "message": "filtered", "param": "prompt",
                      "innererror": {"code": "ResponsibleAIPolicyViolation"}}},
-     errors.ContentPolicy, "content_policy", False),
+     errors.ContentPolicyViolation, "content_policy", False),
     (400, {"error": {"code": None, "message": "filtered", "innererror": {"code": "ResponsibleAIPolicyViolation"}}},
-     errors.ContentPolicy, "content_policy", False),
-    (429, {"error": {"code": "429", "message": "Please retry after 9 seconds."}}, errors.RateLimited, "rate_limited",
+     errors.ContentPolicyViolation, "content_policy", False),
+    (429, {"error": {"code": "429", "message": "Please retry after 9 seconds."}}, errors.UpstreamRateLimited, "rate_limited",
      True),
     (401, {"statusCode": 401, "message": "Access denied due to invalid subscription key"}, errors.InvalidUpstreamKey,
      "invalid_upstream_key", False),
     # other shapes
     (400, {"error": "a bare string"}, errors.UpstreamRejected, "rejected", False),
     (400, [said("a list of one")], errors.UpstreamRejected, "rejected", False),
-    (500, [], errors.ServerFailure, "server_error", True),
-    (500, "just text", errors.ServerFailure, "server_error", True),
-    (500, 7, errors.ServerFailure, "server_error", True),
-    (500, None, errors.ServerFailure, "server_error", True),
+    (500, [], errors.UpstreamServerError, "server_error", True),
+    (500, "just text", errors.UpstreamServerError, "server_error", True),
+    (500, 7, errors.UpstreamServerError, "server_error", True),
+    (500, None, errors.UpstreamServerError, "server_error", True),
     (400, {"error": {"message": {"deep": 1}, "code": ["x"], "type": 5}}, errors.UpstreamRejected, "rejected", False),
 ]  # fmt: skip
 
@@ -123,13 +123,13 @@ def test_the_table(status: int, body: Any, kind: type[UpstreamError], name: str,
     assert type(error) is kind
     assert (error.name, error.retryable) == (name, retryable)
     assert error.message
-    assert error.words is not None
-    assert (error.words.status, error.words.request_id) == (status, "req_upstream")
+    assert error.upstream_detail is not None
+    assert (error.upstream_detail.status, error.upstream_detail.request_id) == (status, "req_upstream")
 
 
 def test_the_upstreams_own_words_are_kept() -> None:
     error = refused(400, said("Your input exceeds the context window", INVALID, "context_length_exceeded", "input"))
-    words = error.words
+    words = error.upstream_detail
     assert words is not None
     assert (words.type, words.code, words.param) == (INVALID, "context_length_exceeded", "input")
     assert words.message == error.message == "Your input exceeds the context window"
@@ -137,7 +137,7 @@ def test_the_upstreams_own_words_are_kept() -> None:
 
 
 def test_a_code_that_is_a_number_becomes_text() -> None:
-    words = refused(502, said("Bad gateway", code=502)).words
+    words = refused(502, said("Bad gateway", code=502)).upstream_detail
     assert words is not None
     assert words.code == "502"
 
@@ -175,21 +175,21 @@ def test_the_wait(status: int, body: Any, headers: dict[str, str], wait: float |
 )
 def test_which_limit(message: str, kind: str | None, limit: str) -> None:
     error = refused(429, said(message, kind, "rate_limit_exceeded"))
-    assert isinstance(error, errors.RateLimited)
+    assert isinstance(error, errors.UpstreamRateLimited)
     assert error.kind == limit
 
 
 def test_an_echoed_key_is_scrubbed_and_not_blamed_on_the_caller() -> None:
     echo = "Incorrect API key provided: sk-5f6ce***************acdb. You can find your key at the page."
     error = refused(401, said(echo, INVALID, "invalid_api_key"))
-    assert "5f6ce" not in error.message + str(error.words)
-    assert "acdb" not in error.message + str(error.words)
+    assert "5f6ce" not in error.message + str(error.upstream_detail)
+    assert "acdb" not in error.message + str(error.upstream_detail)
     assert "this gateway's own credential, not yours" in error.message
 
 
 def test_a_page_is_not_repeated() -> None:
     error = refused(502, b"<html><title>secret backend</title></html>", content_type="text/html")
-    assert "secret backend" not in error.message + str(error.words)
+    assert "secret backend" not in error.message + str(error.upstream_detail)
 
 
 def test_a_long_message_is_cut() -> None:
@@ -201,12 +201,12 @@ def test_a_long_message_is_cut() -> None:
     ("error", "kind", "code"),
     [
         ({"message": "no", "type": "server_error", "code": None}, errors.ErrorInStream, None),
-        ({"message": "no", "code": "server_error"}, errors.ServerFailure, "server_error"),
-        ({"message": TPM, "type": "tokens", "code": "rate_limit_exceeded"}, errors.RateLimited, "rate_limit_exceeded"),
-        ({"message": TOO_LARGE, "code": "rate_limit_exceeded"}, errors.RequestTooLargeForLimit, "rate_limit_exceeded"),
+        ({"message": "no", "code": "server_error"}, errors.UpstreamServerError, "server_error"),
+        ({"message": TPM, "type": "tokens", "code": "rate_limit_exceeded"}, errors.UpstreamRateLimited, "rate_limit_exceeded"),
+        ({"message": TOO_LARGE, "code": "rate_limit_exceeded"}, errors.RequestExceedsUpstreamLimit, "rate_limit_exceeded"),
         ({"code": "context_length_exceeded", "message": "long"}, errors.ContextLengthExceeded,
          "context_length_exceeded"),
-        ({"code": "insufficient_quota", "message": "no"}, errors.OutOfQuota, "insufficient_quota"),
+        ({"code": "insufficient_quota", "message": "no"}, errors.InsufficientQuota, "insufficient_quota"),
         ({"code": "invalid_prompt", "message": "no"}, errors.ErrorInStream, "invalid_prompt"),
         ("a bare string", errors.ErrorInStream, None),
         (None, errors.ErrorInStream, None),
@@ -216,5 +216,9 @@ def test_a_long_message_is_cut() -> None:
 def test_an_error_within_an_answer(error: Any, kind: type[UpstreamError], code: str | None) -> None:
     found = classify_in_stream(error, request_id="req_x")
     assert type(found) is kind
-    assert found.words is not None
-    assert (found.words.status, found.words.code, found.words.request_id) == (200, code, "req_x")
+    assert found.upstream_detail is not None
+    assert (found.upstream_detail.status, found.upstream_detail.code, found.upstream_detail.request_id) == (
+        200,
+        code,
+        "req_x",
+    )

@@ -5,7 +5,7 @@ import gzip
 
 import pytest
 
-from tests.providers.servers import OK, STREAM_HEAD, chunk, saying, serving
+from tests.providers.servers import OK, STREAM_HEAD, chunk, sending_parts, serve
 from tests.providers.test_transport import asked, read, way
 from tidegate.core.errors import ConnectionFailed, TotalTimeout
 from tidegate.providers.transport import Transport
@@ -17,14 +17,14 @@ from tidegate.providers.transport import Transport
     ids=["no HTTP", "an endless header"],
 )
 async def test_what_is_no_http_is_no_answer(answer: bytes) -> None:
-    async with serving(saying(answer)) as server:
+    async with serve(sending_parts(answer)) as server:
         with pytest.raises(ConnectionFailed, match="is not HTTP") as no:
             await read(server.address)
         assert "y" * 10 not in no.value.message
 
 
 async def test_a_long_header_does_no_harm() -> None:
-    async with serving(saying(OK.replace(b"\r\n\r\n", b"\r\nx: " + b"y" * 30_000 + b"\r\n\r\n"))) as server:
+    async with serve(sending_parts(OK.replace(b"\r\n\r\n", b"\r\nx: " + b"y" * 30_000 + b"\r\n\r\n"))) as server:
         assert await read(server.address) == b"{}"
 
 
@@ -42,10 +42,10 @@ async def test_what_nobody_asked_for_is_not_taken_for_the_next_calls_answer(more
         await writer.drain()
         said.set()
 
-    async with serving(script, keep_alive=True) as server, Transport(max_connections=1) as transport:
+    async with serve(script, keep_alive=True) as server, Transport(max_connections=1) as transport:
         for _ in range(3):
             exchange = await transport.send("POST", server.address, {}, b"{}", way(server.address))
-            assert await exchange.whole() == b"{}"
+            assert await exchange.read_all() == b"{}"
             read_to_its_end.set()
             await asyncio.wait_for(said.wait(), 5)
             read_to_its_end.clear()
@@ -54,21 +54,21 @@ async def test_what_nobody_asked_for_is_not_taken_for_the_next_calls_answer(more
 
 
 async def test_two_answers_at_once_are_one_too_many() -> None:
-    async with serving(saying(OK + SECOND), keep_alive=True) as server, Transport(max_connections=1) as transport:
+    async with serve(sending_parts(OK + SECOND), keep_alive=True) as server, Transport(max_connections=1) as transport:
         for _ in range(3):
             exchange = await transport.send("POST", server.address, {}, b"{}", way(server.address))
-            assert await exchange.whole() == b"{}"
+            assert await exchange.read_all() == b"{}"
         assert server.connections == 3
 
 
 async def test_what_is_said_ahead_of_an_answer_is_no_answer() -> None:
     ahead = b"HTTP/1.1 100 Continue\r\n\r\n"
     hints = b"HTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\n"
-    answer = saying(ahead, hints, hints + OK, pause=0.01)
-    async with serving(answer, keep_alive=True) as server, Transport(max_connections=1) as transport:
+    answer = sending_parts(ahead, hints, hints + OK, pause=0.01)
+    async with serve(answer, keep_alive=True) as server, Transport(max_connections=1) as transport:
         for _ in range(3):
             exchange = await transport.send("POST", server.address, {}, b"{}", way(server.address))
-            assert await exchange.whole() == b"{}"
+            assert await exchange.read_all() == b"{}"
         assert server.connections == 1
 
 
@@ -83,9 +83,9 @@ async def test_a_bomb_is_read_piece_by_piece_and_others_get_their_turn() -> None
             turns += 1
             await asyncio.sleep(0)
 
-    async with serving(saying(head + bomb)) as server, asked(server.address) as exchange:
+    async with serve(sending_parts(head + bomb)) as server, asked(server.address) as exchange:
         beside = asyncio.create_task(others())
-        while (piece := await exchange.some()) != b"":
+        while (piece := await exchange.read_some()) != b"":
             assert len(piece) <= 32 * 1024
         beside.cancel()
     assert turns >= 256
@@ -98,7 +98,7 @@ async def test_an_answer_that_never_pauses_has_no_more_time_than_others() -> Non
             writer.write(chunk(b": x\n\n" * 50_000))
             await writer.drain()
 
-    async with serving(script) as server:
+    async with serve(script) as server:
         with pytest.raises(TotalTimeout):
             await read(server.address, total_seconds=0.3, max_answer_bytes=2**40)
 
@@ -109,6 +109,6 @@ async def test_an_upstream_that_only_announces_an_answer_is_left() -> None:
             writer.write(b"HTTP/1.1 100 Continue\r\n\r\n" * 1000)
             await writer.drain()
 
-    async with serving(script) as server:
+    async with serve(script) as server:
         with pytest.raises(ConnectionFailed):
             await read(server.address)

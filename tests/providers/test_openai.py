@@ -6,13 +6,13 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.providers.servers import OK, Server, saying, serving
+from tests.providers.servers import OK, Server, sending_parts, serve
 from tests.providers.targets import MAIN, SECRET, config_of, provider
 from tidegate.core import endpoints
 from tidegate.core.clock import ManualClock
 from tidegate.core.endpoints import Endpoint
-from tidegate.core.errors import InvalidUpstreamKey, NoUpstreamKey, ParameterNotTaken, ServerFailure
-from tidegate.providers.openai import OpenAI
+from tidegate.core.errors import InvalidUpstreamKey, NoUpstreamKey, UnsupportedByTarget, UpstreamServerError
+from tidegate.providers.openai import OpenAIProvider
 from tidegate.providers.target import Target
 from tidegate.providers.transport import Transport
 from tidegate.simulator import Options, running
@@ -23,7 +23,7 @@ TARGET = Target("openai", "gpt-4o")
 
 @pytest.fixture
 async def server() -> AsyncIterator[Server]:
-    async with serving(saying(OK)) as server:
+    async with serve(sending_parts(OK)) as server:
         yield server
 
 
@@ -38,11 +38,11 @@ def call(route: Endpoint = endpoints.CHAT, **fields: Any) -> Call:
     return parse(route, msgspec.json.encode({"model": "gpt-4o", **fields}))
 
 
-async def ask(openai: OpenAI, asked: Call | None = None, **headers: str) -> int:
+async def ask(openai: OpenAIProvider, asked: Call | None = None, **headers: str) -> int:
     """Ask as the pipeline does; the answer's status."""
-    fitted = openai.fit(asked or call(), TARGET)
+    fitted = openai.build_request(asked or call(), TARGET)
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return (await openai.ask(fitted, openai.credentials[0], named)).status
+    return (await openai.send(fitted, openai.credentials[0], named)).status
 
 
 @pytest.mark.parametrize("route", list(endpoints.ALL))
@@ -67,7 +67,7 @@ async def test_a_call(server: Server, route: Endpoint, stream: bool, accept: str
 
 async def test_what_is_not_configured_is_not_sent(server: Server) -> None:
     async with provider(f"{server.address}/v1") as openai:
-        await openai.models(openai.credentials[0])
+        await openai.list_models(openai.credentials[0])
     headers = sent(server)
     assert headers[""] == "GET /v1/models HTTP/1.1"
     assert not [name for name in headers if name.startswith("openai-")]
@@ -83,7 +83,7 @@ async def test_without_a_key_nothing_is_sent(server: Server) -> None:
 
 async def test_a_server_of_ones_own_may_ask_for_none(server: Server) -> None:
     async with provider(server.address, kind="compatible", credentials=[]) as own:
-        assert own.speaks == {endpoints.CHAT, endpoints.EMBEDDINGS}
+        assert own.endpoints == {endpoints.CHAT, endpoints.EMBEDDINGS}
         assert await ask(own, openai_organization="org-theirs", idempotency_key="1") == 200
     headers = sent(server)
     assert headers[""] == "POST /chat/completions HTTP/1.1"
@@ -108,9 +108,9 @@ async def test_each_credential_is_another_account() -> None:
 @pytest.mark.parametrize(("asked", "model"), [("gpt-4o", "gpt-4o"), ("smart", "gpt-4o")])
 async def test_the_models_name_is_the_targets(asked: str, model: str) -> None:
     async with provider("http://nowhere") as openai:
-        fitted = openai.fit(call(model=asked, unknown={"a": 1}), TARGET)
+        fitted = openai.build_request(call(model=asked, unknown={"a": 1}), TARGET)
     assert msgspec.json.decode(fitted.body) == {"model": model, "unknown": {"a": 1}}
-    assert (fitted.adapted, fitted.route, fitted.stream) == ((), endpoints.CHAT, False)
+    assert (fitted.adaptations, fitted.endpoint, fitted.stream) == ((), endpoints.CHAT, False)
 
 
 async def test_configured_rules_hold() -> None:
@@ -120,15 +120,17 @@ async def test_configured_rules_hold() -> None:
         {"routes": ["chat"], "refuse": ["logprobs"]},
     ]
     async with provider("http://nowhere", rules=rules) as openai:
-        fitted = openai.fit(call(metadata={}, seed=1), TARGET)
-        with pytest.raises(ParameterNotTaken) as no:
-            openai.fit(call(logprobs=True), TARGET)
+        fitted = openai.build_request(call(metadata={}, seed=1), TARGET)
+        with pytest.raises(UnsupportedByTarget) as no:
+            openai.build_request(call(logprobs=True), TARGET)
     assert msgspec.json.decode(fitted.body) == {"model": "gpt-4o", "seed": 1, "max_tokens": 64}
-    assert fitted.adapted == ("metadata: dropped", "max_tokens: set")
+    assert fitted.adaptations == ("metadata: dropped", "max_tokens: set")
     assert no.value.param == "logprobs"
 
 
-@pytest.mark.parametrize(("fault", "error"), [("invalid_key", InvalidUpstreamKey), ("server_error", ServerFailure)])
+@pytest.mark.parametrize(
+    ("fault", "error"), [("invalid_key", InvalidUpstreamKey), ("server_error", UpstreamServerError)]
+)
 async def test_a_probe_tells_whether_a_credential_is_good(fault: str, error: type[Exception]) -> None:
     by_key = {"this": {fault: 1.0}}
     credentials = [MAIN, {"name": "spare", "api_key": "sk-spare"}]
@@ -147,16 +149,16 @@ async def test_a_refusal_that_repeats_the_key_whatever_its_shape_is_given_withou
     refusal = b"HTTP/1.1 401 No\r\ncontent-length: %d\r\n\r\n%s" % (len(body), body)
     credentials = [{"name": "main", "api_key": secret}]
     async with (
-        serving(saying(refusal)) as server,
+        serve(sending_parts(refusal)) as server,
         provider(server.address, kind="compatible", credentials=credentials) as own,
     ):
-        exchange = await own.ask(own.fit(call(), TARGET), own.credentials[0], {})
-        told = (await exchange.whole()).decode()
+        exchange = await own.send(own.build_request(call(), TARGET), own.credentials[0], {})
+        told = (await exchange.read_all()).decode()
     assert (secret in told) is (secret == "any"), "what is so short is a word, and no secret"
     assert "not anyone" in told
 
 
 def test_its_key_is_not_in_its_repr() -> None:
-    openai = OpenAI("openai", config_of("http://nowhere"), Transport(max_connections=1), ManualClock())
+    openai = OpenAIProvider("openai", config_of("http://nowhere"), Transport(max_connections=1), ManualClock())
     assert SECRET not in repr(openai) + repr(vars(openai))
     assert repr(openai) == "<OpenAI openai at http://nowhere>"

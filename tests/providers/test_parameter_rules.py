@@ -7,8 +7,8 @@ import pytest
 
 from tidegate.core import endpoints
 from tidegate.core.endpoints import Endpoint
-from tidegate.core.errors import ParameterNotTaken
-from tidegate.providers.parameter_rules import KNOWN, Adapter, Rule
+from tidegate.core.errors import UnsupportedByTarget
+from tidegate.providers.parameter_rules import BUILT_IN_RULES, ParameterMapper, Rule
 from tidegate.providers.target import Target
 from tidegate.wire.call import parse
 
@@ -20,10 +20,10 @@ def adapted(
 ) -> tuple[Json, tuple[str, ...]]:
     """What is sent of a body to `model`, without the model's name, and what is told."""
     call = parse(route, msgspec.json.encode({"model": asked, **body}))
-    done = Adapter(kind, rules).adapt(call, Target("p", model), model=model)
+    done = ParameterMapper(kind, rules).map(call, Target("p", model), model=model)
     sent: Json = msgspec.json.decode(msgspec.json.encode(done.fields))
     assert sent.pop("model") == model
-    return sent, done.notes
+    return sent, done.changes
 
 
 RENAME = Rule(rename=(("max_tokens", "max_completion_tokens"),))
@@ -56,7 +56,7 @@ def test_a_rule(rule: Rule, body: Json, sent: Json, notes: tuple[str, ...]) -> N
 
 
 def test_what_is_refused_is_named_with_its_target() -> None:
-    with pytest.raises(ParameterNotTaken, match=r"The target p/m does not take `seed`\.") as no:
+    with pytest.raises(UnsupportedByTarget, match=r"The target p/m does not take `seed`\.") as no:
         adapted({"seed": 1}, Rule(refuse=("seed",)))
     assert (no.value.param, no.value.code, no.value.retryable) == ("seed", "unsupported_parameter", False)
 
@@ -97,14 +97,14 @@ def test_who_named_another_model_cannot_know_what_this_one_takes(
 
 def test_a_translated_call_says_what_its_caller_did_not() -> None:
     call = parse(endpoints.CHAT, b'{"model":"m","max_completion_tokens":5}')
-    translated = msgspec.structs.replace(call, translated=True)
-    sent = [Adapter("compatible", []).adapt(one, Target("p", "m"), model="m") for one in (call, translated)]
-    assert [done.notes for done in sent] == [(), ("max_completion_tokens: max_tokens",)]
+    translated = msgspec.structs.replace(call, is_translated=True)
+    sent = [ParameterMapper("compatible", []).map(one, Target("p", "m"), model="m") for one in (call, translated)]
+    assert [done.changes for done in sent] == [(), ("max_completion_tokens: max_tokens",)]
 
 
 @pytest.mark.parametrize("model", ["o3", "o4-mini", "gpt-5", "gpt-5-mini-2025-08-07"])
 def test_a_reasoning_model_that_cannot_stop_where_it_should_is_not_asked(model: str) -> None:
-    with pytest.raises(ParameterNotTaken, match="`stop`"):
+    with pytest.raises(UnsupportedByTarget, match="`stop`"):
         adapted({"stop": "\n"}, model=model, asked="smart")
     assert adapted({"stop": None}, model=model, asked="smart") == ({"stop": None}, ())
 
@@ -117,7 +117,7 @@ def test_responses_to_a_reasoning_model_lose_their_sampling_only() -> None:
 
 def test_no_known_rule_touches_what_was_said() -> None:
     names = {"model", "messages", "input", "stream", "tools", "tool_choice", "response_format"}
-    for rule in [rule for rules in KNOWN.values() for rule in rules]:
+    for rule in [rule for rules in BUILT_IN_RULES.values() for rule in rules]:
         assert not names & {*rule.drop, *(name for name, _ in rule.rename), *(name for _, name in rule.rename)}
 
 
@@ -132,5 +132,5 @@ def test_a_streams_usage_is_asked_for_unless_a_rule_says_otherwise() -> None:
 
 def test_bytes_that_no_rule_touches_stay_as_they_came() -> None:
     call = parse(endpoints.CHAT, b'{"model": "a", "seed": 1, "x":  1.50 , "messages": [ {"role" : "user"} ]}')
-    done = Adapter("openai", [DROP]).adapt(call, Target("p", "b"), model="b")
+    done = ParameterMapper("openai", [DROP]).map(call, Target("p", "b"), model="b")
     assert msgspec.json.encode(done.fields) == b'{"model":"b","x":1.50,"messages":[ {"role" : "user"} ]}'

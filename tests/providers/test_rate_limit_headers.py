@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidegate.core.rate_limits import Allowance, Said
-from tidegate.providers.rate_limit_headers import said_limits
+from tidegate.core.rate_limits import ReportedLimit, ReportedLimits
+from tidegate.providers.rate_limit_headers import reported_limits
 
-NOTHING = Said()
+NOTHING = ReportedLimits()
 
 
 def requests(limit: str | None, left: str | None, reset: str | None) -> dict[str, str]:
@@ -18,23 +18,23 @@ def requests(limit: str | None, left: str | None, reset: str | None) -> dict[str
 @pytest.mark.parametrize(
     ("headers", "allowance"),
     [
-        (requests("600", "599", "100ms"), Allowance(limit=600, left=599)),
-        (requests("600", "600", "0s"), Allowance(limit=600, left=600)),
-        (requests("30,000", "29,999", "2ms"), Allowance(limit=30_000, left=29_999)),
-        (requests(" 600 ", " 12 ", " 58.8s "), Allowance(limit=600, left=12)),
-        (requests("600.0", "12.0", "58.8"), Allowance(limit=600, left=12)),
-        (requests("600", "700", "0s"), Allowance(limit=600, left=600)),
-        (requests("600", "0", "1m0s"), Allowance(limit=600, left=0)),
-        (requests("600", "0", "59.9s"), Allowance(limit=600, left=0)),
-        (requests("3", "0", "42s"), Allowance(limit=3, left=0)),
-        (requests("600", None, None), Allowance(limit=600)),
-        (requests("600", "-1", "-1"), Allowance(limit=600)),
-        (requests("600", "some", "soon"), Allowance(limit=600)),
-        (requests("600", "5", "soon"), Allowance(limit=600, left=5)),
+        (requests("600", "599", "100ms"), ReportedLimit(limit=600, remaining=599)),
+        (requests("600", "600", "0s"), ReportedLimit(limit=600, remaining=600)),
+        (requests("30,000", "29,999", "2ms"), ReportedLimit(limit=30_000, remaining=29_999)),
+        (requests(" 600 ", " 12 ", " 58.8s "), ReportedLimit(limit=600, remaining=12)),
+        (requests("600.0", "12.0", "58.8"), ReportedLimit(limit=600, remaining=12)),
+        (requests("600", "700", "0s"), ReportedLimit(limit=600, remaining=600)),
+        (requests("600", "0", "1m0s"), ReportedLimit(limit=600, remaining=0)),
+        (requests("600", "0", "59.9s"), ReportedLimit(limit=600, remaining=0)),
+        (requests("3", "0", "42s"), ReportedLimit(limit=3, remaining=0)),
+        (requests("600", None, None), ReportedLimit(limit=600)),
+        (requests("600", "-1", "-1"), ReportedLimit(limit=600)),
+        (requests("600", "some", "soon"), ReportedLimit(limit=600)),
+        (requests("600", "5", "soon"), ReportedLimit(limit=600, remaining=5)),
     ],
 )
-def test_a_limit_a_minute_is_read(headers: dict[str, str], allowance: Allowance) -> None:
-    assert said_limits(headers) == Said(requests=allowance)
+def test_a_limit_a_minute_is_read(headers: dict[str, str], allowance: ReportedLimit) -> None:
+    assert reported_limits(headers) == ReportedLimits(requests=allowance)
 
 
 @pytest.mark.parametrize(
@@ -52,25 +52,31 @@ def test_a_limit_a_minute_is_read(headers: dict[str, str], allowance: Allowance)
     ],
 )
 def test_what_is_no_figure_says_nothing(headers: dict[str, str]) -> None:
-    assert said_limits(headers) == NOTHING
+    assert reported_limits(headers) == NOTHING
 
 
 @pytest.mark.parametrize(
     ("headers", "said"),
     [
-        (requests("600", "0", "300ms"), Said(requests=Allowance(limit=600, left=0), shut="requests", shut_for=0.3)),
-        (requests("600", "0", "40s"), Said(requests=Allowance(limit=600, left=0), shut="requests", shut_for=40.0)),
-        (requests("10000", "0", "13h20m0s"), Said(shut="requests", shut_for=48_000.0)),
-        (requests("600", "1", "300ms"), Said(requests=Allowance(limit=600, left=1))),
+        (
+            requests("600", "0", "300ms"),
+            ReportedLimits(requests=ReportedLimit(limit=600, remaining=0), exhausted="requests", reset_seconds=0.3),
+        ),
+        (
+            requests("600", "0", "40s"),
+            ReportedLimits(requests=ReportedLimit(limit=600, remaining=0), exhausted="requests", reset_seconds=40.0),
+        ),
+        (requests("10000", "0", "13h20m0s"), ReportedLimits(exhausted="requests", reset_seconds=48_000.0)),
+        (requests("600", "1", "300ms"), ReportedLimits(requests=ReportedLimit(limit=600, remaining=1))),
     ],
 )
-def test_a_window_with_nothing_left_is_shut_until_it_opens(headers: dict[str, str], said: Said) -> None:
-    assert said_limits(headers) == said
+def test_a_window_with_nothing_left_is_shut_until_it_opens(headers: dict[str, str], said: ReportedLimits) -> None:
+    assert reported_limits(headers) == said
 
 
 def test_a_limit_a_day_is_not_taken_for_one_a_minute() -> None:
-    assert said_limits(requests("10000", "9999", "8.64s")) == NOTHING
-    assert said_limits(requests("200", "100", "12h0m0s")) == NOTHING
+    assert reported_limits(requests("10000", "9999", "8.64s")) == NOTHING
+    assert reported_limits(requests("200", "100", "12h0m0s")) == NOTHING
 
 
 def test_tokens_are_read_too_and_the_narrower_of_projects_and_organizations_counts() -> None:
@@ -82,9 +88,9 @@ def test_tokens_are_read_too_and_the_narrower_of_projects_and_organizations_coun
         "x-ratelimit-remaining-project-tokens": "9000",
         "x-ratelimit-reset-project-tokens": "6s",
     }
-    assert said_limits(headers).tokens == Allowance(limit=10_000, left=9_000)
+    assert reported_limits(headers).tokens == ReportedLimit(limit=10_000, remaining=9_000)
     headers["x-ratelimit-remaining-tokens"] = "500"
-    assert said_limits(headers).tokens == Allowance(limit=30_000, left=500)
+    assert reported_limits(headers).tokens == ReportedLimit(limit=30_000, remaining=500)
 
 
 @pytest.mark.parametrize(
@@ -92,20 +98,23 @@ def test_tokens_are_read_too_and_the_narrower_of_projects_and_organizations_coun
     [
         (
             "Rate limit reached for m on tokens per min (TPM): Limit 30000, Used 29937, Requested 385.",
-            Said(tokens=Allowance(limit=30_000, left=0)),
+            ReportedLimits(tokens=ReportedLimit(limit=30_000, remaining=0)),
         ),
-        ("… on requests per min (RPM): Limit 1,500, Used 1500", Said(requests=Allowance(limit=1_500, left=0))),
+        (
+            "… on requests per min (RPM): Limit 1,500, Used 1500",
+            ReportedLimits(requests=ReportedLimit(limit=1_500, remaining=0)),
+        ),
         ("… on requests per day (RPD): Limit 200, Used 200", NOTHING),
         ("Requests to the model have exceeded the call rate limit. Please retry after 9 seconds.", NOTHING),
     ],
 )
-def test_a_refusals_words_name_the_limit_where_headers_do_not(message: str, said: Said) -> None:
-    assert said_limits({}, message) == said
+def test_a_refusals_words_name_the_limit_where_headers_do_not(message: str, said: ReportedLimits) -> None:
+    assert reported_limits({}, message) == said
 
 
 def test_a_refusals_words_win_over_a_header_that_told_the_days_limit() -> None:
     headers = requests("10000", "9000", "8.64s")
-    assert said_limits(headers, "(RPM): Limit 500, Used 500").requests == Allowance(limit=500, left=0)
+    assert reported_limits(headers, "(RPM): Limit 500, Used 500").requests == ReportedLimit(limit=500, remaining=0)
 
 
 texts = st.text(max_size=12) | st.from_regex(r"-?[0-9,.]{1,8}(ms|s|m|h)?", fullmatch=True)
@@ -113,8 +122,8 @@ texts = st.text(max_size=12) | st.from_regex(r"-?[0-9,.]{1,8}(ms|s|m|h)?", fullm
 
 @given(st.dictionaries(st.sampled_from([*requests("", "", ""), "x-ratelimit-limit-tokens"]), texts), st.text())
 def test_nothing_raises_and_every_figure_makes_sense(headers: dict[str, str], message: str) -> None:
-    said = said_limits(headers, message)
-    assert said.shut_for >= 0
+    said = reported_limits(headers, message)
+    assert said.reset_seconds >= 0
     for allowance in (said.requests, said.tokens):
         assert allowance.limit is None or allowance.limit > 0
-        assert allowance.left is None or 0 <= allowance.left <= (allowance.limit or 0)
+        assert allowance.remaining is None or 0 <= allowance.remaining <= (allowance.limit or 0)

@@ -5,9 +5,9 @@ import pytest
 from tests.providers.targets import config_of, providers
 from tidegate.core import endpoints
 from tidegate.core.config import Settings
-from tidegate.providers.azure import Azure
-from tidegate.providers.openai import OpenAI
-from tidegate.providers.registry import Forwarding
+from tidegate.providers.azure import AzureProvider
+from tidegate.providers.openai import OpenAIProvider
+from tidegate.providers.registry import HeaderForwarding
 
 USUAL = Settings().upstream.forward_headers
 
@@ -16,11 +16,15 @@ async def test_each_kind_is_made() -> None:
     azure = config_of("https://mine.example", kind="azure", api_version="2024-10-21")
     own = config_of("http://localhost:8000/v1", kind="compatible", speaks=["chat"])
     async with providers(openai=config_of("https://x/v1"), azure=azure, own=own) as made:
-        assert {name: type(each) for name, each in made.items()} == {"openai": OpenAI, "azure": Azure, "own": OpenAI}
+        assert {name: type(each) for name, each in made.items()} == {
+            "openai": OpenAIProvider,
+            "azure": AzureProvider,
+            "own": OpenAIProvider,
+        }
         assert {name: each.name for name, each in made.items()} == {name: name for name in made}
-        assert made["openai"].speaks == set(endpoints.ALL)
-        assert made["azure"].speaks == {endpoints.CHAT, endpoints.RESPONSES, endpoints.EMBEDDINGS}
-        assert made["own"].speaks == {endpoints.CHAT}
+        assert made["openai"].endpoints == set(endpoints.ALL)
+        assert made["azure"].endpoints == {endpoints.CHAT, endpoints.RESPONSES, endpoints.EMBEDDINGS}
+        assert made["own"].endpoints == {endpoints.CHAT}
 
 
 @pytest.mark.parametrize(
@@ -37,4 +41,4 @@ def test_the_callers_headers(patterns: tuple[str, ...], expected: set[str]) -> N
         "idempotency-key", "x-client-request-id", "x-forwarded-for",
     }  # fmt: skip
     theirs = dict.fromkeys(names, "theirs")
-    assert Forwarding(patterns).of(theirs) == dict.fromkeys(expected, "theirs")
+    assert HeaderForwarding(patterns).select(theirs) == dict.fromkeys(expected, "theirs")

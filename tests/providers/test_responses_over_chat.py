@@ -9,16 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.routing.played import PlayedProvider
+from tests.routing.played import FakeProvider
 from tidegate.core import endpoints
 from tidegate.core.clock import ManualClock
 from tidegate.core.endpoints import Endpoint
-from tidegate.core.errors import MalformedAnswer, NotTranslatable, TruncatedStream
-from tidegate.providers.responses_over_chat import Interpreter, fitted_for, interpreter_for
+from tidegate.core.errors import MalformedAnswer, NotTranslatable, TruncatedAnswer
+from tidegate.providers.responses_over_chat import Translator, build_translated_request, translator_for
 from tidegate.providers.target import Target
 from tidegate.wire import chat, responses, sse
 from tidegate.wire.call import Call, parse
-from tidegate.wire.stream_observer import Sight, watch_for
+from tidegate.wire.stream_observer import EventKind, observer_for
 
 Json = dict[str, Any]
 
@@ -40,23 +40,23 @@ def asked(**fields: Any) -> Call:
     return parse(endpoints.RESPONSES, msgspec.json.encode({"model": "m", "input": "hi", "stream": True, **fields}))
 
 
-def speaking(*routes: Endpoint) -> PlayedProvider:
-    provider = PlayedProvider("local")
-    provider.speaks = frozenset(routes)
+def speaking(*routes: Endpoint) -> FakeProvider:
+    provider = FakeProvider("local")
+    provider.endpoints = frozenset(routes)
     return provider
 
 
-def interpreter(**fields: Any) -> Interpreter:
+def interpreter(**fields: Any) -> Translator:
     provider = speaking(endpoints.CHAT)
     call = asked(**fields)
-    found = interpreter_for(call, TARGET, provider=provider, clock=ManualClock(), ids=lambda kind: f"{kind}1")
+    found = translator_for(call, TARGET, provider=provider, clock=ManualClock(), ids=lambda kind: f"{kind}1")
     assert found is not None
     return found
 
 
 def interpreted(parts: Iterator[bytes]) -> list[bytes]:
     between, splitter = interpreter(), sse.EventSplitter()
-    return [event for part in parts for chunk in splitter.feed(part) for event in between.events(chunk)]
+    return [event for part in parts for chunk in splitter.feed(part) for event in between.translate_event(chunk)]
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ def interpreted(parts: Iterator[bytes]) -> list[bytes]:
 )
 def test_who_needs_an_interpreter(route: Endpoint, speaks: set[Endpoint], needed: bool) -> None:
     call = parse(route, b'{"model":"m","input":"hi"}')
-    found = interpreter_for(call, TARGET, provider=speaking(*speaks), clock=ManualClock())
+    found = translator_for(call, TARGET, provider=speaking(*speaks), clock=ManualClock())
     assert (found is not None) is needed
 
 
@@ -85,17 +85,17 @@ def test_who_needs_an_interpreter(route: Endpoint, speaks: set[Endpoint], needed
 def test_where_no_interpreter_helps_the_target_says_so(route: Endpoint, speaks: set[Endpoint]) -> None:
     call = parse(route, b'{"model":"m","input":"hi"}')
     with pytest.raises(NotTranslatable, match=f"The target local/m does not answer on {route.path}"):
-        interpreter_for(call, TARGET, provider=speaking(*speaks), clock=ManualClock())
+        translator_for(call, TARGET, provider=speaking(*speaks), clock=ManualClock())
 
 
 def test_what_is_sent_and_what_is_told_of_it() -> None:
     provider = speaking(endpoints.CHAT)
-    fitted, found = fitted_for(asked(truncation="auto"), TARGET, provider=provider, clock=ManualClock())
-    assert (fitted.route, fitted.stream, found is None) == (endpoints.CHAT, True, False)
-    assert fitted.adapted == ("responses: chat", "truncation: dropped")
-    provider.speaks = frozenset({endpoints.RESPONSES})
-    fitted, found = fitted_for(asked(truncation="auto"), TARGET, provider=provider, clock=ManualClock())
-    assert (fitted.route, fitted.adapted, found) == (endpoints.RESPONSES, (), None)
+    fitted, found = build_translated_request(asked(truncation="auto"), TARGET, provider=provider, clock=ManualClock())
+    assert (fitted.endpoint, fitted.stream, found is None) == (endpoints.CHAT, True, False)
+    assert fitted.adaptations == ("responses: chat", "truncation: dropped")
+    provider.endpoints = frozenset({endpoints.RESPONSES})
+    fitted, found = build_translated_request(asked(truncation="auto"), TARGET, provider=provider, clock=ManualClock())
+    assert (fitted.endpoint, fitted.adaptations, found) == (endpoints.RESPONSES, (), None)
 
 
 def test_reasoning_goes_back_where_it_is_wanted() -> None:
@@ -103,11 +103,11 @@ def test_reasoning_goes_back_where_it_is_wanted() -> None:
     provider.reasoning_field = "reasoning_content"
     thought = {"type": "reasoning", "summary": [], "content": [{"type": "reasoning_text", "text": "hm"}]}
     call = asked(input=[thought, {"role": "assistant", "content": "x"}])
-    found = interpreter_for(call, TARGET, provider=provider, clock=ManualClock())
+    found = translator_for(call, TARGET, provider=provider, clock=ManualClock())
     assert found is not None
-    for one in (found, found.again()):
+    for one in (found, found.renewed()):
         assert one.call.body["messages"][0]["reasoning_content"] == "hm"
-        assert one.losses == ("responses: chat",)
+        assert one.unsupported_fields == ("responses: chat",)
 
 
 def test_what_chat_cannot_say_is_refused_before_anything_is_sent() -> None:
@@ -123,10 +123,10 @@ def test_any_cut_gives_the_same_events(cuts: list[int]) -> None:
 
 
 def test_the_watch_sees_a_response() -> None:
-    watch = watch_for(endpoints.RESPONSES)
-    sights = [watch.see(event) for event in interpreted(iter([STREAM]))]
-    assert sights == [Sight.PASS] * (len(sights) - 1) + [Sight.END]
-    assert (watch.complete, watch.storable, watch.model) == (True, True, "served")
+    watch = observer_for(endpoints.RESPONSES)
+    sights = [watch.observe(event) for event in interpreted(iter([STREAM]))]
+    assert sights == [EventKind.ORDINARY] * (len(sights) - 1) + [EventKind.TERMINAL]
+    assert (watch.is_complete, watch.storable, watch.model) == (True, True, "served")
     assert msgspec.json.decode(watch.usage or b"")["input_tokens"] == 7
 
 
@@ -138,7 +138,7 @@ def test_each_event_names_its_type_and_is_one_line_of_data() -> None:
 
 
 def test_whole_and_streamed_say_the_same() -> None:
-    whole = msgspec.json.decode(interpreter().whole(msgspec.json.encode(COMPLETION)))
+    whole = msgspec.json.decode(interpreter().translate_body(msgspec.json.encode(COMPLETION)))
     told = [msgspec.json.decode(sse.data_of(event) or b"") for event in interpreted(iter([STREAM]))]
     assert responses.from_events(told) == whole
 
@@ -146,7 +146,7 @@ def test_whole_and_streamed_say_the_same() -> None:
 def test_a_stream_that_leaves_done_out_ends_where_its_choice_has() -> None:
     between = interpreter()
     for event in sse.EventSplitter().feed(STREAM.removesuffix(sse.DONE)):
-        between.events(event)
+        between.translate_event(event)
     (last,) = between.end()[-1:]
     assert b"response.completed" in last
     assert between.end() == []
@@ -154,9 +154,9 @@ def test_a_stream_that_leaves_done_out_ends_where_its_choice_has() -> None:
 
 def test_one_that_breaks_off_has_no_end() -> None:
     between, splitter = interpreter(), sse.EventSplitter()
-    events = [event for chunk in splitter.feed(STREAM)[:3] for event in between.events(chunk)]
+    events = [event for chunk in splitter.feed(STREAM)[:3] for event in between.translate_event(chunk)]
     assert between.end() == []
-    with pytest.raises(TruncatedStream):
+    with pytest.raises(TruncatedAnswer):
         responses.from_events([msgspec.json.decode(sse.data_of(event) or b"") for event in events])
 
 
@@ -164,25 +164,25 @@ def test_one_that_breaks_off_has_no_end() -> None:
 def test_an_error_in_the_stream_is_nested_and_flat(said: Any) -> None:
     between = interpreter()
     (first, *_) = sse.EventSplitter().feed(STREAM)
-    begun = between.events(first)
-    (event,) = between.events(sse.encode(msgspec.json.encode({"error": said})))
+    begun = between.translate_event(first)
+    (event,) = between.translate_event(sse.encode(msgspec.json.encode({"error": said})))
     told = msgspec.json.decode(sse.data_of(event) or b"")
     assert (told["type"], told["message"], told["error"]["message"]) == ("error", "no", "no")
     assert told["sequence_number"] == len(begun)
-    assert watch_for(endpoints.RESPONSES).see(event) is Sight.ERROR
+    assert observer_for(endpoints.RESPONSES).observe(event) is EventKind.ERROR
 
 
 def test_an_error_in_place_of_an_answer_is_left_as_it_is() -> None:
     body = b'{"error":{"message":"no"}}'
-    assert interpreter().whole(body) == body
+    assert interpreter().translate_body(body) == body
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"choices":[]}', b'{"choices":7}', b'{"choices":[{"index":1}]}'])
 def test_what_is_no_completion_is_malformed(body: bytes) -> None:
     with pytest.raises(MalformedAnswer):
-        interpreter().whole(body)
+        interpreter().translate_body(body)
 
 
 def test_comments_say_nothing() -> None:
-    assert interpreter().events(b": ping\n\n") == []
-    assert interpreter().events(sse.DONE) == []
+    assert interpreter().translate_event(b": ping\n\n") == []
+    assert interpreter().translate_event(sse.DONE) == []

@@ -10,20 +10,20 @@ from pathlib import Path
 
 import pytest
 
-from tests.eventually import PATIENCE_SECONDS, until
-from tests.providers.servers import OK, STREAM_HEAD, Server, chunk, full_backlog, saying, serving, silence
+from tests.eventually import PATIENCE_SECONDS, wait_until
+from tests.providers.servers import OK, STREAM_HEAD, Server, chunk, full_backlog, sending_parts, serve, silence
 from tests.providers.targets import config_of
 from tidegate.core.errors import (
     AnswerTooLarge,
     ConnectionFailed,
     ConnectTimeout,
     FirstByteTimeout,
-    StreamIdle,
+    IdleTimeout,
     TotalTimeout,
-    TruncatedStream,
+    TruncatedAnswer,
     UpstreamTimeout,
 )
-from tidegate.providers.transport import Exchange, Transport, Way, way_to
+from tidegate.providers.transport import ConnectionOptions, Exchange, Transport, connection_options
 
 
 @contextlib.asynccontextmanager
@@ -33,15 +33,15 @@ async def asked(url: str, **settings: object) -> AsyncIterator[Exchange]:
         yield await transport.send("POST", f"{url}/v1/x", {"Accept": "*/*"}, b"{}", way(url, **settings))
 
 
-def way(url: str, **settings: object) -> Way:
+def way(url: str, **settings: object) -> ConnectionOptions:
     """The way there."""
-    return way_to(config_of(url, **settings))
+    return connection_options(config_of(url, **settings))
 
 
 async def read(url: str, **settings: object) -> bytes:
     """The same, read to its end."""
     async with asked(url, **settings) as exchange:
-        return await exchange.whole()
+        return await exchange.read_all()
 
 
 def assert_names_its_clock(error: UpstreamTimeout, setting: str, seconds: str) -> None:
@@ -58,13 +58,13 @@ async def test_connecting_takes_too_long() -> None:
 
 
 async def test_a_handshake_that_never_ends_is_connecting_too() -> None:
-    async with serving(silence) as server:
+    async with serve(silence) as server:
         with pytest.raises(ConnectTimeout):
             await read(server.address.replace("http://", "https://"), connect_seconds=0.1)
 
 
 async def test_the_first_byte_never_comes() -> None:
-    async with serving(silence) as server:
+    async with serve(silence) as server:
         with pytest.raises(FirstByteTimeout) as no:
             await read(server.address, first_byte_seconds=0.1)
         assert_names_its_clock(no.value, "upstream.first_byte_seconds", "0.1")
@@ -73,32 +73,32 @@ async def test_the_first_byte_never_comes() -> None:
 
 async def test_the_headers_come_and_then_no_body() -> None:
     async with (
-        serving(saying(STREAM_HEAD, then_silence=True)) as server,
+        serve(sending_parts(STREAM_HEAD, then_silence=True)) as server,
         asked(server.address, first_byte_seconds=0.2, idle_seconds=5) as exchange,
     ):
         with pytest.raises(FirstByteTimeout):
-            await exchange.some()
+            await exchange.read_some()
 
 
 async def test_the_answer_falls_silent() -> None:
-    async with serving(saying(STREAM_HEAD + chunk(b"one"), then_silence=True)) as server:
+    async with serve(sending_parts(STREAM_HEAD + chunk(b"one"), then_silence=True)) as server:
         async with asked(server.address, idle_seconds=0.1) as exchange:
-            assert await exchange.some() == b"one"
-            with pytest.raises(StreamIdle) as no:
-                await exchange.some()
+            assert await exchange.read_some() == b"one"
+            with pytest.raises(IdleTimeout) as no:
+                await exchange.read_some()
         assert_names_its_clock(no.value, "upstream.idle_seconds", "0.1")
         await asyncio.wait_for(server.closed.wait(), PATIENCE_SECONDS)
 
 
 async def test_slow_but_alive_is_no_silence() -> None:
     parts = [STREAM_HEAD, *[chunk(b"x")] * 6, b"0\r\n\r\n"]
-    async with serving(saying(*parts, pause=0.25)) as server:  # longer than the clock in all
+    async with serve(sending_parts(*parts, pause=0.25)) as server:  # longer than the clock in all
         assert await read(server.address, idle_seconds=1.5) == b"xxxxxx"
 
 
 async def test_the_whole_answer_takes_too_long() -> None:
     parts = [STREAM_HEAD, *[chunk(b"x")] * 100]
-    async with serving(saying(*parts, pause=0.02)) as server:
+    async with serve(sending_parts(*parts, pause=0.02)) as server:
         with pytest.raises(TotalTimeout) as no:
             await read(server.address, total_seconds=0.3, first_byte_seconds=5)
         assert_names_its_clock(no.value, "upstream.total_seconds", "0.3")
@@ -112,11 +112,11 @@ async def test_nobody_listens() -> None:
 
 @pytest.mark.parametrize(
     "script",
-    [saying(), saying(b"HTTP/1.1 200 OK\r\ncontent-le")],
+    [sending_parts(), sending_parts(b"HTTP/1.1 200 OK\r\ncontent-le")],
     ids=["hung up", "broke off in the headers"],
 )
 async def test_no_answer_comes(script: object) -> None:
-    async with serving(script) as server:  # type: ignore[arg-type]  # pytest hands it over as an object
+    async with serve(script) as server:  # type: ignore[arg-type]  # pytest hands it over as an object
         with pytest.raises(ConnectionFailed):
             await read(server.address)
 
@@ -127,29 +127,29 @@ async def test_no_answer_comes(script: object) -> None:
     ids=["shorter than said", "no last chunk", "half a chunk"],
 )
 async def test_an_answer_breaks_off(answer: bytes) -> None:
-    async with serving(saying(answer)) as server:
-        with pytest.raises(TruncatedStream):
+    async with serve(sending_parts(answer)) as server:
+        with pytest.raises(TruncatedAnswer):
             await read(server.address)
 
 
 async def test_an_answer_larger_than_the_limit_is_cut() -> None:
     body = b"HTTP/1.1 200 OK\r\ncontent-length: 9999\r\n\r\n" + b"x" * 9999
-    async with serving(saying(body)) as server:
+    async with serve(sending_parts(body)) as server:
         with pytest.raises(AnswerTooLarge):
             await read(server.address, max_answer_bytes=2048)
 
 
 async def test_a_redirect_is_not_followed() -> None:
     away = b"HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:9/\r\ncontent-length: 0\r\n\r\n"
-    async with serving(saying(away)) as server, asked(server.address) as exchange:
+    async with serve(sending_parts(away)) as server, asked(server.address) as exchange:
         assert exchange.status == 302
         assert server.connections == 1
 
 
 async def test_cancelling_cuts_the_connection() -> None:
-    async with serving(silence) as server:
+    async with serve(silence) as server:
         call = asyncio.create_task(read(server.address))
-        await until(lambda: bool(server.requests))
+        await wait_until(lambda: bool(server.requests))
         call.cancel()
         with pytest.raises(asyncio.CancelledError):
             await call
@@ -158,20 +158,20 @@ async def test_cancelling_cuts_the_connection() -> None:
 
 async def test_reading_may_be_cancelled_and_taken_up_again() -> None:
     async with (
-        serving(saying(STREAM_HEAD, chunk(b"late") + b"0\r\n\r\n", pause=0.1)) as server,
+        serve(sending_parts(STREAM_HEAD, chunk(b"late") + b"0\r\n\r\n", pause=0.1)) as server,
         asked(server.address) as exchange,
     ):
         with pytest.raises(TimeoutError):
-            await asyncio.wait_for(exchange.some(), 0.02)
-        assert await exchange.whole() == b"late"
+            await asyncio.wait_for(exchange.read_some(), 0.02)
+        assert await exchange.read_all() == b"late"
 
 
 async def test_connections_are_kept_and_closed_at_shutdown() -> None:
-    async with serving(saying(OK), keep_alive=True) as server:
+    async with serve(sending_parts(OK), keep_alive=True) as server:
         async with Transport(max_connections=1) as transport:
             for _ in range(5):
                 exchange = await transport.send("POST", server.address, {}, b"{}", way(server.address))
-                assert await exchange.whole() == b"{}"
+                assert await exchange.read_all() == b"{}"
             assert server.connections == 1
             assert not server.closed.is_set()
         await asyncio.wait_for(server.closed.wait(), PATIENCE_SECONDS)
@@ -179,30 +179,30 @@ async def test_connections_are_kept_and_closed_at_shutdown() -> None:
 
 async def test_a_finished_answer_gives_its_connection_back() -> None:
     """The terminal event comes some time before the body's very end."""
-    end = saying(STREAM_HEAD + chunk(b"data: [DONE]\n\n"), b"0\r\n\r\n", pause=0.05)
-    async with serving(end, keep_alive=True) as server, Transport(max_connections=1) as transport:
+    end = sending_parts(STREAM_HEAD + chunk(b"data: [DONE]\n\n"), b"0\r\n\r\n", pause=0.05)
+    async with serve(end, keep_alive=True) as server, Transport(max_connections=1) as transport:
         for _ in range(2):
             exchange = await transport.send("POST", server.address, {}, b"{}", way(server.address))
-            assert await exchange.some() == b"data: [DONE]\n\n"
-            exchange.finish()
+            assert await exchange.read_some() == b"data: [DONE]\n\n"
+            exchange.release()
             await asyncio.sleep(0.15)
         assert server.connections == 1
 
 
 async def test_a_provider_that_hangs_takes_no_connection_from_another() -> None:
-    async with serving(silence) as slow, serving(saying(OK)) as fast, Transport(max_connections=1) as transport:
+    async with serve(silence) as slow, serve(sending_parts(OK)) as fast, Transport(max_connections=1) as transport:
         hanging = asyncio.create_task(transport.send("POST", slow.address, {}, b"{}", way(slow.address)))
-        await until(lambda: slow.connections == 1)
+        await wait_until(lambda: slow.connections == 1)
         exchange = await transport.send("POST", fast.address, {}, b"{}", way(fast.address))
-        assert await exchange.whole() == b"{}"
+        assert await exchange.read_all() == b"{}"
         assert not hanging.done()
         hanging.cancel()
 
 
 async def test_each_provider_has_clocks_of_its_own() -> None:
-    async with serving(silence) as server, Transport(max_connections=1) as transport:
+    async with serve(silence) as server, Transport(max_connections=1) as transport:
         patient = way(server.address)
-        hasty = way_to(config_of(server.address, first_byte_seconds=0.05), section="providers.hasty")
+        hasty = connection_options(config_of(server.address, first_byte_seconds=0.05), section="providers.hasty")
         with pytest.raises(FirstByteTimeout, match=r"providers\.hasty\.first_byte_seconds = 0\.05 s.*HASTY__FIRST"):
             await transport.send("POST", server.address, {}, b"{}", hasty)
     assert (patient.first_byte_seconds, patient.section) == (180.0, "upstream")
@@ -211,9 +211,9 @@ async def test_each_provider_has_clocks_of_its_own() -> None:
 async def test_no_cookie_and_no_header_of_the_librarys_own_is_sent() -> None:
     ours = {"accept": "a/b", "accept-encoding": "identity", "user-agent": "us"}
     cookie = OK.replace(b"content-type", b"set-cookie: a=b\r\ncontent-type")
-    async with serving(saying(cookie), keep_alive=True) as server, Transport(max_connections=1) as transport:
+    async with serve(sending_parts(cookie), keep_alive=True) as server, Transport(max_connections=1) as transport:
         for _ in range(2):
-            await (await transport.send("POST", server.address, ours, b"{}", way(server.address))).whole()
+            await (await transport.send("POST", server.address, ours, b"{}", way(server.address))).read_all()
     sent = dict(line.lower().split(": ", 1) for line in server.requests[1].split("\r\n")[1:] if line)
     assert {name: sent.pop(name) for name in ours} == ours
     assert set(sent) <= {"host", "content-length", "content-type"}
@@ -236,7 +236,7 @@ async def proxy() -> AsyncIterator[Server]:
         writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
         await asyncio.gather(_copy(reader, far_writer), _copy(far_reader, writer))
 
-    async with serving(script) as server:
+    async with serve(script) as server:
         yield server
 
 
@@ -270,7 +270,7 @@ async def test_a_proxy_without_a_scheme_and_one_with_a_password(monkeypatch: pyt
 
 @pytest.mark.parametrize("exempt", ["127.0.0.1", "*", "localhost,127.0.0.1"])
 async def test_no_proxy_is_honoured(monkeypatch: pytest.MonkeyPatch, exempt: str) -> None:
-    async with serving(saying(OK)) as server:
+    async with serve(sending_parts(OK)) as server:
         monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
         monkeypatch.setenv("NO_PROXY", exempt)
         assert await read(server.address) == b"{}"

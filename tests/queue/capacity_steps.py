@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 from hypothesis import strategies as st
 
-from tidegate.queue.messages import LaneTerms, Report
+from tidegate.queue.messages import CapacityReport, LaneLimits
 
 Step = tuple[str, Any]
 PROCESSES = ("a", "b", "c")
@@ -13,7 +13,7 @@ FLOWS = ("harbour", "quay", "mole")
 
 _amounts = st.sampled_from([0, 1, 7, 100, 900, 5_000])
 _reports = st.builds(
-    Report,
+    CapacityReport,
     answered=st.integers(0, 5),
     succeeded=st.integers(0, 5),
     rpm=st.sampled_from([-1, -1, 3, 60, 600]),
@@ -63,8 +63,8 @@ _steps = st.one_of(
     st.sampled_from(PROCESSES).map(lambda process: ("die", process)),
 )
 histories = st.lists(_steps, max_size=40)
-terms_given = st.builds(
-    LaneTerms,
+lane_limits = st.builds(
+    LaneLimits,
     rpm=st.sampled_from([0, 0, 60, 600]),
     tpm=st.sampled_from([0, 0, 0, 20_000]),
     longest=st.sampled_from([10, 10_000]),
@@ -75,9 +75,9 @@ def burst_is_gone(*, flood: int, few: int) -> list[Step]:
     """A flood has taken all but what is kept; one of few calls waits, and comes again, and one more comes."""
     one = Arrival(1, "a", "harbour", few, 0, 3600.0)
     return [
-        ("learn", Report(rpm=60, rpm_left=60, succeeded=1_000)),
+        ("learn", CapacityReport(rpm=60, rpm_remaining=60, succeeded=1_000)),
         ("arrive", Arrival(70, "a", "quay", flood, 0, 3600.0)),
-        ("learn", Report(answered=53, refused="day", wait=0.05)),
+        ("learn", CapacityReport(answered=53, rejection_kind="day", retry_after=0.05)),
         ("arrive", one),
         ("pass", 0.06),
         ("ask again", 70),
@@ -87,12 +87,15 @@ def burst_is_gone(*, flood: int, few: int) -> list[Step]:
 
 def less_is_left() -> list[Step]:
     """Others use the same key: the upstream says less than is thought."""
-    said = [Report(rpm=600, rpm_left=left, tpm=30_000, tpm_left=50 * left, age=0.05) for left in (599, 20, 500)]
+    said = [
+        CapacityReport(rpm=600, rpm_remaining=left, tpm=30_000, tpm_remaining=50 * left, age=0.05)
+        for left in (599, 20, 500)
+    ]
     return [("learn", report) for report in said]
 
 
 def more_is_left() -> list[Step]:
     """More was set aside than the upstream counts: it keeps saying that nearly all is left."""
-    said = Report(answered=1, rpm=600, rpm_left=590, tpm=30_000, tpm_left=29_000, age=0.05)
+    said = CapacityReport(answered=1, rpm=600, rpm_remaining=590, tpm=30_000, tpm_remaining=29_000, age=0.05)
     flood = Arrival(40, "a", "harbour", 4, 900, 3600.0)
     return [("learn", said), ("arrive", flood), *([("learn", said), ("pass", 0.7)] * 10)]

@@ -6,12 +6,12 @@ from collections.abc import AsyncIterator
 
 import msgspec
 
-from tests.limits.enforcer import Enforcer
+from tests.limits.enforcer import EnforcingUpstream
 from tidegate.core.clock import SystemClock
-from tidegate.providers.rate_limit_headers import said_limits
-from tidegate.queue.messages import LaneTerms, Ticket, process_of
+from tidegate.providers.rate_limit_headers import reported_limits
+from tidegate.queue.messages import LaneLimits, QueueEntry, process_of
 from tidegate.queue.replicas import Replicas
-from tidegate.queue.waiters import Places
+from tidegate.queue.waiters import Waiters
 from tidegate.storage.redis import RedisLink
 
 LANE = "openai/gpt-4o-mini"
@@ -29,13 +29,20 @@ class Spike(msgspec.Struct, frozen=True, kw_only=True):
 
 @contextlib.asynccontextmanager
 async def replicas(
-    url: str, prefix: str, count: int = 3, terms: LaneTerms | None = None
-) -> AsyncIterator[list[Places]]:
+    url: str, prefix: str, count: int = 3, lane_limits: LaneLimits | None = None
+) -> AsyncIterator[list[Waiters]]:
     """So many processes' waiters, each on a link of its own."""
-    clock, made = SystemClock(), LaneTerms() if terms is None else terms
+    clock, made = SystemClock(), LaneLimits() if lane_limits is None else lane_limits
     links = [RedisLink(url, timeout=2.0, clock=clock) for _ in range(count)]
     places = [
-        Places(link, prefix=prefix, process=f"process{number}", clock=clock, terms=lambda _: made, replicas=Replicas())
+        Waiters(
+            link,
+            prefix=prefix,
+            process=f"process{number}",
+            clock=clock,
+            lane_limits=lambda _: made,
+            replicas=Replicas(),
+        )
         for number, link in enumerate(links)
     ]
     for link, each in zip(links, places, strict=True):
@@ -49,12 +56,14 @@ async def replicas(
             await link.close()
 
 
-def ticket(places: Places, name: str, *, flow: str = "harbour", weight: int = 4, patience: float = 300.0) -> Ticket:
+def queue_entry(
+    places: Waiters, name: str, *, flow: str = "harbour", weight: int = 4, patience: float = 300.0
+) -> QueueEntry:
     deadline = SystemClock().now() + patience
-    return Ticket(member=f"{places.process}:{name}", tokens=50, flow=flow, weight=weight, deadline=deadline)
+    return QueueEntry(member=f"{places.process}:{name}", tokens=50, flow=flow, weight=weight, deadline=deadline)
 
 
-async def call(places: Places, asked: Ticket, upstream: Enforcer, let_go: list[int]) -> float:
+async def call(places: Waiters, asked: QueueEntry, upstream: EnforcingUpstream, let_go: list[int]) -> float:
     """One call as the pipeline makes it: a place, the upstream, and after a 429 the same place again."""
     clock = SystemClock()
     begun = clock.monotonic()
@@ -62,17 +71,17 @@ async def call(places: Places, asked: Ticket, upstream: Enforcer, let_go: list[i
         place = await places.enter(LANE, asked)
         waited, sent = clock.monotonic() - begun, clock.monotonic()
         let_go.append(place.seq)
-        reply = await upstream.ask()
-        said, age = said_limits(reply.headers), clock.monotonic() - sent
+        reply = await upstream.send()
+        said, age = reported_limits(reply.headers), clock.monotonic() - sent
         if reply.ok:
-            places.news.answered(LANE, said, ok=True, age=age)
+            places.feedback.report_answer(LANE, said, ok=True, age=age)
             return waited
         let_go.remove(place.seq)
-        places.news.refused(LANE, said, "requests", reply.wait, tokens=asked.tokens, age=age)
-        asked = msgspec.structs.replace(asked, place=place)
+        places.feedback.report_rate_limit(LANE, said, "requests", reply.wait, tokens=asked.tokens, age=age)
+        asked = msgspec.structs.replace(asked, position=place)
 
 
-async def spike(all_places: list[Places], upstream: Enforcer, tickets: list[Ticket]) -> Spike:
+async def spike(all_places: list[Waiters], upstream: EnforcingUpstream, tickets: list[QueueEntry]) -> Spike:
     """All tickets at once, each in the process it names."""
     clock, let_go = SystemClock(), {places.process: list[int]() for places in all_places}
     by_process = {places.process: places for places in all_places}

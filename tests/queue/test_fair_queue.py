@@ -8,47 +8,47 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tidegate.queue.fair_queue import LEAD, Order
-from tidegate.queue.messages import Place, Ticket
+from tidegate.queue.fair_queue import MAX_LEAD, FairQueue
+from tidegate.queue.messages import QueueEntry, QueuePosition
 
-TURN = 0.1
+CALL_SECONDS = 0.1
 """Seconds of the lane that a call of a hundred tokens takes: 600 calls or 60,000 tokens a minute."""
 NORMAL = 4
 
 
-def work(calls: float, tokens: float) -> float:
-    return max(calls * TURN, tokens * TURN / 100)
+def service_time(calls: float, tokens: float) -> float:
+    return max(calls * CALL_SECONDS, tokens * CALL_SECONDS / 100)
 
 
-class Line:
+class ServedQueue:
     """An order that is served one turn after another."""
 
     def __init__(self) -> None:
-        self.order, self.now, self.count = Order(), 1_000.0, 0
+        self.fair_queue, self.now, self.count = FairQueue(), 1_000.0, 0
         self.served: Counter[str] = Counter()
 
     def arrive(self, flow: str, calls: int = 1, *, weight: int = NORMAL, tokens: int = 100) -> None:
         for _ in range(calls):
             self.count += 1
-            one = Ticket(member=f"p:{self.count}", tokens=tokens, flow=flow, weight=weight, deadline=math.inf)
-            self.order.join(one, Place(self.order.seq), work, self.now)
+            one = QueueEntry(member=f"p:{self.count}", tokens=tokens, flow=flow, weight=weight, deadline=math.inf)
+            self.fair_queue.push(one, QueuePosition(self.fair_queue.next_seq), service_time, self.now)
 
     def serve(self) -> str:
-        waiter = self.order.next(work, self.now)
+        waiter = self.fair_queue.peek(service_time, self.now)
         assert waiter is not None
-        ticket = waiter.ticket
-        self.order.leave(ticket.member)
-        cost = work(1, ticket.tokens)
-        self.order.charge(ticket, cost, work, self.now)
+        ticket = waiter.entry
+        self.fair_queue.remove(ticket.member)
+        cost = service_time(1, ticket.tokens)
+        self.fair_queue.charge(ticket, cost, service_time, self.now)
         self.now += cost
         self.served[ticket.flow] += 1
         return ticket.flow
 
     def waiting(self, flow: str) -> int:
-        return sum(waiter.ticket.flow == flow for waiter in self.order.waiting.values())
+        return sum(waiter.entry.flow == flow for waiter in self.fair_queue.waiting.values())
 
 
-def wait_of_most(line: Line, refill: Callable[[], None] = lambda: None) -> float:
+def wait_of_most(line: ServedQueue, refill: Callable[[], None] = lambda: None) -> float:
     """Seconds until 19 of the 20 calls of `few` were served."""
     begun = line.now
     while line.served["few"] < 19:
@@ -58,7 +58,7 @@ def wait_of_most(line: Line, refill: Callable[[], None] = lambda: None) -> float
 
 
 def alone() -> float:
-    line = Line()
+    line = ServedQueue()
     line.arrive("few", 20)
     return wait_of_most(line)
 
@@ -66,7 +66,7 @@ def alone() -> float:
 @pytest.mark.parametrize("floods", [1, 2, 5])
 @pytest.mark.parametrize("head_start", [0, 1, 5, 300])
 def test_twenty_calls_beside_floods_wait_hardly_longer_than_alone(floods: int, head_start: int) -> None:
-    line = Line()
+    line = ServedQueue()
     for number in range(floods):
         line.arrive(f"flood{number}", 1_000)
     for _ in range(head_start):
@@ -77,7 +77,7 @@ def test_twenty_calls_beside_floods_wait_hardly_longer_than_alone(floods: int, h
 
 @pytest.mark.parametrize("first", ["few", "flood"])
 def test_it_does_not_matter_who_came_first(first: str) -> None:
-    line = Line()
+    line = ServedQueue()
     for flow in (first, {"few": "flood", "flood": "few"}[first]):
         line.arrive(flow, 20 if flow == "few" else 1_000)
     assert wait_of_most(line) <= 1.1 * alone()
@@ -86,7 +86,7 @@ def test_it_does_not_matter_who_came_first(first: str) -> None:
 @pytest.mark.parametrize("at_once", [1, 10, 19])
 @pytest.mark.parametrize("head_start", [0, 300])
 def test_a_flood_that_keeps_few_waiting_at_a_time_gains_nothing_by_it(at_once: int, head_start: int) -> None:
-    line = Line()
+    line = ServedQueue()
 
     def refill() -> None:
         line.arrive("flood", at_once - line.waiting("flood"))
@@ -101,7 +101,7 @@ def test_a_flood_that_keeps_few_waiting_at_a_time_gains_nothing_by_it(at_once: i
 
 
 def test_a_flood_of_large_calls_counts_for_what_it_takes() -> None:
-    line = Line()
+    line = ServedQueue()
     line.arrive("flood", 200, tokens=5_000)
     line.serve()
     line.arrive("few", 20)
@@ -117,7 +117,7 @@ def test_a_flood_of_large_calls_counts_for_what_it_takes() -> None:
 def test_whoever_comes_and_goes_has_no_more_than_the_lead_over_one_who_stays(
     weights: tuple[int, int], bursts: list[tuple[int, int]], backlog: int
 ) -> None:
-    line = Line()
+    line = ServedQueue()
     stays, comes = weights
     line.arrive("stays", backlog, weight=stays)
     for calls, turns in bursts:
@@ -126,7 +126,7 @@ def test_whoever_comes_and_goes_has_no_more_than_the_lead_over_one_who_stays(
             line.serve()
             line.arrive("stays", backlog - line.waiting("stays"), weight=stays)
             ahead = line.served["comes"] / comes - line.served["stays"] / stays
-            assert ahead <= LEAD + 1 / comes + 1e-6
+            assert ahead <= MAX_LEAD + 1 / comes + 1e-6
 
 
 @settings(max_examples=100, deadline=None)
@@ -135,17 +135,17 @@ def test_whoever_comes_and_goes_has_no_more_than_the_lead_over_one_who_stays(
     seed=st.lists(st.tuples(st.integers(0, 5), st.sampled_from([1, 5, 40])), min_size=20, max_size=200),
 )
 def test_a_flood_moves_on_whatever_any_number_of_others_do(others: int, seed: list[tuple[int, int]]) -> None:
-    line = Line()
+    line = ServedQueue()
     line.arrive("flood", 2_000)
     for who, calls in seed:
         line.arrive(f"other{who % others}", calls)
         line.serve()
     turns = len(seed)
-    assert line.served["flood"] >= (turns - others * (LEAD * NORMAL + 1)) / (others + 1) - 1
+    assert line.served["flood"] >= (turns - others * (MAX_LEAD * NORMAL + 1)) / (others + 1) - 1
 
 
 def test_who_was_idle_has_no_claim_to_what_it_did_not_use() -> None:
-    line = Line()
+    line = ServedQueue()
     line.arrive("early", 1)
     line.arrive("flood", 5_000)
     for _ in range(2_000):
@@ -154,40 +154,42 @@ def test_who_was_idle_has_no_claim_to_what_it_did_not_use() -> None:
     before = line.served["early"]
     for _ in range(400):
         line.serve()
-    assert line.served["early"] - before <= 200 + LEAD * NORMAL
+    assert line.served["early"] - before <= 200 + MAX_LEAD * NORMAL
 
 
 def test_two_floods_share_evenly() -> None:
-    line = Line()
+    line = ServedQueue()
     line.arrive("one", 1_000)
     line.arrive("other", 1_000)
     for _ in range(1_000):
         line.serve()
-    assert abs(line.served["one"] - line.served["other"]) <= LEAD * NORMAL + 1
+    assert abs(line.served["one"] - line.served["other"]) <= MAX_LEAD * NORMAL + 1
 
 
 def test_a_turn_for_nothing_is_given_back_but_no_more_than_the_lead() -> None:
-    line = Line()
+    line = ServedQueue()
     line.arrive("one", 100)
     line.arrive("other", 100)
     back = [
-        Ticket(member=f"p:back{n}", tokens=100, flow="one", weight=NORMAL, deadline=math.inf, place=Place(n))
+        QueueEntry(
+            member=f"p:back{n}", tokens=100, flow="one", weight=NORMAL, deadline=math.inf, position=QueuePosition(n)
+        )
         for n in range(90)
     ]
     for one in back:
-        line.order.join(one, Place(one.place.seq if one.place else 0), work, line.now)
+        line.fair_queue.push(one, QueuePosition(one.position.seq if one.position else 0), service_time, line.now)
     for _ in range(100):
         line.serve()
-    assert line.served["one"] - line.served["other"] <= 2 * LEAD * NORMAL + 1
+    assert line.served["one"] - line.served["other"] <= 2 * MAX_LEAD * NORMAL + 1
 
 
 def test_what_is_ahead_is_told_as_it_will_be() -> None:
-    line = Line()
+    line = ServedQueue()
     line.arrive("flood", 300)
     line.arrive("other", 100)
     line.arrive("few", 9)
-    mine = Ticket(member="p:mine", tokens=100, flow="few", weight=NORMAL, deadline=math.inf)
-    told, _ = line.order.ahead(mine, work, line.now)
+    mine = QueueEntry(member="p:mine", tokens=100, flow="few", weight=NORMAL, deadline=math.inf)
+    told, _ = line.fair_queue.work_ahead(mine, service_time, line.now)
     line.arrive("few")
     turns = 0
     while line.served["few"] < 10:
@@ -197,9 +199,9 @@ def test_what_is_ahead_is_told_as_it_will_be() -> None:
 
 
 def test_an_order_shows_itself_and_knows_who_does_not_wait() -> None:
-    line = Line()
+    line = ServedQueue()
     line.arrive("one", 2)
-    assert repr(line.order) == "<Order of 2>"
-    assert line.order.waits("one/4")
-    assert not line.order.waits("other/4")
-    assert not line.order.leave("nobody")
+    assert repr(line.fair_queue) == "<Order of 2>"
+    assert line.fair_queue.has_waiting("one/4")
+    assert not line.fair_queue.has_waiting("other/4")
+    assert not line.fair_queue.remove("nobody")

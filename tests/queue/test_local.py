@@ -2,70 +2,70 @@
 
 import pytest
 
-from tidegate.queue.local import LocalLanes, Share
-from tidegate.queue.messages import Granted, LaneTerms, Queued, Report, Ticket
+from tidegate.queue.local import LearntLimits, LocalCapacity
+from tidegate.queue.messages import CapacityReport, Granted, LaneLimits, Queued, QueueEntry
 from tidegate.queue.replicas import Replicas
 
 LANE = "openai/gpt-4o-mini"
 T0 = 1_790_000_000.0
 
 
-def ticket(number: int) -> Ticket:
-    return Ticket(member=f"p:{number}", tokens=10, flow="harbour", weight=4, deadline=T0 + 1e6)
+def queue_entry(number: int) -> QueueEntry:
+    return QueueEntry(member=f"p:{number}", tokens=10, flow="harbour", weight=4, deadline=T0 + 1e6)
 
 
-def rate(lanes: LocalLanes) -> float:
+def rate(lanes: LocalCapacity) -> float:
     """Grants a second once the burst is over, of a queue that does not end."""
     for number in range(500):
-        lanes.enter(LANE, ticket(number), T0)
-    lanes.learn(LANE, Report(rpm=600, rpm_left=0), T0)
+        lanes.enter(LANE, queue_entry(number), T0)
+    lanes.learn(LANE, CapacityReport(rpm=600, rpm_remaining=0), T0)
     lanes.dispatch(LANE, T0 + 0.1)
     granted = 0
     for tenth in range(1, 101):
-        lanes.learn(LANE, Report(answered=100), T0 + 0.1 + tenth / 10)
+        lanes.learn(LANE, CapacityReport(answered=100), T0 + 0.1 + tenth / 10)
         granted += len(lanes.dispatch(LANE, T0 + 0.1 + tenth / 10)[0])
     return granted / 10
 
 
 @pytest.mark.parametrize(("replicas", "expected"), [(1, 10.0), (2, 5.0), (4, 2.5)])
 def test_replicas_share_what_was_known(replicas: int, expected: float) -> None:
-    lanes = LocalLanes(lambda _: LaneTerms(), Replicas(replicas))
-    lanes.remember(LANE, Share(rpm=600))
+    lanes = LocalCapacity(lambda _: LaneLimits(), Replicas(replicas))
+    lanes.remember(LANE, LearntLimits(rpm=600))
     assert rate(lanes) == pytest.approx(expected, abs=0.2)
 
 
 def test_configured_limits_are_shared_too() -> None:
-    lanes = LocalLanes(lambda _: LaneTerms(rpm=1_200), Replicas(3))
+    lanes = LocalCapacity(lambda _: LaneLimits(rpm=1_200), Replicas(3))
     assert rate(lanes) == pytest.approx(1_200 / 60 / 3, abs=0.2)
 
 
 def test_more_replicas_than_calls_leave_one_for_each() -> None:
-    lanes = LocalLanes(lambda _: LaneTerms(rpm=3), Replicas(10))
-    assert isinstance(lanes.enter(LANE, ticket(1), T0), Granted)
+    lanes = LocalCapacity(lambda _: LaneLimits(rpm=3), Replicas(10))
+    assert isinstance(lanes.enter(LANE, queue_entry(1), T0), Granted)
 
 
 def test_it_begins_as_after_an_outage_unless_there_is_no_limit() -> None:
-    lanes = LocalLanes(lambda _: LaneTerms(), Replicas())
-    assert sum(isinstance(lanes.enter(LANE, ticket(n), T0), Granted) for n in range(100)) == 3
-    lanes.remember("free", Share(free=True))
-    assert sum(isinstance(lanes.enter("free", ticket(n), T0), Granted) for n in range(100)) == 100
+    lanes = LocalCapacity(lambda _: LaneLimits(), Replicas())
+    assert sum(isinstance(lanes.enter(LANE, queue_entry(n), T0), Granted) for n in range(100)) == 3
+    lanes.remember("free", LearntLimits(unlimited=True))
+    assert sum(isinstance(lanes.enter("free", queue_entry(n), T0), Granted) for n in range(100)) == 100
 
 
 def test_a_lane_is_forgotten_once_nobody_waits_in_it() -> None:
-    lanes = LocalLanes(lambda _: LaneTerms(), Replicas())
-    tickets = [ticket(number) for number in range(4)]
+    lanes = LocalCapacity(lambda _: LaneLimits(), Replicas())
+    tickets = [queue_entry(number) for number in range(4)]
     verdicts = [lanes.enter(LANE, each, T0) for each in tickets]
     assert isinstance(verdicts[3], Queued)
-    lanes.end(LANE)
+    lanes.discard(LANE)
     assert LANE in repr(lanes)
     lanes.leave(LANE, "p:3")
-    lanes.end(LANE)
+    lanes.discard(LANE)
     assert repr(lanes) == "<LocalLanes 1/1: {}>"
 
 
 def test_a_grant_given_back_is_the_next_ones() -> None:
-    lanes = LocalLanes(lambda _: LaneTerms(), Replicas())
-    tickets = [ticket(number) for number in range(4)]
+    lanes = LocalCapacity(lambda _: LaneLimits(), Replicas())
+    tickets = [queue_entry(number) for number in range(4)]
     for each in tickets:
         lanes.enter(LANE, each, T0)
     assert lanes.dispatch(LANE, T0) == ([], 1.0)
@@ -74,9 +74,9 @@ def test_a_grant_given_back_is_the_next_ones() -> None:
 
 
 def test_lanes_nobody_entered_here_are_not_made_by_what_is_told_of_them() -> None:
-    lanes = LocalLanes(lambda _: LaneTerms(), Replicas())
-    lanes.learn(LANE, Report(refused="requests"), T0)
+    lanes = LocalCapacity(lambda _: LaneLimits(), Replicas())
+    lanes.learn(LANE, CapacityReport(rejection_kind="requests"), T0)
     lanes.leave(LANE, "p:1")
-    lanes.give_back(LANE, ticket(1))
+    lanes.give_back(LANE, queue_entry(1))
     assert lanes.dispatch(LANE, T0) == ([], None)
     assert repr(lanes) == "<LocalLanes 1/1: {}>"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tidegate.queue.messages import Ticket, process_of
+from tidegate.queue.messages import QueueEntry, process_of
 
 
 @pytest.mark.parametrize(("member", "process"), [("p-1:req_2", "p-1"), ("p-1:req:2", "p-1"), ("p-1", "p-1"), ("", "")])
@@ -12,8 +12,8 @@ def test_a_member_names_its_process(member: str, process: str) -> None:
 
 def test_each_weight_of_a_project_is_a_flow_of_its_own() -> None:
     tickets = [
-        Ticket(member="p:1", tokens=1, flow=flow, weight=weight, deadline=0.0)
+        QueueEntry(member="p:1", tokens=1, flow=flow, weight=weight, deadline=0.0)
         for flow in ("harbour", "quay")
         for weight in (4, 16)
     ]
-    assert len({ticket.stream for ticket in tickets}) == 4
+    assert len({ticket.flow_id for ticket in tickets}) == 4

@@ -11,5 +11,5 @@ from tidegate.queue.replicas import Replicas
 )
 def test_the_share_of_a_limit(count: int, limit: int, share: int) -> None:
     known = Replicas()
-    known.counted(count)
+    known.set_count(count)
     assert known.share(limit) == share

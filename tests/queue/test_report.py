@@ -5,38 +5,42 @@ from collections.abc import Callable
 import pytest
 
 from tidegate.core.values import Priority
-from tidegate.queue.messages import LaneTerms
+from tidegate.queue.messages import LaneLimits
 from tidegate.queue.report import QueueReport
-from tidegate.queue.store import LaneShown, Waiting
+from tidegate.queue.store import LaneSnapshot, WaitingEntry
 
 
-class Shown:
+class FakeLaneReader:
     """Lanes as they were told to be."""
 
-    def __init__(self, *lanes: LaneShown) -> None:
+    def __init__(self, *lanes: LaneSnapshot) -> None:
         self.lanes = lanes
-        self.asked: list[int] = []
+        self.limits: list[int] = []
 
-    async def show(self, now: float, *, most: int) -> tuple[LaneShown, ...]:
+    async def snapshot(self, now: float, *, limit: int) -> tuple[LaneSnapshot, ...]:
         assert now > 0
-        self.asked.append(most)
+        self.limits.append(limit)
         return self.lanes
 
 
-def terms(rpm: int | None, tpm: int | None) -> Callable[[str], LaneTerms]:
+def terms(rpm: int | None, tpm: int | None) -> Callable[[str], LaneLimits]:
     """What is configured of every lane."""
-    return lambda _: LaneTerms(rpm=rpm or 0, tpm=tpm or 0)
+    return lambda _: LaneLimits(rpm=rpm or 0, tpm=tpm or 0)
 
 
-def waiting(number: int, tokens: int = 100) -> Waiting:
-    return Waiting(request=f"req_{number}", process="p1", flow="shop", weight=4, tokens=tokens, waited=1.5, left=30.0)
+def waiting(number: int, tokens: int = 100) -> WaitingEntry:
+    return WaitingEntry(
+        request=f"req_{number}", process="p1", flow="shop", weight=4, tokens=tokens, waited=1.5, left=30.0
+    )
 
 
 def lane(
     name: str = "main/gpt-4o-mini", rpm: int = 0, tpm: int = 0, held_for: float = 0.0, calls: int = 3
-) -> LaneShown:
+) -> LaneSnapshot:
     heads = tuple(waiting(number) for number in range(calls))
-    return LaneShown(name=name, rpm=rpm, tpm=tpm, waiting=calls, unanswered=2, held_for=held_for, heads=heads)
+    return LaneSnapshot(
+        name=name, rpm=rpm, tpm=tpm, waiting=calls, unanswered=2, held_for=held_for, first_entries=heads
+    )
 
 
 @pytest.mark.parametrize(
@@ -51,16 +55,16 @@ def lane(
     ],
 )
 async def test_the_slower_limit_makes_the_estimate(
-    shown: LaneShown, configured: tuple[int | None, int | None], estimates: list[float | None]
+    shown: LaneSnapshot, configured: tuple[int | None, int | None], estimates: list[float | None]
 ) -> None:
-    (found,) = await QueueReport(Shown(shown), terms(*configured)).read(1.0, most=3)
+    (found,) = await QueueReport(FakeLaneReader(shown), terms(*configured)).read(1.0, limit=3)
     assert [waiter.estimate for waiter in found.waiters] == estimates
 
 
 async def test_lanes_come_by_name_with_their_waiters() -> None:
-    lanes = Shown(lane("b"), lane("a", rpm=60, calls=1))
-    first, second = await QueueReport(lanes, terms(None, 500)).read(1.0, most=7)
-    assert (first.name, second.name, lanes.asked) == ("a", "b", [7])
+    lanes = FakeLaneReader(lane("b"), lane("a", rpm=60, calls=1))
+    first, second = await QueueReport(lanes, terms(None, 500)).read(1.0, limit=7)
+    assert (first.name, second.name, lanes.limits) == ("a", "b", [7])
     assert (first.rpm, first.tpm, second.rpm, first.waiting, first.unanswered) == (60, 500, None, 1, 2)
     (waiter,) = first.waiters
     assert (waiter.request, waiter.project, waiter.priority) == ("req_0", "shop", Priority.NORMAL)

@@ -14,41 +14,41 @@ from tests.queue.capacity_steps import (
     Step,
     burst_is_gone,
     histories,
+    lane_limits,
     less_is_left,
     more_is_left,
-    terms_given,
 )
 from tidegate.core.errors import RedisUnavailable
-from tidegate.queue.capacity import Lane
+from tidegate.queue.capacity import UpstreamCapacity
 from tidegate.queue.messages import (
+    CapacityReport,
     Granted,
-    LaneTerms,
-    Place,
+    LaneLimits,
     Queued,
-    Refused,
-    Report,
-    Ticket,
-    Verdict,
+    QueueEntry,
+    QueuePosition,
+    QueueRejected,
+    QueueVerdict,
     process_of,
 )
-from tidegate.queue.store import LaneStore, read_verdict
+from tidegate.queue.store import CapacityStore, parse_verdict
 from tidegate.storage.redis import RedisLink
 
 LANE = "openai/gpt-4o-mini"
 
 
-class Both:
+class ModelAndRedis:
     """A lane in memory and one in Redis that are told the same."""
 
-    def __init__(self, link: RedisLink, prefix: str, terms: LaneTerms) -> None:
+    def __init__(self, link: RedisLink, prefix: str, terms: LaneLimits) -> None:
         self.now = 1_790_000_000.0
-        self.terms = terms
-        self.model = Lane()
+        self.limits = terms
+        self.model = UpstreamCapacity()
         self.prefix = prefix
         self.link = link
-        self.store = LaneStore(link, prefix=prefix, terms=lambda _: terms)
+        self.store = CapacityStore(link, prefix=prefix, lane_limits=lambda _: terms)
         self.living = set(PROCESSES)
-        self.known: list[tuple[Ticket, Place]] = []
+        self.entries: list[tuple[QueueEntry, QueuePosition]] = []
         self.count = 0
         self.deeds: dict[str, Callable[..., Awaitable[None]]] = {
             "arrive": self.arrive,
@@ -63,24 +63,24 @@ class Both:
 
     async def begin(self) -> None:
         for process in PROCESSES:
-            await self.store.alive(process, for_seconds=600.0, now=self.now)
+            await self.store.announce_process(process, for_seconds=600.0, now=self.now)
 
     async def do(self, step: Step) -> None:
         deed, what = step
         await self.deeds[deed](what)
 
-    async def enter(self, ticket: Ticket) -> None:
+    async def enter(self, ticket: QueueEntry) -> None:
         said = await self.store.enter(LANE, ticket, self.now)
-        meant = self.model.enter(ticket, self.terms, self.now)
+        meant = self.model.enter(ticket, self.limits, self.now)
         assert alike(said, meant), f"{said} is not {meant}"
-        if not isinstance(meant, Refused):
-            self.known.append((ticket, meant.place))
+        if not isinstance(meant, QueueRejected):
+            self.entries.append((ticket, meant.position))
 
     async def arrive(self, arrival: Arrival) -> None:
         for _ in range(arrival.count):
             self.count += 1
             await self.enter(
-                Ticket(
+                QueueEntry(
                     member=f"{arrival.process}:r{self.count}",
                     tokens=arrival.tokens,
                     flow=arrival.flow,
@@ -90,30 +90,30 @@ class Both:
             )
 
     async def leave(self, which: int) -> None:
-        if self.known:
-            member = self.known[which % len(self.known)][0].member
+        if self.entries:
+            member = self.entries[which % len(self.entries)][0].member
             assert await self.store.leave(LANE, member, self.now) == self.model.leave(member)
             self.dispatch()
 
     async def come_again(self, which: int) -> None:
-        if self.known:
-            ticket, place = self.known[which % len(self.known)]
-            await self.enter(msgspec.structs.replace(ticket, place=place, deadline=self.now + 60.0))
+        if self.entries:
+            ticket, place = self.entries[which % len(self.entries)]
+            await self.enter(msgspec.structs.replace(ticket, position=place, deadline=self.now + 60.0))
 
     async def ask_again(self, which: int) -> None:
-        if self.known:
-            await self.enter(self.known[which % len(self.known)][0])
+        if self.entries:
+            await self.enter(self.entries[which % len(self.entries)][0])
 
     async def give_back(self, tokens: int) -> None:
         await self.store.give_back(LANE, tokens, self.now)
-        self.model.give_back(Ticket(member="", tokens=tokens, flow="", weight=1, deadline=0.0), self.terms)
+        self.model.give_back(QueueEntry(member="", tokens=tokens, flow="", weight=1, deadline=0.0), self.limits)
         self.dispatch()
 
-    async def learn(self, report: Report) -> None:
+    async def learn(self, report: CapacityReport) -> None:
         learnt = await self.store.learn(LANE, report, self.now)
-        self.model.learn(report, self.terms, self.now)
-        assert learnt.free == self.model.state.free
-        assert learnt.again == pytest.approx(self.dispatch(), abs=1e-5)
+        self.model.learn(report, self.limits, self.now)
+        assert learnt.unlimited == self.model.state.unlimited
+        assert learnt.dispatch_in == pytest.approx(self.dispatch(), abs=1e-5)
 
     async def wait(self, seconds: float) -> None:
         self.now += seconds
@@ -125,25 +125,30 @@ class Both:
         await self.link.command("DEL", f"{{{self.prefix}}}:alive:{process}")
 
     def dispatch(self) -> float:
-        _, again = self.model.dispatch(self.terms, self.now, self.living.__contains__)
+        _, again = self.model.dispatch(self.limits, self.now, self.living.__contains__)
         return -1.0 if again is None else again
 
     async def compare(self) -> None:
         """What stands in Redis is what the model holds."""
-        key, order = f"{{{self.prefix}}}:lane:{LANE}", self.model.order
+        key, order = f"{{{self.prefix}}}:lane:{LANE}", self.model.fair_queue
         flows = await self.link.command("HGETALL", f"{key}:flows")
         kept = {name.decode(): msgspec.msgpack.decode(packed) for name, packed in batched(flows)}
         assert set(kept) == set(order.flows)
         for stream, flow in order.flows.items():
             line = await self.link.command("ZRANGE", f"{key}:line:{stream}", 0, -1)
-            assert [member.decode() for member in line] == [member for _, member in flow.line]
-            meant = [len(flow.line), flow.tokens, flow.tag, flow.used]
+            assert [member.decode() for member in line] == [member for _, member in flow.members]
+            meant = [len(flow.members), flow.tokens, flow.start_tag, flow.usage_until]
             assert kept[stream] == pytest.approx(meant, abs=1e-9, rel=1e-15)
         assert await self.link.command("HLEN", f"{key}:waiting") == len(order.waiting)
         packed = await self.link.command("GET", key)
         if packed:
             state = msgspec.to_builtins(self.model.state)
-            state |= {"clock": order.clock, "latest": order.latest, "seq": order.seq, "tokens": order.tokens}
+            state |= {
+                "clock": order.virtual_time,
+                "latest": order.max_tag,
+                "seq": order.next_seq,
+                "tokens": order.waiting_tokens,
+            }
             assert flat(msgspec.msgpack.decode(packed)) == pytest.approx(flat(state), abs=1e-9, rel=1e-15)
 
 
@@ -159,58 +164,58 @@ def flat(state: dict[str, object]) -> dict[str, float]:
     return figures
 
 
-def alike(said: Verdict, meant: Verdict) -> bool:
+def alike(said: QueueVerdict, meant: QueueVerdict) -> bool:
     match said, meant:
         case Granted(), Granted():
             return said == meant
         case Queued(), Queued():
             near = math.isclose(said.eta, meant.eta, abs_tol=1e-6) and abs(said.ahead - meant.ahead) <= 1
-            return near and said.place == meant.place
-        case Refused(), Refused():
+            return near and said.position == meant.position
+        case QueueRejected(), QueueRejected():
             return said.full == meant.full and math.isclose(said.eta, meant.eta, abs_tol=1e-6)
     return False
 
 
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(history=histories, terms=terms_given)
-@example(history=burst_is_gone(flood=16, few=1), terms=LaneTerms())
-@example(history=burst_is_gone(flood=1, few=16), terms=LaneTerms())
-@example(history=less_is_left(), terms=LaneTerms())
-@example(history=more_is_left(), terms=LaneTerms())
+@given(history=histories, terms=lane_limits)
+@example(history=burst_is_gone(flood=16, few=1), terms=LaneLimits())
+@example(history=burst_is_gone(flood=1, few=16), terms=LaneLimits())
+@example(history=less_is_left(), terms=LaneLimits())
+@example(history=more_is_left(), terms=LaneLimits())
 async def test_redis_and_the_model_agree(
-    redis_link: RedisLink, redis_prefix: str, history: list[Step], terms: LaneTerms
+    redis_link: RedisLink, redis_prefix: str, history: list[Step], terms: LaneLimits
 ) -> None:
-    both = Both(redis_link, f"{redis_prefix}-{uuid.uuid4().hex[:8]}", terms)
+    both = ModelAndRedis(redis_link, f"{redis_prefix}-{uuid.uuid4().hex[:8]}", terms)
     await both.begin()
     for step in history:
         await both.do(step)
         await both.compare()
 
 
-def ticket(member: str, *, patience: float = 60.0) -> Ticket:
-    return Ticket(member=member, tokens=10, flow="harbour", weight=4, deadline=1000.0 + patience)
+def queue_entry(member: str, *, patience: float = 60.0) -> QueueEntry:
+    return QueueEntry(member=member, tokens=10, flow="harbour", weight=4, deadline=1000.0 + patience)
 
 
 async def test_an_operator_sees_who_waits_and_on_what(redis_link: RedisLink, redis_prefix: str) -> None:
-    store = LaneStore(redis_link, prefix=redis_prefix, terms=lambda _: LaneTerms(rpm=60))
-    await store.learn(LANE, Report(rpm=60, rpm_left=0), 1000.0)
+    store = CapacityStore(redis_link, prefix=redis_prefix, lane_limits=lambda _: LaneLimits(rpm=60))
+    await store.learn(LANE, CapacityReport(rpm=60, rpm_remaining=0), 1000.0)
     for number in range(5):
-        assert isinstance(await store.enter(LANE, ticket(f"p:{number}"), 1000.0), Queued)
-    (lane,) = await store.show(1003.0, most=2)
+        assert isinstance(await store.enter(LANE, queue_entry(f"p:{number}"), 1000.0), Queued)
+    (lane,) = await store.snapshot(1003.0, limit=2)
     assert (lane.name, lane.rpm, lane.tpm, lane.waiting, lane.unanswered) == (LANE, 60, 0, 5, 0)
-    assert [(head.request, head.process, head.flow, head.waited, head.left) for head in lane.heads] == [
+    assert [(head.request, head.process, head.flow, head.waited, head.left) for head in lane.first_entries] == [
         ("0", "p", "harbour", 3.0, 57.0),
         ("1", "p", "harbour", 3.0, 57.0),
     ]
 
 
 async def test_grants_are_told_to_each_process_in_one_message(redis_link: RedisLink, redis_prefix: str) -> None:
-    store = LaneStore(redis_link, prefix=redis_prefix, terms=lambda _: LaneTerms(rpm=6000))
-    await store.learn(LANE, Report(rpm=6000, rpm_left=0), 1000.0)
+    store = CapacityStore(redis_link, prefix=redis_prefix, lane_limits=lambda _: LaneLimits(rpm=6000))
+    await store.learn(LANE, CapacityReport(rpm=6000, rpm_remaining=0), 1000.0)
     for number in range(6):
-        await store.enter(LANE, ticket(f"{'pq'[number % 2]}:{number}"), 1000.0)
+        await store.enter(LANE, queue_entry(f"{'pq'[number % 2]}:{number}"), 1000.0)
     for process in "pq":
-        await store.alive(process, for_seconds=60.0, now=1000.0)
+        await store.announce_process(process, for_seconds=60.0, now=1000.0)
     async with redis_link.dedicated() as client, client.pubsub() as channel:
         await channel.psubscribe(f"{{{redis_prefix}}}:lanes:*")
         assert (await channel.get_message(timeout=5))["type"] == "psubscribe"
@@ -226,16 +231,16 @@ async def test_grants_are_told_to_each_process_in_one_message(redis_link: RedisL
 
 
 async def test_processes_that_live_are_counted(redis_link: RedisLink, redis_prefix: str) -> None:
-    store = LaneStore(redis_link, prefix=redis_prefix, terms=lambda _: LaneTerms())
-    assert await store.alive("p", for_seconds=3.0, now=1000.0) == 1
-    assert await store.alive("q", for_seconds=3.0, now=1001.0) == 2
-    assert await store.alive("q", for_seconds=3.0, now=1005.0) == 1
+    store = CapacityStore(redis_link, prefix=redis_prefix, lane_limits=lambda _: LaneLimits())
+    assert await store.announce_process("p", for_seconds=3.0, now=1000.0) == 1
+    assert await store.announce_process("q", for_seconds=3.0, now=1001.0) == 2
+    assert await store.announce_process("q", for_seconds=3.0, now=1005.0) == 1
 
 
 async def test_what_nobody_uses_is_forgotten(redis_link: RedisLink, redis_prefix: str) -> None:
-    store = LaneStore(redis_link, prefix=redis_prefix, terms=lambda _: LaneTerms(rpm=1))
+    store = CapacityStore(redis_link, prefix=redis_prefix, lane_limits=lambda _: LaneLimits(rpm=1))
     for number in range(3):
-        await store.enter(LANE, ticket(f"p:{number}", patience=1e6), 1000.0)
+        await store.enter(LANE, queue_entry(f"p:{number}", patience=1e6), 1000.0)
     keys = await redis_link.command("KEYS", f"*{redis_prefix}*:lane:*")
     assert len(keys) == 4
     for key in keys:
@@ -244,14 +249,14 @@ async def test_what_nobody_uses_is_forgotten(redis_link: RedisLink, redis_prefix
 
 def test_a_reply_nobody_knows_is_no_verdict() -> None:
     with pytest.raises(TypeError):
-        read_verdict([b"maybe"])
+        parse_verdict([b"maybe"])
 
 
 async def test_while_redis_is_away_that_is_said(redis_prefix: str, redis_link: RedisLink) -> None:
-    store = LaneStore(redis_link, prefix=redis_prefix, terms=lambda _: LaneTerms())
+    store = CapacityStore(redis_link, prefix=redis_prefix, lane_limits=lambda _: LaneLimits())
     await redis_link.close()
     with pytest.raises(RedisUnavailable):
-        await store.enter(LANE, ticket("p:1"), 1000.0)
+        await store.enter(LANE, queue_entry("p:1"), 1000.0)
 
 
 def test_a_member_names_its_process() -> None:

@@ -6,21 +6,21 @@ import tracemalloc
 
 import pytest
 
-from tests.eventually import PATIENCE_SECONDS, until
-from tests.limits.enforcer import Bucket, Enforcer, Windows
-from tests.queue.spike import LANE, Spike, replicas, spike, ticket
+from tests.eventually import PATIENCE_SECONDS, wait_until
+from tests.limits.enforcer import EnforcingUpstream, TokenBucketLimiter, WindowLimiter
+from tests.queue.spike import LANE, Spike, queue_entry, replicas, spike
 from tidegate.core.clock import SystemClock
 from tidegate.core.errors import QueueFull, QueueTimeout, UpstreamBusy
-from tidegate.core.rate_limits import Allowance, Said
-from tidegate.queue.messages import LaneTerms, Place, Ticket
+from tidegate.core.rate_limits import ReportedLimit, ReportedLimits
+from tidegate.queue.messages import LaneLimits, QueueEntry, QueuePosition
 from tidegate.queue.replicas import Replicas
-from tidegate.queue.waiters import Places
+from tidegate.queue.waiters import Waiters
 from tidegate.storage.redis import RedisLink
 
 RPM = 6_000
 TRIES = 4
 """How often a machine may be too busy with other things to be as quick as it can."""
-DRAINED = Said(requests=Allowance(limit=60, left=0))
+DRAINED = ReportedLimits(requests=ReportedLimit(limit=60, remaining=0))
 
 
 def overtaken(order: list[int]) -> int:
@@ -28,20 +28,22 @@ def overtaken(order: list[int]) -> int:
     return sum(one > other for one, other in itertools.pairwise(order))
 
 
-async def drain(places: Places, said: Said = DRAINED) -> None:
+async def drain(places: Waiters, said: ReportedLimits = DRAINED) -> None:
     """Have the lane know that nothing is left."""
-    places.news.answered(LANE, said, ok=True, age=0.0)
-    await until(lambda: places.news.told(LANE))
+    places.feedback.report_answer(LANE, said, ok=True, age=0.0)
+    await wait_until(lambda: places.feedback.is_flushed(LANE))
 
 
-async def go(places: Places, count: int, patience: float = 300.0) -> list[asyncio.Task[Place]]:
+async def go(places: Waiters, count: int, patience: float = 300.0) -> list[asyncio.Task[QueuePosition]]:
     """So many calls of this process, in line."""
-    line = [asyncio.create_task(places.enter(LANE, ticket(places, f"{n:04}", patience=patience))) for n in range(count)]
-    await until(lambda: sum(1 for _ in places.here()) + sum(task.done() for task in line) == count)
+    line = [
+        asyncio.create_task(places.enter(LANE, queue_entry(places, f"{n:04}", patience=patience))) for n in range(count)
+    ]
+    await wait_until(lambda: sum(1 for _ in places.waiting_calls()) + sum(task.done() for task in line) == count)
     return line
 
 
-async def end(tasks: list[asyncio.Task[Place]]) -> None:
+async def end(tasks: list[asyncio.Task[QueuePosition]]) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
@@ -60,12 +62,14 @@ async def test_a_spike_is_answered_at_the_rate_the_upstream_enforces(
     theory = max(0, 300 - at_once) * 60 / RPM + 0.02
     seconds: list[float] = []
     while len(seconds) < TRIES and not (seconds and seconds[-1] <= 1.1 * theory + 0.5 + slack):
-        upstream = Enforcer(
-            Windows(RPM, span=1.0, clock=clock) if style == "windows" else Bucket(RPM, level=at_once, clock=clock),
+        upstream = EnforcingUpstream(
+            WindowLimiter(RPM, span=1.0, clock=clock)
+            if style == "windows"
+            else TokenBucketLimiter(RPM, level=at_once, clock=clock),
             latency=0.02,
         )
         async with replicas(redis_url, f"{redis_prefix}-{len(seconds)}") as processes:
-            tickets = [ticket(processes[number % 3], f"{number:04}") for number in range(300)]
+            tickets = [queue_entry(processes[number % 3], f"{number:04}") for number in range(300)]
             done: Spike = await spike(processes, upstream, tickets)
         assert upstream.taken == 300
         assert upstream.refused <= 3
@@ -90,16 +94,25 @@ async def waits_of_the_few(redis_url: str, prefix: str) -> list[float]:
     """How long nearly all of twenty wait who are alone, and who come behind a flood."""
     waits: list[float] = []
     for flood in (0, 1_000):
-        upstream = Enforcer(Bucket(1_200, level=0, clock=SystemClock()), latency=0.01)
+        upstream = EnforcingUpstream(TokenBucketLimiter(1_200, level=0, clock=SystemClock()), latency=0.01)
         async with replicas(redis_url, f"{prefix}-{flood}") as processes:
             for process in processes:
-                await drain(process, Said(requests=Allowance(limit=1_200, left=0)))
+                await drain(process, ReportedLimits(requests=ReportedLimit(limit=1_200, remaining=0)))
             line = [
-                asyncio.create_task(processes[n % 3].enter(LANE, ticket(processes[n % 3], f"flood{n:04}", flow="quay")))
+                asyncio.create_task(
+                    processes[n % 3].enter(LANE, queue_entry(processes[n % 3], f"flood{n:04}", flow="quay"))
+                )
                 for n in range(flood)
             ]
-            await until(lambda ps=processes, most=flood: sum(1 for p in ps for _ in p.here()) >= most * 0.98)  # type: ignore[misc]  # a loop's values, bound
-            few = await spike(processes, upstream, [ticket(processes[n % 3], f"few{n:02}") for n in range(20)])
+            await wait_until(
+                lambda ps=processes, most=flood: (
+                    sum(  # type: ignore[misc]  # a loop's values, bound
+                        1 for p in ps for _ in p.waiting_calls()
+                    )
+                    >= most * 0.98
+                )
+            )
+            few = await spike(processes, upstream, [queue_entry(processes[n % 3], f"few{n:02}") for n in range(20)])
             waits.append(sorted(few.waits.values())[18])
             await end(line)
     return waits
@@ -109,7 +122,7 @@ async def test_two_thousand_wait_in_one_process_on_little_memory(
     clean_stores: object, redis_url: str, redis_prefix: str
 ) -> None:
     assert clean_stores
-    async with replicas(redis_url, redis_prefix, 1, LaneTerms(rpm=1)) as (places,):
+    async with replicas(redis_url, redis_prefix, 1, LaneLimits(rpm=1)) as (places,):
         await drain(places)
         tracemalloc.start()
         before = tracemalloc.get_traced_memory()[0]
@@ -118,33 +131,33 @@ async def test_two_thousand_wait_in_one_process_on_little_memory(
         tracemalloc.stop()
         assert each < 5_000, f"{each:.0f} bytes for each"
         assert repr(places) == "<Places of process0: 2000 wait>"
-        (shown,) = await places.show(most=2)
-        assert (shown.waiting, len(shown.heads)) == (2_000, 2)
-        assert {lane for lane, _, _ in places.here()} == {LANE}
+        (shown,) = await places.snapshot(limit=2)
+        assert (shown.waiting, len(shown.first_entries)) == (2_000, 2)
+        assert {lane for lane, _, _ in places.waiting_calls()} == {LANE}
         await end(line)
-        await until(lambda: not places.busy)
-        assert (await places.show())[0].waiting == 0
+        await wait_until(lambda: not places.has_pending_writes)
+        assert (await places.snapshot())[0].waiting == 0
 
 
 async def test_who_gives_up_leaves_and_the_next_goes(clean_stores: object, redis_url: str, redis_prefix: str) -> None:
     assert clean_stores
-    async with replicas(redis_url, redis_prefix, 1, LaneTerms(rpm=600)) as (places,):
+    async with replicas(redis_url, redis_prefix, 1, LaneLimits(rpm=600)) as (places,):
         await drain(places)
         line = await go(places, 3)
         await end(line[:2])
         await asyncio.wait_for(line[2], PATIENCE_SECONDS)
-        assert await places.show() == () or (await places.show())[0].waiting == 0
+        assert await places.snapshot() == () or (await places.snapshot())[0].waiting == 0
 
 
 async def test_a_grant_that_is_not_used_is_the_next_ones(
     clean_stores: object, redis_url: str, redis_prefix: str
 ) -> None:
     assert clean_stores
-    async with replicas(redis_url, redis_prefix, 1, LaneTerms(rpm=6)) as (places,):
-        first = ticket(places, "first")
+    async with replicas(redis_url, redis_prefix, 1, LaneLimits(rpm=6)) as (places,):
+        first = queue_entry(places, "first")
         for name in ("a", "b", "c", "d"):
-            await asyncio.wait_for(places.enter(LANE, ticket(places, name)), PATIENCE_SECONDS)
-            places.news.answered(LANE, Said(), ok=True, age=0.0)
+            await asyncio.wait_for(places.enter(LANE, queue_entry(places, name)), PATIENCE_SECONDS)
+            places.feedback.report_answer(LANE, ReportedLimits(), ok=True, age=0.0)
         await places.enter(LANE, first)
         line = await go(places, 1)
         assert not line[0].done()
@@ -156,18 +169,18 @@ async def test_who_cannot_have_a_turn_in_time_hears_it_at_once(
     clean_stores: object, redis_url: str, redis_prefix: str
 ) -> None:
     assert clean_stores
-    async with replicas(redis_url, redis_prefix, 1, LaneTerms(rpm=6, longest=5)) as (places,):
+    async with replicas(redis_url, redis_prefix, 1, LaneLimits(rpm=6, max_waiting=5)) as (places,):
         await drain(places)
         line = await go(places, 3)
         with pytest.raises(
             QueueTimeout, match=r"its limit, not yours.*estimated wait is [34]\d\.\d s.* may wait (20|1\d)\.\d s"
         ) as late:
-            await places.enter(LANE, ticket(places, "late", patience=20.0))
+            await places.enter(LANE, queue_entry(places, "late", patience=20.0))
         assert 30 < (late.value.retry_after or 0) <= 41.5
-        line += [asyncio.create_task(places.enter(LANE, ticket(places, name))) for name in ("4", "5")]
-        await until(lambda: sum(1 for _ in places.here()) == 5)
+        line += [asyncio.create_task(places.enter(LANE, queue_entry(places, name))) for name in ("4", "5")]
+        await wait_until(lambda: sum(1 for _ in places.waiting_calls()) == 5)
         with pytest.raises(QueueFull, match="as many calls wait"):
-            await places.enter(LANE, ticket(places, "sixth"))
+            await places.enter(LANE, queue_entry(places, "sixth"))
         await end(line)
 
 
@@ -175,11 +188,11 @@ async def test_a_deadline_that_passes_all_the_same_ends_the_wait(
     clean_stores: object, redis_url: str, redis_prefix: str
 ) -> None:
     assert clean_stores
-    async with replicas(redis_url, redis_prefix, 1, LaneTerms(rpm=600)) as (places,):
+    async with replicas(redis_url, redis_prefix, 1, LaneLimits(rpm=600)) as (places,):
         await drain(places)
-        waiting = asyncio.create_task(places.enter(LANE, ticket(places, "a", patience=0.6)))
-        await until(lambda: sum(1 for _ in places.here()) == 1)
-        places.news.refused(LANE, Said(), "requests", 30.0, tokens=1, age=0.0)
+        waiting = asyncio.create_task(places.enter(LANE, queue_entry(places, "a", patience=0.6)))
+        await wait_until(lambda: sum(1 for _ in places.waiting_calls()) == 1)
+        places.feedback.report_rate_limit(LANE, ReportedLimits(), "requests", 30.0, tokens=1, age=0.0)
         with pytest.raises(QueueTimeout, match="did not come within"):
             await waiting
 
@@ -188,7 +201,7 @@ async def test_a_grant_that_was_lost_is_noticed(
     clean_stores: object, redis_url: str, redis_prefix: str, redis_link: RedisLink
 ) -> None:
     assert clean_stores
-    async with replicas(redis_url, redis_prefix, 1, LaneTerms(rpm=600)) as (places,):
+    async with replicas(redis_url, redis_prefix, 1, LaneLimits(rpm=600)) as (places,):
         await drain(places)
         line = await go(places, 1)
         key = f"{{{redis_prefix}}}:lane:{LANE}"
@@ -200,13 +213,13 @@ async def test_a_dead_processs_places_go_to_the_living(
     clean_stores: object, redis_url: str, redis_prefix: str, redis_link: RedisLink
 ) -> None:
     assert clean_stores
-    async with replicas(redis_url, redis_prefix, 1, LaneTerms(rpm=60)) as (places,):
+    async with replicas(redis_url, redis_prefix, 1, LaneLimits(rpm=60)) as (places,):
         await drain(places)
         for number in range(50):
-            dead = Ticket(
+            dead = QueueEntry(
                 member=f"dead:{number}", tokens=1, flow="harbour", weight=4, deadline=SystemClock().now() + 300
             )
-            await places.ask(LANE, dead)
+            await places.request(LANE, dead)
         line = await go(places, 1)
         assert redis_link.up
         await asyncio.wait_for(line[0], 25)  # behind the dead it would take fifty
@@ -216,20 +229,25 @@ async def test_a_grant_heard_before_its_call_knows_that_it_was_queued_is_kept_fo
     clean_stores: object, redis_url: str, redis_prefix: str
 ) -> None:
     assert clean_stores
-    async with replicas(redis_url, redis_prefix, 1, LaneTerms(rpm=600)) as (places,):
+    async with replicas(redis_url, redis_prefix, 1, LaneLimits(rpm=600)) as (places,):
         await drain(places)
-        first = ticket(places, "first")
-        verdict = await places.ask(LANE, first)
+        first = queue_entry(places, "first")
+        verdict = await places.request(LANE, first)
         line = await go(places, 1)
         await line[0]
-        assert await asyncio.wait_for(places.wait(LANE, first, verdict), PATIENCE_SECONDS) == verdict.place  # type: ignore[union-attr]  # it was queued
+        assert await asyncio.wait_for(places.wait(LANE, first, verdict), PATIENCE_SECONDS) == verdict.position  # type: ignore[union-attr]  # it was queued
 
 
 async def test_while_redis_is_away_a_process_keeps_to_its_share(redis_prefix: str) -> None:
     clock = SystemClock()
     link = RedisLink("redis://127.0.0.1:1", timeout=0.3, clock=clock)
-    places = Places(
-        link, prefix=redis_prefix, process="p", clock=clock, terms=lambda _: LaneTerms(rpm=600), replicas=Replicas()
+    places = Waiters(
+        link,
+        prefix=redis_prefix,
+        process="p",
+        clock=clock,
+        lane_limits=lambda _: LaneLimits(rpm=600),
+        replicas=Replicas(),
     )
     await places.start()
     line = await go(places, 10)
@@ -246,12 +264,17 @@ async def test_those_who_wait_when_redis_goes_away_wait_on_here(
     clock = SystemClock()
     link = RedisLink(redis_url, timeout=2.0, clock=clock)
     await link.start()
-    places = Places(
-        link, prefix=redis_prefix, process="p", clock=clock, terms=lambda _: LaneTerms(rpm=600), replicas=Replicas()
+    places = Waiters(
+        link,
+        prefix=redis_prefix,
+        process="p",
+        clock=clock,
+        lane_limits=lambda _: LaneLimits(rpm=600),
+        replicas=Replicas(),
     )
     await places.start()
     await drain(places)
-    places.news.refused(LANE, Said(), "requests", 30.0, tokens=1, age=0.0)
+    places.feedback.report_rate_limit(LANE, ReportedLimits(), "requests", 30.0, tokens=1, age=0.0)
     await asyncio.sleep(0.1)
     line = await go(places, 5)
     assert not any(task.done() for task in line)
@@ -265,7 +288,7 @@ async def test_closing_releases_those_who_wait_and_leaves_no_task(
 ) -> None:
     assert clean_stores
     before = asyncio.all_tasks()
-    async with replicas(redis_url, redis_prefix, 1, LaneTerms(rpm=60)) as (places,):
+    async with replicas(redis_url, redis_prefix, 1, LaneLimits(rpm=60)) as (places,):
         await drain(places)
         line = await go(places, 3)
         await places.close()

@@ -7,41 +7,41 @@ from typing import Any
 
 import msgspec
 
-from tests.routing.turns import PlayedTurn
+from tests.routing.turns import FakeSlot
 from tidegate.core import endpoints
 from tidegate.core.clock import Clock
 from tidegate.core.config import RetriesConfig
 from tidegate.core.endpoints import Endpoint
-from tidegate.core.values import AnswerHead, Outcome, Ready
+from tidegate.core.values import AnswerHead, BufferedAnswer, Outcome
 from tidegate.providers.base import Provider
 from tidegate.providers.target import Target
-from tidegate.routing.fallback_policy import Ask
-from tidegate.routing.health.registry import Board
-from tidegate.routing.plan import Canned, Plan
-from tidegate.routing.upstream_call import Asking, Ladder, Question, Ways
+from tidegate.routing.fallback_policy import SendTo
+from tidegate.routing.health.registry import HealthRegistry
+from tidegate.routing.plan import CannedReply, Plan
+from tidegate.routing.upstream_call import CallServices, CallSpec, FallbackChain, UpstreamCall
 from tidegate.wire.call import parse
 
 COST = 1234
-STALE = Ready(head=AnswerHead(stream=False, served_by="openai/m", stale=True, age=60), events=(b'"old"',))
-CANNED = Ready(head=AnswerHead(stream=False, served_by="canned"), events=(b'"later"',))
+STALE = BufferedAnswer(head=AnswerHead(stream=False, served_by="openai/m", stale=True, age=60), events=(b'"old"',))
+CANNED = BufferedAnswer(head=AnswerHead(stream=False, served_by="canned"), events=(b'"later"',))
 BODY = {"model": "m", "messages": [{"role": "user", "content": "Hi"}]}
 
 
-class Asked:
+class FakeUpstreamCall:
     """A call, and what is written down of it."""
 
-    affordable = 100
+    affordable_retries = 100
     """Attempts that the budget has room for, after those that may be charged."""
 
     def __init__(
         self,
-        board: Board,
+        board: HealthRegistry,
         providers: Mapping[str, Provider],
         clock: Clock,
         *targets: Target,
         route: Endpoint = endpoints.CHAT,
-        stale: Ready | None = None,
-        canned: Ready | None = None,
+        stale: BufferedAnswer | None = None,
+        canned: BufferedAnswer | None = None,
         patience: float = 60.0,
         stream: bool = False,
         retries: RetriesConfig | None = None,
@@ -55,34 +55,38 @@ class Asked:
         `first` has the first step decided now.
         """
         self.outcomes: list[Outcome] = []
-        self.turns: list[PlayedTurn] = []
+        self.slots: list[FakeSlot] = []
         self.lanes: list[str] = []
         self.pauses: list[float] = []
         self._more_turns = turns
         self._waits_for = waits_for
-        self.ladder = Ladder(
+        self.chain = FallbackChain(
             providers=providers,
-            board=board,
-            retries=retries or RetriesConfig(most=1, floor=100),
+            health=board,
+            retries=retries or RetriesConfig(max_retries=1, budget_min=100),
             total_seconds=total_seconds,
             clock=clock,
             random=Random(1),  # noqa: S311  # jitter is no secret
             pause=self._pause,
         )
-        text = None if canned is None else Canned(text="later")
+        text = None if canned is None else CannedReply(text="later")
         plan = Plan(model="m", targets=targets or (Target("openai", "m"),), canned=text)
-        question = Question(
+        question = CallSpec(
             call=parse(route, msgspec.json.encode({**BODY, "stream": stream})),
             plan=plan,
             headers={},
             echo="",
             deadline=clock.now() + patience,
-            first=self.ladder.first(plan, deadline=clock.now() + patience) if first else None,
+            first_step=self.chain.first_step(plan, deadline=clock.now() + patience) if first else None,
         )
-        ways = Ways(
-            turns=self._turn, settle=self._settle, stale=_giving(stale), canned=_giving(canned), afford=self._afford
+        ways = CallServices(
+            slots=self._turn,
+            settle=self._settle,
+            stale_answer=_returning(stale),
+            canned_answer=_returning(canned),
+            reserve_retry=self._afford,
         )
-        self.asking = Asking(question, ways, self.ladder)
+        self.call = UpstreamCall(question, ways, self.chain)
 
     @property
     def outcome(self) -> Outcome:
@@ -90,10 +94,10 @@ class Asked:
         (outcome,) = self.outcomes
         return outcome
 
-    async def rest(self) -> list[bytes]:
+    async def remaining_events(self) -> list[bytes]:
         """Everything that comes from here on."""
         events = []
-        while more := await self.asking.more():
+        while more := await self.call.more():
             events += more
         return events
 
@@ -103,20 +107,20 @@ class Asked:
         return COST
 
     async def _afford(self) -> bool:
-        self.affordable -= 1
-        return self.affordable >= 0
+        self.affordable_retries -= 1
+        return self.affordable_retries >= 0
 
-    def _turn(self, ask: Ask, _: int) -> PlayedTurn:
+    def _turn(self, ask: SendTo, _: int) -> FakeSlot:
         self.lanes.append(ask.lane)
-        self.turns.append(PlayedTurn(self._more_turns, waits_for=None if self.turns else self._waits_for))
-        return self.turns[-1]
+        self.slots.append(FakeSlot(self._more_turns, waits_for=None if self.slots else self._waits_for))
+        return self.slots[-1]
 
     async def _pause(self, seconds: float) -> None:
         self.pauses.append(seconds)
 
 
-def _giving(ready: Ready | None) -> Any:
-    async def give() -> Ready | None:
+def _returning(ready: BufferedAnswer | None) -> Any:
+    async def give() -> BufferedAnswer | None:
         return ready
 
     return give

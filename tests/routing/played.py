@@ -7,17 +7,17 @@ import msgspec
 
 from tidegate.core import endpoints
 from tidegate.core.errors import TidegateError
-from tidegate.providers.base import Credential, Fitted
+from tidegate.providers.base import Credential, ProviderRequest
 from tidegate.providers.target import Target
 from tidegate.wire.call import Call
 
 JSON = {"content-type": "application/json"}
 EVENTS = {"content-type": "text/event-stream"}
 
-Said = "PlayedExchange | TidegateError | Callable[[], Awaitable[PlayedExchange]]"
+ScriptedAnswer = "PlayedExchange | TidegateError | Callable[[], Awaitable[PlayedExchange]]"
 
 
-class PlayedExchange:
+class FakeExchange:
     """An answer in pieces. A piece may be an error, or something to wait for."""
 
     def __init__(self, *pieces: Any, status: int = 200, headers: Mapping[str, str] = EVENTS) -> None:
@@ -25,9 +25,9 @@ class PlayedExchange:
         self.headers = dict(headers)
         self._pieces = list(pieces)
         self.closed = False
-        self.finished = False
+        self.released = False
 
-    async def some(self) -> bytes:
+    async def read_some(self) -> bytes:
         while self._pieces:
             piece = self._pieces.pop(0)
             if isinstance(piece, bytes):
@@ -37,23 +37,23 @@ class PlayedExchange:
             await piece()
         return b""
 
-    async def whole(self) -> bytes:
+    async def read_all(self) -> bytes:
         parts = []
-        while data := await self.some():
+        while data := await self.read_some():
             parts.append(data)
         return b"".join(parts)
 
     def close(self) -> None:
         self.closed = True
 
-    def finish(self) -> None:
-        self.finished = True
+    def release(self) -> None:
+        self.released = True
 
 
-class PlayedProvider:
+class FakeProvider:
     """Implements `tidegate.providers.base.Provider`."""
 
-    speaks = frozenset(endpoints.ALL)
+    endpoints = frozenset(endpoints.ALL)
     reasoning_field: str | None = None
     max_answer_bytes = 1_000_000
 
@@ -62,23 +62,23 @@ class PlayedProvider:
         self.credentials = tuple(Credential(name=each) for each in credentials or ("main",))
         self.script: dict[str, list[Any]] = {}
         """By credential: what it says next; the last goes on for ever."""
-        self.asked: list[str] = []
+        self.sent_to: list[str] = []
         self.probes: list[str] = []
-        self.probe_says: list[TidegateError | None] = [None]
-        self.refuses_to_fit: TidegateError | None = None
+        self.probe_results: list[TidegateError | None] = [None]
+        self.build_error: TidegateError | None = None
 
-    def says(self, *said: Any, credential: str = "main") -> "PlayedProvider":
+    def answers(self, *said: Any, credential: str = "main") -> "FakeProvider":
         """From now on."""
         self.script[credential] = list(said)
         return self
 
-    def fit(self, call: Call, target: Target) -> Fitted:
-        if self.refuses_to_fit is not None:
-            raise self.refuses_to_fit
-        return Fitted(target=target, route=call.route, body=call.forwarded(), stream=call.stream)
+    def build_request(self, call: Call, target: Target) -> ProviderRequest:
+        if self.build_error is not None:
+            raise self.build_error
+        return ProviderRequest(target=target, endpoint=call.endpoint, body=call.upstream_body(), stream=call.stream)
 
-    async def ask(self, fitted: Fitted, credential: Credential, headers: Mapping[str, str]) -> Any:  # noqa: ARG002  # the protocol's signature
-        self.asked.append(f"{self.name}/{credential.name}/{fitted.target.model}")
+    async def send(self, request: ProviderRequest, credential: Credential, headers: Mapping[str, str]) -> Any:  # noqa: ARG002  # the protocol's signature
+        self.sent_to.append(f"{self.name}/{credential.name}/{request.target.model}")
         said = self.script[credential.name]
         now = said.pop(0) if len(said) > 1 else said[0]
         if isinstance(now, TidegateError):
@@ -87,22 +87,22 @@ class PlayedProvider:
 
     async def probe(self, credential: Credential) -> None:
         self.probes.append(credential.name)
-        said = self.probe_says.pop(0) if len(self.probe_says) > 1 else self.probe_says[0]
+        said = self.probe_results.pop(0) if len(self.probe_results) > 1 else self.probe_results[0]
         if said is not None:
             raise said
 
 
-def refusal(status: int, **error: Any) -> Callable[[], Awaitable[PlayedExchange]]:
+def error_answer(status: int, **error: Any) -> Callable[[], Awaitable[FakeExchange]]:
     """An error as OpenAI sends it, however often it is asked for."""
     body = msgspec.json.encode({"error": {"message": "No.", "type": None, "code": None, "param": None, **error}})
 
-    async def made() -> PlayedExchange:
-        return PlayedExchange(body, status=status, headers=JSON)
+    async def made() -> FakeExchange:
+        return FakeExchange(body, status=status, headers=JSON)
 
     return made
 
 
-def answering(text: str = "Hi", *, model: str = "m-1") -> Callable[[], Awaitable[PlayedExchange]]:
+def whole_answer(text: str = "Hi", *, model: str = "m-1") -> Callable[[], Awaitable[FakeExchange]]:
     """A whole chat completion, however often it is asked for."""
     message = {"role": "assistant", "content": text}
     body = {
@@ -111,8 +111,8 @@ def answering(text: str = "Hi", *, model: str = "m-1") -> Callable[[], Awaitable
         "usage": {"prompt_tokens": 3, "completion_tokens": 2},
     }
 
-    async def made() -> PlayedExchange:
-        return PlayedExchange(msgspec.json.encode(body), headers=JSON)
+    async def made() -> FakeExchange:
+        return FakeExchange(msgspec.json.encode(body), headers=JSON)
 
     return made
 
@@ -122,7 +122,7 @@ def event(value: Any, name: str = "") -> bytes:
     return (f"event: {name}\n".encode() if name else b"") + b"data: " + msgspec.json.encode(value) + b"\n\n"
 
 
-def said(text: str, finish: str | None = None) -> bytes:
+def chat_chunk(text: str, finish: str | None = None) -> bytes:
     """A chat chunk."""
     return event({"model": "m-1", "choices": [{"index": 0, "delta": {"content": text}, "finish_reason": finish}]})
 
@@ -131,16 +131,16 @@ ROLE = event({"model": "m-1", "choices": [{"index": 0, "delta": {"role": "assist
 DONE = b"data: [DONE]\n\n"
 
 
-def streaming(*pieces: Any) -> Callable[[], Awaitable[PlayedExchange]]:
+def streamed_answer(*pieces: Any) -> Callable[[], Awaitable[FakeExchange]]:
     """A stream of these pieces, however often it is asked for."""
 
-    async def made() -> PlayedExchange:
-        return PlayedExchange(*pieces)
+    async def made() -> FakeExchange:
+        return FakeExchange(*pieces)
 
     return made
 
 
-async def drained(more: Callable[[], Awaitable[list[bytes]]]) -> AsyncIterator[bytes]:
+async def all_events(more: Callable[[], Awaitable[list[bytes]]]) -> AsyncIterator[bytes]:
     """All events that come."""
     while events := await more():
         for one in events:

@@ -4,22 +4,28 @@ import pytest
 
 from tidegate.core import errors
 from tidegate.core.errors import UpstreamError
-from tidegate.routing.error_scope import Blame, blame_of, worth_another
+from tidegate.routing.error_scope import ErrorScope, error_scope, is_worth_retrying
 
 BLAMES = {
-    Blame.CALLER: {
+    ErrorScope.CALLER: {
         "UpstreamRejected", "ContextLengthExceeded", "ContentPolicy", "RequestTooLargeForLimit", "AnswerTooLarge",
         "UpstreamError",
     },
-    Blame.CREDENTIAL: {"InvalidUpstreamKey", "NoUpstreamKey", "OrganizationMismatch", "OutOfQuota"},
-    Blame.MATCH: {"UpstreamForbidden", "ModelNotFound", "UpstreamNotFound", "ParameterNotTaken", "NotTranslatable"},
-    Blame.RATE: {"RateLimited", "SlowDown", "UpstreamBusy", "QueueFull", "QueueTimeout"},
-    Blame.TARGET: {
+    ErrorScope.CREDENTIAL: {"InvalidUpstreamKey", "NoUpstreamKey", "OrganizationMismatch", "OutOfQuota"},
+    ErrorScope.MATCH: {
+        "UpstreamForbidden",
+        "ModelNotFound",
+        "UpstreamNotFound",
+        "ParameterNotTaken",
+        "NotTranslatable",
+    },
+    ErrorScope.RATE: {"RateLimited", "SlowDown", "UpstreamBusy", "QueueFull", "QueueTimeout"},
+    ErrorScope.TARGET: {
         "ServerFailure", "Overloaded", "HtmlFromProxy", "UpstreamTimeout", "ConnectTimeout", "FirstByteTimeout",
         "StreamIdle", "ConnectionFailed", "TruncatedStream", "MalformedAnswer", "ErrorInStream", "FlightLost",
         "TargetDown",
     },
-    Blame.TIME: {"TotalTimeout"},
+    ErrorScope.TIME: {"TotalTimeout"},
 }  # fmt: skip
 EVERY = [
     kind
@@ -30,19 +36,19 @@ EVERY = [
 
 @pytest.mark.parametrize("kind", EVERY)
 def test_each_error_is_somebodys_fault(kind: type[UpstreamError]) -> None:
-    assert kind.__name__ in BLAMES[blame_of(kind())]
+    assert kind.__name__ in BLAMES[error_scope(kind())]
 
 
 @pytest.mark.parametrize("kind", EVERY)
 def test_only_a_target_that_failed_quickly_is_worth_another(kind: type[UpstreamError]) -> None:
     error = kind()
-    if worth_another(error):
+    if is_worth_retrying(error):
         assert error.retryable
-        assert blame_of(error) is Blame.TARGET
-    assert not worth_another(errors.FirstByteTimeout())
-    assert not worth_another(errors.StreamIdle())
-    assert worth_another(errors.ConnectTimeout())
+        assert error_scope(error) is ErrorScope.TARGET
+    assert not is_worth_retrying(errors.FirstByteTimeout())
+    assert not is_worth_retrying(errors.IdleTimeout())
+    assert is_worth_retrying(errors.ConnectTimeout())
 
 
 def test_an_error_of_this_gateways_own_is_nobody_elses() -> None:
-    assert blame_of(errors.RedisUnavailable()) is Blame.CALLER
+    assert error_scope(errors.RedisUnavailable()) is ErrorScope.CALLER

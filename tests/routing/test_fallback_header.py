@@ -3,8 +3,8 @@
 import pytest
 
 from tidegate.core.errors import InvalidParameter
-from tidegate.routing.fallback_header import rungs_of
-from tidegate.routing.plan import NONE, Rungs
+from tidegate.routing.fallback_header import allowed_steps
+from tidegate.routing.plan import NO_STEPS, AllowedSteps
 
 
 @pytest.mark.parametrize(
@@ -12,18 +12,18 @@ from tidegate.routing.plan import NONE, Rungs
     [
         (None, None),
         ("on", None),
-        ("off", NONE),
-        (" OFF ", NONE),
-        ("credentials", Rungs(targets=False, stale=False, canned=False)),
-        ("targets, Stale", Rungs(credentials=False, canned=False)),
-        ("credentials,targets,stale,canned", Rungs()),
+        ("off", NO_STEPS),
+        (" OFF ", NO_STEPS),
+        ("credentials", AllowedSteps(targets=False, stale=False, canned=False)),
+        ("targets, Stale", AllowedSteps(credentials=False, canned=False)),
+        ("credentials,targets,stale,canned", AllowedSteps()),
     ],
 )
-def test_what_is_allowed(stated: str | None, rungs: Rungs | None) -> None:
-    assert rungs_of(stated) == rungs
+def test_what_is_allowed(stated: str | None, rungs: AllowedSteps | None) -> None:
+    assert allowed_steps(stated) == rungs
 
 
 @pytest.mark.parametrize("stated", ["", "no", "off, stale", "stale, on", ",", "targets;stale"])
 def test_what_makes_no_sense_is_refused_and_says_what_would(stated: str) -> None:
     with pytest.raises(InvalidParameter, match="credentials, targets, stale, canned"):
-        rungs_of(stated)
+        allowed_steps(stated)

@@ -9,7 +9,7 @@ import pytest
 
 from tidegate.core.config import RouteConfig
 from tidegate.providers.target import Target
-from tidegate.routing.plan import ALL, Canned, Plan
+from tidegate.routing.plan import ALL_STEPS, CannedReply, Plan
 from tidegate.routing.routes import Routes
 
 DAY = 24 * 3600.0
@@ -21,7 +21,7 @@ def routes(**given: Any) -> Routes:
     configs = {
         name.replace("any_", "*").replace("__", "-"): RouteConfig.model_validate(route) for name, route in given.items()
     }
-    return Routes(configs, stale_for=DAY)
+    return Routes(configs, stale_seconds=DAY)
 
 
 def plan(made: Routes, model: str, *draws: float) -> Plan:
@@ -35,7 +35,9 @@ def names(made: Plan) -> list[str]:
 
 def test_a_model_without_a_route_is_itself_at_openai() -> None:
     made = plan(routes(other={"targets": TWO}), "gpt-4o-mini")
-    assert made == Plan(model="gpt-4o-mini", targets=(Target("openai", "gpt-4o-mini"),), rungs=ALL, stale_for=DAY)
+    assert made == Plan(
+        model="gpt-4o-mini", targets=(Target("openai", "gpt-4o-mini"),), allowed_steps=ALL_STEPS, stale_seconds=DAY
+    )
 
 
 def test_targets_are_tried_as_they_are_listed() -> None:
@@ -46,8 +48,8 @@ def test_targets_are_tried_as_they_are_listed() -> None:
 def test_a_route_says_what_happens_when_its_targets_fail() -> None:
     route = {"targets": TWO, "rungs": {"targets": False}, "stale_for_seconds": 60, "canned": "We are back soon."}
     made = plan(routes(smart=route), "smart")
-    assert (made.rungs.credentials, made.rungs.targets, made.rungs.stale) == (True, False, True)
-    assert (made.stale_for, made.canned) == (60.0, Canned(text="We are back soon."))
+    assert (made.allowed_steps.credentials, made.allowed_steps.targets, made.allowed_steps.stale) == (True, False, True)
+    assert (made.stale_seconds, made.canned) == (60.0, CannedReply(text="We are back soon."))
 
 
 @pytest.mark.parametrize(
@@ -68,7 +70,7 @@ def test_the_very_name_wins_then_the_longest_pattern(model: str, target: str) ->
                 ("*", "d", None), ("gpt-4o*", "b", None), ("gpt-4*", "c", None), ("gpt-4o", "a", "exact"),
             )
         },
-        stale_for=DAY,
+        stale_seconds=DAY,
     )  # fmt: skip
     assert names(plan(made, model)) == [target]
     assert made.names == ("gpt-4o",)
@@ -107,12 +109,12 @@ def test_a_target_may_name_its_credentials() -> None:
 
 
 def test_the_longest_time_that_an_answer_must_be_kept() -> None:
-    assert routes().longest_stale == DAY
-    assert routes(a={"targets": TWO, "stale_for_seconds": 60}).longest_stale == DAY
-    assert routes(a={"targets": TWO, "stale_for_seconds": 2 * DAY}).longest_stale == 2 * DAY
+    assert routes().max_stale_seconds == DAY
+    assert routes(a={"targets": TWO, "stale_for_seconds": 60}).max_stale_seconds == DAY
+    assert routes(a={"targets": TWO, "stale_for_seconds": 2 * DAY}).max_stale_seconds == 2 * DAY
 
 
 def test_the_providers_that_are_asked_for_what_was_named() -> None:
     made = routes(smart={"targets": TWO}, any_={"targets": [{"provider": "own"}]}, mini={"targets": [
         {"provider": "azure", "model": "mini"}]})  # fmt: skip
-    assert made.asked_as_named == ("openai", "own", "azure")
+    assert made.pass_through_providers == ("openai", "own", "azure")

@@ -5,24 +5,33 @@ from typing import Any
 
 import pytest
 
-from tests.eventually import until
-from tests.routing.asks import CANNED, STALE, Asked
-from tests.routing.boards import board_alone
-from tests.routing.played import DONE, ROLE, PlayedProvider, answering, event, refusal, said, streaming
+from tests.eventually import wait_until
+from tests.routing.asks import CANNED, STALE, FakeUpstreamCall
+from tests.routing.boards import registry_alone
+from tests.routing.played import (
+    DONE,
+    ROLE,
+    FakeProvider,
+    chat_chunk,
+    error_answer,
+    event,
+    streamed_answer,
+    whole_answer,
+)
 from tidegate.core import endpoints, errors
 from tidegate.core.clock import ManualClock
 from tidegate.core.config import RetriesConfig
 from tidegate.core.endpoints import Endpoint
 from tidegate.providers.target import Target
 from tidegate.routing.health.circuit_breaker import Circuit
-from tidegate.routing.health.credential_state import Standing
-from tidegate.routing.health.registry import Board
+from tidegate.routing.health.credential_state import CredentialStatus
+from tidegate.routing.health.registry import HealthRegistry
 
 HERE, THERE = Target("openai", "m"), Target("azure", "eu")
-INVALID = refusal(401, code="invalid_api_key")
-EMPTY = refusal(429, type="insufficient_quota", code="insufficient_quota")
-BUSY = refusal(429, type="requests", code="rate_limit_exceeded", message="Please try again in 1s.")
-BROKEN = refusal(500, type="server_error")
+INVALID = error_answer(401, code="invalid_api_key")
+EMPTY = error_answer(429, type="insufficient_quota", code="insufficient_quota")
+BUSY = error_answer(429, type="requests", code="rate_limit_exceeded", message="Please try again in 1s.")
+BROKEN = error_answer(500, type="server_error")
 CREATED = event({"type": "response.created", "response": {"status": "in_progress"}}, "response.created")
 ADDED = event({"type": "response.output_item.added", "item": {}}, "response.output_item.added")
 DELTA = event({"type": "response.output_text.delta", "delta": "Hi"}, "response.output_text.delta")
@@ -38,19 +47,19 @@ class World:
 
     def __init__(self) -> None:
         self.clock = ManualClock()
-        self.board: Board = board_alone(self.clock, failures=3)
-        self.openai = PlayedProvider("openai", "main", "spare").says(answering())
-        self.azure = PlayedProvider("azure").says(answering("Hi from there", model="eu-1"))
-        self.openai.says(answering("Hi"), credential="spare")
+        self.board: HealthRegistry = registry_alone(self.clock, failures=3)
+        self.openai = FakeProvider("openai", "main", "spare").answers(whole_answer())
+        self.azure = FakeProvider("azure").answers(whole_answer("Hi from there", model="eu-1"))
+        self.openai.answers(whole_answer("Hi"), credential="spare")
 
-    def asked(self, *targets: Target, **how: Any) -> Asked:
+    def asked(self, *targets: Target, **how: Any) -> FakeUpstreamCall:
         providers = {"openai": self.openai, "azure": self.azure}
-        return Asked(self.board, providers, self.clock, *(targets or (HERE, THERE)), **how)
+        return FakeUpstreamCall(self.board, providers, self.clock, *(targets or (HERE, THERE)), **how)
 
     @property
     def sent(self) -> list[str]:
         """Where calls went."""
-        return self.openai.asked + self.azure.asked
+        return self.openai.sent_to + self.azure.sent_to
 
 
 @pytest.fixture
@@ -61,12 +70,12 @@ def world() -> World:
 @pytest.mark.parametrize(
     ("says", "spare_says", "sent", "rung"),
     [
-        ([answering()], [answering()], ["openai/main/m"], "first"),
-        ([INVALID], [answering()], ["openai/main/m", "openai/spare/m"], "credential"),
-        ([EMPTY], [answering()], ["openai/main/m", "openai/spare/m"], "credential"),
-        ([BUSY], [answering()], ["openai/main/m", "openai/spare/m"], "credential"),
+        ([whole_answer()], [whole_answer()], ["openai/main/m"], "first"),
+        ([INVALID], [whole_answer()], ["openai/main/m", "openai/spare/m"], "credential"),
+        ([EMPTY], [whole_answer()], ["openai/main/m", "openai/spare/m"], "credential"),
+        ([BUSY], [whole_answer()], ["openai/main/m", "openai/spare/m"], "credential"),
         ([INVALID], [EMPTY], ["openai/main/m", "openai/spare/m", "azure/main/eu"], "target"),
-        ([BROKEN, answering()], [answering()], ["openai/main/m", "openai/main/m"], "again"),
+        ([BROKEN, whole_answer()], [whole_answer()], ["openai/main/m", "openai/main/m"], "again"),
         ([errors.ConnectionFailed()], [BROKEN], ["openai/main/m", "openai/main/m", "azure/main/eu"], "target"),
         ([errors.FirstByteTimeout()], [BROKEN], ["openai/main/m", "azure/main/eu"], "target"),
     ],
@@ -74,41 +83,41 @@ def world() -> World:
 async def test_a_failure_costs_the_caller_nothing_while_anything_is_left(
     world: World, says: list[Any], spare_says: list[Any], sent: list[str], rung: str
 ) -> None:
-    world.openai.says(*says).says(*spare_says, credential="spare")
+    world.openai.answers(*says).answers(*spare_says, credential="spare")
     call = world.asked()
-    head = await call.asking.open()
+    head = await call.call.open()
     assert not head.stale
     assert world.sent == sent
     assert [lane for lane in call.lanes if lane] == sent
-    assert (call.outcome.rung, call.outcome.attempts, call.outcome.error) == (rung, len(sent), None)
-    assert len(call.outcome.before) == len(sent) - 1
-    assert all(attempt.error is not None for attempt in call.outcome.before)
+    assert (call.outcome.fallback_step, call.outcome.attempts, call.outcome.error) == (rung, len(sent), None)
+    assert len(call.outcome.previous_attempts) == len(sent) - 1
+    assert all(attempt.error is not None for attempt in call.outcome.previous_attempts)
     assert call.outcome.provider == sent[-1].partition("/")[0]
-    assert len(await call.rest()) == 1
+    assert len(await call.remaining_events()) == 1
 
 
 async def test_a_credential_that_is_out_is_not_asked_again(world: World) -> None:
-    world.openai.says(INVALID)
-    await world.asked().asking.open()
-    await world.asked().asking.open()
+    world.openai.answers(INVALID)
+    await world.asked().call.open()
+    await world.asked().call.open()
     assert world.sent == ["openai/main/m", "openai/spare/m", "openai/spare/m"]
-    assert world.board.standings.credentials["openai/main"].standing is Standing.INVALID
+    assert world.board.snapshot.credentials["openai/main"].status is CredentialStatus.INVALID
 
 
 async def test_a_target_that_is_down_is_not_asked_at_all(world: World) -> None:
-    world.openai.says(errors.FirstByteTimeout())
+    world.openai.answers(errors.FirstByteTimeout())
     for _ in range(5):
-        await world.asked().asking.open()
-    assert world.board.standings.breaker(HERE).circuit is Circuit.OPEN
-    assert (len(world.openai.asked), len(world.azure.asked)) == (3, 5)
+        await world.asked().call.open()
+    assert world.board.snapshot.breaker(HERE).circuit is Circuit.OPEN
+    assert (len(world.openai.sent_to), len(world.azure.sent_to)) == (3, 5)
 
 
 async def test_retries_wait_and_stay_within_their_budget(world: World) -> None:
-    world.openai.says(BROKEN)
-    world.azure.says(answering())
-    call = world.asked(retries=RetriesConfig(most=2, floor=1))
-    await call.asking.open()
-    assert len(world.openai.asked) == 2
+    world.openai.answers(BROKEN)
+    world.azure.answers(whole_answer())
+    call = world.asked(retries=RetriesConfig(max_retries=2, budget_min=1))
+    await call.call.open()
+    assert len(world.openai.sent_to) == 2
     assert len(call.pauses) == 1
     assert 0.1 <= call.pauses[0] <= 0.25
 
@@ -123,30 +132,30 @@ async def test_retries_wait_and_stay_within_their_budget(world: World) -> None:
 async def test_where_nobody_answers_a_spare_answer_is_given_and_costs_nothing(
     world: World, spares: Any, cache: bool, served_by: str, rung: str
 ) -> None:
-    world.openai.says(errors.FirstByteTimeout())
+    world.openai.answers(errors.FirstByteTimeout())
     call = world.asked(HERE, **spares)
-    head = await call.asking.open()
+    head = await call.call.open()
     assert (head.stale, head.served_by) == (cache, served_by)
-    assert call.outcome.rung == rung
+    assert call.outcome.fallback_step == rung
     assert (call.outcome.sent, call.outcome.attempts, call.outcome.storable) == (False, 1, False)
     assert call.outcome.error is None
-    assert len(await call.rest()) == 1
+    assert len(await call.remaining_events()) == 1
 
 
 async def test_where_nothing_is_left_the_caller_is_told(world: World) -> None:
-    world.openai.says(errors.FirstByteTimeout())
+    world.openai.answers(errors.FirstByteTimeout())
     call = world.asked(HERE)
     with pytest.raises(errors.FirstByteTimeout):
-        await call.asking.open()
-    assert (call.outcome.attempts, call.outcome.rung) == (1, "first")
+        await call.call.open()
+    assert (call.outcome.attempts, call.outcome.fallback_step) == (1, "first")
     assert isinstance(call.outcome.error, errors.FirstByteTimeout)
 
 
 async def test_the_callers_own_mistake_goes_nowhere_else(world: World) -> None:
-    world.openai.says(refusal(400, code="context_length_exceeded"))
+    world.openai.answers(error_answer(400, code="context_length_exceeded"))
     call = world.asked(stale=STALE, canned=CANNED)
     with pytest.raises(errors.ContextLengthExceeded):
-        await call.asking.open()
+        await call.call.open()
     assert world.sent == ["openai/main/m"]
 
 
@@ -154,71 +163,69 @@ async def test_the_callers_own_mistake_goes_nowhere_else(world: World) -> None:
     ("route", "pieces"),
     [
         (endpoints.CHAT, [ROLE, event({"error": {"message": "No."}})]),
-        (endpoints.CHAT, [ROLE, errors.StreamIdle()]),
+        (endpoints.CHAT, [ROLE, errors.IdleTimeout()]),
         (endpoints.CHAT, [ROLE]),
         (endpoints.CHAT, [ROLE, b"data: {broken\n\n"]),
         (endpoints.CHAT, [DONE]),
         (endpoints.RESPONSES, [CREATED, ADDED, IN_STREAM]),
         (endpoints.RESPONSES, [CREATED, FAILED]),
-        (endpoints.RESPONSES, [CREATED, errors.TruncatedStream()]),
+        (endpoints.RESPONSES, [CREATED, errors.TruncatedAnswer()]),
     ],
 )
 async def test_a_stream_that_fails_before_it_says_anything_goes_on_elsewhere(
     world: World, route: Endpoint, pieces: list[Any]
 ) -> None:
     said_there = {
-        endpoints.CHAT: [ROLE, said("Hi"), said("", "stop"), DONE],
+        endpoints.CHAT: [ROLE, chat_chunk("Hi"), chat_chunk("", "stop"), DONE],
         endpoints.RESPONSES: [CREATED, ADDED, DELTA, event(
             {"type": "response.completed", "response": {"status": "completed"}}, "response.completed"
         )],
     }[route]  # fmt: skip
-    world.openai.says(streaming(*pieces))
-    world.azure.says(streaming(*said_there))
-    call = world.asked(route=route, stream=True, retries=RetriesConfig(most=0))
-    head = await call.asking.open()
+    world.openai.answers(streamed_answer(*pieces))
+    world.azure.answers(streamed_answer(*said_there))
+    call = world.asked(route=route, stream=True, retries=RetriesConfig(max_retries=0))
+    head = await call.call.open()
     assert (head.stream, head.served_by.partition("/")[0]) == (True, "azure")
-    assert await call.rest() == said_there
+    assert await call.remaining_events() == said_there
     assert (call.outcome.events, call.outcome.storable) == (tuple(said_there), True)
 
 
 async def test_after_the_first_content_a_failure_is_the_callers_and_counts(world: World) -> None:
-    world.openai.says(streaming(ROLE, said("Hi"), errors.TruncatedStream()))
+    world.openai.answers(streamed_answer(ROLE, chat_chunk("Hi"), errors.TruncatedAnswer()))
     for _ in range(3):
         call = world.asked(stream=True)
-        await call.asking.open()
-        with pytest.raises(errors.TruncatedStream):
-            await call.rest()
-        assert call.outcome.events == (ROLE, said("Hi"))
-    assert world.board.standings.breaker(HERE).circuit is Circuit.OPEN
+        await call.call.open()
+        with pytest.raises(errors.TruncatedAnswer):
+            await call.remaining_events()
+        assert call.outcome.events == (ROLE, chat_chunk("Hi"))
+    assert world.board.snapshot.breaker(HERE).circuit is Circuit.OPEN
 
 
 async def test_a_response_that_says_itself_that_it_failed_is_handed_on_where_nobody_else_answers(world: World) -> None:
-    world.openai.says(streaming(CREATED, FAILED))
-    call = world.asked(HERE, route=endpoints.RESPONSES, stream=True, retries=RetriesConfig(most=0))
-    await call.asking.open()
-    assert await call.rest() == [CREATED, FAILED]
-    assert isinstance(call.outcome.reported, errors.ServerFailure)
-    assert (call.outcome.before, call.outcome.attempts) == ((), 1)
+    world.openai.answers(streamed_answer(CREATED, FAILED))
+    call = world.asked(HERE, route=endpoints.RESPONSES, stream=True, retries=RetriesConfig(max_retries=0))
+    await call.call.open()
+    assert await call.remaining_events() == [CREATED, FAILED]
+    assert isinstance(call.outcome.reported_error, errors.UpstreamServerError)
+    assert (call.outcome.previous_attempts, call.outcome.attempts) == ((), 1)
 
 
 async def test_a_refusal_for_the_rate_is_waited_out_in_the_lane(world: World) -> None:
-    world.openai = PlayedProvider("openai").says(BUSY, BUSY, answering())
+    world.openai = FakeProvider("openai").answers(BUSY, BUSY, whole_answer())
     call = world.asked(HERE, turns=5)
-    await call.asking.open()
+    await call.call.open()
     assert len(world.sent) == 3
-    assert len(call.turns) == 1
-    assert [heard for heard in call.turns[0].heard if heard.startswith("refused")] == [
-        "refused for 1.0 s, no limit"
-    ] * 2
+    assert len(call.slots) == 1
+    assert [heard for heard in call.slots[0].log if heard.startswith("refused")] == ["refused for 1.0 s, no limit"] * 2
     assert call.outcome.attempts == 3
 
 
 async def test_a_call_that_waits_for_a_target_that_goes_down_goes_elsewhere(world: World) -> None:
     call = world.asked(waits_for=asyncio.Event().wait)
-    opening = asyncio.create_task(call.asking.open())
-    await until(lambda: bool(call.turns))
+    opening = asyncio.create_task(call.call.open())
+    await wait_until(lambda: bool(call.slots))
     for _ in range(3):
-        world.board.failed(HERE, world.openai.credentials[0], errors.ServerFailure())
+        world.board.note_failure(HERE, world.openai.credentials[0], errors.UpstreamServerError())
     head = await opening
     assert head.served_by == "azure/eu-1"
     assert world.sent == ["azure/main/eu"]
@@ -226,11 +233,11 @@ async def test_a_call_that_waits_for_a_target_that_goes_down_goes_elsewhere(worl
 
 async def test_a_silent_target_releases_those_who_wait_for_its_answer(world: World) -> None:
     forever = asyncio.Event()
-    world.openai.says(forever.wait)
+    world.openai.answers(forever.wait)
     call = world.asked()
-    opening = asyncio.create_task(call.asking.open())
-    await until(lambda: bool(world.sent))
-    world.board.silent(HERE, errors.ConnectionFailed("Gone."))
+    opening = asyncio.create_task(call.call.open())
+    await wait_until(lambda: bool(world.sent))
+    world.board.note_silence(HERE, errors.ConnectionFailed("Gone."))
     head = await opening
     assert head.served_by == "azure/eu-1"
     assert world.board.traffic(HERE).unanswered == 0
@@ -238,58 +245,58 @@ async def test_a_silent_target_releases_those_who_wait_for_its_answer(world: Wor
 
 async def test_one_call_tries_a_target_that_may_be_back(world: World) -> None:
     for _ in range(3):
-        world.board.failed(HERE, world.openai.credentials[0], errors.ServerFailure())
-    world.board.probed(HERE)
+        world.board.note_failure(HERE, world.openai.credentials[0], errors.UpstreamServerError())
+    world.board.note_probe(HERE)
     forever = asyncio.Event()
 
     async def slow() -> Any:
         await forever.wait()
-        return await answering()()
+        return await whole_answer()()
 
-    world.openai.says(slow)
+    world.openai.answers(slow)
     trial, other = world.asked(), world.asked()
-    trying = asyncio.create_task(trial.asking.open())
-    await until(lambda: bool(world.openai.asked))
-    await other.asking.open()
+    trying = asyncio.create_task(trial.call.open())
+    await wait_until(lambda: bool(world.openai.sent_to))
+    await other.call.open()
     assert world.sent == ["openai/main/m", "azure/main/eu"]
     forever.set()
     await trying
-    assert world.board.standings.breaker(HERE).circuit is Circuit.CLOSED
+    assert world.board.snapshot.breaker(HERE).circuit is Circuit.CLOSED
 
 
 async def test_a_trial_whose_caller_leaves_lets_the_next_one_try(world: World) -> None:
     for _ in range(3):
-        world.board.failed(HERE, world.openai.credentials[0], errors.ServerFailure())
-    world.board.probed(HERE)
+        world.board.note_failure(HERE, world.openai.credentials[0], errors.UpstreamServerError())
+    world.board.note_probe(HERE)
     forever = asyncio.Event()
-    world.openai.says(forever.wait)
+    world.openai.answers(forever.wait)
     call = world.asked()
-    opening = asyncio.create_task(call.asking.open())
-    await until(lambda: bool(world.openai.asked))
+    opening = asyncio.create_task(call.call.open())
+    await wait_until(lambda: bool(world.openai.sent_to))
     opening.cancel()
     await asyncio.wait({opening})
-    await call.asking.abandon()
-    assert isinstance(call.outcome.error, errors.ClientGone)
-    world.openai.says(answering())
-    await world.asked().asking.open()
-    assert world.board.standings.breaker(HERE).circuit is Circuit.CLOSED
+    await call.call.abandon()
+    assert isinstance(call.outcome.error, errors.ClientDisconnected)
+    world.openai.answers(whole_answer())
+    await world.asked().call.open()
+    assert world.board.snapshot.breaker(HERE).circuit is Circuit.CLOSED
 
 
 async def test_a_first_step_that_has_become_senseless_is_not_taken(world: World) -> None:
     call = world.asked(first=True)
     for _ in range(3):
-        world.board.failed(HERE, world.openai.credentials[0], errors.ServerFailure())
-    await call.asking.open()
+        world.board.note_failure(HERE, world.openai.credentials[0], errors.UpstreamServerError())
+    await call.call.open()
     assert world.sent == ["azure/main/eu"]
-    assert call.turns[0].heard == ["declined"]
+    assert call.slots[0].log == ["declined"]
 
 
 async def test_what_does_not_fit_a_target_is_sent_to_the_next_and_its_turn_goes_to_others(world: World) -> None:
-    world.openai.refuses_to_fit = errors.ParameterNotTaken("It takes no `n`.")
+    world.openai.build_error = errors.UnsupportedByTarget("It takes no `n`.")
     call = world.asked()
-    await call.asking.open()
+    await call.call.open()
     assert world.sent == ["azure/main/eu"]
-    assert call.turns[0].heard == ["declined"]
+    assert call.slots[0].log == ["declined"]
     assert call.outcome.attempts == 1
 
 
@@ -298,9 +305,9 @@ async def test_a_call_that_has_had_its_time_asks_nobody_any_more(world: World) -
         world.clock.advance(700.0)
         raise errors.FirstByteTimeout
 
-    world.openai.says(late)
-    world.azure.says(asyncio.Event().wait)
+    world.openai.answers(late)
+    world.azure.answers(asyncio.Event().wait)
     call = world.asked(patience=60.0, total_seconds=600.0)
     with pytest.raises(errors.TidegateError):
-        await asyncio.wait_for(call.asking.open(), 5)
+        await asyncio.wait_for(call.call.open(), 5)
     assert isinstance(call.outcome.error, errors.FirstByteTimeout | errors.TotalTimeout)

@@ -2,39 +2,39 @@
 
 from collections.abc import Awaitable, Callable
 
-from tidegate.core.errors import RateLimited, SlowDown
-from tidegate.core.rate_limits import Said
+from tidegate.core.errors import SlowDown, UpstreamRateLimited
+from tidegate.core.rate_limits import ReportedLimits
 
 
-class PlayedTurn:
+class FakeSlot:
     """Implements `tidegate.routing.attempt.Turn`, and notes what it is told."""
 
     def __init__(self, more: int = 0, *, waits_for: Callable[[], Awaitable[object]] | None = None) -> None:
-        self.waited = 0.0
+        self.waited_seconds = 0.0
         self._waits_for = waits_for
-        self.heard: list[str] = []
+        self.log: list[str] = []
         self._more = more
 
-    async def come(self) -> None:
-        self.heard.append("come")
+    async def wait(self) -> None:
+        self.log.append("come")
         if self._waits_for is not None:
             await self._waits_for()
 
-    def answered(self, said: Said, *, ok: bool) -> None:
-        self.heard.append(f"answered {'well' if ok else 'badly'}, {said.requests.limit or 'no'} limit")
+    def report_answer(self, said: ReportedLimits, *, ok: bool) -> None:
+        self.log.append(f"answered {'well' if ok else 'badly'}, {said.requests.limit or 'no'} limit")
 
-    def failed(self) -> None:
-        self.heard.append("failed")
+    def report_failure(self) -> None:
+        self.log.append("failed")
 
-    def refused(self, said: Said, error: RateLimited | SlowDown) -> None:
-        self.heard.append(f"refused for {error.retry_after} s, {said.requests.limit or 'no'} limit")
+    def report_rate_limit(self, said: ReportedLimits, error: UpstreamRateLimited | SlowDown) -> None:
+        self.log.append(f"refused for {error.retry_after} s, {said.requests.limit or 'no'} limit")
 
-    async def again(self) -> bool:
+    async def wait_again(self) -> bool:
         self._more -= 1
         return self._more >= 0
 
-    def over(self) -> None:
-        self.heard.append("over")
+    def release(self) -> None:
+        self.log.append("over")
 
     def decline(self) -> None:
-        self.heard.append("declined")
+        self.log.append("declined")

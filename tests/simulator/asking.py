@@ -9,11 +9,11 @@ from openai import AsyncOpenAI
 
 from tidegate.core.clock import Clock
 from tidegate.simulator import Options, running
-from tidegate.simulator.answers.reply import Identity
+from tidegate.simulator.answers.reply import AnswerIdentity
 
 Json = dict[str, Any]
 
-IDENTITY = Identity(digits="0" * 32, now=1_790_000_000.0)
+IDENTITY = AnswerIdentity(digits="0" * 32, now=1_790_000_000.0)
 CHAT: Json = {"model": "gpt-4o", "messages": [{"role": "user", "content": "When is high tide?"}]}
 STREAM: Json = {**CHAT, "stream": True, "stream_options": {"include_usage": True}}
 RESPONSES: Json = {"model": "gpt-4o", "input": "When is high tide?"}
@@ -25,7 +25,7 @@ SCHEMA: Json = {
 }
 
 
-class Upstream:
+class SimulatorClient:
     """A simulator that is running, and a plain HTTP client for it."""
 
     def __init__(self, base_url: str, session: aiohttp.ClientSession) -> None:
@@ -50,8 +50,8 @@ class Upstream:
 
 
 @asynccontextmanager
-async def upstream(clock: Clock | None = None, **options: Any) -> AsyncIterator[Upstream]:
+async def upstream(clock: Clock | None = None, **options: Any) -> AsyncIterator[SimulatorClient]:
     """A simulator with these options."""
     key: Mapping[str, str] = {"authorization": "Bearer sk-any"}
     async with running(Options(**options), clock=clock) as base_url, aiohttp.ClientSession(headers=key) as session:
-        yield Upstream(base_url, session)
+        yield SimulatorClient(base_url, session)

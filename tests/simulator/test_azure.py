@@ -6,15 +6,15 @@ import openai
 import pytest
 from openai import AsyncAzureOpenAI, AsyncOpenAI
 
-from tests.simulator.asking import CHAT, RESPONSES, Upstream, upstream
+from tests.simulator.asking import CHAT, RESPONSES, SimulatorClient, upstream
 from tidegate.simulator import azure
 from tidegate.simulator.faults import Fault, refusal_for
-from tidegate.simulator.refusal import PageInstead, invalid
+from tidegate.simulator.refusal import HtmlPageRefusal, invalid
 
 Json = dict[str, Any]
 
 
-def client(up: Upstream, **options: Any) -> AsyncAzureOpenAI:
+def client(up: SimulatorClient, **options: Any) -> AsyncAzureOpenAI:
     """Microsoft's flavour of the official client."""
     given = {"azure_endpoint": up.root, "api_key": "azure-key", "api_version": "2024-10-21", "max_retries": 0}
     return AsyncAzureOpenAI(**{**given, **options})
@@ -116,6 +116,6 @@ async def test_its_headers_know_remainders_only() -> None:
 def test_what_needs_no_other_words_keeps_its_own() -> None:
     bad = invalid("Unsupported parameter: 'max_tokens'.", param="max_tokens", code="unsupported_parameter")
     page = refusal_for(Fault.HTML_FROM_PROXY, model="", path="")
-    assert isinstance(page, PageInstead)
-    assert azure.worded(bad) is bad
-    assert azure.worded(page) is page
+    assert isinstance(page, HtmlPageRefusal)
+    assert azure.to_azure(bad) is bad
+    assert azure.to_azure(page) is page

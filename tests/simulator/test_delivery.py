@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from tests.simulator.asking import CHAT, RESPONSES, STREAM, Upstream, upstream
+from tests.simulator.asking import CHAT, RESPONSES, STREAM, SimulatorClient, upstream
 
 
-async def timed(up: Upstream, body: dict[str, Any], **headers: str) -> list[float]:
+async def timed(up: SimulatorClient, body: dict[str, Any], **headers: str) -> list[float]:
     """Seconds until the headers, then until each part of the body."""
     clock = asyncio.get_running_loop().time
     begun = clock()
@@ -67,7 +67,7 @@ async def test_a_client_that_leaves_is_noticed_at_once(
         assert (await up.stats())["in_flight"] == 0
 
 
-async def _read(up: Upstream, path: str, body: dict[str, Any], headers: dict[str, str]) -> bytes:
+async def _read(up: SimulatorClient, path: str, body: dict[str, Any], headers: dict[str, str]) -> bytes:
     async with up.post(path, body, **headers) as answer:
         data: bytes = await answer.read()
         return data

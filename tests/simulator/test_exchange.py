@@ -5,12 +5,12 @@ from typing import Any
 import pytest
 
 from tests.simulator.asking import CHAT
-from tidegate.core.errors import ClientGone
-from tidegate.simulator.exchange import Exchange, ResetUnavailable, json_object
+from tidegate.core.errors import ClientDisconnected
+from tidegate.simulator.exchange import HttpExchange, ResetUnavailable, json_object
 from tidegate.simulator.refusal import Refusal
 
 
-def exchange(*messages: dict[str, Any]) -> Exchange:
+def exchange(*messages: dict[str, Any]) -> HttpExchange:
     """An exchange whose client sends these messages and takes anything."""
     coming = iter(messages)
 
@@ -20,7 +20,7 @@ def exchange(*messages: dict[str, Any]) -> Exchange:
     async def send(_: Any) -> None:
         return
 
-    return Exchange({"type": "http", "method": "POST", "path": "/", "headers": []}, receive, send)
+    return HttpExchange({"type": "http", "method": "POST", "path": "/", "headers": []}, receive, send)
 
 
 async def test_a_body_may_come_in_parts() -> None:
@@ -33,12 +33,12 @@ async def test_a_body_may_come_in_parts() -> None:
 
 async def test_a_client_may_leave_while_it_speaks() -> None:
     speaking = exchange({"type": "http.request", "body": b"ab", "more_body": True}, {"type": "http.disconnect"})
-    with pytest.raises(ClientGone):
+    with pytest.raises(ClientDisconnected):
         await speaking.body()
 
 
 async def test_a_client_may_leave_during_a_pause() -> None:
-    with pytest.raises(ClientGone):
+    with pytest.raises(ClientDisconnected):
         await exchange({"type": "http.disconnect"}).pause(60)
 
 

@@ -9,7 +9,7 @@ import aiohttp
 import openai
 import pytest
 
-from tests.eventually import until, until_so
+from tests.eventually import wait_until, wait_until_async
 from tests.simulator.asking import CHAT, RESPONSES, STREAM, upstream
 from tidegate.simulator.faults import Fault, draw
 
@@ -107,7 +107,7 @@ async def test_a_stall_is_silence_until_the_client_leaves() -> None:
         async with up.post("/chat/completions", STREAM, x_simulate_fault="stall") as answer:
             parts: list[bytes] = []
             reading = asyncio.create_task(_read_into(parts, answer))
-            await until(lambda: bool(parts))
+            await wait_until(lambda: bool(parts))
             done, _ = await asyncio.wait({reading}, timeout=0.1)
             assert not done
             reading.cancel()
@@ -130,7 +130,7 @@ async def _counted(up: Any, **expected: int) -> None:
         stats = await up.stats()
         return all(stats[name] == count for name, count in expected.items())
 
-    await until_so(seen)
+    await wait_until_async(seen)
 
 
 @pytest.mark.parametrize("fault", ["error_in_stream", "preflight_failure_in_stream"])

@@ -3,7 +3,7 @@
 import pytest
 
 from tidegate.core.clock import ManualClock
-from tidegate.simulator.limits import RateLimits, go_duration
+from tidegate.simulator.limits import SimulatedRateLimits, go_duration
 from tidegate.simulator.refusal import Refusal
 
 
@@ -18,7 +18,7 @@ def test_durations_are_written_as_go_writes_them(seconds: float, text: str) -> N
 
 def test_tokens_run_out_and_come_back() -> None:
     clock = ManualClock()
-    limits = RateLimits(0, 6000, clock)
+    limits = SimulatedRateLimits(0, 6000, clock)
     limits.admit("gpt-4o", 5900)
     with pytest.raises(Refusal, match=r"\(TPM\): Limit 6000, Used 5900, Requested 200. Please try again in 1s\.") as no:
         limits.admit("gpt-4o", 200)
@@ -31,24 +31,24 @@ def test_tokens_run_out_and_come_back() -> None:
 
 def test_a_question_larger_than_the_limit_can_never_be_asked() -> None:
     with pytest.raises(Refusal, match=r"^Request too large .* Limit 100, Requested 101") as no:
-        RateLimits(0, 100, ManualClock()).admit("gpt-4o", 101)
+        SimulatedRateLimits(0, 100, ManualClock()).admit("gpt-4o", 101)
     assert "retry-after" not in no.value.headers
 
 
 def test_a_refusal_takes_nothing_of_the_other_limit() -> None:
-    limits = RateLimits(10, 100, ManualClock())
+    limits = SimulatedRateLimits(10, 100, ManualClock())
     with pytest.raises(Refusal):
         limits.admit("gpt-4o", 101)
     assert limits.headers()["x-ratelimit-remaining-requests"] == "10"
 
 
 def test_without_limits_nothing_is_refused() -> None:
-    limits = RateLimits(0, 0, ManualClock())
+    limits = SimulatedRateLimits(0, 0, ManualClock())
     for _ in range(20_000):
         limits.admit("gpt-4o", 10_000)
 
 
 def test_who_keeps_to_the_limits_stated_where_there_are_none_is_not_slowed() -> None:
-    headers = RateLimits(0, 0, ManualClock()).headers()
+    headers = SimulatedRateLimits(0, 0, ManualClock()).headers()
     assert int(headers["x-ratelimit-limit-requests"]) > 60 * 10_000
     assert int(headers["x-ratelimit-limit-tokens"]) > 60 * 10_000 * 1_000

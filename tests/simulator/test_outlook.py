@@ -5,7 +5,7 @@ from random import Random
 import pytest
 
 from tidegate.simulator.faults import Fault
-from tidegate.simulator.outlook import Outlook
+from tidegate.simulator.outlook import ActiveFaults
 from tidegate.simulator.refusal import Refusal
 
 RANDOM = Random(1)  # noqa: S311  # repeatable on purpose
@@ -21,26 +21,26 @@ RANDOM = Random(1)  # noqa: S311  # repeatable on purpose
     ],
 )
 def test_a_keys_own_faults_come_first(key: str, fault: Fault) -> None:
-    outlook = Outlook({"overloaded": 1.0}, {"two": {"out_of_quota": 1.0}, "three": {"timeout": 1.0}})
-    assert outlook.strike(key, RANDOM) == fault
+    outlook = ActiveFaults({"overloaded": 1.0}, {"two": {"out_of_quota": 1.0}, "three": {"timeout": 1.0}})
+    assert outlook.draw_fault(key, RANDOM) == fault
 
 
 def test_faults_change_for_all_and_for_one() -> None:
-    outlook = Outlook({}, {})
-    assert outlook.strike("sk-one", RANDOM) is None
-    outlook.change({"stall": 1}, ending="one")
-    outlook.change({"overloaded": 1})
-    assert outlook.shown() == {"faults": {"overloaded": 1}, "by_key": {"one": {"stall": 1}}}
-    outlook.change({}, ending="one")
-    outlook.change({}, ending="never-set")
-    outlook.change({})
-    assert outlook.shown() == {"faults": {}, "by_key": {}}
+    outlook = ActiveFaults({}, {})
+    assert outlook.draw_fault("sk-one", RANDOM) is None
+    outlook.set_faults({"stall": 1}, ending="one")
+    outlook.set_faults({"overloaded": 1})
+    assert outlook.as_json() == {"faults": {"overloaded": 1}, "by_key": {"one": {"stall": 1}}}
+    outlook.set_faults({}, ending="one")
+    outlook.set_faults({}, ending="never-set")
+    outlook.set_faults({})
+    assert outlook.as_json() == {"faults": {}, "by_key": {}}
 
 
 @pytest.mark.parametrize("ending", ["", "one"])
 @pytest.mark.parametrize("faults", [{"lightning": 1}, {"stall": 2}, {"stall": "often"}, {"stall": None}])
 def test_what_is_no_fault_is_refused_and_changes_nothing(faults: dict[str, object], ending: str) -> None:
-    outlook = Outlook({}, {})
+    outlook = ActiveFaults({}, {})
     with pytest.raises(Refusal):
-        outlook.change(faults, ending=ending)
-    assert outlook.shown() == {"faults": {}, "by_key": {}}
+        outlook.set_faults(faults, ending=ending)
+    assert outlook.as_json() == {"faults": {}, "by_key": {}}

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from tidegate.simulator.refusal import PageInstead, Refusal, invalid
+from tidegate.simulator.refusal import HtmlPageRefusal, Refusal, invalid
 
 
 def test_all_four_fields_are_there() -> None:
@@ -16,6 +16,6 @@ def test_headers_are_kept_beside_it() -> None:
 
 
 def test_a_page_is_no_json() -> None:
-    page = PageInstead(502, "<html></html>")
+    page = HtmlPageRefusal(502, "<html></html>")
     assert (page.status, page.body) == (502, b"<html></html>")
     assert page.content_type.startswith("text/html")

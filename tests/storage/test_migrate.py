@@ -13,7 +13,7 @@ from yoyo import read_migrations
 from tidegate.core.errors import PostgresUnavailable
 from tidegate.core.values import LedgerEntry
 from tidegate.storage import migrate as module
-from tidegate.storage.embedded import Stores
+from tidegate.storage.embedded import StoreUrls
 from tidegate.storage.migrate import MigrationFailed, migrate, pending
 
 STEPS = [
@@ -33,7 +33,7 @@ STEPS = [
 
 
 @pytest.fixture
-def empty_database(stores: Stores) -> Iterator[str]:
+def empty_database(stores: StoreUrls) -> Iterator[str]:
     name = "tidegate_test_migrate"
     with psycopg.connect(stores.database_url, autocommit=True) as server:
         server.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
@@ -73,7 +73,7 @@ def test_the_ledger_has_the_columns_of_its_entries(database_url: str) -> None:
     assert dict(rows) == optional
 
 
-def test_the_ledger_holds_an_entry(clean_stores: Stores) -> None:
+def test_the_ledger_holds_an_entry(clean_stores: StoreUrls) -> None:
     moment = datetime(2026, 11, 23, 12, tzinfo=UTC)
     entry = LedgerEntry(
         id="req_1",
@@ -95,7 +95,7 @@ def test_the_ledger_holds_an_entry(clean_stores: Stores) -> None:
         assert connection.execute("SELECT at, cost_nanos FROM ledger").fetchone() == (moment, 2**40)
 
 
-def test_what_knows_nothing_of_limits_still_makes_and_finds_keys(clean_stores: Stores) -> None:
+def test_what_knows_nothing_of_limits_still_makes_and_finds_keys(clean_stores: StoreUrls) -> None:
     with psycopg.connect(clean_stores.database_url, autocommit=True) as connection:
         connection.execute("INSERT INTO projects (id, created_at) VALUES ('shop', now())")
         connection.execute(

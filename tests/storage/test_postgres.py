@@ -10,17 +10,17 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from tests.eventually import until, until_so
+from tests.eventually import wait_until, wait_until_async
 from tidegate.core.errors import PostgresUnavailable
 from tidegate.storage import embedded
-from tidegate.storage.embedded import Stores
+from tidegate.storage.embedded import StoreUrls
 from tidegate.storage.postgres import Postgres, queries
 
 COUNT = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'tidegate' AND datname = current_database()"
 
 
 @pytest.fixture
-async def own(own_stores: Stores) -> AsyncIterator[Postgres]:
+async def own(own_stores: StoreUrls) -> AsyncIterator[Postgres]:
     """An impatient pool on a PostgreSQL that may be killed."""
     pool = Postgres(own_stores.database_url, size=2, timeout=0.5)
     yield pool
@@ -29,7 +29,7 @@ async def own(own_stores: Stores) -> AsyncIterator[Postgres]:
 
 async def until_it_answers(postgres: Postgres) -> None:
     """Its impatience is too short for a busy machine, now and then."""
-    await until_so(lambda: answers(postgres))
+    await wait_until_async(lambda: answers(postgres))
 
 
 async def answers(postgres: Postgres) -> bool:
@@ -127,7 +127,7 @@ async def test_where_there_is_no_server_the_error_is_typed_and_keeps_the_passwor
     await nowhere.close()
 
 
-async def test_a_database_that_does_not_exist_is_unavailable_too(own_stores: Stores) -> None:
+async def test_a_database_that_does_not_exist_is_unavailable_too(own_stores: StoreUrls) -> None:
     wrong = Postgres(own_stores.database_url.replace("/postgres?", "/nothing?"), size=1, timeout=1.0)
     with pytest.raises(PostgresUnavailable):
         async with wrong.connection():
@@ -139,7 +139,7 @@ async def test_a_restart_heals_by_itself(own: Postgres, own_folder: Path) -> Non
     pid_file = own_folder / "postgres" / "postmaster.pid"
     await until_it_answers(own)
     os.kill(int(pid_file.read_text().split()[0]), signal.SIGINT)
-    await until(lambda: not pid_file.exists())
+    await wait_until(lambda: not pid_file.exists())
     assert not await answers(own)
     with embedded.running(own_folder):
         await until_it_answers(own)
@@ -150,23 +150,23 @@ async def test_a_server_that_answered_just_now_is_not_asked_again(own: Postgres)
         backend = await connection.fetchval("SELECT pg_backend_pid()")
     os.kill(backend, signal.SIGSTOP)
     try:
-        await own.ready()  # asked, it would not answer
+        await own.ensure_ready()  # asked, it would not answer
     finally:
         os.kill(backend, signal.SIGCONT)
 
 
 async def test_a_server_that_ended_is_missed_at_once(own: Postgres, own_folder: Path) -> None:
     pid_file = own_folder / "postgres" / "postmaster.pid"
-    await own.ready()
+    await own.ensure_ready()
     os.kill(int(pid_file.read_text().split()[0]), signal.SIGINT)
-    await until(lambda: not pid_file.exists())
+    await wait_until(lambda: not pid_file.exists())
     with pytest.raises(PostgresUnavailable):
-        await own.ready()
+        await own.ensure_ready()
     with embedded.running(own_folder):
-        await own.ready()
+        await own.ensure_ready()
 
 
-async def test_closing_waits_no_longer_than_the_timeout(own_stores: Stores) -> None:
+async def test_closing_waits_no_longer_than_the_timeout(own_stores: StoreUrls) -> None:
     pool = Postgres(own_stores.database_url, size=1, timeout=0.5)
     async with pool.connection():
         begun = asyncio.get_running_loop().time()

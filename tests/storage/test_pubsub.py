@@ -2,7 +2,7 @@
 
 import asyncio
 
-from tests.eventually import PATIENCE_SECONDS, until
+from tests.eventually import PATIENCE_SECONDS, wait_until
 from tidegate.core.clock import SystemClock
 from tidegate.storage.pubsub import Channel
 from tidegate.storage.redis import RedisLink
@@ -15,7 +15,7 @@ async def test_what_is_published_is_handed_on_in_order(redis_link: RedisLink, re
     assert repr(channel).endswith(": heard>")
     for number in range(20):
         assert await redis_link.command("PUBLISH", channel.name, f"{number}") == 1
-    await until(lambda: len(heard) == 20)
+    await wait_until(lambda: len(heard) == 20)
     assert heard == [f"{number}".encode() for number in range(20)]
     await channel.close()
     async with asyncio.timeout(PATIENCE_SECONDS):  # Redis sees the end in its own time
@@ -30,7 +30,7 @@ async def test_a_message_that_cannot_be_understood_ends_nothing(redis_link: Redi
     await channel.start(lambda data: heard.append(int(data)))
     for text in ("1", "two", "3"):
         await redis_link.command("PUBLISH", channel.name, text)
-    await until(lambda: heard == [1, 3])
+    await wait_until(lambda: heard == [1, 3])
     await channel.close()
 
 
@@ -38,12 +38,12 @@ async def test_a_lost_connection_is_made_again_and_its_owner_is_told(redis_link:
     heard: list[bytes] = []
     missed = asyncio.Event()
     channel = Channel(redis_link, f"{redis_prefix}:channel")
-    await channel.start(heard.append, missed=missed.set)
+    await channel.start(heard.append, on_gap=missed.set)
     assert not missed.is_set()
     await redis_link.command("CLIENT", "KILL", "TYPE", "pubsub")
     await asyncio.wait_for(missed.wait(), PATIENCE_SECONDS)
     await redis_link.command("PUBLISH", channel.name, "again")
-    await until(lambda: heard == [b"again"])
+    await wait_until(lambda: heard == [b"again"])
     await channel.close()
 
 

@@ -8,17 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from tests.eventually import until
-from tests.faults.proxy import Mode, before
+from tests.eventually import wait_until
+from tests.faults.proxy import Mode, proxy_before
 from tidegate.core.clock import SystemClock
 from tidegate.core.errors import RedisUnavailable
-from tidegate.core.events import Happening, Own
+from tidegate.core.events import Event, EventName
 from tidegate.storage import embedded
-from tidegate.storage.embedded import Stores
+from tidegate.storage.embedded import StoreUrls
 from tidegate.storage.redis import RedisLink, Script
 
 TIMEOUT = 0.3
-ROOM = 10.0
+SLACK_SECONDS = 10.0
 """What a busy machine may take longer; who waited for Redis would wait for ever."""
 
 
@@ -32,7 +32,7 @@ class AddOne(Script):
 
 
 @pytest.fixture
-def server(own_stores: Stores, own_folder: Path) -> Iterator[int]:
+def server(own_stores: StoreUrls, own_folder: Path) -> Iterator[int]:
     """The process of that Redis; alive at the test's start, thawed after it."""
     assert own_stores.redis_url
     with embedded.running(own_folder):
@@ -43,7 +43,7 @@ def server(own_stores: Stores, own_folder: Path) -> Iterator[int]:
 
 
 @pytest.fixture
-async def own(own_stores: Stores, server: int) -> AsyncIterator[RedisLink]:
+async def own(own_stores: StoreUrls, server: int) -> AsyncIterator[RedisLink]:
     """An impatient link to a Redis that may be frozen and killed."""
     assert server
     link = RedisLink(own_stores.redis_url, timeout=TIMEOUT, clock=SystemClock())
@@ -72,7 +72,7 @@ async def test_a_command_is_answered_in_raw(redis_link: RedisLink, redis_prefix:
     assert await redis_link.command("MGET", key, key + "?") == [b"\x00\xff", None]
 
 
-async def test_commands_that_are_pending_together_leave_in_one_write(own_stores: Stores, server: int) -> None:
+async def test_commands_that_are_pending_together_leave_in_one_write(own_stores: StoreUrls, server: int) -> None:
     assert server
     patient = RedisLink(own_stores.redis_url, timeout=5.0, clock=SystemClock())
     await patient.start()
@@ -122,12 +122,12 @@ async def test_a_frozen_redis_is_given_up_within_the_timeout_then_at_once_and_he
     os.kill(server, signal.SIGSTOP)
     words, took = await failure(own, "PING")
     assert "no answer within" in words
-    assert TIMEOUT * 0.9 < took < TIMEOUT + ROOM
+    assert TIMEOUT * 0.9 < took < TIMEOUT + SLACK_SECONDS
     assert not own.up
     refusals = [await failure(own, "PING") for _ in range(100)]
     assert sum(took for _, took in refusals) < 10 * TIMEOUT, "nobody waits for what is known to be silent"
     os.kill(server, signal.SIGCONT)
-    await until(lambda: own.up)
+    await wait_until(lambda: own.up)
     assert await own.command("ECHO", "back") == b"back"
 
 
@@ -136,7 +136,7 @@ async def test_all_who_wait_on_a_frozen_redis_are_released_together(own: RedisLi
     begun = now()
     outcomes = await asyncio.gather(*(own.command("PING") for _ in range(500)), return_exceptions=True)
     assert {type(outcome) for outcome in outcomes} == {RedisUnavailable}
-    assert now() - begun < TIMEOUT + ROOM
+    assert now() - begun < TIMEOUT + SLACK_SECONDS
 
 
 async def test_who_asks_just_before_the_silence_is_noticed_does_not_wait_the_whole_timeout(
@@ -152,43 +152,47 @@ async def test_who_asks_just_before_the_silence_is_noticed_does_not_wait_the_who
 
 
 async def test_a_redis_that_is_slower_than_the_timeout_is_left_alone_until_it_is_quick(
-    own_stores: Stores, server: int
+    own_stores: StoreUrls, server: int
 ) -> None:
     assert server
-    happenings: list[Happening] = []
-    async with before(own_stores.redis_url) as (proxy, url):
-        link = RedisLink(url, timeout=TIMEOUT, clock=SystemClock(), tell=happenings.append)
+    happenings: list[Event] = []
+    async with proxy_before(own_stores.redis_url) as (proxy, url):
+        link = RedisLink(url, timeout=TIMEOUT, clock=SystemClock(), on_event=happenings.append)
         await link.start()
         await proxy.set(Mode.SLOW, seconds=1.5 * TIMEOUT)
         await failure(link, "PING")
         late = proxy.answers + 2
-        await until(lambda: proxy.answers >= late)
+        await wait_until(lambda: proxy.answers >= late)
         assert not link.up, "late answers are no sign of health"
         assert (await failure(link, "PING"))[1] < TIMEOUT / 2
         await proxy.set(Mode.PASS)
-        await until(lambda: link.up)
+        await wait_until(lambda: link.up)
         assert await link.command("ECHO", "back") == b"back"
         await link.close()
-    assert [happening.what for happening in happenings] == [Own.REDIS_BACK, Own.REDIS_SILENT, Own.REDIS_BACK]
+    assert [happening.name for happening in happenings] == [
+        EventName.REDIS_BACK,
+        EventName.REDIS_SILENT,
+        EventName.REDIS_BACK,
+    ]
 
 
-async def test_an_error_in_answer_is_told_apart_from_silence(own_stores: Stores, server: int) -> None:
+async def test_an_error_in_answer_is_told_apart_from_silence(own_stores: StoreUrls, server: int) -> None:
     assert server
-    happenings: list[Happening] = []
-    link = RedisLink(own_stores.redis_url, timeout=TIMEOUT, clock=SystemClock(), tell=happenings.append)
+    happenings: list[Event] = []
+    link = RedisLink(own_stores.redis_url, timeout=TIMEOUT, clock=SystemClock(), on_event=happenings.append)
     await link.start()
     assert "unknown command" in (await failure(link, "NONSENSE"))[0]
     assert link.up
-    assert happenings == [Happening(Own.REDIS_BACK), Happening(Own.REDIS_REFUSED)]
+    assert happenings == [Event(EventName.REDIS_BACK), Event(EventName.REDIS_REFUSED)]
     await link.close()
 
 
 async def test_a_long_freeze_heals_too(own: RedisLink, server: int) -> None:
     os.kill(server, signal.SIGSTOP)
     await failure(own, "PING")
-    await until(lambda: repr(own).endswith("0 awaited>"))  # the silent connection was given up
+    await wait_until(lambda: repr(own).endswith("0 awaited>"))  # the silent connection was given up
     os.kill(server, signal.SIGCONT)
-    await until(lambda: own.up)
+    await wait_until(lambda: own.up)
     assert await own.command("ECHO", "back") == b"back"
 
 
@@ -196,10 +200,10 @@ async def test_a_killed_redis_is_refused_at_once_and_its_restart_heals(
     own: RedisLink, server: int, own_folder: Path
 ) -> None:
     os.kill(server, signal.SIGKILL)
-    await until(lambda: not own.up)
+    await wait_until(lambda: not own.up)
     assert (await failure(own, "PING"))[1] < TIMEOUT
     with embedded.running(own_folder):
-        await until(lambda: own.up)
+        await wait_until(lambda: own.up)
         assert await own.command("ECHO", "back") == b"back"
 
 
@@ -211,10 +215,10 @@ async def test_those_who_wait_when_the_connection_breaks_are_told(own: RedisLink
     begun = now()
     outcomes = await asyncio.gather(*waiting, return_exceptions=True)
     assert {type(outcome) for outcome in outcomes} == {RedisUnavailable}
-    assert now() - begun < TIMEOUT + ROOM
+    assert now() - begun < TIMEOUT + SLACK_SECONDS
 
 
-class Swallower:
+class SilentProxy:
     """A way to Redis by TCP that can be told to pass nothing on any more, without closing anything."""
 
     def __init__(self, path: str) -> None:
@@ -249,16 +253,16 @@ class Swallower:
 
 
 async def test_an_end_that_vanished_without_a_word_is_left_for_a_new_connection(
-    own_stores: Stores, server: int
+    own_stores: StoreUrls, server: int
 ) -> None:
     assert server
-    way = Swallower(own_stores.redis_url.removeprefix("unix://"))
+    way = SilentProxy(own_stores.redis_url.removeprefix("unix://"))
     link = RedisLink(await way.start(), timeout=TIMEOUT, clock=SystemClock())
     await link.start()
     assert await link.command("PING") == b"PONG"
     await way.swallow()
     await failure(link, "PING")
-    await until(lambda: link.up)
+    await wait_until(lambda: link.up)
     assert await link.command("ECHO", "back") == b"back"
     await link.close()
     await way.close()
@@ -268,7 +272,7 @@ async def test_where_there_is_no_redis_the_start_is_short_and_says_nothing_but_n
     link = RedisLink("redis://:hidden@127.0.0.1:1", timeout=TIMEOUT, clock=SystemClock())
     begun = now()
     await link.start()
-    assert now() - begun < TIMEOUT + ROOM
+    assert now() - begun < TIMEOUT + SLACK_SECONDS
     words, took = await failure(link, "PING")
     assert took < TIMEOUT
     assert "hidden" not in words + repr(link)
@@ -291,7 +295,7 @@ async def test_a_dedicated_clients_errors_are_ours() -> None:
     await link.close()
 
 
-async def test_closing_releases_those_who_wait_and_leaves_no_task(own_stores: Stores, server: int) -> None:
+async def test_closing_releases_those_who_wait_and_leaves_no_task(own_stores: StoreUrls, server: int) -> None:
     before = asyncio.all_tasks()
     link = RedisLink(own_stores.redis_url, timeout=60.0, clock=SystemClock())
     await link.start()
@@ -302,12 +306,12 @@ async def test_closing_releases_those_who_wait_and_leaves_no_task(own_stores: St
     await link.close()
     with pytest.raises(RedisUnavailable):
         await waiting
-    assert now() - begun < ROOM
+    assert now() - begun < SLACK_SECONDS
     assert asyncio.all_tasks() == before
 
 
 async def test_the_keys_of_a_prefix_learn_which_run_of_redis_it_is(
-    own_stores: Stores, server: int, own_folder: Path
+    own_stores: StoreUrls, server: int, own_folder: Path
 ) -> None:
     """Before anything else is asked, after each restart anew."""
     link = RedisLink(own_stores.redis_url, timeout=TIMEOUT, clock=SystemClock(), prefix="runs")
@@ -315,9 +319,9 @@ async def test_the_keys_of_a_prefix_learn_which_run_of_redis_it_is(
     first = await link.command("GET", "{runs}:run")
     assert first in await link.command("INFO", "server")
     os.kill(server, signal.SIGKILL)
-    await until(lambda: not link.up)
+    await wait_until(lambda: not link.up)
     with embedded.running(own_folder):
-        await until(lambda: link.up)
+        await wait_until(lambda: link.up)
         second = await link.command("GET", "{runs}:run")
         assert second != first
         assert second in await link.command("INFO", "server")

@@ -8,7 +8,7 @@ import pytest
 from redis.asyncio.connection import Connection
 from redis.exceptions import BusyLoadingError, NoScriptError, RedisError, ResponseError
 
-from tests.eventually import PATIENCE_SECONDS, until
+from tests.eventually import PATIENCE_SECONDS, wait_until
 from tidegate.storage.redis_wire import RedisWire
 
 
@@ -54,7 +54,7 @@ async def test_commands_of_one_turn_leave_together_and_in_order(line: Line) -> N
     for number in range(3):
         line.wire.send(b"%d" % number)
     assert len(line.server.heard) == before
-    await until(lambda: line.server.heard[before:] == b"012")
+    await wait_until(lambda: line.server.heard[before:] == b"012")
 
 
 @pytest.mark.parametrize("size", [1, 3, 1000])
@@ -63,7 +63,7 @@ async def test_replies_are_heard_however_they_are_cut(line: Line, size: int) -> 
     for begin in range(0, len(said), size):
         line.server.writer.write(said[begin : begin + size])
         await line.server.writer.drain()
-    await until(lambda: len(line.replies) == 8)
+    await wait_until(lambda: len(line.replies) == 8)
     assert line.replies[:4] == [b"OK", 7, None, [b"a", 1]]
     assert [type(reply) for reply in line.replies[4:7]] == [ResponseError, NoScriptError, BusyLoadingError]
     assert line.replies[7] == b"\x00\xff"
@@ -74,6 +74,6 @@ async def test_the_end_is_told(line: Line, said: bytes) -> None:
     line.server.writer.write(said)
     line.server.writer.close()
     with pytest.raises(RedisError):
-        await asyncio.wait_for(line.wire.lost, PATIENCE_SECONDS)
+        await asyncio.wait_for(line.wire.closed, PATIENCE_SECONDS)
     line.wire.send(b"nobody hears it")
     await asyncio.sleep(0)

@@ -6,7 +6,7 @@ import pytest
 
 from tidegate.core.errors import NotStorable, PartitionMissing, PostgresUnavailable
 from tidegate.storage.postgres import Connection, Postgres
-from tidegate.storage.row_security import ProjectRows
+from tidegate.storage.row_security import ProjectTransactions
 
 TABLES = ("conversations", "items", "responses", "completions", "parts")
 FILL = """
@@ -26,22 +26,22 @@ INSERT INTO parts (project, hash, expires_on, uses, data) SELECT id, 'h', 'infin
 
 
 @pytest.fixture
-async def rows(postgres: Postgres) -> ProjectRows:
+async def rows(postgres: Postgres) -> ProjectTransactions:
     async with postgres.connection() as connection:
         await connection.execute(FILL)
-    return ProjectRows(postgres)
+    return ProjectTransactions(postgres)
 
 
 @pytest.mark.parametrize("table", TABLES)
 @pytest.mark.parametrize("project", ["shop", 'it\'s "x"; \\', "nobody"])
-async def test_one_projects_rows_are_seen(rows: ProjectRows, table: str, project: str) -> None:
+async def test_one_projects_rows_are_seen(rows: ProjectTransactions, table: str, project: str) -> None:
     async with rows.transaction(project) as connection:
         seen = [row["project"] for row in await connection.fetch(f"SELECT project FROM {table}")]  # noqa: S608
     assert seen == ([] if project == "nobody" else [project])
 
 
 @pytest.mark.parametrize("table", TABLES)
-async def test_others_rows_can_neither_be_changed_nor_deleted_nor_made(rows: ProjectRows, table: str) -> None:
+async def test_others_rows_can_neither_be_changed_nor_deleted_nor_made(rows: ProjectTransactions, table: str) -> None:
     async with rows.transaction("shop") as connection:
         assert await connection.execute(f"UPDATE {table} SET project = project WHERE project = 'bank'") == "UPDATE 0"  # noqa: S608
         assert await connection.execute(f"DELETE FROM {table} WHERE project = 'bank'") == "DELETE 0"  # noqa: S608
@@ -64,13 +64,13 @@ async def test_others_rows_can_neither_be_changed_nor_deleted_nor_made(rows: Pro
         "CREATE TABLE mine ()",
     ],
 )
-async def test_nothing_else_is_allowed(rows: ProjectRows, query: str) -> None:
+async def test_nothing_else_is_allowed(rows: ProjectTransactions, query: str) -> None:
     with pytest.raises(Exception, match=r"permission denied|must be owner"):
         async with rows.transaction("shop") as connection:
             await connection.execute(query)
 
 
-async def test_after_the_transaction_nothing_of_it_is_left(rows: ProjectRows, postgres: Postgres) -> None:
+async def test_after_the_transaction_nothing_of_it_is_left(rows: ProjectTransactions, postgres: Postgres) -> None:
     async def role(connection: Connection) -> tuple[str, str]:
         row = await connection.fetchrow(
             "SELECT current_user AS name, current_setting('tidegate.project', true) AS project"
@@ -95,7 +95,7 @@ async def test_after_the_transaction_nothing_of_it_is_left(rows: ProjectRows, po
         assert await role(connection) == before
 
 
-async def test_of_a_cancelled_transaction_nothing_is_kept(rows: ProjectRows) -> None:
+async def test_of_a_cancelled_transaction_nothing_is_kept(rows: ProjectTransactions) -> None:
     began = asyncio.Event()
 
     async def delete() -> None:
@@ -123,7 +123,9 @@ async def test_of_a_cancelled_transaction_nothing_is_kept(rows: ProjectRows) -> 
         ("DO $$ BEGIN RAISE EXCEPTION SQLSTATE '40P01'; END $$", PostgresUnavailable),
     ],
 )
-async def test_what_postgresql_cannot_hold_is_typed(rows: ProjectRows, query: str, error: type[Exception]) -> None:
+async def test_what_postgresql_cannot_hold_is_typed(
+    rows: ProjectTransactions, query: str, error: type[Exception]
+) -> None:
     with pytest.raises(error):
         async with rows.transaction("shop") as connection:
             await connection.execute(query)
@@ -133,6 +135,6 @@ async def test_what_postgresql_cannot_hold_is_typed(rows: ProjectRows, query: st
     ("setting", "value"),
     [("plan_cache_mode", "force_generic_plan"), ("max_parallel_workers_per_gather", "0"), ("enable_hashjoin", "off")],
 )
-async def test_what_goes_by_keys_is_planned_for_keys(rows: ProjectRows, setting: str, value: str) -> None:
+async def test_what_goes_by_keys_is_planned_for_keys(rows: ProjectTransactions, setting: str, value: str) -> None:
     async with rows.transaction("shop") as connection:
         assert await connection.fetchval(f"SHOW {setting}") == value

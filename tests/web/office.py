@@ -7,21 +7,23 @@ import msgspec
 
 from tests.harness import Answer, Json
 from tidegate.auth.key_store import KeyStore
-from tidegate.queue.store import LaneShown, Waiting
+from tidegate.queue.store import LaneSnapshot, WaitingEntry
 
 NO_LIMITS = dict.fromkeys(("rpm", "rpd", "tpm", "concurrency", "budget_day_usd", "budget_month_usd"))
 
 
-class OneLane:
+class SingleLaneQueue:
     """A queue in which one call waits."""
 
-    async def show(self, now: float, *, most: int) -> tuple[LaneShown, ...]:
-        assert (now > 0, most > 0) == (True, True)
-        waiting = Waiting(request="req_1", process="p1", flow="shop", weight=16, tokens=9, waited=2.0, left=3.0)
-        return (LaneShown(name="main/m", rpm=60, tpm=0, waiting=1, unanswered=4, held_for=0.0, heads=(waiting,)),)
+    async def snapshot(self, now: float, *, limit: int) -> tuple[LaneSnapshot, ...]:
+        assert (now > 0, limit > 0) == (True, True)
+        waiting = WaitingEntry(request="req_1", process="p1", flow="shop", weight=16, tokens=9, waited=2.0, left=3.0)
+        return (
+            LaneSnapshot(name="main/m", rpm=60, tpm=0, waiting=1, unanswered=4, held_for=0.0, first_entries=(waiting,)),
+        )
 
 
-class Office:
+class ApiClient:
     """The admin API behind a real socket, and an admin key."""
 
     def __init__(self, root: str, key: str, http: aiohttp.ClientSession, keys: KeyStore) -> None:
@@ -30,7 +32,7 @@ class Office:
         self._key = key
         self._http = http
 
-    async def ask(self, method: str, path: str, body: Json | bytes | None = None, key: str | None = None) -> Answer:
+    async def send(self, method: str, path: str, body: Json | bytes | None = None, key: str | None = None) -> Answer:
         """One request below `/admin/v1`, with the admin key or another."""
         headers = {"authorization": f"Bearer {key or self._key}", "content-type": "application/json"}
         data = body if isinstance(body, bytes) or body is None else msgspec.json.encode(body)
@@ -39,12 +41,12 @@ class Office:
 
     async def get(self, path: str) -> Json:
         """What a GET gives."""
-        answer = await self.ask("GET", path)
+        answer = await self.send("GET", path)
         assert answer.status == 200, answer.text
         return answer.json
 
-    async def make(self, **fields: Any) -> Json:
+    async def create_key(self, **fields: Any) -> Json:
         """A new key."""
-        answer = await self.ask("POST", "/keys", {"project": "shop", **fields})
+        answer = await self.send("POST", "/keys", {"project": "shop", **fields})
         assert answer.status == 201, answer.text
         return answer.json

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from tidegate.core import errors
-from tidegate.core.errors import TidegateError, UpstreamWords
+from tidegate.core.errors import TidegateError, UpstreamErrorDetail
 from tidegate.web import envelope
 
 
@@ -29,24 +29,24 @@ def test_every_typed_error_has_an_envelope(kind: type[TidegateError]) -> None:
     ("said", "status"), [(400, 400), (418, 418), (429, 429), (500, 500), (503, 503), (522, 502), (529, 502), (200, 502)]
 )
 def test_the_upstreams_own_status_is_kept_where_callers_know_it(said: int, status: int) -> None:
-    error = errors.ErrorInStream(words=UpstreamWords(status=said))
+    error = errors.ErrorInStream(upstream_detail=UpstreamErrorDetail(status=said))
     assert envelope.status_of(error) == status
 
 
 @pytest.mark.parametrize("code", ["their_code", None])
 def test_the_upstreams_own_words_win(code: str | None) -> None:
-    words = UpstreamWords(status=400, type="their_type", code=code, message="theirs")
-    inside = envelope.inside(errors.UpstreamRejected("theirs", param="messages", words=words))
+    words = UpstreamErrorDetail(status=400, type="their_type", code=code, message="theirs")
+    inside = envelope.error_object(errors.UpstreamRejected("theirs", param="messages", upstream_detail=words))
     assert inside == {"message": "theirs", "type": "their_type", "param": "messages", "code": code}
 
 
 @pytest.mark.parametrize(
     ("error", "said"),
     [
-        (errors.RateLimited(retry_after=0.644), {b"retry-after": b"1", b"retry-after-ms": b"644"}),
-        (errors.RateLimited(retry_after=7.2), {b"retry-after": b"8", b"retry-after-ms": b"7200"}),
-        (errors.RateLimited(), {}),
-        (errors.OutOfQuota(retry_after=5), {}),
+        (errors.UpstreamRateLimited(retry_after=0.644), {b"retry-after": b"1", b"retry-after-ms": b"644"}),
+        (errors.UpstreamRateLimited(retry_after=7.2), {b"retry-after": b"8", b"retry-after-ms": b"7200"}),
+        (errors.UpstreamRateLimited(), {}),
+        (errors.InsufficientQuota(retry_after=5), {}),
     ],
 )
 def test_a_wait_is_said_only_where_it_helps(error: TidegateError, said: dict[bytes, bytes]) -> None:
@@ -55,7 +55,7 @@ def test_a_wait_is_said_only_where_it_helps(error: TidegateError, said: dict[byt
 
 
 def test_in_a_stream_of_responses_an_error_is_nested_and_flat() -> None:
-    event = envelope.event_of(errors.Overloaded("Busy."), responses=True, sequence_number=3)
+    event = envelope.event_of(errors.UpstreamOverloaded("Busy."), responses=True, sequence_number=3)
     name, data = event.decode().splitlines()[:2]
     document = json.loads(data.removeprefix("data: "))
     assert name == "event: error"
@@ -64,5 +64,5 @@ def test_in_a_stream_of_responses_an_error_is_nested_and_flat() -> None:
 
 
 def test_in_a_chat_stream_an_error_is_an_envelope() -> None:
-    event = envelope.event_of(errors.Overloaded("Busy."), responses=False)
+    event = envelope.event_of(errors.UpstreamOverloaded("Busy."), responses=False)
     assert json.loads(event.decode().removeprefix("data: "))["error"]["message"] == "Busy."

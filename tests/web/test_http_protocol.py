@@ -11,12 +11,12 @@ import uvicorn
 
 from tests.eventually import PATIENCE_SECONDS
 from tests.harness import listening
-from tidegate.web.http_protocol import CarefulProtocol
+from tidegate.web.http_protocol import BoundedHttpProtocol
 
 GET = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"
 
 
-class Hasty(CarefulProtocol):
+class ImpatientProtocol(BoundedHttpProtocol):
     """Waits only a moment."""
 
     head_seconds = 0.3
@@ -57,7 +57,7 @@ class Connection:
         self.left = left
         """Whoever worked for it has been told that it is gone."""
 
-    async def say(self, data: bytes) -> None:
+    async def send(self, data: bytes) -> None:
         """Send."""
         self._writer.write(data)
         with contextlib.suppress(ConnectionError):
@@ -67,14 +67,14 @@ class Connection:
         """Leave."""
         self._writer.transport.abort()
 
-    async def heard(self) -> bytes:
+    async def read(self) -> bytes:
         """Everything until the server ends the connection."""
         async with asyncio.timeout(PATIENCE_SECONDS):
             with contextlib.suppress(ConnectionError):
                 return await self._reader.read()
         return b""
 
-    async def answer(self) -> bytes:
+    async def read_response(self) -> bytes:
         """One `hi`."""
         async with asyncio.timeout(PATIENCE_SECONDS):
             return await self._reader.readuntil(b"hi")
@@ -84,7 +84,9 @@ class Connection:
 async def connection() -> AsyncIterator[Connection]:
     short: dict[str, Any] = {"timeout_keep_alive": 1, "timeout_graceful_shutdown": 1}
     left = asyncio.Event()
-    config = uvicorn.Config(partial(app, left), interface="asgi3", http=Hasty, log_config=None, lifespan="off", **short)
+    config = uvicorn.Config(
+        partial(app, left), interface="asgi3", http=ImpatientProtocol, log_config=None, lifespan="off", **short
+    )
     async with listening(config) as root:
         host, port = root.removeprefix("http://").split(":")
         reader, writer = await asyncio.open_connection(host, int(port))
@@ -94,27 +96,27 @@ async def connection() -> AsyncIterator[Connection]:
 
 async def test_a_request_is_answered_and_another_on_the_same_connection(connection: Connection) -> None:
     for _ in range(2):
-        await connection.say(GET)
-        assert (await connection.answer()).startswith(b"HTTP/1.1 200")
+        await connection.send(GET)
+        assert (await connection.read_response()).startswith(b"HTTP/1.1 200")
 
 
 async def test_a_head_may_come_byte_by_byte_if_it_comes_in_time(connection: Connection) -> None:
     for number in range(len(GET)):
-        await connection.say(GET[number : number + 1])
-    assert b"200 OK" in await connection.answer()
+        await connection.send(GET[number : number + 1])
+    assert b"200 OK" in await connection.read_response()
 
 
 @pytest.mark.parametrize("said", [b"", b"G", b"GET / HTTP/1.1\r\nhost: x\r\n", b"GET / HTTP/1.1\r\nhost: x\r\n\r"])
 async def test_who_does_not_finish_a_head_is_cut_off(connection: Connection, said: bytes) -> None:
-    await connection.say(said)
-    assert await connection.heard() == b""
+    await connection.send(said)
+    assert await connection.read() == b""
 
 
 async def test_who_stops_in_the_second_head_is_cut_off_too(connection: Connection) -> None:
-    await connection.say(GET)
-    await connection.answer()
-    await connection.say(b"GET")
-    assert await connection.heard() == b""
+    await connection.send(GET)
+    await connection.read_response()
+    await connection.send(b"GET")
+    assert await connection.read() == b""
 
 
 @pytest.mark.parametrize(
@@ -127,8 +129,8 @@ async def test_who_stops_in_the_second_head_is_cut_off_too(connection: Connectio
     ids=["one header", "address", "many headers"],
 )
 async def test_a_giant_head_is_refused_before_it_is_held(connection: Connection, head: bytes) -> None:
-    await connection.say(head)
-    heard = await connection.heard()
+    await connection.send(head)
+    heard = await connection.read()
     assert heard == b"" or heard.startswith(b"HTTP/1.1 431 ")
 
 
@@ -147,36 +149,36 @@ async def test_a_giant_head_is_refused_before_it_is_held(connection: Connection,
     ],
 )
 async def test_what_is_not_http_is_told_so_in_the_envelope_and_closed(connection: Connection, said: bytes) -> None:
-    await connection.say(said)
-    heard = await connection.heard()
+    await connection.send(said)
+    heard = await connection.read()
     assert heard.startswith(b"HTTP/1.1 400 ")
     assert b'"type":"invalid_request_error"' in heard
     assert b"x-tidegate-error: not_http" in heard
 
 
 async def test_the_rest_of_a_body_that_was_answered_may_not_take_forever(connection: Connection) -> None:
-    await connection.say(b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 1000\r\n\r\nsome of it")
-    assert b"200 OK" in await connection.heard()
+    await connection.send(b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 1000\r\n\r\nsome of it")
+    assert b"200 OK" in await connection.read()
 
 
 async def test_a_line_of_pipelined_requests_is_short(connection: Connection) -> None:
-    await connection.say(GET.replace(b"/ ", b"/wait ") + GET * 100)
-    assert await connection.heard() == b""
+    await connection.send(GET.replace(b"/ ", b"/wait ") + GET * 100)
+    assert await connection.read() == b""
 
 
 async def test_pipelined_requests_are_answered_in_turn(connection: Connection) -> None:
-    await connection.say(GET * 3)
+    await connection.send(GET * 3)
     for _ in range(3):
-        assert b"200 OK" in await connection.answer()
+        assert b"200 OK" in await connection.read_response()
 
 
 async def test_what_is_no_http_is_not_answered_in_the_place_of_another_request(connection: Connection) -> None:
-    await connection.say(GET.replace(b"/ ", b"/wait ") + b"nonsense\r\n\r\n")
-    assert await connection.heard() == b""
+    await connection.send(GET.replace(b"/ ", b"/wait ") + b"nonsense\r\n\r\n")
+    assert await connection.read() == b""
 
 
 async def test_all_who_work_for_a_client_are_told_that_it_is_gone(connection: Connection) -> None:
-    await connection.say(GET.replace(b"/ ", b"/wait ") + GET * 2)
+    await connection.send(GET.replace(b"/ ", b"/wait ") + GET * 2)
     connection.hang_up()
     await asyncio.wait_for(connection.left.wait(), PATIENCE_SECONDS)
 
@@ -185,8 +187,8 @@ CHUNKED = b"POST /echo HTTP/1.1\r\nhost: x\r\nauthorization: Bearer a\r\ntransfe
 
 
 async def test_what_stands_behind_a_body_is_no_header(connection: Connection) -> None:
-    await connection.say(CHUNKED + b"0\r\nauthorization: Bearer b\r\nx-more: 1\r\n\r\n")
-    answer = await connection.answer()
+    await connection.send(CHUNKED + b"0\r\nauthorization: Bearer b\r\nx-more: 1\r\n\r\n")
+    answer = await connection.read_response()
     assert b"authorization: Bearer a|" in answer
     assert b"Bearer b" not in answer
     assert b"x-more" not in answer
@@ -194,8 +196,8 @@ async def test_what_stands_behind_a_body_is_no_header(connection: Connection) ->
 
 async def test_of_two_authorizations_neither_is_right(connection: Connection) -> None:
     twice = CHUNKED.replace(b"host: x", b"Authorization: Bearer b\r\nhost: x") + b"0\r\n\r\n"
-    await connection.say(twice)
-    assert b"|authorization: Bearer b, Bearer a|" in await connection.answer()
+    await connection.send(twice)
+    assert b"|authorization: Bearer b, Bearer a|" in await connection.read_response()
 
 
 H2C = b"connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nhttp2-settings: AAMAAABkAAQAAP__\r\n"
@@ -206,5 +208,5 @@ H2C = b"connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nhttp2-settings: A
 )
 async def test_an_offer_to_speak_http2_is_passed_over_and_the_body_read(connection: Connection, lines: bytes) -> None:
     for said in (b'{"h2c": "\r\nupgrade: h2c\r\n"}', b"{}"):
-        await connection.say(b"POST /echo HTTP/1.1\r\n%scontent-length: %d\r\n\r\n%s" % (lines, len(said), said))
-        assert said + b"|" in await connection.answer()
+        await connection.send(b"POST /echo HTTP/1.1\r\n%scontent-length: %d\r\n\r\n%s" % (lines, len(said), said))
+        assert said + b"|" in await connection.read_response()

@@ -12,9 +12,9 @@ from openai.types.responses import Response
 from tidegate.cache.stored import StoredAnswer, in_form
 from tidegate.core import endpoints
 from tidegate.core.endpoints import Endpoint
-from tidegate.core.errors import MalformedAnswer, TruncatedStream
+from tidegate.core.errors import MalformedAnswer, TruncatedAnswer
 from tidegate.wire import sse
-from tidegate.wire.answer_form import OwnWords, as_events, as_whole, events_of
+from tidegate.wire.answer_form import CallerEcho, split_events, to_body, to_stream
 
 Json = dict[str, Any]
 
@@ -63,43 +63,43 @@ def encoded(document: Json) -> bytes:
 
 @pytest.mark.parametrize("chat", CHATS.values(), ids=CHATS)
 def test_a_completion_is_streamed_and_comes_together_again(chat: Json) -> None:
-    events = as_events(endpoints.CHAT, encoded(chat))
+    events = to_stream(endpoints.CHAT, encoded(chat))
     assert events[-1] == sse.DONE
     for event in events[:-1]:
         ChatCompletionChunk.model_validate_json(sse.data_of(event) or b"", strict=True)
-    whole = as_whole(endpoints.CHAT, events)
+    whole = to_body(endpoints.CHAT, events)
     assert json.loads(whole) == chat
     ChatCompletion.model_validate_json(whole, strict=True)
 
 
 @pytest.mark.parametrize("status", ["completed", "incomplete", "failed"])
 def test_a_response_is_streamed_and_comes_together_again(status: str) -> None:
-    events = as_events(endpoints.RESPONSES, encoded(response(status)))
+    events = to_stream(endpoints.RESPONSES, encoded(response(status)))
     assert events[-1].startswith(f"event: response.{status}\n".encode())
-    whole = as_whole(endpoints.RESPONSES, events)
+    whole = to_body(endpoints.RESPONSES, events)
     assert json.loads(whole) == response(status)
     Response.model_validate_json(whole, strict=True)
 
 
 def test_a_stored_stream_is_cut_into_the_events_it_came_in() -> None:
     for route, whole in ((endpoints.CHAT, CHATS["tools"]), (endpoints.RESPONSES, response())):
-        events = as_events(route, encoded(whole))
-        assert events_of(b"".join(events)) == events
+        events = to_stream(route, encoded(whole))
+        assert split_events(b"".join(events)) == events
 
 
 @pytest.mark.parametrize(("route", "whole"), [(endpoints.CHAT, CHATS["tools"]), (endpoints.RESPONSES, response())])
 def test_a_stored_answer_takes_either_form(route: Endpoint, whole: Json) -> None:
-    stored = StoredAnswer(stream=False, body=encoded(whole), served_by="openai/m", echo="{}", at=1.0)
+    stored = StoredAnswer(stream=False, body=encoded(whole), served_by="openai/m", echo="{}", stored_at=1.0)
     streamed = in_form(stored, route, stream=True)
-    assert events_of(streamed.body) == as_events(route, stored.body)
-    assert (streamed.stream, streamed.served_by, streamed.echo, streamed.at) == (True, "openai/m", "{}", 1.0)
+    assert split_events(streamed.body) == to_stream(route, stored.body)
+    assert (streamed.stream, streamed.served_by, streamed.echo, streamed.stored_at) == (True, "openai/m", "{}", 1.0)
     assert in_form(streamed, route, stream=True) is streamed
     assert json.loads(in_form(streamed, route, stream=False).body) == whole
 
 
 def test_a_response_stream_without_its_end_is_no_answer() -> None:
-    with pytest.raises(TruncatedStream):
-        as_whole(endpoints.RESPONSES, as_events(endpoints.RESPONSES, encoded(response()))[:-1])
+    with pytest.raises(TruncatedAnswer):
+        to_body(endpoints.RESPONSES, to_stream(endpoints.RESPONSES, encoded(response()))[:-1])
 
 
 @pytest.mark.parametrize("route", [endpoints.CHAT, endpoints.RESPONSES])
@@ -119,7 +119,7 @@ def test_a_response_stream_without_its_end_is_no_answer() -> None:
 )
 def test_an_answer_that_cannot_be_streamed_is_a_typed_error(route: Endpoint, body: Json) -> None:
     with pytest.raises(MalformedAnswer):
-        as_events(route, encoded(body))
+        to_stream(route, encoded(body))
 
 
 HERS: Json = {
@@ -140,26 +140,26 @@ def test_all_of_the_callers_words_are_covered() -> None:
 @pytest.mark.parametrize(("said", "now"), [("", SILENT), (json.dumps(HIS), {**SILENT, **HIS})])
 def test_another_callers_words_never_show(said: str, now: Json) -> None:
     hers = encoded(response(**HERS))
-    own = OwnWords(said)
+    own = CallerEcho(said)
 
-    whole = own.in_whole(hers)
-    events = [own.in_event(event) for event in as_events(endpoints.RESPONSES, hers)]
+    whole = own.replace_in_body(hers)
+    events = [own.replace_in_event(event) for event in to_stream(endpoints.RESPONSES, hers)]
 
     assert b"hers" not in whole
     assert b"hers" not in b"".join(events)
-    last = json.loads(as_whole(endpoints.RESPONSES, events))
+    last = json.loads(to_body(endpoints.RESPONSES, events))
     assert json.loads(whole) == last == response(**{**HERS, "prompt_cache_retention": None, **now})
 
 
 def test_words_are_exchanged_however_the_event_is_spelt() -> None:
     event = b'event: response.created\ndata: {"type": "response.created", "response" : {"user": "hers"}}\n\n'
-    assert b"hers" not in OwnWords("").in_event(event)
+    assert b"hers" not in CallerEcho("").replace_in_event(event)
     lines = b'data: {"type": "response.created",\ndata:  "response": {"metadata": {"a": "hers"}}}\n\n'
-    assert b"hers" not in OwnWords("").in_event(lines)
+    assert b"hers" not in CallerEcho("").replace_in_event(lines)
 
 
 def test_own_words_are_put_where_the_other_said_nothing() -> None:
-    assert json.loads(OwnWords(json.dumps(HIS)).in_whole(encoded(response()))) == response(**HIS)
+    assert json.loads(CallerEcho(json.dumps(HIS)).replace_in_body(encoded(response()))) == response(**HIS)
 
 
 @pytest.mark.parametrize(
@@ -172,16 +172,16 @@ def test_own_words_are_put_where_the_other_said_nothing() -> None:
     ],
 )
 def test_an_event_without_a_response_keeps_its_very_bytes(event: bytes) -> None:
-    assert OwnWords(json.dumps(HIS)).in_event(event) == event
+    assert CallerEcho(json.dumps(HIS)).replace_in_event(event) == event
 
 
 @pytest.mark.parametrize("depth", range(900, 1000, 3))
 def test_no_depth_of_nesting_is_a_failure_of_ours(depth: int) -> None:
     """What could be read may be too deep to be written."""
     body = encoded(response()).replace(b'"annotations":[]', b'"annotations":' + b"[" * depth + b"]" * depth)
-    own = OwnWords("{}")
+    own = CallerEcho("{}")
     with contextlib.suppress(MalformedAnswer):
-        own.in_whole(body)
+        own.replace_in_body(body)
     with contextlib.suppress(MalformedAnswer):
-        for event in as_events(endpoints.RESPONSES, body):
-            own.in_event(event)
+        for event in to_stream(endpoints.RESPONSES, body):
+            own.replace_in_event(event)

@@ -44,13 +44,13 @@ def test_a_bad_body_is_refused_by_its_own_error(data: bytes, error: type[Tidegat
 def test_fields_nobody_knows_keep_their_very_bytes() -> None:
     data = b'{"model":"m", "new": {"b": 1.50, "a":[1e2,  "\\u00e9"]} ,"temperature":0.10}'
     call = parse(endpoints.CHAT, data)
-    assert call.forwarded() == b'{"model":"m","new":{"b": 1.50, "a":[1e2,  "\\u00e9"]},"temperature":0.10}'
+    assert call.upstream_body() == b'{"model":"m","new":{"b": 1.50, "a":[1e2,  "\\u00e9"]},"temperature":0.10}'
 
 
 def test_a_key_sent_twice_is_forwarded_once_as_it_was_metered() -> None:
     call = parse(endpoints.CHAT, b'{"model":"cheap","model":"dear"}')
     assert call.model == "dear"
-    assert call.forwarded() == b'{"model":"dear"}'
+    assert call.upstream_body() == b'{"model":"dear"}'
 
 
 @pytest.mark.parametrize(
@@ -68,13 +68,13 @@ def test_a_key_sent_twice_is_forwarded_once_as_it_was_metered() -> None:
 def test_a_chat_stream_is_always_asked_for_its_usage(options: object, sent: object, asked: bool) -> None:
     body = {"model": "m", "stream": True} | ({"stream_options": options} if options else {})
     call = parse(endpoints.CHAT, json.dumps(body).encode())
-    assert json.loads(call.forwarded())["stream_options"] == sent
+    assert json.loads(call.upstream_body())["stream_options"] == sent
     assert call.wants_usage is asked
 
 
 def test_a_responses_stream_is_left_as_it_is() -> None:
     data = b'{"model":"m","stream":true}'
-    assert parse(endpoints.RESPONSES, data).forwarded() == data
+    assert parse(endpoints.RESPONSES, data).upstream_body() == data
 
 
 @pytest.mark.parametrize(

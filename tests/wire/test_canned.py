@@ -12,8 +12,8 @@ from tidegate.core import endpoints
 from tidegate.core.endpoints import Endpoint
 from tidegate.wire import chat, responses, sse
 from tidegate.wire.call import parse
-from tidegate.wire.canned import canned
-from tidegate.wire.stream_observer import Sight, watch_for
+from tidegate.wire.canned import canned_answer
+from tidegate.wire.stream_observer import EventKind, observer_for
 
 Json = dict[str, Any]
 
@@ -24,12 +24,12 @@ ANY_EVENT: TypeAdapter[Any] = TypeAdapter(ResponseStreamEvent)
 NOW = 1_790_000_000.5
 
 
-def said(route: Endpoint, body: Json) -> tuple[bytes, ...] | None:
-    return canned(parse(route, msgspec.json.encode(body)), TEXT, digits="0" * 32, now=NOW)
+def canned_for(route: Endpoint, body: Json) -> tuple[bytes, ...] | None:
+    return canned_answer(parse(route, msgspec.json.encode(body)), TEXT, digits="0" * 32, now=NOW)
 
 
 def events(route: Endpoint, body: Json) -> list[bytes]:
-    found = said(route, {**body, "stream": True})
+    found = canned_for(route, {**body, "stream": True})
     assert found is not None
     return list(found)
 
@@ -40,7 +40,7 @@ def documents(stream: list[bytes]) -> list[Json]:
 
 
 def whole(route: Endpoint, body: Json) -> Json:
-    found = said(route, body)
+    found = canned_for(route, body)
     assert found is not None
     assert len(found) == 1
     document: Json = msgspec.json.decode(found[0])
@@ -94,10 +94,10 @@ def test_a_responses_stream_has_all_events_in_order() -> None:
 
 @pytest.mark.parametrize(("route", "body"), [(endpoints.CHAT, CHAT), (endpoints.RESPONSES, RESPONSES)])
 def test_a_watch_sees_a_complete_answer(route: Endpoint, body: Json) -> None:
-    watch = watch_for(route)
-    sights = [watch.see(event) for event in events(route, body)]
-    assert (sights[-1], set(sights[:-1])) == (Sight.END, {Sight.PASS})
-    assert watch.complete
+    watch = observer_for(route)
+    sights = [watch.observe(event) for event in events(route, body)]
+    assert (sights[-1], set(sights[:-1])) == (EventKind.TERMINAL, {EventKind.ORDINARY})
+    assert watch.is_complete
 
 
 @pytest.mark.parametrize(
@@ -115,8 +115,8 @@ def test_a_watch_sees_a_complete_answer(route: Endpoint, body: Json) -> None:
     ],
 )
 def test_where_a_text_is_no_answer_there_is_none(route: Endpoint, body: Json) -> None:
-    assert said(route, body) is None
-    assert said(route, {**body, "stream": True}) is None
+    assert canned_for(route, body) is None
+    assert canned_for(route, {**body, "stream": True}) is None
 
 
 @pytest.mark.parametrize(
@@ -128,4 +128,4 @@ def test_where_a_text_is_no_answer_there_is_none(route: Endpoint, body: Json) ->
 )  # fmt: skip
 @pytest.mark.parametrize(("route", "body"), [(endpoints.CHAT, CHAT), (endpoints.RESPONSES, RESPONSES)])
 def test_a_request_that_nobody_has_checked_does_no_harm(route: Endpoint, body: Json, odd: Json) -> None:
-    assert TEXT.encode() in b"".join(said(route, {**body, **odd}) or ())
+    assert TEXT.encode() in b"".join(canned_for(route, {**body, **odd}) or ())

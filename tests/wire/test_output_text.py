@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tidegate.core import endpoints
 from tidegate.core.endpoints import Endpoint
 from tidegate.wire import chat, responses, sse
-from tidegate.wire.output_text import spoken
+from tidegate.wire.output_text import output_texts
 
 TOOL = {"type": "function", "function": {"name": "tide_at", "arguments": '{"port":"Hull"}'}}
 MESSAGES: dict[str, tuple[dict[str, Any], list[str]]] = {
@@ -53,29 +53,32 @@ def events(documents: list[dict[str, Any]]) -> list[bytes]:
 @pytest.mark.parametrize(("message", "words"), MESSAGES.values(), ids=MESSAGES)
 def test_a_chat_answer_says_the_same_whole_and_streamed(message: dict[str, Any], words: list[str]) -> None:
     whole = completion(message)
-    assert spoken(endpoints.CHAT, [json.dumps(whole).encode()]) == words
-    assert spoken(endpoints.CHAT, [*events(chat.to_chunks(whole)), sse.DONE]) == words
+    assert output_texts(endpoints.CHAT, [json.dumps(whole).encode()]) == words
+    assert output_texts(endpoints.CHAT, [*events(chat.to_chunks(whole)), sse.DONE]) == words
 
 
 @pytest.mark.parametrize(("item", "words"), ITEMS.values(), ids=ITEMS)
 def test_a_response_says_the_same_whole_and_streamed(item: dict[str, Any], words: list[str]) -> None:
     whole = response(item)
-    assert spoken(endpoints.RESPONSES, [json.dumps(whole, indent=2).encode()]) == words
-    assert spoken(endpoints.RESPONSES, events(responses.to_events(whole))) == words
+    assert output_texts(endpoints.RESPONSES, [json.dumps(whole, indent=2).encode()]) == words
+    assert output_texts(endpoints.RESPONSES, events(responses.to_events(whole))) == words
 
 
 def test_every_choice_counts() -> None:
-    assert spoken(endpoints.CHAT, [json.dumps(completion({"content": "a"}, {"content": "b"})).encode()]) == ["a", "b"]
+    assert output_texts(endpoints.CHAT, [json.dumps(completion({"content": "a"}, {"content": "b"})).encode()]) == [
+        "a",
+        "b",
+    ]
 
 
 def test_a_stream_counts_as_far_as_it_came() -> None:
     chunks = events(chat.to_chunks(completion({"content": "The tide comes in and then it goes out again."})))
-    (said,) = spoken(endpoints.CHAT, chunks[:3])
+    (said,) = output_texts(endpoints.CHAT, chunks[:3])
     assert "The tide comes in and then it goes out again.".startswith(said)
 
 
 def test_a_body_may_begin_with_a_line_break() -> None:
-    assert spoken(endpoints.CHAT, [b'\n {"choices":[{"message":{"content":"a"}}]}']) == ["a"]
+    assert output_texts(endpoints.CHAT, [b'\n {"choices":[{"message":{"content":"a"}}]}']) == ["a"]
 
 
 @pytest.mark.parametrize("route", list(endpoints.ALL))
@@ -89,9 +92,9 @@ def test_a_body_may_begin_with_a_line_break() -> None:
     ],
 )  # fmt: skip
 def test_what_cannot_be_read_says_nothing(route: Endpoint, odd: bytes) -> None:
-    assert spoken(route, [odd]) == []
+    assert output_texts(route, [odd]) == []
 
 
 @given(st.lists(st.binary(max_size=60)))
 def test_no_bytes_raise(pieces: list[bytes]) -> None:
-    assert isinstance(spoken(endpoints.RESPONSES, pieces), list)
+    assert isinstance(output_texts(endpoints.RESPONSES, pieces), list)

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tidegate.wire.partial_response import so_far
+from tidegate.wire.partial_response import assemble_partial
 from tidegate.wire.responses import to_events
 
 Json = dict[str, Any]
@@ -43,21 +43,21 @@ def response(*items: Json) -> Json:
 
 @pytest.mark.parametrize("item", ITEMS, ids=lambda item: item["type"])
 def test_all_events_but_the_last_tell_the_whole_output(item: Json) -> None:
-    told = so_far(to_events(response(item))[:-1])
+    told = assemble_partial(to_events(response(item))[:-1])
     assert told is not None
     assert told["output"] == [item]
     assert told["status"] == "in_progress"
 
 
 def test_the_last_event_is_the_response_itself() -> None:
-    told = so_far(to_events(response(*ITEMS)))
+    told = assemble_partial(to_events(response(*ITEMS)))
     assert told == response(*ITEMS)
 
 
 def test_a_stream_that_breaks_off_in_a_text_keeps_what_came() -> None:
     events = to_events(response(MESSAGE))
     deltas = [place for place, event in enumerate(events) if event["type"] == "response.output_text.delta"]
-    told = so_far(events[: deltas[1] + 1])
+    told = assemble_partial(events[: deltas[1] + 1])
     assert told is not None
     (item,) = told["output"]
     said = "".join(events[place]["delta"] for place in deltas[:2])
@@ -70,7 +70,7 @@ def test_a_stream_that_breaks_off_in_a_text_keeps_what_came() -> None:
 def test_wherever_it_breaks_off_there_is_a_response(item: Json) -> None:
     events = to_events(response(item))
     for length in range(1, len(events)):
-        told = so_far(events[:length])
+        told = assemble_partial(events[:length])
         assert told is not None
         assert told["id"] == "resp_1"
 
@@ -85,9 +85,9 @@ def test_wherever_it_breaks_off_there_is_a_response(item: Json) -> None:
 )
 def test_what_belongs_nowhere_changes_nothing(event: Json) -> None:
     begun = to_events(response())[:2]
-    assert so_far([*begun, event]) == so_far(begun)
+    assert assemble_partial([*begun, event]) == assemble_partial(begun)
 
 
 def test_events_without_a_response_tell_of_none() -> None:
-    assert so_far([]) is None
-    assert so_far([{"type": "response.output_text.delta", "output_index": 0, "delta": "x"}]) is None
+    assert assemble_partial([]) is None
+    assert assemble_partial([{"type": "response.output_text.delta", "output_index": 0, "delta": "x"}]) is None

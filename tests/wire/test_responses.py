@@ -7,7 +7,7 @@ import pytest
 from openai.types.responses import Response, ResponseStreamEvent
 from pydantic import TypeAdapter
 
-from tidegate.core.errors import TruncatedStream
+from tidegate.core.errors import TruncatedAnswer
 from tidegate.wire.responses import from_events, to_events
 
 Json = dict[str, Any]
@@ -152,5 +152,5 @@ def test_an_unfinished_response_has_no_end_to_stream() -> None:
 
 
 def test_a_stream_that_stops_early_is_truncated() -> None:
-    with pytest.raises(TruncatedStream):
+    with pytest.raises(TruncatedAnswer):
         from_events(to_events(response(message(text("Hi"))))[:-1])

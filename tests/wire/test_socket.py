@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 
 from tidegate.core.errors import BodyNotAnObject, BodyNotJson, InvalidParameter, InvalidStreamId, TidegateError
 from tidegate.wire import sse
-from tidegate.wire.socket import Create, Steer, encoded, framed, read, stream_id_in
+from tidegate.wire.socket import CreateMessage, SteerMessage, document_frame, event_frame, read_message, stream_id_in
 
 
-def create(**fields: Any) -> Create:
-    said = read(msgspec.json.encode({"type": "response.create", "model": "m", **fields}))
-    assert isinstance(said, Create)
+def create(**fields: Any) -> CreateMessage:
+    said = read_message(msgspec.json.encode({"type": "response.create", "model": "m", **fields}))
+    assert isinstance(said, CreateMessage)
     return said
 
 
@@ -22,19 +22,19 @@ def test_a_request_is_what_http_would_have_carried() -> None:
     said = create(input="hi", stream=False, background=True, stream_id="a", generate=True, new=[1.50])
     assert msgspec.json.decode(said.body()) == {"model": "m", "input": "hi", "new": [1.5], "stream": True}
     assert b"1.50" not in said.body()  # as `json.dumps` wrote it
-    assert (said.stream_id, said.previous, said.store, said.generate) == ("a", None, True, True)
+    assert (said.stream_id, said.previous_response_id, said.store, said.generate) == ("a", None, True, True)
 
 
 def test_fields_are_changed_or_left_out() -> None:
     said = create(input="hi", previous_response_id="resp_1", store=False)
     changed = msgspec.json.decode(said.body(input=b"[]", previous_response_id=None))
     assert changed == {"model": "m", "input": [], "store": False, "stream": True}
-    assert (said.previous, said.store) == ("resp_1", False)
+    assert (said.previous_response_id, said.store) == ("resp_1", False)
 
 
 def test_steering() -> None:
-    said = read(b'{"type":"response.steer","previous_response_id":"resp_1","input":["x"]}')
-    assert said == Steer(input=["x"], previous="resp_1")
+    said = read_message(b'{"type":"response.steer","previous_response_id":"resp_1","input":["x"]}')
+    assert said == SteerMessage(input=["x"], previous_response_id="resp_1")
 
 
 @pytest.mark.parametrize(
@@ -57,13 +57,13 @@ def test_steering() -> None:
 )
 def test_what_cannot_be_read_is_refused_by_its_own_error(message: bytes, error: type[TidegateError]) -> None:
     with pytest.raises(error):
-        read(message)
+        read_message(message)
 
 
 @given(st.binary(max_size=60))
 def test_nothing_that_comes_breaks_the_reader(message: bytes) -> None:
     with pytest.raises(TidegateError):
-        read(message)
+        read_message(message)
     assert stream_id_in(message) is None
 
 
@@ -84,12 +84,12 @@ def test_an_error_goes_where_its_message_belonged(message: bytes, stream_id: str
 @pytest.mark.parametrize("stream_id", [None, "a.b"])
 def test_an_event_becomes_a_frame(stream_id: str | None) -> None:
     event = {"type": "response.created", "response": {"id": "é"}}
-    frame = framed(sse.encode(msgspec.json.encode(event), "response.created"), stream_id)
+    frame = event_frame(sse.encode(msgspec.json.encode(event), "response.created"), stream_id)
     named = event if stream_id is None else {**event, "stream_id": stream_id}
     assert msgspec.json.decode(frame or "") == named
-    assert msgspec.json.decode(encoded(event, stream_id)) == named
+    assert msgspec.json.decode(document_frame(event, stream_id)) == named
 
 
 @pytest.mark.parametrize("event", [sse.PING + b"\n", sse.DONE])
 def test_what_only_server_sent_events_have_becomes_none(event: bytes) -> None:
-    assert framed(event, "a") is None
+    assert event_frame(event, "a") is None

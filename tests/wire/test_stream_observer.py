@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 
 from tidegate.core import endpoints
 from tidegate.core.endpoints import Endpoint
-from tidegate.core.errors import MalformedAnswer, TruncatedStream
+from tidegate.core.errors import MalformedAnswer, TruncatedAnswer
 from tidegate.wire import sse
-from tidegate.wire.stream_observer import Sight, is_extra_chunk, is_terminal, watch_for
+from tidegate.wire.stream_observer import EventKind, is_extra_chunk, is_terminal, observer_for
 
 CHAT, RESPONSES = endpoints.CHAT, endpoints.RESPONSES
-PASS, END, ERROR, NOTHING = Sight.PASS, Sight.END, Sight.ERROR, Sight.NOTHING
+PASS, END, ERROR, NOTHING = EventKind.ORDINARY, EventKind.TERMINAL, EventKind.ERROR, EventKind.COMMENT
 USAGE = {"prompt_tokens": 3, "completion_tokens": 5, "total_tokens": 8}
 CUT_SHORT = {"status": "incomplete", "incomplete_details": {"reason": "max_output_tokens"}}
 CENSORED = {"status": "incomplete", "incomplete_details": {"reason": "content_filter"}}
@@ -56,10 +56,10 @@ def response(kind: str, **fields: Any) -> bytes:
         pytest.param([chunk((0, "stop")), b"data:  [DONE] \n\n"], END, True, True, id="spaces around DONE"),
     ],
 )  # fmt: skip
-def test_how_a_chat_stream_ends(events: list[bytes], last: Sight, complete: bool, storable: bool) -> None:
-    watch = watch_for(CHAT)
-    assert [watch.see(one) for one in events][-1] is last
-    assert (watch.complete, watch.storable) == (complete, storable)
+def test_how_a_chat_stream_ends(events: list[bytes], last: EventKind, complete: bool, storable: bool) -> None:
+    watch = observer_for(CHAT)
+    assert [watch.observe(one) for one in events][-1] is last
+    assert (watch.is_complete, watch.storable) == (complete, storable)
 
 
 @pytest.mark.parametrize(
@@ -72,17 +72,17 @@ def test_how_a_chat_stream_ends(events: list[bytes], last: Sight, complete: bool
     ],
 )
 def test_done_says_nothing_where_a_choice_is_not_finished(events: list[bytes]) -> None:
-    watch = watch_for(CHAT)
+    watch = observer_for(CHAT)
     for one in events:
-        watch.see(one)
-    with pytest.raises(TruncatedStream, match="without a reason"):
-        watch.see(sse.DONE)
-    assert not watch.complete
+        watch.observe(one)
+    with pytest.raises(TruncatedAnswer, match="without a reason"):
+        watch.observe(sse.DONE)
+    assert not watch.is_complete
 
 
 def test_a_chat_stream_that_says_nothing_at_all_is_no_answer() -> None:
     with pytest.raises(MalformedAnswer, match="before it had said anything"):
-        watch_for(CHAT).see(sse.DONE)
+        observer_for(CHAT).observe(sse.DONE)
 
 
 @pytest.mark.parametrize(
@@ -101,10 +101,10 @@ def test_a_chat_stream_that_says_nothing_at_all_is_no_answer() -> None:
     ],
 )
 def test_an_answer_has_begun_when_content_has_gone_by(route: Endpoint, events: list[Any], begun: bool) -> None:
-    watch = watch_for(route)
+    watch = observer_for(route)
     for one in events:
-        watch.see(event(one))
-    assert watch.begun is begun
+        watch.observe(event(one))
+    assert watch.has_content is begun
 
 
 @pytest.mark.parametrize(
@@ -120,10 +120,10 @@ def test_an_answer_has_begun_when_content_has_gone_by(route: Endpoint, events: l
     ],
 )
 def test_a_chat_stream_may_end_without_done_once_all_it_began_is_finished(events: list[bytes], may_end: bool) -> None:
-    watch = watch_for(CHAT)
+    watch = observer_for(CHAT)
     for one in events:
-        watch.see(one)
-    assert watch.ended() is may_end
+        watch.observe(one)
+    assert watch.may_end() is may_end
 
 
 @pytest.mark.parametrize(
@@ -143,11 +143,11 @@ def test_a_chat_stream_may_end_without_done_once_all_it_began_is_finished(events
     ],
 )  # fmt: skip
 def test_how_a_responses_stream_ends(
-    kind: str, fields: dict[str, Any], last: Sight, storable: bool, error: object
+    kind: str, fields: dict[str, Any], last: EventKind, storable: bool, error: object
 ) -> None:
-    watch = watch_for(RESPONSES)
-    assert watch.see(response(kind, **fields)) is last
-    assert watch.complete is watch.ended() is (last is END)
+    watch = observer_for(RESPONSES)
+    assert watch.observe(response(kind, **fields)) is last
+    assert watch.is_complete is watch.may_end() is (last is END)
     assert watch.storable is storable
     assert watch.error == error
 
@@ -162,28 +162,28 @@ def test_how_a_responses_stream_ends(
     ],
 )
 def test_an_error_event_is_an_error_in_each_of_its_forms(document: dict[str, Any]) -> None:
-    watch = watch_for(RESPONSES)
-    watch.see(response("response.created", status="in_progress"))
-    assert watch.see(event({**document, "type": document.get("type", "")}, "error")) is ERROR
+    watch = observer_for(RESPONSES)
+    watch.observe(response("response.created", status="in_progress"))
+    assert watch.observe(event({**document, "type": document.get("type", "")}, "error")) is ERROR
     assert watch.error["message"] == "boom"
-    assert not watch.complete
+    assert not watch.is_complete
 
 
 @pytest.mark.parametrize("kind", ["response.completed", "response.failed"])
 def test_a_last_event_has_a_response_in_it(kind: str) -> None:
     with pytest.raises(MalformedAnswer, match="no Response"):
-        watch_for(RESPONSES).see(event({"type": kind, "response": None}, kind))
+        observer_for(RESPONSES).observe(event({"type": kind, "response": None}, kind))
 
 
 def test_an_error_inside_an_item_is_the_items_own() -> None:
-    watch = watch_for(RESPONSES)
+    watch = observer_for(RESPONSES)
     item = {"type": "mcp_call", "error": "the tool is away"}
-    assert watch.see(event({"type": "response.output_item.done", "item": item})) is PASS
+    assert watch.observe(event({"type": "response.output_item.done", "item": item})) is PASS
     assert watch.error is None
 
 
 def test_done_after_a_response_is_not_forwarded() -> None:
-    assert watch_for(RESPONSES).see(sse.DONE) is NOTHING
+    assert observer_for(RESPONSES).observe(sse.DONE) is NOTHING
 
 
 @pytest.mark.parametrize("route", [CHAT, RESPONSES])
@@ -194,20 +194,20 @@ def test_what_is_not_the_protocol_is_malformed(route: Endpoint, data: bytes) -> 
     if route is RESPONSES and data.startswith(b'{"'):
         data = b'{"type":"response.created","response":%s}' % data.replace(b"{}", b'"x"')
     with pytest.raises(MalformedAnswer):
-        watch_for(route).see(b"data: " + data + b"\n\n")
+        observer_for(route).observe(b"data: " + data + b"\n\n")
     with pytest.raises(MalformedAnswer):
-        watch_for(route).see_whole(data if data.startswith(b'{"c') else data[:-1])
+        observer_for(route).observe_body(data if data.startswith(b'{"c') else data[:-1])
 
 
 @pytest.mark.parametrize("route", [endpoints.EMBEDDINGS, endpoints.MODERATIONS])
 def test_a_stream_where_openai_has_none_is_malformed(route: Endpoint) -> None:
     with pytest.raises(MalformedAnswer):
-        watch_for(route).see(chunk((0, "stop")))
+        observer_for(route).observe(chunk((0, "stop")))
 
 
 @given(st.binary(max_size=80), st.sampled_from([CHAT, RESPONSES]))
 def test_no_bytes_raise_anything_but_malformed(data: bytes, route: Endpoint) -> None:
-    for look in (watch_for(route).see, watch_for(route).see_whole):
+    for look in (observer_for(route).observe, observer_for(route).observe_body):
         try:
             look(b"data: " + data + b"\n\n")
         except MalformedAnswer as error:
@@ -215,17 +215,17 @@ def test_no_bytes_raise_anything_but_malformed(data: bytes, route: Endpoint) -> 
 
 
 def test_usage_model_and_tier_are_kept_as_the_upstream_said_them() -> None:
-    watch = watch_for(CHAT)
-    watch.see(chunk((0, "stop"), usage=None, service_tier="flex"))
+    watch = observer_for(CHAT)
+    watch.observe(chunk((0, "stop"), usage=None, service_tier="flex"))
     assert watch.usage is None
-    watch.see(chunk(usage=USAGE))
-    assert (json.loads(watch.usage or b""), watch.model, watch.tier) == (USAGE, "m-1", "flex")
+    watch.observe(chunk(usage=USAGE))
+    assert (json.loads(watch.usage or b""), watch.model, watch.service_tier) == (USAGE, "m-1", "flex")
 
-    watch = watch_for(RESPONSES)
-    watch.see(response("response.created", status="in_progress", usage=None))
+    watch = observer_for(RESPONSES)
+    watch.observe(response("response.created", status="in_progress", usage=None))
     assert not watch.usage
-    watch.see(response("response.completed", status="completed", usage={"input_tokens": 1}, service_tier="default"))
-    assert (watch.usage, watch.model, watch.tier) == (b'{"input_tokens": 1}', "m-1", "default")
+    watch.observe(response("response.completed", status="completed", usage={"input_tokens": 1}, service_tier="default"))
+    assert (watch.usage, watch.model, watch.service_tier) == (b'{"input_tokens": 1}', "m-1", "default")
 
 
 WHOLE = {"model": "m-1", "usage": USAGE}
@@ -249,12 +249,12 @@ WHOLE = {"model": "m-1", "usage": USAGE}
         pytest.param(endpoints.MODERATIONS, {"results": []}, END, True, id="moderation"),
     ],
 )  # fmt: skip
-def test_an_answer_in_one_piece(route: Endpoint, body: dict[str, Any], sight: Sight, storable: bool) -> None:
-    watch = watch_for(route)
-    assert watch.see_whole(json.dumps({**WHOLE, **body}).encode()) is sight
+def test_an_answer_in_one_piece(route: Endpoint, body: dict[str, Any], sight: EventKind, storable: bool) -> None:
+    watch = observer_for(route)
+    assert watch.observe_body(json.dumps({**WHOLE, **body}).encode()) is sight
     assert watch.storable is storable
     if sight is END:
-        assert watch.complete
+        assert watch.is_complete
         assert (json.loads(watch.usage or b""), watch.model) == (USAGE, "m-1")
     else:
         assert watch.error["message"] == "boom"
@@ -317,7 +317,7 @@ def test_the_terminal_event_is_known_however_it_is_written(route: Endpoint, one:
 @pytest.mark.parametrize("body", [b"{}", b'{"choices":[]}', b'{"id":"chatcmpl-1","usage":{}}'])
 def test_a_whole_chat_answer_without_a_choice_is_none(body: bytes) -> None:
     with pytest.raises(MalformedAnswer, match="no choice"):
-        watch_for(endpoints.CHAT).see_whole(body)
+        observer_for(endpoints.CHAT).observe_body(body)
 
 
 @pytest.mark.parametrize(
@@ -326,4 +326,4 @@ def test_a_whole_chat_answer_without_a_choice_is_none(body: bytes) -> None:
 @pytest.mark.parametrize("body", [b"{}", b'{"id":"x","usage":{}}'])
 def test_a_whole_answer_without_what_an_answer_holds_is_none(route: Endpoint, lacks: str, body: bytes) -> None:
     with pytest.raises(MalformedAnswer, match=f"no {lacks}"):
-        watch_for(route).see_whole(body)
+        observer_for(route).observe_body(body)

@@ -6,15 +6,15 @@ from typing import Protocol, TypeVar
 
 from tidegate.core.clock import Clock
 from tidegate.core.config import Settings
-from tidegate.core.events import Tell
+from tidegate.core.events import EventSink
 from tidegate.core.ids import new_id
 from tidegate.monitoring.counters import Counters
-from tidegate.monitoring.worker_metrics import Workers
+from tidegate.monitoring.worker_metrics import WorkerMetrics
 from tidegate.storage.postgres import Postgres
 from tidegate.storage.redis import RedisLink
 
 
-class Part(Protocol):
+class Closeable(Protocol):
     """What runs in the background."""
 
     async def start(self) -> None:
@@ -26,7 +26,7 @@ class Part(Protocol):
         ...
 
 
-_AnyPart = TypeVar("_AnyPart", bound=Part)
+_AnyCloseable = TypeVar("_AnyCloseable", bound=Closeable)
 
 
 class Base:
@@ -38,20 +38,20 @@ class Base:
         self.clock = clock
         self.stack = stack
         self.counters = Counters()
-        self.workers = Workers(self.counters, settings.watch.workers_dir)
+        self.workers = WorkerMetrics(self.counters, settings.monitoring.workers_dir)
         self.prefix = settings.redis.prefix
         self.process = new_id("p")
         """This process's name among all that share the stores."""
-        self.postgres = _postgres(settings, self.counters.happened)
-        self.redis = _redis(settings, clock, self.counters.happened)
+        self.postgres = _postgres(settings, self.counters.count_event)
+        self.redis = _redis(settings, clock, self.counters.count_event)
 
-    async def started(self, part: _AnyPart) -> _AnyPart:
+    async def start(self, part: _AnyCloseable) -> _AnyCloseable:
         """A part that runs from here on, until the stack unwinds."""
         await part.start()
-        self.closing(part.close)
+        self.on_close(part.close)
         return part
 
-    def closing(self, close: Callable[[], Awaitable[None]]) -> None:
+    def on_close(self, close: Callable[[], Awaitable[None]]) -> None:
         """Have something closed when the stack unwinds."""
         self.stack.push_async_callback(close)
 
@@ -59,23 +59,23 @@ class Base:
 async def make_base(settings: Settings, clock: Clock, stack: contextlib.AsyncExitStack) -> Base:
     """The base, connected as far as its stores are there."""
     base = Base(settings, clock, stack)
-    base.closing(base.postgres.close)
-    await base.started(base.redis)
-    watch = base.counters.watch
+    base.on_close(base.postgres.close)
+    await base.start(base.redis)
+    watch = base.counters.add_gauge
     watch("redis_up", "1 while commands to Redis have a chance.", lambda: int(base.redis.up))
     told = "Within it 99 of 100 calls got a connection to PostgreSQL, of the last thousand."
     watch("postgres_wait_p99_seconds", told, lambda: round(base.postgres.wait_p99, 6))
-    await base.started(base.workers)
+    await base.start(base.workers)
     return base
 
 
-def _postgres(settings: Settings, tell: Tell) -> Postgres:
+def _postgres(settings: Settings, tell: EventSink) -> Postgres:
     assert settings.database_url is not None  # noqa: S101  # `build` refused otherwise
     url, database = settings.database_url.get_secret_value(), settings.database
-    return Postgres(url, size=database.pool_size, timeout=database.timeout_seconds, tell=tell)
+    return Postgres(url, size=database.pool_size, timeout=database.timeout_seconds, on_event=tell)
 
 
-def _redis(settings: Settings, clock: Clock, tell: Tell) -> RedisLink:
+def _redis(settings: Settings, clock: Clock, tell: EventSink) -> RedisLink:
     assert settings.redis_url is not None  # noqa: S101  # `build` refused otherwise
     url, timeout = settings.redis_url.get_secret_value(), settings.redis.timeout_seconds
-    return RedisLink(url, timeout=timeout, clock=clock, tell=tell, prefix=settings.redis.prefix)
+    return RedisLink(url, timeout=timeout, clock=clock, on_event=tell, prefix=settings.redis.prefix)

@@ -8,28 +8,28 @@ from collections import Counter
 from collections.abc import Iterator
 
 from tidegate.assembly.base import Base
-from tidegate.assembly.routing import credential_names, standing_report
+from tidegate.assembly.routing import credential_names, health_report
 from tidegate.core.config import Settings
 from tidegate.core.errors import RedisUnavailable
 from tidegate.limits.budget_store import Amounts, BudgetStore
-from tidegate.limits.scopes import EVERYBODY
+from tidegate.limits.scopes import ALL_CALLERS
 from tidegate.metering import price_list
 from tidegate.monitoring.counters import Gauge, Sample
-from tidegate.queue.waiters import Places
+from tidegate.queue.waiters import Waiters
 from tidegate.routing.health.circuit_breaker import Circuit
-from tidegate.routing.health.credential_state import Standing
+from tidegate.routing.health.credential_state import CredentialStatus
 from tidegate.routing.routes import is_pattern
-from tidegate.routing.upstream_call import Ladder
+from tidegate.routing.upstream_call import FallbackChain
 
 OTHER = "other"
 _NANOS = 1_000_000_000
 _PERIODS = ("day", "month")
 
 
-def watch_upstream(base: Base, ladder: Ladder, places: Places) -> None:
+def add_upstream_gauges(base: Base, fallback_chain: FallbackChain, waiters: Waiters) -> None:
     """Add the gauges of one process: what it knows of the upstream, who waits in it, and what it may still retry."""
-    standing = _Standing(base, ladder, places)
-    watch = base.counters.watch
+    standing = _UpstreamGauges(base, fallback_chain, waiters)
+    watch = base.counters.add_gauge
     watch("credential_state", "1 for the state a credential is in, as this process knows it.", standing.credentials)
     watch("target_state", "Targets in each state of their breaker, as this process knows it.", standing.targets)
     watch("queue_waiting_calls", "Calls of this process that wait for the upstream's capacity.", standing.waiting)
@@ -37,15 +37,15 @@ def watch_upstream(base: Base, ladder: Ladder, places: Places) -> None:
     watch("retries_left", "Retries that the recent traffic allows.", standing.retries_left)
 
 
-class _Standing:
-    def __init__(self, base: Base, ladder: Ladder, places: Places) -> None:
+class _UpstreamGauges:
+    def __init__(self, base: Base, ladder: FallbackChain, places: Waiters) -> None:
         self._clock = base.clock
-        self._ladder = ladder
-        self._places = places
-        self._report = standing_report(ladder.board.store, base.settings, base.clock)
+        self._fallback_chain = ladder
+        self._waiters = places
+        self._report = health_report(ladder.health.store, base.settings, base.clock)
         self._credentials = credential_names(base.settings)
         self._models = known_models(base.settings)
-        self._routed = frozenset(
+        self._route_targets = frozenset(
             (target.provider, target.model or name)
             for name, route in base.settings.routes.items()
             for target in route.targets
@@ -53,17 +53,17 @@ class _Standing:
         )
 
     def credentials(self) -> Iterator[Sample]:
-        for shown in self._report.now_on(self._ladder.board).credentials:
+        for shown in self._report.read_local(self._fallback_chain.health).credentials:
             provider, _, credential = shown.name.partition("/")
-            for state in Standing:
+            for state in CredentialStatus:
                 labels = {"provider": provider, "credential": credential, "state": state.value}
                 yield Sample(int(state.value == shown.state), labels)
 
     def targets(self) -> Iterator[Sample]:
-        states = self._ladder.board.standings.breakers
+        states = self._fallback_chain.health.snapshot.breakers
         counted = Counter(
             (provider, self._model(model), states[name].circuit if name in states else Circuit.CLOSED)
-            for provider, model in self._asked()
+            for provider, model in self._shown_targets()
             for name in (f"{provider}/{model}",)
         )
         for provider, model in sorted({(provider, model) for provider, model, _ in counted}):
@@ -72,31 +72,31 @@ class _Standing:
                 yield Sample(counted[provider, model, circuit], labels)
 
     def waiting(self) -> Iterator[Sample]:
-        waits = self._waits()
+        waits = self._wait_seconds()
         return (Sample(len(waits[lane]), _lane_labels(lane)) for lane in sorted(waits))
 
     def oldest(self) -> Iterator[Sample]:
-        waits = self._waits()
+        waits = self._wait_seconds()
         return (Sample(round(max(waits[lane], default=0.0), 3), _lane_labels(lane)) for lane in sorted(waits))
 
     def retries_left(self) -> int:
-        return self._ladder.budget.left(self._clock.monotonic())
+        return self._fallback_chain.retry_budget.remaining(self._clock.monotonic())
 
-    def _asked(self) -> set[tuple[str, str]]:
+    def _shown_targets(self) -> set[tuple[str, str]]:
         """Provider and model of each target that routes name, that was asked, or that is not well."""
-        board = self._ladder.board
+        board = self._fallback_chain.health
         asked = {(traffic.target.provider, traffic.target.model) for traffic in board.all_traffic()}
-        down = {tuple(name.split("/", 1)) for name in board.standings.breakers}
-        return {*self._routed, *asked, *((provider, model) for provider, model in down)}
+        down = {tuple(name.split("/", 1)) for name in board.snapshot.breakers}
+        return {*self._route_targets, *asked, *((provider, model) for provider, model in down)}
 
-    def _waits(self) -> dict[tuple[str, str, str], list[float]]:
+    def _wait_seconds(self) -> dict[tuple[str, str, str], list[float]]:
         """Seconds so far, by provider, credential and model."""
         waits: dict[tuple[str, str, str], list[float]] = {
             (provider, credential, self._model(model)): []
-            for provider, model in self._asked()
+            for provider, model in self._shown_targets()
             for credential in self._credentials.get(provider, ())
         }
-        for lane, _, seconds in self._places.here():
+        for lane, _, seconds in self._waiters.waiting_calls():
             provider, credential, model = lane.split("/", 2)
             waits.setdefault((provider, credential, self._model(model)), []).append(seconds)
         return waits
@@ -124,23 +124,23 @@ class BudgetGauges:
     def __init__(self, base: Base) -> None:
         self._store = BudgetStore(base.redis, prefix=base.prefix)
         self._clock = base.clock
-        everybody = base.settings.budgets.everybody
+        everybody = base.settings.budgets.deployment_limits
         self._limits = dict(zip(_PERIODS, (everybody.budget_day, everybody.budget_month), strict=True))
 
-    async def look(self) -> list[Gauge]:
+    async def read(self) -> list[Gauge]:
         """The limits, and what is spent and held; without these while Redis is away or has to count anew."""
         told = "What the whole deployment may spend in this UTC day or month; absent where there is no stop."
         limits = {period: limit for period, limit in self._limits.items() if limit is not None}
         gauges = [_dollars("budget_limit_dollars", told, limits)]
         try:
-            counted = await self._store.counted()
-            [spending] = await self._store.read([EVERYBODY], self._clock.now())
+            counted = await self._store.counters_valid()
+            [spending] = await self._store.read([ALL_CALLERS], self._clock.now())
         except RedisUnavailable:
             return gauges
         if counted:
             amounts: dict[str, Amounts] = {"day": spending.day, "month": spending.month}
             spent = {period: amount.spent for period, amount in amounts.items()}
-            held = {period: amount.held for period, amount in amounts.items()}
+            held = {period: amount.reserved for period, amount in amounts.items()}
             gauges.append(_dollars("budget_spent_dollars", "What it has spent.", spent))
             gauges.append(_dollars("budget_held_dollars", "What calls under way may still cost.", held))
         return gauges

@@ -8,37 +8,37 @@ from tidegate.assembly.admission import AdmissionParts
 from tidegate.assembly.base import Base
 from tidegate.assembly.conversations import ConversationParts
 from tidegate.assembly.gauges import BudgetGauges
-from tidegate.assembly.privacy import data_desk
-from tidegate.assembly.routing import lane_terms, standing_report
+from tidegate.assembly.privacy import data_handlers
+from tidegate.assembly.routing import health_report, lane_limits
 from tidegate.auth.project_store import ProjectStore
 from tidegate.background.job_store import JobStore
 from tidegate.core.ids import new_id
 from tidegate.limits.budget_report import BudgetReport
 from tidegate.limits.budget_store import BudgetStore
-from tidegate.metering.usage_report import Reports
-from tidegate.monitoring.traffic_health import UpstreamHealth
-from tidegate.pipeline.background import Deferral
+from tidegate.metering.usage_report import UsageReports
+from tidegate.monitoring.traffic_health import TrafficHealth
+from tidegate.pipeline.background import BackgroundSubmitter
 from tidegate.pipeline.pipeline import Pipeline
-from tidegate.queue.messages import LaneTerms
+from tidegate.queue.messages import LaneLimits
 from tidegate.queue.report import QueueReport
-from tidegate.queue.store import LaneStore
-from tidegate.routing.health.registry import Board
-from tidegate.routing.models import Models
-from tidegate.web.admin.handlers import KeyDesk, Overlook, ProjectDesk
-from tidegate.web.admin.metrics import MetricsDesk, add_metrics
-from tidegate.web.admin.routes import add_admin
-from tidegate.web.admin.upstream import UpstreamDesk
+from tidegate.queue.store import CapacityStore
+from tidegate.routing.health.registry import HealthRegistry
+from tidegate.routing.models import ModelCatalog
+from tidegate.web.admin.handlers import KeyHandlers, ProjectHandlers, ReportHandlers
+from tidegate.web.admin.metrics import MetricsHandlers, add_metrics
+from tidegate.web.admin.routes import add_admin_routes
+from tidegate.web.admin.upstream import UpstreamHandlers
 from tidegate.web.api import add_health, add_models
-from tidegate.web.openai.completions import CompletionDesk
-from tidegate.web.openai.conversations import ConversationDesk
-from tidegate.web.openai.handler_base import Front
-from tidegate.web.openai.input_tokens import QuestionDesk
-from tidegate.web.openai.responses import ResponseDesk
-from tidegate.web.openai.routes import add_stateful
-from tidegate.web.websocket.endpoint import Sockets
+from tidegate.web.openai.completions import CompletionHandlers
+from tidegate.web.openai.conversations import ConversationHandlers
+from tidegate.web.openai.handler_base import HandlerBase
+from tidegate.web.openai.input_tokens import InputTokenHandlers
+from tidegate.web.openai.responses import ResponseHandlers
+from tidegate.web.openai.routes import add_openai_routes
+from tidegate.web.websocket.endpoint import WebSocketEndpoint
 
 
-class Surface:
+class WebParts:
     """Adds routes to the application."""
 
     def __init__(self, api: FastAPI, base: Base, admission: AdmissionParts) -> None:
@@ -46,10 +46,10 @@ class Surface:
         self._base = base
         self._admission = admission
 
-    def add_upstream(self, models: Models, health: UpstreamHealth, board: Board) -> None:
+    def add_operations(self, models: ModelCatalog, health: TrafficHealth, board: HealthRegistry) -> None:
         """Models, health, metrics, and the administration."""
         base, keys = self._base, self._admission.keys
-        report = standing_report(board.store, base.settings, base.clock)
+        report = health_report(board.store, base.settings, base.clock)
         add_models(self._api, keys, models, new_id)
         add_health(
             self._api,
@@ -57,59 +57,61 @@ class Surface:
             redis=base.redis,
             upstream=health,
             probe=models.probe,
-            standings=partial(report.now_on, board),
+            health_snapshot=partial(report.read_local, board),
         )
-        open_to_all = base.settings.watch.open_metrics
-        base.counters.look(BudgetGauges(base).look)
-        metrics = MetricsDesk(base.workers, base.counters.far)
-        add_metrics(self._api, keys, metrics, open_to_all=open_to_all, ids=new_id)
-        add_admin(
+        open_to_all = base.settings.monitoring.public_metrics
+        base.counters.add_shared_gauges(BudgetGauges(base).read)
+        metrics = MetricsHandlers(base.workers, base.counters.read_shared)
+        add_metrics(self._api, keys, metrics, public=open_to_all, ids=new_id)
+        add_admin_routes(
             self._api,
             keys,
-            keys=KeyDesk(self._admission.key_store, base.clock),
-            projects=ProjectDesk(ProjectStore(base.postgres, base.redis, prefix=base.prefix)),
-            overlook=self._overlook(),
-            upstream=UpstreamDesk(report),
-            data=data_desk(base.postgres, base.redis, base.clock, prefix=base.prefix),
+            keys=KeyHandlers(self._admission.key_store, base.clock),
+            projects=ProjectHandlers(ProjectStore(base.postgres, base.redis, prefix=base.prefix)),
+            reports=self._report_handlers(),
+            upstream=UpstreamHandlers(report),
+            data=data_handlers(base.postgres, base.redis, base.clock, prefix=base.prefix),
             metrics=metrics,
             ids=new_id,
         )
 
-    def add_conversations(self, parts: ConversationParts, pipeline: Pipeline, deferral: Deferral) -> None:
+    def add_stateful_api(self, parts: ConversationParts, pipeline: Pipeline, deferral: BackgroundSubmitter) -> None:
         """The stateful API."""
         base, admission = self._base, self._admission
-        front = Front(admission.keys, admission.visits, base.settings.server, new_id)
-        add_stateful(
+        front = HandlerBase(admission.keys, admission.request_count, base.settings.server, new_id)
+        add_openai_routes(
             self._api,
-            completions=CompletionDesk(front, parts.completions),
-            responses=ResponseDesk(front, parts.responses, deferral),
-            questions=QuestionDesk(front, parts.recollection, pipeline, ids=new_id, clock=base.clock),
-            conversations=ConversationDesk(front, parts.conversations, ids=new_id, clock=base.clock),
+            completions=CompletionHandlers(front, parts.completions),
+            responses=ResponseHandlers(front, parts.responses, deferral),
+            input_tokens=InputTokenHandlers(front, parts.history, pipeline, ids=new_id, clock=base.clock),
+            conversations=ConversationHandlers(front, parts.conversations, ids=new_id, clock=base.clock),
         )
 
-    def sockets(self, pipeline: Pipeline) -> Sockets:
+    def websocket_endpoint(self, pipeline: Pipeline) -> WebSocketEndpoint:
         """The WebSocket's endpoint."""
         base, settings = self._base, self._base.settings
-        sockets = Sockets(
+        sockets = WebSocketEndpoint(
             pipeline,
             self._admission.keys,
             config=settings.websocket,
             server=settings.server,
             clock=base.clock,
             ids=new_id,
-            failed=base.counters.failed,
+            on_failure=base.counters.count_failure,
         )
-        base.counters.watch("websocket_connections", "WebSocket connections.", lambda: sockets.open)
+        base.counters.add_gauge("websocket_connections", "WebSocket connections.", lambda: sockets.open_connections)
         return sockets
 
-    def _overlook(self) -> Overlook:
+    def _report_handlers(self) -> ReportHandlers:
         base, settings = self._base, self._base.settings
-        lanes = LaneStore(base.redis, prefix=base.prefix, terms=lambda _: LaneTerms())  # looking needs no terms
+        lanes = CapacityStore(
+            base.redis, prefix=base.prefix, lane_limits=lambda _: LaneLimits()
+        )  # looking needs no terms
         budgets = BudgetStore(base.redis, prefix=base.prefix)
-        return Overlook(
-            budgets=BudgetReport(base.postgres, budgets, everybody=settings.budgets.everybody),
-            queue=QueueReport(lanes, lane_terms(settings)),
+        return ReportHandlers(
+            budgets=BudgetReport(base.postgres, budgets, global_limits=settings.budgets.deployment_limits),
+            queue=QueueReport(lanes, lane_limits(settings)),
             jobs=JobStore(base.postgres),
-            reports=Reports(base.postgres),
+            reports=UsageReports(base.postgres),
             clock=base.clock,
         )

@@ -16,7 +16,7 @@ class Epoch:
         """The number. Raises RedisUnavailable."""
         return int(await self._redis.command("GET", self._key) or 0)
 
-    async def move(self) -> bool:
+    async def advance(self) -> bool:
         """Tell every process to read anew. False when Redis does not answer: they find out later by themselves."""
         try:
             await self._redis.command("INCR", self._key)

@@ -7,17 +7,17 @@ from msgspec import UNSET, UnsetType
 
 from tidegate.core.values import Limits, Priority
 
-MOST_COUNT = 2**31 - 1
+MAX_COUNT = 2**31 - 1
 """The largest limit that is a count: PostgreSQL's integer."""
 
-LONGEST_RETENTION = 3650
+MAX_RETENTION_DAYS = 3650
 """Days that a project may keep what was said, unless it keeps it for ever."""
 
 _COUNTS = ("rpm", "rpd", "tpm", "concurrency")
 _BUDGETS = ("budget_day", "budget_month")
 
 
-class Row(Protocol):
+class GrantRow(Protocol):
     """A row of a query's answer."""
 
     def __getitem__(self, column: str) -> Any:
@@ -72,13 +72,13 @@ class ProjectChange(msgspec.Struct, frozen=True, kw_only=True):
         return _without_unset({**limits, "priority": _label(self.priority), "retention_days": self.retention_days})
 
 
-def limits_of(row: Row, begin: str = "") -> Limits:
+def limits_of(row: GrantRow, prefix: str = "") -> Limits:
     """The limits in those columns of `row` whose names begin with `begin`."""
-    counts = {name: row[begin + name] for name in _COUNTS}
-    return Limits(**counts, **{name: row[f"{begin}{name}_nanos"] for name in _BUDGETS})
+    counts = {name: row[prefix + name] for name in _COUNTS}
+    return Limits(**counts, **{name: row[f"{prefix}{name}_nanos"] for name in _BUDGETS})
 
 
-def priority_of(row: Row) -> Priority | None:
+def priority_of(row: GrantRow) -> Priority | None:
     """The priority in the column of that name."""
     return None if row["priority"] is None else Priority[row["priority"].upper()]
 

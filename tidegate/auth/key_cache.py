@@ -7,14 +7,14 @@ from typing import TypeVar
 import structlog
 
 from tidegate.auth import key_format
-from tidegate.auth.key_store import STALE_SECONDS, KeyStore, Standing
+from tidegate.auth.key_store import STALE_SECONDS, KeyStatus, KeyStore
 from tidegate.core.clock import Clock
 from tidegate.core.errors import (
-    AdminKeyOnly,
+    AdminKeyNotAllowed,
+    AdminKeyRequired,
     ExpiredApiKey,
     InvalidApiKey,
     MissingApiKey,
-    NotAdmin,
     RedisUnavailable,
     RevokedApiKey,
     StoreError,
@@ -28,7 +28,7 @@ _Value = TypeVar("_Value")
 _log = structlog.get_logger("keys")
 
 
-class KeyRing:
+class ApiKeyCache:
     """One process's memory of the keys. Use it between `start` and `close`.
 
     A request waits for SQL only when its key was never seen here; a key that was goes on being served
@@ -44,19 +44,18 @@ class KeyRing:
         self._store = store
         self._clock = clock
         self._size = size
-        self._known: OrderedDict[bytes, Standing] = OrderedDict()
-        self._unknown: OrderedDict[bytes, None] = OrderedDict()
-        self._lookups: dict[bytes, asyncio.Task[Standing | None]] = {}
-        self._readings = 0
-        self._read_at = clock.monotonic()
+        self._statuses: OrderedDict[bytes, KeyStatus] = OrderedDict()
+        self._unknown_digests: OrderedDict[bytes, None] = OrderedDict()
+        self._lookups: dict[bytes, asyncio.Task[KeyStatus | None]] = {}
+        self._refreshes = 0
+        self._refreshed_at = clock.monotonic()
         self._epoch: int | None = None
         self._failing = False
         self._watcher: asyncio.Task[None] | None = None
 
     def __repr__(self) -> str:
-        return (
-            f"<KeyRing: {len(self._known)} known, {len(self._unknown)} unknown, {len(self._lookups)} being looked up>"
-        )
+        known, unknown, lookups = len(self._statuses), len(self._unknown_digests), len(self._lookups)
+        return f"<ApiKeyCache: {known} known, {unknown} unknown, {lookups} being looked up>"
 
     async def start(self) -> None:
         """Begin to watch for changes; those made from now on are noticed."""
@@ -70,35 +69,35 @@ class KeyRing:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    def known(self, token: str) -> Caller | None:
+    def cached(self, token: str) -> Caller | None:
         """The caller, if the key is in memory and good; None says nothing, then ask `authenticate`."""
         digest = key_format.digest(token)
-        standing = self._known.get(digest)
+        standing = self._statuses.get(digest)
         if standing is None or standing.revoked or self._is_expired(standing.caller):
             return None
-        self._known.move_to_end(digest)
+        self._statuses.move_to_end(digest)
         return standing.caller
 
     async def caller(self, authorization: str) -> Caller:
         """The caller named by an `Authorization` header. Raises MissingApiKey, AdminKeyOnly, and as `authenticate`."""
-        caller = await self._named(authorization)
+        caller = await self._authenticate_header(authorization)
         if caller.admin:
-            raise AdminKeyOnly
+            raise AdminKeyNotAllowed
         return caller
 
     async def admin(self, authorization: str) -> Caller:
         """The same for who administers the gateway. Raises MissingApiKey, NotAdmin, and as `authenticate` does."""
-        caller = await self._named(authorization)
+        caller = await self._authenticate_header(authorization)
         if not caller.admin:
-            raise NotAdmin
+            raise AdminKeyRequired
         return caller
 
-    async def _named(self, authorization: str) -> Caller:
+    async def _authenticate_header(self, authorization: str) -> Caller:
         kind, _, token = authorization.partition(" ")
         token = token.strip()
         if kind.lower() != "bearer" or not token:
             raise MissingApiKey
-        return self.known(token) or await self.authenticate(token)
+        return self.cached(token) or await self.authenticate(token)
 
     async def authenticate(self, token: str) -> Caller:
         """The caller behind a key.
@@ -107,19 +106,19 @@ class KeyRing:
         when the key was not seen before and cannot be looked up now.
         """
         digest = key_format.parse(token)
-        if digest is None or digest in self._unknown:
+        if digest is None or digest in self._unknown_digests:
             raise InvalidApiKey
-        return await self._in_good_standing(digest)
+        return await self._valid_caller(digest)
 
-    async def holder(self, key_id: str) -> Caller:
+    async def caller_of_key(self, key_id: str) -> Caller:
         """The caller whose key has this id, for work that was taken in before. Raises as `authenticate` does."""
         digest = await self._store.digest_of(key_id)
         if digest is None:
             raise InvalidApiKey
-        return await self._in_good_standing(digest)
+        return await self._valid_caller(digest)
 
-    async def _in_good_standing(self, digest: bytes) -> Caller:
-        standing = self._known.get(digest) or await self._look_up_once(digest)
+    async def _valid_caller(self, digest: bytes) -> Caller:
+        standing = self._statuses.get(digest) or await self._look_up_once(digest)
         if standing is None:
             raise InvalidApiKey
         if standing.revoked:
@@ -131,7 +130,7 @@ class KeyRing:
     def _is_expired(self, caller: Caller) -> bool:
         return caller.expires_at is not None and caller.expires_at <= self._clock.now()
 
-    async def _look_up_once(self, digest: bytes) -> Standing | None:
+    async def _look_up_once(self, digest: bytes) -> KeyStatus | None:
         """Callers with the same key share one query; one of them hanging up does not stop it."""
         lookup = self._lookups.get(digest)
         if lookup is None:
@@ -140,22 +139,22 @@ class KeyRing:
             lookup.add_done_callback(lambda done: self._forget_lookup(digest, done))
         return await asyncio.shield(lookup)
 
-    def _forget_lookup(self, digest: bytes, lookup: "asyncio.Task[Standing | None]") -> None:
+    def _forget_lookup(self, digest: bytes, lookup: "asyncio.Task[KeyStatus | None]") -> None:
         del self._lookups[digest]
         if not lookup.cancelled():
             lookup.exception()  # its waiters may all be gone; asyncio complains of errors nobody looked at
 
-    async def _look_up(self, digest: bytes) -> Standing | None:
+    async def _look_up(self, digest: bytes) -> KeyStatus | None:
         while True:
-            readings = self._readings
-            standing = (await self._store.find([digest])).get(digest)
+            readings = self._refreshes
+            standing = (await self._store.read_statuses([digest])).get(digest)
             # a key that changed while the answer was on its way has been read over already: ask again
-            if readings == self._readings:
+            if readings == self._refreshes:
                 break
         if standing is None:
-            _remember(self._unknown, digest, None, self._size)
+            _remember(self._unknown_digests, digest, None, self._size)
         else:
-            _remember(self._known, digest, standing, self._size)
+            _remember(self._statuses, digest, standing, self._size)
         return standing
 
     async def _watch(self) -> None:
@@ -186,21 +185,21 @@ class KeyRing:
             epoch = None
         moved = epoch is not None and epoch != self._epoch
         patience = _LOOK_WITHOUT_REDIS_SECONDS if epoch is None else STALE_SECONDS
-        if moved or self._clock.monotonic() - self._read_at >= patience:
+        if moved or self._clock.monotonic() - self._refreshed_at >= patience:
             await self._read_again()
             self._epoch = epoch
 
     async def _read_again(self) -> None:
-        self._readings += 1
-        self._unknown.clear()
-        digests = list(self._known)
-        found = await self._store.find(digests) if digests else {}
-        self._read_at = self._clock.monotonic()
+        self._refreshes += 1
+        self._unknown_digests.clear()
+        digests = list(self._statuses)
+        found = await self._store.read_statuses(digests) if digests else {}
+        self._refreshed_at = self._clock.monotonic()
         for digest in digests:
             if digest in found:
-                self._known[digest] = found[digest]
+                self._statuses[digest] = found[digest]
             else:
-                self._known.pop(digest, None)
+                self._statuses.pop(digest, None)
 
 
 def _remember(memory: OrderedDict[bytes, _Value], digest: bytes, value: _Value, size: int) -> None:

@@ -8,7 +8,7 @@ from msgspec import UNSET
 
 from tidegate.auth import key_format
 from tidegate.auth.epoch import Epoch
-from tidegate.auth.grants import KeyChange, Row, limits_of, priority_of
+from tidegate.auth.grants import GrantRow, KeyChange, limits_of, priority_of
 from tidegate.core.clock import Clock
 from tidegate.core.ids import IdSource, new_id
 from tidegate.core.values import Caller, Limits, Priority
@@ -18,7 +18,7 @@ from tidegate.storage.redis import RedisLink
 STALE_SECONDS = 60.0
 """How long a process may go on with what it knows of the keys when nobody could tell it of a change."""
 
-_NOTHING = KeyChange()
+_NO_GRANTS = KeyChange()
 
 
 class KeyRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,7 +58,7 @@ class NewKey(msgspec.Struct, frozen=True, kw_only=True):
         return f"NewKey({self.record.id}, …{self.record.hint})"
 
 
-class Standing(msgspec.Struct, frozen=True, kw_only=True):
+class KeyStatus(msgspec.Struct, frozen=True, kw_only=True):
     """What a process remembers of a key."""
 
     caller: Caller
@@ -93,7 +93,7 @@ class KeyStore:
         name: str = "",
         expires_at: float | None = None,
         admin: bool = False,
-        granted: KeyChange = _NOTHING,
+        grants: KeyChange = _NO_GRANTS,
     ) -> NewKey:
         """Make a key for `project`, which is made too where it is new; `expires_at` in Unix seconds.
 
@@ -113,9 +113,9 @@ class KeyStore:
         )
         async with self._postgres.connection() as connection, connection.transaction():
             await connection.execute(self._sql["add_project"], project, created_at)
-            await connection.execute(self._sql["add_key"], *values, granted.columns().decode())
+            await connection.execute(self._sql["add_key"], *values, grants.columns().decode())
             (row,) = await connection.fetch(self._sql["get_key"], key_id)
-        return NewKey(token=token, record=_record(row), announced=await self._epoch.move())
+        return NewKey(token=token, record=_record(row), announced=await self._epoch.advance())
 
     async def list(
         self, project: str | None = None, *, after: str | None = None, limit: int | None = None
@@ -140,7 +140,7 @@ class KeyStore:
                 await connection.execute(self._sql["rename_key"], key_id, change.name)
             if change.expires_at is not UNSET:
                 await connection.execute(self._sql["expire_key"], key_id, change.expires_at)
-        return await self._epoch.move()
+        return await self._epoch.advance()
 
     async def revoke(self, key_id: str) -> bool | None:
         """End a key. None when there is no such key, else whether the processes were told of it.
@@ -149,13 +149,13 @@ class KeyStore:
         """
         async with self._postgres.connection() as connection:
             found = await connection.fetchval(self._sql["revoke_key"], key_id, self._clock.now())
-        return None if found is None else await self._epoch.move()
+        return None if found is None else await self._epoch.advance()
 
-    async def find(self, digests: Collection[bytes]) -> dict[bytes, Standing]:
+    async def read_statuses(self, digests: Collection[bytes]) -> dict[bytes, KeyStatus]:
         """Who is behind these digests; unknown ones are absent."""
         async with self._postgres.connection() as connection:
             rows = await connection.fetch(self._sql["find_keys"], list(digests))
-        return {row["hash"]: Standing(caller=_caller(row), revoked=row["revoked"]) for row in rows}
+        return {row["hash"]: KeyStatus(caller=_caller(row), revoked=row["revoked"]) for row in rows}
 
     async def digest_of(self, key_id: str) -> bytes | None:
         """The digest of the key with this id, or None when there is none."""
@@ -173,7 +173,7 @@ class KeyStore:
         return await self._epoch.read()
 
 
-def _record(row: Row) -> KeyRecord:
+def _record(row: GrantRow) -> KeyRecord:
     return KeyRecord(
         id=row["id"],
         project=row["project"],
@@ -189,7 +189,7 @@ def _record(row: Row) -> KeyRecord:
     )
 
 
-def _caller(row: Row) -> Caller:
+def _caller(row: GrantRow) -> Caller:
     return Caller(
         key_id=row["id"],
         project=row["project"],

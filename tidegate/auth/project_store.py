@@ -3,7 +3,7 @@
 import msgspec
 
 from tidegate.auth.epoch import Epoch
-from tidegate.auth.grants import ProjectChange, Row, limits_of, priority_of
+from tidegate.auth.grants import GrantRow, ProjectChange, limits_of, priority_of
 from tidegate.core.values import Limits, Priority
 from tidegate.storage.postgres import Postgres, queries
 from tidegate.storage.redis import RedisLink
@@ -48,10 +48,10 @@ class ProjectStore:
         """Change a project. None when there is none of that name, else whether the processes were told of it."""
         async with self._postgres.connection() as connection:
             found = await connection.fetchval(self._sql["update_project"], name, change.columns().decode())
-        return None if found is None else await self._epoch.move()
+        return None if found is None else await self._epoch.advance()
 
 
-def _record(row: Row) -> ProjectRecord:
+def _record(row: GrantRow) -> ProjectRecord:
     return ProjectRecord(
         name=row["name"],
         created_at=row["created_at"],

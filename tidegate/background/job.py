@@ -6,7 +6,7 @@ import msgspec
 
 from tidegate.core.errors import BackgroundTimeout, GatewayRestarted, TidegateError
 
-MOST_DEATHS = 3
+MAX_WORKER_DEATHS = 3
 """Workers that may die over one job; a job that ends every process which takes it up is not given to a fourth."""
 
 
@@ -26,7 +26,7 @@ class NewJob(msgspec.Struct, frozen=True, kw_only=True):
     body: bytes
 
 
-class Standing(msgspec.Struct, frozen=True, kw_only=True):
+class JobStatus(msgspec.Struct, frozen=True, kw_only=True):
     """A job as the database has it."""
 
     response_id: str
@@ -47,33 +47,33 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     deadline: float
 
 
-class Go(msgspec.Struct, frozen=True, kw_only=True):
+class StartAttempt(msgspec.Struct, frozen=True, kw_only=True):
     """Ask, from the beginning."""
 
-    died: bool
+    previous_worker_died: bool
     """The worker that had it is gone."""
-    take_back: int | None
+    discard_from: int | None
     """The number of the first event that was said and not seen, and is taken back; None for none."""
 
 
-class Broken(msgspec.Struct, frozen=True):
+class GiveUp(msgspec.Struct, frozen=True):
     """Nothing more can be done for it."""
 
     error: TidegateError
 
 
-class Finished(msgspec.Struct, frozen=True):
+class AlreadyFinished(msgspec.Struct, frozen=True):
     """It is over already."""
 
 
-Verdict = Go | Broken | Finished
+JobDecision = StartAttempt | GiveUp | AlreadyFinished
 
 
-class Begun(msgspec.Struct, frozen=True, kw_only=True):
+class JobAttempt(msgspec.Struct, frozen=True, kw_only=True):
     """A job that is this worker's now."""
 
-    job: Standing
-    attempt: int
+    job: JobStatus
+    number: int
     """The fence: who holds an older one writes nothing."""
     next_event: int
     headers: Mapping[str, str]
@@ -82,28 +82,28 @@ class Begun(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def call_id(self) -> str:
         """The attempt's line in the ledger: the request's own, and others beside it for those that follow."""
-        return self.job.request_id if self.attempt == 1 else f"{self.job.request_id}-{self.attempt}"
+        return self.job.request_id if self.number == 1 else f"{self.job.request_id}-{self.number}"
 
 
-class Over(msgspec.Struct, frozen=True):
+class JobDone(msgspec.Struct, frozen=True):
     """The job is done; it leaves the queue."""
 
 
-class Later(msgspec.Struct, frozen=True):
+class Requeue(msgspec.Struct, frozen=True):
     """The job goes back into the queue; whoever has room may take it after so many seconds."""
 
-    seconds: float = 0.0
+    delay_seconds: float = 0.0
 
 
-class Taken(msgspec.Struct, frozen=True):
+class TakenOver(msgspec.Struct, frozen=True):
     """The job is another worker's meanwhile, and what is in the queue is not ours to touch."""
 
 
-End = Over | Later | Taken
+QueueOutcome = JobDone | Requeue | TakenOver
 """What becomes of a job in the queue once a worker let go of it."""
 
 
-def verdict(job: Standing, *, now: float) -> Verdict:
+def decide(job: JobStatus, *, now: float) -> JobDecision:
     """What a worker does that takes the job up.
 
     - over: nothing
@@ -113,12 +113,12 @@ def verdict(job: Standing, *, now: float) -> Verdict:
     - something was said and seen: another answer might contradict it, so it fails, and keeps what was said
     """
     if job.status == "finished":
-        return Finished()
+        return AlreadyFinished()
     if now >= job.deadline:
-        return Broken(BackgroundTimeout())
+        return GiveUp(BackgroundTimeout())
     died = job.status == "in_progress"
-    if job.deaths + died > MOST_DEATHS:
-        return Broken(GatewayRestarted(f"{job.deaths + died} processes ended while they worked on this response."))
+    if job.deaths + died > MAX_WORKER_DEATHS:
+        return GiveUp(GatewayRestarted(f"{job.deaths + died} processes ended while they worked on this response."))
     if job.content_from is not None and job.shown:
-        return Broken(GatewayRestarted())
-    return Go(died=died, take_back=job.content_from)
+        return GiveUp(GatewayRestarted())
+    return StartAttempt(previous_worker_died=died, discard_from=job.content_from)

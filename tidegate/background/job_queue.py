@@ -24,7 +24,7 @@ from pgqueuer.domain.types import JOB_STATUS, Channel, JobId, QueueEntrypoint, Q
 from pgqueuer.ports.driver import NotifyCallback
 from pgqueuer.ports.repository import EntrypointExecutionParameter
 
-from tidegate.background.job import End, Later, Taken
+from tidegate.background.job import QueueOutcome, Requeue, TakenOver
 from tidegate.core.clock import Clock
 from tidegate.core.errors import StoreError
 from tidegate.storage.postgres import Connection, Postgres, queries
@@ -32,7 +32,7 @@ from tidegate.storage.postgres import Connection, Postgres, queries
 ENTRYPOINT = "response"
 _RESTART_SECONDS = 1.0
 _NO_TAKEOVER = timedelta(days=3650)
-_KEEP_LOG = timedelta(days=1)
+_LOG_RETENTION = timedelta(days=1)
 
 _SETTINGS = DBSettings(
     # all are named, because the library would read those left out from the environment, where CHANNEL may mean anything
@@ -47,7 +47,7 @@ _SETTINGS = DBSettings(
     trigger="tg_pgqueuer_changed",
     schedules_table="pgqueuer_schedules",
 )
-_WOKEN = msgspec.json.encode(
+_WAKE_PAYLOAD = msgspec.json.encode(
     {
         "type": "table_changed_event",
         "channel": _SETTINGS.channel,
@@ -60,7 +60,7 @@ _WOKEN = msgspec.json.encode(
 _log = structlog.get_logger("background")
 
 
-Work = Callable[[str], Awaitable[End]]
+RunJob = Callable[[str], Awaitable[QueueOutcome]]
 """Does the job of this id, and says what is to become of it. Raises nothing but CancelledError."""
 
 
@@ -80,37 +80,37 @@ class JobQueue:
         self._driver = _PoolDriver(postgres)
         self._repository = _repository(self._driver, clock, self._lease)
         self._manager: QueueManager | None = None
-        self._running: asyncio.Task[None] | None = None
-        self._closing = False
+        self._run_task: asyncio.Task[None] | None = None
+        self._is_closing = False
 
-    def start(self, work: Work) -> None:
+    def start(self, run_job: RunJob) -> None:
         """Begin to take jobs and have them done."""
-        self._running = asyncio.create_task(self._run(work), name="background-queue")
+        self._run_task = asyncio.create_task(self._run(run_job), name="background-queue")
 
     async def close(self) -> None:
         """Take no more; returns when those that run have come to their end."""
-        self._closing = True
+        self._is_closing = True
         if self._manager is not None:
             self._manager.shutdown.set()
-        if self._running is not None:
-            await asyncio.wait({self._running})
+        if self._run_task is not None:
+            await asyncio.wait({self._run_task})
 
     async def put(self, connection: Connection, job: str, *, priority: int) -> None:
         """Add a job within the caller's transaction; those with the highest `priority` go first."""
-        driver = _OneConnection(connection)
+        driver = _ConnectionDriver(connection)
         await _repository(driver, self._repository.clock, self._lease).enqueue(ENTRYPOINT, job.encode(), priority)
 
     def wake(self) -> None:
         """Look for jobs now."""
-        self._driver.tell(_WOKEN)
+        self._driver.notify_listeners(_WAKE_PAYLOAD)
 
-    async def forget_old(self) -> None:
+    async def delete_old_log(self) -> None:
         """Delete the library's own log of what is long over. Raises PostgresUnavailable."""
-        await self._driver.execute(queries("background")["forget_log"], _KEEP_LOG)
+        await self._driver.execute(queries("background")["forget_log"], _LOG_RETENTION)
 
-    async def _run(self, work: Work) -> None:
-        while not self._closing:
-            self._manager = self._made(work)
+    async def _run(self, work: RunJob) -> None:
+        while not self._is_closing:
+            self._manager = self._build_manager(work)
             try:
                 await self._manager.run(
                     dequeue_timeout=self._poll,
@@ -123,25 +123,25 @@ class JobQueue:
                 _log.warning("the job queue cannot be read, trying again", error=error.name, detail=error.message)
             except Exception:  # noqa: BLE001  # whatever the library throws: jobs must not stay where they are
                 _log.exception("the job queue broke off, trying again")
-            if not self._closing:
+            if not self._is_closing:
                 await asyncio.sleep(_RESTART_SECONDS)
 
-    def _made(self, work: Work) -> QueueManager:
+    def _build_manager(self, work: RunJob) -> QueueManager:
         async def execute(job: Job) -> None:
-            await self._do(job, work)
+            await self._execute(job, work)
 
-        self._driver.forget_listeners()
+        self._driver.clear_listeners()
         manager = QueueManager(self._repository, channel=_SETTINGS.channel)
         manager.entrypoint(ENTRYPOINT, accepts_context=False)(execute)
         return manager
 
-    async def _do(self, job: Job, work: Work) -> None:
-        end = Later() if self._closing else await work((job.payload or b"").decode())
+    async def _execute(self, job: Job, work: RunJob) -> None:
+        end = Requeue() if self._is_closing else await work((job.payload or b"").decode())
         self.wake()  # there is room for another
-        if isinstance(end, Taken):
-            self._repository.lost.add(job.id)
-        elif isinstance(end, Later):
-            raise RetryRequested(timedelta(seconds=end.seconds))
+        if isinstance(end, TakenOver):
+            self._repository.lost_jobs.add(job.id)
+        elif isinstance(end, Requeue):
+            raise RetryRequested(timedelta(seconds=end.delay_seconds))
 
 
 class _PoolDriver:
@@ -164,13 +164,13 @@ class _PoolDriver:
         self._listeners.append(callback)
 
     async def notify(self, channel: str, payload: str) -> None:  # noqa: ARG002  # there is one
-        self.tell(payload.encode())
+        self.notify_listeners(payload.encode())
 
-    def tell(self, payload: bytes) -> None:
+    def notify_listeners(self, payload: bytes) -> None:
         for listener in self._listeners:
             listener(payload)
 
-    def forget_listeners(self) -> None:
+    def clear_listeners(self) -> None:
         self._listeners.clear()
 
     @property
@@ -188,7 +188,7 @@ class _PoolDriver:
         """The pool is not ours to close."""
 
 
-class _OneConnection(_PoolDriver):
+class _ConnectionDriver(_PoolDriver):
     """The same within somebody's transaction."""
 
     def __init__(self, connection: Connection) -> None:
@@ -205,7 +205,7 @@ def _repository(driver: _PoolDriver, clock: Clock, lease: timedelta) -> "_Reposi
         QueryQueueBuilder(_SETTINGS),
         QuerySchedulerBuilder(_SETTINGS),
     )
-    repository.know(clock, lease)
+    repository.configure(clock, lease)
     return repository
 
 
@@ -216,11 +216,11 @@ class _Repository(Queries):
     """
 
     clock: Clock
-    lost: set[JobId]
+    lost_jobs: set[JobId]
 
-    def know(self, clock: Clock, lease: timedelta) -> None:
+    def configure(self, clock: Clock, lease: timedelta) -> None:
         self.clock = clock
-        self.lost = set()
+        self.lost_jobs = set()
         self._lease = lease
         self._up_since = clock.monotonic()
 
@@ -246,8 +246,8 @@ class _Repository(Queries):
             await super().update_heartbeat(job_ids)
 
     async def log_jobs(self, job_status: list[tuple[Job, JOB_STATUS, TracebackRecord | None]]) -> None:
-        ours = [told for told in job_status if told[0].id not in self.lost]
-        self.lost.difference_update(job.id for job, _, _ in job_status)
+        ours = [told for told in job_status if told[0].id not in self.lost_jobs]
+        self.lost_jobs.difference_update(job.id for job, _, _ in job_status)
         with contextlib.suppress(StoreError):
             await super().log_jobs(ours)
 

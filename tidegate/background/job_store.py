@@ -6,19 +6,19 @@ from typing import Any, Protocol
 
 import msgspec
 
-from tidegate.background.job import Begun, Broken, Finished, Go, NewJob, Standing, verdict
+from tidegate.background.job import AlreadyFinished, GiveUp, JobAttempt, JobStatus, NewJob, StartAttempt, decide
 from tidegate.core.errors import BackgroundQueueFull
 from tidegate.storage.postgres import Connection, Postgres, queries
 
-Also = Callable[[Connection], Awaitable[None]]
+TransactionWrite = Callable[[Connection], Awaitable[None]]
 """What is written in the same transaction."""
-Began = Callable[[Connection, Standing], Awaitable[None]]
+StartWrite = Callable[[Connection, JobStatus], Awaitable[None]]
 """The same, of a job that is taken up."""
 
-_MOST_SHOWN = 1000
+_MAX_LISTED = 1000
 
 
-class Queue(Protocol):
+class JobSubmissionQueue(Protocol):
     """Where jobs wait for a worker."""
 
     async def put(self, connection: Connection, job: str, *, priority: int) -> None:
@@ -48,17 +48,25 @@ class JobStore:
         self._postgres = postgres
         self._sql = queries("background")
 
-    async def add(self, job: NewJob, events: Sequence[bytes], queue: Queue, *, most: int, also: Also) -> None:
+    async def add(
+        self,
+        job: NewJob,
+        events: Sequence[bytes],
+        queue: JobSubmissionQueue,
+        *,
+        max_open: int,
+        write_response: TransactionWrite,
+    ) -> None:
         """A new job with its first events. Raises BackgroundQueueFull where `most` of its project wait or run."""
         async with self._postgres.connection() as connection, connection.transaction():
             await connection.execute(self._sql["lock_project"], job.project)
-            waiting, tag = await self._one(connection, "waiting", job.project, job.weight)
-            if waiting >= most:
+            waiting, tag = await self._fetch_one(connection, "waiting", job.project, job.weight)
+            if waiting >= max_open:
                 raise BackgroundQueueFull(
-                    f"Project `{job.project}` has {waiting} background responses under way, and may have {most} "
+                    f"Project `{job.project}` has {waiting} background responses under way, and may have {max_open} "
                     "(`background.max_open`). Wait until some are over, or cancel some."
                 )
-            await also(connection)
+            await write_response(connection)
             times = (job.created_at, job.deadline)
             headers = msgspec.json.encode(job.headers).decode()
             await connection.execute(
@@ -69,58 +77,64 @@ class JobStore:
             await connection.execute(self._sql["write"], job.response_id, 0, len(events) - 1, b"".join(events))
             await queue.put(connection, job.response_id, priority=-tag)
 
-    async def begin(self, response_id: str, *, worker: str, now: float, also: Began) -> Begun | Broken | Finished:
+    async def start_attempt(
+        self, response_id: str, *, worker: str, now: float, write_started: StartWrite
+    ) -> JobAttempt | GiveUp | AlreadyFinished:
         """Take a job up; `also` is written where it is asked. A job that was deleted is finished."""
-        async with self.locked(response_id) as (connection, job):
+        async with self.lock_job(response_id) as (connection, job):
             if job is None:
-                return Finished()
-            found = verdict(job, now=now)
-            if not isinstance(found, Go):
+                return AlreadyFinished()
+            found = decide(job, now=now)
+            if not isinstance(found, StartAttempt):
                 return found
             next_event = job.next_event
-            if found.take_back is not None:
-                next_event = found.take_back
+            if found.discard_from is not None:
+                next_event = found.discard_from
                 await connection.execute(self._sql["take_back"], response_id, next_event)
-            row = await connection.fetchrow(self._sql["begin"], response_id, worker, now, int(found.died))
-            await also(connection, job)
+            row = await connection.fetchrow(
+                self._sql["begin"], response_id, worker, now, int(found.previous_worker_died)
+            )
+            await write_started(connection, job)
         assert row is not None  # noqa: S101  # it is locked
         headers = msgspec.json.decode(row["headers"] or "{}", type=dict[str, str])
-        return Begun(
-            job=job, attempt=row["attempt"], next_event=next_event, headers=headers, body=bytes(row["body"] or b"")
+        return JobAttempt(
+            job=job, number=row["attempt"], next_event=next_event, headers=headers, body=bytes(row["body"] or b"")
         )
 
-    async def hand_back(self, begun: Begun) -> None:
+    async def release(self, attempt: JobAttempt) -> None:
         """Give an attempt up without an end, for another worker to take up."""
         async with self._postgres.connection() as connection:
-            await connection.execute(self._sql["hand_back"], begun.job.response_id, begun.attempt)
+            await connection.execute(self._sql["hand_back"], attempt.job.response_id, attempt.number)
 
-    async def append(self, begun: Begun, first: int, events: Sequence[bytes], *, content: bool) -> bool:
+    async def append_events(
+        self, attempt: JobAttempt, first: int, events: Sequence[bytes], *, has_content: bool
+    ) -> bool:
         """Some events, the first of them number `first`; False where the attempt is no longer valid. Idempotent."""
         last = first + len(events) - 1
-        told = (begun.job.response_id, begun.attempt, first, last, content, b"".join(events))
+        told = (attempt.job.response_id, attempt.number, first, last, has_content, b"".join(events))
         async with self._postgres.connection() as connection:
             return bool(await connection.fetchval(self._sql["append"], *told))
 
     @contextlib.asynccontextmanager
-    async def locked(self, response_id: str) -> AsyncIterator[tuple[Connection, Standing | None]]:
+    async def lock_job(self, response_id: str) -> AsyncIterator[tuple[Connection, JobStatus | None]]:
         """A transaction in which nobody else changes this job; None where there is none."""
         async with self._postgres.connection() as connection, connection.transaction():
             row = await connection.fetchrow(self._sql["lock_job"], response_id)
-            yield connection, None if row is None else Standing(**row)
+            yield connection, None if row is None else JobStatus(**row)
 
-    async def end(self, connection: Connection, job: Standing, terminal: bytes) -> None:
+    async def finish(self, connection: Connection, job: JobStatus, terminal: bytes) -> None:
         """The job is over with this event, the last; within a transaction that has it locked."""
         number = job.next_event
         await connection.execute(self._sql["write"], job.response_id, number, number, terminal)
         await connection.execute(self._sql["end"], job.response_id, number + 1)
 
-    async def attempts(self, response_ids: Collection[str]) -> dict[str, int]:
+    async def current_attempts(self, response_ids: Collection[str]) -> dict[str, int]:
         """The valid attempt of each of these jobs; those that are over are absent."""
         async with self._postgres.connection() as connection:
             rows = await connection.fetch(self._sql["attempts"], list(response_ids))
         return {row["response_id"]: row["attempt"] for row in rows}
 
-    async def forget_expired(self) -> None:
+    async def delete_expired(self) -> None:
         """Delete jobs, and their events, whose responses went with their time; those deleted by hand went at once."""
         async with self._postgres.connection() as connection:
             await connection.execute(self._sql["forget_expired"])
@@ -128,9 +142,9 @@ class JobStore:
     async def open_jobs(self, project: str | None = None) -> list[OpenJob]:
         """The jobs that wait or run, oldest first."""
         async with self._postgres.connection() as connection:
-            rows = await connection.fetch(self._sql["open_jobs"], project, _MOST_SHOWN)
+            rows = await connection.fetch(self._sql["open_jobs"], project, _MAX_LISTED)
         return [OpenJob(**row) for row in rows]
 
-    async def _one(self, connection: Connection, name: str, *values: object) -> tuple[Any, ...]:
+    async def _fetch_one(self, connection: Connection, name: str, *values: object) -> tuple[Any, ...]:
         (row,) = await connection.fetch(self._sql[name], *values)
         return tuple(row)

@@ -7,23 +7,23 @@ from typing import Protocol
 
 import structlog
 
-from tidegate.background.job import End
+from tidegate.background.job import QueueOutcome
 from tidegate.background.job_store import JobStore
-from tidegate.background.notifications import News
-from tidegate.background.worker import Stop, Worker
+from tidegate.background.notifications import JobNotifications
+from tidegate.background.worker import StopReason, Worker
 from tidegate.core.errors import PostgresUnavailable
 
-_LOOK_SECONDS = 0.5
+_CHECK_SECONDS = 0.5
 """Between looks whether what runs here is still wanted: who cancels it says so, but that may be lost."""
 _SWEEP_SECONDS = 600.0
 
 _log = structlog.get_logger("background")
 
 
-class Queue(Protocol):
+class JobWorkQueue(Protocol):
     """Where jobs are taken from."""
 
-    def start(self, work: Callable[[str], Awaitable[End]]) -> None:
+    def start(self, run_job: Callable[[str], Awaitable[QueueOutcome]]) -> None:
         """Begin to take jobs and have them done."""
         ...
 
@@ -35,84 +35,92 @@ class Queue(Protocol):
         """Look for jobs now."""
         ...
 
-    async def forget_old(self) -> None:
+    async def delete_old_log(self) -> None:
         """Delete what is kept of jobs that are long over."""
         ...
 
 
-class Runner:
+class WorkerSupervisor:
     """Use it between `start` and `close`."""
 
-    def __init__(self, queue: Queue, store: JobStore, news: News, worker: Worker, *, grace_seconds: float) -> None:
+    def __init__(
+        self,
+        queue: JobWorkQueue,
+        store: JobStore,
+        notifications: JobNotifications,
+        worker: Worker,
+        *,
+        grace_seconds: float,
+    ) -> None:
         """`grace_seconds` is how long running jobs may take to end when the process does."""
         self._queue = queue
         self._store = store
-        self._news = news
+        self._notifications = notifications
         self._worker = worker
         self._grace = grace_seconds
-        self._keepers: list[asyncio.Task[None]] = []
-        self._looks: set[asyncio.Task[None]] = set()
-        self._leaving: asyncio.Task[None] | None = None
+        self._periodic_tasks: list[asyncio.Task[None]] = []
+        self._checks: set[asyncio.Task[None]] = set()
+        self._shutdown_task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Begin to hear the other processes, and to take jobs."""
-        await self._news.start()
-        self._news.hear(changed=self._look_at, work=self._queue.wake)
-        self._queue.start(self._worker.work)
-        self._keepers = [
-            asyncio.create_task(self._watch(), name="background-watch"),
+        await self._notifications.start()
+        self._notifications.set_handlers(on_job_ended=self._check_soon, on_job_added=self._queue.wake)
+        self._queue.start(self._worker.run_job)
+        self._periodic_tasks = [
+            asyncio.create_task(self._check_forever(), name="background-watch"),
             asyncio.create_task(self._sweep(), name="background-sweep"),
         ]
 
-    def leave(self) -> None:
+    def begin_shutdown(self) -> None:
         """The process is about to end: take no more, and give back what has not ended when the grace is over."""
-        if self._leaving is None:
-            self._leaving = asyncio.create_task(self._leave(), name="background-leave")
+        if self._shutdown_task is None:
+            self._shutdown_task = asyncio.create_task(self._drain(), name="background-leave")
 
     async def close(self) -> None:
         """Leave, and stop; what was given back is for another process."""
-        self.leave()
-        if self._leaving is not None:
-            await self._leaving
-        for keeper in (*self._keepers, *self._looks):
+        self.begin_shutdown()
+        if self._shutdown_task is not None:
+            await self._shutdown_task
+        for keeper in (*self._periodic_tasks, *self._checks):
             keeper.cancel()
-        await asyncio.gather(*self._keepers, *self._looks, return_exceptions=True)
-        await self._news.close()
+        await asyncio.gather(*self._periodic_tasks, *self._checks, return_exceptions=True)
+        await self._notifications.close()
 
-    async def _leave(self) -> None:
+    async def _drain(self) -> None:
         closing = asyncio.create_task(self._queue.close(), name="background-close")
         done, _ = await asyncio.wait({closing}, timeout=self._grace)
         if not done:
-            for response_id in self._worker.busy:
-                self._worker.stop(response_id, Stop.CLOSING)
+            for response_id in self._worker.active_jobs:
+                self._worker.stop(response_id, StopReason.SHUTDOWN)
             await closing
-            self._news.work()
+            self._notifications.job_added()
 
-    def _look_at(self, response_id: str) -> None:
-        if response_id in self._worker.busy:
-            look = asyncio.create_task(self._look(), name="background-look")
-            self._looks.add(look)
-            look.add_done_callback(self._looks.discard)
+    def _check_soon(self, response_id: str) -> None:
+        if response_id in self._worker.active_jobs:
+            look = asyncio.create_task(self._check_attempts(), name="background-look")
+            self._checks.add(look)
+            look.add_done_callback(self._checks.discard)
 
-    async def _watch(self) -> None:
+    async def _check_forever(self) -> None:
         while True:
-            await asyncio.sleep(_LOOK_SECONDS)
-            await self._look()
+            await asyncio.sleep(_CHECK_SECONDS)
+            await self._check_attempts()
 
-    async def _look(self) -> None:
+    async def _check_attempts(self) -> None:
         """Stop the work on what is over, or another's."""
-        busy = self._worker.busy
+        busy = self._worker.active_jobs
         if not busy:
             return
         with contextlib.suppress(PostgresUnavailable):  # the next look tells
-            valid = await self._store.attempts(list(busy))
+            valid = await self._store.current_attempts(list(busy))
             for response_id, attempt in busy.items():
                 if valid.get(response_id) != attempt:
-                    self._worker.stop(response_id, Stop.NOT_OURS)
+                    self._worker.stop(response_id, StopReason.ATTEMPT_LOST)
 
     async def _sweep(self) -> None:
         while True:
             with contextlib.suppress(PostgresUnavailable):  # the next turn tries again
-                await self._store.forget_expired()
-                await self._queue.forget_old()
+                await self._store.delete_expired()
+                await self._queue.delete_old_log()
             await asyncio.sleep(_SWEEP_SECONDS)

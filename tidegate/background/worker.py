@@ -6,85 +6,94 @@ from typing import Any, Protocol
 
 import structlog
 
-from tidegate.background.completion import Closing
-from tidegate.background.event_recorder import NotOurs, Recorder
-from tidegate.background.job import Begun, Broken, End, Finished, Later, Over, Standing, Taken
-from tidegate.background.job_store import Also, JobStore
-from tidegate.background.notifications import News
+from tidegate.background.completion import JobCompletion
+from tidegate.background.event_recorder import AttemptLost, EventRecorder
+from tidegate.background.job import (
+    AlreadyFinished,
+    GiveUp,
+    JobAttempt,
+    JobDone,
+    JobStatus,
+    QueueOutcome,
+    Requeue,
+    TakenOver,
+)
+from tidegate.background.job_store import JobStore, TransactionWrite
+from tidegate.background.notifications import JobNotifications
 from tidegate.core import endpoints
 from tidegate.core.clock import Clock
 from tidegate.core.errors import (
     BackgroundTimeout,
-    BudgetHeld,
+    BudgetReserved,
     CallerError,
-    CallerLimited,
+    CallerRateLimited,
     PostgresUnavailable,
-    RateLimited,
     SlowDown,
     StoreError,
     TidegateError,
-    TruncatedStream,
+    TruncatedAnswer,
     UpstreamBusy,
+    UpstreamRateLimited,
 )
-from tidegate.core.events import Happening, Own, Tell, untold
+from tidegate.core.events import Event, EventName, EventSink, ignore_event
 from tidegate.storage.postgres import Connection
 from tidegate.wire.stream_observer import is_terminal
 
-_PASSING = (CallerLimited, BudgetHeld, UpstreamBusy, RateLimited, SlowDown, StoreError)
+_TEMPORARY_ERRORS = (CallerRateLimited, BudgetReserved, UpstreamBusy, UpstreamRateLimited, SlowDown, StoreError)
 """What keeps a job from being asked now and not for ever: it is tried again until its deadline."""
 _RETRY_SECONDS = 1.0
-_LONGEST_RETRY_SECONDS = 60.0
+_MAX_RETRY_SECONDS = 60.0
 _FIRST_BACKOFF_SECONDS = 0.25
-_LONGEST_BACKOFF_SECONDS = 15.0
+_MAX_BACKOFF_SECONDS = 15.0
 _WRITE_SECONDS = 2.0
 """For what is still to be written when an attempt is given up."""
 
 _log = structlog.get_logger("background")
 
 
-class Answer(Protocol):
+class JobEventStream(Protocol):
     """What the pipeline gives: events of a Response's stream, the caller's own."""
 
     async def next(self) -> bytes | None:
         """The next event, None at the end. Raises TidegateError."""
         ...
 
-    async def leave(self) -> None:
+    async def close(self) -> None:
         """It is not wanted any more, or over."""
         ...
 
 
-class Asked(Protocol):
+class JobCall(Protocol):
     """A call that was let in, and how its answer is kept in the end."""
 
     @property
-    def answer(self) -> Answer:
+    def events(self) -> JobEventStream:
         """Its answer."""
         ...
 
-    def kept(self) -> Also:
+    def response_write(self) -> TransactionWrite:
         """Writes the finished response, in the transaction that ends the job; once the last event was given."""
         ...
 
 
-class Desk(Protocol):
+class JobRunner(Protocol):
     """How a job is asked, and what is written of it where responses are kept."""
 
-    async def ask(self, begun: Begun) -> Asked:
+    async def start(self, attempt: JobAttempt) -> JobCall:
         """Ask, as any call is. Raises TidegateError."""
         ...
 
-    async def began(self, connection: Connection, job: Standing) -> None:
+    async def write_started(self, connection: Connection, job: JobStatus) -> None:
         """Write that the response is being worked on."""
         ...
 
 
-class Stop(Enum):
+class StopReason(Enum):
     """Why an attempt ends before its answer does."""
 
-    NOT_OURS = auto()
+    ATTEMPT_LOST = auto()
     """Somebody else ended it, or has it."""
-    CLOSING = auto()
+    SHUTDOWN = auto()
     """This process ends."""
 
 
@@ -94,112 +103,123 @@ class Worker:
     def __init__(  # noqa: PLR0913  # a parameter for each part
         self,
         store: JobStore,
-        closing: Closing,
-        news: News,
-        desk: Desk,
+        completion: JobCompletion,
+        notifications: JobNotifications,
+        runner: JobRunner,
         *,
         name: str,
         clock: Clock,
-        tell: Tell = untold,
+        emit: EventSink = ignore_event,
     ) -> None:
         """`name` is what people see of this process."""
         self._store = store
-        self._closing = closing
-        self._news = news
-        self._desk = desk
+        self._completion = completion
+        self._notifications = notifications
+        self._runner = runner
         self._name = name
         self._clock = clock
-        self._tell = tell
-        self._stops: dict[str, tuple[int, asyncio.Future[Stop]]] = {}
+        self._emit = emit
+        self._active: dict[str, tuple[int, asyncio.Future[StopReason]]] = {}
 
     def __repr__(self) -> str:
-        return f"<Worker {self._name}: {len(self._stops)} jobs>"
+        return f"<Worker {self._name}: {len(self._active)} jobs>"
 
     @property
-    def busy(self) -> dict[str, int]:
+    def active_jobs(self) -> dict[str, int]:
         """The jobs being worked on, and their attempts."""
-        return {response_id: attempt for response_id, (attempt, _) in self._stops.items()}
+        return {response_id: attempt for response_id, (attempt, _) in self._active.items()}
 
-    def stop(self, response_id: str, why: Stop) -> None:
+    def stop(self, response_id: str, reason: StopReason) -> None:
         """End the work on a job, if there is any."""
-        stopped = self._stops.get(response_id)
+        stopped = self._active.get(response_id)
         if stopped is not None and not stopped[1].done():
-            stopped[1].set_result(why)
+            stopped[1].set_result(reason)
 
-    async def work(self, response_id: str) -> End:
+    async def run_job(self, response_id: str) -> QueueOutcome:
         """Do a job. Whatever goes wrong is told to those who wait for the response, or tried again."""
         try:
-            return await self._work(response_id)
+            return await self._run_job(response_id)
         except PostgresUnavailable:
-            return Later(_RETRY_SECONDS)
+            return Requeue(_RETRY_SECONDS)
         except Exception:  # noqa: BLE001  # a defect of ours: the job is tried again, and not for ever
             _log.exception("a background response failed unexpectedly", response_id=response_id)
-            return Later(_LONGEST_RETRY_SECONDS)
+            return Requeue(_MAX_RETRY_SECONDS)
 
-    async def _work(self, response_id: str) -> End:
-        begun = await self._store.begin(response_id, worker=self._name, now=self._clock.now(), also=self._desk.began)
+    async def _run_job(self, response_id: str) -> QueueOutcome:
+        begun = await self._store.start_attempt(
+            response_id, worker=self._name, now=self._clock.now(), write_started=self._runner.write_started
+        )
         match begun:
-            case Finished():
-                return Over()
-            case Broken():
-                self._tell(Happening(Own.BACKGROUND_BROKEN))
+            case AlreadyFinished():
+                return JobDone()
+            case GiveUp():
+                self._emit(Event(EventName.BACKGROUND_BROKEN))
                 _log.warning("a background response broke off", response_id=response_id, error=begun.error.name)
-                await self._closing.fail(response_id, begun.error)
-                return Over()
-            case Begun():
+                await self._completion.fail(response_id, begun.error)
+                return JobDone()
+            case JobAttempt():
                 if begun.job.status == "in_progress":
-                    self._tell(Happening(Own.BACKGROUND_TAKEN_OVER))
-                    _log.warning("a background response was taken over", response_id=response_id, attempt=begun.attempt)
+                    self._emit(Event(EventName.BACKGROUND_TAKEN_OVER))
+                    _log.warning("a background response was taken over", response_id=response_id, attempt=begun.number)
                 return await self._attempt(begun)
 
-    async def _attempt(self, begun: Begun) -> End:
-        stop: asyncio.Future[Stop] = asyncio.get_running_loop().create_future()
-        self._stops[begun.job.response_id] = (begun.attempt, stop)
+    async def _attempt(self, begun: JobAttempt) -> QueueOutcome:
+        stop: asyncio.Future[StopReason] = asyncio.get_running_loop().create_future()
+        self._active[begun.job.response_id] = (begun.number, stop)
         try:
-            attempt = _Attempt(begun, self._store, self._closing, self._news, self._desk)
+            attempt = _AttemptRun(begun, self._store, self._completion, self._notifications, self._runner)
             end = await attempt.run(stop, max(0.0, begun.job.deadline - self._clock.now()))
-            if isinstance(end, Later) and _closes(stop):
-                self._tell(Happening(Own.BACKGROUND_GIVEN_BACK))
+            if isinstance(end, Requeue) and _is_shutdown(stop):
+                self._emit(Event(EventName.BACKGROUND_GIVEN_BACK))
             return end
         finally:
-            del self._stops[begun.job.response_id]
+            del self._active[begun.job.response_id]
 
 
-class _Attempt:
+class _AttemptRun:
     """One attempt at one job."""
 
-    def __init__(self, begun: Begun, store: JobStore, closing: Closing, news: News, desk: Desk) -> None:
-        self._begun = begun
+    def __init__(
+        self,
+        attempt: JobAttempt,
+        store: JobStore,
+        completion: JobCompletion,
+        notifications: JobNotifications,
+        runner: JobRunner,
+    ) -> None:
+        self._attempt = attempt
         self._store = store
-        self._closing = closing
-        self._desk = desk
-        name = begun.job.response_id
-        self._recorder = Recorder(self._append, next_event=begun.next_event, told=lambda: news.said(name))
+        self._completion = completion
+        self._runner = runner
+        name = attempt.job.response_id
+        self._recorder = EventRecorder(
+            self._append_events, next_event=attempt.next_event, on_written=lambda: notifications.events_written(name)
+        )
         self._terminal: bytes | None = None
-        self._asked: Asked | None = None
+        self._call: JobCall | None = None
 
-    async def run(self, stop: "asyncio.Future[Stop]", seconds: float) -> End:
+    async def run(self, stop: "asyncio.Future[StopReason]", seconds: float) -> QueueOutcome:
         """Ask and write, until the answer's end, or `stop`, or so many `seconds` are over."""
-        answering = asyncio.create_task(self._answer(), name="background-answer")
+        answering = asyncio.create_task(self._record_events(), name="background-answer")
         writing = asyncio.create_task(self._recorder.run(), name="background-write")
         timer = asyncio.create_task(asyncio.sleep(seconds), name="background-deadline")
         try:
             await _first_of(answering, writing, timer, stop)
             if answering.done() or timer.done():
-                error = await _outcome(answering) if answering.done() else BackgroundTimeout()
-                await _ended(answering)
+                error = await _error_of(answering) if answering.done() else BackgroundTimeout()
+                await _cancel_and_wait(answering)
                 return await self._conclude(error, writing, stop)
-            await _ended(answering)
-            return await (self._hand_back(writing) if _closes(stop) else self._not_ours())
-        except NotOurs:
-            return await self._not_ours()
+            await _cancel_and_wait(answering)
+            return await (self._release(writing) if _is_shutdown(stop) else self._lost())
+        except AttemptLost:
+            return await self._lost()
         finally:
             for task in (answering, writing, timer):
-                await _ended(task)
+                await _cancel_and_wait(task)
 
-    async def _answer(self) -> None:
-        self._asked = await self._desk.ask(self._begun)
-        answer = self._asked.answer
+    async def _record_events(self) -> None:
+        self._call = await self._runner.start(self._attempt)
+        answer = self._call.events
         try:
             while (event := await answer.next()) is not None:
                 if is_terminal(endpoints.RESPONSES, event):
@@ -207,51 +227,53 @@ class _Attempt:
                 elif self._terminal is None:
                     await self._recorder.add(event)
         finally:
-            await answer.leave()
+            await answer.close()
 
-    async def _append(self, first: int, events: list[bytes], content: bool) -> bool:  # noqa: FBT001  # the recorder's
-        return await self._store.append(self._begun, first, events, content=content)
+    async def _append_events(self, first: int, events: list[bytes], content: bool) -> bool:  # noqa: FBT001  # the recorder's
+        return await self._store.append_events(self._attempt, first, events, has_content=content)
 
     async def _conclude(
-        self, error: TidegateError | None, writing: "asyncio.Task[None]", stop: "asyncio.Future[Stop]"
-    ) -> End:
+        self, error: TidegateError | None, writing: "asyncio.Task[None]", stop: "asyncio.Future[StopReason]"
+    ) -> QueueOutcome:
         """Everything is written, then the end."""
-        if error is not None and isinstance(error, _PASSING) and not self._recorder.content:
-            return await self._hand_back(writing, after=_delay(error, self._begun.attempt))
+        if error is not None and isinstance(error, _TEMPORARY_ERRORS) and not self._recorder.has_content:
+            return await self._release(writing, delay_seconds=_retry_delay(error, self._attempt.number))
         self._recorder.close()
         await _first_of(writing, stop)
         if not writing.done():
-            return await (self._hand_back(writing) if _closes(stop) else self._not_ours())
+            return await (self._release(writing) if _is_shutdown(stop) else self._lost())
         await writing
-        return Over() if await self._end(error) else await self._not_ours()
+        return JobDone() if await self._write_end(error) else await self._lost()
 
-    async def _end(self, error: TidegateError | None) -> bool:
+    async def _write_end(self, error: TidegateError | None) -> bool:
         """The last event, and the response; False where the attempt is not valid any more."""
-        if error is None and self._terminal is not None and self._asked is not None:
+        if error is None and self._terminal is not None and self._call is not None:
             try:
-                return await self._closing.complete(self._begun, self._terminal, also=self._asked.kept())
+                return await self._completion.complete(
+                    self._attempt, self._terminal, write_response=self._call.response_write()
+                )
             except CallerError as unfit:  # the answer is nothing that can be kept
                 error = unfit
-        failure = error or TruncatedStream()
-        return await self._closing.fail(self._begun.job.response_id, failure, attempt=self._begun.attempt)
+        failure = error or TruncatedAnswer()
+        return await self._completion.fail(self._attempt.job.response_id, failure, attempt=self._attempt.number)
 
-    async def _hand_back(self, writing: "asyncio.Task[None]", *, after: float = 0.0) -> End:
+    async def _release(self, writing: "asyncio.Task[None]", *, delay_seconds: float = 0.0) -> QueueOutcome:
         self._recorder.close()
         await asyncio.wait({writing}, timeout=_WRITE_SECONDS)
-        await self._store.hand_back(self._begun)
-        return Later(after)
+        await self._store.release(self._attempt)
+        return Requeue(delay_seconds)
 
-    async def _not_ours(self) -> End:
+    async def _lost(self) -> QueueOutcome:
         """The queue's row may go where the job is over; where it is another's, it stays."""
-        name = self._begun.job.response_id
-        return Taken() if name in await self._store.attempts([name]) else Over()
+        name = self._attempt.job.response_id
+        return TakenOver() if name in await self._store.current_attempts([name]) else JobDone()
 
 
 async def _first_of(*waited: "asyncio.Future[Any]") -> None:
     await asyncio.wait(set(waited), return_when=asyncio.FIRST_COMPLETED)
 
 
-async def _outcome(answering: "asyncio.Task[None]") -> TidegateError | None:
+async def _error_of(answering: "asyncio.Task[None]") -> TidegateError | None:
     """How the answer ended. Raises what is no TidegateError."""
     try:
         await answering
@@ -260,16 +282,16 @@ async def _outcome(answering: "asyncio.Task[None]") -> TidegateError | None:
     return None
 
 
-async def _ended(task: "asyncio.Task[None]") -> None:
+async def _cancel_and_wait(task: "asyncio.Task[None]") -> None:
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
 
 
-def _closes(stop: "asyncio.Future[Stop]") -> bool:
-    return stop.done() and stop.result() is Stop.CLOSING
+def _is_shutdown(stop: "asyncio.Future[StopReason]") -> bool:
+    return stop.done() and stop.result() is StopReason.SHUTDOWN
 
 
-def _delay(error: TidegateError, attempt: int) -> float:
+def _retry_delay(error: TidegateError, attempt: int) -> float:
     """Seconds until the next try: what the error says, and longer each time, for many may wait for the same."""
-    backoff = min(_LONGEST_BACKOFF_SECONDS, _FIRST_BACKOFF_SECONDS * 2.0 ** min(attempt // 2, 10))
-    return min(_LONGEST_RETRY_SECONDS, max(backoff, error.retry_after or 0.0))
+    backoff = min(_MAX_BACKOFF_SECONDS, _FIRST_BACKOFF_SECONDS * 2.0 ** min(attempt // 2, 10))
+    return min(_MAX_RETRY_SECONDS, max(backoff, error.retry_after or 0.0))

@@ -3,7 +3,7 @@
 from tidegate.core.values import AnswerHead
 
 
-class Given:
+class BufferedSource:
     """Looks to a passenger like a flight that has landed, and to a flight like a source."""
 
     cost_nanos = 0
@@ -12,15 +12,15 @@ class Given:
     def __init__(self, head: AnswerHead, events: list[bytes]) -> None:
         self._head = head
         self._events = events
-        self._left = events
+        self._unread = events
 
-    def board(self) -> None:
+    def subscribe(self) -> None:
         """Anybody may."""
 
-    def leave(self) -> None:
+    def unsubscribe(self) -> None:
         """Nobody waits for it."""
 
-    async def opened(self) -> AnswerHead:
+    async def head(self) -> AnswerHead:
         """What it is."""
         return self._head
 
@@ -34,7 +34,7 @@ class Given:
 
     async def more(self) -> list[bytes]:
         """All of it, once."""
-        events, self._left = self._left, []
+        events, self._unread = self._unread, []
         return events
 
     async def abandon(self) -> None:

@@ -4,10 +4,10 @@ import hashlib
 
 from tidegate.storage.redis import RedisLink, Script
 
-_AT_ONCE = 500
+_BATCH_SIZE = 500
 
 
-def answers_of(project: str, end_user: str) -> str:
+def end_user_digest(project: str, end_user: str) -> str:
     """The name under which the fingerprints of an end user's stored answers are kept; it does not tell who it is."""
     return hashlib.sha256(f"{len(project)}/{project}/{end_user}".encode(errors="replace")).hexdigest()
 
@@ -20,7 +20,7 @@ class AnswerEraser:
         self._redis = redis
         self._prefix = f"{{{prefix}}}"
         self._count = Script("answers_count")
-        self._forget = Script("answers_forget")
+        self._erase = Script("answers_forget")
 
     async def count(self, project: str, end_user: str) -> dict[str, int]:
         """Answers that are stored. Raises RedisUnavailable."""
@@ -29,10 +29,10 @@ class AnswerEraser:
     async def erase(self, project: str, end_user: str) -> dict[str, int]:
         """Delete them. Raises RedisUnavailable."""
         count = 0
-        while deleted := await self._run(self._forget, project, end_user):
+        while deleted := await self._run(self._erase, project, end_user):
             count += deleted
         return {"cached_answers": count}
 
     async def _run(self, script: Script, project: str, end_user: str) -> int:
-        index = f"{self._prefix}:answers_of:{answers_of(project, end_user)}"
-        return int(await self._redis.run(script, (index,), (self._prefix, _AT_ONCE)))
+        index = f"{self._prefix}:answers_of:{end_user_digest(project, end_user)}"
+        return int(await self._redis.run(script, (index,), (self._prefix, _BATCH_SIZE)))

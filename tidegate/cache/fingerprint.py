@@ -13,7 +13,7 @@ from tidegate.wire.call import Call
 VERSION = b"1"
 """Part of every fingerprint: a change of these rules starts a new cache."""
 
-IGNORED = frozenset(
+IGNORED_FIELDS = frozenset(
     {
         "user",
         "safety_identifier",
@@ -28,7 +28,7 @@ IGNORED = frozenset(
 
 _encode = msgspec.json.Encoder(order="deterministic").encode
 _WHOLE_FLOAT = re.compile(rb"\.0[,}\]]")
-_NOT_SHAPING_HEADERS = frozenset({"idempotency-key", "x-client-request-id"})
+_IGNORED_HEADERS = frozenset({"idempotency-key", "x-client-request-id"})
 
 
 def shareable(call: Call) -> bool:
@@ -48,25 +48,25 @@ def fingerprint(call: Call, *, scope: str, headers: Mapping[str, str]) -> str:
     `headers` are those of the caller that go upstream, with lower-case names.
     """
     shape: Any = canonical(call)
-    shaping = {name: value for name, value in headers.items() if name not in _NOT_SHAPING_HEADERS}
-    encoded = _encode([VERSION, scope, call.route.path, shaping, shape])
+    shaping = {name: value for name, value in headers.items() if name not in _IGNORED_HEADERS}
+    encoded = _encode([VERSION, scope, call.endpoint.path, shaping, shape])
     if _WHOLE_FLOAT.search(encoded):  # rare, and costly to look for in every value
         shape = _plain_numbers(shape)
-        encoded = _encode([VERSION, scope, call.route.path, shaping, shape])
+        encoded = _encode([VERSION, scope, call.endpoint.path, shaping, shape])
     return hashlib.blake2b(encoded, digest_size=20).hexdigest()
 
 
 def canonical(call: Call) -> dict[str, Any]:
     """The body without what does not shape the answer; whole numbers written as such."""
-    defaults = call.route.defaults
+    defaults = call.endpoint.defaults
     shape: dict[str, Any] = {}
     for name, value in call.body.items():
-        if value is None or name in IGNORED:
+        if value is None or name in IGNORED_FIELDS:
             continue
         plain = int(value) if isinstance(value, float) and value.is_integer() else value
-        if name not in defaults or not _same(plain, defaults[name]):
+        if name not in defaults or not _equals_default(plain, defaults[name]):
             shape[name] = plain
-    if call.route.format is Format.CHAT and shape.get("tool_choice") == ("auto" if shape.get("tools") else "none"):
+    if call.endpoint.format is Format.CHAT and shape.get("tool_choice") == ("auto" if shape.get("tools") else "none"):
         del shape["tool_choice"]
     return shape
 
@@ -80,6 +80,6 @@ def _plain_numbers(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-def _same(value: Any, default: Any) -> bool:
+def _equals_default(value: Any, default: Any) -> bool:
     # in Python True == 1, in JSON it is not
     return bool(value == default) and isinstance(value, bool) == isinstance(default, bool)

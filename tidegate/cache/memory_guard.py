@@ -9,55 +9,55 @@ import structlog
 from tidegate.core.errors import RedisUnavailable
 from tidegate.storage.redis import RedisLink
 
-LOOK_SECONDS = 5.0
-FULL = 0.75
+CHECK_SECONDS = 5.0
+MAX_USED_RATIO = 0.75
 """Of `maxmemory`. Fresh answers leave within their hour, so a quarter is room enough for what else there is."""
 
 _log = structlog.get_logger("cache")
-_FIGURE = re.compile(rb"^(used_memory|maxmemory):(\d+)", re.MULTILINE)
+_MEMORY_FIELD = re.compile(rb"^(used_memory|maxmemory):(\d+)", re.MULTILINE)
 
 
-class Room:
+class RedisMemoryGuard:
     """Looks from time to time. Use it between `start` and `close`."""
 
-    def __init__(self, link: RedisLink, *, look_seconds: float = LOOK_SECONDS) -> None:
+    def __init__(self, link: RedisLink, *, check_seconds: float = CHECK_SECONDS) -> None:
         self._link = link
-        self._look_seconds = look_seconds
-        self._looking: asyncio.Task[None] | None = None
-        self.for_stale = True
+        self._check_seconds = check_seconds
+        self._task: asyncio.Task[None] | None = None
+        self.allows_stale = True
         """Whether answers may be kept for longer than they are fresh."""
 
     async def start(self) -> None:
         """Begin to look."""
-        self._looking = asyncio.create_task(self._keep_looking(), name="cache-room")
+        self._task = asyncio.create_task(self._run(), name="cache-room")
 
     async def close(self) -> None:
         """Stop."""
-        if self._looking is not None:
-            self._looking.cancel()
+        if self._task is not None:
+            self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
-                await self._looking
+                await self._task
 
-    async def look(self) -> None:
+    async def check(self) -> None:
         """Look now; while Redis cannot tell, what was known holds."""
         with contextlib.suppress(RedisUnavailable):
-            self._learn(await self._link.command("INFO", "memory"))
+            self._apply(await self._link.command("INFO", "memory"))
 
-    async def _keep_looking(self) -> None:
+    async def _run(self) -> None:
         while True:
-            await self.look()
-            await asyncio.sleep(self._look_seconds)
+            await self.check()
+            await asyncio.sleep(self._check_seconds)
 
-    def _learn(self, told: bytes) -> None:
-        figures = {name: int(figure) for name, figure in _FIGURE.findall(told)}
+    def _apply(self, told: bytes) -> None:
+        figures = {name: int(figure) for name, figure in _MEMORY_FIELD.findall(told)}
         used, most = figures.get(b"used_memory", 0), figures.get(b"maxmemory", 0)
-        room = most == 0 or used < FULL * most
-        if room is not self.for_stale:
-            self.for_stale = room
-            self._tell(used, most)
+        room = most == 0 or used < MAX_USED_RATIO * most
+        if room is not self.allows_stale:
+            self.allows_stale = room
+            self._log_change(used, most)
 
-    def _tell(self, used: int, most: int) -> None:
-        if self.for_stale:
+    def _log_change(self, used: int, most: int) -> None:
+        if self.allows_stale:
             _log.info("answers are kept for an outage again", used_bytes=used, most_bytes=most)
         else:
             remedy = "give Redis more memory, or lower cache.stale_for_seconds"

@@ -16,19 +16,19 @@ class CachePolicy(msgspec.Struct, frozen=True, kw_only=True):
     """Do not ask the upstream."""
 
 
-ANYTHING = CachePolicy()
-NOTHING = CachePolicy(lookup=False, store=False)
+DEFAULT_POLICY = CachePolicy()
+NO_STORE_POLICY = CachePolicy(lookup=False, store=False)
 
 
-def read(cache_control: str | None) -> CachePolicy:
+def parse_cache_control(cache_control: str | None) -> CachePolicy:
     """The policy of a `Cache-Control` header; directives nobody knows are ignored, as the RFC says."""
     if not cache_control:
-        return ANYTHING
+        return DEFAULT_POLICY
     names = {
         part.strip().lower().partition("=")[0]: part.strip().partition("=")[2] for part in cache_control.split(",")
     }
     if "no-store" in names:
-        return NOTHING
+        return NO_STORE_POLICY
     age = names.get("max-age", "").strip('"')
     max_age = min(int(age), 2**31) if age.isascii() and age.isdigit() and len(age) <= 12 else None
     return CachePolicy(

@@ -2,7 +2,7 @@
 
 import structlog
 
-from tidegate.cache.stored import Codec, StoredAnswer
+from tidegate.cache.stored import AnswerCodec, StoredAnswer
 from tidegate.core.clock import Clock
 from tidegate.core.errors import RedisUnavailable
 from tidegate.storage.redis import RedisLink
@@ -13,14 +13,14 @@ _log = structlog.get_logger("cache")
 class StaleAnswers:
     """Finds them, by the exact fingerprint."""
 
-    def __init__(self, link: RedisLink, codec: Codec, clock: Clock, *, prefix: str) -> None:
+    def __init__(self, link: RedisLink, codec: AnswerCodec, clock: Clock, *, prefix: str) -> None:
         """`prefix` begins the names of Redis keys."""
         self._link = link
         self._codec = codec
         self._clock = clock
         self._prefix = f"{{{prefix}}}:answer:"
 
-    async def stale(self, fingerprint: str, *, stale_for: float) -> StoredAnswer | None:
+    async def find(self, fingerprint: str, *, stale_for: float) -> StoredAnswer | None:
         """What is stored, fresh or not for longer than `stale_for` seconds; one round trip.
 
         None where there is nothing, and while Redis cannot tell: this is the way down from a failure already.
@@ -39,4 +39,4 @@ class StaleAnswers:
         fresh_until = float(until) if until is not None else stored_at
         if self._clock.now() - fresh_until > stale_for:
             return None
-        return self._codec.unpack(head, body, stored_at, until=fresh_until)
+        return self._codec.unpack(head, body, stored_at, fresh_until=fresh_until)

@@ -4,12 +4,12 @@ import msgspec
 import zstandard
 
 from tidegate.core.endpoints import Endpoint
-from tidegate.wire.answer_form import as_events, as_whole, events_of
+from tidegate.wire.answer_form import split_events, to_body, to_stream
 
-_WORTH_COMPRESSING = 512
+_MIN_COMPRESSED_BYTES = 512
 """Bytes; below, compression costs more than it saves."""
 _LEVEL = 1
-_LARGEST = 64 * 1024 * 1024
+_MAX_UNPACKED_BYTES = 64 * 1024 * 1024
 """Bytes that a stored answer may unpack to."""
 
 
@@ -23,13 +23,13 @@ class StoredAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """The caller's own words that the answer repeats, in canonical form."""
     adapted: tuple[str, ...] = ()
     """What had to be changed of the call that it answered."""
-    at: float = 0.0
+    stored_at: float = 0.0
     """Unix seconds at which it was stored."""
-    until: float = 0.0
+    fresh_until: float = 0.0
     """Unix seconds until which it is, or was, fresh."""
 
 
-class _Head(msgspec.Struct, array_like=True):
+class _StoredHead(msgspec.Struct, array_like=True):
     stream: bool
     packed: bool
     served_by: str
@@ -37,32 +37,34 @@ class _Head(msgspec.Struct, array_like=True):
     adapted: tuple[str, ...] = ()
 
 
-class Codec:
+class AnswerCodec:
     """Packs answers for Redis; keeps its compressor, so use it from one thread."""
 
     def __init__(self) -> None:
         self._compressor = zstandard.ZstdCompressor(level=_LEVEL, write_content_size=True)
         self._decompressor = zstandard.ZstdDecompressor()
-        self._read_head = msgspec.msgpack.Decoder(_Head)
+        self._read_head = msgspec.msgpack.Decoder(_StoredHead)
 
     def pack(self, answer: StoredAnswer) -> tuple[bytes, bytes]:
         """An answer as (head, body)."""
-        packed = len(answer.body) >= _WORTH_COMPRESSING
+        packed = len(answer.body) >= _MIN_COMPRESSED_BYTES
         body = self._compressor.compress(answer.body) if packed else answer.body
-        return msgspec.msgpack.encode(_Head(answer.stream, packed, answer.served_by, answer.echo, answer.adapted)), body
+        return msgspec.msgpack.encode(
+            _StoredHead(answer.stream, packed, answer.served_by, answer.echo, answer.adapted)
+        ), body
 
-    def unpack(self, head: bytes, body: bytes, at: float, *, until: float = 0.0) -> StoredAnswer:
+    def unpack(self, head: bytes, body: bytes, stored_at: float, *, fresh_until: float = 0.0) -> StoredAnswer:
         """The reverse; `at` and `until` are kept beside it."""
         known = self._read_head.decode(head)
-        plain = self._decompressor.decompress(body, max_output_size=_LARGEST) if known.packed else body
+        plain = self._decompressor.decompress(body, max_output_size=_MAX_UNPACKED_BYTES) if known.packed else body
         return StoredAnswer(
             stream=known.stream,
             body=plain,
             served_by=known.served_by,
             echo=known.echo,
             adapted=known.adapted,
-            at=at,
-            until=until,
+            stored_at=stored_at,
+            fresh_until=fresh_until,
         )
 
 
@@ -70,5 +72,5 @@ def in_form(stored: StoredAnswer, route: Endpoint, *, stream: bool) -> StoredAns
     """A stored answer as a stream or whole, whichever way it came."""
     if stored.stream == stream:
         return stored
-    body = b"".join(as_events(route, stored.body)) if stream else as_whole(route, events_of(stored.body))
+    body = b"".join(to_stream(route, stored.body)) if stream else to_body(route, split_events(stored.body))
     return msgspec.structs.replace(stored, stream=stream, body=body)

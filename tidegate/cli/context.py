@@ -15,42 +15,42 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from tidegate.assembly.privacy import forgetting
-from tidegate.assembly.routing import lane_terms, standing_report
+from tidegate.assembly.privacy import end_user_erasure
+from tidegate.assembly.routing import health_report, lane_limits
 from tidegate.auth.key_store import STALE_SECONDS, KeyStore
 from tidegate.auth.project_store import ProjectStore
 from tidegate.background.job_store import JobStore
-from tidegate.cli.stores import plain_errors, ready
-from tidegate.conversations.storage.export import Export
-from tidegate.conversations.storage.search import Searcher
-from tidegate.conversations.storage.store_base import Archive
+from tidegate.cli.stores import exit_on_error, open_migrated_stores
+from tidegate.conversations.storage.export import ConversationExport
+from tidegate.conversations.storage.search import ConversationSearch
+from tidegate.conversations.storage.store_base import StoreBase
 from tidegate.core import config
 from tidegate.core.clock import SystemClock
 from tidegate.core.config import Settings
 from tidegate.limits.budget_report import BudgetReport
 from tidegate.limits.budget_store import BudgetStore
-from tidegate.pipeline.erasure import Forgetting
-from tidegate.queue.messages import LaneTerms
+from tidegate.pipeline.erasure import EndUserErasure
+from tidegate.queue.messages import LaneLimits
 from tidegate.queue.report import QueueReport
-from tidegate.queue.store import LaneStore
-from tidegate.routing.health.report import StandingReport
-from tidegate.routing.health.store import StandingStore
-from tidegate.storage.embedded import Stores
+from tidegate.queue.store import CapacityStore
+from tidegate.routing.health.report import HealthReport
+from tidegate.routing.health.store import HealthStore
+from tidegate.storage.embedded import StoreUrls
 from tidegate.storage.postgres import Postgres
 from tidegate.storage.redis import RedisLink
 
 _Result = TypeVar("_Result")
-_PATIENCE = 2.0
+_REDIS_TIMEOUT_SECONDS = 2.0
 """Seconds a command waits for Redis; a person at a terminal has more time than a request."""
-_LONG_SECONDS = 120.0
+_SLOW_QUERY_SECONDS = 120.0
 """A search or a deletion may take so long."""
-_READABLE = 16
+_MIN_COLUMN_WIDTH = 16
 """Characters; a narrower column tears words apart."""
 _PIPE_WIDTH = 400
 """Characters; into a pipe nothing is cut off: the ids are there to be copied."""
 
 
-class Desk(msgspec.Struct, frozen=True, kw_only=True):
+class CommandContext(msgspec.Struct, frozen=True, kw_only=True):
     """What commands work with."""
 
     keys: KeyStore
@@ -58,44 +58,46 @@ class Desk(msgspec.Struct, frozen=True, kw_only=True):
     budgets: BudgetReport
     queue: QueueReport
     jobs: JobStore
-    searcher: Searcher
-    export: Export
-    forgetting: Forgetting
-    upstream: StandingReport
+    searcher: ConversationSearch
+    export: ConversationExport
+    erasure: EndUserErasure
+    upstream: HealthReport
 
 
-def at_desk(act: Callable[[Desk], Awaitable[_Result]]) -> _Result:
+def run_with_context(action: Callable[[CommandContext], Awaitable[_Result]]) -> _Result:
     """What `act` gives; what cannot be helped ends the command with a sentence and exit code 1."""
 
-    async def run(stores: Stores, settings: Settings) -> _Result:
-        async with _opened(stores, settings) as desk:
-            return await act(desk)
+    async def run(stores: StoreUrls, settings: Settings) -> _Result:
+        async with _open_context(stores, settings) as desk:
+            return await action(desk)
 
-    with plain_errors():
+    with exit_on_error():
         settings = config.load(with_secrets=False)
-        with ready(settings) as stores:
+        with open_migrated_stores(settings) as stores:
             return asyncio.run(run(stores, settings))
 
 
 @contextlib.asynccontextmanager
-async def _opened(stores: Stores, settings: Settings) -> AsyncIterator[Desk]:
+async def _open_context(stores: StoreUrls, settings: Settings) -> AsyncIterator[CommandContext]:
     clock, prefix = SystemClock(), settings.redis.prefix
     postgres = Postgres(stores.database_url, size=1, timeout=settings.database.timeout_seconds)
-    patient = Postgres(stores.database_url, size=1, timeout=max(_LONG_SECONDS, settings.database.timeout_seconds))
-    redis = RedisLink(stores.redis_url, timeout=_PATIENCE, clock=clock)
+    patient = Postgres(stores.database_url, size=1, timeout=max(_SLOW_QUERY_SECONDS, settings.database.timeout_seconds))
+    redis = RedisLink(stores.redis_url, timeout=_REDIS_TIMEOUT_SECONDS, clock=clock)
     await redis.start()
-    lanes = LaneStore(redis, prefix=prefix, terms=lambda _: LaneTerms())  # looking needs no terms
+    lanes = CapacityStore(redis, prefix=prefix, lane_limits=lambda _: LaneLimits())  # looking needs no terms
     try:
-        yield Desk(
+        yield CommandContext(
             keys=KeyStore(postgres, redis, clock=clock, prefix=prefix),
             projects=ProjectStore(postgres, redis, prefix=prefix),
-            budgets=BudgetReport(postgres, BudgetStore(redis, prefix=prefix), everybody=settings.budgets.everybody),
-            queue=QueueReport(lanes, lane_terms(settings)),
+            budgets=BudgetReport(
+                postgres, BudgetStore(redis, prefix=prefix), global_limits=settings.budgets.deployment_limits
+            ),
+            queue=QueueReport(lanes, lane_limits(settings)),
             jobs=JobStore(postgres),
-            searcher=Searcher(patient),
-            export=Export(Archive(patient, clock)),
-            forgetting=forgetting(patient, redis, clock, prefix=prefix),
-            upstream=standing_report(StandingStore(redis, prefix=prefix), settings, clock, alert=_nobody),
+            searcher=ConversationSearch(patient),
+            export=ConversationExport(StoreBase(patient, clock)),
+            erasure=end_user_erasure(patient, redis, clock, prefix=prefix),
+            upstream=health_report(HealthStore(redis, prefix=prefix), settings, clock, alert=ignore_alert),
         )
     finally:
         await redis.close()
@@ -103,17 +105,17 @@ async def _opened(stores: Stores, settings: Settings) -> AsyncIterator[Desk]:
         await patient.close()
 
 
-def _nobody(told: object, before: str) -> None:
+def ignore_alert(told: object, before: str) -> None:
     """Is woken by what an operator does at the command line."""
 
 
-def failed(sentence: str) -> typer.Exit:
+def command_error(sentence: str) -> typer.Exit:
     """Say on the error output what cannot be done; raise what this returns."""
     typer.secho(sentence, err=True, fg=typer.colors.RED)
     return typer.Exit(1)
 
 
-def acts(announced: bool) -> str:
+def propagation_time(announced: bool) -> str:
     """When the gateway's processes act on a change."""
     return "within a second" if announced else f"within {STALE_SECONDS:g} s (Redis did not answer)"
 
@@ -130,11 +132,11 @@ def print_table(columns: dict[str, bool], rows: Iterable[Iterable[str]]) -> None
     Where the terminal is too narrow for it each row is printed as lines of its own: nothing is cut off.
     """
     console = Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH)
-    cells = [[Text(_harmless(cell)) for cell in row] for row in rows]  # as Text, a name is never read as markup
+    cells = [[Text(_printable(cell)) for cell in row] for row in rows]  # as Text, a name is never read as markup
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for (title, folds), *column in zip(columns.items(), *cells, strict=True):
         longest = max(len(title), *(len(cell) for cell in column), 0)
-        table.add_column(title, no_wrap=not folds, overflow="fold", min_width=min(longest, _READABLE))
+        table.add_column(title, no_wrap=not folds, overflow="fold", min_width=min(longest, _MIN_COLUMN_WIDTH))
     for row in cells:
         table.add_row(*row)
     least = Measurement.get(console, console.options.update_width(_PIPE_WIDTH), table).minimum
@@ -142,11 +144,11 @@ def print_table(columns: dict[str, bool], rows: Iterable[Iterable[str]]) -> None
         console.print(table)
         return
     for row in cells:
-        console.print(_one_below_the_other(list(columns), row))
+        console.print(_vertical(list(columns), row))
         console.print()
 
 
-def _one_below_the_other(titles: list[str], row: list[Text]) -> Table:
+def _vertical(titles: list[str], row: list[Text]) -> Table:
     grid = Table.grid(padding=(0, 2))
     grid.add_column(no_wrap=True)
     grid.add_column(overflow="fold")
@@ -155,6 +157,6 @@ def _one_below_the_other(titles: list[str], row: list[Text]) -> Table:
     return grid
 
 
-def _harmless(cell: str) -> str:
+def _printable(cell: str) -> str:
     """Callers choose some names: no control character of theirs reaches the terminal."""
     return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in cell)

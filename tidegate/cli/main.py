@@ -51,7 +51,7 @@ def application() -> typer.Typer:
     return app
 
 
-def _say_version(wanted: bool) -> None:
+def _print_version(wanted: bool) -> None:
     if wanted:
         typer.echo(f"tidegate {__version__}")
         raise typer.Exit
@@ -59,7 +59,7 @@ def _say_version(wanted: bool) -> None:
 
 def _options(
     version: Annotated[  # its callback has answered it
-        bool, typer.Option("--version", is_eager=True, callback=_say_version, help="Print the version and stop.")
+        bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Print the version and stop.")
     ] = False,
 ) -> None:
     """Options before any command."""

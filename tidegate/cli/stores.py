@@ -6,14 +6,14 @@ from collections.abc import Iterator
 import typer
 
 from tidegate.core.config import ConfigError, Settings
-from tidegate.core.errors import NoSuchCredential, StoreError
+from tidegate.core.errors import CredentialNotFound, StoreError
 from tidegate.storage import embedded
-from tidegate.storage.embedded import EmbeddedError, Stores
+from tidegate.storage.embedded import EmbeddedError, StoreUrls
 from tidegate.storage.migrate import migrate, pending
 
 
 @contextlib.contextmanager
-def located(settings: Settings) -> Iterator[Stores]:
+def open_stores(settings: Settings) -> Iterator[StoreUrls]:
     """The stores that the settings name, or the embedded ones of `data_dir`.
 
     Embedded ones are started where they are not running, and left to those who still use them.
@@ -21,7 +21,7 @@ def located(settings: Settings) -> Iterator[Stores]:
     """
     database_url, redis_url = settings.database_url, settings.redis_url
     if database_url is not None and redis_url is not None:
-        yield Stores(database_url=database_url.get_secret_value(), redis_url=redis_url.get_secret_value())
+        yield StoreUrls(database_url=database_url.get_secret_value(), redis_url=redis_url.get_secret_value())
         return
     if database_url is not None or redis_url is not None:
         raise ConfigError("Set both TIDEGATE_DATABASE_URL and TIDEGATE_REDIS_URL, or neither.")
@@ -30,12 +30,12 @@ def located(settings: Settings) -> Iterator[Stores]:
 
 
 @contextlib.contextmanager
-def ready(settings: Settings) -> Iterator[Stores]:
+def open_migrated_stores(settings: Settings) -> Iterator[StoreUrls]:
     """The stores with an up-to-date schema: embedded ones are migrated, others must have been.
 
     Raises ConfigError, EmbeddedError, and StoreError.
     """
-    with located(settings) as stores:
+    with open_stores(settings) as stores:
         if settings.database_url is None:
             migrate(stores.database_url)
         elif missing := pending(stores.database_url):
@@ -44,10 +44,10 @@ def ready(settings: Settings) -> Iterator[Stores]:
 
 
 @contextlib.contextmanager
-def plain_errors() -> Iterator[None]:
+def exit_on_error() -> Iterator[None]:
     """What cannot be helped here is one sentence on the error output and exit code 1."""
     try:
         yield
-    except (ConfigError, EmbeddedError, StoreError, NoSuchCredential) as error:
+    except (ConfigError, EmbeddedError, StoreError, CredentialNotFound) as error:
         typer.secho(str(error), err=True, fg=typer.colors.RED)
         raise typer.Exit(1) from error

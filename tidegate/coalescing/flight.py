@@ -11,7 +11,7 @@ from typing import Protocol
 from tidegate.core.values import AnswerHead
 
 
-class Source(Protocol):
+class FlightSource(Protocol):
     """Where an answer comes from."""
 
     @property
@@ -38,21 +38,21 @@ class Source(Protocol):
 class Flight:
     """An answer being received, recorded from its first event, with any number of passengers."""
 
-    def __init__(self, source: Source, *, on_end: Callable[["Flight"], None]) -> None:
+    def __init__(self, source: FlightSource, *, on_end: Callable[["Flight"], None]) -> None:
         """Begins to open the source at once; `on_end` is called when the answer is over, one way or another."""
         self.events: list[bytes] = []
         self.ended = False
         self._error: Exception | None = None
         self._source = source
         self._on_end = on_end
-        self._passengers = 0
-        self._reading = asyncio.Lock()
-        self._opening = asyncio.create_task(self._open(), name="flight-open")
-        self._abandoning: asyncio.Task[None] | None = None
+        self._subscribers = 0
+        self._read_lock = asyncio.Lock()
+        self._open_task = asyncio.create_task(self._open(), name="flight-open")
+        self._abandon_task: asyncio.Task[None] | None = None
 
     def __repr__(self) -> str:
-        state = "ended" if self.ended else "open" if self._opening.done() else "opening"
-        return f"<Flight {state}: {self._passengers} aboard, {len(self.events)} events>"
+        state = "ended" if self.ended else "open" if self._open_task.done() else "opening"
+        return f"<Flight {state}: {self._subscribers} aboard, {len(self.events)} events>"
 
     @property
     def cost_nanos(self) -> int:
@@ -60,23 +60,23 @@ class Flight:
         return self._source.cost_nanos
 
     @property
-    def boardable(self) -> bool:
+    def joinable(self) -> bool:
         """Whether a passenger may still come aboard: the answer is on its way and not given up."""
-        return not self.ended and self._abandoning is None
+        return not self.ended and self._abandon_task is None
 
-    def board(self) -> None:
+    def subscribe(self) -> None:
         """Count one more who waits; each must `leave`."""
-        self._passengers += 1
+        self._subscribers += 1
 
-    def leave(self) -> None:
+    def unsubscribe(self) -> None:
         """Count one less; the last one ends an answer that is still on its way."""
-        self._passengers -= 1
-        if self._passengers == 0 and self.boardable:
-            self._abandoning = asyncio.create_task(self._abandon(), name="flight-abandon")
+        self._subscribers -= 1
+        if self._subscribers == 0 and self.joinable:
+            self._abandon_task = asyncio.create_task(self._abandon(), name="flight-abandon")
 
-    async def opened(self) -> AnswerHead:
+    async def head(self) -> AnswerHead:
         """Wait for the answer to begin; may be cancelled and called again. Raises TidegateError."""
-        return self._opening.result() if self._opening.done() else await asyncio.shield(self._opening)
+        return self._open_task.result() if self._open_task.done() else await asyncio.shield(self._open_task)
 
     async def event(self, index: int) -> bytes | None:
         """The answer's event number `index`, waited for; None past the end.
@@ -88,35 +88,35 @@ class Flight:
                 if self._error is not None:
                     raise self._error
                 return None
-            async with self._reading:
+            async with self._read_lock:
                 if index >= len(self.events) and not self.ended:
-                    await self._read_on()
+                    await self._read_events()
         return self.events[index]
 
-    async def drained(self) -> None:
+    async def wait_settled(self) -> None:
         """Wait until an answer that was given up has been accounted for."""
-        if self._abandoning is not None:
-            await asyncio.shield(self._abandoning)
+        if self._abandon_task is not None:
+            await asyncio.shield(self._abandon_task)
 
-    def when_drained(self, tell: Callable[["Flight"], None]) -> None:
+    def call_when_settled(self, tell: Callable[["Flight"], None]) -> None:
         """Have `tell` called then; at once where nothing was given up."""
-        if self._abandoning is None:
+        if self._abandon_task is None:
             tell(self)
         else:
-            self._abandoning.add_done_callback(lambda _: tell(self))
+            self._abandon_task.add_done_callback(lambda _: tell(self))
 
     async def _open(self) -> AnswerHead:
         try:
             head = await self._source.open()
             while not head.stream and not self.ended:  # there is nothing to see of it before its end
-                await self._read_on()
+                await self._read_events()
         except BaseException as error:  # raised on: whatever it was, the flight is over
             self._end(error)
             raise
         else:
             return head
 
-    async def _read_on(self) -> None:
+    async def _read_events(self) -> None:
         try:
             events = await self._source.more()
         except Exception as error:  # noqa: BLE001  # kept for all aboard, who raise it
@@ -129,9 +129,9 @@ class Flight:
 
     async def _abandon(self) -> None:
         self._end(None)
-        self._opening.add_done_callback(_retrieve)
-        self._opening.cancel()
-        await asyncio.wait({self._opening})
+        self._open_task.add_done_callback(_ignore_result)
+        self._open_task.cancel()
+        await asyncio.wait({self._open_task})
         await self._source.abandon()
 
     def _end(self, error: BaseException | None) -> None:
@@ -140,11 +140,11 @@ class Flight:
         self.ended = True
         self._error = error if isinstance(error, Exception) else None
         if error is not None:
-            self._opening.add_done_callback(_retrieve)
+            self._open_task.add_done_callback(_ignore_result)
         self._on_end(self)
 
 
-def _retrieve(opening: "asyncio.Task[AnswerHead]") -> None:
+def _ignore_result(opening: "asyncio.Task[AnswerHead]") -> None:
     # an error nobody waited for is no error of the program
     if not opening.cancelled():
         opening.exception()

@@ -6,21 +6,30 @@ from collections.abc import Awaitable, Callable
 
 import msgspec
 
-from tidegate.coalescing.flight import Source
-from tidegate.coalescing.mailbox import FlightMessage, Mailbox, RelayMessage
+from tidegate.coalescing.flight import FlightSource
+from tidegate.coalescing.mailbox import FollowMessage, Mailbox, RelayMessage
 from tidegate.core.errors import FlightLost, RedisUnavailable, TidegateError, unpack_error
 from tidegate.core.ids import new_id
 from tidegate.core.values import AnswerHead
 from tidegate.wire import sse
-from tidegate.wire.answer_form import OwnWords
+from tidegate.wire.answer_form import CallerEcho
 
 _SILENCE_SECONDS = 1.0
 """After so long without a word the follower looks whether the owner is alive, and asks again."""
-_MOST_OWNERS = 10
+_MAX_OWNERS = 10
 """Owners that may die under one follower before it gives up."""
-_MOST_BLIND_LOOKS = 3
+_MAX_FAILED_CHECKS = 3
 """Looks in a row without Redis, after which the follower goes on without the owner."""
-_NAMING = ("id", "created", "created_at", "system_fingerprint", "obfuscation", "item_id", "response_id", "call_id")
+_IDENTITY_FIELDS = (
+    "id",
+    "created",
+    "created_at",
+    "system_fingerprint",
+    "obfuscation",
+    "item_id",
+    "response_id",
+    "call_id",
+)
 """Fields in which two answers to the same question differ though they say the same."""
 
 
@@ -39,7 +48,7 @@ class Follower:
         fingerprint: str,
         owner: str,
         *,
-        reopen: Callable[[AnswerHead | None], Awaitable[Source | str]],
+        reopen: Callable[[AnswerHead | None], Awaitable[FlightSource | str]],
     ) -> None:
         """`owner` asks the upstream; `reopen` gives another source, or the name of another owner.
 
@@ -52,129 +61,129 @@ class Follower:
         self._name = new_id("f")
         self._inbox: asyncio.Queue[RelayMessage] = asyncio.Queue()
         self._head: AnswerHead | None = None
-        self._handed_on: list[bytes] = []
-        self._instead: Source | None = None
-        self._switching: asyncio.Task[None] | None = None
-        self._owners_left = _MOST_OWNERS
-        self._blind_looks = 0
+        self._delivered_events: list[bytes] = []
+        self._replacement: FlightSource | None = None
+        self._replace_task: asyncio.Task[None] | None = None
+        self._owners_left = _MAX_OWNERS
+        self._failed_checks = 0
 
     async def open(self) -> AnswerHead:
         """Ask the owner, and wait until the answer begins. Raises TidegateError."""
-        self._mailbox.hear(self._name, self._inbox.put_nowait)
-        await self._ask()
-        while self._instead is None:
-            message = await self._next()
+        self._mailbox.register(self._name, self._inbox.put_nowait)
+        await self._request_events()
+        while self._replacement is None:
+            message = await self._next_message()
             if message is not None and message.head is not None:
                 self._head = message.head
                 return message.head
-        return await self._instead.open()
+        return await self._replacement.open()
 
     async def more(self) -> list[bytes]:
         """The next events. Raises TidegateError."""
-        while self._instead is None:
-            message = await self._next()
+        while self._replacement is None:
+            message = await self._next_message()
             if message is None:
                 continue
             self.cost_nanos = message.cost_nanos  # the terminal event is sent once the call is settled
             if message.ended:
-                self._mailbox.forget(self._name)
+                self._mailbox.unregister(self._name)
                 return []
             if message.events:
-                self._handed_on += message.events
+                self._delivered_events += message.events
                 return message.events
-        events = await self._instead.more()
-        self.cost_nanos = self._instead.cost_nanos
+        events = await self._replacement.more()
+        self.cost_nanos = self._replacement.cost_nanos
         return events
 
     async def abandon(self) -> None:
         """Tell the owner that nobody waits here any more."""
-        self._mailbox.forget(self._name)
-        if self._switching is not None:
-            self._switching.cancel()
-            await asyncio.wait({self._switching})
-        if self._instead is not None:
-            await self._instead.abandon()
+        self._mailbox.unregister(self._name)
+        if self._replace_task is not None:
+            self._replace_task.cancel()
+            await asyncio.wait({self._replace_task})
+        if self._replacement is not None:
+            await self._replacement.abandon()
             return
         with contextlib.suppress(RedisUnavailable):  # the owner then notices at its next word
-            await self._mailbox.ask(self._wish(wants=False), self._owner)
+            await self._mailbox.request_events(self._message(wants=False), self._owner)
 
-    def _wish(self, *, wants: bool = True) -> FlightMessage:
-        return FlightMessage(
+    def _message(self, *, wants: bool = True) -> FollowMessage:
+        return FollowMessage(
             fingerprint=self._fingerprint,
             follower=self._name,
             process=self._mailbox.process,
-            index=len(self._handed_on),
+            index=len(self._delivered_events),
             wants=wants,
         )
 
-    async def _ask(self) -> None:
+    async def _request_events(self) -> None:
         try:
-            heard = await self._mailbox.ask(self._wish(), self._owner)
+            heard = await self._mailbox.request_events(self._message(), self._owner)
         except RedisUnavailable:
             return  # the silence clock asks again
         if not heard:
-            await self._look_at_owner()
+            await self._check_owner()
 
-    async def _next(self) -> RelayMessage | None:
+    async def _next_message(self) -> RelayMessage | None:
         """The next message that continues where we are; None when something was done about there being none."""
-        if self._switching is not None:
-            await self._go_on_without()
+        if self._replace_task is not None:
+            await self._replace_owner()
             return None
         try:
             async with asyncio.timeout(_SILENCE_SECONDS):
                 message = await self._inbox.get()
         except TimeoutError:
-            await self._look_at_owner()
+            await self._check_owner()
             return None
         if message.failed is not None:
-            self._mailbox.forget(self._name)
+            self._mailbox.unregister(self._name)
             raise unpack_error(message.failed)
         if message.lost:
-            await self._go_on_without()
+            await self._replace_owner()
             return None
-        if message.index > len(self._handed_on):
-            await self._ask()
+        if message.index > len(self._delivered_events):
+            await self._request_events()
             return None
         # a message may begin before where we are, when both sides repeated themselves
-        return msgspec.structs.replace(message, events=message.events[len(self._handed_on) - message.index :])
+        return msgspec.structs.replace(message, events=message.events[len(self._delivered_events) - message.index :])
 
-    async def _look_at_owner(self) -> None:
+    async def _check_owner(self) -> None:
         try:
             owner = await self._mailbox.owner_of(self._fingerprint)
-            heard = owner == self._owner and await self._mailbox.ask(self._wish(), self._owner)
+            heard = owner == self._owner and await self._mailbox.request_events(self._message(), self._owner)
         except RedisUnavailable:
-            self._blind_looks += 1
-            if self._blind_looks >= _MOST_BLIND_LOOKS:
-                await self._go_on_without()
+            self._failed_checks += 1
+            if self._failed_checks >= _MAX_FAILED_CHECKS:
+                await self._replace_owner()
             return
-        self._blind_looks = 0
+        self._failed_checks = 0
         if owner != self._owner:
             await asyncio.sleep(_SILENCE_SECONDS / 5)  # an owner lets go of its lease before it tells of the end
             if self._inbox.empty():
-                await self._go_on_without()
+                await self._replace_owner()
         elif not heard:
             await asyncio.sleep(_SILENCE_SECONDS / 5)  # dead or restarting: its lease will tell
 
-    async def _go_on_without(self) -> None:
+    async def _replace_owner(self) -> None:
         # a task of its own: a heartbeat that interrupts the waiting must not interrupt a call that has begun
-        if self._switching is None:
-            self._switching = asyncio.create_task(self._switch(), name="follower-switch")
+        if self._replace_task is None:
+            self._replace_task = asyncio.create_task(self._find_replacement(), name="follower-switch")
         try:
-            await asyncio.shield(self._switching)
+            await asyncio.shield(self._replace_task)
         finally:
-            if self._switching.done():
-                self._switching = None
-        if self._instead is None:
-            await self._ask()
+            if self._replace_task.done():
+                self._replace_task = None
+        if self._replacement is None:
+            await self._request_events()
 
-    async def _switch(self) -> None:
-        self._blind_looks = 0
+    async def _find_replacement(self) -> None:
+        self._failed_checks = 0
         found = await self._reopen(self._head)
         if isinstance(found, str):
             await self._change_owner(found)
             return
-        self._mailbox.forget(self._name)
-        self._instead = found if self._head is None else await _continued(found, self._head, self._handed_on)
+        self._mailbox.unregister(self._name)
+        self._replacement = found if self._head is None else await _resume(found, self._head, self._delivered_events)
 
     async def _change_owner(self, owner: str) -> None:
         if owner == self._owner:
@@ -186,15 +195,15 @@ class Follower:
         self._owner = owner
 
 
-async def _continued(source: Source, head: AnswerHead, handed_on: list[bytes]) -> Source:
+async def _resume(source: FlightSource, head: AnswerHead, handed_on: list[bytes]) -> FlightSource:
     """A source, opened and wound forward to behind what was handed on. Raises FlightLost where it says otherwise."""
     try:
         opened = await source.open()
         if opened.stream != head.stream:
             raise FlightLost
-        rest = _Rest(source, opened, OwnWords(head.echo) if opened.echo != head.echo else None)
+        rest = _ResumedSource(source, opened, CallerEcho(head.echo) if opened.echo != head.echo else None)
         for event in handed_on:
-            if not await rest.says_again(event):
+            if not await rest.repeats(event):
                 raise FlightLost
     except (TidegateError, asyncio.CancelledError):
         await source.abandon()
@@ -202,57 +211,59 @@ async def _continued(source: Source, head: AnswerHead, handed_on: list[bytes]) -
     return rest
 
 
-class _Rest:
+class _ResumedSource:
     """A source in the middle of its answer, told with the words of the one it goes on for."""
 
-    def __init__(self, source: Source, head: AnswerHead, words: OwnWords | None) -> None:
+    def __init__(self, source: FlightSource, head: AnswerHead, words: CallerEcho | None) -> None:
         self._source = source
         self._head = head
-        self._words = words
+        self._caller_echo = words
         self._pending: list[bytes] = []
 
     @property
     def cost_nanos(self) -> int:
         return self._source.cost_nanos
 
-    async def says_again(self, event: bytes) -> bool:
+    async def repeats(self, event: bytes) -> bool:
         """Read on by one event; whether it is that one."""
         if not self._pending:
             self._pending = await self.more()
         said, self._pending = self._pending[:1], self._pending[1:]
-        return bool(said) and _same(said[0], event)
+        return bool(said) and _same_content(said[0], event)
 
     async def open(self) -> AnswerHead:
         return self._head
 
     async def more(self) -> list[bytes]:
         pending, self._pending = self._pending, []
-        return pending or [self._told(event) for event in await self._source.more()]
+        return pending or [self._with_caller_echo(event) for event in await self._source.more()]
 
     async def abandon(self) -> None:
         await self._source.abandon()
 
-    def _told(self, event: bytes) -> bytes:
-        if self._words is None:
+    def _with_caller_echo(self, event: bytes) -> bytes:
+        if self._caller_echo is None:
             return event
-        return self._words.in_event(event) if self._head.stream else self._words.in_whole(event)
+        return (
+            self._caller_echo.replace_in_event(event) if self._head.stream else self._caller_echo.replace_in_body(event)
+        )
 
 
-def _same(one: bytes, other: bytes) -> bool:
-    return one == other or _said(one) == _said(other)
+def _same_content(one: bytes, other: bytes) -> bool:
+    return one == other or _content(one) == _content(other)
 
 
-def _said(event: bytes) -> object:
+def _content(event: bytes) -> object:
     data = sse.data_of(event)
     try:
-        return _without_names(msgspec.json.decode(data or b"null"))
+        return _without_identities(msgspec.json.decode(data or b"null"))
     except (msgspec.DecodeError, RecursionError):
         return event
 
 
-def _without_names(value: object) -> object:
+def _without_identities(value: object) -> object:
     if isinstance(value, dict):
-        return {name: _without_names(item) for name, item in value.items() if name not in _NAMING}
+        return {name: _without_identities(item) for name, item in value.items() if name not in _IDENTITY_FIELDS}
     if isinstance(value, list):
-        return [_without_names(item) for item in value]
+        return [_without_identities(item) for item in value]
     return value

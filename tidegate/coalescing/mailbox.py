@@ -22,7 +22,7 @@ SILENCE_SECONDS = 5.0
 _log = structlog.get_logger("mailbox")
 
 
-class FlightMessage(msgspec.Struct, frozen=True, kw_only=True, tag="follow"):
+class FollowMessage(msgspec.Struct, frozen=True, kw_only=True, tag="follow"):
     """A follower asks the flight's owner for events from `index` on, or (`wants` false) for no more."""
 
     fingerprint: str
@@ -49,7 +49,7 @@ class RelayMessage(msgspec.Struct, frozen=True, kw_only=True, tag="relay"):
     """The error's name and message, where the answer failed."""
 
 
-_decoder = msgspec.msgpack.Decoder(FlightMessage | RelayMessage)
+_decoder = msgspec.msgpack.Decoder(FollowMessage | RelayMessage)
 
 
 class Mailbox:
@@ -61,11 +61,11 @@ class Mailbox:
         self._silence = silence
         self._prefix = f"{{{prefix}}}"
         self.process = process
-        self._hearers: dict[str, Callable[[RelayMessage], None]] = {}
+        self._handlers: dict[str, Callable[[RelayMessage], None]] = {}
         self._listener: asyncio.Task[None] | None = None
         self._ready = asyncio.Event()
 
-    async def start(self, serve: Callable[[FlightMessage], None]) -> None:
+    async def start(self, serve: Callable[[FollowMessage], None]) -> None:
         """Begin to hear; `serve` is called with what followers elsewhere ask."""
         self._listener = asyncio.create_task(self._listen(serve), name="mailbox")
         with contextlib.suppress(TimeoutError):
@@ -78,15 +78,15 @@ class Mailbox:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._listener
 
-    def hear(self, follower: str, hearer: Callable[[RelayMessage], None]) -> None:
+    def register(self, follower: str, hearer: Callable[[RelayMessage], None]) -> None:
         """Have the replies to a follower handed to `hearer`."""
-        self._hearers[follower] = hearer
+        self._handlers[follower] = hearer
 
-    def forget(self, follower: str) -> None:
+    def unregister(self, follower: str) -> None:
         """Hand it no more."""
-        self._hearers.pop(follower, None)
+        self._handlers.pop(follower, None)
 
-    async def ask(self, message: FlightMessage, owner: str) -> bool:
+    async def request_events(self, message: FollowMessage, owner: str) -> bool:
         """Send a follower's wish to the flight's owner; False if nobody hears there. Raises RedisUnavailable."""
         return await self._publish(owner.partition(":")[0], message)
 
@@ -95,9 +95,9 @@ class Mailbox:
         reply = await self._link.command("GET", f"{self._prefix}:flight:{fingerprint}")
         return reply.decode() if reply else None
 
-    async def tell_events(
+    async def send_events(
         self,
-        to: FlightMessage,
+        to: FollowMessage,
         index: int,
         events: list[bytes],
         *,
@@ -108,29 +108,29 @@ class Mailbox:
         message = RelayMessage(follower=to.follower, index=index, events=events, head=head, cost_nanos=cost_nanos)
         return await self._publish(to.process, message)
 
-    async def tell_end(self, to: FlightMessage, index: int, cost_nanos: int) -> None:
+    async def send_end(self, to: FollowMessage, index: int, cost_nanos: int) -> None:
         """Say that there are no more events. Raises RedisUnavailable."""
         message = RelayMessage(follower=to.follower, index=index, ended=True, cost_nanos=cost_nanos)
         await self._publish(to.process, message)
 
-    async def tell_lost(self, to: FlightMessage) -> None:
+    async def send_lost(self, to: FollowMessage) -> None:
         """Say that there is no such flight here."""
         with contextlib.suppress(RedisUnavailable):  # the follower's silence clock says the same
             await self._publish(to.process, RelayMessage(follower=to.follower, lost=True))
 
-    async def tell_error(self, to: FlightMessage, error: TidegateError) -> None:
+    async def send_error(self, to: FollowMessage, error: TidegateError) -> None:
         """Say how the answer failed."""
         with contextlib.suppress(RedisUnavailable):  # the follower's silence clock finds out
-            await self._publish(to.process, RelayMessage(follower=to.follower, failed=error.packed()))
+            await self._publish(to.process, RelayMessage(follower=to.follower, failed=error.pack()))
 
-    async def _publish(self, process: str, message: FlightMessage | RelayMessage) -> bool:
+    async def _publish(self, process: str, message: FollowMessage | RelayMessage) -> bool:
         heard = await self._link.command("PUBLISH", self._channel(process), msgspec.msgpack.encode(message))
         return int(heard) > 0
 
     def _channel(self, process: str) -> str:
         return f"{self._prefix}:process:{process}"
 
-    async def _listen(self, serve: Callable[[FlightMessage], None]) -> None:
+    async def _listen(self, serve: Callable[[FollowMessage], None]) -> None:
         told = False
         while True:
             try:
@@ -138,14 +138,14 @@ class Mailbox:
                     async with asyncio.timeout(self._silence):
                         await channel.subscribe(self._channel(self.process))
                     told = False
-                    await self._hear(channel, serve)
+                    await self._receive(channel, serve)
             except RedisUnavailable as error:
                 if not told:  # once an outage, and not five times a second
                     _log.warning("mailbox lost its connection", detail=error.message)
                 told = True
             await asyncio.sleep(_RECONNECT_SECONDS)
 
-    async def _hear(self, channel: Any, serve: Callable[[FlightMessage], None]) -> None:
+    async def _receive(self, channel: Any, serve: Callable[[FollowMessage], None]) -> None:
         """Hand on what comes, for as long as it or the answer to a ping comes."""
         pinged = False
         while True:
@@ -155,17 +155,17 @@ class Mailbox:
                     raise RedisUnavailable("Redis: the mailbox's connection is silent.")
                 await channel.ping()
             elif item["type"] == "message":
-                self._hand_on(item["data"], serve)
+                self._dispatch(item["data"], serve)
             pinged = item is None
             self._ready.set()
 
-    def _hand_on(self, data: bytes, serve: Callable[[FlightMessage], None]) -> None:
+    def _dispatch(self, data: bytes, serve: Callable[[FollowMessage], None]) -> None:
         try:
             message = _decoder.decode(data)
         except (msgspec.DecodeError, UnicodeDecodeError):
             _log.exception("a message nobody understands")
             return
-        if isinstance(message, FlightMessage):
+        if isinstance(message, FollowMessage):
             serve(message)
-        elif hearer := self._hearers.get(message.follower):
+        elif hearer := self._handlers.get(message.follower):
             hearer(message)

@@ -6,21 +6,21 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
-from tidegate.coalescing.flight import Flight, Source
+from tidegate.coalescing.flight import Flight, FlightSource
 from tidegate.coalescing.follower import Follower
-from tidegate.coalescing.mailbox import FlightMessage, Mailbox
+from tidegate.coalescing.mailbox import FollowMessage, Mailbox
 from tidegate.core.errors import RedisUnavailable, TidegateError
 from tidegate.core.values import AnswerHead
 from tidegate.storage.redis import RedisLink, Script
 
-Reopen = Callable[[AnswerHead | None], Awaitable[Source | str]]
+Reopen = Callable[[AnswerHead | None], Awaitable[FlightSource | str]]
 """Finds another source for an answer whose asker died, in the form it had begun in; or the name of who asks it now."""
 
 _RENEWALS_PER_LEASE = 5
 _log = structlog.get_logger("flights")
 
 
-class Flights:
+class FlightRegistry:
     """Use it between `start` and `close`."""
 
     def __init__(self, link: RedisLink, *, prefix: str, process: str, lease_seconds: float) -> None:
@@ -28,33 +28,33 @@ class Flights:
         self._link = link
         self._prefix = f"{{{prefix}}}"
         self._process = process
-        self._lease = lease_seconds
+        self._lease_seconds = lease_seconds
         self._renew = Script("renew")
         self._mailbox = Mailbox(link, prefix=prefix, process=process)
-        self._all: set[Flight] = set()
+        self._flights: set[Flight] = set()
         self._by_fingerprint: dict[str, Flight] = {}
         self._owners: dict[str, str] = {}
         self._relays: dict[str, asyncio.Task[None]] = {}
-        self._keeper: asyncio.Task[None] | None = None
+        self._lease_task: asyncio.Task[None] | None = None
 
     def __repr__(self) -> str:
-        return f"<Flights: {len(self._all)} on their way, {len(self._owners)} owned, {len(self._relays)} relayed>"
+        return f"<Flights: {len(self._flights)} on their way, {len(self._owners)} owned, {len(self._relays)} relayed>"
 
     async def start(self) -> None:
         """Begin to renew leases and to hear other processes."""
-        self._keeper = asyncio.create_task(self._keep_leases(), name="flight-leases")
-        await self._mailbox.start(self._serve)
+        self._lease_task = asyncio.create_task(self._renew_leases(), name="flight-leases")
+        await self._mailbox.start(self._serve_follower)
 
     async def close(self) -> None:
         """Stop; answers that were given up are accounted for first."""
-        await asyncio.gather(*(flight.drained() for flight in self._all), return_exceptions=True)
-        for task in [*self._relays.values(), *([self._keeper] if self._keeper else [])]:
+        await asyncio.gather(*(flight.wait_settled() for flight in self._flights), return_exceptions=True)
+        for task in [*self._relays.values(), *([self._lease_task] if self._lease_task else [])]:
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await task
         await self._mailbox.close()
 
-    def owner(self, request_id: str) -> str:
+    def owner_name(self, request_id: str) -> str:
         """The name under which one of this process's requests claims a flight."""
         return f"{self._process}:{request_id}"
 
@@ -65,19 +65,19 @@ class Flights:
     def find(self, fingerprint: str) -> Flight | None:
         """The flight here that brings this answer, if one may still board it."""
         flight = self._by_fingerprint.get(fingerprint)
-        return flight if flight is not None and flight.boardable else None
+        return flight if flight is not None and flight.joinable else None
 
     def leads(self, fingerprint: str) -> bool:
         """Whether the flight here is the one that asks, and others may follow it."""
         return fingerprint in self._owners and self.find(fingerprint) is not None
 
-    def lead(self, source: Source, *, fingerprint: str, owner: str) -> Flight:
+    def lead(self, source: FlightSource, *, fingerprint: str, owner: str) -> Flight:
         """A new flight; with an `owner` it is claimed, and others may find it."""
         if owner:
-            self.own(fingerprint, owner)
+            self.hold_lease(fingerprint, owner)
         return self._begin(source, fingerprint if owner else "")
 
-    def own(self, fingerprint: str, owner: str) -> None:
+    def hold_lease(self, fingerprint: str, owner: str) -> None:
         """Keep a claim alive from here on."""
         self._owners[fingerprint] = owner
 
@@ -85,35 +85,37 @@ class Flights:
         """A flight that repeats another process's, and goes on by `reopen` if that one dies."""
         return self._begin(Follower(self._mailbox, fingerprint, owner, reopen=reopen), fingerprint)
 
-    def _begin(self, source: Source, fingerprint: str) -> Flight:
+    def _begin(self, source: FlightSource, fingerprint: str) -> Flight:
         flight = Flight(source, on_end=lambda ended: self._forget(ended, fingerprint))
-        self._all.add(flight)
+        self._flights.add(flight)
         if fingerprint:
             self._by_fingerprint[fingerprint] = flight
         return flight
 
     def _forget(self, flight: Flight, fingerprint: str) -> None:
-        flight.when_drained(self._all.discard)
+        flight.call_when_settled(self._flights.discard)
         if self._by_fingerprint.get(fingerprint) is flight:
             del self._by_fingerprint[fingerprint]
         if fingerprint not in self._by_fingerprint:
             self._owners.pop(fingerprint, None)
 
-    async def _keep_leases(self) -> None:
+    async def _renew_leases(self) -> None:
         while True:
-            await asyncio.sleep(self._lease / _RENEWALS_PER_LEASE)
+            await asyncio.sleep(self._lease_seconds / _RENEWALS_PER_LEASE)
             owned = list(self._owners.items())
             if not owned:
                 continue
             keys = [f"{self._prefix}:flight:{fingerprint}" for fingerprint, _ in owned]
             with contextlib.suppress(RedisUnavailable):  # the next turn tries again; the lease outlasts some
-                await self._link.run(self._renew, keys, (int(self._lease * 1000), *(owner for _, owner in owned)))
+                await self._link.run(
+                    self._renew, keys, (int(self._lease_seconds * 1000), *(owner for _, owner in owned))
+                )
 
-    def _serve(self, message: FlightMessage) -> None:
+    def _serve_follower(self, message: FollowMessage) -> None:
         """Another process wants to follow one of ours, or no longer."""
         flight = self.find(message.fingerprint) if message.wants and self.leads(message.fingerprint) else None
         if flight is not None:
-            flight.board()  # before the relay that ran so far leaves, which may be the last one aboard
+            flight.subscribe()  # before the relay that ran so far leaves, which may be the last one aboard
         elif message.wants and message.follower in self._relays:
             return  # the answer has just ended, and that is being told
         running = self._relays.pop(message.follower, None)
@@ -127,16 +129,16 @@ class Flights:
 
     def _relay_done(self, flight: Flight | None, follower: str, task: "asyncio.Task[None]") -> None:
         if flight is not None:
-            flight.leave()
+            flight.unsubscribe()
         if self._relays.get(follower) is task:
             del self._relays[follower]
         if not task.cancelled() and (error := task.exception()):
             _log.error("relay failed", error=repr(error))
 
-    async def _relay(self, flight: Flight | None, message: FlightMessage) -> None:
+    async def _relay(self, flight: Flight | None, message: FollowMessage) -> None:
         """Send a flight's events to a follower, from the one it asks for."""
         if flight is None:
-            await self._mailbox.tell_lost(message)
+            await self._mailbox.send_lost(message)
             return
         try:
             await self._relay_events(flight, message)
@@ -144,15 +146,15 @@ class Flights:
             # not the answer's failure: the follower hears the silence, and asks again
             _log.warning("relay interrupted", detail=error.message)
         except TidegateError as error:
-            await self._mailbox.tell_error(message, error)
+            await self._mailbox.send_error(message, error)
 
-    async def _relay_events(self, flight: Flight, message: FlightMessage) -> None:
-        head = await flight.opened()
+    async def _relay_events(self, flight: Flight, message: FollowMessage) -> None:
+        head = await flight.head()
         index = message.index
-        listening = await self._mailbox.tell_events(message, index, [], head=head)
+        listening = await self._mailbox.send_events(message, index, [], head=head)
         while listening and await flight.event(index) is not None:
             events = flight.events[index:]
-            listening = await self._mailbox.tell_events(message, index, events, cost_nanos=flight.cost_nanos)
+            listening = await self._mailbox.send_events(message, index, events, cost_nanos=flight.cost_nanos)
             index += len(events)
         if listening:
-            await self._mailbox.tell_end(message, index, flight.cost_nanos)
+            await self._mailbox.send_end(message, index, flight.cost_nanos)

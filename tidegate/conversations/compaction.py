@@ -3,14 +3,14 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tidegate.conversations.documents.items import compaction, for_upstream
-from tidegate.conversations.documents.response import whole_usage
+from tidegate.conversations.documents.items import compaction_item, upstream_items
+from tidegate.conversations.documents.response import complete_usage
 from tidegate.core.errors import MalformedAnswer
 from tidegate.core.ids import IdSource
 
 Json = dict[str, Any]
 
-_TASK = (
+_INSTRUCTIONS = (
     "Summarise the conversation so far, so that it can be continued from your summary alone. Keep every fact, name, "
     "number, decision, open question and instruction that may matter later, and the results of tools. Do not answer "
     "the last message, and add nothing of your own."
@@ -26,16 +26,16 @@ _PASSED_ON = (
 )
 
 
-def question(body: Mapping[str, Any], said: Sequence[Json]) -> Json:
+def summary_request(body: Mapping[str, Any], items: Sequence[Json]) -> Json:
     """The body of the call that asks for a summary of `said`; `body` is what the caller sent."""
     instructions = body.get("instructions")
     known: Json = {"instructions": instructions} if isinstance(instructions, str) else {}
     passed = {name: body[name] for name in _PASSED_ON if body.get(name) is not None}
-    task = {"type": "message", "role": "user", "content": _TASK}
-    return {**passed, **known, "input": [*for_upstream(said), task], "store": False}
+    task = {"type": "message", "role": "user", "content": _INSTRUCTIONS}
+    return {**passed, **known, "input": [*upstream_items(items), task], "store": False}
 
 
-def document(answer: Mapping[str, Any], said: Sequence[Json], *, ids: IdSource, now: float) -> Json:
+def compaction_document(answer: Mapping[str, Any], items: Sequence[Json], *, ids: IdSource, now: float) -> Json:
     """The compaction: one item for everything, with what users said, word for word, and the summary in it.
 
     Raises MalformedAnswer for an empty summary.
@@ -43,12 +43,12 @@ def document(answer: Mapping[str, Any], said: Sequence[Json], *, ids: IdSource, 
     summary = _text_of(answer)
     if not summary:
         raise MalformedAnswer("The model gave no summary to compact the conversation with.")
-    told = for_upstream(item for item in said if item.get("role") == "user")
+    told = upstream_items(item for item in items if item.get("role") == "user")
     summed_up = {"type": "message", "role": "developer", "content": [{"type": "input_text", "text": summary}]}
     return _document([*told, summed_up], answer.get("usage"), ids, now)
 
 
-def of_nothing(*, ids: IdSource, now: float) -> Json:
+def empty_compaction(*, ids: IdSource, now: float) -> Json:
     """The compaction where nothing was said yet."""
     return _document([], dict.fromkeys(("input_tokens", "output_tokens", "total_tokens"), 0), ids, now)
 
@@ -58,8 +58,8 @@ def _document(stands_for: list[Json], usage: Any, ids: IdSource, now: float) -> 
         "id": ids("resp_"),
         "object": "response.compaction",
         "created_at": int(now),
-        "output": [compaction(stands_for, ids)],
-        "usage": whole_usage(usage),
+        "output": [compaction_item(stands_for, ids)],
+        "usage": complete_usage(usage),
     }
 
 

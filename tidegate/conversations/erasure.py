@@ -1,14 +1,14 @@
 """Deletes what an end user said, and what was answered, from the conversations."""
 
-from tidegate.conversations.storage.packing import parts_of
+from tidegate.conversations.storage.packing import decode_parts
 from tidegate.conversations.storage.parts import PartStore
 from tidegate.conversations.storage.rows import end_user_column
-from tidegate.conversations.storage.store_base import Archive
+from tidegate.conversations.storage.store_base import StoreBase
 from tidegate.core.clock import Clock
 from tidegate.storage.postgres import Connection, Postgres, queries
 
-_AT_ONCE = 100
-_COMPLETIONS_AT_ONCE = 200
+_BATCH_SIZE = 100
+_COMPLETIONS_BATCH_SIZE = 200
 
 
 class ConversationEraser:
@@ -19,7 +19,7 @@ class ConversationEraser:
         self._postgres = postgres
         self._clock = clock
         self._parts = PartStore()
-        self._archive = Archive(postgres, clock)
+        self._base = StoreBase(postgres, clock)
         self._sql = queries("forgetting")
 
     async def count(self, project: str, end_user: str) -> dict[str, int]:
@@ -34,13 +34,13 @@ class ConversationEraser:
         user = end_user_column(end_user)
         found = await self.count(project, end_user)
         async with self._postgres.connection() as connection:
-            while names := await connection.fetch(self._sql["conversations"], project, user, _AT_ONCE):
+            while names := await connection.fetch(self._sql["conversations"], project, user, _BATCH_SIZE):
                 for name in names:
                     async with connection.transaction():
                         stem = await self._erase_from(connection, project, user, name["conversation"])
                     while stem is not None:
                         async with connection.transaction():
-                            stem = await self._archive.cut(connection, project, stem)
+                            stem = await self._base.delete_unreachable(connection, project, stem)
             while await self._completions(connection, project, user):
                 pass
         return found
@@ -52,7 +52,9 @@ class ConversationEraser:
         alone = not await connection.fetchval(self._sql["shared"], project, user, conversation)
         gone = await connection.fetch(self._sql["delete_items"], project, user, conversation, alone)
         await connection.execute(self._sql["delete_responses"], project, user, conversation, alone)
-        await self._parts.release(connection, project, [(parts_of(row["parts"]), row["expires_on"]) for row in gone])
+        await self._parts.release(
+            connection, project, [(decode_parts(row["parts"]), row["expires_on"]) for row in gone]
+        )
         if not alone:
             await connection.execute(self._sql["shrink"], project, conversation, sum(row["size"] for row in gone))
             return None
@@ -66,7 +68,7 @@ class ConversationEraser:
     async def _completions(self, connection: Connection, project: str, user: str | None) -> bool:
         """Delete some; whether there may be more."""
         async with connection.transaction():
-            gone = await connection.fetch(self._sql["delete_completions"], project, user, _COMPLETIONS_AT_ONCE)
-            freed = [(parts_of(row["parts"]), row["expires_on"]) for row in gone]
+            gone = await connection.fetch(self._sql["delete_completions"], project, user, _COMPLETIONS_BATCH_SIZE)
+            freed = [(decode_parts(row["parts"]), row["expires_on"]) for row in gone]
             await self._parts.release(connection, project, freed)
         return bool(gone)

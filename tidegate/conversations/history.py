@@ -5,52 +5,54 @@ from typing import Any
 
 import msgspec
 
-from tidegate.conversations.documents.items import for_upstream, said_in, type_of
-from tidegate.conversations.state_params import ENCRYPTED_REASONING, names_ours
+from tidegate.conversations.documents.items import compacted_items, type_of, upstream_items
+from tidegate.conversations.state_params import ENCRYPTED_REASONING, needs_stored_content
 from tidegate.core.errors import ItemNotFound
 from tidegate.wire.call import Call
 
 Json = dict[str, Any]
 
 _decode = msgspec.json.Decoder()
-_OURS = ("previous_response_id", "conversation", "metadata", "background", "store")
+_GATEWAY_FIELDS = ("previous_response_id", "conversation", "metadata", "background", "store")
 """Fields that say what this gateway is to do, and are nobody else's business."""
 _REASONING_MODELS = ("o1", "o3", "o4", "gpt-5", "gpt-6", "gpt-oss", "codex", "computer-use")
-_NOT_REASONING = ("gpt-5-chat", "gpt-5.1-chat", "gpt-5.2-chat", "gpt-5.3-chat", "o1-mini", "o1-preview")
+_NOT_REASONING_MODELS = ("gpt-5-chat", "gpt-5.1-chat", "gpt-5.2-chat", "gpt-5.3-chat", "o1-mini", "o1-preview")
 
 
-def named_in(given: Sequence[Json]) -> list[str]:
+def referenced_ids(input_items: Sequence[Json]) -> list[str]:
     """The ids of kept items that an input needs: references, and reasoning whose content is kept here."""
-    wanted = [item.get("id") for item in given if names_ours(item) and type_of(item) != "compaction"]
+    wanted = [item.get("id") for item in input_items if needs_stored_content(item) and type_of(item) != "compaction"]
     return [name for name in wanted if isinstance(name, str)]
 
 
-def resolved(given: Sequence[Json], found: Mapping[str, Json]) -> list[Json]:
+def resolve_references(input_items: Sequence[Json], stored_items: Mapping[str, Json]) -> list[Json]:
     """The input with each reference replaced by the item it names. Raises ItemNotFound."""
-    return [_resolved(item, found) for item in given]
+    return [_resolve(item, stored_items) for item in input_items]
 
 
-def _resolved(item: Json, found: Mapping[str, Json]) -> Json:
+def _resolve(item: Json, found: Mapping[str, Json]) -> Json:
     name = item.get("id")
     known = found.get(name) if isinstance(name, str) else None
     if type_of(item) == "item_reference":
         if known is None:
             raise ItemNotFound(f"Item with id '{str(name)[:64]}' not found.", param="input")
         return known
-    return known if known is not None and names_ours(item) and not item.get("encrypted_content") else item
+    return known if known is not None and needs_stored_content(item) and not item.get("encrypted_content") else item
 
 
-def speaks_of_ours(given: Sequence[Json], came: Any) -> bool:
+def uses_stored_items(input_items: Sequence[Json], original_input: Any) -> bool:
     """Whether the resolved input says something that it did not as it `came`."""
-    return list(given) != came or any(item.get("type") == "compaction" and said_in(item) is not None for item in given)
+    return list(input_items) != original_input or any(
+        item.get("type") == "compaction" and compacted_items(item) is not None for item in input_items
+    )
 
 
 def stateless_chat(call: Call) -> Call:
     """A completion to be stored here and nowhere else."""
-    return _changed(call, {}, leave_out=("store", "metadata"))
+    return _with_changes(call, {}, leave_out=("store", "metadata"))
 
 
-def stateless_response(call: Call, *, before: Sequence[bytes], given: Sequence[Json] | None) -> Call:
+def stateless_response(call: Call, *, history: Sequence[bytes], input_items: Sequence[Json] | None) -> Call:
     """A response to be stored here, or that goes on from one.
 
     `before` is what was said so far, for the upstream, as JSON; `given` this turn's items, None for an input that can
@@ -58,12 +60,12 @@ def stateless_response(call: Call, *, before: Sequence[bytes], given: Sequence[J
     """
     changes: Json = {"store": False}
     include = call.body.get("include") or []
-    if reasons(call) and ENCRYPTED_REASONING not in include:
+    if uses_reasoning(call) and ENCRYPTED_REASONING not in include:
         changes["include"] = [*include, ENCRYPTED_REASONING]
-    changed = _changed(call, changes, leave_out=_OURS)
-    if not before and given is None:
+    changed = _with_changes(call, changes, leave_out=_GATEWAY_FIELDS)
+    if not history and input_items is None:
         return changed
-    said = b"[" + b",".join([*before, *map(msgspec.json.encode, for_upstream(given or ()))]) + b"]"
+    said = b"[" + b",".join([*history, *map(msgspec.json.encode, upstream_items(input_items or ()))]) + b"]"
     return msgspec.structs.replace(
         changed,
         body={**changed.body, "input": _decode.decode(said)},
@@ -72,19 +74,19 @@ def stateless_response(call: Call, *, before: Sequence[bytes], given: Sequence[J
     )
 
 
-def reasons(call: Call) -> bool:
+def uses_reasoning(call: Call) -> bool:
     """Whether the model reasons, and so may be asked for its reasoning, encrypted."""
-    return bool(call.body.get("reasoning")) or is_reasoning(call.model)
+    return bool(call.body.get("reasoning")) or is_reasoning_model(call.model)
 
 
-def is_reasoning(model: str) -> bool:
+def is_reasoning_model(model: str) -> bool:
     """Whether a model of this name reasons."""
     name = model.rpartition("/")[2]
     name = name.split(":")[1] if name.startswith("ft:") and ":" in name[3:] else name
-    return name.startswith(_REASONING_MODELS) and not name.startswith(_NOT_REASONING)
+    return name.startswith(_REASONING_MODELS) and not name.startswith(_NOT_REASONING_MODELS)
 
 
-def _changed(call: Call, changes: Json, *, leave_out: tuple[str, ...]) -> Call:
+def _with_changes(call: Call, changes: Json, *, leave_out: tuple[str, ...]) -> Call:
     encoded = {name: msgspec.Raw(msgspec.json.encode(value)) for name, value in changes.items()}
     raw = {**{name: value for name, value in call.raw.items() if name not in leave_out}, **encoded}
     body = {**{name: value for name, value in call.body.items() if name not in leave_out}, **changes}

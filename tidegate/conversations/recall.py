@@ -8,12 +8,12 @@ import msgspec
 
 from tidegate.conversations import history
 from tidegate.conversations import state_params as asking
-from tidegate.conversations.documents.completion import CompletionForm
-from tidegate.conversations.documents.items import as_items, type_of
-from tidegate.conversations.documents.records import Item, Past
-from tidegate.conversations.documents.response import Identity
-from tidegate.conversations.recorder import CompletionMemory, Memory, ResponseMemory, Turn
-from tidegate.conversations.state_params import Asked
+from tidegate.conversations.documents.completion import CompletionDocument
+from tidegate.conversations.documents.items import input_items, type_of
+from tidegate.conversations.documents.records import ConversationItem, History
+from tidegate.conversations.documents.response import ResponseIdentity
+from tidegate.conversations.recorder import CompletionsRecorder, ResponseRecorder, ResponsesRecorder, Turn
+from tidegate.conversations.state_params import StateParams
 from tidegate.conversations.storage.completions import CompletionStore
 from tidegate.conversations.storage.conversations import ConversationStore
 from tidegate.conversations.storage.items import ItemStore
@@ -29,18 +29,18 @@ Json = dict[str, Any]
 _decode_items = msgspec.json.Decoder(list[dict[str, Any]])
 
 
-class Asker(msgspec.Struct, frozen=True, kw_only=True):
+class RecallRequest(msgspec.Struct, frozen=True, kw_only=True):
     """Whose call it is."""
 
     project: str
     request_id: str
-    promised: str = ""
+    pending_response_id: str = ""
     """The id of the response that waits for this call's answer; empty where none was promised."""
     created_at: float | None = None
     """When it was promised, Unix seconds."""
 
 
-class Recollection:
+class HistoryLoader:
     """Makes stateful calls stateless."""
 
     def __init__(  # noqa: PLR0913  # a parameter for each part
@@ -50,7 +50,7 @@ class Recollection:
         completions: CompletionStore,
         conversations: ConversationStore,
         items: ItemStore,
-        ready: Callable[[], Awaitable[None]],
+        check_ready: Callable[[], Awaitable[None]],
         ids: IdSource,
         clock: Clock,
     ) -> None:
@@ -59,74 +59,74 @@ class Recollection:
         self._completions = completions
         self._conversations = conversations
         self._items = items
-        self._ready = ready
+        self._check_ready = check_ready
         self._ids = ids
         self._clock = clock
 
-    async def recall(self, call: Call, asker: Asker) -> tuple[Call, Memory | None]:
+    async def load(self, call: Call, recall_request: RecallRequest) -> tuple[Call, ResponseRecorder | None]:
         """The call as it goes upstream, and its memory; the call as it is and None where it asks for none.
 
         Whoever is given a memory has to `leave` it.
         Raises PreviousResponseNotFound, ConversationNotFound, ItemNotFound, ConversationBusy, HistoryTooLarge,
         InvalidParameter and PostgresUnavailable.
         """
-        asked = asking.read(call)
+        asked = asking.read_state_params(call)
         if asked is None:
             return call, None
-        if call.route.format is Format.CHAT:
-            await self._ready()
-            return history.stateless_chat(call), self._completion(call, asked, asker)
-        given = await self._given(asker.project, call, asked)
-        if not asked.keeps and not history.speaks_of_ours(given, call.body.get("input")):
+        if call.endpoint.format is Format.CHAT:
+            await self._check_ready()
+            return history.stateless_chat(call), self._completions_recorder(call, asked, recall_request)
+        given = await self._resolved_input(recall_request.project, call, asked)
+        if not asked.is_stateful and not history.uses_stored_items(given, call.body.get("input")):
             return call, None
-        name = asker.promised or self._ids("resp_")
-        past = await self._past(asker, asked, name)
-        memory = self._response(call, asked, asker, name, given, past)
+        name = recall_request.pending_response_id or self._ids("resp_")
+        past = await self._load_history(recall_request, asked, name)
+        memory = self._responses_recorder(call, asked, recall_request, name, given, past)
         try:
-            given_anew = given if past.said or asked.refers else None
-            return history.stateless_response(call, before=past.said, given=given_anew), memory
+            given_anew = given if past.items or asked.has_references else None
+            return history.stateless_response(call, history=past.items, input_items=given_anew), memory
         except InvalidParameter:
-            await memory.leave()
+            await memory.release()
             raise
 
-    async def expanded(self, call: Call, project: str) -> Call:
+    async def with_history(self, call: Call, project: str) -> Call:
         """The call with all that it goes on from, where only its size is wanted."""
-        return (await self.recall(call, Asker(project=project, request_id="")))[0]
+        return (await self.load(call, RecallRequest(project=project, request_id="")))[0]
 
-    async def _past(self, asker: Asker, asked: Asked, name: str) -> Past:
+    async def _load_history(self, asker: RecallRequest, asked: StateParams, name: str) -> History:
         """What was said; of a conversation with the lease, for the response `name` is now made in it."""
         project = asker.project
-        if asker.promised:
-            return await self._responses.before(project, asker.promised)
+        if asker.pending_response_id:
+            return await self._responses.history_before(project, asker.pending_response_id)
         if asked.conversation is not None:
             if not asker.request_id:
-                return await self._conversations.past(project, asked.conversation)
-            return await self._conversations.turn(project, asked.conversation, name)
-        if asked.previous is None:
+                return await self._conversations.history(project, asked.conversation)
+            return await self._conversations.begin_turn(project, asked.conversation, name)
+        if asked.previous_response_id is None:
             if asked.store:
-                await self._ready()
-            return Past(said=())
-        return await self._responses.history(project, asked.previous)
+                await self._check_ready()
+            return History(items=())
+        return await self._responses.history(project, asked.previous_response_id)
 
-    async def _given(self, project: str, call: Call, asked: Asked) -> list[Json]:
-        given = as_items(call.body.get("input"))
-        if not asked.refers:
+    async def _resolved_input(self, project: str, call: Call, asked: StateParams) -> list[Json]:
+        given = input_items(call.body.get("input"))
+        if not asked.has_references:
             return given
-        names = history.named_in(given)
+        names = history.referenced_ids(given)
         try:
-            found = await self._items.named(project, names) if names else ()
+            found = await self._items.find(project, names) if names else ()
         except PostgresUnavailable:
-            if asked.keeps or any(type_of(item) == "item_reference" for item in given):
+            if asked.is_stateful or any(type_of(item) == "item_reference" for item in given):
                 raise
             found = ()  # it goes as it came: the reasoning may be the upstream's own
-        return history.resolved(given, {item.id: msgspec.json.decode(item.document) for item in found})
+        return history.resolve_references(given, {item.id: msgspec.json.decode(item.document) for item in found})
 
-    def _response(  # a parameter for each part
-        self, call: Call, asked: Asked, asker: Asker, name: str, given: list[Json], past: Past
-    ) -> ResponseMemory:
-        identity = Identity(
+    def _responses_recorder(  # a parameter for each part
+        self, call: Call, asked: StateParams, asker: RecallRequest, name: str, given: list[Json], past: History
+    ) -> ResponsesRecorder:
+        identity = ResponseIdentity(
             id=name,
-            asked=asked,
+            state_params=asked,
             body=call.body,
             created_at=int(self._clock.now() if asker.created_at is None else asker.created_at),
         )
@@ -135,26 +135,28 @@ class Recollection:
             request_id=asker.request_id,
             end_user=call.end_user,
             model=call.model,
-            said=given,
+            items=given,
             version=past.version,
-            promised=bool(asker.promised),
+            has_placeholder=bool(asker.pending_response_id),
         )
-        leave = partial(self._conversations.give_back, past.lease) if past.lease else None
-        return ResponseMemory(turn, identity, responses=self._responses, ids=self._ids, clock=self._clock, leave=leave)
+        leave = partial(self._conversations.release_lease, past.lease) if past.lease else None
+        return ResponsesRecorder(
+            turn, identity, responses=self._responses, ids=self._ids, clock=self._clock, release_lease=leave
+        )
 
-    def _completion(self, call: Call, asked: Asked, asker: Asker) -> CompletionMemory:
+    def _completions_recorder(self, call: Call, asked: StateParams, asker: RecallRequest) -> CompletionsRecorder:
         messages = call.body.get("messages")
         turn = Turn(
             project=asker.project,
             request_id=asker.request_id,
             end_user=call.end_user,
             model=call.model,
-            said=messages if isinstance(messages, list) else [],
+            items=messages if isinstance(messages, list) else [],
         )
-        form = CompletionForm(self._ids("chatcmpl-"), call.body, asked.metadata)
-        return CompletionMemory(turn, form, completions=self._completions, clock=self._clock)
+        form = CompletionDocument(self._ids("chatcmpl-"), call.body, asked.metadata)
+        return CompletionsRecorder(turn, form, completions=self._completions, clock=self._clock)
 
 
-def items_in(items: Sequence[Item]) -> list[Json]:
+def documents_of(items: Sequence[ConversationItem]) -> list[Json]:
     """The documents of items."""
     return _decode_items.decode(b"[" + b",".join([item.document for item in items]) + b"]") if items else []

@@ -5,43 +5,43 @@ from typing import Any, Protocol
 
 import msgspec
 
-from tidegate.conversations.documents.completion import CompletionForm
-from tidegate.conversations.documents.items import kept
-from tidegate.conversations.documents.records import Item, StoredCompletion, StoredResponse
-from tidegate.conversations.documents.response import Identity, failed
-from tidegate.conversations.documents.response_events import ResponseEvents
-from tidegate.conversations.state_params import Asked
+from tidegate.conversations.documents.completion import CompletionDocument
+from tidegate.conversations.documents.items import stored_item
+from tidegate.conversations.documents.records import ConversationItem, StoredCompletion, StoredResponse
+from tidegate.conversations.documents.response import ResponseIdentity, failed_document
+from tidegate.conversations.documents.response_events import ResponseStreamRewriter
+from tidegate.conversations.state_params import StateParams
 from tidegate.conversations.storage.completions import CompletionStore
 from tidegate.conversations.storage.responses import ResponseStore
 from tidegate.core.clock import Clock
 from tidegate.core.errors import StoreError, TidegateError
-from tidegate.core.errors.response_error import told
+from tidegate.core.errors.response_error import response_error
 from tidegate.core.ids import IdSource
 from tidegate.storage.postgres import Connection
 
 Json = dict[str, Any]
 
 
-class Memory(Protocol):
+class ResponseRecorder(Protocol):
     """What a stateful call's answer passes through."""
 
-    def event(self, event: bytes) -> bytes:
+    def rewrite_event(self, event: bytes) -> bytes:
         """An event of the answer, as the caller is given it."""
         ...
 
-    def whole(self, body: bytes) -> bytes:
+    def rewrite_body(self, body: bytes) -> bytes:
         """An answer in one piece, as the caller is given it."""
         ...
 
-    async def keep(self) -> None:
+    async def save(self) -> None:
         """Commit the answer, which has come to its end. Raises StoreError and ConversationBusy."""
         ...
 
-    async def keep_broken(self, error: TidegateError) -> None:
+    async def save_failure(self, error: TidegateError) -> None:
         """The answer broke off: commit it as far as it came, where the caller has heard of it."""
         ...
 
-    async def leave(self) -> None:
+    async def release(self) -> None:
         """The caller is served, refused, or gone."""
         ...
 
@@ -53,29 +53,29 @@ class Turn(msgspec.Struct, frozen=True, kw_only=True):
     request_id: str
     end_user: str | None
     model: str
-    said: list[Json]
+    items: list[Json]
     """The items or messages of this turn."""
     version: int | None = None
     """Of the conversation, as it was read."""
-    promised: bool = False
+    has_placeholder: bool = False
     """The response is kept already, and waits for its answer; who does the job writes it."""
 
 
-Leave = Callable[[], Awaitable[None]]
+ReleaseLease = Callable[[], Awaitable[None]]
 
 
-class ResponseMemory:
+class ResponsesRecorder:
     """Keeps a Response with its turn."""
 
     def __init__(
         self,
         turn: Turn,
-        identity: Identity,
+        identity: ResponseIdentity,
         *,
         responses: ResponseStore,
         ids: IdSource,
         clock: Clock,
-        leave: Leave | None = None,
+        release_lease: ReleaseLease | None = None,
     ) -> None:
         """`leave` lets others take a turn of the conversation, where this one has it; so does saving it."""
         self._turn = turn
@@ -83,8 +83,8 @@ class ResponseMemory:
         self._responses = responses
         self._ids = ids
         self._clock = clock
-        self._events = ResponseEvents(identity, ids)
-        self._leave = leave
+        self._events = ResponseStreamRewriter(identity, ids)
+        self._release_lease = release_lease
 
     @property
     def id(self) -> str:
@@ -92,59 +92,59 @@ class ResponseMemory:
         return self._identity.id
 
     @property
-    def asked(self) -> Asked:
+    def state_params(self) -> StateParams:
         """What the call asked."""
-        return self._identity.asked
+        return self._identity.state_params
 
-    def event(self, event: bytes) -> bytes:
+    def rewrite_event(self, event: bytes) -> bytes:
         """An event of the answer, as the caller is given it."""
-        return self._events.event(event, now=self._clock.now())
+        return self._events.rewrite_event(event, now=self._clock.now())
 
-    def whole(self, body: bytes) -> bytes:
+    def rewrite_body(self, body: bytes) -> bytes:
         """An answer in one piece, as the caller is given it."""
-        return self._events.whole(body, now=self._clock.now())
+        return self._events.rewrite_body(body, now=self._clock.now())
 
-    async def keep(self) -> None:
+    async def save(self) -> None:
         """Commit the turn: its items and the response."""
-        if self._events.last is None or self._turn.promised:
+        if self._events.final_document is None or self._turn.has_placeholder:
             return
-        leave, self._leave = self._leave, None  # while it is written nobody else may begin
+        leave, self._release_lease = self._release_lease, None  # while it is written nobody else may begin
         try:
-            await self._save(self._events.last)
+            await self._save_turn(self._events.final_document)
         except StoreError:
             raise  # whoever waits to be told does not wait for the store once more
         except TidegateError:
-            self._leave = leave
+            self._release_lease = leave
             raise
 
-    async def keep_broken(self, error: TidegateError) -> None:
+    async def save_failure(self, error: TidegateError) -> None:
         """Commit what came of it, as failed."""
-        if self._turn.promised:
+        if self._turn.has_placeholder:
             return
-        document = self._events.broken_off(now=self._clock.now())
-        if document is not None and self.asked.store:
-            await self._save(failed(document, told(error)))
+        document = self._events.partial_document(now=self._clock.now())
+        if document is not None and self.state_params.store:
+            await self._save_turn(failed_document(document, response_error(error)))
 
-    async def leave(self) -> None:
+    async def release(self) -> None:
         """Others may take their turn."""
-        leave, self._leave = self._leave, None
+        leave, self._release_lease = self._release_lease, None
         if leave is not None:
             await leave()
 
-    def promised(self) -> Json:
+    def placeholder(self) -> Json:
         """The response as it waits for its answer."""
-        return self._events.promised(self._turn.model, now=self._clock.now())
+        return self._events.placeholder(self._turn.model, now=self._clock.now())
 
-    async def promise(self, document: Json, within: Connection) -> None:
+    async def save_placeholder(self, document: Json, transaction: Connection) -> None:
         """Keep the response, and what it was asked, until its answer comes; others have to wait for it."""
         turn = self._turn
-        said = [_item(kept(item, self._ids)) for item in turn.said]
+        said = [_item(stored_item(item, self._ids)) for item in turn.items]
         stored = stored_response(document, turn)
-        await self._responses.save(turn.project, stored, said, [], version=turn.version, within=within)
+        await self._responses.save(turn.project, stored, said, [], version=turn.version, transaction=transaction)
 
-    async def fulfil(self, within: Connection) -> None:
+    async def save_result(self, transaction: Connection) -> None:
         """Keep the answer that was promised, once its end was seen."""
-        document = self._events.last
+        document = self._events.final_document
         assert document is not None  # noqa: S101  # its end was seen
         await self._responses.finish(
             self._turn.project,
@@ -152,15 +152,15 @@ class ResponseMemory:
             status=document["status"],
             document=_without_output(document),
             outputs=[_item(item) for item in document["output"]],
-            within=within,
+            transaction=transaction,
         )
 
-    async def _save(self, document: Json) -> None:
-        asked, turn = self.asked, self._turn
+    async def _save_turn(self, document: Json) -> None:
+        asked, turn = self.state_params, self._turn
         if not asked.store and asked.conversation is None:
             return
         spoiled = document["status"] == "failed" and asked.conversation is not None
-        said = [] if spoiled else [kept(item, self._ids) for item in turn.said]
+        said = [] if spoiled else [stored_item(item, self._ids) for item in turn.items]
         answered = [] if spoiled else document["output"]
         await self._responses.save(
             turn.project,
@@ -171,46 +171,46 @@ class ResponseMemory:
         )
 
 
-class CompletionMemory:
+class CompletionsRecorder:
     """Keeps a chat completion with the messages that it answers."""
 
-    def __init__(self, turn: Turn, form: CompletionForm, *, completions: CompletionStore, clock: Clock) -> None:
+    def __init__(self, turn: Turn, document: CompletionDocument, *, completions: CompletionStore, clock: Clock) -> None:
         self._turn = turn
-        self._form = form
+        self._document = document
         self._completions = completions
         self._clock = clock
-        self._kept: Json | None = None
+        self._stored_document: Json | None = None
 
-    def event(self, event: bytes) -> bytes:
+    def rewrite_event(self, event: bytes) -> bytes:
         """A chunk of the answer, as the caller is given it."""
-        return self._form.event(event)
+        return self._document.rewrite_event(event)
 
-    def whole(self, body: bytes) -> bytes:
+    def rewrite_body(self, body: bytes) -> bytes:
         """An answer in one piece, as the caller is given it."""
-        answer, self._kept = self._form.whole(body)
+        answer, self._stored_document = self._document.rewrite_body(body)
         return answer
 
-    async def keep(self) -> None:
+    async def save(self) -> None:
         """Commit the completion."""
-        document, turn = self._kept or self._form.kept(), self._turn
+        document, turn = self._stored_document or self._document.stored_document(), self._turn
         await self._completions.save(
             turn.project,
             StoredCompletion(
-                id=self._form.id,
+                id=self._document.id,
                 model=str(document.get("model", turn.model)),
                 created_at=self._clock.now(),
                 document=msgspec.json.encode(document),
-                messages=msgspec.json.encode(turn.said),
+                messages=msgspec.json.encode(turn.items),
                 end_user=turn.end_user,
                 request_id=turn.request_id,
                 metadata=document["metadata"],
             ),
         )
 
-    async def keep_broken(self, error: TidegateError) -> None:
+    async def save_failure(self, error: TidegateError) -> None:
         """A completion that broke off is none."""
 
-    async def leave(self) -> None:
+    async def release(self) -> None:
         """Completions stood in nobody's way."""
 
 
@@ -237,5 +237,5 @@ def _without_output(document: Json) -> bytes:
     return msgspec.json.encode({name: value for name, value in document.items() if name != "output"})
 
 
-def _item(document: Json) -> Item:
-    return Item.of(msgspec.json.encode(document))
+def _item(document: Json) -> ConversationItem:
+    return ConversationItem.from_document(msgspec.json.encode(document))

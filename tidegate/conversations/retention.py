@@ -12,7 +12,7 @@ from tidegate.core.errors import StoreError
 _log = structlog.get_logger("retention")
 
 
-class Keeper:
+class RetentionTask:
     """A background task between `start` and `close`. Any number of processes may each have one."""
 
     def __init__(self, partitions: Partitions, clock: Clock, *, every_seconds: float = 3600.0) -> None:
@@ -33,17 +33,17 @@ class Keeper:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
 
-    async def keep(self) -> None:
+    async def run_once(self) -> None:
         """Look once. Raises PostgresUnavailable."""
         day = today(self._clock)
         await self._partitions.ensure(day)
         await self._partitions.drop_expired(day)
-        await self._partitions.drop_empty(day)
+        await self._partitions.delete_empty_conversations(day)
 
     async def _run(self) -> None:
         while True:
             try:
-                await self.keep()
+                await self.run_once()
             except StoreError as error:
                 _log.warning("retention waits for PostgreSQL", error=error.name, reason=error.message)
             await asyncio.sleep(self._every)

@@ -11,69 +11,69 @@ from tidegate.core.endpoints import Format
 from tidegate.core.errors import (
     InvalidId,
     InvalidParameter,
-    KeyTooLong,
     MutuallyExclusive,
-    TextTooLong,
-    TooManyPairs,
+    PropertyNameTooLong,
+    StringTooLong,
+    TooManyProperties,
     UnsupportedParameter,
     WrongType,
 )
 from tidegate.wire.call import Call
 
-MOST_METADATA = 16
-LONGEST_METADATA_KEY = 64
-LONGEST_METADATA_VALUE = 512
-_ID = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
-_ITEM = re.compile(r"[!-~]{1,256}", re.ASCII)
+MAX_METADATA_PAIRS = 16
+MAX_METADATA_KEY_LENGTH = 64
+MAX_METADATA_VALUE_LENGTH = 512
+_ID_PATTERN = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
+_ITEM_ID_PATTERN = re.compile(r"[!-~]{1,256}", re.ASCII)
 
 ENCRYPTED_REASONING = "reasoning.encrypted_content"
 
 
-class Asked(msgspec.Struct, frozen=True, kw_only=True):
+class StateParams(msgspec.Struct, frozen=True, kw_only=True):
     """What a call asks of the memory."""
 
     store: bool
     background: bool = False
-    previous: str | None = None
+    previous_response_id: str | None = None
     """The response it goes on from."""
     conversation: str | None = None
     """The conversation it is a turn of."""
     metadata: Mapping[str, str] = {}
     include: frozenset[str] = frozenset()
     """The parts of the answer that are left out unless they are asked for."""
-    refers: bool = False
+    has_references: bool = False
     """Its input may name items that are kept here."""
 
     @property
-    def keeps(self) -> bool:
+    def is_stateful(self) -> bool:
         """Whether it is to be kept, or goes on from what is."""
-        return self.store or self.previous is not None or self.conversation is not None
+        return self.store or self.previous_response_id is not None or self.conversation is not None
 
 
-def read(call: Call) -> Asked | None:
+def read_state_params(call: Call) -> StateParams | None:
     """What `call` asks; None for nothing. Raises InvalidParameter, MutuallyExclusive or UnsupportedParameter."""
-    if call.route.format is Format.CHAT:
+    if call.endpoint.format is Format.CHAT:
         return _read_chat(call.body)
-    return _read_response(call.body) if call.route.format is Format.RESPONSES else None
+    return _read_response(call.body) if call.endpoint.format is Format.RESPONSES else None
 
 
-def _read_chat(body: Mapping[str, Any]) -> Asked | None:
+def _read_chat(body: Mapping[str, Any]) -> StateParams | None:
     if not _flag(body, "store", default=False):
         return None
-    return Asked(store=True, metadata=metadata_in(body))
+    return StateParams(store=True, metadata=metadata_in(body))
 
 
-def _read_response(body: Mapping[str, Any]) -> Asked | None:
-    asked = Asked(
+def _read_response(body: Mapping[str, Any]) -> StateParams | None:
+    asked = StateParams(
         store=_flag(body, "store", default=True),
         background=_flag(body, "background", default=False),
-        previous=_id_in(body.get("previous_response_id"), "previous_response_id", "resp"),
+        previous_response_id=_id_in(body.get("previous_response_id"), "previous_response_id", "resp"),
         conversation=conversation_in(body),
         metadata=metadata_in(body),
         include=frozenset(include_in(body.get("include"))),
-        refers=_refers(body.get("input")),
+        has_references=_has_references(body.get("input")),
     )
-    if asked.previous and asked.conversation:
+    if asked.previous_response_id and asked.conversation:
         raise MutuallyExclusive(
             "Mutually exclusive parameters: 'previous_response_id' and 'conversation'. Ensure you are only providing "
             "one of: 'previous_response_id' or 'conversation'.",
@@ -84,7 +84,7 @@ def _read_response(body: Mapping[str, Any]) -> Asked | None:
             "Unsupported parameter: 'background' needs `store` to be true, because its answer is fetched later.",
             param="background",
         )
-    return asked if asked.keeps or asked.refers else None
+    return asked if asked.is_stateful or asked.has_references else None
 
 
 def conversation_in(body: Mapping[str, Any]) -> str | None:
@@ -96,17 +96,17 @@ def conversation_in(body: Mapping[str, Any]) -> str | None:
     return _id_in(given, "conversation", "conv")
 
 
-def known_id(given: str, param: str, prefix: str) -> str:
+def checked_id(value: str, param: str, prefix: str) -> str:
     """An id from a path or a body. Raises InvalidId where none of ours looks like it."""
-    if given.startswith(prefix) and _ID.fullmatch(given):
-        return given
-    raise InvalidId.of(param, given, prefix)
+    if value.startswith(prefix) and _ID_PATTERN.fullmatch(value):
+        return value
+    raise InvalidId.of(param, value, prefix)
 
 
-def known_item(given: str, param: str) -> str:
+def checked_item_id(value: str, param: str) -> str:
     """An item's id, which may be its upstream's. Raises InvalidParameter for what is none."""
-    if _ITEM.fullmatch(given):
-        return given
+    if _ITEM_ID_PATTERN.fullmatch(value):
+        return value
     raise InvalidParameter(f"Invalid '{param}': it is no id of an item.", param=param)
 
 
@@ -117,20 +117,20 @@ def metadata_in(body: Mapping[str, Any]) -> dict[str, str]:
         return {}
     if not isinstance(given, dict):
         raise WrongType.of("metadata", "an object", given)
-    if len(given) > MOST_METADATA:
-        raise TooManyPairs.of("metadata", len(given), MOST_METADATA)
+    if len(given) > MAX_METADATA_PAIRS:
+        raise TooManyProperties.of("metadata", len(given), MAX_METADATA_PAIRS)
     for name, value in given.items():
         _check_pair(name, value)
     return given
 
 
 def _check_pair(name: str, value: Any) -> None:
-    if len(name) > LONGEST_METADATA_KEY:
-        raise KeyTooLong.of("metadata", name, LONGEST_METADATA_KEY)
+    if len(name) > MAX_METADATA_KEY_LENGTH:
+        raise PropertyNameTooLong.of("metadata", name, MAX_METADATA_KEY_LENGTH)
     if not isinstance(value, str):
         raise WrongType.of(f"metadata.{name}", "a string", value)
-    if len(value) > LONGEST_METADATA_VALUE:
-        raise TextTooLong.of(f"metadata.{name}", value, LONGEST_METADATA_VALUE)
+    if len(value) > MAX_METADATA_VALUE_LENGTH:
+        raise StringTooLong.of(f"metadata.{name}", value, MAX_METADATA_VALUE_LENGTH)
 
 
 def include_in(given: Any) -> list[str]:
@@ -145,11 +145,11 @@ def include_in(given: Any) -> list[str]:
     return given
 
 
-def _refers(given: Any) -> bool:
-    return isinstance(given, list) and any(isinstance(item, dict) and names_ours(item) for item in given)
+def _has_references(given: Any) -> bool:
+    return isinstance(given, list) and any(isinstance(item, dict) and needs_stored_content(item) for item in given)
 
 
-def names_ours(item: Mapping[str, Any]) -> bool:
+def needs_stored_content(item: Mapping[str, Any]) -> bool:
     """Whether an item of the input may only be understood with what is kept here."""
     match type_of(item):
         case "item_reference":
@@ -167,7 +167,7 @@ def _id_in(given: Any, param: str, prefix: str) -> str | None:
         return None
     if not isinstance(given, str):
         raise WrongType.of(param, "a string", given)
-    return known_id(given, param, prefix)
+    return checked_id(given, param, prefix)
 
 
 def _flag(body: Mapping[str, Any], name: str, *, default: bool) -> bool:

@@ -7,7 +7,7 @@ import msgspec
 
 
 @unique
-class Own(StrEnum):
+class EventName(StrEnum):
     """What may happen, by the name under which it is counted."""
 
     REDIS_LOST = "redis_lost"
@@ -38,14 +38,14 @@ class Own(StrEnum):
     """A background response went back into the queue, because this process ended."""
 
 
-class Happening(msgspec.Struct, frozen=True):
+class Event(msgspec.Struct, frozen=True):
     """Something happened to one of our own parts."""
 
-    what: Own
+    name: EventName
     count: int = 1
 
 
-class Failure(msgspec.Struct, frozen=True, kw_only=True):
+class CallFailure(msgspec.Struct, frozen=True, kw_only=True):
     """A call ended with a typed error."""
 
     error: str
@@ -54,9 +54,9 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
     """The route's label."""
 
 
-Tell = Callable[[Happening], None]
+EventSink = Callable[[Event], None]
 """Told at once; must not fail and must not wait."""
 
 
-def untold(_: Happening) -> None:
+def ignore_event(_: Event) -> None:
     """Nobody watches."""

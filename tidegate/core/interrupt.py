@@ -14,17 +14,17 @@ class Interruption:
     It does what `asyncio.timeout` does, at a third of the cost: every call waits for several things.
     """
 
-    def __init__(self, seconds: float | None = None, why: Callable[[], TidegateError] = TidegateError) -> None:
+    def __init__(self, seconds: float | None = None, make_error: Callable[[], TidegateError] = TidegateError) -> None:
         """With `seconds` it strikes by itself after them, with the error that `why` gives."""
         self._seconds = seconds
-        self._why = why
+        self._why = make_error
         self._task: asyncio.Task[Any] | None = None
         self._cancelling = 0
         self._error: TidegateError | None = None
         self._timer: asyncio.TimerHandle | None = None
 
     @property
-    def struck(self) -> bool:
+    def interrupted(self) -> bool:
         """Whether it ended the waiting."""
         return self._error is not None
 
@@ -48,11 +48,11 @@ class Interruption:
         if task.uncancel() <= self._cancelling and isinstance(error, asyncio.CancelledError):
             raise self._error from error
 
-    def strike(self, error: TidegateError) -> None:
+    def interrupt(self, error: TidegateError) -> None:
         """End the waiting; nothing where it has not begun, is over, or was ended already."""
         if self._task is not None and self._error is None:
             self._error = error
             self._task.cancel()
 
     def _time_is_up(self) -> None:
-        self.strike(self._why())
+        self.interrupt(self._why())

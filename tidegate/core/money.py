@@ -5,24 +5,26 @@ from decimal import Decimal
 
 NANOS = 1_000_000_000
 """Nano-dollars in a dollar."""
-MOST_NANOS = 9_000_000 * NANOS
+MAX_NANOS = 9_000_000 * NANOS
 """The largest amount that can be a limit: Redis counts in doubles, which are exact up to 2**53."""
 
 _TEXT = re.compile(r"[0-9]{1,12}(\.[0-9]{1,9})?", re.ASCII)
 
 
-class NotMoney(ValueError):
+class InvalidAmount(ValueError):
     """A text that is no amount of money; the message says what one looks like."""
 
 
 def nanos_of(text: str) -> int:
     """Nano-dollars of an amount in US dollars like "1.00" or "0.000001". Raises NotMoney."""
     if not _TEXT.fullmatch(text):
-        raise NotMoney(f'{text!r} is no amount in US dollars: write it like "1.00" or "0.000001", to nine decimals')
+        raise InvalidAmount(
+            f'{text!r} is no amount in US dollars: write it like "1.00" or "0.000001", to nine decimals'
+        )
     whole, _, rest = text.partition(".")
     nanos = int(whole) * NANOS + int(f"{rest:0<9}")
-    if nanos > MOST_NANOS:
-        raise NotMoney(f"{text} is more than {MOST_NANOS // NANOS:,} US dollars, the most that can be a limit")
+    if nanos > MAX_NANOS:
+        raise InvalidAmount(f"{text} is more than {MAX_NANOS // NANOS:,} US dollars, the most that can be a limit")
     return nanos
 
 

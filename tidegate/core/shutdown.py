@@ -12,7 +12,7 @@ from typing import Any
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
-def end_with_parent() -> None:
+def exit_with_parent() -> None:
     """Be told to end, by SIGTERM, once the process that started this one by `multiprocessing` is gone, however it went.
 
     Else workers whose supervisor was killed would serve on, with nobody to reach them by.
@@ -27,12 +27,12 @@ def _end_after(wait: Callable[[], None]) -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
-class Ending:
+class Shutdown:
     """Use it between `start` and `close`. Whoever handled the signals before handles them as before."""
 
-    def __init__(self, tell: Callable[[], None]) -> None:
+    def __init__(self, on_signal: Callable[[], None]) -> None:
         """`tell` is called in the event loop, at most once for each signal."""
-        self._tell = tell
+        self._tell = on_signal
         self._loop: asyncio.AbstractEventLoop | None = None
         self._before: dict[signal.Signals, Any] = {}
 

@@ -43,7 +43,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """Nano-dollars per UTC month."""
 
     @property
-    def none(self) -> bool:
+    def is_unlimited(self) -> bool:
         """Whether nothing is limited."""
         return self == _UNLIMITED
 
@@ -83,7 +83,7 @@ class AnswerHead(msgspec.Struct, frozen=True, kw_only=True):
     """The words of its own caller that it repeats, in canonical form; empty for none."""
     queued_ms: int = 0
     """How long it waited for the upstream's capacity."""
-    adapted: tuple[str, ...] = ()
+    adaptations: tuple[str, ...] = ()
     """What of the request had to be changed for who answered it, a word or two each."""
     stale: bool = False
     """It is a stored answer that is no longer fresh, given because nobody could be asked."""
@@ -91,7 +91,7 @@ class AnswerHead(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds since it was stored, where it was."""
 
 
-class Ready(msgspec.Struct, frozen=True, kw_only=True):
+class BufferedAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """An answer that is all here: a stale one, or a canned reply."""
 
     head: AnswerHead
@@ -108,7 +108,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 
     error: TidegateError | None = None
     """Why there is no complete answer."""
-    reported: TidegateError | None = None
+    reported_error: TidegateError | None = None
     """The same, or the failure that a complete answer itself reports (a Response with status `failed`)."""
     stream: bool = False
     events: tuple[bytes, ...] = ()
@@ -117,7 +117,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """The JSON of the upstream's own usage object; None if it never came."""
     model: str | None = None
     """The model that answered."""
-    tier: str | None = None
+    service_tier: str | None = None
     """The `service_tier` that answered."""
     storable: bool = False
     """Complete and successful: may be given again."""
@@ -128,15 +128,15 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     upstream_request_id: str | None = None
     provider: str | None = None
     """Who answered, or failed last; `canned` for a reply of our own."""
-    target: str | None = None
+    target_model: str | None = None
     """The model that was asked for there."""
-    adapted: tuple[str, ...] = ()
+    adaptations: tuple[str, ...] = ()
     """What had to be changed of the call for this target."""
-    rung: str | None = None
+    fallback_step: str | None = None
     """The step of the ladder that answered, or failed last."""
     attempts: int = 1
     """Times that the call was sent."""
-    before: tuple["Outcome", ...] = ()
+    previous_attempts: tuple["Outcome", ...] = ()
     """How the attempts before ended."""
     seconds: float = 0.0
     """From the call to its end."""
@@ -144,14 +144,14 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """Of them, those after the last byte that was read."""
 
     @property
-    def taken(self) -> bool:
+    def may_be_charged(self) -> bool:
         """Whether the upstream may have read the call and written: it charges for that, arrive it or not.
 
         Who breaks a connection at once had not begun; who does after a while may have been at work.
         """
         if not self.sent or self.error is None:
             return self.sent
-        return self.error.taken or (isinstance(self.error, ConnectionFailed) and self.seconds >= _AT_ONCE)
+        return self.error.may_be_charged or (isinstance(self.error, ConnectionFailed) and self.seconds >= _AT_ONCE)
 
 
 class Usage(msgspec.Struct, frozen=True, gc=False, kw_only=True):
@@ -212,5 +212,5 @@ class LedgerEntry(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     upstream_request_id: str | None = None
     attempts: int = 0
     """Times that the call was sent upstream."""
-    rung: str | None = None
+    fallback_step: str | None = None
     """The step of the ladder that answered it, or failed last; None where the ladder was not needed."""

@@ -5,134 +5,160 @@ from collections.abc import Callable
 
 from tidegate.core.errors import NotCached, RedisUnavailable, StoreError
 from tidegate.core.values import Caller, Limits
-from tidegate.limits.decision import Absent, Allowance, Busy, Decision, Go, Hit, Join, Rebuild, Refuse
+from tidegate.limits.decision import (
+    CacheHit,
+    Decision,
+    JoinFlight,
+    LimitRejection,
+    NoStoredAnswer,
+    RebuildNeeded,
+    RemainingLimits,
+    SendUpstream,
+    UpstreamFull,
+)
 from tidegate.limits.local_limits import LocalLimits
-from tidegate.limits.rebuild import Recount
-from tidegate.limits.rejections import error_of
-from tidegate.limits.reservations import Holds
-from tidegate.limits.scopes import Scopes, Terms, period_of, scopes_of
-from tidegate.limits.scripts import Admission, Gate, Settlement
+from tidegate.limits.rebuild import BudgetRebuild
+from tidegate.limits.rejections import rejection_error
+from tidegate.limits.reservations import Reservations
+from tidegate.limits.scopes import CallerScopes, Reservation, caller_scopes, period_of
+from tidegate.limits.scripts import AdmissionRequest, LimitScripts, Settlement
 from tidegate.queue.waiters import busy_error
 
 LocalOwner = Callable[[], str | None]
 
 
-def _nobody() -> None:
+def _no_local_owner() -> None:
     return None
 
 
-class Door:
+class AdmissionController:
     """What the pipeline sees of admission."""
 
-    def __init__(self, gate: Gate, holds: Holds, recount: Recount, local: LocalLimits, *, everybody: Limits) -> None:
+    def __init__(
+        self,
+        scripts: LimitScripts,
+        reservations: Reservations,
+        rebuild: BudgetRebuild,
+        local_limits: LocalLimits,
+        *,
+        global_limits: Limits,
+    ) -> None:
         """`local` keeps the limits while Redis is away; `everybody` limits the whole deployment."""
-        self._gate = gate
-        self._holds = holds
-        self._recount = recount
-        self._local = local
-        self._everybody = everybody
+        self._scripts = scripts
+        self._reservations = reservations
+        self._rebuild = rebuild
+        self._local_limits = local_limits
+        self._global_limits = global_limits
 
-    def scopes(self, caller: Caller, end_user: str | None) -> Scopes:
+    def scopes(self, caller: Caller, end_user: str | None) -> CallerScopes:
         """The scopes a call counts in."""
-        return scopes_of(caller, end_user, self._everybody)
+        return caller_scopes(caller, end_user, self._global_limits)
 
-    def terms(self, request_id: str, scopes: Scopes, *, now: float, tokens: int, nanos: int) -> Terms:
+    def reservation(
+        self, request_id: str, scopes: CallerScopes, *, now: float, tokens: int, cost_nanos: int
+    ) -> Reservation:
         """What a call of this size asks for; `now` in Unix seconds."""
         period = period_of(now)
-        return Terms(
-            p=self._gate.prefix,
+        return Reservation(
+            prefix=self._scripts.prefix,
             id=request_id,
-            d=period.day,
-            m=period.month,
+            day=period.day,
+            month=period.month,
             midnight=period.midnight,
             month_end=period.month_end,
-            n=scopes.names,
+            scope_names=scopes.names,
             scopes=scopes.limiting,
-            k=tokens,
-            c=nanos,
-            lease=self._holds.lease_seconds,
+            tokens=tokens,
+            cost_nanos=cost_nanos,
+            lease_seconds=self._reservations.lease_seconds,
         )
 
-    async def admit(self, ask: Admission, *, local: LocalOwner = _nobody) -> Hit | Join | Go:
+    async def admit(
+        self, request: AdmissionRequest, *, local_owner: LocalOwner = _no_local_owner
+    ) -> CacheHit | JoinFlight | SendUpstream:
         """Let a call in; `local` tells who owns a flight to the same answer in this process, for when Redis is away.
 
         A call that was a Join may ask once more: it gives up what it held. Raises CallerLimited, CallTooLarge,
         BudgetExceeded, BudgetHeld, QueueFull, QueueTimeout or NotCached; and a StoreError where a budget cannot be
         looked at.
         """
-        self._holds.discard(ask.terms.id)
-        self._local.ended(ask.terms.id)
+        self._reservations.discard(request.reservation.id)
+        self._local_limits.release(request.reservation.id)
         try:
-            decision = await self._through_gate(ask)
+            decision = await self._decide(request)
         except asyncio.CancelledError:
-            self._holds.release_later(ask.terms.id)
+            self._reservations.release_later(request.reservation.id)
             raise
         except RedisUnavailable as error:
-            return self._without_redis(ask, error, local())  # asked now: others may have set off meanwhile
-        if isinstance(decision, Go | Join):
-            self._keep(ask, decision)
+            return self._without_redis(request, error, local_owner())  # asked now: others may have set off meanwhile
+        if isinstance(decision, SendUpstream | JoinFlight):
+            self._record(request, decision)
             return decision
-        if isinstance(decision, Hit):
+        if isinstance(decision, CacheHit):
             return decision
-        raise _refusal(decision, ask)
+        raise _error_of_decision(decision, request)
 
-    async def give_back(self, request_id: str, *, now: float) -> None:
+    async def release(self, request_id: str, *, now: float) -> None:
         """A call that was let in does not go, and gives back what it holds: at once, or when Redis is back."""
-        self._local.ended(request_id)
-        self._holds.discard(request_id)
+        self._local_limits.release(request_id)
+        self._reservations.discard(request_id)
         try:
-            await self._gate.release(request_id, now=now)
+            await self._scripts.release(request_id, now=now)
         except RedisUnavailable:
-            self._holds.release_later(request_id)
+            self._reservations.release_later(request_id)
 
     async def settle(self, settlement: Settlement) -> None:
         """Let a call out. Raises RedisUnavailable; then it is charged later, and the ledger's line must be kept."""
-        done = settlement.done
-        self._local.ended(done.id)
-        self._holds.discard(done.id)  # first: what is settled must not be held anew
+        done = settlement.charge
+        self._local_limits.release(done.id)
+        self._reservations.discard(done.id)  # first: what is settled must not be held anew
         try:
-            await self._gate.settle(settlement)
+            await self._scripts.settle(settlement)
         except RedisUnavailable:
-            self._holds.settle_later(settlement)
+            self._reservations.settle_later(settlement)
             raise
-        self._holds.settled(settlement)
+        self._reservations.record_settled(settlement)
 
-    async def _through_gate(self, ask: Admission) -> Decision:
-        decision = await self._gate.admit(ask)
-        if isinstance(decision, Rebuild):
-            await self._recount.ensure()
-            return await self._gate.admit(ask)
+    async def _decide(self, ask: AdmissionRequest) -> Decision:
+        decision = await self._scripts.admit(ask)
+        if isinstance(decision, RebuildNeeded):
+            await self._rebuild.ensure()
+            return await self._scripts.admit(ask)
         return decision
 
-    def _keep(self, ask: Admission, decision: Go | Join) -> None:
-        if decision.memory:
-            self._holds.add(ask, spends=isinstance(decision, Go))
-        if isinstance(decision, Go) and not decision.counted:
-            self._recount.soon()
+    def _record(self, ask: AdmissionRequest, decision: SendUpstream | JoinFlight) -> None:
+        if decision.dataset_id:
+            self._reservations.add(ask, spends=isinstance(decision, SendUpstream))
+        if isinstance(decision, SendUpstream) and not decision.counters_valid:
+            self._rebuild.schedule()
 
-    def _without_redis(self, ask: Admission, error: StoreError, local: str | None) -> Join | Go:
+    def _without_redis(self, ask: AdmissionRequest, error: StoreError, local: str | None) -> JoinFlight | SendUpstream:
         """Calls go on within this process's share of the limits; but nobody spends a budget that cannot be seen."""
         if ask.only_stored:
             raise NotCached
-        if ask.terms.c > 0 and any(scope.bd is not None or scope.bm is not None for scope in ask.terms.scopes):
-            self._holds.release_later(ask.terms.id)  # Redis may have heard, and only its answer be missing
+        if ask.reservation.cost_nanos > 0 and any(
+            scope.budget_day is not None or scope.budget_month is not None for scope in ask.reservation.scopes
+        ):
+            self._reservations.release_later(ask.reservation.id)  # Redis may have heard, and only its answer be missing
             raise error
-        refusal = self._local.refuse_or_take(ask.terms, now=ask.now, spends=local is None)
+        refusal = self._local_limits.reject_or_take(ask.reservation, now=ask.now, spends=local is None)
         if refusal is not None:
-            self._holds.release_later(ask.terms.id)
-            raise error_of(refusal, now=ask.now)
+            self._reservations.release_later(ask.reservation.id)
+            raise rejection_error(refusal, now=ask.now)
         if local is not None:
-            return Join(allowance=Allowance(), owner=local, memory="")
-        return Go(allowance=Allowance(), claimed=ask.claim, memory="")
+            return JoinFlight(remaining_limits=RemainingLimits(), owner=local, dataset_id="")
+        return SendUpstream(remaining_limits=RemainingLimits(), claimed=ask.claim, dataset_id="")
 
 
-def _refusal(decision: Absent | Busy | Rebuild | Refuse, ask: Admission) -> Exception:
+def _error_of_decision(
+    decision: NoStoredAnswer | UpstreamFull | RebuildNeeded | LimitRejection, ask: AdmissionRequest
+) -> Exception:
     match decision:
-        case Refuse():
-            return error_of(decision, now=ask.now)
-        case Busy():
-            return busy_error(decision.verdict, ask.lane.deadline - ask.now)
-        case Absent():
+        case LimitRejection():
+            return rejection_error(decision, now=ask.now)
+        case UpstreamFull():
+            return busy_error(decision.verdict, ask.slot.deadline - ask.now)
+        case NoStoredAnswer():
             return NotCached()
-        case Rebuild():
+        case RebuildNeeded():
             return RedisUnavailable("Redis lost its memory again while the budgets were being counted.")

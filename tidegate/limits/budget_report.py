@@ -7,7 +7,7 @@ import msgspec
 
 from tidegate.core.values import Limits
 from tidegate.limits.budget_store import Amounts, BudgetStore, Spending
-from tidegate.limits.scopes import EVERYBODY, Period, period_of
+from tidegate.limits.scopes import ALL_CALLERS, BudgetPeriod, period_of
 from tidegate.storage.postgres import Postgres, queries
 
 
@@ -26,7 +26,7 @@ class Budget(msgspec.Struct, frozen=True, kw_only=True):
     period: str
     """`day` or `month`, UTC."""
     spent: int
-    held: int
+    reserved: int
     """What calls under way may still cost."""
     budget: int | None = None
     """None where spending is counted but never stopped."""
@@ -34,18 +34,18 @@ class Budget(msgspec.Struct, frozen=True, kw_only=True):
     """Unix seconds."""
 
     @property
-    def share(self) -> float | None:
+    def used_ratio(self) -> float | None:
         """Of the budget, what is spent or held: 1 is all of it."""
         if self.budget is None:
             return None
-        return (self.spent + self.held) / self.budget if self.budget else 1.0
+        return (self.spent + self.reserved) / self.budget if self.budget else 1.0
 
 
-class Budgets(msgspec.Struct, frozen=True, kw_only=True):
+class BudgetListing(msgspec.Struct, frozen=True, kw_only=True):
     """A page of budgets."""
 
     budgets: tuple[Budget, ...]
-    counted: bool
+    counters_valid: bool
     """Whether the counters are true; else Redis lost them and they are counted anew before the next paid call."""
     last: str | None
     """The scope to go on after; None when this was the last page."""
@@ -54,42 +54,42 @@ class Budgets(msgspec.Struct, frozen=True, kw_only=True):
 class BudgetReport:
     """Reads both stores."""
 
-    def __init__(self, postgres: Postgres, store: BudgetStore, *, everybody: Limits) -> None:
+    def __init__(self, postgres: Postgres, store: BudgetStore, *, global_limits: Limits) -> None:
         """`everybody` has the whole deployment's own budgets."""
         self._postgres = postgres
         self._store = store
-        self._everybody = _Subject(
-            scope=EVERYBODY, kind="all", budget_day=everybody.budget_day, budget_month=everybody.budget_month
+        self._all_callers = _BudgetSubject(
+            scope=ALL_CALLERS, kind="all", budget_day=global_limits.budget_day, budget_month=global_limits.budget_month
         )
         self._sql = queries("projects")
 
     async def read(
         self, now: float, *, project: str | None = None, after: str | None = None, limit: int = 1000
-    ) -> Budgets:
+    ) -> BudgetListing:
         """The budgets of `project`, or all; after the scope `after`, of at most `limit` scopes.
 
         The first page of all begins with the whole deployment, budget or not. Raises PostgresUnavailable and
         RedisUnavailable.
         """
         period = period_of(now)
-        arguments = (project, _begin(period), after, limit + 1)
+        arguments = (project, _start_of_month(period), after, limit + 1)
         async with self._postgres.connection() as connection:
             rows = await connection.fetch(self._sql["budgeted"], *arguments)
-        subjects = [_Subject(**row) for row in rows]
+        subjects = [_BudgetSubject(**row) for row in rows]
         more, subjects = len(subjects) > limit, subjects[:limit]
         last = subjects[-1].scope if more else None
         if project is None and after is None:
-            subjects.insert(0, self._everybody)
+            subjects.insert(0, self._all_callers)
         spendings = await self._store.read([subject.scope for subject in subjects], now)
         budgets = [
             budget
             for subject, spending in zip(subjects, spendings, strict=True)
             for budget in _budgets(subject, spending, period)
         ]
-        return Budgets(budgets=tuple(budgets), counted=await self._store.counted(), last=last)
+        return BudgetListing(budgets=tuple(budgets), counters_valid=await self._store.counters_valid(), last=last)
 
 
-class _Subject(msgspec.Struct, frozen=True, kw_only=True):
+class _BudgetSubject(msgspec.Struct, frozen=True, kw_only=True):
     """Who has a budget: a row of the query `budgeted`."""
 
     scope: str
@@ -102,15 +102,15 @@ class _Subject(msgspec.Struct, frozen=True, kw_only=True):
     budget_month: int | None = None
 
 
-def _budgets(subject: _Subject, spending: Spending, period: Period) -> Iterator[Budget]:
-    always = subject.scope == EVERYBODY
+def _budgets(subject: _BudgetSubject, spending: Spending, period: BudgetPeriod) -> Iterator[Budget]:
+    always = subject.scope == ALL_CALLERS
     if always or subject.budget_day is not None:
         yield _budget(subject, "day", spending.day, subject.budget_day, period.midnight)
     if always or subject.budget_month is not None:
         yield _budget(subject, "month", spending.month, subject.budget_month, period.month_end)
 
 
-def _budget(subject: _Subject, period: str, amounts: Amounts, budget: int | None, renews_at: float) -> Budget:
+def _budget(subject: _BudgetSubject, period: str, amounts: Amounts, budget: int | None, renews_at: float) -> Budget:
     return Budget(
         scope=subject.scope,
         kind=subject.kind,
@@ -120,11 +120,11 @@ def _budget(subject: _Subject, period: str, amounts: Amounts, budget: int | None
         user=subject.end_user,
         period=period,
         spent=amounts.spent,
-        held=amounts.held,
+        reserved=amounts.reserved,
         budget=budget,
         renews_at=renews_at,
     )
 
 
-def _begin(period: Period) -> float:
+def _start_of_month(period: BudgetPeriod) -> float:
     return datetime.strptime(period.month, "%Y-%m").replace(tzinfo=UTC).timestamp()

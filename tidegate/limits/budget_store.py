@@ -7,7 +7,7 @@ import msgspec
 from tidegate.limits.scopes import period_of
 from tidegate.storage.redis import RedisLink
 
-_AT_ONCE = 200
+_SCOPES_PER_COMMAND = 200
 """Scopes in one command: 800 numbers are read in well under a millisecond."""
 
 
@@ -15,7 +15,7 @@ class Amounts(msgspec.Struct, frozen=True, kw_only=True):
     """Nano-dollars of one period."""
 
     spent: int
-    held: int
+    reserved: int
     """What calls under way may still cost."""
 
 
@@ -39,11 +39,11 @@ class BudgetStore:
     async def read(self, scopes: Sequence[str], now: float) -> tuple[Spending, ...]:
         """The scopes' amounts, in their order; what was never counted is 0. Raises RedisUnavailable."""
         found: list[Spending] = []
-        for begin in range(0, len(scopes), _AT_ONCE):
-            found += await self._read_some(scopes[begin : begin + _AT_ONCE], now)
+        for begin in range(0, len(scopes), _SCOPES_PER_COMMAND):
+            found += await self._read_some(scopes[begin : begin + _SCOPES_PER_COMMAND], now)
         return tuple(found)
 
-    async def counted(self) -> bool:
+    async def counters_valid(self) -> bool:
         """Whether the counters are true; else they are counted anew before the next paid call.
 
         Raises RedisUnavailable.
@@ -64,4 +64,4 @@ class BudgetStore:
 
 
 def _amounts(numbers: Iterator[int]) -> Amounts:
-    return Amounts(spent=next(numbers), held=next(numbers))
+    return Amounts(spent=next(numbers), reserved=next(numbers))

@@ -2,10 +2,10 @@
 
 import msgspec
 
-from tidegate.queue.messages import Refused, Verdict
+from tidegate.queue.messages import QueueRejected, QueueVerdict
 
 
-class Told(msgspec.Struct, frozen=True, gc=False, array_like=True):
+class LimitStatus(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """A limit as its caller is told of it."""
 
     limit: int
@@ -14,66 +14,66 @@ class Told(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """Seconds until all of it is there again."""
 
 
-class Allowance(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+class RemainingLimits(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """What is left of the caller's limits a minute, where it has any."""
 
-    requests: Told | None = None
-    tokens: Told | None = None
+    requests: LimitStatus | None = None
+    tokens: LimitStatus | None = None
 
 
-class Hit(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+class CacheHit(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """The answer is stored; its ledger entry is written."""
 
-    allowance: Allowance
-    at: float
+    remaining_limits: RemainingLimits
+    stored_at: float
     """Unix seconds at which it was stored."""
     head: bytes
     body: bytes
     account: bytes
 
 
-class Join(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+class JoinFlight(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """Somebody is asking the same right now."""
 
-    allowance: Allowance
+    remaining_limits: RemainingLimits
     owner: str
     """`process:request` of the one who asks."""
-    memory: str
+    dataset_id: str
     """The name of Redis's memory in which the call is held; empty where it is not."""
     claimed: bool = False
     """Never: the flight is the other's."""
-    verdict: Verdict | None = None
+    verdict: QueueVerdict | None = None
     """None: the lane was not asked."""
 
 
-class Go(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+class SendUpstream(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """Ask the upstream."""
 
-    allowance: Allowance
+    remaining_limits: RemainingLimits
     claimed: bool
     """Others who ask the same will join this call."""
-    memory: str
+    dataset_id: str
     """The name of Redis's memory in which the call is held; empty where it is not."""
-    counted: bool = True
+    counters_valid: bool = True
     """Whether the budgets' counters are true."""
-    verdict: Verdict | None = None
+    verdict: QueueVerdict | None = None
     """What the upstream's lane says; None where it was not asked."""
 
 
-class Busy(msgspec.Struct, frozen=True, kw_only=True):
+class UpstreamFull(msgspec.Struct, frozen=True, kw_only=True):
     """The upstream has no room for the call in time."""
 
-    verdict: Refused
+    verdict: QueueRejected
 
 
-class Absent(msgspec.Struct, frozen=True, kw_only=True):
+class NoStoredAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """There is no stored answer, and nothing else was wanted."""
 
 
-class Refuse(msgspec.Struct, frozen=True, kw_only=True):
+class LimitRejection(msgspec.Struct, frozen=True, kw_only=True):
     """A limit or a budget does not allow it."""
 
-    what: str
+    kind: str
     """`requests`, `day`, `tokens`, `too_large`, `concurrency`, `budget` or `budget_held`."""
     scope: str
     limit: float
@@ -84,8 +84,8 @@ class Refuse(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds until the same call may be allowed; None for never."""
 
 
-class Rebuild(msgspec.Struct, frozen=True, kw_only=True):
+class RebuildNeeded(msgspec.Struct, frozen=True, kw_only=True):
     """A budget's counters are not true; the ledger must be counted before anything is paid from it."""
 
 
-Decision = Hit | Join | Go | Absent | Busy | Refuse | Rebuild
+Decision = CacheHit | JoinFlight | SendUpstream | NoStoredAnswer | UpstreamFull | LimitRejection | RebuildNeeded

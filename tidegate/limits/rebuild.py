@@ -20,30 +20,30 @@ import structlog
 from tidegate.core.clock import Clock
 from tidegate.core.errors import RedisUnavailable, StoreError
 from tidegate.core.ids import IdSource, new_id
-from tidegate.limits.scopes import EVERYBODY, Period, period_of
+from tidegate.limits.scopes import ALL_CALLERS, BudgetPeriod, period_of
 from tidegate.storage.postgres import Postgres, queries
 from tidegate.storage.redis import RedisLink, Script
 
 _DAY_TTL, _MONTH_TTL = 3 * 86_400, 63 * 86_400
-_COUNT_SECONDS = 20.0
+_REBUILD_SECONDS = 20.0
 """After so long another process may begin a count of its own."""
-_MOST_TURNS = 200
-_SOON_SECONDS = 5.0
-_PAGE = 1000
-_CLOCKS_DIFFER = 60.0
+_MAX_TRIES = 200
+_SCHEDULE_SECONDS = 5.0
+_PAGE_SIZE = 1000
+_CLOCK_SKEW_SECONDS = 60.0
 """Seconds around midnight in which the day before is counted too."""
 _log = structlog.get_logger("recount")
 
 
-class Counter(msgspec.Struct, frozen=True, kw_only=True):
+class SpentCounter(msgspec.Struct, frozen=True, kw_only=True):
     """One counter, as the script reads it."""
 
-    k: str
-    c: int
+    name: str
+    nanos: int
     ttl: int
 
 
-class _Line(msgspec.Struct):
+class _StreamEntry(msgspec.Struct):
     """What the count needs of a line in the stream."""
 
     id: str
@@ -55,7 +55,7 @@ class _Line(msgspec.Struct):
     cost_nanos: int = 0
 
 
-class Recount:
+class BudgetRebuild:
     """Counts the ledger into Redis, once for all processes that ask at the same time."""
 
     def __init__(  # a parameter for each part
@@ -73,10 +73,10 @@ class Recount:
         self._postgres = postgres
         self._prefix = f"{{{prefix}}}"
         self._clock = clock
-        self._grace = grace_seconds
+        self._grace_seconds = grace_seconds
         self._ids = ids
         self._script = Script("recount")
-        self._written = Script("written")
+        self._invalidate = Script("written")
         self._sql = queries("recount")
         self._running: asyncio.Task[None] | None = None
         self._not_before = 0.0
@@ -84,24 +84,24 @@ class Recount:
     async def ensure(self) -> None:
         """Have the counters be true. Raises RedisUnavailable or PostgresUnavailable while that cannot be."""
         if self._running is None or self._running.done():
-            self._running = asyncio.create_task(self._count(), name="recount")
-            self._running.add_done_callback(_retrieve)
+            self._running = asyncio.create_task(self._rebuild(), name="recount")
+            self._running.add_done_callback(_ignore_error)
         await asyncio.shield(self._running)
 
-    def soon(self) -> None:
+    def schedule(self) -> None:
         """Have them be true in a while; nobody waits for it."""
         running = self._running is not None and not self._running.done()
         if not running and self._clock.monotonic() >= self._not_before:
-            self._not_before = self._clock.monotonic() + _SOON_SECONDS
-            self._running = asyncio.create_task(self._count(), name="recount")
-            self._running.add_done_callback(_retrieve)
+            self._not_before = self._clock.monotonic() + _SCHEDULE_SECONDS
+            self._running = asyncio.create_task(self._rebuild(), name="recount")
+            self._running.add_done_callback(_ignore_error)
 
-    async def forget(self, written: Sequence[str] = ()) -> None:
+    async def invalidate(self, request_ids: Sequence[str] = ()) -> None:
         """Have the ledger counted before a budget is spent: it may have lines not charged. Raises RedisUnavailable.
 
         The calls `written` have their own lines in PostgreSQL by now: they hold nothing any more.
         """
-        await self._link.run(self._written, (), (self._prefix, *written))
+        await self._link.run(self._invalidate, (), (self._prefix, *request_ids))
 
     async def close(self) -> None:
         """Stop; another process may count."""
@@ -110,17 +110,17 @@ class Recount:
             with contextlib.suppress(asyncio.CancelledError, StoreError):
                 await self._running
 
-    async def _count(self) -> None:
+    async def _rebuild(self) -> None:
         await self._postgres.ping()  # before anybody waits for what cannot come
         name = self._ids("count_")
-        for _ in range(_MOST_TURNS):
-            match await self._run("begin", name, int(_COUNT_SECONDS * 1000), self._grace):
+        for _ in range(_MAX_TRIES):
+            match await self._run("begin", name, int(_REBUILD_SECONDS * 1000), self._grace_seconds):
                 case [b"counted"]:
                     return
                 case [b"wait", seconds]:
                     await asyncio.sleep(float(seconds))
                 case _:
-                    counters = await self._from_ledger(await self._in_stream())
+                    counters = await self._sum_ledger(await self._read_stream())
                     if await self._run("set", name, msgspec.json.encode(counters)):
                         _log.info("budgets counted from the ledger", counters=len(counters), name=name)
                         return
@@ -130,47 +130,48 @@ class Recount:
         reply: list[bytes] | int = await self._link.run(self._script, (), (self._prefix, turn, *args))
         return reply
 
-    async def _in_stream(self) -> list[_Line]:
+    async def _read_stream(self) -> list[_StreamEntry]:
         """The lines that are not in PostgreSQL yet."""
-        lines: list[_Line] = []
+        lines: list[_StreamEntry] = []
         after = b"-"
         while True:
-            page = await self._link.command("XRANGE", f"{self._prefix}:ledger", after, "+", "COUNT", _PAGE)
+            page = await self._link.command("XRANGE", f"{self._prefix}:ledger", after, "+", "COUNT", _PAGE_SIZE)
             for _, fields in page:
                 with contextlib.suppress(msgspec.DecodeError):  # no line of ours; PostgreSQL will not take it either
-                    lines.append(msgspec.json.decode(fields[1], type=_Line))
-            if len(page) < _PAGE:
+                    lines.append(msgspec.json.decode(fields[1], type=_StreamEntry))
+            if len(page) < _PAGE_SIZE:
                 return [line for line in lines if line.cost_nanos or line.outcome != "ok"]
             after = b"(" + page[-1][0]
 
-    async def _from_ledger(self, waiting: Sequence[_Line]) -> list[Counter]:
+    async def _sum_ledger(self, waiting: Sequence[_StreamEntry]) -> list[SpentCounter]:
         now = self._clock.now()
         periods = {
-            (each.day, each.month): each for each in map(period_of, (now - _CLOCKS_DIFFER, now + _CLOCKS_DIFFER))
+            (each.day, each.month): each
+            for each in map(period_of, (now - _CLOCK_SKEW_SECONDS, now + _CLOCK_SKEW_SECONDS))
         }
         lines = msgspec.json.encode(waiting).decode()
         async with self._postgres.connection() as connection, connection.transaction(isolation="repeatable_read"):
             await connection.execute("SELECT 1")  # which takes the snapshot
             journal = await self._run("journal")
             ids = [] if isinstance(journal, int) else [one.decode() for one in journal]
-            counters: dict[str, Counter] = {}
+            counters: dict[str, SpentCounter] = {}
             for period in periods.values():
                 rows = await connection.fetch(self._sql["spent"], period.day, period.month, lines, ids)
-                counters |= {counter.k: counter for row in rows for counter in _counters(dict(row), period)}
+                counters |= {counter.name: counter for row in rows for counter in _counters(dict(row), period)}
         return list(counters.values())
 
 
-def _counters(row: dict[str, object], period: Period) -> Iterator[Counter]:
+def _counters(row: dict[str, object], period: BudgetPeriod) -> Iterator[SpentCounter]:
     scope = _scope(row)
     if scope is not None:
-        yield Counter(k=f"{scope}:{period.day}", c=int(str(row["day_nanos"])), ttl=_DAY_TTL)
-        yield Counter(k=f"{scope}:{period.month}", c=int(str(row["month_nanos"])), ttl=_MONTH_TTL)
+        yield SpentCounter(name=f"{scope}:{period.day}", nanos=int(str(row["day_nanos"])), ttl=_DAY_TTL)
+        yield SpentCounter(name=f"{scope}:{period.month}", nanos=int(str(row["month_nanos"])), ttl=_MONTH_TTL)
 
 
 def _scope(row: dict[str, object]) -> str | None:
     match row["kind"]:
         case "all":
-            return EVERYBODY
+            return ALL_CALLERS
         case "project":
             return f"project/{row['project']}"
         case "key":
@@ -179,7 +180,7 @@ def _scope(row: dict[str, object]) -> str | None:
             return None if row["end_user"] is None else f"user/{row['project']}/{row['end_user']}"
 
 
-def _retrieve(counting: "asyncio.Task[None]") -> None:
+def _ignore_error(counting: "asyncio.Task[None]") -> None:
     # an error nobody waited for is no error of the program
     if not counting.cancelled():
         counting.exception()

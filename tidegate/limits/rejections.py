@@ -3,8 +3,8 @@
 import math
 from datetime import UTC, datetime
 
-from tidegate.core.errors import BudgetExceeded, BudgetHeld, CallerLimited, CallTooLarge, TidegateError
-from tidegate.limits.decision import Refuse
+from tidegate.core.errors import BudgetExceeded, BudgetReserved, CallerRateLimited, RequestExceedsLimit, TidegateError
+from tidegate.limits.decision import LimitRejection
 
 _LIMITS = {
     "requests": ("requests per min (RPM)", "requests"),
@@ -13,48 +13,50 @@ _LIMITS = {
     "too_large": ("tokens per min (TPM)", "tokens"),
     "concurrency": ("calls in flight", "requests"),
 }
-_WHOSE = {"key": "this API key", "project": "project {}", "user": "end user {}", "all": "the whole gateway"}
+_SCOPE_LABELS = {"key": "this API key", "project": "project {}", "user": "end user {}", "all": "the whole gateway"}
 
 
-def error_of(refusal: Refuse, *, now: float) -> TidegateError:
+def rejection_error(rejection: LimitRejection, *, now: float) -> TidegateError:
     """The typed error of a refusal; `now` is Unix seconds."""
-    if refusal.what in ("budget", "budget_held"):
-        return _over_budget(refusal, now)
-    words, kind = _LIMITS[refusal.what]
-    figures = f"Limit {refusal.limit:.0f}, Used {refusal.used:.0f}, Requested {refusal.requested:.0f}."
-    if refusal.wait is None:
-        return CallTooLarge(f"Request too large for {whose(refusal.scope)} on {words}: {figures}", kind=kind)
-    again = f"Please try again in {_span(refusal.wait)}."
-    message = f"Rate limit reached for {whose(refusal.scope)} on {words}: {figures} {again}"
-    told = 0 if refusal.what == "concurrency" else int(refusal.limit)
-    return CallerLimited(message, kind=kind, limit=told, retry_after=refusal.wait)
+    if rejection.kind in ("budget", "budget_held"):
+        return _budget_error(rejection, now)
+    words, kind = _LIMITS[rejection.kind]
+    figures = f"Limit {rejection.limit:.0f}, Used {rejection.used:.0f}, Requested {rejection.requested:.0f}."
+    if rejection.wait is None:
+        return RequestExceedsLimit(
+            f"Request too large for {scope_label(rejection.scope)} on {words}: {figures}", kind=kind
+        )
+    again = f"Please try again in {_format_seconds(rejection.wait)}."
+    message = f"Rate limit reached for {scope_label(rejection.scope)} on {words}: {figures} {again}"
+    told = 0 if rejection.kind == "concurrency" else int(rejection.limit)
+    return CallerRateLimited(message, kind=kind, limit=told, retry_after=rejection.wait)
 
 
-def whose(scope: str) -> str:
+def scope_label(scope: str) -> str:
     """A scope in words."""
     kind, _, name = scope.partition("/")
-    return _WHOSE[kind].format(name.partition("/")[2] if kind == "user" else name)
+    return _SCOPE_LABELS[kind].format(name.partition("/")[2] if kind == "user" else name)
 
 
-def usd(nanos: float) -> str:
+def format_usd(nanos: float) -> str:
     """Nano-dollars as people write money, exact."""
     whole, rest = divmod(round(nanos), 1_000_000_000)
     return f"${whole}.{f'{rest:09d}'.rstrip('0').ljust(2, '0')}"
 
 
-def _over_budget(refusal: Refuse, now: float) -> TidegateError:
-    budget = f"The budget of {whose(refusal.scope)}, {usd(refusal.limit)}, leaves no room for this call"
-    most = f"which may cost up to {usd(refusal.requested)}"
-    if refusal.what == "budget_held":
-        taken = f"{usd(refusal.used)} is spent or held by calls under way"
-        return BudgetHeld(f"{budget}, {most}: {taken}. Please try again in 1s.", retry_after=refusal.wait)
+def _budget_error(refusal: LimitRejection, now: float) -> TidegateError:
+    budget = f"The budget of {scope_label(refusal.scope)}, {format_usd(refusal.limit)}, leaves no room for this call"
+    most = f"which may cost up to {format_usd(refusal.requested)}"
+    if refusal.kind == "budget_held":
+        taken = f"{format_usd(refusal.used)} is spent or held by calls under way"
+        return BudgetReserved(f"{budget}, {most}: {taken}. Please try again in 1s.", retry_after=refusal.wait)
     if refusal.wait is None:
         return BudgetExceeded(f"{budget}, {most}, more than all of it. Ask for less, with `max_tokens`.")
     renewal = datetime.fromtimestamp(now + refusal.wait, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    return BudgetExceeded(f"{budget}, {most}: {usd(refusal.used)} is spent. It is renewed at {renewal}.")
+    return BudgetExceeded(f"{budget}, {most}: {format_usd(refusal.used)} is spent. It is renewed at {renewal}.")
 
 
-def _span(seconds: float) -> str:
+def _format_seconds(seconds: float) -> str:
     """As OpenAI writes it, never less than it is: `644ms`, `8.64s`, `7m12s`."""
     if seconds < 1:
         return f"{max(1, math.ceil(seconds * 1000))}ms"

@@ -4,17 +4,27 @@ from collections.abc import Sequence
 
 import msgspec
 
-from tidegate.limits.decision import Absent, Allowance, Busy, Decision, Go, Hit, Join, Rebuild, Refuse
-from tidegate.limits.scopes import Done, Terms
-from tidegate.queue.messages import Refused
-from tidegate.queue.store import read_verdict
+from tidegate.limits.decision import (
+    CacheHit,
+    Decision,
+    JoinFlight,
+    LimitRejection,
+    NoStoredAnswer,
+    RebuildNeeded,
+    RemainingLimits,
+    SendUpstream,
+    UpstreamFull,
+)
+from tidegate.limits.scopes import Charge, Reservation
+from tidegate.queue.messages import QueueRejected
+from tidegate.queue.store import parse_verdict
 from tidegate.storage.redis import RedisLink, Script
 
-_pack = msgspec.msgpack.Encoder().encode
-_read_allowance = msgspec.json.Decoder(Allowance)
+_encode = msgspec.msgpack.Encoder().encode
+_decode_remaining_limits = msgspec.json.Decoder(RemainingLimits)
 
 
-class LaneAsk(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+class SlotRequest(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """What a call asks of the upstream's lane, as the script reads it."""
 
     lane: str
@@ -26,12 +36,12 @@ class LaneAsk(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     deadline: float
     rpm: int
     tpm: int
-    longest: int
-    elsewhere: bool = False
+    max_waiting: int
+    has_alternative: bool = False
     """The call can go elsewhere: a lane without room is no reason to refuse it."""
 
 
-class Admission(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+class AdmissionRequest(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """What a call asks of the gate."""
 
     fingerprint: str
@@ -47,28 +57,30 @@ class Admission(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """Nothing but a stored answer will do."""
     hit_entry: bytes
     """The ledger entry, JSON, to write on a hit."""
-    terms: Terms
-    lane: LaneAsk
+    reservation: Reservation
+    slot: SlotRequest
 
 
-_NO_LANE = LaneAsk(lane="", member="", tokens=0, flow="", weight=1, deadline=0.0, rpm=0, tpm=0, longest=0)
-_NOTHING = "-"
+_NO_SLOT = SlotRequest(lane="", member="", tokens=0, flow="", weight=1, deadline=0.0, rpm=0, tpm=0, max_waiting=0)
+_NO_ANSWER = "-"
 """The fingerprint of no answer."""
 
 
-def bare(terms: Terms, line: bytes, *, now: float, only_stored: bool = False) -> Admission:
+def limits_only(
+    reservation: Reservation, ledger_entry: bytes, *, now: float, only_stored: bool = False
+) -> AdmissionRequest:
     """To be let in and no more: no answer is looked for, no flight claimed, no lane entered."""
-    return Admission(
-        fingerprint=_NOTHING,
+    return AdmissionRequest(
+        fingerprint=_NO_ANSWER,
         owner="",
         now=now,
         lookup=only_stored,
         claim=False,
         max_age=None,
         only_stored=only_stored,
-        hit_entry=line,
-        terms=terms,
-        lane=_NO_LANE,
+        hit_entry=ledger_entry,
+        reservation=reservation,
+        slot=_NO_SLOT,
     )
 
 
@@ -82,19 +94,19 @@ class Settlement(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """The ledger entry, JSON."""
     now: float
     """Unix seconds."""
-    done: Done
+    charge: Charge
     head: bytes = b""
     body: bytes = b""
     account: bytes = b"{}"
-    keep_seconds: float = 0.0
+    fresh_seconds: float = 0.0
     """How long the answer is fresh; 0 to keep none."""
     stale_seconds: float = 0.0
     """How much longer it is kept, for when nobody can be asked."""
-    answers_of: str = ""
+    end_user: str = ""
     """The end user whose answer it is, so that it can be found when they are to be forgotten; empty for nobody."""
 
 
-class Gate:
+class LimitScripts:
     """Admits and settles calls, each in one atomic step. Raises RedisUnavailable."""
 
     def __init__(self, link: RedisLink, *, prefix: str, lease_seconds: float) -> None:
@@ -106,86 +118,90 @@ class Gate:
         self._settle = Script("settle")
         self._renew = Script("renew_holds")
         self._reap = Script("reap")
-        self._rehold = Script("rehold")
+        self._restore = Script("rehold")
         self._release = Script("release")
-        self._memory = Script("memory")
+        self._dataset_id = Script("memory")
 
-    async def admit(self, ask: Admission) -> Decision:  # noqa: PLR0911  # one for each reply of the script
+    async def admit(self, request: AdmissionRequest) -> Decision:  # noqa: PLR0911  # one for each reply of the script
         """Check the limits, look the answer up, join who is asking it, or go: hold the money, claim the flight."""
         reply = await self._link.run(
             self._admit,
-            self._keys(ask.fingerprint),
+            self._keys(request.fingerprint),
             (
-                f"{ask.now:.6f}",
-                -1 if ask.max_age is None else ask.max_age,
-                2 if ask.only_stored else int(ask.lookup),
-                int(ask.claim),
-                ask.owner,
+                f"{request.now:.6f}",
+                -1 if request.max_age is None else request.max_age,
+                2 if request.only_stored else int(request.lookup),
+                int(request.claim),
+                request.owner,
                 self._lease_ms,
-                ask.hit_entry,
-                _pack(ask.terms),
-                _pack(ask.lane),
+                request.hit_entry,
+                _encode(request.reservation),
+                _encode(request.slot),
             ),
         )
         match reply:
             case [b"hit", told, at, head, body, account]:
-                return Hit(allowance=_allowance(told), at=float(at), head=head, body=body, account=account)
+                return CacheHit(
+                    remaining_limits=_remaining_limits(told), stored_at=float(at), head=head, body=body, account=account
+                )
             case [b"join", told, owner, memory]:
-                return Join(allowance=_allowance(told), owner=owner.decode(), memory=memory.decode())
+                return JoinFlight(
+                    remaining_limits=_remaining_limits(told), owner=owner.decode(), dataset_id=memory.decode()
+                )
             case [b"go", told, memory, counted, *verdict]:
-                return Go(
-                    allowance=_allowance(told),
-                    claimed=ask.claim,
-                    memory=memory.decode(),
-                    counted=bool(counted),
-                    verdict=read_verdict(verdict) if verdict else None,
+                return SendUpstream(
+                    remaining_limits=_remaining_limits(told),
+                    claimed=request.claim,
+                    dataset_id=memory.decode(),
+                    counters_valid=bool(counted),
+                    verdict=parse_verdict(verdict) if verdict else None,
                 )
             case [b"absent"]:
-                return Absent()
+                return NoStoredAnswer()
             case [b"busy", eta, full]:
-                return Busy(verdict=Refused(float(eta), full=bool(full)))
+                return UpstreamFull(verdict=QueueRejected(float(eta), full=bool(full)))
             case [b"refuse", what, scope, *figures]:
-                return _refusal(what, scope, figures)
+                return _rejection(what, scope, figures)
             case _:
-                return Rebuild()
+                return RebuildNeeded()
 
-    async def settle(self, done: Settlement) -> None:
+    async def settle(self, settlement: Settlement) -> None:
         """Charge, write the entry, keep the answer, end the flight."""
         await self._link.run(
             self._settle,
-            (*self._keys(done.fingerprint), f"{self.prefix}:answers_of:{done.answers_of}"),
+            (*self._keys(settlement.fingerprint), f"{self.prefix}:answers_of:{settlement.end_user}"),
             (
-                done.entry,
-                done.owner,
-                int((done.keep_seconds + done.stale_seconds) * 1000) if done.keep_seconds else 0,
-                f"{done.now:.6f}",
-                done.head,
-                done.body,
-                done.account,
+                settlement.entry,
+                settlement.owner,
+                int((settlement.fresh_seconds + settlement.stale_seconds) * 1000) if settlement.fresh_seconds else 0,
+                f"{settlement.now:.6f}",
+                settlement.head,
+                settlement.body,
+                settlement.account,
                 self.prefix,
-                _pack(done.done),
-                f"{done.now + done.keep_seconds:.6f}",
-                done.fingerprint if done.answers_of else "",
+                _encode(settlement.charge),
+                f"{settlement.now + settlement.fresh_seconds:.6f}",
+                settlement.fingerprint if settlement.end_user else "",
             ),
         )
 
-    async def renew(self, ids: Sequence[str], *, lost_at: float) -> None:
+    async def renew(self, ids: Sequence[str], *, expires_at: float) -> None:
         """Keep what these requests hold until `lost_at`, Unix seconds."""
-        await self._link.run(self._renew, (), (self.prefix, f"{lost_at:.3f}", *ids))
+        await self._link.run(self._renew, (), (self.prefix, f"{expires_at:.3f}", *ids))
 
     async def reap(self, *, now: float) -> None:
         """Charge calls whose process was silent for longer than their lease; every admission does it, too."""
         await self._link.run(self._reap, (), (self.prefix, f"{now:.6f}"))
 
-    async def memory(self) -> str:
+    async def dataset_id(self) -> str:
         """The name of Redis's memory; another than before says that it was lost."""
-        name: bytes = await self._link.run(self._memory, (), (self.prefix,))
+        name: bytes = await self._link.run(self._dataset_id, (), (self.prefix,))
         return name.decode()
 
-    async def rehold(self, ask: Admission, *, spends: bool, now: float) -> None:
+    async def restore(self, request: AdmissionRequest, *, spends: bool, now: float) -> None:
         """A call under way holds again what it held, where Redis lost its memory of it."""
-        args = (f"{now:.6f}", ask.hit_entry, int(spends), _pack(ask.terms))
-        await self._link.run(self._rehold, (), args)
+        args = (f"{now:.6f}", request.hit_entry, int(spends), _encode(request.reservation))
+        await self._link.run(self._restore, (), args)
 
     async def release(self, request_id: str, *, now: float) -> None:
         """A call that was admitted never went: what it holds is given back."""
@@ -199,14 +215,14 @@ class Gate:
         )
 
 
-def _allowance(told: bytes) -> Allowance:
-    return Allowance() if told == b"{}" else _read_allowance.decode(told)
+def _remaining_limits(told: bytes) -> RemainingLimits:
+    return RemainingLimits() if told == b"{}" else _decode_remaining_limits.decode(told)
 
 
-def _refusal(what: bytes, scope: bytes, figures: Sequence[bytes]) -> Refuse:
+def _rejection(what: bytes, scope: bytes, figures: Sequence[bytes]) -> LimitRejection:
     limit, used, requested, wait = (float(figure) for figure in figures)
-    return Refuse(
-        what=what.decode(),
+    return LimitRejection(
+        kind=what.decode(),
         scope=scope.decode(errors="replace"),
         limit=limit,
         used=used,

@@ -12,11 +12,11 @@ import structlog
 from tidegate.core.clock import Clock
 from tidegate.core.errors import StoreError
 from tidegate.limits.budget_store import BudgetStore
-from tidegate.limits.rejections import usd
-from tidegate.limits.scopes import EVERYBODY, period_of
+from tidegate.limits.rejections import format_usd
+from tidegate.limits.scopes import ALL_CALLERS, period_of
 from tidegate.storage.postgres import Postgres, queries
 
-LOOK_SECONDS = 10.0
+CHECK_SECONDS = 10.0
 
 _log = structlog.get_logger("budgets")
 
@@ -29,9 +29,9 @@ class SpendingAlert:
         self._store = store
         self._postgres = postgres
         self._clock = clock
-        self._usual = usual_nanos
+        self._usual_nanos = usual_nanos
         self._sql = queries("alerts")
-        self._given = ""
+        self._alerted_day = ""
         """The last day for which it is known to be given."""
         self._looking: asyncio.Task[None] | None = None
 
@@ -46,30 +46,30 @@ class SpendingAlert:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._looking
 
-    async def look(self) -> None:
+    async def check(self) -> None:
         """Look now. Raises StoreError while that cannot be."""
         now = self._clock.now()
         day = period_of(now).day
-        if day == self._given:
+        if day == self._alerted_day:
             return
-        [spending] = await self._store.read([EVERYBODY], now)
-        if spending.day.spent <= self._usual:
+        [spending] = await self._store.read([ALL_CALLERS], now)
+        if spending.day.spent <= self._usual_nanos:
             return
         async with self._postgres.connection() as connection:
             first = await connection.fetchval(self._sql["claim"], f"spending {day}")
-        self._given = day
+        self._alerted_day = day
         if first is not None:
             _log.error(
                 "more was spent today than is usual",
                 alert="spending",
                 day=day,
-                spent=usd(spending.day.spent),
-                usual=usd(self._usual),
+                spent=format_usd(spending.day.spent),
+                usual=format_usd(self._usual_nanos),
                 remedy="`tidegate usage --by key` shows who; budgets.alert_usd_per_day says what is usual",
             )
 
     async def _keep_looking(self) -> None:
         while True:
             with contextlib.suppress(StoreError):  # the next look tells
-                await self.look()
-            await asyncio.sleep(LOOK_SECONDS)
+                await self.check()
+            await asyncio.sleep(CHECK_SECONDS)

@@ -9,9 +9,9 @@ from tidegate.core.errors import TidegateError
 from tidegate.core.values import LedgerEntry, Outcome, Usage
 from tidegate.metering.estimate import estimate
 from tidegate.metering.prices import Prices
-from tidegate.metering.tokens import MOST_TOKENS, from_wire
+from tidegate.metering.tokens import MAX_TOKENS, from_wire
 from tidegate.metering.unseen_output import unseen_output
-from tidegate.wire.output_text import spoken
+from tidegate.wire.output_text import output_texts
 
 _PRIORITY = "priority"
 """The dear tier; whoever asked for it, and was not told which it was, may be charged for it."""
@@ -23,31 +23,31 @@ class Accountant:
     def __init__(self, prices: Prices, *, tokens_per_second: int) -> None:
         """`tokens_per_second` is what an upstream writes at most while nobody sees it."""
         self._prices = prices
-        self._pace = tokens_per_second
+        self._tokens_per_second = tokens_per_second
 
-    def settled(
-        self, opened: LedgerEntry, outcome: Outcome, *, route: Endpoint, body: dict[str, Any], seconds: float
+    def upstream_entry(
+        self, initial_entry: LedgerEntry, outcome: Outcome, *, route: Endpoint, body: dict[str, Any], seconds: float
     ) -> LedgerEntry:
         """The line of a call that asked the upstream; `seconds` is how long it took."""
         free = route.free
         used, cost_nanos = Usage(), 0
-        for attempt in (*outcome.before, outcome):
-            usage = self._usage(opened.model, attempt, route, body)
+        for attempt in (*outcome.previous_attempts, outcome):
+            usage = self._usage(initial_entry.model, attempt, route, body)
             used = used.plus(usage)
             if not free:
-                model = attempt.model or attempt.target or opened.model
-                target = f"{attempt.provider}/{attempt.target}" if attempt.target else ""
-                tier = attempt.tier or (
+                model = attempt.model or attempt.target_model or initial_entry.model
+                target = f"{attempt.provider}/{attempt.target_model}" if attempt.target_model else ""
+                tier = attempt.service_tier or (
                     _PRIORITY if usage.estimated and body.get("service_tier") == _PRIORITY else None
                 )
-                cost_nanos += self._prices.cost(model, usage, at=opened.at, tier=tier, target=target)
+                cost_nanos += self._prices.cost(model, usage, at=initial_entry.at, tier=tier, target=target)
         first = outcome.first_byte_seconds
         return msgspec.structs.replace(
-            opened,
+            initial_entry,
             served_model=outcome.model,
-            provider=outcome.provider or opened.provider,
-            outcome=outcome.reported.name if outcome.reported else "ok",
-            cache="stale" if outcome.rung == "stale" else opened.cache,
+            provider=outcome.provider or initial_entry.provider,
+            outcome=outcome.reported_error.name if outcome.reported_error else "ok",
+            cache="stale" if outcome.fallback_step == "stale" else initial_entry.cache,
             input_tokens=used.input,
             cached_tokens=used.cached,
             output_tokens=used.output,
@@ -58,7 +58,7 @@ class Accountant:
             first_byte_ms=None if first is None else round(first * 1000),
             upstream_request_id=outcome.upstream_request_id,
             attempts=outcome.attempts,
-            rung=outcome.rung,
+            fallback_step=outcome.fallback_step,
         )
 
     def _usage(self, model: str, outcome: Outcome, route: Endpoint, body: dict[str, Any]) -> Usage:
@@ -70,18 +70,26 @@ class Accountant:
         if route.free or not outcome.sent:
             return Usage()
         stated = Usage() if outcome.usage is None else from_wire(outcome.usage)
-        if MOST_TOKENS in (stated.input, stated.output):
+        if MAX_TOKENS in (stated.input, stated.output):
             stated = Usage()
         if stated.input and outcome.error is None:
             return stated
-        texts = spoken(route, outcome.events)
-        if not texts and not outcome.taken:
+        texts = output_texts(route, outcome.events)
+        if not texts and not outcome.may_be_charged:
             return stated
         counted = estimate(route, model, body, texts)
         if stated.input and stated.output >= counted.output:
             return stated
-        target = outcome.target or model
-        unseen = unseen_output(outcome, texts, counted.output, route=route, model=target, body=body, pace=self._pace)
+        target = outcome.target_model or model
+        unseen = unseen_output(
+            outcome,
+            texts,
+            counted.output,
+            route=route,
+            model=target,
+            body=body,
+            tokens_per_second=self._tokens_per_second,
+        )
         return msgspec.structs.replace(
             counted,
             input=max(counted.input, stated.input),
@@ -89,10 +97,12 @@ class Accountant:
         )
 
 
-def joined(opened: LedgerEntry, *, saved_nanos: int, error: TidegateError | None, seconds: float) -> LedgerEntry:
+def joined_entry(
+    initial_entry: LedgerEntry, *, saved_nanos: int, error: TidegateError | None, seconds: float
+) -> LedgerEntry:
     """The line of a call that was given another's answer."""
     return msgspec.structs.replace(
-        opened,
+        initial_entry,
         outcome=error.name if error else "ok",
         saved_nanos=saved_nanos,
         latency_ms=round(seconds * 1000),

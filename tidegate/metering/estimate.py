@@ -17,7 +17,7 @@ from tidegate.core.values import Usage
 
 EXACT_CHARACTERS = 50_000
 """Counted one by one (at most 17 ms of CPU, 3 ms for English); what is beyond is scaled by their ratio."""
-MOST_VALUES = 100_000
+MAX_VALUES = 100_000
 """JSON values looked at; a body of more is left uncounted from there."""
 PRIMING_TOKENS = 3
 """What opens the answer of a conversation."""
@@ -30,9 +30,9 @@ _ROLE_TOKENS = 1
 MEDIA_TOKENS = 765
 """For each image, sound or file, whatever its size: one 1024 x 1024 image in high detail on GPT-4o."""
 
-_SPOKEN = ("messages", "instructions", "input")
-_DECLARED = ("tools", "functions", "response_format", "text")
-_NOT_SAID = frozenset({"type", "id", "call_id", "tool_call_id", "status"})
+_TEXT_FIELDS = ("messages", "instructions", "input")
+_SCHEMA_FIELDS = ("tools", "functions", "response_format", "text")
+_UNCOUNTED_FIELDS = frozenset({"type", "id", "call_id", "tool_call_id", "status"})
 """Fields of messages and items that the model does not read."""
 _MEDIA = frozenset({"image_url", "input_image", "input_audio", "file", "input_file", "computer_screenshot"})
 _CL100K_PREFIXES = ("gpt-4-", "gpt-3.5", "gpt-35", "text-embedding", "ft:gpt-4-", "ft:gpt-3.5")
@@ -41,35 +41,35 @@ _CL100K_PREFIXES = ("gpt-4-", "gpt-3.5", "gpt-35", "text-embedding", "ft:gpt-4-"
 def estimate(route: Endpoint, model: str, body: Mapping[str, Any], output: Iterable[str]) -> Usage:
     """The usage of a call, from the decoded request `body` and the `output` texts as far as they came."""
     talks = route.writes
-    read = _Tally()
+    read = _TextCounter()
     if talks:
         read.add_flat(PRIMING_TOKENS)
-    for name in _SPOKEN:
+    for name in _TEXT_FIELDS:
         if talks and isinstance(body.get(name), str):
             read.add_flat(MESSAGE_TOKENS + _ROLE_TOKENS)
         read.add(body.get(name))
-    for name in _DECLARED:
+    for name in _SCHEMA_FIELDS:
         if body.get(name):
             read.add_text(msgspec.json.encode(body[name]).decode())
-    written = _Tally()
+    written = _TextCounter()
     for text in output:
         written.add_text(text)
     return Usage(input=read.tokens(model), output=written.tokens(model), estimated=True)
 
 
-class _Tally:
+class _TextCounter:
     """What has been found so far: the text to count exactly, and figures for the rest."""
 
     def __init__(self) -> None:
         self._texts: list[str] = []
-        self._room = EXACT_CHARACTERS
-        self._beyond = 0
+        self._remaining_characters = EXACT_CHARACTERS
+        self._estimated_bytes = 0
         self._flat = 0
 
     def add(self, value: Any) -> None:
         """Everything said in `value`, breadth first, without recursion."""
         waiting = deque([value])
-        for _ in range(MOST_VALUES):
+        for _ in range(MAX_VALUES):
             if not waiting:
                 return
             waiting.extend(self._take(waiting.popleft()))
@@ -80,9 +80,9 @@ class _Tally:
 
     def add_text(self, text: str) -> None:
         """A text: counted while there is room, measured beyond."""
-        kept = text[: self._room]
-        self._room -= len(kept)
-        self._beyond += len(text) - len(kept)
+        kept = text[: self._remaining_characters]
+        self._remaining_characters -= len(kept)
+        self._estimated_bytes += len(text) - len(kept)
         if kept:
             self._texts.append(kept)
 
@@ -91,8 +91,8 @@ class _Tally:
         if not self._texts:
             return self._flat
         count = _encoding(model).count
-        counted = sum(count(_sound(text)) for text in self._texts)
-        return int(self._flat + counted + counted * self._beyond // sum(map(len, self._texts)))
+        counted = sum(count(_without_half_surrogates(text)) for text in self._texts)
+        return int(self._flat + counted + counted * self._estimated_bytes // sum(map(len, self._texts)))
 
     def _take(self, value: Any) -> list[Any]:
         """Note what `value` says by itself; returns what is inside it."""
@@ -101,7 +101,7 @@ class _Tally:
         elif isinstance(value, int):  # an embedding's input may come as tokens
             self._flat += 1
         elif isinstance(value, list):
-            return value[:MOST_VALUES]
+            return value[:MAX_VALUES]
         elif isinstance(value, dict):
             return self._inside(value)
         return []
@@ -115,10 +115,10 @@ class _Tally:
             self._flat += MESSAGE_TOKENS
         if "role" in item and isinstance(item.get("name"), str):
             self._flat += NAME_TOKENS
-        return [value for name, value in item.items() if name not in _NOT_SAID]
+        return [value for name, value in item.items() if name not in _UNCOUNTED_FIELDS]
 
 
-def _sound(text: str) -> str:
+def _without_half_surrogates(text: str) -> str:
     """Without half surrogate pairs, which have no encoding."""
     return text if text.isascii() else text.encode(errors="replace").decode()
 

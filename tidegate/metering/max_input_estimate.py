@@ -11,7 +11,7 @@ from typing import Any
 from tidegate.metering.estimate import EXACT_CHARACTERS, MEDIA_TOKENS
 from tidegate.wire.call import Call
 
-_CONTEXT = (
+_CONTEXT_SIZES = (
     ("gpt-5-chat", 128_000),
     ("gpt-5.", 1_050_000),
     ("gpt-5", 400_000),
@@ -32,8 +32,8 @@ _CONTEXT = (
     ("text-embedding", 300_000),
 )
 """Tokens a model takes at most (OpenAI, "Models", by the beginning of the name); the first that fits."""
-_CONTEXT_OF_ANY = 1_050_000
-_IMAGE = (
+_DEFAULT_CONTEXT_SIZE = 1_050_000
+_IMAGE_TOKENS = (
     ("gpt-4o-mini", 48_169),
     ("gpt-4o", 1_445),
     ("chatgpt-4o", 1_445),
@@ -48,32 +48,32 @@ _IMAGE = (
     ("o", 1_445),
 )
 """Tokens of the largest image in high detail (OpenAI, "Images and vision"), by the beginning of the name."""
-_IMAGE_OF_ANY = 48_169
-_IMAGES = frozenset({"image_url", "input_image", "computer_screenshot"})
-_UNSEEN = frozenset({"input_audio", "file", "input_file", "item_reference"})
+_DEFAULT_IMAGE_TOKENS = 48_169
+_IMAGE_TYPES = frozenset({"image_url", "input_image", "computer_screenshot"})
+_UNCOUNTED_TYPES = frozenset({"input_audio", "file", "input_file", "item_reference"})
 """Parts whose tokens cannot be told from what was sent."""
-_ELSEWHERE = ("previous_response_id", "conversation", "prompt")
+_REFERENCE_FIELDS = ("previous_response_id", "conversation", "prompt")
 """Fields that name text kept at the upstream."""
-_OUR_CALLERS = frozenset({"function", "custom"})
+_CALLER_TOOLS = frozenset({"function", "custom"})
 """Tools whose results the caller sends; those of all others the upstream fetches by itself, and charges for reading."""
 _MARGIN = 1.02
 _MARGIN_TOKENS = 16
 """OpenAI's framing of messages and tools is not public; an estimate has been a few tokens short."""
 _BYTES_PER_TOKEN = 4
-_FRAME = 8
-_MOST_VALUES = 100_000
+_FRAME_TOKENS = 8
+_MAX_VALUES = 100_000
 
 
-def most_input(call: Call, counted: int) -> int:
+def max_input_tokens(call: Call, estimated_tokens: int) -> int:
     """Tokens; `counted` is what our own estimate says."""
-    sizes = _Sizes()
+    sizes = _InputSizes()
     for name, value in call.body.items():
         sizes.add(name, value)
-    name = base(call.model)
-    context = _first(_CONTEXT, name, _CONTEXT_OF_ANY)
-    images = sizes.images * max(0, _first(_IMAGE, name, _IMAGE_OF_ANY) - MEDIA_TOKENS)
-    told = max(int(counted * _MARGIN), sizes.usual) + _MARGIN_TOKENS + images
-    if sizes.unseen or _reads_elsewhere(call.body, name):
+    name = base_model(call.model)
+    context = _lookup(_CONTEXT_SIZES, name, _DEFAULT_CONTEXT_SIZE)
+    images = sizes.images * max(0, _lookup(_IMAGE_TOKENS, name, _DEFAULT_IMAGE_TOKENS) - MEDIA_TOKENS)
+    told = max(int(estimated_tokens * _MARGIN), sizes.estimated_tokens) + _MARGIN_TOKENS + images
+    if sizes.uncounted or _reads_more_than_sent(call.body, name):
         return max(told, context)
     beyond = max(0, sizes.text - EXACT_CHARACTERS)
     if not beyond:
@@ -82,13 +82,17 @@ def most_input(call: Call, counted: int) -> int:
     return max(told, min(bound, context))
 
 
-def _reads_elsewhere(body: Mapping[str, Any], model: str) -> bool:
+def _reads_more_than_sent(body: Mapping[str, Any], model: str) -> bool:
     """Whether the model is given more to read than was sent: kept text, or what it searches for."""
-    if any(body.get(name) for name in _ELSEWHERE) or body.get("web_search_options") is not None or "search" in model:
+    if (
+        any(body.get(name) for name in _REFERENCE_FIELDS)
+        or body.get("web_search_options") is not None
+        or "search" in model
+    ):
         return True
     tools = body.get("tools")
     return isinstance(tools, list) and any(
-        isinstance(tool, dict) and _kind(tool) not in _OUR_CALLERS for tool in tools[:_MOST_VALUES]
+        isinstance(tool, dict) and _kind(tool) not in _CALLER_TOOLS for tool in tools[:_MAX_VALUES]
     )
 
 
@@ -97,40 +101,45 @@ def _kind(item: Mapping[str, Any]) -> str:
     return kind if isinstance(kind, str) else ""
 
 
-def base(model: str) -> str:
+def base_model(model: str) -> str:
     """The model that a fine-tuned one was made of; itself for any other."""
     return model.split(":")[1] if model.startswith("ft:") and ":" in model[3:] else model
 
 
-def _first(table: tuple[tuple[str, int], ...], name: str, other: int) -> int:
+def _lookup(table: tuple[tuple[str, int], ...], name: str, other: int) -> int:
     return next((tokens for prefix, tokens in table if name.startswith(prefix)), other)
 
 
-class _Sizes:
+class _InputSizes:
     """What a body is made of."""
 
     def __init__(self) -> None:
         self.text = 0
         """Bytes."""
         self.images = 0
-        self.unseen = False
+        self.uncounted = False
         self._values = 0
         self._numbers = 0
 
     @property
-    def usual(self) -> int:
+    def estimated_tokens(self) -> int:
         """Tokens of ordinary text, framed."""
-        return -(-self.text // _BYTES_PER_TOKEN) + self._values * _FRAME + self._numbers + self.images * MEDIA_TOKENS
+        return (
+            -(-self.text // _BYTES_PER_TOKEN)
+            + self._values * _FRAME_TOKENS
+            + self._numbers
+            + self.images * MEDIA_TOKENS
+        )
 
     def add(self, name: str, value: Any) -> None:
         """A field of the body, with all that is in it."""
         waiting = deque([value])
         seen = 0
         self.text += len(name)
-        while waiting and seen <= _MOST_VALUES:
+        while waiting and seen <= _MAX_VALUES:
             seen += 1
             waiting.extend(self._take(waiting.popleft()))
-        self.unseen = self.unseen or seen > _MOST_VALUES
+        self.uncounted = self.uncounted or seen > _MAX_VALUES
 
     def _take(self, value: Any) -> list[Any]:
         if isinstance(value, str):
@@ -139,21 +148,21 @@ class _Sizes:
         elif isinstance(value, int | float):
             self._numbers += 1
         elif isinstance(value, list):
-            return value[: _MOST_VALUES + 1]
+            return value[: _MAX_VALUES + 1]
         elif isinstance(value, dict):
             return self._inside(value)
         return []
 
     def _inside(self, item: dict[str, Any]) -> list[Any]:
         kind = _kind(item)
-        if kind in _IMAGES:
+        if kind in _IMAGE_TYPES:
             self.images += 1
             return []
-        if kind in _UNSEEN:
-            self.unseen = True
+        if kind in _UNCOUNTED_TYPES:
+            self.uncounted = True
             return []
         audio = item.get("audio")
         if "role" in item and isinstance(audio, dict) and "id" in audio:  # what was said aloud is kept there
-            self.unseen = True
+            self.uncounted = True
         self.text += sum(map(len, item))
         return list(item.values())

@@ -11,7 +11,7 @@ from importlib import resources
 
 import msgspec
 
-FILE = "openai_prices.json"
+PRICE_FILE = "openai_prices.json"
 
 NanosPerMillion = int
 """Nano-dollars for a million tokens; 1 USD per million tokens is 1,000,000,000."""
@@ -28,7 +28,7 @@ class Rates(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     output_audio: NanosPerMillion | None = None
 
 
-class Period(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class PricePeriod(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The rates since a moment, by the call's size: the first is for any size, the last that applies counts."""
 
     since: float = 0.0
@@ -36,18 +36,18 @@ class Period(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     rates: tuple[Rates, ...]
 
 
-class Model(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class PricedModel(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One model: the names it answers to, in lower case, and its prices, the newest last."""
 
     equals: tuple[str, ...] = ()
     starts_with: tuple[str, ...] = ()
     contains: tuple[str, ...] = ()
     regex: tuple[str, ...] = ()
-    periods: tuple[Period, ...]
-    tiers: dict[str, tuple[Period, ...]] = {}
+    periods: tuple[PricePeriod, ...]
+    tiers: dict[str, tuple[PricePeriod, ...]] = {}
     """By service tier, where it is priced apart."""
 
-    def answers_to(self, name: str) -> bool:
+    def matches(self, name: str) -> bool:
         """Whether `name`, in lower case, is this model."""
         return (
             name in self.equals
@@ -61,13 +61,13 @@ class PriceList(msgspec.Struct, frozen=True, kw_only=True):
     """The whole list; models are tried in order."""
 
     source: str
-    models: tuple[Model, ...]
+    models: tuple[PricedModel, ...]
 
-    def find(self, name: str) -> Model | None:
+    def find(self, name: str) -> PricedModel | None:
         """The first model that answers to `name`, in lower case."""
-        return next((model for model in self.models if model.answers_to(name)), None)
+        return next((model for model in self.models if model.matches(name)), None)
 
 
 def load() -> PriceList:
     """The list that came with this package."""
-    return msgspec.json.decode(resources.files("tidegate.metering").joinpath(FILE).read_bytes(), type=PriceList)
+    return msgspec.json.decode(resources.files("tidegate.metering").joinpath(PRICE_FILE).read_bytes(), type=PriceList)

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from tidegate.metering.price_list import FILE, Model, Period, PriceList, Rates
+from tidegate.metering.price_list import PRICE_FILE, PricedModel, PriceList, PricePeriod, Rates
 
 _KINDS = {
     "input": "input_mtok",
@@ -35,25 +35,25 @@ def from_genai_prices() -> PriceList:
     return PriceList(source=f"genai-prices {version('genai-prices')}", models=tuple(m for m in models if m.periods))
 
 
-def convert(info: Any) -> Model:
+def convert(info: Any) -> PricedModel:
     """One model of the library in our form. Raises CannotConvert rather than guess."""
-    tiers: dict[str, list[Period]] = {}
+    tiers: dict[str, list[PricePeriod]] = {}
     for variant in info.price_variants or ():
         tier = variant.when.get("service_tier")
         # "default" repeats the standard price; batches are another API, which this gateway does not carry
         if tier in (None, "default"):
             continue
         tiers.setdefault(tier, []).extend(_periods(variant.constraint, variant.prices))
-    return Model(
+    return PricedModel(
         **_names(info.match),
         periods=_standard(info),
         tiers={tier: tuple(periods) for tier, periods in tiers.items()},
     )
 
 
-def _standard(info: Any) -> tuple[Period, ...]:
+def _standard(info: Any) -> tuple[PricePeriod, ...]:
     if info.id == "moderation":  # free, as OpenAI's own pages say; the only model with no price at all
-        return (Period(rates=(Rates(),)),)
+        return (PricePeriod(rates=(Rates(),)),)
     conditional = info.prices if isinstance(info.prices, list) else None
     if conditional is None:
         return _periods(None, info.prices)
@@ -70,13 +70,13 @@ def _names(clause: Any) -> dict[str, tuple[str, ...]]:
     return {kind: tuple(texts) for kind, texts in names.items()}
 
 
-def _periods(constraint: Any, prices: Any) -> tuple[Period, ...]:
+def _periods(constraint: Any, prices: Any) -> tuple[PricePeriod, ...]:
     """One period; none for what is not sold by text token (speech by the hour or the character)."""
     if prices.input_mtok is None:
         return ()
     # what is bought with the request, not by token (searches, images), is not in `usage` and not priced here
     steps = {0, *(tier.start for key in _KINDS.values() for tier in getattr(getattr(prices, key), "tiers", ()))}
-    return (Period(since=_since(constraint), rates=tuple(_rates(prices, above) for above in sorted(steps))),)
+    return (PricePeriod(since=_since(constraint), rates=tuple(_rates(prices, above) for above in sorted(steps))),)
 
 
 def _since(constraint: Any) -> float:
@@ -114,7 +114,7 @@ def encode(prices: PriceList) -> bytes:
 
 def main() -> None:
     """Write the file."""
-    Path(__file__).with_name(FILE).write_bytes(encode(from_genai_prices()))
+    Path(__file__).with_name(PRICE_FILE).write_bytes(encode(from_genai_prices()))
 
 
 if __name__ == "__main__":

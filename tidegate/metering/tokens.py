@@ -10,10 +10,10 @@ import msgspec
 
 from tidegate.core.values import Usage
 
-MOST_TOKENS = 10_000_000
+MAX_TOKENS = 10_000_000
 """More than any call can buy: a figure is cut there, and says nothing."""
 
-NOTHING = Usage()
+NO_USAGE = Usage()
 
 
 class _Details(msgspec.Struct):
@@ -22,7 +22,7 @@ class _Details(msgspec.Struct):
     audio_tokens: int | None = None
 
 
-class _Wire(msgspec.Struct):
+class _UsageObject(msgspec.Struct):
     prompt_tokens: int | None = None
     input_tokens: int | None = None
     completion_tokens: int | None = None
@@ -34,7 +34,7 @@ class _Wire(msgspec.Struct):
     output_tokens_details: _Details | None = None
 
 
-_strict = msgspec.json.Decoder(_Wire)
+_strict = msgspec.json.Decoder(_UsageObject)
 _any = msgspec.json.Decoder()
 _NO_DETAILS = _Details()
 
@@ -47,13 +47,13 @@ def from_wire(raw: bytes | msgspec.Raw) -> Usage:
         return _usage(_lenient(raw))
 
 
-def _usage(wire: _Wire) -> Usage:
+def _usage(wire: _UsageObject) -> Usage:
     into = wire.prompt_tokens_details or wire.input_tokens_details or _NO_DETAILS
     out = wire.completion_tokens_details or wire.output_tokens_details or _NO_DETAILS
-    bought = _clamped(wire.prompt_tokens or wire.input_tokens, MOST_TOKENS)
-    output = _clamped(wire.completion_tokens or wire.output_tokens, MOST_TOKENS)
+    bought = _clamped(wire.prompt_tokens or wire.input_tokens, MAX_TOKENS)
+    output = _clamped(wire.completion_tokens or wire.output_tokens, MAX_TOKENS)
     if not bought and not output:  # only the total is known: an embedding's, which is all input
-        bought = _clamped(wire.total_tokens, MOST_TOKENS)
+        bought = _clamped(wire.total_tokens, MAX_TOKENS)
     return Usage(
         input=bought,
         cached=_clamped(into.cached_tokens, bought),
@@ -68,19 +68,19 @@ def _clamped(count: int | None, most: int) -> int:
     return min(count, most) if count is not None and count > 0 else 0
 
 
-def _lenient(raw: bytes | msgspec.Raw) -> _Wire:
+def _lenient(raw: bytes | msgspec.Raw) -> _UsageObject:
     """The same fields of an object that does not have the expected types; those that fit are kept."""
     try:
         found = _any.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return _Wire()
+        return _UsageObject()
     if not isinstance(found, dict):
-        return _Wire()
+        return _UsageObject()
     fields: dict[str, Any] = {
         name: _details(found.get(name)) if name.endswith("_details") else _count(found.get(name))
-        for name in _Wire.__struct_fields__
+        for name in _UsageObject.__struct_fields__
     }
-    return _Wire(**fields)
+    return _UsageObject(**fields)
 
 
 def _details(found: Any) -> _Details | None:

@@ -7,7 +7,7 @@ import msgspec
 from tidegate.storage.postgres import Postgres, queries
 
 
-class By(Enum):
+class GroupBy(Enum):
     """What the rows of a report stand for. Days are UTC."""
 
     DAY = "day"
@@ -22,7 +22,7 @@ class By(Enum):
 class UsageRow(msgspec.Struct, frozen=True, kw_only=True):
     """The calls of one day, key, model, …; `what` is empty for the calls that named no user."""
 
-    what: str
+    group: str
     name: str | None = None
     """A key's name."""
     calls: int = 0
@@ -42,7 +42,7 @@ class UsageRow(msgspec.Struct, frozen=True, kw_only=True):
 _SUMS = tuple(field.name for field in msgspec.structs.fields(UsageRow) if field.type is int)
 
 
-class Reports:
+class UsageReports:
     """Reads the ledger."""
 
     def __init__(self, postgres: Postgres) -> None:
@@ -50,16 +50,18 @@ class Reports:
         self._postgres = postgres
         self._sql = queries("ledger")
 
-    async def usage(self, by: By, *, since: float, until: float, project: str | None = None) -> list[UsageRow]:
+    async def usage(
+        self, group_by: GroupBy, *, since: float, until: float, project: str | None = None
+    ) -> list[UsageRow]:
         """Calls since `since` and before `until` (Unix seconds): days in order, all else the dearest first.
 
         Raises PostgresUnavailable.
         """
         async with self._postgres.connection() as connection:
-            rows = await connection.fetch(self._sql["usage"], by.value, since, until, project)
+            rows = await connection.fetch(self._sql["usage"], group_by.value, since, until, project)
         # sums are PostgreSQL's numeric, which has no largest value; they are whole
         return [
-            UsageRow(what=row["what"], name=row["name"], **{field: int(row[field]) for field in _SUMS}) for row in rows
+            UsageRow(group=row["what"], name=row["name"], **{field: int(row[field]) for field in _SUMS}) for row in rows
         ]
 
     async def rejected(self) -> int:
@@ -70,7 +72,7 @@ class Reports:
 
 def total(rows: list[UsageRow]) -> UsageRow:
     """All rows in one."""
-    return UsageRow(what="total", **{field: sum(getattr(row, field) for row in rows) for field in _SUMS})
+    return UsageRow(group="total", **{field: sum(getattr(row, field) for row in rows) for field in _SUMS})
 
 
 def usd(nanos: int) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Iterable
 
 import msgspec
 
-from tidegate.core.events import Failure, Happening, Own
+from tidegate.core.events import CallFailure, Event, EventName
 
 
 class Sample(msgspec.Struct, frozen=True):
@@ -23,9 +23,9 @@ class Gauge(msgspec.Struct, frozen=True, kw_only=True):
     samples: tuple[Sample, ...]
 
 
-Read = Callable[[], float | Iterable[Sample]]
+GaugeReader = Callable[[], float | Iterable[Sample]]
 """Tells how it stands now; must not wait."""
-Look = Callable[[], Awaitable[Iterable[Gauge]]]
+SharedGaugeReader = Callable[[], Awaitable[Iterable[Gauge]]]
 """The same for what must be asked of a store; none while that is away."""
 
 
@@ -34,7 +34,7 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True):
 
     failures: dict[str, dict[str, int]]
     """By the error's name, then by route."""
-    own_parts: dict[str, int]
+    internal_events: dict[str, int]
     """By what happened; each name is there from the beginning, with 0."""
     gauges: tuple[Gauge, ...] = ()
 
@@ -44,31 +44,31 @@ class Counters:
 
     def __init__(self) -> None:
         self._failures: Counter[tuple[str, str]] = Counter()
-        self._own: Counter[str] = Counter()
-        self._gauges: list[tuple[str, str, Read]] = []
-        self._looks: list[Look] = []
+        self._events: Counter[str] = Counter()
+        self._gauges: list[tuple[str, str, GaugeReader]] = []
+        self._shared_readers: list[SharedGaugeReader] = []
 
-    def failed(self, failure: Failure) -> None:
+    def count_failure(self, failure: CallFailure) -> None:
         """A call ended with a typed error."""
         self._failures[failure.error, failure.route] += 1
 
-    def happened(self, happening: Happening) -> None:
+    def count_event(self, happening: Event) -> None:
         """Something befell one of our own parts."""
-        self._own[happening.what.value] += happening.count
+        self._events[happening.name.value] += happening.count
 
-    def carry_on(self, counts: Counts) -> None:
+    def add(self, counts: Counts) -> None:
         """Count on from here."""
         for error, routes in counts.failures.items():
             self._failures.update({(error, route): count for route, count in routes.items()})
-        self._own.update(counts.own_parts)
+        self._events.update(counts.internal_events)
 
-    def watch(self, name: str, told: str, read: Read) -> None:
+    def add_gauge(self, name: str, help_text: str, read: GaugeReader) -> None:
         """Show this gauge, too, read when somebody looks; `told` is its help."""
-        self._gauges.append((name, told, read))
+        self._gauges.append((name, help_text, read))
 
-    def look(self, look: Look) -> None:
+    def add_shared_gauges(self, read: SharedGaugeReader) -> None:
         """Show these, too, whose figures are in a store."""
-        self._looks.append(look)
+        self._shared_readers.append(read)
 
     def read(self) -> Counts:
         """The figures that this process has itself."""
@@ -77,20 +77,20 @@ class Counters:
             failures.setdefault(error, {})[route] = count
         return Counts(
             failures=failures,
-            own_parts={what.value: self._own[what.value] for what in Own},
+            internal_events={what.value: self._events[what.value] for what in EventName},
             gauges=tuple(_gauge(name, told, read()) for name, told, read in self._gauges),
         )
 
-    async def far(self) -> tuple[Gauge, ...]:
+    async def read_shared(self) -> tuple[Gauge, ...]:
         """The figures of all processes, which the stores have."""
-        return tuple([gauge for look in self._looks for gauge in await look()])
+        return tuple([gauge for look in self._shared_readers for gauge in await look()])
 
 
-def added(counts: Iterable[Counts]) -> Counts:
+def sum_of(counts: Iterable[Counts]) -> Counts:
     """What several processes counted; gauges are none, because they do not add up."""
     total = Counters()
     for one in counts:
-        total.carry_on(one)
+        total.add(one)
     return total.read()
 
 

@@ -27,7 +27,7 @@ def _counters(workers: Mapping[str, Counts]) -> Iterator[str]:
     events = [
         (name, Sample(count, {"event": what}))
         for name, counts in workers.items()
-        for what, count in counts.own_parts.items()
+        for what, count in counts.internal_events.items()
     ]
     yield from _family("own_part_events_total", "counter", "What befell the gateway's own parts.", events)
 

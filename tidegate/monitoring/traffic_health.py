@@ -13,9 +13,9 @@ WINDOW_SECONDS = 60.0
 """How far back traffic counts."""
 PROBE_SECONDS = 30.0
 """The shortest time between two free probes."""
-_MOST_REMEMBERED = 1000
+_MAX_CALLS = 1000
 
-_NOT_ITS_FAULT = frozenset(
+_NOT_UPSTREAM_FAILURES = frozenset(
     {
         "client_gone",
         "rejected",
@@ -29,7 +29,7 @@ _NOT_ITS_FAULT = frozenset(
 """Errors that an upstream in good health gives."""
 
 
-class Health(Enum):
+class UpstreamState(Enum):
     """In words for people and for load balancers."""
 
     UNKNOWN = "unknown"
@@ -53,21 +53,21 @@ class UpstreamReport(msgspec.Struct, frozen=True, kw_only=True):
     """Judged from a free probe, for want of traffic."""
 
 
-class UpstreamHealth:
+class TrafficHealth:
     """Remembers how recent calls ended."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._recent: deque[tuple[float, str | None]] = deque(maxlen=_MOST_REMEMBERED)
+        self._recent: deque[tuple[float, str | None]] = deque(maxlen=_MAX_CALLS)
         self._last_success: float | None = None
         self._last_failure: float | None = None
         self._probed_at: float | None = None
         self._probe_error: str | None = None
 
-    def note(self, error: TidegateError | None) -> None:
+    def record(self, error: TidegateError | None) -> None:
         """A call ended, with this error or none."""
         now = self._clock.monotonic()
-        failed = error.name if error is not None and error.name not in _NOT_ITS_FAULT else None
+        failed = error.name if error is not None and error.name not in _NOT_UPSTREAM_FAILURES else None
         self._recent.append((now, failed))
         if failed:
             self._last_failure = now
@@ -80,11 +80,17 @@ class UpstreamHealth:
         while self._recent and now - self._recent[0][0] > WINDOW_SECONDS:
             self._recent.popleft()
         if self._recent:
-            return self._judged(now, self._from_traffic(), probed=False)
+            return self._report_of(now, self._from_traffic(), probed=False)
         if self._probed_at is None or now - self._probed_at >= PROBE_SECONDS:
             await self._probe(probe)
-        status = Health.UNKNOWN if self._probed_at is None else Health.DOWN if self._probe_error else Health.OK
-        return self._judged(now, status, probed=True)
+        status = (
+            UpstreamState.UNKNOWN
+            if self._probed_at is None
+            else UpstreamState.DOWN
+            if self._probe_error
+            else UpstreamState.OK
+        )
+        return self._report_of(now, status, probed=True)
 
     async def _probe(self, probe: Callable[[], Awaitable[None]]) -> None:
         self._probed_at = self._clock.monotonic()
@@ -95,13 +101,13 @@ class UpstreamHealth:
         else:
             self._probe_error = None
 
-    def _from_traffic(self) -> Health:
+    def _from_traffic(self) -> UpstreamState:
         failed = sum(1 for _, error in self._recent if error)
         if not failed:
-            return Health.OK
-        return Health.DOWN if failed == len(self._recent) else Health.DEGRADED
+            return UpstreamState.OK
+        return UpstreamState.DOWN if failed == len(self._recent) else UpstreamState.DEGRADED
 
-    def _judged(self, now: float, status: Health, *, probed: bool) -> UpstreamReport:
+    def _report_of(self, now: float, status: UpstreamState, *, probed: bool) -> UpstreamReport:
         failures: dict[str, int] = {}
         for _, error in self._recent:
             if error:

@@ -17,13 +17,13 @@ import structlog
 
 from tidegate.monitoring.counters import Counters, Counts
 
-EVERY_SECONDS = 1.0
+WRITE_SECONDS = 1.0
 
 _log = structlog.get_logger("watch")
 _decode = msgspec.json.Decoder(Counts).decode
 
 
-class Workers:
+class WorkerMetrics:
     """One process's place among them. Use it between `start` and `close`; without a folder it is alone."""
 
     def __init__(self, counters: Counters, folder: Path | None) -> None:
@@ -38,12 +38,12 @@ class Workers:
         if self._folder is None:
             return
         try:
-            self._take(self._folder)
+            self._claim_file(self._folder)
         except OSError as error:
             _log.warning("metrics are of one worker at a time", folder=str(self._folder), error=error.strerror)
             return
-        if (before := _known(self._folder, self._name)) is not None:
-            self._counters.carry_on(before)
+        if (before := _read_file(self._folder, self._name)) is not None:
+            self._counters.add(before)
         self._writer = asyncio.create_task(self._keep_writing(self._folder), name="workers")
 
     async def close(self) -> None:
@@ -53,22 +53,22 @@ class Workers:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._writer
         if self._folder is not None and self._lock is not None:
-            _write(self._folder, self._name, self.mine())
+            _write(self._folder, self._name, self.read_own())
             os.close(self._lock)
 
-    def mine(self) -> Counts:
+    def read_own(self) -> Counts:
         """This process's figures."""
         return self._counters.read()
 
-    async def read(self) -> dict[str, Counts]:
+    async def read_all(self) -> dict[str, Counts]:
         """Every process's figures, this one's as they are now, others' at most a second old; of the dead, counters."""
         if self._folder is None or self._lock is None:
-            return {"": self.mine()}
-        found = await asyncio.to_thread(_others, self._folder, self._name)
-        found[self._name] = self.mine()
+            return {"": self.read_own()}
+        found = await asyncio.to_thread(_read_others, self._folder, self._name)
+        found[self._name] = self.read_own()
         return dict(sorted(found.items(), key=lambda one: int(one[0])))
 
-    def _take(self, folder: Path) -> None:
+    def _claim_file(self, folder: Path) -> None:
         for number in itertools.count():
             lock = os.open(folder / f"{number}.lock", os.O_RDWR | os.O_CREAT, 0o600)
             if _locked(lock):
@@ -78,8 +78,8 @@ class Workers:
 
     async def _keep_writing(self, folder: Path) -> None:
         while True:
-            await asyncio.to_thread(_write, folder, self._name, self.mine())
-            await asyncio.sleep(EVERY_SECONDS)
+            await asyncio.to_thread(_write, folder, self._name, self.read_own())
+            await asyncio.sleep(WRITE_SECONDS)
 
 
 def _write(folder: Path, name: str, counts: Counts) -> None:
@@ -90,16 +90,16 @@ def _write(folder: Path, name: str, counts: Counts) -> None:
         new.replace(folder / f"{name}.json")
 
 
-def _known(folder: Path, name: str) -> Counts | None:
+def _read_file(folder: Path, name: str) -> Counts | None:
     with contextlib.suppress(OSError, msgspec.DecodeError):
         return _decode((folder / f"{name}.json").read_bytes())
     return None
 
 
-def _others(folder: Path, mine: str) -> dict[str, Counts]:
+def _read_others(folder: Path, mine: str) -> dict[str, Counts]:
     found = {}
     for path in folder.glob("*.lock"):
-        if path.stem != mine and (counts := _known(folder, path.stem)) is not None:
+        if path.stem != mine and (counts := _read_file(folder, path.stem)) is not None:
             found[path.stem] = counts if _is_held(path) else msgspec.structs.replace(counts, gauges=())
     return found
 

@@ -7,9 +7,9 @@ from typing import Protocol
 import msgspec
 
 from tidegate.core.endpoints import Endpoint
-from tidegate.core.errors import ClientGone, TidegateError
+from tidegate.core.errors import ClientDisconnected, TidegateError
 from tidegate.core.values import AnswerHead
-from tidegate.limits.decision import Allowance
+from tidegate.limits.decision import RemainingLimits
 from tidegate.wire import answer_form
 from tidegate.wire.stream_observer import is_extra_chunk, is_terminal
 
@@ -17,7 +17,7 @@ Book = Callable[[TidegateError | None, int], Awaitable[None]]
 """Writes a passenger's line into the ledger, given how it ended and what the answer cost in nano-dollars."""
 
 
-class Journey(Protocol):
+class AnswerSource(Protocol):
     """What brings an answer: a flight, or a stored answer."""
 
     @property
@@ -25,15 +25,15 @@ class Journey(Protocol):
         """What the answer cost to get, once it is over."""
         ...
 
-    def board(self) -> None:
+    def subscribe(self) -> None:
         """Count one who waits."""
         ...
 
-    def leave(self) -> None:
+    def unsubscribe(self) -> None:
         """Count one less."""
         ...
 
-    async def opened(self) -> AnswerHead:
+    async def head(self) -> AnswerHead:
         """Wait for the answer to begin."""
         ...
 
@@ -42,10 +42,10 @@ class Journey(Protocol):
         ...
 
 
-class Wanted(msgspec.Struct, frozen=True, kw_only=True):
+class RequestedForm(msgspec.Struct, frozen=True, kw_only=True):
     """The form in which a caller wants its answer."""
 
-    route: Endpoint
+    endpoint: Endpoint
     stream: bool
     usage_chunk: bool
     """Whether a chat stream may carry its usage chunk."""
@@ -53,10 +53,10 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     """The caller's own words that a Response repeats."""
 
 
-class Passage(Protocol):
+class ResponseStream(Protocol):
     """What whoever serves a caller reads the answer from, and must `leave` in the end."""
 
-    wanted: Wanted
+    requested_form: RequestedForm
 
     @property
     def cache(self) -> str:
@@ -69,7 +69,7 @@ class Passage(Protocol):
         ...
 
     @property
-    def allowance(self) -> Allowance:
+    def remaining_limits(self) -> RemainingLimits:
         """What is left of the caller's limits."""
         ...
 
@@ -78,7 +78,7 @@ class Passage(Protocol):
         """What this caller's call cost, in nano-dollars; known once the answer is complete."""
         ...
 
-    async def opened(self) -> AnswerHead:
+    async def head(self) -> AnswerHead:
         """Wait for the answer to begin. Raises TidegateError."""
         ...
 
@@ -86,16 +86,16 @@ class Passage(Protocol):
         """The next event of the stream, None at its end. Raises TidegateError."""
         ...
 
-    async def whole(self) -> bytes:
+    async def body(self) -> bytes:
         """The answer in one piece. Raises TidegateError."""
         ...
 
-    async def leave(self) -> None:
+    async def close(self) -> None:
         """The caller is served, or gone."""
         ...
 
 
-class Delivery:
+class ClientResponse:
     """One caller's passage. Whoever is given one must `leave` it in the end.
 
     `opened` and `next` may be cancelled and called again without loss, so that the waiting can be interrupted
@@ -104,104 +104,104 @@ class Delivery:
 
     def __init__(
         self,
-        journey: Journey,
-        wanted: Wanted,
+        source: AnswerSource,
+        requested_form: RequestedForm,
         *,
         cache: str,
-        allowance: Allowance | None = None,
+        remaining_limits: RemainingLimits | None = None,
         age: float | None = None,
         book: Book | None = None,
     ) -> None:
         """`cache` is what `x-tidegate-cache` says, `age` seconds for `Age`; `book` where no one else keeps the line."""
-        self.wanted = wanted
+        self.requested_form = requested_form
         self.cache = cache
         self.age = age
-        self.allowance = allowance or Allowance()
-        self._journey = journey
+        self.remaining_limits = remaining_limits or RemainingLimits()
+        self._source = source
         self._book = book
-        self._usage_chunk = wanted.usage_chunk
+        self._usage_chunk = requested_form.usage_chunk
         self._index = 0
-        self._streams: bool | None = None
+        self._is_stream: bool | None = None
         """Whether the answer comes as events; None until that is known."""
-        self._converted: list[bytes] | None = None
-        self._words: answer_form.OwnWords | None = None
-        self._booking: asyncio.Future[None] | None = None
-        journey.board()
+        self._converted_events: list[bytes] | None = None
+        self._caller_echo: answer_form.CallerEcho | None = None
+        self._ledger_task: asyncio.Future[None] | None = None
+        source.subscribe()
 
     @property
     def cost_nanos(self) -> int:
         """What this caller's call cost, in nano-dollars; known once the answer is complete."""
-        return self._journey.cost_nanos if self.cache in ("miss", "off") else 0
+        return self._source.cost_nanos if self.cache in ("miss", "off") else 0
 
-    def give_all(self) -> None:
+    def include_usage_chunk(self) -> None:
         """Leave nothing out that came, the usage chunk neither: whoever reads on chooses."""
         self._usage_chunk = True
 
-    async def opened(self) -> AnswerHead:
+    async def head(self) -> AnswerHead:
         """Wait for the answer to begin. Raises TidegateError."""
         try:
-            head = await self._journey.opened()
+            head = await self._source.head()
         except TidegateError as error:
-            await self._booked(error)
+            await self._record_join(error)
             raise
-        if head.echo != self.wanted.echo and self._words is None:
-            self._words = answer_form.OwnWords(self.wanted.echo)
+        if head.echo != self.requested_form.echo and self._caller_echo is None:
+            self._caller_echo = answer_form.CallerEcho(self.requested_form.echo)
         return head
 
     async def next(self) -> bytes | None:
         """The next event of the stream, None at its end. Raises TidegateError."""
         try:
-            while (event := await self._event()) is not None:
-                if is_terminal(self.wanted.route, event):
-                    await self._booked(None)
+            while (event := await self._next_event()) is not None:
+                if is_terminal(self.requested_form.endpoint, event):
+                    await self._record_join(None)
                 self._index += 1
                 if self._usage_chunk or not is_extra_chunk(event):
-                    return self._words.in_event(event) if self._words else event
-            await self._booked(None)
+                    return self._caller_echo.replace_in_event(event) if self._caller_echo else event
+            await self._record_join(None)
         except TidegateError as error:
-            await self._booked(error)
+            await self._record_join(error)
             raise
         else:
             return None
 
-    async def whole(self) -> bytes:
+    async def body(self) -> bytes:
         """The answer in one piece. Raises TidegateError."""
-        head = await self.opened()
+        head = await self.head()
         try:
-            events = await self._all()
-            body = answer_form.as_whole(self.wanted.route, events) if head.stream else b"".join(events)
-            body = self._words.in_whole(body) if self._words else body
+            events = await self._all_events()
+            body = answer_form.to_body(self.requested_form.endpoint, events) if head.stream else b"".join(events)
+            body = self._caller_echo.replace_in_body(body) if self._caller_echo else body
         except TidegateError as error:
-            await self._booked(error)
+            await self._record_join(error)
             raise
-        await self._booked(None)
+        await self._record_join(None)
         return body
 
-    async def leave(self) -> None:
+    async def close(self) -> None:
         """The caller is served, or gone."""
-        self._journey.leave()  # first: it must not depend on the ledger, nor wait for it
+        self._source.unsubscribe()  # first: it must not depend on the ledger, nor wait for it
         if self._book is not None:
-            await self._booked(ClientGone())
+            await self._record_join(ClientDisconnected())
 
-    async def _event(self) -> bytes | None:
-        if self._streams is None:
-            self._streams = (await self._journey.opened()).stream
-        if not self._streams and self._converted is None:
-            body = b"".join(await self._all())
-            self._converted = answer_form.as_events(self.wanted.route, body)
-        if self._converted is None:
-            return await self._journey.event(self._index)
-        return self._converted[self._index] if self._index < len(self._converted) else None
+    async def _next_event(self) -> bytes | None:
+        if self._is_stream is None:
+            self._is_stream = (await self._source.head()).stream
+        if not self._is_stream and self._converted_events is None:
+            body = b"".join(await self._all_events())
+            self._converted_events = answer_form.to_stream(self.requested_form.endpoint, body)
+        if self._converted_events is None:
+            return await self._source.event(self._index)
+        return self._converted_events[self._index] if self._index < len(self._converted_events) else None
 
-    async def _all(self) -> list[bytes]:
+    async def _all_events(self) -> list[bytes]:
         events: list[bytes] = []
-        while (event := await self._journey.event(len(events))) is not None:
+        while (event := await self._source.event(len(events))) is not None:
             events.append(event)
         return events
 
-    async def _booked(self, error: TidegateError | None) -> None:
-        if self._book is not None and self._booking is None:
-            booking = self._book(error, self._journey.cost_nanos)
-            self._booking = asyncio.ensure_future(booking)
-        if self._booking is not None:
-            await asyncio.shield(self._booking)
+    async def _record_join(self, error: TidegateError | None) -> None:
+        if self._book is not None and self._ledger_task is None:
+            booking = self._book(error, self._source.cost_nanos)
+            self._ledger_task = asyncio.ensure_future(booking)
+        if self._ledger_task is not None:
+            await asyncio.shield(self._ledger_task)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from tidegate.core.erasure import Eraser
 
 
-class Forgetting:
+class EndUserErasure:
     """Forgets end users. What there is of one may be asked first."""
 
     def __init__(self, erasers: Sequence[Eraser]) -> None:
@@ -19,7 +19,7 @@ class Forgetting:
             found.update(await eraser.count(project, end_user))
         return found
 
-    async def forget(self, project: str, end_user: str) -> dict[str, int]:
+    async def erase(self, project: str, end_user: str) -> dict[str, int]:
         """Erase all of it; how much that was. Raises StoreError: what is left then is erased by the next try."""
         erased: dict[str, int] = {}
         for eraser in self._erasers:

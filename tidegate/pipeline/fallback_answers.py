@@ -3,16 +3,16 @@
 from tidegate.cache.stale import StaleAnswers
 from tidegate.core.clock import Clock
 from tidegate.core.ids import IdSource
-from tidegate.core.values import AnswerHead, Ready
-from tidegate.pipeline.context import Ticket
-from tidegate.wire.answer_form import events_of
-from tidegate.wire.canned import canned
+from tidegate.core.values import AnswerHead, BufferedAnswer
+from tidegate.pipeline.context import RequestContext
+from tidegate.wire.answer_form import split_events
+from tidegate.wire.canned import canned_answer
 
-CANNED = "canned"
+CANNED_PROVIDER = "canned"
 """Who is said to have given the configured reply."""
 
 
-class Spares:
+class FallbackAnswers:
     """Finds them."""
 
     def __init__(self, answers: StaleAnswers, clock: Clock, ids: IdSource) -> None:
@@ -20,13 +20,13 @@ class Spares:
         self._clock = clock
         self._ids = ids
 
-    async def stale(self, ticket: Ticket) -> Ready | None:
+    async def stale_answer(self, ticket: RequestContext) -> BufferedAnswer | None:
         """The stored answer to this very question, however old, as far as its plan and its caller allow."""
-        answer = await self._answers.stale(ticket.fingerprint, stale_for=ticket.plan.stale_for)
+        answer = await self._answers.find(ticket.fingerprint, stale_for=ticket.plan.stale_seconds)
         if answer is None:
             return None
-        age = max(0, int(self._clock.now() - answer.at))
-        if ticket.policy.max_age is not None and age > ticket.policy.max_age:
+        age = max(0, int(self._clock.now() - answer.stored_at))
+        if ticket.cache_policy.max_age is not None and age > ticket.cache_policy.max_age:
             return None
         head = AnswerHead(
             stream=answer.stream,
@@ -34,16 +34,18 @@ class Spares:
             echo=answer.echo,
             stale=True,
             age=age,
-            adapted=answer.adapted,
+            adaptations=answer.adapted,
         )
-        return Ready(head=head, events=tuple(events_of(answer.body)) if answer.stream else (answer.body,))
+        return BufferedAnswer(head=head, events=tuple(split_events(answer.body)) if answer.stream else (answer.body,))
 
-    async def canned(self, ticket: Ticket) -> Ready | None:
+    async def canned_reply(self, ticket: RequestContext) -> BufferedAnswer | None:
         """The reply that the route has ready."""
         reply = ticket.plan.canned
         if reply is None:
             return None
-        events = canned(ticket.call, reply.text, digits=self._ids(""), now=self._clock.now())
+        events = canned_answer(ticket.call, reply.text, digits=self._ids(""), now=self._clock.now())
         if events is None:
             return None
-        return Ready(head=AnswerHead(stream=ticket.call.stream, served_by=CANNED, echo=ticket.echo), events=events)
+        return BufferedAnswer(
+            head=AnswerHead(stream=ticket.call.stream, served_by=CANNED_PROVIDER, echo=ticket.echo), events=events
+        )

@@ -7,150 +7,152 @@ import msgspec
 from tidegate.cache import policy
 from tidegate.cache.fingerprint import fingerprint, shareable
 from tidegate.cache.policy import CachePolicy
-from tidegate.coalescing.registry import Flights
+from tidegate.coalescing.registry import FlightRegistry
 from tidegate.core.clock import Clock
 from tidegate.core.config import CacheConfig, QueueConfig
 from tidegate.core.values import Caller, LedgerEntry
-from tidegate.limits.admission import Door
-from tidegate.limits.scopes import Terms, readmitted
-from tidegate.limits.scripts import LaneAsk
-from tidegate.metering.max_cost import Reserve, reserve
+from tidegate.limits.admission import AdmissionController
+from tidegate.limits.scopes import Reservation, without_request_count
+from tidegate.limits.scripts import SlotRequest
+from tidegate.metering.max_cost import MaxCost, max_cost
 from tidegate.metering.prices import Prices
-from tidegate.pipeline.context import Request, Ticket, patience
-from tidegate.providers.registry import Forwarding
-from tidegate.queue.slot import Turns
-from tidegate.routing.fallback_header import HEADER, rungs_of
-from tidegate.routing.fallback_policy import Ask
-from tidegate.routing.plan import Plan, Rungs
+from tidegate.pipeline.context import InferenceRequest, RequestContext, max_queue_seconds
+from tidegate.providers.registry import HeaderForwarding
+from tidegate.queue.slot import QueueSlots
+from tidegate.routing.fallback_header import HEADER, allowed_steps
+from tidegate.routing.fallback_policy import SendTo
+from tidegate.routing.plan import AllowedSteps, Plan
 from tidegate.routing.routes import Routes
-from tidegate.routing.upstream_call import Ladder
-from tidegate.wire.answer_form import echo_of
+from tidegate.routing.upstream_call import FallbackChain
+from tidegate.wire.answer_form import caller_echo
 from tidegate.wire.call import Call
 
-_FRESH_ONLY = Rungs(stale=False)
+_FRESH_ONLY = AllowedSteps(stale=False)
 
 
-class Ticketing:
+class RequestPreparer:
     """Opens tickets. It only reads what it is given; nothing here asks a store."""
 
     def __init__(  # noqa: PLR0913  # a parameter for each part
         self,
         *,
-        door: Door,
-        flights: Flights,
+        admission: AdmissionController,
+        flights: FlightRegistry,
         routes: Routes,
-        forwarding: Forwarding,
-        ladder: Ladder,
+        forwarding: HeaderForwarding,
+        fallback_chain: FallbackChain,
         random: Random,
         prices: Prices,
-        turns: Turns,
+        queue_slots: QueueSlots,
         cache: CacheConfig,
         queue: QueueConfig,
         clock: Clock,
     ) -> None:
-        self._door = door
+        self._admission = admission
         self._flights = flights
         self._routes = routes
         self._forwarding = forwarding
-        self._ladder = ladder
+        self._fallback_chain = fallback_chain
         self._random = random
         self._prices = prices
-        self._turns = turns
+        self._queue_slots = queue_slots
         self._cache = cache
         self._queue = queue
         self._clock = clock
 
-    def open(self, request: Request, call: Call, caller: Caller) -> Ticket:
+    def prepare(self, request: InferenceRequest, call: Call, caller: Caller) -> RequestContext:
         """The papers of a call. Raises InvalidParameter for a header of ours that makes no sense."""
-        wanted = policy.read(request.headers.get("cache-control"))
+        wanted = policy.parse_cache_control(request.headers.get("cache-control"))
         if not (self._cache.enabled and shareable(call)):
-            wanted = policy.NOTHING
-        headers = self._forwarding.of(request.headers)
+            wanted = policy.NO_STORE_POLICY
+        headers = self._forwarding.select(request.headers)
         now = self._clock.now()
-        deadline = now + patience(request.headers, self._queue.deadline_seconds)
-        allowed = rungs_of(request.headers.get(HEADER))
+        deadline = now + max_queue_seconds(request.headers, self._queue.deadline_seconds)
+        allowed = allowed_steps(request.headers.get(HEADER))
         plan = self._plan(call, wanted, allowed)
-        first = self._ladder.first(plan, deadline=deadline)
-        terms = self._terms(request.id, call, caller, plan, now)
-        if request.attempt is not None:
-            terms = readmitted(terms)  # the request was counted when its answer was promised
-        return Ticket(
+        first = self._fallback_chain.first_step(plan, deadline=deadline)
+        terms = self._reservation(request.id, call, caller, plan, now)
+        if request.background_attempt is not None:
+            terms = without_request_count(terms)  # the request was counted when its answer was promised
+        return RequestContext(
             id=request.id,
             call=call,
             caller=caller,
-            headers=headers,
-            policy=wanted,
+            upstream_headers=headers,
+            cache_policy=wanted,
             fingerprint=fingerprint(call, scope=caller.project, headers=headers) if wanted.store else "",
-            echo=echo_of(call),
-            opened=_opened(request.id, call, caller, plan, now),
-            terms=terms,
+            echo=caller_echo(call),
+            initial_entry=_initial_entry(request.id, call, caller, plan, now),
+            reservation=terms,
             plan=plan,
-            first=first,
-            shared=allowed is None,
-            lane=self._lane(caller, terms, plan, first, deadline=deadline, now=now),
-            deadline=deadline,
-            started=self._clock.monotonic(),
+            first_step=first,
+            joinable=allowed is None,
+            slot_request=self._slot_request(caller, terms, plan, first, deadline=deadline, now=now),
+            queue_deadline=deadline,
+            started_at=self._clock.monotonic(),
         )
 
-    def _plan(self, call: Call, wanted: CachePolicy, allowed: Rungs | None) -> Plan:
+    def _plan(self, call: Call, wanted: CachePolicy, allowed: AllowedSteps | None) -> Plan:
         plan = self._routes.plan(call.model, draw=self._random.random)
         if allowed is not None:
-            plan = plan.keeping(allowed)
-        return plan if wanted.lookup and wanted.store else plan.keeping(_FRESH_ONLY)
+            plan = plan.restricted_to(allowed)
+        return plan if wanted.lookup and wanted.store else plan.restricted_to(_FRESH_ONLY)
 
-    def _terms(self, request_id: str, call: Call, caller: Caller, plan: Plan, now: float) -> Terms:
-        scopes = self._door.scopes(caller, call.end_user)
-        aside = self._dearest(call, plan, at=now, exact=scopes.spend)
-        return self._door.terms(request_id, scopes, now=now, tokens=aside.tokens, nanos=aside.nanos)
+    def _reservation(self, request_id: str, call: Call, caller: Caller, plan: Plan, now: float) -> Reservation:
+        scopes = self._admission.scopes(caller, call.end_user)
+        aside = self._max_cost(call, plan, at=now, exact=scopes.limit_spending)
+        return self._admission.reservation(request_id, scopes, now=now, tokens=aside.tokens, cost_nanos=aside.nanos)
 
-    def _dearest(self, call: Call, plan: Plan, *, at: float, exact: bool) -> Reserve:
+    def _max_cost(self, call: Call, plan: Plan, *, at: float, exact: bool) -> MaxCost:
         """What to set aside, whichever of its targets answers."""
         names: dict[str, list[str]] = {}
-        for target in plan.targets if plan.rungs.targets else plan.targets[:1]:
+        for target in plan.targets if plan.allowed_steps.targets else plan.targets[:1]:
             names.setdefault(target.model, []).append(target.name)
         tokens = nanos = 0
         for model, targets in names.items():
             asked = call if model == call.model else msgspec.structs.replace(call, model=model)
-            aside = reserve(asked, self._prices, at=at, exact=exact, targets=targets)
+            aside = max_cost(asked, self._prices, at=at, exact=exact, targets=targets)
             tokens, nanos = max(tokens, aside.tokens), max(nanos, aside.nanos)
-        return Reserve(tokens=tokens, nanos=nanos)
+        return MaxCost(tokens=tokens, nanos=nanos)
 
-    def _lane(  # a parameter for each part
+    def _slot_request(  # a parameter for each part
         self,
         caller: Caller,
-        terms: Terms,
+        terms: Reservation,
         plan: Plan,
-        first: Ask | None,
+        first: SendTo | None,
         *,
         deadline: float,
         now: float,
-    ) -> LaneAsk:
+    ) -> SlotRequest:
         """What a call asks of the lane of its first step."""
         name = "" if first is None else first.lane
-        limits = self._turns.terms(name)
-        hurry = first is not None and first.patience is not None
-        return LaneAsk(
+        limits = self._queue_slots.lane_limits(name)
+        hurry = first is not None and first.max_wait_seconds is not None
+        return SlotRequest(
             lane=name,
-            member=self._flights.owner(terms.id),
-            tokens=terms.k,
+            member=self._flights.owner_name(terms.id),
+            tokens=terms.tokens,
             flow=caller.project,
             weight=caller.priority.weight,
-            deadline=min(deadline, now + first.patience) if first is not None and first.patience else deadline,
+            deadline=min(deadline, now + first.max_wait_seconds)
+            if first is not None and first.max_wait_seconds
+            else deadline,
             rpm=limits.rpm,
             tpm=limits.tpm,
-            longest=limits.longest,
-            elsewhere=hurry or (plan.canned is not None and plan.rungs.canned),
+            max_waiting=limits.max_waiting,
+            has_alternative=hurry or (plan.canned is not None and plan.allowed_steps.canned),
         )
 
 
-def _opened(request_id: str, call: Call, caller: Caller, plan: Plan, now: float) -> LedgerEntry:
+def _initial_entry(request_id: str, call: Call, caller: Caller, plan: Plan, now: float) -> LedgerEntry:
     return LedgerEntry(
         id=request_id,
         at=now,
         project=caller.project,
         key_id=caller.key_id,
         end_user=call.end_user,
-        route=call.route.label,
+        route=call.endpoint.label,
         model=call.model,
         provider=plan.targets[0].provider,
         outcome="ok",

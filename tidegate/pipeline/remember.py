@@ -4,100 +4,100 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable
 
-from tidegate.conversations.recorder import Memory
-from tidegate.core.errors import ClientGone, TidegateError
+from tidegate.conversations.recorder import ResponseRecorder
+from tidegate.core.errors import ClientDisconnected, TidegateError
 from tidegate.core.values import AnswerHead
-from tidegate.limits.decision import Allowance
-from tidegate.pipeline.delivery import Delivery
+from tidegate.limits.decision import RemainingLimits
+from tidegate.pipeline.delivery import ClientResponse
 from tidegate.wire.stream_observer import is_extra_chunk, is_terminal
 
 
-class Remembering:
+class RecordedResponse:
     """A delivery that passes through a memory; used in the same way."""
 
-    def __init__(self, delivery: Delivery, memory: Memory) -> None:
-        self.wanted = delivery.wanted
-        self._delivery = delivery
-        self.memory = memory
-        self._saving: asyncio.Future[None] | None = None
-        self._last: bytes | None = None
+    def __init__(self, response: ClientResponse, recorder: ResponseRecorder) -> None:
+        self.requested_form = response.requested_form
+        self._response = response
+        self.recorder = recorder
+        self._commit_task: asyncio.Future[None] | None = None
+        self._terminal_event: bytes | None = None
         """The terminal event, held until the answer is committed."""
-        delivery.give_all()
+        response.include_usage_chunk()
 
     @property
     def cache(self) -> str:
         """What the cache did."""
-        return self._delivery.cache
+        return self._response.cache
 
     @property
     def age(self) -> float | None:
         """Seconds since a stored answer was stored."""
-        return self._delivery.age
+        return self._response.age
 
     @property
-    def allowance(self) -> Allowance:
+    def remaining_limits(self) -> RemainingLimits:
         """What is left of the caller's limits."""
-        return self._delivery.allowance
+        return self._response.remaining_limits
 
     @property
     def cost_nanos(self) -> int:
         """What this caller's call cost, in nano-dollars; known once the answer is complete."""
-        return self._delivery.cost_nanos
+        return self._response.cost_nanos
 
-    async def opened(self) -> AnswerHead:
+    async def head(self) -> AnswerHead:
         """Wait for the answer to begin. Raises TidegateError."""
-        return await self._delivery.opened()
+        return await self._response.head()
 
     async def next(self) -> bytes | None:
         """The next event of the stream, None at its end. Raises TidegateError."""
-        while self._last is None:
-            event = await self._next()
+        while self._terminal_event is None:
+            event = await self._next_event()
             if event is None:
                 return None
-            ours = self.memory.event(event)
-            if is_terminal(self.wanted.route, event):
-                self._last = ours
-            elif self.wanted.usage_chunk or not is_extra_chunk(event):
+            ours = self.recorder.rewrite_event(event)
+            if is_terminal(self.requested_form.endpoint, event):
+                self._terminal_event = ours
+            elif self.requested_form.usage_chunk or not is_extra_chunk(event):
                 return ours
-        await self._kept()
-        last, self._last = self._last, None
+        await self._wait_for_commit()
+        last, self._terminal_event = self._terminal_event, None
         return last
 
-    async def whole(self) -> bytes:
+    async def body(self) -> bytes:
         """The answer in one piece. Raises TidegateError."""
-        if self._last is None:
-            self._last = self.memory.whole(await self._delivery.whole())
-        await self._kept()
-        return self._last
+        if self._terminal_event is None:
+            self._terminal_event = self.recorder.rewrite_body(await self._response.body())
+        await self._wait_for_commit()
+        return self._terminal_event
 
-    async def leave(self) -> None:
+    async def close(self) -> None:
         """The caller is served, or gone."""
         try:
-            await self._delivery.leave()
+            await self._response.close()
         finally:
-            await self.memory.leave()
+            await self.recorder.release()
 
-    async def _next(self) -> bytes | None:
+    async def _next_event(self) -> bytes | None:
         try:
-            return await self._delivery.next()
-        except ClientGone:
+            return await self._response.next()
+        except ClientDisconnected:
             raise
         except TidegateError as error:
             with contextlib.suppress(TidegateError):  # what broke it off is told; what could not be kept is not there
-                await self._once(self.memory.keep_broken(error))
+                await self._commit(self.recorder.save_failure(error))
             raise
 
-    async def _kept(self) -> None:
-        await (self._once(self.memory.keep()) if self._saving is None else asyncio.shield(self._saving))
+    async def _wait_for_commit(self) -> None:
+        await (self._commit(self.recorder.save()) if self._commit_task is None else asyncio.shield(self._commit_task))
 
-    async def _once(self, saving: Awaitable[None]) -> None:
+    async def _commit(self, saving: Awaitable[None]) -> None:
         # a client that is gone in this very moment cancels our waiting, not the commit
-        self._saving = asyncio.ensure_future(saving)
-        self._saving.add_done_callback(_retrieve)
-        await asyncio.shield(self._saving)
+        self._commit_task = asyncio.ensure_future(saving)
+        self._commit_task.add_done_callback(_ignore_result)
+        await asyncio.shield(self._commit_task)
 
 
-def _retrieve(saving: "asyncio.Future[None]") -> None:
+def _ignore_result(saving: "asyncio.Future[None]") -> None:
     # an error nobody waited for is no error of the program
     if not saving.cancelled():
         saving.exception()

@@ -30,18 +30,18 @@ class Credential(msgspec.Struct, frozen=True, kw_only=True):
         return f"Credential({self.name})"
 
 
-class Fitted(msgspec.Struct, frozen=True, kw_only=True):
+class ProviderRequest(msgspec.Struct, frozen=True, kw_only=True):
     """A call in the words of one target, ready to be sent with any of its credentials."""
 
     target: Target
-    route: Endpoint
+    endpoint: Endpoint
     body: bytes
     stream: bool
-    adapted: tuple[str, ...] = ()
+    adaptations: tuple[str, ...] = ()
     """What had to be changed, a word or two each; the caller is told (`x-tidegate-adapted`)."""
 
     def __repr__(self) -> str:
-        return f"Fitted({self.target.name}, {self.route.label})"  # the body holds what people said
+        return f"Fitted({self.target.name}, {self.endpoint.label})"  # the body holds what people said
 
 
 class Provider(Protocol):
@@ -58,7 +58,7 @@ class Provider(Protocol):
         ...
 
     @property
-    def speaks(self) -> frozenset[Endpoint]:
+    def endpoints(self) -> frozenset[Endpoint]:
         """The routes on which it answers."""
         ...
 
@@ -72,11 +72,11 @@ class Provider(Protocol):
         """A larger answer is given up."""
         ...
 
-    def fit(self, call: Call, target: Target) -> Fitted:
+    def build_request(self, call: Call, target: Target) -> ProviderRequest:
         """The call as this target takes it. Raises ParameterNotTaken where a rule refuses a parameter."""
         ...
 
-    async def ask(self, fitted: Fitted, credential: Credential, headers: Mapping[str, str]) -> Exchange:
+    async def send(self, request: ProviderRequest, credential: Credential, headers: Mapping[str, str]) -> Exchange:
         """Send a call; `headers` are those of the caller that go along.
 
         Returns whatever the provider says, success or not. Raises NoUpstreamKey, ConnectTimeout, ConnectionFailed,

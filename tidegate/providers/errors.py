@@ -10,25 +10,25 @@ from typing import Any
 import msgspec
 
 from tidegate.core.errors import (
-    ContentPolicy,
+    ContentPolicyViolation,
     ContextLengthExceeded,
     ErrorInStream,
     HtmlFromProxy,
+    InsufficientQuota,
     InvalidUpstreamKey,
     MalformedAnswer,
     ModelNotFound,
     OrganizationMismatch,
-    OutOfQuota,
-    Overloaded,
-    RateLimited,
-    RequestTooLargeForLimit,
-    ServerFailure,
+    RequestExceedsUpstreamLimit,
     SlowDown,
     UpstreamError,
+    UpstreamErrorDetail,
     UpstreamForbidden,
     UpstreamNotFound,
+    UpstreamOverloaded,
+    UpstreamRateLimited,
     UpstreamRejected,
-    UpstreamWords,
+    UpstreamServerError,
 )
 from tidegate.core.scrub import scrub
 from tidegate.providers.retry_after import retry_after
@@ -36,13 +36,13 @@ from tidegate.providers.retry_after import retry_after
 _LONGEST_MESSAGE = 2000
 
 _BY_CODE: dict[str, type[UpstreamError]] = {
-    "insufficient_quota": OutOfQuota,
-    "credit_balance_exhausted": OutOfQuota,
-    "organization_spend_limit_exceeded": OutOfQuota,
-    "project_spend_limit_exceeded": OutOfQuota,
-    "organization_usage_limit_exceeded": OutOfQuota,
-    "billing_hard_limit_reached": OutOfQuota,
-    "billing_not_active": OutOfQuota,
+    "insufficient_quota": InsufficientQuota,
+    "credit_balance_exhausted": InsufficientQuota,
+    "organization_spend_limit_exceeded": InsufficientQuota,
+    "project_spend_limit_exceeded": InsufficientQuota,
+    "organization_usage_limit_exceeded": InsufficientQuota,
+    "billing_hard_limit_reached": InsufficientQuota,
+    "billing_not_active": InsufficientQuota,
     "invalid_api_key": InvalidUpstreamKey,
     "mismatched_organization": OrganizationMismatch,
     "invalid_organization": OrganizationMismatch,
@@ -53,17 +53,17 @@ _BY_CODE: dict[str, type[UpstreamError]] = {
     "OperationNotSupported": ModelNotFound,
     "PermissionDenied": UpstreamForbidden,
     "context_length_exceeded": ContextLengthExceeded,
-    "content_policy_violation": ContentPolicy,
-    "moderation_blocked": ContentPolicy,
-    "content_filter": ContentPolicy,
+    "content_policy_violation": ContentPolicyViolation,
+    "moderation_blocked": ContentPolicyViolation,
+    "content_filter": ContentPolicyViolation,
     "slow_down": SlowDown,
-    "server_is_overloaded": Overloaded,
-    "rate_limit_exceeded": RateLimited,
-    "server_error": ServerFailure,
+    "server_is_overloaded": UpstreamOverloaded,
+    "rate_limit_exceeded": UpstreamRateLimited,
+    "server_error": UpstreamServerError,
 }
 _BY_MESSAGE: tuple[tuple[str, frozenset[int], type[UpstreamError]], ...] = (
-    ("Request too large", frozenset({200, 429}), RequestTooLargeForLimit),
-    ("Out of call volume quota", frozenset({403, 429}), OutOfQuota),
+    ("Request too large", frozenset({200, 429}), RequestExceedsUpstreamLimit),
+    ("Out of call volume quota", frozenset({403, 429}), InsufficientQuota),
     ("maximum context length", frozenset({200, 400}), ContextLengthExceeded),
     ("exceeds the context window", frozenset({200, 400}), ContextLengthExceeded),
     ("exceeds the available context size", frozenset({200, 400}), ContextLengthExceeded),
@@ -72,13 +72,13 @@ _BY_MESSAGE: tuple[tuple[str, frozenset[int], type[UpstreamError]], ...] = (
 )
 _BY_STATUS: dict[int, type[UpstreamError]] = {
     401: InvalidUpstreamKey,
-    402: OutOfQuota,
+    402: InsufficientQuota,
     403: UpstreamForbidden,
     404: UpstreamNotFound,
-    408: ServerFailure,
-    409: ServerFailure,
-    429: RateLimited,
-    503: Overloaded,
+    408: UpstreamServerError,
+    409: UpstreamServerError,
+    429: UpstreamRateLimited,
+    503: UpstreamOverloaded,
 }
 
 
@@ -86,32 +86,32 @@ def classify(status: int, headers: Mapping[str, str], body: bytes, *, now: float
     """The typed error of an answer that is no success. `headers` have lower-case names; `now` is Unix seconds."""
     request_id = headers.get("x-request-id")
     if _is_html(headers, body):
-        words = UpstreamWords(status=status, message="an HTML page", request_id=request_id)
-        return HtmlFromProxy(words=words, retry_after=retry_after(headers, "", now))
+        words = UpstreamErrorDetail(status=status, message="an HTML page", request_id=request_id)
+        return HtmlFromProxy(upstream_detail=words, retry_after=retry_after(headers, "", now))
     words = _words(status, _error_object(body), request_id)
-    return _make(words, wait=retry_after(headers, words.message, now))
+    return _typed_error(words, wait=retry_after(headers, words.message, now))
 
 
 def classify_in_stream(error: Any, *, request_id: str | None) -> UpstreamError:
     """The typed error of an error object that came inside an answer that had begun."""
     words = _words(200, error if isinstance(error, dict) else {"message": str(error)}, request_id)
-    return _make(words, wait=retry_after({}, words.message, 0.0))
+    return _typed_error(words, wait=retry_after({}, words.message, 0.0))
 
 
-def _make(words: UpstreamWords, wait: float | None) -> UpstreamError:
-    kind = _kind(words)
+def _typed_error(words: UpstreamErrorDetail, wait: float | None) -> UpstreamError:
+    kind = _error_class(words)
     message = words.message or None
     if kind is InvalidUpstreamKey:
         message = f"The upstream refused this gateway's own credential, not yours: {words.message or 'no message'}"
-    if kind is RateLimited:
-        return RateLimited(message, kind=_which_limit(words), retry_after=wait, words=words)
-    return kind(message, param=words.param, retry_after=wait if kind.retryable else None, words=words)
+    if kind is UpstreamRateLimited:
+        return UpstreamRateLimited(message, kind=_which_limit(words), retry_after=wait, upstream_detail=words)
+    return kind(message, param=words.param, retry_after=wait if kind.retryable else None, upstream_detail=words)
 
 
-def _kind(words: UpstreamWords) -> type[UpstreamError]:
+def _error_class(words: UpstreamErrorDetail) -> type[UpstreamError]:
     """In this order: a quota by its type, the message where it says more than the code, the code, the status."""
     if words.type == "insufficient_quota":
-        return OutOfQuota
+        return InsufficientQuota
     for phrase, statuses, kind in _BY_MESSAGE:
         if phrase in words.message and words.status in statuses:
             return kind
@@ -120,12 +120,12 @@ def _kind(words: UpstreamWords) -> type[UpstreamError]:
     if words.status in _BY_STATUS:
         return _BY_STATUS[words.status]
     if words.status >= 400:
-        return ServerFailure if words.status >= 500 else UpstreamRejected
+        return UpstreamServerError if words.status >= 500 else UpstreamRejected
     # the rest are redirects and the like: nothing that the caller did
     return ErrorInStream if words.status == 200 else MalformedAnswer
 
 
-def _which_limit(words: UpstreamWords) -> str:
+def _which_limit(words: UpstreamErrorDetail) -> str:
     if "per day" in words.message or "(RPD)" in words.message or "(TPD)" in words.message:
         return "day"
     return "tokens" if words.type == "tokens" or "(TPM)" in words.message else "requests"
@@ -149,9 +149,9 @@ def _error_object(body: bytes) -> dict[str, Any]:
     return inside if isinstance(inside, dict) else {"message": str(inside)}
 
 
-def _words(status: int, error: Mapping[str, Any], request_id: str | None) -> UpstreamWords:
+def _words(status: int, error: Mapping[str, Any], request_id: str | None) -> UpstreamErrorDetail:
     message = error.get("message") or error.get("detail")  # the second as servers made with FastAPI say it
-    return UpstreamWords(
+    return UpstreamErrorDetail(
         status=status,
         type=_text(error.get("type")),
         code=_text(error.get("code")) or _inner_code(error),

@@ -8,74 +8,80 @@ import msgspec
 from tidegate import __version__
 from tidegate.core import endpoints
 from tidegate.core.clock import Clock
-from tidegate.core.config import CredentialConfig, ProviderConfig, RuleConfig
-from tidegate.core.config.providers import DEFAULT, OPENAI
+from tidegate.core.config import CredentialConfig, ParameterRuleConfig, ProviderConfig
+from tidegate.core.config.providers import DEFAULT_CREDENTIAL, OPENAI_PROVIDER
 from tidegate.core.errors import NoUpstreamKey
-from tidegate.providers.base import Credential, Fitted
+from tidegate.providers.base import Credential, ProviderRequest
 from tidegate.providers.errors import classify
-from tidegate.providers.parameter_rules import Adapter, Rule
+from tidegate.providers.parameter_rules import ParameterMapper, Rule
 from tidegate.providers.target import Target
-from tidegate.providers.transport import Exchange, Transport, way_to
+from tidegate.providers.transport import Exchange, Transport, connection_options
 from tidegate.wire.call import Call
 
-PROVIDER = OPENAI
+PROVIDER = OPENAI_PROVIDER
 
-_OPENAIS_OWN = ("openai-organization", "openai-project")
+_OPENAI_HEADERS = ("openai-organization", "openai-project")
 """Headers of the caller that tell others nothing, and are none of their business."""
 
 
-class OpenAI:
+class OpenAIProvider:
     """A provider. Implements `tidegate.providers.base.Provider`."""
 
     def __init__(self, name: str, config: ProviderConfig, transport: Transport, clock: Clock) -> None:
         """`config` has everything said."""
         self.name = name
         self.credentials = _credentials(config)
-        self.speaks = frozenset(endpoints.BY_LABEL[label] for label in config.speaks or ())
+        self.endpoints = frozenset(endpoints.BY_LABEL[label] for label in config.endpoints or ())
         self.reasoning_field = config.reasoning_field
-        self._way = way_to(config, section="upstream" if name == PROVIDER else f"providers.{name}")
-        self.max_answer_bytes = self._way.max_answer_bytes
+        self._connection_options = connection_options(
+            config, section="upstream" if name == PROVIDER else f"providers.{name}"
+        )
+        self.max_answer_bytes = self._connection_options.max_answer_bytes
         self._kind = config.kind
         self._base = (config.base_url or "").rstrip("/")
-        self._adapter = Adapter(config.kind, [_rule(rule) for rule in config.rules])
+        self._parameter_mapper = ParameterMapper(config.kind, [_rule(rule) for rule in config.rules])
         self._transport = transport
         self._clock = clock
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name} at {self._base}>"
 
-    def fit(self, call: Call, target: Target) -> Fitted:
+    def build_request(self, call: Call, target: Target) -> ProviderRequest:
         """The call as this target takes it. Raises ParameterNotTaken."""
-        adapted = self._adapter.adapt(call, target, model=self._model(target.model))
+        adapted = self._parameter_mapper.map(call, target, model=self._model(target.model))
         body = msgspec.json.encode(adapted.fields)
-        return Fitted(target=target, route=call.route, body=body, stream=call.stream, adapted=adapted.notes)
-
-    async def ask(self, fitted: Fitted, credential: Credential, headers: Mapping[str, str]) -> Exchange:
-        """Send a call. Raises the errors of `Transport.send` and NoUpstreamKey."""
-        accept = "text/event-stream" if fitted.stream else "application/json"
-        theirs = headers if self._kind == "openai" else _without(headers, _OPENAIS_OWN)
-        sent = {**theirs, **self._fixed(credential), "content-type": "application/json", "accept": accept}
-        return await self._transport.send(
-            "POST", self._url(fitted), sent, fitted.body, self._way, secret=_secret(credential)
+        return ProviderRequest(
+            target=target, endpoint=call.endpoint, body=body, stream=call.stream, adaptations=adapted.changes
         )
 
-    async def models(self, credential: Credential, name: str = "") -> Exchange:
+    async def send(self, request: ProviderRequest, credential: Credential, headers: Mapping[str, str]) -> Exchange:
+        """Send a call. Raises the errors of `Transport.send` and NoUpstreamKey."""
+        accept = "text/event-stream" if request.stream else "application/json"
+        theirs = headers if self._kind == "openai" else _without(headers, _OPENAI_HEADERS)
+        sent = {**theirs, **self._own_headers(credential), "content-type": "application/json", "accept": accept}
+        return await self._transport.send(
+            "POST", self._url(request), sent, request.body, self._connection_options, secret=_secret(credential)
+        )
+
+    async def list_models(self, credential: Credential, name: str = "") -> Exchange:
         """Read the list of models, or one of them. Raises the errors of `Transport.send` and NoUpstreamKey."""
         url = self._models_url(f"/{quote(name, safe='')}" if name else "")
-        sent = {**self._fixed(credential), "accept": "*/*"}
-        return await self._transport.send("GET", url, sent, None, self._way, secret=_secret(credential))
+        sent = {**self._own_headers(credential), "accept": "*/*"}
+        return await self._transport.send("GET", url, sent, None, self._connection_options, secret=_secret(credential))
 
     async def delete_model(self, credential: Credential, name: str) -> Exchange:
         """Delete a model that was made by fine-tuning. Raises the errors of `Transport.send` and NoUpstreamKey."""
-        sent = {**self._fixed(credential), "accept": "application/json"}
+        sent = {**self._own_headers(credential), "accept": "application/json"}
         url = self._models_url(f"/{quote(name, safe='')}")
-        return await self._transport.send("DELETE", url, sent, None, self._way, secret=_secret(credential))
+        return await self._transport.send(
+            "DELETE", url, sent, None, self._connection_options, secret=_secret(credential)
+        )
 
     async def probe(self, credential: Credential) -> None:
         """Ask for the list of models and forget it. Raises UpstreamError."""
-        exchange = await self.models(credential)
+        exchange = await self.list_models(credential)
         try:
-            body = await exchange.whole()
+            body = await exchange.read_all()
         finally:
             exchange.close()
         if not 200 <= exchange.status < 300:
@@ -85,21 +91,25 @@ class OpenAI:
         """The name of a model in what is sent."""
         return model
 
-    def _url(self, fitted: Fitted) -> str:
-        return self._base + fitted.route.path.removeprefix("/v1")
+    def _url(self, request: ProviderRequest) -> str:
+        return self._base + request.endpoint.path.removeprefix("/v1")
 
     def _models_url(self, path: str) -> str:
         return f"{self._base}/models{path}"
 
-    def _fixed(self, credential: Credential) -> dict[str, str]:
-        fixed = {"user-agent": f"tidegate/{__version__}", "accept-encoding": "identity", **self._authorized(credential)}
+    def _own_headers(self, credential: Credential) -> dict[str, str]:
+        fixed = {
+            "user-agent": f"tidegate/{__version__}",
+            "accept-encoding": "identity",
+            **self._authorization(credential),
+        }
         if credential.organization:
             fixed["openai-organization"] = credential.organization
         if credential.project:
             fixed["openai-project"] = credential.project
         return fixed
 
-    def _authorized(self, credential: Credential) -> dict[str, str]:
+    def _authorization(self, credential: Credential) -> dict[str, str]:
         if credential.secret is not None:
             return {"authorization": f"Bearer {credential.secret.get_secret_value()}"}
         if self._kind == "compatible":
@@ -108,7 +118,7 @@ class OpenAI:
 
 
 def _credentials(config: ProviderConfig) -> tuple[Credential, ...]:
-    return tuple(_credential(each) for each in config.credentials) or (Credential(name=DEFAULT),)
+    return tuple(_credential(each) for each in config.credentials) or (Credential(name=DEFAULT_CREDENTIAL),)
 
 
 def _secret(credential: Credential) -> str:
@@ -126,10 +136,10 @@ def _credential(config: CredentialConfig) -> Credential:
     )
 
 
-def _rule(config: RuleConfig) -> Rule:
+def _rule(config: ParameterRuleConfig) -> Rule:
     return Rule(
         models=tuple(config.models),
-        routes=frozenset(endpoints.BY_LABEL[label] for label in config.routes) or frozenset(endpoints.ALL),
+        routes=frozenset(endpoints.BY_LABEL[label] for label in config.endpoints) or frozenset(endpoints.ALL),
         rename=tuple(config.rename.items()),
         drop=tuple(config.drop),
         refuse=tuple(config.refuse),

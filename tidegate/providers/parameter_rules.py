@@ -13,7 +13,7 @@ import msgspec
 
 from tidegate.core import endpoints
 from tidegate.core.endpoints import Endpoint
-from tidegate.core.errors import ParameterNotTaken
+from tidegate.core.errors import UnsupportedByTarget
 from tidegate.providers.target import Target
 from tidegate.wire.call import Call
 
@@ -34,23 +34,25 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     defaults: tuple[tuple[str, msgspec.Raw], ...] = ()
 
 
-class Adapted(msgspec.Struct, frozen=True):
+class MappedParameters(msgspec.Struct, frozen=True):
     """A call's fields as a target takes them."""
 
     fields: Fields
-    notes: tuple[str, ...] = ()
+    changes: tuple[str, ...] = ()
     """What was changed, as `parameter: what`."""
 
 
 _REASONING = ("o1*", "o3*", "o4*", "gpt-5", "gpt-5-20*", "gpt-5-mini*", "gpt-5-nano*")
 _SAMPLING = ("temperature", "top_p", "presence_penalty", "frequency_penalty", "logprobs", "top_logprobs", "logit_bias")
-_OF_OPENAI = Rule(models=_REASONING, routes=_BOTH, rename=(("max_tokens", "max_completion_tokens"),), drop=_SAMPLING)
+_OPENAI_REASONING = Rule(
+    models=_REASONING, routes=_BOTH, rename=(("max_tokens", "max_completion_tokens"),), drop=_SAMPLING
+)
 _NO_STOP = Rule(models=("o3*", "o4*", *_REASONING[3:]), routes=_CHAT, refuse=("stop",))
-_PLAIN = Rule(
+_NON_REASONING = Rule(
     models=("gpt-3.5*", "gpt-4*", "chatgpt-*"), routes=_BOTH, drop=("reasoning_effort", "reasoning", "verbosity")
 )
-_LIMIT = Rule(models=("gpt-5*",), routes=_CHAT, rename=(("max_tokens", "max_completion_tokens"),))
-_ELSEWHERE = Rule(
+_TOKEN_LIMIT = Rule(models=("gpt-5*",), routes=_CHAT, rename=(("max_tokens", "max_completion_tokens"),))
+_COMPATIBLE_SERVERS = Rule(
     routes=_CHAT,
     rename=(("max_completion_tokens", "max_tokens"),),
     drop=(
@@ -64,10 +66,10 @@ _ELSEWHERE = Rule(
         "prediction",
     ),
 )
-KNOWN: Mapping[str, tuple[Rule, ...]] = {
-    "openai": (_NO_STOP, _OF_OPENAI, _LIMIT, _PLAIN),
-    "azure": (_NO_STOP, _OF_OPENAI, _LIMIT, _PLAIN),
-    "compatible": (_ELSEWHERE,),
+BUILT_IN_RULES: Mapping[str, tuple[Rule, ...]] = {
+    "openai": (_NO_STOP, _OPENAI_REASONING, _TOKEN_LIMIT, _NON_REASONING),
+    "azure": (_NO_STOP, _OPENAI_REASONING, _TOKEN_LIMIT, _NON_REASONING),
+    "compatible": (_COMPATIBLE_SERVERS,),
 }
 """By the kind of provider: what is known of models that somebody may be sent to without having named them.
 
@@ -77,76 +79,76 @@ servers speak the chat API as it was before `max_completion_tokens`, and keep no
 """
 
 
-class Adapter:
+class ParameterMapper:
     """Fits calls to the models of one provider."""
 
     def __init__(self, kind: str, rules: Sequence[Rule]) -> None:
         """`kind` is the provider's, `rules` those of its configuration."""
         self._rules = tuple(rules)
-        self._known = KNOWN[kind]
-        self._for = lru_cache(1024)(self._find)
+        self._built_in = BUILT_IN_RULES[kind]
+        self._rules_for = lru_cache(1024)(self._find)
 
-    def adapt(self, call: Call, target: Target, *, model: str) -> Adapted:
+    def map(self, call: Call, target: Target, *, model: str) -> MappedParameters:
         """The call for `target`, which is sent under the name `model`. Raises ParameterNotTaken."""
-        fields = call.fields()
+        fields = call.upstream_fields()
         if call.model != model or "model" not in fields:
             fields = {**fields, "model": msgspec.Raw(msgspec.json.encode(model))}
-        named = call.model == target.model and not call.translated
+        named = call.model == target.model and not call.is_translated
         if named and not self._rules:
-            return Adapted(fields)
-        rules = self._for(call.route, target.model, named)
-        return _apply(rules, fields, target) if rules else Adapted(fields)
+            return MappedParameters(fields)
+        rules = self._rules_for(call.endpoint, target.model, named)
+        return _apply(rules, fields, target) if rules else MappedParameters(fields)
 
     def _find(self, route: Endpoint, model: str, named: bool) -> tuple[Rule, ...]:  # noqa: FBT001  # a key of the cache
-        rules = self._rules if named else (*self._rules, *self._known)
+        rules = self._rules if named else (*self._rules, *self._built_in)
         return tuple(
             rule for rule in rules if route in rule.routes and any(fnmatchcase(model, each) for each in rule.models)
         )
 
 
-def _apply(rules: Sequence[Rule], fields: Fields, target: Target) -> Adapted:
+def _apply(rules: Sequence[Rule], fields: Fields, target: Target) -> MappedParameters:
     """Each rule in its order: refuse, rename, drop, then what is missing."""
     fields = dict(fields)
     notes: list[str] = []
     for rule in rules:
         _refuse(rule, fields, target)
-        notes += [*_rename(rule, fields), *_drop(rule, fields), *_complete(rule, fields)]
-    return Adapted(fields, tuple(notes))
+        notes += [*_rename(rule, fields), *_drop(rule, fields), *_set_defaults(rule, fields)]
+    return MappedParameters(fields, tuple(notes))
 
 
 def _refuse(rule: Rule, fields: Fields, target: Target) -> None:
     for name in rule.refuse:
-        if _says(fields, name):
-            raise ParameterNotTaken(f"The target {target.name} does not take `{name}`.", param=name)
+        if _is_set(fields, name):
+            raise UnsupportedByTarget(f"The target {target.name} does not take `{name}`.", param=name)
 
 
 def _rename(rule: Rule, fields: Fields) -> Iterator[str]:
     for name, there in rule.rename:
-        if _says(fields, there):  # the caller said both: the one that the target knows is meant
-            yield from _left_out(fields, name)
-        elif _says(fields, name):
+        if _is_set(fields, there):  # the caller said both: the one that the target knows is meant
+            yield from _drop_field(fields, name)
+        elif _is_set(fields, name):
             fields[there] = fields.pop(name)
             yield f"{name}: {there}"
 
 
 def _drop(rule: Rule, fields: Fields) -> Iterator[str]:
     for name in rule.drop:
-        yield from _left_out(fields, name)
+        yield from _drop_field(fields, name)
 
 
-def _complete(rule: Rule, fields: Fields) -> Iterator[str]:
+def _set_defaults(rule: Rule, fields: Fields) -> Iterator[str]:
     for name, value in rule.defaults:
-        if not _says(fields, name):
+        if not _is_set(fields, name):
             fields[name] = value
             yield f"{name}: set"
 
 
-def _left_out(fields: Fields, name: str) -> Iterator[str]:
-    said = _says(fields, name)
+def _drop_field(fields: Fields, name: str) -> Iterator[str]:
+    said = _is_set(fields, name)
     fields.pop(name, None)
     if said:  # null says nothing, so nothing is lost
         yield f"{name}: dropped"
 
 
-def _says(fields: Fields, name: str) -> bool:
+def _is_set(fields: Fields, name: str) -> bool:
     return name in fields and bytes(fields[name]) != b"null"

@@ -8,7 +8,7 @@ requests a day under the same names. A figure that fits neither belongs to a win
 import re
 from collections.abc import Mapping
 
-from tidegate.core.rate_limits import Allowance, Said
+from tidegate.core.rate_limits import ReportedLimit, ReportedLimits
 from tidegate.providers.retry_after import LONGEST_WAIT, duration
 
 MINUTE = 60.0
@@ -22,43 +22,43 @@ _PREFIX = "x-ratelimit-"
 _IN_MESSAGE = re.compile(r"\((?P<kind>RPM|TPM)\): Limit (?P<limit>[\d,]+)")
 
 
-def said_limits(headers: Mapping[str, str], message: str = "") -> Said:
+def reported_limits(headers: Mapping[str, str], message: str = "") -> ReportedLimits:
     """What an answer says; `headers` are found by lower-case names, `message` is a refusal's. Never raises.
 
     Values that are no figure, negative, or a limit of 0 say nothing: proxies and Azure send `-1` and `0` for "unknown".
     """
     if not message and _PREFIX not in "\n".join(headers).lower():
-        return Said()
+        return ReportedLimits()
     requests, shut = _read(headers, "requests")
     tokens, shut_tokens = _read(headers, "tokens")
     if (project := _read(headers, "project-tokens")[0]).limit and _narrower(project, tokens):
         tokens = project
     if found := _IN_MESSAGE.search(message):
-        stated = Allowance(limit=_count(found["limit"]), left=0)
+        stated = ReportedLimit(limit=_count(found["limit"]), remaining=0)
         requests, tokens = (stated, tokens) if found["kind"] == "RPM" else (requests, stated)
     if shut or shut_tokens:
         which = "requests" if shut >= shut_tokens else "tokens"
-        return Said(requests=requests, tokens=tokens, shut=which, shut_for=max(shut, shut_tokens))
-    return Said(requests=requests, tokens=tokens)
+        return ReportedLimits(requests=requests, tokens=tokens, exhausted=which, reset_seconds=max(shut, shut_tokens))
+    return ReportedLimits(requests=requests, tokens=tokens)
 
 
-def _read(headers: Mapping[str, str], kind: str) -> tuple[Allowance, float]:
+def _read(headers: Mapping[str, str], kind: str) -> tuple[ReportedLimit, float]:
     """The limit, and the seconds for which a window with nothing left stays shut."""
     limit = _count(headers.get(f"{_PREFIX}limit-{kind}"))
     left = _count(headers.get(f"{_PREFIX}remaining-{kind}"))
     if not limit:
         # a remainder of nothing known is no news: Azure says 0 or -1 for "not counted"
-        return Allowance(), 0.0
+        return ReportedLimit(), 0.0
     if left is None:
-        return Allowance(limit=limit), 0.0
+        return ReportedLimit(limit=limit), 0.0
     left = min(left, limit)
     reset = _seconds(headers.get(f"{_PREFIX}reset-{kind}"))
     if reset is None:
-        return Allowance(limit=limit, left=left), 0.0
+        return ReportedLimit(limit=limit, remaining=left), 0.0
     shut = reset if left == 0 and not _is_refilling(limit, reset) else 0.0
     if left < limit and reset * limit / (limit - left) > LONGEST_MINUTE:
-        return Allowance(), shut
-    return Allowance(limit=limit, left=left), shut
+        return ReportedLimit(), shut
+    return ReportedLimit(limit=limit, remaining=left), shut
 
 
 def _is_refilling(limit: int, reset: float) -> bool:
@@ -66,10 +66,10 @@ def _is_refilling(limit: int, reset: float) -> bool:
     return MINUTE * (1 - 1 / limit) * (1 - _ABOUT) <= reset <= MINUTE * (1 + _ABOUT)
 
 
-def _narrower(one: Allowance, other: Allowance) -> bool:
-    if other.limit is None or one.left is None or other.left is None:
+def _narrower(one: ReportedLimit, other: ReportedLimit) -> bool:
+    if other.limit is None or one.remaining is None or other.remaining is None:
         return True
-    return one.left < other.left
+    return one.remaining < other.remaining
 
 
 def _count(text: str | None) -> int | None:

@@ -6,19 +6,25 @@ from functools import lru_cache
 
 from tidegate.core.clock import Clock
 from tidegate.core.config import ProviderConfig
-from tidegate.providers.azure import Azure
-from tidegate.providers.openai import OpenAI
+from tidegate.providers.azure import AzureProvider
+from tidegate.providers.openai import OpenAIProvider
 from tidegate.providers.transport import Transport
 
-_KINDS: Mapping[str, type[OpenAI]] = {"openai": OpenAI, "azure": Azure, "compatible": OpenAI}
+_KINDS: Mapping[str, type[OpenAIProvider]] = {
+    "openai": OpenAIProvider,
+    "azure": AzureProvider,
+    "compatible": OpenAIProvider,
+}
 
 
-def make_providers(configs: Mapping[str, ProviderConfig], transport: Transport, clock: Clock) -> dict[str, OpenAI]:
+def make_providers(
+    configs: Mapping[str, ProviderConfig], transport: Transport, clock: Clock
+) -> dict[str, OpenAIProvider]:
     """A provider for each configuration, which has everything said (`Settings.every_provider`)."""
     return {name: _KINDS[config.kind](name, config, transport, clock) for name, config in configs.items()}
 
 
-class Forwarding:
+class HeaderForwarding:
     """Which of a caller's headers go along to whoever answers."""
 
     def __init__(self, patterns: tuple[str, ...]) -> None:
@@ -26,7 +32,7 @@ class Forwarding:
         self._patterns = patterns
         self._goes_along = lru_cache(1024)(self._matches)
 
-    def of(self, headers: Mapping[str, str]) -> dict[str, str]:
+    def select(self, headers: Mapping[str, str]) -> dict[str, str]:
         """Those of `headers` (lower-case names) that go along; all others stay here."""
         return {name: value for name, value in headers.items() if self._goes_along(name)}
 

@@ -19,7 +19,7 @@ def duration(text: str) -> float | None:
     parts = _PART.findall(text)
     if not parts or "".join(number + unit for number, unit in parts) != text:
         return None
-    return _believable(sum(float(number) * _UNITS[unit] for number, unit in parts))
+    return _plausible(sum(float(number) * _UNITS[unit] for number, unit in parts))
 
 
 def retry_after(headers: Mapping[str, str], message: str, now: float) -> float | None:
@@ -30,17 +30,17 @@ def retry_after(headers: Mapping[str, str], message: str, now: float) -> float |
     """
     milliseconds = _number(headers.get("retry-after-ms"))
     if milliseconds is not None:
-        return _believable(milliseconds / 1000)
+        return _plausible(milliseconds / 1000)
     stated = headers.get("retry-after")
     if stated:
         seconds = _number(stated)
-        wait = _believable(seconds) if seconds is not None else _until(stated, now)
+        wait = _plausible(seconds) if seconds is not None else _until(stated, now)
         if wait is not None:
             return wait
     if found := _IN_MESSAGE.search(message):
         return duration(found[1])
     if found := _SECONDS_IN_MESSAGE.search(message):
-        return _believable(float(found[1]))
+        return _plausible(float(found[1]))
     return _reset(headers)
 
 
@@ -65,8 +65,8 @@ def _until(date: str, now: float) -> float | None:
         moment = parsedate_to_datetime(date)
     except (ValueError, IndexError, TypeError):
         return None
-    return _believable((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() - now)
+    return _plausible((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() - now)
 
 
-def _believable(seconds: float) -> float | None:
+def _plausible(seconds: float) -> float | None:
     return seconds if 0 <= seconds <= LONGEST_WAIT else None

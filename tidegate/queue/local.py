@@ -4,77 +4,79 @@ from collections.abc import Callable
 
 import msgspec
 
-from tidegate.queue.capacity import Lane
-from tidegate.queue.messages import LaneTerms, Report, Ticket, Verdict
+from tidegate.queue.capacity import UpstreamCapacity
+from tidegate.queue.messages import CapacityReport, LaneLimits, QueueEntry, QueueVerdict
 from tidegate.queue.replicas import Replicas
 
 
-class Share(msgspec.Struct, frozen=True, kw_only=True):
+class LearntLimits(msgspec.Struct, frozen=True, kw_only=True):
     """What was last known of a lane that all replicas share."""
 
     rpm: int = 0
     tpm: int = 0
-    free: bool = False
+    unlimited: bool = False
 
 
-class LocalLanes:
+class LocalCapacity:
     """This process's part of each lane. It begins as after an outage: with few calls at once."""
 
-    def __init__(self, terms: Callable[[str], LaneTerms], replicas: Replicas) -> None:
+    def __init__(self, lane_limits: Callable[[str], LaneLimits], replicas: Replicas) -> None:
         """`terms` gives what the configuration says of a lane, by its name; `replicas` share the capacity."""
-        self._terms = terms
-        self._lanes: dict[str, Lane] = {}
-        self._shares: dict[str, Share] = {}
+        self._lane_limits = lane_limits
+        self._lanes: dict[str, UpstreamCapacity] = {}
+        self._learnt: dict[str, LearntLimits] = {}
         self._replicas = replicas
 
     def __repr__(self) -> str:
         return f"<LocalLanes 1/{self._replicas.count}: {self._lanes}>"
 
-    def remember(self, lane: str, share: Share) -> None:
+    def remember(self, lane: str, learnt: LearntLimits) -> None:
         """Keep what Redis knows of a lane."""
-        self._shares[lane] = share
+        self._learnt[lane] = learnt
 
-    def enter(self, lane: str, ticket: Ticket, now: float) -> Verdict:
+    def enter(self, lane: str, entry: QueueEntry, now: float) -> QueueVerdict:
         """As `Lane.enter`."""
-        return self._lane(lane).enter(ticket, self._share(lane), now)
+        return self._lane(lane).enter(entry, self._local_limits(lane), now)
 
     def dispatch(self, lane: str, now: float) -> tuple[list[str], float | None]:
         """As `Lane.dispatch`; everybody here is alive."""
         if lane not in self._lanes:
             return [], None
-        return self._lanes[lane].dispatch(self._share(lane), now, lambda _: True)
+        return self._lanes[lane].dispatch(self._local_limits(lane), now, lambda _: True)
 
-    def learn(self, lane: str, report: Report, now: float) -> None:
+    def learn(self, lane: str, report: CapacityReport, now: float) -> None:
         """As `Lane.learn`; what is said to be left is left to all."""
         if lane in self._lanes:
-            report = msgspec.structs.replace(report, rpm_left=self._part(report.rpm_left), tpm_left=-1)
-            self._lanes[lane].learn(report, self._share(lane), now)
+            report = msgspec.structs.replace(
+                report, rpm_remaining=self._share_of(report.rpm_remaining), tpm_remaining=-1
+            )
+            self._lanes[lane].learn(report, self._local_limits(lane), now)
 
     def leave(self, lane: str, member: str) -> None:
         """As `Lane.leave`."""
         if lane in self._lanes:
             self._lanes[lane].leave(member)
 
-    def give_back(self, lane: str, ticket: Ticket) -> None:
+    def give_back(self, lane: str, entry: QueueEntry) -> None:
         """As `Lane.give_back`."""
         if lane in self._lanes:
-            self._lanes[lane].give_back(ticket, self._share(lane))
+            self._lanes[lane].give_back(entry, self._local_limits(lane))
 
-    def end(self, lane: str) -> None:
+    def discard(self, lane: str) -> None:
         """Redis is back: forget the lane, unless somebody still waits in it."""
-        if lane in self._lanes and not self._lanes[lane].order.waiting:
+        if lane in self._lanes and not self._lanes[lane].fair_queue.waiting:
             del self._lanes[lane]
 
-    def _lane(self, lane: str) -> Lane:
+    def _lane(self, lane: str) -> UpstreamCapacity:
         if lane not in self._lanes:
-            self._lanes[lane] = Lane()
-            self._lanes[lane].state.free = self._shares.get(lane, Share()).free
+            self._lanes[lane] = UpstreamCapacity()
+            self._lanes[lane].state.unlimited = self._learnt.get(lane, LearntLimits()).unlimited
         return self._lanes[lane]
 
-    def _share(self, lane: str) -> LaneTerms:
-        known, terms = self._shares.get(lane, Share()), self._terms(lane)
+    def _local_limits(self, lane: str) -> LaneLimits:
+        known, terms = self._learnt.get(lane, LearntLimits()), self._lane_limits(lane)
         rpm, tpm = terms.rpm or known.rpm, terms.tpm or known.tpm
-        return LaneTerms(rpm=self._replicas.share(rpm), tpm=self._replicas.share(tpm), longest=terms.longest)
+        return LaneLimits(rpm=self._replicas.share(rpm), tpm=self._replicas.share(tpm), max_waiting=terms.max_waiting)
 
-    def _part(self, amount: int) -> int:
+    def _share_of(self, amount: int) -> int:
         return amount // self._replicas.count if amount > 0 else amount

@@ -3,22 +3,22 @@
 import msgspec
 
 
-class LaneTerms(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+class LaneLimits(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """What the configuration says of a lane; 0 leaves a limit to be learnt."""
 
     rpm: int = 0
     tpm: int = 0
-    longest: int = 10_000
+    max_waiting: int = 10_000
     """Calls that may wait."""
 
 
-class Place(msgspec.Struct, frozen=True, gc=False):
+class QueuePosition(msgspec.Struct, frozen=True, gc=False):
     """A call's place among those of its flow: by arrival."""
 
     seq: int
 
 
-class Ticket(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+class QueueEntry(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """What a call asks of a lane."""
 
     member: str
@@ -31,11 +31,11 @@ class Ticket(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """Of its priority; each weight of a project is a flow of its own."""
     deadline: float
     """Unix seconds."""
-    place: Place | None = None
+    position: QueuePosition | None = None
     """Its earlier place, where it comes again after a refusal."""
 
     @property
-    def stream(self) -> str:
+    def flow_id(self) -> str:
         """Calls with the same are served first come first served."""
         return f"{self.flow}/{self.weight}"
 
@@ -43,19 +43,19 @@ class Ticket(msgspec.Struct, frozen=True, gc=False, kw_only=True):
 class Granted(msgspec.Struct, frozen=True, gc=False):
     """Go."""
 
-    place: Place
+    position: QueuePosition
 
 
 class Queued(msgspec.Struct, frozen=True, gc=False):
     """Wait for a grant."""
 
-    place: Place
+    position: QueuePosition
     eta: float
     """Seconds, estimated."""
     ahead: int
 
 
-class Refused(msgspec.Struct, frozen=True, gc=False):
+class QueueRejected(msgspec.Struct, frozen=True, gc=False):
     """There is no use in waiting."""
 
     eta: float
@@ -63,28 +63,28 @@ class Refused(msgspec.Struct, frozen=True, gc=False):
     """The queue is at its longest; else the estimate exceeds the deadline."""
 
 
-Verdict = Granted | Queued | Refused
+QueueVerdict = Granted | Queued | QueueRejected
 
 
-class Report(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+class CapacityReport(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """What the answers to a process's calls said. -1 stands for what was not said."""
 
     answered: int = 0
     """Calls that are unanswered no more, refused ones included."""
     succeeded: int = 0
     rpm: int = -1
-    rpm_left: int = -1
+    rpm_remaining: int = -1
     tpm: int = -1
-    tpm_left: int = -1
+    tpm_remaining: int = -1
     age: float = 0.0
     """Seconds since the call was sent that said it."""
-    shut: str = ""
+    closed_window: str = ""
     """Which limit's window is shut: `requests` or `tokens`."""
-    shut_for: float = -1.0
+    closed_for: float = -1.0
     """Seconds until it opens, as of when the upstream took the call."""
-    refused: str = ""
+    rejection_kind: str = ""
     """A 429's kind: `requests`, `tokens`, or another word where no limit was named; empty where there was none."""
-    wait: float = -1.0
+    retry_after: float = -1.0
     """Seconds that the refusal told to wait."""
     tokens: int = 0
     """The refused call's estimate."""

@@ -10,7 +10,7 @@ class Replicas:
     def __repr__(self) -> str:
         return f"<Replicas: {self.count}>"
 
-    def counted(self, count: int) -> None:
+    def set_count(self, count: int) -> None:
         """So many live, this one among them."""
         self.count = max(1, count)
 

@@ -6,22 +6,22 @@ from typing import Protocol
 import msgspec
 
 from tidegate.core.values import Priority
-from tidegate.queue.messages import LaneTerms
-from tidegate.queue.store import LaneShown, Waiting
+from tidegate.queue.messages import LaneLimits
+from tidegate.queue.store import LaneSnapshot, WaitingEntry
 
-_SPAN = 60.0
+_WINDOW_SECONDS = 60.0
 """Seconds: limits are per minute."""
 
 
-class Lanes(Protocol):
+class LaneReader(Protocol):
     """Where the queues are kept."""
 
-    async def show(self, now: float, *, most: int) -> tuple[LaneShown, ...]:
+    async def snapshot(self, now: float, *, limit: int) -> tuple[LaneSnapshot, ...]:
         """All lanes with a queue, and the first `most` of each. Raises RedisUnavailable."""
         ...
 
 
-class Waiter(msgspec.Struct, frozen=True, kw_only=True):
+class WaitingCall(msgspec.Struct, frozen=True, kw_only=True):
     """A call that waits. Times are in seconds."""
 
     request: str
@@ -36,7 +36,7 @@ class Waiter(msgspec.Struct, frozen=True, kw_only=True):
     """Until its deadline."""
 
 
-class Lane(msgspec.Struct, frozen=True, kw_only=True):
+class LaneStatus(msgspec.Struct, frozen=True, kw_only=True):
     """The queue in front of one credential and model."""
 
     name: str
@@ -49,32 +49,32 @@ class Lane(msgspec.Struct, frozen=True, kw_only=True):
     held_for: float
     """Seconds for which the upstream's word holds everybody back."""
     waiting: int
-    waiters: tuple[Waiter, ...]
+    waiters: tuple[WaitingCall, ...]
     """The first of them, in the order of their going."""
 
 
 class QueueReport:
     """Reads the lanes."""
 
-    def __init__(self, lanes: Lanes, terms: Callable[[str], LaneTerms]) -> None:
+    def __init__(self, lanes: LaneReader, lane_limits: Callable[[str], LaneLimits]) -> None:
         """`terms` gives the configured limits of a lane, which count before those learnt."""
         self._lanes = lanes
-        self._terms = terms
+        self._lane_limits = lane_limits
 
-    async def read(self, now: float, *, most: int) -> tuple[Lane, ...]:
+    async def read(self, now: float, *, limit: int) -> tuple[LaneStatus, ...]:
         """The lanes by name, and the first `most` waiters of each. Raises RedisUnavailable."""
-        shown = await self._lanes.show(now, most=most)
+        shown = await self._lanes.snapshot(now, limit=limit)
         return tuple(self._lane(lane) for lane in sorted(shown, key=lambda lane: lane.name))
 
-    def _lane(self, shown: LaneShown) -> Lane:
-        terms = self._terms(shown.name)
+    def _lane(self, shown: LaneSnapshot) -> LaneStatus:
+        terms = self._lane_limits(shown.name)
         rpm, tpm = terms.rpm or shown.rpm or None, terms.tpm or shown.tpm or None
         waiters = []
         tokens = 0
-        for calls, head in enumerate(shown.heads, start=1):
+        for calls, head in enumerate(shown.first_entries, start=1):
             tokens += head.tokens
-            waiters.append(_waiter(head, _seconds(calls, tokens, rpm, tpm, shown.held_for)))
-        return Lane(
+            waiters.append(_waiter(head, _estimate_seconds(calls, tokens, rpm, tpm, shown.held_for)))
+        return LaneStatus(
             name=shown.name,
             rpm=rpm,
             tpm=tpm,
@@ -85,14 +85,14 @@ class QueueReport:
         )
 
 
-def _seconds(calls: int, tokens: int, rpm: int | None, tpm: int | None, held_for: float) -> float | None:
+def _estimate_seconds(calls: int, tokens: int, rpm: int | None, tpm: int | None, held_for: float) -> float | None:
     """Until so many calls with so many tokens had their turn; the slower limit decides."""
-    spans = [amount * _SPAN / rate for amount, rate in ((calls, rpm), (tokens, tpm)) if rate is not None]
+    spans = [amount * _WINDOW_SECONDS / rate for amount, rate in ((calls, rpm), (tokens, tpm)) if rate is not None]
     return held_for + max(spans) if spans else None
 
 
-def _waiter(head: Waiting, estimate: float | None) -> Waiter:
-    return Waiter(
+def _waiter(head: WaitingEntry, estimate: float | None) -> WaitingCall:
+    return WaitingCall(
         request=head.request,
         project=head.flow,
         priority=Priority(head.weight),

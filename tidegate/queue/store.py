@@ -5,23 +5,32 @@ from typing import Any
 
 import msgspec
 
-from tidegate.queue.messages import Granted, LaneTerms, Place, Queued, Refused, Report, Ticket, Verdict
+from tidegate.queue.messages import (
+    CapacityReport,
+    Granted,
+    LaneLimits,
+    Queued,
+    QueueEntry,
+    QueuePosition,
+    QueueRejected,
+    QueueVerdict,
+)
 from tidegate.storage.redis import Argument, RedisLink, Script
 
 
-class Learnt(msgspec.Struct, frozen=True, kw_only=True):
+class LearnOutcome(msgspec.Struct, frozen=True, kw_only=True):
     """What a lane knows after a report."""
 
-    free: bool
+    unlimited: bool
     """The upstream has no limits, as far as anyone can tell."""
     rpm: int
     tpm: int
     """0 where unknown."""
-    again: float
+    dispatch_in: float
     """Seconds until it is worth dispatching; negative where nobody waits."""
 
 
-class Waiting(msgspec.Struct, frozen=True, kw_only=True):
+class WaitingEntry(msgspec.Struct, frozen=True, kw_only=True):
     """One who waits, as an operator sees it."""
 
     request: str
@@ -35,7 +44,7 @@ class Waiting(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds to its deadline."""
 
 
-class LaneShown(msgspec.Struct, frozen=True, kw_only=True):
+class LaneSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     """A lane that has, or lately had, a queue."""
 
     name: str
@@ -46,32 +55,32 @@ class LaneShown(msgspec.Struct, frozen=True, kw_only=True):
     unanswered: int
     held_for: float
     """Seconds for which the upstream's word holds everybody back."""
-    heads: tuple[Waiting, ...]
+    first_entries: tuple[WaitingEntry, ...]
     """Those who wait, in the order of their going; not more than were asked for."""
 
 
-class LaneStore:
+class CapacityStore:
     """Every replica's lanes. Each method is one atomic step and raises RedisUnavailable."""
 
-    def __init__(self, link: RedisLink, *, prefix: str, terms: Callable[[str], LaneTerms]) -> None:
+    def __init__(self, link: RedisLink, *, prefix: str, lane_limits: Callable[[str], LaneLimits]) -> None:
         """`terms` gives what the configuration says of a lane, by its name."""
         self._link = link
         self._prefix = f"{{{prefix}}}"
-        self._terms = terms
+        self._lane_limits = lane_limits
         self._enter, self._dispatch = Script("lane_enter"), Script("lane_dispatch")
-        self._leave, self._learn, self._show = Script("lane_leave"), Script("lane_learn"), Script("lane_show")
-        self._alive = Script("alive")
+        self._leave, self._learn, self._snapshot = Script("lane_leave"), Script("lane_learn"), Script("lane_show")
+        self._announce_process = Script("alive")
 
-    async def enter(self, lane: str, ticket: Ticket, now: float) -> Verdict:
+    async def enter(self, lane: str, entry: QueueEntry, now: float) -> QueueVerdict:
         """Take capacity, or a place in the queue; who waits already is told where."""
-        seq = "" if ticket.place is None else ticket.place.seq
-        asked = (ticket.member, ticket.tokens, ticket.flow, ticket.weight, repr(ticket.deadline), seq)
-        return read_verdict(await self._run(self._enter, lane, now, *asked))
+        seq = "" if entry.position is None else entry.position.seq
+        asked = (entry.member, entry.tokens, entry.flow, entry.weight, repr(entry.deadline), seq)
+        return parse_verdict(await self._run(self._enter, lane, now, *asked))
 
     async def dispatch(self, lane: str, now: float) -> float | None:
         """Grant what fits; seconds until it is worth asking again, None where nobody waits."""
         _, again = await self._run(self._dispatch, lane, now)
-        return _again(again)
+        return _seconds_or_none(again)
 
     async def leave(self, lane: str, member: str, now: float) -> bool:
         """Give up a place in the queue; False if the member does not wait."""
@@ -82,62 +91,62 @@ class LaneStore:
         """Give back the grant of a call that was never sent."""
         await self._run(self._leave, lane, now, "", tokens)
 
-    async def learn(self, lane: str, report: Report, now: float) -> Learnt:
+    async def learn(self, lane: str, report: CapacityReport, now: float) -> LearnOutcome:
         """Take in what answers said."""
         free, rpm, tpm, again = await self._run(self._learn, lane, now, msgspec.json.encode(report))
-        return Learnt(free=bool(free), rpm=int(rpm), tpm=int(tpm), again=float(again))
+        return LearnOutcome(unlimited=bool(free), rpm=int(rpm), tpm=int(tpm), dispatch_in=float(again))
 
-    async def alive(self, process: str, *, for_seconds: float, now: float) -> int:
+    async def announce_process(self, process: str, *, for_seconds: float, now: float) -> int:
         """Say that a process lives; how many do."""
         keys = (f"{self._prefix}:alive:{process}", f"{self._prefix}:processes")
-        return int(await self._link.run(self._alive, keys, (process, int(for_seconds * 1000), repr(now))))
+        return int(await self._link.run(self._announce_process, keys, (process, int(for_seconds * 1000), repr(now))))
 
-    async def show(self, now: float, *, most: int) -> tuple[LaneShown, ...]:
+    async def snapshot(self, now: float, *, limit: int) -> tuple[LaneSnapshot, ...]:
         """All lanes with a queue, and the first `most` of each."""
-        reply = await self._link.run(self._show, (), (self._prefix, repr(now), most))
-        return tuple(_shown(line, now) for line in reply)
+        reply = await self._link.run(self._snapshot, (), (self._prefix, repr(now), limit))
+        return tuple(_parse_lane(line, now) for line in reply)
 
     async def _run(self, script: Script, lane: str, now: float, *more: Argument) -> Any:
-        terms = self._terms(lane)
-        fixed = (self._prefix, lane, repr(now), terms.rpm, terms.tpm, terms.longest)
+        terms = self._lane_limits(lane)
+        fixed = (self._prefix, lane, repr(now), terms.rpm, terms.tpm, terms.max_waiting)
         return await self._link.run(script, (), (*fixed, *more))
 
 
-def read_verdict(reply: Any) -> Verdict:
+def parse_verdict(reply: Any) -> QueueVerdict:
     """What `lane_enter` (and whoever else asks a lane) replies."""
     match reply:
         case [b"granted", seq]:
-            return Granted(Place(int(seq)))
+            return Granted(QueuePosition(int(seq)))
         case [b"queued", seq, eta, ahead]:
-            return Queued(Place(int(seq)), float(eta), int(ahead))
+            return Queued(QueuePosition(int(seq)), float(eta), int(ahead))
         case [b"refused", eta, full]:
-            return Refused(float(eta), full=bool(full))
+            return QueueRejected(float(eta), full=bool(full))
     raise TypeError(f"no verdict: {reply!r}")
 
 
-def _again(text: bytes) -> float | None:
+def _seconds_or_none(text: bytes) -> float | None:
     seconds = float(text)
     return seconds if seconds >= 0 else None
 
 
-def _shown(line: Any, now: float) -> LaneShown:
+def _parse_lane(line: Any, now: float) -> LaneSnapshot:
     name, packed, waiting, *heads = line
     state = msgspec.json.decode(packed)
-    return LaneShown(
+    return LaneSnapshot(
         name=name.decode(),
         rpm=int(state["limits"][0]),
         tpm=int(state["limits"][1]),
         waiting=int(waiting),
         unanswered=int(state["out"]),
         held_for=max(0.0, state["not_before"] - now),
-        heads=tuple(_head(head, now) for head in heads),
+        first_entries=tuple(_parse_entry(head, now) for head in heads),
     )
 
 
-def _head(head: Any, now: float) -> Waiting:
+def _parse_entry(head: Any, now: float) -> WaitingEntry:
     member, flow, weight, tokens, since, deadline = head
     process, _, request = member.decode().partition(":")
-    return Waiting(
+    return WaitingEntry(
         request=request,
         process=process,
         flow=flow.decode(),

@@ -14,11 +14,11 @@ import structlog
 
 from tidegate.core.clock import Clock
 from tidegate.core.errors import QueueFull, QueueTimeout, RedisUnavailable, UpstreamBusy
-from tidegate.queue.feedback import LaneNews
-from tidegate.queue.local import LocalLanes
-from tidegate.queue.messages import Granted, LaneTerms, Place, Queued, Refused, Ticket, Verdict
+from tidegate.queue.feedback import CapacityFeedback
+from tidegate.queue.local import LocalCapacity
+from tidegate.queue.messages import Granted, LaneLimits, Queued, QueueEntry, QueuePosition, QueueRejected, QueueVerdict
 from tidegate.queue.replicas import Replicas
-from tidegate.queue.store import LaneShown, LaneStore
+from tidegate.queue.store import CapacityStore, LaneSnapshot
 from tidegate.storage.pubsub import Channel
 from tidegate.storage.redis import RedisLink
 
@@ -26,31 +26,31 @@ ALIVE_SECONDS = 3.0
 RENEW_SECONDS = 1.0
 OVERDUE_SECONDS = 1.0
 """After its estimate, a waiter asks whether its grant was lost."""
-STRAY_SECONDS = 5.0
+UNCLAIMED_SECONDS = 5.0
 """A grant that nobody here claims is kept so long: its call may not know yet that it was queued."""
-_SHORTEST_LOOK = 0.005
-_ASK_TOGETHER = 100
+_MIN_DISPATCH_SECONDS = 0.005
+_RECHECK_BATCH = 100
 
 _log = structlog.get_logger("lanes")
 _decoder = msgspec.msgpack.Decoder(list[msgspec.Raw])
 _grant_decoder = msgspec.msgpack.Decoder(tuple[str, int, int])
 
 
-class _Waiter:
+class _PendingGrant:
     """One who waits here."""
 
-    __slots__ = ("due", "granted", "lane", "local", "since", "ticket")
+    __slots__ = ("due", "entry", "granted", "lane", "local", "since")
 
-    def __init__(self, lane: str, ticket: Ticket, due: float, *, since: float, local: bool) -> None:
+    def __init__(self, lane: str, ticket: QueueEntry, due: float, *, since: float, local: bool) -> None:
         self.lane = lane
-        self.ticket = ticket
+        self.entry = ticket
         self.due = due
         self.since = since
         self.local = local
-        self.granted: asyncio.Future[Place] = asyncio.get_running_loop().create_future()
+        self.granted: asyncio.Future[QueuePosition] = asyncio.get_running_loop().create_future()
 
 
-class Places:
+class Waiters:
     """This process's waiters in all lanes. Use it between `start` and `close`."""
 
     def __init__(  # a parameter for each part
@@ -60,23 +60,23 @@ class Places:
         prefix: str,
         process: str,
         clock: Clock,
-        terms: Callable[[str], LaneTerms],
+        lane_limits: Callable[[str], LaneLimits],
         replicas: Replicas,
     ) -> None:
         """`terms` gives what the configuration says of a lane, by its name; `replicas` is kept up to date."""
         self.process = process
         self._clock = clock
-        self._terms = terms
-        self._store = LaneStore(link, prefix=prefix, terms=terms)
+        self._lane_limits = lane_limits
+        self._store = CapacityStore(link, prefix=prefix, lane_limits=lane_limits)
         self._channel = Channel(link, f"{{{prefix}}}:lanes:{process}")
-        self._local = LocalLanes(terms, replicas)
+        self._local = LocalCapacity(lane_limits, replicas)
         self._replicas = replicas
-        self.news = LaneNews(self._store, self._local, clock=clock, told=self._look_soon)
-        self._waiters: dict[str, _Waiter] = {}
+        self.feedback = CapacityFeedback(self._store, self._local, clock=clock, on_learnt=self._dispatch_soon)
+        self._waiters: dict[str, _PendingGrant] = {}
         self._timers: dict[str, asyncio.TimerHandle] = {}
-        self._strays: dict[str, tuple[float, str, Place, int]] = {}
+        self._unclaimed: dict[str, tuple[float, str, QueuePosition, int]] = {}
         """Grants nobody claimed, by member: when they came, lane, place, tokens."""
-        self._gone: dict[str, float] = {}
+        self._departed: dict[str, float] = {}
         """Members who left when they may have been granted already, and when."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._keeper: asyncio.Task[None] | None = None
@@ -87,7 +87,7 @@ class Places:
     async def start(self) -> None:
         """Say that this process lives, and hear its grants."""
         await self._renew()
-        await self._channel.start(self._hear, missed=self._ask_all)
+        await self._channel.start(self._receive, on_gap=self._recheck_all)
         self._keeper = asyncio.create_task(self._keep(), name="places")
 
     async def close(self) -> None:
@@ -97,7 +97,7 @@ class Places:
                 waiter.granted.set_exception(UpstreamBusy())
         for timer in self._timers.values():
             timer.cancel()
-        await self.news.close()
+        await self.feedback.close()
         if self._keeper is not None:
             self._keeper.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -105,72 +105,74 @@ class Places:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._channel.close()
 
-    async def enter(self, lane: str, ticket: Ticket) -> Place:
+    async def enter(self, lane: str, entry: QueueEntry) -> QueuePosition:
         """Take capacity, now or when its turn comes. A ticket with a place goes back to it.
 
         Raises QueueFull and QueueTimeout. Cancelled, it leaves the queue.
         """
-        verdict, local = await self._ask(lane, ticket)
-        return await self._abide(lane, ticket, verdict, local=local)
+        verdict, local = await self._request(lane, entry)
+        return await self._await_verdict(lane, entry, verdict, local=local)
 
-    async def wait(self, lane: str, ticket: Ticket, verdict: Verdict) -> Place:
+    async def wait(self, lane: str, entry: QueueEntry, verdict: QueueVerdict) -> QueuePosition:
         """As `enter`, for a call that was given its verdict elsewhere (by `admit`)."""
-        return await self._abide(lane, ticket, verdict, local=False)
+        return await self._await_verdict(lane, entry, verdict, local=False)
 
-    def give_back(self, lane: str, ticket: Ticket) -> None:
+    def give_back(self, lane: str, entry: QueueEntry) -> None:
         """A granted call was never sent: the next may go."""
-        self._local.give_back(lane, ticket)
-        self._run(self._return(lane, ticket.tokens))
+        self._local.give_back(lane, entry)
+        self._run(self._return(lane, entry.tokens))
 
-    def decline(self, lane: str, ticket: Ticket, verdict: Verdict) -> None:
+    def decline(self, lane: str, entry: QueueEntry, verdict: QueueVerdict) -> None:
         """A call that was given this verdict by `admit` does not want it."""
         if isinstance(verdict, Granted):
-            self.give_back(lane, ticket)
-        elif isinstance(verdict, Queued) and self._strays.pop(ticket.member, None) is None:
-            self._gone[ticket.member] = self._clock.monotonic()
-            self._run(self._leave(lane, ticket.member))
+            self.give_back(lane, entry)
+        elif isinstance(verdict, Queued) and self._unclaimed.pop(entry.member, None) is None:
+            self._departed[entry.member] = self._clock.monotonic()
+            self._run(self._leave(lane, entry.member))
         elif isinstance(verdict, Queued):
-            self.give_back(lane, ticket)
+            self.give_back(lane, entry)
 
-    def here(self) -> Iterator[tuple[str, str, float]]:
+    def waiting_calls(self) -> Iterator[tuple[str, str, float]]:
         """Who waits in this process: lane, request, seconds so far."""
         now = self._clock.now()
         for member, waiter in self._waiters.items():
             yield waiter.lane, member.partition(":")[2], now - waiter.since
 
     @property
-    def busy(self) -> bool:
+    def has_pending_writes(self) -> bool:
         """Whether anything is still being told to Redis for those who left."""
         return bool(self._tasks)
 
-    async def ask(self, lane: str, ticket: Ticket) -> Verdict:
+    async def request(self, lane: str, entry: QueueEntry) -> QueueVerdict:
         """The verdict on a ticket, to `wait` for; raises nothing."""
-        return (await self._ask(lane, ticket))[0]
+        return (await self._request(lane, entry))[0]
 
-    async def show(self, *, most: int = 100) -> tuple[LaneShown, ...]:
+    async def snapshot(self, *, limit: int = 100) -> tuple[LaneSnapshot, ...]:
         """Who waits in all processes. Raises RedisUnavailable."""
-        return await self._store.show(self._clock.now(), most=most)
+        return await self._store.snapshot(self._clock.now(), limit=limit)
 
     # waiting
 
-    async def _abide(self, lane: str, ticket: Ticket, verdict: Verdict, *, local: bool) -> Place:
+    async def _await_verdict(
+        self, lane: str, ticket: QueueEntry, verdict: QueueVerdict, *, local: bool
+    ) -> QueuePosition:
         if isinstance(verdict, Granted):
-            return verdict.place
+            return verdict.position
         now = self._clock.now()
-        if isinstance(verdict, Refused):
+        if isinstance(verdict, QueueRejected):
             raise busy_error(verdict, ticket.deadline - now)
-        stray = self._strays.pop(ticket.member, None)
+        stray = self._unclaimed.pop(ticket.member, None)
         if stray is not None:
             return stray[2]
-        return await self._wait(lane, msgspec.structs.replace(ticket, place=verdict.place), verdict, local=local)
+        return await self._wait(lane, msgspec.structs.replace(ticket, position=verdict.position), verdict, local=local)
 
-    async def _wait(self, lane: str, ticket: Ticket, verdict: Queued, *, local: bool) -> Place:
+    async def _wait(self, lane: str, ticket: QueueEntry, verdict: Queued, *, local: bool) -> QueuePosition:
         now = self._clock.now()
-        waiter = _Waiter(lane, ticket, now + verdict.eta + OVERDUE_SECONDS, since=now, local=local)
+        waiter = _PendingGrant(lane, ticket, now + verdict.eta + OVERDUE_SECONDS, since=now, local=local)
         self._waiters[ticket.member] = waiter
-        self.news.waiting(lane)
+        self.feedback.report_waiting(lane)
         if lane not in self._timers:
-            self._look_soon(lane)
+            self._dispatch_soon(lane)
         expiry = asyncio.get_running_loop().call_later(ticket.deadline - now, self._expire, waiter)
         try:
             return await waiter.granted
@@ -181,7 +183,7 @@ class Places:
             expiry.cancel()
             del self._waiters[ticket.member]
 
-    def _expire(self, waiter: _Waiter) -> None:
+    def _expire(self, waiter: _PendingGrant) -> None:
         if not waiter.granted.done():
             waited = self._clock.now() - waiter.since
             waiter.granted.set_exception(
@@ -193,66 +195,66 @@ class Places:
             )
             self._give_up(waiter)
 
-    def _give_up(self, waiter: _Waiter) -> None:
+    def _give_up(self, waiter: _PendingGrant) -> None:
         granted = waiter.granted
         if granted.done() and not granted.cancelled() and granted.exception() is None:
-            self.give_back(waiter.lane, waiter.ticket)
+            self.give_back(waiter.lane, waiter.entry)
             return
-        self._local.leave(waiter.lane, waiter.ticket.member)
-        self._gone[waiter.ticket.member] = self._clock.monotonic()
-        self._run(self._leave(waiter.lane, waiter.ticket.member))
+        self._local.leave(waiter.lane, waiter.entry.member)
+        self._departed[waiter.entry.member] = self._clock.monotonic()
+        self._run(self._leave(waiter.lane, waiter.entry.member))
 
     # granting
 
-    def _hear(self, data: bytes) -> None:
+    def _receive(self, data: bytes) -> None:
         name, *grants = _decoder.decode(data)
         lane = msgspec.msgpack.decode(name, type=str)
         for member, seq, tokens in map(_grant_decoder.decode, grants):
-            self._grant(lane, member, Place(seq), tokens)
+            self._grant(lane, member, QueuePosition(seq), tokens)
 
-    def _grant(self, lane: str, member: str, place: Place, tokens: int) -> None:
+    def _grant(self, lane: str, member: str, place: QueuePosition, tokens: int) -> None:
         waiter = self._waiters.get(member)
         if waiter is not None and not waiter.granted.done():
             waiter.granted.set_result(place)
             if waiter.local:
                 self._local.leave(lane, member)
-        elif waiter is not None or self._gone.pop(member, None) is not None:
+        elif waiter is not None or self._departed.pop(member, None) is not None:
             self._run(self._return(lane, tokens))
         else:
-            self._strays[member] = (self._clock.monotonic(), lane, place, tokens)
+            self._unclaimed[member] = (self._clock.monotonic(), lane, place, tokens)
 
-    def _look_soon(self, lane: str) -> None:
-        self._look_after(lane, 0.0)
+    def _dispatch_soon(self, lane: str) -> None:
+        self._dispatch_after(lane, 0.0)
 
-    def _look_after(self, lane: str, seconds: float) -> None:
+    def _dispatch_after(self, lane: str, seconds: float) -> None:
         timer = self._timers.pop(lane, None)
         if timer is not None:
             timer.cancel()
         if any(waiter.lane == lane for waiter in self._waiters.values()):
             loop = asyncio.get_running_loop()
-            self._timers[lane] = loop.call_later(seconds, lambda: self._run(self._look(lane)))
+            self._timers[lane] = loop.call_later(seconds, lambda: self._run(self._dispatch(lane)))
 
-    async def _look(self, lane: str) -> None:
+    async def _dispatch(self, lane: str) -> None:
         """Have granted what fits now, and come back when more may."""
         now = self._clock.now()
         granted, local_again = self._local.dispatch(lane, now)
         for member in granted:
             if member in self._waiters and not self._waiters[member].granted.done():
-                self._waiters[member].granted.set_result(self._waiters[member].ticket.place or Place(0))
+                self._waiters[member].granted.set_result(self._waiters[member].entry.position or QueuePosition(0))
         try:
             again = await self._store.dispatch(lane, now)
         except RedisUnavailable:
             again = None
             self._fall_back(lane)
         looks = [seconds for seconds in (again, local_again) if seconds is not None]
-        self._look_after(lane, max(_SHORTEST_LOOK, min(looks, default=OVERDUE_SECONDS)))
+        self._dispatch_after(lane, max(_MIN_DISPATCH_SECONDS, min(looks, default=OVERDUE_SECONDS)))
 
     def _fall_back(self, lane: str) -> None:
         """Redis is away: who waits there waits here now, in the same order."""
         waiters = [waiter for waiter in self._waiters.values() if waiter.lane == lane and not waiter.local]
-        for waiter in sorted(waiters, key=lambda waiter: waiter.ticket.place.seq if waiter.ticket.place else 0):
+        for waiter in sorted(waiters, key=lambda waiter: waiter.entry.position.seq if waiter.entry.position else 0):
             waiter.local = True
-            self._take_verdict(waiter, self._local.enter(lane, waiter.ticket, self._clock.now()))
+            self._apply_verdict(waiter, self._local.enter(lane, waiter.entry, self._clock.now()))
 
     # finding out
 
@@ -263,46 +265,48 @@ class Places:
             self._clear()
             now = self._clock.now()
             overdue = [waiter for waiter in self._waiters.values() if waiter.due < now]
-            for begin in range(0, len(overdue), _ASK_TOGETHER):
-                await asyncio.gather(*(self._ask_again(waiter) for waiter in overdue[begin : begin + _ASK_TOGETHER]))
+            for begin in range(0, len(overdue), _RECHECK_BATCH):
+                await asyncio.gather(*(self._recheck(waiter) for waiter in overdue[begin : begin + _RECHECK_BATCH]))
 
     async def _renew(self) -> None:
         with contextlib.suppress(RedisUnavailable):  # the next renewal says it again
             now = self._clock.now()
-            self._replicas.counted(await self._store.alive(self.process, for_seconds=ALIVE_SECONDS, now=now))
+            self._replicas.set_count(
+                await self._store.announce_process(self.process, for_seconds=ALIVE_SECONDS, now=now)
+            )
 
     def _clear(self) -> None:
-        before = self._clock.monotonic() - STRAY_SECONDS
-        for member in [member for member, stray in self._strays.items() if stray[0] < before]:
-            _, lane, _, tokens = self._strays.pop(member)
+        before = self._clock.monotonic() - UNCLAIMED_SECONDS
+        for member in [member for member, stray in self._unclaimed.items() if stray[0] < before]:
+            _, lane, _, tokens = self._unclaimed.pop(member)
             self._run(self._return(lane, tokens))
-        self._gone = {member: at for member, at in self._gone.items() if at >= before}
+        self._departed = {member: at for member, at in self._departed.items() if at >= before}
 
-    def _ask_all(self) -> None:
+    def _recheck_all(self) -> None:
         for waiter in self._waiters.values():
             waiter.due = 0.0
 
-    async def _ask_again(self, waiter: _Waiter) -> None:
+    async def _recheck(self, waiter: _PendingGrant) -> None:
         if waiter.granted.done():
             return
-        verdict, waiter.local = await self._ask(waiter.lane, waiter.ticket)
-        self._take_verdict(waiter, verdict)
+        verdict, waiter.local = await self._request(waiter.lane, waiter.entry)
+        self._apply_verdict(waiter, verdict)
 
-    def _take_verdict(self, waiter: _Waiter, verdict: Verdict) -> None:
+    def _apply_verdict(self, waiter: _PendingGrant, verdict: QueueVerdict) -> None:
         waiter.due = self._clock.now() + getattr(verdict, "eta", 0.0) + OVERDUE_SECONDS
         if isinstance(verdict, Granted):
             if waiter.granted.done():
-                self.give_back(waiter.lane, waiter.ticket)
+                self.give_back(waiter.lane, waiter.entry)
             else:
-                waiter.granted.set_result(verdict.place)
+                waiter.granted.set_result(verdict.position)
 
-    async def _ask(self, lane: str, ticket: Ticket) -> tuple[Verdict, bool]:
+    async def _request(self, lane: str, ticket: QueueEntry) -> tuple[QueueVerdict, bool]:
         """The verdict, and whether it is this process's own because Redis is away."""
         try:
             verdict = await self._store.enter(lane, ticket, self._clock.now())
         except RedisUnavailable:
             return self._local.enter(lane, ticket, self._clock.now()), True
-        self._local.end(lane)
+        self._local.discard(lane)
         return verdict, False
 
     # telling
@@ -310,7 +314,7 @@ class Places:
     async def _leave(self, lane: str, member: str) -> None:
         with contextlib.suppress(RedisUnavailable):  # its deadline ends it there
             if await self._store.leave(lane, member, self._clock.now()):
-                self._gone.pop(member, None)
+                self._departed.pop(member, None)
 
     async def _return(self, lane: str, tokens: int) -> None:
         with contextlib.suppress(RedisUnavailable):  # a grant's worth of capacity is lost, once
@@ -322,7 +326,7 @@ class Places:
         task.add_done_callback(self._tasks.discard)
 
 
-def busy_error(verdict: Refused, patience: float) -> UpstreamBusy:
+def busy_error(verdict: QueueRejected, patience: float) -> UpstreamBusy:
     """Why there is no use in waiting; `patience` is the seconds that the call has."""
     busy = "The upstream's capacity for this model is used up (its limit, not yours)"
     if verdict.full:

@@ -14,51 +14,51 @@ from tidegate.core.endpoints import Format
 from tidegate.core.errors import (
     AnswerTooLarge,
     HtmlFromProxy,
-    RateLimited,
     SlowDown,
     TidegateError,
     TotalTimeout,
-    TruncatedStream,
+    TruncatedAnswer,
     UpstreamError,
+    UpstreamRateLimited,
 )
-from tidegate.core.rate_limits import Said
-from tidegate.providers.base import Credential, Fitted, Provider
-from tidegate.providers.encrypted_reasoning import mended
+from tidegate.core.rate_limits import ReportedLimits
+from tidegate.providers.base import Credential, Provider, ProviderRequest
+from tidegate.providers.encrypted_reasoning import without_encrypted_reasoning
 from tidegate.providers.errors import classify, classify_in_stream
-from tidegate.providers.rate_limit_headers import said_limits
-from tidegate.providers.responses_over_chat import Interpreter
+from tidegate.providers.rate_limit_headers import reported_limits
+from tidegate.providers.responses_over_chat import Translator
 from tidegate.providers.transport import Exchange
 from tidegate.wire import sse
-from tidegate.wire.stream_observer import Sight, watch_for
+from tidegate.wire.stream_observer import EventKind, observer_for
 
 
-class Turn(Protocol):
+class UpstreamSlot(Protocol):
     """When a call may go to the upstream, and what is learnt from how it is received."""
 
-    waited: float
+    waited_seconds: float
     """Seconds spent waiting so far."""
 
-    async def come(self) -> None:
+    async def wait(self) -> None:
         """Wait for the turn. Raises TidegateError; cancelled, it is passed on."""
         ...
 
-    def answered(self, said: Said, *, ok: bool) -> None:
+    def report_answer(self, limits: ReportedLimits, *, ok: bool) -> None:
         """The upstream answered."""
         ...
 
-    def failed(self) -> None:
+    def report_failure(self) -> None:
         """The upstream gave no answer."""
         ...
 
-    def refused(self, said: Said, error: RateLimited | SlowDown) -> None:
+    def report_rate_limit(self, limits: ReportedLimits, error: UpstreamRateLimited | SlowDown) -> None:
         """The upstream refused the call for its rate."""
         ...
 
-    async def again(self) -> bool:
+    async def wait_again(self) -> bool:
         """After a refusal: wait for another turn; False where there is no time."""
         ...
 
-    def over(self) -> None:
+    def release(self) -> None:
         """The call is no longer at the upstream."""
         ...
 
@@ -72,75 +72,77 @@ class Attempt:
 
     def __init__(  # noqa: PLR0913  # a parameter for each part
         self,
-        fitted: Fitted,
+        request: ProviderRequest,
         credential: Credential,
         *,
         provider: Provider,
         headers: Mapping[str, str],
-        turn: Turn,
+        slot: UpstreamSlot,
         clock: Clock,
-        interpreter: Interpreter | None = None,
+        translator: Translator | None = None,
     ) -> None:
         """`interpreter` where the target speaks another dialect than the caller."""
-        self.fitted = fitted
+        self.request = request
         self.credential = credential
-        self.turn = turn
+        self.slot = slot
         self._provider = provider
         self._headers = headers
         self._clock = clock
-        self._interpreter = interpreter
-        self._route = fitted.route if interpreter is None else interpreter.route
-        self.watch = watch_for(self._route)
+        self._translator = translator
+        self._route = request.endpoint if translator is None else translator.endpoint
+        self.observer = observer_for(self._route)
         self._exchange: Exchange | None = None
         self._splitter = sse.EventSplitter()
-        self._held: list[bytes] = []
+        self._buffered: list[bytes] = []
         """Passing events that were not handed on yet."""
         self._failure: TidegateError | None = None
         """Found behind events that are still to be handed on."""
         self._size = 0
-        self._out_of_time = False
+        self._timed_out = False
         self.stream = False
-        self.sent = False
+        self.was_sent = False
         self.events: list[bytes] = []
         """The answer as far as it came."""
-        self.last: list[bytes] = []
+        self.last_events: list[bytes] = []
         """The terminal event, or the whole body: to be handed on once the call is settled."""
         self.first_byte_seconds: float | None = None
         self._sent_at = self._read_at = clock.monotonic()
 
     def __repr__(self) -> str:
-        return f"<Attempt at {self.fitted.target.name} with {self.credential.name}: {len(self.events)} events>"
+        return f"<Attempt at {self.request.target.name} with {self.credential.name}: {len(self.events)} events>"
 
     @property
-    def ended(self) -> bool:
+    def is_complete(self) -> bool:
         """The answer came to its end; `last` is what is left to hand on."""
-        return bool(self.last)
+        return bool(self.last_events)
 
     @property
-    def reported(self) -> TidegateError | None:
+    def reported_error(self) -> TidegateError | None:
         """The failure that the answer itself reports, if it does."""
-        return None if self.watch.error is None else classify_in_stream(self.watch.error, request_id=self.request_id)
+        return (
+            None if self.observer.error is None else classify_in_stream(self.observer.error, request_id=self.request_id)
+        )
 
     @property
     def request_id(self) -> str | None:
         """The upstream's name for the call."""
         return self._exchange.headers.get("x-request-id") if self._exchange is not None else None
 
-    def elapsed(self) -> tuple[float, float]:
+    def elapsed_seconds(self) -> tuple[float, float]:
         """Seconds since the call was sent, and since the last byte of its answer was read."""
         now = self._clock.monotonic()
         return now - self._sent_at, now - max(self._sent_at, self._read_at)
 
-    def another(self) -> "Attempt":
+    def renewed(self) -> "Attempt":
         """The same once more, with the same turn."""
         return Attempt(
-            self.fitted,
+            self.request,
             self.credential,
             provider=self._provider,
             headers=self._headers,
-            turn=self.turn,
+            slot=self.slot,
             clock=self._clock,
-            interpreter=self._interpreter and self._interpreter.again(),
+            translator=self._translator and self._translator.renewed(),
         )
 
     async def open(self) -> None:
@@ -153,141 +155,145 @@ class Attempt:
         exchange = await self._send()
         self.first_byte_seconds = self._clock.monotonic() - self._sent_at
         if not 200 <= exchange.status < 300:
-            exchange = await self._refused(exchange)
-        self.turn.answered(said_limits(exchange.headers), ok=True)
+            exchange = await self._handle_refusal(exchange)
+        self.slot.report_answer(reported_limits(exchange.headers), ok=True)
         self.stream = exchange.headers.get("content-type", "").lower().startswith("text/event-stream")
         if not self.stream:
-            await self._take_whole(exchange)
+            await self._read_body(exchange)
             return
-        while not self.watch.begun and not self.ended and self._failure is None:
+        while not self.observer.has_content and not self.is_complete and self._failure is None:
             await self._read_on(exchange)
-        if self.watch.begun:
+        if self.observer.has_content:
             return
         if self._failure is not None:
             raise self._failure
-        if self.reported is not None:
-            raise self.reported
+        if self.reported_error is not None:
+            raise self.reported_error
 
-    async def more(self) -> list[bytes]:
+    async def next_events(self) -> list[bytes]:
         """The next events to hand on; none once it has `ended`. May be cancelled. Raises UpstreamError."""
         assert self._exchange is not None  # noqa: S101  # it is open
-        while not self._held and not self.ended and self._failure is None:
+        while not self._buffered and not self.is_complete and self._failure is None:
             await self._read_on(self._exchange)
-        if not self._held and self._failure is not None:
+        if not self._buffered and self._failure is not None:
             raise self._failure
-        held, self._held = self._held, []
+        held, self._buffered = self._buffered, []
         return held
 
-    async def read_what_came(self, seconds: float) -> None:
+    async def drain(self, seconds: float) -> None:
         """Read on for a moment: what the upstream has written already tells what it charges."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                while self.stream and self._exchange is not None and not self.ended and self._failure is None:
+                while self.stream and self._exchange is not None and not self.is_complete and self._failure is None:
                     await self._read_on(self._exchange)
 
     def close(self) -> None:
         """Cut the connection."""
         if self._exchange is not None:
             self._exchange.close()
-        self.turn.over()
+        self.slot.release()
 
-    def finish(self) -> None:
+    def release(self) -> None:
         """The call is settled: the connection may serve another."""
         if self._exchange is not None:
-            self._exchange.finish()
-        self.turn.over()
+            self._exchange.release()
+        self.slot.release()
 
-    def time_is_up(self) -> None:
+    def time_out(self) -> None:
         """The call as a whole has had its time: what is still awaited fails."""
-        self._out_of_time = True
+        self._timed_out = True
         if self._exchange is not None:
             self._exchange.close()
 
     async def _send(self) -> Exchange:
-        self.sent = True
+        self.was_sent = True
         try:
-            self._exchange = await self._provider.ask(self.fitted, self.credential, self._headers)
+            self._exchange = await self._provider.send(self.request, self.credential, self._headers)
         except UpstreamError:
-            self.turn.failed()
+            self.slot.report_failure()
             raise
         return self._exchange
 
-    async def _refused(self, exchange: Exchange) -> Exchange:
+    async def _handle_refusal(self, exchange: Exchange) -> Exchange:
         """Raises what an exchange was refused for; another one where only sealed reasoning was in its way."""
-        body = await exchange.whole()
+        body = await exchange.read_all()
         exchange.close()
         error = classify(exchange.status, exchange.headers, body, now=self._clock.now())
-        if (passing := mended(self.fitted, error)) is not None:
-            self.fitted = passing
+        if (passing := without_encrypted_reasoning(self.request, error)) is not None:
+            self.request = passing
             exchange = await self._send()
-            return exchange if 200 <= exchange.status < 300 else await self._refused(exchange)
-        said = said_limits(exchange.headers, error.message)
-        if isinstance(error, RateLimited | SlowDown):
-            self.turn.refused(said, error)
+            return exchange if 200 <= exchange.status < 300 else await self._handle_refusal(exchange)
+        said = reported_limits(exchange.headers, error.message)
+        if isinstance(error, UpstreamRateLimited | SlowDown):
+            self.slot.report_rate_limit(said, error)
         elif error.retryable:
-            self.turn.failed()
+            self.slot.report_failure()
         else:
-            self.turn.answered(said, ok=False)
+            self.slot.report_answer(said, ok=False)
         raise error
 
-    async def _take_whole(self, exchange: Exchange) -> None:
-        body = await exchange.whole()
+    async def _read_body(self, exchange: Exchange) -> None:
+        body = await exchange.read_all()
         exchange.close()
         if exchange.headers.get("content-type", "").startswith("text/html"):
             raise HtmlFromProxy
-        if self._interpreter is not None:
-            body = self._interpreter.whole(body)
-        if self.watch.see_whole(body) is Sight.ERROR:
-            raise classify_in_stream(self.watch.error, request_id=self.request_id)
-        self.events = self.last = [body]
-        if self.reported is not None:
-            raise self.reported
+        if self._translator is not None:
+            body = self._translator.translate_body(body)
+        if self.observer.observe_body(body) is EventKind.ERROR:
+            raise classify_in_stream(self.observer.error, request_id=self.request_id)
+        self.events = self.last_events = [body]
+        if self.reported_error is not None:
+            raise self.reported_error
 
     async def _read_on(self, exchange: Exchange) -> None:
         """Take in what came; a failure is kept until what came before it is handed on."""
         try:
-            data = await exchange.some()
+            data = await exchange.read_some()
             self._read_at = self._clock.monotonic()
             if data:
-                self._sort(data)
+                self._take_data(data)
             else:
                 self._end_without_terminal()
         except TidegateError as error:
-            self._failure = TotalTimeout() if self._out_of_time else error
+            self._failure = TotalTimeout() if self._timed_out else error
 
-    def _sort(self, data: bytes) -> None:
+    def _take_data(self, data: bytes) -> None:
         """Put the events in `data` where they belong. Raises UpstreamError for one that reports or is a failure."""
         self._size += len(data)
         if self._size > self._provider.max_answer_bytes:
             raise AnswerTooLarge
         for event in self._splitter.feed(data):
-            for said in [event] if self._interpreter is None else self._interpreter.events(event):
-                if self._place(said):
+            for said in [event] if self._translator is None else self._translator.translate_event(event):
+                if self._take_event(said):
                     return
 
-    def _place(self, event: bytes) -> bool:
+    def _take_event(self, event: bytes) -> bool:
         """One event; whether it ends the answer."""
-        sight = self.watch.see(event)
-        if sight is Sight.ERROR:
-            raise classify_in_stream(self.watch.error, request_id=self.request_id)
-        event = sse.DONE if self._route.format is Format.CHAT and sight is Sight.END else sse.plain(event)
-        if sight is Sight.PASS:
-            self._held.append(event)
+        sight = self.observer.observe(event)
+        if sight is EventKind.ERROR:
+            raise classify_in_stream(self.observer.error, request_id=self.request_id)
+        event = (
+            sse.DONE
+            if self._route.format is Format.CHAT and sight is EventKind.TERMINAL
+            else sse.strip_extra_fields(event)
+        )
+        if sight is EventKind.ORDINARY:
+            self._buffered.append(event)
             self.events.append(event)
-        elif sight is Sight.END:
-            self.last = [event]
+        elif sight is EventKind.TERMINAL:
+            self.last_events = [event]
             self.events.append(event)
-        return sight is Sight.END
+        return sight is EventKind.TERMINAL
 
     def _end_without_terminal(self) -> None:
         """Some servers leave `[DONE]` out, or its blank line; whose every choice is finished is complete without."""
-        rest = self._splitter.rest.strip()
+        rest = self._splitter.incomplete_event.strip()
         if rest and not sse.is_done(rest + b"\n\n"):
-            raise TruncatedStream
-        if self._interpreter is not None:
-            if not any(self._place(one) for one in self._interpreter.end()):
-                raise TruncatedStream
-        elif self._route.format is not Format.CHAT or not self.watch.ended():
-            raise TruncatedStream
+            raise TruncatedAnswer
+        if self._translator is not None:
+            if not any(self._take_event(one) for one in self._translator.end()):
+                raise TruncatedAnswer
+        elif self._route.format is not Format.CHAT or not self.observer.may_end():
+            raise TruncatedAnswer
         else:
-            self._place(sse.DONE)
+            self._take_event(sse.DONE)

@@ -8,29 +8,29 @@ from tidegate.core.errors import (
     ErrorInStream,
     FlightLost,
     HtmlFromProxy,
+    InsufficientQuota,
     InvalidUpstreamKey,
     MalformedAnswer,
     ModelNotFound,
     NoUpstreamKey,
     OrganizationMismatch,
-    OutOfQuota,
-    Overloaded,
-    ParameterNotTaken,
-    RateLimited,
-    ServerFailure,
     SlowDown,
     TargetDown,
     TidegateError,
     TotalTimeout,
-    TruncatedStream,
+    TruncatedAnswer,
+    UnsupportedByTarget,
     UpstreamBusy,
     UpstreamForbidden,
     UpstreamNotFound,
+    UpstreamOverloaded,
+    UpstreamRateLimited,
+    UpstreamServerError,
     UpstreamTimeout,
 )
 
 
-class Blame(Enum):
+class ErrorScope(Enum):
     """Whose fault it is."""
 
     CALLER = "caller"
@@ -47,11 +47,11 @@ class Blame(Enum):
     """The call's own time is over: nobody is asked any more."""
 
 
-_KINDS: tuple[tuple[tuple[type[TidegateError], ...], Blame], ...] = (
-    ((TotalTimeout,), Blame.TIME),
-    ((InvalidUpstreamKey, NoUpstreamKey, OrganizationMismatch, OutOfQuota), Blame.CREDENTIAL),
-    ((UpstreamForbidden, ModelNotFound, UpstreamNotFound, ParameterNotTaken), Blame.MATCH),
-    ((RateLimited, SlowDown, UpstreamBusy), Blame.RATE),
+_SCOPES: tuple[tuple[tuple[type[TidegateError], ...], ErrorScope], ...] = (
+    ((TotalTimeout,), ErrorScope.TIME),
+    ((InvalidUpstreamKey, NoUpstreamKey, OrganizationMismatch, InsufficientQuota), ErrorScope.CREDENTIAL),
+    ((UpstreamForbidden, ModelNotFound, UpstreamNotFound, UnsupportedByTarget), ErrorScope.MATCH),
+    ((UpstreamRateLimited, SlowDown, UpstreamBusy), ErrorScope.RATE),
     (
         (
             ConnectionFailed,
@@ -59,13 +59,13 @@ _KINDS: tuple[tuple[tuple[type[TidegateError], ...], Blame], ...] = (
             FlightLost,
             HtmlFromProxy,
             MalformedAnswer,
-            Overloaded,
-            ServerFailure,
+            UpstreamOverloaded,
+            UpstreamServerError,
             TargetDown,
-            TruncatedStream,
+            TruncatedAnswer,
             UpstreamTimeout,
         ),
-        Blame.TARGET,
+        ErrorScope.TARGET,
     ),
 )
 
@@ -75,18 +75,18 @@ _QUICK = (
     ErrorInStream,
     HtmlFromProxy,
     MalformedAnswer,
-    Overloaded,
-    ServerFailure,
-    TruncatedStream,
+    UpstreamOverloaded,
+    UpstreamServerError,
+    TruncatedAnswer,
 )
 
 
-def blame_of(error: TidegateError) -> Blame:
+def error_scope(error: TidegateError) -> ErrorScope:
     """Whose fault an attempt's error is; what is nobody else's is the caller's."""
-    return next((blame for kinds, blame in _KINDS if isinstance(error, kinds)), Blame.CALLER)
+    return next((blame for kinds, blame in _SCOPES if isinstance(error, kinds)), ErrorScope.CALLER)
 
 
-def worth_another(error: TidegateError) -> bool:
+def is_worth_retrying(error: TidegateError) -> bool:
     """Whether the same target, asked again within seconds, may answer.
 
     Not after a long silence: the caller has waited through one of those, and need not through a second.

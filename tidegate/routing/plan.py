@@ -8,7 +8,7 @@ import msgspec
 from tidegate.providers.target import Target
 
 
-class Rungs(msgspec.Struct, frozen=True, kw_only=True):
+class AllowedSteps(msgspec.Struct, frozen=True, kw_only=True):
     """Which steps may be taken after a failure; a step that is off is skipped."""
 
     credentials: bool = True
@@ -21,12 +21,12 @@ class Rungs(msgspec.Struct, frozen=True, kw_only=True):
     """The configured reply."""
 
 
-ALL = Rungs()
-NONE = Rungs(credentials=False, targets=False, stale=False, canned=False)
+ALL_STEPS = AllowedSteps()
+NO_STEPS = AllowedSteps(credentials=False, targets=False, stale=False, canned=False)
 """What `x-tidegate-fallback: off` leaves."""
 
 
-class Canned(msgspec.Struct, frozen=True, kw_only=True):
+class CannedReply(msgspec.Struct, frozen=True, kw_only=True):
     """What is said when nobody can answer."""
 
     text: str
@@ -39,18 +39,18 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """The model as the caller named it."""
     targets: tuple[Target, ...]
     """At least one, in the order to try."""
-    rungs: Rungs = ALL
-    stale_for: float = 0.0
+    allowed_steps: AllowedSteps = ALL_STEPS
+    stale_seconds: float = 0.0
     """Seconds for which an answer may be given after it has ceased to be fresh."""
-    canned: Canned | None = None
+    canned: CannedReply | None = None
 
-    def keeping(self, rungs: Rungs) -> "Plan":
+    def restricted_to(self, steps: AllowedSteps) -> "Plan":
         """The plan with those of its rungs that `rungs` allows, too."""
-        mine = self.rungs
-        allowed = Rungs(
-            credentials=mine.credentials and rungs.credentials,
-            targets=mine.targets and rungs.targets,
-            stale=mine.stale and rungs.stale,
-            canned=mine.canned and rungs.canned,
+        mine = self.allowed_steps
+        allowed = AllowedSteps(
+            credentials=mine.credentials and steps.credentials,
+            targets=mine.targets and steps.targets,
+            stale=mine.stale and steps.stale,
+            canned=mine.canned and steps.canned,
         )
-        return msgspec.structs.replace(self, rungs=allowed)
+        return msgspec.structs.replace(self, allowed_steps=allowed)

@@ -6,47 +6,47 @@ share: if none of them exceeds a tenth of its calls, the fleet does not either.
 
 from collections import deque
 
-FIRST_WAIT = 0.25
-LONGEST_WAIT = 8.0
+FIRST_WAIT_SECONDS = 0.25
+MAX_WAIT_SECONDS = 8.0
 
 
-def backoff(retries: int, draw: float, stated: float | None) -> float:
+def backoff(retries: int, draw: float, retry_after: float | None) -> float:
     """Seconds before the next try, after so many; `draw` is a random number below 1.
 
     Doubled each time, and anything between half of it and the whole; never less than the upstream's own word.
     """
-    most = min(LONGEST_WAIT, FIRST_WAIT * 2.0**retries)
-    return max(stated or 0.0, most * (0.5 + draw / 2))
+    most = min(MAX_WAIT_SECONDS, FIRST_WAIT_SECONDS * 2.0**retries)
+    return max(retry_after or 0.0, most * (0.5 + draw / 2))
 
 
 class RetryBudget:
     """How many retries recent traffic allows. `now` is on the monotonic clock."""
 
-    def __init__(self, *, share: float, floor: int, window: float = 10.0) -> None:
+    def __init__(self, *, ratio: float, minimum: int, window_seconds: float = 10.0) -> None:
         """At most `share` of the calls in `window` seconds; so many as `floor` where there are few calls."""
-        self._share = share
-        self._floor = floor
-        self._window = window
+        self._ratio = ratio
+        self._minimum = minimum
+        self._window = window_seconds
         self._calls = 0
         self._retries = 0
         self._recent: deque[tuple[float, bool, int]] = deque()
         """By moment: whether they were retries, and how many; moments within a hundredth of the window are one."""
 
-    def call(self, now: float) -> None:
+    def add_call(self, now: float) -> None:
         """A call came in."""
         self._calls += 1
         self._add(now, retry=False)
 
     def allows(self, now: float) -> bool:
         """Whether there is a retry left."""
-        return self.left(now) > 0
+        return self.remaining(now) > 0
 
-    def left(self, now: float) -> int:
+    def remaining(self, now: float) -> int:
         """How many retries recent traffic allows still."""
-        self._forget(now)
-        return max(0, max(self._floor, int(self._share * self._calls)) - self._retries)
+        self._expire(now)
+        return max(0, max(self._minimum, int(self._ratio * self._calls)) - self._retries)
 
-    def take(self, now: float) -> None:
+    def add_retry(self, now: float) -> None:
         """A retry is made."""
         self._retries += 1
         self._add(now, retry=True)
@@ -58,9 +58,9 @@ class RetryBudget:
                 self._recent[-1] = (at, kind, count + 1)
                 return
         self._recent.append((now, retry, 1))
-        self._forget(now)
+        self._expire(now)
 
-    def _forget(self, now: float) -> None:
+    def _expire(self, now: float) -> None:
         while self._recent and self._recent[0][0] <= now - self._window:
             _, retry, count = self._recent.popleft()
             if retry:

@@ -7,9 +7,9 @@ from functools import lru_cache
 import msgspec
 
 from tidegate.core.config import RouteConfig, TargetConfig
-from tidegate.core.config.providers import OPENAI
+from tidegate.core.config.providers import OPENAI_PROVIDER
 from tidegate.providers.target import Target
-from tidegate.routing.plan import Canned, Plan, Rungs
+from tidegate.routing.plan import AllowedSteps, CannedReply, Plan
 
 Draw = Callable[[], float]
 """A number from 0 up to, but not including, 1."""
@@ -20,11 +20,11 @@ _WILD = "*?["
 class Routes:
     """The routes of the configuration."""
 
-    def __init__(self, routes: Mapping[str, RouteConfig], *, stale_for: float) -> None:
+    def __init__(self, routes: Mapping[str, RouteConfig], *, stale_seconds: float) -> None:
         """`stale_for` is how long stale answers will do where a route says nothing, in seconds."""
         self._routes = routes
         self._patterns = sorted((name for name in routes if is_pattern(name)), key=lambda name: (-len(name), name))
-        self._stale_for = stale_for
+        self._stale_seconds = stale_seconds
         self._plans = lru_cache(1024)(self._make)
 
     @property
@@ -33,26 +33,35 @@ class Routes:
         return tuple(name for name in self._routes if not is_pattern(name))
 
     @property
-    def asked_as_named(self) -> tuple[str, ...]:
+    def pass_through_providers(self) -> tuple[str, ...]:
         """The providers to whom a call may go for the very model that it names, the default one first."""
-        targets = [target for name, route in self._routes.items() for target in route.targets if _same(name, target)]
-        return tuple(dict.fromkeys([OPENAI, *(target.provider for target in targets)]))
+        targets = [
+            target
+            for name, route in self._routes.items()
+            for target in route.targets
+            if _keeps_model_name(name, target)
+        ]
+        return tuple(dict.fromkeys([OPENAI_PROVIDER, *(target.provider for target in targets)]))
 
     @property
-    def longest_stale(self) -> float:
+    def max_stale_seconds(self) -> float:
         """The longest that any answer may be given after it has ceased to be fresh, in seconds."""
-        return max(self._stale_for, *(self._stale_of(route) for route in self._routes.values()), 0.0)
+        return max(self._stale_seconds, *(self._stale_seconds_of(route) for route in self._routes.values()), 0.0)
 
     def plan(self, model: str, *, draw: Draw) -> Plan:
         """Where a call that names `model` may be answered: its route, else itself at the default provider."""
         plan, weights = self._plans(model)
-        return plan if weights is None else msgspec.structs.replace(plan, targets=_drawn(plan.targets, weights, draw))
+        return (
+            plan
+            if weights is None
+            else msgspec.structs.replace(plan, targets=_weighted_order(plan.targets, weights, draw))
+        )
 
     def _make(self, model: str) -> tuple[Plan, tuple[int, ...] | None]:
         """The plan with the targets as they are listed, and their weights where they are drawn."""
         route = self._find(model)
         if route is None:
-            return Plan(model=model, targets=(Target(OPENAI, model),), stale_for=self._stale_for), None
+            return Plan(model=model, targets=(Target(OPENAI_PROVIDER, model),), stale_seconds=self._stale_seconds), None
         weights: dict[Target, int] = {}
         for each in route.targets:  # one that is listed twice is tried once
             target = Target(each.provider, each.model or model, tuple(each.credentials))
@@ -60,16 +69,16 @@ class Routes:
         plan = Plan(
             model=model,
             targets=tuple(weights),
-            rungs=Rungs(**route.rungs.model_dump()),
-            stale_for=self._stale_of(route),
-            canned=Canned(text=route.canned) if route.canned is not None else None,
+            allowed_steps=AllowedSteps(**route.fallback_steps.model_dump()),
+            stale_seconds=self._stale_seconds_of(route),
+            canned=CannedReply(text=route.canned_reply) if route.canned_reply is not None else None,
         )
-        return plan, tuple(weights.values()) if route.order == "weighted" else None
+        return plan, tuple(weights.values()) if route.strategy == "weighted" else None
 
-    def _stale_of(self, route: RouteConfig) -> float:
-        if not route.rungs.stale:
+    def _stale_seconds_of(self, route: RouteConfig) -> float:
+        if not route.fallback_steps.stale:
             return 0.0
-        return self._stale_for if route.stale_for_seconds is None else route.stale_for_seconds
+        return self._stale_seconds if route.stale_for_seconds is None else route.stale_for_seconds
 
     def _find(self, model: str) -> RouteConfig | None:
         """The route of this very name, else that of the longest pattern that fits."""
@@ -79,7 +88,7 @@ class Routes:
         return self._routes.get(next(fitting, ""))
 
 
-def _same(name: str, target: TargetConfig) -> bool:
+def _keeps_model_name(name: str, target: TargetConfig) -> bool:
     return target.model is None or target.model == name
 
 
@@ -88,7 +97,7 @@ def is_pattern(name: str) -> bool:
     return any(sign in name for sign in _WILD)
 
 
-def _drawn(targets: Sequence[Target], weights: Sequence[int], draw: Draw) -> tuple[Target, ...]:
+def _weighted_order(targets: Sequence[Target], weights: Sequence[int], draw: Draw) -> tuple[Target, ...]:
     """In an order drawn by weight, without putting back; those without any weight last, as they are listed.
 
     Each one's key is u ** (1 / weight); the largest goes first (Efraimidis and Spirakis).

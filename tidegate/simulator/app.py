@@ -10,18 +10,18 @@ from tidegate.core.clock import Clock, SystemClock
 from tidegate.simulator import azure, parameters
 from tidegate.simulator.addresses import Address, address
 from tidegate.simulator.answers import chat, embeddings, models, moderations, responses
-from tidegate.simulator.answers.questions import Question
-from tidegate.simulator.answers.reply import Identity, Json, Reply
+from tidegate.simulator.answers.questions import GenerationRequest
+from tidegate.simulator.answers.reply import AnswerIdentity, Json, SimulatedReply
 from tidegate.simulator.billing import tariff
-from tidegate.simulator.billing.bill import Bill, Call
+from tidegate.simulator.billing.bill import Bill, BilledCall
 from tidegate.simulator.billing.meter import Meter
 from tidegate.simulator.delivery import deliver
-from tidegate.simulator.exchange import Exchange, json_object
+from tidegate.simulator.exchange import HttpExchange, json_object
 from tidegate.simulator.faults import Fault, refusal_for
 from tidegate.simulator.keys import check_key, ends_of, key_of
-from tidegate.simulator.limits import RateLimits
-from tidegate.simulator.options import Manners, Options, manners
-from tidegate.simulator.outlook import Outlook
+from tidegate.simulator.limits import SimulatedRateLimits
+from tidegate.simulator.options import Options, RequestBehavior, request_behavior
+from tidegate.simulator.outlook import ActiveFaults
 from tidegate.simulator.refusal import Refusal, invalid
 
 _LONG = 1024
@@ -42,39 +42,39 @@ class Simulator:
         self._clock = clock
         self._bill = Bill(options.remember)
         self._tariff = tariff.load(options.prices)
-        self._start_over()
+        self._reset()
 
     def __repr__(self) -> str:
         figures = self._bill.figures()
         return f"<Simulator {figures['in_flight']} in flight, {figures['served']} served>"
 
-    def _start_over(self) -> None:
+    def _reset(self) -> None:
         self._bill.reset()
         self._random = Random(self._options.seed)  # noqa: S311  # repeatable on purpose
-        self._limits = RateLimits(self._options.rpm, self._options.tpm, self._clock)
-        self._outlook = Outlook(self._options.faults, self._options.faults_by_key)
+        self._limits = SimulatedRateLimits(self._options.rpm, self._options.tpm, self._clock)
+        self._outlook = ActiveFaults(self._options.faults, self._options.faults_by_key)
         self._seen: dict[int, None] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one ASGI scope."""
         if scope["type"] == "lifespan":
-            await _live(receive, send)
+            await _run_lifespan(receive, send)
         elif scope["type"] == "http":
-            exchange = Exchange(scope, receive, send)
+            exchange = HttpExchange(scope, receive, send)
             if exchange.path.startswith(("/simulator/", "/v1/simulator/")):
                 await self._control(exchange)
             else:
                 await self._serve(exchange)
 
-    async def _control(self, exchange: Exchange) -> None:
+    async def _control(self, exchange: HttpExchange) -> None:
         """The bill and the faults in force; no key is needed, and nothing of this is counted."""
         action = exchange.method, exchange.path.rpartition("/")[2]
         try:
             if action == ("POST", "reset"):
-                self._start_over()
+                self._reset()
             elif action == ("POST", "faults"):
-                self._outlook.change(json_object(await exchange.body()), ending=exchange.query.get("key", ""))
-                return await exchange.send_json(self._outlook.shown())
+                self._outlook.set_faults(json_object(await exchange.body()), ending=exchange.query.get("key", ""))
+                return await exchange.send_json(self._outlook.as_json())
             elif action == ("GET", "bill"):
                 return await exchange.send_json({"requests": self._bill.remembered()})
             elif action != ("GET", "stats"):
@@ -83,10 +83,10 @@ class Simulator:
         except Refusal as refused:
             await exchange.refuse(refused)
 
-    async def _serve(self, exchange: Exchange) -> None:
+    async def _serve(self, exchange: HttpExchange) -> None:
         digits = f"{self._random.getrandbits(128):032x}"
         where = address(exchange.method, exchange.path, exchange.query)
-        call = Call(id=f"req_{digits}", route=where.route)
+        call = BilledCall(id=f"req_{digits}", route=where.route)
         _note_caller(call, exchange.headers)
         exchange.reply_headers.update(_headers_of(call))
         with self._bill.call(call):
@@ -98,51 +98,53 @@ class Simulator:
             finally:
                 call.status = exchange.status
 
-    async def _refuse(self, exchange: Exchange, where: Address, call: Call, refused: Refusal) -> None:
+    async def _refuse(self, exchange: HttpExchange, where: Address, call: BilledCall, refused: Refusal) -> None:
         if where.azure:
             exchange.reply_headers = azure.headers_of(exchange.reply_headers, call.id)
-            refused = azure.worded(refused)
+            refused = azure.to_azure(refused)
         await exchange.refuse(refused)
 
-    async def _answer(self, exchange: Exchange, where: Address, call: Call, digits: str) -> None:
+    async def _answer(self, exchange: HttpExchange, where: Address, call: BilledCall, digits: str) -> None:
         check_key(exchange.headers, self._options.api_key)
         if call.route == "unknown":
             raise _unknown_url(exchange, where)
         raw = await exchange.body()
-        drawn = self._outlook.strike(key_of(exchange.headers), self._random)
-        how = manners(self._options, exchange.headers, drawn)
+        drawn = self._outlook.draw_fault(key_of(exchange.headers), self._random)
+        how = request_behavior(self._options, exchange.headers, drawn)
         call.fault = how.fault
         if call.route == "models":
-            if not await _struck(exchange, call, how):
+            if not await _strike(exchange, call, how):
                 await self._answer_models(exchange, where, how)
             return
         call.note_body(raw)
         try:
-            reply = self._reply(exchange, call, self._addressed(where, json_object(raw)), how, digits)
+            reply = self._reply(exchange, call, self._with_model(where, json_object(raw)), how, digits)
         except Refusal:
-            if not await _struck(exchange, call, how):
+            if not await _strike(exchange, call, how):
                 raise
             return
         if where.azure:
             exchange.reply_headers = azure.headers_of(exchange.reply_headers, call.id)
-            reply = _filtered(reply, call.route)
+            reply = _with_filter(reply, call.route)
         await self._deliver(exchange, call, reply, how)
 
-    async def _deliver(self, exchange: Exchange, call: Call, reply: Reply, how: Manners) -> None:
+    async def _deliver(
+        self, exchange: HttpExchange, call: BilledCall, reply: SimulatedReply, how: RequestBehavior
+    ) -> None:
         """Answer, and charge what that took, whether or not the answer arrived."""
         meter = Meter(call.model or "", reply)
         if how.fault is not Fault.CONNECTION:
-            meter.read()
+            meter.count_input()
         try:
-            if not await _struck(exchange, call, how):
+            if not await _strike(exchange, call, how):
                 call.end = await deliver(exchange, reply, how, meter)
         except Refusal:
-            meter.refused()
+            meter.clear_input()
             raise
         finally:
-            call.charge(meter.used(), self._tariff)
+            call.charge(meter.usage(), self._tariff)
 
-    def _addressed(self, where: Address, body: Json) -> Json:
+    def _with_model(self, where: Address, body: Json) -> Json:
         """The body as if it named the model: at Azure the address may, and a deployment stands for one."""
         if not where.azure:
             return body
@@ -153,7 +155,7 @@ class Simulator:
             raise azure.deployment_not_found()
         return {**body, "model": self._options.deployments[deployment]}
 
-    async def _answer_models(self, exchange: Exchange, where: Address, how: Manners) -> None:
+    async def _answer_models(self, exchange: HttpExchange, where: Address, how: RequestBehavior) -> None:
         name = where.model
         if how.fault and (refused := refusal_for(how.fault, model=name, path=exchange.path)):
             raise refused
@@ -161,10 +163,12 @@ class Simulator:
             body = models.deleted(name)
         else:
             body = models.one_model(name) if name else models.every_model()
-        reply = Reply(body=body)
+        reply = SimulatedReply(body=body)
         await deliver(exchange, reply, how, Meter(name, reply))  # nobody pays for a list
 
-    def _reply(self, exchange: Exchange, call: Call, body: Json, how: Manners, digits: str) -> Reply:
+    def _reply(
+        self, exchange: HttpExchange, call: BilledCall, body: Json, how: RequestBehavior, digits: str
+    ) -> SimulatedReply:
         model = _model_of(body, call.route)
         call.note_request(model, body)
         if how.fault is not Fault.RATE_LIMITED_BARE:
@@ -181,9 +185,9 @@ class Simulator:
         exchange.reply_headers.update(self._limits.headers())
         return reply
 
-    def _make(self, route: str, body: Json, how: Manners, digits: str) -> tuple[Reply, int]:
+    def _make(self, route: str, body: Json, how: RequestBehavior, digits: str) -> tuple[SimulatedReply, int]:
         """The reply, and the tokens it is held to need before it is made."""
-        identity = Identity(digits=digits, now=self._clock.now())
+        identity = AnswerIdentity(digits=digits, now=self._clock.now())
         if route == "embeddings":
             reply = embeddings.reply(body)
             return reply, reply.input_tokens
@@ -191,11 +195,11 @@ class Simulator:
             reply = moderations.reply(body, identity)
             return reply, reply.input_tokens
         module = chat if route == "chat" else responses
-        question = module.question_of(body, how.tokens)
+        question = module.generation_request(body, how.tokens)
         identity = msgspec.structs.replace(identity, cached_tokens=self._cached(question))
-        return module.reply(body, question, identity), question.input_tokens + (question.limit or 0)
+        return module.reply(body, question, identity), question.input_tokens + (question.max_tokens or 0)
 
-    def _cached(self, question: Question) -> int:
+    def _cached(self, question: GenerationRequest) -> int:
         """Tokens of a long question that was asked before, in steps of 128 as OpenAI counts them."""
         if question.input_tokens < _LONG:
             return 0
@@ -206,11 +210,11 @@ class Simulator:
         return question.input_tokens // 128 * 128 if known else 0
 
 
-async def _struck(exchange: Exchange, call: Call, how: Manners) -> bool:
+async def _strike(exchange: HttpExchange, call: BilledCall, how: RequestBehavior) -> bool:
     """Let time pass; whether a fault ended the exchange before anything was answered."""
     await exchange.pause(how.latency)
     if how.fault is Fault.TIMEOUT:
-        await exchange.until_gone()
+        await exchange.wait_for_disconnect()
     if how.fault is not Fault.CONNECTION:
         return False
     call.end = "broken"
@@ -218,7 +222,7 @@ async def _struck(exchange: Exchange, call: Call, how: Manners) -> bool:
     return True
 
 
-async def _live(receive: Receive, send: Send) -> None:
+async def _run_lifespan(receive: Receive, send: Send) -> None:
     """Answer the server's start and stop."""
     while True:
         message = await receive()
@@ -227,7 +231,7 @@ async def _live(receive: Receive, send: Send) -> None:
             return
 
 
-def _filtered(reply: Reply, route: str) -> Reply:
+def _with_filter(reply: SimulatedReply, route: str) -> SimulatedReply:
     """Azure looks through chats; what it finds travels with the answer."""
     if route != "chat":
         return reply
@@ -235,7 +239,7 @@ def _filtered(reply: Reply, route: str) -> Reply:
     return msgspec.structs.replace(reply, body=azure.with_filter(reply.body), events=events)
 
 
-def _unknown_url(exchange: Exchange, where: Address) -> Refusal:
+def _unknown_url(exchange: HttpExchange, where: Address) -> Refusal:
     if where.wrong_method:
         hint = "(HINT: Perhaps you meant to use a different HTTP method?)"
         return Refusal(405, f"Not allowed to {exchange.method} on {exchange.path}. {hint}", code="method_not_supported")
@@ -255,7 +259,7 @@ def _model_of(body: Json, route: str) -> str:
     raise invalid("you must provide a model parameter")
 
 
-def _headers_of(call: Call) -> dict[str, str]:
+def _headers_of(call: BilledCall) -> dict[str, str]:
     return {
         "x-request-id": call.id,
         "openai-organization": "org-simulator",
@@ -264,7 +268,7 @@ def _headers_of(call: Call) -> dict[str, str]:
     }
 
 
-def _note_caller(call: Call, headers: Mapping[str, str]) -> None:
+def _note_caller(call: BilledCall, headers: Mapping[str, str]) -> None:
     call.key_ends = ends_of(headers)
     call.organization = headers.get("openai-organization")
     call.project = headers.get("openai-project")

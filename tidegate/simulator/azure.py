@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from tidegate.simulator.answers.reply import Json
-from tidegate.simulator.refusal import PageInstead, Refusal
+from tidegate.simulator.refusal import HtmlPageRefusal, Refusal
 
 _CATEGORIES = ("hate", "self_harm", "sexual", "violence")
 _SAFE: Json = {name: {"filtered": False, "severity": "safe"} for name in _CATEGORIES}
@@ -35,9 +35,9 @@ class AzureRefusal(Refusal):
         self.error = error
 
 
-def worded(refused: Refusal) -> Refusal:
+def to_azure(refused: Refusal) -> Refusal:
     """OpenAI's refusal in Azure's words; what the model itself says (a bad parameter) is the same in both."""
-    if isinstance(refused, PageInstead | AzureRefusal):
+    if isinstance(refused, HtmlPageRefusal | AzureRefusal):
         return refused
     in_azures_words = _BY_CODE.get(refused.error["code"]) or _BY_STATUS.get(refused.status)
     return in_azures_words(refused) if in_azures_words else refused
@@ -48,7 +48,7 @@ def deployment_not_found() -> Refusal:
     return AzureRefusal(404, {"code": "DeploymentNotFound", "message": _NO_DEPLOYMENT})
 
 
-def _saying(status: int, code: str, message: str) -> Callable[[Refusal], Refusal]:
+def _error(status: int, code: str, message: str) -> Callable[[Refusal], Refusal]:
     return lambda refused: AzureRefusal(status, {"code": code, "message": message}, refused.headers)
 
 
@@ -81,17 +81,17 @@ def _filtered(refused: Refusal) -> Refusal:
 
 
 _BY_CODE: dict[Any, Callable[[Refusal], Refusal]] = {
-    "unknown_url": _saying(404, "404", "Resource not found"),
-    "model_not_found": _saying(404, "DeploymentNotFound", _NO_DEPLOYMENT),
-    "insufficient_quota": _saying(403, "403", "Out of call volume quota. Quota will be replenished in 06:12:45."),
+    "unknown_url": _error(404, "404", "Resource not found"),
+    "model_not_found": _error(404, "DeploymentNotFound", _NO_DEPLOYMENT),
+    "insufficient_quota": _error(403, "403", "Out of call volume quota. Quota will be replenished in 06:12:45."),
     "content_policy_violation": _filtered,
     "rate_limit_exceeded": _limited,
 }
 _BY_STATUS: dict[int, Callable[[Refusal], Refusal]] = {
-    401: _saying(401, "401", _ACCESS_DENIED),
-    403: _saying(403, "403", "Access denied due to Virtual Network/Firewall rules."),
-    500: _saying(500, "InternalServerError", _BACKEND),
-    503: _saying(503, "ServiceUnavailable", "The service is temporarily unable to process your request."),
+    401: _error(401, "401", _ACCESS_DENIED),
+    403: _error(403, "403", "Access denied due to Virtual Network/Firewall rules."),
+    500: _error(500, "InternalServerError", _BACKEND),
+    503: _error(503, "ServiceUnavailable", "The service is temporarily unable to process your request."),
 }
 
 

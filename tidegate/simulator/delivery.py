@@ -5,27 +5,27 @@ from collections.abc import Sequence
 
 import msgspec
 
-from tidegate.core.errors import ClientGone
-from tidegate.simulator.answers.reply import Json, Reply
+from tidegate.core.errors import ClientDisconnected
+from tidegate.simulator.answers.reply import Json, SimulatedReply
 from tidegate.simulator.billing.meter import Meter
-from tidegate.simulator.exchange import Exchange
-from tidegate.simulator.faults import HALFWAY, Fault, context_length, server_error
-from tidegate.simulator.options import Manners
+from tidegate.simulator.exchange import HttpExchange
+from tidegate.simulator.faults import MID_STREAM, Fault, context_length, server_error
+from tidegate.simulator.options import RequestBehavior
 from tidegate.simulator.refusal import Refusal
 from tidegate.wire import sse
 
 EVENT_STREAM = "text/event-stream; charset=utf-8"
-_TORN = b'{"id": "chatcmpl-'
+_CUT_JSON = b'{"id": "chatcmpl-'
 
 
-async def deliver(exchange: Exchange, reply: Reply, manners: Manners, meter: Meter) -> str:
+async def deliver(exchange: HttpExchange, reply: SimulatedReply, behavior: RequestBehavior, meter: Meter) -> str:
     """Send the reply and tell how it ended: `served` or `broken`. Raises ClientGone, and Refusal instead of a reply."""
     if reply.events is None:
-        return await _deliver_whole(exchange, reply, manners, meter)
-    return await _deliver_stream(exchange, reply, reply.events, manners, meter)
+        return await _deliver_whole(exchange, reply, behavior, meter)
+    return await _deliver_stream(exchange, reply, reply.events, behavior, meter)
 
 
-async def _deliver_whole(exchange: Exchange, reply: Reply, manners: Manners, meter: Meter) -> str:
+async def _deliver_whole(exchange: HttpExchange, reply: SimulatedReply, manners: RequestBehavior, meter: Meter) -> str:
     fault = manners.fault
     if fault is Fault.ERROR_IN_STREAM:
         raise server_error()
@@ -38,29 +38,29 @@ async def _deliver_whole(exchange: Exchange, reply: Reply, manners: Manners, met
         data = data[: len(data) // 2]
     length = None if fault is Fault.TRUNCATED_CLEAN else len(data)
     await exchange.begin(200, "application/json", length)
-    if fault in HALFWAY:
+    if fault in MID_STREAM:
         await exchange.write(data[: len(data) // 2])
         return await _break_off(exchange, fault)
     await exchange.write(data, last=True)
     return "served"
 
 
-async def _write_whole(exchange: Exchange, reply: Reply, manners: Manners, meter: Meter) -> None:
+async def _write_whole(exchange: HttpExchange, reply: SimulatedReply, manners: RequestBehavior, meter: Meter) -> None:
     """Take the time that writing takes; what is written when the client leaves is charged."""
     clock = asyncio.get_running_loop()
     begun = clock.time() + manners.ttft
     seconds = reply.output_tokens / manners.tps if manners.tps else 0.0
     try:
         await exchange.pause(manners.ttft + seconds)
-    except ClientGone:
-        meter.wrote(max(0.0, clock.time() - begun) / seconds if seconds else 0.0)
+    except ClientDisconnected:
+        meter.count_share(max(0.0, clock.time() - begun) / seconds if seconds else 0.0)
         raise
-    meter.wrote()
+    meter.count_share()
 
 
-async def _break_off(exchange: Exchange, fault: Fault) -> str:
+async def _break_off(exchange: HttpExchange, fault: Fault) -> str:
     if fault is Fault.STALL:
-        await exchange.until_gone()
+        await exchange.wait_for_disconnect()
     elif fault is Fault.TRUNCATED:
         await exchange.reset()
     else:
@@ -68,27 +68,29 @@ async def _break_off(exchange: Exchange, fault: Fault) -> str:
     return "broken"
 
 
-async def _deliver_stream(exchange: Exchange, reply: Reply, events: list[Json], manners: Manners, meter: Meter) -> str:
+async def _deliver_stream(
+    exchange: HttpExchange, reply: SimulatedReply, events: list[Json], manners: RequestBehavior, meter: Meter
+) -> str:
     fault = manners.fault
     if fault is Fault.MISSING_USAGE:
         events = _without_usage(events)
     await exchange.begin(200, EVENT_STREAM)
     await exchange.pause(manners.ttft)
-    breaking = fault in HALFWAY or fault is Fault.PREFLIGHT_FAILURE_IN_STREAM
+    breaking = fault in MID_STREAM or fault is Fault.PREFLIGHT_FAILURE_IN_STREAM
     sent = events[: _break_point(events, fault)] if breaking else events
     for number, event in enumerate(sent):
         if number and manners.tps and _is_token(event):
             await exchange.pause(1 / manners.tps)
         if fault is Fault.MALFORMED and number == len(sent) // 2:
-            await exchange.write(sse.encode(_TORN))
-        meter.said(event)
+            await exchange.write(sse.encode(_CUT_JSON))
+        meter.count_event(event)
         await exchange.write(_encoded(event, reply))
     if breaking:
-        if await _reported(exchange, reply, fault, len(sent)) and not meter.spoke:
-            meter.refused()
+        if await _send_stream_error(exchange, reply, fault, len(sent)) and not meter.has_output:
+            meter.clear_input()
         return await _break_off(exchange, fault or Fault.TRUNCATED_CLEAN)
-    meter.wrote()
-    await exchange.write(b"" if reply.named else sse.DONE, last=True)
+    meter.count_share()
+    await exchange.write(b"" if reply.named_events else sse.DONE, last=True)
     return "served"
 
 
@@ -96,7 +98,7 @@ def _break_point(events: Sequence[Json], fault: Fault | None) -> int:
     return 1 if fault is Fault.PREFLIGHT_FAILURE_IN_STREAM else max(1, len(events) // 2)
 
 
-async def _reported(exchange: Exchange, reply: Reply, fault: Fault | None, number: int) -> bool:
+async def _send_stream_error(exchange: HttpExchange, reply: SimulatedReply, fault: Fault | None, number: int) -> bool:
     """Send the error that a fault reports within the stream; whether it reports one."""
     refusal: Refusal | None = None
     if fault is Fault.ERROR_IN_STREAM:
@@ -105,7 +107,7 @@ async def _reported(exchange: Exchange, reply: Reply, fault: Fault | None, numbe
         refusal = context_length(exchange.path)
     if refusal is None:
         return False
-    if reply.named:
+    if reply.named_events:
         report = {"type": "error", "error": refusal.error, "sequence_number": number}
         await exchange.write(sse.encode(msgspec.json.encode(report), "error"))
     else:
@@ -113,8 +115,8 @@ async def _reported(exchange: Exchange, reply: Reply, fault: Fault | None, numbe
     return True
 
 
-def _encoded(event: Json, reply: Reply) -> bytes:
-    return sse.encode(msgspec.json.encode(event), event["type"] if reply.named else None)
+def _encoded(event: Json, reply: SimulatedReply) -> bytes:
+    return sse.encode(msgspec.json.encode(event), event["type"] if reply.named_events else None)
 
 
 def _is_token(event: Json) -> bool:

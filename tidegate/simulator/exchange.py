@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl
 import msgspec
 from starlette.types import Receive, Scope, Send
 
-from tidegate.core.errors import ClientGone
+from tidegate.core.errors import ClientDisconnected
 from tidegate.simulator.refusal import Refusal, invalid
 
 RESET = "tidegate.reset"
@@ -19,7 +19,7 @@ class ResetUnavailable(Exception):
     """The server cannot reset a socket, so it closes it by failing; serve the app with `running` instead."""
 
 
-class Exchange:
+class HttpExchange:
     """Everything an endpoint needs of HTTP. Each method raises ClientGone when the client has left."""
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -43,7 +43,7 @@ class Exchange:
         while True:
             message = await self._receive()
             if message["type"] == "http.disconnect":
-                raise ClientGone
+                raise ClientDisconnected
             parts.append(message.get("body", b""))
             if not message.get("more_body", False):
                 return b"".join(parts)
@@ -54,15 +54,15 @@ class Exchange:
             return
         try:
             async with asyncio.timeout(None if seconds == float("inf") else seconds):
-                await self.until_gone()
+                await self.wait_for_disconnect()
         except TimeoutError:
             return
 
-    async def until_gone(self) -> None:
+    async def wait_for_disconnect(self) -> None:
         """Wait until the client leaves."""
         while (await self._receive())["type"] != "http.disconnect":
             pass
-        raise ClientGone
+        raise ClientDisconnected
 
     async def begin(self, status: int, content_type: str, length: int | None = None) -> None:
         """Send the headers; without `length` the body is chunked."""
@@ -97,8 +97,8 @@ class Exchange:
         await asyncio.sleep(0.01)  # what was written reaches the client before the reset discards it
         self._reset()
         try:
-            await self.until_gone()
-        except ClientGone:
+            await self.wait_for_disconnect()
+        except ClientDisconnected:
             return
 
 

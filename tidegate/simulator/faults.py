@@ -8,7 +8,7 @@ from enum import StrEnum, unique
 from random import Random
 
 from tidegate.simulator.limits import go_duration
-from tidegate.simulator.refusal import PageInstead, Refusal
+from tidegate.simulator.refusal import HtmlPageRefusal, Refusal
 
 
 @unique
@@ -51,7 +51,7 @@ class Fault(StrEnum):
     """HTTP 200 and a first event, then what should have been an HTTP 400."""
 
 
-HALFWAY = frozenset({Fault.TRUNCATED, Fault.TRUNCATED_CLEAN, Fault.STALL, Fault.ERROR_IN_STREAM})
+MID_STREAM = frozenset({Fault.TRUNCATED, Fault.TRUNCATED_CLEAN, Fault.STALL, Fault.ERROR_IN_STREAM})
 """The faults that let half of the answer through."""
 
 
@@ -70,7 +70,7 @@ def refusal_for(fault: Fault, *, model: str, path: str) -> Refusal | None:
     if fault is Fault.CONTEXT_LENGTH:
         return context_length(path)
     if fault is Fault.HTML_FROM_PROXY:
-        return PageInstead(502, _PAGE)
+        return HtmlPageRefusal(502, _PAGE)
     if fault not in _ENVELOPES:
         return None
     status, kind, code, message = _ENVELOPES[fault]

@@ -24,7 +24,7 @@ def go_duration(seconds: float) -> str:
     return f"{minutes}m{text}" if minutes else text
 
 
-class Bucket:
+class MinuteBucket:
     """So many a minute, refilled all the time."""
 
     def __init__(self, limit: int, now: float) -> None:
@@ -52,16 +52,16 @@ class Bucket:
         return (self.limit - self.level(now)) * 60 / self.limit
 
 
-class RateLimits:
+class SimulatedRateLimits:
     """Requests and tokens a minute; 0 keeps no limit."""
 
     def __init__(self, rpm: int, tpm: int, clock: Clock) -> None:
         """Both buckets start full."""
         self._clock = clock
         now = clock.monotonic()
-        self._requests = Bucket(rpm or ANY_REQUESTS, now)
-        self._tokens = Bucket(tpm or ANY_TOKENS, now)
-        self._kept = [
+        self._requests = MinuteBucket(rpm or ANY_REQUESTS, now)
+        self._tokens = MinuteBucket(tpm or ANY_TOKENS, now)
+        self._limits = [
             (bucket, kind, words)
             for bucket, kind, words, limit in (
                 (self._requests, "requests", "requests per min (RPM)", rpm),
@@ -73,10 +73,10 @@ class RateLimits:
     def admit(self, model: str, tokens: int) -> None:
         """Take one request and `tokens` tokens, or take nothing and raise Refusal."""
         now = self._clock.monotonic()
-        for bucket, kind, words in self._kept:
+        for bucket, kind, words in self._limits:
             place = f"for {model} in organization org-simulator on {words}"
             _check(bucket, kind, place, 1 if kind == "requests" else tokens, now)
-        for bucket, kind, _ in self._kept:
+        for bucket, kind, _ in self._limits:
             bucket.take(1 if kind == "requests" else tokens, now)
 
     def headers(self) -> dict[str, str]:
@@ -90,7 +90,7 @@ class RateLimits:
         return headers
 
 
-def _check(bucket: Bucket, kind: str, place: str, amount: int, now: float) -> None:
+def _check(bucket: MinuteBucket, kind: str, place: str, amount: int, now: float) -> None:
     wait = bucket.wait(amount, now)
     if wait <= 0:
         return

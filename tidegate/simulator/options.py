@@ -40,7 +40,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     """Requests that the bill shows one by one."""
 
 
-class Manners(msgspec.Struct, frozen=True, kw_only=True):
+class RequestBehavior(msgspec.Struct, frozen=True, kw_only=True):
     """How one request is answered."""
 
     latency: float
@@ -50,15 +50,15 @@ class Manners(msgspec.Struct, frozen=True, kw_only=True):
     fault: Fault | None
 
 
-def manners(options: Options, headers: Mapping[str, str], drawn: Fault | None) -> Manners:
+def request_behavior(options: Options, headers: Mapping[str, str], drawn_fault: Fault | None) -> RequestBehavior:
     """What the request's `x-simulate-*` headers ask for, else what `options` say. Raises Refusal."""
     tokens = _number(headers, "x-simulate-tokens", options.tokens)
-    return Manners(
+    return RequestBehavior(
         latency=_number(headers, "x-simulate-latency", options.latency) or 0.0,
         ttft=_number(headers, "x-simulate-ttft", options.ttft) or 0.0,
         tps=_number(headers, "x-simulate-tps", options.tps) or 0.0,
         tokens=None if tokens is None else int(tokens),
-        fault=_named_fault(headers.get("x-simulate-fault"), drawn),
+        fault=_named_fault(headers.get("x-simulate-fault"), drawn_fault),
     )
 
 

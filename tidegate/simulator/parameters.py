@@ -8,53 +8,80 @@ import msgspec
 from tidegate.simulator.refusal import Refusal, invalid
 
 
-class Taken(msgspec.Struct, frozen=True):
+class ParameterRule(msgspec.Struct, frozen=True):
     """What one parameter takes; null is always taken, for silence."""
 
-    kinds: tuple[type, ...]
-    said: str
+    types: tuple[type, ...]
+    description: str
     """The kinds, as OpenAI names them."""
-    least: float | None = None
-    most: float | None = None
+    minimum: float | None = None
+    maximum: float | None = None
     values: tuple[str, ...] = ()
 
 
-_TEXT, _FLAG = Taken((str,), "a string"), Taken((bool,), "a boolean")
-_OBJECT, _ARRAY = Taken((dict,), "an object"), Taken((list,), "an array")
-_WHOLE = Taken((int,), "an integer")
+_TEXT, _FLAG = ParameterRule((str,), "a string"), ParameterRule((bool,), "a boolean")
+_OBJECT, _ARRAY = ParameterRule((dict,), "an object"), ParameterRule((list,), "an array")
+_WHOLE = ParameterRule((int,), "an integer")
 _NAMES: Sequence[tuple[type, str]] = (
-    (type(None), "null"), (bool, "a boolean"), (int, "an integer"), (float, "a decimal"), (str, "a string"),
-    (list, "an array"), (dict, "an object"),
-)  # fmt: skip
+    (type(None), "null"),
+    (bool, "a boolean"),
+    (int, "an integer"),
+    (float, "a decimal"),
+    (str, "a string"),
+    (list, "an array"),
+    (dict, "an object"),
+)
 
 
-def _number(least: float, most: float) -> Taken:
-    return Taken((int, float), "a decimal", least, most)
+def _number(least: float, most: float) -> ParameterRule:
+    return ParameterRule((int, float), "a decimal", least, most)
 
 
-_COMMON: Mapping[str, Taken] = {
-    "stream": _FLAG, "store": _FLAG, "parallel_tool_calls": _FLAG, "temperature": _number(0, 2), "top_p": _number(0, 1),
-    "top_logprobs": Taken((int,), "an integer", 0, 20), "tools": _ARRAY, "metadata": _OBJECT, "stream_options": _OBJECT,
-    "user": _TEXT, "safety_identifier": _TEXT, "prompt_cache_key": _TEXT,
-}  # fmt: skip
-_TAKEN: Mapping[str, Mapping[str, Taken]] = {
+_COMMON_RULES: Mapping[str, ParameterRule] = {
+    "stream": _FLAG,
+    "store": _FLAG,
+    "parallel_tool_calls": _FLAG,
+    "temperature": _number(0, 2),
+    "top_p": _number(0, 1),
+    "top_logprobs": ParameterRule((int,), "an integer", 0, 20),
+    "tools": _ARRAY,
+    "metadata": _OBJECT,
+    "stream_options": _OBJECT,
+    "user": _TEXT,
+    "safety_identifier": _TEXT,
+    "prompt_cache_key": _TEXT,
+}
+_RULES: Mapping[str, Mapping[str, ParameterRule]] = {
     "chat": {
-        **_COMMON, "messages": _ARRAY, "max_completion_tokens": _WHOLE, "max_tokens": _WHOLE, "logprobs": _FLAG,
-        "n": Taken((int,), "an integer", 1, 128), "presence_penalty": _number(-2, 2),
-        "frequency_penalty": _number(-2, 2), "response_format": _OBJECT, "seed": _WHOLE,
+        **_COMMON_RULES,
+        "messages": _ARRAY,
+        "max_completion_tokens": _WHOLE,
+        "max_tokens": _WHOLE,
+        "logprobs": _FLAG,
+        "n": ParameterRule((int,), "an integer", 1, 128),
+        "presence_penalty": _number(-2, 2),
+        "frequency_penalty": _number(-2, 2),
+        "response_format": _OBJECT,
+        "seed": _WHOLE,
     },
     "responses": {
-        **_COMMON, "input": Taken((str, list), "one of a string or an array of objects"), "instructions": _TEXT,
-        "max_output_tokens": Taken((int,), "an integer", 1), "text": _OBJECT, "reasoning": _OBJECT,
-        "background": _FLAG, "include": _ARRAY, "truncation": Taken((str,), "a string", values=("auto", "disabled")),
+        **_COMMON_RULES,
+        "input": ParameterRule((str, list), "one of a string or an array of objects"),
+        "instructions": _TEXT,
+        "max_output_tokens": ParameterRule((int,), "an integer", 1),
+        "text": _OBJECT,
+        "reasoning": _OBJECT,
+        "background": _FLAG,
+        "include": _ARRAY,
+        "truncation": ParameterRule((str,), "a string", values=("auto", "disabled")),
     },
-}  # fmt: skip
+}
 _ROLES = ("assistant", "system", "developer", "user")
 
 
 def check(route: str, body: Mapping[str, Any]) -> None:
     """Raises Refusal for the first parameter that is not what it may be."""
-    for name, taken in _TAKEN.get(route, {}).items():
+    for name, taken in _RULES.get(route, {}).items():
         if (value := body.get(name)) is not None:
             _check(name, value, taken)
     for number, item in enumerate(body.get("input") or () if route == "responses" else ()):
@@ -62,19 +89,23 @@ def check(route: str, body: Mapping[str, Any]) -> None:
             _check_item(f"input[{number}]", item)
 
 
-def _check(name: str, value: Any, taken: Taken) -> None:
-    if not isinstance(value, taken.kinds) or (isinstance(value, bool) and bool not in taken.kinds):
-        raise _wrong_type(name, taken.said, value)
+def _check(name: str, value: Any, taken: ParameterRule) -> None:
+    if not isinstance(value, taken.types) or (isinstance(value, bool) and bool not in taken.types):
+        raise _wrong_type(name, taken.description, value)
     if taken.values and value not in taken.values:
         raise _wrong_value(name, value, taken.values)
     _check_bounds(name, value, taken)
 
 
-def _check_bounds(name: str, value: Any, taken: Taken) -> None:
-    if taken.least is not None and value < taken.least:
-        raise _out_of_bounds(name, value, taken, "below_min", f"below minimum value. Expected a value >= {taken.least}")
-    if taken.most is not None and value > taken.most:
-        raise _out_of_bounds(name, value, taken, "above_max", f"above maximum value. Expected a value <= {taken.most}")
+def _check_bounds(name: str, value: Any, taken: ParameterRule) -> None:
+    if taken.minimum is not None and value < taken.minimum:
+        raise _out_of_bounds(
+            name, value, taken, "below_min", f"below minimum value. Expected a value >= {taken.minimum}"
+        )
+    if taken.maximum is not None and value > taken.maximum:
+        raise _out_of_bounds(
+            name, value, taken, "above_max", f"above maximum value. Expected a value <= {taken.maximum}"
+        )
 
 
 def _check_item(at: str, item: Any) -> None:
@@ -85,8 +116,8 @@ def _check_item(at: str, item: Any) -> None:
         raise _wrong_value(f"{at}.role", role, _ROLES)
 
 
-def _out_of_bounds(name: str, value: Any, taken: Taken, code: str, said: str) -> Refusal:
-    kind = taken.said.partition(" ")[2]
+def _out_of_bounds(name: str, value: Any, taken: ParameterRule, code: str, said: str) -> Refusal:
+    kind = taken.description.partition(" ")[2]
     return invalid(
         f"Invalid '{name}': {kind} {said}, but got {value} instead.", param=name, code=f"{kind}_{code}_value"
     )

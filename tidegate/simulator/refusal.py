@@ -31,7 +31,7 @@ class Refusal(Exception):
         return msgspec.json.encode({"error": self.error})
 
 
-class PageInstead(Refusal):
+class HtmlPageRefusal(Refusal):
     """Something in between answers with a page of its own."""
 
     def __init__(self, status: int, page: str) -> None:

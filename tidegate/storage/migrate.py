@@ -14,7 +14,7 @@ from tidegate.core.errors import PostgresUnavailable
 
 _STEPS = "package:tidegate.storage:migrations"
 _CONNECT_SECONDS = "10"
-_ASK_AGAIN_SECONDS = 0.1
+_LOCK_POLL_SECONDS = 0.1
 _LOCK = 0x7469646567617465
 """The advisory lock's number: "tidegate" in ASCII."""
 
@@ -33,16 +33,16 @@ def migrate(database_url: str) -> list[str]:
     reached, and MigrationFailed, which names the step, when one cannot be applied.
     """
     with _locked(database_url) as backend:
-        return [_apply(backend, step) for step in _missing(backend)]
+        return [_apply(backend, step) for step in _pending_steps(backend)]
 
 
 def pending(database_url: str) -> list[str]:
     """The steps `migrate` would apply. Raises PostgresUnavailable."""
     with _locked(database_url) as backend:
-        return [str(step.id) for step in _missing(backend)]
+        return [str(step.id) for step in _pending_steps(backend)]
 
 
-def _missing(backend: Any) -> list[Any]:
+def _pending_steps(backend: Any) -> list[Any]:
     from yoyo import read_migrations  # noqa: PLC0415  # see the module's docstring
 
     steps = read_migrations(_STEPS).filter(lambda step: step.is_raw_sql())
@@ -68,20 +68,20 @@ def _locked(database_url: str) -> Iterator[Any]:
     parts = _connection_parts(database_url)
     try:
         with psycopg.connect(**parts, autocommit=True) as connection:
-            _take_turn(connection)
+            _acquire_lock(connection)
             with _backend(parts) as backend:
                 yield backend
     except psycopg.Error as error:
         raise PostgresUnavailable(f"PostgreSQL cannot be used: {' '.join(str(error).split())}") from error
 
 
-def _take_turn(connection: Any) -> None:
+def _acquire_lock(connection: Any) -> None:
     """Wait for the lock.
 
     By asking again, because a statement that waits is a transaction, and whoever builds an index waits for all of them.
     """
     while not connection.execute("SELECT pg_try_advisory_lock(%s)", [_LOCK]).fetchone()[0]:
-        time.sleep(_ASK_AGAIN_SECONDS)
+        time.sleep(_LOCK_POLL_SECONDS)
 
 
 def _connection_parts(database_url: str) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import structlog
 from asyncpg.pool import PoolConnectionProxy
 
 from tidegate.core.errors import PostgresUnavailable
-from tidegate.core.events import Happening, Own, Tell, untold
+from tidegate.core.events import Event, EventName, EventSink, ignore_event
 
 _log = structlog.get_logger("postgres")
 _NAME = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
@@ -45,11 +45,11 @@ _FRESH_SECONDS = 1.0
 """How long an answer speaks for the next one; a server that ends is noticed at once, its connections end with it."""
 
 
-_WAITS = 1000
+_WAIT_SAMPLES = 1000
 """Waits for a connection that are remembered."""
 
 
-class _Lasting(asyncpg.Connection):
+class _UnresetConnection(asyncpg.Connection):
     """A connection that is given back as it is: who changes a session does so for a transaction only.
 
     An open transaction is ended all the same. asyncpg's own clean-up costs a round trip each time.
@@ -62,16 +62,16 @@ class _Lasting(asyncpg.Connection):
 class Postgres:
     """The pool: at most `size` connections, made when first needed. Use it between `start` and `close`."""
 
-    def __init__(self, url: str, *, size: int, timeout: float, tell: Tell = untold) -> None:
+    def __init__(self, url: str, *, size: int, timeout: float, on_event: EventSink = ignore_event) -> None:
         """`timeout` in seconds bounds getting a connection and each statement."""
         self._url = url
         self._size = size
         self._timeout = timeout
-        self._tell = tell
+        self._on_event = on_event
         self._pool: asyncpg.Pool | None = None
         self._opening = asyncio.Lock()
         self._answered = -math.inf
-        self._waits: deque[float] = deque(maxlen=_WAITS)
+        self._waits: deque[float] = deque(maxlen=_WAIT_SAMPLES)
 
     async def close(self) -> None:
         """Give the connections back and close them; those still busy are cut after the timeout."""
@@ -98,7 +98,7 @@ class Postgres:
                 await pool.release(connection)
             self._answered = loop.time()
         except _UNAVAILABLE as error:
-            self._tell(Happening(Own.POSTGRES_UNAVAILABLE))
+            self._on_event(Event(EventName.POSTGRES_UNAVAILABLE))
             raise PostgresUnavailable(f"PostgreSQL: {type(error).__name__}: {error}") from error
 
     @property
@@ -112,7 +112,7 @@ class Postgres:
         async with self.connection() as connection:
             await connection.execute("SELECT 1")
 
-    async def ready(self) -> None:
+    async def ensure_ready(self) -> None:
         """Make sure of it, without asking where it answered just now and holds its connections still.
 
         Raises PostgresUnavailable.
@@ -128,7 +128,7 @@ class Postgres:
                     self._url,
                     min_size=0,
                     max_size=self._size,
-                    connection_class=_Lasting,
+                    connection_class=_UnresetConnection,
                     timeout=self._timeout,
                     command_timeout=self._timeout,
                     server_settings={"application_name": "tidegate"},

@@ -32,12 +32,12 @@ class Channel:
     def __repr__(self) -> str:
         return f"<Channel {self.name}: {'heard' if self._ready.is_set() else 'not heard'}>"
 
-    async def start(self, hear: Callable[[bytes], None], missed: Callable[[], None] | None = None) -> None:
+    async def start(self, on_message: Callable[[bytes], None], on_gap: Callable[[], None] | None = None) -> None:
         """Begin to hear; returns once subscribed, or after a second without.
 
         `missed` is called when the channel is heard again after it was not, for what may have been lost meanwhile.
         """
-        self._listener = asyncio.create_task(self._listen(hear, missed), name=f"channel {self.name}")
+        self._listener = asyncio.create_task(self._listen(on_message, on_gap), name=f"channel {self.name}")
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._ready.wait(), _START_SECONDS)
 
@@ -57,7 +57,7 @@ class Channel:
                     await channel.subscribe(self.name)
                     async for item in channel.listen():
                         if item["type"] == "message":
-                            self._hand_on(item["data"], hear)
+                            self._deliver(item["data"], hear)
                         else:
                             told = False
                             self._ready.set()
@@ -71,7 +71,7 @@ class Channel:
             self._ready.clear()
             await asyncio.sleep(_RECONNECT_SECONDS)
 
-    def _hand_on(self, data: bytes, hear: Callable[[bytes], None]) -> None:
+    def _deliver(self, data: bytes, hear: Callable[[bytes], None]) -> None:
         try:
             hear(data)
         except Exception:  # noqa: BLE001  # one bad message must not end the hearing of all others

@@ -22,23 +22,23 @@ from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from tidegate.core.clock import Clock
 from tidegate.core.errors import RedisUnavailable
-from tidegate.core.events import Happening, Own, Tell, untold
+from tidegate.core.events import Event, EventName, EventSink, ignore_event
 from tidegate.storage.redis_wire import RedisWire, Reply
 
 Argument = str | bytes | int | float
 
-MOST_PENDING = 10_000
+MAX_PENDING = 10_000
 """Commands waiting for an answer; one more is refused, so that a slow Redis cannot fill the memory."""
 
-_LOOKS_PER_TIMEOUT = 8
+_CHECKS_PER_TIMEOUT = 8
 _RECONNECT_SECONDS = 0.2
 _CONNECT_SECONDS = 2.0
 _SILENCE_SECONDS = 2.0
 """After so long without a due answer a new connection is tried: this one's other end may be gone without a word."""
 
-_DOUBT_SECONDS = 600
+_RUN_CHANGE_SECONDS = 600
 """After another run was seen; by then every call that was held by its account has ended, or is lost."""
-_RUN = re.compile(rb"^run_id:(\w+)", re.MULTILINE)
+_RUN_ID = re.compile(rb"^run_id:(\w+)", re.MULTILINE)
 
 _log = structlog.get_logger("redis")
 
@@ -66,7 +66,7 @@ class Script:
         return f"Script({self.name})"
 
 
-class _Pending(NamedTuple):
+class _PendingCommand(NamedTuple):
     """A command that waits for its answer, since a moment on the monotonic clock."""
 
     since: float
@@ -80,11 +80,13 @@ class RedisLink:
     silent or away, commands are refused at once instead of waiting.
     """
 
-    def __init__(self, url: str, *, timeout: float, clock: Clock, tell: Tell = untold, prefix: str = "") -> None:
+    def __init__(
+        self, url: str, *, timeout: float, clock: Clock, on_event: EventSink = ignore_event, prefix: str = ""
+    ) -> None:
         """`timeout` in seconds bounds each command; where a `prefix` is given, its keys learn of each run of Redis."""
         self._timeout = timeout
         self._clock = clock
-        self._tell = tell
+        self._on_event = on_event
         self._prefix = prefix
         self._arrive = Script("arrive")
         # socket_timeout is None: the timeout is kept per command, the reading task itself may wait
@@ -92,14 +94,14 @@ class RedisLink:
             url, socket_timeout=None, socket_connect_timeout=_CONNECT_SECONDS, protocol=2
         )
         self._wire: RedisWire | None = None
-        self._answers_due: deque[_Pending] = deque()
+        self._pending: deque[_PendingCommand] = deque()
         self._silent = False
-        self._keeper: asyncio.Task[None] | None = None
+        self._connection_task: asyncio.Task[None] | None = None
         self._connected = asyncio.Event()
 
     def __repr__(self) -> str:
         state = "up" if self.up else "down"
-        return f"<RedisLink {state}: {len(self._answers_due)} awaited>"
+        return f"<RedisLink {state}: {len(self._pending)} awaited>"
 
     @property
     def up(self) -> bool:
@@ -108,16 +110,16 @@ class RedisLink:
 
     async def start(self) -> None:
         """Connect in the background; returns once connected, or after a second without."""
-        self._keeper = asyncio.create_task(self._keep_connected(), name="redis-link")
+        self._connection_task = asyncio.create_task(self._keep_connected(), name="redis-link")
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._connected.wait(), 1.0)
 
     async def close(self) -> None:
         """Stop and drop the connection; commands still awaited fail."""
-        if self._keeper is not None:
-            self._keeper.cancel()
+        if self._connection_task is not None:
+            self._connection_task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
-                await self._keeper
+                await self._connection_task
         await self._pool.disconnect()
 
     async def run(self, script: Script, keys: Sequence[Argument], args: Sequence[Argument]) -> Any:
@@ -131,20 +133,20 @@ class RedisLink:
 
     async def command(self, *parts: Argument) -> Any:
         """Send one command and return its raw reply. Raises RedisUnavailable."""
-        if not self.up or len(self._answers_due) >= MOST_PENDING:
+        if not self.up or len(self._pending) >= MAX_PENDING:
             raise RedisUnavailable
         try:
             return await self._send(parts)
         except RedisError as error:
             if isinstance(error, ResponseError) and not isinstance(error, NoScriptError):
-                self._tell(Happening(Own.REDIS_REFUSED))
+                self._on_event(Event(EventName.REDIS_REFUSED))
             raise RedisUnavailable(f"Redis: {error}.") from error
 
     def _send(self, parts: Sequence[Argument]) -> "asyncio.Future[Any]":
         assert self._wire is not None  # noqa: S101  # `up` says so
         answer: asyncio.Future[Any] = self._wire.loop.create_future()
         packed = hiredis.pack_command(parts)  # type: ignore[arg-type]  # its stub says less than it takes
-        self._answers_due.append(_Pending(self._clock.monotonic(), answer))
+        self._pending.append(_PendingCommand(self._clock.monotonic(), answer))
         self._wire.send(packed)
         return answer
 
@@ -172,7 +174,7 @@ class RedisLink:
                 connection: Connection = self._pool.make_connection()  # type: ignore[no-untyped-call]  # untyped there
                 async with asyncio.timeout(_CONNECT_SECONDS):  # its greeting waits for answers, without a limit
                     await connection.connect()  # type: ignore[no-untyped-call]  # untyped there
-                    await self._tell_run(connection)
+                    await self._report_run(connection)
                 if told:
                     _log.info("redis connected again")
                 told = False
@@ -181,33 +183,33 @@ class RedisLink:
                 if not told:  # once an outage, and not five times a second
                     _log.warning("redis connection lost", error=type(error).__name__, detail=str(error))
                 told = True
-                self._tell(Happening(Own.REDIS_LOST))
+                self._on_event(Event(EventName.REDIS_LOST))
             finally:
                 self._drop()
             await asyncio.sleep(_RECONNECT_SECONDS)
 
-    async def _tell_run(self, connection: Connection) -> None:
+    async def _report_run(self, connection: Connection) -> None:
         """Before anything else is asked: is it the Redis that it was? One that does not say is taken for it."""
         if not self._prefix:
             return
         try:
-            said = await _ask(connection, "INFO", "server")
+            said = await _send_on(connection, "INFO", "server")
         except ResponseError as error:
             _log.warning("redis does not tell its run: a restart with old data goes unnoticed", detail=str(error))
             return
-        run = _RUN.search(said) if isinstance(said, bytes) else None
+        run = _RUN_ID.search(said) if isinstance(said, bytes) else None
         if run is not None:
-            arguments = (f"{{{self._prefix}}}", run[1], _DOUBT_SECONDS)
-            if await _ask(connection, "EVAL", self._arrive.text, 0, *arguments):
+            arguments = (f"{{{self._prefix}}}", run[1], _RUN_CHANGE_SECONDS)
+            if await _send_on(connection, "EVAL", self._arrive.text, 0, *arguments):
                 _log.warning("another run of redis: the budgets are counted from the ledger", run=run[1].decode())
 
     async def _serve(self, connection: Connection) -> None:
-        self._wire = wire = RedisWire(connection, self._answer)
+        self._wire = wire = RedisWire(connection, self._on_reply)
         self._connected.set()
-        self._tell(Happening(Own.REDIS_BACK))
-        minding = asyncio.create_task(self._mind_silence(), name="redis-mind")
+        self._on_event(Event(EventName.REDIS_BACK))
+        minding = asyncio.create_task(self._check_timeouts(), name="redis-mind")
         try:
-            done, _ = await asyncio.wait({minding, wire.lost}, return_when=asyncio.FIRST_COMPLETED)
+            done, _ = await asyncio.wait({minding, wire.closed}, return_when=asyncio.FIRST_COMPLETED)
             for ended in done:
                 ended.result()
         finally:
@@ -216,10 +218,10 @@ class RedisLink:
             wire.close()
             await connection.disconnect(nowait=True)
 
-    def _answer(self, reply: Reply) -> None:
-        answered = self._answers_due.popleft()
+    def _on_reply(self, reply: Reply) -> None:
+        answered = self._pending.popleft()
         if self._silent:
-            self._hear(answered)
+            self._end_silence(answered)
         answer = answered.answer
         if answer.done():
             return
@@ -228,16 +230,16 @@ class RedisLink:
         else:
             answer.set_result(reply)
 
-    def _hear(self, answered: _Pending) -> None:
+    def _end_silence(self, answered: _PendingCommand) -> None:
         """Silence ends with an answer that came in good time, not with one that was given up long ago."""
         if self._clock.monotonic() - answered.since < self._timeout / 2:
             self._silent = False
-            self._tell(Happening(Own.REDIS_BACK))
+            self._on_event(Event(EventName.REDIS_BACK))
 
-    async def _mind_silence(self) -> None:
+    async def _check_timeouts(self) -> None:
         """One clock for all commands: a timer for each would cost a tenth of a request."""
         patience = max(_SILENCE_SECONDS, 2 * self._timeout)
-        pause = self._timeout / _LOOKS_PER_TIMEOUT
+        pause = self._timeout / _CHECKS_PER_TIMEOUT
         looked, excused = self._clock.monotonic(), False
         while True:
             await asyncio.sleep(pause)
@@ -248,43 +250,43 @@ class RedisLink:
                 continue  # this process was busy, not Redis: answers may lie unread; by the next look they are read
             if self._silent:
                 self._probe()
-            elif (oldest := self._oldest()) is not None and now - oldest >= self._timeout:
-                self._fall_silent()
-            if self._answers_due and now - self._answers_due[0].since >= patience:
+            elif (oldest := self._oldest_command_time()) is not None and now - oldest >= self._timeout:
+                self._fail_pending()
+            if self._pending and now - self._pending[0].since >= patience:
                 raise RedisError(f"no answer for {patience:g} s")
 
-    def _oldest(self) -> float | None:
-        return self._answers_due[0].since if self._answers_due else None
+    def _oldest_command_time(self) -> float | None:
+        return self._pending[0].since if self._pending else None
 
-    def _fall_silent(self) -> None:
+    def _fail_pending(self) -> None:
         """Release all who wait: answers come in order, so nobody's can come before the one that is overdue."""
         self._silent = True
-        self._tell(Happening(Own.REDIS_SILENT))
-        for pending in self._answers_due:
+        self._on_event(Event(EventName.REDIS_SILENT))
+        for pending in self._pending:
             if not pending.answer.done():
                 pending.answer.set_exception(RedisError(f"no answer within {self._timeout:g} s"))
 
     def _probe(self) -> None:
         """Ask again and again, so that the first call after a silence need not find out."""
-        self._send(("PING",)).add_done_callback(_retrieve)
+        self._send(("PING",)).add_done_callback(_ignore_result)
 
     def _drop(self) -> None:
         self._wire = None
         self._silent = False
         self._connected.clear()
-        lost = [pending.answer for pending in self._answers_due]
-        self._answers_due.clear()
+        lost = [pending.answer for pending in self._pending]
+        self._pending.clear()
         for answer in lost:
             if not answer.done():
                 answer.set_exception(RedisError("the connection was lost"))
 
 
-async def _ask(connection: Connection, *command: Argument) -> Any:
+async def _send_on(connection: Connection, *command: Argument) -> Any:
     await connection.send_command(*command)
     return await connection.read_response()
 
 
-def _retrieve(answer: "asyncio.Future[Any]") -> None:
+def _ignore_result(answer: "asyncio.Future[Any]") -> None:
     # nobody waits for a probe, and asyncio complains of errors nobody looked at
     if not answer.cancelled():
         answer.exception()

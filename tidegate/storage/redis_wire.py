@@ -18,15 +18,15 @@ class RedisWire(asyncio.Protocol):
     Its own reader and writer are made for one command at a time; with many in flight they cost more than all else.
     """
 
-    def __init__(self, connection: Connection, hear: Callable[[Reply], None]) -> None:
+    def __init__(self, connection: Connection, on_reply: Callable[[Reply], None]) -> None:
         """`hear` is called with each reply, in the order of the commands; `close` it at the end."""
         self.loop = asyncio.get_running_loop()
-        self._hear = hear
+        self._on_reply = on_reply
         self._reader = hiredis.Reader(replyError=_error, protocolError=RedisError)
-        self._leaving: list[bytes] = []
+        self._outgoing: list[bytes] = []
         self._flushes = False
         self._paused = False
-        self.lost: asyncio.Future[None] = self.loop.create_future()
+        self.closed: asyncio.Future[None] = self.loop.create_future()
         """Raises RedisError once the connection is gone."""
         writer = cast("asyncio.StreamWriter", connection._writer)  # noqa: SLF001  # there is no other way to its socket
         self._transport = cast("asyncio.Transport", writer.transport)
@@ -34,7 +34,7 @@ class RedisWire(asyncio.Protocol):
 
     def send(self, packed: bytes) -> None:
         """Send a command, with all others of this turn."""
-        self._leaving.append(packed)
+        self._outgoing.append(packed)
         if not self._flushes and not self._paused:
             self._flushes = True
             self.loop.call_soon(self._flush)
@@ -42,13 +42,13 @@ class RedisWire(asyncio.Protocol):
     def close(self) -> None:
         """Drop the connection."""
         self._transport.abort()
-        if not self.lost.done():
-            self.lost.cancel()
+        if not self.closed.done():
+            self.closed.cancel()
 
     def _flush(self) -> None:
         self._flushes = False
-        if self._leaving and not self._paused and not self._transport.is_closing():
-            leaving, self._leaving = self._leaving, []
+        if self._outgoing and not self._paused and not self._transport.is_closing():
+            leaving, self._outgoing = self._outgoing, []
             self._transport.write(leaving[0] if len(leaving) == 1 else b"".join(leaving))
 
     # what the transport calls
@@ -58,18 +58,18 @@ class RedisWire(asyncio.Protocol):
         self._reader.feed(data)
         try:
             while (reply := self._reader.gets()) is not False:
-                self._hear(reply)
+                self._on_reply(reply)
         except RedisError as error:
-            self._lose(error)
+            self._fail(error)
             self._transport.abort()
 
     def eof_received(self) -> None:
         """Redis hung up."""
-        self._lose(RedisError("Redis closed the connection"))
+        self._fail(RedisError("Redis closed the connection"))
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is gone."""
-        self._lose(RedisError(f"the connection broke: {exc or 'closed'}"))
+        self._fail(RedisError(f"the connection broke: {exc or 'closed'}"))
 
     def pause_writing(self) -> None:
         """Redis does not read: keep what is to be sent."""
@@ -80,9 +80,9 @@ class RedisWire(asyncio.Protocol):
         self._paused = False
         self._flush()
 
-    def _lose(self, error: RedisError) -> None:
-        if not self.lost.done():
-            self.lost.set_exception(error)
+    def _fail(self, error: RedisError) -> None:
+        if not self.closed.done():
+            self.closed.set_exception(error)
 
 
 def _error(said: str) -> RedisError:

@@ -9,15 +9,15 @@ from tidegate.core.errors import NotStorable, PartitionMissing, PostgresUnavaila
 from tidegate.storage.postgres import Connection, Postgres
 
 _NO_PARTITION = "23514"
-_UNFIT = ("22", "54")
+_DATA_ERROR_CLASSES = ("22", "54")
 """SQLSTATE classes that speak of the data itself: exception, limit."""
-_CROSSED = ("40", "55")
+_CONFLICT_CLASSES = ("40", "55")
 """Those of transactions that got in each other's way: deadlock, lock not available."""
 
 # One round trip for all of it. The project is in hexadecimal, so that no name can say anything else here. Every query
 # goes by keys: planned once, with nested loops over indexes, it is right for ten rows and for ten million, whatever
 # the statistics say of a table that has just been filled.
-_TAKE = r"""
+_SET_PROJECT = r"""
 SET LOCAL ROLE tidegate_rows;
 SELECT set_config('tidegate.project', convert_from('\x{project}', 'UTF8'), true),
     set_config('plan_cache_mode', 'force_generic_plan', true),
@@ -27,12 +27,12 @@ SELECT set_config('tidegate.project', convert_from('\x{project}', 'UTF8'), true)
     set_config('max_parallel_workers_per_gather', '0', true),
     set_config('jit', 'off', true);
 """
-_BEGIN = "BEGIN;" + _TAKE
-_LIGHTLY = "SET LOCAL synchronous_commit = off;"
-_WITHIN = "SAVEPOINT project_rows;" + _TAKE
+_BEGIN = "BEGIN;" + _SET_PROJECT
+_ASYNCHRONOUS_COMMIT = "SET LOCAL synchronous_commit = off;"
+_SAVEPOINT = "SAVEPOINT project_rows;" + _SET_PROJECT
 
 
-class ProjectRows:
+class ProjectTransactions:
     """Gives transactions. The policies also hold where PostgreSQL knows us as a superuser."""
 
     def __init__(self, postgres: Postgres) -> None:
@@ -49,11 +49,11 @@ class ProjectRows:
         Raises PostgresUnavailable, NotStorable for data that PostgreSQL cannot hold, and PartitionMissing.
         """
         if within is not None:
-            async with self._part(project, within):
+            async with self._nested(project, within):
                 yield within
             return
         async with self._postgres.connection() as connection:
-            begin = _BEGIN if durable else _BEGIN + _LIGHTLY
+            begin = _BEGIN if durable else _BEGIN + _ASYNCHRONOUS_COMMIT
             await connection.execute(begin.format(project=project.encode().hex()))
             try:
                 yield connection
@@ -64,8 +64,8 @@ class ProjectRows:
             await connection.execute("COMMIT")
 
     @contextlib.asynccontextmanager
-    async def _part(self, project: str, connection: Connection) -> AsyncIterator[None]:
-        await connection.execute(_WITHIN.format(project=project.encode().hex()))
+    async def _nested(self, project: str, connection: Connection) -> AsyncIterator[None]:
+        await connection.execute(_SAVEPOINT.format(project=project.encode().hex()))
         try:
             yield
         except BaseException as error:  # what went wrong in it undoes this part, and whoever began the rest goes on
@@ -80,6 +80,6 @@ def _typed(error: BaseException) -> BaseException:
         return error
     if state == _NO_PARTITION and getattr(error, "constraint_name", None) is None:
         return PartitionMissing(str(error))
-    if state.startswith(_CROSSED):
+    if state.startswith(_CONFLICT_CLASSES):
         return PostgresUnavailable(f"PostgreSQL had to give this transaction up: {error}")
-    return NotStorable(f"PostgreSQL cannot hold this: {error}") if state.startswith(_UNFIT) else error
+    return NotStorable(f"PostgreSQL cannot hold this: {error}") if state.startswith(_DATA_ERROR_CLASSES) else error

@@ -12,12 +12,12 @@ from starlette.routing import Match
 from starlette.types import Scope
 
 from tidegate import __version__
-from tidegate.auth.key_cache import KeyRing
-from tidegate.core.errors import StoreError, TidegateError, UnknownRoute, WrongMethod
+from tidegate.auth.key_cache import ApiKeyCache
+from tidegate.core.errors import MethodNotAllowed, StoreError, TidegateError, UnknownRoute
 from tidegate.core.ids import IdSource
-from tidegate.monitoring.traffic_health import Health, UpstreamHealth
-from tidegate.routing.health.report import UpstreamShown
-from tidegate.routing.models import Models
+from tidegate.monitoring.traffic_health import TrafficHealth, UpstreamState
+from tidegate.routing.health.report import UpstreamHealth
+from tidegate.routing.models import ModelCatalog
 from tidegate.storage.postgres import Postgres
 from tidegate.storage.redis import RedisLink
 from tidegate.web import envelope
@@ -27,7 +27,7 @@ _log = structlog.get_logger("web")
 Lifespan = Callable[[FastAPI], Any]
 
 
-class ErrorInside(BaseModel):
+class ErrorBody(BaseModel):
     """What went wrong."""
 
     message: str
@@ -36,15 +36,15 @@ class ErrorInside(BaseModel):
     code: str | None = None
 
 
-class ErrorShape(BaseModel):
+class ErrorSchema(BaseModel):
     """OpenAI's envelope, in which all errors come."""
 
-    error: ErrorInside
+    error: ErrorBody
 
 
-_REFUSALS: dict[int | str, dict[str, Any]] = {
-    "4XX": {"model": ErrorShape, "description": "Refused: 400, 401, 403, 404, 405, 409, 413 or 429"},
-    "5XX": {"model": ErrorShape, "description": "A store or the upstream did not answer, or the gateway failed"},
+_ERROR_RESPONSES: dict[int | str, dict[str, Any]] = {
+    "4XX": {"model": ErrorSchema, "description": "Refused: 400, 401, 403, 404, 405, 409, 413 or 429"},
+    "5XX": {"model": ErrorSchema, "description": "A store or the upstream did not answer, or the gateway failed"},
 }
 
 
@@ -57,7 +57,7 @@ def create_api(lifespan: Lifespan, ids: IdSource) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
-        responses=_REFUSALS,
+        responses=_ERROR_RESPONSES,
     )
 
     @api.exception_handler(TidegateError)
@@ -68,8 +68,8 @@ def create_api(lifespan: Lifespan, ids: IdSource) -> FastAPI:
     async def unrouted(request: Request, error: HTTPException) -> Response:
         where = f"{request.method} {request.url.path}"
         if error.status_code == 405:
-            refused = _error(WrongMethod(f"Not allowed to {where.replace(' ', ' on ', 1)}."), ids)
-            refused.headers["allow"] = ", ".join(_allowed(api, request.scope))
+            refused = _error(MethodNotAllowed(f"Not allowed to {where.replace(' ', ' on ', 1)}."), ids)
+            refused.headers["allow"] = ", ".join(_allowed_methods(api, request.scope))
             return refused
         return _error(UnknownRoute(f"Invalid URL ({where})"), ids)
 
@@ -81,25 +81,25 @@ def create_api(lifespan: Lifespan, ids: IdSource) -> FastAPI:
     return api
 
 
-def _allowed(api: FastAPI, scope: Scope) -> list[str]:
+def _allowed_methods(api: FastAPI, scope: Scope) -> list[str]:
     """The methods that some route has for a path; a router itself tells those of the first."""
     asked = ((method, {**scope, "method": method}) for method in ("DELETE", "GET", "PATCH", "POST"))
     return [method for method, each in asked if any(route.matches(each)[0] is Match.FULL for route in api.routes)]
 
 
-def add_models(api: FastAPI, keys: KeyRing, models: Models, ids: IdSource) -> None:
+def add_models(api: FastAPI, api_keys: ApiKeyCache, models: ModelCatalog, ids: IdSource) -> None:
     """`GET /v1/models`, `GET /v1/models/{id}`, and for who administers the gateway `DELETE /v1/models/{id}`."""
 
     async def list_models(request: Request) -> Response:
-        await keys.caller(request.headers.get("authorization", ""))
-        return _json(await models.all(), ids)
+        await api_keys.caller(request.headers.get("authorization", ""))
+        return _json(await models.list_all(), ids)
 
     async def get_model(request: Request, name: str) -> Response:
-        await keys.caller(request.headers.get("authorization", ""))
-        return _json(await models.one(name), ids)
+        await api_keys.caller(request.headers.get("authorization", ""))
+        return _json(await models.read_one(name), ids)
 
     async def delete_model(request: Request, name: str) -> Response:
-        await keys.admin(request.headers.get("authorization", ""))
+        await api_keys.admin(request.headers.get("authorization", ""))
         return _json(await models.delete(name), ids)
 
     api.add_api_route("/v1/models", list_models, methods=["GET"], summary="List the models")
@@ -112,9 +112,9 @@ def add_health(
     *,
     postgres: Postgres,
     redis: RedisLink,
-    upstream: UpstreamHealth,
+    upstream: TrafficHealth,
     probe: Callable[[], Awaitable[None]],
-    standings: Callable[[], UpstreamShown],
+    health_snapshot: Callable[[], UpstreamHealth],
 ) -> None:
     """`/livez` (the process), `/readyz` (its stores), `/health/upstream` (from real traffic)."""
 
@@ -122,15 +122,15 @@ def add_health(
         return Response(b'{"status":"ok"}', media_type="application/json")
 
     async def readyz() -> Response:
-        found = {"postgres": await _state(postgres.ping), "redis": await _state(redis.ping)}
+        found = {"postgres": await _store_state(postgres.ping), "redis": await _store_state(redis.ping)}
         ready = all(state == "ok" for state in found.values())
         body = {"status": "ok" if ready else "unavailable", **found}
         return Response(msgspec.json.encode(body), 200 if ready else 503, media_type="application/json")
 
     async def health_upstream() -> Response:
         report = await upstream.report(probe)
-        status = 503 if report.status == Health.DOWN.value else 200
-        known = standings()  # names and states only: nobody asked who wants to know
+        status = 503 if report.status == UpstreamState.DOWN.value else 200
+        known = health_snapshot()  # names and states only: nobody asked who wants to know
         body = msgspec.structs.asdict(report) | {
             "targets": {one.name: one.state for one in known.targets},
             "credentials": {one.name: one.state for one in known.credentials},
@@ -142,7 +142,7 @@ def add_health(
     api.add_api_route("/health/upstream", health_upstream, methods=["GET"], summary="The upstream answers")
 
 
-async def _state(ping: Callable[[], Awaitable[None]]) -> str:
+async def _store_state(ping: Callable[[], Awaitable[None]]) -> str:
     try:
         await ping()
     except StoreError as error:

@@ -9,7 +9,7 @@ import msgspec
 from tidegate.core import errors
 from tidegate.core.errors import TidegateError
 from tidegate.core.scrub import scrub
-from tidegate.limits.decision import Allowance
+from tidegate.limits.decision import RemainingLimits
 from tidegate.wire import sse
 
 Headers = list[tuple[bytes, bytes]]
@@ -19,30 +19,30 @@ JSON = (b"content-type", b"application/json")
 _STATUS: dict[type[TidegateError], HTTPStatus] = {
     TidegateError: HTTPStatus.INTERNAL_SERVER_ERROR,
     errors.CallerError: HTTPStatus.BAD_REQUEST,
-    errors.HeadTooLarge: HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+    errors.HeadersTooLarge: HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
     errors.BodyTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-    errors.SlowBody: HTTPStatus.REQUEST_TIMEOUT,
-    errors.UnknownModel: HTTPStatus.NOT_FOUND,
+    errors.BodyTimeout: HTTPStatus.REQUEST_TIMEOUT,
+    errors.ModelNotAllowed: HTTPStatus.NOT_FOUND,
     errors.UnknownRoute: HTTPStatus.NOT_FOUND,
-    errors.WrongMethod: HTTPStatus.METHOD_NOT_ALLOWED,
+    errors.MethodNotAllowed: HTTPStatus.METHOD_NOT_ALLOWED,
     errors.MissingApiKey: HTTPStatus.UNAUTHORIZED,
     errors.InvalidApiKey: HTTPStatus.UNAUTHORIZED,
-    errors.NotAdmin: HTTPStatus.FORBIDDEN,
-    errors.AdminKeyOnly: HTTPStatus.FORBIDDEN,
-    errors.NoSuchCredential: HTTPStatus.NOT_FOUND,
-    errors.NoSuchKey: HTTPStatus.NOT_FOUND,
-    errors.NoSuchProject: HTTPStatus.NOT_FOUND,
-    errors.NotStored: HTTPStatus.NOT_FOUND,
-    errors.ConversationBusy: HTTPStatus.CONFLICT,
+    errors.AdminKeyRequired: HTTPStatus.FORBIDDEN,
+    errors.AdminKeyNotAllowed: HTTPStatus.FORBIDDEN,
+    errors.CredentialNotFound: HTTPStatus.NOT_FOUND,
+    errors.ApiKeyNotFound: HTTPStatus.NOT_FOUND,
+    errors.ProjectNotFound: HTTPStatus.NOT_FOUND,
+    errors.ObjectNotFound: HTTPStatus.NOT_FOUND,
+    errors.ConversationLocked: HTTPStatus.CONFLICT,
     errors.ItemTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-    errors.CallerLimited: HTTPStatus.TOO_MANY_REQUESTS,
-    errors.CallTooLarge: HTTPStatus.TOO_MANY_REQUESTS,
+    errors.CallerRateLimited: HTTPStatus.TOO_MANY_REQUESTS,
+    errors.RequestExceedsLimit: HTTPStatus.TOO_MANY_REQUESTS,
     errors.BudgetExceeded: HTTPStatus.TOO_MANY_REQUESTS,
-    errors.BudgetHeld: HTTPStatus.TOO_MANY_REQUESTS,
+    errors.BudgetReserved: HTTPStatus.TOO_MANY_REQUESTS,
     errors.BackgroundQueueFull: HTTPStatus.TOO_MANY_REQUESTS,
     errors.NotCached: HTTPStatus.GATEWAY_TIMEOUT,
-    errors.StreamsBusy: HTTPStatus.TOO_MANY_REQUESTS,
-    errors.TooManySockets: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.WebSocketQueueFull: HTTPStatus.TOO_MANY_REQUESTS,
+    errors.TooManyWebSockets: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.UpstreamError: HTTPStatus.BAD_GATEWAY,
     errors.UpstreamRejected: HTTPStatus.BAD_REQUEST,
     errors.InvalidUpstreamKey: HTTPStatus.UNAUTHORIZED,
@@ -51,13 +51,13 @@ _STATUS: dict[type[TidegateError], HTTPStatus] = {
     errors.ModelNotFound: HTTPStatus.NOT_FOUND,
     errors.UpstreamNotFound: HTTPStatus.NOT_FOUND,
     errors.ContextLengthExceeded: HTTPStatus.BAD_REQUEST,
-    errors.ContentPolicy: HTTPStatus.BAD_REQUEST,
-    errors.RateLimited: HTTPStatus.TOO_MANY_REQUESTS,
-    errors.RequestTooLargeForLimit: HTTPStatus.TOO_MANY_REQUESTS,
-    errors.OutOfQuota: HTTPStatus.TOO_MANY_REQUESTS,
+    errors.ContentPolicyViolation: HTTPStatus.BAD_REQUEST,
+    errors.UpstreamRateLimited: HTTPStatus.TOO_MANY_REQUESTS,
+    errors.RequestExceedsUpstreamLimit: HTTPStatus.TOO_MANY_REQUESTS,
+    errors.InsufficientQuota: HTTPStatus.TOO_MANY_REQUESTS,
     errors.SlowDown: HTTPStatus.TOO_MANY_REQUESTS,
     errors.UpstreamBusy: HTTPStatus.TOO_MANY_REQUESTS,
-    errors.Overloaded: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.UpstreamOverloaded: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.TargetDown: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.UpstreamTimeout: HTTPStatus.GATEWAY_TIMEOUT,
     errors.NoUpstreamKey: HTTPStatus.SERVICE_UNAVAILABLE,
@@ -68,15 +68,15 @@ _STATUS: dict[type[TidegateError], HTTPStatus] = {
 
 def status_of(error: TidegateError) -> int:
     """The upstream's own status where it refused the call, else the error's."""
-    words = error.words
+    words = error.upstream_detail
     if words is not None and 400 <= words.status < 600 and not isinstance(error, errors.HtmlFromProxy):
         return words.status if words.status < 520 else HTTPStatus.BAD_GATEWAY
     return next(_STATUS[kind] for kind in type(error).__mro__ if kind in _STATUS)
 
 
-def inside(error: TidegateError) -> dict[str, Any]:
+def error_object(error: TidegateError) -> dict[str, Any]:
     """The envelope's `error` object; the upstream's own type, code and param win over ours."""
-    words = error.words
+    words = error.upstream_detail
     return {
         "message": scrub(error.message),
         "type": (words.type if words else None) or _type_of(error),
@@ -87,12 +87,12 @@ def inside(error: TidegateError) -> dict[str, Any]:
 
 def _type_of(error: TidegateError) -> str:
     """Of a limit OpenAI's `type` says what it limits."""
-    return error.kind if isinstance(error, errors.CallerLimited | errors.CallTooLarge) else error.type
+    return error.kind if isinstance(error, errors.CallerRateLimited | errors.RequestExceedsLimit) else error.type
 
 
 def body_of(error: TidegateError) -> bytes:
     """The envelope."""
-    return msgspec.json.encode({"error": inside(error)})
+    return msgspec.json.encode({"error": error_object(error)})
 
 
 def headers_of(error: TidegateError) -> Headers:
@@ -104,15 +104,15 @@ def headers_of(error: TidegateError) -> Headers:
     if error.retryable and error.retry_after is not None:
         headers.append((b"retry-after", str(max(1, math.ceil(error.retry_after))).encode()))
         headers.append((b"retry-after-ms", str(math.ceil(error.retry_after * 1000)).encode()))
-    if isinstance(error, errors.CallerLimited) and error.limit:
+    if isinstance(error, errors.CallerRateLimited) and error.limit:
         headers += _limit_headers(error.kind, error.limit, 0, error.retry_after or 0.0)
     return headers
 
 
-def allowance_headers(allowance: Allowance) -> Headers:
+def remaining_limit_headers(remaining: RemainingLimits) -> Headers:
     """What is left of the caller's own limits, as OpenAI says it."""
     headers: Headers = []
-    for kind, told in (("requests", allowance.requests), ("tokens", allowance.tokens)):
+    for kind, told in (("requests", remaining.requests), ("tokens", remaining.tokens)):
         if told is not None:
             headers += _limit_headers(kind, told.limit, told.remaining, told.reset)
     return headers
@@ -125,7 +125,7 @@ def _limit_headers(kind: str, limit: int, remaining: int, reset: float) -> Heade
 
 def event_of(error: TidegateError, *, responses: bool, sequence_number: int = 0) -> bytes:
     """The error as a stream's last event: nested and flat at once, so that every SDK raises it with its code."""
-    nested = inside(error)
+    nested = error_object(error)
     if not responses:
         return sse.encode(msgspec.json.encode({"error": nested}))
     flat = {**nested, "type": "error", "error": nested, "sequence_number": sequence_number}

@@ -11,22 +11,22 @@ from typing import ClassVar
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from tidegate.core.errors import HeadTooLarge, NotHttp, TidegateError
+from tidegate.core.errors import HeadersTooLarge, MalformedHttp, TidegateError
 from tidegate.web import envelope
 
-_LINES = {400: b"HTTP/1.1 400 Bad Request\r\n", 431: b"HTTP/1.1 431 Request Header Fields Too Large\r\n"}
+_STATUS_LINES = {400: b"HTTP/1.1 400 Bad Request\r\n", 431: b"HTTP/1.1 431 Request Header Fields Too Large\r\n"}
 _H2C = re.compile(rb"(?<=\r\n)upgrade:[ \t]*h2c[ \t]*\r\n", re.IGNORECASE)
 
 
-class CarefulProtocol(HttpToolsProtocol):
+class BoundedHttpProtocol(HttpToolsProtocol):
     """One connection."""
 
     head_seconds: ClassVar[float] = 30.0
     """From the connection, or from a request's first byte, to the end of its head."""
-    rest_seconds: ClassVar[float] = 30.0
+    remaining_body_seconds: ClassVar[float] = 30.0
     """For what is left of a body whose request was answered already."""
-    most_head_bytes: ClassVar[int] = 64 * 1024
-    most_in_line: ClassVar[int] = 32
+    max_head_bytes: ClassVar[int] = 64 * 1024
+    max_pipelined: ClassVar[int] = 32
     """Pipelined requests that wait for the one before them."""
 
     _timer: asyncio.TimerHandle | None = None
@@ -38,11 +38,11 @@ class CarefulProtocol(HttpToolsProtocol):
         """A client is there."""
         self._unanswered: deque[RequestResponseCycle] = deque()
         super().connection_made(transport)
-        self._within(self.timeout_keep_alive)  # connections are opened in advance, too
+        self._start_timer(self.timeout_keep_alive)  # connections are opened in advance, too
 
     def connection_lost(self, exc: Exception | None) -> None:
         """It is gone: told to all who work for it, while the server itself knows the last request only."""
-        self._still()
+        self._stop_timer()
         for cycle in self._unanswered:
             cycle.disconnected = True
             cycle.message_event.set()
@@ -55,43 +55,43 @@ class CarefulProtocol(HttpToolsProtocol):
         super().data_received(data)
         if self._in_head:
             if self._timer is None:  # most heads come in one piece, and need none
-                self._within(self.head_seconds)
+                self._start_timer(self.head_seconds)
             self._head_bytes += len(data)
-            if self._head_bytes > self.most_head_bytes:
-                self._refuse(HeadTooLarge())
+            if self._head_bytes > self.max_head_bytes:
+                self._reject(HeadersTooLarge())
 
     def on_message_begin(self) -> None:
         """A request's first byte."""
         self._in_head = self._in_message = True
         self._head_bytes = 0
-        self._still()
+        self._stop_timer()
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
         """Its head is here."""
         self._in_head = False
-        self._still()
-        self.headers[:] = _signed_once(self.headers)
+        self._stop_timer()
+        self.headers[:] = _with_one_authorization(self.headers)
         before = self.cycle
         super().on_headers_complete()
         if self.cycle is before:  # it becomes a WebSocket
             return
         self._unanswered.append(self.cycle)
         self.headers = []  # what stands behind the body is no header: who checked those did not see it
-        if len(self.pipeline) > self.most_in_line:
-            self._cut_off()
+        if len(self.pipeline) > self.max_pipelined:
+            self._abort()
 
     def handle_websocket_upgrade(self) -> None:
         """It becomes a WebSocket, which begins with GET: its own protocol waits for ever where it does not."""
         if self.scope["method"] == "GET":
             super().handle_websocket_upgrade()
         else:
-            self._refuse(NotHttp("A WebSocket is opened with GET."))
+            self._reject(MalformedHttp("A WebSocket is opened with GET."))
 
     def on_message_complete(self) -> None:
         """Its body is here, too."""
         self._in_message = False
-        self._still()
+        self._stop_timer()
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
@@ -99,26 +99,26 @@ class CarefulProtocol(HttpToolsProtocol):
         self._unanswered.popleft()
         super().on_response_complete()
         if self._in_message and not self._in_head:
-            self._within(self.rest_seconds)
+            self._start_timer(self.remaining_body_seconds)
 
     def send_400_response(self, msg: str) -> None:
         """What came is not HTTP."""
-        self._refuse(NotHttp(msg))
+        self._reject(MalformedHttp(msg))
 
-    def _refuse(self, error: TidegateError) -> None:
+    def _reject(self, error: TidegateError) -> None:
         in_body, self._in_head = self._in_message and not self._in_head, False
         if self.transport.is_closing():
             return
-        if self._unanswered and not (in_body and self._gives_up_the_only_one()):  # it would be taken for their answer
-            self._cut_off()
+        if self._unanswered and not (in_body and self._abandon_only_request()):  # it would be taken for their answer
+            self._abort()
             return
         body = envelope.body_of(error)
         headers = [envelope.JSON, (b"content-length", str(len(body)).encode()), (b"connection", b"close")]
         lines = b"".join(b"%s: %s\r\n" % pair for pair in [*headers, *envelope.headers_of(error)])
-        self.transport.write(_LINES[envelope.status_of(error)] + lines + b"\r\n" + body)
+        self.transport.write(_STATUS_LINES[envelope.status_of(error)] + lines + b"\r\n" + body)
         self.transport.close()
 
-    def _gives_up_the_only_one(self) -> bool:
+    def _abandon_only_request(self) -> bool:
         """Whether the request whose body is coming is the only one, and not being answered; then nobody answers it."""
         cycle = self._unanswered[-1]
         if len(self._unanswered) > 1 or cycle.response_started:
@@ -127,21 +127,21 @@ class CarefulProtocol(HttpToolsProtocol):
         cycle.message_event.set()
         return True
 
-    def _within(self, seconds: float) -> None:
-        self._still()
-        self._timer = self.loop.call_later(seconds, self._cut_off)
+    def _start_timer(self, seconds: float) -> None:
+        self._stop_timer()
+        self._timer = self.loop.call_later(seconds, self._abort)
 
-    def _still(self) -> None:
+    def _stop_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
-    def _cut_off(self) -> None:
+    def _abort(self) -> None:
         self._timer = None
         self.transport.abort()
 
 
-def _signed_once(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+def _with_one_authorization(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
     """The headers with one `authorization`: of several none is right, whichever of them somebody else has looked at."""
     signed = [value for name, value in headers if name == b"authorization"]
     if len(signed) < 2:

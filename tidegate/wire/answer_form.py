@@ -13,12 +13,12 @@ from tidegate.wire import chat, responses, sse
 from tidegate.wire.call import Call
 
 
-def events_of(body: bytes) -> list[bytes]:
+def split_events(body: bytes) -> list[bytes]:
     """The events of a stored stream."""
     return sse.EventSplitter().feed(body)
 
 
-def as_whole(route: Endpoint, events: list[bytes]) -> bytes:
+def to_body(route: Endpoint, events: list[bytes]) -> bytes:
     """A streamed answer in one piece. Raises MalformedAnswer or TruncatedStream."""
     with _understood():
         objects = [
@@ -30,7 +30,7 @@ def as_whole(route: Endpoint, events: list[bytes]) -> bytes:
         return msgspec.json.encode(whole)
 
 
-def as_events(route: Endpoint, body: bytes) -> list[bytes]:
+def to_stream(route: Endpoint, body: bytes) -> list[bytes]:
     """An answer that came in one piece, as OpenAI would have streamed it. Raises MalformedAnswer."""
     with _understood():
         answer = msgspec.json.decode(body)
@@ -50,25 +50,25 @@ def _understood() -> Iterator[None]:
         raise MalformedAnswer("The upstream's answer cannot be given in the form that was asked for.") from error
 
 
-def echo_of(call: Call) -> str:
+def caller_echo(call: Call) -> str:
     """What an answer to this call repeats of the caller's own words; empty for nothing."""
-    said: dict[str, Any] = {name: call.body[name] for name in call.route.echoes if call.body.get(name)}
+    said: dict[str, Any] = {name: call.body[name] for name in call.endpoint.echoes if call.body.get(name)}
     return msgspec.json.encode(said, order="deterministic").decode() if said else ""
 
 
-class OwnWords:
+class CallerEcho:
     """Puts a caller's own words where an answer repeats another's. Only Responses repeat any."""
 
-    def __init__(self, said: str) -> None:
+    def __init__(self, echo: str) -> None:
         """`said` is what `echo_of` gives for the caller."""
-        self._said: dict[str, Any] = msgspec.json.decode(said) if said else {}
+        self._said: dict[str, Any] = msgspec.json.decode(echo) if echo else {}
 
-    def in_whole(self, body: bytes) -> bytes:
+    def replace_in_body(self, body: bytes) -> bytes:
         """A Response with its caller's words exchanged. Raises MalformedAnswer."""
         with _understood():
             return msgspec.json.encode(self._exchange(msgspec.json.decode(body)))
 
-    def in_event(self, event: bytes) -> bytes:
+    def replace_in_event(self, event: bytes) -> bytes:
         """An event with the words exchanged in the Response it carries, if any. Raises MalformedAnswer."""
         data = sse.data_of(event)
         if data is None or b'"response"' not in data:

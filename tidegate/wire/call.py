@@ -22,7 +22,7 @@ _SURROGATES = re.compile(
 class Call(msgspec.Struct, frozen=True, kw_only=True):
     """One inference call as the caller sent it."""
 
-    route: Endpoint
+    endpoint: Endpoint
     body: dict[str, Any]
     """The decoded body; read it, never change it."""
     raw: dict[str, msgspec.Raw]
@@ -35,27 +35,27 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     """`safety_identifier`, else `user`."""
     size: int = 0
     """Bytes, as it came."""
-    translated: bool = False
+    is_translated: bool = False
     """Its words are not the caller's own, but those of a translation."""
 
-    def forwarded(self) -> bytes:
+    def upstream_body(self) -> bytes:
         """The body for the upstream: every field's bytes as they came, each key once, streams asked for their usage."""
-        return msgspec.json.encode(self.fields())
+        return msgspec.json.encode(self.upstream_fields())
 
-    def fields(self) -> dict[str, msgspec.Raw]:
+    def upstream_fields(self) -> dict[str, msgspec.Raw]:
         """The same, field by field; read it, never change it."""
-        if self.route.format is not Format.CHAT or not self.stream or self.wants_usage:
+        if self.endpoint.format is not Format.CHAT or not self.stream or self.wants_usage:
             return self.raw
         options = self.body.get("stream_options")
         asked = {**options, "include_usage": True} if isinstance(options, dict) else {"include_usage": True}
         return {**self.raw, "stream_options": msgspec.Raw(msgspec.json.encode(asked))}
 
-    def asking_for(self, model: str) -> "Call":
+    def with_model(self, model: str) -> "Call":
         """The same question to another model."""
         raw = {**self.raw, "model": msgspec.Raw(msgspec.json.encode(model))}
         return msgspec.structs.replace(self, model=model, body={**self.body, "model": model}, raw=raw)
 
-    def in_form(self, *, stream: bool) -> "Call":
+    def with_stream(self, *, stream: bool) -> "Call":
         """The same question, asked for as a stream or whole."""
         if stream == self.stream:
             return self
@@ -68,16 +68,16 @@ _decode_any = msgspec.json.Decoder()
 _skim = msgspec.json.Decoder(msgspec.Raw)
 
 
-def parse(route: Endpoint, data: bytes) -> Call:
+def parse(endpoint: Endpoint, data: bytes) -> Call:
     """Read a body. Raises EmptyBody, BodyNotJson, BodyNotAnObject or InvalidParameter."""
     if not data.strip():
         raise EmptyBody
     body, raw = _decode(data)
     model = body.get("model")
     if model is None:
-        model = route.default_model
+        model = endpoint.default_model
     if model is None or model == "":
-        raise MissingParameter.called("model")
+        raise MissingParameter.of("model")
     if not isinstance(model, str):
         raise WrongType.of("model", "a string", model)
     if len(model) > _LONGEST_MODEL_NAME:
@@ -85,12 +85,12 @@ def parse(route: Endpoint, data: bytes) -> Call:
     if not model.isprintable():
         raise InvalidParameter("A model's name has no line breaks and no control characters.", param="model")
     stream = _flag(body, "stream")
-    if stream and not route.streams:
+    if stream and not endpoint.streams:
         stream = False
     options = body.get("stream_options")
     user = body.get("safety_identifier") or body.get("user")
     return Call(
-        route=route,
+        endpoint=endpoint,
         body=body,
         raw=raw,
         model=model,

@@ -11,22 +11,22 @@ import msgspec
 from tidegate.core.endpoints import Format
 from tidegate.wire import chat, responses, sse
 from tidegate.wire.call import Call
-from tidegate.wire.translate.document import begun
+from tidegate.wire.translate.document import in_progress_document
 
 Json = dict[str, Any]
 
 _MOST_CHOICES = 128
 
 
-def canned(call: Call, text: str, *, digits: str, now: float) -> tuple[bytes, ...] | None:
+def canned_answer(call: Call, text: str, *, digits: str, now: float) -> tuple[bytes, ...] | None:
     """The answer's events, or its one body; None where a text is no answer.
 
     `digits` make its identifiers its own, `now` is Unix seconds.
     """
-    if call.route.format is Format.CHAT and _wants_text(call.body, call.body.get("response_format")):
+    if call.endpoint.format is Format.CHAT and _wants_text(call.body, call.body.get("response_format")):
         completion = _completion(call, text, digits, now)
         return _chat_stream(completion) if call.stream else (msgspec.json.encode(completion),)
-    if call.route.format is Format.RESPONSES and _wants_text(call.body, _format(call.body)):
+    if call.endpoint.format is Format.RESPONSES and _wants_text(call.body, _format(call.body)):
         response = _response(call, text, digits, now)
         return _response_stream(response) if call.stream else (msgspec.json.encode(response),)
     return None
@@ -78,7 +78,7 @@ def _response(call: Call, text: str, digits: str, now: float) -> Json:
     part = {"type": "output_text", "text": text, "annotations": [], "logprobs": []}
     message = {"id": f"msg_{digits}", "type": "message", "role": "assistant", "status": "completed", "content": [part]}
     return {
-        **begun(_sound(call.body), response_id=f"resp_{digits}", created_at=now, model=call.model),
+        **in_progress_document(_sound(call.body), response_id=f"resp_{digits}", created_at=now, model=call.model),
         "status": "completed",
         "completed_at": int(now),
         "output": [message],

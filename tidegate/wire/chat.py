@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import zip_longest
 from typing import Any
 
-from tidegate.wire.chunking import Cut, in_a_few
+from tidegate.wire.chunking import Cut, cut_evenly
 
 Json = dict[str, Any]
 
@@ -19,7 +19,7 @@ _NEVER_JOINED = frozenset({"id", "index", "name", "role", "type"})
 """Strings that come whole; where a stream repeats them, the last one counts."""
 
 
-def to_chunks(completion: Mapping[str, Any], *, include_usage: bool = True, cut: Cut = in_a_few) -> list[Json]:
+def to_chunks(completion: Mapping[str, Any], *, include_usage: bool = True, cut: Cut = cut_evenly) -> list[Json]:
     """The chunks that OpenAI would have streamed for `completion`.
 
     `include_usage` adds the last chunk with the usage, where there is one, and `usage: null` on all others.

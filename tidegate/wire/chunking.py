@@ -6,15 +6,15 @@ from collections.abc import Callable
 Cut = Callable[[str], list[str]]
 """Cuts a text into pieces that, joined, are the text again."""
 
-PIECES = 8
+PIECE_COUNT = 8
 """A stored answer is streamed in about so many pieces: enough to look alive, few enough to be cheap."""
 
 _JOINERS = "\u200d\ufe0e\ufe0f"
 
 
-def in_a_few(text: str) -> list[str]:
+def cut_evenly(text: str) -> list[str]:
     """Pieces of about equal length, cut before white space if there is some near, never within a grapheme."""
-    size = max(16, -(-len(text) // PIECES))
+    size = max(16, -(-len(text) // PIECE_COUNT))
     pieces, start = [], 0
     while start < len(text):
         end = _next_cut(text, start + size)

@@ -8,14 +8,14 @@ import msgspec
 from tidegate.core.endpoints import Endpoint, Format
 from tidegate.wire import sse
 
-Place = tuple[Any, ...]
+TextPosition = tuple[Any, ...]
 """Where in an answer a text stands: what has the same place is one text."""
 
 
-def spoken(route: Endpoint, events: Iterable[bytes]) -> list[str]:
+def output_texts(route: Endpoint, events: Iterable[bytes]) -> list[str]:
     """All texts, refusals and tool calls that `events` (or one whole body) hold; what cannot be read counts not."""
     read = _chat if route.format is Format.CHAT else _response
-    texts: dict[Place, list[str]] = {}
+    texts: dict[TextPosition, list[str]] = {}
     for event in events:
         document = _document(event)
         for place, text in read(document) if isinstance(document, dict) else ():
@@ -32,13 +32,13 @@ def _document(event: bytes) -> Any:
         return None
 
 
-def _chat(document: dict[str, Any]) -> Iterator[tuple[Place, Any]]:
+def _chat(document: dict[str, Any]) -> Iterator[tuple[TextPosition, Any]]:
     for choice in _dicts(document.get("choices")):
         for place, text in _message(choice.get("delta") or choice.get("message")):
             yield (str(choice.get("index")), *place), text
 
 
-def _message(message: Any) -> Iterator[tuple[Place, Any]]:
+def _message(message: Any) -> Iterator[tuple[TextPosition, Any]]:
     if not isinstance(message, dict):
         return
     for name in ("reasoning_content", "content", "refusal"):
@@ -50,7 +50,7 @@ def _message(message: Any) -> Iterator[tuple[Place, Any]]:
                 yield ("call", str(call.get("index", number)), name), called.get(name)
 
 
-def _response(document: dict[str, Any]) -> Iterator[tuple[Place, Any]]:
+def _response(document: dict[str, Any]) -> Iterator[tuple[TextPosition, Any]]:
     """A delta of a stream, or the items of a whole Response; a stream's terminal event repeats its deltas."""
     kind, place = str(document.get("type", "")), (str(document.get("output_index")),)
     if kind.endswith(".delta"):
@@ -64,7 +64,7 @@ def _response(document: dict[str, Any]) -> Iterator[tuple[Place, Any]]:
             yield from (((number, *inside), text) for inside, text in _item(item))
 
 
-def _item(item: dict[str, Any]) -> Iterator[tuple[Place, Any]]:
+def _item(item: dict[str, Any]) -> Iterator[tuple[TextPosition, Any]]:
     for name in ("name", "arguments", "input", "code"):
         yield (name,), item.get(name)
     for number, part in enumerate([*_dicts(item.get("content")), *_dicts(item.get("summary"))]):

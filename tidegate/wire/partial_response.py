@@ -20,7 +20,7 @@ _GROWING_ITEMS = {
 """Events that lengthen a field of an item."""
 
 
-def so_far(events: Iterable[Mapping[str, Any]]) -> Json | None:
+def assemble_partial(events: Iterable[Mapping[str, Any]]) -> Json | None:
     """The Response that these decoded events tell of; items that did not come to their end are `incomplete`.
 
     None where no event carries a Response.

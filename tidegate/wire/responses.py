@@ -6,12 +6,12 @@ Source: OpenAI's API reference, "Streaming events" of the Responses API.
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from tidegate.core.errors import TruncatedStream
-from tidegate.wire.chunking import Cut, in_a_few
+from tidegate.core.errors import TruncatedAnswer
+from tidegate.wire.chunking import Cut, cut_evenly
 
 Json = dict[str, Any]
 
-TERMINAL = {
+TERMINAL_EVENTS = {
     "completed": "response.completed",
     "incomplete": "response.incomplete",
     "failed": "response.failed",
@@ -48,13 +48,13 @@ _STEPS = {
 _ONLY_WHEN_DONE = ("result", "results", "output", "outputs", "error", "encrypted_content")
 
 
-def to_events(response: Mapping[str, Any], *, cut: Cut = in_a_few) -> list[Json]:
+def to_events(response: Mapping[str, Any], *, cut: Cut = cut_evenly) -> list[Json]:
     """The events that OpenAI would have streamed for a finished `response`, numbered from 0.
 
     Raises ValueError for a Response that is not finished.
     """
     status = response.get("status")
-    if status not in TERMINAL:
+    if status not in TERMINAL_EVENTS:
         raise ValueError(f"A response that is {status} has no end to stream.")
     begun = _in_progress(response)
     events: list[Json] = [
@@ -63,16 +63,16 @@ def to_events(response: Mapping[str, Any], *, cut: Cut = in_a_few) -> list[Json]
     ]
     for index, item in enumerate(response.get("output") or ()):
         events.extend(_item_events(index, item, cut))
-    events.append({"type": TERMINAL[status], "response": dict(response)})
+    events.append({"type": TERMINAL_EVENTS[status], "response": dict(response)})
     return [{**event, "sequence_number": number} for number, event in enumerate(events)]
 
 
 def from_events(events: Iterable[Mapping[str, Any]]) -> Json:
     """The Response that the terminal event carries. Raises TruncatedStream when there is none."""
     for event in events:
-        if event.get("type") in TERMINAL.values():
+        if event.get("type") in TERMINAL_EVENTS.values():
             return dict(event["response"])
-    raise TruncatedStream
+    raise TruncatedAnswer
 
 
 def _in_progress(response: Mapping[str, Any]) -> Json:

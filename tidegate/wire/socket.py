@@ -18,14 +18,14 @@ _NOT_OF_THE_REQUEST = frozenset({"type", "stream_id", "generate", "stream", "bac
 """Fields that say how to answer on a socket; of the last two it knows nothing."""
 
 
-class Create(msgspec.Struct, frozen=True, kw_only=True):
+class CreateMessage(msgspec.Struct, frozen=True, kw_only=True):
     """A client's `response.create`."""
 
     stream_id: str | None
     """Which of the connection's streams it belongs to; None for the one without a name."""
     fields: dict[str, msgspec.Raw]
     """The request, each field as the bytes it came in as."""
-    previous: str | None
+    previous_response_id: str | None
     """The response it goes on from."""
     store: bool
     model: str = ""
@@ -45,14 +45,14 @@ class Create(msgspec.Struct, frozen=True, kw_only=True):
         return msgspec.json.encode({**kept, **raw, "stream": msgspec.Raw(b"true")})
 
 
-class Steer(msgspec.Struct, frozen=True, kw_only=True):
+class SteerMessage(msgspec.Struct, frozen=True, kw_only=True):
     """A client's `response.steer`."""
 
     input: Any
-    previous: Any
+    previous_response_id: Any
 
 
-class _Said(msgspec.Struct, kw_only=True):
+class _ClientMessage(msgspec.Struct, kw_only=True):
     type: Any = None
     stream_id: Any = None
     previous_response_id: Any = None
@@ -64,22 +64,22 @@ class _Said(msgspec.Struct, kw_only=True):
     input: msgspec.Raw = msgspec.Raw(b"null")
 
 
-_said = msgspec.json.Decoder(_Said)
+_said = msgspec.json.Decoder(_ClientMessage)
 _fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
-def read(message: bytes) -> Create | Steer:
+def read_message(message: bytes) -> CreateMessage | SteerMessage:
     """A client's message. Raises BodyNotJson, BodyNotAnObject, InvalidParameter or InvalidStreamId."""
     said = _decoded(_said, message)
     if said.type == "response.steer":
-        return Steer(input=msgspec.json.decode(said.input), previous=said.previous_response_id)
+        return SteerMessage(input=msgspec.json.decode(said.input), previous_response_id=said.previous_response_id)
     if said.type != "response.create":
         raise InvalidParameter("`type` must be `response.create` or `response.steer`.", param="type")
     fields = _decoded(_fields, message)
-    return Create(
+    return CreateMessage(
         stream_id=_stream_id(said.stream_id),
         fields={name: value for name, value in fields.items() if name not in _NOT_OF_THE_REQUEST},
-        previous=said.previous_response_id if isinstance(said.previous_response_id, str) else None,
+        previous_response_id=said.previous_response_id if isinstance(said.previous_response_id, str) else None,
         store=said.store is not False,
         model=said.model if isinstance(said.model, str) else "",
         reasoning=bool(said.reasoning),
@@ -98,7 +98,7 @@ def stream_id_in(message: bytes) -> str | None:
     return name if isinstance(name, str) and _STREAM_ID.fullmatch(name) else None
 
 
-def framed(event: bytes, stream_id: str | None) -> str | None:
+def event_frame(event: bytes, stream_id: str | None) -> str | None:
     """An event of a stream as a text frame; None for one that only server-sent events have."""
     data = sse.data_of(event)
     if data is None or data[:1] != b"{":
@@ -106,7 +106,7 @@ def framed(event: bytes, stream_id: str | None) -> str | None:
     return _named(data, stream_id).decode(errors="replace")
 
 
-def encoded(document: Json, stream_id: str | None) -> str:
+def document_frame(document: Json, stream_id: str | None) -> str:
     """An event of our own as a text frame."""
     return _named(msgspec.json.encode(document), stream_id).decode()
 

@@ -26,7 +26,7 @@ class EventSplitter:
         """The last byte was a CR: it ended its line, and an LF that follows belongs to it."""
 
     @property
-    def rest(self) -> bytes:
+    def incomplete_event(self) -> bytes:
         """What has come in of the event that is not complete yet."""
         return b"".join(self._parts)
 
@@ -81,7 +81,7 @@ def is_done(event: bytes) -> bool:
     return b"[DONE]" in event and (data_of(event) or b"").strip() == b"[DONE]"
 
 
-def plain(event: bytes) -> bytes:
+def strip_extra_fields(event: bytes) -> bytes:
     """An event with nothing beside its name and its data: `id:` and `retry:` break the Python SDK."""
     lines = event.count(b"\n")
     if (lines == 2 and event.startswith(b"data:")) or (

@@ -7,32 +7,32 @@ from typing import Any, ClassVar
 import msgspec
 
 from tidegate.core.endpoints import Endpoint, Format
-from tidegate.core.errors import MalformedAnswer, TruncatedStream
+from tidegate.core.errors import MalformedAnswer, TruncatedAnswer
 from tidegate.wire import sse
 
 _NULL = msgspec.Raw(b"null")
 
 
-class Sight(Enum):
+class EventKind(Enum):
     """What an event means for the one who forwards it."""
 
-    PASS = auto()
+    ORDINARY = auto()
     """Forward it."""
-    END = auto()
+    TERMINAL = auto()
     """The terminal event of an answer that is complete; hold it until the call is settled."""
     ERROR = auto()
     """The upstream reports a failure."""
-    NOTHING = auto()
+    COMMENT = auto()
     """A comment; not forwarded, heartbeats are our own."""
 
 
-class _Choice(msgspec.Struct):
+class _ObservedChoice(msgspec.Struct):
     index: int = 0
     finish_reason: str | None = None
 
 
-class _Chunk(msgspec.Struct):
-    choices: list[_Choice] = []
+class _ObservedChunk(msgspec.Struct):
+    choices: list[_ObservedChoice] = []
     usage: msgspec.Raw = _NULL
     model: str | None = None
     service_tier: str | None = None
@@ -40,34 +40,34 @@ class _Chunk(msgspec.Struct):
     message: msgspec.Raw = _NULL
     detail: msgspec.Raw = _NULL
 
-    def complains(self) -> bool:
+    def is_error(self) -> bool:
         """Whether this, where it is no answer, says why: an error that stands there without its envelope."""
         return _present(self.message) or _present(self.detail)
 
 
-class _Delta(msgspec.Struct):
+class _FirstDelta(msgspec.Struct):
     delta: dict[str, Any] | None = None
     finish_reason: str | None = None
 
 
-class _Opening(msgspec.Struct):
+class _FirstChunk(msgspec.Struct):
     """A chunk among the first, looked at for what it says."""
 
-    choices: list[_Delta] = []
+    choices: list[_FirstDelta] = []
 
 
-class _Event(msgspec.Struct):
+class _ObservedEvent(msgspec.Struct):
     type: str = ""
     response: msgspec.Raw = _NULL
     error: msgspec.Raw = _NULL
     message: msgspec.Raw = _NULL
 
-    def complains(self) -> bool:
+    def is_error(self) -> bool:
         """Whether this is an error, in whichever form."""
         return self.type == "error" or _present(self.error) or (not self.type and _present(self.message))
 
 
-class _Answer(_Chunk):
+class _ObservedAnswer(_ObservedChunk):
     """A whole answer of any route, or the Response inside an event."""
 
     status: str | None = None
@@ -77,81 +77,81 @@ class _Answer(_Chunk):
     results: msgspec.Raw = _NULL
 
 
-TERMINAL = ("response.completed", "response.incomplete", "response.failed", "response.cancelled")
-_TERMINAL_BYTES = tuple(kind.encode() for kind in TERMINAL)
+TERMINAL_TYPES = ("response.completed", "response.incomplete", "response.failed", "response.cancelled")
+_TERMINAL_BYTES = tuple(kind.encode() for kind in TERMINAL_TYPES)
 _BEFORE_CONTENT = ("response.output_item.added", "response.content_part.added")
 """Events that announce content and carry none; those with a whole Response in them carry none either."""
 _NO_CHOICE = re.compile(rb'"choices"\s*:\s*\[\s*\]')
 """Within a text its quotes would be escaped."""
-_chunk = msgspec.json.Decoder(_Chunk)
-_opening = msgspec.json.Decoder(_Opening)
-_event = msgspec.json.Decoder(_Event)
-_answer = msgspec.json.Decoder(_Answer)
+_chunk = msgspec.json.Decoder(_ObservedChunk)
+_opening = msgspec.json.Decoder(_FirstChunk)
+_event = msgspec.json.Decoder(_ObservedEvent)
+_answer = msgspec.json.Decoder(_ObservedAnswer)
 _any = msgspec.json.Decoder()
 
 
-class Watch:
+class StreamObserver:
     """What has been seen of one answer so far."""
 
     usage: bytes | None = None
     """The JSON of the upstream's own usage object."""
     model: str | None = None
     """The model that answered."""
-    tier: str | None = None
+    service_tier: str | None = None
     """The service tier that answered."""
     error: Any = None
     """The decoded error object, once ERROR was seen."""
-    complete = False
+    is_complete = False
     """The answer came to its own end."""
-    begun = False
+    has_content = False
     """Content has gone by, or the end: what comes before says only that the call was taken."""
     storable = True
     """False for what is complete but no answer to give again: cut by a content filter, failed, cancelled."""
-    holds: ClassVar[str] = "data"
+    expected_field: ClassVar[str] = "data"
     """What an answer in one piece is not without."""
 
-    def see(self, event: bytes) -> Sight:  # noqa: ARG002  # the signature of all watches
+    def observe(self, event: bytes) -> EventKind:  # noqa: ARG002  # the signature of all watches
         """Look at one event of a stream. Raises MalformedAnswer."""
         raise MalformedAnswer("The upstream streams where OpenAI does not.")
 
-    def ended(self) -> bool:
+    def may_end(self) -> bool:
         """Whether the stream may end here, where it ends without its terminal event."""
-        return self.complete
+        return self.is_complete
 
-    def see_whole(self, body: bytes) -> Sight:
+    def observe_body(self, body: bytes) -> EventKind:
         """Look at an answer that came in one piece. Raises MalformedAnswer."""
         answer = _decode(_answer, body)
         if _present(answer.error):
             self.error = _any.decode(answer.error)
             if answer.status is None:
-                return Sight.ERROR
+                return EventKind.ERROR
         elif not self._is_answer(answer):
             if not answer.complains():
-                raise MalformedAnswer(f"The upstream's answer holds no {self.holds}.")
+                raise MalformedAnswer(f"The upstream's answer holds no {self.expected_field}.")
             self.error = _any.decode(body)
-            return Sight.ERROR
+            return EventKind.ERROR
         self._conclude(answer)
-        return Sight.END
+        return EventKind.TERMINAL
 
-    def _is_answer(self, answer: _Answer) -> bool:
+    def _is_answer(self, answer: _ObservedAnswer) -> bool:
         return _present(answer.data) or _present(answer.results)
 
-    def _conclude(self, answer: _Answer) -> None:
+    def _conclude(self, answer: _ObservedAnswer) -> None:
         self._note(answer)
-        self.complete = True
+        self.is_complete = True
         self.storable = self.error is None and self._succeeded(answer)
 
-    def _succeeded(self, answer: _Answer) -> bool:
+    def _succeeded(self, answer: _ObservedAnswer) -> bool:
         return _finished(answer.status, answer.incomplete_details)
 
-    def _note(self, answer: _Chunk) -> None:
+    def _note(self, answer: _ObservedChunk) -> None:
         if _present(answer.usage):
             self.usage = bytes(answer.usage)
         self.model = answer.model or self.model
-        self.tier = answer.service_tier or self.tier
+        self.service_tier = answer.service_tier or self.service_tier
 
 
-class ChatWatch(Watch):
+class ChatObserver(StreamObserver):
     """A chat completion's stream: chunks, a finish for each choice, a usage chunk, `[DONE]`."""
 
     holds = "choice"
@@ -160,88 +160,88 @@ class ChatWatch(Watch):
         self._open: set[int] = set()
         self._finished: set[int] = set()
 
-    def see(self, event: bytes) -> Sight:
+    def see(self, event: bytes) -> EventKind:
         """Look at one event. Raises MalformedAnswer and TruncatedStream."""
         data = sse.data_of(event)
         if data is None:
-            return Sight.NOTHING
+            return EventKind.COMMENT
         if sse.is_done(event):
             return self._end()
         chunk = _decode(_chunk, data)
         if _present(chunk.error) or (not chunk.choices and chunk.complains()):
             self.error = _any.decode(chunk.error if _present(chunk.error) else data)
-            return Sight.ERROR
+            return EventKind.ERROR
         self._note(chunk)
-        if not self.begun:
-            self.begun = _says_something(data)
+        if not self.has_content:
+            self.has_content = _says_something(data)
         for choice in chunk.choices:
             self._open.add(choice.index)
             if choice.finish_reason:  # some servers write "" on each chunk
                 self._finished.add(choice.index)
                 self.storable = self.storable and choice.finish_reason != "content_filter"
-        return Sight.PASS
+        return EventKind.ORDINARY
 
-    def _end(self) -> Sight:
+    def _end(self) -> EventKind:
         if not self._open:
             raise MalformedAnswer("The upstream's stream ended before it had said anything.")
-        if not self.ended():
-            raise TruncatedStream("The upstream ended its stream without a reason why it had finished.")
-        self.complete = self.begun = True
-        return Sight.END
+        if not self.may_end():
+            raise TruncatedAnswer("The upstream ended its stream without a reason why it had finished.")
+        self.is_complete = self.has_content = True
+        return EventKind.TERMINAL
 
-    def _is_answer(self, answer: _Answer) -> bool:
+    def _is_answer(self, answer: _ObservedAnswer) -> bool:
         return bool(answer.choices)
 
     def ended(self) -> bool:
         """Each choice that was begun has been finished."""
         return bool(self._open) and self._open == self._finished
 
-    def _succeeded(self, answer: _Answer) -> bool:
+    def _succeeded(self, answer: _ObservedAnswer) -> bool:
         reasons = [choice.finish_reason for choice in answer.choices]
         return bool(reasons) and None not in reasons and "content_filter" not in reasons
 
 
-class ResponsesWatch(Watch):
+class ResponsesObserver(StreamObserver):
     """A Response's stream: events with a type, exactly one of them terminal."""
 
     holds = "output"
 
-    def see(self, event: bytes) -> Sight:
+    def see(self, event: bytes) -> EventKind:
         """Look at one event. Raises MalformedAnswer."""
         data = sse.data_of(event)
         if data is None or sse.is_done(event):
-            return Sight.NOTHING
+            return EventKind.COMMENT
         seen = _decode(_event, data)
         if seen.complains():
             self.error = _any.decode(seen.error) if _present(seen.error) else _any.decode(data)
-            return Sight.ERROR
+            return EventKind.ERROR
         if not _present(seen.response) or not seen.type.startswith("response."):
-            if seen.type in TERMINAL:
+            if seen.type in TERMINAL_TYPES:
                 raise MalformedAnswer("The upstream's last event holds no Response.")
-            self.begun = self.begun or seen.type not in _BEFORE_CONTENT
-            return Sight.PASS
+            self.has_content = self.has_content or seen.type not in _BEFORE_CONTENT
+            return EventKind.ORDINARY
         return self._see_response(seen.type, _decode(_answer, bytes(seen.response)))
 
-    def _is_answer(self, answer: _Answer) -> bool:
+    def _is_answer(self, answer: _ObservedAnswer) -> bool:
         return answer.status is not None or _present(answer.output)
 
-    def _see_response(self, kind: str, response: _Answer) -> Sight:
-        if kind not in TERMINAL:
+    def _see_response(self, kind: str, response: _ObservedAnswer) -> EventKind:
+        if kind not in TERMINAL_TYPES:
             self._note(response)
-            return Sight.PASS
+            return EventKind.ORDINARY
         if _present(response.error):
             self.error = _any.decode(response.error)
         else:
-            self.begun = True
+            self.has_content = True
         self._conclude(response)
-        return Sight.END
+        return EventKind.TERMINAL
 
 
-def watch_for(route: Endpoint) -> Watch:
+def observer_for(route: Endpoint) -> StreamObserver:
     """The watch for a route's answers."""
     if route.format is Format.CHAT:
-        return ChatWatch()
-    return ResponsesWatch() if route.format is Format.RESPONSES else Watch()
+        return ChatObserver()
+    return ResponsesObserver() if route.format is Format.RESPONSES else StreamObserver()
 
 
 def is_extra_chunk(event: bytes) -> bool:
@@ -267,7 +267,7 @@ def is_terminal(route: Endpoint, event: bytes) -> bool:
         return sse.is_done(event)
     if not any(kind in event for kind in _TERMINAL_BYTES):
         return False
-    return bool(_event.decode(sse.data_of(event) or b"{}").type in TERMINAL)
+    return bool(_event.decode(sse.data_of(event) or b"{}").type in TERMINAL_TYPES)
 
 
 def _says_something(data: bytes) -> bool:

@@ -5,14 +5,14 @@ import json
 import pytest
 
 from tests.cli.conftest import Tidegate
-from tests.cli.stored import say
-from tidegate.storage.embedded import Stores
+from tests.cli.stored import store_samples
+from tidegate.storage.embedded import StoreUrls
 
 
 @pytest.fixture(autouse=True)
-def shop(tidegate: Tidegate, clean_stores: Stores) -> None:
+def shop(tidegate: Tidegate, clean_stores: StoreUrls) -> None:
     tidegate("keys", "create", "--project", "shop")
-    say(clean_stores)
+    store_samples(clean_stores)
 
 
 def test_messages_are_found_by_their_words(tidegate: Tidegate) -> None:

@@ -10,8 +10,8 @@ import typer
 from typer.testing import CliRunner, Result
 
 from tidegate.auth import key_format
-from tidegate.cli.commands.keys import expiry, keys_app
-from tidegate.storage.embedded import Stores
+from tidegate.cli.commands.keys import keys_app, parse_expiry
+from tidegate.storage.embedded import StoreUrls
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC).timestamp()
 DAY = 86_400
@@ -20,7 +20,7 @@ Run = Callable[..., Result]
 
 
 @pytest.fixture
-def run(clean_stores: Stores, redis_prefix: str) -> Run:
+def run(clean_stores: StoreUrls, redis_prefix: str) -> Run:
     environment = {
         "TIDEGATE_DATABASE_URL": clean_stores.database_url,
         "TIDEGATE_REDIS_URL": clean_stores.redis_url,
@@ -155,10 +155,10 @@ def test_without_stores_the_folders_own_are_used_and_keep_the_key(open_folder: P
     ],
 )
 def test_an_expiry_is_a_span_or_a_date(text: str, moment: float) -> None:
-    assert expiry(text, NOW) == moment
+    assert parse_expiry(text, NOW) == moment
 
 
 @pytest.mark.parametrize("text", ["", "d", "-1d", "0d", "30", "9999999d", "2026-13-01", "2020-01-01", "\u0661d", "1y"])
 def test_what_is_no_expiry_is_refused(text: str) -> None:
     with pytest.raises(typer.BadParameter):
-        expiry(text, NOW)
+        parse_expiry(text, NOW)

@@ -5,7 +5,7 @@ import typer
 from msgspec import UNSET
 
 from tidegate.auth.grants import LimitsChange
-from tidegate.cli.commands.limit_options import compact, limits_change, models, priority
+from tidegate.cli.commands.limit_options import limits_text, parse_limits, parse_models, parse_priority
 from tidegate.core.values import Limits, Priority
 
 
@@ -19,7 +19,7 @@ from tidegate.core.values import Limits, Priority
     ],
 )
 def test_only_what_is_said_changes(said: dict[str, str | None], change: LimitsChange) -> None:
-    assert limits_change("", **said) == change
+    assert parse_limits("", **said) == change
 
 
 @pytest.mark.parametrize(
@@ -36,23 +36,23 @@ def test_only_what_is_said_changes(said: dict[str, str | None], change: LimitsCh
 )
 def test_a_complaint_names_the_option_and_the_remedy(said: dict[str, str], says: str) -> None:
     with pytest.raises(typer.BadParameter, match=says):
-        limits_change("user-", **said)
+        parse_limits("user-", **said)
 
 
 def test_a_priority_is_one_of_three_or_none() -> None:
-    assert (priority(None), priority("HIGH "), priority("none")) == (UNSET, Priority.HIGH, None)
+    assert (parse_priority(None), parse_priority("HIGH "), parse_priority("none")) == (UNSET, Priority.HIGH, None)
     with pytest.raises(typer.BadParameter, match="high, normal, low"):
-        priority("urgent")
+        parse_priority("urgent")
 
 
 def test_models_are_names_between_commas() -> None:
-    assert (models(None), models("none"), models("a, b,a")) == (UNSET, (), ("a", "b"))
+    assert (parse_models(None), parse_models("none"), parse_models("a, b,a")) == (UNSET, (), ("a", "b"))
     for wrong in ("", "a,,b", "a\x1b"):
         with pytest.raises(typer.BadParameter, match="commas"):
-            models(wrong)
+            parse_models(wrong)
 
 
 def test_limits_are_told_in_a_few_words() -> None:
     limits = Limits(rpm=60, tpm=10_000, concurrency=5, budget_day=10**9, budget_month=1)
-    assert compact(limits) == "60 rpm, 10,000 tpm, 5 at once, $1.00/day, $0.000000001/month"
-    assert compact(Limits()) == ""
+    assert limits_text(limits) == "60 rpm, 10,000 tpm, 5 at once, $1.00/day, $0.000000001/month"
+    assert limits_text(Limits()) == ""

@@ -6,7 +6,7 @@ import typer
 from typer.testing import CliRunner
 
 from tidegate.cli.commands.migrate import migrate
-from tidegate.storage.embedded import Stores
+from tidegate.storage.embedded import StoreUrls
 
 MIGRATIONS = Path(__file__).parents[2] / "tidegate" / "storage" / "migrations"
 
@@ -25,7 +25,7 @@ def test_an_embedded_database_is_made_and_then_up_to_date(open_folder: Path) -> 
     assert run(TIDEGATE_DATA_DIR=folder) == (0, "The database is up to date.")
 
 
-def test_a_given_database_is_up_to_date(clean_stores: Stores) -> None:
+def test_a_given_database_is_up_to_date(clean_stores: StoreUrls) -> None:
     urls = {"TIDEGATE_DATABASE_URL": clean_stores.database_url, "TIDEGATE_REDIS_URL": clean_stores.redis_url}
     assert run(**urls) == (0, "The database is up to date.")
 

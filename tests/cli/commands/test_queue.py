@@ -5,11 +5,11 @@ import time
 
 import pytest
 
-from tests.background.parts import NoQueue, first_events, new_job, nothing_else
+from tests.background.parts import RecordingQueue, first_events, new_job, no_write
 from tests.cli.conftest import Tidegate
 from tidegate.background.job_store import JobStore
-from tidegate.queue.messages import LaneTerms, Queued, Ticket
-from tidegate.queue.store import LaneStore
+from tidegate.queue.messages import LaneLimits, Queued, QueueEntry
+from tidegate.queue.store import CapacityStore
 from tidegate.storage.postgres import Postgres
 from tidegate.storage.redis import RedisLink
 
@@ -19,11 +19,11 @@ LANE = "openai/default/gpt-4o-mini"
 @pytest.fixture
 async def waiting(redis_link: RedisLink, redis_prefix: str) -> None:
     """Calls of the shop, until three of them wait in the real queue."""
-    lanes = LaneStore(redis_link, prefix=redis_prefix, terms=lambda _: LaneTerms(rpm=60))
+    lanes = CapacityStore(redis_link, prefix=redis_prefix, lane_limits=lambda _: LaneLimits(rpm=60))
     now, queued = time.time(), 0
-    await lanes.alive("p1", for_seconds=60, now=now)
+    await lanes.announce_process("p1", for_seconds=60, now=now)
     for number in range(500):
-        ticket = Ticket(member=f"p1:req_{number}", tokens=9, flow="shop", weight=16, deadline=now + 900)
+        ticket = QueueEntry(member=f"p1:req_{number}", tokens=9, flow="shop", weight=16, deadline=now + 900)
         queued += isinstance(await lanes.enter(LANE, ticket, now), Queued)
         if queued == 3:
             return
@@ -63,8 +63,10 @@ async def promised(postgres: Postgres) -> None:
     """A background response that waits, and another that is being made."""
     store, now = JobStore(postgres), time.time()
     for name in ("resp_1", "resp_2"):
-        await store.add(new_job(name, now=now), first_events(name), NoQueue(), most=9, also=nothing_else)
-    await store.begin("resp_1", worker="p_7", now=now, also=nothing_else)
+        await store.add(
+            new_job(name, now=now), first_events(name), RecordingQueue(), max_open=9, write_response=no_write
+        )
+    await store.start_attempt("resp_1", worker="p_7", now=now, write_started=no_write)
 
 
 def test_nothing_is_done_in_the_background_at_first(tidegate: Tidegate) -> None:

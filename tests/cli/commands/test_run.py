@@ -15,17 +15,17 @@ import aiohttp
 from tests.eventually import PATIENCE_SECONDS
 from tests.harness import CHAT, free_port
 from tidegate.simulator import Options, running
-from tidegate.storage.embedded import Stores
+from tidegate.storage.embedded import StoreUrls
 
 
-class Run:
+class RunProcess:
     """The running command and what it said."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self.process = process
         self.welcome = ""
 
-    async def welcomed(self) -> None:
+    async def wait_for_welcome(self) -> None:
         """Read its welcome to the end."""
         assert self.process.stdout is not None
         async with asyncio.timeout(PATIENCE_SECONDS):
@@ -34,7 +34,7 @@ class Run:
                 assert line, f"it ended: {self.welcome}"
                 self.welcome += line.decode()
 
-    def said(self, what: str) -> str:
+    def value_of(self, what: str) -> str:
         """A line of the welcome, by its label."""
         found = re.search(rf"{what} +(.+)", self.welcome)
         assert found, self.welcome
@@ -50,15 +50,15 @@ class Run:
 
 
 @contextlib.asynccontextmanager
-async def run(folder: Path, **environment: str) -> AsyncIterator[Run]:
+async def run(folder: Path, **environment: str) -> AsyncIterator[RunProcess]:
     pipe = asyncio.subprocess.PIPE
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-u", "-m", "tidegate", "run", "--port", str(free_port()),
         cwd=folder, env={**os.environ, **environment}, stdout=pipe, stderr=pipe,
     )  # fmt: skip
-    running = Run(process)
+    running = RunProcess(process)
     try:
-        await running.welcomed()
+        await running.wait_for_welcome()
         yield running
     finally:
         if process.returncode is None:
@@ -66,7 +66,7 @@ async def run(folder: Path, **environment: str) -> AsyncIterator[Run]:
             await process.communicate()
 
 
-async def asked(base_url: str, key: str) -> tuple[int, str]:
+async def send_request(base_url: str, key: str) -> tuple[int, str]:
     headers = {"authorization": f"Bearer {key}"}
     async with (
         aiohttp.ClientSession(headers=headers) as client,
@@ -78,9 +78,9 @@ async def asked(base_url: str, key: str) -> tuple[int, str]:
 
 async def test_with_nothing_at_hand_it_brings_everything(open_folder: Path) -> None:
     async with run(open_folder) as first:
-        assert "simulator" in first.said("upstream")
-        base_url, key = first.said("base URL"), first.said("API key").split()[0]
-        assert [await asked(base_url, key) for _ in range(2)] == [(200, "miss"), (200, "hit")]
+        assert "simulator" in first.value_of("upstream")
+        base_url, key = first.value_of("base URL"), first.value_of("API key").split()[0]
+        assert [await send_request(base_url, key) for _ in range(2)] == [(200, "miss"), (200, "hit")]
         example = shlex.split(first.welcome.partition("Try it:")[2].partition("\n\nOnce")[0].replace("\\\n", ""))
         assert example[:2] == ["curl", f"{base_url}/chat/completions"]
         assert await first.end() == 0
@@ -88,7 +88,7 @@ async def test_with_nothing_at_hand_it_brings_everything(open_folder: Path) -> N
 
 
 async def test_with_a_key_it_speaks_to_openai_and_keeps_its_data(
-    open_folder: Path, clean_stores: Stores, redis_prefix: str
+    open_folder: Path, clean_stores: StoreUrls, redis_prefix: str
 ) -> None:
     secret = "sk-proj-somebodys-own"
     async with running(Options(api_key=secret)) as upstream_url:
@@ -100,10 +100,10 @@ async def test_with_a_key_it_speaks_to_openai_and_keeps_its_data(
             "TIDEGATE_REDIS__PREFIX": redis_prefix,
         }
         async with run(open_folder, **environment) as first:
-            assert first.said("upstream") == f"OpenAI, {upstream_url}"
+            assert first.value_of("upstream") == f"OpenAI, {upstream_url}"
             assert secret not in first.welcome
-            key = first.said("API key").split()[0]
-            assert await asked(first.said("base URL"), key) == (200, "miss")
+            key = first.value_of("API key").split()[0]
+            assert await send_request(first.value_of("base URL"), key) == (200, "miss")
             assert await first.end() == 0
         async with run(open_folder, **environment) as second:
-            assert await asked(second.said("base URL"), key) == (200, "hit")
+            assert await send_request(second.value_of("base URL"), key) == (200, "hit")

@@ -17,11 +17,11 @@ import typer
 from typer.testing import CliRunner
 
 from tests.eventually import PATIENCE_SECONDS
-from tests.harness import STREAM, Answer, GatewayProcess, World, ask, free_port, said_by
+from tests.harness import STREAM, Answer, GatewayProcess, World, ask, chat_text, free_port
 from tidegate.cli.commands.serve import serve
 from tidegate.core.config.server import ServerConfig
 from tidegate.simulator import running
-from tidegate.storage.embedded import Stores
+from tidegate.storage.embedded import StoreUrls
 
 PACED = {"x_simulate_tps": "30", "x_simulate_tokens": "60"}
 
@@ -29,22 +29,22 @@ GRACE_SECONDS = ServerConfig().grace_seconds
 
 
 @pytest.fixture
-async def world(clean_stores: Stores, redis_prefix: str, tmp_path: Path) -> AsyncIterator[World]:
+async def world(clean_stores: StoreUrls, redis_prefix: str, tmp_path: Path) -> AsyncIterator[World]:
     async with running() as upstream_url, World(clean_stores, redis_prefix, upstream_url, tmp_path) as world:
         yield world
 
 
-async def told_to_end_in_the_middle(gateway: GatewayProcess) -> Answer:
+async def terminate_mid_stream(gateway: GatewayProcess) -> Answer:
     """A stream during which the gateway is told to end; checks that nobody else gets in meanwhile."""
-    async with gateway.opened("/chat/completions", STREAM, **PACED) as response:
+    async with gateway.open("/chat/completions", STREAM, **PACED) as response:
         first = await response.content.readuntil(b"\n\n")
         gateway.process.send_signal(signal.SIGTERM)
-        await nobody_gets_in(gateway)
+        await assert_refuses_connections(gateway)
         text = (first + await response.read()).decode()
         return Answer(response.status, response.headers, text)
 
 
-async def nobody_gets_in(gateway: GatewayProcess) -> None:
+async def assert_refuses_connections(gateway: GatewayProcess) -> None:
     async with asyncio.timeout(PATIENCE_SECONDS), aiohttp.ClientSession() as stranger:
         while True:
             try:
@@ -59,12 +59,12 @@ async def nobody_gets_in(gateway: GatewayProcess) -> None:
 async def test_a_running_stream_is_finished_and_the_ledger_drained(world: World, workers: int) -> None:
     async with world.process("--workers", str(workers)) as gateway:
         children = psutil.Process(gateway.process.pid).children(recursive=True)
-        answer = await told_to_end_in_the_middle(gateway)
-        code = await gateway.ended()
+        answer = await terminate_mid_stream(gateway)
+        code = await gateway.wait()
     assert code == 0, gateway.log
     assert answer.text.endswith("data: [DONE]\n\n")
-    assert said_by(answer.events)
-    assert len(await world.ledger(1)) == 1
+    assert chat_text(answer.events)
+    assert len(await world.ledger_entries(1)) == 1
     assert "Traceback" not in gateway.log
     assert psutil.wait_procs(children, timeout=PATIENCE_SECONDS)[1] == []
 
@@ -72,7 +72,7 @@ async def test_a_running_stream_is_finished_and_the_ledger_drained(world: World,
 async def test_an_idle_one_ends_before_its_grace_time_does(world: World) -> None:
     async with world.process() as gateway:
         async with asyncio.timeout(GRACE_SECONDS - 5):
-            assert await gateway.end(signal.SIGINT) == 0
+            assert await gateway.stop(signal.SIGINT) == 0
     assert "Traceback" not in gateway.log
 
 
@@ -80,17 +80,17 @@ async def test_a_stream_that_outlasts_the_grace_time_is_cut(world: World) -> Non
     endless = {"x_simulate_tps": "1", "x_simulate_tokens": "60"}
     async with (
         world.process(server={"grace_seconds": 1}) as gateway,
-        gateway.opened("/chat/completions", STREAM, **endless) as response,
+        gateway.open("/chat/completions", STREAM, **endless) as response,
     ):
         await response.content.readuntil(b"\n\n")
         begun = time.monotonic()
-        code = await gateway.end()
+        code = await gateway.stop()
         with pytest.raises(aiohttp.ClientError):
             await response.read()
     assert time.monotonic() - begun > 0.5
     assert code == 0, gateway.log
-    await world.settled(in_flight=0, cancelled=1)
-    (line,) = await world.ledger(1)
+    await world.wait_for_stats(in_flight=0, cancelled=1)
+    (line,) = await world.ledger_entries(1)
     assert line["estimated"]
     assert line["cost_nanos"] > 0
 
@@ -101,15 +101,15 @@ async def test_several_workers_share_the_port_and_the_flights(world: World) -> N
         answers = await asyncio.gather(*calls)
         assert {answer.status for answer in answers} == {200}
         assert await world.calls() == 1
-        assert await gateway.end() == 0
-    assert len(await world.ledger(60)) == 60
+        assert await gateway.stop() == 0
+    assert len(await world.ledger_entries(60)) == 60
 
 
 async def test_workers_end_when_the_process_that_started_them_was_killed(world: World) -> None:
     async with world.process("--workers", "2") as gateway:
         children = psutil.Process(gateway.process.pid).children(recursive=True)
         assert len(children) >= 2
-        await gateway.end(signal.SIGKILL)
+        await gateway.stop(signal.SIGKILL)
     _, alive = await asyncio.to_thread(psutil.wait_procs, children, timeout=PATIENCE_SECONDS)
     assert alive == []
 
@@ -124,7 +124,7 @@ async def one_connection(gateway: GatewayProcess, body: object) -> Answer:
 
 
 @pytest.fixture
-def environment(clean_stores: Stores, redis_prefix: str) -> dict[str, str]:
+def environment(clean_stores: StoreUrls, redis_prefix: str) -> dict[str, str]:
     """Stores without a key."""
     return {
         "TIDEGATE_DATABASE_URL": clean_stores.database_url,
@@ -155,11 +155,11 @@ def test_without_a_key_it_listens_on_loopback_only(environment: dict[str, str], 
 async def test_with_a_key_it_listens_to_all(world: World) -> None:
     async with world.process("--host", "0.0.0.0") as gateway:
         assert (await gateway.chat()).status == 200
-        assert await gateway.end() == 0
+        assert await gateway.stop() == 0
 
 
 def test_a_database_that_is_not_migrated_is_refused(
-    environment: dict[str, str], stores: Stores, tmp_path: Path
+    environment: dict[str, str], stores: StoreUrls, tmp_path: Path
 ) -> None:
     said = refused({**environment, "TIDEGATE_DATABASE_URL": stores.database_url}, tmp_path)
     assert "run `tidegate migrate` first" in said

@@ -10,7 +10,7 @@ import pytest
 import typer
 
 from tests.eventually import PATIENCE_SECONDS
-from tidegate.cli.commands.simulate import deployments_of, faults_of
+from tidegate.cli.commands.simulate import parse_deployments, parse_faults
 
 START = "import typer; from tidegate.cli.commands.simulate import simulate; typer.run(simulate)"
 
@@ -48,17 +48,17 @@ async def test_a_port_that_is_taken_is_said_plainly() -> None:
 
 
 def test_faults_are_read_from_names_and_probabilities() -> None:
-    assert faults_of(["rate_limited=0.05", "timeout"]) == ({"rate_limited": 0.05, "timeout": 1.0}, {})
-    assert faults_of(["out_of_quota@ab12", "overloaded"]) == ({"overloaded": 1.0}, {"ab12": {"out_of_quota": 1.0}})
+    assert parse_faults(["rate_limited=0.05", "timeout"]) == ({"rate_limited": 0.05, "timeout": 1.0}, {})
+    assert parse_faults(["out_of_quota@ab12", "overloaded"]) == ({"overloaded": 1.0}, {"ab12": {"out_of_quota": 1.0}})
 
 
 def test_deployments_stand_for_models() -> None:
-    assert deployments_of(["four-o=gpt-4o", "gpt-4o-mini"]) == {"four-o": "gpt-4o", "gpt-4o-mini": "gpt-4o-mini"}
+    assert parse_deployments(["four-o=gpt-4o", "gpt-4o-mini"]) == {"four-o": "gpt-4o", "gpt-4o-mini": "gpt-4o-mini"}
     with pytest.raises(typer.BadParameter):
-        deployments_of(["=gpt-4o"])
+        parse_deployments(["=gpt-4o"])
 
 
 @pytest.mark.parametrize("given", ["lightning=1", "timeout=2", "timeout=often", ""])
 def test_what_is_no_fault_is_refused(given: str) -> None:
     with pytest.raises(typer.BadParameter):
-        faults_of([given])
+        parse_faults([given])

@@ -13,13 +13,13 @@ from rich.console import Console
 from typer.testing import CliRunner, Result
 
 from tests.metering.ledger_parts import entry
-from tidegate.cli.commands.usage import moment, table_that_fits, usage
+from tidegate.cli.commands.usage import fit_table, parse_time, usage
 from tidegate.metering.ledger.entries import encode
 from tidegate.metering.ledger.spool import Spool
 from tidegate.metering.ledger.store import LedgerStore
 from tidegate.metering.ledger.stream import LedgerStream
-from tidegate.metering.usage_report import By, UsageRow
-from tidegate.storage.embedded import Stores
+from tidegate.metering.usage_report import GroupBy, UsageRow
+from tidegate.storage.embedded import StoreUrls
 from tidegate.storage.postgres import Postgres
 from tidegate.storage.redis import RedisLink
 
@@ -38,7 +38,7 @@ async def booked(postgres: Postgres) -> None:
 
 
 @pytest.fixture
-def run(clean_stores: Stores, redis_prefix: str, tmp_path: Path) -> Run:
+def run(clean_stores: StoreUrls, redis_prefix: str, tmp_path: Path) -> Run:
     app = typer.Typer()
     app.command()(usage)
     environment = {
@@ -89,7 +89,7 @@ async def _leave_on_their_way(link: RedisLink, prefix: str, folder: Path) -> Non
         await stream.append(encode(entry(number)))
     spool = Spool(folder)
     spool.write(encode(entry(4)))
-    spool.seal()
+    spool.close_file()
 
 
 @pytest.fixture
@@ -132,13 +132,13 @@ def test_without_postgresql_it_is_one_sentence_and_exit_code_1(run: Run) -> None
     ],
 )
 def test_a_moment_is_a_span_ago_or_a_date(text: str, seconds: float) -> None:
-    assert moment(text, NOW) == seconds
+    assert parse_time(text, NOW) == seconds
 
 
 @pytest.mark.parametrize("text", ["", "yesterday", "7", "7y", "2026-13-01", "9" * 400])
 def test_any_other_moment_is_explained(text: Any) -> None:
     with pytest.raises(typer.BadParameter, match="neither like 7d"):
-        moment(text, NOW)
+        parse_time(text, NOW)
 
 
 @pytest.mark.parametrize(
@@ -147,9 +147,9 @@ def test_any_other_moment_is_explained(text: Any) -> None:
 )
 def test_a_narrow_terminal_shows_fewer_columns_but_no_cut_figure(width: int, left_out: int) -> None:
     screen = Console(width=width, file=io.StringIO())
-    rows = [UsageRow(what="2026-09-21", calls=3, input_tokens=1_234_577, cost_nanos=3_000_210_001)]
+    rows = [UsageRow(group="2026-09-21", calls=3, input_tokens=1_234_577, cost_nanos=3_000_210_001)]
 
-    table, missing = table_that_fits(screen, By.DAY, rows)
+    table, missing = fit_table(screen, GroupBy.DAY, rows)
 
     assert len(missing) == left_out
     with screen.capture() as shown:

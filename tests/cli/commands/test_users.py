@@ -5,8 +5,8 @@ import json
 import pytest
 
 from tests.cli.conftest import Tidegate
-from tests.cli.stored import say
-from tidegate.storage.embedded import Stores
+from tests.cli.stored import store_samples
+from tidegate.storage.embedded import StoreUrls
 
 FOUND = {
     "conversations": 1,
@@ -19,9 +19,9 @@ FOUND = {
 
 
 @pytest.fixture(autouse=True)
-def shop(tidegate: Tidegate, clean_stores: Stores) -> None:
+def shop(tidegate: Tidegate, clean_stores: StoreUrls) -> None:
     tidegate("keys", "create", "--project", "shop")
-    say(clean_stores)
+    store_samples(clean_stores)
 
 
 def test_a_dry_run_shows_and_erases_nothing(tidegate: Tidegate) -> None:

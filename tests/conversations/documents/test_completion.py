@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from tidegate.conversations.documents.completion import CompletionForm, messages_of
+from tidegate.conversations.documents.completion import CompletionDocument, messages_of
 from tidegate.core.errors import MalformedAnswer
 from tidegate.wire import chat, sse
 
@@ -27,8 +27,8 @@ ANSWER: Json = {
 }
 
 
-def form(**body: Any) -> CompletionForm:
-    return CompletionForm("chatcmpl-ours", body, {"a": "b"})
+def form(**body: Any) -> CompletionDocument:
+    return CompletionDocument("chatcmpl-ours", body, {"a": "b"})
 
 
 def chunks() -> list[bytes]:
@@ -37,7 +37,7 @@ def chunks() -> list[bytes]:
 
 def test_each_chunk_has_our_id_and_the_text_stays() -> None:
     changing = form()
-    left = [changing.event(event) for event in [*chunks(), sse.DONE]]
+    left = [changing.rewrite_event(event) for event in [*chunks(), sse.DONE]]
     read = [msgspec.json.decode(sse.data_of(event) or b"") for event in left[:-1]]
     assert left[-1] == sse.DONE
     assert {chunk["id"] for chunk in read} == {"chatcmpl-ours"}
@@ -48,9 +48,9 @@ def test_each_chunk_has_our_id_and_the_text_stays() -> None:
 def test_whole_and_streamed_keep_the_same() -> None:
     streamed = form(temperature=0.5)
     for event in [*chunks(), sse.DONE]:
-        streamed.event(event)
-    body, whole = form(temperature=0.5).whole(msgspec.json.encode(ANSWER))
-    assert streamed.kept() == whole
+        streamed.rewrite_event(event)
+    body, whole = form(temperature=0.5).rewrite_body(msgspec.json.encode(ANSWER))
+    assert streamed.stored_document() == whole
     assert msgspec.json.decode(body) == {**ANSWER, "id": "chatcmpl-ours"}
     assert (whole["temperature"], whole["top_p"], whole["metadata"]) == (0.5, 1.0, {"a": "b"})
 
@@ -58,8 +58,8 @@ def test_whole_and_streamed_keep_the_same() -> None:
 def test_a_first_chunk_without_an_id_is_left_alone() -> None:
     changing = form()
     first = sse.encode(b'{"id":"","object":"chat.completion.chunk","choices":[]}')
-    assert changing.event(first) == first
-    assert b"chatcmpl-ours" in changing.event(chunks()[0])
+    assert changing.rewrite_event(first) == first
+    assert b"chatcmpl-ours" in changing.rewrite_event(chunks()[0])
 
 
 @pytest.mark.parametrize(
@@ -104,8 +104,8 @@ def test_a_stream_that_jumps_between_choices_and_kinds_is_kept_as_its_chunks_say
     ]
     changing = form()
     for event in chunks:
-        changing.event(sse.encode(msgspec.json.encode(event)))
-    kept, expected = changing.kept(), chat.from_chunks(chunks)
+        changing.rewrite_event(sse.encode(msgspec.json.encode(event)))
+    kept, expected = changing.stored_document(), chat.from_chunks(chunks)
     assert kept["choices"] == expected["choices"]
     assert kept["usage"] == expected["usage"]
 
@@ -113,11 +113,11 @@ def test_a_stream_that_jumps_between_choices_and_kinds_is_kept_as_its_chunks_say
 @pytest.mark.parametrize("data", [b'{"id":"c","choices":5}', b'{"id":"c","choices":[7]}', b"[]", b"{"])
 def test_what_is_no_completion_is_a_typed_error(data: bytes) -> None:
     changing = form()
-    changing.event(sse.encode(data))
+    changing.rewrite_event(sse.encode(data))
     with pytest.raises(MalformedAnswer):
-        changing.kept()
+        changing.stored_document()
 
 
 def test_a_body_that_is_no_object_is_a_typed_error() -> None:
     with pytest.raises(MalformedAnswer):
-        form().whole(b"[]")
+        form().rewrite_body(b"[]")

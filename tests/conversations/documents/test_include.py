@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tidegate.conversations.documents.include import NAMES, known, shown
+from tidegate.conversations.documents.include import INCLUDE_NAMES, checked_include, filter_item
 from tidegate.core.errors import InvalidParameter
 
 Json = dict[str, Any]
@@ -53,19 +53,19 @@ CASES: list[tuple[str, Json, Json]] = [
 @pytest.mark.parametrize(("name", "item", "without"), CASES)
 def test_a_part_is_shown_only_to_who_asks_for_it(name: str, item: Json, without: Json) -> None:
     before = repr(item)
-    assert shown(item, {name}) == item
-    assert shown(item, NAMES - {name}) == without
+    assert filter_item(item, {name}) == item
+    assert filter_item(item, INCLUDE_NAMES - {name}) == without
     assert repr(item) == before
 
 
 @pytest.mark.parametrize("item", [{"type": "message", "content": "text"}, {"type": "unheard_of", "results": [1]}, {}])
 def test_anything_else_is_left_alone(item: Json) -> None:
-    assert shown(item, ()) == item
+    assert filter_item(item, ()) == item
 
 
 def test_every_name_of_the_api_is_known_and_no_other() -> None:
-    assert known(NAMES) == {name for name, _, _ in CASES}
+    assert checked_include(INCLUDE_NAMES) == {name for name, _, _ in CASES}
     with pytest.raises(InvalidParameter) as refused:
-        known(["everything"])
+        checked_include(["everything"])
     assert refused.value.param == "include"
     assert "reasoning.encrypted_content" in refused.value.message

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.conversations.counted_ids import counted
+from tests.conversations.counted_ids import counted_ids
 from tidegate.conversations.documents import items
 from tidegate.core.errors import InvalidParameter
 
@@ -23,7 +23,7 @@ HELLO: Json = {"role": "user", "content": "Hello"}
     ],
 )
 def test_an_input_is_a_list_of_items(given: Any, expected: list[Json]) -> None:
-    assert items.as_items(given) == expected
+    assert items.input_items(given) == expected
 
 
 @pytest.mark.parametrize(
@@ -31,7 +31,7 @@ def test_an_input_is_a_list_of_items(given: Any, expected: list[Json]) -> None:
 )
 def test_an_input_that_is_none_is_refused(given: Any, param: str) -> None:
     with pytest.raises(InvalidParameter) as refused:
-        items.as_items(given)
+        items.input_items(given)
     assert refused.value.param == param
 
 
@@ -48,10 +48,10 @@ def test_an_input_that_is_none_is_refused(given: Any, param: str) -> None:
 )
 def test_an_item_that_is_none_is_named_by_its_place(item: Json, param: str) -> None:
     with pytest.raises(InvalidParameter) as refused:
-        items.as_items([HELLO, item])
+        items.input_items([HELLO, item])
     assert refused.value.param == param
     with pytest.raises(InvalidParameter) as refused:
-        items.as_items([HELLO, item], "items")
+        items.input_items([HELLO, item], "items")
     assert refused.value.param == param.replace("input", "items")
 
 
@@ -98,18 +98,18 @@ def message(role: str, *content: Json) -> Json:
     ],
 )
 def test_a_kept_item_is_whole(given: Json, expected: Json) -> None:
-    assert items.kept(given, counted()) == expected
+    assert items.stored_item(given, counted_ids()) == expected
 
 
 def test_what_goes_upstream_has_no_name_but_sealed_ones_and_no_reasoning_without_content() -> None:
     said = [
-        items.kept(HELLO, counted()),
+        items.stored_item(HELLO, counted_ids()),
         {"id": "rs_2", "type": "reasoning", "summary": []},
         {"id": "rs_3", "type": "reasoning", "summary": [], "encrypted_content": "gAAAA"},
         {"id": "fc_4", "type": "function_call", "call_id": "c", "name": "f", "arguments": "{}", "status": "completed"},
         {"id": "ws_5", "type": "web_search_call", "status": "completed"},
     ]
-    assert items.for_upstream(said) == [
+    assert items.upstream_items(said) == [
         {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "Hello"}]},
         {"id": "rs_3", "type": "reasoning", "summary": [], "encrypted_content": "gAAAA"},
         {"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"},
@@ -118,10 +118,10 @@ def test_what_goes_upstream_has_no_name_but_sealed_ones_and_no_reasoning_without
 
 
 def test_a_compaction_of_ours_speaks_again_and_anothers_goes_on_untouched() -> None:
-    ours = items.compaction([HELLO, {"role": "developer", "content": "They spoke of tides."}], counted())
+    ours = items.compaction_item([HELLO, {"role": "developer", "content": "They spoke of tides."}], counted_ids())
     theirs = {"type": "compaction", "id": "cmp_9", "encrypted_content": "gAAAA"}
     assert "tides" not in ours["encrypted_content"]
-    *told, untouched = items.for_upstream([ours, theirs])
+    *told, untouched = items.upstream_items([ours, theirs])
     assert [said["content"] for said in told] == ["Hello", "They spoke of tides."]
     assert untouched == theirs
 
@@ -129,7 +129,7 @@ def test_a_compaction_of_ours_speaks_again_and_anothers_goes_on_untouched() -> N
 @pytest.mark.parametrize("content", ["tg1.!!!!", "tg1.aGVsbG8=", "tg1.a"])
 def test_a_damaged_compaction_is_refused(content: str) -> None:
     with pytest.raises(InvalidParameter):
-        items.for_upstream([{"type": "compaction", "encrypted_content": content}])
+        items.upstream_items([{"type": "compaction", "encrypted_content": content}])
 
 
 JSONB = (
@@ -151,5 +151,5 @@ JSONB = (
     ],
 )
 def test_what_is_kept_goes_upstream_as_if_it_had_been_decoded(kept: bytes) -> None:
-    plain = items.for_upstream([msgspec.json.decode(kept)])
-    assert [msgspec.json.decode(item) for item in items.kept_for_upstream(kept)] == plain
+    plain = items.upstream_items([msgspec.json.decode(kept)])
+    assert [msgspec.json.decode(item) for item in items.encoded_upstream_items(kept)] == plain

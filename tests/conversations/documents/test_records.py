@@ -4,15 +4,17 @@ import msgspec
 import pytest
 
 from tests.conversations.said import response
-from tidegate.conversations.documents.records import Item, metadata_of
+from tidegate.conversations.documents.records import ConversationItem, metadata_of
 
 
 def test_an_item_is_read_from_its_document() -> None:
     document = b'{"id":"rs_1","type":"reasoning","summary":[]}'
-    assert Item.of(document) == Item(id="rs_1", type="reasoning", role=None, document=document)
-    assert Item.of(b'{"id":"msg_1","role":"user","content":"hi"}').type == "message"
+    assert ConversationItem.from_document(document) == ConversationItem(
+        id="rs_1", type="reasoning", role=None, document=document
+    )
+    assert ConversationItem.from_document(b'{"id":"msg_1","role":"user","content":"hi"}').type == "message"
     with pytest.raises(msgspec.DecodeError):
-        Item.of(b'{"type":"reasoning"}')
+        ConversationItem.from_document(b'{"type":"reasoning"}')
 
 
 @pytest.mark.parametrize(

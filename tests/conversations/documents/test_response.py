@@ -4,9 +4,16 @@ from typing import Any
 
 import pytest
 
-from tests.conversations.counted_ids import counted
-from tidegate.conversations.documents.response import Identity, ResponseForm, failed, is_over, seen, shown_item
-from tidegate.conversations.state_params import Asked
+from tests.conversations.counted_ids import counted_ids
+from tidegate.conversations.documents.response import (
+    ResponseDocument,
+    ResponseIdentity,
+    failed_document,
+    is_finished,
+    visible_item,
+    visible_response,
+)
+from tidegate.conversations.state_params import StateParams
 
 Json = dict[str, Any]
 
@@ -48,12 +55,14 @@ MESSAGE: Json = {"id": "msg_theirs", "type": "message", "role": "assistant", "co
 BARE: Json = {"id": "resp_theirs", "object": "response", "created_at": 1, "model": "m", "output": [MESSAGE]}
 
 
-def form(asked: Asked, **body: Any) -> ResponseForm:
-    return ResponseForm(Identity(id="resp_ours", asked=asked, body=body, created_at=100), counted())
+def form(asked: StateParams, **body: Any) -> ResponseDocument:
+    return ResponseDocument(
+        ResponseIdentity(id="resp_ours", state_params=asked, body=body, created_at=100), counted_ids()
+    )
 
 
 def test_a_bare_answer_is_made_whole() -> None:
-    document = form(Asked(store=True)).response(BARE, now=107.9)
+    document = form(StateParams(store=True)).response(BARE, now=107.9)
     assert set(STRICT) - set(document) == set()
     assert document["id"] == "resp_ours"
     assert document["status"] == "completed"
@@ -62,31 +71,31 @@ def test_a_bare_answer_is_made_whole() -> None:
 
 
 def test_what_the_upstream_says_counts_before_the_request_and_the_request_before_the_default() -> None:
-    document = form(Asked(store=True), temperature=0.5, top_p=0.1).response({**BARE, "temperature": 0.7}, now=100)
+    document = form(StateParams(store=True), temperature=0.5, top_p=0.1).response({**BARE, "temperature": 0.7}, now=100)
     assert (document["temperature"], document["top_p"], document["presence_penalty"]) == (0.7, 0.1, 0.0)
 
 
 def test_the_callers_own_words_are_the_last() -> None:
-    asked = Asked(store=False, previous="resp_before", metadata={"a": "b"})
+    asked = StateParams(store=False, previous_response_id="resp_before", metadata={"a": "b"})
     others = {**BARE, "store": False, "previous_response_id": None, "metadata": {"x": "y"}, "conversation": {"id": "c"}}
     document = form(asked).response(others, now=100)
     assert document["store"] is False
     assert document["previous_response_id"] == "resp_before"
     assert document["metadata"] == {"a": "b"}
     assert document["conversation"] is None
-    turn = form(Asked(store=True, conversation="conv_1")).response(BARE, now=100)
+    turn = form(StateParams(store=True, conversation="conv_1")).response(BARE, now=100)
     assert turn["conversation"] == {"id": "conv_1"}
 
 
 @pytest.mark.parametrize("status", ["in_progress", "incomplete", "failed", "cancelled", "queued"])
 def test_only_what_is_completed_has_a_time_of_completion(status: str) -> None:
-    document = form(Asked(store=True)).response({**BARE, "status": status, "completed_at": 3}, now=100)
+    document = form(StateParams(store=True)).response({**BARE, "status": status, "completed_at": 3}, now=100)
     assert document["completed_at"] is None
-    assert is_over(document) is (status not in ("in_progress", "queued"))
+    assert is_finished(document) is (status not in ("in_progress", "queued"))
 
 
 def test_an_item_keeps_the_id_it_was_given_first() -> None:
-    answer = form(Asked(store=True))
+    answer = form(StateParams(store=True))
     first = answer.item(MESSAGE, 0)
     again = answer.item({**MESSAGE, "status": "completed"}, 0)
     other = answer.item({"type": "function_call", "call_id": "c"}, 1)
@@ -95,30 +104,30 @@ def test_an_item_keeps_the_id_it_was_given_first() -> None:
     assert other["id"] == nameless["id"] == "fc_2"
     assert answer.item_id(1) == "fc_2"
     assert answer.item_id(2) is None
-    assert answer.renamed == {"msg_theirs": "msg_1"}
+    assert answer.renamed_ids == {"msg_theirs": "msg_1"}
 
 
 def test_usage_has_every_figure() -> None:
     counted_ = {"input_tokens": 1, "output_tokens": 2, "total_tokens": 3, "input_tokens_details": {"cached_tokens": 1}}
-    document = form(Asked(store=True)).response({**BARE, "usage": counted_}, now=100)
+    document = form(StateParams(store=True)).response({**BARE, "usage": counted_}, now=100)
     assert document["usage"]["input_tokens_details"] == {"cached_tokens": 1, "cache_write_tokens": 0}
     assert document["usage"]["output_tokens_details"] == {"reasoning_tokens": 0}
-    assert form(Asked(store=True)).response(BARE, now=100)["usage"] is None
+    assert form(StateParams(store=True)).response(BARE, now=100)["usage"] is None
 
 
 def test_encrypted_reasoning_is_kept_and_shown_only_to_who_asked() -> None:
     reasoning = {"id": "rs_1", "type": "reasoning", "summary": [], "encrypted_content": "x"}
-    asked = Asked(store=True, include=frozenset({"reasoning.encrypted_content"}))
-    assert "encrypted_content" not in shown_item(reasoning, Asked(store=True))
-    assert shown_item(reasoning, asked) == reasoning
-    assert shown_item(MESSAGE, Asked(store=True)) == MESSAGE
+    asked = StateParams(store=True, include=frozenset({"reasoning.encrypted_content"}))
+    assert "encrypted_content" not in visible_item(reasoning, StateParams(store=True))
+    assert visible_item(reasoning, asked) == reasoning
+    assert visible_item(MESSAGE, StateParams(store=True)) == MESSAGE
     document = {**BARE, "output": [reasoning]}
-    assert seen(document, ())["output"] == [{"id": "rs_1", "type": "reasoning", "summary": []}]
-    assert seen(document, asked.include) == document
+    assert visible_response(document, ())["output"] == [{"id": "rs_1", "type": "reasoning", "summary": []}]
+    assert visible_response(document, asked.include) == document
 
 
 def test_an_answer_that_broke_off_says_why() -> None:
-    document = failed({**BARE, "status": "in_progress"}, {"code": "server_error", "message": "It broke."})
+    document = failed_document({**BARE, "status": "in_progress"}, {"code": "server_error", "message": "It broke."})
     assert document["status"] == "failed"
     assert document["error"] == {"code": "server_error", "message": "It broke."}
 
@@ -136,7 +145,7 @@ def test_an_answer_that_broke_off_says_why() -> None:
     ],
 )
 def test_the_form_that_was_asked_for_is_told_whole(asked: Any, told: Any) -> None:
-    assert form(Asked(store=True), text=asked).response(BARE, now=100)["text"] == told
+    assert form(StateParams(store=True), text=asked).response(BARE, now=100)["text"] == told
 
 
 def test_what_an_upstream_leaves_out_of_its_items_and_tools_is_there() -> None:
@@ -152,7 +161,7 @@ def test_what_an_upstream_leaves_out_of_its_items_and_tools_is_there() -> None:
         "tools": [tool, {"type": "web_search"}],
         "temperature": None,
     }
-    document = form(Asked(store=True)).response(answer, now=100)
+    document = form(StateParams(store=True)).response(answer, now=100)
     message, reasoning = document["output"]
     assert message["content"][0] == {"type": "output_text", "text": "Hi", "annotations": [], "logprobs": []}
     assert message["content"][1] == {"type": "refusal"}

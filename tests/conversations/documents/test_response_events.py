@@ -5,10 +5,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.conversations.counted_ids import counted
-from tidegate.conversations.documents.response import Identity
-from tidegate.conversations.documents.response_events import ResponseEvents
-from tidegate.conversations.state_params import Asked
+from tests.conversations.counted_ids import counted_ids
+from tidegate.conversations.documents.response import ResponseIdentity
+from tidegate.conversations.documents.response_events import ResponseStreamRewriter
+from tidegate.conversations.state_params import StateParams
 from tidegate.core.errors import MalformedAnswer
 from tidegate.wire import sse
 from tidegate.wire.responses import to_events
@@ -35,9 +35,9 @@ ANSWER: Json = {
 }
 
 
-def rewriter(asked: Asked | None = None) -> ResponseEvents:
-    identity = Identity(id="resp_ours", asked=asked or Asked(store=True), body={}, created_at=100)
-    return ResponseEvents(identity, counted())
+def rewriter(asked: StateParams | None = None) -> ResponseStreamRewriter:
+    identity = ResponseIdentity(id="resp_ours", state_params=asked or StateParams(store=True), body={}, created_at=100)
+    return ResponseStreamRewriter(identity, counted_ids())
 
 
 def encoded(event: Json) -> bytes:
@@ -57,7 +57,7 @@ def nameless(event: Json) -> Json:
 def test_no_event_speaks_of_the_upstreams_ids() -> None:
     changing = rewriter()
     came = to_events(ANSWER)
-    left = read([changing.event(encoded(event), now=101.0) for event in came])
+    left = read([changing.rewrite_event(encoded(event), now=101.0) for event in came])
     assert [event["type"] for event in left] == [event["type"] for event in came]
     assert [event["sequence_number"] for event in left] == list(range(len(came)))
     names = {event["item_id"] for event in left if "item_id" in event}
@@ -71,26 +71,26 @@ def test_no_event_speaks_of_the_upstreams_ids() -> None:
 
 def test_the_text_is_never_touched() -> None:
     changing = rewriter()
-    left = read([changing.event(encoded(event), now=101.0) for event in to_events(ANSWER)])
+    left = read([changing.rewrite_event(encoded(event), now=101.0) for event in to_events(ANSWER)])
     text = "".join(event["delta"] for event in left if event["type"] == "response.output_text.delta")
     assert text == 'They said "msg_theirs" and more.'
 
 
 def test_what_is_kept_is_the_last_event_with_the_encrypted_reasoning() -> None:
     changing = rewriter()
-    left = read([changing.event(encoded(event), now=101.0) for event in to_events(ANSWER)])
-    assert changing.last is not None
-    assert changing.last["output"][0]["encrypted_content"] == "secret"
+    left = read([changing.rewrite_event(encoded(event), now=101.0) for event in to_events(ANSWER)])
+    assert changing.final_document is not None
+    assert changing.final_document["output"][0]["encrypted_content"] == "secret"
     assert "secret" not in repr(left)
     shown = {**left[-1]["response"]}
-    assert {**changing.last, "output": None} == {**shown, "output": None}
-    asking = rewriter(Asked(store=True, include=frozenset({"reasoning.encrypted_content"})))
-    assert "secret" in repr([asking.event(encoded(event), now=101.0) for event in to_events(ANSWER)][-1])
+    assert {**changing.final_document, "output": None} == {**shown, "output": None}
+    asking = rewriter(StateParams(store=True, include=frozenset({"reasoning.encrypted_content"})))
+    assert "secret" in repr([asking.rewrite_event(encoded(event), now=101.0) for event in to_events(ANSWER)][-1])
 
 
 def test_items_without_ids_get_some() -> None:
     changing = rewriter()
-    left = read([changing.event(encoded(nameless(event)), now=101.0) for event in to_events(ANSWER)])
+    left = read([changing.rewrite_event(encoded(nameless(event)), now=101.0) for event in to_events(ANSWER)])
     by_index: dict[int, set[str]] = {}
     for event in left:
         if "output_index" in event:
@@ -100,10 +100,10 @@ def test_items_without_ids_get_some() -> None:
 
 def test_whole_and_streamed_keep_the_same() -> None:
     whole, streamed = rewriter(), rewriter()
-    body = whole.whole(msgspec.json.encode(ANSWER), now=101.0)
+    body = whole.rewrite_body(msgspec.json.encode(ANSWER), now=101.0)
     for event in to_events(ANSWER):
-        streamed.event(encoded(event), now=101.0)
-    assert whole.last == streamed.last
+        streamed.rewrite_event(encoded(event), now=101.0)
+    assert whole.final_document == streamed.final_document
     assert b"secret" not in body
 
 
@@ -111,8 +111,8 @@ def test_whole_and_streamed_keep_the_same() -> None:
 def test_an_answer_that_broke_off_is_kept_as_far_as_its_items_were_done(events: int, items: int | None) -> None:
     changing = rewriter()
     for event in to_events(ANSWER)[:events]:
-        changing.event(encoded(event), now=101.0)
-    document = changing.broken_off(now=102.0)
+        changing.rewrite_event(encoded(event), now=101.0)
+    document = changing.partial_document(now=102.0)
     assert (None if document is None else len(document["output"])) == items
     if document is not None:
         assert (document["id"], document["status"]) == ("resp_ours", "in_progress")
@@ -121,20 +121,20 @@ def test_an_answer_that_broke_off_is_kept_as_far_as_its_items_were_done(events: 
 def test_an_end_without_output_is_kept_with_what_was_said() -> None:
     whole, silent = rewriter(), rewriter()
     for event in to_events(ANSWER):
-        whole.event(encoded(event), now=101.0)
+        whole.rewrite_event(encoded(event), now=101.0)
         last = event["type"] == "response.completed"
-        left = silent.event(
+        left = silent.rewrite_event(
             encoded({**event, "response": {**event["response"], "output": []}} if last else event), now=101.0
         )
-    assert silent.last == whole.last
+    assert silent.final_document == whole.final_document
     shown = read([left])[0]["response"]["output"][1]
     assert shown["content"][0]["text"] == ANSWER["output"][1]["content"][0]["text"]
 
 
 def test_comments_and_the_end_marker_pass() -> None:
     changing = rewriter()
-    assert changing.event(b": ping\n\n", now=1.0) == b": ping\n\n"
-    assert changing.event(b"data: [DONE]\n\n", now=1.0) == b"data: [DONE]\n\n"
+    assert changing.rewrite_event(b": ping\n\n", now=1.0) == b": ping\n\n"
+    assert changing.rewrite_event(b"data: [DONE]\n\n", now=1.0) == b"data: [DONE]\n\n"
 
 
 @pytest.mark.parametrize(
@@ -149,13 +149,13 @@ def test_comments_and_the_end_marker_pass() -> None:
 )
 def test_what_is_no_event_is_a_typed_error(data: bytes) -> None:
     with pytest.raises(MalformedAnswer):
-        rewriter().event(sse.encode(data), now=1.0)
+        rewriter().rewrite_event(sse.encode(data), now=1.0)
     with pytest.raises(MalformedAnswer):
-        rewriter().whole(b'{"output":[7]}', now=1.0)
+        rewriter().rewrite_body(b'{"output":[7]}', now=1.0)
 
 
 def test_the_end_marker_passes_also_where_items_have_no_names() -> None:
     changing = rewriter()
     for event in to_events(ANSWER)[:5]:
-        changing.event(encoded(nameless(event)), now=101.0)
-    assert changing.event(sse.DONE, now=1.0) == sse.DONE
+        changing.rewrite_event(encoded(nameless(event)), now=101.0)
+    assert changing.rewrite_event(sse.DONE, now=1.0) == sse.DONE

@@ -2,16 +2,16 @@
 
 import pytest
 
-from tests.conversations.said import AT, ids, item, message, response, said
-from tidegate.conversations.documents.records import Conversation, Item, PageAsk
+from tests.conversations.said import AT, ids, item, message, response, texts_of
+from tidegate.conversations.documents.records import Conversation, ConversationItem, PageRequest
 from tidegate.conversations.storage.conversations import ConversationStore
 from tidegate.conversations.storage.responses import ResponseStore
-from tidegate.core.errors import ConversationNotFound, ItemNotFound, NotStored, TooManyItems
+from tidegate.core.errors import ConversationNotFound, ItemNotFound, ObjectNotFound, TooManyItems
 
 NAMED = Conversation(id="conv_1", created_at=AT, metadata={"topic": "tides"})
 
 
-def many(count: int) -> list[Item]:
+def many(count: int) -> list[ConversationItem]:
     """So many messages, from msg_0 on."""
     return [message(f"msg_{n}", str(n)) for n in range(count)]
 
@@ -31,11 +31,11 @@ async def test_its_items_come_in_pages_of_either_order(conversations: Conversati
     await conversations.create("shop", NAMED, many(20))
     await conversations.add_items("shop", "conv_1", [message("msg_20", "20")])
     pages = {
-        PageAsk(limit=2): (["msg_20", "msg_19"], True),
-        PageAsk(limit=2, after="msg_2"): (["msg_1", "msg_0"], False),
-        PageAsk(limit=2, descending=False): (["msg_0", "msg_1"], True),
-        PageAsk(limit=2, after="msg_19", descending=False): (["msg_20"], False),
-        PageAsk(after="msg_0"): ([], False),
+        PageRequest(limit=2): (["msg_20", "msg_19"], True),
+        PageRequest(limit=2, after="msg_2"): (["msg_1", "msg_0"], False),
+        PageRequest(limit=2, descending=False): (["msg_0", "msg_1"], True),
+        PageRequest(limit=2, after="msg_19", descending=False): (["msg_20"], False),
+        PageRequest(after="msg_0"): ([], False),
     }
     for ask, expected in pages.items():
         page = await conversations.items("shop", "conv_1", ask)
@@ -44,9 +44,9 @@ async def test_its_items_come_in_pages_of_either_order(conversations: Conversati
 
 async def test_what_does_not_exist_is_said_to_be_missing(conversations: ConversationStore) -> None:
     with pytest.raises(ConversationNotFound):
-        await conversations.past("shop", "conv_1")
+        await conversations.history("shop", "conv_1")
     with pytest.raises(ConversationNotFound):
-        await conversations.items("shop", "conv_1", PageAsk())
+        await conversations.items("shop", "conv_1", PageRequest())
     with pytest.raises(ConversationNotFound):
         await conversations.add_items("shop", "conv_1", [message("msg_1", "a")])
     with pytest.raises(ConversationNotFound):
@@ -54,26 +54,26 @@ async def test_what_does_not_exist_is_said_to_be_missing(conversations: Conversa
     with pytest.raises(ConversationNotFound):
         await conversations.delete("shop", "conv_1")
     await conversations.create("shop", NAMED)
-    assert (await conversations.past("shop", "conv_1")).said == ()
-    assert (await conversations.items("shop", "conv_1", PageAsk())).items == ()
+    assert (await conversations.history("shop", "conv_1")).items == ()
+    assert (await conversations.items("shop", "conv_1", PageRequest())).items == ()
     for act in (conversations.get_item, conversations.delete_item):
         with pytest.raises(ItemNotFound):
             await act("shop", "conv_1", "msg_1")
     with pytest.raises(ItemNotFound):
-        await conversations.items("shop", "conv_1", PageAsk(after="msg_1"))
+        await conversations.items("shop", "conv_1", PageRequest(after="msg_1"))
 
 
 async def test_a_chain_of_responses_is_no_conversation(
     conversations: ConversationStore, responses: ResponseStore
 ) -> None:
     await responses.save("shop", response("resp_1"), [message("msg_1", "a")], [])
-    async with conversations._archive.rows.transaction("shop") as connection:  # noqa: SLF001  # its name is told nobody
+    async with conversations._base.rows.transaction("shop") as connection:  # noqa: SLF001  # its name is told nobody
         name = await connection.fetchval("SELECT id FROM conversations")
-    for act in (conversations.get, conversations.past, conversations.delete):
+    for act in (conversations.get, conversations.history, conversations.delete):
         with pytest.raises(ConversationNotFound):
             await act("shop", name)
     with pytest.raises(ConversationNotFound):
-        await conversations.items("shop", name, PageAsk())
+        await conversations.items("shop", name, PageRequest())
     with pytest.raises(ConversationNotFound):
         await conversations.get_item("shop", name, "msg_1")
 
@@ -88,14 +88,14 @@ async def test_twenty_items_at_once_and_no_more(conversations: ConversationStore
 
 async def test_an_item_is_deleted_from_the_conversation(conversations: ConversationStore) -> None:
     await conversations.create("shop", NAMED, many(3))
-    before = await conversations.past("shop", "conv_1")
+    before = await conversations.history("shop", "conv_1")
     assert (await conversations.get_item("shop", "conv_1", "msg_1")).id == many(3)[1].id
     assert await conversations.delete_item("shop", "conv_1", "msg_1") == NAMED
-    after = await conversations.past("shop", "conv_1")
-    assert said(after) == ["0", "2"]
+    after = await conversations.history("shop", "conv_1")
+    assert texts_of(after) == ["0", "2"]
     assert after.version != before.version
     await conversations.add_items("shop", "conv_1", [message("msg_3", "3")])
-    assert said(await conversations.past("shop", "conv_1")) == ["0", "2", "3"]
+    assert texts_of(await conversations.history("shop", "conv_1")) == ["0", "2", "3"]
 
 
 @pytest.mark.parametrize("descending", [False, True])
@@ -104,9 +104,9 @@ async def test_who_pages_comes_to_an_end_also_where_an_item_was_said_twice(
 ) -> None:
     twice = item("rs_1", "reasoning", summary=[])  # an id that is not ours to exchange
     await conversations.create("shop", NAMED, [message("msg_1", "a"), twice, message("msg_2", "b"), twice])
-    ask, pages = PageAsk(limit=1, descending=descending), 1
+    ask, pages = PageRequest(limit=1, descending=descending), 1
     while (page := await conversations.items("shop", "conv_1", ask)).has_more:
-        ask = PageAsk(limit=1, descending=descending, after=page.items[-1].id)
+        ask = PageRequest(limit=1, descending=descending, after=page.items[-1].id)
         pages += 1
         assert pages <= 4
 
@@ -117,13 +117,13 @@ async def test_items_survive_their_conversation_in_the_responses_that_have_them(
     await conversations.create("shop", NAMED, [message("msg_0", "0")])
     say = response("resp_1", conversation_id="conv_1")
     await responses.save("shop", say, [message("msg_1", "a")], [message("msg_2", "b", "assistant")])
-    asked = [ids((await responses.input_items("shop", "resp_1", PageAsk())).items)]
+    asked = [ids((await responses.input_items("shop", "resp_1", PageRequest())).items)]
     await conversations.delete_item("shop", "conv_1", "msg_0")
     await conversations.delete_item("shop", "conv_1", "msg_2")
     assert ids((await responses.get("shop", "resp_1")).output) == ["msg_2"]
     await conversations.delete("shop", "conv_1")
     assert ids((await responses.get("shop", "resp_1")).output) == ["msg_2"]
-    asked.append(ids((await responses.input_items("shop", "resp_1", PageAsk())).items))
+    asked.append(ids((await responses.input_items("shop", "resp_1", PageRequest())).items))
     assert asked == [["msg_1", "msg_0"], ["msg_1"]]
 
 
@@ -133,14 +133,14 @@ async def test_another_project_has_none_of_it(conversations: ConversationStore) 
         conversations.get("bank", "conv_1"),
         conversations.update("bank", "conv_1", {}),
         conversations.delete("bank", "conv_1"),
-        conversations.past("bank", "conv_1"),
-        conversations.items("bank", "conv_1", PageAsk()),
+        conversations.history("bank", "conv_1"),
+        conversations.items("bank", "conv_1", PageRequest()),
         conversations.add_items("bank", "conv_1", [message("msg_2", "b")]),
         conversations.get_item("bank", "conv_1", "msg_1"),
         conversations.delete_item("bank", "conv_1", "msg_1"),
     ):
-        with pytest.raises(NotStored):
+        with pytest.raises(ObjectNotFound):
             await act
     await conversations.create("bank", NAMED)
-    assert (await conversations.past("bank", "conv_1")).said == ()
-    assert said(await conversations.past("shop", "conv_1")) == ["a"]
+    assert (await conversations.history("bank", "conv_1")).items == ()
+    assert texts_of(await conversations.history("shop", "conv_1")) == ["a"]

@@ -9,9 +9,9 @@ from tests.conversations.said import AT, completion, item, message, response
 from tidegate.conversations.documents.records import Conversation
 from tidegate.conversations.storage.completions import CompletionStore
 from tidegate.conversations.storage.conversations import ConversationStore
-from tidegate.conversations.storage.export import Export
+from tidegate.conversations.storage.export import ConversationExport
 from tidegate.conversations.storage.responses import ResponseStore
-from tidegate.conversations.storage.store_base import Archive
+from tidegate.conversations.storage.store_base import StoreBase
 
 IMAGE = "data:image/png;base64," + "A" * 100_000
 PICTURE = item("msg_p", "message", role="user", content=[{"type": "input_image", "image_url": IMAGE}])
@@ -20,8 +20,8 @@ NUL = item("msg_n", "message", role="user", content="a\0b")
 
 @pytest.fixture
 async def export(
-    archive: Archive, responses: ResponseStore, conversations: ConversationStore, completions: CompletionStore
-) -> Export:
+    archive: StoreBase, responses: ResponseStore, conversations: ConversationStore, completions: CompletionStore
+) -> ConversationExport:
     named = Conversation(id="conv_1", created_at=AT, metadata={"topic": "tides"})
     await conversations.create("shop", named, [PICTURE, NUL, *(message(f"msg_{n}", str(n)) for n in range(15))])
     for n, user in enumerate(("ada", "bob")):
@@ -30,15 +30,15 @@ async def export(
         await completions.save("shop", completion(f"c{n}", {"role": "user", "content": IMAGE}, end_user=user))
     await responses.save("shop", response("resp_2", end_user="bob"), [message("msg_x", "x")], [])
     await responses.save("bank", response("resp_1"), [message("msg_1", "elsewhere")], [])
-    return Export(archive)
+    return ConversationExport(archive)
 
 
-async def lines(export: Export, *asked: str) -> list[dict[str, Any]]:
+async def lines(export: ConversationExport, *asked: str) -> list[dict[str, Any]]:
     """The lines, decoded."""
     return [msgspec.json.decode(line) async for line in export.lines(*asked)]
 
 
-async def test_a_project_is_exported_whole(export: Export) -> None:
+async def test_a_project_is_exported_whole(export: ConversationExport) -> None:
     said = await lines(export, "shop")
     kinds = [line["kind"] for line in said]
     assert [kinds.count(kind) for kind in ("conversation", "chain", "item", "response", "completion")] == [
@@ -57,7 +57,7 @@ async def test_a_project_is_exported_whole(export: Export) -> None:
     assert said[-1]["messages"] == [{"role": "user", "content": IMAGE}]
 
 
-async def test_an_end_users_export_has_nothing_that_others_said(export: Export) -> None:
+async def test_an_end_users_export_has_nothing_that_others_said(export: ConversationExport) -> None:
     said = await lines(export, "shop", "ada")
     assert {line.get("end_user") for line in said} == {None, "ada"}
     assert [line["id"] for line in said if line["kind"] in ("response", "completion")] == ["resp_0", "c0"]
@@ -67,7 +67,7 @@ async def test_an_end_users_export_has_nothing_that_others_said(export: Export) 
 
 
 async def test_what_was_deleted_and_is_still_there_is_exported_and_marked(
-    export: Export, conversations: ConversationStore
+    export: ConversationExport, conversations: ConversationStore
 ) -> None:
     await conversations.delete_item("shop", "conv_1", "msg_ada")
     items = [line for line in await lines(export, "shop", "ada") if line["kind"] == "item"]

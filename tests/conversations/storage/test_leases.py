@@ -5,13 +5,13 @@ import gc
 import pytest
 
 from tests.conversations.said import message, response
-from tests.eventually import until_so
-from tidegate.conversations.documents.records import Conversation, PageAsk
+from tests.eventually import wait_until_async
+from tidegate.conversations.documents.records import Conversation, PageRequest
 from tidegate.conversations.storage.conversations import ConversationStore
-from tidegate.conversations.storage.leases import Leases
+from tidegate.conversations.storage.leases import LeaseRenewal
 from tidegate.conversations.storage.responses import ResponseStore
-from tidegate.conversations.storage.store_base import Archive
-from tidegate.core.errors import ConversationBusy, ConversationNotFound
+from tidegate.conversations.storage.store_base import StoreBase
+from tidegate.core.errors import ConversationLocked, ConversationNotFound
 from tidegate.storage.postgres import Postgres
 
 NAMED = Conversation(id="conv_1", created_at=1.0)
@@ -26,19 +26,19 @@ async def seconds_left(postgres: Postgres) -> float:
 
 async def test_while_one_has_it_nobody_adds_and_everybody_reads(conversations: ConversationStore) -> None:
     await conversations.create("shop", NAMED, [message("msg_1", "a")])
-    past = await conversations.turn("shop", "conv_1", "resp_1")
+    past = await conversations.begin_turn("shop", "conv_1", "resp_1")
     assert past.lease is not None
     for act in (
-        conversations.turn("shop", "conv_1", "resp_2"),
+        conversations.begin_turn("shop", "conv_1", "resp_2"),
         conversations.add_items("shop", "conv_1", [message("msg_2", "b")]),
         conversations.delete_item("shop", "conv_1", "msg_1"),
     ):
-        with pytest.raises(ConversationBusy):
+        with pytest.raises(ConversationLocked):
             await act
-    assert len((await conversations.items("shop", "conv_1", PageAsk())).items) == 1
-    assert (await conversations.past("shop", "conv_1")).said == past.said
+    assert len((await conversations.items("shop", "conv_1", PageRequest())).items) == 1
+    assert (await conversations.history("shop", "conv_1")).items == past.items
     await conversations.update("shop", "conv_1", {"of": "ann"})
-    await conversations.give_back(past.lease)
+    await conversations.release_lease(past.lease)
     await conversations.add_items("shop", "conv_1", [message("msg_2", "b")])
 
 
@@ -46,58 +46,58 @@ async def test_saving_the_turn_ends_the_lease(
     conversations: ConversationStore, responses: ResponseStore, postgres: Postgres
 ) -> None:
     await conversations.create("shop", NAMED)
-    past = await conversations.turn("shop", "conv_1", "resp_1")
+    past = await conversations.begin_turn("shop", "conv_1", "resp_1")
     turn = response("resp_1", conversation_id="conv_1")
     await responses.save("shop", turn, [message("msg_1", "a")], [], version=past.version)
     assert await seconds_left(postgres) == 0
-    await conversations.turn("shop", "conv_1", "resp_2")
+    await conversations.begin_turn("shop", "conv_1", "resp_2")
 
 
-async def test_a_lease_ends_by_itself(archive: Archive, conversations: ConversationStore) -> None:
+async def test_a_lease_ends_by_itself(archive: StoreBase, conversations: ConversationStore) -> None:
     await conversations.create("shop", NAMED)
-    await ConversationStore(archive, lease_seconds=0).turn("shop", "conv_1", "resp_1")
-    await conversations.turn("shop", "conv_1", "resp_2")
+    await ConversationStore(archive, lease_seconds=0).begin_turn("shop", "conv_1", "resp_1")
+    await conversations.begin_turn("shop", "conv_1", "resp_2")
 
 
 async def test_it_is_renewed_for_as_long_as_somebody_has_it(
-    archive: Archive, conversations: ConversationStore, postgres: Postgres
+    archive: StoreBase, conversations: ConversationStore, postgres: Postgres
 ) -> None:
     await conversations.create("shop", NAMED)
-    leases = Leases(postgres, seconds=3600)
-    past = await ConversationStore(archive, leases.hold, lease_seconds=60).turn("shop", "conv_1", "resp_1")
+    leases = LeaseRenewal(postgres, seconds=3600)
+    past = await ConversationStore(archive, leases.register, lease_seconds=60).begin_turn("shop", "conv_1", "resp_1")
     assert await seconds_left(postgres) <= 60
-    await leases.renew()
+    await leases.renew_all()
     assert await seconds_left(postgres) > 60
-    shorter = Leases(postgres, seconds=1)
+    shorter = LeaseRenewal(postgres, seconds=1)
     assert past.lease is not None
-    shorter.hold(past.lease)
+    shorter.register(past.lease)
     del past
     gc.collect()
-    await shorter.renew()
+    await shorter.renew_all()
     assert await seconds_left(postgres) > 60, "whoever had it is gone, so nothing was renewed"
 
 
 async def test_a_lease_that_was_lost_is_not_renewed(
-    archive: Archive, conversations: ConversationStore, postgres: Postgres
+    archive: StoreBase, conversations: ConversationStore, postgres: Postgres
 ) -> None:
     await conversations.create("shop", NAMED)
-    leases = Leases(postgres, seconds=3600)
-    lost = await ConversationStore(archive, leases.hold, lease_seconds=0).turn("shop", "conv_1", "resp_1")
-    await conversations.turn("shop", "conv_1", "resp_2")
-    await leases.renew()
+    leases = LeaseRenewal(postgres, seconds=3600)
+    lost = await ConversationStore(archive, leases.register, lease_seconds=0).begin_turn("shop", "conv_1", "resp_1")
+    await conversations.begin_turn("shop", "conv_1", "resp_2")
+    await leases.renew_all()
     assert await seconds_left(postgres) < 3600
     assert lost.lease is not None
-    await conversations.give_back(lost.lease)
+    await conversations.release_lease(lost.lease)
     assert await seconds_left(postgres) > 0
 
 
 async def test_nobody_waits_long_to_give_it_back(conversations: ConversationStore, postgres: Postgres) -> None:
     await conversations.create("shop", NAMED)
-    past = await conversations.turn("shop", "conv_1", "resp_1")
+    past = await conversations.begin_turn("shop", "conv_1", "resp_1")
     assert past.lease is not None
     async with postgres.connection() as connection, connection.transaction():
         await connection.execute("SELECT FROM conversations FOR UPDATE")
-        await conversations.give_back(past.lease)
+        await conversations.release_lease(past.lease)
     assert await seconds_left(postgres) > 0, "it runs out by itself"
 
 
@@ -105,21 +105,21 @@ async def test_what_does_not_exist_is_leased_to_nobody(conversations: Conversati
     await conversations.create("shop", NAMED)
     for project, name in (("shop", "conv_2"), ("bank", "conv_1")):
         with pytest.raises(ConversationNotFound):
-            await conversations.turn(project, name, "resp_1")
+            await conversations.begin_turn(project, name, "resp_1")
 
 
 async def test_leases_are_renewed_between_start_and_close(
-    archive: Archive, conversations: ConversationStore, postgres: Postgres
+    archive: StoreBase, conversations: ConversationStore, postgres: Postgres
 ) -> None:
     await conversations.create("shop", NAMED)
-    leases = Leases(postgres, seconds=0.2)
-    past = await ConversationStore(archive, leases.hold, lease_seconds=0).turn("shop", "conv_1", "resp_1")
+    leases = LeaseRenewal(postgres, seconds=0.2)
+    past = await ConversationStore(archive, leases.register, lease_seconds=0).begin_turn("shop", "conv_1", "resp_1")
     ran_out = await seconds_left(postgres)
 
     async def renewed() -> bool:
         return await seconds_left(postgres) > ran_out
 
     await leases.start()
-    await until_so(renewed)
+    await wait_until_async(renewed)
     await leases.close()
     assert past.lease is not None

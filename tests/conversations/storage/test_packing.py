@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidegate.conversations.storage.packing import LONGEST_INLINE, harmless, pack, unpack
+from tidegate.conversations.storage.packing import MAX_INLINE_BYTES, jsonb_safe, pack, unpack
 
 IMAGE = b'"data:image/png;base64,' + b"iVBOR" * 20_000 + b'"'
 TEXT = ('"' + 'Ebbe \\u00fc \\\\ und \\"Flut\\" 🌊 ' * 4000 + '"').encode()
@@ -26,7 +26,7 @@ TEXT = ('"' + 'Ebbe \\u00fc \\\\ und \\"Flut\\" 🌊 ' * 4000 + '"').encode()
 )
 def test_jsonb_gets_a_replacement_for_what_it_cannot_hold(document: bytes, shown: bytes) -> None:
     packed = pack(document)
-    assert packed.document.encode() == shown == harmless(document)
+    assert packed.document.encode() == shown == jsonb_safe(document)
     assert (packed.exact is None) == (shown == document)
     assert unpack(packed.document, packed.exact) == document
 
@@ -35,7 +35,7 @@ def test_jsonb_gets_a_replacement_for_what_it_cannot_hold(document: bytes, shown
 def test_long_strings_are_kept_apart(long: bytes) -> None:
     document = b'{"a":' + long + b', "b":[' + long + b',"\\u0000"]}'
     packed = pack(document)
-    assert len(packed.document) < LONGEST_INLINE
+    assert len(packed.document) < MAX_INLINE_BYTES
     assert len(packed.exact or b"") < 100
     assert len(packed.contents) == 1
     assert unpack(packed.document, packed.exact, packed.parts, packed.contents) == document
@@ -60,7 +60,7 @@ def test_any_text_comes_back(text: str, times: int) -> None:
     escaped = "".join(f"\\u{ord(one):04x}" if one in "\0\ud800" else one for one in text.replace("\\", "\\\\"))
     escaped = escaped.replace('"', '\\"').replace("\n", "\\n")
     document = ('{"a":"' + escaped * times + '","b":"' + escaped + '"}').encode()
-    packed = pack(document, longest=2000)
+    packed = pack(document, max_inline_bytes=2000)
     msgspec.json.decode(packed.document)
     assert "\\u0000" not in packed.document.replace("\\\\", "")
     assert unpack(packed.document, packed.exact, packed.parts, packed.contents) == document

@@ -59,7 +59,7 @@ async def test_what_has_expired_is_not_seen_any_more_even_before_its_partition_i
 ) -> None:
     await responses.save("shop", response("resp_1"), [message("msg_1", "a")], [])
     clock.advance(29 * 86400)
-    assert (await responses.history("shop", "resp_1")).said
+    assert (await responses.history("shop", "resp_1")).items
     clock.advance(2 * 86400)
     with pytest.raises(PreviousResponseNotFound):
         await responses.history("shop", "resp_1")

@@ -5,8 +5,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.conversations.said import AT, ids, item, plain, response
-from tidegate.conversations.documents.records import Conversation, Item, PageAsk, Past
+from tests.conversations.said import AT, decoded, ids, item, response
+from tidegate.conversations.documents.records import Conversation, ConversationItem, History, PageRequest
 from tidegate.conversations.storage.conversations import ConversationStore
 from tidegate.conversations.storage.responses import ResponseStore
 from tidegate.storage.postgres import Postgres
@@ -14,14 +14,14 @@ from tidegate.storage.postgres import Postgres
 IMAGE = "data:image/png;base64," + "iVBOR" * 40_000
 
 
-def picture(id_: str) -> Item:
+def picture(id_: str) -> ConversationItem:
     """A message with the picture."""
     return item(id_, "message", role="user", content=[{"type": "input_image", "image_url": IMAGE}])
 
 
-def shown(past: Past) -> list[Any]:
+def shown(past: History) -> list[Any]:
     """The contents of what was said."""
-    return [one["content"] for one in msgspec.json.decode(b"[" + b",".join(past.said) + b"]")]
+    return [one["content"] for one in msgspec.json.decode(b"[" + b",".join(past.items) + b"]")]
 
 
 async def uses(postgres: Postgres) -> list[int]:
@@ -37,10 +37,10 @@ async def test_a_part_is_kept_once_and_goes_with_its_last_use(
     await conversations.create("shop", Conversation(id="conv_1", created_at=AT), [picture("msg_3")])
     assert await uses(postgres) == [3]
     past = await responses.history("shop", "resp_1")
-    assert shown(past) == 2 * [plain(picture("any").document)["content"]]
+    assert shown(past) == 2 * [decoded(picture("any").document)["content"]]
     await responses.delete("shop", "resp_1")
     assert await uses(postgres) == [1]
-    assert shown(await conversations.past("shop", "conv_1")) == [plain(picture("any").document)["content"]]
+    assert shown(await conversations.history("shop", "conv_1")) == [decoded(picture("any").document)["content"]]
     await conversations.delete_item("shop", "conv_1", "msg_3")
     assert await uses(postgres) == []
 
@@ -53,10 +53,10 @@ async def test_projects_share_no_parts(conversations: ConversationStore, postgre
 
 async def test_lists_leave_images_out_unless_they_are_asked_for(conversations: ConversationStore) -> None:
     await conversations.create("shop", Conversation(id="conv_1", created_at=AT), [picture("msg_1")])
-    small = await conversations.items("shop", "conv_1", PageAsk())
+    small = await conversations.items("shop", "conv_1", PageRequest())
     assert ids(small.items) == ["msg_1"]
     assert small.items[0].document == picture("msg_1").document.replace(f'"{IMAGE}"'.encode(), b"null")
-    large = await conversations.items("shop", "conv_1", PageAsk(large=True))
+    large = await conversations.items("shop", "conv_1", PageRequest(with_media=True))
     assert large.items[0].document == picture("msg_1").document
 
 
@@ -64,4 +64,4 @@ async def test_lists_leave_images_out_unless_they_are_asked_for(conversations: C
 async def test_thirty_two_megabytes_come_back(responses: ResponseStore) -> None:
     large = item("msg_1", "message", role="user", content="A" * (32 * 1024 * 1024 - 100))
     await responses.save("shop", response("resp_1"), [large], [])
-    assert shown(await responses.history("shop", "resp_1")) == [plain(large.document)["content"]]
+    assert shown(await responses.history("shop", "resp_1")) == [decoded(large.document)["content"]]

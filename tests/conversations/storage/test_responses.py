@@ -5,15 +5,15 @@ import asyncio
 import msgspec
 import pytest
 
-from tests.conversations.said import AT, ids, item, message, plain, response, said
-from tests.eventually import until_so
-from tidegate.conversations.documents.items import compaction, for_upstream
-from tidegate.conversations.documents.records import Conversation, Item, PageAsk
+from tests.conversations.said import AT, decoded, ids, item, message, response, texts_of
+from tests.eventually import wait_until_async
+from tidegate.conversations.documents.items import compaction_item, upstream_items
+from tidegate.conversations.documents.records import Conversation, ConversationItem, PageRequest
 from tidegate.conversations.storage.conversations import ConversationStore
 from tidegate.conversations.storage.responses import ResponseStore
-from tidegate.conversations.storage.store_base import Archive
+from tidegate.conversations.storage.store_base import StoreBase
 from tidegate.core.errors import (
-    ConversationBusy,
+    ConversationLocked,
     ConversationNotFound,
     ItemNotFound,
     PreviousResponseNotFound,
@@ -35,8 +35,8 @@ async def test_a_response_comes_back_with_its_output(responses: ResponseStore) -
     await responses.save("shop", saved, [message("msg_1", "When?")], output)
     found = await responses.get("shop", "resp_1")
     assert ids(found.output) == ["rs_1", "msg_2"]
-    assert [plain(one.document) for one in found.output] == [plain(one.document) for one in output]
-    assert plain(found.document) == plain(saved.document)
+    assert [decoded(one.document) for one in found.output] == [decoded(one.document) for one in output]
+    assert decoded(found.document) == decoded(saved.document)
     assert (found.end_user, found.request_id, found.metadata, found.created_at) == ("ada", "req_1", {"a": "b"}, AT)
     assert (found.previous_response_id, found.conversation_id, found.status) == (None, None, "completed")
 
@@ -57,11 +57,11 @@ async def test_a_chain_of_any_shape_tells_its_whole_history(responses: ResponseS
         "3c": ["1", "2b", "3c"],
     }.items():
         past = await responses.history("shop", f"resp_{name}")
-        assert said(past) == [f"{end} {one}" for one in turns for end in ("question", "answer")]
+        assert texts_of(past) == [f"{end} {one}" for one in turns for end in ("question", "answer")]
 
 
 async def test_what_was_said_comes_back_as_an_upstream_that_keeps_nothing_takes_it(responses: ResponseStore) -> None:
-    asked: list[Item] = [
+    asked: list[ConversationItem] = [
         message("msg_1", "When?"),
         item("msg_2", "message", role="user", status="completed", content="none: \0\n,\n a line"),
         item("rs_1", "reasoning", status="completed", summary=[]),
@@ -69,12 +69,14 @@ async def test_what_was_said_comes_back_as_an_upstream_that_keeps_nothing_takes_
         item("fc_1", "function_call", status="completed", call_id="call_1", name="tide", arguments='{"id": "a"}'),
         item("fco_1", "function_call_output", status="completed", call_id="call_1", output="null"),
         item("ws_1", "web_search_call", status="completed", action={"type": "search"}),
-        Item.of(msgspec.json.encode(compaction([{"type": "message", "role": "user", "content": "Hello"}], new_id))),
+        ConversationItem.from_document(
+            msgspec.json.encode(compaction_item([{"type": "message", "role": "user", "content": "Hello"}], new_id))
+        ),
         item("msg_3", "message", role="user", status="completed", content="x" * 100_000),
     ]
     await responses.save("shop", response("resp_1"), asked, [])
-    told = msgspec.json.decode(b"[" + b",".join((await responses.history("shop", "resp_1")).said) + b"]")
-    assert told == for_upstream(plain(one.document) for one in asked)
+    told = msgspec.json.decode(b"[" + b",".join((await responses.history("shop", "resp_1")).items) + b"]")
+    assert told == upstream_items(decoded(one.document) for one in asked)
 
 
 async def test_two_who_go_on_from_one_response_at_once_get_a_chain_each(responses: ResponseStore) -> None:
@@ -82,7 +84,7 @@ async def test_two_who_go_on_from_one_response_at_once_get_a_chain_each(response
     await asyncio.gather(*(turn(responses, f"2{n}", previous_response_id="resp_1") for n in range(4)))
     for n in range(4):
         past = await responses.history("shop", f"resp_2{n}")
-        assert said(past) == ["question 1", "answer 1", f"question 2{n}", f"answer 2{n}"]
+        assert texts_of(past) == ["question 1", "answer 1", f"question 2{n}", f"answer 2{n}"]
 
 
 async def test_what_does_not_exist_is_said_to_be_missing(responses: ResponseStore) -> None:
@@ -96,7 +98,7 @@ async def test_what_does_not_exist_is_said_to_be_missing(responses: ResponseStor
         with pytest.raises(ResponseNotFound):
             await act("shop", "resp_1")
     with pytest.raises(ResponseNotFound):
-        await responses.input_items("shop", "resp_1", PageAsk())
+        await responses.input_items("shop", "resp_1", PageRequest())
     with pytest.raises(ResponseNotFound):
         await responses.finish("shop", "resp_1", status="completed", document=b"{}")
 
@@ -105,18 +107,18 @@ async def test_a_turn_is_kept_only_if_nobody_came_between(
     responses: ResponseStore, conversations: ConversationStore
 ) -> None:
     await conversations.create("shop", Conversation(id="conv_1", created_at=AT))
-    past = await conversations.past("shop", "conv_1")
+    past = await conversations.history("shop", "conv_1")
     say = response("resp_1", conversation_id="conv_1")
     await responses.save(
         "shop", say, [message("msg_1", "a")], [message("msg_2", "b", "assistant")], version=past.version
     )
     late = response("resp_2", conversation_id="conv_1")
-    with pytest.raises(ConversationBusy):
+    with pytest.raises(ConversationLocked):
         await responses.save("shop", late, [message("msg_3", "c")], [], version=past.version)
-    now = await conversations.past("shop", "conv_1")
-    assert said(now) == ["a", "b"]
+    now = await conversations.history("shop", "conv_1")
+    assert texts_of(now) == ["a", "b"]
     await responses.save("shop", late, [message("msg_3", "c")], [], version=now.version)
-    assert said(await responses.history("shop", "resp_2")) == ["a", "b", "c"]
+    assert texts_of(await responses.history("shop", "resp_2")) == ["a", "b", "c"]
     assert (await responses.get("shop", "resp_2")).conversation_id == "conv_1"
 
 
@@ -127,17 +129,17 @@ async def test_of_many_writers_each_turn_stays_whole(
 
     async def write(n: int) -> None:
         while True:
-            past = await conversations.past("shop", "conv_1")
+            past = await conversations.history("shop", "conv_1")
             say = response(f"resp_{n}", conversation_id="conv_1")
             pair = [message(f"msg_q{n}", f"q{n}")], [message(f"msg_a{n}", f"a{n}", "assistant")]
             try:
                 await responses.save("shop", say, *pair, version=past.version)
-            except ConversationBusy:
+            except ConversationLocked:
                 continue
             return
 
     await asyncio.gather(*(write(n) for n in range(8)))
-    told = said(await conversations.past("shop", "conv_1"))
+    told = texts_of(await conversations.history("shop", "conv_1"))
     assert sorted(told[::2]) == [f"q{n}" for n in range(8)]
     assert told[1::2] == [f"a{name[1:]}" for name in told[::2]]
 
@@ -148,9 +150,9 @@ async def test_a_running_response_has_its_conversation_for_itself(
     await conversations.create("shop", Conversation(id="conv_1", created_at=AT))
     running = response("resp_1", conversation_id="conv_1", status="queued", background=True)
     await responses.save("shop", running, [message("msg_1", "a")], [])
-    with pytest.raises(ConversationBusy):
-        await conversations.past("shop", "conv_1")
-    with pytest.raises(ConversationBusy):
+    with pytest.raises(ConversationLocked):
+        await conversations.history("shop", "conv_1")
+    with pytest.raises(ConversationLocked):
         await conversations.add_items("shop", "conv_1", [message("msg_x", "x")])
     with pytest.raises(PreviousResponseNotFound):
         await responses.history("shop", "resp_1")
@@ -159,7 +161,7 @@ async def test_a_running_response_has_its_conversation_for_itself(
     await responses.finish(
         "shop", "resp_1", status="completed", document=b"{}", outputs=[message("msg_2", "b", "assistant")]
     )
-    assert said(await conversations.past("shop", "conv_1")) == ["a", "b"]
+    assert texts_of(await conversations.history("shop", "conv_1")) == ["a", "b"]
     found = await responses.get("shop", "resp_1")
     assert (found.status, found.background, ids(found.output)) == ("completed", True, ["msg_2"])
     with pytest.raises(ResponseNotFound):
@@ -170,11 +172,11 @@ async def test_the_input_is_told_in_pages(responses: ResponseStore) -> None:
     asked = [message(f"msg_{n}", str(n)) for n in range(5)]
     await responses.save("shop", response("resp_1"), asked, [message("msg_a", "a", "assistant")])
     pages = {
-        PageAsk(limit=2): (["msg_4", "msg_3"], True),
-        PageAsk(limit=2, after="msg_1"): (["msg_0"], False),
-        PageAsk(limit=3, descending=False): (["msg_0", "msg_1", "msg_2"], True),
-        PageAsk(after="msg_2", descending=False): (["msg_3", "msg_4"], False),
-        PageAsk(limit=5): (["msg_4", "msg_3", "msg_2", "msg_1", "msg_0"], False),
+        PageRequest(limit=2): (["msg_4", "msg_3"], True),
+        PageRequest(limit=2, after="msg_1"): (["msg_0"], False),
+        PageRequest(limit=3, descending=False): (["msg_0", "msg_1", "msg_2"], True),
+        PageRequest(after="msg_2", descending=False): (["msg_3", "msg_4"], False),
+        PageRequest(limit=5): (["msg_4", "msg_3", "msg_2", "msg_1", "msg_0"], False),
     }
     for ask, expected in pages.items():
         page = await responses.input_items("shop", "resp_1", ask)
@@ -194,7 +196,7 @@ async def test_what_was_said_before_is_a_part_of_what_a_response_was_made_from(r
             more = True
             while more:
                 after = seen[-1] if seen else None
-                ask = PageAsk(limit=2, after=after, descending=descending)
+                ask = PageRequest(limit=2, after=after, descending=descending)
                 page = await responses.input_items("shop", f"resp_{name}", ask)
                 seen, more = [*seen, *ids(page.items)], page.has_more
             assert seen == (expected[::-1] if descending else expected)
@@ -209,11 +211,11 @@ async def test_deleting_a_response_leaves_those_that_go_on_from_it(responses: Re
         await responses.history("shop", "resp_1")
     for name in ("2", "2b"):
         past = await responses.history("shop", f"resp_{name}")
-        assert said(past) == ["question 1", "answer 1", f"question {name}", f"answer {name}"]
+        assert texts_of(past) == ["question 1", "answer 1", f"question {name}", f"answer {name}"]
 
 
 async def test_who_goes_on_from_what_is_deleted_in_this_moment_is_told(
-    responses: ResponseStore, archive: Archive, postgres: Postgres
+    responses: ResponseStore, archive: StoreBase, postgres: Postgres
 ) -> None:
     await turn(responses, "1")
 
@@ -227,7 +229,7 @@ async def test_who_goes_on_from_what_is_deleted_in_this_moment_is_told(
     async with archive.rows.transaction("shop") as connection:
         await connection.execute("DELETE FROM responses")
         saving = asyncio.create_task(turn(responses, "2", previous_response_id="resp_1"))
-        await until_so(waits)
+        await wait_until_async(waits)
         await connection.execute("DELETE FROM items")
         await connection.execute("DELETE FROM conversations")
     with pytest.raises(PreviousResponseNotFound):
@@ -239,7 +241,7 @@ async def test_what_nobody_goes_on_from_goes_with_its_response(responses: Respon
     await turn(responses, "2", previous_response_id="resp_1")
     await responses.delete("shop", "resp_2")
     await turn(responses, "2", previous_response_id="resp_1")
-    assert said(await responses.history("shop", "resp_2")) == ["question 1", "answer 1", "question 2", "answer 2"]
+    assert texts_of(await responses.history("shop", "resp_2")) == ["question 1", "answer 1", "question 2", "answer 2"]
     await responses.delete("shop", "resp_1")
     await responses.delete("shop", "resp_2")
     with pytest.raises(ResponseNotFound):
@@ -255,7 +257,7 @@ async def test_another_project_has_none_of_it(responses: ResponseStore) -> None:
     for act in (
         responses.get("bank", "resp_1"),
         responses.delete("bank", "resp_1"),
-        responses.input_items("bank", "resp_1", PageAsk()),
+        responses.input_items("bank", "resp_1", PageRequest()),
         responses.finish("bank", "resp_1", status="completed", document=b"{}"),
     ):
         with pytest.raises(ResponseNotFound):
@@ -265,8 +267,8 @@ async def test_another_project_has_none_of_it(responses: ResponseStore) -> None:
 async def test_a_page_after_nothing_known_is_refused(responses: ResponseStore) -> None:
     await turn(responses, "1")
     with pytest.raises(ItemNotFound):
-        await responses.input_items("shop", "resp_1", PageAsk(after="msg_1_a"))
-    page = await responses.input_items("shop", "resp_1", PageAsk(after="msg_1_q"))
+        await responses.input_items("shop", "resp_1", PageRequest(after="msg_1_a"))
+    page = await responses.input_items("shop", "resp_1", PageRequest(after="msg_1_q"))
     assert (page.items, page.has_more) == ((), False)
 
 
@@ -275,10 +277,10 @@ async def test_what_had_been_said_before_a_response_is_without_its_own_input(res
     asked = [message("msg_2_q", "question 2")]
     await responses.save("shop", response("resp_2", status="queued", previous_response_id="resp_1"), asked, [])
     await responses.save("shop", response("resp_3", status="queued"), asked, [])
-    assert said(await responses.before("shop", "resp_2")) == ["question 1", "answer 1"]
-    assert (await responses.before("shop", "resp_3")).said == ()
+    assert texts_of(await responses.history_before("shop", "resp_2")) == ["question 1", "answer 1"]
+    assert (await responses.history_before("shop", "resp_3")).items == ()
     with pytest.raises(ResponseNotFound):
-        await responses.before("bank", "resp_2")
+        await responses.history_before("bank", "resp_2")
 
 
 async def test_a_turn_is_part_of_a_larger_transaction_or_undone_with_it(
@@ -286,16 +288,16 @@ async def test_a_turn_is_part_of_a_larger_transaction_or_undone_with_it(
 ) -> None:
     waiting = response("resp_1", status="queued", background=True)
     async with postgres.connection() as connection, connection.transaction():
-        await responses.save("shop", waiting, [message("msg_1", "When?")], [], within=connection)
+        await responses.save("shop", waiting, [message("msg_1", "When?")], [], transaction=connection)
         assert await connection.fetchval("SELECT current_user = session_user")
         nowhere = response("resp_0", conversation_id="conv_0")
         with pytest.raises(ConversationNotFound):
-            await responses.save("shop", nowhere, [], [], within=connection)
+            await responses.save("shop", nowhere, [], [], transaction=connection)
     assert (await responses.get("shop", "resp_1")).running
     async with postgres.connection() as connection:
         whole = connection.transaction()
         await whole.start()
-        await responses.finish("shop", "resp_1", status="failed", document=b"{}", within=connection)
+        await responses.finish("shop", "resp_1", status="failed", document=b"{}", transaction=connection)
         await whole.rollback()
     assert (await responses.get("shop", "resp_1")).running
 
@@ -306,13 +308,13 @@ async def test_what_waited_is_worked_on_and_what_is_over_stays_over(
     await responses.save("shop", response("resp_1", status="queued"), [message("msg_1", "When?")], [])
     for _ in range(2):
         async with postgres.connection() as connection, connection.transaction():
-            await responses.progress("shop", "resp_1", within=connection)
+            await responses.mark_in_progress("shop", "resp_1", transaction=connection)
         found = await responses.get("shop", "resp_1")
-        assert (found.status, plain(found.document)["status"]) == ("in_progress", "in_progress")
+        assert (found.status, decoded(found.document)["status"]) == ("in_progress", "in_progress")
     await responses.finish("shop", "resp_1", status="completed", document=b"{}")
     async with postgres.connection() as connection, connection.transaction():
-        await responses.progress("shop", "resp_1", within=connection)
-        await responses.progress("shop", "resp_0", within=connection)
+        await responses.mark_in_progress("shop", "resp_1", transaction=connection)
+        await responses.mark_in_progress("shop", "resp_0", transaction=connection)
     assert (await responses.get("shop", "resp_1")).status == "completed"
 
 
@@ -323,7 +325,7 @@ async def test_who_deletes_a_running_response_frees_its_conversation(
     running = response("resp_1", conversation_id="conv_1", status="queued", background=True)
     await responses.save("shop", running, [message("msg_1", "a")], [])
     await responses.delete("shop", "resp_1")
-    assert said(await conversations.past("shop", "conv_1")) == ["a"]
+    assert texts_of(await conversations.history("shop", "conv_1")) == ["a"]
 
 
 async def test_who_deletes_another_response_of_a_chain_does_not_end_the_running_one(responses: ResponseStore) -> None:
@@ -335,4 +337,4 @@ async def test_who_deletes_another_response_of_a_chain_does_not_end_the_running_
         "shop", "resp_2", status="completed", document=b"{}", outputs=[message("msg_2_a", "answer 2")]
     )
     past = await responses.history("shop", "resp_2")
-    assert said(past) == ["question 1", "answer 1", "question 2", "answer 2"]
+    assert texts_of(past) == ["question 1", "answer 1", "question 2", "answer 2"]

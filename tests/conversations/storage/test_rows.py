@@ -5,16 +5,22 @@ from datetime import date
 import msgspec
 import pytest
 
+from tests.conversations.said import decoded as plain_of
 from tests.conversations.said import item, message
-from tests.conversations.said import plain as plain_of
-from tidegate.conversations.documents.records import MOST_ITEM_BYTES, Item
-from tidegate.conversations.storage.rows import begun, freed_of, lay, metadata_column, plain
+from tidegate.conversations.documents.records import MAX_ITEM_BYTES, ConversationItem
+from tidegate.conversations.storage.rows import (
+    metadata_column,
+    postgres_text,
+    released_parts,
+    to_rows,
+    without_orphaned_outputs,
+)
 from tidegate.core.errors import ItemTooLarge, NotStorable
 
 
 def test_items_are_numbered_the_outputs_after_the_inputs() -> None:
     asked, said = message("msg_1", "a"), item("fc_1", "function_call", name="tide")
-    laid = lay([asked], [said])
+    laid = to_rows([asked], [said])
     rows = msgspec.json.decode(laid.rows)
     assert [(row["n"], row["id"], row["output"], row["type"], row["role"]) for row in rows] == [
         (1, "msg_1", False, "message", "user"),
@@ -26,18 +32,18 @@ def test_items_are_numbered_the_outputs_after_the_inputs() -> None:
 @pytest.mark.parametrize(
     ("bad", "error"),
     [
-        (Item(id="msg_1", document=b" " * (MOST_ITEM_BYTES + 1)), ItemTooLarge),
-        (Item(id="m" * 257, document=b"{}"), NotStorable),
-        (Item(id="msg_1", document=b'{"a":"\xff"}'), NotStorable),
+        (ConversationItem(id="msg_1", document=b" " * (MAX_ITEM_BYTES + 1)), ItemTooLarge),
+        (ConversationItem(id="m" * 257, document=b"{}"), NotStorable),
+        (ConversationItem(id="msg_1", document=b'{"a":"\xff"}'), NotStorable),
     ],
 )
-def test_what_cannot_be_kept_is_refused(bad: Item, error: type[Exception]) -> None:
+def test_what_cannot_be_kept_is_refused(bad: ConversationItem, error: type[Exception]) -> None:
     with pytest.raises(error):
-        lay([bad])
+        to_rows([bad])
 
 
 def test_texts_are_such_as_postgresql_takes() -> None:
-    assert plain("a\0b\ud800ü") == "a\N{REPLACEMENT CHARACTER}b?ü"
+    assert postgres_text("a\0b\ud800ü") == "a\N{REPLACEMENT CHARACTER}b?ü"
     assert metadata_column({"a": "b\0"}) == '{"a":"b\\ufffd"}'
 
 
@@ -54,11 +60,11 @@ def test_texts_are_such_as_postgresql_takes() -> None:
 def test_what_answers_to_something_expired_is_left_out(kinds: list[str], left: list[str]) -> None:
     documents = [item("x", kind).document for kind in kinds]
     for lines in (documents, [b",\n".join(documents)] if documents else []):
-        assert [plain_of(one)["type"] for one in begun(lines)] == left
+        assert [plain_of(one)["type"] for one in without_orphaned_outputs(lines)] == left
 
 
 def test_the_parts_of_deleted_rows_are_read_with_their_day() -> None:
     part = {"at": 1, "hash": "00", "data": True}
     column = msgspec.json.encode([{"parts": [part], "expires_on": day} for day in ("infinity", "2026-12-24")]).decode()
-    assert [day for _, day in freed_of(column)] == [date.max, date(2026, 12, 24)]
-    assert list(freed_of(None)) == []
+    assert [day for _, day in released_parts(column)] == [date.max, date(2026, 12, 24)]
+    assert list(released_parts(None)) == []

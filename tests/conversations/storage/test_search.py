@@ -5,7 +5,7 @@ import pytest
 from tests.conversations.said import AT, completion, message, response
 from tidegate.conversations.storage.completions import CompletionStore
 from tidegate.conversations.storage.responses import ResponseStore
-from tidegate.conversations.storage.search import MARK, UNMARK, Search, Searcher
+from tidegate.conversations.storage.search import MATCH_END, MATCH_START, ConversationSearch, SearchQuery
 from tidegate.core.clock import ManualClock
 from tidegate.storage.postgres import Postgres
 
@@ -13,7 +13,7 @@ from tidegate.storage.postgres import Postgres
 @pytest.fixture
 async def searcher(
     postgres: Postgres, responses: ResponseStore, completions: CompletionStore, clock: ManualClock
-) -> Searcher:
+) -> ConversationSearch:
     tide = (
         [message("msg_1", "When is high tide in Cuxhaven?")],
         [message("msg_2", "High tide is at noon.", "assistant")],
@@ -25,31 +25,31 @@ async def searcher(
     past = [{"role": "user", "content": "tide?"}, {"role": "assistant", "content": "Which?"}]
     said = completion("c1", *past, {"role": "user", "content": "The low tide"}, created_at=AT + 120, answer="At six.")
     await completions.save("shop", said)
-    return Searcher(postgres)
+    return ConversationSearch(postgres)
 
 
 @pytest.mark.parametrize(
     ("search", "found"),
     [
-        (Search(words="tide"), ["c1-2", "msg_3", "msg_2", "msg_1"]),
-        (Search(words="TIDE", limit=2), ["c1-2", "msg_3"]),
-        (Search(words="high tide"), ["msg_2", "msg_1"]),
-        (Search(words='"high tide" -noon'), ["msg_1"]),
-        (Search(words="tide", project="bank"), ["msg_3"]),
-        (Search(words="tide", end_user="ada"), ["msg_2", "msg_1"]),
-        (Search(words="tide", before=AT + 60), ["msg_2", "msg_1"]),
-        (Search(words="six"), ["c1-3"]),
-        (Search(words="nothing of the kind"), []),
-        (Search(words=""), []),
-        (Search(words="'); DROP TABLE items; --\0"), []),
+        (SearchQuery(words="tide"), ["c1-2", "msg_3", "msg_2", "msg_1"]),
+        (SearchQuery(words="TIDE", limit=2), ["c1-2", "msg_3"]),
+        (SearchQuery(words="high tide"), ["msg_2", "msg_1"]),
+        (SearchQuery(words='"high tide" -noon'), ["msg_1"]),
+        (SearchQuery(words="tide", project="bank"), ["msg_3"]),
+        (SearchQuery(words="tide", end_user="ada"), ["msg_2", "msg_1"]),
+        (SearchQuery(words="tide", before=AT + 60), ["msg_2", "msg_1"]),
+        (SearchQuery(words="six"), ["c1-3"]),
+        (SearchQuery(words="nothing of the kind"), []),
+        (SearchQuery(words=""), []),
+        (SearchQuery(words="'); DROP TABLE items; --\0"), []),
     ],
 )
-async def test_a_search_finds(searcher: Searcher, search: Search, found: list[str]) -> None:
+async def test_a_search_finds(searcher: ConversationSearch, search: SearchQuery, found: list[str]) -> None:
     assert [one.id for one in await searcher.find(search)] == found
 
 
-async def test_what_is_found_says_where_it_was_said(searcher: Searcher) -> None:
-    (found,) = await searcher.find(Search(words="cuxhaven"))
+async def test_what_is_found_says_where_it_was_said(searcher: ConversationSearch) -> None:
+    (found,) = await searcher.find(SearchQuery(words="cuxhaven"))
     assert (found.project, found.turn, found.role, found.end_user) == ("shop", "resp_1", "user", "ada")
     assert (found.model, found.at) == ("gpt-4o-mini", AT)
-    assert found.excerpt == f"When is high tide in {MARK}Cuxhaven{UNMARK}?"
+    assert found.excerpt == f"When is high tide in {MATCH_START}Cuxhaven{MATCH_END}?"

@@ -28,4 +28,4 @@ def test_what_makes_no_sense_is_refused(section: Any, figures: dict[str, float])
 
 
 def test_a_tenth_of_the_traffic_is_tried_again_unless_told_otherwise() -> None:
-    assert (RetriesConfig().share, RetriesConfig().most) == (0.1, 2)
+    assert (RetriesConfig().budget_ratio, RetriesConfig().max_retries) == (0.1, 2)

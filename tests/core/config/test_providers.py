@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from pydantic import SecretStr, ValidationError
 
-from tidegate.core.config import CredentialConfig, ProviderConfig, RuleConfig, UpstreamConfig
-from tidegate.core.config.providers import every_provider
+from tidegate.core.config import CredentialConfig, ParameterRuleConfig, ProviderConfig, UpstreamConfig
+from tidegate.core.config.providers import all_providers
 
 KEY = {"name": "main", "api_key": "sk-made-up-key"}
 OPENAI = {"kind": "openai", "credentials": [KEY]}
@@ -51,12 +51,12 @@ def test_what_cannot_be_is_refused_with_its_reason(given: dict[str, Any], reason
 
 
 def test_azures_newer_addresses_need_no_version() -> None:
-    assert ProviderConfig.model_validate({**AZURE, "surface": "v1", "api_version": None}).surface == "v1"
+    assert ProviderConfig.model_validate({**AZURE, "surface": "v1", "api_version": None}).api_surface == "v1"
 
 
 def test_what_is_not_said_is_as_the_upstream_says() -> None:
     upstream = UpstreamConfig(first_byte_seconds=90, idle_seconds=30)
-    made = ProviderConfig.model_validate({**AZURE, "idle_seconds": 20}).completed(upstream)
+    made = ProviderConfig.model_validate({**AZURE, "idle_seconds": 20}).with_defaults(upstream)
     assert (made.first_byte_seconds, made.idle_seconds, made.total_seconds) == (90.0, 20.0, 600.0)
     assert made.max_answer_bytes == upstream.max_answer_bytes
 
@@ -71,12 +71,12 @@ def test_what_is_not_said_is_as_the_upstream_says() -> None:
     ],
 )
 def test_what_it_speaks(given: dict[str, Any], speaks: list[str]) -> None:
-    assert ProviderConfig.model_validate(given).completed(UpstreamConfig()).speaks == speaks
+    assert ProviderConfig.model_validate(given).with_defaults(UpstreamConfig()).endpoints == speaks
 
 
 def test_the_upstream_is_the_provider_openai() -> None:
     upstream = UpstreamConfig(api_key=SecretStr("sk-made-up"), organization="org-1", project="p", rpm=500, tpm=9000)
-    made = every_provider({}, upstream)
+    made = all_providers({}, upstream)
     assert list(made) == ["openai"]
     assert (made["openai"].kind, made["openai"].base_url) == ("openai", upstream.base_url)
     only = made["openai"].credentials[0]
@@ -86,24 +86,24 @@ def test_the_upstream_is_the_provider_openai() -> None:
 def test_a_provider_of_that_name_takes_its_place() -> None:
     upstream = UpstreamConfig(api_key=SecretStr("sk-made-up"), base_url="http://proxy/v1")
     named = ProviderConfig.model_validate({**OPENAI, "credentials": [KEY, {"name": "spare", "api_key": "sk-2"}]})
-    made = every_provider({"openai": named, "own": ProviderConfig.model_validate(OWN)}, upstream)
+    made = all_providers({"openai": named, "own": ProviderConfig.model_validate(OWN)}, upstream)
     assert [each.name for each in made["openai"].credentials] == ["main", "spare"]
     assert (made["openai"].base_url, made["own"].base_url) == ("http://proxy/v1", OWN["base_url"])
-    unnamed = every_provider({"openai": ProviderConfig(kind="openai")}, upstream)
+    unnamed = all_providers({"openai": ProviderConfig(kind="openai")}, upstream)
     assert [each.name for each in unnamed["openai"].credentials] == ["default"]
 
 
 def test_without_a_key_there_is_none() -> None:
-    assert every_provider({}, UpstreamConfig())["openai"].credentials == []
+    assert all_providers({}, UpstreamConfig())["openai"].credentials == []
 
 
 def test_another_openai_account_is_at_openais_address() -> None:
     upstream = UpstreamConfig(base_url="http://proxy/v1")
-    made = every_provider({"second": ProviderConfig.model_validate(OPENAI)}, upstream)
+    made = all_providers({"second": ProviderConfig.model_validate(OPENAI)}, upstream)
     assert made["second"].base_url == "https://api.openai.com/v1"
 
 
 def test_no_key_shows() -> None:
     shown = repr(ProviderConfig.model_validate(OPENAI)) + repr(CredentialConfig.model_validate(KEY))
     assert "made-up" not in shown
-    assert RuleConfig().models == ["*"]
+    assert ParameterRuleConfig().models == ["*"]

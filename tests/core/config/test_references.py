@@ -42,7 +42,7 @@ def key_of(settings: Settings, provider: str = "azure") -> SecretStr | None:
 def test_a_route_to_a_provider_that_is_there() -> None:
     settings = reading(AZURE + '[routes."gpt-4o"]\ntargets = [{ provider = "openai" }, { provider = "azure" }]\n')
     assert [target.provider for target in settings.routes["gpt-4o"].targets] == ["openai", "azure"]
-    assert list(settings.every_provider) == ["openai", "azure"]
+    assert list(settings.all_providers) == ["openai", "azure"]
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,6 @@ def test_a_figure_that_makes_no_sense_is_refused(section: type[Section], key: st
 
 
 def test_the_stops_are_limits_of_everybody() -> None:
-    assert BudgetsConfig().everybody == Limits()
+    assert BudgetsConfig().deployment_limits == Limits()
     budgets = BudgetsConfig.model_validate({"stop_usd_per_day": "1.5", "stop_usd_per_month": 20})
-    assert budgets.everybody == Limits(budget_day=1_500_000_000, budget_month=20_000_000_000)
+    assert budgets.deployment_limits == Limits(budget_day=1_500_000_000, budget_month=20_000_000_000)

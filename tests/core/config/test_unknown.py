@@ -3,7 +3,7 @@
 import pytest
 
 from tidegate.core.config import ConfigError
-from tidegate.core.config.unknown import Location, keys_beside, nearest, refuse_unknown_variables
+from tidegate.core.config.unknown import Location, reject_unknown_variables, sibling_keys, suggestion
 
 
 @pytest.mark.parametrize(
@@ -21,18 +21,18 @@ from tidegate.core.config.unknown import Location, keys_beside, nearest, refuse_
     ],
 )
 def test_a_key_is_looked_for_beside_the_right_ones(location: Location, known: str) -> None:
-    assert known in keys_beside(location)
-    assert nearest(str(location[-1]), keys_beside(location)) == f" Did you mean {known}?"
+    assert known in sibling_keys(location)
+    assert suggestion(str(location[-1]), sibling_keys(location)) == f" Did you mean {known}?"
 
 
 @pytest.mark.parametrize("location", [("providers", "x", "deployments", "a", "b"), ("log_level", "x"), ("zzz", "x")])
 def test_where_any_key_will_do_or_none_nothing_is_named(location: Location) -> None:
-    assert keys_beside(location) == []
-    assert nearest("x", []) == ""
+    assert sibling_keys(location) == []
+    assert suggestion("x", []) == ""
 
 
 def test_where_nothing_is_near_all_are_named() -> None:
-    assert nearest("zzz", ["port", "host"]) == " Known are: host, port."
+    assert suggestion("zzz", ["port", "host"]) == " Known are: host, port."
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def test_where_nothing_is_near_all_are_named() -> None:
     ],
 )
 def test_a_variable_that_is_a_setting(variable: str) -> None:
-    refuse_unknown_variables({variable: "1"})
+    reject_unknown_variables({variable: "1"})
 
 
 @pytest.mark.parametrize(
@@ -64,4 +64,4 @@ def test_a_variable_that_is_a_setting(variable: str) -> None:
 )
 def test_a_variable_that_is_none(variable: str, meant: str) -> None:
     with pytest.raises(ConfigError, match=rf"{variable} is no setting.*Did you mean {meant}\?"):
-        refuse_unknown_variables({variable: "1"})
+        reject_unknown_variables({variable: "1"})

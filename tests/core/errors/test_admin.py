@@ -2,10 +2,10 @@
 
 import pytest
 
-from tidegate.core.errors import AdminKeyOnly, CallerError, NoSuchKey, NoSuchProject, NotAdmin
+from tidegate.core.errors import AdminKeyNotAllowed, AdminKeyRequired, ApiKeyNotFound, CallerError, ProjectNotFound
 
 
-@pytest.mark.parametrize("kind", [NotAdmin, AdminKeyOnly, NoSuchKey, NoSuchProject])
+@pytest.mark.parametrize("kind", [AdminKeyRequired, AdminKeyNotAllowed, ApiKeyNotFound, ProjectNotFound])
 def test_a_refusal_is_the_callers_own_and_has_a_remedy(kind: type[CallerError]) -> None:
     error = kind()
     assert not error.retryable

@@ -41,7 +41,7 @@ def test_trying_again_helps_only_where_a_limit_passes(kind: type[CallerError]) -
         (errors.InvalidApiKey, "invalid_api_key"),
         (errors.ExpiredApiKey, "expired_api_key"),
         (errors.RevokedApiKey, "revoked_api_key"),
-        (errors.UnknownModel, "model_not_found"),
+        (errors.ModelNotAllowed, "model_not_found"),
         (errors.UnknownRoute, "unknown_url"),
         (errors.EmptyBody, None),
         (errors.BodyNotJson, None),

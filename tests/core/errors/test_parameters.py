@@ -7,10 +7,10 @@ from tidegate.core.errors import (
     BelowMinimum,
     InvalidId,
     InvalidParameter,
-    KeyTooLong,
     MissingParameter,
-    TextTooLong,
-    TooManyPairs,
+    PropertyNameTooLong,
+    StringTooLong,
+    TooManyProperties,
     WrongType,
 )
 
@@ -22,7 +22,7 @@ TOO_LONG = "Expected a string with maximum length 3, but got a string with lengt
     ("error", "param", "code", "sentence"),
     [
         (
-            MissingParameter.called("model"),
+            MissingParameter.of("model"),
             "model",
             "missing_required_parameter",
             "Missing required parameter: 'model'.",
@@ -52,19 +52,19 @@ TOO_LONG = "Expected a string with maximum length 3, but got a string with lengt
             "Invalid 'limit': integer above maximum value. Expected a value <= 100, but got 101 instead.",
         ),
         (
-            TooManyPairs.of("metadata", 17, 16),
+            TooManyProperties.of("metadata", 17, 16),
             "metadata",
             "object_above_max_properties",
             f"Invalid 'metadata': too many properties. {TOO_MANY}",
         ),
         (
-            TextTooLong.of("metadata.a", "xxxx", 3),
+            StringTooLong.of("metadata.a", "xxxx", 3),
             "metadata.a",
             "string_above_max_length",
             f"Invalid 'metadata.a': string too long. {TOO_LONG}",
         ),
         (
-            KeyTooLong.of("metadata", "kkkk", 3),
+            PropertyNameTooLong.of("metadata", "kkkk", 3),
             "metadata",
             "property_name_above_max_length",
             f"Invalid property name in 'metadata': 'kkkk' is too long. {TOO_LONG}",

@@ -3,12 +3,12 @@
 import pytest
 
 from tidegate.core.errors import (
-    ConnectionExpired,
     InvalidStreamId,
-    StreamsBusy,
     TidegateError,
-    TooManySockets,
-    TooManyStreams,
+    TooManyWebSockets,
+    TooManyWebSocketStreams,
+    WebSocketExpired,
+    WebSocketQueueFull,
 )
 
 
@@ -16,10 +16,10 @@ from tidegate.core.errors import (
     ("error", "code", "retryable"),
     [
         (InvalidStreamId(), "invalid_stream_id", False),
-        (TooManyStreams(), "websocket_stream_limit_reached", False),
-        (ConnectionExpired(), "websocket_connection_limit_reached", False),
-        (StreamsBusy(), "websocket_queue_full", True),
-        (TooManySockets(), "websocket_connections_exhausted", True),
+        (TooManyWebSocketStreams(), "websocket_stream_limit_reached", False),
+        (WebSocketExpired(), "websocket_connection_limit_reached", False),
+        (WebSocketQueueFull(), "websocket_queue_full", True),
+        (TooManyWebSockets(), "websocket_connections_exhausted", True),
     ],
 )
 def test_each_has_its_code(error: TidegateError, code: str, retryable: bool) -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from tidegate.core import errors
 from tidegate.core.config import UpstreamConfig
-from tidegate.core.errors import RateLimited, UpstreamError, UpstreamTimeout
+from tidegate.core.errors import UpstreamError, UpstreamRateLimited, UpstreamTimeout
 
 EVERY = [
     kind
@@ -25,13 +25,16 @@ def test_only_what_passes_asks_to_be_tried_again(kind: type[UpstreamError]) -> N
 
 @pytest.mark.parametrize("kind", EVERY)
 def test_only_a_rate_limit_speaks_of_one(kind: type[UpstreamError]) -> None:
-    assert ("rate limit" in kind().message.lower()) is (kind is RateLimited)
+    assert ("rate limit" in kind().message.lower()) is (kind is UpstreamRateLimited)
 
 
 def test_a_limit_that_is_too_small_and_an_empty_account_are_no_rate_limits() -> None:
-    assert not issubclass(errors.RequestTooLargeForLimit, RateLimited)
-    assert not issubclass(errors.OutOfQuota, RateLimited)
-    assert (errors.OutOfQuota.type, errors.OutOfQuota.code) == ("insufficient_quota", "insufficient_quota")
+    assert not issubclass(errors.RequestExceedsUpstreamLimit, UpstreamRateLimited)
+    assert not issubclass(errors.InsufficientQuota, UpstreamRateLimited)
+    assert (errors.InsufficientQuota.type, errors.InsufficientQuota.code) == (
+        "insufficient_quota",
+        "insufficient_quota",
+    )
 
 
 @pytest.mark.parametrize("kind", UpstreamTimeout.__subclasses__())
@@ -43,7 +46,7 @@ def test_each_clock_names_the_setting_that_raises_it(kind: type[UpstreamTimeout]
 
 @pytest.mark.parametrize("which", ["requests", "tokens", "day"])
 def test_a_rate_limit_knows_which_and_how_long(which: str) -> None:
-    error = RateLimited("Slow.", kind=which, retry_after=0.644)
+    error = UpstreamRateLimited("Slow.", kind=which, retry_after=0.644)
     assert (error.kind, error.retry_after, error.message) == (which, 0.644, "Slow.")
 
 

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 import structlog
 
-from tests.metering.ledger_parts import BRISK, entry, eventually, ids
+from tests.metering.ledger_parts import SHORT_INTERVALS, entry, ids, wait_until_async
 from tidegate.core.clock import SystemClock
-from tidegate.metering.ledger.drainer import Drainer
+from tidegate.metering.ledger.drainer import LedgerDrainer
 from tidegate.metering.ledger.entries import Ledger, encode
 from tidegate.metering.ledger.spool import Spool
 from tidegate.metering.ledger.store import LedgerStore
-from tidegate.metering.ledger.stream import GROUP, LedgerStream
+from tidegate.metering.ledger.stream import CONSUMER_GROUP, LedgerStream
 from tidegate.storage.postgres import Postgres
 from tidegate.storage.redis import RedisLink
 
@@ -21,7 +21,7 @@ NOWHERE = "postgresql://nobody@127.0.0.1:1/nothing"
 """A port on which nothing listens."""
 
 
-class Parts:
+class LedgerProcess:
     """One process's ledger."""
 
     def __init__(self, link: RedisLink, postgres: Postgres, prefix: str, folder: Path) -> None:
@@ -30,11 +30,16 @@ class Parts:
         self.ledger = Ledger(self.stream, self.spool)
         self.store = LedgerStore(postgres)
         self.replayed: list[str] = []
-        self.drainer = Drainer(
-            self.stream, self.store, self.spool, clock=SystemClock(), pace=BRISK, on_replayed=self.hear
+        self.drainer = LedgerDrainer(
+            self.stream,
+            self.store,
+            self.spool,
+            clock=SystemClock(),
+            intervals=SHORT_INTERVALS,
+            on_replayed=self.note_replayed,
         )
 
-    async def hear(self, ids: Sequence[str]) -> None:
+    async def note_replayed(self, ids: Sequence[str]) -> None:
         self.replayed += ids
 
     async def close(self) -> None:
@@ -43,8 +48,10 @@ class Parts:
 
 
 @pytest.fixture
-async def parts(redis_link: RedisLink, postgres: Postgres, redis_prefix: str, tmp_path: Path) -> AsyncIterator[Parts]:
-    made = Parts(redis_link, postgres, redis_prefix, tmp_path)
+async def parts(
+    redis_link: RedisLink, postgres: Postgres, redis_prefix: str, tmp_path: Path
+) -> AsyncIterator[LedgerProcess]:
+    made = LedgerProcess(redis_link, postgres, redis_prefix, tmp_path)
     yield made
     await made.close()
 
@@ -53,7 +60,7 @@ def expected(count: int) -> list[str]:
     return sorted(f"req_{number}" for number in range(count))
 
 
-async def test_entries_reach_postgresql_and_leave_the_stream(parts: Parts, postgres: Postgres) -> None:
+async def test_entries_reach_postgresql_and_leave_the_stream(parts: LedgerProcess, postgres: Postgres) -> None:
     parts.drainer.start()
     for number in range(30):
         await parts.ledger.append(entry(number))
@@ -61,12 +68,12 @@ async def test_entries_reach_postgresql_and_leave_the_stream(parts: Parts, postg
     async def arrived() -> bool:
         return await ids(postgres) == expected(30)
 
-    await eventually(arrived)
+    await wait_until_async(arrived)
     await parts.close()
     assert await parts.stream.length() == 0
 
 
-async def test_closing_drains_what_is_there(parts: Parts, postgres: Postgres) -> None:
+async def test_closing_drains_what_is_there(parts: LedgerProcess, postgres: Postgres) -> None:
     await asyncio.gather(*(parts.ledger.append(entry(number)) for number in range(1200)))
 
     await parts.close()
@@ -76,7 +83,7 @@ async def test_closing_drains_what_is_there(parts: Parts, postgres: Postgres) ->
 
 
 async def test_a_drainer_killed_between_insert_and_acknowledgement_causes_no_second_line(
-    parts: Parts, postgres: Postgres
+    parts: LedgerProcess, postgres: Postgres
 ) -> None:
     for number in range(10):
         await parts.ledger.append(entry(number))
@@ -91,11 +98,11 @@ async def test_a_drainer_killed_between_insert_and_acknowledgement_causes_no_sec
     async def drained() -> bool:
         return await parts.stream.length() == 0
 
-    await eventually(drained)
+    await wait_until_async(drained)
     assert await ids(postgres) == expected(11)
 
 
-async def test_a_drainer_killed_before_its_insert_loses_nothing(parts: Parts, postgres: Postgres) -> None:
+async def test_a_drainer_killed_before_its_insert_loses_nothing(parts: LedgerProcess, postgres: Postgres) -> None:
     for number in range(10):
         await parts.ledger.append(entry(number))
     async with parts.stream.consumer("killed") as killed:
@@ -106,13 +113,13 @@ async def test_a_drainer_killed_before_its_insert_loses_nothing(parts: Parts, po
     async def arrived() -> bool:
         return await ids(postgres) == expected(10)
 
-    await eventually(arrived)
+    await wait_until_async(arrived)
 
 
 async def test_two_processes_drain_at_once_without_double_entries(
-    parts: Parts, redis_link: RedisLink, postgres: Postgres, redis_prefix: str, tmp_path: Path
+    parts: LedgerProcess, redis_link: RedisLink, postgres: Postgres, redis_prefix: str, tmp_path: Path
 ) -> None:
-    other = Parts(redis_link, postgres, redis_prefix, tmp_path)
+    other = LedgerProcess(redis_link, postgres, redis_prefix, tmp_path)
     parts.drainer.start()
     other.drainer.start()
 
@@ -121,14 +128,14 @@ async def test_two_processes_drain_at_once_without_double_entries(
     async def arrived() -> bool:
         return len(await ids(postgres)) >= 3000
 
-    await eventually(arrived)
+    await wait_until_async(arrived)
     await other.close()
     await parts.close()
     assert await ids(postgres) == expected(3000)
     assert await parts.stream.length() == 0
 
 
-async def test_an_entry_that_postgresql_refuses_holds_up_no_other(parts: Parts, postgres: Postgres) -> None:
+async def test_an_entry_that_postgresql_refuses_holds_up_no_other(parts: LedgerProcess, postgres: Postgres) -> None:
     poison = [
         b'{"id":null}',
         b"no JSON",
@@ -154,7 +161,7 @@ async def test_an_entry_that_postgresql_refuses_holds_up_no_other(parts: Parts, 
 
 
 async def test_what_is_no_entry_at_all_is_kept_among_the_rejected(
-    parts: Parts, redis_link: RedisLink, postgres: Postgres
+    parts: LedgerProcess, redis_link: RedisLink, postgres: Postgres
 ) -> None:
     await redis_link.command("XADD", parts.stream.key, "*", "other", "field")
 
@@ -168,7 +175,7 @@ async def test_while_postgresql_is_away_entries_wait_and_then_arrive(
     redis_link: RedisLink, postgres: Postgres, redis_prefix: str, tmp_path: Path
 ) -> None:
     away = Postgres(NOWHERE, size=1, timeout=1.0)
-    without = Parts(redis_link, away, redis_prefix, tmp_path)
+    without = LedgerProcess(redis_link, away, redis_prefix, tmp_path)
     without.drainer.start()
     for number in range(5):
         await without.ledger.append(entry(number))
@@ -178,24 +185,24 @@ async def test_while_postgresql_is_away_entries_wait_and_then_arrive(
         async def complained() -> bool:
             return any(line.get("error") == "postgres_unavailable" for line in logs)
 
-        await eventually(complained)
+        await wait_until_async(complained)
     await without.close()
     await away.close()
     assert await without.stream.length() == 5
 
-    back = Parts(redis_link, postgres, redis_prefix, tmp_path)
+    back = LedgerProcess(redis_link, postgres, redis_prefix, tmp_path)
     back.drainer.start()
 
     async def arrived() -> bool:
         return await ids(postgres) == expected(5)
 
-    await eventually(arrived)
+    await wait_until_async(arrived)
     await back.close()
     assert await back.stream.length() == 0
 
 
 async def test_a_redis_that_starts_anew_without_its_data_is_drained_again(
-    parts: Parts, redis_link: RedisLink, postgres: Postgres
+    parts: LedgerProcess, redis_link: RedisLink, postgres: Postgres
 ) -> None:
     parts.drainer.start()
     await parts.ledger.append(entry(0))
@@ -203,14 +210,14 @@ async def test_a_redis_that_starts_anew_without_its_data_is_drained_again(
     async def first() -> bool:
         return await ids(postgres) == expected(1)
 
-    await eventually(first)
+    await wait_until_async(first)
     await redis_link.command("DEL", parts.stream.key)  # the group goes with it
     await parts.ledger.append(entry(1))
 
     async def second() -> bool:
         return await ids(postgres) == expected(2)
 
-    await eventually(second)
+    await wait_until_async(second)
 
 
 async def test_while_redis_is_away_entries_go_to_disk_and_then_to_postgresql(
@@ -218,7 +225,7 @@ async def test_while_redis_is_away_entries_go_to_disk_and_then_to_postgresql(
 ) -> None:
     nowhere = RedisLink("redis://127.0.0.1:1/0", timeout=0.1, clock=SystemClock())
     await nowhere.start()
-    parts = Parts(nowhere, postgres, redis_prefix, tmp_path)
+    parts = LedgerProcess(nowhere, postgres, redis_prefix, tmp_path)
     parts.drainer.start()
 
     for number in range(20):
@@ -230,12 +237,12 @@ async def test_while_redis_is_away_entries_go_to_disk_and_then_to_postgresql(
     async def told_of() -> bool:
         return sorted(parts.replayed) == expected(20)
 
-    await eventually(arrived)
-    await eventually(told_of)
+    await wait_until_async(arrived)
+    await wait_until_async(told_of)
     await parts.close()
     await nowhere.close()
-    assert not parts.spool.waiting()
-    assert parts.ledger.lost == 0
+    assert not parts.spool.has_files()
+    assert parts.ledger.lost_count == 0
 
 
 async def test_with_both_stores_away_entries_wait_on_disk_for_the_next_process(
@@ -243,24 +250,24 @@ async def test_with_both_stores_away_entries_wait_on_disk_for_the_next_process(
 ) -> None:
     nowhere = RedisLink("redis://127.0.0.1:1/0", timeout=0.1, clock=SystemClock())
     away = Postgres(NOWHERE, size=1, timeout=1.0)
-    before = Parts(nowhere, away, redis_prefix, tmp_path)
+    before = LedgerProcess(nowhere, away, redis_prefix, tmp_path)
     for number in range(7):
         await before.ledger.append(entry(number))
     await before.close()
     assert await ids(postgres) == []
 
-    after = Parts(redis_link, postgres, redis_prefix, tmp_path)
+    after = LedgerProcess(redis_link, postgres, redis_prefix, tmp_path)
     await after.ledger.append(entry(6))  # this one was in Redis all the same
     await after.close()
 
     assert await ids(postgres) == expected(7)
-    assert not after.spool.waiting()
+    assert not after.spool.has_files()
     await away.close()
 
 
-async def test_a_drainer_that_leaves_is_no_longer_a_consumer(parts: Parts, redis_link: RedisLink) -> None:
+async def test_a_drainer_that_leaves_is_no_longer_a_consumer(parts: LedgerProcess, redis_link: RedisLink) -> None:
     await parts.ledger.append(entry(0))
 
     await parts.close()
 
-    assert await redis_link.command("XINFO", "CONSUMERS", parts.stream.key, GROUP) == []
+    assert await redis_link.command("XINFO", "CONSUMERS", parts.stream.key, CONSUMER_GROUP) == []

@@ -10,18 +10,18 @@ import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.eventually import until
+from tests.eventually import wait_until
 from tests.metering.ledger_parts import ENTRY, entry
 from tidegate.core.clock import SystemClock
-from tidegate.core.errors import LedgerFull
-from tidegate.core.events import Own
+from tidegate.core.errors import LedgerUnavailable
+from tidegate.core.events import EventName
 from tidegate.core.values import LedgerEntry
-from tidegate.metering.ledger.entries import LONGEST_MODEL, LONGEST_TEXT, Ledger, encode
-from tidegate.metering.ledger.spool import Spool, lines_waiting
+from tidegate.metering.ledger.entries import MAX_MODEL_LENGTH, MAX_TEXT_LENGTH, Ledger, encode
+from tidegate.metering.ledger.spool import Spool, count_lines
 from tidegate.metering.ledger.stream import LedgerStream
 from tidegate.storage.redis import RedisLink
 
-WORDS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=LONGEST_MODEL)
+WORDS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=MAX_MODEL_LENGTH)
 COUNTS = st.integers(0, 2**53)
 ENTRIES = st.builds(
     LedgerEntry,
@@ -46,8 +46,8 @@ def test_what_was_encoded_reads_as_it_was(given_entry: LedgerEntry) -> None:
 def test_whatever_a_caller_calls_himself_the_line_stays_short_and_is_text(user: str, model: str) -> None:
     found = json.loads(encode(entry(1, end_user=user, model=model)))
 
-    assert len(found["end_user"]) <= LONGEST_TEXT
-    assert len(found["model"]) <= LONGEST_MODEL
+    assert len(found["end_user"]) <= MAX_TEXT_LENGTH
+    assert len(found["model"]) <= MAX_MODEL_LENGTH
     assert "\0" not in found["end_user"] + found["model"]
 
 
@@ -85,7 +85,7 @@ async def test_an_entry_goes_into_the_stream_in_the_field_e(
     [[_, fields]] = await redis_link.command("XRANGE", f"{{{redis_prefix}}}:ledger", "-", "+")
     assert fields == [b"e", encode(ENTRY)]
     await ledger.close()
-    assert lines_waiting(tmp_path) == 0
+    assert count_lines(tmp_path) == 0
 
 
 async def test_while_redis_is_away_it_goes_to_disk(nowhere: RedisLink, redis_prefix: str, tmp_path: Path) -> None:
@@ -95,53 +95,53 @@ async def test_while_redis_is_away_it_goes_to_disk(nowhere: RedisLink, redis_pre
     await ledger.append(ENTRY)
     ledger.spool(encode(entry(2)))
 
-    assert lines_waiting(tmp_path) == 2
+    assert count_lines(tmp_path) == 2
     await ledger.close()
-    assert not spool.unsynced
+    assert not spool.has_unsynced_lines
 
 
 async def test_with_redis_away_and_the_disk_full_it_is_held_and_further_calls_are_refused(
     nowhere: RedisLink, redis_prefix: str, tmp_path: Path
 ) -> None:
-    told: list[Own] = []
+    told: list[EventName] = []
     ledger = Ledger(
         LedgerStream(nowhere, redis_prefix),
-        Spool(tmp_path, most_bytes=10),
-        most_held=2,
-        tell=lambda happening: told.append(happening.what),
+        Spool(tmp_path, max_bytes=10),
+        max_buffered_entries=2,
+        on_event=lambda happening: told.append(happening.name),
     )
     with structlog.testing.capture_logs() as logs:
         for number in range(2):
-            ledger.check()
+            ledger.check_capacity()
             ledger.spool(encode(entry(number)))
-        with pytest.raises(LedgerFull):
-            ledger.check()
+        with pytest.raises(LedgerUnavailable):
+            ledger.check_capacity()
         for number in range(2, 5):  # calls that were under way
             ledger.spool(encode(entry(number)))
-        assert (ledger.held, ledger.lost) == (4, 1)
+        assert (ledger.buffered_count, ledger.lost_count) == (4, 1)
         await ledger.close()
-    assert ledger.lost == 5, "nothing took them until the end"
+    assert ledger.lost_count == 5, "nothing took them until the end"
     last = [line["entry"] for line in logs if line["log_level"] == "critical"]
     assert sorted(last) == sorted(encode(entry(number)).decode() for number in range(5)), "the log has the last copies"
     assert [line["log_level"] for line in logs].count("error") == 1
-    assert (told.count(Own.LEDGER_HELD), told.count(Own.LEDGER_LOST)) == (4, 5)
+    assert (told.count(EventName.LEDGER_HELD), told.count(EventName.LEDGER_LOST)) == (4, 5)
 
 
 async def test_what_was_held_goes_to_the_first_that_takes_it(
     nowhere: RedisLink, redis_link: RedisLink, redis_prefix: str, tmp_path: Path
 ) -> None:
-    full = Spool(tmp_path / "full", most_bytes=10)
+    full = Spool(tmp_path / "full", max_bytes=10)
     to_disk = Ledger(LedgerStream(nowhere, redis_prefix), full)
     to_disk.spool(encode(entry(1)))
-    assert to_disk.held == 1
-    full._most = 10**6  # noqa: SLF001  # somebody made room
+    assert to_disk.buffered_count == 1
+    full._max_bytes = 10**6  # noqa: SLF001  # somebody made room
     await to_disk.close()
-    assert lines_waiting(tmp_path / "full") == 1
+    assert count_lines(tmp_path / "full") == 1
 
-    to_redis = Ledger(LedgerStream(redis_link, redis_prefix), Spool(tmp_path / "full", most_bytes=10))
+    to_redis = Ledger(LedgerStream(redis_link, redis_prefix), Spool(tmp_path / "full", max_bytes=10))
     to_redis.spool(encode(entry(2)))
-    await until(lambda: to_redis.held == 0)
+    await wait_until(lambda: to_redis.buffered_count == 0)
     [[_, fields]] = await redis_link.command("XRANGE", f"{{{redis_prefix}}}:ledger", "-", "+")
     assert fields == [b"e", encode(entry(2))]
-    assert to_redis.lost == 0
+    assert to_redis.lost_count == 0
     await to_redis.close()

@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 import structlog
 
-from tidegate.metering.ledger.spool import Spool, SpoolFailed, SpoolFile, lines_waiting
+from tidegate.metering.ledger.spool import Spool, SpoolFailed, SpoolFile, count_lines
 
 
-def replay(spool: Spool) -> list[bytes]:
+def replayed_lines(spool: Spool) -> list[bytes]:
     """Everything that nobody holds, removed."""
     lines = []
-    for file in spool.claim():
+    for file in spool.claim_files():
         with file:
             lines += [line for batch in file.batches(2) for line in batch]
             file.remove()
@@ -29,35 +29,35 @@ def test_lines_come_back_once_the_file_is_sealed(tmp_path: Path) -> None:
     for number in range(5):
         spool.write(b'{"id":%d}' % number)
 
-    assert replay(spool) == []  # its writer holds it
-    assert lines_waiting(tmp_path / "made" / "when needed") == 5
-    spool.seal()
-    assert replay(spool) == [b'{"id":%d}' % number for number in range(5)]
-    assert not spool.waiting()
+    assert replayed_lines(spool) == []  # its writer holds it
+    assert count_lines(tmp_path / "made" / "when needed") == 5
+    spool.close_file()
+    assert replayed_lines(spool) == [b'{"id":%d}' % number for number in range(5)]
+    assert not spool.has_files()
 
 
 def test_after_sealing_the_next_line_opens_another_file(tmp_path: Path) -> None:
     spool = Spool(tmp_path)
     spool.write(b"first")
-    spool.seal()
+    spool.close_file()
     spool.write(b"second")
 
-    assert replay(spool) == [b"first"]
-    spool.seal()
-    assert replay(spool) == [b"second"]
+    assert replayed_lines(spool) == [b"first"]
+    spool.close_file()
+    assert replayed_lines(spool) == [b"second"]
 
 
 def test_a_file_being_replayed_is_nobody_elses(tmp_path: Path) -> None:
     spool = Spool(tmp_path)
     spool.write(b"line")
-    spool.seal()
+    spool.close_file()
     [path] = tmp_path.iterdir()
 
-    [mine] = spool.claim()
+    [mine] = spool.claim_files()
     assert SpoolFile.claim(path) is None
     with mine:  # given up without removing it: PostgreSQL went away, say
         pass
-    assert replay(Spool(tmp_path)) == [b"line"]
+    assert replayed_lines(Spool(tmp_path)) == [b"line"]
     assert SpoolFile.claim(path) is None
 
 
@@ -80,7 +80,7 @@ def test_a_process_killed_at_any_moment_loses_no_line_that_was_written(tmp_path:
         process.send_signal(signal.SIGKILL)
         told = 500 + len(process.stdout.read().splitlines())
 
-    lines = replay(Spool(tmp_path))
+    lines = replayed_lines(Spool(tmp_path))
 
     assert lines == [b"%d" % number for number in range(len(lines))]
     assert told <= len(lines) <= told + 1
@@ -90,14 +90,14 @@ def test_a_torn_last_line_is_kept_out_and_logged(tmp_path: Path) -> None:
     (tmp_path / "dead.jsonl").write_bytes(b'{"id":1}\n{"id"')
 
     with structlog.testing.capture_logs() as logs:
-        assert replay(Spool(tmp_path)) == [b'{"id":1}']
+        assert replayed_lines(Spool(tmp_path)) == [b'{"id":1}']
 
     assert [(line["log_level"], line["line"]) for line in logs] == [("error", '{"id"')]
 
 
 def test_the_spool_holds_so_much_and_no_more(tmp_path: Path) -> None:
     (tmp_path / "dead.jsonl").write_bytes(b"x" * 50)
-    spool = Spool(tmp_path, most_bytes=70)
+    spool = Spool(tmp_path, max_bytes=70)
     spool.write(b"9 bytes ..")
 
     with pytest.raises(SpoolFailed, match="70 bytes"):
@@ -138,18 +138,18 @@ def test_a_line_that_fits_only_by_half_leaves_no_half(tmp_path: Path) -> None:
     )
 
     assert done.stdout.count("full") == 2
-    assert replay(Spool(tmp_path)) == [b"first", b"last"]
+    assert replayed_lines(Spool(tmp_path)) == [b"first", b"last"]
 
 
 async def test_what_was_written_is_synced_though_the_file_is_sealed_meanwhile(tmp_path: Path) -> None:
     spool = Spool(tmp_path)
     await spool.sync()
     spool.write(b"line")
-    assert spool.unsynced
+    assert spool.has_unsynced_lines
 
     await spool.sync()
 
-    assert not spool.unsynced
-    spool.seal()
+    assert not spool.has_unsynced_lines
+    spool.close_file()
     await spool.sync()
-    assert replay(spool) == [b"line"]
+    assert replayed_lines(spool) == [b"line"]

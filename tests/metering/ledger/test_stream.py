@@ -3,7 +3,7 @@
 import pytest
 
 from tidegate.core.errors import RedisUnavailable
-from tidegate.metering.ledger.stream import BATCH, GROUP, Consumer, LedgerStream, stream_key
+from tidegate.metering.ledger.stream import BATCH_SIZE, CONSUMER_GROUP, LedgerStream, StreamConsumer, stream_key
 from tidegate.storage.redis import RedisLink
 
 
@@ -12,12 +12,12 @@ def stream(redis_link: RedisLink, redis_prefix: str) -> LedgerStream:
     return LedgerStream(redis_link, redis_prefix)
 
 
-async def entries(consumer: Consumer) -> list[bytes | None]:
+async def entries(consumer: StreamConsumer) -> list[bytes | None]:
     return [one.entry for one in await consumer.read_new()]
 
 
 async def consumers(link: RedisLink, stream: LedgerStream) -> list[bytes]:
-    return [raw[1] for raw in await link.command("XINFO", "CONSUMERS", stream.key, GROUP)]
+    return [raw[1] for raw in await link.command("XINFO", "CONSUMERS", stream.key, CONSUMER_GROUP)]
 
 
 def test_the_key_carries_the_slot_of_all_our_keys() -> None:
@@ -35,10 +35,10 @@ async def test_what_came_before_the_group_is_read_too_and_each_entry_once(stream
 
 
 async def test_a_read_is_at_most_a_batch(stream: LedgerStream) -> None:
-    for number in range(BATCH + 1):
+    for number in range(BATCH_SIZE + 1):
         await stream.append(b"%d" % number)
     async with stream.consumer("one") as one:
-        assert [len(await one.read_new()) for _ in range(3)] == [BATCH, 1, 0]
+        assert [len(await one.read_new()) for _ in range(3)] == [BATCH_SIZE, 1, 0]
 
 
 async def test_what_was_not_finished_is_read_again_by_the_same_name(stream: LedgerStream) -> None:
@@ -46,12 +46,12 @@ async def test_what_was_not_finished_is_read_again_by_the_same_name(stream: Ledg
     await stream.append(b"b")
     async with stream.consumer("one") as one:
         first, _ = await one.read_new()
-        await one.finish([first.id])
+        await one.acknowledge([first.id])
     async with stream.consumer("one") as again:
-        left = await again.read_own()
+        left = await again.read_unacknowledged()
         assert [entry.entry for entry in left] == [b"b"]
-        await again.finish([entry.id for entry in left])
-        assert await again.read_own() == []
+        await again.acknowledge([entry.id for entry in left])
+        assert await again.read_unacknowledged() == []
     assert await stream.length() == 0
 
 
@@ -72,10 +72,10 @@ async def test_an_entry_that_was_deleted_meanwhile_has_nothing_to_write(
         [given] = await one.read_new()
         await redis_link.command("XDEL", stream.key, given.id)
 
-        [left] = await one.read_own()
+        [left] = await one.read_unacknowledged()
         assert left.entry is None
-        await one.finish([left.id])
-        assert await one.read_own() == []
+        await one.acknowledge([left.id])
+        assert await one.read_unacknowledged() == []
         assert await one.claim_idle(0) == []
 
 
@@ -83,11 +83,11 @@ async def test_a_reader_leaves_unless_it_holds_entries(stream: LedgerStream, red
     await stream.append(b"a")
     async with stream.consumer("one") as one:
         [given] = await one.read_new()
-        await one.leave()
+        await one.remove()
         assert await consumers(redis_link, stream) == [b"one"]
 
-        await one.finish([given.id])
-        await one.leave()
+        await one.acknowledge([given.id])
+        await one.remove()
         assert await consumers(redis_link, stream) == []
 
 
@@ -95,15 +95,15 @@ async def test_a_silent_reader_is_forgotten_once_it_holds_nothing(stream: Ledger
     await stream.append(b"a")
     async with stream.consumer("dead") as dead:
         await dead.read_new()
-    assert await stream.forget_silent(0) == 0
+    assert await stream.remove_idle_consumers(0) == 0
     async with stream.consumer("heir") as heir:
         [left] = await heir.claim_idle(0)
-        assert await stream.forget_silent(60) == 0
+        assert await stream.remove_idle_consumers(60) == 0
 
-        assert await stream.forget_silent(0) == 1
+        assert await stream.remove_idle_consumers(0) == 1
 
         assert await consumers(redis_link, stream) == [b"heir"]
-        await heir.finish([left.id])
+        await heir.acknowledge([left.id])
 
 
 async def test_a_stream_that_vanished_is_a_typed_error_and_made_anew(

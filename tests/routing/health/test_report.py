@@ -3,29 +3,29 @@
 import pytest
 from structlog.testing import capture_logs
 
-from tests.eventually import until
-from tests.routing.boards import board_on
+from tests.eventually import wait_until
+from tests.routing.boards import registry_on
 from tidegate.core import errors
 from tidegate.core.clock import ManualClock
-from tidegate.core.errors import NoSuchCredential
+from tidegate.core.errors import CredentialNotFound
 from tidegate.providers.base import Credential
 from tidegate.providers.target import Target
-from tidegate.routing.health.credential_state import Standing
-from tidegate.routing.health.report import Shown, StandingReport
-from tidegate.routing.health.store import StandingStore
+from tidegate.routing.health.credential_state import CredentialStatus
+from tidegate.routing.health.report import HealthEntry, HealthReport
+from tidegate.routing.health.store import HealthStore
 from tidegate.storage.redis import RedisLink
 
 HERE, KEY = Target("openai", "m"), Credential(name="main")
 
 
 @pytest.fixture
-def report(redis_link: RedisLink, redis_prefix: str, clock: ManualClock) -> StandingReport:
-    store = StandingStore(redis_link, prefix=redis_prefix)
+def report(redis_link: RedisLink, redis_prefix: str, clock: ManualClock) -> HealthReport:
+    store = HealthStore(redis_link, prefix=redis_prefix)
     known = {"openai": ["main", "spare"], "azure": ["default"]}
-    return StandingReport(store, targets=["openai/m", "azure/eu", "openai/m"], credentials=known, clock=clock)
+    return HealthReport(store, targets=["openai/m", "azure/eu", "openai/m"], credentials=known, clock=clock)
 
 
-async def test_what_nobody_complained_of_is_well(report: StandingReport) -> None:
+async def test_what_nobody_complained_of_is_well(report: HealthReport) -> None:
     shown = await report.read()
     assert [(one.name, one.state, one.since) for one in (*shown.targets, *shown.credentials)] == [
         ("openai/m", "closed", None),
@@ -37,15 +37,15 @@ async def test_what_nobody_complained_of_is_well(report: StandingReport) -> None
 
 
 async def test_what_is_not_well_says_since_when_and_why(
-    report: StandingReport, redis_link: RedisLink, redis_prefix: str, clock: ManualClock
+    report: HealthReport, redis_link: RedisLink, redis_prefix: str, clock: ManualClock
 ) -> None:
-    async with board_on(redis_link, redis_prefix, clock, failures=1) as board:
-        board.failed(HERE, KEY, errors.OutOfQuota("No credit."))
-        board.failed(Target("openai", "unlisted"), KEY, errors.ServerFailure("Broken."))
-        await until(lambda: not board.telling)
+    async with registry_on(redis_link, redis_prefix, clock, failures=1) as board:
+        board.note_failure(HERE, KEY, errors.InsufficientQuota("No credit."))
+        board.note_failure(Target("openai", "unlisted"), KEY, errors.UpstreamServerError("Broken."))
+        await wait_until(lambda: not board.is_publishing)
         shown = await report.read()
-        assert report.now_on(board) == shown
-    assert shown.credentials[0] == Shown(
+        assert report.read_local(board) == shown
+    assert shown.credentials[0] == HealthEntry(
         name="openai/main", state="out_of_quota", since=clock.now(), error="out_of_quota", message="No credit."
     )
     assert [(one.name, one.state, one.error) for one in shown.targets if one.error] == [
@@ -54,54 +54,54 @@ async def test_what_is_not_well_says_since_when_and_why(
 
 
 async def test_a_rate_limit_is_told_until_it_is_over(
-    report: StandingReport, redis_link: RedisLink, redis_prefix: str, clock: ManualClock
+    report: HealthReport, redis_link: RedisLink, redis_prefix: str, clock: ManualClock
 ) -> None:
-    async with board_on(redis_link, redis_prefix, clock) as board:
-        board.failed(HERE, KEY, errors.RateLimited("Too fast.", retry_after=20.0))
-        board.failed(Target("openai", "n/2"), KEY, errors.RateLimited("Too fast.", retry_after=30.0))
-        await until(lambda: not board.telling)
-        for shown in (await report.read(), report.now_on(board)):
+    async with registry_on(redis_link, redis_prefix, clock) as board:
+        board.note_failure(HERE, KEY, errors.UpstreamRateLimited("Too fast.", retry_after=20.0))
+        board.note_failure(Target("openai", "n/2"), KEY, errors.UpstreamRateLimited("Too fast.", retry_after=30.0))
+        await wait_until(lambda: not board.is_publishing)
+        for shown in (await report.read(), report.read_local(board)):
             assert shown.credentials[:2] == (
-                Shown(
+                HealthEntry(
                     name="openai/main",
                     state="limited",
                     until=clock.now() + 30,
                     error="rate_limited",
                     message="The upstream takes no more calls for m and 1 more for now.",
                 ),
-                Shown(name="openai/spare", state="healthy"),
+                HealthEntry(name="openai/spare", state="healthy"),
             )
         clock.advance(20.5)
-        assert (await report.read()).credentials[0].message == report.now_on(board).credentials[0].message != ""
+        assert (await report.read()).credentials[0].message == report.read_local(board).credentials[0].message != ""
         clock.advance(10)
-        assert (await report.read()).credentials[0] == Shown(name="openai/main", state="healthy")
-        assert report.now_on(board).credentials[0] == Shown(name="openai/main", state="healthy")
+        assert (await report.read()).credentials[0] == HealthEntry(name="openai/main", state="healthy")
+        assert report.read_local(board).credentials[0] == HealthEntry(name="openai/main", state="healthy")
 
 
 async def test_what_takes_a_credential_out_says_more_than_its_limit(
-    report: StandingReport, redis_link: RedisLink, redis_prefix: str, clock: ManualClock
+    report: HealthReport, redis_link: RedisLink, redis_prefix: str, clock: ManualClock
 ) -> None:
-    async with board_on(redis_link, redis_prefix, clock) as board:
-        board.failed(HERE, KEY, errors.RateLimited("Too fast.", retry_after=20.0))
-        board.failed(HERE, KEY, errors.OutOfQuota("No credit."))
-        await until(lambda: not board.telling)
+    async with registry_on(redis_link, redis_prefix, clock) as board:
+        board.note_failure(HERE, KEY, errors.UpstreamRateLimited("Too fast.", retry_after=20.0))
+        board.note_failure(HERE, KEY, errors.InsufficientQuota("No credit."))
+        await wait_until(lambda: not board.is_publishing)
         assert (await report.read()).credentials[0].state == "out_of_quota"
 
 
 async def test_an_operator_takes_a_credential_out_and_back_in_all_replicas(
-    report: StandingReport, redis_link: RedisLink, redis_prefix: str, clock: ManualClock
+    report: HealthReport, redis_link: RedisLink, redis_prefix: str, clock: ManualClock
 ) -> None:
-    async with board_on(redis_link, redis_prefix, clock) as board:
+    async with registry_on(redis_link, redis_prefix, clock) as board:
         with capture_logs() as logs:
             assert (await report.suspend("openai/main")).state == "suspended"
-            await until(lambda: board.standings.credential(HERE, KEY).standing is Standing.SUSPENDED)
-            board.failed(HERE, KEY, errors.OutOfQuota())
-            assert board.standings.credential(HERE, KEY).standing is Standing.SUSPENDED
+            await wait_until(lambda: board.snapshot.credential(HERE, KEY).status is CredentialStatus.SUSPENDED)
+            board.note_failure(HERE, KEY, errors.InsufficientQuota())
+            assert board.snapshot.credential(HERE, KEY).status is CredentialStatus.SUSPENDED
             assert (await report.resume("openai/main")).state == "healthy"
-            await until(lambda: board.standings.credential(HERE, KEY).standing is Standing.HEALTHY)
+            await wait_until(lambda: board.snapshot.credential(HERE, KEY).status is CredentialStatus.HEALTHY)
     assert [line["alert"] for line in logs if "alert" in line] == ["credential_out", "credential_back"]
 
 
-async def test_a_credential_that_nobody_configured_is_refused(report: StandingReport) -> None:
-    with pytest.raises(NoSuchCredential, match=r"openai/main, openai/spare, azure/default"):
+async def test_a_credential_that_nobody_configured_is_refused(report: HealthReport) -> None:
+    with pytest.raises(CredentialNotFound, match=r"openai/main, openai/spare, azure/default"):
         await report.suspend("openai/other")

@@ -4,40 +4,40 @@ import asyncio
 
 from tests.eventually import PATIENCE_SECONDS
 from tidegate.core.clock import SystemClock
-from tidegate.core.errors import ServerFailure
+from tidegate.core.errors import UpstreamServerError
 from tidegate.routing.health import circuit_breaker
 from tidegate.routing.health.circuit_breaker import BreakerState
-from tidegate.routing.health.store import StandingStore, Told, load_all
+from tidegate.routing.health.store import HealthChange, HealthStore, load_all
 from tidegate.storage.redis import RedisLink
 
 
-def told(at: float, state: BreakerState | None = None, name: str = "breaker openai/m") -> Told:
-    state = state or circuit_breaker.opened(ServerFailure("No."), at)
-    return Told(name=name, at=at, kind=state.circuit.value, breaker=state)
+def told(at: float, state: BreakerState | None = None, name: str = "breaker openai/m") -> HealthChange:
+    state = state or circuit_breaker.open_breaker(UpstreamServerError("No."), at)
+    return HealthChange(name=name, at=at, kind=state.circuit.value, breaker=state)
 
 
 async def test_what_is_told_is_heard_and_kept(redis_link: RedisLink, redis_prefix: str) -> None:
-    one, other = (StandingStore(redis_link, prefix=redis_prefix) for _ in range(2))
-    heard: asyncio.Queue[Told] = asyncio.Queue()
+    one, other = (HealthStore(redis_link, prefix=redis_prefix) for _ in range(2))
+    heard: asyncio.Queue[HealthChange] = asyncio.Queue()
     await other.start(heard.put_nowait, lambda: None)
     word = told(100.0)
-    assert await one.tell(word) == ""
+    assert await one.publish(word) == ""
     assert await asyncio.wait_for(heard.get(), PATIENCE_SECONDS) == word
     assert await other.load() == [word]
     await other.close()
 
 
 async def test_the_newest_word_counts_and_who_comes_late_is_told_it(redis_link: RedisLink, redis_prefix: str) -> None:
-    store = StandingStore(redis_link, prefix=redis_prefix)
+    store = HealthStore(redis_link, prefix=redis_prefix)
     newest = told(100.0)
-    assert await store.tell(newest) == ""
-    assert await store.tell(told(99.0, circuit_breaker.CLOSED)) == newest
-    assert await store.tell(told(101.0, circuit_breaker.CLOSED)) == "open"
-    assert await store.tell(told(102.0)) == "closed"
+    assert await store.publish(newest) == ""
+    assert await store.publish(told(99.0, circuit_breaker.CLOSED)) == newest
+    assert await store.publish(told(101.0, circuit_breaker.CLOSED)) == "open"
+    assert await store.publish(told(102.0)) == "closed"
 
 
 async def test_a_claim_is_one_replicas_until_it_is_over(redis_link: RedisLink, redis_prefix: str) -> None:
-    one, other = (StandingStore(redis_link, prefix=redis_prefix) for _ in range(2))
+    one, other = (HealthStore(redis_link, prefix=redis_prefix) for _ in range(2))
     assert await one.claim("trial openai/m", 60.0)
     assert not await other.claim("trial openai/m", 60.0)
     assert await other.claim("trial openai/n", 60.0)
@@ -46,22 +46,24 @@ async def test_a_claim_is_one_replicas_until_it_is_over(redis_link: RedisLink, r
 async def test_what_has_long_been_well_is_forgotten_when_there_is_much_of_it(
     redis_link: RedisLink, redis_prefix: str
 ) -> None:
-    store = StandingStore(redis_link, prefix=redis_prefix)
-    await asyncio.gather(*(store.tell(told(100.0, circuit_breaker.CLOSED, f"breaker openai/{n}")) for n in range(1000)))
-    await store.tell(told(200.0, name="breaker openai/down"))
+    store = HealthStore(redis_link, prefix=redis_prefix)
+    await asyncio.gather(
+        *(store.publish(told(100.0, circuit_breaker.CLOSED, f"breaker openai/{n}")) for n in range(1000))
+    )
+    await store.publish(told(200.0, name="breaker openai/down"))
     assert len(await store.load()) == 1001
-    await store.tell(told(900.0, name="breaker openai/m"))
+    await store.publish(told(900.0, name="breaker openai/m"))
     assert {one.name for one in await store.load()} == {"breaker openai/down", "breaker openai/m"}
 
 
 async def test_without_redis_nothing_is_known(redis_url: str) -> None:
     away = RedisLink(redis_url, timeout=1.0, clock=SystemClock())
-    assert await load_all(StandingStore(away, prefix="x")) is None
+    assert await load_all(HealthStore(away, prefix="x")) is None
 
 
 async def test_what_another_version_wrote_is_passed_over(redis_link: RedisLink, redis_prefix: str) -> None:
-    store = StandingStore(redis_link, prefix=redis_prefix)
-    await store.tell(told(100.0))
+    store = HealthStore(redis_link, prefix=redis_prefix)
+    await store.publish(told(100.0))
     odd = b'{"name": "breaker openai/n", "at": 1.0, "kind": "ajar", "breaker": {"circuit": "ajar"}}'
     await redis_link.command("HSET", f"{{{redis_prefix}}}:standing", "breaker openai/n", odd)
     assert await store.load() == [told(100.0)]

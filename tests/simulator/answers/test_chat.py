@@ -8,8 +8,8 @@ import pytest
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
 from tests.simulator.asking import CHAT, IDENTITY, SCHEMA, Json
-from tidegate.simulator.answers.chat import question_of, reply
-from tidegate.simulator.answers.reply import Reply
+from tidegate.simulator.answers.chat import generation_request, reply
+from tidegate.simulator.answers.reply import SimulatedReply
 from tidegate.simulator.refusal import Refusal
 from tidegate.wire.chat import from_chunks
 
@@ -35,9 +35,9 @@ ASKED: dict[str, Json] = {
 }
 
 
-def ask(tokens: int | None = None, **more: Any) -> Reply:
+def ask(tokens: int | None = None, **more: Any) -> SimulatedReply:
     body = {**CHAT, **more}
-    return reply(body, question_of(body, tokens), IDENTITY)
+    return reply(body, generation_request(body, tokens), IDENTITY)
 
 
 def message(**more: Any) -> Json:

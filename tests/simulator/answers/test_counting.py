@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidegate.simulator.answers.counting import IMAGE, message_tokens, tokens_for
+from tidegate.simulator.answers.counting import IMAGE_TOKENS, message_tokens, tokens_for
 
 FOX = "The quick brown fox jumps over the lazy dog."
 """Ten tokens in both encodings."""
@@ -15,11 +15,11 @@ NEWER = tokens_for("gpt-4o")
 
 @given(st.text())
 def test_pieces_join_to_the_text(text: str) -> None:
-    assert "".join(NEWER.pieces(text)) == text
+    assert "".join(NEWER.split(text)) == text
 
 
 def test_a_character_of_several_tokens_stays_in_one_piece() -> None:
-    assert NEWER.pieces("tide 🦭") == ["t", "ide", " 🦭"]
+    assert NEWER.split("tide 🦭") == ["t", "ide", " 🦭"]
     assert NEWER.count("tide 🦭") > 3
 
 
@@ -29,13 +29,16 @@ def test_each_model_has_its_encoding(model: str, tokens: int) -> None:
 
 
 def test_half_a_character_is_a_question_mark() -> None:
-    assert NEWER.pieces("a\ud83d") == ["a", "?"]
+    assert NEWER.split("a\ud83d") == ["a", "?"]
 
 
 MESSAGES: dict[str, tuple[dict[str, Any], int]] = {
     "text": ({"role": "user", "content": FOX}, 3 + 1 + 10),
     "a name": ({"role": "user", "name": "ada", "content": FOX}, 3 + 1 + 10 + 2),
-    "parts": ({"role": "user", "content": [{"type": "text", "text": FOX}, {"type": "image_url"}]}, 3 + 1 + 10 + IMAGE),
+    "parts": (
+        {"role": "user", "content": [{"type": "text", "text": FOX}, {"type": "image_url"}]},
+        3 + 1 + 10 + IMAGE_TOKENS,
+    ),
     "nothing said": ({"role": "assistant", "content": None}, 3 + 1),
     "a tool call": (
         {"role": "assistant", "tool_calls": [{"id": FOX, "function": {"name": "find", "arguments": "{}"}}]},
@@ -52,5 +55,5 @@ def test_a_message_is_framed(message: dict[str, Any], tokens: int) -> None:
 
 
 def test_what_is_declared_counts_as_the_json_it_is() -> None:
-    assert NEWER.of_json([{"type": "function"}]) == NEWER.count('[{"type":"function"}]')
-    assert NEWER.of_json(None) == 0
+    assert NEWER.count_json([{"type": "function"}]) == NEWER.count('[{"type":"function"}]')
+    assert NEWER.count_json(None) == 0

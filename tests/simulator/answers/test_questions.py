@@ -4,25 +4,34 @@ from typing import Any
 
 import pytest
 
-from tidegate.simulator.answers.questions import Question, Tool, answer, chosen, reasoning_tokens, shape_of
+from tidegate.simulator.answers.questions import (
+    GenerationRequest,
+    Tool,
+    answer_inputs,
+    choose_tool,
+    generate,
+    reasoning_tokens,
+)
 
-QUESTION = Question(seed=1, said="When is high tide?", input_tokens=9)
+QUESTION = GenerationRequest(seed=1, user_text="When is high tide?", input_tokens=9)
 
 
 def test_an_answer_depends_on_the_seed_and_the_choice_alone() -> None:
-    assert answer(QUESTION) == answer(QUESTION) != answer(QUESTION, 1)
-    assert "When is high tide?" in answer(QUESTION).text
+    assert generate(QUESTION) == generate(QUESTION) != generate(QUESTION, 1)
+    assert "When is high tide?" in generate(QUESTION).text
 
 
 def test_a_custom_tool_gets_text_and_a_function_json() -> None:
-    custom = answer(Question(seed=1, said="x", input_tokens=1, tool=Tool(name="t", custom=True)))
-    function = answer(Question(seed=1, said="x", input_tokens=1, tool=Tool(name="t", schema={"const": 7})))
+    custom = generate(GenerationRequest(seed=1, user_text="x", input_tokens=1, tool=Tool(name="t", custom=True)))
+    function = generate(
+        GenerationRequest(seed=1, user_text="x", input_tokens=1, tool=Tool(name="t", schema={"const": 7}))
+    )
     assert custom.text.startswith("You said")
     assert function.text == "7"
 
 
 def test_what_does_not_shape_an_answer_is_left_out() -> None:
-    assert shape_of({"model": "m", "stream": True, "user": "u", "new": 1}) == {"model": "m", "new": 1}
+    assert answer_inputs({"model": "m", "stream": True, "user": "u", "new": 1}) == {"model": "m", "new": 1}
 
 
 @pytest.mark.parametrize(
@@ -42,5 +51,5 @@ def test_a_tool_that_has_answered_is_called_again_only_when_required(
     choice: Any, calls_before: int, calls_after: int
 ) -> None:
     tools = [Tool(name="t")]
-    assert (chosen(tools, choice, answered=False) is not None) == bool(calls_before)
-    assert (chosen(tools, choice, answered=True) is not None) == bool(calls_after)
+    assert (choose_tool(tools, choice, has_tool_output=False) is not None) == bool(calls_before)
+    assert (choose_tool(tools, choice, has_tool_output=True) is not None) == bool(calls_after)

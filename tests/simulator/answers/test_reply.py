@@ -1,8 +1,8 @@
 """Identifiers of one answer share their digits and are told apart by prefix and number."""
 
-from tidegate.simulator.answers.reply import Identity
+from tidegate.simulator.answers.reply import AnswerIdentity
 
 
 def test_identifiers_of_one_answer_belong_together() -> None:
-    identity = Identity(digits="abc", now=0.0)
-    assert [identity.named("call_", number) for number in range(3)] == ["call_abc", "call_abc1", "call_abc2"]
+    identity = AnswerIdentity(digits="abc", now=0.0)
+    assert [identity.make_id("call_", number) for number in range(3)] == ["call_abc", "call_abc1", "call_abc2"]

@@ -8,8 +8,8 @@ from openai.types.responses import Response, ResponseStreamEvent
 from pydantic import TypeAdapter
 
 from tests.simulator.asking import IDENTITY, RESPONSES, SCHEMA, Json
-from tidegate.simulator.answers.reply import Reply
-from tidegate.simulator.answers.responses import question_of, reply
+from tidegate.simulator.answers.reply import SimulatedReply
+from tidegate.simulator.answers.responses import generation_request, reply
 from tidegate.simulator.refusal import Refusal
 
 ANY_EVENT: TypeAdapter[Any] = TypeAdapter(ResponseStreamEvent)
@@ -40,9 +40,9 @@ ASKED: dict[str, Json] = {
 }
 
 
-def ask(**more: Any) -> Reply:
+def ask(**more: Any) -> SimulatedReply:
     body = {**RESPONSES, **more}
-    return reply(body, question_of(body, None), IDENTITY)
+    return reply(body, generation_request(body, None), IDENTITY)
 
 
 @pytest.mark.parametrize("more", ASKED.values(), ids=ASKED)
@@ -93,4 +93,4 @@ def test_after_a_tools_output_comes_text() -> None:
 
 def test_nothing_asked_is_refused() -> None:
     with pytest.raises(Refusal, match="'input'"):
-        question_of({"model": "gpt-4o"}, None)
+        generation_request({"model": "gpt-4o"}, None)

@@ -14,7 +14,7 @@ TOKENS = tokens_for("gpt-4o")
 def test_prose_has_the_length_it_is_given(length: int) -> None:
     tokens = prose("You said: 'Hi'.", Random(1), length, TOKENS)  # noqa: S311  # repeatable on purpose
     assert len(tokens) == length
-    assert TOKENS.pieces("".join(tokens)) == tokens
+    assert TOKENS.split("".join(tokens)) == tokens
 
 
 def test_a_seed_depends_on_the_value_alone() -> None:

@@ -2,12 +2,12 @@
 
 import pytest
 
-from tidegate.core.errors import ClientGone
-from tidegate.simulator.billing.bill import LAST_REQUESTS, Bill, Call
+from tidegate.core.errors import ClientDisconnected
+from tidegate.simulator.billing.bill import LAST_REQUESTS, Bill, BilledCall
 
 
-def call(fault: str | None = None, key: str | None = None) -> Call:
-    return Call(id="req_1", route="chat", fault=fault, key_ends=key)
+def call(fault: str | None = None, key: str | None = None) -> BilledCall:
+    return BilledCall(id="req_1", route="chat", fault=fault, key_ends=key)
 
 
 @pytest.mark.parametrize("end", ["served", "refused", "broken"])
@@ -26,7 +26,7 @@ def test_a_call_ends_as_it_says(end: str) -> None:
 def test_a_client_that_left_is_no_error() -> None:
     bill = Bill()
     with bill.call(call()):
-        raise ClientGone
+        raise ClientDisconnected
     assert bill.figures()["cancelled"] == 1
 
 

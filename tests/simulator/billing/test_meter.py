@@ -6,9 +6,9 @@ import pytest
 
 from tests.simulator.asking import CHAT, IDENTITY, RESPONSES, SCHEMA, upstream
 from tidegate.simulator.answers import chat, responses
-from tidegate.simulator.answers.reply import Reply
+from tidegate.simulator.answers.reply import SimulatedReply
 from tidegate.simulator.billing.meter import Meter
-from tidegate.simulator.billing.tariff import NOTHING, Used
+from tidegate.simulator.billing.tariff import NO_TOKENS, TokenUsage
 
 TOOLS = [{"type": "function", "function": {"name": "tides", "parameters": SCHEMA}}]
 CHATS: dict[str, dict[str, Any]] = {
@@ -20,50 +20,50 @@ CHATS: dict[str, dict[str, Any]] = {
 }
 
 
-def asked(**more: Any) -> tuple[Meter, Reply]:
+def asked(**more: Any) -> tuple[Meter, SimulatedReply]:
     body = {**CHAT, "stream": True, **more}
-    reply = chat.reply(body, chat.question_of(body, None), IDENTITY)
+    reply = chat.reply(body, chat.generation_request(body, None), IDENTITY)
     return Meter(body["model"], reply), reply
 
 
 def test_nothing_is_charged_before_it_is_read() -> None:
     meter, reply = asked()
-    assert meter.used() == NOTHING
-    meter.read()
-    assert meter.used() == Used(input=reply.input_tokens)
-    meter.refused()
-    assert meter.used() == NOTHING
+    assert meter.usage() == NO_TOKENS
+    meter.count_input()
+    assert meter.usage() == TokenUsage(input=reply.input_tokens)
+    meter.clear_input()
+    assert meter.usage() == NO_TOKENS
 
 
 @pytest.mark.parametrize("more", CHATS.values(), ids=CHATS)
 def test_a_whole_stream_is_charged_in_full(more: dict[str, Any]) -> None:
     meter, reply = asked(**more)
-    meter.read()
+    meter.count_input()
     for event in reply.events or ():
-        meter.said(event)
+        meter.count_event(event)
     if "modalities" not in more:  # sound has no text to count
-        assert meter.used() == Used(input=reply.input_tokens, output=reply.output_tokens)
-    meter.wrote()
-    assert meter.used() == Used(input=reply.input_tokens, output=reply.output_tokens)
+        assert meter.usage() == TokenUsage(input=reply.input_tokens, output=reply.output_tokens)
+    meter.count_share()
+    assert meter.usage() == TokenUsage(input=reply.input_tokens, output=reply.output_tokens)
 
 
 def test_half_a_stream_is_charged_for_its_half() -> None:
     meter, reply = asked()
-    meter.read()
+    meter.count_input()
     events = reply.events or []
     for event in events[: len(events) // 2]:
-        meter.said(event)
-    assert 0 < meter.used().output < reply.output_tokens
+        meter.count_event(event)
+    assert 0 < meter.usage().output < reply.output_tokens
 
 
 def test_a_response_is_charged_for_its_deltas_once() -> None:
     body = {**RESPONSES, "stream": True}
-    reply = responses.reply(body, responses.question_of(body, None), IDENTITY)
+    reply = responses.reply(body, responses.generation_request(body, None), IDENTITY)
     meter = Meter(body["model"], reply)
-    meter.read()
+    meter.count_input()
     for event in reply.events or ():
-        meter.said(event)
-    assert meter.used() == Used(input=reply.input_tokens, output=reply.output_tokens)
+        meter.count_event(event)
+    assert meter.usage() == TokenUsage(input=reply.input_tokens, output=reply.output_tokens)
 
 
 @pytest.mark.parametrize(

@@ -5,13 +5,13 @@ from datetime import UTC, datetime
 import pytest
 from pydantic import ValidationError
 
-from tidegate.conversations.storage.search import MARK, UNMARK, Found, Search
-from tidegate.web.admin.data_schemas import FoundShown, SearchAsked
+from tidegate.conversations.storage.search import MATCH_END, MATCH_START, SearchHit, SearchQuery
+from tidegate.web.admin.data_schemas import MessageSearchQuery, MessageView
 
 
 def test_a_search_is_the_searchers() -> None:
-    asked = SearchAsked(words="tide", end_user="ada", before=datetime(2026, 11, 24, tzinfo=UTC))
-    assert asked.search() == Search(words="tide", end_user="ada", before=1_795_478_400.0)
+    asked = MessageSearchQuery(words="tide", end_user="ada", before=datetime(2026, 11, 24, tzinfo=UTC))
+    assert asked.to_search() == SearchQuery(words="tide", end_user="ada", before=1_795_478_400.0)
 
 
 @pytest.mark.parametrize(
@@ -19,10 +19,10 @@ def test_a_search_is_the_searchers() -> None:
 )
 def test_what_is_out_of_bounds_is_refused(bad: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
-        SearchAsked.model_validate(bad)
+        MessageSearchQuery.model_validate(bad)
 
 
 def test_what_was_found_is_marked() -> None:
     where = {"project": "shop", "conversation": "c", "turn": None, "role": "user", "end_user": None, "model": None}
-    found = Found(at=1.0, id="m", excerpt=f"high {MARK}tide{UNMARK}", **where)  # type: ignore[arg-type]  # texts, all
-    assert FoundShown.of(found).excerpt == "high **tide**"
+    found = SearchHit(at=1.0, id="m", excerpt=f"high {MATCH_START}tide{MATCH_END}", **where)  # type: ignore[arg-type]  # texts, all
+    assert MessageView.of(found).excerpt == "high **tide**"

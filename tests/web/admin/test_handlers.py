@@ -1,8 +1,8 @@
 """Keys, projects, budgets, queue and usage, as an operator meets them over HTTP."""
 
-from tests.background.parts import NoQueue, first_events, new_job, nothing_else
+from tests.background.parts import RecordingQueue, first_events, new_job, no_write
 from tests.metering.ledger_parts import entry
-from tests.web.office import NO_LIMITS, Office
+from tests.web.office import NO_LIMITS, ApiClient
 from tidegate.auth import key_format
 from tidegate.background.job_store import JobStore
 from tidegate.metering.ledger.entries import encode
@@ -10,23 +10,23 @@ from tidegate.metering.ledger.store import LedgerStore
 from tidegate.storage.postgres import Postgres
 
 
-async def test_a_key_lives_from_its_making_to_its_end(office: Office) -> None:
-    made = await office.make(name="web", limits={"rpm": 60, "budget_day_usd": "1.00"}, models=["gpt-5"])
+async def test_a_key_lives_from_its_making_to_its_end(office: ApiClient) -> None:
+    made = await office.create_key(name="web", limits={"rpm": 60, "budget_day_usd": "1.00"}, models=["gpt-5"])
     assert key_format.parse(made.pop("key"))
     assert made["limits"] == NO_LIMITS | {"rpm": 60, "budget_day_usd": "1.00"}
     assert await office.get(f"/keys/{made['id']}") == made
 
     changes = {"limits": {"rpm": None, "budget_month_usd": "0.000001"}, "priority": "high"}
-    changed = await office.ask("PATCH", f"/keys/{made['id']}", changes)
+    changed = await office.send("PATCH", f"/keys/{made['id']}", changes)
     assert changed.json["limits"] == NO_LIMITS | {"budget_day_usd": "1.00", "budget_month_usd": "0.000001"}
     assert (changed.json["priority"], changed.json["name"], changed.json["models"]) == ("high", "web", ["gpt-5"])
 
-    ended = await office.ask("DELETE", f"/keys/{made['id']}")
+    ended = await office.send("DELETE", f"/keys/{made['id']}")
     assert (ended.status, ended.json["state"]) == (200, "revoked")
 
 
-async def test_keys_are_listed_in_pages(office: Office) -> None:
-    made = {(await office.make(project=project))["id"] for project in ("shop", "shop", "bank")}
+async def test_keys_are_listed_in_pages(office: ApiClient) -> None:
+    made = {(await office.create_key(project=project))["id"] for project in ("shop", "shop", "bank")}
     first = await office.get("/keys?limit=2&project=shop")
     assert (len(first["data"]), first["has_more"], first["last"]) == (2, False, None)
     page, seen = await office.get("/keys?limit=2"), set()
@@ -38,10 +38,10 @@ async def test_keys_are_listed_in_pages(office: Office) -> None:
     assert made < seen
 
 
-async def test_a_projects_limits_and_its_end_users(office: Office) -> None:
-    await office.make(project="shop/north")
+async def test_a_projects_limits_and_its_end_users(office: ApiClient) -> None:
+    await office.create_key(project="shop/north")
     changes = {"limits": {"tpm": 5}, "user_limits": {"budget_day_usd": "0.10", "concurrency": 1}, "priority": "low"}
-    changed = await office.ask("PATCH", "/projects/shop%2Fnorth", changes)
+    changed = await office.send("PATCH", "/projects/shop%2Fnorth", changes)
     assert changed.json["user_limits"] == NO_LIMITS | {"budget_day_usd": "0.10", "concurrency": 1}
     assert await office.get("/projects/shop/north") == changed.json
     page = await office.get("/projects?limit=1")
@@ -50,11 +50,13 @@ async def test_a_projects_limits_and_its_end_users(office: Office) -> None:
     assert ([project["name"] for project in page["data"]], page["has_more"]) == (["shop/north"], False)
 
 
-async def test_background_responses_are_shown(office: Office, postgres: Postgres) -> None:
+async def test_background_responses_are_shown(office: ApiClient, postgres: Postgres) -> None:
     store = JobStore(postgres)
     for name in ("resp_1", "resp_2"):
-        await store.add(new_job(name, now=100.0), first_events(name), NoQueue(), most=9, also=nothing_else)
-    await store.begin("resp_1", worker="p_7", now=101.0, also=nothing_else)
+        await store.add(
+            new_job(name, now=100.0), first_events(name), RecordingQueue(), max_open=9, write_response=no_write
+        )
+    await store.start_attempt("resp_1", worker="p_7", now=101.0, write_started=no_write)
     jobs = (await office.get("/jobs"))["data"]
     assert [(job["response_id"], job["status"], job["worker"], job["started_at"]) for job in jobs] == [
         ("resp_1", "in_progress", "p_7", 101.0),
@@ -63,8 +65,8 @@ async def test_background_responses_are_shown(office: Office, postgres: Postgres
     assert (await office.get("/jobs?project=bank"))["data"] == []
 
 
-async def test_budgets_queue_and_usage_are_shown(office: Office, postgres: Postgres) -> None:
-    await office.make(limits={"budget_day_usd": "2.00"})
+async def test_budgets_queue_and_usage_are_shown(office: ApiClient, postgres: Postgres) -> None:
+    await office.create_key(limits={"budget_day_usd": "2.00"})
     budgets = await office.get("/budgets")
     assert [(line["kind"], line["period"], line["budget_usd"]) for line in budgets["data"]] == [
         ("all", "day", "1.00"),

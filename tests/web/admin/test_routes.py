@@ -4,12 +4,12 @@ import aiohttp
 import pytest
 
 from tests.harness import Json
-from tests.web.office import Office
+from tests.web.office import ApiClient
 from tidegate.auth import key_format
 from tidegate.storage.postgres import Postgres
-from tidegate.web.admin.routes import MOST_BYTES
+from tidegate.web.admin.routes import MAX_BODY_BYTES
 
-MADE_UP = key_format.generate(b"\x07".__mul__)
+UNKNOWN_KEY = key_format.generate(b"\x07".__mul__)
 
 
 @pytest.mark.parametrize(
@@ -29,7 +29,7 @@ MADE_UP = key_format.generate(b"\x07".__mul__)
         ("POST", "/keys", None, 400, "body"),
         ("POST", "/keys", b"{", 400, "JSON"),
         ("POST", "/keys", b"[]", 400, "body"),
-        ("POST", "/keys", b" " * (MOST_BYTES + 1), 413, "larger"),
+        ("POST", "/keys", b" " * (MAX_BODY_BYTES + 1), 413, "larger"),
         ("GET", "/keys/key_unknown", None, 404, "no key"),
         ("PATCH", "/keys/key_unknown", {"name": "a"}, 404, "no key"),
         ("DELETE", "/keys/key_unknown", None, 404, "no key"),
@@ -46,10 +46,10 @@ MADE_UP = key_format.generate(b"\x07".__mul__)
     ],
 )
 async def test_a_mistake_is_named_in_openais_envelope(
-    office: Office, method: str, path: str, body: Json | bytes | None, status: int, says: str
+    office: ApiClient, method: str, path: str, body: Json | bytes | None, status: int, says: str
 ) -> None:
     before = len(await office.keys.list())
-    answer = await office.ask(method, path, body)
+    answer = await office.send(method, path, body)
     assert (answer.status, says in answer.error["message"]) == (status, True), answer.text
     assert answer.error["type"] == "invalid_request_error"
     assert answer.headers["x-request-id"].startswith("req_")
@@ -59,13 +59,13 @@ async def test_a_mistake_is_named_in_openais_envelope(
 @pytest.mark.parametrize(
     ("path", "allowed"), [("/keys", "GET, POST"), ("/keys/key_1", "DELETE, GET, PATCH"), ("/budgets", "GET")]
 )
-async def test_who_uses_another_method_is_told_which_there_are(office: Office, path: str, allowed: str) -> None:
-    answer = await office.ask("PUT", path)
+async def test_who_uses_another_method_is_told_which_there_are(office: ApiClient, path: str, allowed: str) -> None:
+    answer = await office.send("PUT", path)
     assert (answer.status, answer.headers["allow"]) == (405, allowed)
 
 
-async def test_only_admin_keys_get_in(office: Office) -> None:
-    ordinary = (await office.make())["key"]
+async def test_only_admin_keys_get_in(office: ApiClient) -> None:
+    ordinary = (await office.create_key())["key"]
     for path in (
         "/keys",
         "/projects",
@@ -77,14 +77,14 @@ async def test_only_admin_keys_get_in(office: Office) -> None:
         "/messages",
         "/export",
     ):
-        refused = await office.ask("GET", path, key=ordinary)
+        refused = await office.send("GET", path, key=ordinary)
         assert (refused.status, refused.headers["x-tidegate-error"]) == (403, "not_admin")
-        assert (await office.ask("GET", path, key=MADE_UP)).status == 401
-    refused = await office.ask("POST", "/keys", b"{", key=ordinary)
+        assert (await office.send("GET", path, key=UNKNOWN_KEY)).status == 401
+    refused = await office.send("POST", "/keys", b"{", key=ordinary)
     assert refused.status == 403, "who may not ask is not told what is wrong with the question"
 
 
-async def test_the_api_describes_itself(office: Office) -> None:
+async def test_the_api_describes_itself(office: ApiClient) -> None:
     async with aiohttp.ClientSession() as http, http.get(f"{office.root}/openapi.json") as response:
         described = await response.json()
     paths = described["paths"]
@@ -107,7 +107,7 @@ async def test_the_api_describes_itself(office: Office) -> None:
     assert kinds == {"200": ["application/jsonl"], "4XX": ["application/json"], "5XX": ["application/json"]}
 
 
-async def test_without_postgres_it_is_a_typed_503(office: Office, postgres: Postgres) -> None:
+async def test_without_postgres_it_is_a_typed_503(office: ApiClient, postgres: Postgres) -> None:
     await postgres.close()
-    answer = await office.ask("GET", "/keys")
+    answer = await office.send("GET", "/keys")
     assert (answer.status, answer.error["code"]) == (503, "postgres_unavailable")

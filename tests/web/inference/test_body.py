@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tidegate.core.errors import BodyTooLarge, ClientGone, InvalidParameter, SlowBody, TidegateError
+from tidegate.core.errors import BodyTimeout, BodyTooLarge, ClientDisconnected, InvalidParameter, TidegateError
 from tidegate.web.inference.body import read_body
 
 Message = MutableMapping[str, Any]
@@ -16,7 +16,7 @@ def part(data: bytes, *, more: bool = False) -> Message:
     return {"type": "http.request", "body": data, "more_body": more}
 
 
-class Client:
+class FakeClient:
     """Sends these messages, then nothing."""
 
     def __init__(self, *messages: Message) -> None:
@@ -32,13 +32,13 @@ class Client:
 
 
 async def test_a_body_in_parts_is_put_together() -> None:
-    client = Client(part(b'{"a"', more=True), part(b":1}"))
-    assert await read_body(client, {}, most=100, seconds=1) == b'{"a":1}'
+    client = FakeClient(part(b'{"a"', more=True), part(b":1}"))
+    assert await read_body(client, {}, max_bytes=100, seconds=1) == b'{"a":1}'
 
 
 @pytest.mark.parametrize("encoding", ["identity", "Identity", " ", ""])
 async def test_a_body_that_says_it_is_not_compressed_is_taken(encoding: str) -> None:
-    assert await read_body(Client(part(b"{}")), {"content-encoding": encoding}, most=10, seconds=1) == b"{}"
+    assert await read_body(FakeClient(part(b"{}")), {"content-encoding": encoding}, max_bytes=10, seconds=1) == b"{}"
 
 
 @pytest.mark.parametrize(
@@ -47,18 +47,18 @@ async def test_a_body_that_says_it_is_not_compressed_is_taken(encoding: str) -> 
         ({"content-length": "11"}, [part(b"12345678901")], 0, BodyTooLarge),
         ({}, [part(b"123456", more=True), part(b"78901", more=True), part(b"2")], 2, BodyTooLarge),
         ({"content-encoding": "gzip"}, [part(b"\x1f\x8b")], 0, InvalidParameter),
-        ({}, [part(b"1", more=True), {"type": "http.disconnect"}], 2, ClientGone),
-        ({}, [part(b"1", more=True)], 1, SlowBody),
+        ({}, [part(b"1", more=True), {"type": "http.disconnect"}], 2, ClientDisconnected),
+        ({}, [part(b"1", more=True)], 1, BodyTimeout),
     ],
 )
 async def test_what_cannot_be_taken_in_is_refused_early(
     headers: dict[str, str], messages: list[Message], taken: int, error: type[TidegateError]
 ) -> None:
-    client = Client(*messages)
+    client = FakeClient(*messages)
     with pytest.raises(error):
-        await read_body(client, headers, most=10, seconds=0.05)
+        await read_body(client, headers, max_bytes=10, seconds=0.05)
     assert client.taken == taken
 
 
 async def test_a_length_that_is_no_number_is_not_believed() -> None:
-    assert await read_body(Client(part(b"12")), {"content-length": "٣"}, most=10, seconds=1) == b"12"
+    assert await read_body(FakeClient(part(b"12")), {"content-length": "٣"}, max_bytes=10, seconds=1) == b"12"

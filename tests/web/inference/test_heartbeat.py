@@ -4,12 +4,12 @@ import asyncio
 
 import pytest
 
-from tests.eventually import PATIENCE_SECONDS, until
-from tidegate.core.errors import ClientGone
+from tests.eventually import PATIENCE_SECONDS, wait_until
+from tidegate.core.errors import ClientDisconnected
 from tidegate.web.inference.heartbeat import Heartbeat
 
 
-class Line:
+class RecordedBeats:
     """Counts beats."""
 
     def __init__(self) -> None:
@@ -20,24 +20,24 @@ class Line:
 
 
 async def test_silence_is_broken_again_and_again() -> None:
-    line = Line()
+    line = RecordedBeats()
     async with Heartbeat(line.beat, 0.02):
-        await until(lambda: line.beats >= 3)
+        await wait_until(lambda: line.beats >= 3)
 
 
 async def test_there_is_no_beat_while_something_is_sent() -> None:
-    line = Line()
+    line = RecordedBeats()
     async with Heartbeat(line.beat, 60) as heartbeat:
         for _ in range(20):
-            heartbeat.sent()
+            heartbeat.note_sent()
             await asyncio.sleep(0)
     assert line.beats == 0
 
 
 async def test_nothing_beats_after_the_end() -> None:
-    line = Line()
+    line = RecordedBeats()
     async with Heartbeat(line.beat, 0.01):
-        await until(lambda: line.beats >= 1)
+        await wait_until(lambda: line.beats >= 1)
     beats = line.beats
     for _ in range(5):
         await asyncio.sleep(0)
@@ -54,7 +54,7 @@ async def test_a_beat_that_nobody_takes_holds_up_no_failure() -> None:
     async def fail() -> None:
         async with asyncio.timeout(PATIENCE_SECONDS), Heartbeat(stuck, 0.01):
             await begun.wait()
-            raise ClientGone
+            raise ClientDisconnected
 
-    with pytest.raises(ClientGone):
+    with pytest.raises(ClientDisconnected):
         await fail()

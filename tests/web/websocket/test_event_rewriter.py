@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from tests.web.websocket.test_response_cache import answer, compartment, create
-from tidegate.web.websocket.event_rewriter import Retelling
+from tidegate.web.websocket.event_rewriter import EventRewriter
 from tidegate.wire import sse
 
 Json = dict[str, Any]
@@ -40,36 +40,36 @@ def decoded(text: str | None) -> Json:
 )
 def test_reasoning_is_asked_for_and_not_shown_where_nobody_else_keeps_it(fields: Json, hides: bool) -> None:
     kept: list[Json] = []
-    retelling = Retelling(create("hi", **{"store": False, **fields}), None, keep=kept.append)
-    assert retelling.asks == ({"include": b'["reasoning.encrypted_content"]'} if hides else {})
-    item = retelling.text(event("response.output_item.done", output_index=0, item=THOUGHTS))
+    retelling = EventRewriter(create("hi", **{"store": False, **fields}), None, remember=kept.append)
+    assert retelling.request_overrides == ({"include": b'["reasoning.encrypted_content"]'} if hides else {})
+    item = retelling.to_frame(event("response.output_item.done", output_index=0, item=THOUGHTS))
     assert ("encrypted_content" in decoded(item)["item"]) is not hides
-    shown = decoded(retelling.text(ended()))["response"]["output"][0]
+    shown = decoded(retelling.to_frame(ended()))["response"]["output"][0]
     assert ("encrypted_content" in shown) is not hides
     assert [response["output"][0] for response in kept] == ([] if fields.get("store") else [THOUGHTS])
 
 
 def test_the_parent_is_named_though_the_upstream_was_not_told_of_it() -> None:
     recent = compartment()
-    recent.keep(create("I am Ada."), None, answer("Hello.", "resp_0"))
+    recent.remember(create("I am Ada."), None, answer("Hello.", "resp_0"))
     request = create("Who am I?", previous_response_id="resp_0", store=True, stream_id="a")
-    retelling = Retelling(request, recent.find("resp_0"), keep=lambda _: None)
-    assert set(retelling.asks) == {"input", "previous_response_id"}
-    told = decoded(retelling.text(ended()))
+    retelling = EventRewriter(request, recent.find("resp_0"), remember=lambda _: None)
+    assert set(retelling.request_overrides) == {"input", "previous_response_id"}
+    told = decoded(retelling.to_frame(ended()))
     assert (told["response"]["previous_response_id"], told["stream_id"]) == ("resp_0", "a")
 
 
 @pytest.mark.parametrize(("status", "kept"), [("completed", 1), ("incomplete", 1), ("failed", 0), ("cancelled", 0)])
 def test_only_what_can_be_gone_on_from_is_kept(status: str, kept: int) -> None:
     found: list[Json] = []
-    retelling = Retelling(create("hi", store=False), None, keep=found.append)
-    retelling.text(event("response.created", response={**answer(""), "status": "in_progress"}))
-    retelling.text(ended(status=status))
+    retelling = EventRewriter(create("hi", store=False), None, remember=found.append)
+    retelling.to_frame(event("response.created", response={**answer(""), "status": "in_progress"}))
+    retelling.to_frame(ended(status=status))
     assert len(found) == kept
 
 
 def test_what_needs_no_look_gets_none() -> None:
-    retelling = Retelling(create("hi", store=False), None, keep=lambda _: None)
+    retelling = EventRewriter(create("hi", store=False), None, remember=lambda _: None)
     delta = event("response.output_text.delta", delta='{"response"')
-    assert decoded(retelling.text(delta))["delta"] == '{"response"'
-    assert retelling.text(sse.DONE) is None
+    assert decoded(retelling.to_frame(delta))["delta"] == '{"response"'
+    assert retelling.to_frame(sse.DONE) is None

@@ -4,14 +4,16 @@ import asyncio
 
 import pytest
 
-from tests.eventually import until
-from tidegate.core.errors import StreamsBusy, TooManyStreams
-from tidegate.web.websocket.streams import MOST_STREAMS, MOST_WAITING, Streams
-from tidegate.wire.socket import Create
+from tests.eventually import wait_until
+from tidegate.core.errors import TooManyWebSocketStreams, WebSocketQueueFull
+from tidegate.web.websocket.streams import MAX_STREAMS, MAX_WAITING_REQUESTS, RequestStreams
+from tidegate.wire.socket import CreateMessage
 
 
-def create(stream_id: str | None = None, size: int = 1) -> Create:
-    return Create(stream_id=stream_id, fields={}, previous=None, store=False, generate=True, size=size)
+def create(stream_id: str | None = None, size: int = 1) -> CreateMessage:
+    return CreateMessage(
+        stream_id=stream_id, fields={}, previous_response_id=None, store=False, generate=True, size=size
+    )
 
 
 class Work:
@@ -22,7 +24,7 @@ class Work:
         self.done: list[str | None] = []
         self._go = asyncio.Semaphore(0)
 
-    async def __call__(self, create: Create) -> None:
+    async def __call__(self, create: CreateMessage) -> None:
         self.going.append(create.stream_id)
         await self._go.acquire()
         self.done.append(create.stream_id)
@@ -32,8 +34,8 @@ class Work:
             self._go.release()
 
 
-def streams_of(work: Work, *, most_active: int = 16, most_bytes: int = 1000) -> Streams:
-    return Streams(work, most_active=most_active, most_bytes=most_bytes)
+def streams_of(work: Work, *, most_active: int = 16, most_bytes: int = 1000) -> RequestStreams:
+    return RequestStreams(work, max_active=most_active, max_waiting_bytes=most_bytes)
 
 
 async def test_one_stream_is_a_line_and_two_are_two() -> None:
@@ -41,13 +43,13 @@ async def test_one_stream_is_a_line_and_two_are_two() -> None:
     streams = streams_of(work)
     for name in ("a", "a", None, "b"):
         streams.add(create(name))
-    await until(lambda: len(work.going) == 3)
+    await wait_until(lambda: len(work.going) == 3)
     assert work.going == ["a", None, "b"]
-    assert not streams.idle
+    assert not streams.is_idle
     work.let_go(4)
-    await streams.done()
+    await streams.wait_until_idle()
     assert sorted(map(str, work.done)) == ["None", "a", "a", "b"]
-    assert streams.idle
+    assert streams.is_idle
 
 
 async def test_only_so_many_are_answered_at_once() -> None:
@@ -55,48 +57,48 @@ async def test_only_so_many_are_answered_at_once() -> None:
     streams = streams_of(work, most_active=2)
     for name in ("a", "b", "c"):
         streams.add(create(name))
-    await until(lambda: len(work.going) == 2)
+    await wait_until(lambda: len(work.going) == 2)
     work.let_go(1)
-    await until(lambda: len(work.going) == 3)
+    await wait_until(lambda: len(work.going) == 3)
     work.let_go(2)
-    await streams.done()
+    await streams.wait_until_idle()
 
 
 async def test_only_so_many_may_wait() -> None:
     work = Work()
     streams = streams_of(work)
-    for _ in range(MOST_WAITING):
+    for _ in range(MAX_WAITING_REQUESTS):
         streams.add(create())
-    with pytest.raises(StreamsBusy):
+    with pytest.raises(WebSocketQueueFull):
         streams.add(create())
-    streams.drop()
+    streams.drop_waiting()
     work.let_go(1)
-    await streams.done()
+    await streams.wait_until_idle()
 
 
 async def test_nor_so_many_bytes_but_one_may_always() -> None:
     work = Work()
     streams = streams_of(work, most_bytes=10)
     streams.add(create(size=100))
-    await until(lambda: len(work.going) == 1)
+    await wait_until(lambda: len(work.going) == 1)
     streams.add(create(size=100))
-    with pytest.raises(StreamsBusy):
+    with pytest.raises(WebSocketQueueFull):
         streams.add(create(size=1))
     work.let_go(2)
-    await streams.done()
+    await streams.wait_until_idle()
 
 
 async def test_only_so_many_streams_may_be_named() -> None:
     work = Work()
     streams = streams_of(work)
-    for number in range(MOST_STREAMS):
+    for number in range(MAX_STREAMS):
         streams.add(create(str(number)))
     streams.add(create(None))
     streams.add(create("0"))
-    with pytest.raises(TooManyStreams):
+    with pytest.raises(TooManyWebSocketStreams):
         streams.add(create("another"))
-    work.let_go(MOST_STREAMS + 2)
-    await streams.done()
+    work.let_go(MAX_STREAMS + 2)
+    await streams.wait_until_idle()
 
 
 async def test_what_waits_may_be_dropped() -> None:
@@ -104,8 +106,8 @@ async def test_what_waits_may_be_dropped() -> None:
     streams = streams_of(work)
     for _ in range(3):
         streams.add(create("a"))
-    await until(lambda: len(work.going) == 1)
-    streams.drop()
+    await wait_until(lambda: len(work.going) == 1)
+    streams.drop_waiting()
     work.let_go(1)
-    await streams.done()
+    await streams.wait_until_idle()
     assert work.done == ["a"]

@@ -6,11 +6,11 @@ import msgspec
 import pytest
 
 from tidegate.core.errors import MalformedAnswer
-from tidegate.wire.translate.chunk import Chunk, Function, convert, decode
+from tidegate.wire.translate.chunk import ChatChunk, FunctionDelta, convert_chunk, decode_chunk
 
 
-def chunk(delta: Any, **more: Any) -> Chunk:
-    return decode(msgspec.json.encode({"choices": [{"delta": delta, **more}]}))
+def chunk(delta: Any, **more: Any) -> ChatChunk:
+    return decode_chunk(msgspec.json.encode({"choices": [{"delta": delta, **more}]}))
 
 
 @pytest.mark.parametrize(
@@ -32,14 +32,14 @@ def test_what_a_delta_says(delta: Any, thoughts: str, text: str) -> None:
     choice = chunk(delta).choice
     assert choice is not None
     assert choice.delta is not None
-    assert (choice.delta.thoughts(), choice.delta.text()) == (thoughts, text)
+    assert (choice.delta.reasoning_text(), choice.delta.text()) == (thoughts, text)
 
 
 def test_the_first_choice_is_the_one() -> None:
     second = {"index": 1, "delta": {}}
-    assert decode(msgspec.json.encode({"choices": [second]})).choice is None
-    assert decode(msgspec.json.encode({"choices": [second, {"index": 0}]})).choice is not None
-    assert decode(b'{"choices":null}').choice is None
+    assert decode_chunk(msgspec.json.encode({"choices": [second]})).choice is None
+    assert decode_chunk(msgspec.json.encode({"choices": [second, {"index": 0}]})).choice is not None
+    assert decode_chunk(b'{"choices":null}').choice is None
 
 
 @pytest.mark.parametrize(
@@ -52,14 +52,14 @@ def test_the_first_choice_is_the_one() -> None:
     ],
 )
 def test_a_piece_of_an_argument(function: Any, text: str) -> None:
-    assert msgspec.convert(function, Function).text == text
+    assert msgspec.convert(function, FunctionDelta).text == text
 
 
 def test_the_old_function_call_is_a_call() -> None:
     choice = chunk({"function_call": {"name": "f"}}).choice
     assert choice is not None
     assert choice.delta is not None
-    assert [call.function and call.function.name for call in choice.delta.calls()] == ["f"]
+    assert [call.function and call.function.name for call in choice.delta.tool_deltas()] == ["f"]
 
 
 @pytest.mark.parametrize(
@@ -67,10 +67,10 @@ def test_the_old_function_call_is_a_call() -> None:
 )
 def test_what_is_no_chunk_is_malformed(data: bytes) -> None:
     with pytest.raises(MalformedAnswer):
-        decode(data)
+        decode_chunk(data)
 
 
 def test_so_is_an_object_that_is_none() -> None:
-    assert convert({"model": "m"}).model == "m"
+    assert convert_chunk({"model": "m"}).model == "m"
     with pytest.raises(MalformedAnswer):
-        convert({"choices": 7})
+        convert_chunk({"choices": 7})

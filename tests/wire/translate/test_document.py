@@ -10,7 +10,7 @@ from openai.types.responses import Response
 from openai.types.responses.response_usage import ResponseUsage
 
 from tidegate.metering.tokens import from_wire
-from tidegate.wire.translate.document import begun, usage_of
+from tidegate.wire.translate.document import in_progress_document, usage_of
 
 REQUIRED = {
     "completed_at", "incomplete_details", "previous_response_id", "instructions", "error", "tools", "tool_choice",
@@ -29,13 +29,13 @@ ASKED: dict[str, Any] = {
 
 @pytest.mark.parametrize("asked", [{"model": "m", "input": "hi"}, ASKED])
 def test_it_has_every_key_and_is_what_the_official_sdk_expects(asked: dict[str, Any]) -> None:
-    document = begun(asked, response_id="resp_1", created_at=1_790_000_000.5, model="m")
+    document = in_progress_document(asked, response_id="resp_1", created_at=1_790_000_000.5, model="m")
     assert document.keys() >= REQUIRED
     Response.model_validate_json(msgspec.json.encode(document), strict=True)
 
 
 def test_it_repeats_what_was_asked() -> None:
-    document = begun(ASKED, response_id="resp_1", created_at=0, model="m")
+    document = in_progress_document(ASKED, response_id="resp_1", created_at=0, model="m")
     same = {name: document[name] for name in ("instructions", "temperature", "store", "metadata", "top_logprobs")}
     assert same == {name: ASKED[name] for name in same}
     assert document["tools"][0] == {**ASKED["tools"][0], "description": None, "parameters": None, "strict": None}

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tidegate.core.errors import InvalidParameter, NotTranslatable
-from tidegate.wire.translate.messages import LEFT_OUT, messages_of
+from tidegate.wire.translate.messages import DROPPED_ITEMS, messages_of
 
 Json = dict[str, Any]
 
@@ -14,7 +14,7 @@ def user(words: str) -> Json:
     return {"role": "user", "content": words}
 
 
-def said(words: str, **more: Any) -> Json:
+def assistant_item(words: str, **more: Any) -> Json:
     part = {"type": "output_text", "text": words, "annotations": []}
     return {"id": "msg_1", "type": "message", "role": "assistant", "status": "completed", "content": [part], **more}
 
@@ -49,16 +49,19 @@ CONVERSATIONS: dict[str, tuple[list[Json], list[Json]]] = {
         [{"role": "developer", "content": "d"}, {"role": "system", "content": "s"}, {"type": "message", **user("u")}],
         [{"role": "system", "content": "d"}, {"role": "system", "content": "s"}, user("u")],
     ),
-    "an answer": ([user("a"), said("b"), user("c")], [user("a"), assistant("b"), user("c")]),
+    "an answer": ([user("a"), assistant_item("b"), user("c")], [user("a"), assistant("b"), user("c")]),
     "an answer in short": ([user("a"), {"role": "assistant", "content": "b"}], [user("a"), assistant("b")]),
-    "two answers": ([user("a"), said("b"), said("c")], [user("a"), assistant("b"), assistant("c")]),
-    "an empty answer": ([user("a"), said("", content=[])], [user("a"), assistant("")]),
+    "two answers": ([user("a"), assistant_item("b"), assistant_item("c")], [user("a"), assistant("b"), assistant("c")]),
+    "an empty answer": ([user("a"), assistant_item("", content=[])], [user("a"), assistant("")]),
     "a call": ([user("a"), call("1"), output("1")], [user("a"), assistant(None, chat_call("1")), tool("1")]),
     "a call after words": (
-        [said("let me see"), call("1"), output("1")],
+        [assistant_item("let me see"), call("1"), output("1")],
         [assistant("let me see", chat_call("1")), tool("1")],
     ),
-    "words after a call": ([call("1"), said("done"), output("1")], [assistant("done", chat_call("1")), tool("1")]),
+    "words after a call": (
+        [call("1"), assistant_item("done"), output("1")],
+        [assistant("done", chat_call("1")), tool("1")],
+    ),
     "calls at once": (
         [call("1"), call("2", "g"), output("2"), output("1")],
         [assistant(None, chat_call("1"), chat_call("2", "g")), tool("2"), tool("1")],
@@ -76,14 +79,14 @@ CONVERSATIONS: dict[str, tuple[list[Json], list[Json]]] = {
         [assistant(None, CUSTOM_CHAT), tool("c", "logged")],
     ),
     "reasoning": (
-        [user("a"), REASONING, call("1"), REASONING, output("1"), REASONING, said("b")],
+        [user("a"), REASONING, call("1"), REASONING, output("1"), REASONING, assistant_item("b")],
         [user("a"), assistant(None, chat_call("1")), tool("1"), assistant("b")],
     ),
     "a refusal": (
-        [user("a"), said("", content=[{"type": "refusal", "refusal": "no"}])],
+        [user("a"), assistant_item("", content=[{"type": "refusal", "refusal": "no"}])],
         [user("a"), {**assistant(None), "refusal": "no"}],
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", CONVERSATIONS)
@@ -104,7 +107,17 @@ def thought(words: str, **more: Any) -> Json:
 
 def test_reasoning_is_given_back_where_its_provider_wants_it() -> None:
     summary = {"type": "reasoning", "summary": [{"type": "summary_text", "text": "in short"}]}
-    items = [user("a"), thought("hm"), call("1"), output("1"), thought("so"), said("b"), user("c"), summary, said("d")]
+    items = [
+        user("a"),
+        thought("hm"),
+        call("1"),
+        output("1"),
+        thought("so"),
+        assistant_item("b"),
+        user("c"),
+        summary,
+        assistant_item("d"),
+    ]
     assert messages_of({"input": [*items, REASONING]}, reasoning_field="reasoning_content") == [
         user("a"),
         {**assistant(None, chat_call("1")), "reasoning_content": "hm"},
@@ -120,9 +133,12 @@ def test_instructions_come_first() -> None:
     assert messages_of({"instructions": "be brief", "input": "hi"}) == [system, user("hi")]
 
 
-@pytest.mark.parametrize("kind", sorted(LEFT_OUT))
+@pytest.mark.parametrize("kind", sorted(DROPPED_ITEMS))
 def test_what_openai_did_by_itself_is_left_out(kind: str) -> None:
-    assert messages_of({"input": [user("a"), {"type": kind, "id": "x"}, said("b")]}) == [user("a"), assistant("b")]
+    assert messages_of({"input": [user("a"), {"type": kind, "id": "x"}, assistant_item("b")]}) == [
+        user("a"),
+        assistant("b"),
+    ]
 
 
 @pytest.mark.parametrize(

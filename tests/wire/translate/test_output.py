@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from tidegate.wire.translate.output import Called, CallHead, Message, Thoughts
+from tidegate.wire.translate.output import MessageItem, ReasoningItem, ToolCallHead, ToolCallItem
 
 Json = dict[str, Any]
 
 
-class Told:
+class RecordedEvents:
     """What was told, in order."""
 
     def __init__(self) -> None:
@@ -22,13 +22,13 @@ class Told:
 
 
 def test_a_message_of_text_and_then_a_refusal() -> None:
-    told = Told()
-    message = Message(told, "msg_1", 0)
+    told = RecordedEvents()
+    message = MessageItem(told, "msg_1", 0)
     message.begin()
-    message.speak("Hel", [])
-    message.speak("lo", [{"token": "lo"}])
+    message.add_text("Hel", [])
+    message.add_text("lo", [{"token": "lo"}])
     message.annotate([{"type": "url_citation"}])
-    message.refuse("no")
+    message.add_refusal("no")
     message.end("completed")
     assert told.kinds == [
         "output_item.added",
@@ -45,8 +45,8 @@ def test_a_message_of_text_and_then_a_refusal() -> None:
         "output_item.done",
     ]
     assert told.events[0]["item"]["content"] == []
-    assert message.done is not None
-    assert message.done["content"] == [
+    assert message.finished_item is not None
+    assert message.finished_item["content"] == [
         {
             "type": "output_text",
             "text": "Hello",
@@ -59,10 +59,10 @@ def test_a_message_of_text_and_then_a_refusal() -> None:
 
 
 def test_thoughts() -> None:
-    told = Told()
-    thoughts = Thoughts(told, "rs_1", 0)
+    told = RecordedEvents()
+    thoughts = ReasoningItem(told, "rs_1", 0)
     thoughts.begin()
-    thoughts.think("hm")
+    thoughts.add("hm")
     thoughts.end("completed")
     assert told.kinds == [
         "output_item.added",
@@ -72,19 +72,22 @@ def test_thoughts() -> None:
         "content_part.done",
         "output_item.done",
     ]
-    assert thoughts.done is not None
-    assert (thoughts.done["summary"], thoughts.done["content"]) == ([], [{"type": "reasoning_text", "text": "hm"}])
+    assert thoughts.finished_item is not None
+    assert (thoughts.finished_item["summary"], thoughts.finished_item["content"]) == (
+        [],
+        [{"type": "reasoning_text", "text": "hm"}],
+    )
 
 
 def test_a_call_is_whole_when_its_argument_is_json() -> None:
-    told = Told()
-    call = Called(told, "fc_1", 2, head=CallHead(call_id="call_1", name="f"))
+    told = RecordedEvents()
+    call = ToolCallItem(told, "fc_1", 2, head=ToolCallHead(call_id="call_1", name="f"))
     call.begin()
     call.add("")
     call.add('{"a"')
-    assert not call.whole
+    assert not call.looks_complete
     call.add(":1}")
-    assert call.whole
+    assert call.looks_complete
     call.end("completed")
     stem = "function_call_arguments"
     assert told.kinds == ["output_item.added", f"{stem}.delta", f"{stem}.delta", f"{stem}.done", "output_item.done"]
@@ -93,12 +96,14 @@ def test_a_call_is_whole_when_its_argument_is_json() -> None:
 
 
 def test_a_custom_tools_input_is_whole_when_there_is_some() -> None:
-    call = Called(told := Told(), "ctc_1", 0, head=CallHead(call_id="call_1", name="f", custom=True))
+    call = ToolCallItem(
+        told := RecordedEvents(), "ctc_1", 0, head=ToolCallHead(call_id="call_1", name="f", custom=True)
+    )
     call.begin()
-    assert not call.whole
+    assert not call.looks_complete
     call.add("x y")
-    assert call.whole
+    assert call.looks_complete
     call.end("completed")
     assert told.kinds[1:3] == ["custom_tool_call_input.delta", "custom_tool_call_input.done"]
-    assert call.done is not None
-    assert (call.done["type"], call.done["input"]) == ("custom_tool_call", "x y")
+    assert call.finished_item is not None
+    assert (call.finished_item["type"], call.finished_item["input"]) == ("custom_tool_call", "x y")

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tidegate.core.errors import InvalidParameter, NotTranslatable
-from tidegate.wire.translate.parts import content_of, output_of, said_by_assistant
+from tidegate.wire.translate.parts import assistant_content, content_of, output_of
 
 Json = dict[str, Any]
 
@@ -74,8 +74,8 @@ def test_of_a_tool_there_is_only_text() -> None:
 
 def test_the_assistant_speaks_or_refuses() -> None:
     spoken: list[Json] = [{"type": "output_text", "text": "a"}, {"type": "output_text", "text": "b"}]
-    assert said_by_assistant("a", "at") == {"content": "a"}
-    assert said_by_assistant(spoken, "at") == {"content": "ab"}
-    assert said_by_assistant([{"type": "refusal", "refusal": "no"}], "at") == {"content": None, "refusal": "no"}
+    assert assistant_content("a", "at") == {"content": "a"}
+    assert assistant_content(spoken, "at") == {"content": "ab"}
+    assert assistant_content([{"type": "refusal", "refusal": "no"}], "at") == {"content": None, "refusal": "no"}
     with pytest.raises(NotTranslatable):
-        said_by_assistant([PICTURE], "at")
+        assistant_content([PICTURE], "at")

@@ -13,9 +13,9 @@ from tidegate.core import endpoints
 from tidegate.core.errors import InvalidParameter, NotTranslatable
 from tidegate.wire.call import parse
 from tidegate.wire.translate import request
-from tidegate.wire.translate.document import begun
+from tidegate.wire.translate.document import in_progress_document
 from tidegate.wire.translate.request import chat_body, chat_call
-from tidegate.wire.translate.unsupported import losses
+from tidegate.wire.translate.unsupported import unsupported_fields
 
 Json = dict[str, Any]
 
@@ -57,7 +57,7 @@ def test_what_is_asked_is_sent(asked: Json, sent: Json) -> None:
 @pytest.mark.parametrize(
     ("asked", "param"),
     [
-        *(({name: "x"}, name) for name in sorted(request.IMPOSSIBLE)),
+        *(({name: "x"}, name) for name in sorted(request.UNTRANSLATABLE_PARAMETERS)),
         ({"text": {"format": {"type": "grammar"}}}, "text.format"),
         ({"text": {"format": 7}}, "text.format"),
         ({"reasoning": {"mode": "pro"}}, "reasoning.mode"),
@@ -84,8 +84,8 @@ def test_nothing_that_is_asked_breaks_the_translation(asked: Json) -> None:
     body = {**PLAIN, **asked}
     with contextlib.suppress(NotTranslatable, InvalidParameter):
         msgspec.json.encode(chat_body(body))
-        losses(body)
-    assert begun(body, response_id="resp_1", created_at=0, model="m")["status"] == "in_progress"
+        unsupported_fields(body)
+    assert in_progress_document(body, response_id="resp_1", created_at=0, model="m")["status"] == "in_progress"
 
 
 def test_each_parameter_that_the_official_sdk_knows_is_spoken_for() -> None:
@@ -93,14 +93,19 @@ def test_each_parameter_that_the_official_sdk_knows_is_spoken_for() -> None:
         "prompt_cache_key", "prompt_cache_options", "prompt_cache_retention", "safety_identifier", "service_tier",
         "temperature", "top_p", "user",
     }  # fmt: skip
-    decided = request.REBUILT | request.KEPT_HERE | request.WITHOUT_EFFECT | request.IMPOSSIBLE
-    assert set(ResponseCreateParamsBase.__annotations__) - decided - set(request.RENAMED) == same_name
+    decided = (
+        request.REBUILT_PARAMETERS
+        | request.GATEWAY_PARAMETERS
+        | request.IGNORED_PARAMETERS
+        | request.UNTRANSLATABLE_PARAMETERS
+    )
+    assert set(ResponseCreateParamsBase.__annotations__) - decided - set(request.RENAMED_PARAMETERS) == same_name
 
 
 def test_the_call_is_a_chat_call_whose_streams_tell_their_usage() -> None:
     call = parse(endpoints.RESPONSES, msgspec.json.encode({**PLAIN, "stream": True, "safety_identifier": "s"}))
     made = chat_call(call)
-    assert (made.route, made.stream, made.end_user, made.size) == (endpoints.CHAT, True, "s", call.size)
-    assert made.translated
-    assert msgspec.json.decode(made.forwarded()) == made.body
+    assert (made.endpoint, made.stream, made.end_user, made.size) == (endpoints.CHAT, True, "s", call.size)
+    assert made.is_translated
+    assert msgspec.json.decode(made.upstream_body()) == made.body
     assert made.body["stream_options"] == {"include_usage": True}

@@ -15,8 +15,8 @@ from pydantic import TypeAdapter
 from tests.wire.translate.hostile import ANYTHING, objects
 from tidegate.core.errors import MalformedAnswer
 from tidegate.wire import chat
-from tidegate.wire.translate.chunk import convert, decode
-from tidegate.wire.translate.response_builder import Answer
+from tidegate.wire.translate.chunk import convert_chunk, decode_chunk
+from tidegate.wire.translate.response_builder import ResponseBuilder
 
 Json = dict[str, Any]
 
@@ -40,9 +40,11 @@ def head(index: int | None, call_id: str, name: str = "f", arguments: str | None
 
 
 def events_of(chunks: Iterable[Json], *, asked: Json | None = None, ended: bool = True) -> list[Json]:
-    answer = Answer({"input": "hi", **(asked or {})}, response_id="resp_1", model="asked", created_at=1_790_000_000)
-    told = [event for one in chunks for event in answer.take(convert(one))]
-    return told + (answer.end(at=1_790_000_001) if ended else [])
+    answer = ResponseBuilder(
+        {"input": "hi", **(asked or {})}, response_id="resp_1", model="asked", created_at=1_790_000_000
+    )
+    told = [event for one in chunks for event in answer.add_chunk(convert_chunk(one))]
+    return told + (answer.finish(at=1_790_000_001) if ended else [])
 
 
 def kinds(events: Iterable[Json]) -> list[str]:
@@ -256,12 +258,12 @@ def test_where_nothing_was_begun_nothing_ends() -> None:
 
 
 def test_it_ends_once() -> None:
-    answer = Answer({}, response_id="resp_1", model="m", created_at=0)
-    answer.take(convert(delta("stop", content="x")))
-    assert answer.finished
-    assert answer.end(at=1)
-    assert answer.end(at=1) == []
-    assert answer.take(convert(delta(content="more"))) == []
+    answer = ResponseBuilder({}, response_id="resp_1", model="m", created_at=0)
+    answer.add_chunk(convert_chunk(delta("stop", content="x")))
+    assert answer.has_finish_reason
+    assert answer.finish(at=1)
+    assert answer.finish(at=1) == []
+    assert answer.add_chunk(convert_chunk(delta(content="more"))) == []
 
 
 _WORDS = st.sampled_from(["", "a", "tide ", "é", '"\\', "\n", "high water"])
@@ -288,13 +290,13 @@ _DELTA = objects("content", "refusal", "reasoning_content", "reasoning", "tool_c
 
 @given(st.lists(st.tuples(_DELTA, ANYTHING), max_size=3), ANYTHING)
 def test_nothing_that_a_provider_says_breaks_the_translation(said: list[tuple[Json, Any]], usage: Any) -> None:
-    answer = Answer({"top_logprobs": 1}, response_id="resp_1", model="m", created_at=0)
+    answer = ResponseBuilder({"top_logprobs": 1}, response_id="resp_1", model="m", created_at=0)
     with contextlib.suppress(MalformedAnswer):
         for one, tokens in said:
             chunk = {**delta("stop", **one), "usage": usage}
             chunk["choices"][0]["logprobs"] = {"content": [tokens]}
-            answer.take(decode(msgspec.json.encode(chunk)))
-        msgspec.json.encode(answer.end(at=1))
+            answer.add_chunk(decode_chunk(msgspec.json.encode(chunk)))
+        msgspec.json.encode(answer.finish(at=1))
 
 
 _CALL = st.builds(

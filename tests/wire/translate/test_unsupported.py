@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tidegate.wire.translate.unsupported import TRANSLATED, losses
+from tidegate.wire.translate.unsupported import TRANSLATION_NOTE, unsupported_fields
 
 Json = dict[str, Any]
 REASONING: Json = {"type": "reasoning", "summary": []}
@@ -28,11 +28,11 @@ USER: Json = {"role": "user", "content": "x"}
     ],
 )
 def test_what_is_left_out_is_told(asked: Json, told: tuple[str, ...]) -> None:
-    assert losses({"model": "m", **asked}) == (TRANSLATED, *told)
+    assert unsupported_fields({"model": "m", **asked}) == (TRANSLATION_NOTE, *told)
 
 
 def test_reasoning_that_is_given_back_is_not_lost() -> None:
-    assert losses({"input": [REASONING, {"type": "file_search_call"}]}, reasoning_kept=True) == (
-        TRANSLATED,
+    assert unsupported_fields({"input": [REASONING, {"type": "file_search_call"}]}, keeps_reasoning=True) == (
+        TRANSLATION_NOTE,
         "input.file_search_call: dropped",
     )

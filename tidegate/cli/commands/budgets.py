@@ -5,11 +5,11 @@ from typing import Annotated
 
 import typer
 
-from tidegate.cli.context import Desk, at_desk, print_json, print_table
+from tidegate.cli.context import CommandContext, print_json, print_table, run_with_context
 from tidegate.core.clock import SystemClock
-from tidegate.limits.budget_report import Budget, Budgets
+from tidegate.limits.budget_report import Budget, BudgetListing
 from tidegate.metering.usage_report import usd
-from tidegate.web.admin.schemas import MOST_LISTED, BudgetPage
+from tidegate.web.admin.schemas import MAX_LISTED, BudgetPage
 
 budgets_app = typer.Typer(no_args_is_help=True, help="See what is spent of the budgets.")
 
@@ -27,10 +27,10 @@ def show(
 ) -> None:
     """Show who has a budget: spent, held by calls under way, the budget, how much is gone, when it is renewed."""
 
-    async def act(desk: Desk) -> Budgets:
-        return await desk.budgets.read(SystemClock().now(), project=project, after=after, limit=MOST_LISTED)
+    async def act(desk: CommandContext) -> BudgetListing:
+        return await desk.budgets.read(SystemClock().now(), project=project, after=after, limit=MAX_LISTED)
 
-    found = at_desk(act)
+    found = run_with_context(act)
     if as_json:
         print_json(BudgetPage.of(found))
         return
@@ -39,7 +39,7 @@ def show(
         print_table(columns | {"who": True}, map(_row, found.budgets))
     else:
         typer.echo("Nobody here has a budget; `tidegate projects update NAME --budget-day 1.00` gives one.")
-    if not found.counted:
+    if not found.counters_valid:
         typer.echo("Redis is new or has lost its memory: the ledger is counted into it before the next paid call.")
     if found.last is not None:
         typer.echo(f"There are more: tidegate budgets show --after {found.last}")
@@ -47,17 +47,17 @@ def show(
 
 def _row(budget: Budget) -> tuple[str, ...]:
     return (
-        _who(budget),
+        _subject(budget),
         budget.period,
         usd(budget.spent),
-        usd(budget.held),
+        usd(budget.reserved),
         "-" if budget.budget is None else usd(budget.budget),
-        "-" if budget.share is None else f"{budget.share:.0%}",
+        "-" if budget.used_ratio is None else f"{budget.used_ratio:.0%}",
         datetime.fromtimestamp(budget.renews_at, UTC).strftime("%Y-%m-%d %H:%M UTC"),
     )
 
 
-def _who(budget: Budget) -> str:
+def _subject(budget: Budget) -> str:
     match budget.kind:
         case "all":
             return "the whole deployment"

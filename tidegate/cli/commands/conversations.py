@@ -6,11 +6,11 @@ from typing import Annotated
 
 import typer
 
-from tidegate.cli.commands.usage import moment
-from tidegate.cli.context import Desk, at_desk, failed, print_json, print_table
-from tidegate.conversations.storage.search import MARK, UNMARK, Found, Search
+from tidegate.cli.commands.usage import parse_time
+from tidegate.cli.context import CommandContext, command_error, print_json, print_table, run_with_context
+from tidegate.conversations.storage.search import MATCH_END, MATCH_START, SearchHit, SearchQuery
 from tidegate.core.clock import SystemClock
-from tidegate.web.admin.data_schemas import MOST_FOUND, FoundShown
+from tidegate.web.admin.data_schemas import MAX_RESULTS, MessageView
 
 conversations_app = typer.Typer(no_args_is_help=True, help="Search and export what was said and stored.")
 
@@ -25,15 +25,15 @@ def search(  # typer reads the options from the signature
     project: Project = None,
     user: User = None,
     before: Annotated[str | None, typer.Option(help="Said before: 7d ago, 12h ago, or an ISO date (UTC).")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=MOST_FOUND, help="How many at most.")] = 20,
+    limit: Annotated[int, typer.Option(min=1, max=MAX_RESULTS, help="How many at most.")] = 20,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
     """Find stored messages by their words, the newest first."""
-    until = None if before is None else moment(before, SystemClock().now())
-    asked = Search(words=words, project=project, end_user=user, before=until, limit=limit)
-    found = at_desk(lambda desk: desk.searcher.find(asked))
+    until = None if before is None else parse_time(before, SystemClock().now())
+    asked = SearchQuery(words=words, project=project, end_user=user, before=until, limit=limit)
+    found = run_with_context(lambda desk: desk.searcher.find(asked))
     if as_json:
-        print_json(FoundShown.of(one) for one in found)
+        print_json(MessageView.of(one) for one in found)
     elif found:
         titles = {
             "said (UTC)": False,
@@ -55,7 +55,7 @@ def export(
 ) -> None:
     """Write all that is stored of a project or an end user to the standard output: JSON, an object a line."""
 
-    async def write(desk: Desk) -> bool:
+    async def write(desk: CommandContext) -> bool:
         if await desk.projects.get(project) is None:
             return False
         async for line in desk.export.lines(project, user):
@@ -63,11 +63,11 @@ def export(
         sys.stdout.buffer.flush()
         return True
 
-    if not at_desk(write):
-        raise failed(f"There is no project {project}; `tidegate projects list` shows them.")
+    if not run_with_context(write):
+        raise command_error(f"There is no project {project}; `tidegate projects list` shows them.")
 
 
-def _cells(found: Found) -> tuple[str, ...]:
+def _cells(found: SearchHit) -> tuple[str, ...]:
     said = datetime.fromtimestamp(found.at, UTC).strftime("%Y-%m-%d %H:%M")
-    excerpt = " ".join(found.excerpt.replace(MARK, "»").replace(UNMARK, "«").split())
+    excerpt = " ".join(found.excerpt.replace(MATCH_START, "»").replace(MATCH_END, "«").split())
     return said, found.project, found.end_user or "-", found.role or "-", found.conversation, excerpt

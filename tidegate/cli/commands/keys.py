@@ -11,9 +11,16 @@ from msgspec import UNSET
 from tidegate.auth.grants import KeyChange
 from tidegate.auth.key_store import KeyRecord, NewKey
 from tidegate.cli.commands import limit_options as options
-from tidegate.cli.context import Desk, acts, at_desk, failed, print_json, print_table
+from tidegate.cli.context import (
+    CommandContext,
+    command_error,
+    print_json,
+    print_table,
+    propagation_time,
+    run_with_context,
+)
 from tidegate.core.clock import SystemClock
-from tidegate.web.admin.schemas import KeyShown, NewKeyShown
+from tidegate.web.admin.schemas import KeyView, NewKeyView
 
 keys_app = typer.Typer(no_args_is_help=True, help="Make, change, list and revoke API keys.")
 
@@ -44,18 +51,18 @@ def create(  # noqa: PLR0913  # typer reads the options from the signature
     if not project.strip() or not (project + name).isprintable():
         raise typer.BadParameter("a project needs a name, and names are printable text")
     now = SystemClock().now()
-    expires_at = None if expires is None else expiry(expires, now)
-    limits = options.limits_change(
+    expires_at = None if expires is None else parse_expiry(expires, now)
+    limits = options.parse_limits(
         rpm=rpm, rpd=rpd, tpm=tpm, concurrency=concurrency, budget_day=budget_day, budget_month=budget_month
     )
-    granted = KeyChange(limits=limits, priority=options.priority(priority), models=options.models(models))
-    made = at_desk(
+    granted = KeyChange(limits=limits, priority=options.parse_priority(priority), models=options.parse_models(models))
+    made = run_with_context(
         lambda desk: desk.keys.create(
-            project=project.strip(), name=name, expires_at=expires_at, admin=admin, granted=granted
+            project=project.strip(), name=name, expires_at=expires_at, admin=admin, grants=granted
         )
     )
     if as_json:
-        print_json(NewKeyShown.of(made.record, now, key=made.token))
+        print_json(NewKeyView.of(made.record, now, key=made.token))
     else:
         _show_new(made)
 
@@ -80,23 +87,25 @@ def update(  # noqa: PLR0913  # typer reads the options from the signature
     if name is not None and not name.isprintable():
         raise typer.BadParameter("names are printable text")
     now = SystemClock().now()
-    limits = options.limits_change(
+    limits = options.parse_limits(
         rpm=rpm, rpd=rpd, tpm=tpm, concurrency=concurrency, budget_day=budget_day, budget_month=budget_month
     )
     change = KeyChange(
         name=UNSET if name is None else name,
-        expires_at=UNSET if expires is None else None if expires == options.NONE else expiry(expires, now),
+        expires_at=UNSET if expires is None else None if expires == options.NONE else parse_expiry(expires, now),
         limits=limits,
-        priority=options.priority(priority),
-        models=options.models(models),
+        priority=options.parse_priority(priority),
+        models=options.parse_models(models),
     )
     if change == KeyChange():
         raise typer.BadParameter("say what to change, like --rpm 60; `tidegate keys update --help` lists it")
-    announced, record = _changed(key_id, lambda desk: desk.keys.update(key_id, change))
+    announced, record = _change(key_id, lambda desk: desk.keys.update(key_id, change))
     if as_json:
-        print_json(KeyShown.of(record, now))
+        print_json(KeyView.of(record, now))
     else:
-        typer.echo(f"Changed {key_id}: {_terms(record)}. Every gateway process acts on it {acts(announced)}.")
+        typer.echo(
+            f"Changed {key_id}: {_grants_text(record)}. Every gateway process acts on it {propagation_time(announced)}."
+        )
 
 
 @keys_app.command("list")
@@ -105,9 +114,9 @@ def list_keys(
 ) -> None:
     """List the keys, by their last four characters."""
     now = SystemClock().now()
-    records = at_desk(lambda desk: desk.keys.list(project))
+    records = run_with_context(lambda desk: desk.keys.list(project))
     if as_json:
-        print_json(KeyShown.of(record, now) for record in records)
+        print_json(KeyView.of(record, now) for record in records)
     elif records:
         columns = dict.fromkeys(("id", "project", "name", "key", "state", "created", "limits"), False)
         print_table(columns | dict.fromkeys(("project", "name", "limits"), True), (_row(key, now) for key in records))
@@ -118,14 +127,14 @@ def list_keys(
 @keys_app.command()
 def revoke(key_id: KeyId, as_json: AsJson = False) -> None:
     """End a key for good."""
-    announced, record = _changed(key_id, lambda desk: desk.keys.revoke(key_id))
+    announced, record = _change(key_id, lambda desk: desk.keys.revoke(key_id))
     if as_json:
-        print_json(KeyShown.of(record, SystemClock().now()))
+        print_json(KeyView.of(record, SystemClock().now()))
     else:
-        typer.echo(f"Revoked {key_id}. Every gateway process refuses it {acts(announced)}.")
+        typer.echo(f"Revoked {key_id}. Every gateway process refuses it {propagation_time(announced)}.")
 
 
-def expiry(text: str, now: float) -> float:
+def parse_expiry(text: str, now: float) -> float:
     """Unix seconds of a moment written as a span from `now` or as an ISO date (UTC unless it says otherwise)."""
     span = re.fullmatch(r"([0-9]{1,6})([mhdw])", text.strip())
     try:
@@ -142,22 +151,22 @@ def _iso_seconds(text: str) -> float:
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
-def _changed(key_id: str, change: Callable[[Desk], Awaitable[bool | None]]) -> tuple[bool, KeyRecord]:
+def _change(key_id: str, change: Callable[[CommandContext], Awaitable[bool | None]]) -> tuple[bool, KeyRecord]:
     """Whether the processes were told, and the key as it is now."""
 
-    async def act(desk: Desk) -> tuple[bool, KeyRecord] | None:
+    async def act(desk: CommandContext) -> tuple[bool, KeyRecord] | None:
         announced = await change(desk)
         record = await desk.keys.get(key_id)
         return None if announced is None or record is None else (announced, record)
 
-    done = at_desk(act)
+    done = run_with_context(act)
     if done is None:
-        raise _unknown(key_id)
+        raise _unknown_key(key_id)
     return done
 
 
-def _unknown(key_id: str) -> typer.Exit:
-    return failed(f"There is no key {key_id}; `tidegate keys list` shows the ids.")
+def _unknown_key(key_id: str) -> typer.Exit:
+    return command_error(f"There is no key {key_id}; `tidegate keys list` shows the ids.")
 
 
 def _show_new(made: NewKey) -> None:
@@ -165,19 +174,19 @@ def _show_new(made: NewKey) -> None:
     ends = f", until {_time(record.expires_at)}" if record.expires_at else ""
     typer.echo(f"{made.token}\n")
     kind = "admin key" if record.admin else "key"
-    typer.echo(f"This is {kind} {record.id} of project {record.project}{ends}: {_terms(record)}.")
+    typer.echo(f"This is {kind} {record.id} of project {record.project}{ends}: {_grants_text(record)}.")
     typer.echo("Keep it now: it is stored as a hash only and cannot be shown again.")
 
 
 def _row(record: KeyRecord, now: float) -> tuple[str, ...]:
     created = _time(record.created_at).partition(" ")[0]
     state = _state(record, now) + (", admin" if record.admin else "")
-    return (record.id, record.project, record.name, f"…{record.hint}", state, created, _terms(record))
+    return (record.id, record.project, record.name, f"…{record.hint}", state, created, _grants_text(record))
 
 
-def _terms(record: KeyRecord) -> str:
+def _grants_text(record: KeyRecord) -> str:
     """Limits, priority and models in a few words."""
-    words = [options.compact(record.limits) or "no limits"]
+    words = [options.limits_text(record.limits) or "no limits"]
     if record.priority is not None:
         words.append(f"priority {record.priority.label}")
     if record.models:

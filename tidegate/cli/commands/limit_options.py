@@ -5,8 +5,8 @@ from typing import Annotated
 import typer
 from msgspec import UNSET, UnsetType
 
-from tidegate.auth.grants import LONGEST_RETENTION, MOST_COUNT, LimitsChange
-from tidegate.core.money import NotMoney, nanos_of
+from tidegate.auth.grants import MAX_COUNT, MAX_RETENTION_DAYS, LimitsChange
+from tidegate.core.money import InvalidAmount, nanos_of
 from tidegate.core.values import Limits, Priority
 from tidegate.metering.usage_report import usd
 
@@ -48,7 +48,7 @@ Models = Annotated[
 ]
 
 
-def limits_change(begin: str = "", /, **said: str | None) -> LimitsChange:
+def parse_limits(begin: str = "", /, **said: str | None) -> LimitsChange:
     """What the options say, by the names of `LimitsChange`; `begin` is before each option's name in complaints."""
     change = {
         name: _amount(f"--{begin}{name.replace('_', '-')}", text) for name, text in said.items() if text is not None
@@ -56,7 +56,7 @@ def limits_change(begin: str = "", /, **said: str | None) -> LimitsChange:
     return LimitsChange(**change)
 
 
-def priority(text: str | None) -> Priority | UnsetType | None:
+def parse_priority(text: str | None) -> Priority | UnsetType | None:
     """A priority's name, `none`, or nothing said."""
     if text is None:
         return UNSET
@@ -69,21 +69,21 @@ def priority(text: str | None) -> Priority | UnsetType | None:
     return found
 
 
-def retention(text: str | None) -> int | UnsetType | None:
+def parse_retention_days(text: str | None) -> int | UnsetType | None:
     """A number of days, `none`, or nothing said."""
     if text is None:
         return UNSET
     text = text.strip().lower()
     if text == NONE:
         return None
-    if not (text.isascii() and text.isdigit() and len(text) <= 4 and 1 <= int(text) <= LONGEST_RETENTION):
+    if not (text.isascii() and text.isdigit() and len(text) <= 4 and 1 <= int(text) <= MAX_RETENTION_DAYS):
         raise typer.BadParameter(
-            f"--retention-days: {text!r} is no number of days from 1 to {LONGEST_RETENTION}, nor none for ever"
+            f"--retention-days: {text!r} is no number of days from 1 to {MAX_RETENTION_DAYS}, nor none for ever"
         )
     return int(text)
 
 
-def models(text: str | None) -> tuple[str, ...] | UnsetType:
+def parse_models(text: str | None) -> tuple[str, ...] | UnsetType:
     """Models' names with commas between, `none`, or nothing said."""
     if text is None:
         return UNSET
@@ -95,7 +95,7 @@ def models(text: str | None) -> tuple[str, ...] | UnsetType:
     return names
 
 
-def compact(limits: Limits) -> str:
+def limits_text(limits: Limits) -> str:
     """The limits in a few words; empty where there are none."""
     words = [
         f"{value:,} {unit}"
@@ -118,8 +118,8 @@ def _amount(option: str, text: str) -> int | None:
     if "budget" in option:
         try:
             return nanos_of(text)
-        except NotMoney as error:
+        except InvalidAmount as error:
             raise typer.BadParameter(f"{option}: {error}, or none for no limit") from error
-    if not (text.isascii() and text.isdigit() and len(text) <= 10 and int(text) <= MOST_COUNT):
-        raise typer.BadParameter(f"{option}: {text!r} is no whole number up to {MOST_COUNT:,}, nor none for no limit")
+    if not (text.isascii() and text.isdigit() and len(text) <= 10 and int(text) <= MAX_COUNT):
+        raise typer.BadParameter(f"{option}: {text!r} is no whole number up to {MAX_COUNT:,}, nor none for no limit")
     return int(text)

@@ -7,9 +7,16 @@ import typer
 from tidegate.auth.grants import ProjectChange
 from tidegate.auth.project_store import ProjectRecord
 from tidegate.cli.commands import limit_options as options
-from tidegate.cli.context import Desk, acts, at_desk, failed, print_json, print_table
+from tidegate.cli.context import (
+    CommandContext,
+    command_error,
+    print_json,
+    print_table,
+    propagation_time,
+    run_with_context,
+)
 from tidegate.core.values import Priority
-from tidegate.web.admin.schemas import ProjectShown
+from tidegate.web.admin.schemas import ProjectView
 
 projects_app = typer.Typer(no_args_is_help=True, help="Show and change projects; they begin with their first key.")
 
@@ -20,13 +27,13 @@ Name = Annotated[str, typer.Argument(help="The project's name.")]
 @projects_app.command("list")
 def list_projects(as_json: AsJson = False) -> None:
     """List the projects and their limits."""
-    records = at_desk(lambda desk: desk.projects.list())
+    records = run_with_context(lambda desk: desk.projects.list())
     if as_json:
-        print_json(ProjectShown.of(record) for record in records)
+        print_json(ProjectView.of(record) for record in records)
     elif records:
         print_table(
             {"project": True, "priority": False, "keeps": False, "limits": True, "each end user": True},
-            ((record.name, *_terms(record)) for record in records),
+            ((record.name, *_columns(record)) for record in records),
         )
     else:
         typer.echo("There are no projects yet; `tidegate keys create --project NAME` begins one.")
@@ -35,13 +42,13 @@ def list_projects(as_json: AsJson = False) -> None:
 @projects_app.command()
 def show(name: Name, as_json: AsJson = False) -> None:
     """Show one project."""
-    record = at_desk(lambda desk: desk.projects.get(name))
+    record = run_with_context(lambda desk: desk.projects.get(name))
     if record is None:
-        raise _unknown(name)
+        raise _unknown_project(name)
     if as_json:
-        print_json(ProjectShown.of(record))
+        print_json(ProjectView.of(record))
     else:
-        typer.echo(_sentences(record))
+        typer.echo(_project_text(record))
 
 
 @projects_app.command()
@@ -65,10 +72,10 @@ def update(  # noqa: PLR0913  # typer reads the options from the signature
     as_json: AsJson = False,
 ) -> None:
     """Change a project: only what is said; none takes a limit away."""
-    limits = options.limits_change(
+    limits = options.parse_limits(
         rpm=rpm, rpd=rpd, tpm=tpm, concurrency=concurrency, budget_day=budget_day, budget_month=budget_month
     )
-    user_limits = options.limits_change(
+    user_limits = options.parse_limits(
         "user-",
         rpm=user_rpm,
         rpd=user_rpd,
@@ -80,48 +87,53 @@ def update(  # noqa: PLR0913  # typer reads the options from the signature
     change = ProjectChange(
         limits=limits,
         user_limits=user_limits,
-        priority=options.priority(priority),
-        retention_days=options.retention(retention_days),
+        priority=options.parse_priority(priority),
+        retention_days=options.parse_retention_days(retention_days),
     )
     if change == ProjectChange():
         raise typer.BadParameter("say what to change, like --rpm 600; `tidegate projects update --help` lists it")
-    announced, record = _updated(name, change)
+    announced, record = _update(name, change)
     if as_json:
-        print_json(ProjectShown.of(record))
+        print_json(ProjectView.of(record))
     else:
-        typer.echo(f"{_sentences(record)} Every gateway process acts on it {acts(announced)}.")
+        typer.echo(f"{_project_text(record)} Every gateway process acts on it {propagation_time(announced)}.")
         if retention_days is not None:
             typer.echo("What is stored already goes on the day that was set when it was stored.")
 
 
-def _updated(name: str, change: ProjectChange) -> tuple[bool, ProjectRecord]:
-    async def act(desk: Desk) -> tuple[bool, ProjectRecord] | None:
+def _update(name: str, change: ProjectChange) -> tuple[bool, ProjectRecord]:
+    async def act(desk: CommandContext) -> tuple[bool, ProjectRecord] | None:
         announced = await desk.projects.update(name, change)
         record = await desk.projects.get(name)
         return None if announced is None or record is None else (announced, record)
 
-    done = at_desk(act)
+    done = run_with_context(act)
     if done is None:
-        raise _unknown(name)
+        raise _unknown_project(name)
     return done
 
 
-def _unknown(name: str) -> typer.Exit:
-    return failed(
+def _unknown_project(name: str) -> typer.Exit:
+    return command_error(
         f"There is no project {name}; `tidegate projects list` shows them, "
         "and `tidegate keys create --project NAME` begins one."
     )
 
 
-def _terms(record: ProjectRecord) -> tuple[str, str, str, str]:
+def _columns(record: ProjectRecord) -> tuple[str, str, str, str]:
     """Priority, retention, limits, and those of each end user."""
     priority, days = record.priority or Priority.NORMAL, record.retention_days
     kept = "for ever" if days is None else "1 day" if days == 1 else f"{days} days"
-    return priority.label, kept, options.compact(record.limits) or "-", options.compact(record.user_limits) or "-"
+    return (
+        priority.label,
+        kept,
+        options.limits_text(record.limits) or "-",
+        options.limits_text(record.user_limits) or "-",
+    )
 
 
-def _sentences(record: ProjectRecord) -> str:
-    priority, kept, limits, user_limits = _terms(record)
+def _project_text(record: ProjectRecord) -> str:
+    priority, kept, limits, user_limits = _columns(record)
     return (
         f"Project {record.name}: priority {priority}, limits {limits}, each end user {user_limits}, "
         f"keeps what is stored {kept}."

@@ -6,10 +6,10 @@ from typing import Annotated
 import typer
 
 from tidegate.background.job_store import OpenJob
-from tidegate.cli.context import Desk, at_desk, print_json, print_table
+from tidegate.cli.context import CommandContext, print_json, print_table, run_with_context
 from tidegate.core.clock import SystemClock
-from tidegate.queue.report import Lane
-from tidegate.web.admin.schemas import JobShape, LaneShape
+from tidegate.queue.report import LaneStatus
+from tidegate.web.admin.schemas import JobView, LaneView
 
 queue_app = typer.Typer(
     no_args_is_help=True, help="See who waits for the upstream, and what is done in the background."
@@ -23,22 +23,22 @@ def _queue() -> None:
 
 @queue_app.command()
 def show(
-    most: Annotated[int, typer.Option(min=1, max=1000, help="How many to list of each queue.")] = 20,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="How many to list of each queue.")] = 20,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
     """Show each queue: the limits known, who waits, how long already, and how long it may still take."""
 
-    async def act(desk: Desk) -> tuple[Lane, ...]:
-        return await desk.queue.read(SystemClock().now(), most=most)
+    async def act(desk: CommandContext) -> tuple[LaneStatus, ...]:
+        return await desk.queue.read(SystemClock().now(), limit=limit)
 
-    lanes = at_desk(act)
+    lanes = run_with_context(act)
     if as_json:
-        print_json(LaneShape.of(lane) for lane in lanes)
+        print_json(LaneView.of(lane) for lane in lanes)
         return
     if not any(lane.waiting for lane in lanes):
         typer.echo("Nobody waits.")
     for lane in lanes:
-        typer.echo("".join(character for character in _sentence(lane) if character.isprintable()))
+        typer.echo("".join(character for character in _lane_text(lane) if character.isprintable()))
         if lane.waiters:
             columns = ("place", "project", "priority", "request", "tokens", "waited", "still", "deadline in")
             print_table(dict.fromkeys(columns, False) | {"project": True}, _rows(lane))
@@ -51,12 +51,12 @@ def jobs(
 ) -> None:
     """Show the background responses that wait or are being made, the oldest first."""
 
-    async def act(desk: Desk) -> list[OpenJob]:
+    async def act(desk: CommandContext) -> list[OpenJob]:
         return await desk.jobs.open_jobs(project)
 
-    found = at_desk(act)
+    found = run_with_context(act)
     if as_json:
-        print_json(JobShape.of(job) for job in found)
+        print_json(JobView.of(job) for job in found)
     elif not found:
         typer.echo("No background response waits or is being made.")
     else:
@@ -79,17 +79,17 @@ def _job_rows(found: list[OpenJob], now: float) -> Iterator[tuple[str, ...]]:
         )
 
 
-def _sentence(lane: Lane) -> str:
-    limits = f"{_known(lane.rpm)} requests and {_known(lane.tpm)} tokens a minute"
+def _lane_text(lane: LaneStatus) -> str:
+    limits = f"{_limit_text(lane.rpm)} requests and {_limit_text(lane.tpm)} tokens a minute"
     held = f", held back for {lane.held_for:.1f} s" if lane.held_for > 0 else ""
     return f"{lane.name}: {lane.waiting:,} waiting, {lane.unanswered:,} under way, {limits}{held}."
 
 
-def _known(limit: int | None) -> str:
+def _limit_text(limit: int | None) -> str:
     return "not yet known" if limit is None else f"{limit:,}"
 
 
-def _rows(lane: Lane) -> Iterator[tuple[str, ...]]:
+def _rows(lane: LaneStatus) -> Iterator[tuple[str, ...]]:
     for place, waiter in enumerate(lane.waiters, start=1):
         yield (
             f"{place:,}",

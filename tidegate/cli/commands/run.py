@@ -14,14 +14,14 @@ from pydantic import SecretStr
 
 from tidegate.app import build
 from tidegate.auth.key_store import KeyStore
-from tidegate.cli.commands.serve import end_quietly, uvicorn_config
-from tidegate.cli.stores import located, plain_errors
+from tidegate.cli.commands.serve import ignore_repeated_signals, uvicorn_config
+from tidegate.cli.stores import exit_on_error, open_stores
 from tidegate.core import config, logs
 from tidegate.core.clock import SystemClock
 from tidegate.core.config import Settings
-from tidegate.core.config.providers import OPENAI
+from tidegate.core.config.providers import OPENAI_PROVIDER
 from tidegate.simulator import Options, running
-from tidegate.storage.embedded import Stores
+from tidegate.storage.embedded import StoreUrls
 from tidegate.storage.migrate import migrate
 from tidegate.storage.postgres import Postgres
 from tidegate.storage.redis import RedisLink
@@ -53,19 +53,19 @@ def run(
     config_file: Annotated[Path | None, typer.Option("--config", help="The configuration file.")] = None,
 ) -> None:
     """Run everything here: PostgreSQL, Redis and the gateway; with no OPENAI_API_KEY, a simulated OpenAI too."""
-    with plain_errors():
+    with exit_on_error():
         settings = config.load(config_file)
         if port is not None:
             settings = settings.model_copy(update={"server": settings.server.model_copy(update={"port": port})})
         logs.configure(settings.log_level)
-        with located(settings) as stores:
+        with open_stores(settings) as stores:
             migrate(stores.database_url)
-            end_quietly()
+            ignore_repeated_signals()
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-                runner.run(_serve(_on(settings, stores)))
+                runner.run(_serve(_with_stores(settings, stores)))
 
 
-def _on(settings: Settings, stores: Stores) -> Settings:
+def _with_stores(settings: Settings, stores: StoreUrls) -> Settings:
     spool = settings.metering.model_copy(update={"spool_dir": settings.data_dir / "spool"})
     return settings.model_copy(
         update={
@@ -79,15 +79,15 @@ def _on(settings: Settings, stores: Stores) -> Settings:
 async def _serve(settings: Settings) -> None:
     async with contextlib.AsyncExitStack() as stack:
         upstream = f"OpenAI, {settings.upstream.base_url}"
-        if not settings.every_provider[OPENAI].credentials:
-            settings = await stack.enter_async_context(_simulated(settings))
+        if not settings.all_providers[OPENAI_PROVIDER].credentials:
+            settings = await stack.enter_async_context(_with_simulator(settings))
             upstream = "a simulator: no OPENAI_API_KEY is set, so nothing is asked of OpenAI and nothing is paid"
-        key = await _fresh_key(settings)
-        await _Announcing(settings, key=key, upstream=upstream).serve()
+        key = await _create_key(settings)
+        await _AnnouncingServer(settings, key=key, upstream=upstream).serve()
 
 
 @contextlib.asynccontextmanager
-async def _simulated(settings: Settings) -> AsyncIterator[Settings]:
+async def _with_simulator(settings: Settings) -> AsyncIterator[Settings]:
     async with running(Options(ttft=0.2, tps=60)) as base_url:
         simulated = {
             "base_url": base_url,
@@ -97,7 +97,7 @@ async def _simulated(settings: Settings) -> AsyncIterator[Settings]:
         yield settings.model_copy(update={"upstream": settings.upstream.model_copy(update=simulated)})
 
 
-async def _fresh_key(settings: Settings) -> str:
+async def _create_key(settings: Settings) -> str:
     assert settings.database_url is not None  # noqa: S101  # `_on` put it there
     assert settings.redis_url is not None  # noqa: S101  # `_on` put it there
     clock = SystemClock()
@@ -113,7 +113,7 @@ async def _fresh_key(settings: Settings) -> str:
         await postgres.close()
 
 
-class _Announcing(uvicorn.Server):
+class _AnnouncingServer(uvicorn.Server):
     """Says that it is ready once it is."""
 
     def __init__(self, settings: Settings, *, key: str, upstream: str) -> None:

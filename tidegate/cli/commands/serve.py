@@ -17,17 +17,17 @@ import uvloop
 
 from tidegate.app import build
 from tidegate.auth.key_store import KeyStore
-from tidegate.cli.stores import plain_errors
+from tidegate.cli.stores import exit_on_error
 from tidegate.core import config, logs
 from tidegate.core.clock import SystemClock
 from tidegate.core.config import ConfigError, Settings
-from tidegate.core.gc_tuning import keep_for_good
+from tidegate.core.gc_tuning import freeze_startup_objects
 from tidegate.storage.migrate import pending
 from tidegate.storage.postgres import Postgres
 from tidegate.storage.redis import RedisLink
 from tidegate.web.asgi import App
-from tidegate.web.http_protocol import CarefulProtocol
-from tidegate.web.websocket.protocol import PatientProtocol
+from tidegate.web.http_protocol import BoundedHttpProtocol
+from tidegate.web.websocket.protocol import GracefulWebSocketProtocol
 
 _log = structlog.get_logger("serve")
 
@@ -41,20 +41,20 @@ def serve(
     config_file: Annotated[Path | None, typer.Option("--config", help="The configuration file.")] = None,
 ) -> None:
     """Run the gateway on the PostgreSQL and Redis that TIDEGATE_DATABASE_URL and TIDEGATE_REDIS_URL name."""
-    with plain_errors():
-        settings = _with(config.load(config_file), port=port, host=host, workers=workers)
+    with exit_on_error():
+        settings = _with_options(config.load(config_file), port=port, host=host, workers=workers)
         logs.configure(settings.log_level)
         _check(settings)
         if settings.server.workers > 1:
             _serve_many(settings, config_file)
         else:
-            serve_one(build(settings), settings)
+            serve_in_process(build(settings), settings)
 
 
-def serve_one(app: App, settings: Settings) -> None:
+def serve_in_process(app: App, settings: Settings) -> None:
     """Serve in this process until SIGTERM or SIGINT, then finish what runs and return."""
-    end_quietly()
-    keep_for_good()
+    ignore_repeated_signals()
+    freeze_startup_objects()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(uvicorn.Server(uvicorn_config(app, settings)).serve())
 
@@ -64,8 +64,8 @@ def _serve_many(settings: Settings, config_file: Path | None) -> None:
     server = settings.server
     if config_file is not None:
         os.environ["TIDEGATE_CONFIG"] = str(config_file)
-    end_quietly()
-    with _folder_of_workers(settings):
+    ignore_repeated_signals()
+    with _shared_metrics_folder(settings):
         uvicorn.run(
             "tidegate.app:create",
             factory=True,
@@ -77,9 +77,9 @@ def _serve_many(settings: Settings, config_file: Path | None) -> None:
 
 
 @contextlib.contextmanager
-def _folder_of_workers(settings: Settings) -> Iterator[None]:
+def _shared_metrics_folder(settings: Settings) -> Iterator[None]:
     """Where they tell each other their figures, unless the configuration names one."""
-    if settings.watch.workers_dir is not None:
+    if settings.monitoring.workers_dir is not None:
         yield
         return
     try:
@@ -104,8 +104,8 @@ def _options(settings: Settings) -> dict[str, Any]:
         "host": server.host,
         "port": server.port,
         "loop": "uvloop",
-        "http": CarefulProtocol,
-        "ws": PatientProtocol,
+        "http": BoundedHttpProtocol,
+        "ws": GracefulWebSocketProtocol,
         "ws_max_size": server.max_body_bytes,
         "ws_ping_interval": ping_seconds,
         "ws_ping_timeout": server.send_seconds,  # who does not read answers no ping either
@@ -122,17 +122,17 @@ def _options(settings: Settings) -> dict[str, Any]:
     }
 
 
-def end_quietly() -> None:
+def ignore_repeated_signals() -> None:
     """Uvicorn raises the signal that ended it once more when it is done; then there is nothing left to do."""
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, _nothing)
+        signal.signal(number, _ignore_signal)
 
 
-def _nothing(_: int, __: FrameType | None) -> None:
+def _ignore_signal(_: int, __: FrameType | None) -> None:
     """The end of the process is the answer to the signal."""
 
 
-def _with(settings: Settings, **server: object) -> Settings:
+def _with_options(settings: Settings, **server: object) -> Settings:
     given = {name: value for name, value in server.items() if value is not None}
     return settings.model_copy(update={"server": settings.server.model_copy(update=given)})
 
@@ -143,14 +143,14 @@ def _check(settings: Settings) -> None:
         raise ConfigError("Set TIDEGATE_DATABASE_URL and TIDEGATE_REDIS_URL, or use `tidegate run`, which starts both.")
     if missing := pending(settings.database_url.get_secret_value()):
         raise ConfigError(f"The database lacks {', '.join(missing)}: run `tidegate migrate` first.")
-    if not settings.server.host.startswith(_LOOPBACK) and not asyncio.run(_any_key(settings)):
+    if not settings.server.host.startswith(_LOOPBACK) and not asyncio.run(_any_key_exists(settings)):
         raise ConfigError(
             f"No API key has been made, so the gateway does not listen on {settings.server.host}, where others could "
             "reach it. Make one with `tidegate keys create --project NAME`, or listen on 127.0.0.1."
         )
 
 
-async def _any_key(settings: Settings) -> bool:
+async def _any_key_exists(settings: Settings) -> bool:
     assert settings.database_url is not None  # noqa: S101  # checked before
     assert settings.redis_url is not None  # noqa: S101  # checked before
     postgres = Postgres(settings.database_url.get_secret_value(), size=1, timeout=settings.database.timeout_seconds)

@@ -47,10 +47,10 @@ def simulate(  # noqa: PLR0913, PLR0917  # each argument is an option of the com
     remember: Annotated[int, typer.Option(min=0, help="Requests that the bill shows one by one.")] = 100,
 ) -> None:
     """Run a simulated OpenAI: the same routes, deterministic answers, and faults by name."""
-    everybody, by_key = faults_of(fault or [])
+    everybody, by_key = parse_faults(fault or [])
     options = Options(
         latency=latency, ttft=ttft, tps=tps, rpm=rpm, tpm=tpm, faults=everybody, faults_by_key=by_key,
-        deployments=deployments_of(deployment or []), seed=seed, api_key=api_key,
+        deployments=parse_deployments(deployment or []), seed=seed, api_key=api_key,
         prices=prices, remember=remember,
     )  # fmt: skip
     try:
@@ -63,7 +63,7 @@ def simulate(  # noqa: PLR0913, PLR0917  # each argument is an option of the com
         raise typer.Exit(1) from error
 
 
-def faults_of(given: list[str]) -> tuple[dict[str, float], dict[str, dict[str, float]]]:
+def parse_faults(given: list[str]) -> tuple[dict[str, float], dict[str, dict[str, float]]]:
     """`NAME=PROBABILITY` for each, a name alone for always; and those of single keys, `NAME@ENDING`, by the ending.
 
     Raises BadParameter.
@@ -84,7 +84,7 @@ def faults_of(given: list[str]) -> tuple[dict[str, float], dict[str, dict[str, f
     return faults, by_key
 
 
-def deployments_of(given: list[str]) -> dict[str, str]:
+def parse_deployments(given: list[str]) -> dict[str, str]:
     """`NAME=MODEL` for each, a name alone where both are the same. Raises BadParameter."""
     deployments = {}
     for one in given:

@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
-from tidegate.cli.context import Desk, at_desk, print_json, print_table
-from tidegate.routing.health.report import Shown, UpstreamShown
-from tidegate.web.admin.upstream import StandingShape, UpstreamShape
+from tidegate.cli.context import CommandContext, print_json, print_table, run_with_context
+from tidegate.routing.health.report import HealthEntry, UpstreamHealth
+from tidegate.web.admin.upstream import UpstreamStateView, UpstreamView
 
 upstream_app = typer.Typer(no_args_is_help=True, help="See how targets and credentials stand; suspend and resume.")
 
@@ -20,12 +20,12 @@ _Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a tab
 def show(as_json: _Json = False) -> None:
     """Show each target's breaker and each credential's state, since when, and why."""
 
-    async def act(desk: Desk) -> UpstreamShown:
+    async def act(desk: CommandContext) -> UpstreamHealth:
         return await desk.upstream.read()
 
-    found = at_desk(act)
+    found = run_with_context(act)
     if as_json:
-        print_json(UpstreamShape.of(found))
+        print_json(UpstreamView.of(found))
         return
     columns = {"what": False, "name": True, "state": False, "since (UTC)": False, "until (UTC)": False}
     columns |= {"error": False, "its words": True}
@@ -36,30 +36,30 @@ def show(as_json: _Json = False) -> None:
 def suspend(name: _Name, as_json: _Json = False) -> None:
     """Take a credential out: no replica sends a call with it until it is resumed."""
 
-    async def act(desk: Desk) -> Shown:
+    async def act(desk: CommandContext) -> HealthEntry:
         return await desk.upstream.suspend(name)
 
-    _tell(at_desk(act), as_json=as_json)
+    _print_change(run_with_context(act), as_json=as_json)
 
 
 @upstream_app.command()
 def resume(name: _Name, as_json: _Json = False) -> None:
     """Take a credential back, whatever took it out."""
 
-    async def act(desk: Desk) -> Shown:
+    async def act(desk: CommandContext) -> HealthEntry:
         return await desk.upstream.resume(name)
 
-    _tell(at_desk(act), as_json=as_json)
+    _print_change(run_with_context(act), as_json=as_json)
 
 
-def _tell(shown: Shown, *, as_json: bool) -> None:
+def _print_change(shown: HealthEntry, *, as_json: bool) -> None:
     if as_json:
-        print_json(StandingShape.of(shown))
+        print_json(UpstreamStateView.of(shown))
     else:
         typer.echo(f"{shown.name} is {shown.state}; all replicas act on it within a second.")
 
 
-def _rows(found: UpstreamShown) -> Iterator[tuple[str, ...]]:
+def _rows(found: UpstreamHealth) -> Iterator[tuple[str, ...]]:
     for what, lines in (("target", found.targets), ("credential", found.credentials)):
         for line in lines:
             times = (_time(line.since), _time(line.until))

@@ -14,39 +14,39 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from tidegate.cli.stores import plain_errors, ready
+from tidegate.cli.stores import exit_on_error, open_migrated_stores
 from tidegate.core import config
 from tidegate.core.clock import SystemClock
 from tidegate.core.config import Settings
 from tidegate.core.errors import RedisUnavailable
-from tidegate.metering.ledger.spool import lines_waiting
+from tidegate.metering.ledger.spool import count_lines
 from tidegate.metering.ledger.stream import LedgerStream
-from tidegate.metering.usage_report import By, Reports, UsageRow, total, usd
-from tidegate.storage.embedded import Stores
+from tidegate.metering.usage_report import GroupBy, UsageReports, UsageRow, total, usd
+from tidegate.storage.embedded import StoreUrls
 from tidegate.storage.postgres import Postgres
 from tidegate.storage.redis import RedisLink
 
 _UNITS = {"m": 60, "h": 3600, "d": 86_400, "w": 604_800}
-_PATIENCE = 2.0
+_REDIS_TIMEOUT_SECONDS = 2.0
 """Seconds a command waits for Redis."""
 _PIPE_WIDTH = 400
 """Characters; into a pipe or a file everything is written."""
 _NAME_WIDTH = 40
 """A key's id fits; what is longer goes on in the next line."""
-_DISPENSABLE = ("reasoning", "joined", "cached", "errors", "hits", "saved USD")
+_OPTIONAL_COLUMNS = ("reasoning", "joined", "cached", "errors", "hits", "saved USD")
 """Columns a narrow terminal does without, in this order."""
 
 
-class Asked(msgspec.Struct, frozen=True, kw_only=True):
+class UsageParams(msgspec.Struct, frozen=True, kw_only=True):
     """Which calls to sum up; `since` and `until` in Unix seconds."""
 
-    by: By
+    by: GroupBy
     since: float
     until: float
     project: str | None
 
 
-class Found(msgspec.Struct, frozen=True, kw_only=True):
+class UsageResult(msgspec.Struct, frozen=True, kw_only=True):
     """The report, and what it cannot hold yet."""
 
     rows: list[UsageRow]
@@ -58,7 +58,7 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def usage(
-    by: Annotated[By, typer.Option(help="What a row stands for.")] = By.DAY,
+    by: Annotated[GroupBy, typer.Option(help="What a row stands for.")] = GroupBy.DAY,
     project: Annotated[str | None, typer.Option(help="Only this project's calls.")] = None,
     since: Annotated[str, typer.Option(help="From when on: 7d, 12h, 45m, 2w ago, or an ISO date (UTC).")] = "30d",
     until: Annotated[str | None, typer.Option(help="Before when, written alike; now, if left out.")] = None,
@@ -66,18 +66,20 @@ def usage(
 ) -> None:
     """Show what was used and what it cost."""
     now = SystemClock().now()
-    asked = Asked(by=by, project=project, since=moment(since, now), until=moment(until, now) if until else now)
-    with plain_errors():
+    asked = UsageParams(
+        by=by, project=project, since=parse_time(since, now), until=parse_time(until, now) if until else now
+    )
+    with exit_on_error():
         settings = config.load(with_secrets=False)
-        with ready(settings) as stores:
-            found = asyncio.run(_find(asked, stores, settings))
+        with open_migrated_stores(settings) as stores:
+            found = asyncio.run(_read(asked, stores, settings))
     if as_json:
         typer.echo(msgspec.json.encode(_as_json(asked, found)))
     else:
-        _show(asked, found)
+        _print(asked, found)
 
 
-def moment(text: str, now: float) -> float:
+def parse_time(text: str, now: float) -> float:
     """Unix seconds of a moment written as a span before `now` or as an ISO date (UTC unless it says otherwise)."""
     span = re.fullmatch(r"(\d{1,6})([mhdw])(?: ago)?", text.strip())
     if span:
@@ -89,17 +91,17 @@ def moment(text: str, now: float) -> float:
         raise typer.BadParameter(f"{text!r} is neither like 7d, 12h, 45m or 2w nor an ISO date") from error
 
 
-async def _find(asked: Asked, stores: Stores, settings: Settings) -> Found:
+async def _read(asked: UsageParams, stores: StoreUrls, settings: Settings) -> UsageResult:
     postgres = Postgres(stores.database_url, size=1, timeout=settings.database.timeout_seconds)
-    redis = RedisLink(stores.redis_url, timeout=_PATIENCE, clock=SystemClock())
+    redis = RedisLink(stores.redis_url, timeout=_REDIS_TIMEOUT_SECONDS, clock=SystemClock())
     await redis.start()
     try:
         # what is on its way first: an entry that arrives meanwhile is then told of twice, not never
         in_stream = await _in_stream(LedgerStream(redis, settings.redis.prefix))
-        on_disk = lines_waiting(_spool_folder(settings))
-        reports = Reports(postgres)
+        on_disk = count_lines(_spool_folder(settings))
+        reports = UsageReports(postgres)
         rows = await reports.usage(asked.by, since=asked.since, until=asked.until, project=asked.project)
-        return Found(rows=rows, in_stream=in_stream, on_disk=on_disk, rejected=await reports.rejected())
+        return UsageResult(rows=rows, in_stream=in_stream, on_disk=on_disk, rejected=await reports.rejected())
     finally:
         await redis.close()
         await postgres.close()
@@ -117,7 +119,7 @@ def _spool_folder(settings: Settings) -> Path:
     return settings.data_dir / "spool" if settings.database_url is None else settings.metering.spool_dir
 
 
-def _as_json(asked: Asked, found: Found) -> dict[str, Any]:
+def _as_json(asked: UsageParams, found: UsageResult) -> dict[str, Any]:
     return {
         "by": asked.by.value,
         "project": asked.project,
@@ -139,35 +141,35 @@ def _iso(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
 
 
-def _show(asked: Asked, found: Found) -> None:
+def _print(asked: UsageParams, found: UsageResult) -> None:
     screen = Console()
     if not screen.is_terminal:
         screen.width = _PIPE_WIDTH
-    table, left_out = table_that_fits(screen, asked.by, found.rows)
+    table, left_out = fit_table(screen, asked.by, found.rows)
     screen.print(table)
-    for remark in _remarks(found):
+    for remark in _footer(found):
         typer.echo(remark)
     if left_out:
         typer.echo(f"Left out, for want of width: {', '.join(left_out)}; --json has everything.")
 
 
-def table_that_fits(screen: Console, by: By, rows: list[UsageRow]) -> tuple[Table, tuple[str, ...]]:
+def fit_table(screen: Console, by: GroupBy, rows: list[UsageRow]) -> tuple[Table, tuple[str, ...]]:
     """A figure is shown whole or not at all: the least important columns go until the rest has room."""
-    for count in range(len(_DISPENSABLE) + 1):
-        left_out = _DISPENSABLE[:count]
+    for count in range(len(_OPTIONAL_COLUMNS) + 1):
+        left_out = _OPTIONAL_COLUMNS[:count]
         table = _table(by, rows, left_out)
         if Measurement.get(screen, screen.options.update_width(_PIPE_WIDTH), table).maximum <= screen.width:
             break
     return table, left_out
 
 
-def _table(by: By, rows: list[UsageRow], left_out: tuple[str, ...]) -> Table:
+def _table(by: GroupBy, rows: list[UsageRow], left_out: tuple[str, ...]) -> Table:
     table = Table(box=SIMPLE_HEAD, pad_edge=False, show_footer=True)
     table.add_column(by.value, footer="total", overflow="fold", max_width=_NAME_WIDTH)
     for title, figure in _figures(total(rows), left_out).items():
         table.add_column(title, footer=figure, justify="right", no_wrap=True)
     for row in rows:
-        table.add_row(_named(row), *_figures(row, left_out).values())
+        table.add_row(_group_text(row), *_figures(row, left_out).values())
     return table
 
 
@@ -187,13 +189,13 @@ def _figures(row: UsageRow, left_out: tuple[str, ...]) -> dict[str, str]:
     return {title: figure for title, figure in figures.items() if title not in left_out}
 
 
-def _named(row: UsageRow) -> Text:
+def _group_text(row: UsageRow) -> Text:
     """Callers choose some of these names: no markup and no control character of theirs reaches the terminal."""
-    name = f"{row.what or '(none)'} {row.name or ''}".rstrip()
+    name = f"{row.group or '(none)'} {row.name or ''}".rstrip()
     return Text("".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in name))
 
 
-def _remarks(found: Found) -> list[str]:
+def _footer(found: UsageResult) -> list[str]:
     remarks = []
     if found.in_stream is None:
         remarks.append("Redis did not answer: how many calls are still on their way is not known.")

@@ -5,12 +5,12 @@ from typing import Annotated
 
 import typer
 
-from tidegate.cli.context import Desk, at_desk, failed, print_json, print_table
-from tidegate.web.admin.data_schemas import ForgetShown
+from tidegate.cli.context import CommandContext, command_error, print_json, print_table, run_with_context
+from tidegate.web.admin.data_schemas import ErasureView
 
 users_app = typer.Typer(no_args_is_help=True, help="Forget end users.")
 
-_WHAT = {
+_DESCRIPTIONS = {
     "conversations": ("conversations they took part in", "deleted; shared ones lose their turns"),
     "responses": ("responses", "deleted"),
     "items": ("messages and other items", "deleted, with their images and files"),
@@ -30,38 +30,38 @@ def forget(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
 ) -> None:
     """Erase what is stored of an end user, everywhere; nothing brings it back."""
-    found = _counted(project, user)
-    if dry_run or not (any(found.values()) and (yes or _confirmed(found, project, user, quiet=as_json))):
-        _told(project, user, found, erased=False, as_json=as_json)
+    found = _count(project, user)
+    if dry_run or not (any(found.values()) and (yes or _confirm(found, project, user, quiet=as_json))):
+        _print_result(project, user, found, erased=False, as_json=as_json)
         return
-    erased = at_desk(lambda desk: desk.forgetting.forget(project, user))
-    _told(project, user, erased, erased=True, as_json=as_json)
+    erased = run_with_context(lambda desk: desk.erasure.erase(project, user))
+    _print_result(project, user, erased, erased=True, as_json=as_json)
 
 
-def _counted(project: str, user: str) -> dict[str, int]:
-    async def count(desk: Desk) -> dict[str, int] | None:
-        return await desk.forgetting.count(project, user) if await desk.projects.get(project) else None
+def _count(project: str, user: str) -> dict[str, int]:
+    async def count(desk: CommandContext) -> dict[str, int] | None:
+        return await desk.erasure.count(project, user) if await desk.projects.get(project) else None
 
-    found = at_desk(count)
+    found = run_with_context(count)
     if found is None:
-        raise failed(f"There is no project {project}; `tidegate projects list` shows them.")
+        raise command_error(f"There is no project {project}; `tidegate projects list` shows them.")
     return found
 
 
-def _confirmed(found: dict[str, int], project: str, user: str, *, quiet: bool) -> bool:
+def _confirm(found: dict[str, int], project: str, user: str, *, quiet: bool) -> bool:
     """A person at a terminal is asked, and sees what it is about; a script must say `--yes`."""
     if not sys.stdin.isatty():
-        raise failed("Nothing was erased: say --yes to erase without being asked, or --dry-run to look.")
+        raise command_error("Nothing was erased: say --yes to erase without being asked, or --dry-run to look.")
     if not quiet:
-        _table(found)
+        _print_counts(found)
     typer.confirm(f"Erase this of {user!r} in {project!r} for good?", abort=True, err=True)
     return True
 
 
-def _told(project: str, user: str, found: dict[str, int], *, erased: bool, as_json: bool) -> None:
+def _print_result(project: str, user: str, found: dict[str, int], *, erased: bool, as_json: bool) -> None:
     if as_json:
         whom = {"project": project, "end_user": user, "dry_run": not erased}
-        print_json(ForgetShown.model_validate({**whom, **found}))
+        print_json(ErasureView.model_validate({**whom, **found}))
     elif not any(found.values()):
         typer.echo(f"Nothing is stored of {user} in {project}.")
     elif erased:
@@ -69,10 +69,10 @@ def _told(project: str, user: str, found: dict[str, int], *, erased: bool, as_js
         gone = sum(count for what, count in found.items() if what not in ("ledger_lines", "conversations"))
         typer.echo(f"{user} is forgotten in {project}: {gone:,} things erased, {kept:,} lines of the ledger renamed.")
     else:
-        _table(found)
+        _print_counts(found)
         typer.echo("Nothing was erased.")
 
 
-def _table(found: dict[str, int]) -> None:
-    rows = ((_WHAT[what][0], f"{count:,}", _WHAT[what][1]) for what, count in found.items())
+def _print_counts(found: dict[str, int]) -> None:
+    rows = ((_DESCRIPTIONS[what][0], f"{count:,}", _DESCRIPTIONS[what][1]) for what, count in found.items())
     print_table({"what": False, "count": False, "what happens to it": True}, rows)

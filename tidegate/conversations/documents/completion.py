@@ -10,7 +10,7 @@ from tidegate.wire import chat, sse
 
 Json = dict[str, Any]
 
-_REPEATED: Json = {
+_ECHOED_DEFAULTS: Json = {
     "temperature": 1.0,
     "top_p": 1.0,
     "presence_penalty": 0.0,
@@ -21,36 +21,36 @@ _REPEATED: Json = {
     "response_format": None,
 }
 """What the stored document repeats of its request, and what stands there when the request was silent."""
-_SILENT: Json = {"usage": None, "service_tier": "default", "system_fingerprint": None}
+_NULL_FIELDS: Json = {"usage": None, "service_tier": "default", "system_fingerprint": None}
 
 _decode = msgspec.json.Decoder()
-UNLIKE = (AttributeError, LookupError, TypeError, ValueError)
+MALFORMED = (AttributeError, LookupError, TypeError, ValueError)
 """What is raised where something is JSON, and not what it should be."""
 _NO_COMPLETION = "The upstream's answer has not the form of a chat completion, so it cannot be kept."
 
 
-class _Text(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class _TextDelta(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     content: str
 
 
-class _Said(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class _TextChoice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     index: int
-    delta: _Text
+    delta: _TextDelta
     finish_reason: None = None
     logprobs: None = None
 
 
-class _Piece(msgspec.Struct, frozen=True):
+class _TextChunk(msgspec.Struct, frozen=True):
     """A chunk that brings a piece of text and nothing else; nearly all are such."""
 
-    choices: tuple[_Said]
+    choices: tuple[_TextChoice]
     usage: None = None
 
 
-_decode_piece = msgspec.json.Decoder(_Piece)
+_decode_text_chunk = msgspec.json.Decoder(_TextChunk)
 
 
-class CompletionForm:
+class CompletionDocument:
     """Gives one answer its caller's own id, and keeps what is needed to store it."""
 
     def __init__(self, completion_id: str, body: Mapping[str, Any], metadata: Mapping[str, str]) -> None:
@@ -58,39 +58,39 @@ class CompletionForm:
         self.id = completion_id
         self._body = body
         self._metadata = metadata
-        self._theirs: bytes | None = None
-        self._ours = f'"{completion_id}"'.encode()
+        self._upstream_id: bytes | None = None
+        self._own_id = f'"{completion_id}"'.encode()
         self._events: list[bytes] = []
 
-    def event(self, event: bytes) -> bytes:
+    def rewrite_event(self, event: bytes) -> bytes:
         """A chunk as the caller is given it."""
-        if self._theirs is None and (data := sse.data_of(event)) is not None and data != b"[DONE]":
-            self._theirs = _id_of(data)
-        if self._theirs:
-            event = event.replace(self._theirs, self._ours, 1)
+        if self._upstream_id is None and (data := sse.data_of(event)) is not None and data != b"[DONE]":
+            self._upstream_id = _id_of(data)
+        if self._upstream_id:
+            event = event.replace(self._upstream_id, self._own_id, 1)
         self._events.append(event)
         return event
 
-    def whole(self, body: bytes) -> tuple[bytes, Json]:
+    def rewrite_body(self, body: bytes) -> tuple[bytes, Json]:
         """An answer that came in one piece: as the caller is given it, and as it is kept. Raises MalformedAnswer."""
         try:
             answer = {**_decode.decode(body), "id": self.id}
-        except UNLIKE as error:
+        except MALFORMED as error:
             raise MalformedAnswer(_NO_COMPLETION) from error
-        return msgspec.json.encode(answer), self._kept(answer)
+        return msgspec.json.encode(answer), self._stored_document(answer)
 
-    def kept(self) -> Json:
+    def stored_document(self) -> Json:
         """The completion that the chunks so far amount to, as it is kept. Raises MalformedAnswer."""
         data = [found for event in self._events if (found := sse.data_of(event)) is not None and found != b"[DONE]"]
         try:
-            return self._kept(chat.from_chunks(list(_joined(data))))
-        except UNLIKE as error:
+            return self._stored_document(chat.from_chunks(list(_merged_chunks(data))))
+        except MALFORMED as error:
             raise MalformedAnswer(_NO_COMPLETION) from error
 
-    def _kept(self, answer: Json) -> Json:
-        repeated = {name: _said(self._body, name, default) for name, default in _REPEATED.items()}
+    def _stored_document(self, answer: Json) -> Json:
+        repeated = {name: _value_or(self._body, name, default) for name, default in _ECHOED_DEFAULTS.items()}
         return {
-            **_SILENT,
+            **_NULL_FIELDS,
             **repeated,
             "input_user": self._body.get("user"),
             **answer,
@@ -104,17 +104,17 @@ def _id_of(chunk: bytes) -> bytes | None:
     """A chunk's id, in quotes; a first chunk with nothing but filters' verdicts has none."""
     try:
         name = _decode.decode(chunk).get("id")
-    except UNLIKE:
+    except MALFORMED:
         return None
     return msgspec.json.encode(name) if isinstance(name, str) and name else None
 
 
-def _joined(data: Iterable[bytes]) -> Iterator[Json]:
+def _merged_chunks(data: Iterable[bytes]) -> Iterator[Json]:
     """The chunks, with texts that come one after another in one."""
     index, texts = 0, list[str]()
     for chunk in data:
         try:
-            (said,) = _decode_piece.decode(chunk).choices
+            (said,) = _decode_text_chunk.decode(chunk).choices
         except msgspec.ValidationError:
             yield from _as_chunk(index, texts)
             yield _decode.decode(chunk)
@@ -135,15 +135,19 @@ def _as_chunk(index: int, texts: list[str]) -> Iterator[Json]:
 def messages_of(completion_id: str, messages: Any) -> list[Json]:
     """The messages of a request, as they are listed: each with an id, its text or its parts."""
     given: Sequence[Any] = messages if isinstance(messages, list) else ()
-    return [_listed(f"{completion_id}-{number}", said) for number, said in enumerate(given) if isinstance(said, dict)]
+    return [
+        _listed_message(f"{completion_id}-{number}", said)
+        for number, said in enumerate(given)
+        if isinstance(said, dict)
+    ]
 
 
-def _listed(name: str, message: Json) -> Json:
+def _listed_message(name: str, message: Json) -> Json:
     content = message.get("content")
     parts = content if isinstance(content, list) else None
     text = content if isinstance(content, str) else _text_of(parts)
     silent = {"name": None, "refusal": None}
-    return {"id": name, **silent, **message, "content": text, "content_parts": _shown_parts(parts)}
+    return {"id": name, **silent, **message, "content": text, "content_parts": _visible_parts(parts)}
 
 
 def _text_of(parts: list[Any] | None) -> str | None:
@@ -154,10 +158,10 @@ def _text_of(parts: list[Any] | None) -> str | None:
     return "\n".join(text for text in texts if isinstance(text, str)) if texts else None
 
 
-def _shown_parts(parts: list[Any] | None) -> list[Json] | None:
+def _visible_parts(parts: list[Any] | None) -> list[Json] | None:
     return None if parts is None else [part for part in parts if isinstance(part, dict)]
 
 
-def _said(body: Mapping[str, Any], name: str, default: Any) -> Any:
+def _value_or(body: Mapping[str, Any], name: str, default: Any) -> Any:
     value = body.get(name)
     return default if value is None else value

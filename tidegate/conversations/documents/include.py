@@ -8,24 +8,24 @@ from tidegate.core.errors import InvalidParameter
 Json = dict[str, Any]
 
 
-def shown(item: Json, include: Collection[str]) -> Json:
+def filter_item(item: Json, include: Collection[str]) -> Json:
     """An item without what was not asked for."""
-    for name, leave_out in _PARTS.get(item.get("type", ""), ()):
+    for name, leave_out in _OPTIONAL_PARTS.get(item.get("type", ""), ()):
         if name not in include:
             item = leave_out(item)
     return item
 
 
-def all_shown(items: Iterable[Json], include: Collection[str]) -> list[Json]:
+def filter_items(items: Iterable[Json], include: Collection[str]) -> list[Json]:
     """Items without what was not asked for."""
-    return [shown(item, include) for item in items]
+    return [filter_item(item, include) for item in items]
 
 
-def known(include: Iterable[str]) -> frozenset[str]:
+def checked_include(include: Iterable[str]) -> frozenset[str]:
     """The names that an `include` may have. Raises InvalidParameter for another."""
     asked = frozenset(include)
-    for name in sorted(asked - NAMES):
-        said = f"Invalid value: '{name[:64]}'. Supported values are: {', '.join(sorted(NAMES))}."
+    for name in sorted(asked - INCLUDE_NAMES):
+        said = f"Invalid value: '{name[:64]}'. Supported values are: {', '.join(sorted(INCLUDE_NAMES))}."
         raise InvalidParameter(said, param="include")
     return asked
 
@@ -64,7 +64,7 @@ def _logprobs(part: Json) -> Json:
     return {**part, "logprobs": []} if part.get("logprobs") else part
 
 
-_PARTS: Mapping[str, tuple[tuple[str, Callable[[Json], Json]], ...]] = {
+_OPTIONAL_PARTS: Mapping[str, tuple[tuple[str, Callable[[Json], Json]], ...]] = {
     "reasoning": (("reasoning.encrypted_content", _without("encrypted_content")),),
     "message": (
         ("message.input_image.image_url", _inside("content", _image_url)),
@@ -78,5 +78,5 @@ _PARTS: Mapping[str, tuple[tuple[str, Callable[[Json], Json]], ...]] = {
     "computer_call_output": (("computer_call_output.output.image_url", _inside("output", _without("image_url"))),),
     "code_interpreter_call": (("code_interpreter_call.outputs", _null("outputs")),),
 }
-NAMES = frozenset(name for parts in _PARTS.values() for name, _ in parts)
+INCLUDE_NAMES = frozenset(name for parts in _OPTIONAL_PARTS.values() for name, _ in parts)
 """All that may be asked for."""

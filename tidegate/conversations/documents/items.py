@@ -54,15 +54,15 @@ _WITHOUT_STATUS = frozenset(
     }
 )
 """Items that are what they are, and never under way."""
-_BOUND = frozenset({"reasoning", "compaction", "program"})
+_KEEPS_UPSTREAM_ID = frozenset({"reasoning", "compaction", "program"})
 """Items whose upstream seals their content together with their id: under another one it cannot be opened."""
-_LONGEST_ID = 256
-_NAMES = ("id", "type", "role", "status")
-NAMELESS_UPSTREAM = frozenset({"message", "function_call", "function_call_output"})
+_MAX_ID_LENGTH = 256
+_TEXT_FIELDS = ("id", "type", "role", "status")
+SENT_WITHOUT_ID = frozenset({"message", "function_call", "function_call_output"})
 """Items that mean the same without their id. With ours the upstream would take them for some that it keeps."""
-_PACKED = "tg1."
+_COMPACTION_PREFIX = "tg1."
 """Begins the content of a compaction of our own."""
-_LARGEST = 32 * 1024 * 1024
+_MAX_COMPACTION_BYTES = 32 * 1024 * 1024
 """Bytes that a compaction may unpack to."""
 _DAMAGED = "The compaction's `encrypted_content` is damaged: send it as it was given."
 
@@ -70,23 +70,23 @@ _decode_item = msgspec.json.Decoder(dict[str, Any])
 _decode_items = msgspec.json.Decoder(list[dict[str, Any]])
 
 
-def as_items(given: Any, param: str = "input") -> list[Json]:
+def input_items(value: Any, param: str = "input") -> list[Json]:
     """The `input` of a call (or another `param`) as a list of items. Raises WrongType and InvalidParameter."""
-    if given is None:
+    if value is None:
         return []
-    if isinstance(given, str):
-        return [{"type": "message", "role": "user", "content": given}]
-    if not isinstance(given, list):
-        raise WrongType.of(param, "a string or an array of items", given)
-    for number, item in enumerate(given):
+    if isinstance(value, str):
+        return [{"type": "message", "role": "user", "content": value}]
+    if not isinstance(value, list):
+        raise WrongType.of(param, "a string or an array of items", value)
+    for number, item in enumerate(value):
         _check(item, f"{param}[{number}]")
-    return given
+    return value
 
 
 def _check(item: Any, where: str) -> None:
     if not isinstance(item, dict):
         raise WrongType.of(where, "an object", item)
-    for name in _NAMES:
+    for name in _TEXT_FIELDS:
         if name in item and not isinstance(item[name], str | None):
             raise WrongType.of(f"{where}.{name}", "a string", item[name])
     if not type_of(item):
@@ -106,23 +106,23 @@ def new_item_id(kind: str, ids: IdSource) -> str:
     return ids(_PREFIXES.get(kind, _PREFIX_OF_OTHERS))
 
 
-def own_id(item: Mapping[str, Any], ids: IdSource) -> str:
+def stored_id(item: Mapping[str, Any], ids: IdSource) -> str:
     """The id that an item has here: the one it came with, where its content is bound to it, else a fresh one."""
     given = item.get("id")
-    if type_of(item) in _BOUND and isinstance(given, str) and 0 < len(given) <= _LONGEST_ID:
+    if type_of(item) in _KEEPS_UPSTREAM_ID and isinstance(given, str) and 0 < len(given) <= _MAX_ID_LENGTH:
         return given
     return new_item_id(type_of(item), ids)
 
 
-def kept(item: Mapping[str, Any], ids: IdSource) -> Json:
+def stored_item(item: Mapping[str, Any], ids: IdSource) -> Json:
     """An item that a caller gave, as it is kept and listed: with an id of ours, its type, status and parts."""
     kind = type_of(item)
     plain = {name: value for name, value in item.items() if name not in ("id", "type")}
-    full: Json = {"id": own_id(item, ids), "type": kind, **plain}
+    full: Json = {"id": stored_id(item, ids), "type": kind, **plain}
     if kind == "message":
         full["content"] = list(_parts(item))
     elif isinstance(output := full.get("output"), list):  # what a tool gave, where it is more than a text
-        full["output"] = [_whole_image(part) for part in output]
+        full["output"] = [_complete_image(part) for part in output]
     if kind not in _WITHOUT_STATUS and full.get("status") is None:
         full["status"] = "completed"
     return full
@@ -138,60 +138,64 @@ def _parts(message: Mapping[str, Any]) -> Iterator[Json]:
             case "output_text":
                 yield {"annotations": [], "logprobs": [], **part}
             case "input_image":
-                yield _whole_image(part)
+                yield _complete_image(part)
             case None:
                 continue
             case _:
                 yield part
 
 
-def _whole_image(part: Any) -> Any:
+def _complete_image(part: Any) -> Any:
     return {"detail": "auto", **part} if isinstance(part, dict) and part.get("type") == "input_image" else part
 
 
-def for_upstream(items: Iterable[Json]) -> list[Json]:
+def upstream_items(items: Iterable[Json]) -> list[Json]:
     """Items as an upstream that keeps nothing takes them.
 
     Reasoning whose content is nowhere is left out: the upstream would look for it among what it kept.
     """
-    return [plain for item in items for plain in _plain(item) if not _is_lost(plain)]
+    return [plain for item in items for plain in _without_stored_fields(item) if not _is_unusable(plain)]
 
 
-def kept_for_upstream(document: bytes) -> list[bytes]:
+def encoded_upstream_items(document: bytes) -> list[bytes]:
     """The same for one item as it was kept, JSON in and out."""
-    return [msgspec.json.encode(plain) for plain in for_upstream([_decode_item.decode(document)])]
+    return [msgspec.json.encode(plain) for plain in upstream_items([_decode_item.decode(document)])]
 
 
-def _is_lost(item: Mapping[str, Any]) -> bool:
+def _is_unusable(item: Mapping[str, Any]) -> bool:
     return item.get("type") == "reasoning" and not item.get("encrypted_content") and not item.get("content")
 
 
-def _plain(item: Json) -> list[Json]:
+def _without_stored_fields(item: Json) -> list[Json]:
     kind = item.get("type")
-    if kind == "compaction" and (said := said_in(item)) is not None:
+    if kind == "compaction" and (said := compacted_items(item)) is not None:
         return said
     if kind == "reasoning":
         return [{name: value for name, value in item.items() if name != "status"}]
-    if kind in NAMELESS_UPSTREAM:
+    if kind in SENT_WITHOUT_ID:
         return [{name: value for name, value in item.items() if name not in ("id", "status")}]
     return [item]
 
 
-def compaction(items: list[Json], ids: IdSource) -> Json:
+def compaction_item(items: list[Json], ids: IdSource) -> Json:
     """The item that stands for `items`, in a form that only gateways of this kind read."""
     packed = base64.urlsafe_b64encode(zlib.compress(msgspec.json.encode(items))).decode()
-    return {"id": new_item_id("compaction", ids), "type": "compaction", "encrypted_content": _PACKED + packed}
+    return {
+        "id": new_item_id("compaction", ids),
+        "type": "compaction",
+        "encrypted_content": _COMPACTION_PREFIX + packed,
+    }
 
 
-def said_in(item: Mapping[str, Any]) -> list[Json] | None:
+def compacted_items(item: Mapping[str, Any]) -> list[Json] | None:
     """What a compaction of our own stands for; None for another's. Raises InvalidParameter for one that is damaged."""
     content = item.get("encrypted_content")
-    if not isinstance(content, str) or not content.startswith(_PACKED):
+    if not isinstance(content, str) or not content.startswith(_COMPACTION_PREFIX):
         return None
     unpacking = zlib.decompressobj()
     try:
-        packed = base64.urlsafe_b64decode(content.removeprefix(_PACKED))
-        items = _decode_items.decode(unpacking.decompress(packed, _LARGEST))
+        packed = base64.urlsafe_b64decode(content.removeprefix(_COMPACTION_PREFIX))
+        items = _decode_items.decode(unpacking.decompress(packed, _MAX_COMPACTION_BYTES))
     except (binascii.Error, zlib.error, ValueError) as error:
         raise InvalidParameter(_DAMAGED, param="input") from error
     if not unpacking.eof:

@@ -6,18 +6,18 @@ import msgspec
 
 from tidegate.conversations.storage.leases import Lease
 
-MOST_ITEM_BYTES = 32 * 1024 * 1024
-MOST_HISTORY_BYTES = 64 * 1024 * 1024
+MAX_ITEM_BYTES = 32 * 1024 * 1024
+MAX_HISTORY_BYTES = 64 * 1024 * 1024
 """What a conversation may have in it when a turn is taken; more than any model reads."""
-MOST_ITEMS_AT_ONCE = 20
+MAX_ITEMS_PER_REQUEST = 20
 """Items that one request may add to a conversation, as with OpenAI."""
-RUNNING = frozenset({"queued", "in_progress"})
+RUNNING_STATUSES = frozenset({"queued", "in_progress"})
 """A response's status while its output is still to come."""
 
-_Kept = TypeVar("_Kept")
+_Record = TypeVar("_Record")
 
 
-class Item(msgspec.Struct, frozen=True, kw_only=True):
+class ConversationItem(msgspec.Struct, frozen=True, kw_only=True):
     """One item of a conversation: a message, a tool's call or its output, reasoning and the like."""
 
     id: str
@@ -27,19 +27,19 @@ class Item(msgspec.Struct, frozen=True, kw_only=True):
     role: str | None = None
 
     @staticmethod
-    def of(document: bytes) -> "Item":
+    def from_document(document: bytes) -> "ConversationItem":
         """The item that is written in `document`, which must have an `id`. Raises msgspec.DecodeError."""
         head = _decode_head.decode(document)
-        return Item(id=head.id, document=document, type=head.type or "message", role=head.role)
+        return ConversationItem(id=head.id, document=document, type=head.type or "message", role=head.role)
 
 
-class _Head(msgspec.Struct, frozen=True):
+class _ItemHead(msgspec.Struct, frozen=True):
     id: str
     type: str | None = None
     role: str | None = None
 
 
-_decode_head = msgspec.json.Decoder(_Head)
+_decode_head = msgspec.json.Decoder(_ItemHead)
 
 
 class Conversation(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,10 +51,10 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True):
     metadata: dict[str, str] = {}
 
 
-class Past(msgspec.Struct, frozen=True, kw_only=True):
+class History(msgspec.Struct, frozen=True, kw_only=True):
     """What was said before a turn."""
 
-    said: tuple[bytes, ...]
+    items: tuple[bytes, ...]
     """The items in order, as an upstream that keeps nothing takes them: JSON; a piece may be several, with commas."""
     version: int | None = None
     """Of the conversation: give it back when the turn is saved, and nobody else's can have come between."""
@@ -82,13 +82,13 @@ class StoredResponse(msgspec.Struct, frozen=True, kw_only=True):
     metadata: dict[str, str] = {}
     listed: bool = True
     """It can be had again; one that cannot is nothing but a turn of its conversation."""
-    output: tuple[Item, ...] = ()
+    output: tuple[ConversationItem, ...] = ()
     """Filled by the store when it is read; given apart when it is saved."""
 
     @property
     def running(self) -> bool:
         """Whether its output is still to come."""
-        return self.status in RUNNING
+        return self.status in RUNNING_STATUSES
 
 
 class StoredCompletion(msgspec.Struct, frozen=True, kw_only=True):
@@ -108,7 +108,7 @@ class StoredCompletion(msgspec.Struct, frozen=True, kw_only=True):
     metadata: dict[str, str] = {}
 
 
-class PageAsk(msgspec.Struct, frozen=True, kw_only=True):
+class PageRequest(msgspec.Struct, frozen=True, kw_only=True):
     """Which part of a list is wanted."""
 
     after: str | None = None
@@ -116,14 +116,14 @@ class PageAsk(msgspec.Struct, frozen=True, kw_only=True):
     limit: int = 20
     descending: bool = True
     """The newest first."""
-    large: bool = False
+    with_media: bool = False
     """Whether images and files come with their data; else `null` stands in its place."""
 
 
-class Page(msgspec.Struct, Generic[_Kept], frozen=True, kw_only=True):
+class RecordPage(msgspec.Struct, Generic[_Record], frozen=True, kw_only=True):
     """A part of a list."""
 
-    items: tuple[_Kept, ...]
+    items: tuple[_Record, ...]
     has_more: bool
 
 

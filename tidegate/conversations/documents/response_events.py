@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from tidegate.conversations.documents.response import Identity, ResponseForm, shown_item, whole_item
+from tidegate.conversations.documents.response import ResponseDocument, ResponseIdentity, complete_item, visible_item
 from tidegate.core.errors import MalformedAnswer
 from tidegate.core.ids import IdSource
 from tidegate.wire import sse
@@ -12,28 +12,28 @@ from tidegate.wire import sse
 Json = dict[str, Any]
 
 _decode = msgspec.json.Decoder()
-UNLIKE = (AttributeError, LookupError, TypeError, ValueError)
+MALFORMED = (AttributeError, LookupError, TypeError, ValueError)
 """What is raised where something is JSON, and not what it should be."""
-_NO_EVENT = "The upstream's answer has not the form of a Response, so it cannot be kept."
+_NO_RESPONSE = "The upstream's answer has not the form of a Response, so it cannot be kept."
 
 
-class ResponseEvents:
+class ResponseStreamRewriter:
     """Rewrites one stream; keeps what is needed to store it."""
 
-    def __init__(self, identity: Identity, ids: IdSource) -> None:
-        self._asked = identity.asked
-        self._form = ResponseForm(identity, ids)
-        self._pairs: list[tuple[bytes, bytes]] = []
-        self._nameless = False
-        self._done: dict[int, Json] = {}
-        self._begun: Json | None = None
-        self.last: Json | None = None
+    def __init__(self, identity: ResponseIdentity, ids: IdSource) -> None:
+        self._state_params = identity.state_params
+        self._document = ResponseDocument(identity, ids)
+        self._id_pairs: list[tuple[bytes, bytes]] = []
+        self._has_items_without_id = False
+        self._finished_items: dict[int, Json] = {}
+        self._first_response: Json | None = None
+        self.final_document: Json | None = None
         """The whole document of the stream's last event, once it was seen."""
 
-    def event(self, event: bytes, *, now: float) -> bytes:
+    def rewrite_event(self, event: bytes, *, now: float) -> bytes:
         """An event as the caller is given it; `now` in Unix seconds."""
-        if b'"response"' not in event and b'"item"' not in event and not self._nameless:
-            for theirs, ours in self._pairs:
+        if b'"response"' not in event and b'"item"' not in event and not self._has_items_without_id:
+            for theirs, ours in self._id_pairs:
                 event = event.replace(theirs, ours)
             return event
         data = sse.data_of(event)
@@ -42,60 +42,60 @@ class ResponseEvents:
         try:
             document = _decode.decode(data)
             self._rewrite(document, now)
-        except UNLIKE as error:
-            raise MalformedAnswer(_NO_EVENT) from error
+        except MALFORMED as error:
+            raise MalformedAnswer(_NO_RESPONSE) from error
         return sse.encode(msgspec.json.encode(document), document.get("type"))
 
-    def whole(self, body: bytes, *, now: float) -> bytes:
+    def rewrite_body(self, body: bytes, *, now: float) -> bytes:
         """An answer that came in one piece."""
         try:
-            self.last = self._form.response(_decode.decode(body), now=now)
-        except UNLIKE as error:
-            raise MalformedAnswer(_NO_EVENT) from error
-        return msgspec.json.encode(self._shown(self.last))
+            self.final_document = self._document.response(_decode.decode(body), now=now)
+        except MALFORMED as error:
+            raise MalformedAnswer(_NO_RESPONSE) from error
+        return msgspec.json.encode(self._visible(self.final_document))
 
-    def promised(self, model: str, *, now: float) -> Json:
+    def placeholder(self, model: str, *, now: float) -> Json:
         """The document while it waits for its answer."""
-        return self._form.response({"model": model, "status": "queued", "output": []}, now=now)
+        return self._document.response({"model": model, "status": "queued", "output": []}, now=now)
 
-    def broken_off(self, *, now: float) -> Json | None:
+    def partial_document(self, *, now: float) -> Json | None:
         """The document as far as it came; None where nothing of it had come."""
-        if self._begun is None:
+        if self._first_response is None:
             return None
-        return {**self._form.response({**self._begun, "output": []}, now=now), "output": self._items()}
+        return {**self._document.response({**self._first_response, "output": []}, now=now), "output": self._items()}
 
     def _rewrite(self, document: Json, now: float) -> None:
         response, item, index = document.get("response"), document.get("item"), document.get("output_index")
         if isinstance(response, dict):
-            self._begun = self._begun or response
-            full = self._form.response(response, now=now)
+            self._first_response = self._first_response or response
+            full = self._document.response(response, now=now)
             if not full["output"] and full["status"] != "in_progress":
                 full["output"] = self._items()  # some say at the end only that it is the end
-            document["response"] = self._shown(full)
+            document["response"] = self._visible(full)
             if document.get("type") not in ("response.created", "response.in_progress", "response.queued"):
-                self.last = full
+                self.final_document = full
         if not isinstance(index, int):
             return
         if isinstance(item, dict):
-            ours = self._form.item(item, index)
-            self._note(item.get("id"), index, ours, done=document.get("type") == "response.output_item.done")
-            document["item"] = shown_item(ours, self._asked)
-        elif (name := self._form.item_id(index)) is not None:
+            ours = self._document.item(item, index)
+            self._note_item(item.get("id"), index, ours, done=document.get("type") == "response.output_item.done")
+            document["item"] = visible_item(ours, self._state_params)
+        elif (name := self._document.item_id(index)) is not None:
             document["item_id"] = name
 
     def _items(self) -> list[Json]:
         """Those that are done."""
-        return [self._done[index] for index in sorted(self._done)]
+        return [self._finished_items[index] for index in sorted(self._finished_items)]
 
-    def _note(self, theirs: Any, index: int, ours: Json, *, done: bool) -> None:
+    def _note_item(self, theirs: Any, index: int, ours: Json, *, done: bool) -> None:
         if done:
-            self._done[index] = whole_item(ours)
+            self._finished_items[index] = complete_item(ours)
         elif theirs == ours["id"]:
             return
         elif isinstance(theirs, str) and theirs:
-            self._pairs.append((f'"{theirs}"'.encode(), f'"{ours["id"]}"'.encode()))
+            self._id_pairs.append((f'"{theirs}"'.encode(), f'"{ours["id"]}"'.encode()))
         else:
-            self._nameless = True
+            self._has_items_without_id = True
 
-    def _shown(self, document: Json) -> Json:
-        return {**document, "output": [shown_item(item, self._asked) for item in document["output"]]}
+    def _visible(self, document: Json) -> Json:
+        return {**document, "output": [visible_item(item, self._state_params) for item in document["output"]]}

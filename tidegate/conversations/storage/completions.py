@@ -5,27 +5,27 @@ from typing import Any
 
 import msgspec
 
-from tidegate.conversations.documents.records import Page, PageAsk, StoredCompletion, metadata_of
-from tidegate.conversations.storage.packing import Packed, document_of, pack, parts_of, unpack
-from tidegate.conversations.storage.rows import end_user_column, metadata_column, plain
-from tidegate.conversations.storage.store_base import Archive
+from tidegate.conversations.documents.records import PageRequest, RecordPage, StoredCompletion, metadata_of
+from tidegate.conversations.storage.packing import PackedDocument, decode_parts, pack, unpack, unpack_row
+from tidegate.conversations.storage.rows import end_user_column, metadata_column, postgres_text
+from tidegate.conversations.storage.store_base import StoreBase
 from tidegate.core.errors import CompletionNotFound, NotStorable
 from tidegate.storage.postgres import queries
 
-_MOST_HAVING = 1000
+_MAX_METADATA_MATCHES = 1000
 
 
 class CompletionStore:
     """Completions of a project. Every method raises PostgresUnavailable when PostgreSQL does not answer."""
 
-    def __init__(self, archive: Archive, *, most_having: int = _MOST_HAVING) -> None:
+    def __init__(self, base: StoreBase, *, max_metadata_matches: int = _MAX_METADATA_MATCHES) -> None:
         """`archive` is shared with the other stores.
 
         Where more than `most_having` completions have the metadata that is asked for, they are looked for in order of
         time: the next one is not far.
         """
-        self._archive = archive
-        self._most_having = most_having
+        self._base = base
+        self._max_metadata_matches = max_metadata_matches
         self._sql = queries("completions")
 
     async def save(self, project: str, completion: StoredCompletion) -> None:
@@ -34,13 +34,13 @@ class CompletionStore:
         parts = msgspec.json.encode(messages.parts).decode() if messages.parts else None
 
         async def write() -> None:
-            async with self._archive.rows.transaction(project) as connection:
+            async with self._base.rows.transaction(project) as connection:
                 until = await connection.fetchval(
                     self._sql["save"],
                     project,
                     completion.id,
-                    self._archive.today(),
-                    plain(completion.model),
+                    self._base.today(),
+                    postgres_text(completion.model),
                     completion.created_at,
                     end_user_column(completion.end_user),
                     completion.request_id,
@@ -51,75 +51,91 @@ class CompletionStore:
                     messages.exact,
                     parts,
                 )
-                await self._archive.parts.keep(connection, project, messages.contents, messages.parts, until)
+                await self._base.parts.save(connection, project, messages.contents, messages.parts, until)
 
-        await self._archive.written(write)
+        await self._base.write_with_partition(write)
 
     async def get(self, project: str, completion_id: str) -> StoredCompletion:
         """One completion. Raises CompletionNotFound."""
-        async with self._archive.rows.transaction(project) as connection:
-            row = await connection.fetchrow(self._sql["get"], project, completion_id, self._archive.today())
+        async with self._base.rows.transaction(project) as connection:
+            row = await connection.fetchrow(self._sql["get"], project, completion_id, self._base.today())
         return _completion(row, completion_id)
 
     async def list(
-        self, project: str, ask: PageAsk, *, model: str | None = None, metadata: Mapping[str, str] | None = None
-    ) -> Page[StoredCompletion]:
+        self,
+        project: str,
+        page_request: PageRequest,
+        *,
+        model: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+    ) -> RecordPage[StoredCompletion]:
         """A part of those of `model`, with all the pairs of `metadata`. Raises CompletionNotFound for `ask.after`."""
-        pairs, way = metadata_column(metadata or {}), "down" if ask.descending else "up"
-        async with self._archive.rows.transaction(project) as connection:
-            asked: tuple[Any, ...] = (project, model, pairs, ask.after, ask.limit + 1, self._archive.today())
-            these = (
-                await connection.fetchval(self._sql["having"], pairs, self._most_having + 1) or [] if metadata else None
+        pairs, way = metadata_column(metadata or {}), "down" if page_request.descending else "up"
+        async with self._base.rows.transaction(project) as connection:
+            asked: tuple[Any, ...] = (
+                project,
+                model,
+                pairs,
+                page_request.after,
+                page_request.limit + 1,
+                self._base.today(),
             )
-            if these is not None and len(these) <= self._most_having:
+            these = (
+                await connection.fetchval(self._sql["having"], pairs, self._max_metadata_matches + 1) or []
+                if metadata
+                else None
+            )
+            if these is not None and len(these) <= self._max_metadata_matches:
                 rows = await connection.fetch(self._sql[f"list_these_{way}"], *asked, these)
             else:
                 rows = await connection.fetch(self._sql[f"list_{'of_model_' if model else ''}{way}"], *asked)
-            if not rows and ask.after is not None:
-                day = self._archive.today()
-                _completion(await connection.fetchrow(self._sql["get"], project, ask.after, day), ask.after)
-        shown = tuple(_completion(row, row["id"]) for row in rows[: ask.limit])
-        return Page(items=shown, has_more=len(rows) > ask.limit)
+            if not rows and page_request.after is not None:
+                day = self._base.today()
+                _completion(
+                    await connection.fetchrow(self._sql["get"], project, page_request.after, day), page_request.after
+                )
+        shown = tuple(_completion(row, row["id"]) for row in rows[: page_request.limit])
+        return RecordPage(items=shown, has_more=len(rows) > page_request.limit)
 
     async def update_metadata(self, project: str, completion_id: str, metadata: Mapping[str, str]) -> StoredCompletion:
         """Give it other metadata. Raises CompletionNotFound."""
-        async with self._archive.rows.transaction(project) as connection:
+        async with self._base.rows.transaction(project) as connection:
             row = await connection.fetchrow(
-                self._sql["update"], project, completion_id, metadata_column(metadata), self._archive.today()
+                self._sql["update"], project, completion_id, metadata_column(metadata), self._base.today()
             )
         return _completion(row, completion_id)
 
     async def delete(self, project: str, completion_id: str) -> None:
         """Delete it. Raises CompletionNotFound."""
-        async with self._archive.rows.transaction(project) as connection:
+        async with self._base.rows.transaction(project) as connection:
             row = await connection.fetchrow(self._sql["delete"], project, completion_id)
             if row is None:
-                raise _missing(completion_id)
-            await self._archive.parts.release(connection, project, [(parts_of(row["parts"]), row["expires_on"])])
+                raise _not_found(completion_id)
+            await self._base.parts.release(connection, project, [(decode_parts(row["parts"]), row["expires_on"])])
 
     async def messages(self, project: str, completion_id: str) -> tuple[bytes, ...]:
         """The messages that it answers, each a JSON object as it was sent. Raises CompletionNotFound."""
-        async with self._archive.rows.transaction(project) as connection:
-            row = await connection.fetchrow(self._sql["messages"], project, completion_id, self._archive.today())
+        async with self._base.rows.transaction(project) as connection:
+            row = await connection.fetchrow(self._sql["messages"], project, completion_id, self._base.today())
             if row is None:
-                raise _missing(completion_id)
-            contents = await self._archive.parts.read(connection, project, [row])
-        return tuple(bytes(message) for message in _decode_messages.decode(document_of(row, contents)))
+                raise _not_found(completion_id)
+            contents = await self._base.parts.read(connection, project, [row])
+        return tuple(bytes(message) for message in _decode_messages.decode(unpack_row(row, contents)))
 
 
 _decode_messages = msgspec.json.Decoder(list[msgspec.Raw])
 
 
-def _packed(document: bytes, *, apart: bool) -> Packed:
+def _packed(document: bytes, *, apart: bool) -> PackedDocument:
     try:
-        return pack(document) if apart else pack(document, longest=len(document))
+        return pack(document) if apart else pack(document, max_inline_bytes=len(document))
     except UnicodeDecodeError as error:
         raise NotStorable(f"The completion is not UTF-8: {error}.") from error
 
 
 def _completion(row: Any, completion_id: str) -> StoredCompletion:
     if row is None:
-        raise _missing(completion_id)
+        raise _not_found(completion_id)
     return StoredCompletion(
         id=row["id"],
         model=row["model"],
@@ -131,5 +147,5 @@ def _completion(row: Any, completion_id: str) -> StoredCompletion:
     )
 
 
-def _missing(completion_id: str) -> CompletionNotFound:
+def _not_found(completion_id: str) -> CompletionNotFound:
     return CompletionNotFound(f"Chat completion with id '{completion_id}' not found.")

@@ -8,42 +8,51 @@ from typing import Any, NoReturn
 import msgspec
 
 from tidegate.conversations.documents.records import (
-    MOST_ITEMS_AT_ONCE,
+    MAX_ITEMS_PER_REQUEST,
     Conversation,
-    Item,
-    Page,
-    PageAsk,
-    Past,
+    ConversationItem,
+    History,
+    PageRequest,
+    RecordPage,
     metadata_of,
 )
-from tidegate.conversations.storage.leases import LEASE_SECONDS, Hold, Lease, unrenewed
-from tidegate.conversations.storage.rows import Laid, Place, freed_of, items_of, lay, metadata_column
-from tidegate.conversations.storage.store_base import Archive
-from tidegate.core.errors import ConversationBusy, ConversationNotFound, ItemNotFound, StoreError, TooManyItems
+from tidegate.conversations.storage.leases import LEASE_SECONDS, Lease, RenewLease, without_renewal
+from tidegate.conversations.storage.rows import (
+    InsertPosition,
+    ItemRows,
+    items_of,
+    metadata_column,
+    released_parts,
+    to_rows,
+)
+from tidegate.conversations.storage.store_base import StoreBase
+from tidegate.core.errors import ConversationLocked, ConversationNotFound, ItemNotFound, StoreError, TooManyItems
 from tidegate.storage.postgres import Connection, queries
 
-_GIVE_BACK_SECONDS = 0.5
+_RELEASE_SECONDS = 0.5
 """A caller waits for it to be told what went wrong."""
 
 
 class ConversationStore:
     """Conversations of a project. Every method raises PostgresUnavailable when PostgreSQL does not answer."""
 
-    def __init__(self, archive: Archive, hold: Hold = unrenewed, *, lease_seconds: float = LEASE_SECONDS) -> None:
+    def __init__(
+        self, base: StoreBase, renew_lease: RenewLease = without_renewal, *, lease_seconds: float = LEASE_SECONDS
+    ) -> None:
         """`archive` is shared with the other stores; `hold` renews leases."""
-        self._archive = archive
-        self._hold = hold
+        self._base = base
+        self._renew_lease = renew_lease
         self._lease_seconds = lease_seconds
         self._sql = queries("conversations")
-        self._of_leases = queries("leases")
+        self._lease_sql = queries("leases")
 
-    async def create(self, project: str, conversation: Conversation, items: Sequence[Item] = ()) -> None:
+    async def create(self, project: str, conversation: Conversation, items: Sequence[ConversationItem] = ()) -> None:
         """Begin a conversation. Raises TooManyItems, ItemTooLarge and NotStorable."""
-        laid = _few(items)
-        metadata, day = metadata_column(conversation.metadata), self._archive.today()
+        laid = _checked_rows(items)
+        metadata, day = metadata_column(conversation.metadata), self._base.today()
 
         async def write() -> None:
-            async with self._archive.rows.transaction(project) as connection:
+            async with self._base.rows.transaction(project) as connection:
                 row = await connection.fetchrow(
                     self._sql["create"],
                     project,
@@ -54,40 +63,40 @@ class ConversationStore:
                     laid.count,
                     laid.size,
                 )
-                await self._archive.write(connection, project, laid, Place.of(row))
+                await self._base.insert_items(connection, project, laid, InsertPosition.from_row(row))
 
-        await self._archive.written(write)
+        await self._base.write_with_partition(write)
 
     async def get(self, project: str, conversation_id: str) -> Conversation:
         """One conversation. Raises ConversationNotFound."""
-        async with self._archive.rows.transaction(project) as connection:
+        async with self._base.rows.transaction(project) as connection:
             return _conversation(await connection.fetchrow(self._sql["get"], project, conversation_id), conversation_id)
 
     async def update(self, project: str, conversation_id: str, metadata: dict[str, str]) -> Conversation:
         """Give it other metadata. Raises ConversationNotFound."""
-        async with self._archive.rows.transaction(project) as connection:
+        async with self._base.rows.transaction(project) as connection:
             row = await connection.fetchrow(self._sql["update"], project, conversation_id, metadata_column(metadata))
             return _conversation(row, conversation_id)
 
     async def delete(self, project: str, conversation_id: str) -> None:
         """Take its name away; its items stay as long as a response needs them. Raises ConversationNotFound."""
-        async with self._archive.rows.transaction(project) as connection:
-            if await connection.fetchval(self._sql["delete"], project, conversation_id, self._archive.now()) is None:
-                raise _missing(conversation_id)
-            rest = await self._archive.cut(connection, project, conversation_id)
-        await self._archive.cut_rest(project, rest)
+        async with self._base.rows.transaction(project) as connection:
+            if await connection.fetchval(self._sql["delete"], project, conversation_id, self._base.now()) is None:
+                raise _not_found(conversation_id)
+            rest = await self._base.delete_unreachable(connection, project, conversation_id)
+        await self._base.delete_remaining_unreachable(project, rest)
 
-    async def past(self, project: str, conversation_id: str) -> Past:
+    async def history(self, project: str, conversation_id: str) -> History:
         """All that was said in it, whole, and its version.
 
         Raises ConversationNotFound, ConversationBusy and HistoryTooLarge.
         """
-        async with self._archive.rows.transaction(project) as connection:
+        async with self._base.rows.transaction(project) as connection:
             head = await self._head(connection, project, conversation_id)
-            said = await self._archive.said(connection, project, [head], asked_by="conversation")
-        return Past(said=said, version=head["version"])
+            said = await self._base.load_items(connection, project, [head], param="conversation")
+        return History(items=said, version=head["version"])
 
-    async def turn(self, project: str, conversation_id: str, response_id: str) -> Past:
+    async def begin_turn(self, project: str, conversation_id: str, response_id: str) -> History:
         """The same for a response that is now made in it: until that is saved, or the lease has ended, no other is.
 
         Raises ConversationNotFound, ConversationBusy and HistoryTooLarge.
@@ -95,113 +104,119 @@ class ConversationStore:
         lease = Lease(project=project, conversation=conversation_id, response=response_id)
         taken = project, conversation_id, response_id, self._lease_seconds
         # a lease that PostgreSQL forgets as it dies is no loss
-        async with self._archive.rows.transaction(project, durable=False) as connection:
-            head = await connection.fetchrow(self._of_leases["take"], *taken)
+        async with self._base.rows.transaction(project, durable=False) as connection:
+            head = await connection.fetchrow(self._lease_sql["take"], *taken)
             if head is None:
-                await self._refuse(connection, project, conversation_id)
-            said = await self._archive.said(connection, project, [head], asked_by="conversation")
-        return Past(said=said, version=head["version"], lease=self._hold(lease))
+                await self._raise_conflict(connection, project, conversation_id)
+            said = await self._base.load_items(connection, project, [head], param="conversation")
+        return History(items=said, version=head["version"], lease=self._renew_lease(lease))
 
-    async def give_back(self, lease: Lease) -> None:
+    async def release_lease(self, lease: Lease) -> None:
         """The response is not made: others may take their turn. Where this fails, they may when the lease has ended."""
         with contextlib.suppress(StoreError, TimeoutError):
             async with (
-                asyncio.timeout(_GIVE_BACK_SECONDS),
-                self._archive.rows.transaction(lease.project, durable=False) as connection,
+                asyncio.timeout(_RELEASE_SECONDS),
+                self._base.rows.transaction(lease.project, durable=False) as connection,
             ):
                 await connection.execute(
-                    self._of_leases["give_back"], lease.project, lease.conversation, lease.response
+                    self._lease_sql["give_back"], lease.project, lease.conversation, lease.response
                 )
 
-    async def items(self, project: str, conversation_id: str, ask: PageAsk) -> Page[Item]:
+    async def items(
+        self, project: str, conversation_id: str, page_request: PageRequest
+    ) -> RecordPage[ConversationItem]:
         """A part of its items. Raises ConversationNotFound, and ItemNotFound where `ask.after` is none of them."""
-        async with self._archive.rows.transaction(project) as connection:
+        async with self._base.rows.transaction(project) as connection:
             rows = await connection.fetch(
-                self._sql["items_down" if ask.descending else "items_up"],
+                self._sql["items_down" if page_request.descending else "items_up"],
                 project,
                 conversation_id,
-                ask.after,
-                ask.limit + 1,
-                self._archive.today(),
+                page_request.after,
+                page_request.limit + 1,
+                self._base.today(),
             )
             if not rows:
-                await self._explain(connection, project, conversation_id, ask.after)
-            shown = rows[: ask.limit]
-            contents = await self._archive.parts.read(connection, project, shown, large=ask.large)
-        return Page(items=items_of(shown, contents), has_more=len(rows) > ask.limit)
+                await self._raise_not_found(connection, project, conversation_id, page_request.after)
+            shown = rows[: page_request.limit]
+            contents = await self._base.parts.read(connection, project, shown, with_media=page_request.with_media)
+        return RecordPage(items=items_of(shown, contents), has_more=len(rows) > page_request.limit)
 
-    async def add_items(self, project: str, conversation_id: str, items: Sequence[Item]) -> None:
+    async def add_items(self, project: str, conversation_id: str, items: Sequence[ConversationItem]) -> None:
         """Add at its end. Raises ConversationNotFound, ConversationBusy, TooManyItems, ItemTooLarge and NotStorable."""
-        laid, day = _few(items), self._archive.today()
+        laid, day = _checked_rows(items), self._base.today()
 
         async def write() -> None:
-            async with self._archive.rows.transaction(project) as connection:
+            async with self._base.rows.transaction(project) as connection:
                 row = await connection.fetchrow(
                     self._sql["place"], project, conversation_id, laid.count, laid.size, day
                 )
                 if row is None:
-                    await self._refuse(connection, project, conversation_id)
-                await self._archive.write(connection, project, laid, Place.of(row))
+                    await self._raise_conflict(connection, project, conversation_id)
+                await self._base.insert_items(connection, project, laid, InsertPosition.from_row(row))
 
-        await self._archive.written(write)
+        await self._base.write_with_partition(write)
 
-    async def get_item(self, project: str, conversation_id: str, item_id: str, *, large: bool = False) -> Item:
+    async def get_item(
+        self, project: str, conversation_id: str, item_id: str, *, with_media: bool = False
+    ) -> ConversationItem:
         """One item. Raises ConversationNotFound and ItemNotFound."""
-        async with self._archive.rows.transaction(project) as connection:
-            rows = await connection.fetch(self._sql["item"], project, conversation_id, item_id, self._archive.today())
+        async with self._base.rows.transaction(project) as connection:
+            rows = await connection.fetch(self._sql["item"], project, conversation_id, item_id, self._base.today())
             if not rows:
-                await self._explain(connection, project, conversation_id, item_id)
-            contents = await self._archive.parts.read(connection, project, rows, large=large)
+                await self._raise_not_found(connection, project, conversation_id, item_id)
+            contents = await self._base.parts.read(connection, project, rows, with_media=with_media)
         return items_of(rows, contents)[0]
 
     async def delete_item(self, project: str, conversation_id: str, item_id: str) -> Conversation:
         """Take an item out. Raises ConversationNotFound, ItemNotFound and ConversationBusy."""
-        async with self._archive.rows.transaction(project) as connection:
+        async with self._base.rows.transaction(project) as connection:
             row = await connection.fetchrow(self._sql["remove_item"], project, conversation_id, item_id)
             if row is None:
-                await self._explain(connection, project, conversation_id, item_id)
-                await self._refuse(connection, project, conversation_id)
-            await self._archive.parts.release(connection, project, freed_of(row["freed"]))
+                await self._raise_not_found(connection, project, conversation_id, item_id)
+                await self._raise_conflict(connection, project, conversation_id)
+            await self._base.parts.release(connection, project, released_parts(row["freed"]))
         return _conversation(row, conversation_id)
 
-    async def _explain(self, connection: Connection, project: str, conversation_id: str, item_id: str | None) -> None:
+    async def _raise_not_found(
+        self, connection: Connection, project: str, conversation_id: str, item_id: str | None
+    ) -> None:
         """Raise why nothing was found, where that is no answer in itself."""
         if await connection.fetchrow(self._sql["get"], project, conversation_id) is None:
-            raise _missing(conversation_id)
-        day = self._archive.today()
+            raise _not_found(conversation_id)
+        day = self._base.today()
         if item_id is not None and not await connection.fetch(
             self._sql["item"], project, conversation_id, item_id, day
         ):
             raise ItemNotFound(f"There is no item {item_id} in the conversation {conversation_id}.")
 
-    async def _refuse(self, connection: Connection, project: str, conversation_id: str) -> NoReturn:
+    async def _raise_conflict(self, connection: Connection, project: str, conversation_id: str) -> NoReturn:
         head = await self._head(connection, project, conversation_id)
-        raise ConversationBusy(retry_after=head["leased_for"])
+        raise ConversationLocked(retry_after=head["leased_for"])
 
     async def _head(self, connection: Connection, project: str, conversation_id: str) -> Any:
         """What is known of it. Raises ConversationNotFound, and ConversationBusy where a job makes a response in it."""
         head = await connection.fetchrow(self._sql["head"], project, conversation_id)
         if head is None:
-            raise _missing(conversation_id)
+            raise _not_found(conversation_id)
         if head["busy_with"] is not None:
-            raise ConversationBusy(f"The response {head['busy_with']} is being made in this conversation.")
+            raise ConversationLocked(f"The response {head['busy_with']} is being made in this conversation.")
         return head
 
 
-def _few(items: Sequence[Item]) -> Laid:
-    if len(items) > MOST_ITEMS_AT_ONCE:
-        expected = f"Expected an array with maximum length {MOST_ITEMS_AT_ONCE}"
+def _checked_rows(items: Sequence[ConversationItem]) -> ItemRows:
+    if len(items) > MAX_ITEMS_PER_REQUEST:
+        expected = f"Expected an array with maximum length {MAX_ITEMS_PER_REQUEST}"
         given = f"got an array with length {len(items)} instead"
         raise TooManyItems(f"Invalid 'items': array too long. {expected}, but {given}.", param="items")
-    return lay(items)
+    return to_rows(items)
 
 
 def _conversation(row: Any, conversation_id: str) -> Conversation:
     if row is None:
-        raise _missing(conversation_id)
+        raise _not_found(conversation_id)
     metadata = metadata_of(msgspec.json.decode(row["metadata"]))
     return Conversation(id=row["id"], created_at=row["created_at"], metadata=metadata)
 
 
-def _missing(conversation_id: str) -> ConversationNotFound:
+def _not_found(conversation_id: str) -> ConversationNotFound:
     return ConversationNotFound(f"Conversation with id '{conversation_id}' not found.")

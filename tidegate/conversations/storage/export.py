@@ -5,24 +5,24 @@ from typing import Any
 
 import msgspec
 
-from tidegate.conversations.storage.packing import document_of, unpack
+from tidegate.conversations.storage.packing import unpack, unpack_row
 from tidegate.conversations.storage.rows import end_user_column
-from tidegate.conversations.storage.store_base import Archive
+from tidegate.conversations.storage.store_base import StoreBase
 from tidegate.storage.postgres import queries
 
-_ROWS = 100
-_LARGE_ROWS = 10
+_PAGE_ROWS = 100
+_LARGE_PAGE_ROWS = 10
 """Items and completions at once; each may have megabytes."""
 
 Line = dict[str, Any]
 
 
-class Export:
+class ConversationExport:
     """Reads what is stored as it is while it is read: what is added meanwhile may come with it or not."""
 
-    def __init__(self, archive: Archive) -> None:
+    def __init__(self, base: StoreBase) -> None:
         """`archive` is shared with the stores."""
-        self._archive = archive
+        self._base = base
         self._sql = queries("export")
 
     async def lines(self, project: str, end_user: str | None = None) -> AsyncIterator[bytes]:
@@ -31,26 +31,26 @@ class Export:
         Of an end user: what they took part in, without what others said there. Raises PostgresUnavailable.
         """
         user = end_user_column(end_user)
-        async for conversation in self._pages("conversations", project, user, _ROWS, with_day=False):
-            yield _encoded(_conversation(conversation))
+        async for conversation in self._pages("conversations", project, user, _PAGE_ROWS, with_day=False):
+            yield _encoded_line(_conversation(conversation))
             async for line in self._items(project, user, conversation["id"]):
                 yield line
-        async for response in self._pages("responses", project, user, _ROWS):
-            yield _encoded(_response(response))
-        async for completion in self._pages("completions", project, user, _LARGE_ROWS):
+        async for response in self._pages("responses", project, user, _PAGE_ROWS):
+            yield _encoded_line(_response(response))
+        async for completion in self._pages("completions", project, user, _LARGE_PAGE_ROWS):
             yield await self._completion(project, completion)
 
     async def _items(self, project: str, user: str | None, conversation: str) -> AsyncIterator[bytes]:
         last = 0
         while True:
-            async with self._archive.rows.transaction(project) as connection:
-                day = self._archive.today()
-                asked = (project, user, conversation, last, _LARGE_ROWS, day)
+            async with self._base.rows.transaction(project) as connection:
+                day = self._base.today()
+                asked = (project, user, conversation, last, _LARGE_PAGE_ROWS, day)
                 rows = await connection.fetch(self._sql["items"], *asked)
-                contents = await self._archive.parts.read(connection, project, rows)
+                contents = await self._base.parts.read(connection, project, rows)
             for row in rows:
-                yield _encoded(_item(conversation, row, document_of(row, contents)))
-            if len(rows) < _LARGE_ROWS:
+                yield _encoded_line(_item(conversation, row, unpack_row(row, contents)))
+            if len(rows) < _LARGE_PAGE_ROWS:
                 return
             last = rows[-1]["seq"]
 
@@ -60,8 +60,8 @@ class Export:
         """The rows of a query, a page after the other; no transaction is open while they are used."""
         last = ""
         while True:
-            days = (self._archive.today(),) if with_day else ()
-            async with self._archive.rows.transaction(project) as connection:
+            days = (self._base.today(),) if with_day else ()
+            async with self._base.rows.transaction(project) as connection:
                 rows = await connection.fetch(self._sql[name], project, user, last, limit, *days)
             for row in rows:
                 yield row
@@ -70,15 +70,15 @@ class Export:
             last = rows[-1]["id"]
 
     async def _completion(self, project: str, row: Any) -> bytes:
-        async with self._archive.rows.transaction(project) as connection:
-            contents = await self._archive.parts.read(connection, project, [row])
-        return _encoded(
+        async with self._base.rows.transaction(project) as connection:
+            contents = await self._base.parts.read(connection, project, [row])
+        return _encoded_line(
             {
                 "kind": "completion",
                 **_columns(row, ("id", "created_at", "end_user", "request_id")),
                 "metadata": msgspec.Raw(row["metadata"].encode()),
                 "completion": msgspec.Raw(unpack(row["completion"], row["completion_exact"])),
-                "messages": msgspec.Raw(document_of(row, contents)),
+                "messages": msgspec.Raw(unpack_row(row, contents)),
             }
         )
 
@@ -107,5 +107,5 @@ def _columns(row: Any, names: Iterable[str]) -> Line:
 _encode: Callable[[Line], bytes] = msgspec.json.Encoder().encode
 
 
-def _encoded(line: Line) -> bytes:
+def _encoded_line(line: Line) -> bytes:
     return _encode(line) + b"\n"

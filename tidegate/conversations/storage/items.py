@@ -2,25 +2,25 @@
 
 from collections.abc import Sequence
 
-from tidegate.conversations.documents.records import Item
+from tidegate.conversations.documents.records import ConversationItem
 from tidegate.conversations.storage.rows import items_of
-from tidegate.conversations.storage.store_base import Archive
+from tidegate.conversations.storage.store_base import StoreBase
 from tidegate.storage.postgres import queries
 
-MOST_AT_ONCE = 1000
+MAX_REFERENCES = 1000
 
 
 class ItemStore:
     """The items of a project. Raises PostgresUnavailable when PostgreSQL does not answer."""
 
-    def __init__(self, archive: Archive) -> None:
+    def __init__(self, base: StoreBase) -> None:
         """`archive` is shared with the other stores."""
-        self._archive = archive
+        self._base = base
         self._sql = queries("named_items")
 
-    async def named(self, project: str, ids: Sequence[str]) -> tuple[Item, ...]:
+    async def find(self, project: str, ids: Sequence[str]) -> tuple[ConversationItem, ...]:
         """Those of these ids that there are, whole, in no order."""
-        async with self._archive.rows.transaction(project) as connection:
-            rows = await connection.fetch(self._sql["named"], project, list(ids[:MOST_AT_ONCE]), self._archive.today())
-            contents = await self._archive.parts.read(connection, project, rows)
+        async with self._base.rows.transaction(project) as connection:
+            rows = await connection.fetch(self._sql["named"], project, list(ids[:MAX_REFERENCES]), self._base.today())
+            contents = await self._base.parts.read(connection, project, rows)
         return items_of(rows, contents)

@@ -24,23 +24,23 @@ class Lease(msgspec.Struct, frozen=True, kw_only=True, weakref=True):
     """The id of the response that is being made."""
 
 
-Hold = Callable[[Lease], Lease]
+RenewLease = Callable[[Lease], Lease]
 """Renews a lease for as long as somebody refers to what it returns."""
 
 
-def unrenewed(lease: Lease) -> Lease:
+def without_renewal(lease: Lease) -> Lease:
     """A `Hold` that lets it run out."""
     return lease
 
 
-class Leases:
+class LeaseRenewal:
     """Renews the leases of this process between `start` and `close`, each for as long as somebody refers to it."""
 
     def __init__(self, postgres: Postgres, *, seconds: float = LEASE_SECONDS) -> None:
         """`postgres` must be known there as the tables' owner."""
         self._postgres = postgres
         self._seconds = seconds
-        self._held: WeakSet[Lease] = WeakSet()
+        self._leases: WeakSet[Lease] = WeakSet()
         self._sql = queries("leases")
         self._task: asyncio.Task[None] | None = None
 
@@ -55,14 +55,14 @@ class Leases:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
 
-    def hold(self, lease: Lease) -> Lease:
+    def register(self, lease: Lease) -> Lease:
         """A `Hold`."""
-        self._held.add(lease)
+        self._leases.add(lease)
         return lease
 
-    async def renew(self) -> None:
+    async def renew_all(self) -> None:
         """Renew all. Raises PostgresUnavailable."""
-        leases = list(self._held)
+        leases = list(self._leases)
         if not leases:
             return
         columns = [[getattr(lease, name) for lease in leases] for name in ("project", "conversation", "response")]
@@ -73,4 +73,4 @@ class Leases:
         while True:
             await asyncio.sleep(self._seconds / _RENEWALS_PER_LEASE)
             with contextlib.suppress(StoreError):  # the next may come in time; if not, the commit says who was first
-                await self.renew()
+                await self.renew_all()

@@ -12,9 +12,9 @@ from typing import Any
 
 import msgspec
 
-LONGEST_INLINE = 64 * 1024
+MAX_INLINE_BYTES = 64 * 1024
 """Bytes of a JSON string that are kept in the row."""
-_SEARCHED = 16 * 1024
+_MAX_SEARCHED_BYTES = 16 * 1024
 """Bytes of a longer text that remain in jsonb, to be searched."""
 
 _STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
@@ -25,7 +25,7 @@ _ESCAPE = re.compile(
 _DATA = re.compile(rb'"(?:data:|[A-Za-z0-9+/_=-]{1024})')
 
 
-class Part(msgspec.Struct, frozen=True, kw_only=True):
+class LargePart(msgspec.Struct, frozen=True, kw_only=True):
     """Where in the exact bytes an empty string stands for a long one."""
 
     at: int
@@ -35,32 +35,32 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
     """It is an image or a file, and no text."""
 
 
-_decode_parts = msgspec.json.Decoder(tuple[Part, ...])
+_decode_parts = msgspec.json.Decoder(tuple[LargePart, ...])
 
 
-class Packed(msgspec.Struct, frozen=True, kw_only=True):
+class PackedDocument(msgspec.Struct, frozen=True, kw_only=True):
     """A document, laid down."""
 
     document: str
     """For jsonb."""
     exact: bytes | None
     """The document with empty strings for long ones; None where jsonb tells all."""
-    parts: tuple[Part, ...]
+    parts: tuple[LargePart, ...]
     contents: Mapping[str, bytes]
     """The long strings' JSON by hash."""
 
 
-def pack(document: bytes, *, longest: int = LONGEST_INLINE) -> Packed:
+def pack(document: bytes, *, max_inline_bytes: int = MAX_INLINE_BYTES) -> PackedDocument:
     """Lay a document down; strings of more than `longest` bytes apart. Raises UnicodeDecodeError."""
-    apart = _apart(document, longest) if len(document) > longest else (document, document, (), {})
+    apart = _split(document, max_inline_bytes) if len(document) > max_inline_bytes else (document, document, (), {})
     shown, exact, parts, contents = apart
-    clean = harmless(shown)
+    clean = jsonb_safe(shown)
     kept = None if not parts and clean == document else exact
-    return Packed(document=clean.decode(), exact=kept, parts=parts, contents=contents)
+    return PackedDocument(document=clean.decode(), exact=kept, parts=parts, contents=contents)
 
 
 def unpack(
-    document: str, exact: bytes | None, parts: tuple[Part, ...] = (), contents: Mapping[str, bytes] | None = None
+    document: str, exact: bytes | None, parts: tuple[LargePart, ...] = (), contents: Mapping[str, bytes] | None = None
 ) -> bytes:
     """The document again; `null` where a part's content is not given."""
     if exact is None:
@@ -73,16 +73,16 @@ def unpack(
     return b"".join((*pieces, exact[begin:]))
 
 
-def harmless(text: bytes) -> bytes:
+def jsonb_safe(text: bytes) -> bytes:
     """JSON that jsonb takes: U+FFFD for NUL and for half surrogate pairs."""
     return _ESCAPE.sub(lambda found: rb"\ufffd" if found[2] else found[0], text) if b"\\u" in text else text
 
 
-def _apart(document: bytes, longest: int) -> tuple[bytes, bytes, tuple[Part, ...], dict[str, bytes]]:
+def _split(document: bytes, longest: int) -> tuple[bytes, bytes, tuple[LargePart, ...], dict[str, bytes]]:
     """For jsonb, exactly, and what was taken out of it."""
     shown: list[bytes] = []
     exact: list[bytes] = []
-    parts: list[Part] = []
+    parts: list[LargePart] = []
     contents: dict[str, bytes] = {}
     begin = length = 0
     for found in _STRING.finditer(document):
@@ -92,29 +92,29 @@ def _apart(document: bytes, longest: int) -> tuple[bytes, bytes, tuple[Part, ...
         begin = found.end()
         data = _DATA.match(text) is not None
         digest = hashlib.sha256(text).hexdigest()
-        parts.append(Part(at=length + len(before), hash=digest, data=data))
+        parts.append(LargePart(at=length + len(before), hash=digest, data=data))
         contents[digest] = text
         length += len(before) + 2
         exact += (before, b'""')
-        shown += (before, b'""' if data else _head(text))
+        shown += (before, b'""' if data else _beginning(text))
     rest = document[begin:]
     return b"".join((*shown, rest)), b"".join((*exact, rest)), tuple(parts), contents
 
 
-def _head(text: bytes) -> bytes:
+def _beginning(text: bytes) -> bytes:
     """A long text's beginning, cut where neither an escape nor a character is broken."""
-    head = re.sub(rb"\\[^\\]{0,11}$", b"", text[:-1][:_SEARCHED].replace(rb"\\", rb"\u005c"))
+    head = re.sub(rb"\\[^\\]{0,11}$", b"", text[:-1][:_MAX_SEARCHED_BYTES].replace(rb"\\", rb"\u005c"))
     return head.decode(errors="ignore").encode() + b'"'
 
 
-def parts_of(column: str | None) -> tuple[Part, ...]:
+def decode_parts(column: str | None) -> tuple[LargePart, ...]:
     """The parts that a row's column names."""
     return () if column is None else _decode_parts.decode(column)
 
 
-def document_of(row: Any, contents: Mapping[str, bytes]) -> bytes:
+def unpack_row(row: Any, contents: Mapping[str, bytes]) -> bytes:
     """The document of a row with the columns `document`, `exact` and `parts`."""
     if row["exact"] is None:
         shown: str = row["document"]
         return shown.encode()
-    return unpack(row["document"], row["exact"], parts_of(row["parts"]), contents)
+    return unpack(row["document"], row["exact"], decode_parts(row["parts"]), contents)

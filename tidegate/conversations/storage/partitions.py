@@ -11,7 +11,7 @@ from tidegate.storage.postgres import Connection, Postgres, queries
 
 TABLES = ("items", "responses", "completions", "parts")
 _WEEKS_AHEAD = 2
-_AT_ONCE = 1000
+_BATCH_SIZE = 1000
 _log = structlog.get_logger("retention")
 
 
@@ -25,12 +25,12 @@ class Partitions:
 
     async def ensure(self, today: date) -> None:
         """Make those that any project's rows of `today` and the next two weeks need. Raises PostgresUnavailable."""
-        async with self._alone() as connection:
+        async with self._exclusive_transaction() as connection:
             kept = [row["retention_days"] for row in await connection.fetch(self._sql["retentions"])]
         days = (today + timedelta(days=days, weeks=ahead) for days in kept for ahead in range(_WEEKS_AHEAD + 1))
         for week in sorted({week_of(day) for day in days}):
             for table in TABLES:
-                async with self._alone() as connection:
+                async with self._exclusive_transaction() as connection:
                     await self._make(connection, table, week)
 
     async def _make(self, connection: Connection, table: str, week: date) -> None:
@@ -45,27 +45,27 @@ class Partitions:
 
     async def drop_expired(self, today: date) -> list[str]:
         """Drop those whose last day is over; their names. Raises PostgresUnavailable, also where a table is in use."""
-        async with self._alone() as connection:
+        async with self._exclusive_transaction() as connection:
             names = [row["name"] for row in await connection.fetch(self._sql["partitions"], list(TABLES))]
-        gone = [name for name in names if _ends(name) <= today]
+        gone = [name for name in names if _end_of(name) <= today]
         for name in gone:
-            async with self._alone() as connection:
+            async with self._exclusive_transaction() as connection:
                 await connection.execute(f"DROP TABLE IF EXISTS {name}")
             _log.info("partition dropped", name=name)
         return gone
 
-    async def drop_empty(self, today: date) -> int:
+    async def delete_empty_conversations(self, today: date) -> int:
         """Delete the conversations that have lost all their items this way; how many. Raises PostgresUnavailable."""
         count = 0
         while True:
-            async with self._alone() as connection:
-                gone = int(await connection.fetchval(self._sql["drop_empty"], week_of(today), _AT_ONCE))
+            async with self._exclusive_transaction() as connection:
+                gone = int(await connection.fetchval(self._sql["drop_empty"], week_of(today), _BATCH_SIZE))
             count += gone
-            if gone < _AT_ONCE:
+            if gone < _BATCH_SIZE:
                 return count
 
     @contextlib.asynccontextmanager
-    async def _alone(self) -> AsyncIterator[Connection]:
+    async def _exclusive_transaction(self) -> AsyncIterator[Connection]:
         """A short transaction, one at a time of all processes; no table is waited for long."""
         try:
             async with self._postgres.connection() as connection, connection.transaction():
@@ -82,7 +82,7 @@ def week_of(day: date) -> date:
     return day - timedelta(days=day.weekday())
 
 
-def _ends(name: str) -> date:
+def _end_of(name: str) -> date:
     """The day after the partition's last."""
     week = datetime.strptime(name.rpartition("_")[2], "%Y%m%d").replace(tzinfo=UTC).date()
     return week + timedelta(weeks=1)

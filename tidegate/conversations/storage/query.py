@@ -6,22 +6,27 @@ from typing import Literal
 
 import msgspec
 
-from tidegate.conversations.documents.include import known
-from tidegate.conversations.state_params import LONGEST_METADATA_KEY, LONGEST_METADATA_VALUE, MOST_METADATA, known_item
+from tidegate.conversations.documents.include import checked_include
+from tidegate.conversations.state_params import (
+    MAX_METADATA_KEY_LENGTH,
+    MAX_METADATA_PAIRS,
+    MAX_METADATA_VALUE_LENGTH,
+    checked_item_id,
+)
 from tidegate.core.errors import (
     AboveMaximum,
     BelowMinimum,
     InvalidParameter,
-    KeyTooLong,
-    TextTooLong,
-    TooManyPairs,
+    PropertyNameTooLong,
+    StringTooLong,
+    TooManyProperties,
     WrongType,
 )
 
-USUAL_LIMIT = 20
-MOST_LIMIT = 100
-_LONGEST = 512
-_MOST_PAIRS = 64
+DEFAULT_LIMIT = 20
+MAX_LIMIT = 100
+_MAX_VALUE_LENGTH = 512
+_MAX_PAIRS = 64
 _METADATA = re.compile(r"metadata\[(.+)\]")
 
 Order = Literal["asc", "desc"]
@@ -29,11 +34,11 @@ _ORDERS: tuple[Order, ...] = ("asc", "desc")
 _FLAGS = {"true": True, "1": True, "false": False, "0": False}
 
 
-class Query(msgspec.Struct, frozen=True, kw_only=True):
+class StoredListQuery(msgspec.Struct, frozen=True, kw_only=True):
     """What a query asks."""
 
     after: str | None = None
-    limit: int = USUAL_LIMIT
+    limit: int = DEFAULT_LIMIT
     order: Order = "desc"
     model: str | None = None
     metadata: dict[str, str] = {}
@@ -42,18 +47,18 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
     starting_after: int | None = None
 
 
-def read(pairs: Sequence[tuple[str, str]], *, order: Order = "desc") -> Query:
+def read_query(pairs: Sequence[tuple[str, str]], *, order: Order = "desc") -> StoredListQuery:
     """A query from its decoded pairs; `order` is the route's own. Raises InvalidParameter."""
-    if len(pairs) > _MOST_PAIRS or any(len(name) + len(value) > 2 * _LONGEST for name, value in pairs):
+    if len(pairs) > _MAX_PAIRS or any(len(name) + len(value) > 2 * _MAX_VALUE_LENGTH for name, value in pairs):
         raise InvalidParameter("The query is too long.")
     said = dict(pairs)
-    return Query(
-        after=known_item(said["after"], "after") if said.get("after") else None,
-        limit=_whole_number(said, "limit", least=1, most=MOST_LIMIT) or USUAL_LIMIT,
+    return StoredListQuery(
+        after=checked_item_id(said["after"], "after") if said.get("after") else None,
+        limit=_whole_number(said, "limit", least=1, most=MAX_LIMIT) or DEFAULT_LIMIT,
         order=_order(said.get("order") or order),
         model=said.get("model") or None,
         metadata=_metadata(pairs),
-        include=known(_include(pairs)),
+        include=checked_include(_include(pairs)),
         stream=_flag(said, "stream"),
         starting_after=_whole_number(said, "starting_after", least=0, most=2**53),
     )
@@ -72,13 +77,13 @@ def _include(pairs: Iterable[tuple[str, str]]) -> list[str]:
 
 def _metadata(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
     wanted = {found[1]: value for name, value in pairs if (found := _METADATA.fullmatch(name))}
-    if len(wanted) > MOST_METADATA:
-        raise TooManyPairs.of("metadata", len(wanted), MOST_METADATA)
+    if len(wanted) > MAX_METADATA_PAIRS:
+        raise TooManyProperties.of("metadata", len(wanted), MAX_METADATA_PAIRS)
     for name, value in wanted.items():
-        if len(name) > LONGEST_METADATA_KEY:
-            raise KeyTooLong.of("metadata", name, LONGEST_METADATA_KEY)
-        if len(value) > LONGEST_METADATA_VALUE:
-            raise TextTooLong.of(f"metadata.{name}", value, LONGEST_METADATA_VALUE)
+        if len(name) > MAX_METADATA_KEY_LENGTH:
+            raise PropertyNameTooLong.of("metadata", name, MAX_METADATA_KEY_LENGTH)
+        if len(value) > MAX_METADATA_VALUE_LENGTH:
+            raise StringTooLong.of(f"metadata.{name}", value, MAX_METADATA_VALUE_LENGTH)
     return wanted
 
 

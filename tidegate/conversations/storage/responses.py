@@ -6,19 +6,27 @@ from typing import Any
 import msgspec
 
 from tidegate.conversations.documents.records import (
-    RUNNING,
-    Item,
-    Page,
-    PageAsk,
-    Past,
+    RUNNING_STATUSES,
+    ConversationItem,
+    History,
+    PageRequest,
+    RecordPage,
     StoredResponse,
     metadata_of,
 )
-from tidegate.conversations.storage.packing import Packed, pack, unpack
-from tidegate.conversations.storage.rows import Laid, Place, end_user_column, items_of, lay, metadata_column, plain
-from tidegate.conversations.storage.store_base import Archive
+from tidegate.conversations.storage.packing import PackedDocument, pack, unpack
+from tidegate.conversations.storage.rows import (
+    InsertPosition,
+    ItemRows,
+    end_user_column,
+    items_of,
+    metadata_column,
+    postgres_text,
+    to_rows,
+)
+from tidegate.conversations.storage.store_base import StoreBase
 from tidegate.core.errors import (
-    ConversationBusy,
+    ConversationLocked,
     ConversationNotFound,
     ItemNotFound,
     NotStorable,
@@ -33,9 +41,9 @@ from tidegate.storage.postgres import Connection, queries
 class ResponseStore:
     """Responses of a project. Every method raises PostgresUnavailable when PostgreSQL does not answer."""
 
-    def __init__(self, archive: Archive, ids: IdSource = new_id) -> None:
+    def __init__(self, base: StoreBase, ids: IdSource = new_id) -> None:
         """`archive` is shared with the other stores."""
-        self._archive = archive
+        self._base = base
         self._ids = ids
         self._sql = queries("responses")
         self._conversations = queries("conversations")
@@ -47,45 +55,45 @@ class ResponseStore:
         )
         self._input_exists = f"WITH RECURSIVE {self._sql['input']} {self._sql['input_exists']}"
 
-    async def history(self, project: str, response_id: str) -> Past:
+    async def history(self, project: str, response_id: str) -> History:
         """All that was said up to the end of a response, whole, through its whole chain.
 
         Raises PreviousResponseNotFound, also where it is still being made, and HistoryTooLarge.
         """
-        return await self._past(project, response_id, before=False)
+        return await self._load_history(project, response_id, before=False)
 
-    async def before(self, project: str, response_id: str) -> Past:
+    async def history_before(self, project: str, response_id: str) -> History:
         """All that had been said when a response was asked for, without its own input.
 
         Raises ResponseNotFound and HistoryTooLarge.
         """
         try:
-            return await self._past(project, response_id, before=True)
+            return await self._load_history(project, response_id, before=True)
         except PreviousResponseNotFound as error:
-            raise _missing(response_id) from error
+            raise _not_found(response_id) from error
 
-    async def _past(self, project: str, response_id: str, *, before: bool) -> Past:
-        async with self._archive.rows.transaction(project) as connection:
-            heads = await connection.fetch(self._sql["lineage"], project, response_id, self._archive.today(), before)
+    async def _load_history(self, project: str, response_id: str, *, before: bool) -> History:
+        async with self._base.rows.transaction(project) as connection:
+            heads = await connection.fetch(self._sql["lineage"], project, response_id, self._base.today(), before)
             if not heads:
-                raise _no_previous(response_id)
-            if heads[0]["status"] in RUNNING and not before:
+                raise _previous_not_found(response_id)
+            if heads[0]["status"] in RUNNING_STATUSES and not before:
                 raise PreviousResponseNotFound(
                     f"The response '{response_id}' is still being made; go on from it when it is complete.",
                     param="previous_response_id",
                 )
-            said = await self._archive.said(connection, project, heads, asked_by="previous_response_id")
-        return Past(said=said)
+            said = await self._base.load_items(connection, project, heads, param="previous_response_id")
+        return History(items=said)
 
     async def save(
         self,
         project: str,
         response: StoredResponse,
-        inputs: Sequence[Item],
-        outputs: Sequence[Item],
+        inputs: Sequence[ConversationItem],
+        outputs: Sequence[ConversationItem],
         *,
         version: int | None = None,
-        within: Connection | None = None,
+        transaction: Connection | None = None,
     ) -> None:
         """Keep a turn, whole or not at all: the response, what was asked (without what was said before), the answer.
 
@@ -94,20 +102,20 @@ class ResponseStore:
         `within` is a connection whose transaction this is a part of.
         Raises ConversationNotFound, ConversationBusy, PreviousResponseNotFound, ItemTooLarge and NotStorable.
         """
-        laid = lay(inputs, outputs)
-        statement, more = self._placing(response, version)
+        laid = to_rows(inputs, outputs)
+        statement, more = self._insert_statement(response, version)
         values = (*self._values(project, response, laid), *more)
 
         async def write() -> None:
-            async with self._archive.rows.transaction(project, within) as connection:
+            async with self._base.rows.transaction(project, transaction) as connection:
                 until = await connection.fetchval(statement, *values)
                 if until is None:
-                    raise await self._refusal(connection, project, response)
-                await self._archive.parts.keep(connection, project, laid.contents, laid.parts, until)
+                    raise await self._conflict(connection, project, response)
+                await self._base.parts.save(connection, project, laid.contents, laid.parts, until)
                 if not response.listed:
                     await connection.execute(self._sql["delete"], project, response.id)
 
-        await self._archive.written(write)
+        await self._base.write_with_partition(write)
 
     async def finish(
         self,
@@ -116,41 +124,43 @@ class ResponseStore:
         *,
         status: str,
         document: bytes,
-        outputs: Sequence[Item] = (),
-        within: Connection | None = None,
+        outputs: Sequence[ConversationItem] = (),
+        transaction: Connection | None = None,
     ) -> None:
         """Give a running response another status, and if that ends it, its output; `within` as above.
 
         Raises ResponseNotFound where it was deleted or has ended before; then nothing is changed.
         """
-        laid, body = lay((), outputs), _packed(document)
-        async with self._archive.rows.transaction(project, within) as connection:
+        laid, body = to_rows((), outputs), _packed(document)
+        async with self._base.rows.transaction(project, transaction) as connection:
             row = await connection.fetchrow(
                 self._sql["update"], project, response_id, status, body.document, body.exact
             )
             if row is None:
-                raise _missing(response_id)
-            if status in RUNNING:
+                raise _not_found(response_id)
+            if status in RUNNING_STATUSES:
                 return
             room = await connection.fetchrow(
                 self._sql["end_making"], project, row["conversation"], response_id, laid.count, laid.size
             )
             if room is None:
-                raise _missing(response_id)
-            place = Place(
+                raise _not_found(response_id)
+            place = InsertPosition(
                 conversation=row["conversation"],
-                before=room["before"],
+                last_number=room["before"],
                 expires_on=row["expires_on"],
                 size=room["size"],
             )
-            await self._archive.write(
+            await self._base.insert_items(
                 connection, project, laid, place, response_id=response_id, end_user=row["end_user"]
             )
-            await connection.execute(self._sql["extend"], project, response_id, place.before + laid.count, place.size)
+            await connection.execute(
+                self._sql["extend"], project, response_id, place.last_number + laid.count, place.size
+            )
 
-    async def progress(self, project: str, response_id: str, *, within: Connection) -> None:
+    async def mark_in_progress(self, project: str, response_id: str, *, transaction: Connection) -> None:
         """A response that waited is being made now; nothing happens where it was deleted, or has ended."""
-        async with self._archive.rows.transaction(project, within) as connection:
+        async with self._base.rows.transaction(project, transaction) as connection:
             row = await connection.fetchrow(self._sql["waiting"], project, response_id)
             if row is not None:
                 document = msgspec.json.decode(unpack(row["document"], row["exact"]))
@@ -160,40 +170,44 @@ class ResponseStore:
 
     async def get(self, project: str, response_id: str) -> StoredResponse:
         """One response with its output, whole. Raises ResponseNotFound."""
-        async with self._archive.rows.transaction(project) as connection:
-            rows = await connection.fetch(self._sql["get"], project, response_id, self._archive.today())
+        async with self._base.rows.transaction(project) as connection:
+            rows = await connection.fetch(self._sql["get"], project, response_id, self._base.today())
             if not rows:
-                raise _missing(response_id)
-            contents = await self._archive.parts.read(connection, project, rows)
+                raise _not_found(response_id)
+            contents = await self._base.parts.read(connection, project, rows)
         return _response(rows[0], items_of(rows, contents))
 
-    async def input_items(self, project: str, response_id: str, ask: PageAsk) -> Page[Item]:
+    async def input_items(
+        self, project: str, response_id: str, page_request: PageRequest
+    ) -> RecordPage[ConversationItem]:
         """A part of what it was made from: what was said before, and its own input.
 
         Raises ResponseNotFound, and ItemNotFound for `ask.after`.
         """
-        async with self._archive.rows.transaction(project) as connection:
-            day = self._archive.today()
+        async with self._base.rows.transaction(project) as connection:
+            day = self._base.today()
             rows = await connection.fetch(
-                self._input_down if ask.descending else self._input_up,
+                self._input_down if page_request.descending else self._input_up,
                 project,
                 response_id,
                 day,
-                ask.after,
-                ask.limit + 1,
+                page_request.after,
+                page_request.limit + 1,
             )
             if not rows:
-                await self._explain(connection, project, response_id, ask.after)
-            shown = rows[: ask.limit]
-            contents = await self._archive.parts.read(connection, project, shown, large=ask.large)
-        return Page(items=items_of(shown, contents), has_more=len(rows) > ask.limit)
+                await self._raise_not_found(connection, project, response_id, page_request.after)
+            shown = rows[: page_request.limit]
+            contents = await self._base.parts.read(connection, project, shown, with_media=page_request.with_media)
+        return RecordPage(items=items_of(shown, contents), has_more=len(rows) > page_request.limit)
 
-    async def _explain(self, connection: Connection, project: str, response_id: str, item_id: str | None) -> None:
+    async def _raise_not_found(
+        self, connection: Connection, project: str, response_id: str, item_id: str | None
+    ) -> None:
         """Raise why nothing was found, where that is no answer in itself."""
-        day = self._archive.today()
+        day = self._base.today()
         there = await connection.fetchrow(self._input_exists, project, response_id, day, item_id)
         if there is None:
-            raise _missing(response_id)
+            raise _not_found(response_id)
         if item_id is not None and not there["item"]:
             raise ItemNotFound(f"There is no item {item_id} in the input of the response {response_id}.")
 
@@ -202,17 +216,17 @@ class ResponseStore:
 
         Raises ResponseNotFound.
         """
-        async with self._archive.rows.transaction(project) as connection:
+        async with self._base.rows.transaction(project) as connection:
             row = await connection.fetchrow(self._sql["delete"], project, response_id)
             if row is None:
-                raise _missing(response_id)
+                raise _not_found(response_id)
             await connection.execute(self._sql["free"], project, row["conversation"], response_id)
             hidden = await connection.fetch(self._sql["hidden"], project, row["conversation"], response_id)
-            await self._archive.release(connection, project, hidden)
-            rest = await self._archive.cut(connection, project, row["conversation"])
-        await self._archive.cut_rest(project, rest)
+            await self._base.release_parts(connection, project, hidden)
+            rest = await self._base.delete_unreachable(connection, project, row["conversation"])
+        await self._base.delete_remaining_unreachable(project, rest)
 
-    def _placing(self, response: StoredResponse, version: int | None) -> tuple[str, tuple[Any, ...]]:
+    def _insert_statement(self, response: StoredResponse, version: int | None) -> tuple[str, tuple[Any, ...]]:
         """The statement that saves a turn in its place, and the values that only this one has."""
         if response.conversation_id is not None:
             return self._save_in_conversation, (response.conversation_id, version)
@@ -220,11 +234,11 @@ class ResponseStore:
             return self._save_after, (self._ids("chain_"), response.previous_response_id)
         return self._save_new, (self._ids("chain_"),)
 
-    def _values(self, project: str, response: StoredResponse, laid: Laid) -> tuple[Any, ...]:
+    def _values(self, project: str, response: StoredResponse, laid: ItemRows) -> tuple[Any, ...]:
         body = _packed(response.document)
         return (
             project,
-            self._archive.today(),
+            self._base.today(),
             laid.rows,
             laid.count,
             laid.size,
@@ -232,7 +246,7 @@ class ResponseStore:
             response.created_at,
             response.status,
             response.background,
-            plain(response.model),
+            postgres_text(response.model),
             end_user_column(response.end_user),
             response.request_id,
             metadata_column(response.metadata),
@@ -241,24 +255,24 @@ class ResponseStore:
             response.id if response.running else None,
         )
 
-    async def _refusal(self, connection: Connection, project: str, response: StoredResponse) -> TidegateError:
+    async def _conflict(self, connection: Connection, project: str, response: StoredResponse) -> TidegateError:
         """Why there is no place for a turn."""
         if response.conversation_id is None:
-            return _no_previous(response.previous_response_id)
+            return _previous_not_found(response.previous_response_id)
         if await connection.fetchrow(self._conversations["get"], project, response.conversation_id) is None:
             return ConversationNotFound(f"Conversation with id '{response.conversation_id}' not found.")
-        return ConversationBusy()
+        return ConversationLocked()
 
 
-def _packed(document: bytes) -> Packed:
+def _packed(document: bytes) -> PackedDocument:
     """A response's body; it has no parts: whatever is long in it is the caller's own instructions."""
     try:
-        return pack(document, longest=len(document))
+        return pack(document, max_inline_bytes=len(document))
     except UnicodeDecodeError as error:
         raise NotStorable(f"The response is not UTF-8: {error}.") from error
 
 
-def _response(row: Any, output: tuple[Item, ...]) -> StoredResponse:
+def _response(row: Any, output: tuple[ConversationItem, ...]) -> StoredResponse:
     return StoredResponse(
         id=row["response"],
         model=row["model"],
@@ -275,11 +289,11 @@ def _response(row: Any, output: tuple[Item, ...]) -> StoredResponse:
     )
 
 
-def _missing(response_id: str) -> ResponseNotFound:
+def _not_found(response_id: str) -> ResponseNotFound:
     return ResponseNotFound(f"Response with id '{response_id}' not found.")
 
 
-def _no_previous(response_id: str | None) -> PreviousResponseNotFound:
+def _previous_not_found(response_id: str | None) -> PreviousResponseNotFound:
     return PreviousResponseNotFound(
         f"Previous response with id '{response_id}' not found.", param="previous_response_id"
     )

@@ -6,34 +6,34 @@ from typing import Any
 
 import msgspec
 
-from tidegate.conversations.documents.records import MOST_ITEM_BYTES, Item
-from tidegate.conversations.storage.packing import Part, document_of, harmless, pack
+from tidegate.conversations.documents.records import MAX_ITEM_BYTES, ConversationItem
+from tidegate.conversations.storage.packing import LargePart, jsonb_safe, pack, unpack_row
 from tidegate.core.errors import ItemTooLarge, NotStorable
 
-LONGEST_END_USER = 256
-LONGEST_ID = 256
+MAX_END_USER_LENGTH = 256
+MAX_ID_LENGTH = 256
 """Characters; callers may name items, and an index holds the names."""
 
 
-class Place(msgspec.Struct, frozen=True, kw_only=True):
+class InsertPosition(msgspec.Struct, frozen=True, kw_only=True):
     """Room that was made in a conversation."""
 
     conversation: str
-    before: int
+    last_number: int
     """The last item before it."""
     expires_on: date
     size: int
     """Bytes of the whole conversation, with what is to come."""
 
     @staticmethod
-    def of(row: Any) -> "Place":
+    def from_row(row: Any) -> "InsertPosition":
         """The place that a query made."""
-        return Place(
-            conversation=row["conversation"], before=row["before"], expires_on=row["expires_on"], size=row["size"]
+        return InsertPosition(
+            conversation=row["conversation"], last_number=row["before"], expires_on=row["expires_on"], size=row["size"]
         )
 
 
-class _Row(msgspec.Struct, frozen=True, kw_only=True):
+class _ItemRow(msgspec.Struct, frozen=True, kw_only=True):
     """A row of the table `items`, for jsonb_to_recordset."""
 
     n: int
@@ -44,10 +44,10 @@ class _Row(msgspec.Struct, frozen=True, kw_only=True):
     size: int
     document: msgspec.Raw
     exact: bytes | None
-    parts: tuple[Part, ...] | None
+    parts: tuple[LargePart, ...] | None
 
 
-class Laid(msgspec.Struct, frozen=True, kw_only=True):
+class ItemRows(msgspec.Struct, frozen=True, kw_only=True):
     """Items, ready to be written."""
 
     rows: str
@@ -55,17 +55,17 @@ class Laid(msgspec.Struct, frozen=True, kw_only=True):
     count: int
     size: int
     """Bytes of all."""
-    parts: tuple[Part, ...]
+    parts: tuple[LargePart, ...]
     contents: Mapping[str, bytes]
 
 
-def lay(inputs: Sequence[Item], outputs: Sequence[Item] = ()) -> Laid:
+def to_rows(inputs: Sequence[ConversationItem], outputs: Sequence[ConversationItem] = ()) -> ItemRows:
     """Make items ready. Raises ItemTooLarge and NotStorable."""
-    rows: list[_Row] = []
+    rows: list[_ItemRow] = []
     contents: dict[str, bytes] = {}
     for n, item in enumerate((*inputs, *outputs), start=1):
         rows.append(_row(n, item, contents, output=n > len(inputs)))
-    return Laid(
+    return ItemRows(
         rows=msgspec.json.encode(rows).decode(),
         count=len(rows),
         size=sum(row.size for row in rows),
@@ -74,27 +74,27 @@ def lay(inputs: Sequence[Item], outputs: Sequence[Item] = ()) -> Laid:
     )
 
 
-def _row(n: int, item: Item, contents: dict[str, bytes], *, output: bool) -> _Row:
+def _row(n: int, item: ConversationItem, contents: dict[str, bytes], *, output: bool) -> _ItemRow:
     size = len(item.document)
-    if size > MOST_ITEM_BYTES:
+    if size > MAX_ITEM_BYTES:
         raise ItemTooLarge(
-            f"The item {item.id} has {size:,} bytes; at most {MOST_ITEM_BYTES:,} are kept. "
+            f"The item {item.id} has {size:,} bytes; at most {MAX_ITEM_BYTES:,} are kept. "
             "Make its image or file smaller, or send a URL instead.",
             param="input",
         )
-    if len(item.id) > LONGEST_ID:
-        raise NotStorable(f"An item's `id` has at most {LONGEST_ID} characters.", param="id")
+    if len(item.id) > MAX_ID_LENGTH:
+        raise NotStorable(f"An item's `id` has at most {MAX_ID_LENGTH} characters.", param="id")
     try:
         packed = pack(item.document)
     except UnicodeDecodeError as error:
         raise NotStorable(f"The item {item.id} is not UTF-8: {error}.", param="input") from error
     contents.update(packed.contents)
-    return _Row(
+    return _ItemRow(
         n=n,
-        id=plain(item.id),
+        id=postgres_text(item.id),
         output=output,
-        type=plain(item.type)[:LONGEST_ID],
-        role=None if item.role is None else plain(item.role)[:LONGEST_ID],
+        type=postgres_text(item.type)[:MAX_ID_LENGTH],
+        role=None if item.role is None else postgres_text(item.role)[:MAX_ID_LENGTH],
         size=size,
         document=msgspec.Raw(packed.document.encode()),
         exact=packed.exact,
@@ -102,7 +102,7 @@ def _row(n: int, item: Item, contents: dict[str, bytes], *, output: bool) -> _Ro
     )
 
 
-def plain(text: str) -> str:
+def postgres_text(text: str) -> str:
     """Text as PostgreSQL holds it: U+FFFD for NUL and half surrogate pairs."""
     if text.isascii() and "\0" not in text:
         return text
@@ -113,32 +113,32 @@ def end_user_column(end_user: str | None) -> str | None:
     """An end user's name as the ledger has it, so that the two can be joined."""
     if end_user is None:
         return None
-    return end_user.replace("\0", "")[:LONGEST_END_USER].encode(errors="replace").decode()
+    return end_user.replace("\0", "")[:MAX_END_USER_LENGTH].encode(errors="replace").decode()
 
 
 def metadata_column(metadata: Mapping[str, str]) -> str:
     """Metadata for jsonb."""
-    return harmless(msgspec.json.encode(metadata)).decode()
+    return jsonb_safe(msgspec.json.encode(metadata)).decode()
 
 
-def items_of(rows: Iterable[Any], contents: Mapping[str, bytes]) -> tuple[Item, ...]:
+def items_of(rows: Iterable[Any], contents: Mapping[str, bytes]) -> tuple[ConversationItem, ...]:
     """The items in rows; a row without one is passed over."""
     return tuple(
-        Item(id=row["id"], type=row["type"], role=row["role"], document=document_of(row, contents))
+        ConversationItem(id=row["id"], type=row["type"], role=row["role"], document=unpack_row(row, contents))
         for row in rows
         if row["id"] is not None
     )
 
 
-class _Kind(msgspec.Struct, frozen=True):
+class _ItemKind(msgspec.Struct, frozen=True):
     type: str = ""
 
 
-_decode_kind = msgspec.json.Decoder(_Kind)
+_decode_kind = msgspec.json.Decoder(_ItemKind)
 _decode_raw = msgspec.json.Decoder(list[msgspec.Raw])
 
 
-def begun(lines: Sequence[bytes]) -> list[bytes]:
+def without_orphaned_outputs(lines: Sequence[bytes]) -> list[bytes]:
     """Items without those at the beginning that answer to what has expired: a tool's output without its call.
 
     Each of `lines` is the JSON of an item, or of several with commas between them.
@@ -150,16 +150,16 @@ def begun(lines: Sequence[bytes]) -> list[bytes]:
     return []
 
 
-class _Freed(msgspec.Struct, frozen=True):
-    parts: tuple[Part, ...]
+class _ReleasedParts(msgspec.Struct, frozen=True):
+    parts: tuple[LargePart, ...]
     expires_on: str
 
 
-_decode_freed = msgspec.json.Decoder(tuple[_Freed, ...])
+_decode_released = msgspec.json.Decoder(tuple[_ReleasedParts, ...])
 
 
-def freed_of(column: str | None) -> Iterator[tuple[tuple[Part, ...], date]]:
+def released_parts(column: str | None) -> Iterator[tuple[tuple[LargePart, ...], date]]:
     """The parts of deleted rows, with the day until which they were kept."""
-    for freed in () if column is None else _decode_freed.decode(column):
+    for freed in () if column is None else _decode_released.decode(column):
         day = date.max if freed.expires_on == "infinity" else date.fromisoformat(freed.expires_on)
         yield freed.parts, day

@@ -4,14 +4,14 @@ from typing import Any
 
 import msgspec
 
-from tidegate.conversations.storage.rows import end_user_column, plain
+from tidegate.conversations.storage.rows import end_user_column, postgres_text
 from tidegate.storage.postgres import Postgres, queries
 
-MARK, UNMARK = "\x02", "\x03"
+MATCH_START, MATCH_END = "\x02", "\x03"
 """Around the words of an excerpt that were looked for."""
 
 
-class Found(msgspec.Struct, frozen=True, kw_only=True):
+class SearchHit(msgspec.Struct, frozen=True, kw_only=True):
     """A message that a search found."""
 
     at: float
@@ -28,7 +28,7 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
     excerpt: str
 
 
-class Search(msgspec.Struct, frozen=True, kw_only=True):
+class SearchQuery(msgspec.Struct, frozen=True, kw_only=True):
     """What is looked for; None sets no bound."""
 
     words: str
@@ -40,7 +40,7 @@ class Search(msgspec.Struct, frozen=True, kw_only=True):
     limit: int = 20
 
 
-class Searcher:
+class ConversationSearch:
     """Searches all projects, whatever their policies say."""
 
     def __init__(self, postgres: Postgres) -> None:
@@ -48,15 +48,15 @@ class Searcher:
         self._postgres = postgres
         self._sql = queries("search")
 
-    async def find(self, search: Search) -> list[Found]:
+    async def find(self, search: SearchQuery) -> list[SearchHit]:
         """The newest messages that match. Raises PostgresUnavailable, also where it takes too long."""
         user = end_user_column(search.end_user)
         async with self._postgres.connection() as connection:
             rows = await connection.fetch(
-                self._sql["search"], plain(search.words), search.project, user, search.before, search.limit
+                self._sql["search"], postgres_text(search.words), search.project, user, search.before, search.limit
             )
-        return [_found(row) for row in rows]
+        return [_hit(row) for row in rows]
 
 
-def _found(row: Any) -> Found:
-    return Found(**{field.name: row[field.name] for field in msgspec.structs.fields(Found)})
+def _hit(row: Any) -> SearchHit:
+    return SearchHit(**{field.name: row[field.name] for field in msgspec.structs.fields(SearchHit)})

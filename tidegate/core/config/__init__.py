@@ -7,10 +7,10 @@ Environment variables win over the file. `TIDEGATE_DATABASE_URL`, `TIDEGATE_REDI
 from tidegate.core.config.calls import BackgroundConfig, ModelsConfig, QueueConfig
 from tidegate.core.config.ladder import BreakerConfig, RetriesConfig
 from tidegate.core.config.loading import load
-from tidegate.core.config.providers import CredentialConfig, ProviderConfig, RuleConfig
-from tidegate.core.config.routes import RouteConfig, RungsConfig, TargetConfig
+from tidegate.core.config.providers import CredentialConfig, ParameterRuleConfig, ProviderConfig
+from tidegate.core.config.routes import FallbackStepsConfig, RouteConfig, TargetConfig
 from tidegate.core.config.section import ConfigError
-from tidegate.core.config.server import ServerConfig, WatchConfig, WebsocketConfig
+from tidegate.core.config.server import MonitoringConfig, ServerConfig, WebsocketConfig
 from tidegate.core.config.settings import Settings
 from tidegate.core.config.spending import BudgetsConfig, MeteringConfig, ModelPrice
 from tidegate.core.config.stores import CacheConfig, DatabaseConfig, RedisConfig
@@ -24,21 +24,21 @@ __all__ = [
     "ConfigError",
     "CredentialConfig",
     "DatabaseConfig",
+    "FallbackStepsConfig",
     "MeteringConfig",
     "ModelPrice",
     "ModelsConfig",
+    "MonitoringConfig",
+    "ParameterRuleConfig",
     "ProviderConfig",
     "QueueConfig",
     "RedisConfig",
     "RetriesConfig",
     "RouteConfig",
-    "RuleConfig",
-    "RungsConfig",
     "ServerConfig",
     "Settings",
     "TargetConfig",
     "UpstreamConfig",
-    "WatchConfig",
     "WebsocketConfig",
     "load",
 ]

@@ -19,7 +19,7 @@ class QueueConfig(Section):
     """Calls that may wait for one model; one more is refused."""
     deadline_seconds: float = Field(default=120.0, gt=0)
     """How long a call may wait, unless it says so itself (`x-tidegate-deadline`)."""
-    in_flight: int = Field(default=1000, ge=1)
+    max_in_flight: int = Field(default=1000, ge=1)
     """Upstream calls at once in one process."""
 
 

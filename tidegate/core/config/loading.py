@@ -8,10 +8,10 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_settings import SettingsError
 
-from tidegate.core.config.references import refuse_loose_ends, with_keys
+from tidegate.core.config.references import check_references, with_resolved_keys
 from tidegate.core.config.section import ConfigError
 from tidegate.core.config.settings import Settings
-from tidegate.core.config.unknown import Location, keys_beside, nearest, refuse_unknown_variables
+from tidegate.core.config.unknown import Location, reject_unknown_variables, sibling_keys, suggestion
 
 
 def load(path: Path | None = None, *, with_secrets: bool = True, **given: Any) -> Settings:
@@ -29,7 +29,7 @@ def load(path: Path | None = None, *, with_secrets: bool = True, **given: Any) -
     class FromFile(Settings):
         toml_file = source if source.is_file() else None
 
-    refuse_unknown_variables(os.environ)
+    reject_unknown_variables(os.environ)
     try:
         settings: Settings = FromFile(**given)
     except ValidationError as error:
@@ -38,8 +38,8 @@ def load(path: Path | None = None, *, with_secrets: bool = True, **given: Any) -
         raise ConfigError(f"The environment cannot be read ({error}); lists and sections are JSON there.") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{source} is not valid TOML: {error}.") from error
-    refuse_loose_ends(settings)
-    return with_keys(settings, os.environ) if with_secrets else settings
+    check_references(settings)
+    return with_resolved_keys(settings, os.environ) if with_secrets else settings
 
 
 def _explain(error: ValidationError) -> str:
@@ -50,4 +50,4 @@ def _explain_one(location: Location, kind: str, message: str) -> str:
     where = ".".join(str(part) for part in location)
     if kind != "extra_forbidden":
         return f"The setting {where} cannot be used: {message.removeprefix('Value error, ')}."
-    return f"The setting {where} is unknown.{nearest(str(location[-1]), keys_beside(location))}"
+    return f"The setting {where} is unknown.{suggestion(str(location[-1]), sibling_keys(location))}"

@@ -8,15 +8,15 @@ from pydantic import AfterValidator, Field, SecretStr, StringConstraints, model_
 
 from tidegate.core import endpoints
 from tidegate.core.config.section import Section
-from tidegate.core.config.upstream import UpstreamConfig, refuse_short
+from tidegate.core.config.upstream import UpstreamConfig, check_timeouts
 
-OPENAI = "openai"
+OPENAI_PROVIDER = "openai"
 """The provider that `[upstream]` describes, and that answers where no route says otherwise."""
 
-DEFAULT = "default"
+DEFAULT_CREDENTIAL = "default"
 """The name of the one credential of `[upstream]`."""
 
-Kind = Literal["openai", "azure", "compatible"]
+ProviderKind = Literal["openai", "azure", "compatible"]
 
 
 def _known_endpoint(label: str) -> str:
@@ -61,12 +61,12 @@ class CredentialConfig(Section):
         return self
 
 
-class RuleConfig(Section):
+class ParameterRuleConfig(Section):
     """What some models of a provider do not take, and what is done about it."""
 
     models: list[str] = Field(default=["*"], min_length=1)
     """Names or patterns (`o3*`) of the provider's models."""
-    routes: list[EndpointLabel] = Field(default_factory=list)
+    endpoints: list[EndpointLabel] = Field(default_factory=list)
     """Empty for all."""
     rename: dict[str, str] = Field(default_factory=dict)
     """Parameters that have another name there."""
@@ -78,7 +78,7 @@ class RuleConfig(Section):
     """What is sent where the caller said nothing."""
 
     @model_validator(mode="after")
-    def _refuse_the_model(self) -> "RuleConfig":
+    def _refuse_the_model(self) -> "ParameterRuleConfig":
         named = {*self.rename, *self.rename.values(), *self.drop, *self.refuse, *self.defaults}
         if fixed := sorted(named & {"model", "stream", "messages", "input"}):
             raise ValueError(f"no rule may touch {', '.join(fixed)}")
@@ -88,22 +88,22 @@ class RuleConfig(Section):
 class ProviderConfig(Section):
     """Somebody who answers calls. What is not said here is as `[upstream]` says."""
 
-    kind: Kind
+    kind: ProviderKind
     base_url: str | None = None
     """Where it is: for Azure the resource's address, without a path."""
     credentials: list[CredentialConfig] = Field(default_factory=list)
     """In the order to try."""
-    speaks: list[EndpointLabel] | None = None
+    endpoints: list[EndpointLabel] | None = None
     """What it answers; None for what its kind does."""
     reasoning_field: str | None = Field(default=None, pattern=r"^[a-z_]{1,64}$")
     """Where a provider that only speaks chat wants reasoning back (`reasoning_content`); None for nowhere."""
     api_version: str | None = None
     """Azure's `api-version`."""
-    surface: Literal["deployments", "v1"] = "deployments"
+    api_surface: Literal["deployments", "v1"] = "deployments"
     """Azure's addresses: one for each deployment, or OpenAI's own below `/openai/v1`."""
     deployments: dict[str, str] = Field(default_factory=dict)
     """Azure's deployment for each model; a model that is not here is its own deployment."""
-    rules: list[RuleConfig] = Field(default_factory=list)
+    rules: list[ParameterRuleConfig] = Field(default_factory=list)
     """What its models do not take; all that fit apply, in this order."""
     connect_seconds: float | None = Field(default=None, gt=0)
     first_byte_seconds: float | None = Field(default=None, gt=0)
@@ -122,24 +122,24 @@ class ProviderConfig(Section):
         _refuse_address(self.kind, self.base_url)
         if self.kind != "azure" and (self.deployments or self.api_version):
             raise ValueError('only kind = "azure" has deployments and an api_version')
-        if self.kind == "azure" and self.surface == "deployments" and not self.api_version:
+        if self.kind == "azure" and self.api_surface == "deployments" and not self.api_version:
             raise ValueError('api_version must be set (such as "2024-10-21"), unless surface = "v1"')
         if self.kind == "azure" and not self.credentials:
             raise ValueError("credentials must name at least one key")
         clocks = (self.first_byte_seconds, self.total_seconds)
-        refuse_short([clock for clock in clocks if clock is not None], allowed=self.allow_short_timeouts)
+        check_timeouts([clock for clock in clocks if clock is not None], allowed=self.allow_short_timeouts)
         return self
 
-    def completed(self, upstream: UpstreamConfig) -> "ProviderConfig":
+    def with_defaults(self, upstream: UpstreamConfig) -> "ProviderConfig":
         """With everything said: clocks as `[upstream]` has them, routes as its kind speaks them."""
         said = {name: getattr(upstream, name) for name in _SHARED if getattr(self, name) is None}
-        return self.model_copy(update={**said, "speaks": self.speaks or list(_SPEAKS[self.kind])})
+        return self.model_copy(update={**said, "speaks": self.endpoints or list(_SPEAKS[self.kind])})
 
 
 _SHARED = ("connect_seconds", "first_byte_seconds", "idle_seconds", "total_seconds", "max_answer_bytes", "ca_file")
 
 
-def _refuse_address(kind: Kind, base_url: str | None) -> None:
+def _refuse_address(kind: ProviderKind, base_url: str | None) -> None:
     if base_url is None:
         if kind != "openai":
             raise ValueError("base_url must say where it is")
@@ -151,25 +151,25 @@ def _refuse_address(kind: Kind, base_url: str | None) -> None:
         raise ValueError("base_url must be the resource's address without a path, https://NAME.openai.azure.com")
 
 
-def every_provider(given: dict[str, ProviderConfig], upstream: UpstreamConfig) -> dict[str, ProviderConfig]:
+def all_providers(given: dict[str, ProviderConfig], upstream: UpstreamConfig) -> dict[str, ProviderConfig]:
     """All providers with everything said; `[upstream]` is the provider `openai`, and completes one of that name."""
     own = ProviderConfig(kind="openai", base_url=upstream.base_url)
-    providers = {OPENAI: own, **given}
-    mine = providers[OPENAI]
+    providers = {OPENAI_PROVIDER: own, **given}
+    mine = providers[OPENAI_PROVIDER]
     if not mine.credentials and upstream.api_key is not None and mine.kind == "openai":
         mine = mine.model_copy(update={"credentials": [_default_credential(upstream)]})
     if mine.base_url is None:
         mine = mine.model_copy(update={"base_url": upstream.base_url})
-    providers[OPENAI] = mine
+    providers[OPENAI_PROVIDER] = mine
     for name, provider in providers.items():
         if provider.base_url is None:
             providers[name] = provider.model_copy(update={"base_url": UpstreamConfig().base_url})
-    return {name: provider.completed(upstream) for name, provider in providers.items()}
+    return {name: provider.with_defaults(upstream) for name, provider in providers.items()}
 
 
 def _default_credential(upstream: UpstreamConfig) -> CredentialConfig:
     return CredentialConfig(
-        name=DEFAULT,
+        name=DEFAULT_CREDENTIAL,
         api_key=upstream.api_key,
         organization=upstream.organization,
         project=upstream.project,

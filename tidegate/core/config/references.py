@@ -4,18 +4,18 @@ from collections.abc import Mapping
 
 from pydantic import SecretStr
 
-from tidegate.core.config.providers import DEFAULT, OPENAI, CredentialConfig, ProviderConfig
+from tidegate.core.config.providers import DEFAULT_CREDENTIAL, OPENAI_PROVIDER, CredentialConfig, ProviderConfig
 from tidegate.core.config.routes import TargetConfig
 from tidegate.core.config.section import ConfigError
 from tidegate.core.config.settings import Settings
-from tidegate.core.config.unknown import nearest
+from tidegate.core.config.unknown import suggestion
 
 
-def refuse_loose_ends(settings: Settings) -> None:
+def check_references(settings: Settings) -> None:
     """Raises ConfigError for a target whose provider, deployment or credential is not there, and for a lack of keys."""
-    providers = settings.every_provider
+    providers = settings.all_providers
     for name, given in settings.providers.items():
-        if given.kind == "openai" and name != OPENAI and not given.credentials:
+        if given.kind == "openai" and name != OPENAI_PROVIDER and not given.credentials:
             raise ConfigError(
                 f"The setting providers.{name} has no credentials, and OpenAI answers nobody without a key."
             )
@@ -23,28 +23,28 @@ def refuse_loose_ends(settings: Settings) -> None:
         for number, target in enumerate(route.targets):
             where = f"routes.{model}.targets.{number}"
             if target.provider not in providers:
-                hint = nearest(target.provider, list(providers))
+                hint = suggestion(target.provider, list(providers))
                 raise ConfigError(f"The setting {where} names a provider {target.provider!r} that is not there.{hint}")
             _refuse_no_deployment(where, target, providers[target.provider])
             _refuse_no_credential(where, target, providers[target.provider])
-    if (own := settings.providers.get(OPENAI)) is not None and own.credentials:
+    if (own := settings.providers.get(OPENAI_PROVIDER)) is not None and own.credentials:
         _refuse_two_openais(settings)
 
 
 def _refuse_no_deployment(where: str, target: TargetConfig, provider: ProviderConfig) -> None:
     deployments = provider.deployments
     if deployments and target.model is not None and target.model not in {*deployments, *deployments.values()}:
-        hint = nearest(target.model, list(deployments))
+        hint = suggestion(target.model, list(deployments))
         raise ConfigError(f"The setting {where} names a model {target.model!r} that has no deployment.{hint}")
 
 
 def _refuse_no_credential(where: str, target: TargetConfig, provider: ProviderConfig) -> None:
-    known = [credential.name for credential in provider.credentials] or [DEFAULT]
+    known = [credential.name for credential in provider.credentials] or [DEFAULT_CREDENTIAL]
     for name in target.credentials:
         if name not in known:
             raise ConfigError(
                 f"The setting {where} names a credential {name!r} that {target.provider} does not have."
-                f"{nearest(name, known)}"
+                f"{suggestion(name, known)}"
             )
 
 
@@ -56,7 +56,7 @@ def _refuse_two_openais(settings: Settings) -> None:
         )
 
 
-def with_keys(settings: Settings, environ: Mapping[str, str]) -> Settings:
+def with_resolved_keys(settings: Settings, environ: Mapping[str, str]) -> Settings:
     """With the keys that the configuration only refers to. Raises ConfigError for one that is not there."""
     key = environ.get("OPENAI_API_KEY", "").strip()
     upstream = settings.upstream

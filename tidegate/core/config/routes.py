@@ -6,7 +6,7 @@ from pydantic import Field, model_validator
 
 from tidegate.core.config.section import Section
 
-MOST_TARGETS = 32
+MAX_TARGETS = 32
 
 
 class TargetConfig(Section):
@@ -21,7 +21,7 @@ class TargetConfig(Section):
     """Its share of the calls, where targets are weighted; 0 for after all others."""
 
 
-class RungsConfig(Section):
+class FallbackStepsConfig(Section):
     """Which steps of the ladder may be taken."""
 
     credentials: bool = True
@@ -37,20 +37,20 @@ class RungsConfig(Section):
 class RouteConfig(Section):
     """What a model's name stands for."""
 
-    targets: list[TargetConfig] = Field(min_length=1, max_length=MOST_TARGETS)
-    order: Literal["listed", "weighted"] = "listed"
+    targets: list[TargetConfig] = Field(min_length=1, max_length=MAX_TARGETS)
+    strategy: Literal["listed", "weighted"] = "listed"
     """Which target is tried first: always the first one, or each by its weight."""
-    rungs: RungsConfig = RungsConfig()
+    fallback_steps: FallbackStepsConfig = FallbackStepsConfig()
     stale_for_seconds: float | None = Field(default=None, ge=0)
     """How long answers may be given after they have ceased to be fresh; None for `cache.stale_for_seconds`."""
-    canned: str | None = Field(default=None, min_length=1, max_length=100_000)
+    canned_reply: str | None = Field(default=None, min_length=1, max_length=100_000)
     """What is said when nobody can answer."""
 
     @model_validator(mode="after")
     def _refuse_weights_without_meaning(self) -> "RouteConfig":
         weights = [target.weight for target in self.targets if target.weight is not None]
-        if weights and self.order == "listed":
+        if weights and self.strategy == "listed":
             raise ValueError('a weight has a meaning only with order = "weighted"')
-        if self.order == "weighted" and len(weights) == len(self.targets) and not any(weights):
+        if self.strategy == "weighted" and len(weights) == len(self.targets) and not any(weights):
             raise ValueError("at least one target needs a weight above 0")
         return self

@@ -34,24 +34,24 @@ class WebsocketConfig(Section):
 
     max_connections: int = Field(default=1000, ge=1)
     """Connections of one process."""
-    max_connections_of_key: int = Field(default=250, ge=1)
+    max_connections_per_key: int = Field(default=250, ge=1)
     """Connections of one process that one key may have."""
-    max_seconds: float = Field(default=3600.0, gt=0)
+    max_age_seconds: float = Field(default=3600.0, gt=0)
     """How old a connection may get; OpenAI's become 60 minutes old."""
     idle_seconds: float = Field(default=900.0, gt=0)
     """Silence after which a connection is closed on which nothing is being answered."""
     ping_seconds: float = Field(default=20.0, gt=0)
     """Between two pings; a client that leaves one unanswered for `server.send_seconds` counts as gone."""
-    max_active: int = Field(default=16, ge=1)
+    max_active_responses: int = Field(default=16, ge=1)
     """Responses that one connection may be given side by side."""
-    remembered_bytes: int = Field(default=256 * 1024 * 1024, ge=4096)
+    max_unstored_bytes: int = Field(default=256 * 1024 * 1024, ge=4096)
     """What a process's connections remember of responses that are not stored; one may have a quarter of it."""
 
 
-class WatchConfig(Section):
+class MonitoringConfig(Section):
     """What is shown to those who watch."""
 
-    open_metrics: bool = False
+    public_metrics: bool = False
     """`/metrics` answers without an admin key; for networks that only the scraper can reach."""
     workers_dir: Path | None = None
     """Where the workers of one gateway tell each other their figures; `tidegate serve --workers` makes one."""

@@ -8,9 +8,9 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from tidegate.core.config.calls import BackgroundConfig, ModelsConfig, QueueConfig
 from tidegate.core.config.ladder import BreakerConfig, RetriesConfig
-from tidegate.core.config.providers import ProviderConfig, ProviderName, every_provider
+from tidegate.core.config.providers import ProviderConfig, ProviderName, all_providers
 from tidegate.core.config.routes import RouteConfig
-from tidegate.core.config.server import ServerConfig, WatchConfig, WebsocketConfig
+from tidegate.core.config.server import MonitoringConfig, ServerConfig, WebsocketConfig
 from tidegate.core.config.spending import BudgetsConfig, MeteringConfig
 from tidegate.core.config.stores import CacheConfig, DatabaseConfig, RedisConfig
 from tidegate.core.config.upstream import UpstreamConfig
@@ -46,14 +46,14 @@ class Settings(BaseSettings):
     budgets: BudgetsConfig = BudgetsConfig()
     queue: QueueConfig = QueueConfig()
     background: BackgroundConfig = BackgroundConfig()
-    watch: WatchConfig = WatchConfig()
+    monitoring: MonitoringConfig = MonitoringConfig()
     breaker: BreakerConfig = BreakerConfig()
     retries: RetriesConfig = RetriesConfig()
 
     @property
-    def every_provider(self) -> dict[str, ProviderConfig]:
+    def all_providers(self) -> dict[str, ProviderConfig]:
         """All providers with everything said, the one of `[upstream]` among them."""
-        return every_provider(self.providers, self.upstream)
+        return all_providers(self.providers, self.upstream)
 
     @classmethod
     def settings_customise_sources(

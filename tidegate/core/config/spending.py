@@ -23,13 +23,13 @@ class MeteringConfig(Section):
 
     prices: dict[str, ModelPrice] = Field(default_factory=dict)
     """Overrides by model name, by target (`provider/model`), or for all that a provider answers (`provider/*`)."""
-    unknown_model: ModelPrice = ModelPrice(input=Decimal(10), output=Decimal(40))
+    unknown_model_price: ModelPrice = ModelPrice(input=Decimal(10), output=Decimal(40))
     """Charged, with a warning, for a model whose price nobody knows; never zero."""
     unseen_tokens_per_second: int = Field(default=300, ge=1)
     """What an upstream is taken to write at most, where an answer broke off and nobody saw how much of it there was."""
     spool_dir: Path = Path(".tidegate/spool")
     """Where ledger entries wait on disk while Redis is away."""
-    most_held: int = Field(default=10_000, ge=1)
+    max_buffered_entries: int = Field(default=10_000, ge=1)
     """Ledger entries kept in memory while neither Redis nor the disk takes them; then calls are refused."""
 
 
@@ -38,22 +38,22 @@ class BudgetsConfig(Section):
 
     alert_usd_per_day: Decimal = Field(default=Decimal(100), ge=0)
     """Spending more wakes a person, and stops nobody."""
-    stop_usd_per_day: Decimal | None = Field(default=None, ge=0)
+    limit_usd_per_day: Decimal | None = Field(default=None, ge=0)
     """No paid call goes beyond it; not set, there is no stop."""
-    stop_usd_per_month: Decimal | None = Field(default=None, ge=0)
+    limit_usd_per_month: Decimal | None = Field(default=None, ge=0)
     """No paid call goes beyond it; not set, there is no stop."""
     lease_seconds: float = Field(default=30.0, ge=1)
     """Silence of its process after which a call under way is lost, and charged the most it could cost."""
-    recount_after_seconds: float = Field(default=3.0, ge=0.5)
+    rebuild_after_seconds: float = Field(default=3.0, ge=0.5)
     """After Redis lost its memory: how long the processes may take to say what their calls hold."""
 
     @property
-    def everybody(self) -> Limits:
+    def deployment_limits(self) -> Limits:
         """The stops, as limits of the whole deployment."""
-        return Limits(budget_day=_nanos(self.stop_usd_per_day), budget_month=_nanos(self.stop_usd_per_month))
+        return Limits(budget_day=_nanos(self.limit_usd_per_day), budget_month=_nanos(self.limit_usd_per_month))
 
     @property
-    def usual_nanos_per_day(self) -> int:
+    def alert_nanos_per_day(self) -> int:
         """What may be spent in a day without waking anybody."""
         return nanos_of_decimal(self.alert_usd_per_day)
 

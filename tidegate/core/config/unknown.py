@@ -13,7 +13,7 @@ from tidegate.core.config.settings import Settings
 Location = tuple[int | str, ...]
 
 
-def nearest(wrong: str, known: Collection[str]) -> str:
+def suggestion(wrong: str, known: Collection[str]) -> str:
     """A sentence that names what was meant, or all there is."""
     close = difflib.get_close_matches(wrong, sorted(known), n=1, cutoff=0.5)
     if close:
@@ -21,7 +21,7 @@ def nearest(wrong: str, known: Collection[str]) -> str:
     return f" Known are: {', '.join(sorted(known))}." if known else ""
 
 
-def keys_beside(location: Location) -> list[str]:
+def sibling_keys(location: Location) -> list[str]:
     """The keys that a table of the configuration knows where `location` names another; empty for any key."""
     kind: Any = Settings
     for part in location[:-1]:
@@ -30,7 +30,7 @@ def keys_beside(location: Location) -> list[str]:
     return list(model.model_fields) if model else []
 
 
-def refuse_unknown_variables(environ: Mapping[str, str]) -> None:
+def reject_unknown_variables(environ: Mapping[str, str]) -> None:
     """Raises ConfigError for a variable of ours that is no setting."""
     known = {"TIDEGATE_CONFIG", *_names(Settings)}
     for variable in environ:
@@ -39,7 +39,9 @@ def refuse_unknown_variables(environ: Mapping[str, str]) -> None:
         parts = variable.split("__")
         stem = "__".join(parts[:2])
         if stem not in known and not _is_in_a_map(parts):
-            raise ConfigError(f"The environment variable {variable} is no setting of Tidegate.{nearest(stem, known)}")
+            raise ConfigError(
+                f"The environment variable {variable} is no setting of Tidegate.{suggestion(stem, known)}"
+            )
         _refuse_deeper(variable, parts)
 
 
@@ -56,7 +58,9 @@ def _refuse_deeper(variable: str, parts: list[str]) -> None:
         if model and part.lower() not in model.model_fields:
             known = ["__".join([*parts[:number], name.upper()]) for name in model.model_fields]
             wrong = "__".join(parts[: number + 1])
-            raise ConfigError(f"The environment variable {variable} is no setting of Tidegate.{nearest(wrong, known)}")
+            raise ConfigError(
+                f"The environment variable {variable} is no setting of Tidegate.{suggestion(wrong, known)}"
+            )
         kind = _inside(kind, part.lower())
 
 

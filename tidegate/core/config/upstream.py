@@ -7,7 +7,7 @@ from pydantic import Field, SecretStr, model_validator
 
 from tidegate.core.config.section import Section
 
-SHORTEST_SAFE_FIRST_BYTE = 60.0
+MIN_SAFE_TIMEOUT_SECONDS = 60.0
 """Seconds; OpenAI takes 45 s and more to answer, so a shorter clock cuts answers that are alive."""
 
 
@@ -36,16 +36,16 @@ class UpstreamConfig(Section):
 
     @model_validator(mode="after")
     def _refuse_short_clocks(self) -> "UpstreamConfig":
-        refuse_short((self.first_byte_seconds, self.total_seconds), allowed=self.allow_short_timeouts)
+        check_timeouts((self.first_byte_seconds, self.total_seconds), allowed=self.allow_short_timeouts)
         return self
 
 
-def refuse_short(clocks: Iterable[float], *, allowed: bool) -> None:
+def check_timeouts(clocks: Iterable[float], *, allowed: bool) -> None:
     """Raises ValueError for a clock that cuts off answers that are alive, unless that is wanted."""
-    short = min(clocks, default=SHORTEST_SAFE_FIRST_BYTE)
-    if short < SHORTEST_SAFE_FIRST_BYTE and not allowed:
+    short = min(clocks, default=MIN_SAFE_TIMEOUT_SECONDS)
+    if short < MIN_SAFE_TIMEOUT_SECONDS and not allowed:
         raise ValueError(
             f"a limit of {short:g} s cuts off slow answers (OpenAI takes 45 s and more); use at least "
-            f"{SHORTEST_SAFE_FIRST_BYTE:g} s for first_byte_seconds and total_seconds, "
+            f"{MIN_SAFE_TIMEOUT_SECONDS:g} s for first_byte_seconds and total_seconds, "
             "or set allow_short_timeouts = true beside them"
         )

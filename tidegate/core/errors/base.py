@@ -6,7 +6,7 @@ from typing import ClassVar
 import msgspec
 
 
-class UpstreamWords(msgspec.Struct, frozen=True, kw_only=True):
+class UpstreamErrorDetail(msgspec.Struct, frozen=True, kw_only=True):
     """What the upstream itself said, scrubbed of key material; kept for the log and the caller."""
 
     status: int
@@ -28,7 +28,7 @@ class TidegateError(Exception):
     """The envelope's `code`, used when the upstream gave none."""
     retryable: ClassVar[bool] = False
     """Whether the same call may succeed later; sent as `x-should-retry`."""
-    taken: ClassVar[bool] = False
+    may_be_charged: ClassVar[bool] = False
     """Whether the upstream, if the call was sent, may have read it and written more than arrived: it charges that."""
 
     def __init__(
@@ -37,18 +37,18 @@ class TidegateError(Exception):
         *,
         param: str | None = None,
         retry_after: float | None = None,
-        words: UpstreamWords | None = None,
+        upstream_detail: UpstreamErrorDetail | None = None,
     ) -> None:
         """`message` defaults to the class's docstring; `retry_after` is in seconds."""
         self.message = message or inspect.cleandoc(type(self).__doc__ or self.name).partition("\n\n")[0]
         self.param = param
         self.retry_after = retry_after
-        self.words = words
+        self.upstream_detail = upstream_detail
         super().__init__(self.message)
 
-    def packed(self) -> dict[str, object]:
+    def pack(self) -> dict[str, object]:
         """The error as plain values, for another process; `tidegate.core.errors.unpack_error` reads it."""
-        words = msgspec.to_builtins(self.words) if self.words else None
+        words = msgspec.to_builtins(self.upstream_detail) if self.upstream_detail else None
         return {
             "name": self.name,
             "message": self.message,

@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from tidegate.core.errors.base import TidegateError, UpstreamWords
+from tidegate.core.errors.base import TidegateError, UpstreamErrorDetail
 
 
 class CallerError(TidegateError):
@@ -13,14 +13,14 @@ class CallerError(TidegateError):
     code: ClassVar[str | None] = "invalid_request"
 
 
-class NotHttp(CallerError):
+class MalformedHttp(CallerError):
     """What came over this connection is not HTTP as this gateway reads it."""
 
     name = "not_http"
     code = None
 
 
-class HeadTooLarge(CallerError):
+class HeadersTooLarge(CallerError):
     """The request's headers and address are larger than this gateway reads (64 kB)."""
 
     name = "head_too_large"
@@ -55,7 +55,7 @@ class BodyTooLarge(CallerError):
     code = "request_too_large"
 
 
-class SlowBody(CallerError):
+class BodyTimeout(CallerError):
     """The request's body did not arrive in time (`server.body_seconds`)."""
 
     name = "slow_body"
@@ -69,7 +69,7 @@ class InvalidParameter(CallerError):
     code = "invalid_value"
 
 
-class UnknownModel(CallerError):
+class ModelNotAllowed(CallerError):
     """The model does not exist or you do not have access to it."""
 
     name = "unknown_model"
@@ -83,7 +83,7 @@ class UnknownRoute(CallerError):
     code = "unknown_url"
 
 
-class WrongMethod(CallerError):
+class MethodNotAllowed(CallerError):
     """This route does not take that HTTP method."""
 
     name = "wrong_method"
@@ -125,7 +125,7 @@ class NotCached(CallerError):
     code = "not_cached"
 
 
-class ClientGone(CallerError):
+class ClientDisconnected(CallerError):
     """The client hung up before its answer was complete."""
 
     name = "client_gone"
@@ -133,7 +133,7 @@ class ClientGone(CallerError):
     code = "client_closed_request"
 
 
-class CallerLimited(CallerError):
+class CallerRateLimited(CallerError):
     """A limit of this key, its project or its end user is reached; the call may succeed after the stated wait."""
 
     name = "limit_reached"
@@ -147,15 +147,15 @@ class CallerLimited(CallerError):
         kind: str = "requests",
         limit: int = 0,
         retry_after: float | None = None,
-        words: UpstreamWords | None = None,
+        upstream_detail: UpstreamErrorDetail | None = None,
     ) -> None:
         """`kind` is what is limited, `requests` or `tokens`; `retry_after` is in seconds; `limit` 0 is not told."""
-        super().__init__(message, retry_after=retry_after, words=words)
+        super().__init__(message, retry_after=retry_after, upstream_detail=upstream_detail)
         self.kind = kind
         self.limit = limit
 
 
-class CallTooLarge(CallerError):
+class RequestExceedsLimit(CallerError):
     """The call alone is larger than its whole limit of tokens a minute; it can never succeed as it is."""
 
     name = "call_too_large"
@@ -168,10 +168,10 @@ class CallTooLarge(CallerError):
         *,
         kind: str = "tokens",
         retry_after: float | None = None,
-        words: UpstreamWords | None = None,
+        upstream_detail: UpstreamErrorDetail | None = None,
     ) -> None:
         """`kind` is what is limited, `requests` or `tokens`; `retry_after` is in seconds."""
-        super().__init__(message, retry_after=retry_after, words=words)
+        super().__init__(message, retry_after=retry_after, upstream_detail=upstream_detail)
         self.kind = kind
 
 
@@ -183,7 +183,7 @@ class BudgetExceeded(CallerError):
     code = "budget_exceeded"
 
 
-class BudgetHeld(CallerError):
+class BudgetReserved(CallerError):
     """What calls under way may still cost leaves no room for this one; most of it comes back when they end."""
 
     name = "budget_held"

@@ -4,32 +4,32 @@ from tidegate.core.errors.caller import CallerError
 from tidegate.core.errors.stores import StoreError
 
 
-class NotStored(CallerError):
+class ObjectNotFound(CallerError):
     """There is nothing stored under that id in this project."""
 
     name = "not_stored"
     code = None
 
 
-class ResponseNotFound(NotStored):
+class ResponseNotFound(ObjectNotFound):
     """There is no response with that id in this project, or it was deleted."""
 
     name = "response_not_found"
 
 
-class CompletionNotFound(NotStored):
+class CompletionNotFound(ObjectNotFound):
     """There is no stored completion with that id in this project; only calls with `store: true` are kept."""
 
     name = "completion_not_found"
 
 
-class ConversationNotFound(NotStored):
+class ConversationNotFound(ObjectNotFound):
     """There is no conversation with that id in this project, or it was deleted."""
 
     name = "conversation_not_found"
 
 
-class ItemNotFound(NotStored):
+class ItemNotFound(ObjectNotFound):
     """There is no item with that id in this conversation, or it was deleted."""
 
     name = "item_not_found"
@@ -42,7 +42,7 @@ class PreviousResponseNotFound(CallerError):
     code = "previous_response_not_found"
 
 
-class ConversationBusy(CallerError):
+class ConversationLocked(CallerError):
     """Somebody else added to this conversation meanwhile, or a response is being made in it. Try again."""
 
     name = "conversation_busy"

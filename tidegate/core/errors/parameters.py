@@ -22,7 +22,7 @@ class MissingParameter(InvalidParameter):
     code = "missing_required_parameter"
 
     @classmethod
-    def called(cls, param: str) -> "MissingParameter":
+    def of(cls, param: str) -> "MissingParameter":
         """That `param` is not there."""
         return cls(f"Missing required parameter: '{param}'.", param=param)
 
@@ -34,9 +34,9 @@ class WrongType(InvalidParameter):
     code = "invalid_type"
 
     @classmethod
-    def of(cls, param: str, expected: str, given: Any) -> "WrongType":
+    def of(cls, param: str, expected: str, value: Any) -> "WrongType":
         """That `param` is not `expected` ("a string")."""
-        said = f"Invalid type for '{param}': expected {expected}, but got {_kind_of(given)} instead."
+        said = f"Invalid type for '{param}': expected {expected}, but got {_kind_of(value)} instead."
         return cls(said, param=param)
 
 
@@ -47,9 +47,9 @@ class InvalidId(InvalidParameter):
     code = "invalid_id_prefix"
 
     @classmethod
-    def of(cls, param: str, given: str, prefix: str) -> "InvalidId":
+    def of(cls, param: str, value: str, prefix: str) -> "InvalidId":
         """That `given` does not begin as an id of its kind."""
-        said = f"Invalid '{param}': '{_shown(given)}'. Expected an ID that begins with '{prefix}'."
+        said = f"Invalid '{param}': '{_shown(value)}'. Expected an ID that begins with '{prefix}'."
         return cls(said, param=param)
 
 
@@ -60,9 +60,9 @@ class BelowMinimum(InvalidParameter):
     code = "integer_below_min_value"
 
     @classmethod
-    def of(cls, param: str, given: int, least: int) -> "BelowMinimum":
+    def of(cls, param: str, value: int, minimum: int) -> "BelowMinimum":
         """That `given` is less than `least`."""
-        said = f"integer below minimum value. Expected a value >= {least}, but got {given} instead."
+        said = f"integer below minimum value. Expected a value >= {minimum}, but got {value} instead."
         return cls(f"Invalid '{param}': {said}", param=param)
 
 
@@ -73,47 +73,49 @@ class AboveMaximum(InvalidParameter):
     code = "integer_above_max_value"
 
     @classmethod
-    def of(cls, param: str, given: int, most: int) -> "AboveMaximum":
+    def of(cls, param: str, value: int, maximum: int) -> "AboveMaximum":
         """That `given` is more than `most`."""
-        said = f"integer above maximum value. Expected a value <= {most}, but got {given} instead."
+        said = f"integer above maximum value. Expected a value <= {maximum}, but got {value} instead."
         return cls(f"Invalid '{param}': {said}", param=param)
 
 
-class TooManyPairs(InvalidParameter):
+class TooManyProperties(InvalidParameter):
     """An object has more keys than it may."""
 
     name = "too_many_pairs"
     code = "object_above_max_properties"
 
     @classmethod
-    def of(cls, param: str, given: int, most: int) -> "TooManyPairs":
+    def of(cls, param: str, count: int, maximum: int) -> "TooManyProperties":
         """That `given` pairs are more than `most`."""
-        said = f"Expected an object with at most {most} properties, but got an object with {given} properties instead."
+        said = (
+            f"Expected an object with at most {maximum} properties, but got an object with {count} properties instead."
+        )
         return cls(f"Invalid '{param}': too many properties. {said}", param=param)
 
 
-class TextTooLong(InvalidParameter):
+class StringTooLong(InvalidParameter):
     """A text is longer than it may be."""
 
     name = "text_too_long"
     code = "string_above_max_length"
 
     @classmethod
-    def of(cls, param: str, given: str, most: int) -> "TextTooLong":
+    def of(cls, param: str, value: str, maximum: int) -> "StringTooLong":
         """That `given` has more than `most` characters."""
-        return cls(f"Invalid '{param}': string too long. {_too_long(given, most)}", param=param)
+        return cls(f"Invalid '{param}': string too long. {_too_long(value, maximum)}", param=param)
 
 
-class KeyTooLong(InvalidParameter):
+class PropertyNameTooLong(InvalidParameter):
     """A key of an object is longer than it may be."""
 
     name = "key_too_long"
     code = "property_name_above_max_length"
 
     @classmethod
-    def of(cls, param: str, given: str, most: int) -> "KeyTooLong":
+    def of(cls, param: str, value: str, maximum: int) -> "PropertyNameTooLong":
         """That the key `given` of `param` has more than `most` characters."""
-        said = f"Invalid property name in '{param}': '{_shown(given)}' is too long. {_too_long(given, most)}"
+        said = f"Invalid property name in '{param}': '{_shown(value)}' is too long. {_too_long(value, maximum)}"
         return cls(said, param=param)
 
 

@@ -8,17 +8,17 @@ _CODES = frozenset({"server_error", "rate_limit_exceeded", "invalid_prompt"})
 _LIMITS = frozenset({"requests", "tokens", "rate_limit_error", "insufficient_quota"})
 
 
-def told(error: TidegateError) -> dict[str, str]:
+def response_error(error: TidegateError) -> dict[str, str]:
     """The code, one of OpenAI's few, and the message, which says it better."""
-    return {"code": code_of(error), "message": scrub(error.message)}
+    return {"code": response_error_code(error), "message": scrub(error.message)}
 
 
-def code_of(error: TidegateError) -> str:
+def response_error_code(error: TidegateError) -> str:
     """The code of a failed Response."""
-    said = (error.words.code if error.words else None) or error.code
+    said = (error.upstream_detail.code if error.upstream_detail else None) or error.code
     if said in _CODES:
         return said
-    kind = (error.words.type if error.words else None) or error.type
+    kind = (error.upstream_detail.type if error.upstream_detail else None) or error.type
     if kind in _LIMITS:
         return "rate_limit_exceeded"
     refused = isinstance(error, CallerError) or kind == "invalid_request_error"

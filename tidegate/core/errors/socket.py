@@ -10,14 +10,14 @@ class InvalidStreamId(CallerError):
     code = "invalid_stream_id"
 
 
-class TooManyStreams(CallerError):
+class TooManyWebSocketStreams(CallerError):
     """This connection has named as many streams as it may. Use one of them again, or open another connection."""
 
     name = "too_many_streams"
     code = "websocket_stream_limit_reached"
 
 
-class StreamsBusy(CallerError):
+class WebSocketQueueFull(CallerError):
     """As many requests wait on this connection as may. Send the next when one of them is answered."""
 
     name = "streams_busy"
@@ -26,14 +26,14 @@ class StreamsBusy(CallerError):
     retryable = True
 
 
-class ConnectionExpired(CallerError):
+class WebSocketExpired(CallerError):
     """This WebSocket connection is as old as one may get (`websocket.max_seconds`). Open another to go on."""
 
     name = "connection_expired"
     code = "websocket_connection_limit_reached"
 
 
-class TooManySockets(CallerError):
+class TooManyWebSockets(CallerError):
     """This process has as many WebSocket connections as it may have (`websocket.max_connections`)."""
 
     name = "too_many_sockets"

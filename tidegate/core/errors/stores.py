@@ -25,14 +25,14 @@ class PostgresUnavailable(StoreError):
     code = "postgres_unavailable"
 
 
-class LedgerFull(StoreError):
+class LedgerUnavailable(StoreError):
     """Neither Redis nor this gateway's disk (`metering.spool_dir`) takes a call's line in the ledger: none is made."""
 
     name = "ledger_full"
     code = "ledger_unavailable"
 
 
-class NoDescriptors(StoreError):
+class OutOfFileDescriptors(StoreError):
     """This gateway has no file descriptor left for another connection. Raise its limit, `ulimit -n`."""
 
     name = "no_descriptors"

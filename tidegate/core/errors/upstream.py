@@ -6,7 +6,7 @@ They are made at one edge, `tidegate.providers.errors` and `tidegate.providers.t
 
 from typing import ClassVar
 
-from tidegate.core.errors.base import TidegateError, UpstreamWords
+from tidegate.core.errors.base import TidegateError, UpstreamErrorDetail
 
 
 class UpstreamError(TidegateError):
@@ -25,14 +25,14 @@ class UpstreamRejected(UpstreamError):
     """None of our own: clients branch on the upstream's, also where it gives none."""
 
 
-class ParameterNotTaken(UpstreamRejected):
+class UnsupportedByTarget(UpstreamRejected):
     """The target that should answer does not take a parameter of the request, and a rule forbids to leave it out."""
 
     name = "parameter_not_taken"
     code = "unsupported_parameter"
 
 
-class NotTranslatable(ParameterNotTaken):
+class NotTranslatable(UnsupportedByTarget):
     """The target that should answer only speaks chat completions, which cannot say what the request says."""
 
     name = "not_translatable"
@@ -93,7 +93,7 @@ class ContextLengthExceeded(UpstreamError):
     code = "context_length_exceeded"
 
 
-class ContentPolicy(UpstreamError):
+class ContentPolicyViolation(UpstreamError):
     """The upstream's content policy refused the request."""
 
     name = "content_policy"
@@ -101,7 +101,7 @@ class ContentPolicy(UpstreamError):
     code = "content_policy_violation"
 
 
-class RateLimited(UpstreamError):
+class UpstreamRateLimited(UpstreamError):
     """The upstream's rate limit is reached; the call may succeed after the stated wait."""
 
     name = "rate_limited"
@@ -115,14 +115,14 @@ class RateLimited(UpstreamError):
         *,
         kind: str = "requests",
         retry_after: float | None = None,
-        words: UpstreamWords | None = None,
+        upstream_detail: UpstreamErrorDetail | None = None,
     ) -> None:
         """`kind` is which limit: `requests`, `tokens` or `day`; `retry_after` is in seconds."""
-        super().__init__(message, retry_after=retry_after, words=words)
+        super().__init__(message, retry_after=retry_after, upstream_detail=upstream_detail)
         self.kind = kind
 
 
-class RequestTooLargeForLimit(UpstreamError):
+class RequestExceedsUpstreamLimit(UpstreamError):
     """The request alone is larger than the whole token limit; it can never succeed as it is."""
 
     name = "request_too_large"
@@ -130,7 +130,7 @@ class RequestTooLargeForLimit(UpstreamError):
     code = "rate_limit_exceeded"
 
 
-class OutOfQuota(UpstreamError):
+class InsufficientQuota(UpstreamError):
     """The upstream account has no credit left or reached its spending limit; waiting does not help."""
 
     name = "out_of_quota"
@@ -147,7 +147,7 @@ class SlowDown(UpstreamError):
     retryable = True
 
 
-class Overloaded(UpstreamError):
+class UpstreamOverloaded(UpstreamError):
     """The upstream is overloaded."""
 
     name = "overloaded"
@@ -156,7 +156,7 @@ class Overloaded(UpstreamError):
     retryable = True
 
 
-class ServerFailure(UpstreamError):
+class UpstreamServerError(UpstreamError):
     """The upstream failed while processing the request."""
 
     name = "server_error"
@@ -197,7 +197,7 @@ class FirstByteTimeout(UpstreamTimeout):
     setting = "upstream.first_byte_seconds"
 
 
-class StreamIdle(UpstreamTimeout):
+class IdleTimeout(UpstreamTimeout):
     """The upstream's answer fell silent half-way."""
 
     name = "stream_idle"
@@ -221,7 +221,7 @@ class ConnectionFailed(UpstreamError):
     retryable = True
 
 
-class TruncatedStream(UpstreamError):
+class TruncatedAnswer(UpstreamError):
     """The upstream's answer ended before it was complete."""
 
     name = "truncated"

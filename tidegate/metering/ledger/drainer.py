@@ -16,16 +16,16 @@ import structlog
 
 from tidegate.core.clock import Clock
 from tidegate.core.errors import StoreError
-from tidegate.core.events import Happening, Own, Tell, untold
+from tidegate.core.events import Event, EventName, EventSink, ignore_event
 from tidegate.core.ids import new_id
 from tidegate.metering.ledger.spool import Spool
 from tidegate.metering.ledger.store import LedgerStore
-from tidegate.metering.ledger.stream import BATCH, Consumer, Delivered, LedgerStream
+from tidegate.metering.ledger.stream import BATCH_SIZE, LedgerStream, StreamConsumer, StreamEntry
 
 _log = structlog.get_logger("ledger")
 
 
-class Pace(msgspec.Struct, frozen=True, kw_only=True):
+class DrainIntervals(msgspec.Struct, frozen=True, kw_only=True):
     """How often the drainer does what, in seconds."""
 
     gather: float = 0.2
@@ -44,16 +44,16 @@ class Pace(msgspec.Struct, frozen=True, kw_only=True):
     last_retry: float = 5.0
 
 
-class _Line(msgspec.Struct):
+class _SpooledEntry(msgspec.Struct):
     """What is needed of a line that was spooled."""
 
     id: str
 
 
-_decoder = msgspec.json.Decoder(_Line)
+_decoder = msgspec.json.Decoder(_SpooledEntry)
 
 
-class Drainer:
+class LedgerDrainer:
     """Two background tasks between `start` and `close`. Any number of processes may each have one."""
 
     def __init__(  # noqa: PLR0913  # a parameter for each part
@@ -63,9 +63,9 @@ class Drainer:
         spool: Spool,
         *,
         clock: Clock,
-        pace: Pace | None = None,
+        intervals: DrainIntervals | None = None,
         on_replayed: Callable[[Sequence[str]], Awaitable[None]] | None = None,
-        tell: Tell = untold,
+        on_event: EventSink = ignore_event,
     ) -> None:
         """`spool` is this process's own; files of dead processes beside it are replayed as well.
 
@@ -75,17 +75,17 @@ class Drainer:
         self._store = store
         self._spool = spool
         self._clock = clock
-        self._pace = pace or Pace()
+        self._intervals = intervals or DrainIntervals()
         self._on_replayed = on_replayed
-        self._tell = tell
+        self._on_event = on_event
         self._name = new_id("drainer-")
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
         """Begin, in the background; neither store needs to be there yet."""
         self._tasks = [
-            asyncio.create_task(self._again_and_again("stream", self._follow_stream), name="ledger-drain"),
-            asyncio.create_task(self._again_and_again("spool", self._watch_spool), name="ledger-replay"),
+            asyncio.create_task(self._repeat("stream", self._follow_stream), name="ledger-drain"),
+            asyncio.create_task(self._repeat("spool", self._watch_spool), name="ledger-replay"),
         ]
 
     async def close(self, deadline: float = 10.0) -> None:
@@ -95,22 +95,24 @@ class Drainer:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         try:
             async with asyncio.timeout(deadline):
-                await asyncio.gather(self._once("stream", self._empty_stream), self._once("spool", self._replay))
+                await asyncio.gather(
+                    self._run_once("stream", self._empty_stream), self._run_once("spool", self._replay)
+                )
         except TimeoutError:
             _log.warning("ledger not drained in time; the rest waits in the stores", deadline=deadline)
 
-    async def _again_and_again(self, source: str, work: Callable[[], Awaitable[None]]) -> None:
+    async def _repeat(self, source: str, work: Callable[[], Awaitable[None]]) -> None:
         """Do `work`, which ends only by failing, and after a growing pause again."""
-        pause = self._pace.first_retry
+        pause = self._intervals.first_retry
         while True:
             began = self._clock.monotonic()
-            await self._once(source, work)
-            if self._clock.monotonic() - began > self._pace.last_retry:  # it worked for a while: a new trouble
-                pause = self._pace.first_retry
+            await self._run_once(source, work)
+            if self._clock.monotonic() - began > self._intervals.last_retry:  # it worked for a while: a new trouble
+                pause = self._intervals.first_retry
             await asyncio.sleep(pause)
-            pause = min(2 * pause, self._pace.last_retry)
+            pause = min(2 * pause, self._intervals.last_retry)
 
-    async def _once(self, source: str, work: Callable[[], Awaitable[None]]) -> None:
+    async def _run_once(self, source: str, work: Callable[[], Awaitable[None]]) -> None:
         try:
             await work()
         except StoreError as error:
@@ -120,62 +122,62 @@ class Drainer:
 
     async def _follow_stream(self) -> None:
         async with self._stream.consumer(self._name) as consumer:
-            await self._until_empty(consumer, consumer.read_own)  # what an earlier attempt was given
+            await self._drain_all(consumer, consumer.read_unacknowledged)  # what an earlier attempt was given
             chores_at = self._clock.monotonic()
             while True:
                 if self._clock.monotonic() >= chores_at:
                     await self._do_chores(consumer)
-                    chores_at = self._clock.monotonic() + self._pace.chores
-                batch = await consumer.read_new(self._pace.block)
-                await self._keep(consumer, batch)
-                if 0 < len(batch) < BATCH:
-                    await asyncio.sleep(self._pace.gather)
+                    chores_at = self._clock.monotonic() + self._intervals.chores
+                batch = await consumer.read_new(self._intervals.block)
+                await self._write_batch(consumer, batch)
+                if 0 < len(batch) < BATCH_SIZE:
+                    await asyncio.sleep(self._intervals.gather)
 
     async def _empty_stream(self) -> None:
         async with self._stream.consumer(self._name) as consumer:
-            await self._until_empty(consumer, consumer.read_own)
-            await self._until_empty(consumer, consumer.read_new)
-            await consumer.leave()
+            await self._drain_all(consumer, consumer.read_unacknowledged)
+            await self._drain_all(consumer, consumer.read_new)
+            await consumer.remove()
 
-    async def _do_chores(self, consumer: Consumer) -> None:
-        await self._until_empty(consumer, lambda: consumer.claim_idle(self._pace.claim_idle))
-        await self._stream.forget_silent(self._pace.forget)
+    async def _do_chores(self, consumer: StreamConsumer) -> None:
+        await self._drain_all(consumer, lambda: consumer.claim_idle(self._intervals.claim_idle))
+        await self._stream.remove_idle_consumers(self._intervals.forget)
 
-    async def _until_empty(self, consumer: Consumer, read: Callable[[], Awaitable[list[Delivered]]]) -> None:
+    async def _drain_all(self, consumer: StreamConsumer, read: Callable[[], Awaitable[list[StreamEntry]]]) -> None:
         while batch := await read():
-            await self._keep(consumer, batch)
+            await self._write_batch(consumer, batch)
 
-    async def _keep(self, consumer: Consumer, batch: list[Delivered]) -> None:
+    async def _write_batch(self, consumer: StreamConsumer, batch: list[StreamEntry]) -> None:
         if not batch:
             return
         await self._store.write([one.entry for one in batch if one.entry is not None])
-        await consumer.finish([one.id for one in batch])
+        await consumer.acknowledge([one.id for one in batch])
 
     async def _watch_spool(self) -> None:
         while True:
-            if self._spool.waiting():
+            if self._spool.has_files():
                 await self._replay()
-            await asyncio.sleep(self._pace.replay)
+            await asyncio.sleep(self._intervals.replay)
 
     async def _replay(self) -> None:
         """Write every file that nobody holds, our own included, and remove it."""
-        if not self._spool.waiting():
+        if not self._spool.has_files():
             return
         await self._store.ping()  # else our own file would be cut into many while PostgreSQL is away
-        await self._tell_replayed(())  # or Redis, which must hear of it in the end
-        self._spool.seal()
-        for file in self._spool.claim():
+        await self._notify_replayed(())  # or Redis, which must hear of it in the end
+        self._spool.close_file()
+        for file in self._spool.claim_files():
             with file:
                 entries = 0
-                for batch in file.batches(BATCH):
+                for batch in file.batches(BATCH_SIZE):
                     await self._store.write(batch)
-                    await self._tell_replayed(_ids(batch))
+                    await self._notify_replayed(_ids(batch))
                     entries += len(batch)
                 file.remove()
-                self._tell(Happening(Own.LEDGER_REPLAYED, entries))
+                self._on_event(Event(EventName.LEDGER_REPLAYED, entries))
                 _log.info("spool replayed", file=file.path.name, entries=entries)
 
-    async def _tell_replayed(self, ids: Sequence[str]) -> None:
+    async def _notify_replayed(self, ids: Sequence[str]) -> None:
         if self._on_replayed is not None:
             await self._on_replayed(ids)
 

@@ -8,26 +8,26 @@ from typing import Any
 import msgspec
 import structlog
 
-from tidegate.core.errors import LedgerFull, RedisUnavailable, StoreError
-from tidegate.core.events import Happening, Own, Tell, untold
+from tidegate.core.errors import LedgerUnavailable, RedisUnavailable, StoreError
+from tidegate.core.events import Event, EventName, EventSink, ignore_event
 from tidegate.core.values import LedgerEntry
 from tidegate.metering.ledger.spool import Spool, SpoolFailed
 from tidegate.metering.ledger.stream import LedgerStream
 
-LONGEST_TEXT = 256
+MAX_TEXT_LENGTH = 256
 """Characters; names that callers choose are cut here, so that a line in the ledger stays a line."""
-LONGEST_MODEL = 200
+MAX_MODEL_LENGTH = 200
 
-MOST_HELD = 10_000
+MAX_BUFFERED_ENTRIES = 10_000
 """Entries in memory, some 6 MB, before calls are refused."""
 
 _SYNC_SECONDS = 0.05
 _RETRY_SECONDS = 1.0
-_CHOSEN = {
-    "end_user": LONGEST_TEXT,
-    "model": LONGEST_MODEL,
-    "served_model": LONGEST_MODEL,
-    "upstream_request_id": LONGEST_TEXT,
+_MAX_LENGTHS = {
+    "end_user": MAX_TEXT_LENGTH,
+    "model": MAX_MODEL_LENGTH,
+    "served_model": MAX_MODEL_LENGTH,
+    "upstream_request_id": MAX_TEXT_LENGTH,
 }
 """Texts that callers and upstreams choose, and may be anything; all others are ours."""
 _log = structlog.get_logger("ledger")
@@ -37,16 +37,16 @@ _encoder = msgspec.json.Encoder()
 def encode(entry: LedgerEntry) -> bytes:
     """One JSON object that PostgreSQL can hold: others' texts are cut, and rid of NUL and half surrogate pairs."""
     changes: dict[str, Any] = {}
-    for name, longest in _CHOSEN.items():
+    for name, longest in _MAX_LENGTHS.items():
         text = getattr(entry, name)
         if text is not None and (len(text) > longest or not text.isascii() or "\0" in text):
             changes[name] = plain_text(text, longest)
     return _encoder.encode(msgspec.structs.replace(entry, **changes) if changes else entry)
 
 
-def plain_text(text: str, longest: int) -> str:
+def plain_text(text: str, max_length: int) -> str:
     """A text as the ledger has it: cut, and rid of NUL and half surrogate pairs."""
-    return text.replace("\0", "")[:longest].encode(errors="replace").decode()
+    return text.replace("\0", "")[:max_length].encode(errors="replace").decode()
 
 
 class Ledger:
@@ -56,27 +56,34 @@ class Ledger:
     Beyond it `check` refuses further calls, whose cost could not be written down.
     """
 
-    def __init__(self, stream: LedgerStream, spool: Spool, *, most_held: int = MOST_HELD, tell: Tell = untold) -> None:
+    def __init__(
+        self,
+        stream: LedgerStream,
+        spool: Spool,
+        *,
+        max_buffered_entries: int = MAX_BUFFERED_ENTRIES,
+        on_event: EventSink = ignore_event,
+    ) -> None:
         """`close` it at the end."""
         self._stream = stream
         self._spool = spool
-        self._most_held = most_held
-        self._tell = tell
-        self._held: deque[bytes] = deque()
-        self._syncing: asyncio.Task[None] | None = None
-        self._retrying: asyncio.Task[None] | None = None
-        self.lost = 0
+        self._max_buffered_entries = max_buffered_entries
+        self._on_event = on_event
+        self._buffer: deque[bytes] = deque()
+        self._sync_task: asyncio.Task[None] | None = None
+        self._retry_task: asyncio.Task[None] | None = None
+        self.lost_count = 0
         """Entries that were never kept anywhere; the log has them."""
 
     @property
-    def held(self) -> int:
+    def buffered_count(self) -> int:
         """Entries that are in memory only."""
-        return len(self._held)
+        return len(self._buffer)
 
-    def check(self) -> None:
+    def check_capacity(self) -> None:
         """Whether another call's entry would find room. Raises LedgerFull."""
-        if len(self._held) >= self._most_held:
-            raise LedgerFull(retry_after=_RETRY_SECONDS)
+        if len(self._buffer) >= self._max_buffered_entries:
+            raise LedgerUnavailable(retry_after=_RETRY_SECONDS)
 
     async def append(self, entry: LedgerEntry) -> None:
         """Into the stream, or onto disk while Redis is away."""
@@ -89,64 +96,66 @@ class Ledger:
     def spool(self, encoded: bytes) -> None:
         """Onto disk. An entry that may be in the stream as well does no harm: it counts once."""
         try:
-            self._write(encoded)
+            self._write_to_spool(encoded)
         except SpoolFailed as error:
-            self._tell(Happening(Own.SPOOL_FAILED))
-            self._hold(encoded, error)
+            self._on_event(Event(EventName.SPOOL_FAILED))
+            self._buffer_entry(encoded, error)
 
     async def close(self) -> None:
         """Have the disk keep what was spooled, and leave it to whoever replays next."""
-        for task in (self._retrying, self._syncing):
+        for task in (self._retry_task, self._sync_task):
             if task is not None:
                 task.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
                     await task
         with contextlib.suppress(StoreError):
-            await self._let_go()
-        while self._held:
-            self._lose(self._held.popleft(), "the process ended first")
+            await self._flush_buffer()
+        while self._buffer:
+            self._drop_entry(self._buffer.popleft(), "the process ended first")
         await self._spool.sync()
-        self._spool.seal()
+        self._spool.close_file()
 
-    def _write(self, encoded: bytes) -> None:
+    def _write_to_spool(self, encoded: bytes) -> None:
         self._spool.write(encoded)
-        self._tell(Happening(Own.LEDGER_SPOOLED))
-        if self._syncing is None or self._syncing.done():
-            self._syncing = asyncio.create_task(self._sync_soon(), name="spool-sync")
+        self._on_event(Event(EventName.LEDGER_SPOOLED))
+        if self._sync_task is None or self._sync_task.done():
+            self._sync_task = asyncio.create_task(self._sync_soon(), name="spool-sync")
 
-    def _hold(self, encoded: bytes, error: SpoolFailed) -> None:
-        if len(self._held) >= 2 * self._most_held:  # calls under way when `check` began to refuse have the other half
-            self._lose(encoded, str(error))
+    def _buffer_entry(self, encoded: bytes, error: SpoolFailed) -> None:
+        if (
+            len(self._buffer) >= 2 * self._max_buffered_entries
+        ):  # calls under way when `check` began to refuse have the other half
+            self._drop_entry(encoded, str(error))
             return
-        if not self._held:
+        if not self._buffer:
             _log.error("ledger entries held in memory: neither Redis nor the disk takes them", reason=str(error))
-        self._held.append(encoded)
-        self._tell(Happening(Own.LEDGER_HELD))
-        if self._retrying is None or self._retrying.done():
-            self._retrying = asyncio.create_task(self._try_again(), name="ledger-retry")
+        self._buffer.append(encoded)
+        self._on_event(Event(EventName.LEDGER_HELD))
+        if self._retry_task is None or self._retry_task.done():
+            self._retry_task = asyncio.create_task(self._retry_buffered(), name="ledger-retry")
 
-    def _lose(self, encoded: bytes, reason: str) -> None:
-        self.lost += 1
-        self._tell(Happening(Own.LEDGER_LOST))
+    def _drop_entry(self, encoded: bytes, reason: str) -> None:
+        self.lost_count += 1
+        self._on_event(Event(EventName.LEDGER_LOST))
         _log.critical("ledger entry lost: this line is its last copy", reason=reason, entry=encoded.decode())
 
-    async def _try_again(self) -> None:
-        while self._held:
+    async def _retry_buffered(self) -> None:
+        while self._buffer:
             await asyncio.sleep(_RETRY_SECONDS)
             with contextlib.suppress(StoreError):
-                await self._let_go()
+                await self._flush_buffer()
         _log.info("ledger entries held in memory are safe again")
 
-    async def _let_go(self) -> None:
+    async def _flush_buffer(self) -> None:
         """Bring what is held to Redis or to the disk, the oldest first. Raises StoreError where neither takes it."""
-        while self._held:
+        while self._buffer:
             try:
-                await self._stream.append(self._held[0])
+                await self._stream.append(self._buffer[0])
             except RedisUnavailable:
-                self._write(self._held[0])
-            self._held.popleft()
+                self._write_to_spool(self._buffer[0])
+            self._buffer.popleft()
 
     async def _sync_soon(self) -> None:
-        while self._spool.unsynced:
+        while self._spool.has_unsynced_lines:
             await asyncio.sleep(_SYNC_SECONDS)
             await self._spool.sync()

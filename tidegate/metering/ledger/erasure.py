@@ -3,10 +3,10 @@
 import msgspec
 
 from tidegate.core.ids import IdSource, new_id
-from tidegate.metering.ledger.entries import LONGEST_TEXT, plain_text
+from tidegate.metering.ledger.entries import MAX_TEXT_LENGTH, plain_text
 from tidegate.storage.postgres import Postgres, queries
 
-_AT_ONCE = 5000
+_BATCH_SIZE = 5000
 
 
 class LedgerEraser:
@@ -21,14 +21,14 @@ class LedgerEraser:
     async def count(self, project: str, end_user: str) -> dict[str, int]:
         """Lines that name them. Raises PostgresUnavailable."""
         async with self._postgres.connection() as connection:
-            found = await connection.fetchval(self._sql["count_ledger"], project, plain_text(end_user, LONGEST_TEXT))
+            found = await connection.fetchval(self._sql["count_ledger"], project, plain_text(end_user, MAX_TEXT_LENGTH))
         return {"ledger_lines": int(found)}
 
     async def erase(self, project: str, end_user: str) -> dict[str, int]:
         """Give their lines another name, some at a time. Raises PostgresUnavailable."""
-        user, name, count = plain_text(end_user, LONGEST_TEXT), self._ids("forgotten_"), 0
+        user, name, count = plain_text(end_user, MAX_TEXT_LENGTH), self._ids("forgotten_"), 0
         async with self._postgres.connection() as connection:
-            while renamed := await connection.fetchval(self._sql["rename_in_ledger"], project, user, name, _AT_ONCE):
+            while renamed := await connection.fetchval(self._sql["rename_in_ledger"], project, user, name, _BATCH_SIZE):
                 count += int(renamed)
             words = (msgspec.json.encode(text).decode() for text in (project, user, name))
             await connection.execute(self._sql["rename_in_rejected"], *words)

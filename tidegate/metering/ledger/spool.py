@@ -22,7 +22,7 @@ import structlog
 from tidegate.core.errors import StoreError
 from tidegate.core.ids import new_id
 
-MOST_BYTES = 1024**3
+MAX_BYTES = 1024**3
 """What all files together may hold (two million entries), so that a long outage leaves the disk some room."""
 
 _SUFFIX = ".jsonl"
@@ -40,17 +40,17 @@ class SpoolFailed(StoreError):
 class Spool:
     """One process's file in the spool folder, and the way to those that wait to be replayed."""
 
-    def __init__(self, folder: Path, *, most_bytes: int = MOST_BYTES) -> None:
+    def __init__(self, folder: Path, *, max_bytes: int = MAX_BYTES) -> None:
         """The folder is made with the first line; others may share it."""
         self._folder = folder
-        self._most = most_bytes
+        self._max_bytes = max_bytes
         self._file: int | None = None
         self._size = 0
-        self._others = 0
+        self._other_files_size = 0
         self._unsynced = False
 
     @property
-    def unsynced(self) -> bool:
+    def has_unsynced_lines(self) -> bool:
         """Whether lines were written since the last `sync`."""
         return self._unsynced
 
@@ -58,9 +58,9 @@ class Spool:
         """Append one line; `line` holds no line break. Raises SpoolFailed."""
         data = line + b"\n"
         try:
-            file = self._opened()
-            if self._others + self._size + len(data) > self._most:
-                raise SpoolFailed(f"The spool in {self._folder} holds its {self._most} bytes already.")
+            file = self._open_file()
+            if self._other_files_size + self._size + len(data) > self._max_bytes:
+                raise SpoolFailed(f"The spool in {self._folder} holds its {self._max_bytes} bytes already.")
             written = os.write(file, data)
             if written < len(data):  # the disk is full: half a line would spoil the next one
                 os.ftruncate(file, self._size)
@@ -83,22 +83,22 @@ class Spool:
         finally:
             os.close(file)
 
-    def seal(self) -> None:
+    def close_file(self) -> None:
         """Close the file, so that it can be replayed; the next line opens another."""
         if self._file is not None:
             fcntl.flock(self._file, fcntl.LOCK_UN)  # closing alone would not, while `sync` holds its copy
             os.close(self._file)
             self._file = None
 
-    def waiting(self) -> bool:
+    def has_files(self) -> bool:
         """Whether there is any file, ours or another's."""
         return any(True for _ in self._paths())
 
-    def bytes_waiting(self) -> int:
+    def size(self) -> int:
         """What all files hold, ours and others'."""
         return sum(_size(path) for path in self._paths())
 
-    def claim(self) -> Iterator["SpoolFile"]:
+    def claim_files(self) -> Iterator["SpoolFile"]:
         """Each file that nobody holds, locked for the caller, who closes it before asking for the next."""
         for path in self._paths():
             file = SpoolFile.claim(path)
@@ -108,10 +108,10 @@ class Spool:
     def _paths(self) -> list[Path]:
         return sorted(self._folder.glob(f"*{_SUFFIX}"))
 
-    def _opened(self) -> int:
+    def _open_file(self) -> int:
         if self._file is None:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._others = sum(_size(path) for path in self._paths())
+            self._other_files_size = sum(_size(path) for path in self._paths())
             self._file, self._size = self._create(), 0
         return self._file
 
@@ -167,7 +167,7 @@ class SpoolFile:
                 _log.error("spool line torn by a crash", file=self.path.name, line=line.decode(errors="replace"))
 
 
-def lines_waiting(folder: Path) -> int:
+def count_lines(folder: Path) -> int:
     """How many lines all files in `folder` hold."""
     total = 0
     for path in folder.glob(f"*{_SUFFIX}"):

@@ -10,7 +10,7 @@ from tidegate.storage.postgres import Connection, Postgres, queries
 
 _log = structlog.get_logger("ledger")
 
-_REJECTIONS = ("22", "23", "54")
+_DATA_ERROR_CLASSES = ("22", "23", "54")
 """SQLSTATE classes that speak of the data (exception, constraint, limit): trying again would not help."""
 
 
@@ -36,14 +36,14 @@ class LedgerStore:
         if not entries:
             return
         async with self._postgres.connection() as connection:
-            if await self._refusal(connection, entries) is None:
+            if await self._try_write(connection, entries) is None:
                 return
             for entry in entries:
-                reason = await self._refusal(connection, [entry])
+                reason = await self._try_write(connection, [entry])
                 if reason is not None:
                     await self._reject(connection, entry, reason)
 
-    async def _refusal(self, connection: Connection, entries: Sequence[bytes]) -> str | None:
+    async def _try_write(self, connection: Connection, entries: Sequence[bytes]) -> str | None:
         """Try one statement; returns what PostgreSQL has against the data, if that is the trouble."""
         try:
             await connection.execute(self._sql["insert"], b"[" + b",".join(entries) + b"]")
@@ -51,7 +51,9 @@ class LedgerStore:
             state = getattr(error, "sqlstate", None)
             if not isinstance(state, str):
                 raise
-            if not state.startswith(_REJECTIONS):  # a missing table, a full disk, a read-only standby: theirs to mend
+            if not state.startswith(
+                _DATA_ERROR_CLASSES
+            ):  # a missing table, a full disk, a read-only standby: theirs to mend
                 raise PostgresUnavailable(f"PostgreSQL does not take the ledger: {error}") from error
             return f"{state}: {error}"
         return None

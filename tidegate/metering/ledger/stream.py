@@ -10,13 +10,13 @@ import msgspec
 from tidegate.core.errors import RedisUnavailable
 from tidegate.storage.redis import RedisLink, Script
 
-FIELD = b"e"
+ENTRY_FIELD = b"e"
 """The stream entry's one field, which holds the ledger entry's JSON."""
-GROUP = "drain"
-BATCH = 500
+CONSUMER_GROUP = "drain"
+BATCH_SIZE = 500
 """Entries in one read, and so in one statement: about 250 kB."""
 
-_PATIENCE = 5.0
+_REPLY_SECONDS = 5.0
 """Seconds beyond which a Redis that should answer at once counts as gone."""
 
 
@@ -25,7 +25,7 @@ def stream_key(prefix: str) -> str:
     return f"{{{prefix}}}:ledger"
 
 
-class Delivered(msgspec.Struct, frozen=True):
+class StreamEntry(msgspec.Struct, frozen=True):
     """One entry of the stream, handed to us; `entry` is None when it was deleted meanwhile."""
 
     id: bytes
@@ -43,38 +43,38 @@ class LedgerStream:
 
     async def append(self, encoded: bytes) -> None:
         """Add one entry. Raises RedisUnavailable."""
-        await self._link.command("XADD", self.key, "*", FIELD, encoded)
+        await self._link.command("XADD", self.key, "*", ENTRY_FIELD, encoded)
 
     async def length(self) -> int:
         """Entries not in PostgreSQL yet. Raises RedisUnavailable."""
         return int(await self._link.command("XLEN", self.key))
 
-    async def forget_silent(self, seconds: float) -> int:
+    async def remove_idle_consumers(self, seconds: float) -> int:
         """Forget consumers that read nothing for `seconds` and hold nothing; returns how many.
 
         Those that died without `leave` are among them; one that lives is known again with its next entry.
         Raises RedisUnavailable.
         """
-        return int(await self._link.run(self._forget, [self.key], [GROUP, int(seconds * 1000)]))
+        return int(await self._link.run(self._forget, [self.key], [CONSUMER_GROUP, int(seconds * 1000)]))
 
     @contextlib.asynccontextmanager
-    async def consumer(self, name: str) -> AsyncIterator["Consumer"]:
+    async def consumer(self, name: str) -> AsyncIterator["StreamConsumer"]:
         """Read as the consumer `name`, on a connection of its own. Raises RedisUnavailable, inside the block too."""
         await self._ensure_group()
         async with self._link.dedicated() as client:
             client.response_callbacks.clear()  # replies as they come: turning them into dicts costs more than the rest
-            yield Consumer(client, self.key, name)
+            yield StreamConsumer(client, self.key, name)
 
     async def _ensure_group(self) -> None:
         """From the stream's very first entry on, so that what came before the group is not missed."""
         try:
-            await self._link.command("XGROUP", "CREATE", self.key, GROUP, "0", "MKSTREAM")
+            await self._link.command("XGROUP", "CREATE", self.key, CONSUMER_GROUP, "0", "MKSTREAM")
         except RedisUnavailable as error:
             if "BUSYGROUP" not in str(error):  # which says that it exists
                 raise
 
 
-class Consumer:
+class StreamConsumer:
     """One drainer's place in the group."""
 
     def __init__(self, client: Any, key: str, name: str) -> None:
@@ -83,55 +83,67 @@ class Consumer:
         self._key = key
         self._name = name
 
-    async def read_own(self) -> list[Delivered]:
+    async def read_unacknowledged(self) -> list[StreamEntry]:
         """What was delivered to us before and never acknowledged."""
         return _entries(await self._read("0", None))
 
-    async def read_new(self, block: float | None = None) -> list[Delivered]:
+    async def read_new(self, block: float | None = None) -> list[StreamEntry]:
         """What nobody was given yet; waits up to `block` seconds for the first."""
         return _entries(await self._read(">", block))
 
-    async def claim_idle(self, idle: float) -> list[Delivered]:
+    async def claim_idle(self, idle: float) -> list[StreamEntry]:
         """What was delivered to others more than `idle` seconds ago and never acknowledged: now ours."""
-        reply = await self._ask("XAUTOCLAIM", self._key, GROUP, self._name, int(idle * 1000), "0-0", "COUNT", BATCH)
-        return _delivered(reply[1])
+        reply = await self._run(
+            "XAUTOCLAIM", self._key, CONSUMER_GROUP, self._name, int(idle * 1000), "0-0", "COUNT", BATCH_SIZE
+        )
+        return _stream_entries(reply[1])
 
-    async def finish(self, ids: Sequence[bytes]) -> None:
+    async def acknowledge(self, ids: Sequence[bytes]) -> None:
         """The entries are in PostgreSQL: acknowledge and delete them, both or neither."""
-        async with asyncio.timeout(_PATIENCE), self._client.pipeline(transaction=True) as both:
-            both.execute_command("XACK", self._key, GROUP, *ids)
+        async with asyncio.timeout(_REPLY_SECONDS), self._client.pipeline(transaction=True) as both:
+            both.execute_command("XACK", self._key, CONSUMER_GROUP, *ids)
             both.execute_command("XDEL", self._key, *ids)
             await both.execute()
 
-    async def leave(self) -> None:
+    async def remove(self) -> None:
         """Forget this consumer, unless it still holds entries: those go with it."""
-        if not await self._ask("XPENDING", self._key, GROUP, "-", "+", 1, self._name):
-            await self._ask("XGROUP", "DELCONSUMER", self._key, GROUP, self._name)
+        if not await self._run("XPENDING", self._key, CONSUMER_GROUP, "-", "+", 1, self._name):
+            await self._run("XGROUP", "DELCONSUMER", self._key, CONSUMER_GROUP, self._name)
 
     async def _read(self, after: str, block: float | None) -> Any:
         wait = () if block is None else ("BLOCK", max(1, int(block * 1000)))
-        return await self._ask(
-            "XREADGROUP", "GROUP", GROUP, self._name, "COUNT", BATCH, *wait, "STREAMS", self._key, after, wait=block
+        return await self._run(
+            "XREADGROUP",
+            "GROUP",
+            CONSUMER_GROUP,
+            self._name,
+            "COUNT",
+            BATCH_SIZE,
+            *wait,
+            "STREAMS",
+            self._key,
+            after,
+            wait=block,
         )
 
-    async def _ask(self, *command: bytes | str | int, wait: float | None = None) -> Any:
+    async def _run(self, *command: bytes | str | int, wait: float | None = None) -> Any:
         # a Redis that is silent raises TimeoutError, an OSError, which the connection's edge converts
-        async with asyncio.timeout((wait or 0) + _PATIENCE):
+        async with asyncio.timeout((wait or 0) + _REPLY_SECONDS):
             return await self._client.execute_command(*command)
 
 
-def _entries(reply: Any) -> list[Delivered]:
+def _entries(reply: Any) -> list[StreamEntry]:
     """The entries of a reply about one stream; None says that there were none in time."""
-    return _delivered(reply[0][1]) if reply else []
+    return _stream_entries(reply[0][1]) if reply else []
 
 
-def _delivered(raw: list[Any]) -> list[Delivered]:
+def _stream_entries(raw: list[Any]) -> list[StreamEntry]:
     # Redis 6.2 hands out None in place of an entry that was deleted, later versions its id without fields
-    return [Delivered(one[0], _entry(one[1])) for one in raw if one is not None]
+    return [StreamEntry(one[0], _entry(one[1])) for one in raw if one is not None]
 
 
 def _entry(fields: list[bytes] | None) -> bytes | None:
     if not fields:
         return None
     # whatever else stands in the stream is no entry of ours, and is kept among the rejected
-    return fields[1] if fields[0] == FIELD else b" ".join(fields)
+    return fields[1] if fields[0] == ENTRY_FIELD else b" ".join(fields)

@@ -9,17 +9,17 @@ from enum import Enum
 
 import msgspec
 
-from tidegate.core.errors import InvalidUpstreamKey, OrganizationMismatch, OutOfQuota, TidegateError
+from tidegate.core.errors import InsufficientQuota, InvalidUpstreamKey, OrganizationMismatch, TidegateError
 
-QUOTA_SECONDS = 180.0
+QUOTA_RETRY_SECONDS = 180.0
 """Between two real calls on an account that had no credit."""
 
 
-LATER = 1e-5
+CLOCK_STEP_SECONDS = 1e-5
 """Seconds; a word that is to count is so much later than the one it replaces, whoever's clock wrote that."""
 
 
-class Standing(Enum):
+class CredentialStatus(Enum):
     """A credential's state, in the words that operators see."""
 
     HEALTHY = "healthy"
@@ -31,13 +31,13 @@ class Standing(Enum):
     """Taken out by an operator, until an operator takes it back."""
 
 
-TAKEN_OUT = (Standing.OUT_OF_QUOTA, Standing.INVALID, Standing.SUSPENDED)
+DISABLED = (CredentialStatus.OUT_OF_QUOTA, CredentialStatus.INVALID, CredentialStatus.SUSPENDED)
 
 
 class CredentialState(msgspec.Struct, frozen=True, kw_only=True):
     """A credential's state, or, for a rate limit, a credential's with one model."""
 
-    standing: Standing = Standing.HEALTHY
+    status: CredentialStatus = CredentialStatus.HEALTHY
     since: float = 0.0
     """Unix seconds."""
     until: float = 0.0
@@ -46,9 +46,9 @@ class CredentialState(msgspec.Struct, frozen=True, kw_only=True):
     """The error that brought it here, packed; those who meet the state are told it again."""
 
     @property
-    def taken_out(self) -> bool:
+    def is_disabled(self) -> bool:
         """Whether no call may be sent with it as a matter of course."""
-        return self.standing in TAKEN_OUT
+        return self.status in DISABLED
 
 
 HEALTHY = CredentialState()
@@ -56,35 +56,35 @@ HEALTHY = CredentialState()
 
 def after_error(state: CredentialState, error: TidegateError, now: float) -> CredentialState:
     """The state after a call failed with this error; the same where the error says nothing of the credential."""
-    standing = _meaning(error)
-    if standing is None or state.standing is Standing.SUSPENDED:
+    standing = _status_of(error)
+    if standing is None or state.status is CredentialStatus.SUSPENDED:
         return state
-    until = now + QUOTA_SECONDS if standing is Standing.OUT_OF_QUOTA else 0.0
-    since = state.since if state.standing is standing else now
-    return CredentialState(standing=standing, since=since, until=until, error=error.packed())
+    until = now + QUOTA_RETRY_SECONDS if standing is CredentialStatus.OUT_OF_QUOTA else 0.0
+    since = state.since if state.status is standing else now
+    return CredentialState(status=standing, since=since, until=until, error=error.pack())
 
 
 def after_success(state: CredentialState, now: float) -> CredentialState:
     """The state after a call was answered, or a free probe found the key good."""
-    if state.standing in (Standing.HEALTHY, Standing.SUSPENDED):
+    if state.status in (CredentialStatus.HEALTHY, CredentialStatus.SUSPENDED):
         return state
     return CredentialState(since=now)
 
 
 def after_probe(state: CredentialState, now: float) -> CredentialState:
     """The state after a free probe found the key good; it knows nothing of credit."""
-    return after_success(state, now) if state.standing is Standing.INVALID else state
+    return after_success(state, now) if state.status is CredentialStatus.INVALID else state
 
 
 def limited(error: TidegateError, now: float, *, usual: float = 1.0) -> CredentialState:
     """The state, with one model, after a rate limit; `usual` seconds where the upstream named no wait."""
     wait = usual if error.retry_after is None else error.retry_after
-    return CredentialState(standing=Standing.LIMITED, since=now, until=now + wait)
+    return CredentialState(status=CredentialStatus.LIMITED, since=now, until=now + wait)
 
 
 def suspended(now: float) -> CredentialState:
     """An operator takes a credential out."""
-    return CredentialState(standing=Standing.SUSPENDED, since=now)
+    return CredentialState(status=CredentialStatus.SUSPENDED, since=now)
 
 
 def resumed(now: float) -> CredentialState:
@@ -92,25 +92,25 @@ def resumed(now: float) -> CredentialState:
     return CredentialState(since=now)
 
 
-def usable(state: CredentialState, now: float) -> bool:
+def is_usable(state: CredentialState, now: float) -> bool:
     """Whether a call may be sent with it."""
-    match state.standing:
-        case Standing.HEALTHY:
+    match state.status:
+        case CredentialStatus.HEALTHY:
             return True
-        case Standing.LIMITED:
+        case CredentialStatus.LIMITED:
             return now >= state.until
         case _:
             return False
 
 
-def due(state: CredentialState, now: float) -> bool:
+def is_due(state: CredentialState, now: float) -> bool:
     """Whether an empty account may be tried with one real call."""
-    return state.standing is Standing.OUT_OF_QUOTA and now >= state.until
+    return state.status is CredentialStatus.OUT_OF_QUOTA and now >= state.until
 
 
-def _meaning(error: TidegateError) -> Standing | None:
-    if isinstance(error, OutOfQuota):
-        return Standing.OUT_OF_QUOTA
+def _status_of(error: TidegateError) -> CredentialStatus | None:
+    if isinstance(error, InsufficientQuota):
+        return CredentialStatus.OUT_OF_QUOTA
     if isinstance(error, InvalidUpstreamKey | OrganizationMismatch):
-        return Standing.INVALID
+        return CredentialStatus.INVALID
     return None

@@ -12,73 +12,73 @@ from typing import Any, TypeVar
 from tidegate.core.clock import Clock
 from tidegate.core.config import BreakerConfig
 from tidegate.core.errors import (
-    RateLimited,
     RedisUnavailable,
     SlowDown,
     TidegateError,
     UpstreamBusy,
+    UpstreamRateLimited,
     UpstreamTimeout,
     unpack_error,
 )
 from tidegate.providers.base import Credential
 from tidegate.providers.target import Target
-from tidegate.routing.error_scope import Blame, blame_of
-from tidegate.routing.fallback_policy import Standings, credential_key, lane_of
+from tidegate.routing.error_scope import ErrorScope, error_scope
+from tidegate.routing.fallback_policy import HealthSnapshot, credential_key, lane_of
 from tidegate.routing.health import circuit_breaker, credential_state
-from tidegate.routing.health.alerts import alert
-from tidegate.routing.health.circuit_breaker import BreakerState, Circuit, Tally
-from tidegate.routing.health.credential_state import CredentialState, Standing
-from tidegate.routing.health.store import StandingStore, Told, load_all
+from tidegate.routing.health.alerts import write_alert
+from tidegate.routing.health.circuit_breaker import BreakerState, Circuit, FailureWindow
+from tidegate.routing.health.credential_state import CredentialState, CredentialStatus
+from tidegate.routing.health.store import HealthChange, HealthStore, load_all
 
-_REFUSED_SECONDS = 0.5
+_LOST_CLAIM_SECONDS = 0.5
 """After another replica had a claim, this one asks for it no sooner."""
 
 _BUSY_SECONDS = 2.0
-MOST_KEPT = 1000
+MAX_REMEMBERED = 1000
 """Targets whose traffic is remembered, and rate limits: callers choose models' names, so there may be any number."""
 
 _State = TypeVar("_State")
 
-Hear = Callable[[TidegateError | None, bool], None]
+OnDown = Callable[[TidegateError | None, bool], None]
 """Is told that a target is down or a credential out: with which error, and whether the target is silent altogether."""
 
 
 class Traffic:
     """One target's calls in this process."""
 
-    def __init__(self, target: Target, tally: Tally) -> None:
+    def __init__(self, target: Target, tally: FailureWindow) -> None:
         self.target = target
-        self.tally = tally
+        self.failure_window = tally
         self.unanswered = 0
         """Calls under way of which nothing was heard."""
-        self.heard_at = 0.0
+        self.last_heard_at = 0.0
         """When something was last heard, or the first of those calls was sent; on the monotonic clock."""
 
 
-class Board:
+class HealthRegistry:
     """Use it between `start` and `close`."""
 
-    def __init__(self, store: StandingStore, config: BreakerConfig, *, clock: Clock) -> None:
+    def __init__(self, store: HealthStore, config: BreakerConfig, *, clock: Clock) -> None:
         self.store = store
         self._config = config
         self._clock = clock
         self._breakers: dict[str, BreakerState] = {}
         self._credentials: dict[str, CredentialState] = {}
-        self._busy: dict[str, float] = {}
-        self.standings = Standings(breakers=self._breakers, credentials=self._credentials, busy=self._busy)
+        self._busy_until: dict[str, float] = {}
+        self.snapshot = HealthSnapshot(breakers=self._breakers, credentials=self._credentials, busy=self._busy_until)
         """The view that decisions are made from; it changes as news come in."""
-        self._told: dict[str, Told] = {}
+        self._changes: dict[str, HealthChange] = {}
         """The newest word on each name."""
-        self._untold: set[str] = set()
+        self._unpublished: set[str] = set()
         """Names of which Redis does not know the newest word."""
         self._traffic: dict[str, Traffic] = {}
-        self._listeners: dict[Hear, tuple[Target, Credential]] = {}
+        self._listeners: dict[OnDown, tuple[Target, Credential]] = {}
         self._claims: dict[str, float] = {}
-        self._in_step = False
+        self._is_synchronized = False
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
-    def telling(self) -> bool:
+    def is_publishing(self) -> bool:
         """Whether something is on its way to Redis."""
         return bool(self._tasks)
 
@@ -87,8 +87,8 @@ class Board:
 
     async def start(self) -> None:
         """Hear the other replicas, and read what they know."""
-        await self.store.start(self._hear, self.missed)
-        await self.keep_in_step()
+        await self.store.start(self._take_change, self.resynchronize)
+        await self.synchronize()
 
     async def close(self) -> None:
         """Stop; what is being told is told."""
@@ -97,51 +97,51 @@ class Board:
 
     # what calls report
 
-    def sent(self, target: Target) -> None:
+    def note_sent(self, target: Target) -> None:
         """A call is on its way."""
         traffic = self.traffic(target)
         if traffic.unanswered == 0:
-            traffic.heard_at = self._clock.monotonic()
+            traffic.last_heard_at = self._clock.monotonic()
         traffic.unanswered += 1
 
-    def heard(self, target: Target, *, a_word: bool = True) -> None:
+    def note_heard(self, target: Target, *, has_answer: bool = True) -> None:
         """It is answered, or was given up without `a_word` from there."""
         traffic = self.traffic(target)
         traffic.unanswered -= 1
-        if a_word:
-            traffic.heard_at = self._clock.monotonic()
+        if has_answer:
+            traffic.last_heard_at = self._clock.monotonic()
 
-    def answered(self, target: Target, credential: Credential, *, trial: bool = False) -> None:
+    def note_answer(self, target: Target, credential: Credential, *, trial: bool = False) -> None:
         """A call's answer has begun."""
         if trial:
-            self._tried(target, None)
+            self._end_trial(target, None)
         key = credential_key(target.provider, credential.name)
         if key in self._credentials:
             self._set_credential(key, credential_state.after_success(self._credentials[key], self._clock.now()))
 
-    def completed(self, target: Target) -> None:
+    def note_completed(self, target: Target) -> None:
         """A call's answer came to its end."""
-        self.traffic(target).tally.note(self._clock.monotonic(), ok=True)
+        self.traffic(target).failure_window.add(self._clock.monotonic(), ok=True)
 
-    def failed(
+    def note_failure(
         self, target: Target, credential: Credential, error: TidegateError, *, trial: bool = False, slow: bool = False
     ) -> None:
         """A call failed; `slow` where it was a trial that ran out of its time."""
-        blame = blame_of(error)
-        if blame is Blame.TARGET:
-            self._note_failure(target, error)
+        blame = error_scope(error)
+        if blame is ErrorScope.TARGET:
+            self._count_failure(target, error)
         if trial:
-            self._tried(target, error if blame is Blame.TARGET else None, slow=slow)
+            self._end_trial(target, error if blame is ErrorScope.TARGET else None, slow=slow)
         now, key = self._clock.now(), credential_key(target.provider, credential.name)
-        if blame is Blame.CREDENTIAL:
+        if blame is ErrorScope.CREDENTIAL:
             state = self._credentials.get(key, credential_state.HEALTHY)
             self._set_credential(key, credential_state.after_error(state, error, now))
         elif isinstance(error, UpstreamBusy):
-            self.busy(lane_of(target, credential), error.retry_after or 0.0)
-        elif isinstance(error, RateLimited | SlowDown):
+            self.note_busy(lane_of(target, credential), error.retry_after or 0.0)
+        elif isinstance(error, UpstreamRateLimited | SlowDown):
             self._limit(lane_of(target, credential), credential_state.limited(error, now))
 
-    def trial_survived(self, target: Target) -> bool:
+    def ended_trial_well(self, target: Target) -> bool:
         """A trial has had its time and neither answer nor failure; whether that means that the target is well.
 
         It does where calls used to fail quickly there; it does not where they used to hang.
@@ -149,72 +149,77 @@ class Board:
         state = self._breakers.get(target.name)
         if state is None or isinstance(_error_of(state.error), UpstreamTimeout):
             return state is None
-        self._tried(target, None)
+        self._end_trial(target, None)
         return True
 
-    def busy(self, lane: str, seconds: float) -> None:
+    def note_busy(self, lane: str, seconds: float) -> None:
         """Calls wait in a lane, so long as it seems: others are the better choice for a moment. Told to nobody."""
         now = self._clock.now()
-        if len(self._busy) > MOST_KEPT:
-            for old in [name for name, until in self._busy.items() if until <= now]:
-                del self._busy[old]
-        self._busy[lane] = now + min(seconds, _BUSY_SECONDS)
+        if len(self._busy_until) > MAX_REMEMBERED:
+            for old in [name for name, until in self._busy_until.items() if until <= now]:
+                del self._busy_until[old]
+        self._busy_until[lane] = now + min(seconds, _BUSY_SECONDS)
 
-    def gave_up(self, target: Target) -> None:
+    def release_trial(self, target: Target) -> None:
         """A trial's caller went away: nothing was learnt."""
         self._claims.pop(f"trial {target.name}", None)
 
-    def _note_failure(self, target: Target, error: TidegateError) -> None:
+    def _count_failure(self, target: Target, error: TidegateError) -> None:
         traffic = self.traffic(target)
-        opens = traffic.tally.note(self._clock.monotonic(), ok=False)
+        opens = traffic.failure_window.add(self._clock.monotonic(), ok=False)
         if opens and target.name not in self._breakers:
-            self._set_breaker(target.name, circuit_breaker.opened(error, self._clock.now()))
+            self._set_breaker(target.name, circuit_breaker.open_breaker(error, self._clock.now()))
 
-    def _tried(self, target: Target, error: TidegateError | None, *, slow: bool = False) -> None:
-        self.gave_up(target)
+    def _end_trial(self, target: Target, error: TidegateError | None, *, slow: bool = False) -> None:
+        self.release_trial(target)
         state = self._breakers.get(target.name)
         if state is not None and state.circuit is Circuit.HALF_OPEN:
-            self._set_breaker(target.name, circuit_breaker.tried(state, self._clock.now(), error, slow=slow))
+            self._set_breaker(target.name, circuit_breaker.after_trial(state, self._clock.now(), error, slow=slow))
 
     # what probes report
 
-    def probed(self, target: Target) -> None:
+    def note_probe(self, target: Target) -> None:
         """An open target answers a free probe."""
         state = self._breakers.get(target.name)
         if state is not None and state.circuit is Circuit.OPEN:
-            self._set_breaker(target.name, circuit_breaker.probed(state))
+            self._set_breaker(target.name, circuit_breaker.after_probe(state))
 
-    def silent(self, target: Target, error: TidegateError) -> None:
+    def note_silence(self, target: Target, error: TidegateError) -> None:
         """Nothing comes from a target, not even for a free probe."""
         if target.name not in self._breakers:
-            self._set_breaker(target.name, circuit_breaker.opened(error, self._clock.now(), unreachable=True))
+            self._set_breaker(target.name, circuit_breaker.open_breaker(error, self._clock.now(), unreachable=True))
 
-    def key_is_good(self, key: str) -> None:
+    def note_good_key(self, key: str) -> None:
         """A free probe found a key good."""
         if key in self._credentials:
             self._set_credential(key, credential_state.after_probe(self._credentials[key], self._clock.now()))
 
     # what others want to know
 
-    def known(self) -> list[Told]:
+    def changes(self) -> list[HealthChange]:
         """The newest word on each target and credential of which there is one."""
-        return list(self._told.values())
+        return list(self._changes.values())
 
-    def limits(self, now: float) -> dict[str, float]:
+    def rate_limits(self, now: float) -> dict[str, float]:
         """The lanes that are limited, and until when, Unix seconds."""
         known = self._credentials.items()
-        return {lane: each.until for lane, each in known if each.standing is Standing.LIMITED and each.until > now}
+        return {
+            lane: each.until for lane, each in known if each.status is CredentialStatus.LIMITED and each.until > now
+        }
 
     def traffic(self, target: Target) -> Traffic:
         """A target's calls in this process."""
         found = self._traffic.get(target.name)
         if found is None:
             config = self._config
-            tally = Tally(
-                in_a_row=config.failures, share=config.share, least=config.calls, window=config.window_seconds
+            tally = FailureWindow(
+                failure_threshold=config.failure_threshold,
+                failure_ratio=config.failure_ratio,
+                min_calls=config.min_calls,
+                window_seconds=config.window_seconds,
             )
             found = self._traffic[target.name] = Traffic(target, tally)
-            if len(self._traffic) > MOST_KEPT:
+            if len(self._traffic) > MAX_REMEMBERED:
                 self._traffic = {name: seen for name, seen in self._traffic.items() if seen.unanswered or seen is found}
         return found
 
@@ -222,13 +227,13 @@ class Board:
         """Of all targets that were asked by this process."""
         yield from list(self._traffic.values())
 
-    def listen(self, hear: Hear, target: Target, credential: Credential) -> None:
+    def add_listener(self, on_down: OnDown, target: Target, credential: Credential) -> None:
         """From now on `hear` is told if the target goes down or the credential is taken out."""
-        self._listeners[hear] = (target, credential)
+        self._listeners[on_down] = (target, credential)
 
-    def ignore(self, hear: Hear) -> None:
+    def remove_listener(self, on_down: OnDown) -> None:
         """No more."""
-        del self._listeners[hear]
+        del self._listeners[on_down]
 
     async def claim(self, what: str, seconds: float, *, fleet_seconds: float | None = None) -> bool:
         """Take what one call, or one replica, at a time may do; False where another has it.
@@ -245,95 +250,101 @@ class Board:
         except RedisUnavailable:
             return True
         if not won:
-            self._claims[what] = now + _REFUSED_SECONDS
+            self._claims[what] = now + _LOST_CLAIM_SECONDS
         return won
 
-    async def keep_in_step(self) -> None:
+    async def synchronize(self) -> None:
         """Read what other replicas know, and tell what they do not, where that is due. To be called now and then."""
-        if not self._in_step:
+        if not self._is_synchronized:
             known = await load_all(self.store)
             if known is None:
                 return
-            self._in_step = True
+            self._is_synchronized = True
             names = {told.name for told in known}
-            self._untold.update(name for name in self._told if name not in names)  # Redis lost its memory
+            self._unpublished.update(name for name in self._changes if name not in names)  # Redis lost its memory
             for told in known:
-                self._hear(told)
-        for name in list(self._untold):
-            await self._tell(self._told[name], self._told[name].kind)
+                self._take_change(told)
+        for name in list(self._unpublished):
+            await self._publish(self._changes[name], self._changes[name].kind)
 
     # changes
 
     def _set_breaker(self, name: str, state: BreakerState) -> None:
         what = f"breaker {name}"
-        self._change(Told(name=what, at=self._after(what), kind=state.circuit.value, breaker=state))
+        self._change(HealthChange(name=what, at=self._change_time(what), kind=state.circuit.value, breaker=state))
 
     def _set_credential(self, key: str, state: CredentialState) -> None:
         if self._credentials.get(key, credential_state.HEALTHY) is not state:
             what = f"credential {key}"
-            self._change(Told(name=what, at=self._after(what), kind=state.standing.value, credential=state))
+            self._change(HealthChange(name=what, at=self._change_time(what), kind=state.status.value, credential=state))
 
-    def _after(self, name: str) -> float:
+    def _change_time(self, name: str) -> float:
         """Now, or later than the word that is known, whichever clock that was written by."""
-        known = self._told.get(name)
-        return self._clock.now() if known is None else max(self._clock.now(), known.at + credential_state.LATER)
+        known = self._changes.get(name)
+        return (
+            self._clock.now()
+            if known is None
+            else max(self._clock.now(), known.at + credential_state.CLOCK_STEP_SECONDS)
+        )
 
     def _limit(self, lane: str, state: CredentialState) -> None:
-        told = Told(name=f"limit {lane}", at=self._clock.now(), kind=state.standing.value, credential=state)
-        if len(self._credentials) > MOST_KEPT:
+        told = HealthChange(name=f"limit {lane}", at=self._clock.now(), kind=state.status.value, credential=state)
+        if len(self._credentials) > MAX_REMEMBERED:
             now = self._clock.now()
             for old in [name for name, limit in self._credentials.items() if 0 < limit.until < now]:
-                if not self._credentials[old].taken_out:
+                if not self._credentials[old].is_disabled:
                     del self._credentials[old]
         self._apply(told)
-        self._run(self._mention(lane, told, state.until))
+        self._run(self._publish_limit(lane, told, state.until))
 
-    def _change(self, told: Told) -> None:
-        before = self._told.get(told.name)
+    def _change(self, told: HealthChange) -> None:
+        before = self._changes.get(told.name)
         self._apply(told)
-        self._untold.add(told.name)
-        self._run(self._tell(told, before.kind if before else ""))
+        self._unpublished.add(told.name)
+        self._run(self._publish(told, before.kind if before else ""))
 
-    async def _tell(self, told: Told, before: str) -> None:
+    async def _publish(self, told: HealthChange, before: str) -> None:
         """To Redis and all replicas; who was the first to find out alerts."""
         try:
-            answer = await self.store.tell(told)
+            answer = await self.store.publish(told)
         except RedisUnavailable:
-            alert(told, before)
+            write_alert(told, before)
             return
-        if self._told.get(told.name) is told:
-            self._untold.discard(told.name)
-        if isinstance(answer, Told):
-            self._hear(answer)
+        if self._changes.get(told.name) is told:
+            self._unpublished.discard(told.name)
+        if isinstance(answer, HealthChange):
+            self._take_change(answer)
         else:
-            alert(told, answer)
+            write_alert(told, answer)
 
-    async def _mention(self, lane: str, told: Told, until: float) -> None:
+    async def _publish_limit(self, lane: str, told: HealthChange, until: float) -> None:
         with contextlib.suppress(RedisUnavailable):  # each replica meets the limit itself, then
-            await self.store.limit(lane, told, until)
+            await self.store.publish_limit(lane, told, until)
 
-    def _hear(self, told: Told) -> None:
-        known = self._told.get(told.name)
+    def _take_change(self, told: HealthChange) -> None:
+        known = self._changes.get(told.name)
         if known is None or told.at > known.at:
-            self._untold.discard(told.name)
+            self._unpublished.discard(told.name)
             self._apply(told)
 
-    def _apply(self, told: Told) -> None:
+    def _apply(self, told: HealthChange) -> None:
         what, _, name = told.name.partition(" ")
         if what != "limit":
-            self._told[told.name] = told
+            self._changes[told.name] = told
         if told.breaker is not None:
             self._apply_breaker(name, told.breaker)
         elif told.credential is not None:
-            _keep(self._credentials, name, told.credential, usual=told.credential.standing is Standing.HEALTHY)
-            if what == "credential" and told.credential.taken_out:
+            _store_unless_usual(
+                self._credentials, name, told.credential, usual=told.credential.status is CredentialStatus.HEALTHY
+            )
+            if what == "credential" and told.credential.is_disabled:
                 self._announce(name, _error_of(told.credential.error), silent=False)
 
     def _apply_breaker(self, name: str, state: BreakerState) -> None:
         usual = state.circuit is Circuit.CLOSED
-        _keep(self._breakers, name, state, usual=usual)
+        _store_unless_usual(self._breakers, name, state, usual=usual)
         if usual and name in self._traffic:
-            self._traffic[name].tally.forget()
+            self._traffic[name].failure_window.clear()
         if state.circuit is Circuit.OPEN:
             self._announce(name, _error_of(state.error), silent=state.unreachable)
 
@@ -342,10 +353,10 @@ class Board:
             if name in (target.name, credential_key(target.provider, credential.name)):
                 hear(error, silent)
 
-    def missed(self) -> None:
+    def resynchronize(self) -> None:
         """Some news may not have been heard."""
-        self._in_step = False
-        self._run(self.keep_in_step())
+        self._is_synchronized = False
+        self._run(self.synchronize())
 
     def _run(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work, name="standing")
@@ -353,7 +364,7 @@ class Board:
         task.add_done_callback(self._tasks.discard)
 
 
-def _keep(states: dict[str, _State], name: str, state: _State, *, usual: bool) -> None:
+def _store_unless_usual(states: dict[str, _State], name: str, state: _State, *, usual: bool) -> None:
     """What is as it should be is not kept."""
     if usual:
         states.pop(name, None)

@@ -6,15 +6,23 @@ from collections.abc import Mapping
 from random import Random
 from typing import Any
 
-from tidegate.simulator.answers.counting import PRIMING, message_tokens, tokens_for
-from tidegate.simulator.answers.questions import Answer, Question, Tool, answer, chosen, reasoning_tokens, shape_of
-from tidegate.simulator.answers.reply import Identity, Json, Reply
+from tidegate.simulator.answers.counting import PRIMING_TOKENS, message_tokens, tokens_for
+from tidegate.simulator.answers.questions import (
+    GeneratedAnswer,
+    GenerationRequest,
+    Tool,
+    answer_inputs,
+    choose_tool,
+    generate,
+    reasoning_tokens,
+)
+from tidegate.simulator.answers.reply import AnswerIdentity, Json, SimulatedReply
 from tidegate.simulator.answers.words import seed_of
 from tidegate.simulator.refusal import invalid
 from tidegate.wire.chat import to_chunks
 
 
-def question_of(body: Mapping[str, Any], tokens: int | None) -> Question:
+def generation_request(body: Mapping[str, Any], tokens: int | None) -> GenerationRequest:
     """What a chat request asks. Raises Refusal."""
     messages = body.get("messages")
     if not isinstance(messages, list) or not messages or not all(isinstance(message, dict) for message in messages):
@@ -23,15 +31,17 @@ def question_of(body: Mapping[str, Any], tokens: int | None) -> Question:
     form: Mapping[str, Any] = body.get("response_format") or {}
     kind = form.get("type", "text")
     stop = body.get("stop") or ()
-    return Question(
-        seed=seed_of(shape_of(body)),
+    return GenerationRequest(
+        seed=seed_of(answer_inputs(body)),
         model=body["model"],
-        said=_last_said(messages),
+        user_text=_last_user_text(messages),
         input_tokens=_input_tokens(body),
-        tool=chosen(tools, body.get("tool_choice"), answered=messages[-1].get("role") in ("tool", "function")),
+        tool=choose_tool(
+            tools, body.get("tool_choice"), has_tool_output=messages[-1].get("role") in ("tool", "function")
+        ),
         json=kind in ("json_schema", "json_object"),
         schema=form.get("json_schema", {}).get("schema"),
-        limit=body.get("max_completion_tokens") or body.get("max_tokens"),
+        max_tokens=body.get("max_completion_tokens") or body.get("max_tokens"),
         stop=(stop,) if isinstance(stop, str) else tuple(stop),
         reasoning=reasoning_tokens(body["model"], body.get("reasoning_effort")),
         tokens=tokens,
@@ -49,8 +59,8 @@ def _tool(tool: Mapping[str, Any]) -> Tool:
 
 def _input_tokens(body: Mapping[str, Any]) -> int:
     tokens = tokens_for(body["model"])
-    declared = sum(tokens.of_json(body.get(name)) for name in ("tools", "functions", "response_format"))
-    return PRIMING + declared + sum(message_tokens(message, tokens) for message in body["messages"])
+    declared = sum(tokens.count_json(body.get(name)) for name in ("tools", "functions", "response_format"))
+    return PRIMING_TOKENS + declared + sum(message_tokens(message, tokens) for message in body["messages"])
 
 
 def text_of(content: Any) -> str:
@@ -61,20 +71,20 @@ def text_of(content: Any) -> str:
     return " ".join(part["text"] for part in parts if isinstance(part.get("text"), str))
 
 
-def _last_said(messages: list[Json]) -> str:
+def _last_user_text(messages: list[Json]) -> str:
     spoken = [message for message in messages if message.get("role") == "user"] or messages
     return text_of(spoken[-1].get("content"))
 
 
-def reply(body: Mapping[str, Any], question: Question, identity: Identity) -> Reply:
+def reply(body: Mapping[str, Any], question: GenerationRequest, identity: AnswerIdentity) -> SimulatedReply:
     """The completion, and its chunks if they are asked for. Raises Refusal."""
     wanted = 1 if body.get("n") is None else body["n"]
     if not isinstance(wanted, int) or not 1 <= wanted <= 128:
         raise invalid(f"Invalid 'n': {wanted!r} is not an integer from 1 to 128.", param="n")
-    answers = [answer(question, number) for number in range(wanted)]
-    usage = _usage(question, answers, identity, audio=_speaks(body))
+    answers = [generate(question, number) for number in range(wanted)]
+    usage = _usage(question, answers, identity, audio=_wants_audio(body))
     completion = {
-        "id": identity.named("chatcmpl-"),
+        "id": identity.make_id("chatcmpl-"),
         "object": "chat.completion",
         "created": int(identity.now),
         "model": body["model"],
@@ -83,7 +93,7 @@ def reply(body: Mapping[str, Any], question: Question, identity: Identity) -> Re
         "service_tier": served_tier(body.get("service_tier")),
         "system_fingerprint": f"fp_{seed_of(body['model']):016x}"[:13],
     }
-    return Reply(
+    return SimulatedReply(
         body=completion,
         events=_chunks(completion, body.get("stream_options") or {}) if body.get("stream") else None,
         input_tokens=question.input_tokens,
@@ -101,11 +111,13 @@ def served_tier(asked: str | None) -> str:
 def _chunks(completion: Json, options: Mapping[str, Any]) -> list[Json]:
     for choice in completion["choices"]:
         choice["message"].pop("annotations", None)  # deltas have none
-    cut = tokens_for(completion["model"]).pieces
+    cut = tokens_for(completion["model"]).split
     return to_chunks(completion, include_usage=bool(options.get("include_usage")), cut=cut)
 
 
-def _usage(question: Question, answers: list[Answer], identity: Identity, *, audio: bool) -> Json:
+def _usage(
+    question: GenerationRequest, answers: list[GeneratedAnswer], identity: AnswerIdentity, *, audio: bool
+) -> Json:
     output = sum(said.output_tokens for said in answers)
     return {
         "prompt_tokens": question.input_tokens,
@@ -121,34 +133,36 @@ def _usage(question: Question, answers: list[Answer], identity: Identity, *, aud
     }
 
 
-def _speaks(body: Mapping[str, Any]) -> bool:
+def _wants_audio(body: Mapping[str, Any]) -> bool:
     return "audio" in (body.get("modalities") or ())
 
 
-def _choice(body: Mapping[str, Any], said: Answer, identity: Identity, number: int) -> Json:
+def _choice(body: Mapping[str, Any], said: GeneratedAnswer, identity: AnswerIdentity, number: int) -> Json:
     message: Json = {"role": "assistant", "content": said.text, "refusal": None, "annotations": []}
     if said.tool is not None:
         message["content"] = None
-        message["tool_calls"] = [_call(said, said.tool, identity.named("call_", number))]
-    elif _speaks(body):
+        message["tool_calls"] = [_call(said, said.tool, identity.make_id("call_", number))]
+    elif _wants_audio(body):
         message["content"] = None
         message["audio"] = _audio(said, identity, number)
     finish = "length" if said.cut_short else "tool_calls" if said.tool else "stop"
     shown = body.get("logprobs") and message["content"] is not None
-    logprobs = {"content": token_logprobs(said.pieces, body.get("top_logprobs")), "refusal": None} if shown else None
+    logprobs = (
+        {"content": token_logprobs(said.token_texts, body.get("top_logprobs")), "refusal": None} if shown else None
+    )
     return {"index": number, "message": message, "logprobs": logprobs, "finish_reason": finish}
 
 
-def _call(said: Answer, tool: Tool, identifier: str) -> Json:
+def _call(said: GeneratedAnswer, tool: Tool, identifier: str) -> Json:
     if tool.custom:
         return {"id": identifier, "type": "custom", "custom": {"name": tool.name, "input": said.text}}
     return {"id": identifier, "type": "function", "function": {"name": tool.name, "arguments": said.text}}
 
 
-def _audio(said: Answer, identity: Identity, number: int) -> Json:
+def _audio(said: GeneratedAnswer, identity: AnswerIdentity, number: int) -> Json:
     """A millisecond of silence for each token: 16 bit, 24 kHz."""
     return {
-        "id": identity.named("audio_", number),
+        "id": identity.make_id("audio_", number),
         "data": base64.b64encode(bytes(48 * said.tokens)).decode(),
         "expires_at": int(identity.now) + 3600,
         "transcript": said.text,

@@ -5,20 +5,20 @@ from typing import Any
 
 import msgspec
 
-PRIMING = 3
+PRIMING_TOKENS = 3
 """Tokens that open every answer of a conversation (OpenAI Cookbook, "How to count tokens with tiktoken")."""
-FRAME = 3
+FRAME_TOKENS = 3
 """Tokens around each message (the same)."""
-NAME = 1
+NAME_TOKENS = 1
 """A message's author's name takes one more than its text (the same)."""
-IMAGE = 85
+IMAGE_TOKENS = 85
 """What an image costs at low detail."""
 
 _OLDER = ("gpt-4-", "gpt-3.5", "text-embedding")
 """Models of the encoding before o200k_base, and gpt-4 itself."""
 
 
-class Tokens:
+class TokenCounter:
     """The tokens of one encoding."""
 
     def __init__(self, encoding: Any) -> None:
@@ -26,17 +26,17 @@ class Tokens:
 
     def count(self, text: str) -> int:
         """How many a text is."""
-        return int(self._encoding.count(_sound(text)))
+        return int(self._encoding.count(_without_half_surrogates(text)))
 
-    def of_json(self, value: Any) -> int:
+    def count_json(self, value: Any) -> int:
         """How many a part of the request is that the model reads as it was sent: tools, a schema."""
         return self.count(msgspec.json.encode(value).decode()) if value else 0
 
-    def pieces(self, text: str) -> list[str]:
+    def split(self, text: str) -> list[str]:
         """The tokens as text; joined they are the text. Tokens that are parts of one character stay together."""
         pieces: list[str] = []
         waiting: list[int] = []
-        for token in self._encoding.encode(_sound(text)):
+        for token in self._encoding.encode(_without_half_surrogates(text)):
             waiting.append(token)
             piece = self._encoding.decode(waiting)
             if piece is not None:
@@ -45,40 +45,40 @@ class Tokens:
         return pieces
 
 
-def tokens_for(model: str) -> Tokens:
+def tokens_for(model: str) -> TokenCounter:
     """The tokens that a model reads and writes."""
     older = model == "gpt-4" or model.startswith(_OLDER)
     return _tokens("cl100k_base" if older else "o200k_base")
 
 
 @lru_cache(maxsize=2)
-def _tokens(encoding: str) -> Tokens:
+def _tokens(encoding: str) -> TokenCounter:
     from rs_bpe.bpe import openai  # noqa: PLC0415  # 26 MB, and only needed once something is asked
 
-    return Tokens(getattr(openai, encoding)())
+    return TokenCounter(getattr(openai, encoding)())
 
 
-def content_tokens(content: Any, tokens: Tokens) -> int:
+def content_tokens(content: Any, tokens: TokenCounter) -> int:
     """Tokens of a message's content: text, or parts that may be images."""
     if isinstance(content, str):
         return tokens.count(content)
     parts = content if isinstance(content, list) else ()
-    return sum(tokens.count(part["text"]) if isinstance(part.get("text"), str) else IMAGE for part in parts)
+    return sum(tokens.count(part["text"]) if isinstance(part.get("text"), str) else IMAGE_TOKENS for part in parts)
 
 
-def message_tokens(message: dict[str, Any], tokens: Tokens) -> int:
+def message_tokens(message: dict[str, Any], tokens: TokenCounter) -> int:
     """Tokens of one message of a chat, or of one item that is given to a response, with its frame."""
-    count = FRAME + content_tokens(message.get("content", message.get("output")), tokens)
+    count = FRAME_TOKENS + content_tokens(message.get("content", message.get("output")), tokens)
     for field in ("role", "arguments", "input"):
         count += tokens.count(message[field]) if isinstance(message.get(field), str) else 0
     if isinstance(message.get("name"), str):
-        count += tokens.count(message["name"]) + (NAME if "role" in message else 0)
+        count += tokens.count(message["name"]) + (NAME_TOKENS if "role" in message else 0)
     for call in message.get("tool_calls") or ():
         called = call.get("function") or call.get("custom") or {}
         count += sum(tokens.count(text) for text in called.values() if isinstance(text, str))
     return count
 
 
-def _sound(text: str) -> str:
+def _without_half_surrogates(text: str) -> str:
     """Without half surrogate pairs, which have no encoding."""
     return text if text.isascii() else text.encode(errors="replace").decode()

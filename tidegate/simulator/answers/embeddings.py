@@ -10,19 +10,19 @@ from operator import add
 from typing import Any
 
 from tidegate.simulator.answers.counting import tokens_for
-from tidegate.simulator.answers.reply import Reply
+from tidegate.simulator.answers.reply import SimulatedReply
 from tidegate.simulator.refusal import invalid
 
 _DIMENSIONS = {"text-embedding-3-large": 3072}
-_USUAL_DIMENSIONS = 1536
-_MOST_WORDS = 256
+_DEFAULT_DIMENSIONS = 1536
+_MAX_WORDS = 256
 """Words beyond these no longer move the vector."""
 
 
-def reply(body: Mapping[str, Any]) -> Reply:
+def reply(body: Mapping[str, Any]) -> SimulatedReply:
     """A vector for each input. Raises Refusal."""
     texts, tokens = _inputs(body.get("input"), body["model"])
-    size = body.get("dimensions") or _DIMENSIONS.get(body["model"], _USUAL_DIMENSIONS)
+    size = body.get("dimensions") or _DIMENSIONS.get(body["model"], _DEFAULT_DIMENSIONS)
     if not isinstance(size, int) or not 1 <= size <= 3072:
         raise invalid("Invalid value for 'dimensions'.", param="dimensions")
     packed = body.get("encoding_format") == "base64"
@@ -33,7 +33,7 @@ def reply(body: Mapping[str, Any]) -> Reply:
     ]
     usage = {"prompt_tokens": tokens, "total_tokens": tokens}
     answer = {"object": "list", "data": data, "model": body["model"], "usage": usage}
-    return Reply(body=answer, input_tokens=tokens)
+    return SimulatedReply(body=answer, input_tokens=tokens)
 
 
 def _inputs(given: Any, model: str) -> tuple[list[str], int]:
@@ -49,7 +49,7 @@ def _inputs(given: Any, model: str) -> tuple[list[str], int]:
 
 def vector(text: str, size: int) -> list[float]:
     """A vector of length 1: the sum of one direction for each word."""
-    words = re.findall(r"\w+", text.lower())[:_MOST_WORDS] or [text]
+    words = re.findall(r"\w+", text.lower())[:_MAX_WORDS] or [text]
     total = [0.0] * size
     for word in words:
         total = list(map(add, total, _direction(word, size)))

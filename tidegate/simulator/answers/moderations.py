@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tidegate.simulator.answers.counting import tokens_for
-from tidegate.simulator.answers.reply import Identity, Json, Reply
+from tidegate.simulator.answers.reply import AnswerIdentity, Json, SimulatedReply
 from tidegate.simulator.refusal import invalid
 
 _TEXT_ONLY = ("harassment", "harassment/threatening", "hate", "hate/threatening", "illicit", "illicit/violent",
@@ -13,14 +13,14 @@ _IMAGES_TOO = ("self-harm", "self-harm/intent", "self-harm/instructions", "sexua
 _FLAGGED_BY = {"violence": ("kill", "murder"), "hate": ("hate",), "harassment": ("stupid",), "self-harm": ("suicide",)}
 
 
-def reply(body: Mapping[str, Any], identity: Identity) -> Reply:
+def reply(body: Mapping[str, Any], identity: AnswerIdentity) -> SimulatedReply:
     """A verdict for each input; text and images given together are one input. Raises Refusal."""
     given = body.get("input")
     if not isinstance(given, str | list) or not given:
         raise invalid("Missing required parameter: 'input'.", param="input", code="missing_required_parameter")
     model = body.get("model") or "omni-moderation-latest"
-    answer = {"id": identity.named("modr-"), "model": model, "results": [_verdict(*one) for one in _inputs(given)]}
-    return Reply(body=answer, input_tokens=sum(tokens_for(model).count(text) for text, _ in _inputs(given)))
+    answer = {"id": identity.make_id("modr-"), "model": model, "results": [_verdict(*one) for one in _inputs(given)]}
+    return SimulatedReply(body=answer, input_tokens=sum(tokens_for(model).count(text) for text, _ in _inputs(given)))
 
 
 def _inputs(given: str | list[Any]) -> list[tuple[str, bool]]:

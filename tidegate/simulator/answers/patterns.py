@@ -23,10 +23,10 @@ def matching(pattern: str, random: Random) -> str:
 
     Look-arounds and back references are not: what comes out then may not match.
     """
-    return _Writer(pattern, random).alternatives()
+    return _PatternWriter(pattern, random).alternatives()
 
 
-class _Writer:
+class _PatternWriter:
     """Writes while it reads; each method leaves the position after what it read."""
 
     def __init__(self, pattern: str, random: Random) -> None:

@@ -7,21 +7,21 @@ from typing import Any
 
 import msgspec
 
-from tidegate.simulator.answers.counting import Tokens, tokens_for
+from tidegate.simulator.answers.counting import TokenCounter, tokens_for
 from tidegate.simulator.answers.schemas import example
 from tidegate.simulator.answers.words import prose
 from tidegate.simulator.refusal import invalid
 
-_DOES_NOT_SHAPE = {
+_IGNORED_PARAMETERS = {
     "background", "include", "logprobs", "max_completion_tokens", "max_output_tokens", "max_tokens", "metadata", "n",
     "prompt_cache_key", "prompt_cache_retention", "safety_identifier", "service_tier", "stop", "store", "stream",
     "stream_options", "top_logprobs", "user",
 }  # fmt: skip
 _EFFORT = {"none": 0, "minimal": 0, "low": 64, "medium": 128, "high": 256, "xhigh": 512, "max": 1024}
-_REASONS = re.compile(r"o\d|gpt-[5-9]")
-_TOOL_FRAME = 5
+_REASONING_MODEL = re.compile(r"o\d|gpt-[5-9]")
+_TOOL_FRAME_TOKENS = 5
 """Tokens that a tool's call takes beyond its arguments; OpenAI does not say how many."""
-_ECHO = 60
+_MAX_ECHO_LENGTH = 60
 """So many characters of the question are repeated at the start of the answer."""
 
 
@@ -33,19 +33,19 @@ class Tool(msgspec.Struct, frozen=True, kw_only=True):
     custom: bool = False
 
 
-class Question(msgspec.Struct, frozen=True, kw_only=True):
+class GenerationRequest(msgspec.Struct, frozen=True, kw_only=True):
     """All that shapes an answer."""
 
     seed: int
     model: str = "gpt-4o"
-    said: str
+    user_text: str
     """The last thing the user said."""
     input_tokens: int
     tool: Tool | None = None
     """The tool to call instead of speaking."""
     json: bool = False
     schema: Mapping[str, Any] | None = None
-    limit: int | None = None
+    max_tokens: int | None = None
     """Tokens, those of reasoning included."""
     stop: tuple[str, ...] = ()
     reasoning: int = 0
@@ -53,10 +53,10 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     tokens: int | None = None
 
 
-class Answer(msgspec.Struct, frozen=True, kw_only=True):
+class GeneratedAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """What is said: text, or a call of a tool with `text` as its argument."""
 
-    pieces: list[str]
+    token_texts: list[str]
     tool: Tool | None
     reasoning: int
     cut_short: bool
@@ -67,12 +67,12 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def text(self) -> str:
         """The pieces, joined."""
-        return "".join(self.pieces)
+        return "".join(self.token_texts)
 
     @property
     def unseen_tokens(self) -> int:
         """Tokens that are paid for, and are no part of the text."""
-        return self.reasoning + (_TOOL_FRAME if self.tool else 0)
+        return self.reasoning + (_TOOL_FRAME_TOKENS if self.tool else 0)
 
     @property
     def output_tokens(self) -> int:
@@ -80,59 +80,59 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
         return self.tokens + self.unseen_tokens
 
 
-def answer(question: Question, number: int = 0) -> Answer:
+def generate(question: GenerationRequest, number: int = 0) -> GeneratedAnswer:
     """The answer; `number` tells the choices of one request apart."""
     random = Random(question.seed + number)  # noqa: S311  # repeatable on purpose
     tokens = tokens_for(question.model)
-    pieces = _before_a_stop(_said(question, random, tokens), question.stop, tokens)
-    room = None if question.limit is None else max(0, question.limit - question.reasoning)
+    pieces = _until_stop(_generate_tokens(question, random, tokens), question.stop, tokens)
+    room = None if question.max_tokens is None else max(0, question.max_tokens - question.reasoning)
     kept = pieces[:room]
     while room is not None and tokens.count("".join(kept)) > room:  # a piece may be several tokens
         kept.pop()
-    return Answer(
-        pieces=kept,
+    return GeneratedAnswer(
+        token_texts=kept,
         tool=question.tool,
-        reasoning=question.reasoning if question.limit is None else min(question.reasoning, question.limit),
+        reasoning=question.reasoning if question.max_tokens is None else min(question.reasoning, question.max_tokens),
         cut_short=len(kept) < len(pieces),
         tokens=tokens.count("".join(kept)),
     )
 
 
-def _said(question: Question, random: Random, tokens: Tokens) -> list[str]:
+def _generate_tokens(question: GenerationRequest, random: Random, tokens: TokenCounter) -> list[str]:
     if question.tool is not None and not question.tool.custom:
-        return tokens.pieces(_json(example(question.tool.schema or {"type": "object"}, random)))
+        return tokens.split(_json(example(question.tool.schema or {"type": "object"}, random)))
     if question.json:
-        return tokens.pieces(_json(example(question.schema or {"type": "object", "required": ["answer"]}, random)))
-    return prose(f"You said: {question.said[:_ECHO]!r}.", random, question.tokens, tokens)
+        return tokens.split(_json(example(question.schema or {"type": "object", "required": ["answer"]}, random)))
+    return prose(f"You said: {question.user_text[:_MAX_ECHO_LENGTH]!r}.", random, question.tokens, tokens)
 
 
 def _json(value: Any) -> str:
     return msgspec.json.encode(value).decode()
 
 
-def _before_a_stop(pieces: list[str], stop: tuple[str, ...], tokens: Tokens) -> list[str]:
+def _until_stop(pieces: list[str], stop: tuple[str, ...], tokens: TokenCounter) -> list[str]:
     text = "".join(pieces)
     ends = [at for at in (text.find(word) for word in stop if word) if at >= 0]
-    return tokens.pieces(text[: min(ends)]) if ends else pieces
+    return tokens.split(text[: min(ends)]) if ends else pieces
 
 
-def shape_of(body: Mapping[str, Any]) -> dict[str, Any]:
+def answer_inputs(body: Mapping[str, Any]) -> dict[str, Any]:
     """The part of a request that decides what is answered."""
-    return {key: value for key, value in body.items() if key not in _DOES_NOT_SHAPE}
+    return {key: value for key, value in body.items() if key not in _IGNORED_PARAMETERS}
 
 
 def reasoning_tokens(model: str, effort: Any) -> int:
     """How long a model thinks; models that do not reason do not."""
-    if not _REASONS.match(model) or "chat" in model:
+    if not _REASONING_MODEL.match(model) or "chat" in model:
         return 0
     return _EFFORT.get(effort or "medium", _EFFORT["medium"])
 
 
-def chosen(tools: list[Tool], choice: Any, *, answered: bool) -> Tool | None:
+def choose_tool(tools: list[Tool], choice: Any, *, has_tool_output: bool) -> Tool | None:
     """The tool to call: the one named, else the first, unless the caller forbids it or has just run one."""
     if isinstance(choice, Mapping):
         return _named(tools, choice)
-    if not tools or choice == "none" or (choice != "required" and answered):
+    if not tools or choice == "none" or (choice != "required" and has_tool_output):
         return None
     return tools[0]
 

@@ -7,13 +7,13 @@ import msgspec
 Json = dict[str, Any]
 
 
-class Reply(msgspec.Struct, frozen=True, kw_only=True):
+class SimulatedReply(msgspec.Struct, frozen=True, kw_only=True):
     """A whole answer, and its events where it is to be streamed."""
 
     body: Json
     events: list[Json] | None = None
     """None for an answer in one piece."""
-    named: bool = False
+    named_events: bool = False
     """Whether each event names its type on an `event:` line, as the Responses API does."""
     input_tokens: int = 0
     cached_tokens: int = 0
@@ -23,7 +23,7 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True):
     """Of the output: those that are no text, such as reasoning."""
 
 
-class Identity(msgspec.Struct, frozen=True, kw_only=True):
+class AnswerIdentity(msgspec.Struct, frozen=True, kw_only=True):
     """What is new in each answer: its identifier's random part and the time."""
 
     digits: str
@@ -32,6 +32,6 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
     cached_tokens: int = 0
     """Tokens of the question that were seen before."""
 
-    def named(self, prefix: str, number: int = 0) -> str:
+    def make_id(self, prefix: str, number: int = 0) -> str:
         """An identifier; `number` tells several of one kind apart."""
         return f"{prefix}{self.digits}{number or ''}"

@@ -4,14 +4,22 @@ from collections.abc import Mapping
 from typing import Any
 
 from tidegate.simulator.answers.chat import served_tier, text_of, token_logprobs
-from tidegate.simulator.answers.counting import PRIMING, message_tokens, tokens_for
-from tidegate.simulator.answers.questions import Answer, Question, Tool, answer, chosen, reasoning_tokens, shape_of
-from tidegate.simulator.answers.reply import Identity, Json, Reply
+from tidegate.simulator.answers.counting import PRIMING_TOKENS, message_tokens, tokens_for
+from tidegate.simulator.answers.questions import (
+    GeneratedAnswer,
+    GenerationRequest,
+    Tool,
+    answer_inputs,
+    choose_tool,
+    generate,
+    reasoning_tokens,
+)
+from tidegate.simulator.answers.reply import AnswerIdentity, Json, SimulatedReply
 from tidegate.simulator.answers.words import seed_of
 from tidegate.simulator.refusal import invalid
 from tidegate.wire.responses import to_events
 
-_ECHOED: Json = {
+_ECHOED_DEFAULTS: Json = {
     "background": False, "frequency_penalty": 0.0, "instructions": None, "max_output_tokens": None,
     "max_tool_calls": None, "metadata": {}, "parallel_tool_calls": True, "presence_penalty": 0.0,
     "previous_response_id": None, "prompt_cache_key": None, "prompt_cache_retention": None,
@@ -21,7 +29,7 @@ _ECHOED: Json = {
 """What a Response repeats of its request, and what stands there when the request was silent."""
 
 
-def question_of(body: Mapping[str, Any], tokens: int | None) -> Question:
+def generation_request(body: Mapping[str, Any], tokens: int | None) -> GenerationRequest:
     """What a request asks. Raises Refusal."""
     asked = body.get("input")
     if asked is None and not any(body.get(name) for name in ("previous_response_id", "conversation", "prompt")):
@@ -29,15 +37,15 @@ def question_of(body: Mapping[str, Any], tokens: int | None) -> Question:
     items = [item for item in asked if isinstance(item, dict)] if isinstance(asked, list) else []
     tools = [_tool(tool) for tool in body.get("tools") or () if tool.get("type") in ("function", "custom")]
     form: Mapping[str, Any] = (body.get("text") or {}).get("format") or {}
-    return Question(
-        seed=seed_of(shape_of(body)),
+    return GenerationRequest(
+        seed=seed_of(answer_inputs(body)),
         model=body["model"],
-        said=asked if isinstance(asked, str) else _last_said(items),
+        user_text=asked if isinstance(asked, str) else _last_user_text(items),
         input_tokens=_input_tokens(body, items),
-        tool=chosen(tools, body.get("tool_choice"), answered=_answers_a_tool(items)),
+        tool=choose_tool(tools, body.get("tool_choice"), has_tool_output=_answers_a_tool(items)),
         json=form.get("type") in ("json_schema", "json_object"),
         schema=form.get("schema"),
-        limit=body.get("max_output_tokens"),
+        max_tokens=body.get("max_output_tokens"),
         reasoning=reasoning_tokens(body["model"], (body.get("reasoning") or {}).get("effort")),
         tokens=tokens,
     )
@@ -56,27 +64,27 @@ def _input_tokens(body: Mapping[str, Any], items: list[Json]) -> int:
     tokens = tokens_for(body["model"])
     said = [("system", body.get("instructions")), ("user", body.get("input"))]
     spoken = [{"role": role, "content": text} for role, text in said if isinstance(text, str)]
-    declared = tokens.of_json(body.get("tools")) + tokens.of_json(body.get("text"))
-    return PRIMING + declared + sum(message_tokens(item, tokens) for item in [*spoken, *items])
+    declared = tokens.count_json(body.get("tools")) + tokens.count_json(body.get("text"))
+    return PRIMING_TOKENS + declared + sum(message_tokens(item, tokens) for item in [*spoken, *items])
 
 
 def _answers_a_tool(items: list[Json]) -> bool:
     return bool(items) and str(items[-1].get("type")).endswith("_call_output")
 
 
-def _last_said(items: list[Json]) -> str:
+def _last_user_text(items: list[Json]) -> str:
     spoken = [item for item in items if item.get("role") == "user"] or items
     return text_of(spoken[-1].get("content")) if spoken else ""
 
 
-def reply(body: Mapping[str, Any], question: Question, identity: Identity) -> Reply:
+def reply(body: Mapping[str, Any], question: GenerationRequest, identity: AnswerIdentity) -> SimulatedReply:
     """The Response, and its events if they are asked for."""
-    said = answer(question)
+    said = generate(question)
     response = _response(body, question, said, identity)
-    return Reply(
+    return SimulatedReply(
         body=response,
-        events=to_events(response, cut=tokens_for(body["model"]).pieces) if body.get("stream") else None,
-        named=True,
+        events=to_events(response, cut=tokens_for(body["model"]).split) if body.get("stream") else None,
+        named_events=True,
         input_tokens=question.input_tokens,
         cached_tokens=identity.cached_tokens,
         output_tokens=said.output_tokens,
@@ -84,12 +92,14 @@ def reply(body: Mapping[str, Any], question: Question, identity: Identity) -> Re
     )
 
 
-def _response(body: Mapping[str, Any], question: Question, said: Answer, identity: Identity) -> Json:
-    echoed = {key: default if body.get(key) is None else body[key] for key, default in _ECHOED.items()}
+def _response(
+    body: Mapping[str, Any], question: GenerationRequest, said: GeneratedAnswer, identity: AnswerIdentity
+) -> Json:
+    echoed = {key: default if body.get(key) is None else body[key] for key, default in _ECHOED_DEFAULTS.items()}
     reasons = reasoning_tokens(body["model"], None) > 0
     asked: Mapping[str, Any] = body.get("reasoning") or {}
     return {
-        "id": identity.named("resp_"),
+        "id": identity.make_id("resp_"),
         "object": "response",
         "created_at": int(identity.now),
         "status": "incomplete" if said.cut_short else "completed",
@@ -99,11 +109,11 @@ def _response(body: Mapping[str, Any], question: Question, said: Answer, identit
         "model": body["model"],
         "output": _output(body, said, identity),
         **echoed,
-        "tools": [_tool_shown(tool) for tool in echoed["tools"]],
+        "tools": [_tool_config(tool) for tool in echoed["tools"]],
         "conversation": _conversation(body.get("conversation")),
         "reasoning": {"effort": "medium" if reasons else None, "summary": None, **asked},
         "service_tier": served_tier(body.get("service_tier")),
-        "text": _text_shown(body.get("text") or {}),
+        "text": _text_config(body.get("text") or {}),
         "usage": {
             "input_tokens": question.input_tokens,
             "input_tokens_details": {"cached_tokens": identity.cached_tokens, "cache_write_tokens": 0},
@@ -114,14 +124,14 @@ def _response(body: Mapping[str, Any], question: Question, said: Answer, identit
     }
 
 
-def _text_shown(text: Json) -> Json:
+def _text_config(text: Json) -> Json:
     form = text.get("format") or {"type": "text"}
     if form.get("type") == "json_schema":
         form = {"description": None, "strict": False, **form}
     return {"verbosity": "medium", **text, "format": form}
 
 
-def _tool_shown(tool: Json) -> Json:
+def _tool_config(tool: Json) -> Json:
     if tool.get("type") != "function":
         return tool
     return {"description": None, "parameters": None, "strict": True, **tool}
@@ -133,31 +143,31 @@ def _conversation(given: Any) -> Json | None:
     return {"id": given["id"]} if isinstance(given, dict) and "id" in given else None
 
 
-def _output(body: Mapping[str, Any], said: Answer, identity: Identity) -> list[Json]:
-    items = [_thoughts(body, identity)] if said.reasoning else []
+def _output(body: Mapping[str, Any], said: GeneratedAnswer, identity: AnswerIdentity) -> list[Json]:
+    items = [_reasoning_item(body, identity)] if said.reasoning else []
     status = "incomplete" if said.cut_short else "completed"
     if said.tool is not None:
         items.append(_call(said, said.tool, identity, status))
-    elif said.pieces or not said.cut_short:
+    elif said.token_texts or not said.cut_short:
         shown = "message.output_text.logprobs" in (body.get("include") or ())
-        logprobs = token_logprobs(said.pieces, body.get("top_logprobs")) if shown else []
+        logprobs = token_logprobs(said.token_texts, body.get("top_logprobs")) if shown else []
         part = {"type": "output_text", "text": said.text, "annotations": [], "logprobs": logprobs}
-        message = {"id": identity.named("msg_"), "type": "message", "role": "assistant", "status": status}
+        message = {"id": identity.make_id("msg_"), "type": "message", "role": "assistant", "status": status}
         items.append({**message, "content": [part]})
     return items
 
 
-def _thoughts(body: Mapping[str, Any], identity: Identity) -> Json:
+def _reasoning_item(body: Mapping[str, Any], identity: AnswerIdentity) -> Json:
     summarised = (body.get("reasoning") or {}).get("summary") is not None
     summary = [{"type": "summary_text", "text": "**Watching the tide**\n\nThe water comes and goes."}]
-    item: Json = {"id": identity.named("rs_"), "type": "reasoning", "summary": summary if summarised else []}
+    item: Json = {"id": identity.make_id("rs_"), "type": "reasoning", "summary": summary if summarised else []}
     if "reasoning.encrypted_content" in (body.get("include") or ()):
         item["encrypted_content"] = f"gAAAA{identity.digits}"
     return item
 
 
-def _call(said: Answer, tool: Tool, identity: Identity, status: str) -> Json:
-    call = {"call_id": identity.named("call_"), "name": tool.name, "status": status}
+def _call(said: GeneratedAnswer, tool: Tool, identity: AnswerIdentity, status: str) -> Json:
+    call = {"call_id": identity.make_id("call_"), "name": tool.name, "status": status}
     if tool.custom:
-        return {"id": identity.named("ctc_"), "type": "custom_tool_call", "input": said.text, **call}
-    return {"id": identity.named("fc_"), "type": "function_call", "arguments": said.text, **call}
+        return {"id": identity.make_id("ctc_"), "type": "custom_tool_call", "input": said.text, **call}
+    return {"id": identity.make_id("fc_"), "type": "function_call", "arguments": said.text, **call}

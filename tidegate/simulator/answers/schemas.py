@@ -26,10 +26,10 @@ _WORDS = ("tide", "moon", "gate", "river", "shore", "harbour", "salt", "wind")
 
 def example(schema: Mapping[str, Any], random: Random) -> Any:
     """A value that is valid against `schema`: JSON Schema as OpenAI's structured outputs support it, and some more."""
-    return _Writer(schema, random).value(schema, 0)
+    return _SchemaWriter(schema, random).value(schema, 0)
 
 
-class _Writer:
+class _SchemaWriter:
     def __init__(self, root: Mapping[str, Any], random: Random) -> None:
         self._root = root
         self._random = random

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from tidegate.simulator.answers.counting import Tokens
+from tidegate.simulator.answers.counting import TokenCounter
 
 _VOCABULARY = """
 the tide water moon gate river sea comes goes slow again before after under over wide quiet harbour falls boat
@@ -18,9 +18,9 @@ _SENTENCE = 9
 """About so many words stand before a full stop."""
 
 
-def prose(opening: str, random: Random, length: int | None, tokens: Tokens) -> list[str]:
+def prose(opening: str, random: Random, length: int | None, tokens: TokenCounter) -> list[str]:
     """The pieces of an answer that begins with `opening`; `length` None lets chance decide."""
-    pieces = tokens.pieces(opening)
+    pieces = tokens.split(opening)
     wanted = len(pieces) + 12 + random.randrange(24) if length is None else length
     while len(pieces) < wanted:
         pieces.append(_next(pieces, random))

@@ -8,8 +8,8 @@ from typing import Any
 
 import msgspec
 
-from tidegate.core.errors import ClientGone
-from tidegate.simulator.billing.tariff import Tariff, Used
+from tidegate.core.errors import ClientDisconnected
+from tidegate.simulator.billing.tariff import Tariff, TokenUsage
 
 LAST_REQUESTS = 100
 """So many of the last requests are shown one by one with the figures."""
@@ -17,7 +17,7 @@ _MOST_KEYS = 1000
 """So many keys are billed apart; further ones in the total only."""
 
 
-class Call(msgspec.Struct, kw_only=True):
+class BilledCall(msgspec.Struct, kw_only=True):
     """One request; it is filled in as it becomes known."""
 
     id: str
@@ -44,7 +44,7 @@ class Call(msgspec.Struct, kw_only=True):
     cost_nanos: int | None = 0
     """What it is charged; None where the model has no price."""
 
-    def charge(self, used: Used, tariff: Tariff) -> None:
+    def charge(self, used: TokenUsage, tariff: Tariff) -> None:
         """Put down what was used, and what that costs."""
         self.input_tokens, self.cached_tokens, self.output_tokens = used.input, used.cached, used.output
         self.cost_nanos = tariff.nanos(self.model or "", used)
@@ -60,7 +60,7 @@ class Call(msgspec.Struct, kw_only=True):
         self.body_sha256 = hashlib.sha256(body).hexdigest()
 
 
-class Tally:
+class CallCounters:
     """Counters of calls."""
 
     def __init__(self) -> None:
@@ -72,7 +72,7 @@ class Tally:
         self._cost_nanos = 0
         self._unpriced = 0
 
-    def end(self, call: Call) -> None:
+    def end(self, call: BilledCall) -> None:
         """Count a call that is over."""
         self._ends[call.end] += 1
         if call.fault:
@@ -105,13 +105,13 @@ class Bill:
 
     def reset(self) -> None:
         """Everything to zero; a call that is in flight is forgotten."""
-        self._all = Tally()
-        self._by_key: dict[str, Tally] = {}
+        self._all = CallCounters()
+        self._by_key: dict[str, CallCounters] = {}
         self._open: set[int] = set()
-        self._last: deque[Call] = deque(maxlen=self._remember)
+        self._last: deque[BilledCall] = deque(maxlen=self._remember)
 
     @contextmanager
-    def call(self, call: Call) -> Iterator[Call]:
+    def call(self, call: BilledCall) -> Iterator[BilledCall]:
         """Keep the bill of one call from its headers to its last byte."""
         self._open.add(id(call))
         self._last.append(call)
@@ -120,24 +120,24 @@ class Bill:
         try:
             yield call
             call.end = "served" if call.end == "in_flight" else call.end
-        except ClientGone:
+        except ClientDisconnected:
             call.end = "cancelled"
         finally:
             call.end = "broken" if call.end == "in_flight" else call.end
             self._close(call)
 
-    def _close(self, call: Call) -> None:
+    def _close(self, call: BilledCall) -> None:
         if id(call) not in self._open:
             return  # a reset forgot it
         self._open.discard(id(call))
         for tally in self._tallies(call):
             tally.end(call)
 
-    def _tallies(self, call: Call) -> list[Tally]:
+    def _tallies(self, call: BilledCall) -> list[CallCounters]:
         key = call.key_ends
         if key is None or (key not in self._by_key and len(self._by_key) >= _MOST_KEYS):
             return [self._all]
-        return [self._all, self._by_key.setdefault(key, Tally())]
+        return [self._all, self._by_key.setdefault(key, CallCounters())]
 
     def figures(self) -> dict[str, Any]:
         """All of it, ready for JSON."""
@@ -148,6 +148,6 @@ class Bill:
             "requests": self.remembered()[-LAST_REQUESTS:],
         }
 
-    def remembered(self) -> list[Call]:
+    def remembered(self) -> list[BilledCall]:
         """Each of the last requests."""
         return list(self._last)

@@ -11,16 +11,16 @@ A stream that fails before its first word is refused, too.
 from collections.abc import Mapping
 
 from tidegate.simulator.answers.counting import tokens_for
-from tidegate.simulator.answers.reply import Json, Reply
-from tidegate.simulator.billing.tariff import NOTHING, Used
+from tidegate.simulator.answers.reply import Json, SimulatedReply
+from tidegate.simulator.billing.tariff import NO_TOKENS, TokenUsage
 
-_SPOKEN = ("content", "refusal")
+_TEXT_FIELDS = ("content", "refusal")
 
 
 class Meter:
     """Counts one call's tokens as they come to be."""
 
-    def __init__(self, model: str, reply: Reply) -> None:
+    def __init__(self, model: str, reply: SimulatedReply) -> None:
         """`reply` is what will be answered, if nothing comes between."""
         self._model = model
         self._reply = reply
@@ -30,33 +30,33 @@ class Meter:
         self._share = 0.0
 
     @property
-    def spoke(self) -> bool:
+    def has_output(self) -> bool:
         """Whether a stream has begun to say anything."""
         return bool(self._texts)
 
-    def read(self) -> None:
+    def count_input(self) -> None:
         """The prompt was read."""
         self._read = True
 
-    def refused(self) -> None:
+    def clear_input(self) -> None:
         """It was not, after all."""
         self._read = False
 
-    def wrote(self, share: float = 1.0) -> None:
+    def count_share(self, share: float = 1.0) -> None:
         """So much of the answer is written, however it is sent."""
         self._share = max(self._share, min(1.0, share))
 
-    def said(self, event: Json) -> None:
+    def count_event(self, event: Json) -> None:
         """One event of a stream is written."""
         for place, text in _texts(event):
             self._texts.setdefault(place, []).append(text)
 
-    def used(self) -> Used:
+    def usage(self) -> TokenUsage:
         """The tokens so far."""
         if not self._read:
-            return NOTHING
+            return NO_TOKENS
         reply = self._reply
-        return Used(input=reply.input_tokens, cached=reply.cached_tokens, output=self._output())
+        return TokenUsage(input=reply.input_tokens, cached=reply.cached_tokens, output=self._output())
 
     def _output(self) -> int:
         if self._share or not self._texts:
@@ -75,14 +75,14 @@ def _texts(event: Json) -> list[tuple[tuple[int, int], str]]:
     return [
         ((choice["index"], number), text)
         for choice in event["choices"]
-        for number, text in enumerate(_spoken(choice["delta"]))
+        for number, text in enumerate(_delta_texts(choice["delta"]))
         if text
     ]
 
 
-def _spoken(delta: Mapping[str, Json]) -> list[str]:
+def _delta_texts(delta: Mapping[str, Json]) -> list[str]:
     """A delta's texts, each at a place of its own: content, refusal, and the arguments of the first tool call."""
-    texts = [str(delta.get(name) or "") for name in _SPOKEN]
+    texts = [str(delta.get(name) or "") for name in _TEXT_FIELDS]
     for call in delta.get("tool_calls") or ():
         called = call.get("function") or call.get("custom") or {}  # type: ignore[attr-defined]  # JSON
         texts.append(called.get("arguments") or called.get("input") or "")

@@ -23,7 +23,7 @@ class Price(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     output: str = "0"
 
 
-class Used(msgspec.Struct, frozen=True, kw_only=True):
+class TokenUsage(msgspec.Struct, frozen=True, kw_only=True):
     """Tokens that a call is charged for."""
 
     input: int = 0
@@ -32,7 +32,7 @@ class Used(msgspec.Struct, frozen=True, kw_only=True):
     output: int = 0
 
 
-NOTHING = Used()
+NO_TOKENS = TokenUsage()
 
 
 class Tariff:
@@ -41,7 +41,7 @@ class Tariff:
     def __init__(self, prices: Mapping[str, Price]) -> None:
         self._prices = prices
 
-    def nanos(self, model: str, used: Used) -> int | None:
+    def nanos(self, model: str, used: TokenUsage) -> int | None:
         """What tokens cost, rounded half up; None for a model without a price."""
         price = self._prices.get(model) or self._prices.get(_DATE.sub("", model))
         if price is None:

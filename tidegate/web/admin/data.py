@@ -6,44 +6,58 @@ from fastapi import Query
 from starlette.responses import StreamingResponse
 
 from tidegate.auth.project_store import ProjectStore
-from tidegate.conversations.storage.export import Export
-from tidegate.conversations.storage.search import Searcher
-from tidegate.core.errors import NoSuchProject
-from tidegate.pipeline.erasure import Forgetting
-from tidegate.web.admin.data_schemas import ExportAsked, ForgetAsked, ForgetShown, FoundPage, FoundShown, SearchAsked
+from tidegate.conversations.storage.export import ConversationExport
+from tidegate.conversations.storage.search import ConversationSearch
+from tidegate.core.errors import ProjectNotFound
+from tidegate.pipeline.erasure import EndUserErasure
+from tidegate.web.admin.data_schemas import (
+    EraseEndUserRequest,
+    ErasureView,
+    ExportQuery,
+    MessagePage,
+    MessageSearchQuery,
+    MessageView,
+)
 
 
-class JsonLines(StreamingResponse):
+class JsonLinesResponse(StreamingResponse):
     """A JSON object a line."""
 
     media_type = "application/jsonl"
 
 
-class DataDesk:
+class DataHandlers:
     """Searches all projects, exports one or an end user of it, and forgets end users."""
 
-    def __init__(self, *, projects: ProjectStore, searcher: Searcher, export: Export, forgetting: Forgetting) -> None:
+    def __init__(
+        self,
+        *,
+        projects: ProjectStore,
+        searcher: ConversationSearch,
+        export: ConversationExport,
+        erasure: EndUserErasure,
+    ) -> None:
         self._projects = projects
         self._searcher = searcher
         self._export = export
-        self._forgetting = forgetting
+        self._erasure = erasure
 
-    async def search(self, asked: Annotated[SearchAsked, Query()]) -> FoundPage:
+    async def search(self, query: Annotated[MessageSearchQuery, Query()]) -> MessagePage:
         """Find messages by their words, the newest first."""
-        return FoundPage(data=[FoundShown.of(found) for found in await self._searcher.find(asked.search())])
+        return MessagePage(data=[MessageView.of(found) for found in await self._searcher.find(query.to_search())])
 
-    async def export(self, asked: Annotated[ExportAsked, Query()]) -> JsonLines:
+    async def export(self, query: Annotated[ExportQuery, Query()]) -> JsonLinesResponse:
         """Give all that is stored of a project or an end user, a JSON object a line."""
-        await self._known(asked.project)
-        return JsonLines(self._export.lines(asked.project, asked.end_user))
+        await self._require_project(query.project)
+        return JsonLinesResponse(self._export.lines(query.project, query.end_user))
 
-    async def forget(self, asked: ForgetAsked) -> ForgetShown:
+    async def erase_end_user(self, request: EraseEndUserRequest) -> ErasureView:
         """Erase what is known of an end user, everywhere; of the ledger only their name."""
-        await self._known(asked.project)
-        act = self._forgetting.count if asked.dry_run else self._forgetting.forget
-        found = await act(asked.project, asked.end_user)
-        return ForgetShown.model_validate({**asked.model_dump(), **found})
+        await self._require_project(request.project)
+        act = self._erasure.count if request.dry_run else self._erasure.erase
+        found = await act(request.project, request.end_user)
+        return ErasureView.model_validate({**request.model_dump(), **found})
 
-    async def _known(self, project: str) -> None:
+    async def _require_project(self, project: str) -> None:
         if await self._projects.get(project) is None:
-            raise NoSuchProject(f"There is no project {project!r}; `GET /admin/v1/projects` lists them.")
+            raise ProjectNotFound(f"There is no project {project!r}; `GET /admin/v1/projects` lists them.")

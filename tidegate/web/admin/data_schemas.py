@@ -5,36 +5,38 @@ from typing import Annotated, Self
 from msgspec.structs import asdict
 from pydantic import AwareDatetime, Field
 
-from tidegate.conversations.storage.search import MARK, UNMARK, Found, Search
-from tidegate.web.admin.schemas import Name, ProjectName, Shape
+from tidegate.conversations.storage.search import MATCH_END, MATCH_START, SearchHit, SearchQuery
+from tidegate.web.admin.schemas import Name, ProjectName, Schema
 
-MOST_FOUND = 100
-_LONGEST_WORDS = 1000
+MAX_RESULTS = 100
+_MAX_WORDS_LENGTH = 1000
 
 EndUser = Annotated[str, Field(min_length=1, max_length=256, description="As the calls named them.")]
 
 
-class SearchAsked(Shape):
+class MessageSearchQuery(Schema):
     """Which messages to look for."""
 
     words: Annotated[
-        str, Field(min_length=1, max_length=_LONGEST_WORDS, description='All of them; "a phrase", or, -without.')
+        str, Field(min_length=1, max_length=_MAX_WORDS_LENGTH, description='All of them; "a phrase", or, -without.')
     ]
     project: Name | None = None
     end_user: EndUser | None = None
     before: Annotated[AwareDatetime | None, Field(strict=False, description="Said before.")] = None
-    limit: Annotated[int, Field(ge=1, le=MOST_FOUND, strict=False)] = 20
+    limit: Annotated[int, Field(ge=1, le=MAX_RESULTS, strict=False)] = 20
 
-    def search(self) -> Search:
+    def to_search(self) -> SearchQuery:
         """The same for the searcher."""
         before = None if self.before is None else self.before.timestamp()
-        return Search(words=self.words, project=self.project, end_user=self.end_user, before=before, limit=self.limit)
+        return SearchQuery(
+            words=self.words, project=self.project, end_user=self.end_user, before=before, limit=self.limit
+        )
 
 
-class FoundShown(Shape):
+class MessageView(Schema):
     """A message that was found."""
 
-    at: float = Field(description="Unix seconds.")
+    created_at: float = Field(description="Unix seconds.")
     project: str
     conversation: str = Field(description="A conversation, a chain of responses, or a stored completion.")
     turn: str | None = Field(description="The response or completion that it belongs to.")
@@ -45,26 +47,26 @@ class FoundShown(Shape):
     excerpt: str = Field(description="What was found stands between ** and **.")
 
     @classmethod
-    def of(cls, found: Found) -> Self:
+    def of(cls, found: SearchHit) -> Self:
         """The message."""
-        marked = found.excerpt.replace(MARK, "**").replace(UNMARK, "**")
+        marked = found.excerpt.replace(MATCH_START, "**").replace(MATCH_END, "**")
         return cls.model_validate({**asdict(found), "excerpt": marked})
 
 
-class FoundPage(Shape):
+class MessagePage(Schema):
     """Messages, the newest first. Ask for more with `before` and the last one's `at`."""
 
-    data: list[FoundShown]
+    data: list[MessageView]
 
 
-class ExportAsked(Shape):
+class ExportQuery(Schema):
     """Whose data to export."""
 
     project: ProjectName
     end_user: EndUser | None = None
 
 
-class ForgetAsked(Shape):
+class EraseEndUserRequest(Schema):
     """Whom to forget."""
 
     project: ProjectName
@@ -72,7 +74,7 @@ class ForgetAsked(Shape):
     dry_run: bool = Field(default=False, description="Only tell what there is.")
 
 
-class ForgetShown(Shape):
+class ErasureView(Schema):
     """What there was of an end user; all of it is gone, unless it was a dry run."""
 
     project: str

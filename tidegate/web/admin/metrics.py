@@ -8,71 +8,75 @@ from fastapi.responses import PlainTextResponse
 from fastapi.security import HTTPBearer
 from pydantic import Field
 
-from tidegate.auth.key_cache import KeyRing
+from tidegate.auth.key_cache import ApiKeyCache
 from tidegate.core.ids import IdSource
-from tidegate.monitoring.counters import Gauge, added
+from tidegate.monitoring.counters import Gauge, sum_of
 from tidegate.monitoring.prometheus import CONTENT_TYPE, exposition
-from tidegate.monitoring.worker_metrics import Workers
-from tidegate.web.admin.schemas import Shape
+from tidegate.monitoring.worker_metrics import WorkerMetrics
+from tidegate.web.admin.schemas import Schema
 
-Far = Callable[[], Awaitable[tuple[Gauge, ...]]]
+ReadSharedGauges = Callable[[], Awaitable[tuple[Gauge, ...]]]
 
 
-class SampleShape(Shape):
+class SampleView(Schema):
     """One figure."""
 
     value: float
     labels: dict[str, str]
 
 
-class GaugeShape(Shape):
+class GaugeView(Schema):
     """How something stands."""
 
     name: str
     help: str
-    samples: list[SampleShape]
+    samples: list[SampleView]
 
     @classmethod
     def of(cls, gauge: Gauge) -> Self:
         """The gauge."""
-        samples = [SampleShape(value=sample.value, labels=sample.labels) for sample in gauge.samples]
+        samples = [SampleView(value=sample.value, labels=sample.labels) for sample in gauge.samples]
         return cls(name=gauge.name, help=gauge.help, samples=samples)
 
 
-class FailuresShape(Shape):
+class FailuresView(Schema):
     """What `/metrics` shows, as JSON."""
 
     failures: dict[str, dict[str, int]] = Field(description="Calls that failed, by the error's name, then by route.")
-    own_parts: dict[str, int] = Field(description="What befell the gateway's own parts.")
-    gauges: list[GaugeShape] = Field(description="How things stand; of the process that answers.")
+    internal_events: dict[str, int] = Field(description="What befell the gateway's own parts.")
+    gauges: list[GaugeView] = Field(description="How things stand; of the process that answers.")
 
 
-class MetricsDesk:
+class MetricsHandlers:
     """Shows the figures of this gateway's processes."""
 
-    def __init__(self, workers: Workers, far: Far) -> None:
+    def __init__(self, workers: WorkerMetrics, read_shared_gauges: ReadSharedGauges) -> None:
         """`far` reads the figures that all gateways share."""
         self._workers = workers
-        self._far = far
+        self._read_shared_gauges = read_shared_gauges
 
-    async def failures(self) -> FailuresShape:
+    async def failures(self) -> FailuresView:
         """Show what failed, what befell the gateway's own parts, and how things stand."""
-        counted = added((await self._workers.read()).values())
-        gauges = [GaugeShape.of(gauge) for gauge in (*self._workers.mine().gauges, *await self._far())]
-        return FailuresShape(failures=counted.failures, own_parts=counted.own_parts, gauges=gauges)
+        counted = sum_of((await self._workers.read_all()).values())
+        gauges = [
+            GaugeView.of(gauge) for gauge in (*self._workers.read_own().gauges, *await self._read_shared_gauges())
+        ]
+        return FailuresView(failures=counted.failures, internal_events=counted.internal_events, gauges=gauges)
 
-    async def page(self) -> str:
+    async def prometheus_text(self) -> str:
         """The same for Prometheus, of each worker."""
-        return exposition(await self._workers.read(), await self._far())
+        return exposition(await self._workers.read_all(), await self._read_shared_gauges())
 
 
-def add_metrics(api: FastAPI, ring: KeyRing, desk: MetricsDesk, *, open_to_all: bool, ids: IdSource) -> None:
+def add_metrics(api: FastAPI, api_keys: ApiKeyCache, handlers: MetricsHandlers, *, public: bool, ids: IdSource) -> None:
     """`/metrics`, for admin keys; `open_to_all` lets scrapers without a key see it."""
 
     async def metrics(request: Request) -> Response:
-        if not open_to_all:
-            await ring.admin(request.headers.get("authorization", ""))
-        return Response(await desk.page(), headers={"x-request-id": ids("req_")}, media_type=CONTENT_TYPE)
+        if not public:
+            await api_keys.admin(request.headers.get("authorization", ""))
+        return Response(
+            await handlers.prometheus_text(), headers={"x-request-id": ids("req_")}, media_type=CONTENT_TYPE
+        )
 
     bearer = HTTPBearer(auto_error=False, description="A key made by `tidegate keys create --admin`")
     api.add_api_route(
@@ -81,5 +85,5 @@ def add_metrics(api: FastAPI, ring: KeyRing, desk: MetricsDesk, *, open_to_all: 
         methods=["GET"],
         response_class=PlainTextResponse,
         summary="Counters and gauges, as Prometheus reads them",
-        dependencies=[] if open_to_all else [Security(bearer)],
+        dependencies=[] if public else [Security(bearer)],
     )

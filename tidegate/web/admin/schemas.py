@@ -7,17 +7,17 @@ from msgspec import UNSET
 from msgspec.structs import asdict
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from tidegate.auth.grants import LONGEST_RETENTION, MOST_COUNT, KeyChange, LimitsChange, ProjectChange
+from tidegate.auth.grants import MAX_COUNT, MAX_RETENTION_DAYS, KeyChange, LimitsChange, ProjectChange
 from tidegate.auth.key_store import KeyRecord
 from tidegate.auth.project_store import ProjectRecord
 from tidegate.background.job_store import OpenJob
 from tidegate.core.money import nanos_of
 from tidegate.core.values import Limits, Priority
-from tidegate.limits.budget_report import Budget, Budgets
+from tidegate.limits.budget_report import Budget, BudgetListing
 from tidegate.metering.usage_report import UsageRow, usd
-from tidegate.queue.report import Lane
+from tidegate.queue.report import LaneStatus
 
-MOST_LISTED = 1000
+MAX_LISTED = 1000
 """Entries in one page."""
 
 
@@ -27,16 +27,16 @@ def _printable(text: str) -> str:
     return text
 
 
-def _exact(text: str) -> str:
+def _exact_usd(text: str) -> str:
     nanos_of(text)
     return text
 
 
 Name = Annotated[str, Field(max_length=200), AfterValidator(_printable)]
 ProjectName = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_printable)]
-Count = Annotated[int, Field(ge=0, le=MOST_COUNT)]
-Usd = Annotated[str, AfterValidator(_exact), Field(examples=["1.00", "0.000001"])]
-Moment = Annotated[float, Field(ge=0, le=253_402_300_799, description="Unix seconds.")]
+Count = Annotated[int, Field(ge=0, le=MAX_COUNT)]
+Usd = Annotated[str, AfterValidator(_exact_usd), Field(examples=["1.00", "0.000001"])]
+UnixTime = Annotated[float, Field(ge=0, le=253_402_300_799, description="Unix seconds.")]
 PriorityName = Literal["high", "normal", "low"]
 
 
@@ -50,7 +50,7 @@ class UnknownField(ValueError):
         super().__init__(f"{field} is unknown, {hint}")
 
 
-class Shape(BaseModel):
+class Schema(BaseModel):
     """Refuses what it does not know, and says what was probably meant."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
@@ -66,7 +66,7 @@ class Shape(BaseModel):
         return given
 
 
-class LimitsShape(Shape):
+class LimitsSchema(Schema):
     """Limits; null is no limit, 0 is nothing at all. Days and months are UTC."""
 
     rpm: Count | None = Field(default=None, description="Requests per minute.")
@@ -88,75 +88,75 @@ class LimitsShape(Shape):
             budget_month_usd=_usd(limits.budget_month),
         )
 
-    def change(self) -> LimitsChange:
+    def to_change(self) -> LimitsChange:
         """What was said of limits; of the others nothing changes."""
         said = {name.removesuffix("_usd"): getattr(self, name) for name in self.model_fields_set}
         return LimitsChange(**{name: nanos_of(it) if isinstance(it, str) else it for name, it in said.items()})
 
 
-class KeyAsked(Shape):
+class NewKeyRequest(Schema):
     """A key to make."""
 
     project: ProjectName
     name: Name = ""
-    expires_at: Moment | None = None
+    expires_at: UnixTime | None = None
     admin: bool = Field(default=False, description="It administers the gateway, and asks no model anything.")
-    limits: LimitsShape = LimitsShape()
+    limits: LimitsSchema = LimitsSchema()
     priority: PriorityName | None = Field(default=None, description="null: the project's.")
     models: list[ProjectName] = Field(default=[], max_length=100, description="Those it may name; empty for all.")
 
-    def granted(self) -> KeyChange:
+    def to_grants(self) -> KeyChange:
         """What it is granted."""
         return KeyChange(
-            limits=self.limits.change(), priority=_priority(self.priority), models=tuple(dict.fromkeys(self.models))
+            limits=self.limits.to_change(), priority=_priority(self.priority), models=tuple(dict.fromkeys(self.models))
         )
 
 
-class KeyChanges(Shape):
+class KeyUpdateRequest(Schema):
     """What to change of a key: only what is named."""
 
     name: Name = ""
-    expires_at: Moment | None = Field(default=None, description="Unix seconds; null for never.")
-    limits: LimitsShape = LimitsShape()
+    expires_at: UnixTime | None = Field(default=None, description="Unix seconds; null for never.")
+    limits: LimitsSchema = LimitsSchema()
     priority: PriorityName | None = Field(default=None, description="null: the project's.")
     models: list[ProjectName] = Field(default=[], max_length=100, description="Those it may name; empty for all.")
 
-    def change(self) -> KeyChange:
+    def to_change(self) -> KeyChange:
         """The same for the store."""
         said = self.model_fields_set
         return KeyChange(
             name=self.name if "name" in said else UNSET,
             expires_at=self.expires_at if "expires_at" in said else UNSET,
-            limits=self.limits.change(),
+            limits=self.limits.to_change(),
             priority=_priority(self.priority) if "priority" in said else UNSET,
             models=tuple(dict.fromkeys(self.models)) if "models" in said else UNSET,
         )
 
 
-class ProjectChanges(Shape):
+class ProjectUpdateRequest(Schema):
     """What to change of a project: only what is named."""
 
-    limits: LimitsShape = LimitsShape()
-    user_limits: LimitsShape = Field(default=LimitsShape(), description="Of each end user.")
+    limits: LimitsSchema = LimitsSchema()
+    user_limits: LimitsSchema = Field(default=LimitsSchema(), description="Of each end user.")
     priority: PriorityName | None = Field(default=None, description="null: normal.")
     retention_days: int | None = Field(
         default=None,
         ge=1,
-        le=LONGEST_RETENTION,
+        le=MAX_RETENTION_DAYS,
         description="How long what is stored from now on is kept; null: for ever.",
     )
 
-    def change(self) -> ProjectChange:
+    def to_change(self) -> ProjectChange:
         """The same for the store."""
         return ProjectChange(
-            limits=self.limits.change(),
-            user_limits=self.user_limits.change(),
+            limits=self.limits.to_change(),
+            user_limits=self.user_limits.to_change(),
             priority=_priority(self.priority) if "priority" in self.model_fields_set else UNSET,
             retention_days=self.retention_days if "retention_days" in self.model_fields_set else UNSET,
         )
 
 
-class KeyShown(Shape):
+class KeyView(Schema):
     """A key; of its secret only the last four characters. Times are in Unix seconds."""
 
     id: str
@@ -168,7 +168,7 @@ class KeyShown(Shape):
     created_at: float
     expires_at: float | None
     revoked_at: float | None
-    limits: LimitsShape
+    limits: LimitsSchema
     priority: PriorityName | None
     models: list[str]
 
@@ -177,37 +177,37 @@ class KeyShown(Shape):
         """The key, as it stands at `now`."""
         shown = {
             "state": record.state(now),
-            "limits": LimitsShape.of(record.limits),
+            "limits": LimitsSchema.of(record.limits),
             "priority": _label(record.priority),
             "models": list(record.models),
         }
         return cls.model_validate({**asdict(record), **shown, **more})
 
 
-class NewKeyShown(KeyShown):
+class NewKeyView(KeyView):
     """A key just made: the only time that `key` itself is shown."""
 
     key: str
 
 
-class ProjectShown(Shape):
+class ProjectView(Schema):
     """A project."""
 
     name: str
     created_at: float
-    limits: LimitsShape
-    user_limits: LimitsShape
+    limits: LimitsSchema
+    user_limits: LimitsSchema
     priority: PriorityName | None
     retention_days: int | None = Field(description="How long what is stored is kept; null: for ever.")
 
     @classmethod
     def of(cls, record: ProjectRecord) -> Self:
         """The project."""
-        limits = {"limits": LimitsShape.of(record.limits), "user_limits": LimitsShape.of(record.user_limits)}
+        limits = {"limits": LimitsSchema.of(record.limits), "user_limits": LimitsSchema.of(record.user_limits)}
         return cls.model_validate({**asdict(record), **limits, "priority": _label(record.priority)})
 
 
-class BudgetShown(Shape):
+class BudgetView(Schema):
     """One budget of one UTC day or month."""
 
     kind: Literal["all", "project", "key", "user"]
@@ -217,9 +217,9 @@ class BudgetShown(Shape):
     user: str | None
     period: Literal["day", "month"]
     spent_usd: str
-    held_usd: str = Field(description="What calls under way may still cost.")
+    reserved_usd: str = Field(description="What calls under way may still cost.")
     budget_usd: str | None = Field(description="null: spending is counted and never stopped.")
-    share: float | None = Field(description="Of the budget, what is spent or held; 1 is all of it.")
+    used_ratio: float | None = Field(description="Of the budget, what is spent or held; 1 is all of it.")
     renews_at: float = Field(description="Unix seconds.")
 
     @classmethod
@@ -234,15 +234,15 @@ class BudgetShown(Shape):
                 "user": budget.user,
                 "period": budget.period,
                 "spent_usd": usd(budget.spent),
-                "held_usd": usd(budget.held),
+                "held_usd": usd(budget.reserved),
                 "budget_usd": _usd(budget.budget),
-                "share": None if budget.share is None else round(budget.share, 6),
+                "share": None if budget.used_ratio is None else round(budget.used_ratio, 6),
                 "renews_at": budget.renews_at,
             }
         )
 
 
-class Page(Shape):
+class ListPage(Schema):
     """Part of a list; the next part is asked for with `after`."""
 
     object: Literal["list"] = "list"
@@ -250,64 +250,64 @@ class Page(Shape):
     last: str | None = Field(description="What to give as `after`; null when nothing follows.")
 
 
-class KeyPage(Page):
+class KeyPage(ListPage):
     """Keys, oldest first."""
 
-    data: list[KeyShown]
+    data: list[KeyView]
 
 
-class ProjectPage(Page):
+class ProjectPage(ListPage):
     """Projects by name."""
 
-    data: list[ProjectShown]
+    data: list[ProjectView]
 
 
-class BudgetPage(Page):
+class BudgetPage(ListPage):
     """The deployment first, then keys, projects and end users that have a budget."""
 
-    data: list[BudgetShown]
-    counted: bool = Field(
+    data: list[BudgetView]
+    is_complete: bool = Field(
         description="false: Redis is new or lost its memory; the ledger is counted into it before the next paid call."
     )
 
     @classmethod
-    def of(cls, budgets: Budgets) -> Self:
+    def of(cls, budgets: BudgetListing) -> Self:
         """The page."""
-        data = [BudgetShown.of(budget) for budget in budgets.budgets]
-        return cls(data=data, counted=budgets.counted, has_more=budgets.last is not None, last=budgets.last)
+        data = [BudgetView.of(budget) for budget in budgets.budgets]
+        return cls(data=data, is_complete=budgets.counters_valid, has_more=budgets.last is not None, last=budgets.last)
 
 
-class WaiterShape(Shape):
+class WaiterView(Schema):
     """A call that waits. Times are in seconds."""
 
-    request: str
+    request_id: str
     project: str
     priority: PriorityName
-    tokens: int = Field(description="The estimate of what it will use.")
-    waited: float
-    estimate: float | None = Field(description="Until its turn, at the rate that is known.")
-    left: float = Field(description="Until its deadline.")
+    estimated_tokens: int = Field(description="The estimate of what it will use.")
+    waited_seconds: float
+    estimated_wait_seconds: float | None = Field(description="Until its turn, at the rate that is known.")
+    seconds_to_deadline: float = Field(description="Until its deadline.")
 
 
-class LaneShape(Shape):
+class LaneView(Schema):
     """The queue in front of one credential and model."""
 
     name: str
     rpm: int | None = Field(description="Requests per minute that the upstream takes; null while not known.")
     tpm: int | None = Field(description="Tokens per minute, likewise.")
-    unanswered: int = Field(description="Calls under way.")
-    held_for: float = Field(description="Seconds for which the upstream's word holds everybody back.")
+    in_flight: int = Field(description="Calls under way.")
+    paused_seconds: float = Field(description="Seconds for which the upstream's word holds everybody back.")
     waiting: int
-    waiters: list[WaiterShape] = Field(description="The first of them, in the order of their going.")
+    waiters: list[WaiterView] = Field(description="The first of them, in the order of their going.")
 
     @classmethod
-    def of(cls, lane: Lane) -> Self:
+    def of(cls, lane: LaneStatus) -> Self:
         """The lane."""
         waiters = [{**asdict(waiter), "priority": waiter.priority.label} for waiter in lane.waiters]
         return cls.model_validate({**asdict(lane), "waiters": waiters})
 
 
-class JobShape(Shape):
+class JobView(Schema):
     """A background response that waits or is being made."""
 
     response_id: str
@@ -317,9 +317,9 @@ class JobShape(Shape):
     attempt: int
     deaths: int = Field(description="Processes that died over it.")
     worker: str | None = Field(description="The process that makes it.")
-    created_at: Moment
-    started_at: Moment | None
-    deadline: Moment = Field(description="Unix seconds; then it has failed.")
+    created_at: UnixTime
+    started_at: UnixTime | None
+    deadline: UnixTime = Field(description="Unix seconds; then it has failed.")
 
     @classmethod
     def of(cls, job: OpenJob) -> Self:
@@ -327,23 +327,23 @@ class JobShape(Shape):
         return cls.model_validate(asdict(job))
 
 
-class JobPage(Shape):
+class JobPage(Schema):
     """The oldest of them first, at most 1,000."""
 
-    data: list[JobShape]
+    data: list[JobView]
 
 
-class QueueShape(Shape):
+class QueueView(Schema):
     """All queues, by name."""
 
     object: Literal["list"] = "list"
-    data: list[LaneShape]
+    data: list[LaneView]
 
 
-class UsageShown(Shape):
+class UsageView(Schema):
     """The calls of one day, key, model, …; `what` is empty for those that named no user."""
 
-    what: str
+    group: str
     name: str | None = Field(description="A key's name.")
     calls: int
     hits: int
@@ -364,11 +364,11 @@ class UsageShown(Shape):
         return cls.model_validate({**same, "cost_usd": usd(row.cost_nanos), "saved_usd": usd(row.saved_nanos)})
 
 
-class UsagePage(Page):
+class UsagePage(ListPage):
     """Days in order, all else the dearest first; `total` is of all pages."""
 
-    data: list[UsageShown]
-    total: UsageShown
+    data: list[UsageView]
+    total: UsageView
 
 
 def _usd(nanos: int | None) -> str | None:

@@ -6,18 +6,18 @@ from typing import Annotated, Literal, Self
 from fastapi import Path
 from pydantic import Field
 
-from tidegate.routing.health.report import Shown, StandingReport, UpstreamShown
-from tidegate.web.admin.schemas import Name, Shape
+from tidegate.routing.health.report import HealthEntry, HealthReport, UpstreamHealth
+from tidegate.web.admin.schemas import Name, Schema
 
 Provider = Annotated[Name, Path(description="The provider's name in the configuration.")]
 Credential = Annotated[Name, Path(description="The credential's name at its provider.")]
 
 
-def _moment(seconds: float | None) -> datetime | None:
+def _utc(seconds: float | None) -> datetime | None:
     return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
 
 
-class StandingShape(Shape):
+class UpstreamStateView(Schema):
     """A target or a credential, and how it stands."""
 
     name: str
@@ -31,44 +31,44 @@ class StandingShape(Shape):
     message: str | None = Field(description="The error's words.")
 
     @classmethod
-    def of(cls, shown: Shown) -> Self:
+    def of(cls, shown: HealthEntry) -> Self:
         """The target or credential."""
-        since, until = _moment(shown.since), _moment(shown.until)
+        since, until = _utc(shown.since), _utc(shown.until)
         return cls(
             name=shown.name, state=shown.state, since=since, until=until, error=shown.error, message=shown.message
         )
 
 
-class UpstreamShape(Shape):
+class UpstreamView(Schema):
     """All targets that routes name or that are not well, and all credentials."""
 
     object: Literal["upstream"] = "upstream"
-    targets: list[StandingShape]
-    credentials: list[StandingShape]
+    targets: list[UpstreamStateView]
+    credentials: list[UpstreamStateView]
 
     @classmethod
-    def of(cls, shown: UpstreamShown) -> Self:
+    def of(cls, shown: UpstreamHealth) -> Self:
         """Everything."""
         return cls(
-            targets=[StandingShape.of(one) for one in shown.targets],
-            credentials=[StandingShape.of(one) for one in shown.credentials],
+            targets=[UpstreamStateView.of(one) for one in shown.targets],
+            credentials=[UpstreamStateView.of(one) for one in shown.credentials],
         )
 
 
-class UpstreamDesk:
+class UpstreamHandlers:
     """Shows the upstream, and suspends and resumes its credentials."""
 
-    def __init__(self, report: StandingReport) -> None:
+    def __init__(self, report: HealthReport) -> None:
         self._report = report
 
-    async def show(self) -> UpstreamShape:
+    async def show(self) -> UpstreamView:
         """Show how targets and credentials stand, as all replicas know it."""
-        return UpstreamShape.of(await self._report.read())
+        return UpstreamView.of(await self._report.read())
 
-    async def suspend(self, provider: Provider, credential: Credential) -> StandingShape:
+    async def suspend(self, provider: Provider, credential: Credential) -> UpstreamStateView:
         """Take a credential out: no replica sends a call with it until it is resumed."""
-        return StandingShape.of(await self._report.suspend(f"{provider}/{credential}"))
+        return UpstreamStateView.of(await self._report.suspend(f"{provider}/{credential}"))
 
-    async def resume(self, provider: Provider, credential: Credential) -> StandingShape:
+    async def resume(self, provider: Provider, credential: Credential) -> UpstreamStateView:
         """Take a credential back, whatever took it out."""
-        return StandingShape.of(await self._report.resume(f"{provider}/{credential}"))
+        return UpstreamStateView.of(await self._report.resume(f"{provider}/{credential}"))

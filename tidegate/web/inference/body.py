@@ -2,20 +2,20 @@
 
 from collections.abc import Mapping
 
-from tidegate.core.errors import BodyTooLarge, ClientGone, InvalidParameter, SlowBody
+from tidegate.core.errors import BodyTimeout, BodyTooLarge, ClientDisconnected, InvalidParameter
 from tidegate.core.interrupt import Interruption
 from tidegate.web.inference.disconnect import Receive
 
 
-async def read_body(receive: Receive, headers: Mapping[str, str], *, most: int, seconds: float) -> bytes:
+async def read_body(receive: Receive, headers: Mapping[str, str], *, max_bytes: int, seconds: float) -> bytes:
     """The whole body. Raises BodyTooLarge, SlowBody, ClientGone, or InvalidParameter for a compressed one."""
     stated = headers.get("content-length", "")
-    if stated.isascii() and stated.isdigit() and int(stated) > most:
-        raise _too_large(most)
+    if stated.isascii() and stated.isdigit() and int(stated) > max_bytes:
+        raise _too_large(max_bytes)
     if headers.get("content-encoding", "").strip().lower() not in ("", "identity"):
         raise InvalidParameter("A compressed request body is not supported: send it without Content-Encoding.")
-    with Interruption(seconds, lambda: SlowBody(f"The request's body did not arrive within {seconds:g} s.")):
-        return await _collect(receive, most)
+    with Interruption(seconds, lambda: BodyTimeout(f"The request's body did not arrive within {seconds:g} s.")):
+        return await _collect(receive, max_bytes)
 
 
 async def _collect(receive: Receive, most: int) -> bytes:
@@ -24,7 +24,7 @@ async def _collect(receive: Receive, most: int) -> bytes:
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
-            raise ClientGone
+            raise ClientDisconnected
         part = message.get("body", b"")
         size += len(part)
         if size > most:

@@ -6,32 +6,32 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from types import TracebackType
 from typing import Any, Self
 
-from tidegate.core.errors import ClientGone
-from tidegate.web.inference.reply import Reply
+from tidegate.core.errors import ClientDisconnected
+from tidegate.web.inference.reply import HttpResponseWriter
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
-NOTICE_SECONDS = 0.05
+WATCH_DELAY_SECONDS = 0.05
 """A request younger than this is not watched: most are answered by then, and a watch costs 15 µs."""
 
 
-class HangUp:
+class DisconnectWatcher:
     """Within this context a client that is gone cancels what the task waits for, and ClientGone is raised.
 
     Gone is who hangs up, and who takes no byte for `stuck_seconds`. Use it after the request's body was read.
     """
 
-    def __init__(self, receive: Receive, reply: Reply, *, stuck_seconds: float) -> None:
+    def __init__(self, receive: Receive, reply: HttpResponseWriter, *, stuck_seconds: float) -> None:
         self._receive = receive
         self._reply = reply
         self._stuck_seconds = stuck_seconds
         self._loop = asyncio.get_running_loop()
         self._task = asyncio.current_task(self._loop)
         self._watchers: list[asyncio.Task[None]] = []
-        self._gone: ClientGone | None = None
+        self._disconnect: ClientDisconnected | None = None
 
     async def __aenter__(self) -> Self:
-        self._timer = self._loop.call_later(NOTICE_SECONDS, self._start)
+        self._timer = self._loop.call_later(WATCH_DELAY_SECONDS, self._start)
         return self
 
     async def __aexit__(
@@ -40,7 +40,7 @@ class HangUp:
         self._timer.cancel()
         for watcher in self._watchers:
             watcher.cancel()
-        if self._gone is None or self._task is None:
+        if self._disconnect is None or self._task is None:
             return
         if error is None:
             # gone at the very end: the cancellation is still on its way, and must not hit what comes after
@@ -48,27 +48,27 @@ class HangUp:
                 await asyncio.sleep(0)
         self._task.uncancel()
         if isinstance(error, asyncio.CancelledError):
-            raise self._gone from error
+            raise self._disconnect from error
 
     def _start(self) -> None:
         self._watchers = [
             asyncio.create_task(self._watch_connection(), name="hang-up-watch"),
-            asyncio.create_task(self._watch_taking(), name="stuck-watch"),
+            asyncio.create_task(self._watch_writes(), name="stuck-watch"),
         ]
 
     async def _watch_connection(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":
             pass
-        self._cancel(ClientGone())
+        self._cancel(ClientDisconnected())
 
-    async def _watch_taking(self) -> None:
+    async def _watch_writes(self) -> None:
         while True:
             await asyncio.sleep(self._stuck_seconds / 4)
             since = self._reply.sending_since
             if since is not None and self._loop.time() - since >= self._stuck_seconds:
-                self._cancel(ClientGone(f"The client took no byte for {self._stuck_seconds:g} s."))
+                self._cancel(ClientDisconnected(f"The client took no byte for {self._stuck_seconds:g} s."))
 
-    def _cancel(self, gone: ClientGone) -> None:
-        if self._gone is None and self._task is not None:
-            self._gone = gone
+    def _cancel(self, gone: ClientDisconnected) -> None:
+        if self._disconnect is None and self._task is not None:
+            self._disconnect = gone
             self._task.cancel()

@@ -19,31 +19,31 @@ class Heartbeat:
         self._beat = beat
         self._seconds = seconds
         self._loop = asyncio.get_running_loop()
-        self._beating: asyncio.Task[None] | None = None
+        self._beat_task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
-        self.sent()
-        self._timer = self._loop.call_at(self._due, self._look)
+        self.note_sent()
+        self._timer = self._loop.call_at(self._due_at, self._check)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._timer.cancel()
-        if self._beating is not None:
+        if self._beat_task is not None:
             if error is not None:
-                self._beating.cancel()  # whoever takes no byte takes no beat either, and would hold us up
-            await asyncio.wait({self._beating})
+                self._beat_task.cancel()  # whoever takes no byte takes no beat either, and would hold us up
+            await asyncio.wait({self._beat_task})
 
-    def sent(self) -> None:
+    def note_sent(self) -> None:
         """Something was sent just now."""
-        self._due = self._loop.time() + self._seconds
+        self._due_at = self._loop.time() + self._seconds
 
-    def _look(self) -> None:
-        if self._loop.time() >= self._due:
-            self._beating = asyncio.create_task(self._beat_once(), name="heartbeat")
-        self._timer = self._loop.call_at(max(self._due, self._loop.time() + self._seconds / 10), self._look)
+    def _check(self) -> None:
+        if self._loop.time() >= self._due_at:
+            self._beat_task = asyncio.create_task(self._beat_once(), name="heartbeat")
+        self._timer = self._loop.call_at(max(self._due_at, self._loop.time() + self._seconds / 10), self._check)
 
     async def _beat_once(self) -> None:
-        self.sent()
+        self.note_sent()
         await self._beat()

@@ -6,9 +6,9 @@ from functools import lru_cache
 from typing import Any
 
 from tidegate.core.endpoints import Format
-from tidegate.core.errors import ClientGone, TidegateError
+from tidegate.core.errors import ClientDisconnected, TidegateError
 from tidegate.core.values import AnswerHead
-from tidegate.pipeline.delivery import Passage
+from tidegate.pipeline.delivery import ResponseStream
 from tidegate.web import envelope
 from tidegate.web.envelope import JSON, Headers
 from tidegate.web.inference.heartbeat import Heartbeat
@@ -23,11 +23,11 @@ _EVENT_STREAM: Headers = [
 ]
 
 
-_LONGEST_VALUE = 512
+_MAX_VALUE_LENGTH = 512
 _PRINTABLE = bytes(code if 32 <= code != 127 else ord("?") for code in range(256))
 
 
-class Reply:
+class HttpResponseWriter:
     """One HTTP response being sent."""
 
     def __init__(self, send: Send, *, request_id: str, ping_seconds: float) -> None:
@@ -35,53 +35,53 @@ class Reply:
         self._send = send
         self._loop = asyncio.get_running_loop()
         self._ping_seconds = ping_seconds
-        self._always: Headers = [(b"x-request-id", request_id.encode())]
-        self._events = 0
+        self._common_headers: Headers = [(b"x-request-id", request_id.encode())]
+        self._event_count = 0
         self.started = False
-        self.told: TidegateError | None = None
+        self.stream_error: TidegateError | None = None
         """What a stream that had begun ended with."""
         self.sending_since: float | None = None
         """On the event loop's clock, while the client has not taken what was sent last; None otherwise."""
 
-    async def whole(self, delivery: Passage) -> None:
+    async def send_whole(self, delivery: ResponseStream) -> None:
         """Send the answer in one piece. Raises TidegateError before anything was sent."""
-        body = await delivery.whole()
-        head = await delivery.opened()
+        body = await delivery.body()
+        head = await delivery.head()
         cost = (b"x-tidegate-cost-usd", _usd(delivery.cost_nanos))
-        await self.document(200, body, [*_labels(delivery, head), cost])
+        await self.send_json(200, body, [*_answer_headers(delivery, head), cost])
 
-    async def stream(self, delivery: Passage) -> None:
+    async def send_stream(self, delivery: ResponseStream) -> None:
         """Send the answer's events as they come, heartbeats in between. Raises TidegateError before the first byte."""
         try:
             async with Heartbeat(self._ping, self._ping_seconds) as heartbeat:
-                await self._events_of(delivery, heartbeat)
-        except ClientGone:
+                await self._send_events(delivery, heartbeat)
+        except ClientDisconnected:
             raise
         except TidegateError as error:
             if not self.started:
                 raise
-            self.told = error
-            responses = delivery.wanted.route.format is Format.RESPONSES
-            await self._body(envelope.event_of(error, responses=responses, sequence_number=self._events))
+            self.stream_error = error
+            responses = delivery.requested_form.endpoint.format is Format.RESPONSES
+            await self._body(envelope.event_of(error, responses=responses, sequence_number=self._event_count))
         await self._body(b"", more=False)
 
-    async def error(self, error: TidegateError) -> None:
+    async def send_error(self, error: TidegateError) -> None:
         """Send an error, where nothing was sent yet."""
         if not self.started:
-            await self.document(envelope.status_of(error), envelope.body_of(error), envelope.headers_of(error))
+            await self.send_json(envelope.status_of(error), envelope.body_of(error), envelope.headers_of(error))
 
-    async def document(self, status: int, body: bytes, headers: Headers) -> None:
+    async def send_json(self, status: int, body: bytes, headers: Headers) -> None:
         """Send JSON."""
         length = (b"content-length", str(len(body)).encode())
         await self._start(status, [JSON, length, *headers])
         await self._body(body, more=False)
 
-    async def _events_of(self, delivery: Passage, heartbeat: Heartbeat) -> None:
-        head = await delivery.opened()
-        await self._start(200, [*_EVENT_STREAM, *_labels(delivery, head)])
+    async def _send_events(self, delivery: ResponseStream, heartbeat: Heartbeat) -> None:
+        head = await delivery.head()
+        await self._start(200, [*_EVENT_STREAM, *_answer_headers(delivery, head)])
         while (event := await delivery.next()) is not None:
-            self._events += 1
-            heartbeat.sent()
+            self._event_count += 1
+            heartbeat.note_sent()
             await self._body(event)
 
     async def _ping(self) -> None:
@@ -94,7 +94,9 @@ class Reply:
         if self.started:
             return
         self.started = True
-        await self._send({"type": "http.response.start", "status": status, "headers": [*headers, *self._always]})
+        await self._send(
+            {"type": "http.response.start", "status": status, "headers": [*headers, *self._common_headers]}
+        )
 
     async def _body(self, data: bytes, *, more: bool = True) -> None:
         self.sending_since = self._loop.time()
@@ -102,24 +104,24 @@ class Reply:
         self.sending_since = None
 
 
-def _labels(delivery: Passage, head: AnswerHead) -> Headers:
+def _answer_headers(delivery: ResponseStream, head: AnswerHead) -> Headers:
     labels: Headers = [(b"x-tidegate-cache", b"stale" if head.stale else delivery.cache.encode())]
     if head.served_by:
-        labels.append((b"x-tidegate-served-by", _value(head.served_by)))
+        labels.append((b"x-tidegate-served-by", _header_value(head.served_by)))
     age = delivery.age if head.age is None else head.age
     if age is not None:
         labels.append((b"age", str(int(age)).encode()))
-    if head.adapted:
-        labels.append((b"x-tidegate-adapted", _value(", ".join(head.adapted))))
+    if head.adaptations:
+        labels.append((b"x-tidegate-adapted", _header_value(", ".join(head.adaptations))))
     if head.queued_ms:
         labels.append((b"x-tidegate-queue-ms", str(head.queued_ms).encode()))
-    return labels + envelope.allowance_headers(delivery.allowance)
+    return labels + envelope.remaining_limit_headers(delivery.remaining_limits)
 
 
 @lru_cache(1024)
-def _value(text: str) -> bytes:
+def _header_value(text: str) -> bytes:
     """A header's value; the upstream names the model, and may name it as it likes."""
-    return text[:_LONGEST_VALUE].encode("latin-1", "replace").translate(_PRINTABLE)
+    return text[:_MAX_VALUE_LENGTH].encode("latin-1", "replace").translate(_PRINTABLE)
 
 
 def _usd(nanos: int) -> bytes:

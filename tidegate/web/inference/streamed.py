@@ -3,31 +3,31 @@
 from fastapi import Response
 
 from tidegate.core.config import ServerConfig
-from tidegate.core.errors import ClientGone, TidegateError
-from tidegate.pipeline.delivery import Passage
-from tidegate.web.inference.disconnect import HangUp, Receive
+from tidegate.core.errors import ClientDisconnected, TidegateError
+from tidegate.pipeline.delivery import ResponseStream
+from tidegate.web.inference.disconnect import DisconnectWatcher, Receive
 from tidegate.web.inference.endpoint import Scope
-from tidegate.web.inference.reply import Reply, Send
+from tidegate.web.inference.reply import HttpResponseWriter, Send
 
 
-class Streamed(Response):
+class EventStreamResponse(Response):
     """Sends what a passage brings, with heartbeats, until its end or the client's."""
 
-    def __init__(self, passage: Passage, config: ServerConfig, request_id: str) -> None:
+    def __init__(self, stream: ResponseStream, config: ServerConfig, request_id: str) -> None:
         super().__init__()
-        self._passage = passage
+        self._stream = stream
         self._config = config
         self._request_id = request_id
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002  # ASGI's signature
         """Send it (ASGI 3)."""
-        reply = Reply(send, request_id=self._request_id, ping_seconds=self._config.ping_seconds)
+        reply = HttpResponseWriter(send, request_id=self._request_id, ping_seconds=self._config.ping_seconds)
         try:
-            async with HangUp(receive, reply, stuck_seconds=self._config.send_seconds):
-                await reply.stream(self._passage)
-        except ClientGone:
+            async with DisconnectWatcher(receive, reply, stuck_seconds=self._config.send_seconds):
+                await reply.send_stream(self._stream)
+        except ClientDisconnected:
             return
         except TidegateError as error:
-            await reply.error(error)
+            await reply.send_error(error)
         finally:
-            await self._passage.leave()
+            await self._stream.close()

@@ -4,56 +4,60 @@ import msgspec
 from fastapi import Request, Response
 
 from tidegate.conversations.documents.completion import messages_of
-from tidegate.conversations.documents.records import PageAsk, StoredCompletion
-from tidegate.conversations.state_params import known_id, metadata_in
+from tidegate.conversations.documents.records import PageRequest, StoredCompletion
+from tidegate.conversations.state_params import checked_id, metadata_in
 from tidegate.conversations.storage.completions import CompletionStore
 from tidegate.core.errors import CompletionNotFound, InvalidParameter, MissingParameter
-from tidegate.web.openai.handler_base import Front, Json, listed
+from tidegate.web.openai.handler_base import HandlerBase, Json, list_page
 
 _decode = msgspec.json.Decoder()
 
 
-class CompletionDesk:
+class CompletionHandlers:
     """The routes below `/v1/chat/completions`."""
 
-    def __init__(self, front: Front, completions: CompletionStore) -> None:
-        self._front = front
+    def __init__(self, base: HandlerBase, completions: CompletionStore) -> None:
+        self._base = base
         self._completions = completions
 
     async def list(self, request: Request) -> Response:
         """List the completions that were made with `store: true`, by model and metadata."""
-        caller = await self._front.caller(request)
-        asked = self._front.query(request, order="asc")
-        after = None if asked.after is None else known_id(asked.after, "after", "chatcmpl-")
-        ask = PageAsk(after=after, limit=asked.limit, descending=asked.order == "desc")
+        caller = await self._base.admit(request)
+        asked = self._base.read_query(request, order="asc")
+        after = None if asked.after is None else checked_id(asked.after, "after", "chatcmpl-")
+        ask = PageRequest(after=after, limit=asked.limit, descending=asked.order == "desc")
         page = await self._completions.list(caller.project, ask, model=asked.model, metadata=asked.metadata)
-        return self._front.json(listed([_shown(stored) for stored in page.items], has_more=page.has_more))
+        return self._base.json_response(
+            list_page([_completion_json(stored) for stored in page.items], has_more=page.has_more)
+        )
 
     async def get(self, request: Request, completion_id: str) -> Response:
         """One completion."""
-        caller = await self._front.caller(request)
-        return self._front.json(_shown(await self._completions.get(caller.project, _known(completion_id))))
+        caller = await self._base.admit(request)
+        return self._base.json_response(
+            _completion_json(await self._completions.get(caller.project, _checked_id(completion_id)))
+        )
 
     async def update(self, request: Request, completion_id: str) -> Response:
         """Give it other metadata; nothing else of it changes."""
-        caller = await self._front.caller(request)
-        body = await self._front.document(request)
+        caller = await self._base.admit(request)
+        body = await self._base.read_json(request)
         if "metadata" not in body:
-            raise MissingParameter.called("metadata")
-        stored = await self._completions.update_metadata(caller.project, _known(completion_id), metadata_in(body))
-        return self._front.json(_shown(stored))
+            raise MissingParameter.of("metadata")
+        stored = await self._completions.update_metadata(caller.project, _checked_id(completion_id), metadata_in(body))
+        return self._base.json_response(_completion_json(stored))
 
     async def delete(self, request: Request, completion_id: str) -> Response:
         """Delete it."""
-        caller = await self._front.caller(request)
-        await self._completions.delete(caller.project, _known(completion_id))
-        return self._front.json({"object": "chat.completion.deleted", "id": completion_id, "deleted": True})
+        caller = await self._base.admit(request)
+        await self._completions.delete(caller.project, _checked_id(completion_id))
+        return self._base.json_response({"object": "chat.completion.deleted", "id": completion_id, "deleted": True})
 
     async def messages(self, request: Request, completion_id: str) -> Response:
         """The messages that it answered."""
-        caller = await self._front.caller(request)
-        asked = self._front.query(request, order="asc")
-        raw = await self._completions.messages(caller.project, _known(completion_id))
+        caller = await self._base.admit(request)
+        asked = self._base.read_query(request, order="asc")
+        raw = await self._completions.messages(caller.project, _checked_id(completion_id))
         said = messages_of(completion_id, [_decode.decode(message) for message in raw])
         if asked.order == "desc":
             said.reverse()
@@ -62,17 +66,17 @@ class CompletionDesk:
             raise InvalidParameter("`after` names no message of this completion.", param="after")
         begin = 0 if asked.after is None else names.index(asked.after) + 1
         part = said[begin : begin + asked.limit]
-        return self._front.json(listed(part, has_more=begin + asked.limit < len(said)))
+        return self._base.json_response(list_page(part, has_more=begin + asked.limit < len(said)))
 
 
-def _shown(stored: StoredCompletion) -> Json:
+def _completion_json(stored: StoredCompletion) -> Json:
     document: Json = _decode.decode(stored.document)
     return {**document, "metadata": stored.metadata}
 
 
-def _known(completion_id: str) -> str:
+def _checked_id(completion_id: str) -> str:
     try:
-        return known_id(completion_id, "completion_id", "chatcmpl-")
+        return checked_id(completion_id, "completion_id", "chatcmpl-")
     except InvalidParameter as error:  # a name that none of ours has is one more that is not there
         shown = completion_id[:64].encode("ascii", "replace").decode()
         raise CompletionNotFound(f"Chat completion with id '{shown}' not found.") from error

@@ -5,10 +5,10 @@ from typing import Any
 
 from fastapi import APIRouter, FastAPI
 
-from tidegate.web.openai.completions import CompletionDesk
-from tidegate.web.openai.conversations import ConversationDesk
-from tidegate.web.openai.input_tokens import QuestionDesk
-from tidegate.web.openai.responses import ResponseDesk
+from tidegate.web.openai.completions import CompletionHandlers
+from tidegate.web.openai.conversations import ConversationHandlers
+from tidegate.web.openai.input_tokens import InputTokenHandlers
+from tidegate.web.openai.responses import ResponseHandlers
 
 _COMPLETION = "/chat/completions/{completion_id}"
 _RESPONSE = "/responses/{response_id}"
@@ -16,13 +16,13 @@ _CONVERSATION = "/conversations/{conversation_id}"
 _ITEM = f"{_CONVERSATION}/items/{{item_id}}"
 
 
-def add_stateful(
+def add_openai_routes(
     api: FastAPI,
     *,
-    completions: CompletionDesk,
-    responses: ResponseDesk,
-    questions: QuestionDesk,
-    conversations: ConversationDesk,
+    completions: CompletionHandlers,
+    responses: ResponseHandlers,
+    input_tokens: InputTokenHandlers,
+    conversations: ConversationHandlers,
 ) -> None:
     """Below `/v1`: stored chat completions, responses, conversations and their items."""
     routes: tuple[tuple[str, str, Callable[..., Any]], ...] = (
@@ -35,8 +35,8 @@ def add_stateful(
         ("DELETE", _RESPONSE, responses.delete),
         ("POST", f"{_RESPONSE}/cancel", responses.cancel),
         ("GET", f"{_RESPONSE}/input_items", responses.input_items),
-        ("POST", "/responses/input_tokens", questions.input_tokens),
-        ("POST", "/responses/compact", questions.compact),
+        ("POST", "/responses/input_tokens", input_tokens.input_tokens),
+        ("POST", "/responses/compact", input_tokens.compact),
         ("POST", "/conversations", conversations.create),
         ("GET", _CONVERSATION, conversations.get),
         ("POST", _CONVERSATION, conversations.update),

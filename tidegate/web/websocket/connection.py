@@ -7,25 +7,25 @@ from typing import Any
 
 from tidegate.core.clock import Clock
 from tidegate.core.config import ServerConfig, WebsocketConfig
-from tidegate.core.errors import ClientGone, ConnectionExpired, TidegateError
+from tidegate.core.errors import ClientDisconnected, TidegateError, WebSocketExpired
 from tidegate.core.ids import IdSource
 from tidegate.pipeline.pipeline import Pipeline
 from tidegate.web.inference.disconnect import Receive
 from tidegate.web.inference.reply import Send
-from tidegate.web.websocket.request_handler import Answering, Failed, Kit, error_frame
-from tidegate.web.websocket.response_cache import Compartment
-from tidegate.web.websocket.streams import Streams
-from tidegate.wire.socket import Create, Steer, encoded, read, stream_id_in
+from tidegate.web.websocket.request_handler import ConnectionContext, FailureSink, SocketRequestHandler, error_frame
+from tidegate.web.websocket.response_cache import ConnectionResponses
+from tidegate.web.websocket.streams import RequestStreams
+from tidegate.wire.socket import CreateMessage, SteerMessage, document_frame, read_message, stream_id_in
 
 GOING_AWAY = 1001
 """The connection has been silent, or open, for as long as it may."""
-_CUT_SECONDS = 1.0
+_FORCE_CLOSE_SECONDS = 1.0
 """How long closing may take a server that waits for a client that does not read."""
 RESTARTING = 1012
 """This process ends; clients connect again, to another one. The server says so before it closes the connection."""
 
 
-class Connection:
+class WebSocketConnection:
     """Reads the client's messages and has them answered, until one side has enough."""
 
     def __init__(  # noqa: PLR0913  # constructor injection: a parameter for each part
@@ -37,28 +37,30 @@ class Connection:
         headers: Mapping[str, str],
         config: WebsocketConfig,
         server: ServerConfig,
-        recent: Compartment,
+        unstored_responses: ConnectionResponses,
         clock: Clock,
         ids: IdSource,
-        failed: Failed,
+        on_failure: FailureSink,
     ) -> None:
         self._receive = receive
         self._send = send
         self._config = config
         self._send_seconds = server.send_seconds
         self._ids = ids
-        self._answering: set[Answering] = set()
-        self._streams = Streams(self._take, most_active=config.max_active, most_bytes=server.max_body_bytes)
-        self._kit = Kit(
+        self._handlers: set[SocketRequestHandler] = set()
+        self._streams = RequestStreams(
+            self._handle_create, max_active=config.max_active_responses, max_waiting_bytes=server.max_body_bytes
+        )
+        self._context = ConnectionContext(
             pipeline=pipeline,
             headers=headers,
-            say=self._say,
-            recent=recent,
+            send_text=self._send_text,
+            unstored_responses=unstored_responses,
             clock=clock,
             ids=ids,
-            failed=failed,
+            on_failure=on_failure,
         )
-        self._gone = False
+        self._is_gone = False
         self._loop = asyncio.get_running_loop()
 
     async def serve(self) -> None:
@@ -66,15 +68,15 @@ class Connection:
         try:
             code = await self._read()
             if code is not None:
-                self._streams.drop()
+                self._streams.drop_waiting()
                 await self._finish(code)
         finally:
-            self._hang_up()
-            await self._streams.done()
+            self._cancel_requests()
+            await self._streams.wait_until_idle()
 
     async def _read(self) -> int | None:
         """Take messages; the code to close with, None when the client is gone."""
-        expires = self._loop.time() + self._config.max_seconds
+        expires = self._loop.time() + self._config.max_age_seconds
         while True:
             until = min(expires, self._loop.time() + self._config.idle_seconds)
             try:
@@ -82,94 +84,94 @@ class Connection:
                     message = await self._receive()
             except TimeoutError:
                 if self._loop.time() >= expires:
-                    await self._complain(ConnectionExpired(), None)
+                    await self._send_error(WebSocketExpired(), None)
                     return GOING_AWAY
-                if self._streams.idle:
+                if self._streams.is_idle:
                     return GOING_AWAY
                 continue
             if message["type"] != "websocket.receive":
                 return RESTARTING if message.get("code") == RESTARTING else None
-            await self._hear(message)
+            await self._handle_message(message)
 
-    async def _hear(self, message: Mapping[str, Any]) -> None:
+    async def _handle_message(self, message: Mapping[str, Any]) -> None:
         data = message.get("bytes") or (message.get("text") or "").encode(errors="replace")
         try:
-            said = read(data)
-            if isinstance(said, Create):
+            said = read_message(data)
+            if isinstance(said, CreateMessage):
                 self._streams.add(said)
             else:
-                await self._say(_not_steered(said))
-        except ClientGone:
-            self._hang_up()
+                await self._send_text(_steer_rejection(said))
+        except ClientDisconnected:
+            self._cancel_requests()
         except TidegateError as error:
-            await self._complain(error, stream_id_in(data))
+            await self._send_error(error, stream_id_in(data))
 
-    async def _take(self, create: Create) -> None:
-        one = Answering(create, self._kit)
-        self._answering.add(one)
+    async def _handle_create(self, create: CreateMessage) -> None:
+        one = SocketRequestHandler(create, self._context)
+        self._handlers.add(one)
         try:
             await one.run()
         finally:
-            self._answering.discard(one)
+            self._handlers.discard(one)
 
     async def _finish(self, code: int) -> None:
         """Let what is being answered come to its end, unless the client leaves, then close."""
-        done = asyncio.create_task(self._streams.done(), name="socket-finish")
-        leaving = asyncio.create_task(self._left(), name="socket-left")
+        done = asyncio.create_task(self._streams.wait_until_idle(), name="socket-finish")
+        leaving = asyncio.create_task(self._wait_for_disconnect(), name="socket-left")
         try:
             await asyncio.wait({done, leaving}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             done.cancel()
             leaving.cancel()
-        if not self._gone:
-            with contextlib.suppress(ClientGone):
-                await self._put({"type": "websocket.close", "code": code})
+        if not self._is_gone:
+            with contextlib.suppress(ClientDisconnected):
+                await self._send_message({"type": "websocket.close", "code": code})
 
-    async def _left(self) -> None:
+    async def _wait_for_disconnect(self) -> None:
         while (await self._receive())["type"] != "websocket.disconnect":
             pass
-        self._hang_up()
+        self._cancel_requests()
 
-    async def _complain(self, error: TidegateError, stream_id: str | None) -> None:
-        self._kit.count(error)
-        with contextlib.suppress(ClientGone):
-            await self._say(error_frame(error, stream_id=stream_id, request_id=self._ids("req_")))
+    async def _send_error(self, error: TidegateError, stream_id: str | None) -> None:
+        self._context.report_failure(error)
+        with contextlib.suppress(ClientDisconnected):
+            await self._send_text(error_frame(error, stream_id=stream_id, request_id=self._ids("req_")))
 
-    async def _say(self, text: str) -> None:
+    async def _send_text(self, text: str) -> None:
         """Send a text frame; waits while the client does not read. Raises ClientGone."""
-        await self._put({"type": "websocket.send", "text": text})
+        await self._send_message({"type": "websocket.send", "text": text})
 
-    async def _put(self, message: dict[str, Any]) -> None:
-        if self._gone:
-            raise ClientGone
+    async def _send_message(self, message: dict[str, Any]) -> None:
+        if self._is_gone:
+            raise ClientDisconnected
         try:
             async with asyncio.timeout(self._send_seconds):
                 await self._send(message)
         except TimeoutError as error:
-            self._hang_up()
-            await self._cut()
-            raise ClientGone(f"The client took no byte for {self._send_seconds:g} s.") from error
+            self._cancel_requests()
+            await self._force_close()
+            raise ClientDisconnected(f"The client took no byte for {self._send_seconds:g} s.") from error
         except OSError as error:  # what servers raise where the client is gone (ASGI 2.4)
-            raise ClientGone from error
+            raise ClientDisconnected from error
 
-    async def _cut(self) -> None:
+    async def _force_close(self) -> None:
         """Close without what the client did not take."""
         with contextlib.suppress(TimeoutError, OSError):
-            async with asyncio.timeout(_CUT_SECONDS):
+            async with asyncio.timeout(_FORCE_CLOSE_SECONDS):
                 await self._send({"type": "websocket.close", "code": GOING_AWAY})
 
-    def _hang_up(self) -> None:
-        self._gone = True
-        self._streams.drop()
-        for one in list(self._answering):
-            one.hang_up()
+    def _cancel_requests(self) -> None:
+        self._is_gone = True
+        self._streams.drop_waiting()
+        for one in list(self._handlers):
+            one.cancel()
 
 
-def _not_steered(steer: Steer) -> str:
-    said = {"input": steer.input, "previous_response_id": steer.previous}
+def _steer_rejection(steer: SteerMessage) -> str:
+    said = {"input": steer.input, "previous_response_id": steer.previous_response_id}
     error = {
         "type": "invalid_request_error",
         "code": "steering_not_supported",
         "message": "This gateway does not steer a response that is being answered: send the input with the next one.",
     }
-    return encoded({"type": "response.steer.failed", "sequence_number": 0, "error": error, "steer": said}, None)
+    return document_frame({"type": "response.steer.failed", "sequence_number": 0, "error": error, "steer": said}, None)

@@ -4,40 +4,40 @@ from collections import Counter
 
 import structlog
 
-from tidegate.auth.key_cache import KeyRing
+from tidegate.auth.key_cache import ApiKeyCache
 from tidegate.core import endpoints
 from tidegate.core.clock import Clock
 from tidegate.core.config import ServerConfig, WebsocketConfig
-from tidegate.core.errors import TidegateError, TooManySockets
-from tidegate.core.events import Failure
+from tidegate.core.errors import TidegateError, TooManyWebSockets
+from tidegate.core.events import CallFailure
 from tidegate.core.ids import IdSource
 from tidegate.pipeline.pipeline import Pipeline
 from tidegate.web import envelope
 from tidegate.web.inference.disconnect import Receive
 from tidegate.web.inference.endpoint import Scope
 from tidegate.web.inference.reply import Send
-from tidegate.web.websocket.connection import Connection
-from tidegate.web.websocket.request_handler import Failed
-from tidegate.web.websocket.response_cache import Shelf
+from tidegate.web.websocket.connection import WebSocketConnection
+from tidegate.web.websocket.request_handler import FailureSink
+from tidegate.web.websocket.response_cache import UnstoredResponses
 
 PATH = endpoints.RESPONSES.path
 
 _log = structlog.get_logger("web")
 
 
-class Sockets:
+class WebSocketEndpoint:
     """All WebSocket connections of this process."""
 
     def __init__(  # noqa: PLR0913  # constructor injection: a parameter for each part
         self,
         pipeline: Pipeline,
-        keys: KeyRing,
+        keys: ApiKeyCache,
         *,
         config: WebsocketConfig,
         server: ServerConfig,
         clock: Clock,
         ids: IdSource,
-        failed: Failed,
+        on_failure: FailureSink,
     ) -> None:
         """`failed` is told of each request that ends with a typed error."""
         self._pipeline = pipeline
@@ -46,15 +46,15 @@ class Sockets:
         self._server = server
         self._clock = clock
         self._ids = ids
-        self._failed = failed
-        self._shelf = Shelf(config.remembered_bytes)
-        self._open: Counter[str] = Counter()
+        self._on_failure = on_failure
+        self._unstored_responses = UnstoredResponses(config.max_unstored_bytes)
+        self._connections_by_key: Counter[str] = Counter()
         """Connections, by key."""
 
     @property
-    def open(self) -> int:
+    def open_connections(self) -> int:
         """Connections now."""
-        return self._open.total()
+        return self._connections_by_key.total()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection (ASGI 3)."""
@@ -62,43 +62,43 @@ class Sockets:
         await receive()  # the server's word that there is a client
         try:
             caller = await self._keys.caller(headers.get("authorization", ""))
-            self._check_room(caller.key_id)
+            self._check_connection_limits(caller.key_id)
         except TidegateError as error:
-            await self._refuse(error, send)
+            await self._reject(error, send)
             return
-        self._open[caller.key_id] += 1
-        recent = self._shelf.compartment()
+        self._connections_by_key[caller.key_id] += 1
+        recent = self._unstored_responses.for_connection()
         try:
             await send({"type": "websocket.accept"})
-            connection = Connection(
+            connection = WebSocketConnection(
                 receive,
                 send,
                 pipeline=self._pipeline,
                 headers=headers,
                 config=self._config,
                 server=self._server,
-                recent=recent,
+                unstored_responses=recent,
                 clock=self._clock,
                 ids=self._ids,
-                failed=self._failed,
+                on_failure=self._on_failure,
             )
             await connection.serve()
         finally:
             recent.close()
-            self._open -= Counter([caller.key_id])
+            self._connections_by_key -= Counter([caller.key_id])
 
-    def _check_room(self, key_id: str) -> None:
-        if self._open[key_id] >= self._config.max_connections_of_key:
-            raise TooManySockets(
+    def _check_connection_limits(self, key_id: str) -> None:
+        if self._connections_by_key[key_id] >= self._config.max_connections_per_key:
+            raise TooManyWebSockets(
                 "This key has as many WebSocket connections as one may have (`websocket.max_connections_of_key`). "
                 "Close one, or send several requests on one, each with a `stream_id` of its own."
             )
-        if self.open >= self._config.max_connections:
-            raise TooManySockets
+        if self.open_connections >= self._config.max_connections:
+            raise TooManyWebSockets
 
-    async def _refuse(self, error: TidegateError, send: Send) -> None:
+    async def _reject(self, error: TidegateError, send: Send) -> None:
         """Answer the handshake as any other request is refused."""
-        self._failed(Failure(error=error.name, route=endpoints.RESPONSES.label))
+        self._on_failure(CallFailure(error=error.name, route=endpoints.RESPONSES.label))
         told = [(b"content-type", b"application/json"), (b"x-request-id", self._ids("req_").encode())]
         start = {"status": envelope.status_of(error), "headers": [*told, *envelope.headers_of(error)]}
         await send({"type": "websocket.http.response.start", **start})

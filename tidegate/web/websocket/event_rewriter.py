@@ -5,71 +5,76 @@ from typing import Any
 
 import msgspec
 
-from tidegate.conversations.history import is_reasoning
+from tidegate.conversations.history import is_reasoning_model
 from tidegate.conversations.state_params import ENCRYPTED_REASONING
-from tidegate.web.websocket.response_cache import Remembered
+from tidegate.web.websocket.response_cache import UnstoredResponse
 from tidegate.wire import sse
-from tidegate.wire.socket import Create, encoded, framed
-from tidegate.wire.stream_observer import TERMINAL
+from tidegate.wire.socket import CreateMessage, document_frame, event_frame
+from tidegate.wire.stream_observer import TERMINAL_TYPES
 
 Json = dict[str, Any]
 
-_GONE_ON_FROM = ("completed", "incomplete")
+_CONTINUABLE_STATUSES = ("completed", "incomplete")
 
 
-class Retelling:
+class EventRewriter:
     """One request's: names the parent that the upstream knows nothing of, and keeps what nobody stores.
 
     A model that reasons goes on from its own reasoning only where it is given it back. So it is asked for, encrypted,
     and remembered; a client that did not ask for it does not see it.
     """
 
-    def __init__(self, create: Create, parent: Remembered | None, *, keep: Callable[[Json], None]) -> None:
+    def __init__(
+        self, create: CreateMessage, parent: UnstoredResponse | None, *, remember: Callable[[Json], None]
+    ) -> None:
         """`keep` is given the Response that can be gone on from, where it is not stored."""
         self._create = create
         self._parent = parent
-        self._keep = keep
-        reasons = create.reasoning or is_reasoning(create.model)
-        self._hides = not create.store and reasons and ENCRYPTED_REASONING not in create.include
+        self._remember = remember
+        reasons = create.reasoning or is_reasoning_model(create.model)
+        self._hide_reasoning = not create.store and reasons and ENCRYPTED_REASONING not in create.include
 
     @property
-    def asks(self) -> dict[str, bytes | None]:
+    def request_overrides(self) -> dict[str, bytes | None]:
         """The fields of the request that are not as the client sent them. Raises InvalidParameter."""
-        fields = self._parent.before(self._create) if self._parent is not None else {}
-        if self._hides:
+        fields = self._parent.request_fields(self._create) if self._parent is not None else {}
+        if self._hide_reasoning:
             fields["include"] = msgspec.json.encode([*self._create.include, ENCRYPTED_REASONING])
         return fields
 
-    def text(self, event: bytes) -> str | None:
+    def to_frame(self, event: bytes) -> str | None:
         """A stream's event as a text frame; None for one that only server-sent events have."""
-        if not self._concerned(event):
-            return framed(event, self._create.stream_id)
+        if not self._needs_rewrite(event):
+            return event_frame(event, self._create.stream_id)
         data = sse.data_of(event)
         if data is None:
             return None
         document = msgspec.json.decode(data)
         response = document.get("response")
         if isinstance(response, dict):
-            self._see(response, last=document.get("type") in TERMINAL)
-            document["response"] = {**response, "output": [self._shown(item) for item in response.get("output") or ()]}
+            self._rewrite_response(response, last=document.get("type") in TERMINAL_TYPES)
+            document["response"] = {
+                **response,
+                "output": [self._visible_item(item) for item in response.get("output") or ()],
+            }
         if isinstance(document.get("item"), dict):
-            document["item"] = self._shown(document["item"])
-        return encoded(document, self._create.stream_id)
+            document["item"] = self._visible_item(document["item"])
+        return document_frame(document, self._create.stream_id)
 
-    def _concerned(self, event: bytes) -> bool:
+    def _needs_rewrite(self, event: bytes) -> bool:
         """Whether the event needs a look."""
         if b'"response"' in event:
             return self._parent is not None or not self._create.store
-        return self._hides and b'"encrypted_content"' in event
+        return self._hide_reasoning and b'"encrypted_content"' in event
 
-    def _see(self, response: Json, *, last: bool) -> None:
+    def _rewrite_response(self, response: Json, *, last: bool) -> None:
         if self._parent is not None:
-            response["previous_response_id"] = self._create.previous
-        kept = last and not self._create.store and response.get("status") in _GONE_ON_FROM
+            response["previous_response_id"] = self._create.previous_response_id
+        kept = last and not self._create.store and response.get("status") in _CONTINUABLE_STATUSES
         if kept and isinstance(response.get("id"), str):
-            self._keep(response)
+            self._remember(response)
 
-    def _shown(self, item: Any) -> Any:
-        if self._hides and isinstance(item, dict) and "encrypted_content" in item:
+    def _visible_item(self, item: Any) -> Any:
+        if self._hide_reasoning and isinstance(item, dict) and "encrypted_content" in item:
             return {name: value for name, value in item.items() if name != "encrypted_content"}
         return item

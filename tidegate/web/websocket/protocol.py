@@ -7,7 +7,7 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from tidegate.web.websocket.connection import RESTARTING
 
 
-class PatientProtocol(WebSocketsSansIOProtocol):
+class GracefulWebSocketProtocol(WebSocketsSansIOProtocol):
     """Tells the application of the shutdown instead of cutting the connection; the server waits `grace_seconds`."""
 
     def shutdown(self) -> None:

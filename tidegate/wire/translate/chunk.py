@@ -10,7 +10,7 @@ from tidegate.core.errors import MalformedAnswer
 Json = dict[str, Any]
 
 
-class Function(msgspec.Struct):
+class FunctionDelta(msgspec.Struct):
     """The part of a tool call that is streamed; `input` is a custom tool's."""
 
     name: str | None = None
@@ -30,8 +30,8 @@ class ToolDelta(msgspec.Struct):
 
     index: int | None = None
     id: str | None = None
-    function: Function | None = None
-    custom: Function | None = None
+    function: FunctionDelta | None = None
+    custom: FunctionDelta | None = None
 
 
 class Delta(msgspec.Struct):
@@ -42,10 +42,10 @@ class Delta(msgspec.Struct):
     reasoning_content: str | None = None
     reasoning: Any = None
     tool_calls: list[ToolDelta] | None = None
-    function_call: Function | None = None
+    function_call: FunctionDelta | None = None
     annotations: list[Any] | None = None
 
-    def thoughts(self) -> str:
+    def reasoning_text(self) -> str:
         """The model's reasoning, under either of the names that providers give it, or as a part of the content."""
         if self.reasoning_content:
             return self.reasoning_content
@@ -59,7 +59,7 @@ class Delta(msgspec.Struct):
             return self.content
         return "".join(_texts(self.content, "text"))
 
-    def calls(self) -> list[ToolDelta]:
+    def tool_deltas(self) -> list[ToolDelta]:
         """Pieces of tool calls, that of the old single function call too."""
         if self.function_call is not None:
             return [ToolDelta(index=0, function=self.function_call)]
@@ -72,7 +72,7 @@ class Logprobs(msgspec.Struct):
     content: list[Any] | None = None
 
 
-class Choice(msgspec.Struct):
+class ChunkChoice(msgspec.Struct):
     """One choice's part of a chunk."""
 
     index: int | None = None
@@ -81,10 +81,10 @@ class Choice(msgspec.Struct):
     finish_reason: str | None = None
 
 
-class Chunk(msgspec.Struct):
+class ChatChunk(msgspec.Struct):
     """One chunk."""
 
-    choices: list[Choice] | None = None
+    choices: list[ChunkChoice] | None = None
     model: str | None = None
     service_tier: str | None = None
     usage: Any = None
@@ -95,7 +95,7 @@ class Chunk(msgspec.Struct):
     code: Any = None
 
     @property
-    def complaint(self) -> Any:
+    def error_object(self) -> Any:
         """The error that this is in place of a chunk, also one without its envelope; None where it is none."""
         if self.error is not None or self.choices:
             return self.error
@@ -103,15 +103,15 @@ class Chunk(msgspec.Struct):
         return {"message": message, "type": self.type, "code": self.code} if message else None
 
     @property
-    def choice(self) -> Choice | None:
+    def choice(self) -> ChunkChoice | None:
         """The first choice, the only one that a Response can give."""
         return next((choice for choice in self.choices or () if not choice.index), None)
 
 
-_chunk = msgspec.json.Decoder(Chunk)
+_chunk = msgspec.json.Decoder(ChatChunk)
 
 
-def decode(data: bytes) -> Chunk:
+def decode_chunk(data: bytes) -> ChatChunk:
     """Read a chunk. Raises MalformedAnswer."""
     try:
         return _chunk.decode(data)
@@ -119,10 +119,10 @@ def decode(data: bytes) -> Chunk:
         raise MalformedAnswer(f"The upstream's answer is not what its protocol says: {error}.") from error
 
 
-def convert(chunk: Json) -> Chunk:
+def convert_chunk(chunk: Json) -> ChatChunk:
     """The same of an object that is decoded already. Raises MalformedAnswer."""
     try:
-        return msgspec.convert(chunk, Chunk)
+        return msgspec.convert(chunk, ChatChunk)
     except (msgspec.ValidationError, RecursionError) as error:
         raise MalformedAnswer(f"The upstream's answer is not what its protocol says: {error}.") from error
 

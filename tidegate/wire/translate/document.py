@@ -15,9 +15,11 @@ _REPEATED: Mapping[str, Any] = {
 """What stands there when the request was silent: OpenAI's own defaults."""
 
 
-def begun(asked: Mapping[str, Any], *, response_id: str, created_at: float, model: str) -> Json:
+def in_progress_document(request_body: Mapping[str, Any], *, response_id: str, created_at: float, model: str) -> Json:
     """The document before anything has come, with all its keys; what cannot be read of the request is not repeated."""
-    repeated = {name: usual if asked.get(name) is None else asked[name] for name, usual in _REPEATED.items()}
+    repeated = {
+        name: usual if request_body.get(name) is None else request_body[name] for name, usual in _REPEATED.items()
+    }
     return {
         "id": response_id,
         "object": "response",
@@ -29,9 +31,9 @@ def begun(asked: Mapping[str, Any], *, response_id: str, created_at: float, mode
         "model": model,
         "output": [],
         **repeated,
-        "tools": [_tool(tool) for tool in _list(asked.get("tools")) if isinstance(tool, dict)],
-        "reasoning": {"effort": None, "summary": None, **_object(asked.get("reasoning"))},
-        "text": _text(_object(asked.get("text"))),
+        "tools": [_tool(tool) for tool in _list(request_body.get("tools")) if isinstance(tool, dict)],
+        "reasoning": {"effort": None, "summary": None, **_object(request_body.get("reasoning"))},
+        "text": _text(_object(request_body.get("text"))),
         "truncation": "disabled",
         "usage": None,
     }

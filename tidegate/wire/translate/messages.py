@@ -8,11 +8,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tidegate.core.errors import InvalidParameter, MissingParameter, NotTranslatable, WrongType
-from tidegate.wire.translate.parts import content_of, output_of, said_by_assistant
+from tidegate.wire.translate.parts import assistant_content, content_of, output_of
 
 Json = dict[str, Any]
 
-LEFT_OUT = frozenset({"reasoning", "web_search_call", "file_search_call", "code_interpreter_call", "mcp_list_tools"})
+DROPPED_ITEMS = frozenset(
+    {"reasoning", "web_search_call", "file_search_call", "code_interpreter_call", "mcp_list_tools"}
+)
 """Items that chat has no place for, and that are left out: what came of them is in the message after them."""
 
 _ROLES = {"user": "user", "system": "system", "developer": "system"}
@@ -24,7 +26,7 @@ def messages_of(body: Mapping[str, Any], *, reasoning_field: str | None = None) 
 
     `reasoning_field` is where the provider wants an assistant's reasoning back; None for nowhere.
     """
-    talk = _Talk(reasoning_field)
+    talk = _MessageBuilder(reasoning_field)
     instructions = body.get("instructions")
     if isinstance(instructions, str):
         talk.say({"role": "system", "content": instructions})
@@ -39,11 +41,11 @@ def messages_of(body: Mapping[str, Any], *, reasoning_field: str | None = None) 
     elif asked is not None:
         raise WrongType.of("input", "a string or an array of items", asked)
     if not asked and asked != "":
-        raise MissingParameter.called("input")
+        raise MissingParameter.of("input")
     return talk.messages()
 
 
-class _Turn:
+class _AssistantTurn:
     """What the assistant did without being interrupted."""
 
     def __init__(self) -> None:
@@ -68,13 +70,13 @@ class _Turn:
         return [{**self.message, "tool_calls": list(self.calls.values())}, *self.outputs.values()]
 
 
-class _Talk:
+class _MessageBuilder:
     """The conversation as it is gathered."""
 
     def __init__(self, reasoning_field: str | None) -> None:
         self._reasoning_field = reasoning_field
-        self._entries: list[Json | _Turn] = []
-        self._calls: dict[str, _Turn] = {}
+        self._entries: list[Json | _AssistantTurn] = []
+        self._calls: dict[str, _AssistantTurn] = {}
 
     def say(self, message: Json) -> None:
         """Somebody else than the assistant says something."""
@@ -93,20 +95,20 @@ class _Talk:
             self._output(item, at)
         elif kind == "reasoning" and self._reasoning_field is not None:
             self._reasoning(item, self._reasoning_field)
-        elif kind not in LEFT_OUT:
+        elif kind not in DROPPED_ITEMS:
             raise NotTranslatable(f"`{at}` is a `{kind}`, which chat completions have no place for.", param=at)
 
     def messages(self) -> list[Json]:
         """All of it."""
         made: list[Json] = []
         for entry in self._entries:
-            made.extend(entry.messages() if isinstance(entry, _Turn) else [entry])
+            made.extend(entry.messages() if isinstance(entry, _AssistantTurn) else [entry])
         return made
 
     def _message(self, item: Mapping[str, Any], at: str) -> None:
         role = str(item.get("role"))
         if role == "assistant":
-            self._assistant(said_by_assistant(item.get("content"), f"{at}.content"))
+            self._assistant(assistant_content(item.get("content"), f"{at}.content"))
         elif role in _ROLES:
             self.say({"role": _ROLES[role], "content": content_of(item.get("content"), f"{at}.content")})
         else:
@@ -130,12 +132,12 @@ class _Talk:
         if "refusal" in said:
             turn.message["refusal"] = said["refusal"]
 
-    def _turn(self, *, silent: bool = False) -> _Turn:
+    def _turn(self, *, silent: bool = False) -> _AssistantTurn:
         """The turn that is going on, or a new one; `silent`: one that has spoken and not called yet goes on, too."""
         last = self._entries[-1] if self._entries else None
-        if isinstance(last, _Turn) and (last.open or (silent and not last.outputs)):
+        if isinstance(last, _AssistantTurn) and (last.open or (silent and not last.outputs)):
             return last
-        turn = _Turn()
+        turn = _AssistantTurn()
         self._entries.append(turn)
         return turn
 

@@ -7,11 +7,11 @@ import msgspec
 
 Json = dict[str, Any]
 
-Tell = Callable[..., None]
+EmitEvent = Callable[..., None]
 """Takes an event's type and its fields."""
 
 
-class Text:
+class TextBuffer:
     """A text that comes in pieces."""
 
     def __init__(self) -> None:
@@ -25,51 +25,51 @@ class Text:
         return "".join(self._pieces)
 
 
-class Item:
+class OutputItem:
     """An output item that is being said: told of when it begins and when it is done."""
 
-    def __init__(self, tell: Tell, item_id: str, index: int) -> None:
-        self.tell = tell
+    def __init__(self, emit: EmitEvent, item_id: str, index: int) -> None:
+        self.emit = emit
         self.id = item_id
         self.index = index
-        self.done: Json | None = None
+        self.finished_item: Json | None = None
         """The finished item, once it is."""
 
     def begin(self) -> None:
         """Announce the item, empty."""
-        self.tell("response.output_item.added", output_index=self.index, item=self.shown("in_progress"))
+        self.emit("response.output_item.added", output_index=self.index, item=self.document("in_progress"))
 
     def end(self, status: str) -> None:
         """Finish it."""
         self.finish()
-        self.done = self.shown(status)
-        self.tell("response.output_item.done", output_index=self.index, item=self.done)
+        self.finished_item = self.document(status)
+        self.emit("response.output_item.done", output_index=self.index, item=self.finished_item)
 
     def finish(self) -> None:
         """Tell what is left to tell of the content."""
 
-    def shown(self, status: str) -> Json:
+    def document(self, status: str) -> Json:
         """The item as it is now."""
         raise NotImplementedError
 
 
-class Message(Item):
+class MessageItem(OutputItem):
     """What the model says, or why it does not: parts that follow one another."""
 
-    def __init__(self, tell: Tell, item_id: str, index: int) -> None:
+    def __init__(self, tell: EmitEvent, item_id: str, index: int) -> None:
         super().__init__(tell, item_id, index)
         self._parts: list[Json] = []
-        self._open: Spoken | Refused | None = None
+        self._open: TextPart | RefusalPart | None = None
 
-    def speak(self, piece: str, logprobs: list[Json]) -> None:
+    def add_text(self, piece: str, logprobs: list[Json]) -> None:
         """A piece of text with its tokens' log probabilities."""
-        self._text().say(piece, logprobs)
+        self._text().add(piece, logprobs)
 
-    def refuse(self, piece: str) -> None:
+    def add_refusal(self, piece: str) -> None:
         """A piece of a refusal."""
-        if not isinstance(self._open, Refused):
-            self._open = Refused(self.tell, self._place())
-        self._open.say(piece)
+        if not isinstance(self._open, RefusalPart):
+            self._open = RefusalPart(self.emit, self._place())
+        self._open.add(piece)
 
     def annotate(self, annotations: list[Json]) -> None:
         """Notes on the text, which is told of even if it stays empty."""
@@ -90,24 +90,24 @@ class Message(Item):
         self.finish()
         return {"item_id": self.id, "output_index": self.index, "content_index": len(self._parts)}
 
-    def _text(self) -> "Spoken":
-        if not isinstance(self._open, Spoken):
-            self._open = Spoken(self.tell, self._place())
+    def _text(self) -> "TextPart":
+        if not isinstance(self._open, TextPart):
+            self._open = TextPart(self.emit, self._place())
         return self._open
 
 
-class Spoken:
+class TextPart:
     """A part that is text."""
 
-    def __init__(self, tell: Tell, place: Json) -> None:
+    def __init__(self, tell: EmitEvent, place: Json) -> None:
         self._tell = tell
         self._place = place
-        self._text = Text()
+        self._text = TextBuffer()
         self._logprobs: list[Json] = []
         self.annotations: list[Json] = []
         tell("response.content_part.added", **place, part=_text_part("", [], []))
 
-    def say(self, piece: str, logprobs: list[Json]) -> None:
+    def add(self, piece: str, logprobs: list[Json]) -> None:
         """A piece."""
         self._text.add(piece)
         self._logprobs += logprobs
@@ -125,16 +125,16 @@ class Spoken:
         return part
 
 
-class Refused:
+class RefusalPart:
     """A part that is a refusal."""
 
-    def __init__(self, tell: Tell, place: Json) -> None:
+    def __init__(self, tell: EmitEvent, place: Json) -> None:
         self._tell = tell
         self._place = place
-        self._text = Text()
+        self._text = TextBuffer()
         tell("response.content_part.added", **place, part={"type": "refusal", "refusal": ""})
 
-    def say(self, piece: str) -> None:
+    def add(self, piece: str) -> None:
         """A piece."""
         self._text.add(piece)
         self._tell("response.refusal.delta", **self._place, delta=piece)
@@ -147,31 +147,31 @@ class Refused:
         return part
 
 
-class Thoughts(Item):
+class ReasoningItem(OutputItem):
     """What the model thinks before it speaks, where its provider shows it."""
 
-    def __init__(self, tell: Tell, item_id: str, index: int) -> None:
+    def __init__(self, tell: EmitEvent, item_id: str, index: int) -> None:
         super().__init__(tell, item_id, index)
-        self._text = Text()
+        self._text = TextBuffer()
         self._content: list[Json] = []
         self._place: Json = {"item_id": item_id, "output_index": index, "content_index": 0}
 
     def begin(self) -> None:
         """Announce the item and its one part."""
         super().begin()
-        self.tell("response.content_part.added", **self._place, part={"type": "reasoning_text", "text": ""})
+        self.emit("response.content_part.added", **self._place, part={"type": "reasoning_text", "text": ""})
 
-    def think(self, piece: str) -> None:
+    def add(self, piece: str) -> None:
         """A piece."""
         self._text.add(piece)
-        self.tell("response.reasoning_text.delta", **self._place, delta=piece)
+        self.emit("response.reasoning_text.delta", **self._place, delta=piece)
 
     def finish(self) -> None:
         """Tell the whole of it."""
         part = {"type": "reasoning_text", "text": str(self._text)}
         self._content.append(part)
-        self.tell("response.reasoning_text.done", **self._place, text=part["text"])
-        self.tell("response.content_part.done", **self._place, part=part)
+        self.emit("response.reasoning_text.done", **self._place, text=part["text"])
+        self.emit("response.content_part.done", **self._place, part=part)
 
     def shown(self, status: str) -> Json:
         """The item as it is now."""
@@ -180,13 +180,13 @@ class Thoughts(Item):
         }  # fmt: skip
 
 
-class Called(Item):
+class ToolCallItem(OutputItem):
     """A tool that the model calls: a function with its arguments, or a custom one with its input."""
 
-    def __init__(self, tell: Tell, item_id: str, index: int, *, head: "CallHead") -> None:
+    def __init__(self, tell: EmitEvent, item_id: str, index: int, *, head: "ToolCallHead") -> None:
         super().__init__(tell, item_id, index)
         self.head = head
-        self._text = Text()
+        self._text = TextBuffer()
         self._whole = ""
         self._place: Json = {"item_id": item_id, "output_index": index}
 
@@ -194,10 +194,10 @@ class Called(Item):
         """A piece of the argument."""
         if piece:
             self._text.add(piece)
-            self.tell(f"{self.head.stem}.delta", **self._place, delta=piece)
+            self.emit(f"{self.head.stem}.delta", **self._place, delta=piece)
 
     @property
-    def whole(self) -> bool:
+    def looks_complete(self) -> bool:
         """Whether its argument looks complete, so that another call's beginning means its end."""
         text = str(self._text)
         return bool(text) if self.head.custom else _is_json(text)
@@ -205,7 +205,7 @@ class Called(Item):
     def finish(self) -> None:
         """Tell the whole of it."""
         self._whole = str(self._text)
-        self.tell(f"{self.head.stem}.done", **self._place, **{self.head.field: self._whole})
+        self.emit(f"{self.head.stem}.done", **self._place, **{self.head.field: self._whole})
 
     def shown(self, status: str) -> Json:
         """The item as it is now."""
@@ -216,7 +216,7 @@ class Called(Item):
         }  # fmt: skip
 
 
-class CallHead(msgspec.Struct, frozen=True, kw_only=True):
+class ToolCallHead(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of a tool call when it begins."""
 
     call_id: str

@@ -32,7 +32,7 @@ def output_of(output: Any, at: str) -> str | list[Json]:
     return content
 
 
-def said_by_assistant(content: Any, at: str) -> Json:
+def assistant_content(content: Any, at: str) -> Json:
     """The assistant's `content`, and its `refusal` if it refused."""
     if isinstance(content, str):
         return {"content": content}

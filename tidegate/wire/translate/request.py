@@ -16,28 +16,28 @@ from tidegate.wire.translate.tools import tools_of
 
 Json = dict[str, Any]
 
-RENAMED: Mapping[str, str] = {"max_output_tokens": "max_completion_tokens"}
+RENAMED_PARAMETERS: Mapping[str, str] = {"max_output_tokens": "max_completion_tokens"}
 """Parameters with another name in chat."""
 
-REBUILT = frozenset({
+REBUILT_PARAMETERS = frozenset({
     "model", "stream", "input", "instructions", "text", "reasoning", "include", "top_logprobs", "tools", "tool_choice",
     "parallel_tool_calls",
 })  # fmt: skip
 """Parameters that have another shape, or another place, in chat."""
 
-KEPT_HERE = frozenset({"store", "metadata", "background"})
+GATEWAY_PARAMETERS = frozenset({"store", "metadata", "background"})
 """What the gateway does itself: the provider is not told."""
 
-WITHOUT_EFFECT = frozenset({"max_tool_calls", "truncation", "stream_options"})
+IGNORED_PARAMETERS = frozenset({"max_tool_calls", "truncation", "stream_options"})
 """Taken, and not sent: built-in tools are not there to be counted, nothing is cut, nothing is obfuscated."""
 
-IMPOSSIBLE = frozenset({
+UNTRANSLATABLE_PARAMETERS = frozenset({
     "access_programs", "audio", "background_options", "context_management", "conversation", "generate", "image",
     "messages", "modalities", "moderation", "n", "previous_response_id", "prompt",
 })  # fmt: skip
 """Parameters that would change the answer, and for which the other side has no place: refused."""
 
-INCLUDABLE = frozenset({
+INCLUDE_VALUES = frozenset({
     "message.output_text.logprobs", "reasoning.encrypted_content", "message.input_image.image_url",
     "computer_call_output.output.image_url", "web_search_call.action.sources", "web_search_call.results",
     "file_search_call.results", "code_interpreter_call.outputs",
@@ -57,16 +57,18 @@ def chat_call(call: Call, *, reasoning_field: str | None = None) -> Call:
     """The chat call that asks what the Responses `call` asks. Raises NotTranslatable, or an InvalidParameter."""
     body = chat_body(call.body, reasoning_field=reasoning_field)
     raw = {name: msgspec.Raw(msgspec.json.encode(value)) for name, value in body.items()}
-    return msgspec.structs.replace(call, route=endpoints.CHAT, body=body, raw=raw, wants_usage=True, translated=True)
+    return msgspec.structs.replace(
+        call, endpoint=endpoints.CHAT, body=body, raw=raw, wants_usage=True, is_translated=True
+    )
 
 
-def chat_body(asked: Mapping[str, Any], *, reasoning_field: str | None = None) -> Json:
+def chat_body(request_body: Mapping[str, Any], *, reasoning_field: str | None = None) -> Json:
     """A Responses body as a chat body. A parameter nobody knows goes through as it is; none is lost in silence."""
-    body = {name: value for name, value in asked.items() if value is not None}
-    for name in sorted(IMPOSSIBLE & body.keys()):
+    body = {name: value for name, value in request_body.items() if value is not None}
+    for name in sorted(UNTRANSLATABLE_PARAMETERS & body.keys()):
         raise NotTranslatable(f"`{name}` cannot be translated to chat completions and back.", param=name)
-    set_aside = REBUILT | KEPT_HERE | WITHOUT_EFFECT
-    same = {RENAMED.get(name, name): value for name, value in body.items() if name not in set_aside}
+    set_aside = REBUILT_PARAMETERS | GATEWAY_PARAMETERS | IGNORED_PARAMETERS
+    same = {RENAMED_PARAMETERS.get(name, name): value for name, value in body.items() if name not in set_aside}
     return {
         **same,
         "model": body["model"],
@@ -114,7 +116,7 @@ def _logprobs(body: Json) -> Json:
     if not isinstance(included, list):
         raise WrongType.of("include", "an array of strings", included)
     for name in included:
-        if not isinstance(name, str) or name not in INCLUDABLE:
+        if not isinstance(name, str) or name not in INCLUDE_VALUES:
             raise NotTranslatable(f"`include` of `{name}` has no counterpart in chat completions.", param="include")
     if not wants_logprobs(body):
         return {}

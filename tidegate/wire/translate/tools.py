@@ -7,7 +7,7 @@ from tidegate.core.errors import InvalidParameter, MissingParameter, NotTranslat
 
 Json = dict[str, Any]
 
-TOOLS = ("function", "custom")
+CHAT_TOOLS = ("function", "custom")
 """What chat has; all other tools are run by OpenAI itself."""
 
 _FUNCTION = ("name", "description", "parameters", "strict")
@@ -35,13 +35,13 @@ def tools_of(body: Mapping[str, Any]) -> Json:
 
 def _tool(tool: Any, at: str) -> Json:
     kind = tool.get("type") if isinstance(tool, Mapping) else None
-    if kind not in TOOLS:
+    if kind not in CHAT_TOOLS:
         raise NotTranslatable(
             f"`{at}` is the tool `{kind}`, which is not one of chat completions: only functions and custom tools are.",
             param=f"{at}.type",
         )
     if not isinstance(tool.get("name"), str):
-        raise MissingParameter.called(f"{at}.name")
+        raise MissingParameter.of(f"{at}.name")
     if kind == "function":
         return {"type": "function", "function": _given(tool, _FUNCTION)}
     return {"type": "custom", "custom": {**_given(tool, _CUSTOM), **_custom_format(tool.get("format"))}}
@@ -68,7 +68,7 @@ def _chosen(tools: list[Json], choice: Any) -> tuple[list[Json], Any]:
     if choice is None or choice in _MODES:
         return tools, choice
     kind = choice.get("type") if isinstance(choice, Mapping) else None
-    if kind in TOOLS:
+    if kind in CHAT_TOOLS:
         name = choice.get("name")
         if name not in [_name(tool) for tool in tools]:
             raise InvalidParameter(f"Tool choice '{name}' not found in 'tools' parameter.", param="tool_choice")

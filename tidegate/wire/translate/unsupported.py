@@ -3,26 +3,26 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from tidegate.wire.translate.messages import LEFT_OUT
-from tidegate.wire.translate.request import WITHOUT_EFFECT
+from tidegate.wire.translate.messages import DROPPED_ITEMS
+from tidegate.wire.translate.request import IGNORED_PARAMETERS
 
-TRANSLATED = "responses: chat"
+TRANSLATION_NOTE = "responses: chat"
 _OF_REASONING = ("summary", "generate_summary", "context")
 _OF_TOOLS = ("async", "allowed_callers", "defer_loading", "output_schema")
 _USUAL = {"truncation": "disabled", "stream_options": {}}
 """Values that mean what happens anyway."""
 
 
-def losses(asked: Mapping[str, Any], *, reasoning_kept: bool = False) -> tuple[str, ...]:
+def unsupported_fields(request_body: Mapping[str, Any], *, keeps_reasoning: bool = False) -> tuple[str, ...]:
     """A word for the translation, and for each thing that was asked and has no effect, as `parameter: what`.
 
     `asked` is a Responses body that can be translated.
     """
-    return (TRANSLATED, *dict.fromkeys(_all(asked, reasoning_kept=reasoning_kept)))
+    return (TRANSLATION_NOTE, *dict.fromkeys(_all(request_body, reasoning_kept=keeps_reasoning)))
 
 
 def _all(asked: Mapping[str, Any], *, reasoning_kept: bool) -> Iterator[str]:
-    for name in sorted(WITHOUT_EFFECT):
+    for name in sorted(IGNORED_PARAMETERS):
         if asked.get(name) is not None and asked[name] != _USUAL.get(name):
             yield f"{name}: dropped"
     reasoning = asked.get("reasoning") or {}
@@ -32,5 +32,5 @@ def _all(asked: Mapping[str, Any], *, reasoning_kept: bool) -> Iterator[str]:
     given = asked.get("input")
     for item in given if isinstance(given, list) else ():
         kind = item.get("type", "message")
-        if kind in LEFT_OUT and not (kind == "reasoning" and reasoning_kept):
+        if kind in DROPPED_ITEMS and not (kind == "reasoning" and reasoning_kept):
             yield f"input.{kind}: dropped"
