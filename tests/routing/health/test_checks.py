@@ -21,6 +21,8 @@ from tidegate.routing.health.credential_state import CredentialStatus
 from tidegate.routing.health.registry import HealthRegistry
 from tidegate.storage.redis import RedisLink
 
+_JITTER = Random(1)  # noqa: S311  # jitter is no secret
+
 HERE, KEY = Target("openai", "m"), Credential(name="main")
 
 
@@ -39,7 +41,7 @@ async def checks_on(link: RedisLink, prefix: str) -> AsyncIterator[CheckedRegist
     async with registry_on(link, prefix, clock, failures=1) as board:
         yield CheckedRegistry(
             board,
-            HealthChecks(board, {"openai": provider}, clock=clock, random=Random(1)),
+            HealthChecks(board, {"openai": provider}, clock=clock, random=_JITTER),
             provider,
             clock,  # noqa: S311  # jitter is no secret
         )
