@@ -9,6 +9,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import FrameType
 
 import psutil
 
@@ -16,6 +17,8 @@ MEASURED_CORE = 0
 """Where the program under measurement runs, alone."""
 OTHER_CORE = 1
 """Where the load, the upstream and the stores run."""
+
+_LOOK_SECONDS, _QUIET_SHARE, _GRACE_SECONDS = 0.05, 0.05, 60.0
 
 
 class BenchmarkError(Exception):
@@ -25,6 +28,42 @@ class BenchmarkError(Exception):
 def stay_on(core: int) -> None:
     """Keep this process, and what it starts from now on, on one core."""
     os.sched_setaffinity(0, {core})
+
+
+@contextlib.contextmanager
+def ending_within(seconds: float) -> Iterator[None]:
+    """Raise BenchmarkError here after `seconds`, and at SIGTERM, so that all that was started is ended.
+
+    Raise it again after _GRACE_SECONDS, should a library have caught it or the end itself not come to an end.
+    """
+
+    def end(number: int, _: FrameType | None) -> None:
+        why = f"was not done within {seconds:g} s" if number == signal.SIGALRM else "was told to end"
+        raise BenchmarkError(f"The benchmark {why}; what it had started was ended.")
+
+    before = [(number, signal.signal(number, end)) for number in (signal.SIGALRM, signal.SIGTERM)]
+    signal.setitimer(signal.ITIMER_REAL, seconds, _GRACE_SECONDS)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        for number, handler in before:
+            signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def signals_held() -> Iterator[None]:
+    """Keep `ending_within` from raising inside an event loop, whose callbacks would catch it; it raises afterwards."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGALRM, signal.SIGTERM})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _cpu_clock(pid: int) -> int:
+    # Linux's number for the CPU clock of a process, ended threads included: nanoseconds, where /proc has 10 ms
+    return (~pid << 3) | 2
 
 
 class Program:
@@ -47,8 +86,25 @@ class Program:
         return sum(process.memory_info().rss for process in self.tree())
 
     def cpu_seconds(self) -> float:
-        """User and system time of the program and its children so far."""
-        return sum(sum(process.cpu_times()[:2]) for process in self.tree())
+        """User and system time of the program and its children so far. Raises BenchmarkError when it has ended."""
+        try:
+            return sum(time.clock_gettime(_cpu_clock(process.pid)) for process in self.tree())
+        except (OSError, psutil.NoSuchProcess) as error:
+            raise BenchmarkError(f"{self.name} ended before its CPU was measured; its log is {self.log}") from error
+
+    def until_quiet(self, seconds: float = 2.0) -> None:
+        """Wait until it has done the work that is left over, `seconds` at most."""
+        until, before = time.monotonic() + seconds, self.cpu_seconds()
+        while time.monotonic() < until:
+            time.sleep(_LOOK_SECONDS)
+            if (now := self.cpu_seconds()) - before < _QUIET_SHARE * _LOOK_SECONDS:
+                return
+            before = now
+
+    def stay_on(self, core: int) -> None:
+        """Keep all its threads, and those it starts from now on, on one core."""
+        for thread in psutil.Process(self.process.pid).threads():
+            os.sched_setaffinity(thread.id, {core})
 
     def stop(self, seconds: float = 15.0) -> int:
         """End it with SIGTERM, then SIGKILL; its exit code."""
@@ -67,21 +123,32 @@ class Program:
 
 @contextlib.contextmanager
 def running(
-    name: str, command: list[str], *, core: int, folder: Path, env: Mapping[str, str] | None = None
+    name: str,
+    command: list[str],
+    *,
+    core: int | None,
+    folder: Path,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
 ) -> Iterator[Program]:
-    """Start `command` on `core`, its output in `folder`; stop it at the end."""
+    """Start `command` on `core` (None: on both), in `cwd`, its output in `folder`; stop it at the end."""
     folder.mkdir(parents=True, exist_ok=True)
     log = folder / f"{name}.log"
     started = time.monotonic()
     with log.open("wb") as output:
         process = subprocess.Popen(
-            ["taskset", "-c", str(core), *command], stdout=output, stderr=output, env={**os.environ, **(env or {})}
+            [*on(core), *command], stdout=output, stderr=output, env={**os.environ, **(env or {})}, cwd=cwd
         )
     program = Program(name, process, log, started)
     try:
         yield program
     finally:
         program.stop()
+
+
+def on(core: int | None) -> list[str]:
+    """Return the beginning of a command line that runs on `core`, or on both."""
+    return ["taskset", "-c", f"{MEASURED_CORE},{OTHER_CORE}" if core is None else str(core)]
 
 
 def post(url: str, body: bytes, key: str, seconds: float = 10.0) -> bytes:

@@ -8,9 +8,10 @@ from typing import cast
 import msgspec
 import uvloop
 
+from benchmarks.closed_loop import address, request
 from benchmarks.instant import CHUNKS_PER_SECOND
 from benchmarks.load import Target
-from benchmarks.processes import BenchmarkError, Program
+from benchmarks.processes import BenchmarkError, Program, signals_held
 
 _MOST_SECONDS = 60.0
 
@@ -53,15 +54,23 @@ class _Reader(asyncio.Protocol):
         self.chunks += data.count(b"data: ")
 
 
+def body(target: Target) -> bytes:
+    """Return the body of a call that asks for a stream, different each time."""
+    question = {"role": "user", "content": f"Sing of the tide, {uuid.uuid4()}"}
+    return msgspec.json.encode({"model": target.model, "stream": True, "messages": [question]})
+
+
 def measure(program: Program, target: Target, *, streams: int, seconds: float) -> Chunks:
     """Hold `streams` open and measure while all of them flow. Raises BenchmarkError when one does not."""
-    return uvloop.run(_measure(program, target, streams, seconds))
+    with signals_held():
+        return uvloop.run(_measure(program, target, streams, seconds))
 
 
 async def _measure(program: Program, target: Target, streams: int, seconds: float) -> Chunks:
     loop = asyncio.get_running_loop()
     opened = [
-        await loop.create_connection(partial(_Reader, _request(target)), *_address(target)) for _ in range(streams)
+        await loop.create_connection(partial(_Reader, request(target, body(target))), *address(target))
+        for _ in range(streams)
     ]
     readers = [reader for _, reader in opened]
     await _until_all_flow(readers)
@@ -89,17 +98,3 @@ async def _until_all_flow(readers: list[_Reader]) -> None:
 
 def _count(readers: list[_Reader]) -> int:
     return sum(reader.chunks for reader in readers)
-
-
-def _address(target: Target) -> tuple[str, int]:
-    host, _, port = target.url.split("/")[2].partition(":")
-    return host, int(port)
-
-
-def _request(target: Target) -> bytes:
-    question = {"role": "user", "content": f"Sing of the tide, {uuid.uuid4()}"}
-    body = msgspec.json.encode({"model": target.model, "stream": True, "messages": [question]})
-    path = "/" + target.url.split("/", 3)[3]
-    head = f"POST {path} HTTP/1.1\r\nhost: bench\r\nauthorization: Bearer {target.key}\r\n"
-    head += f"content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
-    return head.encode() + body
