@@ -12,7 +12,7 @@ PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.1
 LOCK := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-header --upgrade
 
-.PHONY: help run test lint format lock outage bench soak crash spike conversations own-parts faults exact chats jobs clean
+.PHONY: help run test lint format lock outage bench soak crash spike conversations own-parts faults exact chats jobs paired clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1|/p' Makefile | column -t -s '|' 2>/dev/null || grep '## ' Makefile
@@ -66,6 +66,10 @@ jobs: $(VENV)/.dev ## background responses over three replicas that are killed: 
 
 outage: $(VENV)/.dev ## a steady load and an outage in its middle; how long, how many: OUTAGE='--minutes 30'
 	@$(BIN)/python -m benchmarks.outage $(OUTAGE)
+
+paired: $(VENV)/.dev ## this checkout beside another one: CPU and function calls of a miss, a hit, a chunk: OLD=../old
+	@test -n "$(OLD)" || { echo "Name the other checkout: make paired OLD=../old (PAIRED='--rounds 9' for more)" >&2; exit 1; }
+	@$(BIN)/python -m benchmarks.paired --old "$(OLD)" $(PAIRED)
 
 lock: | $(VENV)/bin/python ## resolve the dependencies anew and pin them by hash
 	@$(PIP) install uv
