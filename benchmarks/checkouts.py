@@ -17,8 +17,8 @@ from benchmarks.contestants import FOLDER, MODEL, WARM
 from benchmarks.counting import SIZE
 from benchmarks.load import Target
 from benchmarks.processes import MEASURED_CORE, BenchmarkError, Program
-from tidegate import embedded
-from tidegate.embedded import Stores
+from tidegate.storage import embedded
+from tidegate.storage.embedded import StoreUrls
 
 _COMMAND_SECONDS = 60.0
 _SERVE = Path(__file__).with_name("counted_gateway.py").resolve()
@@ -95,7 +95,7 @@ class _Home(msgspec.Struct, frozen=True, kw_only=True):
 
     checkout: Checkout
     folder: Path
-    stores: Stores
+    stores: StoreUrls
     env: Mapping[str, str]
 
     @property
