@@ -71,7 +71,7 @@ class ConnectionOptions(msgspec.Struct, frozen=True, kw_only=True):
     timeout: aiohttp.ClientTimeout
     """Of the connection only; the other clocks are `Clocks`."""
     proxy: str | None = None
-    ssl: ssl.SSLContext | bool = True
+    tls: ssl.SSLContext | bool = True
     section: str = "upstream"
     """The section of the configuration that says so."""
 
@@ -82,7 +82,7 @@ def connection_options(config: ProviderConfig, *, section: str = "upstream") -> 
         **{name: getattr(config, name) for name in _OPTION_FIELDS},
         timeout=aiohttp.ClientTimeout(total=None, sock_connect=config.connect_seconds),
         proxy=_proxy(config.base_url or ""),  # not trust_env: that reads ~/.netrc in a thread at each request
-        ssl=_ssl_context(config.ca_file),
+        tls=_ssl_context(config.ca_file),
         section=section,
     )
 
@@ -323,7 +323,7 @@ class Transport:
                     allow_redirects=False,
                     timeout=options.timeout,
                     proxy=options.proxy,
-                    ssl=options.ssl,
+                    ssl=options.tls,
                 )
         except aiohttp.ConnectionTimeoutError as error:
             raise _timeout_error(ConnectTimeout, options) from error

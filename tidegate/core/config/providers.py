@@ -133,7 +133,7 @@ class ProviderConfig(Section):
     def with_defaults(self, upstream: UpstreamConfig) -> "ProviderConfig":
         """With everything said: clocks as `[upstream]` has them, routes as its kind speaks them."""
         said = {name: getattr(upstream, name) for name in _SHARED if getattr(self, name) is None}
-        return self.model_copy(update={**said, "speaks": self.endpoints or list(_SPEAKS[self.kind])})
+        return self.model_copy(update={**said, "endpoints": self.endpoints or list(_SPEAKS[self.kind])})
 
 
 _SHARED = ("connect_seconds", "first_byte_seconds", "idle_seconds", "total_seconds", "max_answer_bytes", "ca_file")
