@@ -12,7 +12,14 @@ PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.1
 LOCK := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-header --upgrade
 
-.PHONY: help run test lint format lock outage bench soak crash spike conversations own-parts faults exact chats jobs paired clean
+# the processes that share the test files; 0: none, the tests run in pytest's own
+WORKERS ?= 2
+PYTEST := $(BIN)/python -m pytest -q -n $(WORKERS)
+
+# `make changed` compares with this commit
+BASE ?= HEAD
+
+.PHONY: help run test changed lint format lock outage bench soak crash spike conversations own-parts faults exact chats jobs paired clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1|/p' Makefile | column -t -s '|' 2>/dev/null || grep '## ' Makefile
@@ -21,7 +28,11 @@ run: $(VENV)/.run ## start PostgreSQL, Redis and the gateway on 127.0.0.1:8080
 	@exec $(BIN)/tidegate run
 
 test: $(VENV)/.dev ## run the whole suite; it starts its own stores unless TIDEGATE_*_URL name some
-	@$(BIN)/python -m pytest -q
+	@$(PYTEST) --durations=25
+
+changed: $(VENV)/.dev ## run the tests of what changed since the last commit; since another one: BASE=main
+	@tests=$$($(BIN)/python -m tests.shape.changed $(BASE)) && \
+		if [ -n "$$tests" ]; then $(PYTEST) $$tests; else echo "Nothing has changed since $(BASE)."; fi
 
 lint: $(VENV)/.dev ## style, types, import contracts, dependencies
 	@$(BIN)/ruff check --quiet .
@@ -50,7 +61,7 @@ own-parts: $(VENV)/.dev ## Redis frozen and PostgreSQL gone under load: what cal
 	@$(BIN)/python -m benchmarks.own_parts
 
 faults: $(VENV)/.dev ## play the fault matrix and write docs/fault-matrix.md
-	@$(BIN)/python -m pytest -q tests/faults --write-fault-matrix
+	@$(PYTEST) tests/faults --write-fault-matrix
 
 exact: $(VENV)/.dev ## 20,000 mixed calls with faults: ledger, counters and the simulator's bill, to the nano-dollar
 	@$(BIN)/python -m benchmarks.exactness

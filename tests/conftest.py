@@ -2,7 +2,8 @@
 
 Given `TIDEGATE_DATABASE_URL` and `TIDEGATE_REDIS_URL` the suite uses those servers: a database of
 its own, made at the start and dropped at the end, and in Redis only keys that contain
-`redis_prefix`. Given none it starts its own from the wheels.
+`redis_prefix`. Given none it starts its own from the wheels. With `-n 2` two processes, the
+workers, share the test files; each worker has a database, a prefix and, given none, stores of its own.
 """
 
 import gc
@@ -22,6 +23,8 @@ import redis
 import structlog
 from hypothesis import HealthCheck, settings
 from psycopg import sql
+from xdist.remote import Producer
+from xdist.scheduler import LoadFileScheduling
 
 from tidegate.core.clock import ManualClock, SystemClock
 from tidegate.storage import embedded
@@ -48,10 +51,36 @@ def pytest_configure(config: pytest.Config) -> None:
         pytest.exit("Give both TIDEGATE_DATABASE_URL and TIDEGATE_REDIS_URL, or neither.", returncode=2)
     given = StoreUrls(database_url=database_url, redis_url=redis_url) if database_url and redis_url else None
     config.stash[GIVEN] = given
+    if starts_workers(config):
+        return  # it runs no test itself, and its workers inherit the environment, with the stores that were given
     for variable in list(os.environ):
         if variable.startswith(("TIDEGATE_", "OPENAI_")) or variable.lower() in PROXIES:
             del os.environ[variable]
     refuse_network(allowed={urlsplit(url).hostname for url in (database_url, redis_url) if url})
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFileScheduling:
+    """Give each test file to one worker as a whole, in the order of `pytest_collection_modifyitems`."""
+    config.option.loadscopereorder = False
+    return LoadFileScheduling(config, log)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Start the long files first where several workers share them, so that all workers end together."""
+    if is_worker(config):
+        long = {item.path for item in items if item.get_closest_marker("long")}
+        items.sort(key=lambda item: item.path not in long)
+
+
+def is_worker(config: pytest.Config) -> bool:
+    """Return whether this process runs a share of the tests for another one."""
+    return hasattr(config, "workerinput")
+
+
+def starts_workers(config: pytest.Config) -> bool:
+    """Return whether this process leaves the tests to workers."""
+    return not is_worker(config) and config.getoption("dist", "no") != "no"
 
 
 def pytest_collection_finish() -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.cases import Case, cases
+from tests.faults.cases import cases
 from tests.faults.page import PAGE, page
 from tests.faults.rules import Verdict
 from tests.faults.runner import Matrix
@@ -13,16 +13,10 @@ from tests.harness import World
 from tidegate.storage.embedded import StoreUrls
 
 
-@pytest.fixture(scope="session")
-def all_cases() -> list[Case]:
-    return cases()
-
-
-@pytest.fixture(scope="package")
-async def seen(
-    all_cases: list[Case], database_url: str, redis_url: str, redis_prefix: str, pytestconfig: pytest.Config
-) -> dict[str, Verdict]:
+@pytest.fixture(scope="module")
+async def seen(database_url: str, redis_url: str, redis_prefix: str, pytestconfig: pytest.Config) -> dict[str, Verdict]:
     """What was seen of each case, by its id; `make faults` has it written down."""
+    all_cases = cases()
     stores = StoreUrls(database_url=database_url, redis_url=redis_url)
     with tempfile.TemporaryDirectory(prefix="tidegate-faults-") as folder:
         async with World(stores, f"{redis_prefix}-faults", "http://127.0.0.1:9/v1", Path(folder)) as world:

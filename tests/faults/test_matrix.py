@@ -1,11 +1,17 @@
-"""Whatever fails, wherever and whenever: the caller is told what it was, the ledger has one line, the bill is right."""
+"""Whatever fails, wherever and whenever: the caller is told what it was, the ledger has one line, the bill is right.
+
+The published page lists these cases, with the outcomes that they have.
+"""
 
 import pytest
 
 from tests.faults.cases import Case, cases
+from tests.faults.page import PAGE, page
 from tests.faults.rules import Verdict, expected
 
 CASES = cases()
+
+pytestmark = pytest.mark.long
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case.id for case in CASES])
@@ -15,3 +21,8 @@ def test_the_case_ends_as_the_rules_say(case: Case, seen: dict[str, Verdict]) ->
 
 def test_there_are_at_least_500_cases_and_no_two_are_the_same() -> None:
     assert len({case.id for case in CASES}) == len(CASES) >= 500
+
+
+def test_the_published_page_is_up_to_date(seen: dict[str, Verdict]) -> None:
+    published = PAGE.read_text().splitlines()
+    assert published == page(CASES, seen).splitlines(), "run `make faults` and commit docs/fault-matrix.md"
