@@ -158,7 +158,7 @@ class World:
         self.http = await self._stack.enter_async_context(aiohttp.ClientSession(connector=unbounded))
         self._database = await asyncpg.connect(self.stores.database_url)
         self._stack.push_async_callback(self._database.close)
-        self._redis = redis.asyncio.Redis.from_url(self.stores.redis_url)
+        self._redis = redis.asyncio.Redis.from_url(self.stores.redis_url, socket_timeout=PATIENCE_SECONDS)
         self._stack.push_async_callback(self._redis.aclose)
         self.keys = await self._stack.enter_async_context(self._key_store())
         self.key = (await self.make_key()).token

@@ -14,6 +14,8 @@ UNSEEN_PACE = 1_000_000
 """Tokens a second: what nobody saw of an answer is charged at all that it may have, however long that took."""
 MOST_BYTES = 512 * 1024
 FRESH_SECONDS = 1
+REDIS_SECONDS = 10.0
+"""Redis is well or refuses; it is never slow here, but the process is when 150 silent calls end at once."""
 CANNED = "Nobody can answer now. Please try again in a few minutes."
 _SPEAKS = ["chat", "responses", "embeddings"]
 
@@ -40,6 +42,7 @@ def sections(
         "retries": {"most": int(again), "share": 1.0, "floor": 100_000},
         "metering": {"unseen_tokens_per_second": UNSEEN_PACE},
         "cache": {"ttl_seconds": FRESH_SECONDS},
+        "redis": {"timeout_seconds": REDIS_SECONDS},
     }
 
 
