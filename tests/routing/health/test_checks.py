@@ -43,7 +43,7 @@ async def checks_on(link: RedisLink, prefix: str) -> AsyncIterator[CheckedRegist
             board,
             HealthChecks(board, {"openai": provider}, clock=clock, random=_JITTER),
             provider,
-            clock,  # noqa: S311  # jitter is no secret
+            clock,
         )
 
 
