@@ -126,7 +126,7 @@ class StreamObserver:
             if answer.status is None:
                 return EventKind.ERROR
         elif not self._is_answer(answer):
-            if not answer.complains():
+            if not answer.is_error():
                 raise MalformedAnswer(f"The upstream's answer holds no {self.expected_field}.")
             self.error = _any.decode(body)
             return EventKind.ERROR
@@ -154,13 +154,13 @@ class StreamObserver:
 class ChatObserver(StreamObserver):
     """A chat completion's stream: chunks, a finish for each choice, a usage chunk, `[DONE]`."""
 
-    holds = "choice"
+    expected_field = "choice"
 
     def __init__(self) -> None:
         self._open: set[int] = set()
         self._finished: set[int] = set()
 
-    def see(self, event: bytes) -> EventKind:
+    def observe(self, event: bytes) -> EventKind:
         """Look at one event. Raises MalformedAnswer and TruncatedStream."""
         data = sse.data_of(event)
         if data is None:
@@ -168,7 +168,7 @@ class ChatObserver(StreamObserver):
         if sse.is_done(event):
             return self._end()
         chunk = _decode(_chunk, data)
-        if _present(chunk.error) or (not chunk.choices and chunk.complains()):
+        if _present(chunk.error) or (not chunk.choices and chunk.is_error()):
             self.error = _any.decode(chunk.error if _present(chunk.error) else data)
             return EventKind.ERROR
         self._note(chunk)
@@ -192,7 +192,7 @@ class ChatObserver(StreamObserver):
     def _is_answer(self, answer: _ObservedAnswer) -> bool:
         return bool(answer.choices)
 
-    def ended(self) -> bool:
+    def may_end(self) -> bool:
         """Each choice that was begun has been finished."""
         return bool(self._open) and self._open == self._finished
 
@@ -204,15 +204,15 @@ class ChatObserver(StreamObserver):
 class ResponsesObserver(StreamObserver):
     """A Response's stream: events with a type, exactly one of them terminal."""
 
-    holds = "output"
+    expected_field = "output"
 
-    def see(self, event: bytes) -> EventKind:
+    def observe(self, event: bytes) -> EventKind:
         """Look at one event. Raises MalformedAnswer."""
         data = sse.data_of(event)
         if data is None or sse.is_done(event):
             return EventKind.COMMENT
         seen = _decode(_event, data)
-        if seen.complains():
+        if seen.is_error():
             self.error = _any.decode(seen.error) if _present(seen.error) else _any.decode(data)
             return EventKind.ERROR
         if not _present(seen.response) or not seen.type.startswith("response."):
