@@ -1,32 +1,35 @@
--- limits: may these scopes ask now? Deciding writes nothing; taking comes after, once nothing refuses.
+-- limits: check and take the callers' limits: requests and tokens a minute, requests a day, calls in flight, budgets.
 --
--- Included by admit, after holds. `terms` is what `tidegate.limits.scopes` encodes, as MessagePack:
---   p prefix · id · again · d day · m month · midnight, month_end (Unix seconds) · k tokens · c nano-dollars · lease
---   now, which is added
+-- Included by admit, after reservations. The check functions write nothing; the take functions run once nothing rejects.
+-- `request` is the Reservation of tidegate/limits/scopes.py as MessagePack, under its short names:
+--   p prefix · id · again (readmitted) · d day · m month · midnight, month_end (Unix seconds) · k tokens · c nano-dollars ·
+--   lease (seconds) · now, which admit adds
 --   n: the names of all scopes the call counts in
---   scopes: a list of {n name, rpm, rpd, tpm, cc, bd, bm}, those that limit something; a limit that is not set is absent
--- Buckets are one number, `full_at`: when nothing of what was taken is missing any more (GCRA, ITU-T I.371).
--- A refusal is {what, scope, limit, used, requested, wait}, wait in seconds, infinite for never. Of several that
--- refuse the longest wait counts, so that it is true: after it all of them let the call pass.
+--   scopes: a list of {n name, rpm, rpd, tpm, cc concurrency, bd budget a day, bm budget a month}: those that limit
+--   something; a limit that is not set is absent
+-- A bucket is one number, `full_at`: the moment at which it is full again (GCRA, ITU-T I.371). Taking an amount moves it
+-- on by the amount's refill time; an amount fits while `full_at` stays within one window of 60 s from now.
+-- A rejection is {kind, scope, limit, used, requested, wait}, wait in seconds, infinite for never. If several limits
+-- reject, the one with the longest wait is returned: after that wait all of them let the call pass.
 
 local NEVER = math.huge
 
 local function limits_text(number) return string.format('%.6f', number) end
 
--- As the caller of the script reads it: numbers as text, -1 for never.
-local function limits_refused(r)
+-- Return the script's reply for a rejection: numbers as text, -1 for never.
+local function limits_rejection_reply(r)
   local wait = r[6] == NEVER and -1 or math.max(0, r[6])
   return { 'refuse', r[1], r[2], limits_text(r[3]), limits_text(math.max(0, r[4])), limits_text(r[5]), limits_text(wait) }
 end
 
-local function limits_json(told) return next(told) and cjson.encode(told) or '{}' end
+local function limits_json(remaining) return next(remaining) and cjson.encode(remaining) or '{}' end
 
-local function limits_longer(one, other)
+local function limits_longer_wait(one, other)
   if not one or not other then return one or other end
   return other[6] > one[6] and other or one
 end
 
-local function limits_bucket(kind, key, scope, limit, amount, now)
+local function limits_check_bucket(kind, key, scope, limit, amount, now)
   if amount > limit or limit == 0 then
     return { kind == 'tokens' and 'too_large' or kind, scope, limit, 0, amount, NEVER }
   end
@@ -37,73 +40,80 @@ local function limits_bucket(kind, key, scope, limit, amount, now)
   end
 end
 
-local function limits_refuse_request(terms)
-  local refusal
-  for _, s in ipairs(terms.scopes) do
+local function limits_check_requests(request)
+  local rejection
+  for _, s in ipairs(request.scopes) do
     if s.rpm then
-      refusal = limits_longer(refusal, limits_bucket('requests', terms.p .. ':rpm:' .. s.n, s.n, s.rpm, 1, terms.now))
+      local key = request.p .. ':rpm:' .. s.n
+      rejection = limits_longer_wait(rejection, limits_check_bucket('requests', key, s.n, s.rpm, 1, request.now))
     end
     if s.rpd then
-      local used = tonumber(redis.call('GET', terms.p .. ':rpd:' .. s.n .. ':' .. terms.d) or '0')
+      local used = tonumber(redis.call('GET', request.p .. ':rpd:' .. s.n .. ':' .. request.d) or '0')
       if used + 1 > s.rpd then
-        local wait = s.rpd == 0 and NEVER or terms.midnight - terms.now
-        refusal = limits_longer(refusal, { 'day', s.n, s.rpd, used, 1, wait })
+        local wait = s.rpd == 0 and NEVER or request.midnight - request.now
+        rejection = limits_longer_wait(rejection, { 'day', s.n, s.rpd, used, 1, wait })
       end
     end
   end
-  return refusal
+  return rejection
 end
 
--- Nobody knows when a call in flight ends; a second is a guess.
-local function limits_refuse_flight(terms)
-  local refusal
-  for _, s in ipairs(terms.scopes) do
+-- The end of a call in flight cannot be predicted: its wait is always one second.
+local function limits_check_concurrency(request)
+  local rejection
+  for _, s in ipairs(request.scopes) do
     if s.cc then
-      local flying = redis.call('ZCOUNT', terms.p .. ':flying:' .. s.n, '(' .. limits_text(terms.now), '+inf')
+      local flying = redis.call('ZCOUNT', request.p .. ':flying:' .. s.n, '(' .. limits_text(request.now), '+inf')
       if flying + 1 > s.cc then
-        refusal = limits_longer(refusal, { 'concurrency', s.n, s.cc, flying, 1, s.cc == 0 and NEVER or 1 })
+        rejection = limits_longer_wait(rejection, { 'concurrency', s.n, s.cc, flying, 1, s.cc == 0 and NEVER or 1 })
       end
     end
   end
-  return refusal
+  return rejection
 end
 
--- `budget`: what was spent leaves no room until the renewal, or the whole budget is too small for this call.
--- `budget_held`: only what calls under way may still spend does not, and most of that comes back.
-local function limits_budget(terms, s, limit, period, renewal)
-  local spent = tonumber(redis.call('GET', terms.p .. ':spent:' .. s.n .. ':' .. period) or '0')
-  local held = tonumber(redis.call('GET', terms.p .. ':held:' .. s.n .. ':' .. period) or '0')
-  if terms.c > limit then
-    return { 'budget', s.n, limit, spent, terms.c, NEVER }
-  elseif spent + terms.c > limit then
-    return { 'budget', s.n, limit, spent, terms.c, renewal - terms.now }
-  elseif spent + held + terms.c > limit then
-    return { 'budget_held', s.n, limit, spent + held, terms.c, 1 }
+-- `budget`: too much is spent already, so the call must wait for the renewal; or the whole budget is too small for it.
+-- `budget_held`: the money is reserved by calls in progress, and most of it comes back when they end.
+local function limits_check_budget(request, s, limit, period, renewal)
+  local spent = tonumber(redis.call('GET', request.p .. ':spent:' .. s.n .. ':' .. period) or '0')
+  local held = tonumber(redis.call('GET', request.p .. ':held:' .. s.n .. ':' .. period) or '0')
+  if request.c > limit then
+    return { 'budget', s.n, limit, spent, request.c, NEVER }
+  elseif spent + request.c > limit then
+    return { 'budget', s.n, limit, spent, request.c, renewal - request.now }
+  elseif spent + held + request.c > limit then
+    return { 'budget_held', s.n, limit, spent + held, request.c, 1 }
   end
 end
 
-local function limits_has_budget(terms)
-  if terms.c == 0 then return false end
-  for _, s in ipairs(terms.scopes) do
+local function limits_has_budget(request)
+  if request.c == 0 then return false end
+  for _, s in ipairs(request.scopes) do
     if s.bd or s.bm then return true end
   end
   return false
 end
 
--- `counted`: the budgets' counters are true.
-local function limits_refuse_spending(terms, counted)
-  local refusal
-  for _, s in ipairs(terms.scopes) do
+-- `counted`: the budget counters are valid.
+local function limits_check_spending(request, counted)
+  local rejection
+  for _, s in ipairs(request.scopes) do
     if s.tpm then
-      local key = terms.p .. ':tpm:' .. s.n
-      refusal = limits_longer(refusal, limits_bucket('tokens', key, s.n, s.tpm, terms.k, terms.now))
+      local key = request.p .. ':tpm:' .. s.n
+      rejection = limits_longer_wait(rejection, limits_check_bucket('tokens', key, s.n, s.tpm, request.k, request.now))
     end
-    if counted and terms.c > 0 then
-      if s.bd then refusal = limits_longer(refusal, limits_budget(terms, s, s.bd, terms.d, terms.midnight)) end
-      if s.bm then refusal = limits_longer(refusal, limits_budget(terms, s, s.bm, terms.m, terms.month_end)) end
+    if counted and request.c > 0 then
+      if s.bd then
+        local of_day = limits_check_budget(request, s, s.bd, request.d, request.midnight)
+        rejection = limits_longer_wait(rejection, of_day)
+      end
+      if s.bm then
+        local of_month = limits_check_budget(request, s, s.bm, request.m, request.month_end)
+        rejection = limits_longer_wait(rejection, of_month)
+      end
     end
   end
-  return refusal
+  return rejection
 end
 
 local function limits_take_bucket(key, limit, amount, now)
@@ -112,29 +122,31 @@ local function limits_take_bucket(key, limit, amount, now)
   return full_at - now
 end
 
--- What the caller is told of its limits: of each kind the one of which the least is left.
-local function limits_told(told, kind, limit, missing)
+-- Note for the caller what remains of its limits: of each kind the limit with the smallest remainder.
+local function limits_note_remaining(remaining, kind, limit, missing)
   local left = math.max(0, math.floor(limit - missing * limit / 60 + 0.000001))
-  if not told[kind] or left < told[kind][2] then told[kind] = { limit, left, missing } end
+  if not remaining[kind] or left < remaining[kind][2] then remaining[kind] = { limit, left, missing } end
 end
 
-local function limits_take_request(terms, told)
-  for _, s in ipairs(terms.scopes) do
+local function limits_take_request(request, remaining)
+  for _, s in ipairs(request.scopes) do
     if s.rpm then
-      limits_told(told, 'requests', s.rpm, limits_take_bucket(terms.p .. ':rpm:' .. s.n, s.rpm, 1, terms.now))
+      local missing = limits_take_bucket(request.p .. ':rpm:' .. s.n, s.rpm, 1, request.now)
+      limits_note_remaining(remaining, 'requests', s.rpm, missing)
     end
     if s.rpd then
-      local key = terms.p .. ':rpd:' .. s.n .. ':' .. terms.d
+      local key = request.p .. ':rpd:' .. s.n .. ':' .. request.d
       redis.call('INCR', key)
       redis.call('EXPIRE', key, 2 * 86400)
     end
   end
 end
 
-local function limits_take_tokens(terms, told)
-  for _, s in ipairs(terms.scopes) do
+local function limits_take_tokens(request, remaining)
+  for _, s in ipairs(request.scopes) do
     if s.tpm then
-      limits_told(told, 'tokens', s.tpm, limits_take_bucket(terms.p .. ':tpm:' .. s.n, s.tpm, terms.k, terms.now))
+      local missing = limits_take_bucket(request.p .. ':tpm:' .. s.n, s.tpm, request.k, request.now)
+      limits_note_remaining(remaining, 'tokens', s.tpm, missing)
     end
   end
 end

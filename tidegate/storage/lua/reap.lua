@@ -1,8 +1,8 @@
--- reap: calls whose process died are charged, also where nobody calls any more.
+-- reap: charge calls whose process died, also while no call is admitted (admit does the same).
 --
 --   ARGV  1 prefix   2 now, Unix seconds
 -- Returns 1
--- include: holds
+-- include: reservations
 
-holds_reap(ARGV[1], tonumber(ARGV[2]))
+reservations_reap(ARGV[1], tonumber(ARGV[2]))
 return 1

@@ -1,7 +1,8 @@
--- release: a call was admitted, but never went; it gives back what it held.
+-- release: a call was admitted but never sent; release its reservation.
 --
 --   ARGV  1 prefix   2 request id   3 now, Unix seconds
--- include: holds
+-- Returns 1
+-- include: reservations
 
-holds_release(ARGV[1], ARGV[2], tonumber(ARGV[3]))
+reservations_release(ARGV[1], ARGV[2], tonumber(ARGV[3]))
 return 1
