@@ -40,7 +40,7 @@ class CountingStore(KeyStore):
     queries = 0
     held: asyncio.Event | None = None
 
-    async def find(self, digests: Collection[bytes]) -> dict[bytes, KeyStatus]:
+    async def read_statuses(self, digests: Collection[bytes]) -> dict[bytes, KeyStatus]:
         self.queries += 1
         found = await super().read_statuses(digests)
         if self.held is not None:
@@ -242,7 +242,7 @@ async def test_memory_is_bounded_both_ways(ring: ApiKeyCache, store: CountingSto
         await ring.authenticate(key.token)
     for filler in range(5):
         await refusal(ring, key_format.generate(bytes([filler]).__mul__))
-    assert repr(ring) == "<KeyRing: 3 known, 3 unknown, 0 being looked up>"
+    assert repr(ring) == "<ApiKeyCache: 3 known, 3 unknown, 0 being looked up>"
     assert [ring.cached(key.token) is not None for key in made] == [False, False, True, True, True]
 
 

@@ -1,4 +1,4 @@
-"""Calls at the gate: what they ask, what they leave, and what is counted of them."""
+"""Requests and settlements for the Lua scripts of limits, and the counters that they write."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -16,7 +16,7 @@ NOON = 1_795_780_800.0
 
 
 class ScriptCalls:
-    """Makes calls at one gate, and reads its counters."""
+    """Run the scripts under one prefix, and read their counters."""
 
     def __init__(self, link: RedisLink, prefix: str) -> None:
         self.link = link
@@ -25,14 +25,14 @@ class ScriptCalls:
         self.scripts = LimitScripts(link, prefix=prefix, lease_seconds=LEASE)
 
     async def with_valid_counters(self) -> "ScriptCalls":
-        """The budgets' counters are true, as after a count."""
+        """Mark the budget counters as valid, as after a rebuild."""
         await self.link.command("SET", f"{self.key_prefix}:counted", "count_1")
         return self
 
     def request(self, name: str, scopes: Iterable[LimitScope], *, now: float = NOON, **fields: Any) -> AdmissionRequest:
-        """What a call asks; `k` tokens, `c` nano-dollars, `lease`, `again` and all of an Admission may be given."""
+        """Return a request; fields of its reservation and of the AdmissionRequest may be given."""
         period, scopes = period_of(fields.pop("at", now)), tuple(scopes)
-        terms = Reservation(
+        reservation = Reservation(
             prefix=self.key_prefix,
             id=name,
             day=period.day,
@@ -41,64 +41,64 @@ class ScriptCalls:
             month_end=period.month_end,
             scope_names=tuple(scope.name for scope in scopes),
             scopes=scopes,
-            tokens=fields.pop("k", 10),
-            cost_nanos=fields.pop("c", 0),
-            lease_seconds=fields.pop("lease", LEASE),
-            readmitted=fields.pop("again", False),
+            tokens=fields.pop("tokens", 10),
+            cost_nanos=fields.pop("cost_nanos", 0),
+            lease_seconds=fields.pop("lease_seconds", LEASE),
+            readmitted=fields.pop("readmitted", False),
         )
-        lane = SlotRequest(
-            lane=f"lane-{name}", member=f"p1:{name}", tokens=terms.tokens, flow="shop", weight=4, deadline=now + 3600,
-            rpm=0, tpm=0, max_waiting=1_000_000,
+        slot = SlotRequest(
+            lane=f"lane-{name}", member=f"p1:{name}", tokens=reservation.tokens, flow="shop", weight=4,
+            deadline=now + 3600, rpm=0, tpm=0, max_waiting=1_000_000,
         )  # fmt: skip
-        line = {
+        ledger_entry = {
             "id": name, "at": now, "project": "shop", "key_id": "449", "end_user": None, "route": "chat",
             "model": "gpt-4o-mini", "outcome": "ok", "cache": "hit", "stream": False,
         }  # fmt: skip
-        given: dict[str, Any] = {
+        request_fields: dict[str, Any] = {
             "fingerprint": name, "owner": f"p1:{name}", "now": now, "lookup": True, "claim": True, "max_age": None,
-            "hit_entry": msgspec.json.encode(line), "terms": terms, "lane": lane, **fields,
+            "hit_entry": msgspec.json.encode(ledger_entry), "reservation": reservation, "slot": slot, **fields,
         }  # fmt: skip
-        return AdmissionRequest(**given)
+        return AdmissionRequest(**request_fields)
 
     async def admit(self, name: str, scopes: Iterable[LimitScope], *, now: float = NOON, **fields: Any) -> Decision:
-        """Ask."""
+        """Admit a request."""
         return await self.scripts.admit(self.request(name, scopes, now=now, **fields))
 
-    def settlement(self, ask: AdmissionRequest, memory: str, **fields: Any) -> Settlement:
-        """What a call leaves; `c` nano-dollars, `k` tokens, `late` and all fields of a Settlement may be given."""
-        terms = ask.reservation
-        done = Charge(
-            id=terms.id,
-            scope_names=terms.scope_names,
-            day=terms.day,
-            month=terms.month,
-            cost_nanos=fields.pop("c", terms.cost_nanos),
-            tokens=fields.pop("k", terms.tokens),
-            dataset_id=memory,
+    def settlement(self, request: AdmissionRequest, dataset_id: str, **fields: Any) -> Settlement:
+        """Return the settlement of a request; fields of its charge and of the Settlement may be given."""
+        reservation = request.reservation
+        charge = Charge(
+            id=reservation.id,
+            scope_names=reservation.scope_names,
+            day=reservation.day,
+            month=reservation.month,
+            cost_nanos=fields.pop("cost_nanos", reservation.cost_nanos),
+            tokens=fields.pop("tokens", reservation.tokens),
+            dataset_id=dataset_id,
             late=fields.pop("late", False),
         )
-        line = {**msgspec.json.decode(ask.hit_entry), "cache": "miss", "cost_nanos": done.cost_nanos}
-        given: dict[str, Any] = {
-            "fingerprint": ask.fingerprint, "owner": ask.owner, "entry": msgspec.json.encode(line), "now": ask.now,
-            "done": done, **fields,
+        ledger_entry = {**msgspec.json.decode(request.hit_entry), "cache": "miss", "cost_nanos": charge.cost_nanos}
+        request_fields: dict[str, Any] = {
+            "fingerprint": request.fingerprint, "owner": request.owner, "entry": msgspec.json.encode(ledger_entry),
+            "now": request.now, "charge": charge, **fields,
         }  # fmt: skip
-        return Settlement(**given)
+        return Settlement(**request_fields)
 
-    async def settle(self, ask: AdmissionRequest, memory: str, **fields: Any) -> None:
-        """Leave."""
-        await self.scripts.settle(self.settlement(ask, memory, **fields))
+    async def settle(self, request: AdmissionRequest, dataset_id: str, **fields: Any) -> None:
+        """Settle a request."""
+        await self.scripts.settle(self.settlement(request, dataset_id, **fields))
 
     async def counter(self, kind: str, scope: str, period: str) -> int:
-        """`spent` or `held` of a scope in a day or month."""
+        """Return the counter `spent` or `held` of a scope in a day or month."""
         return int(await self.link.command("GET", f"{self.key_prefix}:{kind}:{scope}:{period}") or 0)
 
     async def ledger_entries(self) -> list[dict[str, Any]]:
-        """The ledger's lines in the stream."""
+        """Return the ledger entries in the stream."""
         entries = await self.link.command("XRANGE", f"{self.key_prefix}:ledger", "-", "+")
         return [msgspec.json.decode(fields[1]) for _, fields in entries if fields[0] == b"e"]
 
     async def delete_all_keys(self) -> None:
-        """What a Redis that was emptied would know of this prefix: nothing."""
+        """Delete all keys of this prefix, as if Redis had lost its data."""
         cursor = b"0"
         while True:
             cursor, keys = await self.link.command("SCAN", cursor, "MATCH", f"*{self.prefix}}}*", "COUNT", 1000)
@@ -108,12 +108,12 @@ class ScriptCalls:
                 return
 
 
-def ledger_sums(lines: Iterable[dict[str, Any]]) -> dict[str, int]:
-    """What each call cost by the ledger's own rule: its own line takes the place of one that says `lost`."""
+def ledger_sums(entries: Iterable[dict[str, Any]]) -> dict[str, int]:
+    """Return what each request cost by the ledger's rule: its own entry replaces one that says `lost`."""
     costs: dict[str, tuple[bool, int]] = {}
-    for line in lines:
-        lost = line["outcome"] == "lost"
-        before = costs.get(line["id"])
+    for entry in entries:
+        lost = entry["outcome"] == "lost"
+        before = costs.get(entry["id"])
         if before is None or (before[0] and not lost):
-            costs[line["id"]] = (lost, line.get("cost_nanos", 0))
+            costs[entry["id"]] = (lost, entry.get("cost_nanos", 0))
     return {name: cost for name, (_, cost) in costs.items()}

@@ -76,26 +76,26 @@ def test_a_call_counts_for_everybody_too(house: AdmissionSetup) -> None:
 
 
 async def test_the_ledger_is_counted_before_a_budget_is_spent(house: AdmissionSetup) -> None:
-    decision = await house.admission.admit(house.calls.request("r", BUDGET, c=900))
+    decision = await house.admission.admit(house.calls.request("r", BUDGET, cost_nanos=900))
     assert isinstance(decision, SendUpstream)
     assert decision.counters_valid
     assert repr(house.reservations) == "<Holds: 1 calls under way, 0 to settle>"
     await house.admission.settle(
-        house.calls.settlement(house.calls.request("r", BUDGET, c=900), decision.dataset_id, c=300)
+        house.calls.settlement(house.calls.request("r", BUDGET, cost_nanos=900), decision.dataset_id, cost_nanos=300)
     )
     assert repr(house.reservations) == "<Holds: 0 calls under way, 0 to settle>"
     assert (await house.reserved(), await house.calls.counter("spent", "key/a", DAY)) == (0, 300)
 
 
 async def test_who_has_no_budget_does_not_wait_for_the_count(house: AdmissionSetup) -> None:
-    decision = await house.admission.admit(house.calls.request("r", FREE, c=900))
+    decision = await house.admission.admit(house.calls.request("r", FREE, cost_nanos=900))
     assert isinstance(decision, SendUpstream)
     assert not decision.counters_valid
     again = 0
     async with asyncio.timeout(PATIENCE_SECONDS):
         while not decision.counters_valid:
             again += 1
-            decision = await house.admission.admit(house.calls.request(f"s{again}", FREE, c=900))
+            decision = await house.admission.admit(house.calls.request(f"s{again}", FREE, cost_nanos=900))
             assert isinstance(decision, SendUpstream)
             await asyncio.sleep(0.01)
 
@@ -113,7 +113,7 @@ async def test_who_has_no_budget_does_not_wait_for_the_count(house: AdmissionSet
 async def test_a_refusal_is_a_typed_error(
     house: AdmissionSetup, scope: LimitScope, expected: type[TidegateError]
 ) -> None:
-    asks = [house.calls.request(f"r{number}", [scope], c=100) for number in range(2)]
+    asks = [house.calls.request(f"r{number}", [scope], cost_nanos=100) for number in range(2)]
     with pytest.raises(expected):
         await asyncio.gather(*(house.admission.admit(ask) for ask in asks))
 
@@ -126,29 +126,29 @@ async def test_a_full_lane_is_told_as_such(house: AdmissionSetup) -> None:
 
 
 def in_lane(house: AdmissionSetup, name: str, **lane: object) -> AdmissionRequest:
-    ask = house.calls.request(name, FREE, c=1)
+    ask = house.calls.request(name, FREE, cost_nanos=1)
     return msgspec.structs.replace(ask, slot=msgspec.structs.replace(ask.slot, **lane))
 
 
 async def test_only_a_stored_answer_will_do(house: AdmissionSetup, without_redis: AdmissionSetup) -> None:
     for one in (house, without_redis):
         with pytest.raises(NotCached):
-            await one.admission.admit(one.calls.request("r", BUDGET, c=900, only_stored=True, claim=False))
+            await one.admission.admit(one.calls.request("r", BUDGET, cost_nanos=900, only_stored=True, claim=False))
     assert await house.reserved() == 0
 
 
 async def test_a_hit_needs_no_count(redis_link: RedisLink, redis_prefix: str) -> None:
     away = Postgres("postgresql://nobody@127.0.0.1:1/none", size=1, timeout=1.0)
     house = AdmissionSetup(redis_link, away, redis_prefix)
-    ask = house.calls.request("r", FREE, c=5, fingerprint="q")
+    ask = house.calls.request("r", FREE, cost_nanos=5, fingerprint="q")
     gone = await house.admission.admit(ask)
     assert isinstance(gone, SendUpstream)
-    await house.admission.settle(house.calls.settlement(ask, gone.dataset_id, keep_seconds=60))
-    hit = await house.admission.admit(house.calls.request("s", BUDGET, c=900, fingerprint="q"))
+    await house.admission.settle(house.calls.settlement(ask, gone.dataset_id, fresh_seconds=60))
+    hit = await house.admission.admit(house.calls.request("s", BUDGET, cost_nanos=900, fingerprint="q"))
     assert isinstance(hit, CacheHit)
     with pytest.raises(PostgresUnavailable):
-        await house.admission.admit(house.calls.request("t", BUDGET, c=900))
-    assert isinstance(await house.admission.admit(house.calls.request("u", BUDGET, c=0)), SendUpstream)
+        await house.admission.admit(house.calls.request("t", BUDGET, cost_nanos=900))
+    assert isinstance(await house.admission.admit(house.calls.request("u", BUDGET, cost_nanos=0)), SendUpstream)
     await house.rebuild.close()
     await away.close()
 
@@ -156,15 +156,17 @@ async def test_a_hit_needs_no_count(redis_link: RedisLink, redis_prefix: str) ->
 async def test_without_redis_nobody_spends_a_budget_but_others_go_on(without_redis: AdmissionSetup) -> None:
     door, calls = without_redis.admission, without_redis.calls
     with pytest.raises(RedisUnavailable):
-        await door.admit(calls.request("r", BUDGET, c=900))
+        await door.admit(calls.request("r", BUDGET, cost_nanos=900))
     assert repr(without_redis.reservations) == "<Holds: 0 calls under way, 1 to settle>"
-    gone = await door.admit(calls.request("s", [LimitScope(name="key/a", rpm=2)], c=900))
+    gone = await door.admit(calls.request("s", [LimitScope(name="key/a", rpm=2)], cost_nanos=900))
     assert isinstance(gone, SendUpstream)
     assert (gone.dataset_id, gone.claimed) == ("", True)
-    joined = await door.admit(calls.request("t", [LimitScope(name="key/a", rpm=2)], c=900), local_owner=lambda: "p1:")
+    joined = await door.admit(
+        calls.request("t", [LimitScope(name="key/a", rpm=2)], cost_nanos=900), local_owner=lambda: "p1:"
+    )
     assert isinstance(joined, JoinFlight)
     with pytest.raises(CallerRateLimited):
-        await door.admit(calls.request("u", [LimitScope(name="key/a", rpm=2)], c=900))
+        await door.admit(calls.request("u", [LimitScope(name="key/a", rpm=2)], cost_nanos=900))
 
 
 async def test_without_redis_a_settlement_waits(without_redis: AdmissionSetup) -> None:
@@ -177,7 +179,7 @@ async def test_without_redis_a_settlement_waits(without_redis: AdmissionSetup) -
 async def test_who_leaves_while_being_admitted_holds_nothing(house: AdmissionSetup) -> None:
     await house.rebuild.ensure()
     await house.reservations.start()
-    admitting = asyncio.create_task(house.admission.admit(house.calls.request("r", BUDGET, c=900)))
+    admitting = asyncio.create_task(house.admission.admit(house.calls.request("r", BUDGET, cost_nanos=900)))
     await asyncio.sleep(0)  # the question is on its way
     admitting.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -189,15 +191,15 @@ async def test_who_leaves_while_being_admitted_holds_nothing(house: AdmissionSet
 
 async def test_who_waited_for_another_and_then_finds_the_answer_holds_nothing(house: AdmissionSetup) -> None:
     scopes = (LimitScope(name="key/a", concurrency=2),)
-    leader = house.calls.request("leader", scopes, fingerprint="q", c=5)
+    leader = house.calls.request("leader", scopes, fingerprint="q", cost_nanos=5)
     gone = await house.admission.admit(leader)
-    joiner = house.calls.request("joiner", scopes, fingerprint="q", c=5)
+    joiner = house.calls.request("joiner", scopes, fingerprint="q", cost_nanos=5)
     assert (type(gone), type(await house.admission.admit(joiner))) == (SendUpstream, JoinFlight)
     assert repr(house.reservations) == "<Holds: 2 calls under way, 0 to settle>"
     assert isinstance(gone, SendUpstream)
-    await house.admission.settle(house.calls.settlement(leader, gone.dataset_id, keep_seconds=60))
+    await house.admission.settle(house.calls.settlement(leader, gone.dataset_id, fresh_seconds=60))
     again = msgspec.structs.replace(joiner, reservation=without_request_count(joiner.reservation))
     assert isinstance(await house.admission.admit(again), CacheHit)
     assert repr(house.reservations) == "<Holds: 0 calls under way, 0 to settle>"
     for name in ("x", "y"):
-        assert isinstance(await house.admission.admit(house.calls.request(name, scopes, c=5)), SendUpstream)
+        assert isinstance(await house.admission.admit(house.calls.request(name, scopes, cost_nanos=5)), SendUpstream)

@@ -15,10 +15,10 @@ DAY = 86_400.0
 
 def terms(name: str, *scopes: LimitScope, now: float = NOON, **fields: Any) -> Reservation:
     period = period_of(now)
-    given: dict[str, Any] = {"k": 10, "c": 0, "lease": 30.0, **fields}
+    amounts: dict[str, Any] = {"tokens": 10, "cost_nanos": 0, "lease_seconds": 30.0, **fields}
     return Reservation(
         prefix="{t}", id=name, day=period.day, month=period.month, midnight=period.midnight, month_end=period.month_end,
-        scope_names=tuple(scope.name for scope in scopes), scopes=scopes, **given,
+        scope_names=tuple(scope.name for scope in scopes), scopes=scopes, **amounts,
     )  # fmt: skip
 
 

@@ -170,7 +170,7 @@ async def test_without_postgres_nothing_is_counted(books: LedgerSetup, redis_lin
     recount.schedule()
     await recount.close()
     await away.close()
-    assert isinstance(await books.calls.admit("r", KEY, c=1), RebuildNeeded)
+    assert isinstance(await books.calls.admit("r", KEY, cost_nanos=1), RebuildNeeded)
 
 
 async def test_calls_go_on_while_the_ledger_is_counted(books: LedgerSetup) -> None:
@@ -181,11 +181,11 @@ async def test_calls_go_on_while_the_ledger_is_counted(books: LedgerSetup) -> No
 
     async def caller(who: int) -> None:
         for number in range(60):
-            ask = calls.request(f"{who}-{number}", free, c=100, claim=False, lookup=False)
+            ask = calls.request(f"{who}-{number}", free, cost_nanos=100, claim=False, lookup=False)
             decision = await calls.scripts.admit(ask)
             assert isinstance(decision, SendUpstream)
             for late in (False, True)[: 1 + number % 2]:
-                await calls.settle(ask, decision.dataset_id, c=number, late=late)
+                await calls.settle(ask, decision.dataset_id, cost_nanos=number, late=late)
 
     async def drainer() -> None:
         while not over.is_set():
@@ -209,17 +209,17 @@ async def test_calls_go_on_while_the_ledger_is_counted(books: LedgerSetup) -> No
 async def test_lost_and_late_calls_agree_with_the_ledger(books: LedgerSetup) -> None:
     calls = books.calls
     await books.rebuild.ensure()
-    asks = [calls.request(f"r{number}", KEY, c=100) for number in range(6)]
+    asks = [calls.request(f"r{number}", KEY, cost_nanos=100) for number in range(6)]
     memories = [
         decision.dataset_id for ask in asks if isinstance(decision := await calls.scripts.admit(ask), SendUpstream)
     ]
-    await calls.settle(asks[0], memories[0], c=10)
+    await calls.settle(asks[0], memories[0], cost_nanos=10)
     await calls.admit("probe", (), now=NOON + 31)  # the others are lost
-    await calls.settle(asks[1], memories[1], c=20, late=True)
+    await calls.settle(asks[1], memories[1], cost_nanos=20, late=True)
     await books.rebuild.invalidate()
-    await calls.settle(asks[2], memories[2], c=30)
+    await calls.settle(asks[2], memories[2], cost_nanos=30)
     await books.rebuild.ensure()
-    await calls.settle(asks[3], memories[3], c=40)
+    await calls.settle(asks[3], memories[3], cost_nanos=40)
     expected = ledger_sums(await calls.ledger_entries())
     assert expected == {"r0": 10, "r1": 20, "r2": 30, "r3": 40, "r4": 100, "r5": 100}
     assert await books.spent("key/449") == sum(expected.values())
@@ -231,7 +231,7 @@ async def test_whose_line_came_from_a_dead_processs_disk_holds_nothing_and_is_no
 ) -> None:
     calls = books.calls
     await books.rebuild.ensure()
-    assert isinstance(await calls.scripts.admit(calls.request("r", KEY, c=100)), SendUpstream)
+    assert isinstance(await calls.scripts.admit(calls.request("r", KEY, cost_nanos=100)), SendUpstream)
     if lost:
         await calls.admit("probe", (), now=NOON + 31)
     await books.add_stored("r", 30)
@@ -246,7 +246,7 @@ async def test_a_line_that_came_from_the_disk_is_counted_once(books: LedgerSetup
     """A settlement that Redis did not take: its line reaches the ledger, and is counted, before Redis hears of it."""
     calls = books.calls
     await books.rebuild.ensure()
-    ask = calls.request("r", KEY, c=100)
+    ask = calls.request("r", KEY, cost_nanos=100)
     gone = await calls.scripts.admit(ask)
     assert isinstance(gone, SendUpstream)
     if lost:
@@ -254,7 +254,7 @@ async def test_a_line_that_came_from_the_disk_is_counted_once(books: LedgerSetup
     await books.add_stored("r", 30)
     await books.rebuild.invalidate()
     await books.rebuild.ensure()
-    await calls.settle(ask, gone.dataset_id, c=30, late=True)
+    await calls.settle(ask, gone.dataset_id, cost_nanos=30, late=True)
     await books.rebuild.ensure()
     assert (await books.spent("key/449"), await calls.counter("held", "key/449", TODAY)) == (30, 0)
 
@@ -266,18 +266,18 @@ async def test_a_lost_call_that_ends_while_the_ledger_is_read_is_counted_once(
     """Its line that says `lost` is in the sum, unless the count saw in the journal that the call had ended."""
     calls, p = books.calls, books.calls.key_prefix
     await books.rebuild.ensure()
-    ask = calls.request("r", KEY, c=100)
+    ask = calls.request("r", KEY, cost_nanos=100)
     gone = await calls.scripts.admit(ask)
     assert isinstance(gone, SendUpstream)
     await calls.admit("probe", (), now=NOON + 31)  # it is lost
     await books.rebuild.invalidate()
-    script = Script("recount")
+    script = Script("rebuild_counters")
     await calls.link.run(script, (), (p, "begin", "count", 60_000, 0))
     if noticed:
-        await calls.settle(ask, gone.dataset_id, c=30)
+        await calls.settle(ask, gone.dataset_id, cost_nanos=30)
     assert await calls.link.run(script, (), (p, "journal")) == ([b"r"] if noticed else [])
     if not noticed:
-        await calls.settle(ask, gone.dataset_id, c=30)
+        await calls.settle(ask, gone.dataset_id, cost_nanos=30)
     summed = [{"k": f"key/449:{TODAY}", "c": 0 if noticed else 100, "ttl": 1000}]
     assert await calls.link.run(script, (), (p, "set", "count", msgspec.json.encode(summed))) == 1
     assert await books.spent("key/449") == 30

@@ -33,7 +33,7 @@ async def keeper(calls: ScriptCalls) -> AsyncIterator[Reservations]:
 
 async def under_way(calls: ScriptCalls, keeper: Reservations) -> tuple[AdmissionRequest, SendUpstream]:
     """A call that was admitted, known to its keeper."""
-    ask = calls.request("r", KEY, now=SystemClock().now(), c=900, lease=keeper.lease_seconds)
+    ask = calls.request("r", KEY, now=SystemClock().now(), cost_nanos=900, lease_seconds=keeper.lease_seconds)
     decision = await calls.scripts.admit(ask)
     assert isinstance(decision, SendUpstream)
     keeper.add(ask, spends=True)
@@ -62,7 +62,7 @@ async def test_a_call_stays_held_for_as_long_as_its_process_lives(calls: ScriptC
 
 @pytest.mark.usefixtures("keeper")
 async def test_what_a_dead_process_held_is_charged_where_nobody_calls(calls: ScriptCalls) -> None:
-    ask = calls.request("r", KEY, now=SystemClock().now(), c=900, lease=0.1)
+    ask = calls.request("r", KEY, now=SystemClock().now(), cost_nanos=900, lease_seconds=0.1)
     assert isinstance(await calls.scripts.admit(ask), SendUpstream)  # by a process that dies now: no keeper has it
 
     async def charged() -> bool:
@@ -79,7 +79,7 @@ async def test_what_redis_forgot_is_held_anew(calls: ScriptCalls, keeper: Reserv
     await until_held(calls, 900)
     await calls.with_valid_counters()
     keeper.discard(ask.reservation.id)
-    await calls.settle(ask, before.dataset_id, c=300, now=SystemClock().now())
+    await calls.settle(ask, before.dataset_id, cost_nanos=300, now=SystemClock().now())
     assert (await held(calls), await spent(calls)) == (0, 300)
 
 
@@ -93,12 +93,12 @@ async def until_held(calls: ScriptCalls, nanos: int) -> None:
 async def test_what_could_not_be_settled_is_settled_later(calls: ScriptCalls, keeper: Reservations) -> None:
     ask, gone = await under_way(calls, keeper)
     keeper.discard(ask.reservation.id)
-    keeper.settle_later(calls.settlement(ask, gone.dataset_id, c=300, keep_seconds=60, body=b"{}"))
+    keeper.settle_later(calls.settlement(ask, gone.dataset_id, cost_nanos=300, fresh_seconds=60, body=b"{}"))
     assert repr(keeper) == "<Holds: 0 calls under way, 1 to settle>"
     await wait_until(lambda: "0 to settle" in repr(keeper))
     assert await held(calls) == 0
     assert [line["cost_nanos"] for line in await calls.ledger_entries()] == [300]
-    decision = await calls.admit("next", ask.reservation.scopes, c=1)
+    decision = await calls.admit("next", ask.reservation.scopes, cost_nanos=1)
     assert isinstance(decision, RebuildNeeded), "its line may have been counted before, or not: the ledger tells"
 
 

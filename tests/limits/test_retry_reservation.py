@@ -32,7 +32,7 @@ def resending(
     door = AdmissionController(
         gate, Reservations(gate, clock), recount, LocalLimits(Replicas()), global_limits=Limits()
     )
-    return RetryReservation(door, calls.request("r", [scope], c=100).reservation, line, clock)
+    return RetryReservation(door, calls.request("r", [scope], cost_nanos=100).reservation, line, clock)
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ async def test_each_further_attempt_holds_as_much_again_until_there_is_no_more(
     calls: ScriptCalls, postgres: Postgres
 ) -> None:
     """It is no other request, nor another call in flight, and takes no tokens: only money."""
-    await calls.admit("r", [BUDGETED], c=100)
+    await calls.admit("r", [BUDGETED], cost_nanos=100)
     call = resending(calls, postgres, BUDGETED)
     assert [await call.reserve(), await call.reserve()] == [True, False]
     assert await calls.counter("held", "key/a", DAY) == 200
@@ -54,7 +54,7 @@ async def test_each_further_attempt_holds_as_much_again_until_there_is_no_more(
 
 
 async def test_what_a_dead_process_held_for_it_is_charged_as_well(calls: ScriptCalls, postgres: Postgres) -> None:
-    await calls.admit("r", [BUDGETED], c=100)
+    await calls.admit("r", [BUDGETED], cost_nanos=100)
     await resending(calls, postgres, BUDGETED).reserve()
     await calls.scripts.reap(now=NOON + 31)
     assert await calls.counter("spent", "key/a", DAY) == 200

@@ -50,10 +50,17 @@ def said(decision: Decision) -> Any:
     """The decision as the model says it."""
     if isinstance(decision, LimitRejection):
         return decision.kind, decision.scope, math.inf if decision.wait is None else decision.wait
-    return type(decision).__name__.lower()
+    return {CacheHit: "hit", JoinFlight: "join", SendUpstream: "go"}[type(decision)]
 
 
-LIMITS = {"rpm": (1, 6), "rpd": (1, 12), "tpm": (50, 600), "cc": (0, 3), "bd": (100, 900), "bm": (100, 2000)}
+LIMITS = {
+    "rpm": (1, 6),
+    "rpd": (1, 12),
+    "tpm": (50, 600),
+    "concurrency": (0, 3),
+    "budget_day": (100, 900),
+    "budget_month": (100, 2000),
+}
 
 
 def scope(name: str) -> st.SearchStrategy[LimitScope]:
@@ -106,16 +113,18 @@ async def test_the_scripts_and_the_model_agree(
                 model.renew(round(now + LEASE, 3))
             case ("admit", who, question, k, c, claim):
                 scopes = [world[name] for name in who]
-                ask = calls.request(f"r{number}", scopes, now=now, k=k, c=c, claim=claim, fingerprint=f"q{question}")
+                ask = calls.request(
+                    f"r{number}", scopes, now=now, tokens=k, cost_nanos=c, claim=claim, fingerprint=f"q{question}"
+                )
                 decision = await calls.scripts.admit(ask)
                 assert alike(said(decision), model.admit(ask))
                 if isinstance(decision, SendUpstream | JoinFlight):
                     under_way.append((ask, decision.dataset_id))
             case ("settle", which, k, share, keep) if under_way:
                 ask, memory = under_way[which % len(under_way)]  # some more than once, and each time alike
-                share = share if model.active.get(ask.terms.id) or model.lost.get(ask.terms.id) else 0
-                c = ask.terms.c * share // 100 if _asks(model, ask) else 0
-                settled = {"c": c, "k": k, "now": now, "keep_seconds": 3600.5 if keep else 0}
+                share = share if model.active.get(ask.reservation.id) or model.lost.get(ask.reservation.id) else 0
+                c = ask.reservation.cost_nanos * share // 100 if _asks(model, ask) else 0
+                settled = {"cost_nanos": c, "tokens": k, "now": now, "fresh_seconds": 3600.5 if keep else 0}
                 await calls.settle(ask, memory, head=b"", body=b"", stale_seconds=86_400.0, **settled)
                 model.settle(ask, **settled)
         await agree(calls, model, now)
@@ -156,15 +165,19 @@ async def test_the_wait_that_is_stated_is_true(
     calls = await fresh(redis_link, redis_prefix)
     now = BEFORE_MONTH_END
     for number, (k, c) in enumerate(sizes):
-        decision = await calls.admit(f"r{number}", limits, now=now, k=k, c=c)
+        decision = await calls.admit(f"r{number}", limits, now=now, tokens=k, cost_nanos=c)
         if isinstance(decision, SendUpstream):
-            await calls.settle(calls.request(f"r{number}", limits, now=now, k=k, c=c), decision.dataset_id)
+            await calls.settle(
+                calls.request(f"r{number}", limits, now=now, tokens=k, cost_nanos=c), decision.dataset_id
+            )
         elif isinstance(decision, LimitRejection) and decision.wait is not None:
-            just_before = await calls.admit(f"e{number}", limits, now=now + decision.wait - 0.001, k=k, c=c)
+            just_before = await calls.admit(
+                f"e{number}", limits, now=now + decision.wait - 0.001, tokens=k, cost_nanos=c
+            )
             assert decision.wait <= 0.001 or isinstance(just_before, LimitRejection)
             now = round(now + decision.wait + 1e-6, 6)
-            assert said(await calls.admit(f"l{number}", limits, now=now, k=k, c=c)) == "go"
-            await calls.settle(calls.request(f"l{number}", limits, now=now, k=k, c=c), "m")
+            assert said(await calls.admit(f"l{number}", limits, now=now, tokens=k, cost_nanos=c)) == "go"
+            await calls.settle(calls.request(f"l{number}", limits, now=now, tokens=k, cost_nanos=c), "m")
 
 
 @relaxed
@@ -183,10 +196,10 @@ async def test_no_interval_lets_more_than_the_limit_and_its_refill_pass(
     for number, (k, pause, used) in enumerate(moves):
         now = round(now + pause, 6)
         scopes = [LimitScope(name="key/a", rpm=rpm, tpm=tpm)]
-        decision = await calls.admit(f"r{number}", scopes, now=now, k=k)
+        decision = await calls.admit(f"r{number}", scopes, now=now, tokens=k)
         if isinstance(decision, SendUpstream):
-            ask = calls.request(f"r{number}", scopes, now=now, k=k)
-            await calls.settle(ask, decision.dataset_id, k=min(used, k), now=now)
+            ask = calls.request(f"r{number}", scopes, now=now, tokens=k)
+            await calls.settle(ask, decision.dataset_id, tokens=min(used, k), now=now)
             requests.append((now, 1))
             tokens.append((now, min(used, k)))
     for limit, passed in ((rpm, requests), (tpm, tokens)):
@@ -197,16 +210,16 @@ async def test_no_interval_lets_more_than_the_limit_and_its_refill_pass(
 
 async def test_a_hit_is_a_request_but_costs_no_tokens_and_no_budget(calls: ScriptCalls) -> None:
     scopes = [LimitScope(name="key/a", rpm=10, tpm=100, budget_day=500)]
-    ask = calls.request("first", scopes, fingerprint="q", k=100, c=500)
+    ask = calls.request("first", scopes, fingerprint="q", tokens=100, cost_nanos=500)
     gone = await calls.scripts.admit(ask)
     assert isinstance(gone, SendUpstream)
     assert (gone.remaining_limits.requests.remaining, gone.remaining_limits.tokens.remaining) == (9, 0)  # type: ignore[union-attr]  # it has both
-    await calls.settle(ask, gone.dataset_id, c=500, keep_seconds=60, account=b'{"saved_nanos":500}')
-    hit = await calls.admit("second", scopes, fingerprint="q", k=100, c=500)
+    await calls.settle(ask, gone.dataset_id, cost_nanos=500, fresh_seconds=60, account=b'{"saved_nanos":500}')
+    hit = await calls.admit("second", scopes, fingerprint="q", tokens=100, cost_nanos=500)
     assert isinstance(hit, CacheHit)
     assert hit.remaining_limits.requests is not None
     assert (hit.remaining_limits.requests.remaining, hit.remaining_limits.tokens) == (8, None)
-    refused = await calls.admit("third", scopes, k=100, c=1)
+    refused = await calls.admit("third", scopes, tokens=100, cost_nanos=1)
     assert isinstance(refused, LimitRejection)
     assert refused.kind == "budget"
     assert await calls.counter("spent", "key/a", DAY) == 500
@@ -223,77 +236,78 @@ async def test_the_caller_is_told_of_its_tightest_limit(calls: ScriptCalls) -> N
 
 async def test_only_a_stored_answer_is_looked_for_and_nothing_held(calls: ScriptCalls) -> None:
     decision = await calls.admit(
-        "r", [LimitScope(name="key/a", budget_day=500, concurrency=1)], c=400, only_stored=True, claim=False
+        "r", [LimitScope(name="key/a", budget_day=500, concurrency=1)], cost_nanos=400, only_stored=True, claim=False
     )
     assert isinstance(decision, NoStoredAnswer)
     assert await calls.counter("held", "key/a", DAY) == 0
     assert isinstance(
-        await calls.admit("s", [LimitScope(name="key/a", budget_day=500, concurrency=1)], c=400), SendUpstream
+        await calls.admit("s", [LimitScope(name="key/a", budget_day=500, concurrency=1)], cost_nanos=400), SendUpstream
     )
 
 
 @pytest.mark.parametrize(
     ("limits", "what"),
-    [({"rpm": 0}, "requests"), ({"rpd": 0}, "day"), ({"tpm": 0}, "too_large"), ({"cc": 0}, "concurrency"),
-     ({"bd": 0}, "budget"), ({"bm": 0}, "budget"), ({"tpm": 9}, "too_large"), ({"bd": 4}, "budget")],
+    [({"rpm": 0}, "requests"), ({"rpd": 0}, "day"), ({"tpm": 0}, "too_large"), ({"concurrency": 0}, "concurrency"),
+     ({"budget_day": 0}, "budget"), ({"budget_month": 0}, "budget"), ({"tpm": 9}, "too_large"),
+     ({"budget_day": 4}, "budget")],
 )  # fmt: skip
 async def test_what_can_never_pass_is_told_so(calls: ScriptCalls, limits: dict[str, int], what: str) -> None:
-    decision = await calls.admit("r", [LimitScope(name="key/a", **limits)], k=10, c=5)
+    decision = await calls.admit("r", [LimitScope(name="key/a", **limits)], tokens=10, cost_nanos=5)
     assert isinstance(decision, LimitRejection)
     assert (decision.kind, decision.wait) == (what, None)
 
 
 async def test_settling_twice_charges_once(calls: ScriptCalls) -> None:
     scopes = [LimitScope(name="key/a", budget_day=1000, tpm=100)]
-    ask = calls.request("r", scopes, c=900, k=50)
+    ask = calls.request("r", scopes, cost_nanos=900, tokens=50)
     gone = await calls.scripts.admit(ask)
     assert isinstance(gone, SendUpstream)
     for late in (False, True, True):
-        await calls.settle(ask, gone.dataset_id, c=300, k=20, late=late)
+        await calls.settle(ask, gone.dataset_id, cost_nanos=300, tokens=20, late=late)
     assert (await calls.counter("spent", "key/a", DAY), await calls.counter("held", "key/a", DAY)) == (300, 0)
     assert ledger_sums(await calls.ledger_entries()) == {"r": 300}
 
 
 async def test_a_lost_call_is_charged_in_full_until_its_own_line_comes(calls: ScriptCalls) -> None:
     scopes = [LimitScope(name="key/a", budget_day=1000, concurrency=1)]
-    ask = calls.request("lost", scopes, c=900)
+    ask = calls.request("lost", scopes, cost_nanos=900)
     gone = await calls.scripts.admit(ask)
     assert isinstance(gone, SendUpstream)
     later = NOON + LEASE
-    refused = await calls.admit("other", scopes, c=200, now=later)
+    refused = await calls.admit("other", scopes, cost_nanos=200, now=later)
     assert isinstance(refused, LimitRejection)
     assert (refused.kind, refused.used) == ("budget", 900)
     (line,) = await calls.ledger_entries()
     assert (line["id"], line["outcome"], line["cost_nanos"], line["estimated"]) == ("lost", "lost", 900, True)
     assert line["cache"] == "miss"
-    await calls.settle(ask, gone.dataset_id, c=100)
+    await calls.settle(ask, gone.dataset_id, cost_nanos=100)
     assert await calls.counter("spent", "key/a", MONTH) == 100
     assert ledger_sums(await calls.ledger_entries()) == {"lost": 100}
-    assert isinstance(await calls.admit("other", scopes, c=200, now=later), SendUpstream)
+    assert isinstance(await calls.admit("other", scopes, cost_nanos=200, now=later), SendUpstream)
 
 
 async def test_a_living_process_keeps_what_its_calls_hold(calls: ScriptCalls) -> None:
     scopes = [LimitScope(name="key/a", budget_day=1000, concurrency=2)]
-    await calls.admit("r", scopes, c=900)
+    await calls.admit("r", scopes, cost_nanos=900)
     await calls.scripts.renew(["r", "unknown"], expires_at=NOON + 2 * LEASE)
     for now, spent in ((NOON + LEASE + 1, 0), (NOON + 2 * LEASE, 900)):
-        await calls.admit(f"probe-{now}", scopes, c=200, now=now)
+        await calls.admit(f"probe-{now}", scopes, cost_nanos=200, now=now)
         assert await calls.counter("spent", "key/a", DAY) == spent
 
 
 async def test_a_call_that_never_went_gives_back_all_of_it(calls: ScriptCalls) -> None:
     scopes = [LimitScope(name="key/a", budget_day=1000, tpm=100, concurrency=1)]
-    await calls.admit("r", scopes, c=900, k=100)
+    await calls.admit("r", scopes, cost_nanos=900, tokens=100)
     await calls.scripts.release("r", now=NOON)
-    assert isinstance(await calls.admit("s", scopes, c=1000, k=100), SendUpstream)
+    assert isinstance(await calls.admit("s", scopes, cost_nanos=1000, tokens=100), SendUpstream)
     assert await calls.ledger_entries() == []
     await calls.scripts.release("nobody", now=NOON)
 
 
 async def test_a_call_that_never_went_but_was_given_up_is_put_right(calls: ScriptCalls) -> None:
     scopes = [LimitScope(name="key/a", budget_day=1000)]
-    await calls.admit("r", scopes, c=900)
-    await calls.admit("s", scopes, c=900, now=NOON + LEASE)
+    await calls.admit("r", scopes, cost_nanos=900)
+    await calls.admit("s", scopes, cost_nanos=900, now=NOON + LEASE)
     await calls.scripts.release("r", now=NOON + LEASE)
     assert await calls.counter("spent", "key/a", DAY) == 0
     assert ledger_sums(await calls.ledger_entries()) == {"r": 0}
@@ -301,27 +315,34 @@ async def test_a_call_that_never_went_but_was_given_up_is_put_right(calls: Scrip
 
 async def test_who_waited_for_another_and_asks_itself_is_one_request_in_flight(calls: ScriptCalls) -> None:
     scopes = [LimitScope(name="key/a", rpm=2, concurrency=2, budget_day=1000)]
-    leader = await calls.admit("leader", scopes, fingerprint="q", c=100)
-    joiner = calls.request("joiner", scopes, fingerprint="q", c=100)
+    leader = await calls.admit("leader", scopes, fingerprint="q", cost_nanos=100)
+    joiner = calls.request("joiner", scopes, fingerprint="q", cost_nanos=100)
     assert (type(leader), type(await calls.scripts.admit(joiner))) == (SendUpstream, JoinFlight)
-    third = await calls.admit("third", [LimitScope(name="key/a", concurrency=2)], c=100)
+    third = await calls.admit("third", [LimitScope(name="key/a", concurrency=2)], cost_nanos=100)
     assert isinstance(third, LimitRejection)
     assert third.kind == "concurrency"
     alone = calls.request(
-        "joiner", without_request_count(joiner.reservation).scopes, fingerprint="q", c=100, claim=False, again=True
+        "joiner",
+        without_request_count(joiner.reservation).scopes,
+        fingerprint="q",
+        cost_nanos=100,
+        claim=False,
+        readmitted=True,
     )
     decision = await calls.scripts.admit(alone)
     assert isinstance(decision, SendUpstream)
     assert await calls.counter("held", "key/a", DAY) == 200
-    await calls.settle(alone, decision.dataset_id, c=50)
-    assert isinstance(await calls.admit("fourth", [LimitScope(name="key/a", concurrency=2)], c=100), SendUpstream)
+    await calls.settle(alone, decision.dataset_id, cost_nanos=50)
+    assert isinstance(
+        await calls.admit("fourth", [LimitScope(name="key/a", concurrency=2)], cost_nanos=100), SendUpstream
+    )
 
 
 async def test_a_budget_is_not_spent_before_it_is_counted(redis_link: RedisLink, redis_prefix: str) -> None:
     calls = ScriptCalls(redis_link, redis_prefix)
-    assert isinstance(await calls.admit("r", [LimitScope(name="key/a", budget_day=1000)], c=1), RebuildNeeded)
-    free = await calls.admit("free", [LimitScope(name="key/a", budget_day=1000)], c=0)
-    unlimited = await calls.admit("unlimited", [SHOP], c=100)
+    assert isinstance(await calls.admit("r", [LimitScope(name="key/a", budget_day=1000)], cost_nanos=1), RebuildNeeded)
+    free = await calls.admit("free", [LimitScope(name="key/a", budget_day=1000)], cost_nanos=0)
+    unlimited = await calls.admit("unlimited", [SHOP], cost_nanos=100)
     for decision in (free, unlimited):
         assert isinstance(decision, SendUpstream)
         assert not decision.counters_valid
@@ -329,7 +350,7 @@ async def test_a_budget_is_not_spent_before_it_is_counted(redis_link: RedisLink,
 
 async def test_what_redis_forgot_is_held_again(calls: ScriptCalls) -> None:
     scopes = [LimitScope(name="key/a", budget_day=1000, concurrency=1)]
-    ask = calls.request("r", scopes, c=900)
+    ask = calls.request("r", scopes, cost_nanos=900)
     before = await calls.scripts.admit(ask)
     assert isinstance(before, SendUpstream)
     await calls.delete_all_keys()
@@ -339,26 +360,26 @@ async def test_what_redis_forgot_is_held_again(calls: ScriptCalls) -> None:
         await calls.scripts.restore(ask, spends=True, now=NOON)
     await calls.with_valid_counters()
     assert await calls.counter("held", "key/a", DAY) == 900
-    await calls.settle(ask, before.dataset_id, c=300)
+    await calls.settle(ask, before.dataset_id, cost_nanos=300)
     assert (await calls.counter("spent", "key/a", DAY), await calls.counter("held", "key/a", DAY)) == (300, 0)
 
 
 async def test_a_call_that_redis_never_knew_is_charged_once(calls: ScriptCalls) -> None:
-    ask = calls.request("r", [LimitScope(name="key/a", budget_day=1000)], c=900)
+    ask = calls.request("r", [LimitScope(name="key/a", budget_day=1000)], cost_nanos=900)
     for _ in range(2):
-        await calls.settle(ask, "", c=300)
+        await calls.settle(ask, "", cost_nanos=300)
     assert await calls.counter("spent", "key/a", DAY) == 300
 
 
 async def test_a_late_line_that_may_be_counted_already_has_the_ledger_counted_anew(calls: ScriptCalls) -> None:
-    ask = calls.request("r", [LimitScope(name="key/a", budget_day=1000)], c=900)
-    await calls.settle(ask, "a memory before this one", c=300, late=True)
-    assert isinstance(await calls.admit("s", [LimitScope(name="key/a", budget_day=1000)], c=1), RebuildNeeded)
+    ask = calls.request("r", [LimitScope(name="key/a", budget_day=1000)], cost_nanos=900)
+    await calls.settle(ask, "a memory before this one", cost_nanos=300, late=True)
+    assert isinstance(await calls.admit("s", [LimitScope(name="key/a", budget_day=1000)], cost_nanos=1), RebuildNeeded)
 
 
 async def test_another_run_of_redis_is_another_memory(calls: ScriptCalls) -> None:
     """It may have read back an old account; what runs on is not another."""
-    arrive, told = Script("arrive"), (calls.key_prefix, "run-1", 600)
+    arrive, told = Script("detect_restart"), (calls.key_prefix, "run-1", 600)
     assert await calls.link.run(arrive, (), told) == 0, "nothing to warn of: it remembers no other"
     before = await calls.scripts.dataset_id()
     await calls.link.command("SET", f"{calls.key_prefix}:counted", "count_1")
@@ -375,10 +396,10 @@ async def test_another_run_of_redis_is_another_memory(calls: ScriptCalls) -> Non
 async def test_what_is_lost_by_an_old_account_counts_as_the_ledger_says(calls: ScriptCalls) -> None:
     """It may have ended since; whose line is there already is not charged again."""
     scopes = (LimitScope(name="key/449", budget_day=1000),)
-    await calls.admit("old", scopes, c=900)
-    await calls.link.run(Script("arrive"), (), (calls.key_prefix, "run-2", 600))
+    await calls.admit("old", scopes, cost_nanos=900)
+    await calls.link.run(Script("detect_restart"), (), (calls.key_prefix, "run-2", 600))
     await calls.with_valid_counters()
-    assert isinstance(await calls.admit("new", scopes, now=NOON + LEASE + 1, c=100), RebuildNeeded)
+    assert isinstance(await calls.admit("new", scopes, now=NOON + LEASE + 1, cost_nanos=100), RebuildNeeded)
     assert await calls.counter("spent", "key/449", DAY) == 0
     assert await calls.counter("held", "key/449", DAY) == 0
     assert ledger_sums(await calls.ledger_entries()) == {"old": 900}

@@ -17,14 +17,14 @@ _reports = st.builds(
     answered=st.integers(0, 5),
     succeeded=st.integers(0, 5),
     rpm=st.sampled_from([-1, -1, 3, 60, 600]),
-    rpm_left=st.sampled_from([-1, 0, 1, 20, 599]),
+    rpm_remaining=st.sampled_from([-1, 0, 1, 20, 599]),
     tpm=st.sampled_from([-1, -1, 1_000, 30_000]),
-    tpm_left=st.sampled_from([-1, 0, 500, 30_000]),
+    tpm_remaining=st.sampled_from([-1, 0, 500, 30_000]),
     age=st.sampled_from([0.0, 0.05, 2.0]),
-    shut=st.sampled_from(["requests", "tokens"]),
-    shut_for=st.sampled_from([-1.0, -1.0, -1.0, 0.3, 20.0]),
-    refused=st.sampled_from(["", "", "", "requests", "tokens", "day"]),
-    wait=st.sampled_from([-1.0, 0.0, 0.644, 9.0]),
+    closed_window=st.sampled_from(["requests", "tokens"]),
+    closed_for=st.sampled_from([-1.0, -1.0, -1.0, 0.3, 20.0]),
+    rejection_kind=st.sampled_from(["", "", "", "requests", "tokens", "day"]),
+    retry_after=st.sampled_from([-1.0, 0.0, 0.644, 9.0]),
     tokens=_amounts,
     outage=st.sampled_from([False, False, False, True]),
 )
@@ -67,7 +67,7 @@ lane_limits = st.builds(
     LaneLimits,
     rpm=st.sampled_from([0, 0, 60, 600]),
     tpm=st.sampled_from([0, 0, 0, 20_000]),
-    longest=st.sampled_from([10, 10_000]),
+    max_waiting=st.sampled_from([10, 10_000]),
 )
 
 

@@ -3,6 +3,7 @@
 import math
 import uuid
 from collections.abc import Awaitable, Callable
+from dataclasses import asdict
 
 import msgspec
 import pytest
@@ -35,6 +36,20 @@ from tidegate.queue.store import CapacityStore, parse_verdict
 from tidegate.storage.redis import RedisLink
 
 LANE = "openai/gpt-4o-mini"
+WIRE_NAMES = {
+    "light_reserve": "kept",
+    "window": "ramp",
+    "unanswered": "out",
+    "unanswered_tokens": "out_tokens",
+    "min_remaining": "least",
+    "min_remaining_since": "least_since",
+    "last_answer_at": "news",
+    "window_cut_at": "cut_at",
+    "rejections_in_row": "strikes",
+    "unlimited": "free",
+    "has_rejected": "wary",
+}
+"""The names under which Redis stores the fields of CapacityState, where they differ."""
 
 
 class ModelAndRedis:
@@ -142,7 +157,7 @@ class ModelAndRedis:
         assert await self.link.command("HLEN", f"{key}:waiting") == len(order.waiting)
         packed = await self.link.command("GET", key)
         if packed:
-            state = msgspec.to_builtins(self.model.state)
+            state = {WIRE_NAMES.get(name, name): value for name, value in asdict(self.model.state).items()}
             state |= {
                 "clock": order.virtual_time,
                 "latest": order.max_tag,

@@ -35,7 +35,7 @@ _CLOCK_SKEW_SECONDS = 60.0
 _log = structlog.get_logger("recount")
 
 
-class SpentCounter(msgspec.Struct, frozen=True, kw_only=True):
+class SpentCounter(msgspec.Struct, frozen=True, kw_only=True, rename={"name": "k", "nanos": "c"}):
     """One counter, as the script reads it."""
 
     name: str
@@ -75,8 +75,8 @@ class BudgetRebuild:
         self._clock = clock
         self._grace_seconds = grace_seconds
         self._ids = ids
-        self._script = Script("recount")
-        self._invalidate = Script("written")
+        self._script = Script("rebuild_counters")
+        self._invalidate = Script("invalidate_counters")
         self._sql = queries("recount")
         self._running: asyncio.Task[None] | None = None
         self._not_before = 0.0

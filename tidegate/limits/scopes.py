@@ -7,8 +7,13 @@ import msgspec
 
 from tidegate.core.values import Caller, Limits
 
+_SCOPE_WIRE = {"name": "n", "concurrency": "cc", "budget_day": "bd", "budget_month": "bm"}
+_COST_WIRE = {"scope_names": "n", "day": "d", "month": "m", "tokens": "k", "cost_nanos": "c"}
+_RESERVATION_WIRE = {**_COST_WIRE, "prefix": "p", "lease_seconds": "lease", "readmitted": "again"}
+_CHARGE_WIRE = {**_COST_WIRE, "dataset_id": "held"}
 
-class LimitScope(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
+
+class LimitScope(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True, rename=_SCOPE_WIRE):
     """Whose limits: a key's, a project's, an end user's, or everybody's. Limits that are not set are None."""
 
     name: str
@@ -38,7 +43,7 @@ class BudgetPeriod(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     month_end: float
 
 
-class Reservation(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
+class Reservation(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True, rename=_RESERVATION_WIRE):
     """As the script `limits.lua` reads them."""
 
     prefix: str
@@ -63,7 +68,7 @@ class Reservation(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defa
     """It was admitted before, and gives up what it held."""
 
 
-class Charge(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+class Charge(msgspec.Struct, frozen=True, gc=False, kw_only=True, rename=_CHARGE_WIRE):
     """What a call came to, as the script `holds.lua` reads it."""
 
     id: str
@@ -114,7 +119,7 @@ def caller_scopes(caller: Caller, end_user: str | None, global_limits: Limits) -
 
 def without_request_count(reservation: Reservation, *, name: str | None = None) -> Reservation:
     """The terms of a call that asks once more: it is no other request, nor, under another `name`, another in flight."""
-    freed = {"rpm": None, "rpd": None} if name is None else {"rpm": None, "rpd": None, "cc": None}
+    freed = {"rpm": None, "rpd": None} if name is None else {"rpm": None, "rpd": None, "concurrency": None}
     scopes = tuple(msgspec.structs.replace(scope, **freed) for scope in reservation.scopes)
     return msgspec.structs.replace(reservation, id=name or reservation.id, scopes=scopes, readmitted=name is None)
 

@@ -24,7 +24,10 @@ _encode = msgspec.msgpack.Encoder().encode
 _decode_remaining_limits = msgspec.json.Decoder(RemainingLimits)
 
 
-class SlotRequest(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+_SLOT_WIRE = {"max_waiting": "longest", "has_alternative": "elsewhere"}
+
+
+class SlotRequest(msgspec.Struct, frozen=True, gc=False, kw_only=True, rename=_SLOT_WIRE):
     """What a call asks of the upstream's lane, as the script reads it."""
 
     lane: str
@@ -116,11 +119,11 @@ class LimitScripts:
         self._lease_ms = int(lease_seconds * 1000)
         self._admit = Script("admit")
         self._settle = Script("settle")
-        self._renew = Script("renew_holds")
+        self._renew = Script("renew_reservations")
         self._reap = Script("reap")
-        self._restore = Script("rehold")
+        self._restore = Script("restore_reservation")
         self._release = Script("release")
-        self._dataset_id = Script("memory")
+        self._dataset_id = Script("dataset_id")
 
     async def admit(self, request: AdmissionRequest) -> Decision:  # noqa: PLR0911  # one for each reply of the script
         """Check the limits, look the answer up, join who is asking it, or go: hold the money, claim the flight."""

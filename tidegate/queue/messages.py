@@ -66,7 +66,17 @@ class QueueRejected(msgspec.Struct, frozen=True, gc=False):
 QueueVerdict = Granted | Queued | QueueRejected
 
 
-class CapacityReport(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+_REPORT_WIRE = {
+    "rpm_remaining": "rpm_left",
+    "tpm_remaining": "tpm_left",
+    "closed_window": "shut",
+    "closed_for": "shut_for",
+    "rejection_kind": "refused",
+    "retry_after": "wait",
+}
+
+
+class CapacityReport(msgspec.Struct, frozen=True, gc=False, kw_only=True, rename=_REPORT_WIRE):
     """What the answers to a process's calls said. -1 stands for what was not said."""
 
     answered: int = 0

@@ -67,9 +67,13 @@ class CapacityStore:
         self._link = link
         self._prefix = f"{{{prefix}}}"
         self._lane_limits = lane_limits
-        self._enter, self._dispatch = Script("lane_enter"), Script("lane_dispatch")
-        self._leave, self._learn, self._snapshot = Script("lane_leave"), Script("lane_learn"), Script("lane_show")
-        self._announce_process = Script("alive")
+        self._enter, self._dispatch = Script("queue_enter"), Script("queue_dispatch")
+        self._leave, self._learn, self._snapshot = (
+            Script("queue_leave"),
+            Script("capacity_learn"),
+            Script("queue_snapshot"),
+        )
+        self._announce_process = Script("announce_process")
 
     async def enter(self, lane: str, entry: QueueEntry, now: float) -> QueueVerdict:
         """Take capacity, or a place in the queue; who waits already is told where."""

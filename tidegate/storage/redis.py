@@ -88,7 +88,7 @@ class RedisLink:
         self._clock = clock
         self._on_event = on_event
         self._prefix = prefix
-        self._arrive = Script("arrive")
+        self._arrive = Script("detect_restart")
         # socket_timeout is None: the timeout is kept per command, the reading task itself may wait
         self._pool = ConnectionPool.from_url(
             url, socket_timeout=None, socket_connect_timeout=_CONNECT_SECONDS, protocol=2
