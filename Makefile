@@ -60,7 +60,7 @@ spike: $(VENV)/.dev ## 300 calls at once against 600 a minute, and a flood besid
 own-parts: $(VENV)/.dev ## Redis frozen and PostgreSQL gone under load: what callers feel, what the ledger has
 	@$(BIN)/python -m benchmarks.own_parts
 
-faults: $(VENV)/.dev ## play the fault matrix and write docs/fault-matrix.md
+faults: $(VENV)/.dev ## play the fault matrix and write docs/generated/fault-matrix.md
 	@$(PYTEST) tests/faults --write-fault-matrix
 
 exact: $(VENV)/.dev ## 20,000 mixed calls with faults: ledger, counters and the simulator's bill, to the nano-dollar

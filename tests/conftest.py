@@ -39,7 +39,7 @@ PROXIES = {"http_proxy", "https_proxy", "all_proxy", "no_proxy", "ssl_cert_file"
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """`make faults` has the page of the fault matrix written."""
-    parser.addoption("--write-fault-matrix", action="store_true", help="write docs/fault-matrix.md")
+    parser.addoption("--write-fault-matrix", action="store_true", help="write docs/generated/fault-matrix.md")
 
 
 @pytest.hookimpl(tryfirst=True)

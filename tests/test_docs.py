@@ -40,11 +40,11 @@ def _errors(kind: type[TidegateError]) -> set[str]:
 
 
 def test_every_setting_is_in_the_guide() -> None:
-    assert _settings(Settings) - {"database_url", "redis_url"} - _words("docs/guide/configuration.md") == set()
+    assert _settings(Settings) - {"database_url", "redis_url"} - _words("docs/reference/configuration.md") == set()
 
 
 def test_every_error_is_in_the_guide() -> None:
-    assert _errors(TidegateError) - ABSTRACT - _words("docs/guide/errors.md") == set()
+    assert _errors(TidegateError) - ABSTRACT - _words("docs/reference/errors.md") == set()
 
 
 def test_the_translation_guide_names_all_that_has_another_form_in_chat_or_none() -> None:
@@ -55,7 +55,7 @@ def test_the_translation_guide_names_all_that_has_another_form_in_chat_or_none()
         | request.UNTRANSLATABLE_PARAMETERS
         | set(request.RENAMED_PARAMETERS)
     )
-    named = {name.split(".")[0] for name in _words("docs/guide/translation.md")}
+    named = {name.split(".")[0] for name in _words("docs/guides/translation.md")}
     assert decided - named == set()
     assert messages.DROPPED_ITEMS - named == set()
 

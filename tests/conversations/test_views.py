@@ -17,7 +17,7 @@ from tidegate.metering.ledger.entries import encode
 from tidegate.metering.ledger.store import LedgerStore
 from tidegate.storage.postgres import Postgres
 
-GUIDE = Path(__file__).parent.parent.parent / "docs/guide/data.md"
+GUIDE = Path(__file__).parent.parent.parent / "docs/guides/data.md"
 QUESTIONS = re.findall(r"^```sql\n(.*?)^```", GUIDE.read_text(), re.MULTILINE | re.DOTALL)
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from tidegate.core.events import Event, EventName, ignore_event
 
-GUIDE = Path(__file__).parents[2] / "docs/guide/metrics.md"
+GUIDE = Path(__file__).parents[2] / "docs/guides/metrics.md"
 
 
 @pytest.mark.parametrize("what", list(EventName))

@@ -8,7 +8,7 @@ from tests.faults.cases import Case, FallbackSetup, StoreState
 from tests.faults.faults import Fault
 from tests.faults.rules import Verdict
 
-PAGE = Path(__file__).parents[2] / "docs" / "fault-matrix.md"
+PAGE = Path(__file__).parents[2] / "docs" / "generated" / "fault-matrix.md"
 
 _HEAD = """# The fault matrix
 

@@ -25,4 +25,4 @@ def test_there_are_at_least_500_cases_and_no_two_are_the_same() -> None:
 
 def test_the_published_page_is_up_to_date(seen: dict[str, Verdict]) -> None:
     published = PAGE.read_text().splitlines()
-    assert published == page(CASES, seen).splitlines(), "run `make faults` and commit docs/fault-matrix.md"
+    assert published == page(CASES, seen).splitlines(), "run `make faults` and commit docs/generated/fault-matrix.md"

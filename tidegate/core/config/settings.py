@@ -1,4 +1,4 @@
-"""The whole configuration. Docs: `docs/guide/configuration.md`."""
+"""The whole configuration. Docs: `docs/reference/configuration.md`."""
 
 from pathlib import Path
 from typing import ClassVar

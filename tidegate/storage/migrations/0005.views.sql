@@ -1,4 +1,4 @@
--- For people who ask questions in SQL: messages, turns and usage_daily. docs/guide/conversations.md says what is in them.
+-- For people who ask questions in SQL: messages, turns and usage_daily. docs/guides/conversations.md says what is in them.
 
 -- The messages that a stored completion added to what was said before, in order, the answers last.
 CREATE FUNCTION added_messages(messages jsonb, document jsonb) RETURNS TABLE (n bigint, role text, content jsonb)

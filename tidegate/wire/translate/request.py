@@ -1,4 +1,4 @@
-"""A Responses request as the chat request that asks the same. `docs/guide/translation.md` shows the tables below.
+"""A Responses request as the chat request that asks the same. `docs/guides/translation.md` shows the tables below.
 
 Source: OpenAI's API reference, "Create a model response" and "Create chat completion".
 """
