@@ -35,7 +35,7 @@ HELPED_BY = {
 }
 """Whose fault each rung makes good."""
 FALLBACK_STEPS = {
-    FallbackSetup.RETRY: "again",
+    FallbackSetup.RETRY: "retry",
     FallbackSetup.CREDENTIAL: "credential",
     FallbackSetup.TARGET: "target",
     FallbackSetup.STALE: "stale",

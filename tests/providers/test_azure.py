@@ -36,8 +36,8 @@ def call(route: Endpoint = endpoints.CHAT, **fields: Any) -> Call:
         (endpoints.RESPONSES, VERSION, "/openai/responses?api-version=2024-10-21"),
         (endpoints.CHAT, {**VERSION, "deployments": {"gpt-4o": "my four/o"}},
          "/openai/deployments/my%20four%2Fo/chat/completions?api-version=2024-10-21"),
-        (endpoints.CHAT, {"kind": "azure", "surface": "v1"}, "/openai/v1/chat/completions"),
-        (endpoints.RESPONSES, {**VERSION, "surface": "v1", "api_version": "preview"},
+        (endpoints.CHAT, {"kind": "azure", "api_surface": "v1"}, "/openai/v1/chat/completions"),
+        (endpoints.RESPONSES, {**VERSION, "api_surface": "v1", "api_version": "preview"},
          "/openai/v1/responses?api-version=preview"),
     ],
 )  # fmt: skip
@@ -64,7 +64,7 @@ async def test_the_body_names_the_deployment() -> None:
 @pytest.mark.parametrize("surface", ["deployments", "v1"])
 @pytest.mark.parametrize("route", list(BODIES))
 async def test_it_answers(route: Endpoint, surface: str) -> None:
-    settings = {**VERSION, "surface": surface, "deployments": {"gpt-4o": "four-o"}}
+    settings = {**VERSION, "api_surface": surface, "deployments": {"gpt-4o": "four-o"}}
     async with (
         running(Options(deployments={"four-o": "gpt-4o"})) as base_url,
         provider(base_url.removesuffix("/v1"), name="azure", **settings) as azure,

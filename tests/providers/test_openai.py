@@ -117,7 +117,7 @@ async def test_configured_rules_hold() -> None:
     rules = [
         {"drop": ["metadata"], "defaults": {"max_tokens": 64}},
         {"models": ["o*"], "drop": ["seed"]},
-        {"routes": ["chat"], "refuse": ["logprobs"]},
+        {"endpoints": ["chat"], "refuse": ["logprobs"]},
     ]
     async with provider("http://nowhere", rules=rules) as openai:
         fitted = openai.build_request(call(metadata={}, seed=1), TARGET)
@@ -161,4 +161,4 @@ async def test_a_refusal_that_repeats_the_key_whatever_its_shape_is_given_withou
 def test_its_key_is_not_in_its_repr() -> None:
     openai = OpenAIProvider("openai", config_of("http://nowhere"), Transport(max_connections=1), ManualClock())
     assert SECRET not in repr(openai) + repr(vars(openai))
-    assert repr(openai) == "<OpenAI openai at http://nowhere>"
+    assert repr(openai) == "<OpenAIProvider openai at http://nowhere>"

@@ -43,7 +43,7 @@ class Sent:
 
 @pytest.fixture
 def board() -> HealthRegistry:
-    return registry_alone(ManualClock(), failures=1)
+    return registry_alone(ManualClock(), failure_threshold=1)
 
 
 async def test_while_nothing_was_heard_the_board_counts_the_call(board: HealthRegistry) -> None:

@@ -8,21 +8,21 @@ from tidegate.routing.error_scope import ErrorScope, error_scope, is_worth_retry
 
 BLAMES = {
     ErrorScope.CALLER: {
-        "UpstreamRejected", "ContextLengthExceeded", "ContentPolicy", "RequestTooLargeForLimit", "AnswerTooLarge",
+        "UpstreamRejected", "ContextLengthExceeded", "ContentPolicyViolation", "RequestExceedsUpstreamLimit", "AnswerTooLarge",
         "UpstreamError",
     },
-    ErrorScope.CREDENTIAL: {"InvalidUpstreamKey", "NoUpstreamKey", "OrganizationMismatch", "OutOfQuota"},
+    ErrorScope.CREDENTIAL: {"InvalidUpstreamKey", "NoUpstreamKey", "OrganizationMismatch", "InsufficientQuota"},
     ErrorScope.MATCH: {
         "UpstreamForbidden",
         "ModelNotFound",
         "UpstreamNotFound",
-        "ParameterNotTaken",
+        "UnsupportedByTarget",
         "NotTranslatable",
     },
-    ErrorScope.RATE: {"RateLimited", "SlowDown", "UpstreamBusy", "QueueFull", "QueueTimeout"},
+    ErrorScope.RATE: {"UpstreamRateLimited", "SlowDown", "UpstreamBusy", "QueueFull", "QueueTimeout"},
     ErrorScope.TARGET: {
-        "ServerFailure", "Overloaded", "HtmlFromProxy", "UpstreamTimeout", "ConnectTimeout", "FirstByteTimeout",
-        "StreamIdle", "ConnectionFailed", "TruncatedStream", "MalformedAnswer", "ErrorInStream", "FlightLost",
+        "UpstreamServerError", "UpstreamOverloaded", "HtmlFromProxy", "UpstreamTimeout", "ConnectTimeout", "FirstByteTimeout",
+        "IdleTimeout", "ConnectionFailed", "TruncatedAnswer", "MalformedAnswer", "ErrorInStream", "FlightLost",
         "TargetDown",
     },
     ErrorScope.TIME: {"TotalTimeout"},

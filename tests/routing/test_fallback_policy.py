@@ -73,8 +73,8 @@ def moment(
     **fields: Any,
 ) -> Snapshot:
     standings = HealthSnapshot(breakers=breakers or {}, credentials=standing or {})
-    usual = {"now": NOW, "deadline": NOW + 60, "most_retries": 1, "may_retry": True, "draw": 0.5}
-    return Snapshot(**{**usual, "standings": standings, **fields})
+    usual = {"now": NOW, "deadline": NOW + 60, "max_retries": 1, "may_retry": True, "draw": 0.5}
+    return Snapshot(**{**usual, "health": standings, **fields})
 
 
 def after(start: FallbackState, *failures: TidegateError, at: Snapshot | None = None) -> Step:
@@ -90,13 +90,16 @@ def after(start: FallbackState, *failures: TidegateError, at: Snapshot | None = 
     return step
 
 
+_NAMES = {RetrySameTarget: "retry", GiveStale: "stale", GiveCanned: "canned"}
+
+
 def shown(step: Step) -> str:
     match step:
         case SendTo():
             return f"{step.fallback_step.value} {step.lane}"
         case Fail():
             return f"fail {step.error.name}"
-    return type(step).__name__.lower()
+    return _NAMES[type(step)]
 
 
 def test_the_first_target_is_asked_with_its_first_credential() -> None:
@@ -106,18 +109,18 @@ def test_the_first_target_is_asked_with_its_first_credential() -> None:
 @pytest.mark.parametrize(
     ("failures", "step"),
     [
-        ([errors.UpstreamServerError()], "again openai/one/gpt-4o"),
+        ([errors.UpstreamServerError()], "retry openai/one/gpt-4o"),
         ([errors.UpstreamServerError(), errors.UpstreamServerError()], "target azure/main/gpt-4o-eu"),
         ([errors.FirstByteTimeout()], "target azure/main/gpt-4o-eu"),
         ([errors.IdleTimeout()], "target azure/main/gpt-4o-eu"),
-        ([errors.ConnectionFailed()], "again openai/one/gpt-4o"),
+        ([errors.ConnectionFailed()], "retry openai/one/gpt-4o"),
         ([errors.InvalidUpstreamKey()], "credential openai/two/gpt-4o"),
         ([errors.InsufficientQuota()], "credential openai/two/gpt-4o"),
         ([errors.InsufficientQuota(), errors.InsufficientQuota()], "target azure/main/gpt-4o-eu"),
-        ([errors.InsufficientQuota(), errors.UpstreamServerError()], "again openai/two/gpt-4o"),
+        ([errors.InsufficientQuota(), errors.UpstreamServerError()], "retry openai/two/gpt-4o"),
         ([errors.UpstreamForbidden()], "credential openai/two/gpt-4o"),
         ([errors.UpstreamRateLimited(retry_after=0.5)], "credential openai/two/gpt-4o"),
-        ([errors.UpstreamRateLimited(retry_after=0.5)] * 2, "again"),
+        ([errors.UpstreamRateLimited(retry_after=0.5)] * 2, "retry"),
         ([errors.UpstreamRateLimited(retry_after=30.0)] * 2, "target azure/main/gpt-4o-eu"),
         ([errors.QueueTimeout()], "credential openai/two/gpt-4o"),
         ([errors.UpstreamRejected()], "fail rejected"),
@@ -144,7 +147,7 @@ def test_each_failure_has_its_next_step(failures: list[TidegateError], step: str
     ],
 )
 def test_a_target_is_asked_with_the_credentials_that_it_names(named: tuple[str, ...], tried: list[str]) -> None:
-    here, at = walk(Target("openai", "gpt-4o", named)), moment(most_retries=0)
+    here, at = walk(Target("openai", "gpt-4o", named)), moment(max_retries=0)
     seen = []
     while isinstance(step := next_step(here, at), SendTo):
         seen.append(step.credential.name)
@@ -175,7 +178,7 @@ def test_at_the_end_stand_the_stale_answer_the_canned_reply_and_the_error(
     rungs: dict[str, bool], steps: list[str]
 ) -> None:
     start = walk(A, rungs=AllowedSteps(**rungs))
-    at = moment(most_retries=0)
+    at = moment(max_retries=0)
     ask = next_step(start, at)
     assert isinstance(ask, SendTo)
     start = start.with_failure(ask, errors.UpstreamServerError())
@@ -205,10 +208,10 @@ def test_a_rung_that_is_off_is_skipped(rungs: AllowedSteps, failure: TidegateErr
     ("fields", "step"),
     [
         ({"may_retry": False}, "target azure/main/gpt-4o-eu"),
-        ({"most_retries": 0}, "target azure/main/gpt-4o-eu"),
+        ({"max_retries": 0}, "target azure/main/gpt-4o-eu"),
         ({"deadline": NOW}, "target azure/main/gpt-4o-eu"),
         ({"breakers": {A.name: DOWN}}, "target azure/main/gpt-4o-eu"),
-        ({"breakers": {B.name: DOWN}}, "again openai/one/gpt-4o"),
+        ({"breakers": {B.name: DOWN}}, "retry openai/one/gpt-4o"),
         ({"breakers": {B.name: DOWN}, "may_retry": False}, "stale"),
     ],
 )
@@ -314,7 +317,7 @@ def test_where_all_are_busy_the_call_waits_at_the_first_as_long_as_it_may() -> N
     start = walk(Target("azure", "x"), B)
     back = after(start, errors.QueueTimeout(), errors.QueueTimeout())
     assert isinstance(back, SendTo)
-    assert (shown(back), back.max_wait_seconds) == ("again azure/main/x", None)
+    assert (shown(back), back.max_wait_seconds) == ("retry azure/main/x", None)
     assert shown(after(start, *[errors.QueueTimeout()] * 3)) == "stale"
 
 
@@ -354,10 +357,10 @@ def test_of_several_errors_the_caller_is_told_the_most_hopeful() -> None:
     st.tuples(*[st.booleans()] * 4),
 )
 def test_whatever_fails_a_call_comes_to_its_end(
-    failures: list[TidegateError], may_retry: bool, most_retries: int, rungs: tuple[bool, bool, bool, bool]
+    failures: list[TidegateError], may_retry: bool, max_retries: int, rungs: tuple[bool, bool, bool, bool]
 ) -> None:
     allowed = AllowedSteps(credentials=rungs[0], targets=rungs[1], stale=rungs[2], canned=rungs[3])
-    here, at = walk(rungs=allowed), moment(may_retry=may_retry, most_retries=most_retries)
+    here, at = walk(rungs=allowed), moment(may_retry=may_retry, max_retries=max_retries)
     turns, asked = 5, []
     for error in failures:
         step = next_step(here, at)

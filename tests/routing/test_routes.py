@@ -46,7 +46,7 @@ def test_targets_are_tried_as_they_are_listed() -> None:
 
 
 def test_a_route_says_what_happens_when_its_targets_fail() -> None:
-    route = {"targets": TWO, "rungs": {"targets": False}, "stale_for_seconds": 60, "canned": "We are back soon."}
+    route = {"targets": TWO, "fallback_steps": {"targets": False}, "stale_for_seconds": 60, "canned_reply": "We are back soon."}
     made = plan(routes(smart=route), "smart")
     assert (made.allowed_steps.credentials, made.allowed_steps.targets, made.allowed_steps.stale) == (True, False, True)
     assert (made.stale_seconds, made.canned) == (60.0, CannedReply(text="We are back soon."))
@@ -82,13 +82,13 @@ def test_the_very_name_wins_then_the_longest_pattern(model: str, target: str) ->
 )
 def test_a_weighted_route_draws_its_order(draws: tuple[float, float], first: str) -> None:
     targets = [{**TWO[0], "weight": 3}, {**TWO[1], "weight": 1}]
-    made = plan(routes(smart={"targets": targets, "order": "weighted"}), "smart", *draws)
+    made = plan(routes(smart={"targets": targets, "strategy": "weighted"}), "smart", *draws)
     assert (names(made)[0], len(made.targets)) == (first, 2)
 
 
 def test_weights_are_shares_of_the_calls() -> None:
     targets = [{**TWO[0], "weight": 3}, {**TWO[1], "weight": 1}, {"provider": "last", "weight": 0}]
-    made = routes(smart={"targets": targets, "order": "weighted"})
+    made = routes(smart={"targets": targets, "strategy": "weighted"})
     random = Random(7)  # noqa: S311  # repeatable on purpose
     plans = [made.plan("smart", draw=random.random) for _ in range(4000)]
     firsts = Counter(names(each)[0] for each in plans)

@@ -47,7 +47,7 @@ class World:
 
     def __init__(self) -> None:
         self.clock = ManualClock()
-        self.board: HealthRegistry = registry_alone(self.clock, failures=3)
+        self.board: HealthRegistry = registry_alone(self.clock, failure_threshold=3)
         self.openai = FakeProvider("openai", "main", "spare").answers(whole_answer())
         self.azure = FakeProvider("azure").answers(whole_answer("Hi from there", model="eu-1"))
         self.openai.answers(whole_answer("Hi"), credential="spare")
@@ -75,7 +75,7 @@ def world() -> World:
         ([EMPTY], [whole_answer()], ["openai/main/m", "openai/spare/m"], "credential"),
         ([BUSY], [whole_answer()], ["openai/main/m", "openai/spare/m"], "credential"),
         ([INVALID], [EMPTY], ["openai/main/m", "openai/spare/m", "azure/main/eu"], "target"),
-        ([BROKEN, whole_answer()], [whole_answer()], ["openai/main/m", "openai/main/m"], "again"),
+        ([BROKEN, whole_answer()], [whole_answer()], ["openai/main/m", "openai/main/m"], "retry"),
         ([errors.ConnectionFailed()], [BROKEN], ["openai/main/m", "openai/main/m", "azure/main/eu"], "target"),
         ([errors.FirstByteTimeout()], [BROKEN], ["openai/main/m", "azure/main/eu"], "target"),
     ],

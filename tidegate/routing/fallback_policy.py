@@ -36,7 +36,7 @@ class FallbackStep(Enum):
     """The step that answered a call, as the ledger names it."""
 
     FIRST = "first"
-    RETRY = "again"
+    RETRY = "retry"
     CREDENTIAL = "credential"
     TARGET = "target"
     STALE = "stale"

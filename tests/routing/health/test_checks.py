@@ -38,7 +38,7 @@ class CheckedRegistry(NamedTuple):
 @contextlib.asynccontextmanager
 async def checks_on(link: RedisLink, prefix: str) -> AsyncIterator[CheckedRegistry]:
     clock, provider = ManualClock(), FakeProvider("openai", "main", "spare")
-    async with registry_on(link, prefix, clock, failures=1) as board:
+    async with registry_on(link, prefix, clock, failure_threshold=1) as board:
         yield CheckedRegistry(
             board,
             HealthChecks(board, {"openai": provider}, clock=clock, random=_JITTER),
@@ -49,8 +49,8 @@ async def checks_on(link: RedisLink, prefix: str) -> AsyncIterator[CheckedRegist
 
 @pytest.fixture
 async def checked(redis_link: RedisLink, redis_prefix: str) -> AsyncIterator[CheckedRegistry]:
-    async with checks_on(redis_link, redis_prefix) as looked:
-        yield looked
+    async with checks_on(redis_link, redis_prefix) as checked:
+        yield checked
 
 
 @pytest.mark.parametrize(
@@ -65,19 +65,19 @@ async def checked(redis_link: RedisLink, redis_prefix: str) -> AsyncIterator[Che
     ],
 )
 async def test_a_target_that_says_anything_may_be_tried(
-    looked: CheckedRegistry, said: TidegateError | None, circuit: Circuit
+    checked: CheckedRegistry, said: TidegateError | None, circuit: Circuit
 ) -> None:
-    looked.board.note_failure(HERE, KEY, errors.UpstreamServerError())
-    looked.provider.probe_results = [said]
-    await looked.probing.check_all()
-    assert looked.board.snapshot.breaker(HERE).circuit is circuit
-    assert looked.provider.probes == ["main"]
+    checked.board.note_failure(HERE, KEY, errors.UpstreamServerError())
+    checked.provider.probe_results = [said]
+    await checked.probing.check_all()
+    assert checked.board.snapshot.breaker(HERE).circuit is circuit
+    assert checked.provider.probes == ["main"]
 
 
-async def test_what_is_well_is_left_alone(looked: CheckedRegistry) -> None:
-    looked.board.note_answer(HERE, KEY)
-    await looked.probing.check_all()
-    assert looked.provider.probes == []
+async def test_what_is_well_is_left_alone(checked: CheckedRegistry) -> None:
+    checked.board.note_answer(HERE, KEY)
+    await checked.probing.check_all()
+    assert checked.provider.probes == []
 
 
 async def test_of_all_replicas_one_looks_at_a_time(redis_link: RedisLink, redis_prefix: str) -> None:
@@ -90,37 +90,37 @@ async def test_of_all_replicas_one_looks_at_a_time(redis_link: RedisLink, redis_
         assert len(one.provider.probes) + len(other.provider.probes) == 1
 
 
-async def test_a_refused_key_is_looked_at_by_itself_until_it_is_good(looked: CheckedRegistry) -> None:
-    looked.board.note_failure(HERE, KEY, errors.InvalidUpstreamKey())
-    looked.provider.probe_results = [errors.InvalidUpstreamKey(), None]
-    await looked.probing.check_all()
-    await looked.probing.check_all()
-    assert looked.provider.probes == ["main"]
-    assert looked.board.snapshot.credential(HERE, KEY).status is CredentialStatus.INVALID
+async def test_a_refused_key_is_looked_at_by_itself_until_it_is_good(checked: CheckedRegistry) -> None:
+    checked.board.note_failure(HERE, KEY, errors.InvalidUpstreamKey())
+    checked.provider.probe_results = [errors.InvalidUpstreamKey(), None]
+    await checked.probing.check_all()
+    await checked.probing.check_all()
+    assert checked.provider.probes == ["main"]
+    assert checked.board.snapshot.credential(HERE, KEY).status is CredentialStatus.INVALID
 
 
-async def test_a_good_key_is_used_again(looked: CheckedRegistry) -> None:
-    looked.board.note_failure(HERE, KEY, errors.InvalidUpstreamKey())
-    await looked.probing.check_all()
-    assert looked.board.snapshot.credential(HERE, KEY).status is CredentialStatus.HEALTHY
+async def test_a_good_key_is_used_again(checked: CheckedRegistry) -> None:
+    checked.board.note_failure(HERE, KEY, errors.InvalidUpstreamKey())
+    await checked.probing.check_all()
+    assert checked.board.snapshot.credential(HERE, KEY).status is CredentialStatus.HEALTHY
     assert KEY_CHECK_SECONDS > 1
 
 
-async def test_an_empty_account_costs_no_probe(looked: CheckedRegistry) -> None:
-    looked.board.note_failure(HERE, KEY, errors.InsufficientQuota())
-    await looked.probing.check_all()
-    assert looked.provider.probes == []
+async def test_an_empty_account_costs_no_probe(checked: CheckedRegistry) -> None:
+    checked.board.note_failure(HERE, KEY, errors.InsufficientQuota())
+    await checked.probing.check_all()
+    assert checked.provider.probes == []
 
 
-async def test_a_target_is_looked_at_with_a_key_that_is_not_known_to_be_bad(looked: CheckedRegistry) -> None:
-    looked.board.note_failure(HERE, KEY, errors.InsufficientQuota())
-    looked.board.note_failure(HERE, KEY, errors.UpstreamServerError())
-    await looked.probing.check_all()
-    assert looked.provider.probes == ["spare"]
+async def test_a_target_is_looked_at_with_a_key_that_is_not_known_to_be_bad(checked: CheckedRegistry) -> None:
+    checked.board.note_failure(HERE, KEY, errors.InsufficientQuota())
+    checked.board.note_failure(HERE, KEY, errors.UpstreamServerError())
+    await checked.probing.check_all()
+    assert checked.provider.probes == ["spare"]
 
 
-async def test_a_target_that_owes_answers_and_is_out_of_reach_is_down(looked: CheckedRegistry) -> None:
-    board, probing, provider, clock = looked
+async def test_a_target_that_owes_answers_and_is_out_of_reach_is_down(checked: CheckedRegistry) -> None:
+    board, probing, provider, clock = checked
     provider.probe_results = [errors.ConnectionFailed()]
     for _ in range(MIN_UNANSWERED):
         board.note_sent(HERE)
@@ -134,8 +134,8 @@ async def test_a_target_that_owes_answers_and_is_out_of_reach_is_down(looked: Ch
     assert board.snapshot.breaker(HERE).unreachable
 
 
-async def test_a_target_that_takes_its_time_is_not_down(looked: CheckedRegistry) -> None:
-    board, probing, provider, clock = looked
+async def test_a_target_that_takes_its_time_is_not_down(checked: CheckedRegistry) -> None:
+    board, probing, provider, clock = checked
     for _ in range(MIN_UNANSWERED):
         board.note_sent(HERE)
     for _ in range(4):
@@ -150,8 +150,8 @@ async def test_a_target_that_takes_its_time_is_not_down(looked: CheckedRegistry)
     assert len(provider.probes) == probes
 
 
-async def test_a_server_that_does_one_thing_at_a_time_is_busy_not_dead(looked: CheckedRegistry) -> None:
-    board, probing, provider, clock = looked
+async def test_a_server_that_does_one_thing_at_a_time_is_busy_not_dead(checked: CheckedRegistry) -> None:
+    board, probing, provider, clock = checked
     provider.probe_results = [errors.FirstByteTimeout()]
     for _ in range(MIN_UNANSWERED - 1):
         board.note_sent(HERE)
@@ -160,8 +160,8 @@ async def test_a_server_that_does_one_thing_at_a_time_is_busy_not_dead(looked: C
     assert provider.probes == []
 
 
-async def test_callers_who_give_up_are_no_word_from_the_target(looked: CheckedRegistry) -> None:
-    board, probing, provider, clock = looked
+async def test_callers_who_give_up_are_no_word_from_the_target(checked: CheckedRegistry) -> None:
+    board, probing, provider, clock = checked
     for _ in range(MIN_UNANSWERED + 1):
         board.note_sent(HERE)
     clock.advance(SILENCE_SECONDS + 1)
@@ -170,18 +170,18 @@ async def test_callers_who_give_up_are_no_word_from_the_target(looked: CheckedRe
     assert provider.probes == ["main"]
 
 
-async def test_a_defect_does_not_end_the_looking(looked: CheckedRegistry) -> None:
-    looked.board.note_failure(HERE, KEY, errors.UpstreamServerError())
+async def test_a_defect_does_not_end_the_looking(checked: CheckedRegistry) -> None:
+    checked.board.note_failure(HERE, KEY, errors.UpstreamServerError())
 
     async def breaks(credential: Credential) -> None:
-        looked.provider.probes.append(credential.name)
-        looked.clock.advance(60.0)
+        checked.provider.probes.append(credential.name)
+        checked.clock.advance(60.0)
         raise RuntimeError("a defect")
 
-    looked.provider.probe = breaks  # type: ignore[method-assign]  # a provider with a defect
-    await looked.probing.start()
-    await wait_until(lambda: len(looked.provider.probes) >= 2)
-    await looked.probing.close()
+    checked.provider.probe = breaks  # type: ignore[method-assign]  # a provider with a defect
+    await checked.probing.start()
+    await wait_until(lambda: len(checked.provider.probes) >= 2)
+    await checked.probing.close()
 
 
 class RedisClaims:

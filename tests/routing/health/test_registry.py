@@ -26,8 +26,8 @@ async def replicas(
 ) -> AsyncIterator[tuple[HealthRegistry, HealthRegistry, ManualClock]]:
     clock = ManualClock()
     async with (
-        registry_on(redis_link, redis_prefix, clock, failures=3) as one,
-        registry_on(redis_link, redis_prefix, clock, failures=3) as other,
+        registry_on(redis_link, redis_prefix, clock, failure_threshold=3) as one,
+        registry_on(redis_link, redis_prefix, clock, failure_threshold=3) as other,
     ):
         yield one, other, clock
 
@@ -135,7 +135,7 @@ async def test_a_claim_is_one_calls_at_a_time(replicas: tuple[HealthRegistry, He
 
 async def test_who_comes_later_reads_what_is_known(redis_link: RedisLink, redis_prefix: str) -> None:
     clock = ManualClock()
-    async with registry_on(redis_link, redis_prefix, clock, failures=1) as first:
+    async with registry_on(redis_link, redis_prefix, clock, failure_threshold=1) as first:
         fail(first, errors.UpstreamServerError("No."))
         fail(first, errors.InsufficientQuota("No credit."))
     async with registry_on(redis_link, redis_prefix, clock) as later:
@@ -144,7 +144,7 @@ async def test_who_comes_later_reads_what_is_known(redis_link: RedisLink, redis_
 
 
 async def test_what_redis_forgot_it_is_told_again(redis_link: RedisLink, redis_prefix: str) -> None:
-    async with registry_on(redis_link, redis_prefix, ManualClock(), failures=1) as board:
+    async with registry_on(redis_link, redis_prefix, ManualClock(), failure_threshold=1) as board:
         fail(board, errors.UpstreamServerError("No."))
         await wait_until(lambda: not board.is_publishing)
         await redis_link.command("DEL", f"{{{redis_prefix}}}:standing")
@@ -155,7 +155,7 @@ async def test_what_redis_forgot_it_is_told_again(redis_link: RedisLink, redis_p
 
 
 async def test_without_redis_a_process_judges_for_itself() -> None:
-    board = registry_alone(ManualClock(), failures=3)
+    board = registry_alone(ManualClock(), failure_threshold=3)
     with capture_logs() as logs:
         fail(board, errors.UpstreamServerError("No."), 3)
         assert board.snapshot.breaker(HERE).circuit is Circuit.OPEN

@@ -39,7 +39,7 @@ async def test_what_nobody_complained_of_is_well(report: HealthReport) -> None:
 async def test_what_is_not_well_says_since_when_and_why(
     report: HealthReport, redis_link: RedisLink, redis_prefix: str, clock: ManualClock
 ) -> None:
-    async with registry_on(redis_link, redis_prefix, clock, failures=1) as board:
+    async with registry_on(redis_link, redis_prefix, clock, failure_threshold=1) as board:
         board.note_failure(HERE, KEY, errors.InsufficientQuota("No credit."))
         board.note_failure(Target("openai", "unlisted"), KEY, errors.UpstreamServerError("Broken."))
         await wait_until(lambda: not board.is_publishing)

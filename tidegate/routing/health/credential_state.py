@@ -34,7 +34,7 @@ class CredentialStatus(Enum):
 DISABLED = (CredentialStatus.OUT_OF_QUOTA, CredentialStatus.INVALID, CredentialStatus.SUSPENDED)
 
 
-class CredentialState(msgspec.Struct, frozen=True, kw_only=True):
+class CredentialState(msgspec.Struct, frozen=True, kw_only=True, rename={"status": "standing"}):
     """A credential's state, or, for a rate limit, a credential's with one model."""
 
     status: CredentialStatus = CredentialStatus.HEALTHY
