@@ -129,7 +129,7 @@ class ClientDisconnected(CallerError):
     """The client hung up before its answer was complete."""
 
     name = "client_gone"
-    taken = True
+    may_be_charged = True
     code = "client_closed_request"
 
 

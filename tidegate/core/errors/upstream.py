@@ -193,7 +193,7 @@ class FirstByteTimeout(UpstreamTimeout):
     """The upstream accepted the call but sent no first byte in time."""
 
     name = "first_byte_timeout"
-    taken = True
+    may_be_charged = True
     setting = "upstream.first_byte_seconds"
 
 
@@ -201,7 +201,7 @@ class IdleTimeout(UpstreamTimeout):
     """The upstream's answer fell silent half-way."""
 
     name = "stream_idle"
-    taken = True
+    may_be_charged = True
     setting = "upstream.idle_seconds"
 
 
@@ -209,7 +209,7 @@ class TotalTimeout(UpstreamTimeout):
     """The upstream's answer took longer than a whole call may."""
 
     name = "total_timeout"
-    taken = True
+    may_be_charged = True
     setting = "upstream.total_seconds"
 
 
@@ -225,7 +225,7 @@ class TruncatedAnswer(UpstreamError):
     """The upstream's answer ended before it was complete."""
 
     name = "truncated"
-    taken = True
+    may_be_charged = True
     code = "upstream_truncated"
     retryable = True
 
@@ -234,7 +234,7 @@ class MalformedAnswer(UpstreamError):
     """The upstream's answer is not what its protocol says: broken JSON, or no answer at all."""
 
     name = "malformed"
-    taken = True
+    may_be_charged = True
     code = "upstream_malformed"
     retryable = True
 
@@ -251,7 +251,7 @@ class AnswerTooLarge(UpstreamError):
     """The upstream's answer is larger than this gateway holds (`upstream.max_answer_bytes`)."""
 
     name = "answer_too_large"
-    taken = True
+    may_be_charged = True
     code = "answer_too_large"
 
 
@@ -288,7 +288,7 @@ class TargetDown(UpstreamError):
     """The upstream has been failing, so it is not asked until it answers again; nothing else was left to answer."""
 
     name = "target_down"
-    taken = True
+    may_be_charged = True
     type = "service_unavailable_error"
     code = "upstream_down"
     retryable = True

@@ -81,7 +81,7 @@ class MessageItem(OutputItem):
             self._parts.append(self._open.end())
             self._open = None
 
-    def shown(self, status: str) -> Json:
+    def document(self, status: str) -> Json:
         """The item as it is now."""
         content = list(self._parts)
         return {"id": self.id, "type": "message", "role": "assistant", "status": status, "content": content}
@@ -173,7 +173,7 @@ class ReasoningItem(OutputItem):
         self.emit("response.reasoning_text.done", **self._place, text=part["text"])
         self.emit("response.content_part.done", **self._place, part=part)
 
-    def shown(self, status: str) -> Json:
+    def document(self, status: str) -> Json:
         """The item as it is now."""
         return {
             "id": self.id, "type": "reasoning", "status": status, "summary": [], "content": list(self._content),
@@ -207,7 +207,7 @@ class ToolCallItem(OutputItem):
         self._whole = str(self._text)
         self.emit(f"{self.head.stem}.done", **self._place, **{self.head.field: self._whole})
 
-    def shown(self, status: str) -> Json:
+    def document(self, status: str) -> Json:
         """The item as it is now."""
         head = self.head
         return {
