@@ -106,7 +106,7 @@ def rig(options: argparse.Namespace, *, second: bool) -> Iterator[Rig]:
             )
             env |= _with_second(other)
         else:
-            route = {MODEL: {"targets": [{"provider": "openai"}], "canned": CANNED}}
+            route = {MODEL: {"targets": [{"provider": "openai"}], "canned_reply": CANNED}}
             env["TIDEGATE_ROUTES"] = json.dumps(route)
         key = gateway.make_key(env)
         replicas = []
@@ -123,11 +123,11 @@ def _simulate(port: int) -> list[str]:
 
 def _with_second(address: str) -> dict[str, str]:
     credentials = [{"name": "main", "api_key": "sk-second"}]
-    provider = {"kind": "compatible", "base_url": address, "credentials": credentials}
+    provider = {"kind": "openai_compatible", "base_url": address, "credentials": credentials}
     targets = [{"provider": "openai"}, {"provider": "second"}]
     return {
         "TIDEGATE_PROVIDERS": json.dumps({"second": provider}),
-        "TIDEGATE_ROUTES": json.dumps({MODEL: {"targets": targets, "rungs": {"stale": False}}}),
+        "TIDEGATE_ROUTES": json.dumps({MODEL: {"targets": targets, "fallback_steps": {"stale": False}}}),
     }
 
 

@@ -31,7 +31,7 @@ START_SECONDS = 4.0
 _WAIT = re.compile(r"^tidegate_postgres_wait_p99_seconds (\S+)$", re.MULTILINE)
 SETTINGS = {
     "TIDEGATE_DATABASE__POOL_SIZE": "20",
-    "TIDEGATE_WATCH__OPEN_METRICS": "true",
+    "TIDEGATE_MONITORING__PUBLIC_METRICS": "true",
     "TIDEGATE_UPSTREAM__RPM": "1000000",
 }
 

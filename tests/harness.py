@@ -198,7 +198,7 @@ class World:
             "redis_url": self.stores.redis_url,
             "redis": {"prefix": self.prefix, "timeout_seconds": 2.0},  # patient: a busy machine is no failure
             "metering": {"spool_dir": str(self.folder / "spool")},
-            "budgets": {"recount_after_seconds": 0.5},  # else the first call that has a budget waits for three
+            "budgets": {"rebuild_after_seconds": 0.5},  # else the first call that has a budget waits for three
             "upstream": upstream,
         }
         return {name: _merge(mine.get(name), sections.get(name)) for name in {**mine, **sections}}

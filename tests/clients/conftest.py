@@ -27,7 +27,7 @@ Node = Callable[..., Awaitable[dict[str, Any]]]
 @pytest.fixture
 async def impatient(world: World) -> AsyncIterator[Gateway]:
     """A gateway that tries nothing again by itself: whoever tries again is the client."""
-    alone = {"retries": {"most": 0}, "breaker": {"failures": 1000, "calls": 1000}}
+    alone = {"retries": {"max_retries": 0}, "breaker": {"failure_threshold": 1000, "min_calls": 1000}}
     async with world.gateway(**alone) as gateway:
         yield gateway
 

@@ -169,7 +169,7 @@ async def test_its_latency_is_bridged(world: World, node_packages: Path) -> None
 
 async def test_responses_where_only_its_chat_is_used(world: World, foreign: str) -> None:
     """Its own Responses have no sequence numbers; those translated from its chat have them."""
-    only_chat = {"openai": {"kind": "openai", "speaks": ["chat"]}}
+    only_chat = {"openai": {"kind": "openai", "endpoints": ["chat"]}}
     fresh = {"cache-control": "no-store"}
     async with world.gateway(upstream={"base_url": foreign}, providers=only_chat) as gateway, gateway.sdk() as client:
         whole = await client.responses.create(model="gpt-4o", input="hello", store=False)

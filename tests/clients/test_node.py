@@ -110,7 +110,7 @@ async def test_the_official_clients_websocket(gateway: Gateway, node: Node, worl
 
 
 async def test_both_where_the_provider_only_speaks_chat(world: World, node: Node) -> None:
-    async with world.gateway(providers={"openai": {"kind": "openai", "speaks": ["chat"]}}) as gateway:
+    async with world.gateway(providers={"openai": {"kind": "openai", "endpoints": ["chat"]}}) as gateway:
         official = await node("openai.mjs", gateway, "response", "events", "parsedResponse")
         others = await node("ai.mjs", gateway, "response", "streamedResponse")
         failure = await node(

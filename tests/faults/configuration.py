@@ -39,7 +39,7 @@ def sections(
         "upstream": {"base_url": second, "max_answer_bytes": MOST_BYTES, **CLOCKS},
         "providers": providers,
         "routes": routes,
-        "retries": {"most": int(again), "share": 1.0, "floor": 100_000},
+        "retries": {"max_retries": int(again), "budget_ratio": 1.0, "budget_min": 100_000},
         "metering": {"unseen_tokens_per_second": UNSEEN_PACE},
         "cache": {"ttl_seconds": FRESH_SECONDS},
         "redis": {"timeout_seconds": REDIS_SECONDS},
@@ -48,12 +48,12 @@ def sections(
 
 def _provider(address: str, *keys: str) -> dict[str, Any]:
     credentials = [{"name": key.removeprefix("sk-"), "api_key": key} for key in keys]
-    return {"kind": "openai", "base_url": address, "credentials": credentials, "speaks": _SPEAKS}
+    return {"kind": "openai", "base_url": address, "credentials": credentials, "endpoints": _SPEAKS}
 
 
 def _route(case: Case, first: str) -> dict[str, Any]:
     targets = [{"provider": first}]
     if case.fallback in (FallbackSetup.TARGET, FallbackSetup.OFF):
         targets.append({"provider": "second"})
-    canned = {"canned": CANNED} if case.fallback in (FallbackSetup.CANNED, FallbackSetup.OFF) else {}
+    canned = {"canned_reply": CANNED} if case.fallback in (FallbackSetup.CANNED, FallbackSetup.OFF) else {}
     return {"targets": targets, **canned}

@@ -10,7 +10,7 @@ from tidegate.core.endpoints import Endpoint
 
 INPUT_NANOS = 10_000
 OUTPUT_NANOS = 40_000
-"""For one token of a model that no price list knows (`metering.unknown_model`)."""
+"""For one token of a model that no price list knows (`metering.unknown_model_price`)."""
 QUESTION_TOKENS = {endpoints.CHAT: 12, endpoints.RESPONSES: 12, endpoints.EMBEDDINGS: 5}
 """The question counted by us, framing included."""
 FIRST_WORD_TOKENS = 5

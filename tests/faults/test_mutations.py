@@ -70,8 +70,8 @@ async def world(
 
 @pytest.fixture(scope="module")
 async def gateway(world: World) -> AsyncIterator[Gateway]:
-    unbreakable = {"failures": 1_000_000, "calls": 1_000_000}
-    sections: dict[str, Any] = {"breaker": unbreakable, "retries": {"most": 0}, "cache": {"enabled": False}}
+    unbreakable = {"failure_threshold": 1_000_000, "min_calls": 1_000_000}
+    sections: dict[str, Any] = {"breaker": unbreakable, "retries": {"max_retries": 0}, "cache": {"enabled": False}}
     async with world.gateway(upstream=CLOCKS, **sections) as gateway:
         yield gateway
 

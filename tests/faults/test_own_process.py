@@ -44,7 +44,7 @@ def limit(gateway: GatewayProcess, kind: int, soft: int | None) -> None:
 async def test_with_redis_gone_and_the_disk_full_lines_are_held_and_then_calls_refused(world: World) -> None:
     most = 6
     async with proxy_before(world.stores.redis_url) as (proxy, url):
-        held = {"metering": {"spool_dir": str(world.folder / "spool"), "most_held": most}}
+        held = {"metering": {"spool_dir": str(world.folder / "spool"), "max_buffered_entries": most}}
         async with world.process(redis_url=url, **QUICK, **held) as gateway:
             first = await gateway.chat(ask("first"))
             assert first.status == 200

@@ -95,7 +95,7 @@ async def test_redis_comes_back_with_what_it_knew_a_while_ago(
     key = await world.keys.create(project="shop", name="budgeted", grants=granted)
     asking = {"authorization": f"Bearer {key.token}"}
     memory, then = own_folder / "redis", own_folder / "then"
-    budgets = {"recount_after_seconds": 0.5, "lease_seconds": 1.5}
+    budgets = {"rebuild_after_seconds": 0.5, "lease_seconds": 1.5}
     async with world.gateway(**QUICK, metering={"prices": PRICE}, budgets=budgets) as gateway:
         assert (await gateway.chat(ask("first", max_tokens=50), **asking)).status == 200
         under_way = asyncio.create_task(gateway.chat(ask("slow", max_tokens=50), x_simulate_latency="1", **asking))

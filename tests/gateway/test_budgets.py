@@ -23,7 +23,7 @@ PRICE = {"gpt-4o-mini": {"input": "10", "output": "50"}}
 SECTIONS: dict[str, Any] = {
     "upstream": WIDE,
     "metering": {"prices": PRICE},
-    "budgets": {"recount_after_seconds": 0.75, "lease_seconds": 1.5},
+    "budgets": {"rebuild_after_seconds": 0.75, "lease_seconds": 1.5},
 }
 
 
@@ -256,7 +256,7 @@ async def test_a_day_that_ends_renews_the_budget(world: World) -> None:
 
 
 async def test_the_whole_deployment_has_a_budget(world: World) -> None:
-    sections = {**SECTIONS, "budgets": {**SECTIONS["budgets"], "stop_usd_per_day": "0.005"}}
+    sections = {**SECTIONS, "budgets": {**SECTIONS["budgets"], "limit_usd_per_day": "0.005"}}
     async with world.gateway(**sections) as gateway:
         assert (await gateway.chat(ask("a", max_tokens=50))).status == 200
         refused = await gateway.chat(ask("b", max_tokens=50))
@@ -279,7 +279,7 @@ async def test_a_call_that_is_cut_again_and_again_costs_no_more_than_was_held(
 ) -> None:
     """Each cut attempt is charged all that it may have been; before the next one as much is set aside again."""
     question = ask("tide " * 400, max_tokens=1)
-    async with world.gateway(**SECTIONS, breaker={"failures": 100}) as gateway:
+    async with world.gateway(**SECTIONS, breaker={"failure_threshold": 100}) as gateway:
         key, scope = await budgeted(world, DOLLAR)
         purse = money(scope)
         async with watching(purse):
@@ -297,7 +297,7 @@ async def test_a_call_is_not_sent_again_where_its_budget_holds_one_attempt(
     world: World, money: Callable[[str], BudgetView]
 ) -> None:
     question = ask("tide " * 400, max_tokens=1)
-    async with world.gateway(**SECTIONS, breaker={"failures": 100}) as gateway:
+    async with world.gateway(**SECTIONS, breaker={"failure_threshold": 100}) as gateway:
         key, scope = await budgeted(world, 8_000_000)
         answer = await gateway.chat(question, authorization=key, x_simulate_fault="truncated")
         [line] = await world.ledger_entries(lines=1)

@@ -182,7 +182,7 @@ async def test_the_official_client_waits_as_it_is_told_and_no_longer(world: Worl
 async def test_the_official_client_gives_up_where_waiting_is_no_use(world: World, limits: Any, code: str) -> None:
     key = await limited(world, **limits)
     async with (
-        world.gateway(upstream=WIDE, budgets={"recount_after_seconds": 0.5}) as gateway,
+        world.gateway(upstream=WIDE, budgets={"rebuild_after_seconds": 0.5}) as gateway,
         sdk_with_responses(gateway, key, max_retries=5) as (client, heard),
     ):
         question: Any = ask("q", max_tokens=1000)

@@ -13,8 +13,8 @@ from tests.faults.proxy import Mode
 from tests.gateway.test_budgets import ledger_sum
 from tests.harness import STREAM, UPSTREAM_KEY, Gateway, World, ask
 
-OPEN: dict[str, Any] = {"watch": {"open_metrics": True}}
-ONCE = {"retries": {"most": 0, "floor": 7, "share": 0.0}}
+OPEN: dict[str, Any] = {"monitoring": {"public_metrics": True}}
+ONCE = {"retries": {"max_retries": 0, "budget_min": 7, "budget_ratio": 0.0}}
 FIRST, SECOND = "sk-proj-first-nobody-may-see", "sk-proj-second-nobody-may-see"
 TWO_KEYS = {
     "openai": {
@@ -147,7 +147,7 @@ async def test_who_waits_and_how_long(world: World) -> None:
 
 
 async def test_what_the_deployment_has_spent_of_its_budget(world: World) -> None:
-    async with breakable_gateway(world, **OPEN, budgets={"stop_usd_per_day": "2.5"}) as ways:
+    async with breakable_gateway(world, **OPEN, budgets={"limit_usd_per_day": "2.5"}) as ways:
         gateway = ways.gateway
         assert (await gateway.chat()).status == 200
         spent = await ledger_sum(world)

@@ -12,7 +12,7 @@ from tests.harness import STREAM, Gateway, Json, World, ask
 from tidegate.simulator import running
 from tidegate.storage.redis import RedisLink
 
-ALONE = {"retries": {"most": 0}, "cache": {"stale_for_seconds": 0}}
+ALONE = {"retries": {"max_retries": 0}, "cache": {"stale_for_seconds": 0}}
 MODEL = "openai/gpt-4o-mini"
 DOWN = ("open", "half_open")
 ROUTES = {"gpt-4o-mini": {"targets": [{"provider": "openai"}, {"provider": "second"}]}}
@@ -23,7 +23,7 @@ async def second() -> AsyncIterator[Json]:
     """Another provider, which is well."""
     async with running() as base_url:
         credential = {"name": "main", "api_key": "sk-second"}
-        yield {"second": {"kind": "compatible", "base_url": base_url, "credentials": [credential]}}
+        yield {"second": {"kind": "openai_compatible", "base_url": base_url, "credentials": [credential]}}
 
 
 async def health(gateway: Gateway) -> Json:
@@ -84,7 +84,7 @@ async def test_a_bad_key_is_out_for_all_replicas_and_wakes_one_person(world: Wor
 
 
 async def test_the_ledger_tells_how_far_down_a_call_went(world: World, second: Json) -> None:
-    async with world.gateway(providers=second, routes=ROUTES, retries={"most": 1}) as gateway:
+    async with world.gateway(providers=second, routes=ROUTES, retries={"max_retries": 1}) as gateway:
         await world.set_faults(server_error=1.0)
         answer = await gateway.chat()
         assert answer.headers["x-tidegate-served-by"].startswith("second/")

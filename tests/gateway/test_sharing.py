@@ -79,7 +79,7 @@ async def warm_up(world: World, *gateways: Gateway) -> int:
 )
 async def test_a_failure_is_shared_and_not_kept(world: World, fault: str, status: int, code: str | None) -> None:
     failing = {"x_simulate_fault": fault, "x_simulate_latency": "2"}  # it ends as followers look for life
-    once = {"upstream": {"idle_seconds": 0.4}, "retries": {"most": 0}}
+    once = {"upstream": {"idle_seconds": 0.4}, "retries": {"max_retries": 0}}
     async with world.gateway(**once) as one, world.gateway(**once) as other:
         warm = await warm_up(world, one, other)
         answers = await asyncio.gather(*((one, other)[number % 2].chat(**failing) for number in range(10)))

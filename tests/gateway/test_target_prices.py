@@ -38,7 +38,7 @@ async def bill(world: World, base_url: str) -> int:
 def sections(other: OtherUpstream, priced: str, model: str, *, first: str = "openai") -> dict[str, Any]:
     targets = [{"provider": "openai"}, {"provider": "own", "model": model}]
     return {
-        "providers": {"own": {**other.own, "speaks": ["chat", "responses", "embeddings"]}},
+        "providers": {"own": {**other.own, "endpoints": ["chat", "responses", "embeddings"]}},
         "routes": {"gpt-4o-mini": {"targets": targets if first == "openai" else targets[::-1]}},
         "metering": {"prices": {priced: DEAR}},
         "retries": NO_RETRIES,

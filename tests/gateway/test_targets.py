@@ -17,7 +17,7 @@ from tidegate.simulator import Options, running
 AZURE_KEY = "azure-key-nobody-may-see"
 OWN = "llama-3.3"
 HOUR, DAY = 3600.0, 86_400.0
-NO_RETRIES = {"most": 0}
+NO_RETRIES = {"max_retries": 0}
 """No second try of the same target: these tests have no time for it."""
 
 
@@ -33,7 +33,7 @@ class OtherUpstream:
             "deployments": {"gpt-4o-mini": "four-o-mini", "o3": "o-three"},
         }  # fmt: skip
         self.own: Json = {
-            "kind": "compatible",
+            "kind": "openai_compatible",
             "base_url": base_url,
             "credentials": [{"name": "house", "api_key": "any"}],
         }
@@ -170,7 +170,7 @@ async def test_older_than_the_route_allows_is_not_given(world: World, other: Oth
 
 
 TEXT = "We cannot answer right now."
-CANNED = {"targets": [{"provider": "openai"}], "canned": TEXT}
+CANNED = {"targets": [{"provider": "openai"}], "canned_reply": TEXT}
 
 
 async def test_a_prepared_reply_is_an_answer_to_the_official_client(world: World, other: OtherUpstream) -> None:
@@ -218,7 +218,7 @@ async def test_where_a_text_is_no_answer_the_error_is_told(
 
 async def test_a_rung_may_be_switched_off(world: World, other: OtherUpstream) -> None:
     clock = ManualClock()
-    route = {**CANNED, "rungs": {"stale": False, "canned": False}}
+    route = {**CANNED, "fallback_steps": {"stale": False, "canned": False}}
     async with routed(world, other, route, clock=clock) as gateway:
         await gateway.chat()
         clock.advance(2 * HOUR)

@@ -12,7 +12,7 @@ from pydantic import BaseModel, TypeAdapter
 from tests.harness import RESPONSES, UPSTREAM_KEY, Gateway, Json, World, data_of
 
 ANY_EVENT: TypeAdapter[Any] = TypeAdapter(ResponseStreamEvent)
-CHAT_ONLY: Json = {"openai": {"kind": "openai", "speaks": ["chat", "embeddings", "moderations"]}}
+CHAT_ONLY: Json = {"openai": {"kind": "openai", "endpoints": ["chat", "embeddings", "moderations"]}}
 TOOL: Json = {
     "type": "function",
     "name": "tide_at",
@@ -161,7 +161,7 @@ def two_targets(first: str, second: str, upstream_url: str) -> Json:
     """A model with two targets, of which `local` only speaks chat."""
     own = {"name": "own", "api_key": "sk-local-made-up-key"}
     return {
-        "providers": {"local": {"kind": "compatible", "base_url": upstream_url, "credentials": [own]}},
+        "providers": {"local": {"kind": "openai_compatible", "base_url": upstream_url, "credentials": [own]}},
         "routes": {"tide": {"targets": [{"provider": name, "model": "gpt-4o-mini"} for name in (first, second)]}},
     }
 

@@ -135,7 +135,7 @@ async def test_without_a_key_nobody_comes_in(gateway: Gateway, key: str) -> None
     assert msgspec.json.decode(response.body or b"")["error"]["type"] == "invalid_request_error"
 
 
-@pytest.mark.parametrize("limit", ["max_connections", "max_connections_of_key"])
+@pytest.mark.parametrize("limit", ["max_connections", "max_connections_per_key"])
 async def test_only_so_many_come_in(world: World, limit: str) -> None:
     other = await world.make_key()
     async with world.gateway(websocket={limit: 1}) as gateway:
@@ -144,7 +144,7 @@ async def test_only_so_many_come_in(world: World, limit: str) -> None:
                 async with raw(gateway):
                     pass
             assert refused.value.response.status_code == 503
-            if limit == "max_connections_of_key":
+            if limit == "max_connections_per_key":
                 async with raw(gateway, key=other.token) as connection:
                     assert (await send_request(connection))[-1]["type"] == "response.completed"
         async with raw(gateway):
@@ -241,7 +241,7 @@ async def test_the_official_session_with_its_lanes(gateway: Gateway, world: Worl
 
 
 async def test_what_fails_on_a_socket_is_counted_as_any_failure(world: World) -> None:
-    async with world.gateway(watch={"open_metrics": True}) as gateway, raw(gateway) as connection:
+    async with world.gateway(monitoring={"public_metrics": True}) as gateway, raw(gateway) as connection:
         await send_request(connection, model=7)
         async with world.http.get(f"{gateway.root}/metrics") as response:
             figures = await response.text()

@@ -29,7 +29,7 @@ async def test_who_hangs_up_ends_the_call_upstream(gateway: Gateway, world: Worl
 
 
 async def test_a_connection_gets_only_so_old(world: World) -> None:
-    async with world.gateway(websocket={"max_seconds": 0.2}) as gateway, raw(gateway) as connection:
+    async with world.gateway(websocket={"max_age_seconds": 0.2}) as gateway, raw(gateway) as connection:
         event = msgspec.json.decode(await connection.recv())
         assert event["error"]["code"] == "websocket_connection_limit_reached"
         assert await close_code(connection) == 1001
@@ -108,7 +108,7 @@ async def test_who_answers_no_ping_counts_as_gone(world: World) -> None:
 
 
 async def test_many_connections_streams_and_hang_ups_leave_nothing_behind(world: World) -> None:
-    async with world.gateway(watch={"open_metrics": True}) as gateway:
+    async with world.gateway(monitoring={"public_metrics": True}) as gateway:
 
         async def visit(number: int) -> int:
             slow = {"x-simulate-tps": "200", "x-simulate-tokens": "10", "cache-control": "no-store"}

@@ -82,7 +82,7 @@ async def test_without_a_key_nothing_is_sent(server: Server) -> None:
 
 
 async def test_a_server_of_ones_own_may_ask_for_none(server: Server) -> None:
-    async with provider(server.address, kind="compatible", credentials=[]) as own:
+    async with provider(server.address, kind="openai_compatible", credentials=[]) as own:
         assert own.endpoints == {endpoints.CHAT, endpoints.EMBEDDINGS}
         assert await ask(own, openai_organization="org-theirs", idempotency_key="1") == 200
     headers = sent(server)
@@ -150,7 +150,7 @@ async def test_a_refusal_that_repeats_the_key_whatever_its_shape_is_given_withou
     credentials = [{"name": "main", "api_key": secret}]
     async with (
         serve(sending_parts(refusal)) as server,
-        provider(server.address, kind="compatible", credentials=credentials) as own,
+        provider(server.address, kind="openai_compatible", credentials=credentials) as own,
     ):
         exchange = await own.send(own.build_request(call(), TARGET), own.credentials[0], {})
         told = (await exchange.read_all()).decode()

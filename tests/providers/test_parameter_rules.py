@@ -84,8 +84,8 @@ def test_rules_apply_in_their_order() -> None:
         ("openai", "gpt-4.1", {"reasoning_effort": "low", "verbosity": "low", "stop": ["."]}, {"stop": ["."]},
          ("reasoning_effort: dropped", "verbosity: dropped")),
         ("openai", "gpt-4o", {"max_tokens": 5, "temperature": 0.2}, {"max_tokens": 5, "temperature": 0.2}, ()),
-        ("compatible", "llama", {"max_completion_tokens": 5, "store": False, "seed": 1}, {"max_tokens": 5, "seed": 1},
-         ("max_completion_tokens: max_tokens", "store: dropped")),
+        ("openai_compatible", "llama", {"max_completion_tokens": 5, "store": False, "seed": 1},
+         {"max_tokens": 5, "seed": 1}, ("max_completion_tokens: max_tokens", "store: dropped")),
     ],
 )  # fmt: skip
 def test_who_named_another_model_cannot_know_what_this_one_takes(
@@ -98,7 +98,9 @@ def test_who_named_another_model_cannot_know_what_this_one_takes(
 def test_a_translated_call_says_what_its_caller_did_not() -> None:
     call = parse(endpoints.CHAT, b'{"model":"m","max_completion_tokens":5}')
     translated = msgspec.structs.replace(call, is_translated=True)
-    sent = [ParameterMapper("compatible", []).map(one, Target("p", "m"), model="m") for one in (call, translated)]
+    sent = [
+        ParameterMapper("openai_compatible", []).map(one, Target("p", "m"), model="m") for one in (call, translated)
+    ]
     assert [done.changes for done in sent] == [(), ("max_completion_tokens: max_tokens",)]
 
 

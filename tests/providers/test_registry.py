@@ -14,7 +14,7 @@ USUAL = Settings().upstream.forward_headers
 
 async def test_each_kind_is_made() -> None:
     azure = config_of("https://mine.example", kind="azure", api_version="2024-10-21")
-    own = config_of("http://localhost:8000/v1", kind="compatible", endpoints=["chat"])
+    own = config_of("http://localhost:8000/v1", kind="openai_compatible", endpoints=["chat"])
     async with providers(openai=config_of("https://x/v1"), azure=azure, own=own) as made:
         assert {name: type(each) for name, each in made.items()} == {
             "openai": OpenAIProvider,

@@ -91,7 +91,7 @@ async def test_what_is_listed_leads_to_who_listed_it(clock: ManualClock) -> None
     """Another provider's models are there where a route sends their names to it; OpenAI's then are not."""
     routes = {"o*": [{"provider": "own"}], "gpt-4o": [{"provider": "own", "model": "llama"}]}
     async with running() as base_url, running() as other:
-        own = config_of(other, kind="compatible")
+        own = config_of(other, kind="openai_compatible")
         async with models_at(base_url, clock, routes=routes, own=own) as models:
             listed = names(await models.list_all())
             assert {"o3", "gpt-4.1", "gpt-4o"} <= set(listed)
@@ -101,7 +101,7 @@ async def test_what_is_listed_leads_to_who_listed_it(clock: ManualClock) -> None
 
 async def test_a_provider_that_fails_hides_no_other(clock: ManualClock) -> None:
     routes = {"own-*": [{"provider": "own"}]}
-    own = config_of("http://127.0.0.1:9", kind="compatible")
+    own = config_of("http://127.0.0.1:9", kind="openai_compatible")
     async with running() as base_url, models_at(base_url, clock, routes=routes, own=own) as models:
         assert "gpt-4o" in names(await models.list_all())
     async with models_at("http://127.0.0.1:9", clock, routes={"smart": [{"provider": "openai"}]}) as models:

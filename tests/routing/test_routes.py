@@ -46,7 +46,12 @@ def test_targets_are_tried_as_they_are_listed() -> None:
 
 
 def test_a_route_says_what_happens_when_its_targets_fail() -> None:
-    route = {"targets": TWO, "fallback_steps": {"targets": False}, "stale_for_seconds": 60, "canned_reply": "We are back soon."}
+    route = {
+        "targets": TWO,
+        "fallback_steps": {"targets": False},
+        "stale_for_seconds": 60,
+        "canned_reply": "We are back soon.",
+    }
     made = plan(routes(smart=route), "smart")
     assert (made.allowed_steps.credentials, made.allowed_steps.targets, made.allowed_steps.stale) == (True, False, True)
     assert (made.stale_seconds, made.canned) == (60.0, CannedReply(text="We are back soon."))

@@ -7,7 +7,7 @@ from random import SystemRandom
 from tidegate.assembly.base import Base
 from tidegate.core.clock import Clock
 from tidegate.core.config import Settings
-from tidegate.core.config.providers import DEFAULT_CREDENTIAL, OPENAI_PROVIDER
+from tidegate.core.config.sections.providers import DEFAULT_CREDENTIAL, OPENAI_PROVIDER
 from tidegate.providers.base import Provider
 from tidegate.providers.openai import OpenAIProvider
 from tidegate.providers.registry import make_providers as providers_of

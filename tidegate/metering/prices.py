@@ -91,7 +91,7 @@ class Prices:
             return
         self._warned.add(name)
         _log.warning(
-            "price unknown: charged as metering.unknown_model",
+            "price unknown: charged as metering.unknown_model_price",
             model=name,
             remedy=f'set [metering.prices."{name}"] input, cached and output in USD per million tokens',
             last_warning=len(self._warned) == MAX_CACHED_NAMES,

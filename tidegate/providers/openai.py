@@ -9,7 +9,7 @@ from tidegate import __version__
 from tidegate.core import endpoints
 from tidegate.core.clock import Clock
 from tidegate.core.config import CredentialConfig, ParameterRuleConfig, ProviderConfig
-from tidegate.core.config.providers import DEFAULT_CREDENTIAL, OPENAI_PROVIDER
+from tidegate.core.config.sections.providers import DEFAULT_CREDENTIAL, OPENAI_PROVIDER
 from tidegate.core.errors import NoUpstreamKey
 from tidegate.providers.base import Credential, ProviderRequest
 from tidegate.providers.errors import classify
@@ -112,7 +112,7 @@ class OpenAIProvider:
     def _authorization(self, credential: Credential) -> dict[str, str]:
         if credential.secret is not None:
             return {"authorization": f"Bearer {credential.secret.get_secret_value()}"}
-        if self._kind == "compatible":
+        if self._kind == "openai_compatible":
             return {}  # many servers of one's own ask for no key
         raise NoUpstreamKey
 

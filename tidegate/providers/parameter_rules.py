@@ -69,7 +69,7 @@ _COMPATIBLE_SERVERS = Rule(
 BUILT_IN_RULES: Mapping[str, tuple[Rule, ...]] = {
     "openai": (_NO_STOP, _OPENAI_REASONING, _TOKEN_LIMIT, _NON_REASONING),
     "azure": (_NO_STOP, _OPENAI_REASONING, _TOKEN_LIMIT, _NON_REASONING),
-    "compatible": (_COMPATIBLE_SERVERS,),
+    "openai_compatible": (_COMPATIBLE_SERVERS,),
 }
 """By the kind of provider: what is known of models that somebody may be sent to without having named them.
 

@@ -13,14 +13,14 @@ from tidegate.providers.transport import Transport
 _KINDS: Mapping[str, type[OpenAIProvider]] = {
     "openai": OpenAIProvider,
     "azure": AzureProvider,
-    "compatible": OpenAIProvider,
+    "openai_compatible": OpenAIProvider,
 }
 
 
 def make_providers(
     configs: Mapping[str, ProviderConfig], transport: Transport, clock: Clock
 ) -> dict[str, OpenAIProvider]:
-    """A provider for each configuration, which has everything said (`Settings.every_provider`)."""
+    """A provider for each configuration, with all options set (`Settings.all_providers`)."""
     return {name: _KINDS[config.kind](name, config, transport, clock) for name, config in configs.items()}
 
 

@@ -141,7 +141,7 @@ class QueueSlot:
                 await self._free.acquire()
         except TimeoutError as error:
             self._waiters.give_back(self._lane, self._entry)
-            raise QueueTimeout("This process's upstream calls (`queue.in_flight`) are all taken.") from error
+            raise QueueTimeout("This process's upstream calls (`queue.max_in_flight`) are all taken.") from error
         except asyncio.CancelledError:
             self._waiters.give_back(self._lane, self._entry)
             raise

@@ -45,7 +45,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     canned: CannedReply | None = None
 
     def restricted_to(self, steps: AllowedSteps) -> "Plan":
-        """The plan with those of its rungs that `rungs` allows, too."""
+        """The plan with those of its rungs that `fallback_steps` allows, too."""
         mine = self.allowed_steps
         allowed = AllowedSteps(
             credentials=mine.credentials and steps.credentials,

@@ -7,7 +7,7 @@ from functools import lru_cache
 import msgspec
 
 from tidegate.core.config import RouteConfig, TargetConfig
-from tidegate.core.config.providers import OPENAI_PROVIDER
+from tidegate.core.config.sections.providers import OPENAI_PROVIDER
 from tidegate.providers.target import Target
 from tidegate.routing.plan import AllowedSteps, CannedReply, Plan
 

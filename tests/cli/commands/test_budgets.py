@@ -40,7 +40,7 @@ def test_json_is_for_programs(tidegate: Tidegate, key: str) -> None:
 
 
 def test_the_deployments_own_stop_is_from_the_configuration(tidegate: Tidegate) -> None:
-    page = json.loads(tidegate("budgets", "show", "--json", TIDEGATE_BUDGETS__STOP_USD_PER_DAY="12.50").output)
+    page = json.loads(tidegate("budgets", "show", "--json", TIDEGATE_BUDGETS__LIMIT_USD_PER_DAY="12.50").output)
     assert [(line["kind"], line["budget_usd"]) for line in page["data"]] == [("all", "12.50"), ("all", None)]
 
 

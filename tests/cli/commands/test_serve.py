@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 from tests.eventually import PATIENCE_SECONDS
 from tests.harness import STREAM, Answer, GatewayProcess, World, ask, chat_text, free_port
 from tidegate.cli.commands.serve import serve
-from tidegate.core.config.server import ServerConfig
+from tidegate.core.config.sections.server import ServerConfig
 from tidegate.simulator import running
 from tidegate.storage.embedded import StoreUrls
 

@@ -87,7 +87,7 @@ def test_prices_and_lists_may_come_from_the_environment(monkeypatch: pytest.Monk
         ("[upstream]\nfirst_byte_second = 90\n", "upstream.first_byte_second", "first_byte_seconds"),
         ("loglevel = 'info'\n", "loglevel", "log_level"),
         ("[cache]\nttl = 5\n", "cache.ttl", "ttl_seconds"),
-        ("[metering.unknown_model]\nimput = 5\n", "metering.unknown_model.imput", "input"),
+        ("[metering.unknown_model_price]\nimput = 5\n", "metering.unknown_model_price.imput", "input"),
         ("[redis]\nzzz = 1\n", "redis.zzz", "prefix"),
     ],
 )

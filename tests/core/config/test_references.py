@@ -50,7 +50,7 @@ def test_a_route_to_a_provider_that_is_there() -> None:
     [
         ('{ provider = "azur" }', ["routes.smart.targets.0", "'azur'", "Did you mean azure?"]),
         ('{ provider = "zzz" }', ["'zzz'", "Known are: azure, openai."]),
-        ('{ provider = "azure", model = "gpt-4" }', ["'gpt-4'", "no deployment", "Did you mean gpt-4o?"]),
+        ('{ provider = "azure", model = "gpt-4" }', ["'gpt-4'", "has no deployment", "Did you mean gpt-4o?"]),
         (
             '{ provider = "azure", credentials = ["east", "wst"] }',
             ["routes.smart.targets.0", "'wst'", "azure does not have", "Did you mean east?"],
@@ -82,7 +82,7 @@ def test_a_key_from_the_environment_or_a_file_or_as_it_is() -> None:
         ('api_key_env = "NO_SUCH_KEY"', ["east", "providers.azure", "environment variable NO_SUCH_KEY"]),
         ('api_key_file = "nowhere"', ["east", "nowhere", "No such file"]),
         ('api_key_file = "empty"', ["file empty", "missing or empty"]),
-        ('api_key_file = "binary"', ["binary", "no text"]),
+        ('api_key_file = "binary"', ["binary", "not text"]),
         ('api_key = " "', ["api_key is missing or empty"]),
     ],
 )
@@ -123,7 +123,7 @@ def test_no_key_shows_in_a_refusal() -> None:
 
 
 def test_the_environment_configures_providers_and_routes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TIDEGATE_PROVIDERS__OWN__KIND", "compatible")
+    monkeypatch.setenv("TIDEGATE_PROVIDERS__OWN__KIND", "openai_compatible")
     monkeypatch.setenv("TIDEGATE_PROVIDERS__OWN__BASE_URL", "http://localhost:8000/v1")
     monkeypatch.setenv("TIDEGATE_PROVIDERS__OWN__CREDENTIALS", '[{"name": "a", "api_key": "sk-any"}]')
     monkeypatch.setenv("TIDEGATE_ROUTES", '{"gpt-4o*": {"targets": [{"provider": "own", "model": "llama"}]}}')

@@ -17,7 +17,7 @@ from tidegate.core.config.unknown import Location, reject_unknown_variables, sib
         (("providers", "azure", "rules", 3, "renames"), "rename"),
         (("routes", "gpt-4o*", "target"), "targets"),
         (("routes", "gpt-4o*", "targets", 1, "providers"), "provider"),
-        (("routes", "gpt-4o*", "rungs", "can"), "canned"),
+        (("routes", "gpt-4o*", "fallback_steps", "can"), "canned"),
     ],
 )
 def test_a_key_is_looked_for_beside_the_right_ones(location: Location, known: str) -> None:
@@ -42,8 +42,8 @@ def test_where_nothing_is_near_all_are_named() -> None:
         "TIDEGATE_PROVIDERS__AZURE",
         "TIDEGATE_PROVIDERS__AZURE__BASE_URL",
         "TIDEGATE_PROVIDERS__AZURE__DEPLOYMENTS__GPT-4O",
-        "TIDEGATE_ROUTES__GPT-4O__RUNGS__STALE",
-        "TIDEGATE_METERING__UNKNOWN_MODEL__INPUT",
+        "TIDEGATE_ROUTES__GPT-4O__FALLBACK_STEPS__STALE",
+        "TIDEGATE_METERING__UNKNOWN_MODEL_PRICE__INPUT",
         "TIDEGATE_SERVER__PORT",
         "TIDEGATES__PORT",
     ],
@@ -58,10 +58,10 @@ def test_a_variable_that_is_a_setting(variable: str) -> None:
         ("TIDEGATE_PROVIDRS__AZURE__BASE_URL", "TIDEGATE_PROVIDERS"),
         ("TIDEGATE_PROVIDERS__AZURE__BASEURL", "TIDEGATE_PROVIDERS__AZURE__BASE_URL"),
         ("TIDEGATE_ROUTES__GPT-4O__TARGET", "TIDEGATE_ROUTES__GPT-4O__TARGETS"),
-        ("TIDEGATE_ROUTES__GPT-4O__RUNGS__STAL", "TIDEGATE_ROUTES__GPT-4O__RUNGS__STALE"),
-        ("TIDEGATE_METERING__UNKNOWN_MODEL__INPT", "TIDEGATE_METERING__UNKNOWN_MODEL__INPUT"),
+        ("TIDEGATE_ROUTES__GPT-4O__FALLBACK_STEPS__STAL", "TIDEGATE_ROUTES__GPT-4O__FALLBACK_STEPS__STALE"),
+        ("TIDEGATE_METERING__UNKNOWN_MODEL_PRICE__INPT", "TIDEGATE_METERING__UNKNOWN_MODEL_PRICE__INPUT"),
     ],
 )
 def test_a_variable_that_is_none(variable: str, meant: str) -> None:
-    with pytest.raises(ConfigError, match=rf"{variable} is no setting.*Did you mean {meant}\?"):
+    with pytest.raises(ConfigError, match=rf"{variable} is not a setting.*Did you mean {meant}\?"):
         reject_unknown_variables({variable: "1"})

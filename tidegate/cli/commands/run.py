@@ -19,7 +19,7 @@ from tidegate.cli.stores import exit_on_error, open_stores
 from tidegate.core import config, logs
 from tidegate.core.clock import SystemClock
 from tidegate.core.config import Settings
-from tidegate.core.config.providers import OPENAI_PROVIDER
+from tidegate.core.config.sections.providers import OPENAI_PROVIDER
 from tidegate.simulator import Options, running
 from tidegate.storage.embedded import StoreUrls
 from tidegate.storage.migrate import migrate

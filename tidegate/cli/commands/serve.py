@@ -89,7 +89,7 @@ def _shared_metrics_folder(settings: Settings) -> Iterator[None]:
         yield
         return
     with folder as path:
-        os.environ["TIDEGATE_WATCH__WORKERS_DIR"] = path
+        os.environ["TIDEGATE_MONITORING__WORKERS_DIR"] = path
         yield
 
 

@@ -1,20 +1,28 @@
 """Configuration: parsed once at start, from `tidegate.toml` and the environment; unknown keys are refused.
 
-Environment variables win over the file. `TIDEGATE_DATABASE_URL`, `TIDEGATE_REDIS_URL` and
-`OPENAI_API_KEY` stand alone; every other key is `TIDEGATE_<SECTION>__<KEY>`.
+Environment variables take precedence over the file. `TIDEGATE_DATABASE_URL`, `TIDEGATE_REDIS_URL` and
+`OPENAI_API_KEY` have names of their own; every other key is `TIDEGATE_<SECTION>__<KEY>`.
 """
 
-from tidegate.core.config.calls import BackgroundConfig, ModelsConfig, QueueConfig
-from tidegate.core.config.ladder import BreakerConfig, RetriesConfig
 from tidegate.core.config.loading import load
-from tidegate.core.config.providers import CredentialConfig, ParameterRuleConfig, ProviderConfig
-from tidegate.core.config.routes import FallbackStepsConfig, RouteConfig, TargetConfig
 from tidegate.core.config.section import ConfigError
-from tidegate.core.config.server import MonitoringConfig, ServerConfig, WebsocketConfig
+from tidegate.core.config.sections.background import BackgroundConfig
+from tidegate.core.config.sections.breaker import BreakerConfig
+from tidegate.core.config.sections.budgets import BudgetsConfig
+from tidegate.core.config.sections.cache import CacheConfig
+from tidegate.core.config.sections.database import DatabaseConfig
+from tidegate.core.config.sections.metering import MeteringConfig, ModelPrice
+from tidegate.core.config.sections.models import ModelsConfig
+from tidegate.core.config.sections.monitoring import MonitoringConfig
+from tidegate.core.config.sections.providers import CredentialConfig, ParameterRuleConfig, ProviderConfig
+from tidegate.core.config.sections.queue import QueueConfig
+from tidegate.core.config.sections.redis import RedisConfig
+from tidegate.core.config.sections.retries import RetriesConfig
+from tidegate.core.config.sections.routes import FallbackStepsConfig, RouteConfig, TargetConfig
+from tidegate.core.config.sections.server import ServerConfig
+from tidegate.core.config.sections.upstream import UpstreamConfig
+from tidegate.core.config.sections.websocket import WebsocketConfig
 from tidegate.core.config.settings import Settings
-from tidegate.core.config.spending import BudgetsConfig, MeteringConfig, ModelPrice
-from tidegate.core.config.stores import CacheConfig, DatabaseConfig, RedisConfig
-from tidegate.core.config.upstream import UpstreamConfig
 
 __all__ = [
     "BackgroundConfig",

@@ -1,4 +1,4 @@
-"""Reading the configuration: the file, the environment, and what to say where they cannot be used."""
+"""Read the configuration from the file and the environment, and explain what is wrong with it."""
 
 import os
 import tomllib
@@ -14,16 +14,16 @@ from tidegate.core.config.settings import Settings
 from tidegate.core.config.unknown import Location, reject_unknown_variables, sibling_keys, suggestion
 
 
-def load(path: Path | None = None, *, with_secrets: bool = True, **given: Any) -> Settings:
-    """Read the configuration from `path` (default `tidegate.toml`, where there is one) and the environment.
+def load(path: Path | None = None, *, with_secrets: bool = True, **overrides: Any) -> Settings:
+    """Read the configuration from `path` (default: `tidegate.toml`, if it exists) and the environment.
 
-    `with_secrets` reads the keys that it only refers to, for those who ask a provider.
+    `with_secrets` also reads the keys that the configuration refers to; only calls to a provider need them.
 
-    Raises ConfigError with a sentence that says which key, why, and what to write instead.
+    Raises ConfigError with a sentence that says which key is wrong, why, and what to write instead.
     """
-    named = path or os.environ.get("TIDEGATE_CONFIG")
-    source = Path(named or "tidegate.toml")
-    if named and not source.is_file():
+    explicit_path = path or os.environ.get("TIDEGATE_CONFIG")
+    source = Path(explicit_path or "tidegate.toml")
+    if explicit_path and not source.is_file():
         raise ConfigError(f"There is no configuration file {source}.")
 
     class FromFile(Settings):
@@ -31,7 +31,7 @@ def load(path: Path | None = None, *, with_secrets: bool = True, **given: Any) -
 
     reject_unknown_variables(os.environ)
     try:
-        settings: Settings = FromFile(**given)
+        settings: Settings = FromFile(**overrides)
     except ValidationError as error:
         raise ConfigError(_explain(error)) from error
     except SettingsError as error:

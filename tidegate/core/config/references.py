@@ -1,70 +1,76 @@
-"""What one part of the configuration says of another: routes name providers, credentials name where their key is."""
+"""Check the references within the configuration: from routes to providers, and from credentials to their keys."""
 
 from collections.abc import Mapping
 
 from pydantic import SecretStr
 
-from tidegate.core.config.providers import DEFAULT_CREDENTIAL, OPENAI_PROVIDER, CredentialConfig, ProviderConfig
-from tidegate.core.config.routes import TargetConfig
 from tidegate.core.config.section import ConfigError
+from tidegate.core.config.sections.providers import (
+    DEFAULT_CREDENTIAL,
+    OPENAI_PROVIDER,
+    CredentialConfig,
+    ProviderConfig,
+)
+from tidegate.core.config.sections.routes import TargetConfig
 from tidegate.core.config.settings import Settings
 from tidegate.core.config.unknown import suggestion
 
 
 def check_references(settings: Settings) -> None:
-    """Raises ConfigError for a target whose provider, deployment or credential is not there, and for a lack of keys."""
+    """Raise ConfigError for a target with an unknown provider, deployment or credential, and for a missing key."""
     providers = settings.all_providers
-    for name, given in settings.providers.items():
-        if given.kind == "openai" and name != OPENAI_PROVIDER and not given.credentials:
-            raise ConfigError(
-                f"The setting providers.{name} has no credentials, and OpenAI answers nobody without a key."
-            )
+    for name, provider in settings.providers.items():
+        if provider.kind == "openai" and name != OPENAI_PROVIDER and not provider.credentials:
+            raise ConfigError(f"The setting providers.{name} has no credentials, and OpenAI needs a key.")
     for model, route in settings.routes.items():
         for number, target in enumerate(route.targets):
             where = f"routes.{model}.targets.{number}"
             if target.provider not in providers:
                 hint = suggestion(target.provider, list(providers))
-                raise ConfigError(f"The setting {where} names a provider {target.provider!r} that is not there.{hint}")
-            _refuse_no_deployment(where, target, providers[target.provider])
-            _refuse_no_credential(where, target, providers[target.provider])
-    if (own := settings.providers.get(OPENAI_PROVIDER)) is not None and own.credentials:
-        _refuse_two_openais(settings)
+                raise ConfigError(
+                    f"The setting {where} names the provider {target.provider!r}, which does not exist.{hint}"
+                )
+            _check_deployment(where, target, providers[target.provider])
+            _check_credentials(where, target, providers[target.provider])
+    openai = settings.providers.get(OPENAI_PROVIDER)
+    if openai is not None and openai.credentials:
+        _check_one_openai(settings)
 
 
-def _refuse_no_deployment(where: str, target: TargetConfig, provider: ProviderConfig) -> None:
+def _check_deployment(where: str, target: TargetConfig, provider: ProviderConfig) -> None:
     deployments = provider.deployments
     if deployments and target.model is not None and target.model not in {*deployments, *deployments.values()}:
         hint = suggestion(target.model, list(deployments))
-        raise ConfigError(f"The setting {where} names a model {target.model!r} that has no deployment.{hint}")
+        raise ConfigError(f"The setting {where} names the model {target.model!r}, which has no deployment.{hint}")
 
 
-def _refuse_no_credential(where: str, target: TargetConfig, provider: ProviderConfig) -> None:
+def _check_credentials(where: str, target: TargetConfig, provider: ProviderConfig) -> None:
     known = [credential.name for credential in provider.credentials] or [DEFAULT_CREDENTIAL]
     for name in target.credentials:
         if name not in known:
             raise ConfigError(
-                f"The setting {where} names a credential {name!r} that {target.provider} does not have."
+                f"The setting {where} names the credential {name!r}, which {target.provider} does not have."
                 f"{suggestion(name, known)}"
             )
 
 
-def _refuse_two_openais(settings: Settings) -> None:
+def _check_one_openai(settings: Settings) -> None:
     if settings.upstream.api_key is not None:
         raise ConfigError(
-            "There are keys in upstream.api_key and in providers.openai.credentials, and both mean the provider "
+            "Keys are set in upstream.api_key and in providers.openai.credentials, and both mean the provider "
             "`openai`. Move the first one into the list."
         )
 
 
 def with_resolved_keys(settings: Settings, environ: Mapping[str, str]) -> Settings:
-    """With the keys that the configuration only refers to. Raises ConfigError for one that is not there."""
+    """Return the settings with the keys that they only refer to. Raises ConfigError for a missing key."""
     key = environ.get("OPENAI_API_KEY", "").strip()
     upstream = settings.upstream
     if upstream.api_key is None and key:
         upstream = upstream.model_copy(update={"api_key": SecretStr(key)})
     providers = {
         name: provider.model_copy(
-            update={"credentials": [_with_key(name, each, environ) for each in provider.credentials]}
+            update={"credentials": [_with_key(name, credential, environ) for credential in provider.credentials]}
         )
         for name, provider in settings.providers.items()
     }
@@ -77,7 +83,7 @@ def _with_key(provider: str, credential: CredentialConfig, environ: Mapping[str,
     elif credential.api_key_env is not None:
         key, where = environ.get(credential.api_key_env, "").strip(), f"environment variable {credential.api_key_env}"
     else:
-        key, where = _read(provider, credential), f"file {credential.api_key_file}"
+        key, where = _read_key(provider, credential), f"file {credential.api_key_file}"
     if not key:
         raise ConfigError(
             f"The credential {credential.name} of providers.{provider} has no key: its {where} is missing or empty."
@@ -85,12 +91,12 @@ def _with_key(provider: str, credential: CredentialConfig, environ: Mapping[str,
     return credential.model_copy(update={"api_key": SecretStr(key)})
 
 
-def _read(provider: str, credential: CredentialConfig) -> str:
-    assert credential.api_key_file is not None  # noqa: S101  # the only way left
+def _read_key(provider: str, credential: CredentialConfig) -> str:
+    assert credential.api_key_file is not None  # noqa: S101  # the one source left
     try:
         return credential.api_key_file.read_text().strip()
     except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is no text"
+        reason = error.strerror if isinstance(error, OSError) else "it is not text"
         raise ConfigError(
             f"The key of the credential {credential.name} of providers.{provider} cannot be read from "
             f"{credential.api_key_file}: {reason}."

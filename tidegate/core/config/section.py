@@ -4,10 +4,10 @@ from pydantic import BaseModel, ConfigDict
 
 
 class ConfigError(Exception):
-    """The configuration cannot be used; the message names the key, the reason and the remedy."""
+    """The configuration is not valid; the message names the key, the reason and the remedy."""
 
 
 class Section(BaseModel):
-    """One table of the file: frozen, and without a key that nobody knows."""
+    """One table of the configuration file: immutable, and without unknown keys."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)

@@ -6,14 +6,22 @@ from typing import ClassVar
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
-from tidegate.core.config.calls import BackgroundConfig, ModelsConfig, QueueConfig
-from tidegate.core.config.ladder import BreakerConfig, RetriesConfig
-from tidegate.core.config.providers import ProviderConfig, ProviderName, all_providers
-from tidegate.core.config.routes import RouteConfig
-from tidegate.core.config.server import MonitoringConfig, ServerConfig, WebsocketConfig
-from tidegate.core.config.spending import BudgetsConfig, MeteringConfig
-from tidegate.core.config.stores import CacheConfig, DatabaseConfig, RedisConfig
-from tidegate.core.config.upstream import UpstreamConfig
+from tidegate.core.config.sections.background import BackgroundConfig
+from tidegate.core.config.sections.breaker import BreakerConfig
+from tidegate.core.config.sections.budgets import BudgetsConfig
+from tidegate.core.config.sections.cache import CacheConfig
+from tidegate.core.config.sections.database import DatabaseConfig
+from tidegate.core.config.sections.metering import MeteringConfig
+from tidegate.core.config.sections.models import ModelsConfig
+from tidegate.core.config.sections.monitoring import MonitoringConfig
+from tidegate.core.config.sections.providers import ProviderConfig, ProviderName, all_providers
+from tidegate.core.config.sections.queue import QueueConfig
+from tidegate.core.config.sections.redis import RedisConfig
+from tidegate.core.config.sections.retries import RetriesConfig
+from tidegate.core.config.sections.routes import RouteConfig
+from tidegate.core.config.sections.server import ServerConfig
+from tidegate.core.config.sections.upstream import UpstreamConfig
+from tidegate.core.config.sections.websocket import WebsocketConfig
 
 
 class Settings(BaseSettings):
@@ -30,9 +38,13 @@ class Settings(BaseSettings):
     toml_file: ClassVar[Path | None] = None
 
     database_url: SecretStr | None = None
+    """PostgreSQL's address."""
     redis_url: SecretStr | None = None
+    """Redis's address."""
     data_dir: Path = Path(".tidegate")
+    """The directory for files that the gateway writes."""
     log_level: str = Field(default="info", pattern="^(debug|info|warning|error)$")
+    """The lowest level that is logged."""
     server: ServerConfig = ServerConfig()
     websocket: WebsocketConfig = WebsocketConfig()
     upstream: UpstreamConfig = UpstreamConfig()
@@ -52,7 +64,7 @@ class Settings(BaseSettings):
 
     @property
     def all_providers(self) -> dict[str, ProviderConfig]:
-        """All providers with everything said, the one of `[upstream]` among them."""
+        """All providers with all options set, including the one of `[upstream]`."""
         return all_providers(self.providers, self.upstream)
 
     @classmethod
@@ -64,5 +76,5 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003  # the library's signature
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003  # the library's signature
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """What the code was given, then the environment, then the file."""
+        """Return the sources by precedence: arguments, then the environment, then the file."""
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, cls.toml_file)

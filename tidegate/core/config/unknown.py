@@ -1,4 +1,4 @@
-"""What was meant by a key that does not exist: the nearest one that does, wherever it stands."""
+"""Suggest the right name for an unknown key, at any depth of the configuration."""
 
 import difflib
 from collections.abc import Collection, Iterable, Mapping
@@ -14,7 +14,7 @@ Location = tuple[int | str, ...]
 
 
 def suggestion(wrong: str, known: Collection[str]) -> str:
-    """A sentence that names what was meant, or all there is."""
+    """Return a sentence with the known name that is nearest to `wrong`, or with all known names."""
     close = difflib.get_close_matches(wrong, sorted(known), n=1, cutoff=0.5)
     if close:
         return f" Did you mean {close[0]}?"
@@ -22,17 +22,17 @@ def suggestion(wrong: str, known: Collection[str]) -> str:
 
 
 def sibling_keys(location: Location) -> list[str]:
-    """The keys that a table of the configuration knows where `location` names another; empty for any key."""
+    """Return the keys that are known in the table of `location`; an empty list where any key is allowed."""
     kind: Any = Settings
     for part in location[:-1]:
-        kind = _inside(kind, str(part))
+        kind = _child_type(kind, str(part))
     model = _model(kind)
     return list(model.model_fields) if model else []
 
 
 def reject_unknown_variables(environ: Mapping[str, str]) -> None:
-    """Raises ConfigError for a variable of ours that is no setting."""
-    known = {"TIDEGATE_CONFIG", *_names(Settings)}
+    """Raise ConfigError for an environment variable that begins with TIDEGATE_ and is not a setting."""
+    known = {"TIDEGATE_CONFIG", *_variables(Settings)}
     for variable in environ:
         if not variable.startswith("TIDEGATE_"):
             continue
@@ -40,41 +40,40 @@ def reject_unknown_variables(environ: Mapping[str, str]) -> None:
         stem = "__".join(parts[:2])
         if stem not in known and not _is_in_a_map(parts):
             raise ConfigError(
-                f"The environment variable {variable} is no setting of Tidegate.{suggestion(stem, known)}"
+                f"The environment variable {variable} is not a setting of Tidegate.{suggestion(stem, known)}"
             )
-        _refuse_deeper(variable, parts)
+        _reject_unknown_part(variable, parts)
 
 
 def _is_in_a_map(parts: list[str]) -> bool:
-    first = parts[0].removeprefix("TIDEGATE_").lower()
-    return len(parts) > 1 and get_origin(_bare(_inside(Settings, first))) is dict
+    section = parts[0].removeprefix("TIDEGATE_").lower()
+    return len(parts) > 1 and get_origin(_without_none(_child_type(Settings, section))) is dict
 
 
-def _refuse_deeper(variable: str, parts: list[str]) -> None:
-    """Where a part is no key of the table that it is in."""
-    kind: Any = _inside(Settings, parts[0].removeprefix("TIDEGATE_").lower())
+def _reject_unknown_part(variable: str, parts: list[str]) -> None:
+    kind: Any = _child_type(Settings, parts[0].removeprefix("TIDEGATE_").lower())
     for number, part in enumerate(parts[1:], start=1):
         model = _model(kind)
         if model and part.lower() not in model.model_fields:
             known = ["__".join([*parts[:number], name.upper()]) for name in model.model_fields]
             wrong = "__".join(parts[: number + 1])
             raise ConfigError(
-                f"The environment variable {variable} is no setting of Tidegate.{suggestion(wrong, known)}"
+                f"The environment variable {variable} is not a setting of Tidegate.{suggestion(wrong, known)}"
             )
-        kind = _inside(kind, part.lower())
+        kind = _child_type(kind, part.lower())
 
 
-def _names(settings: type[BaseModel]) -> Iterable[str]:
-    """The variables of all sections and of their keys."""
+def _variables(settings: type[BaseModel]) -> Iterable[str]:
+    """Yield the variables of all sections and of their keys."""
     for name in settings.model_fields:
         yield f"TIDEGATE_{name}".upper()
-        model = _model(_inside(settings, name))
+        model = _model(_child_type(settings, name))
         yield from (f"TIDEGATE_{name}__{key}".upper() for key in (model.model_fields if model else ()))
 
 
-def _inside(kind: Any, part: str) -> Any:
-    """What stands under a key of a table, in a map or in a list; None where nothing is known of it."""
-    kind = _bare(kind)
+def _child_type(kind: Any, part: str) -> Any:
+    """Return the type of a table's key, or of the values of a map or a list; None if it is not known."""
+    kind = _without_none(kind)
     if model := _model(kind):
         field = model.model_fields.get(part)
         return field.annotation if field else None
@@ -83,12 +82,12 @@ def _inside(kind: Any, part: str) -> Any:
 
 
 def _model(kind: Any) -> type[BaseModel] | None:
-    kind = _bare(kind)
+    kind = _without_none(kind)
     return kind if isinstance(kind, type) and issubclass(kind, BaseModel) else None
 
 
-def _bare(kind: Any) -> Any:
-    """Without the None that it may be instead."""
+def _without_none(kind: Any) -> Any:
+    """Return the type of an optional value."""
     if get_origin(kind) in (Union, UnionType):
-        return next(each for each in get_args(kind) if each is not NoneType)
+        return next(argument for argument in get_args(kind) if argument is not NoneType)
     return kind

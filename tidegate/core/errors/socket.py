@@ -27,7 +27,7 @@ class WebSocketQueueFull(CallerError):
 
 
 class WebSocketExpired(CallerError):
-    """This WebSocket connection is as old as one may get (`websocket.max_seconds`). Open another to go on."""
+    """This WebSocket connection is as old as one may get (`websocket.max_age_seconds`). Open another to go on."""
 
     name = "connection_expired"
     code = "websocket_connection_limit_reached"

@@ -90,7 +90,7 @@ class WebSocketEndpoint:
     def _check_connection_limits(self, key_id: str) -> None:
         if self._connections_by_key[key_id] >= self._config.max_connections_per_key:
             raise TooManyWebSockets(
-                "This key has as many WebSocket connections as one may have (`websocket.max_connections_of_key`). "
+                "This key has as many WebSocket connections as one may have (`websocket.max_connections_per_key`). "
                 "Close one, or send several requests on one, each with a `stream_id` of its own."
             )
         if self.open_connections >= self._config.max_connections:

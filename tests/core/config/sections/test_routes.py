@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from tidegate.core.config.routes import RouteConfig
+from tidegate.core.config.sections.routes import RouteConfig
 
 A, B = {"provider": "openai"}, {"provider": "azure", "model": "four-o"}
 
@@ -14,9 +14,9 @@ A, B = {"provider": "openai"}, {"provider": "azure", "model": "four-o"}
     "given",
     [
         {"targets": [A]},
-        {"targets": [A, B], "order": "weighted"},
-        {"targets": [{**A, "weight": 9}, {**B, "weight": 0}], "order": "weighted"},
-        {"targets": [A], "rungs": {"stale": False}, "stale_for_seconds": 0, "canned": "Back soon."},
+        {"targets": [A, B], "strategy": "weighted"},
+        {"targets": [{**A, "weight": 9}, {**B, "weight": 0}], "strategy": "weighted"},
+        {"targets": [A], "fallback_steps": {"stale": False}, "stale_for_seconds": 0, "canned_reply": "Back soon."},
     ],
 )
 def test_a_route(given: dict[str, Any]) -> None:
@@ -30,12 +30,12 @@ def test_a_route(given: dict[str, Any]) -> None:
         ({"targets": []}, "targets"),
         ({"targets": [A] * 33}, "targets"),
         ({"targets": [{"model": "x"}]}, "provider"),
-        ({"targets": [{**A, "weight": 1}]}, "only with order"),
-        ({"targets": [{**A, "weight": 0}], "order": "weighted"}, "above 0"),
-        ({"targets": [{**A, "weight": -1}], "order": "weighted"}, "weight"),
-        ({"targets": [A], "order": "random"}, "order"),
+        ({"targets": [{**A, "weight": 1}]}, "only with strategy"),
+        ({"targets": [{**A, "weight": 0}], "strategy": "weighted"}, "above 0"),
+        ({"targets": [{**A, "weight": -1}], "strategy": "weighted"}, "weight"),
+        ({"targets": [A], "strategy": "random"}, "strategy"),
         ({"targets": [A], "stale_for_seconds": -1}, "stale_for_seconds"),
-        ({"targets": [A], "canned": ""}, "canned"),
+        ({"targets": [A], "canned_reply": ""}, "canned_reply"),
         ({"targets": [A], "fallbacks": True}, "fallbacks"),
     ],
 )

@@ -3,7 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
-from tidegate.core.config.upstream import UpstreamConfig
+from tidegate.core.config.sections.upstream import UpstreamConfig
 
 
 def test_the_clocks_are_those_a_slow_answer_survives() -> None:

@@ -6,12 +6,12 @@ import pytest
 from pydantic import SecretStr, ValidationError
 
 from tidegate.core.config import CredentialConfig, ParameterRuleConfig, ProviderConfig, UpstreamConfig
-from tidegate.core.config.providers import all_providers
+from tidegate.core.config.sections.providers import all_providers
 
 KEY = {"name": "main", "api_key": "sk-made-up-key"}
 OPENAI = {"kind": "openai", "credentials": [KEY]}
 AZURE = {"kind": "azure", "base_url": "https://mine.example", "api_version": "2024-10-21", "credentials": [KEY]}
-OWN = {"kind": "compatible", "base_url": "http://localhost:8000/v1"}
+OWN = {"kind": "openai_compatible", "base_url": "http://localhost:8000/v1"}
 
 
 @pytest.mark.parametrize("given", [OPENAI, AZURE, OWN])
@@ -23,9 +23,9 @@ def test_what_each_kind_needs(given: dict[str, Any]) -> None:
     ("given", "reason"),
     [
         ({}, "kind"),
-        ({"kind": "opnai"}, "'openai', 'azure' or 'compatible'"),
-        ({"kind": "compatible"}, "base_url must say where it is"),
-        ({**AZURE, "base_url": None}, "base_url must say where it is"),
+        ({"kind": "opnai"}, "'openai', 'azure' or 'openai_compatible'"),
+        ({"kind": "openai_compatible"}, "base_url must be set to the provider"),
+        ({**AZURE, "base_url": None}, "base_url must be set to the provider"),
         ({**AZURE, "base_url": "https://mine.example/openai"}, "without a path"),
         ({**OWN, "base_url": "localhost:8000/v1"}, "begins with https:// or http://"),
         ({**OWN, "base_url": "http:///v1"}, "begins with https:// or http://"),
@@ -38,7 +38,7 @@ def test_what_each_kind_needs(given: dict[str, Any]) -> None:
         ({**OPENAI, "credentials": [{**KEY, "api_key_env": "X"}]}, "needs one of api_key"),
         ({**OPENAI, "credentials": [{**KEY, "name": "a/b"}]}, "name"),
         ({**OPENAI, "first_byte_seconds": 10}, "10 s cuts off slow answers"),
-        ({**OPENAI, "speaks": ["chat", "audio"]}, "speaks"),
+        ({**OPENAI, "endpoints": ["chat", "audio"]}, "endpoints"),
         ({**OPENAI, "rules": [{"drop": ["model"]}]}, "no rule may touch model"),
         ({**OPENAI, "rules": [{"rename": {"a": "stream"}}]}, "no rule may touch stream"),
         ({**OPENAI, "rules": [{"models": []}]}, "models"),
@@ -51,7 +51,7 @@ def test_what_cannot_be_is_refused_with_its_reason(given: dict[str, Any], reason
 
 
 def test_azures_newer_addresses_need_no_version() -> None:
-    assert ProviderConfig.model_validate({**AZURE, "surface": "v1", "api_version": None}).api_surface == "v1"
+    assert ProviderConfig.model_validate({**AZURE, "api_surface": "v1", "api_version": None}).api_surface == "v1"
 
 
 def test_what_is_not_said_is_as_the_upstream_says() -> None:
@@ -62,16 +62,16 @@ def test_what_is_not_said_is_as_the_upstream_says() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "speaks"),
+    ("given", "endpoints"),
     [
         (OPENAI, ["chat", "responses", "embeddings", "moderations"]),
         (AZURE, ["chat", "responses", "embeddings"]),
         (OWN, ["chat", "embeddings"]),
-        ({**OWN, "speaks": ["chat", "responses"]}, ["chat", "responses"]),
+        ({**OWN, "endpoints": ["chat", "responses"]}, ["chat", "responses"]),
     ],
 )
-def test_what_it_speaks(given: dict[str, Any], speaks: list[str]) -> None:
-    assert ProviderConfig.model_validate(given).with_defaults(UpstreamConfig()).endpoints == speaks
+def test_what_it_endpoints(given: dict[str, Any], endpoints: list[str]) -> None:
+    assert ProviderConfig.model_validate(given).with_defaults(UpstreamConfig()).endpoints == endpoints
 
 
 def test_the_upstream_is_the_provider_openai() -> None:

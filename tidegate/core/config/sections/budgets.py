@@ -1,0 +1,38 @@
+"""`[budgets]`: what the whole deployment may spend."""
+
+from decimal import Decimal
+
+from pydantic import Field
+
+from tidegate.core.config.section import Section
+from tidegate.core.money import nanos_of_decimal
+from tidegate.core.values import Limits
+
+
+class BudgetsConfig(Section):
+    """What the whole deployment may spend, in USD; projects, keys and end users have budgets of their own."""
+
+    alert_usd_per_day: Decimal = Field(default=Decimal(100), ge=0)
+    """Spending more in a UTC day raises an alert; nothing is rejected."""
+    limit_usd_per_day: Decimal | None = Field(default=None, ge=0)
+    """Maximum spending in a UTC day; requests beyond it are rejected. Not set: no limit."""
+    limit_usd_per_month: Decimal | None = Field(default=None, ge=0)
+    """Maximum spending in a UTC month; requests beyond it are rejected. Not set: no limit."""
+    lease_seconds: float = Field(default=30.0, ge=1)
+    """Seconds without a sign of its process after which a request is given up as lost and charged its reservation."""
+    rebuild_after_seconds: float = Field(default=3.0, ge=0.5)
+    """After Redis data loss: seconds to wait for all processes to report their reservations."""
+
+    @property
+    def deployment_limits(self) -> Limits:
+        """The two limits, as limits of the whole deployment."""
+        return Limits(budget_day=_nanos(self.limit_usd_per_day), budget_month=_nanos(self.limit_usd_per_month))
+
+    @property
+    def alert_nanos_per_day(self) -> int:
+        """`alert_usd_per_day` in nano-dollars."""
+        return nanos_of_decimal(self.alert_usd_per_day)
+
+
+def _nanos(usd: Decimal | None) -> int | None:
+    return None if usd is None else nanos_of_decimal(usd)
