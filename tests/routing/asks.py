@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from random import Random
-from typing import Any
 
 import msgspec
 
@@ -15,10 +14,11 @@ from tidegate.core.endpoints import Endpoint
 from tidegate.core.values import AnswerHead, BufferedAnswer, Outcome
 from tidegate.providers.base import Provider
 from tidegate.providers.target import Target
+from tidegate.routing.call_services import CallSpec
 from tidegate.routing.fallback_policy import SendTo
 from tidegate.routing.health.registry import HealthRegistry
 from tidegate.routing.plan import CannedReply, Plan
-from tidegate.routing.upstream_call import CallServices, CallSpec, FallbackChain, UpstreamCall
+from tidegate.routing.upstream_call import FallbackChain, UpstreamCall
 from tidegate.wire.call import parse
 
 COST = 1234
@@ -28,7 +28,7 @@ BODY = {"model": "m", "messages": [{"role": "user", "content": "Hi"}]}
 
 
 class FakeUpstreamCall:
-    """A call, and what is written down of it."""
+    """A call, and what is written down of it. Implements its `CallServices`."""
 
     affordable_retries = 100
     """Attempts that the budget has room for, after those that may be charged."""
@@ -79,14 +79,9 @@ class FakeUpstreamCall:
             deadline=clock.now() + patience,
             first_step=self.chain.first_step(plan, deadline=clock.now() + patience) if first else None,
         )
-        ways = CallServices(
-            slots=self._turn,
-            settle=self._settle,
-            stale_answer=_returning(stale),
-            canned_answer=_returning(canned),
-            reserve_retry=self._afford,
-        )
-        self.call = UpstreamCall(question, ways, self.chain)
+        self._stale = stale
+        self._canned = canned
+        self.call = UpstreamCall(question, self, self.chain)
 
     @property
     def outcome(self) -> Outcome:
@@ -101,26 +96,30 @@ class FakeUpstreamCall:
             events += more
         return events
 
-    async def _settle(self, outcome: Outcome) -> int:
+    async def settle(self, outcome: Outcome) -> int:
+        """Note the outcome."""
         await asyncio.sleep(0)
         self.outcomes.append(outcome)
         return COST
 
-    async def _afford(self) -> bool:
+    async def reserve_retry(self) -> bool:
+        """Return whether the budget has room left."""
         self.affordable_retries -= 1
         return self.affordable_retries >= 0
 
-    def _turn(self, ask: SendTo, _: int) -> FakeSlot:
-        self.lanes.append(ask.lane)
+    async def stale_answer(self) -> BufferedAnswer | None:
+        """Return the stale answer of this test."""
+        return self._stale
+
+    async def canned_reply(self) -> BufferedAnswer | None:
+        """Return the canned reply of this test."""
+        return self._canned
+
+    def slot(self, send_to: SendTo, _: int) -> FakeSlot:
+        """Return another slot, and note its lane."""
+        self.lanes.append(send_to.lane)
         self.slots.append(FakeSlot(self._more_turns, waits_for=None if self.slots else self._waits_for))
         return self.slots[-1]
 
     async def _pause(self, seconds: float) -> None:
         self.pauses.append(seconds)
-
-
-def _returning(ready: BufferedAnswer | None) -> Any:
-    async def give() -> BufferedAnswer | None:
-        return ready
-
-    return give

@@ -20,6 +20,7 @@ from tidegate.pipeline.fallback_answers import FallbackAnswers
 from tidegate.pipeline.pipeline import Pipeline
 from tidegate.pipeline.prepare import RequestPreparer
 from tidegate.pipeline.settle import Settler
+from tidegate.pipeline.upstream_services import UpstreamCalls
 from tidegate.providers.registry import HeaderForwarding
 from tidegate.routing.routes import Routes
 from tidegate.routing.upstream_call import FallbackChain
@@ -70,9 +71,14 @@ async def make_pipeline(  # noqa: PLR0913  # a parameter for each part
         keys=admission.keys,
         admission=door,
         flights=flights,
-        fallback_chain=fallback_chain,
-        queue_slots=admission.queue_slots,
-        fallback_answers=FallbackAnswers(StaleAnswers(redis, codec, clock, prefix=prefix), clock, new_id),
+        upstream=UpstreamCalls(
+            fallback_chain=fallback_chain,
+            queue_slots=admission.queue_slots,
+            admission=door,
+            settler=settling,
+            fallback_answers=FallbackAnswers(StaleAnswers(redis, codec, clock, prefix=prefix), clock, new_id),
+            clock=clock,
+        ),
         history=history,
         background=background,
         preparer=ticketing,

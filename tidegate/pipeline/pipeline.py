@@ -1,8 +1,5 @@
 """One request's story, from the bearer key to the ledger. `ARCHITECTURE.md` tells the same, step by step."""
 
-from collections.abc import Awaitable, Callable
-from functools import partial
-
 import msgspec
 import structlog
 
@@ -16,37 +13,26 @@ from tidegate.conversations.recorder import ResponseRecorder, ResponsesRecorder
 from tidegate.core.clock import Clock
 from tidegate.core.endpoints import Format
 from tidegate.core.errors import ModelNotAllowed, TidegateError
-from tidegate.core.values import AnswerHead, Caller, Outcome
+from tidegate.core.values import AnswerHead, Caller
 from tidegate.limits.admission import AdmissionController
 from tidegate.limits.decision import CacheHit, JoinFlight, SendUpstream
-from tidegate.limits.retry_reservation import RetryReservation
 from tidegate.limits.scopes import without_request_count
 from tidegate.limits.scripts import AdmissionRequest
 from tidegate.metering.ledger.entries import encode
 from tidegate.pipeline.background import BackgroundSubmitter
 from tidegate.pipeline.context import Claim, InferenceRequest, RequestContext, with_new_id
 from tidegate.pipeline.delivery import ClientResponse, RequestedForm, ResponseStream
-from tidegate.pipeline.fallback_answers import FallbackAnswers
 from tidegate.pipeline.prepare import RequestPreparer
 from tidegate.pipeline.remember import RecordedResponse
 from tidegate.pipeline.settle import Settler
-from tidegate.queue.messages import Queued, QueueRejected
-from tidegate.queue.messages import QueueEntry as LaneTicket
-from tidegate.queue.slot import QueueSlot, QueueSlots
-from tidegate.routing.fallback_policy import SendTo
-from tidegate.routing.upstream_call import CallServices, CallSpec, FallbackChain, UpstreamCall
-from tidegate.routing.upstream_call import SlotFactory as AttemptTurns
+from tidegate.pipeline.upstream_services import UpstreamCalls
 from tidegate.wire.answer_form import split_events
 from tidegate.wire.call import Call, parse
 
-STEPS = ("_identify", "_read", "_recall", "_fingerprint", "_admit", "_wait", "_ask", "_settle", "_remember")
+STEPS = ("_identify", "_read", "_recall", "_fingerprint", "_admit", "_ask", "_remember")
 """The story's steps, in the order in which `answer` takes them."""
 
 _log = structlog.get_logger("pipeline")
-
-
-SettleStep = Callable[[RequestContext, Claim, Outcome], Awaitable[int]]
-"""Accounts for a call's outcome; returns its cost, nano-dollars."""
 
 
 class Pipeline:
@@ -58,13 +44,11 @@ class Pipeline:
         keys: ApiKeyCache,
         admission: AdmissionController,
         flights: FlightRegistry,
-        fallback_chain: FallbackChain,
-        queue_slots: QueueSlots,
+        upstream: UpstreamCalls,
         preparer: RequestPreparer,
         history: HistoryLoader,
         settler: Settler,
         background: BackgroundSubmitter,
-        fallback_answers: FallbackAnswers,
         codec: AnswerCodec,
         models: frozenset[str],
         clock: Clock,
@@ -73,13 +57,11 @@ class Pipeline:
         self._keys = keys
         self._admission = admission
         self._flights = flights
-        self._fallback_chain = fallback_chain
-        self._queue_slots = queue_slots
+        self._upstream = upstream
         self._preparer = preparer
         self._history = history
         self._settler = settler
         self._background = background
-        self._fallback_answers = fallback_answers
         self._codec = codec
         self._models = models
         self._clock = clock
@@ -107,8 +89,7 @@ class Pipeline:
             elif flight is not None:
                 delivery = self._response(ticket, flight, decision, cache="joined")
             else:
-                turns = self._wait(ticket, decision)
-                flight = self._ask(ticket, decision, turns, then=self._settle)
+                flight = self._ask(ticket, decision)
                 delivery = self._response(
                     ticket, flight, decision, cache="miss" if ticket.cache_policy.store else "off"
                 )
@@ -215,71 +196,17 @@ class Pipeline:
         claim = self._claim(ticket, decision)
         if claim.owner:
             self._flights.hold_lease(ticket.fingerprint, claim.owner)
-        return self._upstream_call(ticket, claim, self._wait(ticket, decision), then=self._settle)
+        return self._upstream.call(ticket, claim, decision.verdict)
 
-    def _wait(self, ticket: RequestContext, decision: JoinFlight | SendUpstream) -> AttemptTurns:
-        """The call's turns at the upstream: the first was asked for on the way in, others where they are needed."""
-        lane = ticket.slot_request
-        paper = LaneTicket(
-            member=lane.member, tokens=lane.tokens, flow=lane.flow, weight=lane.weight, deadline=lane.deadline
-        )
-
-        def turn(ask: SendTo, number: int) -> QueueSlot:
-            if number == 0 and ask.lane == lane.lane:
-                if isinstance(decision.verdict, Queued | QueueRejected):
-                    self._fallback_chain.health.note_busy(lane.lane, decision.verdict.eta)
-                return self._queue_slots.slot(lane.lane, paper, decision.verdict)
-            deadline = ticket.queue_deadline
-            if ask.max_wait_seconds is not None:
-                deadline = min(deadline, self._clock.now() + ask.max_wait_seconds)
-            own = msgspec.structs.replace(paper, member=f"{lane.member}-{number}", deadline=deadline)
-            return self._queue_slots.slot(ask.lane, own, None)
-
-        return turn
-
-    def _ask(
-        self, ticket: RequestContext, decision: JoinFlight | SendUpstream, turns: AttemptTurns, *, then: SettleStep
-    ) -> Flight:
+    def _ask(self, ticket: RequestContext, decision: JoinFlight | SendUpstream) -> Flight:
         """Ask the upstream, down the ladder, on a flight that others may join if it was claimed."""
         claim = self._claim(ticket, decision)
-        source = self._upstream_call(ticket, claim, turns, then=then)
+        source = self._upstream.call(ticket, claim, decision.verdict)
         return self._flights.lead(source, fingerprint=ticket.fingerprint, owner=claim.owner)
 
     def _claim(self, ticket: RequestContext, decision: JoinFlight | SendUpstream) -> Claim:
-        return Claim(
-            owner=self._flights.owner_name(ticket.id) if decision.claimed else "", dataset_id=decision.dataset_id
-        )
-
-    def _upstream_call(
-        self, ticket: RequestContext, claim: Claim, turns: AttemptTurns, *, then: SettleStep
-    ) -> UpstreamCall:
-        question = CallSpec(
-            call=ticket.call,
-            plan=ticket.plan,
-            headers=ticket.upstream_headers,
-            echo=ticket.echo,
-            deadline=ticket.queue_deadline,
-            first_step=ticket.first_step,
-        )
-        resending = RetryReservation(self._admission, ticket.reservation, partial(_encoded_entry, ticket), self._clock)
-
-        async def settle(outcome: Outcome) -> int:
-            cost_nanos = await then(ticket, claim, outcome)
-            await resending.release()
-            return cost_nanos
-
-        ways = CallServices(
-            slots=turns,
-            settle=settle,
-            stale_answer=lambda: self._fallback_answers.stale_answer(ticket),
-            canned_answer=lambda: self._fallback_answers.canned_reply(ticket),
-            reserve_retry=resending.reserve,
-        )
-        return UpstreamCall(question, ways, self._fallback_chain)
-
-    async def _settle(self, ticket: RequestContext, claim: Claim, outcome: Outcome) -> int:
-        """One round trip before the last byte leaves: the charge, the line in the ledger, the stored answer."""
-        return await self._settler.settle_call(ticket, claim, outcome)
+        owner = self._flights.owner_name(ticket.id) if decision.claimed else ""
+        return Claim(owner=owner, dataset_id=decision.dataset_id)
 
     def _remember(self, delivery: ClientResponse, memory: ResponseRecorder | None) -> ResponseStream:
         """The answer under its caller's own ids, committed before its end is told."""
@@ -299,10 +226,6 @@ class Pipeline:
         return ClientResponse(
             flight, _requested_form(ticket), cache=cache, book=book, remaining_limits=decision.remaining_limits
         )
-
-
-def _encoded_entry(ticket: RequestContext, name: str) -> bytes:
-    return encode(msgspec.structs.replace(ticket.initial_entry, id=name))
 
 
 def _requested_form(ticket: RequestContext) -> RequestedForm:

@@ -15,6 +15,7 @@ from tidegate.providers.base import Provider
 from tidegate.providers.responses_over_chat import build_translated_request
 from tidegate.routing.attempt import Attempt, UpstreamSlot
 from tidegate.routing.attempt_runner import AttemptRunner, WaitForSlot
+from tidegate.routing.call_services import CallServices, CallSpec
 from tidegate.routing.fallback_policy import (
     Fail,
     FallbackState,
@@ -31,44 +32,11 @@ from tidegate.routing.health.circuit_breaker import Circuit
 from tidegate.routing.health.registry import HealthRegistry
 from tidegate.routing.plan import Plan
 from tidegate.routing.retry_budget import RetryBudget
-from tidegate.wire.call import Call
-
-Settle = Callable[[Outcome], Awaitable[int]]
-"""Accounts for an outcome and returns what it cost, in nano-dollars."""
-SlotFactory = Callable[[SendTo, int], UpstreamSlot]
-"""Gives the turn of an attempt, by where it goes and its number, from 0."""
-ReserveRetry = Callable[[], Awaitable[bool]]
-"""Sets money aside for one more attempt; False where there is none."""
-FindFallbackAnswer = Callable[[], Awaitable[BufferedAnswer | None]]
-"""Looks for a stale answer; None where there is none that may be given."""
 
 _DRAIN_SECONDS = 0.02
 """For which a stream that nobody waits for any more is read on."""
 CANNED = "canned"
 """Who is said to have answered with a canned reply."""
-
-
-class CallSpec(msgspec.Struct, frozen=True, kw_only=True):
-    """What one call brings along for its way down the ladder."""
-
-    call: Call
-    plan: Plan
-    headers: Mapping[str, str]
-    echo: str
-    deadline: float
-    """Unix seconds until which it may wait for its turn."""
-    first_step: SendTo | None
-    """The first step, where it was decided already."""
-
-
-class CallServices(msgspec.Struct, frozen=True, kw_only=True):
-    """What the ladder needs of the other parts, for one call."""
-
-    slots: SlotFactory
-    settle: Settle
-    stale_answer: FindFallbackAnswer
-    canned_answer: FindFallbackAnswer
-    reserve_retry: ReserveRetry
 
 
 class FallbackChain:
@@ -209,7 +177,7 @@ class UpstreamCall:
         first = self._spec.first_step
         if first is None or self._chain.may_send_to(first):
             return first or self._next_step()
-        self._slots.append(self._services.slots(first, 0))
+        self._slots.append(self._services.slot(first, 0))
         self._slots[0].decline()
         return self._next_step()
 
@@ -231,7 +199,7 @@ class UpstreamCall:
                 return self._give_fallback(await self._services.stale_answer(), FallbackStep.STALE)
             case GiveCanned():
                 self._state = self._state.without_canned()
-                return self._give_fallback(await self._services.canned_answer(), FallbackStep.CANNED)
+                return self._give_fallback(await self._services.canned_reply(), FallbackStep.CANNED)
             case Fail():
                 if (head := self._failed_response(step.error)) is not None:
                     return head
@@ -259,7 +227,7 @@ class UpstreamCall:
 
     async def _send(self, ask: SendTo) -> AnswerHead | None:
         ladder, question = self._chain, self._spec
-        turn = self._services.slots(ask, len(self._slots))
+        turn = self._services.slot(ask, len(self._slots))
         provider = ladder.providers[ask.target.provider]
         self._send_to = ask
         try:
