@@ -48,6 +48,13 @@ class ScriptedSource:
         source.end(cost)
         return source
 
+    @classmethod
+    def begun(cls) -> "ScriptedSource":
+        """Return a source whose answer has begun."""
+        source = cls()
+        source.begin()
+        return source
+
     def begin(self, head: AnswerHead = HEAD) -> None:
         """The answer begins."""
         self._steps.put_nowait(head)

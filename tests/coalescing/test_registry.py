@@ -24,7 +24,7 @@ FINGERPRINT = "f" * 40
 Reopening = Callable[[AnswerHead | None], Awaitable[FlightSource | str]]
 
 
-class FlightProcess:
+class Replica:
     """One process's flights, on a link of its own, with what the gate would do for it."""
 
     def __init__(self, stores: StoreUrls, prefix: str, name: str) -> None:
@@ -81,28 +81,28 @@ async def _no_complaints() -> AsyncIterator[None]:
 
 
 @pytest.fixture
-async def one(clean_stores: StoreUrls, redis_prefix: str) -> AsyncIterator[FlightProcess]:
-    process = FlightProcess(clean_stores, redis_prefix, "one")
+async def one(clean_stores: StoreUrls, redis_prefix: str) -> AsyncIterator[Replica]:
+    process = Replica(clean_stores, redis_prefix, "one")
     await process.start()
     yield process
     await process.stop()
 
 
 @pytest.fixture
-async def two(clean_stores: StoreUrls, redis_prefix: str) -> AsyncIterator[FlightProcess]:
-    process = FlightProcess(clean_stores, redis_prefix, "two")
+async def two(clean_stores: StoreUrls, redis_prefix: str) -> AsyncIterator[Replica]:
+    process = Replica(clean_stores, redis_prefix, "two")
     await process.start()
     yield process
     await process.stop()
 
 
-async def crash(process: FlightProcess) -> None:
+async def crash(process: Replica) -> None:
     """It goes without a word: no goodbye, no renewal, nobody hears its mailbox."""
     await process.flights.close()
     await process.link.close()
 
 
-async def test_a_follower_hears_the_leader_live(one: FlightProcess, two: FlightProcess) -> None:
+async def test_a_follower_hears_the_leader_live(one: Replica, two: Replica) -> None:
     source = ScriptedSource()
     leading = asyncio.create_task(read_all(await one.lead(source)))
     following = two.follow()
@@ -121,9 +121,8 @@ async def test_a_follower_hears_the_leader_live(one: FlightProcess, two: FlightP
     following.unsubscribe()
 
 
-async def test_who_follows_late_hears_it_from_the_start(one: FlightProcess, two: FlightProcess) -> None:
-    source = ScriptedSource()
-    source.begin()
+async def test_who_follows_late_hears_it_from_the_start(one: Replica, two: Replica) -> None:
+    source = ScriptedSource.begun()
     source.add_events(events(0, 1, 2))
     leading = await one.lead(source)
     leader = asyncio.create_task(read_all(leading))
@@ -135,9 +134,8 @@ async def test_who_follows_late_hears_it_from_the_start(one: FlightProcess, two:
     assert await follower == await leader == events(0, 1, 2, 3)
 
 
-async def test_followers_in_one_process_share_one_relay(one: FlightProcess, two: FlightProcess) -> None:
-    source = ScriptedSource()
-    source.begin()
+async def test_followers_in_one_process_share_one_relay(one: Replica, two: Replica) -> None:
+    source = ScriptedSource.begun()
     leader = asyncio.create_task(read_all(await one.lead(source)))
     followers = [asyncio.create_task(read_all(two.follow())) for _ in range(20)]
     await wait_until(lambda: "1 relayed" in repr(one.flights))
@@ -149,7 +147,7 @@ async def test_followers_in_one_process_share_one_relay(one: FlightProcess, two:
     assert repr(two.flights) == "<Flights: 0 on their way, 0 owned, 0 relayed>"
 
 
-async def test_an_error_travels_with_all_that_is_known_of_it(one: FlightProcess, two: FlightProcess) -> None:
+async def test_an_error_travels_with_all_that_is_known_of_it(one: Replica, two: Replica) -> None:
     source = ScriptedSource()
     leader = asyncio.create_task(read_all(await one.lead(source)))
     follower = asyncio.create_task(read_all(two.follow()))
@@ -167,9 +165,8 @@ async def test_an_error_travels_with_all_that_is_known_of_it(one: FlightProcess,
     assert two.reopen_count == 0, "a failed answer is an answer"
 
 
-async def test_an_answer_that_breaks_off_breaks_off_for_followers_too(one: FlightProcess, two: FlightProcess) -> None:
-    source = ScriptedSource()
-    source.begin()
+async def test_an_answer_that_breaks_off_breaks_off_for_followers_too(one: Replica, two: Replica) -> None:
+    source = ScriptedSource.begun()
     source.add_events(events(0))
     leader = asyncio.create_task(read_all(await one.lead(source)))
     following = two.follow()
@@ -183,9 +180,8 @@ async def test_an_answer_that_breaks_off_breaks_off_for_followers_too(one: Fligh
     await asyncio.gather(leader, return_exceptions=True)
 
 
-async def test_the_leaders_caller_may_leave_while_somebody_follows(one: FlightProcess, two: FlightProcess) -> None:
-    source = ScriptedSource()
-    source.begin()
+async def test_the_leaders_caller_may_leave_while_somebody_follows(one: Replica, two: Replica) -> None:
+    source = ScriptedSource.begun()
     leading = await one.lead(source)
     leading.subscribe()
     follower = asyncio.create_task(read_all(two.follow()))
@@ -198,9 +194,8 @@ async def test_the_leaders_caller_may_leave_while_somebody_follows(one: FlightPr
     assert (source.abandon_count, two.reopen_count) == (0, 0)
 
 
-async def test_the_last_follower_to_leave_lets_the_leader_go(one: FlightProcess, two: FlightProcess) -> None:
-    source = ScriptedSource()
-    source.begin()
+async def test_the_last_follower_to_leave_lets_the_leader_go(one: Replica, two: Replica) -> None:
+    source = ScriptedSource.begun()
     leading = await one.lead(source)
     leading.subscribe()
     followers = [asyncio.create_task(read_all(two.follow())) for _ in range(2)]
@@ -219,11 +214,8 @@ async def test_the_last_follower_to_leave_lets_the_leader_go(one: FlightProcess,
 
 
 @pytest.mark.parametrize("said", [0, 2])
-async def test_when_the_leader_dies_a_follower_goes_on_seamlessly(
-    one: FlightProcess, two: FlightProcess, said: int
-) -> None:
-    source = ScriptedSource()
-    source.begin()
+async def test_when_the_leader_dies_a_follower_goes_on_seamlessly(one: Replica, two: Replica, said: int) -> None:
+    source = ScriptedSource.begun()
     leading = await one.lead(source)
     leading.subscribe()
     following = two.follow()
@@ -246,7 +238,7 @@ async def test_when_the_leader_dies_a_follower_goes_on_seamlessly(
     following.unsubscribe()
 
 
-async def test_a_leader_that_dies_before_it_said_a_word_is_replaced(one: FlightProcess, two: FlightProcess) -> None:
+async def test_a_leader_that_dies_before_it_said_a_word_is_replaced(one: Replica, two: Replica) -> None:
     await one.lead(ScriptedSource())
     follower = asyncio.create_task(read_all(two.follow()))
     await wait_until(lambda: "1 relayed" in repr(one.flights))
@@ -256,11 +248,8 @@ async def test_a_leader_that_dies_before_it_said_a_word_is_replaced(one: FlightP
     assert again.opens == 1
 
 
-async def test_a_new_source_that_says_something_else_cannot_continue_the_answer(
-    one: FlightProcess, two: FlightProcess
-) -> None:
-    source = ScriptedSource()
-    source.begin()
+async def test_a_new_source_that_says_something_else_cannot_continue_the_answer(one: Replica, two: Replica) -> None:
+    source = ScriptedSource.begun()
     source.add_events(events(0))
     await one.lead(source)
     following = two.follow()
@@ -276,9 +265,9 @@ async def test_a_new_source_that_says_something_else_cannot_continue_the_answer(
 
 
 async def test_a_follower_that_took_over_is_followed_in_turn(
-    one: FlightProcess, two: FlightProcess, clean_stores: StoreUrls, redis_prefix: str
+    one: Replica, two: Replica, clean_stores: StoreUrls, redis_prefix: str
 ) -> None:
-    three = FlightProcess(clean_stores, redis_prefix, "three")
+    three = Replica(clean_stores, redis_prefix, "three")
     await three.start()
     await one.lead(ScriptedSource())
     followers = [asyncio.create_task(read_all(process.follow())) for process in (two, three)]
@@ -296,7 +285,7 @@ async def test_a_follower_that_took_over_is_followed_in_turn(
     await three.stop()
 
 
-async def test_a_claim_is_kept_alive_as_long_as_the_flight(one: FlightProcess) -> None:
+async def test_a_claim_is_kept_alive_as_long_as_the_flight(one: Replica) -> None:
     source = ScriptedSource()
     flight = await one.lead(source)
     flight.subscribe()
@@ -311,7 +300,7 @@ async def test_a_claim_is_kept_alive_as_long_as_the_flight(one: FlightProcess) -
     flight.unsubscribe()
 
 
-async def test_a_claim_that_passed_to_another_is_not_renewed(one: FlightProcess) -> None:
+async def test_a_claim_that_passed_to_another_is_not_renewed(one: Replica) -> None:
     flight = await one.lead(ScriptedSource())
     flight.subscribe()
     await one.link.command("SET", one.key, "other:r9", "PX", 300)
@@ -321,14 +310,14 @@ async def test_a_claim_that_passed_to_another_is_not_renewed(one: FlightProcess)
     await flight.wait_settled()
 
 
-async def test_a_flight_nobody_claimed_is_found_by_nobody(one: FlightProcess) -> None:
+async def test_a_flight_nobody_claimed_is_found_by_nobody(one: Replica) -> None:
     flight = one.flights.lead(ScriptedSource.of(events(0)), fingerprint=FINGERPRINT, owner="")
     assert one.flights.find(FINGERPRINT) is None
     assert not one.flights.leads(FINGERPRINT)
     assert await read_all(flight) == events(0)
 
 
-async def test_only_the_one_that_asks_leads(one: FlightProcess, two: FlightProcess) -> None:
+async def test_only_the_one_that_asks_leads(one: Replica, two: Replica) -> None:
     flight = await one.lead(ScriptedSource())
     following = two.follow()
     assert one.flights.leads(FINGERPRINT)
@@ -345,7 +334,7 @@ async def test_only_the_one_that_asks_leads(one: FlightProcess, two: FlightProce
         await each.wait_settled()
 
 
-async def test_a_flight_that_was_given_up_is_found_no_more(one: FlightProcess) -> None:
+async def test_a_flight_that_was_given_up_is_found_no_more(one: Replica) -> None:
     flight = await one.lead(ScriptedSource())
     flight.subscribe()
     assert one.flights.find(FINGERPRINT) is flight
@@ -355,7 +344,7 @@ async def test_a_flight_that_was_given_up_is_found_no_more(one: FlightProcess) -
     await flight.wait_settled()
 
 
-async def test_who_asks_for_a_flight_that_is_gone_is_told_so(one: FlightProcess, two: FlightProcess) -> None:
+async def test_who_asks_for_a_flight_that_is_gone_is_told_so(one: Replica, two: Replica) -> None:
     assert not one.flights.leads(FINGERPRINT)
     two.replacement = ScriptedSource.of(events(0))
     begun = asyncio.get_running_loop().time()
@@ -363,7 +352,7 @@ async def test_who_asks_for_a_flight_that_is_gone_is_told_so(one: FlightProcess,
     assert asyncio.get_running_loop().time() - begun < 0.9, "at once, not after a silence"
 
 
-async def test_a_flight_that_is_being_given_up_is_gone_for_followers(one: FlightProcess, two: FlightProcess) -> None:
+async def test_a_flight_that_is_being_given_up_is_gone_for_followers(one: Replica, two: Replica) -> None:
     source = ScriptedSource()
     source.may_release.clear()
     source.begin()
@@ -379,7 +368,7 @@ async def test_a_flight_that_is_being_given_up_is_gone_for_followers(one: Flight
     await leading.wait_settled()
 
 
-async def test_a_leader_that_let_go_but_holds_its_lease_is_waited_for(one: FlightProcess, two: FlightProcess) -> None:
+async def test_a_leader_that_let_go_but_holds_its_lease_is_waited_for(one: Replica, two: Replica) -> None:
     await two.link.command("SET", two.key, "one:r1", "PX", 1000)
     assert not one.flights.leads(FINGERPRINT)
     two.replacement = ScriptedSource.of(events(0))
@@ -390,7 +379,7 @@ async def test_a_leader_that_let_go_but_holds_its_lease_is_waited_for(one: Fligh
 async def test_closing_waits_for_what_was_given_up_to_be_accounted_for(
     clean_stores: StoreUrls, redis_prefix: str
 ) -> None:
-    process = FlightProcess(clean_stores, redis_prefix, "closing")
+    process = Replica(clean_stores, redis_prefix, "closing")
     await process.start()
     source = ScriptedSource()
     source.may_release.clear()

@@ -26,6 +26,63 @@ from tidegate.routing.routes import Routes
 from tidegate.routing.upstream_call import FallbackChain
 
 
+class _PipelineParts:
+    """What the pipeline's steps share: the stored answers, the flights, the prices."""
+
+    def __init__(self, base: Base, admission: AdmissionParts, ledger: Ledger) -> None:
+        settings = base.settings
+        self._base = base
+        self._admission = admission
+        self._ledger = ledger
+        self._prices = Prices(settings.metering, price_list.load())
+        self.codec = AnswerCodec()
+        self.memory_guard = RedisMemoryGuard(base.redis)
+        self.flights = FlightRegistry(
+            base.redis, prefix=base.prefix, process=base.process, lease_seconds=settings.cache.lease_seconds
+        )
+
+    def preparer(self, routes: Routes, fallback_chain: FallbackChain) -> RequestPreparer:
+        settings = self._base.settings
+        return RequestPreparer(
+            admission=self._admission.admission,
+            flights=self.flights,
+            routes=routes,
+            forwarding=HeaderForwarding(settings.upstream.forward_headers),
+            fallback_chain=fallback_chain,
+            random=SystemRandom(),
+            prices=self._prices,
+            queue_slots=self._admission.queue_slots,
+            cache=settings.cache,
+            queue=settings.queue,
+            clock=self._base.clock,
+        )
+
+    def settler(self, health: TrafficHealth) -> Settler:
+        settings = self._base.settings
+        return Settler(
+            admission=self._admission.admission,
+            accountant=Accountant(self._prices, tokens_per_second=settings.metering.unseen_tokens_per_second),
+            ledger=self._ledger,
+            health=health,
+            codec=self.codec,
+            memory_guard=self.memory_guard,
+            cache=settings.cache,
+            clock=self._base.clock,
+        )
+
+    def upstream(self, settler: Settler, fallback_chain: FallbackChain) -> UpstreamCalls:
+        base = self._base
+        stale_answers = StaleAnswers(base.redis, self.codec, base.clock, prefix=base.prefix)
+        return UpstreamCalls(
+            fallback_chain=fallback_chain,
+            queue_slots=self._admission.queue_slots,
+            admission=self._admission.admission,
+            settler=settler,
+            fallback_answers=FallbackAnswers(stale_answers, base.clock, new_id),
+            clock=base.clock,
+        )
+
+
 async def make_pipeline(  # noqa: PLR0913  # a parameter for each part
     base: Base,
     *,
@@ -37,53 +94,21 @@ async def make_pipeline(  # noqa: PLR0913  # a parameter for each part
     background: BackgroundSubmitter,
     health: TrafficHealth,
 ) -> Pipeline:
-    """The pipeline, with the cache and the flights that it alone uses."""
-    settings, clock, redis, prefix = base.settings, base.clock, base.redis, base.prefix
-    cache, codec, prices = settings.cache, AnswerCodec(), Prices(settings.metering, price_list.load())
-    room = await base.start(RedisMemoryGuard(redis))
-    flights = FlightRegistry(redis, prefix=prefix, process=base.process, lease_seconds=cache.lease_seconds)
-    ticketing = RequestPreparer(
-        admission=admission.admission,
-        flights=await base.start(flights),
-        routes=routes,
-        forwarding=HeaderForwarding(settings.upstream.forward_headers),
-        fallback_chain=fallback_chain,
-        random=SystemRandom(),
-        prices=prices,
-        queue_slots=admission.queue_slots,
-        cache=cache,
-        queue=settings.queue,
-        clock=clock,
-    )
-    accountant = Accountant(prices, tokens_per_second=settings.metering.unseen_tokens_per_second)
-    door = admission.admission
-    settling = Settler(
-        admission=door,
-        accountant=accountant,
-        ledger=ledger,
-        health=health,
-        codec=codec,
-        memory_guard=room,
-        cache=cache,
-        clock=clock,
-    )
+    """Return the pipeline, with the cache and the flights that it alone uses."""
+    parts = _PipelineParts(base, admission, ledger)
+    await base.start(parts.memory_guard)
+    await base.start(parts.flights)
+    settler = parts.settler(health)
     return Pipeline(
         keys=admission.keys,
-        admission=door,
-        flights=flights,
-        upstream=UpstreamCalls(
-            fallback_chain=fallback_chain,
-            queue_slots=admission.queue_slots,
-            admission=door,
-            settler=settling,
-            fallback_answers=FallbackAnswers(StaleAnswers(redis, codec, clock, prefix=prefix), clock, new_id),
-            clock=clock,
-        ),
+        admission=admission.admission,
+        flights=parts.flights,
+        upstream=parts.upstream(settler, fallback_chain),
         history=history,
         background=background,
-        preparer=ticketing,
-        settler=settling,
-        codec=codec,
-        models=frozenset(settings.models.allowed),
-        clock=clock,
+        preparer=parts.preparer(routes, fallback_chain),
+        settler=settler,
+        codec=parts.codec,
+        models=frozenset(base.settings.models.allowed),
+        clock=base.clock,
     )
