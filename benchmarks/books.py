@@ -18,7 +18,7 @@ from benchmarks.mixed_calls import MOST_TOKENS, THINKER
 from tidegate.simulator.billing.tariff import TokenUsage, load
 
 EXACT, LEFT = "exact", "left"
-_LEFT = frozenset({"client_gone", "first_byte_timeout"})
+_LEFT = frozenset({"client_disconnected", "first_byte_timeout"})
 _CUT = frozenset({"truncated", "truncated_clean", "stall", "malformed"})
 
 

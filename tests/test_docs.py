@@ -11,11 +11,10 @@ from tidegate.core import endpoints
 from tidegate.core.config import Settings
 from tidegate.core.endpoints import Endpoint
 from tidegate.core.errors import TidegateError
+from tidegate.web import envelope
 from tidegate.wire.translate import messages, request
 
 ROOT = Path(__file__).parent.parent
-ABSTRACT = {"bad_request", "upstream", "timeout", "store", "not_stored"}
-"""Errors that others are kinds of; nobody meets them."""
 
 
 def _words(name: str) -> set[str]:
@@ -34,17 +33,35 @@ def _is_model(kind: object) -> bool:
     return isinstance(kind, type) and issubclass(kind, BaseModel)
 
 
-def _errors(kind: type[TidegateError]) -> set[str]:
-    below = (one for one in kind.__subclasses__() if one.__module__.startswith("tidegate.core."))
-    return {kind.name}.union(*(_errors(one) for one in below))
+def _error_classes(kind: type[TidegateError] = TidegateError) -> list[type[TidegateError]]:
+    subclasses = [one for one in kind.__subclasses__() if one.__module__.startswith("tidegate.core.")]
+    return [kind, *(found for one in subclasses for found in _error_classes(one))]
+
+
+def _error_rows() -> dict[str, tuple[str, str, str]]:
+    """Each row of the reference by the error's name: its code, status and retry."""
+    lines = (ROOT / "docs/reference/errors.md").read_text().splitlines()
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("| `")]
+    cells = [row for row in cells if len(row) == 6]
+    rows = {name.strip("`"): (code.strip("`"), status, retry) for name, code, status, retry, _, _ in cells}
+    assert len(rows) == len(cells), "no error has two rows"
+    return rows
 
 
 def test_every_setting_is_in_the_guide() -> None:
     assert _settings(Settings) - {"database_url", "redis_url"} - _words("docs/reference/configuration.md") == set()
 
 
-def test_every_error_is_in_the_guide() -> None:
-    assert _errors(TidegateError) - ABSTRACT - _words("docs/reference/errors.md") == set()
+def test_the_reference_has_every_error_and_no_other() -> None:
+    assert sorted(_error_rows()) == sorted(kind.name for kind in _error_classes())
+
+
+@pytest.mark.parametrize("kind", _error_classes())
+def test_the_reference_has_each_errors_code_status_and_retry(kind: type[TidegateError]) -> None:
+    code, status, retry = _error_rows()[kind.name]
+    assert code == (kind.code or "the upstream's")
+    assert status in (str(envelope.status_of(kind())), "none")
+    assert retry == ("yes" if kind.retryable else "no")
 
 
 def test_the_translation_guide_names_all_that_has_another_form_in_chat_or_none() -> None:

@@ -93,8 +93,8 @@ async def test_responses_and_embeddings(gateway: Gateway) -> None:
 @pytest.mark.parametrize(
     ("words", "status", "code", "name", "retried"),
     [
-        ("be limited", 429, "rate_limit_exceeded", "rate_limited", "true"),
-        ("be poor", 429, "insufficient_quota", "out_of_quota", "false"),
+        ("be limited", 429, "rate_limit_exceeded", "upstream_rate_limited", "true"),
+        ("be poor", 429, "insufficient_quota", "insufficient_quota", "false"),
         ("fail", 500, "server_error", "server_error", "true"),
     ],
 )
@@ -105,7 +105,7 @@ async def test_its_refusals(
     answer = await gateway.chat(chat(words, stream=streamed))
     assert (answer.status, answer.error["code"]) == (status, code)
     assert (answer.headers["x-tidegate-error"], answer.headers["x-should-retry"]) == (name, retried)
-    assert answer.headers.get("retry-after") == ("2" if name == "rate_limited" else None)
+    assert answer.headers.get("retry-after") == ("2" if name == "upstream_rate_limited" else None)
 
 
 @pytest.mark.parametrize("words", ["break off", "hang up"])
@@ -113,10 +113,10 @@ async def test_a_stream_that_it_cuts(gateway: Gateway, world: World, words: str)
     answer = await gateway.chat(chat(words, stream=True))
     assert answer.status == 200
     assert chat_text(answer.events[:-1])
-    assert answer.events[-1]["error"]["code"] == "upstream_truncated"
+    assert answer.events[-1]["error"]["code"] == "truncated_answer"
     assert "[DONE]" not in answer.text
     (line,) = await world.ledger_entries(1)
-    assert (line["outcome"], line["estimated"]) == ("truncated", True)
+    assert (line["outcome"], line["estimated"]) == ("truncated_answer", True)
     async with gateway.sdk() as client:
         stream: Any = await client.chat.completions.create(**chat(words, stream=True))
         with pytest.raises(openai.APIError):
@@ -127,7 +127,7 @@ async def test_somebody_leaves(gateway: Gateway, world: World) -> None:
     async with gateway.open("/chat/completions", chat("take your time", stream=True)) as response:
         await response.content.readuntil(b"\n\n")
     (line,) = await world.ledger_entries(1)
-    assert line["outcome"] == "client_gone"
+    assert line["outcome"] == "client_disconnected"
 
 
 async def test_many_at_once_are_one(gateway: Gateway, world: World) -> None:
@@ -143,9 +143,9 @@ async def test_many_at_once_are_one(gateway: Gateway, world: World) -> None:
     ("flag", "statuses", "names"),
     [
         ("--chaos-drop", {500}, {"server_error"}),
-        ("--chaos-malformed", {502}, {"malformed"}),
-        ("--chaos-disconnect", {502}, {"connection"}),
-        ("--chaos-ratelimit", {429}, {"rate_limited", "queue_timeout"}),  # the second call is not even sent
+        ("--chaos-malformed", {502}, {"malformed_answer"}),
+        ("--chaos-disconnect", {502}, {"connection_failed"}),
+        ("--chaos-ratelimit", {429}, {"upstream_rate_limited", "queue_timeout"}),  # the second call is not even sent
     ],
 )
 async def test_its_chaos(world: World, node_packages: Path, flag: str, statuses: set[int], names: set[str]) -> None:
@@ -186,7 +186,7 @@ async def test_responses_where_only_its_chat_is_used(world: World, foreign: str)
     (item,) = called.output
     assert (item.type, item.name, item.arguments) == ("function_call", "tide_at", '{"place":"Bristol"}')  # type: ignore[union-attr]
     lines = await world.ledger_entries(4)
-    assert [line["outcome"] for line in lines] == ["ok", "ok", "ok", "truncated"]
+    assert [line["outcome"] for line in lines] == ["ok", "ok", "ok", "truncated_answer"]
 
 
 async def test_the_node_clients_reach_it_through_the_gateway(gateway: Gateway, node: Node) -> None:

@@ -60,7 +60,7 @@ async def test_the_official_client_finds_again_what_is_kept(gateway: Gateway, no
     [
         ("out_of_quota", ("RateLimitError", 429, "insufficient_quota"), ("RateLimitError", "insufficient_quota"), 3),
         ("server_error", ("InternalServerError", 500, "server_error"), ("InternalServerError", "server_error"), 9),
-        ("truncated", ("InternalServerError", 502, "upstream_truncated"), ("APIError", "upstream_truncated"), 5),
+        ("truncated", ("InternalServerError", 502, "truncated_answer"), ("APIError", "truncated_answer"), 5),
     ],
 )
 async def test_the_official_client_raises_errors_and_retries_as_it_is_told(
@@ -122,5 +122,5 @@ async def test_both_where_the_provider_only_speaks_chat(world: World, node: Node
     assert sorted(official["parsedResponse"]) == ["height", "place"]
     assert others["streamedResponse"]["text"] == others["response"]
     assert (others["streamedResponse"]["finish"], others["streamedResponse"]["usage"] > 0) == ("stop", True)
-    assert failure["eventsFailure"]["code"] == "upstream_truncated"
+    assert failure["eventsFailure"]["code"] == "truncated_answer"
     assert set((await world.stats())["calls"]) == {"chat"}

@@ -162,11 +162,11 @@ async def test_an_error_within_a_stream_is_raised_with_its_code(client: AsyncOpe
     )
     with pytest.raises(openai.APIError) as no:
         [chunk async for chunk in chat]
-    assert no.value.code == "upstream_truncated"
+    assert no.value.code == "truncated_answer"
     responses = await client.responses.create(model="gpt-4o-mini", input="tide", stream=True, extra_headers=headers)
     with pytest.raises(openai.APIError) as no:
         [event async for event in responses]
-    assert no.value.code == "upstream_truncated"
+    assert no.value.code == "truncated_answer"
 
 
 @pytest.mark.parametrize(

@@ -68,15 +68,15 @@ class ExpectedError(msgspec.Struct, frozen=True):
     """The upstream had the call and did not refuse it, so it may charge for question and answer."""
 
 
-UNREACHED = ExpectedError("connection", 502, "upstream_unreachable", ErrorScope.TARGET)
-NOT_ACCEPTED = ExpectedError("connect_timeout", 504, "upstream_timeout", ErrorScope.TARGET)
-LATE = ExpectedError("first_byte_timeout", 504, "upstream_timeout", ErrorScope.SILENCE, may_be_billed=True)
-IDLE = ExpectedError("stream_idle", 504, "upstream_timeout", ErrorScope.SILENCE, may_be_billed=True)
-TOO_LONG = ExpectedError("total_timeout", 504, "upstream_timeout", ErrorScope.TIME, may_be_billed=True)
-TRUNCATED = ExpectedError("truncated", 502, "upstream_truncated", ErrorScope.TARGET, may_be_billed=True)
-MALFORMED = ExpectedError("malformed", 502, "upstream_malformed", ErrorScope.TARGET, may_be_billed=True)
+UNREACHED = ExpectedError("connection_failed", 502, "connection_failed", ErrorScope.TARGET)
+NOT_ACCEPTED = ExpectedError("connect_timeout", 504, "connect_timeout", ErrorScope.TARGET)
+LATE = ExpectedError("first_byte_timeout", 504, "first_byte_timeout", ErrorScope.SILENCE, may_be_billed=True)
+IDLE = ExpectedError("idle_timeout", 504, "idle_timeout", ErrorScope.SILENCE, may_be_billed=True)
+TOO_LONG = ExpectedError("total_timeout", 504, "total_timeout", ErrorScope.TIME, may_be_billed=True)
+TRUNCATED = ExpectedError("truncated_answer", 502, "truncated_answer", ErrorScope.TARGET, may_be_billed=True)
+MALFORMED = ExpectedError("malformed_answer", 502, "malformed_answer", ErrorScope.TARGET, may_be_billed=True)
 TOO_LARGE = ExpectedError("answer_too_large", 502, "answer_too_large", may_be_billed=True)
-PAGE = ExpectedError("html_from_proxy", 502, "bad_gateway", ErrorScope.TARGET)
+PAGE = ExpectedError("html_from_proxy", 502, "html_from_proxy", ErrorScope.TARGET)
 REPORTED = ExpectedError("server_error", 502, "server_error", ErrorScope.TARGET)
 
 
@@ -113,24 +113,38 @@ _WAIT = "retry-after: 100"
 _KEY, _MATCH, _RATE, _OURS = ErrorScope.CREDENTIAL, ErrorScope.MATCH, ErrorScope.RATE, ErrorScope.TARGET
 _REFUSALS = [
     _refused(ExpectedError("invalid_upstream_key", 401, "invalid_api_key", _KEY), _BAD, "Incorrect API key provided."),
-    _refused(ExpectedError("organization_mismatch", 401, "mismatched_organization", _KEY), _BAD, "Organization."),
+    _refused(ExpectedError("mismatched_organization", 401, "mismatched_organization", _KEY), _BAD, "Organization."),
     _refused(
-        ExpectedError("out_of_quota", 429, "insufficient_quota", _KEY), "insufficient_quota", "You exceeded your quota."
+        ExpectedError("insufficient_quota", 429, "insufficient_quota", _KEY),
+        "insufficient_quota",
+        "You exceeded your quota.",
     ),
     _refused(
-        ExpectedError("forbidden", 403, "unsupported_country_region_territory", _MATCH), "forbidden", "Not supported."
+        ExpectedError("upstream_forbidden", 403, "unsupported_country_region_territory", _MATCH),
+        "forbidden",
+        "Not supported.",
     ),
     _refused(ExpectedError("model_not_found", 404, "model_not_found", _MATCH), _BAD, "No such model."),
-    _refused(ExpectedError("context_length", 400, "context_length_exceeded"), _BAD, "Too long."),
-    _refused(ExpectedError("content_policy", 400, "content_policy_violation"), _BAD, "Rejected."),
-    _refused(ExpectedError("rejected", 422, "unprocessable"), _BAD, "Cannot be processed."),
+    _refused(ExpectedError("context_length_exceeded", 400, "context_length_exceeded"), _BAD, "Too long."),
+    _refused(ExpectedError("content_policy_violation", 400, "content_policy_violation"), _BAD, "Rejected."),
+    _refused(ExpectedError("upstream_rejected", 422, "unprocessable"), _BAD, "Cannot be processed."),
     _refused(
-        ExpectedError("request_too_large", 429, "rate_limit_exceeded"), "tokens", "Request too large for the model."
+        ExpectedError("request_exceeds_upstream_limit", 429, "rate_limit_exceeded"),
+        "tokens",
+        "Request too large for the model.",
     ),
-    _refused(ExpectedError("rate_limited", 429, "rate_limit_exceeded", _RATE), "requests", "Rate limit (RPM).", _WAIT),
+    _refused(
+        ExpectedError("upstream_rate_limited", 429, "rate_limit_exceeded", _RATE),
+        "requests",
+        "Rate limit (RPM).",
+        _WAIT,
+    ),
     _refused(ExpectedError("slow_down", 429, "slow_down", _RATE), "rate_limit_error", "Slow down.", _WAIT),
     _refused(
-        ExpectedError("overloaded", 503, "server_is_overloaded", _OURS), "service_unavailable_error", "Busy.", _WAIT
+        ExpectedError("server_is_overloaded", 503, "server_is_overloaded", _OURS),
+        "service_unavailable_error",
+        "Busy.",
+        _WAIT,
     ),
     _refused(ExpectedError("server_error", 500, "server_error", _OURS), "server_error", "The server had an error."),
 ]

@@ -44,7 +44,7 @@ FALLBACK_STEPS = {
 """The rung's name in the ledger."""
 SERVERS = {FallbackSetup.TARGET: "second", FallbackSetup.CANNED: "canned"}
 CALLS_UPSTREAM_AGAIN = (FallbackSetup.RETRY, FallbackSetup.CREDENTIAL, FallbackSetup.TARGET)
-WAITS_TOO_LONG = frozenset({"overloaded"})
+WAITS_TOO_LONG = frozenset({"server_is_overloaded"})
 """Faults of the target that name a wait longer than the call has: it is not asked again."""
 
 

@@ -88,7 +88,7 @@ def apply_mutations(data: bytes, mutations: list[Mutation]) -> bytes:
 
 def assert_valid_answer(answer: Answer, route: Endpoint, *, stream: bool) -> None:
     """It is an answer in its form, or a typed error that is not our own defect."""
-    assert answer.headers.get("x-tidegate-error") != "internal", answer.text
+    assert answer.headers.get("x-tidegate-error") != "internal_error", answer.text
     if answer.status != 200:
         assert answer.error["message"]
         return
@@ -183,4 +183,4 @@ async def test_each_of_them_has_one_line(gateway: Gateway, world: World) -> None
     lines = await world.all_entries()
     mine = [line for line in lines if line["model"] in ("mutant", "odd")]
     assert len({line["id"] for line in mine}) == len(mine) > 100
-    assert "internal" not in {line["outcome"] for line in mine}
+    assert "internal_error" not in {line["outcome"] for line in mine}

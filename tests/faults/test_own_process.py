@@ -53,7 +53,10 @@ async def test_with_redis_gone_and_the_disk_full_lines_are_held_and_then_calls_r
             answers = [await gateway.chat(ask(f"held {number}")) for number in range(most + 2)]
             assert [answer.status for answer in answers] == [200] * most + [503] * 2
             refused = answers[-1]
-            assert (refused.error["code"], refused.headers["x-tidegate-error"]) == ("ledger_unavailable", "ledger_full")
+            assert (refused.error["code"], refused.headers["x-tidegate-error"]) == (
+                "ledger_unavailable",
+                "ledger_unavailable",
+            )
             assert (refused.headers["x-should-retry"], "retry-after" in refused.headers) == ("true", True)
             assert await world.calls() == 1 + most, "nothing was asked that could not be accounted for"
             limit(gateway, resource.RLIMIT_FSIZE, None)
@@ -82,13 +85,13 @@ async def test_without_file_descriptors_calls_fail_by_name_and_the_process_lives
         answers = await asyncio.gather(*(mine.chat(ask(f"during {number}")) for number in range(AT_ONCE)))
         good = [answer for answer in answers if answer.status == 200]
         refused = [answer for answer in answers if answer.status != 200]
-        assert {answer.headers["x-tidegate-error"] for answer in refused} == {"no_descriptors"}
+        assert {answer.headers["x-tidegate-error"] for answer in refused} == {"out_of_file_descriptors"}
         assert {answer.status for answer in refused} == {503}
         assert len(good) < AT_ONCE
         limit(gateway, resource.RLIMIT_NOFILE, None)
         assert (await mine.chat(ask("after"))).status == 200
         lines = await world.ledger_entries(2 + AT_ONCE)
-        assert sorted({line["outcome"] for line in lines}) == ["no_descriptors", "ok"]
+        assert sorted({line["outcome"] for line in lines}) == ["out_of_file_descriptors", "ok"]
         assert gateway.process.returncode is None
 
 

@@ -111,7 +111,7 @@ async def test_redis_comes_back_with_what_it_knew_a_while_ago(
             refused = await gateway.chat(ask("another", max_tokens=50), **asking)
             while refused.error["code"] == "redis_unavailable":  # until it is connected again
                 refused = await gateway.chat(ask("another", max_tokens=50), **asking)
-            assert refused.error["code"] in ("budget_exceeded", "budget_held")
+            assert refused.error["code"] in ("budget_exceeded", "budget_reserved")
             day = period_of(SystemClock().now()).day
             counters = [f"{{{PREFIX}}}:{kind}:key/{key.record.id}:{day}" for kind in ("spent", "held")]
             async with asyncio.timeout(60):  # what was held by its account is given up, and counts as the ledger says

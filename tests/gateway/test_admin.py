@@ -13,7 +13,7 @@ async def test_an_admin_key_administers_and_does_nothing_else(gateway: Gateway, 
     admin = (await world.keys.create(project="operators", admin=True)).token
     for path, body in (("/chat/completions", CHAT), ("/models", None)):
         refused = await gateway.call(path, body, authorization=f"Bearer {admin}")
-        assert (refused.status, refused.headers["x-tidegate-error"]) == (403, "admin_key")
+        assert (refused.status, refused.headers["x-tidegate-error"]) == (403, "admin_key_not_allowed")
         assert refused.error["code"] == "insufficient_permissions"
     headers = {"authorization": f"Bearer {admin}"}
     async with world.http.get(f"{gateway.root}/admin/v1/keys", headers=headers) as response:
@@ -24,7 +24,7 @@ async def test_an_admin_key_administers_and_does_nothing_else(gateway: Gateway, 
 async def test_an_ordinary_key_administers_nothing(gateway: Gateway, world: World) -> None:
     headers = {"authorization": f"Bearer {gateway.key}"}
     async with world.http.get(f"{gateway.root}/admin/v1/keys", headers=headers) as response:
-        assert (response.status, response.headers["x-tidegate-error"]) == (403, "not_admin")
+        assert (response.status, response.headers["x-tidegate-error"]) == (403, "admin_key_required")
 
 
 async def test_only_an_admin_key_deletes_a_model(gateway: Gateway, world: World) -> None:

@@ -140,7 +140,7 @@ async def test_cancelling_ends_it_on_whichever_replica_it_runs(world: World, hea
         assert last.type == "response.failed"
         assert last.response.status == "cancelled"
     (line,) = await world.ledger_entries(1)
-    assert line["outcome"] == "client_gone"
+    assert line["outcome"] == "client_disconnected"
 
 
 async def test_what_is_no_background_response_is_refused(gateway: Gateway) -> None:
@@ -325,7 +325,11 @@ async def test_a_limit_of_calls_in_flight_is_kept_and_waited_for(world: World) -
 
 @pytest.mark.parametrize(
     ("limits", "error"),
-    [({"rpm": 1}, "limit_reached"), ({"budget_day": 0}, "budget_exceeded"), ({"tpm": 3}, "call_too_large")],
+    [
+        ({"rpm": 1}, "rate_limit_exceeded"),
+        ({"budget_day": 0}, "budget_exceeded"),
+        ({"tpm": 3}, "request_exceeds_limit"),
+    ],
 )
 async def test_a_refusal_that_lasts_is_told_at_once(world: World, limits: dict[str, int], error: str) -> None:
     key = await world.keys.create(project="shop", name="x", grants=KeyChange(limits=LimitsChange(**limits)))

@@ -42,7 +42,7 @@ def assert_envelope(answer: Answer, status: int, code: str | None) -> None:
         (b'{"model": "gpt-4o-mini\\r\\nx-more: 1"}', 400, "invalid_value"),
         (b'{"model": "gpt-4o-mini", "stream": "yes"}', 400, "invalid_type"),
         (b'{"model": "gpt-9"}', 404, "model_not_found"),
-        (HUGE, 413, "request_too_large"),
+        (HUGE, 413, "body_too_large"),
     ],
 )
 @pytest.mark.parametrize("path", [CHAT_PATH, "/responses", "/embeddings"])
@@ -73,7 +73,7 @@ async def test_a_body_that_grows_too_large_on_the_way(world: World) -> None:
         url = gateway.base_url + CHAT_PATH
         async with gateway.http.post(url, data=endless(), headers=key) as response:
             answer = Answer(response.status, response.headers, await response.text())
-    assert_envelope(answer, 413, "request_too_large")
+    assert_envelope(answer, 413, "body_too_large")
 
 
 async def test_a_body_that_never_ends(world: World) -> None:
@@ -85,7 +85,7 @@ async def test_a_body_that_never_ends(world: World) -> None:
         key = {"authorization": f"Bearer {gateway.key}"}
         async with gateway.http.post(gateway.base_url + CHAT_PATH, data=slow(), headers=key) as response:
             answer = Answer(response.status, response.headers, await response.text())
-    assert_envelope(answer, 408, "request_timeout")
+    assert_envelope(answer, 408, "body_timeout")
 
 
 async def test_a_compressed_body(gateway: Gateway) -> None:

@@ -92,7 +92,7 @@ async def spend_until_refused(gateway: Callable[[], Gateway], key: str, name: st
             assert "It is renewed at 20" in answer.error["message"]
             return answered
         if answer.status == 429:
-            assert answer.error["code"] == "budget_held"
+            assert answer.error["code"] == "budget_reserved"
             await asyncio.sleep(0.2)
         answered += answer.status == 200
     raise AssertionError("it was never refused")
@@ -194,7 +194,7 @@ async def test_a_redis_that_forgets_is_told_again_before_the_next_paid_call(
             *(other.chat(ask(f"after {n}", max_tokens=50), authorization=key, x_simulate_latency="1") for n in range(4))
         )
         assert sorted(answer.status for answer in asked) == [200, 429, 429, 429]
-        assert {answer.error["code"] for answer in asked if answer.status == 429} == {"budget_held"}
+        assert {answer.error["code"] for answer in asked if answer.status == 429} == {"budget_reserved"}
         assert (await slow).status == 200
         async with asyncio.timeout(PATIENCE_SECONDS):  # what was told again has the ledger counted once more
             while True:
@@ -284,7 +284,7 @@ async def test_a_call_that_is_cut_again_and_again_costs_no_more_than_was_held(
         purse = money(scope)
         async with watching(purse):
             answer = await gateway.chat(question, authorization=key, x_simulate_fault="truncated")
-        assert answer.error["code"] == "upstream_truncated"
+        assert answer.error["code"] == "truncated_answer"
         spent, held = await purse.amounts()
         [line] = await world.ledger_entries(lines=1)
         assert line["attempts"] == 3
@@ -302,6 +302,6 @@ async def test_a_call_is_not_sent_again_where_its_budget_holds_one_attempt(
         answer = await gateway.chat(question, authorization=key, x_simulate_fault="truncated")
         [line] = await world.ledger_entries(lines=1)
         spent, held = await money(scope).amounts()
-    assert (answer.error["code"], line["attempts"]) == ("upstream_truncated", 1)
+    assert (answer.error["code"], line["attempts"]) == ("truncated_answer", 1)
     assert (spent, held) == (line["cost_nanos"], 0)
     assert 4_000_000 < spent <= 8_000_000

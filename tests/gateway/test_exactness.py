@@ -74,21 +74,21 @@ async def charges(world: World) -> list[Charge]:
         (Line(name="a", outcome="ok", nanos=4), Charge(user="a", cost_nanos=5), False),
         (Line(name="a", outcome="ok", nanos=0), Charge(user="b", cost_nanos=5), False),
         (
-            Line(name="a", outcome="client_gone", nanos=1200 + 76 * 600),
+            Line(name="a", outcome="client_disconnected", nanos=1200 + 76 * 600),
             Charge(user="a", model="gpt-4o-mini", output_tokens=2, cost_nanos=1200),
             True,
         ),
         (
-            Line(name="a", outcome="client_gone", nanos=1199),
+            Line(name="a", outcome="client_disconnected", nanos=1199),
             Charge(user="a", model="gpt-4o-mini", output_tokens=2, cost_nanos=1200),
             False,
         ),
         (
-            Line(name="a", outcome="client_gone", nanos=1202 + 76 * 600),
+            Line(name="a", outcome="client_disconnected", nanos=1202 + 76 * 600),
             Charge(user="a", model="gpt-4o-mini", output_tokens=2, cost_nanos=1200),
             False,
         ),
-        (Line(name="a", outcome="client_gone", nanos=5), Charge(user="b", cost_nanos=0), True),
+        (Line(name="a", outcome="client_disconnected", nanos=5), Charge(user="b", cost_nanos=0), True),
     ],
 )
 def test_books_that_differ_are_told(line: Line, charge: Charge, *, agree: bool) -> None:

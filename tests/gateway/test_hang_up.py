@@ -43,7 +43,7 @@ async def test_while_it_waits(gateway: Gateway, world: World, path: str, streame
     call.cancel()
     assert await looks_until_cancelled(world) <= SOON_LOOKS
     (line,) = await world.ledger_entries(1)
-    assert (line["outcome"], line["estimated"]) == ("client_gone", True)
+    assert (line["outcome"], line["estimated"]) == ("client_disconnected", True)
     assert line["input_tokens"] > 0
 
 
@@ -53,7 +53,7 @@ async def test_in_the_middle_of_a_stream(gateway: Gateway, world: World) -> None
     response.close()
     assert await looks_until_cancelled(world) <= SOON_LOOKS
     (line,) = await world.ledger_entries(1)
-    assert (line["outcome"], line["estimated"]) == ("client_gone", True)
+    assert (line["outcome"], line["estimated"]) == ("client_disconnected", True)
     assert line["output_tokens"] > 0
     assert line["cost_nanos"] > 0
 
@@ -89,7 +89,7 @@ async def test_the_one_who_joined_may_leave_too(gateway: Gateway, world: World) 
     second.close()
     assert (await first.text()).endswith("data: [DONE]\n\n")
     asked, joined = await world.ledger_entries(2)
-    assert (asked["outcome"], joined["outcome"]) == ("ok", "client_gone")
+    assert (asked["outcome"], joined["outcome"]) == ("ok", "client_disconnected")
     assert joined["cost_nanos"] == 0
 
 
@@ -120,7 +120,7 @@ async def test_a_client_that_reads_nothing_counts_as_gone(world: World) -> None:
             (line,) = await world.ledger_entries(1)
         finally:
             client.close()
-        assert line["outcome"] == "client_gone"
+        assert line["outcome"] == "client_disconnected"
         assert line["output_tokens"] > 0
         assert line["cost_nanos"] > 0
 

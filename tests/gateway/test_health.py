@@ -45,17 +45,17 @@ async def test_traffic_tells_enough(world: World, clock: ManualClock) -> None:
 
 
 async def test_an_upstream_that_only_fails_is_down(gateway: Gateway) -> None:
-    await gateway.chat(x_simulate_fault="overloaded", x_tidegate_deadline="0")
-    await gateway.chat(x_simulate_fault="out_of_quota")
+    await gateway.chat(x_simulate_fault="server_is_overloaded", x_tidegate_deadline="0")
+    await gateway.chat(x_simulate_fault="insufficient_quota")
     down = await gateway.call("/health/upstream")
     assert (down.status, down.json["status"]) == (503, "down")
-    assert down.json["failures"] == {"overloaded": 1, "out_of_quota": 1}
+    assert down.json["failures"] == {"server_is_overloaded": 1, "insufficient_quota": 1}
 
 
 async def test_an_upstream_that_is_away_is_down(world: World) -> None:
     async with world.gateway(upstream={"base_url": "http://127.0.0.1:9/v1"}) as gateway:
         down = await gateway.call("/health/upstream")
-        assert (down.status, down.json["status"], down.json["failures"]) == (503, "down", {"connection": 1})
+        assert (down.status, down.json["status"], down.json["failures"]) == (503, "down", {"connection_failed": 1})
 
 
 async def test_a_callers_mistake_is_no_illness(gateway: Gateway) -> None:

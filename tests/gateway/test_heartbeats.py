@@ -78,7 +78,7 @@ async def test_a_hang_up_during_a_heartbeat_still_ends_the_call(world: World) ->
             assert await response.content.readuntil(b"\n") == PING.encode()
         await world.wait_for_stats(cancelled=1, in_flight=0)
         (line,) = await world.ledger_entries(1)
-        assert line["outcome"] == "client_gone"
+        assert line["outcome"] == "client_disconnected"
 
 
 async def test_a_patient_gateway_is_silent(gateway: Gateway) -> None:

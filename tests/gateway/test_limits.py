@@ -85,7 +85,7 @@ async def test_requests_per_minute_hold_over_all_replicas(world: World) -> None:
     assert 0 < wait <= 5.0
     assert refused.headers["retry-after"] == str(max(1, -int(-wait // 1)))
     assert refused.headers["x-should-retry"] == "true"
-    assert refused.headers["x-tidegate-error"] == "limit_reached"
+    assert refused.headers["x-tidegate-error"] == "rate_limit_exceeded"
     assert (refused.headers["x-ratelimit-limit-requests"], refused.headers["x-ratelimit-remaining-requests"]) == (
         "12", "0",
     )  # fmt: skip
@@ -117,7 +117,10 @@ async def test_tokens_are_reserved_and_given_back(world: World) -> None:
         too_large = await gateway.chat(ask("c", max_tokens=6001), authorization=key)
     assert (too_large.status, too_large.error["type"]) == (429, "tokens")
     assert too_large.error["message"].startswith("Request too large for this API key on tokens per min (TPM): Limit")
-    assert (too_large.headers["x-should-retry"], too_large.headers["x-tidegate-error"]) == ("false", "call_too_large")
+    assert (too_large.headers["x-should-retry"], too_large.headers["x-tidegate-error"]) == (
+        "false",
+        "request_exceeds_limit",
+    )
 
 
 async def test_a_hit_counts_as_a_request_and_as_nothing_else(world: World) -> None:

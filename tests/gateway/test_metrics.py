@@ -81,7 +81,7 @@ async def test_failures_are_shown_to_admins_only(world: World) -> None:
         status, text = await at(gateway, "/metrics", admin)
         assert status == 200
         assert 'tidegate_failures_total{error="server_error",route="chat"} ' in text
-        assert 'tidegate_failures_total{error="truncated",route="chat"} 1' in text
+        assert 'tidegate_failures_total{error="truncated_answer",route="chat"} 1' in text
         assert 'tidegate_failures_total{error="body_not_json",route="chat"} 1' in text
         assert "tidegate_redis_up 1" in text
         status, text = await at(gateway, "/admin/v1/failures", admin)

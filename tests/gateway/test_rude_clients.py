@@ -68,13 +68,13 @@ async def received_bytes(gateway: Gateway, *parts: bytes, pause: float = 0.0) ->
 @pytest.mark.parametrize(
     ("lines", "parts", "status", "code"),
     [
-        (("content-length: 9999999999",), (), b"413", b"request_too_large"),
-        (("content-length: 5000",), (b"x" * 100,), b"413", b"request_too_large"),
-        (("transfer-encoding: chunked",), (b"1000\r\n" + b"x" * 4096 + b"\r\n",) * 3, b"413", b"request_too_large"),
-        (("content-length: 100",), (b"{",), b"408", b"request_timeout"),
-        (("transfer-encoding: chunked",), (b"1\r\n{\r\n",), b"408", b"request_timeout"),
+        (("content-length: 9999999999",), (), b"413", b"body_too_large"),
+        (("content-length: 5000",), (b"x" * 100,), b"413", b"body_too_large"),
+        (("transfer-encoding: chunked",), (b"1000\r\n" + b"x" * 4096 + b"\r\n",) * 3, b"413", b"body_too_large"),
+        (("content-length: 100",), (b"{",), b"408", b"body_timeout"),
+        (("transfer-encoding: chunked",), (b"1\r\n{\r\n",), b"408", b"body_timeout"),
         (("content-length: 0",), (), b"400", b"empty"),
-        (("transfer-encoding: chunked",), (b"zz\r\n",), b"400", b"not_http"),
+        (("transfer-encoding: chunked",), (b"zz\r\n",), b"400", b"malformed_http"),
         (("content-length: 2", "content-encoding: gzip"), (b"{}",), b"400", b"invalid_value"),
     ],
 )
@@ -121,7 +121,7 @@ async def test_a_client_that_closes_its_half_is_gone(gateway: Gateway, world: Wo
     async with asyncio.timeout(PATIENCE_SECONDS):
         assert await reader.read() == b""
     (line,) = await world.ledger_entries(1)
-    assert line["outcome"] == "client_gone"
+    assert line["outcome"] == "client_disconnected"
     writer.close()
 
 

@@ -87,7 +87,7 @@ async def test_a_failure_is_shared_and_not_kept(world: World, fault: str, status
         assert (await one.chat(**failing)).status == status
     for answer in answers:
         assert answer.status == status, answer.text
-        assert answer.error["code"] == (code or "upstream_timeout")
+        assert answer.error["code"] == (code or "idle_timeout")
         assert answer.headers["x-should-retry"] == "true"
     lines = (await world.ledger_entries(13))[2:]
     assert len({line["outcome"] for line in lines}) == 1

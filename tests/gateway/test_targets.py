@@ -126,7 +126,7 @@ async def test_what_a_rule_refuses_goes_to_the_next_target(world: World, other: 
         assert answer.headers["x-tidegate-served-by"] == "azure/gpt-4o-mini"
     async with routed(world, other, {"targets": [{"provider": "own", "model": OWN}]}) as gateway:
         refused = await gateway.chat(body, cache_control="no-store")
-        assert (refused.status, refused.headers["x-tidegate-error"]) == (400, "parameter_not_taken")
+        assert (refused.status, refused.headers["x-tidegate-error"]) == (400, "unsupported_by_target")
         assert refused.error["param"] == "response_format"
 
 

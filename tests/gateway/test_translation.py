@@ -133,7 +133,11 @@ async def test_what_chat_cannot_say_is_refused_by_its_name(gateway: Gateway, wor
 
 @pytest.mark.parametrize(
     ("fault", "outcome"),
-    [("truncated", "truncated"), ("truncated_clean", "truncated"), ("error_in_stream", "error_in_stream")],
+    [
+        ("truncated", "truncated_answer"),
+        ("truncated_clean", "truncated_answer"),
+        ("error_in_stream", "error_in_stream"),
+    ],
 )
 async def test_a_stream_that_breaks_off_never_ends_cleanly(
     gateway: Gateway, world: World, fault: str, outcome: str

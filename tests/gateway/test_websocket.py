@@ -112,7 +112,7 @@ async def test_an_error_has_what_its_headers_would_have_said(gateway: Gateway, w
     assert (event["status"], event["error"]["code"], event["stream_id"]) == (429, "insufficient_quota", "a")
     assert event["error"]["headers"]["x-should-retry"] == "false"
     (line,) = await world.ledger_entries(1)
-    assert line["outcome"] == "out_of_quota"
+    assert line["outcome"] == "insufficient_quota"
 
 
 async def test_steering_is_declined(gateway: Gateway) -> None:
@@ -131,7 +131,7 @@ async def test_without_a_key_nobody_comes_in(gateway: Gateway, key: str) -> None
             pass
     response = refused.value.response
     assert response.status_code == 401
-    assert response.headers["x-tidegate-error"] in ("invalid_key", "missing_key")
+    assert response.headers["x-tidegate-error"] in ("invalid_api_key", "missing_api_key")
     assert msgspec.json.decode(response.body or b"")["error"]["type"] == "invalid_request_error"
 
 
@@ -245,5 +245,5 @@ async def test_what_fails_on_a_socket_is_counted_as_any_failure(world: World) ->
         await send_request(connection, model=7)
         async with world.http.get(f"{gateway.root}/metrics") as response:
             figures = await response.text()
-    assert 'tidegate_failures_total{error="wrong_type",route="responses"} 1' in figures
+    assert 'tidegate_failures_total{error="invalid_type",route="responses"} 1' in figures
     assert "tidegate_websocket_connections 1" in figures

@@ -25,7 +25,7 @@ async def test_who_hangs_up_ends_the_call_upstream(gateway: Gateway, world: Worl
         await world.wait_for_stats(in_flight=1)
     await world.wait_for_stats(in_flight=0, cancelled=1)
     (line,) = await world.ledger_entries(1)
-    assert line["outcome"] == "client_gone"
+    assert line["outcome"] == "client_disconnected"
 
 
 async def test_a_connection_gets_only_so_old(world: World) -> None:
@@ -56,7 +56,7 @@ async def test_one_that_is_too_large_ends_what_is_being_answered(
             await connection.send("x" * 4096)
             assert await close_code(connection) == 1009
         (line,) = await world.ledger_entries(1)
-    assert line["outcome"] == "client_gone"
+    assert line["outcome"] == "client_disconnected"
     assert "unexpected" not in capsys.readouterr().err
 
 
@@ -84,7 +84,7 @@ async def test_a_client_that_reads_nothing_is_cut_off(world: World) -> None:
         async with connect(url, sock=unread, additional_headers=headers, max_queue=1, compression=None) as connection:
             await connection.send(msgspec.json.encode(ASK).decode())
             (line,) = await world.ledger_entries(1)
-            assert line["outcome"] == "client_gone"
+            assert line["outcome"] == "client_disconnected"
             assert line["output_tokens"] > 0
             assert await close_code(connection) == 1006
 
@@ -132,11 +132,13 @@ async def test_many_connections_streams_and_hang_ups_leave_nothing_behind(world:
         lines = await world.all_entries()
         stats = await world.wait_for_stats(in_flight=0)
     outcomes = Counter(line["outcome"] for line in lines)
-    assert set(outcomes) <= {"ok", "client_gone"}
+    assert set(outcomes) <= {"ok", "client_disconnected"}
     assert outcomes["ok"] >= seen
     asked = {request["id"] for request in stats["requests"]}
     known = [line["upstream_request_id"] for line in lines if line["upstream_request_id"] is not None]
     assert len(known) == len(set(known)), "each call has one line"
     assert set(known) <= asked
     assert len(asked) <= len(lines), "and each that was asked has one"
-    assert len(lines) - len(asked) <= outcomes["client_gone"], "who left at once was perhaps never heard upstream"
+    assert len(lines) - len(asked) <= outcomes["client_disconnected"], (
+        "who left at once was perhaps never heard upstream"
+    )

@@ -117,7 +117,7 @@ async def test_a_long_stream_is_read_to_its_end(books: LedgerSetup) -> None:
 
 async def test_counters_that_were_too_high_are_put_right(books: LedgerSetup) -> None:
     await books.rebuild.ensure()
-    await books.add_stored("r", 0, outcome="timeout")
+    await books.add_stored("r", 0, outcome="upstream_timeout")
     for scope in ("all", "key/449"):
         await books.calls.link.command("SET", f"{books.calls.key_prefix}:spent:{scope}:{TODAY}", 99)
     await books.rebuild.ensure()

@@ -110,7 +110,7 @@ def test_clients_are_told_in_the_headers_they_obey() -> None:
     assert (envelope.status_of(error), envelope.error_object(error)["type"]) == (429, "tokens")
     assert envelope.error_object(error)["code"] == "rate_limit_exceeded"
     assert told(error) == {
-        "x-should-retry": "true", "x-tidegate-error": "limit_reached", "retry-after": "1", "retry-after-ms": "21",
+        "x-should-retry": "true", "x-tidegate-error": "rate_limit_exceeded", "retry-after": "1", "retry-after-ms": "21",
         "x-ratelimit-limit-tokens": "5000", "x-ratelimit-remaining-tokens": "0", "x-ratelimit-reset-tokens": "0.020s",
     }  # fmt: skip
 

@@ -127,7 +127,7 @@ def test_a_call_that_failed_is_charged_where_the_upstream_may_have_worked(
 
 def test_a_failure_that_was_counted_costs_what_was_counted(accountant: Accountant) -> None:
     written = line(accountant, outcome(error=TruncatedAnswer(), reported=TruncatedAnswer()))
-    assert (written.outcome, written.cost_nanos) == ("truncated", COST)
+    assert (written.outcome, written.cost_nanos) == ("truncated_answer", COST)
 
 
 def test_a_complete_answer_that_says_it_failed_is_no_success(accountant: Accountant) -> None:
@@ -198,7 +198,7 @@ def test_who_asked_for_the_dear_tier_is_charged_for_it_where_nobody_says(account
     assert dear > usual
 
 
-@pytest.mark.parametrize(("error", "name"), [(None, "ok"), (ClientDisconnected(), "client_gone")])
+@pytest.mark.parametrize(("error", "name"), [(None, "ok"), (ClientDisconnected(), "client_disconnected")])
 def test_a_call_that_was_given_anothers_answer_says_what_it_saved(error: TidegateError | None, name: str) -> None:
     written = joined_entry(OPENED, saved_nanos=COST, error=error, seconds=0.25)
     assert (written.outcome, written.cost_nanos, written.saved_nanos, written.latency_ms) == (name, 0, COST, 250)

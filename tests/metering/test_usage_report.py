@@ -17,7 +17,7 @@ CALLS = [
     entry(1, at=MIDNIGHT - 1, cost_nanos=1, model="a", key_id="key_1"),
     entry(2, at=MIDNIGHT, cost_nanos=2, model="a", key_id="key_2", end_user=None, cached_tokens=3),
     entry(3, at=MIDNIGHT + 1, cost_nanos=0, saved_nanos=2, model="a", cache="hit", route="responses"),
-    entry(4, at=MIDNIGHT + 2, cost_nanos=0, model="b", cache="joined", outcome="timeout", end_user="bob"),
+    entry(4, at=MIDNIGHT + 2, cost_nanos=0, model="b", cache="joined", outcome="upstream_timeout", end_user="bob"),
     entry(5, at=MIDNIGHT + 3, cost_nanos=50, model="b", project="other", estimated=True, reasoning_tokens=4),
 ]
 ALWAYS: Any = {"since": 0.0, "until": 4e9}

@@ -14,7 +14,7 @@ def test_nothing_has_happened_yet() -> None:
 def filled_counters() -> Counters:
     counters = Counters()
     for route in ("chat", "chat", "responses"):
-        counters.count_failure(CallFailure(error="truncated", route=route))
+        counters.count_failure(CallFailure(error="truncated_answer", route=route))
     counters.count_event(Event(EventName.REDIS_SILENT))
     counters.count_event(Event(EventName.LEDGER_REPLAYED, 40))
     return counters
@@ -22,7 +22,7 @@ def filled_counters() -> Counters:
 
 def test_what_is_told_is_counted() -> None:
     counts = filled_counters().read()
-    assert counts.failures == {"truncated": {"chat": 2, "responses": 1}}
+    assert counts.failures == {"truncated_answer": {"chat": 2, "responses": 1}}
     assert (counts.internal_events["redis_silent"], counts.internal_events["ledger_replayed"]) == (1, 40)
 
 
@@ -55,4 +55,4 @@ def test_what_one_process_counted_another_carries_on() -> None:
     counters = filled_counters()
     counters.add(filled_counters().read())
     assert counters.read() == sum_of([filled_counters().read(), filled_counters().read()])
-    assert counters.read().failures == {"truncated": {"chat": 4, "responses": 2}}
+    assert counters.read().failures == {"truncated_answer": {"chat": 4, "responses": 2}}

@@ -12,15 +12,15 @@ def figures(text: str) -> list[str]:
 
 def test_each_figure_has_its_line() -> None:
     counts = Counts(
-        failures={"truncated": {"chat": 2}, "out_of_quota": {"chat": 1, "responses": 3}},
+        failures={"truncated_answer": {"chat": 2}, "insufficient_quota": {"chat": 1, "responses": 3}},
         internal_events={"redis_lost": 0, "redis_silent": 7},
         gauges=(UP,),
     )
     text = exposition({"": counts})
     assert figures(text) == [
-        'tidegate_failures_total{error="truncated",route="chat"} 2',
-        'tidegate_failures_total{error="out_of_quota",route="chat"} 1',
-        'tidegate_failures_total{error="out_of_quota",route="responses"} 3',
+        'tidegate_failures_total{error="truncated_answer",route="chat"} 2',
+        'tidegate_failures_total{error="insufficient_quota",route="chat"} 1',
+        'tidegate_failures_total{error="insufficient_quota",route="responses"} 3',
         'tidegate_own_part_events_total{event="redis_lost"} 0',
         'tidegate_own_part_events_total{event="redis_silent"} 7',
         "tidegate_redis_up 1",
@@ -30,12 +30,12 @@ def test_each_figure_has_its_line() -> None:
 
 
 def test_workers_have_a_label_and_each_family_is_told_of_once() -> None:
-    one = Counts(failures={"truncated": {"chat": 2}}, internal_events={"redis_lost": 1}, gauges=(UP,))
+    one = Counts(failures={"truncated_answer": {"chat": 2}}, internal_events={"redis_lost": 1}, gauges=(UP,))
     other = Counts(failures={}, internal_events={"redis_lost": 2}, gauges=(UP,))
     shared = Gauge(name="spent", help="All that was.", samples=(Sample(0.5, {"period": "day"}),))
     text = exposition({"0": one, "1": other}, [shared])
     assert figures(text) == [
-        'tidegate_failures_total{error="truncated",route="chat",worker="0"} 2',
+        'tidegate_failures_total{error="truncated_answer",route="chat",worker="0"} 2',
         'tidegate_own_part_events_total{event="redis_lost",worker="0"} 1',
         'tidegate_own_part_events_total{event="redis_lost",worker="1"} 2',
         'tidegate_redis_up{worker="0"} 1',

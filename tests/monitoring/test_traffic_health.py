@@ -30,7 +30,7 @@ async def test_real_calls_tell_and_nothing_is_asked(clock: ManualClock) -> None:
     assert (await health.report(probe)).status == "ok"
     health.record(UpstreamOverloaded())
     report = await health.report(probe)
-    assert (report.status, report.failures, report.calls) == ("degraded", {"overloaded": 1}, 2)
+    assert (report.status, report.failures, report.calls) == ("degraded", {"server_is_overloaded": 1}, 2)
     assert probe.calls == 0
 
 
@@ -56,7 +56,7 @@ async def test_without_traffic_it_is_asked_once_in_a_while(clock: ManualClock) -
     clock.advance(PROBE_SECONDS)
     probe.error = ConnectionFailed()
     report = await health.report(probe)
-    assert (report.status, report.failures, report.probed, probe.calls) == ("down", {"connection": 1}, True, 2)
+    assert (report.status, report.failures, report.probed, probe.calls) == ("down", {"connection_failed": 1}, True, 2)
 
 
 async def test_old_calls_count_no_longer(clock: ManualClock) -> None:

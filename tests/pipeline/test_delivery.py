@@ -161,7 +161,7 @@ async def test_an_answer_that_cannot_take_the_form_is_a_typed_error_and_booked_a
     with pytest.raises(MalformedAnswer):
         await other.body()
     await other.close()
-    assert book.lines == [("malformed", 0), ("malformed", 0)]
+    assert book.lines == [("malformed_answer", 0), ("malformed_answer", 0)]
 
 
 @pytest.mark.parametrize("last", [sse.DONE, b"data:[DONE]\n\n"])

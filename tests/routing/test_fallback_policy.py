@@ -123,10 +123,10 @@ def test_the_first_target_is_asked_with_its_first_credential() -> None:
         ([errors.UpstreamRateLimited(retry_after=0.5)] * 2, "retry"),
         ([errors.UpstreamRateLimited(retry_after=30.0)] * 2, "target azure/main/gpt-4o-eu"),
         ([errors.QueueTimeout()], "credential openai/two/gpt-4o"),
-        ([errors.UpstreamRejected()], "fail rejected"),
-        ([errors.ContextLengthExceeded()], "fail context_length"),
-        ([errors.ContentPolicyViolation()], "fail content_policy"),
-        ([errors.RequestExceedsUpstreamLimit()], "fail request_too_large"),
+        ([errors.UpstreamRejected()], "fail upstream_rejected"),
+        ([errors.ContextLengthExceeded()], "fail context_length_exceeded"),
+        ([errors.ContentPolicyViolation()], "fail content_policy_violation"),
+        ([errors.RequestExceedsUpstreamLimit()], "fail request_exceeds_upstream_limit"),
         ([errors.AnswerTooLarge()], "fail answer_too_large"),
         ([errors.TotalTimeout()], "stale"),
         ([errors.InsufficientQuota()] * 3, "stale"),
@@ -158,7 +158,7 @@ def test_a_target_is_asked_with_the_credentials_that_it_names(named: tuple[str, 
 def test_without_money_for_another_attempt_only_what_is_free_is_left() -> None:
     broke, cut = walk().without_budget(), errors.TruncatedAnswer()
     steps = (broke, broke.without_stale(), broke.without_stale().without_canned())
-    assert [shown(after(step, cut)) for step in steps] == ["stale", "canned", "fail truncated"]
+    assert [shown(after(step, cut)) for step in steps] == ["stale", "canned", "fail truncated_answer"]
 
 
 def test_what_nobody_serves_is_no_outage() -> None:
@@ -196,7 +196,7 @@ def test_at_the_end_stand_the_stale_answer_the_canned_reply_and_the_error(
         (
             AllowedSteps(credentials=False, targets=False, stale=False, canned=False),
             errors.InsufficientQuota(),
-            "fail out_of_quota",
+            "fail insufficient_quota",
         ),
     ],
 )
@@ -326,7 +326,7 @@ def test_where_all_are_busy_the_call_waits_at_the_first_as_long_as_it_may() -> N
     [
         ({A.name: DOWN}, {}, "target_down", 2.0),
         ({}, {"openai/one": INVALID, "openai/two": EMPTY}, "invalid_upstream_key", None),
-        ({}, {"openai/one": credential_state.suspended(NOW), "openai/two": EMPTY}, "out_of_quota", None),
+        ({}, {"openai/one": credential_state.suspended(NOW), "openai/two": EMPTY}, "insufficient_quota", None),
         ({}, {f"openai/{name}": credential_state.suspended(NOW) for name in ("one", "two")}, "target_down", None),
     ],
 )
@@ -347,7 +347,7 @@ def test_of_several_errors_the_caller_is_told_the_most_hopeful() -> None:
     ]
     step = after(start, *failures, at=at)
     assert isinstance(step, Fail)
-    assert (step.error.name, step.error.retry_after) == ("overloaded", 3.0)
+    assert (step.error.name, step.error.retry_after) == ("server_is_overloaded", 3.0)
 
 
 @given(

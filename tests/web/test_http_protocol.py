@@ -153,7 +153,7 @@ async def test_what_is_not_http_is_told_so_in_the_envelope_and_closed(connection
     heard = await connection.read()
     assert heard.startswith(b"HTTP/1.1 400 ")
     assert b'"type":"invalid_request_error"' in heard
-    assert b"x-tidegate-error: not_http" in heard
+    assert b"x-tidegate-error: malformed_http" in heard
 
 
 async def test_the_rest_of_a_body_that_was_answered_may_not_take_forever(connection: Connection) -> None:

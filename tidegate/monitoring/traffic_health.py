@@ -17,13 +17,13 @@ _MAX_CALLS = 1000
 
 _NOT_UPSTREAM_FAILURES = frozenset(
     {
-        "client_gone",
-        "rejected",
+        "client_disconnected",
+        "upstream_rejected",
         "model_not_found",
-        "not_found",
-        "context_length",
-        "content_policy",
-        "request_too_large",
+        "upstream_not_found",
+        "context_length_exceeded",
+        "content_policy_violation",
+        "request_exceeds_upstream_limit",
     }
 )
 """Errors that an upstream in good health gives."""

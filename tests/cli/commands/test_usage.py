@@ -32,7 +32,7 @@ async def booked(postgres: Postgres) -> None:
     calls = [
         entry(1, at=NOW, cost_nanos=210_001, input_tokens=1_234_567),
         entry(2, at=NOW, cost_nanos=0, saved_nanos=5, cache="hit", end_user="[red]\x1b[31mmallory"),
-        entry(3, at=NOW - 90_000, cost_nanos=3_000_000_000, project="other", outcome="timeout", model="gpt-5"),
+        entry(3, at=NOW - 90_000, cost_nanos=3_000_000_000, project="other", outcome="upstream_timeout", model="gpt-5"),
     ]
     await LedgerStore(postgres).write([encode(call) for call in calls])
 

@@ -1,4 +1,4 @@
-"""What ends a background response is an error of the server, and what keeps it from beginning a limit."""
+"""What ends a background response has a name of its own; what prevents its start is a limit."""
 
 from tidegate.core.errors import BackgroundQueueFull, BackgroundTimeout, GatewayRestarted
 
@@ -8,6 +8,6 @@ def test_each_says_which_setting_it_is_about() -> None:
     assert "background.deadline_seconds" in BackgroundTimeout().message
 
 
-def test_openais_codes_are_used() -> None:
-    assert BackgroundTimeout.code == GatewayRestarted.code == "server_error"
+def test_the_codes() -> None:
+    assert (BackgroundTimeout.code, GatewayRestarted.code) == ("background_timeout", "gateway_restarted")
     assert BackgroundQueueFull.code == "rate_limit_exceeded"

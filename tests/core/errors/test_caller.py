@@ -12,20 +12,20 @@ EVERY = [
 
 PASSING = {
     "BackgroundQueueFull",
-    "BudgetHeld",
-    "CallerLimited",
-    "ConversationBusy",
-    "StreamsBusy",
-    "TooManySockets",
+    "BudgetReserved",
+    "CallerRateLimited",
+    "ConversationLocked",
+    "WebSocketQueueFull",
+    "TooManyWebSockets",
 }
 LIMITS = {
     "BackgroundQueueFull": "requests",
-    "StreamsBusy": "requests",
-    "TooManySockets": "server_error",
-    "CallerLimited": "invalid_request_error",
-    "CallTooLarge": "tokens",
+    "WebSocketQueueFull": "requests",
+    "TooManyWebSockets": "server_error",
+    "CallerRateLimited": "invalid_request_error",
+    "RequestExceedsLimit": "tokens",
     "BudgetExceeded": "insufficient_quota",
-    "BudgetHeld": "insufficient_quota",
+    "BudgetReserved": "insufficient_quota",
 }
 
 
@@ -43,8 +43,10 @@ def test_trying_again_helps_only_where_a_limit_passes(kind: type[CallerError]) -
         (errors.RevokedApiKey, "revoked_api_key"),
         (errors.ModelNotAllowed, "model_not_found"),
         (errors.UnknownRoute, "unknown_url"),
-        (errors.EmptyBody, None),
-        (errors.BodyNotJson, None),
+        (errors.EmptyBody, "empty_body"),
+        (errors.BodyNotJson, "body_not_json"),
+        (errors.HistoryTooLarge, "context_length_exceeded"),
+        (errors.AdminKeyRequired, "insufficient_permissions"),
     ],
 )
 def test_the_code_is_the_one_clients_know(kind: type[CallerError], code: str | None) -> None:

@@ -19,7 +19,7 @@ from tidegate.core.errors import (
         (TooManyWebSocketStreams(), "websocket_stream_limit_reached", False),
         (WebSocketExpired(), "websocket_connection_limit_reached", False),
         (WebSocketQueueFull(), "websocket_queue_full", True),
-        (TooManyWebSockets(), "websocket_connections_exhausted", True),
+        (TooManyWebSockets(), "too_many_websockets", True),
     ],
 )
 def test_each_has_its_code(error: TidegateError, code: str, retryable: bool) -> None:

@@ -7,15 +7,15 @@ from tidegate.core.errors import CallerError
 
 
 @pytest.mark.parametrize(
-    ("kind", "said"),
+    ("kind", "message"),
     [
         (errors.NotStreamable, "This response cannot be streamed because it was not created with background=true."),
         (errors.NotCancellable, "Cannot cancel a synchronous response."),
     ],
 )
-def test_the_words_are_openais(kind: type[CallerError], said: str) -> None:
-    assert kind().message == said
-    assert kind.code is None
+def test_the_message_is_openais(kind: type[CallerError], message: str) -> None:
+    assert kind().message == message
+    assert kind.code == kind.name
     assert not kind.retryable
 
 

@@ -12,9 +12,9 @@ EVERY = [
     if isinstance(kind := getattr(errors, name), type) and issubclass(kind, UpstreamError)
 ]
 PASSING = {
-    "RateLimited", "SlowDown", "Overloaded", "ServerFailure", "HtmlFromProxy", "UpstreamTimeout", "ConnectTimeout",
-    "FirstByteTimeout", "StreamIdle", "TotalTimeout", "ConnectionFailed", "TruncatedStream", "MalformedAnswer",
-    "ErrorInStream", "FlightLost", "UpstreamBusy", "QueueFull", "QueueTimeout", "TargetDown",
+    "UpstreamRateLimited", "SlowDown", "UpstreamOverloaded", "UpstreamServerError", "HtmlFromProxy", "UpstreamTimeout",
+    "ConnectTimeout", "FirstByteTimeout", "IdleTimeout", "TotalTimeout", "ConnectionFailed", "TruncatedAnswer",
+    "MalformedAnswer", "ErrorInStream", "FlightLost", "UpstreamBusy", "QueueFull", "QueueTimeout", "TargetDown",
 }  # fmt: skip
 
 

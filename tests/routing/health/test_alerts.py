@@ -48,6 +48,10 @@ def test_the_line_says_what_happened_and_what_to_do() -> None:
     with capture_logs() as logs:
         write_alert(of_credential(EMPTY), "")
     (line,) = logs
-    assert (line["credential"], line["standing"], line["error"]) == ("openai/main", "out_of_quota", "out_of_quota")
+    assert (line["credential"], line["standing"], line["error"]) == (
+        "openai/main",
+        "out_of_quota",
+        "insufficient_quota",
+    )
     assert line["detail"] == "No credit."
     assert "add credit" in line["remedy"]

@@ -120,7 +120,7 @@ async def test_those_who_listen_hear_of_it(replicas: tuple[HealthRegistry, Healt
     other.remove_listener(hear)
     fail(one, errors.InvalidUpstreamKey())
     await wait_until(lambda: other.snapshot.credential(HERE, KEY).status is CredentialStatus.INVALID)
-    assert sorted(heard) == [("connection", True), ("out_of_quota", False)]
+    assert sorted(heard) == [("connection_failed", True), ("insufficient_quota", False)]
 
 
 async def test_a_claim_is_one_calls_at_a_time(replicas: tuple[HealthRegistry, HealthRegistry, ManualClock]) -> None:

@@ -46,7 +46,7 @@ async def test_what_is_not_well_says_since_when_and_why(
         shown = await report.read()
         assert report.read_local(board) == shown
     assert shown.credentials[0] == HealthEntry(
-        name="openai/main", state="out_of_quota", since=clock.now(), error="out_of_quota", message="No credit."
+        name="openai/main", state="out_of_quota", since=clock.now(), error="insufficient_quota", message="No credit."
     )
     assert [(one.name, one.state, one.error) for one in shown.targets if one.error] == [
         ("openai/unlisted", "open", "server_error")
@@ -66,7 +66,7 @@ async def test_a_rate_limit_is_told_until_it_is_over(
                     name="openai/main",
                     state="limited",
                     until=clock.now() + 30,
-                    error="rate_limited",
+                    error="upstream_rate_limited",
                     message="The upstream takes no more calls for m and 1 more for now.",
                 ),
                 HealthEntry(name="openai/spare", state="healthy"),

@@ -78,7 +78,7 @@ async def test_only_admin_keys_get_in(office: ApiClient) -> None:
         "/export",
     ):
         refused = await office.send("GET", path, key=ordinary)
-        assert (refused.status, refused.headers["x-tidegate-error"]) == (403, "not_admin")
+        assert (refused.status, refused.headers["x-tidegate-error"]) == (403, "admin_key_required")
         assert (await office.send("GET", path, key=UNKNOWN_KEY)).status == 401
     refused = await office.send("POST", "/keys", b"{", key=ordinary)
     assert refused.status == 403, "who may not ask is not told what is wrong with the question"

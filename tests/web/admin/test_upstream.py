@@ -26,5 +26,5 @@ async def test_a_credential_is_shown_taken_out_and_taken_back(office: ApiClient)
 @pytest.mark.parametrize("act", ["suspend", "resume"])
 async def test_one_that_is_not_there_is_named(office: ApiClient, act: str) -> None:
     answer = await office.send("POST", f"/upstream/credentials/openai/other/{act}")
-    assert (answer.status, answer.headers["x-tidegate-error"]) == (404, "no_such_credential")
+    assert (answer.status, answer.headers["x-tidegate-error"]) == (404, "credential_not_found")
     assert "openai/default" in answer.error["message"]

@@ -1,38 +1,35 @@
-"""What is refused where the gateway is administered, and to those who administer it."""
+"""Errors of the admin API, and of using the wrong kind of key for it."""
 
 from tidegate.core.errors.caller import CallerError
 
 
 class AdminKeyRequired(CallerError):
-    """This API key may not administer the gateway. Use one made by `tidegate keys create --admin`."""
+    """This route needs an admin key; nothing was done. Use a key made by `tidegate keys create --admin`."""
 
-    name = "not_admin"
+    name = "admin_key_required"
     code = "insufficient_permissions"
 
 
 class AdminKeyNotAllowed(CallerError):
-    """This is an admin key: it administers the gateway and asks no model anything. Use a key made without `--admin`."""
+    """An admin key cannot call models or read stored data; nothing was done. Use a key made without `--admin`."""
 
-    name = "admin_key"
+    name = "admin_key_not_allowed"
     code = "insufficient_permissions"
 
 
 class ApiKeyNotFound(CallerError):
-    """There is no such key. `tidegate keys list` and `GET /admin/v1/keys` show those there are."""
+    """No API key has this id; nothing was changed. `tidegate keys list` and `GET /admin/v1/keys` list the keys."""
 
-    name = "no_such_key"
-    code = "not_found"
+    name = "api_key_not_found"
 
 
 class CredentialNotFound(CallerError):
-    """There is no such credential. `tidegate upstream show` and `GET /admin/v1/upstream` show those there are."""
+    """No credential has this name; nothing was changed. `tidegate upstream show` lists the credentials."""
 
-    name = "no_such_credential"
-    code = "not_found"
+    name = "credential_not_found"
 
 
 class ProjectNotFound(CallerError):
-    """There is no such project. A project begins with its first key: `tidegate keys create --project NAME`."""
+    """No project has this name; nothing was changed. Create it with its first key: `tidegate keys create`."""
 
-    name = "no_such_project"
-    code = "not_found"
+    name = "project_not_found"

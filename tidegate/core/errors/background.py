@@ -1,28 +1,26 @@
-"""What ends a background response, or keeps it from beginning."""
+"""Errors that end a background response, or prevent its start."""
 
 from tidegate.core.errors.base import TidegateError
 from tidegate.core.errors.caller import CallerError
 
 
 class BackgroundQueueFull(CallerError):
-    """The project has as many background responses under way as it may (`background.max_open`)."""
+    """The project has the maximum of open background responses (`background.max_open`), so none was created. Retry."""
 
-    name = "background_full"
-    type = "requests"
+    name = "background_queue_full"
     code = "rate_limit_exceeded"
+    type = "requests"
     retryable = True
 
 
 class BackgroundTimeout(TidegateError):
-    """The response was not finished within the time that a background response has (`background.deadline_seconds`)."""
+    """The background response did not finish within `background.deadline_seconds` and was stopped."""
 
     name = "background_timeout"
-    code = "server_error"
 
 
 class GatewayRestarted(TidegateError):
-    """The gateway restarted while it worked on this response, after part of it had been read. Ask again."""
+    """The gateway restarted after the client had read part of this response, so it was not finished. Ask again."""
 
     name = "gateway_restarted"
-    code = "server_error"
     retryable = True

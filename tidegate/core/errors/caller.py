@@ -1,4 +1,4 @@
-"""What the caller did wrong, or did: nothing here was sent upstream."""
+"""Errors that the caller causes: the request was not sent upstream."""
 
 from typing import ClassVar
 
@@ -6,138 +6,121 @@ from tidegate.core.errors.base import TidegateError, UpstreamErrorDetail
 
 
 class CallerError(TidegateError):
-    """The request cannot be served as it was sent."""
+    """The request is not valid and was not sent upstream."""
 
-    name = "bad_request"
+    name = "invalid_request"
     type = "invalid_request_error"
     code: ClassVar[str | None] = "invalid_request"
 
 
 class MalformedHttp(CallerError):
-    """What came over this connection is not HTTP as this gateway reads it."""
+    """The connection sent data that is not valid HTTP, so it was closed. Use an HTTP/1.1 client."""
 
-    name = "not_http"
-    code = None
+    name = "malformed_http"
 
 
 class HeadersTooLarge(CallerError):
-    """The request's headers and address are larger than this gateway reads (64 kB)."""
+    """The request's address and headers are larger than 64 kB, so the request was not read. Send fewer headers."""
 
-    name = "head_too_large"
-    code = "request_header_fields_too_large"
+    name = "headers_too_large"
 
 
 class EmptyBody(CallerError):
     """The request has no body. Send a JSON object with at least a `model`."""
 
     name = "empty_body"
-    code = None
 
 
 class BodyNotJson(CallerError):
     """We could not parse the JSON body of your request. The OpenAI API expects a JSON payload."""
 
     name = "body_not_json"
-    code = None
 
 
 class BodyNotAnObject(CallerError):
     """The request's body is JSON, but not an object. Send `{"model": …}`."""
 
     name = "body_not_an_object"
-    code = None
 
 
 class BodyTooLarge(CallerError):
-    """The request's body is larger than this gateway accepts (`server.max_body_bytes`)."""
+    """The request's body is larger than `server.max_body_bytes` and was not read. Send a smaller one."""
 
     name = "body_too_large"
-    code = "request_too_large"
 
 
 class BodyTimeout(CallerError):
-    """The request's body did not arrive in time (`server.body_seconds`)."""
+    """The request's body did not arrive within `server.body_seconds`, so the request was dropped. Send it again."""
 
-    name = "slow_body"
-    code = "request_timeout"
+    name = "body_timeout"
 
 
 class InvalidParameter(CallerError):
-    """A parameter of the request has a value that cannot be used."""
+    """A parameter of the request has a value that is not valid. Correct the parameter that `param` names."""
 
-    name = "invalid_parameter"
-    code = "invalid_value"
+    name = "invalid_value"
 
 
 class ModelNotAllowed(CallerError):
     """The model does not exist or you do not have access to it."""
 
-    name = "unknown_model"
+    name = "model_not_allowed"
     code = "model_not_found"
 
 
 class UnknownRoute(CallerError):
-    """This gateway has no such route."""
+    """This gateway has no such route. Check the address; the API's routes begin with `/v1`."""
 
-    name = "unknown_route"
-    code = "unknown_url"
+    name = "unknown_url"
 
 
 class MethodNotAllowed(CallerError):
-    """This route does not take that HTTP method."""
+    """This route does not accept the request's HTTP method. The `allow` header lists those that it accepts."""
 
-    name = "wrong_method"
-    code = "method_not_allowed"
+    name = "method_not_allowed"
 
 
 class MissingApiKey(CallerError):
     """You didn't provide an API key. Send it as `Authorization: Bearer sk-tg-…`; `tidegate keys create` makes one."""
 
-    name = "missing_key"
-    code = "missing_api_key"
+    name = "missing_api_key"
 
 
 class InvalidApiKey(CallerError):
     """This gateway does not know the API key you sent. Check it, or make one with `tidegate keys create`."""
 
-    name = "invalid_key"
-    code = "invalid_api_key"
+    name = "invalid_api_key"
 
 
 class ExpiredApiKey(InvalidApiKey):
     """The API key you sent has expired. Make a new one with `tidegate keys create`."""
 
-    name = "expired_key"
-    code = "expired_api_key"
+    name = "expired_api_key"
 
 
 class RevokedApiKey(InvalidApiKey):
     """The API key you sent has been revoked. Make a new one with `tidegate keys create`."""
 
-    name = "revoked_key"
-    code = "revoked_api_key"
+    name = "revoked_api_key"
 
 
 class NotCached(CallerError):
-    """You asked for a stored answer only (`Cache-Control: only-if-cached`) and there is none."""
+    """No stored answer matches, and `Cache-Control: only-if-cached` forbids a call. Remove that header to make one."""
 
     name = "not_cached"
-    code = "not_cached"
 
 
 class ClientDisconnected(CallerError):
-    """The client hung up before its answer was complete."""
+    """The client closed the connection before its answer was complete."""
 
-    name = "client_gone"
+    name = "client_disconnected"
     may_be_charged = True
-    code = "client_closed_request"
 
 
 class CallerRateLimited(CallerError):
-    """A limit of this key, its project or its end user is reached; the call may succeed after the stated wait."""
+    """A limit of this key, its project or its end user is reached. Retry after the time in `retry-after`."""
 
-    name = "limit_reached"
-    code = "rate_limit_exceeded"
+    name = "rate_limit_exceeded"
     retryable = True
 
     def __init__(
@@ -149,18 +132,18 @@ class CallerRateLimited(CallerError):
         retry_after: float | None = None,
         upstream_detail: UpstreamErrorDetail | None = None,
     ) -> None:
-        """`kind` is what is limited, `requests` or `tokens`; `retry_after` is in seconds; `limit` 0 is not told."""
+        """`kind` is `requests` or `tokens`; `limit` is the limit, 0 to leave it out; `retry_after` is in seconds."""
         super().__init__(message, retry_after=retry_after, upstream_detail=upstream_detail)
         self.kind = kind
         self.limit = limit
 
 
 class RequestExceedsLimit(CallerError):
-    """The call alone is larger than its whole limit of tokens a minute; it can never succeed as it is."""
+    """The request alone exceeds the limit of tokens per minute, so it was not sent. Send a smaller request."""
 
-    name = "call_too_large"
-    type = "tokens"
+    name = "request_exceeds_limit"
     code = "rate_limit_exceeded"
+    type = "tokens"
 
     def __init__(
         self,
@@ -176,17 +159,15 @@ class RequestExceedsLimit(CallerError):
 
 
 class BudgetExceeded(CallerError):
-    """The budget leaves no room for this call until it is renewed."""
+    """The remaining budget is too small for this request, so it was not sent. Wait for the budget's renewal."""
 
     name = "budget_exceeded"
     type = "insufficient_quota"
-    code = "budget_exceeded"
 
 
 class BudgetReserved(CallerError):
-    """What calls under way may still cost leaves no room for this one; most of it comes back when they end."""
+    """The remaining budget is reserved by requests in progress, so this one was not sent. Retry when they finish."""
 
-    name = "budget_held"
+    name = "budget_reserved"
     type = "insufficient_quota"
-    code = "budget_held"
     retryable = True

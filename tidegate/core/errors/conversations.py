@@ -1,84 +1,78 @@
-"""What was asked of the stored conversations and cannot be."""
+"""Errors of stored responses, completions and conversations."""
 
 from tidegate.core.errors.caller import CallerError
 from tidegate.core.errors.stores import StoreError
 
 
 class ObjectNotFound(CallerError):
-    """There is nothing stored under that id in this project."""
+    """Nothing is stored under that id in this project."""
 
-    name = "not_stored"
-    code = None
+    name = "object_not_found"
 
 
 class ResponseNotFound(ObjectNotFound):
-    """There is no response with that id in this project, or it was deleted."""
+    """This project has no response with that id, or the response was deleted or has expired."""
 
     name = "response_not_found"
 
 
 class CompletionNotFound(ObjectNotFound):
-    """There is no stored completion with that id in this project; only calls with `store: true` are kept."""
+    """This project has no stored completion with that id; only calls with `store: true` are stored."""
 
     name = "completion_not_found"
 
 
 class ConversationNotFound(ObjectNotFound):
-    """There is no conversation with that id in this project, or it was deleted."""
+    """This project has no conversation with that id, or the conversation was deleted or has expired."""
 
     name = "conversation_not_found"
 
 
 class ItemNotFound(ObjectNotFound):
-    """There is no item with that id in this conversation, or it was deleted."""
+    """This conversation has no item with that id, or the item was deleted."""
 
     name = "item_not_found"
 
 
 class PreviousResponseNotFound(CallerError):
-    """There is no response to go on from: the previous one is not known in this project, or it was deleted."""
+    """This project has no complete response with the id in `previous_response_id`, so the request was not sent."""
 
     name = "previous_response_not_found"
-    code = "previous_response_not_found"
 
 
 class ConversationLocked(CallerError):
-    """Somebody else added to this conversation meanwhile, or a response is being made in it. Try again."""
+    """Another request is changing this conversation, so this one was not carried out. Retry when it has ended."""
 
-    name = "conversation_busy"
-    code = "conversation_locked"
+    name = "conversation_locked"
     retryable = True
 
 
 class TooManyItems(CallerError):
-    """A conversation takes at most 20 items at once. Add the rest with further requests."""
+    """A request may add at most 20 items to a conversation; none was added. Send them in several requests."""
 
-    name = "too_many_items"
-    code = "array_above_max_length"
+    name = "array_above_max_length"
 
 
 class ItemTooLarge(CallerError):
-    """An item has at most 32 MB. Make its image or file smaller, or keep the file elsewhere and send its URL."""
+    """An item is larger than 32 MB and was not stored. Make its image or file smaller, or send its URL."""
 
     name = "item_too_large"
-    code = "item_too_large"
 
 
 class HistoryTooLarge(CallerError):
-    """What was said before is larger than 64 MB; no model reads as much. Begin a new conversation."""
+    """The conversation's history is larger than 64 MB, so the request was not sent. Begin a new conversation."""
 
     name = "history_too_large"
     code = "context_length_exceeded"
 
 
 class NotStorable(CallerError):
-    """The request has something in it that PostgreSQL cannot hold, as a number of more than 100,000 digits."""
+    """PostgreSQL cannot store a value of the request, so nothing was stored. Change the value, or do not store it."""
 
     name = "not_storable"
-    code = "not_storable"
 
 
 class PartitionMissing(StoreError):
-    """There is no partition for the day on which these rows expire; the log says why it could not be made."""
+    """The database has no partition for the day on which these rows expire; nothing was stored. See the log."""
 
     name = "partition_missing"

@@ -1,13 +1,14 @@
-"""What is wrong with one parameter, in OpenAI's words: clients read the code, people the sentence."""
+"""Errors of one parameter, in OpenAI's words: programs read the code, people the message."""
 
 from typing import Any
 
 from tidegate.core.errors.caller import InvalidParameter
 
-_LONGEST_SHOWN = 64
-_KINDS: tuple[tuple[type, str], ...] = (
+_MAX_SHOWN = 64
+"""Characters of a value that a message shows."""
+_TYPE_NAMES: tuple[tuple[type, str], ...] = (
     (type(None), "null"),
-    (bool, "a boolean"),  # before the integers, which it belongs to
+    (bool, "a boolean"),  # before the integers, of which it is a subclass
     (int, "an integer"),
     (float, "a decimal"),
     (str, "a string"),
@@ -16,116 +17,108 @@ _KINDS: tuple[tuple[type, str], ...] = (
 
 
 class MissingParameter(InvalidParameter):
-    """A parameter without which the request cannot be served is missing."""
+    """A required parameter is missing. Add the parameter that `param` names."""
 
-    name = "missing_parameter"
-    code = "missing_required_parameter"
+    name = "missing_required_parameter"
 
     @classmethod
     def of(cls, param: str) -> "MissingParameter":
-        """That `param` is not there."""
+        """Return the error of the missing `param`."""
         return cls(f"Missing required parameter: '{param}'.", param=param)
 
 
 class WrongType(InvalidParameter):
-    """A parameter of the request has a value of another type than it takes."""
+    """A parameter has a value of the wrong type. Send the type that it accepts."""
 
-    name = "wrong_type"
-    code = "invalid_type"
+    name = "invalid_type"
 
     @classmethod
     def of(cls, param: str, expected: str, value: Any) -> "WrongType":
-        """That `param` is not `expected` ("a string")."""
-        said = f"Invalid type for '{param}': expected {expected}, but got {_kind_of(value)} instead."
-        return cls(said, param=param)
+        """Return the error of a `value` that is not `expected` ("a string")."""
+        message = f"Invalid type for '{param}': expected {expected}, but got {_type_name(value)} instead."
+        return cls(message, param=param)
 
 
 class InvalidId(InvalidParameter):
-    """An id has not the form that ids of its kind have."""
+    """An id does not have the form of the ids of its kind. Check the id that `param` names."""
 
-    name = "invalid_id"
-    code = "invalid_id_prefix"
+    name = "invalid_id_prefix"
 
     @classmethod
     def of(cls, param: str, value: str, prefix: str) -> "InvalidId":
-        """That `given` does not begin as an id of its kind."""
-        said = f"Invalid '{param}': '{_shown(value)}'. Expected an ID that begins with '{prefix}'."
-        return cls(said, param=param)
+        """Return the error of an id without its `prefix`."""
+        message = f"Invalid '{param}': '{_shortened(value)}'. Expected an ID that begins with '{prefix}'."
+        return cls(message, param=param)
 
 
 class BelowMinimum(InvalidParameter):
-    """A number is smaller than it may be."""
+    """A number is below its minimum. Send a larger number."""
 
-    name = "below_minimum"
-    code = "integer_below_min_value"
+    name = "integer_below_min_value"
 
     @classmethod
     def of(cls, param: str, value: int, minimum: int) -> "BelowMinimum":
-        """That `given` is less than `least`."""
-        said = f"integer below minimum value. Expected a value >= {minimum}, but got {value} instead."
-        return cls(f"Invalid '{param}': {said}", param=param)
+        """Return the error of a `value` below `minimum`."""
+        reason = f"integer below minimum value. Expected a value >= {minimum}, but got {value} instead."
+        return cls(f"Invalid '{param}': {reason}", param=param)
 
 
 class AboveMaximum(InvalidParameter):
-    """A number is larger than it may be."""
+    """A number is above its maximum. Send a smaller number."""
 
-    name = "above_maximum"
-    code = "integer_above_max_value"
+    name = "integer_above_max_value"
 
     @classmethod
     def of(cls, param: str, value: int, maximum: int) -> "AboveMaximum":
-        """That `given` is more than `most`."""
-        said = f"integer above maximum value. Expected a value <= {maximum}, but got {value} instead."
-        return cls(f"Invalid '{param}': {said}", param=param)
+        """Return the error of a `value` above `maximum`."""
+        reason = f"integer above maximum value. Expected a value <= {maximum}, but got {value} instead."
+        return cls(f"Invalid '{param}': {reason}", param=param)
 
 
 class TooManyProperties(InvalidParameter):
-    """An object has more keys than it may."""
+    """An object has too many properties. Send fewer properties."""
 
-    name = "too_many_pairs"
-    code = "object_above_max_properties"
+    name = "object_above_max_properties"
 
     @classmethod
     def of(cls, param: str, count: int, maximum: int) -> "TooManyProperties":
-        """That `given` pairs are more than `most`."""
-        said = (
+        """Return the error of `count` properties where `maximum` are allowed."""
+        reason = (
             f"Expected an object with at most {maximum} properties, but got an object with {count} properties instead."
         )
-        return cls(f"Invalid '{param}': too many properties. {said}", param=param)
+        return cls(f"Invalid '{param}': too many properties. {reason}", param=param)
 
 
 class StringTooLong(InvalidParameter):
-    """A text is longer than it may be."""
+    """A text is too long. Send a shorter text."""
 
-    name = "text_too_long"
-    code = "string_above_max_length"
+    name = "string_above_max_length"
 
     @classmethod
     def of(cls, param: str, value: str, maximum: int) -> "StringTooLong":
-        """That `given` has more than `most` characters."""
+        """Return the error of a `value` with more than `maximum` characters."""
         return cls(f"Invalid '{param}': string too long. {_too_long(value, maximum)}", param=param)
 
 
 class PropertyNameTooLong(InvalidParameter):
-    """A key of an object is longer than it may be."""
+    """The name of a property is too long. Use a shorter name."""
 
-    name = "key_too_long"
-    code = "property_name_above_max_length"
+    name = "property_name_above_max_length"
 
     @classmethod
     def of(cls, param: str, value: str, maximum: int) -> "PropertyNameTooLong":
-        """That the key `given` of `param` has more than `most` characters."""
-        said = f"Invalid property name in '{param}': '{_shown(value)}' is too long. {_too_long(value, maximum)}"
-        return cls(said, param=param)
+        """Return the error of a property of `param` whose name `value` has more than `maximum` characters."""
+        message = f"Invalid property name in '{param}': '{_shortened(value)}' is too long. {_too_long(value, maximum)}"
+        return cls(message, param=param)
 
 
-def _too_long(given: str, most: int) -> str:
-    return f"Expected a string with maximum length {most}, but got a string with length {len(given)} instead."
+def _too_long(value: str, maximum: int) -> str:
+    return f"Expected a string with maximum length {maximum}, but got a string with length {len(value)} instead."
 
 
-def _shown(given: str) -> str:
-    return given[:_LONGEST_SHOWN].encode("ascii", "replace").decode()
+def _shortened(value: str) -> str:
+    return value[:_MAX_SHOWN].encode("ascii", "replace").decode()
 
 
-def _kind_of(value: Any) -> str:
-    return next((said for kind, said in _KINDS if isinstance(value, kind)), "an object")
+def _type_name(value: Any) -> str:
+    return next((name for kind, name in _TYPE_NAMES if isinstance(value, kind)), "an object")

@@ -1,31 +1,27 @@
-"""What is refused on stateful calls and routes, whatever is kept."""
+"""Errors of stateful calls and routes."""
 
 from tidegate.core.errors.caller import CallerError
 
 
 class MutuallyExclusive(CallerError):
-    """Two parameters of the request exclude each other."""
+    """Two parameters of the request exclude each other. Send only one of them."""
 
-    name = "mutually_exclusive"
-    code = "mutually_exclusive_parameters"
+    name = "mutually_exclusive_parameters"
 
 
 class UnsupportedParameter(CallerError):
-    """A parameter cannot be used together with another of the request."""
+    """A parameter cannot be used together with another of the request. Leave one of them out."""
 
     name = "unsupported_parameter"
-    code = "unsupported_parameter"
 
 
 class NotStreamable(CallerError):
     """This response cannot be streamed because it was not created with background=true."""
 
-    name = "not_streamable"
-    code = None
+    name = "response_not_streamable"
 
 
 class NotCancellable(CallerError):
     """Cannot cancel a synchronous response."""
 
-    name = "not_cancellable"
-    code = None
+    name = "response_not_cancellable"

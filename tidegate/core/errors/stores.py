@@ -1,39 +1,34 @@
-"""What our own parts did wrong."""
+"""Errors of the gateway's own stores and resources."""
 
 from tidegate.core.errors.base import TidegateError
 
 
 class StoreError(TidegateError):
-    """A store this gateway depends on did not answer."""
+    """A store that the gateway depends on did not answer. Retry."""
 
-    name = "store"
-    code = "store_unavailable"
+    name = "store_unavailable"
     retryable = True
 
 
 class RedisUnavailable(StoreError):
-    """Redis did not answer in time. Calls go on without cache; look at `TIDEGATE_REDIS_URL` and the server."""
+    """Redis did not answer in time, and this request needs it. Operators: check `TIDEGATE_REDIS_URL` and the server."""
 
     name = "redis_unavailable"
-    code = "redis_unavailable"
 
 
 class PostgresUnavailable(StoreError):
-    """PostgreSQL did not answer in time. Look at `TIDEGATE_DATABASE_URL` and the server."""
+    """PostgreSQL did not answer in time. Operators: check `TIDEGATE_DATABASE_URL` and the server."""
 
     name = "postgres_unavailable"
-    code = "postgres_unavailable"
 
 
 class LedgerUnavailable(StoreError):
-    """Neither Redis nor this gateway's disk (`metering.spool_dir`) takes a call's line in the ledger: none is made."""
+    """The request was not sent: its ledger entry could be written neither to Redis nor to `metering.spool_dir`."""
 
-    name = "ledger_full"
-    code = "ledger_unavailable"
+    name = "ledger_unavailable"
 
 
 class OutOfFileDescriptors(StoreError):
-    """This gateway has no file descriptor left for another connection. Raise its limit, `ulimit -n`."""
+    """The gateway has no file descriptor for another connection, so the request was not sent. Raise `ulimit -n`."""
 
-    name = "no_descriptors"
-    code = "no_descriptors"
+    name = "out_of_file_descriptors"

@@ -1,7 +1,7 @@
-"""What the upstream, or the way to it, did wrong: the taxonomy.
+"""Errors of the upstream, or of the network between it and the gateway.
 
-One class for each row of "Errors" in OpenAI's API reference and of what proxies in between add.
-They are made at one edge, `tidegate.providers.errors` and `tidegate.providers.transport`.
+One class for each row of "Errors" in OpenAI's API reference, and for what proxies in between add.
+Two modules raise them: `tidegate.providers.errors` and `tidegate.providers.transport`.
 """
 
 from typing import ClassVar
@@ -10,32 +10,33 @@ from tidegate.core.errors.base import TidegateError, UpstreamErrorDetail
 
 
 class UpstreamError(TidegateError):
-    """The upstream did not answer the call."""
+    """The upstream did not answer the request."""
 
-    name = "upstream"
+    name = "upstream_error"
     code: ClassVar[str | None] = "upstream_error"
 
 
 class UpstreamRejected(UpstreamError):
-    """The upstream refused the request as it was sent."""
+    """The upstream rejected the request as it was sent. Its message says why."""
 
-    name = "rejected"
+    name = "upstream_rejected"
     type = "invalid_request_error"
     code: ClassVar[str | None] = None
-    """None of our own: clients branch on the upstream's, also where it gives none."""
+    """None of our own: clients branch on the upstream's code, and on its absence."""
 
 
 class UnsupportedByTarget(UpstreamRejected):
-    """The target that should answer does not take a parameter of the request, and a rule forbids to leave it out."""
+    """The target does not support a parameter of the request, so it was not sent. Remove it, or use another model."""
 
-    name = "parameter_not_taken"
+    name = "unsupported_by_target"
     code = "unsupported_parameter"
 
 
 class NotTranslatable(UnsupportedByTarget):
-    """The target that should answer only speaks chat completions, which cannot say what the request says."""
+    """The target supports only chat completions, which cannot express this request; it was not sent."""
 
     name = "not_translatable"
+    code = "unsupported_parameter"
 
 
 class InvalidUpstreamKey(UpstreamError):
@@ -50,61 +51,54 @@ class NoUpstreamKey(UpstreamError):
     """This gateway has no upstream API key. Its operator must set OPENAI_API_KEY or `upstream.api_key`."""
 
     name = "no_upstream_key"
-    code = "no_upstream_key"
 
 
 class OrganizationMismatch(UpstreamError):
-    """The OpenAI-Organization header does not match this gateway's upstream key."""
+    """The OpenAI-Organization header does not match this gateway's upstream key. Leave the header out."""
 
-    name = "organization_mismatch"
+    name = "mismatched_organization"
     type = "invalid_request_error"
-    code = "mismatched_organization"
 
 
 class UpstreamForbidden(UpstreamError):
-    """The upstream forbids the call: its key's permissions, an address not allowed, or an unsupported country."""
+    """The upstream forbids the request: its key's permissions, the gateway's address, or an unsupported country."""
 
-    name = "forbidden"
+    name = "upstream_forbidden"
     type = "invalid_request_error"
-    code = "forbidden"
 
 
 class ModelNotFound(UpstreamError):
-    """The upstream does not know the model, or this gateway's key may not use it."""
+    """The upstream does not know the model, or this gateway's key may not use it. Use another model."""
 
     name = "model_not_found"
     type = "invalid_request_error"
-    code = "model_not_found"
 
 
 class UpstreamNotFound(UpstreamError):
-    """The upstream does not know what the request refers to."""
+    """The upstream does not know an object that the request refers to. Check the ids in the request."""
 
-    name = "not_found"
+    name = "upstream_not_found"
     type = "invalid_request_error"
-    code = "not_found"
 
 
 class ContextLengthExceeded(UpstreamError):
     """The request is longer than the model's context window. Send less, or use a larger model."""
 
-    name = "context_length"
+    name = "context_length_exceeded"
     type = "invalid_request_error"
-    code = "context_length_exceeded"
 
 
 class ContentPolicyViolation(UpstreamError):
-    """The upstream's content policy refused the request."""
+    """The upstream's content policy refused the request. Change its content."""
 
-    name = "content_policy"
+    name = "content_policy_violation"
     type = "invalid_request_error"
-    code = "content_policy_violation"
 
 
 class UpstreamRateLimited(UpstreamError):
-    """The upstream's rate limit is reached; the call may succeed after the stated wait."""
+    """The upstream's rate limit is reached. Retry after the time in `retry-after`."""
 
-    name = "rate_limited"
+    name = "upstream_rate_limited"
     type = "requests"
     code = "rate_limit_exceeded"
     retryable = True
@@ -123,74 +117,68 @@ class UpstreamRateLimited(UpstreamError):
 
 
 class RequestExceedsUpstreamLimit(UpstreamError):
-    """The request alone is larger than the whole token limit; it can never succeed as it is."""
+    """The request alone exceeds the upstream's limit of tokens per minute. Send a smaller request."""
 
-    name = "request_too_large"
+    name = "request_exceeds_upstream_limit"
     type = "tokens"
     code = "rate_limit_exceeded"
 
 
 class InsufficientQuota(UpstreamError):
-    """The upstream account has no credit left or reached its spending limit; waiting does not help."""
+    """The upstream account has no credit or has reached its spending limit. Retrying does not help; add credit."""
 
-    name = "out_of_quota"
+    name = "insufficient_quota"
     type = "insufficient_quota"
-    code = "insufficient_quota"
 
 
 class SlowDown(UpstreamError):
-    """The upstream asks for a slower ramp-up of traffic."""
+    """The upstream rejected the request because traffic grew too fast. Retry more slowly."""
 
     name = "slow_down"
     type = "rate_limit_error"
-    code = "slow_down"
     retryable = True
 
 
 class UpstreamOverloaded(UpstreamError):
-    """The upstream is overloaded."""
+    """The upstream is overloaded and did not answer the request. Retry."""
 
-    name = "overloaded"
+    name = "server_is_overloaded"
     type = "service_unavailable_error"
-    code = "server_is_overloaded"
     retryable = True
 
 
 class UpstreamServerError(UpstreamError):
-    """The upstream failed while processing the request."""
+    """The upstream failed while it processed the request. Retry."""
 
     name = "server_error"
-    code = "server_error"
     retryable = True
 
 
 class HtmlFromProxy(UpstreamError):
-    """Something between this gateway and the upstream answered in its place, with a page instead of JSON."""
+    """A proxy between this gateway and the upstream answered with a web page instead of JSON. Retry."""
 
     name = "html_from_proxy"
-    code = "bad_gateway"
     retryable = True
 
 
 class UpstreamTimeout(UpstreamError):
-    """The upstream did not answer in time."""
+    """The upstream did not answer in time. Retry."""
 
-    name = "timeout"
-    code = "upstream_timeout"
+    name = "upstream_timeout"
     retryable = True
     setting: ClassVar[str] = ""
-    """The configuration key that sets this clock."""
+    """The configuration key that sets this timeout."""
 
 
 class ConnectTimeout(UpstreamTimeout):
-    """No connection to the upstream could be made in time."""
+    """No connection to the upstream was made within the timeout, so the request was not sent. Retry."""
 
     name = "connect_timeout"
     setting = "upstream.connect_seconds"
 
 
 class FirstByteTimeout(UpstreamTimeout):
-    """The upstream accepted the call but sent no first byte in time."""
+    """The upstream accepted the request but sent no first byte within the timeout. Retry."""
 
     name = "first_byte_timeout"
     may_be_charged = True
@@ -198,15 +186,15 @@ class FirstByteTimeout(UpstreamTimeout):
 
 
 class IdleTimeout(UpstreamTimeout):
-    """The upstream's answer fell silent half-way."""
+    """The upstream stopped sending before its answer was complete. Retry."""
 
-    name = "stream_idle"
+    name = "idle_timeout"
     may_be_charged = True
     setting = "upstream.idle_seconds"
 
 
 class TotalTimeout(UpstreamTimeout):
-    """The upstream's answer took longer than a whole call may."""
+    """The upstream's answer took longer than a whole call may take. Retry, or ask for a shorter answer."""
 
     name = "total_timeout"
     may_be_charged = True
@@ -214,81 +202,76 @@ class TotalTimeout(UpstreamTimeout):
 
 
 class ConnectionFailed(UpstreamError):
-    """No connection to the upstream could be made, or it broke before an answer."""
+    """No connection to the upstream could be made, or it was lost before an answer arrived. Retry."""
 
-    name = "connection"
-    code = "upstream_unreachable"
+    name = "connection_failed"
     retryable = True
 
 
 class TruncatedAnswer(UpstreamError):
-    """The upstream's answer ended before it was complete."""
+    """The upstream's answer ended before it was complete. Retry."""
 
-    name = "truncated"
+    name = "truncated_answer"
     may_be_charged = True
-    code = "upstream_truncated"
     retryable = True
 
 
 class MalformedAnswer(UpstreamError):
-    """The upstream's answer is not what its protocol says: broken JSON, or no answer at all."""
+    """The upstream's answer violates its protocol: broken JSON, or no answer in it. Retry."""
 
-    name = "malformed"
+    name = "malformed_answer"
     may_be_charged = True
-    code = "upstream_malformed"
     retryable = True
 
 
 class ErrorInStream(UpstreamError):
-    """The upstream reported an error after its answer had begun."""
+    """The upstream reported an error after its answer had begun. Retry."""
 
     name = "error_in_stream"
-    code = "server_error"
     retryable = True
 
 
 class AnswerTooLarge(UpstreamError):
-    """The upstream's answer is larger than this gateway holds (`upstream.max_answer_bytes`)."""
+    """The upstream's answer is larger than `upstream.max_answer_bytes` and was dropped. Ask for a shorter answer."""
 
     name = "answer_too_large"
     may_be_charged = True
-    code = "answer_too_large"
 
 
 class FlightLost(UpstreamError):
-    """The process that was asking on behalf of several callers went away half-way."""
+    """The gateway process that was receiving this response died. Retry the request."""
 
     name = "flight_lost"
-    code = "flight_lost"
     retryable = True
 
 
 class UpstreamBusy(UpstreamError):
-    """The upstream's capacity for this model is used up: its limit, not yours."""
+    """The upstream's capacity for this model is used up, so the request was not sent. Retry after `retry-after`."""
 
     name = "upstream_busy"
     type = "requests"
-    code = "rate_limit_exceeded"
+    code: ClassVar[str | None] = "rate_limit_exceeded"
     retryable = True
 
 
 class QueueFull(UpstreamBusy):
-    """The upstream's capacity for this model is used up, and as many calls wait for it as may (`queue.max_waiting`)."""
+    """The queue for this model is full (`queue.max_waiting`); the request was not sent. Retry after `retry-after`."""
 
     name = "queue_full"
+    code = "rate_limit_exceeded"
 
 
 class QueueTimeout(UpstreamBusy):
-    """The upstream's capacity for this model is used up, and this call cannot have its turn before its deadline."""
+    """The queue for this model is too long for the request's deadline; it was not sent. Retry after `retry-after`."""
 
     name = "queue_timeout"
+    code = "rate_limit_exceeded"
 
 
 class TargetDown(UpstreamError):
-    """The upstream has been failing, so it is not asked until it answers again; nothing else was left to answer."""
+    """The upstream has been failing, and no other target is left to answer this request. Retry later."""
 
     name = "target_down"
     may_be_charged = True
     type = "service_unavailable_error"
-    code = "upstream_down"
     retryable = True
