@@ -19,7 +19,7 @@ PYTEST := $(BIN)/python -m pytest -q -n $(WORKERS)
 # `make changed` compares with this commit
 BASE ?= HEAD
 
-.PHONY: help run test changed lint format lock outage bench soak crash spike conversations own-parts faults exact chats jobs paired clean
+.PHONY: help run test changed lint format lock outage bench soak crash spike conversations own-parts faults reference exact chats jobs paired clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1|/p' Makefile | column -t -s '|' 2>/dev/null || grep '## ' Makefile
@@ -62,6 +62,10 @@ own-parts: $(VENV)/.dev ## Redis frozen and PostgreSQL gone under load: what cal
 
 faults: $(VENV)/.dev ## play the fault matrix and write docs/generated/fault-matrix.md
 	@$(PYTEST) tests/faults --write-fault-matrix
+
+reference: $(VENV)/.dev ## write the reference of commands and of the configuration from the code
+	@$(BIN)/python -m tests.docs.cli_page
+	@$(BIN)/python -m tests.docs.configuration_page
 
 exact: $(VENV)/.dev ## 20,000 mixed calls with faults: ledger, counters and the simulator's bill, to the nano-dollar
 	@$(BIN)/python -m benchmarks.exactness
