@@ -47,22 +47,23 @@ class FollowerProcess:
         self.key = f"{{{prefix}}}:flight:{FINGERPRINT}"
         self.mailbox = Mailbox(link, prefix=prefix, process="two")
         self.heads: list[AnswerHead | None] = []
-        """What each `reopen` was told of how the answer began."""
+        """What each take-over was told of how the answer began."""
         self.replacements: list[FlightSource | str | Exception] = []
-        """What each `reopen` finds."""
-        self.may_reopen = asyncio.Event()
+        """What each take-over finds."""
+        self.may_take_over = asyncio.Event()
         """Cleared, finding takes its time."""
-        self.may_reopen.set()
-        self.follower = Follower(self.mailbox, FINGERPRINT, "one:r1", reopen=self._reopen)
+        self.may_take_over.set()
+        self.follower = Follower(self.mailbox, FINGERPRINT, "one:r1", takeover=self)
 
     async def start(self) -> None:
         """The lease is the owner's, and stays."""
         await self.mailbox.start(lambda _: None)
         await self.link.command("SET", self.key, "one:r1", "PX", 60_000)
 
-    async def _reopen(self, head: AnswerHead | None) -> FlightSource | str:
+    async def take_over(self, head: AnswerHead | None) -> FlightSource | str:
+        """Return what the test has prepared. Implements `Takeover`."""
         self.heads.append(head)
-        await self.may_reopen.wait()
+        await self.may_take_over.wait()
         found = self.replacements.pop(0)
         if isinstance(found, Exception):
             raise found

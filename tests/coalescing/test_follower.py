@@ -51,6 +51,14 @@ async def two(redis_link: RedisLink, redis_prefix: str) -> AsyncIterator[Followe
     await following.mailbox.close()
 
 
+class NoTakeover:
+    """Implements `Takeover` where the owner stays alive."""
+
+    async def take_over(self, head: AnswerHead | None) -> FlightSource | str:
+        """Fail."""
+        raise AssertionError(f"the leader is alive: {head}")
+
+
 async def opened(owner: FakeOwner, two: FollowerProcess, head: AnswerHead = HEAD) -> FollowMessage:
     """The follower has asked and heard how the answer begins; its first wish."""
     opening = asyncio.create_task(two.follower.open())
@@ -190,13 +198,13 @@ async def test_where_there_is_nothing_to_go_on_with_that_is_the_answer(owner: Fa
 async def test_a_heartbeat_does_not_interrupt_the_call_that_takes_over(owner: FakeOwner, two: FollowerProcess) -> None:
     wish = await opened(owner, two)
     await owner.mailbox.send_lost(wish)
-    two.may_reopen.clear()
+    two.may_take_over.clear()
     again = ScriptedSource.of(events(0))
     two.replacements = [again]
     for _ in range(3):
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(two.follower.more(), 0.02)
-    two.may_reopen.set()
+    two.may_take_over.set()
     assert await two.follower.more() == events(0)
     assert (again.opens, len(two.heads)) == (1, 1)
 
@@ -339,11 +347,8 @@ async def test_a_redis_that_falters_in_the_middle_of_a_relay_costs_time_and_noth
     source = ScriptedSource()
     source.begin()
 
-    async def nobody(_: AnswerHead | None) -> FlightSource | str:
-        raise AssertionError("the leader is alive")
-
     leader = asyncio.create_task(read_all(one.lead(source, fingerprint=FINGERPRINT, owner="a:r1")))
-    following: Flight = two.follow(FINGERPRINT, "a:r1", reopen=nobody)
+    following: Flight = two.follow(FINGERPRINT, "a:r1", takeover=NoTakeover())
     follower = asyncio.create_task(read_all(following))
     source.add_events(events(0))
     await wait_until(lambda: len(following.events) == 1)

@@ -4,7 +4,7 @@ Two `Flights` on one Redis are two processes in all but memory.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 
 import pytest
 
@@ -21,7 +21,6 @@ from tidegate.storage.redis import RedisLink
 LEASE = 1.0
 """Seconds."""
 FINGERPRINT = "f" * 40
-Reopening = Callable[[AnswerHead | None], Awaitable[FlightSource | str]]
 
 
 class Replica:
@@ -31,7 +30,7 @@ class Replica:
         self.link = RedisLink(stores.redis_url, timeout=2.0, clock=SystemClock())
         self.flights = FlightRegistry(self.link, prefix=prefix, process=name, lease_seconds=LEASE)
         self.key = f"{{{prefix}}}:flight:{FINGERPRINT}"
-        self.reopen_count = 0
+        self.takeover_count = 0
         self.replacement: FlightSource | None = None
         """What this process asks with, once the claim is free."""
 
@@ -62,10 +61,11 @@ class Replica:
 
     def follow(self, owner: str = "one:r1") -> Flight:
         """Join the flight of another, or the one here that repeats it."""
-        return self.flights.find(FINGERPRINT) or self.flights.follow(FINGERPRINT, owner, reopen=self._reopen)
+        return self.flights.find(FINGERPRINT) or self.flights.follow(FINGERPRINT, owner, takeover=self)
 
-    async def _reopen(self, _: AnswerHead | None) -> FlightSource | str:
-        self.reopen_count += 1
+    async def take_over(self, _: AnswerHead | None) -> FlightSource | str:
+        """Claim the flight for this process, or name its owner. Implements `Takeover`."""
+        self.takeover_count += 1
         name = self.flights.owner_name("again")
         if not await self.link.command("SET", self.key, name, "NX", "PX", int(LEASE * 1000)):
             return await self.owner() or "gone:r0"
@@ -117,7 +117,7 @@ async def test_a_follower_hears_the_leader_live(one: Replica, two: Replica) -> N
     assert await following.event(5) is None
     assert following.cost_nanos == 1234, "what it saved"
     assert await leading == events(*range(5))
-    assert (source.opens, two.reopen_count) == (1, 0)
+    assert (source.opens, two.takeover_count) == (1, 0)
     following.unsubscribe()
 
 
@@ -162,7 +162,7 @@ async def test_an_error_travels_with_all_that_is_known_of_it(one: Replica, two: 
     assert isinstance(there, UpstreamRateLimited)
     assert isinstance(here, UpstreamRateLimited)
     assert (here.message, here.retry_after, here.upstream_detail) == ("Slow.", 7.5, words)
-    assert two.reopen_count == 0, "a failed answer is an answer"
+    assert two.takeover_count == 0, "a failed answer is an answer"
 
 
 async def test_an_answer_that_breaks_off_breaks_off_for_followers_too(one: Replica, two: Replica) -> None:
@@ -191,7 +191,7 @@ async def test_the_leaders_caller_may_leave_while_somebody_follows(one: Replica,
     source.add_events(events(0))
     source.end()
     assert await follower == events(0)
-    assert (source.abandon_count, two.reopen_count) == (0, 0)
+    assert (source.abandon_count, two.takeover_count) == (0, 0)
 
 
 async def test_the_last_follower_to_leave_lets_the_leader_go(one: Replica, two: Replica) -> None:
@@ -234,7 +234,7 @@ async def test_when_the_leader_dies_a_follower_goes_on_seamlessly(one: Replica, 
         event(2).replace(b'"a"', b'"b"'), event(3), None
     ]  # fmt: skip
     assert asyncio.get_running_loop().time() - begun < LEASE + 2
-    assert (two.reopen_count, following.cost_nanos) == (1, 50)
+    assert (two.takeover_count, following.cost_nanos) == (1, 50)
     following.unsubscribe()
 
 
@@ -275,7 +275,7 @@ async def test_a_follower_that_took_over_is_followed_in_turn(
     two.replacement = three.replacement = again = ScriptedSource()
 
     await crash(one)
-    await wait_until(lambda: two.reopen_count + three.reopen_count > 0)
+    await wait_until(lambda: two.takeover_count + three.takeover_count > 0)
     again.begin()
     again.add_events(events(0))
     again.end()
@@ -373,7 +373,7 @@ async def test_a_leader_that_let_go_but_holds_its_lease_is_waited_for(one: Repli
     assert not one.flights.leads(FINGERPRINT)
     two.replacement = ScriptedSource.of(events(0))
     assert await read_all(two.follow()) == events(0)
-    assert 3 <= two.reopen_count < 10, "neither given up nor asked for all the time"
+    assert 3 <= two.takeover_count < 10, "neither given up nor asked for all the time"
 
 
 async def test_closing_waits_for_what_was_given_up_to_be_accounted_for(

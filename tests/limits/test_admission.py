@@ -153,6 +153,14 @@ async def test_a_hit_needs_no_count(redis_link: RedisLink, redis_prefix: str) ->
     await away.close()
 
 
+class OneFlight:
+    """Implements `LocalFlights`: every answer is on its way in this process."""
+
+    def local_owner(self, _: str) -> str | None:
+        """Return this process's name."""
+        return "p1:"
+
+
 async def test_without_redis_nobody_spends_a_budget_but_others_go_on(without_redis: AdmissionSetup) -> None:
     door, calls = without_redis.admission, without_redis.calls
     with pytest.raises(RedisUnavailable):
@@ -162,7 +170,7 @@ async def test_without_redis_nobody_spends_a_budget_but_others_go_on(without_red
     assert isinstance(gone, SendUpstream)
     assert (gone.dataset_id, gone.claimed) == ("", True)
     joined = await door.admit(
-        calls.request("t", [LimitScope(name="key/a", rpm=2)], cost_nanos=900), local_owner=lambda: "p1:"
+        calls.request("t", [LimitScope(name="key/a", rpm=2)], cost_nanos=900), flights=OneFlight()
     )
     assert isinstance(joined, JoinFlight)
     with pytest.raises(CallerRateLimited):

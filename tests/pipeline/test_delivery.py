@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from tests.coalescing.scripted import HEAD, ScriptedSource, events, no_loop_errors, run_ready_tasks
-from tidegate.cache.buffered_answer import BufferedSource
 from tidegate.coalescing.flight import Flight
 from tidegate.core import endpoints
+from tidegate.core.buffered_answer import BufferedAnswer
 from tidegate.core.endpoints import Endpoint
 from tidegate.core.errors import (
     ClientDisconnected,
@@ -48,7 +48,7 @@ class FakeLedger:
         """Cleared, writing takes its time."""
         self.writing.set()
 
-    async def __call__(self, error: TidegateError | None, cost_nanos: int) -> None:
+    async def write(self, error: TidegateError | None, cost_nanos: int) -> None:
         self.before.append(self.handed_out)
         await self.writing.wait()
         self.lines.append((error.name if error else "ok", cost_nanos))
@@ -66,10 +66,10 @@ def requested_form(
     return RequestedForm(endpoint=route, stream=stream, usage_chunk=usage_chunk, echo=echo)
 
 
-def stored_answer(said: list[bytes] | dict[str, Any], echo: str = "") -> BufferedSource:
+def stored_answer(said: list[bytes] | dict[str, Any], echo: str = "") -> BufferedAnswer:
     """A stored answer: a stream's events, or a body."""
     body = [json.dumps(said).encode()] if isinstance(said, dict) else said
-    return BufferedSource(AnswerHead(stream=isinstance(said, list), served_by="openai/m", echo=echo), body)
+    return BufferedAnswer(AnswerHead(stream=isinstance(said, list), served_by="openai/m", echo=echo), body)
 
 
 def flight(source: ScriptedSource) -> Flight:
@@ -120,7 +120,7 @@ async def test_a_whole_answer_is_streamed_for_who_wants_a_stream() -> None:
 async def test_a_whole_answer_stays_whole_byte_for_byte() -> None:
     body = b'{ "choices": [],\n "x": 1.50 }'
     delivery = ClientResponse(
-        BufferedSource(AnswerHead(stream=False, served_by="m"), [body]), requested_form(stream=False), cache="hit"
+        BufferedAnswer(AnswerHead(stream=False, served_by="m"), [body]), requested_form(stream=False), cache="hit"
     )
     assert await delivery.body() == body
 
@@ -153,11 +153,18 @@ async def test_who_said_the_same_reads_the_very_bytes() -> None:
 
 async def test_an_answer_that_cannot_take_the_form_is_a_typed_error_and_booked_as_such() -> None:
     book = FakeLedger()
-    delivery = ClientResponse(stored_answer({"choices": None}), requested_form(), cache="joined", book=book)
+    delivery = ClientResponse(
+        stored_answer({"choices": None}),
+        requested_form(),
+        cache="joined",
+        join_entry=book,
+    )
     with pytest.raises(MalformedAnswer):
         await read_stream(delivery)
     await delivery.close()
-    other = ClientResponse(stored_answer([sse.encode(b"[1]")]), requested_form(stream=False), cache="joined", book=book)
+    other = ClientResponse(
+        stored_answer([sse.encode(b"[1]")]), requested_form(stream=False), cache="joined", join_entry=book
+    )
     with pytest.raises(MalformedAnswer):
         await other.body()
     await other.close()
@@ -168,7 +175,12 @@ async def test_an_answer_that_cannot_take_the_form_is_a_typed_error_and_booked_a
 async def test_a_stream_is_booked_once_before_its_terminal_event(last: bytes) -> None:
     source = ScriptedSource.of(CHAT_STREAM[:-1], [last], cost=1234)
     book = FakeLedger()
-    delivery = ClientResponse(flight(source), requested_form(), cache="joined", book=book)
+    delivery = ClientResponse(
+        flight(source),
+        requested_form(),
+        cache="joined",
+        join_entry=book,
+    )
     assert await read_stream(delivery, book) == [*CHAT_STREAM[:-1], last]
     assert book.before == [len(CHAT_STREAM) - 1]
     await delivery.close()
@@ -179,7 +191,7 @@ async def test_a_responses_stream_is_booked_once_before_its_terminal_event() -> 
     book = FakeLedger()
     stored = to_stream(RESPONSES, json.dumps(RESPONSE).encode())
     delivery = ClientResponse(
-        stored_answer(stored, ADA), requested_form(RESPONSES, echo=ADA), cache="joined", book=book
+        stored_answer(stored, ADA), requested_form(RESPONSES, echo=ADA), cache="joined", join_entry=book
     )
     await read_stream(delivery, book)
     await delivery.close()
@@ -191,7 +203,12 @@ async def test_a_whole_answer_is_booked_before_it_is_handed_out_with_what_it_sav
         [json.dumps(COMPLETION).encode()], cost=1234, head=AnswerHead(stream=False, served_by="m")
     )
     book = FakeLedger()
-    delivery = ClientResponse(flight(source), requested_form(stream=False), cache="joined", book=book)
+    delivery = ClientResponse(
+        flight(source),
+        requested_form(stream=False),
+        cache="joined",
+        join_entry=book,
+    )
     assert json.loads(await delivery.body()) == COMPLETION
     assert book.lines == [("ok", 1234)]
     assert delivery.cost_nanos == 0, "another paid"
@@ -216,7 +233,12 @@ async def test_who_leaves_early_is_booked_as_gone(begun: bool) -> None:
         source.begin()
         source.add_events(events(0))
     book = FakeLedger()
-    delivery = ClientResponse(journey := flight(source), requested_form(), cache="joined", book=book)
+    delivery = ClientResponse(
+        journey := flight(source),
+        requested_form(),
+        cache="joined",
+        join_entry=book,
+    )
     if begun:
         await delivery.head()
         await delivery.next()
@@ -230,7 +252,12 @@ async def test_who_leaves_is_gone_at_once_however_slow_the_ledger_is() -> None:
     source = ScriptedSource()
     book = FakeLedger()
     book.writing.clear()
-    delivery = ClientResponse(journey := flight(source), requested_form(), cache="joined", book=book)
+    delivery = ClientResponse(
+        journey := flight(source),
+        requested_form(),
+        cache="joined",
+        join_entry=book,
+    )
     leaving = asyncio.create_task(delivery.close())
     await run_ready_tasks()
     assert source.abandon_count == 1
@@ -250,7 +277,9 @@ async def test_a_failure_is_booked_by_its_name_once() -> None:
             source.add_events(CHAT_STREAM[:1])
         error = UpstreamRateLimited() if fail_at == "opening" else TruncatedAnswer()
         source.fail(error)
-        delivery = ClientResponse(flight(source), requested_form(stream=fail_at != "whole"), cache="joined", book=book)
+        delivery = ClientResponse(
+            flight(source), requested_form(stream=fail_at != "whole"), cache="joined", join_entry=book
+        )
         with pytest.raises(type(error)):
             await (delivery.body() if fail_at == "whole" else read_stream(delivery))
         with pytest.raises(type(error)):
@@ -262,7 +291,12 @@ async def test_a_failure_is_booked_by_its_name_once() -> None:
 async def test_heartbeats_interrupt_the_waiting_and_even_the_booking_without_loss() -> None:
     source, book = ScriptedSource(), FakeLedger()
     book.writing.clear()
-    delivery = ClientResponse(flight(source), requested_form(), cache="joined", book=book)
+    delivery = ClientResponse(
+        flight(source),
+        requested_form(),
+        cache="joined",
+        join_entry=book,
+    )
 
     async def patient(wait: Any) -> Any:
         for _ in range(3):

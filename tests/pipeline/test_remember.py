@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tidegate.cache.buffered_answer import BufferedSource
 from tidegate.core import endpoints
+from tidegate.core.buffered_answer import BufferedAnswer
 from tidegate.core.errors import ClientDisconnected, PostgresUnavailable, TidegateError, UpstreamServerError
 from tidegate.core.values import AnswerHead
 from tidegate.pipeline.delivery import ClientResponse, RequestedForm
@@ -51,7 +51,7 @@ class FakeRecorder:
             raise self._failing
 
 
-class FailingSource(BufferedSource):
+class FailingSource(BufferedAnswer):
     """An answer that breaks off after its events."""
 
     def __init__(self, events: list[bytes], error: TidegateError) -> None:
@@ -74,7 +74,7 @@ def recorded_response(
     broken: TidegateError | None = None,
 ) -> RecordedResponse:
     head = AnswerHead(stream=stream, served_by="p/m")
-    journey = BufferedSource(head, events) if broken is None else FailingSource(events, broken)
+    journey = BufferedAnswer(head, events) if broken is None else FailingSource(events, broken)
     wanted = RequestedForm(endpoint=endpoints.CHAT, stream=stream, usage_chunk=usage_chunk, echo="")
     return RecordedResponse(ClientResponse(journey, wanted, cache="hit"), memory)
 

@@ -8,10 +8,11 @@ import msgspec
 
 from tests.routing.turns import FakeSlot
 from tidegate.core import endpoints
+from tidegate.core.buffered_answer import BufferedAnswer
 from tidegate.core.clock import Clock
 from tidegate.core.config import RetriesConfig
 from tidegate.core.endpoints import Endpoint
-from tidegate.core.values import AnswerHead, BufferedAnswer, Outcome
+from tidegate.core.values import AnswerHead, Outcome
 from tidegate.providers.base import Provider
 from tidegate.providers.target import Target
 from tidegate.routing.call_services import CallSpec

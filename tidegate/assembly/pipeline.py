@@ -15,6 +15,7 @@ from tidegate.metering.accountant import Accountant
 from tidegate.metering.ledger.entries import Ledger
 from tidegate.metering.prices import Prices
 from tidegate.monitoring.traffic_health import TrafficHealth
+from tidegate.pipeline.admit import Admitter
 from tidegate.pipeline.background import BackgroundSubmitter
 from tidegate.pipeline.fallback_answers import FallbackAnswers
 from tidegate.pipeline.pipeline import Pipeline
@@ -101,14 +102,13 @@ async def make_pipeline(  # noqa: PLR0913  # a parameter for each part
     settler = parts.settler(health)
     return Pipeline(
         keys=admission.keys,
-        admission=admission.admission,
+        history=history,
+        preparer=parts.preparer(routes, fallback_chain),
+        background=background,
+        admitter=Admitter(admission=admission.admission, flights=parts.flights, ledger=ledger, clock=base.clock),
         flights=parts.flights,
         upstream=parts.upstream(settler, fallback_chain),
-        history=history,
-        background=background,
-        preparer=parts.preparer(routes, fallback_chain),
         settler=settler,
         codec=parts.codec,
         models=frozenset(base.settings.models.allowed),
-        clock=base.clock,
     )

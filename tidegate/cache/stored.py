@@ -3,7 +3,9 @@
 import msgspec
 import zstandard
 
+from tidegate.core.buffered_answer import BufferedAnswer
 from tidegate.core.endpoints import Endpoint
+from tidegate.core.values import AnswerHead
 from tidegate.wire.answer_form import split_events, to_body, to_stream
 
 _MIN_COMPRESSED_BYTES = 512
@@ -27,6 +29,18 @@ class StoredAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """Unix seconds at which it was stored."""
     fresh_until: float = 0.0
     """Unix seconds until which it is, or was, fresh."""
+
+    def buffered(self, *, age: int | None = None) -> BufferedAnswer:
+        """Return the answer in the form in which readers and flights take it; with an `age`, as a stale one."""
+        head = AnswerHead(
+            stream=self.stream,
+            served_by=self.served_by,
+            echo=self.echo,
+            stale=age is not None,
+            age=age,
+            adaptations=self.adapted,
+        )
+        return BufferedAnswer(head, split_events(self.body) if self.stream else [self.body])
 
 
 class _StoredHead(msgspec.Struct, array_like=True):

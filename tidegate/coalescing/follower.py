@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
+from typing import Protocol
 
 import msgspec
 
@@ -33,31 +33,32 @@ _IDENTITY_FIELDS = (
 """Fields in which two answers to the same question differ though they say the same."""
 
 
-class Follower:
-    """Repeats another process's flight. Implements `Source`.
+class Takeover(Protocol):
+    """How a call continues when the owner of its flight has died."""
 
-    If the owner dies, `reopen` finds another source. What it says again of the events already handed on is
-    passed over, as long as it says the same; if it does not, the answer cannot be continued and is lost.
+    async def take_over(self, head: AnswerHead | None) -> FlightSource | str:
+        """Return another source, or the name of the flight's new owner. Raises TidegateError.
+
+        `head` is how the answer began, None if it did not: a stream cannot become a whole body any more.
+        """
+        ...
+
+
+class Follower:
+    """Repeats another process's flight. Implements `FlightSource`.
+
+    If the owner dies, `takeover` finds another source. The follower skips what the new source repeats of the events
+    already delivered. If the new source differs from them, the answer cannot continue, and FlightLost is raised.
     """
 
     cost_nanos = 0
 
-    def __init__(
-        self,
-        mailbox: Mailbox,
-        fingerprint: str,
-        owner: str,
-        *,
-        reopen: Callable[[AnswerHead | None], Awaitable[FlightSource | str]],
-    ) -> None:
-        """`owner` asks the upstream; `reopen` gives another source, or the name of another owner.
-
-        It is told how the answer began, if it did: as a stream or whole, because that cannot be changed any more.
-        """
+    def __init__(self, mailbox: Mailbox, fingerprint: str, owner: str, *, takeover: Takeover) -> None:
+        """`owner` is the name under which another process holds the flight's lease."""
         self._mailbox = mailbox
         self._fingerprint = fingerprint
         self._owner = owner
-        self._reopen = reopen
+        self._takeover = takeover
         self._name = new_id("f")
         self._inbox: asyncio.Queue[RelayMessage] = asyncio.Queue()
         self._head: AnswerHead | None = None
@@ -178,7 +179,7 @@ class Follower:
 
     async def _find_replacement(self) -> None:
         self._failed_checks = 0
-        found = await self._reopen(self._head)
+        found = await self._takeover.take_over(self._head)
         if isinstance(found, str):
             await self._change_owner(found)
             return

@@ -2,19 +2,14 @@
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
 
 import structlog
 
 from tidegate.coalescing.flight import Flight, FlightSource
-from tidegate.coalescing.follower import Follower
+from tidegate.coalescing.follower import Follower, Takeover
 from tidegate.coalescing.mailbox import FollowMessage, Mailbox
 from tidegate.core.errors import RedisUnavailable, TidegateError
-from tidegate.core.values import AnswerHead
 from tidegate.storage.redis import RedisLink, Script
-
-Reopen = Callable[[AnswerHead | None], Awaitable[FlightSource | str]]
-"""Finds another source for an answer whose asker died, in the form it had begun in; or the name of who asks it now."""
 
 _RENEWALS_PER_LEASE = 5
 _log = structlog.get_logger("flights")
@@ -67,6 +62,10 @@ class FlightRegistry:
         flight = self._by_fingerprint.get(fingerprint)
         return flight if flight is not None and flight.joinable else None
 
+    def local_owner(self, fingerprint: str) -> str | None:
+        """Return the owner's name if this process has a flight for this answer that may be joined."""
+        return self.owner_name("") if self.find(fingerprint) else None
+
     def leads(self, fingerprint: str) -> bool:
         """Whether the flight here is the one that asks, and others may follow it."""
         return fingerprint in self._owners and self.find(fingerprint) is not None
@@ -81,9 +80,9 @@ class FlightRegistry:
         """Keep a claim alive from here on."""
         self._owners[fingerprint] = owner
 
-    def follow(self, fingerprint: str, owner: str, *, reopen: Reopen) -> Flight:
-        """A flight that repeats another process's, and goes on by `reopen` if that one dies."""
-        return self._begin(Follower(self._mailbox, fingerprint, owner, reopen=reopen), fingerprint)
+    def follow(self, fingerprint: str, owner: str, *, takeover: Takeover) -> Flight:
+        """A flight that repeats another process's, which `takeover` continues if that process dies."""
+        return self._begin(Follower(self._mailbox, fingerprint, owner, takeover=takeover), fingerprint)
 
     def _begin(self, source: FlightSource, fingerprint: str) -> Flight:
         flight = Flight(source, on_end=lambda ended: self._forget(ended, fingerprint))

@@ -91,14 +91,6 @@ class AnswerHead(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds since it was stored, where it was."""
 
 
-class BufferedAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """An answer that is all here: a stale one, or a canned reply."""
-
-    head: AnswerHead
-    events: tuple[bytes, ...]
-    """Its events, or its one body."""
-
-
 _AT_ONCE = 1.0
 """Seconds in which a connection breaks that was stale, or never there."""
 

@@ -1,7 +1,7 @@
 """The door: calls go in by it and come out by it, whatever state the stores are in."""
 
 import asyncio
-from collections.abc import Callable
+from typing import Protocol
 
 from tidegate.core.errors import NotCached, RedisUnavailable, StoreError
 from tidegate.core.values import Caller, Limits
@@ -24,11 +24,13 @@ from tidegate.limits.scopes import CallerScopes, Reservation, caller_scopes, per
 from tidegate.limits.scripts import AdmissionRequest, LimitScripts, Settlement
 from tidegate.queue.waiters import busy_error
 
-LocalOwner = Callable[[], str | None]
 
+class LocalFlights(Protocol):
+    """The flights of this process, as admission sees them while Redis is down."""
 
-def _no_local_owner() -> None:
-    return None
+    def local_owner(self, fingerprint: str) -> str | None:
+        """Return the owner's name if this process has a flight for the answer that may be joined."""
+        ...
 
 
 class AdmissionController:
@@ -74,9 +76,9 @@ class AdmissionController:
         )
 
     async def admit(
-        self, request: AdmissionRequest, *, local_owner: LocalOwner = _no_local_owner
+        self, request: AdmissionRequest, *, flights: LocalFlights | None = None
     ) -> CacheHit | JoinFlight | SendUpstream:
-        """Let a call in; `local` tells who owns a flight to the same answer in this process, for when Redis is away.
+        """Let a call in; while Redis is down, it may join one of `flights` of this process.
 
         A call that was a Join may ask once more: it gives up what it held. Raises CallerLimited, CallTooLarge,
         BudgetExceeded, BudgetHeld, QueueFull, QueueTimeout or NotCached; and a StoreError where a budget cannot be
@@ -90,7 +92,9 @@ class AdmissionController:
             self._reservations.release_later(request.reservation.id)
             raise
         except RedisUnavailable as error:
-            return self._without_redis(request, error, local_owner())  # asked now: others may have set off meanwhile
+            # looked up now: another call may have started a flight during the round trip
+            local = flights.local_owner(request.fingerprint) if flights is not None and request.claim else None
+            return self._without_redis(request, error, local)
         if isinstance(decision, SendUpstream | JoinFlight):
             self._record(request, decision)
             return decision

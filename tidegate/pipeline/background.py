@@ -12,11 +12,11 @@ from tidegate.background.event_reader import EventReader
 from tidegate.background.job import JobAttempt, JobStatus, NewJob
 from tidegate.background.job_store import JobStore, JobSubmissionQueue, TransactionWrite
 from tidegate.background.notifications import JobNotifications
-from tidegate.cache.buffered_answer import BufferedSource
 from tidegate.conversations.documents.records import ConversationItem
 from tidegate.conversations.recorder import ResponsesRecorder
 from tidegate.conversations.storage.responses import ResponseStore
 from tidegate.core import endpoints
+from tidegate.core.buffered_answer import BufferedAnswer
 from tidegate.core.clock import Clock
 from tidegate.core.config import BackgroundConfig
 from tidegate.core.errors import ResponseNotFound
@@ -99,7 +99,7 @@ class BackgroundSubmitter:
             return self.stream(caller.project, memory.id)
         head = AnswerHead(stream=False, served_by="")
         return ClientResponse(
-            BufferedSource(head, [msgspec.json.encode(document)]), _requested_form(stream=False), cache="off"
+            BufferedAnswer(head, [msgspec.json.encode(document)]), _requested_form(stream=False), cache="off"
         )
 
     def stream(self, project: str, response_id: str, *, after: int = -1) -> ResponseStream:

@@ -1,7 +1,6 @@
 """An answer on its way to one caller, in the form this caller asked for, with this caller's own words in it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 import msgspec
@@ -13,8 +12,13 @@ from tidegate.limits.decision import RemainingLimits
 from tidegate.wire import answer_form
 from tidegate.wire.stream_observer import is_extra_chunk, is_terminal
 
-Book = Callable[[TidegateError | None, int], Awaitable[None]]
-"""Writes a passenger's line into the ledger, given how it ended and what the answer cost in nano-dollars."""
+
+class JoinEntry(Protocol):
+    """The ledger entry of a call that joined another caller's flight."""
+
+    async def write(self, error: TidegateError | None, saved_nanos: int) -> None:
+        """Write how the call ended, and what it saved in nano-dollars."""
+        ...
 
 
 class AnswerSource(Protocol):
@@ -110,15 +114,15 @@ class ClientResponse:
         cache: str,
         remaining_limits: RemainingLimits | None = None,
         age: float | None = None,
-        book: Book | None = None,
+        join_entry: JoinEntry | None = None,
     ) -> None:
-        """`cache` is what `x-tidegate-cache` says, `age` seconds for `Age`; `book` where no one else keeps the line."""
+        """`cache` is the value of `x-tidegate-cache`, and `age` of `Age`; this response writes the `join_entry`."""
         self.requested_form = requested_form
         self.cache = cache
         self.age = age
         self.remaining_limits = remaining_limits or RemainingLimits()
         self._source = source
-        self._book = book
+        self._join_entry = join_entry
         self._usage_chunk = requested_form.usage_chunk
         self._index = 0
         self._is_stream: bool | None = None
@@ -180,7 +184,7 @@ class ClientResponse:
     async def close(self) -> None:
         """The caller is served, or gone."""
         self._source.unsubscribe()  # first: it must not depend on the ledger, nor wait for it
-        if self._book is not None:
+        if self._join_entry is not None:
             await self._record_join(ClientDisconnected())
 
     async def _next_event(self) -> bytes | None:
@@ -200,8 +204,7 @@ class ClientResponse:
         return events
 
     async def _record_join(self, error: TidegateError | None) -> None:
-        if self._book is not None and self._ledger_task is None:
-            booking = self._book(error, self._source.cost_nanos)
-            self._ledger_task = asyncio.ensure_future(booking)
+        if self._join_entry is not None and self._ledger_task is None:
+            self._ledger_task = asyncio.ensure_future(self._join_entry.write(error, self._source.cost_nanos))
         if self._ledger_task is not None:
             await asyncio.shield(self._ledger_task)

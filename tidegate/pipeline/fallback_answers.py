@@ -1,11 +1,11 @@
 """What is given when nobody can be asked: a stored answer that is no longer fresh, or the configured reply."""
 
 from tidegate.cache.stale import StaleAnswers
+from tidegate.core.buffered_answer import BufferedAnswer
 from tidegate.core.clock import Clock
 from tidegate.core.ids import IdSource
-from tidegate.core.values import AnswerHead, BufferedAnswer
+from tidegate.core.values import AnswerHead
 from tidegate.pipeline.context import RequestContext
-from tidegate.wire.answer_form import split_events
 from tidegate.wire.canned import canned_answer
 
 CANNED_PROVIDER = "canned"
@@ -28,15 +28,7 @@ class FallbackAnswers:
         age = max(0, int(self._clock.now() - answer.stored_at))
         if ticket.cache_policy.max_age is not None and age > ticket.cache_policy.max_age:
             return None
-        head = AnswerHead(
-            stream=answer.stream,
-            served_by=answer.served_by,
-            echo=answer.echo,
-            stale=True,
-            age=age,
-            adaptations=answer.adapted,
-        )
-        return BufferedAnswer(head=head, events=tuple(split_events(answer.body)) if answer.stream else (answer.body,))
+        return answer.buffered(age=age)
 
     async def canned_reply(self, ticket: RequestContext) -> BufferedAnswer | None:
         """The reply that the route has ready."""

@@ -1,112 +1,106 @@
-"""One request's story, from the bearer key to the ledger. `ARCHITECTURE.md` tells the same, step by step."""
+"""The steps of one request, from the bearer key to the ledger. `ARCHITECTURE.md` shows them as a diagram.
 
-import msgspec
-import structlog
+`Pipeline.answer` takes the first steps itself and returns a `ResponseStream`. The other steps run when that is read.
+"""
+
+from collections.abc import Callable, Mapping
 
 from tidegate.auth.key_cache import ApiKeyCache
-from tidegate.cache.buffered_answer import BufferedSource
-from tidegate.cache.stored import AnswerCodec, StoredAnswer, in_form
-from tidegate.coalescing.flight import Flight, FlightSource
+from tidegate.cache.stored import AnswerCodec
 from tidegate.coalescing.registry import FlightRegistry
 from tidegate.conversations.recall import HistoryLoader, RecallRequest
 from tidegate.conversations.recorder import ResponseRecorder, ResponsesRecorder
-from tidegate.core.clock import Clock
 from tidegate.core.endpoints import Format
-from tidegate.core.errors import ModelNotAllowed, TidegateError
-from tidegate.core.values import AnswerHead, Caller
-from tidegate.limits.admission import AdmissionController
+from tidegate.core.errors import ModelNotAllowed
+from tidegate.core.values import Caller
 from tidegate.limits.decision import CacheHit, JoinFlight, SendUpstream
-from tidegate.limits.scopes import without_request_count
-from tidegate.limits.scripts import AdmissionRequest
-from tidegate.metering.ledger.entries import encode
+from tidegate.pipeline.admit import Admitter
 from tidegate.pipeline.background import BackgroundSubmitter
-from tidegate.pipeline.context import Claim, InferenceRequest, RequestContext, with_new_id
+from tidegate.pipeline.context import InferenceRequest, RequestContext
 from tidegate.pipeline.delivery import ClientResponse, RequestedForm, ResponseStream
 from tidegate.pipeline.prepare import RequestPreparer
 from tidegate.pipeline.remember import RecordedResponse
-from tidegate.pipeline.settle import Settler
-from tidegate.pipeline.upstream_services import UpstreamCalls
-from tidegate.wire.answer_form import split_events
+from tidegate.pipeline.settle import JoinedCall, Settler
+from tidegate.pipeline.takeover import CallTakeover
+from tidegate.pipeline.upstream_services import UpstreamCalls, UpstreamServices
+from tidegate.queue.slot import QueueSlot
+from tidegate.routing.attempt import Attempt
 from tidegate.wire.call import Call, parse
 
-STEPS = ("_identify", "_read", "_recall", "_fingerprint", "_admit", "_ask", "_remember")
-"""The story's steps, in the order in which `answer` takes them."""
+STEPS = ("identify", "read", "recall", "prepare", "admit", "give", "join", "ask")
+"""The steps before the answer begins, in the order in which `Pipeline.answer` takes them; of the last three, one."""
 
-_log = structlog.get_logger("pipeline")
+STEPS_WHILE_READ: Mapping[str, Callable[..., object]] = {
+    "queue": QueueSlot.wait,
+    "send": Attempt.open,
+    "settle": UpstreamServices.settle,
+    "remember": RecordedResponse.commit,
+}
+"""The steps that run while the answer is read, in this order, and the function that takes each."""
 
 
 class Pipeline:
-    """Answers requests. Everything it works with is given to it."""
+    """Answer inference requests."""
 
     def __init__(  # noqa: PLR0913  # constructor injection: a parameter for each part
         self,
         *,
         keys: ApiKeyCache,
-        admission: AdmissionController,
+        history: HistoryLoader,
+        preparer: RequestPreparer,
+        background: BackgroundSubmitter,
+        admitter: Admitter,
         flights: FlightRegistry,
         upstream: UpstreamCalls,
-        preparer: RequestPreparer,
-        history: HistoryLoader,
         settler: Settler,
-        background: BackgroundSubmitter,
         codec: AnswerCodec,
         models: frozenset[str],
-        clock: Clock,
     ) -> None:
-        """`models` are those callers may name; empty allows all."""
+        """`models` are the models that callers may name; empty allows all."""
         self._keys = keys
-        self._admission = admission
+        self._history = history
+        self._preparer = preparer
+        self._background = background
+        self._admitter = admitter
         self._flights = flights
         self._upstream = upstream
-        self._preparer = preparer
-        self._history = history
         self._settler = settler
-        self._background = background
         self._codec = codec
         self._models = models
-        self._clock = clock
 
     async def answer(self, request: InferenceRequest) -> ResponseStream:
-        """The story. Raises TidegateError for what is refused before anything was asked."""
+        """Take the steps before the answer begins. Raises TidegateError if the request is rejected.
+
+        Nothing has been sent upstream then.
+        """
         caller = await self._identify(request)
         call = await self._read(request, caller)
-        asked = call
-        call, memory = await self._recall(request, call, caller)
+        stateless_call, recorder = await self._recall(request, call, caller)
         try:
-            ticket = self._fingerprint(request, call, caller)
-            if (
-                isinstance(memory, ResponsesRecorder)
-                and memory.state_params.background
-                and request.background_attempt is None
-            ):
-                return await self._background.submit(request, asked, ticket, memory)  # a worker goes on from here
-            decision = await self._admit(ticket)
-            flight = self._join(ticket, decision) if isinstance(decision, JoinFlight) else None
-            if flight is None and isinstance(decision, JoinFlight):
-                decision = await self._admit(ticket, alone=True)  # it has landed meanwhile
-            if isinstance(decision, CacheHit):
-                delivery = self._give(ticket, decision)
-            elif flight is not None:
-                delivery = self._response(ticket, flight, decision, cache="joined")
-            else:
-                flight = self._ask(ticket, decision)
-                delivery = self._response(
-                    ticket, flight, decision, cache="miss" if ticket.cache_policy.store else "off"
-                )
-            return self._remember(delivery, memory)
-        except BaseException:  # refused or cancelled: there will be no answer that could leave its memory
-            if memory is not None:
-                await memory.release()
+            context = self._preparer.prepare(request, stateless_call, caller)
+            if isinstance(recorder, ResponsesRecorder) and _is_submission(request, recorder):
+                return await self._background.submit(request, call, context, recorder)  # a worker goes on from here
+            match await self._admitter.admit(context):
+                case CacheHit() as hit:
+                    response = self._give(context, hit)
+                case JoinFlight() as joined:
+                    response = self._join(context, joined)
+                case SendUpstream() as admitted:
+                    response = self._ask(context, admitted)
+            return response if recorder is None else RecordedResponse(response, recorder)
+        except BaseException:  # rejected or cancelled: no response will ever release the recorder
+            if recorder is not None:
+                await recorder.release()
             raise
 
     async def _identify(self, request: InferenceRequest) -> Caller:
-        """Who is it? From memory; a key not seen before costs one query."""
+        """Return the caller: from memory, or by one query for a key that this process has not seen."""
         if request.background_attempt is not None:
             return await self._keys.caller_of_key(request.background_attempt.key_id)
         return await self._keys.caller(request.authorization)
 
     async def _read(self, request: InferenceRequest, caller: Caller) -> Call:
-        """Take the body in, within its limits, and decode it once."""
+        """Read the body, within its limits, and decode it once."""
         call = parse(request.endpoint, await request.body())
         for models in (self._models, caller.models):
             if models and call.model not in models:
@@ -118,122 +112,54 @@ class Pipeline:
     async def _recall(
         self, request: InferenceRequest, call: Call, caller: Caller
     ) -> tuple[Call, ResponseRecorder | None]:
-        """What was said before? Only for stateful calls: it is put into the call, and a memory awaits the answer."""
-        asker = RecallRequest(project=caller.project, request_id=request.id)
+        """Make a stateful call stateless; also return the recorder for its answer, None for other calls."""
+        recall_request = RecallRequest(project=caller.project, request_id=request.id)
         if (attempt := request.background_attempt) is not None:
-            asker = RecallRequest(
+            recall_request = RecallRequest(
                 project=caller.project,
                 request_id=request.id,
                 pending_response_id=attempt.response_id,
                 created_at=attempt.created_at,
             )
-        return await self._history.load(call, asker)
+        return await self._history.load(call, recall_request)
 
-    def _fingerprint(self, request: InferenceRequest, call: Call, caller: Caller) -> RequestContext:
-        """What makes another call the same call, within the caller's project; with it, the call's papers."""
-        return self._preparer.prepare(request, call, caller)
-
-    async def _admit(self, ticket: RequestContext, *, alone: bool = False) -> CacheHit | JoinFlight | SendUpstream:
-        """One round trip: limits and budgets, the stored answer, somebody who is asking the same, or go.
-
-        `alone` neither joins others nor lets them join.
-        """
-        self._settler.check_ledger()
-        wanted = ticket.cache_policy
-        claim = wanted.lookup and not wanted.only_stored and ticket.joinable and not alone
-        terms = without_request_count(ticket.reservation) if alone else ticket.reservation
-        hit = msgspec.structs.replace(ticket.initial_entry, cache="hit")
-        ask = AdmissionRequest(
-            fingerprint=ticket.fingerprint,
-            owner=self._flights.owner_name(ticket.id),
-            now=self._clock.now(),
-            lookup=wanted.lookup,
-            claim=claim,
-            max_age=wanted.max_age,
-            only_stored=wanted.only_stored,
-            hit_entry=encode(hit),
-            reservation=terms,
-            slot=ticket.slot_request,
-        )
-        return await self._admission.admit(
-            ask, local_owner=lambda: self._local_owner(ticket.fingerprint) if claim else None
-        )
-
-    def _local_owner(self, fingerprint: str) -> str | None:
-        return self._flights.owner_name("") if self._flights.find(fingerprint) else None
-
-    def _give(self, ticket: RequestContext, hit: CacheHit) -> ClientResponse:
-        """The stored answer; its line in the ledger is written."""
+    def _give(self, context: RequestContext, hit: CacheHit) -> ClientResponse:
+        """Give the stored answer. Admission has already written its ledger entry."""
         stored = self._codec.unpack(hit.head, hit.body, hit.stored_at)
-        age = max(0.0, ticket.initial_entry.at - hit.stored_at)
+        age = max(0.0, context.initial_entry.at - hit.stored_at)
         return ClientResponse(
-            _buffered(stored), _requested_form(ticket), cache="hit", age=age, remaining_limits=hit.remaining_limits
+            stored.buffered(), _requested_form(context), cache="hit", age=age, remaining_limits=hit.remaining_limits
         )
 
-    def _join(self, ticket: RequestContext, decision: JoinFlight) -> Flight | None:
-        """The flight that is on its way to the same answer; None where it is gone and another must be begun."""
-        local = self._flights.find(ticket.fingerprint)
-        if local is not None or self._flights.is_own(decision.owner):
-            return local
-        return self._flights.follow(ticket.fingerprint, decision.owner, reopen=lambda head: self._reopen(ticket, head))
-
-    async def _reopen(self, ticket: RequestContext, head: AnswerHead | None) -> FlightSource | str:
-        """Another source for an answer whose asker died: stored, being asked by another (its name), or asked by us.
-
-        An answer that had begun goes on in the form it had, a stream or whole.
-        """
-        ticket = with_new_id(ticket)
-        decision = await self._admit(ticket)
-        if isinstance(decision, JoinFlight):
-            if not self._flights.is_own(decision.owner) or self._flights.leads(ticket.fingerprint):
-                return decision.owner
-            decision = await self._admit(ticket, alone=True)  # our own has landed meanwhile
-        if isinstance(decision, CacheHit):
-            stored = self._codec.unpack(decision.head, decision.body, decision.stored_at)
-            return _buffered(stored if head is None else in_form(stored, ticket.call.endpoint, stream=head.stream))
-        if head is not None:
-            ticket = msgspec.structs.replace(ticket, call=ticket.call.with_stream(stream=head.stream))
-        claim = self._claim(ticket, decision)
-        if claim.owner:
-            self._flights.hold_lease(ticket.fingerprint, claim.owner)
-        return self._upstream.call(ticket, claim, decision.verdict)
-
-    def _ask(self, ticket: RequestContext, decision: JoinFlight | SendUpstream) -> Flight:
-        """Ask the upstream, down the ladder, on a flight that others may join if it was claimed."""
-        claim = self._claim(ticket, decision)
-        source = self._upstream.call(ticket, claim, decision.verdict)
-        return self._flights.lead(source, fingerprint=ticket.fingerprint, owner=claim.owner)
-
-    def _claim(self, ticket: RequestContext, decision: JoinFlight | SendUpstream) -> Claim:
-        owner = self._flights.owner_name(ticket.id) if decision.claimed else ""
-        return Claim(owner=owner, dataset_id=decision.dataset_id)
-
-    def _remember(self, delivery: ClientResponse, memory: ResponseRecorder | None) -> ResponseStream:
-        """The answer under its caller's own ids, committed before its end is told."""
-        return delivery if memory is None else RecordedResponse(delivery, memory)
-
-    def _response(
-        self, ticket: RequestContext, flight: Flight, decision: JoinFlight | SendUpstream, *, cache: str
-    ) -> ClientResponse:
-        if not isinstance(decision, JoinFlight):
-            return ClientResponse(
-                flight, _requested_form(ticket), cache=cache, remaining_limits=decision.remaining_limits
-            )
-
-        async def book(error: TidegateError | None, cost_nanos: int) -> None:
-            await self._settler.settle_joined(ticket, decision.dataset_id, error, cost_nanos)
-
+    def _join(self, context: RequestContext, decision: JoinFlight) -> ClientResponse:
+        """Read the flight of another request, in this process or, by messages, in another one."""
+        flight = self._flights.find(context.fingerprint)
+        if flight is None:
+            takeover = CallTakeover(context, self._admitter, self._upstream, self._flights, self._codec)
+            flight = self._flights.follow(context.fingerprint, decision.owner, takeover=takeover)
         return ClientResponse(
-            flight, _requested_form(ticket), cache=cache, book=book, remaining_limits=decision.remaining_limits
+            flight,
+            _requested_form(context),
+            cache="joined",
+            join_entry=JoinedCall(self._settler, context, decision.dataset_id),
+            remaining_limits=decision.remaining_limits,
         )
 
+    def _ask(self, context: RequestContext, decision: SendUpstream) -> ClientResponse:
+        """Start a flight that calls the upstream. Other requests may join it if this one claimed it."""
+        claim = self._admitter.claim(context, decision)
+        source = self._upstream.call(context, claim, decision.verdict)
+        flight = self._flights.lead(source, fingerprint=context.fingerprint, owner=claim.owner)
+        cache = "miss" if context.cache_policy.store else "off"
+        return ClientResponse(flight, _requested_form(context), cache=cache, remaining_limits=decision.remaining_limits)
 
-def _requested_form(ticket: RequestContext) -> RequestedForm:
-    call = ticket.call
+
+def _is_submission(request: InferenceRequest, recorder: ResponsesRecorder) -> bool:
+    """Return whether the request asks for a background response that does not exist yet."""
+    return recorder.state_params.background and request.background_attempt is None
+
+
+def _requested_form(context: RequestContext) -> RequestedForm:
+    call = context.call
     usage_chunk = call.wants_usage or call.endpoint.format is not Format.CHAT
-    return RequestedForm(endpoint=call.endpoint, stream=call.stream, usage_chunk=usage_chunk, echo=ticket.echo)
-
-
-def _buffered(stored: StoredAnswer) -> BufferedSource:
-    head = AnswerHead(stream=stored.stream, served_by=stored.served_by, echo=stored.echo, adaptations=stored.adapted)
-    return BufferedSource(head, split_events(stored.body) if stored.stream else [stored.body])
+    return RequestedForm(endpoint=call.endpoint, stream=call.stream, usage_chunk=usage_chunk, echo=context.echo)

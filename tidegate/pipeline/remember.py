@@ -59,7 +59,7 @@ class RecordedResponse:
                 self._terminal_event = ours
             elif self.requested_form.usage_chunk or not is_extra_chunk(event):
                 return ours
-        await self._wait_for_commit()
+        await self.commit()
         last, self._terminal_event = self._terminal_event, None
         return last
 
@@ -67,7 +67,7 @@ class RecordedResponse:
         """The answer in one piece. Raises TidegateError."""
         if self._terminal_event is None:
             self._terminal_event = self.recorder.rewrite_body(await self._response.body())
-        await self._wait_for_commit()
+        await self.commit()
         return self._terminal_event
 
     async def close(self) -> None:
@@ -84,13 +84,17 @@ class RecordedResponse:
             raise
         except TidegateError as error:
             with contextlib.suppress(TidegateError):  # what broke it off is told; what could not be kept is not there
-                await self._commit(self.recorder.save_failure(error))
+                await self._start_commit(self.recorder.save_failure(error))
             raise
 
-    async def _wait_for_commit(self) -> None:
-        await (self._commit(self.recorder.save()) if self._commit_task is None else asyncio.shield(self._commit_task))
+    async def commit(self) -> None:
+        """Wait until the answer is committed; the first call starts the commit. Raises TidegateError."""
+        if self._commit_task is None:
+            await self._start_commit(self.recorder.save())
+        else:
+            await asyncio.shield(self._commit_task)
 
-    async def _commit(self, saving: Awaitable[None]) -> None:
+    async def _start_commit(self, saving: Awaitable[None]) -> None:
         # a client that is gone in this very moment cancels our waiting, not the commit
         self._commit_task = asyncio.ensure_future(saving)
         self._commit_task.add_done_callback(_ignore_result)

@@ -46,10 +46,6 @@ class Settler:
         self._cache = cache
         self._clock = clock
 
-    def check_ledger(self) -> None:
-        """Whether another call could be accounted for. Raises LedgerFull."""
-        self._ledger.check_capacity()
-
     async def settle_call(self, ticket: RequestContext, claim: Claim, outcome: Outcome) -> int:
         """A call that was asked upstream has ended so; returns its cost, nano-dollars."""
         seconds = self._clock.monotonic() - ticket.started_at
@@ -110,6 +106,20 @@ class Settler:
             stale_seconds=ticket.plan.stale_seconds if self._memory_guard.allows_stale else 0.0,
             end_user=end_user_digest(ticket.caller.project, call.end_user) if call.end_user else "",
         )
+
+
+class JoinedCall:
+    """The ledger entry of a call that joined another caller's flight. Implements `delivery.JoinEntry`."""
+
+    def __init__(self, settler: Settler, context: RequestContext, dataset_id: str) -> None:
+        """`dataset_id` is the one that admission returned."""
+        self._settler = settler
+        self._context = context
+        self._dataset_id = dataset_id
+
+    async def write(self, error: TidegateError | None, saved_nanos: int) -> None:
+        """Settle the call, which ended so and saved so much."""
+        await self._settler.settle_joined(self._context, self._dataset_id, error, saved_nanos)
 
 
 def _log_failure(ticket: RequestContext, attempt: Outcome) -> None:

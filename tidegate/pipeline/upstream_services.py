@@ -2,8 +2,9 @@
 
 import msgspec
 
+from tidegate.core.buffered_answer import BufferedAnswer
 from tidegate.core.clock import Clock
-from tidegate.core.values import BufferedAnswer, Outcome
+from tidegate.core.values import Outcome
 from tidegate.limits.admission import AdmissionController
 from tidegate.limits.retry_reservation import RetryReservation
 from tidegate.metering.ledger.entries import encode

@@ -5,7 +5,8 @@ from typing import Protocol
 
 import msgspec
 
-from tidegate.core.values import BufferedAnswer, Outcome
+from tidegate.core.buffered_answer import BufferedAnswer
+from tidegate.core.values import Outcome
 from tidegate.routing.attempt import UpstreamSlot
 from tidegate.routing.fallback_policy import SendTo
 from tidegate.routing.plan import Plan

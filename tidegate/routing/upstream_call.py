@@ -7,10 +7,11 @@ from typing import assert_never
 
 import msgspec
 
+from tidegate.core.buffered_answer import BufferedAnswer
 from tidegate.core.clock import Clock
 from tidegate.core.config import RetriesConfig
 from tidegate.core.errors import ClientDisconnected, TidegateError
-from tidegate.core.values import AnswerHead, BufferedAnswer, Outcome
+from tidegate.core.values import AnswerHead, Outcome
 from tidegate.providers.base import Provider
 from tidegate.providers.responses_over_chat import build_translated_request
 from tidegate.routing.attempt import Attempt, UpstreamSlot
@@ -301,7 +302,7 @@ class UpstreamCall:
             return None
         self._buffered_answer, self._fallback_step = ready, rung
         return msgspec.structs.replace(
-            ready.head, queued_ms=round(1000 * sum(turn.waited_seconds for turn in self._slots))
+            ready.answer_head, queued_ms=round(1000 * sum(turn.waited_seconds for turn in self._slots))
         )
 
     def _failed_response(self, error: TidegateError) -> AnswerHead | None:

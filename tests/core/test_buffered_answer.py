@@ -1,7 +1,7 @@
 """An answer that is all here serves a passenger as a flight does, and a flight as a source does."""
 
-from tidegate.cache.buffered_answer import BufferedSource
 from tidegate.coalescing.flight import Flight
+from tidegate.core.buffered_answer import BufferedAnswer
 from tidegate.core.values import AnswerHead
 
 HEAD = AnswerHead(stream=True, served_by="openai/m")
@@ -9,7 +9,7 @@ EVENTS = [b"data: 1\n\n", b"data: 2\n\n"]
 
 
 async def test_a_passenger_gets_every_event_and_then_none() -> None:
-    given = BufferedSource(HEAD, EVENTS)
+    given = BufferedAnswer(HEAD, EVENTS)
     given.subscribe()
     assert await given.head() == HEAD
     assert [await given.event(index) for index in range(4)] == [*EVENTS, None, None]
@@ -18,7 +18,7 @@ async def test_a_passenger_gets_every_event_and_then_none() -> None:
 
 
 async def test_a_flight_gets_it_once_and_then_its_end() -> None:
-    given = BufferedSource(HEAD, EVENTS)
+    given = BufferedAnswer(HEAD, EVENTS)
     assert await given.open() == HEAD
     assert [await given.more(), await given.more(), await given.more()] == [EVENTS, [], []]
     await given.abandon()
@@ -26,7 +26,7 @@ async def test_a_flight_gets_it_once_and_then_its_end() -> None:
 
 async def test_a_flight_on_it_lands_at_once() -> None:
     landed: list[Flight] = []
-    flight = Flight(BufferedSource(HEAD, EVENTS), on_end=landed.append)
+    flight = Flight(BufferedAnswer(HEAD, EVENTS), on_end=landed.append)
     flight.subscribe()
     assert await flight.head() == HEAD
     assert [await flight.event(index) for index in range(3)] == [*EVENTS, None]
@@ -35,6 +35,6 @@ async def test_a_flight_on_it_lands_at_once() -> None:
 
 
 async def test_nothing_is_a_stream_without_events() -> None:
-    given = BufferedSource(HEAD, [])
+    given = BufferedAnswer(HEAD, [])
     assert await given.event(0) is None
     assert await given.more() == []

@@ -1,0 +1,44 @@
+"""A complete answer in memory: a stored one, a stale one, or a canned reply."""
+
+from collections.abc import Sequence
+
+from tidegate.core.values import AnswerHead
+
+
+class BufferedAnswer:
+    """Offer a complete answer to readers as a finished flight does, and to a flight as its source."""
+
+    cost_nanos = 0
+    """Giving the answer costs nothing."""
+
+    def __init__(self, head: AnswerHead, events: Sequence[bytes]) -> None:
+        """`events` are the events of a stream, or one whole body."""
+        self.answer_head = head
+        self.events = events
+        self._unread = events
+
+    def subscribe(self) -> None:
+        """Do nothing: the number of readers does not matter."""
+
+    def unsubscribe(self) -> None:
+        """Do nothing: there is no upstream call to end."""
+
+    async def head(self) -> AnswerHead:
+        """Return the head."""
+        return self.answer_head
+
+    async def event(self, index: int) -> bytes | None:
+        """Return event number `index`; None past the end."""
+        return self.events[index] if index < len(self.events) else None
+
+    async def open(self) -> AnswerHead:
+        """Return the head."""
+        return self.answer_head
+
+    async def more(self) -> list[bytes]:
+        """Return all events once, then nothing."""
+        events, self._unread = self._unread, ()
+        return list(events)
+
+    async def abandon(self) -> None:
+        """Do nothing: there is no upstream call to end."""

@@ -1,0 +1,64 @@
+"""Admission of one call: a Redis round trip that finds a stored answer, a flight to join, or room for a new call."""
+
+import msgspec
+
+from tidegate.coalescing.registry import FlightRegistry
+from tidegate.core.clock import Clock
+from tidegate.limits.admission import AdmissionController
+from tidegate.limits.decision import CacheHit, JoinFlight, SendUpstream
+from tidegate.limits.scopes import without_request_count
+from tidegate.limits.scripts import AdmissionRequest
+from tidegate.metering.ledger.entries import Ledger, encode
+from tidegate.pipeline.context import Claim, RequestContext
+
+
+class Admitter:
+    """Admit the calls of one process."""
+
+    def __init__(
+        self, *, admission: AdmissionController, flights: FlightRegistry, ledger: Ledger, clock: Clock
+    ) -> None:
+        self._admission = admission
+        self._flights = flights
+        self._ledger = ledger
+        self._clock = clock
+
+    async def admit(
+        self, context: RequestContext, *, taking_over: bool = False
+    ) -> CacheHit | JoinFlight | SendUpstream:
+        """Check limits and budgets, look the answer up, and claim a flight. Raises TidegateError if rejected.
+
+        A `JoinFlight` may be followed: its flight is here, or in another process. If the flight was here and has just
+        ended, the call is admitted once more, alone. With `taking_over`, only a flight that calls the upstream itself
+        counts as here, because the follower that takes over is a flight of this process, too.
+        """
+        self._ledger.check_capacity()
+        flights, fingerprint = self._flights, context.fingerprint
+        decision = await self._admission.admit(self._request(context), flights=flights)
+        if isinstance(decision, JoinFlight) and flights.is_own(decision.owner):
+            is_here = flights.leads(fingerprint) if taking_over else flights.find(fingerprint) is not None
+            if not is_here:
+                return await self._admission.admit(self._request(context, alone=True))
+        return decision
+
+    def claim(self, context: RequestContext, decision: SendUpstream) -> Claim:
+        """Return what the call received at admission and gives back at settlement."""
+        owner = self._flights.owner_name(context.id) if decision.claimed else ""
+        return Claim(owner=owner, dataset_id=decision.dataset_id)
+
+    def _request(self, context: RequestContext, *, alone: bool = False) -> AdmissionRequest:
+        """Return what Redis is asked. With `alone` the call joins no flight, and no other call joins it."""
+        policy = context.cache_policy
+        reservation = context.reservation
+        return AdmissionRequest(
+            fingerprint=context.fingerprint,
+            owner=self._flights.owner_name(context.id),
+            now=self._clock.now(),
+            lookup=policy.lookup,
+            claim=policy.lookup and not policy.only_stored and context.joinable and not alone,
+            max_age=policy.max_age,
+            only_stored=policy.only_stored,
+            hit_entry=encode(msgspec.structs.replace(context.initial_entry, cache="hit")),
+            reservation=without_request_count(reservation) if alone else reservation,
+            slot=context.slot_request,
+        )
