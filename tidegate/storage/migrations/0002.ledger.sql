@@ -1,5 +1,5 @@
--- One line for each call, written in batches from a Redis stream; idempotent by the request id.
--- There is no foreign key on purpose: what was spent is written down whatever happened to the key.
+-- One row for each call, written in batches from a Redis stream, and idempotent by the request id.
+-- There is no foreign key on purpose: spending is recorded even where the key was deleted.
 CREATE TABLE ledger (
     id text PRIMARY KEY,
     at timestamptz NOT NULL,
@@ -29,7 +29,7 @@ CREATE INDEX ledger_by_time ON ledger (at);
 CREATE INDEX ledger_by_project ON ledger (project, at);
 CREATE INDEX ledger_by_key ON ledger (key_id, at);
 
--- Entries that the table above cannot hold, kept with the reason, so that one bad line holds up no batch.
+-- Entries that the table above cannot hold, with the reason, so that one bad entry does not block its batch.
 CREATE TABLE ledger_rejected (
     id text PRIMARY KEY,
     received_at timestamptz NOT NULL DEFAULT now(),

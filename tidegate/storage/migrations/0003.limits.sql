@@ -1,6 +1,6 @@
--- What a key, a project, and each end user of a project may do. NULL is no limit, 0 is nothing at all.
--- Nothing is rewritten, and what does not know these columns goes on working without them.
--- A busy table is not waited for: everybody else would have to wait behind this step.
+-- Limits of keys, of projects, and of each end user of a project. NULL is no limit, 0 allows nothing.
+-- No row is rewritten, and older processes go on working without these columns.
+-- The step fails where a table is in use: waiting for the lock would make all later statements wait, too.
 SET LOCAL lock_timeout = '5s';
 
 ALTER TABLE projects

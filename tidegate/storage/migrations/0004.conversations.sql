@@ -1,7 +1,7 @@
--- What was said: conversations, their items, responses and stored completions, with large parts in a table of their own.
--- Rows are kept apart by project through policies on the role tidegate_rows, which the gateway takes for each
--- transaction: they hold also where it connects as the tables' owner, or as a superuser.
--- Rows carry the day after which they go; whole partitions are dropped then (tidegate/conversations/retention.py).
+-- Conversations, their items, responses and stored completions, with large parts in a table of their own.
+-- Policies on the role tidegate_rows separate the rows of projects. The gateway takes that role for each transaction, so
+-- the policies also hold where it connects as the tables' owner or as a superuser.
+-- Each row has a day of expiry, on which its whole partition is dropped (tidegate/conversations/retention.py).
 SET LOCAL lock_timeout = '5s';
 
 DO $$
@@ -10,7 +10,7 @@ BEGIN
         CREATE ROLE tidegate_rows NOLOGIN;
     END IF;
 EXCEPTION
-    WHEN duplicate_object OR unique_violation THEN NULL;  -- another database of this server is migrated just now
+    WHEN duplicate_object OR unique_violation THEN NULL;  -- another database of this server is being migrated
     WHEN insufficient_privilege THEN
         RAISE EXCEPTION 'this user may not create the role tidegate_rows, which keeps projects apart'
             USING HINT = 'Have an administrator run: CREATE ROLE tidegate_rows NOLOGIN; GRANT tidegate_rows TO this user';
@@ -45,7 +45,7 @@ CREATE FUNCTION content_text(content jsonb) RETURNS text
         )
     END;
 
--- The text that a stored completion added: the messages after the last one by the assistant, and the answers.
+-- The text that a stored completion added: the messages after the last one of the assistant, and the answers.
 CREATE FUNCTION completion_text(messages jsonb, document jsonb) RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN (
@@ -64,8 +64,8 @@ CREATE FUNCTION completion_text(messages jsonb, document jsonb) RETURNS text
         ) AS added
     );
 
--- A conversation by its name, or a chain of responses, which is one without. Its items are numbered; a chain that begins
--- in the middle of another has that one as its parent, up to parent_seq.
+-- A named conversation, or a chain of responses, which has no name. Items are numbered. A chain that branches off in the
+-- middle of another one has it as its parent, up to parent_seq.
 CREATE TABLE conversations (
     project text NOT NULL REFERENCES projects (id),
     id text NOT NULL,
@@ -161,7 +161,7 @@ CREATE INDEX completions_by_end_user ON completions (project, end_user) WHERE en
 CREATE INDEX completions_by_metadata ON completions USING gin (metadata jsonb_path_ops);
 CREATE INDEX completions_by_words ON completions USING gin (search) WITH (gin_pending_list_limit = 1024);
 
--- Long strings of items and messages (images, files), each once for a project and a day of expiry, with how many use it.
+-- Long strings of items and messages (images, files), stored once for a project and a day of expiry, with their uses.
 CREATE TABLE parts (
     project text NOT NULL REFERENCES projects (id),
     hash bytea NOT NULL,
@@ -170,9 +170,9 @@ CREATE TABLE parts (
     data bytea NOT NULL,
     PRIMARY KEY (project, hash, expires_on)
 ) PARTITION BY RANGE (expires_on);
-ALTER TABLE parts ALTER COLUMN data SET STORAGE EXTERNAL;  -- images do not get smaller, and 32 MB take a second to try
+ALTER TABLE parts ALTER COLUMN data SET STORAGE EXTERNAL;  -- images do not compress, and trying takes a second for 32 MB
 
--- What is kept for ever. There is no default partition: adding one beside it would have to read it all.
+-- Rows that never expire. There is no default partition: adding another partition would have to read all of it.
 CREATE TABLE items_forever PARTITION OF items FOR VALUES FROM ('infinity') TO (MAXVALUE);
 CREATE TABLE responses_forever PARTITION OF responses FOR VALUES FROM ('infinity') TO (MAXVALUE);
 CREATE TABLE completions_forever PARTITION OF completions FOR VALUES FROM ('infinity') TO (MAXVALUE);

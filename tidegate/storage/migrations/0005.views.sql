@@ -1,6 +1,6 @@
--- For people who ask questions in SQL: messages, turns and usage_daily. docs/guides/conversations.md says what is in them.
+-- Views for analysts: messages, turns and usage_daily. docs/guides/conversations.md describes their columns.
 
--- The messages that a stored completion added to what was said before, in order, the answers last.
+-- The messages that a stored completion added to its history, in order, the answers last.
 CREATE FUNCTION added_messages(messages jsonb, document jsonb) RETURNS TABLE (n bigint, role text, content jsonb)
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     BEGIN ATOMIC
@@ -87,6 +87,6 @@ SELECT (at AT TIME ZONE 'UTC')::date AS day, project, end_user, route, model,
 FROM ledger
 GROUP BY 1, 2, 3, 4, 5;
 
-COMMENT ON VIEW messages IS 'One row for each message that was stored, as it was said.';
+COMMENT ON VIEW messages IS 'One row for each stored message.';
 COMMENT ON VIEW turns IS 'One row for each stored response or completion, with its tokens and its cost.';
 COMMENT ON VIEW usage_daily IS 'Calls, tokens and cost by UTC day, project, end user, route and model; stored or not.';

@@ -1,5 +1,5 @@
 -- transactional: false
--- Whose lines an end user's are, for reports and for `tidegate users forget`. The ledger may be large: it is written to
--- while the index is built. What an interrupted build left is removed first.
+-- Find an end user's entries, for reports and for `tidegate users forget`. The ledger may be large, so the index is built
+-- without blocking writes. The rest of an interrupted build is removed first.
 DROP INDEX CONCURRENTLY IF EXISTS ledger_by_end_user;
 CREATE INDEX CONCURRENTLY ledger_by_end_user ON ledger (project, end_user) WHERE end_user IS NOT NULL;

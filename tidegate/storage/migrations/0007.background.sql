@@ -1,5 +1,5 @@
--- Background responses: what is to be done, and what has been said so far.
--- A job lives as long as its response: `body` and `headers` are what it needs to be asked, and go when it is over.
+-- Background responses: the jobs, and the events of their streams.
+-- A job lives as long as its response. `body` and `headers` are its request; they are deleted when the job is over.
 CREATE TABLE background_jobs (
     response_id text PRIMARY KEY,
     project text NOT NULL,
@@ -24,8 +24,8 @@ CREATE TABLE background_jobs (
 CREATE INDEX background_jobs_open ON background_jobs (project, created_at) WHERE status <> 'finished';
 CREATE INDEX background_jobs_by_expiry ON background_jobs (expires_on) WHERE status = 'finished';
 
--- The events of a background response's stream, as they were sent: some after another in a row, so that a
--- long answer is hundreds of rows and not tens of thousands.
+-- The events of a background response's stream, as they were sent. One row holds several events, so that a long
+-- answer is hundreds of rows and not tens of thousands.
 CREATE TABLE response_events (
     response_id text NOT NULL REFERENCES background_jobs ON DELETE CASCADE,
     first integer NOT NULL,
@@ -34,7 +34,7 @@ CREATE TABLE response_events (
     PRIMARY KEY (response_id, first)
 );
 
--- Whoever deletes a response, its project or its end user, deletes what was to be done for it.
+-- Deleting a response, its project or its end user also deletes its job.
 CREATE FUNCTION forget_background_job() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT
     AS $$
@@ -46,8 +46,8 @@ $$;
 CREATE TRIGGER forget_background_job AFTER DELETE ON responses
     FOR EACH ROW WHEN (OLD.background) EXECUTE FUNCTION forget_background_job();
 
--- What follows is the schema of PgQueuer 1.6.0, the job library, as it renders it itself; a test holds the two
--- against each other. When the library is brought up to date, what it plans to change becomes a step of its own.
+-- The rest is the schema of PgQueuer 1.6.0, the job library, as the library renders it; a test compares the two.
+-- When the library is updated, its schema changes become another step.
 -- pgqueuer 1.6.0 -- prefix='' schema=None durability=durable
 
 CREATE TYPE pgqueuer_status AS ENUM ('queued', 'picked', 'successful', 'exception', 'canceled', 'deleted', 'failed');

@@ -1,6 +1,6 @@
--- Lists of completions by metadata go through the index over it. Beneath a policy PostgreSQL does not use that index,
--- because whoever is not to see a row might learn of it from an operator's error; so this runs as the tables' owner,
--- and says itself whose rows it gives.
+-- Lists of completions by metadata use the index on it. Under a row policy PostgreSQL does not use that index, because
+-- an operator's error might reveal a hidden row. So this function runs as the tables' owner, and restricts the rows to
+-- the project itself.
 CREATE FUNCTION completions_having(wanted jsonb, most integer) RETURNS SETOF text
     LANGUAGE sql STABLE SECURITY DEFINER SET search_path FROM CURRENT
     SET plan_cache_mode = 'force_custom_plan' SET enable_seqscan = 'on'

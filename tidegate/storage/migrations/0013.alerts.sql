@@ -1,4 +1,4 @@
--- Alerts that are given once: whoever of the replicas writes the row gives it.
+-- Alerts that are sent once, by the replica that inserts the row.
 CREATE TABLE alerts (
     name text PRIMARY KEY,
     at timestamptz NOT NULL DEFAULT now()

@@ -1,5 +1,5 @@
--- Alerts that are given once, by whichever replica is the first.
+-- Alerts that are sent once, by the first replica that claims them.
 
 -- name: claim
--- Note that the alert $1 is given; returns its name to the one who may give it, nothing to all others.
+-- Claim the alert $1. Return its name to the replica that may send it, and no row to all others.
 INSERT INTO alerts (name) VALUES ($1) ON CONFLICT (name) DO NOTHING RETURNING name;

@@ -1,12 +1,14 @@
--- Background jobs and the events of their streams. A job's `attempt` is its fence: who has an older one writes nothing.
+-- Background jobs and the events of their streams. A job's `attempt` fences off older workers: a worker with an older
+-- attempt writes nothing.
 
 -- name: lock_project
--- Until the transaction ends, nobody else adds a job for the project.
+-- Keep all others from adding a job for the project until the transaction ends.
 SELECT pg_advisory_xact_lock(hashtext('background:' || $1::text))
 
 -- name: waiting
--- How many jobs of the project $1 wait, and the tag of a new one of weight $2: start-time fair queueing, the lowest goes
--- next. A new job comes after its project's last, and not before the one that is next now.
+-- Count the waiting jobs of the project $1, and return the tag of a new one of weight $2. This is start-time fair
+-- queueing: the lowest tag goes next. A new job comes after the last job of its project, and not before the job that is
+-- next now.
 SELECT count(*) FILTER (WHERE project = $1) AS waiting,
        16 / $2::int + greatest(
            coalesce(max(queue_tag) FILTER (WHERE project = $1), 0),
@@ -16,7 +18,7 @@ FROM background_jobs
 WHERE status <> 'finished'
 
 -- name: add
--- A new job, whose first $10 events are given with it; it stays as long as its response.
+-- Add a job together with its first $10 events. It stays as long as its response.
 INSERT INTO background_jobs (
     response_id, project, key_id, request_id, created_at, deadline, status, queue_tag, headers, body, next_event,
     expires_on
@@ -25,7 +27,7 @@ SELECT $1, $2, $3, $4, to_timestamp($5::float8), to_timestamp($6::float8), 'queu
        coalesce((SELECT max(expires_on) FROM responses WHERE project = $2 AND id = $1), 'infinity')
 
 -- name: lock_job
--- A job as it is, kept so until the transaction ends.
+-- Return a job and lock it until the transaction ends.
 SELECT response_id, project, key_id, request_id, status, attempt, deaths, next_event, content_from, shown,
        extract(epoch FROM created_at)::float8 AS created_at, extract(epoch FROM deadline)::float8 AS deadline
 FROM background_jobs
@@ -33,7 +35,7 @@ WHERE response_id = $1
 FOR UPDATE
 
 -- name: begin
--- A worker takes a job up: a new attempt, which ends the one before it.
+-- Start a new attempt of a job, which ends the attempt before it.
 UPDATE background_jobs
 SET status = 'in_progress', attempt = attempt + 1, worker = $2, started_at = to_timestamp($3::float8),
     deaths = deaths + $4::int
@@ -41,18 +43,18 @@ WHERE response_id = $1
 RETURNING attempt, headers::text AS headers, body
 
 -- name: take_back
--- What an attempt said and nobody saw is as if it had not been said.
+-- Delete the events of an attempt that no client has read.
 WITH unsaid AS (DELETE FROM response_events WHERE response_id = $1 AND first >= $2)
 UPDATE background_jobs SET next_event = $2, content_from = NULL WHERE response_id = $1
 
 -- name: hand_back
--- The attempt $2 is given up without an end: another may take the job.
+-- End the attempt $2 without a result: another worker may take the job.
 UPDATE background_jobs SET status = 'queued', worker = NULL, attempt = attempt + 1
 WHERE response_id = $1 AND attempt = $2 AND status = 'in_progress'
 
 -- name: append
--- Some events, of which the first has the number $3 and the last $4, $5 if they are content; nothing where the attempt is
--- no longer $2. Told again, it says the same.
+-- Append events, of which the first has the number $3 and the last $4; $5 if they are content. Append nothing where the
+-- attempt is no longer $2. Repeating it changes nothing.
 WITH job AS (
     UPDATE background_jobs
     SET next_event = $4::int + 1,
@@ -67,17 +69,17 @@ WITH job AS (
 SELECT count(*) FROM job
 
 -- name: write
--- Some events, within a transaction that has the job locked.
+-- Append events within a transaction that has locked the job.
 INSERT INTO response_events (response_id, first, last, events) VALUES ($1, $2, $3, $4)
 
 -- name: end
--- The job is over, whichever way; nobody writes any more.
+-- End the job, whatever its result. No events follow.
 UPDATE background_jobs
 SET status = 'finished', attempt = attempt + 1, worker = NULL, headers = NULL, body = NULL, next_event = $2
 WHERE response_id = $1
 
 -- name: events
--- The events after the number $3, at most $4 rows of them, and whether the job is over.
+-- Return the events after the number $3, at most $4 rows, and whether the job is over.
 SELECT job.status = 'finished' AS finished, job.next_event, job.content_from, job.shown, said.first, said.events
 FROM background_jobs AS job
 LEFT JOIN LATERAL (
@@ -90,23 +92,23 @@ WHERE job.response_id = $1 AND job.project = $2
 ORDER BY said.first
 
 -- name: show
--- From here on what was said has been seen, and cannot be taken back.
+-- Note that the events so far were read by a client: they cannot be deleted any more.
 UPDATE background_jobs SET shown = true WHERE response_id = $1 AND NOT shown
 
 -- name: attempts
--- The valid attempt of each of these jobs; those that are over, or deleted, are missing.
+-- Return the valid attempt of each of these jobs. Jobs that are over or deleted are missing.
 SELECT response_id, attempt FROM background_jobs WHERE response_id = ANY($1::text[]) AND status <> 'finished'
 
 -- name: forget_expired
--- Jobs whose responses went with their time.
+-- Delete the jobs whose responses have expired.
 DELETE FROM background_jobs WHERE status = 'finished' AND expires_on <= current_date
 
 -- name: forget_log
--- What the job library wrote of jobs longer ago than $1.
+-- Delete what the job library logged longer ago than $1.
 DELETE FROM pgqueuer_log WHERE created < now() - $1::interval
 
 -- name: open_jobs
--- The jobs that wait or run, of the project $1 or all, oldest first, at most $2.
+-- List the jobs that wait or run, of the project $1 or of all projects (null), oldest first, at most $2.
 SELECT response_id, project, key_id, status, attempt, deaths, worker,
        extract(epoch FROM created_at)::float8 AS created_at,
        extract(epoch FROM started_at)::float8 AS started_at,

@@ -1,11 +1,11 @@
--- Stored chat completions. All of it runs as tidegate_rows, which sees the rows of one project ($1).
+-- Stored chat completions. Everything runs as tidegate_rows, which sees the rows of one project ($1).
 
 -- name: until
--- The day after which what is stored on the day $2 goes.
+-- Return the day on which rows that are stored on the day $2 expire.
 SELECT coalesce($2::date + retention_days, 'infinity') FROM projects WHERE id = $1
 
 -- name: save
--- Write a completion and the messages that it answers.
+-- Write a completion and the messages of its request.
 INSERT INTO completions (
     project, id, expires_on, model, created_at, end_user, request_id, metadata, document, exact,
     messages, messages_exact, parts
@@ -17,23 +17,23 @@ WHERE projects.id = $1
 RETURNING expires_on
 
 -- name: get
--- One completion.
+-- Return one completion.
 SELECT id, model, extract(epoch FROM created_at)::float8 AS created_at, end_user, request_id, metadata, document, exact
 FROM completions
 WHERE project = $1 AND id = $2 AND expires_on > $3::date
 
 -- name: messages
--- The messages that a completion answers.
+-- Return the messages of a completion's request.
 SELECT messages AS document, messages_exact AS exact, parts
 FROM completions
 WHERE project = $1 AND id = $2 AND expires_on > $3::date
 
 -- name: having
--- The ids of at most $2 completions that have the metadata $1; of more than that, some.
+-- Return the ids of at most $2 completions that have the metadata $1. Where more match, any of them are returned.
 SELECT array_agg(id) FROM completions_having($1::jsonb, $2) AS id
 
 -- name: list_up
--- Completions with the metadata $3, after the completion $4 (null: from the beginning), the oldest first; at most $5.
+-- List completions with the metadata $3 after the completion $4 (null: from the beginning), oldest first, at most $5.
 -- The model $2 is null.
 SELECT id, model, extract(epoch FROM created_at)::float8 AS created_at, end_user, request_id, metadata, document, exact
 FROM completions
@@ -45,7 +45,7 @@ ORDER BY completions.created_at, id
 LIMIT $5
 
 -- name: list_down
--- The same before the completion $4 (null: from the end), the newest first.
+-- The same before the completion $4 (null: from the end), newest first.
 SELECT id, model, extract(epoch FROM created_at)::float8 AS created_at, end_user, request_id, metadata, document, exact
 FROM completions
 WHERE project = $1 AND $2::text IS NULL AND metadata @> $3::jsonb AND expires_on > $6::date
@@ -56,7 +56,7 @@ ORDER BY completions.created_at DESC, id DESC
 LIMIT $5
 
 -- name: list_of_model_up
--- Those of the model $2, the oldest first.
+-- List the completions of the model $2, oldest first.
 SELECT id, model, extract(epoch FROM created_at)::float8 AS created_at, end_user, request_id, metadata, document, exact
 FROM completions
 WHERE project = $1 AND model = $2 AND metadata @> $3::jsonb AND expires_on > $6::date
@@ -67,7 +67,7 @@ ORDER BY completions.created_at, id
 LIMIT $5
 
 -- name: list_of_model_down
--- Those of the model $2, the newest first.
+-- List the completions of the model $2, newest first.
 SELECT id, model, extract(epoch FROM created_at)::float8 AS created_at, end_user, request_id, metadata, document, exact
 FROM completions
 WHERE project = $1 AND model = $2 AND metadata @> $3::jsonb AND expires_on > $6::date
@@ -78,7 +78,7 @@ ORDER BY completions.created_at DESC, id DESC
 LIMIT $5
 
 -- name: list_these_up
--- Those whose ids are among $7, of the model $2 (null: any), the oldest first.
+-- List the completions whose ids are in $7, of the model $2 (null: of any), oldest first.
 SELECT id, model, extract(epoch FROM created_at)::float8 AS created_at, end_user, request_id, metadata, document, exact
 FROM completions
 WHERE project = $1 AND ($2::text IS NULL OR model = $2) AND metadata @> $3::jsonb AND expires_on > $6::date
@@ -90,7 +90,7 @@ ORDER BY completions.created_at, id
 LIMIT $5
 
 -- name: list_these_down
--- Those whose ids are among $7, of the model $2 (null: any), the newest first.
+-- List the completions whose ids are in $7, of the model $2 (null: of any), newest first.
 SELECT id, model, extract(epoch FROM created_at)::float8 AS created_at, end_user, request_id, metadata, document, exact
 FROM completions
 WHERE project = $1 AND ($2::text IS NULL OR model = $2) AND metadata @> $3::jsonb AND expires_on > $6::date
@@ -102,7 +102,7 @@ ORDER BY completions.created_at DESC, id DESC
 LIMIT $5
 
 -- name: update
--- Give a completion other metadata.
+-- Replace the metadata of a completion.
 UPDATE completions SET metadata = $3::jsonb
 WHERE project = $1 AND id = $2 AND expires_on > $4::date
 RETURNING id, model, extract(epoch FROM created_at)::float8 AS created_at, end_user, request_id, metadata, document, exact

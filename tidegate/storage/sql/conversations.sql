@@ -1,32 +1,33 @@
--- Conversations and their items. All of it runs as tidegate_rows, which sees the rows of one project ($1).
+-- Conversations and their items. Everything runs as tidegate_rows, which sees the rows of one project ($1).
 
 -- name: create
--- Begin a conversation by its name, with room for $6 items of $7 bytes, on the day $5.
+-- Create a named conversation on the day $5, with numbers reserved for $6 items of $7 bytes.
 INSERT INTO conversations (project, id, kind, created_at, metadata, last_seq, size, first_expires, last_expires)
 SELECT $1, $2, 'conversation', to_timestamp($3::float8), $4::jsonb, $6, $7, until, until
 FROM (SELECT coalesce($5::date + retention_days, 'infinity') AS until FROM projects WHERE id = $1) AS kept
 RETURNING id AS conversation, 0::bigint AS before, first_expires AS expires_on, size
 
 -- name: get
--- One conversation.
+-- Return one conversation.
 SELECT id, extract(epoch FROM created_at)::float8 AS created_at, metadata
 FROM conversations
 WHERE project = $1 AND id = $2 AND kind = 'conversation' AND deleted_at IS NULL
 
 -- name: update
--- Give a conversation other metadata.
+-- Replace the metadata of a conversation.
 UPDATE conversations SET metadata = $3::jsonb
 WHERE project = $1 AND id = $2 AND kind = 'conversation' AND deleted_at IS NULL
 RETURNING id, extract(epoch FROM created_at)::float8 AS created_at, metadata
 
 -- name: delete
--- Take a conversation's name and metadata away.
+-- Delete the name and the metadata of a conversation.
 UPDATE conversations SET deleted_at = to_timestamp($3::float8), metadata = '{}', version = version + 1
 WHERE project = $1 AND id = $2 AND kind = 'conversation' AND deleted_at IS NULL
 RETURNING id
 
 -- name: place
--- Make room for $3 items of $4 bytes at the end of a conversation, on the day $5, if no response is being made in it.
+-- Reserve numbers for $3 items of $4 bytes at the end of a conversation on the day $5, unless a response is being made
+-- in it.
 UPDATE conversations SET
     last_seq = last_seq + $3, size = conversations.size + $4, version = version + 1,
     first_expires = least(first_expires, until), last_expires = greatest(last_expires, until)
@@ -36,14 +37,15 @@ WHERE project = $1 AND id = $2 AND kind = 'conversation' AND deleted_at IS NULL 
 RETURNING id AS conversation, last_seq - $3 AS before, until AS expires_on, conversations.size
 
 -- name: head
--- What is known of a conversation before its items are read; for how many seconds it is leased.
+-- Return the size, version and last item of a conversation before its items are read, and the seconds that its lease
+-- lasts.
 SELECT id, version, size AS history_size, busy_with, last_seq AS upto, first_expires, last_expires,
        greatest(extract(epoch FROM leased_until - clock_timestamp()), 0)::float8 AS leased_for
 FROM conversations
 WHERE project = $1 AND id = $2 AND kind = 'conversation' AND deleted_at IS NULL
 
 -- name: items_up
--- The items of a conversation after the item $3 (null: from the beginning), the oldest first; at most $4.
+-- List the items of a conversation after the item $3 (null: from the beginning), oldest first, at most $4.
 SELECT items.id, items.type, items.role, items.document, items.exact, items.parts
 FROM conversations
 JOIN items ON items.project = $1 AND items.conversation = $2 AND NOT items.removed
@@ -57,7 +59,7 @@ ORDER BY items.seq
 LIMIT $4
 
 -- name: items_down
--- The items of a conversation before the item $3 (null: from the end), the newest first; at most $4.
+-- List the items of a conversation before the item $3 (null: from the end), newest first, at most $4.
 SELECT items.id, items.type, items.role, items.document, items.exact, items.parts
 FROM conversations
 JOIN items ON items.project = $1 AND items.conversation = $2 AND NOT items.removed
@@ -71,7 +73,7 @@ ORDER BY items.seq DESC
 LIMIT $4
 
 -- name: item
--- One item of a conversation.
+-- Return one item of a conversation.
 SELECT items.id, items.type, items.role, items.document, items.exact, items.parts
 FROM items
 JOIN conversations ON conversations.project = $1 AND conversations.id = $2
@@ -83,7 +85,8 @@ ORDER BY items.seq
 LIMIT 1
 
 -- name: remove_item
--- Take an item out of a conversation in which no response is being made; hidden, where a response still has it.
+-- Remove an item from a conversation in which no response is being made. The item is only hidden where a response still
+-- uses it.
 WITH place AS (
     SELECT id FROM conversations
     WHERE project = $1 AND id = $2 AND kind = 'conversation' AND deleted_at IS NULL AND busy_with IS NULL

@@ -1,7 +1,7 @@
--- What an end user ($2) of a project ($1) said, found and deleted. Runs as the tables' owner.
+-- Count and delete the rows of an end user ($2) of a project ($1). Runs as the tables' owner.
 
 -- name: count
--- How much there is.
+-- Count the rows.
 SELECT
     (SELECT count(*) FROM responses WHERE project = $1 AND end_user = $2) AS responses,
     (SELECT count(*) FROM completions WHERE project = $1 AND end_user = $2) AS completions,
@@ -9,7 +9,7 @@ SELECT
     (SELECT count(DISTINCT conversation) FROM items WHERE project = $1 AND end_user = $2) AS conversations
 
 -- name: conversations
--- Some of the conversations that they took part in; at most $3.
+-- Return some of the conversations that the end user took part in, at most $3.
 SELECT DISTINCT conversation
 FROM (
     (SELECT conversation FROM items WHERE project = $1 AND end_user = $2 LIMIT 10000)
@@ -19,7 +19,7 @@ FROM (
 LIMIT $3
 
 -- name: shared
--- Whether somebody else took part in the conversation $3, which is locked.
+-- Return whether another end user took part in the conversation $3. Locks the conversation.
 SELECT EXISTS (
     SELECT FROM items WHERE project = $1 AND conversation = conversations.id AND end_user IS NOT NULL AND end_user <> $2
 )
@@ -28,16 +28,17 @@ WHERE project = $1 AND id = $3
 FOR UPDATE
 
 -- name: delete_items
--- Delete their items of the conversation $3, or, where it was theirs alone ($4), all of it.
+-- Delete the end user's items of the conversation $3, or all its items where nobody else took part ($4).
 DELETE FROM items WHERE project = $1 AND conversation = $3 AND ($4 OR end_user = $2)
 RETURNING size, parts, expires_on
 
 -- name: delete_responses
--- The same of its responses.
+-- Delete the end user's responses in the conversation $3, or all its responses where nobody else took part ($4).
 DELETE FROM responses WHERE project = $1 AND conversation = $3 AND ($4 OR end_user = $2)
 
 -- name: shrink
--- The conversation $2 is smaller by $3 bytes, and nobody's for whom it was kept free and who is gone.
+-- Reduce the size of the conversation $2 by $3 bytes, and clear the response that it was reserved for where that
+-- response is deleted.
 UPDATE conversations SET
     size = size - $3, version = version + 1, busy_with = (
         SELECT responses.id FROM responses WHERE responses.project = $1 AND responses.id = conversations.busy_with LIMIT 1
@@ -45,32 +46,32 @@ UPDATE conversations SET
 WHERE project = $1 AND id = $2
 
 -- name: drop
--- Delete the conversation $2, unless others go on from it; what it went on from.
+-- Delete the conversation $2, unless other conversations continue it. Return its parent.
 DELETE FROM conversations
 WHERE project = $1 AND id = $2
     AND NOT EXISTS (SELECT FROM conversations AS later WHERE later.project = $1 AND later.parent = $2)
 RETURNING parent
 
 -- name: empty
--- Leave of the conversation $2 nothing but its place before those that go on from it.
+-- Empty the conversation $2, and keep its row for the conversations that continue it.
 UPDATE conversations SET
     deleted_at = to_timestamp($3::float8), metadata = '{}', size = 0, version = version + 1, busy_with = NULL,
     first_expires = '-infinity', last_expires = '-infinity'
 WHERE project = $1 AND id = $2
 
 -- name: delete_completions
--- Delete at most $3 of their completions.
+-- Delete at most $3 completions of the end user.
 DELETE FROM completions
 WHERE project = $1 AND end_user = $2
     AND (id, expires_on) IN (SELECT id, expires_on FROM completions WHERE project = $1 AND end_user = $2 LIMIT $3)
 RETURNING parts, expires_on
 
 -- name: count_ledger
--- How many lines of the ledger name them.
+-- Count the ledger entries with the end user's name.
 SELECT count(*) FROM ledger WHERE project = $1 AND end_user = $2
 
 -- name: rename_in_ledger
--- Give at most $4 of their lines in the ledger the name $3.
+-- Replace the end user's name by $3 in at most $4 ledger entries.
 WITH named AS (
     UPDATE ledger SET end_user = $3
     WHERE id IN (SELECT id FROM ledger WHERE project = $1 AND end_user = $2 LIMIT $4)
@@ -79,6 +80,6 @@ WITH named AS (
 SELECT count(*) FROM named
 
 -- name: rename_in_rejected
--- The same in the entries that the ledger could not hold; $1 and $2 are as they stand in the entries' JSON.
+-- The same in the entries that the ledger could not hold. $1 and $2 are written as in the entries' JSON.
 UPDATE ledger_rejected SET entry = replace(entry, '"end_user":' || $2, '"end_user":' || $3)
 WHERE position('"project":' || $1 IN entry) > 0 AND position('"end_user":' || $2 IN entry) > 0

@@ -1,13 +1,13 @@
--- API keys: made, changed and ended by people, looked up by the gateway.
+-- API keys: changed by operators, looked up by the gateway.
 
 -- name: add_project
--- Make a project known, where it is not yet.
+-- Add a project, unless it exists.
 INSERT INTO projects (id, created_at)
 VALUES ($1, to_timestamp($2::float8))
 ON CONFLICT (id) DO NOTHING
 
 -- name: add_key
--- Store a new key: its digest and hint, never the key. $9 is a JSON object of what it is granted, by column.
+-- Store a new key: its digest and hint, never the key itself. $9 is a JSON object of its grants, by column.
 INSERT INTO keys (
     id, project, name, hash, hint, created_at, expires_at, admin,
     rpm, rpd, tpm, concurrency, budget_day_nanos, budget_month_nanos, priority, models
@@ -18,8 +18,8 @@ SELECT
 FROM jsonb_populate_record(NULL::keys, $9::jsonb)
 
 -- name: update_key
--- Grant a key the columns that the JSON object $2 names, and leave the others; null takes a limit away.
--- No row when there is no such key.
+-- Set the columns of a key that the JSON object $2 names, and leave the others. Null removes a limit. Returns no row
+-- when there is no such key.
 UPDATE keys
 SET (rpm, rpd, tpm, concurrency, budget_day_nanos, budget_month_nanos, priority, models) = (
     SELECT rpm, rpd, tpm, concurrency, budget_day_nanos, budget_month_nanos, priority, models
@@ -29,22 +29,22 @@ WHERE id = $1
 RETURNING id
 
 -- name: rename_key
--- Give a key another name.
+-- Rename a key.
 UPDATE keys SET name = $2 WHERE id = $1
 
 -- name: expire_key
--- Let a key end at another moment, or never (null).
+-- Let a key expire at another moment, or never (null).
 UPDATE keys SET expires_at = to_timestamp($2::float8) WHERE id = $1
 
 -- name: revoke_key
--- End a key; ending it again changes nothing. No row when there is no such key.
+-- Revoke a key; revoking it again changes nothing. Returns no row when there is no such key.
 UPDATE keys
 SET revoked_at = coalesce(revoked_at, to_timestamp($2::float8))
 WHERE id = $1
 RETURNING id
 
 -- name: list_keys
--- All keys, or those of the project $1, oldest first; after the key $2, where one is given; at most $3 (null: all).
+-- List all keys or those of the project $1, oldest first; after the key $2, where one is given; at most $3 (null: all).
 SELECT id, project, name, hint, admin,
        extract(epoch FROM created_at)::float8 AS created_at,
        extract(epoch FROM expires_at)::float8 AS expires_at,
@@ -57,7 +57,7 @@ ORDER BY created_at, id
 LIMIT $3::bigint
 
 -- name: get_key
--- One key by its id.
+-- Return one key by its id.
 SELECT id, project, name, hint, admin,
        extract(epoch FROM created_at)::float8 AS created_at,
        extract(epoch FROM expires_at)::float8 AS expires_at,
@@ -67,7 +67,7 @@ FROM keys
 WHERE id = $1
 
 -- name: find_keys
--- Who is behind these digests, and all that they, their project and its end users may do.
+-- Return the keys with these digests, with the grants of each key, its project and its end users.
 SELECT keys.hash, keys.id, keys.project, keys.name, keys.admin,
        extract(epoch FROM keys.expires_at)::float8 AS expires_at,
        keys.revoked_at IS NOT NULL AS revoked,
@@ -87,9 +87,9 @@ JOIN projects ON projects.id = keys.project
 WHERE keys.hash = ANY($1::bytea[])
 
 -- name: digest_of
--- The digest of a key, by its id.
+-- Return the digest of a key by its id.
 SELECT hash FROM keys WHERE id = $1
 
 -- name: any_key
--- Whether a key was ever made.
+-- Return whether any key was ever created.
 SELECT EXISTS (SELECT FROM keys)

@@ -1,13 +1,13 @@
--- Partitions by day of expiry. All of it runs as the tables' owner, under one lock.
+-- Partitions by day of expiry. Everything runs as the tables' owner, under one lock.
 
 -- name: lock
--- One process at a time, until the transaction ends. A table that is in use is left for the next time: whoever waits for
--- it makes everybody else wait behind.
+-- Let one process work at a time, until the transaction ends. A table in use is skipped until the next round: waiting
+-- for it would make all later statements wait, too.
 SELECT pg_advisory_xact_lock(8388346167794168436);
 SET LOCAL lock_timeout = '300ms'
 
 -- name: drop_empty
--- Delete at most $2 conversations whose last item expired before $1, except those that others go on from, or in which a
+-- Delete at most $2 conversations whose last item expired before $1, except those that others continue, or in which a
 -- response is being made.
 WITH gone AS (
     DELETE FROM conversations
@@ -22,15 +22,15 @@ WITH gone AS (
 SELECT count(*) FROM gone
 
 -- name: retentions
--- For how many days the projects keep what was said, where that is limited.
+-- Return the retention periods of the projects in days, where they are limited.
 SELECT DISTINCT retention_days FROM projects WHERE retention_days IS NOT NULL ORDER BY retention_days
 
 -- name: there
--- Whether there is a table of that name.
+-- Return whether a table of that name exists.
 SELECT to_regclass($1) IS NOT NULL
 
 -- name: partitions
--- The weekly partitions of the tables $1.
+-- Return the weekly partitions of the tables $1.
 SELECT child.relname AS name
 FROM pg_inherits
 JOIN pg_class AS parent ON parent.oid = inhparent

@@ -1,7 +1,8 @@
--- Large parts of items and messages. All of it runs as tidegate_rows, which sees the rows of one project ($1).
+-- Large parts of items and messages. Everything runs as tidegate_rows, which sees the rows of one project ($1).
 
 -- name: keep
--- Keep the contents $3 under their hashes $2 until $5, used $4 times; of those that are there, count the uses.
+-- Store the contents $3 under their hashes $2 until $5, used $4 times. Where a content is stored already, add to its
+-- uses.
 INSERT INTO parts (project, hash, expires_on, uses, data)
 SELECT $1, hash, $5::date, uses, data
 FROM unnest($2::bytea[], $3::bytea[], $4::bigint[]) AS given (hash, data, uses)
@@ -9,12 +10,12 @@ ORDER BY hash
 ON CONFLICT (project, hash, expires_on) DO UPDATE SET uses = parts.uses + excluded.uses
 
 -- name: read
--- The contents of these hashes.
+-- Return the contents with these hashes.
 SELECT DISTINCT ON (hash) hash, data FROM parts WHERE project = $1 AND hash = ANY($2::bytea[])
 
 -- name: release
--- Count one use less of each pair of hash and day of expiry, for every time that it is given. Locked in the order in which
--- `keep` locks them.
+-- Subtract one use for each pair of hash and day of expiry, as often as the pair is given. Rows are locked in the same
+-- order as by `keep`.
 WITH given AS (
     SELECT hash, expires_on, count(*) AS times
     FROM unnest($2::bytea[], $3::date[]) AS pair (hash, expires_on)
@@ -32,5 +33,5 @@ FROM held
 WHERE parts.project = $1 AND parts.hash = held.hash AND parts.expires_on = held.expires_on
 
 -- name: sweep
--- Delete those of these that nobody uses any more.
+-- Delete those of these contents that have no uses left.
 DELETE FROM parts WHERE project = $1 AND hash = ANY($2::bytea[]) AND uses <= 0

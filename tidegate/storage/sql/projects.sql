@@ -1,7 +1,7 @@
--- Projects: who shares limits and budgets, and who has any.
+-- Projects, which share limits and budgets, and the scopes that have a budget.
 
 -- name: list_projects
--- All projects by name; after the name $1, where one is given; at most $2 (null: all).
+-- List all projects by name; after the name $1, where one is given; at most $2 (null: all).
 SELECT id AS name, extract(epoch FROM created_at)::float8 AS created_at,
        rpm, rpd, tpm, concurrency, budget_day_nanos, budget_month_nanos,
        user_rpm, user_rpd, user_tpm, user_concurrency, user_budget_day_nanos, user_budget_month_nanos,
@@ -12,7 +12,7 @@ ORDER BY id COLLATE "C"
 LIMIT $2::bigint
 
 -- name: get_project
--- One project by its name.
+-- Return one project by its name.
 SELECT id AS name, extract(epoch FROM created_at)::float8 AS created_at,
        rpm, rpd, tpm, concurrency, budget_day_nanos, budget_month_nanos,
        user_rpm, user_rpd, user_tpm, user_concurrency, user_budget_day_nanos, user_budget_month_nanos,
@@ -21,8 +21,8 @@ FROM projects
 WHERE id = $1
 
 -- name: update_project
--- Grant a project the columns that the JSON object $2 names, and leave the others; null takes a limit away.
--- No row when there is no such project.
+-- Set the columns of a project that the JSON object $2 names, and leave the others. Null removes a limit. Returns no
+-- row when there is no such project.
 UPDATE projects
 SET (
     rpm, rpd, tpm, concurrency, budget_day_nanos, budget_month_nanos,
@@ -38,9 +38,9 @@ WHERE id = $1
 RETURNING id
 
 -- name: budgeted
--- Who has a budget, by the scope under which spending is counted: projects, keys that still work, and the end users
--- who were named in their project's last 10,000 calls since $2 (Unix seconds). Of the project $1, or of all (null);
--- after the scope $3, where one is given; at most $4. A day's or month's budget that is not set is null.
+-- Return who has a budget, by the scope under which spending is counted: projects, keys that still work, and the end
+-- users named in their project's last 10,000 calls since $2 (Unix seconds). Of the project $1 or of all (null); after
+-- the scope $3, where one is given; at most $4. A day's or month's budget that is not set is null.
 SELECT scope, kind, project, key_id, name, end_user, budget_day, budget_month
 FROM (
     SELECT 'project/' || id AS scope, 'project' AS kind, id AS project, NULL AS key_id, NULL AS name, NULL AS end_user,

@@ -1,7 +1,8 @@
 -- name: spent
--- What was spent in a UTC day ($1, as 2026-11-23) and in its month ($2, as 2026-11), by everybody, project, key and
--- end user (`kind` says which): the counters that budgets are held against. Besides the table, lines that are on their
--- way to it ($3, a JSON array) count, each call once; the calls in $4 do not, because somebody else counts them.
+-- Sum the spending of a UTC day ($1, as 2026-11-23) and of its month ($2, as 2026-11) for the installation, each
+-- project, key and end user (`kind` says which). Budgets are checked against these counters. Entries that have not
+-- reached the table yet ($3, a JSON array) are included, each call once. The calls in $4 are left out, because they are
+-- counted elsewhere.
 WITH waiting AS (
     SELECT DISTINCT ON (id)
         id, to_timestamp(at) AS at, project, key_id, left(end_user, 256) AS end_user, outcome,

@@ -1,12 +1,12 @@
 -- Responses. All of it runs as tidegate_rows, which sees the rows of one project ($1).
 
--- A turn is saved by one statement: WITH, one of the three places below, a comma, and `written`. What they share:
--- $2 the day, $3 the items as a JSON array, $4 how many, $5 their bytes, $6 the response, $7 when it was made, $8 its
--- status, $9 whether in the background, $10 its model, $11 the end user, $12 the request, $13 metadata, $14 its body for
--- jsonb, $15 exactly or null, $16 its own id if it is still being made or null.
+-- A turn is saved by one statement: WITH, one of the three positions below, a comma, and `written`. Their parameters:
+-- $2 the day, $3 the items as a JSON array, $4 their number, $5 their bytes, $6 the response, $7 its time, $8 its status,
+-- $9 whether it runs in the background, $10 its model, $11 the end user, $12 the request, $13 metadata, $14 its body for
+-- jsonb, $15 its exact body or null, $16 its own id if it is still being made, else null.
 
 -- name: new_chain
--- A chain of responses with the id $17.
+-- Start a chain of responses with the id $17.
 kept AS (
     SELECT coalesce($2::date + retention_days, 'infinity') AS until FROM projects WHERE id = $1
 ), placed AS (
@@ -17,8 +17,8 @@ kept AS (
 )
 
 -- name: after
--- After the response $18, which is kept from being deleted meanwhile: at the end of its chain if nothing came after it, else in a chain of its own with the id $17,
--- which goes on from there.
+-- Continue after the response $18, which is locked against deletion: at the end of its chain if it is the last one
+-- there, else in a chain of its own with the id $17, which continues it.
 kept AS (
     SELECT coalesce($2::date + retention_days, 'infinity') AS until FROM projects WHERE id = $1
 ), previous AS (
@@ -46,8 +46,8 @@ kept AS (
 )
 
 -- name: in_conversation
--- At the end of the conversation $17, if it is still of the version $18 (null: of any) and no job makes a response in it.
--- Whoever had it leased has now lost: of two whose leases followed each other, the first to be saved is.
+-- Continue at the end of the conversation $17, if it still has the version $18 (null: any) and no job makes a response
+-- in it. The lease is ignored: where two leases followed each other, the turn that is saved first wins.
 kept AS (
     SELECT coalesce($2::date + retention_days, 'infinity') AS until FROM projects WHERE id = $1
 ), placed AS (
@@ -62,7 +62,8 @@ kept AS (
 )
 
 -- name: written
--- The response and its items, in their place: until when they are kept; no row where there was none.
+-- Write the response and its items into their position. Return their day of expiry, or no row where there is no
+-- position.
 response AS (
     INSERT INTO responses (
         project, id, expires_on, conversation, first_seq, last_seq, history_size, previous_response,
@@ -85,8 +86,8 @@ response AS (
 SELECT until FROM placed
 
 -- name: lineage
--- The chains and the conversation that a response goes on from, the first one first, each with its last item that
--- belongs to it ($4: without its own input); no row where there is no such response.
+-- Return the chains and the conversation that a response continues, the first one first, each with its last item that
+-- belongs to the response ($4: without its own input). Returns no row where there is no such response.
 WITH RECURSIVE named AS (
     SELECT conversation, CASE WHEN $4::bool THEN first_seq - 1 ELSE last_seq END AS last_seq, history_size, status
     FROM responses
@@ -105,7 +106,7 @@ WITH RECURSIVE named AS (
 SELECT id, upto, first_expires, last_expires, history_size, status FROM lineage ORDER BY depth DESC
 
 -- name: get
--- One response, and its output in order: a row for each item, or one without.
+-- Return one response and its output in order: a row for each item, or one row without an item.
 SELECT responses.id AS response, responses.conversation, conversations.kind, previous_response, status, background, model,
        extract(epoch FROM responses.created_at)::float8 AS created_at, responses.end_user, request_id, responses.metadata,
        responses.document AS body, responses.exact AS body_exact,
@@ -118,12 +119,13 @@ LEFT JOIN items ON items.project = $1 AND items.conversation = responses.convers
 WHERE responses.project = $1 AND responses.id = $2 AND responses.expires_on > $3::date
 ORDER BY items.seq
 
--- A list of what a response was made from is read by one statement: WITH RECURSIVE, `input`, a comma, and one of the three
--- below it. What they share: $2 the response, $3 the day, $4 an item or null.
+-- The input of a response is listed by one statement: WITH RECURSIVE, `input`, a comma, and one of the three queries
+-- below it. Their parameters: $2 the response, $3 the day, $4 an item or null.
 
 -- name: input
--- The conversations that hold it, the response's own first (`depth` 1), each with its last item that belongs to it and
--- the first item of the response's own turn (`own`); and where the item $4 stands, which may have been said twice.
+-- Return the conversations of the input, the response's own first (`depth` 1), each with its last item that belongs to
+-- the input and the first item of the response's own turn (`own`); and the position of the item $4, which may occur
+-- twice.
 response AS (
     SELECT conversation, first_seq, last_seq FROM responses WHERE project = $1 AND id = $2 AND expires_on > $3::date
 ), lineage AS (
@@ -145,7 +147,7 @@ response AS (
 )
 
 -- name: input_up
--- What was said after the item $4 (null: from the beginning), the first said first; at most $5.
+-- List the input after the item $4 (null: from the beginning), oldest first, at most $5.
 mark AS (
     SELECT depth, seq FROM marks ORDER BY depth, seq DESC LIMIT 1
 )
@@ -167,7 +169,7 @@ ORDER BY lineage.depth DESC, said.seq
 LIMIT $5
 
 -- name: input_down
--- What was said before the item $4 (null: from the end), the last said first; at most $5.
+-- List the input before the item $4 (null: from the end), newest first, at most $5.
 mark AS (
     SELECT depth, seq FROM marks ORDER BY depth DESC, seq LIMIT 1
 )
@@ -189,27 +191,29 @@ ORDER BY lineage.depth, said.seq DESC
 LIMIT $5
 
 -- name: input_exists
--- A row where there is a response; whether the item $4 is in what it was made from.
+-- Return a row where the response exists, and whether the item $4 is part of its input.
 SELECT EXISTS (SELECT FROM marks) AS item FROM response
 
 -- name: update
--- Give a response that is being made another status and body; no row where there is none, or where it has ended.
+-- Set the status and the body of a response that is being made. Returns no row where there is none, or where it has
+-- ended.
 UPDATE responses SET status = $3, document = $4::jsonb, exact = $5
 WHERE project = $1 AND id = $2 AND status IN ('queued', 'in_progress')
 RETURNING conversation, last_seq, expires_on, end_user
 
 -- name: waiting
--- The body of a response that is still to be made, locked.
+-- Return the body of a response that is still to be made, and lock it.
 SELECT document, exact FROM responses WHERE project = $1 AND id = $2 AND status = 'queued' FOR UPDATE
 
 -- name: end_making
--- Let others use the conversation $2 again, which $3 had for itself; $4 items of $5 bytes come to its end.
+-- Free the conversation $2, which was reserved for the response $3, and reserve numbers for $4 items of $5 bytes at its
+-- end.
 UPDATE conversations SET busy_with = NULL, last_seq = last_seq + $4, size = size + $5, version = version + 1
 WHERE project = $1 AND id = $2 AND busy_with = $3
 RETURNING last_seq - $4 AS before, size
 
 -- name: extend
--- A response has more items now: up to $3; $4 is what was said until then.
+-- Set the last item of a response to $3, and its history size to $4.
 UPDATE responses SET last_seq = $3, history_size = $4 WHERE project = $1 AND id = $2
 
 -- name: delete
@@ -218,10 +222,10 @@ DELETE FROM responses WHERE project = $1 AND id = $2
 RETURNING conversation, first_seq, expires_on
 
 -- name: free
--- Let others use the conversation $2 again, if it was the deleted response $3 that had it for itself.
+-- Free the conversation $2, if it was reserved for the deleted response $3.
 UPDATE conversations SET busy_with = NULL WHERE project = $1 AND id = $2 AND busy_with = $3
 
 -- name: hidden
--- Delete the items of the response $3, which is no more, that had been taken out of the conversation $2.
+-- Delete the items of the deleted response $3 that were removed from the conversation $2 before.
 DELETE FROM items WHERE project = $1 AND conversation = $2 AND response = $3 AND removed
 RETURNING parts, expires_on

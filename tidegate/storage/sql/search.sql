@@ -1,8 +1,9 @@
--- Messages by their words. Runs as the tables' owner, for whoever administers the gateway.
+-- Search messages by their words. Runs as the tables' owner, for operators.
 
 -- name: search
--- The newest $5 messages that the search $1 finds, in the project $2 and of the end user $3 (null: of all), said before $4.
--- A large text is searched in its first 16 KB. Excerpts mark what was found with the characters U+0002 and U+0003.
+-- Return the newest $5 messages that match the search $1, in the project $2 and of the end user $3 (null: of all),
+-- created before $4. Of a large text the first 16 KB are searched. Matches are marked in the excerpts with the
+-- characters U+0002 and U+0003.
 WITH asked AS (
     SELECT websearch_to_tsquery('simple', $1) AS words
 ), in_items AS (
