@@ -1,14 +1,14 @@
-"""Waiting for what another process or a background task will have done, with a deadline."""
+"""Waits, with a deadline, for what another process or a background task does."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
 
 PATIENCE_SECONDS = 60.0
-"""Only what never happens waits so long; a machine that is busy with other things is no failure."""
+"""Only a condition that never comes true takes this long; a busy machine does not fail a test."""
 
 
 async def wait_until(condition: Callable[[], bool], within: float = PATIENCE_SECONDS) -> float:
-    """Wait for `condition`; returns the seconds it took, fails after `within`."""
+    """Wait for `condition`; return the seconds it took, fail after `within`."""
     loop = asyncio.get_running_loop()
     begun = loop.time()
     while not condition():
@@ -18,7 +18,7 @@ async def wait_until(condition: Callable[[], bool], within: float = PATIENCE_SEC
 
 
 async def wait_until_async(condition: Callable[[], Awaitable[bool]], within: float = PATIENCE_SECONDS) -> None:
-    """The same for a condition that has to be asked for."""
+    """Wait for an asynchronous condition; fail after `within`."""
     loop = asyncio.get_running_loop()
     begun = loop.time()
     while not await condition():

@@ -1,4 +1,4 @@
-"""The whole gateway between real sockets: any number of replicas on the same stores, and the simulator behind them."""
+"""The whole gateway over real sockets: any number of replicas on the same stores, with the simulator behind them."""
 
 import asyncio
 import contextlib
@@ -41,24 +41,24 @@ _Value = TypeVar("_Value")
 
 
 def ask(words: str, **fields: Any) -> Json:
-    """A chat request that says `words`."""
+    """Return a chat request with the text `words`."""
     return {**CHAT, "messages": [{"role": "user", "content": words}], **fields}
 
 
 def data_of(text: str) -> list[Json]:
-    """The JSON of each event in a stream's text, `[DONE]` left out."""
+    """Return the JSON of each event in a stream's text, without `[DONE]`."""
     lines = [line.removeprefix("data: ") for line in text.splitlines() if line.startswith("data: ")]
     return [msgspec.json.decode(line) for line in lines if line != "[DONE]"]
 
 
 def chat_text(events: list[Json]) -> str:
-    """The text of a chat stream's first choice."""
+    """Return the text of a chat stream's first choice."""
     choices = [choice for event in events for choice in event.get("choices", ()) if choice["index"] == 0]
     return "".join(choice["delta"].get("content") or "" for choice in choices)
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """An answer read to its end."""
+    """An answer, read to its end."""
 
     status: int
     headers: Mapping[str, str]
@@ -67,24 +67,24 @@ class Answer(msgspec.Struct, frozen=True):
 
     @property
     def json(self) -> Json:
-        """The body as JSON."""
+        """Return the body as JSON."""
         document: Json = msgspec.json.decode(self.text)
         return document
 
     @property
     def error(self) -> Json:
-        """The envelope's inside."""
+        """Return the inner object of the error envelope."""
         error: Json = self.json["error"]
         return error
 
     @property
     def events(self) -> list[Json]:
-        """The stream's events."""
+        """Return the stream's events."""
         return data_of(self.text)
 
 
 class Gateway:
-    """A gateway that listens, and a client that holds its key."""
+    """A running gateway, and an HTTP client with its key."""
 
     def __init__(self, root: str, key: str, http: aiohttp.ClientSession) -> None:
         self.root = root
@@ -93,7 +93,7 @@ class Gateway:
         self.http = http
 
     def open(self, path: str, body: Any = None, *, method: str = "", **headers: str) -> Any:
-        """A response whose body is still to come, to be used with `async with`; headers by name with underscores."""
+        """Return a response whose body is still to come, for `async with`; headers are keywords with underscores."""
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         named.setdefault("authorization", f"Bearer {self.key}")
         url = self.root + path if path.startswith(("/livez", "/readyz", "/health")) else self.base_url + path
@@ -101,16 +101,16 @@ class Gateway:
         return self.http.request(method or ("GET" if body is None else "POST"), url, headers=named, **raw)
 
     async def call(self, path: str, body: Any = None, *, method: str = "", **headers: str) -> Answer:
-        """The same, read to its end."""
+        """Return the answer to a request."""
         async with self.open(path, body, method=method, **headers) as response:
             return Answer(response.status, response.headers, await response.text())
 
     async def chat(self, body: Any = None, **headers: str) -> Answer:
-        """A chat completion."""
+        """Return the answer to a chat request."""
         return await self.call("/chat/completions", CHAT if body is None else body, **headers)
 
     def sdk(self, **options: Any) -> AsyncOpenAI:
-        """The official client; use it as a context manager."""
+        """Return the official client, which is a context manager."""
         return AsyncOpenAI(**{"base_url": self.base_url, "api_key": self.key, "max_retries": 0, **options})
 
 
@@ -124,26 +124,26 @@ class GatewayProcess(Gateway):
 
     @property
     def log(self) -> str:
-        """What it wrote to its outputs so far."""
+        """Return what it has written to its outputs so far."""
         return self._log.read_text()
 
     def kill(self) -> None:
-        """End it at once, without a last word."""
+        """Kill it at once with SIGKILL."""
         self.process.kill()
 
     async def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
-        """Ask it to end; its exit code."""
+        """Send it a signal; return its exit code."""
         self.process.send_signal(number)
         return await self.wait()
 
     async def wait(self) -> int:
-        """Its exit code, waited for."""
+        """Wait for its end; return its exit code."""
         async with asyncio.timeout(PATIENCE_SECONDS):
             return await self.process.wait()
 
 
 class World:
-    """Stores, a simulator and a key; gateways are started on them as a test needs."""
+    """Stores, a simulator and a key. Tests start gateways on them."""
 
     def __init__(self, stores: StoreUrls, prefix: str, upstream_url: str, folder: Path) -> None:
         self.stores = stores
@@ -154,7 +154,7 @@ class World:
         self._stack = contextlib.AsyncExitStack()
 
     async def __aenter__(self) -> Self:
-        unbounded = aiohttp.TCPConnector(limit=0)  # else a test that asks much at once waits for its own client
+        unbounded = aiohttp.TCPConnector(limit=0)  # otherwise a test with many calls waits for its own client
         self.http = await self._stack.enter_async_context(aiohttp.ClientSession(connector=unbounded))
         self._database = await asyncpg.connect(self.stores.database_url)
         self._stack.push_async_callback(self._database.close)
@@ -179,11 +179,11 @@ class World:
             await postgres.close()
 
     async def make_key(self, project: str = "shop", expires_at: float | None = None) -> NewKey:
-        """Another key."""
+        """Create another key."""
         return await self.keys.create(project=project, name="test", expires_at=expires_at)
 
     def settings(self, **sections: Any) -> Settings:
-        """The configuration, with these keys changed, by section."""
+        """Return the configuration with these keys changed, by section."""
         return Settings(**self._configuration(**sections))
 
     def _configuration(self, **sections: Any) -> dict[str, Any]:
@@ -196,16 +196,18 @@ class World:
         mine: dict[str, Any] = {
             "database_url": self.stores.database_url,
             "redis_url": self.stores.redis_url,
-            "redis": {"prefix": self.prefix, "timeout_seconds": 2.0},  # patient: a busy machine is no failure
+            "redis": {"prefix": self.prefix, "timeout_seconds": 2.0},  # a long timeout: a busy machine is no failure
             "metering": {"spool_dir": str(self.folder / "spool")},
-            "budgets": {"rebuild_after_seconds": 0.5},  # else the first call that has a budget waits for three
+            "budgets": {
+                "rebuild_after_seconds": 0.5
+            },  # with the default the first budgeted call waits for three seconds
             "upstream": upstream,
         }
         return {name: _merge(mine.get(name), sections.get(name)) for name in {**mine, **sections}}
 
     @contextlib.asynccontextmanager
     async def gateway(self, **sections: Any) -> AsyncIterator[Gateway]:
-        """A gateway in this event loop; at the end it shuts down as it does on SIGTERM. `clock` may be given, too."""
+        """Run a gateway in this event loop; at the end it shuts down as on SIGTERM. `clock` may be given, too."""
         clock: Clock | None = sections.pop("clock", None)
         settings = self.settings(**sections)
         async with listening(uvicorn_config(build(settings, clock), settings)) as root:
@@ -213,7 +215,7 @@ class World:
 
     @contextlib.asynccontextmanager
     async def process(self, *arguments: str, **sections: Any) -> AsyncIterator[GatewayProcess]:
-        """A gateway as `tidegate serve` in a process of its own; killed at the end if it still runs."""
+        """Run `tidegate serve` in a process of its own; kill it at the end if it still runs."""
         port = free_port()
         log = self.folder / f"gateway-{port}.log"
         with log.open("wb") as output:
@@ -231,7 +233,7 @@ class World:
                 await process.wait()
 
     def environment(self, **sections: Any) -> dict[str, str]:
-        """The same configuration as the environment says it."""
+        """Return the same configuration as environment variables."""
         variables: dict[str, str] = {}
         for section, value in self._configuration(**sections).items():
             if isinstance(value, Mapping):
@@ -251,63 +253,63 @@ class World:
                 await asyncio.sleep(0.02)
 
     async def stats(self) -> Json:
-        """What the simulator was asked and what became of it."""
+        """Return the simulator's figures."""
         async with self.http.get(f"{self._simulator}/stats") as response:
             figures: Json = await response.json()
             return figures
 
     async def calls(self, route: str = "chat") -> int:
-        """How often the simulator was asked."""
+        """Return how often the simulator was called."""
         return int((await self.stats())["calls"].get(route, 0))
 
     async def reconnect(self) -> None:
-        """Reach PostgreSQL anew, after it was away."""
+        """Connect to PostgreSQL again, after it was away."""
         self._database = await asyncpg.connect(self.stores.database_url)
         self._stack.push_async_callback(self._database.close)
 
     async def wait_for_stats(self, **expected: Any) -> Json:
-        """The simulator's figures, once these have the values given.
+        """Return the simulator's figures, once they have the given values.
 
-        That nothing is in flight says nothing of calls that are still to come: wait for the end of those who make them.
+        A call that has not reached the simulator yet is not in flight there: wait for the end of the callers first.
         """
         return await _wait_for(self.stats, lambda stats: {name: stats[name] for name in expected} == expected)
 
     async def set_faults(self, *, key: str = "", **probabilities: float) -> None:
-        """From now on the simulator misbehaves so, towards everybody or towards the keys that end with `key`."""
+        """Set the simulator's faults, for all keys or for those that end with `key`."""
         url = f"{self._simulator}/faults?key={key}"
         async with self.http.post(url, json=probabilities) as response:
             assert response.status == 200
 
     async def clear_ledger(self) -> None:
-        """An empty ledger."""
+        """Delete all ledger entries."""
         await self._database.execute("TRUNCATE ledger")
 
     async def rows(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
-        """What PostgreSQL says to a query."""
+        """Return the rows of a query."""
         return [tuple(row) for row in await self._database.fetch(query, *values)]
 
     async def ledger_entries(self, lines: int, within: float = PATIENCE_SECONDS) -> list[Json]:
-        """The ledger in order of time, once it has so many lines and none is on its way; fails if it has others."""
+        """Return the ledger by time, once it has this many entries and none is on its way; fail if it has others."""
 
         async def counted() -> tuple[int, int]:
             return await self._undrained_count(), await self._database.fetchval("SELECT count(*) FROM ledger")
 
-        with contextlib.suppress(AssertionError):  # what there is says more
+        with contextlib.suppress(AssertionError):  # the rows below show more than this error
             await _wait_for(counted, lambda seen: seen[0] == 0 and seen[1] >= lines, within)
         waiting, rows = await self._drained()
         assert (waiting, len(rows)) == (0, lines), rows
         return rows
 
     async def all_entries(self) -> list[Json]:
-        """The ledger in order of time, once no line is on its way, however many it has."""
+        """Return the ledger by time, once no entry is on its way."""
         return (await _wait_for(self._drained, lambda seen: seen[0] == 0))[1]
 
     async def _drained(self) -> tuple[int, list[Json]]:
-        waiting = await self._undrained_count()  # first: who has left is in the table
+        waiting = await self._undrained_count()  # first, so that an entry that leaves Redis meanwhile is in the table
         return waiting, [dict(row) for row in await self._database.fetch("SELECT * FROM ledger ORDER BY at, id")]
 
     async def _undrained_count(self) -> int:
-        """Lines in Redis, and files of lines that Redis did not take in time."""
+        """Return the number of entries in Redis, and of spool files."""
         spooled = sum(1 for _ in (self.folder / "spool").glob("*.jsonl"))
         return spooled + int(await self._redis.xlen(stream_key(self.prefix)))
 
@@ -327,22 +329,22 @@ async def _wait_for(
 
 
 class _ServerWithoutSignals(uvicorn.Server):
-    """Uvicorn within a loop that belongs to somebody else: it leaves the signals alone."""
+    """Uvicorn within another event loop, without signal handlers."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """None are."""
+        """Install no handlers."""
         yield
 
     async def main_loop(self) -> None:
-        """The same, looking more often whether it is over."""
+        """Check more often than uvicorn whether it should end."""
         while not await self.on_tick(0):  # noqa: ASYNC110  # a flag is all there is
             await asyncio.sleep(0.01)
 
 
 @contextlib.asynccontextmanager
 async def listening(config: uvicorn.Config) -> AsyncIterator[str]:
-    """Serve on a free port while the context lasts; gives the address."""
+    """Serve on a free port while the context lasts; yield the address."""
     listener = socket.create_server(("127.0.0.1", 0), backlog=2048)
     server = _ServerWithoutSignals(config)
     serving = asyncio.create_task(server.serve(sockets=[listener]))
@@ -356,7 +358,7 @@ async def listening(config: uvicorn.Config) -> AsyncIterator[str]:
 
 
 def free_port() -> int:
-    """A port on which nobody listens now."""
+    """Return a port on which no server listens now."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port: int = listener.getsockname()[1]
         return port

@@ -102,3 +102,18 @@ async def test_projects_are_not_locked_for_long(connection: asyncpg.Connection, 
         with pytest.raises(module.MigrationFailed, match="0004"):
             migrate(database)
     assert migrate(database)[0] == "0004.conversations"
+
+
+async def test_a_retry_in_an_old_ledger_gets_its_new_name(connection: asyncpg.Connection, database: str) -> None:
+    migrate(database)
+    with module._locked(database) as backend:  # noqa: SLF001  # rolling back is no part of the product
+        steps = read_migrations("package:tidegate.storage:migrations")
+        backend.rollback_migrations(backend.to_rollback(steps.filter(lambda step: step.id > "0013.alerts")))
+    for number, step in enumerate(["first", "again", None], start=1):
+        await at_work(connection, number)
+        await connection.execute("UPDATE ledger SET rung = $1 WHERE id = $2", step, f"req_{number}")
+
+    assert migrate(database) == ["0014.fallback_step"]
+
+    rows = await connection.fetch("SELECT fallback_step FROM ledger ORDER BY id")
+    assert [row["fallback_step"] for row in rows] == ["first", "retry", None]

@@ -1,4 +1,4 @@
-"""Ids that a test can foresee."""
+"""Ids that tests can predict."""
 
 from itertools import count
 
@@ -6,6 +6,6 @@ from tidegate.core.ids import IdSource
 
 
 def counted_ids() -> IdSource:
-    """Ids in the order in which they are asked for: `msg_1`, `fc_2`, and so on."""
+    """Return ids in the order of the calls: `msg_1`, `fc_2`, and so on."""
     numbers = count(1)
     return lambda prefix: f"{prefix}{next(numbers)}"

@@ -1,4 +1,4 @@
-"""A recollection over real stores, and calls to put to it."""
+"""A history loader over real stores, and calls for it."""
 
 from typing import Any
 
@@ -19,13 +19,13 @@ SHOP_REQUEST = RecallRequest(project="shop", request_id="req_1")
 
 
 async def postgres_is_ready() -> None:
-    """PostgreSQL is there."""
+    """Do nothing: PostgreSQL is ready."""
 
 
 def history_loader(
     base: StoreBase, clock: Clock, *, check_ready: Any = postgres_is_ready, lease_seconds: float = 60.0
 ) -> HistoryLoader:
-    """One whose ids count, and whose leases nobody renews."""
+    """Return a loader whose ids are counted, and whose leases are not renewed."""
     return HistoryLoader(
         responses=ResponseStore(base),
         completions=CompletionStore(base),
@@ -38,12 +38,12 @@ def history_loader(
 
 
 def response_call(text: str, **fields: Any) -> Call:
-    """A call for a response."""
+    """Return a call for a response."""
     return parse(endpoints.RESPONSES, msgspec.json.encode({"model": "gpt-4o-mini", "input": text, **fields}))
 
 
 def upstream_answer(text: str, **fields: Any) -> bytes:
-    """What an upstream answers."""
+    """Return an upstream's answer."""
     part = {"type": "output_text", "text": text, "annotations": []}
     message = {"id": "msg_theirs", "type": "message", "role": "assistant", "status": "completed", "content": [part]}
     document = {"id": "resp_theirs", "object": "response", "model": "gpt-4o-mini", "status": "completed"}

@@ -1,4 +1,4 @@
-"""Items, responses and completions as the tests of the stores say them."""
+"""Items, responses and completions for the tests of the stores."""
 
 from typing import Any
 
@@ -10,25 +10,25 @@ AT = 1_790_000_000.0
 
 
 def message(id_: str, text: str, role: str = "user") -> ConversationItem:
-    """A message with one text."""
+    """Return a message with one text."""
     kind = "output_text" if role == "assistant" else "input_text"
     document = {"id": id_, "type": "message", "role": role, "content": [{"type": kind, "text": text}]}
     return ConversationItem.from_document(msgspec.json.encode(document))
 
 
 def item(id_: str, type_: str, **fields: Any) -> ConversationItem:
-    """An item of any type."""
+    """Return an item of any type."""
     return ConversationItem.from_document(msgspec.json.encode({"id": id_, "type": type_, **fields}))
 
 
 def response(id_: str, **fields: Any) -> StoredResponse:
-    """A response of gpt-4o-mini."""
+    """Return a response of gpt-4o-mini."""
     document = msgspec.json.encode({"id": id_, "object": "response", "model": "gpt-4o-mini"})
     return StoredResponse(**{"id": id_, "model": "gpt-4o-mini", "created_at": AT, "document": document, **fields})
 
 
 def completion(id_: str, *messages: dict[str, Any], answer: str = "At noon.", **fields: Any) -> StoredCompletion:
-    """A completion that answers these messages."""
+    """Return a completion with these messages."""
     choice = {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": answer}}
     document = msgspec.json.encode({"id": id_, "object": "chat.completion", "choices": [choice]})
     given = {"id": id_, "model": "gpt-4o-mini", "created_at": AT, "document": document, **fields}
@@ -36,16 +36,16 @@ def completion(id_: str, *messages: dict[str, Any], answer: str = "At noon.", **
 
 
 def ids(items: tuple[ConversationItem, ...]) -> list[str]:
-    """The ids, in order."""
+    """Return the ids in order."""
     return [one.id for one in items]
 
 
 def texts_of(past: History) -> list[str]:
-    """What was said, in order: the texts of messages, the types of other items."""
+    """Return the texts of messages and the types of other items, in order."""
     items = msgspec.json.decode(b"[" + b",".join(past.items) + b"]")
     return [one["content"][0]["text"] if one["type"] == "message" else one["type"] for one in items]
 
 
 def decoded(document: bytes) -> Any:
-    """A document's values."""
+    """Return the document's values."""
     return msgspec.json.decode(document)

@@ -1,4 +1,4 @@
-"""A conversation is made short by a model's summary, which speaks for it from then on."""
+"""A conversation is shortened to a model's summary, which replaces it from then on."""
 
 from typing import Any
 

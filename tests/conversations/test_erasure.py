@@ -1,4 +1,4 @@
-"""What an end user said is deleted, what others said stays, and a second look finds nothing."""
+"""An end user's rows are deleted, those of others stay, and a second erasure finds nothing."""
 
 import pytest
 
@@ -22,7 +22,7 @@ def eraser(postgres: Postgres, clock: ManualClock) -> ConversationEraser:
 
 
 async def row_count(postgres: Postgres, table: str) -> int:
-    """The rows of a table."""
+    """Return the number of rows in a table."""
     async with postgres.connection() as connection:
         return int(await connection.fetchval(f"SELECT count(*) FROM {table}"))  # noqa: S608  # the tests' own names
 

@@ -1,4 +1,4 @@
-"""A call that goes on from what is kept goes upstream as one that needs no memory, and untouched where it can."""
+"""A call that refers to stored items goes upstream as a stateless call, unchanged where possible."""
 
 from typing import Any
 

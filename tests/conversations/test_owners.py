@@ -1,4 +1,4 @@
-"""Projects are kept apart also where the gateway is no superuser, as on managed clouds; what it lacks there is told."""
+"""Projects are also separated where the gateway is no superuser, as on managed clouds; missing rights are reported."""
 
 import tempfile
 from collections.abc import Iterator
@@ -21,18 +21,18 @@ from tidegate.storage.postgres import Postgres
 
 
 class Server:
-    """A PostgreSQL that has seen no migration yet."""
+    """A PostgreSQL without any migration."""
 
     def __init__(self, url: str) -> None:
         self.url = url
 
     def run(self, statement: str) -> None:
-        """As its administrator."""
+        """Run a statement as administrator."""
         with psycopg.connect(self.url, autocommit=True) as connection:
             connection.execute(statement)
 
     def owner(self, name: str, rights: str) -> str:
-        """A user who owns a database of the same name, and how they reach it."""
+        """Create a user who owns a database of the same name, and return its URL."""
         self.run(f"CREATE ROLE {name} LOGIN NOSUPERUSER {rights}")
         self.run(f"CREATE DATABASE {name} OWNER {name}")
         url = urlsplit(self.url)
@@ -46,7 +46,7 @@ def server() -> Iterator[Server]:
 
 
 async def assert_projects_are_separate(url: str, clock: ManualClock) -> None:
-    """Two projects, a retention, and the keeper at work."""
+    """Fill two projects, set a retention, and run the retention task."""
     postgres = Postgres(url, size=2, timeout=10.0)
     try:
         async with postgres.connection() as connection:

@@ -1,4 +1,4 @@
-"""A call that goes on from something becomes one that says it all, and only where there is something to go on from."""
+"""A call that continues stored items is sent with all of them; any other call goes unchanged."""
 
 from typing import Any
 
@@ -29,7 +29,7 @@ BANK_REQUEST = RecallRequest(project="bank", request_id="req_2")
 
 
 def texts(call: Call) -> list[str]:
-    """What the call says, item by item."""
+    """Return the text of each input item."""
     said: Any = call.body["input"]
     return [said] if isinstance(said, str) else [_text(item["content"]) for item in said]
 
@@ -131,7 +131,7 @@ async def test_a_second_turn_of_a_conversation_is_refused_before_it_is_asked(
     await conversations.create("shop", Conversation(id="conv_1", created_at=1.0))
     here, there = history_loader(archive, clock), history_loader(archive, clock)
     call = response_call("Q", conversation="conv_1")
-    _, refused = await here.load(call, SHOP_REQUEST)  # for a limit, say: it never has an answer
+    _, refused = await here.load(call, SHOP_REQUEST)  # as for a limit: this call is never answered
     assert refused is not None
     await refused.release()
     _, first = await here.load(call, SHOP_REQUEST)
@@ -145,7 +145,7 @@ async def test_a_second_turn_of_a_conversation_is_refused_before_it_is_asked(
     await first.save()
     _, second = await there.load(call, SHOP_REQUEST)
     assert second is not None
-    await first.release()  # ends no lease but its own
+    await first.release()  # it releases its own lease only
     with pytest.raises(ConversationLocked):
         await here.load(call, SHOP_REQUEST)
 

@@ -1,4 +1,4 @@
-"""What a caller was given is what is kept: a turn whole or not at all, for its caller, and failures as such."""
+"""The stored turn equals the answer that its caller got: whole or not at all, and failures as failures."""
 
 from typing import Any
 
@@ -79,7 +79,7 @@ async def test_the_second_of_two_writers_is_told(
     archive: StoreBase, clock: ManualClock, conversations: ConversationStore
 ) -> None:
     await conversations.create("shop", Conversation(id="conv_1", created_at=1.0))
-    # each on a replica of its own, and the first one's lease has ended: its process was asleep
+    # both on replicas of their own; the first one's lease has ended while its process was suspended
     asked = [response_call(text, conversation="conv_1") for text in ("One", "Other")]
     one, other = [(await history_loader(archive, clock, lease_seconds=0).load(call, SHOP_REQUEST))[1] for call in asked]
     assert one is not None

@@ -1,4 +1,4 @@
-"""What a project no longer keeps is gone within a week of its day, whoever else is at work."""
+"""Rows are deleted within a week of their expiry, whatever other processes do."""
 
 import asyncio
 
@@ -26,7 +26,7 @@ async def keeper(postgres: Postgres, clock: ManualClock, archive: StoreBase) -> 
 
 
 async def row_count(postgres: Postgres, table: str) -> int:
-    """The rows of a table."""
+    """Return the number of rows in a table."""
     async with postgres.connection() as connection:
         return int(await connection.fetchval(f"SELECT count(*) FROM {table}"))  # noqa: S608  # the tests' own names
 

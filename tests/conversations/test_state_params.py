@@ -1,4 +1,4 @@
-"""What a call asks of the memory is read from its body, within limits, and contradictions are refused."""
+"""State parameters are read from the body, within limits, and contradictions are refused."""
 
 from typing import Any
 

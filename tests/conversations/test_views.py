@@ -1,4 +1,4 @@
-"""The views tell what was said, by whom, and what it cost; the guide's questions can be asked as they stand."""
+"""The views show messages, their authors and their cost, and the queries in the guide run as they are."""
 
 import re
 from decimal import Decimal
@@ -42,7 +42,7 @@ async def said(
 
 
 async def rows(postgres: Postgres, query: str) -> list[tuple[Any, ...]]:
-    """What a query gives."""
+    """Return the rows of a query."""
     async with postgres.connection() as connection:
         return [tuple(row) for row in await connection.fetch(query)]
 

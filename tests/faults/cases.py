@@ -1,4 +1,4 @@
-"""The cases: every fault on every route and in every form, with each state of our own parts and each kind of ladder."""
+"""The cases: every fault on every route and in every form, with each state of our stores and each fallback setup."""
 
 from collections.abc import Iterator
 from enum import Enum
@@ -10,7 +10,7 @@ from tidegate.core.endpoints import Endpoint
 
 
 class StoreState(Enum):
-    """The state of our own parts."""
+    """The state of Redis and PostgreSQL."""
 
     WELL = "well"
     REDIS_DOWN = "redis down"
@@ -18,21 +18,21 @@ class StoreState(Enum):
 
 
 class FallbackSetup(Enum):
-    """What there is below the first attempt."""
+    """The fallback steps that are configured after the first attempt."""
 
     NONE = "none"
     RETRY = "once more"
-    """The same target is well the second time."""
+    """The same target works the second time."""
     CREDENTIAL = "credential"
-    """Another credential of the same provider is well."""
+    """Another credential of the same provider works."""
     TARGET = "target"
-    """Another target is well."""
+    """Another target works."""
     STALE = "stale"
-    """The same question was answered before, and the answer is no longer fresh."""
+    """The same request was answered before, and that answer is stale."""
     CANNED = "canned"
-    """A reply is configured."""
+    """A canned reply is configured."""
     OFF = "all off"
-    """Credential, target and reply are there, and the caller wants none of it."""
+    """Credential, target and canned reply are configured, and the caller allows no fallback."""
 
 
 class Case(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,14 +46,14 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def id(self) -> str:
-        """Its name, which is also the name of the model that is asked for."""
+        """Return the case's name, which is also the name of the model in its request."""
         form = "stream" if self.stream else "whole"
         parts = (self.fault.name, self.route.label, form, self.stores.value, self.fallback.value)
         return "-".join(part.replace(" ", "_") for part in parts)
 
 
 def cases() -> list[Case]:
-    """All of them."""
+    """Return all cases."""
     return [
         Case(fault=fault, route=route, stream=stream, stores=own, fallback=ladder)
         for fault in FAULTS
@@ -75,7 +75,7 @@ def _makes_sense(fault: Fault, ladder: FallbackSetup) -> bool:
     if ladder is FallbackSetup.NONE:
         return True
     if fault.error is None:
-        return False  # nothing fails, so nobody goes down
+        return False  # nothing fails, so no fallback is used
     return (
         ladder not in (FallbackSetup.RETRY, FallbackSetup.STALE) or fault.endpoint is UpstreamEndpoint.SERVER
-    )  # else it is never well
+    )  # any other endpoint never works

@@ -1,6 +1,6 @@
 """The gateway's configuration for the table.
 
-Each case has a provider and a route of its own, so that none is told by another's failures that a target is down.
+Each case has its own provider and route, so that failures of one case do not open the breaker of another.
 """
 
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from tests.faults.faults import UpstreamEndpoint
 
 CLOCKS = {"connect_seconds": 5.0, "first_byte_seconds": 8.0, "idle_seconds": 8.0, "total_seconds": 20.0}
 UNSEEN_PACE = 1_000_000
-"""Tokens a second: what nobody saw of an answer is charged at all that it may have, however long that took."""
+"""Tokens per second. An unseen answer is charged at its greatest length, however long it took."""
 MOST_BYTES = 512 * 1024
 FRESH_SECONDS = 1
 REDIS_SECONDS = 10.0
@@ -23,7 +23,7 @@ _SPEAKS = ["chat", "responses", "embeddings"]
 def sections(
     cases: Mapping[int, Case], addresses: Mapping[UpstreamEndpoint, str], *, second: str, again: bool
 ) -> dict[str, Any]:
-    """The sections for these cases, by their numbers; `second` is where the target is that is always well."""
+    """Return the sections for these cases, by their numbers; `second` is the address of the working target."""
     providers: dict[str, Any] = {"second": _provider(second, "sk-second")}
     routes: dict[str, Any] = {}
     for number, case in cases.items():

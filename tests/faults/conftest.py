@@ -1,4 +1,4 @@
-"""All cases are played once, together; each test then looks at its own."""
+"""All cases are played once, together; each test then checks its own."""
 
 import tempfile
 from pathlib import Path
@@ -15,7 +15,7 @@ from tidegate.storage.embedded import StoreUrls
 
 @pytest.fixture(scope="module")
 async def seen(database_url: str, redis_url: str, redis_prefix: str, pytestconfig: pytest.Config) -> dict[str, Verdict]:
-    """What was seen of each case, by its id; `make faults` has it written down."""
+    """Return the observed verdict of each case, by its id; `make faults` writes them to the page."""
     all_cases = cases()
     stores = StoreUrls(database_url=database_url, redis_url=redis_url)
     with tempfile.TemporaryDirectory(prefix="tidegate-faults-") as folder:

@@ -1,4 +1,4 @@
-"""The faults, each with what it must come to; declared by hand, so that the gateway is held against them."""
+"""The faults, each with its expected result, declared by hand and compared with the gateway."""
 
 from collections.abc import Callable
 from enum import Enum
@@ -23,7 +23,7 @@ class FaultMoment(Enum):
 
 
 class UpstreamEndpoint(Enum):
-    """What stands at the upstream's address."""
+    """What listens at the upstream's address."""
 
     SERVER = "server"
     NOBODY = "nobody"
@@ -35,7 +35,7 @@ class UpstreamEndpoint(Enum):
 
 
 class ExpectedBill(Enum):
-    """What the call costs."""
+    """The expected cost of the call."""
 
     NOTHING = "nothing"
     UNSEEN = "the question, estimated, and all that the answer may have"
@@ -45,7 +45,7 @@ class ExpectedBill(Enum):
 
 
 class ErrorScope(Enum):
-    """Whose fault it is, and so what may be tried after it."""
+    """The scope of the error, and so the fallback steps that may help."""
 
     CALLER = "the caller's: nothing else is tried"
     CREDENTIAL = "our account's: another credential, another target, what is left"
@@ -57,15 +57,15 @@ class ErrorScope(Enum):
 
 
 class ExpectedError(msgspec.Struct, frozen=True):
-    """A typed error as the caller, the ledger and the log know it."""
+    """A typed error as the caller, the ledger and the log have it."""
 
     name: str
     status: int
-    """Where it comes before the answer has begun."""
+    """The status where the error comes before the answer has begun."""
     code: str
     scope: ErrorScope = ErrorScope.CALLER
     may_be_billed: bool = False
-    """The upstream had the call and did not refuse it, so it may charge for question and answer."""
+    """The upstream accepted the call, so it may charge for input and output."""
 
 
 UNREACHED = ExpectedError("connection_failed", 502, "connection_failed", ErrorScope.TARGET)
@@ -81,22 +81,22 @@ REPORTED = ExpectedError("server_error", 502, "server_error", ErrorScope.TARGET)
 
 
 class Fault(msgspec.Struct, frozen=True, kw_only=True):
-    """One way to fail (or to be odd and yet answer), and what must come of it."""
+    """A fault, or an unusual but valid answer, with its expected result."""
 
     name: str
     moment: FaultMoment
     description: str
-    """What happens, for a reader."""
+    """What happens, for readers of the page."""
     script: Callable[[ReceivedRequest], Script] = scripts.good
     endpoint: UpstreamEndpoint = UpstreamEndpoint.SERVER
     error: ExpectedError | None = None
     """None where the call is answered."""
     unstreamed_error: ExpectedError | None = None
-    """Where the answer is not streamed, if that is another."""
+    """The error of an unstreamed answer, if it differs."""
     bill: ExpectedBill | None = None
-    """Of a stream, and of every call that is answered; if not said: nothing for a failure, else all."""
+    """The cost of a stream, and of every call that is answered. If None: nothing for a failure, else all."""
     forms: tuple[bool, ...] = (False, True)
-    """Whether it is tried with whole answers, with streams, or both."""
+    """Whether it is played with unstreamed answers, with streams, or both."""
     routes: tuple[Endpoint, ...] = tuple(speech.PATHS)
 
 

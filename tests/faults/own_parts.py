@@ -1,4 +1,4 @@
-"""A gateway whose ways to its stores can be broken, and calls of every kind to see whether it minds."""
+"""A gateway whose connections to its stores can be broken, and calls of every kind to check it."""
 
 import asyncio
 import contextlib
@@ -16,16 +16,16 @@ PREFIX = "tidegate-own"
 
 
 class BreakableGateway(msgspec.Struct, frozen=True):
-    """A gateway, and its ways to the stores."""
+    """A gateway behind proxies to its stores."""
 
     gateway: Gateway
     redis: FaultProxy
     postgres: FaultProxy
     admin: str
-    """A key to look at its counters with."""
+    """An admin key, to read its counters."""
 
     async def event_counts(self) -> dict[str, int]:
-        """What was counted of its own parts."""
+        """Return the counts of its internal events."""
         headers = {"authorization": f"Bearer {self.admin}"}
         async with self.gateway.http.get(self.gateway.root + "/admin/v1/failures", headers=headers) as answer:
             counted: dict[str, int] = (await answer.json())["own_parts"]
@@ -34,7 +34,7 @@ class BreakableGateway(msgspec.Struct, frozen=True):
 
 @contextlib.asynccontextmanager
 async def breakable_gateway(world: World, **sections: Any) -> AsyncIterator[BreakableGateway]:
-    """A gateway that reaches both stores through proxies, and has seen its keys."""
+    """Start a gateway that reaches both stores through proxies and has its keys cached."""
     admin = (await world.keys.create(project="operators", admin=True)).token
     async with (
         proxy_before(world.stores.redis_url) as (redis, redis_url),
@@ -48,7 +48,7 @@ async def breakable_gateway(world: World, **sections: Any) -> AsyncIterator[Brea
 
 
 def requests(tag: str) -> list[tuple[str, Json]]:
-    """A call of every kind, new to the cache by `tag`."""
+    """Return a call of every kind; `tag` makes them new to the cache."""
     return [
         ("/chat/completions", ask(tag)),
         ("/chat/completions", ask(f"{tag} streamed", stream=True)),
@@ -59,15 +59,15 @@ def requests(tag: str) -> list[tuple[str, Json]]:
 
 
 class CallResults(msgspec.Struct, frozen=True):
-    """What came of some calls."""
+    """The results of some calls."""
 
     answers: list[Answer]
     seconds: float
-    """The longest that one took."""
+    """The longest duration of a call."""
 
     @property
     def ids(self) -> set[str]:
-        """Their ids, which the ledger has, too."""
+        """Return their request ids, which the ledger has, too."""
         return {answer.headers["x-request-id"] for answer in self.answers}
 
 
@@ -91,7 +91,7 @@ async def call_all(gateway: Gateway, tag: str, times: int = 1) -> CallResults:
 
 
 async def ledger_has(world: World, *called: CallResults) -> list[Json]:
-    """Each of these calls has exactly one line in the ledger, and nothing else has."""
+    """Check that each of these calls has exactly one ledger entry, and that there are no others."""
     ids = set().union(*(one.ids for one in called))
     lines = await world.ledger_entries(len(ids))
     assert sorted(line["id"] for line in lines) == sorted(ids)
@@ -100,5 +100,5 @@ async def ledger_has(world: World, *called: CallResults) -> list[Json]:
 
 
 def redis_process(folder: Path) -> int:
-    """The own Redis' process."""
+    """Return the process of the test's own Redis."""
     return int((folder / "redis" / "redis.pid").read_text())

@@ -1,4 +1,4 @@
-"""The page that shows the table to readers: a summary by fault, then every case with its outcome."""
+"""The page that shows the table to readers: a summary by fault, then every case with its result."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
@@ -46,7 +46,7 @@ _LADDERS = {
 
 
 def page(cases: Sequence[Case], verdicts: Mapping[str, Verdict]) -> str:
-    """The whole page; `verdicts` are by the cases' ids."""
+    """Return the whole page; `verdicts` are by the cases' ids."""
     states = "\n".join([*_states(cases)])
     parts = [_HEAD.format(count=len(cases), states=states), "## By fault\n", *_summary(cases, verdicts), ""]
     parts += ["## All cases\n"]

@@ -1,4 +1,4 @@
-"""A TCP proxy that fails on request: it stands between one gateway and a store that others go on using."""
+"""A TCP proxy that fails on request, between one gateway and a store that others go on using."""
 
 import asyncio
 import contextlib
@@ -15,15 +15,15 @@ _POSTGRES_PORT = 5432
 
 
 class Mode(Enum):
-    """What becomes of connections, those that are open and those to come."""
+    """What happens to connections, both open and new ones."""
 
     PASS = "pass"
     REFUSE = "refuse"
-    """Nobody listens; what was open is reset."""
+    """New connections are refused, open ones are reset."""
     FREEZE = "freeze"
-    """Connections are accepted, and nothing moves on them."""
+    """Connections are accepted, and no data passes."""
     SLOW = "slow"
-    """Each piece of an answer waits."""
+    """Each piece of an answer is delayed."""
     CUT = "cut"
     """A connection ends after some bytes of its answer."""
     RESET = "reset"
@@ -34,20 +34,20 @@ class Destination:
     """A server behind a TCP port or a Unix socket."""
 
     def __init__(self, *, host: str = "", port: int = 0, path: str = "") -> None:
-        """Either `path` or the others."""
+        """Give either `path` or `host` and `port`."""
         self._host = host
         self._port = port
         self._path = path
 
     async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        """A connection to it."""
+        """Open a connection to it."""
         if self._path:
             return await asyncio.open_unix_connection(self._path)
         return await asyncio.open_connection(self._host, self._port)
 
 
 class FaultProxy:
-    """Listens on a loopback port of its own while the context lasts, and keeps the port even while it refuses."""
+    """Listens on a loopback port of its own while the context lasts, and keeps the port while it refuses."""
 
     def __init__(self, destination: Destination) -> None:
         self._destination = destination
@@ -79,11 +79,11 @@ class FaultProxy:
 
     @property
     def address(self) -> str:
-        """`host:port`."""
+        """Return `host:port`."""
         return f"127.0.0.1:{self._port}"
 
     async def set(self, mode: Mode, *, seconds: float = 0.0, after: int = 0) -> None:
-        """From now on `mode`; `seconds` for SLOW, `after` so many bytes for CUT."""
+        """Switch to `mode`; `seconds` is the delay of SLOW, `after` the bytes of CUT."""
         self._mode, self._seconds, self._after = mode, seconds, after
         if mode is Mode.FREEZE:
             self._moving.clear()
@@ -108,7 +108,7 @@ class FaultProxy:
             return
         self._server.close()
         self._server = None
-        # bound without listening: connections are refused, and nobody else is given the port
+        # bound without listening: connections are refused, and no other process gets the port
         self._held = socket.socket()
         self._held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self._held.bind(("127.0.0.1", self._port))
@@ -172,7 +172,7 @@ def _reset(writer: asyncio.StreamWriter) -> None:
 
 
 def destination_of(url: str) -> Destination:
-    """Where a PostgreSQL or Redis URL leads."""
+    """Return the destination of a PostgreSQL or Redis URL."""
     parts = urlsplit(url)
     if parts.scheme == "unix":
         return Destination(path=unquote(parts.path))
@@ -184,7 +184,7 @@ def destination_of(url: str) -> Destination:
 
 
 def url_through(url: str, address: str) -> str:
-    """The same store, with `address` (`host:port`) in the place of its own."""
+    """Return the URL with `address` (`host:port`) in place of its own."""
     parts = urlsplit(url)
     who = "@".join(parts.netloc.split("@")[:-1])
     netloc = f"{who}@{address}" if who else address
@@ -197,6 +197,6 @@ def url_through(url: str, address: str) -> str:
 
 @contextlib.asynccontextmanager
 async def proxy_before(url: str) -> AsyncIterator[tuple[FaultProxy, str]]:
-    """A proxy in front of a store, and the store's URL through it."""
+    """Run a proxy in front of a store; yield it and the store's URL through it."""
     async with FaultProxy(destination_of(url)) as proxy:
         yield proxy, url_through(url, proxy.address)

@@ -1,4 +1,4 @@
-"""What must come of a case: a few rules, written by hand, that say it for every row of the table."""
+"""The expected result of each case, from a few rules written by hand."""
 
 import msgspec
 
@@ -10,13 +10,13 @@ from tidegate.core.endpoints import Endpoint
 
 INPUT_NANOS = 10_000
 OUTPUT_NANOS = 40_000
-"""For one token of a model that no price list knows (`metering.unknown_model_price`)."""
+"""Per token of a model that no price list has (`metering.unknown_model_price`)."""
 QUESTION_TOKENS = {endpoints.CHAT: 12, endpoints.RESPONSES: 12, endpoints.EMBEDDINGS: 5}
-"""The question counted by us, framing included."""
+"""The estimated input tokens, including framing."""
 FIRST_WORD_TOKENS = 5
 ALL_WORDS_TOKENS = 6
 UNSEEN_TOKENS = speech.MOST_TOKENS + 16
-"""All that an answer may have, framing included: charged where nobody saw how much of it there was."""
+"""The greatest length of an answer, including framing, which is charged where the answer was not seen."""
 
 HELPED_BY = {
     FallbackSetup.NONE: frozenset(),
@@ -33,7 +33,7 @@ HELPED_BY = {
         {ErrorScope.CREDENTIAL, ErrorScope.RATE, ErrorScope.TARGET, ErrorScope.SILENCE, ErrorScope.TIME}
     ),
 }
-"""Whose fault each rung makes good."""
+"""The scopes of errors that each fallback setup recovers from."""
 FALLBACK_STEPS = {
     FallbackSetup.RETRY: "retry",
     FallbackSetup.CREDENTIAL: "credential",
@@ -41,7 +41,7 @@ FALLBACK_STEPS = {
     FallbackSetup.STALE: "stale",
     FallbackSetup.CANNED: "canned",
 }
-"""The rung's name in the ledger."""
+"""The name of the fallback step in the ledger."""
 SERVERS = {FallbackSetup.TARGET: "second", FallbackSetup.CANNED: "canned"}
 CALLS_UPSTREAM_AGAIN = (FallbackSetup.RETRY, FallbackSetup.CREDENTIAL, FallbackSetup.TARGET)
 WAITS_TOO_LONG = frozenset({"server_is_overloaded"})
@@ -49,31 +49,31 @@ WAITS_TOO_LONG = frozenset({"server_is_overloaded"})
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
-    """What the caller, the upstream, the ledger and the log saw of a call."""
+    """What the caller, the upstream, the ledger and the log see of a call."""
 
     status: int
     end: str
     """How the answer ended: `whole`, `stream` (complete), `error` (an envelope) or `error event`."""
     code: str | None
     error: str
-    """`x-tidegate-error`, or the error event's; empty for none. It is the log's name as well."""
+    """`x-tidegate-error`, or the error event's name; empty for none. The log has the same name."""
     served_by: str
     """`first` or `second` for the targets, `canned`, or `nobody`."""
     fallback_step: str
-    """The ledger's word for the step that answered; empty where none did."""
+    """The ledger's name of the step that answered; empty where none did."""
     cache: str
     calls: int
-    """How often any upstream was asked."""
+    """The number of calls to any upstream."""
     bill: int
-    """Nano-dollars, over all lines."""
+    """Nano-dollars, over all entries."""
     lines: tuple[str, ...]
-    """The outcomes of the call's lines in the ledger: exactly one."""
+    """The outcomes of the call's ledger entries: exactly one."""
     logged: tuple[str, ...]
-    """The names under which the log has failed attempts."""
+    """The names of the failed attempts in the log."""
 
 
 def expected(case: Case) -> Verdict:
-    """The verdict on a case."""
+    """Return the expected verdict on a case."""
     error = error_of(case)
     if error is None:
         return _answered(case, None)
@@ -83,7 +83,7 @@ def expected(case: Case) -> Verdict:
 
 
 def _answered(case: Case, error: ExpectedError | None) -> Verdict:
-    """By the first attempt, or after it failed."""
+    """Return the verdict on a call that the first attempt or a fallback step answers."""
     anew = error is not None and case.fallback in CALLS_UPSTREAM_AGAIN
     paid = _bill(case) if error is None else _bill(case) + (_full(case.route) if anew else 0)
     return Verdict(
@@ -102,7 +102,7 @@ def _answered(case: Case, error: ExpectedError | None) -> Verdict:
 
 
 def _failed_mid_stream(case: Case, error: ExpectedError) -> Verdict:
-    """The client has the beginning: it gets an error event, and nobody else is asked."""
+    """Return the verdict on a stream that had begun: an error event, and no fallback."""
     return Verdict(
         status=200,
         end="error event",
@@ -135,23 +135,23 @@ def _failed(case: Case, error: ExpectedError) -> Verdict:
 
 
 def _is_recovered(case: Case, error: ExpectedError) -> bool:
-    """Whether the rung that is there makes this failure good."""
+    """Return whether the configured step recovers from this failure."""
     if case.fallback is FallbackSetup.RETRY and error.name in WAITS_TOO_LONG:
         return False
     if case.fallback is FallbackSetup.STALE and case.stores is StoreState.REDIS_DOWN:
-        return False  # that is where the answers are
+        return False  # the stale answers are there
     if case.fallback is FallbackSetup.CANNED and case.route is endpoints.EMBEDDINGS:
-        return False  # there are no numbers that stand for "not now"
+        return False  # no embedding can stand for "not now"
     return error.scope in HELPED_BY[case.fallback]
 
 
 def _strikes_mid_stream(fault: Fault) -> bool:
-    """A stream has begun, for its client, with its first word."""
+    """Return whether the client's stream had begun, which it does with the first word."""
     return fault.moment in (FaultMoment.MIDDLE, FaultMoment.END)
 
 
 def error_of(case: Case) -> ExpectedError | None:
-    """The typed error of the first attempt."""
+    """Return the typed error of the first attempt."""
     return (
         case.fault.unstreamed_error if case.fault.unstreamed_error is not None and not case.stream else case.fault.error
     )
@@ -162,20 +162,20 @@ def _upstream_calls(case: Case) -> int:
 
 
 def _bill(case: Case) -> int:
-    """Of the first attempt."""
+    """Return the cost of the first attempt."""
     error = error_of(case)
     if error is None:
         return _price(case.route, case.fault.bill or ExpectedBill.FULL)
     if case.stream and _strikes_mid_stream(case.fault):
         said = case.fault.bill or ExpectedBill.FULL
         if said is ExpectedBill.FULL and case.route is endpoints.CHAT:
-            return _price(case.route, said)  # its figures came before its end; a Response's are in its last event
+            return _price(case.route, said)  # its usage came before its end; a Response's usage is in its last event
         return _price(case.route, ExpectedBill.UNSEEN if error.may_be_billed else said)
     return _price(case.route, ExpectedBill.UNSEEN if error.may_be_billed else ExpectedBill.NOTHING)
 
 
 def unseen(route: Endpoint) -> int:
-    """What an answer is charged of which nobody knows how much there was."""
+    """Return the charge for an answer whose length is unknown."""
     return _price(route, ExpectedBill.UNSEEN)
 
 

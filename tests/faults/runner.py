@@ -1,4 +1,4 @@
-"""Plays all cases at once against a few gateways, and says what was seen of each."""
+"""Plays all cases at once against a few gateways, and records what was observed."""
 
 import asyncio
 import contextlib
@@ -25,25 +25,25 @@ from tidegate.core.endpoints import Endpoint
 
 AT_ONCE = 16
 QUICK_AT_ONCE = 4
-"""Of those whose bill depends on how soon a connection breaks; they are played alone."""
+"""At once, of cases whose cost depends on how soon a connection breaks. They are played alone."""
 SILENT_AT_ONCE = 150
-"""Of those that only wait for a clock to run out."""
+"""At once, of cases that only wait for a timeout."""
 PATIENCE_SECONDS = 60.0
-"""No call may take longer, whatever happens: three times the longest clock below, for a machine may be busy."""
+"""No call may take longer: three times the longest timeout below, for a busy machine."""
 NOWHERE = f"http://{'.'.join(['nowhere' * 8] * 5)}.invalid/v1"
-"""A name longer than names may be (RFC 1035, 2.3.4): no server is asked for it, who might take his time."""
+"""A name longer than names may be (RFC 1035, 2.3.4), so that no slow server is asked for it."""
 
 
 class ClientView(msgspec.Struct, frozen=True, kw_only=True):
-    """What the client saw."""
+    """The client's view of a call."""
 
     answer: Answer | None
-    """None for a call that did not end in time, or broke."""
+    """None for a call that did not end in time or broke."""
     failure: str = ""
 
 
 class Matrix:
-    """Plays the cases: a gateway for each state of our own parts, a provider and a route for each case."""
+    """Plays the cases: a gateway for each state of the stores, a provider and a route for each case."""
 
     def __init__(self, world: World, cases: Iterable[Case]) -> None:
         self._world = world
@@ -51,13 +51,13 @@ class Matrix:
         self._gateways: dict[tuple[StoreState, bool], Gateway] = {}
         self._proxies: list[tuple[FaultProxy, FaultProxy]] = []
         self._striking = False
-        """The faults strike from now on; before, everything is well."""
+        """Whether the faults strike yet."""
         self._at_once = asyncio.Semaphore(AT_ONCE)
         self._silent_at_once = asyncio.Semaphore(SILENT_AT_ONCE)
         self._quick_at_once = asyncio.Semaphore(QUICK_AT_ONCE)
 
     async def play(self) -> dict[str, Verdict]:
-        """What was seen of each case, by its id."""
+        """Return the observed verdict of each case, by its id."""
         async with contextlib.AsyncExitStack() as stack:
             logs = stack.enter_context(structlog.testing.capture_logs())
             upstream = await stack.enter_async_context(running_upstream(self._script))
@@ -65,7 +65,7 @@ class Matrix:
             await self._ask_all(case for case in self._cases.values() if case.fallback is FallbackSetup.STALE)
             asked_before = upstream.calls.total()
             if asked_before:
-                await asyncio.sleep(FRESH_SECONDS + 0.1)  # the answers' freshness runs by Redis' own clock
+                await asyncio.sleep(FRESH_SECONDS + 0.1)  # answers age by Redis's own clock
             upstream.reset()
             self._striking = True
             for (own, _), (redis, database) in zip(self._gateways, self._proxies, strict=True):
@@ -99,7 +99,7 @@ class Matrix:
             for again in (False, True):
                 mine = {
                     number: case
-                    for number, case in enumerate(self._cases.values())  # replicas share what they know by name
+                    for number, case in enumerate(self._cases.values())  # replicas share the state of targets by name
                     if (case.stores, case.fallback is FallbackSetup.RETRY) == (own, again)
                 }
                 configured = sections(mine, addresses, second=f"{root}/second/v1", again=again)
@@ -114,7 +114,7 @@ class Matrix:
         ):
             self._proxies.append((redis, database))
             async with self._world.gateway(redis_url=redis_url, database_url=url, **configured) as gateway:
-                await gateway.call("/models")  # the key is known from here on
+                await gateway.call("/models")  # the key is cached from here on
                 yield gateway
 
     async def _ask_all(self, cases: Iterable[Case]) -> dict[str, ClientView]:
@@ -147,7 +147,7 @@ class Matrix:
         return ClientView(answer=answer)
 
     async def _lines(self, many: int) -> dict[str, list[Json]]:
-        """The ledger's lines by model, once none is on its way; a case that lacks one says so itself."""
+        """Return the ledger entries by model, once all have arrived. A case without one fails by itself."""
         with contextlib.suppress(AssertionError):
             await self._world.ledger_entries(many)
         lines: dict[str, list[Json]] = {}
@@ -165,7 +165,7 @@ def _only_waits(case: Case) -> bool:
 
 
 def _logged(logs: Iterable[Mapping[str, Any]]) -> dict[str, tuple[str, ...]]:
-    """The names of the failures in the log, by model."""
+    """Return the names of the failures in the log, by model."""
     names: dict[str, tuple[str, ...]] = {}
     for line in logs:
         if line["event"] == "upstream call failed":
@@ -180,7 +180,7 @@ def _verdict(
     lines: Mapping[str, list[Json]],
     logged: Mapping[str, tuple[str, ...]],
 ) -> Verdict:
-    mine = lines.get(case.id, [])[1 if case.fallback is FallbackSetup.STALE else 0 :]  # the first asked before
+    mine = lines.get(case.id, [])[1 if case.fallback is FallbackSetup.STALE else 0 :]  # one made the stale answer
     status, end, code, error = _ended(case, seen)
     headers = seen.answer.headers if seen.answer else {}
     return Verdict(
@@ -199,13 +199,13 @@ def _verdict(
 
 
 def _for_lateness(case: Case, line: Json) -> int:
-    """What a call cost because this machine was busy: a connection that breaks after a second may have been at work."""
+    """Return the cost of a busy machine: a connection that breaks after a second may have done work."""
     late = _breaks_at_once(case) and line["estimated"] and line["latency_ms"] >= 1000
     return unseen(case.route) if late else 0
 
 
 def _ended(case: Case, seen: ClientView) -> tuple[int, str, str | None, str]:
-    """Status, end, code and name."""
+    """Return the status, end, code and name."""
     answer = seen.answer
     if answer is None:
         return 0, seen.failure, None, ""

@@ -1,4 +1,4 @@
-"""How each fault is played at the socket: from what was asked to the bytes, silences and breaks that follow."""
+"""The script of each fault: the bytes, pauses and breaks with which the upstream answers a request."""
 
 import gzip
 from collections.abc import Iterable
@@ -8,11 +8,14 @@ from tests.faults.upstream import ReceivedRequest, Script, ScriptAction, Step
 from tidegate.core import endpoints
 
 PAUSE = 0.05
-"""Seconds between what is said and how the connection ends, so that the other side has read it."""
+"""Seconds between the last bytes and the end of the connection, so that the other side has read them."""
 
 
 def head(status: int, kind: str = "application/json", *lines: str, length: int | None = None) -> bytes:
-    """A status line and headers; without `length` the body is chunked, with a negative one it lasts until the end."""
+    """Return a status line and headers.
+
+    Without `length` the body is chunked; a negative one makes it end with the connection.
+    """
     framing = "transfer-encoding: chunked" if length is None else f"content-length: {length}"
     kept = [] if length is not None and length < 0 else [framing]
     said = [f"HTTP/1.1 {status} Said", f"content-type: {kind}", "x-request-id: req_up", *kept, *lines, "", ""]
@@ -20,7 +23,7 @@ def head(status: int, kind: str = "application/json", *lines: str, length: int |
 
 
 def chunk(data: bytes) -> bytes:
-    """One chunk of HTTP's chunked encoding."""
+    """Return one chunk of HTTP's chunked encoding."""
     return b"%x\r\n%s\r\n" % (len(data), data)
 
 
@@ -29,13 +32,13 @@ EVENTS = "text/event-stream; charset=utf-8"
 
 
 def whole(asked: ReceivedRequest, status: int, body: bytes, *lines: str, kind: str = "application/json") -> Script:
-    """A complete answer of one body."""
+    """Answer with one whole body."""
     del asked
     return [head(status, kind, *lines, length=len(body)) + body]
 
 
 def parts(asked: ReceivedRequest, *, usage: bool = True) -> list[bytes]:
-    """The good answer in the pieces in which it would be sent: events, or two halves of the body."""
+    """Return the good answer in the pieces in which it is sent: events, or two halves of the body."""
     route = asked.route or endpoints.CHAT
     if asked.stream:
         return speech.events(route, asked.model, usage=usage)
@@ -44,22 +47,22 @@ def parts(asked: ReceivedRequest, *, usage: bool = True) -> list[bytes]:
 
 
 def good_head(asked: ReceivedRequest, *lines: str, length: int | None = None) -> bytes:
-    """The head of a good answer."""
+    """Return the head of a good answer."""
     return head(200, EVENTS if asked.stream else "application/json", *lines, length=length)
 
 
 def good(asked: ReceivedRequest) -> Script:
-    """The good answer, an event or half a body at a time."""
+    """Answer well, one event or half a body at a time."""
     return [good_head(asked), *(chunk(part) for part in parts(asked)), END]
 
 
 def first_half(asked: ReceivedRequest) -> list[bytes]:
-    """A head and the answer up to its first word, or half of its body."""
+    """Return a head and the answer up to its first word, or half of its body."""
     return [good_head(asked), *(chunk(part) for part in parts(asked)[: 2 if asked.stream else 1])]
 
 
 def all_but_last(asked: ReceivedRequest) -> list[bytes]:
-    """A head and everything but the terminal event, or the body's last byte."""
+    """Return a head and everything but the terminal event, or the body's last byte."""
     if asked.stream:
         return [good_head(asked), *(chunk(part) for part in parts(asked)[:-1])]
     body = b"".join(parts(asked))
@@ -67,7 +70,7 @@ def all_but_last(asked: ReceivedRequest) -> list[bytes]:
 
 
 def continued(begun: Iterable[Step], *steps: Step | float) -> Script:
-    """What was begun, and how it goes on; before a connection ends there is a moment."""
+    """Return a beginning and its continuation, with a pause before a connection ends."""
     script: Script = list(begun)
     for step in steps:
         if step in (ScriptAction.CLOSE, ScriptAction.RESET):
@@ -77,68 +80,68 @@ def continued(begun: Iterable[Step], *steps: Step | float) -> Script:
 
 
 def one_packet(asked: ReceivedRequest) -> Script:
-    """Head and all events in one write."""
+    """Send the head and all events in one write."""
     return [b"".join(step for step in good(asked) if isinstance(step, bytes))]
 
 
 def in_shreds(asked: ReceivedRequest) -> Script:
-    """The answer in pieces of seven bytes, which cut events, characters and chunks alike."""
+    """Send the answer in pieces of seven bytes, which cut events, characters and chunks."""
     head_, *rest = [step for step in good(asked) if isinstance(step, bytes)]
     body = b"".join(rest)
     return [head_, *(body[start : start + 7] for start in range(0, len(body), 7))]
 
 
 def carriage_returns(asked: ReceivedRequest) -> Script:
-    """Lines end in CRLF, as some servers write them."""
+    """End lines with CRLF, as some servers do."""
     pieces = parts(asked) if not asked.stream else [part.replace(b"\n", b"\r\n") for part in parts(asked)]
     return [good_head(asked), *(chunk(piece) for piece in pieces), END]
 
 
 def comments(asked: ReceivedRequest) -> Script:
-    """A stream with comments and empty lines between its events."""
+    """Send comments and empty lines between the events of a stream."""
     between = chunk(b": keep-alive\n\n") if asked.stream else b""
     return [good_head(asked), *(between + chunk(part) for part in parts(asked)), END]
 
 
 def interim(asked: ReceivedRequest) -> Script:
-    """An interim answer (103) before the real one."""
+    """Send an interim answer (103) before the real one."""
     return [b"HTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\n", *good(asked)]
 
 
 def zipped(asked: ReceivedRequest) -> Script:
-    """Compressed, though nobody asked for that."""
+    """Compress the answer, although the request does not allow it."""
     data = gzip.compress(b"".join(parts(asked)))
     return [good_head(asked, "content-encoding: gzip", length=len(data)) + data]
 
 
 def until_closed(asked: ReceivedRequest) -> Script:
-    """No length and no chunks: the body lasts until the connection ends."""
+    """Send neither a length nor chunks: the body ends with the connection."""
     return continued([good_head(asked, "connection: close", length=-1), *parts(asked)], ScriptAction.CLOSE)
 
 
 def after_the_end(asked: ReceivedRequest) -> Script:
-    """Something follows the terminal event."""
+    """Send bytes after the terminal event."""
     more = chunk(b": bye\n\n") if asked.stream else chunk(b"  \n")
     return [good_head(asked), *(chunk(part) for part in parts(asked)), more, END]
 
 
 def silent_after_the_end(asked: ReceivedRequest) -> Script:
-    """The terminal event, and then the connection just stays open."""
+    """Keep the connection open after the terminal event."""
     return [good_head(asked), *(chunk(part) for part in parts(asked)), ScriptAction.SILENCE]
 
 
 def without_usage(asked: ReceivedRequest) -> Script:
-    """The figures are missing."""
+    """Leave out the usage."""
     return [good_head(asked), *(chunk(part) for part in parts(asked, usage=False)), END]
 
 
 def without_done(asked: ReceivedRequest) -> Script:
-    """The stream ends where `[DONE]` should be."""
+    """End the stream without `[DONE]`."""
     return [good_head(asked), *(chunk(part) for part in parts(asked)[:-1]), END]
 
 
 def with_instead(asked: ReceivedRequest, piece: bytes) -> Script:
-    """After the first word, something that is no event of the protocol, and then the rest as if nothing were."""
+    """Send something that is no event after the first word, and then the rest as usual."""
     if not asked.stream:
         body = b"".join(parts(asked))
         return whole(asked, 200, body[:40] + piece + body[40:])
@@ -147,7 +150,7 @@ def with_instead(asked: ReceivedRequest, piece: bytes) -> Script:
 
 
 def endless(asked: ReceivedRequest) -> Script:
-    """It goes on and on: the same word, or white space before the body."""
+    """Repeat the same word, or white space before the body, for ever."""
     again = chunk(parts(asked)[1] if asked.stream else b" ")
     script: Script = [good_head(asked)]
     if asked.stream:
@@ -158,7 +161,7 @@ def endless(asked: ReceivedRequest) -> Script:
 
 
 def huge(asked: ReceivedRequest) -> Script:
-    """One event, or body, larger than the gateway holds."""
+    """Send one event, or body, larger than the gateway accepts."""
     piece = b"x" * 65536
     opening = chunk(b'data: {"x":"') if asked.stream else chunk(b'{"x":"')
     begun = first_half(asked) if asked.stream else [good_head(asked)]
@@ -166,13 +169,13 @@ def huge(asked: ReceivedRequest) -> Script:
 
 
 def stated_too_long(asked: ReceivedRequest) -> Script:
-    """The stated length is longer than the body, whose connection ends."""
+    """State a length longer than the body, and close the connection."""
     data = b"".join(parts(asked)[:2] if asked.stream else parts(asked)[:1])
     return continued([good_head(asked, length=len(data) + 1000) + data], ScriptAction.CLOSE)
 
 
 def stated_too_short(asked: ReceivedRequest) -> Script:
-    """The stated length cuts the body; what follows must not be taken for the next answer."""
+    """State a length that cuts the body; the rest must not be taken for the next answer."""
     data = b"".join(parts(asked))
     keep = sum(len(part) for part in parts(asked)[:2]) + 5 if asked.stream else len(data) // 2
     return continued(
@@ -181,6 +184,6 @@ def stated_too_short(asked: ReceivedRequest) -> Script:
 
 
 def too_much_at_once(asked: ReceivedRequest) -> Script:
-    """The same, in one packet: it cannot be said where the answer ends."""
+    """The same in one packet, where the end of the answer cannot be seen."""
     data = b"".join(parts(asked))
     return continued([good_head(asked, length=len(data) // 2) + data], ScriptAction.CLOSE)

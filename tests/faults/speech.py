@@ -1,4 +1,4 @@
-"""What the scripted upstream says when it is well: one fixed answer for each route, whole and in events."""
+"""The good answers of the scripted upstream: one for each route, whole and as events."""
 
 from typing import Any
 
@@ -15,13 +15,13 @@ WORDS = ("High tide: à ", "midi.")
 INPUT_TOKENS = 20
 OUTPUT_TOKENS = 10
 MOST_TOKENS = 16
-"""The limit that each request states."""
+"""The output limit in each request."""
 
 PATHS = {endpoints.CHAT: "/chat/completions", endpoints.RESPONSES: "/responses", endpoints.EMBEDDINGS: "/embeddings"}
 
 
 def request(route: Endpoint, model: str, *, stream: bool) -> Json:
-    """The request of a case; its model's name is the case's."""
+    """Return the request of a case; its model has the case's name."""
     if route is endpoints.CHAT:
         said = {"messages": [{"role": "user", "content": QUESTION}], "max_tokens": MOST_TOKENS}
         return {"model": model, **said, "stream": stream}
@@ -31,17 +31,17 @@ def request(route: Endpoint, model: str, *, stream: bool) -> Json:
 
 
 def whole(route: Endpoint, model: str, *, usage: bool = True) -> bytes:
-    """The answer in one piece."""
+    """Return the unstreamed answer."""
     return msgspec.json.encode(_WHOLE[route](model, usage))
 
 
 def events(route: Endpoint, model: str, *, usage: bool = True) -> list[bytes]:
-    """The answer as a stream's events."""
+    """Return the answer as a stream's events."""
     return _chat_events(model, usage) if route is endpoints.CHAT else _response_events(model, usage)
 
 
 def error_event(route: Endpoint) -> bytes:
-    """The upstream reports a failure of its own inside a stream."""
+    """Return an error event of the upstream inside a stream."""
     error = {"code": "server_error", "message": "The server had an error.", "param": None}
     if route is endpoints.CHAT:
         return sse.encode(msgspec.json.encode({"error": {"type": "server_error", **error}}))
@@ -49,7 +49,7 @@ def error_event(route: Endpoint) -> bytes:
 
 
 def refusal(kind: str | None, code: str | None, message: str) -> bytes:
-    """An error envelope."""
+    """Return an error envelope."""
     return msgspec.json.encode({"error": {"type": kind, "code": code, "message": message, "param": None}})
 
 

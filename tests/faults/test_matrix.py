@@ -1,6 +1,6 @@
-"""Whatever fails, wherever and whenever: the caller is told what it was, the ledger has one line, the bill is right.
+"""For any fault at any moment, the caller gets its typed error, the ledger has one entry, and the cost is right.
 
-The published page lists these cases, with the outcomes that they have.
+The published page lists these cases with their results.
 """
 
 import pytest

@@ -1,4 +1,4 @@
-"""Whatever an upstream's answer is turned into, the caller gets a complete answer or a typed error, and one line."""
+"""However an upstream's answer is mutated, the caller gets a complete answer or a typed error, and one ledger entry."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -18,7 +18,7 @@ from tidegate.core.endpoints import Endpoint
 from tidegate.storage.embedded import StoreUrls
 
 Mutation = tuple[str, int, int, bytes]
-"""What is done, where (per mille of the answer), to how many bytes, and what is put there."""
+"""The kind, the position (per mille of the answer), the number of bytes, and the new bytes."""
 
 MUTATIONS = st.lists(
     st.tuples(
@@ -34,7 +34,7 @@ PATIENCE_SECONDS = 30.0
 
 
 class NextScript:
-    """What the upstream says next."""
+    """The upstream's next script."""
 
     def __init__(self) -> None:
         self.play = scripts.good
@@ -77,7 +77,7 @@ async def gateway(world: World) -> AsyncIterator[Gateway]:
 
 
 def apply_mutations(data: bytes, mutations: list[Mutation]) -> bytes:
-    """The bytes with all that done to them."""
+    """Return the bytes with all mutations applied."""
     for kind, where, many, what in mutations:
         at = where * len(data) // 1000
         part = data[at : at + many]
@@ -108,7 +108,7 @@ async def test_a_mutated_answer(
 
     def play(asked: ReceivedRequest) -> Script:
         parts = scripts.parts(asked)
-        if framing:  # HTTP's own framing is hit as well
+        if framing:  # the framing of HTTP is mutated, too
             raw = b"".join([*(scripts.chunk(part) for part in parts), scripts.END])
             return scripts.continued([scripts.good_head(asked), apply_mutations(raw, mutations)], ScriptAction.CLOSE)
         body = apply_mutations(b"".join(parts), mutations)

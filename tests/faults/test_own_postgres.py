@@ -1,4 +1,4 @@
-"""PostgreSQL refused, frozen, slow, crowded, restarted, full, in failover: known keys go on, and no line is lost."""
+"""With PostgreSQL refused, frozen, slow, full or in failover, cached keys work, and no ledger entry is lost."""
 
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -47,12 +47,12 @@ def database(own_stores: StoreUrls) -> Iterator[psycopg.Connection]:
 
 
 def end_all_others(database: psycopg.Connection) -> None:
-    """What a restart does to those who are connected; the world's own connection stays."""
+    """Terminate all connections but the test's own, as a restart does."""
     database.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'tidegate'")
 
 
 async def assert_unknown_key_is_unavailable(ways: BreakableGateway, token: str) -> float:
-    """A valid key that was never seen gets a 503 that may be retried, never a 401; returns the seconds it took."""
+    """Check that an uncached valid key gets a retryable 503 and never a 401; return the seconds it took."""
     begun = time.monotonic()
     answer = await ways.gateway.chat(ask("who"), authorization=f"Bearer {token}")
     assert (answer.status, answer.error["code"]) == (503, "postgres_unavailable"), answer.text
@@ -91,7 +91,7 @@ async def test_postgres_is_full(world: World, database: psycopg.Connection) -> N
 
 
 async def test_postgres_is_in_failover(world: World, database: psycopg.Connection) -> None:
-    """A standby answers, and takes no writes."""
+    """A standby answers, and refuses writes."""
     stranger = (await world.make_key()).token
     name = sql.Identifier(database.info.dbname)
     async with breakable_gateway(world, **CONFIGURED) as ways:
@@ -111,7 +111,7 @@ async def test_postgres_is_in_failover(world: World, database: psycopg.Connectio
 
 
 async def admin_post(ways: BreakableGateway, path: str, body: dict[str, str]) -> tuple[int, str]:
-    """Status and code of an admin's request."""
+    """Send an admin request; return its status and code."""
     headers = {"authorization": f"Bearer {ways.admin}"}
     address = f"{ways.gateway.root}/admin/v1{path}"
     async with ways.gateway.http.post(address, json=body, headers=headers) as answer:
@@ -128,7 +128,7 @@ async def test_postgres_restarts_again_and_again(world: World, database: psycopg
 
 
 async def test_postgres_gives_no_more_connections(world: World, database: psycopg.Connection) -> None:
-    """Valid keys are never refused for it (litellm 18708)."""
+    """Valid keys are not refused because of it (litellm 18708)."""
     stranger = (await world.make_key()).token
     database.execute("CREATE ROLE crowded LOGIN PASSWORD 'x' SUPERUSER")
     url = world.stores.database_url.replace("postgres@", "crowded:x@")

@@ -1,4 +1,4 @@
-"""The disk full for the spool, descriptors gone, signals under load, clock steps: stated behaviour, nothing lost."""
+"""Full disks, missing descriptors, signals under load and clock steps have the stated effect, and nothing is lost."""
 
 import asyncio
 import os
@@ -36,7 +36,7 @@ async def world(own_stores: StoreUrls, tmp_path: Path) -> AsyncIterator[World]:
 
 
 def limit(gateway: GatewayProcess, kind: int, soft: int | None) -> None:
-    """From now on the process may have so much; None for all that the machine allows."""
+    """Set a resource limit of the process; None for the machine's maximum."""
     _, hard = resource.prlimit(gateway.process.pid, kind)
     resource.prlimit(gateway.process.pid, kind, (hard if soft is None else soft, hard))
 
@@ -69,7 +69,7 @@ async def test_with_redis_gone_and_the_disk_full_lines_are_held_and_then_calls_r
 
 
 async def answered(gateway: Gateway) -> None:
-    """Calls are answered again, sooner or later."""
+    """Wait until calls are answered again."""
     async with asyncio.timeout(PATIENCE_SECONDS):
         while (await gateway.chat(ask("after"))).status != 200:
             pass
@@ -78,7 +78,7 @@ async def answered(gateway: Gateway) -> None:
 async def test_without_file_descriptors_calls_fail_by_name_and_the_process_lives(world: World) -> None:
     async with world.process(**QUICK) as gateway, aiohttp.ClientSession() as http:
         mine = Gateway(gateway.root, gateway.key, http)
-        await asyncio.gather(*(mine.call("/livez") for _ in range(AT_ONCE)))  # connections to stay
+        await asyncio.gather(*(mine.call("/livez") for _ in range(AT_ONCE)))  # connections that stay open
         assert (await mine.chat(ask("before"))).status == 200
         open_now = len(os.listdir(f"/proc/{gateway.process.pid}/fd"))  # noqa: PTH208  # names are enough
         limit(gateway, resource.RLIMIT_NOFILE, open_now)
@@ -96,7 +96,7 @@ async def test_without_file_descriptors_calls_fail_by_name_and_the_process_lives
 
 
 async def stream(gateway: Gateway, number: int) -> Answer | None:
-    """A paced stream's answer; None where it broke."""
+    """Return the answer of a paced stream; None where it broke."""
     body = {**STREAM, "messages": [{"role": "user", "content": f"stream {number}"}]}
     try:
         return await gateway.call("/chat/completions", body, **PACED)
@@ -129,12 +129,12 @@ async def test_killed_under_load_every_answer_given_is_in_the_ledger(world: Worl
 
 
 async def called(world: World, times: int) -> None:
-    """The simulator was asked so often."""
+    """Wait until the simulator was called this often."""
     await world.wait_for_stats(calls={"chat": times})
 
 
 async def until_ledger(world: World, ids: set[str]) -> None:
-    """The ledger has these lines, once each, perhaps among others."""
+    """Wait until the ledger has these entries, once each, perhaps among others."""
     with psycopg.connect(world.stores.database_url, autocommit=True) as database:
 
         def found() -> list[str]:
@@ -145,7 +145,7 @@ async def until_ledger(world: World, ids: set[str]) -> None:
 
 
 class StepClock(SystemClock):
-    """The machine's clock, which somebody sets."""
+    """The machine's clock, which a test can set."""
 
     step = 0.0
 

@@ -1,4 +1,4 @@
-"""Redis refused, frozen, slow, reset, restarted empty, read-only, out of memory, loading, locked, mad: calls go on."""
+"""With Redis refused, frozen, slow, reset, empty, read-only, full, loading or locked, calls go on."""
 
 import asyncio
 import contextlib
@@ -70,7 +70,7 @@ async def test_redis_is(mode: Mode, event: str, world: World) -> None:
 
 
 async def until_cached(gateway: Gateway) -> None:
-    """The cache works again, sooner or later."""
+    """Wait until the cache works again."""
     async with asyncio.timeout(PATIENCE_SECONDS):
         while (answer := await gateway.chat(ask("after"))).headers["x-tidegate-cache"] != "hit":
             assert answer.status == 200
@@ -90,7 +90,7 @@ async def test_redis_comes_back_empty(world: World, client: redis.Redis) -> None
 async def test_redis_comes_back_with_what_it_knew_a_while_ago(
     world: World, client: redis.Redis, own_folder: Path
 ) -> None:
-    """As with snapshots, or a replica that was behind: all keys are there, and the budgets' counters are not true."""
+    """As with a snapshot or a replica that lags: all keys are there, and the budgets' counters are outdated."""
     granted = KeyChange(limits=LimitsChange(budget_day=12_000_000))
     key = await world.keys.create(project="shop", name="budgeted", grants=granted)
     asking = {"authorization": f"Bearer {key.token}"}
@@ -100,7 +100,7 @@ async def test_redis_comes_back_with_what_it_knew_a_while_ago(
         assert (await gateway.chat(ask("first", max_tokens=50), **asking)).status == 200
         under_way = asyncio.create_task(gateway.chat(ask("slow", max_tokens=50), x_simulate_latency="1", **asking))
         await world.wait_for_stats(in_flight=1)
-        shutil.copytree(memory, then, ignore=shutil.ignore_patterns("*.sock", "*.pid"))  # one of two calls is held
+        shutil.copytree(memory, then, ignore=shutil.ignore_patterns("*.sock", "*.pid"))  # one of two calls is reserved
         assert (await under_way).status == 200
         while (spent := await gateway.chat(ask(str(client.dbsize()), max_tokens=50), **asking)).status == 200:
             pass
@@ -114,7 +114,7 @@ async def test_redis_comes_back_with_what_it_knew_a_while_ago(
             assert refused.error["code"] in ("budget_exceeded", "budget_reserved")
             day = period_of(SystemClock().now()).day
             counters = [f"{{{PREFIX}}}:{kind}:key/{key.record.id}:{day}" for kind in ("spent", "held")]
-            async with asyncio.timeout(60):  # what was held by its account is given up, and counts as the ledger says
+            async with asyncio.timeout(60):  # the old run's reservations are dropped, and the ledger is counted
                 while [int(amount or 0) for amount in client.mget(counters)] != [total := ledger_total(world), 0]:
                     refused = await gateway.chat(ask("another", max_tokens=50), **asking)
                     assert refused.status == 429
@@ -149,7 +149,7 @@ async def test_redis_takes_no_writes(trouble: str, world: World, client: redis.R
 
 
 async def ledger_lines(world: World) -> list[dict[str, object]]:
-    """All lines, once the gateway has shut down and so written them all."""
+    """Return all entries, after the gateway has shut down and written them."""
     with psycopg.connect(world.stores.database_url) as database:
         rows = database.execute("SELECT id, outcome FROM ledger").fetchall()
     assert len({row[0] for row in rows}) == len(rows)
@@ -186,5 +186,5 @@ async def test_redis_says_nothing_but(said: bytes, world: World) -> None:
         called = await call_all(gateway, "mad", times=2)
         assert called.seconds < 2 * TIMEOUT + SLACK_SECONDS
     server.close()
-    async with world.gateway(redis={"prefix": PREFIX}):  # the lines wait on disk for a Redis that hears of them
+    async with world.gateway(redis={"prefix": PREFIX}):  # the entries wait on disk until Redis can learn of them
         await ledger_has(world, called)

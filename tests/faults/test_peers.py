@@ -1,4 +1,4 @@
-"""What users of other gateways complain of, each a case named after its thread: here it does not happen."""
+"""Complaints of other gateways' users, each as a case named after its thread, do not occur here."""
 
 import asyncio
 import os
@@ -38,11 +38,11 @@ ELSEWHERE = {
     "bifrost_3547_budgets_hold_over_replicas": (
         "tests/gateway/test_budgets.py", "test_two_hundred_callers_over_three_replicas_spend_the_budget_and_no_more"),
 }  # fmt: skip
-"""Threads whose case is among others of its kind."""
+"""Threads whose case is in another test file."""
 
 FEW = 40
 UNKNOWN_PRICE = 20 * 10_000 + 10 * 40_000
-"""Nano-dollars of the scripted answer, by a model that no price list knows."""
+"""Nano-dollars of the scripted answer by a model that no price list has."""
 
 
 @pytest.fixture
@@ -52,13 +52,13 @@ async def world(clean_stores: StoreUrls, redis_prefix: str, tmp_path: Path) -> A
 
 
 async def limited(world: World, **limits: int) -> str:
-    """A key's header with these limits."""
+    """Return the header of a key with these limits."""
     granted = KeyChange(limits=LimitsChange(**limits))
     return f"Bearer {(await world.keys.create(project='shop', name='limited', grants=granted)).token}"
 
 
 def at(upstream: ScriptedUpstream, **more: Any) -> dict[str, Any]:
-    """The configuration for a scripted upstream."""
+    """Return the configuration for a scripted upstream."""
     return {"upstream": {"base_url": f"{upstream.root}/first/v1", **more}}
 
 
@@ -144,7 +144,7 @@ async def test_litellm_32785_an_empty_account_is_no_rate_limit(world: World) -> 
 
 
 def refusing_once(milliseconds: int) -> tuple[list[float], Any]:
-    """A script that refuses the first call for its rate; the moments at which it was asked."""
+    """Return the times of the calls, and a script that refuses the first call with a rate limit."""
     moments: list[float] = []
 
     def play(asked: ReceivedRequest) -> Script:
@@ -202,7 +202,7 @@ async def test_litellm_33167_33365_it_starts_without_a_way_out(
 ) -> None:
     for variable in ("HTTPS_PROXY", "https_proxy"):
         monkeypatch.setitem(os.environ, variable, "http://127.0.0.1:9")
-    monkeypatch.setitem(os.environ, "HOME", str(tmp_path / "nobody"))  # nothing cached there
+    monkeypatch.setitem(os.environ, "HOME", str(tmp_path / "nobody"))  # without a cache
     monkeypatch.setitem(os.environ, "NO_PROXY", "127.0.0.1")
     async with world.process() as gateway:
         assert (await gateway.chat({**CHAT, "model": "never-seen"})).status in (200, 404)

@@ -1,4 +1,4 @@
-"""The proxy fails as it is told to, at once, for connections that are open and for those to come."""
+"""The proxy fails as requested, at once, for open and for new connections."""
 
 import asyncio
 from collections.abc import AsyncIterator

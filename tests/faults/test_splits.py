@@ -1,4 +1,4 @@
-"""Wherever the network cuts an answer, it is the same answer."""
+"""Wherever the network splits an answer, the caller gets the same answer."""
 
 from collections.abc import AsyncIterator
 from itertools import pairwise
@@ -16,17 +16,17 @@ from tidegate.core.endpoints import Endpoint
 from tidegate.storage.embedded import StoreUrls
 
 LONGEST = 2000
-"""Bytes; longer than any of the answers."""
+"""Bytes; longer than any answer."""
 
 
 class Cuts:
-    """Where the next answer is cut."""
+    """The positions at which the next answer is split."""
 
     def __init__(self) -> None:
         self.at: list[int] = []
 
     def play(self, asked: ReceivedRequest) -> Script:
-        """The good answer, in these pieces."""
+        """Return the good answer in these pieces."""
         head, *rest = [step for step in scripts.good(asked) if isinstance(step, bytes)]
         body = b"".join(rest)
         edges = [0, *sorted({cut for cut in self.at if cut < len(body)}), len(body)]
@@ -73,7 +73,7 @@ async def test_the_stream_is_whole(gateway: Gateway, cuts: Cuts, at: list[int], 
 
 
 def word_of(event: Json) -> str:
-    """What an event of either dialect says."""
+    """Return the text of an event of either API."""
     if "delta" in event:
         return str(event["delta"])
     return "".join(choice["delta"].get("content") or "" for choice in event.get("choices", ()))

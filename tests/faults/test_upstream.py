@@ -1,4 +1,4 @@
-"""The scripted upstream knows its case by the model's name, and plays it byte by byte."""
+"""The scripted upstream recognizes its case by the model's name, and plays it byte by byte."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""An upstream of raw bytes: it finds out by the model's name which case it plays in, and follows that case's script."""
+"""An upstream of raw bytes. It recognizes the case by the model's name, and follows the case's script."""
 
 import asyncio
 import contextlib
@@ -18,28 +18,28 @@ _RESET_WHEN_CLOSED = struct.pack("ii", 1, 0)
 
 
 class ScriptAction(Enum):
-    """What a script does beside saying bytes."""
+    """The actions of a script besides sending bytes."""
 
     SILENCE = "silence"
-    """Say nothing more until the other side leaves."""
+    """Send nothing more until the other side leaves."""
     CLOSE = "close"
-    """End the connection as if all were well."""
+    """Close the connection normally."""
     RESET = "reset"
-    """Break the connection."""
+    """Reset the connection."""
 
 
 Step = bytes | float | ScriptAction
 Script = list[Step]
-"""Each `bytes` is one write, a number a pause in seconds; at the end the connection is kept for the next request."""
+"""Each `bytes` is one write, a number a pause in seconds. At the end the connection waits for the next request."""
 
 
 class ReceivedRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """One request that came in."""
+    """One received request."""
 
     provider: str
-    """The first part of the path, which tells the providers apart."""
+    """The first part of the path, which names the provider."""
     route: Endpoint | None
-    """None for what is none of the inference routes."""
+    """None for a path that is no inference route."""
     model: str
     stream: bool
     credential: str
@@ -47,15 +47,15 @@ class ReceivedRequest(msgspec.Struct, frozen=True, kw_only=True):
     """Names in lower case."""
     body: bytes
     number: int = 0
-    """Of the requests for this model, from 1."""
+    """The number of the request among those for this model, from 1."""
 
 
 ScriptFor = Callable[[ReceivedRequest], Script]
-"""What is said to a request."""
+"""Return the script that answers a request."""
 
 
 class ScriptedUpstream:
-    """Counts what it is asked, by the model's name."""
+    """Counts its requests by model."""
 
     def __init__(self, play: ScriptFor) -> None:
         self._play = play
@@ -66,12 +66,12 @@ class ScriptedUpstream:
         self.root = ""
 
     def reset(self) -> None:
-        """Count from the beginning."""
+        """Count from 0 again."""
         self.calls.clear()
         self.requests.clear()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One connection, as long as it lasts."""
+        """Serve one connection."""
         try:
             with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
                 while await self._answer(await _request(reader), reader, writer):
@@ -129,7 +129,7 @@ async def _request(reader: asyncio.StreamReader) -> ReceivedRequest:
 
 @contextlib.asynccontextmanager
 async def running_upstream(play: ScriptFor) -> AsyncIterator[ScriptedUpstream]:
-    """The upstream, listening while the context lasts; `root` is its address."""
+    """Run the upstream while the context lasts; `root` is its address."""
     upstream = ScriptedUpstream(play)
     server = await asyncio.start_server(upstream.serve, "127.0.0.1", 0, backlog=1024, limit=1024 * 1024)
     upstream.root = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"

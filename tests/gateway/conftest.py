@@ -1,4 +1,4 @@
-"""A world for each test, and the gateway most of them need."""
+"""Stores, simulator and gateway for each test."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -13,7 +13,7 @@ from tidegate.storage.embedded import StoreUrls
 
 @pytest.fixture(autouse=True)
 def product_logs() -> None:
-    """Lines as the product writes them; the library's own colourful ones take their time."""
+    """Log as the product does; the library's default with colours is slow."""
     logs.configure("info")
 
 

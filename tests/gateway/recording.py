@@ -1,4 +1,4 @@
-"""A simulator that remembers what it was asked, word for word, and answers when it may."""
+"""A simulator that records the requests it gets, word for word, and answers when allowed."""
 
 import asyncio
 import contextlib
@@ -16,7 +16,7 @@ Message = MutableMapping[str, Any]
 
 
 class RecordingUpstream:
-    """An ASGI app: a simulator, and the bodies it was sent."""
+    """An ASGI app: a simulator that records the bodies it is sent."""
 
     def __init__(self) -> None:
         self.bodies: list[Json] = []
@@ -47,14 +47,14 @@ class RecordingUpstream:
 
 @contextlib.asynccontextmanager
 async def recorded(world: World, **sections: Any) -> AsyncIterator[tuple[Gateway, list[Json]]]:
-    """A gateway, and what it asks its upstream."""
+    """Run a gateway; yield it and the bodies that it sends upstream."""
     async with recording(world, **sections) as (gateway, upstream):
         yield gateway, upstream.bodies
 
 
 @contextlib.asynccontextmanager
 async def recording(world: World, **sections: Any) -> AsyncIterator[tuple[Gateway, RecordingUpstream]]:
-    """A gateway and its upstream."""
+    """Run a gateway and its upstream."""
     app = RecordingUpstream()
     config = uvicorn.Config(app, log_config=None, access_log=False)
     async with listening(config) as root, world.gateway(upstream={"base_url": f"{root}/v1"}, **sections) as gateway:

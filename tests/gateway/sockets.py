@@ -1,4 +1,4 @@
-"""WebSocket connections to a gateway, and what is said on them."""
+"""WebSocket connections to a gateway, and their events."""
 
 import contextlib
 from collections.abc import AsyncIterator
@@ -21,7 +21,7 @@ LAST = {"response.completed", "response.incomplete", "response.failed", "error"}
 
 @contextlib.asynccontextmanager
 async def raw(gateway: Gateway, key: str | None = None, **headers: str) -> AsyncIterator[ClientConnection]:
-    """A connection without the SDK, to say what it would not."""
+    """Open a connection without the SDK, to send what the SDK would not."""
     url = gateway.base_url.replace("http", "ws", 1) + "/responses"
     told = {"authorization": f"Bearer {key or gateway.key}", **headers}
     async with connect(url, additional_headers=told, max_size=None, compression=None) as connection:
@@ -29,7 +29,7 @@ async def raw(gateway: Gateway, key: str | None = None, **headers: str) -> Async
 
 
 async def response_events(connection: ClientConnection) -> list[Json]:
-    """All events up to the last of a response."""
+    """Return all events up to the last of a response."""
     events: list[Json] = []
     while not events or events[-1]["type"] not in LAST:
         events.append(msgspec.json.decode(await connection.recv()))
@@ -46,7 +46,7 @@ def text_of(response: Json) -> str:
 
 
 async def close_code(connection: ClientConnection) -> int:
-    """The code with which the gateway closes; what it says before is read."""
+    """Return the code with which the gateway closes; events before that are skipped."""
     with contextlib.suppress(ConnectionClosed):
         while True:
             await connection.recv()

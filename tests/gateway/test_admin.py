@@ -1,4 +1,4 @@
-"""What an operator changes over HTTP acts on the whole gateway, and admin keys ask no model anything."""
+"""An operator's changes over HTTP apply to the whole gateway, and admin keys cannot call a model."""
 
 import asyncio
 
@@ -28,7 +28,7 @@ async def test_an_ordinary_key_administers_nothing(gateway: Gateway, world: Worl
 
 
 async def test_only_an_admin_key_deletes_a_model(gateway: Gateway, world: World) -> None:
-    """A fine-tuned model is the whole organisation's, and cannot be brought back."""
+    """A fine-tuned model belongs to the whole organisation, and cannot be restored."""
     admin = (await world.keys.create(project="operators", admin=True)).token
     tuned = "ft:gpt-4o-mini:shop::abc"
     async with gateway.sdk(api_key=admin) as client:
@@ -49,6 +49,6 @@ async def test_a_key_revoked_on_one_replica_is_soon_refused_by_the_other(world: 
         async with world.http.delete(url, headers=headers) as response:
             assert (await response.json())["state"] == "revoked"
 
-        async with asyncio.timeout(STALE_SECONDS / 3):  # a second on a machine that has nothing else to do
+        async with asyncio.timeout(STALE_SECONDS / 3):  # a second on an idle machine
             while (await other.chat(authorization=f"Bearer {made.token}")).status != 401:
                 pass

@@ -1,4 +1,4 @@
-"""Background responses by the official client: polled, streamed from any point and any replica, cancelled."""
+"""Background responses with the official client: polled, streamed from any event and any replica, and cancelled."""
 
 import asyncio
 from typing import Any
@@ -21,7 +21,7 @@ NEVER = {"x-simulate-ttft": "600"}
 
 
 async def finished_response(client: AsyncOpenAI, response_id: str) -> Response:
-    """Poll until it is over."""
+    """Poll until the response is finished."""
     found: list[Response] = []
 
     async def over() -> bool:
@@ -33,18 +33,18 @@ async def finished_response(client: AsyncOpenAI, response_id: str) -> Response:
 
 
 async def create_background(client: AsyncOpenAI, **more: Any) -> Any:
-    """A background response, or its stream."""
+    """Create a background response, or open its stream."""
     return await client.responses.create(**{"model": MODEL, "input": QUESTION, "background": True, **more})
 
 
 async def events_of(stream: Any) -> list[Any]:
-    """A stream, to its end."""
+    """Return all events of a stream."""
     async with asyncio.timeout(PATIENCE_SECONDS):
         return [event async for event in stream]
 
 
 def text_of(events: list[Any]) -> str:
-    """What they say."""
+    """Return the text of the events."""
     return "".join(event.delta for event in events if event.type == "response.output_text.delta")
 
 
@@ -273,7 +273,7 @@ async def test_a_turn_of_a_conversation_keeps_it_until_it_is_over(gateway: Gatew
 
 
 async def last_word(stream: Any) -> str:
-    """How a stream ends."""
+    """Return how a stream ends."""
     try:
         return str((await events_of(stream))[-1].response.status)
     except openai.APIError as error:
@@ -287,7 +287,7 @@ async def test_what_is_deleted_is_worked_on_no_more(gateway: Gateway, world: Wor
         await world.wait_for_stats(in_flight=1)
         await client.responses.delete(promised.id)
         await world.wait_for_stats(in_flight=0, cancelled=1)
-        assert await last_word(stream) in ("cancelled", "gone")  # whichever its reader comes to see
+        assert await last_word(stream) in ("cancelled", "gone")  # depending on which its reader notices first
         with pytest.raises(openai.NotFoundError):
             await client.responses.retrieve(promised.id)
     assert await world.rows("SELECT response_id FROM background_jobs") == []
@@ -314,7 +314,7 @@ async def test_a_limit_of_calls_in_flight_is_kept_and_waited_for(world: World) -
 
         async def put_off() -> bool:
             query = "SELECT attempt FROM background_jobs WHERE response_id = $1"
-            return bool((await world.rows(query, waiting.id))[0][0] >= 4)  # twice begun, and twice given back
+            return bool((await world.rows(query, waiting.id))[0][0] >= 4)  # started twice, and given back twice
 
         await wait_until_async(put_off)
         assert await world.calls("responses") == 1

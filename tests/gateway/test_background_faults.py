@@ -17,13 +17,13 @@ SOON: dict[str, Any] = {
     "budgets": {"lease_seconds": 1.0},
     "cache": {"lease_seconds": 0.5},
 }
-"""So that a dead process is not waited for long."""
+"""Short leases, so that a dead process is soon replaced."""
 PATIENT = {"x-simulate-ttft": "1.5", "x-simulate-tps": "200", "x-simulate-tokens": "40"}
 STEADY = {"x-simulate-tps": "40", "x-simulate-tokens": "80"}
 
 
 async def wait_for_output(world: World, response_id: str) -> None:
-    """Wait until something of the answer is written down."""
+    """Wait until a part of the answer is stored."""
 
     async def written() -> bool:
         rows = await world.rows("SELECT content_from FROM background_jobs WHERE response_id = $1", response_id)
@@ -33,14 +33,14 @@ async def wait_for_output(world: World, response_id: str) -> None:
 
 
 async def outcomes(world: World, count: int) -> dict[str, str]:
-    """The ledger's lines, by what follows the request's id."""
+    """Return the ledger's outcomes by the suffix of the request id."""
     lines = await world.ledger_entries(count)
     first = min((line["id"] for line in lines), key=len)
     return {line["id"].removeprefix(first): line["outcome"] for line in lines}
 
 
 def assert_complete(events: list[Any]) -> None:
-    """A stream without a gap, that begins and ends once."""
+    """Check that a stream has no gap, one beginning and one end."""
     assert [event.sequence_number for event in events] == list(range(len(events)))
     kinds = [event.type for event in events]
     assert kinds[:3] == ["response.created", "response.queued", "response.in_progress"]
@@ -106,7 +106,7 @@ async def test_killed_when_something_was_said_and_seen(world: World) -> None:
             assert "restarted" in failed.error.message
             assert failed.output[0].content[0].text == text_of(seen)
             assert await other.responses.retrieve(promised.id) == failed
-            await survivor.chat()  # what is lost is found by whoever comes next
+            await survivor.chat()  # the lost entry is found by the next process
             lost, chat = await world.ledger_entries(2)
             assert (lost["outcome"], chat["outcome"]) == ("lost", "ok")
             assert lost["cost_nanos"] > 0
@@ -163,7 +163,7 @@ async def test_a_process_that_ends_gives_back_while_a_stream_still_holds_it(worl
         stream = await client.responses.retrieve(promised.id, stream=True)
         await world.wait_for_stats(in_flight=1)
         ended_ = asyncio.create_task(ending.stop())
-        await world.wait_for_stats(in_flight=0)  # the attempt is given up, though the reader is still served
+        await world.wait_for_stats(in_flight=0)  # the attempt is given up, though its reader is still served
         with pytest.raises(openai.APIConnectionError):
             await events_of(stream)
         assert await ended_ == 0
@@ -184,7 +184,7 @@ async def test_many_jobs_over_three_processes_of_which_two_are_killed(world: Wor
             events = await events_of(await client.responses.retrieve(answer.id, stream=True))
             assert_complete(events)
             assert text_of(events) == answer.output_text
-        await survivor.chat()  # what is lost is found by whoever comes next
+        await survivor.chat()  # lost entries are found by the next process
         lines = [line for line in await world.all_entries() if line["route"] == "responses"]
         assert len({line["id"][:36] for line in lines if line["outcome"] == "ok"}) == 12
         assert {line["outcome"] for line in lines} <= {"ok", "lost"}
@@ -193,13 +193,13 @@ async def test_many_jobs_over_three_processes_of_which_two_are_killed(world: Wor
 
 
 async def start_background(client: AsyncOpenAI, number: int) -> str:
-    """A background response of its own question; its id."""
+    """Start a background response with its own question; return its id."""
     promised = await create_background(client, input=f"Question {number}", extra_headers=STEADY)
     return str(promised.id)
 
 
 async def wait_for_some_outputs(world: World) -> None:
-    """Wait until something is written down of as many answers as three processes work on."""
+    """Wait until parts are stored of as many answers as three processes work on."""
 
     async def written() -> bool:
         rows = await world.rows("SELECT 1 FROM background_jobs WHERE content_from IS NOT NULL")

@@ -1,4 +1,4 @@
-"""A background response goes on while Redis or PostgreSQL is away, and nothing of it is missing afterwards."""
+"""A background response continues while Redis or PostgreSQL is away, and is complete afterwards."""
 
 import os
 import signal
@@ -23,7 +23,7 @@ STEADY = {"x-simulate-tps": "20", "x-simulate-tokens": "80"}
 
 @pytest.fixture
 async def world(own_stores: StoreUrls, redis_prefix: str, tmp_path: Path) -> AsyncIterator[World]:
-    """On stores that may be stopped; without what the test before left."""
+    """A world on stores that may be stopped, without rows of earlier tests."""
     with psycopg.connect(own_stores.database_url, autocommit=True) as database:
         database.execute("TRUNCATE ledger, background_jobs, pgqueuer CASCADE")
     async with running() as upstream_url, World(own_stores, redis_prefix, upstream_url, tmp_path) as world:
@@ -41,14 +41,14 @@ async def test_postgresql_is_started_again_in_the_middle(world: World, own_folde
         with pytest.raises(openai.APIStatusError) as refused:
             await create_background(client, input="Now?")
         assert refused.value.status_code == 503
-        with embedded.running(own_folder):  # starts it again
+        with embedded.running(own_folder):  # restarts it
             events = await events_of(stream)
             assert_complete(events)
             assert events[-1].response.output_text == text_of(events)
             await world.reconnect()
             assert (await finished_response(client, promised.id)).status == "completed"
             ((attempt, deaths),) = await world.rows("SELECT attempt, deaths FROM background_jobs")
-            assert (attempt, deaths) == (2, 0)  # one to answer, one to end
+            assert (attempt, deaths) == (2, 0)  # one job in progress, one about to end
     assert await world.calls("responses") == 1
 
 
@@ -64,5 +64,5 @@ async def test_without_redis_replicas_hear_of_each_other_by_looking(world: World
         await world.wait_for_stats(in_flight=1)
         assert (await there.responses.cancel(endless.id)).status == "cancelled"
         await world.wait_for_stats(in_flight=0)
-        with embedded.running(own_folder):  # starts it again
+        with embedded.running(own_folder):  # restarts it
             await world.ledger_entries(2)

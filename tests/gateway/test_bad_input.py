@@ -1,4 +1,4 @@
-"""Whatever is sent to the gateway, what comes back is OpenAI's envelope with the right status."""
+"""Any malformed input is answered with OpenAI's envelope and the right status."""
 
 import asyncio
 import time
@@ -55,7 +55,7 @@ async def test_a_body_that_cannot_be_used(world: World, path: str, body: Any, st
 
 @pytest.mark.parametrize("path", [CHAT_PATH, "/responses", "/embeddings"])
 async def test_no_depth_of_nesting_is_a_failure_of_ours(world: World, path: str) -> None:
-    """Where a body can just be read, what is built of it must not be too deep to be written."""
+    """A body that can just be parsed must not produce a document too deep to encode."""
     asked = '{"model":"gpt-4o-mini","messages":[{"role":"user","content":"x"}],"input":"x","new":%s}'
     async with world.gateway() as gateway:
         for depth in range(880, 1000, 2):
@@ -163,7 +163,7 @@ async def test_a_revocation_is_seen_by_every_replica_long_before_it_would_look_b
         for replica in (one, other):
             assert (await replica.chat(authorization=f"Bearer {key.token}")).status == 200
         await world.keys.revoke(key.record.id)
-        async with asyncio.timeout(STALE_SECONDS / 3):  # a second on a machine that has nothing else to do
+        async with asyncio.timeout(STALE_SECONDS / 3):  # a second on an idle machine
             for replica in (one, other):
                 while (await replica.chat(authorization=f"Bearer {key.token}")).status == 200:
                     pass

@@ -1,4 +1,4 @@
-"""No budget is overspent, by whatever happens: many at once, hang-ups, faults, kills, and a Redis that forgets."""
+"""No budget is overspent: not by parallel calls, hang-ups, faults, kills, or a Redis that loses its data."""
 
 import asyncio
 import contextlib
@@ -28,17 +28,17 @@ SECTIONS: dict[str, Any] = {
 
 
 class BudgetView:
-    """What Redis says of a scope's budget today."""
+    """The amounts of a scope's budget of today in Redis."""
 
     def __init__(self, link: RedisLink, prefix: str, scope: str) -> None:
         self._link = link
         self._prefix = f"{{{prefix}}}"
         self._scope = scope
         self.highest_amount = 0
-        """The most that was ever spent or held."""
+        """The highest sum of spent and reserved amounts so far."""
 
     async def amounts(self) -> tuple[int, int]:
-        """Spent and held, at one moment."""
+        """Return the spent and the reserved amount at one moment."""
         day = period_of(SystemClock().now()).day
         names = [f"{self._prefix}:{kind}:{self._scope}:{day}" for kind in ("spent", "held")]
         spent, held = [int(amount or 0) for amount in await self._link.command("MGET", *names)]
@@ -46,13 +46,13 @@ class BudgetView:
         return spent, held
 
     async def watch(self) -> None:
-        """Until cancelled."""
+        """Track the amounts until cancelled."""
         while True:
             await self.amounts()
             await asyncio.sleep(0.005)
 
     async def forget_everything(self) -> None:
-        """Redis loses all it knows of this gateway."""
+        """Delete everything that Redis stores for this gateway."""
         keys = await self._link.command("KEYS", f"{self._prefix}*")
         await self._link.command("DEL", *keys)
 
@@ -63,7 +63,10 @@ async def money(redis_link: RedisLink, redis_prefix: str) -> Callable[[str], Bud
 
 
 async def budgeted(world: World, nanos: int) -> tuple[str, str]:
-    """A key's header with this budget a day, and its scope: what is held is counted where there is a budget."""
+    """Return the header of a key with this daily budget, and its scope.
+
+    Reservations are only counted where there is a budget.
+    """
     granted = KeyChange(limits=LimitsChange(budget_day=nanos))
     key = await world.keys.create(project="shop", name="budgeted", grants=granted)
     return f"Bearer {key.token}", f"key/{key.record.id}"
@@ -79,7 +82,7 @@ async def watching(money: BudgetView) -> AsyncIterator[None]:
 
 
 async def spend_until_refused(gateway: Callable[[], Gateway], key: str, name: str) -> int:
-    """Ask again and again; returns how often it was answered."""
+    """Call until refused; return the number of answers."""
     answered = 0
     for number in range(1000):
         body = ask(f"{name} {number}", max_tokens=50, stream=number % 2 == 0)
@@ -99,7 +102,7 @@ async def spend_until_refused(gateway: Callable[[], Gateway], key: str, name: st
 
 
 async def ledger_sum(world: World) -> int:
-    """What the ledger says was spent, once nothing is on its way to it."""
+    """Return the ledger's sum, once all entries have arrived."""
     with psycopg.connect(world.stores.database_url, autocommit=True) as database:
         async with asyncio.timeout(PATIENCE_SECONDS):
             while True:
@@ -179,9 +182,9 @@ async def test_a_killed_replicas_calls_are_charged_in_full_and_the_budget_holds(
 async def test_a_redis_that_forgets_is_told_again_before_the_next_paid_call(
     world: World, money: Callable[[str], BudgetView]
 ) -> None:
-    """What was spent, what is on its way, and what is held by calls under way in other replicas."""
+    """This covers spending in the ledger, entries on their way, and reservations of calls in other replicas."""
     async with world.gateway(**SECTIONS) as one, world.gateway(**SECTIONS) as other:
-        # room for two calls that hold $0.0037, and for what the first has cost
+        # enough for two calls that reserve $0.0037, and for the cost of the first
         key, scope = await budgeted(world, 12_000_000)
         purse = money(scope)
         first = await one.chat(ask("first", max_tokens=50), authorization=key)
@@ -196,7 +199,7 @@ async def test_a_redis_that_forgets_is_told_again_before_the_next_paid_call(
         assert sorted(answer.status for answer in asked) == [200, 429, 429, 429]
         assert {answer.error["code"] for answer in asked if answer.status == 429} == {"budget_reserved"}
         assert (await slow).status == 200
-        async with asyncio.timeout(PATIENCE_SECONDS):  # what was told again has the ledger counted once more
+        async with asyncio.timeout(PATIENCE_SECONDS):  # the new reports make the ledger be counted again
             while True:
                 paid = await other.chat(ask("again", max_tokens=1), authorization=key, cache_control="no-store")
                 assert paid.status == 200
@@ -240,7 +243,7 @@ async def test_counters_ledger_and_bill_agree_after_mixed_calls_with_faults(
 
 
 async def test_a_day_that_ends_renews_the_budget(world: World) -> None:
-    """By the clock of the call: what is spent counts for the day in which it came."""
+    """The clock of the call decides: spending counts for the day on which the call came."""
     key = await limited(world, budget_day=5_000_000)
     async with world.gateway(**SECTIONS) as gateway:
         assert (await gateway.chat(ask("a", max_tokens=50), authorization=key)).status == 200
@@ -277,7 +280,7 @@ async def test_a_call_that_only_wants_a_stored_answer_holds_nothing(
 async def test_a_call_that_is_cut_again_and_again_costs_no_more_than_was_held(
     world: World, money: Callable[[str], BudgetView]
 ) -> None:
-    """Each cut attempt is charged all that it may have been; before the next one as much is set aside again."""
+    """Each failed attempt is charged at its greatest cost; the same amount is reserved again before the next one."""
     question = ask("tide " * 400, max_tokens=1)
     async with world.gateway(**SECTIONS, breaker={"failure_threshold": 100}) as gateway:
         key, scope = await budgeted(world, DOLLAR)

@@ -1,4 +1,4 @@
-"""A question asked before is answered from the cache, in whichever form it is wanted, unless somebody says no."""
+"""A repeated request is answered from the cache, in any form, unless the caller or the configuration forbids it."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""While replicas are killed, each stored conversation stays a clean alternation with all that was acknowledged in it.
+"""While replicas are killed, each stored conversation keeps alternating turns and every acknowledged one.
 
 `python -m benchmarks.chats` shows it with 200 chats over three replicas.
 """

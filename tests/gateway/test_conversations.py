@@ -1,4 +1,4 @@
-"""Conversations are begun, read, changed and deleted as the official client does it, and responses are their turns."""
+"""Conversations are created, read, changed and deleted with the official client, and responses are their turns."""
 
 import asyncio
 from typing import Any
@@ -31,12 +31,12 @@ async def create_conversation(gateway: Gateway, *texts: str) -> str:
 
 
 async def was_called(world: World, times: int) -> bool:
-    """Whether the upstream was asked so often."""
+    """Return whether the upstream was called this often."""
     return await world.calls("responses") == times
 
 
 async def leases(world: World) -> int:
-    """How many conversations are leased, or were and nobody gave them back."""
+    """Return the number of conversations with a lease, also an expired one that was not released."""
     connection = await asyncpg.connect(world.stores.database_url)
     try:
         return int(await connection.fetchval("SELECT count(*) FROM conversations WHERE leased_to IS NOT NULL"))

@@ -56,13 +56,13 @@ async def test_ledger_counters_and_bill_agree(world: World, redis_link: RedisLin
 
 
 async def lines(world: World) -> list[Line]:
-    """The ledger's."""
+    """Return the ledger's entries."""
     rows = await world.all_entries()
     return [Line(name=row["end_user"], outcome=row["outcome"], nanos=row["cost_nanos"]) for row in rows]
 
 
 async def charges(world: World) -> list[Charge]:
-    """The simulator's bill."""
+    """Return the simulator's bill."""
     async with world.http.get(world.upstream_url.removesuffix("/v1") + "/simulator/bill") as answer:
         return charges_of((await answer.json())["requests"])
 

@@ -1,4 +1,4 @@
-"""Each way in which the upstream fails reaches the caller as the error it is, and the ledger by its name."""
+"""Each failure of the upstream reaches the caller as its typed error, and the ledger by its name."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from tests.harness import CHAT, RESPONSES, UPSTREAM_KEY, Answer, Gateway, Json, 
 
 PATHS = {"/chat/completions": CHAT, "/responses": RESPONSES}
 CLOCKS = {"timeout": {"first_byte_seconds": 0.4}, "stall": {"idle_seconds": 0.4}}
-"""Only the clock that a fault is to run out is short: a busy machine runs out any."""
+"""Only the timeout that a fault exceeds is short: a busy machine exceeds any."""
 
 BEFORE = [
     # fault, status, code, name, retried by clients
@@ -68,7 +68,7 @@ async def test_a_failure_before_the_answer(
         assert_error(answer, status, code, name, retried=retried)
     (line,) = await world.ledger_entries(1)
     assert (line["outcome"], line["cache"]) == (name, "miss")
-    assert (line["cost_nanos"] > 0) is (fault == "timeout")  # what was taken in and not refused may have been read
+    assert (line["cost_nanos"] > 0) is (fault == "timeout")  # a request that was accepted may have been read
     assert await world.calls(path.strip("/").partition("/")[0]) == 1
 
 
@@ -138,7 +138,7 @@ def assert_error(answer: Answer, status: int, code: str, name: str, *, retried: 
         ("rate_limited", "1", "120"),
         ("rate_limited_tokens", "1", "644"),
         ("rate_limited_day", "432", "432000"),
-        ("rate_limited_bare", "20", "20000"),  # the message alone said it
+        ("rate_limited_bare", "20", "20000"),  # only the message said it
         ("overloaded", "1", "1000"),
         ("request_too_large", None, None),
         ("out_of_quota", None, None),

@@ -1,4 +1,4 @@
-"""An end user who was forgotten is nowhere: not in what was stored, not in the cache, in the ledger by another name."""
+"""An end user's data is erased everywhere: stored records, cache, and the name in the ledger."""
 
 import asyncpg
 
@@ -9,7 +9,7 @@ ADA = {"safety_identifier": "ada"}
 
 
 async def lines(world: World, user: str) -> int:
-    """The ledger's lines of an end user."""
+    """Return the number of ledger entries of an end user."""
     connection = await asyncpg.connect(world.stores.database_url)
     try:
         return int(await connection.fetchval("SELECT count(*) FROM ledger WHERE end_user LIKE $1", user))

@@ -1,4 +1,4 @@
-"""A client that hangs up ends its call upstream within 100 ms, unless somebody else waits for the same answer."""
+"""A client that hangs up ends its upstream call within 100 ms, unless another caller waits for the same answer."""
 
 import asyncio
 import socket
@@ -18,14 +18,14 @@ SOON_LOOKS = 10
 
 
 async def open_stream(gateway: Gateway, body: Any, **headers: str) -> Any:
-    """A stream of which the first event has come."""
+    """Open a stream, and wait for its first event."""
     response = await gateway.open("/chat/completions", body, **headers)
     await response.content.readuntil(b"\n\n")
     return response
 
 
 async def looks_until_cancelled(world: World) -> int:
-    """How often one has to look until the upstream has noticed; each look takes 10 ms, on a busy machine more."""
+    """Return the number of checks until the upstream has noticed; each takes 10 ms, and more on a busy machine."""
     for look in range(1000):
         stats = await world.stats()
         if (stats["in_flight"], stats["cancelled"]) == (0, 1):
@@ -108,7 +108,7 @@ async def test_over_two_replicas_the_last_of_several_ends_the_call(world: World)
         first.close()
         await second.content.readuntil(b"\n\n")
         second.close()
-        assert await looks_until_cancelled(world) <= 5 * SOON_LOOKS  # by way of Redis
+        assert await looks_until_cancelled(world) <= 5 * SOON_LOOKS  # through Redis
         assert await world.calls() == 1
         await world.ledger_entries(2)
 
@@ -141,7 +141,7 @@ async def test_a_slow_reader_holds_up_no_other(world: World) -> None:
 
 
 def refusing_to_read(gateway: Gateway, body: Any, *, tokens: int) -> socket.socket:
-    """A connection that has sent a call and takes no byte of its answer."""
+    """Open a connection that sends a call and reads no byte of its answer."""
     where = urlsplit(gateway.root)
     client = socket.socket()
     client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)

@@ -1,4 +1,4 @@
-"""Health is told of the process, of its stores, and of the upstream: from real traffic, else by a free question."""
+"""Health covers the process, its stores and the upstream, from real traffic or else from a free probe."""
 
 from tests.harness import Gateway, World
 from tidegate.core.clock import ManualClock

@@ -1,4 +1,4 @@
-"""A streaming client hears a comment line whenever the answer is silent, and then still gets the answer or error."""
+"""A streaming client gets comment lines while the answer is silent, and then the answer or an error."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""Each call is one line in the ledger, with the tokens its answer named, what they cost, and what the cache saved."""
+"""Each call has one ledger entry with its tokens, its cost, and the savings of the cache."""
 
 import asyncio
 import time

@@ -1,4 +1,4 @@
-"""Over all replicas together a caller gets what its limits allow, and is told the truth about the rest."""
+"""Over all replicas together a caller gets what its limits allow, and true figures about the rest."""
 
 import asyncio
 import contextlib
@@ -18,25 +18,25 @@ from tidegate.storage.postgres import Postgres
 from tidegate.storage.redis import RedisLink
 
 WIDE = {"rpm": 100_000, "tpm": 1_000_000_000}
-"""An upstream that has room for all."""
+"""An upstream without limits."""
 ENDLESS = {"x_simulate_latency": "600"}
 
 
 @contextlib.asynccontextmanager
 async def replicas(world: World, number: int = 3, **sections: Any) -> AsyncIterator[list[Gateway]]:
-    """So many gateways on the same stores."""
+    """Run this many gateways on the same stores."""
     async with contextlib.AsyncExitStack() as stack:
         yield [await stack.enter_async_context(world.gateway(upstream=WIDE, **sections)) for _ in range(number)]
 
 
 async def limited(world: World, project: str = "shop", **limits: int) -> str:
-    """A key's header with these limits."""
+    """Return the header of a key with these limits."""
     key = await world.keys.create(project=project, name="limited", grants=KeyChange(limits=LimitsChange(**limits)))
     return f"Bearer {key.token}"
 
 
 async def at_once(gateways: list[Gateway], number: int, key: str, first: int = 0, **fields: Any) -> list[Answer]:
-    """Different questions, spread over the replicas."""
+    """Send different requests, spread over the replicas."""
     tokens = fields.pop("max_tokens", 20)
     return await asyncio.gather(
         *(
@@ -50,7 +50,7 @@ async def at_once(gateways: list[Gateway], number: int, key: str, first: int = 0
 async def rejected_calls(
     world: World, gateways: list[Gateway], number: int, key: str, *, room: int, **fields: Any
 ) -> AsyncIterator[list[Answer]]:
-    """The answers of those of so many calls for whom there is no room; the others stay for a while, then hang up."""
+    """Yield the answers of the refused ones of these calls; the others stay for a while, then hang up."""
     begun = await world.calls()
     calls = [asyncio.create_task(at_once([gateways[n % len(gateways)]], 1, key, n, **fields)) for n in range(number)]
     try:
@@ -74,7 +74,7 @@ async def test_requests_per_minute_hold_over_all_replicas(world: World) -> None:
         answers = await at_once(gateways, 40, key)
         taken = asyncio.get_running_loop().time() - begun
     passed = statuses(answers)[200]
-    assert 12 <= passed <= 13 + taken / 5  # one more refills in five seconds
+    assert 12 <= passed <= 13 + taken / 5  # one more is allowed every five seconds
     refused = next(answer for answer in answers if answer.status == 429)
     assert refused.error["code"] == "rate_limit_exceeded"
     assert refused.error["type"] == "requests"
@@ -97,7 +97,7 @@ async def test_calls_in_flight_never_exceed_their_limit(world: World) -> None:
     async with replicas(world) as gateways:
         async with rejected_calls(world, gateways, 30, key, room=4, **ENDLESS) as refused:
             assert statuses(refused) == {429: 26}
-        await world.ledger_entries(4)  # they have given back what they held
+        await world.ledger_entries(4)  # they have released their reservations
         again = await at_once(gateways, 4, key)
     assert statuses(again) == {200: 4}
 
@@ -108,7 +108,7 @@ async def test_tokens_are_reserved_and_given_back(world: World) -> None:
         first = await gateway.chat(ask("a", max_tokens=2500), authorization=key)
         assert 3000 < int(first.headers["x-ratelimit-remaining-tokens"]) < 3500
         second = await gateway.chat(ask("b", max_tokens=2500), authorization=key)
-        assert 3000 < int(second.headers["x-ratelimit-remaining-tokens"]) < 3500  # the first used some 40
+        assert 3000 < int(second.headers["x-ratelimit-remaining-tokens"]) < 3500  # the first used about 40
         async with rejected_calls(world, [gateway], 5, key, room=2, max_tokens=2500, **ENDLESS) as answers:
             assert statuses(answers) == {429: 3}
         refused = answers[0]
@@ -153,7 +153,7 @@ async def test_a_project_and_its_end_users_have_limits_of_their_own(
 async def sdk_with_responses(
     gateway: Gateway, key: str, **options: Any
 ) -> AsyncIterator[tuple[AsyncOpenAI, list[httpx.Response]]]:
-    """The official client, and what it was answered."""
+    """Open the official client, and record the responses that it gets."""
     heard: list[httpx.Response] = []
 
     async def note(response: httpx.Response) -> None:
@@ -169,13 +169,13 @@ async def test_the_official_client_waits_as_it_is_told_and_no_longer(world: Worl
     async with world.gateway(upstream=WIDE) as gateway:
         await at_once([gateway], 30, key)
         async with sdk_with_responses(gateway, key, max_retries=4) as (client, heard):
-            for number in range(100):  # until there is no room: on a busy machine it may have grown
+            for number in range(100):  # until the limit is reached: on a busy machine it may have refilled
                 heard.clear()
                 question: Any = ask(f"again {number}")
                 assert (await client.chat.completions.create(**question)).choices
                 if len(heard) > 1:
                     break
-    refused, _ = heard  # told the true wait, and served after it
+    refused, _ = heard  # the stated wait was true, and the call is served after it
     assert 0 < int(refused.headers["retry-after-ms"]) <= 2000
 
 

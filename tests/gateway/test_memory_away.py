@@ -1,4 +1,4 @@
-"""While PostgreSQL is away nothing is paid for that could not be kept; calls that need no memory go on."""
+"""While PostgreSQL is away, calls that could not be stored are not sent; stateless calls go on."""
 
 import asyncio
 import os
@@ -24,7 +24,7 @@ MODEL = "gpt-4o-mini"
 
 @pytest.fixture
 async def world(own_stores: StoreUrls, tmp_path: Path) -> AsyncIterator[World]:
-    """On a PostgreSQL that may be stopped."""
+    """A world on a PostgreSQL that may be stopped."""
     with psycopg.connect(own_stores.database_url, autocommit=True) as database:
         database.execute("TRUNCATE ledger")
     async with running() as upstream_url, World(own_stores, "tidegate-away", upstream_url, tmp_path) as world:
@@ -61,7 +61,7 @@ async def test_what_cannot_be_kept_is_not_asked(world: World, own_folder: Path) 
         assert await call_count(world) == before
         assert (await gateway.call("/responses", {"model": MODEL, "input": "Two", "store": False})).status == 200
         assert (await gateway.chat(ask("Three"))).status == 200
-        with embedded.running(own_folder):  # starts it again
+        with embedded.running(own_folder):  # restarts it
             await world.reconnect()
             chained = {"model": MODEL, "input": "Two", "previous_response_id": first["id"]}
             assert (await gateway.call("/responses", chained)).status == 200
@@ -77,7 +77,7 @@ async def test_an_answer_that_cannot_be_kept_any_more_is_not_given_as_if_it_were
         answer = await _while_postgres_ends(gateway, upstream, own_folder, body)
         error = answer.events[-1] if stream else answer.json
         assert error["error"]["code"] == "postgres_unavailable"
-        with embedded.running(own_folder):  # starts it again
+        with embedded.running(own_folder):  # restarts it
             await world.reconnect()
             again = await gateway.call("/responses", body)
             assert (again.status, again.headers["x-tidegate-cache"]) == (200, "hit")

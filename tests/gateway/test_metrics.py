@@ -1,4 +1,4 @@
-"""What failed is counted, and how everything stands is shown, where an operator looks, and nobody else can."""
+"""Failures are counted and the present state is shown, to operators only."""
 
 import asyncio
 import re
@@ -26,21 +26,21 @@ _LINE = re.compile(r'tidegate_(\w+)(?:\{((?:\w+="(?:[^"\\\n]|\\.)*",?)+)\})? (\S
 
 
 class Page:
-    """What `/metrics` says."""
+    """The figures of `/metrics`."""
 
     def __init__(self, text: str) -> None:
         self.text = text
         self._figures = dict(_figures(text))
 
     def __getitem__(self, asked: str) -> float:
-        """A figure by its name and its labels' values in order, `name value value`."""
+        """Return a figure by its name and its labels' values in order, `name value value`."""
         return self._figures[tuple(asked.split())]
 
     def __contains__(self, asked: str) -> bool:
         return tuple(asked.split()) in self._figures
 
     def the_one(self, name: str, *of: str) -> str:
-        """The last label of the one figure among these that is not 0."""
+        """Return the last label of the only figure among these that is not 0."""
         [found] = [key[-1] for key, value in self._figures.items() if key[: 1 + len(of)] == (name, *of) and value]
         return found
 
@@ -179,7 +179,7 @@ async def test_what_waits_on_the_disk(world: World) -> None:
 
 
 async def test_each_worker_is_shown_whoever_is_asked(world: World) -> None:
-    """The system chooses who is asked; a worker that dies is replaced, and its failures stay counted."""
+    """The system chooses the worker that answers. A worker that dies is replaced, and its failures stay counted."""
     async with world.process("--workers", "2", **OPEN) as gateway:
 
         async def both_know_both() -> bool:

@@ -1,4 +1,4 @@
-"""Whatever callers put into the memory, none of them sees a failure of ours, and what was taken can be read again."""
+"""Malformed stored data causes no internal error, and whatever was accepted can be read again."""
 
 import pytest
 

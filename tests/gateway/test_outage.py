@@ -1,4 +1,4 @@
-"""An outage, seen from outside: replicas find out together, nobody waits for what is down, and soon all is well."""
+"""In an outage replicas share what they learn, no call waits for a target that is down, and recovery is quick."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -20,7 +20,7 @@ ROUTES = {"gpt-4o-mini": {"targets": [{"provider": "openai"}, {"provider": "seco
 
 @pytest.fixture
 async def second() -> AsyncIterator[Json]:
-    """Another provider, which is well."""
+    """Run another provider, which works."""
     async with running() as base_url:
         credential = {"name": "main", "api_key": "sk-second"}
         yield {"second": {"kind": "openai_compatible", "base_url": base_url, "credentials": [credential]}}
@@ -58,7 +58,7 @@ async def test_what_is_down_is_refused_at_once_by_all_replicas_and_comes_back_by
         assert (refused.error["code"], refused.headers["x-should-retry"]) == ("target_down", "true")
         assert refused.headers["retry-after"] in ("1", "2")  # two seconds, less what has passed
         assert "has been failing for" in refused.error["message"]
-        assert await world.calls() <= asked + 1  # one call in the fleet may try
+        assert await world.calls() <= asked + 1  # one call over all replicas may probe
         await world.set_faults(overloaded=0.0)
 
         async def is_back() -> bool:
@@ -112,7 +112,7 @@ async def test_heartbeats_go_on_while_a_stream_goes_down_the_ladder(world: World
 async def test_what_is_out_is_found_out_again_after_all_is_forgotten_and_costs_no_caller_a_failure(
     world: World, redis_link: RedisLink, redis_prefix: str, fault: str, state: str
 ) -> None:
-    """Redis lost its memory and no process lived to tell it: the first calls are refused, and answered all the same."""
+    """Redis lost its data and no process was left: the first calls are refused upstream, and answered all the same."""
     keys = [{"name": name, "api_key": f"sk-proj-{name}-key"} for name in ("first", "second")]
     sections = {"providers": {"openai": {"kind": "openai", "credentials": keys}}, "upstream": {"api_key": None}}
     await world.set_faults(key="first-key", **{fault: 1.0})

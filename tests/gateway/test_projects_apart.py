@@ -1,4 +1,4 @@
-"""Whoever has another project's ids and a key of their own finds nothing by them, and changes nothing."""
+"""A key of another project finds nothing by the project's ids, and changes nothing."""
 
 from typing import Any
 
@@ -9,11 +9,11 @@ from tests.harness import Answer, Gateway, World
 Json = dict[str, Any]
 MODEL = "gpt-4o-mini"
 SECRET = "The vault opens at noon"
-"""What the owner said."""
+"""The owner's message."""
 
 
 class Owner:
-    """A project with one of everything, and what its own key shows of it."""
+    """A project with one record of each kind, and what its own key shows of them."""
 
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
@@ -25,7 +25,7 @@ class Owner:
         return answer.json
 
     async def settle(self) -> None:
-        """Make one of everything."""
+        """Create one record of each kind."""
         named = (await self._made("/conversations", {"metadata": {"of": SECRET}}))["id"]
         said = {"role": "user", "content": SECRET}
         turn = await self._made("/responses", {"model": MODEL, "input": [said], "conversation": named})
@@ -35,7 +35,7 @@ class Owner:
         self.names = {"conv": named, "turn": turn["id"], "resp": first["id"], "item": item, "chat": stored["id"]}
 
     async def shown(self) -> list[Answer]:
-        """All of it."""
+        """Return all of them."""
         paths = (
             "/conversations/{conv}",
             "/conversations/{conv}/items",
@@ -89,7 +89,7 @@ ATTEMPTS: list[tuple[str, str, Json | None, int]] = [
 
 
 def with_ids(value: Any, names: dict[str, str]) -> Any:
-    """The value with the owner's ids in it."""
+    """Return the value with the owner's ids in it."""
     if isinstance(value, dict):
         return {name: with_ids(one, names) for name, one in value.items()}
     if isinstance(value, list):

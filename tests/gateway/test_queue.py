@@ -1,4 +1,4 @@
-"""A call waits for the upstream over HTTP: it hears so, and has its answer in the end, or the truth at once."""
+"""A queued call gets heartbeats, and then its answer or a true refusal."""
 
 import asyncio
 from typing import Any
@@ -18,18 +18,18 @@ RESTLESS = {"server": {"ping_seconds": 0.05}}
 
 
 class UpstreamFeedback:
-    """What the gateways are told of their upstream, as if answers had said it."""
+    """The upstream's state as its answers would report it."""
 
     def __init__(self, link: RedisLink, prefix: str) -> None:
         self._store = CapacityStore(link, prefix=prefix, lane_limits=lambda _: LaneLimits())
 
     async def refuse_for(self, seconds: float, lane: str = LANE) -> None:
-        """It has refused a call, and told to wait so long."""
+        """Report a refusal with this wait."""
         said = CapacityReport(rpm=600, rpm_remaining=600, rejection_kind="requests", retry_after=seconds)
         await self._store.learn(lane, said, SystemClock().now())
 
     async def waiting(self) -> int:
-        """How many calls wait for it, in all replicas."""
+        """Return the number of waiting calls over all replicas."""
         return sum(lane.waiting for lane in await self._store.snapshot(SystemClock().now(), limit=1))
 
 

@@ -1,4 +1,4 @@
-"""Every route answers through the whole gateway as OpenAI does, and nothing unknown is lost on the way."""
+"""Every route answers through the whole gateway as OpenAI does, and unknown fields pass through."""
 
 import base64
 from typing import Any
@@ -110,7 +110,7 @@ async def test_an_image_goes_through(gateway: Gateway, world: World) -> None:
 
 
 async def _directly(world: World, body: Json) -> list[Json]:
-    """The simulator's own answer, without the gateway."""
+    """Return the simulator's own answer, without the gateway."""
     sent = {**body, "stream_options": {"include_usage": False}} if body.get("stream") else body
     alone = Gateway(world.upstream_url.removesuffix("/v1"), "sk-any", world.http)
     answer = await alone.chat(sent)
@@ -118,7 +118,7 @@ async def _directly(world: World, body: Json) -> list[Json]:
 
 
 def _timeless(answers: list[Json]) -> list[Any]:
-    """Without what differs between two answers to one question, and without what a stream says of usage."""
+    """Return the answers without what differs between two answers, and without a stream's usage."""
     return [_without(answer, {"id", "created", "usage", "obfuscation", "expires_at"}) for answer in answers]
 
 

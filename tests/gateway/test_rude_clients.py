@@ -1,4 +1,4 @@
-"""Clients that abort, dawdle, flood or half-close at the socket: each is answered or dropped in time; others go on."""
+"""Clients that abort, stall, flood or half-close are answered or dropped in time, and others are served."""
 
 import asyncio
 import contextlib
@@ -29,7 +29,7 @@ async def impatient(world: World) -> AsyncIterator[Gateway]:
 
 
 def head(gateway: Gateway, *lines: str) -> bytes:
-    """The head of a chat call."""
+    """Return the head of a chat request."""
     said = [
         "POST /v1/chat/completions HTTP/1.1",
         "host: gateway",
@@ -48,7 +48,7 @@ async def connect(gateway: Gateway) -> tuple[asyncio.StreamReader, asyncio.Strea
 
 
 async def received_bytes(gateway: Gateway, *parts: bytes, pause: float = 0.0) -> bytes:
-    """What comes back until the gateway or a minute ends it."""
+    """Return the bytes that arrive until the gateway or a minute ends the connection."""
     reader, writer = await connect(gateway)
     answer = b""
     with contextlib.suppress(ConnectionError, TimeoutError):

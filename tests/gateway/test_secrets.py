@@ -1,4 +1,4 @@
-"""Key material is in no log, no error, no repr and no table, whatever goes wrong."""
+"""Key material is in no log, error, repr or table, whatever fails."""
 
 import asyncio
 import gc
@@ -29,9 +29,9 @@ async def test_a_process_that_met_every_fault_has_written_no_key(world: World) -
 
 
 async def all_that_goes_wrong(gateway: Gateway) -> str:
-    """Each fault, in each form, and callers' mistakes; everything that was answered.
+    """Make every fault in every form happen, and callers' mistakes; return all answers.
 
-    Each call has a model of its own, so that none waits behind another's rate limit.
+    Each call has its own model, so that no call waits for another's rate limit.
     """
     said = []
     for number, fault in enumerate(Fault):

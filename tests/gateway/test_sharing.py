@@ -1,4 +1,4 @@
-"""Identical calls at one time cause one upstream call, over all replicas, whatever form each caller wants."""
+"""Identical simultaneous calls cause one upstream call over all replicas, whatever form each caller wants."""
 
 import asyncio
 from typing import Any
@@ -12,7 +12,7 @@ PACED = {"x_simulate_ttft": "0.2", "x_simulate_tps": "100", "x_simulate_tokens":
 
 
 def words_of(answer: Answer) -> str:
-    """The text of a chat answer in either form."""
+    """Return the text of a chat answer in either form."""
     assert answer.status == 200, answer.text
     if answer.headers["content-type"] == "application/json":
         return str(answer.json["choices"][0]["message"]["content"])
@@ -67,7 +67,7 @@ async def test_each_who_joined_gets_the_usage_chunk_only_if_it_asked(world: Worl
 
 
 async def warm_up(world: World, *gateways: Gateway) -> int:
-    """Have each been called once: the first call takes its time. How often the upstream was asked for it."""
+    """Call each gateway once, because the first call is slow; return the upstream's number of calls."""
     for gateway in gateways:
         assert (await gateway.chat(ask("warm"))).status == 200
     return await world.calls()
@@ -78,7 +78,7 @@ async def warm_up(world: World, *gateways: Gateway) -> int:
     [("server_error", 500, "server_error"), ("overloaded", 503, "server_is_overloaded"), ("stall", 504, None)],
 )
 async def test_a_failure_is_shared_and_not_kept(world: World, fault: str, status: int, code: str | None) -> None:
-    failing = {"x_simulate_fault": fault, "x_simulate_latency": "2"}  # it ends as followers look for life
+    failing = {"x_simulate_fault": fault, "x_simulate_latency": "2"}  # it ends while followers check that it lives
     once = {"upstream": {"idle_seconds": 0.4}, "retries": {"max_retries": 0}}
     async with world.gateway(**once) as one, world.gateway(**once) as other:
         warm = await warm_up(world, one, other)
@@ -136,13 +136,13 @@ async def test_followers_complete_when_the_leaders_process_is_killed(world: Worl
     assert len({words_of(answer) for answer in answers}) == 1
     assert {answer.headers["x-tidegate-cache"] for answer in answers} == {"joined"}
     assert await world.calls() == 2
-    lines = await world.ledger_entries(7)  # the six, and the one that was asked again for all of them
+    lines = await world.ledger_entries(7)  # the six calls, and the one that was sent again for all of them
     assert {line["outcome"] for line in lines} == {"ok"}
     assert sum(line["cost_nanos"] > 0 for line in lines) == 1
 
 
 async def read_until_killed(doomed: GatewayProcess, *, stream: bool) -> None:
-    """Ask it, and kill it in the middle of its answer."""
+    """Send the call, and kill the gateway in the middle of its answer."""
     call = asyncio.create_task(read_events(doomed, {**CHAT, "stream": stream}, events=12))
     await asyncio.wait({call}, timeout=0.7)
     doomed.kill()
@@ -151,7 +151,7 @@ async def read_until_killed(doomed: GatewayProcess, *, stream: bool) -> None:
 
 
 async def read_events(gateway: Gateway, body: Any, *, events: int) -> None:
-    """Ask, and wait for so many events."""
+    """Send the call, and wait for this many events."""
     async with gateway.open("/chat/completions", body, **PATIENT) as response:
         for _ in range(events):
             await response.content.readuntil(b"\n\n")

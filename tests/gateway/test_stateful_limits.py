@@ -1,4 +1,4 @@
-"""Stateful routes count as requests; calls with a memory are limited by all they say, and can be measured before."""
+"""Stateful routes count as requests; stateful calls are limited by their whole history, which callers can measure."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Chat completions made with `store: true` are listed, read, changed and deleted as the official client does it."""
+"""Chat completions with `store: true` are listed, read, changed and deleted with the official client."""
 
 import asyncio
 from typing import Any

@@ -1,4 +1,4 @@
-"""Responses are kept at home: chained, fetched, listed and deleted as the official client does it."""
+"""Responses are stored by the gateway: chained, read, listed and deleted with the official client."""
 
 from typing import Any
 

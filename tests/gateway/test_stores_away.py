@@ -1,4 +1,4 @@
-"""While Redis or PostgreSQL is away, calls go on, nobody is called a stranger, and no line of the ledger is lost."""
+"""While Redis or PostgreSQL is away, calls go on, cached keys work, and no ledger entry is lost."""
 
 import asyncio
 import contextlib
@@ -24,7 +24,7 @@ PREFIX = "tidegate-away"
 
 @pytest.fixture
 async def world(own_stores: StoreUrls, tmp_path: Path) -> AsyncIterator[World]:
-    """On stores that may be stopped; without the ledger of the test before."""
+    """A world on stores that may be stopped, without the ledger of earlier tests."""
     with psycopg.connect(own_stores.database_url, autocommit=True) as database:
         database.execute("TRUNCATE ledger")
     async with running() as upstream_url, World(own_stores, PREFIX, upstream_url, tmp_path) as world:
@@ -55,7 +55,7 @@ async def test_redis_is_away(world: World, own_folder: Path) -> None:
         await world.ledger_entries(1)
         await kill_redis(own_folder)
         ids = await served_without_redis(gateway)
-        with embedded.running(own_folder):  # starts it again
+        with embedded.running(own_folder):  # restarts it
             lines = await world.ledger_entries(1 + len(ids))
     assert {line["id"] for line in lines} >= ids
     assert {line["outcome"] for line in lines} == {"ok"}
@@ -63,7 +63,7 @@ async def test_redis_is_away(world: World, own_folder: Path) -> None:
 
 
 async def served_without_redis(gateway: Gateway) -> set[str]:
-    """Calls of every kind, a known question among them; each is asked and none waits for Redis to return."""
+    """Make calls of every kind, including a cached one; each is sent upstream, and none waits for Redis."""
     ids = set()
     for body in (CHAT, STREAM, ask("new"), CHAT):
         async with asyncio.timeout(PATIENCE_SECONDS):
@@ -106,7 +106,7 @@ async def test_postgres_is_away(world: World, own_folder: Path) -> None:
         assert unknown.headers["x-should-retry"] == "true"
         ready = await gateway.call("/readyz")
         assert (ready.status, ready.json["postgres"], ready.json["redis"]) == (503, "postgres_unavailable", "ok")
-        with embedded.running(own_folder):  # starts it again
+        with embedded.running(own_folder):  # restarts it
             await world.reconnect()
             assert len(await world.ledger_entries(3)) == 3
             assert (await gateway.chat(authorization=f"Bearer {stranger}")).status == 200
@@ -131,7 +131,7 @@ async def test_three_replicas_that_lost_redis_keep_a_limit_between_them(world: W
 
 
 async def wait_until_all_are_counted(world: World, count: int) -> None:
-    """Nobody else is counted, and after that each of them counted once more."""
+    """Wait until only these calls are counted, and each of them twice."""
     name = f"{{{PREFIX}}}:processes"
     with redis.Redis.from_url(world.stores.redis_url) as client:
         await wait_until(lambda: client.zcard(name) == count)

@@ -1,4 +1,4 @@
-"""The same model costs what its target charges: two bills, to the nano-dollar, and no budget overspent."""
+"""The same model costs what its target charges, to the nano-dollar, and no budget is overspent."""
 
 import json
 from collections.abc import AsyncIterator
@@ -13,7 +13,7 @@ from tests.harness import EMBEDDINGS, RESPONSES, Json, World, ask
 from tidegate.simulator import Options, running
 
 DEAR = {"input": "3.137", "cached": "1.001", "output": "7.919"}
-"""Three times what OpenAI takes for gpt-4o-mini, and more; odd, so that a lost nano-dollar shows."""
+"""More than three times OpenAI's price for gpt-4o-mini, with odd digits, so that a lost nano-dollar shows."""
 QUESTIONS: tuple[tuple[str, Json], ...] = (
     ("/chat/completions", ask("When is high tide?", stream=True)),
     ("/responses", RESPONSES),
@@ -23,7 +23,7 @@ QUESTIONS: tuple[tuple[str, Json], ...] = (
 
 @pytest.fixture
 async def other(tmp_path: Path) -> AsyncIterator[OtherUpstream]:
-    """A server of one's own, with a price list of its own."""
+    """Run another server with its own price list."""
     prices = tmp_path / "prices.json"
     prices.write_text(json.dumps({"gpt-4o-mini": DEAR, OWN: DEAR}))
     async with running(Options(prices=prices)) as base_url:
@@ -63,7 +63,7 @@ async def test_each_target_charges_its_own_price(world: World, other: OtherUpstr
 
 @pytest.mark.parametrize("first", ["openai", "own"])
 async def test_a_budget_must_hold_the_dearest_that_may_answer(world: World, other: OtherUpstream, first: str) -> None:
-    """100 tokens written cost 60,000 nano-dollars at OpenAI, and 791,900 at the other."""
+    """100 output tokens cost 60,000 nano-dollars at OpenAI, and 791,900 at the other server."""
     given = sections(other, "own/gpt-4o-mini", "gpt-4o-mini", first=first)
     asked = ask("hi", max_tokens=100, service_tier="default")
     async with world.gateway(**given) as gateway:
@@ -78,7 +78,7 @@ async def test_a_budget_must_hold_the_dearest_that_may_answer(world: World, othe
 
 
 async def test_a_call_that_may_go_to_one_target_only_is_held_at_its_price(world: World) -> None:
-    """What the caller names is a name only: the price is that of the model behind it."""
+    """The caller's name for the model is an alias: the price is that of the model behind it."""
     routes = {"gpt-4o-mini": {"targets": [{"provider": "openai", "model": "gpt-4o"}]}}
     async with world.gateway(routes=routes, retries=NO_RETRIES) as gateway:
         poor, _ = await budgeted(world, 500_000)

@@ -1,4 +1,4 @@
-"""A model's name leads to whoever can answer: Azure, a server of one's own, an old answer, a prepared reply."""
+"""A model's name leads to any configured answer: Azure, another server, a stale answer, a canned reply."""
 
 import contextlib
 from collections.abc import AsyncIterator
@@ -18,11 +18,11 @@ AZURE_KEY = "azure-key-nobody-may-see"
 OWN = "llama-3.3"
 HOUR, DAY = 3600.0, 86_400.0
 NO_RETRIES = {"max_retries": 0}
-"""No second try of the same target: these tests have no time for it."""
+"""No retry of the same target, to save time."""
 
 
 class OtherUpstream:
-    """A second simulator, as Azure and as a server of one's own."""
+    """A second simulator, as Azure and as another server."""
 
     def __init__(self, base_url: str) -> None:
         self.base_url = base_url
@@ -48,7 +48,7 @@ async def other() -> AsyncIterator[OtherUpstream]:
 
 @contextlib.asynccontextmanager
 async def routed(world: World, other: OtherUpstream, route: Any = None, **sections: Any) -> AsyncIterator[Gateway]:
-    """A gateway whose model `gpt-4o-mini` has this route."""
+    """Run a gateway whose model `gpt-4o-mini` has this route."""
     providers = {"azure": other.azure, "own": other.own}
     routes = {"gpt-4o-mini": route or {"targets": [{"provider": "openai"}, {"provider": "azure"}]}}
     given = {"providers": providers, "routes": routes, "retries": NO_RETRIES, **sections}
@@ -76,7 +76,10 @@ async def test_azure_answers_what_openai_cannot(
 
 
 async def test_a_stream_of_azures_is_stored_and_given_whole(world: World, other: OtherUpstream) -> None:
-    """Its first chunk has no choice and no name: who expects OpenAI is not given it; what it amounts to has both."""
+    """Azure's first chunk has no choice and no model name.
+
+    It is left out for clients of OpenAI; the answer has both.
+    """
     async with routed(world, other, {"targets": [{"provider": "azure"}]}) as gateway, gateway.sdk() as client:
         stream: Any = await client.chat.completions.create(**STREAM)
         said = "".join([chunk.choices[0].delta.content or "" async for chunk in stream])

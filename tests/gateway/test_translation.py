@@ -1,4 +1,4 @@
-"""Where the provider only speaks chat, a client of the Responses API sees no difference: the official SDK judges."""
+"""Where the provider only offers chat, the official SDK sees no difference on the Responses API."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -22,7 +22,7 @@ ASK: Json = {"model": "gpt-4o-mini", "input": "When is high tide?", "store": Fal
 
 
 class Tide(BaseModel):
-    """What a structured answer holds."""
+    """The form of a structured answer."""
 
     place: str
     height: float
@@ -70,7 +70,7 @@ async def test_every_event_and_every_document_is_accepted_strictly(gateway: Gate
 
 
 def timeless(found: Any) -> Any:
-    """The same without what each answer has of its own."""
+    """Return the same without what differs in each answer."""
     own = ("id", "call_id", "created_at", "completed_at", "cached_tokens")
     if isinstance(found, dict):
         return {name: timeless(value) for name, value in found.items() if name not in own}
@@ -162,7 +162,7 @@ async def test_a_stored_answer_is_streamed_or_whole(gateway: Gateway, world: Wor
 
 
 def two_targets(first: str, second: str, upstream_url: str) -> Json:
-    """A model with two targets, of which `local` only speaks chat."""
+    """Return a model with two targets, of which `local` only offers chat."""
     own = {"name": "own", "api_key": "sk-local-made-up-key"}
     return {
         "providers": {"local": {"kind": "openai_compatible", "base_url": upstream_url, "credentials": [own]}},

@@ -1,4 +1,4 @@
-"""`/v1/responses` as a WebSocket, spoken with the official SDK's own client: each request goes the way of any call."""
+"""`/v1/responses` over a WebSocket, with the official SDK's own client: each request is a call like any other."""
 
 import asyncio
 from typing import Any
@@ -230,7 +230,7 @@ async def test_the_official_session_with_its_lanes(gateway: Gateway, world: Worl
         left, right = session.lane("left"), session.lane("right")
         await left.send(ask(input="I am Ada.", generate=False))
         ready = await left.get_final_response()
-        for lane in (left, right):  # one goes on, the other forks
+        for lane in (left, right):  # one continues, the other branches off
             await lane.send(ask(input="Who am I?", previous_response_id=ready.id))
         both = [await left.get_final_response(), await right.get_final_response()]
         assert [response.previous_response_id for response in both] == [ready.id, ready.id]

@@ -1,4 +1,4 @@
-"""A WebSocket comes to its end in many ways, and leaves nothing behind: neither calls upstream nor lines unwritten."""
+"""However a WebSocket ends, it leaves neither upstream calls nor missing ledger entries behind."""
 
 import asyncio
 import socket

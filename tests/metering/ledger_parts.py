@@ -1,4 +1,4 @@
-"""The ledger's parts as the tests put them together."""
+"""Ledger entries and helpers for the ledger's tests."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -14,7 +14,7 @@ from tidegate.storage.postgres import Postgres
 SHORT_INTERVALS = DrainIntervals(
     gather=0.01, block=0.05, claim_idle=0.05, chores=0.05, replay=0.05, first_retry=0.02, last_retry=0.1
 )
-"""A pace for tests: the same steps without the pauses."""
+"""The drainer's intervals, shortened for tests."""
 
 ENTRY = LedgerEntry(
     id="req_1",
@@ -34,18 +34,18 @@ ENTRY = LedgerEntry(
 
 
 def entry(number: int, **changes: Any) -> LedgerEntry:
-    """The entry of the request `number`."""
+    """Return the entry of the request `number`."""
     return msgspec.structs.replace(ENTRY, id=f"req_{number}", **changes)
 
 
 async def ids(postgres: Postgres) -> list[str]:
-    """Every id in the ledger, as often as it stands there."""
+    """Return all ids in the ledger."""
     async with postgres.connection() as connection:
         return sorted(row["id"] for row in await connection.fetch("SELECT id FROM ledger"))
 
 
 async def wait_until_async(holds: Callable[[], Awaitable[bool]], seconds: float = PATIENCE_SECONDS) -> None:
-    """Return once `holds()`; fails after `seconds`."""
+    """Return once `holds()` is true; fail after `seconds`."""
     async with asyncio.timeout(seconds):
         while not await holds():  # noqa: ASYNC110  # the stores announce nothing
             await asyncio.sleep(0.01)

@@ -1,4 +1,4 @@
-"""Each way in which a call can end has its line: what it cost, what it saved, and why it failed."""
+"""Every way in which a call ends has its entry, with its cost, its savings and its error."""
 
 import json
 from typing import Any
@@ -156,14 +156,14 @@ def test_moderations_are_free(accountant: Accountant, usage: bytes | None) -> No
     ],
 )
 def test_nonsense_for_usage_is_no_usage(accountant: Accountant, usage: bytes) -> None:
-    """Nobody answers without reading: who says so says nothing."""
+    """An answer without any input tokens is impossible, so such a figure is ignored."""
     nonsense = line(accountant, outcome(usage=usage, events=(chunk("High tide is at noon."),)))
     assert nonsense == line(accountant, outcome(usage=None, events=(chunk("High tide is at noon."),)))
     assert nonsense.cost_nanos > 0
 
 
 def test_a_figure_so_far_is_no_figure_of_what_broke_off(accountant: Accountant) -> None:
-    """Some servers tell the usage with every chunk, the first of them before a word is written."""
+    """Some servers send the usage with every chunk, the first one before any text."""
     first = b'{"prompt_tokens":100,"completion_tokens":0}'
     cut = line(accountant, outcome(usage=first, error=TruncatedAnswer(), events=(chunk("High tide is at noon."),)))
     assert (cut.input_tokens, cut.estimated) == (100, True)
@@ -188,7 +188,7 @@ def test_a_connection_that_broke_after_a_while_had_somebody_at_work(
 
 def test_who_asked_for_the_dear_tier_is_charged_for_it_where_nobody_says(accountant: Accountant) -> None:
     cut = Outcome(error=TruncatedAnswer(), reported_error=TruncatedAnswer(), target_model="gpt-4.1")
-    opened = msgspec.structs.replace(OPENED, at=1_795_780_800.0)  # the list has priced it by then
+    opened = msgspec.structs.replace(OPENED, at=1_795_780_800.0)  # the price list has its price by then
     dear, usual = (
         accountant.upstream_entry(
             opened, cut, route=endpoints.CHAT, body={**BODY, "service_tier": tier}, seconds=1.0

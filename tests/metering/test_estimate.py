@@ -1,4 +1,4 @@
-"""A call whose usage never arrived is counted with OpenAI's own encodings, in bounded time."""
+"""A call without usage is counted with OpenAI's own encodings, in bounded time."""
 
 import time
 from typing import Any

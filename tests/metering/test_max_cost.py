@@ -1,4 +1,4 @@
-"""What is set aside for a call is never less than it costs, whatever it asks; and not much more than it may."""
+"""The reserved cost is never below the real one, whatever the call, and not much above it."""
 
 from decimal import Decimal
 from typing import Any
@@ -80,7 +80,7 @@ def most(route: Endpoint, body: dict[str, Any]) -> int:
 
 
 def paid(model: str, answer: Json) -> int:
-    """What the answer costs, as it is settled."""
+    """Return the settled cost of the answer."""
     usage = from_wire(msgspec.json.encode(answer["usage"]))
     return PRICES.cost(model, usage, at=AT, tier=answer.get("service_tier"))
 
@@ -174,7 +174,7 @@ def test_a_long_text_is_bounded_without_being_counted() -> None:
     ("tier", "dearer"),
     [("default", False), ("flex", False), ("auto", True), (None, True), ("priority", True), (7, True)],
 )
-def test_who_does_not_say_otherwise_may_be_served_with_priority(tier: object, dearer: bool) -> None:  # a case
+def test_who_does_not_say_otherwise_may_be_served_with_priority(tier: object, dearer: bool) -> None:  # such a call
     usual = most(endpoints.CHAT, chat_of("hi", max_tokens=50))
     assert (most(endpoints.CHAT, chat_of("hi", max_tokens=50, service_tier=tier)) > usual) is dearer
 

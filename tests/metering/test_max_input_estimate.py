@@ -1,4 +1,4 @@
-"""What a call may be charged for reading is counted where it is seen, and bounded where it is not."""
+"""Input that the gateway sees is counted, and other input is bounded by the model's context."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The shipped list is what the installed genai-prices says; a new version of it asks for a refresh."""
+"""The shipped list equals the installed genai-prices; a new version of that library requires a refresh."""
 
 from datetime import date
 from decimal import Decimal

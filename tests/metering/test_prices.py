@@ -1,4 +1,4 @@
-"""A call's price is the list's to the nano-dollar, as genai-prices itself computes it; nothing unknown is free."""
+"""A call's price equals genai-prices to the nano-dollar, and no unknown model is free."""
 
 from datetime import UTC, datetime
 from decimal import ROUND_HALF_UP, Decimal
@@ -87,13 +87,13 @@ def test_a_configured_price_wins_for_the_model_and_its_dated_snapshots() -> None
     ("target", "model", "nanos"),
     [
         ("vllm/llama-3", "llama-3", 1_000),
-        ("vLLM/Llama-3", "meta-llama/Llama-3-8B", 1_000),  # whatever it calls itself
+        ("vLLM/Llama-3", "meta-llama/Llama-3-8B", 1_000),  # whatever its name is
         ("vllm/llama-3-2026-01-01", "llama-3", 1_000),
         ("vllm/gpt-4o", "gpt-4o", 2_000),
         ("vllm/meta-llama/llama-4", "llama-4", 2_000),
         ("azure/llama-3", "llama-3", 3_000),
         ("azure/gpt-4o", "gpt-4o-2024-08-06", 2_500),
-        ("azure/my-own", "gpt-4o-2024-08-06", 2_500),  # a name nobody knows: that of the answer says more
+        ("azure/my-own", "gpt-4o-2024-08-06", 2_500),  # unknown, so the name in the answer counts
         ("azure/gpt-4o", "my-own", 2_500),
         ("", "llama-3", 3_000),
         ("azure/unheard", "of", 10_000),

@@ -1,4 +1,4 @@
-"""The usage object is read in each of its forms, and nothing that stands in it can raise or go below zero."""
+"""The usage object is read in each of its forms, and no value in it raises or becomes negative."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What broke off is charged the most that it may have been, and no more than the call could be answered with."""
+"""An answer that broke off is charged at its greatest possible length, but no more than the call's limit."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ from tidegate.core.values import Outcome
 from tidegate.metering.unseen_output import unseen_output
 
 PACE = 100
-"""Tokens a second."""
+"""Tokens per second."""
 
 
 def unseen(

@@ -1,4 +1,4 @@
-"""Sums are exact, days are UTC, and a report speaks of its own span and project only."""
+"""Sums are exact, days are UTC, and a report covers its own period and project only."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Failures are counted by name and route, happenings by what happened, and gauges are read when somebody looks."""
+"""Failures are counted by name and route, events by name, and gauges are read on request."""
 
 from tidegate.core.events import CallFailure, Event, EventName
 from tidegate.monitoring.counters import Counters, Gauge, Sample, sum_of

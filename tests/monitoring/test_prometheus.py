@@ -1,4 +1,4 @@
-"""The figures as Prometheus' text format has them."""
+"""The figures are written in Prometheus's text format."""
 
 from tidegate.monitoring.counters import Counts, Gauge, Sample
 from tidegate.monitoring.prometheus import exposition

@@ -1,4 +1,4 @@
-"""The upstream's health is read off real calls; it is asked only when there are none, rarely, and for free."""
+"""The upstream's health comes from real calls, and from rare free probes only without traffic."""
 
 from tidegate.core.clock import ManualClock
 from tidegate.core.errors import (
@@ -12,7 +12,7 @@ from tidegate.monitoring.traffic_health import PROBE_SECONDS, WINDOW_SECONDS, Tr
 
 
 class Probe:
-    """A free call that fails when told to."""
+    """A free call that can be told to fail."""
 
     def __init__(self) -> None:
         self.calls = 0

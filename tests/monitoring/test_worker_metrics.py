@@ -1,4 +1,4 @@
-"""The processes of one gateway know each other's figures, and who replaces one counts on from what it counted."""
+"""The processes of one gateway share their figures, and a replacement continues the counters of a dead process."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ def worker(folder: Path | None, *, lost: int = 0) -> WorkerMetrics:
 
 
 def summary(figures: dict[str, Counts]) -> dict[str, tuple[int, int]]:
-    """By worker: how often Redis was lost, and how many gauges it has."""
+    """Return by worker how often Redis was lost, and the number of gauges."""
     return {name: (counts.internal_events["redis_lost"], len(counts.gauges)) for name, counts in figures.items()}
 
 

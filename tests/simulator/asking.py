@@ -1,4 +1,4 @@
-"""Questions to a simulator, over a socket and without one."""
+"""Requests to a simulator, over a socket and without one."""
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -26,7 +26,7 @@ SCHEMA: Json = {
 
 
 class SimulatorClient:
-    """A simulator that is running, and a plain HTTP client for it."""
+    """A running simulator, and a plain HTTP client for it."""
 
     def __init__(self, base_url: str, session: aiohttp.ClientSession) -> None:
         self.base_url = base_url
@@ -34,16 +34,16 @@ class SimulatorClient:
         self.session = session
 
     def sdk(self, **options: Any) -> AsyncOpenAI:
-        """The official client; close it."""
+        """Return the official client; close it after use."""
         return AsyncOpenAI(**{"base_url": self.base_url, "api_key": "sk-any", "max_retries": 0, **options})
 
     def post(self, path: str, body: Any, **headers: str) -> Any:
-        """POST to a path below /v1; headers by their name with underscores."""
+        """POST to a path below /v1; headers are keywords with underscores."""
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         return self.session.post(self.base_url + path, json=body, headers=named)
 
     async def stats(self) -> Json:
-        """The bill."""
+        """Return the bill."""
         async with self.session.get(f"{self.root}/simulator/stats") as answer:
             figures: Json = await answer.json()
             return figures
@@ -51,7 +51,7 @@ class SimulatorClient:
 
 @asynccontextmanager
 async def upstream(clock: Clock | None = None, **options: Any) -> AsyncIterator[SimulatorClient]:
-    """A simulator with these options."""
+    """Run a simulator with these options."""
     key: Mapping[str, str] = {"authorization": "Bearer sk-any"}
     async with running(Options(**options), clock=clock) as base_url, aiohttp.ClientSession(headers=key) as session:
         yield SimulatorClient(base_url, session)

@@ -1,4 +1,4 @@
-"""The official SDK, over a socket, gets from the simulator what it gets from OpenAI."""
+"""The official SDK, over a socket, gets the same from the simulator as from OpenAI."""
 
 from typing import Any
 

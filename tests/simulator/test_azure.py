@@ -1,4 +1,4 @@
-"""The official Azure client gets from the simulator what it gets from Azure: deployments, filters, its own errors."""
+"""The official Azure client gets the same as from Azure: deployments, filters, and Azure's errors."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ Json = dict[str, Any]
 
 
 def client(up: SimulatorClient, **options: Any) -> AsyncAzureOpenAI:
-    """Microsoft's flavour of the official client."""
+    """Return the official client for Azure."""
     given = {"azure_endpoint": up.root, "api_key": "azure-key", "api_version": "2024-10-21", "max_retries": 0}
     return AsyncAzureOpenAI(**{**given, **options})
 

@@ -1,4 +1,4 @@
-"""Answers come at the pace that was asked for, and stop at once when the client leaves."""
+"""Answers come at the requested pace, and stop at once when the client leaves."""
 
 import asyncio
 from itertools import pairwise
@@ -10,7 +10,7 @@ from tests.simulator.asking import CHAT, RESPONSES, STREAM, SimulatorClient, ups
 
 
 async def timed(up: SimulatorClient, body: dict[str, Any], **headers: str) -> list[float]:
-    """Seconds until the headers, then until each part of the body."""
+    """Return the seconds until the headers, then until each part of the body."""
     clock = asyncio.get_running_loop().time
     begun = clock()
     async with up.post("/chat/completions", body, **headers) as answer:

@@ -1,4 +1,4 @@
-"""A server without the extension for resets closes the connection instead, and bodies must be objects."""
+"""Without the extension for resets the connection is closed instead, and bodies must be objects."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from tidegate.simulator.refusal import Refusal
 
 
 def exchange(*messages: dict[str, Any]) -> HttpExchange:
-    """An exchange whose client sends these messages and takes anything."""
+    """Return an exchange whose client sends these messages and accepts any answer."""
     coming = iter(messages)
 
     async def receive() -> dict[str, Any]:

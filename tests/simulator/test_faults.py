@@ -1,4 +1,4 @@
-"""Each fault is what the taxonomy says it is, as the official SDK or a bare HTTP client sees it."""
+"""Each fault is seen by the official SDK and by a plain HTTP client as the taxonomy describes it."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""Any key is let in unless one was named, and a refused key is repeated only by its ends."""
+"""Any key is accepted unless one is expected, and a refused key is only repeated in part."""
 
 import pytest
 

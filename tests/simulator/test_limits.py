@@ -1,4 +1,4 @@
-"""Rate limits refill all the time, say how long to wait, and take nothing when they refuse."""
+"""Rate limits refill continuously, state the wait, and take nothing when they refuse."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""A request's own headers win over the options."""
+"""A request's own headers override the options."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Faults strike everybody, or single keys, and a key's own come first."""
+"""Faults strike all keys or single keys, and a key's own faults come first."""
 
 from random import Random
 

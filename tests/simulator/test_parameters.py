@@ -1,4 +1,4 @@
-"""What a parameter may not be is refused in OpenAI's words, as an official client hears it."""
+"""Invalid parameters are refused in OpenAI's words, as an official client receives them."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""A refusal is OpenAI's envelope with all four fields, and a page is a page."""
+"""A refusal is OpenAI's envelope with all four fields, and an HTML page stays a page."""
 
 import msgspec
 

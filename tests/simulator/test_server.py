@@ -1,4 +1,4 @@
-"""The server takes a free port or the one it is given, and leaves nothing behind."""
+"""The server takes a free port or the given one, and leaves nothing behind."""
 
 import asyncio
 

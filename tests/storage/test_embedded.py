@@ -1,4 +1,4 @@
-"""The embedded stores keep their data, are shared by their users, and survive whatever happens to those."""
+"""The embedded stores keep their data, are shared by their users, and survive the death of any user."""
 
 import os
 import signal
@@ -24,13 +24,13 @@ with embedded.running(Path(sys.argv[1])) as stores:
 
 
 def count(stores: StoreUrls) -> int:
-    """One more in Redis, which says how many there were."""
+    """Increment a counter in Redis, and return its old value."""
     with redis.Redis.from_url(stores.redis_url) as client:
         return int(client.incr("visits"))
 
 
 def note(stores: StoreUrls) -> int:
-    """One more row in PostgreSQL, which says how many there are."""
+    """Add a row in PostgreSQL, and return the number of rows."""
     with psycopg.connect(stores.database_url, autocommit=True) as connection:
         connection.execute("CREATE TABLE IF NOT EXISTS visits (at timestamptz DEFAULT now())")
         connection.execute("INSERT INTO visits DEFAULT VALUES")
@@ -44,7 +44,7 @@ def pids(folder: Path) -> list[int]:
 
 
 def hold(folder: Path) -> "subprocess.Popen[str]":
-    """Another process that uses the stores until its input ends."""
+    """Start another process that uses the stores until its input ends."""
     holder = subprocess.Popen(
         [sys.executable, "-c", HOLD, str(folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )

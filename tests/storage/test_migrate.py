@@ -1,4 +1,4 @@
-"""The schema comes up to date once, however many processes ask for it, and says plainly when it cannot."""
+"""The schema is migrated once, however many processes try at the same time, and failures are clear."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -29,6 +29,7 @@ STEPS = [
     "0011.ledger_by_day",
     "0012.leases",
     "0013.alerts",
+    "0014.fallback_step",
 ]
 
 

@@ -1,4 +1,4 @@
-"""The pool is small, bounded in time, and back by itself after whatever happened to PostgreSQL."""
+"""The pool is small, bounded in time, and recovers by itself from any failure of PostgreSQL."""
 
 import asyncio
 import contextlib
@@ -21,14 +21,14 @@ COUNT = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'tidegat
 
 @pytest.fixture
 async def own(own_stores: StoreUrls) -> AsyncIterator[Postgres]:
-    """An impatient pool on a PostgreSQL that may be killed."""
+    """A pool with a short timeout on a PostgreSQL that may be killed."""
     pool = Postgres(own_stores.database_url, size=2, timeout=0.5)
     yield pool
     await pool.close()
 
 
 async def until_it_answers(postgres: Postgres) -> None:
-    """Its impatience is too short for a busy machine, now and then."""
+    """Wait until it answers: its timeout is too short for a busy machine now and then."""
     await wait_until_async(lambda: answers(postgres))
 
 
@@ -150,7 +150,7 @@ async def test_a_server_that_answered_just_now_is_not_asked_again(own: Postgres)
         backend = await connection.fetchval("SELECT pg_backend_pid()")
     os.kill(backend, signal.SIGSTOP)
     try:
-        await own.ensure_ready()  # asked, it would not answer
+        await own.ensure_ready()  # a query would fail now
     finally:
         os.kill(backend, signal.SIGCONT)
 

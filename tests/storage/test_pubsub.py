@@ -1,4 +1,4 @@
-"""A channel is heard, beyond a bad message and a lost connection, and its owner learns that some may be missing."""
+"""A channel survives a malformed message and a lost connection, and reports possible gaps."""
 
 import asyncio
 
@@ -18,7 +18,7 @@ async def test_what_is_published_is_handed_on_in_order(redis_link: RedisLink, re
     await wait_until(lambda: len(heard) == 20)
     assert heard == [f"{number}".encode() for number in range(20)]
     await channel.close()
-    async with asyncio.timeout(PATIENCE_SECONDS):  # Redis sees the end in its own time
+    async with asyncio.timeout(PATIENCE_SECONDS):  # Redis notices the end later
         while await redis_link.command("PUBLISH", channel.name, "late"):
             pass
     assert len(heard) == 20

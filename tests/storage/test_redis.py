@@ -1,4 +1,4 @@
-"""One connection serves everybody; a silent, absent or restarted Redis costs at most the timeout, then nothing."""
+"""One connection serves everybody; a silent, absent or restarted Redis costs the timeout once at most."""
 
 import asyncio
 import os
@@ -19,21 +19,21 @@ from tidegate.storage.redis import RedisLink, Script
 
 TIMEOUT = 0.3
 SLACK_SECONDS = 10.0
-"""What a busy machine may take longer; who waited for Redis would wait for ever."""
+"""The time that a busy machine may add. Waiting for Redis itself would never end."""
 
 
 class AddOne(Script):
-    """A script of the tests' own."""
+    """A script that only the tests use."""
 
     def __init__(self) -> None:
         self.name = "add_one"
         self.text = "return redis.call('INCRBY', KEYS[1], ARGV[1])"
-        self.digest = "4c1fd2b7a0e2c1e4a8b0b4b5ac0f1a6f0c0d4f55"  # not its own: Redis has never heard of it
+        self.digest = "4c1fd2b7a0e2c1e4a8b0b4b5ac0f1a6f0c0d4f55"  # no super().__init__: Redis does not know this script
 
 
 @pytest.fixture
 def server(own_stores: StoreUrls, own_folder: Path) -> Iterator[int]:
-    """The process of that Redis; alive at the test's start, thawed after it."""
+    """The process of that Redis: running when the test begins, and resumed after it."""
     assert own_stores.redis_url
     with embedded.running(own_folder):
         pid = int((own_folder / "redis" / "redis.pid").read_text())
@@ -44,7 +44,7 @@ def server(own_stores: StoreUrls, own_folder: Path) -> Iterator[int]:
 
 @pytest.fixture
 async def own(own_stores: StoreUrls, server: int) -> AsyncIterator[RedisLink]:
-    """An impatient link to a Redis that may be frozen and killed."""
+    """A link with a short timeout to a Redis that may be frozen and killed."""
     assert server
     link = RedisLink(own_stores.redis_url, timeout=TIMEOUT, clock=SystemClock())
     await link.start()
@@ -57,7 +57,7 @@ def now() -> float:
 
 
 async def failure(link: RedisLink, *parts: str) -> tuple[str, float]:
-    """The refusal's words and the seconds it took."""
+    """Return the refusal's message, and the seconds it took."""
     begun = now()
     with pytest.raises(RedisUnavailable) as refusal:
         await link.command(*parts)
@@ -190,7 +190,7 @@ async def test_an_error_in_answer_is_told_apart_from_silence(own_stores: StoreUr
 async def test_a_long_freeze_heals_too(own: RedisLink, server: int) -> None:
     os.kill(server, signal.SIGSTOP)
     await failure(own, "PING")
-    await wait_until(lambda: repr(own).endswith("0 awaited>"))  # the silent connection was given up
+    await wait_until(lambda: repr(own).endswith("0 awaited>"))  # the silent connection was replaced
     os.kill(server, signal.SIGCONT)
     await wait_until(lambda: own.up)
     assert await own.command("ECHO", "back") == b"back"
@@ -219,7 +219,7 @@ async def test_those_who_wait_when_the_connection_breaks_are_told(own: RedisLink
 
 
 class SilentProxy:
-    """A way to Redis by TCP that can be told to pass nothing on any more, without closing anything."""
+    """A TCP connection to Redis that can stop passing data on without closing anything."""
 
     def __init__(self, path: str) -> None:
         self._path = path
@@ -313,7 +313,7 @@ async def test_closing_releases_those_who_wait_and_leaves_no_task(own_stores: St
 async def test_the_keys_of_a_prefix_learn_which_run_of_redis_it_is(
     own_stores: StoreUrls, server: int, own_folder: Path
 ) -> None:
-    """Before anything else is asked, after each restart anew."""
+    """The run is checked before any other command, after each restart."""
     link = RedisLink(own_stores.redis_url, timeout=TIMEOUT, clock=SystemClock(), prefix="runs")
     await link.start()
     first = await link.command("GET", "{runs}:run")

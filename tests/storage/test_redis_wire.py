@@ -1,4 +1,4 @@
-"""Replies come in the order of the commands, whatever the network makes of them, and the end is told once."""
+"""Replies come in the order of the commands, however the network splits them, and the end is reported once."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -13,7 +13,7 @@ from tidegate.storage.redis_wire import RedisWire
 
 
 class Server:
-    """Says what it is told to say, and notes what it hears."""
+    """Sends given bytes, and records received ones."""
 
     def __init__(self) -> None:
         self.heard = b""
@@ -23,7 +23,7 @@ class Server:
         self.writer = writer
         while data := await reader.read(65_536):
             self.heard += data
-            if b"SETINFO" in data:  # redis-py's greeting
+            if b"SETINFO" in data:  # the handshake of redis-py
                 writer.write(b"+OK\r\n" * data.count(b"SETINFO"))
         writer.close()
 

@@ -1,4 +1,4 @@
-"""A transaction sees its project's rows and no others, whatever is asked in it."""
+"""A transaction sees its project's rows and no others, whatever the query."""
 
 import asyncio
 

@@ -1,1 +1,1 @@
-"""What was said: conversations, responses and completions, kept in the team's own PostgreSQL."""
+"""Stored conversations, responses and completions, in the team's own PostgreSQL."""

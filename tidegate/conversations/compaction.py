@@ -1,4 +1,7 @@
-"""A long conversation made short: the question that asks a model for a summary, and the item that stands for it."""
+"""Compaction of a long conversation: the request for a summary, and the item that replaces the items.
+
+Called by the pipeline for `/v1/responses/compact`.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -27,7 +30,7 @@ _PASSED_ON = (
 
 
 def summary_request(body: Mapping[str, Any], items: Sequence[Json]) -> Json:
-    """The body of the call that asks for a summary of `said`; `body` is what the caller sent."""
+    """Return the body of the request for a summary of `items`; `body` is the caller's own body."""
     instructions = body.get("instructions")
     known: Json = {"instructions": instructions} if isinstance(instructions, str) else {}
     passed = {name: body[name] for name in _PASSED_ON if body.get(name) is not None}
@@ -36,7 +39,7 @@ def summary_request(body: Mapping[str, Any], items: Sequence[Json]) -> Json:
 
 
 def compaction_document(answer: Mapping[str, Any], items: Sequence[Json], *, ids: IdSource, now: float) -> Json:
-    """The compaction: one item for everything, with what users said, word for word, and the summary in it.
+    """Return the compaction: one item that holds the users' messages, word for word, and the summary.
 
     Raises MalformedAnswer for an empty summary.
     """
@@ -49,7 +52,7 @@ def compaction_document(answer: Mapping[str, Any], items: Sequence[Json], *, ids
 
 
 def empty_compaction(*, ids: IdSource, now: float) -> Json:
-    """The compaction where nothing was said yet."""
+    """Return the compaction of an empty input."""
     return _document([], dict.fromkeys(("input_tokens", "output_tokens", "total_tokens"), 0), ids, now)
 
 

@@ -1,4 +1,7 @@
-"""Deletes what an end user said, and what was answered, from the conversations."""
+"""Deletes an end user's conversations, responses and completions.
+
+Called by `tidegate users forget` and the admin API.
+"""
 
 from tidegate.conversations.storage.packing import decode_parts
 from tidegate.conversations.storage.parts import PartStore
@@ -12,10 +15,13 @@ _COMPLETIONS_BATCH_SIZE = 200
 
 
 class ConversationEraser:
-    """An `Eraser`. A conversation that was theirs alone goes whole; of a shared one only their own turns go."""
+    """An `Eraser`.
+
+    Deletes a conversation that only this end user took part in; of a shared one, only their own turns.
+    """
 
     def __init__(self, postgres: Postgres, clock: Clock) -> None:
-        """`postgres` is shared with others."""
+        """`postgres` is shared with other stores."""
         self._postgres = postgres
         self._clock = clock
         self._parts = PartStore()
@@ -23,14 +29,17 @@ class ConversationEraser:
         self._sql = queries("forgetting")
 
     async def count(self, project: str, end_user: str) -> dict[str, int]:
-        """What they took part in, and their items, responses and completions. Raises PostgresUnavailable."""
+        """Count the conversations they took part in, and their items, responses and completions.
+
+        Raises PostgresUnavailable.
+        """
         async with self._postgres.connection() as connection:
             row = await connection.fetchrow(self._sql["count"], project, end_user_column(end_user))
         assert row is not None  # noqa: S101  # counts always have one
         return dict(row)
 
     async def erase(self, project: str, end_user: str) -> dict[str, int]:
-        """Delete all of it, with the large parts that nobody else uses; some at a time. Raises PostgresUnavailable."""
+        """Delete all of it in batches, with the large parts that are no longer used. Raises PostgresUnavailable."""
         user = end_user_column(end_user)
         found = await self.count(project, end_user)
         async with self._postgres.connection() as connection:
@@ -48,7 +57,7 @@ class ConversationEraser:
     async def _erase_from(
         self, connection: Connection, project: str, user: str | None, conversation: str
     ) -> str | None:
-        """Erase what is theirs there; a chain that may be needed by nobody now."""
+        """Erase their rows of a conversation; return a chain that may be unused now."""
         alone = not await connection.fetchval(self._sql["shared"], project, user, conversation)
         gone = await connection.fetch(self._sql["delete_items"], project, user, conversation, alone)
         await connection.execute(self._sql["delete_responses"], project, user, conversation, alone)
@@ -66,7 +75,7 @@ class ConversationEraser:
         return parent
 
     async def _completions(self, connection: Connection, project: str, user: str | None) -> bool:
-        """Delete some; whether there may be more."""
+        """Delete a batch of completions; return whether more may follow."""
         async with connection.transaction():
             gone = await connection.fetch(self._sql["delete_completions"], project, user, _COMPLETIONS_BATCH_SIZE)
             freed = [(decode_parts(row["parts"]), row["expires_on"]) for row in gone]

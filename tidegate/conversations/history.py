@@ -1,4 +1,4 @@
-"""A call that goes on from what is kept here, as an upstream that keeps nothing takes it."""
+"""Turns a stateful call into one that a stateless upstream can answer. Called by the history loader."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,19 +14,19 @@ Json = dict[str, Any]
 
 _decode = msgspec.json.Decoder()
 _GATEWAY_FIELDS = ("previous_response_id", "conversation", "metadata", "background", "store")
-"""Fields that say what this gateway is to do, and are nobody else's business."""
+"""Fields that are addressed to the gateway and do not go upstream."""
 _REASONING_MODELS = ("o1", "o3", "o4", "gpt-5", "gpt-6", "gpt-oss", "codex", "computer-use")
 _NOT_REASONING_MODELS = ("gpt-5-chat", "gpt-5.1-chat", "gpt-5.2-chat", "gpt-5.3-chat", "o1-mini", "o1-preview")
 
 
 def referenced_ids(input_items: Sequence[Json]) -> list[str]:
-    """The ids of kept items that an input needs: references, and reasoning whose content is kept here."""
+    """Return the ids of stored items that an input needs: references, and reasoning whose content is stored here."""
     wanted = [item.get("id") for item in input_items if needs_stored_content(item) and type_of(item) != "compaction"]
     return [name for name in wanted if isinstance(name, str)]
 
 
 def resolve_references(input_items: Sequence[Json], stored_items: Mapping[str, Json]) -> list[Json]:
-    """The input with each reference replaced by the item it names. Raises ItemNotFound."""
+    """Return the input with each reference replaced by its item. Raises ItemNotFound."""
     return [_resolve(item, stored_items) for item in input_items]
 
 
@@ -41,22 +41,22 @@ def _resolve(item: Json, found: Mapping[str, Json]) -> Json:
 
 
 def uses_stored_items(input_items: Sequence[Json], original_input: Any) -> bool:
-    """Whether the resolved input says something that it did not as it `came`."""
+    """Return whether resolving references changed the input, or the input has a compaction of this gateway."""
     return list(input_items) != original_input or any(
         item.get("type") == "compaction" and compacted_items(item) is not None for item in input_items
     )
 
 
 def stateless_chat(call: Call) -> Call:
-    """A completion to be stored here and nowhere else."""
+    """Return the call of a completion that is stored by the gateway and not upstream."""
     return _with_changes(call, {}, leave_out=("store", "metadata"))
 
 
 def stateless_response(call: Call, *, history: Sequence[bytes], input_items: Sequence[Json] | None) -> Call:
-    """A response to be stored here, or that goes on from one.
+    """Return the call of a response that is stored by the gateway or continues a stored one.
 
-    `before` is what was said so far, for the upstream, as JSON; `given` this turn's items, None for an input that can
-    go as it came.
+    `history` holds the earlier items in the upstream's form, as JSON. `input_items` are the items of this turn, or None
+    for an input that goes upstream unchanged.
     """
     changes: Json = {"store": False}
     include = call.body.get("include") or []
@@ -75,12 +75,12 @@ def stateless_response(call: Call, *, history: Sequence[bytes], input_items: Seq
 
 
 def uses_reasoning(call: Call) -> bool:
-    """Whether the model reasons, and so may be asked for its reasoning, encrypted."""
+    """Return whether the model reasons, so that encrypted reasoning can be requested."""
     return bool(call.body.get("reasoning")) or is_reasoning_model(call.model)
 
 
 def is_reasoning_model(model: str) -> bool:
-    """Whether a model of this name reasons."""
+    """Return whether a model of this name reasons."""
     name = model.rpartition("/")[2]
     name = name.split(":")[1] if name.startswith("ft:") and ":" in name[3:] else name
     return name.startswith(_REASONING_MODELS) and not name.startswith(_NOT_REASONING_MODELS)

@@ -1,4 +1,7 @@
-"""What was said before a call: it is put into the call, so that whoever answers needs no memory."""
+"""Loads the history of a stateful call into its input, so that the upstream needs no stored state.
+
+Called by the pipeline in its step "recall".
+"""
 
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
@@ -30,18 +33,18 @@ _decode_items = msgspec.json.Decoder(list[dict[str, Any]])
 
 
 class RecallRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """Whose call it is."""
+    """The identity of a call whose history is loaded."""
 
     project: str
     request_id: str
     pending_response_id: str = ""
-    """The id of the response that waits for this call's answer; empty where none was promised."""
+    """The id of the background response that this call answers; empty for any other call."""
     created_at: float | None = None
-    """When it was promised, Unix seconds."""
+    """When that response was created, Unix seconds."""
 
 
 class HistoryLoader:
-    """Makes stateful calls stateless."""
+    """Turn stateful calls into stateless ones."""
 
     def __init__(  # noqa: PLR0913  # a parameter for each part
         self,
@@ -54,7 +57,7 @@ class HistoryLoader:
         ids: IdSource,
         clock: Clock,
     ) -> None:
-        """`ready` raises PostgresUnavailable where nothing can be kept: then nothing is paid for either."""
+        """`check_ready` raises PostgresUnavailable where nothing can be stored. The call is then not sent."""
         self._responses = responses
         self._completions = completions
         self._conversations = conversations
@@ -64,10 +67,10 @@ class HistoryLoader:
         self._clock = clock
 
     async def load(self, call: Call, recall_request: RecallRequest) -> tuple[Call, ResponseRecorder | None]:
-        """The call as it goes upstream, and its memory; the call as it is and None where it asks for none.
+        """Return the call for the upstream and the recorder of its answer, or the unchanged call and None.
 
-        Whoever is given a memory has to `leave` it.
-        Raises PreviousResponseNotFound, ConversationNotFound, ItemNotFound, ConversationBusy, HistoryTooLarge,
+        A call without stored state is returned unchanged. The caller has to `release` the recorder. Raises
+        PreviousResponseNotFound, ConversationNotFound, ItemNotFound, ConversationBusy, HistoryTooLarge,
         InvalidParameter and PostgresUnavailable.
         """
         asked = asking.read_state_params(call)
@@ -90,11 +93,11 @@ class HistoryLoader:
             raise
 
     async def with_history(self, call: Call, project: str) -> Call:
-        """The call with all that it goes on from, where only its size is wanted."""
+        """Return the call with its whole history, for measuring its size only."""
         return (await self.load(call, RecallRequest(project=project, request_id="")))[0]
 
     async def _load_history(self, asker: RecallRequest, asked: StateParams, name: str) -> History:
-        """What was said; of a conversation with the lease, for the response `name` is now made in it."""
+        """Return the history; for a turn of a conversation with the lease, under which the response `name` is made."""
         project = asker.project
         if asker.pending_response_id:
             return await self._responses.history_before(project, asker.pending_response_id)
@@ -118,7 +121,7 @@ class HistoryLoader:
         except PostgresUnavailable:
             if asked.is_stateful or any(type_of(item) == "item_reference" for item in given):
                 raise
-            found = ()  # it goes as it came: the reasoning may be the upstream's own
+            found = ()  # the input goes unchanged: the reasoning may be stored upstream
         return history.resolve_references(given, {item.id: msgspec.json.decode(item.document) for item in found})
 
     def _responses_recorder(  # a parameter for each part
@@ -158,5 +161,5 @@ class HistoryLoader:
 
 
 def documents_of(items: Sequence[ConversationItem]) -> list[Json]:
-    """The documents of items."""
+    """Return the documents of items."""
     return _decode_items.decode(b"[" + b",".join([item.document for item in items]) + b"]") if items else []

@@ -1,4 +1,7 @@
-"""One call's memory: gives the answer its caller's own ids as it goes by, and keeps it before its end is told."""
+"""Records the answer of one stateful call: gives it the caller's own ids, and stores it before its last event leaves.
+
+Called by the pipeline.
+"""
 
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
@@ -23,31 +26,31 @@ Json = dict[str, Any]
 
 
 class ResponseRecorder(Protocol):
-    """What a stateful call's answer passes through."""
+    """Records the answer of a stateful call."""
 
     def rewrite_event(self, event: bytes) -> bytes:
-        """An event of the answer, as the caller is given it."""
+        """Return an event of the answer with the caller's own ids."""
         ...
 
     def rewrite_body(self, body: bytes) -> bytes:
-        """An answer in one piece, as the caller is given it."""
+        """Return an unstreamed answer with the caller's own ids."""
         ...
 
     async def save(self) -> None:
-        """Commit the answer, which has come to its end. Raises StoreError and ConversationBusy."""
+        """Store the answer, which is complete. Raises StoreError and ConversationBusy."""
         ...
 
     async def save_failure(self, error: TidegateError) -> None:
-        """The answer broke off: commit it as far as it came, where the caller has heard of it."""
+        """Store as much of a failed answer as the caller has received."""
         ...
 
     async def release(self) -> None:
-        """The caller is served, refused, or gone."""
+        """Release the conversation: the call is over, whatever its result."""
         ...
 
 
 class Turn(msgspec.Struct, frozen=True, kw_only=True):
-    """Whose call it is, and what it said."""
+    """The identity and the input of a turn."""
 
     project: str
     request_id: str
@@ -56,16 +59,16 @@ class Turn(msgspec.Struct, frozen=True, kw_only=True):
     items: list[Json]
     """The items or messages of this turn."""
     version: int | None = None
-    """Of the conversation, as it was read."""
+    """The conversation's version when its history was read."""
     has_placeholder: bool = False
-    """The response is kept already, and waits for its answer; who does the job writes it."""
+    """Whether the response is stored as a placeholder already; the background worker then stores its result."""
 
 
 ReleaseLease = Callable[[], Awaitable[None]]
 
 
 class ResponsesRecorder:
-    """Keeps a Response with its turn."""
+    """Store a Response with its turn."""
 
     def __init__(
         self,
@@ -77,7 +80,7 @@ class ResponsesRecorder:
         clock: Clock,
         release_lease: ReleaseLease | None = None,
     ) -> None:
-        """`leave` lets others take a turn of the conversation, where this one has it; so does saving it."""
+        """`release_lease` lets other turns of the conversation begin; saving this turn does so, too."""
         self._turn = turn
         self._identity = identity
         self._responses = responses
@@ -88,37 +91,37 @@ class ResponsesRecorder:
 
     @property
     def id(self) -> str:
-        """The response's own id."""
+        """Return the response's own id."""
         return self._identity.id
 
     @property
     def state_params(self) -> StateParams:
-        """What the call asked."""
+        """Return the call's state parameters."""
         return self._identity.state_params
 
     def rewrite_event(self, event: bytes) -> bytes:
-        """An event of the answer, as the caller is given it."""
+        """Return an event of the answer with the caller's own ids."""
         return self._events.rewrite_event(event, now=self._clock.now())
 
     def rewrite_body(self, body: bytes) -> bytes:
-        """An answer in one piece, as the caller is given it."""
+        """Return an unstreamed answer with the caller's own ids."""
         return self._events.rewrite_body(body, now=self._clock.now())
 
     async def save(self) -> None:
-        """Commit the turn: its items and the response."""
+        """Store the turn: its items and the response."""
         if self._events.final_document is None or self._turn.has_placeholder:
             return
-        leave, self._release_lease = self._release_lease, None  # while it is written nobody else may begin
+        leave, self._release_lease = self._release_lease, None  # no other turn may begin while this one is written
         try:
             await self._save_turn(self._events.final_document)
         except StoreError:
-            raise  # whoever waits to be told does not wait for the store once more
+            raise  # the caller waits for this error, so the lease is left to expire
         except TidegateError:
             self._release_lease = leave
             raise
 
     async def save_failure(self, error: TidegateError) -> None:
-        """Commit what came of it, as failed."""
+        """Store what was received, as a failed response."""
         if self._turn.has_placeholder:
             return
         document = self._events.partial_document(now=self._clock.now())
@@ -126,24 +129,24 @@ class ResponsesRecorder:
             await self._save_turn(failed_document(document, response_error(error)))
 
     async def release(self) -> None:
-        """Others may take their turn."""
+        """Let other turns of the conversation begin."""
         leave, self._release_lease = self._release_lease, None
         if leave is not None:
             await leave()
 
     def placeholder(self) -> Json:
-        """The response as it waits for its answer."""
+        """Return the response as it waits for its answer."""
         return self._events.placeholder(self._turn.model, now=self._clock.now())
 
     async def save_placeholder(self, document: Json, transaction: Connection) -> None:
-        """Keep the response, and what it was asked, until its answer comes; others have to wait for it."""
+        """Store the response and its input before it is answered; other turns of its conversation have to wait."""
         turn = self._turn
         said = [_item(stored_item(item, self._ids)) for item in turn.items]
         stored = stored_response(document, turn)
         await self._responses.save(turn.project, stored, said, [], version=turn.version, transaction=transaction)
 
     async def save_result(self, transaction: Connection) -> None:
-        """Keep the answer that was promised, once its end was seen."""
+        """Store the result of a background response after its last event."""
         document = self._events.final_document
         assert document is not None  # noqa: S101  # its end was seen
         await self._responses.finish(
@@ -172,7 +175,7 @@ class ResponsesRecorder:
 
 
 class CompletionsRecorder:
-    """Keeps a chat completion with the messages that it answers."""
+    """Store a chat completion with the messages of its request."""
 
     def __init__(self, turn: Turn, document: CompletionDocument, *, completions: CompletionStore, clock: Clock) -> None:
         self._turn = turn
@@ -182,16 +185,16 @@ class CompletionsRecorder:
         self._stored_document: Json | None = None
 
     def rewrite_event(self, event: bytes) -> bytes:
-        """A chunk of the answer, as the caller is given it."""
+        """Return a chunk of the answer with the caller's own id."""
         return self._document.rewrite_event(event)
 
     def rewrite_body(self, body: bytes) -> bytes:
-        """An answer in one piece, as the caller is given it."""
+        """Return an unstreamed answer with the caller's own id."""
         answer, self._stored_document = self._document.rewrite_body(body)
         return answer
 
     async def save(self) -> None:
-        """Commit the completion."""
+        """Store the completion."""
         document, turn = self._stored_document or self._document.stored_document(), self._turn
         await self._completions.save(
             turn.project,
@@ -208,14 +211,14 @@ class CompletionsRecorder:
         )
 
     async def save_failure(self, error: TidegateError) -> None:
-        """A completion that broke off is none."""
+        """Store nothing: a completion that failed is not stored."""
 
     async def release(self) -> None:
-        """Completions stood in nobody's way."""
+        """Do nothing: a completion holds no lease."""
 
 
 def stored_response(document: Json, turn: Turn, *, listed: bool = True) -> StoredResponse:
-    """A whole Response as the store takes it."""
+    """Return a whole Response as the record for the store."""
     conversation = document["conversation"]
     return StoredResponse(
         id=document["id"],

@@ -1,4 +1,4 @@
-"""What a call asks of the gateway's memory: to be kept, and to go on from what was said before."""
+"""Reads the parameters of a call that concern stored state. Called by the history loader."""
 
 import re
 from collections.abc import Mapping
@@ -30,28 +30,31 @@ ENCRYPTED_REASONING = "reasoning.encrypted_content"
 
 
 class StateParams(msgspec.Struct, frozen=True, kw_only=True):
-    """What a call asks of the memory."""
+    """The parameters of a call that concern stored state."""
 
     store: bool
     background: bool = False
     previous_response_id: str | None = None
-    """The response it goes on from."""
+    """The response that the call continues."""
     conversation: str | None = None
-    """The conversation it is a turn of."""
+    """The conversation in which the call is a turn."""
     metadata: Mapping[str, str] = {}
     include: frozenset[str] = frozenset()
-    """The parts of the answer that are left out unless they are asked for."""
+    """The optional parts of the answer that the caller wants."""
     has_references: bool = False
-    """Its input may name items that are kept here."""
+    """Whether its input may refer to stored items."""
 
     @property
     def is_stateful(self) -> bool:
-        """Whether it is to be kept, or goes on from what is."""
+        """Return whether its answer is stored, or it continues a stored one."""
         return self.store or self.previous_response_id is not None or self.conversation is not None
 
 
 def read_state_params(call: Call) -> StateParams | None:
-    """What `call` asks; None for nothing. Raises InvalidParameter, MutuallyExclusive or UnsupportedParameter."""
+    """Return the state parameters of `call`; None if it has none.
+
+    Raises InvalidParameter, MutuallyExclusive or UnsupportedParameter.
+    """
     if call.endpoint.format is Format.CHAT:
         return _read_chat(call.body)
     return _read_response(call.body) if call.endpoint.format is Format.RESPONSES else None
@@ -88,30 +91,30 @@ def _read_response(body: Mapping[str, Any]) -> StateParams | None:
 
 
 def conversation_in(body: Mapping[str, Any]) -> str | None:
-    """The id of the conversation that a body names, as a text or within an object."""
+    """Return the conversation's id from a body, which has it as a text or within an object."""
     given = body.get("conversation")
     if isinstance(given, dict):
         given = given.get("id")
-        given = "" if given is None else given  # whoever says where is not answered as if they had not
+        given = "" if given is None else given  # an object without an id is an error, and not an absent conversation
     return _id_in(given, "conversation", "conv")
 
 
 def checked_id(value: str, param: str, prefix: str) -> str:
-    """An id from a path or a body. Raises InvalidId where none of ours looks like it."""
+    """Return an id from a path or a body. Raises InvalidId for a text that cannot be such an id."""
     if value.startswith(prefix) and _ID_PATTERN.fullmatch(value):
         return value
     raise InvalidId.of(param, value, prefix)
 
 
 def checked_item_id(value: str, param: str) -> str:
-    """An item's id, which may be its upstream's. Raises InvalidParameter for what is none."""
+    """Return an item's id, which may be the upstream's. Raises InvalidParameter for a text that cannot be one."""
     if _ITEM_ID_PATTERN.fullmatch(value):
         return value
     raise InvalidParameter(f"Invalid '{param}': it is no id of an item.", param=param)
 
 
 def metadata_in(body: Mapping[str, Any]) -> dict[str, str]:
-    """A body's `metadata`, within OpenAI's limits. Raises WrongType, TooManyPairs, KeyTooLong or TextTooLong."""
+    """Return a body's `metadata`, within OpenAI's limits. Raises WrongType, TooManyPairs, KeyTooLong or TextTooLong."""
     given = body.get("metadata")
     if given is None:
         return {}
@@ -134,7 +137,7 @@ def _check_pair(name: str, value: Any) -> None:
 
 
 def include_in(given: Any) -> list[str]:
-    """The names in an `include`. Raises WrongType."""
+    """Return the names in an `include`. Raises WrongType."""
     if given is None:
         return []
     if not isinstance(given, list):
@@ -150,7 +153,7 @@ def _has_references(given: Any) -> bool:
 
 
 def needs_stored_content(item: Mapping[str, Any]) -> bool:
-    """Whether an item of the input may only be understood with what is kept here."""
+    """Return whether an input item can only be understood with items that are stored here."""
     match type_of(item):
         case "item_reference":
             return True

@@ -1,1 +1,1 @@
-"""What did it cost: tokens, prices, and the ledger's way from an answer to PostgreSQL."""
+"""Metering: tokens, prices, and the way of a ledger entry from an answer to PostgreSQL."""

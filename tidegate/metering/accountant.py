@@ -1,4 +1,4 @@
-"""A call's line in the ledger, from how it began and how it ended."""
+"""Makes ledger entries from the outcomes of calls. Called by the pipeline when it settles a call."""
 
 from typing import Any
 
@@ -14,21 +14,24 @@ from tidegate.metering.unseen_output import unseen_output
 from tidegate.wire.output_text import output_texts
 
 _PRIORITY = "priority"
-"""The dear tier; whoever asked for it, and was not told which it was, may be charged for it."""
+"""The most expensive service tier.
+
+A caller who asked for it is charged for it, unless the answer states another tier.
+"""
 
 
 class Accountant:
-    """Turns outcomes into money."""
+    """Turn outcomes into ledger entries."""
 
     def __init__(self, prices: Prices, *, tokens_per_second: int) -> None:
-        """`tokens_per_second` is what an upstream writes at most while nobody sees it."""
+        """`tokens_per_second` is the most that an upstream writes while the gateway sees nothing of it."""
         self._prices = prices
         self._tokens_per_second = tokens_per_second
 
     def upstream_entry(
         self, initial_entry: LedgerEntry, outcome: Outcome, *, route: Endpoint, body: dict[str, Any], seconds: float
     ) -> LedgerEntry:
-        """The line of a call that asked the upstream; `seconds` is how long it took."""
+        """Return the entry of a call that was sent upstream; `seconds` is its duration."""
         free = route.free
         used, cost_nanos = Usage(), 0
         for attempt in (*outcome.previous_attempts, outcome):
@@ -62,10 +65,10 @@ class Accountant:
         )
 
     def _usage(self, model: str, outcome: Outcome, route: Endpoint, body: dict[str, Any]) -> Usage:
-        """The upstream's own figure; else our count, and the most that was not seen, wherever it may have worked.
+        """Return the upstream's own figure, else an estimate that includes the most it may have written unseen.
 
-        What it refused, with an error of its own before the first word, it does not charge. A figure without input, or
-        beyond all reason, is none; one of an answer that broke off may have been the figure so far.
+        The upstream does not charge for a request that it refused before the first word. A figure without input, or an
+        absurdly high one, is ignored. The figure of an answer that was cut off may be incomplete.
         """
         if route.free or not outcome.sent:
             return Usage()
@@ -100,7 +103,7 @@ class Accountant:
 def joined_entry(
     initial_entry: LedgerEntry, *, saved_nanos: int, error: TidegateError | None, seconds: float
 ) -> LedgerEntry:
-    """The line of a call that was given another's answer."""
+    """Return the entry of a call that got its answer from another call."""
     return msgspec.structs.replace(
         initial_entry,
         outcome=error.name if error else "ok",

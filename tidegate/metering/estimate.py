@@ -1,9 +1,9 @@
-"""Tokens counted by us, for a call whose own figures never arrived: cut off, cancelled, or left out.
+"""Estimates the tokens of a call whose own figures are missing: cut off, cancelled, or left out.
 
-Text is counted with OpenAI's own encodings, whose ranks are compiled into rs-bpe, and framed as OpenAI's Cookbook
-says ("How to count tokens with tiktoken"); a Response's input is taken for a chat's. Tools and schemas count as the
-JSON they were sent as, media are flat figures. Work is bounded: of very long texts the first part is counted, the rest
-scaled.
+Used by the accountant and for cost reservations. Text is counted with OpenAI's own encodings, whose ranks are compiled
+into rs-bpe, and framed as in OpenAI's Cookbook ("How to count tokens with tiktoken"). A Response's input is counted
+like a chat's. Tools and schemas count as the JSON that was sent; media have flat figures. The work is bounded: of very
+long texts the first part is counted, and the rest is scaled.
 """
 
 from collections import deque
@@ -16,19 +16,19 @@ from tidegate.core.endpoints import Endpoint
 from tidegate.core.values import Usage
 
 EXACT_CHARACTERS = 50_000
-"""Counted one by one (at most 17 ms of CPU, 3 ms for English); what is beyond is scaled by their ratio."""
+"""Characters that are counted exactly (at most 17 ms of CPU, 3 ms for English). The rest is scaled by their ratio."""
 MAX_VALUES = 100_000
-"""JSON values looked at; a body of more is left uncounted from there."""
+"""The most JSON values that are visited; further values of a body are not counted."""
 PRIMING_TOKENS = 3
-"""What opens the answer of a conversation."""
+"""Tokens that open the answer of a conversation."""
 MESSAGE_TOKENS = 3
-"""What frames one message or item."""
+"""Tokens that frame one message or item."""
 NAME_TOKENS = 1
-"""What the name of a message's author takes beyond its text."""
+"""Tokens of the name of a message's author beyond its text."""
 _ROLE_TOKENS = 1
-"""Of the role of a text that stands alone: it is what the system or the user says."""
+"""Tokens of the role of a text that stands alone, such as the system's or the user's."""
 MEDIA_TOKENS = 765
-"""For each image, sound or file, whatever its size: one 1024 x 1024 image in high detail on GPT-4o."""
+"""Tokens of an image, sound or file of any size: those of a 1024 x 1024 image in high detail on GPT-4o."""
 
 _TEXT_FIELDS = ("messages", "instructions", "input")
 _SCHEMA_FIELDS = ("tools", "functions", "response_format", "text")
@@ -39,7 +39,7 @@ _CL100K_PREFIXES = ("gpt-4-", "gpt-3.5", "gpt-35", "text-embedding", "ft:gpt-4-"
 
 
 def estimate(route: Endpoint, model: str, body: Mapping[str, Any], output: Iterable[str]) -> Usage:
-    """The usage of a call, from the decoded request `body` and the `output` texts as far as they came."""
+    """Return the usage of a call, from the decoded request `body` and the `output` texts that were received."""
     talks = route.writes
     read = _TextCounter()
     if talks:
@@ -58,7 +58,7 @@ def estimate(route: Endpoint, model: str, body: Mapping[str, Any], output: Itera
 
 
 class _TextCounter:
-    """What has been found so far: the text to count exactly, and figures for the rest."""
+    """The text that was found so far, and flat figures for everything else."""
 
     def __init__(self) -> None:
         self._texts: list[str] = []
@@ -67,7 +67,7 @@ class _TextCounter:
         self._flat = 0
 
     def add(self, value: Any) -> None:
-        """Everything said in `value`, breadth first, without recursion."""
+        """Add all text in `value`, breadth first and without recursion."""
         waiting = deque([value])
         for _ in range(MAX_VALUES):
             if not waiting:
@@ -75,11 +75,11 @@ class _TextCounter:
             waiting.extend(self._take(waiting.popleft()))
 
     def add_flat(self, tokens: int) -> None:
-        """Tokens that are no text."""
+        """Add tokens of parts that are no text."""
         self._flat += tokens
 
     def add_text(self, text: str) -> None:
-        """A text: counted while there is room, measured beyond."""
+        """Add a text: it is counted exactly up to the limit, and estimated beyond."""
         kept = text[: self._remaining_characters]
         self._remaining_characters -= len(kept)
         self._estimated_bytes += len(text) - len(kept)
@@ -87,7 +87,7 @@ class _TextCounter:
             self._texts.append(kept)
 
     def tokens(self, model: str) -> int:
-        """All that was added, in the encoding of `model`."""
+        """Return the tokens of everything that was added, in the encoding of `model`."""
         if not self._texts:
             return self._flat
         count = _encoding(model).count
@@ -95,10 +95,10 @@ class _TextCounter:
         return int(self._flat + counted + counted * self._estimated_bytes // sum(map(len, self._texts)))
 
     def _take(self, value: Any) -> list[Any]:
-        """Note what `value` says by itself; returns what is inside it."""
+        """Add the text of `value` itself, and return the values inside it."""
         if isinstance(value, str):
             self.add_text(value)
-        elif isinstance(value, int):  # an embedding's input may come as tokens
+        elif isinstance(value, int):  # an embedding's input may be given as tokens
             self._flat += 1
         elif isinstance(value, list):
             return value[:MAX_VALUES]
@@ -119,7 +119,7 @@ class _TextCounter:
 
 
 def _without_half_surrogates(text: str) -> str:
-    """Without half surrogate pairs, which have no encoding."""
+    """Return text without half surrogate pairs, which have no encoding."""
     return text if text.isascii() else text.encode(errors="replace").decode()
 
 

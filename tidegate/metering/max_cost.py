@@ -1,4 +1,4 @@
-"""The most that a call may cost, told before it is made."""
+"""Computes the most that a call may cost before it is sent. Called by the pipeline to reserve budget."""
 
 from collections.abc import Collection, Mapping
 from functools import lru_cache
@@ -31,31 +31,31 @@ _OUTPUT_LIMITS = (
     ("o1-preview", 32_768),
     ("computer-use", 1_024),
 )
-"""Tokens a model writes at most (OpenAI, "Models", by the beginning of the name); the first that fits."""
+"""The most tokens that a model writes (OpenAI, "Models"), by the beginning of its name. The first match counts."""
 _DEFAULT_OUTPUT_LIMIT = 128_000
 _TYPICAL_OUTPUT = 256
-"""Tokens that an answer without a stated limit is taken to have, where only a rate is at stake."""
+"""Tokens assumed for an answer without a stated limit, where only a rate limit is at stake."""
 _BYTES_PER_TOKEN = 4
 _ABOVE_LIMIT = 16
-"""Tokens that an answer's framing may take beyond its stated limit."""
+"""Tokens by which an answer's framing may exceed its stated limit."""
 _MAX_CHOICES = 128
 _LARGE = 64 * 1024
-"""Bytes; a call beyond is looked into for images before its size is taken for that of a text."""
+"""Bytes. In a larger call, images are searched for before its size is taken for that of a text."""
 
 
 class MaxCost(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """What to set aside for a call."""
+    """The amounts to reserve for a call."""
 
     tokens: int
-    """Its likely size, for limits a minute."""
+    """The likely number of tokens, for limits per minute."""
     nanos: int
-    """The most it can cost, nano-dollars, if it is sent once."""
+    """The most that it can cost in nano-dollars, if it is sent once."""
 
 
 def max_cost(call: Call, prices: Prices, *, at: float, exact: bool, targets: Collection[str] = ("",)) -> MaxCost:
-    """What to set aside, whichever of the `targets` (`provider/model`) answers.
+    """Return the amounts to reserve, whichever of the `targets` (`provider/model`) answers.
 
-    Counting tokens `exact`ly costs time, and is for where money or tokens are limited.
+    `exact` counts tokens, which takes time; it is needed only where money or tokens are limited.
     """
     quick = call.size // _BYTES_PER_TOKEN + 1
     counts = exact or (call.size > _LARGE and _has_files(call))
@@ -73,7 +73,7 @@ def max_cost(call: Call, prices: Prices, *, at: float, exact: bool, targets: Col
 
 
 def max_output_tokens(route: Endpoint, model: str, body: Mapping[str, Any]) -> int:
-    """Tokens that all choices of an answer may have."""
+    """Return the most tokens that all choices of an answer may have."""
     return _max_output_per_choice(route, model, requested_output_limit(route, body)) * choice_count(body)
 
 
@@ -87,18 +87,18 @@ def _max_output_per_choice(route: Endpoint, model: str, stated: int | None) -> i
 
 
 def requested_output_limit(route: Endpoint, body: Mapping[str, Any]) -> int | None:
-    """The limit that a call states; None where there is none."""
+    """Return the output limit that a call states; None where there is none."""
     stated = [count for name in route.output_caps if (count := _count(body.get(name))) is not None]
     return max(stated) if stated else None
 
 
 def choice_count(body: Mapping[str, Any]) -> int:
-    """How many answers a call asks for."""
+    """Return the number of answers that a call asks for."""
     return min(_count(body.get("n")) or 1, _MAX_CHOICES)
 
 
 def model_output_limit(model: str) -> int:
-    """Tokens that a model writes at most; a generous figure where it is not known."""
+    """Return the most tokens that a model writes; a generous figure for an unknown model."""
     return _listed_output_limit(model) or _DEFAULT_OUTPUT_LIMIT
 
 
@@ -109,18 +109,18 @@ def _listed_output_limit(model: str) -> int | None:
 
 
 def _prediction_tokens(call: Call) -> int:
-    """What of a predicted answer is rejected is charged as if it had been written."""
+    """Return the tokens of a predicted output: rejected ones are charged like output."""
     predicted = call.body.get("prediction")
     return estimate(call.endpoint, call.model, {"input": predicted}, ()).input if predicted else 0
 
 
 def _has_files(call: Call) -> bool:
-    """Whether images or files are in it, whose bytes are no text."""
+    """Return whether the call has images or files, whose bytes are no text."""
     return any(b";base64," in bytes(value) for value in call.raw.values())
 
 
 def _count(value: object) -> int | None:
-    """A whole number above 0, also one written as 3.0."""
+    """Return a whole number above 0, which may be written as 3.0; else None."""
     if not value or isinstance(value, bool) or not isinstance(value, int | float) or value != value // 1 or value < 1:
         return None
     return int(min(value, MAX_TOKENS))

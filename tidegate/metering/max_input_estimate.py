@@ -1,7 +1,8 @@
-"""How many tokens a call may at most be charged for reading.
+"""Computes the most input tokens that a call may be charged for. Called for cost reservations.
 
-Text has at most one token for each byte, and nearly always fewer than one for three: what is short is counted, what
-is long is bounded. What the gateway cannot see (a file, an earlier conversation) may fill the model's whole context.
+A text has at most one token per byte, and nearly always fewer than one per three bytes. Short texts are counted, long
+ones are bounded. Input that the gateway cannot see (a file, an earlier conversation) may fill the model's whole
+context.
 """
 
 from collections import deque
@@ -31,7 +32,7 @@ _CONTEXT_SIZES = (
     ("o4", 200_000),
     ("text-embedding", 300_000),
 )
-"""Tokens a model takes at most (OpenAI, "Models", by the beginning of the name); the first that fits."""
+"""The most tokens that a model reads (OpenAI, "Models"), by the beginning of its name. The first match counts."""
 _DEFAULT_CONTEXT_SIZE = 1_050_000
 _IMAGE_TOKENS = (
     ("gpt-4o-mini", 48_169),
@@ -47,25 +48,28 @@ _IMAGE_TOKENS = (
     ("o4-mini", 2_700),
     ("o", 1_445),
 )
-"""Tokens of the largest image in high detail (OpenAI, "Images and vision"), by the beginning of the name."""
+"""Tokens of the largest image in high detail (OpenAI, "Images and vision"), by the beginning of the model's name."""
 _DEFAULT_IMAGE_TOKENS = 48_169
 _IMAGE_TYPES = frozenset({"image_url", "input_image", "computer_screenshot"})
 _UNCOUNTED_TYPES = frozenset({"input_audio", "file", "input_file", "item_reference"})
-"""Parts whose tokens cannot be told from what was sent."""
+"""Types of parts whose tokens cannot be derived from the request."""
 _REFERENCE_FIELDS = ("previous_response_id", "conversation", "prompt")
-"""Fields that name text kept at the upstream."""
+"""Fields that refer to text stored upstream."""
 _CALLER_TOOLS = frozenset({"function", "custom"})
-"""Tools whose results the caller sends; those of all others the upstream fetches by itself, and charges for reading."""
+"""Tools whose results the caller sends.
+
+The upstream runs all other tools itself, and charges for reading their results.
+"""
 _MARGIN = 1.02
 _MARGIN_TOKENS = 16
-"""OpenAI's framing of messages and tools is not public; an estimate has been a few tokens short."""
+"""OpenAI's framing of messages and tools is not public. An estimate has been too low by a few tokens."""
 _BYTES_PER_TOKEN = 4
 _FRAME_TOKENS = 8
 _MAX_VALUES = 100_000
 
 
 def max_input_tokens(call: Call, estimated_tokens: int) -> int:
-    """Tokens; `counted` is what our own estimate says."""
+    """Return the tokens; `estimated_tokens` is the gateway's own estimate."""
     sizes = _InputSizes()
     for name, value in call.body.items():
         sizes.add(name, value)
@@ -83,7 +87,7 @@ def max_input_tokens(call: Call, estimated_tokens: int) -> int:
 
 
 def _reads_more_than_sent(body: Mapping[str, Any], model: str) -> bool:
-    """Whether the model is given more to read than was sent: kept text, or what it searches for."""
+    """Return whether the model reads more than was sent: stored text, or the results of its own searches."""
     if (
         any(body.get(name) for name in _REFERENCE_FIELDS)
         or body.get("web_search_options") is not None
@@ -102,7 +106,7 @@ def _kind(item: Mapping[str, Any]) -> str:
 
 
 def base_model(model: str) -> str:
-    """The model that a fine-tuned one was made of; itself for any other."""
+    """Return the base model of a fine-tuned model; the same name for any other."""
     return model.split(":")[1] if model.startswith("ft:") and ":" in model[3:] else model
 
 
@@ -111,7 +115,7 @@ def _lookup(table: tuple[tuple[str, int], ...], name: str, other: int) -> int:
 
 
 class _InputSizes:
-    """What a body is made of."""
+    """The sizes of the parts of a body."""
 
     def __init__(self) -> None:
         self.text = 0
@@ -123,7 +127,7 @@ class _InputSizes:
 
     @property
     def estimated_tokens(self) -> int:
-        """Tokens of ordinary text, framed."""
+        """Return the estimated tokens, with framing, if the text is ordinary."""
         return (
             -(-self.text // _BYTES_PER_TOKEN)
             + self._values * _FRAME_TOKENS
@@ -132,7 +136,7 @@ class _InputSizes:
         )
 
     def add(self, name: str, value: Any) -> None:
-        """A field of the body, with all that is in it."""
+        """Add a field of the body, with everything in it."""
         waiting = deque([value])
         seen = 0
         self.text += len(name)
@@ -162,7 +166,7 @@ class _InputSizes:
             self.uncounted = True
             return []
         audio = item.get("audio")
-        if "role" in item and isinstance(audio, dict) and "id" in audio:  # what was said aloud is kept there
+        if "role" in item and isinstance(audio, dict) and "id" in audio:  # audio of earlier answers is stored upstream
             self.uncounted = True
         self.text += sum(map(len, item))
         return list(item.values())

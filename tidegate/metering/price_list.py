@@ -1,9 +1,8 @@
-"""OpenAI's list prices, as genai-prices knows them, in a form that loads in a millisecond.
+"""OpenAI's list prices from genai-prices, in a file that loads in a millisecond. Used by `Prices`.
 
-The library itself costs half a second and 11 MB in every process (2 s and 96 MB before it is
-compiled), most of it for other providers, so its OpenAI part is kept beside this module as
-`openai_prices.json`. `python -m tidegate.metering.price_refresh` writes it anew; a test holds it to the
-installed library.
+The library itself costs half a second and 11 MB in every process (2 s and 96 MB before it is compiled), mostly for
+other providers. So its OpenAI part is stored beside this module as `openai_prices.json`. `python -m
+tidegate.metering.price_refresh` writes that file. A test compares it with the installed library.
 """
 
 import re
@@ -14,11 +13,11 @@ import msgspec
 PRICE_FILE = "openai_prices.json"
 
 NanosPerMillion = int
-"""Nano-dollars for a million tokens; 1 USD per million tokens is 1,000,000,000."""
+"""Nano-dollars per million tokens; 1 USD per million tokens is 1,000,000,000."""
 
 
 class Rates(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What a million tokens of each kind cost, from `above` input tokens on. None: as the plain kind."""
+    """The prices per million tokens from `above` input tokens on. None: the same as plain text."""
 
     above: int = 0
     input: NanosPerMillion = 0
@@ -29,7 +28,7 @@ class Rates(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class PricePeriod(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The rates since a moment, by the call's size: the first is for any size, the last that applies counts."""
+    """The rates from a moment on, by the size of the call; the first is for any size, the last that applies counts."""
 
     since: float = 0.0
     """Unix seconds."""
@@ -37,7 +36,7 @@ class PricePeriod(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
 
 
 class PricedModel(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One model: the names it answers to, in lower case, and its prices, the newest last."""
+    """One model: the names that match it, in lower case, and its prices, newest last."""
 
     equals: tuple[str, ...] = ()
     starts_with: tuple[str, ...] = ()
@@ -45,10 +44,10 @@ class PricedModel(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     regex: tuple[str, ...] = ()
     periods: tuple[PricePeriod, ...]
     tiers: dict[str, tuple[PricePeriod, ...]] = {}
-    """By service tier, where it is priced apart."""
+    """By service tier, where a tier has its own prices."""
 
     def matches(self, name: str) -> bool:
-        """Whether `name`, in lower case, is this model."""
+        """Return whether `name`, in lower case, is this model."""
         return (
             name in self.equals
             or name.startswith(self.starts_with)
@@ -58,16 +57,16 @@ class PricedModel(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
 
 
 class PriceList(msgspec.Struct, frozen=True, kw_only=True):
-    """The whole list; models are tried in order."""
+    """The whole list. Models are tried in order."""
 
     source: str
     models: tuple[PricedModel, ...]
 
     def find(self, name: str) -> PricedModel | None:
-        """The first model that answers to `name`, in lower case."""
+        """Return the first model that matches `name`, in lower case."""
         return next((model for model in self.models if model.matches(name)), None)
 
 
 def load() -> PriceList:
-    """The list that came with this package."""
+    """Return the list that is part of this package."""
     return msgspec.json.decode(resources.files("tidegate.metering").joinpath(PRICE_FILE).read_bytes(), type=PriceList)

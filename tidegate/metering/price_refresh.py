@@ -1,6 +1,6 @@
 """Writes `openai_prices.json` from the installed genai-prices: `python -m tidegate.metering.price_refresh`.
 
-A development tool: nothing that serves imports it, and it opens no connection.
+A development tool: the gateway does not import it, and it opens no connection.
 """
 
 from datetime import UTC, datetime, time
@@ -23,11 +23,11 @@ _KINDS = {
 
 
 class CannotConvert(Exception):
-    """genai-prices states a price in a form that this list does not know."""
+    """genai-prices states a price in a form that the price list cannot represent."""
 
 
 def from_genai_prices() -> PriceList:
-    """The OpenAI models of the installed genai-prices that are priced by token. Raises CannotConvert."""
+    """Return the OpenAI models of the installed genai-prices that are priced by token. Raises CannotConvert."""
     from genai_prices.data import providers  # noqa: PLC0415  # half a second, for this tool only
 
     openai = next(provider for provider in providers if provider.id == "openai")
@@ -36,11 +36,11 @@ def from_genai_prices() -> PriceList:
 
 
 def convert(info: Any) -> PricedModel:
-    """One model of the library in our form. Raises CannotConvert rather than guess."""
+    """Convert one model of the library. Raises CannotConvert rather than guess."""
     tiers: dict[str, list[PricePeriod]] = {}
     for variant in info.price_variants or ():
         tier = variant.when.get("service_tier")
-        # "default" repeats the standard price; batches are another API, which this gateway does not carry
+        # "default" repeats the standard price; batches are an API that the gateway does not offer
         if tier in (None, "default"):
             continue
         tiers.setdefault(tier, []).extend(_periods(variant.constraint, variant.prices))
@@ -52,7 +52,7 @@ def convert(info: Any) -> PricedModel:
 
 
 def _standard(info: Any) -> tuple[PricePeriod, ...]:
-    if info.id == "moderation":  # free, as OpenAI's own pages say; the only model with no price at all
+    if info.id == "moderation":  # free, according to OpenAI's pages; the only model without a price
         return (PricePeriod(rates=(Rates(),)),)
     conditional = info.prices if isinstance(info.prices, list) else None
     if conditional is None:
@@ -71,10 +71,10 @@ def _names(clause: Any) -> dict[str, tuple[str, ...]]:
 
 
 def _periods(constraint: Any, prices: Any) -> tuple[PricePeriod, ...]:
-    """One period; none for what is not sold by text token (speech by the hour or the character)."""
+    """Return one period, or none for a model that is not sold by text token (speech by the hour or the character)."""
     if prices.input_mtok is None:
         return ()
-    # what is bought with the request, not by token (searches, images), is not in `usage` and not priced here
+    # what is sold per request and not per token (searches, images) is not in `usage`, and has no price here
     steps = {0, *(tier.start for key in _KINDS.values() for tier in getattr(getattr(prices, key), "tiers", ()))}
     return (PricePeriod(since=_since(constraint), rates=tuple(_rates(prices, above) for above in sorted(steps))),)
 
@@ -107,7 +107,7 @@ def _nanos(usd: Decimal) -> int:
 
 
 def encode(prices: PriceList) -> bytes:
-    """The file's content: one model a line, so that a change of price reads as one in a diff."""
+    """Return the file's content: one model per line, so that diffs of prices are readable."""
     models = b",\n".join(msgspec.json.encode(model) for model in prices.models)
     return b'{"source":%s,"models":[\n%s\n]}\n' % (msgspec.json.encode(prices.source), models)
 

@@ -1,4 +1,4 @@
-"""What tokens cost, in whole nano-dollars (1e-9 USD)."""
+"""Prices of tokens in whole nano-dollars (1e-9 USD). Used by the accountant and for cost reservations."""
 
 import re
 from collections.abc import Collection
@@ -14,23 +14,23 @@ from tidegate.metering.price_list import PricedModel, PriceList, PricePeriod, Ra
 _log = structlog.get_logger("prices")
 
 MAX_CACHED_NAMES = 1024
-"""Resolved names kept; callers choose the names, so there may be any number."""
+"""The most model names whose prices are cached. Callers choose names, so their number is unbounded."""
 
 _DATE = re.compile(r"-(\d{4}-\d{2}-\d{2}|\d{8})$")
 _MILLION = 1_000_000
 _STANDARD_OR_CHEAPER_TIERS = ("default", "flex")
-"""Service tiers that are never served at more than the standard price."""
+"""Service tiers that never cost more than the standard price."""
 
 
 class Prices:
-    """Prices by who answers.
+    """Looks up prices.
 
-    What is configured for the target wins, then what is configured or listed for the model that answered, then the same
-    for the model that the target was asked for, then the price for the unknown.
+    In this order: a price configured for the target, a price configured or listed for the model that answered, the same
+    for the model that the target was asked for, and the price for unknown models.
     """
 
     def __init__(self, config: MeteringConfig, prices: PriceList) -> None:
-        """`prices` is the list for what `config` does not override."""
+        """`prices` is the list for models that `config` does not override."""
         self._list = prices
         self._overrides = {name.lower(): _flat(price) for name, price in config.prices.items()}
         self._unknown = _flat(config.unknown_model_price)
@@ -38,11 +38,11 @@ class Prices:
         self._periods = lru_cache(MAX_CACHED_NAMES)(self._resolve)
 
     def cost(self, model: str, usage: Usage, *, at: float, tier: str | None = None, target: str = "") -> int:
-        """Nano-dollars for `usage`, rounded half up once.
+        """Return the nano-dollars of `usage`, rounded half up once.
 
-        `model` is the one that answered, `target` whom it was asked of (`provider/model`), where that is known.
-        `at` (Unix seconds) chooses among prices that changed; `tier` is the `service_tier` that the answer states.
-        An override has no tiers. A model nobody knows costs the configured price, and is logged once.
+        `model` is the model that answered, `target` the target that was called (`provider/model`), if known. `at` (Unix
+        seconds) selects among prices that changed. `tier` is the `service_tier` that the answer states. A configured
+        price has no tiers. An unknown model costs the configured price, and is logged once.
         """
         if not usage.input and not usage.output:
             return 0
@@ -52,10 +52,10 @@ class Prices:
     def max_cost(
         self, model: str, usage: Usage, *, at: float, tier: str | None = None, targets: Collection[str] = ("",)
     ) -> int:
-        """Nano-dollars that such a call costs at most, whoever of `targets` answers and whatever tokens they are.
+        """Return the most that such a call may cost, whichever of `targets` answers and whatever kind its tokens are.
 
-        `tier` is the `service_tier` that the call asks for; unless it names a cheap one, the upstream's own settings
-        may serve it with priority.
+        `tier` is the `service_tier` that the call asks for. Unless it names a cheap tier, the upstream's own settings
+        may serve the call with priority.
         """
         most = 0
         for target in targets:
@@ -82,7 +82,7 @@ class Prices:
         return found
 
     def _configured(self, *names: str) -> tuple[PricePeriod, ...] | None:
-        """The first of these names that the configuration has, each with its date or without."""
+        """Return the configured price of the first of these names that has one, with its date or without."""
         written = (each for name in names for each in (name, _undated(name)))
         return next((self._overrides[each] for each in written if each in self._overrides), None)
 
@@ -99,7 +99,7 @@ class Prices:
 
 
 def _undated(name: str) -> str:
-    """A snapshot newer than the list costs what its family costs."""
+    """Return the name without its date: a snapshot newer than the list costs as much as its family."""
     return _DATE.sub("", name)
 
 
@@ -113,7 +113,7 @@ def _nanos(usd: Decimal) -> int:
 
 
 def _with_tier(model: PricedModel, tier: str | None) -> tuple[PricePeriod, ...]:
-    """The tier's own periods after the standard ones: before it had a price, it was charged as standard."""
+    """Return the tier's periods after the standard ones: before a tier had prices, calls were charged as standard."""
     return model.periods + model.tiers.get(tier, ()) if tier else model.periods
 
 
@@ -124,14 +124,14 @@ def _in_force(periods: tuple[PricePeriod, ...], at: float, size: int) -> Rates:
             current = period
             break
     rates = current.rates[0]
-    for step in current.rates[1:]:  # crossing a threshold reprices the whole call, not what is above it
+    for step in current.rates[1:]:  # above a threshold the whole call has the higher price, not only the part beyond it
         if size > step.above:
             rates = step
     return rates
 
 
 def _total(rates: Rates, usage: Usage) -> int:
-    """Nano-dollars times a million. What has no rate of its own costs what plain text does."""
+    """Return nano-dollars times a million. A kind without its own rate costs as much as plain text."""
     heard = min(usage.input_audio, usage.input)
     cached = min(usage.cached, usage.input - heard)
     spoken = min(usage.output_audio, usage.output)

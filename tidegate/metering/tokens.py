@@ -1,7 +1,7 @@
-"""The upstream's `usage` object, in each of its forms, as one Usage.
+"""Reads the upstream's `usage` object, in each of its forms, as one Usage. Used by the accountant.
 
-Chat and embeddings say `prompt_tokens` and `completion_tokens`; Responses says `input_tokens` and
-`output_tokens`. Whatever else stands there is read as nothing: this never raises.
+Chat and embeddings have `prompt_tokens` and `completion_tokens`; Responses has `input_tokens` and `output_tokens`.
+Anything else there is ignored: reading never raises.
 """
 
 from typing import Any
@@ -11,7 +11,7 @@ import msgspec
 from tidegate.core.values import Usage
 
 MAX_TOKENS = 10_000_000
-"""More than any call can buy: a figure is cut there, and says nothing."""
+"""More tokens than any call can buy. A larger figure is cut to this one, which then counts as no figure."""
 
 NO_USAGE = Usage()
 
@@ -40,7 +40,7 @@ _NO_DETAILS = _Details()
 
 
 def from_wire(raw: bytes | msgspec.Raw) -> Usage:
-    """The usage that the JSON `raw` states; what is missing, negative or no number counts as 0."""
+    """Return the usage in the JSON `raw`; missing, negative or malformed figures count as 0."""
     try:
         return _usage(_strict.decode(raw))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -52,7 +52,7 @@ def _usage(wire: _UsageObject) -> Usage:
     out = wire.completion_tokens_details or wire.output_tokens_details or _NO_DETAILS
     bought = _clamped(wire.prompt_tokens or wire.input_tokens, MAX_TOKENS)
     output = _clamped(wire.completion_tokens or wire.output_tokens, MAX_TOKENS)
-    if not bought and not output:  # only the total is known: an embedding's, which is all input
+    if not bought and not output:  # an embedding has a total only, which is all input
         bought = _clamped(wire.total_tokens, MAX_TOKENS)
     return Usage(
         input=bought,
@@ -69,7 +69,7 @@ def _clamped(count: int | None, most: int) -> int:
 
 
 def _lenient(raw: bytes | msgspec.Raw) -> _UsageObject:
-    """The same fields of an object that does not have the expected types; those that fit are kept."""
+    """Return the fields that have the expected types, of an object where others have not."""
     try:
         found = _any.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -90,7 +90,7 @@ def _details(found: Any) -> _Details | None:
 
 
 def _count(found: Any) -> int | None:
-    """A whole number; some compatible servers write 3.0 for 3."""
+    """Return a whole number; some compatible servers write 3.0 for 3."""
     if isinstance(found, bool):
         return None
     if isinstance(found, float):

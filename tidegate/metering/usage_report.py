@@ -1,4 +1,4 @@
-"""What was used and what it cost, summed up from the ledger."""
+"""Sums up the ledger into usage reports. Called by `tidegate usage` and the admin API."""
 
 from enum import Enum
 
@@ -8,7 +8,7 @@ from tidegate.storage.postgres import Postgres, queries
 
 
 class GroupBy(Enum):
-    """What the rows of a report stand for. Days are UTC."""
+    """What the rows of a report are grouped by. Days are UTC."""
 
     DAY = "day"
     KEY = "key"
@@ -20,7 +20,7 @@ class GroupBy(Enum):
 
 
 class UsageRow(msgspec.Struct, frozen=True, kw_only=True):
-    """The calls of one day, key, model, …; `what` is empty for the calls that named no user."""
+    """The calls of one day, key, model, …; `group` is empty for calls without an end user."""
 
     group: str
     name: str | None = None
@@ -30,7 +30,7 @@ class UsageRow(msgspec.Struct, frozen=True, kw_only=True):
     joined: int = 0
     errors: int = 0
     estimated: int = 0
-    """Calls whose tokens we counted ourselves."""
+    """Calls whose tokens Tidegate estimated."""
     input_tokens: int = 0
     cached_tokens: int = 0
     output_tokens: int = 0
@@ -46,37 +46,38 @@ class UsageReports:
     """Reads the ledger."""
 
     def __init__(self, postgres: Postgres) -> None:
-        """`postgres` is shared with others."""
+        """`postgres` is shared with other stores."""
         self._postgres = postgres
         self._sql = queries("ledger")
 
     async def usage(
         self, group_by: GroupBy, *, since: float, until: float, project: str | None = None
     ) -> list[UsageRow]:
-        """Calls since `since` and before `until` (Unix seconds): days in order, all else the dearest first.
+        """Return the usage from `since` until before `until` (Unix seconds): days in order, other groups by cost.
 
         Raises PostgresUnavailable.
         """
         async with self._postgres.connection() as connection:
             rows = await connection.fetch(self._sql["usage"], group_by.value, since, until, project)
-        # sums are PostgreSQL's numeric, which has no largest value; they are whole
+        # sums are of PostgreSQL's type numeric, which has no largest value; they are whole numbers
         return [
-            UsageRow(group=row["what"], name=row["name"], **{field: int(row[field]) for field in _SUMS}) for row in rows
+            UsageRow(group=row["group_value"], name=row["name"], **{field: int(row[field]) for field in _SUMS})
+            for row in rows
         ]
 
     async def rejected(self) -> int:
-        """Entries that the ledger could not hold. Raises PostgresUnavailable."""
+        """Return the number of entries that the ledger could not hold. Raises PostgresUnavailable."""
         async with self._postgres.connection() as connection:
             return int(await connection.fetchval(self._sql["rejected"]))
 
 
 def total(rows: list[UsageRow]) -> UsageRow:
-    """All rows in one."""
+    """Return the sum of all rows."""
     return UsageRow(group="total", **{field: sum(getattr(row, field) for row in rows) for field in _SUMS})
 
 
 def usd(nanos: int) -> str:
-    """Nano-dollars in dollars, exactly: two to nine decimals."""
+    """Return nano-dollars in dollars, exactly: with two to nine decimals."""
     sign = "-" if nanos < 0 else ""
     whole, rest = divmod(abs(nanos), 1_000_000_000)
     return f"{sign}{whole}.{f'{rest:09d}'.rstrip('0'):0<2}"

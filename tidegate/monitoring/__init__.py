@@ -1,1 +1,1 @@
-"""Counters, metrics and what they say of the upstream's health."""
+"""Monitoring: counters, metrics, and the upstream's health."""

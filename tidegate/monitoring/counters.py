@@ -1,4 +1,7 @@
-"""How often calls failed, by the error's name, what befell our own parts, and how things stand; of this process."""
+"""The counters and gauges of this process: failed calls by error name, internal events, and current values.
+
+Read by `/metrics` and the admin API.
+"""
 
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
@@ -9,14 +12,14 @@ from tidegate.core.events import CallFailure, Event, EventName
 
 
 class Sample(msgspec.Struct, frozen=True):
-    """A figure, and what it is of."""
+    """A value with its labels."""
 
     value: float
     labels: dict[str, str] = {}
 
 
 class Gauge(msgspec.Struct, frozen=True, kw_only=True):
-    """How something stands."""
+    """A gauge with its current values."""
 
     name: str
     help: str
@@ -24,9 +27,9 @@ class Gauge(msgspec.Struct, frozen=True, kw_only=True):
 
 
 GaugeReader = Callable[[], float | Iterable[Sample]]
-"""Tells how it stands now; must not wait."""
+"""Return the current value, without waiting."""
 SharedGaugeReader = Callable[[], Awaitable[Iterable[Gauge]]]
-"""The same for what must be asked of a store; none while that is away."""
+"""Return gauges that are read from a store; none while the store is away."""
 
 
 class Counts(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,12 +38,12 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True):
     failures: dict[str, dict[str, int]]
     """By the error's name, then by route."""
     internal_events: dict[str, int]
-    """By what happened; each name is there from the beginning, with 0."""
+    """By event name. Each name is present from the beginning, with 0."""
     gauges: tuple[Gauge, ...] = ()
 
 
 class Counters:
-    """Is told, and counts. The names are those of our own types, so there are few of them."""
+    """Counts failures and events. The names are those of Tidegate's own types, so there are few of them."""
 
     def __init__(self) -> None:
         self._failures: Counter[tuple[str, str]] = Counter()
@@ -49,29 +52,29 @@ class Counters:
         self._shared_readers: list[SharedGaugeReader] = []
 
     def count_failure(self, failure: CallFailure) -> None:
-        """A call ended with a typed error."""
+        """Count a call that ended with a typed error."""
         self._failures[failure.error, failure.route] += 1
 
     def count_event(self, happening: Event) -> None:
-        """Something befell one of our own parts."""
+        """Count an internal event."""
         self._events[happening.name.value] += happening.count
 
     def add(self, counts: Counts) -> None:
-        """Count on from here."""
+        """Add these counts to the present ones."""
         for error, routes in counts.failures.items():
             self._failures.update({(error, route): count for route, count in routes.items()})
         self._events.update(counts.internal_events)
 
     def add_gauge(self, name: str, help_text: str, read: GaugeReader) -> None:
-        """Show this gauge, too, read when somebody looks; `told` is its help."""
+        """Add a gauge that is read whenever metrics are read; `help_text` is its help."""
         self._gauges.append((name, help_text, read))
 
     def add_shared_gauges(self, read: SharedGaugeReader) -> None:
-        """Show these, too, whose figures are in a store."""
+        """Add gauges that are read from a store."""
         self._shared_readers.append(read)
 
     def read(self) -> Counts:
-        """The figures that this process has itself."""
+        """Return the figures of this process."""
         failures: dict[str, dict[str, int]] = {}
         for (error, route), count in sorted(self._failures.items()):
             failures.setdefault(error, {})[route] = count
@@ -82,12 +85,12 @@ class Counters:
         )
 
     async def read_shared(self) -> tuple[Gauge, ...]:
-        """The figures of all processes, which the stores have."""
+        """Return the figures of all processes, which the stores have."""
         return tuple([gauge for look in self._shared_readers for gauge in await look()])
 
 
 def sum_of(counts: Iterable[Counts]) -> Counts:
-    """What several processes counted; gauges are none, because they do not add up."""
+    """Return the summed counters of several processes. Gauges are left out, because they cannot be summed."""
     total = Counters()
     for one in counts:
         total.add(one)

@@ -1,4 +1,4 @@
-"""The figures as Prometheus reads them (its text format, version 0.0.4)."""
+"""Writes the figures in Prometheus's text format, version 0.0.4. Called for `/metrics`."""
 
 from collections.abc import Iterable, Iterator, Mapping
 
@@ -6,13 +6,16 @@ from tidegate.monitoring.counters import Counts, Gauge, Sample
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 WORKER = "worker"
-"""The label that tells the processes of one gateway apart."""
+"""The label that distinguishes the processes of one gateway."""
 
 _ESCAPED = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
 
 
 def exposition(workers: Mapping[str, Counts], shared: Iterable[Gauge] = ()) -> str:
-    """The page: each worker's figures under its name, which is empty where there is only one; then all processes'."""
+    """Return the page: first each worker's figures under its name, then the shared ones.
+
+    The name is empty for a single worker.
+    """
     return "\n".join([*_counters(workers), *_gauges(workers), *_shared(shared), ""])
 
 

@@ -1,4 +1,7 @@
-"""Whether the upstream answers, judged from real traffic; asked by itself only where there is none, and never paid."""
+"""Derives the upstream's health from real traffic, and from a free probe only where there is none.
+
+Called for `/health`.
+"""
 
 from collections import deque
 from collections.abc import Awaitable, Callable
@@ -10,7 +13,7 @@ from tidegate.core.clock import Clock
 from tidegate.core.errors import TidegateError
 
 WINDOW_SECONDS = 60.0
-"""How far back traffic counts."""
+"""The period of traffic that counts."""
 PROBE_SECONDS = 30.0
 """The shortest time between two free probes."""
 _MAX_CALLS = 1000
@@ -26,11 +29,11 @@ _NOT_UPSTREAM_FAILURES = frozenset(
         "request_exceeds_upstream_limit",
     }
 )
-"""Errors that an upstream in good health gives."""
+"""Errors that a healthy upstream returns, too."""
 
 
 class UpstreamState(Enum):
-    """In words for people and for load balancers."""
+    """The state of the upstream, in words for people and load balancers."""
 
     UNKNOWN = "unknown"
     OK = "ok"
@@ -39,22 +42,22 @@ class UpstreamState(Enum):
 
 
 class UpstreamReport(msgspec.Struct, frozen=True, kw_only=True):
-    """What is known of the upstream."""
+    """The upstream's state and the figures behind it."""
 
     status: str
-    """A `Health` value."""
+    """An `UpstreamState` value."""
     calls: int
-    """Within the window."""
+    """Calls within the window."""
     failures: dict[str, int]
     """By error name, within the window."""
     last_success_seconds_ago: float | None
     last_failure_seconds_ago: float | None
     probed: bool
-    """Judged from a free probe, for want of traffic."""
+    """Whether the state comes from a free probe, because there was no traffic."""
 
 
 class TrafficHealth:
-    """Remembers how recent calls ended."""
+    """Records how recent calls ended."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -65,7 +68,7 @@ class TrafficHealth:
         self._probe_error: str | None = None
 
     def record(self, error: TidegateError | None) -> None:
-        """A call ended, with this error or none."""
+        """Record a call that ended with this error or none."""
         now = self._clock.monotonic()
         failed = error.name if error is not None and error.name not in _NOT_UPSTREAM_FAILURES else None
         self._recent.append((now, failed))
@@ -75,7 +78,7 @@ class TrafficHealth:
             self._last_success = now
 
     async def report(self, probe: Callable[[], Awaitable[None]]) -> UpstreamReport:
-        """What is known now; `probe` makes a free call, or raises TidegateError."""
+        """Return the present state; `probe` makes a free call, or raises TidegateError."""
         now = self._clock.monotonic()
         while self._recent and now - self._recent[0][0] > WINDOW_SECONDS:
             self._recent.popleft()

@@ -1,8 +1,8 @@
-"""The figures of all processes of one gateway: who answers a scrape is one of them, and is asked for all.
+"""Shares figures between the processes of one gateway, so that any of them can answer a scrape for all.
 
-Each process has a place in a folder that they share, and writes its figures there every second. A place belongs to
-whoever holds its lock, which the system takes from the dead; who takes the place of a dead process counts on from its
-figures, so a counter goes on growing while processes are replaced.
+Each process has a file in a shared folder, and writes its figures there every second. The file belongs to the process
+that holds its lock, which the system releases when the process dies. A process that takes the file of a dead one
+continues its counters, so that they keep growing while processes are replaced.
 """
 
 import asyncio
@@ -24,7 +24,10 @@ _decode = msgspec.json.Decoder(Counts).decode
 
 
 class WorkerMetrics:
-    """One process's place among them. Use it between `start` and `close`; without a folder it is alone."""
+    """One process's file among those of all workers.
+
+    Use it between `start` and `close`; without a folder there is one worker.
+    """
 
     def __init__(self, counters: Counters, folder: Path | None) -> None:
         self._counters = counters
@@ -34,7 +37,7 @@ class WorkerMetrics:
         self._writer: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Take a place. Where the folder does not allow it this process shows itself alone."""
+        """Claim a file. If the folder cannot be used, this process shows only its own figures."""
         if self._folder is None:
             return
         try:
@@ -47,7 +50,7 @@ class WorkerMetrics:
         self._writer = asyncio.create_task(self._keep_writing(self._folder), name="workers")
 
     async def close(self) -> None:
-        """Write the last figures, and give the place free."""
+        """Write the last figures, and release the file."""
         if self._writer is not None:
             self._writer.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -57,11 +60,11 @@ class WorkerMetrics:
             os.close(self._lock)
 
     def read_own(self) -> Counts:
-        """This process's figures."""
+        """Return this process's figures."""
         return self._counters.read()
 
     async def read_all(self) -> dict[str, Counts]:
-        """Every process's figures, this one's as they are now, others' at most a second old; of the dead, counters."""
+        """Return the figures of every process, at most a second old; of dead processes only the counters."""
         if self._folder is None or self._lock is None:
             return {"": self.read_own()}
         found = await asyncio.to_thread(_read_others, self._folder, self._name)
@@ -83,9 +86,9 @@ class WorkerMetrics:
 
 
 def _write(folder: Path, name: str, counts: Counts) -> None:
-    """As a whole: who reads never sees half of it."""
+    """Write the file atomically: a reader never sees half of it."""
     new = folder / f"{name}.new"
-    with contextlib.suppress(OSError):  # a full disk: the next second writes more
+    with contextlib.suppress(OSError):  # the disk is full: the next round tries again
         new.write_bytes(msgspec.json.encode(counts))
         new.replace(folder / f"{name}.json")
 

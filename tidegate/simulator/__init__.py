@@ -1,6 +1,6 @@
-"""An OpenAI that misbehaves on request: a tool to develop against, and the upstream of this project's tests.
+"""An OpenAI that fails on request: a tool for development, and the upstream of this project's tests.
 
-It knows nothing of the gateway. `create_app` gives an ASGI app, `running` serves it on a loopback port.
+It does not use the gateway. `create_app` returns an ASGI app, `running` serves it on a loopback port.
 """
 
 from tidegate.simulator.app import create_app

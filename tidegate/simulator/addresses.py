@@ -1,4 +1,4 @@
-"""Which endpoint a request is for: OpenAI's paths, and Azure's with their deployments."""
+"""Maps a request to its endpoint: OpenAI's paths, and Azure's with their deployments."""
 
 from collections.abc import Mapping
 from urllib.parse import unquote
@@ -22,13 +22,13 @@ class Address(msgspec.Struct, frozen=True, kw_only=True):
     model: str = ""
     """The model, or the deployment, that the path names; empty for none."""
     azure: bool = False
-    """It is asked in Azure's dialect."""
+    """Whether the request is in Azure's form."""
     wrong_method: bool = False
-    """There is such a path, for another method."""
+    """Whether the path exists with another method."""
 
 
 def address(method: str, path: str, query: Mapping[str, str]) -> Address:
-    """The endpoint of a request; route `unknown` where there is none."""
+    """Return the endpoint of a request; its route is `unknown` where there is none."""
     if not path.startswith(_AZURE):
         return _endpoint(method, path.removeprefix(_OPENAI) if path.startswith(_OPENAI) else "")
     if path.startswith(_DEPLOYMENTS):
@@ -50,7 +50,7 @@ def _endpoint(method: str, rest: str) -> Address:
 
 
 def _azure(found: Address, query: Mapping[str, str], *, model: str = "") -> Address:
-    # without a version, and for what only OpenAI has, Azure knows no such resource
+    # without a version, and for routes that only OpenAI has, Azure knows no such resource
     known = query.get("api-version") and found.route != "moderations"
     route = found.route if known else "unknown"
     return msgspec.structs.replace(found, azure=True, route=route, model=model or found.model)

@@ -1,4 +1,4 @@
-"""The ASGI app: who may ask, what is asked, what goes wrong, what is answered."""
+"""The ASGI app of the simulator: checks the key and the parameters, strikes with faults, and answers."""
 
 from collections.abc import Mapping
 from random import Random
@@ -25,16 +25,16 @@ from tidegate.simulator.outlook import ActiveFaults
 from tidegate.simulator.refusal import Refusal, invalid
 
 _LONG = 1024
-"""Questions of so many tokens are remembered by the prompt cache."""
+"""The number of tokens from which the prompt cache remembers a prompt."""
 
 
 def create_app(options: Options | None = None, *, clock: Clock | None = None) -> "Simulator":
-    """The simulator as an ASGI app. Raises ValueError for a fault that does not exist, or prices that are none."""
+    """Return the simulator as an ASGI app. Raises ValueError for an unknown fault or malformed prices."""
     return Simulator(options or Options(), clock or SystemClock())
 
 
 class Simulator:
-    """An ASGI app; its state is the bill, the rate limits, the faults in force and the prompts it has seen."""
+    """An ASGI app. Its state is the bill, the rate limits, the active faults and the prompts it has seen."""
 
     def __init__(self, options: Options, clock: Clock) -> None:
         """Ready to serve."""
@@ -67,7 +67,7 @@ class Simulator:
                 await self._serve(exchange)
 
     async def _control(self, exchange: HttpExchange) -> None:
-        """The bill and the faults in force; no key is needed, and nothing of this is counted."""
+        """Serve the bill and the active faults. No key is needed, and these requests are not counted."""
         action = exchange.method, exchange.path.rpartition("/")[2]
         try:
             if action == ("POST", "reset"):
@@ -131,7 +131,7 @@ class Simulator:
     async def _deliver(
         self, exchange: HttpExchange, call: BilledCall, reply: SimulatedReply, how: RequestBehavior
     ) -> None:
-        """Answer, and charge what that took, whether or not the answer arrived."""
+        """Send the answer, and charge its tokens, whether or not it arrives."""
         meter = Meter(call.model or "", reply)
         if how.fault is not Fault.CONNECTION:
             meter.count_input()
@@ -145,7 +145,7 @@ class Simulator:
             call.charge(meter.usage(), self._tariff)
 
     def _with_model(self, where: Address, body: Json) -> Json:
-        """The body as if it named the model: at Azure the address may, and a deployment stands for one."""
+        """Return the body with its model: at Azure the path may name it, and a deployment stands for one."""
         if not where.azure:
             return body
         deployment = where.model or body.get("model")
@@ -164,7 +164,7 @@ class Simulator:
         else:
             body = models.one_model(name) if name else models.every_model()
         reply = SimulatedReply(body=body)
-        await deliver(exchange, reply, how, Meter(name, reply))  # nobody pays for a list
+        await deliver(exchange, reply, how, Meter(name, reply))  # a list costs nothing
 
     def _reply(
         self, exchange: HttpExchange, call: BilledCall, body: Json, how: RequestBehavior, digits: str
@@ -179,14 +179,14 @@ class Simulator:
         try:
             reply, wanted = self._make(call.route, body, how, digits)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
-            # what has no check of its own is checked by using it
+            # parameters without a check of their own raise errors when they are used
             raise invalid("Invalid type or value in the request.") from error
         self._limits.admit(model, wanted)
         exchange.reply_headers.update(self._limits.headers())
         return reply
 
     def _make(self, route: str, body: Json, how: RequestBehavior, digits: str) -> tuple[SimulatedReply, int]:
-        """The reply, and the tokens it is held to need before it is made."""
+        """Return the reply, and the tokens that the rate limit takes for it in advance."""
         identity = AnswerIdentity(digits=digits, now=self._clock.now())
         if route == "embeddings":
             reply = embeddings.reply(body)
@@ -200,7 +200,7 @@ class Simulator:
         return module.reply(body, question, identity), question.input_tokens + (question.max_tokens or 0)
 
     def _cached(self, question: GenerationRequest) -> int:
-        """Tokens of a long question that was asked before, in steps of 128 as OpenAI counts them."""
+        """Return the tokens of a long prompt that was seen before, in steps of 128 as OpenAI counts them."""
         if question.input_tokens < _LONG:
             return 0
         known = question.seed in self._seen
@@ -211,7 +211,7 @@ class Simulator:
 
 
 async def _strike(exchange: HttpExchange, call: BilledCall, how: RequestBehavior) -> bool:
-    """Let time pass; whether a fault ended the exchange before anything was answered."""
+    """Let time pass; return whether a fault ended the exchange before any answer."""
     await exchange.pause(how.latency)
     if how.fault is Fault.TIMEOUT:
         await exchange.wait_for_disconnect()
@@ -223,7 +223,7 @@ async def _strike(exchange: HttpExchange, call: BilledCall, how: RequestBehavior
 
 
 async def _run_lifespan(receive: Receive, send: Send) -> None:
-    """Answer the server's start and stop."""
+    """Answer the server's lifespan messages."""
     while True:
         message = await receive()
         await send({"type": f"{message['type']}.complete"})
@@ -232,7 +232,7 @@ async def _run_lifespan(receive: Receive, send: Send) -> None:
 
 
 def _with_filter(reply: SimulatedReply, route: str) -> SimulatedReply:
-    """Azure looks through chats; what it finds travels with the answer."""
+    """Add the results of Azure's content filter to a chat."""
     if route != "chat":
         return reply
     events = None if reply.events is None else azure.events_with_filter(reply.events)

@@ -1,4 +1,4 @@
-"""Azure's dialect: its words for errors, its headers, and the filter's results that it adds to answers."""
+"""Azure's form of the API: its error messages, its headers, and the content filter's results."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -27,16 +27,16 @@ _BACKEND = "Backend returned unexpected response. Please contact Microsoft for h
 
 
 class AzureRefusal(Refusal):
-    """An error in one of Azure's shapes."""
+    """An error in one of Azure's forms."""
 
     def __init__(self, status: int, error: Json, headers: Mapping[str, str] | None = None) -> None:
-        """`error` is the envelope's inside, which has no fixed fields."""
+        """`error` is the inner object of the envelope, which has no fixed fields."""
         super().__init__(status, str(error["message"]), headers=headers)
         self.error = error
 
 
 def to_azure(refused: Refusal) -> Refusal:
-    """OpenAI's refusal in Azure's words; what the model itself says (a bad parameter) is the same in both."""
+    """Return OpenAI's refusal as Azure words it; errors of the model itself (a bad parameter) are the same in both."""
     if isinstance(refused, HtmlPageRefusal | AzureRefusal):
         return refused
     in_azures_words = _BY_CODE.get(refused.error["code"]) or _BY_STATUS.get(refused.status)
@@ -44,7 +44,7 @@ def to_azure(refused: Refusal) -> Refusal:
 
 
 def deployment_not_found() -> Refusal:
-    """A deployment that does not exist."""
+    """Return the refusal for a deployment that does not exist."""
     return AzureRefusal(404, {"code": "DeploymentNotFound", "message": _NO_DEPLOYMENT})
 
 
@@ -53,7 +53,7 @@ def _error(status: int, code: str, message: str) -> Callable[[Refusal], Refusal]
 
 
 def _limited(refused: Refusal) -> Refusal:
-    """The status once more as the code, and whole seconds in the message."""
+    """Return a refusal with the status repeated as code, and whole seconds in the message."""
     if "Request too large" in str(refused):
         return refused
     stated = refused.headers.get("retry-after-ms")
@@ -96,7 +96,7 @@ _BY_STATUS: dict[int, Callable[[Refusal], Refusal]] = {
 
 
 def headers_of(headers: Mapping[str, str], request_id: str) -> dict[str, str]:
-    """An answer's headers: remainders are told, limits and resets are not known (`-1`, `0`)."""
+    """Return an answer's headers: the remaining calls are stated, limits and resets are unknown (`-1`, `0`)."""
     mine = {name: value for name, value in headers.items() if not name.startswith(("openai-", "x-ratelimit-"))}
     for kind in ("requests", "tokens"):
         left = headers.get(f"x-ratelimit-remaining-{kind}")
@@ -108,13 +108,13 @@ def headers_of(headers: Mapping[str, str], request_id: str) -> dict[str, str]:
 
 
 def with_filter(body: Json) -> Json:
-    """A chat completion with what the content filter found."""
+    """Return a chat completion with the content filter's results."""
     choices = [{**choice, "content_filter_results": _SAFE} for choice in body["choices"]]
     return {**body, "choices": choices, "prompt_filter_results": [_PROMPT]}
 
 
 def events_with_filter(events: list[Json]) -> list[Json]:
-    """A chat stream with what the filter found: of the prompt on a first chunk that has nothing else to say."""
+    """Return a chat stream with the filter's results, the prompt's on a first chunk of its own."""
     first: Json = {"id": "", "object": "", "created": 0, "model": "", "choices": [], "prompt_filter_results": [_PROMPT]}
     return [first, *(_checked(event) for event in events)]
 

@@ -1,4 +1,4 @@
-"""How a reply reaches the client: at its pace, and broken as the fault says."""
+"""Sends a reply at its pace, and breaks it off as the fault demands."""
 
 import asyncio
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ _CUT_JSON = b'{"id": "chatcmpl-'
 
 
 async def deliver(exchange: HttpExchange, reply: SimulatedReply, behavior: RequestBehavior, meter: Meter) -> str:
-    """Send the reply and tell how it ended: `served` or `broken`. Raises ClientGone, and Refusal instead of a reply."""
+    """Send the reply; return how it ended: `served` or `broken`. Raises ClientGone, and Refusal instead of a reply."""
     if reply.events is None:
         return await _deliver_whole(exchange, reply, behavior, meter)
     return await _deliver_stream(exchange, reply, reply.events, behavior, meter)
@@ -46,7 +46,7 @@ async def _deliver_whole(exchange: HttpExchange, reply: SimulatedReply, manners:
 
 
 async def _write_whole(exchange: HttpExchange, reply: SimulatedReply, manners: RequestBehavior, meter: Meter) -> None:
-    """Take the time that writing takes; what is written when the client leaves is charged."""
+    """Wait as long as writing takes; the part that is written when the client leaves is charged."""
     clock = asyncio.get_running_loop()
     begun = clock.time() + manners.ttft
     seconds = reply.output_tokens / manners.tps if manners.tps else 0.0
@@ -99,7 +99,7 @@ def _break_point(events: Sequence[Json], fault: Fault | None) -> int:
 
 
 async def _send_stream_error(exchange: HttpExchange, reply: SimulatedReply, fault: Fault | None, number: int) -> bool:
-    """Send the error that a fault reports within the stream; whether it reports one."""
+    """Send the error event of a fault; return whether the fault has one."""
     refusal: Refusal | None = None
     if fault is Fault.ERROR_IN_STREAM:
         refusal = server_error()
@@ -120,7 +120,7 @@ def _encoded(event: Json, reply: SimulatedReply) -> bytes:
 
 
 def _is_token(event: Json) -> bool:
-    """Whether the event carries a piece of the answer, not only its frame."""
+    """Return whether the event carries a part of the answer, and not only its frame."""
     if "type" in event:
         return str(event["type"]).endswith(".delta")
     return any(choice["delta"] and "role" not in choice["delta"] for choice in event["choices"])

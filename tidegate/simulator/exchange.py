@@ -1,4 +1,4 @@
-"""One HTTP request and its answer, over ASGI; notices a client that leaves."""
+"""One HTTP request and its answer over ASGI, which notices when the client leaves."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -16,11 +16,11 @@ RESET = "tidegate.reset"
 
 
 class ResetUnavailable(Exception):
-    """The server cannot reset a socket, so it closes it by failing; serve the app with `running` instead."""
+    """The server cannot reset a socket. It closes the connection by failing; serve the app with `running` instead."""
 
 
 class HttpExchange:
-    """Everything an endpoint needs of HTTP. Each method raises ClientGone when the client has left."""
+    """Everything that an endpoint needs of HTTP. Each method raises ClientGone when the client has left."""
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The three parts of an ASGI call."""
@@ -31,14 +31,14 @@ class HttpExchange:
             name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
         }
         self.reply_headers: dict[str, str] = {}
-        """Sent with whatever the answer is."""
+        """Headers that are sent with any answer."""
         self.status: int | None = None
         self._reset: Callable[[], None] | None = scope.get("extensions", {}).get(RESET)
         self._receive = receive
         self._send = send
 
     async def body(self) -> bytes:
-        """The whole request body."""
+        """Return the whole request body."""
         parts = []
         while True:
             message = await self._receive()
@@ -49,7 +49,7 @@ class HttpExchange:
                 return b"".join(parts)
 
     async def pause(self, seconds: float) -> None:
-        """Do nothing for so long; the client's leaving ends it at once."""
+        """Wait; the wait ends at once when the client leaves."""
         if seconds <= 0:
             return
         try:
@@ -103,7 +103,7 @@ class HttpExchange:
 
 
 def json_object(body: bytes) -> dict[str, Any]:
-    """The body as an object. Raises Refusal."""
+    """Return the body as an object. Raises Refusal."""
     try:
         value = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError):

@@ -1,6 +1,6 @@
-"""The faults: one for each way in which the upstream, or the way to it, is known to fail.
+"""The faults: one for each known failure of the upstream, or of the path to it.
 
-Their words and figures are those that OpenAI, and the proxies before it, have been seen to use.
+Their messages and figures are those that OpenAI, and proxies in front of it, have used.
 """
 
 from collections.abc import Mapping
@@ -37,13 +37,13 @@ class Fault(StrEnum):
     CONNECTION = "connection"
     """The socket is reset before any header."""
     TRUNCATED = "truncated"
-    """The socket is reset half-way."""
+    """The socket is reset in the middle of the answer."""
     TRUNCATED_CLEAN = "truncated_clean"
-    """The answer ends half-way as if it were whole."""
+    """The answer ends in the middle as if it were complete."""
     STALL = "stall"
-    """The answer falls silent half-way."""
+    """The answer stops in the middle, and the connection stays open."""
     ERROR_IN_STREAM = "error_in_stream"
-    """A stream reports an error half-way; an answer that is not streamed is a server error."""
+    """A stream reports an error in the middle; an unstreamed answer is a server error."""
     MALFORMED = "malformed"
     """One chunk, or the body, is not JSON."""
     MISSING_USAGE = "missing_usage"
@@ -52,11 +52,11 @@ class Fault(StrEnum):
 
 
 MID_STREAM = frozenset({Fault.TRUNCATED, Fault.TRUNCATED_CLEAN, Fault.STALL, Fault.ERROR_IN_STREAM})
-"""The faults that let half of the answer through."""
+"""The faults that send half of the answer."""
 
 
 def draw(probabilities: Mapping[Fault, float], random: Random) -> Fault | None:
-    """The fault that strikes this request, if one does; each has its own chance, the first to strike counts."""
+    """Return the fault that strikes this request, if any. Each has its own chance; the first to strike counts."""
     for fault, probability in probabilities.items():
         if probability > 0 and random.random() < probability:
             return fault
@@ -64,7 +64,7 @@ def draw(probabilities: Mapping[Fault, float], random: Random) -> Fault | None:
 
 
 def refusal_for(fault: Fault, *, model: str, path: str) -> Refusal | None:
-    """The answer that `fault` stands for, or None where the fault is in how the answer is delivered."""
+    """Return the refusal that `fault` stands for; None if the fault changes the delivery of the answer."""
     if fault in _LIMITS:
         return _limited(fault, model)
     if fault is Fault.CONTEXT_LENGTH:
@@ -80,7 +80,7 @@ def refusal_for(fault: Fault, *, model: str, path: str) -> Refusal | None:
 
 
 def context_length(path: str) -> Refusal:
-    """The question is too long; chat and responses say so in different words."""
+    """Return the refusal of a prompt that is too long; chat and responses have different messages."""
     code = "context_length_exceeded"
     if path.endswith("/responses"):
         message = "Your input exceeds the context window of this model. Please adjust your input and try again."
@@ -93,7 +93,7 @@ def context_length(path: str) -> Refusal:
 
 
 def server_error() -> Refusal:
-    """The upstream's own failure."""
+    """Return the refusal for a failure of the upstream itself."""
     return Refusal(500, _SERVER_ERROR, kind="server_error")
 
 
@@ -143,7 +143,7 @@ _LIMITS: dict[Fault, tuple[str, str, float | None]] = {
     ),
     Fault.REQUEST_TOO_LARGE: ("tokens", "tokens per min (TPM): Limit 30000, Requested 31538", None),
 }
-"""Which limit, in OpenAI's words, and the wait in seconds that the headers state."""
+"""By fault: the kind of limit, OpenAI's words for it, and the wait in seconds that the headers state."""
 
 _ENVELOPES: dict[Fault, tuple[int, str | None, str | int | None, str]] = {
     Fault.INVALID_KEY: (

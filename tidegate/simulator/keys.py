@@ -1,4 +1,4 @@
-"""API keys: any will do, unless the simulator was told which."""
+"""API keys: every key is accepted, unless the simulator has an expected key."""
 
 import hmac
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ _WHERE = "https://platform.openai.com/account/api-keys"
 
 
 def check_key(headers: Mapping[str, str], expected: str | None) -> None:
-    """Raises Refusal, 401, for no key or for another than `expected`."""
+    """Raise Refusal, 401, if the key is missing or differs from `expected`."""
     key = key_of(headers)
     if not key:
         raise Refusal(
@@ -23,20 +23,20 @@ def check_key(headers: Mapping[str, str], expected: str | None) -> None:
 
 
 def masked(key: str) -> str:
-    """The key as OpenAI repeats it: its first eight and last four characters."""
+    """Return the key as OpenAI repeats it: its first eight and last four characters."""
     if len(key) <= 12:
         return "*" * len(key)
     return key[:8] + "*" * (len(key) - 12) + key[-4:]
 
 
 def ends_of(headers: Mapping[str, str]) -> str | None:
-    """The last four characters of the key, enough to tell which of several was used."""
+    """Return the last four characters of the key, which distinguish the keys of a test."""
     key = key_of(headers)
     return key[-4:] if key else None
 
 
 def key_of(headers: Mapping[str, str]) -> str:
-    """The key, as OpenAI and Azure take it; empty for none."""
+    """Return the key from OpenAI's or Azure's header; empty for none."""
     if own := headers.get("api-key"):
         return own.strip()
     scheme, _, key = headers.get("authorization", "").partition(" ")

@@ -1,4 +1,4 @@
-"""Rate limits that are kept, with the headers and the words that OpenAI uses for them."""
+"""Enforces rate limits, with OpenAI's headers and error messages."""
 
 import math
 
@@ -6,13 +6,13 @@ from tidegate.core.clock import Clock
 from tidegate.simulator.refusal import Refusal
 
 ANY_REQUESTS, ANY_TOKENS = 1_000_000, 1_000_000_000
-"""The limits a minute that the headers state where none is kept; whoever keeps to them is not slowed by them."""
+"""Limits per minute that the headers state where none is enforced; they slow no caller down."""
 
 _READ_MORE = "Visit https://platform.openai.com/account/rate-limits to learn more."
 
 
 def go_duration(seconds: float) -> str:
-    """A duration as Go writes it: `0s`, `644ms`, `8.64s`, `7m12s`, `1h0m30s`."""
+    """Return a duration as Go writes it: `0s`, `644ms`, `8.64s`, `7m12s`, `1h0m30s`."""
     milliseconds = math.ceil(round(seconds * 1000, 3))
     if 0 < milliseconds < 1000:
         return f"{milliseconds}ms"
@@ -25,35 +25,35 @@ def go_duration(seconds: float) -> str:
 
 
 class MinuteBucket:
-    """So many a minute, refilled all the time."""
+    """An amount per minute that is refilled continuously."""
 
     def __init__(self, limit: int, now: float) -> None:
-        """`limit` a minute; full at first."""
+        """`limit` is the amount per minute; the bucket starts full."""
         self.limit = limit
         self._level = float(limit)
         self._at = now
 
     def level(self, now: float) -> float:
-        """What may be taken now."""
+        """Return the amount that may be taken now."""
         self._level = min(float(self.limit), self._level + (now - self._at) * self.limit / 60)
         self._at = now
         return self._level
 
     def wait(self, amount: int, now: float) -> float:
-        """Seconds until `amount` may be taken; 0 when it may be now."""
+        """Return the seconds until `amount` may be taken; 0 if now."""
         return max(0.0, (amount - self.level(now)) * 60 / self.limit)
 
     def take(self, amount: int, now: float) -> None:
-        """Take `amount`; the caller has seen that it is there."""
+        """Take `amount`, which the caller has checked to be available."""
         self._level = self.level(now) - amount
 
     def until_full(self, now: float) -> float:
-        """Seconds until nothing of what was taken is missing any more."""
+        """Return the seconds until the bucket is full."""
         return (self.limit - self.level(now)) * 60 / self.limit
 
 
 class SimulatedRateLimits:
-    """Requests and tokens a minute; 0 keeps no limit."""
+    """Requests and tokens per minute; 0 means no limit."""
 
     def __init__(self, rpm: int, tpm: int, clock: Clock) -> None:
         """Both buckets start full."""
@@ -80,7 +80,7 @@ class SimulatedRateLimits:
             bucket.take(1 if kind == "requests" else tokens, now)
 
     def headers(self) -> dict[str, str]:
-        """The `x-ratelimit-*` headers, as of now."""
+        """Return the present `x-ratelimit-*` headers."""
         now = self._clock.monotonic()
         headers = {}
         for kind, bucket in (("requests", self._requests), ("tokens", self._tokens)):

@@ -1,4 +1,4 @@
-"""How the simulator behaves, in general and for one request."""
+"""The behaviour of the simulator, in general and for one request."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,38 +10,38 @@ from tidegate.simulator.refusal import Refusal, invalid
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
-    """How the simulator behaves where a request does not say otherwise."""
+    """The behaviour for requests that do not choose their own."""
 
     latency: float = 0.0
-    """Seconds before anything is answered."""
+    """Seconds before any answer."""
     ttft: float = 0.0
-    """Seconds from there to the first token."""
+    """Seconds from then to the first token."""
     tps: float = 0.0
-    """Tokens a second after the first; 0 for no pause at all."""
+    """Tokens per second after the first; 0 for no pause at all."""
     tokens: int | None = None
-    """Length of each answer in tokens; None lets the question decide."""
+    """Length of each answer in tokens; None lets the request decide."""
     rpm: int = 0
-    """Requests a minute that are allowed; 0 for no limit."""
+    """Requests per minute; 0 for no limit."""
     tpm: int = 0
-    """Tokens a minute that are allowed; 0 for no limit."""
+    """Tokens per minute; 0 for no limit."""
     faults: Mapping[str, float] = {}
     """Probability of each fault, by its name."""
     faults_by_key: Mapping[str, Mapping[str, float]] = {}
-    """The same for the keys that end so."""
+    """The same for keys with these last characters."""
     deployments: Mapping[str, str] = {}
-    """The model of each of Azure's deployments; none for any deployment, named as its model is."""
+    """The model of each Azure deployment. If empty, every deployment exists and is named like its model."""
     seed: int | None = None
-    """Makes the choice of faults and the identifiers repeat."""
+    """Makes the choice of faults and the ids repeatable."""
     api_key: str | None = None
-    """The only key that is let in; None lets in every key."""
+    """The only key that is accepted; None accepts every key."""
     prices: Path | None = None
     """A file of prices, as `tariff.load` reads it; None for OpenAI's list prices."""
     remember: int = 100
-    """Requests that the bill shows one by one."""
+    """The number of recent requests that the bill lists."""
 
 
 class RequestBehavior(msgspec.Struct, frozen=True, kw_only=True):
-    """How one request is answered."""
+    """The behaviour for one request."""
 
     latency: float
     ttft: float
@@ -51,7 +51,10 @@ class RequestBehavior(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def request_behavior(options: Options, headers: Mapping[str, str], drawn_fault: Fault | None) -> RequestBehavior:
-    """What the request's `x-simulate-*` headers ask for, else what `options` say. Raises Refusal."""
+    """Return the behaviour that the request's `x-simulate-*` headers ask for, else that of `options`.
+
+    Raises Refusal.
+    """
     tokens = _number(headers, "x-simulate-tokens", options.tokens)
     return RequestBehavior(
         latency=_number(headers, "x-simulate-latency", options.latency) or 0.0,
@@ -85,5 +88,5 @@ def _named_fault(name: str | None, drawn: Fault | None) -> Fault | None:
 
 
 def unknown_fault(name: str) -> Refusal:
-    """The refusal of a fault that does not exist; it lists those that do."""
+    """Return the refusal of an unknown fault; it lists the known ones."""
     return invalid(f"There is no fault {name!r}. Known are: {', '.join(Fault)}.")

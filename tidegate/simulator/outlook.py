@@ -1,4 +1,4 @@
-"""The faults in force: how likely each is, for everybody and for single keys."""
+"""The active faults: their probabilities, for all keys and for single keys."""
 
 from collections.abc import Mapping
 from random import Random
@@ -12,15 +12,15 @@ Probabilities = dict[Fault, float]
 
 
 class ActiveFaults:
-    """Which faults are to be expected."""
+    """The faults that may strike."""
 
     def __init__(self, faults: Mapping[str, float], by_key: Mapping[str, Mapping[str, float]]) -> None:
-        """`by_key` has the endings of keys. Raises ValueError for a fault that does not exist."""
+        """`by_key` has the last characters of keys. Raises ValueError for an unknown fault."""
         self._for_all_keys = _named(faults)
         self._by_key = {ending: _named(likely) for ending, likely in by_key.items()}
 
     def set_faults(self, faults: Mapping[str, Any], *, ending: str = "") -> None:
-        """From now on these, for all keys or for those that end so; no faults for a clear sky. Raises Refusal."""
+        """Replace the faults of all keys, or of the keys that end with `ending`; none removes them. Raises Refusal."""
         for name, probability in faults.items():
             if name not in set(Fault):
                 raise unknown_fault(name)
@@ -34,14 +34,14 @@ class ActiveFaults:
             self._by_key.pop(ending, None)
 
     def draw_fault(self, key: str, random: Random) -> Fault | None:
-        """The fault that strikes a request with this key, if one does: the key's own come first."""
+        """Return the fault that strikes a request with this key, if any; the key's own faults come first."""
         for ending, faults in self._by_key.items():
             if key.endswith(ending) and (fault := draw(faults, random)):
                 return fault
         return draw(self._for_all_keys, random)
 
     def as_json(self) -> dict[str, Any]:
-        """All of it, ready for JSON."""
+        """Return all faults, ready for JSON."""
         return {"faults": self._for_all_keys, "by_key": self._by_key}
 
 

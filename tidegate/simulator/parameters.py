@@ -1,4 +1,4 @@
-"""What a request's parameters may be, refused in OpenAI's words where they are something else."""
+"""Checks a request's parameters, and refuses wrong ones in OpenAI's words."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,11 +9,11 @@ from tidegate.simulator.refusal import Refusal, invalid
 
 
 class ParameterRule(msgspec.Struct, frozen=True):
-    """What one parameter takes; null is always taken, for silence."""
+    """The accepted values of one parameter. null is always accepted."""
 
     types: tuple[type, ...]
     description: str
-    """The kinds, as OpenAI names them."""
+    """The types as OpenAI names them."""
     minimum: float | None = None
     maximum: float | None = None
     values: tuple[str, ...] = ()
@@ -80,7 +80,7 @@ _ROLES = ("assistant", "system", "developer", "user")
 
 
 def check(route: str, body: Mapping[str, Any]) -> None:
-    """Raises Refusal for the first parameter that is not what it may be."""
+    """Raise Refusal for the first parameter with an invalid value."""
     for name, taken in _RULES.get(route, {}).items():
         if (value := body.get(name)) is not None:
             _check(name, value, taken)

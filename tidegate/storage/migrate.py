@@ -1,8 +1,8 @@
-"""The database's schema, brought up to date with the plain SQL steps of `tidegate/storage/migrations`.
+"""Brings the database's schema up to date with the SQL steps in `tidegate/storage/migrations`.
 
-Several processes may start at once: a session-level advisory lock lets one at a time through, and
-PostgreSQL itself releases it when its holder dies. yoyo and psycopg are imported inside the
-functions, because a server that serves should not carry them.
+Called at start and by `tidegate migrate`. Several processes may start at once: a session-level advisory lock admits one
+at a time, and PostgreSQL releases it when the process dies. yoyo and psycopg are imported inside the functions, so that
+a serving process does not load them.
 """
 
 import contextlib
@@ -20,24 +20,24 @@ _LOCK = 0x7469646567617465
 
 
 class MigrationFailed(PostgresUnavailable):
-    """The database could not be brought up to date. Nothing of the failed step was kept."""
+    """The database could not be migrated. The failed step was rolled back."""
 
     name = "migration_failed"
     retryable = False
 
 
 def migrate(database_url: str) -> list[str]:
-    """Apply what is missing and return the applied steps' names, in order.
+    """Apply the missing steps, and return their names in order.
 
-    Waits while another process migrates. Raises PostgresUnavailable when the database cannot be
-    reached, and MigrationFailed, which names the step, when one cannot be applied.
+    Waits while another process migrates. Raises PostgresUnavailable when the database cannot be reached, and
+    MigrationFailed, which names the step, when a step fails.
     """
     with _locked(database_url) as backend:
         return [_apply(backend, step) for step in _pending_steps(backend)]
 
 
 def pending(database_url: str) -> list[str]:
-    """The steps `migrate` would apply. Raises PostgresUnavailable."""
+    """Return the names of the steps that `migrate` would apply. Raises PostgresUnavailable."""
     with _locked(database_url) as backend:
         return [str(step.id) for step in _pending_steps(backend)]
 
@@ -62,7 +62,7 @@ def _apply(backend: Any, step: Any) -> str:
 
 @contextlib.contextmanager
 def _locked(database_url: str) -> Iterator[Any]:
-    """A yoyo backend, used by nobody else until the block ends."""
+    """Yield a yoyo backend while no other process uses one."""
     import psycopg  # noqa: PLC0415  # see the module's docstring
 
     parts = _connection_parts(database_url)
@@ -78,14 +78,15 @@ def _locked(database_url: str) -> Iterator[Any]:
 def _acquire_lock(connection: Any) -> None:
     """Wait for the lock.
 
-    By asking again, because a statement that waits is a transaction, and whoever builds an index waits for all of them.
+    The lock is polled, because a waiting statement holds a transaction open, and building an index waits for all
+    transactions.
     """
     while not connection.execute("SELECT pg_try_advisory_lock(%s)", [_LOCK]).fetchone()[0]:
         time.sleep(_LOCK_POLL_SECONDS)
 
 
 def _connection_parts(database_url: str) -> dict[str, Any]:
-    """The URL's parts by libpq's names; libpq knows every form of it, unix sockets too."""
+    """Return the URL's parts by libpq's names. libpq understands every form of URL, including unix sockets."""
     import psycopg  # noqa: PLC0415  # see the module's docstring
     from psycopg.conninfo import conninfo_to_dict  # noqa: PLC0415  # see the module's docstring
 
@@ -101,7 +102,7 @@ def _backend(parts: dict[str, Any]) -> Any:
     from yoyo.connections import DatabaseURI, get_backend_class  # noqa: PLC0415  # see the module's docstring
     from yoyo.migrations import default_migration_table  # noqa: PLC0415  # see the module's docstring
 
-    # yoyo hands `args` to libpq as they are; its own URL parser would lose a percent-encoded socket's path
+    # yoyo passes `args` to libpq unchanged; its own URL parser would lose a percent-encoded socket path
     address = DatabaseURI("postgresql+psycopg", None, None, None, None, parts.get("dbname"), _without_name(parts))
     backend = get_backend_class("postgresql+psycopg")(address, default_migration_table)
     backend.init_database()

@@ -1,4 +1,4 @@
-"""PostgreSQL through one small pool, with named queries from `tidegate/sql`."""
+"""Access to PostgreSQL through one small pool, with named queries from `tidegate/storage/sql`. Used by all stores."""
 
 import asyncio
 import contextlib
@@ -21,38 +21,42 @@ _NAME = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
 Connection = PoolConnectionProxy
 
 _UNAVAILABLE = (
-    OSError,  # TimeoutError is one of them
-    asyncpg.InterfaceError,  # the pool's own refusals
+    OSError,  # includes TimeoutError
+    asyncpg.InterfaceError,  # errors of the pool itself
     asyncpg.PostgresConnectionError,
-    asyncpg.OperatorInterventionError,  # starting, stopping, or a statement cancelled
-    asyncpg.InsufficientResourcesError,  # connections, memory or disk
-    asyncpg.PostgresSystemError,  # its own disk fails
-    asyncpg.ReadOnlySQLTransactionError,  # a standby, or a server in failover
-    asyncpg.InternalClientError,  # what came was not PostgreSQL's protocol
+    asyncpg.OperatorInterventionError,  # starting, stopping, or a cancelled statement
+    asyncpg.InsufficientResourcesError,  # out of connections, memory or disk
+    asyncpg.PostgresSystemError,  # a failure of its disk
+    asyncpg.ReadOnlySQLTransactionError,  # a standby, or a server during failover
+    asyncpg.InternalClientError,  # the reply was not in PostgreSQL's protocol
     asyncpg.InvalidAuthorizationSpecificationError,
-    asyncpg.InvalidCatalogNameError,  # no such database
+    asyncpg.InvalidCatalogNameError,  # the database does not exist
 )
 
 
 def queries(name: str) -> dict[str, str]:
-    """The queries of `tidegate/storage/sql/<name>.sql`, by the name in the comment `-- name: …` above each."""
+    """Return the queries of `tidegate/storage/sql/<name>.sql`, by the name in the comment `-- name: …` above each."""
     text = resources.files("tidegate.storage.sql").joinpath(f"{name}.sql").read_text()
     parts = _NAME.split(text)[1:]
     return {title: body.strip() for title, body in zip(parts[::2], parts[1::2], strict=True)}
 
 
 _FRESH_SECONDS = 1.0
-"""How long an answer speaks for the next one; a server that ends is noticed at once, its connections end with it."""
+"""How long an answer proves that PostgreSQL is up.
+
+When the server ends, its connections end, which is noticed at once.
+"""
 
 
 _WAIT_SAMPLES = 1000
-"""Waits for a connection that are remembered."""
+"""The number of waits for a connection that the percentile covers."""
 
 
 class _UnresetConnection(asyncpg.Connection):
-    """A connection that is given back as it is: who changes a session does so for a transaction only.
+    """A connection that is returned to the pool without a reset.
 
-    An open transaction is ended all the same. asyncpg's own clean-up costs a round trip each time.
+    Session settings may therefore only be changed within a transaction. An open transaction is rolled back all the
+    same. asyncpg's own reset costs a round trip each time.
     """
 
     def get_reset_query(self) -> str:
@@ -60,10 +64,10 @@ class _UnresetConnection(asyncpg.Connection):
 
 
 class Postgres:
-    """The pool: at most `size` connections, made when first needed. Use it between `start` and `close`."""
+    """A pool of at most `size` connections, opened when first needed. Use it between `start` and `close`."""
 
     def __init__(self, url: str, *, size: int, timeout: float, on_event: EventSink = ignore_event) -> None:
-        """`timeout` in seconds bounds getting a connection and each statement."""
+        """`timeout` in seconds bounds waiting for a connection, and each statement."""
         self._url = url
         self._size = size
         self._timeout = timeout
@@ -74,7 +78,7 @@ class Postgres:
         self._waits: deque[float] = deque(maxlen=_WAIT_SAMPLES)
 
     async def close(self) -> None:
-        """Give the connections back and close them; those still busy are cut after the timeout."""
+        """Close all connections; those still in use are cut after the timeout."""
         if self._pool is None:
             return
         try:
@@ -84,12 +88,12 @@ class Postgres:
 
     @contextlib.asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
-        """A connection for a moment. Raises PostgresUnavailable when there is none or it breaks."""
+        """Lend a connection. Raises PostgresUnavailable when there is none or it breaks."""
         try:
             loop = asyncio.get_running_loop()
             began = loop.time()
             pool = await self._open()
-            async with asyncio.timeout(self._timeout):  # the pool's own timeout costs a task, and a turn of the loop
+            async with asyncio.timeout(self._timeout):  # the pool's own timeout costs a task and a turn of the loop
                 connection = await pool.acquire()
             self._waits.append(loop.time() - began)
             try:
@@ -103,17 +107,17 @@ class Postgres:
 
     @property
     def wait_p99(self) -> float:
-        """Seconds within which 99 of 100 got their connection, of the last thousand; 0 before there was one."""
+        """Return the seconds that 99 % of the last thousand waits for a connection took at most; 0 before the first."""
         waits = sorted(self._waits)
         return waits[math.ceil(0.99 * len(waits)) - 1] if waits else 0.0
 
     async def ping(self) -> None:
-        """Ask whether PostgreSQL is there. Raises PostgresUnavailable."""
+        """Check that PostgreSQL answers. Raises PostgresUnavailable."""
         async with self.connection() as connection:
             await connection.execute("SELECT 1")
 
     async def ensure_ready(self) -> None:
-        """Make sure of it, without asking where it answered just now and holds its connections still.
+        """Check that PostgreSQL answers, without a query where it answered just now and its connections are open.
 
         Raises PostgresUnavailable.
         """

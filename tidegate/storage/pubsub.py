@@ -1,7 +1,7 @@
-"""A process's own channel in Redis: what is published there is handed on, over as many connections as it takes.
+"""Receives messages on one channel of Redis, and reconnects whenever the connection is lost.
 
-A channel keeps nothing. What is published while the connection is away is lost, so whoever listens must be able to do
-without any single message.
+Used for mailboxes, health changes and notifications. A channel stores nothing. Messages that are published while the
+connection is away are lost, so a listener must be able to do without any single message.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ _log = structlog.get_logger("channel")
 
 
 class Channel:
-    """One channel, heard between `start` and `close`."""
+    """One channel, received between `start` and `close`."""
 
     def __init__(self, link: RedisLink, name: str) -> None:
         """`name` is the channel's full name in Redis."""
@@ -33,16 +33,17 @@ class Channel:
         return f"<Channel {self.name}: {'heard' if self._ready.is_set() else 'not heard'}>"
 
     async def start(self, on_message: Callable[[bytes], None], on_gap: Callable[[], None] | None = None) -> None:
-        """Begin to hear; returns once subscribed, or after a second without.
+        """Subscribe; return once subscribed, or after a second without success.
 
-        `missed` is called when the channel is heard again after it was not, for what may have been lost meanwhile.
+        `on_gap` is called when the channel is received again after an interruption, in which messages may have been
+        lost.
         """
         self._listener = asyncio.create_task(self._listen(on_message, on_gap), name=f"channel {self.name}")
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._ready.wait(), _START_SECONDS)
 
     async def close(self) -> None:
-        """Stop hearing."""
+        """Stop receiving."""
         if self._listener is not None:
             self._listener.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -65,7 +66,7 @@ class Channel:
                                 missed()
                             again = True
             except RedisUnavailable as error:
-                if not told:  # once an outage, and not five times a second
+                if not told:  # once per outage, and not five times a second
                     _log.warning("a channel lost its connection", channel=self.name, detail=error.message)
                 told = True
             self._ready.clear()

@@ -1,8 +1,7 @@
-"""Redis over one connection that everybody shares.
+"""Access to Redis over one connection that the whole process shares. Used by all packages that store state in Redis.
 
-Commands that are pending together leave in one write and are answered in order, so a busy process
-pays for a round trip once and not once a request. A dedicated client exists for what blocks
-(reading streams, subscriptions).
+Pending commands leave in one write and are answered in order, so that a busy process pays for a round trip once and not
+once per request. A dedicated client exists for blocking commands (reading streams, subscriptions).
 """
 
 import asyncio
@@ -28,16 +27,19 @@ from tidegate.storage.redis_wire import RedisWire, Reply
 Argument = str | bytes | int | float
 
 MAX_PENDING = 10_000
-"""Commands waiting for an answer; one more is refused, so that a slow Redis cannot fill the memory."""
+"""The most commands that may wait for an answer.
+
+Further ones are refused, so that a slow Redis cannot fill the memory.
+"""
 
 _CHECKS_PER_TIMEOUT = 8
 _RECONNECT_SECONDS = 0.2
 _CONNECT_SECONDS = 2.0
 _SILENCE_SECONDS = 2.0
-"""After so long without a due answer a new connection is tried: this one's other end may be gone without a word."""
+"""Seconds without a due answer after which a new connection is tried: the other end may be gone without notice."""
 
 _RUN_CHANGE_SECONDS = 600
-"""After another run was seen; by then every call that was held by its account has ended, or is lost."""
+"""Seconds after a change of the run. By then every call that the old run counted has ended or is lost."""
 _RUN_ID = re.compile(rb"^run_id:(\w+)", re.MULTILINE)
 
 _log = structlog.get_logger("redis")
@@ -51,7 +53,7 @@ def _lua(name: str) -> str:
 
 
 class Script:
-    """A Lua script from `tidegate/lua`, known to Redis by its digest.
+    """A Lua script from `tidegate/storage/lua`, known to Redis by its digest.
 
     A line `-- include: NAME` stands for the text of another file, which defines functions.
     """
@@ -67,29 +69,32 @@ class Script:
 
 
 class _PendingCommand(NamedTuple):
-    """A command that waits for its answer, since a moment on the monotonic clock."""
+    """A command that waits for its answer, and the time it was sent, on the monotonic clock."""
 
     since: float
     answer: "asyncio.Future[Any]"
 
 
 class RedisLink:
-    """One process's way to Redis. Use it between `start` and `close`.
+    """One process's connection to Redis. Use it between `start` and `close`.
 
-    Every command is answered within the timeout or raises RedisUnavailable; while Redis is known to be
-    silent or away, commands are refused at once instead of waiting.
+    Every command is answered within the timeout or raises RedisUnavailable. While Redis is known to be silent or away,
+    commands are refused at once instead of waiting.
     """
 
     def __init__(
         self, url: str, *, timeout: float, clock: Clock, on_event: EventSink = ignore_event, prefix: str = ""
     ) -> None:
-        """`timeout` in seconds bounds each command; where a `prefix` is given, its keys learn of each run of Redis."""
+        """`timeout` in seconds bounds each command.
+
+        With a `prefix`, each new run of Redis is recorded under that prefix.
+        """
         self._timeout = timeout
         self._clock = clock
         self._on_event = on_event
         self._prefix = prefix
-        self._arrive = Script("detect_restart")
-        # socket_timeout is None: the timeout is kept per command, the reading task itself may wait
+        self._detect_restart = Script("detect_restart")
+        # socket_timeout is None: each command has its own timeout, and the reading task itself may wait
         self._pool = ConnectionPool.from_url(
             url, socket_timeout=None, socket_connect_timeout=_CONNECT_SECONDS, protocol=2
         )
@@ -105,17 +110,17 @@ class RedisLink:
 
     @property
     def up(self) -> bool:
-        """Whether a command sent now has a chance: connected, and not found silent for longer than the timeout."""
+        """Return whether a command sent now may succeed: connected, and not silent for longer than the timeout."""
         return self._wire is not None and not self._silent
 
     async def start(self) -> None:
-        """Connect in the background; returns once connected, or after a second without."""
+        """Connect in the background; return once connected, or after a second without success."""
         self._connection_task = asyncio.create_task(self._keep_connected(), name="redis-link")
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._connected.wait(), 1.0)
 
     async def close(self) -> None:
-        """Stop and drop the connection; commands still awaited fail."""
+        """Stop, and close the connection; pending commands fail."""
         if self._connection_task is not None:
             self._connection_task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -151,12 +156,12 @@ class RedisLink:
         return answer
 
     async def ping(self) -> None:
-        """Ask whether Redis is there. Raises RedisUnavailable."""
+        """Check that Redis answers. Raises RedisUnavailable."""
         await self.command("PING")
 
     @contextlib.asynccontextmanager
     async def dedicated(self) -> AsyncIterator["redis.asyncio.Redis"]:
-        """A client with a connection of its own, for commands that block; errors converted. Raises RedisUnavailable."""
+        """Lend a client with its own connection, for blocking commands. Raises RedisUnavailable for its errors."""
         pool = ConnectionPool(**self._pool.connection_kwargs, connection_class=self._pool.connection_class)
         client = redis.asyncio.Redis(connection_pool=pool)
         try:
@@ -172,7 +177,7 @@ class RedisLink:
         while True:
             try:
                 connection: Connection = self._pool.make_connection()  # type: ignore[no-untyped-call]  # untyped there
-                async with asyncio.timeout(_CONNECT_SECONDS):  # its greeting waits for answers, without a limit
+                async with asyncio.timeout(_CONNECT_SECONDS):  # the client's handshake has no timeout of its own
                     await connection.connect()  # type: ignore[no-untyped-call]  # untyped there
                     await self._report_run(connection)
                 if told:
@@ -180,7 +185,7 @@ class RedisLink:
                 told = False
                 await self._serve(connection)
             except (RedisError, OSError) as error:
-                if not told:  # once an outage, and not five times a second
+                if not told:  # once per outage, and not five times a second
                     _log.warning("redis connection lost", error=type(error).__name__, detail=str(error))
                 told = True
                 self._on_event(Event(EventName.REDIS_LOST))
@@ -189,7 +194,10 @@ class RedisLink:
             await asyncio.sleep(_RECONNECT_SECONDS)
 
     async def _report_run(self, connection: Connection) -> None:
-        """Before anything else is asked: is it the Redis that it was? One that does not say is taken for it."""
+        """Check, before any other command, that this is the same run of Redis as before.
+
+        A Redis that does not tell its run is taken for the same.
+        """
         if not self._prefix:
             return
         try:
@@ -200,7 +208,7 @@ class RedisLink:
         run = _RUN_ID.search(said) if isinstance(said, bytes) else None
         if run is not None:
             arguments = (f"{{{self._prefix}}}", run[1], _RUN_CHANGE_SECONDS)
-            if await _send_on(connection, "EVAL", self._arrive.text, 0, *arguments):
+            if await _send_on(connection, "EVAL", self._detect_restart.text, 0, *arguments):
                 _log.warning("another run of redis: the budgets are counted from the ledger", run=run[1].decode())
 
     async def _serve(self, connection: Connection) -> None:
@@ -231,13 +239,13 @@ class RedisLink:
             answer.set_result(reply)
 
     def _end_silence(self, answered: _PendingCommand) -> None:
-        """Silence ends with an answer that came in good time, not with one that was given up long ago."""
+        """End the silence if this reply came in time; a reply that had been given up long ago does not end it."""
         if self._clock.monotonic() - answered.since < self._timeout / 2:
             self._silent = False
             self._on_event(Event(EventName.REDIS_BACK))
 
     async def _check_timeouts(self) -> None:
-        """One clock for all commands: a timer for each would cost a tenth of a request."""
+        """Check the timeouts of all commands at once: a timer for each would cost a tenth of a request."""
         patience = max(_SILENCE_SECONDS, 2 * self._timeout)
         pause = self._timeout / _CHECKS_PER_TIMEOUT
         looked, excused = self._clock.monotonic(), False
@@ -247,7 +255,7 @@ class RedisLink:
             excused = now - looked > 2 * pause and not excused
             looked = now
             if excused:
-                continue  # this process was busy, not Redis: answers may lie unread; by the next look they are read
+                continue  # this process was busy, not Redis: replies may lie unread, and are read before the next check
             if self._silent:
                 self._probe()
             elif (oldest := self._oldest_command_time()) is not None and now - oldest >= self._timeout:
@@ -259,7 +267,7 @@ class RedisLink:
         return self._pending[0].since if self._pending else None
 
     def _fail_pending(self) -> None:
-        """Release all who wait: answers come in order, so nobody's can come before the one that is overdue."""
+        """Fail all pending commands: replies come in order, so none can come before the overdue one."""
         self._silent = True
         self._on_event(Event(EventName.REDIS_SILENT))
         for pending in self._pending:
@@ -267,7 +275,7 @@ class RedisLink:
                 pending.answer.set_exception(RedisError(f"no answer within {self._timeout:g} s"))
 
     def _probe(self) -> None:
-        """Ask again and again, so that the first call after a silence need not find out."""
+        """Send a PING, so that the first call after a silence need not find out that it is over."""
         self._send(("PING",)).add_done_callback(_ignore_result)
 
     def _drop(self) -> None:
@@ -287,6 +295,6 @@ async def _send_on(connection: Connection, *command: Argument) -> Any:
 
 
 def _ignore_result(answer: "asyncio.Future[Any]") -> None:
-    # nobody waits for a probe, and asyncio complains of errors nobody looked at
+    # the result of a PING is not needed, and asyncio complains of errors that are never retrieved
     if not answer.cancelled():
         answer.exception()

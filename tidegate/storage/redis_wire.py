@@ -1,4 +1,7 @@
-"""The bytes to and from Redis: commands leave in one write a turn of the loop, replies are read as they come."""
+"""Sends and receives the bytes of Redis's protocol: commands leave in one write per turn of the event loop.
+
+Used by `RedisLink`.
+"""
 
 import asyncio
 from collections.abc import Callable
@@ -9,17 +12,18 @@ from redis.asyncio.connection import Connection
 from redis.exceptions import BusyLoadingError, NoScriptError, RedisError, ResponseError
 
 Reply = Any
-"""As Redis says it: bytes, an integer, a list, None, or a RedisError in place of one."""
+"""A reply as Redis sends it: bytes, an integer, a list, None, or a RedisError."""
 
 
 class RedisWire(asyncio.Protocol):
-    """A connection that redis-py has opened, greeted and given up to us.
+    """A connection that redis-py has opened and handed over after its handshake.
 
-    Its own reader and writer are made for one command at a time; with many in flight they cost more than all else.
+    redis-py's own reader and writer handle one command at a time; with many pending they cost more than everything
+    else.
     """
 
     def __init__(self, connection: Connection, on_reply: Callable[[Reply], None]) -> None:
-        """`hear` is called with each reply, in the order of the commands; `close` it at the end."""
+        """`on_reply` is called with each reply, in the order of the commands. Call `close` at the end."""
         self.loop = asyncio.get_running_loop()
         self._on_reply = on_reply
         self._reader = hiredis.Reader(replyError=_error, protocolError=RedisError)
@@ -27,20 +31,20 @@ class RedisWire(asyncio.Protocol):
         self._flushes = False
         self._paused = False
         self.closed: asyncio.Future[None] = self.loop.create_future()
-        """Raises RedisError once the connection is gone."""
+        """Raises RedisError once the connection is closed."""
         writer = cast("asyncio.StreamWriter", connection._writer)  # noqa: SLF001  # there is no other way to its socket
         self._transport = cast("asyncio.Transport", writer.transport)
         self._transport.set_protocol(self)
 
     def send(self, packed: bytes) -> None:
-        """Send a command, with all others of this turn."""
+        """Send a command, together with all others of this turn of the event loop."""
         self._outgoing.append(packed)
         if not self._flushes and not self._paused:
             self._flushes = True
             self.loop.call_soon(self._flush)
 
     def close(self) -> None:
-        """Drop the connection."""
+        """Close the connection."""
         self._transport.abort()
         if not self.closed.done():
             self.closed.cancel()
@@ -51,10 +55,10 @@ class RedisWire(asyncio.Protocol):
             leaving, self._outgoing = self._outgoing, []
             self._transport.write(leaving[0] if len(leaving) == 1 else b"".join(leaving))
 
-    # what the transport calls
+    # called by the transport
 
     def data_received(self, data: bytes) -> None:
-        """Hand on each reply that is complete."""
+        """Pass on each complete reply."""
         self._reader.feed(data)
         try:
             while (reply := self._reader.gets()) is not False:
@@ -64,19 +68,19 @@ class RedisWire(asyncio.Protocol):
             self._transport.abort()
 
     def eof_received(self) -> None:
-        """Redis hung up."""
+        """Note that Redis closed the connection."""
         self._fail(RedisError("Redis closed the connection"))
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The connection is gone."""
+        """Note that the connection is closed."""
         self._fail(RedisError(f"the connection broke: {exc or 'closed'}"))
 
     def pause_writing(self) -> None:
-        """Redis does not read: keep what is to be sent."""
+        """Buffer commands, because Redis does not read."""
         self._paused = True
 
     def resume_writing(self) -> None:
-        """It reads again."""
+        """Send the buffered commands."""
         self._paused = False
         self._flush()
 
@@ -86,7 +90,7 @@ class RedisWire(asyncio.Protocol):
 
 
 def _error(said: str) -> RedisError:
-    """What Redis refused a command with."""
+    """Return the error with which Redis refused a command."""
     if said.startswith("NOSCRIPT"):
         return NoScriptError(said)
     return BusyLoadingError(said) if said.startswith("LOADING") else ResponseError(said)

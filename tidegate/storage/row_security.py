@@ -1,4 +1,7 @@
-"""Transactions that see the rows of one project and no others, by PostgreSQL's own policies."""
+"""Transactions that see the rows of one project only, by PostgreSQL's row policies.
+
+Used by the stores of conversations and of background jobs.
+"""
 
 import contextlib
 from collections.abc import AsyncIterator
@@ -10,13 +13,13 @@ from tidegate.storage.postgres import Connection, Postgres
 
 _NO_PARTITION = "23514"
 _DATA_ERROR_CLASSES = ("22", "54")
-"""SQLSTATE classes that speak of the data itself: exception, limit."""
+"""SQLSTATE classes of errors in the data: exception, limit."""
 _CONFLICT_CLASSES = ("40", "55")
-"""Those of transactions that got in each other's way: deadlock, lock not available."""
+"""SQLSTATE classes of conflicting transactions: deadlock, lock not available."""
 
-# One round trip for all of it. The project is in hexadecimal, so that no name can say anything else here. Every query
-# goes by keys: planned once, with nested loops over indexes, it is right for ten rows and for ten million, whatever
-# the statistics say of a table that has just been filled.
+# One round trip for all of it. The project is in hexadecimal, so that its name cannot be read as SQL. Every query
+# looks up keys. Planned once with nested loops over indexes, it is right for ten rows and for ten million, whatever
+# the statistics of a newly filled table say.
 _SET_PROJECT = r"""
 SET LOCAL ROLE tidegate_rows;
 SELECT set_config('tidegate.project', convert_from('\x{project}', 'UTF8'), true),
@@ -33,20 +36,21 @@ _SAVEPOINT = "SAVEPOINT project_rows;" + _SET_PROJECT
 
 
 class ProjectTransactions:
-    """Gives transactions. The policies also hold where PostgreSQL knows us as a superuser."""
+    """Runs transactions of a project. The policies also hold where PostgreSQL knows the gateway as a superuser."""
 
     def __init__(self, postgres: Postgres) -> None:
-        """`postgres` is shared with others."""
+        """`postgres` is shared with other stores."""
         self._postgres = postgres
 
     @contextlib.asynccontextmanager
     async def transaction(
         self, project: str, within: Connection | None = None, *, durable: bool = True
     ) -> AsyncIterator[Connection]:
-        """A transaction of `project`, kept when the block ends well; or a part of the one that `within` is in.
+        """Run a transaction of `project`, and commit it when the block succeeds.
 
-        One that is not `durable` does not wait for the disk, and is lost where PostgreSQL dies within moments.
-        Raises PostgresUnavailable, NotStorable for data that PostgreSQL cannot hold, and PartitionMissing.
+        With `within` it is nested in the transaction of that connection. One that is not `durable` does not wait for
+        the disk, and is lost if PostgreSQL dies within moments. Raises PostgresUnavailable, NotStorable for data that
+        PostgreSQL cannot hold, and PartitionMissing.
         """
         if within is not None:
             async with self._nested(project, within):
@@ -57,7 +61,7 @@ class ProjectTransactions:
             await connection.execute(begin.format(project=project.encode().hex()))
             try:
                 yield connection
-            except BaseException as error:  # also of a cancelled call nothing may be kept
+            except BaseException as error:  # a cancelled call is rolled back, too
                 with contextlib.suppress(OSError, asyncpg.InterfaceError, asyncpg.PostgresError):
                     await connection.execute("ROLLBACK")
                 raise _typed(error) from error
@@ -68,7 +72,7 @@ class ProjectTransactions:
         await connection.execute(_SAVEPOINT.format(project=project.encode().hex()))
         try:
             yield
-        except BaseException as error:  # what went wrong in it undoes this part, and whoever began the rest goes on
+        except BaseException as error:  # an error only undoes the nested part, and the outer transaction goes on
             await connection.execute("ROLLBACK TO SAVEPOINT project_rows")
             raise _typed(error) from error
         await connection.execute("RESET ROLE; RELEASE SAVEPOINT project_rows")

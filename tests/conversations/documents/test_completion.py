@@ -1,4 +1,4 @@
-"""A stored chat completion has an id of its own in each chunk, and is the same whether it came streamed or whole."""
+"""A stored chat completion has its own id in each chunk, and is the same streamed and unstreamed."""
 
 from typing import Any
 

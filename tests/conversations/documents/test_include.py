@@ -1,4 +1,4 @@
-"""Parts that the API leaves out unless asked for are left out, and nothing else."""
+"""Parts that the API leaves out by default are left out, and nothing else is."""
 
 from typing import Any
 

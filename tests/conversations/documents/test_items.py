@@ -1,4 +1,4 @@
-"""Items get an id and a full form when they are kept, and lose both again on their way to a stateless upstream."""
+"""Items get an id and a full form when they are stored, and lose both on their way to a stateless upstream."""
 
 from typing import Any
 

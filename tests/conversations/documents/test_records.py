@@ -1,4 +1,4 @@
-"""The values say what they are without being told twice."""
+"""Items derive their type and role from their document, and fall back to defaults."""
 
 import msgspec
 import pytest

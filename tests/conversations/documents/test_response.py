@@ -1,4 +1,4 @@
-"""A Response has every key that the API has, its caller's own ids and words, and nothing of another caller's."""
+"""A Response has every key of the API, its caller's own ids and values, and nothing of another caller."""
 
 from typing import Any
 
@@ -50,7 +50,7 @@ STRICT = [
     "metadata",
     "model",
 ]
-"""The keys that strict clients want to be there, whatever they hold."""
+"""The keys that strict clients require, whatever their values."""
 MESSAGE: Json = {"id": "msg_theirs", "type": "message", "role": "assistant", "content": [], "status": "completed"}
 BARE: Json = {"id": "resp_theirs", "object": "response", "created_at": 1, "model": "m", "output": [MESSAGE]}
 

@@ -1,4 +1,4 @@
-"""Every event of a stream speaks of its caller's own response and items, and what is kept is what the stream said."""
+"""Every event of a stream has its caller's own response and item ids, and the stored document equals the stream."""
 
 from typing import Any
 

@@ -12,7 +12,7 @@ NAMED = Conversation(id="conv_1", created_at=AT, metadata={"topic": "tides"})
 
 
 def many(count: int) -> list[ConversationItem]:
-    """So many messages, from msg_0 on."""
+    """Return `count` messages, from msg_0 on."""
     return [message(f"msg_{n}", str(n)) for n in range(count)]
 
 
@@ -102,7 +102,7 @@ async def test_an_item_is_deleted_from_the_conversation(conversations: Conversat
 async def test_who_pages_comes_to_an_end_also_where_an_item_was_said_twice(
     conversations: ConversationStore, descending: bool
 ) -> None:
-    twice = item("rs_1", "reasoning", summary=[])  # an id that is not ours to exchange
+    twice = item("rs_1", "reasoning", summary=[])  # an id of the upstream, which is not replaced
     await conversations.create("shop", NAMED, [message("msg_1", "a"), twice, message("msg_2", "b"), twice])
     ask, pages = PageRequest(limit=1, descending=descending), 1
     while (page := await conversations.items("shop", "conv_1", ask)).has_more:

@@ -1,4 +1,4 @@
-"""An export has everything that is stored of a project, or of an end user and of nobody else, byte for byte."""
+"""An export has every stored row of a project, or of one end user only, byte for byte."""
 
 from typing import Any
 
@@ -34,7 +34,7 @@ async def export(
 
 
 async def lines(export: ConversationExport, *asked: str) -> list[dict[str, Any]]:
-    """The lines, decoded."""
+    """Return the decoded lines."""
     return [msgspec.json.decode(line) async for line in export.lines(*asked)]
 
 

@@ -1,4 +1,4 @@
-"""Items are found by their ids wherever they were said, whole, and within the project only."""
+"""Items are found by their ids in any conversation of the project, whole, and in no other project."""
 
 from tests.conversations.said import ids, message, response
 from tidegate.conversations.documents.records import Conversation

@@ -1,4 +1,4 @@
-"""A conversation is leased for a turn: renewed while its process lives, and then free again."""
+"""A conversation is leased for a turn, renewed while its process lives, and free afterwards."""
 
 import gc
 
@@ -18,7 +18,7 @@ NAMED = Conversation(id="conv_1", created_at=1.0)
 
 
 async def seconds_left(postgres: Postgres) -> float:
-    """How long the lease of the only conversation lasts; 0 for none."""
+    """Return the seconds that the lease of the only conversation lasts; 0 for none."""
     async with postgres.connection() as connection:
         left = "SELECT extract(epoch FROM leased_until - clock_timestamp())::float8 FROM conversations"
         return float(await connection.fetchval(left) or 0)

@@ -1,4 +1,4 @@
-"""Whatever a document holds, it comes back byte for byte, and jsonb gets what it can take."""
+"""Any document comes back byte for byte, and jsonb gets a value that it can hold."""
 
 import msgspec
 import pytest

@@ -1,4 +1,4 @@
-"""Partitions are made before they are needed and dropped when they are over, by any number of processes."""
+"""Partitions are created ahead of time and dropped when their rows have expired, by any number of processes."""
 
 import asyncio
 from datetime import UTC, date, datetime, timedelta
@@ -20,12 +20,12 @@ async def partitions(postgres: Postgres) -> Partitions:
     async with postgres.connection() as connection:
         await connection.execute("INSERT INTO projects (id, retention_days) VALUES ('shop', 30)")
     made = Partitions(postgres)
-    await made.drop_expired(date(2100, 1, 1))  # what earlier tests left
+    await made.drop_expired(date(2100, 1, 1))  # left by earlier tests
     return made
 
 
 async def names(postgres: Postgres) -> list[str]:
-    """The weekly partitions of the items."""
+    """Return the names of the weekly partitions of the items."""
     async with postgres.connection() as connection:
         query = r"SELECT relname FROM pg_class WHERE relname ~ '^items_\d{8}$' ORDER BY relname"
         return [row["relname"] for row in await connection.fetch(query)]

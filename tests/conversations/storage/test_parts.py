@@ -1,4 +1,4 @@
-"""A large part is kept once, however many use it, and goes with the last of them."""
+"""A large part is stored once, however often it is used, and deleted with its last use."""
 
 from typing import Any
 
@@ -15,17 +15,17 @@ IMAGE = "data:image/png;base64," + "iVBOR" * 40_000
 
 
 def picture(id_: str) -> ConversationItem:
-    """A message with the picture."""
+    """Return a message with the picture."""
     return item(id_, "message", role="user", content=[{"type": "input_image", "image_url": IMAGE}])
 
 
 def shown(past: History) -> list[Any]:
-    """The contents of what was said."""
+    """Return the contents of the messages."""
     return [one["content"] for one in msgspec.json.decode(b"[" + b",".join(past.items) + b"]")]
 
 
 async def uses(postgres: Postgres) -> list[int]:
-    """How often each part is used."""
+    """Return the number of uses of each part."""
     async with postgres.connection() as connection:
         return [row["uses"] for row in await connection.fetch("SELECT uses FROM parts")]
 

@@ -1,4 +1,4 @@
-"""Queries are read as the SDKs write them, brackets and all, and what is out of bounds is refused."""
+"""Queries are read in every form that the SDKs write, and values out of bounds are refused."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Responses make chains of any shape, are turns of conversations, and come back byte for byte."""
+"""Responses form chains of any shape, are turns of conversations, and come back byte for byte."""
 
 import asyncio
 
@@ -24,7 +24,7 @@ from tidegate.storage.postgres import Postgres
 
 
 async def turn(store: ResponseStore, id_: str, **fields: object) -> None:
-    """A turn of one question and one answer, named after the response."""
+    """Save a turn of one question and one answer, named after the response."""
     asked, said = message(f"msg_{id_}_q", f"question {id_}"), message(f"msg_{id_}_a", f"answer {id_}", "assistant")
     await store.save("shop", response(f"resp_{id_}", **fields), [asked], [said])
 

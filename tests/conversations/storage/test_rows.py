@@ -1,4 +1,4 @@
-"""Items become rows, within their bounds, and rows become items."""
+"""Items are converted to rows within their bounds, and rows to items."""
 
 from datetime import date
 

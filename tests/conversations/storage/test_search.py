@@ -1,4 +1,4 @@
-"""Messages are found by their words, the newest first, wherever they were said."""
+"""Messages are found by their words, newest first, in conversations, chains and completions."""
 
 import pytest
 

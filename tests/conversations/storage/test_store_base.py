@@ -1,4 +1,4 @@
-"""What is written for a day without a partition makes it; what nobody can see or goes on from any more is gone."""
+"""Writing for a day without a partition creates it, and items that are no longer reachable are deleted."""
 
 import pytest
 
@@ -35,7 +35,7 @@ def test_the_day_is_utc(archive: StoreBase) -> None:
 
 
 async def row_counts(archive: StoreBase) -> dict[str, int]:
-    """How many rows there are of what was said."""
+    """Return the number of rows in each table."""
     tables = ("conversations", "items", "parts")
     async with archive.rows.transaction("shop") as connection:
         return {table: await connection.fetchval(f"SELECT count(*) FROM {table}") for table in tables}  # noqa: S608  # ours

@@ -1,4 +1,4 @@
-"""Whatever dies or goes away between an answer and PostgreSQL, each entry arrives, and counts once."""
+"""Every entry arrives and counts once, whichever process dies and whichever store goes away."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -18,11 +18,11 @@ from tidegate.storage.postgres import Postgres
 from tidegate.storage.redis import RedisLink
 
 NOWHERE = "postgresql://nobody@127.0.0.1:1/nothing"
-"""A port on which nothing listens."""
+"""A port on which no server listens."""
 
 
 class LedgerProcess:
-    """One process's ledger."""
+    """The ledger of one process."""
 
     def __init__(self, link: RedisLink, postgres: Postgres, prefix: str, folder: Path) -> None:
         self.stream = LedgerStream(link, prefix)
@@ -90,7 +90,7 @@ async def test_a_drainer_killed_between_insert_and_acknowledgement_causes_no_sec
     async with parts.stream.consumer("killed") as killed:
         batch = await killed.read_new()
         await parts.store.write([one.entry for one in batch if one.entry])
-        # here it dies: nothing is acknowledged
+        # it dies here: nothing is acknowledged
     await parts.ledger.append(entry(10))
 
     parts.drainer.start()
@@ -211,7 +211,7 @@ async def test_a_redis_that_starts_anew_without_its_data_is_drained_again(
         return await ids(postgres) == expected(1)
 
     await wait_until_async(first)
-    await redis_link.command("DEL", parts.stream.key)  # the group goes with it
+    await redis_link.command("DEL", parts.stream.key)  # the group is deleted with it
     await parts.ledger.append(entry(1))
 
     async def second() -> bool:
@@ -257,7 +257,7 @@ async def test_with_both_stores_away_entries_wait_on_disk_for_the_next_process(
     assert await ids(postgres) == []
 
     after = LedgerProcess(redis_link, postgres, redis_prefix, tmp_path)
-    await after.ledger.append(entry(6))  # this one was in Redis all the same
+    await after.ledger.append(entry(6))  # this one was in Redis, too
     await after.close()
 
     assert await ids(postgres) == expected(7)

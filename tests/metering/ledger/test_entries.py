@@ -1,4 +1,4 @@
-"""An entry is taken in whatever Redis does, as one line of JSON that PostgreSQL can hold."""
+"""An entry is taken in whatever the state of Redis, as one line of JSON that PostgreSQL can hold."""
 
 import json
 from pathlib import Path
@@ -116,7 +116,7 @@ async def test_with_redis_away_and_the_disk_full_it_is_held_and_further_calls_ar
             ledger.spool(encode(entry(number)))
         with pytest.raises(LedgerUnavailable):
             ledger.check_capacity()
-        for number in range(2, 5):  # calls that were under way
+        for number in range(2, 5):  # calls under way
             ledger.spool(encode(entry(number)))
         assert (ledger.buffered_count, ledger.lost_count) == (4, 1)
         await ledger.close()

@@ -1,4 +1,4 @@
-"""An end user's name leaves the ledger; what they spent stays, and still belongs together."""
+"""An end user's name is removed from the ledger, and the end user's entries still share one name."""
 
 import pytest
 
@@ -19,7 +19,7 @@ async def eraser(postgres: Postgres) -> LedgerEraser:
 
 
 async def users(postgres: Postgres) -> list[tuple[str, str | None]]:
-    """Who spent, by request."""
+    """Return the end users by request."""
     async with postgres.connection() as connection:
         rows = await connection.fetch("SELECT id, end_user FROM ledger ORDER BY id")
         return [(row["id"], row["end_user"]) for row in rows]

@@ -1,4 +1,4 @@
-"""A line that was written outlives its process, belongs to one replayer at a time, and a full disk is no crash."""
+"""A written line survives its process and is replayed by one process at a time; a full disk causes no crash."""
 
 import errno
 import os
@@ -15,7 +15,7 @@ from tidegate.metering.ledger.spool import Spool, SpoolFailed, SpoolFile, count_
 
 
 def replayed_lines(spool: Spool) -> list[bytes]:
-    """Everything that nobody holds, removed."""
+    """Return the lines of all unlocked files, and remove them."""
     lines = []
     for file in spool.claim_files():
         with file:
@@ -29,7 +29,7 @@ def test_lines_come_back_once_the_file_is_sealed(tmp_path: Path) -> None:
     for number in range(5):
         spool.write(b'{"id":%d}' % number)
 
-    assert replayed_lines(spool) == []  # its writer holds it
+    assert replayed_lines(spool) == []  # locked by its writer
     assert count_lines(tmp_path / "made" / "when needed") == 5
     spool.close_file()
     assert replayed_lines(spool) == [b'{"id":%d}' % number for number in range(5)]
@@ -55,7 +55,7 @@ def test_a_file_being_replayed_is_nobody_elses(tmp_path: Path) -> None:
 
     [mine] = spool.claim_files()
     assert SpoolFile.claim(path) is None
-    with mine:  # given up without removing it: PostgreSQL went away, say
+    with mine:  # closed without removing it, as when PostgreSQL goes away
         pass
     assert replayed_lines(Spool(tmp_path)) == [b"line"]
     assert SpoolFile.claim(path) is None

@@ -1,4 +1,4 @@
-"""A batch is one statement, each call is written once, and what is PostgreSQL's own trouble rejects nothing."""
+"""A batch is one statement, each call is written once, and failures of PostgreSQL itself reject nothing."""
 
 from datetime import UTC, datetime
 

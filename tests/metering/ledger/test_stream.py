@@ -1,4 +1,4 @@
-"""One group, many readers: each entry is handed out once, and again only when its reader went away."""
+"""One group, many consumers: each entry is delivered once, and again only if its consumer died."""
 
 import pytest
 

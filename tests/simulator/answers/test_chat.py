@@ -1,4 +1,4 @@
-"""Every chat completion, whole or streamed, is one that the official SDK's types accept strictly."""
+"""Every chat completion, whole or streamed, passes the strict types of the official SDK."""
 
 import base64
 from typing import Any

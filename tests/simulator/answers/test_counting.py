@@ -1,4 +1,4 @@
-"""Tokens are counted in OpenAI's own encodings, and messages framed as OpenAI says."""
+"""Tokens are counted with OpenAI's encodings, and messages are framed as OpenAI publishes it."""
 
 from typing import Any
 

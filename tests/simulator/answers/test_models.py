@@ -1,4 +1,4 @@
-"""Models are listed, found one by one, deleted where they may be, and validate strictly."""
+"""Models are listed, found one by one, deleted where allowed, and validate strictly."""
 
 import msgspec
 import pytest

@@ -1,4 +1,4 @@
-"""A verdict validates strictly, and a few plain words are enough to be flagged."""
+"""A verdict validates strictly, and a few words are flagged."""
 
 from typing import Any
 

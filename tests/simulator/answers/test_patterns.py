@@ -1,4 +1,4 @@
-"""What is written for a regular expression is matched by it."""
+"""The text that is generated for a regular expression matches it."""
 
 import re
 from random import Random

@@ -1,4 +1,4 @@
-"""What shapes an answer is told from what does not, and models that reason take their time."""
+"""Only parameters that determine the answer change it, and reasoning models use reasoning tokens."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Identifiers of one answer share their digits and are told apart by prefix and number."""
+"""The ids of one answer share their digits, and differ by prefix and number."""
 
 from tidegate.simulator.answers.reply import AnswerIdentity
 

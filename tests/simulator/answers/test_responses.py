@@ -1,4 +1,4 @@
-"""Every Response, and every event of its stream, is one that the official SDK's types accept strictly."""
+"""Every Response, and every event of its stream, passes the strict types of the official SDK."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""For each kind of JSON schema the value that is made up is valid, and the same seed makes the same."""
+"""The generated value is valid for each kind of JSON schema, and the same seed makes the same value."""
 
 from random import Random
 from typing import Any
@@ -14,7 +14,7 @@ def made(schema: Any, seed: int = 1) -> Any:
 
 
 class Port(BaseModel):
-    """A bit of everything, and itself again."""
+    """A model with fields of many kinds that also contains itself."""
 
     name: str = Field(min_length=3, max_length=40)
     depth: float = Field(gt=2, lt=3)

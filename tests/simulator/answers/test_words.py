@@ -1,4 +1,4 @@
-"""What is said has the length that is wanted, in tokens, and seeds do not depend on the order of keys."""
+"""Generated texts have the wanted length in tokens, and seeds do not depend on the order of keys."""
 
 from random import Random
 

@@ -1,4 +1,4 @@
-"""The bill knows how each call ended, and a reset forgets even calls in flight."""
+"""The bill records how each call ended, and a reset also forgets calls in flight."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""A call is charged for what was read and written, whether or not it arrived."""
+"""A call is charged for its input and its written output, whether or not they arrived."""
 
 from typing import Any
 
@@ -41,7 +41,7 @@ def test_a_whole_stream_is_charged_in_full(more: dict[str, Any]) -> None:
     meter.count_input()
     for event in reply.events or ():
         meter.count_event(event)
-    if "modalities" not in more:  # sound has no text to count
+    if "modalities" not in more:  # audio has no text to count
         assert meter.usage() == TokenUsage(input=reply.input_tokens, output=reply.output_tokens)
     meter.count_share()
     assert meter.usage() == TokenUsage(input=reply.input_tokens, output=reply.output_tokens)

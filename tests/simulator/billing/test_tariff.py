@@ -1,4 +1,4 @@
-"""The simulated OpenAI charges OpenAI's list prices, or those it is given, exactly."""
+"""The simulated OpenAI charges OpenAI's list prices, or given ones, exactly."""
 
 from pathlib import Path
 

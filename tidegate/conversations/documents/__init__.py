@@ -1,1 +1,1 @@
-"""What OpenAI's stored objects look like. Pure."""
+"""The documents that OpenAI's API stores. No I/O."""

@@ -1,4 +1,7 @@
-"""A stored chat completion: the document that is listed, and the messages it answered."""
+"""A stored chat completion: its document, and the messages of its request.
+
+Used by the response recorder and the completions routes.
+"""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -20,12 +23,12 @@ _ECHOED_DEFAULTS: Json = {
     "tool_choice": None,
     "response_format": None,
 }
-"""What the stored document repeats of its request, and what stands there when the request was silent."""
+"""Request fields that the stored document repeats, with the value for a request that leaves them out."""
 _NULL_FIELDS: Json = {"usage": None, "service_tier": "default", "system_fingerprint": None}
 
 _decode = msgspec.json.Decoder()
 MALFORMED = (AttributeError, LookupError, TypeError, ValueError)
-"""What is raised where something is JSON, and not what it should be."""
+"""Errors that decoding raises for JSON of another form than expected."""
 _NO_COMPLETION = "The upstream's answer has not the form of a chat completion, so it cannot be kept."
 
 
@@ -41,7 +44,7 @@ class _TextChoice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class _TextChunk(msgspec.Struct, frozen=True):
-    """A chunk that brings a piece of text and nothing else; nearly all are such."""
+    """A chunk that holds a piece of text and nothing else, as nearly all chunks do."""
 
     choices: tuple[_TextChoice]
     usage: None = None
@@ -51,7 +54,7 @@ _decode_text_chunk = msgspec.json.Decoder(_TextChunk)
 
 
 class CompletionDocument:
-    """Gives one answer its caller's own id, and keeps what is needed to store it."""
+    """Replace the upstream's id by the caller's own id, and collect what the store needs."""
 
     def __init__(self, completion_id: str, body: Mapping[str, Any], metadata: Mapping[str, str]) -> None:
         """`body` is the request as the caller sent it."""
@@ -63,7 +66,7 @@ class CompletionDocument:
         self._events: list[bytes] = []
 
     def rewrite_event(self, event: bytes) -> bytes:
-        """A chunk as the caller is given it."""
+        """Return a chunk with the caller's own id."""
         if self._upstream_id is None and (data := sse.data_of(event)) is not None and data != b"[DONE]":
             self._upstream_id = _id_of(data)
         if self._upstream_id:
@@ -72,7 +75,7 @@ class CompletionDocument:
         return event
 
     def rewrite_body(self, body: bytes) -> tuple[bytes, Json]:
-        """An answer that came in one piece: as the caller is given it, and as it is kept. Raises MalformedAnswer."""
+        """Return an unstreamed answer for the caller, and the document to store. Raises MalformedAnswer."""
         try:
             answer = {**_decode.decode(body), "id": self.id}
         except MALFORMED as error:
@@ -80,7 +83,7 @@ class CompletionDocument:
         return msgspec.json.encode(answer), self._stored_document(answer)
 
     def stored_document(self) -> Json:
-        """The completion that the chunks so far amount to, as it is kept. Raises MalformedAnswer."""
+        """Return the document to store, made from the chunks so far. Raises MalformedAnswer."""
         data = [found for event in self._events if (found := sse.data_of(event)) is not None and found != b"[DONE]"]
         try:
             return self._stored_document(chat.from_chunks(list(_merged_chunks(data))))
@@ -101,7 +104,7 @@ class CompletionDocument:
 
 
 def _id_of(chunk: bytes) -> bytes | None:
-    """A chunk's id, in quotes; a first chunk with nothing but filters' verdicts has none."""
+    """Return a chunk's id in quotes; None for a first chunk that only has a content filter's results."""
     try:
         name = _decode.decode(chunk).get("id")
     except MALFORMED:
@@ -110,7 +113,7 @@ def _id_of(chunk: bytes) -> bytes | None:
 
 
 def _merged_chunks(data: Iterable[bytes]) -> Iterator[Json]:
-    """The chunks, with texts that come one after another in one."""
+    """Yield the chunks, with successive texts merged into one chunk."""
     index, texts = 0, list[str]()
     for chunk in data:
         try:
@@ -133,7 +136,7 @@ def _as_chunk(index: int, texts: list[str]) -> Iterator[Json]:
 
 
 def messages_of(completion_id: str, messages: Any) -> list[Json]:
-    """The messages of a request, as they are listed: each with an id, its text or its parts."""
+    """Return the messages of a request as they are listed: each with an id, and its text or its parts."""
     given: Sequence[Any] = messages if isinstance(messages, list) else ()
     return [
         _listed_message(f"{completion_id}-{number}", said)
@@ -151,7 +154,7 @@ def _listed_message(name: str, message: Json) -> Json:
 
 
 def _text_of(parts: list[Any] | None) -> str | None:
-    """The text of a message that is nothing but text."""
+    """Return the text of a message that consists of text alone."""
     if parts is None:
         return None
     texts = [part.get("text") for part in parts if isinstance(part, dict) and part.get("type") == "text"]

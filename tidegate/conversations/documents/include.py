@@ -1,4 +1,7 @@
-"""The parts of items that are left out unless they are asked for, as OpenAI's `include` names them."""
+"""Parts of items that are left out unless OpenAI's `include` parameter names them.
+
+Used for responses and conversation items.
+"""
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
@@ -9,7 +12,7 @@ Json = dict[str, Any]
 
 
 def filter_item(item: Json, include: Collection[str]) -> Json:
-    """An item without what was not asked for."""
+    """Return an item without the parts that `include` does not name."""
     for name, leave_out in _OPTIONAL_PARTS.get(item.get("type", ""), ()):
         if name not in include:
             item = leave_out(item)
@@ -17,12 +20,12 @@ def filter_item(item: Json, include: Collection[str]) -> Json:
 
 
 def filter_items(items: Iterable[Json], include: Collection[str]) -> list[Json]:
-    """Items without what was not asked for."""
+    """Return items without the parts that `include` does not name."""
     return [filter_item(item, include) for item in items]
 
 
 def checked_include(include: Iterable[str]) -> frozenset[str]:
-    """The names that an `include` may have. Raises InvalidParameter for another."""
+    """Return the names of an `include`. Raises InvalidParameter for an unknown name."""
     asked = frozenset(include)
     for name in sorted(asked - INCLUDE_NAMES):
         said = f"Invalid value: '{name[:64]}'. Supported values are: {', '.join(sorted(INCLUDE_NAMES))}."
@@ -79,4 +82,4 @@ _OPTIONAL_PARTS: Mapping[str, tuple[tuple[str, Callable[[Json], Json]], ...]] = 
     "code_interpreter_call": (("code_interpreter_call.outputs", _null("outputs")),),
 }
 INCLUDE_NAMES = frozenset(name for parts in _OPTIONAL_PARTS.values() for name, _ in parts)
-"""All that may be asked for."""
+"""All names that `include` may have."""

@@ -1,4 +1,4 @@
-"""Items: what a conversation is made of, as callers send them, as they are kept, and as the upstream is given them."""
+"""The items of a conversation, in three forms: as callers send them, as they are stored, and as they go upstream."""
 
 import base64
 import binascii
@@ -53,17 +53,20 @@ _WITHOUT_STATUS = frozenset(
         "program",
     }
 )
-"""Items that are what they are, and never under way."""
+"""Types of items that have no status."""
 _KEEPS_UPSTREAM_ID = frozenset({"reasoning", "compaction", "program"})
-"""Items whose upstream seals their content together with their id: under another one it cannot be opened."""
+"""Types of items that keep the upstream's id: their content is encrypted together with it."""
 _MAX_ID_LENGTH = 256
 _TEXT_FIELDS = ("id", "type", "role", "status")
 SENT_WITHOUT_ID = frozenset({"message", "function_call", "function_call_output"})
-"""Items that mean the same without their id. With ours the upstream would take them for some that it keeps."""
+"""Types of items that go upstream without an id.
+
+With an id of the gateway, the upstream would look for a stored item.
+"""
 _COMPACTION_PREFIX = "tg1."
-"""Begins the content of a compaction of our own."""
+"""Prefix of the content of a compaction that a gateway of this kind made."""
 _MAX_COMPACTION_BYTES = 32 * 1024 * 1024
-"""Bytes that a compaction may unpack to."""
+"""The most bytes that a compaction may unpack to."""
 _DAMAGED = "The compaction's `encrypted_content` is damaged: send it as it was given."
 
 _decode_item = msgspec.json.Decoder(dict[str, Any])
@@ -71,7 +74,7 @@ _decode_items = msgspec.json.Decoder(list[dict[str, Any]])
 
 
 def input_items(value: Any, param: str = "input") -> list[Json]:
-    """The `input` of a call (or another `param`) as a list of items. Raises WrongType and InvalidParameter."""
+    """Return the `input` of a call (or another `param`) as a list of items. Raises WrongType and InvalidParameter."""
     if value is None:
         return []
     if isinstance(value, str):
@@ -94,7 +97,7 @@ def _check(item: Any, where: str) -> None:
 
 
 def type_of(item: Mapping[str, Any]) -> str:
-    """An item's type; a message needs not say that it is one, nor a reference."""
+    """Return an item's type, which messages and references may leave out."""
     kind = item.get("type")
     if isinstance(kind, str):
         return kind
@@ -102,12 +105,12 @@ def type_of(item: Mapping[str, Any]) -> str:
 
 
 def new_item_id(kind: str, ids: IdSource) -> str:
-    """A fresh id for an item of this type."""
+    """Return a new id for an item of this type."""
     return ids(_PREFIXES.get(kind, _PREFIX_OF_OTHERS))
 
 
 def stored_id(item: Mapping[str, Any], ids: IdSource) -> str:
-    """The id that an item has here: the one it came with, where its content is bound to it, else a fresh one."""
+    """Return the id under which an item is stored: its own id where its content is bound to it, else a new one."""
     given = item.get("id")
     if type_of(item) in _KEEPS_UPSTREAM_ID and isinstance(given, str) and 0 < len(given) <= _MAX_ID_LENGTH:
         return given
@@ -115,13 +118,13 @@ def stored_id(item: Mapping[str, Any], ids: IdSource) -> str:
 
 
 def stored_item(item: Mapping[str, Any], ids: IdSource) -> Json:
-    """An item that a caller gave, as it is kept and listed: with an id of ours, its type, status and parts."""
+    """Return a caller's item as it is stored and listed: with a new id, its type, its status and its parts."""
     kind = type_of(item)
     plain = {name: value for name, value in item.items() if name not in ("id", "type")}
     full: Json = {"id": stored_id(item, ids), "type": kind, **plain}
     if kind == "message":
         full["content"] = list(_parts(item))
-    elif isinstance(output := full.get("output"), list):  # what a tool gave, where it is more than a text
+    elif isinstance(output := full.get("output"), list):  # a tool's output, where it is more than a text
         full["output"] = [_complete_image(part) for part in output]
     if kind not in _WITHOUT_STATUS and full.get("status") is None:
         full["status"] = "completed"
@@ -150,15 +153,15 @@ def _complete_image(part: Any) -> Any:
 
 
 def upstream_items(items: Iterable[Json]) -> list[Json]:
-    """Items as an upstream that keeps nothing takes them.
+    """Return items in the form for an upstream that stores nothing.
 
-    Reasoning whose content is nowhere is left out: the upstream would look for it among what it kept.
+    Reasoning without content is left out: the upstream would look for it among its own stored items.
     """
     return [plain for item in items for plain in _without_stored_fields(item) if not _is_unusable(plain)]
 
 
 def encoded_upstream_items(document: bytes) -> list[bytes]:
-    """The same for one item as it was kept, JSON in and out."""
+    """Return the same for one stored item, JSON in and out."""
     return [msgspec.json.encode(plain) for plain in upstream_items([_decode_item.decode(document)])]
 
 
@@ -178,7 +181,7 @@ def _without_stored_fields(item: Json) -> list[Json]:
 
 
 def compaction_item(items: list[Json], ids: IdSource) -> Json:
-    """The item that stands for `items`, in a form that only gateways of this kind read."""
+    """Return the item that stands for `items`, in a form that only gateways of this kind can read."""
     packed = base64.urlsafe_b64encode(zlib.compress(msgspec.json.encode(items))).decode()
     return {
         "id": new_item_id("compaction", ids),
@@ -188,7 +191,10 @@ def compaction_item(items: list[Json], ids: IdSource) -> Json:
 
 
 def compacted_items(item: Mapping[str, Any]) -> list[Json] | None:
-    """What a compaction of our own stands for; None for another's. Raises InvalidParameter for one that is damaged."""
+    """Return the items of a compaction that a gateway of this kind made, else None.
+
+    Raises InvalidParameter if it is damaged.
+    """
     content = item.get("encrypted_content")
     if not isinstance(content, str) or not content.startswith(_COMPACTION_PREFIX):
         return None

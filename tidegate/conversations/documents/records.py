@@ -1,4 +1,4 @@
-"""What is kept of a conversation: frozen values, whose documents are JSON as the API shows them."""
+"""The stored records of conversations, as frozen values. Their documents are JSON as the API shows it."""
 
 from typing import Any, Generic, TypeVar
 
@@ -8,27 +8,27 @@ from tidegate.conversations.storage.leases import Lease
 
 MAX_ITEM_BYTES = 32 * 1024 * 1024
 MAX_HISTORY_BYTES = 64 * 1024 * 1024
-"""What a conversation may have in it when a turn is taken; more than any model reads."""
+"""The most bytes of a conversation's history that a turn may use; more than any model reads."""
 MAX_ITEMS_PER_REQUEST = 20
-"""Items that one request may add to a conversation, as with OpenAI."""
+"""The most items that one request may add to a conversation, as with OpenAI."""
 RUNNING_STATUSES = frozenset({"queued", "in_progress"})
-"""A response's status while its output is still to come."""
+"""The statuses of a response whose output is still to come."""
 
 _Record = TypeVar("_Record")
 
 
 class ConversationItem(msgspec.Struct, frozen=True, kw_only=True):
-    """One item of a conversation: a message, a tool's call or its output, reasoning and the like."""
+    """One item of a conversation: a message, a tool call or its output, reasoning and the like."""
 
     id: str
     document: bytes
-    """The whole item as JSON, its `id` in it."""
+    """The whole item as JSON, including its `id`."""
     type: str = "message"
     role: str | None = None
 
     @staticmethod
     def from_document(document: bytes) -> "ConversationItem":
-        """The item that is written in `document`, which must have an `id`. Raises msgspec.DecodeError."""
+        """Return the item that `document` holds; it must have an `id`. Raises msgspec.DecodeError."""
         head = _decode_head.decode(document)
         return ConversationItem(id=head.id, document=document, type=head.type or "message", role=head.role)
 
@@ -43,7 +43,7 @@ _decode_head = msgspec.json.Decoder(_ItemHead)
 
 
 class Conversation(msgspec.Struct, frozen=True, kw_only=True):
-    """A conversation by its name."""
+    """A named conversation."""
 
     id: str
     created_at: float
@@ -52,18 +52,24 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class History(msgspec.Struct, frozen=True, kw_only=True):
-    """What was said before a turn."""
+    """The items before a turn."""
 
     items: tuple[bytes, ...]
-    """The items in order, as an upstream that keeps nothing takes them: JSON; a piece may be several, with commas."""
+    """The items in order, in the form for a stateless upstream, as JSON.
+
+    One element may hold several, with commas between.
+    """
     version: int | None = None
-    """Of the conversation: give it back when the turn is saved, and nobody else's can have come between."""
+    """The conversation's version when the history was read.
+
+    Saving a turn with it fails if another turn was saved since.
+    """
     lease: Lease | None = None
-    """Of the conversation, where a response is now made in it."""
+    """The lease of the conversation, where a response is being made in it."""
 
 
 class StoredResponse(msgspec.Struct, frozen=True, kw_only=True):
-    """A response. Its input and output are items, kept beside it."""
+    """A response. Its input and output are stored as items."""
 
     id: str
     model: str
@@ -74,25 +80,25 @@ class StoredResponse(msgspec.Struct, frozen=True, kw_only=True):
     status: str = "completed"
     previous_response_id: str | None = None
     conversation_id: str | None = None
-    """Of the conversation that it is a turn of; None where it goes by `previous_response_id`."""
+    """The conversation in which it is a turn; None if it continues `previous_response_id`."""
     background: bool = False
     end_user: str | None = None
     request_id: str | None = None
-    """Its line in the ledger."""
+    """The id of its ledger entry."""
     metadata: dict[str, str] = {}
     listed: bool = True
-    """It can be had again; one that cannot is nothing but a turn of its conversation."""
+    """False if callers cannot retrieve it: it then exists only as a turn of its conversation."""
     output: tuple[ConversationItem, ...] = ()
-    """Filled by the store when it is read; given apart when it is saved."""
+    """Filled by the store when it reads a response; passed separately when one is saved."""
 
     @property
     def running(self) -> bool:
-        """Whether its output is still to come."""
+        """Return whether its output is still to come."""
         return self.status in RUNNING_STATUSES
 
 
 class StoredCompletion(msgspec.Struct, frozen=True, kw_only=True):
-    """A chat completion with the messages that it answered."""
+    """A chat completion with the messages of its request."""
 
     id: str
     model: str
@@ -101,33 +107,33 @@ class StoredCompletion(msgspec.Struct, frozen=True, kw_only=True):
     document: bytes
     """The completion as JSON, with `metadata` as it was when the completion was saved."""
     messages: bytes = b"[]"
-    """The request's messages as a JSON array. Empty where it was read: `messages` of the store reads them."""
+    """The request's messages as a JSON array. Empty when read from the store; its method `messages` reads them."""
     end_user: str | None = None
     request_id: str | None = None
-    """Its line in the ledger."""
+    """The id of its ledger entry."""
     metadata: dict[str, str] = {}
 
 
 class PageRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """Which part of a list is wanted."""
+    """The page of a list that is wanted."""
 
     after: str | None = None
-    """The id of the last one seen."""
+    """The id of the last record of the page before."""
     limit: int = 20
     descending: bool = True
-    """The newest first."""
+    """Newest first."""
     with_media: bool = False
-    """Whether images and files come with their data; else `null` stands in its place."""
+    """Whether images and files come with their data; otherwise they are `null`."""
 
 
 class RecordPage(msgspec.Struct, Generic[_Record], frozen=True, kw_only=True):
-    """A part of a list."""
+    """A page of a list."""
 
     items: tuple[_Record, ...]
     has_more: bool
 
 
 def metadata_of(value: Any) -> dict[str, str]:
-    """The pairs of a `metadata` object that are text; empty where it is none."""
+    """Return the pairs of a `metadata` object whose values are text; empty if it is no object."""
     pairs = value.items() if isinstance(value, dict) else ()
     return {str(key): text for key, text in pairs if isinstance(text, str)}

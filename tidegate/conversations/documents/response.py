@@ -1,4 +1,7 @@
-"""A Response as its caller is given it: with ids of its own, the caller's own words, and every key that the API has."""
+"""A Response as its caller gets it: with the caller's own ids, the request's values, and every key of the API.
+
+Used by the response recorder and the responses routes.
+"""
 
 from collections.abc import Collection, Mapping
 from typing import Any
@@ -32,13 +35,13 @@ _ECHOED_DEFAULTS: Json = {
     "prompt_cache_key": None,
     "user": None,
 }
-"""What a Response repeats of its request, and what stands there where neither upstream nor request say it."""
+"""Request fields that a Response repeats, with OpenAI's default where neither upstream nor request has a value."""
 _NULL_FIELDS: Json = {"error": None, "incomplete_details": None}
 _FINAL_STATUSES = ("completed", "incomplete", "failed", "cancelled")
 
 
 class ResponseIdentity(msgspec.Struct, frozen=True, kw_only=True):
-    """What makes a Response this caller's."""
+    """The parts of a Response that are specific to its caller."""
 
     id: str
     state_params: StateParams
@@ -49,7 +52,7 @@ class ResponseIdentity(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ResponseDocument:
-    """Gives one answer its caller's ids, the same in each event that speaks of the same item."""
+    """Replace the upstream's ids by the caller's own, the same in each event that names the same item."""
 
     def __init__(self, identity: ResponseIdentity, ids: IdSource) -> None:
         self._identity = identity
@@ -59,15 +62,15 @@ class ResponseDocument:
 
     @property
     def renamed_ids(self) -> Mapping[str, str]:
-        """The items' ids so far: the upstream's to ours."""
+        """Return the new ids of the items so far, by the upstream's ids."""
         return self._by_id
 
     def item_id(self, index: int) -> str | None:
-        """The id of the item at this place of the output, once it was seen."""
+        """Return the id of the output item at this index, once it was seen."""
         return self._by_index.get(index)
 
     def item(self, item: Json, index: int) -> Json:
-        """An item of the output under its own id."""
+        """Return an output item under its own id."""
         old = item.get("id")
         ours = self._by_id.get(old) if isinstance(old, str) else self._by_index.get(index)
         if ours is None:
@@ -78,7 +81,7 @@ class ResponseDocument:
         return {**item, "id": ours}
 
     def response(self, response: Json, *, now: float) -> Json:
-        """The whole document, as it is kept."""
+        """Return the whole document as it is stored."""
         identity, asked = self._identity, self._identity.state_params
         status = response.get("status") or "completed"
         output = [self.item(complete_item(item), index) for index, item in enumerate(response.get("output") or ())]
@@ -104,13 +107,13 @@ class ResponseDocument:
 
 
 def visible_response(document: Json, include: Collection[str]) -> Json:
-    """A kept Response without what was not asked for."""
+    """Return a stored Response without the parts that `include` does not name."""
     output = document.get("output")
     return {**document, "output": filter_items(output, include)} if output else document
 
 
 def visible_item(item: Json, state_params: StateParams) -> Json:
-    """An item of an answer on its way: only what we asked for ourselves is left out."""
+    """Return an item of a new answer without the encrypted reasoning that only the gateway asked for."""
     if (
         item.get("type") == "reasoning"
         and ENCRYPTED_REASONING not in state_params.include
@@ -121,17 +124,17 @@ def visible_item(item: Json, state_params: StateParams) -> Json:
 
 
 def failed_document(document: Json, error: Mapping[str, str]) -> Json:
-    """The document of an answer that broke off."""
+    """Return the document of an answer that failed after it began."""
     return {**document, "status": "failed", "completed_at": None, "error": dict(error)}
 
 
 def is_finished(document: Mapping[str, Any]) -> bool:
-    """Whether a Response has come to its end, whichever."""
+    """Return whether a Response has ended, successfully or not."""
     return document.get("status") in _FINAL_STATUSES
 
 
 def complete_usage(usage: Any) -> Json | None:
-    """The usage with every figure that the API has; what was not counted is 0."""
+    """Return the usage with every figure of the API; figures that the upstream left out are 0."""
     if not isinstance(usage, dict):
         return None
     read, written = usage.get("input_tokens_details") or {}, usage.get("output_tokens_details") or {}
@@ -143,7 +146,7 @@ def complete_usage(usage: Any) -> Json | None:
 
 
 def _echoed(response: Mapping[str, Any], body: Mapping[str, Any], name: str) -> Any:
-    """What a Response repeats of what was asked: as the upstream says it, else the request, else OpenAI's default."""
+    """Return a field that a Response repeats: the upstream's value, else the request's, else OpenAI's default."""
     value = response.get(name)
     value = body.get(name) if value is None else value
     return _ECHOED_DEFAULTS[name] if value is None else value
@@ -160,7 +163,7 @@ def _complete_tool(tool: Any) -> Any:
 
 
 def _complete_text(text: Any) -> Any:
-    """With the format that is meant where none is said, and all keys of one that is described."""
+    """Return `text` with its default format, and with all keys of a format that is given."""
     form = text.get("format") if isinstance(text, dict) else None
     if isinstance(form, dict) and form.get("type") == "json_schema":
         return {**text, "format": {"description": None, "strict": False, **form}}
@@ -168,7 +171,7 @@ def _complete_text(text: Any) -> Any:
 
 
 def complete_item(item: Json) -> Json:
-    """An item with what each of its kind has, also from an upstream that leaves it out."""
+    """Return an item with all keys of its type, including those that the upstream left out."""
     kind = type_of(item)
     if kind == "message" and isinstance(content := item.get("content"), list):
         parts = [{"annotations": [], "logprobs": [], **part} if _is_text(part) else part for part in content]

@@ -1,4 +1,7 @@
-"""A Response's stream under its caller's own ids, each event changed as little as will do."""
+"""Rewrites a Response's stream to its caller's own ids, and changes each event as little as possible.
+
+Used by the response recorder.
+"""
 
 from typing import Any
 
@@ -13,12 +16,12 @@ Json = dict[str, Any]
 
 _decode = msgspec.json.Decoder()
 MALFORMED = (AttributeError, LookupError, TypeError, ValueError)
-"""What is raised where something is JSON, and not what it should be."""
+"""Errors that decoding raises for JSON of another form than expected."""
 _NO_RESPONSE = "The upstream's answer has not the form of a Response, so it cannot be kept."
 
 
 class ResponseStreamRewriter:
-    """Rewrites one stream; keeps what is needed to store it."""
+    """Rewrite one stream, and collect what the store needs."""
 
     def __init__(self, identity: ResponseIdentity, ids: IdSource) -> None:
         self._state_params = identity.state_params
@@ -31,7 +34,7 @@ class ResponseStreamRewriter:
         """The whole document of the stream's last event, once it was seen."""
 
     def rewrite_event(self, event: bytes, *, now: float) -> bytes:
-        """An event as the caller is given it; `now` in Unix seconds."""
+        """Return an event with the caller's own ids; `now` in Unix seconds."""
         if b'"response"' not in event and b'"item"' not in event and not self._has_items_without_id:
             for theirs, ours in self._id_pairs:
                 event = event.replace(theirs, ours)
@@ -47,7 +50,7 @@ class ResponseStreamRewriter:
         return sse.encode(msgspec.json.encode(document), document.get("type"))
 
     def rewrite_body(self, body: bytes, *, now: float) -> bytes:
-        """An answer that came in one piece."""
+        """Return an unstreamed answer with the caller's own ids."""
         try:
             self.final_document = self._document.response(_decode.decode(body), now=now)
         except MALFORMED as error:
@@ -55,11 +58,11 @@ class ResponseStreamRewriter:
         return msgspec.json.encode(self._visible(self.final_document))
 
     def placeholder(self, model: str, *, now: float) -> Json:
-        """The document while it waits for its answer."""
+        """Return the document of a response that is still to be answered."""
         return self._document.response({"model": model, "status": "queued", "output": []}, now=now)
 
     def partial_document(self, *, now: float) -> Json | None:
-        """The document as far as it came; None where nothing of it had come."""
+        """Return the document as far as it came; None where nothing of it came."""
         if self._first_response is None:
             return None
         return {**self._document.response({**self._first_response, "output": []}, now=now), "output": self._items()}
@@ -70,7 +73,7 @@ class ResponseStreamRewriter:
             self._first_response = self._first_response or response
             full = self._document.response(response, now=now)
             if not full["output"] and full["status"] != "in_progress":
-                full["output"] = self._items()  # some say at the end only that it is the end
+                full["output"] = self._items()  # some upstreams send the last event without its output
             document["response"] = self._visible(full)
             if document.get("type") not in ("response.created", "response.in_progress", "response.queued"):
                 self.final_document = full
@@ -84,7 +87,7 @@ class ResponseStreamRewriter:
             document["item_id"] = name
 
     def _items(self) -> list[Json]:
-        """Those that are done."""
+        """Return the finished items."""
         return [self._finished_items[index] for index in sorted(self._finished_items)]
 
     def _note_item(self, theirs: Any, index: int, ours: Json, *, done: bool) -> None:

@@ -1,1 +1,1 @@
-"""How conversations are stored in PostgreSQL."""
+"""Storage of conversations in PostgreSQL."""

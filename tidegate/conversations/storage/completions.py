@@ -1,4 +1,4 @@
-"""Stored chat completions."""
+"""The store of chat completions. Used by the response recorder and the completions routes."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -16,20 +16,20 @@ _MAX_METADATA_MATCHES = 1000
 
 
 class CompletionStore:
-    """Completions of a project. Every method raises PostgresUnavailable when PostgreSQL does not answer."""
+    """Completions of a project. Every method raises PostgresUnavailable if PostgreSQL does not answer."""
 
     def __init__(self, base: StoreBase, *, max_metadata_matches: int = _MAX_METADATA_MATCHES) -> None:
-        """`archive` is shared with the other stores.
+        """`base` is shared with the other stores.
 
-        Where more than `most_having` completions have the metadata that is asked for, they are looked for in order of
-        time: the next one is not far.
+        Where more than `max_metadata_matches` completions have the wanted metadata, the store scans them in order of
+        time: the next match is then near.
         """
         self._base = base
         self._max_metadata_matches = max_metadata_matches
         self._sql = queries("completions")
 
     async def save(self, project: str, completion: StoredCompletion) -> None:
-        """Keep a completion with its messages. Raises NotStorable."""
+        """Store a completion with its messages. Raises NotStorable."""
         body, messages = _packed(completion.document, apart=False), _packed(completion.messages, apart=True)
         parts = msgspec.json.encode(messages.parts).decode() if messages.parts else None
 
@@ -56,7 +56,7 @@ class CompletionStore:
         await self._base.write_with_partition(write)
 
     async def get(self, project: str, completion_id: str) -> StoredCompletion:
-        """One completion. Raises CompletionNotFound."""
+        """Return one completion. Raises CompletionNotFound."""
         async with self._base.rows.transaction(project) as connection:
             row = await connection.fetchrow(self._sql["get"], project, completion_id, self._base.today())
         return _completion(row, completion_id)
@@ -69,7 +69,10 @@ class CompletionStore:
         model: str | None = None,
         metadata: Mapping[str, str] | None = None,
     ) -> RecordPage[StoredCompletion]:
-        """A part of those of `model`, with all the pairs of `metadata`. Raises CompletionNotFound for `ask.after`."""
+        """Return a page of the completions of `model` that have all pairs of `metadata`.
+
+        Raises CompletionNotFound for an unknown `page_request.after`.
+        """
         pairs, way = metadata_column(metadata or {}), "down" if page_request.descending else "up"
         async with self._base.rows.transaction(project) as connection:
             asked: tuple[Any, ...] = (
@@ -98,7 +101,7 @@ class CompletionStore:
         return RecordPage(items=shown, has_more=len(rows) > page_request.limit)
 
     async def update_metadata(self, project: str, completion_id: str, metadata: Mapping[str, str]) -> StoredCompletion:
-        """Give it other metadata. Raises CompletionNotFound."""
+        """Replace its metadata. Raises CompletionNotFound."""
         async with self._base.rows.transaction(project) as connection:
             row = await connection.fetchrow(
                 self._sql["update"], project, completion_id, metadata_column(metadata), self._base.today()
@@ -114,7 +117,7 @@ class CompletionStore:
             await self._base.parts.release(connection, project, [(decode_parts(row["parts"]), row["expires_on"])])
 
     async def messages(self, project: str, completion_id: str) -> tuple[bytes, ...]:
-        """The messages that it answers, each a JSON object as it was sent. Raises CompletionNotFound."""
+        """Return the messages of its request, each as JSON. Raises CompletionNotFound."""
         async with self._base.rows.transaction(project) as connection:
             row = await connection.fetchrow(self._sql["messages"], project, completion_id, self._base.today())
             if row is None:

@@ -1,4 +1,4 @@
-"""Conversations by their names, and their items."""
+"""The stores of conversations and of single items. Used by the history loader and the conversations routes."""
 
 import asyncio
 import contextlib
@@ -30,16 +30,16 @@ from tidegate.core.errors import ConversationLocked, ConversationNotFound, ItemN
 from tidegate.storage.postgres import Connection, queries
 
 _RELEASE_SECONDS = 0.5
-"""A caller waits for it to be told what went wrong."""
+"""The most seconds for releasing a lease: a caller waits meanwhile for the error of its call."""
 
 
 class ConversationStore:
-    """Conversations of a project. Every method raises PostgresUnavailable when PostgreSQL does not answer."""
+    """Conversations of a project. Every method raises PostgresUnavailable if PostgreSQL does not answer."""
 
     def __init__(
         self, base: StoreBase, renew_lease: RenewLease = without_renewal, *, lease_seconds: float = LEASE_SECONDS
     ) -> None:
-        """`archive` is shared with the other stores; `hold` renews leases."""
+        """`base` is shared with the other stores; `renew_lease` registers a lease for renewal."""
         self._base = base
         self._renew_lease = renew_lease
         self._lease_seconds = lease_seconds
@@ -47,7 +47,7 @@ class ConversationStore:
         self._lease_sql = queries("leases")
 
     async def create(self, project: str, conversation: Conversation, items: Sequence[ConversationItem] = ()) -> None:
-        """Begin a conversation. Raises TooManyItems, ItemTooLarge and NotStorable."""
+        """Create a conversation. Raises TooManyItems, ItemTooLarge and NotStorable."""
         laid = _checked_rows(items)
         metadata, day = metadata_column(conversation.metadata), self._base.today()
 
@@ -68,18 +68,18 @@ class ConversationStore:
         await self._base.write_with_partition(write)
 
     async def get(self, project: str, conversation_id: str) -> Conversation:
-        """One conversation. Raises ConversationNotFound."""
+        """Return one conversation. Raises ConversationNotFound."""
         async with self._base.rows.transaction(project) as connection:
             return _conversation(await connection.fetchrow(self._sql["get"], project, conversation_id), conversation_id)
 
     async def update(self, project: str, conversation_id: str, metadata: dict[str, str]) -> Conversation:
-        """Give it other metadata. Raises ConversationNotFound."""
+        """Replace its metadata. Raises ConversationNotFound."""
         async with self._base.rows.transaction(project) as connection:
             row = await connection.fetchrow(self._sql["update"], project, conversation_id, metadata_column(metadata))
             return _conversation(row, conversation_id)
 
     async def delete(self, project: str, conversation_id: str) -> None:
-        """Take its name away; its items stay as long as a response needs them. Raises ConversationNotFound."""
+        """Delete its name; its items stay as long as a response needs them. Raises ConversationNotFound."""
         async with self._base.rows.transaction(project) as connection:
             if await connection.fetchval(self._sql["delete"], project, conversation_id, self._base.now()) is None:
                 raise _not_found(conversation_id)
@@ -87,7 +87,7 @@ class ConversationStore:
         await self._base.delete_remaining_unreachable(project, rest)
 
     async def history(self, project: str, conversation_id: str) -> History:
-        """All that was said in it, whole, and its version.
+        """Return its whole history and its version.
 
         Raises ConversationNotFound, ConversationBusy and HistoryTooLarge.
         """
@@ -97,13 +97,13 @@ class ConversationStore:
         return History(items=said, version=head["version"])
 
     async def begin_turn(self, project: str, conversation_id: str, response_id: str) -> History:
-        """The same for a response that is now made in it: until that is saved, or the lease has ended, no other is.
+        """Return its history, and lease it to a response: no other turn begins until that is saved or the lease ends.
 
         Raises ConversationNotFound, ConversationBusy and HistoryTooLarge.
         """
         lease = Lease(project=project, conversation=conversation_id, response=response_id)
         taken = project, conversation_id, response_id, self._lease_seconds
-        # a lease that PostgreSQL forgets as it dies is no loss
+        # losing a lease in a crash of PostgreSQL is harmless
         async with self._base.rows.transaction(project, durable=False) as connection:
             head = await connection.fetchrow(self._lease_sql["take"], *taken)
             if head is None:
@@ -112,7 +112,7 @@ class ConversationStore:
         return History(items=said, version=head["version"], lease=self._renew_lease(lease))
 
     async def release_lease(self, lease: Lease) -> None:
-        """The response is not made: others may take their turn. Where this fails, they may when the lease has ended."""
+        """Release the lease without saving a response. If that fails, the lease expires."""
         with contextlib.suppress(StoreError, TimeoutError):
             async with (
                 asyncio.timeout(_RELEASE_SECONDS),
@@ -125,7 +125,10 @@ class ConversationStore:
     async def items(
         self, project: str, conversation_id: str, page_request: PageRequest
     ) -> RecordPage[ConversationItem]:
-        """A part of its items. Raises ConversationNotFound, and ItemNotFound where `ask.after` is none of them."""
+        """Return a page of its items.
+
+        Raises ConversationNotFound, and ItemNotFound for an unknown `page_request.after`.
+        """
         async with self._base.rows.transaction(project) as connection:
             rows = await connection.fetch(
                 self._sql["items_down" if page_request.descending else "items_up"],
@@ -142,7 +145,7 @@ class ConversationStore:
         return RecordPage(items=items_of(shown, contents), has_more=len(rows) > page_request.limit)
 
     async def add_items(self, project: str, conversation_id: str, items: Sequence[ConversationItem]) -> None:
-        """Add at its end. Raises ConversationNotFound, ConversationBusy, TooManyItems, ItemTooLarge and NotStorable."""
+        """Append items. Raises ConversationNotFound, ConversationBusy, TooManyItems, ItemTooLarge and NotStorable."""
         laid, day = _checked_rows(items), self._base.today()
 
         async def write() -> None:
@@ -159,7 +162,7 @@ class ConversationStore:
     async def get_item(
         self, project: str, conversation_id: str, item_id: str, *, with_media: bool = False
     ) -> ConversationItem:
-        """One item. Raises ConversationNotFound and ItemNotFound."""
+        """Return one item. Raises ConversationNotFound and ItemNotFound."""
         async with self._base.rows.transaction(project) as connection:
             rows = await connection.fetch(self._sql["item"], project, conversation_id, item_id, self._base.today())
             if not rows:
@@ -168,7 +171,7 @@ class ConversationStore:
         return items_of(rows, contents)[0]
 
     async def delete_item(self, project: str, conversation_id: str, item_id: str) -> Conversation:
-        """Take an item out. Raises ConversationNotFound, ItemNotFound and ConversationBusy."""
+        """Remove an item. Raises ConversationNotFound, ItemNotFound and ConversationBusy."""
         async with self._base.rows.transaction(project) as connection:
             row = await connection.fetchrow(self._sql["remove_item"], project, conversation_id, item_id)
             if row is None:
@@ -180,7 +183,7 @@ class ConversationStore:
     async def _raise_not_found(
         self, connection: Connection, project: str, conversation_id: str, item_id: str | None
     ) -> None:
-        """Raise why nothing was found, where that is no answer in itself."""
+        """Raise the error that explains an empty result; return if the result is valid."""
         if await connection.fetchrow(self._sql["get"], project, conversation_id) is None:
             raise _not_found(conversation_id)
         day = self._base.today()
@@ -194,7 +197,10 @@ class ConversationStore:
         raise ConversationLocked(retry_after=head["leased_for"])
 
     async def _head(self, connection: Connection, project: str, conversation_id: str) -> Any:
-        """What is known of it. Raises ConversationNotFound, and ConversationBusy where a job makes a response in it."""
+        """Return its row.
+
+        Raises ConversationNotFound, and ConversationBusy where a background response is being made in it.
+        """
         head = await connection.fetchrow(self._sql["head"], project, conversation_id)
         if head is None:
             raise _not_found(conversation_id)

@@ -1,4 +1,7 @@
-"""All that is stored of a project or an end user, as lines of JSON, a little at a time."""
+"""Exports the stored rows of a project or an end user as JSON lines.
+
+Called by `tidegate conversations export` and the admin API.
+"""
 
 from collections.abc import AsyncIterator, Callable, Iterable
 from typing import Any
@@ -12,23 +15,23 @@ from tidegate.storage.postgres import queries
 
 _PAGE_ROWS = 100
 _LARGE_PAGE_ROWS = 10
-"""Items and completions at once; each may have megabytes."""
+"""Rows per page of items and completions, each of which may have megabytes."""
 
 Line = dict[str, Any]
 
 
 class ConversationExport:
-    """Reads what is stored as it is while it is read: what is added meanwhile may come with it or not."""
+    """Reads the stored rows page by page. Rows that are added meanwhile may be missing."""
 
     def __init__(self, base: StoreBase) -> None:
-        """`archive` is shared with the stores."""
+        """`base` is shared with the stores."""
         self._base = base
         self._sql = queries("export")
 
     async def lines(self, project: str, end_user: str | None = None) -> AsyncIterator[bytes]:
-        """A JSON object a line: each conversation and its items, then the responses, then the completions.
+        """Yield a JSON object per line: each conversation with its items, then the responses, then the completions.
 
-        Of an end user: what they took part in, without what others said there. Raises PostgresUnavailable.
+        For an end user: the conversations they took part in, without the items of others. Raises PostgresUnavailable.
         """
         user = end_user_column(end_user)
         async for conversation in self._pages("conversations", project, user, _PAGE_ROWS, with_day=False):
@@ -57,7 +60,7 @@ class ConversationExport:
     async def _pages(
         self, name: str, project: str, user: str | None, limit: int, *, with_day: bool = True
     ) -> AsyncIterator[Any]:
-        """The rows of a query, a page after the other; no transaction is open while they are used."""
+        """Yield the rows of a query page by page; no transaction is open while the caller uses them."""
         last = ""
         while True:
             days = (self._base.today(),) if with_day else ()

@@ -1,4 +1,4 @@
-"""Items by their ids, wherever they were said."""
+"""Finds items by their ids in all conversations of a project."""
 
 from collections.abc import Sequence
 
@@ -11,15 +11,15 @@ MAX_REFERENCES = 1000
 
 
 class ItemStore:
-    """The items of a project. Raises PostgresUnavailable when PostgreSQL does not answer."""
+    """The items of a project. Raises PostgresUnavailable if PostgreSQL does not answer."""
 
     def __init__(self, base: StoreBase) -> None:
-        """`archive` is shared with the other stores."""
+        """`base` is shared with the other stores."""
         self._base = base
         self._sql = queries("named_items")
 
     async def find(self, project: str, ids: Sequence[str]) -> tuple[ConversationItem, ...]:
-        """Those of these ids that there are, whole, in no order."""
+        """Return the items with these ids that exist, whole, in no order."""
         async with self._base.rows.transaction(project) as connection:
             rows = await connection.fetch(self._sql["named"], project, list(ids[:MAX_REFERENCES]), self._base.today())
             contents = await self._base.parts.read(connection, project, rows)

@@ -1,4 +1,7 @@
-"""Leases of conversations: whoever would be the second to take a turn is told before the answer is paid for."""
+"""Leases of conversations: a second turn that begins meanwhile is refused before its answer is paid for.
+
+Used by the conversation store; each process renews its leases.
+"""
 
 import asyncio
 import contextlib
@@ -11,12 +14,12 @@ from tidegate.core.errors import StoreError
 from tidegate.storage.postgres import Postgres, queries
 
 LEASE_SECONDS = 5.0
-"""How long others wait for a conversation whose process has died."""
+"""The longest time that others wait for a conversation whose process has died."""
 _RENEWALS_PER_LEASE = 4
 
 
 class Lease(msgspec.Struct, frozen=True, kw_only=True, weakref=True):
-    """A conversation, for one turn."""
+    """A conversation that is leased for one turn."""
 
     project: str
     conversation: str
@@ -25,19 +28,19 @@ class Lease(msgspec.Struct, frozen=True, kw_only=True, weakref=True):
 
 
 RenewLease = Callable[[Lease], Lease]
-"""Renews a lease for as long as somebody refers to what it returns."""
+"""Register a lease for renewal, for as long as the returned value is referenced."""
 
 
 def without_renewal(lease: Lease) -> Lease:
-    """A `Hold` that lets it run out."""
+    """Return the lease without renewing it: it expires."""
     return lease
 
 
 class LeaseRenewal:
-    """Renews the leases of this process between `start` and `close`, each for as long as somebody refers to it."""
+    """Renews the leases of this process between `start` and `close`, each for as long as it is referenced."""
 
     def __init__(self, postgres: Postgres, *, seconds: float = LEASE_SECONDS) -> None:
-        """`postgres` must be known there as the tables' owner."""
+        """`postgres` must be connected as the owner of the tables."""
         self._postgres = postgres
         self._seconds = seconds
         self._leases: WeakSet[Lease] = WeakSet()
@@ -49,19 +52,19 @@ class LeaseRenewal:
         self._task = asyncio.create_task(self._run(), name="conversation-leases")
 
     async def close(self) -> None:
-        """Stop; what is left runs out."""
+        """Stop; the remaining leases expire."""
         if self._task is not None:
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
 
     def register(self, lease: Lease) -> Lease:
-        """A `Hold`."""
+        """Renew this lease from now on, for as long as the returned value is referenced."""
         self._leases.add(lease)
         return lease
 
     async def renew_all(self) -> None:
-        """Renew all. Raises PostgresUnavailable."""
+        """Renew all leases. Raises PostgresUnavailable."""
         leases = list(self._leases)
         if not leases:
             return
@@ -72,5 +75,5 @@ class LeaseRenewal:
     async def _run(self) -> None:
         while True:
             await asyncio.sleep(self._seconds / _RENEWALS_PER_LEASE)
-            with contextlib.suppress(StoreError):  # the next may come in time; if not, the commit says who was first
+            with contextlib.suppress(StoreError):  # the next round may be in time; if not, the first saved turn wins
                 await self.renew_all()

@@ -1,8 +1,8 @@
-"""How a JSON document is laid down so that PostgreSQL can search it and every byte of it comes back. Pure.
+"""Packs a JSON document so that PostgreSQL can search it, and unpacks every byte of it. No I/O.
 
-jsonb holds neither NUL characters nor half surrogate pairs, and a row that holds 32 MB of image is slow to list.
-So what goes into jsonb has U+FFFD for the first two and little or nothing for long strings; wherever that is not the
-whole truth the exact bytes are kept beside it, and long strings apart, by their hash.
+jsonb holds neither NUL characters nor half surrogate pairs, and rows with 32 MB of image are slow to list. So jsonb
+gets U+FFFD for the first two, and little or nothing of long strings. Where that loses information, the exact bytes are
+stored in another column, and long strings in a table of their own, by hash.
 """
 
 import hashlib
@@ -13,9 +13,9 @@ from typing import Any
 import msgspec
 
 MAX_INLINE_BYTES = 64 * 1024
-"""Bytes of a JSON string that are kept in the row."""
+"""The most bytes of a JSON string that stay in the row."""
 _MAX_SEARCHED_BYTES = 16 * 1024
-"""Bytes of a longer text that remain in jsonb, to be searched."""
+"""The bytes of a longer text that stay in jsonb, for searches."""
 
 _STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 _ESCAPE = re.compile(
@@ -26,32 +26,32 @@ _DATA = re.compile(rb'"(?:data:|[A-Za-z0-9+/_=-]{1024})')
 
 
 class LargePart(msgspec.Struct, frozen=True, kw_only=True):
-    """Where in the exact bytes an empty string stands for a long one."""
+    """The position in the exact bytes where an empty string stands for a long one."""
 
     at: int
     hash: str
     """SHA-256 of the long string's JSON, in hexadecimal."""
     data: bool
-    """It is an image or a file, and no text."""
+    """Whether it is an image or a file, and not a text."""
 
 
 _decode_parts = msgspec.json.Decoder(tuple[LargePart, ...])
 
 
 class PackedDocument(msgspec.Struct, frozen=True, kw_only=True):
-    """A document, laid down."""
+    """A packed document."""
 
     document: str
-    """For jsonb."""
+    """The value for jsonb."""
     exact: bytes | None
-    """The document with empty strings for long ones; None where jsonb tells all."""
+    """The document with empty strings for long ones; None if jsonb holds the document exactly."""
     parts: tuple[LargePart, ...]
     contents: Mapping[str, bytes]
-    """The long strings' JSON by hash."""
+    """The long strings as JSON, by hash."""
 
 
 def pack(document: bytes, *, max_inline_bytes: int = MAX_INLINE_BYTES) -> PackedDocument:
-    """Lay a document down; strings of more than `longest` bytes apart. Raises UnicodeDecodeError."""
+    """Pack a document; strings of more than `max_inline_bytes` are stored apart. Raises UnicodeDecodeError."""
     apart = _split(document, max_inline_bytes) if len(document) > max_inline_bytes else (document, document, (), {})
     shown, exact, parts, contents = apart
     clean = jsonb_safe(shown)
@@ -62,7 +62,7 @@ def pack(document: bytes, *, max_inline_bytes: int = MAX_INLINE_BYTES) -> Packed
 def unpack(
     document: str, exact: bytes | None, parts: tuple[LargePart, ...] = (), contents: Mapping[str, bytes] | None = None
 ) -> bytes:
-    """The document again; `null` where a part's content is not given."""
+    """Return the original document, with `null` for each part whose content is missing."""
     if exact is None:
         return document.encode()
     pieces: list[bytes] = []
@@ -74,12 +74,12 @@ def unpack(
 
 
 def jsonb_safe(text: bytes) -> bytes:
-    """JSON that jsonb takes: U+FFFD for NUL and for half surrogate pairs."""
+    """Return JSON that jsonb accepts: with U+FFFD for NUL and for half surrogate pairs."""
     return _ESCAPE.sub(lambda found: rb"\ufffd" if found[2] else found[0], text) if b"\\u" in text else text
 
 
 def _split(document: bytes, longest: int) -> tuple[bytes, bytes, tuple[LargePart, ...], dict[str, bytes]]:
-    """For jsonb, exactly, and what was taken out of it."""
+    """Return the value for jsonb, the exact bytes, and the parts with their contents."""
     shown: list[bytes] = []
     exact: list[bytes] = []
     parts: list[LargePart] = []
@@ -102,18 +102,18 @@ def _split(document: bytes, longest: int) -> tuple[bytes, bytes, tuple[LargePart
 
 
 def _beginning(text: bytes) -> bytes:
-    """A long text's beginning, cut where neither an escape nor a character is broken."""
+    """Return the beginning of a long text, without cutting an escape or a character."""
     head = re.sub(rb"\\[^\\]{0,11}$", b"", text[:-1][:_MAX_SEARCHED_BYTES].replace(rb"\\", rb"\u005c"))
     return head.decode(errors="ignore").encode() + b'"'
 
 
 def decode_parts(column: str | None) -> tuple[LargePart, ...]:
-    """The parts that a row's column names."""
+    """Return the parts that a row's column lists."""
     return () if column is None else _decode_parts.decode(column)
 
 
 def unpack_row(row: Any, contents: Mapping[str, bytes]) -> bytes:
-    """The document of a row with the columns `document`, `exact` and `parts`."""
+    """Return the document of a row that has the columns `document`, `exact` and `parts`."""
     if row["exact"] is None:
         shown: str = row["document"]
         return shown.encode()

@@ -1,4 +1,7 @@
-"""The partitions in which rows expire: one a week in each table, made before it is needed, dropped when it is over."""
+"""Creates the weekly partitions of each table ahead of time, and drops those whose rows have expired.
+
+Used by the retention task, and by the stores when a partition is missing.
+"""
 
 import contextlib
 from collections.abc import AsyncIterator
@@ -16,15 +19,15 @@ _log = structlog.get_logger("retention")
 
 
 class Partitions:
-    """Makes and drops partitions; any number of processes may do so at once."""
+    """Creates and drops partitions. Any number of processes may do so at once."""
 
     def __init__(self, postgres: Postgres) -> None:
-        """`postgres` must be known there as the tables' owner."""
+        """`postgres` must be connected as the owner of the tables."""
         self._postgres = postgres
         self._sql = queries("partitions")
 
     async def ensure(self, today: date) -> None:
-        """Make those that any project's rows of `today` and the next two weeks need. Raises PostgresUnavailable."""
+        """Create the partitions that rows of `today` and of the next two weeks need. Raises PostgresUnavailable."""
         async with self._exclusive_transaction() as connection:
             kept = [row["retention_days"] for row in await connection.fetch(self._sql["retentions"])]
         days = (today + timedelta(days=days, weeks=ahead) for days in kept for ahead in range(_WEEKS_AHEAD + 1))
@@ -38,13 +41,16 @@ class Partitions:
         if await connection.fetchval(self._sql["there"], name):
             return
         until = week + timedelta(weeks=1)
-        # attached rather than made in place: the parent is then locked against nobody's reading or writing
+        # attaching a table takes no lock that blocks reads or writes of the parent
         await connection.execute(f"CREATE TABLE {name} (LIKE {table} INCLUDING ALL EXCLUDING STATISTICS)")
         bounds = f"FROM ('{week}') TO ('{until}')"
         await connection.execute(f"ALTER TABLE {table} ATTACH PARTITION {name} FOR VALUES {bounds}")
 
     async def drop_expired(self, today: date) -> list[str]:
-        """Drop those whose last day is over; their names. Raises PostgresUnavailable, also where a table is in use."""
+        """Drop the partitions whose last day is over; return their names.
+
+        Raises PostgresUnavailable, also where a table is in use.
+        """
         async with self._exclusive_transaction() as connection:
             names = [row["name"] for row in await connection.fetch(self._sql["partitions"], list(TABLES))]
         gone = [name for name in names if _end_of(name) <= today]
@@ -55,7 +61,7 @@ class Partitions:
         return gone
 
     async def delete_empty_conversations(self, today: date) -> int:
-        """Delete the conversations that have lost all their items this way; how many. Raises PostgresUnavailable."""
+        """Delete conversations that have lost all their items; return their number. Raises PostgresUnavailable."""
         count = 0
         while True:
             async with self._exclusive_transaction() as connection:
@@ -66,23 +72,23 @@ class Partitions:
 
     @contextlib.asynccontextmanager
     async def _exclusive_transaction(self) -> AsyncIterator[Connection]:
-        """A short transaction, one at a time of all processes; no table is waited for long."""
+        """Run a short transaction, one at a time over all processes, that does not wait long for a table."""
         try:
             async with self._postgres.connection() as connection, connection.transaction():
                 await connection.execute(self._sql["lock"])
                 yield connection
-        except Exception as error:  # PostgreSQL's errors all carry `sqlstate`, and only `connections` knows their types
+        except Exception as error:  # PostgreSQL's errors all carry `sqlstate`, and only `storage` knows their types
             if not isinstance(getattr(error, "sqlstate", None), str):
                 raise
             raise PostgresUnavailable(f"The partitions cannot be kept: {error}") from error
 
 
 def week_of(day: date) -> date:
-    """The Monday of the day's week, by which its partition is named."""
+    """Return the Monday of the day's week, which names its partition."""
     return day - timedelta(days=day.weekday())
 
 
 def _end_of(name: str) -> date:
-    """The day after the partition's last."""
+    """Return the day after the partition's last day."""
     week = datetime.strptime(name.rpartition("_")[2], "%Y%m%d").replace(tzinfo=UTC).date()
     return week + timedelta(weeks=1)

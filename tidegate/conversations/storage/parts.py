@@ -1,4 +1,7 @@
-"""Large parts in PostgreSQL: each kept once for a project and a day of expiry, counted by its uses."""
+"""Large parts in PostgreSQL: stored once per project and day of expiry, with a count of their uses.
+
+Used by the stores of conversations.
+"""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,10 +13,10 @@ from tidegate.storage.postgres import Connection, queries
 
 
 class PartStore:
-    """Works within the transactions of others."""
+    """Reads and writes large parts within the transactions of the stores."""
 
     def __init__(self) -> None:
-        """It holds nothing but its queries."""
+        """The store has no state but its queries."""
         self._sql = queries("parts")
 
     async def save(
@@ -24,7 +27,7 @@ class PartStore:
         parts: Iterable[LargePart],
         until: date,
     ) -> None:
-        """Keep the contents, by hash, that the parts `used` stand for."""
+        """Store the contents, by hash, that `parts` stand for."""
         if not contents:
             return
         times = Counter(part.hash for part in parts)
@@ -35,7 +38,7 @@ class PartStore:
     async def release(
         self, connection: Connection, project: str, released: Iterable[tuple[Sequence[LargePart], date]]
     ) -> None:
-        """Some uses have ended: of these parts, kept until that day. What nobody uses any more is deleted."""
+        """End uses of parts that were stored until a given day, and delete those that have no uses left."""
         pairs = [(bytes.fromhex(part.hash), until) for parts, until in released for part in parts]
         if not pairs:
             return
@@ -46,7 +49,7 @@ class PartStore:
     async def read(
         self, connection: Connection, project: str, rows: Iterable[Any], *, with_media: bool = True
     ) -> Mapping[str, bytes]:
-        """The contents that these rows need, by hash; images and files only where `large`."""
+        """Return the contents that these rows need, by hash; images and files only with `with_media`."""
         columns = [column for row in rows if (column := row["parts"]) is not None]
         wanted = {part.hash for column in columns for part in decode_parts(column) if with_media or not part.data}
         if not wanted:

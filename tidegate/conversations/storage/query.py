@@ -1,4 +1,7 @@
-"""Queries of the stateful routes: `limit`, `order`, `after`, and the bracketed ones that the SDKs send."""
+"""Reads the query parameters of the stateful routes.
+
+These are `limit`, `order`, `after`, and the bracketed names that the SDKs send.
+"""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -35,7 +38,7 @@ _FLAGS = {"true": True, "1": True, "false": False, "0": False}
 
 
 class StoredListQuery(msgspec.Struct, frozen=True, kw_only=True):
-    """What a query asks."""
+    """The query parameters of a stateful route."""
 
     after: str | None = None
     limit: int = DEFAULT_LIMIT
@@ -48,7 +51,7 @@ class StoredListQuery(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def read_query(pairs: Sequence[tuple[str, str]], *, order: Order = "desc") -> StoredListQuery:
-    """A query from its decoded pairs; `order` is the route's own. Raises InvalidParameter."""
+    """Return the query of decoded pairs; `order` is the route's default. Raises InvalidParameter."""
     if len(pairs) > _MAX_PAIRS or any(len(name) + len(value) > 2 * _MAX_VALUE_LENGTH for name, value in pairs):
         raise InvalidParameter("The query is too long.")
     said = dict(pairs)
@@ -65,7 +68,7 @@ def read_query(pairs: Sequence[tuple[str, str]], *, order: Order = "desc") -> St
 
 
 def _include(pairs: Iterable[tuple[str, str]]) -> list[str]:
-    """`include[]=a&include[]=b`, `include=a,b` and `include[0]=a` say the same."""
+    """Return the names of `include[]=a&include[]=b`, `include=a,b` or `include[0]=a`, which mean the same."""
     return [
         part
         for name, value in pairs

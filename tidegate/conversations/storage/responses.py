@@ -1,4 +1,7 @@
-"""Responses, the chains they make, and the items they are made of."""
+"""The store of responses, of their chains, and of their items.
+
+Used by the history loader, the response recorder and the responses routes.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -39,10 +42,10 @@ from tidegate.storage.postgres import Connection, queries
 
 
 class ResponseStore:
-    """Responses of a project. Every method raises PostgresUnavailable when PostgreSQL does not answer."""
+    """Responses of a project. Every method raises PostgresUnavailable if PostgreSQL does not answer."""
 
     def __init__(self, base: StoreBase, ids: IdSource = new_id) -> None:
-        """`archive` is shared with the other stores."""
+        """`base` is shared with the other stores."""
         self._base = base
         self._ids = ids
         self._sql = queries("responses")
@@ -56,14 +59,14 @@ class ResponseStore:
         self._input_exists = f"WITH RECURSIVE {self._sql['input']} {self._sql['input_exists']}"
 
     async def history(self, project: str, response_id: str) -> History:
-        """All that was said up to the end of a response, whole, through its whole chain.
+        """Return the whole history of a response up to its end, through its chain.
 
         Raises PreviousResponseNotFound, also where it is still being made, and HistoryTooLarge.
         """
         return await self._load_history(project, response_id, before=False)
 
     async def history_before(self, project: str, response_id: str) -> History:
-        """All that had been said when a response was asked for, without its own input.
+        """Return the history of a response before its own input.
 
         Raises ResponseNotFound and HistoryTooLarge.
         """
@@ -95,12 +98,12 @@ class ResponseStore:
         version: int | None = None,
         transaction: Connection | None = None,
     ) -> None:
-        """Keep a turn, whole or not at all: the response, what was asked (without what was said before), the answer.
+        """Store a whole turn or nothing of it: the response, its own input, and its output.
 
-        It goes to the end of its conversation, which must still be of `version` (as `Past` has it; None: of any), or
-        after its previous response, or begins a chain. While it is `running`, nobody else can add there.
-        `within` is a connection whose transaction this is a part of.
-        Raises ConversationNotFound, ConversationBusy, PreviousResponseNotFound, ItemTooLarge and NotStorable.
+        It is appended to its conversation, which must still have `version` (as in `History`; None: any), or to its
+        previous response, or begins a chain. While it is `running`, no other turn can be appended there. `transaction`
+        is a connection whose transaction includes this. Raises ConversationNotFound, ConversationBusy,
+        PreviousResponseNotFound, ItemTooLarge and NotStorable.
         """
         laid = to_rows(inputs, outputs)
         statement, more = self._insert_statement(response, version)
@@ -127,9 +130,9 @@ class ResponseStore:
         outputs: Sequence[ConversationItem] = (),
         transaction: Connection | None = None,
     ) -> None:
-        """Give a running response another status, and if that ends it, its output; `within` as above.
+        """Set the status of a running response and, if that ends it, its output; `transaction` as in `save`.
 
-        Raises ResponseNotFound where it was deleted or has ended before; then nothing is changed.
+        Raises ResponseNotFound where it was deleted or has ended before; nothing is changed then.
         """
         laid, body = to_rows((), outputs), _packed(document)
         async with self._base.rows.transaction(project, transaction) as connection:
@@ -159,7 +162,7 @@ class ResponseStore:
             )
 
     async def mark_in_progress(self, project: str, response_id: str, *, transaction: Connection) -> None:
-        """A response that waited is being made now; nothing happens where it was deleted, or has ended."""
+        """Mark a queued response as in progress; do nothing where it was deleted or has ended."""
         async with self._base.rows.transaction(project, transaction) as connection:
             row = await connection.fetchrow(self._sql["waiting"], project, response_id)
             if row is not None:
@@ -169,7 +172,7 @@ class ResponseStore:
                 await connection.fetchrow(self._sql["update"], project, response_id, "in_progress", *told)
 
     async def get(self, project: str, response_id: str) -> StoredResponse:
-        """One response with its output, whole. Raises ResponseNotFound."""
+        """Return one response with its whole output. Raises ResponseNotFound."""
         async with self._base.rows.transaction(project) as connection:
             rows = await connection.fetch(self._sql["get"], project, response_id, self._base.today())
             if not rows:
@@ -180,9 +183,9 @@ class ResponseStore:
     async def input_items(
         self, project: str, response_id: str, page_request: PageRequest
     ) -> RecordPage[ConversationItem]:
-        """A part of what it was made from: what was said before, and its own input.
+        """Return a page of its input: the history before it, and its own input.
 
-        Raises ResponseNotFound, and ItemNotFound for `ask.after`.
+        Raises ResponseNotFound, and ItemNotFound for an unknown `page_request.after`.
         """
         async with self._base.rows.transaction(project) as connection:
             day = self._base.today()
@@ -203,7 +206,7 @@ class ResponseStore:
     async def _raise_not_found(
         self, connection: Connection, project: str, response_id: str, item_id: str | None
     ) -> None:
-        """Raise why nothing was found, where that is no answer in itself."""
+        """Raise the error that explains an empty result; return if the result is valid."""
         day = self._base.today()
         there = await connection.fetchrow(self._input_exists, project, response_id, day, item_id)
         if there is None:
@@ -212,7 +215,7 @@ class ResponseStore:
             raise ItemNotFound(f"There is no item {item_id} in the input of the response {response_id}.")
 
     async def delete(self, project: str, response_id: str) -> None:
-        """Delete a response; what was said in it stays in its conversation, and for those that go on from it.
+        """Delete a response; its items stay in the conversation and for the responses that continue it.
 
         Raises ResponseNotFound.
         """
@@ -227,7 +230,7 @@ class ResponseStore:
         await self._base.delete_remaining_unreachable(project, rest)
 
     def _insert_statement(self, response: StoredResponse, version: int | None) -> tuple[str, tuple[Any, ...]]:
-        """The statement that saves a turn in its place, and the values that only this one has."""
+        """Return the statement that saves a turn in its position, and the parameters of that statement alone."""
         if response.conversation_id is not None:
             return self._save_in_conversation, (response.conversation_id, version)
         if response.previous_response_id is not None:
@@ -256,7 +259,7 @@ class ResponseStore:
         )
 
     async def _conflict(self, connection: Connection, project: str, response: StoredResponse) -> TidegateError:
-        """Why there is no place for a turn."""
+        """Return the error that explains why a turn cannot be saved."""
         if response.conversation_id is None:
             return _previous_not_found(response.previous_response_id)
         if await connection.fetchrow(self._conversations["get"], project, response.conversation_id) is None:
@@ -265,7 +268,7 @@ class ResponseStore:
 
 
 def _packed(document: bytes) -> PackedDocument:
-    """A response's body; it has no parts: whatever is long in it is the caller's own instructions."""
+    """Return a packed response body. It has no parts: long strings in it are the caller's own instructions."""
     try:
         return pack(document, max_inline_bytes=len(document))
     except UnicodeDecodeError as error:

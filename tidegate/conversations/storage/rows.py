@@ -1,4 +1,4 @@
-"""Items on their way into rows, and rows on their way back. Pure."""
+"""Converts conversation items to database rows and back. No I/O."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
@@ -12,22 +12,22 @@ from tidegate.core.errors import ItemTooLarge, NotStorable
 
 MAX_END_USER_LENGTH = 256
 MAX_ID_LENGTH = 256
-"""Characters; callers may name items, and an index holds the names."""
+"""Characters. Callers may choose ids, and an index holds them."""
 
 
 class InsertPosition(msgspec.Struct, frozen=True, kw_only=True):
-    """Room that was made in a conversation."""
+    """Item numbers that are reserved in a conversation."""
 
     conversation: str
     last_number: int
-    """The last item before it."""
+    """The number of the last item before them."""
     expires_on: date
     size: int
-    """Bytes of the whole conversation, with what is to come."""
+    """Bytes of the whole conversation, including the new items."""
 
     @staticmethod
     def from_row(row: Any) -> "InsertPosition":
-        """The place that a query made."""
+        """Return the position in a query's row."""
         return InsertPosition(
             conversation=row["conversation"], last_number=row["before"], expires_on=row["expires_on"], size=row["size"]
         )
@@ -48,19 +48,19 @@ class _ItemRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ItemRows(msgspec.Struct, frozen=True, kw_only=True):
-    """Items, ready to be written."""
+    """Items as rows, ready for the database."""
 
     rows: str
     """A JSON array."""
     count: int
     size: int
-    """Bytes of all."""
+    """Bytes of all items."""
     parts: tuple[LargePart, ...]
     contents: Mapping[str, bytes]
 
 
 def to_rows(inputs: Sequence[ConversationItem], outputs: Sequence[ConversationItem] = ()) -> ItemRows:
-    """Make items ready. Raises ItemTooLarge and NotStorable."""
+    """Convert items to rows. Raises ItemTooLarge and NotStorable."""
     rows: list[_ItemRow] = []
     contents: dict[str, bytes] = {}
     for n, item in enumerate((*inputs, *outputs), start=1):
@@ -103,26 +103,26 @@ def _row(n: int, item: ConversationItem, contents: dict[str, bytes], *, output: 
 
 
 def postgres_text(text: str) -> str:
-    """Text as PostgreSQL holds it: U+FFFD for NUL and half surrogate pairs."""
+    """Return text that PostgreSQL can hold: with U+FFFD for NUL and half surrogate pairs."""
     if text.isascii() and "\0" not in text:
         return text
     return text.replace("\0", "\N{REPLACEMENT CHARACTER}").encode(errors="replace").decode()
 
 
 def end_user_column(end_user: str | None) -> str | None:
-    """An end user's name as the ledger has it, so that the two can be joined."""
+    """Return an end user's name as the ledger has it, so that the tables can be joined."""
     if end_user is None:
         return None
     return end_user.replace("\0", "")[:MAX_END_USER_LENGTH].encode(errors="replace").decode()
 
 
 def metadata_column(metadata: Mapping[str, str]) -> str:
-    """Metadata for jsonb."""
+    """Return metadata for jsonb."""
     return jsonb_safe(msgspec.json.encode(metadata)).decode()
 
 
 def items_of(rows: Iterable[Any], contents: Mapping[str, bytes]) -> tuple[ConversationItem, ...]:
-    """The items in rows; a row without one is passed over."""
+    """Return the items in rows, skipping rows without one."""
     return tuple(
         ConversationItem(id=row["id"], type=row["type"], role=row["role"], document=unpack_row(row, contents))
         for row in rows
@@ -139,7 +139,7 @@ _decode_raw = msgspec.json.Decoder(list[msgspec.Raw])
 
 
 def without_orphaned_outputs(lines: Sequence[bytes]) -> list[bytes]:
-    """Items without those at the beginning that answer to what has expired: a tool's output without its call.
+    """Return items without leading tool outputs whose tool calls have expired.
 
     Each of `lines` is the JSON of an item, or of several with commas between them.
     """
@@ -159,7 +159,7 @@ _decode_released = msgspec.json.Decoder(tuple[_ReleasedParts, ...])
 
 
 def released_parts(column: str | None) -> Iterator[tuple[tuple[LargePart, ...], date]]:
-    """The parts of deleted rows, with the day until which they were kept."""
+    """Yield the parts of deleted rows, with their day of expiry."""
     for freed in () if column is None else _decode_released.decode(column):
         day = date.max if freed.expires_on == "infinity" else date.fromisoformat(freed.expires_on)
         yield freed.parts, day

@@ -1,4 +1,4 @@
-"""Messages found by their words, for whoever administers the gateway."""
+"""Searches messages by their words. Called by `tidegate conversations search` and the admin API."""
 
 from typing import Any
 
@@ -8,19 +8,19 @@ from tidegate.conversations.storage.rows import end_user_column, postgres_text
 from tidegate.storage.postgres import Postgres, queries
 
 MATCH_START, MATCH_END = "\x02", "\x03"
-"""Around the words of an excerpt that were looked for."""
+"""Marks around the matching words of an excerpt."""
 
 
 class SearchHit(msgspec.Struct, frozen=True, kw_only=True):
-    """A message that a search found."""
+    """A message that matches a search."""
 
     at: float
     """Unix seconds."""
     project: str
     conversation: str
-    """A conversation, a chain of responses, or a stored completion."""
+    """The id of a conversation, a chain of responses, or a stored completion."""
     turn: str | None
-    """The response or completion that it belongs to."""
+    """The id of its response or completion."""
     id: str
     role: str | None
     end_user: str | None
@@ -29,10 +29,10 @@ class SearchHit(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SearchQuery(msgspec.Struct, frozen=True, kw_only=True):
-    """What is looked for; None sets no bound."""
+    """The criteria of a search; None sets no bound."""
 
     words: str
-    """As one asks a search engine: all words, "a phrase", or, -without."""
+    """Words in the syntax of search engines: all words, "a phrase", or, -without."""
     project: str | None = None
     end_user: str | None = None
     before: float | None = None
@@ -41,15 +41,15 @@ class SearchQuery(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ConversationSearch:
-    """Searches all projects, whatever their policies say."""
+    """Searches all projects: row policies do not apply."""
 
     def __init__(self, postgres: Postgres) -> None:
-        """`postgres` must be known there as the tables' owner."""
+        """`postgres` must be connected as the owner of the tables."""
         self._postgres = postgres
         self._sql = queries("search")
 
     async def find(self, search: SearchQuery) -> list[SearchHit]:
-        """The newest messages that match. Raises PostgresUnavailable, also where it takes too long."""
+        """Return the newest messages that match. Raises PostgresUnavailable, also where the search takes too long."""
         user = end_user_column(search.end_user)
         async with self._postgres.connection() as connection:
             rows = await connection.fetch(

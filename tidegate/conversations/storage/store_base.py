@@ -1,4 +1,4 @@
-"""What all stores of conversations have at hand."""
+"""The parts that all stores of conversations share."""
 
 from collections.abc import Awaitable, Callable, Iterable
 from datetime import date, timedelta
@@ -18,14 +18,14 @@ from tidegate.storage.row_security import ProjectTransactions
 _Result = TypeVar("_Result")
 _DELETE_BATCH_SIZE = 1000
 _LINE_SEPARATOR = b",\n"
-"""Between the lines of the query `said`; a line feed within JSON as PostgreSQL writes it is an escape."""
+"""The separator between the lines of the query `said`. PostgreSQL's JSON has no line feeds within values."""
 
 
 class StoreBase:
-    """Transactions of a project, large parts, and the day that it is."""
+    """Transactions of a project, large parts, and the current day."""
 
     def __init__(self, postgres: Postgres, clock: Clock) -> None:
-        """`postgres` is shared with others."""
+        """`postgres` is shared with other stores."""
         self.rows = ProjectTransactions(postgres)
         self.parts = PartStore()
         self._partitions = Partitions(postgres)
@@ -33,15 +33,15 @@ class StoreBase:
         self._sql = queries("items")
 
     def now(self) -> float:
-        """Unix seconds."""
+        """Return the time in Unix seconds."""
         return self._clock.now()
 
     def today(self) -> date:
-        """The day, UTC."""
+        """Return the day in UTC."""
         return today(self._clock)
 
     async def write_with_partition(self, write: Callable[[], Awaitable[_Result]]) -> _Result:
-        """What `write` gives; where the partition for its rows is missing it is made, and `write` tried once more."""
+        """Return the result of `write`; if a partition is missing, create it and try once more."""
         try:
             return await write()
         except PartitionMissing:
@@ -56,7 +56,7 @@ class StoreBase:
         *,
         param: Literal["conversation", "previous_response_id"],
     ) -> tuple[bytes, ...]:
-        """All items of these conversations, as `Past` has them. Raises HistoryTooLarge."""
+        """Return all items of these conversations, as `History` has them. Raises HistoryTooLarge."""
         said: list[bytes] = []
         for head in heads:
             if head["history_size"] > MAX_HISTORY_BYTES:
@@ -69,7 +69,7 @@ class StoreBase:
         return tuple(said)
 
     async def _item_lines(self, connection: Connection, project: str, head: Any, since: date) -> list[bytes]:
-        """The items of one conversation; in the one piece in which they come, where only messages were said."""
+        """Return the items of one conversation, in one piece if it has only messages."""
         name, until = head["id"], head["last_expires"]
         kinds = list(SENT_WITHOUT_ID)
         row = await connection.fetchrow(self._sql["said"], project, name, head["upto"], since, until, kinds)
@@ -96,7 +96,7 @@ class StoreBase:
         response_id: str | None = None,
         end_user: str | None = None,
     ) -> None:
-        """Write items into their place."""
+        """Insert items at their position."""
         await self.parts.save(connection, project, item_rows.contents, item_rows.parts, position.expires_on)
         if not item_rows.count:
             return
@@ -113,9 +113,9 @@ class StoreBase:
         )
 
     async def delete_unreachable(self, connection: Connection, project: str, conversation: str) -> str | None:
-        """Delete what nobody can see any more, nor goes on from, now that a response or a name is deleted.
+        """Delete items that are unreachable now that a response or a name is deleted, in batches.
 
-        Not very much at a time: the conversation to go on with in another transaction, None at the end.
+        Returns the conversation to continue with in another transaction, or None at the end.
         """
         head = await connection.fetchrow(self._sql["nameless"], project, conversation)
         if head is None:
@@ -132,11 +132,11 @@ class StoreBase:
         return conversation if end > (needed or 0) else None
 
     async def release_parts(self, connection: Connection, project: str, rows: Iterable[Any]) -> None:
-        """The large parts of deleted rows are used once less."""
+        """Subtract one use of the large parts of deleted rows."""
         await self.parts.release(connection, project, [(decode_parts(row["parts"]), row["expires_on"]) for row in rows])
 
     async def delete_remaining_unreachable(self, project: str, conversation: str | None) -> None:
-        """Go on to cut, from a conversation that `cut` gave."""
+        """Go on deleting from a conversation that `delete_unreachable` returned."""
         while conversation is not None:
             async with self.rows.transaction(project) as connection:
                 conversation = await self.delete_unreachable(connection, project, conversation)

@@ -1,1 +1,1 @@
-"""A ledger entry's way from the call into PostgreSQL."""
+"""The way of a ledger entry from the call into PostgreSQL."""

@@ -1,10 +1,10 @@
-"""Brings the ledger to PostgreSQL: from the Redis stream, and from the files of the spool.
+"""Moves the ledger into PostgreSQL, from the Redis stream and from the files of the spool.
 
-Each entry is written at least once and counts once, because the ledger is idempotent by its id:
-  - killed between the insert and the acknowledgement: the next drainer claims and inserts again;
-  - PostgreSQL away: entries stay in the stream, delivered to us, and are read again;
-  - Redis away: the connection is made anew; restarted empty: the group, too;
-  - an entry that cannot be held: the store keeps it apart and the rest goes on.
+Each gateway process runs one drainer. Each entry is written at least once and counts once, because the ledger is
+idempotent by the entry's id. If a drainer dies between the insert and the acknowledgement, the next one claims the
+entries and inserts them again. While PostgreSQL is away, entries stay in the stream and are read again. While Redis is
+away, the connection is made anew, and the group, too, if Redis restarted empty. An entry that PostgreSQL cannot hold is
+kept apart by the store, and the rest goes on.
 """
 
 import asyncio
@@ -26,26 +26,26 @@ _log = structlog.get_logger("ledger")
 
 
 class DrainIntervals(msgspec.Struct, frozen=True, kw_only=True):
-    """How often the drainer does what, in seconds."""
+    """The pauses of the drainer, in seconds."""
 
     gather: float = 0.2
-    """Between reads that were not full: a batch costs hardly more than one entry."""
+    """Between reads that did not return a full batch: a batch costs hardly more than one entry."""
     block: float = 2.0
-    """How long an idle read waits."""
+    """How long a read waits for new entries."""
     claim_idle: float = 15.0
-    """After which an entry that another drainer was given counts as left behind."""
+    """The age at which an entry that was delivered to another drainer counts as abandoned."""
     chores: float = 10.0
-    """Between looks for what dead drainers left behind."""
+    """Between searches for entries that dead drainers left behind."""
     forget: float = 600.0
-    """Silence after which a drainer with nothing left behind is forgotten."""
+    """The silence after which a drainer without entries is removed from the group."""
     replay: float = 2.0
-    """Between looks into the spool."""
+    """Between searches for spool files."""
     first_retry: float = 0.1
     last_retry: float = 5.0
 
 
 class _SpooledEntry(msgspec.Struct):
-    """What is needed of a line that was spooled."""
+    """The field that is needed of a spooled entry."""
 
     id: str
 
@@ -67,9 +67,9 @@ class LedgerDrainer:
         on_replayed: Callable[[Sequence[str]], Awaitable[None]] | None = None,
         on_event: EventSink = ignore_event,
     ) -> None:
-        """`spool` is this process's own; files of dead processes beside it are replayed as well.
+        """`spool` is this process's own; files of dead processes in its folder are replayed, too.
 
-        `on_replayed` is told the ids of the lines that came from there, of which Redis may know nothing.
+        `on_replayed` is called with the ids of replayed entries, of which Redis may know nothing.
         """
         self._stream = stream
         self._store = store
@@ -82,14 +82,14 @@ class LedgerDrainer:
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
-        """Begin, in the background; neither store needs to be there yet."""
+        """Begin, in the background; neither store need be reachable yet."""
         self._tasks = [
             asyncio.create_task(self._repeat("stream", self._follow_stream), name="ledger-drain"),
             asyncio.create_task(self._repeat("spool", self._watch_spool), name="ledger-replay"),
         ]
 
     async def close(self, deadline: float = 10.0) -> None:
-        """Stop, then drain what is there for up to `deadline` seconds; what remains, remains in the stores."""
+        """Stop, then drain what is there for up to `deadline` seconds; the rest stays in the stores."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -122,7 +122,7 @@ class LedgerDrainer:
 
     async def _follow_stream(self) -> None:
         async with self._stream.consumer(self._name) as consumer:
-            await self._drain_all(consumer, consumer.read_unacknowledged)  # what an earlier attempt was given
+            await self._drain_all(consumer, consumer.read_unacknowledged)  # left from an earlier attempt
             chores_at = self._clock.monotonic()
             while True:
                 if self._clock.monotonic() >= chores_at:
@@ -160,11 +160,11 @@ class LedgerDrainer:
             await asyncio.sleep(self._intervals.replay)
 
     async def _replay(self) -> None:
-        """Write every file that nobody holds, our own included, and remove it."""
+        """Write every file that is not locked, including this process's own, and remove it."""
         if not self._spool.has_files():
             return
-        await self._store.ping()  # else our own file would be cut into many while PostgreSQL is away
-        await self._notify_replayed(())  # or Redis, which must hear of it in the end
+        await self._store.ping()  # otherwise this process's file would be split into many while PostgreSQL is away
+        await self._notify_replayed(())  # or that Redis cannot be reached, which has to learn of the replayed entries
         self._spool.close_file()
         for file in self._spool.claim_files():
             with file:
@@ -185,6 +185,6 @@ class LedgerDrainer:
 def _ids(lines: Iterable[bytes]) -> list[str]:
     ids = []
     for line in lines:
-        with contextlib.suppress(msgspec.DecodeError):  # the store keeps it apart
+        with contextlib.suppress(msgspec.DecodeError):  # the store rejects it and keeps it apart
             ids.append(_decoder.decode(line).id)
     return ids

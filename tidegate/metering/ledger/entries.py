@@ -1,4 +1,7 @@
-"""A call's line in the ledger, on its way: encoded, then into the Redis stream, or onto disk while Redis is away."""
+"""Takes in ledger entries and appends them to the Redis stream, or to the spool on disk while Redis is away.
+
+Called by the pipeline when it settles a call.
+"""
 
 import asyncio
 import contextlib
@@ -15,11 +18,11 @@ from tidegate.metering.ledger.spool import Spool, SpoolFailed
 from tidegate.metering.ledger.stream import LedgerStream
 
 MAX_TEXT_LENGTH = 256
-"""Characters; names that callers choose are cut here, so that a line in the ledger stays a line."""
+"""Characters. Names that callers choose are cut at this length, so that entries stay small."""
 MAX_MODEL_LENGTH = 200
 
 MAX_BUFFERED_ENTRIES = 10_000
-"""Entries in memory, some 6 MB, before calls are refused."""
+"""Entries in memory, about 6 MB, before further calls are refused."""
 
 _SYNC_SECONDS = 0.05
 _RETRY_SECONDS = 1.0
@@ -29,13 +32,13 @@ _MAX_LENGTHS = {
     "served_model": MAX_MODEL_LENGTH,
     "upstream_request_id": MAX_TEXT_LENGTH,
 }
-"""Texts that callers and upstreams choose, and may be anything; all others are ours."""
+"""Fields whose text callers or upstreams choose, with their greatest length. All other texts come from Tidegate."""
 _log = structlog.get_logger("ledger")
 _encoder = msgspec.json.Encoder()
 
 
 def encode(entry: LedgerEntry) -> bytes:
-    """One JSON object that PostgreSQL can hold: others' texts are cut, and rid of NUL and half surrogate pairs."""
+    """Return JSON that PostgreSQL can hold: foreign texts are cut, and freed of NUL and half surrogate pairs."""
     changes: dict[str, Any] = {}
     for name, longest in _MAX_LENGTHS.items():
         text = getattr(entry, name)
@@ -45,15 +48,15 @@ def encode(entry: LedgerEntry) -> bytes:
 
 
 def plain_text(text: str, max_length: int) -> str:
-    """A text as the ledger has it: cut, and rid of NUL and half surrogate pairs."""
+    """Return a text as the ledger has it: cut, and without NUL and half surrogate pairs."""
     return text.replace("\0", "")[:max_length].encode(errors="replace").decode()
 
 
 class Ledger:
-    """Takes entries in. What it took survives the process; the Drainer brings it to PostgreSQL.
+    """Takes in entries. An entry that was taken in survives the process; the drainer moves it to PostgreSQL.
 
-    The one exception: what neither Redis nor the disk takes is held in memory, up to a bound, and tried again.
-    Beyond it `check` refuses further calls, whose cost could not be written down.
+    One exception: entries that neither Redis nor the disk accepts are buffered in memory, up to a bound, and retried.
+    Beyond that bound `check_capacity` refuses further calls, because their cost could not be recorded.
     """
 
     def __init__(
@@ -64,7 +67,7 @@ class Ledger:
         max_buffered_entries: int = MAX_BUFFERED_ENTRIES,
         on_event: EventSink = ignore_event,
     ) -> None:
-        """`close` it at the end."""
+        """Call `close` at the end."""
         self._stream = stream
         self._spool = spool
         self._max_buffered_entries = max_buffered_entries
@@ -73,20 +76,20 @@ class Ledger:
         self._sync_task: asyncio.Task[None] | None = None
         self._retry_task: asyncio.Task[None] | None = None
         self.lost_count = 0
-        """Entries that were never kept anywhere; the log has them."""
+        """Entries that could not be stored anywhere; the log has them."""
 
     @property
     def buffered_count(self) -> int:
-        """Entries that are in memory only."""
+        """Return the number of entries that are in memory only."""
         return len(self._buffer)
 
     def check_capacity(self) -> None:
-        """Whether another call's entry would find room. Raises LedgerFull."""
+        """Check that another call's entry can be recorded. Raises LedgerFull."""
         if len(self._buffer) >= self._max_buffered_entries:
             raise LedgerUnavailable(retry_after=_RETRY_SECONDS)
 
     async def append(self, entry: LedgerEntry) -> None:
-        """Into the stream, or onto disk while Redis is away."""
+        """Append an entry to the stream, or to the spool while Redis is away."""
         encoded = encode(entry)
         try:
             await self._stream.append(encoded)
@@ -94,7 +97,7 @@ class Ledger:
             self.spool(encoded)
 
     def spool(self, encoded: bytes) -> None:
-        """Onto disk. An entry that may be in the stream as well does no harm: it counts once."""
+        """Append an entry to the spool. It may be in the stream as well: it counts once."""
         try:
             self._write_to_spool(encoded)
         except SpoolFailed as error:
@@ -102,7 +105,7 @@ class Ledger:
             self._buffer_entry(encoded, error)
 
     async def close(self) -> None:
-        """Have the disk keep what was spooled, and leave it to whoever replays next."""
+        """Flush the spool to disk, and leave its file to be replayed by any process."""
         for task in (self._retry_task, self._sync_task):
             if task is not None:
                 task.cancel()
@@ -124,7 +127,7 @@ class Ledger:
     def _buffer_entry(self, encoded: bytes, error: SpoolFailed) -> None:
         if (
             len(self._buffer) >= 2 * self._max_buffered_entries
-        ):  # calls under way when `check` began to refuse have the other half
+        ):  # the rest is for calls under way when calls began to be refused
             self._drop_entry(encoded, str(error))
             return
         if not self._buffer:
@@ -147,7 +150,7 @@ class Ledger:
         _log.info("ledger entries held in memory are safe again")
 
     async def _flush_buffer(self) -> None:
-        """Bring what is held to Redis or to the disk, the oldest first. Raises StoreError where neither takes it."""
+        """Move the buffer to Redis or to the disk, oldest entry first. Raises StoreError where neither accepts it."""
         while self._buffer:
             try:
                 await self._stream.append(self._buffer[0])

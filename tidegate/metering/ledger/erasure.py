@@ -1,4 +1,7 @@
-"""Takes an end user's name out of the ledger; what was spent stays, under a name that says nothing."""
+"""Removes an end user's name from the ledger; the spending stays, under a random name.
+
+Called by `tidegate users forget` and the admin API.
+"""
 
 import msgspec
 
@@ -10,22 +13,22 @@ _BATCH_SIZE = 5000
 
 
 class LedgerEraser:
-    """An `Eraser`. All lines of one end user get the same new name, and nobody keeps whose it was."""
+    """An `Eraser`. All entries of one end user get the same new name, and the link between both names is not stored."""
 
     def __init__(self, postgres: Postgres, ids: IdSource = new_id) -> None:
-        """`postgres` is shared with others."""
+        """`postgres` is shared with other stores."""
         self._postgres = postgres
         self._ids = ids
         self._sql = queries("forgetting")
 
     async def count(self, project: str, end_user: str) -> dict[str, int]:
-        """Lines that name them. Raises PostgresUnavailable."""
+        """Count the entries with this name. Raises PostgresUnavailable."""
         async with self._postgres.connection() as connection:
             found = await connection.fetchval(self._sql["count_ledger"], project, plain_text(end_user, MAX_TEXT_LENGTH))
         return {"ledger_lines": int(found)}
 
     async def erase(self, project: str, end_user: str) -> dict[str, int]:
-        """Give their lines another name, some at a time. Raises PostgresUnavailable."""
+        """Replace the name in batches. Raises PostgresUnavailable."""
         user, name, count = plain_text(end_user, MAX_TEXT_LENGTH), self._ids("forgotten_"), 0
         async with self._postgres.connection() as connection:
             while renamed := await connection.fetchval(self._sql["rename_in_ledger"], project, user, name, _BATCH_SIZE):

@@ -1,10 +1,9 @@
-"""Ledger entries on disk, for when Redis cannot take them: one JSON line each, replayed into PostgreSQL.
+"""Ledger entries on disk, for when Redis cannot take them: one line of JSON each.
 
-Whoever writes or replays a file holds a lock on it, which the system lets go when its holder dies;
-so every unlocked file is somebody's who closed it or was killed, and anybody may replay it.
-
-Survived: `kill -9` and a crash of the process at any moment, because a line is one write to a file
-opened for appending. A power cut loses what was written since the last `sync`, some 50 ms.
+The drainer replays them into PostgreSQL. A process that writes or replays a file holds a lock on it. The system
+releases the lock when the process dies. So every unlocked file was closed or belonged to a dead process, and any
+process may replay it. Entries survive `kill -9` and a crash of the process at any moment, because a line is one write
+to a file opened for appending. A power cut loses what was written since the last `sync`, about 50 ms.
 """
 
 import asyncio
@@ -23,25 +22,25 @@ from tidegate.core.errors import StoreError
 from tidegate.core.ids import new_id
 
 MAX_BYTES = 1024**3
-"""What all files together may hold (two million entries), so that a long outage leaves the disk some room."""
+"""The most bytes of all files together (two million entries), so that a long outage does not fill the disk."""
 
 _SUFFIX = ".jsonl"
 _log = structlog.get_logger("spool")
-_flush_to_disk = getattr(os, "fdatasync", os.fsync)  # macOS has only the second
+_flush_to_disk = getattr(os, "fdatasync", os.fsync)  # macOS has only fsync
 
 
 class SpoolFailed(StoreError):
-    """A ledger entry could not be kept on disk. Look at the free space and the rights of `metering.spool_dir`."""
+    """A ledger entry could not be written to disk. Check the free space and the permissions of `metering.spool_dir`."""
 
     name = "spool_failed"
     code = "spool_failed"
 
 
 class Spool:
-    """One process's file in the spool folder, and the way to those that wait to be replayed."""
+    """One process's file in the spool folder, and access to the files that wait to be replayed."""
 
     def __init__(self, folder: Path, *, max_bytes: int = MAX_BYTES) -> None:
-        """The folder is made with the first line; others may share it."""
+        """The folder is created with the first line. Other processes may use the same folder."""
         self._folder = folder
         self._max_bytes = max_bytes
         self._file: int | None = None
@@ -51,7 +50,7 @@ class Spool:
 
     @property
     def has_unsynced_lines(self) -> bool:
-        """Whether lines were written since the last `sync`."""
+        """Return whether lines were written since the last `sync`."""
         return self._unsynced
 
     def write(self, line: bytes) -> None:
@@ -62,7 +61,7 @@ class Spool:
             if self._other_files_size + self._size + len(data) > self._max_bytes:
                 raise SpoolFailed(f"The spool in {self._folder} holds its {self._max_bytes} bytes already.")
             written = os.write(file, data)
-            if written < len(data):  # the disk is full: half a line would spoil the next one
+            if written < len(data):  # the disk is full: a partial line would corrupt the next one
                 os.ftruncate(file, self._size)
                 raise SpoolFailed(f"The disk of {self._folder} is full.")
         except OSError as error:
@@ -71,11 +70,11 @@ class Spool:
         self._unsynced = True
 
     async def sync(self) -> None:
-        """Have the disk itself keep what was written; in a thread, because it may take its time."""
+        """Flush the file to disk, in a thread, because it may take long."""
         if self._file is None:
             return
         self._unsynced = False
-        file = os.dup(self._file)  # this one may be sealed meanwhile
+        file = os.dup(self._file)  # the original descriptor may be closed meanwhile
         try:
             await asyncio.to_thread(_flush_to_disk, file)
         except OSError as error:
@@ -84,22 +83,22 @@ class Spool:
             os.close(file)
 
     def close_file(self) -> None:
-        """Close the file, so that it can be replayed; the next line opens another."""
+        """Close the file so that it can be replayed. The next line opens a new file."""
         if self._file is not None:
-            fcntl.flock(self._file, fcntl.LOCK_UN)  # closing alone would not, while `sync` holds its copy
+            fcntl.flock(self._file, fcntl.LOCK_UN)  # closing alone does not unlock it while `sync` has a copy
             os.close(self._file)
             self._file = None
 
     def has_files(self) -> bool:
-        """Whether there is any file, ours or another's."""
+        """Return whether any file exists, of this process or of others."""
         return any(True for _ in self._paths())
 
     def size(self) -> int:
-        """What all files hold, ours and others'."""
+        """Return the bytes in all files, of this process and of others."""
         return sum(_size(path) for path in self._paths())
 
     def claim_files(self) -> Iterator["SpoolFile"]:
-        """Each file that nobody holds, locked for the caller, who closes it before asking for the next."""
+        """Yield each file that is not locked, and lock it. Close it before asking for the next."""
         for path in self._paths():
             file = SpoolFile.claim(path)
             if file is not None:
@@ -119,7 +118,7 @@ class Spool:
         while True:
             path = self._folder / new_id("")
             file = os.open(path.with_suffix(_SUFFIX), os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
-            # before our lock somebody may have taken the new file for a dead process's, and removed it
+            # before the lock is taken, another process may take the new file for an abandoned one, and remove it
             if _lock(file) and os.fstat(file).st_nlink:
                 return file
             os.close(file)
@@ -129,13 +128,13 @@ class SpoolFile:
     """A file to replay, locked until closed. Use it as a context manager."""
 
     def __init__(self, path: Path, file: BinaryIO) -> None:
-        """Made by `claim`."""
+        """Use `claim` to make one."""
         self.path = path
         self._file = file
 
     @classmethod
     def claim(cls, path: Path) -> Self | None:
-        """The file at `path`, or None if somebody holds it or has just removed it."""
+        """Return the file at `path`, or None if it is locked or was just removed."""
         with contextlib.suppress(FileNotFoundError):
             file = path.open("rb")
             if _lock(file.fileno()) and os.fstat(file.fileno()).st_nlink:
@@ -150,13 +149,13 @@ class SpoolFile:
         self._file.close()
 
     def batches(self, size: int) -> Iterator[list[bytes]]:
-        """The lines, `size` at a time. A last line that a crash tore is kept out, and logged."""
+        """Yield the lines, `size` at a time. A last line that a crash cut off is logged and skipped."""
         lines = self._whole_lines()
         while batch := list(islice(lines, size)):
             yield batch
 
     def remove(self) -> None:
-        """Every line is safe elsewhere."""
+        """Remove the file, whose lines are all stored elsewhere."""
         self.path.unlink(missing_ok=True)
 
     def _whole_lines(self) -> Iterator[bytes]:
@@ -168,7 +167,7 @@ class SpoolFile:
 
 
 def count_lines(folder: Path) -> int:
-    """How many lines all files in `folder` hold."""
+    """Return the number of lines in all files of `folder`."""
     total = 0
     for path in folder.glob(f"*{_SUFFIX}"):
         with contextlib.suppress(FileNotFoundError), path.open("rb") as file:

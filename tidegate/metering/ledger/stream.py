@@ -1,4 +1,4 @@
-"""The Redis stream between the answer and PostgreSQL: one consumer group, any number of drainers."""
+"""The Redis stream of ledger entries between the answers and PostgreSQL: one consumer group, any number of drainers."""
 
 import asyncio
 import contextlib
@@ -11,29 +11,29 @@ from tidegate.core.errors import RedisUnavailable
 from tidegate.storage.redis import RedisLink, Script
 
 ENTRY_FIELD = b"e"
-"""The stream entry's one field, which holds the ledger entry's JSON."""
+"""The only field of a stream entry, which holds the ledger entry's JSON."""
 CONSUMER_GROUP = "drain"
 BATCH_SIZE = 500
-"""Entries in one read, and so in one statement: about 250 kB."""
+"""The most entries of one read, and so of one statement: about 250 kB."""
 
 _REPLY_SECONDS = 5.0
-"""Seconds beyond which a Redis that should answer at once counts as gone."""
+"""Seconds after which a Redis that should answer at once counts as gone."""
 
 
 def stream_key(prefix: str) -> str:
-    """The stream's key; the braces keep all of our keys in one slot of a Redis Cluster."""
+    """Return the stream's key. The braces keep all keys of Tidegate in one slot of a Redis Cluster."""
     return f"{{{prefix}}}:ledger"
 
 
 class StreamEntry(msgspec.Struct, frozen=True):
-    """One entry of the stream, handed to us; `entry` is None when it was deleted meanwhile."""
+    """One entry of the stream as delivered; `entry` is None when it was deleted meanwhile."""
 
     id: bytes
     entry: bytes | None
 
 
 class LedgerStream:
-    """The stream as its writers and its drainers see it."""
+    """The stream, for those who append to it and for drainers."""
 
     def __init__(self, link: RedisLink, prefix: str) -> None:
         """`prefix` is `redis.prefix`."""
@@ -42,71 +42,71 @@ class LedgerStream:
         self.key = stream_key(prefix)
 
     async def append(self, encoded: bytes) -> None:
-        """Add one entry. Raises RedisUnavailable."""
+        """Append one entry. Raises RedisUnavailable."""
         await self._link.command("XADD", self.key, "*", ENTRY_FIELD, encoded)
 
     async def length(self) -> int:
-        """Entries not in PostgreSQL yet. Raises RedisUnavailable."""
+        """Return the number of entries that are not in PostgreSQL yet. Raises RedisUnavailable."""
         return int(await self._link.command("XLEN", self.key))
 
     async def remove_idle_consumers(self, seconds: float) -> int:
-        """Forget consumers that read nothing for `seconds` and hold nothing; returns how many.
+        """Remove consumers that read nothing for `seconds` and hold no entries; return their number.
 
-        Those that died without `leave` are among them; one that lives is known again with its next entry.
-        Raises RedisUnavailable.
+        These include consumers whose process died. A live one is added again with its next entry. Raises
+        RedisUnavailable.
         """
         return int(await self._link.run(self._forget, [self.key], [CONSUMER_GROUP, int(seconds * 1000)]))
 
     @contextlib.asynccontextmanager
     async def consumer(self, name: str) -> AsyncIterator["StreamConsumer"]:
-        """Read as the consumer `name`, on a connection of its own. Raises RedisUnavailable, inside the block too."""
+        """Read as the consumer `name` on a connection of its own. Raises RedisUnavailable, also within the block."""
         await self._ensure_group()
         async with self._link.dedicated() as client:
-            client.response_callbacks.clear()  # replies as they come: turning them into dicts costs more than the rest
+            client.response_callbacks.clear()  # raw replies: converting them to dicts costs more than everything else
             yield StreamConsumer(client, self.key, name)
 
     async def _ensure_group(self) -> None:
-        """From the stream's very first entry on, so that what came before the group is not missed."""
+        """Create the group at the very beginning of the stream, so that it misses no entry."""
         try:
             await self._link.command("XGROUP", "CREATE", self.key, CONSUMER_GROUP, "0", "MKSTREAM")
         except RedisUnavailable as error:
-            if "BUSYGROUP" not in str(error):  # which says that it exists
+            if "BUSYGROUP" not in str(error):  # the group exists
                 raise
 
 
 class StreamConsumer:
-    """One drainer's place in the group."""
+    """One drainer's membership of the group."""
 
     def __init__(self, client: Any, key: str, name: str) -> None:
-        """Made by `LedgerStream.consumer`."""
+        """Use `LedgerStream.consumer` to make one."""
         self._client = client
         self._key = key
         self._name = name
 
     async def read_unacknowledged(self) -> list[StreamEntry]:
-        """What was delivered to us before and never acknowledged."""
+        """Return entries that were delivered to this consumer before and never acknowledged."""
         return _entries(await self._read("0", None))
 
     async def read_new(self, block: float | None = None) -> list[StreamEntry]:
-        """What nobody was given yet; waits up to `block` seconds for the first."""
+        """Return new entries; wait up to `block` seconds for the first."""
         return _entries(await self._read(">", block))
 
     async def claim_idle(self, idle: float) -> list[StreamEntry]:
-        """What was delivered to others more than `idle` seconds ago and never acknowledged: now ours."""
+        """Take over entries that were delivered to others more than `idle` seconds ago and never acknowledged."""
         reply = await self._run(
             "XAUTOCLAIM", self._key, CONSUMER_GROUP, self._name, int(idle * 1000), "0-0", "COUNT", BATCH_SIZE
         )
         return _stream_entries(reply[1])
 
     async def acknowledge(self, ids: Sequence[bytes]) -> None:
-        """The entries are in PostgreSQL: acknowledge and delete them, both or neither."""
+        """Acknowledge and delete entries that are in PostgreSQL, both or neither."""
         async with asyncio.timeout(_REPLY_SECONDS), self._client.pipeline(transaction=True) as both:
             both.execute_command("XACK", self._key, CONSUMER_GROUP, *ids)
             both.execute_command("XDEL", self._key, *ids)
             await both.execute()
 
     async def remove(self) -> None:
-        """Forget this consumer, unless it still holds entries: those go with it."""
+        """Remove this consumer, unless it still holds entries: they would be lost with it."""
         if not await self._run("XPENDING", self._key, CONSUMER_GROUP, "-", "+", 1, self._name):
             await self._run("XGROUP", "DELCONSUMER", self._key, CONSUMER_GROUP, self._name)
 
@@ -127,23 +127,23 @@ class StreamConsumer:
         )
 
     async def _run(self, *command: bytes | str | int, wait: float | None = None) -> Any:
-        # a Redis that is silent raises TimeoutError, an OSError, which the connection's edge converts
+        # a silent Redis raises TimeoutError, an OSError, which the connection converts
         async with asyncio.timeout((wait or 0) + _REPLY_SECONDS):
             return await self._client.execute_command(*command)
 
 
 def _entries(reply: Any) -> list[StreamEntry]:
-    """The entries of a reply about one stream; None says that there were none in time."""
+    """Return the entries of a reply about one stream; None means that there were none in time."""
     return _stream_entries(reply[0][1]) if reply else []
 
 
 def _stream_entries(raw: list[Any]) -> list[StreamEntry]:
-    # Redis 6.2 hands out None in place of an entry that was deleted, later versions its id without fields
+    # for a deleted entry Redis 6.2 returns None, and later versions return its id without fields
     return [StreamEntry(one[0], _entry(one[1])) for one in raw if one is not None]
 
 
 def _entry(fields: list[bytes] | None) -> bytes | None:
     if not fields:
         return None
-    # whatever else stands in the stream is no entry of ours, and is kept among the rejected
+    # anything else in the stream is no entry of Tidegate, and is kept among the rejected entries
     return fields[1] if fields[0] == ENTRY_FIELD else b" ".join(fields)

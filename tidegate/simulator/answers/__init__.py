@@ -1,1 +1,1 @@
-"""What the simulated models answer."""
+"""The answers of the simulated models."""

@@ -23,7 +23,7 @@ from tidegate.wire.chat import to_chunks
 
 
 def generation_request(body: Mapping[str, Any], tokens: int | None) -> GenerationRequest:
-    """What a chat request asks. Raises Refusal."""
+    """Return what a chat request asks for. Raises Refusal."""
     messages = body.get("messages")
     if not isinstance(messages, list) or not messages or not all(isinstance(message, dict) for message in messages):
         raise invalid("Missing required parameter: 'messages'.", param="messages", code="missing_required_parameter")
@@ -64,7 +64,7 @@ def _input_tokens(body: Mapping[str, Any]) -> int:
 
 
 def text_of(content: Any) -> str:
-    """The text in a message's content."""
+    """Return the text in a message's content."""
     if isinstance(content, str):
         return content
     parts = content if isinstance(content, list) else ()
@@ -77,7 +77,7 @@ def _last_user_text(messages: list[Json]) -> str:
 
 
 def reply(body: Mapping[str, Any], question: GenerationRequest, identity: AnswerIdentity) -> SimulatedReply:
-    """The completion, and its chunks if they are asked for. Raises Refusal."""
+    """Return the completion, and its chunks if the request streams. Raises Refusal."""
     wanted = 1 if body.get("n") is None else body["n"]
     if not isinstance(wanted, int) or not 1 <= wanted <= 128:
         raise invalid(f"Invalid 'n': {wanted!r} is not an integer from 1 to 128.", param="n")
@@ -104,13 +104,13 @@ def reply(body: Mapping[str, Any], question: GenerationRequest, identity: Answer
 
 
 def served_tier(asked: str | None) -> str:
-    """The tier that serves a request which asks for `asked`."""
+    """Return the tier that serves a request for the tier `asked`."""
     return {"flex": "flex", "priority": "priority", "fast": "priority", "scale": "scale"}.get(asked or "", "default")
 
 
 def _chunks(completion: Json, options: Mapping[str, Any]) -> list[Json]:
     for choice in completion["choices"]:
-        choice["message"].pop("annotations", None)  # deltas have none
+        choice["message"].pop("annotations", None)  # deltas have no message
     cut = tokens_for(completion["model"]).split
     return to_chunks(completion, include_usage=bool(options.get("include_usage")), cut=cut)
 
@@ -160,7 +160,7 @@ def _call(said: GeneratedAnswer, tool: Tool, identifier: str) -> Json:
 
 
 def _audio(said: GeneratedAnswer, identity: AnswerIdentity, number: int) -> Json:
-    """A millisecond of silence for each token: 16 bit, 24 kHz."""
+    """Return a millisecond of silence for each token: 16 bit, 24 kHz."""
     return {
         "id": identity.make_id("audio_", number),
         "data": base64.b64encode(bytes(48 * said.tokens)).decode(),
@@ -170,7 +170,7 @@ def _audio(said: GeneratedAnswer, identity: AnswerIdentity, number: int) -> Json
 
 
 def token_logprobs(pieces: list[str], top: int | None) -> list[Json]:
-    """How sure the model was of each token, with `top` alternatives."""
+    """Return the log probability of each token, with `top` alternatives."""
     return [_token_logprob(piece, top or 0) for piece in pieces]
 
 

@@ -1,4 +1,4 @@
-"""Tokens as OpenAI publishes their counting: its encodings, and how a message is framed."""
+"""Counts tokens as OpenAI publishes it: with its encodings, and its framing of messages."""
 
 from functools import lru_cache
 from typing import Any
@@ -10,30 +10,33 @@ PRIMING_TOKENS = 3
 FRAME_TOKENS = 3
 """Tokens around each message (the same)."""
 NAME_TOKENS = 1
-"""A message's author's name takes one more than its text (the same)."""
+"""The tokens of an author's name beyond its text (the same)."""
 IMAGE_TOKENS = 85
-"""What an image costs at low detail."""
+"""The tokens of an image at low detail."""
 
 _OLDER = ("gpt-4-", "gpt-3.5", "text-embedding")
 """Models of the encoding before o200k_base, and gpt-4 itself."""
 
 
 class TokenCounter:
-    """The tokens of one encoding."""
+    """Counts tokens in one encoding."""
 
     def __init__(self, encoding: Any) -> None:
         self._encoding = encoding
 
     def count(self, text: str) -> int:
-        """How many a text is."""
+        """Return the tokens of a text."""
         return int(self._encoding.count(_without_half_surrogates(text)))
 
     def count_json(self, value: Any) -> int:
-        """How many a part of the request is that the model reads as it was sent: tools, a schema."""
+        """Return the tokens of a part that the model reads as it was sent: tools, or a schema."""
         return self.count(msgspec.json.encode(value).decode()) if value else 0
 
     def split(self, text: str) -> list[str]:
-        """The tokens as text; joined they are the text. Tokens that are parts of one character stay together."""
+        """Return the tokens as texts, which joined are the text.
+
+        Tokens that are parts of one character stay together.
+        """
         pieces: list[str] = []
         waiting: list[int] = []
         for token in self._encoding.encode(_without_half_surrogates(text)):
@@ -46,7 +49,7 @@ class TokenCounter:
 
 
 def tokens_for(model: str) -> TokenCounter:
-    """The tokens that a model reads and writes."""
+    """Return the counter for the encoding of a model."""
     older = model == "gpt-4" or model.startswith(_OLDER)
     return _tokens("cl100k_base" if older else "o200k_base")
 
@@ -59,7 +62,7 @@ def _tokens(encoding: str) -> TokenCounter:
 
 
 def content_tokens(content: Any, tokens: TokenCounter) -> int:
-    """Tokens of a message's content: text, or parts that may be images."""
+    """Return the tokens of a message's content: a text, or parts that may be images."""
     if isinstance(content, str):
         return tokens.count(content)
     parts = content if isinstance(content, list) else ()
@@ -67,7 +70,7 @@ def content_tokens(content: Any, tokens: TokenCounter) -> int:
 
 
 def message_tokens(message: dict[str, Any], tokens: TokenCounter) -> int:
-    """Tokens of one message of a chat, or of one item that is given to a response, with its frame."""
+    """Return the tokens of one message of a chat, or of one input item of a response, with its frame."""
     count = FRAME_TOKENS + content_tokens(message.get("content", message.get("output")), tokens)
     for field in ("role", "arguments", "input"):
         count += tokens.count(message[field]) if isinstance(message.get(field), str) else 0
@@ -80,5 +83,5 @@ def message_tokens(message: dict[str, Any], tokens: TokenCounter) -> int:
 
 
 def _without_half_surrogates(text: str) -> str:
-    """Without half surrogate pairs, which have no encoding."""
+    """Return text without half surrogate pairs, which have no encoding."""
     return text if text.isascii() else text.encode(errors="replace").decode()

@@ -16,11 +16,11 @@ from tidegate.simulator.refusal import invalid
 _DIMENSIONS = {"text-embedding-3-large": 3072}
 _DEFAULT_DIMENSIONS = 1536
 _MAX_WORDS = 256
-"""Words beyond these no longer move the vector."""
+"""Further words of a text do not change its vector."""
 
 
 def reply(body: Mapping[str, Any]) -> SimulatedReply:
-    """A vector for each input. Raises Refusal."""
+    """Return a vector for each input. Raises Refusal."""
     texts, tokens = _inputs(body.get("input"), body["model"])
     size = body.get("dimensions") or _DIMENSIONS.get(body["model"], _DEFAULT_DIMENSIONS)
     if not isinstance(size, int) or not 1 <= size <= 3072:
@@ -37,7 +37,7 @@ def reply(body: Mapping[str, Any]) -> SimulatedReply:
 
 
 def _inputs(given: Any, model: str) -> tuple[list[str], int]:
-    """The texts to embed, and how many tokens they are; tokens may be given as numbers."""
+    """Return the texts to embed, and their tokens; an input may be given as tokens."""
     if isinstance(given, str) or (isinstance(given, list) and given and isinstance(given[0], int)):
         given = [given]
     if not isinstance(given, list) or not given or not all(given):
@@ -48,7 +48,7 @@ def _inputs(given: Any, model: str) -> tuple[list[str], int]:
 
 
 def vector(text: str, size: int) -> list[float]:
-    """A vector of length 1: the sum of one direction for each word."""
+    """Return a vector of length 1: the sum of one direction for each word."""
     words = re.findall(r"\w+", text.lower())[:_MAX_WORDS] or [text]
     total = [0.0] * size
     for word in words:

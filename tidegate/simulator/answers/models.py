@@ -22,23 +22,23 @@ _CREATED = {
     "text-embedding-3-large": 1_705_953_180,
     "omni-moderation-latest": 1_731_689_265,
 }
-"""The models that are listed; a question may name any other model too. Unix seconds."""
+"""The models that are listed, with their creation in Unix seconds. A request may name any other model, too."""
 
 
 def every_model() -> Json:
-    """The list."""
+    """Return the list."""
     return {"object": "list", "data": [one_model(name) for name in _CREATED]}
 
 
 def one_model(name: str) -> Json:
-    """One model. Raises Refusal for one that is not listed."""
+    """Return one model. Raises Refusal for one that is not listed."""
     if name not in _CREATED:
         raise Refusal(404, f"The model '{name}' does not exist", code="model_not_found", param="model")
     return {"id": name, "object": "model", "created": _CREATED[name], "owned_by": "system"}
 
 
 def deleted(name: str) -> Json:
-    """What is said when a model is deleted; it may be where its name says that it was fine-tuned. Raises Refusal."""
+    """Return the answer to deleting a model. Raises Refusal unless its name is that of a fine-tuned model."""
     if not name.startswith("ft:"):
         one_model(name)
         raise Refusal(403, "You have insufficient permissions for this operation.", code="insufficient_permissions")

@@ -1,4 +1,4 @@
-"""POST /v1/moderations. A few plain words are enough to be flagged."""
+"""POST /v1/moderations. A few words are flagged."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -14,7 +14,7 @@ _FLAGGED_BY = {"violence": ("kill", "murder"), "hate": ("hate",), "harassment": 
 
 
 def reply(body: Mapping[str, Any], identity: AnswerIdentity) -> SimulatedReply:
-    """A verdict for each input; text and images given together are one input. Raises Refusal."""
+    """Return a verdict for each input; text and images given together are one input. Raises Refusal."""
     given = body.get("input")
     if not isinstance(given, str | list) or not given:
         raise invalid("Missing required parameter: 'input'.", param="input", code="missing_required_parameter")
@@ -24,7 +24,7 @@ def reply(body: Mapping[str, Any], identity: AnswerIdentity) -> SimulatedReply:
 
 
 def _inputs(given: str | list[Any]) -> list[tuple[str, bool]]:
-    """Each input's text, and whether an image belongs to it."""
+    """Return each input's text, and whether it has an image."""
     if isinstance(given, str):
         return [(given, False)]
     if all(isinstance(one, str) for one in given):

@@ -1,4 +1,4 @@
-"""A text that a regular expression matches."""
+"""Generates a text that matches a regular expression."""
 
 import re
 import string
@@ -15,19 +15,19 @@ _CLASSES = {
 _ANY = string.ascii_lowercase
 _CONTROLS = {"n": "\n", "t": "\t", "r": "\r"}
 _MORE = 2
-"""Repetitions beyond the least, where a pattern allows any number."""
+"""Repetitions beyond the minimum, where a pattern allows any number."""
 
 
 def matching(pattern: str, random: Random) -> str:
-    """A text matched by `pattern`; groups, classes, alternatives and counts are understood.
+    """Return a text that matches `pattern`, which may have groups, classes, alternatives and counts.
 
-    Look-arounds and back references are not: what comes out then may not match.
+    Look-arounds and back references are not supported: the text may not match then.
     """
     return _PatternWriter(pattern, random).alternatives()
 
 
 class _PatternWriter:
-    """Writes while it reads; each method leaves the position after what it read."""
+    """Writes while it reads. Each method leaves the position after what it read."""
 
     def __init__(self, pattern: str, random: Random) -> None:
         self._pattern = pattern
@@ -81,12 +81,12 @@ class _PatternWriter:
         return self._random.choice(_ANY) if character == "." else character
 
     def _escaped(self) -> str:
-        """The characters that an escape stands for; an anchor stands for none but must leave one to choose."""
+        """Return the characters that an escape stands for; an anchor stands for none but must leave one to choose."""
         character = self._next()
         return _CLASSES.get(character) or _CONTROLS.get(character, character)
 
     def _class(self) -> str:
-        """The characters of a class in brackets."""
+        """Return the characters of a class in brackets."""
         negated = self._peek() == "^"
         self._at += negated
         characters = ""

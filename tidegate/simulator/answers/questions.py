@@ -1,4 +1,4 @@
-"""What is asked, in the same words for chat and for responses, and the answer to it."""
+"""Generates answers from a form of request that chat and responses share."""
 
 import re
 from collections.abc import Mapping
@@ -20,9 +20,9 @@ _IGNORED_PARAMETERS = {
 _EFFORT = {"none": 0, "minimal": 0, "low": 64, "medium": 128, "high": 256, "xhigh": 512, "max": 1024}
 _REASONING_MODEL = re.compile(r"o\d|gpt-[5-9]")
 _TOOL_FRAME_TOKENS = 5
-"""Tokens that a tool's call takes beyond its arguments; OpenAI does not say how many."""
+"""Tokens of a tool call beyond its arguments. OpenAI does not publish their number."""
 _MAX_ECHO_LENGTH = 60
-"""So many characters of the question are repeated at the start of the answer."""
+"""Characters of the user's text that the answer repeats at its start."""
 
 
 class Tool(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,19 +34,19 @@ class Tool(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class GenerationRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """All that shapes an answer."""
+    """All parameters that determine an answer."""
 
     seed: int
     model: str = "gpt-4o"
     user_text: str
-    """The last thing the user said."""
+    """The last text of the user."""
     input_tokens: int
     tool: Tool | None = None
-    """The tool to call instead of speaking."""
+    """The tool to call instead of answering with text."""
     json: bool = False
     schema: Mapping[str, Any] | None = None
     max_tokens: int | None = None
-    """Tokens, those of reasoning included."""
+    """Tokens, including those of reasoning."""
     stop: tuple[str, ...] = ()
     reasoning: int = 0
     """Tokens of reasoning."""
@@ -54,40 +54,40 @@ class GenerationRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class GeneratedAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """What is said: text, or a call of a tool with `text` as its argument."""
+    """A generated answer: text, or a tool call with `text` as its argument."""
 
     token_texts: list[str]
     tool: Tool | None
     reasoning: int
     cut_short: bool
-    """By the limit on tokens."""
+    """Whether the limit on tokens cut it."""
     tokens: int
-    """Of its text."""
+    """Tokens of its text."""
 
     @property
     def text(self) -> str:
-        """The pieces, joined."""
+        """Return the whole text."""
         return "".join(self.token_texts)
 
     @property
     def unseen_tokens(self) -> int:
-        """Tokens that are paid for, and are no part of the text."""
+        """Return the tokens that are charged and are no part of the text."""
         return self.reasoning + (_TOOL_FRAME_TOKENS if self.tool else 0)
 
     @property
     def output_tokens(self) -> int:
-        """All tokens that are paid for."""
+        """Return all tokens that are charged."""
         return self.tokens + self.unseen_tokens
 
 
 def generate(question: GenerationRequest, number: int = 0) -> GeneratedAnswer:
-    """The answer; `number` tells the choices of one request apart."""
+    """Return the answer; `number` distinguishes the choices of one request."""
     random = Random(question.seed + number)  # noqa: S311  # repeatable on purpose
     tokens = tokens_for(question.model)
     pieces = _until_stop(_generate_tokens(question, random, tokens), question.stop, tokens)
     room = None if question.max_tokens is None else max(0, question.max_tokens - question.reasoning)
     kept = pieces[:room]
-    while room is not None and tokens.count("".join(kept)) > room:  # a piece may be several tokens
+    while room is not None and tokens.count("".join(kept)) > room:  # one text may be several tokens
         kept.pop()
     return GeneratedAnswer(
         token_texts=kept,
@@ -117,19 +117,19 @@ def _until_stop(pieces: list[str], stop: tuple[str, ...], tokens: TokenCounter) 
 
 
 def answer_inputs(body: Mapping[str, Any]) -> dict[str, Any]:
-    """The part of a request that decides what is answered."""
+    """Return the parameters of a request that determine its answer."""
     return {key: value for key, value in body.items() if key not in _IGNORED_PARAMETERS}
 
 
 def reasoning_tokens(model: str, effort: Any) -> int:
-    """How long a model thinks; models that do not reason do not."""
+    """Return the tokens of a model's reasoning, 0 for a model that does not reason."""
     if not _REASONING_MODEL.match(model) or "chat" in model:
         return 0
     return _EFFORT.get(effort or "medium", _EFFORT["medium"])
 
 
 def choose_tool(tools: list[Tool], choice: Any, *, has_tool_output: bool) -> Tool | None:
-    """The tool to call: the one named, else the first, unless the caller forbids it or has just run one."""
+    """Return the tool to call: the named one, else the first, unless the caller forbids it or has just run one."""
     if isinstance(choice, Mapping):
         return _named(tools, choice)
     if not tools or choice == "none" or (choice != "required" and has_tool_output):

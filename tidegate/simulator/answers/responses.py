@@ -26,11 +26,11 @@ _ECHOED_DEFAULTS: Json = {
     "safety_identifier": None, "store": True, "temperature": 1.0, "tool_choice": "auto", "tools": [],
     "top_logprobs": 0, "top_p": 1.0, "truncation": "disabled", "user": None,
 }  # fmt: skip
-"""What a Response repeats of its request, and what stands there when the request was silent."""
+"""Request fields that a Response repeats, with the value for a request that leaves them out."""
 
 
 def generation_request(body: Mapping[str, Any], tokens: int | None) -> GenerationRequest:
-    """What a request asks. Raises Refusal."""
+    """Return what a request asks for. Raises Refusal."""
     asked = body.get("input")
     if asked is None and not any(body.get(name) for name in ("previous_response_id", "conversation", "prompt")):
         raise invalid("Missing required parameter: 'input'.", param="input", code="missing_required_parameter")
@@ -60,7 +60,7 @@ def _tool(tool: Mapping[str, Any]) -> Tool:
 
 
 def _input_tokens(body: Mapping[str, Any], items: list[Json]) -> int:
-    """As of a chat: `instructions` is what the system says, and a text alone what the user says."""
+    """Return the tokens as of a chat: `instructions` is the system's message, and a text alone is the user's."""
     tokens = tokens_for(body["model"])
     said = [("system", body.get("instructions")), ("user", body.get("input"))]
     spoken = [{"role": role, "content": text} for role, text in said if isinstance(text, str)]
@@ -78,7 +78,7 @@ def _last_user_text(items: list[Json]) -> str:
 
 
 def reply(body: Mapping[str, Any], question: GenerationRequest, identity: AnswerIdentity) -> SimulatedReply:
-    """The Response, and its events if they are asked for."""
+    """Return the Response, and its events if the request streams."""
     said = generate(question)
     response = _response(body, question, said, identity)
     return SimulatedReply(

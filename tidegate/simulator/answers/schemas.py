@@ -1,4 +1,4 @@
-"""A value that a JSON schema accepts."""
+"""Generates a value that a JSON schema accepts."""
 
 from collections.abc import Mapping
 from random import Random
@@ -7,7 +7,7 @@ from typing import Any
 from tidegate.simulator.answers.patterns import matching
 
 _DEEP = 6
-"""Below this depth only what is required is filled in, and the shallowest of several ways is taken."""
+"""Below this depth only required fields are filled in, and the shallowest alternative is taken."""
 
 _FORMATS = {
     "date-time": "2026-01-31T12:00:00Z",
@@ -25,7 +25,7 @@ _WORDS = ("tide", "moon", "gate", "river", "shore", "harbour", "salt", "wind")
 
 
 def example(schema: Mapping[str, Any], random: Random) -> Any:
-    """A value that is valid against `schema`: JSON Schema as OpenAI's structured outputs support it, and some more."""
+    """Return a valid value for `schema`: JSON Schema as OpenAI's structured outputs support it, and some more."""
     return _SchemaWriter(schema, random).value(schema, 0)
 
 
@@ -47,7 +47,7 @@ class _SchemaWriter:
         return self._of_type(self._type_of(schema, depth), schema, depth)
 
     def _combined(self, schema: Mapping[str, Any]) -> Mapping[str, Any] | None:
-        """The schema with one `$ref`, `allOf` or choice resolved; None when there is none."""
+        """Return the schema with one `$ref`, `allOf` or choice resolved; None when there is none."""
         for word in ("$ref", "allOf", "anyOf", "oneOf"):
             if word not in schema:
                 continue
@@ -69,7 +69,7 @@ class _SchemaWriter:
         return found if isinstance(found, Mapping) else {}
 
     def _depth_of(self, schema: Any, depth: int = 0) -> int:
-        """How deep the smallest value nests, as far as `_DEEP`: recursion must come to an end."""
+        """Return the nesting of the smallest value, at most `_DEEP`: recursion must end."""
         if depth > _DEEP or not isinstance(schema, Mapping):
             return depth
         if "$ref" in schema:
@@ -131,7 +131,7 @@ class _SchemaWriter:
 
 
 def _merge(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
-    """Both schemas at once, as far as generating needs it."""
+    """Return a schema that combines both, as far as generating needs it."""
     merged = {**one, **other}
     if "properties" in one and "properties" in other:
         merged["properties"] = {**one["properties"], **other["properties"]}

@@ -1,4 +1,4 @@
-"""Words for answers. Deterministic: the same seed says the same."""
+"""Words for answers. The same seed makes the same words."""
 
 import hashlib
 from random import Random
@@ -15,11 +15,11 @@ rope salt wind stone light evening morning holds keeps turns high low shore and 
 """Each word, with the space before it, is one token in OpenAI's encodings."""
 _WORDS = tuple(_VOCABULARY.split())
 _SENTENCE = 9
-"""About so many words stand before a full stop."""
+"""The approximate number of words in a sentence."""
 
 
 def prose(opening: str, random: Random, length: int | None, tokens: TokenCounter) -> list[str]:
-    """The pieces of an answer that begins with `opening`; `length` None lets chance decide."""
+    """Return the tokens of an answer that begins with `opening`; with `length` None its length is random."""
     pieces = tokens.split(opening)
     wanted = len(pieces) + 12 + random.randrange(24) if length is None else length
     while len(pieces) < wanted:
@@ -28,12 +28,12 @@ def prose(opening: str, random: Random, length: int | None, tokens: TokenCounter
 
 
 def _next(pieces: list[str], random: Random) -> str:
-    """A word, with a capital after a full stop, or the full stop."""
+    """Return a word, with a capital after a full stop, or a full stop."""
     if not pieces or not pieces[-1][-1].isalnum():  # two marks in a row would be one token
         return " " + random.choice(_WORDS).capitalize()
     return "." if len(pieces) % (_SENTENCE + 1) == 0 else " " + random.choice(_WORDS)
 
 
 def seed_of(value: Any) -> int:
-    """A number that depends on the value alone, not on the order of its keys."""
+    """Return a number that depends on the value alone, and not on the order of its keys."""
     return int.from_bytes(hashlib.sha256(msgspec.json.encode(value, order="deterministic")).digest()[:8], "big")

@@ -1,4 +1,4 @@
-"""What the simulator was asked and what became of it: the figures that tests assert on."""
+"""The record of all requests and their results, with the figures that tests assert on."""
 
 import hashlib
 from collections import Counter, deque
@@ -12,20 +12,20 @@ from tidegate.core.errors import ClientDisconnected
 from tidegate.simulator.billing.tariff import Tariff, TokenUsage
 
 LAST_REQUESTS = 100
-"""So many of the last requests are shown one by one with the figures."""
+"""The number of recent requests that the figures list one by one."""
 _MOST_KEYS = 1000
-"""So many keys are billed apart; further ones in the total only."""
+"""The number of keys with figures of their own; further keys are in the total only."""
 
 
 class BilledCall(msgspec.Struct, kw_only=True):
-    """One request; it is filled in as it becomes known."""
+    """One request; its fields are set as they become known."""
 
     id: str
     route: str
     model: str | None = None
     stream: bool = False
     user: str | None = None
-    """Whom the request names as its end user."""
+    """The end user that the request names."""
     tools: bool = False
     """Whether it offers tools."""
     fault: str | None = None
@@ -39,24 +39,24 @@ class BilledCall(msgspec.Struct, kw_only=True):
     project: str | None = None
     input_tokens: int = 0
     cached_tokens: int = 0
-    """Of the input."""
+    """Cached tokens of the input."""
     output_tokens: int = 0
     cost_nanos: int | None = 0
-    """What it is charged; None where the model has no price."""
+    """The cost; None where the model has no price."""
 
     def charge(self, used: TokenUsage, tariff: Tariff) -> None:
-        """Put down what was used, and what that costs."""
+        """Record the tokens used and their cost."""
         self.input_tokens, self.cached_tokens, self.output_tokens = used.input, used.cached, used.output
         self.cost_nanos = tariff.nanos(self.model or "", used)
 
     def note_request(self, model: str, body: dict[str, Any]) -> None:
-        """Remember what was asked, in outline."""
+        """Record the main parameters of the request."""
         self.model, self.stream, self.tools = model, bool(body.get("stream")), bool(body.get("tools"))
         user = body.get("user") or body.get("safety_identifier")
         self.user = user if isinstance(user, str) else None
 
     def note_body(self, body: bytes) -> None:
-        """Remember which body was sent, by its digest."""
+        """Record the digest of the body."""
         self.body_sha256 = hashlib.sha256(body).hexdigest()
 
 
@@ -64,7 +64,7 @@ class CallCounters:
     """Counters of calls."""
 
     def __init__(self) -> None:
-        """Everything at zero."""
+        """All counters start at zero."""
         self.calls: Counter[str] = Counter()
         self._ends: Counter[str] = Counter()
         self._faults: Counter[str] = Counter()
@@ -83,7 +83,7 @@ class CallCounters:
         self._unpriced += call.cost_nanos is None
 
     def figures(self) -> dict[str, Any]:
-        """All of it, ready for JSON."""
+        """Return all figures, ready for JSON."""
         ends = {end: self._ends[end] for end in ("served", "refused", "broken", "cancelled")}
         return {
             "calls": dict(self.calls),
@@ -96,15 +96,15 @@ class CallCounters:
 
 
 class Bill:
-    """Counters since the start or the last reset, in all and for each key."""
+    """Counters since the start or the last reset, in total and for each key."""
 
     def __init__(self, remember: int = LAST_REQUESTS) -> None:
-        """Everything at zero; so many requests are remembered one by one."""
+        """All counters start at zero; `remember` requests are kept one by one."""
         self._remember = remember
         self.reset()
 
     def reset(self) -> None:
-        """Everything to zero; a call that is in flight is forgotten."""
+        """Reset all counters; calls in flight are forgotten."""
         self._all = CallCounters()
         self._by_key: dict[str, CallCounters] = {}
         self._open: set[int] = set()
@@ -112,7 +112,7 @@ class Bill:
 
     @contextmanager
     def call(self, call: BilledCall) -> Iterator[BilledCall]:
-        """Keep the bill of one call from its headers to its last byte."""
+        """Record one call from its headers to its last byte."""
         self._open.add(id(call))
         self._last.append(call)
         for tally in self._tallies(call):
@@ -140,7 +140,7 @@ class Bill:
         return [self._all, self._by_key.setdefault(key, CallCounters())]
 
     def figures(self) -> dict[str, Any]:
-        """All of it, ready for JSON."""
+        """Return all figures, ready for JSON."""
         return {
             **self._all.figures(),
             "in_flight": len(self._open),
@@ -149,5 +149,5 @@ class Bill:
         }
 
     def remembered(self) -> list[BilledCall]:
-        """Each of the last requests."""
+        """Return the recent requests."""
         return list(self._last)

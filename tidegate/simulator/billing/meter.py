@@ -18,41 +18,41 @@ _TEXT_FIELDS = ("content", "refusal")
 
 
 class Meter:
-    """Counts one call's tokens as they come to be."""
+    """Counts one call's tokens while it is served."""
 
     def __init__(self, model: str, reply: SimulatedReply) -> None:
-        """`reply` is what will be answered, if nothing comes between."""
+        """`reply` is the answer if no fault interferes."""
         self._model = model
         self._reply = reply
         self._texts: dict[tuple[int, int], list[str]] = {}
-        """What each choice, or each part of a response, has said."""
+        """The text so far of each choice, or of each part of a response."""
         self._read = False
         self._share = 0.0
 
     @property
     def has_output(self) -> bool:
-        """Whether a stream has begun to say anything."""
+        """Return whether a stream has sent any text."""
         return bool(self._texts)
 
     def count_input(self) -> None:
-        """The prompt was read."""
+        """Charge the input: the prompt was read."""
         self._read = True
 
     def clear_input(self) -> None:
-        """It was not, after all."""
+        """Do not charge the input after all: the request was refused."""
         self._read = False
 
     def count_share(self, share: float = 1.0) -> None:
-        """So much of the answer is written, however it is sent."""
+        """Charge this share of the output, in whatever form it is sent."""
         self._share = max(self._share, min(1.0, share))
 
     def count_event(self, event: Json) -> None:
-        """One event of a stream is written."""
+        """Charge the text of one event of a stream."""
         for place, text in _texts(event):
             self._texts.setdefault(place, []).append(text)
 
     def usage(self) -> TokenUsage:
-        """The tokens so far."""
+        """Return the tokens so far."""
         if not self._read:
             return NO_TOKENS
         reply = self._reply
@@ -67,7 +67,7 @@ class Meter:
 
 
 def _texts(event: Json) -> list[tuple[tuple[int, int], str]]:
-    """What an event adds to the answer, and where."""
+    """Return the texts that an event adds to the answer, with their positions."""
     if "type" in event:
         delta = event.get("delta")
         place = (event.get("output_index", 0), event.get("content_index", 0))
@@ -81,7 +81,7 @@ def _texts(event: Json) -> list[tuple[tuple[int, int], str]]:
 
 
 def _delta_texts(delta: Mapping[str, Json]) -> list[str]:
-    """A delta's texts, each at a place of its own: content, refusal, and the arguments of the first tool call."""
+    """Return the texts of a delta: its content, its refusal, and the arguments of the first tool call."""
     texts = [str(delta.get(name) or "") for name in _TEXT_FIELDS]
     for call in delta.get("tool_calls") or ():
         called = call.get("function") or call.get("custom") or {}  # type: ignore[attr-defined]  # JSON

@@ -1,4 +1,4 @@
-"""What the simulated OpenAI charges for tokens, to the nano-dollar: its own table, its own arithmetic."""
+"""The prices of the simulated OpenAI, to the nano-dollar, independent of the gateway's own prices."""
 
 import re
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ import msgspec
 _FILE = "prices.json"
 _DATE = re.compile(r"-\d{4}-\d{2}-\d{2}$")
 _NANOS_PER_TOKEN = 1000
-"""Of a price of $1 a million tokens."""
+"""Nano-dollars per token at a price of $1 per million tokens."""
 
 
 class Price(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -19,16 +19,16 @@ class Price(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     input: str = "0"
     cached: str | None = None
-    """As `input`, where it is not said."""
+    """The same as `input` if not given."""
     output: str = "0"
 
 
 class TokenUsage(msgspec.Struct, frozen=True, kw_only=True):
-    """Tokens that a call is charged for."""
+    """The tokens that a call is charged for."""
 
     input: int = 0
     cached: int = 0
-    """Of the input."""
+    """Cached tokens of the input."""
     output: int = 0
 
 
@@ -36,13 +36,13 @@ NO_TOKENS = TokenUsage()
 
 
 class Tariff:
-    """Prices by model. All service tiers cost the same here, and so does sound."""
+    """Prices by model. All service tiers have the same price, and so has audio."""
 
     def __init__(self, prices: Mapping[str, Price]) -> None:
         self._prices = prices
 
     def nanos(self, model: str, used: TokenUsage) -> int | None:
-        """What tokens cost, rounded half up; None for a model without a price."""
+        """Return the cost of tokens, rounded half up; None for a model without a price."""
         price = self._prices.get(model) or self._prices.get(_DATE.sub("", model))
         if price is None:
             return None
@@ -53,9 +53,10 @@ class Tariff:
 
 
 def load(file: Path | None = None) -> Tariff:
-    """The tariff in a file: a JSON object of `{"MODEL": {"input": "0.15", "output": "0.60"}}`; else OpenAI's list.
+    """Return the tariff in a file, else OpenAI's list.
 
-    Raises ValueError, which says what is wrong with the file.
+    The file holds a JSON object such as `{"MODEL": {"input": "0.15", "output": "0.60"}}`. Raises ValueError, which says
+    what is wrong with the file.
     """
     text = file.read_bytes() if file else resources.files("tidegate.simulator.billing").joinpath(_FILE).read_bytes()
     try:

@@ -1,4 +1,4 @@
--- Views for analysts: messages, turns and usage_daily. docs/guides/conversations.md describes their columns.
+-- Views for analysts: messages, turns and usage_daily. docs/guides/data.md describes their columns.
 
 -- The messages that a stored completion added to its history, in order, the answers last.
 CREATE FUNCTION added_messages(messages jsonb, document jsonb) RETURNS TABLE (n bigint, role text, content jsonb)

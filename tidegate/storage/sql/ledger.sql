@@ -3,9 +3,9 @@
 -- name: insert
 -- Write the entries of a JSON array ($1, UTF-8 bytes). An entry that is already there stays as it is, except that a
 -- call's own entry replaces the one that declared the call lost.
--- `metering/ledger/store.py` fills in the lists in braces from the fields of LedgerEntry: {columns} are their names,
--- {types} their types in JSON, {values} what is written (the default, where an entry of another version lacks a
--- field), and {replaced} what an own entry replaces.
+-- `metering/ledger/store.py` fills in the lists in braces from the fields of LedgerEntry: their names, their types in
+-- JSON, the values (a field that an entry of another version lacks has its default), and the assignments of those that
+-- a call's own entry replaces.
 INSERT INTO ledger ({columns})
 SELECT DISTINCT ON (id) {values}
 FROM jsonb_to_recordset(convert_from($1::bytea, 'UTF8')::jsonb) AS entry ({types})
