@@ -74,7 +74,7 @@ class _GatewayParts:
         async with contextlib.AsyncExitStack() as stack:
             base = await make_base(settings, clock, stack)
             admission = await make_admission(base)
-            ledger = make_ledger(base, admission.budget_rebuild)
+            ledger = await make_ledger(base, admission.budget_rebuild)
             providers = await make_providers(base)
             ladder = await make_fallback_chain(base, providers)
             add_upstream_gauges(base, ladder, admission.waiters)

@@ -79,7 +79,10 @@ def test_the_model_that_answered_sets_the_price(accountant: Accountant) -> None:
 
 
 def test_the_tier_that_answered_sets_the_price_too(accountant: Accountant) -> None:
-    assert line(accountant, outcome(tier="priority")).cost_nanos >= line(accountant, outcome(tier="default")).cost_nanos
+    assert (
+        line(accountant, outcome(service_tier="priority")).cost_nanos
+        >= line(accountant, outcome(service_tier="default")).cost_nanos
+    )
 
 
 @pytest.mark.parametrize(
@@ -173,7 +176,7 @@ def test_a_figure_so_far_is_no_figure_of_what_broke_off(accountant: Accountant) 
 def test_what_was_tried_before_is_charged_as_well(accountant: Accountant) -> None:
     silent = Outcome(error=FirstByteTimeout(), reported_error=FirstByteTimeout(), target_model="gpt-4o-mini")
     body = {**BODY, "max_tokens": 10}
-    alone, both = (line(accountant, outcome(before=before), body=body) for before in ((), (silent, silent)))
+    alone, both = (line(accountant, outcome(previous_attempts=before), body=body) for before in ((), (silent, silent)))
     assert both.output_tokens == alone.output_tokens + 2 * 26
     assert both.cost_nanos > alone.cost_nanos + 2 * 26 * 600
 

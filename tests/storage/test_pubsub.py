@@ -12,7 +12,7 @@ async def test_what_is_published_is_handed_on_in_order(redis_link: RedisLink, re
     heard: list[bytes] = []
     channel = Channel(redis_link, f"{redis_prefix}:channel")
     await channel.start(heard.append)
-    assert repr(channel).endswith(": heard>")
+    assert repr(channel).endswith(": subscribed>")
     for number in range(20):
         assert await redis_link.command("PUBLISH", channel.name, f"{number}") == 1
     await wait_until(lambda: len(heard) == 20)
@@ -53,7 +53,7 @@ async def test_without_redis_the_start_is_short_and_closing_leaves_no_task() -> 
     channel = Channel(link, "nobody")
     async with asyncio.timeout(PATIENCE_SECONDS):
         await channel.start(lambda _: None)
-    assert repr(channel).endswith("not heard>")
+    assert repr(channel).endswith("not subscribed>")
     await channel.close()
     await link.close()
     assert asyncio.all_tasks() == before

@@ -62,7 +62,7 @@ async def make_admission(base: Base) -> AdmissionParts:
     return parts
 
 
-def make_ledger(base: Base, budget_rebuild: BudgetRebuild) -> Ledger:
+async def make_ledger(base: Base, budget_rebuild: BudgetRebuild) -> Ledger:
     """The ledger's way into PostgreSQL, open until the stack unwinds."""
     metering, tell = base.settings.metering, base.counters.count_event
     stream, spool = LedgerStream(base.redis, base.prefix), Spool(metering.spool_dir)
@@ -70,7 +70,7 @@ def make_ledger(base: Base, budget_rebuild: BudgetRebuild) -> Ledger:
     drainer = LedgerDrainer(
         stream, store, spool, clock=base.clock, on_replayed=budget_rebuild.invalidate, on_event=tell
     )
-    drainer.start()
+    await drainer.start()
     base.on_close(drainer.close)
     ledger = Ledger(stream, spool, max_buffered_entries=metering.max_buffered_entries, on_event=tell)
     base.on_close(ledger.close)

@@ -15,6 +15,7 @@ from pathlib import Path
 import msgspec
 import structlog
 
+from tidegate.core.periodic import PeriodicTask
 from tidegate.monitoring.counters import Counters, Counts
 
 WRITE_SECONDS = 1.0
@@ -34,7 +35,7 @@ class WorkerMetrics:
         self._folder = folder
         self._name = ""
         self._lock: int | None = None
-        self._writer: asyncio.Task[None] | None = None
+        self._writer = PeriodicTask("worker-metrics", self._write_own, every=WRITE_SECONDS)
 
     async def start(self) -> None:
         """Claim a file. If the folder cannot be used, this process shows only its own figures."""
@@ -47,14 +48,11 @@ class WorkerMetrics:
             return
         if (before := _read_file(self._folder, self._name)) is not None:
             self._counters.add(before)
-        self._writer = asyncio.create_task(self._keep_writing(self._folder), name="workers")
+        await self._writer.start()
 
     async def close(self) -> None:
         """Write the last figures, and release the file."""
-        if self._writer is not None:
-            self._writer.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._writer
+        await self._writer.close()
         if self._folder is not None and self._lock is not None:
             _write(self._folder, self._name, self.read_own())
             os.close(self._lock)
@@ -79,10 +77,9 @@ class WorkerMetrics:
                 return
             os.close(lock)
 
-    async def _keep_writing(self, folder: Path) -> None:
-        while True:
-            await asyncio.to_thread(_write, folder, self._name, self.read_own())
-            await asyncio.sleep(WRITE_SECONDS)
+    async def _write_own(self) -> None:
+        if self._folder is not None:
+            await asyncio.to_thread(_write, self._folder, self._name, self.read_own())
 
 
 def _write(folder: Path, name: str, counts: Counts) -> None:

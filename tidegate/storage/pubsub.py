@@ -11,6 +11,7 @@ from collections.abc import Callable
 import structlog
 
 from tidegate.core.errors import RedisUnavailable
+from tidegate.core.periodic import PeriodicTask
 from tidegate.storage.redis import RedisLink
 
 _RECONNECT_SECONDS = 0.2
@@ -26,11 +27,15 @@ class Channel:
         """`name` is the channel's full name in Redis."""
         self._link = link
         self.name = name
-        self._listener: asyncio.Task[None] | None = None
+        self._task = PeriodicTask(f"channel {name}", self._listen, every=_RECONNECT_SECONDS)
         self._ready = asyncio.Event()
+        self._on_message: Callable[[bytes], None] = lambda _: None
+        self._on_gap: Callable[[], None] = lambda: None
+        self._was_subscribed = False
+        self._outage_logged = False
 
     def __repr__(self) -> str:
-        return f"<Channel {self.name}: {'heard' if self._ready.is_set() else 'not heard'}>"
+        return f"<Channel {self.name}: {'subscribed' if self._ready.is_set() else 'not subscribed'}>"
 
     async def start(self, on_message: Callable[[bytes], None], on_gap: Callable[[], None] | None = None) -> None:
         """Subscribe; return once subscribed, or after a second without success.
@@ -38,42 +43,42 @@ class Channel:
         `on_gap` is called when the channel is received again after an interruption, in which messages may have been
         lost.
         """
-        self._listener = asyncio.create_task(self._listen(on_message, on_gap), name=f"channel {self.name}")
+        self._on_message = on_message
+        self._on_gap = on_gap or self._on_gap
+        await self._task.start()
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._ready.wait(), _START_SECONDS)
 
     async def close(self) -> None:
         """Stop receiving."""
-        if self._listener is not None:
-            self._listener.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._listener
+        await self._task.close()
 
-    async def _listen(self, hear: Callable[[bytes], None], missed: Callable[[], None] | None) -> None:
-        again = False
-        told = False
-        while True:
-            try:
-                async with self._link.dedicated() as client, client.pubsub() as channel:
-                    await channel.subscribe(self.name)
-                    async for item in channel.listen():
-                        if item["type"] == "message":
-                            self._deliver(item["data"], hear)
-                        else:
-                            told = False
-                            self._ready.set()
-                            if again and missed is not None:
-                                missed()
-                            again = True
-            except RedisUnavailable as error:
-                if not told:  # once per outage, and not five times a second
-                    _log.warning("a channel lost its connection", channel=self.name, detail=error.message)
-                told = True
-            self._ready.clear()
-            await asyncio.sleep(_RECONNECT_SECONDS)
-
-    def _deliver(self, data: bytes, hear: Callable[[bytes], None]) -> None:
+    async def _listen(self) -> None:
+        """Subscribe, and receive until the connection is lost; one such round follows the other."""
         try:
-            hear(data)
-        except Exception:  # noqa: BLE001  # one bad message must not end the hearing of all others
+            async with self._link.dedicated() as client, client.pubsub() as channel:
+                await channel.subscribe(self.name)
+                async for item in channel.listen():
+                    if item["type"] == "message":
+                        self._deliver(item["data"])
+                    else:
+                        self._subscribed()
+        except RedisUnavailable as error:
+            if not self._outage_logged:  # once per outage, and not five times a second
+                _log.warning("a channel lost its connection", channel=self.name, detail=error.message)
+            self._outage_logged = True
+        finally:
+            self._ready.clear()
+
+    def _subscribed(self) -> None:
+        was_subscribed, self._was_subscribed = self._was_subscribed, True
+        self._outage_logged = False
+        self._ready.set()
+        if was_subscribed:
+            self._on_gap()
+
+    def _deliver(self, data: bytes) -> None:
+        try:
+            self._on_message(data)
+        except Exception:  # noqa: BLE001  # one bad message must not end the receiving of all others
             _log.exception("a message was not understood", channel=self.name)

@@ -22,6 +22,7 @@ from redis.exceptions import NoScriptError, RedisError, ResponseError
 from tidegate.core.clock import Clock
 from tidegate.core.errors import RedisUnavailable
 from tidegate.core.events import Event, EventName, EventSink, ignore_event
+from tidegate.core.periodic import PeriodicTask
 from tidegate.storage.redis_wire import RedisWire, Reply
 
 Argument = str | bytes | int | float
@@ -101,7 +102,8 @@ class RedisLink:
         self._wire: RedisWire | None = None
         self._pending: deque[_PendingCommand] = deque()
         self._silent = False
-        self._connection_task: asyncio.Task[None] | None = None
+        self._outage_logged = False
+        self._connection_task = PeriodicTask("redis-link", self._connect_and_serve, every=_RECONNECT_SECONDS)
         self._connected = asyncio.Event()
 
     def __repr__(self) -> str:
@@ -115,16 +117,13 @@ class RedisLink:
 
     async def start(self) -> None:
         """Connect in the background; return once connected, or after a second without success."""
-        self._connection_task = asyncio.create_task(self._keep_connected(), name="redis-link")
+        await self._connection_task.start()
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._connected.wait(), 1.0)
 
     async def close(self) -> None:
         """Stop, and close the connection; pending commands fail."""
-        if self._connection_task is not None:
-            self._connection_task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._connection_task
+        await self._connection_task.close()
         await self._pool.disconnect()
 
     async def run(self, script: Script, keys: Sequence[Argument], args: Sequence[Argument]) -> Any:
@@ -172,26 +171,24 @@ class RedisLink:
             await client.aclose()
             await pool.disconnect()
 
-    async def _keep_connected(self) -> None:
-        told = False
-        while True:
-            try:
-                connection: Connection = self._pool.make_connection()  # type: ignore[no-untyped-call]  # untyped there
-                async with asyncio.timeout(_CONNECT_SECONDS):  # the client's handshake has no timeout of its own
-                    await connection.connect()  # type: ignore[no-untyped-call]  # untyped there
-                    await self._report_run(connection)
-                if told:
-                    _log.info("redis connected again")
-                told = False
-                await self._serve(connection)
-            except (RedisError, OSError) as error:
-                if not told:  # once per outage, and not five times a second
-                    _log.warning("redis connection lost", error=type(error).__name__, detail=str(error))
-                told = True
-                self._on_event(Event(EventName.REDIS_LOST))
-            finally:
-                self._drop()
-            await asyncio.sleep(_RECONNECT_SECONDS)
+    async def _connect_and_serve(self) -> None:
+        """Connect, and serve until the connection is lost; one such round follows the other."""
+        try:
+            connection: Connection = self._pool.make_connection()  # type: ignore[no-untyped-call]  # untyped there
+            async with asyncio.timeout(_CONNECT_SECONDS):  # the client's handshake has no timeout of its own
+                await connection.connect()  # type: ignore[no-untyped-call]  # untyped there
+                await self._report_run(connection)
+            if self._outage_logged:
+                _log.info("redis connected again")
+            self._outage_logged = False
+            await self._serve(connection)
+        except (RedisError, OSError) as error:
+            if not self._outage_logged:  # once per outage, and not five times a second
+                _log.warning("redis connection lost", error=type(error).__name__, detail=str(error))
+            self._outage_logged = True
+            self._on_event(Event(EventName.REDIS_LOST))
+        finally:
+            self._drop()
 
     async def _report_run(self, connection: Connection) -> None:
         """Check, before any other command, that this is the same run of Redis as before.

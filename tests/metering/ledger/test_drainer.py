@@ -61,7 +61,7 @@ def expected(count: int) -> list[str]:
 
 
 async def test_entries_reach_postgresql_and_leave_the_stream(parts: LedgerProcess, postgres: Postgres) -> None:
-    parts.drainer.start()
+    await parts.drainer.start()
     for number in range(30):
         await parts.ledger.append(entry(number))
 
@@ -93,7 +93,7 @@ async def test_a_drainer_killed_between_insert_and_acknowledgement_causes_no_sec
         # it dies here: nothing is acknowledged
     await parts.ledger.append(entry(10))
 
-    parts.drainer.start()
+    await parts.drainer.start()
 
     async def drained() -> bool:
         return await parts.stream.length() == 0
@@ -108,7 +108,7 @@ async def test_a_drainer_killed_before_its_insert_loses_nothing(parts: LedgerPro
     async with parts.stream.consumer("killed") as killed:
         assert len(await killed.read_new()) == 10
 
-    parts.drainer.start()
+    await parts.drainer.start()
 
     async def arrived() -> bool:
         return await ids(postgres) == expected(10)
@@ -120,8 +120,8 @@ async def test_two_processes_drain_at_once_without_double_entries(
     parts: LedgerProcess, redis_link: RedisLink, postgres: Postgres, redis_prefix: str, tmp_path: Path
 ) -> None:
     other = LedgerProcess(redis_link, postgres, redis_prefix, tmp_path)
-    parts.drainer.start()
-    other.drainer.start()
+    await parts.drainer.start()
+    await other.drainer.start()
 
     await asyncio.gather(*(parts.ledger.append(entry(number)) for number in range(3000)))
 
@@ -176,7 +176,7 @@ async def test_while_postgresql_is_away_entries_wait_and_then_arrive(
 ) -> None:
     away = Postgres(NOWHERE, size=1, timeout=1.0)
     without = LedgerProcess(redis_link, away, redis_prefix, tmp_path)
-    without.drainer.start()
+    await without.drainer.start()
     for number in range(5):
         await without.ledger.append(entry(number))
 
@@ -191,7 +191,7 @@ async def test_while_postgresql_is_away_entries_wait_and_then_arrive(
     assert await without.stream.length() == 5
 
     back = LedgerProcess(redis_link, postgres, redis_prefix, tmp_path)
-    back.drainer.start()
+    await back.drainer.start()
 
     async def arrived() -> bool:
         return await ids(postgres) == expected(5)
@@ -204,7 +204,7 @@ async def test_while_postgresql_is_away_entries_wait_and_then_arrive(
 async def test_a_redis_that_starts_anew_without_its_data_is_drained_again(
     parts: LedgerProcess, redis_link: RedisLink, postgres: Postgres
 ) -> None:
-    parts.drainer.start()
+    await parts.drainer.start()
     await parts.ledger.append(entry(0))
 
     async def first() -> bool:
@@ -226,7 +226,7 @@ async def test_while_redis_is_away_entries_go_to_disk_and_then_to_postgresql(
     nowhere = RedisLink("redis://127.0.0.1:1/0", timeout=0.1, clock=SystemClock())
     await nowhere.start()
     parts = LedgerProcess(nowhere, postgres, redis_prefix, tmp_path)
-    parts.drainer.start()
+    await parts.drainer.start()
 
     for number in range(20):
         await parts.ledger.append(entry(number))

@@ -3,14 +3,13 @@
 Used by the conversation store; each process renews its leases.
 """
 
-import asyncio
-import contextlib
 from collections.abc import Callable
 from weakref import WeakSet
 
 import msgspec
 
 from tidegate.core.errors import StoreError
+from tidegate.core.periodic import PeriodicTask
 from tidegate.storage.postgres import Postgres, queries
 
 LEASE_SECONDS = 5.0
@@ -45,18 +44,22 @@ class LeaseRenewal:
         self._seconds = seconds
         self._leases: WeakSet[Lease] = WeakSet()
         self._sql = queries("leases")
-        self._task: asyncio.Task[None] | None = None
+        # a failed round is harmless: the next one may be in time, and if not, the first saved turn wins
+        self._task = PeriodicTask(
+            "conversation-leases",
+            self.renew_all,
+            every=seconds / _RENEWALS_PER_LEASE,
+            wait_first=True,
+            quiet=(StoreError,),
+        )
 
     async def start(self) -> None:
         """Begin to renew."""
-        self._task = asyncio.create_task(self._run(), name="conversation-leases")
+        await self._task.start()
 
     async def close(self) -> None:
         """Stop; the remaining leases expire."""
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+        await self._task.close()
 
     def register(self, lease: Lease) -> Lease:
         """Renew this lease from now on, for as long as the returned value is referenced."""
@@ -71,9 +74,3 @@ class LeaseRenewal:
         columns = [[getattr(lease, name) for lease in leases] for name in ("project", "conversation", "response")]
         async with self._postgres.connection() as connection:
             await connection.execute(self._sql["renew"], *columns, self._seconds)
-
-    async def _run(self) -> None:
-        while True:
-            await asyncio.sleep(self._seconds / _RENEWALS_PER_LEASE)
-            with contextlib.suppress(StoreError):  # the next round may be in time; if not, the first saved turn wins
-                await self.renew_all()

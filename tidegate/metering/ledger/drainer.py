@@ -15,9 +15,9 @@ import msgspec
 import structlog
 
 from tidegate.core.clock import Clock
-from tidegate.core.errors import StoreError
 from tidegate.core.events import Event, EventName, EventSink, ignore_event
 from tidegate.core.ids import new_id
+from tidegate.core.periodic import PeriodicTask
 from tidegate.metering.ledger.spool import Spool
 from tidegate.metering.ledger.store import LedgerStore
 from tidegate.metering.ledger.stream import BATCH_SIZE, LedgerStream, StreamConsumer, StreamEntry
@@ -35,7 +35,7 @@ class DrainIntervals(msgspec.Struct, frozen=True, kw_only=True):
     claim_idle: float = 15.0
     """The age at which an entry that was delivered to another drainer counts as abandoned."""
     chores: float = 10.0
-    """Between searches for entries that dead drainers left behind."""
+    """The length of a round: each begins with a search for entries that dead drainers left behind."""
     forget: float = 600.0
     """The silence after which a drainer without entries is removed from the group."""
     replay: float = 2.0
@@ -79,55 +79,45 @@ class LedgerDrainer:
         self._on_replayed = on_replayed
         self._on_event = on_event
         self._name = new_id("drainer-")
-        self._tasks: list[asyncio.Task[None]] = []
-
-    def start(self) -> None:
-        """Begin, in the background; neither store need be reachable yet."""
         self._tasks = [
-            asyncio.create_task(self._repeat("stream", self._follow_stream), name="ledger-drain"),
-            asyncio.create_task(self._repeat("spool", self._watch_spool), name="ledger-replay"),
+            PeriodicTask("ledger-drain", self._drain_for_a_while, every=lambda failures: self._pause(failures, 0.0)),
+            PeriodicTask(
+                "ledger-replay", self._replay, every=lambda failures: self._pause(failures, self._intervals.replay)
+            ),
         ]
+
+    async def start(self) -> None:
+        """Begin, in the background; neither store need be reachable yet."""
+        for task in self._tasks:
+            await task.start()
 
     async def close(self, deadline: float = 10.0) -> None:
         """Stop, then drain what is there for up to `deadline` seconds; the rest stays in the stores."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*(task.close() for task in self._tasks))
+        last_rounds = [
+            PeriodicTask("ledger-last-drain", self._empty_stream, every=0.0),
+            PeriodicTask("ledger-last-replay", self._replay, every=0.0),
+        ]
         try:
             async with asyncio.timeout(deadline):
-                await asyncio.gather(
-                    self._run_once("stream", self._empty_stream), self._run_once("spool", self._replay)
-                )
+                await asyncio.gather(*(task.run_round() for task in last_rounds))
         except TimeoutError:
             _log.warning("ledger not drained in time; the rest waits in the stores", deadline=deadline)
 
-    async def _repeat(self, source: str, work: Callable[[], Awaitable[None]]) -> None:
-        """Do `work`, which ends only by failing, and after a growing pause again."""
-        pause = self._intervals.first_retry
-        while True:
-            began = self._clock.monotonic()
-            await self._run_once(source, work)
-            if self._clock.monotonic() - began > self._intervals.last_retry:  # it worked for a while: a new trouble
-                pause = self._intervals.first_retry
-            await asyncio.sleep(pause)
-            pause = min(2 * pause, self._intervals.last_retry)
+    def _pause(self, failures: int, seconds: float) -> float:
+        """Return `seconds` after a round that worked, and a growing pause after failed ones."""
+        if not failures:
+            return seconds
+        return min(self._intervals.first_retry * 2.0 ** min(failures - 1, 30), self._intervals.last_retry)
 
-    async def _run_once(self, source: str, work: Callable[[], Awaitable[None]]) -> None:
-        try:
-            await work()
-        except StoreError as error:
-            _log.warning("ledger waits", source=source, error=error.name, detail=str(error))
-        except Exception:  # noqa: BLE001  # whatever it is, the entries are safe where they are; draining goes on
-            _log.exception("ledger drainer failed", source=source)
-
-    async def _follow_stream(self) -> None:
+    async def _drain_for_a_while(self) -> None:
+        """Drain the stream over one connection, until it is time to look for abandoned entries again."""
         async with self._stream.consumer(self._name) as consumer:
-            await self._drain_all(consumer, consumer.read_unacknowledged)  # left from an earlier attempt
-            chores_at = self._clock.monotonic()
-            while True:
-                if self._clock.monotonic() >= chores_at:
-                    await self._do_chores(consumer)
-                    chores_at = self._clock.monotonic() + self._intervals.chores
+            await self._drain_all(consumer, consumer.read_unacknowledged)  # left from an earlier round
+            await self._drain_all(consumer, lambda: consumer.claim_idle(self._intervals.claim_idle))
+            await self._stream.remove_idle_consumers(self._intervals.forget)
+            end = self._clock.monotonic() + self._intervals.chores
+            while self._clock.monotonic() < end:
                 batch = await consumer.read_new(self._intervals.block)
                 await self._write_batch(consumer, batch)
                 if 0 < len(batch) < BATCH_SIZE:
@@ -139,10 +129,6 @@ class LedgerDrainer:
             await self._drain_all(consumer, consumer.read_new)
             await consumer.remove()
 
-    async def _do_chores(self, consumer: StreamConsumer) -> None:
-        await self._drain_all(consumer, lambda: consumer.claim_idle(self._intervals.claim_idle))
-        await self._stream.remove_idle_consumers(self._intervals.forget)
-
     async def _drain_all(self, consumer: StreamConsumer, read: Callable[[], Awaitable[list[StreamEntry]]]) -> None:
         while batch := await read():
             await self._write_batch(consumer, batch)
@@ -152,12 +138,6 @@ class LedgerDrainer:
             return
         await self._store.write([one.entry for one in batch if one.entry is not None])
         await consumer.acknowledge([one.id for one in batch])
-
-    async def _watch_spool(self) -> None:
-        while True:
-            if self._spool.has_files():
-                await self._replay()
-            await asyncio.sleep(self._intervals.replay)
 
     async def _replay(self) -> None:
         """Write every file that is not locked, including this process's own, and remove it."""

@@ -13,6 +13,7 @@ import structlog
 
 from tidegate.core.errors import LedgerUnavailable, RedisUnavailable, StoreError
 from tidegate.core.events import Event, EventName, EventSink, ignore_event
+from tidegate.core.periodic import PeriodicTask
 from tidegate.core.values import LedgerEntry
 from tidegate.metering.ledger.spool import Spool, SpoolFailed
 from tidegate.metering.ledger.stream import LedgerStream
@@ -73,6 +74,8 @@ class Ledger:
         self._max_buffered_entries = max_buffered_entries
         self._on_event = on_event
         self._buffer: deque[bytes] = deque()
+        self._sync_round = PeriodicTask("spool-sync", spool.sync, every=_SYNC_SECONDS)
+        self._retry_round = PeriodicTask("ledger-retry", self._flush_buffer, every=_RETRY_SECONDS, quiet=(StoreError,))
         self._sync_task: asyncio.Task[None] | None = None
         self._retry_task: asyncio.Task[None] | None = None
         self.lost_count = 0
@@ -125,9 +128,8 @@ class Ledger:
             self._sync_task = asyncio.create_task(self._sync_soon(), name="spool-sync")
 
     def _buffer_entry(self, encoded: bytes, error: SpoolFailed) -> None:
-        if (
-            len(self._buffer) >= 2 * self._max_buffered_entries
-        ):  # the rest is for calls under way when calls began to be refused
+        # twice the bound: the second half is for calls that began before further ones were refused
+        if len(self._buffer) >= 2 * self._max_buffered_entries:
             self._drop_entry(encoded, str(error))
             return
         if not self._buffer:
@@ -145,8 +147,7 @@ class Ledger:
     async def _retry_buffered(self) -> None:
         while self._buffer:
             await asyncio.sleep(_RETRY_SECONDS)
-            with contextlib.suppress(StoreError):
-                await self._flush_buffer()
+            await self._retry_round.run_round()
         _log.info("ledger entries held in memory are safe again")
 
     async def _flush_buffer(self) -> None:
@@ -161,4 +162,4 @@ class Ledger:
     async def _sync_soon(self) -> None:
         while self._spool.has_unsynced_lines:
             await asyncio.sleep(_SYNC_SECONDS)
-            await self._spool.sync()
+            await self._sync_round.run_round()
