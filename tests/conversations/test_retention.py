@@ -1,11 +1,14 @@
 """Rows are deleted within a week of their expiry, whatever other processes do."""
 
 import asyncio
+from datetime import date
 
 import pytest
+from structlog.testing import capture_logs
 
 from tests.conversations.said import AT, item, message, response, texts_of
-from tests.eventually import wait_until_async
+from tests.eventually import wait_until, wait_until_async
+from tests.failing_once import FailingOnce, failed_rounds
 from tidegate.conversations.documents.records import Conversation
 from tidegate.conversations.retention import RetentionTask
 from tidegate.conversations.storage.conversations import ConversationStore
@@ -103,3 +106,27 @@ async def test_it_goes_on_when_postgresql_comes_back(clock: ManualClock, postgre
 async def _made(postgres: Postgres) -> bool:
     async with postgres.connection() as connection:
         return bool(await connection.fetchval("SELECT to_regclass('items_20260921') IS NOT NULL"))
+
+
+class PartitionsFailingOnce(Partitions):
+    """Partitions whose first round meets a defect."""
+
+    def __init__(self, postgres: Postgres) -> None:
+        super().__init__(postgres)
+        self.fault = FailingOnce()
+
+    async def ensure(self, today: date) -> None:
+        self.fault()
+        await super().ensure(today)
+
+
+async def test_a_defect_in_one_round_is_logged_once_and_the_next_round_works(
+    clock: ManualClock, postgres: Postgres
+) -> None:
+    partitions = PartitionsFailingOnce(postgres)
+    task = RetentionTask(partitions, clock, every_seconds=0.01)
+    with capture_logs() as logs:
+        await task.start()
+        await wait_until(lambda: partitions.fault.calls >= 3)
+        await task.close()
+    assert failed_rounds(logs) == [("retention", "ZeroDivisionError")]

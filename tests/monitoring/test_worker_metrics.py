@@ -2,7 +2,10 @@
 
 from pathlib import Path
 
-from tests.eventually import wait_until_async
+from structlog.testing import capture_logs
+
+from tests.eventually import wait_until, wait_until_async
+from tests.failing_once import FailingOnce, failed_rounds
 from tidegate.core.events import Event, EventName
 from tidegate.monitoring.counters import Counters, Counts
 from tidegate.monitoring.worker_metrics import WorkerMetrics
@@ -68,3 +71,24 @@ async def test_a_page_that_was_spoilt_is_left_out(tmp_path: Path) -> None:
     assert summary(await third.read_all())["1"] == (3, 1)
     await one.close()
     await third.close()
+
+
+class CountersFailingOnce(Counters):
+    """Counters whose first reading meets a defect."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fault = FailingOnce()
+
+    def read(self) -> Counts:
+        self.fault()
+        return super().read()
+
+
+async def test_a_defect_in_one_round_is_logged_once_and_the_next_round_writes(tmp_path: Path) -> None:
+    workers = WorkerMetrics(CountersFailingOnce(), tmp_path)
+    with capture_logs() as logs:
+        await workers.start()
+        await wait_until((tmp_path / "0.json").exists)
+        await workers.close()
+    assert failed_rounds(logs) == [("worker-metrics", "ZeroDivisionError")]

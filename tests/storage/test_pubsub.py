@@ -2,7 +2,10 @@
 
 import asyncio
 
+from structlog.testing import capture_logs
+
 from tests.eventually import PATIENCE_SECONDS, wait_until
+from tests.failing_once import FailingOnce, failed_rounds
 from tidegate.core.clock import SystemClock
 from tidegate.storage.pubsub import Channel
 from tidegate.storage.redis import RedisLink
@@ -57,3 +60,19 @@ async def test_without_redis_the_start_is_short_and_closing_leaves_no_task() -> 
     await channel.close()
     await link.close()
     assert asyncio.all_tasks() == before
+
+
+async def test_a_defect_in_one_round_is_logged_once_and_the_next_round_subscribes(
+    redis_link: RedisLink, redis_prefix: str
+) -> None:
+    received: list[bytes] = []
+    fault = FailingOnce()
+    channel = Channel(redis_link, f"{redis_prefix}:channel")
+    await channel.start(received.append, on_gap=fault)
+    with capture_logs() as logs:
+        await redis_link.command("CLIENT", "KILL", "TYPE", "pubsub")
+        await wait_until(lambda: fault.calls >= 2)
+    await redis_link.command("PUBLISH", channel.name, "more")
+    await wait_until(lambda: received == [b"more"])
+    await channel.close()
+    assert failed_rounds(logs) == [(f"channel {channel.name}", "ZeroDivisionError")]

@@ -7,8 +7,10 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from tests.eventually import wait_until
+from tests.failing_once import FailingOnce, failed_rounds
 from tests.faults.proxy import Mode, proxy_before
 from tidegate.core.clock import SystemClock
 from tidegate.core.errors import RedisUnavailable
@@ -326,3 +328,14 @@ async def test_the_keys_of_a_prefix_learn_which_run_of_redis_it_is(
         assert second != first
         assert second in await link.command("INFO", "server")
         await link.close()
+
+
+async def test_a_defect_in_one_round_is_logged_once_and_the_next_round_connects(redis_url: str) -> None:
+    fault = FailingOnce()
+    link = RedisLink(redis_url, timeout=TIMEOUT, clock=SystemClock(), on_event=lambda _: fault())
+    with capture_logs() as logs:
+        await link.start()
+        await wait_until(lambda: fault.calls >= 2)
+        await link.ping()
+    assert failed_rounds(logs) == [("redis-link", "ZeroDivisionError")]
+    await link.close()

@@ -3,9 +3,11 @@
 import gc
 
 import pytest
+from structlog.testing import capture_logs
 
 from tests.conversations.said import message, response
-from tests.eventually import wait_until_async
+from tests.eventually import wait_until, wait_until_async
+from tests.failing_once import FailingOnce, failed_rounds
 from tidegate.conversations.documents.records import Conversation, PageRequest
 from tidegate.conversations.storage.conversations import ConversationStore
 from tidegate.conversations.storage.leases import LeaseRenewal
@@ -123,3 +125,24 @@ async def test_leases_are_renewed_between_start_and_close(
     await wait_until_async(renewed)
     await leases.close()
     assert past.lease is not None
+
+
+class RenewalFailingOnce(LeaseRenewal):
+    """A renewal whose first round meets a defect."""
+
+    def __init__(self, postgres: Postgres, *, seconds: float) -> None:
+        super().__init__(postgres, seconds=seconds)
+        self.fault = FailingOnce()
+
+    async def renew_all(self) -> None:
+        self.fault()
+        await super().renew_all()
+
+
+async def test_a_defect_in_one_round_is_logged_once_and_the_next_round_renews(postgres: Postgres) -> None:
+    renewal = RenewalFailingOnce(postgres, seconds=0.04)
+    with capture_logs() as logs:
+        await renewal.start()
+        await wait_until(lambda: renewal.fault.calls >= 3)
+        await renewal.close()
+    assert failed_rounds(logs) == [("conversation-leases", "ZeroDivisionError")]

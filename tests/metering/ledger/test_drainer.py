@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import structlog
 
+from tests.failing_once import FailingOnce, failed_rounds
 from tests.metering.ledger_parts import SHORT_INTERVALS, entry, ids, wait_until_async
 from tidegate.core.clock import SystemClock
 from tidegate.metering.ledger.drainer import LedgerDrainer
@@ -271,3 +272,38 @@ async def test_a_drainer_that_leaves_is_no_longer_a_consumer(parts: LedgerProces
     await parts.close()
 
     assert await redis_link.command("XINFO", "CONSUMERS", parts.stream.key, CONSUMER_GROUP) == []
+
+
+class StoreFailingOnce(LedgerStore):
+    """A store whose first batch meets a defect."""
+
+    def __init__(self, postgres: Postgres) -> None:
+        super().__init__(postgres)
+        self.fault = FailingOnce()
+
+    async def write(self, entries: Sequence[bytes]) -> None:
+        if entries:
+            self.fault()
+        await super().write(entries)
+
+
+@pytest.mark.parametrize(("source", "task"), [("stream", "ledger-drain"), ("spool", "ledger-replay")])
+async def test_a_defect_in_one_round_is_logged_once_and_the_next_round_drains(
+    source: str, task: str, parts: LedgerProcess, postgres: Postgres
+) -> None:
+    drainer = LedgerDrainer(
+        parts.stream, StoreFailingOnce(postgres), parts.spool, clock=SystemClock(), intervals=SHORT_INTERVALS
+    )
+    if source == "stream":
+        await parts.ledger.append(entry(0))
+    else:
+        parts.ledger.spool(encode(entry(0)))
+
+    async def arrived() -> bool:
+        return await ids(postgres) == expected(1)
+
+    with structlog.testing.capture_logs() as logs:
+        await drainer.start()
+        await wait_until_async(arrived)
+        await drainer.close()
+    assert failed_rounds(logs) == [(task, "ZeroDivisionError")]

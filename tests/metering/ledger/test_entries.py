@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.eventually import wait_until
+from tests.failing_once import FailingOnce, failed_rounds
 from tests.metering.ledger_parts import ENTRY, entry
 from tidegate.core.clock import SystemClock
 from tidegate.core.errors import LedgerUnavailable
@@ -145,3 +146,52 @@ async def test_what_was_held_goes_to_the_first_that_takes_it(
     assert fields == [b"e", encode(entry(2))]
     assert to_redis.lost_count == 0
     await to_redis.close()
+
+
+class SpoolFailingOnce(Spool):
+    """A spool whose first flush to disk meets a defect."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.fault = FailingOnce()
+
+    async def sync(self) -> None:
+        self.fault()
+        await super().sync()
+
+
+async def test_a_defect_in_one_flush_of_the_spool_is_logged_once_and_the_next_one_works(
+    nowhere: RedisLink, redis_prefix: str, tmp_path: Path
+) -> None:
+    spool = SpoolFailingOnce(tmp_path)
+    ledger = Ledger(LedgerStream(nowhere, redis_prefix), spool)
+    with structlog.testing.capture_logs() as logs:
+        ledger.spool(encode(ENTRY))
+        await wait_until(lambda: not spool.has_unsynced_lines)
+    assert failed_rounds(logs) == [("spool-sync", "ZeroDivisionError")]
+    await ledger.close()
+
+
+class StreamFailingOnce(LedgerStream):
+    """A stream whose first entry meets a defect."""
+
+    def __init__(self, link: RedisLink, prefix: str) -> None:
+        super().__init__(link, prefix)
+        self.fault = FailingOnce()
+
+    async def append(self, encoded: bytes) -> None:
+        self.fault()
+        await super().append(encoded)
+
+
+async def test_a_defect_in_one_retry_of_the_buffer_is_logged_once_and_the_next_one_works(
+    redis_link: RedisLink, redis_prefix: str, tmp_path: Path
+) -> None:
+    ledger = Ledger(StreamFailingOnce(redis_link, redis_prefix), Spool(tmp_path, max_bytes=10))
+    with structlog.testing.capture_logs() as logs:
+        ledger.spool(encode(ENTRY))
+        assert ledger.buffered_count == 1
+        await wait_until(lambda: ledger.buffered_count == 0)
+    assert failed_rounds(logs) == [("ledger-retry", "ZeroDivisionError")]
+    assert ledger.lost_count == 0
+    await ledger.close()
