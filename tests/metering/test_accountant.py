@@ -134,7 +134,7 @@ def test_a_failure_that_was_counted_costs_what_was_counted(accountant: Accountan
 
 
 def test_a_complete_answer_that_says_it_failed_is_no_success(accountant: Accountant) -> None:
-    assert line(accountant, outcome(reported=ErrorInStream())).outcome == "error_in_stream"
+    assert line(accountant, outcome(reported_error=ErrorInStream())).outcome == "error_in_stream"
 
 
 @pytest.mark.parametrize("usage", [None, json.dumps(USAGE).encode()])

@@ -122,7 +122,7 @@ def test_a_target_that_nobody_priced_is_warned_of_by_the_name_to_configure() -> 
 
 
 def test_an_unknown_model_costs_the_configured_price_and_is_warned_of_once() -> None:
-    ours = prices(unknown_model=ModelPrice(input=Decimal(7), output=Decimal(9)))
+    ours = prices(unknown_model_price=ModelPrice(input=Decimal(7), output=Decimal(9)))
 
     with structlog.testing.capture_logs() as logs:
         costs = [ours.cost("llama-99", Usage(input=1, output=1), at=NOVEMBER) for _ in range(3)]
