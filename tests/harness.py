@@ -198,9 +198,7 @@ class World:
             "redis_url": self.stores.redis_url,
             "redis": {"prefix": self.prefix, "timeout_seconds": 2.0},  # a long timeout: a busy machine is no failure
             "metering": {"spool_dir": str(self.folder / "spool")},
-            "budgets": {
-                "rebuild_after_seconds": 0.5
-            },  # with the default the first budgeted call waits for three seconds
+            "budgets": {"rebuild_after_seconds": 0.5},  # the default delays the first call by three seconds
             "upstream": upstream,
         }
         return {name: _merge(mine.get(name), sections.get(name)) for name in {**mine, **sections}}
