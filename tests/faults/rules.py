@@ -45,7 +45,7 @@ FALLBACK_STEPS = {
 SERVERS = {FallbackSetup.TARGET: "second", FallbackSetup.CANNED: "canned"}
 CALLS_UPSTREAM_AGAIN = (FallbackSetup.RETRY, FallbackSetup.CREDENTIAL, FallbackSetup.TARGET)
 WAITS_TOO_LONG = frozenset({"server_is_overloaded"})
-"""Faults of the target that name a wait longer than the call has: it is not asked again."""
+"""Faults that name a wait longer than the call's deadline: the target is not called again."""
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):

@@ -87,7 +87,7 @@ def apply_mutations(data: bytes, mutations: list[Mutation]) -> bytes:
 
 
 def assert_valid_answer(answer: Answer, route: Endpoint, *, stream: bool) -> None:
-    """It is an answer in its form, or a typed error that is not our own defect."""
+    """Check that the answer has its form, or is a typed error other than an internal one."""
     assert answer.headers.get("x-tidegate-error") != "internal_error", answer.text
     if answer.status != 200:
         assert answer.error["message"]

@@ -39,7 +39,7 @@ WHOLE = [
     ("preflight_failure_in_stream", 400, "context_length_exceeded", "context_length_exceeded", False),
 ]
 INSIDE = [
-    # fault, code, name; the stream has begun, so the status was 200
+    # fault, code, name; the stream had begun, so the status was 200
     ("truncated", "truncated_answer", "truncated_answer"),
     ("truncated_clean", "truncated_answer", "truncated_answer"),
     ("stall", "idle_timeout", "idle_timeout"),

@@ -52,11 +52,11 @@ async def test_what_is_down_is_refused_at_once_by_all_replicas_and_comes_back_by
         await wait_for_state(other_one, "targets", MODEL, *DOWN)
         asked = await world.calls()
         refused = await other_one.chat(ask("Who is there?"))
-        if refused.headers["x-tidegate-error"] == "server_is_overloaded":  # it was the one that may try
+        if refused.headers["x-tidegate-error"] == "server_is_overloaded":  # it was the call that may probe
             refused = await other_one.chat(ask("Who is there?"))
         assert (refused.status, refused.headers["x-tidegate-error"]) == (503, "target_down")
         assert (refused.error["code"], refused.headers["x-should-retry"]) == ("target_down", "true")
-        assert refused.headers["retry-after"] in ("1", "2")  # two seconds, less what has passed
+        assert refused.headers["retry-after"] in ("1", "2")  # two seconds, less the time since
         assert "has been failing for" in refused.error["message"]
         assert await world.calls() <= asked + 1  # one call over all replicas may probe
         await world.set_faults(overloaded=0.0)
