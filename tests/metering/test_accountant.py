@@ -129,7 +129,7 @@ def test_a_call_that_failed_is_charged_where_the_upstream_may_have_worked(
 
 
 def test_a_failure_that_was_counted_costs_what_was_counted(accountant: Accountant) -> None:
-    written = line(accountant, outcome(error=TruncatedAnswer(), reported=TruncatedAnswer()))
+    written = line(accountant, outcome(error=TruncatedAnswer(), reported_error=TruncatedAnswer()))
     assert (written.outcome, written.cost_nanos) == ("truncated_answer", COST)
 
 
