@@ -25,11 +25,19 @@ EVERYONE = ("tidegate", "floor", "litellm", "litellm-cached")
 
 _INTRODUCTION = """# Side by side
 
-{date}, 2 shared cores: the contestant alone on one; load (`wrk`), upstream and stores on the other.
-Read the ratios: the absolute figures are this machine's. Tidegate runs with keys, cache and metering on,
-in one process; the floor is bare ASGI and aiohttp and does nothing but forward; LiteLLM has one key,
-no database, and in its second row answers from Redis. Each miss has a body of its own, hits have all the same.
-The streams are paced at 50 chunks a second by the upstream. Versions: {versions}. Repeat it with `make bench`.
+{date}, 2 shared cores. The contestant runs alone on one core; load (`wrk`), upstream and stores run on the other. Read
+the ratios: the absolute figures depend on the machine.
+
+- **tidegate**: one process, with keys, cache and metering.
+- **floor**: bare ASGI and aiohttp; it only forwards.
+- **litellm**: one key, no database.
+- **litellm-cached**: answers from Redis.
+
+Each miss has a different body, all hits the same. The upstream paces the streams at 50 chunks a second.
+
+Versions: {versions}.
+
+Repeat it with `make bench`.
 
 """
 
