@@ -6,10 +6,10 @@ import sys
 SCRIPT = """
 import gc
 import tidegate.app
-from tidegate.core.gc_tuning import keep_for_good
+from tidegate.core.gc_tuning import freeze_startup_objects
 
 before = len(gc.get_objects())
-keep_for_good()
+freeze_startup_objects()
 print(before, len(gc.get_objects()), gc.get_freeze_count())
 """
 

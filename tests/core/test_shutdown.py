@@ -63,9 +63,9 @@ async def test_in_another_thread_nothing_is_heard() -> None:
 async def test_without_an_older_handler_the_process_ends_as_ever() -> None:
     code = (
         "import asyncio, os, signal\n"
-        "from tidegate.core.shutdown import Ending\n"
+        "from tidegate.core.shutdown import Shutdown\n"
         "async def main():\n"
-        "    await Ending(lambda: None).start()\n"
+        "    await Shutdown(lambda: None).start()\n"
         "    os.kill(os.getpid(), signal.SIGTERM)\n"
         "    await asyncio.sleep(30)\n"
         "asyncio.run(main())\n"

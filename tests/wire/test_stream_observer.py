@@ -75,13 +75,13 @@ def test_done_says_nothing_where_a_choice_is_not_finished(events: list[bytes]) -
     watch = observer_for(CHAT)
     for one in events:
         watch.observe(one)
-    with pytest.raises(TruncatedAnswer, match="without a reason"):
+    with pytest.raises(TruncatedAnswer, match="without a finish reason"):
         watch.observe(sse.DONE)
     assert not watch.is_complete
 
 
 def test_a_chat_stream_that_says_nothing_at_all_is_no_answer() -> None:
-    with pytest.raises(MalformedAnswer, match="before it had said anything"):
+    with pytest.raises(MalformedAnswer, match="ended without content"):
         observer_for(CHAT).observe(sse.DONE)
 
 

@@ -1,1 +1,1 @@
-"""What every other package may know: configuration, errors, values, clock, identifiers."""
+"""What every other package may use: configuration, errors, values, clock, identifiers."""

@@ -1,4 +1,4 @@
-"""Time, injected: nothing else in the package reads a clock."""
+"""The clock, which is passed to all code that needs the time: no other code reads one."""
 
 import time
 from datetime import UTC, date, datetime
@@ -6,7 +6,7 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """Two readings of time."""
+    """A source of time."""
 
     def now(self) -> float:
         """Unix time in seconds; may step when the machine's clock is set."""
@@ -25,12 +25,12 @@ class SystemClock:
 
 
 def today(clock: Clock) -> date:
-    """The clock's day, UTC."""
+    """Return the clock's day in UTC."""
     return datetime.fromtimestamp(clock.now(), UTC).date()
 
 
 class ManualClock:
-    """A clock for tests that moves only when told to."""
+    """A clock for tests that moves only by `advance`."""
 
     def __init__(self, start: float = 1_790_000_000.0) -> None:
         """Start at `start` Unix seconds."""

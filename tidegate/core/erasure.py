@@ -1,16 +1,16 @@
-"""What forgets an end user: each part of the gateway that remembers something of them offers one of these."""
+"""The interface of each part of the gateway that stores data of end users, for erasing it."""
 
 from collections.abc import Mapping
 from typing import Protocol
 
 
 class Eraser(Protocol):
-    """Finds and erases what one part remembers of an end user."""
+    """Finds and erases the data of an end user in one part of the gateway."""
 
     async def count(self, project: str, end_user: str) -> Mapping[str, int]:
-        """How much there is, by what it is. Raises StoreError."""
+        """Return the number of stored objects by their kind. Raises StoreError."""
         ...
 
     async def erase(self, project: str, end_user: str) -> Mapping[str, int]:
-        """Erase it; how much there was. What is erased already stays so when a later step fails. Raises StoreError."""
+        """Erase them and return their number by kind. A later failure restores nothing. Raises StoreError."""
         ...

@@ -1,4 +1,4 @@
-"""What befalls our own parts, told to whoever watches: names of low cardinality, and how many."""
+"""Events of the gateway's own parts, for whoever monitors them: low-cardinality names, and counts."""
 
 from collections.abc import Callable
 from enum import StrEnum, unique
@@ -8,38 +8,38 @@ import msgspec
 
 @unique
 class EventName(StrEnum):
-    """What may happen, by the name under which it is counted."""
+    """The events, by the name under which they are counted."""
 
     REDIS_LOST = "redis_lost"
     """The connection broke or could not be made."""
     REDIS_SILENT = "redis_silent"
-    """No answer within `redis.timeout_seconds`; calls go on without."""
+    """Redis did not answer within `redis.timeout_seconds`; calls continue without it."""
     REDIS_BACK = "redis_back"
-    """It answers again."""
+    """Redis answers again."""
     REDIS_REFUSED = "redis_refused"
-    """It answered a command with an error: read-only, out of memory, loading."""
+    """Redis answered a command with an error: read-only, out of memory, loading."""
     POSTGRES_UNAVAILABLE = "postgres_unavailable"
-    """A query found no connection, no answer in time, or a server that does not take it."""
+    """A query got no connection, no answer in time, or an error of the server."""
     LEDGER_SPOOLED = "ledger_spooled"
-    """A line went to disk, because Redis did not take it."""
+    """A ledger entry was written to disk, because Redis did not take it."""
     LEDGER_REPLAYED = "ledger_replayed"
-    """A line came from disk into PostgreSQL."""
+    """A ledger entry was moved from disk to PostgreSQL."""
     LEDGER_HELD = "ledger_held"
-    """A line is kept in memory, because neither Redis nor the disk took it."""
+    """A ledger entry is buffered in memory, because neither Redis nor the disk took it."""
     LEDGER_LOST = "ledger_lost"
-    """A line is in the log only."""
+    """A ledger entry is in the log only."""
     SPOOL_FAILED = "spool_failed"
-    """The disk did not take a line."""
+    """The disk did not take a ledger entry."""
     BACKGROUND_TAKEN_OVER = "background_taken_over"
-    """A background response whose process died was asked anew."""
+    """A background response whose process died was started again by another one."""
     BACKGROUND_BROKEN = "background_broken"
-    """A background response failed because it could not be asked anew: seen in part, too late, or too many died."""
+    """A background response failed because it could not be started again: partly read, too late, or too many died."""
     BACKGROUND_GIVEN_BACK = "background_given_back"
-    """A background response went back into the queue, because this process ended."""
+    """A background response went back into the queue, because its process ended."""
 
 
 class Event(msgspec.Struct, frozen=True):
-    """Something happened to one of our own parts."""
+    """Something that happened to one of the gateway's own parts."""
 
     name: EventName
     count: int = 1
@@ -55,8 +55,8 @@ class CallFailure(msgspec.Struct, frozen=True, kw_only=True):
 
 
 EventSink = Callable[[Event], None]
-"""Told at once; must not fail and must not wait."""
+"""Called at once with each event; must neither fail nor wait."""
 
 
 def ignore_event(_: Event) -> None:
-    """Nobody watches."""
+    """Drop the event, where no one monitors."""

@@ -7,5 +7,5 @@ IdSource = Callable[[str], str]
 
 
 def new_id(prefix: str) -> str:
-    """A fresh identifier, `prefix` followed by 32 hexadecimal digits (128 random bits)."""
+    """Return a new identifier: `prefix` followed by 32 hexadecimal digits (128 random bits)."""
     return prefix + os.urandom(16).hex()

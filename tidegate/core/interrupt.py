@@ -1,4 +1,4 @@
-"""Interrupts what a task waits for, with an error of ours, when there is no use in waiting any more."""
+"""Interrupt what a task waits for with a typed error, when waiting longer is of no use."""
 
 import asyncio
 from collections.abc import Callable
@@ -9,15 +9,15 @@ from tidegate.core.errors import TidegateError
 
 
 class Interruption:
-    """Within this context, to be entered once, `strike` ends the waiting with its error.
+    """A context, to be entered once, in which `interrupt` ends the waiting with its error.
 
     It does what `asyncio.timeout` does, at a third of the cost: every call waits for several things.
     """
 
     def __init__(self, seconds: float | None = None, make_error: Callable[[], TidegateError] = TidegateError) -> None:
-        """With `seconds` it strikes by itself after them, with the error that `why` gives."""
+        """With `seconds`, the waiting is interrupted after them, with the error of `make_error`."""
         self._seconds = seconds
-        self._why = make_error
+        self._make_error = make_error
         self._task: asyncio.Task[Any] | None = None
         self._cancelling = 0
         self._error: TidegateError | None = None
@@ -34,7 +34,7 @@ class Interruption:
         assert self._task is not None  # noqa: S101  # coroutines run in tasks
         self._cancelling = self._task.cancelling()
         if self._seconds is not None:
-            self._timer = loop.call_later(max(0.0, self._seconds), self._time_is_up)
+            self._timer = loop.call_later(max(0.0, self._seconds), self._on_timeout)
         return self
 
     def __exit__(
@@ -49,10 +49,10 @@ class Interruption:
             raise self._error from error
 
     def interrupt(self, error: TidegateError) -> None:
-        """End the waiting; nothing where it has not begun, is over, or was ended already."""
+        """End the waiting; do nothing if it has not begun, is over, or was interrupted already."""
         if self._task is not None and self._error is None:
             self._error = error
             self._task.cancel()
 
-    def _time_is_up(self) -> None:
-        self.interrupt(self._why())
+    def _on_timeout(self) -> None:
+        self.interrupt(self._make_error())

@@ -1,4 +1,4 @@
-"""Logs: one JSON line an event, as the clouds read them; key material removed on the way out."""
+"""Logs: one JSON line for each event, as cloud log services expect; key material is removed."""
 
 import contextlib
 import logging
@@ -12,7 +12,7 @@ from tidegate.core.scrub import scrub_value
 
 
 class _StandardError:
-    """Whatever standard error is now; that it fails costs lines, and never a call."""
+    """The current standard error; if it fails, log lines are lost, but calls continue."""
 
     def write(self, text: str) -> int:
         with contextlib.suppress(OSError, ValueError):  # a full disk, a reader that left, a closed file
@@ -33,13 +33,13 @@ def configure(level: str) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
         _severity,
         structlog.processors.format_exc_info,
-        _scrubbed,
+        _scrub_values,
     ]
     renderer = structlog.processors.JSONRenderer()
     structlog.configure(
         processors=[structlog.stdlib.add_log_level, *shared, _message, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=lambda *_: structlog.PrintLogger(output),  # type: ignore[arg-type]  # all of a file it needs
+        logger_factory=lambda *_: structlog.PrintLogger(output),  # type: ignore[arg-type]  # the only methods of a file that it needs
         cache_logger_on_first_use=False,  # tests capture what is logged
     )
     handler = logging.StreamHandler(output)
@@ -57,7 +57,7 @@ def _severity(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMappin
     return event
 
 
-def _scrubbed(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+def _scrub_values(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     return {key: scrub_value(value) for key, value in event.items() if key[0] != "_"} | {
         key: value for key, value in event.items() if key[0] == "_"
     }

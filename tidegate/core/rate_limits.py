@@ -1,31 +1,31 @@
-"""What an upstream's answer says of the upstream's own limits; read by `upstream`, believed (or not) by `admission`."""
+"""The rate limits that an upstream's answer reports; `providers` reads them, `queue` decides whether to trust them."""
 
 import msgspec
 
 
 class ReportedLimit(msgspec.Struct, frozen=True, kw_only=True):
-    """One limit a minute, of requests or of tokens. Both None where nothing was said."""
+    """One limit per minute, of requests or of tokens. Both fields are None where the answer reports nothing."""
 
     limit: int | None = None
-    """So many a minute."""
+    """The limit per minute."""
     remaining: int | None = None
-    """So many of them are left, as the upstream counted when it took the call."""
+    """What remained of it when the upstream accepted the call."""
 
 
 class ReportedLimits(msgspec.Struct, frozen=True, kw_only=True):
-    """All that one answer says."""
+    """All limits that one answer reports."""
 
     requests: ReportedLimit = ReportedLimit()
     tokens: ReportedLimit = ReportedLimit()
     exhausted: str = ""
-    """The limit of which nothing is left until a window opens, `requests` or `tokens`; empty where none is."""
+    """The limit that is used up until its reset, `requests` or `tokens`; empty where none is."""
     reset_seconds: float = 0.0
-    """Seconds until it opens."""
+    """Seconds until the reset."""
 
     @property
     def is_empty(self) -> bool:
-        """Whether it says nothing at all."""
-        return self == _NOTHING
+        """Whether the answer reports no limit at all."""
+        return self == _EMPTY
 
 
-_NOTHING = ReportedLimits()
+_EMPTY = ReportedLimits()

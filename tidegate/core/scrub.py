@@ -1,4 +1,4 @@
-"""Key material removed from text, before it reaches a log, an error, a label or the database."""
+"""Remove key material from text before it reaches a log, an error, a label or the database."""
 
 import re
 from typing import Any
@@ -20,7 +20,7 @@ _URL_PARAMETER = re.compile(r"(?i)([?&]password=)[^&\s\"']+")
 
 
 def scrub(text: str) -> str:
-    """`text` with every API key, bearer token and password in a URL replaced by `[redacted]`."""
+    """Return `text` with each API key, bearer token and password in a URL replaced by `[redacted]`."""
     text = _KEY.sub(REDACTED, text)
     text = _ECHO.sub(rf"\1{REDACTED}", text)
     text = _BEARER.sub(rf"\1 {REDACTED}", text)
@@ -30,7 +30,7 @@ def scrub(text: str) -> str:
 
 
 def scrub_value(value: Any) -> Any:
-    """The same for whatever a log line may carry: strings, containers of them, exceptions."""
+    """Return a value of a log line scrubbed: strings, containers of them, exceptions."""
     if isinstance(value, str):
         return scrub(value)
     if isinstance(value, dict):

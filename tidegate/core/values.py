@@ -9,7 +9,7 @@ from tidegate.core.errors import ConnectionFailed, TidegateError
 
 
 class Priority(Enum):
-    """Whose call goes first when there is a queue; the value is the class's share of the places."""
+    """The priority classes of the queue; the value is a class's share of the slots."""
 
     HIGH = 16
     NORMAL = 4
@@ -17,17 +17,17 @@ class Priority(Enum):
 
     @cached_property
     def label(self) -> str:
-        """As people, the database and the admin API write it."""
+        """The name in the database, the admin API and the command line."""
         return self.name.lower()
 
     @cached_property
     def weight(self) -> int:
-        """How many places it gets for each one of the lowest class."""
+        """The slots that it gets for each slot of the lowest class."""
         return self.value
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
-    """What somebody may do; None is no limit, 0 is nothing at all."""
+    """The limits of a key, a project or an end user. None: no limit. 0: nothing is allowed."""
 
     rpm: int | None = None
     """Requests per minute."""
@@ -36,7 +36,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     tpm: int | None = None
     """Tokens per minute."""
     concurrency: int | None = None
-    """Calls in flight at once."""
+    """Calls in progress at the same time."""
     budget_day: int | None = None
     """Nano-dollars per UTC day."""
     budget_month: int | None = None
@@ -52,7 +52,7 @@ _UNLIMITED = Limits()
 
 
 class Caller(msgspec.Struct, frozen=True, kw_only=True):
-    """Who calls: one API key of one project. Carries no key material."""
+    """The caller: one API key of one project, without key material."""
 
     key_id: str
     project: str
@@ -60,94 +60,96 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
     expires_at: float | None = None
     """Unix seconds, or None for never."""
     admin: bool = False
-    """It administers the gateway, and asks no model anything."""
+    """Whether it may administer the gateway; then it may not call models."""
     limits: Limits = _UNLIMITED
-    """The key's own."""
+    """The limits of the key."""
     project_limits: Limits = _UNLIMITED
-    """Those that all keys of the project share."""
+    """The limits that all keys of the project share."""
     user_limits: Limits = _UNLIMITED
-    """What each end user of the project may."""
+    """The limits of each end user of the project."""
     priority: Priority = Priority.NORMAL
     models: frozenset[str] = frozenset()
-    """The models it may name; empty for all."""
+    """The models that it may use; empty for all."""
 
 
 class AnswerHead(msgspec.Struct, frozen=True, kw_only=True):
-    """What is known of an answer once it begins."""
+    """What is known about an answer when it begins."""
 
     stream: bool
-    """It comes as events; else as one body."""
+    """Whether it comes as events, or as one body."""
     served_by: str
-    """`provider/model`, as the caller is told; empty where it is not known yet."""
+    """`provider/model`, for `x-tidegate-served-by`; empty while it is unknown."""
     echo: str = ""
-    """The words of its own caller that it repeats, in canonical form; empty for none."""
+    """The values of its caller's request that it repeats, as canonical JSON; empty for none."""
     queued_ms: int = 0
     """How long it waited for the upstream's capacity."""
     adaptations: tuple[str, ...] = ()
-    """What of the request had to be changed for who answered it, a word or two each."""
+    """The changes that were made to the request for its target, for `x-tidegate-adapted`."""
     stale: bool = False
-    """It is a stored answer that is no longer fresh, given because nobody could be asked."""
+    """Whether it is a stored answer that is no longer fresh, given because no upstream could answer."""
     age: int | None = None
-    """Seconds since it was stored, where it was."""
+    """Seconds since it was stored; None if it was not."""
 
 
-_AT_ONCE = 1.0
-"""Seconds in which a connection breaks that was stale, or never there."""
+_NO_WORK_SECONDS = 1.0
+"""A connection that is lost within this time is assumed to have done no work."""
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """How asking the upstream ended."""
+    """How an upstream call ended."""
 
     error: TidegateError | None = None
     """Why there is no complete answer."""
     reported_error: TidegateError | None = None
-    """The same, or the failure that a complete answer itself reports (a Response with status `failed`)."""
+    """The same, or the failure that a complete answer reports (a Response with status `failed`)."""
     stream: bool = False
     events: tuple[bytes, ...] = ()
-    """The answer, whole or as far as it came: its events, or its one body."""
+    """The answer, complete or partial: its events, or its one body."""
     usage: bytes | None = None
-    """The JSON of the upstream's own usage object; None if it never came."""
+    """The JSON of the upstream's usage object; None if it did not arrive."""
     model: str | None = None
     """The model that answered."""
     service_tier: str | None = None
     """The `service_tier` that answered."""
     storable: bool = False
-    """Complete and successful: may be given again."""
+    """Whether it is complete and successful, so that it may be reused."""
     sent: bool = True
-    """The call reached the upstream, which may therefore charge for it."""
+    """Whether the call reached the upstream, which may therefore charge for it."""
     first_byte_seconds: float | None = None
     """From the call to the answer's first byte."""
     upstream_request_id: str | None = None
     provider: str | None = None
-    """Who answered, or failed last; `canned` for a reply of our own."""
+    """The provider that answered, or failed last; `canned` for a canned reply."""
     target_model: str | None = None
-    """The model that was asked for there."""
+    """The model that was requested from the provider."""
     adaptations: tuple[str, ...] = ()
-    """What had to be changed of the call for this target."""
+    """The changes that were made to the request for this target."""
     fallback_step: str | None = None
-    """The step of the ladder that answered, or failed last."""
+    """The fallback step that answered, or failed last."""
     attempts: int = 1
-    """Times that the call was sent."""
+    """How often the call was sent."""
     previous_attempts: tuple["Outcome", ...] = ()
-    """How the attempts before ended."""
+    """The outcomes of the earlier attempts."""
     seconds: float = 0.0
     """From the call to its end."""
     silent_seconds: float = 0.0
-    """Of them, those after the last byte that was read."""
+    """The part of them after the last byte that was read."""
 
     @property
     def may_be_charged(self) -> bool:
-        """Whether the upstream may have read the call and written: it charges for that, arrive it or not.
+        """Whether the upstream may have generated output, and so may charge for it, even if none arrived.
 
-        Who breaks a connection at once had not begun; who does after a while may have been at work.
+        A connection lost within 1 s is assumed to have done no work; a later one may have been billed.
         """
         if not self.sent or self.error is None:
             return self.sent
-        return self.error.may_be_charged or (isinstance(self.error, ConnectionFailed) and self.seconds >= _AT_ONCE)
+        return self.error.may_be_charged or (
+            isinstance(self.error, ConnectionFailed) and self.seconds >= _NO_WORK_SECONDS
+        )
 
 
 class Usage(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """Tokens bought by one call. `cached` is part of `input`, `reasoning` of `output`, as OpenAI counts."""
+    """The tokens of one call. `cached` is part of `input`, and `reasoning` of `output`, as OpenAI counts."""
 
     input: int = 0
     cached: int = 0
@@ -156,10 +158,10 @@ class Usage(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     input_audio: int = 0
     output_audio: int = 0
     estimated: bool = False
-    """Counted by us, because the upstream's own figure never arrived."""
+    """Whether Tidegate estimated them, because the upstream's usage did not arrive."""
 
     def plus(self, other: "Usage") -> "Usage":
-        """Both; estimated where one of them is."""
+        """Return the sum; it is estimated if one of the two is."""
         return Usage(
             input=self.input + other.input,
             cached=self.cached + other.cached,
@@ -172,12 +174,12 @@ class Usage(msgspec.Struct, frozen=True, gc=False, kw_only=True):
 
 
 class LedgerEntry(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """One call's line in the ledger; the fields are the columns of the table `ledger`."""
+    """One call's entry in the ledger; the fields are the columns of the table `ledger`."""
 
     id: str
-    """The request id; entries are idempotent by it."""
+    """The request id; an entry is written once for each id."""
     at: float
-    """Unix seconds at which the call came in."""
+    """Unix seconds of the call's arrival."""
     project: str
     key_id: str
     end_user: str | None
@@ -196,13 +198,13 @@ class LedgerEntry(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     reasoning_tokens: int = 0
     estimated: bool = False
     cost_nanos: int = 0
-    """What the call cost, in nano-dollars (1e-9 USD)."""
+    """The call's cost in nano-dollars (1e-9 USD)."""
     saved_nanos: int = 0
-    """What it would have cost without the cache, in nano-dollars."""
+    """The cost that the cache saved, in nano-dollars."""
     latency_ms: int = 0
     first_byte_ms: int | None = None
     upstream_request_id: str | None = None
     attempts: int = 0
-    """Times that the call was sent upstream."""
+    """How often the call was sent upstream."""
     fallback_step: str | None = None
-    """The step of the ladder that answered it, or failed last; None where the ladder was not needed."""
+    """The fallback step that answered, or failed last; None if no upstream call was needed."""

@@ -1,4 +1,4 @@
-"""One answer in the form its caller wants: whole or streamed, with this caller's own words in it."""
+"""Convert an answer between body and stream, and put its caller's own fields into it."""
 
 import contextlib
 from collections.abc import Iterator
@@ -14,13 +14,13 @@ from tidegate.wire.call import Call
 
 
 def split_events(body: bytes) -> list[bytes]:
-    """The events of a stored stream."""
+    """Return the events of a stored stream."""
     return sse.EventSplitter().feed(body)
 
 
 def to_body(route: Endpoint, events: list[bytes]) -> bytes:
-    """A streamed answer in one piece. Raises MalformedAnswer or TruncatedStream."""
-    with _understood():
+    """Return a streamed answer as one body. Raises MalformedAnswer or TruncatedAnswer."""
+    with _malformed_on_error():
         objects = [
             msgspec.json.decode(data)
             for event in events
@@ -31,49 +31,49 @@ def to_body(route: Endpoint, events: list[bytes]) -> bytes:
 
 
 def to_stream(route: Endpoint, body: bytes) -> list[bytes]:
-    """An answer that came in one piece, as OpenAI would have streamed it. Raises MalformedAnswer."""
-    with _understood():
+    """Return an answer that came as one body, as OpenAI would have streamed it. Raises MalformedAnswer."""
+    with _malformed_on_error():
         answer = msgspec.json.decode(body)
         if route.format is Format.CHAT:
             if not all(choice.get("finish_reason") for choice in answer["choices"]):
-                raise MalformedAnswer("The upstream's answer does not say why it finished, as a stream's end must.")
+                raise MalformedAnswer("The upstream's answer has no finish reason, so it cannot be streamed.")
             return [sse.encode(msgspec.json.encode(chunk)) for chunk in chat.to_chunks(answer)] + [sse.DONE]
         return [sse.encode(msgspec.json.encode(event), event["type"]) for event in responses.to_events(answer)]
 
 
 @contextlib.contextmanager
-def _understood() -> Iterator[None]:
-    """An answer may be JSON and still not have the shape of one; then it cannot take the other form."""
+def _malformed_on_error() -> Iterator[None]:
+    """Raise MalformedAnswer where an answer is JSON, but not a valid answer: then it cannot be converted."""
     try:
         yield
     except (AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
-        raise MalformedAnswer("The upstream's answer cannot be given in the form that was asked for.") from error
+        raise MalformedAnswer("The upstream's answer cannot be converted between a body and a stream.") from error
 
 
 def caller_echo(call: Call) -> str:
-    """What an answer to this call repeats of the caller's own words; empty for nothing."""
-    said: dict[str, Any] = {name: call.body[name] for name in call.endpoint.echoes if call.body.get(name)}
-    return msgspec.json.encode(said, order="deterministic").decode() if said else ""
+    """Return the values of the call that its answer repeats, as canonical JSON; empty for none."""
+    echo: dict[str, Any] = {name: call.body[name] for name in call.endpoint.echoes if call.body.get(name)}
+    return msgspec.json.encode(echo, order="deterministic").decode() if echo else ""
 
 
 class CallerEcho:
-    """Puts a caller's own words where an answer repeats another's. Only Responses repeat any."""
+    """Replaces the request values of another caller in a shared answer. Only Responses repeat such values."""
 
     def __init__(self, echo: str) -> None:
-        """`said` is what `echo_of` gives for the caller."""
-        self._said: dict[str, Any] = msgspec.json.decode(echo) if echo else {}
+        """`echo` is the result of `caller_echo` for the caller."""
+        self._echo: dict[str, Any] = msgspec.json.decode(echo) if echo else {}
 
     def replace_in_body(self, body: bytes) -> bytes:
-        """A Response with its caller's words exchanged. Raises MalformedAnswer."""
-        with _understood():
+        """Return a Response with this caller's values. Raises MalformedAnswer."""
+        with _malformed_on_error():
             return msgspec.json.encode(self._exchange(msgspec.json.decode(body)))
 
     def replace_in_event(self, event: bytes) -> bytes:
-        """An event with the words exchanged in the Response it carries, if any. Raises MalformedAnswer."""
+        """Return an event with this caller's values in the Response that it carries, if any. Raises MalformedAnswer."""
         data = sse.data_of(event)
         if data is None or b'"response"' not in data:
             return event
-        with _understood():
+        with _malformed_on_error():
             document = msgspec.json.decode(data)
             if not isinstance(document.get("response"), dict):
                 return event
@@ -81,10 +81,10 @@ class CallerEcho:
             return sse.encode(msgspec.json.encode(document), document.get("type"))
 
     def _exchange(self, response: dict[str, Any]) -> dict[str, Any]:
-        silent: dict[str, Any] = {"metadata": {}}
+        defaults: dict[str, Any] = {"metadata": {}}
         own = {
-            name: self._said.get(name, silent.get(name))
+            name: self._echo.get(name, defaults.get(name))
             for name in endpoints.RESPONSES.echoes
-            if name in response or name in self._said
+            if name in response or name in self._echo
         }
         return {**response, **own}

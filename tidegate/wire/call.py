@@ -1,4 +1,4 @@
-"""A request's body, decoded once: what the gateway needs to know of it, and the parts to forward untouched."""
+"""A request's body, decoded once: the values that the gateway reads, and the bytes to forward unchanged."""
 
 import re
 from typing import Any
@@ -8,9 +8,9 @@ import msgspec
 from tidegate.core.endpoints import Endpoint, Format
 from tidegate.core.errors import BodyNotAnObject, BodyNotJson, EmptyBody, InvalidParameter, MissingParameter, WrongType
 
-_LONGEST_MODEL_NAME = 256
-_MARGIN = 64
-"""Levels that a body could have besides its own: what is built of it goes deeper, and so do those who read it."""
+_MAX_MODEL_NAME = 256
+_SPARE_LEVELS = 64
+"""Nesting levels that must remain free: documents built from the body nest deeper, and readers have limits, too."""
 _FLAGS = {False: b"false", True: b"true"}
 
 # an escaped backslash, a whole surrogate pair, or half of one: only the last is replaced
@@ -24,9 +24,9 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
 
     endpoint: Endpoint
     body: dict[str, Any]
-    """The decoded body; read it, never change it."""
+    """The decoded body; do not modify it."""
     raw: dict[str, msgspec.Raw]
-    """The same, each top-level value as the bytes it came in as."""
+    """The same, with each top-level value as the bytes that the caller sent."""
     model: str
     stream: bool
     wants_usage: bool
@@ -34,29 +34,29 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     end_user: str | None
     """`safety_identifier`, else `user`."""
     size: int = 0
-    """Bytes, as it came."""
+    """Size of the body in bytes, as received."""
     is_translated: bool = False
-    """Its words are not the caller's own, but those of a translation."""
+    """Whether the body is a translation of the caller's request."""
 
     def upstream_body(self) -> bytes:
-        """The body for the upstream: every field's bytes as they came, each key once, streams asked for their usage."""
+        """Return the body for the upstream: each field's bytes unchanged, and usage requested for streams."""
         return msgspec.json.encode(self.upstream_fields())
 
     def upstream_fields(self) -> dict[str, msgspec.Raw]:
-        """The same, field by field; read it, never change it."""
+        """Return the fields of `upstream_body`; do not modify them."""
         if self.endpoint.format is not Format.CHAT or not self.stream or self.wants_usage:
             return self.raw
         options = self.body.get("stream_options")
-        asked = {**options, "include_usage": True} if isinstance(options, dict) else {"include_usage": True}
-        return {**self.raw, "stream_options": msgspec.Raw(msgspec.json.encode(asked))}
+        stream_options = {**options, "include_usage": True} if isinstance(options, dict) else {"include_usage": True}
+        return {**self.raw, "stream_options": msgspec.Raw(msgspec.json.encode(stream_options))}
 
     def with_model(self, model: str) -> "Call":
-        """The same question to another model."""
+        """Return the same call with another model."""
         raw = {**self.raw, "model": msgspec.Raw(msgspec.json.encode(model))}
         return msgspec.structs.replace(self, model=model, body={**self.body, "model": model}, raw=raw)
 
     def with_stream(self, *, stream: bool) -> "Call":
-        """The same question, asked for as a stream or whole."""
+        """Return the same call with the answer as a stream, or as one body."""
         if stream == self.stream:
             return self
         raw = {name: value for name, value in self.raw.items() if name not in ("stream", "stream_options")}
@@ -65,11 +65,11 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
 
 _decode_raw = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _decode_any = msgspec.json.Decoder()
-_skim = msgspec.json.Decoder(msgspec.Raw)
+_nesting_decoder = msgspec.json.Decoder(msgspec.Raw)
 
 
 def parse(endpoint: Endpoint, data: bytes) -> Call:
-    """Read a body. Raises EmptyBody, BodyNotJson, BodyNotAnObject or InvalidParameter."""
+    """Decode a body. Raises EmptyBody, BodyNotJson, BodyNotAnObject or InvalidParameter."""
     if not data.strip():
         raise EmptyBody
     body, raw = _decode(data)
@@ -80,8 +80,8 @@ def parse(endpoint: Endpoint, data: bytes) -> Call:
         raise MissingParameter.of("model")
     if not isinstance(model, str):
         raise WrongType.of("model", "a string", model)
-    if len(model) > _LONGEST_MODEL_NAME:
-        raise InvalidParameter(f"A model's name has at most {_LONGEST_MODEL_NAME} characters.", param="model")
+    if len(model) > _MAX_MODEL_NAME:
+        raise InvalidParameter(f"A model's name has at most {_MAX_MODEL_NAME} characters.", param="model")
     if not model.isprintable():
         raise InvalidParameter("A model's name has no line breaks and no control characters.", param="model")
     stream = _flag(body, "stream")
@@ -109,7 +109,7 @@ def _flag(body: dict[str, Any], name: str) -> bool:
 
 
 def read_object(data: bytes) -> dict[str, Any]:
-    """A body that is no call. Raises BodyNotJson and BodyNotAnObject."""
+    """Decode the body of a request that is not an inference call. Raises BodyNotJson and BodyNotAnObject."""
     return _decode(data)[0]
 
 
@@ -124,8 +124,8 @@ def _decode(data: bytes) -> tuple[dict[str, Any], dict[str, msgspec.Raw]]:
             body = _decode_any.decode(data)
         if not isinstance(body, dict):
             raise BodyNotAnObject
-        if data.count(b"[") + data.count(b"{") > _MARGIN:
-            _skim.decode(b"[" * _MARGIN + data + b"]" * _MARGIN)
+        if data.count(b"[") + data.count(b"{") > _SPARE_LEVELS:
+            _nesting_decoder.decode(b"[" * _SPARE_LEVELS + data + b"]" * _SPARE_LEVELS)
         return body, _decode_raw.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise BodyNotJson(f"We could not parse the JSON body of your request: {error}.") from error

@@ -1,7 +1,7 @@
-"""A configured text as a well-formed answer: a chat completion or a Response, whole or as a stream.
+"""Make a valid answer from a configured text: a chat completion or a Response, as a body or a stream.
 
-It bought no tokens, so its usage is zero. What asks for more than a text (data in a given form, a tool to be called,
-speech) has no such answer: a wrong one would do more harm than an error.
+Its usage is zero, because no tokens were bought. A request for structured output, a forced tool call or audio gets no
+canned answer: a wrong answer would do more harm than an error.
 """
 
 from typing import Any
@@ -15,13 +15,13 @@ from tidegate.wire.translate.document import in_progress_document
 
 Json = dict[str, Any]
 
-_MOST_CHOICES = 128
+_MAX_CHOICES = 128
 
 
 def canned_answer(call: Call, text: str, *, digits: str, now: float) -> tuple[bytes, ...] | None:
-    """The answer's events, or its one body; None where a text is no answer.
+    """Return the answer's events, or its one body; None where a text cannot answer the call.
 
-    `digits` make its identifiers its own, `now` is Unix seconds.
+    `digits` make its identifiers unique, `now` is Unix seconds.
     """
     if call.endpoint.format is Format.CHAT and _wants_text(call.body, call.body.get("response_format")):
         completion = _completion(call, text, digits, now)
@@ -32,10 +32,10 @@ def canned_answer(call: Call, text: str, *, digits: str, now: float) -> tuple[by
     return None
 
 
-def _wants_text(body: Json, form: Any) -> bool:
-    kind = form.get("type", "text") if isinstance(form, dict) else "text"
-    speaks = "audio" in body["modalities"] if isinstance(body.get("modalities"), list) else False
-    return kind == "text" and not speaks and body.get("tool_choice") in (None, "auto", "none")
+def _wants_text(body: Json, output_format: Any) -> bool:
+    kind = output_format.get("type", "text") if isinstance(output_format, dict) else "text"
+    wants_audio = "audio" in body["modalities"] if isinstance(body.get("modalities"), list) else False
+    return kind == "text" and not wants_audio and body.get("tool_choice") in (None, "auto", "none")
 
 
 def _format(body: Json) -> Any:
@@ -44,8 +44,8 @@ def _format(body: Json) -> Any:
 
 
 def _completion(call: Call, text: str, digits: str, now: float) -> Json:
-    asked = call.body.get("n")
-    count = min(asked, _MOST_CHOICES) if isinstance(asked, int) and asked > 0 else 1
+    choices = call.body.get("n")
+    count = min(choices, _MAX_CHOICES) if isinstance(choices, int) and choices > 0 else 1
     message = {"role": "assistant", "content": text, "refusal": None}
     choice = {"message": message, "logprobs": None, "finish_reason": "stop"}
     return {
@@ -78,7 +78,7 @@ def _response(call: Call, text: str, digits: str, now: float) -> Json:
     part = {"type": "output_text", "text": text, "annotations": [], "logprobs": []}
     message = {"id": f"msg_{digits}", "type": "message", "role": "assistant", "status": "completed", "content": [part]}
     return {
-        **in_progress_document(_sound(call.body), response_id=f"resp_{digits}", created_at=now, model=call.model),
+        **in_progress_document(_well_typed(call.body), response_id=f"resp_{digits}", created_at=now, model=call.model),
         "status": "completed",
         "completed_at": int(now),
         "output": [message],
@@ -92,16 +92,16 @@ def _response(call: Call, text: str, digits: str, now: float) -> Json:
     }
 
 
-def _sound(body: Json) -> Json:
-    """Without what is not of its kind: nobody has checked the request."""
+def _well_typed(body: Json) -> Json:
+    """Return the body without fields of the wrong type: the request has not been validated."""
     tools = body.get("tools")
     kinds: dict[str, type] = {"tools": list, "reasoning": dict, "text": dict, "metadata": dict}
-    sound = {name: value for name, value in body.items() if name not in kinds or isinstance(value, kinds[name])}
+    valid_fields = {name: value for name, value in body.items() if name not in kinds or isinstance(value, kinds[name])}
     if isinstance(tools, list):
-        sound["tools"] = [tool for tool in tools if isinstance(tool, dict)]
+        valid_fields["tools"] = [tool for tool in tools if isinstance(tool, dict)]
     if not isinstance(_format(body), dict | None):
-        sound.pop("text")
-    return sound
+        valid_fields.pop("text")
+    return valid_fields
 
 
 def _response_stream(response: Json) -> tuple[bytes, ...]:

@@ -1,7 +1,7 @@
-"""A chat completion in its two forms: whole, and as the chunks of a stream.
+"""Convert a chat completion between its object and the chunks of a stream.
 
-Both ways are generic: a field that nobody knows yet comes out as it went in. Source: OpenAI's API
-reference, "The chat completion object" and "The chat completion chunk object".
+Unknown fields are preserved in both directions. Source: OpenAI's API reference, "The chat completion object" and
+"The chat completion chunk object".
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,36 +12,36 @@ from tidegate.wire.chunking import Cut, cut_evenly
 
 Json = dict[str, Any]
 
-_ON_EVERY_CHUNK = ("id", "created", "model", "service_tier", "system_fingerprint")
-_ONLY_TOGETHER = ("choices", "object", "obfuscation")
+_COMMON_FIELDS = ("id", "created", "model", "service_tier", "system_fingerprint")
+_NOT_COPIED = ("choices", "object", "obfuscation")
 _TEXTS = ("content", "refusal")
-_NEVER_JOINED = frozenset({"id", "index", "name", "role", "type"})
-"""Strings that come whole; where a stream repeats them, the last one counts."""
+_NEVER_SPLIT = frozenset({"id", "index", "name", "role", "type"})
+"""Strings that are never split; if a stream repeats them, the last one counts."""
 
 
 def to_chunks(completion: Mapping[str, Any], *, include_usage: bool = True, cut: Cut = cut_evenly) -> list[Json]:
-    """The chunks that OpenAI would have streamed for `completion`.
+    """Return the chunks that OpenAI would have streamed for `completion`.
 
-    `include_usage` adds the last chunk with the usage, where there is one, and `usage: null` on all others.
-    What is no part of a delta (fields nobody knows) travels on the first chunk.
+    `include_usage` adds the final chunk with the usage, if there is one, and `usage: null` to all others.
+    Unknown fields of the completion are put on the first chunk.
     """
     usage = completion.get("usage") if include_usage else None
-    base = {key: completion[key] for key in _ON_EVERY_CHUNK if key in completion}
+    base = {key: completion[key] for key in _COMMON_FIELDS if key in completion}
     base["object"] = "chat.completion.chunk"
     if include_usage and "usage" in completion:
         base["usage"] = None
     streams = [list(_choice_chunks(number, choice, cut)) for number, choice in enumerate(completion["choices"])]
     rounds = zip_longest(*streams)
-    chunks = [{**base, "choices": [choice]} for turn in rounds for choice in turn if choice is not None]
+    chunks = [{**base, "choices": [choice]} for choices in rounds for choice in choices if choice is not None]
     if usage is not None or not chunks:
         chunks.append({**base, "choices": []} | ({"usage": usage} if usage is not None else {}))
-    known = {*_ON_EVERY_CHUNK, *_ONLY_TOGETHER, "usage"}
+    known = {*_COMMON_FIELDS, *_NOT_COPIED, "usage"}
     chunks[0].update({key: value for key, value in completion.items() if key not in known})
     return chunks
 
 
 def _choice_chunks(number: int, choice: Mapping[str, Any], cut: Cut) -> Iterator[Json]:
-    """One choice's part of each chunk: the role, the pieces, the reason why it finished."""
+    """Yield one choice's part of each chunk: the role, the pieces of text, the finish reason."""
     message: Mapping[str, Any] = choice.get("message", {})
     common = {"index": choice.get("index", number)}
     quiet: Json = {"logprobs": None} if "logprobs" in choice else {}
@@ -58,7 +58,7 @@ def _choice_chunks(number: int, choice: Mapping[str, Any], cut: Cut) -> Iterator
 
 
 def _first_delta(message: Mapping[str, Any]) -> Json:
-    """The role, and all of the message but what is streamed after it."""
+    """Return the role, and all fields of the message that are not streamed."""
     delta = {key: value for key, value in message.items() if not _is_streamed(key, value)}
     delta.setdefault("role", "assistant")
     if isinstance(message.get("content"), str):
@@ -79,7 +79,7 @@ def _cut_string(text: Any, cut: Cut) -> list[str]:
 
 
 def _text_pieces(message: Mapping[str, Any], logprobs: Any, field: str, cut: Cut) -> Iterator[tuple[str, Json]]:
-    """Pieces of one text, each with the log probabilities of its own tokens where they are known."""
+    """Yield the pieces of one text, each with the log probabilities of its tokens if they are known."""
     text = message.get(field)
     if not _spells(logprobs, field, text):
         yield from ((piece, {}) for piece in _cut_string(text, cut))
@@ -93,12 +93,12 @@ def _text_pieces(message: Mapping[str, Any], logprobs: Any, field: str, cut: Cut
 
 
 def _logprobs_not_spread(message: Mapping[str, Any], logprobs: Json) -> Json:
-    """The part of the log probabilities that no piece of text can carry."""
+    """Return the log probabilities that cannot be assigned to pieces of text."""
     return {key: [] if _spells(logprobs, key, message.get(key)) else value for key, value in logprobs.items()}
 
 
 def _spells(logprobs: Any, field: str, text: Any) -> bool:
-    """Whether the tokens, joined, are the text; a character cut into several tokens is not."""
+    """Whether the joined tokens are the text; not so if a character is split into several tokens."""
     tokens = logprobs.get(field) if logprobs and field in _TEXTS else None
     return bool(tokens) and "".join(token["token"] for token in tokens or ()) == text
 
@@ -114,7 +114,7 @@ def _structured_deltas(message: Mapping[str, Any], cut: Cut) -> Iterator[Json]:
 
 
 def _call_parts(call: Mapping[str, Any], cut: Cut) -> Iterator[Json]:
-    """A tool call's head with an empty argument, then the argument's pieces."""
+    """Yield a tool call with an empty argument, then the pieces of its argument."""
     for kind, field in (("function", "arguments"), ("custom", "input")):
         if isinstance(call.get(kind), Mapping):
             first, *others = _in_parts(call[kind], field, cut)
@@ -132,7 +132,7 @@ def _in_parts(value: Mapping[str, Any], field: str, cut: Cut) -> list[Json]:
 
 
 def _audio_parts(audio: Mapping[str, Any], cut: Cut) -> Iterator[Json]:
-    """Identity, transcript, data, and last when it expires, as OpenAI orders them."""
+    """Yield the id, transcript, data and, last, the expiry, in OpenAI's order."""
     streamed = [key for key in ("transcript", "data") if isinstance(audio.get(key), str)]
     last = {key: audio[key] for key in ("expires_at",) if key in audio}
     yield {key: "" if key in streamed else value for key, value in audio.items() if key not in last}
@@ -142,15 +142,15 @@ def _audio_parts(audio: Mapping[str, Any], cut: Cut) -> Iterator[Json]:
 
 
 def from_chunks(chunks: Sequence[Mapping[str, Any]]) -> Json:
-    """The completion that the chunks of a whole stream amount to.
+    """Return the completion that a complete stream's chunks add up to.
 
-    Within a delta, strings join, lists with an `index` merge by it, other lists grow, and of anything
-    else the last counts. Elsewhere the last value that is not null counts. `obfuscation` is dropped.
+    Within a delta, strings are joined, lists with an `index` are merged by it, other lists are concatenated, and the
+    last of any other value counts. Outside deltas the last value that is not null counts. `obfuscation` is dropped.
     """
     completion: Json = {"object": "chat.completion"}
     choices: dict[int, Json] = {}
     for chunk in chunks:
-        _take_last(completion, {key: value for key, value in chunk.items() if key not in _ONLY_TOGETHER})
+        _take_last(completion, {key: value for key, value in chunk.items() if key not in _NOT_COPIED})
         for part in chunk.get("choices") or ():
             index = part.get("index", 0)
             _add_to_choice(choices.setdefault(index, _new_choice(index)), part)
@@ -174,7 +174,7 @@ def _add_to_choice(choice: Json, part: Mapping[str, Any]) -> None:
 def _take_last(target: Json, values: Mapping[str, Any]) -> None:
     for key, value in values.items():
         # Azure's filter has chunks of its own, whose id, model and time are empty
-        empty = value is None or (key in _ON_EVERY_CHUNK and not value)
+        empty = value is None or (key in _COMMON_FIELDS and not value)
         if not empty or key not in target:
             target[key] = value
 
@@ -182,7 +182,7 @@ def _take_last(target: Json, values: Mapping[str, Any]) -> None:
 def _join(key: str, old: Any, new: Any) -> Any:
     if old is None or new is None:
         return new if old is None else old
-    if isinstance(old, str) and isinstance(new, str) and key not in _NEVER_JOINED:
+    if isinstance(old, str) and isinstance(new, str) and key not in _NEVER_SPLIT:
         return old + new
     if isinstance(old, Mapping) and isinstance(new, Mapping):
         return {**old, **{name: _join(name, old.get(name), value) for name, value in new.items()}}
@@ -205,7 +205,7 @@ def _join_lists(old: list[Any], new: list[Any]) -> list[Any]:
 
 
 def _finished(choice: Json) -> Json:
-    """The choice with its tool calls in order and without the index that only a stream has."""
+    """Return the choice with its tool calls in order, without the index that only streams have."""
     calls = choice["message"].get("tool_calls")
     if isinstance(calls, list):
         ordered = sorted(calls, key=lambda call: call.get("index", 0))

@@ -1,19 +1,19 @@
-"""How a whole text is cut when a finished answer is streamed."""
+"""Cut a text into pieces, for streaming an answer that is complete already."""
 
 import unicodedata
 from collections.abc import Callable
 
 Cut = Callable[[str], list[str]]
-"""Cuts a text into pieces that, joined, are the text again."""
+"""Cuts a text into pieces; joined, they are the text."""
 
 PIECE_COUNT = 8
-"""A stored answer is streamed in about so many pieces: enough to look alive, few enough to be cheap."""
+"""A stored answer is streamed in about this many pieces: enough to look like a stream, few enough to be cheap."""
 
 _JOINERS = "\u200d\ufe0e\ufe0f"
 
 
 def cut_evenly(text: str) -> list[str]:
-    """Pieces of about equal length, cut before white space if there is some near, never within a grapheme."""
+    """Return pieces of about equal length, cut before nearby white space if possible, never within a grapheme."""
     size = max(16, -(-len(text) // PIECE_COUNT))
     pieces, start = [], 0
     while start < len(text):
@@ -33,7 +33,7 @@ def _next_cut(text: str, at: int) -> int:
 
 
 def _continues(text: str, at: int) -> bool:
-    """Whether the character at `at` belongs to the one before: a mark, a modifier, or something joined."""
+    """Whether the character at `at` belongs to the one before: a mark, a modifier, or a joined character."""
     character = text[at]
     return (
         unicodedata.category(character).startswith("M")

@@ -1,4 +1,4 @@
-"""The texts of an answer as far as they came, for counting their tokens when the upstream did not."""
+"""Extract the texts of a partial or complete answer, to count their tokens if the upstream reported no usage."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -9,16 +9,16 @@ from tidegate.core.endpoints import Endpoint, Format
 from tidegate.wire import sse
 
 TextPosition = tuple[Any, ...]
-"""Where in an answer a text stands: what has the same place is one text."""
+"""The position of a text in an answer; pieces with the same position are one text."""
 
 
 def output_texts(route: Endpoint, events: Iterable[bytes]) -> list[str]:
-    """All texts, refusals and tool calls that `events` (or one whole body) hold; what cannot be read counts not."""
-    read = _chat if route.format is Format.CHAT else _response
+    """Return all texts, refusals and tool calls in `events` (or in one body); unreadable events are ignored."""
+    texts_in = _chat if route.format is Format.CHAT else _response
     texts: dict[TextPosition, list[str]] = {}
     for event in events:
         document = _document(event)
-        for place, text in read(document) if isinstance(document, dict) else ():
+        for place, text in texts_in(document) if isinstance(document, dict) else ():
             if isinstance(text, str) and text:
                 texts.setdefault(place, []).append(text)
     return ["".join(pieces) for pieces in texts.values()]
@@ -45,23 +45,23 @@ def _message(message: Any) -> Iterator[tuple[TextPosition, Any]]:
         yield (name,), message.get(name)
     calls = [*_dicts(message.get("tool_calls")), {"function": message.get("function_call")}]
     for number, call in enumerate(calls):
-        for called in _dicts([call.get("function"), call.get("custom")]):
+        for tool in _dicts([call.get("function"), call.get("custom")]):
             for name in ("name", "arguments", "input"):
-                yield ("call", str(call.get("index", number)), name), called.get(name)
+                yield ("call", str(call.get("index", number)), name), tool.get(name)
 
 
 def _response(document: dict[str, Any]) -> Iterator[tuple[TextPosition, Any]]:
-    """A delta of a stream, or the items of a whole Response; a stream's terminal event repeats its deltas."""
+    """Yield a stream's delta, or the items of a Response; a stream's terminal event repeats its deltas."""
     kind, place = str(document.get("type", "")), (str(document.get("output_index")),)
     if kind.endswith(".delta"):
         part = document.get("content_index", document.get("summary_index"))
         yield (*place, kind, str(part)), document.get("delta")
-    elif kind == "response.output_item.added":  # the one thing of an item that comes in no delta
+    elif kind == "response.output_item.added":  # the only part of an item without deltas
         for item in _dicts([document.get("item")]):
             yield (*place, "name"), item.get("name")
     else:
         for number, item in enumerate(_dicts(document.get("output"))):
-            yield from (((number, *inside), text) for inside, text in _item(item))
+            yield from (((number, *position), text) for position, text in _item(item))
 
 
 def _item(item: dict[str, Any]) -> Iterator[tuple[TextPosition, Any]]:

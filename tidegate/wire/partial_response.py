@@ -1,29 +1,29 @@
-"""A Response as far as its events have told it: what is kept of one that was cancelled or broke off."""
+"""Assemble a partial Response from its events, for a response that was cancelled or broke off."""
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 Json = dict[str, Any]
 
-_GROWING = {
+_APPENDING_TO_PART = {
     "response.output_text.delta": "text",
     "response.refusal.delta": "refusal",
     "response.reasoning_text.delta": "text",
 }
-"""Events that lengthen a part of an item's content, and the field they lengthen."""
-_GROWING_ITEMS = {
+"""Events that append to a part of an item's content, and the field that they append to."""
+_APPENDING_TO_ITEM = {
     "response.function_call_arguments.delta": "arguments",
     "response.custom_tool_call_input.delta": "input",
     "response.mcp_call_arguments.delta": "arguments",
     "response.code_interpreter_call_code.delta": "code",
 }
-"""Events that lengthen a field of an item."""
+"""Events that append to a field of an item."""
 
 
 def assemble_partial(events: Iterable[Mapping[str, Any]]) -> Json | None:
-    """The Response that these decoded events tell of; items that did not come to their end are `incomplete`.
+    """Return the Response that these decoded events describe; unfinished items are `incomplete`.
 
-    None where no event carries a Response.
+    None if no event carries a Response.
     """
     response: Json | None = None
     items: dict[int, Json] = {}
@@ -31,33 +31,33 @@ def assemble_partial(events: Iterable[Mapping[str, Any]]) -> Json | None:
         if isinstance(event.get("response"), dict):
             response = dict(event["response"])
         else:
-            _take(items, event)
+            _apply(items, event)
     if response is None:
         return None
-    output = [_ended(items[index]) for index in sorted(items)]
+    output = [_closed(items[index]) for index in sorted(items)]
     return {**response, "output": output or response.get("output") or []}
 
 
-def _take(items: dict[int, Json], event: Mapping[str, Any]) -> None:
+def _apply(items: dict[int, Json], event: Mapping[str, Any]) -> None:
     kind, index = str(event.get("type")), event.get("output_index")
     if not isinstance(index, int):
         return
     if kind in ("response.output_item.added", "response.output_item.done"):
-        items[index] = _copied(event["item"])
+        items[index] = _copy(event["item"])
     elif (item := items.get(index)) is not None:
-        _grow(item, kind, event)
+        _append(item, kind, event)
 
 
-def _grow(item: Json, kind: str, event: Mapping[str, Any]) -> None:
-    if kind in _GROWING_ITEMS:
-        field = _GROWING_ITEMS[kind]
+def _append(item: Json, kind: str, event: Mapping[str, Any]) -> None:
+    if kind in _APPENDING_TO_ITEM:
+        field = _APPENDING_TO_ITEM[kind]
         item[field] = (item.get(field) or "") + event["delta"]
-    elif kind in _GROWING:
-        field, part = _GROWING[kind], _at(item.get("content"), event.get("content_index"))
+    elif kind in _APPENDING_TO_PART:
+        field, part = _APPENDING_TO_PART[kind], _at(item.get("content"), event.get("content_index"))
         if part is not None:
             part[field] = (part.get(field) or "") + event["delta"]
-    elif kind in _CHANGING:
-        _CHANGING[kind](item, event)
+    elif kind in _HANDLERS:
+        _HANDLERS[kind](item, event)
 
 
 def _content_part(item: Json, event: Mapping[str, Any]) -> None:
@@ -80,7 +80,7 @@ def _annotation(item: Json, event: Mapping[str, Any]) -> None:
         part["annotations"] = [*(part.get("annotations") or ()), event["annotation"]]
 
 
-_CHANGING: dict[str, Callable[[Json, Mapping[str, Any]], None]] = {
+_HANDLERS: dict[str, Callable[[Json, Mapping[str, Any]], None]] = {
     "response.content_part.added": _content_part,
     "response.content_part.done": _content_part,
     "response.reasoning_summary_part.added": _summary_part,
@@ -90,7 +90,7 @@ _CHANGING: dict[str, Callable[[Json, Mapping[str, Any]], None]] = {
 }
 
 
-def _copied(item: Mapping[str, Any]) -> Json:
+def _copy(item: Mapping[str, Any]) -> Json:
     lists = {name: [dict(part) for part in item[name]] for name in ("content", "summary") if _is_list(item.get(name))}
     return {**item, **lists}
 
@@ -113,5 +113,5 @@ def _at(parts: Any, index: Any) -> Json | None:
     return None
 
 
-def _ended(item: Json) -> Json:
+def _closed(item: Json) -> Json:
     return {**item, "status": "incomplete"} if item.get("status") == "in_progress" else item

@@ -1,4 +1,4 @@
-"""A Response in its two forms: whole, and as the events of a stream.
+"""Convert a Response between its object and the events of a stream.
 
 Source: OpenAI's API reference, "Streaming events" of the Responses API.
 """
@@ -16,9 +16,9 @@ TERMINAL_EVENTS = {
     "incomplete": "response.incomplete",
     "failed": "response.failed",
 }
-"""A finished Response's status, and the one event that ends its stream."""
+"""The status of a finished Response, and the event that ends its stream."""
 
-_KNOWN_AT_THE_END = (
+_SET_AT_THE_END = (
     "usage",
     "completed_at",
     "error",
@@ -33,7 +33,7 @@ _STREAMED = {
     "mcp_call": ("arguments", "response.mcp_call_arguments"),
     "code_interpreter_call": ("code", "response.code_interpreter_call_code"),
 }
-"""Items with one field that comes in pieces, and the stem of the events that carry it."""
+"""Items with one streamed field, and the prefix of the events that carry it."""
 
 _STEPS = {
     "web_search_call": ("in_progress", "searching", "completed"),
@@ -43,23 +43,23 @@ _STEPS = {
     "mcp_call": ("in_progress", "completed"),
     "code_interpreter_call": ("in_progress", "interpreting", "completed"),
 }
-"""Items that report how far they are; the first step comes before what is streamed."""
+"""Items that report their progress; the first step precedes the streamed field."""
 
 _ONLY_WHEN_DONE = ("result", "results", "output", "outputs", "error", "encrypted_content")
 
 
 def to_events(response: Mapping[str, Any], *, cut: Cut = cut_evenly) -> list[Json]:
-    """The events that OpenAI would have streamed for a finished `response`, numbered from 0.
+    """Return the events that OpenAI would have streamed for a finished `response`, numbered from 0.
 
     Raises ValueError for a Response that is not finished.
     """
     status = response.get("status")
     if status not in TERMINAL_EVENTS:
-        raise ValueError(f"A response that is {status} has no end to stream.")
-    begun = _in_progress(response)
+        raise ValueError(f"A response with the status {status} cannot be streamed: it is not finished.")
+    in_progress = _in_progress(response)
     events: list[Json] = [
-        {"type": "response.created", "response": begun},
-        {"type": "response.in_progress", "response": begun},
+        {"type": "response.created", "response": in_progress},
+        {"type": "response.in_progress", "response": in_progress},
     ]
     for index, item in enumerate(response.get("output") or ()):
         events.extend(_item_events(index, item, cut))
@@ -68,7 +68,7 @@ def to_events(response: Mapping[str, Any], *, cut: Cut = cut_evenly) -> list[Jso
 
 
 def from_events(events: Iterable[Mapping[str, Any]]) -> Json:
-    """The Response that the terminal event carries. Raises TruncatedStream when there is none."""
+    """Return the Response of the terminal event. Raises TruncatedAnswer if there is none."""
     for event in events:
         if event.get("type") in TERMINAL_EVENTS.values():
             return dict(event["response"])
@@ -76,14 +76,14 @@ def from_events(events: Iterable[Mapping[str, Any]]) -> Json:
 
 
 def _in_progress(response: Mapping[str, Any]) -> Json:
-    unknown_yet = {key: None for key in _KNOWN_AT_THE_END if key in response}
+    unknown_yet = {key: None for key in _SET_AT_THE_END if key in response}
     return {**response, **unknown_yet, "status": "in_progress", "output": []}
 
 
 def _item_events(index: int, item: Mapping[str, Any], cut: Cut) -> Iterator[Json]:
     kind = item.get("type", "")
     place = {"item_id": item.get("id") or item.get("call_id") or "", "output_index": index}
-    yield {"type": "response.output_item.added", "output_index": index, "item": _begun(item)}
+    yield {"type": "response.output_item.added", "output_index": index, "item": _announced(item)}
     steps = [{"type": f"response.{kind}.{_step(step, item)}", **place} for step in _STEPS.get(kind, ())]
     yield from steps[:1]
     yield from _PARTS.get(kind, _streamed_field)(item, place, cut)
@@ -97,18 +97,18 @@ def _step(step: str, item: Mapping[str, Any]) -> str:
     return "failed" if step == "completed" and failed and item["type"].startswith("mcp_") else step
 
 
-def _begun(item: Mapping[str, Any]) -> Json:
-    """The item as it looks before any of its content has come."""
-    begun = {key: value for key, value in item.items() if key not in _ONLY_WHEN_DONE}
-    begun.update({key: None for key in ("result", "outputs") if key in item})
+def _announced(item: Mapping[str, Any]) -> Json:
+    """Return the item without its content, as it is announced."""
+    announced = {key: value for key, value in item.items() if key not in _ONLY_WHEN_DONE}
+    announced.update({key: None for key in ("result", "outputs") if key in item})
     if "status" in item:
-        begun["status"] = "in_progress"
+        announced["status"] = "in_progress"
     if item.get("type") in ("message", "reasoning"):
-        begun.update({key: [] for key in ("content", "summary") if isinstance(item.get(key), list)})
+        announced.update({key: [] for key in ("content", "summary") if isinstance(item.get(key), list)})
     streamed = _STREAMED.get(item.get("type", ""))
     if streamed and isinstance(item.get(streamed[0]), str):
-        begun[streamed[0]] = ""
-    return begun
+        announced[streamed[0]] = ""
+    return announced
 
 
 def _streamed_field(item: Mapping[str, Any], place: Json, cut: Cut) -> Iterator[Json]:
@@ -165,7 +165,7 @@ def _output_text(part: Mapping[str, Any], at: Json, cut: Cut) -> Iterator[Json]:
 
 
 def _with_logprobs(text: str, logprobs: list[Json], cut: Cut) -> Iterator[tuple[str, list[Json]]]:
-    """Each piece with its tokens: one by one where they spell the text, else all with the first piece."""
+    """Yield each piece with its tokens: token by token if they spell the text, else all with the first piece."""
     if logprobs and "".join(token["token"] for token in logprobs) == text:
         yield from ((token["token"], [token]) for token in logprobs)
         return

@@ -1,4 +1,4 @@
-"""The messages on a Responses WebSocket: what clients send, and how an event goes to its stream.
+"""The messages on a Responses WebSocket: decode those of clients, encode events as frames.
 
 Source: OpenAI's API reference, "Responses client events" and "Responses server events".
 """
@@ -14,35 +14,35 @@ from tidegate.wire import sse
 Json = dict[str, Any]
 
 _STREAM_ID = re.compile(r"[A-Za-z0-9_.-]{1,256}", re.ASCII)
-_NOT_OF_THE_REQUEST = frozenset({"type", "stream_id", "generate", "stream", "background"})
-"""Fields that say how to answer on a socket; of the last two it knows nothing."""
+_NOT_IN_THE_REQUEST = frozenset({"type", "stream_id", "generate", "stream", "background"})
+"""Fields that are not part of the request; the last two have no effect on a WebSocket."""
 
 
 class CreateMessage(msgspec.Struct, frozen=True, kw_only=True):
     """A client's `response.create`."""
 
     stream_id: str | None
-    """Which of the connection's streams it belongs to; None for the one without a name."""
+    """The stream of the connection that it belongs to; None for the unnamed one."""
     fields: dict[str, msgspec.Raw]
-    """The request, each field as the bytes it came in as."""
+    """The request, each field as the bytes that the client sent."""
     previous_response_id: str | None
-    """The response it goes on from."""
+    """The response that it continues."""
     store: bool
     model: str = ""
     reasoning: bool = False
-    """It says how to reason."""
+    """Whether it has a `reasoning` parameter."""
     include: tuple[str, ...] = ()
-    """The parts of the answer that it asks for."""
+    """The additional output that it requests."""
     generate: bool
-    """False: only prepare, say nothing."""
+    """False: only prepare, generate nothing."""
     size: int
-    """Bytes, as it came."""
+    """Size of the message in bytes, as received."""
 
     def body(self, **changes: bytes | None) -> bytes:
-        """The request as a streamed call has it, these fields changed, or left out where they are None."""
+        """Return the request as the body of a streamed call, with `changes`; None removes a field."""
         raw = {name: msgspec.Raw(value) for name, value in changes.items() if value is not None}
-        kept = {name: value for name, value in self.fields.items() if name not in changes}
-        return msgspec.json.encode({**kept, **raw, "stream": msgspec.Raw(b"true")})
+        unchanged = {name: value for name, value in self.fields.items() if name not in changes}
+        return msgspec.json.encode({**unchanged, **raw, "stream": msgspec.Raw(b"true")})
 
 
 class SteerMessage(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,68 +64,69 @@ class _ClientMessage(msgspec.Struct, kw_only=True):
     input: msgspec.Raw = msgspec.Raw(b"null")
 
 
-_said = msgspec.json.Decoder(_ClientMessage)
-_fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_message_decoder = msgspec.json.Decoder(_ClientMessage)
+_fields_decoder = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 def read_message(message: bytes) -> CreateMessage | SteerMessage:
-    """A client's message. Raises BodyNotJson, BodyNotAnObject, InvalidParameter or InvalidStreamId."""
-    said = _decoded(_said, message)
-    if said.type == "response.steer":
-        return SteerMessage(input=msgspec.json.decode(said.input), previous_response_id=said.previous_response_id)
-    if said.type != "response.create":
+    """Decode a client's message. Raises BodyNotJson, BodyNotAnObject, InvalidParameter or InvalidStreamId."""
+    decoded = _decode(_message_decoder, message)
+    if decoded.type == "response.steer":
+        return SteerMessage(input=msgspec.json.decode(decoded.input), previous_response_id=decoded.previous_response_id)
+    if decoded.type != "response.create":
         raise InvalidParameter("`type` must be `response.create` or `response.steer`.", param="type")
-    fields = _decoded(_fields, message)
+    fields = _decode(_fields_decoder, message)
+    include = decoded.include if isinstance(decoded.include, list) else []
     return CreateMessage(
-        stream_id=_stream_id(said.stream_id),
-        fields={name: value for name, value in fields.items() if name not in _NOT_OF_THE_REQUEST},
-        previous_response_id=said.previous_response_id if isinstance(said.previous_response_id, str) else None,
-        store=said.store is not False,
-        model=said.model if isinstance(said.model, str) else "",
-        reasoning=bool(said.reasoning),
-        include=tuple(name for name in said.include if isinstance(name, str)) if isinstance(said.include, list) else (),
-        generate=said.generate is not False,
+        stream_id=_stream_id(decoded.stream_id),
+        fields={name: value for name, value in fields.items() if name not in _NOT_IN_THE_REQUEST},
+        previous_response_id=decoded.previous_response_id if isinstance(decoded.previous_response_id, str) else None,
+        store=decoded.store is not False,
+        model=decoded.model if isinstance(decoded.model, str) else "",
+        reasoning=bool(decoded.reasoning),
+        include=tuple(name for name in include if isinstance(name, str)),
+        generate=decoded.generate is not False,
         size=len(message),
     )
 
 
 def stream_id_in(message: bytes) -> str | None:
-    """The stream a message names, where it can be made out: its error goes there."""
+    """Return the stream that a message names, if it can be decoded: the message's error goes to that stream."""
     try:
-        name = _said.decode(message).stream_id
+        name = _message_decoder.decode(message).stream_id
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     return name if isinstance(name, str) and _STREAM_ID.fullmatch(name) else None
 
 
 def event_frame(event: bytes, stream_id: str | None) -> str | None:
-    """An event of a stream as a text frame; None for one that only server-sent events have."""
+    """Return an event of a stream as a text frame; None for events that exist in server-sent events only."""
     data = sse.data_of(event)
     if data is None or data[:1] != b"{":
         return None
-    return _named(data, stream_id).decode(errors="replace")
+    return _with_stream_id(data, stream_id).decode(errors="replace")
 
 
 def document_frame(document: Json, stream_id: str | None) -> str:
-    """An event of our own as a text frame."""
-    return _named(msgspec.json.encode(document), stream_id).decode()
+    """Return an event of the gateway's own as a text frame."""
+    return _with_stream_id(msgspec.json.encode(document), stream_id).decode()
 
 
-def _named(data: bytes, stream_id: str | None) -> bytes:
+def _with_stream_id(data: bytes, stream_id: str | None) -> bytes:
     if stream_id is None:
         return data
-    return data.rstrip()[:-1] + b',"stream_id":"' + stream_id.encode() + b'"}'  # it needs no escapes
+    return data.rstrip()[:-1] + b',"stream_id":"' + stream_id.encode() + b'"}'  # its characters need no escaping
 
 
-def _stream_id(given: Any) -> str | None:
-    if given is None:
+def _stream_id(value: Any) -> str | None:
+    if value is None:
         return None
-    if isinstance(given, str) and _STREAM_ID.fullmatch(given):
-        return given
+    if isinstance(value, str) and _STREAM_ID.fullmatch(value):
+        return value
     raise InvalidStreamId(param="stream_id")
 
 
-def _decoded(decoder: "msgspec.json.Decoder[Any]", message: bytes) -> Any:
+def _decode(decoder: "msgspec.json.Decoder[Any]", message: bytes) -> Any:
     try:
         return decoder.decode(message)
     except msgspec.ValidationError as error:

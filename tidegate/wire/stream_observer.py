@@ -1,4 +1,4 @@
-"""What goes by in an answer: its end, its errors, its usage, read with as little decoding as will do."""
+"""Observe an answer as it passes: its end, its errors and its usage, with as little decoding as possible."""
 
 import re
 from enum import Enum, auto
@@ -14,16 +14,16 @@ _NULL = msgspec.Raw(b"null")
 
 
 class EventKind(Enum):
-    """What an event means for the one who forwards it."""
+    """What an event means for its forwarding."""
 
     ORDINARY = auto()
     """Forward it."""
     TERMINAL = auto()
-    """The terminal event of an answer that is complete; hold it until the call is settled."""
+    """The terminal event of a complete answer; hold it back until the call is settled."""
     ERROR = auto()
     """The upstream reports a failure."""
     COMMENT = auto()
-    """A comment; not forwarded, heartbeats are our own."""
+    """A comment; not forwarded, because the gateway sends heartbeats of its own."""
 
 
 class _ObservedChoice(msgspec.Struct):
@@ -41,7 +41,7 @@ class _ObservedChunk(msgspec.Struct):
     detail: msgspec.Raw = _NULL
 
     def is_error(self) -> bool:
-        """Whether this, where it is no answer, says why: an error that stands there without its envelope."""
+        """Whether this is an error without its envelope, in place of an answer."""
         return _present(self.message) or _present(self.detail)
 
 
@@ -51,7 +51,7 @@ class _FirstDelta(msgspec.Struct):
 
 
 class _FirstChunk(msgspec.Struct):
-    """A chunk among the first, looked at for what it says."""
+    """One of the first chunks, decoded to find out whether it has content."""
 
     choices: list[_FirstDelta] = []
 
@@ -63,12 +63,12 @@ class _ObservedEvent(msgspec.Struct):
     message: msgspec.Raw = _NULL
 
     def is_error(self) -> bool:
-        """Whether this is an error, in whichever form."""
+        """Whether this is an error, with or without its envelope."""
         return self.type == "error" or _present(self.error) or (not self.type and _present(self.message))
 
 
 class _ObservedAnswer(_ObservedChunk):
-    """A whole answer of any route, or the Response inside an event."""
+    """The body of an answer of any endpoint, or the Response inside an event."""
 
     status: str | None = None
     incomplete_details: dict[str, Any] | None = None
@@ -80,9 +80,9 @@ class _ObservedAnswer(_ObservedChunk):
 TERMINAL_TYPES = ("response.completed", "response.incomplete", "response.failed", "response.cancelled")
 _TERMINAL_BYTES = tuple(kind.encode() for kind in TERMINAL_TYPES)
 _BEFORE_CONTENT = ("response.output_item.added", "response.content_part.added")
-"""Events that announce content and carry none; those with a whole Response in them carry none either."""
+"""Events that announce content and have none; events with a Response in them have none either."""
 _NO_CHOICE = re.compile(rb'"choices"\s*:\s*\[\s*\]')
-"""Within a text its quotes would be escaped."""
+"""Cannot match within a text, where quotes are escaped."""
 _chunk = msgspec.json.Decoder(_ObservedChunk)
 _opening = msgspec.json.Decoder(_FirstChunk)
 _event = msgspec.json.Decoder(_ObservedEvent)
@@ -91,35 +91,35 @@ _any = msgspec.json.Decoder()
 
 
 class StreamObserver:
-    """What has been seen of one answer so far."""
+    """The state of one answer as observed so far."""
 
     usage: bytes | None = None
-    """The JSON of the upstream's own usage object."""
+    """The JSON of the upstream's usage object."""
     model: str | None = None
     """The model that answered."""
     service_tier: str | None = None
     """The service tier that answered."""
     error: Any = None
-    """The decoded error object, once ERROR was seen."""
+    """The decoded error object, after an ERROR."""
     is_complete = False
-    """The answer came to its own end."""
+    """Whether the answer has reached its end."""
     has_content = False
-    """Content has gone by, or the end: what comes before says only that the call was taken."""
+    """Whether content, or the end, has passed; earlier events only say that the call was accepted."""
     storable = True
-    """False for what is complete but no answer to give again: cut by a content filter, failed, cancelled."""
+    """False for answers that must not be reused although complete: content-filtered, failed, cancelled."""
     expected_field: ClassVar[str] = "data"
-    """What an answer in one piece is not without."""
+    """What every valid body contains; for the error message."""
 
-    def observe(self, event: bytes) -> EventKind:  # noqa: ARG002  # the signature of all watches
-        """Look at one event of a stream. Raises MalformedAnswer."""
-        raise MalformedAnswer("The upstream streams where OpenAI does not.")
+    def observe(self, event: bytes) -> EventKind:  # noqa: ARG002  # the signature of all observers
+        """Observe one event of a stream. Raises MalformedAnswer."""
+        raise MalformedAnswer("The upstream sent a stream where OpenAI sends none.")
 
     def may_end(self) -> bool:
-        """Whether the stream may end here, where it ends without its terminal event."""
+        """Whether the stream may end here without its terminal event."""
         return self.is_complete
 
     def observe_body(self, body: bytes) -> EventKind:
-        """Look at an answer that came in one piece. Raises MalformedAnswer."""
+        """Observe an answer that came as one body. Raises MalformedAnswer."""
         answer = _decode(_answer, body)
         if _present(answer.error):
             self.error = _any.decode(answer.error)
@@ -127,24 +127,24 @@ class StreamObserver:
                 return EventKind.ERROR
         elif not self._is_answer(answer):
             if not answer.is_error():
-                raise MalformedAnswer(f"The upstream's answer holds no {self.expected_field}.")
+                raise MalformedAnswer(f"The upstream's answer has no {self.expected_field}.")
             self.error = _any.decode(body)
             return EventKind.ERROR
-        self._conclude(answer)
+        self._complete(answer)
         return EventKind.TERMINAL
 
     def _is_answer(self, answer: _ObservedAnswer) -> bool:
         return _present(answer.data) or _present(answer.results)
 
-    def _conclude(self, answer: _ObservedAnswer) -> None:
-        self._note(answer)
+    def _complete(self, answer: _ObservedAnswer) -> None:
+        self._record(answer)
         self.is_complete = True
         self.storable = self.error is None and self._succeeded(answer)
 
     def _succeeded(self, answer: _ObservedAnswer) -> bool:
         return _finished(answer.status, answer.incomplete_details)
 
-    def _note(self, answer: _ObservedChunk) -> None:
+    def _record(self, answer: _ObservedChunk) -> None:
         if _present(answer.usage):
             self.usage = bytes(answer.usage)
         self.model = answer.model or self.model
@@ -152,7 +152,7 @@ class StreamObserver:
 
 
 class ChatObserver(StreamObserver):
-    """A chat completion's stream: chunks, a finish for each choice, a usage chunk, `[DONE]`."""
+    """Observes a chat stream: chunks, a finish reason for each choice, a usage chunk, `[DONE]`."""
 
     expected_field = "choice"
 
@@ -161,7 +161,7 @@ class ChatObserver(StreamObserver):
         self._finished: set[int] = set()
 
     def observe(self, event: bytes) -> EventKind:
-        """Look at one event. Raises MalformedAnswer and TruncatedStream."""
+        """Observe one event. Raises MalformedAnswer and TruncatedAnswer."""
         data = sse.data_of(event)
         if data is None:
             return EventKind.COMMENT
@@ -171,21 +171,21 @@ class ChatObserver(StreamObserver):
         if _present(chunk.error) or (not chunk.choices and chunk.is_error()):
             self.error = _any.decode(chunk.error if _present(chunk.error) else data)
             return EventKind.ERROR
-        self._note(chunk)
+        self._record(chunk)
         if not self.has_content:
-            self.has_content = _says_something(data)
+            self.has_content = _has_content(data)
         for choice in chunk.choices:
             self._open.add(choice.index)
-            if choice.finish_reason:  # some servers write "" on each chunk
+            if choice.finish_reason:  # some servers send "" with each chunk
                 self._finished.add(choice.index)
                 self.storable = self.storable and choice.finish_reason != "content_filter"
         return EventKind.ORDINARY
 
     def _end(self) -> EventKind:
         if not self._open:
-            raise MalformedAnswer("The upstream's stream ended before it had said anything.")
+            raise MalformedAnswer("The upstream's stream ended without content.")
         if not self.may_end():
-            raise TruncatedAnswer("The upstream ended its stream without a reason why it had finished.")
+            raise TruncatedAnswer("The upstream ended its stream without a finish reason.")
         self.is_complete = self.has_content = True
         return EventKind.TERMINAL
 
@@ -193,7 +193,7 @@ class ChatObserver(StreamObserver):
         return bool(answer.choices)
 
     def may_end(self) -> bool:
-        """Each choice that was begun has been finished."""
+        """Whether each choice that began has finished."""
         return bool(self._open) and self._open == self._finished
 
     def _succeeded(self, answer: _ObservedAnswer) -> bool:
@@ -202,52 +202,52 @@ class ChatObserver(StreamObserver):
 
 
 class ResponsesObserver(StreamObserver):
-    """A Response's stream: events with a type, exactly one of them terminal."""
+    """Observes a Responses stream: events with a type, exactly one of them terminal."""
 
     expected_field = "output"
 
     def observe(self, event: bytes) -> EventKind:
-        """Look at one event. Raises MalformedAnswer."""
+        """Observe one event. Raises MalformedAnswer."""
         data = sse.data_of(event)
         if data is None or sse.is_done(event):
             return EventKind.COMMENT
-        seen = _decode(_event, data)
-        if seen.is_error():
-            self.error = _any.decode(seen.error) if _present(seen.error) else _any.decode(data)
+        observed = _decode(_event, data)
+        if observed.is_error():
+            self.error = _any.decode(observed.error) if _present(observed.error) else _any.decode(data)
             return EventKind.ERROR
-        if not _present(seen.response) or not seen.type.startswith("response."):
-            if seen.type in TERMINAL_TYPES:
-                raise MalformedAnswer("The upstream's last event holds no Response.")
-            self.has_content = self.has_content or seen.type not in _BEFORE_CONTENT
+        if not _present(observed.response) or not observed.type.startswith("response."):
+            if observed.type in TERMINAL_TYPES:
+                raise MalformedAnswer("The upstream's last event has no Response.")
+            self.has_content = self.has_content or observed.type not in _BEFORE_CONTENT
             return EventKind.ORDINARY
-        return self._see_response(seen.type, _decode(_answer, bytes(seen.response)))
+        return self._see_response(observed.type, _decode(_answer, bytes(observed.response)))
 
     def _is_answer(self, answer: _ObservedAnswer) -> bool:
         return answer.status is not None or _present(answer.output)
 
     def _see_response(self, kind: str, response: _ObservedAnswer) -> EventKind:
         if kind not in TERMINAL_TYPES:
-            self._note(response)
+            self._record(response)
             return EventKind.ORDINARY
         if _present(response.error):
             self.error = _any.decode(response.error)
         else:
             self.has_content = True
-        self._conclude(response)
+        self._complete(response)
         return EventKind.TERMINAL
 
 
 def observer_for(route: Endpoint) -> StreamObserver:
-    """The watch for a route's answers."""
+    """Return the observer for an endpoint's answers."""
     if route.format is Format.CHAT:
         return ChatObserver()
     return ResponsesObserver() if route.format is Format.RESPONSES else StreamObserver()
 
 
 def is_extra_chunk(event: bytes) -> bool:
-    """Whether this chat chunk has no choice: it carries the usage, or what Azure's filter found of the prompt.
+    """Whether this chat chunk has no choice: it carries the usage, or Azure's filter results for the prompt.
 
-    Who did not ask for the usage may take for granted that each chunk has one.
+    Clients that did not request the usage may rely on a choice in each chunk.
     """
     if not _NO_CHOICE.search(event) and (b'"usage"' not in event or b'"usage":null' in event):
         return False
@@ -262,7 +262,7 @@ def is_extra_chunk(event: bytes) -> bool:
 
 
 def is_terminal(route: Endpoint, event: bytes) -> bool:
-    """Whether this event, which was seen to pass, ends the stream."""
+    """Whether this event, which was observed already, ends the stream."""
     if route.format is Format.CHAT:
         return sse.is_done(event)
     if not any(kind in event for kind in _TERMINAL_BYTES):
@@ -270,10 +270,10 @@ def is_terminal(route: Endpoint, event: bytes) -> bool:
     return bool(_event.decode(sse.data_of(event) or b"{}").type in TERMINAL_TYPES)
 
 
-def _says_something(data: bytes) -> bool:
-    """Whether a chat chunk carries more than the role of who is going to speak."""
+def _has_content(data: bytes) -> bool:
+    """Whether a chat chunk has more than the role."""
     return any(
-        choice.finish_reason is not None or any(said for name, said in (choice.delta or {}).items() if name != "role")
+        choice.finish_reason is not None or any(value for name, value in (choice.delta or {}).items() if name != "role")
         for choice in _decode(_opening, data).choices
     )
 
@@ -291,7 +291,7 @@ def _present(raw: msgspec.Raw) -> bool:
 def _decode(decoder: "msgspec.json.Decoder[Any]", data: bytes) -> Any:
     try:
         if not data.isascii():
-            data.decode()  # the decoder skips what it does not know, and with it what is no UTF-8
+            data.decode()  # the decoder skips unknown fields without checking that they are UTF-8
         return decoder.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise MalformedAnswer(f"The upstream's answer is not what its protocol says: {error}.") from error
+        raise MalformedAnswer(f"The upstream's answer violates its protocol: {error}.") from error

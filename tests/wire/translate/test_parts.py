@@ -68,7 +68,7 @@ def test_a_mistake_is_the_callers(content: Any) -> None:
 def test_of_a_tool_there_is_only_text() -> None:
     assert output_of("ok", "at") == output_of([{"type": "input_text", "text": "ok"}], "at") == "ok"
     assert output_of([TEXT, TEXT], "at") == [CHAT_TEXT, CHAT_TEXT]
-    with pytest.raises(NotTranslatable, match="text of a tool"):
+    with pytest.raises(NotTranslatable, match="only text from a tool"):
         output_of([TEXT, PICTURE], "at")
 
 

@@ -1,8 +1,8 @@
-"""Every failure has a type, a docstring that is its default message, and a metric name.
+"""Typed errors. Every failure has a class, whose docstring is the default message, and one name.
 
-`base` is the root, `caller` what the caller did wrong, `parameters` the same of one parameter, `conversations` and
-`stateful` of what is stored, `background` what ends a background response, `admin` what an operator did, `upstream`
-what OpenAI (or the way to it) did wrong, `stores` what our own parts did wrong.
+`base` has the root class; `caller`, `parameters`, `stateful` and `conversations` errors of requests; `background`,
+`socket` and `admin` those of background responses, WebSockets and the admin API; `upstream` those of the upstream;
+`stores` those of the gateway's own stores. `docs/reference/errors.md` lists all of them.
 """
 
 from collections.abc import Mapping
@@ -121,21 +121,21 @@ from tidegate.core.errors.upstream import (
 
 
 def unpack_error(packed: Mapping[str, Any]) -> TidegateError:
-    """The typed error that `TidegateError.packed` gave, made again in another process."""
+    """Return the typed error from the plain values that `TidegateError.pack` made in another process."""
     kind = _by_name(TidegateError).get(str(packed.get("name")), TidegateError)
-    words = packed.get("words")
+    detail = packed.get("words")
     error = kind(packed.get("message"))
     error.param = packed.get("param")
     error.retry_after = packed.get("wait")
-    error.upstream_detail = msgspec.convert(words, UpstreamErrorDetail) if words else None
+    error.upstream_detail = msgspec.convert(detail, UpstreamErrorDetail) if detail else None
     return error
 
 
 def _by_name(kind: type[TidegateError]) -> dict[str, type[TidegateError]]:
-    found = {kind.name: kind}
-    for below in kind.__subclasses__():
-        found |= _by_name(below)
-    return found
+    classes = {kind.name: kind}
+    for subclass in kind.__subclasses__():
+        classes |= _by_name(subclass)
+    return classes
 
 
 __all__ = [

@@ -1,4 +1,4 @@
-"""What is noted on a text, from chat to Responses: annotations, and the log probabilities of its tokens."""
+"""Translate a text's annotations and its tokens' log probabilities from chat to Responses."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,26 +6,26 @@ from typing import Any
 Json = dict[str, Any]
 
 
-def annotation_of(said: Mapping[str, Any]) -> Json:
-    """A note on the text as Responses writes it: chat has its fields one level down."""
-    inner = said.get(str(said.get("type")))
-    return {"type": said.get("type"), **inner} if isinstance(inner, Mapping) else dict(said)
+def annotation_of(annotation: Mapping[str, Any]) -> Json:
+    """Return an annotation in the form of Responses: chat nests its fields one level deeper."""
+    fields = annotation.get(str(annotation.get("type")))
+    return {"type": annotation.get("type"), **fields} if isinstance(fields, Mapping) else dict(annotation)
 
 
-def logprob_of(said: Json) -> Json:
-    """A token's log probability as Responses writes it: the bytes are always there."""
-    top = said.get("top_logprobs")
+def logprob_of(token: Json) -> Json:
+    """Return a token's log probability in the form of Responses, which always has the bytes."""
+    top = token.get("top_logprobs")
     return {
-        **_token(said),
+        **_token(token),
         "top_logprobs": [_token(other) for other in top if isinstance(other, dict)] if isinstance(top, list) else [],
     }
 
 
-def _token(said: Json) -> Json:
-    token = str(said.get("token", ""))
-    spelled = said.get("bytes")
+def _token(token: Json) -> Json:
+    text = str(token.get("token", ""))
+    encoded = token.get("bytes")
     return {
-        "token": token,
-        "logprob": said.get("logprob", 0.0),
-        "bytes": spelled if isinstance(spelled, list) else list(token.encode(errors="replace")),
+        "token": text,
+        "logprob": token.get("logprob", 0.0),
+        "bytes": encoded if isinstance(encoded, list) else list(text.encode(errors="replace")),
     }

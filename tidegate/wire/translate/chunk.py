@@ -1,4 +1,4 @@
-"""A chat chunk, decoded as far as its answer needs it, and leniently: providers differ in what they leave out."""
+"""Decode a chat chunk, leniently: providers differ in the fields that they leave out."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -11,7 +11,7 @@ Json = dict[str, Any]
 
 
 class FunctionDelta(msgspec.Struct):
-    """The part of a tool call that is streamed; `input` is a custom tool's."""
+    """The streamed part of a tool call; `input` is a custom tool's."""
 
     name: str | None = None
     arguments: str | Json | None = None
@@ -26,7 +26,7 @@ class FunctionDelta(msgspec.Struct):
 
 
 class ToolDelta(msgspec.Struct):
-    """A piece of one of the tool calls."""
+    """A piece of one tool call."""
 
     index: int | None = None
     id: str | None = None
@@ -46,7 +46,7 @@ class Delta(msgspec.Struct):
     annotations: list[Any] | None = None
 
     def reasoning_text(self) -> str:
-        """The model's reasoning, under either of the names that providers give it, or as a part of the content."""
+        """Return the model's reasoning, from either of its two field names, or from a part of the content."""
         if self.reasoning_content:
             return self.reasoning_content
         if isinstance(self.reasoning, str):
@@ -54,13 +54,13 @@ class Delta(msgspec.Struct):
         return "".join(_texts(self.content, "thinking"))
 
     def text(self) -> str:
-        """The piece of the answer's text."""
+        """Return the piece of the answer's text."""
         if isinstance(self.content, str):
             return self.content
         return "".join(_texts(self.content, "text"))
 
     def tool_deltas(self) -> list[ToolDelta]:
-        """Pieces of tool calls, that of the old single function call too."""
+        """Return the pieces of tool calls, and that of the deprecated function call."""
         if self.function_call is not None:
             return [ToolDelta(index=0, function=self.function_call)]
         return self.tool_calls or []
@@ -96,7 +96,7 @@ class ChatChunk(msgspec.Struct):
 
     @property
     def error_object(self) -> Any:
-        """The error that this is in place of a chunk, also one without its envelope; None where it is none."""
+        """The error in place of a chunk, with or without its envelope; None for a chunk."""
         if self.error is not None or self.choices:
             return self.error
         message = self.message or self.detail
@@ -104,7 +104,7 @@ class ChatChunk(msgspec.Struct):
 
     @property
     def choice(self) -> ChunkChoice | None:
-        """The first choice, the only one that a Response can give."""
+        """The first choice, the only one that a Response can have."""
         return next((choice for choice in self.choices or () if not choice.index), None)
 
 
@@ -112,23 +112,23 @@ _chunk = msgspec.json.Decoder(ChatChunk)
 
 
 def decode_chunk(data: bytes) -> ChatChunk:
-    """Read a chunk. Raises MalformedAnswer."""
+    """Decode a chunk. Raises MalformedAnswer."""
     try:
         return _chunk.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise MalformedAnswer(f"The upstream's answer is not what its protocol says: {error}.") from error
+        raise MalformedAnswer(f"The upstream's answer violates its protocol: {error}.") from error
 
 
 def convert_chunk(chunk: Json) -> ChatChunk:
-    """The same of an object that is decoded already. Raises MalformedAnswer."""
+    """Convert an object that is decoded already. Raises MalformedAnswer."""
     try:
         return msgspec.convert(chunk, ChatChunk)
     except (msgspec.ValidationError, RecursionError) as error:
-        raise MalformedAnswer(f"The upstream's answer is not what its protocol says: {error}.") from error
+        raise MalformedAnswer(f"The upstream's answer violates its protocol: {error}.") from error
 
 
 def _texts(content: Any, kind: str) -> Iterator[str]:
-    """The texts in the parts of one kind; a part of thinking holds a list of parts itself."""
+    """Yield the texts in the parts of one type; a `thinking` part contains a list of parts itself."""
     for part in content if isinstance(content, list) else ():
         if isinstance(part, dict) and part.get("type") == kind:
             inner = part.get(kind)

@@ -1,24 +1,25 @@
-"""The Response document: what it repeats of its request, and what it says of its answer."""
+"""Build the Response document: the values of its request, and those of its answer."""
 
 from collections.abc import Mapping
 from typing import Any
 
 Json = dict[str, Any]
 
-_REPEATED: Mapping[str, Any] = {
+_REQUEST_DEFAULTS: Mapping[str, Any] = {
     "background": False, "frequency_penalty": 0.0, "instructions": None, "max_output_tokens": None,
     "max_tool_calls": None, "metadata": {}, "parallel_tool_calls": True, "presence_penalty": 0.0,
     "previous_response_id": None, "prompt_cache_key": None, "prompt_cache_retention": None, "safety_identifier": None,
     "service_tier": "default", "store": True, "temperature": 1.0, "tool_choice": "auto", "top_logprobs": 0,
     "top_p": 1.0, "user": None,
 }  # fmt: skip
-"""What stands there when the request was silent: OpenAI's own defaults."""
+"""OpenAI's defaults, for parameters that the request does not set."""
 
 
 def in_progress_document(request_body: Mapping[str, Any], *, response_id: str, created_at: float, model: str) -> Json:
-    """The document before anything has come, with all its keys; what cannot be read of the request is not repeated."""
+    """Return the document before any output, with all its keys; invalid values of the request are not repeated."""
     repeated = {
-        name: usual if request_body.get(name) is None else request_body[name] for name, usual in _REPEATED.items()
+        name: default if request_body.get(name) is None else request_body[name]
+        for name, default in _REQUEST_DEFAULTS.items()
     }
     return {
         "id": response_id,
@@ -39,24 +40,25 @@ def in_progress_document(request_body: Mapping[str, Any], *, response_id: str, c
     }
 
 
-def usage_of(said: Mapping[str, Any] | None) -> Json | None:
-    """Chat's usage in the words of Responses; None where there is none."""
-    if not said:
+def usage_of(usage: Mapping[str, Any] | None) -> Json | None:
+    """Return chat's usage in the form of Responses; None if there is none."""
+    if not usage:
         return None
-    into, out = _details(said.get("prompt_tokens_details")), _details(said.get("completion_tokens_details"))
-    prompt, completion = _count(said.get("prompt_tokens")), _count(said.get("completion_tokens"))
+    input_details = _details(usage.get("prompt_tokens_details"))
+    output_details = _details(usage.get("completion_tokens_details"))
+    prompt, completion = _count(usage.get("prompt_tokens")), _count(usage.get("completion_tokens"))
     return {
         "input_tokens": prompt,
-        "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0, **into},
+        "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0, **input_details},
         "output_tokens": completion,
-        "output_tokens_details": {"reasoning_tokens": 0, **out},
-        "total_tokens": _count(said.get("total_tokens")) or prompt + completion,
+        "output_tokens_details": {"reasoning_tokens": 0, **output_details},
+        "total_tokens": _count(usage.get("total_tokens")) or prompt + completion,
     }
 
 
 def _tool(tool: Mapping[str, Any]) -> Json:
-    usual = {"description": None, "parameters": None, "strict": None} if tool.get("type") == "function" else {}
-    return {**usual, **tool}
+    default = {"description": None, "parameters": None, "strict": None} if tool.get("type") == "function" else {}
+    return {**default, **tool}
 
 
 def _text(text: Mapping[str, Any]) -> Json:
@@ -66,22 +68,22 @@ def _text(text: Mapping[str, Any]) -> Json:
     return {**text, "format": form, "verbosity": text.get("verbosity") or "medium"}
 
 
-def _list(said: Any) -> list[Any]:
-    return said if isinstance(said, list) else []
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
 
 
-def _object(said: Any) -> Json:
-    return said if isinstance(said, dict) else {}
+def _object(value: Any) -> Json:
+    return value if isinstance(value, dict) else {}
 
 
-def _details(said: Any) -> Json:
-    """What was counted; kinds of tokens that only chat has are told where there are some."""
-    counted = {name: _count(value) for name, value in said.items()} if isinstance(said, Mapping) else {}
+def _details(value: Any) -> Json:
+    """Return the counts above zero, including kinds of tokens that only chat has."""
+    counted = {name: _count(count) for name, count in value.items()} if isinstance(value, Mapping) else {}
     return {name: count for name, count in counted.items() if count}
 
 
-def _count(said: Any) -> int:
-    """A number of tokens; some compatible servers write 3.0 for 3."""
-    if isinstance(said, float) and said.is_integer():
-        said = int(said)
-    return said if isinstance(said, int) and not isinstance(said, bool) and said > 0 else 0
+def _count(value: Any) -> int:
+    """Return a number of tokens; some compatible servers send 3.0 for 3."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0

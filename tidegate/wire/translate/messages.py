@@ -1,7 +1,7 @@
-"""A Responses request's instructions and input items as chat messages.
+"""Translate the instructions and input items of a Responses request to chat messages.
 
-Chat wants each tool's output right after the assistant message that called it, and all calls made at once in
-one message: what the assistant did without being interrupted becomes one turn, which its outputs follow.
+Chat requires each tool's output directly after the assistant message with its call, and parallel calls in one message.
+So consecutive items of the assistant become one turn, followed by the outputs of its tools.
 """
 
 from collections.abc import Iterator, Mapping
@@ -15,53 +15,53 @@ Json = dict[str, Any]
 DROPPED_ITEMS = frozenset(
     {"reasoning", "web_search_call", "file_search_call", "code_interpreter_call", "mcp_list_tools"}
 )
-"""Items that chat has no place for, and that are left out: what came of them is in the message after them."""
+"""Items that chat does not have, and that are dropped: their result is in the message after them."""
 
 _ROLES = {"user": "user", "system": "system", "developer": "system"}
-"""Providers that only speak chat know no developer."""
+"""Chat-only providers do not have the role `developer`."""
 
 
 def messages_of(body: Mapping[str, Any], *, reasoning_field: str | None = None) -> list[Json]:
-    """The messages. Raises NotTranslatable for what chat cannot say, InvalidParameter for what nobody could.
+    """Return the messages. Raises NotTranslatable for what chat does not have, InvalidParameter for invalid input.
 
-    `reasoning_field` is where the provider wants an assistant's reasoning back; None for nowhere.
+    `reasoning_field` is the field in which the provider accepts earlier reasoning; None for no field.
     """
-    talk = _MessageBuilder(reasoning_field)
+    builder = _MessageBuilder(reasoning_field)
     instructions = body.get("instructions")
     if isinstance(instructions, str):
-        talk.say({"role": "system", "content": instructions})
+        builder.add_message({"role": "system", "content": instructions})
     elif instructions is not None:
         raise WrongType.of("instructions", "a string", instructions)
-    asked = body.get("input")
-    if isinstance(asked, str):
-        talk.say({"role": "user", "content": asked})
-    elif isinstance(asked, list):
-        for number, item in enumerate(asked):
-            talk.add(item, f"input[{number}]")
-    elif asked is not None:
-        raise WrongType.of("input", "a string or an array of items", asked)
-    if not asked and asked != "":
+    input_items = body.get("input")
+    if isinstance(input_items, str):
+        builder.add_message({"role": "user", "content": input_items})
+    elif isinstance(input_items, list):
+        for number, item in enumerate(input_items):
+            builder.add(item, f"input[{number}]")
+    elif input_items is not None:
+        raise WrongType.of("input", "a string or an array of items", input_items)
+    if not input_items and input_items != "":
         raise MissingParameter.of("input")
-    return talk.messages()
+    return builder.messages()
 
 
 class _AssistantTurn:
-    """What the assistant did without being interrupted."""
+    """Consecutive items of the assistant."""
 
     def __init__(self) -> None:
         self.message: Json = {"role": "assistant", "content": None}
         self.calls: dict[str, Json] = {}
         self.outputs: dict[str, Json] = {}
         self.thinking = False
-        """It has thought, and neither spoken nor called since."""
+        """Whether the last item is reasoning."""
 
     @property
     def open(self) -> bool:
-        """More of the same turn may follow."""
+        """Whether the next item may belong to this turn."""
         return self.thinking or (bool(self.calls) and not self.outputs)
 
     def messages(self) -> list[Json]:
-        """The assistant's message and the outputs of its tools. Raises InvalidParameter where one is missing."""
+        """Return the assistant's message and the outputs of its tools. Raises InvalidParameter if one is missing."""
         if not self.calls:
             silent = self.message["content"] is None and "refusal" not in self.message
             return [{**self.message, "content": ""} if silent else self.message]
@@ -71,19 +71,19 @@ class _AssistantTurn:
 
 
 class _MessageBuilder:
-    """The conversation as it is gathered."""
+    """Collects the messages of a conversation."""
 
     def __init__(self, reasoning_field: str | None) -> None:
         self._reasoning_field = reasoning_field
         self._entries: list[Json | _AssistantTurn] = []
         self._calls: dict[str, _AssistantTurn] = {}
 
-    def say(self, message: Json) -> None:
-        """Somebody else than the assistant says something."""
+    def add_message(self, message: Json) -> None:
+        """Add a message that is not the assistant's."""
         self._entries.append(message)
 
     def add(self, item: Any, at: str) -> None:
-        """One input item."""
+        """Add one input item."""
         if not isinstance(item, Mapping):
             raise WrongType.of(at, "an object", item)
         kind = str(item.get("type", "message"))
@@ -96,44 +96,44 @@ class _MessageBuilder:
         elif kind == "reasoning" and self._reasoning_field is not None:
             self._reasoning(item, self._reasoning_field)
         elif kind not in DROPPED_ITEMS:
-            raise NotTranslatable(f"`{at}` is a `{kind}`, which chat completions have no place for.", param=at)
+            raise NotTranslatable(f"`{at}` is a `{kind}`, which chat completions do not support.", param=at)
 
     def messages(self) -> list[Json]:
-        """All of it."""
-        made: list[Json] = []
+        """Return all messages."""
+        messages: list[Json] = []
         for entry in self._entries:
-            made.extend(entry.messages() if isinstance(entry, _AssistantTurn) else [entry])
-        return made
+            messages.extend(entry.messages() if isinstance(entry, _AssistantTurn) else [entry])
+        return messages
 
     def _message(self, item: Mapping[str, Any], at: str) -> None:
         role = str(item.get("role"))
         if role == "assistant":
             self._assistant(assistant_content(item.get("content"), f"{at}.content"))
         elif role in _ROLES:
-            self.say({"role": _ROLES[role], "content": content_of(item.get("content"), f"{at}.content")})
+            self.add_message({"role": _ROLES[role], "content": content_of(item.get("content"), f"{at}.content")})
         else:
             supported = "'assistant', 'system', 'developer', and 'user'"
             raise InvalidParameter(f"Invalid value: '{role}'. Supported values are: {supported}.", param=f"{at}.role")
 
     def _reasoning(self, item: Mapping[str, Any], field: str) -> None:
-        """What the assistant thought before what it does next; the next item of its turn joins it."""
-        thoughts = "".join(_thoughts(item))
-        if thoughts:
+        """Add the assistant's reasoning to the turn of the item that follows."""
+        reasoning = "".join(_reasoning_texts(item))
+        if reasoning:
             turn = self._turn()
             turn.thinking = True
-            turn.message[field] = turn.message.get(field, "") + thoughts
+            turn.message[field] = turn.message.get(field, "") + reasoning
 
-    def _assistant(self, said: Json) -> None:
+    def _assistant(self, message: Json) -> None:
         turn = self._turn()
         turn.thinking = False
         before = turn.message["content"]
-        if said["content"] is not None:
-            turn.message["content"] = said["content"] if before is None else f"{before}\n{said['content']}"
-        if "refusal" in said:
-            turn.message["refusal"] = said["refusal"]
+        if message["content"] is not None:
+            turn.message["content"] = message["content"] if before is None else f"{before}\n{message['content']}"
+        if "refusal" in message:
+            turn.message["refusal"] = message["refusal"]
 
     def _turn(self, *, silent: bool = False) -> _AssistantTurn:
-        """The turn that is going on, or a new one; `silent`: one that has spoken and not called yet goes on, too."""
+        """Return the current turn or a new one; with `silent`, a turn with text and without calls continues, too."""
         last = self._entries[-1] if self._entries else None
         if isinstance(last, _AssistantTurn) and (last.open or (silent and not last.outputs)):
             return last
@@ -146,8 +146,8 @@ class _MessageBuilder:
         turn = self._turn(silent=True)
         turn.thinking = False
         if item["type"] == "function_call":
-            called = {"name": name, "arguments": _text(item, "arguments", at)}
-            turn.calls[call_id] = {"id": call_id, "type": "function", "function": called}
+            function = {"name": name, "arguments": _text(item, "arguments", at)}
+            turn.calls[call_id] = {"id": call_id, "type": "function", "function": function}
         else:
             turn.calls[call_id] = {
                 "id": call_id,
@@ -167,7 +167,7 @@ class _MessageBuilder:
         turn.outputs[call_id] = {"role": "tool", "tool_call_id": call_id, "content": content}
 
 
-def _thoughts(item: Mapping[str, Any]) -> Iterator[str]:
+def _reasoning_texts(item: Mapping[str, Any]) -> Iterator[str]:
     for part in [*(item.get("content") or ()), *(() if item.get("content") else item.get("summary") or ())]:
         if isinstance(part, Mapping) and isinstance(part.get("text"), str):
             yield part["text"]

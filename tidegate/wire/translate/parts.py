@@ -1,4 +1,4 @@
-"""The parts of a message's content, from Responses to chat: text, images, files, sound, refusals."""
+"""Translate the parts of a message's content to chat: text, images, files, audio, refusals."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -11,7 +11,7 @@ _TEXTS = ("input_text", "output_text", "text")
 
 
 def content_of(content: Any, at: str) -> str | list[Json]:
-    """What a user or the system says; a single text comes as a string, which every provider takes."""
+    """Return the content of a user or system message; a single text as a string, which every provider accepts."""
     if isinstance(content, str):
         return content
     parts = [_part(part, f"{at}[{number}]") for number, part in enumerate(_list(content, at))]
@@ -21,19 +21,19 @@ def content_of(content: Any, at: str) -> str | list[Json]:
 
 
 def output_of(output: Any, at: str) -> str | list[Json]:
-    """What a tool gave back: text only, chat takes nothing else of a tool."""
+    """Return a tool's output: text only, because chat accepts nothing else from a tool."""
     content = content_of(output, at)
     if isinstance(content, list):
         for number, part in enumerate(content):
             if part["type"] != "text":
                 raise NotTranslatable(
-                    f"`{at}[{number}]` is no text, and chat completions take only text of a tool.", param=at
+                    f"`{at}[{number}]` is not text, and chat completions accept only text from a tool.", param=at
                 )
     return content
 
 
 def assistant_content(content: Any, at: str) -> Json:
-    """The assistant's `content`, and its `refusal` if it refused."""
+    """Return the `content` of an assistant message, and its `refusal` if there is one."""
     if isinstance(content, str):
         return {"content": content}
     texts: list[str] = []
@@ -46,18 +46,19 @@ def assistant_content(content: Any, at: str) -> Json:
             texts.append(_text(part, "text", place))
         else:
             raise NotTranslatable(
-                f"`{place}` is a `{part.get('type')}`, which no assistant's message in chat has.", param=place
+                f"`{place}` is a `{part.get('type')}`, which assistant messages in chat do not support.",
+                param=place,
             )
-    said: Json = {"content": "".join(texts) if texts else None}
-    return {**said, "refusal": "".join(refusals)} if refusals else said
+    message: Json = {"content": "".join(texts) if texts else None}
+    return {**message, "refusal": "".join(refusals)} if refusals else message
 
 
 def _part(part: Mapping[str, Any], at: str) -> Json:
-    make = _PARTS.get(str(part.get("type")))
-    if make is None:
-        raise NotTranslatable(f"`{at}` is a `{part.get('type')}`, which no message in chat has.", param=at)
+    translate = _PARTS.get(str(part.get("type")))
+    if translate is None:
+        raise NotTranslatable(f"`{at}` is a `{part.get('type')}`, which chat completions do not support.", param=at)
     breakpoint_ = part.get("prompt_cache_breakpoint")
-    return make(part, at) | ({"prompt_cache_breakpoint": breakpoint_} if breakpoint_ is not None else {})
+    return translate(part, at) | ({"prompt_cache_breakpoint": breakpoint_} if breakpoint_ is not None else {})
 
 
 def _text_part(part: Mapping[str, Any], at: str) -> Json:
@@ -66,7 +67,7 @@ def _text_part(part: Mapping[str, Any], at: str) -> Json:
 
 def _image(part: Mapping[str, Any], at: str) -> Json:
     if part.get("image_url") is None:
-        raise NotTranslatable(f"`{at}` has no `image_url`: chat completions take no image by its file id.", param=at)
+        raise NotTranslatable(f"`{at}` has no `image_url`: chat completions accept no image by its file id.", param=at)
     image = {"url": _text(part, "image_url", at)}
     if part.get("detail") is not None:
         image["detail"] = part["detail"]
@@ -75,7 +76,7 @@ def _image(part: Mapping[str, Any], at: str) -> Json:
 
 def _file(part: Mapping[str, Any], at: str) -> Json:
     if part.get("file_url") is not None:
-        raise NotTranslatable(f"`{at}` has a `file_url`: chat completions take no file by its address.", param=at)
+        raise NotTranslatable(f"`{at}` has a `file_url`: chat completions accept no file by its address.", param=at)
     names = ("file_data", "file_id", "filename")
     return {"type": "file", "file": {name: part[name] for name in names if part.get(name) is not None}}
 

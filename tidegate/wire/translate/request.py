@@ -1,4 +1,4 @@
-"""A Responses request as the chat request that asks the same. `docs/guides/translation.md` shows the tables below.
+"""Translate a Responses request to a chat request. `docs/guides/translation.md` shows the tables below.
 
 Source: OpenAI's API reference, "Create a model response" and "Create chat completion".
 """
@@ -23,38 +23,38 @@ REBUILT_PARAMETERS = frozenset({
     "model", "stream", "input", "instructions", "text", "reasoning", "include", "top_logprobs", "tools", "tool_choice",
     "parallel_tool_calls",
 })  # fmt: skip
-"""Parameters that have another shape, or another place, in chat."""
+"""Parameters that have another form, or another place, in chat."""
 
 GATEWAY_PARAMETERS = frozenset({"store", "metadata", "background"})
-"""What the gateway does itself: the provider is not told."""
+"""Parameters that the gateway implements itself; not sent to the provider."""
 
 IGNORED_PARAMETERS = frozenset({"max_tool_calls", "truncation", "stream_options"})
-"""Taken, and not sent: built-in tools are not there to be counted, nothing is cut, nothing is obfuscated."""
+"""Accepted and not sent: chat-only providers have no built-in tools, no truncation and no obfuscation."""
 
 UNTRANSLATABLE_PARAMETERS = frozenset({
     "access_programs", "audio", "background_options", "context_management", "conversation", "generate", "image",
     "messages", "modalities", "moderation", "n", "previous_response_id", "prompt",
 })  # fmt: skip
-"""Parameters that would change the answer, and for which the other side has no place: refused."""
+"""Parameters that would change the answer and that chat does not have: the request is rejected."""
 
 INCLUDE_VALUES = frozenset({
     "message.output_text.logprobs", "reasoning.encrypted_content", "message.input_image.image_url",
     "computer_call_output.output.image_url", "web_search_call.action.sources", "web_search_call.results",
     "file_search_call.results", "code_interpreter_call.outputs",
 })  # fmt: skip
-"""Values of `include`; all but the log probabilities ask for parts that no translated answer has."""
+"""Values of `include`; all but the log probabilities request output that no translated answer has."""
 
 _LOGPROBS = "message.output_text.logprobs"
 
 
 def wants_logprobs(body: Mapping[str, Any]) -> bool:
-    """Whether the log probabilities of the tokens were asked for."""
+    """Whether the request asks for the tokens' log probabilities."""
     included = body.get("include")
     return (isinstance(included, list) and _LOGPROBS in included) or bool(body.get("top_logprobs"))
 
 
 def chat_call(call: Call, *, reasoning_field: str | None = None) -> Call:
-    """The chat call that asks what the Responses `call` asks. Raises NotTranslatable, or an InvalidParameter."""
+    """Return the Responses `call` as a chat call. Raises NotTranslatable or InvalidParameter."""
     body = chat_body(call.body, reasoning_field=reasoning_field)
     raw = {name: msgspec.Raw(msgspec.json.encode(value)) for name, value in body.items()}
     return msgspec.structs.replace(
@@ -63,14 +63,14 @@ def chat_call(call: Call, *, reasoning_field: str | None = None) -> Call:
 
 
 def chat_body(request_body: Mapping[str, Any], *, reasoning_field: str | None = None) -> Json:
-    """A Responses body as a chat body. A parameter nobody knows goes through as it is; none is lost in silence."""
+    """Return a Responses body as a chat body. Unknown parameters are passed through."""
     body = {name: value for name, value in request_body.items() if value is not None}
     for name in sorted(UNTRANSLATABLE_PARAMETERS & body.keys()):
         raise NotTranslatable(f"`{name}` cannot be translated to chat completions and back.", param=name)
-    set_aside = REBUILT_PARAMETERS | GATEWAY_PARAMETERS | IGNORED_PARAMETERS
-    same = {RENAMED_PARAMETERS.get(name, name): value for name, value in body.items() if name not in set_aside}
+    handled = REBUILT_PARAMETERS | GATEWAY_PARAMETERS | IGNORED_PARAMETERS
+    unchanged = {RENAMED_PARAMETERS.get(name, name): value for name, value in body.items() if name not in handled}
     return {
-        **same,
+        **unchanged,
         "model": body["model"],
         "messages": messages_of(body, reasoning_field=reasoning_field),
         **tools_of(body),
@@ -83,31 +83,31 @@ def chat_body(request_body: Mapping[str, Any], *, reasoning_field: str | None = 
 
 def _text(body: Json) -> Json:
     text = _object(body, "text")
-    made: Json = {}
+    parameters: Json = {}
     if text.get("verbosity") is not None:
-        made["verbosity"] = text["verbosity"]
-    form = text.get("format")
-    if form is not None:
-        made.update(_format(form))
-    return made
+        parameters["verbosity"] = text["verbosity"]
+    output_format = text.get("format")
+    if output_format is not None:
+        parameters.update(_format(output_format))
+    return parameters
 
 
-def _format(form: Any) -> Json:
-    kind = form.get("type") if isinstance(form, Mapping) else None
+def _format(output_format: Any) -> Json:
+    kind = output_format.get("type") if isinstance(output_format, Mapping) else None
     if kind == "text":
         return {}
     if kind == "json_object":
         return {"response_format": {"type": "json_object"}}
     if kind != "json_schema":
-        raise NotTranslatable(f"`text.format` of type `{kind}` has no counterpart in chat.", param="text.format")
-    schema = {name: value for name, value in form.items() if name != "type" and value is not None}
+        raise NotTranslatable(f"`text.format` of type `{kind}` does not exist in chat.", param="text.format")
+    schema = {name: value for name, value in output_format.items() if name != "type" and value is not None}
     return {"response_format": {"type": "json_schema", "json_schema": schema}}
 
 
 def _reasoning(body: Json) -> Json:
     reasoning = _object(body, "reasoning")
     if reasoning.get("mode") not in (None, "standard"):
-        raise NotTranslatable("`reasoning.mode` has no counterpart in chat completions.", param="reasoning.mode")
+        raise NotTranslatable("`reasoning.mode` does not exist in chat completions.", param="reasoning.mode")
     return {} if reasoning.get("effort") is None else {"reasoning_effort": reasoning["effort"]}
 
 
@@ -117,7 +117,7 @@ def _logprobs(body: Json) -> Json:
         raise WrongType.of("include", "an array of strings", included)
     for name in included:
         if not isinstance(name, str) or name not in INCLUDE_VALUES:
-            raise NotTranslatable(f"`include` of `{name}` has no counterpart in chat completions.", param="include")
+            raise NotTranslatable(f"`include` of `{name}` does not exist in chat completions.", param="include")
     if not wants_logprobs(body):
         return {}
     top = body.get("top_logprobs")

@@ -1,4 +1,4 @@
-"""What a translated request does not say, for the caller to be told: `x-tidegate-adapted`."""
+"""List the fields that a translated request loses, for the header `x-tidegate-adapted`."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -9,28 +9,28 @@ from tidegate.wire.translate.request import IGNORED_PARAMETERS
 TRANSLATION_NOTE = "responses: chat"
 _OF_REASONING = ("summary", "generate_summary", "context")
 _OF_TOOLS = ("async", "allowed_callers", "defer_loading", "output_schema")
-_USUAL = {"truncation": "disabled", "stream_options": {}}
-"""Values that mean what happens anyway."""
+_DEFAULTS = {"truncation": "disabled", "stream_options": {}}
+"""Values that ask for what happens anyway."""
 
 
 def unsupported_fields(request_body: Mapping[str, Any], *, keeps_reasoning: bool = False) -> tuple[str, ...]:
-    """A word for the translation, and for each thing that was asked and has no effect, as `parameter: what`.
+    """Return a note of the translation, and of each field that has no effect, as `field: dropped`.
 
-    `asked` is a Responses body that can be translated.
+    `request_body` is a Responses body that can be translated.
     """
-    return (TRANSLATION_NOTE, *dict.fromkeys(_all(request_body, reasoning_kept=keeps_reasoning)))
+    return (TRANSLATION_NOTE, *dict.fromkeys(_all(request_body, keeps_reasoning=keeps_reasoning)))
 
 
-def _all(asked: Mapping[str, Any], *, reasoning_kept: bool) -> Iterator[str]:
+def _all(request_body: Mapping[str, Any], *, keeps_reasoning: bool) -> Iterator[str]:
     for name in sorted(IGNORED_PARAMETERS):
-        if asked.get(name) is not None and asked[name] != _USUAL.get(name):
+        if request_body.get(name) is not None and request_body[name] != _DEFAULTS.get(name):
             yield f"{name}: dropped"
-    reasoning = asked.get("reasoning") or {}
+    reasoning = request_body.get("reasoning") or {}
     yield from (f"reasoning.{name}: dropped" for name in _OF_REASONING if reasoning.get(name) is not None)
-    for tool in asked.get("tools") or ():
+    for tool in request_body.get("tools") or ():
         yield from (f"tools.{name}: dropped" for name in _OF_TOOLS if tool.get(name))
-    given = asked.get("input")
-    for item in given if isinstance(given, list) else ():
+    input_items = request_body.get("input")
+    for item in input_items if isinstance(input_items, list) else ():
         kind = item.get("type", "message")
-        if kind in DROPPED_ITEMS and not (kind == "reasoning" and reasoning_kept):
+        if kind in DROPPED_ITEMS and not (kind == "reasoning" and keeps_reasoning):
             yield f"input.{kind}: dropped"
