@@ -7,8 +7,10 @@ from collections.abc import AsyncIterator, Collection
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from tests.eventually import wait_until, wait_until_async
+from tests.injected_faults import Fault, task_log_levels
 from tidegate.auth import key_format
 from tidegate.auth.grants import KeyChange, LimitsChange, ProjectChange
 from tidegate.auth.key_cache import ApiKeyCache
@@ -39,6 +41,11 @@ class CountingStore(KeyStore):
 
     queries = 0
     held: asyncio.Event | None = None
+    fault = Fault()
+
+    async def epoch(self) -> int:
+        self.fault.trip()
+        return await super().epoch()
 
     async def read_statuses(self, digests: Collection[bytes]) -> dict[bytes, KeyStatus]:
         self.queries += 1
@@ -234,6 +241,19 @@ async def test_an_unannounced_change_is_found_after_a_minute(
     assert ring.cached(made.token) is not None, "nobody waits for a refresh"
     await until_refused_with(ring, made.token, RevokedApiKey)
     assert store.queries == queries + 1
+
+
+async def test_a_defect_in_a_refresh_is_logged_once_and_the_next_refresh_comes(
+    ring: ApiKeyCache, store: CountingStore
+) -> None:
+    made = await store.create(project="shop")
+    await ring.authenticate(made.token)
+    with capture_logs() as logs:
+        store.fault.arm(times=2)
+        await store.revoke(made.record.id)
+        await until_refused_with(ring, made.token, RevokedApiKey)
+        await wait_until(lambda: len(task_log_levels(logs, "api-key-refresh")) == 2)
+    assert task_log_levels(logs, "api-key-refresh") == ["error", "info"]
 
 
 async def test_memory_is_bounded_both_ways(ring: ApiKeyCache, store: CountingStore) -> None:

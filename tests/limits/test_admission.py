@@ -79,11 +79,11 @@ async def test_the_ledger_is_counted_before_a_budget_is_spent(house: AdmissionSe
     decision = await house.admission.admit(house.calls.request("r", BUDGET, cost_nanos=900))
     assert isinstance(decision, SendUpstream)
     assert decision.counters_valid
-    assert repr(house.reservations) == "<Holds: 1 calls under way, 0 to settle>"
+    assert repr(house.reservations) == "<Reservations: 1 in progress, 0 to settle>"
     await house.admission.settle(
         house.calls.settlement(house.calls.request("r", BUDGET, cost_nanos=900), decision.dataset_id, cost_nanos=300)
     )
-    assert repr(house.reservations) == "<Holds: 0 calls under way, 0 to settle>"
+    assert repr(house.reservations) == "<Reservations: 0 in progress, 0 to settle>"
     assert (await house.reserved(), await house.calls.counter("spent", "key/a", DAY)) == (0, 300)
 
 
@@ -165,7 +165,7 @@ async def test_without_redis_nobody_spends_a_budget_but_others_go_on(without_red
     door, calls = without_redis.admission, without_redis.calls
     with pytest.raises(RedisUnavailable):
         await door.admit(calls.request("r", BUDGET, cost_nanos=900))
-    assert repr(without_redis.reservations) == "<Holds: 0 calls under way, 1 to settle>"
+    assert repr(without_redis.reservations) == "<Reservations: 0 in progress, 1 to settle>"
     gone = await door.admit(calls.request("s", [LimitScope(name="key/a", rpm=2)], cost_nanos=900))
     assert isinstance(gone, SendUpstream)
     assert (gone.dataset_id, gone.claimed) == ("", True)
@@ -203,11 +203,11 @@ async def test_who_waited_for_another_and_then_finds_the_answer_holds_nothing(ho
     gone = await house.admission.admit(leader)
     joiner = house.calls.request("joiner", scopes, fingerprint="q", cost_nanos=5)
     assert (type(gone), type(await house.admission.admit(joiner))) == (SendUpstream, JoinFlight)
-    assert repr(house.reservations) == "<Holds: 2 calls under way, 0 to settle>"
+    assert repr(house.reservations) == "<Reservations: 2 in progress, 0 to settle>"
     assert isinstance(gone, SendUpstream)
     await house.admission.settle(house.calls.settlement(leader, gone.dataset_id, fresh_seconds=60))
     again = msgspec.structs.replace(joiner, reservation=without_request_count(joiner.reservation))
     assert isinstance(await house.admission.admit(again), CacheHit)
-    assert repr(house.reservations) == "<Holds: 0 calls under way, 0 to settle>"
+    assert repr(house.reservations) == "<Reservations: 0 in progress, 0 to settle>"
     for name in ("x", "y"):
         assert isinstance(await house.admission.admit(house.calls.request(name, scopes, cost_nanos=5)), SendUpstream)

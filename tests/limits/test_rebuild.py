@@ -6,7 +6,9 @@ from typing import Any
 
 import msgspec
 import pytest
+from structlog.testing import capture_logs
 
+from tests.eventually import wait_until
 from tests.limits.script_parts import NOON, ScriptCalls, ledger_sums
 from tidegate.core.clock import ManualClock
 from tidegate.core.errors import PostgresUnavailable
@@ -171,6 +173,20 @@ async def test_without_postgres_nothing_is_counted(books: LedgerSetup, redis_lin
     await recount.close()
     await away.close()
     assert isinstance(await books.calls.admit("r", KEY, cost_nanos=1), RebuildNeeded)
+
+
+async def test_a_defect_in_a_scheduled_rebuild_is_logged(redis_link: RedisLink, redis_prefix: str) -> None:
+    class Broken(Postgres):
+        async def ping(self) -> None:
+            raise ZeroDivisionError("an injected defect")
+
+    postgres = Broken("postgresql://nobody@127.0.0.1:1/none", size=1, timeout=1.0)
+    rebuild = BudgetRebuild(redis_link, postgres, prefix=redis_prefix, clock=ManualClock(NOON), grace_seconds=0.0)
+    with capture_logs() as logs:
+        rebuild.schedule()
+        await wait_until(lambda: bool(logs))
+    await postgres.close()
+    assert [(log["event"], log["log_level"]) for log in logs] == [("budget counters not rebuilt", "error")]
 
 
 async def test_calls_go_on_while_the_ledger_is_counted(books: LedgerSetup) -> None:

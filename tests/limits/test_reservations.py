@@ -4,15 +4,38 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
+from structlog.testing import capture_logs
 
 from tests.eventually import wait_until, wait_until_async
-from tests.limits.script_parts import ScriptCalls
+from tests.injected_faults import Fault, task_log_levels
+from tests.limits.script_parts import LEASE, ScriptCalls
 from tidegate.core.clock import SystemClock
 from tidegate.limits.decision import RebuildNeeded, SendUpstream
 from tidegate.limits.reservations import CHECK_SECONDS, Reservations
 from tidegate.limits.scopes import LimitScope
-from tidegate.limits.scripts import AdmissionRequest
+from tidegate.limits.scripts import AdmissionRequest, LimitScripts
 from tidegate.storage.redis import RedisLink
+
+
+class FaultyScripts(LimitScripts):
+    """The real scripts, with a fault to inject into those that the periodic tasks run."""
+
+    def __init__(self, calls: ScriptCalls) -> None:
+        super().__init__(calls.link, prefix=calls.prefix, lease_seconds=LEASE)
+        self.faults = {name: Fault() for name in ("reap", "dataset_id", "release")}
+
+    async def reap(self, *, now: float) -> None:
+        self.faults["reap"].trip()
+        await super().reap(now=now)
+
+    async def dataset_id(self) -> str:
+        self.faults["dataset_id"].trip()
+        return await super().dataset_id()
+
+    async def release(self, request_id: str, *, now: float) -> None:
+        self.faults["release"].trip()
+        await super().release(request_id, now=now)
+
 
 KEY = (LimitScope(name="key/a", budget_day=1000, concurrency=5),)
 
@@ -94,7 +117,7 @@ async def test_what_could_not_be_settled_is_settled_later(calls: ScriptCalls, ke
     ask, gone = await under_way(calls, keeper)
     keeper.discard(ask.reservation.id)
     keeper.settle_later(calls.settlement(ask, gone.dataset_id, cost_nanos=300, fresh_seconds=60, body=b"{}"))
-    assert repr(keeper) == "<Holds: 0 calls under way, 1 to settle>"
+    assert repr(keeper) == "<Reservations: 0 in progress, 1 to settle>"
     await wait_until(lambda: "0 to settle" in repr(keeper))
     assert await held(calls) == 0
     assert [line["cost_nanos"] for line in await calls.ledger_entries()] == [300]
@@ -117,5 +140,38 @@ async def test_while_redis_is_away_nothing_is_dropped(calls: ScriptCalls, redis_
     keeper.release_later("r")
     keeper.settle_later(calls.settlement(calls.request("s", KEY), "m"))
     await asyncio.sleep(1.3)
-    assert repr(keeper) == "<Holds: 0 calls under way, 2 to settle>"
+    assert repr(keeper) == "<Reservations: 0 in progress, 2 to settle>"
     await keeper.close()
+
+
+@pytest.mark.parametrize(
+    ("script", "task"),
+    [("reap", "reservation-renewal"), ("dataset_id", "redis-data-set"), ("release", "late-settlements")],
+)
+async def test_a_defect_in_a_round_is_logged_once_and_the_next_round_comes(
+    calls: ScriptCalls, script: str, task: str
+) -> None:
+    scripts = FaultyScripts(calls)
+    scripts.faults[script].arm(times=2)
+    reservations = Reservations(scripts, SystemClock(), lease_seconds=0.6)
+    with capture_logs() as logs:
+        await reservations.start()
+        reservations.release_later("r1")
+        reservations.release_later("r2")
+        await wait_until(lambda: len(task_log_levels(logs, task)) == 2)
+        await wait_until(lambda: "0 to settle" in repr(reservations))
+        await reservations.close()
+    assert task_log_levels(logs, task) == ["error", "info"]
+
+
+async def test_a_settlement_that_fails_does_not_block_the_others(calls: ScriptCalls) -> None:
+    scripts = FaultyScripts(calls)
+    scripts.faults["release"].arm(times=1_000)
+    reservations = Reservations(scripts, SystemClock(), lease_seconds=0.6)
+    await reservations.start()
+    request = calls.request("s", KEY, now=SystemClock().now(), cost_nanos=300)
+    reservations.release_later("r")
+    reservations.settle_later(calls.settlement(request, ""))
+    await wait_until(lambda: "1 to settle" in repr(reservations))
+    await reservations.close()
+    assert [entry["cost_nanos"] for entry in await calls.ledger_entries()] == [300]

@@ -1,14 +1,16 @@
 """Spending more than usual wakes a person once a day: not twice for two replicas, a restart, or a Redis that forgot."""
 
 import asyncio
+from collections.abc import Sequence
 
 import pytest
 from structlog.testing import capture_logs
 
 from tests.eventually import wait_until
+from tests.injected_faults import Fault, task_log_levels
 from tidegate.core.clock import ManualClock, SystemClock
 from tidegate.core.errors import RedisUnavailable
-from tidegate.limits.budget_store import BudgetStore
+from tidegate.limits.budget_store import BudgetStore, Spending
 from tidegate.limits.spending_alert import SpendingAlert
 from tidegate.storage.postgres import Postgres
 from tidegate.storage.redis import RedisLink
@@ -16,6 +18,16 @@ from tidegate.storage.redis import RedisLink
 NOON = 1_795_780_800.0
 """2026-11-27 12:00 UTC, in Unix seconds."""
 DOLLAR = 1_000_000_000
+
+
+class FaultyStore(BudgetStore):
+    """The real store, with a fault to inject into its reads."""
+
+    fault = Fault()
+
+    async def read(self, scopes: Sequence[str], now: float) -> tuple[Spending, ...]:
+        self.fault.trip()
+        return await super().read(scopes, now)
 
 
 class AlertSetup:
@@ -30,6 +42,11 @@ class AlertSetup:
     def replica(self, link: RedisLink | None = None) -> SpendingAlert:
         store = BudgetStore(link or self._link, prefix=self._prefix)
         return SpendingAlert(store, self._postgres, self.clock, usual_nanos=100 * DOLLAR)
+
+    def faulty_replica(self) -> SpendingAlert:
+        store = FaultyStore(self._link, prefix=self._prefix)
+        store.fault.arm(times=2)
+        return SpendingAlert(store, self._postgres, self.clock, usual_nanos=100 * DOLLAR, check_seconds=0.01)
 
     async def set_spent(self, nanos: int, day: str = "2026-11-27") -> None:
         await self._link.command("SET", f"{{{self._prefix}}}:spent:all:{day}", nanos)
@@ -85,5 +102,16 @@ async def test_it_looks_by_itself(spending: AlertSetup) -> None:
         await replica.start()
         await wait_until(lambda: any(log.get("alert") == "spending" for log in logs))
         await replica.close()
-    [told] = [log for log in logs if log.get("alert") == "spending"]
-    assert (told["spent"], told["usual"], told["log_level"]) == ("$101.00", "$100.00", "error")
+    [alert] = [log for log in logs if log.get("alert") == "spending"]
+    assert (alert["spent"], alert["threshold"], alert["log_level"]) == ("$101.00", "$100.00", "error")
+
+
+async def test_a_defect_in_a_check_is_logged_once_and_the_next_check_comes(spending: AlertSetup) -> None:
+    await spending.set_spent(101 * DOLLAR)
+    replica = spending.faulty_replica()
+    with capture_logs() as logs:
+        await replica.start()
+        await wait_until(lambda: any(log.get("alert") == "spending" for log in logs))
+        await wait_until(lambda: len(task_log_levels(logs, "spending-alert")) == 2)
+        await replica.close()
+    assert task_log_levels(logs, "spending-alert") == ["error", "info"]

@@ -6,19 +6,31 @@ from typing import Any
 
 import msgspec
 import pytest
+from structlog.testing import capture_logs
 
 from tests.eventually import wait_until, wait_until_async
+from tests.injected_faults import Fault, task_log_levels
 from tidegate.core.clock import SystemClock
 from tidegate.core.rate_limits import ReportedLimit, ReportedLimits
 from tidegate.queue.feedback import CapacityFeedback, merged
 from tidegate.queue.local import LocalCapacity
 from tidegate.queue.messages import CapacityReport, Granted, LaneLimits, Queued, QueueEntry
 from tidegate.queue.replicas import Replicas
-from tidegate.queue.store import CapacityStore
+from tidegate.queue.store import CapacityStore, LearnOutcome
 from tidegate.storage.redis import RedisLink
 
 LANE = "openai/gpt-4o-mini"
 REPORTED = ReportedLimits(requests=ReportedLimit(limit=600, remaining=500))
+
+
+class FaultyStore(CapacityStore):
+    """The real store, with a fault to inject into its reports."""
+
+    fault = Fault()
+
+    async def learn(self, lane: str, report: CapacityReport, now: float) -> LearnOutcome:
+        self.fault.trip()
+        return await super().learn(lane, report, now)
 
 
 class FeedbackSetup:
@@ -29,7 +41,7 @@ class FeedbackSetup:
         terms = lambda _: LaneLimits()  # noqa: E731  # shared by two
         self.link, self.key = link, f"{{{prefix}}}:lane:{LANE}"
         self.local = LocalCapacity(terms, Replicas())
-        self.store = CapacityStore(link, prefix=prefix, lane_limits=terms)
+        self.store = FaultyStore(link, prefix=prefix, lane_limits=terms)
         self.learnt_lanes: list[str] = []
         self.feedback = CapacityFeedback(self.store, self.local, clock=clock, on_learnt=self.learnt_lanes.append)
 
@@ -134,6 +146,19 @@ async def test_answers_that_came_while_redis_was_away_are_told_when_it_is_back(d
     await wait_until(lambda: desk.feedback.is_flushed(LANE))
     await desk.link.start()
     await until_in(desk, unanswered=0)
+
+
+async def test_a_defect_in_sending_a_report_is_logged_once_and_its_answers_are_sent_later(desk: FeedbackSetup) -> None:
+    for number in range(3):
+        assert await granted(desk, f"p:{number}")
+    desk.store.fault.arm(times=2)
+    with capture_logs() as logs:
+        for _ in range(3):
+            desk.feedback.report_answer(LANE, ReportedLimits(), ok=True, age=0.0)
+            await asyncio.sleep(0.01)
+        await until_in(desk, unanswered=0)
+        await wait_until(lambda: len(task_log_levels(logs, "capacity-feedback")) == 2)
+    assert task_log_levels(logs, "capacity-feedback") == ["error", "info"]
 
 
 async def until_in(desk: FeedbackSetup, *, unanswered: int) -> None:

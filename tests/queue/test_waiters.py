@@ -5,8 +5,10 @@ import itertools
 import tracemalloc
 
 import pytest
+from structlog.testing import capture_logs
 
 from tests.eventually import PATIENCE_SECONDS, wait_until
+from tests.injected_faults import Fault, task_log_levels
 from tests.limits.enforcer import EnforcingUpstream, TokenBucketLimiter, WindowLimiter
 from tests.queue.spike import LANE, Spike, queue_entry, replicas, spike
 from tidegate.core.clock import SystemClock
@@ -130,7 +132,7 @@ async def test_two_thousand_wait_in_one_process_on_little_memory(
         each = (tracemalloc.get_traced_memory()[0] - before) / 2_000
         tracemalloc.stop()
         assert each < 5_000, f"{each:.0f} bytes for each"
-        assert repr(places) == "<Places of process0: 2000 wait>"
+        assert repr(places) == "<Waiters of process0: 2000 wait>"
         (shown,) = await places.snapshot(limit=2)
         assert (shown.waiting, len(shown.first_entries)) == (2_000, 2)
         assert {lane for lane, _, _ in places.waiting_calls()} == {LANE}
@@ -179,7 +181,7 @@ async def test_who_cannot_have_a_turn_in_time_hears_it_at_once(
         assert 30 < (late.value.retry_after or 0) <= 41.5
         line += [asyncio.create_task(places.enter(LANE, queue_entry(places, name))) for name in ("4", "5")]
         await wait_until(lambda: sum(1 for _ in places.waiting_calls()) == 5)
-        with pytest.raises(QueueFull, match="as many calls wait"):
+        with pytest.raises(QueueFull, match="the queue is full"):
             await places.enter(LANE, queue_entry(places, "sixth"))
         await end(line)
 
@@ -295,3 +297,38 @@ async def test_closing_releases_those_who_wait_and_leaves_no_task(
         outcomes = await asyncio.gather(*line, return_exceptions=True)
         assert {type(outcome) for outcome in outcomes} == {UpstreamBusy}
     assert asyncio.all_tasks() == before
+
+
+class FaultyReplicas(Replicas):
+    """The number of processes, with a fault to inject when it is set."""
+
+    fault = Fault()
+
+    def set_count(self, count: int) -> None:
+        self.fault.trip()
+        super().set_count(count)
+
+
+@pytest.mark.parametrize("task", ["queue-dispatch", "queue-upkeep"])
+async def test_a_defect_in_a_round_is_logged_once_and_requests_go_on(
+    clean_stores: object, redis_link: RedisLink, redis_prefix: str, task: str
+) -> None:
+    assert clean_stores
+    dispatch_fault, replicas = Fault(), FaultyReplicas()
+
+    def lane_limits(_: str) -> LaneLimits:
+        dispatch_fault.trip()
+        return LaneLimits(rpm=60)
+
+    waiters = Waiters(
+        redis_link, prefix=redis_prefix, process="p", clock=SystemClock(), lane_limits=lane_limits, replicas=replicas
+    )
+    await waiters.start()
+    await drain(waiters)
+    with capture_logs() as logs:
+        [waiting] = await go(waiters, 1)
+        (dispatch_fault if task == "queue-dispatch" else replicas.fault).arm(times=2)
+        await asyncio.wait_for(waiting, PATIENCE_SECONDS)
+        await wait_until(lambda: len(task_log_levels(logs, task)) == 2)
+    await waiters.close()
+    assert task_log_levels(logs, task) == ["error", "info"]

@@ -1,1 +1,1 @@
-"""Who calls: API keys and projects."""
+"""API keys and projects: the package identifies the caller of a request."""

@@ -1,11 +1,14 @@
-"""The number in Redis that moves whenever a key or a project changes, by which every process hears of it."""
+"""The cache-invalidation epoch: a number in Redis that grows whenever an API key or a project changes.
+
+The stores of keys and projects advance it after each change; every process's `ApiKeyCache` reads it and refreshes.
+"""
 
 from tidegate.core.errors import RedisUnavailable
 from tidegate.storage.redis import RedisLink
 
 
 class Epoch:
-    """Read by each process several times a second; moved by whoever made a change, after it is committed."""
+    """Read and advance the epoch. Advance it only after the change is committed in PostgreSQL."""
 
     def __init__(self, redis: RedisLink, prefix: str) -> None:
         """`prefix` begins the names of Redis keys."""
@@ -13,11 +16,11 @@ class Epoch:
         self._key = f"{{{prefix}}}:keys:epoch"
 
     async def read(self) -> int:
-        """The number. Raises RedisUnavailable."""
+        """Return the number. Raises RedisUnavailable."""
         return int(await self._redis.command("GET", self._key) or 0)
 
     async def advance(self) -> bool:
-        """Tell every process to read anew. False when Redis does not answer: they find out later by themselves."""
+        """Make every process refresh its keys. Return False if Redis is away: they then refresh later by themselves."""
         try:
             await self._redis.command("INCR", self._key)
         except RedisUnavailable:

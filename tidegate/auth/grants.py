@@ -1,4 +1,7 @@
-"""What a key or a project is granted, and the columns that say so. Pure."""
+"""Grants of keys and projects (limits, priority, models, retention) and the columns that store them. No I/O.
+
+The stores of keys and projects use this to read and write rows; the admin API and the CLI build the changes.
+"""
 
 from typing import Any, Protocol
 
@@ -8,24 +11,24 @@ from msgspec import UNSET, UnsetType
 from tidegate.core.values import Limits, Priority
 
 MAX_COUNT = 2**31 - 1
-"""The largest limit that is a count: PostgreSQL's integer."""
+"""The largest value of a limit that is a count: the largest integer of PostgreSQL."""
 
 MAX_RETENTION_DAYS = 3650
-"""Days that a project may keep what was said, unless it keeps it for ever."""
+"""The most days that a project may keep conversations for, unless it keeps them for ever."""
 
 _COUNTS = ("rpm", "rpd", "tpm", "concurrency")
 _BUDGETS = ("budget_day", "budget_month")
 
 
 class GrantRow(Protocol):
-    """A row of a query's answer."""
+    """A row of a query's result."""
 
     def __getitem__(self, column: str) -> Any:
-        """The column's value."""
+        """Return the column's value."""
 
 
 class LimitsChange(msgspec.Struct, frozen=True, kw_only=True):
-    """Limits to set, as `Limits` has them; None takes one away, UNSET leaves it as it is."""
+    """Limits to set, with the fields of `Limits`. None removes a limit, UNSET leaves it as it is."""
 
     rpm: int | UnsetType | None = UNSET
     rpd: int | UnsetType | None = UNSET
@@ -39,47 +42,47 @@ _NO_CHANGE = LimitsChange()
 
 
 class KeyChange(msgspec.Struct, frozen=True, kw_only=True):
-    """What to change of a key; UNSET leaves it as it is."""
+    """A change to a key; UNSET leaves a field as it is."""
 
     name: str | UnsetType = UNSET
     expires_at: float | UnsetType | None = UNSET
     """Unix seconds, or None for never."""
     limits: LimitsChange = _NO_CHANGE
     priority: Priority | UnsetType | None = UNSET
-    """None: the project's."""
+    """None: the project's priority applies."""
     models: tuple[str, ...] | UnsetType = UNSET
-    """Empty for all."""
+    """The models it may use; empty for all."""
 
     def columns(self) -> bytes:
-        """What is granted: a JSON object of columns of the table `keys`."""
+        """Return the changed columns of the table `keys` as a JSON object."""
         models = self.models if self.models is UNSET else self.models or None
         return _without_unset({**_limits(self.limits, ""), "priority": _label(self.priority), "models": models})
 
 
 class ProjectChange(msgspec.Struct, frozen=True, kw_only=True):
-    """What to change of a project; UNSET leaves it as it is."""
+    """A change to a project; UNSET leaves a field as it is."""
 
     limits: LimitsChange = _NO_CHANGE
     user_limits: LimitsChange = _NO_CHANGE
-    """For each end user."""
+    """The limits of each of its end users."""
     priority: Priority | UnsetType | None = UNSET
     retention_days: int | UnsetType | None = UNSET
-    """How long what is said from now on is kept; None for ever."""
+    """Days for which conversations stored from now on are kept; None for ever."""
 
     def columns(self) -> bytes:
-        """What is granted: a JSON object of columns of the table `projects`."""
+        """Return the changed columns of the table `projects` as a JSON object."""
         limits = {**_limits(self.limits, ""), **_limits(self.user_limits, "user_")}
         return _without_unset({**limits, "priority": _label(self.priority), "retention_days": self.retention_days})
 
 
 def limits_of(row: GrantRow, prefix: str = "") -> Limits:
-    """The limits in those columns of `row` whose names begin with `begin`."""
+    """Return the limits in the columns of `row` whose names begin with `prefix`."""
     counts = {name: row[prefix + name] for name in _COUNTS}
     return Limits(**counts, **{name: row[f"{prefix}{name}_nanos"] for name in _BUDGETS})
 
 
 def priority_of(row: GrantRow) -> Priority | None:
-    """The priority in the column of that name."""
+    """Return the priority in the column `priority`, or None."""
     return None if row["priority"] is None else Priority[row["priority"].upper()]
 
 

@@ -1,6 +1,6 @@
-"""An API key's form: `sk-tg-`, 43 characters that carry 256 random bits, 6 that check them.
+"""The format of API keys: `sk-tg-`, 43 characters that carry 256 random bits, and 6 characters of checksum.
 
-The check tells a mistyped or made-up key from a real one without asking a database. Only the
+The checksum tells a mistyped or invented key from a real one without a database query. Only the
 SHA-256 digest of a key is ever stored; 256 random bits need no salt and no slow hash.
 """
 
@@ -11,7 +11,7 @@ from collections.abc import Callable
 PREFIX = "sk-tg-"
 
 ByteSource = Callable[[int], bytes]
-"""Gives that many random bytes, as `os.urandom` does."""
+"""Return this many random bytes, as `os.urandom` does."""
 
 _ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _SECRET_BYTES = 32
@@ -21,13 +21,13 @@ _TOKEN_LENGTH = len(PREFIX) + _SECRET_LENGTH + _CHECK_LENGTH
 
 
 def generate(random_bytes: ByteSource) -> str:
-    """A fresh key."""
+    """Return a new key."""
     secret = PREFIX + _base62(int.from_bytes(random_bytes(_SECRET_BYTES), "big"), _SECRET_LENGTH)
     return secret + _check(secret)
 
 
 def parse(token: str) -> bytes | None:
-    """The digest by which the key is stored, or None for what cannot be a key of this gateway."""
+    """Return the digest under which the key is stored, or None if the text cannot be a key of this gateway."""
     secret, check = token[:-_CHECK_LENGTH], token[-_CHECK_LENGTH:]
     if len(token) != _TOKEN_LENGTH or not token.startswith(PREFIX) or not token.isascii():
         return None
@@ -35,12 +35,12 @@ def parse(token: str) -> bytes | None:
 
 
 def digest(token: str) -> bytes:
-    """The SHA-256 of the key, 32 bytes."""
+    """Return the SHA-256 digest of the key, 32 bytes."""
     return hashlib.sha256(token.encode(errors="replace")).digest()
 
 
 def hint(token: str) -> str:
-    """The last four characters, by which a person tells one key from another."""
+    """Return the last four characters, by which an operator tells keys apart."""
     return token[-4:]
 
 

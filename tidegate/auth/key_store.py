@@ -1,4 +1,7 @@
-"""API keys in PostgreSQL, and the counter in Redis by which every process hears of a change."""
+"""API keys in PostgreSQL. Every change advances the epoch in Redis, so that all processes refresh their caches.
+
+The admin API and the CLI create and change keys here; `ApiKeyCache` reads their status.
+"""
 
 import os
 from collections.abc import Collection
@@ -16,13 +19,13 @@ from tidegate.storage.postgres import Postgres, queries
 from tidegate.storage.redis import RedisLink
 
 STALE_SECONDS = 60.0
-"""How long a process may go on with what it knows of the keys when nobody could tell it of a change."""
+"""The longest time for which a process serves keys from its cache without a refresh, if a change was not announced."""
 
 _NO_GRANTS = KeyChange()
 
 
 class KeyRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """A key as a person may see it. Times are in Unix seconds."""
+    """A key as operators see it, without its secret. Times are in Unix seconds."""
 
     id: str
     project: str
@@ -33,40 +36,40 @@ class KeyRecord(msgspec.Struct, frozen=True, kw_only=True):
     revoked_at: float | None
     admin: bool = False
     limits: Limits = Limits()
-    """The key's own; those of its project hold besides."""
+    """The key's own limits. Those of its project apply in addition."""
     priority: Priority | None = None
-    """None: the project's."""
+    """None: the project's priority applies."""
     models: tuple[str, ...] = ()
-    """Those it may name; empty for all."""
+    """The models it may use; empty for all."""
 
     def state(self, now: float) -> str:
-        """`active`, `expired` or `revoked`."""
+        """Return `active`, `expired` or `revoked`."""
         if self.revoked_at is not None:
             return "revoked"
         return "expired" if self.expires_at is not None and self.expires_at <= now else "active"
 
 
 class NewKey(msgspec.Struct, frozen=True, kw_only=True):
-    """A key just made: the only moment at which its token exists outside its owner's hands."""
+    """A key that was just created. Its token is not stored anywhere: this is the only time that it can be shown."""
 
     token: str
     record: KeyRecord
     announced: bool
-    """Whether the processes were told; otherwise one that refused this very key before needs STALE_SECONDS."""
+    """Whether the processes were notified. If not, one that has rejected this key accepts it after STALE_SECONDS."""
 
     def __repr__(self) -> str:
         return f"NewKey({self.record.id}, …{self.record.hint})"
 
 
 class KeyStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """What a process remembers of a key."""
+    """What the cache of a process stores about a key."""
 
     caller: Caller
     revoked: bool = False
 
 
 class KeyStore:
-    """The keys. Every method raises PostgresUnavailable when PostgreSQL does not answer."""
+    """Create, change and read keys. Every method raises PostgresUnavailable when PostgreSQL does not answer."""
 
     def __init__(
         self,
@@ -95,9 +98,9 @@ class KeyStore:
         admin: bool = False,
         grants: KeyChange = _NO_GRANTS,
     ) -> NewKey:
-        """Make a key for `project`, which is made too where it is new; `expires_at` in Unix seconds.
+        """Create a key for `project`, and the project if it is new; `expires_at` in Unix seconds.
 
-        Of `granted` the limits, the priority and the models count.
+        Of `grants` the limits, the priority and the models are used.
         """
         token = key_format.generate(self._random_bytes)
         key_id, created_at = self._ids("key_"), round(self._clock.now(), 6)  # PostgreSQL keeps microseconds
@@ -120,19 +123,19 @@ class KeyStore:
     async def list(
         self, project: str | None = None, *, after: str | None = None, limit: int | None = None
     ) -> list[KeyRecord]:
-        """The keys of `project`, or all, oldest first: those after the key `after`, at most `limit`."""
+        """Return the keys of `project`, or all, oldest first: those after the key `after`, at most `limit`."""
         async with self._postgres.connection() as connection:
             rows = await connection.fetch(self._sql["list_keys"], project, after, limit)
         return [_record(row) for row in rows]
 
     async def get(self, key_id: str) -> KeyRecord | None:
-        """One key, or None when there is none with that id."""
+        """Return one key, or None if there is none with this id."""
         async with self._postgres.connection() as connection:
             row = await connection.fetchrow(self._sql["get_key"], key_id)
         return None if row is None else _record(row)
 
     async def update(self, key_id: str, change: KeyChange) -> bool | None:
-        """Change a key. None when there is no such key, else whether the processes were told of it, as by `revoke`."""
+        """Change a key. Return None if there is no such key, else whether the processes were notified."""
         async with self._postgres.connection() as connection, connection.transaction():
             if await connection.fetchval(self._sql["update_key"], key_id, change.columns().decode()) is None:
                 return None
@@ -143,33 +146,33 @@ class KeyStore:
         return await self._epoch.advance()
 
     async def revoke(self, key_id: str) -> bool | None:
-        """End a key. None when there is no such key, else whether the processes were told of it.
+        """Revoke a key. Return None if there is no such key, else whether the processes were notified.
 
-        Told, each refuses the key within a second; untold, within STALE_SECONDS.
+        If they were, each rejects the key within a second; if not, within STALE_SECONDS.
         """
         async with self._postgres.connection() as connection:
             found = await connection.fetchval(self._sql["revoke_key"], key_id, self._clock.now())
         return None if found is None else await self._epoch.advance()
 
     async def read_statuses(self, digests: Collection[bytes]) -> dict[bytes, KeyStatus]:
-        """Who is behind these digests; unknown ones are absent."""
+        """Return the status of the keys with these digests; unknown digests are left out."""
         async with self._postgres.connection() as connection:
             rows = await connection.fetch(self._sql["find_keys"], list(digests))
         return {row["hash"]: KeyStatus(caller=_caller(row), revoked=row["revoked"]) for row in rows}
 
     async def digest_of(self, key_id: str) -> bytes | None:
-        """The digest of the key with this id, or None when there is none."""
+        """Return the digest of the key with this id, or None if there is none."""
         async with self._postgres.connection() as connection:
             digest = await connection.fetchval(self._sql["digest_of"], key_id)
         return None if digest is None else bytes(digest)
 
     async def any_exists(self) -> bool:
-        """Whether a key was ever made."""
+        """Return whether any key was ever created."""
         async with self._postgres.connection() as connection:
             return bool(await connection.fetchval(self._sql["any_key"]))
 
     async def epoch(self) -> int:
-        """A number that moves whenever a key or a project changes. Raises nothing but RedisUnavailable."""
+        """Return a number that grows whenever a key or a project changes. Raises RedisUnavailable only."""
         return await self._epoch.read()
 
 

@@ -1,4 +1,7 @@
-"""Projects in PostgreSQL: what all their keys share, and what each of their end users may."""
+"""Projects in PostgreSQL: the limits that all keys of a project share, and the limits of each of its end users.
+
+The admin API and the CLI read and change projects here. Every change advances the epoch in Redis.
+"""
 
 import msgspec
 
@@ -10,21 +13,21 @@ from tidegate.storage.redis import RedisLink
 
 
 class ProjectRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """A project as a person may see it."""
+    """A project as operators see it."""
 
     name: str
     created_at: float
     """Unix seconds."""
     limits: Limits
     user_limits: Limits
-    """Of each end user."""
+    """The limits of each of its end users."""
     priority: Priority | None
     retention_days: int | None = None
-    """For how many days what is said in it is kept; None for ever."""
+    """Days for which its conversations are kept; None for ever."""
 
 
 class ProjectStore:
-    """The projects. Every method raises PostgresUnavailable when PostgreSQL does not answer."""
+    """Read and change projects. Every method raises PostgresUnavailable when PostgreSQL does not answer."""
 
     def __init__(self, postgres: Postgres, redis: RedisLink, *, prefix: str) -> None:
         """`prefix` begins the names of Redis keys."""
@@ -33,19 +36,19 @@ class ProjectStore:
         self._sql = queries("projects")
 
     async def list(self, *, after: str | None = None, limit: int | None = None) -> list[ProjectRecord]:
-        """The projects by name: those after the name `after`, at most `limit`."""
+        """Return the projects by name: those after the name `after`, at most `limit`."""
         async with self._postgres.connection() as connection:
             rows = await connection.fetch(self._sql["list_projects"], after, limit)
         return [_record(row) for row in rows]
 
     async def get(self, name: str) -> ProjectRecord | None:
-        """One project, or None when there is none of that name."""
+        """Return one project, or None if there is none with this name."""
         async with self._postgres.connection() as connection:
             row = await connection.fetchrow(self._sql["get_project"], name)
         return None if row is None else _record(row)
 
     async def update(self, name: str, change: ProjectChange) -> bool | None:
-        """Change a project. None when there is none of that name, else whether the processes were told of it."""
+        """Change a project. Return None if there is none with this name, else whether the processes were notified."""
         async with self._postgres.connection() as connection:
             found = await connection.fetchval(self._sql["update_project"], name, change.columns().decode())
         return None if found is None else await self._epoch.advance()

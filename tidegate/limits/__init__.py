@@ -1,1 +1,1 @@
-"""Rate limits, budgets and reservations: they decide whether a caller may spend now."""
+"""Rate limits, budgets and reservations: the package decides whether a caller's request is admitted."""

@@ -1,4 +1,8 @@
-"""The door: calls go in by it and come out by it, whatever state the stores are in."""
+"""The admission controller: the pipeline admits and settles each request here, whatever state the stores are in.
+
+It runs the Lua scripts while Redis is available. If the budget counters are not valid, it has them rebuilt first. While
+Redis is away, it enforces this process's share of the limits in memory, and rejects requests that a budget limits.
+"""
 
 import asyncio
 from typing import Protocol
@@ -34,7 +38,7 @@ class LocalFlights(Protocol):
 
 
 class AdmissionController:
-    """What the pipeline sees of admission."""
+    """Admit, release and settle requests."""
 
     def __init__(
         self,
@@ -45,7 +49,7 @@ class AdmissionController:
         *,
         global_limits: Limits,
     ) -> None:
-        """`local` keeps the limits while Redis is away; `everybody` limits the whole deployment."""
+        """`local_limits` are enforced while Redis is away; `global_limits` are those of the whole deployment."""
         self._scripts = scripts
         self._reservations = reservations
         self._rebuild = rebuild
@@ -53,13 +57,13 @@ class AdmissionController:
         self._global_limits = global_limits
 
     def scopes(self, caller: Caller, end_user: str | None) -> CallerScopes:
-        """The scopes a call counts in."""
+        """Return the scopes that a request counts in."""
         return caller_scopes(caller, end_user, self._global_limits)
 
     def reservation(
         self, request_id: str, scopes: CallerScopes, *, now: float, tokens: int, cost_nanos: int
     ) -> Reservation:
-        """What a call of this size asks for; `now` in Unix seconds."""
+        """Return the reservation for a request of this size; `now` in Unix seconds."""
         period = period_of(now)
         return Reservation(
             prefix=self._scripts.prefix,
@@ -78,11 +82,11 @@ class AdmissionController:
     async def admit(
         self, request: AdmissionRequest, *, flights: LocalFlights | None = None
     ) -> CacheHit | JoinFlight | SendUpstream:
-        """Let a call in; while Redis is down, it may join one of `flights` of this process.
+        """Admit a request. While Redis is away, it may join one of the `flights` of this process.
 
-        A call that was a Join may ask once more: it gives up what it held. Raises CallerLimited, CallTooLarge,
-        BudgetExceeded, BudgetHeld, QueueFull, QueueTimeout or NotCached; and a StoreError where a budget cannot be
-        looked at.
+        A request that was a JoinFlight may be admitted again: its earlier reservation is dropped. Raises CallerLimited,
+        CallTooLarge, BudgetExceeded, BudgetHeld, QueueFull, QueueTimeout or NotCached; and a StoreError if a budget
+        cannot be checked.
         """
         self._reservations.discard(request.reservation.id)
         self._local_limits.release(request.reservation.id)
@@ -92,7 +96,7 @@ class AdmissionController:
             self._reservations.release_later(request.reservation.id)
             raise
         except RedisUnavailable as error:
-            # looked up now: another call may have started a flight during the round trip
+            # looked up only now: another request may have started a flight during the round trip
             local = flights.local_owner(request.fingerprint) if flights is not None and request.claim else None
             return self._without_redis(request, error, local)
         if isinstance(decision, SendUpstream | JoinFlight):
@@ -103,7 +107,7 @@ class AdmissionController:
         raise _error_of_decision(decision, request)
 
     async def release(self, request_id: str, *, now: float) -> None:
-        """A call that was let in does not go, and gives back what it holds: at once, or when Redis is back."""
+        """Release the reservation of an admitted request that is not sent: now, or when Redis is back."""
         self._local_limits.release(request_id)
         self._reservations.discard(request_id)
         try:
@@ -112,10 +116,13 @@ class AdmissionController:
             self._reservations.release_later(request_id)
 
     async def settle(self, settlement: Settlement) -> None:
-        """Let a call out. Raises RedisUnavailable; then it is charged later, and the ledger's line must be kept."""
-        done = settlement.charge
-        self._local_limits.release(done.id)
-        self._reservations.discard(done.id)  # first: what is settled must not be held anew
+        """Settle a request that has ended.
+
+        Raises RedisUnavailable; then the request is charged later, and the ledger entry must be written elsewhere.
+        """
+        charge = settlement.charge
+        self._local_limits.release(charge.id)
+        self._reservations.discard(charge.id)  # before the script: a settled request must not be restored
         try:
             await self._scripts.settle(settlement)
         except RedisUnavailable:
@@ -123,46 +130,52 @@ class AdmissionController:
             raise
         self._reservations.record_settled(settlement)
 
-    async def _decide(self, ask: AdmissionRequest) -> Decision:
-        decision = await self._scripts.admit(ask)
+    async def _decide(self, request: AdmissionRequest) -> Decision:
+        decision = await self._scripts.admit(request)
         if isinstance(decision, RebuildNeeded):
             await self._rebuild.ensure()
-            return await self._scripts.admit(ask)
+            return await self._scripts.admit(request)
         return decision
 
-    def _record(self, ask: AdmissionRequest, decision: SendUpstream | JoinFlight) -> None:
+    def _record(self, request: AdmissionRequest, decision: SendUpstream | JoinFlight) -> None:
         if decision.dataset_id:
-            self._reservations.add(ask, spends=isinstance(decision, SendUpstream))
+            self._reservations.add(request, spends=isinstance(decision, SendUpstream))
         if isinstance(decision, SendUpstream) and not decision.counters_valid:
             self._rebuild.schedule()
 
-    def _without_redis(self, ask: AdmissionRequest, error: StoreError, local: str | None) -> JoinFlight | SendUpstream:
-        """Calls go on within this process's share of the limits; but nobody spends a budget that cannot be seen."""
-        if ask.only_stored:
+    def _without_redis(
+        self, request: AdmissionRequest, error: StoreError, local_owner: str | None
+    ) -> JoinFlight | SendUpstream:
+        """Admit a request within this process's share of the limits, unless it has a budget: that cannot be checked."""
+        if request.only_stored:
             raise NotCached
-        if ask.reservation.cost_nanos > 0 and any(
-            scope.budget_day is not None or scope.budget_month is not None for scope in ask.reservation.scopes
+        if request.reservation.cost_nanos > 0 and any(
+            scope.budget_day is not None or scope.budget_month is not None for scope in request.reservation.scopes
         ):
-            self._reservations.release_later(ask.reservation.id)  # Redis may have heard, and only its answer be missing
+            self._reservations.release_later(
+                request.reservation.id
+            )  # Redis may have run the script, and only its reply be lost
             raise error
-        refusal = self._local_limits.reject_or_take(ask.reservation, now=ask.now, spends=local is None)
-        if refusal is not None:
-            self._reservations.release_later(ask.reservation.id)
-            raise rejection_error(refusal, now=ask.now)
-        if local is not None:
-            return JoinFlight(remaining_limits=RemainingLimits(), owner=local, dataset_id="")
-        return SendUpstream(remaining_limits=RemainingLimits(), claimed=ask.claim, dataset_id="")
+        rejection = self._local_limits.reject_or_take(request.reservation, now=request.now, spends=local_owner is None)
+        if rejection is not None:
+            self._reservations.release_later(request.reservation.id)
+            raise rejection_error(rejection, now=request.now)
+        if local_owner is not None:
+            return JoinFlight(remaining_limits=RemainingLimits(), owner=local_owner, dataset_id="")
+        return SendUpstream(remaining_limits=RemainingLimits(), claimed=request.claim, dataset_id="")
 
 
 def _error_of_decision(
-    decision: NoStoredAnswer | UpstreamFull | RebuildNeeded | LimitRejection, ask: AdmissionRequest
+    decision: NoStoredAnswer | UpstreamFull | RebuildNeeded | LimitRejection, request: AdmissionRequest
 ) -> Exception:
     match decision:
         case LimitRejection():
-            return rejection_error(decision, now=ask.now)
+            return rejection_error(decision, now=request.now)
         case UpstreamFull():
-            return busy_error(decision.verdict, ask.slot.deadline - ask.now)
+            return busy_error(decision.verdict, request.slot.deadline - request.now)
         case NoStoredAnswer():
             return NotCached()
         case RebuildNeeded():
-            return RedisUnavailable("Redis lost its memory again while the budgets were being counted.")
+            return RedisUnavailable(
+                "Redis lost its data again while the budget counters were being rebuilt. The request was not sent."
+            )

@@ -1,4 +1,7 @@
-"""Who has a budget, how much of it is gone, and when it is renewed: PostgreSQL's limits beside Redis's counters."""
+"""The report on budgets: the limits in PostgreSQL together with the counters in Redis.
+
+`/admin/v1/budgets` and `tidegate budgets` show it.
+"""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -12,30 +15,30 @@ from tidegate.storage.postgres import Postgres, queries
 
 
 class Budget(msgspec.Struct, frozen=True, kw_only=True):
-    """One budget of one day or month; money in nano-dollars."""
+    """One budget of one day or month; amounts in nano-dollars."""
 
     scope: str
-    """`key/ID`, `project/NAME`, `user/PROJECT/NAME` or `all`: what it is counted under."""
+    """`key/ID`, `project/NAME`, `user/PROJECT/NAME` or `all`: the scope whose spending is counted."""
     kind: str
     """`key`, `project`, `user` or `all`."""
     project: str | None = None
     key_id: str | None = None
     name: str | None = None
-    """A key's name."""
+    """The key's name."""
     user: str | None = None
     period: str
     """`day` or `month`, UTC."""
     spent: int
     reserved: int
-    """What calls under way may still cost."""
+    """The most that requests in progress may still cost."""
     budget: int | None = None
-    """None where spending is counted but never stopped."""
+    """None where spending is counted but not limited."""
     renews_at: float
     """Unix seconds."""
 
     @property
     def used_ratio(self) -> float | None:
-        """Of the budget, what is spent or held: 1 is all of it."""
+        """Return the ratio of the budget that is spent or reserved; 1 is all of it, None where there is no budget."""
         if self.budget is None:
             return None
         return (self.spent + self.reserved) / self.budget if self.budget else 1.0
@@ -46,16 +49,16 @@ class BudgetListing(msgspec.Struct, frozen=True, kw_only=True):
 
     budgets: tuple[Budget, ...]
     counters_valid: bool
-    """Whether the counters are true; else Redis lost them and they are counted anew before the next paid call."""
+    """Whether the counters are valid. If not, Redis lost them, and they are rebuilt before the next paid request."""
     last: str | None
-    """The scope to go on after; None when this was the last page."""
+    """The scope after which the next page begins; None when this is the last page."""
 
 
 class BudgetReport:
-    """Reads both stores."""
+    """Read budgets from PostgreSQL and their spending from Redis."""
 
     def __init__(self, postgres: Postgres, store: BudgetStore, *, global_limits: Limits) -> None:
-        """`everybody` has the whole deployment's own budgets."""
+        """`global_limits` has the budgets of the whole deployment."""
         self._postgres = postgres
         self._store = store
         self._all_callers = _BudgetSubject(
@@ -66,10 +69,10 @@ class BudgetReport:
     async def read(
         self, now: float, *, project: str | None = None, after: str | None = None, limit: int = 1000
     ) -> BudgetListing:
-        """The budgets of `project`, or all; after the scope `after`, of at most `limit` scopes.
+        """Return the budgets of `project`, or all: of the scopes after the scope `after`, at most `limit`.
 
-        The first page of all begins with the whole deployment, budget or not. Raises PostgresUnavailable and
-        RedisUnavailable.
+        The first page of all budgets begins with the whole deployment, even if it has no budget. Raises
+        PostgresUnavailable and RedisUnavailable.
         """
         period = period_of(now)
         arguments = (project, _start_of_month(period), after, limit + 1)
@@ -90,7 +93,7 @@ class BudgetReport:
 
 
 class _BudgetSubject(msgspec.Struct, frozen=True, kw_only=True):
-    """Who has a budget: a row of the query `budgeted`."""
+    """A scope that has a budget: a row of the query `budgeted`."""
 
     scope: str
     kind: str

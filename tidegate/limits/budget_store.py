@@ -1,4 +1,7 @@
-"""What was spent and what calls under way still hold, as Redis counts it."""
+"""Read the budget counters in Redis: what was spent, and what requests in progress have reserved.
+
+The budget report, the metrics and the spending alert read them; the scripts `admit` and `settle` write them.
+"""
 
 from collections.abc import Iterator, Sequence
 
@@ -8,7 +11,7 @@ from tidegate.limits.scopes import period_of
 from tidegate.storage.redis import RedisLink
 
 _SCOPES_PER_COMMAND = 200
-"""Scopes in one command: 800 numbers are read in well under a millisecond."""
+"""Scopes read in one command: 800 numbers take well under a millisecond."""
 
 
 class Amounts(msgspec.Struct, frozen=True, kw_only=True):
@@ -16,11 +19,11 @@ class Amounts(msgspec.Struct, frozen=True, kw_only=True):
 
     spent: int
     reserved: int
-    """What calls under way may still cost."""
+    """The most that requests in progress may still cost."""
 
 
 class Spending(msgspec.Struct, frozen=True, kw_only=True):
-    """One scope's amounts in the UTC day and month of the reading."""
+    """One scope's amounts in the UTC day and month in which they were read."""
 
     scope: str
     """`key/ID`, `project/NAME`, `user/PROJECT/NAME` or `all`."""
@@ -29,7 +32,7 @@ class Spending(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class BudgetStore:
-    """Reads the counters that the scripts admit and settle write."""
+    """Read the budget counters of one deployment."""
 
     def __init__(self, redis: RedisLink, *, prefix: str) -> None:
         """`prefix` begins the names of Redis keys."""
@@ -37,14 +40,14 @@ class BudgetStore:
         self._prefix = f"{{{prefix}}}"
 
     async def read(self, scopes: Sequence[str], now: float) -> tuple[Spending, ...]:
-        """The scopes' amounts, in their order; what was never counted is 0. Raises RedisUnavailable."""
+        """Return the scopes' amounts in the order given; a scope without counters has 0. Raises RedisUnavailable."""
         found: list[Spending] = []
         for begin in range(0, len(scopes), _SCOPES_PER_COMMAND):
             found += await self._read_some(scopes[begin : begin + _SCOPES_PER_COMMAND], now)
         return tuple(found)
 
     async def counters_valid(self) -> bool:
-        """Whether the counters are true; else they are counted anew before the next paid call.
+        """Return whether the counters are valid; if not, they are rebuilt before the next paid request.
 
         Raises RedisUnavailable.
         """
@@ -59,7 +62,7 @@ class BudgetStore:
             for kind in ("spent", "held")
         ]
         numbers = iter([int(value or 0) for value in await self._redis.command("MGET", *names)])
-        # keywords are evaluated from left to right: the day's two numbers, then the month's
+        # keyword arguments are evaluated from left to right: the day's two numbers, then the month's
         return [Spending(scope=scope, day=_amounts(numbers), month=_amounts(numbers)) for scope in scopes]
 
 

@@ -1,4 +1,8 @@
-"""What the gate decides of a call."""
+"""The decisions on a request: what the script `admit` replies, as values.
+
+`LimitScripts` makes them from the script's reply, `AdmissionController` acts on them, and the pipeline gets the three
+that admit the request: `CacheHit`, `JoinFlight` and `SendUpstream`.
+"""
 
 import msgspec
 
@@ -6,86 +10,86 @@ from tidegate.queue.messages import QueueRejected, QueueVerdict
 
 
 class LimitStatus(msgspec.Struct, frozen=True, gc=False, array_like=True):
-    """A limit as its caller is told of it."""
+    """One rate limit and what remains of it, as its caller sees it in the response headers."""
 
     limit: int
     remaining: int
     reset: float
-    """Seconds until all of it is there again."""
+    """Seconds until the whole limit is available again."""
 
 
 class RemainingLimits(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """What is left of the caller's limits a minute, where it has any."""
+    """What remains of the caller's limits per minute; None where the caller has no such limit."""
 
     requests: LimitStatus | None = None
     tokens: LimitStatus | None = None
 
 
 class CacheHit(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """The answer is stored; its ledger entry is written."""
+    """The response is in the cache; the ledger entry of the hit is written."""
 
     remaining_limits: RemainingLimits
     stored_at: float
-    """Unix seconds at which it was stored."""
+    """Unix seconds at which the response was stored."""
     head: bytes
     body: bytes
     account: bytes
 
 
 class JoinFlight(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """Somebody is asking the same right now."""
+    """An identical request is in flight: wait for its response."""
 
     remaining_limits: RemainingLimits
     owner: str
-    """`process:request` of the one who asks."""
+    """`process:request` of the call that is in flight."""
     dataset_id: str
-    """The name of Redis's memory in which the call is held; empty where it is not."""
+    """The id of the Redis data set that holds the reservation; empty where nothing is reserved."""
     claimed: bool = False
-    """Never: the flight is the other's."""
+    """Always False: another request owns the flight."""
     verdict: QueueVerdict | None = None
-    """None: the lane was not asked."""
+    """Always None: the request takes no upstream capacity."""
 
 
 class SendUpstream(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """Ask the upstream."""
+    """Send the request upstream."""
 
     remaining_limits: RemainingLimits
     claimed: bool
-    """Others who ask the same will join this call."""
+    """Whether this request owns a flight that identical requests join."""
     dataset_id: str
-    """The name of Redis's memory in which the call is held; empty where it is not."""
+    """The id of the Redis data set that holds the reservation; empty where nothing is reserved."""
     counters_valid: bool = True
-    """Whether the budgets' counters are true."""
+    """Whether the budget counters are valid."""
     verdict: QueueVerdict | None = None
-    """What the upstream's lane says; None where it was not asked."""
+    """The queue's verdict for the lane that was named; None where no lane was named."""
 
 
 class UpstreamFull(msgspec.Struct, frozen=True, kw_only=True):
-    """The upstream has no room for the call in time."""
+    """The upstream's capacity cannot serve the request before its deadline."""
 
     verdict: QueueRejected
 
 
 class NoStoredAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """There is no stored answer, and nothing else was wanted."""
+    """The cache has no response, and the request accepts only a stored one."""
 
 
 class LimitRejection(msgspec.Struct, frozen=True, kw_only=True):
-    """A limit or a budget does not allow it."""
+    """A limit or a budget rejects the request."""
 
     kind: str
     """`requests`, `day`, `tokens`, `too_large`, `concurrency`, `budget` or `budget_held`."""
     scope: str
     limit: float
-    """In requests, tokens, calls or nano-dollars."""
+    """In requests, tokens, requests in flight or nano-dollars."""
     used: float
     requested: float
     wait: float | None
-    """Seconds until the same call may be allowed; None for never."""
+    """Seconds until the same request may be admitted; None for never."""
 
 
 class RebuildNeeded(msgspec.Struct, frozen=True, kw_only=True):
-    """A budget's counters are not true; the ledger must be counted before anything is paid from it."""
+    """The budget counters are not valid: rebuild them from the ledger before a budget is spent."""
 
 
 Decision = CacheHit | JoinFlight | SendUpstream | NoStoredAnswer | UpstreamFull | LimitRejection | RebuildNeeded

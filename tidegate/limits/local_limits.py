@@ -1,4 +1,7 @@
-"""The limits while Redis is away: the same arithmetic, in this process's memory, on its share of each limit."""
+"""Limits in the memory of this process, for while Redis is away: each process enforces its share of each limit.
+
+`AdmissionController` calls this only when Redis is unavailable. The arithmetic is that of the Lua scripts.
+"""
 
 import math
 from collections import OrderedDict
@@ -13,19 +16,19 @@ _MAX_COUNTERS = 10_000
 
 
 class LocalLimits:
-    """Keeps requests and tokens a minute, requests a day and calls in flight; knows nothing of budgets."""
+    """Limit requests and tokens per minute, requests per day and requests in flight. Budgets are not limited here."""
 
     def __init__(self, replicas: Replicas) -> None:
-        """Each of the `replicas` keeps an equal share, of at least 1."""
+        """Each of the `replicas` enforces an equal share of a limit, at least 1."""
         self._replicas = replicas
         self._buckets: OrderedDict[str, float] = OrderedDict()
         self._days: OrderedDict[str, int] = OrderedDict()
         self._in_flight: dict[str, tuple[str, ...]] = {}
 
     def reject_or_take(self, reservation: Reservation, *, now: float, spends: bool = True) -> LimitRejection | None:
-        """Refuse with the longest wait of what refuses, or take from all. `now` in Unix seconds.
+        """Return the rejection with the longest wait, or take from all limits and return None. `now` in Unix seconds.
 
-        A call that does not spend waits for another's answer: it takes no tokens.
+        With `spends=False` the request waits for another request's response: it takes no tokens.
         """
         refusals = [
             refusal
@@ -42,7 +45,7 @@ class LocalLimits:
         return None
 
     def release(self, request_id: str) -> None:
-        """A call is over."""
+        """Free the slot in flight of a request that has ended."""
         self._in_flight.pop(request_id, None)
 
     def _rejections(

@@ -1,13 +1,14 @@
-"""The budgets' counters, made true again from the ledger when Redis has lost its memory.
+"""Rebuild the budget counters in Redis from the ledger, after Redis has lost its data.
 
-The ledger is read in PostgreSQL and in the stream, while calls go on: what is charged meanwhile is kept in a
-journal, and the ledger is read without it. In this order each call is counted once:
+`AdmissionController` calls this before a budget is spent; the ledger's drainer invalidates the counters after it has
+replayed entries from disk. The ledger is in two places, PostgreSQL and the stream in Redis, and requests go on while it
+is summed. What they are charged meanwhile is kept in a journal. In this order each request is counted once:
   1. begin: from now on there is a journal
-  2. read the lines in the stream; those that leave it meanwhile are in PostgreSQL
+  2. read the entries in the stream; entries that leave it after this are in PostgreSQL
   3. take PostgreSQL's snapshot
-  4. read the journal: what reached PostgreSQL since the beginning is in it
-  5. sum the lines of 2 and 3 without the calls of 4
-  6. set the counters to that, and charge the journal
+  4. read the journal: requests whose entries have reached PostgreSQL since the beginning are in it
+  5. sum the entries of 2 and 3 without the requests of 4
+  6. set the counters to the sums, and add the charges of the journal
 """
 
 import asyncio
@@ -26,17 +27,17 @@ from tidegate.storage.redis import RedisLink, Script
 
 _DAY_TTL, _MONTH_TTL = 3 * 86_400, 63 * 86_400
 _REBUILD_SECONDS = 20.0
-"""After so long another process may begin a count of its own."""
+"""After this time another process may begin a rebuild of its own."""
 _MAX_TRIES = 200
 _SCHEDULE_SECONDS = 5.0
 _PAGE_SIZE = 1000
 _CLOCK_SKEW_SECONDS = 60.0
-"""Seconds around midnight in which the day before is counted too."""
-_log = structlog.get_logger("recount")
+"""Seconds around midnight in which the counters of both days are rebuilt, because clocks may differ."""
+_log = structlog.get_logger("rebuild")
 
 
 class SpentCounter(msgspec.Struct, frozen=True, kw_only=True, rename={"name": "k", "nanos": "c"}):
-    """One counter, as the script reads it."""
+    """One `spent` counter, as the script `rebuild_counters` reads it."""
 
     name: str
     nanos: int
@@ -44,7 +45,7 @@ class SpentCounter(msgspec.Struct, frozen=True, kw_only=True, rename={"name": "k
 
 
 class _StreamEntry(msgspec.Struct):
-    """What the count needs of a line in the stream."""
+    """The fields of a ledger entry in the stream that the rebuild needs."""
 
     id: str
     at: float
@@ -56,7 +57,7 @@ class _StreamEntry(msgspec.Struct):
 
 
 class BudgetRebuild:
-    """Counts the ledger into Redis, once for all processes that ask at the same time."""
+    """Sum the ledger into Redis. Processes that need it at the same time share one rebuild."""
 
     def __init__(  # a parameter for each part
         self,
@@ -68,7 +69,7 @@ class BudgetRebuild:
         grace_seconds: float,
         ids: IdSource = new_id,
     ) -> None:
-        """`grace_seconds` is how long processes have to say what their calls hold, after Redis lost its memory."""
+        """`grace_seconds` is the time that processes have to restore reservations after Redis has lost its data."""
         self._link = link
         self._postgres = postgres
         self._prefix = f"{{{prefix}}}"
@@ -82,36 +83,39 @@ class BudgetRebuild:
         self._not_before = 0.0
 
     async def ensure(self) -> None:
-        """Have the counters be true. Raises RedisUnavailable or PostgresUnavailable while that cannot be."""
+        """Return once the counters are valid. Raises RedisUnavailable or PostgresUnavailable if they cannot be."""
         if self._running is None or self._running.done():
-            self._running = asyncio.create_task(self._rebuild(), name="recount")
-            self._running.add_done_callback(_ignore_error)
+            self._running = self._start()
         await asyncio.shield(self._running)
 
     def schedule(self) -> None:
-        """Have them be true in a while; nobody waits for it."""
+        """Start a rebuild in the background, unless one was started in the last few seconds."""
         running = self._running is not None and not self._running.done()
         if not running and self._clock.monotonic() >= self._not_before:
             self._not_before = self._clock.monotonic() + _SCHEDULE_SECONDS
-            self._running = asyncio.create_task(self._rebuild(), name="recount")
-            self._running.add_done_callback(_ignore_error)
+            self._running = self._start()
 
     async def invalidate(self, request_ids: Sequence[str] = ()) -> None:
-        """Have the ledger counted before a budget is spent: it may have lines not charged. Raises RedisUnavailable.
+        """Invalidate the counters: the ledger may have entries that were not charged. Raises RedisUnavailable.
 
-        The calls `written` have their own lines in PostgreSQL by now: they hold nothing any more.
+        The requests `request_ids` have their own entries in PostgreSQL by now: their reservations are released.
         """
         await self._link.run(self._invalidate, (), (self._prefix, *request_ids))
 
     async def close(self) -> None:
-        """Stop; another process may count."""
+        """Stop; another process may rebuild the counters."""
         if self._running is not None:
             self._running.cancel()
             with contextlib.suppress(asyncio.CancelledError, StoreError):
                 await self._running
 
+    def _start(self) -> "asyncio.Task[None]":
+        rebuild = asyncio.create_task(self._rebuild(), name="budget-rebuild")
+        rebuild.add_done_callback(_note_error)
+        return rebuild
+
     async def _rebuild(self) -> None:
-        await self._postgres.ping()  # before anybody waits for what cannot come
+        await self._postgres.ping()  # fail now if PostgreSQL is away, before other processes wait for this rebuild
         name = self._ids("count_")
         for _ in range(_MAX_TRIES):
             match await self._run("begin", name, int(_REBUILD_SECONDS * 1000), self._grace_seconds):
@@ -122,36 +126,36 @@ class BudgetRebuild:
                 case _:
                     counters = await self._sum_ledger(await self._read_stream())
                     if await self._run("set", name, msgspec.json.encode(counters)):
-                        _log.info("budgets counted from the ledger", counters=len(counters), name=name)
+                        _log.info("budget counters rebuilt from the ledger", counters=len(counters), name=name)
                         return
-        raise RedisUnavailable("The budgets' counters cannot be rebuilt: another process is at it, and does not end.")
+        raise RedisUnavailable("The budget counters were not rebuilt: a rebuild by another process does not end.")
 
-    async def _run(self, turn: str, *args: str | bytes | float) -> list[bytes] | int:
-        reply: list[bytes] | int = await self._link.run(self._script, (), (self._prefix, turn, *args))
+    async def _run(self, step: str, *args: str | bytes | float) -> list[bytes] | int:
+        reply: list[bytes] | int = await self._link.run(self._script, (), (self._prefix, step, *args))
         return reply
 
     async def _read_stream(self) -> list[_StreamEntry]:
-        """The lines that are not in PostgreSQL yet."""
-        lines: list[_StreamEntry] = []
+        """Return the entries that are not in PostgreSQL yet."""
+        entries: list[_StreamEntry] = []
         after = b"-"
         while True:
             page = await self._link.command("XRANGE", f"{self._prefix}:ledger", after, "+", "COUNT", _PAGE_SIZE)
             for _, fields in page:
-                with contextlib.suppress(msgspec.DecodeError):  # no line of ours; PostgreSQL will not take it either
-                    lines.append(msgspec.json.decode(fields[1], type=_StreamEntry))
+                with contextlib.suppress(msgspec.DecodeError):  # not a ledger entry; the drainer drops it, too
+                    entries.append(msgspec.json.decode(fields[1], type=_StreamEntry))
             if len(page) < _PAGE_SIZE:
-                return [line for line in lines if line.cost_nanos or line.outcome != "ok"]
+                return [entry for entry in entries if entry.cost_nanos or entry.outcome != "ok"]
             after = b"(" + page[-1][0]
 
-    async def _sum_ledger(self, waiting: Sequence[_StreamEntry]) -> list[SpentCounter]:
+    async def _sum_ledger(self, stream_entries: Sequence[_StreamEntry]) -> list[SpentCounter]:
         now = self._clock.now()
         periods = {
             (each.day, each.month): each
             for each in map(period_of, (now - _CLOCK_SKEW_SECONDS, now + _CLOCK_SKEW_SECONDS))
         }
-        lines = msgspec.json.encode(waiting).decode()
+        lines = msgspec.json.encode(stream_entries).decode()
         async with self._postgres.connection() as connection, connection.transaction(isolation="repeatable_read"):
-            await connection.execute("SELECT 1")  # which takes the snapshot
+            await connection.execute("SELECT 1")  # this statement takes the snapshot
             journal = await self._run("journal")
             ids = [] if isinstance(journal, int) else [one.decode() for one in journal]
             counters: dict[str, SpentCounter] = {}
@@ -180,7 +184,7 @@ def _scope(row: dict[str, object]) -> str | None:
             return None if row["end_user"] is None else f"user/{row['project']}/{row['end_user']}"
 
 
-def _ignore_error(counting: "asyncio.Task[None]") -> None:
-    # an error nobody waited for is no error of the program
-    if not counting.cancelled():
-        counting.exception()
+def _note_error(rebuild: "asyncio.Task[None]") -> None:
+    error = None if rebuild.cancelled() else rebuild.exception()
+    if error is not None and not isinstance(error, StoreError):  # a store that is away logs that itself
+        _log.error("budget counters not rebuilt", exc_info=error)

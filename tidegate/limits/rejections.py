@@ -1,4 +1,7 @@
-"""A refusal in words: which limit, whose, how much is used, and the true wait."""
+"""Turn a rejection into the error that the caller gets: which limit, whose, how much is used, and the exact wait.
+
+`AdmissionController` raises the errors made here. No I/O.
+"""
 
 import math
 from datetime import UTC, datetime
@@ -17,7 +20,7 @@ _SCOPE_LABELS = {"key": "this API key", "project": "project {}", "user": "end us
 
 
 def rejection_error(rejection: LimitRejection, *, now: float) -> TidegateError:
-    """The typed error of a refusal; `now` is Unix seconds."""
+    """Return the typed error for a rejection; `now` is in Unix seconds."""
     if rejection.kind in ("budget", "budget_held"):
         return _budget_error(rejection, now)
     words, kind = _LIMITS[rejection.kind]
@@ -33,13 +36,13 @@ def rejection_error(rejection: LimitRejection, *, now: float) -> TidegateError:
 
 
 def scope_label(scope: str) -> str:
-    """A scope in words."""
+    """Return the name of a scope for error messages, such as `project shop`."""
     kind, _, name = scope.partition("/")
     return _SCOPE_LABELS[kind].format(name.partition("/")[2] if kind == "user" else name)
 
 
 def format_usd(nanos: float) -> str:
-    """Nano-dollars as people write money, exact."""
+    """Return nano-dollars as a dollar amount, exact."""
     whole, rest = divmod(round(nanos), 1_000_000_000)
     return f"${whole}.{f'{rest:09d}'.rstrip('0').ljust(2, '0')}"
 
@@ -57,7 +60,7 @@ def _budget_error(refusal: LimitRejection, now: float) -> TidegateError:
 
 
 def _format_seconds(seconds: float) -> str:
-    """As OpenAI writes it, never less than it is: `644ms`, `8.64s`, `7m12s`."""
+    """Return a duration as OpenAI writes it, rounded up: `644ms`, `8.64s`, `7m12s`."""
     if seconds < 1:
         return f"{max(1, math.ceil(seconds * 1000))}ms"
     if seconds < 60:

@@ -1,36 +1,45 @@
-"""The calls under way of one process: what they hold in Redis stays held while the process lives."""
+"""The reservations of this process's requests in progress: keep them alive in Redis until the requests are settled.
+
+`AdmissionController` registers each admitted request here. A reservation in Redis has a lease. Three periodic tasks
+look after the reservations:
+  - renewal: extend the leases. When a process dies, its leases end, and another process charges its requests in full.
+  - data set: watch the id of Redis's data set. When it changes, Redis has lost its data: restore all reservations, and
+    settle recent requests again, before the budget counters are rebuilt from the ledger.
+  - late settlements: retry settlements and releases that Redis could not be sent.
+"""
 
 import asyncio
-import contextlib
 from collections import deque
+from collections.abc import Awaitable, Callable
 
 import msgspec
 
 from tidegate.core.clock import Clock
 from tidegate.core.errors import RedisUnavailable
+from tidegate.core.periodic import PeriodicTask
 from tidegate.limits.scripts import AdmissionRequest, LimitScripts, Settlement
 
 LEASE_SECONDS = 30.0
-"""After so long without a sign of its process a call is lost, and charged all that it held."""
+"""Seconds without a renewal after which a request counts as lost and is charged its whole reservation."""
 _RENEWALS_PER_LEASE = 3
 CHECK_SECONDS = 0.25
-"""Between looks whether Redis still has its memory; well below what a count of the budgets waits for."""
+"""Seconds between checks of the data set id; far less than a rebuild waits for restored reservations."""
 _RETRY_SECONDS = 1.0
 _RECENT_SECONDS = 5.0
-"""By then a line of the ledger is in PostgreSQL, unless that is away."""
+"""Seconds after which a ledger entry is in PostgreSQL, unless that is away."""
 _MAX_PENDING = 20_000
-"""Settlements kept for when Redis is back; what is beyond is charged all it held."""
+"""The most settlements that wait for Redis; the oldest beyond it are dropped, and their requests charged in full."""
 
 
 class _ActiveCall(msgspec.Struct, frozen=True):
-    """A call as it was admitted."""
+    """A request in progress, as it was admitted."""
 
     request: AdmissionRequest
     spends: bool
 
 
 class Reservations:
-    """Use it between `start` and `close`."""
+    """The requests in progress of one process. Use it between `start` and `close`."""
 
     def __init__(self, scripts: LimitScripts, clock: Clock, *, lease_seconds: float = LEASE_SECONDS) -> None:
         self._scripts = scripts
@@ -38,105 +47,99 @@ class Reservations:
         self.lease_seconds = lease_seconds
         self._calls: dict[str, _ActiveCall] = {}
         self._pending: deque[Settlement | str] = deque()
-        """Settlements that Redis could not be told, and ids of calls that never went."""
+        """Settlements that wait for Redis, and ids of requests to release."""
         self._recent: deque[tuple[float, Settlement]] = deque()
-        """By the monotonic moment at which they were settled."""
+        """The last settlements, with the monotonic time at which each was made."""
         self._dataset_id = ""
-        self._settle_now = asyncio.Event()
-        """Redis lost its memory: what is late is settled at once, before the ledger is counted."""
-        self._keepers: list[asyncio.Task[None]] = []
+        self._renewal = self._task(
+            "reservation-renewal", self._renew, lease_seconds / _RENEWALS_PER_LEASE, wait_first=True
+        )
+        self._dataset_watch = self._task("redis-data-set", self._restore_if_lost, CHECK_SECONDS)
+        self._settling = self._task("late-settlements", self._settle_pending, _RETRY_SECONDS, wait_first=True)
 
     def __repr__(self) -> str:
-        return f"<Holds: {len(self._calls)} calls under way, {len(self._pending)} to settle>"
+        return f"<Reservations: {len(self._calls)} in progress, {len(self._pending)} to settle>"
 
     async def start(self) -> None:
-        """Begin to renew, to hold anew what Redis forgot, and to settle what could not be."""
-        self._keepers = [
-            asyncio.create_task(self._keep(), name="holds"),
-            asyncio.create_task(self._watch_memory(), name="redis-memory"),
-            asyncio.create_task(self._settle_late(), name="late-settlements"),
-        ]
+        """Start the three tasks."""
+        for task in (self._renewal, self._dataset_watch, self._settling):
+            await task.start()
 
     async def close(self) -> None:
-        """Stop; what is still held is lost in time."""
-        for keeper in self._keepers:
-            keeper.cancel()
-        await asyncio.gather(*self._keepers, return_exceptions=True)
+        """Stop; the leases of requests that are still in progress will end."""
+        for task in (self._renewal, self._dataset_watch, self._settling):
+            await task.close()
 
     def add(self, request: AdmissionRequest, *, spends: bool) -> None:
-        """A call was admitted; one that `spends` asks the upstream itself."""
+        """Register an admitted request; one that `spends` goes upstream itself."""
         self._calls[request.reservation.id] = _ActiveCall(request, spends)
 
     def discard(self, request_id: str) -> None:
-        """A call is settled, or about to be."""
+        """Unregister a request that is settled, or about to be."""
         self._calls.pop(request_id, None)
 
     def record_settled(self, settlement: Settlement) -> None:
-        """A call is over, and Redis knows; should it forget before PostgreSQL knows too, it will be told again."""
+        """Remember a settlement for a few seconds, to send it again if Redis loses it before PostgreSQL has it."""
         now = self._clock.monotonic()
         while self._recent and self._recent[0][0] < now - _RECENT_SECONDS:
             self._recent.popleft()
         self._recent.append((now, _without_answer(settlement)))
 
     def settle_later(self, settlement: Settlement) -> None:
-        """Redis could not be told that a call is over; it will be. The hold is kept until then."""
+        """Settle a request when Redis is back. Its lease is renewed until then."""
         self._add_pending(_marked_late(settlement))
 
     def release_later(self, request_id: str) -> None:
-        """A call that Redis may have admitted never went; what it holds will be given back."""
+        """Release the reservation of a request that Redis may have admitted, when Redis is back."""
         self._add_pending(request_id)
 
-    def _add_pending(self, late: Settlement | str) -> None:
+    def _add_pending(self, item: Settlement | str) -> None:
         if len(self._pending) >= _MAX_PENDING:
             self._pending.popleft()
-        self._pending.append(late)
+        self._pending.append(item)
 
-    async def _settle_late(self) -> None:
-        while True:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._settle_now.wait(), _RETRY_SECONDS)
-            self._settle_now.clear()
-            with contextlib.suppress(RedisUnavailable):  # the next turn tries again
-                while self._pending:
-                    await self._settle_one()
+    @staticmethod
+    def _task(
+        name: str, work: Callable[[], Awaitable[None]], seconds: float, *, wait_first: bool = False
+    ) -> PeriodicTask:
+        return PeriodicTask(name, work, every=seconds, wait_first=wait_first, quiet=(RedisUnavailable,))
+
+    async def _settle_pending(self) -> None:
+        while self._pending:
+            await self._settle_one()
 
     async def _settle_one(self) -> None:
-        late = self._pending[0]
+        item = self._pending[0]
         try:
-            if isinstance(late, str):
-                await self._scripts.release(late, now=self._clock.now())
+            if isinstance(item, str):
+                await self._scripts.release(item, now=self._clock.now())
             else:
-                await self._scripts.settle(late)
-        except RedisUnavailable:
-            self._pending.rotate(-1)  # so that one which Redis does not take holds up no other
+                await self._scripts.settle(item)
+        except Exception:
+            self._pending.rotate(-1)  # so that one settlement that fails does not block the others
             raise
-        if self._pending and self._pending[0] is late:
+        if self._pending and self._pending[0] is item:
             self._pending.popleft()
 
-    async def _keep(self) -> None:
-        while True:
-            await asyncio.sleep(self.lease_seconds / _RENEWALS_PER_LEASE)
-            late = [one.charge.id for one in self._pending if isinstance(one, Settlement)]
-            with contextlib.suppress(RedisUnavailable):  # the next turn tries again; the lease outlasts some
-                if self._calls or late:
-                    await self._scripts.renew([*self._calls, *late], expires_at=self._clock.now() + self.lease_seconds)
-                await self._scripts.reap(now=self._clock.now())
+    async def _renew(self) -> None:
+        pending_ids = [item.charge.id for item in self._pending if isinstance(item, Settlement)]
+        if self._calls or pending_ids:
+            expires_at = self._clock.now() + self.lease_seconds
+            await self._scripts.renew([*self._calls, *pending_ids], expires_at=expires_at)
+        await self._scripts.reap(now=self._clock.now())
 
-    async def _watch_memory(self) -> None:
-        """The budgets are counted anew only when every process had the time to do this."""
-        while True:
-            with contextlib.suppress(RedisUnavailable):  # the next look tells
-                memory = await self._scripts.dataset_id()
-                if self._dataset_id not in ("", memory):
-                    await self._restore_all()
-                self._dataset_id = memory
-            await asyncio.sleep(CHECK_SECONDS)
+    async def _restore_if_lost(self) -> None:
+        """Restore everything if Redis has lost its data. A rebuild of the counters waits until every process did."""
+        dataset_id = await self._scripts.dataset_id()
+        if self._dataset_id not in ("", dataset_id):
+            await self._restore_all()
+        self._dataset_id = dataset_id
 
     async def _restore_all(self) -> None:
         while self._recent:
             self._add_pending(_marked_late(self._recent.popleft()[1]))
-        self._settle_now.set()
-        # a call settled meanwhile is settled after this was sent, and in that order
+        self._settling.wake()  # before the counters are rebuilt from the ledger
+        # a request settled meanwhile is settled by a later command, and Redis keeps the order
         now = self._clock.now()
         await asyncio.gather(
             *(self._scripts.restore(call.request, spends=call.spends, now=now) for call in list(self._calls.values()))
@@ -144,12 +147,12 @@ class Reservations:
 
 
 def _without_answer(settlement: Settlement) -> Settlement:
-    """Charge and line alone."""
+    """Return the settlement without the response to store."""
     return msgspec.structs.replace(settlement, head=b"", body=b"", fresh_seconds=0) if settlement.body else settlement
 
 
 def _marked_late(settlement: Settlement) -> Settlement:
-    """The same, marked as late."""
+    """Return the settlement without the response, marked as late."""
     return msgspec.structs.replace(
         _without_answer(settlement), charge=msgspec.structs.replace(settlement.charge, late=True)
     )

@@ -1,4 +1,10 @@
-"""What a call asks of the limits and budgets that apply to it, and what it leaves behind."""
+"""Limit scopes, reservations and charges: the values that the Lua scripts for limits read.
+
+A request counts in several scopes at once: its key, its project, its end user and the whole deployment. Before it goes
+upstream it reserves the most that it may cost in all of them (`Reservation`), and at its end it is charged what it did
+cost (`Charge`). The Python fields have whole names; `rename` maps them to the short names that the scripts read and
+that Redis stores. No I/O.
+"""
 
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -14,7 +20,7 @@ _CHARGE_WIRE = {**_COST_WIRE, "dataset_id": "held"}
 
 
 class LimitScope(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True, rename=_SCOPE_WIRE):
-    """Whose limits: a key's, a project's, an end user's, or everybody's. Limits that are not set are None."""
+    """A scope and its limits: a key, a project, an end user or the whole deployment. None: no limit."""
 
     name: str
     """`key/ID`, `project/NAME`, `user/PROJECT/NAME` or `all`."""
@@ -22,20 +28,20 @@ class LimitScope(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defau
     rpd: int | None = None
     tpm: int | None = None
     concurrency: int | None = None
-    """Calls in flight."""
+    """Requests in flight at the same time."""
     budget_day: int | None = None
-    """Budget a UTC day, nano-dollars."""
+    """Budget per UTC day, in nano-dollars."""
     budget_month: int | None = None
-    """Budget a UTC month, nano-dollars."""
+    """Budget per UTC month, in nano-dollars."""
 
     @property
     def spends(self) -> bool:
-        """Whether what a call may cost, or its tokens, matter to it."""
+        """Whether the scope limits cost or tokens."""
         return self.tpm is not None or self.budget_day is not None or self.budget_month is not None
 
 
 class BudgetPeriod(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """The UTC day and month of a moment, and when they end, in Unix seconds."""
+    """A UTC day and month, and when they end, in Unix seconds."""
 
     day: str
     month: str
@@ -44,10 +50,10 @@ class BudgetPeriod(msgspec.Struct, frozen=True, gc=False, kw_only=True):
 
 
 class Reservation(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True, rename=_RESERVATION_WIRE):
-    """As the script `limits.lua` reads them."""
+    """What a request reserves: the most it may use of each limit. The scripts read it, see `limits.lua`."""
 
     prefix: str
-    """Prefix of all keys, in braces."""
+    """Prefix of all Redis keys, in braces."""
     id: str
     """The request's id."""
     day: str
@@ -55,57 +61,57 @@ class Reservation(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defa
     midnight: float
     month_end: float
     scope_names: tuple[str, ...]
-    """The names of all scopes the call counts in."""
+    """The names of all scopes the request counts in."""
     scopes: tuple[LimitScope, ...]
-    """Those of them that limit something."""
+    """The scopes among them that have a limit."""
     tokens: int
-    """Tokens the call may take."""
+    """The most tokens the request may take."""
     cost_nanos: int
-    """The most it can cost, nano-dollars."""
+    """The most the request can cost, in nano-dollars."""
     lease_seconds: float
-    """Seconds after which a call whose process is silent is lost."""
+    """Seconds after which the request is charged in full if its process has not renewed the reservation."""
     readmitted: bool = False
-    """It was admitted before, and gives up what it held."""
+    """The request was admitted before: its earlier reservation is dropped first."""
 
 
 class Charge(msgspec.Struct, frozen=True, gc=False, kw_only=True, rename=_CHARGE_WIRE):
-    """What a call came to, as the script `holds.lua` reads it."""
+    """What a request did cost, as the script `settle` reads it, see `reservations.lua`."""
 
     id: str
     scope_names: tuple[str, ...]
-    """The scopes to charge."""
+    """The names of the scopes to charge."""
     day: str
     month: str
     cost_nanos: int
-    """What it cost, nano-dollars."""
+    """The actual cost in nano-dollars."""
     tokens: int
-    """The tokens it took."""
+    """The tokens that were used."""
     dataset_id: str
-    """The name of Redis's memory in which it was admitted; empty where Redis was away."""
+    """The id of the Redis data set in which the request was admitted; empty where Redis was away."""
     late: bool = False
     """Redis could not be told at once, so that its line may have reached the ledger before."""
 
 
 ALL_CALLERS = "all"
 MAX_END_USER_LENGTH = 256
-"""Characters, as in the ledger."""
+"""Characters; the ledger cuts names of end users at the same length."""
 
 
 class CallerScopes(msgspec.Struct, frozen=True, gc=False):
-    """What a call counts in."""
+    """The scopes that a request counts in."""
 
     names: tuple[str, ...]
     limiting: tuple[LimitScope, ...]
-    """Those that limit something."""
+    """The scopes that have a limit."""
 
     @property
     def limit_spending(self) -> bool:
-        """Whether what a call may cost, or its tokens, matter to any of them."""
+        """Whether any of the scopes limits cost or tokens."""
         return any(scope.spends for scope in self.limiting)
 
 
 def caller_scopes(caller: Caller, end_user: str | None, global_limits: Limits) -> CallerScopes:
-    """The scopes that a call counts in: key, project, the end user where users are limited, everybody."""
+    """Return the scopes of a request: key, project, the end user if end users are limited, and the whole deployment."""
     limits = {
         f"key/{caller.key_id}": caller.limits,
         f"project/{caller.project}": caller.project_limits,
@@ -118,14 +124,17 @@ def caller_scopes(caller: Caller, end_user: str | None, global_limits: Limits) -
 
 
 def without_request_count(reservation: Reservation, *, name: str | None = None) -> Reservation:
-    """The terms of a call that asks once more: it is no other request, nor, under another `name`, another in flight."""
+    """Return the reservation of a request that is admitted a second time, without limits on requests.
+
+    Under a new `name` it is not limited by requests in flight either.
+    """
     freed = {"rpm": None, "rpd": None} if name is None else {"rpm": None, "rpd": None, "concurrency": None}
     scopes = tuple(msgspec.structs.replace(scope, **freed) for scope in reservation.scopes)
     return msgspec.structs.replace(reservation, id=name or reservation.id, scopes=scopes, readmitted=name is None)
 
 
 def for_retry(reservation: Reservation, name: str) -> Reservation:
-    """The terms of one more attempt of a call: under a `name` of its own, its money alone."""
+    """Return the reservation of one more upstream attempt: under a `name` of its own, and of its cost alone."""
     scopes = tuple(
         LimitScope(name=scope.name, budget_day=scope.budget_day, budget_month=scope.budget_month)
         for scope in reservation.scopes
@@ -134,7 +143,7 @@ def for_retry(reservation: Reservation, name: str) -> Reservation:
 
 
 def period_of(now: float) -> BudgetPeriod:
-    """The UTC day and month of a moment in Unix seconds."""
+    """Return the UTC day and month of a moment in Unix seconds."""
     return _period_of_day(int(now // 86_400))
 
 
@@ -151,7 +160,7 @@ def _period_of_day(number: int) -> BudgetPeriod:
 
 
 def _as_in_ledger(end_user: str) -> str:
-    # the ledger cuts and cleans what callers choose; a count of it must find the same name
+    # the ledger cuts and cleans this name, which callers choose; sums over the ledger must find the same name
     return end_user.replace("\0", "")[:MAX_END_USER_LENGTH].encode(errors="replace").decode()
 
 

@@ -1,4 +1,7 @@
-"""The two Redis round trips of a request: in by `admit`, out by `settle`."""
+"""The Lua scripts for limits: their arguments and replies. A request makes two round trips, `admit` and `settle`.
+
+`AdmissionController` calls them for requests; `Reservations` calls the others to look after requests in progress.
+"""
 
 from collections.abc import Sequence
 
@@ -28,10 +31,10 @@ _SLOT_WIRE = {"max_waiting": "longest", "has_alternative": "elsewhere"}
 
 
 class SlotRequest(msgspec.Struct, frozen=True, gc=False, kw_only=True, rename=_SLOT_WIRE):
-    """What a call asks of the upstream's lane, as the script reads it."""
+    """What a request asks of the queue in front of a lane, as the script `admit` reads it, see `capacity.lua`."""
 
     lane: str
-    """Empty where the call does not know yet by which it goes."""
+    """The lane: one credential and model. Empty where the request has not chosen one yet."""
     member: str
     tokens: int
     flow: str
@@ -41,38 +44,38 @@ class SlotRequest(msgspec.Struct, frozen=True, gc=False, kw_only=True, rename=_S
     tpm: int
     max_waiting: int
     has_alternative: bool = False
-    """The call can go elsewhere: a lane without room is no reason to refuse it."""
+    """The request has another lane to try: a full lane does not reject it."""
 
 
 class AdmissionRequest(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """What a call asks of the gate."""
+    """A request to be admitted."""
 
     fingerprint: str
     owner: str
-    """`process:request`, the name under which a flight is claimed."""
+    """`process:request`, the owner's name if the flight is claimed."""
     now: float
     """Unix seconds."""
     lookup: bool
     claim: bool
     max_age: int | None
-    """Seconds a stored answer may be old."""
+    """The largest age of a stored response, in seconds; None for any age."""
     only_stored: bool = False
-    """Nothing but a stored answer will do."""
+    """Only a stored response is accepted."""
     hit_entry: bytes
-    """The ledger entry, JSON, to write on a hit."""
+    """The ledger entry, as JSON, that the script writes on a cache hit."""
     reservation: Reservation
     slot: SlotRequest
 
 
 _NO_SLOT = SlotRequest(lane="", member="", tokens=0, flow="", weight=1, deadline=0.0, rpm=0, tpm=0, max_waiting=0)
 _NO_ANSWER = "-"
-"""The fingerprint of no answer."""
+"""A fingerprint under which no response is ever stored."""
 
 
 def limits_only(
     reservation: Reservation, ledger_entry: bytes, *, now: float, only_stored: bool = False
 ) -> AdmissionRequest:
-    """To be let in and no more: no answer is looked for, no flight claimed, no lane entered."""
+    """Return a request that is only checked against limits: no cache lookup, no flight, no queue."""
     return AdmissionRequest(
         fingerprint=_NO_ANSWER,
         owner="",
@@ -88,13 +91,13 @@ def limits_only(
 
 
 class Settlement(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """What a call leaves behind."""
+    """The end of a request: its charge, its ledger entry and the response to store."""
 
     fingerprint: str
     owner: str
-    """Empty where no flight was claimed."""
+    """The owner of the flight; empty where none was claimed."""
     entry: bytes
-    """The ledger entry, JSON."""
+    """The ledger entry, as JSON."""
     now: float
     """Unix seconds."""
     charge: Charge
@@ -102,18 +105,18 @@ class Settlement(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     body: bytes = b""
     account: bytes = b"{}"
     fresh_seconds: float = 0.0
-    """How long the answer is fresh; 0 to keep none."""
+    """Seconds for which the stored response is fresh; 0: do not store it."""
     stale_seconds: float = 0.0
-    """How much longer it is kept, for when nobody can be asked."""
+    """Seconds for which it is kept after that, for when no upstream is available."""
     end_user: str = ""
-    """The end user whose answer it is, so that it can be found when they are to be forgotten; empty for nobody."""
+    """The end user whose response it is, so that it can be deleted with the user's data; empty where none is named."""
 
 
 class LimitScripts:
-    """Admits and settles calls, each in one atomic step. Raises RedisUnavailable."""
+    """Run the scripts, each in one atomic step. Every method raises RedisUnavailable."""
 
     def __init__(self, link: RedisLink, *, prefix: str, lease_seconds: float) -> None:
-        """All keys share the hash tag `{prefix}`, so that a Redis cluster keeps them in one slot."""
+        """All Redis keys share the hash tag `{prefix}`, so that a Redis cluster keeps them in one slot."""
         self._link = link
         self.prefix = f"{{{prefix}}}"
         self._lease_ms = int(lease_seconds * 1000)
@@ -125,8 +128,8 @@ class LimitScripts:
         self._release = Script("release")
         self._dataset_id = Script("dataset_id")
 
-    async def admit(self, request: AdmissionRequest) -> Decision:  # noqa: PLR0911  # one for each reply of the script
-        """Check the limits, look the answer up, join who is asking it, or go: hold the money, claim the flight."""
+    async def admit(self, request: AdmissionRequest) -> Decision:  # noqa: PLR0911  # one for each kind of reply of the script
+        """Check the limits, then look in the cache, join a flight, or reserve cost and capacity to go upstream."""
         reply = await self._link.run(
             self._admit,
             self._keys(request.fingerprint),
@@ -169,7 +172,7 @@ class LimitScripts:
                 return RebuildNeeded()
 
     async def settle(self, settlement: Settlement) -> None:
-        """Charge, write the entry, keep the answer, end the flight."""
+        """Charge the request, write its ledger entry, store the response and end the flight."""
         await self._link.run(
             self._settle,
             (*self._keys(settlement.fingerprint), f"{self.prefix}:answers_of:{settlement.end_user}"),
@@ -189,25 +192,25 @@ class LimitScripts:
         )
 
     async def renew(self, ids: Sequence[str], *, expires_at: float) -> None:
-        """Keep what these requests hold until `lost_at`, Unix seconds."""
+        """Extend the leases of these requests until `expires_at`, in Unix seconds."""
         await self._link.run(self._renew, (), (self.prefix, f"{expires_at:.3f}", *ids))
 
     async def reap(self, *, now: float) -> None:
-        """Charge calls whose process was silent for longer than their lease; every admission does it, too."""
+        """Charge requests whose lease has ended, because their process died; every admission does it, too."""
         await self._link.run(self._reap, (), (self.prefix, f"{now:.6f}"))
 
     async def dataset_id(self) -> str:
-        """The name of Redis's memory; another than before says that it was lost."""
+        """Return the id of Redis's data set; if it has changed, Redis has lost its data."""
         name: bytes = await self._link.run(self._dataset_id, (), (self.prefix,))
         return name.decode()
 
     async def restore(self, request: AdmissionRequest, *, spends: bool, now: float) -> None:
-        """A call under way holds again what it held, where Redis lost its memory of it."""
+        """Store the reservation of a request in progress again, after Redis has lost its data."""
         args = (f"{now:.6f}", request.hit_entry, int(spends), _encode(request.reservation))
         await self._link.run(self._restore, (), args)
 
     async def release(self, request_id: str, *, now: float) -> None:
-        """A call that was admitted never went: what it holds is given back."""
+        """Release the reservation of a request that was admitted but never sent."""
         await self._link.run(self._release, (), (self.prefix, request_id, f"{now:.6f}"))
 
     def _keys(self, fingerprint: str) -> tuple[str, str, str]:

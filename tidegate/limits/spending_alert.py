@@ -1,16 +1,14 @@
-"""Wakes a person when the whole deployment has spent more in a day than is usual: once a day, whatever happens.
+"""The spending alert: log an error once a day when the whole deployment spends more than `budgets.alert_usd_per_day`.
 
-What was spent is Redis's to say, and after a loss of its memory the ledger's. That the alert was given stands in
-PostgreSQL, so that neither a restart nor a Redis that forgets gives it again, and of many replicas one does.
+Every process checks the counter in Redis from time to time. The alert is claimed in PostgreSQL, so that only one of
+many replicas raises it, and neither a restart nor a loss of Redis's data raises it again.
 """
-
-import asyncio
-import contextlib
 
 import structlog
 
 from tidegate.core.clock import Clock
 from tidegate.core.errors import StoreError
+from tidegate.core.periodic import PeriodicTask
 from tidegate.limits.budget_store import BudgetStore
 from tidegate.limits.rejections import format_usd
 from tidegate.limits.scopes import ALL_CALLERS, period_of
@@ -22,32 +20,37 @@ _log = structlog.get_logger("budgets")
 
 
 class SpendingAlert:
-    """Looks from time to time. Use it between `start` and `close`."""
+    """Check the spending from time to time. Use it between `start` and `close`."""
 
-    def __init__(self, store: BudgetStore, postgres: Postgres, clock: Clock, *, usual_nanos: int) -> None:
-        """More than `usual_nanos` in a UTC day is worth waking somebody."""
+    def __init__(
+        self,
+        store: BudgetStore,
+        postgres: Postgres,
+        clock: Clock,
+        *,
+        usual_nanos: int,
+        check_seconds: float = CHECK_SECONDS,
+    ) -> None:
+        """Raise the alert when more than `usual_nanos` is spent in a UTC day."""
         self._store = store
         self._postgres = postgres
         self._clock = clock
         self._usual_nanos = usual_nanos
         self._sql = queries("alerts")
         self._alerted_day = ""
-        """The last day for which it is known to be given."""
-        self._looking: asyncio.Task[None] | None = None
+        """The last day for which this process knows that the alert was raised."""
+        self._task = PeriodicTask("spending-alert", self.check, every=check_seconds, quiet=(StoreError,))
 
     async def start(self) -> None:
-        """Begin to look."""
-        self._looking = asyncio.create_task(self._keep_looking(), name="spending-alert")
+        """Start to check."""
+        await self._task.start()
 
     async def close(self) -> None:
         """Stop."""
-        if self._looking is not None:
-            self._looking.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._looking
+        await self._task.close()
 
     async def check(self) -> None:
-        """Look now. Raises StoreError while that cannot be."""
+        """Check now. Raises StoreError if a store is away."""
         now = self._clock.now()
         day = period_of(now).day
         if day == self._alerted_day:
@@ -56,20 +59,14 @@ class SpendingAlert:
         if spending.day.spent <= self._usual_nanos:
             return
         async with self._postgres.connection() as connection:
-            first = await connection.fetchval(self._sql["claim"], f"spending {day}")
+            claimed = await connection.fetchval(self._sql["claim"], f"spending {day}")
         self._alerted_day = day
-        if first is not None:
+        if claimed is not None:
             _log.error(
-                "more was spent today than is usual",
+                "spending today exceeds the alert threshold",
                 alert="spending",
                 day=day,
                 spent=format_usd(spending.day.spent),
-                usual=format_usd(self._usual_nanos),
-                remedy="`tidegate usage --by key` shows who; budgets.alert_usd_per_day says what is usual",
+                threshold=format_usd(self._usual_nanos),
+                remedy="`tidegate usage --by key` shows which key spends; budgets.alert_usd_per_day is the threshold",
             )
-
-    async def _keep_looking(self) -> None:
-        while True:
-            with contextlib.suppress(StoreError):  # the next look tells
-                await self.check()
-            await asyncio.sleep(CHECK_SECONDS)

@@ -1,1 +1,1 @@
-"""The upstream's capacity, shared fairly: the queue decides when a call may be sent."""
+"""The queue in front of the upstream: it shares the capacity fairly and decides when a request is sent."""

@@ -1,8 +1,23 @@
-"""The upstream's capacity for one credential and model, and the queue in front of it, as a pure model.
+"""The upstream's capacity for one credential and model (a lane), and the queue in front of it, as a pure model.
 
-It is the specification that `storage/lua/lane.lua` is held against, step by step, and what a process goes by while
-Redis is away. Rates are buckets by virtual scheduling (ITU-T I.371): one number each, the moment when the bucket is
-full again. Who goes next is told by `fair_queue.py`. The decision record 0008 gives the reasons.
+Three mechanisms decide when a request may be sent:
+
+Rate. The upstream's limits on requests and tokens per minute are two token buckets, kept as GCRA (ITU-T I.371): one
+number each, the moment `full_at` at which the bucket is full again. A request takes its cost in seconds of refill, and
+fits while the bucket has that much. Limits are configured, or learnt from the upstream's rate-limit headers. A reported
+remainder lowers the estimate at once; it raises it only if reports agree for PROOF_SECONDS (`_raise_estimate`).
+
+Concurrency. At most `window` requests may be unanswered. The window works as TCP's congestion window does: it begins
+small (slow start) and grows by one with each successful response, so it doubles with each round trip. A 429 halves it;
+after that, while no limit is known, it grows by about one per round trip (AIMD). Beyond the window, requests of a lane
+with a known limit are paced at the sustained rate (`pace_at`); without one they wait for a response. A window that
+reaches UNLIMITED_WINDOW without rate-limit headers or a 429 marks the upstream as unlimited.
+
+Fairness. `fair_queue.py` decides which waiting request goes next. In addition a few seconds of refill are reserved for
+light flows (`light_reserve`): a flow that has used little of the lane lately may use them at once, past the queue.
+
+`LocalCapacity` runs this model while Redis is away. `storage/lua/capacity.lua` does the same in Redis and is tested
+against it step by step. The decision record 0008 gives the reasons.
 """
 
 import math
@@ -23,67 +38,70 @@ from tidegate.queue.messages import (
 )
 
 WINDOW_SECONDS = 60.0
-"""Seconds in which a bucket refills: limits are per minute."""
+"""Seconds in which an empty bucket refills: limits are per minute."""
 MARGIN_SECONDS = 0.1
-"""Seconds of refill that are never used, because calls overtake each other on their way."""
+"""Seconds of refill that are never used, because requests overtake each other on their way to the upstream."""
 START_WINDOW = 3.0
-"""Calls that may be unanswered at first, and after an outage: a drained upstream refuses them all."""
+"""The window at first, and after an outage: an upstream whose limit is used up rejects all of these."""
 MIN_WINDOW = 1.0
-"""Calls that may be unanswered however often the upstream refuses."""
+"""The smallest window, however often the upstream answers 429."""
 MAX_WINDOW = 10_000.0
 PACE_SECONDS = 0.25
-"""Seconds' worth of calls that the sustained rate allows at once, whatever `ramp` says."""
+"""Seconds' worth of requests that the sustained rate allows at once beyond the window."""
 LIGHT_RESERVE_SECONDS = 6.0
-"""Seconds of refill, a tenth of a bucket, kept for flows that have not used their share lately."""
+"""Seconds of refill, a tenth of a bucket, reserved for flows that have used little of the lane lately."""
 UNLIMITED_WINDOW = 64.0
-"""`ramp` at which an upstream that never named a limit nor refused is taken to have none."""
+"""The window at which an upstream that has reported no limit and sent no 429 is treated as unlimited."""
 SILENCE_SECONDS = 60.0
-"""Seconds without news after which unanswered calls count as lost."""
+"""Seconds without any response after which unanswered requests are taken for lost."""
 CLOCK_STEP_SECONDS = 5.0
-"""Seconds; moments further ahead say that the clock was set back. Replicas' clocks may differ by less."""
+"""Seconds; a last response further in the future means that the clock was set back. Replicas' clocks differ by less."""
 MAX_BACKOFF_SECONDS = 32.0
 MAX_GRANTS = 200
-"""Grants of one dispatch, so that it never holds Redis for long."""
+"""The most grants of one dispatch, so that it never blocks Redis for long."""
 RECHECK_SECONDS = 1.0
-"""Seconds until the next look, where the next grant hangs on an answer."""
+"""Seconds until the next dispatch, where the next grant depends on a response."""
 FRESH_SECONDS = 1.0
-"""Seconds for which the upstream's word counts where more is left than is thought."""
+"""The largest age in seconds of a report that may raise the estimate of what remains."""
 PROOF_SECONDS = 2.0
-"""Seconds for which all its words must say so."""
+"""Seconds for which all reports must say that more remains than estimated, before the estimate is raised."""
 DOUBT_RATIO = 0.1
-"""The share of a limit by which it is believed less."""
+"""The part of a limit that is subtracted from a reported remainder before it raises the estimate."""
 
 
 @dataclass(slots=True)
 class CapacityState:
-    """What is known of the upstream, as kept in Redis. Moments are Unix seconds; pairs are (requests, tokens)."""
+    """The state of a lane. Moments are in Unix seconds; pairs are (requests, tokens).
+
+    Redis stores it under shorter names, see `storage/lua/capacity.lua`.
+    """
 
     limits: list[int] = field(default_factory=lambda: [0, 0])
-    """Learnt, a minute; 0 unknown."""
+    """Learnt limits per minute; 0 where unknown."""
     full_at: list[float] = field(default_factory=lambda: [0.0, 0.0])
     light_reserve: list[float] = field(default_factory=lambda: [0.0, 0.0])
-    """Seconds of refill put by for light flows, at most RESERVE."""
+    """Seconds of refill reserved for light flows, at most LIGHT_RESERVE_SECONDS."""
     pace_at: float = 0.0
-    """When the sustained rate has caught up with what was granted."""
+    """When the sustained rate will have caught up with the grants so far."""
     not_before: float = 0.0
     window: float = START_WINDOW
     unanswered: int = 0
-    """Calls granted and not answered yet."""
+    """Requests that were granted and not answered yet."""
     unanswered_tokens: float = 0.0
-    """Their tokens, about: an answer does not say whose it is."""
+    """Their tokens, approximately: a report does not say which request was answered."""
     min_remaining: list[float] = field(default_factory=lambda: [0.0, 0.0])
-    """The least that the upstream can have had left, by its words since `least_since`."""
+    """The smallest remainder that the upstream can have had, by its reports since `min_remaining_since`."""
     min_remaining_since: list[float] = field(default_factory=lambda: [0.0, 0.0])
     last_answer_at: float = 0.0
     window_cut_at: float = 0.0
     rejections_in_row: int = 0
-    """Refusals in a row."""
+    """429 responses in a row."""
     unlimited: bool = False
     has_rejected: bool = False
-    """It has refused before."""
+    """The upstream has sent a 429 before."""
 
     def follow_clock_back(self, now: float) -> None:
-        """Where the clock was set back, all moments go back with it: else nobody would go until it caught up."""
+        """If the clock was set back, move all moments back with it; else no request would go until it caught up."""
         back = self.last_answer_at - now
         if back > CLOCK_STEP_SECONDS:
             self.full_at = [moment - back for moment in self.full_at]
@@ -95,10 +113,10 @@ class CapacityState:
 
 
 class UpstreamCapacity:
-    """The rules, acting on memory. Every method is told the time."""
+    """One lane in memory. Every method takes the time as an argument."""
 
     def __init__(self) -> None:
-        """Nothing is known, nobody waits."""
+        """Begin with no known limit and an empty queue."""
         self.state = CapacityState()
         self.fair_queue = FairQueue()
 
@@ -107,7 +125,7 @@ class UpstreamCapacity:
         return f"<Lane {state.limits[0] or '?'} rpm, {state.limits[1] or '?'} tpm: {len(self.fair_queue.waiting)} wait>"
 
     def enter(self, entry: QueueEntry, limits: LaneLimits, now: float) -> QueueVerdict:
-        """Ask and act on the answer; who waits already keeps the place."""
+        """Decide and act on the verdict. An entry that waits already keeps its position."""
         verdict = self.decide(entry, limits, now)
         if isinstance(verdict, Granted):
             self.fair_queue.remove(entry.member)
@@ -117,30 +135,32 @@ class UpstreamCapacity:
         return verdict
 
     def decide(self, entry: QueueEntry, limits: LaneLimits, now: float) -> QueueVerdict:
-        """Decide, changing nothing but what a clock that was set back makes wrong."""
-        state, order = self.state, self.fair_queue
+        """Return the verdict on an entry. The state stays as it is, unless the clock was set back."""
+        state, queue = self.state, self.fair_queue
         state.follow_clock_back(now)
-        place = entry.position or QueuePosition(order.next_seq)
+        position = entry.position or QueuePosition(queue.next_seq)
         if self._is_unlimited(limits):
-            return Granted(place)
-        light = self._is_light(entry, limits, now)
-        if not order.waiting or (light and not order.has_waiting(entry.flow_id)):
-            kept = [0.0, 0.0] if light else self._light_reserve(limits, now)
-            fits = self._buckets_allow_at(self._refill_seconds(entry.tokens, limits), entry, limits, kept, now) <= now
-            if fits and self._window_allows_at(limits, now) <= now:
-                return Granted(place)
-        waiter = order.waiting.get(entry.member)
-        calls, tokens = order.work_ahead(entry, self._service_time(limits), now)
+            return Granted(position)
+        is_light = self._is_light(entry, limits, now)
+        if not queue.waiting or (is_light and not queue.has_waiting(entry.flow_id)):
+            reserve = [0.0, 0.0] if is_light else self._light_reserve(limits, now)
+            buckets_allow = (
+                self._buckets_allow_at(self._refill_seconds(entry.tokens, limits), entry, limits, reserve, now) <= now
+            )
+            if buckets_allow and self._window_allows_at(limits, now) <= now:
+                return Granted(position)
+        waiter = queue.waiting.get(entry.member)
+        calls, tokens = queue.work_ahead(entry, self._service_time(limits), now)
         eta = self._eta(entry, calls, tokens, limits, now)
-        settled = waiter is not None or entry.position is not None
-        if len(order.waiting) >= limits.max_waiting and not settled:
+        has_position = waiter is not None or entry.position is not None
+        if len(queue.waiting) >= limits.max_waiting and not has_position:
             return QueueRejected(eta, full=True)
         if now + eta > entry.deadline:
             return QueueRejected(eta, full=False)
-        return Queued(waiter.position if waiter else place, eta, int(calls))
+        return Queued(waiter.position if waiter else position, eta, int(calls))
 
     def consume(self, entry: QueueEntry, limits: LaneLimits, now: float) -> None:
-        """Take a call's capacity."""
+        """Take the capacity that a granted entry uses."""
         state = self.state
         if self._is_unlimited(limits):
             return
@@ -158,41 +178,42 @@ class UpstreamCapacity:
         state.unanswered_tokens += entry.tokens
 
     def enqueue(self, entry: QueueEntry, position: QueuePosition, limits: LaneLimits, now: float) -> None:
-        """Put a call in its place."""
+        """Put an entry into the queue at its position."""
         self._refresh(limits, now)
         self.fair_queue.push(entry, position, self._service_time(limits), now)
 
     def dispatch(self, limits: LaneLimits, now: float, alive: Callable[[str], bool]) -> tuple[list[str], float | None]:
-        """Grant as many heads as there is room for, and tell in how many seconds to look again (None: nobody waits).
+        """Grant waiting entries while capacity allows; return their members and the seconds until the next dispatch.
 
-        Members of processes that are not alive, and those whose deadline has passed, leave without taking a place.
+        The seconds are None where no entry waits. Entries of processes that are not alive, and entries past their
+        deadline, leave the queue without a grant.
         """
         granted: list[str] = []
         self.state.follow_clock_back(now)
         self._refresh(limits, now)
-        work = self._service_time(limits)
-        while (waiter := self.fair_queue.peek(work, now)) and len(granted) < MAX_GRANTS:
-            ticket = waiter.entry
-            if not alive(process_of(ticket.member)):
-                self._remove_process(process_of(ticket.member))
+        service_time = self._service_time(limits)
+        while (waiter := self.fair_queue.peek(service_time, now)) and len(granted) < MAX_GRANTS:
+            entry = waiter.entry
+            if not alive(process_of(entry.member)):
+                self._remove_process(process_of(entry.member))
                 continue
-            if ticket.deadline < now:
-                self.fair_queue.remove(ticket.member)
+            if entry.deadline < now:
+                self.fair_queue.remove(entry.member)
                 continue
-            wait = self._seconds_until_grant(ticket, limits, now)
+            wait = self._seconds_until_grant(entry, limits, now)
             if wait > 0:
                 return granted, min(wait, RECHECK_SECONDS)
-            self.fair_queue.remove(ticket.member)
-            self.consume(ticket, limits, now)
-            granted.append(ticket.member)
+            self.fair_queue.remove(entry.member)
+            self.consume(entry, limits, now)
+            granted.append(entry.member)
         return granted, 0.0 if waiter else None
 
     def leave(self, member: str) -> bool:
-        """Give up waiting; False if nobody of that name waits."""
+        """Remove a member from the queue; return False if it does not wait."""
         return self.fair_queue.remove(member)
 
     def give_back(self, entry: QueueEntry, limits: LaneLimits) -> None:
-        """A granted call was never sent."""
+        """Return the capacity of a granted entry that was not sent."""
         state = self.state
         if self._is_unlimited(limits):
             return
@@ -203,17 +224,17 @@ class UpstreamCapacity:
         self._mark_answered(1)
 
     def learn(self, report: CapacityReport, limits: LaneLimits, now: float) -> None:
-        """Take in what answers said."""
+        """Apply what responses said about the upstream's limits."""
         state = self.state
         state.follow_clock_back(now)
         if report.answered:
             self._mark_answered(report.answered)
             state.last_answer_at = now
-        said = ((report.rpm, report.rpm_remaining), (report.tpm, report.tpm_remaining))
-        for kind, (limit, left) in enumerate(said):
+        reported = ((report.rpm, report.rpm_remaining), (report.tpm, report.tpm_remaining))
+        for kind, (limit, left) in enumerate(reported):
             if limit > 0:
                 self._learn_limit(kind, limit, left, report, limits, now)
-        if report.closed_for > report.age:  # as the upstream counted when it took the call
+        if report.closed_for > report.age:  # the upstream counted from when it received the request
             self._pause(report.closed_window, report.closed_for - report.age, report, limits, now)
         if report.succeeded:
             self._grow_window(report.succeeded, limits)
@@ -222,163 +243,166 @@ class UpstreamCapacity:
         if report.outage:
             state.window, state.unlimited = min(state.window, START_WINDOW), False
 
-    # what follows decides
+    # the methods below only read
 
-    def _is_unlimited(self, terms: LaneLimits) -> bool:
-        return self.state.unlimited and not (terms.rpm or terms.tpm)
+    def _is_unlimited(self, limits: LaneLimits) -> bool:
+        return self.state.unlimited and not (limits.rpm or limits.tpm)
 
-    def _limit(self, kind: int, terms: LaneLimits) -> int:
-        return (terms.rpm, terms.tpm)[kind] or self.state.limits[kind]
+    def _limit(self, kind: int, limits: LaneLimits) -> int:
+        return (limits.rpm, limits.tpm)[kind] or self.state.limits[kind]
 
-    def _costs(self, calls: float, tokens: float, terms: LaneLimits) -> list[float]:
-        """Seconds of refill of each bucket."""
+    def _costs(self, calls: float, tokens: float, limits: LaneLimits) -> list[float]:
+        """Return the seconds of refill that these requests and tokens take from each bucket."""
         amounts = (calls, tokens)
-        limits = [self._limit(kind, terms) for kind in (0, 1)]
-        return [amounts[kind] * WINDOW_SECONDS / limits[kind] if limits[kind] else 0.0 for kind in (0, 1)]
+        rates = [self._limit(kind, limits) for kind in (0, 1)]
+        return [amounts[kind] * WINDOW_SECONDS / rates[kind] if rates[kind] else 0.0 for kind in (0, 1)]
 
-    def _refill_seconds(self, tokens: int, terms: LaneLimits) -> list[float]:
-        """What one call takes of each bucket: no more than there is in it, however large the call."""
-        return [min(WINDOW_SECONDS, seconds) for seconds in self._costs(1, tokens, terms)]
+    def _refill_seconds(self, tokens: int, limits: LaneLimits) -> list[float]:
+        """Return the seconds of refill that one request takes from each bucket: at most a whole bucket."""
+        return [min(WINDOW_SECONDS, seconds) for seconds in self._costs(1, tokens, limits)]
 
-    def _service_time(self, terms: LaneLimits) -> ServiceTime:
-        return lambda calls, tokens: max(self._costs(calls, tokens, terms)) or calls
+    def _service_time(self, limits: LaneLimits) -> ServiceTime:
+        return lambda calls, tokens: max(self._costs(calls, tokens, limits)) or calls
 
     def _free_seconds(self, kind: int, now: float) -> float:
         return WINDOW_SECONDS - MARGIN_SECONDS - max(0.0, self.state.full_at[kind] - now)
 
-    def _light_reserve(self, terms: LaneLimits, now: float) -> list[float]:
-        """What is put by: while nobody waits, half of what there is; while somebody does, no more than there was."""
-        kept = []
+    def _light_reserve(self, limits: LaneLimits, now: float) -> list[float]:
+        """Return the reserve for light flows: half of what is available; while entries wait, it does not grow."""
+        reserve = []
         for kind in (0, 1):
-            slack = max(0.0, self._free_seconds(kind, now))
-            wanted = (
-                self.state.light_reserve[kind]
-                if self.fair_queue.waiting
-                else max(self.state.light_reserve[kind], slack / 2)
-            )
-            kept.append(min(LIGHT_RESERVE_SECONDS, wanted, slack) if self._limit(kind, terms) else 0.0)
-        return kept
+            available = max(0.0, self._free_seconds(kind, now))
+            target = self.state.light_reserve[kind]
+            if not self.fair_queue.waiting:
+                target = max(target, available / 2)
+            reserve.append(min(LIGHT_RESERVE_SECONDS, target, available) if self._limit(kind, limits) else 0.0)
+        return reserve
 
-    def _refresh(self, terms: LaneLimits, now: float) -> None:
-        self.state.light_reserve = self._light_reserve(terms, now)
+    def _refresh(self, limits: LaneLimits, now: float) -> None:
+        self.state.light_reserve = self._light_reserve(limits, now)
         self._mark_answered(self.state.unanswered - self._unanswered(now))
 
     def _unanswered(self, now: float) -> int:
         return 0 if now - self.state.last_answer_at > SILENCE_SECONDS else self.state.unanswered
 
     def _buckets_allow_at(
-        self, total: list[float], ticket: QueueEntry, terms: LaneLimits, kept: list[float], now: float
+        self, total: list[float], entry: QueueEntry, limits: LaneLimits, reserve: list[float], now: float
     ) -> float:
-        """When `total` can be taken, the ticket last. A call larger than a bucket goes when the bucket is full."""
-        own = self._refill_seconds(ticket.tokens, terms)
+        """Return when both buckets have `total`, this entry's cost included.
+
+        A request larger than a bucket goes when the bucket is full. `reserve` stays in the buckets, unless the entry
+        itself needs it.
+        """
+        own = self._refill_seconds(entry.tokens, limits)
         at = max(now, self.state.not_before)
         for kind in (0, 1):
-            if self._limit(kind, terms):
-                room = max(WINDOW_SECONDS - MARGIN_SECONDS - kept[kind], own[kind])
-                at = max(at, max(self.state.full_at[kind], now) + total[kind] - room)
+            if self._limit(kind, limits):
+                level = max(WINDOW_SECONDS - MARGIN_SECONDS - reserve[kind], own[kind])
+                at = max(at, max(self.state.full_at[kind], now) + total[kind] - level)
         return at
 
-    def _window_allows_at(self, terms: LaneLimits, now: float) -> float:
-        """When one more call may be unanswered; infinity where that hangs on an answer."""
-        if self._is_unlimited(terms) or self._unanswered(now) + 1 <= self.state.window:
+    def _window_allows_at(self, limits: LaneLimits, now: float) -> float:
+        """Return when one more request may be unanswered; infinity where that depends on a response."""
+        if self._is_unlimited(limits) or self._unanswered(now) + 1 <= self.state.window:
             return now
-        known = self._limit(0, terms) or self._limit(1, terms)
-        return max(now, self.state.pace_at - PACE_SECONDS) if known else math.inf
+        has_limit = self._limit(0, limits) or self._limit(1, limits)
+        return max(now, self.state.pace_at - PACE_SECONDS) if has_limit else math.inf
 
-    def _seconds_until_grant(self, ticket: QueueEntry, terms: LaneLimits, now: float) -> float:
-        costs = self._refill_seconds(ticket.tokens, terms)
-        fits = self._buckets_allow_at(costs, ticket, terms, self._light_reserve(terms, now), now)
-        return max(fits, self._window_allows_at(terms, now)) - now
+    def _seconds_until_grant(self, entry: QueueEntry, limits: LaneLimits, now: float) -> float:
+        costs = self._refill_seconds(entry.tokens, limits)
+        buckets_allow = self._buckets_allow_at(costs, entry, limits, self._light_reserve(limits, now), now)
+        return max(buckets_allow, self._window_allows_at(limits, now)) - now
 
-    def _is_light(self, ticket: QueueEntry, terms: LaneLimits, now: float) -> bool:
-        cost = max(self._refill_seconds(ticket.tokens, terms))
-        return self.fair_queue.usage_seconds(ticket.flow_id, now) + cost / USAGE_SHARE <= WINDOW_SECONDS
+    def _is_light(self, entry: QueueEntry, limits: LaneLimits, now: float) -> bool:
+        cost = max(self._refill_seconds(entry.tokens, limits))
+        return self.fair_queue.usage_seconds(entry.flow_id, now) + cost / USAGE_SHARE <= WINDOW_SECONDS
 
-    def _eta(self, ticket: QueueEntry, calls: float, tokens: float, terms: LaneLimits, now: float) -> float:
-        own, ahead = self._refill_seconds(ticket.tokens, terms), self._costs(calls, tokens, terms)
+    def _eta(self, entry: QueueEntry, calls: float, tokens: float, limits: LaneLimits, now: float) -> float:
+        own, ahead = self._refill_seconds(entry.tokens, limits), self._costs(calls, tokens, limits)
         total = [ahead[kind] + own[kind] for kind in (0, 1)]
-        at = self._buckets_allow_at(total, ticket, terms, self._light_reserve(terms, now), now)
-        if not (self._limit(0, terms) or self._limit(1, terms)):
-            # no rate to go by: `ramp` doubles with each round of answers, and a round takes about a second
+        at = self._buckets_allow_at(total, entry, limits, self._light_reserve(limits, now), now)
+        if not (self._limit(0, limits) or self._limit(1, limits)):
+            # no rate is known: the window doubles with each round trip, and a round trip takes about a second
             at += math.log(1 + calls / self.state.window) / math.log(2)
         return at - now
 
-    # what follows changes
+    # the methods below change the state
 
     def _remove_process(self, process: str) -> None:
         for member in [member for member in self.fair_queue.waiting if process_of(member) == process]:
             self.fair_queue.remove(member)
 
     def _learn_limit(
-        self, kind: int, limit: int, left: int, report: CapacityReport, terms: LaneLimits, now: float
+        self, kind: int, limit: int, left: int, report: CapacityReport, limits: LaneLimits, now: float
     ) -> None:
         state = self.state
         first = state.limits[kind] == 0
         state.limits[kind], state.unlimited = limit, False
         if left >= 0:
-            used = self._limit(kind, terms)
-            # the latest it can have been counted is now, the earliest when the call was sent; remainders are floored
-            most = left - state.unanswered if first else left + 1 + report.age * used / WINDOW_SECONDS
-            level = max(0.0, min(float(most), float(used)))
-            state.full_at[kind] = max(state.full_at[kind], now + (used - level) * WINDOW_SECONDS / used)
-            self._raise_estimate(kind, left, report, terms, now)
+            limit_used = self._limit(kind, limits)
+            # the upstream counted this remainder between the sending of the request and now, and rounded it down
+            upper_bound = left - state.unanswered if first else left + 1 + report.age * limit_used / WINDOW_SECONDS
+            remaining = max(0.0, min(float(upper_bound), float(limit_used)))
+            state.full_at[kind] = max(state.full_at[kind], now + (limit_used - remaining) * WINDOW_SECONDS / limit_used)
+            self._raise_estimate(kind, left, report, limits, now)
         if first:
             state.light_reserve[kind] = max(0.0, min(LIGHT_RESERVE_SECONDS, self._free_seconds(kind, now) / 2))
 
-    def _raise_estimate(self, kind: int, left: int, report: CapacityReport, terms: LaneLimits, now: float) -> None:
-        """Where it says for a while that far more is left than is thought, more was set aside than it counts."""
+    def _raise_estimate(self, kind: int, left: int, report: CapacityReport, limits: LaneLimits, now: float) -> None:
+        """Raise the estimate if the upstream reports for a while that far more remains than estimated.
+
+        Token estimates may be too high. Only fresh reports count. All unanswered requests and DOUBT_RATIO of the limit
+        are subtracted, and of all reports within PROOF_SECONDS the smallest remainder is used.
+        """
         state = self.state
-        if state.has_rejected or report.age > FRESH_SECONDS or (terms.rpm, terms.tpm)[kind]:
+        if state.has_rejected or report.age > FRESH_SECONDS or (limits.rpm, limits.tpm)[kind]:
             return
         limit = state.limits[kind]
-        least = max(0.0, left - (state.unanswered, state.unanswered_tokens)[kind] - DOUBT_RATIO * limit)
+        remaining = max(0.0, left - (state.unanswered, state.unanswered_tokens)[kind] - DOUBT_RATIO * limit)
         since = now - state.min_remaining_since[kind]
         if since < PROOF_SECONDS:
-            state.min_remaining[kind] = min(least, state.min_remaining[kind])
+            state.min_remaining[kind] = min(remaining, state.min_remaining[kind])
             return
-        if since < 2 * PROOF_SECONDS and (proven := min(least, state.min_remaining[kind], float(limit))) > 0:
+        if since < 2 * PROOF_SECONDS and (proven := min(remaining, state.min_remaining[kind], float(limit))) > 0:
             state.full_at[kind] = min(state.full_at[kind], now + (limit - proven) * WINDOW_SECONDS / limit)
-        state.min_remaining[kind], state.min_remaining_since[kind] = least, now
+        state.min_remaining[kind], state.min_remaining_since[kind] = remaining, now
 
     def _mark_answered(self, answered: int) -> None:
-        """So many are unanswered no more."""
+        """Subtract answered requests from the unanswered ones, and their average tokens."""
         state = self.state
         back = min(answered, state.unanswered)
         if back:
             state.unanswered_tokens -= state.unanswered_tokens * back / state.unanswered
         state.unanswered -= back
 
-    def _pause(self, what: str, wait: float, report: CapacityReport, terms: LaneLimits, now: float) -> None:
-        """Nothing goes for `wait` seconds; after them what is asked for here just fits."""
+    def _pause(self, bucket: str, wait: float, report: CapacityReport, limits: LaneLimits, now: float) -> None:
+        """Send nothing for `wait` seconds; after them the bucket that `bucket` names has just this request's cost."""
         state = self.state
         at = now + wait
         state.not_before = max(state.not_before, at)
-        costs = self._refill_seconds(report.tokens, terms)
+        costs = self._refill_seconds(report.tokens, limits)
         for kind, name in enumerate(("requests", "tokens")):
-            if name == what and self._limit(kind, terms):
+            if name == bucket and self._limit(kind, limits):
                 state.full_at[kind] = max(state.full_at[kind], at + WINDOW_SECONDS - costs[kind])
 
-    def _grow_window(self, succeeded: int, terms: LaneLimits) -> None:
+    def _grow_window(self, succeeded: int, limits: LaneLimits) -> None:
         state = self.state
         state.rejections_in_row = 0
-        rpm = self._limit(0, terms)
-        known = rpm or self._limit(1, terms)
-        step = succeeded / state.window if state.has_rejected and not known else float(succeeded)
+        rpm = self._limit(0, limits)
+        has_limit = rpm or self._limit(1, limits)
+        step = succeeded / state.window if state.has_rejected and not has_limit else float(succeeded)
         state.window = min(state.window + step, max(START_WINDOW, float(rpm or MAX_WINDOW)))
-        if not known and not state.has_rejected and state.window >= UNLIMITED_WINDOW:
+        if not has_limit and not state.has_rejected and state.window >= UNLIMITED_WINDOW:
             state.unlimited = True
 
-    def _cut_window(self, report: CapacityReport, terms: LaneLimits, now: float) -> None:
-        """A 429. Those that were under way together count as one."""
+    def _cut_window(self, report: CapacityReport, limits: LaneLimits, now: float) -> None:
+        """Apply a 429: halve the window, and pause. Several 429s from the same round trip halve it once."""
         state = self.state
         state.unlimited, state.has_rejected = False, True
         if now - report.age >= state.window_cut_at:
             state.window_cut_at = now
             state.rejections_in_row += 1
             state.window = max(MIN_WINDOW, state.window / 2)
-        wait = (
-            report.retry_after
-            if report.retry_after >= 0
-            else min(MAX_BACKOFF_SECONDS, 2.0 ** (max(1, state.rejections_in_row) - 1))
-        )
-        self._pause(report.rejection_kind, wait, report, terms, now)
+        backoff = min(MAX_BACKOFF_SECONDS, 2.0 ** (max(1, state.rejections_in_row) - 1))
+        wait = report.retry_after if report.retry_after >= 0 else backoff
+        self._pause(report.rejection_kind, wait, report, limits, now)

@@ -1,9 +1,20 @@
-"""Who goes next of those who wait for one lane: fair between flows, first come first served within each; pure.
+"""Which waiting request of a lane goes next: weighted fair queueing between flows, first come first served within one.
 
-Start-time fair queueing (Goyal, Vin, Cheng 1996): a flow's tag is its place in virtual time, each turn moves it on by
-what the turn takes of the lane, over its weight. Of the flows that are not more than LEAD ahead of the one furthest
-behind, the one that asked for the least lately goes first: so a few calls do not wait beside a thousand. Whatever they
-do, no flow is ever further ahead of one that waits than that. The decision record 0031 gives the reasons.
+The algorithm is start-time fair queueing (SFQ; Goyal, Vin, Cheng 1996). A flow is a project and the weight of a
+priority. Its start tag is its position in virtual time: each grant moves the tag on by the service time that the
+request takes of the lane, divided by the flow's weight. So a flow of weight 4 is served four times as often as one of
+weight 1.
+Virtual time is the smallest start tag of the flows that wait. A flow that was idle continues there: it cannot save up
+service.
+
+SFQ serves the flow with the smallest start tag. This queue gives that some slack: among the flows that are at most
+MAX_LEAD ahead of the smallest tag, the one with the smallest weighted demand goes first, which is its recent usage plus
+its backlog. So a project with a few requests does not wait behind another project's thousand; and because of the lead's
+bound, a flow that waits never falls further behind than that. Recent usage is one number, as in GCRA: `usage_until`. A
+grant moves it on by the seconds it takes divided by USAGE_SHARE, so usage is forgotten at a tenth of the lane's rate.
+
+`UpstreamCapacity` calls this; `storage/lua/fair_queue.lua` does the same in Redis. The decision record 0031 gives the
+reasons. No I/O.
 """
 
 import bisect
@@ -15,18 +26,18 @@ import msgspec
 from tidegate.queue.messages import QueueEntry, QueuePosition
 
 MAX_LEAD = 5.0
-"""Turns of weight 1 by which a flow may be ahead of another: twenty of normal priority."""
+"""Requests of weight 1 by which a flow may be ahead of another: twenty of normal priority, which has weight 4."""
 USAGE_SHARE = 0.1
-"""The part of the lane at which what a flow has used is forgotten again."""
+"""The share of the lane's rate at which a flow's usage is forgotten."""
 MAX_USAGE_SECONDS = 120.0
-"""Seconds until all of it is."""
+"""The most seconds until a flow's usage is forgotten."""
 
 ServiceTime = Callable[[float, float], float]
-"""What so many calls with so many tokens take of the lane: seconds, or calls where no limit is known."""
+"""Return the service time of this many requests and tokens: seconds, or requests where no limit is known."""
 
 
 class Waiter(msgspec.Struct, frozen=True):
-    """One who waits."""
+    """A waiting entry."""
 
     entry: QueueEntry
     position: QueuePosition
@@ -35,116 +46,124 @@ class Waiter(msgspec.Struct, frozen=True):
 
 @dataclass(slots=True)
 class Flow:
-    """One flow: what it had, and who of it waits."""
+    """One flow: its tag, its usage and its waiting members."""
 
     weight: int
     start_tag: float = 0.0
     usage_until: float = 0.0
-    """When its share of the lane has caught up with what it was granted."""
+    """When its usage is forgotten, in Unix seconds."""
     tokens: int = 0
     members: list[tuple[int, str]] = field(default_factory=list)
-    """Those who wait: seq and member."""
+    """The waiting members, with their sequence numbers, in order."""
 
     def usage_seconds(self, now: float) -> float:
-        """Seconds until its share has caught up."""
+        """Return the seconds until its usage is forgotten."""
         return max(0.0, min(self.usage_until - now, MAX_USAGE_SECONDS))
 
 
 class FairQueue:
-    """The flows of one lane."""
+    """The flows of one lane and their waiting entries."""
 
     def __init__(self) -> None:
-        """Nobody waits."""
+        """Begin empty."""
         self.virtual_time = 0.0
-        """The virtual time: the least tag of a flow that waits."""
+        """The smallest start tag of the flows that wait; it never goes back."""
         self.max_tag = 0.0
-        """The greatest tag of any flow."""
+        """The largest start tag of any flow."""
         self.next_seq = 0
         self.waiting_tokens = 0
-        """Of all who wait."""
+        """The tokens of all waiting entries."""
         self.flows: dict[str, Flow] = {}
         self.waiting: dict[str, Waiter] = {}
 
     def __repr__(self) -> str:
         return f"<Order of {len(self.waiting)}>"
 
-    # deciding
+    # the methods below only read
 
-    def has_waiting(self, stream: str) -> bool:
-        """Whether anybody of a flow waits."""
-        return stream in self.flows and bool(self.flows[stream].members)
+    def has_waiting(self, flow_id: str) -> bool:
+        """Return whether entries of a flow wait."""
+        return flow_id in self.flows and bool(self.flows[flow_id].members)
 
-    def usage_seconds(self, stream: str, now: float) -> float:
-        """Seconds until a flow's share has caught up with what it was granted."""
-        return self.flows[stream].usage_seconds(now) if stream in self.flows else 0.0
+    def usage_seconds(self, flow_id: str, now: float) -> float:
+        """Return the seconds until a flow's usage is forgotten."""
+        return self.flows[flow_id].usage_seconds(now) if flow_id in self.flows else 0.0
 
-    def peek(self, work: ServiceTime, now: float) -> Waiter | None:
-        """Whose turn it is; None where nobody waits."""
+    def peek(self, service_time: ServiceTime, now: float) -> Waiter | None:
+        """Return the entry that goes next, None where no entry waits. Idle flows are forgotten."""
         if not self.waiting:
             return None
         self._forget_idle(now)
-        waiting = [(stream, flow) for stream, flow in self.flows.items() if flow.members]
-        behind = min(flow.start_tag for _, flow in waiting)
-        self.virtual_time = max(self.virtual_time, behind)
-        reach = behind + self._max_lead(work)
-        _, _, stream = min(
-            (self._weighted_demand(flow, len(flow.members), flow.tokens, work, now), flow.start_tag, stream)
-            for stream, flow in waiting
+        waiting = [(flow_id, flow) for flow_id, flow in self.flows.items() if flow.members]
+        min_tag = min(flow.start_tag for _, flow in waiting)
+        self.virtual_time = max(self.virtual_time, min_tag)
+        reach = min_tag + self._max_lead(service_time)
+        _, _, flow_id = min(
+            (self._weighted_demand(flow, len(flow.members), flow.tokens, service_time, now), flow.start_tag, flow_id)
+            for flow_id, flow in waiting
             if flow.start_tag <= reach
         )
-        return self.waiting[self.flows[stream].members[0][1]]
+        return self.waiting[self.flows[flow_id].members[0][1]]
 
-    def work_ahead(self, ticket: QueueEntry, work: ServiceTime, now: float) -> tuple[float, float]:
-        """Calls and tokens that will go before a call that waits, or would, as far as can be told now."""
-        mine = self.flows.get(ticket.flow_id) or Flow(ticket.weight)
-        waiter = self.waiting.get(ticket.member)
-        place = waiter.position if waiter else ticket.position
-        before = bisect.bisect_left(mine.members, (place.seq, ticket.member)) if place else len(mine.members)
+    def work_ahead(self, entry: QueueEntry, service_time: ServiceTime, now: float) -> tuple[float, float]:
+        """Estimate the requests and tokens that go before an entry, whether it waits already or would join now.
+
+        Of another flow those go first whose tags are below the entry's own, give or take the lead: a flow with less
+        demand may be MAX_LEAD ahead of it, one with more demand goes after it as soon as it is that much behind.
+        """
+        mine = self.flows.get(entry.flow_id) or Flow(entry.weight)
+        waiter = self.waiting.get(entry.member)
+        position = waiter.position if waiter else entry.position
+        before = bisect.bisect_left(mine.members, (position.seq, entry.member)) if position else len(mine.members)
         calls, tokens = float(before), mine.tokens * before / max(1, len(mine.members))
-        start = self._start_tag(mine) + work(calls, tokens) / mine.weight
-        joined = (len(mine.members), mine.tokens) if waiter else (len(mine.members) + 1, mine.tokens + ticket.tokens)
-        demand = self._weighted_demand(mine, *joined, work, now)
-        for stream, flow in self.flows.items():
-            if flow.members and stream != ticket.flow_id:
+        start = self._start_tag(mine) + service_time(calls, tokens) / mine.weight
+        joined = (len(mine.members), mine.tokens) if waiter else (len(mine.members) + 1, mine.tokens + entry.tokens)
+        demand = self._weighted_demand(mine, *joined, service_time, now)
+        for flow_id, flow in self.flows.items():
+            if flow.members and flow_id != entry.flow_id:
                 waiting = len(flow.members), flow.tokens
                 lead = (
-                    self._max_lead(work)
-                    if self._weighted_demand(flow, *waiting, work, now) < demand
-                    else -self._max_lead(work)
+                    self._max_lead(service_time)
+                    if self._weighted_demand(flow, *waiting, service_time, now) < demand
+                    else -self._max_lead(service_time)
                 )
-                part = (start + lead - flow.start_tag) * flow.weight / work(*waiting)
+                part = (start + lead - flow.start_tag) * flow.weight / service_time(*waiting)
                 part = max(0.0, min(part, 1.0))
                 calls, tokens = calls + part * waiting[0], tokens + part * waiting[1]
         return calls, tokens
 
-    # changing
+    # the methods below change the queue
 
-    def charge(self, ticket: QueueEntry, seconds: float, work: ServiceTime, now: float) -> None:
-        """A call has its turn, which takes so many seconds of the lane."""
-        flow = self._flow(ticket)
-        flow.start_tag = max(flow.start_tag, self.virtual_time) + work(1, ticket.tokens) / flow.weight
+    def charge(self, entry: QueueEntry, seconds: float, service_time: ServiceTime, now: float) -> None:
+        """Charge a granted entry to its flow: `seconds` of the lane."""
+        flow = self._flow(entry)
+        flow.start_tag = max(flow.start_tag, self.virtual_time) + service_time(1, entry.tokens) / flow.weight
         flow.usage_until = now + min(flow.usage_seconds(now) + seconds / USAGE_SHARE, MAX_USAGE_SECONDS)
         self.max_tag = max(self.max_tag, flow.start_tag)
         self.next_seq += 1
 
-    def push(self, ticket: QueueEntry, place: QueuePosition, work: ServiceTime, now: float) -> None:
-        """Put a call in its place. One that comes again had a turn for nothing; its flow gets it back."""
+    def push(self, entry: QueueEntry, position: QueuePosition, service_time: ServiceTime, now: float) -> None:
+        """Put an entry into its position.
+
+        An entry that comes back after a 429 was charged for nothing: its flow's tag moves back by that service time,
+        but to no more than MAX_LEAD behind virtual time.
+        """
         if not self.waiting:
             self.virtual_time = max(self.virtual_time, self.max_tag)
-        flow = self._flow(ticket)
+        flow = self._flow(entry)
         start = self._start_tag(flow)
-        if ticket.position is not None:
-            turn = work(1, ticket.tokens)
-            start = min(start, max(start - turn / flow.weight, self.virtual_time - MAX_LEAD * turn))
+        if entry.position is not None:
+            cost = service_time(1, entry.tokens)
+            start = min(start, max(start - cost / flow.weight, self.virtual_time - MAX_LEAD * cost))
         flow.start_tag = start
-        bisect.insort(flow.members, (place.seq, ticket.member))
-        flow.tokens += ticket.tokens
-        self.waiting_tokens += ticket.tokens
-        self.waiting[ticket.member] = Waiter(ticket, place, now)
-        self.next_seq = max(self.next_seq, place.seq) + 1
+        bisect.insort(flow.members, (position.seq, entry.member))
+        flow.tokens += entry.tokens
+        self.waiting_tokens += entry.tokens
+        self.waiting[entry.member] = Waiter(entry, position, now)
+        self.next_seq = max(self.next_seq, position.seq) + 1
 
     def remove(self, member: str) -> bool:
-        """Somebody waits no longer; False if nobody of that name did."""
+        """Remove a member; return False if it does not wait."""
         waiter = self.waiting.pop(member, None)
         if waiter is None:
             return False
@@ -154,24 +173,24 @@ class FairQueue:
         self.waiting_tokens -= waiter.entry.tokens
         return True
 
-    # parts of these
+    # helpers
 
-    def _flow(self, ticket: QueueEntry) -> Flow:
-        return self.flows.setdefault(ticket.flow_id, Flow(ticket.weight))
+    def _flow(self, entry: QueueEntry) -> Flow:
+        return self.flows.setdefault(entry.flow_id, Flow(entry.weight))
 
     def _start_tag(self, flow: Flow) -> float:
-        """The tag of the flow's next turn: what it did not use while it did not wait is gone."""
+        """Return the start tag of the flow's next request: service that it missed while idle is not made up for."""
         return flow.start_tag if flow.members else max(flow.start_tag, self.virtual_time)
 
-    def _max_lead(self, work: ServiceTime) -> float:
-        """How far ahead a flow may be, in turns of the usual size."""
-        return MAX_LEAD * work(1, self.waiting_tokens / max(1, len(self.waiting)))
+    def _max_lead(self, service_time: ServiceTime) -> float:
+        """Return how far ahead a flow may be in virtual time: MAX_LEAD requests of average size."""
+        return MAX_LEAD * service_time(1, self.waiting_tokens / max(1, len(self.waiting)))
 
-    def _weighted_demand(self, flow: Flow, calls: int, tokens: int, work: ServiceTime, now: float) -> float:
-        """What a flow asks for, and what it had lately, for its weight."""
-        return (flow.usage_seconds(now) * USAGE_SHARE + work(calls, tokens)) / flow.weight
+    def _weighted_demand(self, flow: Flow, calls: int, tokens: int, service_time: ServiceTime, now: float) -> float:
+        """Return a flow's recent usage and backlog, divided by its weight."""
+        return (flow.usage_seconds(now) * USAGE_SHARE + service_time(calls, tokens)) / flow.weight
 
     def _forget_idle(self, now: float) -> None:
-        for stream, flow in list(self.flows.items()):
+        for flow_id, flow in list(self.flows.items()):
             if not flow.members and flow.start_tag <= self.virtual_time and flow.usage_until <= now:
-                del self.flows[stream]
+                del self.flows[flow_id]

@@ -1,31 +1,38 @@
-"""What answers say of the upstream's limits, on its way to the lanes: gathered, and told without holding up a call."""
+"""Feed the upstream's responses back into the lanes: collect reports, and send them to Redis in the background.
+
+Every response may carry rate-limit headers, and every 429 is news. Queue slots report them here, which never makes a
+request wait. Reports of one lane are merged and sent at once when they are urgent (a 429, an outage, requests that
+wait), else every REPORT_SECONDS.
+"""
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 
 import msgspec
-import structlog
 
 from tidegate.core.clock import Clock
 from tidegate.core.errors import RedisUnavailable
+from tidegate.core.periodic import PeriodicTask
 from tidegate.core.rate_limits import ReportedLimits
 from tidegate.queue.local import LearntLimits, LocalCapacity
 from tidegate.queue.messages import CapacityReport
 from tidegate.queue.store import CapacityStore
 
 REPORT_SECONDS = 0.2
-"""Seconds between two reports on a lane where nobody waits."""
+"""Seconds between two reports on a lane in which no request waits."""
 
 MAX_DELAY_SECONDS = 1.0
-"""Seconds after which also a good answer in a free lane is told: another replica, or an empty Redis, may know the lane
-for one that is not free, and count the call as unanswered until it hears of it."""
-
-_log = structlog.get_logger("lanes")
+"""Seconds after which successful responses of an unlimited lane are reported, too. Another replica, or a Redis that has
+lost its data, may treat the lane as limited and count the requests as unanswered until then."""
 
 
 class _LaneFeedback(msgspec.Struct):
-    """What is known here of one lane."""
+    """The unsent feedback on one lane."""
 
+    name: str
+    sender: PeriodicTask
+    """Supervises each sending of a report. It is never started: reports are sent when there are some."""
     report: CapacityReport = CapacityReport()
     pending: bool = False
     sent_at: float = -1.0
@@ -33,19 +40,19 @@ class _LaneFeedback(msgspec.Struct):
     timer: asyncio.TimerHandle | None = None
     unlimited: bool = False
     unreported: int = 0
-    """Good answers, since the last report, that said nothing new of a free lane."""
+    """Successful responses of an unlimited lane since the last report; they carried no news."""
     reminder: asyncio.TimerHandle | None = None
     has_waiting: bool = False
-    """Somebody waits, here or elsewhere."""
+    """Requests wait in this lane, in this process or another."""
 
 
 class CapacityFeedback:
-    """One process's reports."""
+    """The reports of one process on all its lanes."""
 
     def __init__(
         self, store: CapacityStore, local: LocalCapacity, *, clock: Clock, on_learnt: Callable[[str], None]
     ) -> None:
-        """`told` is called with a lane's name when something was learnt of it, for the sake of those who wait here."""
+        """`on_learnt` is called with a lane's name after a report, so that its waiting requests are dispatched."""
         self._store = store
         self._local = local
         self._clock = clock
@@ -53,121 +60,130 @@ class CapacityFeedback:
         self._lanes: dict[str, _LaneFeedback] = {}
 
     def report_answer(self, lane: str, limits: ReportedLimits, *, ok: bool, age: float) -> None:
-        """A call got its answer's head, `age` seconds after it was sent; `ok` unless it failed."""
-        desk = self._lane(lane)
-        if desk.unlimited and ok and limits.is_empty:
-            desk.unreported += 1
-            self._remind(lane, desk)
+        """Report a response's headers, which came `age` seconds after the request was sent; `ok` unless it failed."""
+        feedback = self._lane(lane)
+        if feedback.unlimited and ok and limits.is_empty:
+            feedback.unreported += 1
+            self._remind(feedback)
             return
-        self._add(lane, desk, _report(limits, age, answered=1, succeeded=int(ok)), urgent=desk.has_waiting)
+        self._add(feedback, _report(limits, age, answered=1, succeeded=int(ok)), urgent=feedback.has_waiting)
 
     def report_rate_limit(
         self, lane: str, limits: ReportedLimits, kind: str, wait: float | None, *, tokens: int, age: float
     ) -> None:
-        """A call met a 429 of this kind (`requests`, `tokens`, or another word where no limit was named)."""
+        """Report a 429 of this kind: `requests`, `tokens`, or another word where no limit was named."""
         report = _report(limits, age, answered=1, succeeded=0)
         wait = -1.0 if wait is None else wait
         report = msgspec.structs.replace(report, rejection_kind=kind or "unnamed", retry_after=wait, tokens=tokens)
-        self._add(lane, self._lane(lane), report, urgent=True)
+        self._add(self._lane(lane), report, urgent=True)
 
     def report_outage(self, lane: str) -> None:
-        """The upstream is failing."""
-        self._add(lane, self._lane(lane), CapacityReport(outage=True), urgent=True)
+        """Report that the upstream is failing."""
+        self._add(self._lane(lane), CapacityReport(outage=True), urgent=True)
 
     def report_waiting(self, lane: str) -> None:
-        """Somebody waits in a lane, which so is not free: what is learnt of it is urgent."""
-        desk = self._lane(lane)
-        desk.has_waiting, desk.unlimited = True, False
-        self._send_unreported(lane, desk)
+        """Report that a request waits in a lane. So the lane is limited, and news of it is urgent from now on."""
+        feedback = self._lane(lane)
+        feedback.has_waiting, feedback.unlimited = True, False
+        self._send_unreported(feedback)
 
     def is_flushed(self, lane: str) -> bool:
-        """Whether everything that is known here of a lane was told."""
-        desk = self._lane(lane)
-        return desk.sending is None and not desk.pending
+        """Return whether all feedback on a lane was sent."""
+        feedback = self._lane(lane)
+        return feedback.sending is None and not feedback.pending
 
     async def flush(self, lane: str) -> None:
-        """Wait until what was known here of a lane when this was called is told."""
-        desk = self._lane(lane)
-        for _ in range(2):  # what is being told now may be older
-            self._start_sending(lane, desk)
-            if desk.sending is not None:
-                await asyncio.shield(desk.sending)
+        """Wait until the feedback on a lane, as of this call, is sent."""
+        feedback = self._lane(lane)
+        for _ in range(2):  # the report being sent now may be older
+            self._start_sending(feedback)
+            if feedback.sending is not None:
+                await asyncio.shield(feedback.sending)
 
     async def close(self) -> None:
-        """Tell what there is left to tell."""
-        for lane, desk in self._lanes.items():
-            for timer in (desk.timer, desk.reminder):
+        """Send what is left to send."""
+        for feedback in self._lanes.values():
+            for timer in (feedback.timer, feedback.reminder):
                 if timer is not None:
                     timer.cancel()
-            if desk.sending is not None:
-                await desk.sending
-            if desk.pending:
-                await self._send(lane, desk)
+            if feedback.sending is not None:
+                await feedback.sending
+            if feedback.pending:
+                await feedback.sender.run_round()
 
     def _lane(self, lane: str) -> _LaneFeedback:
-        return self._lanes.setdefault(lane, _LaneFeedback())
+        if lane not in self._lanes:
+            send = partial(self._send, lane)
+            sender = PeriodicTask("capacity-feedback", send, every=REPORT_SECONDS, quiet=(RedisUnavailable,))
+            self._lanes[lane] = _LaneFeedback(name=lane, sender=sender)
+        return self._lanes[lane]
 
-    def _add(self, lane: str, desk: _LaneFeedback, report: CapacityReport, *, urgent: bool) -> None:
-        desk.report, desk.pending = merged(desk.report, report), True
-        if desk.sending is not None:
-            return  # it goes along with the next
-        wait = 0.0 if urgent else desk.sent_at + REPORT_SECONDS - self._clock.monotonic()
-        if wait <= 0 or desk.sent_at < 0:
-            self._start_sending(lane, desk)
-        elif desk.timer is None:
-            desk.timer = asyncio.get_running_loop().call_later(wait, self._start_sending, lane, desk)
+    def _add(self, feedback: _LaneFeedback, report: CapacityReport, *, urgent: bool) -> None:
+        feedback.report, feedback.pending = merged(feedback.report, report), True
+        if feedback.sending is not None:
+            return  # it is sent with the next report
+        wait = 0.0 if urgent else feedback.sent_at + REPORT_SECONDS - self._clock.monotonic()
+        if wait <= 0 or feedback.sent_at < 0:
+            self._start_sending(feedback)
+        elif feedback.timer is None:
+            feedback.timer = asyncio.get_running_loop().call_later(wait, self._start_sending, feedback)
 
-    def _remind(self, lane: str, desk: _LaneFeedback) -> None:
-        if desk.reminder is None:
-            desk.reminder = asyncio.get_running_loop().call_later(MAX_DELAY_SECONDS, self._send_unreported, lane, desk)
+    def _remind(self, feedback: _LaneFeedback) -> None:
+        if feedback.reminder is None:
+            feedback.reminder = asyncio.get_running_loop().call_later(
+                MAX_DELAY_SECONDS, self._send_unreported, feedback
+            )
 
-    def _send_unreported(self, lane: str, desk: _LaneFeedback) -> None:
-        """Tell the answers that were not told yet, because there was no hurry, or no Redis."""
-        if desk.reminder is not None:
-            desk.reminder.cancel()
-            desk.reminder = None
-        unsaid, desk.unreported = desk.unreported, 0
-        if unsaid or desk.report.answered:
-            self._add(lane, desk, CapacityReport(answered=unsaid, succeeded=unsaid), urgent=True)
+    def _send_unreported(self, feedback: _LaneFeedback) -> None:
+        """Send the responses that were not reported yet, because they were not urgent or Redis was away."""
+        if feedback.reminder is not None:
+            feedback.reminder.cancel()
+            feedback.reminder = None
+        answered, feedback.unreported = feedback.unreported, 0
+        if answered or feedback.report.answered:
+            self._add(feedback, CapacityReport(answered=answered, succeeded=answered), urgent=True)
 
-    def _start_sending(self, lane: str, desk: _LaneFeedback) -> None:
-        if desk.timer is not None:
-            desk.timer.cancel()
-            desk.timer = None
-        if desk.sending is None and desk.pending:
-            desk.sending = asyncio.create_task(self._send_all(lane, desk), name="lane-news")
+    def _start_sending(self, feedback: _LaneFeedback) -> None:
+        if feedback.timer is not None:
+            feedback.timer.cancel()
+            feedback.timer = None
+        if feedback.sending is None and feedback.pending:
+            feedback.sending = asyncio.create_task(self._send_all(feedback), name="capacity-feedback")
 
-    async def _send_all(self, lane: str, desk: _LaneFeedback) -> None:
+    async def _send_all(self, feedback: _LaneFeedback) -> None:
         try:
-            while desk.pending:
-                await self._send(lane, desk)
-                if not desk.has_waiting:
+            while feedback.pending:
+                await feedback.sender.run_round()
+                if not feedback.has_waiting:
                     break
         finally:
-            desk.sending = None
-        if desk.pending:
-            desk.timer = asyncio.get_running_loop().call_later(REPORT_SECONDS, self._start_sending, lane, desk)
+            feedback.sending = None
+        if feedback.pending:
+            feedback.timer = asyncio.get_running_loop().call_later(REPORT_SECONDS, self._start_sending, feedback)
 
-    async def _send(self, lane: str, desk: _LaneFeedback) -> None:
-        report, desk.report, desk.pending = desk.report, CapacityReport(), False
-        desk.sent_at = self._clock.monotonic()
+    async def _send(self, lane: str) -> None:
+        feedback = self._lane(lane)
+        report, feedback.report, feedback.pending = feedback.report, CapacityReport(), False
+        feedback.sent_at = self._clock.monotonic()
         now = self._clock.now()
         self._local.learn(lane, report, now)
         try:
             learnt = await self._store.learn(lane, report, now)
-        except RedisUnavailable as error:
-            _log.debug("a lane could not be told", lane=lane, detail=error.message)
-            untold = CapacityReport(answered=report.answered, succeeded=report.succeeded)
-            desk.report = merged(untold, desk.report)
-            self._remind(lane, desk)
+        except Exception:
+            # the answers are counted in a later report; the limits in this one will be outdated by then
+            answers = CapacityReport(answered=report.answered, succeeded=report.succeeded)
+            feedback.report = merged(answers, feedback.report)
+            self._remind(feedback)
+            raise
         else:
-            desk.unlimited, desk.has_waiting = learnt.unlimited, learnt.dispatch_in >= 0
+            feedback.unlimited, feedback.has_waiting = learnt.unlimited, learnt.dispatch_in >= 0
             self._local.remember(lane, LearntLimits(rpm=learnt.rpm, tpm=learnt.tpm, unlimited=learnt.unlimited))
-        self._on_learnt(lane)
+        finally:
+            self._on_learnt(lane)
 
 
 def merged(one: CapacityReport, other: CapacityReport) -> CapacityReport:
-    """Two reports as one. Of two figures the lower counts; of two ages the higher, which believes a figure less."""
+    """Merge two reports. Of two remainders the lower counts; of two ages the higher, which trusts a remainder less."""
     return CapacityReport(
         answered=one.answered + other.answered,
         succeeded=one.succeeded + other.succeeded,
@@ -189,17 +205,17 @@ def _lower(one: int, other: int) -> int:
     return min(one, other) if one >= 0 and other >= 0 else max(one, other)
 
 
-def _report(said: ReportedLimits, age: float, *, answered: int, succeeded: int) -> CapacityReport:
+def _report(limits: ReportedLimits, age: float, *, answered: int, succeeded: int) -> CapacityReport:
     return CapacityReport(
         answered=answered,
         succeeded=succeeded,
-        rpm=_or_unknown(said.requests.limit),
-        rpm_remaining=_or_unknown(said.requests.remaining),
-        tpm=_or_unknown(said.tokens.limit),
-        tpm_remaining=_or_unknown(said.tokens.remaining),
+        rpm=_or_unknown(limits.requests.limit),
+        rpm_remaining=_or_unknown(limits.requests.remaining),
+        tpm=_or_unknown(limits.tokens.limit),
+        tpm_remaining=_or_unknown(limits.tokens.remaining),
         age=age,
-        closed_window=said.exhausted,
-        closed_for=said.reset_seconds if said.exhausted else -1.0,
+        closed_window=limits.exhausted,
+        closed_for=limits.reset_seconds if limits.exhausted else -1.0,
     )
 
 

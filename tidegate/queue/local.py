@@ -1,4 +1,7 @@
-"""Lanes in this process's memory, for while Redis is away: the same rules, with a share of the upstream's capacity."""
+"""Lanes in the memory of this process, for while Redis is away: each process uses its share of the capacity.
+
+`Waiters` asks this when Redis is unavailable. The rules are those of `UpstreamCapacity`.
+"""
 
 from collections.abc import Callable
 
@@ -10,7 +13,7 @@ from tidegate.queue.replicas import Replicas
 
 
 class LearntLimits(msgspec.Struct, frozen=True, kw_only=True):
-    """What was last known of a lane that all replicas share."""
+    """The limits of a lane that Redis last reported, for all replicas together."""
 
     rpm: int = 0
     tpm: int = 0
@@ -18,10 +21,10 @@ class LearntLimits(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LocalCapacity:
-    """This process's part of each lane. It begins as after an outage: with few calls at once."""
+    """This process's share of each lane. A lane begins with slow start, as after an outage."""
 
     def __init__(self, lane_limits: Callable[[str], LaneLimits], replicas: Replicas) -> None:
-        """`terms` gives what the configuration says of a lane, by its name; `replicas` share the capacity."""
+        """`lane_limits` returns the configured limits of a lane by its name; `replicas` share the capacity."""
         self._lane_limits = lane_limits
         self._lanes: dict[str, UpstreamCapacity] = {}
         self._learnt: dict[str, LearntLimits] = {}
@@ -31,21 +34,21 @@ class LocalCapacity:
         return f"<LocalLanes 1/{self._replicas.count}: {self._lanes}>"
 
     def remember(self, lane: str, learnt: LearntLimits) -> None:
-        """Keep what Redis knows of a lane."""
+        """Store what Redis last reported of a lane."""
         self._learnt[lane] = learnt
 
     def enter(self, lane: str, entry: QueueEntry, now: float) -> QueueVerdict:
-        """As `Lane.enter`."""
+        """Do as `UpstreamCapacity.enter` does."""
         return self._lane(lane).enter(entry, self._local_limits(lane), now)
 
     def dispatch(self, lane: str, now: float) -> tuple[list[str], float | None]:
-        """As `Lane.dispatch`; everybody here is alive."""
+        """Do as `UpstreamCapacity.dispatch` does; all members are of this process, which is alive."""
         if lane not in self._lanes:
             return [], None
         return self._lanes[lane].dispatch(self._local_limits(lane), now, lambda _: True)
 
     def learn(self, lane: str, report: CapacityReport, now: float) -> None:
-        """As `Lane.learn`; what is said to be left is left to all."""
+        """Do as `UpstreamCapacity.learn` does; the remainder that the upstream reports is shared by all replicas."""
         if lane in self._lanes:
             report = msgspec.structs.replace(
                 report, rpm_remaining=self._share_of(report.rpm_remaining), tpm_remaining=-1
@@ -53,17 +56,17 @@ class LocalCapacity:
             self._lanes[lane].learn(report, self._local_limits(lane), now)
 
     def leave(self, lane: str, member: str) -> None:
-        """As `Lane.leave`."""
+        """Do as `UpstreamCapacity.leave` does."""
         if lane in self._lanes:
             self._lanes[lane].leave(member)
 
     def give_back(self, lane: str, entry: QueueEntry) -> None:
-        """As `Lane.give_back`."""
+        """Do as `UpstreamCapacity.give_back` does."""
         if lane in self._lanes:
             self._lanes[lane].give_back(entry, self._local_limits(lane))
 
     def discard(self, lane: str) -> None:
-        """Redis is back: forget the lane, unless somebody still waits in it."""
+        """Forget the lane, because Redis is back; unless requests still wait in it."""
         if lane in self._lanes and not self._lanes[lane].fair_queue.waiting:
             del self._lanes[lane]
 

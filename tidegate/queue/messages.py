@@ -1,66 +1,69 @@
-"""What calls ask of a lane, what they are told, and what their answers report."""
+"""The values that the queue exchanges: entries, verdicts, and reports on the upstream's limits.
+
+A lane is the capacity of one credential and model. No I/O.
+"""
 
 import msgspec
 
 
 class LaneLimits(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """What the configuration says of a lane; 0 leaves a limit to be learnt."""
+    """The configured limits of a lane; 0 means that the limit is learnt from the upstream's responses."""
 
     rpm: int = 0
     tpm: int = 0
     max_waiting: int = 10_000
-    """Calls that may wait."""
+    """The most requests that may wait."""
 
 
 class QueuePosition(msgspec.Struct, frozen=True, gc=False):
-    """A call's place among those of its flow: by arrival."""
+    """A request's position in its flow: the sequence number of its arrival."""
 
     seq: int
 
 
 class QueueEntry(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """What a call asks of a lane."""
+    """A request that asks for capacity of a lane."""
 
     member: str
     """`process:request`."""
     tokens: int
-    """The estimate of what the call will use."""
+    """The estimated tokens of the request."""
     flow: str
-    """Whom fairness is between: the project."""
+    """The project: the queue is fair between projects."""
     weight: int
-    """Of its priority; each weight of a project is a flow of its own."""
+    """The weight of its priority. Each weight of a project is a flow of its own."""
     deadline: float
     """Unix seconds."""
     position: QueuePosition | None = None
-    """Its earlier place, where it comes again after a refusal."""
+    """Its earlier position, if it comes back after a 429 of the upstream."""
 
     @property
     def flow_id(self) -> str:
-        """Calls with the same are served first come first served."""
+        """The flow of SFQ: project and weight. Requests of one flow go in the order of their arrival."""
         return f"{self.flow}/{self.weight}"
 
 
 class Granted(msgspec.Struct, frozen=True, gc=False):
-    """Go."""
+    """The request may be sent now."""
 
     position: QueuePosition
 
 
 class Queued(msgspec.Struct, frozen=True, gc=False):
-    """Wait for a grant."""
+    """The request waits for a grant."""
 
     position: QueuePosition
     eta: float
-    """Seconds, estimated."""
+    """Estimated seconds until the grant."""
     ahead: int
 
 
 class QueueRejected(msgspec.Struct, frozen=True, gc=False):
-    """There is no use in waiting."""
+    """The request is not queued: the queue is full, or its turn would come too late."""
 
     eta: float
     full: bool
-    """The queue is at its longest; else the estimate exceeds the deadline."""
+    """The queue is full. False: the estimated wait exceeds the deadline."""
 
 
 QueueVerdict = Granted | Queued | QueueRejected
@@ -77,31 +80,31 @@ _REPORT_WIRE = {
 
 
 class CapacityReport(msgspec.Struct, frozen=True, gc=False, kw_only=True, rename=_REPORT_WIRE):
-    """What the answers to a process's calls said. -1 stands for what was not said."""
+    """What responses said about the upstream's limits; the script `capacity_learn` reads it. -1: not reported."""
 
     answered: int = 0
-    """Calls that are unanswered no more, refused ones included."""
+    """Requests that were answered, with a 429 or otherwise."""
     succeeded: int = 0
     rpm: int = -1
     rpm_remaining: int = -1
     tpm: int = -1
     tpm_remaining: int = -1
     age: float = 0.0
-    """Seconds since the call was sent that said it."""
+    """Seconds since the request was sent whose response reported the limits."""
     closed_window: str = ""
-    """Which limit's window is shut: `requests` or `tokens`."""
+    """The limit that is used up: `requests` or `tokens`; empty for none."""
     closed_for: float = -1.0
-    """Seconds until it opens, as of when the upstream took the call."""
+    """Seconds until it is renewed, counted from when the upstream received the request."""
     rejection_kind: str = ""
-    """A 429's kind: `requests`, `tokens`, or another word where no limit was named; empty where there was none."""
+    """The kind of a 429: `requests`, `tokens`, or another word where no limit was named; empty for no 429."""
     retry_after: float = -1.0
-    """Seconds that the refusal told to wait."""
+    """The `retry-after` of the 429, in seconds."""
     tokens: int = 0
-    """The refused call's estimate."""
+    """The estimated tokens of the request that got the 429."""
     outage: bool = False
-    """The upstream is failing: come back slowly."""
+    """The upstream is failing: go back to slow start."""
 
 
 def process_of(member: str) -> str:
-    """The process in which a member waits."""
+    """Return the process in which a member waits."""
     return member.partition(":")[0]

@@ -1,8 +1,11 @@
-"""How many processes there are: whoever keeps a limit alone, while Redis is away, keeps its share."""
+"""The number of gateway processes: while Redis is away, each process enforces its share of every limit.
+
+`Waiters` updates the number every second; `LocalLimits` and `LocalCapacity` read it.
+"""
 
 
 class Replicas:
-    """The number last counted in Redis, where each process says that it lives (`tidegate/storage/lua/alive.lua`)."""
+    """The number of processes that have announced themselves in Redis, see `announce_process.lua`."""
 
     def __init__(self, count: int = 1) -> None:
         self.count = count
@@ -11,9 +14,9 @@ class Replicas:
         return f"<Replicas: {self.count}>"
 
     def set_count(self, count: int) -> None:
-        """So many live, this one among them."""
+        """Set the number of live processes, this one included."""
         self.count = max(1, count)
 
     def share(self, limit: int) -> int:
-        """This process's part of a limit; of one that allows anything, at least 1."""
+        """Return this process's share of a limit: at least 1, unless the limit is 0."""
         return max(1, limit // self.count) if limit else 0

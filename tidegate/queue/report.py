@@ -1,4 +1,7 @@
-"""Who waits for the upstream, for how long, and how long it may still take."""
+"""The report on the queue: which requests wait for the upstream, since when, and for how much longer.
+
+`/admin/v1/queue` and `tidegate queue` show it.
+"""
 
 from collections.abc import Callable
 from typing import Protocol
@@ -14,24 +17,24 @@ _WINDOW_SECONDS = 60.0
 
 
 class LaneReader(Protocol):
-    """Where the queues are kept."""
+    """The store of the lanes."""
 
     async def snapshot(self, now: float, *, limit: int) -> tuple[LaneSnapshot, ...]:
-        """All lanes with a queue, and the first `most` of each. Raises RedisUnavailable."""
+        """Return all lanes with a queue, and the first `limit` entries of each. Raises RedisUnavailable."""
         ...
 
 
 class WaitingCall(msgspec.Struct, frozen=True, kw_only=True):
-    """A call that waits. Times are in seconds."""
+    """A request that waits. Times are in seconds."""
 
     request: str
     project: str
     priority: Priority
     tokens: int
-    """The estimate of what it will use."""
+    """The estimated tokens of the request."""
     waited: float
     estimate: float | None
-    """Until its turn, at the rate that is known; None where none is."""
+    """Until its grant, at the known rate; None where no rate is known."""
     left: float
     """Until its deadline."""
 
@@ -41,28 +44,28 @@ class LaneStatus(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     rpm: int | None
-    """Requests per minute that the upstream takes; None while not known."""
+    """The upstream's limit on requests per minute; None while it is not known."""
     tpm: int | None
-    """Tokens per minute, likewise."""
+    """The upstream's limit on tokens per minute, likewise."""
     unanswered: int
-    """Calls under way."""
+    """Requests that were sent and not answered yet."""
     held_for: float
-    """Seconds for which the upstream's word holds everybody back."""
+    """Seconds for which the upstream has asked the gateway to send nothing."""
     waiting: int
     waiters: tuple[WaitingCall, ...]
-    """The first of them, in the order of their going."""
+    """The first waiting requests, in the order in which they will be sent."""
 
 
 class QueueReport:
-    """Reads the lanes."""
+    """Read the lanes and estimate the waits."""
 
     def __init__(self, lanes: LaneReader, lane_limits: Callable[[str], LaneLimits]) -> None:
-        """`terms` gives the configured limits of a lane, which count before those learnt."""
+        """`lane_limits` returns the configured limits of a lane; they take precedence over learnt ones."""
         self._lanes = lanes
         self._lane_limits = lane_limits
 
     async def read(self, now: float, *, limit: int) -> tuple[LaneStatus, ...]:
-        """The lanes by name, and the first `most` waiters of each. Raises RedisUnavailable."""
+        """Return the lanes by name, and the first `limit` waiting requests of each. Raises RedisUnavailable."""
         shown = await self._lanes.snapshot(now, limit=limit)
         return tuple(self._lane(lane) for lane in sorted(shown, key=lambda lane: lane.name))
 
@@ -86,7 +89,7 @@ class QueueReport:
 
 
 def _estimate_seconds(calls: int, tokens: int, rpm: int | None, tpm: int | None, held_for: float) -> float | None:
-    """Until so many calls with so many tokens had their turn; the slower limit decides."""
+    """Return the seconds until this many requests with this many tokens are sent; the slower limit decides."""
     spans = [amount * _WINDOW_SECONDS / rate for amount, rate in ((calls, rpm), (tokens, tpm)) if rate is not None]
     return held_for + max(spans) if spans else None
 

@@ -1,4 +1,8 @@
-"""One call's turn at the upstream: the wait for the lane and for a free place here, and what was heard."""
+"""Queue slots: a request waits here until it may be sent, and reports here how the upstream received it.
+
+A slot needs two things: capacity of the lane, which all processes share (`Waiters`), and one of this process's
+`queue.max_in_flight` slots (a semaphore). The upstream call acquires the slot before it sends and releases it at the end.
+"""
 
 import asyncio
 from collections.abc import Callable
@@ -12,40 +16,40 @@ from tidegate.queue.messages import Granted, LaneLimits, QueueEntry, QueuePositi
 from tidegate.queue.waiters import Waiters
 
 MAX_SENDS = 5
-"""Times that one call is sent though the upstream's rate limit refuses it; then its caller learns of it."""
+"""The most times that one request is sent while the upstream rejects it with 429; then its caller gets the 429."""
 
 
 class QueueSlots:
-    """Gives out turns; at most `in_flight` calls of this process are at the upstream at once."""
+    """Create queue slots. At most `in_flight` requests of this process are at the upstream at once."""
 
     def __init__(
         self, waiters: Waiters, *, lane_limits: Callable[[str], LaneLimits], in_flight: int, clock: Clock
     ) -> None:
         self._waiters = waiters
         self.lane_limits = lane_limits
-        """What the configuration says of a lane."""
-        self._free = asyncio.Semaphore(in_flight)
+        """Return the configured limits of a lane."""
+        self._local_slots = asyncio.Semaphore(in_flight)
         self._clock = clock
 
     def slot(self, lane: str, entry: QueueEntry, verdict: QueueVerdict | None) -> "QueueSlot":
-        """A turn in a lane; `verdict` is what the lane said at admission, None where it was not asked."""
-        return QueueSlot(self._waiters, self._free, self._clock, lane, entry, verdict)
+        """Return a slot of a lane. `verdict` is the queue's verdict at admission, None where the lane was not asked."""
+        return QueueSlot(self._waiters, self._local_slots, self._clock, lane, entry, verdict)
 
 
 class QueueSlot:
-    """Implements `tidegate.routing.upstream_call.Turn`."""
+    """One request's slot; implements `tidegate.routing.attempt.UpstreamSlot`."""
 
     def __init__(
         self,
         waiters: Waiters,
-        free: asyncio.Semaphore,
+        local_slots: asyncio.Semaphore,
         clock: Clock,
         lane: str,
         entry: QueueEntry,
         verdict: QueueVerdict | None,
     ) -> None:
         self._waiters = waiters
-        self._free = free
+        self._local_slots = local_slots
         self._clock = clock
         self._lane = lane
         self._entry = entry
@@ -57,34 +61,34 @@ class QueueSlot:
         self._sends = 1
         self._retry_after = 0.0
         self.waited_seconds = 0.0
-        """Seconds spent waiting so far."""
+        """Seconds that the request has waited so far."""
 
     async def wait(self) -> None:
-        """Wait for the turn. Raises QueueFull and QueueTimeout; cancelled, it is passed on."""
+        """Wait until the request may be sent. Raises QueueFull and QueueTimeout; a cancelled wait returns its grant."""
         began = self._clock.monotonic()
         try:
             if isinstance(self._verdict, Granted):
                 self._position = self._verdict.position
             else:
-                await self._take_place()
-            await self._take_free()
+                await self._take_position()
+            await self._take_local_slot()
         finally:
             self._sent_at = self._clock.monotonic()
             self.waited_seconds += self._sent_at - began
         self._unanswered = True
 
     def report_answer(self, limits: ReportedLimits, *, ok: bool) -> None:
-        """The upstream answered, and said this of its limits."""
+        """Report that the upstream answered, with these limits in its response."""
         self._unanswered = False
         self._waiters.feedback.report_answer(self._lane, limits, ok=ok, age=self._clock.monotonic() - self._sent_at)
 
     def report_failure(self) -> None:
-        """The upstream gave no answer of its own."""
+        """Report that the upstream failed without a response of its own."""
         self.report_answer(ReportedLimits(), ok=False)
         self._waiters.feedback.report_outage(self._lane)
 
     def report_rate_limit(self, limits: ReportedLimits, error: UpstreamRateLimited | SlowDown) -> None:
-        """The upstream refused for its rate, and said this of its limits."""
+        """Report that the upstream rejected the request for its rate, with these limits in its response."""
         kind = error.kind if isinstance(error, UpstreamRateLimited) else error.name
         age = self._clock.monotonic() - self._sent_at
         self._unanswered = False
@@ -94,54 +98,53 @@ class QueueSlot:
         self._retry_after = error.retry_after or 0.0
 
     async def wait_again(self) -> bool:
-        """After a refusal: wait for another turn; False where the call's time does not allow it."""
+        """Wait for another grant after a 429; return False if the request's deadline does not allow it."""
         if self._sends >= MAX_SENDS or self._clock.now() + self._retry_after > self._entry.deadline:
             return False
         self._sends += 1
         self.release()
-        await self._waiters.feedback.flush(
-            self._lane
-        )  # else a lane that has not heard of it would let the call go at once
+        # else the lane, not knowing of the 429, would grant the request at once
+        await self._waiters.feedback.flush(self._lane)
         self._verdict = None
         self._entry = msgspec.structs.replace(self._entry, position=self._position)
         try:
             await self.wait()
         except (QueueFull, QueueTimeout):
-            return False  # the upstream's own refusal says more
+            return False  # the caller gets the upstream's own 429, which says more
         return True
 
     def release(self) -> None:
-        """The call is no longer at the upstream."""
+        """Free the slot: the request is no longer at the upstream."""
         if self._unanswered:
-            self.report_answer(
-                ReportedLimits(), ok=False
-            )  # cut short: nothing was learnt, but nothing is on its way any more
+            # cut short: no limits were reported, but the request is no longer unanswered
+            self.report_answer(ReportedLimits(), ok=False)
         if self._in_flight:
             self._in_flight = False
-            self._free.release()
+            self._local_slots.release()
 
     def decline(self) -> None:
-        """The turn is not taken at all: what admission gave goes to others."""
+        """Return what admission granted: the request is not sent in this lane."""
         if self._verdict is not None:
             self._waiters.decline(self._lane, self._entry, self._verdict)
 
-    async def _take_place(self) -> None:
+    async def _take_position(self) -> None:
         if self._verdict is None:
             self._position = await self._waiters.enter(self._lane, self._entry)
         else:
             self._position = await self._waiters.wait(self._lane, self._entry, self._verdict)
 
-    async def _take_free(self) -> None:
-        if not self._free.locked():
-            await self._free.acquire()
+    async def _take_local_slot(self) -> None:
+        if not self._local_slots.locked():
+            await self._local_slots.acquire()
             self._in_flight = True
             return
         try:
             async with asyncio.timeout(max(0.0, self._entry.deadline - self._clock.now())):
-                await self._free.acquire()
+                await self._local_slots.acquire()
         except TimeoutError as error:
             self._waiters.give_back(self._lane, self._entry)
-            raise QueueTimeout("This process's upstream calls (`queue.max_in_flight`) are all taken.") from error
+            limit = "This process has reached its limit on upstream requests in flight (`queue.max_in_flight`)."
+            raise QueueTimeout(limit) from error
         except asyncio.CancelledError:
             self._waiters.give_back(self._lane, self._entry)
             raise

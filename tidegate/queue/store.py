@@ -1,4 +1,7 @@
-"""Lanes in Redis: the scripts' arguments and replies."""
+"""Lanes in Redis: the arguments and replies of the queue's Lua scripts.
+
+`Waiters` and `CapacityFeedback` call them; the queue report reads snapshots.
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -19,19 +22,19 @@ from tidegate.storage.redis import Argument, RedisLink, Script
 
 
 class LearnOutcome(msgspec.Struct, frozen=True, kw_only=True):
-    """What a lane knows after a report."""
+    """The state of a lane after a report."""
 
     unlimited: bool
-    """The upstream has no limits, as far as anyone can tell."""
+    """The upstream has no limits, as far as is known."""
     rpm: int
     tpm: int
     """0 where unknown."""
     dispatch_in: float
-    """Seconds until it is worth dispatching; negative where nobody waits."""
+    """Seconds until the next dispatch is worth it; negative where no request waits."""
 
 
 class WaitingEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """One who waits, as an operator sees it."""
+    """A waiting request, as an operator sees it."""
 
     request: str
     process: str
@@ -45,25 +48,25 @@ class WaitingEntry(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LaneSnapshot(msgspec.Struct, frozen=True, kw_only=True):
-    """A lane that has, or lately had, a queue."""
+    """A lane that has a queue, or had one in the last day."""
 
     name: str
     rpm: int
     tpm: int
-    """Learnt; 0 where unknown."""
+    """Learnt limits; 0 where unknown."""
     waiting: int
     unanswered: int
     held_for: float
-    """Seconds for which the upstream's word holds everybody back."""
+    """Seconds for which the upstream has asked the gateway to send nothing."""
     first_entries: tuple[WaitingEntry, ...]
-    """Those who wait, in the order of their going; not more than were asked for."""
+    """The first waiting requests, in the order in which they will be sent."""
 
 
 class CapacityStore:
-    """Every replica's lanes. Each method is one atomic step and raises RedisUnavailable."""
+    """The lanes that all replicas share. Each method is one atomic step and raises RedisUnavailable."""
 
     def __init__(self, link: RedisLink, *, prefix: str, lane_limits: Callable[[str], LaneLimits]) -> None:
-        """`terms` gives what the configuration says of a lane, by its name."""
+        """`lane_limits` returns the configured limits of a lane by its name."""
         self._link = link
         self._prefix = f"{{{prefix}}}"
         self._lane_limits = lane_limits
@@ -76,37 +79,37 @@ class CapacityStore:
         self._announce_process = Script("announce_process")
 
     async def enter(self, lane: str, entry: QueueEntry, now: float) -> QueueVerdict:
-        """Take capacity, or a place in the queue; who waits already is told where."""
+        """Take capacity or a position in the queue; return the position of an entry that waits already."""
         seq = "" if entry.position is None else entry.position.seq
         asked = (entry.member, entry.tokens, entry.flow, entry.weight, repr(entry.deadline), seq)
         return parse_verdict(await self._run(self._enter, lane, now, *asked))
 
     async def dispatch(self, lane: str, now: float) -> float | None:
-        """Grant what fits; seconds until it is worth asking again, None where nobody waits."""
+        """Grant what the capacity allows; return the seconds until the next dispatch, None where no request waits."""
         _, again = await self._run(self._dispatch, lane, now)
         return _seconds_or_none(again)
 
     async def leave(self, lane: str, member: str, now: float) -> bool:
-        """Give up a place in the queue; False if the member does not wait."""
+        """Remove a member from the queue; return False if it does not wait."""
         waited, _, _ = await self._run(self._leave, lane, now, member, -1)
         return bool(waited)
 
     async def give_back(self, lane: str, tokens: int, now: float) -> None:
-        """Give back the grant of a call that was never sent."""
+        """Return the grant of a request that was not sent."""
         await self._run(self._leave, lane, now, "", tokens)
 
     async def learn(self, lane: str, report: CapacityReport, now: float) -> LearnOutcome:
-        """Take in what answers said."""
+        """Apply what responses said about the upstream's limits."""
         free, rpm, tpm, again = await self._run(self._learn, lane, now, msgspec.json.encode(report))
         return LearnOutcome(unlimited=bool(free), rpm=int(rpm), tpm=int(tpm), dispatch_in=float(again))
 
     async def announce_process(self, process: str, *, for_seconds: float, now: float) -> int:
-        """Say that a process lives; how many do."""
+        """Announce that a process is alive; return the number of live processes."""
         keys = (f"{self._prefix}:alive:{process}", f"{self._prefix}:processes")
         return int(await self._link.run(self._announce_process, keys, (process, int(for_seconds * 1000), repr(now))))
 
     async def snapshot(self, now: float, *, limit: int) -> tuple[LaneSnapshot, ...]:
-        """All lanes with a queue, and the first `most` of each."""
+        """Return all lanes with a queue, and the first `limit` entries of each."""
         reply = await self._link.run(self._snapshot, (), (self._prefix, repr(now), limit))
         return tuple(_parse_lane(line, now) for line in reply)
 
@@ -117,7 +120,7 @@ class CapacityStore:
 
 
 def parse_verdict(reply: Any) -> QueueVerdict:
-    """What `lane_enter` (and whoever else asks a lane) replies."""
+    """Return the verdict in the reply of the script `queue_enter` or `admit`."""
     match reply:
         case [b"granted", seq]:
             return Granted(QueuePosition(int(seq)))
@@ -125,7 +128,7 @@ def parse_verdict(reply: Any) -> QueueVerdict:
             return Queued(QueuePosition(int(seq)), float(eta), int(ahead))
         case [b"refused", eta, full]:
             return QueueRejected(float(eta), full=bool(full))
-    raise TypeError(f"no verdict: {reply!r}")
+    raise TypeError(f"not a verdict of the queue: {reply!r}")
 
 
 def _seconds_or_none(text: bytes) -> float | None:

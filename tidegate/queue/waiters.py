@@ -1,7 +1,12 @@
-"""The calls of one process that wait for the upstream's capacity.
+"""The requests of one process that wait for the upstream's capacity.
 
-A grant is published to the process's channel. A channel keeps nothing, so a waiter whose estimate has passed asks where
-it stands. There is one timer for each lane somebody here waits in, and one task that says the process is alive.
+Queue slots enter a request here and wait for its grant. Any process may dispatch a lane; a grant is published to the
+channel of the process whose request it is. Redis does not store channel messages, so a request whose estimated wait has
+passed enters again, which returns its position or its lost grant.
+
+Two tasks run in the background. One dispatches each lane in which a request of this process waits, when its next grant
+is due. The other announces every second that the process is alive, and rechecks requests that are overdue. While Redis
+is away, requests wait in `LocalCapacity` instead.
 """
 
 import asyncio
@@ -10,10 +15,10 @@ from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
 import msgspec
-import structlog
 
 from tidegate.core.clock import Clock
 from tidegate.core.errors import QueueFull, QueueTimeout, RedisUnavailable, UpstreamBusy
+from tidegate.core.periodic import PeriodicTask
 from tidegate.queue.feedback import CapacityFeedback
 from tidegate.queue.local import LocalCapacity
 from tidegate.queue.messages import Granted, LaneLimits, Queued, QueueEntry, QueuePosition, QueueRejected, QueueVerdict
@@ -25,25 +30,25 @@ from tidegate.storage.redis import RedisLink
 ALIVE_SECONDS = 3.0
 RENEW_SECONDS = 1.0
 OVERDUE_SECONDS = 1.0
-"""After its estimate, a waiter asks whether its grant was lost."""
+"""Seconds after its estimated wait at which a request is rechecked, in case its grant was lost."""
 UNCLAIMED_SECONDS = 5.0
-"""A grant that nobody here claims is kept so long: its call may not know yet that it was queued."""
+"""Seconds for which an unclaimed grant is kept: its request may not have received the verdict `queued` yet."""
 _MIN_DISPATCH_SECONDS = 0.005
+_IDLE_SECONDS = 3600.0
 _RECHECK_BATCH = 100
 
-_log = structlog.get_logger("lanes")
 _decoder = msgspec.msgpack.Decoder(list[msgspec.Raw])
 _grant_decoder = msgspec.msgpack.Decoder(tuple[str, int, int])
 
 
 class _PendingGrant:
-    """One who waits here."""
+    """A request that waits here for its grant."""
 
     __slots__ = ("due", "entry", "granted", "lane", "local", "since")
 
-    def __init__(self, lane: str, ticket: QueueEntry, due: float, *, since: float, local: bool) -> None:
+    def __init__(self, lane: str, entry: QueueEntry, due: float, *, since: float, local: bool) -> None:
         self.lane = lane
-        self.entry = ticket
+        self.entry = entry
         self.due = due
         self.since = since
         self.local = local
@@ -51,7 +56,7 @@ class _PendingGrant:
 
 
 class Waiters:
-    """This process's waiters in all lanes. Use it between `start` and `close`."""
+    """The waiting requests of this process, in all lanes. Use it between `start` and `close`."""
 
     def __init__(  # a parameter for each part
         self,
@@ -63,7 +68,7 @@ class Waiters:
         lane_limits: Callable[[str], LaneLimits],
         replicas: Replicas,
     ) -> None:
-        """`terms` gives what the configuration says of a lane, by its name; `replicas` is kept up to date."""
+        """`lane_limits` returns the configured limits of a lane by its name; `replicas` is kept up to date."""
         self.process = process
         self._clock = clock
         self._lane_limits = lane_limits
@@ -73,57 +78,58 @@ class Waiters:
         self._replicas = replicas
         self.feedback = CapacityFeedback(self._store, self._local, clock=clock, on_learnt=self._dispatch_soon)
         self._waiters: dict[str, _PendingGrant] = {}
-        self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._dispatch_at: dict[str, float] = {}
+        """Lanes in which requests wait here, and when each is dispatched next, by the event loop's clock."""
         self._unclaimed: dict[str, tuple[float, str, QueuePosition, int]] = {}
-        """Grants nobody claimed, by member: when they came, lane, place, tokens."""
+        """Grants without a waiting request, by member: when they came, lane, position, tokens."""
         self._departed: dict[str, float] = {}
-        """Members who left when they may have been granted already, and when."""
+        """Members that left while their grant may have been under way, and when."""
         self._tasks: set[asyncio.Task[None]] = set()
-        self._keeper: asyncio.Task[None] | None = None
+        self._dispatching = PeriodicTask(
+            "queue-dispatch", self._dispatch_due, every=self._seconds_until_dispatch, wait_first=True
+        )
+        self._upkeep = PeriodicTask("queue-upkeep", self._announce_and_recheck, every=RENEW_SECONDS, wait_first=True)
 
     def __repr__(self) -> str:
-        return f"<Places of {self.process}: {len(self._waiters)} wait>"
+        return f"<Waiters of {self.process}: {len(self._waiters)} wait>"
 
     async def start(self) -> None:
-        """Say that this process lives, and hear its grants."""
-        await self._renew()
+        """Announce this process, and subscribe to its grants."""
+        await self._announce()
         await self._channel.start(self._receive, on_gap=self._recheck_all)
-        self._keeper = asyncio.create_task(self._keep(), name="places")
+        await self._dispatching.start()
+        await self._upkeep.start()
 
     async def close(self) -> None:
-        """Stop; who still waits is released with an error."""
+        """Stop; requests that still wait get an error."""
         for waiter in self._waiters.values():
             if not waiter.granted.done():
                 waiter.granted.set_exception(UpstreamBusy())
-        for timer in self._timers.values():
-            timer.cancel()
+        await self._dispatching.close()
+        await self._upkeep.close()
         await self.feedback.close()
-        if self._keeper is not None:
-            self._keeper.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._keeper
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._channel.close()
 
     async def enter(self, lane: str, entry: QueueEntry) -> QueuePosition:
-        """Take capacity, now or when its turn comes. A ticket with a place goes back to it.
+        """Wait until the entry is granted capacity. An entry with a position goes back to it.
 
-        Raises QueueFull and QueueTimeout. Cancelled, it leaves the queue.
+        Raises QueueFull and QueueTimeout. If cancelled, the entry leaves the queue.
         """
         verdict, local = await self._request(lane, entry)
         return await self._await_verdict(lane, entry, verdict, local=local)
 
     async def wait(self, lane: str, entry: QueueEntry, verdict: QueueVerdict) -> QueuePosition:
-        """As `enter`, for a call that was given its verdict elsewhere (by `admit`)."""
+        """Do as `enter` does, for an entry whose verdict came from the script `admit`."""
         return await self._await_verdict(lane, entry, verdict, local=False)
 
     def give_back(self, lane: str, entry: QueueEntry) -> None:
-        """A granted call was never sent: the next may go."""
+        """Return the grant of a request that was not sent, for the next request."""
         self._local.give_back(lane, entry)
         self._run(self._return(lane, entry.tokens))
 
     def decline(self, lane: str, entry: QueueEntry, verdict: QueueVerdict) -> None:
-        """A call that was given this verdict by `admit` does not want it."""
+        """Give up the verdict that `admit` gave a request: return its grant, or leave the queue."""
         if isinstance(verdict, Granted):
             self.give_back(lane, entry)
         elif isinstance(verdict, Queued) and self._unclaimed.pop(entry.member, None) is None:
@@ -133,47 +139,47 @@ class Waiters:
             self.give_back(lane, entry)
 
     def waiting_calls(self) -> Iterator[tuple[str, str, float]]:
-        """Who waits in this process: lane, request, seconds so far."""
+        """Yield the requests that wait in this process: lane, request id, seconds so far."""
         now = self._clock.now()
         for member, waiter in self._waiters.items():
             yield waiter.lane, member.partition(":")[2], now - waiter.since
 
     @property
     def has_pending_writes(self) -> bool:
-        """Whether anything is still being told to Redis for those who left."""
+        """Whether grants and departures of requests that left are still being written to Redis."""
         return bool(self._tasks)
 
     async def request(self, lane: str, entry: QueueEntry) -> QueueVerdict:
-        """The verdict on a ticket, to `wait` for; raises nothing."""
+        """Return the verdict on an entry, for `wait`. Raises nothing."""
         return (await self._request(lane, entry))[0]
 
     async def snapshot(self, *, limit: int = 100) -> tuple[LaneSnapshot, ...]:
-        """Who waits in all processes. Raises RedisUnavailable."""
+        """Return the waiting requests of all processes. Raises RedisUnavailable."""
         return await self._store.snapshot(self._clock.now(), limit=limit)
 
     # waiting
 
     async def _await_verdict(
-        self, lane: str, ticket: QueueEntry, verdict: QueueVerdict, *, local: bool
+        self, lane: str, entry: QueueEntry, verdict: QueueVerdict, *, local: bool
     ) -> QueuePosition:
         if isinstance(verdict, Granted):
             return verdict.position
         now = self._clock.now()
         if isinstance(verdict, QueueRejected):
-            raise busy_error(verdict, ticket.deadline - now)
-        stray = self._unclaimed.pop(ticket.member, None)
-        if stray is not None:
-            return stray[2]
-        return await self._wait(lane, msgspec.structs.replace(ticket, position=verdict.position), verdict, local=local)
+            raise busy_error(verdict, entry.deadline - now)
+        unclaimed = self._unclaimed.pop(entry.member, None)
+        if unclaimed is not None:
+            return unclaimed[2]
+        return await self._wait(lane, msgspec.structs.replace(entry, position=verdict.position), verdict, local=local)
 
-    async def _wait(self, lane: str, ticket: QueueEntry, verdict: Queued, *, local: bool) -> QueuePosition:
+    async def _wait(self, lane: str, entry: QueueEntry, verdict: Queued, *, local: bool) -> QueuePosition:
         now = self._clock.now()
-        waiter = _PendingGrant(lane, ticket, now + verdict.eta + OVERDUE_SECONDS, since=now, local=local)
-        self._waiters[ticket.member] = waiter
+        waiter = _PendingGrant(lane, entry, now + verdict.eta + OVERDUE_SECONDS, since=now, local=local)
+        self._waiters[entry.member] = waiter
         self.feedback.report_waiting(lane)
-        if lane not in self._timers:
+        if lane not in self._dispatch_at:
             self._dispatch_soon(lane)
-        expiry = asyncio.get_running_loop().call_later(ticket.deadline - now, self._expire, waiter)
+        expiry = asyncio.get_running_loop().call_later(entry.deadline - now, self._expire, waiter)
         try:
             return await waiter.granted
         except asyncio.CancelledError:
@@ -181,7 +187,7 @@ class Waiters:
             raise
         finally:
             expiry.cancel()
-            del self._waiters[ticket.member]
+            del self._waiters[entry.member]
 
     def _expire(self, waiter: _PendingGrant) -> None:
         if not waiter.granted.done():
@@ -189,7 +195,7 @@ class Waiters:
             waiter.granted.set_exception(
                 QueueTimeout(
                     "The upstream's capacity for this model is used up (its limit, not yours): "
-                    f"this call's turn did not come within the {waited:.1f} s it could wait.",
+                    f"this request was not granted any within the {waited:.1f} s that it may wait.",
                     retry_after=OVERDUE_SECONDS,
                 )
             )
@@ -204,7 +210,7 @@ class Waiters:
         self._departed[waiter.entry.member] = self._clock.monotonic()
         self._run(self._leave(waiter.lane, waiter.entry.member))
 
-    # granting
+    # grants
 
     def _receive(self, data: bytes) -> None:
         name, *grants = _decoder.decode(data)
@@ -212,72 +218,89 @@ class Waiters:
         for member, seq, tokens in map(_grant_decoder.decode, grants):
             self._grant(lane, member, QueuePosition(seq), tokens)
 
-    def _grant(self, lane: str, member: str, place: QueuePosition, tokens: int) -> None:
+    def _grant(self, lane: str, member: str, position: QueuePosition, tokens: int) -> None:
         waiter = self._waiters.get(member)
         if waiter is not None and not waiter.granted.done():
-            waiter.granted.set_result(place)
+            waiter.granted.set_result(position)
             if waiter.local:
                 self._local.leave(lane, member)
         elif waiter is not None or self._departed.pop(member, None) is not None:
             self._run(self._return(lane, tokens))
         else:
-            self._unclaimed[member] = (self._clock.monotonic(), lane, place, tokens)
+            self._unclaimed[member] = (self._clock.monotonic(), lane, position, tokens)
 
     def _dispatch_soon(self, lane: str) -> None:
-        self._dispatch_after(lane, 0.0)
+        if self._has_waiting(lane):
+            self._dispatch_at[lane] = 0.0
+            self._dispatching.wake()
 
-    def _dispatch_after(self, lane: str, seconds: float) -> None:
-        timer = self._timers.pop(lane, None)
-        if timer is not None:
-            timer.cancel()
-        if any(waiter.lane == lane for waiter in self._waiters.values()):
-            loop = asyncio.get_running_loop()
-            self._timers[lane] = loop.call_later(seconds, lambda: self._run(self._dispatch(lane)))
+    def _has_waiting(self, lane: str) -> bool:
+        return any(waiter.lane == lane for waiter in self._waiters.values())
+
+    def _seconds_until_dispatch(self, _failures: int) -> float:
+        if not self._dispatch_at:
+            return _IDLE_SECONDS
+        return max(0.0, min(self._dispatch_at.values()) - asyncio.get_running_loop().time())
+
+    async def _dispatch_due(self) -> None:
+        """Dispatch all lanes that are due. A lane whose dispatch fails is due again later, and delays no other."""
+        now = asyncio.get_running_loop().time()
+        lanes = [lane for lane, due in self._dispatch_at.items() if due <= now]
+        for lane in lanes:
+            self._dispatch_at[lane] = now + OVERDUE_SECONDS
+        results = await asyncio.gather(*(self._dispatch(lane) for lane in lanes), return_exceptions=True)
+        for error in results:
+            if error is not None:
+                raise error
 
     async def _dispatch(self, lane: str) -> None:
-        """Have granted what fits now, and come back when more may."""
+        """Dispatch a lane now, and schedule its next dispatch."""
         now = self._clock.now()
-        granted, local_again = self._local.dispatch(lane, now)
+        granted, local_seconds = self._local.dispatch(lane, now)
         for member in granted:
             if member in self._waiters and not self._waiters[member].granted.done():
                 self._waiters[member].granted.set_result(self._waiters[member].entry.position or QueuePosition(0))
         try:
-            again = await self._store.dispatch(lane, now)
+            redis_seconds = await self._store.dispatch(lane, now)
         except RedisUnavailable:
-            again = None
+            redis_seconds = None
             self._fall_back(lane)
-        looks = [seconds for seconds in (again, local_again) if seconds is not None]
-        self._dispatch_after(lane, max(_MIN_DISPATCH_SECONDS, min(looks, default=OVERDUE_SECONDS)))
+        pauses = [seconds for seconds in (redis_seconds, local_seconds) if seconds is not None]
+        self._schedule(lane, max(_MIN_DISPATCH_SECONDS, min(pauses, default=OVERDUE_SECONDS)))
+
+    def _schedule(self, lane: str, seconds: float) -> None:
+        if not self._has_waiting(lane):
+            self._dispatch_at.pop(lane, None)
+            return
+        due = asyncio.get_running_loop().time() + seconds
+        self._dispatch_at[lane] = min(self._dispatch_at[lane], due)  # a wake-up during the dispatch may be earlier
 
     def _fall_back(self, lane: str) -> None:
-        """Redis is away: who waits there waits here now, in the same order."""
+        """Move the requests that wait in Redis to the local queue, in the same order, because Redis is away."""
         waiters = [waiter for waiter in self._waiters.values() if waiter.lane == lane and not waiter.local]
         for waiter in sorted(waiters, key=lambda waiter: waiter.entry.position.seq if waiter.entry.position else 0):
             waiter.local = True
             self._apply_verdict(waiter, self._local.enter(lane, waiter.entry, self._clock.now()))
 
-    # finding out
+    # upkeep
 
-    async def _keep(self) -> None:
-        while True:
-            await asyncio.sleep(RENEW_SECONDS)
-            await self._renew()
-            self._clear()
+    async def _announce_and_recheck(self) -> None:
+        await self._announce()
+        self._return_unclaimed()
+        now = self._clock.now()
+        overdue = [waiter for waiter in self._waiters.values() if waiter.due < now]
+        for begin in range(0, len(overdue), _RECHECK_BATCH):
+            await asyncio.gather(*(self._recheck(waiter) for waiter in overdue[begin : begin + _RECHECK_BATCH]))
+
+    async def _announce(self) -> None:
+        with contextlib.suppress(RedisUnavailable):  # the next round announces it again
             now = self._clock.now()
-            overdue = [waiter for waiter in self._waiters.values() if waiter.due < now]
-            for begin in range(0, len(overdue), _RECHECK_BATCH):
-                await asyncio.gather(*(self._recheck(waiter) for waiter in overdue[begin : begin + _RECHECK_BATCH]))
+            count = await self._store.announce_process(self.process, for_seconds=ALIVE_SECONDS, now=now)
+            self._replicas.set_count(count)
 
-    async def _renew(self) -> None:
-        with contextlib.suppress(RedisUnavailable):  # the next renewal says it again
-            now = self._clock.now()
-            self._replicas.set_count(
-                await self._store.announce_process(self.process, for_seconds=ALIVE_SECONDS, now=now)
-            )
-
-    def _clear(self) -> None:
+    def _return_unclaimed(self) -> None:
         before = self._clock.monotonic() - UNCLAIMED_SECONDS
-        for member in [member for member, stray in self._unclaimed.items() if stray[0] < before]:
+        for member in [member for member, grant in self._unclaimed.items() if grant[0] < before]:
             _, lane, _, tokens = self._unclaimed.pop(member)
             self._run(self._return(lane, tokens))
         self._departed = {member: at for member, at in self._departed.items() if at >= before}
@@ -300,24 +323,24 @@ class Waiters:
             else:
                 waiter.granted.set_result(verdict.position)
 
-    async def _request(self, lane: str, ticket: QueueEntry) -> tuple[QueueVerdict, bool]:
-        """The verdict, and whether it is this process's own because Redis is away."""
+    async def _request(self, lane: str, entry: QueueEntry) -> tuple[QueueVerdict, bool]:
+        """Return the verdict, and whether it is a local one because Redis is away."""
         try:
-            verdict = await self._store.enter(lane, ticket, self._clock.now())
+            verdict = await self._store.enter(lane, entry, self._clock.now())
         except RedisUnavailable:
-            return self._local.enter(lane, ticket, self._clock.now()), True
+            return self._local.enter(lane, entry, self._clock.now()), True
         self._local.discard(lane)
         return verdict, False
 
-    # telling
+    # writing to Redis
 
     async def _leave(self, lane: str, member: str) -> None:
-        with contextlib.suppress(RedisUnavailable):  # its deadline ends it there
+        with contextlib.suppress(RedisUnavailable):  # Redis drops the entry at its deadline
             if await self._store.leave(lane, member, self._clock.now()):
                 self._departed.pop(member, None)
 
     async def _return(self, lane: str, tokens: int) -> None:
-        with contextlib.suppress(RedisUnavailable):  # a grant's worth of capacity is lost, once
+        with contextlib.suppress(RedisUnavailable):  # the capacity of this one grant is lost
             await self._store.give_back(lane, tokens, self._clock.now())
 
     def _run(self, work: Coroutine[Any, Any, None]) -> None:
@@ -327,14 +350,14 @@ class Waiters:
 
 
 def busy_error(verdict: QueueRejected, patience: float) -> UpstreamBusy:
-    """Why there is no use in waiting; `patience` is the seconds that the call has."""
+    """Return the error for a request that is not queued; `patience` is the seconds that it may wait."""
     busy = "The upstream's capacity for this model is used up (its limit, not yours)"
     if verdict.full:
         return QueueFull(
-            f"{busy}, and as many calls wait for it as may (`queue.max_waiting`). Estimated wait: {verdict.eta:.1f} s.",
+            f"{busy}, and the queue is full (`queue.max_waiting`). Estimated wait: {verdict.eta:.1f} s.",
             retry_after=verdict.eta,
         )
     return QueueTimeout(
-        f"{busy}: the estimated wait is {verdict.eta:.1f} s, and this call may wait {max(0.0, patience):.1f} s.",
+        f"{busy}: the estimated wait is {verdict.eta:.1f} s, and this request may wait {max(0.0, patience):.1f} s.",
         retry_after=verdict.eta,
     )
