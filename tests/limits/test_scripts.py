@@ -53,14 +53,8 @@ def said(decision: Decision) -> Any:
     return {CacheHit: "hit", JoinFlight: "join", SendUpstream: "go"}[type(decision)]
 
 
-LIMITS = {
-    "rpm": (1, 6),
-    "rpd": (1, 12),
-    "tpm": (50, 600),
-    "concurrency": (0, 3),
-    "budget_day": (100, 900),
-    "budget_month": (100, 2000),
-}
+RATES = {"rpm": (1, 6), "rpd": (1, 12), "tpm": (50, 600)}
+LIMITS = {**RATES, "concurrency": (0, 3), "budget_day": (100, 900), "budget_month": (100, 2000)}
 
 
 def scope(name: str) -> st.SearchStrategy[LimitScope]:

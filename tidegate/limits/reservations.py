@@ -115,8 +115,8 @@ class Reservations:
                 await self._scripts.release(item, now=self._clock.now())
             else:
                 await self._scripts.settle(item)
-        except Exception:
-            self._pending.rotate(-1)  # so that one settlement that fails does not block the others
+        except Exception:  # whatever it is, one settlement that fails must not block the others
+            self._pending.rotate(-1)
             raise
         if self._pending and self._pending[0] is item:
             self._pending.popleft()

@@ -169,8 +169,7 @@ class CapacityFeedback:
         self._local.learn(lane, report, now)
         try:
             learnt = await self._store.learn(lane, report, now)
-        except Exception:
-            # the answers are counted in a later report; the limits in this one will be outdated by then
+        except Exception:  # whatever it is: a later report counts the answers; the limits will be outdated by then
             answers = CapacityReport(answered=report.answered, succeeded=report.succeeded)
             feedback.report = merged(answers, feedback.report)
             self._remind(feedback)

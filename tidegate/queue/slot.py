@@ -1,7 +1,8 @@
 """Queue slots: a request waits here until it may be sent, and reports here how the upstream received it.
 
 A slot needs two things: capacity of the lane, which all processes share (`Waiters`), and one of this process's
-`queue.max_in_flight` slots (a semaphore). The upstream call acquires the slot before it sends and releases it at the end.
+`queue.max_in_flight` slots (a semaphore). The upstream call waits for the slot before it sends, and releases it at
+the end.
 """
 
 import asyncio
