@@ -71,10 +71,7 @@ DOUBT_RATIO = 0.1
 
 @dataclass(slots=True)
 class CapacityState:
-    """The state of a lane. Moments are in Unix seconds; pairs are (requests, tokens).
-
-    Redis stores it under shorter names, see `storage/lua/capacity.lua`.
-    """
+    """The state of a lane; `capacity.lua` stores it. Moments are in Unix seconds; pairs are (requests, tokens)."""
 
     limits: list[int] = field(default_factory=lambda: [0, 0])
     """Learnt limits per minute; 0 where unknown."""
@@ -144,10 +141,9 @@ class UpstreamCapacity:
         is_light = self._is_light(entry, limits, now)
         if not queue.waiting or (is_light and not queue.has_waiting(entry.flow_id)):
             reserve = [0.0, 0.0] if is_light else self._light_reserve(limits, now)
-            buckets_allow = (
-                self._buckets_allow_at(self._refill_seconds(entry.tokens, limits), entry, limits, reserve, now) <= now
-            )
-            if buckets_allow and self._window_allows_at(limits, now) <= now:
+            cost = self._refill_seconds(entry.tokens, limits)
+            buckets_at = self._buckets_allow_at(cost, entry, limits, reserve, now)
+            if buckets_at <= now and self._window_allows_at(limits, now) <= now:
                 return Granted(position)
         waiter = queue.waiting.get(entry.member)
         calls, tokens = queue.work_ahead(entry, self._service_time(limits), now)
@@ -288,11 +284,7 @@ class UpstreamCapacity:
     def _buckets_allow_at(
         self, total: list[float], entry: QueueEntry, limits: LaneLimits, reserve: list[float], now: float
     ) -> float:
-        """Return when both buckets have `total`, this entry's cost included.
-
-        A request larger than a bucket goes when the bucket is full. `reserve` stays in the buckets, unless the entry
-        itself needs it.
-        """
+        """Return when both buckets have `total`, the entry included. A request larger than a bucket needs all of it."""
         own = self._refill_seconds(entry.tokens, limits)
         at = max(now, self.state.not_before)
         for kind in (0, 1):
@@ -377,8 +369,7 @@ class UpstreamCapacity:
 
     def _pause(self, bucket: str, wait: float, report: CapacityReport, limits: LaneLimits, now: float) -> None:
         """Send nothing for `wait` seconds; after them the bucket that `bucket` names has just this request's cost."""
-        state = self.state
-        at = now + wait
+        state, at = self.state, now + wait
         state.not_before = max(state.not_before, at)
         costs = self._refill_seconds(report.tokens, limits)
         for kind, name in enumerate(("requests", "tokens")):
