@@ -1,4 +1,4 @@
-"""Providers over a transport of their own, for tests that ask one directly."""
+"""Providers over a transport of their own, for tests that call one directly."""
 
 import contextlib
 from collections.abc import AsyncIterator
@@ -6,7 +6,8 @@ from typing import Any
 
 from tidegate.core.clock import Clock, ManualClock
 from tidegate.core.config import ProviderConfig, UpstreamConfig
-from tidegate.providers.openai import OpenAIProvider
+from tidegate.providers.base import Provider
+from tidegate.providers.openai_family.provider import OpenAIFamilyProvider
 from tidegate.providers.registry import make_providers
 from tidegate.providers.transport import Transport
 
@@ -21,16 +22,16 @@ def config_of(base_url: str, **settings: Any) -> ProviderConfig:
 
 
 @contextlib.asynccontextmanager
-async def providers(
-    clock: Clock | None = None, /, **configs: ProviderConfig
-) -> AsyncIterator[dict[str, OpenAIProvider]]:
+async def providers(clock: Clock | None = None, /, **configs: ProviderConfig) -> AsyncIterator[dict[str, Provider]]:
     """Providers by name."""
     async with Transport(max_connections=100) as transport:
         yield make_providers(configs, transport, clock or ManualClock())
 
 
 @contextlib.asynccontextmanager
-async def provider(base_url: str, *, name: str = "openai", **settings: Any) -> AsyncIterator[OpenAIProvider]:
+async def provider(base_url: str, *, name: str = "openai", **settings: Any) -> AsyncIterator[OpenAIFamilyProvider]:
     """One provider."""
     async with providers(**{name: config_of(base_url, **settings)}) as made:
-        yield made[name]
+        one = made[name]
+        assert isinstance(one, OpenAIFamilyProvider)
+        yield one

@@ -18,7 +18,11 @@ def test_a_credential_shows_its_name_only() -> None:
 
 def test_a_fitted_call_shows_where_it_goes() -> None:
     fitted = ProviderRequest(
-        target=Target("openai", "gpt-4o"), endpoint=endpoints.CHAT, body=b'{"said": "secret"}', stream=False
+        target=Target("openai", "gpt-4o"),
+        endpoint=endpoints.CHAT,
+        url="https://example.com",
+        body=b'{"content": "secret"}',
+        stream=False,
     )
-    assert repr(fitted) == "Fitted(openai/gpt-4o, chat)"
+    assert repr(fitted) == "ProviderRequest(openai/gpt-4o, chat)"
     assert fitted.adaptations == ()

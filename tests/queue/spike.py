@@ -8,7 +8,7 @@ import msgspec
 
 from tests.limits.enforcer import EnforcingUpstream
 from tidegate.core.clock import SystemClock
-from tidegate.providers.rate_limit_headers import reported_limits
+from tidegate.providers.openai_family.rate_limit_headers import reported_limits
 from tidegate.queue.messages import LaneLimits, QueueEntry, process_of
 from tidegate.queue.replicas import Replicas
 from tidegate.queue.waiters import Waiters

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from tests.routing.played import DONE, ROLE, FakeExchange, FakeProvider, chat_chunk, error_answer, event
-from tests.routing.turns import FakeSlot
+from tests.routing.fake_provider import DONE, ROLE, FakeExchange, FakeProvider, chat_chunk, error_answer, event
+from tests.routing.fake_slot import FakeSlot
 from tidegate.core import endpoints, errors
 from tidegate.core.clock import ManualClock
 from tidegate.core.endpoints import Endpoint
@@ -20,7 +20,7 @@ FILTERS = event({"choices": [], "prompt_filter_results": [{}]})
 
 def attempt(said_there: Any, route: Endpoint = endpoints.CHAT) -> Attempt:
     provider = FakeProvider("openai").answers(said_there)
-    fitted = ProviderRequest(target=Target("openai", "m"), endpoint=route, body=b"{}", stream=True)
+    fitted = ProviderRequest(target=Target("openai", "m"), endpoint=route, url="", body=b"{}", stream=True)
     return Attempt(fitted, provider.credentials[0], provider=provider, headers={}, slot=FakeSlot(), clock=ManualClock())
 
 

@@ -7,9 +7,9 @@ import msgspec
 import pytest
 
 from tests.eventually import wait_until
-from tests.routing.boards import registry_alone
-from tests.routing.played import FakeProvider, whole_answer
-from tests.routing.turns import FakeSlot
+from tests.routing.fake_provider import FakeProvider, whole_answer
+from tests.routing.fake_slot import FakeSlot
+from tests.routing.health_registries import registry_alone
 from tidegate.core import endpoints, errors
 from tidegate.core.clock import ManualClock
 from tidegate.providers.base import ProviderRequest
@@ -31,7 +31,7 @@ class Sent:
         self, provider: FakeProvider, board: HealthRegistry, *, trial: bool = False, seconds: float | None
     ) -> None:
         self.turn = FakeSlot()
-        fitted = ProviderRequest(target=HERE, endpoint=endpoints.CHAT, body=b"{}", stream=False)
+        fitted = ProviderRequest(target=HERE, endpoint=endpoints.CHAT, url="", body=b"{}", stream=False)
         credential = provider.credentials[0]
         self.attempt = Attempt(fitted, credential, provider=provider, headers={}, slot=self.turn, clock=ManualClock())
         ask = SendTo(target=HERE, credential=credential, claim="trial openai/m" if trial else "")

@@ -8,7 +8,8 @@ from tidegate.routing.error_scope import ErrorScope, error_scope, is_worth_retry
 
 BLAMES = {
     ErrorScope.CALLER: {
-        "UpstreamRejected", "ContextLengthExceeded", "ContentPolicyViolation", "RequestExceedsUpstreamLimit", "AnswerTooLarge",
+        "UpstreamRejected", "ContextLengthExceeded", "ContentPolicyViolation", "RequestExceedsUpstreamLimit",
+        "AnswerTooLarge",
         "UpstreamError",
     },
     ErrorScope.CREDENTIAL: {"InvalidUpstreamKey", "NoUpstreamKey", "OrganizationMismatch", "InsufficientQuota"},
@@ -21,7 +22,8 @@ BLAMES = {
     },
     ErrorScope.RATE: {"UpstreamRateLimited", "SlowDown", "UpstreamBusy", "QueueFull", "QueueTimeout"},
     ErrorScope.TARGET: {
-        "UpstreamServerError", "UpstreamOverloaded", "HtmlFromProxy", "UpstreamTimeout", "ConnectTimeout", "FirstByteTimeout",
+        "UpstreamServerError", "UpstreamOverloaded", "HtmlFromProxy", "UpstreamTimeout", "ConnectTimeout",
+        "FirstByteTimeout",
         "IdleTimeout", "ConnectionFailed", "TruncatedAnswer", "MalformedAnswer", "ErrorInStream", "FlightLost",
         "TargetDown",
     },

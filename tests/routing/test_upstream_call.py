@@ -11,8 +11,8 @@ import pytest
 from tests.eventually import PATIENCE_SECONDS, wait_until
 from tests.providers.servers import STREAM_HEAD, Server, ServerScript, chunk, sending_parts, serve, silence
 from tests.providers.targets import provider
-from tests.routing.asks import COST, FakeUpstreamCall
-from tests.routing.boards import registry_alone
+from tests.routing.fake_upstream_call import COST, FakeUpstreamCall
+from tests.routing.health_registries import registry_alone
 from tidegate.core import endpoints
 from tidegate.core.clock import ManualClock
 from tidegate.core.config import RetriesConfig

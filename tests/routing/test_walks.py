@@ -6,9 +6,7 @@ from typing import Any
 import pytest
 
 from tests.eventually import wait_until
-from tests.routing.asks import CANNED, STALE, FakeUpstreamCall
-from tests.routing.boards import registry_alone
-from tests.routing.played import (
+from tests.routing.fake_provider import (
     DONE,
     ROLE,
     FakeProvider,
@@ -18,6 +16,8 @@ from tests.routing.played import (
     streamed_answer,
     whole_answer,
 )
+from tests.routing.fake_upstream_call import CANNED, STALE, FakeUpstreamCall
+from tests.routing.health_registries import registry_alone
 from tidegate.core import endpoints, errors
 from tidegate.core.clock import ManualClock
 from tidegate.core.config import RetriesConfig

@@ -9,7 +9,6 @@ from tidegate.core.clock import Clock
 from tidegate.core.config import Settings
 from tidegate.core.config.sections.providers import DEFAULT_CREDENTIAL, OPENAI_PROVIDER
 from tidegate.providers.base import Provider
-from tidegate.providers.openai import OpenAIProvider
 from tidegate.providers.registry import make_providers as providers_of
 from tidegate.providers.target import Target
 from tidegate.providers.transport import Transport
@@ -38,7 +37,7 @@ def lane_limits(settings: Settings) -> Callable[[str], LaneLimits]:
     return lru_cache(1024)(lambda lane: known.get("/".join(lane.split("/", 2)[:2]), unknown))
 
 
-async def make_providers(base: Base) -> dict[str, OpenAIProvider]:
+async def make_providers(base: Base) -> dict[str, Provider]:
     """All providers of the configuration, over one transport."""
     transport = Transport(max_connections=base.settings.upstream.max_connections)
     await base.stack.enter_async_context(transport)

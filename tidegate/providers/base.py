@@ -1,55 +1,163 @@
-"""What a provider is to those who ask it, whichever dialect it speaks."""
+"""What routing knows of a provider: the Protocols that each provider's package implements, and their values.
 
-from collections.abc import Mapping
-from typing import Protocol
+A provider translates in both directions. It turns a call into a request of its own format, and the upstream's answer
+back into the format of the endpoint that the caller named. It also reads its own errors and rate limits. Routing builds
+and sends requests through these types only, so it never asks which kind a provider is.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
 
 import msgspec
 from pydantic import SecretStr
 
+from tidegate.core.config import CredentialConfig, ProviderConfig
+from tidegate.core.config.sections.providers import DEFAULT_CREDENTIAL
 from tidegate.core.endpoints import Endpoint
+from tidegate.core.errors import UpstreamError
+from tidegate.core.rate_limits import ReportedLimits
 from tidegate.providers.target import Target
-from tidegate.providers.transport import Exchange
 from tidegate.wire.call import Call
+
+Json = dict[str, Any]
 
 
 class Credential(msgspec.Struct, frozen=True, kw_only=True):
-    """One account at a provider; limits and faults are counted for each."""
+    """One account at a provider; limits and failures are counted for each."""
 
     name: str
-    """As it is configured; shown in logs, metrics and lanes."""
+    """The configured name; shown in logs, metrics and lanes."""
     secret: SecretStr | None = None
-    """The provider's key; None where the provider asks for none."""
+    """The provider's key; None where the provider needs none."""
     organization: str | None = None
     project: str | None = None
     rpm: int | None = None
-    """Requests per minute for each model, where they are known beforehand."""
+    """The configured limit of requests per minute, for each model."""
     tpm: int | None = None
-    """Tokens per minute for each model, where they are known beforehand."""
+    """The configured limit of tokens per minute, for each model."""
 
     def __repr__(self) -> str:
         return f"Credential({self.name})"
 
 
+def make_credentials(config: ProviderConfig) -> tuple[Credential, ...]:
+    """Return the credentials of a provider's configuration; one without a key where it lists none."""
+    return tuple(_credential(each) for each in config.credentials) or (Credential(name=DEFAULT_CREDENTIAL),)
+
+
+def _credential(config: CredentialConfig) -> Credential:
+    return Credential(
+        name=config.name,
+        secret=config.api_key,
+        organization=config.organization,
+        project=config.project,
+        rpm=config.rpm,
+        tpm=config.tpm,
+    )
+
+
+class AnswerTranslator(Protocol):
+    """Translates one answer of the upstream into the format of the caller's endpoint."""
+
+    def translate_event(self, event: bytes) -> list[bytes]:
+        """Return the caller's events for one event of the upstream's stream. Raises UpstreamError.
+
+        An error event becomes an error event of the caller's endpoint.
+        """
+        ...
+
+    def translate_body(self, body: bytes) -> bytes:
+        """Return the caller's form of an answer that came in one piece. Raises UpstreamError."""
+        ...
+
+    def end(self) -> list[bytes]:
+        """Return the last events where the stream ended without its terminal event; none if it is incomplete."""
+        ...
+
+
 class ProviderRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """A call in the words of one target, ready to be sent with any of its credentials."""
+    """A call in the provider's own format, ready to be sent with any of its credentials."""
 
     target: Target
     endpoint: Endpoint
+    """The caller's endpoint: the answer comes back in its format."""
+    url: str
     body: bytes
     stream: bool
     adaptations: tuple[str, ...] = ()
-    """What had to be changed, a word or two each; the caller is told (`x-tidegate-adapted`)."""
+    """Each change to the caller's parameters in a word or two; the caller reads them in `x-tidegate-adapted`."""
+    new_translator: Callable[[], AnswerTranslator] | None = None
+    """Returns a translator for one answer; None where the upstream answers in the caller's format."""
 
     def __repr__(self) -> str:
-        return f"Fitted({self.target.name}, {self.endpoint.label})"  # the body holds what people said
+        return f"ProviderRequest({self.target.name}, {self.endpoint.label})"  # the body holds the caller's content
+
+
+class Refusal(msgspec.Struct, frozen=True, kw_only=True):
+    """What an answer that is no success means."""
+
+    error: UpstreamError
+    limits: ReportedLimits
+    retry: ProviderRequest | None = None
+    """The request to send instead, at once: the upstream refused only a part that can be left out."""
+
+
+class ProviderExchange(Protocol):
+    """One answer of the upstream, read in the format of the caller's endpoint."""
+
+    @property
+    def is_success(self) -> bool:
+        """Whether the upstream took the call."""
+        ...
+
+    @property
+    def is_stream(self) -> bool:
+        """Whether the answer comes as events; else it is read whole."""
+        ...
+
+    @property
+    def request_id(self) -> str | None:
+        """The upstream's own identifier of the call."""
+        ...
+
+    def reported_limits(self) -> ReportedLimits:
+        """Return the rate limits that the upstream reports beside its answer."""
+        ...
+
+    async def read_events(self) -> list[bytes] | None:
+        """Return the events of the next bytes, which may be none yet; None at the end of the stream.
+
+        May be cancelled and called again without loss. Raises UpstreamError.
+        """
+        ...
+
+    async def read_body(self) -> bytes:
+        """Read the answer whole. Raises UpstreamError."""
+        ...
+
+    async def read_refusal(self) -> Refusal:
+        """Read what an answer that is no success means. Raises UpstreamError where it cannot be read."""
+        ...
+
+    def error_in_answer(self, error: Any) -> UpstreamError:
+        """Return the typed error of an error object that stands inside an answer, in the caller's format."""
+        ...
+
+    def close(self) -> None:
+        """Cut the connection, unless the answer was read to its end."""
+        ...
+
+    def release(self) -> None:
+        """Give the connection back to the pool."""
+        ...
 
 
 class Provider(Protocol):
-    """Somebody who answers calls."""
+    """An LLM provider. `tidegate.providers.registry` lists the classes that implement this."""
 
     @property
     def name(self) -> str:
-        """As it is configured."""
+        """The configured name."""
         ...
 
     @property
@@ -57,33 +165,36 @@ class Provider(Protocol):
         """At least one, in the order to try."""
         ...
 
-    @property
-    def endpoints(self) -> frozenset[Endpoint]:
-        """The routes on which it answers."""
-        ...
-
-    @property
-    def reasoning_field(self) -> str | None:
-        """Where it wants an assistant's reasoning back, if it only speaks chat; None for nowhere."""
-        ...
-
-    @property
-    def max_answer_bytes(self) -> int:
-        """A larger answer is given up."""
-        ...
-
     def build_request(self, call: Call, target: Target) -> ProviderRequest:
-        """The call as this target takes it. Raises ParameterNotTaken where a rule refuses a parameter."""
+        """Return the call in the provider's format.
+
+        Raises ParameterNotTaken where a rule refuses a parameter, and UnsupportedByTarget or InvalidParameter where the
+        provider's API has no way to express the call.
+        """
         ...
 
-    async def send(self, request: ProviderRequest, credential: Credential, headers: Mapping[str, str]) -> Exchange:
-        """Send a call; `headers` are those of the caller that go along.
+    async def send(
+        self, request: ProviderRequest, credential: Credential, headers: Mapping[str, str]
+    ) -> ProviderExchange:
+        """Send a request with the caller's forwarded `headers`, and wait until its answer begins.
 
-        Returns whatever the provider says, success or not. Raises NoUpstreamKey, ConnectTimeout, ConnectionFailed,
+        Returns the answer whether or not it is a success. Raises NoUpstreamKey, ConnectTimeout, ConnectionFailed,
         FirstByteTimeout or TotalTimeout.
         """
         ...
 
     async def probe(self, credential: Credential) -> None:
-        """Ask for something free, to see whether the credential is good. Raises UpstreamError."""
+        """Send a request that costs nothing, to check that the credential works. Raises UpstreamError."""
+        ...
+
+    async def list_models(self, credential: Credential) -> list[Json]:
+        """Return OpenAI's model object for each model that the provider lists. Raises UpstreamError."""
+        ...
+
+    async def read_model(self, credential: Credential, name: str) -> Json:
+        """Return the model object of one model. Raises UpstreamError."""
+        ...
+
+    async def delete_model(self, credential: Credential, name: str) -> Json:
+        """Delete a fine-tuned model and return the provider's confirmation. Raises UpstreamError."""
         ...

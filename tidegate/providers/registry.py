@@ -1,40 +1,54 @@
-"""All providers of the configuration, by name, over one transport."""
+"""The kinds of providers, and one provider for each configured one.
 
-from collections.abc import Mapping
+To add a kind: write a package that implements `tidegate.providers.base.Provider`, add its line to `PROVIDER_CLASSES`,
+and add the kind with its configuration keys to `tidegate.core.config.sections.providers`.
+"""
+
+from collections.abc import Callable, Mapping
 from fnmatch import fnmatchcase
 from functools import lru_cache
 
 from tidegate.core.clock import Clock
 from tidegate.core.config import ProviderConfig
-from tidegate.providers.azure import AzureProvider
-from tidegate.providers.openai import OpenAIProvider
+from tidegate.providers.base import Provider
+from tidegate.providers.openai_family.azure import AzureProvider
+from tidegate.providers.openai_family.openai import OpenAIProvider
+from tidegate.providers.openai_family.openai_compatible import OpenAICompatibleProvider
 from tidegate.providers.transport import Transport
 
-_KINDS: Mapping[str, type[OpenAIProvider]] = {
+ProviderClass = Callable[[str, ProviderConfig, Transport, Clock], Provider]
+"""Makes a provider from its name and configuration."""
+
+PROVIDER_CLASSES: Mapping[str, ProviderClass] = {
     "openai": OpenAIProvider,
     "azure": AzureProvider,
-    "openai_compatible": OpenAIProvider,
+    "openai_compatible": OpenAICompatibleProvider,
 }
+"""By the configured `kind`."""
 
 
 def make_providers(
-    configs: Mapping[str, ProviderConfig], transport: Transport, clock: Clock
-) -> dict[str, OpenAIProvider]:
-    """A provider for each configuration, with all options set (`Settings.all_providers`)."""
-    return {name: _KINDS[config.kind](name, config, transport, clock) for name, config in configs.items()}
+    configs: Mapping[str, ProviderConfig],
+    transport: Transport,
+    clock: Clock,
+    *,
+    classes: Mapping[str, ProviderClass] = PROVIDER_CLASSES,
+) -> dict[str, Provider]:
+    """Return a provider for each configuration, which has its defaults filled in (`Settings.all_providers`)."""
+    return {name: classes[config.kind](name, config, transport, clock) for name, config in configs.items()}
 
 
 class HeaderForwarding:
-    """Which of a caller's headers go along to whoever answers."""
+    """Selects the caller's headers that are forwarded to the provider."""
 
     def __init__(self, patterns: tuple[str, ...]) -> None:
-        """`patterns` of names in lower case."""
+        """Forward headers whose names match one of `patterns`, in lower case."""
         self._patterns = patterns
-        self._goes_along = lru_cache(1024)(self._matches)
+        self._is_forwarded = lru_cache(1024)(self._matches)
 
     def select(self, headers: Mapping[str, str]) -> dict[str, str]:
-        """Those of `headers` (lower-case names) that go along; all others stay here."""
-        return {name: value for name, value in headers.items() if self._goes_along(name)}
+        """Return the forwarded ones of `headers`, whose names are in lower case."""
+        return {name: value for name, value in headers.items() if self._is_forwarded(name)}
 
     def _matches(self, name: str) -> bool:
         return any(fnmatchcase(name, pattern) for pattern in self._patterns)

@@ -1,7 +1,12 @@
-"""One attempt: a call sent to one target with one credential, and its answer watched as it comes.
+"""One attempt: send a call to one target with one credential, and observe its answer as it arrives.
 
-An attempt has begun to answer when content has come: what comes before it (a role, a Response that was created) is held
-back, so that a failure until then is seen by nobody but the ladder.
+`UpstreamCall` makes an attempt for each step of the fallback chain, and `AttemptRunner` opens it. The provider
+translates in both directions, so everything here is in the format of the caller's endpoint.
+
+Holding back: an answer counts as begun when its first content arrives. The events before it stay in the attempt, for
+example a chunk with only a role, or a Response that was created. If the upstream fails before the first content, the
+caller has seen nothing, and the fallback chain can try another target. After the first content no other target can
+answer: a failure is then reported inside the stream.
 """
 
 import asyncio
@@ -12,8 +17,6 @@ from typing import Protocol
 from tidegate.core.clock import Clock
 from tidegate.core.endpoints import Format
 from tidegate.core.errors import (
-    AnswerTooLarge,
-    HtmlFromProxy,
     SlowDown,
     TidegateError,
     TotalTimeout,
@@ -22,55 +25,53 @@ from tidegate.core.errors import (
     UpstreamRateLimited,
 )
 from tidegate.core.rate_limits import ReportedLimits
-from tidegate.providers.base import Credential, Provider, ProviderRequest
-from tidegate.providers.encrypted_reasoning import without_encrypted_reasoning
-from tidegate.providers.errors import classify, classify_in_stream
-from tidegate.providers.rate_limit_headers import reported_limits
-from tidegate.providers.responses_over_chat import Translator
-from tidegate.providers.transport import Exchange
+from tidegate.providers.base import Credential, Provider, ProviderExchange, ProviderRequest
 from tidegate.wire import sse
 from tidegate.wire.stream_observer import EventKind, observer_for
 
 
 class UpstreamSlot(Protocol):
-    """When a call may go to the upstream, and what is learnt from how it is received."""
+    """A call's place in the queue for one lane, and what its lane learns from the answer.
+
+    `tidegate.queue.slot.QueueSlot` implements this.
+    """
 
     waited_seconds: float
     """Seconds spent waiting so far."""
 
     async def wait(self) -> None:
-        """Wait for the turn. Raises TidegateError; cancelled, it is passed on."""
+        """Wait until the call may be sent. Raises TidegateError; if cancelled, the place goes to the next call."""
         ...
 
     def report_answer(self, limits: ReportedLimits, *, ok: bool) -> None:
-        """The upstream answered."""
+        """Report that the upstream answered, with the rate limits beside its answer."""
         ...
 
     def report_failure(self) -> None:
-        """The upstream gave no answer."""
+        """Report that the upstream gave no answer."""
         ...
 
     def report_rate_limit(self, limits: ReportedLimits, error: UpstreamRateLimited | SlowDown) -> None:
-        """The upstream refused the call for its rate."""
+        """Report that the upstream rejected the call for its rate."""
         ...
 
     async def wait_again(self) -> bool:
-        """After a refusal: wait for another turn; False where there is no time."""
+        """Wait for another place after a rate limit; return False where the time does not allow it."""
         ...
 
     def release(self) -> None:
-        """The call is no longer at the upstream."""
+        """Report that the call is no longer at the upstream."""
         ...
 
     def decline(self) -> None:
-        """The turn is not taken at all."""
+        """Give the place up unused."""
         ...
 
 
 class Attempt:
-    """Sends a call, which has had its turn, and reads its answer. `close` or `finish` it at the end."""
+    """Sends a call that has its slot, and reads the answer. Call `close` or `release` at the end."""
 
-    def __init__(  # noqa: PLR0913  # a parameter for each part
+    def __init__(
         self,
         request: ProviderRequest,
         credential: Credential,
@@ -79,32 +80,27 @@ class Attempt:
         headers: Mapping[str, str],
         slot: UpstreamSlot,
         clock: Clock,
-        translator: Translator | None = None,
     ) -> None:
-        """`interpreter` where the target speaks another dialect than the caller."""
+        """Prepare the attempt; `headers` are the caller's that are forwarded."""
         self.request = request
         self.credential = credential
         self.slot = slot
         self._provider = provider
         self._headers = headers
         self._clock = clock
-        self._translator = translator
-        self._route = request.endpoint if translator is None else translator.endpoint
-        self.observer = observer_for(self._route)
-        self._exchange: Exchange | None = None
-        self._splitter = sse.EventSplitter()
+        self.observer = observer_for(request.endpoint)
+        self._exchange: ProviderExchange | None = None
         self._buffered: list[bytes] = []
-        """Passing events that were not handed on yet."""
+        """Events that were read and not passed on yet."""
         self._failure: TidegateError | None = None
-        """Found behind events that are still to be handed on."""
-        self._size = 0
+        """Raised once the events before it were passed on."""
         self._timed_out = False
         self.stream = False
         self.was_sent = False
         self.events: list[bytes] = []
-        """The answer as far as it came."""
+        """The answer as far as it was read."""
         self.last_events: list[bytes] = []
-        """The terminal event, or the whole body: to be handed on once the call is settled."""
+        """The terminal event, or the whole body: passed on once the call is settled."""
         self.first_byte_seconds: float | None = None
         self._sent_at = self._read_at = clock.monotonic()
 
@@ -113,28 +109,26 @@ class Attempt:
 
     @property
     def is_complete(self) -> bool:
-        """The answer came to its end; `last` is what is left to hand on."""
+        """Whether the answer was read to its end; `last_events` are still to be passed on."""
         return bool(self.last_events)
 
     @property
     def reported_error(self) -> TidegateError | None:
         """The failure that the answer itself reports, if it does."""
-        return (
-            None if self.observer.error is None else classify_in_stream(self.observer.error, request_id=self.request_id)
-        )
+        return None if self.observer.error is None else self._error_in_answer()
 
     @property
     def request_id(self) -> str | None:
-        """The upstream's name for the call."""
-        return self._exchange.headers.get("x-request-id") if self._exchange is not None else None
+        """The upstream's own identifier of the call."""
+        return None if self._exchange is None else self._exchange.request_id
 
     def elapsed_seconds(self) -> tuple[float, float]:
-        """Seconds since the call was sent, and since the last byte of its answer was read."""
+        """Return the seconds since the call was sent, and since the last byte of its answer was read."""
         now = self._clock.monotonic()
         return now - self._sent_at, now - max(self._sent_at, self._read_at)
 
     def renewed(self) -> "Attempt":
-        """The same once more, with the same turn."""
+        """Return a new attempt with the same request and the same slot."""
         return Attempt(
             self.request,
             self.credential,
@@ -142,22 +136,21 @@ class Attempt:
             headers=self._headers,
             slot=self.slot,
             clock=self._clock,
-            translator=self._translator and self._translator.renewed(),
         )
 
     async def open(self) -> None:
-        """Send the call and wait until its answer has begun; one in one piece is read to its end.
+        """Send the call and wait for the first content; an answer that is no stream is read whole.
 
-        Raises UpstreamError, also for what the answer reports before it has begun. A Response that says itself that
-        it failed has then `ended`, and can still be handed on.
+        Raises UpstreamError, also for a failure that the answer reports before its first content. A Response whose
+        own status is `failed` is then complete, and can still be passed on.
         """
         self._sent_at = self._clock.monotonic()
         exchange = await self._send()
         self.first_byte_seconds = self._clock.monotonic() - self._sent_at
-        if not 200 <= exchange.status < 300:
+        if not exchange.is_success:
             exchange = await self._handle_refusal(exchange)
-        self.slot.report_answer(reported_limits(exchange.headers), ok=True)
-        self.stream = exchange.headers.get("content-type", "").lower().startswith("text/event-stream")
+        self.slot.report_answer(exchange.reported_limits(), ok=True)
+        self.stream = exchange.is_stream
         if not self.stream:
             await self._read_body(exchange)
             return
@@ -171,17 +164,20 @@ class Attempt:
             raise self.reported_error
 
     async def next_events(self) -> list[bytes]:
-        """The next events to hand on; none once it has `ended`. May be cancelled. Raises UpstreamError."""
+        """Return the next events to pass on; none once the answer is complete. Raises UpstreamError.
+
+        May be cancelled and called again without loss.
+        """
         assert self._exchange is not None  # noqa: S101  # it is open
         while not self._buffered and not self.is_complete and self._failure is None:
             await self._read_on(self._exchange)
         if not self._buffered and self._failure is not None:
             raise self._failure
-        held, self._buffered = self._buffered, []
-        return held
+        events, self._buffered = self._buffered, []
+        return events
 
     async def drain(self, seconds: float) -> None:
-        """Read on for a moment: what the upstream has written already tells what it charges."""
+        """Read on for a moment: the upstream charges for what it has written already, so that is counted."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 while self.stream and self._exchange is not None and not self.is_complete and self._failure is None:
@@ -194,18 +190,18 @@ class Attempt:
         self.slot.release()
 
     def release(self) -> None:
-        """The call is settled: the connection may serve another."""
+        """Give the connection back to the pool, once the call is settled."""
         if self._exchange is not None:
             self._exchange.release()
         self.slot.release()
 
     def time_out(self) -> None:
-        """The call as a whole has had its time: what is still awaited fails."""
+        """End the attempt because the call's total time is over: the read in progress fails with TotalTimeout."""
         self._timed_out = True
         if self._exchange is not None:
             self._exchange.close()
 
-    async def _send(self) -> Exchange:
+    async def _send(self) -> ProviderExchange:
         self.was_sent = True
         try:
             self._exchange = await self._provider.send(self.request, self.credential, self._headers)
@@ -214,86 +210,65 @@ class Attempt:
             raise
         return self._exchange
 
-    async def _handle_refusal(self, exchange: Exchange) -> Exchange:
-        """Raises what an exchange was refused for; another one where only sealed reasoning was in its way."""
-        body = await exchange.read_all()
-        exchange.close()
-        error = classify(exchange.status, exchange.headers, body, now=self._clock.now())
-        if (passing := without_encrypted_reasoning(self.request, error)) is not None:
-            self.request = passing
+    async def _handle_refusal(self, exchange: ProviderExchange) -> ProviderExchange:
+        """Report a refusal to the slot and raise its error; where the provider knows a way round it, send that."""
+        refusal = await exchange.read_refusal()
+        if refusal.retry is not None:
+            self.request = refusal.retry
             exchange = await self._send()
-            return exchange if 200 <= exchange.status < 300 else await self._handle_refusal(exchange)
-        said = reported_limits(exchange.headers, error.message)
+            return exchange if exchange.is_success else await self._handle_refusal(exchange)
+        error = refusal.error
         if isinstance(error, UpstreamRateLimited | SlowDown):
-            self.slot.report_rate_limit(said, error)
+            self.slot.report_rate_limit(refusal.limits, error)
         elif error.retryable:
             self.slot.report_failure()
         else:
-            self.slot.report_answer(said, ok=False)
+            self.slot.report_answer(refusal.limits, ok=False)
         raise error
 
-    async def _read_body(self, exchange: Exchange) -> None:
-        body = await exchange.read_all()
-        exchange.close()
-        if exchange.headers.get("content-type", "").startswith("text/html"):
-            raise HtmlFromProxy
-        if self._translator is not None:
-            body = self._translator.translate_body(body)
+    async def _read_body(self, exchange: ProviderExchange) -> None:
+        body = await exchange.read_body()
         if self.observer.observe_body(body) is EventKind.ERROR:
-            raise classify_in_stream(self.observer.error, request_id=self.request_id)
+            raise self._error_in_answer()
         self.events = self.last_events = [body]
         if self.reported_error is not None:
             raise self.reported_error
 
-    async def _read_on(self, exchange: Exchange) -> None:
-        """Take in what came; a failure is kept until what came before it is handed on."""
+    async def _read_on(self, exchange: ProviderExchange) -> None:
+        """Take the next events; a failure waits until the events before it were passed on."""
         try:
-            data = await exchange.read_some()
+            events = await exchange.read_events()
             self._read_at = self._clock.monotonic()
-            if data:
-                self._take_data(data)
-            else:
+            if events is None:
                 self._end_without_terminal()
+                return
+            for event in events:
+                if self._take_event(event):
+                    return
         except TidegateError as error:
             self._failure = TotalTimeout() if self._timed_out else error
 
-    def _take_data(self, data: bytes) -> None:
-        """Put the events in `data` where they belong. Raises UpstreamError for one that reports or is a failure."""
-        self._size += len(data)
-        if self._size > self._provider.max_answer_bytes:
-            raise AnswerTooLarge
-        for event in self._splitter.feed(data):
-            for said in [event] if self._translator is None else self._translator.translate_event(event):
-                if self._take_event(said):
-                    return
-
     def _take_event(self, event: bytes) -> bool:
-        """One event; whether it ends the answer."""
-        sight = self.observer.observe(event)
-        if sight is EventKind.ERROR:
-            raise classify_in_stream(self.observer.error, request_id=self.request_id)
-        event = (
-            sse.DONE
-            if self._route.format is Format.CHAT and sight is EventKind.TERMINAL
-            else sse.strip_extra_fields(event)
-        )
-        if sight is EventKind.ORDINARY:
+        """Take one event; return whether it ends the answer. Raises UpstreamError for one that reports a failure."""
+        kind = self.observer.observe(event)
+        if kind is EventKind.ERROR:
+            raise self._error_in_answer()
+        is_done = kind is EventKind.TERMINAL and self.request.endpoint.format is Format.CHAT
+        event = sse.DONE if is_done else sse.strip_extra_fields(event)
+        if kind is EventKind.ORDINARY:
             self._buffered.append(event)
             self.events.append(event)
-        elif sight is EventKind.TERMINAL:
+        elif kind is EventKind.TERMINAL:
             self.last_events = [event]
             self.events.append(event)
-        return sight is EventKind.TERMINAL
+        return kind is EventKind.TERMINAL
 
     def _end_without_terminal(self) -> None:
-        """Some servers leave `[DONE]` out, or its blank line; whose every choice is finished is complete without."""
-        rest = self._splitter.incomplete_event.strip()
-        if rest and not sse.is_done(rest + b"\n\n"):
+        """Complete a chat stream that leaves `[DONE]` out though each choice is finished. Raises TruncatedAnswer."""
+        if self.request.endpoint.format is not Format.CHAT or not self.observer.may_end():
             raise TruncatedAnswer
-        if self._translator is not None:
-            if not any(self._take_event(one) for one in self._translator.end()):
-                raise TruncatedAnswer
-        elif self._route.format is not Format.CHAT or not self.observer.may_end():
-            raise TruncatedAnswer
-        else:
-            self._take_event(sse.DONE)
+        self._take_event(sse.DONE)
+
+    def _error_in_answer(self) -> UpstreamError:
+        assert self._exchange is not None  # noqa: S101  # its answer reported the error
+        return self._exchange.error_in_answer(self.observer.error)

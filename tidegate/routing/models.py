@@ -1,43 +1,45 @@
-"""The models a caller may name: the routes' own names and what the providers list, narrowed by the configuration.
+"""The models that a caller may name: the routes' own names and the models that the providers list.
 
-What is listed can be called: a provider's model is there where a call that names it would go to that provider.
+The web layer's `/v1/models` reads them here. A listed model can be called: a provider's model is in the list only where
+a call that names it would go to that provider. The configuration (`models`) may narrow the list.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
-from typing import Any
-
-import msgspec
+from typing import TypeVar
 
 from tidegate.core.clock import Clock
-from tidegate.core.errors import InvalidParameter, MalformedAnswer, ModelNotAllowed, UpstreamError
-from tidegate.providers.base import Credential
-from tidegate.providers.errors import classify
-from tidegate.providers.openai import PROVIDER, OpenAIProvider
+from tidegate.core.config.sections.providers import OPENAI_PROVIDER
+from tidegate.core.errors import (
+    ConnectionFailed,
+    InvalidParameter,
+    MalformedAnswer,
+    ModelNotAllowed,
+    UpstreamError,
+    UpstreamTimeout,
+)
+from tidegate.providers.base import Credential, Json, Provider
 from tidegate.providers.target import Target
-from tidegate.providers.transport import Exchange
 from tidegate.routing.routes import Routes
 
 _FRESH_SECONDS = 60.0
 _RETRY_SECONDS = 5.0
-"""After which a provider whose list could not be read is asked again."""
-_decode = msgspec.json.Decoder(dict[str, Any])
+"""After which a list that could not be read is read again."""
 
-Json = dict[str, Any]
+_Result = TypeVar("_Result")
 
 
 class ModelCatalog:
-    """Reads the providers' `GET /models`, which is free."""
+    """Reads the providers' lists of models, which is free."""
 
     def __init__(
-        self, providers: Mapping[str, OpenAIProvider], routes: Routes, *, allowed: frozenset[str], clock: Clock
+        self, providers: Mapping[str, Provider], routes: Routes, *, allowed: frozenset[str], clock: Clock
     ) -> None:
-        """`allowed` narrows the list; empty allows all."""
+        """Prepare the catalog; `allowed` narrows it, and an empty one allows all models."""
         self._providers = providers
         self._routes = routes
         self._allowed = allowed
-        self._clock = clock
         self._lists = {
             name: _CachedModelList(providers[name], clock)
             for name in routes.pass_through_providers
@@ -45,57 +47,63 @@ class ModelCatalog:
         }
 
     async def list_all(self) -> Json:
-        """The list object; while a provider fails, its last one known. Raises UpstreamError where nothing is known."""
-        found = {name: _route_object(name) for name in self._routes.names}
-        failed: UpstreamError | None = None
-        for provider, listed in self._lists.items():
+        """Return the list object; a provider that fails is listed as last read.
+
+        Raises UpstreamError where a provider fails and no model at all is known.
+        """
+        models_by_name = {name: _route_object(name) for name in self._routes.names}
+        failure: UpstreamError | None = None
+        for provider, model_list in self._lists.items():
             try:
-                models = await listed.models()
+                models = await model_list.models()
             except UpstreamError as error:
-                failed = failed or error
+                failure = failure or error
                 continue
-            found.update((name, model) for name, model in models.items() if self._leads_to(provider, name))
-        if failed and not found:
-            raise failed
-        return {"object": "list", "data": [model for name, model in found.items() if self._is_allowed(name)]}
+            models_by_name.update((name, model) for name, model in models.items() if self._leads_to(provider, name))
+        if failure and not models_by_name:
+            raise failure
+        return {"object": "list", "data": [model for name, model in models_by_name.items() if self._is_allowed(name)]}
 
     async def read_one(self, name: str) -> Json:
-        """A model object. Raises UnknownModel or UpstreamError."""
-        holder = self._holder(name)
-        return _route_object(name) if holder is None else await _read(holder, self._clock, name)
+        """Return a model object. Raises ModelNotAllowed or UpstreamError."""
+        provider = self._provider_of(name)
+        if provider is None:
+            return _route_object(name)
+        return await _first_success(provider, partial(provider.read_model, name=name))
 
     async def delete(self, name: str) -> Json:
-        """Delete a fine-tuned model; its provider says whether it may be. Raises as `one`, and InvalidParameter."""
-        holder = self._holder(name)
-        if holder is None:
+        """Delete a fine-tuned model, if its provider allows it. Raises as `read_one` does, and InvalidParameter."""
+        provider = self._provider_of(name)
+        if provider is None:
             why = f"'{name}' is a route of this gateway: only its configuration can remove it."
             raise InvalidParameter(why, param="model")
-        return await _first_success(holder, partial(holder.delete_model, name=name), self._clock)
+        return await _first_success(provider, partial(provider.delete_model, name=name))
 
     async def probe(self) -> None:
-        """Ask for a list and forget it. Raises UpstreamError."""
-        able = (each for each in self._providers.values() if each.credentials[0].secret is not None)
-        await _read(next(able, self._providers[PROVIDER]), self._clock)
+        """Read the list of the first provider that has a key, and ignore it. Raises UpstreamError."""
+        with_key = (each for each in self._providers.values() if each.credentials[0].secret is not None)
+        provider = next(with_key, self._providers[OPENAI_PROVIDER])
+        await _first_success(provider, provider.list_models)
 
-    def _holder(self, name: str) -> OpenAIProvider | None:
-        """The provider that has the model; None for a route's own name. Raises UnknownModel."""
+    def _provider_of(self, name: str) -> Provider | None:
+        """Return the provider that has the model; None for a route's own name. Raises ModelNotAllowed."""
         if not self._is_allowed(name):
             raise ModelNotAllowed(f"The model '{name}' does not exist", param="model")
         provider = next((each for each in self._lists if self._leads_to(each, name)), None)
         return None if provider is None or name in self._routes.names else self._providers[provider]
 
     def _leads_to(self, provider: str, model: str) -> bool:
-        there = Target(provider, model).name
-        return any(target.name == there for target in self._routes.plan(model, draw=float).targets)
+        target_name = Target(provider, model).name
+        return any(target.name == target_name for target in self._routes.plan(model, draw=float).targets)
 
     def _is_allowed(self, name: str) -> bool:
         return not self._allowed or name in self._allowed
 
 
 class _CachedModelList:
-    """One provider's list, kept for a moment."""
+    """One provider's list, cached for a minute."""
 
-    def __init__(self, provider: OpenAIProvider, clock: Clock) -> None:
+    def __init__(self, provider: Provider, clock: Clock) -> None:
         self._provider = provider
         self._clock = clock
         self._lock = asyncio.Lock()
@@ -103,11 +111,11 @@ class _CachedModelList:
         self._expires_at = 0.0
 
     async def models(self) -> dict[str, Json]:
-        """The models by name. Raises UpstreamError where none were ever read."""
+        """Return the models by name. Raises UpstreamError where none were ever read."""
         async with self._lock:
             if self._models is None or self._clock.monotonic() > self._expires_at:
                 try:
-                    self._models = _by_name(await _read(self._provider, self._clock))
+                    self._models = _by_name(await _first_success(self._provider, self._provider.list_models))
                     self._expires_at = self._clock.monotonic() + _FRESH_SECONDS
                 except UpstreamError:
                     if self._models is None:
@@ -116,38 +124,24 @@ class _CachedModelList:
             return self._models
 
 
-async def _read(provider: OpenAIProvider, clock: Clock, name: str = "") -> Json:
-    return await _first_success(provider, partial(provider.list_models, name=name), clock)
+async def _first_success(provider: Provider, send: Callable[[Credential], Awaitable[_Result]]) -> _Result:
+    """Return what the first working credential reads. Raises UpstreamError.
 
-
-async def _first_success(
-    provider: OpenAIProvider, ask: Callable[[Credential], Awaitable[Exchange]], clock: Clock
-) -> Json:
-    """With the first credential that will do. Raises UpstreamError."""
-    failed: UpstreamError | None = None
+    A provider that cannot be reached is not tried with another credential.
+    """
+    failure: UpstreamError | None = None
     for credential in provider.credentials:
-        exchange = await ask(credential)
         try:
-            body = await exchange.read_all()
-        finally:
-            exchange.close()
-        if exchange.status == 200:
-            return _decoded(body)
-        failed = classify(exchange.status, exchange.headers, body, now=clock.now())
-    raise failed or MalformedAnswer
+            return await send(credential)
+        except (ConnectionFailed, UpstreamTimeout):
+            raise
+        except UpstreamError as error:
+            failure = error
+    raise failure or MalformedAnswer
 
 
-def _decoded(body: bytes) -> Json:
-    try:
-        return _decode.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise MalformedAnswer from error
-
-
-def _by_name(listed: Json) -> dict[str, Json]:
-    data = listed.get("data")
-    models = data if isinstance(data, list) else []
-    return {model["id"]: model for model in models if isinstance(model, dict) and isinstance(model.get("id"), str)}
+def _by_name(models: list[Json]) -> dict[str, Json]:
+    return {model["id"]: model for model in models if isinstance(model.get("id"), str)}
 
 
 def _route_object(name: str) -> Json:

@@ -13,7 +13,6 @@ from tidegate.core.config import RetriesConfig
 from tidegate.core.errors import ClientDisconnected, TidegateError
 from tidegate.core.values import AnswerHead, Outcome
 from tidegate.providers.base import Provider
-from tidegate.providers.responses_over_chat import build_translated_request
 from tidegate.routing.attempt import Attempt, UpstreamSlot
 from tidegate.routing.attempt_runner import AttemptRunner, WaitForSlot
 from tidegate.routing.call_services import CallServices, CallSpec
@@ -232,9 +231,7 @@ class UpstreamCall:
         provider = ladder.providers[ask.target.provider]
         self._send_to = ask
         try:
-            fitted, interpreter = build_translated_request(
-                question.call, ask.target, provider=provider, clock=ladder.clock
-            )
+            request = provider.build_request(question.call, ask.target)
         except TidegateError as error:
             turn.decline()
             if ask.is_trial:
@@ -243,13 +240,12 @@ class UpstreamCall:
             return None
         self._slots.append(turn)
         attempt = Attempt(
-            fitted,
+            request,
             ask.credential,
             provider=provider,
             headers=question.headers,
             slot=turn,
             clock=ladder.clock,
-            translator=interpreter,
         )
         return await self._run_attempt(ask, attempt, turn.wait)
 
@@ -351,7 +347,7 @@ class UpstreamCall:
             told = [outcome for outcome in before if outcome.error is error]
             last = told[-1] if error is not None and told else Outcome(error=error, reported_error=error, sent=False)
             before = tuple(outcome for outcome in before if outcome is not last)
-        attempts = sum(outcome.sent for outcome in (*before, last))
+        attempts = sum(outcome.sent for outcome in (*before, last)) if before else int(last.sent)
         return msgspec.structs.replace(last, previous_attempts=before, attempts=attempts)
 
 

@@ -8,8 +8,8 @@ from typing import NamedTuple
 import pytest
 
 from tests.eventually import wait_until
-from tests.routing.boards import registry_on
-from tests.routing.played import FakeProvider
+from tests.routing.fake_provider import FakeProvider
+from tests.routing.health_registries import registry_on
 from tidegate.core import errors
 from tidegate.core.clock import ManualClock
 from tidegate.core.errors import TidegateError

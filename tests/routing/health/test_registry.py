@@ -6,7 +6,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from tests.eventually import wait_until
-from tests.routing.boards import registry_alone, registry_on
+from tests.routing.health_registries import registry_alone, registry_on
 from tidegate.core import errors
 from tidegate.core.clock import ManualClock
 from tidegate.core.errors import TidegateError

@@ -1,7 +1,7 @@
 """Errors of the upstream, or of the network between it and the gateway.
 
 One class for each row of "Errors" in OpenAI's API reference, and for what proxies in between add.
-Two modules raise them: `tidegate.providers.errors` and `tidegate.providers.transport`.
+Two modules raise them: `tidegate.providers.openai_family.errors` and `tidegate.providers.transport`.
 """
 
 from typing import ClassVar

@@ -1,14 +1,16 @@
-"""Providers that a test plays: what each credential and model says is scripted, exchange by exchange."""
+"""A provider of OpenAI's family without a network: the answers of each credential are scripted, one after the other."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
-from tidegate.core import endpoints
+from tidegate.core.clock import ManualClock
 from tidegate.core.errors import TidegateError
-from tidegate.providers.base import Credential, ProviderRequest
+from tidegate.providers.base import Credential, Json, ProviderRequest
+from tidegate.providers.openai_family.exchange import OpenAIExchange
 from tidegate.providers.target import Target
+from tidegate.providers.transport import Exchange
 from tidegate.wire.call import Call
 
 JSON = {"content-type": "application/json"}
@@ -53,37 +55,52 @@ class FakeExchange:
 class FakeProvider:
     """Implements `tidegate.providers.base.Provider`."""
 
-    endpoints = frozenset(endpoints.ALL)
-    reasoning_field: str | None = None
     max_answer_bytes = 1_000_000
 
     def __init__(self, name: str, *credentials: str) -> None:
         self.name = name
         self.credentials = tuple(Credential(name=each) for each in credentials or ("main",))
         self.script: dict[str, list[Any]] = {}
-        """By credential: what it says next; the last goes on for ever."""
+        """By credential: its next answers; the last one is repeated."""
         self.sent_to: list[str] = []
         self.probes: list[str] = []
         self.probe_results: list[TidegateError | None] = [None]
         self.build_error: TidegateError | None = None
 
-    def answers(self, *said: Any, credential: str = "main") -> "FakeProvider":
-        """From now on."""
-        self.script[credential] = list(said)
+    def answers(self, *answers: Any, credential: str = "main") -> "FakeProvider":
+        """Answer so from now on."""
+        self.script[credential] = list(answers)
         return self
 
     def build_request(self, call: Call, target: Target) -> ProviderRequest:
         if self.build_error is not None:
             raise self.build_error
-        return ProviderRequest(target=target, endpoint=call.endpoint, body=call.upstream_body(), stream=call.stream)
+        return ProviderRequest(
+            target=target, endpoint=call.endpoint, url="", body=call.upstream_body(), stream=call.stream
+        )
 
-    async def send(self, request: ProviderRequest, credential: Credential, headers: Mapping[str, str]) -> Any:  # noqa: ARG002  # the protocol's signature
+    async def send(
+        self,
+        request: ProviderRequest,
+        credential: Credential,
+        headers: Mapping[str, str],  # noqa: ARG002  # the Protocol's signature
+    ) -> OpenAIExchange:
         self.sent_to.append(f"{self.name}/{credential.name}/{request.target.model}")
-        said = self.script[credential.name]
-        now = said.pop(0) if len(said) > 1 else said[0]
-        if isinstance(now, TidegateError):
-            raise now
-        return await now() if callable(now) else now
+        script = self.script[credential.name]
+        answer = script.pop(0) if len(script) > 1 else script[0]
+        if isinstance(answer, TidegateError):
+            raise answer
+        exchange = cast("Exchange", await answer() if callable(answer) else answer)
+        return OpenAIExchange(exchange, request, ManualClock(), max_answer_bytes=self.max_answer_bytes)
+
+    async def list_models(self, credential: Credential) -> list[Json]:
+        raise NotImplementedError
+
+    async def read_model(self, credential: Credential, name: str) -> Json:
+        raise NotImplementedError
+
+    async def delete_model(self, credential: Credential, name: str) -> Json:
+        raise NotImplementedError
 
     async def probe(self, credential: Credential) -> None:
         self.probes.append(credential.name)

@@ -8,11 +8,18 @@ import pytest
 from tidegate.core import endpoints
 from tidegate.core.endpoints import Endpoint
 from tidegate.core.errors import UnsupportedByTarget
-from tidegate.providers.parameter_rules import BUILT_IN_RULES, ParameterMapper, Rule
+from tidegate.providers.openai_family.parameter_rules import (
+    COMPATIBLE_SERVER_RULES,
+    OPENAI_RULES,
+    ParameterMapper,
+    Rule,
+)
 from tidegate.providers.target import Target
 from tidegate.wire.call import parse
 
 Json = dict[str, Any]
+
+RULES = {"openai": OPENAI_RULES, "azure": OPENAI_RULES, "openai_compatible": COMPATIBLE_SERVER_RULES}
 
 
 def adapted(
@@ -20,7 +27,7 @@ def adapted(
 ) -> tuple[Json, tuple[str, ...]]:
     """What is sent of a body to `model`, without the model's name, and what is told."""
     call = parse(route, msgspec.json.encode({"model": asked, **body}))
-    done = ParameterMapper(kind, rules).map(call, Target("p", model), model=model)
+    done = ParameterMapper(RULES[kind], rules).map(call, Target("p", model), model=model)
     sent: Json = msgspec.json.decode(msgspec.json.encode(done.fields))
     assert sent.pop("model") == model
     return sent, done.changes
@@ -48,7 +55,7 @@ DEFAULT = Rule(defaults=(("max_tokens", msgspec.Raw(b"64")),))
         (DEFAULT, {"max_tokens": None}, {"max_tokens": 64}, ("max_tokens: set",)),
         (Rule(refuse=("seed",)), {"seed": None}, {"seed": None}, ()),
         (Rule(models=("o*",), drop=("seed",)), {"seed": 1}, {"seed": 1}, ()),
-        (Rule(routes=frozenset({endpoints.EMBEDDINGS}), drop=("seed",)), {"seed": 1}, {"seed": 1}, ()),
+        (Rule(endpoints=frozenset({endpoints.EMBEDDINGS}), drop=("seed",)), {"seed": 1}, {"seed": 1}, ()),
     ],
 )  # fmt: skip
 def test_a_rule(rule: Rule, body: Json, sent: Json, notes: tuple[str, ...]) -> None:
@@ -99,7 +106,7 @@ def test_a_translated_call_says_what_its_caller_did_not() -> None:
     call = parse(endpoints.CHAT, b'{"model":"m","max_completion_tokens":5}')
     translated = msgspec.structs.replace(call, is_translated=True)
     sent = [
-        ParameterMapper("openai_compatible", []).map(one, Target("p", "m"), model="m") for one in (call, translated)
+        ParameterMapper(COMPATIBLE_SERVER_RULES, []).map(one, Target("p", "m"), model="m") for one in (call, translated)
     ]
     assert [done.changes for done in sent] == [(), ("max_completion_tokens: max_tokens",)]
 
@@ -119,7 +126,7 @@ def test_responses_to_a_reasoning_model_lose_their_sampling_only() -> None:
 
 def test_no_known_rule_touches_what_was_said() -> None:
     names = {"model", "messages", "input", "stream", "tools", "tool_choice", "response_format"}
-    for rule in [rule for rules in BUILT_IN_RULES.values() for rule in rules]:
+    for rule in (*OPENAI_RULES, *COMPATIBLE_SERVER_RULES):
         assert not names & {*rule.drop, *(name for name, _ in rule.rename), *(name for _, name in rule.rename)}
 
 
@@ -134,5 +141,5 @@ def test_a_streams_usage_is_asked_for_unless_a_rule_says_otherwise() -> None:
 
 def test_bytes_that_no_rule_touches_stay_as_they_came() -> None:
     call = parse(endpoints.CHAT, b'{"model": "a", "seed": 1, "x":  1.50 , "messages": [ {"role" : "user"} ]}')
-    done = ParameterMapper("openai", [DROP]).map(call, Target("p", "b"), model="b")
+    done = ParameterMapper(OPENAI_RULES, [DROP]).map(call, Target("p", "b"), model="b")
     assert msgspec.json.encode(done.fields) == b'{"model":"b","x":1.50,"messages":[ {"role" : "user"} ]}'

@@ -7,7 +7,7 @@ import pytest
 
 from tidegate.core import errors
 from tidegate.core.errors import UpstreamError
-from tidegate.providers.errors import classify, classify_in_stream
+from tidegate.providers.openai_family.errors import classify, classify_in_stream
 
 NOW = 1_790_000_000.0
 TPM = (

@@ -20,7 +20,12 @@ _decode_any = msgspec.json.Decoder()
 def without_encrypted_reasoning(request: ProviderRequest, error: TidegateError) -> ProviderRequest | None:
     """The call as it will pass where sealed reasoning was all that was in its way; None where it was not."""
     words = error.upstream_detail
-    if words is None or words.status != 400 or request.endpoint.format is not Format.RESPONSES:
+    if (
+        words is None
+        or words.status != 400
+        or request.endpoint.format is not Format.RESPONSES
+        or request.new_translator is not None
+    ):
         return None
     said = words.message.lower()
     if _NOT_SUPPORTED in said:

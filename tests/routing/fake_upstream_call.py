@@ -6,7 +6,7 @@ from random import Random
 
 import msgspec
 
-from tests.routing.turns import FakeSlot
+from tests.routing.fake_slot import FakeSlot
 from tidegate.core import endpoints
 from tidegate.core.buffered_answer import BufferedAnswer
 from tidegate.core.clock import Clock

@@ -1,11 +1,11 @@
-"""A call in the words of one target: its model's name, and what declared rules change of its parameters.
+"""Map a call's parameters to what one target takes: its model's name, and declared rules for single parameters.
 
-Rules are data: those of the configuration always hold; those below are for a target whose model the caller did not
-name, or spoke to in the words of another API, so could not know what it takes. Nothing is changed without a word:
-each change is told.
+Rules are data. Those of the configuration always apply. The built-in ones apply where the caller could not know the
+target: it named another model, or its call was translated from another API. Each change is reported to the caller in
+`x-tidegate-adapted`. `OpenAIFamilyProvider.build_request` calls this.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 from functools import lru_cache
 
@@ -23,11 +23,11 @@ _CHAT, _BOTH = frozenset({endpoints.CHAT}), frozenset({endpoints.CHAT, endpoints
 
 
 class Rule(msgspec.Struct, frozen=True, kw_only=True):
-    """What some models do not take, and what is done about it."""
+    """Parameters that some models do not take, and what the gateway does about them."""
 
     models: tuple[str, ...] = ("*",)
-    """Patterns."""
-    routes: frozenset[Endpoint] = frozenset(endpoints.ALL)
+    """Patterns of model names."""
+    endpoints: frozenset[Endpoint] = frozenset(endpoints.ALL)
     rename: tuple[tuple[str, str], ...] = ()
     drop: tuple[str, ...] = ()
     refuse: tuple[str, ...] = ()
@@ -35,25 +35,25 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MappedParameters(msgspec.Struct, frozen=True):
-    """A call's fields as a target takes them."""
+    """A call's parameters as a target takes them."""
 
     fields: Fields
     changes: tuple[str, ...] = ()
-    """What was changed, as `parameter: what`."""
+    """The changes, each as `parameter: change`."""
 
 
 _REASONING = ("o1*", "o3*", "o4*", "gpt-5", "gpt-5-20*", "gpt-5-mini*", "gpt-5-nano*")
 _SAMPLING = ("temperature", "top_p", "presence_penalty", "frequency_penalty", "logprobs", "top_logprobs", "logit_bias")
 _OPENAI_REASONING = Rule(
-    models=_REASONING, routes=_BOTH, rename=(("max_tokens", "max_completion_tokens"),), drop=_SAMPLING
+    models=_REASONING, endpoints=_BOTH, rename=(("max_tokens", "max_completion_tokens"),), drop=_SAMPLING
 )
-_NO_STOP = Rule(models=("o3*", "o4*", *_REASONING[3:]), routes=_CHAT, refuse=("stop",))
+_NO_STOP = Rule(models=("o3*", "o4*", *_REASONING[3:]), endpoints=_CHAT, refuse=("stop",))
 _NON_REASONING = Rule(
-    models=("gpt-3.5*", "gpt-4*", "chatgpt-*"), routes=_BOTH, drop=("reasoning_effort", "reasoning", "verbosity")
+    models=("gpt-3.5*", "gpt-4*", "chatgpt-*"), endpoints=_BOTH, drop=("reasoning_effort", "reasoning", "verbosity")
 )
-_TOKEN_LIMIT = Rule(models=("gpt-5*",), routes=_CHAT, rename=(("max_tokens", "max_completion_tokens"),))
+_TOKEN_LIMIT = Rule(models=("gpt-5*",), endpoints=_CHAT, rename=(("max_tokens", "max_completion_tokens"),))
 _COMPATIBLE_SERVERS = Rule(
-    routes=_CHAT,
+    endpoints=_CHAT,
     rename=(("max_completion_tokens", "max_tokens"),),
     drop=(
         "store",
@@ -66,30 +66,27 @@ _COMPATIBLE_SERVERS = Rule(
         "prediction",
     ),
 )
-BUILT_IN_RULES: Mapping[str, tuple[Rule, ...]] = {
-    "openai": (_NO_STOP, _OPENAI_REASONING, _TOKEN_LIMIT, _NON_REASONING),
-    "azure": (_NO_STOP, _OPENAI_REASONING, _TOKEN_LIMIT, _NON_REASONING),
-    "openai_compatible": (_COMPATIBLE_SERVERS,),
-}
-"""By the kind of provider: what is known of models that somebody may be sent to without having named them.
+OPENAI_RULES = (_NO_STOP, _OPENAI_REASONING, _TOKEN_LIMIT, _NON_REASONING)
+COMPATIBLE_SERVER_RULES = (_COMPATIBLE_SERVERS,)
+"""What is known of models that a call may reach although its caller named another one.
 
-OpenAI's reasoning models take no sampling parameters and no `max_tokens`, the later ones no `stop`, without which an
-answer may be another; its other models do not reason (OpenAI, "Reasoning models", "Create chat completion"). Other
-servers speak the chat API as it was before `max_completion_tokens`, and keep nothing.
+OpenAI's reasoning models take no sampling parameters and no `max_tokens`. The later ones take no `stop`: dropping it
+could change the answer, so it is refused. OpenAI's other models do not reason (OpenAI, "Reasoning models", "Create chat
+completion"). Compatible servers have the chat API as it was before `max_completion_tokens`, and store nothing.
 """
 
 
 class ParameterMapper:
-    """Fits calls to the models of one provider."""
+    """Maps the parameters of calls to what the models of one provider take."""
 
-    def __init__(self, kind: str, rules: Sequence[Rule]) -> None:
-        """`kind` is the provider's, `rules` those of its configuration."""
+    def __init__(self, built_in: Sequence[Rule], rules: Sequence[Rule]) -> None:
+        """Prepare the rules: `built_in` belong to the kind of provider, `rules` to its configuration."""
         self._rules = tuple(rules)
-        self._built_in = BUILT_IN_RULES[kind]
+        self._built_in = tuple(built_in)
         self._rules_for = lru_cache(1024)(self._find)
 
     def map(self, call: Call, target: Target, *, model: str) -> MappedParameters:
-        """The call for `target`, which is sent under the name `model`. Raises ParameterNotTaken."""
+        """Return the parameters for `target`, whose model is sent as `model`. Raises UnsupportedByTarget."""
         fields = call.upstream_fields()
         if call.model != model or "model" not in fields:
             fields = {**fields, "model": msgspec.Raw(msgspec.json.encode(model))}
@@ -99,21 +96,23 @@ class ParameterMapper:
         rules = self._rules_for(call.endpoint, target.model, named)
         return _apply(rules, fields, target) if rules else MappedParameters(fields)
 
-    def _find(self, route: Endpoint, model: str, named: bool) -> tuple[Rule, ...]:  # noqa: FBT001  # a key of the cache
+    def _find(self, endpoint: Endpoint, model: str, named: bool) -> tuple[Rule, ...]:  # noqa: FBT001  # a key of the cache
         rules = self._rules if named else (*self._rules, *self._built_in)
         return tuple(
-            rule for rule in rules if route in rule.routes and any(fnmatchcase(model, each) for each in rule.models)
+            rule
+            for rule in rules
+            if endpoint in rule.endpoints and any(fnmatchcase(model, each) for each in rule.models)
         )
 
 
 def _apply(rules: Sequence[Rule], fields: Fields, target: Target) -> MappedParameters:
-    """Each rule in its order: refuse, rename, drop, then what is missing."""
+    """Apply the rules in their order; within a rule: refuse, rename, drop, then set defaults."""
     fields = dict(fields)
-    notes: list[str] = []
+    changes: list[str] = []
     for rule in rules:
         _refuse(rule, fields, target)
-        notes += [*_rename(rule, fields), *_drop(rule, fields), *_set_defaults(rule, fields)]
-    return MappedParameters(fields, tuple(notes))
+        changes += [*_rename(rule, fields), *_drop(rule, fields), *_set_defaults(rule, fields)]
+    return MappedParameters(fields, tuple(changes))
 
 
 def _refuse(rule: Rule, fields: Fields, target: Target) -> None:
@@ -124,7 +123,7 @@ def _refuse(rule: Rule, fields: Fields, target: Target) -> None:
 
 def _rename(rule: Rule, fields: Fields) -> Iterator[str]:
     for name, there in rule.rename:
-        if _is_set(fields, there):  # the caller said both: the one that the target knows is meant
+        if _is_set(fields, there):  # the caller set both: the one that the target knows counts
             yield from _drop_field(fields, name)
         elif _is_set(fields, name):
             fields[there] = fields.pop(name)

@@ -10,8 +10,6 @@ from tests.providers.targets import SECRET, provider
 from tidegate.core import endpoints, errors
 from tidegate.core.endpoints import Endpoint
 from tidegate.core.errors import UpstreamError
-from tidegate.providers.errors import classify
-from tidegate.providers.rate_limit_headers import reported_limits
 from tidegate.providers.target import Target
 from tidegate.simulator import Options, running
 from tidegate.wire.call import Call, parse
@@ -70,10 +68,10 @@ async def test_it_answers(route: Endpoint, surface: str) -> None:
         provider(base_url.removesuffix("/v1"), name="azure", **settings) as azure,
     ):
         exchange = await azure.send(azure.build_request(call(route), TARGET), azure.credentials[0], {})
-        body = msgspec.json.decode(await exchange.read_all())
+        body = msgspec.json.decode(await exchange.read_body())
         await azure.probe(azure.credentials[0])
-    assert (exchange.status, body["model"]) == (200, "gpt-4o")
-    said = reported_limits(exchange.headers)
+    assert (exchange.is_success, body["model"]) == (True, "gpt-4o")
+    said = exchange.reported_limits()
     assert (said.requests.limit, said.tokens.limit, said.exhausted) == (None, None, "")
 
 
@@ -102,7 +100,7 @@ async def test_its_errors_have_the_same_names(fault: str, kind: type[UpstreamErr
         exchange = await azure.send(
             azure.build_request(call(), TARGET), azure.credentials[0], {"x-simulate-fault": fault}
         )
-        error = classify(exchange.status, exchange.headers, await exchange.read_all(), now=0.0)
+        error = (await exchange.read_refusal()).error
     assert type(error) is kind
     assert error.retry_after == wait
     assert error.upstream_detail is not None

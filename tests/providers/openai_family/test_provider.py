@@ -12,7 +12,8 @@ from tidegate.core import endpoints
 from tidegate.core.clock import ManualClock
 from tidegate.core.endpoints import Endpoint
 from tidegate.core.errors import InvalidUpstreamKey, NoUpstreamKey, UnsupportedByTarget, UpstreamServerError
-from tidegate.providers.openai import OpenAIProvider
+from tidegate.providers.openai_family.openai import OpenAIProvider
+from tidegate.providers.openai_family.provider import OpenAIFamilyProvider
 from tidegate.providers.target import Target
 from tidegate.providers.transport import Transport
 from tidegate.simulator import Options, running
@@ -38,11 +39,11 @@ def call(route: Endpoint = endpoints.CHAT, **fields: Any) -> Call:
     return parse(route, msgspec.json.encode({"model": "gpt-4o", **fields}))
 
 
-async def ask(openai: OpenAIProvider, asked: Call | None = None, **headers: str) -> int:
-    """Ask as the pipeline does; the answer's status."""
+async def ask(openai: OpenAIFamilyProvider, asked: Call | None = None, **headers: str) -> bool:
+    """Ask as the pipeline does; return whether that was a success."""
     fitted = openai.build_request(asked or call(), TARGET)
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return (await openai.send(fitted, openai.credentials[0], named)).status
+    return (await openai.send(fitted, openai.credentials[0], named)).is_success
 
 
 @pytest.mark.parametrize("route", list(endpoints.ALL))
@@ -51,7 +52,7 @@ async def test_a_call(server: Server, route: Endpoint, stream: bool, accept: str
     credential = {**MAIN, "organization": "org-1", "project": "proj_1"}
     streams = stream and route.streams
     async with provider(f"{server.address}/v1/", credentials=[credential]) as openai:
-        assert await ask(openai, call(route, stream=stream), x_client_request_id="abc") == 200
+        assert await ask(openai, call(route, stream=stream), x_client_request_id="abc")
     headers = sent(server)
     assert headers[""] == f"POST {route.path} HTTP/1.1"
     assert headers["authorization"] == f"Bearer {SECRET}"
@@ -84,7 +85,7 @@ async def test_without_a_key_nothing_is_sent(server: Server) -> None:
 async def test_a_server_of_ones_own_may_ask_for_none(server: Server) -> None:
     async with provider(server.address, kind="openai_compatible", credentials=[]) as own:
         assert own.endpoints == {endpoints.CHAT, endpoints.EMBEDDINGS}
-        assert await ask(own, openai_organization="org-theirs", idempotency_key="1") == 200
+        assert await ask(own, openai_organization="org-theirs", idempotency_key="1")
     headers = sent(server)
     assert headers[""] == "POST /chat/completions HTTP/1.1"
     assert "authorization" not in headers
@@ -153,7 +154,7 @@ async def test_a_refusal_that_repeats_the_key_whatever_its_shape_is_given_withou
         provider(server.address, kind="openai_compatible", credentials=credentials) as own,
     ):
         exchange = await own.send(own.build_request(call(), TARGET), own.credentials[0], {})
-        told = (await exchange.read_all()).decode()
+        told = (await exchange.read_refusal()).error.message
     assert (secret in told) is (secret == "any"), "what is so short is a word, and no secret"
     assert "not anyone" in told
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tidegate.core.rate_limits import ReportedLimit, ReportedLimits
-from tidegate.providers.rate_limit_headers import reported_limits
+from tidegate.providers.openai_family.rate_limit_headers import reported_limits
 
 NOTHING = ReportedLimits()
 

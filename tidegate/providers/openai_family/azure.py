@@ -1,19 +1,25 @@
-"""Azure OpenAI as a provider: an address for each deployment, versions, and a header of its own for the key."""
+"""Azure OpenAI as a provider: one address for each deployment, API versions, and its own header for the key."""
 
 from urllib.parse import quote, urlencode
 
 from tidegate.core.clock import Clock
 from tidegate.core.config import ProviderConfig
+from tidegate.core.endpoints import Endpoint
 from tidegate.core.errors import NoUpstreamKey
-from tidegate.providers.base import Credential, ProviderRequest
-from tidegate.providers.openai import OpenAIProvider
+from tidegate.providers.base import Credential
+from tidegate.providers.openai_family.parameter_rules import OPENAI_RULES
+from tidegate.providers.openai_family.provider import OpenAIFamilyProvider
+from tidegate.providers.target import Target
 from tidegate.providers.transport import Transport
 
 
-class AzureProvider(OpenAIProvider):
+class AzureProvider(OpenAIFamilyProvider):
     """One Azure OpenAI resource."""
 
+    built_in_rules = OPENAI_RULES
+
     def __init__(self, name: str, config: ProviderConfig, transport: Transport, clock: Clock) -> None:
+        """Prepare the provider; `config` has its defaults filled in."""
         super().__init__(name, config, transport, clock)
         self._deployments = config.deployments
         self._version = f"?{urlencode({'api-version': config.api_version})}" if config.api_version else ""
@@ -22,10 +28,10 @@ class AzureProvider(OpenAIProvider):
     def _model(self, model: str) -> str:
         return self._deployments.get(model, model)
 
-    def _url(self, request: ProviderRequest) -> str:
-        path = request.endpoint.path.removeprefix("/v1")
-        if not self._is_v1 and request.endpoint.deployment_in_path:
-            path = f"/deployments/{quote(self._model(request.target.model), safe='')}{path}"
+    def _url(self, endpoint: Endpoint, target: Target) -> str:
+        path = endpoint.path.removeprefix("/v1")
+        if not self._is_v1 and endpoint.deployment_in_path:
+            path = f"/deployments/{quote(self._model(target.model), safe='')}{path}"
         return self._address(path)
 
     def _models_url(self, path: str) -> str:

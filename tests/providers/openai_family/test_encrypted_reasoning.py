@@ -5,14 +5,14 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.routing.played import FakeExchange, FakeProvider, error_answer
-from tests.routing.turns import FakeSlot
+from tests.routing.fake_provider import FakeExchange, FakeProvider, error_answer
+from tests.routing.fake_slot import FakeSlot
 from tidegate.core import endpoints
 from tidegate.core.clock import ManualClock
 from tidegate.core.endpoints import Endpoint
 from tidegate.core.errors import TidegateError, UpstreamErrorDetail, UpstreamRejected
 from tidegate.providers.base import ProviderRequest
-from tidegate.providers.encrypted_reasoning import without_encrypted_reasoning
+from tidegate.providers.openai_family.encrypted_reasoning import without_encrypted_reasoning
 from tidegate.providers.target import Target
 from tidegate.routing.attempt import Attempt
 
@@ -29,7 +29,7 @@ INCLUDE = "reasoning.encrypted_content"
 
 def fitted(given: Any, route: Endpoint = endpoints.RESPONSES, **fields: Any) -> ProviderRequest:
     body = msgspec.json.encode({"model": "m", "input": given, **fields})
-    return ProviderRequest(target=Target("openai", "m"), endpoint=route, body=body, stream=False)
+    return ProviderRequest(target=Target("openai", "m"), endpoint=route, url="", body=body, stream=False)
 
 
 def refused(**words: Any) -> UpstreamRejected:

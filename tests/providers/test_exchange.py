@@ -1,0 +1,80 @@
+"""Bytes become the caller's events, a failure comes after the events before it, and an early end is no end."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.providers.messages_provider import MessagesExchange, MessagesTranslator
+from tests.routing.fake_provider import DONE, JSON, FakeExchange, event
+from tidegate.core import endpoints
+from tidegate.core.clock import ManualClock
+from tidegate.core.errors import AnswerTooLarge, HtmlFromProxy, MalformedAnswer, TruncatedAnswer
+from tidegate.providers.base import AnswerTranslator, ProviderRequest
+from tidegate.providers.target import Target
+
+DELTA = event({"type": "content_block_delta", "delta": {"text": "Hi"}})
+
+
+def exchange(answer: Any, translator: Callable[[], AnswerTranslator] | None = None) -> MessagesExchange:
+    request = ProviderRequest(
+        target=Target("here", "m"), endpoint=endpoints.CHAT, url="", body=b"{}", stream=True, new_translator=translator
+    )
+    return MessagesExchange(answer, request, ManualClock(), max_answer_bytes=300)
+
+
+def translating(*parts: Any) -> MessagesExchange:
+    return exchange(FakeExchange(*parts), lambda: MessagesTranslator("m"))
+
+
+async def test_bytes_that_end_no_event_are_none_yet_and_the_end_is_none() -> None:
+    reader = exchange(FakeExchange(b"data: 1", b"\n\ndata: 2\n\n"))
+    assert [await reader.read_events() for _ in range(3)] == [[], [b"data: 1\n\n", b"data: 2\n\n"], None]
+
+
+async def test_a_failed_translation_is_raised_after_the_events_before_it() -> None:
+    reader = translating(DELTA + event({"type": "broken"}) + DELTA)
+    events = await reader.read_events()
+    assert events is not None
+    assert len(events) == 1
+    for _ in range(2):
+        with pytest.raises(MalformedAnswer):
+            await reader.read_events()
+
+
+async def test_what_the_translator_adds_at_the_end_comes_once() -> None:
+    class Ending(MessagesTranslator):
+        def end(self) -> list[bytes]:
+            return [DONE]
+
+    reader = exchange(FakeExchange(DELTA), lambda: Ending("m"))
+    assert len(await reader.read_events() or []) == 1
+    assert await reader.read_events() == [DONE]
+    assert await reader.read_events() is None
+
+
+@pytest.mark.parametrize(("rest", "is_truncated"), [(b"data: [DONE]", False), (b"data: [DO", True), (b" \n", False)])
+async def test_an_end_inside_an_event_is_truncated(rest: bytes, is_truncated: bool) -> None:
+    reader = exchange(FakeExchange(b"data: 1\n\n" + rest))
+    await reader.read_events()
+    if is_truncated:
+        with pytest.raises(TruncatedAnswer):
+            await reader.read_events()
+    else:
+        assert await reader.read_events() is None
+
+
+async def test_a_stream_that_is_too_long_is_given_up() -> None:
+    with pytest.raises(AnswerTooLarge):
+        await exchange(FakeExchange(b"x" * 301)).read_events()
+
+
+async def test_a_whole_answer_is_read_and_its_connection_closed() -> None:
+    answer = FakeExchange(b"{}", headers=JSON)
+    assert await exchange(answer).read_body() == b"{}"
+    assert answer.closed
+
+
+async def test_a_web_page_is_no_answer() -> None:
+    with pytest.raises(HtmlFromProxy):
+        await exchange(FakeExchange(b"<html>", headers={"content-type": "text/html; charset=utf-8"})).read_body()
