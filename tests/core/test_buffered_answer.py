@@ -9,19 +9,19 @@ EVENTS = [b"data: 1\n\n", b"data: 2\n\n"]
 
 
 async def test_a_passenger_gets_every_event_and_then_none() -> None:
-    given = BufferedAnswer(HEAD, EVENTS)
-    given.subscribe()
-    assert await given.head() == HEAD
-    assert [await given.event(index) for index in range(4)] == [*EVENTS, None, None]
-    given.unsubscribe()
-    assert given.cost_nanos == 0
+    answer = BufferedAnswer(HEAD, EVENTS)
+    answer.subscribe()
+    assert await answer.head() == HEAD
+    assert [await answer.event(index) for index in range(4)] == [*EVENTS, None, None]
+    answer.unsubscribe()
+    assert answer.cost_nanos == 0
 
 
 async def test_a_flight_gets_it_once_and_then_its_end() -> None:
-    given = BufferedAnswer(HEAD, EVENTS)
-    assert await given.open() == HEAD
-    assert [await given.more(), await given.more(), await given.more()] == [EVENTS, [], []]
-    await given.abandon()
+    answer = BufferedAnswer(HEAD, EVENTS)
+    assert await answer.open() == HEAD
+    assert [await answer.more(), await answer.more(), await answer.more()] == [EVENTS, [], []]
+    await answer.abandon()
 
 
 async def test_a_flight_on_it_lands_at_once() -> None:
@@ -35,6 +35,6 @@ async def test_a_flight_on_it_lands_at_once() -> None:
 
 
 async def test_nothing_is_a_stream_without_events() -> None:
-    given = BufferedAnswer(HEAD, [])
-    assert await given.event(0) is None
-    assert await given.more() == []
+    answer = BufferedAnswer(HEAD, [])
+    assert await answer.event(0) is None
+    assert await answer.more() == []

@@ -1,4 +1,4 @@
-"""The system's clock goes by itself, the tests' clock only when told to."""
+"""The system's clock goes by itself, the tests' clock only by `advance`."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""What happens to our own parts has few names, and telling nobody is nothing."""
+"""The events of the gateway's own parts have documented names, and can be ignored."""
 
 from pathlib import Path
 

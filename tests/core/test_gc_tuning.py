@@ -15,8 +15,8 @@ print(before, len(gc.get_objects()), gc.get_freeze_count())
 
 
 def test_the_collector_looks_no_more_at_what_was_there() -> None:
-    told = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, check=True).stdout
-    before, after, kept = map(int, told.split())
+    output = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, check=True).stdout
+    before, after, frozen = map(int, output.split())
     assert before > 10_000
     assert after < 1000
-    assert kept > 10_000
+    assert frozen > 10_000

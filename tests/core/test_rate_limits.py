@@ -1,4 +1,4 @@
-"""An answer that says nothing of limits is told from one that does."""
+"""An answer that says is_empty of limits is told from one that does."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from tidegate.core.rate_limits import ReportedLimit, ReportedLimits
 
 
 @pytest.mark.parametrize(
-    ("said", "nothing"),
+    ("limits", "is_empty"),
     [
         (ReportedLimits(), True),
         (ReportedLimits(requests=ReportedLimit(), tokens=ReportedLimit()), True),
@@ -15,5 +15,5 @@ from tidegate.core.rate_limits import ReportedLimit, ReportedLimits
         (ReportedLimits(exhausted="requests", reset_seconds=7.0), False),
     ],
 )
-def test_whether_anything_was_said(said: ReportedLimits, nothing: bool) -> None:
-    assert said.is_empty is nothing
+def test_limits_are_empty_without_a_report(limits: ReportedLimits, is_empty: bool) -> None:
+    assert limits.is_empty is is_empty

@@ -55,9 +55,9 @@ def test_a_key_is_removed_wherever_it_stands(key: str, where: str) -> None:
     ],
 )
 def test_a_key_as_openai_echoes_it_is_removed_too(echo: str) -> None:
-    said = f"Incorrect API key provided: {echo}. You can find your API key at https://platform.openai.com."
+    message = f"Incorrect API key provided: {echo}. You can find your API key at https://platform.openai.com."
     assert (
-        scrub(said)
+        scrub(message)
         == f"Incorrect API key provided: {REDACTED}. You can find your API key at https://platform.openai.com."
     )
     if echo.startswith("sk-"):

@@ -13,10 +13,10 @@ from tidegate.core.shutdown import Shutdown
 
 @pytest.fixture
 def before() -> Iterator[list[int]]:
-    """What an older handler was told; afterwards everything is as it was."""
-    told: list[int] = []
-    original = signal.signal(signal.SIGTERM, lambda number, _: told.append(number))
-    yield told
+    """What an older handler was signals; afterwards everything is as it was."""
+    signals: list[int] = []
+    original = signal.signal(signal.SIGTERM, lambda number, _: signals.append(number))
+    yield signals
     signal.signal(signal.SIGTERM, original)
 
 

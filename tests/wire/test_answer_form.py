@@ -1,4 +1,4 @@
-"""An answer is given in the form its caller wants, and no caller reads another's words in it."""
+"""An answer is converted to the form that its caller wants, without values of another caller's request."""
 
 import contextlib
 import json
@@ -137,10 +137,10 @@ def test_all_of_the_callers_words_are_covered() -> None:
     assert set(HERS) == set(endpoints.RESPONSES.echoes)
 
 
-@pytest.mark.parametrize(("said", "now"), [("", SILENT), (json.dumps(HIS), {**SILENT, **HIS})])
-def test_another_callers_words_never_show(said: str, now: Json) -> None:
+@pytest.mark.parametrize(("echo", "now"), [("", SILENT), (json.dumps(HIS), {**SILENT, **HIS})])
+def test_another_callers_words_never_show(echo: str, now: Json) -> None:
     hers = encoded(response(**HERS))
-    own = CallerEcho(said)
+    own = CallerEcho(echo)
 
     whole = own.replace_in_body(hers)
     events = [own.replace_in_event(event) for event in to_stream(endpoints.RESPONSES, hers)]

@@ -29,9 +29,9 @@ def canned_for(route: Endpoint, body: Json) -> tuple[bytes, ...] | None:
 
 
 def events(route: Endpoint, body: Json) -> list[bytes]:
-    found = canned_for(route, {**body, "stream": True})
-    assert found is not None
-    return list(found)
+    answer = canned_for(route, {**body, "stream": True})
+    assert answer is not None
+    return list(answer)
 
 
 def documents(stream: list[bytes]) -> list[Json]:
@@ -40,10 +40,10 @@ def documents(stream: list[bytes]) -> list[Json]:
 
 
 def whole(route: Endpoint, body: Json) -> Json:
-    found = canned_for(route, body)
-    assert found is not None
-    assert len(found) == 1
-    document: Json = msgspec.json.decode(found[0])
+    answer = canned_for(route, body)
+    assert answer is not None
+    assert len(answer) == 1
+    document: Json = msgspec.json.decode(answer[0])
     return document
 
 
@@ -71,8 +71,8 @@ def test_each_choice_that_was_asked_for() -> None:
 
 
 def test_a_response() -> None:
-    asked = {**RESPONSES, "instructions": "Be brief.", "metadata": {"a": "b"}, "store": False, "temperature": 0.5}
-    made = Response.model_validate(whole(endpoints.RESPONSES, asked), strict=True)
+    body = {**RESPONSES, "instructions": "Be brief.", "metadata": {"a": "b"}, "store": False, "temperature": 0.5}
+    made = Response.model_validate(whole(endpoints.RESPONSES, body), strict=True)
     assert (made.output_text, made.status, made.model) == (TEXT, "completed", "smart")
     assert (made.instructions, made.metadata, made.temperature) == ("Be brief.", {"a": "b"}, 0.5)
     assert made.usage is not None

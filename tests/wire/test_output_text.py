@@ -1,4 +1,4 @@
-"""Whatever came of an answer, its texts are found, each once, for counting."""
+"""The texts of a partial answer are extracted, each once, to count their tokens."""
 
 import json
 from typing import Any
@@ -73,8 +73,8 @@ def test_every_choice_counts() -> None:
 
 def test_a_stream_counts_as_far_as_it_came() -> None:
     chunks = events(chat.to_chunks(completion({"content": "The tide comes in and then it goes out again."})))
-    (said,) = output_texts(endpoints.CHAT, chunks[:3])
-    assert "The tide comes in and then it goes out again.".startswith(said)
+    (text,) = output_texts(endpoints.CHAT, chunks[:3])
+    assert "The tide comes in and then it goes out again.".startswith(text)
 
 
 def test_a_body_may_begin_with_a_line_break() -> None:

@@ -1,4 +1,4 @@
-"""What a stream has told so far is a Response: whole where the stream is, and cut where it was cut."""
+"""The events of a stream so far make a Response: complete if the stream is, else partial."""
 
 from typing import Any
 
@@ -43,36 +43,36 @@ def response(*items: Json) -> Json:
 
 @pytest.mark.parametrize("item", ITEMS, ids=lambda item: item["type"])
 def test_all_events_but_the_last_tell_the_whole_output(item: Json) -> None:
-    told = assemble_partial(to_events(response(item))[:-1])
-    assert told is not None
-    assert told["output"] == [item]
-    assert told["status"] == "in_progress"
+    partial = assemble_partial(to_events(response(item))[:-1])
+    assert partial is not None
+    assert partial["output"] == [item]
+    assert partial["status"] == "in_progress"
 
 
 def test_the_last_event_is_the_response_itself() -> None:
-    told = assemble_partial(to_events(response(*ITEMS)))
-    assert told == response(*ITEMS)
+    partial = assemble_partial(to_events(response(*ITEMS)))
+    assert partial == response(*ITEMS)
 
 
 def test_a_stream_that_breaks_off_in_a_text_keeps_what_came() -> None:
     events = to_events(response(MESSAGE))
     deltas = [place for place, event in enumerate(events) if event["type"] == "response.output_text.delta"]
-    told = assemble_partial(events[: deltas[1] + 1])
-    assert told is not None
-    (item,) = told["output"]
-    said = "".join(events[place]["delta"] for place in deltas[:2])
+    partial = assemble_partial(events[: deltas[1] + 1])
+    assert partial is not None
+    (item,) = partial["output"]
+    text = "".join(events[place]["delta"] for place in deltas[:2])
     assert item["status"] == "incomplete"
-    assert item["content"][0]["text"] == said
-    assert MESSAGE["content"][0]["text"].startswith(said)
+    assert item["content"][0]["text"] == text
+    assert MESSAGE["content"][0]["text"].startswith(text)
 
 
 @pytest.mark.parametrize("item", ITEMS, ids=lambda item: item["type"])
 def test_wherever_it_breaks_off_there_is_a_response(item: Json) -> None:
     events = to_events(response(item))
     for length in range(1, len(events)):
-        told = assemble_partial(events[:length])
-        assert told is not None
-        assert told["id"] == "resp_1"
+        partial = assemble_partial(events[:length])
+        assert partial is not None
+        assert partial["id"] == "resp_1"
 
 
 @pytest.mark.parametrize(

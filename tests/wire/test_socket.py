@@ -13,28 +13,28 @@ from tidegate.wire.socket import CreateMessage, SteerMessage, document_frame, ev
 
 
 def create(**fields: Any) -> CreateMessage:
-    said = read_message(msgspec.json.encode({"type": "response.create", "model": "m", **fields}))
-    assert isinstance(said, CreateMessage)
-    return said
+    message = read_message(msgspec.json.encode({"type": "response.create", "model": "m", **fields}))
+    assert isinstance(message, CreateMessage)
+    return message
 
 
 def test_a_request_is_what_http_would_have_carried() -> None:
-    said = create(input="hi", stream=False, background=True, stream_id="a", generate=True, new=[1.50])
-    assert msgspec.json.decode(said.body()) == {"model": "m", "input": "hi", "new": [1.5], "stream": True}
-    assert b"1.50" not in said.body()  # as `json.dumps` wrote it
-    assert (said.stream_id, said.previous_response_id, said.store, said.generate) == ("a", None, True, True)
+    message = create(input="hi", stream=False, background=True, stream_id="a", generate=True, new=[1.50])
+    assert msgspec.json.decode(message.body()) == {"model": "m", "input": "hi", "new": [1.5], "stream": True}
+    assert b"1.50" not in message.body()  # as `json.dumps` wrote it
+    assert (message.stream_id, message.previous_response_id, message.store, message.generate) == ("a", None, True, True)
 
 
 def test_fields_are_changed_or_left_out() -> None:
-    said = create(input="hi", previous_response_id="resp_1", store=False)
-    changed = msgspec.json.decode(said.body(input=b"[]", previous_response_id=None))
+    message = create(input="hi", previous_response_id="resp_1", store=False)
+    changed = msgspec.json.decode(message.body(input=b"[]", previous_response_id=None))
     assert changed == {"model": "m", "input": [], "store": False, "stream": True}
-    assert (said.previous_response_id, said.store) == ("resp_1", False)
+    assert (message.previous_response_id, message.store) == ("resp_1", False)
 
 
 def test_steering() -> None:
-    said = read_message(b'{"type":"response.steer","previous_response_id":"resp_1","input":["x"]}')
-    assert said == SteerMessage(input=["x"], previous_response_id="resp_1")
+    message = read_message(b'{"type":"response.steer","previous_response_id":"resp_1","input":["x"]}')
+    assert message == SteerMessage(input=["x"], previous_response_id="resp_1")
 
 
 @pytest.mark.parametrize(

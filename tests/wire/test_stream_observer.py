@@ -289,8 +289,8 @@ def test_a_chunk_without_a_choice_is_known_and_nothing_else_taken_for_it(one: by
 
 @given(st.text())
 def test_no_text_makes_a_chunk_look_like_one(text: str) -> None:
-    said = text + '"usage" "choices":[]'
-    assert not is_extra_chunk(event({"choices": [{"index": 0, "delta": {"content": said}}]}))
+    content = text + '"usage" "choices":[]'
+    assert not is_extra_chunk(event({"choices": [{"index": 0, "delta": {"content": content}}]}))
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ def refusal(path: Path | None = None) -> str:
     return str(refused.value)
 
 
-def test_nothing_needs_to_be_said() -> None:
+def test_every_setting_has_a_default() -> None:
     settings = load()
     assert (settings.server.host, settings.server.port) == ("127.0.0.1", 8080)
     assert settings.upstream.base_url == "https://api.openai.com/v1"
@@ -93,9 +93,9 @@ def test_prices_and_lists_may_come_from_the_environment(monkeypatch: pytest.Monk
 )
 def test_a_key_that_is_unknown_is_named_with_the_one_that_was_meant(text: str, key: str, meant: str) -> None:
     toml(text)
-    said = refusal()
-    assert f"The setting {key} is unknown." in said
-    assert meant in said
+    message = refusal()
+    assert f"The setting {key} is unknown." in message
+    assert meant in message
 
 
 @pytest.mark.parametrize(
@@ -112,12 +112,12 @@ def test_a_variable_that_is_unknown_is_named_with_the_one_that_was_meant(
     variable: str, meant: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(variable, "1")
-    said = refusal()
-    assert variable in said
-    assert f"Did you mean {meant}?" in said
+    message = refusal()
+    assert variable in message
+    assert f"Did you mean {meant}?" in message
 
 
-def test_anothers_variables_are_nobodys_business(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_variables_of_other_programs_are_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TIDEGATES_PORT", "1")
     monkeypatch.setenv("SERVER__PORT", "1")
     assert load().server.port == 8080
@@ -136,8 +136,8 @@ def test_anothers_variables_are_nobodys_business(monkeypatch: pytest.MonkeyPatch
 )
 def test_a_value_that_cannot_be_used_is_said_with_its_key_and_reason(text: str, words: list[str]) -> None:
     toml(text)
-    said = refusal()
-    assert [word for word in words if word not in said] == []
+    message = refusal()
+    assert [word for word in words if word not in message] == []
 
 
 def test_a_file_that_is_no_text_is_said_so() -> None:
@@ -150,16 +150,16 @@ def test_a_file_that_is_no_text_is_said_so() -> None:
 )
 def test_a_list_that_is_no_json_is_said_with_its_name(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(variable, "gpt-4o")
-    said = refusal()
-    assert "JSON" in said
-    assert variable.split("_", maxsplit=1)[1].partition("__")[0].lower() in said
+    message = refusal()
+    assert "JSON" in message
+    assert variable.split("_", maxsplit=1)[1].partition("__")[0].lower() in message
 
 
 def test_the_openai_key_is_found_where_openai_tells_to_put_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     assert load().upstream.api_key == SecretStr(KEY)
     monkeypatch.setenv("TIDEGATE_UPSTREAM__API_KEY", "sk-other-one")
-    assert load().upstream.api_key == SecretStr("sk-other-one"), "what is said to Tidegate itself wins"
+    assert load().upstream.api_key == SecretStr("sk-other-one"), "Tidegate's own variable takes precedence"
 
 
 @pytest.mark.parametrize("empty", ["", "  ", "\n"])
@@ -189,8 +189,8 @@ def test_no_secret_shows_in_a_refusal_nor_in_what_caused_it(rest: str) -> None:
     toml(f"database_url = 'postgresql://u:{KEY}@h'\n[upstream]\napi_key = '{KEY}'\n{rest}\n")
     with pytest.raises(ConfigError) as refused:
         load()
-    told: BaseException | None = refused.value
-    while told is not None:
-        assert "Ab3dEf" not in str(told)
-        assert "Ab3dEf" not in repr(told)
-        told = told.__cause__
+    error: BaseException | None = refused.value
+    while error is not None:
+        assert "Ab3dEf" not in str(error)
+        assert "Ab3dEf" not in repr(error)
+        error = error.__cause__

@@ -60,8 +60,8 @@ def test_a_route_to_a_provider_that_is_there() -> None:
     ],
 )
 def test_a_target_that_is_not_there_is_refused_with_the_nearest_name(target: str, words: list[str]) -> None:
-    said = refusal(f"{AZURE}[routes.smart]\ntargets = [{target}]\n")
-    assert [word for word in words if word not in said] == []
+    message = refusal(f"{AZURE}[routes.smart]\ntargets = [{target}]\n")
+    assert [word for word in words if word not in message] == []
 
 
 @pytest.mark.parametrize("model", ["gpt-4o", "four-o"])
@@ -77,7 +77,7 @@ def test_a_key_from_the_environment_or_a_file_or_as_it_is() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "words"),
+    ("key_source", "words"),
     [
         ('api_key_env = "NO_SUCH_KEY"', ["east", "providers.azure", "environment variable NO_SUCH_KEY"]),
         ('api_key_file = "nowhere"', ["east", "nowhere", "No such file"]),
@@ -86,14 +86,14 @@ def test_a_key_from_the_environment_or_a_file_or_as_it_is() -> None:
         ('api_key = " "', ["api_key is missing or empty"]),
     ],
 )
-def test_a_key_that_is_not_there_is_missed(given: str, words: list[str]) -> None:
+def test_a_key_that_is_not_there_is_missed(key_source: str, words: list[str]) -> None:
     Path("empty").write_text("\n")
     Path("binary").write_bytes(b"\xff\xfe")
-    said = refusal(AZURE.replace('api_key_env = "AZURE_KEY"', given))
-    assert [word for word in words if word not in said] == []
+    message = refusal(AZURE.replace('api_key_env = "AZURE_KEY"', key_source))
+    assert [word for word in words if word not in message] == []
 
 
-def test_who_asks_no_provider_needs_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_secrets_no_key_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AZURE_KEY")
     assert "AZURE_KEY" in refusal(AZURE)
     assert load(with_secrets=False).providers["azure"].credentials[0].api_key is None
@@ -102,7 +102,7 @@ def test_who_asks_no_provider_needs_no_key(monkeypatch: pytest.MonkeyPatch) -> N
 def test_two_places_for_one_provider_are_one_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
     named = f'[providers.openai]\nkind = "openai"\ncredentials = [{{ name = "main", api_key = "{KEY}" }}]\n'
     assert "both mean the provider" in refusal(f'[upstream]\napi_key = "{KEY}"\n{named}')
-    monkeypatch.setenv("OPENAI_API_KEY", "sk-of-somebody-elses-tools")
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-of-another-tool")
     assert key_of(reading(named), "openai") == SecretStr(KEY), "a variable for every OpenAI client is no contradiction"
 
 
@@ -117,9 +117,9 @@ def test_another_openai_account_needs_a_key() -> None:
 
 
 def test_no_key_shows_in_a_refusal() -> None:
-    said = refusal(AZURE.replace('api_key_env = "AZURE_KEY"', f'api_key = "{KEY}", api_kye = "{KEY}"'))
-    assert "Did you mean api_key?" in said
-    assert "Ab3dEf" not in said
+    message = refusal(AZURE.replace('api_key_env = "AZURE_KEY"', f'api_key = "{KEY}", api_kye = "{KEY}"'))
+    assert "Did you mean api_key?" in message
+    assert "Ab3dEf" not in message
 
 
 def test_the_environment_configures_providers_and_routes(monkeypatch: pytest.MonkeyPatch) -> None:

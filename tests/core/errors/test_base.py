@@ -11,8 +11,8 @@ from tidegate.core.errors import TidegateError, UpstreamErrorDetail, unpack_erro
 
 
 def subclasses_of(kind: type[TidegateError]) -> list[type[TidegateError]]:
-    """The class and all below it."""
-    return [kind, *(found for below in kind.__subclasses__() for found in subclasses_of(below))]
+    """Return the class and all its subclasses."""
+    return [kind, *(one for below in kind.__subclasses__() for one in subclasses_of(below))]
 
 
 ERROR_CLASSES = subclasses_of(TidegateError)

@@ -1,4 +1,4 @@
-"""What the caller did wrong is said in OpenAI's vocabulary, and asks to be tried again only where a limit passes."""
+"""The caller's errors have OpenAI's types and codes; only limits that pass may be retried."""
 
 import pytest
 

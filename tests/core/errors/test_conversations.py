@@ -1,4 +1,4 @@
-"""Whoever asks for what is not stored learns which thing it was, and never whether somebody else has it."""
+"""A missing object is named by its kind; the error is the same if another project has it."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What is wrong with a parameter is said in OpenAI's words: the sentence, the code, and which parameter it is."""
+"""The errors of parameters have OpenAI's messages and codes, and name the parameter."""
 
 import pytest
 
@@ -76,7 +76,7 @@ def test_it_is_told_as_openai_tells_it(error: InvalidParameter, param: str, code
 
 
 @pytest.mark.parametrize(
-    ("given", "kind"),
+    ("value", "kind"),
     [
         (None, "null"),
         (True, "a boolean"),
@@ -87,8 +87,8 @@ def test_it_is_told_as_openai_tells_it(error: InvalidParameter, param: str, code
         ({"a": 1}, "an object"),
     ],
 )
-def test_what_came_instead_is_named_as_json_names_it(given: object, kind: str) -> None:
-    assert f"but got {kind} instead" in WrongType.of("x", "a date", given).message
+def test_what_came_instead_is_named_as_json_names_it(value: object, kind: str) -> None:
+    assert f"but got {kind} instead" in WrongType.of("x", "a date", value).message
 
 
 def test_no_more_of_a_callers_words_is_repeated_than_is_needed() -> None:

@@ -1,4 +1,4 @@
-"""What a synchronous response refuses is said in OpenAI's words."""
+"""The errors of synchronous responses have OpenAI's messages."""
 
 import pytest
 

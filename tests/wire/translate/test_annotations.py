@@ -10,15 +10,15 @@ CITATION = {"start_index": 0, "end_index": 2, "title": "t", "url": "https://exam
 
 
 @pytest.mark.parametrize(
-    "said", [{"type": "url_citation", "url_citation": CITATION}, {"type": "url_citation", **CITATION}]
+    "value", [{"type": "url_citation", "url_citation": CITATION}, {"type": "url_citation", **CITATION}]
 )
-def test_a_citation_comes_flat(said: dict[str, object]) -> None:
-    read = AnnotationURLCitation.model_validate_json(msgspec.json.encode(annotation_of(said)), strict=True)
+def test_a_citation_comes_flat(value: dict[str, object]) -> None:
+    read = AnnotationURLCitation.model_validate_json(msgspec.json.encode(annotation_of(value)), strict=True)
     assert (read.url, read.end_index) == ("https://example.com", 2)
 
 
 @pytest.mark.parametrize(
-    "said",
+    "value",
     [
         {
             "token": "Hé",
@@ -30,6 +30,6 @@ def test_a_citation_comes_flat(said: dict[str, object]) -> None:
         {"token": "Hé", "logprob": -0.1, "bytes": [72, 195, 169], "top_logprobs": None},
     ],
 )
-def test_a_token_always_has_its_bytes(said: dict[str, object]) -> None:
-    read = Logprob.model_validate_json(msgspec.json.encode(logprob_of(said)), strict=True)
+def test_a_token_always_has_its_bytes(value: dict[str, object]) -> None:
+    read = Logprob.model_validate_json(msgspec.json.encode(logprob_of(value)), strict=True)
     assert (read.bytes, read.logprob) == ([72, 195, 169], -0.1)

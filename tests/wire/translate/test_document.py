@@ -1,4 +1,4 @@
-"""The Response document has all its keys at every moment, and its usage is to the token what chat said."""
+"""The Response document has all its keys at every moment, and its usage is to the token that of chat."""
 
 from typing import Any
 
@@ -27,9 +27,9 @@ ASKED: dict[str, Any] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("asked", [{"model": "m", "input": "hi"}, ASKED])
-def test_it_has_every_key_and_is_what_the_official_sdk_expects(asked: dict[str, Any]) -> None:
-    document = in_progress_document(asked, response_id="resp_1", created_at=1_790_000_000.5, model="m")
+@pytest.mark.parametrize("request_body", [{"model": "m", "input": "hi"}, ASKED])
+def test_it_has_every_key_and_is_what_the_official_sdk_expects(request_body: dict[str, Any]) -> None:
+    document = in_progress_document(request_body, response_id="resp_1", created_at=1_790_000_000.5, model="m")
     assert document.keys() >= REQUIRED
     Response.model_validate_json(msgspec.json.encode(document), strict=True)
 
@@ -61,18 +61,18 @@ _USAGE = st.fixed_dictionaries(
 
 
 def test_kinds_of_tokens_that_only_chat_has_are_told_where_there_are_some() -> None:
-    said = {"prompt_tokens": 9, "completion_tokens": 4, "completion_tokens_details": {"accepted_prediction_tokens": 0}}
-    made = usage_of({**said, "prompt_tokens_details": {"audio_tokens": 2}})
+    usage = {"prompt_tokens": 9, "completion_tokens": 4, "completion_tokens_details": {"accepted_prediction_tokens": 0}}
+    made = usage_of({**usage, "prompt_tokens_details": {"audio_tokens": 2}})
     assert made is not None
     assert made["input_tokens_details"] == {"cached_tokens": 0, "cache_write_tokens": 0, "audio_tokens": 2}
     assert made["output_tokens_details"] == {"reasoning_tokens": 0}
 
 
 @given(_USAGE)
-def test_the_ledger_reads_the_same_of_both(said: dict[str, Any]) -> None:
-    made = usage_of(said)
+def test_the_ledger_reads_the_same_of_both(usage: dict[str, Any]) -> None:
+    made = usage_of(usage)
     if made is None:
-        assert not said
+        assert not usage
         return
-    assert from_wire(msgspec.json.encode(made)) == from_wire(msgspec.json.encode(said))
+    assert from_wire(msgspec.json.encode(made)) == from_wire(msgspec.json.encode(usage))
     ResponseUsage.model_validate_json(msgspec.json.encode(made), strict=True)

@@ -8,7 +8,7 @@ Json = dict[str, Any]
 
 
 class RecordedEvents:
-    """What was told, in order."""
+    """The emitted events, in order."""
 
     def __init__(self) -> None:
         self.events: list[Json] = []
@@ -22,15 +22,15 @@ class RecordedEvents:
 
 
 def test_a_message_of_text_and_then_a_refusal() -> None:
-    told = RecordedEvents()
-    message = MessageItem(told, "msg_1", 0)
+    recorded = RecordedEvents()
+    message = MessageItem(recorded, "msg_1", 0)
     message.begin()
     message.add_text("Hel", [])
     message.add_text("lo", [{"token": "lo"}])
     message.annotate([{"type": "url_citation"}])
     message.add_refusal("no")
     message.end("completed")
-    assert told.kinds == [
+    assert recorded.kinds == [
         "output_item.added",
         "content_part.added",
         "output_text.delta",
@@ -44,7 +44,7 @@ def test_a_message_of_text_and_then_a_refusal() -> None:
         "content_part.done",
         "output_item.done",
     ]
-    assert told.events[0]["item"]["content"] == []
+    assert recorded.events[0]["item"]["content"] == []
     assert message.finished_item is not None
     assert message.finished_item["content"] == [
         {
@@ -55,16 +55,16 @@ def test_a_message_of_text_and_then_a_refusal() -> None:
         },
         {"type": "refusal", "refusal": "no"},
     ]
-    assert [event["content_index"] for event in told.events if "content_index" in event] == [0] * 6 + [1] * 4
+    assert [event["content_index"] for event in recorded.events if "content_index" in event] == [0] * 6 + [1] * 4
 
 
 def test_thoughts() -> None:
-    told = RecordedEvents()
-    thoughts = ReasoningItem(told, "rs_1", 0)
+    recorded = RecordedEvents()
+    thoughts = ReasoningItem(recorded, "rs_1", 0)
     thoughts.begin()
     thoughts.add("hm")
     thoughts.end("completed")
-    assert told.kinds == [
+    assert recorded.kinds == [
         "output_item.added",
         "content_part.added",
         "reasoning_text.delta",
@@ -80,8 +80,8 @@ def test_thoughts() -> None:
 
 
 def test_a_call_is_whole_when_its_argument_is_json() -> None:
-    told = RecordedEvents()
-    call = ToolCallItem(told, "fc_1", 2, head=ToolCallHead(call_id="call_1", name="f"))
+    recorded = RecordedEvents()
+    call = ToolCallItem(recorded, "fc_1", 2, head=ToolCallHead(call_id="call_1", name="f"))
     call.begin()
     call.add("")
     call.add('{"a"')
@@ -90,20 +90,20 @@ def test_a_call_is_whole_when_its_argument_is_json() -> None:
     assert call.looks_complete
     call.end("completed")
     stem = "function_call_arguments"
-    assert told.kinds == ["output_item.added", f"{stem}.delta", f"{stem}.delta", f"{stem}.done", "output_item.done"]
-    assert told.events[0]["item"]["arguments"] == ""
-    assert told.events[3]["arguments"] == '{"a":1}'
+    assert recorded.kinds == ["output_item.added", f"{stem}.delta", f"{stem}.delta", f"{stem}.done", "output_item.done"]
+    assert recorded.events[0]["item"]["arguments"] == ""
+    assert recorded.events[3]["arguments"] == '{"a":1}'
 
 
 def test_a_custom_tools_input_is_whole_when_there_is_some() -> None:
     call = ToolCallItem(
-        told := RecordedEvents(), "ctc_1", 0, head=ToolCallHead(call_id="call_1", name="f", custom=True)
+        recorded := RecordedEvents(), "ctc_1", 0, head=ToolCallHead(call_id="call_1", name="f", custom=True)
     )
     call.begin()
     assert not call.looks_complete
     call.add("x y")
     assert call.looks_complete
     call.end("completed")
-    assert told.kinds[1:3] == ["custom_tool_call_input.delta", "custom_tool_call_input.done"]
+    assert recorded.kinds[1:3] == ["custom_tool_call_input.delta", "custom_tool_call_input.done"]
     assert call.finished_item is not None
     assert (call.finished_item["type"], call.finished_item["input"]) == ("custom_tool_call", "x y")

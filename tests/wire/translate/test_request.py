@@ -1,4 +1,4 @@
-"""Every parameter of a Responses request is sent, kept, declared to be without effect, or refused: none is lost."""
+"""Every parameter of a Responses request is sent, handled by the gateway, ignored or rejected: none is lost."""
 
 import contextlib
 from typing import Any
@@ -26,7 +26,7 @@ STREAMED: Json = {"stream": True, "stream_options": {"include_usage": True}}
 
 
 @pytest.mark.parametrize(
-    ("asked", "sent"),
+    ("changes", "expected"),
     [
         ({"temperature": 0.2, "top_p": 0.9}, {"temperature": 0.2, "top_p": 0.9}),
         ({"temperature": None, "tools": None, "text": None}, {}),
@@ -50,12 +50,12 @@ STREAMED: Json = {"stream": True, "stream_options": {"include_usage": True}}
         ({"stop": ["x"], "a_new_parameter": 1}, {"stop": ["x"], "a_new_parameter": 1}),
     ],
 )  # fmt: skip
-def test_what_is_asked_is_sent(asked: Json, sent: Json) -> None:
-    assert chat_body({**PLAIN, **asked}) == {**SENT, **sent}
+def test_what_is_asked_is_sent(changes: Json, expected: Json) -> None:
+    assert chat_body({**PLAIN, **changes}) == {**SENT, **expected}
 
 
 @pytest.mark.parametrize(
-    ("asked", "param"),
+    ("changes", "param"),
     [
         *(({name: "x"}, name) for name in sorted(request.UNTRANSLATABLE_PARAMETERS)),
         ({"text": {"format": {"type": "grammar"}}}, "text.format"),
@@ -64,24 +64,24 @@ def test_what_is_asked_is_sent(asked: Json, sent: Json) -> None:
         ({"include": ["something.new"]}, "include"),
     ],
 )
-def test_what_chat_cannot_say_is_refused_by_its_name(asked: Json, param: str) -> None:
+def test_what_chat_cannot_say_is_refused_by_its_name(changes: Json, param: str) -> None:
     with pytest.raises(NotTranslatable) as refused:
-        chat_body({**PLAIN, **asked})
+        chat_body({**PLAIN, **changes})
     assert (refused.value.param, refused.value.code) == (param, "unsupported_parameter")
 
 
-@pytest.mark.parametrize("asked", [{"text": 1}, {"reasoning": []}, {"include": "x"}])
-def test_what_nobody_could_read_is_the_callers_mistake(asked: Json) -> None:
+@pytest.mark.parametrize("changes", [{"text": 1}, {"reasoning": []}, {"include": "x"}])
+def test_what_nobody_could_read_is_the_callers_mistake(changes: Json) -> None:
     with pytest.raises(InvalidParameter):
-        chat_body({**PLAIN, **asked})
+        chat_body({**PLAIN, **changes})
 
 
 _NAMES = ("input", "instructions", "text", "reasoning", "include", "top_logprobs", "tools", "tool_choice", "truncation")
 
 
 @given(objects(*_NAMES))
-def test_nothing_that_is_asked_breaks_the_translation(asked: Json) -> None:
-    body = {**PLAIN, **asked}
+def test_nothing_that_is_asked_breaks_the_translation(changes: Json) -> None:
+    body = {**PLAIN, **changes}
     with contextlib.suppress(NotTranslatable, InvalidParameter):
         msgspec.json.encode(chat_body(body))
         unsupported_fields(body)

@@ -1,4 +1,4 @@
-"""Chunks become every event that OpenAI would have told, in its order, whatever the provider's habits are."""
+"""Chunks become every event that OpenAI would have events, in its order, whatever the provider's habits are."""
 
 import contextlib
 from collections import Counter
@@ -27,8 +27,8 @@ LOGPROB = {"token": "Hi", "logprob": -0.1, "bytes": None, "top_logprobs": []}
 CITATION = {"type": "url_citation", "url_citation": {"start_index": 0, "end_index": 1, "title": "t", "url": "u"}}
 
 
-def delta(finish: str | None = None, logprobs: Any = None, **said: Any) -> Json:
-    return {"model": "m", "choices": [{"index": 0, "delta": said, "logprobs": logprobs, "finish_reason": finish}]}
+def delta(finish: str | None = None, logprobs: Any = None, **fields: Any) -> Json:
+    return {"model": "m", "choices": [{"index": 0, "delta": fields, "logprobs": logprobs, "finish_reason": finish}]}
 
 
 def piece(index: int | None, arguments: str | None = None, **head: Any) -> Json:
@@ -39,12 +39,12 @@ def head(index: int | None, call_id: str, name: str = "f", arguments: str | None
     return {"index": index, "id": call_id, "type": "function", "function": {"name": name, "arguments": arguments}}
 
 
-def events_of(chunks: Iterable[Json], *, asked: Json | None = None, ended: bool = True) -> list[Json]:
+def events_of(chunks: Iterable[Json], *, request_body: Json | None = None, ended: bool = True) -> list[Json]:
     answer = ResponseBuilder(
-        {"input": "hi", **(asked or {})}, response_id="resp_1", model="asked", created_at=1_790_000_000
+        {"input": "hi", **(request_body or {})}, response_id="resp_1", model="asked", created_at=1_790_000_000
     )
-    told = [event for one in chunks for event in answer.add_chunk(convert_chunk(one))]
-    return told + (answer.finish(at=1_790_000_001) if ended else [])
+    events = [event for one in chunks for event in answer.add_chunk(convert_chunk(one))]
+    return events + (answer.finish(at=1_790_000_001) if ended else [])
 
 
 def kinds(events: Iterable[Json]) -> list[str]:
@@ -80,15 +80,15 @@ def _balanced(events: list[Json]) -> None:
 
 def _sum_up(events: list[Json], response: Json) -> None:
     """The deltas of each text, joined, are what its done event says."""
-    said: Counter[Any] = Counter()
+    fields: Counter[Any] = Counter()
     for event in events:
         stem, _, last = event["type"].rpartition(".")
         place = (stem, event.get("item_id"), event.get("content_index"))
         if last == "delta":
-            said[place] = (said[place] or "") + event["delta"]
+            fields[place] = (fields[place] or "") + event["delta"]
         elif last == "done" and stem not in ("response.output_item", "response.content_part"):
             field = next(name for name in ("text", "refusal", "arguments", "input") if name in event)
-            assert event[field] == (said[place] or "")
+            assert event[field] == (fields[place] or "")
             assert response["output"][event["output_index"]]["id"] == event["item_id"]
 
 
@@ -236,9 +236,9 @@ def test_a_refusal() -> None:
 
 def test_log_probabilities_only_where_they_were_asked_for() -> None:
     chunks = [delta(content="Hi", logprobs={"content": [LOGPROB], "refusal": None}), delta("stop")]
-    asked = {"include": ["message.output_text.logprobs"]}
-    told = {**LOGPROB, "bytes": [72, 105]}
-    assert check(events_of(chunks, asked=asked))["output"][0]["content"][0]["logprobs"] == [told]
+    request_body = {"include": ["message.output_text.logprobs"]}
+    events = {**LOGPROB, "bytes": [72, 105]}
+    assert check(events_of(chunks, request_body=request_body))["output"][0]["content"][0]["logprobs"] == [events]
     assert check(events_of(chunks))["output"][0]["content"][0]["logprobs"] == []
 
 
@@ -289,10 +289,10 @@ _DELTA = objects("content", "refusal", "reasoning_content", "reasoning", "tool_c
 
 
 @given(st.lists(st.tuples(_DELTA, ANYTHING), max_size=3), ANYTHING)
-def test_nothing_that_a_provider_says_breaks_the_translation(said: list[tuple[Json, Any]], usage: Any) -> None:
+def test_nothing_that_a_provider_says_breaks_the_translation(fields: list[tuple[Json, Any]], usage: Any) -> None:
     answer = ResponseBuilder({"top_logprobs": 1}, response_id="resp_1", model="m", created_at=0)
     with contextlib.suppress(MalformedAnswer):
-        for one, tokens in said:
+        for one, tokens in fields:
             chunk = {**delta("stop", **one), "usage": usage}
             chunk["choices"][0]["logprobs"] = {"content": [tokens]}
             answer.add_chunk(decode_chunk(msgspec.json.encode(chunk)))

@@ -33,7 +33,7 @@ def allowed(mode: str, *tools: Json) -> Json:
 
 
 @pytest.mark.parametrize(
-    ("asked", "sent"),
+    ("body", "expected"),
     [
         ({}, {}),
         ({"tools": [], "tool_choice": "auto", "parallel_tool_calls": False}, {}),
@@ -76,8 +76,8 @@ def allowed(mode: str, *tools: Json) -> Json:
         ),
     ],
 )  # fmt: skip
-def test_tools_cross_over(asked: Json, sent: Json) -> None:
-    assert tools_of(asked) == sent
+def test_tools_cross_over(body: Json, expected: Json) -> None:
+    assert tools_of(body) == expected
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,7 @@ def test_so_is_the_choice_of_one(choice: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "asked",
+    "body",
     [
         {"tools": {"type": "function"}},
         {"tools": [{"type": "function"}]},
@@ -105,6 +105,6 @@ def test_so_is_the_choice_of_one(choice: Any) -> None:
         {"tools": [TIDE], "tool_choice": {"type": "allowed_tools", "mode": "sometimes", "tools": []}},
     ],
 )
-def test_a_mistake_is_the_callers(asked: Json) -> None:
+def test_a_mistake_is_the_callers(body: Json) -> None:
     with pytest.raises(InvalidParameter):
-        tools_of(asked)
+        tools_of(body)

@@ -1,4 +1,4 @@
-"""What a translation leaves out is told in a word each, once."""
+"""Each field that a translation drops is listed once."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ USER: Json = {"role": "user", "content": "x"}
 
 
 @pytest.mark.parametrize(
-    ("asked", "told"),
+    ("request_body", "expected"),
     [
         ({}, ()),
         ({"input": "x", "truncation": "disabled", "max_tool_calls": None, "stream_options": {}}, ()),
@@ -27,8 +27,8 @@ USER: Json = {"role": "user", "content": "x"}
         ({"input": [{"type": "web_search_call"}]}, ("input.web_search_call: dropped",)),
     ],
 )
-def test_what_is_left_out_is_told(asked: Json, told: tuple[str, ...]) -> None:
-    assert unsupported_fields({"model": "m", **asked}) == (TRANSLATION_NOTE, *told)
+def test_what_is_left_out_is_told(request_body: Json, expected: tuple[str, ...]) -> None:
+    assert unsupported_fields({"model": "m", **request_body}) == (TRANSLATION_NOTE, *expected)
 
 
 def test_reasoning_that_is_given_back_is_not_lost() -> None:

@@ -1,4 +1,4 @@
-"""A provider is configured with what its kind needs; what is not said is as `[upstream]` says."""
+"""A provider is configured with what its kind needs; unset options default to those of `[upstream]`."""
 
 from typing import Any
 
@@ -14,13 +14,13 @@ AZURE = {"kind": "azure", "base_url": "https://mine.example", "api_version": "20
 OWN = {"kind": "openai_compatible", "base_url": "http://localhost:8000/v1"}
 
 
-@pytest.mark.parametrize("given", [OPENAI, AZURE, OWN])
-def test_what_each_kind_needs(given: dict[str, Any]) -> None:
-    assert ProviderConfig.model_validate(given).kind == given["kind"]
+@pytest.mark.parametrize("table", [OPENAI, AZURE, OWN])
+def test_what_each_kind_needs(table: dict[str, Any]) -> None:
+    assert ProviderConfig.model_validate(table).kind == table["kind"]
 
 
 @pytest.mark.parametrize(
-    ("given", "reason"),
+    ("table", "reason"),
     [
         ({}, "kind"),
         ({"kind": "opnai"}, "'openai', 'azure' or 'openai_compatible'"),
@@ -44,9 +44,9 @@ def test_what_each_kind_needs(given: dict[str, Any]) -> None:
         ({**OPENAI, "rules": [{"models": []}]}, "models"),
     ],
 )
-def test_what_cannot_be_is_refused_with_its_reason(given: dict[str, Any], reason: str) -> None:
+def test_what_cannot_be_is_refused_with_its_reason(table: dict[str, Any], reason: str) -> None:
     with pytest.raises(ValidationError, match=reason) as refused:
-        ProviderConfig.model_validate(given)
+        ProviderConfig.model_validate(table)
     assert "made-up" not in str(refused.value)
 
 
@@ -54,7 +54,7 @@ def test_azures_newer_addresses_need_no_version() -> None:
     assert ProviderConfig.model_validate({**AZURE, "api_surface": "v1", "api_version": None}).api_surface == "v1"
 
 
-def test_what_is_not_said_is_as_the_upstream_says() -> None:
+def test_unset_options_are_those_of_the_upstream() -> None:
     upstream = UpstreamConfig(first_byte_seconds=90, idle_seconds=30)
     made = ProviderConfig.model_validate({**AZURE, "idle_seconds": 20}).with_defaults(upstream)
     assert (made.first_byte_seconds, made.idle_seconds, made.total_seconds) == (90.0, 20.0, 600.0)
@@ -62,7 +62,7 @@ def test_what_is_not_said_is_as_the_upstream_says() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "endpoints"),
+    ("table", "endpoints"),
     [
         (OPENAI, ["chat", "responses", "embeddings", "moderations"]),
         (AZURE, ["chat", "responses", "embeddings"]),
@@ -70,8 +70,8 @@ def test_what_is_not_said_is_as_the_upstream_says() -> None:
         ({**OWN, "endpoints": ["chat", "responses"]}, ["chat", "responses"]),
     ],
 )
-def test_what_it_endpoints(given: dict[str, Any], endpoints: list[str]) -> None:
-    assert ProviderConfig.model_validate(given).with_defaults(UpstreamConfig()).endpoints == endpoints
+def test_the_endpoints_are_those_of_its_kind_unless_set(table: dict[str, Any], endpoints: list[str]) -> None:
+    assert ProviderConfig.model_validate(table).with_defaults(UpstreamConfig()).endpoints == endpoints
 
 
 def test_the_upstream_is_the_provider_openai() -> None:

@@ -11,7 +11,7 @@ A, B = {"provider": "openai"}, {"provider": "azure", "model": "four-o"}
 
 
 @pytest.mark.parametrize(
-    "given",
+    "table",
     [
         {"targets": [A]},
         {"targets": [A, B], "strategy": "weighted"},
@@ -19,12 +19,12 @@ A, B = {"provider": "openai"}, {"provider": "azure", "model": "four-o"}
         {"targets": [A], "fallback_steps": {"stale": False}, "stale_for_seconds": 0, "canned_reply": "Back soon."},
     ],
 )
-def test_a_route(given: dict[str, Any]) -> None:
-    assert RouteConfig.model_validate(given).targets[0].provider == "openai"
+def test_a_route(table: dict[str, Any]) -> None:
+    assert RouteConfig.model_validate(table).targets[0].provider == "openai"
 
 
 @pytest.mark.parametrize(
-    ("given", "reason"),
+    ("table", "reason"),
     [
         ({}, "targets"),
         ({"targets": []}, "targets"),
@@ -39,6 +39,6 @@ def test_a_route(given: dict[str, Any]) -> None:
         ({"targets": [A], "fallbacks": True}, "fallbacks"),
     ],
 )
-def test_what_cannot_be_is_refused(given: dict[str, Any], reason: str) -> None:
+def test_what_cannot_be_is_refused(table: dict[str, Any], reason: str) -> None:
     with pytest.raises(ValidationError, match=reason):
-        RouteConfig.model_validate(given)
+        RouteConfig.model_validate(table)
