@@ -89,16 +89,16 @@ async def test_many_are_ended_at_once_with_few_connections(process: Made) -> Non
 
 
 async def test_what_cannot_be_kept_is_left_out(process: Made) -> None:
-    p1 = process(Unfit())
+    p1 = process(UnstorableOutput())
     await under_way(p1, stream()[1:6])
     assert await p1.completion.cancel("shop", "resp_1")
     assert p1.script.writes == ["resp_1 cancelled without output"]
 
 
-class Unfit(ScriptedRunner):
-    """Where no output can be kept."""
+class UnstorableOutput(ScriptedRunner):
+    """A runner whose output cannot be stored."""
 
-    def broke_off(self, job: JobStatus, document: dict[str, Any]) -> TransactionWrite:
+    def write_partial(self, job: JobStatus, document: dict[str, Any]) -> TransactionWrite:
         async def also(_: Connection) -> None:
             if document["output"]:
                 raise NotStorable

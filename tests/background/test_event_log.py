@@ -27,34 +27,34 @@ LAST = len(stream()) - 1
 
 
 @pytest.mark.parametrize("after", range(-1, LAST + 3))
-async def test_from_any_number_on(told: Process, after: int) -> None:
-    said = await told.log.read_after("shop", "resp_1", after)
+async def test_from_any_number_on(process_with_events: Process, after: int) -> None:
+    said = await process_with_events.log.read_after("shop", "resp_1", after)
     assert said is not None
     assert not said.is_end
     numbers = [said.first_number + place for place in range(len(said.events))]
     assert numbers == list(range(after + 1, LAST + 1))
 
 
-async def test_another_project_has_no_such_response(told: Process) -> None:
-    assert await told.log.read_after("bank", "resp_1", -1) is None
-    async with told.postgres.connection() as connection:
-        assert await told.log.read_all(connection, "bank", "resp_1") == []
+async def test_another_project_has_no_such_response(process_with_events: Process) -> None:
+    assert await process_with_events.log.read_after("bank", "resp_1", -1) is None
+    async with process_with_events.postgres.connection() as connection:
+        assert await process_with_events.log.read_all(connection, "bank", "resp_1") == []
 
 
-async def test_there_is_an_end(told: Process) -> None:
-    async with told.store.lock_job("resp_1") as (connection, job):
+async def test_there_is_an_end(process_with_events: Process) -> None:
+    async with process_with_events.store.lock_job("resp_1") as (connection, job):
         assert job is not None
-        await told.store.finish(connection, job, stream()[-1])
+        await process_with_events.store.finish(connection, job, stream()[-1])
     for after, count in ((LAST, 1), (LAST + 1, 0), (LAST + 100, 0)):
-        said = await told.log.read_after("shop", "resp_1", after)
+        said = await process_with_events.log.read_after("shop", "resp_1", after)
         assert said is not None
         assert (len(said.events), said.is_end) == (count, True)
 
 
-async def test_reading_what_is_only_preamble_does_not_count(told: Process, postgres: Postgres) -> None:
-    again = await told.store.start_attempt("resp_1", worker="p2", now=told.clock.now(), write_started=no_write)
+async def test_reading_what_is_only_preamble_does_not_count(process_with_events: Process, postgres: Postgres) -> None:
+    again = await process_with_events.store.start_attempt("resp_1", worker="p2", now=process_with_events.clock.now(), write_started=no_write)
     assert isinstance(again, JobAttempt)
-    said = await told.log.read_after("shop", "resp_1", -1)
+    said = await process_with_events.log.read_after("shop", "resp_1", -1)
     assert said is not None
     assert [one["type"] for one in decoded(said.events)][-1] == "response.in_progress"
     async with postgres.connection() as connection:

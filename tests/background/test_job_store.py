@@ -46,7 +46,7 @@ async def test_a_worker_gets_what_was_asked(store: JobStore) -> None:
 async def test_a_project_has_so_many_under_way_and_no_more(store: JobStore) -> None:
     for name in ("resp_1", "resp_2"):
         await add(store, name, most=2)
-    with pytest.raises(BackgroundQueueFull, match="has 2 background responses under way"):
+    with pytest.raises(BackgroundQueueFull, match="has 2 unfinished background responses"):
         await add(store, "resp_3", most=2)
     await add(store, "resp_4", "bank", most=2)
     assert [job.response_id for job in await store.open_jobs("shop")] == ["resp_1", "resp_2"]

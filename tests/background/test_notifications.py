@@ -28,7 +28,7 @@ async def test_events_are_heard_by_who_listens_for_them(two: tuple[JobNotificati
         assert here.is_set()
         await wait_until(there.is_set)
         assert not elsewhere.is_set()
-    assert repr(other).startswith("<News: 0 responses")
+    assert repr(other).startswith("<JobNotifications: 0 responses")
 
 
 async def test_changes_and_work_are_heard_by_the_worker(two: tuple[JobNotifications, JobNotifications]) -> None:
@@ -56,5 +56,5 @@ async def test_who_tells_too_much_tells_the_others_less(two: tuple[JobNotificati
     one, _ = two
     for _ in range(3000):
         one.events_written("resp_1")
-    assert "1000 on their way" in repr(one)
-    await wait_until(lambda: "0 on their way" in repr(one))
+    assert "1000 being published" in repr(one)
+    await wait_until(lambda: "0 being published" in repr(one))

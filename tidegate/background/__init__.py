@@ -1,1 +1,1 @@
-"""Background responses: durable jobs, run by whichever process has room, and their streams, read from any."""
+"""Background responses: durable jobs in PostgreSQL that any process can run, and whose events any process can read."""

@@ -1,4 +1,7 @@
-"""How a background response comes to its end: answered, failed or cancelled, and only once."""
+"""Finishes background responses: completed, failed or cancelled, each exactly once.
+
+Used by the worker and by the pipeline's BackgroundSubmitter.
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -18,13 +21,13 @@ from tidegate.wire.partial_response import assemble_partial
 Json = dict[str, Any]
 
 PartialResponseWriter = Callable[[JobStatus, Json], TransactionWrite]
-"""Writes a response that broke off, or was cancelled, where responses are kept."""
+"""Return the write that stores a failed or cancelled response."""
 
 _decode = msgspec.json.Decoder(Json)
 
 
 class JobCompletion:
-    """Ends jobs. Its methods raise PostgresUnavailable when PostgreSQL does not answer."""
+    """Finish jobs. Methods raise PostgresUnavailable if PostgreSQL does not answer."""
 
     def __init__(
         self, store: JobStore, log: EventLog, notifications: JobNotifications, *, write_partial: PartialResponseWriter
@@ -35,9 +38,9 @@ class JobCompletion:
         self._write_partial = write_partial
 
     async def complete(self, attempt: JobAttempt, terminal: bytes, *, write_response: TransactionWrite) -> bool:
-        """The job's answer has come to its own end; False where the attempt is no longer valid.
+        """Finish a job with its answer; return False if the attempt is no longer valid.
 
-        `terminal` is the stream's last event; `also` writes the response.
+        `terminal` is the stream's last event; `write_response` stores the response in the same transaction.
         """
         response_id = attempt.job.response_id
         async with self._store.lock_job(response_id) as (connection, job):
@@ -49,11 +52,11 @@ class JobCompletion:
         return True
 
     async def fail(self, response_id: str, error: TidegateError, *, attempt: int | None = None) -> bool:
-        """The job failed, and keeps what was said; False where it is over, or the attempt is no longer valid."""
+        """Fail a job and keep its output so far; return False if it is finished or the attempt is no longer valid."""
         return await self._close(response_id, attempt, status="failed", error=response_error(error))
 
     async def cancel(self, project: str, response_id: str) -> bool:
-        """The job is not wanted any more; what was said is kept. False where it is over already, or not `project`'s."""
+        """Cancel a job and keep its output so far; return False if it is finished or belongs to another project."""
         return await self._close(response_id, None, status="cancelled", error=None, project=project)
 
     async def _close(
@@ -66,13 +69,13 @@ class JobCompletion:
                 return False
             said = await self._log.read_all(connection, job.project, response_id)
             document = assemble_partial(_decode.decode(sse.data_of(event) or b"{}") for event in said)
-            assert document is not None  # noqa: S101  # a job begins with an event that has one
+            assert document is not None  # noqa: S101  # the first event of each job has one
             document = {**document, "status": status, "error": error, "completed_at": None}
             event = {"type": "response.failed", "response": document, "sequence_number": job.next_event}
             await self._store.finish(connection, job, sse.encode(msgspec.json.encode(event), "response.failed"))
             try:
                 await self._write_partial(job, document)(connection)
-            except CallerError:  # what was said is nothing that can be kept: then the response is, without
+            except CallerError:  # the output cannot be stored: store the response without it
                 await self._write_partial(job, {**document, "output": []})(connection)
         self._notifications.job_ended(response_id)
         return True

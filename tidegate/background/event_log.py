@@ -1,32 +1,32 @@
-"""The events of a background response, read from any number on, by whoever its project is."""
+"""Reads the stored events of a background response, from any event number. Used by EventReader and JobCompletion."""
 
 import msgspec
 
 from tidegate.storage.postgres import Connection, Postgres, queries
 
 _MAX_ROWS = 16
-"""A row has at most `recorder.MOST_IN_A_ROW` bytes, so a reader holds a few megabytes."""
+"""A row has at most `event_recorder.MAX_ROW_BYTES`, so a reader holds a few megabytes."""
 
 
 class LoggedEvents(msgspec.Struct, frozen=True, kw_only=True):
-    """What was said after a certain event."""
+    """Some of the events that follow a given event."""
 
     events: tuple[bytes, ...]
     first_number: int
-    """The number of the first of them."""
+    """The number of the first event."""
     is_end: bool
-    """Nothing will follow these."""
+    """Whether the job is finished and no event follows."""
 
 
 class EventLog:
-    """The events. Its methods raise PostgresUnavailable when PostgreSQL does not answer."""
+    """Read events. Methods raise PostgresUnavailable if PostgreSQL does not answer."""
 
     def __init__(self, postgres: Postgres) -> None:
         self._postgres = postgres
         self._sql = queries("background")
 
     async def read_after(self, project: str, response_id: str, number: int) -> LoggedEvents | None:
-        """Some of the events after this number, and never one that could still be taken back; None for no such job."""
+        """Return events after this number, none of which can be discarded later; None if there is no such job."""
         async with self._postgres.connection() as connection:
             rows = await connection.fetch(self._sql["events"], response_id, project, number, _MAX_ROWS)
             if rows and rows[0]["content_from"] is not None and not (rows[0]["shown"] or rows[0]["finished"]):
@@ -48,11 +48,11 @@ class EventLog:
         )
 
     async def read_all(self, connection: Connection, project: str, response_id: str) -> list[bytes]:
-        """Everything that was said so far, without its having been seen by anybody; by way of `connection`."""
+        """Return all events so far through `connection`, without marking them as read by a client."""
         rows = await connection.fetch(self._sql["events"], response_id, project, -1, None)
         return [event for row in rows if row["events"] for event in split_events(bytes(row["events"]))]
 
 
 def split_events(row: bytes) -> list[bytes]:
-    """The events that were joined into one row: JSON has no line breaks, so a blank line ends each."""
+    """Split a row into its events: JSON has no line breaks, so a blank line ends each event."""
     return [event + b"\n\n" for event in row.split(b"\n\n") if event]

@@ -1,4 +1,4 @@
-"""A background response's stream, from any event on, in any process."""
+"""Streams a background response from any event on, in any process. Used by the pipeline's BackgroundSubmitter."""
 
 import asyncio
 import contextlib
@@ -11,19 +11,19 @@ from tidegate.core.errors import PostgresUnavailable, TidegateError
 from tidegate.core.values import AnswerHead
 
 _POLL_SECONDS = 0.5
-"""Between looks while there is no news."""
+"""Between two reads while no notification arrives."""
 _MAX_OUTAGE_SECONDS = 60.0
-"""How long PostgreSQL may be away under a stream before its reader is told to come again."""
+"""How long PostgreSQL may be unavailable before the stream ends with an error."""
 
 
 class EventReader:
-    """The stream of one response, after an event. Implements `tidegate.pipeline.delivery.Journey`.
+    """The stream of one response after a given event. Implements `tidegate.pipeline.delivery.Journey`.
 
-    Whoever leaves it ends nothing: the response goes on.
+    A reader that stops does not stop the response.
     """
 
     cost_nanos = 0
-    """The job's own call bears the cost."""
+    """The cost is booked by the job's own request."""
 
     def __init__(
         self,
@@ -35,7 +35,7 @@ class EventReader:
         after: int,
         deleted_error: Callable[[], TidegateError],
     ) -> None:
-        """`after` is the number of the last event that the reader has, -1 for none; `gone` says that it was deleted."""
+        """Read events after number `after` (-1: all); `deleted_error` makes the error for a deleted job."""
         self._log = log
         self._notifications = notifications
         self._project = project
@@ -47,19 +47,19 @@ class EventReader:
         self._is_ended = False
 
     def subscribe(self) -> None:
-        """Nobody counts."""
+        """Do nothing: readers are not counted."""
 
     def unsubscribe(self) -> None:
-        """Nobody counts."""
+        """Do nothing: readers are not counted."""
 
     async def head(self) -> AnswerHead:
-        """It is a stream, whatever comes."""
+        """Return the head of a stream."""
         return AnswerHead(stream=True, served_by="")
 
     async def event(self, index: int) -> bytes | None:
-        """The stream's event number `index`, counted from where the reader began; None at its end.
+        """Return event `index`, counted from the reader's start; None at the end of the stream.
 
-        Asked in order; may be cancelled and asked again. Raises TidegateError.
+        Call in ascending order; a cancelled call may be repeated. Raises TidegateError.
         """
         while self._dropped_count < index and self._buffer:
             self._buffer.popleft()
@@ -71,7 +71,7 @@ class EventReader:
         return self._buffer[0]
 
     async def _wait_for_events(self) -> None:
-        """Wait for what follows."""
+        """Wait until there are more events, or the end."""
         with self._notifications.listen(self._id) as bell:
             while True:
                 said = await self._read_log()

@@ -1,4 +1,4 @@
-"""One attempt's events on their way into PostgreSQL: numbered on from what was said before, some at a time."""
+"""Numbers the events of one attempt and writes them to PostgreSQL in batches. Used by the worker."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -9,34 +9,34 @@ from tidegate.core.errors import PostgresUnavailable
 from tidegate.wire import sse
 
 MAX_ROW_BYTES = 256 * 1024
-"""Bytes; where more wait, they are written as several rows."""
+"""Bytes in one row; more events are written as several rows."""
 MAX_PENDING_BYTES = 4 * 1024 * 1024
-"""Bytes; where more wait, the upstream's answer is not read on."""
+"""Bytes waiting to be written; above this, reading from the upstream pauses."""
 _WRITE_INTERVAL_SECONDS = 0.05
-"""Seconds; a reader sees twenty steps a second, and PostgreSQL twenty transactions."""
+"""A reader gets up to twenty updates per second, and PostgreSQL twenty transactions."""
 _RETRY_SECONDS = 0.5
 
 _SUBMISSION_EVENTS = ("response.created", "response.queued")
-"""By the one who took the call in."""
+"""Already written when the job was submitted."""
 _PREAMBLE = (*_SUBMISSION_EVENTS, "response.in_progress")
-"""Events that say nothing of the answer itself."""
+"""Events without any content of the answer."""
 
 AppendEvents = Callable[[int, list[bytes], bool], Awaitable[bool]]
-"""Writes events, the first of which has this number, content or not; False where they are not wanted any more."""
+"""Write events: number of the first, events, has content. Return False if the attempt is no longer valid."""
 
 _decode = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _kind = msgspec.json.Decoder(str)
 
 
 class AttemptLost(Exception):
-    """The attempt is no longer valid: the job was cancelled, deleted, or is another worker's."""
+    """The attempt is no longer valid: the job was cancelled or deleted, or another worker has it."""
 
 
 class EventRecorder:
-    """Takes events in by `add` while `run` writes them out."""
+    """Buffer events passed to `add`; `run` writes them."""
 
     def __init__(self, append: AppendEvents, *, next_event: int, on_written: Callable[[], None]) -> None:
-        """`told` is called when events can be read."""
+        """`on_written` is called after events were written."""
         self._append = append
         self._on_written = on_written
         self._next_number = next_event
@@ -48,13 +48,13 @@ class EventRecorder:
         self._has_space.set()
         self._closed = False
         self.has_content = False
-        """Something of the answer was taken in."""
+        """Whether any content of the answer was added."""
 
     def __repr__(self) -> str:
-        return f"<Recorder: {len(self._pending)} events wait, next is {self._next_number}>"
+        return f"<EventRecorder: {len(self._pending)} events pending, next is {self._next_number}>"
 
     async def add(self, event: bytes) -> None:
-        """Take an event in, unless it was said before; waits where too many are to be written."""
+        """Add an event, unless it is written already; wait while too much is buffered."""
         kind, data = _read(event)
         if kind in _SUBMISSION_EVENTS or (kind in _PREAMBLE and self._is_started):
             return
@@ -70,12 +70,12 @@ class EventRecorder:
             await self._has_space.wait()
 
     def close(self) -> None:
-        """No more will come: `run` returns when everything is written."""
+        """Make `run` return after the buffered events are written."""
         self._closed = True
         self._has_pending.set()
 
     async def run(self) -> None:
-        """Write until closed. Raises NotOurs."""
+        """Write until closed. Raises AttemptLost."""
         while True:
             await self._has_pending.wait()
             while self._pending:
@@ -97,7 +97,7 @@ class EventRecorder:
                     raise AttemptLost
                 break
             except PostgresUnavailable:
-                await asyncio.sleep(_RETRY_SECONDS)  # the job's deadline ends it, if nothing else does
+                await asyncio.sleep(_RETRY_SECONDS)  # ends at the job's deadline at the latest
         del self._pending[:count]
         self._pending_bytes = sum(len(event) for event, _ in self._pending)
         self._has_space.set()
@@ -105,7 +105,7 @@ class EventRecorder:
 
 
 def renumber(event: bytes, number: int) -> bytes:
-    """An event with another number."""
+    """Return the event with another sequence number."""
     kind, data = _read(event)
     return _with_number(kind, data, number)
 
@@ -120,7 +120,10 @@ def _with_number(kind: str, data: dict[str, msgspec.Raw], number: int) -> bytes:
 
 
 def _next_row(waiting: list[tuple[bytes, bool]]) -> tuple[int, bool]:
-    """How many events make the next row: of one kind, because content may be taken back, and not too many bytes."""
+    """Return how many events the next row takes, and whether they are content.
+
+    A row never mixes both, because content can be discarded later.
+    """
     content = waiting[0][1]
     size = 0
     for place, (event, kind) in enumerate(waiting):

@@ -1,4 +1,4 @@
-"""A background response as a job: what is known of it, and what may be done with it now."""
+"""Background jobs as values, and the decision what a worker does with one. Used by the job store and the worker."""
 
 from collections.abc import Mapping
 
@@ -7,11 +7,11 @@ import msgspec
 from tidegate.core.errors import BackgroundTimeout, GatewayRestarted, TidegateError
 
 MAX_WORKER_DEATHS = 3
-"""Workers that may die over one job; a job that ends every process which takes it up is not given to a fourth."""
+"""A job during which this many processes died fails, as it may be what ends them."""
 
 
 class NewJob(msgspec.Struct, frozen=True, kw_only=True):
-    """What a worker will need to do it. Times in Unix seconds."""
+    """A job to submit, with all a worker needs to run it. Times in Unix seconds."""
 
     response_id: str
     project: str
@@ -20,14 +20,14 @@ class NewJob(msgspec.Struct, frozen=True, kw_only=True):
     created_at: float
     deadline: float
     weight: int
-    """Of its caller's priority."""
+    """The scheduling weight of the caller's priority."""
     headers: Mapping[str, str]
-    """Those of the request that shape its answer."""
+    """The request headers that affect the answer."""
     body: bytes
 
 
 class JobStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """A job as the database has it."""
+    """A job's row in the database."""
 
     response_id: str
     project: str
@@ -37,80 +37,80 @@ class JobStatus(msgspec.Struct, frozen=True, kw_only=True):
     """`queued`, `in_progress` or `finished`."""
     attempt: int
     deaths: int
-    """Workers that died over it."""
+    """Processes that died while they worked on it."""
     next_event: int
     content_from: int | None
-    """The number of its first event that says something of the answer; None while there is none."""
+    """The number of the first event with content; None while there is none."""
     shown: bool
-    """Somebody was given such an event."""
+    """Whether a client has read an event with content."""
     created_at: float
     deadline: float
 
 
 class StartAttempt(msgspec.Struct, frozen=True, kw_only=True):
-    """Ask, from the beginning."""
+    """Start a new attempt from the beginning."""
 
     previous_worker_died: bool
-    """The worker that had it is gone."""
+    """Whether the previous worker died."""
     discard_from: int | None
-    """The number of the first event that was said and not seen, and is taken back; None for none."""
+    """Discard unread events from this number on; None to discard nothing."""
 
 
 class GiveUp(msgspec.Struct, frozen=True):
-    """Nothing more can be done for it."""
+    """Fail the job with this error."""
 
     error: TidegateError
 
 
 class AlreadyFinished(msgspec.Struct, frozen=True):
-    """It is over already."""
+    """The job is finished: do nothing."""
 
 
 JobDecision = StartAttempt | GiveUp | AlreadyFinished
 
 
 class JobAttempt(msgspec.Struct, frozen=True, kw_only=True):
-    """A job that is this worker's now."""
+    """A started attempt at a job, owned by this worker."""
 
     job: JobStatus
     number: int
-    """The fence: who holds an older one writes nothing."""
+    """The fencing token: writes of an older attempt are rejected."""
     next_event: int
     headers: Mapping[str, str]
     body: bytes
 
     @property
     def call_id(self) -> str:
-        """The attempt's line in the ledger: the request's own, and others beside it for those that follow."""
+        """The id of the attempt's ledger entry: the request's own for the first attempt, then with a suffix."""
         return self.job.request_id if self.number == 1 else f"{self.job.request_id}-{self.number}"
 
 
 class JobDone(msgspec.Struct, frozen=True):
-    """The job is done; it leaves the queue."""
+    """The job is done: remove it from the queue."""
 
 
 class Requeue(msgspec.Struct, frozen=True):
-    """The job goes back into the queue; whoever has room may take it after so many seconds."""
+    """Put the job back into the queue, to be taken after a delay."""
 
     delay_seconds: float = 0.0
 
 
 class TakenOver(msgspec.Struct, frozen=True):
-    """The job is another worker's meanwhile, and what is in the queue is not ours to touch."""
+    """Another worker has the job: leave its queue row alone."""
 
 
 QueueOutcome = JobDone | Requeue | TakenOver
-"""What becomes of a job in the queue once a worker let go of it."""
+"""What happens to a job's queue row after a worker stopped working on it."""
 
 
 def decide(job: JobStatus, *, now: float) -> JobDecision:
-    """What a worker does that takes the job up.
+    """Decide what a worker that takes the job does.
 
-    - over: nothing
-    - its time is up, or it was the death of too many workers: it fails
-    - nothing was said of the answer: it is asked anew, and nobody can tell
-    - something was said and nobody saw it: the same, and what was said is taken back
-    - something was said and seen: another answer might contradict it, so it fails, and keeps what was said
+    - finished: nothing
+    - past its deadline, or too many workers died: fail
+    - no content yet: start a new attempt
+    - content that no client has read: discard it and start a new attempt
+    - content that a client has read: fail and keep it, as a new answer could contradict it
     """
     if job.status == "finished":
         return AlreadyFinished()

@@ -1,8 +1,8 @@
-"""The queue of jobs in PostgreSQL, by PgQueuer: taking, heartbeats, taking over from the dead, trying again later.
+"""The job queue in PostgreSQL, through PgQueuer: dequeue, heartbeats, takeover from dead processes, delayed retry.
 
-PgQueuer is used through its own ports: its driver is our pool, so that it has no connection of its own, and its
-repository is told what a process knows better than a row: that PostgreSQL was away, or that a job is another's now.
-Import this module when it is needed; the library takes 50 ms to load.
+PgQueuer's ports are implemented here: the driver uses Tidegate's connection pool, and the repository handles two cases
+that rows do not show: PostgreSQL was unavailable, or another worker has taken the job. The assembly imports this
+module only where jobs run, because the library takes 50 ms to load.
 """
 
 import asyncio
@@ -35,7 +35,7 @@ _NO_TAKEOVER = timedelta(days=3650)
 _LOG_RETENTION = timedelta(days=1)
 
 _SETTINGS = DBSettings(
-    # all are named, because the library would read those left out from the environment, where CHANNEL may mean anything
+    # all are set: the library would read missing ones from environment variables with names as general as CHANNEL
     prefix="",
     db_schema=None,
     channel=Channel("ch_pgqueuer"),
@@ -53,7 +53,7 @@ _WAKE_PAYLOAD = msgspec.json.encode(
         "channel": _SETTINGS.channel,
         "operation": "insert",
         "table": _SETTINGS.queue_table,
-        "sent_at": "1970-01-01T00:00:00Z",  # the library wants one, and nobody reads it
+        "sent_at": "1970-01-01T00:00:00Z",  # required by the library, and not used
     }
 )
 
@@ -61,18 +61,18 @@ _log = structlog.get_logger("background")
 
 
 RunJob = Callable[[str], Awaitable[QueueOutcome]]
-"""Does the job of this id, and says what is to become of it. Raises nothing but CancelledError."""
+"""Run the job of this id; return what happens to its queue row. Raises nothing but CancelledError."""
 
 
 class JobQueue:
-    """One process's part in the queue. Use it between `start` and `close`; `put` works without."""
+    """One process's access to the queue. Jobs run between `start` and `close`; `put` works at any time."""
 
     def __init__(
         self, postgres: Postgres, *, concurrency: int, lease_seconds: float, poll_seconds: float, clock: Clock
     ) -> None:
-        """At most `concurrency` (2 or more) jobs run here at once.
+        """Run at most `concurrency` (2 or more) jobs at once, and poll every `poll_seconds`.
 
-        A process silent for `lease_seconds` loses its jobs to others, which look every `poll_seconds`.
+        A process without a heartbeat for `lease_seconds` loses its jobs to other processes.
         """
         self._concurrency = concurrency
         self._lease = timedelta(seconds=lease_seconds)
@@ -84,11 +84,11 @@ class JobQueue:
         self._is_closing = False
 
     def start(self, run_job: RunJob) -> None:
-        """Begin to take jobs and have them done."""
+        """Start to take jobs and run them."""
         self._run_task = asyncio.create_task(self._run(run_job), name="background-queue")
 
     async def close(self) -> None:
-        """Take no more; returns when those that run have come to their end."""
+        """Take no more jobs; return when the running ones have ended."""
         self._is_closing = True
         if self._manager is not None:
             self._manager.shutdown.set()
@@ -96,16 +96,16 @@ class JobQueue:
             await asyncio.wait({self._run_task})
 
     async def put(self, connection: Connection, job: str, *, priority: int) -> None:
-        """Add a job within the caller's transaction; those with the highest `priority` go first."""
+        """Add a job within the caller's transaction; higher `priority` values are taken first."""
         driver = _ConnectionDriver(connection)
         await _repository(driver, self._repository.clock, self._lease).enqueue(ENTRYPOINT, job.encode(), priority)
 
     def wake(self) -> None:
-        """Look for jobs now."""
+        """Poll for jobs now."""
         self._driver.notify_listeners(_WAKE_PAYLOAD)
 
     async def delete_old_log(self) -> None:
-        """Delete the library's own log of what is long over. Raises PostgresUnavailable."""
+        """Delete old rows of the library's own log. Raises PostgresUnavailable."""
         await self._driver.execute(queries("background")["forget_log"], _LOG_RETENTION)
 
     async def _run(self, work: RunJob) -> None:
@@ -120,9 +120,9 @@ class JobQueue:
                     log_aggregation_interval=timedelta(0),
                 )
             except StoreError as error:
-                _log.warning("the job queue cannot be read, trying again", error=error.name, detail=error.message)
-            except Exception:  # noqa: BLE001  # whatever the library throws: jobs must not stay where they are
-                _log.exception("the job queue broke off, trying again")
+                _log.warning("job queue is unavailable and will be retried", error=error.name, detail=error.message)
+            except Exception:  # noqa: BLE001  # a defect in the library must not stop all jobs
+                _log.exception("job queue failed and will be restarted")
             if not self._is_closing:
                 await asyncio.sleep(_RESTART_SECONDS)
 
@@ -137,7 +137,7 @@ class JobQueue:
 
     async def _execute(self, job: Job, work: RunJob) -> None:
         end = Requeue() if self._is_closing else await work((job.payload or b"").decode())
-        self.wake()  # there is room for another
+        self.wake()  # a slot is free for another job
         if isinstance(end, TakenOver):
             self._repository.lost_jobs.add(job.id)
         elif isinstance(end, Requeue):
@@ -145,7 +145,7 @@ class JobQueue:
 
 
 class _PoolDriver:
-    """PgQueuer's driver over our pool. Nothing listens in PostgreSQL: who has news calls `tell`."""
+    """PgQueuer's driver on Tidegate's pool. Nothing listens in PostgreSQL: call `notify_listeners` instead."""
 
     def __init__(self, postgres: Postgres) -> None:
         self._postgres = postgres
@@ -160,10 +160,10 @@ class _PoolDriver:
         async with self._postgres.connection() as connection:
             return str(await connection.execute(query, *args))
 
-    async def add_listener(self, channel: str, callback: NotifyCallback) -> None:  # noqa: ARG002  # there is one
+    async def add_listener(self, channel: str, callback: NotifyCallback) -> None:  # noqa: ARG002  # there is only one
         self._listeners.append(callback)
 
-    async def notify(self, channel: str, payload: str) -> None:  # noqa: ARG002  # there is one
+    async def notify(self, channel: str, payload: str) -> None:  # noqa: ARG002  # there is only one
         self.notify_listeners(payload.encode())
 
     def notify_listeners(self, payload: bytes) -> None:
@@ -185,11 +185,11 @@ class _PoolDriver:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """The pool is not ours to close."""
+        """Leave the pool open: it is shared."""
 
 
 class _ConnectionDriver(_PoolDriver):
-    """The same within somebody's transaction."""
+    """The same on the connection of a running transaction."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -210,9 +210,9 @@ def _repository(driver: _PoolDriver, clock: Clock, lease: timedelta) -> "_Reposi
 
 
 class _Repository(Queries):
-    """PgQueuer's queries, where PostgreSQL may be away and a job may have become another's.
+    """PgQueuer's queries, tolerant of an unavailable PostgreSQL and of jobs that another worker has taken.
 
-    What cannot be written is left: the job's heartbeat grows old, it is taken again, and found to be over.
+    A failed write is not repeated: the job's heartbeat expires, and the next worker finds the job finished.
     """
 
     clock: Clock
@@ -232,7 +232,7 @@ class _Repository(Queries):
         global_concurrency_limit: int | None,
         heartbeat_timeout: timedelta,
     ) -> list[Job]:
-        # while PostgreSQL was away nobody's heartbeat could be written: the living get a lease's time to write it
+        # no process could write heartbeats while PostgreSQL was away: wait for one lease before taking over jobs
         up = timedelta(seconds=self.clock.monotonic() - self._up_since)
         timeout = heartbeat_timeout if up >= self._lease else _NO_TAKEOVER
         try:

@@ -1,4 +1,4 @@
-"""Background jobs in PostgreSQL: added, taken up, ended; each change in one transaction with what belongs to it."""
+"""Background jobs in PostgreSQL: add, start, append events, finish. Used by the submitter, the worker and reports."""
 
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
@@ -11,15 +11,15 @@ from tidegate.core.errors import BackgroundQueueFull
 from tidegate.storage.postgres import Connection, Postgres, queries
 
 TransactionWrite = Callable[[Connection], Awaitable[None]]
-"""What is written in the same transaction."""
+"""A write within the caller's transaction."""
 StartWrite = Callable[[Connection, JobStatus], Awaitable[None]]
-"""The same, of a job that is taken up."""
+"""A write within the transaction that starts an attempt at this job."""
 
 _MAX_LISTED = 1000
 
 
 class JobSubmissionQueue(Protocol):
-    """Where jobs wait for a worker."""
+    """The queue in which jobs wait for a worker."""
 
     async def put(self, connection: Connection, job: str, *, priority: int) -> None:
         """Add a job within the caller's transaction."""
@@ -27,7 +27,7 @@ class JobSubmissionQueue(Protocol):
 
 
 class OpenJob(msgspec.Struct, frozen=True, kw_only=True):
-    """A job that waits or runs, for people to look at. Times in Unix seconds."""
+    """A queued or running job, for reports. Times in Unix seconds."""
 
     response_id: str
     project: str
@@ -42,7 +42,7 @@ class OpenJob(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class JobStore:
-    """The jobs. Every method raises PostgresUnavailable when PostgreSQL does not answer."""
+    """Store jobs. Methods raise PostgresUnavailable if PostgreSQL does not answer."""
 
     def __init__(self, postgres: Postgres) -> None:
         self._postgres = postgres
@@ -57,14 +57,14 @@ class JobStore:
         max_open: int,
         write_response: TransactionWrite,
     ) -> None:
-        """A new job with its first events. Raises BackgroundQueueFull where `most` of its project wait or run."""
+        """Add a job with its first events. Raises BackgroundQueueFull if its project has `max_open` unfinished jobs."""
         async with self._postgres.connection() as connection, connection.transaction():
             await connection.execute(self._sql["lock_project"], job.project)
             waiting, tag = await self._fetch_one(connection, "waiting", job.project, job.weight)
             if waiting >= max_open:
                 raise BackgroundQueueFull(
-                    f"Project `{job.project}` has {waiting} background responses under way, and may have {max_open} "
-                    "(`background.max_open`). Wait until some are over, or cancel some."
+                    f"Project `{job.project}` has {waiting} unfinished background responses, and may have {max_open} "
+                    "(`background.max_open`). The request was not queued. Wait until some finish, or cancel some."
                 )
             await write_response(connection)
             times = (job.created_at, job.deadline)
@@ -80,7 +80,7 @@ class JobStore:
     async def start_attempt(
         self, response_id: str, *, worker: str, now: float, write_started: StartWrite
     ) -> JobAttempt | GiveUp | AlreadyFinished:
-        """Take a job up; `also` is written where it is asked. A job that was deleted is finished."""
+        """Start an attempt at a job and run `write_started` in its transaction. A deleted job counts as finished."""
         async with self.lock_job(response_id) as (connection, job):
             if job is None:
                 return AlreadyFinished()
@@ -95,21 +95,21 @@ class JobStore:
                 self._sql["begin"], response_id, worker, now, int(found.previous_worker_died)
             )
             await write_started(connection, job)
-        assert row is not None  # noqa: S101  # it is locked
+        assert row is not None  # noqa: S101  # the row is locked
         headers = msgspec.json.decode(row["headers"] or "{}", type=dict[str, str])
         return JobAttempt(
             job=job, number=row["attempt"], next_event=next_event, headers=headers, body=bytes(row["body"] or b"")
         )
 
     async def release(self, attempt: JobAttempt) -> None:
-        """Give an attempt up without an end, for another worker to take up."""
+        """Give up an attempt, so that another worker can start one."""
         async with self._postgres.connection() as connection:
             await connection.execute(self._sql["hand_back"], attempt.job.response_id, attempt.number)
 
     async def append_events(
         self, attempt: JobAttempt, first: int, events: Sequence[bytes], *, has_content: bool
     ) -> bool:
-        """Some events, the first of them number `first`; False where the attempt is no longer valid. Idempotent."""
+        """Write events numbered from `first`; return False if the attempt is no longer valid. Idempotent."""
         last = first + len(events) - 1
         told = (attempt.job.response_id, attempt.number, first, last, has_content, b"".join(events))
         async with self._postgres.connection() as connection:
@@ -117,30 +117,30 @@ class JobStore:
 
     @contextlib.asynccontextmanager
     async def lock_job(self, response_id: str) -> AsyncIterator[tuple[Connection, JobStatus | None]]:
-        """A transaction in which nobody else changes this job; None where there is none."""
+        """Open a transaction that locks the job's row; the job is None if it does not exist."""
         async with self._postgres.connection() as connection, connection.transaction():
             row = await connection.fetchrow(self._sql["lock_job"], response_id)
             yield connection, None if row is None else JobStatus(**row)
 
     async def finish(self, connection: Connection, job: JobStatus, terminal: bytes) -> None:
-        """The job is over with this event, the last; within a transaction that has it locked."""
+        """Finish a job with its last event, within the transaction of `lock_job`."""
         number = job.next_event
         await connection.execute(self._sql["write"], job.response_id, number, number, terminal)
         await connection.execute(self._sql["end"], job.response_id, number + 1)
 
     async def current_attempts(self, response_ids: Collection[str]) -> dict[str, int]:
-        """The valid attempt of each of these jobs; those that are over are absent."""
+        """Return the current attempt number of each of these jobs that is not finished."""
         async with self._postgres.connection() as connection:
             rows = await connection.fetch(self._sql["attempts"], list(response_ids))
         return {row["response_id"]: row["attempt"] for row in rows}
 
     async def delete_expired(self) -> None:
-        """Delete jobs, and their events, whose responses went with their time; those deleted by hand went at once."""
+        """Delete jobs and events of expired responses; responses deleted by callers have none left."""
         async with self._postgres.connection() as connection:
             await connection.execute(self._sql["forget_expired"])
 
     async def open_jobs(self, project: str | None = None) -> list[OpenJob]:
-        """The jobs that wait or run, oldest first."""
+        """Return queued and running jobs, oldest first."""
         async with self._postgres.connection() as connection:
             rows = await connection.fetch(self._sql["open_jobs"], project, _MAX_LISTED)
         return [OpenJob(**row) for row in rows]

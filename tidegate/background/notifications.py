@@ -1,6 +1,7 @@
-"""Word among the processes that something happened to a background response; what happened is in PostgreSQL.
+"""Tells all processes through Redis that a background response changed; the change itself is in PostgreSQL.
 
-News can be lost, and while Redis is away all of it is: whoever waits for some also looks for himself now and then.
+Notifications can be lost, for example while Redis is away, so every listener also polls. Used by the submitter, the
+worker, the event reader and the supervisor.
 """
 
 import asyncio
@@ -18,7 +19,7 @@ _MAX_PUBLISH_TASKS = 1000
 
 
 class JobNotifications:
-    """Use it between `start` and `close`."""
+    """Send and receive notifications, between `start` and `close`."""
 
     def __init__(self, link: RedisLink, *, prefix: str) -> None:
         self._link = link
@@ -29,26 +30,26 @@ class JobNotifications:
         self._on_job_added: Callable[[], None] = lambda: None
 
     def __repr__(self) -> str:
-        return f"<News: {len(self._listeners)} responses listened for, {len(self._publish_tasks)} on their way>"
+        return f"<JobNotifications: {len(self._listeners)} responses watched, {len(self._publish_tasks)} being published>"
 
     async def start(self) -> None:
-        """Begin to hear the other processes."""
+        """Subscribe to the other processes' notifications."""
         await self._channel.start(self._dispatch, self._wake_all)
 
     async def close(self) -> None:
-        """Stop hearing, and drop what is not told."""
+        """Unsubscribe, and drop unpublished notifications."""
         await self._channel.close()
         for task in self._publish_tasks:
             task.cancel()
         await asyncio.gather(*self._publish_tasks, return_exceptions=True)
 
     def set_handlers(self, *, on_job_ended: Callable[[str], None], on_job_added: Callable[[], None]) -> None:
-        """Have `changed` called with the id of a job that was cancelled or deleted, `work` when a job was added."""
+        """Call `on_job_ended` with the id of a cancelled or deleted job, and `on_job_added` for each new job."""
         self._on_job_ended, self._on_job_added = on_job_ended, on_job_added
 
     @contextlib.contextmanager
     def listen(self, response_id: str) -> Iterator[asyncio.Event]:
-        """An event that is set whenever there is news of this response."""
+        """Yield an event that is set at each notification about this response."""
         name, bell = response_id.encode(), asyncio.Event()
         self._listeners.setdefault(name, set()).add(bell)
         try:
@@ -60,19 +61,19 @@ class JobNotifications:
                 del self._listeners[name]
 
     def events_written(self, response_id: str) -> None:
-        """Events can be read."""
+        """Announce that events were written."""
         self._announce(_EVENTS_WRITTEN + response_id.encode())
 
     def job_ended(self, response_id: str) -> None:
-        """The job was ended by another than its worker."""
+        """Announce that a job was ended, for example cancelled."""
         self._announce(_JOB_ENDED + response_id.encode())
 
     def job_added(self) -> None:
-        """There is a job to take."""
+        """Announce that a job was added."""
         self._announce(_JOB_ADDED)
 
     def _announce(self, message: bytes) -> None:
-        self._dispatch(message)  # ourselves at once, with or without Redis
+        self._dispatch(message)  # this process at once, with or without Redis
         if len(self._publish_tasks) >= _MAX_PUBLISH_TASKS:
             return
         task = asyncio.create_task(self._publish(message), name="background-news")
@@ -80,7 +81,7 @@ class JobNotifications:
         task.add_done_callback(self._publish_tasks.discard)
 
     async def _publish(self, message: bytes) -> None:
-        with contextlib.suppress(RedisUnavailable):  # the others look for themselves
+        with contextlib.suppress(RedisUnavailable):  # the other processes poll
             await self._link.command("PUBLISH", self._channel.name, message)
 
     def _dispatch(self, message: bytes) -> None:

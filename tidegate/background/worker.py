@@ -1,4 +1,4 @@
-"""One process's work on background responses: jobs are asked by the pipeline as any call, their events written down."""
+"""Runs jobs: sends each through the pipeline like any request, and records its events. Called by the job queue."""
 
 import asyncio
 from enum import Enum, auto
@@ -40,51 +40,51 @@ from tidegate.storage.postgres import Connection
 from tidegate.wire.stream_observer import is_terminal
 
 _TEMPORARY_ERRORS = (CallerRateLimited, BudgetReserved, UpstreamBusy, UpstreamRateLimited, SlowDown, StoreError)
-"""What keeps a job from being asked now and not for ever: it is tried again until its deadline."""
+"""Errors after which a job is retried until its deadline."""
 _RETRY_SECONDS = 1.0
 _MAX_RETRY_SECONDS = 60.0
 _FIRST_BACKOFF_SECONDS = 0.25
 _MAX_BACKOFF_SECONDS = 15.0
 _WRITE_SECONDS = 2.0
-"""For what is still to be written when an attempt is given up."""
+"""Time to write the remaining events when an attempt is released."""
 
 _log = structlog.get_logger("background")
 
 
 class JobEventStream(Protocol):
-    """What the pipeline gives: events of a Response's stream, the caller's own."""
+    """The pipeline's answer to a job: the events of a Response's stream."""
 
     async def next(self) -> bytes | None:
-        """The next event, None at the end. Raises TidegateError."""
+        """Return the next event, None at the end. Raises TidegateError."""
         ...
 
     async def close(self) -> None:
-        """It is not wanted any more, or over."""
+        """Stop the answer."""
         ...
 
 
 class JobCall(Protocol):
-    """A call that was let in, and how its answer is kept in the end."""
+    """A job's request that the pipeline has accepted."""
 
     @property
     def events(self) -> JobEventStream:
-        """Its answer."""
+        """The answer's events."""
         ...
 
     def response_write(self) -> TransactionWrite:
-        """Writes the finished response, in the transaction that ends the job; once the last event was given."""
+        """Return the write that stores the finished response. Call it after the last event."""
         ...
 
 
 class JobRunner(Protocol):
-    """How a job is asked, and what is written of it where responses are kept."""
+    """Sends jobs through the pipeline, and marks their responses as in progress."""
 
     async def start(self, attempt: JobAttempt) -> JobCall:
-        """Ask, as any call is. Raises TidegateError."""
+        """Send the job like any request. Raises TidegateError."""
         ...
 
     async def write_started(self, connection: Connection, job: JobStatus) -> None:
-        """Write that the response is being worked on."""
+        """Mark the response as in progress."""
         ...
 
 
@@ -92,15 +92,15 @@ class StopReason(Enum):
     """Why an attempt ends before its answer does."""
 
     ATTEMPT_LOST = auto()
-    """Somebody else ended it, or has it."""
+    """The job was ended, or another worker has it."""
     SHUTDOWN = auto()
-    """This process ends."""
+    """This process shuts down."""
 
 
 class Worker:
-    """Does jobs, any number at once."""
+    """Run jobs, any number at once."""
 
-    def __init__(  # noqa: PLR0913  # a parameter for each part
+    def __init__(  # noqa: PLR0913  # constructor injection: one parameter for each collaborator
         self,
         store: JobStore,
         completion: JobCompletion,
@@ -111,7 +111,7 @@ class Worker:
         clock: Clock,
         emit: EventSink = ignore_event,
     ) -> None:
-        """`name` is what people see of this process."""
+        """`name` identifies this process in reports."""
         self._store = store
         self._completion = completion
         self._notifications = notifications
@@ -126,23 +126,23 @@ class Worker:
 
     @property
     def active_jobs(self) -> dict[str, int]:
-        """The jobs being worked on, and their attempts."""
+        """The ids of the running jobs, and their attempt numbers."""
         return {response_id: attempt for response_id, (attempt, _) in self._active.items()}
 
     def stop(self, response_id: str, reason: StopReason) -> None:
-        """End the work on a job, if there is any."""
+        """Stop working on a job, if it runs here."""
         stopped = self._active.get(response_id)
         if stopped is not None and not stopped[1].done():
             stopped[1].set_result(reason)
 
     async def run_job(self, response_id: str) -> QueueOutcome:
-        """Do a job. Whatever goes wrong is told to those who wait for the response, or tried again."""
+        """Run a job; errors end up in its response, or the job is retried."""
         try:
             return await self._run_job(response_id)
         except PostgresUnavailable:
             return Requeue(_RETRY_SECONDS)
-        except Exception:  # noqa: BLE001  # a defect of ours: the job is tried again, and not for ever
-            _log.exception("a background response failed unexpectedly", response_id=response_id)
+        except Exception:  # noqa: BLE001  # a defect in the gateway: retry the job, until its deadline
+            _log.exception("background response failed unexpectedly and will be retried", response_id=response_id)
             return Requeue(_MAX_RETRY_SECONDS)
 
     async def _run_job(self, response_id: str) -> QueueOutcome:
@@ -154,13 +154,21 @@ class Worker:
                 return JobDone()
             case GiveUp():
                 self._emit(Event(EventName.BACKGROUND_BROKEN))
-                _log.warning("a background response broke off", response_id=response_id, error=begun.error.name)
+                _log.warning(
+                    "background response failed and cannot be restarted",
+                    response_id=response_id,
+                    error=begun.error.name,
+                )
                 await self._completion.fail(response_id, begun.error)
                 return JobDone()
             case JobAttempt():
                 if begun.job.status == "in_progress":
                     self._emit(Event(EventName.BACKGROUND_TAKEN_OVER))
-                    _log.warning("a background response was taken over", response_id=response_id, attempt=begun.number)
+                    _log.warning(
+                        "background response was taken over from a dead process",
+                        response_id=response_id,
+                        attempt=begun.number,
+                    )
                 return await self._attempt(begun)
 
     async def _attempt(self, begun: JobAttempt) -> QueueOutcome:
@@ -177,7 +185,7 @@ class Worker:
 
 
 class _AttemptRun:
-    """One attempt at one job."""
+    """One attempt at one job, while it runs."""
 
     def __init__(
         self,
@@ -199,7 +207,7 @@ class _AttemptRun:
         self._call: JobCall | None = None
 
     async def run(self, stop: "asyncio.Future[StopReason]", seconds: float) -> QueueOutcome:
-        """Ask and write, until the answer's end, or `stop`, or so many `seconds` are over."""
+        """Send the request and record its events, until the answer ends, `stop` is set, or `seconds` have passed."""
         answering = asyncio.create_task(self._record_events(), name="background-answer")
         writing = asyncio.create_task(self._recorder.run(), name="background-write")
         timer = asyncio.create_task(asyncio.sleep(seconds), name="background-deadline")
@@ -229,13 +237,13 @@ class _AttemptRun:
         finally:
             await answer.close()
 
-    async def _append_events(self, first: int, events: list[bytes], content: bool) -> bool:  # noqa: FBT001  # the recorder's
+    async def _append_events(self, first: int, events: list[bytes], content: bool) -> bool:  # noqa: FBT001  # the signature of AppendEvents
         return await self._store.append_events(self._attempt, first, events, has_content=content)
 
     async def _conclude(
         self, error: TidegateError | None, writing: "asyncio.Task[None]", stop: "asyncio.Future[StopReason]"
     ) -> QueueOutcome:
-        """Everything is written, then the end."""
+        """Write the remaining events, then finish the job."""
         if error is not None and isinstance(error, _TEMPORARY_ERRORS) and not self._recorder.has_content:
             return await self._release(writing, delay_seconds=_retry_delay(error, self._attempt.number))
         self._recorder.close()
@@ -246,13 +254,13 @@ class _AttemptRun:
         return JobDone() if await self._write_end(error) else await self._lost()
 
     async def _write_end(self, error: TidegateError | None) -> bool:
-        """The last event, and the response; False where the attempt is not valid any more."""
+        """Write the last event and the response; return False if the attempt is no longer valid."""
         if error is None and self._terminal is not None and self._call is not None:
             try:
                 return await self._completion.complete(
                     self._attempt, self._terminal, write_response=self._call.response_write()
                 )
-            except CallerError as unfit:  # the answer is nothing that can be kept
+            except CallerError as unfit:  # the answer cannot be stored
                 error = unfit
         failure = error or TruncatedAnswer()
         return await self._completion.fail(self._attempt.job.response_id, failure, attempt=self._attempt.number)
@@ -264,7 +272,7 @@ class _AttemptRun:
         return Requeue(delay_seconds)
 
     async def _lost(self) -> QueueOutcome:
-        """The queue's row may go where the job is over; where it is another's, it stays."""
+        """Remove the queue row if the job is finished; leave it if another worker has the job."""
         name = self._attempt.job.response_id
         return TakenOver() if name in await self._store.current_attempts([name]) else JobDone()
 
@@ -274,7 +282,7 @@ async def _first_of(*waited: "asyncio.Future[Any]") -> None:
 
 
 async def _error_of(answering: "asyncio.Task[None]") -> TidegateError | None:
-    """How the answer ended. Raises what is no TidegateError."""
+    """Return the error that ended the answer, if any. Raises anything that is not a TidegateError."""
     try:
         await answering
     except TidegateError as error:
@@ -292,6 +300,6 @@ def _is_shutdown(stop: "asyncio.Future[StopReason]") -> bool:
 
 
 def _retry_delay(error: TidegateError, attempt: int) -> float:
-    """Seconds until the next try: what the error says, and longer each time, for many may wait for the same."""
+    """Return the seconds until the next attempt: exponential backoff, and at least the error's `retry_after`."""
     backoff = min(_MAX_BACKOFF_SECONDS, _FIRST_BACKOFF_SECONDS * 2.0 ** min(attempt // 2, 10))
     return min(_MAX_RETRY_SECONDS, max(backoff, error.retry_after or 0.0))

@@ -1,4 +1,4 @@
-"""The command line: one command for each thing a person does."""
+"""The command line, `tidegate`: one module in `commands` for each command or group of commands."""
 
 from tidegate.cli.main import main
 

@@ -1,4 +1,4 @@
-"""The desk that a command works at: the stores it needs, for as long as it runs, and how its tables look."""
+"""What commands share: open stores for the time of one command, errors, JSON and tables. Used by cli/commands."""
 
 import asyncio
 import contextlib
@@ -41,17 +41,17 @@ from tidegate.storage.redis import RedisLink
 
 _Result = TypeVar("_Result")
 _REDIS_TIMEOUT_SECONDS = 2.0
-"""Seconds a command waits for Redis; a person at a terminal has more time than a request."""
+"""Longer than the gateway's own timeout: a person at a terminal can wait."""
 _SLOW_QUERY_SECONDS = 120.0
-"""A search or a deletion may take so long."""
+"""Query timeout for searches and deletions."""
 _MIN_COLUMN_WIDTH = 16
-"""Characters; a narrower column tears words apart."""
+"""Characters. A narrower column would break words."""
 _PIPE_WIDTH = 400
-"""Characters; into a pipe nothing is cut off: the ids are there to be copied."""
+"""Characters. Output to a pipe is not wrapped, so that ids can be copied."""
 
 
 class CommandContext(msgspec.Struct, frozen=True, kw_only=True):
-    """What commands work with."""
+    """The stores and reports that commands use."""
 
     keys: KeyStore
     projects: ProjectStore
@@ -65,7 +65,7 @@ class CommandContext(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def run_with_context(action: Callable[[CommandContext], Awaitable[_Result]]) -> _Result:
-    """What `act` gives; what cannot be helped ends the command with a sentence and exit code 1."""
+    """Run `action` on open stores and return its result; an expected error ends the command with exit code 1."""
 
     async def run(stores: StoreUrls, settings: Settings) -> _Result:
         async with _open_context(stores, settings) as desk:
@@ -84,7 +84,7 @@ async def _open_context(stores: StoreUrls, settings: Settings) -> AsyncIterator[
     patient = Postgres(stores.database_url, size=1, timeout=max(_SLOW_QUERY_SECONDS, settings.database.timeout_seconds))
     redis = RedisLink(stores.redis_url, timeout=_REDIS_TIMEOUT_SECONDS, clock=clock)
     await redis.start()
-    lanes = CapacityStore(redis, prefix=prefix, lane_limits=lambda _: LaneLimits())  # looking needs no terms
+    lanes = CapacityStore(redis, prefix=prefix, lane_limits=lambda _: LaneLimits())  # reading needs no limits
     try:
         yield CommandContext(
             keys=KeyStore(postgres, redis, clock=clock, prefix=prefix),
@@ -106,33 +106,33 @@ async def _open_context(stores: StoreUrls, settings: Settings) -> AsyncIterator[
 
 
 def ignore_alert(told: object, before: str) -> None:
-    """Is woken by what an operator does at the command line."""
+    """Drop the alert: changes made from the command line raise none."""
 
 
 def command_error(sentence: str) -> typer.Exit:
-    """Say on the error output what cannot be done; raise what this returns."""
+    """Print an error on stderr and return the exception for the caller to raise."""
     typer.secho(sentence, err=True, fg=typer.colors.RED)
     return typer.Exit(1)
 
 
 def propagation_time(announced: bool) -> str:
-    """When the gateway's processes act on a change."""
+    """Return how soon the gateway's processes apply a change."""
     return "within a second" if announced else f"within {STALE_SECONDS:g} s (Redis did not answer)"
 
 
 def print_json(shown: BaseModel | Iterable[BaseModel]) -> None:
-    """Print one thing as a JSON object, or many as an array."""
+    """Print one model as a JSON object, or several as an array."""
     plain = shown.model_dump() if isinstance(shown, BaseModel) else [one.model_dump() for one in shown]
     typer.echo(msgspec.json.encode(plain))
 
 
 def print_table(columns: dict[str, bool], rows: Iterable[Iterable[str]]) -> None:
-    """Print a table; `columns` says of each title whether its cells may go on in the next line.
+    """Print a table; `columns` tells for each title whether its cells may wrap.
 
-    Where the terminal is too narrow for it each row is printed as lines of its own: nothing is cut off.
+    If the terminal is too narrow, each row is printed as a block of lines instead: nothing is cut off.
     """
     console = Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH)
-    cells = [[Text(_printable(cell)) for cell in row] for row in rows]  # as Text, a name is never read as markup
+    cells = [[Text(_printable(cell)) for cell in row] for row in rows]  # Text: names are never parsed as markup
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for (title, folds), *column in zip(columns.items(), *cells, strict=True):
         longest = max(len(title), *(len(cell) for cell in column), 0)
@@ -158,5 +158,5 @@ def _vertical(titles: list[str], row: list[Text]) -> Table:
 
 
 def _printable(cell: str) -> str:
-    """Callers choose some names: no control character of theirs reaches the terminal."""
+    """Replace control characters: callers choose some of the names shown."""
     return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in cell)

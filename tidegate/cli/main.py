@@ -1,4 +1,4 @@
-"""`tidegate`: the list of commands."""
+"""`tidegate`: registers the commands. Called by the console script and by `python -m tidegate`."""
 
 from typing import Annotated
 
@@ -21,15 +21,15 @@ from tidegate.core import logs
 
 
 def main() -> None:
-    """Run the command that the arguments name."""
-    logs.configure("error")  # a command says itself what went wrong; `serve` and `run` configure their own
+    """Run the command named by the process's arguments."""
+    logs.configure("error")  # commands print their own errors; `serve` and `run` configure logging themselves
     application()()
 
 
 def application() -> typer.Typer:
-    """All commands."""
+    """Return the Typer application with every command."""
     app = typer.Typer(
-        help="OpenAI's own API, in front of OpenAI: cached, accounted, surviving.",
+        help="An OpenAI-compatible gateway with caching, cost accounting, rate limiting and failover.",
         no_args_is_help=True,
         add_completion=False,
         pretty_exceptions_enable=False,
@@ -58,8 +58,8 @@ def _print_version(wanted: bool) -> None:
 
 
 def _options(
-    version: Annotated[  # its callback has answered it
-        bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Print the version and stop.")
+    version: Annotated[  # handled by its callback
+        bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Print the version and exit.")
     ] = False,
 ) -> None:
-    """Options before any command."""
+    """Accept the options that stand before a command."""

@@ -1,4 +1,4 @@
-"""Where a command finds PostgreSQL and Redis, and how it says that it cannot."""
+"""Connects commands to PostgreSQL and Redis, and turns their failures into one-line errors. Used by every command."""
 
 import contextlib
 from collections.abc import Iterator
@@ -14,10 +14,10 @@ from tidegate.storage.migrate import migrate, pending
 
 @contextlib.contextmanager
 def open_stores(settings: Settings) -> Iterator[StoreUrls]:
-    """The stores that the settings name, or the embedded ones of `data_dir`.
+    """Yield the addresses of the configured stores, or of the embedded ones in `data_dir`.
 
-    Embedded ones are started where they are not running, and left to those who still use them.
-    Raises ConfigError when only one of the two is named, and EmbeddedError.
+    Embedded stores are started if they are not running, and stay up while another process uses them.
+    Raises ConfigError if only one of the two is configured, and EmbeddedError.
     """
     database_url, redis_url = settings.database_url, settings.redis_url
     if database_url is not None and redis_url is not None:
@@ -31,7 +31,7 @@ def open_stores(settings: Settings) -> Iterator[StoreUrls]:
 
 @contextlib.contextmanager
 def open_migrated_stores(settings: Settings) -> Iterator[StoreUrls]:
-    """The stores with an up-to-date schema: embedded ones are migrated, others must have been.
+    """Yield the stores after checking the schema: embedded ones are migrated, others must be up to date.
 
     Raises ConfigError, EmbeddedError, and StoreError.
     """
@@ -39,13 +39,15 @@ def open_migrated_stores(settings: Settings) -> Iterator[StoreUrls]:
         if settings.database_url is None:
             migrate(stores.database_url)
         elif missing := pending(stores.database_url):
-            raise ConfigError(f"The database lacks {', '.join(missing)}: run `tidegate migrate` first.")
+            raise ConfigError(
+                f"The command was not run: the database lacks {', '.join(missing)}: run `tidegate migrate` first."
+            )
         yield stores
 
 
 @contextlib.contextmanager
 def exit_on_error() -> Iterator[None]:
-    """What cannot be helped here is one sentence on the error output and exit code 1."""
+    """Print an expected error as one line on stderr and exit with code 1."""
     try:
         yield
     except (ConfigError, EmbeddedError, StoreError, CredentialNotFound) as error:

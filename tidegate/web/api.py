@@ -1,4 +1,4 @@
-"""The routes beside the hot path, on FastAPI: models, health, and OpenAI's 404 for all others."""
+"""The FastAPI application: models, health, and errors in OpenAI's format. Called by the assembly."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -28,7 +28,7 @@ Lifespan = Callable[[FastAPI], Any]
 
 
 class ErrorBody(BaseModel):
-    """What went wrong."""
+    """The error."""
 
     message: str
     type: str
@@ -37,19 +37,19 @@ class ErrorBody(BaseModel):
 
 
 class ErrorSchema(BaseModel):
-    """OpenAI's envelope, in which all errors come."""
+    """OpenAI's error envelope, used for every error."""
 
     error: ErrorBody
 
 
 _ERROR_RESPONSES: dict[int | str, dict[str, Any]] = {
-    "4XX": {"model": ErrorSchema, "description": "Refused: 400, 401, 403, 404, 405, 409, 413 or 429"},
+    "4XX": {"model": ErrorSchema, "description": "The request was rejected: 400, 401, 403, 404, 405, 409, 413 or 429"},
     "5XX": {"model": ErrorSchema, "description": "A store or the upstream did not answer, or the gateway failed"},
 }
 
 
 def create_api(lifespan: Lifespan, ids: IdSource) -> FastAPI:
-    """The application without its routes: envelopes for errors, a request id on every answer."""
+    """Return the application without routes: error envelopes, and a request id on every response."""
     api = FastAPI(
         title="Tidegate",
         version=__version__,
@@ -82,13 +82,13 @@ def create_api(lifespan: Lifespan, ids: IdSource) -> FastAPI:
 
 
 def _allowed_methods(api: FastAPI, scope: Scope) -> list[str]:
-    """The methods that some route has for a path; a router itself tells those of the first."""
+    """Return the methods that any route has for a path; a router reports only those of the first match."""
     asked = ((method, {**scope, "method": method}) for method in ("DELETE", "GET", "PATCH", "POST"))
     return [method for method, each in asked if any(route.matches(each)[0] is Match.FULL for route in api.routes)]
 
 
 def add_models(api: FastAPI, api_keys: ApiKeyCache, models: ModelCatalog, ids: IdSource) -> None:
-    """`GET /v1/models`, `GET /v1/models/{id}`, and for who administers the gateway `DELETE /v1/models/{id}`."""
+    """Add `GET /v1/models`, `GET /v1/models/{id}` and, for admin keys, `DELETE /v1/models/{id}`."""
 
     async def list_models(request: Request) -> Response:
         await api_keys.caller(request.headers.get("authorization", ""))
@@ -102,8 +102,8 @@ def add_models(api: FastAPI, api_keys: ApiKeyCache, models: ModelCatalog, ids: I
         await api_keys.admin(request.headers.get("authorization", ""))
         return _json(await models.delete(name), ids)
 
-    api.add_api_route("/v1/models", list_models, methods=["GET"], summary="List the models")
-    api.add_api_route("/v1/models/{name:path}", get_model, methods=["GET"], summary="One model")
+    api.add_api_route("/v1/models", list_models, methods=["GET"], summary="List models")
+    api.add_api_route("/v1/models/{name:path}", get_model, methods=["GET"], summary="Get a model")
     api.add_api_route("/v1/models/{name:path}", delete_model, methods=["DELETE"], summary="Delete a fine-tuned model")
 
 
@@ -116,7 +116,7 @@ def add_health(
     probe: Callable[[], Awaitable[None]],
     health_snapshot: Callable[[], UpstreamHealth],
 ) -> None:
-    """`/livez` (the process), `/readyz` (its stores), `/health/upstream` (from real traffic)."""
+    """Add `/livez` (the process), `/readyz` (its stores) and `/health/upstream` (from real traffic)."""
 
     async def livez() -> Response:
         return Response(b'{"status":"ok"}', media_type="application/json")
@@ -130,16 +130,16 @@ def add_health(
     async def health_upstream() -> Response:
         report = await upstream.report(probe)
         status = 503 if report.status == UpstreamState.DOWN.value else 200
-        known = health_snapshot()  # names and states only: nobody asked who wants to know
+        known = health_snapshot()  # names and states only: the route needs no key
         body = msgspec.structs.asdict(report) | {
             "targets": {one.name: one.state for one in known.targets},
             "credentials": {one.name: one.state for one in known.credentials},
         }
         return Response(msgspec.json.encode(body), status, media_type="application/json")
 
-    api.add_api_route("/livez", livez, methods=["GET"], summary="The process is alive")
-    api.add_api_route("/readyz", readyz, methods=["GET"], summary="PostgreSQL and Redis answer")
-    api.add_api_route("/health/upstream", health_upstream, methods=["GET"], summary="The upstream answers")
+    api.add_api_route("/livez", livez, methods=["GET"], summary="Liveness of the process")
+    api.add_api_route("/readyz", readyz, methods=["GET"], summary="Readiness of PostgreSQL and Redis")
+    api.add_api_route("/health/upstream", health_upstream, methods=["GET"], summary="Health of the upstream")
 
 
 async def _store_state(ping: Callable[[], Awaitable[None]]) -> str:

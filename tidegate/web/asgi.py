@@ -1,4 +1,4 @@
-"""The ASGI application: the hot routes straight on, everything else through FastAPI."""
+"""The ASGI application: inference and WebSocket routes directly, everything else through FastAPI. Built by app.py."""
 
 from collections.abc import Awaitable, Callable
 
@@ -14,12 +14,12 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
 class Gateway:
-    """FastAPI's routing and middleware cost more than the rest of the web layer, so the hot routes do without."""
+    """Dispatches requests. Hot routes bypass FastAPI, whose routing costs more than the rest of the web layer."""
 
     def __init__(
         self, api: FastAPI, inference: Callable[[], InferenceEndpoint], websocket: Callable[[], WebSocketEndpoint]
     ) -> None:
-        """`inference` and `sockets` are asked for at each request: they exist once the lifespan has begun."""
+        """`inference` and `sockets` are called at each request: their results exist once the lifespan has started."""
         self._api = api
         self._inference = inference
         self._websocket = websocket
@@ -35,5 +35,5 @@ class Gateway:
 
 
 def _lists_completions(scope: Scope) -> bool:
-    """Stored completions are listed on the path where new ones are made."""
+    """Return whether this lists stored completions, which shares its path with creating one."""
     return bool(scope["method"] == "GET" and scope["path"] == endpoints.CHAT.path)

@@ -1,4 +1,4 @@
-"""Errors as a caller meets them: OpenAI's envelope, the status, and what clients obey."""
+"""Errors as callers see them: OpenAI's envelope, status and headers. Used by every module of web."""
 
 import math
 from http import HTTPStatus
@@ -63,11 +63,11 @@ _STATUS: dict[type[TidegateError], HTTPStatus] = {
     errors.NoUpstreamKey: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.StoreError: HTTPStatus.SERVICE_UNAVAILABLE,
 }
-"""By class; the nearest base class that is listed decides."""
+"""The status of each error class; the nearest listed base class decides."""
 
 
 def status_of(error: TidegateError) -> int:
-    """The upstream's own status where it refused the call, else the error's."""
+    """Return the upstream's status if it rejected the call, else the error's own."""
     words = error.upstream_detail
     if words is not None and 400 <= words.status < 600 and not isinstance(error, errors.HtmlFromProxy):
         return words.status if words.status < 520 else HTTPStatus.BAD_GATEWAY
@@ -75,7 +75,7 @@ def status_of(error: TidegateError) -> int:
 
 
 def error_object(error: TidegateError) -> dict[str, Any]:
-    """The envelope's `error` object; the upstream's own type, code and param win over ours."""
+    """Return the envelope's `error` object; the upstream's type, code and param take precedence."""
     words = error.upstream_detail
     return {
         "message": scrub(error.message),
@@ -86,17 +86,17 @@ def error_object(error: TidegateError) -> dict[str, Any]:
 
 
 def _type_of(error: TidegateError) -> str:
-    """Of a limit OpenAI's `type` says what it limits."""
+    """Return the error's type; for limits, OpenAI's `type` names what is limited."""
     return error.kind if isinstance(error, errors.CallerRateLimited | errors.RequestExceedsLimit) else error.type
 
 
 def body_of(error: TidegateError) -> bytes:
-    """The envelope."""
+    """Return the envelope as JSON."""
     return msgspec.json.encode({"error": error_object(error)})
 
 
 def headers_of(error: TidegateError) -> Headers:
-    """What clients obey: whether to try again, and when; and the error's own name."""
+    """Return the headers that tell clients whether and when to retry, and the error's name."""
     headers: Headers = [
         (b"x-should-retry", b"true" if error.retryable else b"false"),
         (b"x-tidegate-error", error.name.encode()),
@@ -110,7 +110,7 @@ def headers_of(error: TidegateError) -> Headers:
 
 
 def remaining_limit_headers(remaining: RemainingLimits) -> Headers:
-    """What is left of the caller's own limits, as OpenAI says it."""
+    """Return the caller's remaining limits as OpenAI's `x-ratelimit-` headers."""
     headers: Headers = []
     for kind, told in (("requests", remaining.requests), ("tokens", remaining.tokens)):
         if told is not None:
@@ -124,7 +124,7 @@ def _limit_headers(kind: str, limit: int, remaining: int, reset: float) -> Heade
 
 
 def event_of(error: TidegateError, *, responses: bool, sequence_number: int = 0) -> bytes:
-    """The error as a stream's last event: nested and flat at once, so that every SDK raises it with its code."""
+    """Return the error as a stream's last event: nested and flat at once, so that every SDK raises it with its code."""
     nested = error_object(error)
     if not responses:
         return sse.encode(msgspec.json.encode({"error": nested}))

@@ -1,7 +1,7 @@
-"""HTTP at the socket, for clients that mean harm or are broken: bounds that the server itself does not have.
+"""HTTP connections with bounds that uvicorn does not have, against broken and malicious clients. Used by cli/serve.
 
-A request's head has to come within a time and a size, so does what is left of a body once its answer has been given,
-and a connection may have so many requests in line and no more. Whoever exceeds one is cut off; nobody else notices.
+A request's head is bounded in time and size, the rest of a body after its response in time, and pipelined requests in
+number. A connection that exceeds a bound is closed; other connections are not affected.
 """
 
 import asyncio
@@ -19,29 +19,29 @@ _H2C = re.compile(rb"(?<=\r\n)upgrade:[ \t]*h2c[ \t]*\r\n", re.IGNORECASE)
 
 
 class BoundedHttpProtocol(HttpToolsProtocol):
-    """One connection."""
+    """One connection with bounds."""
 
     head_seconds: ClassVar[float] = 30.0
-    """From the connection, or from a request's first byte, to the end of its head."""
+    """From the connection's start, or a request's first byte, to the end of the head."""
     remaining_body_seconds: ClassVar[float] = 30.0
-    """For what is left of a body whose request was answered already."""
+    """For the rest of a body whose request was already answered."""
     max_head_bytes: ClassVar[int] = 64 * 1024
     max_pipelined: ClassVar[int] = 32
-    """Pipelined requests that wait for the one before them."""
+    """Pipelined requests that may wait."""
 
     _timer: asyncio.TimerHandle | None = None
     _in_head = False
     _head_bytes = 0
     _in_message = False
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as there
-        """A client is there."""
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # uvicorn's own signature
+        """Start the keep-alive timer of a new connection."""
         self._unanswered: deque[RequestResponseCycle] = deque()
         super().connection_made(transport)
-        self._start_timer(self.timeout_keep_alive)  # connections are opened in advance, too
+        self._start_timer(self.timeout_keep_alive)  # clients may open connections in advance
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """It is gone: told to all who work for it, while the server itself knows the last request only."""
+        """Disconnect every unanswered request; uvicorn itself disconnects only the last one."""
         self._stop_timer()
         for cycle in self._unanswered:
             cycle.disconnected = True
@@ -49,67 +49,69 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Bytes came."""
+        """Parse received bytes within the head's bounds."""
         if b"h2c" in data and (self._in_head or not self._in_message):
             data = _without_h2c(data)
         super().data_received(data)
         if self._in_head:
-            if self._timer is None:  # most heads come in one piece, and need none
+            if self._timer is None:  # most heads arrive in one piece and need no timer
                 self._start_timer(self.head_seconds)
             self._head_bytes += len(data)
             if self._head_bytes > self.max_head_bytes:
                 self._reject(HeadersTooLarge())
 
     def on_message_begin(self) -> None:
-        """A request's first byte."""
+        """Note a request's first byte."""
         self._in_head = self._in_message = True
         self._head_bytes = 0
         self._stop_timer()
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
-        """Its head is here."""
+        """Note the end of a head."""
         self._in_head = False
         self._stop_timer()
         self.headers[:] = _with_one_authorization(self.headers)
         before = self.cycle
         super().on_headers_complete()
-        if self.cycle is before:  # it becomes a WebSocket
+        if self.cycle is before:  # the connection becomes a WebSocket
             return
         self._unanswered.append(self.cycle)
-        self.headers = []  # what stands behind the body is no header: who checked those did not see it
+        self.headers = []  # trailers after the body must not become headers: proxies did not check them
         if len(self.pipeline) > self.max_pipelined:
             self._abort()
 
     def handle_websocket_upgrade(self) -> None:
-        """It becomes a WebSocket, which begins with GET: its own protocol waits for ever where it does not."""
+        """Upgrade to a WebSocket if the method is GET; the WebSocket protocol would hang on any other."""
         if self.scope["method"] == "GET":
             super().handle_websocket_upgrade()
         else:
             self._reject(MalformedHttp("A WebSocket is opened with GET."))
 
     def on_message_complete(self) -> None:
-        """Its body is here, too."""
+        """Note the end of a body."""
         self._in_message = False
         self._stop_timer()
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
-        """It is answered, perhaps before its body has come."""
+        """Note the end of a response, possibly before the request's body has arrived."""
         self._unanswered.popleft()
         super().on_response_complete()
         if self._in_message and not self._in_head:
             self._start_timer(self.remaining_body_seconds)
 
     def send_400_response(self, msg: str) -> None:
-        """What came is not HTTP."""
+        """Reject bytes that are not HTTP."""
         self._reject(MalformedHttp(msg))
 
     def _reject(self, error: TidegateError) -> None:
         in_body, self._in_head = self._in_message and not self._in_head, False
         if self.transport.is_closing():
             return
-        if self._unanswered and not (in_body and self._abandon_only_request()):  # it would be taken for their answer
+        if self._unanswered and not (
+            in_body and self._abandon_only_request()
+        ):  # the client would take the error for the answer to another request
             self._abort()
             return
         body = envelope.body_of(error)
@@ -119,7 +121,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self.transport.close()
 
     def _abandon_only_request(self) -> bool:
-        """Whether the request whose body is coming is the only one, and not being answered; then nobody answers it."""
+        """Abandon the request whose body is arriving, if it is the only one and has no response yet; return whether."""
         cycle = self._unanswered[-1]
         if len(self._unanswered) > 1 or cycle.response_started:
             return False
@@ -142,7 +144,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 
 
 def _with_one_authorization(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-    """The headers with one `authorization`: of several none is right, whichever of them somebody else has looked at."""
+    """Return the headers with one `authorization`; several are joined, which makes them invalid for every reader."""
     signed = [value for name, value in headers if name == b"authorization"]
     if len(signed) < 2:
         return headers
@@ -150,6 +152,6 @@ def _with_one_authorization(headers: list[tuple[bytes, bytes]]) -> list[tuple[by
 
 
 def _without_h2c(data: bytes) -> bytes:
-    """A head without an offer to speak HTTP/2, as Java's client makes; the parser would not read the body after it."""
+    """Return the head without an HTTP/2 upgrade offer (Java's client sends one): the parser would skip the body."""
     head, end, rest = data.partition(b"\r\n\r\n")
     return _H2C.sub(b"", head + end[:2]) + end[2:] + rest

@@ -1,4 +1,4 @@
-"""`tidegate budgets show` tells what is gone of each budget, exactly, and admits what Redis has lost."""
+"""`tidegate budgets show` shows what is spent of each budget, exactly, and says so if Redis has lost data."""
 
 import json
 from datetime import UTC, datetime
@@ -11,7 +11,7 @@ from tests.cli.conftest import Tidegate
 
 @pytest.fixture
 def key(tidegate: Tidegate, redis_url: str, redis_prefix: str) -> str:
-    """A key with a daily dollar, a quarter of it spent and a quarter held."""
+    """A key with a daily dollar, a quarter of it spent and a quarter reserved."""
     made = json.loads(
         tidegate("keys", "create", "--project", "shop", "--name", "web", "--budget-day", "1.00", "--json").output
     )
@@ -29,22 +29,22 @@ def test_a_table_is_for_people(tidegate: Tidegate, key: str) -> None:
     assert [word for word in line.split() if word[0].isdigit()][:3] == ["0.25", "0.25", "1.00"]
     assert "50%" in line
     assert "the whole deployment" in shown.output
-    assert "Redis is new or has lost its memory" in shown.output
+    assert "Redis is new or lost its data" in shown.output
 
 
 def test_json_is_for_programs(tidegate: Tidegate, key: str) -> None:
     page = json.loads(tidegate("budgets", "show", "--project", "shop", "--json").output)
     (line,) = page["data"]
-    assert (line["key_id"], line["name"], line["spent_usd"], line["share"]) == (key, "web", "0.25", 0.5)
-    assert (page["counted"], page["has_more"]) == (False, False)
+    assert (line["key_id"], line["name"], line["spent_usd"], line["used_ratio"]) == (key, "web", "0.25", 0.5)
+    assert (page["is_complete"], page["has_more"]) == (False, False)
 
 
-def test_the_deployments_own_stop_is_from_the_configuration(tidegate: Tidegate) -> None:
+def test_the_deployments_limit_comes_from_the_configuration(tidegate: Tidegate) -> None:
     page = json.loads(tidegate("budgets", "show", "--json", TIDEGATE_BUDGETS__LIMIT_USD_PER_DAY="12.50").output)
     assert [(line["kind"], line["budget_usd"]) for line in page["data"]] == [("all", "12.50"), ("all", None)]
 
 
-def test_nobody_with_a_budget_is_said_with_a_remedy(tidegate: Tidegate) -> None:
+def test_without_budgets_it_says_how_to_set_one(tidegate: Tidegate) -> None:
     assert "tidegate projects update" in tidegate("budgets", "show", "--project", "nobody").output
 
 

@@ -1,4 +1,4 @@
-"""`tidegate conversations` finds what was said and writes it out."""
+"""`tidegate conversations` searches and exports stored conversations."""
 
 import json
 
@@ -19,12 +19,12 @@ def test_messages_are_found_by_their_words(tidegate: Tidegate) -> None:
     found = tidegate("conversations", "search", "tide")
     assert found.exit_code == 0, found.output
     assert "When is high »tide«, asks bob?" in found.output
-    assert "[red]Which »tide«?" in found.output, "what was said is text and no markup"
-    told = json.loads(tidegate("conversations", "search", "high tide", "--user", "ada", "--json").output)
-    assert [(one["id"], one["excerpt"]) for one in told] == [("msg_0", "When is **high** **tide**, asks ada?")]
+    assert "[red]Which »tide«?" in found.output, "a message is text and no markup"
+    printed = json.loads(tidegate("conversations", "search", "high tide", "--user", "ada", "--json").output)
+    assert [(one["id"], one["excerpt"]) for one in printed] == [("msg_0", "When is **high** **tide**, asks ada?")]
     assert len(json.loads(tidegate("conversations", "search", "tide", "--limit", "1", "--json").output)) == 1
-    assert "Nothing" in tidegate("conversations", "search", "tide", "--project", "bank").output
-    assert "Nothing" in tidegate("conversations", "search", "tide", "--before", "2020-01-01").output
+    assert "No stored message" in tidegate("conversations", "search", "tide", "--project", "bank").output
+    assert "No stored message" in tidegate("conversations", "search", "tide", "--before", "2020-01-01").output
 
 
 def test_a_project_or_a_user_is_exported(tidegate: Tidegate) -> None:

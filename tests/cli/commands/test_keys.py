@@ -1,4 +1,4 @@
-"""`tidegate keys` shows a key once, lists hints only, ends keys for good, and speaks plainly of mistakes."""
+"""`tidegate keys` shows a key once, lists its last characters only, revokes keys, and explains mistakes."""
 
 import json
 from collections.abc import Callable
@@ -110,12 +110,12 @@ def test_ids_are_never_cut_off_in_a_pipe(run: Run) -> None:
     [
         (["revoke", "key_unknown"], 1, "no key key_unknown"),
         (["update", "key_unknown", "--rpm", "1"], 1, "no key key_unknown"),
-        (["update", "key_unknown"], 2, "say what to change"),
+        (["update", "key_unknown"], 2, "nothing to change"),
         (["update", "key_unknown", "--name", "\x1b"], 2, "printable"),
         (["create", "--project", "p", "--rpm", "many"], 2, "--rpm"),
         (["create", "--project", "p", "--budget-day", "$1"], 2, "--budget-day"),
         (["create", "--project", "p", "--priority", "urgent"], 2, "high, normal, low"),
-        (["create", "--project", " "], 2, "needs a name"),
+        (["create", "--project", " "], 2, "must not be empty"),
         (["create", "--project", "a\x1bb"], 2, "printable"),
         (["create"], 2, "--project"),
         (["create", "--project", "p", "--expires", "soon"], 2, "neither"),

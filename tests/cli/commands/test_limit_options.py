@@ -1,4 +1,4 @@
-"""Limits on the command line: whole numbers, exact dollars, the word none, and plain complaints."""
+"""Limits on the command line: whole numbers, exact dollars, the word none, and plain errors."""
 
 import pytest
 import typer
@@ -10,7 +10,7 @@ from tidegate.core.values import Limits, Priority
 
 
 @pytest.mark.parametrize(
-    ("said", "change"),
+    ("texts", "change"),
     [
         ({}, LimitsChange()),
         ({"rpm": None, "tpm": "0"}, LimitsChange(tpm=0)),
@@ -18,14 +18,14 @@ from tidegate.core.values import Limits, Priority
         ({"budget_day": "1.00", "budget_month": "0.000001"}, LimitsChange(budget_day=10**9, budget_month=1_000)),
     ],
 )
-def test_only_what_is_said_changes(said: dict[str, str | None], change: LimitsChange) -> None:
-    assert parse_limits("", **said) == change
+def test_only_given_options_change(texts: dict[str, str | None], change: LimitsChange) -> None:
+    assert parse_limits("", **texts) == change
 
 
 @pytest.mark.parametrize(
-    ("said", "says"),
+    ("texts", "message"),
     [
-        ({"rpm": "many"}, "--user-rpm: 'many' is no whole number"),
+        ({"rpm": "many"}, "--user-rpm: 'many' must be a whole number"),
         ({"concurrency": "-1"}, "--user-concurrency"),
         ({"tpm": "1.5"}, "--user-tpm"),
         ({"rpd": "\u0661"}, "--user-rpd"),
@@ -34,9 +34,9 @@ def test_only_what_is_said_changes(said: dict[str, str | None], change: LimitsCh
         ({"budget_month": "1e3"}, 'write it like "1.00"'),
     ],
 )
-def test_a_complaint_names_the_option_and_the_remedy(said: dict[str, str], says: str) -> None:
-    with pytest.raises(typer.BadParameter, match=says):
-        parse_limits("user-", **said)
+def test_an_error_names_the_option_and_the_remedy(texts: dict[str, str], message: str) -> None:
+    with pytest.raises(typer.BadParameter, match=message):
+        parse_limits("user-", **texts)
 
 
 def test_a_priority_is_one_of_three_or_none() -> None:
@@ -45,14 +45,14 @@ def test_a_priority_is_one_of_three_or_none() -> None:
         parse_priority("urgent")
 
 
-def test_models_are_names_between_commas() -> None:
+def test_models_are_separated_by_commas() -> None:
     assert (parse_models(None), parse_models("none"), parse_models("a, b,a")) == (UNSET, (), ("a", "b"))
     for wrong in ("", "a,,b", "a\x1b"):
         with pytest.raises(typer.BadParameter, match="commas"):
             parse_models(wrong)
 
 
-def test_limits_are_told_in_a_few_words() -> None:
+def test_limits_are_shown_as_short_text() -> None:
     limits = Limits(rpm=60, tpm=10_000, concurrency=5, budget_day=10**9, budget_month=1)
-    assert limits_text(limits) == "60 rpm, 10,000 tpm, 5 at once, $1.00/day, $0.000000001/month"
+    assert limits_text(limits) == "60 rpm, 10,000 tpm, 5 concurrent, $1.00/day, $0.000000001/month"
     assert limits_text(Limits()) == ""

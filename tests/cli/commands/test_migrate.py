@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 from tidegate.cli.commands.migrate import migrate
 from tidegate.storage.embedded import StoreUrls
 
-MIGRATIONS = Path(__file__).parents[2] / "tidegate" / "storage" / "migrations"
+MIGRATIONS = Path(__file__).parents[3] / "tidegate" / "storage" / "migrations"
 
 
 def run(**environment: str) -> tuple[int, str]:

@@ -1,4 +1,4 @@
-"""`tidegate queue` tells who waits, on what, how long already and how much longer; and of background responses."""
+"""`tidegate queue` shows waiting requests with their wait times, and background responses."""
 
 import json
 import time
@@ -18,7 +18,7 @@ LANE = "openai/default/gpt-4o-mini"
 
 @pytest.fixture
 async def waiting(redis_link: RedisLink, redis_prefix: str) -> None:
-    """Calls of the shop, until three of them wait in the real queue."""
+    """Send requests of the shop until three of them wait in the real queue."""
     lanes = CapacityStore(redis_link, prefix=redis_prefix, lane_limits=lambda _: LaneLimits(rpm=60))
     now, queued = time.time(), 0
     await lanes.announce_process("p1", for_seconds=60, now=now)
@@ -27,11 +27,11 @@ async def waiting(redis_link: RedisLink, redis_prefix: str) -> None:
         queued += isinstance(await lanes.enter(LANE, ticket, now), Queued)
         if queued == 3:
             return
-    pytest.fail("the queue never began")
+    pytest.fail("no request had to wait")
 
 
-def test_nobody_waits_at_first(tidegate: Tidegate) -> None:
-    assert tidegate("queue", "show").output == "Nobody waits.\n"
+def test_no_request_waits_at_first(tidegate: Tidegate) -> None:
+    assert tidegate("queue", "show").output == "No request is waiting.\n"
     assert json.loads(tidegate("queue", "show", "--json").output) == []
 
 
@@ -41,11 +41,11 @@ def test_without_redis_it_is_one_sentence(tidegate: Tidegate) -> None:
 
 
 @pytest.mark.usefixtures("waiting")
-def test_who_waits_is_a_table(tidegate: Tidegate) -> None:
-    shown = tidegate("queue", "show", "--most", "2", TIDEGATE_UPSTREAM__RPM="60")
+def test_waiting_requests_are_a_table(tidegate: Tidegate) -> None:
+    shown = tidegate("queue", "show", "--limit", "2", TIDEGATE_UPSTREAM__RPM="60")
     assert shown.exit_code == 0, shown.output
     assert f"{LANE}: 3 waiting" in shown.output
-    assert "60 requests and not yet known tokens a minute" in shown.output
+    assert "60 requests/min, unknown tokens/min" in shown.output
     rows = [line.split() for line in shown.output.splitlines() if "req_" in line]
     assert [(row[0], row[1], row[2]) for row in rows] == [("1", "shop", "high"), ("2", "shop", "high")]
 
@@ -54,13 +54,13 @@ def test_who_waits_is_a_table(tidegate: Tidegate) -> None:
 def test_json_is_for_programs(tidegate: Tidegate) -> None:
     (lane,) = json.loads(tidegate("queue", "show", "--json", TIDEGATE_UPSTREAM__RPM="60").output)
     assert (lane["name"], lane["rpm"], lane["tpm"], lane["waiting"]) == (LANE, 60, None, 3)
-    assert [waiter["estimate"] for waiter in lane["waiters"]] == pytest.approx([1, 2, 3])
-    assert 0 <= lane["waiters"][0]["waited"] < 60
+    assert [waiter["estimated_wait_seconds"] for waiter in lane["waiters"]] == pytest.approx([1, 2, 3])
+    assert 0 <= lane["waiters"][0]["waited_seconds"] < 60
 
 
 @pytest.fixture
-async def promised(postgres: Postgres) -> None:
-    """A background response that waits, and another that is being made."""
+async def submitted(postgres: Postgres) -> None:
+    """One queued background response, and one in progress."""
     store, now = JobStore(postgres), time.time()
     for name in ("resp_1", "resp_2"):
         await store.add(
@@ -69,12 +69,12 @@ async def promised(postgres: Postgres) -> None:
     await store.start_attempt("resp_1", worker="p_7", now=now, write_started=no_write)
 
 
-def test_nothing_is_done_in_the_background_at_first(tidegate: Tidegate) -> None:
-    assert tidegate("queue", "jobs").output == "No background response waits or is being made.\n"
+def test_no_background_response_exists_at_first(tidegate: Tidegate) -> None:
+    assert tidegate("queue", "jobs").output == "No background response is queued or in progress.\n"
     assert json.loads(tidegate("queue", "jobs", "--json").output) == []
 
 
-@pytest.mark.usefixtures("promised")
+@pytest.mark.usefixtures("submitted")
 def test_background_responses_are_listed(tidegate: Tidegate) -> None:
     rows = [line.split() for line in tidegate("queue", "jobs").output.splitlines() if "resp_" in line]
     assert [(row[0], row[1], row[2]) for row in rows] == [

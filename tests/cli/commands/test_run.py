@@ -78,10 +78,10 @@ async def send_request(base_url: str, key: str) -> tuple[int, str]:
 
 async def test_with_nothing_at_hand_it_brings_everything(open_folder: Path) -> None:
     async with run(open_folder) as first:
-        assert "simulator" in first.value_of("upstream")
+        assert "simulated" in first.value_of("upstream")
         base_url, key = first.value_of("base URL"), first.value_of("API key").split()[0]
         assert [await send_request(base_url, key) for _ in range(2)] == [(200, "miss"), (200, "hit")]
-        example = shlex.split(first.welcome.partition("Try it:")[2].partition("\n\nOnce")[0].replace("\\\n", ""))
+        example = shlex.split(first.welcome.partition("Try it:")[2].partition("\n\nSend")[0].replace("\\\n", ""))
         assert example[:2] == ["curl", f"{base_url}/chat/completions"]
         assert await first.end() == 0
     assert not (open_folder / ".tidegate" / "postgres" / "postmaster.pid").exists()

@@ -43,7 +43,7 @@ async def test_a_port_that_is_taken_is_said_plainly() -> None:
         process = await start("--port", str(server.sockets[0].getsockname()[1]))
         _, complaints = await process.communicate()
     assert process.returncode == 1
-    assert b"Choose another --port" in complaints
+    assert b"Pass another --port" in complaints
     assert b"Traceback" not in complaints
 
 

@@ -1,4 +1,4 @@
-"""`tidegate upstream` shows how everything stands, and takes credentials out and back."""
+"""`tidegate upstream` shows targets and credentials, and suspends and resumes credentials."""
 
 import json
 
@@ -12,10 +12,10 @@ def test_what_is_configured_is_a_table(tidegate: Tidegate) -> None:
     assert rows == [["credential", "openai/default", "healthy", "-", "-", "-", "-"]]
 
 
-def test_a_credential_is_taken_out_and_back(tidegate: Tidegate) -> None:
+def test_a_credential_is_suspended_and_resumed(tidegate: Tidegate) -> None:
     out = tidegate("upstream", "suspend", "openai/default")
     assert (out.exit_code, out.output) == (
-        0, "openai/default is suspended; all replicas act on it within a second.\n"
+        0, "openai/default is suspended. All replicas apply it within a second.\n"
     )  # fmt: skip
     (credential,) = json.loads(tidegate("upstream", "show", "--json").output)["credentials"]
     assert (credential["name"], credential["state"]) == ("openai/default", "suspended")
@@ -23,7 +23,7 @@ def test_a_credential_is_taken_out_and_back(tidegate: Tidegate) -> None:
     assert (back["name"], back["state"]) == ("openai/default", "healthy")
 
 
-def test_one_that_is_not_there_is_one_sentence(tidegate: Tidegate) -> None:
+def test_an_unknown_credential_is_one_sentence(tidegate: Tidegate) -> None:
     result = tidegate("upstream", "suspend", "openai/other")
     assert result.exit_code == 1
     assert result.stderr == "There is no credential 'openai/other'. There are: openai/default.\n"

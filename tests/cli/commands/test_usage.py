@@ -1,4 +1,4 @@
-"""`tidegate usage` shows exact money, admits what it cannot know yet, and keeps callers off the terminal."""
+"""`tidegate usage` shows exact amounts, reports pending entries, and strips control characters from names."""
 
 import io
 import json
@@ -58,11 +58,11 @@ def run(clean_stores: StoreUrls, redis_prefix: str, tmp_path: Path) -> Run:
 def test_json_has_whole_nanos_and_exact_dollars(run: Run) -> None:
     found = json.loads(run("--by", "model", "--since", "2026-01-01", "--until", "2027-01-01", "--json").output)
 
-    rows = [(row["what"], row["calls"], row["cost_nanos"], row["cost_usd"]) for row in found["rows"]]
+    rows = [(row["group"], row["calls"], row["cost_nanos"], row["cost_usd"]) for row in found["rows"]]
     assert rows == [("gpt-5", 1, 3_000_000_000, "3.00"), ("gpt-4o-mini", 2, 210_001, "0.000210001")]
     assert (found["total"]["cost_usd"], found["total"]["saved_usd"]) == ("3.000210001", "0.000000005")
     assert (found["since"], found["until"]) == ("2026-01-01T00:00:00+00:00", "2027-01-01T00:00:00+00:00")
-    assert (found["on_their_way"], found["rejected"]) == ({"stream": 0, "spool": 0}, 0)
+    assert (found["pending"], found["rejected"]) == ({"stream": 0, "spool": 0}, 0)
 
 
 @pytest.mark.usefixtures("booked")
@@ -83,7 +83,7 @@ def test_the_table_shows(run: Run, arguments: list[str], shown: list[str], hidde
     assert [text for text in hidden if text in result.output] == []
 
 
-async def _leave_on_their_way(link: RedisLink, prefix: str, folder: Path) -> None:
+async def _leave_pending(link: RedisLink, prefix: str, folder: Path) -> None:
     stream = LedgerStream(link, prefix)
     for number in range(3):
         await stream.append(encode(entry(number)))
@@ -93,17 +93,17 @@ async def _leave_on_their_way(link: RedisLink, prefix: str, folder: Path) -> Non
 
 
 @pytest.fixture
-async def on_their_way(redis_link: RedisLink, redis_prefix: str, tmp_path: Path, postgres: Postgres) -> None:
-    await _leave_on_their_way(redis_link, redis_prefix, tmp_path)
+async def pending(redis_link: RedisLink, redis_prefix: str, tmp_path: Path, postgres: Postgres) -> None:
+    await _leave_pending(redis_link, redis_prefix, tmp_path)
     await LedgerStore(postgres).write([b"nonsense"])
 
 
-@pytest.mark.usefixtures("on_their_way")
-def test_it_says_what_is_still_on_its_way_and_what_could_not_be_booked(run: Run) -> None:
+@pytest.mark.usefixtures("pending")
+def test_it_reports_pending_and_rejected_entries(run: Run) -> None:
     output = run().output
 
-    assert "4 more calls are on their way into the ledger (1 on disk)." in output
-    assert "1 entries could not be booked" in output
+    assert "4 more requests are not in this report yet (1 of them on disk)." in output
+    assert "1 entries were rejected" in output
 
 
 @pytest.mark.usefixtures("booked")
@@ -131,13 +131,13 @@ def test_without_postgresql_it_is_one_sentence_and_exit_code_1(run: Run) -> None
         ("2026-09-22T10:00:00+02:00", datetime(2026, 9, 22, 8, tzinfo=UTC).timestamp()),
     ],
 )
-def test_a_moment_is_a_span_ago_or_a_date(text: str, seconds: float) -> None:
+def test_a_time_is_a_span_ago_or_a_date(text: str, seconds: float) -> None:
     assert parse_time(text, NOW) == seconds
 
 
 @pytest.mark.parametrize("text", ["", "yesterday", "7", "7y", "2026-13-01", "9" * 400])
-def test_any_other_moment_is_explained(text: Any) -> None:
-    with pytest.raises(typer.BadParameter, match="neither like 7d"):
+def test_any_other_time_is_an_error(text: Any) -> None:
+    with pytest.raises(typer.BadParameter, match="neither a time span"):
         parse_time(text, NOW)
 
 

@@ -1,4 +1,4 @@
-"""`tidegate users forget` shows what there is, asks a person, and erases."""
+"""`tidegate users forget` shows what is stored, asks for confirmation, and erases."""
 
 import json
 
@@ -29,20 +29,20 @@ def test_a_dry_run_shows_and_erases_nothing(tidegate: Tidegate) -> None:
     assert shown.exit_code == 0, shown.output
     assert "stored completions" in shown.output
     assert "Nothing was erased" in shown.output
-    told = json.loads(tidegate("users", "forget", "shop", "ada", "--dry-run", "--json").output)
-    assert told == {"project": "shop", "end_user": "ada", "dry_run": True, **FOUND}
+    printed = json.loads(tidegate("users", "forget", "shop", "ada", "--dry-run", "--json").output)
+    assert printed == {"project": "shop", "end_user": "ada", "dry_run": True, **FOUND}
 
 
-def test_a_script_must_say_that_it_means_it(tidegate: Tidegate) -> None:
+def test_a_script_must_confirm_with_yes(tidegate: Tidegate) -> None:
     refused = tidegate("users", "forget", "shop", "ada")
     assert (refused.exit_code, "--yes" in refused.output) == (1, True)
     done = tidegate("users", "forget", "shop", "ada", "--yes")
     assert done.exit_code == 0, done.output
-    assert "ada is forgotten in shop: 4 things erased, 0 lines of the ledger renamed." in done.output
-    assert "Nothing is stored of ada in shop." in tidegate("users", "forget", "shop", "ada", "--yes").output
+    assert "Erased user ada from project shop: 4 records deleted, 0 ledger entries anonymized." in done.output
+    assert "Nothing is stored for user ada in project shop." in tidegate("users", "forget", "shop", "ada", "--yes").output
     assert "asks bob" in tidegate("conversations", "search", "tide").output
-    told = json.loads(tidegate("users", "forget", "shop", "bob", "--yes", "--json").output)
-    assert (told["dry_run"], told["responses"]) == (False, 1)
+    printed = json.loads(tidegate("users", "forget", "shop", "bob", "--yes", "--json").output)
+    assert (printed["dry_run"], printed["responses"]) == (False, 1)
 
 
 def test_an_unknown_project_is_said(tidegate: Tidegate) -> None:

@@ -17,26 +17,26 @@ async def client_with_data(office: ApiClient, clean_stores: StoreUrls) -> ApiCli
     return office
 
 
-async def test_messages_are_found(said: ApiClient) -> None:
-    found = await said.get("/messages?words=high%20tide&project=shop&end_user=ada")
+async def test_messages_are_found(client_with_data: ApiClient) -> None:
+    found = await client_with_data.get("/messages?words=high%20tide&project=shop&end_user=ada")
     assert [(one["id"], one["turn"]) for one in found["data"]] == [("msg_0", "resp_0")]
-    assert len((await said.get("/messages?words=tide&limit=2"))["data"]) == 2
+    assert len((await client_with_data.get("/messages?words=tide&limit=2"))["data"]) == 2
 
 
-async def test_a_project_is_exported_line_by_line(said: ApiClient) -> None:
-    answer = await said.send("GET", "/export?project=shop&end_user=bob")
+async def test_a_project_is_exported_line_by_line(client_with_data: ApiClient) -> None:
+    answer = await client_with_data.send("GET", "/export?project=shop&end_user=bob")
     assert (answer.status, answer.headers["content-type"]) == (200, "application/jsonl")
     lines = [msgspec.json.decode(line) for line in answer.text.splitlines()]
     assert [line["kind"] for line in lines] == ["chain", "item", "item", "response"]
 
 
-async def test_an_end_user_is_forgotten(said: ApiClient) -> None:
+async def test_an_end_user_is_forgotten(client_with_data: ApiClient) -> None:
     whom = {"project": "shop", "end_user": "ada"}
-    shown = await said.send("POST", "/users/forget", {**whom, "dry_run": True})
+    shown = await client_with_data.send("POST", "/users/forget", {**whom, "dry_run": True})
     assert (shown.status, shown.json["items"], shown.json["dry_run"]) == (200, 2, True)
-    done = await said.send("POST", "/users/forget", whom)
+    done = await client_with_data.send("POST", "/users/forget", whom)
     assert (done.status, done.json["items"], done.json["dry_run"]) == (200, 2, False)
-    again = await said.send("POST", "/users/forget", whom)
+    again = await client_with_data.send("POST", "/users/forget", whom)
     assert again.json["items"] == 0
 
 
@@ -51,7 +51,7 @@ async def test_an_end_user_is_forgotten(said: ApiClient) -> None:
     ],
 )
 async def test_mistakes_are_explained(
-    said: ApiClient, method: str, path: str, body: dict[str, str] | None, status: int
+    client_with_data: ApiClient, method: str, path: str, body: dict[str, str] | None, status: int
 ) -> None:
-    answer = await said.send(method, path, body)
+    answer = await client_with_data.send(method, path, body)
     assert (answer.status, bool(answer.error["message"])) == (status, True)

@@ -1,4 +1,4 @@
-"""`tidegate budgets`: what is spent and held of each budget, and when it is renewed."""
+"""`tidegate budgets`: what is spent and reserved of each budget. The same over HTTP: web/admin/budgets.py."""
 
 from datetime import UTC, datetime
 from typing import Annotated
@@ -11,21 +11,23 @@ from tidegate.limits.budget_report import Budget, BudgetListing
 from tidegate.metering.usage_report import usd
 from tidegate.web.admin.schemas import MAX_LISTED, BudgetPage
 
-budgets_app = typer.Typer(no_args_is_help=True, help="See what is spent of the budgets.")
+budgets_app = typer.Typer(no_args_is_help=True, help="Show what is spent of each budget.")
 
 
 @budgets_app.callback()
 def _budgets() -> None:
-    """A group even with one command."""
+    """Keep the group although it has one command."""
 
 
 @budgets_app.command()
 def show(
-    project: Annotated[str | None, typer.Option(help="Only this project's.")] = None,
-    after: Annotated[str | None, typer.Option(help="Go on after this one, as the end of a long list says.")] = None,
+    project: Annotated[str | None, typer.Option(help="Only this project.")] = None,
+    after: Annotated[
+        str | None, typer.Option(help="Continue a long list after this entry; the end of each page names it.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
-    """Show who has a budget: spent, held by calls under way, the budget, how much is gone, when it is renewed."""
+    """Show each budget: spent, reserved by requests in progress, used share, and when it renews."""
 
     async def act(desk: CommandContext) -> BudgetListing:
         return await desk.budgets.read(SystemClock().now(), project=project, after=after, limit=MAX_LISTED)
@@ -35,14 +37,19 @@ def show(
         print_json(BudgetPage.of(found))
         return
     if found.budgets:
-        columns = dict.fromkeys(("who", "period", "spent USD", "held USD", "budget USD", "gone", "renewed"), False)
-        print_table(columns | {"who": True}, map(_row, found.budgets))
+        columns = dict.fromkeys(
+            ("budget of", "period", "spent USD", "reserved USD", "budget USD", "used", "renews"), False
+        )
+        print_table(columns | {"budget of": True}, map(_row, found.budgets))
     else:
-        typer.echo("Nobody here has a budget; `tidegate projects update NAME --budget-day 1.00` gives one.")
+        typer.echo("No budget is set. Set one with `tidegate projects update NAME --budget-day 1.00`.")
     if not found.counters_valid:
-        typer.echo("Redis is new or has lost its memory: the ledger is counted into it before the next paid call.")
+        typer.echo(
+            "The figures are incomplete: Redis is new or lost its data. "
+            "The gateway reads them from the ledger before its next paid request."
+        )
     if found.last is not None:
-        typer.echo(f"There are more: tidegate budgets show --after {found.last}")
+        typer.echo(f"More budgets follow: tidegate budgets show --after {found.last}")
 
 
 def _row(budget: Budget) -> tuple[str, ...]:

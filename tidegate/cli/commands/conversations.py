@@ -1,4 +1,4 @@
-"""`tidegate conversations`: what was said, searched and exported."""
+"""`tidegate conversations`: search and export stored data. The same over HTTP: web/admin/conversations.py."""
 
 import sys
 from datetime import UTC, datetime
@@ -12,23 +12,27 @@ from tidegate.conversations.storage.search import MATCH_END, MATCH_START, Search
 from tidegate.core.clock import SystemClock
 from tidegate.web.admin.data_schemas import MAX_RESULTS, MessageView
 
-conversations_app = typer.Typer(no_args_is_help=True, help="Search and export what was said and stored.")
+conversations_app = typer.Typer(no_args_is_help=True, help="Search and export stored conversations.")
 
-Project = Annotated[str | None, typer.Option(help="Only in this project.")]
-User = Annotated[str | None, typer.Option(help="Only of this end user.")]
+Project = Annotated[str | None, typer.Option(help="Only this project.")]
+User = Annotated[str | None, typer.Option(help="Only this end user.")]
 
 
 @conversations_app.command()
 def search(  # typer reads the options from the signature
-    words: Annotated[str, typer.Argument(help='As for a search engine: high tide, "high tide", tide or ebb, -ebb.')],
+    words: Annotated[
+        str, typer.Argument(help='Search words: high tide, "high tide" (phrase), tide or ebb, -ebb (without).')
+    ],
     *,
     project: Project = None,
     user: User = None,
-    before: Annotated[str | None, typer.Option(help="Said before: 7d ago, 12h ago, or an ISO date (UTC).")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=MAX_RESULTS, help="How many at most.")] = 20,
+    before: Annotated[
+        str | None, typer.Option(help="Only messages before this time: 12h, 7d (ago), or an ISO date (UTC).")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, max=MAX_RESULTS, help="Maximum number of results.")] = 20,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
-    """Find stored messages by their words, the newest first."""
+    """Search stored messages by words, newest first."""
     until = None if before is None else parse_time(before, SystemClock().now())
     asked = SearchQuery(words=words, project=project, end_user=user, before=until, limit=limit)
     found = run_with_context(lambda desk: desk.searcher.find(asked))
@@ -36,7 +40,7 @@ def search(  # typer reads the options from the signature
         print_json(MessageView.of(one) for one in found)
     elif found:
         titles = {
-            "said (UTC)": False,
+            "time (UTC)": False,
             "project": True,
             "user": True,
             "role": False,
@@ -45,7 +49,7 @@ def search(  # typer reads the options from the signature
         }
         print_table(titles, (_cells(one) for one in found))
     else:
-        typer.echo("Nothing that was stored has these words.")
+        typer.echo("No stored message matches these words.")
 
 
 @conversations_app.command()
@@ -53,7 +57,7 @@ def export(
     project: Annotated[str, typer.Option(help="The project.")],
     user: User = None,
 ) -> None:
-    """Write all that is stored of a project or an end user to the standard output: JSON, an object a line."""
+    """Write everything stored of a project or an end user to stdout as JSON Lines."""
 
     async def write(desk: CommandContext) -> bool:
         if await desk.projects.get(project) is None:
@@ -64,7 +68,7 @@ def export(
         return True
 
     if not run_with_context(write):
-        raise command_error(f"There is no project {project}; `tidegate projects list` shows them.")
+        raise command_error(f"There is no project {project}. List the projects with `tidegate projects list`.")
 
 
 def _cells(found: SearchHit) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""`tidegate keys`: make, change, list and revoke API keys."""
+"""`tidegate keys`: create, change, list and revoke API keys. The same over HTTP: web/admin/keys.py."""
 
 import re
 from collections.abc import Awaitable, Callable
@@ -22,21 +22,27 @@ from tidegate.cli.context import (
 from tidegate.core.clock import SystemClock
 from tidegate.web.admin.schemas import KeyView, NewKeyView
 
-keys_app = typer.Typer(no_args_is_help=True, help="Make, change, list and revoke API keys.")
+keys_app = typer.Typer(no_args_is_help=True, help="Create, change, list and revoke API keys.")
 
 _UNITS = {"m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
-KeyId = Annotated[str, typer.Argument(help="The key's id, as `tidegate keys list` shows it.")]
+KeyId = Annotated[str, typer.Argument(help="The key's id, as listed by `tidegate keys list`.")]
 
 
 @keys_app.command()
 def create(  # noqa: PLR0913  # typer reads the options from the signature
     *,
-    project: Annotated[str, typer.Option(help="Who it acts for; spending and cache are kept apart by project.")],
-    name: Annotated[str, typer.Option(help="What it is for, to tell it from others.")] = "",
-    expires: Annotated[str | None, typer.Option(help="When it ends: 30d, 12h, 45m, 2w, or an ISO date.")] = None,
-    admin: Annotated[bool, typer.Option("--admin", help="It administers the gateway, and asks no model.")] = False,
+    project: Annotated[
+        str, typer.Option(help="The key's project: spending, limits and cache are separate for each project.")
+    ],
+    name: Annotated[str, typer.Option(help="A name for the key, for example its purpose.")] = "",
+    expires: Annotated[
+        str | None, typer.Option(help="Expiry: 45m, 12h, 30d or 2w from now, or an ISO date (UTC). Default: never.")
+    ] = None,
+    admin: Annotated[
+        bool, typer.Option("--admin", help="Create an admin key: it may call `/admin/v1` and no model.")
+    ] = False,
     rpm: options.Rpm = None,
     rpd: options.Rpd = None,
     tpm: options.Tpm = None,
@@ -47,9 +53,9 @@ def create(  # noqa: PLR0913  # typer reads the options from the signature
     models: options.Models = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make a key and print it: the only time it is shown."""
+    """Create a key and print it. It is shown only this once."""
     if not project.strip() or not (project + name).isprintable():
-        raise typer.BadParameter("a project needs a name, and names are printable text")
+        raise typer.BadParameter("the project must not be empty, and names must be printable text")
     now = SystemClock().now()
     expires_at = None if expires is None else parse_expiry(expires, now)
     limits = options.parse_limits(
@@ -71,8 +77,10 @@ def create(  # noqa: PLR0913  # typer reads the options from the signature
 def update(  # noqa: PLR0913  # typer reads the options from the signature
     key_id: KeyId,
     *,
-    name: Annotated[str | None, typer.Option(help="What it is for.")] = None,
-    expires: Annotated[str | None, typer.Option(help="When it ends: 30d, 12h, 45m, 2w, an ISO date, none.")] = None,
+    name: Annotated[str | None, typer.Option(help="A new name for the key.")] = None,
+    expires: Annotated[
+        str | None, typer.Option(help="Expiry: 45m, 12h, 30d or 2w from now, or an ISO date (UTC); `none`: never.")
+    ] = None,
     rpm: options.Rpm = None,
     rpd: options.Rpd = None,
     tpm: options.Tpm = None,
@@ -83,9 +91,9 @@ def update(  # noqa: PLR0913  # typer reads the options from the signature
     models: options.Models = None,
     as_json: AsJson = False,
 ) -> None:
-    """Change a key: only what is said; none takes a limit away."""
+    """Change a key: only the given options; `none` removes a limit."""
     if name is not None and not name.isprintable():
-        raise typer.BadParameter("names are printable text")
+        raise typer.BadParameter("names must be printable text")
     now = SystemClock().now()
     limits = options.parse_limits(
         rpm=rpm, rpd=rpd, tpm=tpm, concurrency=concurrency, budget_day=budget_day, budget_month=budget_month
@@ -98,21 +106,23 @@ def update(  # noqa: PLR0913  # typer reads the options from the signature
         models=options.parse_models(models),
     )
     if change == KeyChange():
-        raise typer.BadParameter("say what to change, like --rpm 60; `tidegate keys update --help` lists it")
+        raise typer.BadParameter(
+            "nothing to change: pass at least one option, like --rpm 60 (see `tidegate keys update --help`)"
+        )
     announced, record = _change(key_id, lambda desk: desk.keys.update(key_id, change))
     if as_json:
         print_json(KeyView.of(record, now))
     else:
         typer.echo(
-            f"Changed {key_id}: {_grants_text(record)}. Every gateway process acts on it {propagation_time(announced)}."
+            f"Changed {key_id}: {_grants_text(record)}. Every gateway process applies it {propagation_time(announced)}."
         )
 
 
 @keys_app.command("list")
 def list_keys(
-    project: Annotated[str | None, typer.Option(help="Only this project's.")] = None, as_json: AsJson = False
+    project: Annotated[str | None, typer.Option(help="Only this project.")] = None, as_json: AsJson = False
 ) -> None:
-    """List the keys, by their last four characters."""
+    """List the keys. Of each secret only the last four characters are shown."""
     now = SystemClock().now()
     records = run_with_context(lambda desk: desk.keys.list(project))
     if as_json:
@@ -121,26 +131,26 @@ def list_keys(
         columns = dict.fromkeys(("id", "project", "name", "key", "state", "created", "limits"), False)
         print_table(columns | dict.fromkeys(("project", "name", "limits"), True), (_row(key, now) for key in records))
     else:
-        typer.echo("There are no keys yet; `tidegate keys create --project NAME` makes one.")
+        typer.echo("There are no keys yet. Create one with `tidegate keys create --project NAME`.")
 
 
 @keys_app.command()
 def revoke(key_id: KeyId, as_json: AsJson = False) -> None:
-    """End a key for good."""
+    """Revoke a key. This cannot be undone."""
     announced, record = _change(key_id, lambda desk: desk.keys.revoke(key_id))
     if as_json:
         print_json(KeyView.of(record, SystemClock().now()))
     else:
-        typer.echo(f"Revoked {key_id}. Every gateway process refuses it {propagation_time(announced)}.")
+        typer.echo(f"Revoked {key_id}. Every gateway process rejects it {propagation_time(announced)}.")
 
 
 def parse_expiry(text: str, now: float) -> float:
-    """Unix seconds of a moment written as a span from `now` or as an ISO date (UTC unless it says otherwise)."""
+    """Parse a time span from `now` or an ISO date (UTC by default) into Unix seconds. Raises BadParameter."""
     span = re.fullmatch(r"([0-9]{1,6})([mhdw])", text.strip())
     try:
         moment = now + int(span[1]) * _UNITS[span[2]] if span else _iso_seconds(text.strip())
     except (ValueError, OverflowError) as error:
-        raise typer.BadParameter(f"{text!r} is neither like 30d, 12h, 45m or 2w nor an ISO date") from error
+        raise typer.BadParameter(f"{text!r} is neither a time span like 45m, 12h, 30d or 2w nor an ISO date") from error
     if moment <= now:
         raise typer.BadParameter(f"{text!r} is in the past")
     return moment
@@ -152,7 +162,7 @@ def _iso_seconds(text: str) -> float:
 
 
 def _change(key_id: str, change: Callable[[CommandContext], Awaitable[bool | None]]) -> tuple[bool, KeyRecord]:
-    """Whether the processes were told, and the key as it is now."""
+    """Change a key; return whether Redis announced it, and the key after the change."""
 
     async def act(desk: CommandContext) -> tuple[bool, KeyRecord] | None:
         announced = await change(desk)
@@ -166,16 +176,16 @@ def _change(key_id: str, change: Callable[[CommandContext], Awaitable[bool | Non
 
 
 def _unknown_key(key_id: str) -> typer.Exit:
-    return command_error(f"There is no key {key_id}; `tidegate keys list` shows the ids.")
+    return command_error(f"There is no key {key_id}. List the keys with `tidegate keys list`.")
 
 
 def _show_new(made: NewKey) -> None:
     record = made.record
-    ends = f", until {_time(record.expires_at)}" if record.expires_at else ""
+    ends = f", valid until {_time(record.expires_at)}" if record.expires_at else ""
     typer.echo(f"{made.token}\n")
     kind = "admin key" if record.admin else "key"
-    typer.echo(f"This is {kind} {record.id} of project {record.project}{ends}: {_grants_text(record)}.")
-    typer.echo("Keep it now: it is stored as a hash only and cannot be shown again.")
+    typer.echo(f"Created {kind} {record.id} of project {record.project}{ends}: {_grants_text(record)}.")
+    typer.echo("Save the key now: only its hash is stored, so it cannot be shown again.")
 
 
 def _row(record: KeyRecord, now: float) -> tuple[str, ...]:
@@ -185,7 +195,7 @@ def _row(record: KeyRecord, now: float) -> tuple[str, ...]:
 
 
 def _grants_text(record: KeyRecord) -> str:
-    """Limits, priority and models in a few words."""
+    """Return limits, priority and allowed models as short text."""
     words = [options.limits_text(record.limits) or "no limits"]
     if record.priority is not None:
         words.append(f"priority {record.priority.label}")

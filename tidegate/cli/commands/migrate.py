@@ -8,7 +8,7 @@ from tidegate.storage.migrate import migrate as apply_missing
 
 
 def migrate() -> None:
-    """Bring the database's schema up to date. Harmless to repeat, and to run in several places at once."""
+    """Bring the database's schema up to date. Safe to repeat and to run concurrently."""
     with exit_on_error(), open_stores(config.load(with_secrets=False)) as stores:
         applied = apply_missing(stores.database_url)
     typer.echo(f"Applied {', '.join(applied)}." if applied else "The database is up to date.")

@@ -1,4 +1,4 @@
-"""`tidegate projects`: what all keys of a project share, and what each of its end users may."""
+"""`tidegate projects`: show and change projects and their limits. The same over HTTP: web/admin/projects.py."""
 
 from typing import Annotated
 
@@ -18,7 +18,9 @@ from tidegate.cli.context import (
 from tidegate.core.values import Priority
 from tidegate.web.admin.schemas import ProjectView
 
-projects_app = typer.Typer(no_args_is_help=True, help="Show and change projects; they begin with their first key.")
+projects_app = typer.Typer(
+    no_args_is_help=True, help="Show and change projects. A project is created with its first key."
+)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 Name = Annotated[str, typer.Argument(help="The project's name.")]
@@ -32,11 +34,11 @@ def list_projects(as_json: AsJson = False) -> None:
         print_json(ProjectView.of(record) for record in records)
     elif records:
         print_table(
-            {"project": True, "priority": False, "keeps": False, "limits": True, "each end user": True},
+            {"project": True, "priority": False, "retention": False, "limits": True, "limits of each end user": True},
             ((record.name, *_columns(record)) for record in records),
         )
     else:
-        typer.echo("There are no projects yet; `tidegate keys create --project NAME` begins one.")
+        typer.echo("There are no projects yet. Create one with its first key: `tidegate keys create --project NAME`.")
 
 
 @projects_app.command()
@@ -71,7 +73,7 @@ def update(  # noqa: PLR0913  # typer reads the options from the signature
     retention_days: options.RetentionDays = None,
     as_json: AsJson = False,
 ) -> None:
-    """Change a project: only what is said; none takes a limit away."""
+    """Change a project: only the given options; `none` removes a limit."""
     limits = options.parse_limits(
         rpm=rpm, rpd=rpd, tpm=tpm, concurrency=concurrency, budget_day=budget_day, budget_month=budget_month
     )
@@ -91,14 +93,16 @@ def update(  # noqa: PLR0913  # typer reads the options from the signature
         retention_days=options.parse_retention_days(retention_days),
     )
     if change == ProjectChange():
-        raise typer.BadParameter("say what to change, like --rpm 600; `tidegate projects update --help` lists it")
+        raise typer.BadParameter(
+            "nothing to change: pass at least one option, like --rpm 600 (see `tidegate projects update --help`)"
+        )
     announced, record = _update(name, change)
     if as_json:
         print_json(ProjectView.of(record))
     else:
-        typer.echo(f"{_project_text(record)} Every gateway process acts on it {propagation_time(announced)}.")
+        typer.echo(f"{_project_text(record)} Every gateway process applies it {propagation_time(announced)}.")
         if retention_days is not None:
-            typer.echo("What is stored already goes on the day that was set when it was stored.")
+            typer.echo("Data stored before this change keeps the retention it was stored with.")
 
 
 def _update(name: str, change: ProjectChange) -> tuple[bool, ProjectRecord]:
@@ -115,13 +119,13 @@ def _update(name: str, change: ProjectChange) -> tuple[bool, ProjectRecord]:
 
 def _unknown_project(name: str) -> typer.Exit:
     return command_error(
-        f"There is no project {name}; `tidegate projects list` shows them, "
-        "and `tidegate keys create --project NAME` begins one."
+        f"There is no project {name}. List the projects with `tidegate projects list`, "
+        "or create one with its first key: `tidegate keys create --project NAME`."
     )
 
 
 def _columns(record: ProjectRecord) -> tuple[str, str, str, str]:
-    """Priority, retention, limits, and those of each end user."""
+    """Return priority, retention, limits, and the limits of each end user, as text."""
     priority, days = record.priority or Priority.NORMAL, record.retention_days
     kept = "for ever" if days is None else "1 day" if days == 1 else f"{days} days"
     return (
@@ -135,6 +139,6 @@ def _columns(record: ProjectRecord) -> tuple[str, str, str, str]:
 def _project_text(record: ProjectRecord) -> str:
     priority, kept, limits, user_limits = _columns(record)
     return (
-        f"Project {record.name}: priority {priority}, limits {limits}, each end user {user_limits}, "
-        f"keeps what is stored {kept}."
+        f"Project {record.name}: priority {priority}, limits {limits}, limits of each end user {user_limits}, "
+        f"retention {kept}."
     )

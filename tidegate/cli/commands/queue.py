@@ -1,4 +1,4 @@
-"""`tidegate queue`: who waits for the upstream, and which background responses wait or are made."""
+"""`tidegate queue`: waiting requests and background responses. The same over HTTP: web/admin/queue.py."""
 
 from collections.abc import Iterator
 from typing import Annotated
@@ -11,22 +11,20 @@ from tidegate.core.clock import SystemClock
 from tidegate.queue.report import LaneStatus
 from tidegate.web.admin.schemas import JobView, LaneView
 
-queue_app = typer.Typer(
-    no_args_is_help=True, help="See who waits for the upstream, and what is done in the background."
-)
+queue_app = typer.Typer(no_args_is_help=True, help="Show requests waiting for the upstream, and background responses.")
 
 
 @queue_app.callback()
 def _queue() -> None:
-    """A group even with one command."""
+    """Make the commands a group."""
 
 
 @queue_app.command()
 def show(
-    limit: Annotated[int, typer.Option(min=1, max=1000, help="How many to list of each queue.")] = 20,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="Number of waiting requests to list of each queue.")] = 20,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
-    """Show each queue: the limits known, who waits, how long already, and how long it may still take."""
+    """Show each queue: its rate limits and the waiting requests with their wait times."""
 
     async def act(desk: CommandContext) -> tuple[LaneStatus, ...]:
         return await desk.queue.read(SystemClock().now(), limit=limit)
@@ -36,20 +34,20 @@ def show(
         print_json(LaneView.of(lane) for lane in lanes)
         return
     if not any(lane.waiting for lane in lanes):
-        typer.echo("Nobody waits.")
+        typer.echo("No request is waiting.")
     for lane in lanes:
         typer.echo("".join(character for character in _lane_text(lane) if character.isprintable()))
         if lane.waiters:
-            columns = ("place", "project", "priority", "request", "tokens", "waited", "still", "deadline in")
+            columns = ("position", "project", "priority", "request", "tokens", "waited", "remaining", "deadline in")
             print_table(dict.fromkeys(columns, False) | {"project": True}, _rows(lane))
 
 
 @queue_app.command()
 def jobs(
-    project: Annotated[str | None, typer.Option(help="Only this project's.")] = None,
+    project: Annotated[str | None, typer.Option(help="Only this project.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
-    """Show the background responses that wait or are being made, the oldest first."""
+    """List the background responses that are queued or in progress, oldest first."""
 
     async def act(desk: CommandContext) -> list[OpenJob]:
         return await desk.jobs.open_jobs(project)
@@ -58,9 +56,9 @@ def jobs(
     if as_json:
         print_json(JobView.of(job) for job in found)
     elif not found:
-        typer.echo("No background response waits or is being made.")
+        typer.echo("No background response is queued or in progress.")
     else:
-        columns = ("response", "project", "status", "since", "process", "attempt", "deaths", "time left")
+        columns = ("response", "project", "status", "for", "process", "attempt", "crashes", "deadline in")
         print_table(dict.fromkeys(columns, False) | {"project": True}, _job_rows(found, SystemClock().now()))
 
 
@@ -80,13 +78,13 @@ def _job_rows(found: list[OpenJob], now: float) -> Iterator[tuple[str, ...]]:
 
 
 def _lane_text(lane: LaneStatus) -> str:
-    limits = f"{_limit_text(lane.rpm)} requests and {_limit_text(lane.tpm)} tokens a minute"
-    held = f", held back for {lane.held_for:.1f} s" if lane.held_for > 0 else ""
-    return f"{lane.name}: {lane.waiting:,} waiting, {lane.unanswered:,} under way, {limits}{held}."
+    limits = f"{_limit_text(lane.rpm)} requests/min, {_limit_text(lane.tpm)} tokens/min"
+    held = f", paused for {lane.held_for:.1f} s" if lane.held_for > 0 else ""
+    return f"{lane.name}: {lane.waiting:,} waiting, {lane.unanswered:,} in progress, {limits}{held}."
 
 
 def _limit_text(limit: int | None) -> str:
-    return "not yet known" if limit is None else f"{limit:,}"
+    return "unknown" if limit is None else f"{limit:,}"
 
 
 def _rows(lane: LaneStatus) -> Iterator[tuple[str, ...]]:

@@ -1,4 +1,4 @@
-"""`tidegate run`: everything on one machine by one command, to look at or to develop against."""
+"""`tidegate run`: PostgreSQL, Redis and the gateway on one machine, for trying out and development."""
 
 import asyncio
 import contextlib
@@ -33,7 +33,7 @@ _WELCOME = """\
 Tidegate is ready   (stop it with Ctrl-C)
 
   base URL   {base_url}
-  API key    {key}      (project {project}, good for 30 days)
+  API key    {key}      (project {project}, valid for 30 days)
   upstream   {upstream}
 
 Try it:
@@ -43,8 +43,8 @@ Try it:
     -H "Content-Type: application/json" \\
     -d '{{"model": "gpt-4o-mini", "messages": [{{"role": "user", "content": "Hello"}}]}}'
 
-Once more, and `x-tidegate-cache: hit` (curl -i shows it) says that it was answered from the cache.
-What it cost: tidegate usage        More keys: tidegate keys create --project NAME
+Send it again with `curl -i`: the header `x-tidegate-cache: hit` shows that the cache answered.
+Cost so far: tidegate usage        More keys: tidegate keys create --project NAME
 """
 
 
@@ -52,7 +52,7 @@ def run(
     port: Annotated[int | None, typer.Option(help="Port to listen on (`server.port`).")] = None,
     config_file: Annotated[Path | None, typer.Option("--config", help="The configuration file.")] = None,
 ) -> None:
-    """Run everything here: PostgreSQL, Redis and the gateway; with no OPENAI_API_KEY, a simulated OpenAI too."""
+    """Run PostgreSQL, Redis and the gateway here; without OPENAI_API_KEY, a simulated OpenAI too."""
     with exit_on_error():
         settings = config.load(config_file)
         if port is not None:
@@ -81,7 +81,7 @@ async def _serve(settings: Settings) -> None:
         upstream = f"OpenAI, {settings.upstream.base_url}"
         if not settings.all_providers[OPENAI_PROVIDER].credentials:
             settings = await stack.enter_async_context(_with_simulator(settings))
-            upstream = "a simulator: no OPENAI_API_KEY is set, so nothing is asked of OpenAI and nothing is paid"
+            upstream = "simulated: OPENAI_API_KEY is not set, so no request goes to OpenAI and nothing is paid"
         key = await _create_key(settings)
         await _AnnouncingServer(settings, key=key, upstream=upstream).serve()
 
@@ -114,7 +114,7 @@ async def _create_key(settings: Settings) -> str:
 
 
 class _AnnouncingServer(uvicorn.Server):
-    """Says that it is ready once it is."""
+    """A server that prints the welcome text when it is ready."""
 
     def __init__(self, settings: Settings, *, key: str, upstream: str) -> None:
         super().__init__(uvicorn_config(build(settings), settings))
@@ -123,7 +123,7 @@ class _AnnouncingServer(uvicorn.Server):
         self._upstream = upstream
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start, then speak."""
+        """Start, then print the welcome text."""
         await super().startup(sockets)
         if self.started:
             port = self.servers[0].sockets[0].getsockname()[1]

@@ -1,4 +1,4 @@
-"""`tidegate serve`: the gateway, on stores that are there."""
+"""`tidegate serve`: the gateway in one or several processes, on existing PostgreSQL and Redis."""
 
 import asyncio
 import contextlib
@@ -37,10 +37,10 @@ _LOOPBACK = ("127.", "localhost", "::1")
 def serve(
     port: Annotated[int | None, typer.Option(help="Port to listen on (`server.port`).")] = None,
     host: Annotated[str | None, typer.Option(help="Address to listen on (`server.host`).")] = None,
-    workers: Annotated[int | None, typer.Option(min=1, help="Processes (`server.workers`).")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Number of worker processes (`server.workers`).")] = None,
     config_file: Annotated[Path | None, typer.Option("--config", help="The configuration file.")] = None,
 ) -> None:
-    """Run the gateway on the PostgreSQL and Redis that TIDEGATE_DATABASE_URL and TIDEGATE_REDIS_URL name."""
+    """Run the gateway with the stores set by TIDEGATE_DATABASE_URL and TIDEGATE_REDIS_URL."""
     with exit_on_error():
         settings = _with_options(config.load(config_file), port=port, host=host, workers=workers)
         logs.configure(settings.log_level)
@@ -52,7 +52,7 @@ def serve(
 
 
 def serve_in_process(app: App, settings: Settings) -> None:
-    """Serve in this process until SIGTERM or SIGINT, then finish what runs and return."""
+    """Serve in this process until SIGTERM or SIGINT, then finish the running requests and return."""
     ignore_repeated_signals()
     freeze_startup_objects()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -60,7 +60,7 @@ def serve_in_process(app: App, settings: Settings) -> None:
 
 
 def _serve_many(settings: Settings, config_file: Path | None) -> None:
-    # the workers are processes of their own and read the configuration for themselves
+    # each worker process reads the configuration itself
     server = settings.server
     if config_file is not None:
         os.environ["TIDEGATE_CONFIG"] = str(config_file)
@@ -78,14 +78,14 @@ def _serve_many(settings: Settings, config_file: Path | None) -> None:
 
 @contextlib.contextmanager
 def _shared_metrics_folder(settings: Settings) -> Iterator[None]:
-    """Where they tell each other their figures, unless the configuration names one."""
+    """Create the folder in which worker processes share their metrics, unless one is configured."""
     if settings.monitoring.workers_dir is not None:
         yield
         return
     try:
         folder = tempfile.TemporaryDirectory(prefix="tidegate-workers-", ignore_cleanup_errors=True)
     except OSError as error:
-        _log.warning("metrics are of one worker at a time: there is no folder to share", error=error.strerror)
+        _log.warning("metrics show one worker at a time: the shared folder could not be created", error=error.strerror)
         yield
         return
     with folder as path:
@@ -94,7 +94,7 @@ def _shared_metrics_folder(settings: Settings) -> Iterator[None]:
 
 
 def uvicorn_config(app: App, settings: Settings) -> uvicorn.Config:
-    """The server's configuration, as ours says."""
+    """Return uvicorn's configuration for these settings."""
     return uvicorn.Config(app, **_options(settings))
 
 
@@ -108,8 +108,8 @@ def _options(settings: Settings) -> dict[str, Any]:
         "ws": GracefulWebSocketProtocol,
         "ws_max_size": server.max_body_bytes,
         "ws_ping_interval": ping_seconds,
-        "ws_ping_timeout": server.send_seconds,  # who does not read answers no ping either
-        "ws_per_message_deflate": False,  # a small message may unpack to a large one, and the SDKs ask for none
+        "ws_ping_timeout": server.send_seconds,  # a client that does not read does not answer pings either
+        "ws_per_message_deflate": False,  # a small message could unpack to a large one; the SDKs do not use it
         "lifespan": "on",
         "access_log": False,
         "log_config": None,
@@ -123,13 +123,13 @@ def _options(settings: Settings) -> dict[str, Any]:
 
 
 def ignore_repeated_signals() -> None:
-    """Uvicorn raises the signal that ended it once more when it is done; then there is nothing left to do."""
+    """Ignore the second signal: uvicorn raises the one that stopped it again after its shutdown."""
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _ignore_signal)
 
 
 def _ignore_signal(_: int, __: FrameType | None) -> None:
-    """The end of the process is the answer to the signal."""
+    """Ignore the signal that uvicorn raises again after shutdown."""
 
 
 def _with_options(settings: Settings, **server: object) -> Settings:
@@ -138,15 +138,20 @@ def _with_options(settings: Settings, **server: object) -> Settings:
 
 
 def _check(settings: Settings) -> None:
-    """Refuse to start on a schema that is not there, or open to others with no key made. Raises ConfigError."""
+    """Check the schema, and that a key exists if others can reach the port. Raises ConfigError."""
     if settings.database_url is None or settings.redis_url is None:
-        raise ConfigError("Set TIDEGATE_DATABASE_URL and TIDEGATE_REDIS_URL, or use `tidegate run`, which starts both.")
+        raise ConfigError(
+            "The gateway did not start: set TIDEGATE_DATABASE_URL and TIDEGATE_REDIS_URL, "
+            "or use `tidegate run`, which starts both stores."
+        )
     if missing := pending(settings.database_url.get_secret_value()):
-        raise ConfigError(f"The database lacks {', '.join(missing)}: run `tidegate migrate` first.")
+        raise ConfigError(
+            f"The gateway did not start: the database lacks {', '.join(missing)}: run `tidegate migrate` first."
+        )
     if not settings.server.host.startswith(_LOOPBACK) and not asyncio.run(_any_key_exists(settings)):
         raise ConfigError(
-            f"No API key has been made, so the gateway does not listen on {settings.server.host}, where others could "
-            "reach it. Make one with `tidegate keys create --project NAME`, or listen on 127.0.0.1."
+            f"The gateway did not start: there is no API key, and others could reach {settings.server.host}. "
+            "Create a key with `tidegate keys create --project NAME`, or listen on 127.0.0.1."
         )
 
 

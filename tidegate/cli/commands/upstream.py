@@ -1,4 +1,4 @@
-"""`tidegate upstream`: how targets and credentials stand, and how a credential is taken out and back."""
+"""`tidegate upstream`: show targets and credentials, suspend and resume. The same over HTTP: web/admin/upstream.py."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -10,15 +10,19 @@ from tidegate.cli.context import CommandContext, print_json, print_table, run_wi
 from tidegate.routing.health.report import HealthEntry, UpstreamHealth
 from tidegate.web.admin.upstream import UpstreamStateView, UpstreamView
 
-upstream_app = typer.Typer(no_args_is_help=True, help="See how targets and credentials stand; suspend and resume.")
+upstream_app = typer.Typer(
+    no_args_is_help=True, help="Show the state of targets and credentials; suspend and resume credentials."
+)
 
-_Name = Annotated[str, typer.Argument(metavar="PROVIDER/CREDENTIAL", help="As `tidegate upstream show` lists it.")]
+_Name = Annotated[
+    str, typer.Argument(metavar="PROVIDER/CREDENTIAL", help="The name listed by `tidegate upstream show`.")
+]
 _Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 
 @upstream_app.command()
 def show(as_json: _Json = False) -> None:
-    """Show each target's breaker and each credential's state, since when, and why."""
+    """Show the state of each target's circuit breaker and of each credential, with its cause."""
 
     async def act(desk: CommandContext) -> UpstreamHealth:
         return await desk.upstream.read()
@@ -27,14 +31,14 @@ def show(as_json: _Json = False) -> None:
     if as_json:
         print_json(UpstreamView.of(found))
         return
-    columns = {"what": False, "name": True, "state": False, "since (UTC)": False, "until (UTC)": False}
-    columns |= {"error": False, "its words": True}
+    columns = {"kind": False, "name": True, "state": False, "since (UTC)": False, "until (UTC)": False}
+    columns |= {"error": False, "message": True}
     print_table(columns, _rows(found))
 
 
 @upstream_app.command()
 def suspend(name: _Name, as_json: _Json = False) -> None:
-    """Take a credential out: no replica sends a call with it until it is resumed."""
+    """Suspend a credential: no replica uses it until it is resumed."""
 
     async def act(desk: CommandContext) -> HealthEntry:
         return await desk.upstream.suspend(name)
@@ -44,7 +48,7 @@ def suspend(name: _Name, as_json: _Json = False) -> None:
 
 @upstream_app.command()
 def resume(name: _Name, as_json: _Json = False) -> None:
-    """Take a credential back, whatever took it out."""
+    """Resume a credential, whatever suspended it."""
 
     async def act(desk: CommandContext) -> HealthEntry:
         return await desk.upstream.resume(name)
@@ -56,7 +60,7 @@ def _print_change(shown: HealthEntry, *, as_json: bool) -> None:
     if as_json:
         print_json(UpstreamStateView.of(shown))
     else:
-        typer.echo(f"{shown.name} is {shown.state}; all replicas act on it within a second.")
+        typer.echo(f"{shown.name} is {shown.state}. All replicas apply it within a second.")
 
 
 def _rows(found: UpstreamHealth) -> Iterator[tuple[str, ...]]:

@@ -1,4 +1,4 @@
-"""`tidegate usage`: what was used, by whom, and what it cost."""
+"""`tidegate usage`: requests, tokens and cost, from the ledger. The same over HTTP: web/admin/usage.py."""
 
 import asyncio
 import re
@@ -28,17 +28,17 @@ from tidegate.storage.redis import RedisLink
 
 _UNITS = {"m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _REDIS_TIMEOUT_SECONDS = 2.0
-"""Seconds a command waits for Redis."""
+"""Longer than the gateway's own timeout: a person at a terminal can wait."""
 _PIPE_WIDTH = 400
-"""Characters; into a pipe or a file everything is written."""
+"""Characters. Output to a pipe or a file has all columns."""
 _NAME_WIDTH = 40
-"""A key's id fits; what is longer goes on in the next line."""
+"""Characters. A key's id fits; longer names wrap."""
 _OPTIONAL_COLUMNS = ("reasoning", "joined", "cached", "errors", "hits", "saved USD")
-"""Columns a narrow terminal does without, in this order."""
+"""Columns that are left out on a narrow terminal, in this order."""
 
 
 class UsageParams(msgspec.Struct, frozen=True, kw_only=True):
-    """Which calls to sum up; `since` and `until` in Unix seconds."""
+    """Which requests to sum up; `since` and `until` are Unix seconds."""
 
     by: GroupBy
     since: float
@@ -47,24 +47,28 @@ class UsageParams(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class UsageResult(msgspec.Struct, frozen=True, kw_only=True):
-    """The report, and what it cannot hold yet."""
+    """The report, and the number of ledger entries that are not in it yet."""
 
     rows: list[UsageRow]
     in_stream: int | None
-    """Entries on their way through Redis; None when it did not answer."""
+    """Entries still in the Redis stream; None if Redis did not answer."""
     on_disk: int
-    """Entries on this machine's disk, waiting for PostgreSQL."""
+    """Entries in this machine's spool files."""
     rejected: int
 
 
 def usage(
-    by: Annotated[GroupBy, typer.Option(help="What a row stands for.")] = GroupBy.DAY,
-    project: Annotated[str | None, typer.Option(help="Only this project's calls.")] = None,
-    since: Annotated[str, typer.Option(help="From when on: 7d, 12h, 45m, 2w ago, or an ISO date (UTC).")] = "30d",
-    until: Annotated[str | None, typer.Option(help="Before when, written alike; now, if left out.")] = None,
+    by: Annotated[GroupBy, typer.Option(help="Group rows by.")] = GroupBy.DAY,
+    project: Annotated[str | None, typer.Option(help="Only this project.")] = None,
+    since: Annotated[
+        str, typer.Option(help="Start of the period: 45m, 12h, 7d or 2w before now, or an ISO date (UTC).")
+    ] = "30d",
+    until: Annotated[
+        str | None, typer.Option(help="End of the period (exclusive), same format as `--since`. Default: now.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
-    """Show what was used and what it cost."""
+    """Show requests, tokens and cost of a period."""
     now = SystemClock().now()
     asked = UsageParams(
         by=by, project=project, since=parse_time(since, now), until=parse_time(until, now) if until else now
@@ -80,7 +84,7 @@ def usage(
 
 
 def parse_time(text: str, now: float) -> float:
-    """Unix seconds of a moment written as a span before `now` or as an ISO date (UTC unless it says otherwise)."""
+    """Parse a time before `now` (`7d`) or an ISO date (UTC by default) into Unix seconds. Raises BadParameter."""
     span = re.fullmatch(r"(\d{1,6})([mhdw])(?: ago)?", text.strip())
     if span:
         return now - int(span[1]) * _UNITS[span[2]]
@@ -88,7 +92,7 @@ def parse_time(text: str, now: float) -> float:
         when = datetime.fromisoformat(text.strip())
         return (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp()
     except (ValueError, OverflowError) as error:
-        raise typer.BadParameter(f"{text!r} is neither like 7d, 12h, 45m or 2w nor an ISO date") from error
+        raise typer.BadParameter(f"{text!r} is neither a time span like 45m, 12h, 7d or 2w nor an ISO date") from error
 
 
 async def _read(asked: UsageParams, stores: StoreUrls, settings: Settings) -> UsageResult:
@@ -96,7 +100,7 @@ async def _read(asked: UsageParams, stores: StoreUrls, settings: Settings) -> Us
     redis = RedisLink(stores.redis_url, timeout=_REDIS_TIMEOUT_SECONDS, clock=SystemClock())
     await redis.start()
     try:
-        # what is on its way first: an entry that arrives meanwhile is then told of twice, not never
+        # counts pending entries first: an entry booked meanwhile is then counted twice, not missed
         in_stream = await _in_stream(LedgerStream(redis, settings.redis.prefix))
         on_disk = count_lines(_spool_folder(settings))
         reports = UsageReports(postgres)
@@ -115,7 +119,7 @@ async def _in_stream(stream: LedgerStream) -> int | None:
 
 
 def _spool_folder(settings: Settings) -> Path:
-    """Beside the embedded stores, where `tidegate run` has it, or where it is configured."""
+    """Return the spool folder: beside the embedded stores as `tidegate run` has it, or as configured."""
     return settings.data_dir / "spool" if settings.database_url is None else settings.metering.spool_dir
 
 
@@ -127,7 +131,7 @@ def _as_json(asked: UsageParams, found: UsageResult) -> dict[str, Any]:
         "until": _iso(asked.until),
         "rows": [_row_as_json(row) for row in found.rows],
         "total": _row_as_json(total(found.rows)),
-        "on_their_way": {"stream": found.in_stream, "spool": found.on_disk},
+        "pending": {"stream": found.in_stream, "spool": found.on_disk},
         "rejected": found.rejected,
     }
 
@@ -150,11 +154,13 @@ def _print(asked: UsageParams, found: UsageResult) -> None:
     for remark in _footer(found):
         typer.echo(remark)
     if left_out:
-        typer.echo(f"Left out, for want of width: {', '.join(left_out)}; --json has everything.")
+        typer.echo(
+            f"Columns left out because the terminal is too narrow: {', '.join(left_out)}. Use --json to see everything."
+        )
 
 
 def fit_table(screen: Console, by: GroupBy, rows: list[UsageRow]) -> tuple[Table, tuple[str, ...]]:
-    """A figure is shown whole or not at all: the least important columns go until the rest has room."""
+    """Return the widest table that fits, and the columns left out: the least important ones go first."""
     for count in range(len(_OPTIONAL_COLUMNS) + 1):
         left_out = _OPTIONAL_COLUMNS[:count]
         table = _table(by, rows, left_out)
@@ -190,7 +196,7 @@ def _figures(row: UsageRow, left_out: tuple[str, ...]) -> dict[str, str]:
 
 
 def _group_text(row: UsageRow) -> Text:
-    """Callers choose some of these names: no markup and no control character of theirs reaches the terminal."""
+    """Return a row's name without markup and control characters: callers choose some of the names."""
     name = f"{row.group or '(none)'} {row.name or ''}".rstrip()
     return Text("".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in name))
 
@@ -198,10 +204,14 @@ def _group_text(row: UsageRow) -> Text:
 def _footer(found: UsageResult) -> list[str]:
     remarks = []
     if found.in_stream is None:
-        remarks.append("Redis did not answer: how many calls are still on their way is not known.")
+        remarks.append("Redis did not answer: the number of requests not yet in this report is unknown.")
     on_their_way = (found.in_stream or 0) + found.on_disk
     if on_their_way:
-        remarks.append(f"{on_their_way:,} more calls are on their way into the ledger ({found.on_disk:,} on disk).")
+        remarks.append(
+            f"{on_their_way:,} more requests are not in this report yet ({found.on_disk:,} of them on disk)."
+        )
     if found.rejected:
-        remarks.append(f"{found.rejected:,} entries could not be booked: see the table ledger_rejected.")
+        remarks.append(
+            f"{found.rejected:,} entries were rejected and are not in this report: see the table ledger_rejected."
+        )
     return remarks

@@ -1,4 +1,4 @@
-"""`tidegate users`: what is known of end users, and how they are forgotten."""
+"""`tidegate users`: erase what is stored of an end user. The same over HTTP: web/admin/users.py."""
 
 import sys
 from typing import Annotated
@@ -8,28 +8,28 @@ import typer
 from tidegate.cli.context import CommandContext, command_error, print_json, print_table, run_with_context
 from tidegate.web.admin.data_schemas import ErasureView
 
-users_app = typer.Typer(no_args_is_help=True, help="Forget end users.")
+users_app = typer.Typer(no_args_is_help=True, help="Erase the stored data of end users.")
 
 _DESCRIPTIONS = {
-    "conversations": ("conversations they took part in", "deleted; shared ones lose their turns"),
+    "conversations": ("conversations they took part in", "deleted; in shared ones, only their turns"),
     "responses": ("responses", "deleted"),
     "items": ("messages and other items", "deleted, with their images and files"),
     "completions": ("stored completions", "deleted"),
-    "cached_answers": ("answers in the cache", "deleted"),
-    "ledger_lines": ("lines in the ledger", "kept, as it is money, under a name that says nothing"),
+    "cached_answers": ("cached answers", "deleted"),
+    "ledger_lines": ("ledger entries", "kept for accounting under an anonymous name"),
 }
 
 
 @users_app.command()
 def forget(
     project: Annotated[str, typer.Argument(help="The project.")],
-    user: Annotated[str, typer.Argument(help="The end user, as calls name them (`safety_identifier` or `user`).")],
+    user: Annotated[str, typer.Argument(help="The end user, as sent in `safety_identifier` or `user`.")],
     *,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what there is.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be erased, and erase nothing.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Erase without confirmation.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
 ) -> None:
-    """Erase what is stored of an end user, everywhere; nothing brings it back."""
+    """Erase everything stored of an end user. This cannot be undone."""
     found = _count(project, user)
     if dry_run or not (any(found.values()) and (yes or _confirm(found, project, user, quiet=as_json))):
         _print_result(project, user, found, erased=False, as_json=as_json)
@@ -44,17 +44,21 @@ def _count(project: str, user: str) -> dict[str, int]:
 
     found = run_with_context(count)
     if found is None:
-        raise command_error(f"There is no project {project}; `tidegate projects list` shows them.")
+        raise command_error(f"There is no project {project}. List the projects with `tidegate projects list`.")
     return found
 
 
 def _confirm(found: dict[str, int], project: str, user: str, *, quiet: bool) -> bool:
-    """A person at a terminal is asked, and sees what it is about; a script must say `--yes`."""
+    """Ask a person at a terminal for confirmation; without a terminal, `--yes` is required."""
     if not sys.stdin.isatty():
-        raise command_error("Nothing was erased: say --yes to erase without being asked, or --dry-run to look.")
+        raise command_error(
+            "Nothing was erased: there is no terminal to ask. Pass --yes to erase, or --dry-run to see what is stored."
+        )
     if not quiet:
         _print_counts(found)
-    typer.confirm(f"Erase this of {user!r} in {project!r} for good?", abort=True, err=True)
+    typer.confirm(
+        f"Erase all of this for user {user!r} of project {project!r}? This cannot be undone.", abort=True, err=True
+    )
     return True
 
 
@@ -63,11 +67,13 @@ def _print_result(project: str, user: str, found: dict[str, int], *, erased: boo
         whom = {"project": project, "end_user": user, "dry_run": not erased}
         print_json(ErasureView.model_validate({**whom, **found}))
     elif not any(found.values()):
-        typer.echo(f"Nothing is stored of {user} in {project}.")
+        typer.echo(f"Nothing is stored for user {user} in project {project}.")
     elif erased:
         kept = found["ledger_lines"]
         gone = sum(count for what, count in found.items() if what not in ("ledger_lines", "conversations"))
-        typer.echo(f"{user} is forgotten in {project}: {gone:,} things erased, {kept:,} lines of the ledger renamed.")
+        typer.echo(
+            f"Erased user {user} from project {project}: {gone:,} records deleted, {kept:,} ledger entries anonymized."
+        )
     else:
         _print_counts(found)
         typer.echo("Nothing was erased.")
@@ -75,4 +81,4 @@ def _print_result(project: str, user: str, found: dict[str, int], *, erased: boo
 
 def _print_counts(found: dict[str, int]) -> None:
     rows = ((_DESCRIPTIONS[what][0], f"{count:,}", _DESCRIPTIONS[what][1]) for what, count in found.items())
-    print_table({"what": False, "count": False, "what happens to it": True}, rows)
+    print_table({"data": False, "count": False, "action": True}, rows)

@@ -1,1 +1,1 @@
-"""The inference endpoints, whole and streamed."""
+"""The inference endpoints, with whole and streamed responses."""

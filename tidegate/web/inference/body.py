@@ -1,4 +1,4 @@
-"""A request's body: bounded in size and in time."""
+"""Reads a request's body, bounded in size and time. Used by all HTTP handlers."""
 
 from collections.abc import Mapping
 
@@ -8,7 +8,7 @@ from tidegate.web.inference.disconnect import Receive
 
 
 async def read_body(receive: Receive, headers: Mapping[str, str], *, max_bytes: int, seconds: float) -> bytes:
-    """The whole body. Raises BodyTooLarge, SlowBody, ClientGone, or InvalidParameter for a compressed one."""
+    """Return the whole body. Raises BodyTooLarge, SlowBody, ClientGone, or InvalidParameter for a compressed one."""
     stated = headers.get("content-length", "")
     if stated.isascii() and stated.isdigit() and int(stated) > max_bytes:
         raise _too_large(max_bytes)
@@ -35,4 +35,6 @@ async def _collect(receive: Receive, most: int) -> bytes:
 
 
 def _too_large(most: int) -> BodyTooLarge:
-    return BodyTooLarge(f"The request's body is larger than {most:,} bytes, the most that this gateway accepts.")
+    return BodyTooLarge(
+        f"The request was not processed: its body is larger than {most:,} bytes, the limit of this gateway."
+    )

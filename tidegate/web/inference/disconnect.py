@@ -1,4 +1,4 @@
-"""A client that hangs up ends its request within 100 ms; one that stops reading, in the end too."""
+"""Cancels a request within 100 ms after its client disconnected, and one whose client stopped reading."""
 
 import asyncio
 import contextlib
@@ -12,13 +12,13 @@ from tidegate.web.inference.reply import HttpResponseWriter
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
 WATCH_DELAY_SECONDS = 0.05
-"""A request younger than this is not watched: most are answered by then, and a watch costs 15 µs."""
+"""Watching starts after this time: most requests are answered by then, and starting costs 15 µs."""
 
 
 class DisconnectWatcher:
-    """Within this context a client that is gone cancels what the task waits for, and ClientGone is raised.
+    """A context that cancels its task and raises ClientGone when the client is gone.
 
-    Gone is who hangs up, and who takes no byte for `stuck_seconds`. Use it after the request's body was read.
+    A client is gone if it disconnects, or reads no byte for `stuck_seconds`. Enter it after reading the body.
     """
 
     def __init__(self, receive: Receive, reply: HttpResponseWriter, *, stuck_seconds: float) -> None:
@@ -43,7 +43,7 @@ class DisconnectWatcher:
         if self._disconnect is None or self._task is None:
             return
         if error is None:
-            # gone at the very end: the cancellation is still on its way, and must not hit what comes after
+            # the client left at the very end: let the pending cancellation arrive here, not in later code
             with contextlib.suppress(asyncio.CancelledError):
                 await asyncio.sleep(0)
         self._task.uncancel()
@@ -66,7 +66,7 @@ class DisconnectWatcher:
             await asyncio.sleep(self._stuck_seconds / 4)
             since = self._reply.sending_since
             if since is not None and self._loop.time() - since >= self._stuck_seconds:
-                self._cancel(ClientDisconnected(f"The client took no byte for {self._stuck_seconds:g} s."))
+                self._cancel(ClientDisconnected(f"The client read no byte for {self._stuck_seconds:g} s."))
 
     def _cancel(self, gone: ClientDisconnected) -> None:
         if self._disconnect is None and self._task is not None:

@@ -1,4 +1,4 @@
-"""The inference routes: plain ASGI, because they are the hot path (docs/decisions/0004)."""
+"""The inference routes as plain ASGI, because they are the hot path (docs/decisions/0004). Called by asgi.py."""
 
 from collections.abc import Callable, MutableMapping
 from functools import partial
@@ -23,11 +23,11 @@ _log = structlog.get_logger("web")
 
 
 def ignore_failure(_: CallFailure) -> None:
-    """Nobody counts."""
+    """Count nothing."""
 
 
 class InferenceEndpoint:
-    """Answers a call on one of the endpoints in `core/endpoints.py`."""
+    """Answers requests on the endpoints in `core/endpoints.py`."""
 
     def __init__(
         self,
@@ -36,7 +36,7 @@ class InferenceEndpoint:
         ids: IdSource,
         on_failure: Callable[[CallFailure], None] = ignore_failure,
     ) -> None:
-        """`failed` is told of each call that ends with a typed error."""
+        """`on_failure` is called for each request that ends with a typed error."""
         self._pipeline = pipeline
         self._config = config
         self._ids = ids
@@ -52,11 +52,11 @@ class InferenceEndpoint:
         try:
             await self._answer(scope, receive, reply, request_id)
         except ClientDisconnected as gone:
-            self._report_failure(gone, scope)  # nobody else is there to be told; the ledger has it
+            self._report_failure(gone, scope)  # no client is left to answer; the ledger has the entry
         except TidegateError as error:
             self._report_failure(error, scope)
             await reply.send_error(error)
-        except Exception:  # noqa: BLE001  # a defect of ours: the caller gets an envelope, the log the trace, the process goes on
+        except Exception:  # noqa: BLE001  # a defect in the gateway: answer with an envelope, log the trace, keep serving
             _log.exception("unexpected failure", request_id=request_id, path=scope["path"])
             self._report_failure(TidegateError(), scope)
             await reply.send_error(TidegateError())

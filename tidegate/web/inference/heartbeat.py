@@ -1,6 +1,6 @@
-"""A comment line for a streaming client whenever nothing else was sent for a while.
+"""Sends a comment line to a streaming client after a time of silence. Used by HttpResponseWriter.
 
-So that no load balancer's idle timeout (60 s is common) cuts a call that is alive, before its first byte too.
+This keeps load balancers with an idle timeout (60 s is common) from closing a live request, also before its first byte.
 """
 
 import asyncio
@@ -10,9 +10,9 @@ from typing import Self
 
 
 class Heartbeat:
-    """Within this context `beat` is awaited after each `seconds` of silence; `sent` ends a silence.
+    """A context that awaits `beat` after each `seconds` of silence; `note_sent` restarts the silence.
 
-    There is one timer for a whole stream; nothing is done for an event but noting the time.
+    One timer serves a whole stream; each event only costs noting the time.
     """
 
     def __init__(self, beat: Callable[[], Awaitable[None]], seconds: float) -> None:
@@ -32,11 +32,11 @@ class Heartbeat:
         self._timer.cancel()
         if self._beat_task is not None:
             if error is not None:
-                self._beat_task.cancel()  # whoever takes no byte takes no beat either, and would hold us up
+                self._beat_task.cancel()  # a client that does not read would block the heartbeat, too
             await asyncio.wait({self._beat_task})
 
     def note_sent(self) -> None:
-        """Something was sent just now."""
+        """Note that something was sent now."""
         self._due_at = self._loop.time() + self._seconds
 
     def _check(self) -> None:

@@ -1,4 +1,4 @@
-"""An answer as HTTP: whole, or streamed with heartbeats, or an error at whichever moment it comes."""
+"""Sends an answer over HTTP: whole, streamed with heartbeats, or an error at any point. Used by the HTTP endpoints."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -19,7 +19,7 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 _EVENT_STREAM: Headers = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
     (b"cache-control", b"no-cache"),
-    (b"x-accel-buffering", b"no"),  # nginx would hold the events back
+    (b"x-accel-buffering", b"no"),  # nginx would buffer the events
 ]
 
 
@@ -28,7 +28,7 @@ _PRINTABLE = bytes(code if 32 <= code != 127 else ord("?") for code in range(256
 
 
 class HttpResponseWriter:
-    """One HTTP response being sent."""
+    """Writes one HTTP response."""
 
     def __init__(self, send: Send, *, request_id: str, ping_seconds: float) -> None:
         """`ping_seconds` is the silence after which a streaming client gets a heartbeat."""
@@ -39,19 +39,19 @@ class HttpResponseWriter:
         self._event_count = 0
         self.started = False
         self.stream_error: TidegateError | None = None
-        """What a stream that had begun ended with."""
+        """The error that ended a started stream."""
         self.sending_since: float | None = None
-        """On the event loop's clock, while the client has not taken what was sent last; None otherwise."""
+        """Event-loop time since which the client has not read the last chunk; None if it has."""
 
     async def send_whole(self, delivery: ResponseStream) -> None:
-        """Send the answer in one piece. Raises TidegateError before anything was sent."""
+        """Send the answer as one body. Raises TidegateError before anything was sent."""
         body = await delivery.body()
         head = await delivery.head()
         cost = (b"x-tidegate-cost-usd", _usd(delivery.cost_nanos))
         await self.send_json(200, body, [*_answer_headers(delivery, head), cost])
 
     async def send_stream(self, delivery: ResponseStream) -> None:
-        """Send the answer's events as they come, heartbeats in between. Raises TidegateError before the first byte."""
+        """Send the answer's events and heartbeats. Raises TidegateError before the first byte."""
         try:
             async with Heartbeat(self._ping, self._ping_seconds) as heartbeat:
                 await self._send_events(delivery, heartbeat)
@@ -66,12 +66,12 @@ class HttpResponseWriter:
         await self._body(b"", more=False)
 
     async def send_error(self, error: TidegateError) -> None:
-        """Send an error, where nothing was sent yet."""
+        """Send an error, unless a response was started."""
         if not self.started:
             await self.send_json(envelope.status_of(error), envelope.body_of(error), envelope.headers_of(error))
 
     async def send_json(self, status: int, body: bytes, headers: Headers) -> None:
-        """Send JSON."""
+        """Send a JSON body."""
         length = (b"content-length", str(len(body)).encode())
         await self._start(status, [JSON, length, *headers])
         await self._body(body, more=False)
@@ -85,7 +85,7 @@ class HttpResponseWriter:
             await self._body(event)
 
     async def _ping(self) -> None:
-        """The first one commits to a stream, before it is known how the answer begins."""
+        """Send a heartbeat; the first one starts the stream before the answer's head is known."""
         if self.sending_since is None:
             await self._start(200, _EVENT_STREAM)
             await self._body(sse.PING)
@@ -120,7 +120,7 @@ def _answer_headers(delivery: ResponseStream, head: AnswerHead) -> Headers:
 
 @lru_cache(1024)
 def _header_value(text: str) -> bytes:
-    """A header's value; the upstream names the model, and may name it as it likes."""
+    """Return text as a safe header value: the upstream chooses the model's name."""
     return text[:_MAX_VALUE_LENGTH].encode("latin-1", "replace").translate(_PRINTABLE)
 
 

@@ -1,4 +1,4 @@
-"""A stream that begins from one of FastAPI's routes, sent as those of the inference routes are."""
+"""A FastAPI response that streams events as the inference routes do. Used by openai/handler_base.py."""
 
 from fastapi import Response
 
@@ -11,7 +11,7 @@ from tidegate.web.inference.reply import HttpResponseWriter, Send
 
 
 class EventStreamResponse(Response):
-    """Sends what a passage brings, with heartbeats, until its end or the client's."""
+    """Streams events and heartbeats until the stream ends or the client disconnects."""
 
     def __init__(self, stream: ResponseStream, config: ServerConfig, request_id: str) -> None:
         super().__init__()
@@ -20,7 +20,7 @@ class EventStreamResponse(Response):
         self._request_id = request_id
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002  # ASGI's signature
-        """Send it (ASGI 3)."""
+        """Send the response (ASGI 3)."""
         reply = HttpResponseWriter(send, request_id=self._request_id, ping_seconds=self._config.ping_seconds)
         try:
             async with DisconnectWatcher(receive, reply, stuck_seconds=self._config.send_seconds):

@@ -1,1 +1,1 @@
-"""OpenAI's stateful endpoints."""
+"""OpenAI's stateful endpoints: stored completions, responses and conversations."""

@@ -1,4 +1,4 @@
-"""Stored chat completions: list, get, change, delete, and the messages they answered."""
+"""Handlers for stored chat completions. Registered by openai/routes.py."""
 
 import msgspec
 from fastapi import Request, Response
@@ -21,7 +21,7 @@ class CompletionHandlers:
         self._completions = completions
 
     async def list(self, request: Request) -> Response:
-        """List the completions that were made with `store: true`, by model and metadata."""
+        """List the completions created with `store: true`, filtered by model and metadata."""
         caller = await self._base.admit(request)
         asked = self._base.read_query(request, order="asc")
         after = None if asked.after is None else checked_id(asked.after, "after", "chatcmpl-")
@@ -32,14 +32,14 @@ class CompletionHandlers:
         )
 
     async def get(self, request: Request, completion_id: str) -> Response:
-        """One completion."""
+        """Return one completion."""
         caller = await self._base.admit(request)
         return self._base.json_response(
             _completion_json(await self._completions.get(caller.project, _checked_id(completion_id)))
         )
 
     async def update(self, request: Request, completion_id: str) -> Response:
-        """Give it other metadata; nothing else of it changes."""
+        """Replace the metadata; nothing else changes."""
         caller = await self._base.admit(request)
         body = await self._base.read_json(request)
         if "metadata" not in body:
@@ -48,13 +48,13 @@ class CompletionHandlers:
         return self._base.json_response(_completion_json(stored))
 
     async def delete(self, request: Request, completion_id: str) -> Response:
-        """Delete it."""
+        """Delete a completion."""
         caller = await self._base.admit(request)
         await self._completions.delete(caller.project, _checked_id(completion_id))
         return self._base.json_response({"object": "chat.completion.deleted", "id": completion_id, "deleted": True})
 
     async def messages(self, request: Request, completion_id: str) -> Response:
-        """The messages that it answered."""
+        """List the messages that the completion answered."""
         caller = await self._base.admit(request)
         asked = self._base.read_query(request, order="asc")
         raw = await self._completions.messages(caller.project, _checked_id(completion_id))
@@ -77,6 +77,6 @@ def _completion_json(stored: StoredCompletion) -> Json:
 def _checked_id(completion_id: str) -> str:
     try:
         return checked_id(completion_id, "completion_id", "chatcmpl-")
-    except InvalidParameter as error:  # a name that none of ours has is one more that is not there
+    except InvalidParameter as error:  # an id in another format cannot exist
         shown = completion_id[:64].encode("ascii", "replace").decode()
         raise CompletionNotFound(f"Chat completion with id '{shown}' not found.") from error

@@ -1,4 +1,4 @@
-"""Conversations and their items."""
+"""Handlers for conversations and their items. Registered by openai/routes.py."""
 
 from typing import Any
 
@@ -28,7 +28,7 @@ class ConversationHandlers:
         self._clock = clock
 
     async def create(self, request: Request) -> Response:
-        """Begin a conversation, with some items if it likes."""
+        """Create a conversation, optionally with items."""
         caller = await self._base.admit(request)
         body = await self._base.read_json(request)
         conversation = Conversation(id=self._ids("conv_"), created_at=self._clock.now(), metadata=metadata_in(body))
@@ -36,14 +36,14 @@ class ConversationHandlers:
         return self._base.json_response(_conversation_json(conversation))
 
     async def get(self, request: Request, conversation_id: str) -> Response:
-        """One conversation."""
+        """Return one conversation."""
         caller = await self._base.admit(request)
         return self._base.json_response(
             _conversation_json(await self._conversations.get(caller.project, _checked_id(conversation_id)))
         )
 
     async def update(self, request: Request, conversation_id: str) -> Response:
-        """Give it other metadata."""
+        """Replace the metadata."""
         caller = await self._base.admit(request)
         body = await self._base.read_json(request)
         if "metadata" not in body:
@@ -52,13 +52,13 @@ class ConversationHandlers:
         return self._base.json_response(_conversation_json(found))
 
     async def delete(self, request: Request, conversation_id: str) -> Response:
-        """Take its name away; its items stay where responses have them."""
+        """Delete a conversation; items that responses refer to are kept."""
         caller = await self._base.admit(request)
         await self._conversations.delete(caller.project, _checked_id(conversation_id))
         return self._base.json_response({"id": conversation_id, "object": "conversation.deleted", "deleted": True})
 
     async def list_items(self, request: Request, conversation_id: str) -> Response:
-        """Its items."""
+        """List the items of a conversation."""
         caller = await self._base.admit(request)
         asked = self._base.read_query(request)
         ask = PageRequest(
@@ -73,7 +73,7 @@ class ConversationHandlers:
         )
 
     async def create_items(self, request: Request, conversation_id: str) -> Response:
-        """Add items at its end."""
+        """Append items to a conversation."""
         caller = await self._base.admit(request)
         asked = self._base.read_query(request)
         body = await self._base.read_json(request)
@@ -84,7 +84,7 @@ class ConversationHandlers:
         return self._base.json_response(list_page(filter_items(documents_of(items), asked.include), has_more=False))
 
     async def get_item(self, request: Request, conversation_id: str, item_id: str) -> Response:
-        """One of its items."""
+        """Return one item of a conversation."""
         caller = await self._base.admit(request)
         asked = self._base.read_query(request)
         large = bool(asked.include & IMAGE_INCLUDES)
@@ -94,7 +94,7 @@ class ConversationHandlers:
         return self._base.json_response(filter_items(documents_of([item]), asked.include)[0])
 
     async def delete_item(self, request: Request, conversation_id: str, item_id: str) -> Response:
-        """Take an item out."""
+        """Remove an item from a conversation."""
         caller = await self._base.admit(request)
         return self._base.json_response(
             _conversation_json(
@@ -109,7 +109,7 @@ class ConversationHandlers:
             raise WrongType.of("items", "an array of items", given)
         items = input_items(given, "items")
         if any(type_of(item) == "item_reference" for item in items):
-            raise InvalidParameter("Each of `items` is an item with its content, not a reference.", param="items")
+            raise InvalidParameter("`items` must contain items with their content, not references.", param="items")
         return [ConversationItem.from_document(msgspec.json.encode(stored_item(item, self._ids))) for item in items]
 
 

@@ -1,4 +1,4 @@
-"""What all stateful routes do first and last: who calls, is counted, says what, and is answered in JSON."""
+"""Shared steps of the handlers in web/openai: identify and count the caller, read the request, write JSON."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ Json = dict[str, Any]
 
 
 class HandlerBase:
-    """The desk at which everybody stops."""
+    """Identifies callers, reads requests and writes responses for the stateful routes."""
 
     def __init__(self, keys: ApiKeyCache, request_count: RequestCount, config: ServerConfig, ids: IdSource) -> None:
         self._keys = keys
@@ -30,41 +30,41 @@ class HandlerBase:
         self._ids = ids
 
     async def identify(self, request: Request) -> Caller:
-        """Who calls, where the pipeline will count the request. Raises InvalidApiKey and its kind."""
+        """Return the caller without counting the request: the pipeline will. Raises CallerError."""
         return await self._keys.caller(request.headers.get("authorization", ""))
 
     async def admit(self, request: Request) -> Caller:
-        """Who calls, counted as a request. Raises InvalidApiKey and its kind, and CallerLimited."""
+        """Return the caller and count the request against their limits. Raises CallerError and CallerLimited."""
         caller = await self.identify(request)
         await self._request_count.count(caller, self._ids("req_"))
         return caller
 
     async def read_body(self, request: Request) -> bytes:
-        """The body's bytes, within their limits."""
+        """Return the body, within the configured bounds."""
         config = self._config
         headers = dict(request.headers)
         return await read_body(request.receive, headers, max_bytes=config.max_body_bytes, seconds=config.body_seconds)
 
     async def read_json(self, request: Request) -> Json:
-        """The body as an object; none is an empty one. Raises BodyNotJson and BodyNotAnObject."""
+        """Return the body as a JSON object, {} if it is empty. Raises BodyNotJson and BodyNotAnObject."""
         data = await self.read_body(request)
         return read_object(data) if data.strip() else {}
 
     def read_query(self, request: Request, *, order: Order = "desc") -> StoredListQuery:
-        """What the query asks. Raises InvalidParameter."""
+        """Return the parsed query. Raises InvalidParameter."""
         return query.read_query(request.query_params.multi_items(), order=order)
 
     def stream_response(self, stream: ResponseStream) -> Response:
-        """An answer that comes as a stream."""
+        """Return a streaming response."""
         return EventStreamResponse(stream, self._config, self._ids("req_"))
 
     def json_response(self, document: Json) -> Response:
-        """An answer."""
+        """Return a JSON response."""
         headers = {"x-request-id": self._ids("req_")}
         return Response(msgspec.json.encode(document), headers=headers, media_type="application/json")
 
 
 def list_page(data: list[Json], *, has_more: bool) -> Json:
-    """A part of a list, as OpenAI gives it."""
+    """Return one page of a list in OpenAI's format."""
     first, last = (data[0]["id"], data[-1]["id"]) if data else (None, None)
     return {"object": "list", "data": data, "first_id": first, "last_id": last, "has_more": has_more}

@@ -1,4 +1,4 @@
-"""How large a question is before it is asked, and a long conversation made short."""
+"""Handlers that count a request's input tokens and compact a conversation. Registered by openai/routes.py."""
 
 import msgspec
 from fastapi import Request, Response
@@ -16,7 +16,7 @@ from tidegate.web.openai.handler_base import HandlerBase, Json
 from tidegate.wire.call import Call, parse
 
 _DEFAULT_ENCODING_MODEL = "gpt-4o"
-"""Whose encoding counts where no model is named."""
+"""The model whose encoding is used if the request names none."""
 
 _decode = msgspec.json.Decoder()
 
@@ -34,7 +34,7 @@ class InputTokenHandlers:
         self._clock = clock
 
     async def input_tokens(self, request: Request) -> Response:
-        """Count a question's tokens, with all that it goes on from, its instructions and tools; asks nobody."""
+        """Count the input tokens, including history, instructions and tools. Sends no upstream request."""
         caller = await self._base.admit(request)
         body = await self._base.read_json(request)
         call = await self._with_history({**body, "model": body.get("model") or _DEFAULT_ENCODING_MODEL}, caller.project)
@@ -42,13 +42,13 @@ class InputTokenHandlers:
         return self._base.json_response({"object": "response.input_tokens", "input_tokens": tokens})
 
     async def compact(self, request: Request) -> Response:
-        """Have a model summarise what was said; the call is accounted, limited and budgeted as any other."""
+        """Summarize a conversation with a model. Limits, budgets and accounting apply as to any request."""
         caller = await self._base.identify(request)
         body = await self._base.read_json(request)
         call = await self._with_history(body, caller.project)
         said = input_items(call.body.get("input"))
         if not said:
-            await self._base.admit(request)  # a request, though there is nothing to ask a model
+            await self._base.admit(request)  # counts as a request although no model is called
             return self._base.json_response(compaction.empty_compaction(ids=self._ids, now=self._clock.now()))
         answer = await self._ask_model(request, compaction.summary_request(body, said))
         return self._base.json_response(

@@ -1,4 +1,4 @@
-"""Stored Responses: get, delete, cancel, and what they were made from."""
+"""Handlers for stored responses. Registered by openai/routes.py."""
 
 import msgspec
 from fastapi import Request, Response
@@ -14,7 +14,7 @@ from tidegate.pipeline.background import BackgroundSubmitter
 from tidegate.web.openai.handler_base import HandlerBase, Json, list_page
 
 IMAGE_INCLUDES = frozenset({"message.input_image.image_url", "computer_call_output.output.image_url"})
-"""Parts for which the data of images is read at all."""
+"""`include` values that need the images' data."""
 
 _decode = msgspec.json.Decoder()
 
@@ -28,7 +28,7 @@ class ResponseHandlers:
         self._background = background
 
     async def get(self, request: Request, response_id: str) -> Response:
-        """One response, or the stream of one that is made in the background."""
+        """Return a response, or with `stream=true` the event stream of a background response."""
         caller = await self._base.admit(request)
         asked = self._base.read_query(request)
         stored = await self._responses.get(caller.project, _checked_id(response_id))
@@ -40,16 +40,16 @@ class ResponseHandlers:
         return self._base.json_response(visible_response(response_json(stored), asked.include))
 
     async def delete(self, request: Request, response_id: str) -> Response:
-        """Delete it; what was said in it stays for the responses that go on from it."""
+        """Delete a response; its items stay available to the responses that continue it."""
         caller = await self._base.admit(request)
         await self._background.cancel(
             caller.project, _checked_id(response_id)
-        )  # nobody finishes it while it is deleted
+        )  # first, so that no worker finishes it during the deletion
         await self._responses.delete(caller.project, response_id)
         return self._base.json_response({"id": response_id, "object": "response", "deleted": True})
 
     async def cancel(self, request: Request, response_id: str) -> Response:
-        """Stop a background response; one that is over stays as it is."""
+        """Cancel a background response; a finished one does not change."""
         caller = await self._base.admit(request)
         stored = await self._responses.get(caller.project, _checked_id(response_id))
         if not stored.background:
@@ -60,7 +60,7 @@ class ResponseHandlers:
         return self._base.json_response(visible_response(response_json(stored), ()))
 
     async def input_items(self, request: Request, response_id: str) -> Response:
-        """What it was made from: what was said before, and its own input."""
+        """List the input items of a response, including its history."""
         caller = await self._base.admit(request)
         asked = self._base.read_query(request)
         ask = PageRequest(
@@ -76,7 +76,7 @@ class ResponseHandlers:
 
 
 def response_json(stored: StoredResponse) -> Json:
-    """The whole Response."""
+    """Return a stored response as OpenAI's Response object."""
     document: Json = _decode.decode(stored.document)
     return {**document, "output": documents_of(stored.output)}
 

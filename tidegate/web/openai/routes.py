@@ -1,4 +1,4 @@
-"""The routes on which callers find again what was kept for them, as OpenAI's API has them."""
+"""The table of OpenAI's stateful routes. Called by the assembly."""
 
 from collections.abc import Callable
 from typing import Any
@@ -24,7 +24,7 @@ def add_openai_routes(
     input_tokens: InputTokenHandlers,
     conversations: ConversationHandlers,
 ) -> None:
-    """Below `/v1`: stored chat completions, responses, conversations and their items."""
+    """Add the routes for stored chat completions, responses, and conversations with their items, below `/v1`."""
     routes: tuple[tuple[str, str, Callable[..., Any]], ...] = (
         ("GET", "/chat/completions", completions.list),
         ("GET", _COMPLETION, completions.get),

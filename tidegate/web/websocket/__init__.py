@@ -1,1 +1,1 @@
-"""Responses over a WebSocket."""
+"""The Responses API over a WebSocket."""

@@ -1,4 +1,4 @@
-"""One WebSocket connection, from its handshake to its close."""
+"""Serves one WebSocket connection from handshake to close. Used by endpoint.py."""
 
 import asyncio
 import contextlib
@@ -18,17 +18,17 @@ from tidegate.web.websocket.streams import RequestStreams
 from tidegate.wire.socket import CreateMessage, SteerMessage, document_frame, read_message, stream_id_in
 
 GOING_AWAY = 1001
-"""The connection has been silent, or open, for as long as it may."""
+"""Close code: the connection was idle, or open, for the maximum time."""
 _FORCE_CLOSE_SECONDS = 1.0
-"""How long closing may take a server that waits for a client that does not read."""
+"""How long a forced close may wait for a client that does not read."""
 RESTARTING = 1012
-"""This process ends; clients connect again, to another one. The server says so before it closes the connection."""
+"""Close code: this process shuts down, and the client should reconnect."""
 
 
 class WebSocketConnection:
-    """Reads the client's messages and has them answered, until one side has enough."""
+    """Reads the client's messages and answers them until one side closes."""
 
-    def __init__(  # noqa: PLR0913  # constructor injection: a parameter for each part
+    def __init__(  # noqa: PLR0913  # constructor injection: one parameter for each collaborator
         self,
         receive: Receive,
         send: Send,
@@ -64,7 +64,7 @@ class WebSocketConnection:
         self._loop = asyncio.get_running_loop()
 
     async def serve(self) -> None:
-        """Until the connection is closed."""
+        """Serve until the connection is closed."""
         try:
             code = await self._read()
             if code is not None:
@@ -75,7 +75,7 @@ class WebSocketConnection:
             await self._streams.wait_until_idle()
 
     async def _read(self) -> int | None:
-        """Take messages; the code to close with, None when the client is gone."""
+        """Handle messages; return the code to close with, or None if the client is gone."""
         expires = self._loop.time() + self._config.max_age_seconds
         while True:
             until = min(expires, self._loop.time() + self._config.idle_seconds)
@@ -115,7 +115,7 @@ class WebSocketConnection:
             self._handlers.discard(one)
 
     async def _finish(self, code: int) -> None:
-        """Let what is being answered come to its end, unless the client leaves, then close."""
+        """Wait for the running requests, unless the client leaves, then close."""
         done = asyncio.create_task(self._streams.wait_until_idle(), name="socket-finish")
         leaving = asyncio.create_task(self._wait_for_disconnect(), name="socket-left")
         try:
@@ -138,7 +138,7 @@ class WebSocketConnection:
             await self._send_text(error_frame(error, stream_id=stream_id, request_id=self._ids("req_")))
 
     async def _send_text(self, text: str) -> None:
-        """Send a text frame; waits while the client does not read. Raises ClientGone."""
+        """Send a text frame; wait while the client does not read. Raises ClientGone."""
         await self._send_message({"type": "websocket.send", "text": text})
 
     async def _send_message(self, message: dict[str, Any]) -> None:
@@ -150,12 +150,12 @@ class WebSocketConnection:
         except TimeoutError as error:
             self._cancel_requests()
             await self._force_close()
-            raise ClientDisconnected(f"The client took no byte for {self._send_seconds:g} s.") from error
-        except OSError as error:  # what servers raise where the client is gone (ASGI 2.4)
+            raise ClientDisconnected(f"The client read no byte for {self._send_seconds:g} s.") from error
+        except OSError as error:  # raised by servers if the client is gone (ASGI 2.4)
             raise ClientDisconnected from error
 
     async def _force_close(self) -> None:
-        """Close without what the client did not take."""
+        """Close without sending what the client did not read."""
         with contextlib.suppress(TimeoutError, OSError):
             async with asyncio.timeout(_FORCE_CLOSE_SECONDS):
                 await self._send({"type": "websocket.close", "code": GOING_AWAY})
@@ -172,6 +172,6 @@ def _steer_rejection(steer: SteerMessage) -> str:
     error = {
         "type": "invalid_request_error",
         "code": "steering_not_supported",
-        "message": "This gateway does not steer a response that is being answered: send the input with the next one.",
+        "message": "This gateway cannot steer a running response. Send the input with the next request.",
     }
     return document_frame({"type": "response.steer.failed", "sequence_number": 0, "error": error, "steer": said}, None)

@@ -1,4 +1,4 @@
-"""The WebSocket's handshake: who is let in, and how many."""
+"""The WebSocket handshake: authentication and connection limits. Called by asgi.py."""
 
 from collections import Counter
 
@@ -26,9 +26,9 @@ _log = structlog.get_logger("web")
 
 
 class WebSocketEndpoint:
-    """All WebSocket connections of this process."""
+    """Accepts and serves this process's WebSocket connections."""
 
-    def __init__(  # noqa: PLR0913  # constructor injection: a parameter for each part
+    def __init__(  # noqa: PLR0913  # constructor injection: one parameter for each collaborator
         self,
         pipeline: Pipeline,
         keys: ApiKeyCache,
@@ -39,7 +39,7 @@ class WebSocketEndpoint:
         ids: IdSource,
         on_failure: FailureSink,
     ) -> None:
-        """`failed` is told of each request that ends with a typed error."""
+        """`on_failure` is called for each request that ends with a typed error."""
         self._pipeline = pipeline
         self._keys = keys
         self._config = config
@@ -49,17 +49,17 @@ class WebSocketEndpoint:
         self._on_failure = on_failure
         self._unstored_responses = UnstoredResponses(config.max_unstored_bytes)
         self._connections_by_key: Counter[str] = Counter()
-        """Connections, by key."""
+        """Open connections by key."""
 
     @property
     def open_connections(self) -> int:
-        """Connections now."""
+        """The number of open connections."""
         return self._connections_by_key.total()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection (ASGI 3)."""
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
-        await receive()  # the server's word that there is a client
+        await receive()  # the `websocket.connect` message
         try:
             caller = await self._keys.caller(headers.get("authorization", ""))
             self._check_connection_limits(caller.key_id)
@@ -90,14 +90,15 @@ class WebSocketEndpoint:
     def _check_connection_limits(self, key_id: str) -> None:
         if self._connections_by_key[key_id] >= self._config.max_connections_per_key:
             raise TooManyWebSockets(
-                "This key has as many WebSocket connections as one may have (`websocket.max_connections_per_key`). "
+                "The connection was rejected: this key has the maximum number of WebSocket connections "
+                "(`websocket.max_connections_per_key`). "
                 "Close one, or send several requests on one, each with a `stream_id` of its own."
             )
         if self.open_connections >= self._config.max_connections:
             raise TooManyWebSockets
 
     async def _reject(self, error: TidegateError, send: Send) -> None:
-        """Answer the handshake as any other request is refused."""
+        """Answer the handshake with an HTTP error."""
         self._on_failure(CallFailure(error=error.name, route=endpoints.RESPONSES.label))
         told = [(b"content-type", b"application/json"), (b"x-request-id", self._ids("req_").encode())]
         start = {"status": envelope.status_of(error), "headers": [*told, *envelope.headers_of(error)]}

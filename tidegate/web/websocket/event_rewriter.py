@@ -1,4 +1,4 @@
-"""An answer's events as a connection's client is told them, and what is remembered of them on the way."""
+"""Rewrites one request's events for the WebSocket client, and remembers its unstored response."""
 
 from collections.abc import Callable
 from typing import Any
@@ -18,16 +18,16 @@ _CONTINUABLE_STATUSES = ("completed", "incomplete")
 
 
 class EventRewriter:
-    """One request's: names the parent that the upstream knows nothing of, and keeps what nobody stores.
+    """Restores the parent's id, which the upstream does not know, and hides reasoning the client did not request.
 
-    A model that reasons goes on from its own reasoning only where it is given it back. So it is asked for, encrypted,
-    and remembered; a client that did not ask for it does not see it.
+    A reasoning model continues from its own reasoning only if the next request contains it. So the gateway requests it
+    encrypted, remembers it, and removes it from the events of a client that did not request it.
     """
 
     def __init__(
         self, create: CreateMessage, parent: UnstoredResponse | None, *, remember: Callable[[Json], None]
     ) -> None:
-        """`keep` is given the Response that can be gone on from, where it is not stored."""
+        """`remember` is called with an unstored Response that can be continued."""
         self._create = create
         self._parent = parent
         self._remember = remember
@@ -36,14 +36,14 @@ class EventRewriter:
 
     @property
     def request_overrides(self) -> dict[str, bytes | None]:
-        """The fields of the request that are not as the client sent them. Raises InvalidParameter."""
+        """Return the request fields that replace the client's. Raises InvalidParameter."""
         fields = self._parent.request_fields(self._create) if self._parent is not None else {}
         if self._hide_reasoning:
             fields["include"] = msgspec.json.encode([*self._create.include, ENCRYPTED_REASONING])
         return fields
 
     def to_frame(self, event: bytes) -> str | None:
-        """A stream's event as a text frame; None for one that only server-sent events have."""
+        """Return a stream's event as a text frame; None for one that exists only in server-sent events."""
         if not self._needs_rewrite(event):
             return event_frame(event, self._create.stream_id)
         data = sse.data_of(event)
@@ -62,7 +62,7 @@ class EventRewriter:
         return document_frame(document, self._create.stream_id)
 
     def _needs_rewrite(self, event: bytes) -> bool:
-        """Whether the event needs a look."""
+        """Return whether the event may need changes."""
         if b'"response"' in event:
             return self._parent is not None or not self._create.store
         return self._hide_reasoning and b'"encrypted_content"' in event

@@ -1,4 +1,4 @@
-"""Uvicorn's WebSocket connection, but for its end: answers are finished, and who does not read is cut off."""
+"""Uvicorn's WebSocket protocol with a graceful shutdown and a bound for clients that do not read. Used by cli/serve."""
 
 from uvicorn._types import ASGISendEvent
 from uvicorn.protocols.utils import ClientDisconnected
@@ -8,7 +8,7 @@ from tidegate.web.websocket.connection import RESTARTING
 
 
 class GracefulWebSocketProtocol(WebSocketsSansIOProtocol):
-    """Tells the application of the shutdown instead of cutting the connection; the server waits `grace_seconds`."""
+    """Tells the application about a shutdown instead of closing the connection; the server waits `grace_seconds`."""
 
     def shutdown(self) -> None:
         """The process is about to end."""

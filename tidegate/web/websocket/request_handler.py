@@ -1,4 +1,4 @@
-"""One `response.create`, from its message to the last of its events."""
+"""Answers one `response.create` message, up to its last event. Used by connection.py."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
@@ -24,17 +24,17 @@ from tidegate.wire.translate.document import in_progress_document
 
 Json = dict[str, Any]
 SendText = Callable[[str], Awaitable[None]]
-"""Sends a text frame. Raises ClientGone."""
+"""Send a text frame. Raises ClientGone."""
 FailureSink = Callable[[CallFailure], None]
-"""Is told of each request that ends with a typed error."""
+"""Count a request that ended with a typed error."""
 
 _log = structlog.get_logger("web")
 
 
 class ConnectionContext:
-    """What all answers on a connection are made with."""
+    """What all requests of one connection share."""
 
-    def __init__(  # noqa: PLR0913  # constructor injection: a parameter for each part
+    def __init__(  # noqa: PLR0913  # constructor injection: one parameter for each collaborator
         self,
         *,
         pipeline: Pipeline,
@@ -45,7 +45,7 @@ class ConnectionContext:
         ids: IdSource,
         on_failure: FailureSink,
     ) -> None:
-        """`headers` are those of the connection's handshake, and hold for each of its requests."""
+        """`headers` are those of the connection's handshake; they apply to each request."""
         self.pipeline = pipeline
         self.headers = headers
         self.send_text = send_text
@@ -55,12 +55,12 @@ class ConnectionContext:
         self._on_failure = on_failure
 
     def report_failure(self, error: TidegateError) -> None:
-        """A request ended with this."""
+        """Report the error that ended a request."""
         self._on_failure(CallFailure(error=error.name, route=endpoints.RESPONSES.label))
 
 
 class SocketRequestHandler:
-    """Answers one request."""
+    """Answer one request."""
 
     def __init__(self, create: CreateMessage, context: ConnectionContext) -> None:
         self._create = create
@@ -70,7 +70,7 @@ class SocketRequestHandler:
         self._is_cancelled = False
 
     async def run(self) -> None:
-        """Say all there is to say; errors are said, too."""
+        """Send all events, or the error."""
         request_id = self._context.ids("req_")
         try:
             try:
@@ -79,14 +79,14 @@ class SocketRequestHandler:
                 self._context.report_failure(gone)
             except TidegateError as error:
                 await self._send_error(error, request_id)
-            except Exception:  # noqa: BLE001  # a defect of ours: the caller gets an error, the log the trace, the connection goes on
+            except Exception:  # noqa: BLE001  # a defect in the gateway: send an error, log the trace, keep the connection
                 _log.exception("unexpected failure", request_id=request_id, path=endpoints.RESPONSES.path)
                 await self._send_error(TidegateError(), request_id)
         except ClientDisconnected:
             return
 
     def cancel(self) -> None:
-        """The client is gone: end the call upstream."""
+        """End the upstream request, because the client is gone."""
         self._is_cancelled = True
         if self._stream_task is not None:
             self._stream_task.cancel()
@@ -112,7 +112,7 @@ class SocketRequestHandler:
             headers=kit.headers,
             body=read,
         )
-        delivery = await kit.pipeline.answer(request)  # never cancelled: what it takes, it has to give back
+        delivery = await kit.pipeline.answer(request)  # never cancelled: it must release what it reserves
         try:
             if not self._is_cancelled:
                 await self._stream_cancellable(delivery)
@@ -135,7 +135,7 @@ class SocketRequestHandler:
                 await self._context.send_text(text)
 
     async def _send_empty_response(self) -> None:
-        """`generate: false`: keep what was said for the requests that go on from here, and say nothing to it."""
+        """Answer `generate: false`: remember the input for later requests and send an empty response."""
         create, kit = self._create, self._context
         call = parse(endpoints.RESPONSES, create.body())
         document = in_progress_document(
@@ -152,13 +152,13 @@ class SocketRequestHandler:
         self._context.report_failure(error)
         previous = self._create.previous_response_id
         if previous is not None and self._parent is not None and self._parent.stream_id == self._create.stream_id:
-            # as OpenAI has it: what led to an error on its own stream is not gone on from again
+            # as at OpenAI: a response that led to an error on its own stream cannot be continued
             self._context.unstored_responses.forget(previous)
         await self._context.send_text(error_frame(error, stream_id=self._create.stream_id, request_id=request_id))
 
 
 def error_frame(error: TidegateError, *, stream_id: str | None, request_id: str) -> str:
-    """An error as an event of the socket, with the headers that HTTP would have carried."""
+    """Return an error as a WebSocket event, with the headers that HTTP would have."""
     headers = {name.decode(): value.decode() for name, value in envelope.headers_of(error)}
     said = {**envelope.error_object(error), "headers": {**headers, "x-request-id": request_id}}
     return document_frame({"type": "error", "status": envelope.status_of(error), "error": said}, stream_id)
@@ -171,4 +171,4 @@ _ZERO_USAGE: Json = {
     "output_tokens_details": {"reasoning_tokens": 0},
     "total_tokens": 0,
 }
-"""What a request that asks nobody uses."""
+"""The usage of a request that calls no model."""

@@ -1,4 +1,4 @@
-"""What connections remember of the responses they were given and that nobody stored."""
+"""Remembers unstored responses of open connections, so that later requests can continue them. Used by web/websocket."""
 
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -12,35 +12,35 @@ from tidegate.wire.socket import CreateMessage
 Json = dict[str, Any]
 
 CONNECTION_DIVISOR = 4
-"""One connection may have so large a part of what all of a process may remember: a quarter."""
+"""One connection may use a quarter of the process's memory for unstored responses."""
 
 _items = msgspec.json.Decoder(list[msgspec.Raw])
 
 
 class UnstoredResponse(msgspec.Struct, frozen=True, kw_only=True):
-    """A response, and how to go on from it."""
+    """An unstored response, with what a request needs to continue it."""
 
     stream_id: str | None
-    """The stream it was given on."""
+    """The stream it was sent on."""
     stored_parent: str | None
-    """The stored response that its items go on from; None where they begin the conversation."""
+    """The stored response before its items; None if they start the conversation."""
     items: tuple[bytes, ...]
-    """What was said since then, each item as JSON."""
+    """The items since then, each as JSON."""
     size: int
-    """Bytes of the items."""
+    """Size of the items in bytes."""
 
     def request_fields(self, create: CreateMessage) -> dict[str, bytes | None]:
-        """The fields of a request that goes on from here, changed so that nobody needs to know this response."""
+        """Return the fields of a request that continues this response, for an upstream that does not know it."""
         items = b",".join([*self.items, *items_in(create)])
         base = None if self.stored_parent is None else msgspec.json.encode(self.stored_parent)
         return {"input": b"[" + items + b"]", "previous_response_id": base}
 
 
 class UnstoredResponses:
-    """Where all connections of a process put theirs, with one bound for all of them."""
+    """The unstored responses of all connections of a process, bounded in total."""
 
     def __init__(self, max_bytes: int) -> None:
-        """What has not been gone on from for longest is forgotten first, whosever it is."""
+        """Beyond `max_bytes`, the least recently continued response of any connection is dropped."""
         self._max_bytes = max_bytes
         self._total_bytes = 0
         self._responses: OrderedDict[tuple[int, str], UnstoredResponse] = OrderedDict()
@@ -50,19 +50,19 @@ class UnstoredResponses:
         return f"<Shelf: {len(self._responses)} responses, {self._total_bytes} bytes>"
 
     def for_connection(self) -> "ConnectionResponses":
-        """A new connection's own."""
+        """Return the view of a new connection."""
         self._next_owner += 1
         return ConnectionResponses(self, self._next_owner, self._max_bytes // CONNECTION_DIVISOR)
 
     def find(self, key: tuple[int, str]) -> UnstoredResponse | None:
-        """What is remembered under this key."""
+        """Return the response with this key, if it is remembered."""
         known = self._responses.get(key)
         if known is not None:
             self._responses.move_to_end(key)
         return known
 
     def put(self, key: tuple[int, str], response: UnstoredResponse) -> None:
-        """Remember it, and forget what there is no more room for."""
+        """Add a response, and drop others beyond the bound."""
         self.drop(key)
         self._responses[key] = response
         self._total_bytes += response.size
@@ -70,13 +70,13 @@ class UnstoredResponses:
             self.drop(next(iter(self._responses)))
 
     def drop(self, key: tuple[int, str]) -> None:
-        """Forget it."""
+        """Drop a response."""
         if (known := self._responses.pop(key, None)) is not None:
             self._total_bytes -= known.size
 
 
 class ConnectionResponses:
-    """One connection's own, as long as it is open."""
+    """The unstored responses of one open connection."""
 
     def __init__(self, all_responses: UnstoredResponses, owner: int, max_bytes: int) -> None:
         self._all_responses = all_responses
@@ -85,11 +85,11 @@ class ConnectionResponses:
         self._sizes: OrderedDict[str, int] = OrderedDict()
 
     def find(self, response_id: str | None) -> UnstoredResponse | None:
-        """A response that was given on this connection and not stored."""
+        """Return an unstored response that was sent on this connection."""
         return self._all_responses.find((self._owner, response_id)) if response_id is not None else None
 
     def remember(self, create: CreateMessage, parent: UnstoredResponse | None, response: Mapping[str, Any]) -> None:
-        """Remember what was answered to `create`, which goes on from `parent` if it is not stored either."""
+        """Remember the response to `create`, which continues `parent` if that is unstored, too."""
         output = upstream_items(item for item in response.get("output") or () if isinstance(item, dict))
         before = parent.items if parent is not None else ()
         base = parent.stored_parent if parent is not None else create.previous_response_id
@@ -108,18 +108,18 @@ class ConnectionResponses:
         )
 
     def forget(self, response_id: str) -> None:
-        """Remember it no more."""
+        """Drop a response."""
         self._sizes.pop(response_id, None)
         self._all_responses.drop((self._owner, response_id))
 
     def close(self) -> None:
-        """The connection is closed."""
+        """Drop the connection's responses."""
         for response_id in list(self._sizes):
             self.forget(response_id)
 
 
 def items_in(create: CreateMessage) -> list[bytes]:
-    """The items of a request's input, each as JSON. Raises InvalidParameter."""
+    """Return the items of a request's input, each as JSON. Raises InvalidParameter."""
     raw = create.fields.get("input", msgspec.Raw(b"null"))
     try:
         return [bytes(item) for item in _items.decode(raw)]

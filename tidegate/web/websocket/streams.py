@@ -1,4 +1,4 @@
-"""A connection's streams: within one, requests follow each other; different ones run side by side."""
+"""Schedules a connection's requests: in order within a stream, concurrent between streams. Used by connection.py."""
 
 import asyncio
 from collections import deque
@@ -8,18 +8,18 @@ from tidegate.core.errors import TooManyWebSocketStreams, WebSocketQueueFull
 from tidegate.wire.socket import CreateMessage
 
 MAX_STREAMS = 32
-"""Named ones; OpenAI's own figure."""
+"""Named streams of one connection; OpenAI's limit."""
 MAX_WAITING_REQUESTS = 64
-"""Requests of one connection that wait for their turn."""
+"""Waiting requests of one connection."""
 
 
 class RequestStreams:
-    """Does each request's work in its turn."""
+    """Runs each request when its stream is free."""
 
     def __init__(
         self, handle: Callable[[CreateMessage], Awaitable[None]], *, max_active: int, max_waiting_bytes: int
     ) -> None:
-        """`work` raises nothing; `most_bytes` may wait."""
+        """`handle` must not raise; at most `max_waiting_bytes` may wait."""
         self._handle = handle
         self._active_slots = asyncio.Semaphore(max_active)
         self._max_waiting_bytes = max_waiting_bytes
@@ -30,11 +30,11 @@ class RequestStreams:
 
     @property
     def is_idle(self) -> bool:
-        """Nothing is being answered, and nothing waits."""
+        """Whether no request is running or waiting."""
         return not self._workers
 
     def add(self, create: CreateMessage) -> None:
-        """Have a request answered when those before it on its stream are. Raises TooManyStreams or StreamsBusy."""
+        """Queue a request behind the others of its stream. Raises TooManyStreams or StreamsBusy."""
         name = create.stream_id
         if name not in self._waiting:
             named = sum(1 for known in self._waiting if known is not None)
@@ -52,13 +52,13 @@ class RequestStreams:
             self._workers[name] = asyncio.create_task(self._run(name), name="socket-stream")
 
     def drop_waiting(self) -> None:
-        """Forget what waits; what is being answered goes on."""
+        """Drop the waiting requests; running ones continue."""
         for line in self._waiting.values():
             line.clear()
         self._waiting_count = self._waiting_bytes = 0
 
     async def wait_until_idle(self) -> None:
-        """Wait until nothing is being answered."""
+        """Wait until no request is running."""
         while self._workers:
             await asyncio.wait(set(self._workers.values()))
 
@@ -68,7 +68,7 @@ class RequestStreams:
             while line:
                 async with self._active_slots:
                     if not line:
-                        break  # dropped meanwhile
+                        break  # the waiting requests were dropped
                     create = line.popleft()
                     self._waiting_count -= 1
                     self._waiting_bytes -= create.size
