@@ -10,7 +10,7 @@ from tidegate.storage.postgres import Postgres
 
 @pytest.fixture
 async def process_with_events(process: Made) -> Process:
-    """A process with a job of which everything but the end was said."""
+    """A process with a job of which everything but the end was page."""
     one = process()
     queue = one.queue
     await one.store.add(new_job(now=one.clock.now()), first_events(), queue, max_open=9, write_response=no_write)
@@ -28,10 +28,10 @@ LAST = len(stream()) - 1
 
 @pytest.mark.parametrize("after", range(-1, LAST + 3))
 async def test_from_any_number_on(process_with_events: Process, after: int) -> None:
-    said = await process_with_events.log.read_after("shop", "resp_1", after)
-    assert said is not None
-    assert not said.is_end
-    numbers = [said.first_number + place for place in range(len(said.events))]
+    page = await process_with_events.log.read_after("shop", "resp_1", after)
+    assert page is not None
+    assert not page.is_end
+    numbers = [page.first_number + place for place in range(len(page.events))]
     assert numbers == list(range(after + 1, LAST + 1))
 
 
@@ -46,16 +46,17 @@ async def test_there_is_an_end(process_with_events: Process) -> None:
         assert job is not None
         await process_with_events.store.finish(connection, job, stream()[-1])
     for after, count in ((LAST, 1), (LAST + 1, 0), (LAST + 100, 0)):
-        said = await process_with_events.log.read_after("shop", "resp_1", after)
-        assert said is not None
-        assert (len(said.events), said.is_end) == (count, True)
+        page = await process_with_events.log.read_after("shop", "resp_1", after)
+        assert page is not None
+        assert (len(page.events), page.is_end) == (count, True)
 
 
 async def test_reading_what_is_only_preamble_does_not_count(process_with_events: Process, postgres: Postgres) -> None:
-    again = await process_with_events.store.start_attempt("resp_1", worker="p2", now=process_with_events.clock.now(), write_started=no_write)
+    now = process_with_events.clock.now()
+    again = await process_with_events.store.start_attempt("resp_1", worker="p2", now=now, write_started=no_write)
     assert isinstance(again, JobAttempt)
-    said = await process_with_events.log.read_after("shop", "resp_1", -1)
-    assert said is not None
-    assert [one["type"] for one in decoded(said.events)][-1] == "response.in_progress"
+    page = await process_with_events.log.read_after("shop", "resp_1", -1)
+    assert page is not None
+    assert [one["type"] for one in decoded(page.events)][-1] == "response.in_progress"
     async with postgres.connection() as connection:
         assert await connection.fetchval("SELECT shown FROM background_jobs") is False

@@ -28,7 +28,7 @@ class BreakableGateway(msgspec.Struct, frozen=True):
         """Return the counts of its internal events."""
         headers = {"authorization": f"Bearer {self.admin}"}
         async with self.gateway.http.get(self.gateway.root + "/admin/v1/failures", headers=headers) as answer:
-            counted: dict[str, int] = (await answer.json())["own_parts"]
+            counted: dict[str, int] = (await answer.json())["internal_events"]
             return counted
 
 

@@ -1,4 +1,4 @@
-"""An office for each test."""
+"""The admin API on real stores, and a client for it."""
 
 import contextlib
 from collections.abc import AsyncIterator
@@ -9,8 +9,8 @@ import uvicorn
 from fastapi import FastAPI
 
 from tests.harness import listening
-from tests.web.office import ApiClient, SingleLaneQueue
-from tidegate.assembly.privacy import data_handlers
+from tests.web.api_client import ApiClient, SingleLaneQueue
+from tidegate.assembly.privacy import conversation_data_handlers, end_user_handlers
 from tidegate.auth.key_cache import ApiKeyCache
 from tidegate.auth.key_store import KeyStore
 from tidegate.auth.project_store import ProjectStore
@@ -29,48 +29,46 @@ from tidegate.routing.health.report import HealthReport
 from tidegate.routing.health.store import HealthStore
 from tidegate.storage.postgres import Postgres
 from tidegate.storage.redis import RedisLink
-from tidegate.web.admin.handlers import KeyHandlers, ProjectHandlers, ReportHandlers
+from tidegate.web.admin.budgets import BudgetHandlers
+from tidegate.web.admin.keys import KeyHandlers
 from tidegate.web.admin.metrics import MetricsHandlers
-from tidegate.web.admin.routes import add_admin_routes
+from tidegate.web.admin.projects import ProjectHandlers
+from tidegate.web.admin.queue import QueueHandlers
+from tidegate.web.admin.routes import AdminHandlers, add_admin_routes
 from tidegate.web.admin.upstream import UpstreamHandlers
+from tidegate.web.admin.usage import UsageHandlers
 from tidegate.web.api import create_api
 
 
 @pytest.fixture
-async def office(postgres: Postgres, redis_link: RedisLink, redis_prefix: str) -> AsyncIterator[ApiClient]:
+async def api_client(postgres: Postgres, redis_link: RedisLink, redis_prefix: str) -> AsyncIterator[ApiClient]:
     clock = ManualClock()
     keys = KeyStore(postgres, redis_link, clock=clock, prefix=redis_prefix)
     budgets = BudgetReport(
         postgres, BudgetStore(redis_link, prefix=redis_prefix), global_limits=Limits(budget_day=10**9)
     )
-    ring = ApiKeyCache(keys, clock)
-    standings = HealthStore(redis_link, prefix=redis_prefix)
-    report = HealthReport(standings, targets=["openai/m"], credentials={"openai": ["default"]}, clock=clock)
-
+    api_keys = ApiKeyCache(keys, clock)
+    health = HealthStore(redis_link, prefix=redis_prefix)
+    report = HealthReport(health, targets=["openai/m"], credentials={"openai": ["default"]}, clock=clock)
     counters = Counters()
+    handlers = AdminHandlers(
+        keys=KeyHandlers(keys, clock),
+        projects=ProjectHandlers(ProjectStore(postgres, redis_link, prefix=redis_prefix)),
+        budgets=BudgetHandlers(budgets, clock),
+        queue=QueueHandlers(QueueReport(SingleLaneQueue(), lambda _: LaneLimits()), JobStore(postgres), clock),
+        usage=UsageHandlers(UsageReports(postgres), clock),
+        upstream=UpstreamHandlers(report),
+        conversations=conversation_data_handlers(postgres, redis_link, clock, prefix=redis_prefix),
+        users=end_user_handlers(postgres, redis_link, clock, prefix=redis_prefix),
+        metrics=MetricsHandlers(WorkerMetrics(counters, None), counters.read_shared),
+    )
 
     @contextlib.asynccontextmanager
     async def lifespan(api: FastAPI) -> AsyncIterator[None]:
-        await ring.start()
-        add_admin_routes(
-            api,
-            ring,
-            keys=KeyHandlers(keys, clock),
-            projects=ProjectHandlers(ProjectStore(postgres, redis_link, prefix=redis_prefix)),
-            reports=ReportHandlers(
-                budgets=budgets,
-                queue=QueueReport(SingleLaneQueue(), lambda _: LaneLimits()),
-                jobs=JobStore(postgres),
-                reports=UsageReports(postgres),
-                clock=clock,
-            ),
-            upstream=UpstreamHandlers(report),
-            data=data_handlers(postgres, redis_link, clock, prefix=redis_prefix),
-            metrics=MetricsHandlers(WorkerMetrics(counters, None), counters.read_shared),
-            ids=new_id,
-        )
+        await api_keys.start()
+        add_admin_routes(api, api_keys, handlers, ids=new_id)
         yield
-        await ring.close()
+        await api_keys.close()
 
     admin = await keys.create(project="operators", admin=True)
     config = uvicorn.Config(create_api(lifespan, new_id), log_config=None, lifespan="on")

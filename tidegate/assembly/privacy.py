@@ -1,4 +1,4 @@
-"""The parts that search, export and forget what was said."""
+"""Builds what searches, exports and erases stored data. Used by assembly/web.py and by the CLI."""
 
 from tidegate.auth.project_store import ProjectStore
 from tidegate.cache.erasure import AnswerEraser
@@ -11,21 +11,31 @@ from tidegate.metering.ledger.erasure import LedgerEraser
 from tidegate.pipeline.erasure import EndUserErasure
 from tidegate.storage.postgres import Postgres
 from tidegate.storage.redis import RedisLink
-from tidegate.web.admin.data import DataHandlers
+from tidegate.web.admin.conversations import ConversationDataHandlers
+from tidegate.web.admin.users import EndUserHandlers
 
 
-def data_handlers(postgres: Postgres, redis: RedisLink, clock: Clock, *, prefix: str) -> DataHandlers:
-    """The desk of the admin API that works with what was said."""
-    return DataHandlers(
+def conversation_data_handlers(
+    postgres: Postgres, redis: RedisLink, clock: Clock, *, prefix: str
+) -> ConversationDataHandlers:
+    """Return the admin API's handlers for search and export."""
+    return ConversationDataHandlers(
         projects=ProjectStore(postgres, redis, prefix=prefix),
         searcher=ConversationSearch(postgres),
         export=ConversationExport(StoreBase(postgres, clock)),
+    )
+
+
+def end_user_handlers(postgres: Postgres, redis: RedisLink, clock: Clock, *, prefix: str) -> EndUserHandlers:
+    """Return the admin API's handlers for end users."""
+    return EndUserHandlers(
+        projects=ProjectStore(postgres, redis, prefix=prefix),
         erasure=end_user_erasure(postgres, redis, clock, prefix=prefix),
     )
 
 
 def end_user_erasure(postgres: Postgres, redis: RedisLink, clock: Clock, *, prefix: str) -> EndUserErasure:
-    """What forgets an end user everywhere; whatever remembers something of them belongs into this list."""
+    """Return what erases an end user everywhere: add an eraser for each new store of user data."""
     return EndUserErasure(
         [AnswerEraser(redis, prefix=prefix), ConversationEraser(postgres, clock), LedgerEraser(postgres)]
     )

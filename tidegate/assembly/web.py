@@ -8,7 +8,7 @@ from tidegate.assembly.admission import AdmissionParts
 from tidegate.assembly.base import Base
 from tidegate.assembly.conversations import ConversationParts
 from tidegate.assembly.gauges import BudgetGauges
-from tidegate.assembly.privacy import data_handlers
+from tidegate.assembly.privacy import conversation_data_handlers, end_user_handlers
 from tidegate.assembly.routing import health_report, lane_limits
 from tidegate.auth.project_store import ProjectStore
 from tidegate.background.job_store import JobStore
@@ -23,11 +23,16 @@ from tidegate.queue.messages import LaneLimits
 from tidegate.queue.report import QueueReport
 from tidegate.queue.store import CapacityStore
 from tidegate.routing.health.registry import HealthRegistry
+from tidegate.routing.health.report import HealthReport
 from tidegate.routing.models import ModelCatalog
-from tidegate.web.admin.handlers import KeyHandlers, ProjectHandlers, ReportHandlers
+from tidegate.web.admin.budgets import BudgetHandlers
+from tidegate.web.admin.keys import KeyHandlers
 from tidegate.web.admin.metrics import MetricsHandlers, add_metrics
-from tidegate.web.admin.routes import add_admin_routes
+from tidegate.web.admin.projects import ProjectHandlers
+from tidegate.web.admin.queue import QueueHandlers
+from tidegate.web.admin.routes import AdminHandlers, add_admin_routes
 from tidegate.web.admin.upstream import UpstreamHandlers
+from tidegate.web.admin.usage import UsageHandlers
 from tidegate.web.api import add_health, add_models
 from tidegate.web.openai.completions import CompletionHandlers
 from tidegate.web.openai.conversations import ConversationHandlers
@@ -63,17 +68,7 @@ class WebParts:
         base.counters.add_shared_gauges(BudgetGauges(base).read)
         metrics = MetricsHandlers(base.workers, base.counters.read_shared)
         add_metrics(self._api, keys, metrics, public=open_to_all, ids=new_id)
-        add_admin_routes(
-            self._api,
-            keys,
-            keys=KeyHandlers(self._admission.key_store, base.clock),
-            projects=ProjectHandlers(ProjectStore(base.postgres, base.redis, prefix=base.prefix)),
-            reports=self._report_handlers(),
-            upstream=UpstreamHandlers(report),
-            data=data_handlers(base.postgres, base.redis, base.clock, prefix=base.prefix),
-            metrics=metrics,
-            ids=new_id,
-        )
+        add_admin_routes(self._api, keys, self._admin_handlers(report, metrics), ids=new_id)
 
     def add_stateful_api(self, parts: ConversationParts, pipeline: Pipeline, deferral: BackgroundSubmitter) -> None:
         """The stateful API."""
@@ -102,16 +97,21 @@ class WebParts:
         base.counters.add_gauge("websocket_connections", "WebSocket connections.", lambda: sockets.open_connections)
         return sockets
 
-    def _report_handlers(self) -> ReportHandlers:
+    def _admin_handlers(self, report: HealthReport, metrics: MetricsHandlers) -> AdminHandlers:
         base, settings = self._base, self._base.settings
-        lanes = CapacityStore(
-            base.redis, prefix=base.prefix, lane_limits=lambda _: LaneLimits()
-        )  # looking needs no terms
-        budgets = BudgetStore(base.redis, prefix=base.prefix)
-        return ReportHandlers(
-            budgets=BudgetReport(base.postgres, budgets, global_limits=settings.budgets.deployment_limits),
-            queue=QueueReport(lanes, lane_limits(settings)),
-            jobs=JobStore(base.postgres),
-            reports=UsageReports(base.postgres),
-            clock=base.clock,
+        postgres, redis, clock, prefix = base.postgres, base.redis, base.clock, base.prefix
+        capacity = CapacityStore(redis, prefix=prefix, lane_limits=lambda _: LaneLimits())  # reading needs no limits
+        budgets = BudgetReport(
+            postgres, BudgetStore(redis, prefix=prefix), global_limits=settings.budgets.deployment_limits
+        )
+        return AdminHandlers(
+            keys=KeyHandlers(self._admission.key_store, clock),
+            projects=ProjectHandlers(ProjectStore(postgres, redis, prefix=prefix)),
+            budgets=BudgetHandlers(budgets, clock),
+            queue=QueueHandlers(QueueReport(capacity, lane_limits(settings)), JobStore(postgres), clock),
+            usage=UsageHandlers(UsageReports(postgres), clock),
+            upstream=UpstreamHandlers(report),
+            conversations=conversation_data_handlers(postgres, redis, clock, prefix=prefix),
+            users=end_user_handlers(postgres, redis, clock, prefix=prefix),
+            metrics=metrics,
         )

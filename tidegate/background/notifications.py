@@ -30,7 +30,8 @@ class JobNotifications:
         self._on_job_added: Callable[[], None] = lambda: None
 
     def __repr__(self) -> str:
-        return f"<JobNotifications: {len(self._listeners)} responses watched, {len(self._publish_tasks)} being published>"
+        watched, published = len(self._listeners), len(self._publish_tasks)
+        return f"<JobNotifications: {watched} responses watched, {published} being published>"
 
     async def start(self) -> None:
         """Subscribe to the other processes' notifications."""

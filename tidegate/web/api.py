@@ -13,6 +13,8 @@ from starlette.types import Scope
 
 from tidegate import __version__
 from tidegate.auth.key_cache import ApiKeyCache
+from tidegate.core import endpoints
+from tidegate.core.endpoints import Endpoint
 from tidegate.core.errors import MethodNotAllowed, StoreError, TidegateError, UnknownRoute
 from tidegate.core.ids import IdSource
 from tidegate.monitoring.traffic_health import TrafficHealth, UpstreamState
@@ -21,6 +23,7 @@ from tidegate.routing.models import ModelCatalog
 from tidegate.storage.postgres import Postgres
 from tidegate.storage.redis import RedisLink
 from tidegate.web import envelope
+from tidegate.web.docs.page import add_docs
 
 _log = structlog.get_logger("web")
 
@@ -42,16 +45,54 @@ class ErrorSchema(BaseModel):
     error: ErrorBody
 
 
+_DESCRIPTION = (
+    "OpenAI's API with caching, cost accounting, rate limiting and failover. Send an API key as "
+    "`Authorization: Bearer KEY`. Errors have OpenAI's format; the header `x-tidegate-error` names them."
+)
+_TAGS = [
+    {"name": "inference", "description": "Model calls, as at OpenAI."},
+    {"name": "stored data", "description": "Stored completions, responses and conversations, as at OpenAI."},
+    {"name": "models", "description": "Models of the configured routes."},
+    {"name": "admin", "description": "Administration. Needs an admin key: `tidegate keys create --admin`."},
+    {"name": "operations", "description": "Health and metrics of this gateway."},
+]
 _ERROR_RESPONSES: dict[int | str, dict[str, Any]] = {
     "4XX": {"model": ErrorSchema, "description": "The request was rejected: 400, 401, 403, 404, 405, 409, 413 or 429"},
     "5XX": {"model": ErrorSchema, "description": "A store or the upstream did not answer, or the gateway failed"},
 }
 
 
+class DescribedApi(FastAPI):
+    """FastAPI whose description contains the inference endpoints, too: asgi.py serves them without FastAPI."""
+
+    def openapi(self) -> dict[str, Any]:
+        """Return the OpenAPI description."""
+        if self.openapi_schema is None:
+            description = super().openapi()
+            for endpoint in endpoints.BY_PATH.values():
+                operations = description["paths"].setdefault(endpoint.path, {})
+                operations["post"] = _inference_operation(endpoint)
+        return self.openapi_schema or {}
+
+
+def _inference_operation(endpoint: Endpoint) -> dict[str, Any]:
+    stream = " Send `stream: true` for server-sent events." if endpoint.streams else ""
+    body = {"schema": {"type": "object", "additionalProperties": True, "example": {"model": "gpt-4o-mini"}}}
+    return {
+        "tags": ["inference"],
+        "summary": endpoint.summary,
+        "description": f"Takes and returns the same bodies as OpenAI's API.{stream}",
+        "requestBody": {"required": True, "content": {"application/json": body}},
+        "responses": {"200": {"description": "OpenAI's answer", "content": {"application/json": {}}}},
+    }
+
+
 def create_api(lifespan: Lifespan, ids: IdSource) -> FastAPI:
-    """Return the application without routes: error envelopes, and a request id on every response."""
-    api = FastAPI(
+    """Return the application with `/docs` and no other route: error envelopes, and a request id on every response."""
+    api = DescribedApi(
         title="Tidegate",
+        description=_DESCRIPTION,
+        openapi_tags=_TAGS,
         version=__version__,
         lifespan=lifespan,
         docs_url=None,
@@ -78,6 +119,7 @@ def create_api(lifespan: Lifespan, ids: IdSource) -> FastAPI:
         _log.error("unexpected failure", path=request.url.path, exc_info=error)
         return _error(TidegateError(), ids)
 
+    add_docs(api)
     return api
 
 
@@ -102,9 +144,12 @@ def add_models(api: FastAPI, api_keys: ApiKeyCache, models: ModelCatalog, ids: I
         await api_keys.admin(request.headers.get("authorization", ""))
         return _json(await models.delete(name), ids)
 
-    api.add_api_route("/v1/models", list_models, methods=["GET"], summary="List models")
-    api.add_api_route("/v1/models/{name:path}", get_model, methods=["GET"], summary="Get a model")
-    api.add_api_route("/v1/models/{name:path}", delete_model, methods=["DELETE"], summary="Delete a fine-tuned model")
+    for path, handler, method, summary in (
+        ("/v1/models", list_models, "GET", "List models"),
+        ("/v1/models/{name:path}", get_model, "GET", "Get a model"),
+        ("/v1/models/{name:path}", delete_model, "DELETE", "Delete a fine-tuned model"),
+    ):
+        api.add_api_route(path, handler, methods=[method], summary=summary, tags=["models"])
 
 
 def add_health(
@@ -137,9 +182,12 @@ def add_health(
         }
         return Response(msgspec.json.encode(body), status, media_type="application/json")
 
-    api.add_api_route("/livez", livez, methods=["GET"], summary="Liveness of the process")
-    api.add_api_route("/readyz", readyz, methods=["GET"], summary="Readiness of PostgreSQL and Redis")
-    api.add_api_route("/health/upstream", health_upstream, methods=["GET"], summary="Health of the upstream")
+    for path, handler, summary in (
+        ("/livez", livez, "Liveness of the process"),
+        ("/readyz", readyz, "Readiness of PostgreSQL and Redis"),
+        ("/health/upstream", health_upstream, "Health of the upstream"),
+    ):
+        api.add_api_route(path, handler, methods=["GET"], summary=summary, tags=["operations"])
 
 
 async def _store_state(ping: Callable[[], Awaitable[None]]) -> str:

@@ -39,7 +39,9 @@ def test_a_script_must_confirm_with_yes(tidegate: Tidegate) -> None:
     done = tidegate("users", "forget", "shop", "ada", "--yes")
     assert done.exit_code == 0, done.output
     assert "Erased user ada from project shop: 4 records deleted, 0 ledger entries anonymized." in done.output
-    assert "Nothing is stored for user ada in project shop." in tidegate("users", "forget", "shop", "ada", "--yes").output
+    assert (
+        "Nothing is stored for user ada in project shop." in tidegate("users", "forget", "shop", "ada", "--yes").output
+    )
     assert "asks bob" in tidegate("conversations", "search", "tide").output
     printed = json.loads(tidegate("users", "forget", "shop", "bob", "--yes", "--json").output)
     assert (printed["dry_run"], printed["responses"]) == (False, 1)

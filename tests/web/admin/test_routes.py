@@ -4,7 +4,7 @@ import aiohttp
 import pytest
 
 from tests.harness import Json
-from tests.web.office import ApiClient
+from tests.web.api_client import ApiClient
 from tidegate.auth import key_format
 from tidegate.storage.postgres import Postgres
 from tidegate.web.admin.routes import MAX_BODY_BYTES
@@ -13,7 +13,7 @@ UNKNOWN_KEY = key_format.generate(b"\x07".__mul__)
 
 
 @pytest.mark.parametrize(
-    ("method", "path", "body", "status", "says"),
+    ("method", "path", "body", "status", "message"),
     [
         ("POST", "/keys", {"project": "a", "limit": {}}, 400, "'limit'; did you mean limits?"),
         ("POST", "/keys", {"project": "a", "limits": {"rmp": 1}}, 400, "'limits.rmp'; did you mean rpm?"),
@@ -46,26 +46,26 @@ UNKNOWN_KEY = key_format.generate(b"\x07".__mul__)
     ],
 )
 async def test_a_mistake_is_named_in_openais_envelope(
-    office: ApiClient, method: str, path: str, body: Json | bytes | None, status: int, says: str
+    api_client: ApiClient, method: str, path: str, body: Json | bytes | None, status: int, message: str
 ) -> None:
-    before = len(await office.keys.list())
-    answer = await office.send(method, path, body)
-    assert (answer.status, says in answer.error["message"]) == (status, True), answer.text
+    before = len(await api_client.keys.list())
+    answer = await api_client.send(method, path, body)
+    assert (answer.status, message in answer.error["message"]) == (status, True), answer.text
     assert answer.error["type"] == "invalid_request_error"
     assert answer.headers["x-request-id"].startswith("req_")
-    assert len(await office.keys.list()) == before
+    assert len(await api_client.keys.list()) == before
 
 
 @pytest.mark.parametrize(
     ("path", "allowed"), [("/keys", "GET, POST"), ("/keys/key_1", "DELETE, GET, PATCH"), ("/budgets", "GET")]
 )
-async def test_who_uses_another_method_is_told_which_there_are(office: ApiClient, path: str, allowed: str) -> None:
-    answer = await office.send("PUT", path)
+async def test_who_uses_another_method_is_told_which_there_are(api_client: ApiClient, path: str, allowed: str) -> None:
+    answer = await api_client.send("PUT", path)
     assert (answer.status, answer.headers["allow"]) == (405, allowed)
 
 
-async def test_only_admin_keys_get_in(office: ApiClient) -> None:
-    ordinary = (await office.create_key())["key"]
+async def test_only_admin_keys_get_in(api_client: ApiClient) -> None:
+    ordinary = (await api_client.create_key())["key"]
     for path in (
         "/keys",
         "/projects",
@@ -77,37 +77,39 @@ async def test_only_admin_keys_get_in(office: ApiClient) -> None:
         "/messages",
         "/export",
     ):
-        refused = await office.send("GET", path, key=ordinary)
+        refused = await api_client.send("GET", path, key=ordinary)
         assert (refused.status, refused.headers["x-tidegate-error"]) == (403, "admin_key_required")
-        assert (await office.send("GET", path, key=UNKNOWN_KEY)).status == 401
-    refused = await office.send("POST", "/keys", b"{", key=ordinary)
+        assert (await api_client.send("GET", path, key=UNKNOWN_KEY)).status == 401
+    refused = await api_client.send("POST", "/keys", b"{", key=ordinary)
     assert refused.status == 403, "who may not ask is not told what is wrong with the question"
 
 
-async def test_the_api_describes_itself(office: ApiClient) -> None:
-    async with aiohttp.ClientSession() as http, http.get(f"{office.root}/openapi.json") as response:
+async def test_the_api_describes_itself(api_client: ApiClient) -> None:
+    async with aiohttp.ClientSession() as http, http.get(f"{api_client.root}/openapi.json") as response:
         described = await response.json()
     paths = described["paths"]
     listed = ("keys", "keys/{key_id}", "projects", "projects/{name}", "budgets", "queue", "jobs", "usage")
     acts = [f"upstream/credentials/{{provider}}/{{credential}}/{act}" for act in ("suspend", "resume")]
-    said = ("upstream", "failures", "messages", "export", "users/forget")
+    rest = ("upstream", "failures", "messages", "export", "users/forget")
     admin = {path for path in paths if path.startswith("/admin/")}
-    assert admin == {f"/admin/v1/{path}" for path in (*listed, *acts, *said)}
-    asked = paths["/admin/v1/keys"]["post"]
-    assert asked["requestBody"]["content"]["application/json"]["schema"] == {"$ref": "#/components/schemas/KeyAsked"}
+    assert admin == {f"/admin/v1/{path}" for path in (*listed, *acts, *rest)}
+    creation = paths["/admin/v1/keys"]["post"]
+    assert creation["requestBody"]["content"]["application/json"]["schema"] == {
+        "$ref": "#/components/schemas/NewKeyRequest"
+    }
     assert "KeyPage" in str(paths["/admin/v1/keys"]["get"]["responses"]["200"])
-    assert asked["security"] == [{"HTTPBearer": []}]
+    assert creation["security"] == [{"HTTPBearer": []}]
     assert "limit" in {parameter["name"] for parameter in paths["/admin/v1/keys"]["get"]["parameters"]}
     described_acts = [act for path in admin for act in paths[path].values()]
     assert {code for act in described_acts for code in act["responses"]} == {"200", "201", "4XX", "5XX"}
-    assert all("ErrorShape" in str(act["responses"]["4XX"]) for act in described_acts)
+    assert all("ErrorSchema" in str(act["responses"]["4XX"]) for act in described_acts)
     assert len({act["summary"] for act in described_acts}) == len(described_acts)
     exported = paths["/admin/v1/export"]["get"]["responses"]
     kinds = {code: list(answer["content"]) for code, answer in exported.items()}
     assert kinds == {"200": ["application/jsonl"], "4XX": ["application/json"], "5XX": ["application/json"]}
 
 
-async def test_without_postgres_it_is_a_typed_503(office: ApiClient, postgres: Postgres) -> None:
+async def test_without_postgres_it_is_a_typed_503(api_client: ApiClient, postgres: Postgres) -> None:
     await postgres.close()
-    answer = await office.send("GET", "/keys")
+    answer = await api_client.send("GET", "/keys")
     assert (answer.status, answer.error["code"]) == (503, "postgres_unavailable")

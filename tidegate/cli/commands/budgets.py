@@ -9,7 +9,8 @@ from tidegate.cli.context import CommandContext, print_json, print_table, run_wi
 from tidegate.core.clock import SystemClock
 from tidegate.limits.budget_report import Budget, BudgetListing
 from tidegate.metering.usage_report import usd
-from tidegate.web.admin.schemas import MAX_LISTED, BudgetPage
+from tidegate.web.admin.budgets import BudgetPage
+from tidegate.web.admin.schemas import MAX_LISTED
 
 budgets_app = typer.Typer(no_args_is_help=True, help="Show what is spent of each budget.")
 

@@ -10,7 +10,7 @@ from tidegate.cli.commands.usage import parse_time
 from tidegate.cli.context import CommandContext, command_error, print_json, print_table, run_with_context
 from tidegate.conversations.storage.search import MATCH_END, MATCH_START, SearchHit, SearchQuery
 from tidegate.core.clock import SystemClock
-from tidegate.web.admin.data_schemas import MAX_RESULTS, MessageView
+from tidegate.web.admin.conversations import MAX_RESULTS, MessageView
 
 conversations_app = typer.Typer(no_args_is_help=True, help="Search and export stored conversations.")
 

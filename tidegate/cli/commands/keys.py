@@ -20,7 +20,7 @@ from tidegate.cli.context import (
     run_with_context,
 )
 from tidegate.core.clock import SystemClock
-from tidegate.web.admin.schemas import KeyView, NewKeyView
+from tidegate.web.admin.keys import KeyView, NewKeyView
 
 keys_app = typer.Typer(no_args_is_help=True, help="Create, change, list and revoke API keys.")
 

@@ -16,7 +16,7 @@ from tidegate.cli.context import (
     run_with_context,
 )
 from tidegate.core.values import Priority
-from tidegate.web.admin.schemas import ProjectView
+from tidegate.web.admin.projects import ProjectView
 
 projects_app = typer.Typer(
     no_args_is_help=True, help="Show and change projects. A project is created with its first key."

@@ -9,7 +9,7 @@ from tidegate.background.job_store import OpenJob
 from tidegate.cli.context import CommandContext, print_json, print_table, run_with_context
 from tidegate.core.clock import SystemClock
 from tidegate.queue.report import LaneStatus
-from tidegate.web.admin.schemas import JobView, LaneView
+from tidegate.web.admin.queue import JobView, LaneView
 
 queue_app = typer.Typer(no_args_is_help=True, help="Show requests waiting for the upstream, and background responses.")
 

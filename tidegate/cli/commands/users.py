@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from tidegate.cli.context import CommandContext, command_error, print_json, print_table, run_with_context
-from tidegate.web.admin.data_schemas import ErasureView
+from tidegate.web.admin.users import ErasureView
 
 users_app = typer.Typer(no_args_is_help=True, help="Erase the stored data of end users.")
 

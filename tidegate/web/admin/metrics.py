@@ -1,4 +1,4 @@
-"""What was counted and how things stand, for people (`/admin/v1/failures`) and for Prometheus (`/metrics`)."""
+"""Failure counters and gauges as JSON (`/admin/v1/failures`) and for Prometheus (`/metrics`)."""
 
 from collections.abc import Awaitable, Callable
 from typing import Self
@@ -19,14 +19,14 @@ ReadSharedGauges = Callable[[], Awaitable[tuple[Gauge, ...]]]
 
 
 class SampleView(Schema):
-    """One figure."""
+    """One value of a gauge."""
 
     value: float
     labels: dict[str, str]
 
 
 class GaugeView(Schema):
-    """How something stands."""
+    """A gauge."""
 
     name: str
     help: str
@@ -34,29 +34,29 @@ class GaugeView(Schema):
 
     @classmethod
     def of(cls, gauge: Gauge) -> Self:
-        """The gauge."""
+        """Return the gauge."""
         samples = [SampleView(value=sample.value, labels=sample.labels) for sample in gauge.samples]
         return cls(name=gauge.name, help=gauge.help, samples=samples)
 
 
 class FailuresView(Schema):
-    """What `/metrics` shows, as JSON."""
+    """The figures of `/metrics`, as JSON."""
 
-    failures: dict[str, dict[str, int]] = Field(description="Calls that failed, by the error's name, then by route.")
-    internal_events: dict[str, int] = Field(description="What befell the gateway's own parts.")
-    gauges: list[GaugeView] = Field(description="How things stand; of the process that answers.")
+    failures: dict[str, dict[str, int]] = Field(description="Failed requests, by error name, then by route.")
+    internal_events: dict[str, int] = Field(description="Events inside the gateway, such as lost connections.")
+    gauges: list[GaugeView] = Field(description="Gauges of the process that answers.")
 
 
 class MetricsHandlers:
-    """Shows the figures of this gateway's processes."""
+    """Reports the figures of this gateway's processes."""
 
     def __init__(self, workers: WorkerMetrics, read_shared_gauges: ReadSharedGauges) -> None:
-        """`far` reads the figures that all gateways share."""
+        """`read_shared_gauges` reads the gauges that all gateways share."""
         self._workers = workers
         self._read_shared_gauges = read_shared_gauges
 
     async def failures(self) -> FailuresView:
-        """Show what failed, what befell the gateway's own parts, and how things stand."""
+        """Return failed requests, internal events and gauges."""
         counted = sum_of((await self._workers.read_all()).values())
         gauges = [
             GaugeView.of(gauge) for gauge in (*self._workers.read_own().gauges, *await self._read_shared_gauges())
@@ -64,12 +64,12 @@ class MetricsHandlers:
         return FailuresView(failures=counted.failures, internal_events=counted.internal_events, gauges=gauges)
 
     async def prometheus_text(self) -> str:
-        """The same for Prometheus, of each worker."""
+        """Return the figures of each worker in Prometheus' text format."""
         return exposition(await self._workers.read_all(), await self._read_shared_gauges())
 
 
 def add_metrics(api: FastAPI, api_keys: ApiKeyCache, handlers: MetricsHandlers, *, public: bool, ids: IdSource) -> None:
-    """`/metrics`, for admin keys; `open_to_all` lets scrapers without a key see it."""
+    """Add `/metrics`, for admin keys, or without a key if `public`."""
 
     async def metrics(request: Request) -> Response:
         if not public:
@@ -78,12 +78,13 @@ def add_metrics(api: FastAPI, api_keys: ApiKeyCache, handlers: MetricsHandlers, 
             await handlers.prometheus_text(), headers={"x-request-id": ids("req_")}, media_type=CONTENT_TYPE
         )
 
-    bearer = HTTPBearer(auto_error=False, description="A key made by `tidegate keys create --admin`")
+    bearer = HTTPBearer(auto_error=False, description="A key created with `tidegate keys create --admin`")
     api.add_api_route(
         "/metrics",
         metrics,
         methods=["GET"],
         response_class=PlainTextResponse,
-        summary="Counters and gauges, as Prometheus reads them",
+        tags=["operations"],
+        summary="Metrics for Prometheus",
         dependencies=[] if public else [Security(bearer)],
     )

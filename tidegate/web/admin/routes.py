@@ -1,8 +1,13 @@
-"""The admin API, `/admin/v1`: for admin keys only, each body bounded before it is looked at, OpenAI's envelope."""
+"""The table of the admin API's routes, `/admin/v1`, and what all of them share. Called by the assembly.
+
+To add an endpoint, write its schema and handler in the resource's module and add one line to `_routes`. Every route
+accepts admin keys only, bounds the request's body, and answers errors in OpenAI's envelope.
+"""
 
 from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
 from typing import Any
 
+import msgspec
 from fastapi import APIRouter, FastAPI, Request, Response, Security
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
@@ -11,78 +16,93 @@ from fastapi.security import HTTPBearer
 from tidegate.auth.key_cache import ApiKeyCache
 from tidegate.core.errors import BodyNotJson, InvalidParameter
 from tidegate.core.ids import IdSource
-from tidegate.web.admin.data import DataHandlers, JsonLinesResponse
-from tidegate.web.admin.handlers import KeyHandlers, ProjectHandlers, ReportHandlers
+from tidegate.web.admin.budgets import BudgetHandlers
+from tidegate.web.admin.conversations import ConversationDataHandlers, JsonLinesResponse
+from tidegate.web.admin.keys import KeyHandlers
 from tidegate.web.admin.metrics import MetricsHandlers
+from tidegate.web.admin.projects import ProjectHandlers
+from tidegate.web.admin.queue import QueueHandlers
 from tidegate.web.admin.schemas import UnknownField
 from tidegate.web.admin.upstream import UpstreamHandlers
+from tidegate.web.admin.usage import UsageHandlers
+from tidegate.web.admin.users import EndUserHandlers
 from tidegate.web.inference.body import read_body
 
 MAX_BODY_BYTES = 64 * 1024
-"""Of a request's body: a hundred models' names fit many times."""
+"""Enough for the names of a hundred models, many times over."""
 _BODY_SECONDS = 10.0
+_CREDENTIAL = "/upstream/credentials/{provider}/{credential}"
+_JSON_LINES: dict[str, Any] = {
+    "response_class": Response,
+    "responses": {200: {"content": {JsonLinesResponse.media_type: {"schema": {"type": "string"}}}}},
+}
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
-def add_admin_routes(  # noqa: PLR0913  # a parameter for each part
-    api: FastAPI,
-    api_keys: ApiKeyCache,
-    *,
-    keys: KeyHandlers,
-    projects: ProjectHandlers,
-    reports: ReportHandlers,
-    upstream: UpstreamHandlers,
-    data: DataHandlers,
-    metrics: MetricsHandlers,
-    ids: IdSource,
-) -> None:
-    """The routes under `/admin/v1`; `ring` knows who may use them."""
-    # only described by it: `_guarded` has asked before
-    bearer = HTTPBearer(auto_error=False, description="A key made by `tidegate keys create --admin`")
+class AdminHandlers(msgspec.Struct, frozen=True, kw_only=True):
+    """The handlers of all admin resources."""
+
+    keys: KeyHandlers
+    projects: ProjectHandlers
+    budgets: BudgetHandlers
+    queue: QueueHandlers
+    usage: UsageHandlers
+    upstream: UpstreamHandlers
+    conversations: ConversationDataHandlers
+    users: EndUserHandlers
+    metrics: MetricsHandlers
+
+
+def _routes(to: AdminHandlers) -> tuple[tuple[str, str, Callable[..., Any], str, dict[str, Any]], ...]:
+    """Return method, path, handler, summary and FastAPI's other options of each route."""
+    return (
+        ("POST", "/keys", to.keys.create, "Create a key", {"status_code": 201}),
+        ("GET", "/keys", to.keys.list, "List keys", {}),
+        ("GET", "/keys/{key_id}", to.keys.get, "Get a key", {}),
+        ("PATCH", "/keys/{key_id}", to.keys.update, "Change a key", {}),
+        ("DELETE", "/keys/{key_id}", to.keys.revoke, "Revoke a key", {}),
+        ("GET", "/projects", to.projects.list, "List projects", {}),
+        ("GET", "/projects/{name:path}", to.projects.get, "Get a project", {}),
+        ("PATCH", "/projects/{name:path}", to.projects.update, "Change a project", {}),
+        ("GET", "/budgets", to.budgets.list, "List budgets", {}),
+        ("GET", "/queue", to.queue.list, "List waiting requests", {}),
+        ("GET", "/jobs", to.queue.jobs, "List background responses", {}),
+        ("GET", "/usage", to.usage.list, "Sum up usage and cost", {}),
+        ("GET", "/upstream", to.upstream.get, "Show targets and credentials", {}),
+        ("POST", f"{_CREDENTIAL}/suspend", to.upstream.suspend, "Suspend a credential", {}),
+        ("POST", f"{_CREDENTIAL}/resume", to.upstream.resume, "Resume a credential", {}),
+        ("GET", "/failures", to.metrics.failures, "Show failures and gauges", {}),
+        ("GET", "/messages", to.conversations.search, "Search messages", {}),
+        ("GET", "/export", to.conversations.export, "Export stored data", _JSON_LINES),
+        ("POST", "/users/forget", to.users.erase, "Erase an end user", {}),
+    )
+
+
+def add_admin_routes(api: FastAPI, api_keys: ApiKeyCache, handlers: AdminHandlers, *, ids: IdSource) -> None:
+    """Add the routes below `/admin/v1`, for admin keys."""
+    # for the description only: _admin_route_class has checked the key before FastAPI sees the request
+    bearer = HTTPBearer(auto_error=False, description="A key created with `tidegate keys create --admin`")
     router = APIRouter(
         prefix="/admin/v1",
         tags=["admin"],
         route_class=_admin_route_class(api_keys, ids),
         dependencies=[Security(bearer)],
     )
-    router.add_api_route("/keys", keys.create, methods=["POST"], status_code=201, summary="Make a key")
-    router.add_api_route("/keys", keys.list, methods=["GET"], summary="List the keys")
-    router.add_api_route("/keys/{key_id}", keys.get, methods=["GET"], summary="Show a key")
-    router.add_api_route("/keys/{key_id}", keys.update, methods=["PATCH"], summary="Change a key")
-    router.add_api_route("/keys/{key_id}", keys.revoke, methods=["DELETE"], summary="Revoke a key")
-    router.add_api_route("/projects", projects.list, methods=["GET"], summary="List the projects")
-    router.add_api_route("/projects/{name:path}", projects.get, methods=["GET"], summary="Show a project")
-    router.add_api_route("/projects/{name:path}", projects.update, methods=["PATCH"], summary="Change a project")
-    router.add_api_route("/budgets", reports.budgets, methods=["GET"], summary="Show the budgets")
-    router.add_api_route("/queue", reports.queue, methods=["GET"], summary="Show the queue")
-    router.add_api_route("/jobs", reports.jobs, methods=["GET"], summary="Show the background responses")
-    router.add_api_route("/usage", reports.usage, methods=["GET"], summary="Show the usage")
-    router.add_api_route("/upstream", upstream.show, methods=["GET"], summary="Show targets and credentials")
-    one = "/upstream/credentials/{provider}/{credential}"
-    router.add_api_route(f"{one}/suspend", upstream.suspend, methods=["POST"], summary="Suspend a credential")
-    router.add_api_route(f"{one}/resume", upstream.resume, methods=["POST"], summary="Resume a credential")
-    router.add_api_route("/failures", metrics.failures, methods=["GET"], summary="Show what failed")
-    router.add_api_route("/messages", data.search, methods=["GET"], summary="Search messages")
-    lines: dict[int | str, dict[str, Any]] = {
-        200: {"content": {JsonLinesResponse.media_type: {"schema": {"type": "string"}}}}
-    }
-    router.add_api_route(
-        "/export", data.export, methods=["GET"], response_class=Response, responses=lines, summary="Export"
-    )
-    router.add_api_route("/users/forget", data.erase_end_user, methods=["POST"], summary="Forget an end user")
+    for method, path, handler, summary, options in _routes(handlers):
+        router.add_api_route(path, handler, methods=[method], summary=summary, **options)
     api.include_router(router)
 
 
-def _admin_route_class(ring: ApiKeyCache, ids: IdSource) -> type[APIRoute]:
-    """A route that first asks who calls, then takes the body in within its bounds, and only then goes to FastAPI."""
+def _admin_route_class(api_keys: ApiKeyCache, ids: IdSource) -> type[APIRoute]:
+    """Return a route class that checks the key, then reads the body within its bounds, then calls FastAPI."""
 
-    class Guarded(APIRoute):
+    class AdminRoute(APIRoute):
         def get_route_handler(self) -> Handler:
             handle = super().get_route_handler()
 
-            async def guarded(request: Request) -> Response:
-                await ring.admin(request.headers.get("authorization", ""))
+            async def handle_admin(request: Request) -> Response:
+                await api_keys.admin(request.headers.get("authorization", ""))
                 body = await read_body(
                     request.receive, request.headers, max_bytes=MAX_BODY_BYTES, seconds=_BODY_SECONDS
                 )
@@ -93,9 +113,9 @@ def _admin_route_class(ring: ApiKeyCache, ids: IdSource) -> type[APIRoute]:
                 response.headers["x-request-id"] = ids("req_")
                 return response
 
-            return guarded
+            return handle_admin
 
-    return Guarded
+    return AdminRoute
 
 
 def _replay(body: bytes) -> Callable[[], Awaitable[MutableMapping[str, Any]]]:
@@ -106,15 +126,15 @@ def _replay(body: bytes) -> Callable[[], Awaitable[MutableMapping[str, Any]]]:
 
 
 def _to_typed_error(error: RequestValidationError) -> InvalidParameter | BodyNotJson:
-    """The first thing that is wrong, and where."""
+    """Return an error that names the first invalid field and the reason."""
     first = error.errors()[0]
     if first["type"] == "json_invalid":
         return BodyNotJson()
-    where = [str(part) for part in first["loc"][1:]]
+    path = [str(part) for part in first["loc"][1:]]
     cause = first.get("ctx", {}).get("error")
     if isinstance(cause, UnknownField):
-        where.append(cause.field)
-        said = f"Unknown parameter: '{'.'.join(where)}'; {cause.hint}"
+        path.append(cause.field)
+        message = f"Unknown parameter: '{'.'.join(path)}'; {cause.hint}"
     else:
-        said = f"Invalid '{'.'.join(where) or 'body'}': {first['msg'].removeprefix('Value error, ')}."
-    return InvalidParameter(said, param=".".join(where) or None)
+        message = f"Invalid '{'.'.join(path) or 'body'}': {first['msg'].removeprefix('Value error, ')}."
+    return InvalidParameter(message, param=".".join(path) or None)

@@ -1,4 +1,4 @@
-"""What an operator sees of the upstream over HTTP, and how a credential is taken out and back."""
+"""`/admin/v1/upstream`: targets and credentials. Registered by routes.py; the command is `tidegate upstream`."""
 
 from datetime import UTC, datetime
 from typing import Annotated, Literal, Self
@@ -18,57 +18,57 @@ def _utc(seconds: float | None) -> datetime | None:
 
 
 class UpstreamStateView(Schema):
-    """A target or a credential, and how it stands."""
+    """The state of a target or a credential."""
 
     name: str
     state: str = Field(
-        description="Of a target: closed (it is asked), open, half_open. Of a credential: healthy, limited (for "
-        "one of its models), out_of_quota, invalid, suspended."
+        description="Of a target: `closed` (in use), `open`, `half_open`. Of a credential: `healthy`, `limited` (for "
+        "one of its models), `out_of_quota`, `invalid`, `suspended`."
     )
-    since: datetime | None = Field(description="Null where it was never anything else.")
+    since: datetime | None = Field(description="null if the state never changed.")
     until: datetime | None = Field(default=None, description="The end of a rate limit.")
-    error: str | None = Field(description="The name of the error that brought it here.")
-    message: str | None = Field(description="The error's words.")
+    error: str | None = Field(description="The name of the error that caused the state.")
+    message: str | None = Field(description="The error's message.")
 
     @classmethod
-    def of(cls, shown: HealthEntry) -> Self:
-        """The target or credential."""
-        since, until = _utc(shown.since), _utc(shown.until)
+    def of(cls, entry: HealthEntry) -> Self:
+        """Return the target or credential."""
+        since, until = _utc(entry.since), _utc(entry.until)
         return cls(
-            name=shown.name, state=shown.state, since=since, until=until, error=shown.error, message=shown.message
+            name=entry.name, state=entry.state, since=since, until=until, error=entry.error, message=entry.message
         )
 
 
 class UpstreamView(Schema):
-    """All targets that routes name or that are not well, and all credentials."""
+    """Targets that are in routes or not healthy, and all credentials."""
 
     object: Literal["upstream"] = "upstream"
     targets: list[UpstreamStateView]
     credentials: list[UpstreamStateView]
 
     @classmethod
-    def of(cls, shown: UpstreamHealth) -> Self:
-        """Everything."""
+    def of(cls, health: UpstreamHealth) -> Self:
+        """Return all targets and credentials."""
         return cls(
-            targets=[UpstreamStateView.of(one) for one in shown.targets],
-            credentials=[UpstreamStateView.of(one) for one in shown.credentials],
+            targets=[UpstreamStateView.of(entry) for entry in health.targets],
+            credentials=[UpstreamStateView.of(entry) for entry in health.credentials],
         )
 
 
 class UpstreamHandlers:
-    """Shows the upstream, and suspends and resumes its credentials."""
+    """Shows targets and credentials, suspends and resumes credentials."""
 
     def __init__(self, report: HealthReport) -> None:
         self._report = report
 
-    async def show(self) -> UpstreamView:
-        """Show how targets and credentials stand, as all replicas know it."""
+    async def get(self) -> UpstreamView:
+        """Show the state of all targets and credentials, as shared by all replicas."""
         return UpstreamView.of(await self._report.read())
 
     async def suspend(self, provider: Provider, credential: Credential) -> UpstreamStateView:
-        """Take a credential out: no replica sends a call with it until it is resumed."""
+        """Suspend a credential: no replica uses it until it is resumed."""
         return UpstreamStateView.of(await self._report.suspend(f"{provider}/{credential}"))
 
     async def resume(self, provider: Provider, credential: Credential) -> UpstreamStateView:
-        """Take a credential back, whatever took it out."""
+        """Resume a credential, whatever suspended it."""
         return UpstreamStateView.of(await self._report.resume(f"{provider}/{credential}"))

@@ -25,28 +25,28 @@ def add_openai_routes(
     conversations: ConversationHandlers,
 ) -> None:
     """Add the routes for stored chat completions, responses, and conversations with their items, below `/v1`."""
-    routes: tuple[tuple[str, str, Callable[..., Any]], ...] = (
-        ("GET", "/chat/completions", completions.list),
-        ("GET", _COMPLETION, completions.get),
-        ("POST", _COMPLETION, completions.update),
-        ("DELETE", _COMPLETION, completions.delete),
-        ("GET", f"{_COMPLETION}/messages", completions.messages),
-        ("GET", _RESPONSE, responses.get),
-        ("DELETE", _RESPONSE, responses.delete),
-        ("POST", f"{_RESPONSE}/cancel", responses.cancel),
-        ("GET", f"{_RESPONSE}/input_items", responses.input_items),
-        ("POST", "/responses/input_tokens", input_tokens.input_tokens),
-        ("POST", "/responses/compact", input_tokens.compact),
-        ("POST", "/conversations", conversations.create),
-        ("GET", _CONVERSATION, conversations.get),
-        ("POST", _CONVERSATION, conversations.update),
-        ("DELETE", _CONVERSATION, conversations.delete),
-        ("GET", f"{_CONVERSATION}/items", conversations.list_items),
-        ("POST", f"{_CONVERSATION}/items", conversations.create_items),
-        ("GET", _ITEM, conversations.get_item),
-        ("DELETE", _ITEM, conversations.delete_item),
+    routes: tuple[tuple[str, str, Callable[..., Any], str], ...] = (
+        ("GET", "/chat/completions", completions.list, "List stored chat completions"),
+        ("GET", _COMPLETION, completions.get, "Get a stored chat completion"),
+        ("POST", _COMPLETION, completions.update, "Change a stored chat completion's metadata"),
+        ("DELETE", _COMPLETION, completions.delete, "Delete a stored chat completion"),
+        ("GET", f"{_COMPLETION}/messages", completions.messages, "List a completion's messages"),
+        ("GET", _RESPONSE, responses.get, "Get a response"),
+        ("DELETE", _RESPONSE, responses.delete, "Delete a response"),
+        ("POST", f"{_RESPONSE}/cancel", responses.cancel, "Cancel a background response"),
+        ("GET", f"{_RESPONSE}/input_items", responses.input_items, "List a response's input items"),
+        ("POST", "/responses/input_tokens", input_tokens.input_tokens, "Count input tokens"),
+        ("POST", "/responses/compact", input_tokens.compact, "Compact a conversation"),
+        ("POST", "/conversations", conversations.create, "Create a conversation"),
+        ("GET", _CONVERSATION, conversations.get, "Get a conversation"),
+        ("POST", _CONVERSATION, conversations.update, "Change a conversation's metadata"),
+        ("DELETE", _CONVERSATION, conversations.delete, "Delete a conversation"),
+        ("GET", f"{_CONVERSATION}/items", conversations.list_items, "List a conversation's items"),
+        ("POST", f"{_CONVERSATION}/items", conversations.create_items, "Add items to a conversation"),
+        ("GET", _ITEM, conversations.get_item, "Get an item"),
+        ("DELETE", _ITEM, conversations.delete_item, "Delete an item"),
     )
-    router = APIRouter(prefix="/v1", tags=["stateful"])
-    for method, path, endpoint in routes:
-        router.add_api_route(path, endpoint, methods=[method])
+    router = APIRouter(prefix="/v1", tags=["stored data"])
+    for method, path, handler, summary in routes:
+        router.add_api_route(path, handler, methods=[method], summary=summary)
     api.include_router(router)

@@ -1,4 +1,4 @@
-"""The admin API behind a real socket, with all its real parts but the queue."""
+"""A client for the admin API behind a real socket; only the queue is replaced."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ NO_LIMITS = dict.fromkeys(("rpm", "rpd", "tpm", "concurrency", "budget_day_usd",
 
 
 class SingleLaneQueue:
-    """A queue in which one call waits."""
+    """A queue with one waiting request."""
 
     async def snapshot(self, now: float, *, limit: int) -> tuple[LaneSnapshot, ...]:
         assert (now > 0, limit > 0) == (True, True)
@@ -24,7 +24,7 @@ class SingleLaneQueue:
 
 
 class ApiClient:
-    """The admin API behind a real socket, and an admin key."""
+    """Sends requests to the admin API with an admin key."""
 
     def __init__(self, root: str, key: str, http: aiohttp.ClientSession, keys: KeyStore) -> None:
         self.root = root
@@ -33,20 +33,20 @@ class ApiClient:
         self._http = http
 
     async def send(self, method: str, path: str, body: Json | bytes | None = None, key: str | None = None) -> Answer:
-        """One request below `/admin/v1`, with the admin key or another."""
+        """Send a request below `/admin/v1`, with the admin key or another."""
         headers = {"authorization": f"Bearer {key or self._key}", "content-type": "application/json"}
         data = body if isinstance(body, bytes) or body is None else msgspec.json.encode(body)
         async with self._http.request(method, f"{self.root}/admin/v1{path}", data=data, headers=headers) as response:
             return Answer(response.status, response.headers, await response.text())
 
     async def get(self, path: str) -> Json:
-        """What a GET gives."""
+        """Return the body of a GET."""
         answer = await self.send("GET", path)
         assert answer.status == 200, answer.text
         return answer.json
 
     async def create_key(self, **fields: Any) -> Json:
-        """A new key."""
+        """Create a key."""
         answer = await self.send("POST", "/keys", {"project": "shop", **fields})
         assert answer.status == 201, answer.text
         return answer.json

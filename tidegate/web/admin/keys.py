@@ -1,0 +1,155 @@
+"""`/admin/v1/keys`: create, list, change and revoke API keys. Registered by routes.py; command: `tidegate keys`."""
+
+from typing import Annotated, Any, Literal, Self
+
+from fastapi import Path, Query
+from msgspec import UNSET
+from msgspec.structs import asdict
+from pydantic import Field
+
+from tidegate.auth.grants import KeyChange
+from tidegate.auth.key_store import KeyRecord, KeyStore
+from tidegate.core.clock import Clock
+from tidegate.core.errors import ApiKeyNotFound
+from tidegate.web.admin.schemas import (
+    LimitsSchema,
+    ListPage,
+    Name,
+    PriorityName,
+    ProjectListQuery,
+    ProjectName,
+    Schema,
+    UnixTime,
+    priority_name,
+    split_page,
+    to_priority,
+)
+
+KeyId = Annotated[Name, Path(description="The key's `id`.")]
+_Priority = Annotated[PriorityName | None, Field(description="null inherits the project's priority.")]
+_Models = Annotated[list[ProjectName], Field(max_length=100, description="Allowed models; empty allows all.")]
+
+
+class NewKeyRequest(Schema):
+    """A key to create."""
+
+    project: ProjectName
+    name: Name = ""
+    expires_at: UnixTime | None = Field(default=None, description="Unix seconds; null for never.")
+    admin: bool = Field(default=False, description="An admin key may call `/admin/v1` and no model.")
+    limits: LimitsSchema = LimitsSchema()
+    priority: _Priority = None
+    models: _Models = Field(default=[])
+
+    def to_grants(self) -> KeyChange:
+        """Return limits, priority and models for the key store."""
+        return KeyChange(
+            limits=self.limits.to_change(),
+            priority=to_priority(self.priority),
+            models=tuple(dict.fromkeys(self.models)),
+        )
+
+
+class KeyUpdateRequest(Schema):
+    """Changes of a key. Fields that are left out do not change."""
+
+    name: Name = ""
+    expires_at: UnixTime | None = Field(default=None, description="Unix seconds; null for never.")
+    limits: LimitsSchema = LimitsSchema()
+    priority: _Priority = None
+    models: _Models = Field(default=[])
+
+    def to_change(self) -> KeyChange:
+        """Return the change for the key store."""
+        fields = self.model_fields_set
+        return KeyChange(
+            name=self.name if "name" in fields else UNSET,
+            expires_at=self.expires_at if "expires_at" in fields else UNSET,
+            limits=self.limits.to_change(),
+            priority=to_priority(self.priority) if "priority" in fields else UNSET,
+            models=tuple(dict.fromkeys(self.models)) if "models" in fields else UNSET,
+        )
+
+
+class KeyView(Schema):
+    """A key. Times are in Unix seconds."""
+
+    id: str
+    project: str
+    name: str
+    hint: str = Field(description="The last four characters of the secret.")
+    admin: bool
+    state: Literal["active", "expired", "revoked"]
+    created_at: float
+    expires_at: float | None
+    revoked_at: float | None
+    limits: LimitsSchema
+    priority: PriorityName | None
+    models: list[str]
+
+    @classmethod
+    def of(cls, record: KeyRecord, now: float, **more: Any) -> Self:
+        """Return the key with its state at `now`."""
+        fields = {
+            "state": record.state(now),
+            "limits": LimitsSchema.of(record.limits),
+            "priority": priority_name(record.priority),
+            "models": list(record.models),
+        }
+        return cls.model_validate({**asdict(record), **fields, **more})
+
+
+class NewKeyView(KeyView):
+    """A new key. Only this response contains the secret, `key`."""
+
+    key: str
+
+
+class KeyPage(ListPage):
+    """Keys, oldest first."""
+
+    data: list[KeyView]
+
+
+class KeyHandlers:
+    """Creates, lists, changes and revokes keys."""
+
+    def __init__(self, keys: KeyStore, clock: Clock) -> None:
+        self._keys = keys
+        self._clock = clock
+
+    async def create(self, request: NewKeyRequest) -> NewKeyView:
+        """Create a key. Only this response contains its secret, `key`."""
+        created = await self._keys.create(
+            project=request.project,
+            name=request.name,
+            expires_at=request.expires_at,
+            admin=request.admin,
+            grants=request.to_grants(),
+        )
+        return NewKeyView.of(created.record, self._clock.now(), key=created.token)
+
+    async def list(self, query: Annotated[ProjectListQuery, Query()]) -> KeyPage:
+        """List the keys, oldest first."""
+        records = await self._keys.list(query.project, after=query.after, limit=query.limit + 1)
+        page, last = split_page(records, query.limit)
+        now = self._clock.now()
+        data = [KeyView.of(record, now) for record in page]
+        return KeyPage(data=data, has_more=last is not None, last=last.id if last else None)
+
+    async def get(self, key_id: KeyId) -> KeyView:
+        """Return one key."""
+        record = await self._keys.get(key_id)
+        if record is None:
+            raise ApiKeyNotFound(f"There is no key {key_id!r}; `GET /admin/v1/keys` lists them.")
+        return KeyView.of(record, self._clock.now())
+
+    async def update(self, key_id: KeyId, changes: KeyUpdateRequest) -> KeyView:
+        """Change a key. `null` removes a limit. Every replica applies the change within a second."""
+        await self._keys.update(key_id, changes.to_change())
+        return await self.get(key_id)
+
+    async def revoke(self, key_id: KeyId) -> KeyView:
+        """Revoke a key for good. Every replica rejects it within a second."""
+        await self._keys.revoke(key_id)
+        return await self.get(key_id)
