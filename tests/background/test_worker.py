@@ -138,7 +138,7 @@ async def test_what_a_dead_process_left_is_taken_over(process: Made) -> None:
 async def test_what_takes_too_long_fails(process: Made) -> None:
     said = ScriptedEvents()
     async with process(ScriptedRunner(said)).running() as p1:
-        await p1.add(seconds=0.3)
+        await p1.add(seconds=1.5)
         said.push(*stream()[:6])
         assert await over(p1) == "failed"
         failed = (await p1.events())[-1]["response"]
