@@ -2,7 +2,7 @@
 
 import asyncio
 
-from tests.conversations.said import completion, message, response
+from tests.conversations.records import completion, message, response
 from tidegate.conversations.storage.completions import CompletionStore
 from tidegate.conversations.storage.responses import ResponseStore
 from tidegate.conversations.storage.store_base import StoreBase

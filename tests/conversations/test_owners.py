@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 
-from tests.conversations.said import message, response, texts_of
+from tests.conversations.records import message, response, texts_of
 from tidegate.conversations.retention import RetentionTask
 from tidegate.conversations.storage.partitions import Partitions
 from tidegate.conversations.storage.responses import ResponseStore

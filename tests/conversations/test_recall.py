@@ -5,8 +5,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.conversations.recalling import SHOP_REQUEST, history_loader, response_call, upstream_answer
-from tests.conversations.said import message
+from tests.conversations.loader import SHOP_REQUEST, history_loader, response_call, upstream_answer
+from tests.conversations.records import message
 from tidegate.conversations.documents.records import Conversation
 from tidegate.conversations.recall import RecallRequest
 from tidegate.conversations.recorder import ResponsesRecorder

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.conversations.recalling import SHOP_REQUEST, history_loader, response_call, upstream_answer
+from tests.conversations.loader import SHOP_REQUEST, history_loader, response_call, upstream_answer
 from tidegate.conversations.documents.records import Conversation, PageRequest
 from tidegate.conversations.recorder import ResponseRecorder
 from tidegate.conversations.storage.completions import CompletionStore

@@ -6,7 +6,7 @@ from datetime import date
 import pytest
 from structlog.testing import capture_logs
 
-from tests.conversations.said import AT, item, message, response, texts_of
+from tests.conversations.records import AT, item, message, response, texts_of
 from tests.eventually import wait_until, wait_until_async
 from tests.failing_once import FailingOnce, failed_rounds
 from tidegate.conversations.documents.records import Conversation

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.conversations.said import completion, item, message, response
+from tests.conversations.records import completion, item, message, response
 from tests.metering.ledger_parts import entry
 from tidegate.conversations.documents.records import Conversation
 from tidegate.conversations.storage.completions import CompletionStore

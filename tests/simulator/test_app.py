@@ -8,7 +8,7 @@ from openai.types.chat import ChatCompletion
 from openai.types.responses import Response
 from pydantic import BaseModel
 
-from tests.simulator.asking import CHAT, RESPONSES, SCHEMA, upstream
+from tests.simulator.client import CHAT, RESPONSES, SCHEMA, upstream
 from tidegate.core.clock import ManualClock
 from tidegate.simulator import Options, create_app
 

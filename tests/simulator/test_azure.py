@@ -6,7 +6,7 @@ import openai
 import pytest
 from openai import AsyncAzureOpenAI, AsyncOpenAI
 
-from tests.simulator.asking import CHAT, RESPONSES, SimulatorClient, upstream
+from tests.simulator.client import CHAT, RESPONSES, SimulatorClient, upstream
 from tidegate.simulator import azure
 from tidegate.simulator.faults import Fault, refusal_for
 from tidegate.simulator.refusal import HtmlPageRefusal, invalid

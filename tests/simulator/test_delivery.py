@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.simulator.asking import CHAT, RESPONSES, STREAM, SimulatorClient, upstream
+from tests.simulator.client import CHAT, RESPONSES, STREAM, SimulatorClient, upstream
 
 
 async def timed(up: SimulatorClient, body: dict[str, Any], **headers: str) -> list[float]:

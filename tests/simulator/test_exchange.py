@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.simulator.asking import CHAT
+from tests.simulator.client import CHAT
 from tidegate.core.errors import ClientDisconnected
 from tidegate.simulator.exchange import HttpExchange, ResetUnavailable, json_object
 from tidegate.simulator.refusal import Refusal

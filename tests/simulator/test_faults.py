@@ -10,7 +10,7 @@ import openai
 import pytest
 
 from tests.eventually import wait_until, wait_until_async
-from tests.simulator.asking import CHAT, RESPONSES, STREAM, upstream
+from tests.simulator.client import CHAT, RESPONSES, STREAM, upstream
 from tidegate.simulator.faults import Fault, draw
 
 PATHS = {"/chat/completions": CHAT, "/responses": RESPONSES}

@@ -5,7 +5,7 @@ import asyncio
 import aiohttp
 import pytest
 
-from tests.simulator.asking import CHAT
+from tests.simulator.client import CHAT
 from tidegate.simulator import running
 
 KEY = {"authorization": "Bearer sk-any"}

@@ -4,8 +4,7 @@ from tidegate.assembly.base import Base
 from tidegate.conversations.recall import HistoryLoader
 from tidegate.conversations.retention import RetentionTask
 from tidegate.conversations.storage.completions import CompletionStore
-from tidegate.conversations.storage.conversations import ConversationStore
-from tidegate.conversations.storage.items import ItemStore
+from tidegate.conversations.storage.conversations import ConversationStore, ItemStore
 from tidegate.conversations.storage.leases import LeaseRenewal
 from tidegate.conversations.storage.partitions import Partitions
 from tidegate.conversations.storage.responses import ResponseStore

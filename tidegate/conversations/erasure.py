@@ -26,7 +26,7 @@ class ConversationEraser:
         self._clock = clock
         self._parts = PartStore()
         self._base = StoreBase(postgres, clock)
-        self._sql = queries("forgetting")
+        self._sql = queries("end_user_erasure")
 
     async def count(self, project: str, end_user: str) -> dict[str, int]:
         """Count the conversations they took part in, and their items, responses and completions.

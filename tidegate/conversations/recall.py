@@ -18,8 +18,7 @@ from tidegate.conversations.documents.response import ResponseIdentity
 from tidegate.conversations.recorder import CompletionsRecorder, ResponseRecorder, ResponsesRecorder, Turn
 from tidegate.conversations.state_params import StateParams
 from tidegate.conversations.storage.completions import CompletionStore
-from tidegate.conversations.storage.conversations import ConversationStore
-from tidegate.conversations.storage.items import ItemStore
+from tidegate.conversations.storage.conversations import ConversationStore, ItemStore
 from tidegate.conversations.storage.responses import ResponseStore
 from tidegate.core.clock import Clock
 from tidegate.core.endpoints import Format
@@ -70,7 +69,7 @@ class HistoryLoader:
         """Return the call for the upstream and the recorder of its answer, or the unchanged call and None.
 
         A call without stored state is returned unchanged. The caller has to `release` the recorder. Raises
-        PreviousResponseNotFound, ConversationNotFound, ItemNotFound, ConversationBusy, HistoryTooLarge,
+        PreviousResponseNotFound, ConversationNotFound, ItemNotFound, ConversationLocked, HistoryTooLarge,
         InvalidParameter and PostgresUnavailable.
         """
         asked = asking.read_state_params(call)

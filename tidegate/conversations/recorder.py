@@ -37,7 +37,7 @@ class ResponseRecorder(Protocol):
         ...
 
     async def save(self) -> None:
-        """Store the answer, which is complete. Raises StoreError and ConversationBusy."""
+        """Store the answer, which is complete. Raises StoreError and ConversationLocked."""
         ...
 
     async def save_failure(self, error: TidegateError) -> None:

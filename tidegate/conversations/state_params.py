@@ -114,7 +114,10 @@ def checked_item_id(value: str, param: str) -> str:
 
 
 def metadata_in(body: Mapping[str, Any]) -> dict[str, str]:
-    """Return a body's `metadata`, within OpenAI's limits. Raises WrongType, TooManyPairs, KeyTooLong or TextTooLong."""
+    """Return a body's `metadata`, within OpenAI's limits.
+
+    Raises WrongType, TooManyProperties, PropertyNameTooLong or StringTooLong.
+    """
     given = body.get("metadata")
     if given is None:
         return {}

@@ -19,7 +19,10 @@ _CUT_JSON = b'{"id": "chatcmpl-'
 
 
 async def deliver(exchange: HttpExchange, reply: SimulatedReply, behavior: RequestBehavior, meter: Meter) -> str:
-    """Send the reply; return how it ended: `served` or `broken`. Raises ClientGone, and Refusal instead of a reply."""
+    """Send the reply; return how it ended: `served` or `broken`.
+
+    Raises ClientDisconnected, and Refusal instead of a reply.
+    """
     if reply.events is None:
         return await _deliver_whole(exchange, reply, behavior, meter)
     return await _deliver_stream(exchange, reply, reply.events, behavior, meter)

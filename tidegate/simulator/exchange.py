@@ -20,7 +20,7 @@ class ResetUnavailable(Exception):
 
 
 class HttpExchange:
-    """Everything that an endpoint needs of HTTP. Each method raises ClientGone when the client has left."""
+    """Everything that an endpoint needs of HTTP. Each method raises ClientDisconnected when the client has left."""
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The three parts of an ASGI call."""

@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from tests.conversations.said import response
+from tests.conversations.records import response
 from tidegate.conversations.documents.records import ConversationItem, metadata_of
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.conversations.said import AT, completion, decoded
+from tests.conversations.records import AT, completion, decoded
 from tidegate.conversations.documents.records import PageRequest
 from tidegate.conversations.storage.completions import CompletionStore
 from tidegate.conversations.storage.store_base import StoreBase

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.conversations.said import AT, completion, item, message, response
+from tests.conversations.records import AT, completion, item, message, response
 from tidegate.conversations.documents.records import Conversation
 from tidegate.conversations.storage.completions import CompletionStore
 from tidegate.conversations.storage.conversations import ConversationStore

@@ -5,7 +5,7 @@ import gc
 import pytest
 from structlog.testing import capture_logs
 
-from tests.conversations.said import message, response
+from tests.conversations.records import message, response
 from tests.eventually import wait_until, wait_until_async
 from tests.failing_once import FailingOnce, failed_rounds
 from tidegate.conversations.documents.records import Conversation, PageRequest

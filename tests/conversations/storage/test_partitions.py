@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from tests.conversations.said import AT, message, response
+from tests.conversations.records import AT, message, response
 from tidegate.conversations.storage.partitions import TABLES, Partitions, week_of
 from tidegate.conversations.storage.responses import ResponseStore
 from tidegate.core.clock import ManualClock

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.conversations.said import AT, decoded, ids, item, response
+from tests.conversations.records import AT, decoded, ids, item, response
 from tidegate.conversations.documents.records import Conversation, ConversationItem, History, PageRequest
 from tidegate.conversations.storage.conversations import ConversationStore
 from tidegate.conversations.storage.responses import ResponseStore

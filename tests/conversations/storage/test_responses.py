@@ -5,7 +5,7 @@ import asyncio
 import msgspec
 import pytest
 
-from tests.conversations.said import AT, decoded, ids, item, message, response, texts_of
+from tests.conversations.records import AT, decoded, ids, item, message, response, texts_of
 from tests.eventually import wait_until_async
 from tidegate.conversations.documents.items import compaction_item, upstream_items
 from tidegate.conversations.documents.records import Conversation, ConversationItem, PageRequest

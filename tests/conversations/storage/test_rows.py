@@ -5,8 +5,8 @@ from datetime import date
 import msgspec
 import pytest
 
-from tests.conversations.said import decoded as plain_of
-from tests.conversations.said import item, message
+from tests.conversations.records import decoded as plain_of
+from tests.conversations.records import item, message
 from tidegate.conversations.documents.records import MAX_ITEM_BYTES, ConversationItem
 from tidegate.conversations.storage.rows import (
     metadata_column,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.conversations.said import AT, completion, message, response
+from tests.conversations.records import AT, completion, message, response
 from tidegate.conversations.storage.completions import CompletionStore
 from tidegate.conversations.storage.responses import ResponseStore
 from tidegate.conversations.storage.search import MATCH_END, MATCH_START, ConversationSearch, SearchQuery

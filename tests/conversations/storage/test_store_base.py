@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.conversations.said import AT, completion, message, response, texts_of
+from tests.conversations.records import AT, completion, message, response, texts_of
 from tidegate.conversations.documents.records import Conversation
 from tidegate.conversations.storage.completions import CompletionStore
 from tidegate.conversations.storage.conversations import ConversationStore

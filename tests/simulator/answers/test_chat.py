@@ -7,7 +7,7 @@ import msgspec
 import pytest
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
-from tests.simulator.asking import CHAT, IDENTITY, SCHEMA, Json
+from tests.simulator.client import CHAT, IDENTITY, SCHEMA, Json
 from tidegate.simulator.answers.chat import generation_request, reply
 from tidegate.simulator.answers.reply import SimulatedReply
 from tidegate.simulator.refusal import Refusal

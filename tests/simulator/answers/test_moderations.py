@@ -6,7 +6,7 @@ import msgspec
 import pytest
 from openai.types import ModerationCreateResponse
 
-from tests.simulator.asking import IDENTITY
+from tests.simulator.client import IDENTITY
 from tidegate.simulator.answers.moderations import reply
 
 IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,aGk="}}

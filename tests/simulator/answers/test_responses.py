@@ -7,7 +7,7 @@ import pytest
 from openai.types.responses import Response, ResponseStreamEvent
 from pydantic import TypeAdapter
 
-from tests.simulator.asking import IDENTITY, RESPONSES, SCHEMA, Json
+from tests.simulator.client import IDENTITY, RESPONSES, SCHEMA, Json
 from tidegate.simulator.answers.reply import SimulatedReply
 from tidegate.simulator.answers.responses import generation_request, reply
 from tidegate.simulator.refusal import Refusal

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.simulator.asking import CHAT, IDENTITY, RESPONSES, SCHEMA, upstream
+from tests.simulator.client import CHAT, IDENTITY, RESPONSES, SCHEMA, upstream
 from tidegate.simulator.answers import chat, responses
 from tidegate.simulator.answers.reply import SimulatedReply
 from tidegate.simulator.billing.meter import Meter

@@ -84,7 +84,7 @@ class CompletionStore:
                 self._base.today(),
             )
             these = (
-                await connection.fetchval(self._sql["having"], pairs, self._max_metadata_matches + 1) or []
+                await connection.fetchval(self._sql["ids_by_metadata"], pairs, self._max_metadata_matches + 1) or []
                 if metadata
                 else None
             )

@@ -29,6 +29,8 @@ from tidegate.conversations.storage.store_base import StoreBase
 from tidegate.core.errors import ConversationLocked, ConversationNotFound, ItemNotFound, StoreError, TooManyItems
 from tidegate.storage.postgres import Connection, queries
 
+MAX_REFERENCES = 1000
+"""The most items that one request may refer to; further references count as unknown items."""
 _RELEASE_SECONDS = 0.5
 """The most seconds for releasing a lease: a caller waits meanwhile for the error of its call."""
 
@@ -89,7 +91,7 @@ class ConversationStore:
     async def history(self, project: str, conversation_id: str) -> History:
         """Return its whole history and its version.
 
-        Raises ConversationNotFound, ConversationBusy and HistoryTooLarge.
+        Raises ConversationNotFound, ConversationLocked and HistoryTooLarge.
         """
         async with self._base.rows.transaction(project) as connection:
             head = await self._head(connection, project, conversation_id)
@@ -99,7 +101,7 @@ class ConversationStore:
     async def begin_turn(self, project: str, conversation_id: str, response_id: str) -> History:
         """Return its history, and lease it to a response: no other turn begins until that is saved or the lease ends.
 
-        Raises ConversationNotFound, ConversationBusy and HistoryTooLarge.
+        Raises ConversationNotFound, ConversationLocked and HistoryTooLarge.
         """
         lease = Lease(project=project, conversation=conversation_id, response=response_id)
         taken = project, conversation_id, response_id, self._lease_seconds
@@ -118,9 +120,7 @@ class ConversationStore:
                 asyncio.timeout(_RELEASE_SECONDS),
                 self._base.rows.transaction(lease.project, durable=False) as connection,
             ):
-                await connection.execute(
-                    self._lease_sql["give_back"], lease.project, lease.conversation, lease.response
-                )
+                await connection.execute(self._lease_sql["release"], lease.project, lease.conversation, lease.response)
 
     async def items(
         self, project: str, conversation_id: str, page_request: PageRequest
@@ -145,7 +145,7 @@ class ConversationStore:
         return RecordPage(items=items_of(shown, contents), has_more=len(rows) > page_request.limit)
 
     async def add_items(self, project: str, conversation_id: str, items: Sequence[ConversationItem]) -> None:
-        """Append items. Raises ConversationNotFound, ConversationBusy, TooManyItems, ItemTooLarge and NotStorable."""
+        """Append items. Raises ConversationNotFound, ConversationLocked, TooManyItems, ItemTooLarge and NotStorable."""
         laid, day = _checked_rows(items), self._base.today()
 
         async def write() -> None:
@@ -171,7 +171,7 @@ class ConversationStore:
         return items_of(rows, contents)[0]
 
     async def delete_item(self, project: str, conversation_id: str, item_id: str) -> Conversation:
-        """Remove an item. Raises ConversationNotFound, ItemNotFound and ConversationBusy."""
+        """Remove an item. Raises ConversationNotFound, ItemNotFound and ConversationLocked."""
         async with self._base.rows.transaction(project) as connection:
             row = await connection.fetchrow(self._sql["remove_item"], project, conversation_id, item_id)
             if row is None:
@@ -199,7 +199,7 @@ class ConversationStore:
     async def _head(self, connection: Connection, project: str, conversation_id: str) -> Any:
         """Return its row.
 
-        Raises ConversationNotFound, and ConversationBusy where a background response is being made in it.
+        Raises ConversationNotFound, and ConversationLocked where a background response is being made in it.
         """
         head = await connection.fetchrow(self._sql["head"], project, conversation_id)
         if head is None:
@@ -207,6 +207,24 @@ class ConversationStore:
         if head["busy_with"] is not None:
             raise ConversationLocked(f"The response {head['busy_with']} is being made in this conversation.")
         return head
+
+
+class ItemStore:
+    """The items of a project. Raises PostgresUnavailable if PostgreSQL does not answer."""
+
+    def __init__(self, base: StoreBase) -> None:
+        """`base` is shared with the other stores."""
+        self._base = base
+        self._sql = queries("conversations")
+
+    async def find(self, project: str, ids: Sequence[str]) -> tuple[ConversationItem, ...]:
+        """Return the items with these ids that exist, whole, in no order."""
+        async with self._base.rows.transaction(project) as connection:
+            rows = await connection.fetch(
+                self._sql["items_by_id"], project, list(ids[:MAX_REFERENCES]), self._base.today()
+            )
+            contents = await self._base.parts.read(connection, project, rows)
+        return items_of(rows, contents)
 
 
 def _checked_rows(items: Sequence[ConversationItem]) -> ItemRows:

@@ -38,7 +38,7 @@ class Partitions:
 
     async def _make(self, connection: Connection, table: str, week: date) -> None:
         name = f"{table}_{week:%Y%m%d}"
-        if await connection.fetchval(self._sql["there"], name):
+        if await connection.fetchval(self._sql["table_exists"], name):
             return
         until = week + timedelta(weeks=1)
         # attaching a table takes no lock that blocks reads or writes of the parent

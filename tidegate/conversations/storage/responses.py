@@ -102,7 +102,7 @@ class ResponseStore:
 
         It is appended to its conversation, which must still have `version` (as in `History`; None: any), or to its
         previous response, or begins a chain. While it is `running`, no other turn can be appended there. `transaction`
-        is a connection whose transaction includes this. Raises ConversationNotFound, ConversationBusy,
+        is a connection whose transaction includes this. Raises ConversationNotFound, ConversationLocked,
         PreviousResponseNotFound, ItemTooLarge and NotStorable.
         """
         laid = to_rows(inputs, outputs)
@@ -224,7 +224,7 @@ class ResponseStore:
             if row is None:
                 raise _not_found(response_id)
             await connection.execute(self._sql["free"], project, row["conversation"], response_id)
-            hidden = await connection.fetch(self._sql["hidden"], project, row["conversation"], response_id)
+            hidden = await connection.fetch(self._sql["delete_hidden"], project, row["conversation"], response_id)
             await self._base.release_parts(connection, project, hidden)
             rest = await self._base.delete_unreachable(connection, project, row["conversation"])
         await self._base.delete_remaining_unreachable(project, rest)

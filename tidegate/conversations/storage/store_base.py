@@ -18,7 +18,7 @@ from tidegate.storage.row_security import ProjectTransactions
 _Result = TypeVar("_Result")
 _DELETE_BATCH_SIZE = 1000
 _LINE_SEPARATOR = b",\n"
-"""The separator between the lines of the query `said`. PostgreSQL's JSON has no line feeds within values."""
+"""The separator between the lines of the query `item_lines`. PostgreSQL's JSON has no line feeds within values."""
 
 
 class StoreBase:
@@ -72,7 +72,7 @@ class StoreBase:
         """Return the items of one conversation, in one piece if it has only messages."""
         name, until = head["id"], head["last_expires"]
         kinds = list(SENT_WITHOUT_ID)
-        row = await connection.fetchrow(self._sql["said"], project, name, head["upto"], since, until, kinds)
+        row = await connection.fetchrow(self._sql["item_lines"], project, name, head["upto"], since, until, kinds)
         if row is None or row["lines"] is None:
             return []
         if row["others"] is None:
@@ -117,18 +117,18 @@ class StoreBase:
 
         Returns the conversation to continue with in another transaction, or None at the end.
         """
-        head = await connection.fetchrow(self._sql["nameless"], project, conversation)
+        head = await connection.fetchrow(self._sql["unnamed_conversation"], project, conversation)
         if head is None:
             return None
         needed = await connection.fetchval(self._sql["last_needed"], project, conversation)
         end = max(needed or 0, head["last_seq"] - _DELETE_BATCH_SIZE)
-        gone = await connection.fetch(self._sql["cut"], project, conversation, end)
+        gone = await connection.fetch(self._sql["delete_after"], project, conversation, end)
         await self.release_parts(connection, project, gone)
         if needed is None and end == 0:
             parent: str | None = await connection.fetchval(self._sql["drop"], project, conversation)
             return parent
         bytes_gone = sum(row["size"] for row in gone if not row["removed"])
-        await connection.execute(self._sql["shorten"], project, conversation, end, bytes_gone)
+        await connection.execute(self._sql["set_last_item"], project, conversation, end, bytes_gone)
         return conversation if end > (needed or 0) else None
 
     async def release_parts(self, connection: Connection, project: str, rows: Iterable[Any]) -> None:

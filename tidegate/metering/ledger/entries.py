@@ -87,7 +87,7 @@ class Ledger:
         return len(self._buffer)
 
     def check_capacity(self) -> None:
-        """Check that another call's entry can be recorded. Raises LedgerFull."""
+        """Check that another call's entry can be recorded. Raises LedgerUnavailable."""
         if len(self._buffer) >= self._max_buffered_entries:
             raise LedgerUnavailable(retry_after=_RETRY_SECONDS)
 

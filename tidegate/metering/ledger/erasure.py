@@ -19,7 +19,7 @@ class LedgerEraser:
         """`postgres` is shared with other stores."""
         self._postgres = postgres
         self._ids = ids
-        self._sql = queries("forgetting")
+        self._sql = queries("end_user_erasure")
 
     async def count(self, project: str, end_user: str) -> dict[str, int]:
         """Count the entries with this name. Raises PostgresUnavailable."""

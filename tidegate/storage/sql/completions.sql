@@ -28,7 +28,7 @@ SELECT messages AS document, messages_exact AS exact, parts
 FROM completions
 WHERE project = $1 AND id = $2 AND expires_on > $3::date
 
--- name: having
+-- name: ids_by_metadata
 -- Return the ids of at most $2 completions that have the metadata $1. Where more match, any of them are returned.
 SELECT array_agg(id) FROM completions_having($1::jsonb, $2) AS id
 

@@ -110,3 +110,10 @@ FROM (
 WHERE project = $1 AND id = $2 AND taken.found > 0
 RETURNING id, extract(epoch FROM created_at)::float8 AS created_at, metadata,
     (SELECT jsonb_agg(jsonb_build_object('parts', parts, 'expires_on', expires_on)) FROM gone WHERE parts IS NOT NULL) AS freed
+
+-- name: items_by_id
+-- Return the items with the ids $2 in any conversation that have not expired on the day $3, each once: the newest one.
+SELECT DISTINCT ON (id) id, type, role, document, exact, parts
+FROM items
+WHERE project = $1 AND id = ANY ($2::text[]) AND expires_on > $3::date AND NOT removed
+ORDER BY id, at DESC

@@ -12,7 +12,7 @@ FROM jsonb_to_recordset($3::jsonb) AS item (
     n bigint, id text, output boolean, type text, role text, size integer, document jsonb, exact text, parts jsonb
 )
 
--- name: said
+-- name: item_lines
 -- Return the items of a conversation up to $3 that expire from $4 to $5, in order, one line of JSON each. Items of the
 -- types $6 come without id and status. A line is null for an item that jsonb does not hold exactly or that has another
 -- type; the numbers of those items are in `others`.
@@ -31,7 +31,7 @@ SELECT seq, id, type, role, document, exact, parts
 FROM items
 WHERE project = $1 AND conversation = $2 AND seq = ANY ($3::bigint[]) AND expires_on BETWEEN $4::date AND $5::date
 
--- name: nameless
+-- name: unnamed_conversation
 -- Return the last item of a conversation without a name, which is a chain or was deleted. Locks it against turns that
 -- would continue it.
 SELECT last_seq FROM conversations
@@ -45,12 +45,12 @@ SELECT greatest(
     (SELECT max(parent_seq) FROM conversations WHERE project = $1 AND parent = $2)
 )
 
--- name: cut
+-- name: delete_after
 -- Delete the items of a conversation after $3.
 DELETE FROM items WHERE project = $1 AND conversation = $2 AND seq > $3
 RETURNING size, removed, parts, expires_on
 
--- name: shorten
+-- name: set_last_item
 -- Set the last item of a conversation to $3, and reduce its size by $4 bytes.
 UPDATE conversations SET last_seq = $3, size = size - $4, version = version + 1
 WHERE project = $1 AND id = $2

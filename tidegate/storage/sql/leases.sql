@@ -8,7 +8,7 @@ WHERE project = $1 AND id = $2 AND kind = 'conversation' AND deleted_at IS NULL 
     AND (leased_until IS NULL OR leased_until <= clock_timestamp())
 RETURNING id, version, size AS history_size, last_seq AS upto, first_expires, last_expires
 
--- name: give_back
+-- name: release
 -- Release the lease of the conversation $2 that the response $3 holds. Runs as tidegate_rows.
 UPDATE conversations SET leased_to = NULL, leased_until = NULL WHERE project = $1 AND id = $2 AND leased_to = $3
 

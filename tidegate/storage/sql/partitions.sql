@@ -25,7 +25,7 @@ SELECT count(*) FROM gone
 -- Return the retention periods of the projects in days, where they are limited.
 SELECT DISTINCT retention_days FROM projects WHERE retention_days IS NOT NULL ORDER BY retention_days
 
--- name: there
+-- name: table_exists
 -- Return whether a table of that name exists.
 SELECT to_regclass($1) IS NOT NULL
 

@@ -225,7 +225,7 @@ RETURNING conversation, first_seq, expires_on
 -- Free the conversation $2, if it was reserved for the deleted response $3.
 UPDATE conversations SET busy_with = NULL WHERE project = $1 AND id = $2 AND busy_with = $3
 
--- name: hidden
+-- name: delete_hidden
 -- Delete the items of the deleted response $3 that were removed from the conversation $2 before.
 DELETE FROM items WHERE project = $1 AND conversation = $2 AND response = $3 AND removed
 RETURNING parts, expires_on

@@ -7,8 +7,7 @@ import msgspec
 from tests.conversations.counted_ids import counted_ids
 from tidegate.conversations.recall import HistoryLoader, RecallRequest
 from tidegate.conversations.storage.completions import CompletionStore
-from tidegate.conversations.storage.conversations import ConversationStore
-from tidegate.conversations.storage.items import ItemStore
+from tidegate.conversations.storage.conversations import ConversationStore, ItemStore
 from tidegate.conversations.storage.responses import ResponseStore
 from tidegate.conversations.storage.store_base import StoreBase
 from tidegate.core import endpoints
