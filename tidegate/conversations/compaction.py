@@ -32,10 +32,10 @@ _PASSED_ON = (
 def summary_request(body: Mapping[str, Any], items: Sequence[Json]) -> Json:
     """Return the body of the request for a summary of `items`; `body` is the caller's own body."""
     instructions = body.get("instructions")
-    known: Json = {"instructions": instructions} if isinstance(instructions, str) else {}
+    passed_fields: Json = {"instructions": instructions} if isinstance(instructions, str) else {}
     passed = {name: body[name] for name in _PASSED_ON if body.get(name) is not None}
     task = {"type": "message", "role": "user", "content": _INSTRUCTIONS}
-    return {**passed, **known, "input": [*upstream_items(items), task], "store": False}
+    return {**passed, **passed_fields, "input": [*upstream_items(items), task], "store": False}
 
 
 def compaction_document(answer: Mapping[str, Any], items: Sequence[Json], *, ids: IdSource, now: float) -> Json:
@@ -46,9 +46,9 @@ def compaction_document(answer: Mapping[str, Any], items: Sequence[Json], *, ids
     summary = _text_of(answer)
     if not summary:
         raise MalformedAnswer("The model gave no summary to compact the conversation with.")
-    told = upstream_items(item for item in items if item.get("role") == "user")
+    users_items = upstream_items(item for item in items if item.get("role") == "user")
     summed_up = {"type": "message", "role": "developer", "content": [{"type": "input_text", "text": summary}]}
-    return _document([*told, summed_up], answer.get("usage"), ids, now)
+    return _document([*users_items, summed_up], answer.get("usage"), ids, now)
 
 
 def empty_compaction(*, ids: IdSource, now: float) -> Json:

@@ -41,7 +41,7 @@ class ConversationEraser:
     async def erase(self, project: str, end_user: str) -> dict[str, int]:
         """Delete all of it in batches, with the large parts that are no longer used. Raises PostgresUnavailable."""
         user = end_user_column(end_user)
-        found = await self.count(project, end_user)
+        counts = await self.count(project, end_user)
         async with self._postgres.connection() as connection:
             while names := await connection.fetch(self._sql["conversations"], project, user, _BATCH_SIZE):
                 for name in names:
@@ -52,20 +52,22 @@ class ConversationEraser:
                             stem = await self._base.delete_unreachable(connection, project, stem)
             while await self._completions(connection, project, user):
                 pass
-        return found
+        return counts
 
     async def _erase_from(
         self, connection: Connection, project: str, user: str | None, conversation: str
     ) -> str | None:
         """Erase their rows of a conversation; return a chain that may be unused now."""
         alone = not await connection.fetchval(self._sql["shared"], project, user, conversation)
-        gone = await connection.fetch(self._sql["delete_items"], project, user, conversation, alone)
+        deleted_rows = await connection.fetch(self._sql["delete_items"], project, user, conversation, alone)
         await connection.execute(self._sql["delete_responses"], project, user, conversation, alone)
         await self._parts.release(
-            connection, project, [(decode_parts(row["parts"]), row["expires_on"]) for row in gone]
+            connection, project, [(decode_parts(row["parts"]), row["expires_on"]) for row in deleted_rows]
         )
         if not alone:
-            await connection.execute(self._sql["shrink"], project, conversation, sum(row["size"] for row in gone))
+            await connection.execute(
+                self._sql["shrink"], project, conversation, sum(row["size"] for row in deleted_rows)
+            )
             return None
         dropped = await connection.fetchrow(self._sql["drop"], project, conversation)
         if dropped is None:
@@ -77,7 +79,9 @@ class ConversationEraser:
     async def _completions(self, connection: Connection, project: str, user: str | None) -> bool:
         """Delete a batch of completions; return whether more may follow."""
         async with connection.transaction():
-            gone = await connection.fetch(self._sql["delete_completions"], project, user, _COMPLETIONS_BATCH_SIZE)
-            freed = [(decode_parts(row["parts"]), row["expires_on"]) for row in gone]
+            deleted_rows = await connection.fetch(
+                self._sql["delete_completions"], project, user, _COMPLETIONS_BATCH_SIZE
+            )
+            freed = [(decode_parts(row["parts"]), row["expires_on"]) for row in deleted_rows]
             await self._parts.release(connection, project, freed)
-        return bool(gone)
+        return bool(deleted_rows)

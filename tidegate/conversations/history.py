@@ -21,8 +21,8 @@ _NOT_REASONING_MODELS = ("gpt-5-chat", "gpt-5.1-chat", "gpt-5.2-chat", "gpt-5.3-
 
 def referenced_ids(input_items: Sequence[Json]) -> list[str]:
     """Return the ids of stored items that an input needs: references, and reasoning whose content is stored here."""
-    wanted = [item.get("id") for item in input_items if needs_stored_content(item) and type_of(item) != "compaction"]
-    return [name for name in wanted if isinstance(name, str)]
+    item_ids = [item.get("id") for item in input_items if needs_stored_content(item) and type_of(item) != "compaction"]
+    return [name for name in item_ids if isinstance(name, str)]
 
 
 def resolve_references(input_items: Sequence[Json], stored_items: Mapping[str, Json]) -> list[Json]:
@@ -30,14 +30,18 @@ def resolve_references(input_items: Sequence[Json], stored_items: Mapping[str, J
     return [_resolve(item, stored_items) for item in input_items]
 
 
-def _resolve(item: Json, found: Mapping[str, Json]) -> Json:
+def _resolve(item: Json, stored_items: Mapping[str, Json]) -> Json:
     name = item.get("id")
-    known = found.get(name) if isinstance(name, str) else None
+    stored_item = stored_items.get(name) if isinstance(name, str) else None
     if type_of(item) == "item_reference":
-        if known is None:
+        if stored_item is None:
             raise ItemNotFound(f"Item with id '{str(name)[:64]}' not found.", param="input")
-        return known
-    return known if known is not None and needs_stored_content(item) and not item.get("encrypted_content") else item
+        return stored_item
+    return (
+        stored_item
+        if stored_item is not None and needs_stored_content(item) and not item.get("encrypted_content")
+        else item
+    )
 
 
 def uses_stored_items(input_items: Sequence[Json], original_input: Any) -> bool:
@@ -65,12 +69,12 @@ def stateless_response(call: Call, *, history: Sequence[bytes], input_items: Seq
     changed = _with_changes(call, changes, leave_out=_GATEWAY_FIELDS)
     if not history and input_items is None:
         return changed
-    said = b"[" + b",".join([*history, *map(msgspec.json.encode, upstream_items(input_items or ()))]) + b"]"
+    encoded_input = b"[" + b",".join([*history, *map(msgspec.json.encode, upstream_items(input_items or ()))]) + b"]"
     return msgspec.structs.replace(
         changed,
-        body={**changed.body, "input": _decode.decode(said)},
-        raw={**changed.raw, "input": msgspec.Raw(said)},
-        size=call.size + len(said),
+        body={**changed.body, "input": _decode.decode(encoded_input)},
+        raw={**changed.raw, "input": msgspec.Raw(encoded_input)},
+        size=call.size + len(encoded_input),
     )
 
 

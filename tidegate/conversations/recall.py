@@ -72,21 +72,21 @@ class HistoryLoader:
         PreviousResponseNotFound, ConversationNotFound, ItemNotFound, ConversationLocked, HistoryTooLarge,
         InvalidParameter and PostgresUnavailable.
         """
-        asked = asking.read_state_params(call)
-        if asked is None:
+        state_params = asking.read_state_params(call)
+        if state_params is None:
             return call, None
         if call.endpoint.format is Format.CHAT:
             await self._check_ready()
-            return history.stateless_chat(call), self._completions_recorder(call, asked, recall_request)
-        given = await self._resolved_input(recall_request.project, call, asked)
-        if not asked.is_stateful and not history.uses_stored_items(given, call.body.get("input")):
+            return history.stateless_chat(call), self._completions_recorder(call, state_params, recall_request)
+        input_items = await self._resolved_input(recall_request.project, call, state_params)
+        if not state_params.is_stateful and not history.uses_stored_items(input_items, call.body.get("input")):
             return call, None
         name = recall_request.pending_response_id or self._ids("resp_")
-        past = await self._load_history(recall_request, asked, name)
-        memory = self._responses_recorder(call, asked, recall_request, name, given, past)
+        history_before = await self._load_history(recall_request, state_params, name)
+        memory = self._responses_recorder(call, state_params, recall_request, name, input_items, history_before)
         try:
-            given_anew = given if past.items or asked.has_references else None
-            return history.stateless_response(call, history=past.items, input_items=given_anew), memory
+            changed_input = input_items if history_before.items or state_params.has_references else None
+            return history.stateless_response(call, history=history_before.items, input_items=changed_input), memory
         except InvalidParameter:
             await memory.release()
             raise
@@ -95,40 +95,48 @@ class HistoryLoader:
         """Return the call with its whole history, for measuring its size only."""
         return (await self.load(call, RecallRequest(project=project, request_id="")))[0]
 
-    async def _load_history(self, asker: RecallRequest, asked: StateParams, name: str) -> History:
+    async def _load_history(self, asker: RecallRequest, state_params: StateParams, name: str) -> History:
         """Return the history; for a turn of a conversation with the lease, under which the response `name` is made."""
         project = asker.project
         if asker.pending_response_id:
             return await self._responses.history_before(project, asker.pending_response_id)
-        if asked.conversation is not None:
+        if state_params.conversation is not None:
             if not asker.request_id:
-                return await self._conversations.history(project, asked.conversation)
-            return await self._conversations.begin_turn(project, asked.conversation, name)
-        if asked.previous_response_id is None:
-            if asked.store:
+                return await self._conversations.history(project, state_params.conversation)
+            return await self._conversations.begin_turn(project, state_params.conversation, name)
+        if state_params.previous_response_id is None:
+            if state_params.store:
                 await self._check_ready()
             return History(items=())
-        return await self._responses.history(project, asked.previous_response_id)
+        return await self._responses.history(project, state_params.previous_response_id)
 
-    async def _resolved_input(self, project: str, call: Call, asked: StateParams) -> list[Json]:
-        given = input_items(call.body.get("input"))
-        if not asked.has_references:
-            return given
-        names = history.referenced_ids(given)
+    async def _resolved_input(self, project: str, call: Call, state_params: StateParams) -> list[Json]:
+        call_items = input_items(call.body.get("input"))
+        if not state_params.has_references:
+            return call_items
+        names = history.referenced_ids(call_items)
         try:
-            found = await self._items.find(project, names) if names else ()
+            stored_items = await self._items.find(project, names) if names else ()
         except PostgresUnavailable:
-            if asked.is_stateful or any(type_of(item) == "item_reference" for item in given):
+            if state_params.is_stateful or any(type_of(item) == "item_reference" for item in call_items):
                 raise
-            found = ()  # the input goes unchanged: the reasoning may be stored upstream
-        return history.resolve_references(given, {item.id: msgspec.json.decode(item.document) for item in found})
+            stored_items = ()  # the input goes unchanged: the reasoning may be stored upstream
+        return history.resolve_references(
+            call_items, {item.id: msgspec.json.decode(item.document) for item in stored_items}
+        )
 
     def _responses_recorder(  # a parameter for each part
-        self, call: Call, asked: StateParams, asker: RecallRequest, name: str, given: list[Json], past: History
+        self,
+        call: Call,
+        state_params: StateParams,
+        asker: RecallRequest,
+        name: str,
+        input_items: list[Json],
+        history_before: History,
     ) -> ResponsesRecorder:
         identity = ResponseIdentity(
             id=name,
-            state_params=asked,
+            state_params=state_params,
             body=call.body,
             created_at=int(self._clock.now() if asker.created_at is None else asker.created_at),
         )
@@ -137,16 +145,16 @@ class HistoryLoader:
             request_id=asker.request_id,
             end_user=call.end_user,
             model=call.model,
-            items=given,
-            version=past.version,
+            items=input_items,
+            version=history_before.version,
             has_placeholder=bool(asker.pending_response_id),
         )
-        leave = partial(self._conversations.release_lease, past.lease) if past.lease else None
+        leave = partial(self._conversations.release_lease, history_before.lease) if history_before.lease else None
         return ResponsesRecorder(
             turn, identity, responses=self._responses, ids=self._ids, clock=self._clock, release_lease=leave
         )
 
-    def _completions_recorder(self, call: Call, asked: StateParams, asker: RecallRequest) -> CompletionsRecorder:
+    def _completions_recorder(self, call: Call, state_params: StateParams, asker: RecallRequest) -> CompletionsRecorder:
         messages = call.body.get("messages")
         turn = Turn(
             project=asker.project,
@@ -155,7 +163,7 @@ class HistoryLoader:
             model=call.model,
             items=messages if isinstance(messages, list) else [],
         )
-        form = CompletionDocument(self._ids("chatcmpl-"), call.body, asked.metadata)
+        form = CompletionDocument(self._ids("chatcmpl-"), call.body, state_params.metadata)
         return CompletionsRecorder(turn, form, completions=self._completions, clock=self._clock)
 
 

@@ -141,9 +141,9 @@ class ResponsesRecorder:
     async def save_placeholder(self, document: Json, transaction: Connection) -> None:
         """Store the response and its input before it is answered; other turns of its conversation have to wait."""
         turn = self._turn
-        said = [_item(stored_item(item, self._ids)) for item in turn.items]
+        input_items = [_item(stored_item(item, self._ids)) for item in turn.items]
         stored = stored_response(document, turn)
-        await self._responses.save(turn.project, stored, said, [], version=turn.version, transaction=transaction)
+        await self._responses.save(turn.project, stored, input_items, [], version=turn.version, transaction=transaction)
 
     async def save_result(self, transaction: Connection) -> None:
         """Store the result of a background response after its last event."""
@@ -159,17 +159,17 @@ class ResponsesRecorder:
         )
 
     async def _save_turn(self, document: Json) -> None:
-        asked, turn = self.state_params, self._turn
-        if not asked.store and asked.conversation is None:
+        state_params, turn = self.state_params, self._turn
+        if not state_params.store and state_params.conversation is None:
             return
-        spoiled = document["status"] == "failed" and asked.conversation is not None
-        said = [] if spoiled else [stored_item(item, self._ids) for item in turn.items]
-        answered = [] if spoiled else document["output"]
+        is_failed_turn = document["status"] == "failed" and state_params.conversation is not None
+        input_items = [] if is_failed_turn else [stored_item(item, self._ids) for item in turn.items]
+        output_items = [] if is_failed_turn else document["output"]
         await self._responses.save(
             turn.project,
-            stored_response(document, turn, listed=asked.store),
-            [_item(item) for item in said],
-            [_item(item) for item in answered],
+            stored_response(document, turn, listed=state_params.store),
+            [_item(item) for item in input_items],
+            [_item(item) for item in output_items],
             version=turn.version,
         )
 

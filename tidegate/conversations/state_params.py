@@ -67,7 +67,7 @@ def _read_chat(body: Mapping[str, Any]) -> StateParams | None:
 
 
 def _read_response(body: Mapping[str, Any]) -> StateParams | None:
-    asked = StateParams(
+    state_params = StateParams(
         store=_flag(body, "store", default=True),
         background=_flag(body, "background", default=False),
         previous_response_id=_id_in(body.get("previous_response_id"), "previous_response_id", "resp"),
@@ -76,27 +76,27 @@ def _read_response(body: Mapping[str, Any]) -> StateParams | None:
         include=frozenset(include_in(body.get("include"))),
         has_references=_has_references(body.get("input")),
     )
-    if asked.previous_response_id and asked.conversation:
+    if state_params.previous_response_id and state_params.conversation:
         raise MutuallyExclusive(
             "Mutually exclusive parameters: 'previous_response_id' and 'conversation'. Ensure you are only providing "
             "one of: 'previous_response_id' or 'conversation'.",
             param="previous_response_id",
         )
-    if asked.background and not asked.store:
+    if state_params.background and not state_params.store:
         raise UnsupportedParameter(
             "Unsupported parameter: 'background' needs `store` to be true, because its answer is fetched later.",
             param="background",
         )
-    return asked if asked.is_stateful or asked.has_references else None
+    return state_params if state_params.is_stateful or state_params.has_references else None
 
 
 def conversation_in(body: Mapping[str, Any]) -> str | None:
     """Return the conversation's id from a body, which has it as a text or within an object."""
-    given = body.get("conversation")
-    if isinstance(given, dict):
-        given = given.get("id")
-        given = "" if given is None else given  # an object without an id is an error, and not an absent conversation
-    return _id_in(given, "conversation", "conv")
+    value = body.get("conversation")
+    if isinstance(value, dict):
+        value = value.get("id")
+        value = "" if value is None else value  # an object without an id is an error, and not an absent conversation
+    return _id_in(value, "conversation", "conv")
 
 
 def checked_id(value: str, param: str, prefix: str) -> str:
@@ -118,16 +118,16 @@ def metadata_in(body: Mapping[str, Any]) -> dict[str, str]:
 
     Raises WrongType, TooManyProperties, PropertyNameTooLong or StringTooLong.
     """
-    given = body.get("metadata")
-    if given is None:
+    metadata = body.get("metadata")
+    if metadata is None:
         return {}
-    if not isinstance(given, dict):
-        raise WrongType.of("metadata", "an object", given)
-    if len(given) > MAX_METADATA_PAIRS:
-        raise TooManyProperties.of("metadata", len(given), MAX_METADATA_PAIRS)
-    for name, value in given.items():
+    if not isinstance(metadata, dict):
+        raise WrongType.of("metadata", "an object", metadata)
+    if len(metadata) > MAX_METADATA_PAIRS:
+        raise TooManyProperties.of("metadata", len(metadata), MAX_METADATA_PAIRS)
+    for name, value in metadata.items():
         _check_pair(name, value)
-    return given
+    return metadata
 
 
 def _check_pair(name: str, value: Any) -> None:
@@ -139,20 +139,20 @@ def _check_pair(name: str, value: Any) -> None:
         raise StringTooLong.of(f"metadata.{name}", value, MAX_METADATA_VALUE_LENGTH)
 
 
-def include_in(given: Any) -> list[str]:
+def include_in(value: Any) -> list[str]:
     """Return the names in an `include`. Raises WrongType."""
-    if given is None:
+    if value is None:
         return []
-    if not isinstance(given, list):
-        raise WrongType.of("include", "an array of strings", given)
-    for number, name in enumerate(given):
+    if not isinstance(value, list):
+        raise WrongType.of("include", "an array of strings", value)
+    for number, name in enumerate(value):
         if not isinstance(name, str):
             raise WrongType.of(f"include[{number}]", "a string", name)
-    return given
+    return value
 
 
-def _has_references(given: Any) -> bool:
-    return isinstance(given, list) and any(isinstance(item, dict) and needs_stored_content(item) for item in given)
+def _has_references(value: Any) -> bool:
+    return isinstance(value, list) and any(isinstance(item, dict) and needs_stored_content(item) for item in value)
 
 
 def needs_stored_content(item: Mapping[str, Any]) -> bool:
@@ -168,12 +168,12 @@ def needs_stored_content(item: Mapping[str, Any]) -> bool:
             return False
 
 
-def _id_in(given: Any, param: str, prefix: str) -> str | None:
-    if given is None:
+def _id_in(value: Any, param: str, prefix: str) -> str | None:
+    if value is None:
         return None
-    if not isinstance(given, str):
-        raise WrongType.of(param, "a string", given)
-    return checked_id(given, param, prefix)
+    if not isinstance(value, str):
+        raise WrongType.of(param, "a string", value)
+    return checked_id(value, param, prefix)
 
 
 def _flag(body: Mapping[str, Any], name: str, *, default: bool) -> bool:

@@ -41,20 +41,20 @@ _CL100K_PREFIXES = ("gpt-4-", "gpt-3.5", "gpt-35", "text-embedding", "ft:gpt-4-"
 def estimate(route: Endpoint, model: str, body: Mapping[str, Any], output: Iterable[str]) -> Usage:
     """Return the usage of a call, from the decoded request `body` and the `output` texts that were received."""
     talks = route.writes
-    read = _TextCounter()
+    input_tokens = _TextCounter()
     if talks:
-        read.add_flat(PRIMING_TOKENS)
+        input_tokens.add_flat(PRIMING_TOKENS)
     for name in _TEXT_FIELDS:
         if talks and isinstance(body.get(name), str):
-            read.add_flat(MESSAGE_TOKENS + _ROLE_TOKENS)
-        read.add(body.get(name))
+            input_tokens.add_flat(MESSAGE_TOKENS + _ROLE_TOKENS)
+        input_tokens.add(body.get(name))
     for name in _SCHEMA_FIELDS:
         if body.get(name):
-            read.add_text(msgspec.json.encode(body[name]).decode())
-    written = _TextCounter()
+            input_tokens.add_text(msgspec.json.encode(body[name]).decode())
+    output_tokens = _TextCounter()
     for text in output:
-        written.add_text(text)
-    return Usage(input=read.tokens(model), output=written.tokens(model), estimated=True)
+        output_tokens.add_text(text)
+    return Usage(input=input_tokens.tokens(model), output=output_tokens.tokens(model), estimated=True)
 
 
 class _TextCounter:
@@ -80,11 +80,11 @@ class _TextCounter:
 
     def add_text(self, text: str) -> None:
         """Add a text: it is counted exactly up to the limit, and estimated beyond."""
-        kept = text[: self._remaining_characters]
-        self._remaining_characters -= len(kept)
-        self._estimated_bytes += len(text) - len(kept)
-        if kept:
-            self._texts.append(kept)
+        exact_text = text[: self._remaining_characters]
+        self._remaining_characters -= len(exact_text)
+        self._estimated_bytes += len(text) - len(exact_text)
+        if exact_text:
+            self._texts.append(exact_text)
 
     def tokens(self, model: str) -> int:
         """Return the tokens of everything that was added, in the encoding of `model`."""

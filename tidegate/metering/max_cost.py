@@ -60,16 +60,16 @@ def max_cost(call: Call, prices: Prices, *, at: float, exact: bool, targets: Col
     quick = call.size // _BYTES_PER_TOKEN + 1
     counts = exact or (call.size > _LARGE and _has_files(call))
     likely = estimate(call.endpoint, call.model, call.body, ()).input if counts else quick
-    asked = max_input_estimate.max_input_tokens(call, likely) if exact else likely
-    stated, choices = requested_output_limit(call.endpoint, call.body), choice_count(call.body)
-    most = _max_output_per_choice(call.endpoint, call.model, stated) * choices
-    usage = Usage(input=asked, output=most + _prediction_tokens(call))
-    spoken = min(most, (_TYPICAL_OUTPUT if stated is None else stated) * choices)
+    input_tokens = max_input_estimate.max_input_tokens(call, likely) if exact else likely
+    stated_limit, choices_count = requested_output_limit(call.endpoint, call.body), choice_count(call.body)
+    max_output = _max_output_per_choice(call.endpoint, call.model, stated_limit) * choices_count
+    usage = Usage(input=input_tokens, output=max_output + _prediction_tokens(call))
+    likely_output = min(max_output, (_TYPICAL_OUTPUT if stated_limit is None else stated_limit) * choices_count)
     tier = call.body.get("service_tier")
     tier = tier if isinstance(tier, str) else None
     free = call.endpoint.free
     nanos = 0 if free else prices.max_cost(call.model, usage, at=at, tier=tier, targets=targets)
-    return MaxCost(tokens=likely + spoken + 1, nanos=nanos)
+    return MaxCost(tokens=likely + likely_output + 1, nanos=nanos)
 
 
 def max_output_tokens(route: Endpoint, model: str, body: Mapping[str, Any]) -> int:
@@ -82,8 +82,8 @@ def _max_output_per_choice(route: Endpoint, model: str, stated: int | None) -> i
         return 0
     if stated is None:
         return model_output_limit(model)
-    most, known = stated + _ABOVE_LIMIT, _listed_output_limit(model)
-    return most if known is None else min(most, known)
+    stated_maximum, model_limit = stated + _ABOVE_LIMIT, _listed_output_limit(model)
+    return stated_maximum if model_limit is None else min(stated_maximum, model_limit)
 
 
 def requested_output_limit(route: Endpoint, body: Mapping[str, Any]) -> int | None:

@@ -76,14 +76,14 @@ def max_input_tokens(call: Call, estimated_tokens: int) -> int:
     name = base_model(call.model)
     context = _lookup(_CONTEXT_SIZES, name, _DEFAULT_CONTEXT_SIZE)
     images = sizes.images * max(0, _lookup(_IMAGE_TOKENS, name, _DEFAULT_IMAGE_TOKENS) - MEDIA_TOKENS)
-    told = max(int(estimated_tokens * _MARGIN), sizes.estimated_tokens) + _MARGIN_TOKENS + images
+    upper_bound = max(int(estimated_tokens * _MARGIN), sizes.estimated_tokens) + _MARGIN_TOKENS + images
     if sizes.uncounted or _reads_more_than_sent(call.body, name):
-        return max(told, context)
+        return max(upper_bound, context)
     beyond = max(0, sizes.text - EXACT_CHARACTERS)
     if not beyond:
-        return told
-    bound = told * EXACT_CHARACTERS // sizes.text + 1 + beyond
-    return max(told, min(bound, context))
+        return upper_bound
+    bound = upper_bound * EXACT_CHARACTERS // sizes.text + 1 + beyond
+    return max(upper_bound, min(bound, context))
 
 
 def _reads_more_than_sent(body: Mapping[str, Any], model: str) -> bool:
@@ -110,8 +110,8 @@ def base_model(model: str) -> str:
     return model.split(":")[1] if model.startswith("ft:") and ":" in model[3:] else model
 
 
-def _lookup(table: tuple[tuple[str, int], ...], name: str, other: int) -> int:
-    return next((tokens for prefix, tokens in table if name.startswith(prefix)), other)
+def _lookup(table: tuple[tuple[str, int], ...], name: str, default: int) -> int:
+    return next((tokens for prefix, tokens in table if name.startswith(prefix)), default)
 
 
 class _InputSizes:

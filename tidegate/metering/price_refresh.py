@@ -88,8 +88,8 @@ def _since(constraint: Any) -> float:
 
 
 def _rates(prices: Any, above: int) -> Rates:
-    found = {kind: _price(getattr(prices, key), above) for kind, key in _KINDS.items()}
-    return Rates(above=above, **{kind: price for kind, price in found.items() if price is not None})
+    prices_by_kind = {kind: _price(getattr(prices, key), above) for kind, key in _KINDS.items()}
+    return Rates(above=above, **{kind: price for kind, price in prices_by_kind.items() if price is not None})
 
 
 def _price(price: Any, above: int) -> int | None:

@@ -57,15 +57,15 @@ class Prices:
         `tier` is the `service_tier` that the call asks for. Unless it names a cheap tier, the upstream's own settings
         may serve the call with priority.
         """
-        most = 0
+        highest_cost = 0
         for target in targets:
-            read = written = 0
+            input_rate = output_rate = 0
             for each in (None,) if tier in _STANDARD_OR_CHEAPER_TIERS else (None, "priority"):
                 rates = _in_force(self._periods(target, model, each), at, usage.input)
-                read = max(read, rates.input, rates.cached or 0, rates.input_audio or 0)
-                written = max(written, rates.output, rates.output_audio or 0)
-            most = max(most, usage.input * read + usage.output * written)
-        return -(-most // _MILLION)
+                input_rate = max(input_rate, rates.input, rates.cached or 0, rates.input_audio or 0)
+                output_rate = max(output_rate, rates.output, rates.output_audio or 0)
+            highest_cost = max(highest_cost, usage.input * input_rate + usage.output * output_rate)
+        return -(-highest_cost // _MILLION)
 
     def _resolve(self, target: str, model: str, tier: str | None) -> tuple[PricePeriod, ...]:
         provider, _, asked = target.lower().partition("/")
@@ -132,13 +132,13 @@ def _in_force(periods: tuple[PricePeriod, ...], at: float, size: int) -> Rates:
 
 def _total(rates: Rates, usage: Usage) -> int:
     """Return nano-dollars times a million. A kind without its own rate costs as much as plain text."""
-    heard = min(usage.input_audio, usage.input)
-    cached = min(usage.cached, usage.input - heard)
-    spoken = min(usage.output_audio, usage.output)
+    audio_input = min(usage.input_audio, usage.input)
+    cached = min(usage.cached, usage.input - audio_input)
+    audio_output = min(usage.output_audio, usage.output)
     return (
-        (usage.input - heard - cached) * rates.input
+        (usage.input - audio_input - cached) * rates.input
         + cached * (rates.input if rates.cached is None else rates.cached)
-        + heard * (rates.input if rates.input_audio is None else rates.input_audio)
-        + (usage.output - spoken) * rates.output
-        + spoken * (rates.output if rates.output_audio is None else rates.output_audio)
+        + audio_input * (rates.input if rates.input_audio is None else rates.input_audio)
+        + (usage.output - audio_output) * rates.output
+        + audio_output * (rates.output if rates.output_audio is None else rates.output_audio)
     )

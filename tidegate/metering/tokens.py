@@ -64,35 +64,35 @@ def _usage(wire: _UsageObject) -> Usage:
     )
 
 
-def _clamped(count: int | None, most: int) -> int:
-    return min(count, most) if count is not None and count > 0 else 0
+def _clamped(count: int | None, maximum: int) -> int:
+    return min(count, maximum) if count is not None and count > 0 else 0
 
 
 def _lenient(raw: bytes | msgspec.Raw) -> _UsageObject:
     """Return the fields that have the expected types, of an object where others have not."""
     try:
-        found = _any.decode(raw)
+        usage = _any.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return _UsageObject()
-    if not isinstance(found, dict):
+    if not isinstance(usage, dict):
         return _UsageObject()
     fields: dict[str, Any] = {
-        name: _details(found.get(name)) if name.endswith("_details") else _count(found.get(name))
+        name: _details(usage.get(name)) if name.endswith("_details") else _count(usage.get(name))
         for name in _UsageObject.__struct_fields__
     }
     return _UsageObject(**fields)
 
 
-def _details(found: Any) -> _Details | None:
-    if not isinstance(found, dict):
+def _details(value: Any) -> _Details | None:
+    if not isinstance(value, dict):
         return None
-    return _Details(**{name: _count(found.get(name)) for name in _Details.__struct_fields__})
+    return _Details(**{name: _count(value.get(name)) for name in _Details.__struct_fields__})
 
 
-def _count(found: Any) -> int | None:
+def _count(value: Any) -> int | None:
     """Return a whole number; some compatible servers write 3.0 for 3."""
-    if isinstance(found, bool):
+    if isinstance(value, bool):
         return None
-    if isinstance(found, float):
-        return int(found) if found.is_integer() else None
-    return found if isinstance(found, int) else None
+    if isinstance(value, float):
+        return int(value) if value.is_integer() else None
+    return value if isinstance(value, int) else None

@@ -38,17 +38,21 @@ def unseen_output(  # noqa: PLR0913  # all that is known of the answer
 ) -> int:
     """Return the tokens besides the `seen_tokens` of `texts`, of which at most `tokens_per_second` are written."""
     frames = _CALL_FRAME * len(texts) if body.get("tools") or body.get("functions") else 0
-    most = max(0, max_output_tokens(route, model, body) - seen_tokens)
-    broken, thinks = outcome.error is not None and outcome.may_be_charged, _is_reasoning(model)
-    if not broken and not thinks:
-        return min(most, frames)
+    remaining_output = max(0, max_output_tokens(route, model, body) - seen_tokens)
+    is_cut_off, thinks = outcome.error is not None and outcome.may_be_charged, _is_reasoning(model)
+    if not is_cut_off and not thinks:
+        return min(remaining_output, frames)
     streams = outcome.stream or body.get("stream") is True
-    left = streams and isinstance(outcome.error, ClientDisconnected)
-    if broken and not left and requested_output_limit(route, body) is not None:
-        return most  # the upstream was not cancelled, or writes the whole answer before it sends any of it
-    said = texts and left and not thinks
-    seconds = outcome.silent_seconds + _CANCEL_SECONDS_STREAMING if said else outcome.seconds + _CANCEL_SECONDS_SILENT
-    return min(most, frames + math.ceil(seconds * tokens_per_second) * choice_count(body))
+    client_left = streams and isinstance(outcome.error, ClientDisconnected)
+    if is_cut_off and not client_left and requested_output_limit(route, body) is not None:
+        return remaining_output  # the upstream was not cancelled, or writes the whole answer before it sends any of it
+    is_streaming_text = texts and client_left and not thinks
+    seconds = (
+        outcome.silent_seconds + _CANCEL_SECONDS_STREAMING
+        if is_streaming_text
+        else outcome.seconds + _CANCEL_SECONDS_SILENT
+    )
+    return min(remaining_output, frames + math.ceil(seconds * tokens_per_second) * choice_count(body))
 
 
 def _is_reasoning(model: str) -> bool:

@@ -79,5 +79,5 @@ def total(rows: list[UsageRow]) -> UsageRow:
 def usd(nanos: int) -> str:
     """Return nano-dollars in dollars, exactly: with two to nine decimals."""
     sign = "-" if nanos < 0 else ""
-    whole, rest = divmod(abs(nanos), 1_000_000_000)
-    return f"{sign}{whole}.{f'{rest:09d}'.rstrip('0'):0<2}"
+    dollars, remainder = divmod(abs(nanos), 1_000_000_000)
+    return f"{sign}{dollars}.{f'{remainder:09d}'.rstrip('0'):0<2}"

@@ -81,7 +81,7 @@ class Counters:
         return Counts(
             failures=failures,
             internal_events={what.value: self._events[what.value] for what in EventName},
-            gauges=tuple(_gauge(name, told, read()) for name, told, read in self._gauges),
+            gauges=tuple(_gauge(name, help_text, read_gauge()) for name, help_text, read_gauge in self._gauges),
         )
 
     async def read_shared(self) -> tuple[Gauge, ...]:
@@ -92,11 +92,11 @@ class Counters:
 def sum_of(counts: Iterable[Counts]) -> Counts:
     """Return the summed counters of several processes. Gauges are left out, because they cannot be summed."""
     total = Counters()
-    for one in counts:
-        total.add(one)
+    for worker_counts in counts:
+        total.add(worker_counts)
     return total.read()
 
 
-def _gauge(name: str, told: str, read: float | Iterable[Sample]) -> Gauge:
-    samples = (Sample(read),) if isinstance(read, int | float) else tuple(read)
-    return Gauge(name=name, help=told, samples=samples)
+def _gauge(name: str, help_text: str, value: float | Iterable[Sample]) -> Gauge:
+    samples = (Sample(value),) if isinstance(value, int | float) else tuple(value)
+    return Gauge(name=name, help=help_text, samples=samples)

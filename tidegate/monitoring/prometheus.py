@@ -51,10 +51,10 @@ def _shared(gauges: Iterable[Gauge]) -> Iterator[str]:
         yield from _family(gauge.name, "gauge", gauge.help, [("", sample) for sample in gauge.samples])
 
 
-def _family(name: str, kind: str, told: str, samples: Iterable[tuple[str, Sample]]) -> Iterator[str]:
-    yield f"# HELP tidegate_{name} {told}"
+def _family(name: str, kind: str, help_text: str, samples: Iterable[tuple[str, Sample]]) -> Iterator[str]:
+    yield f"# HELP tidegate_{name} {help_text}"
     yield f"# TYPE tidegate_{name} {kind}"
     for worker, sample in samples:
         labels = sample.labels | ({WORKER: worker} if worker else {})
-        said = ",".join(f'{label}="{value.translate(_ESCAPED)}"' for label, value in labels.items())
-        yield f"tidegate_{name}{{{said}}} {sample.value}" if said else f"tidegate_{name} {sample.value}"
+        text = ",".join(f'{label}="{value.translate(_ESCAPED)}"' for label, value in labels.items())
+        yield f"tidegate_{name}{{{text}}} {sample.value}" if text else f"tidegate_{name} {sample.value}"

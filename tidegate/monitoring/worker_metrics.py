@@ -65,9 +65,9 @@ class WorkerMetrics:
         """Return the figures of every process, at most a second old; of dead processes only the counters."""
         if self._folder is None or self._lock is None:
             return {"": self.read_own()}
-        found = await asyncio.to_thread(_read_others, self._folder, self._name)
-        found[self._name] = self.read_own()
-        return dict(sorted(found.items(), key=lambda one: int(one[0])))
+        counts_by_worker = await asyncio.to_thread(_read_others, self._folder, self._name)
+        counts_by_worker[self._name] = self.read_own()
+        return dict(sorted(counts_by_worker.items(), key=lambda one: int(one[0])))
 
     def _claim_file(self, folder: Path) -> None:
         for number in itertools.count():
@@ -96,12 +96,12 @@ def _read_file(folder: Path, name: str) -> Counts | None:
     return None
 
 
-def _read_others(folder: Path, mine: str) -> dict[str, Counts]:
-    found = {}
+def _read_others(folder: Path, own_name: str) -> dict[str, Counts]:
+    counts_by_worker = {}
     for path in folder.glob("*.lock"):
-        if path.stem != mine and (counts := _read_file(folder, path.stem)) is not None:
-            found[path.stem] = counts if _is_held(path) else msgspec.structs.replace(counts, gauges=())
-    return found
+        if path.stem != own_name and (counts := _read_file(folder, path.stem)) is not None:
+            counts_by_worker[path.stem] = counts if _is_held(path) else msgspec.structs.replace(counts, gauges=())
+    return counts_by_worker
 
 
 def _locked(file: int) -> bool:

@@ -33,8 +33,8 @@ def address(method: str, path: str, query: Mapping[str, str]) -> Address:
         return _endpoint(method, path.removeprefix(_OPENAI) if path.startswith(_OPENAI) else "")
     if path.startswith(_DEPLOYMENTS):
         deployment, _, rest = path.removeprefix(_DEPLOYMENTS).partition("/")
-        found = _endpoint(method, rest if rest in ("chat/completions", "embeddings") else "")
-        return _azure(found, query, model=unquote(deployment))
+        endpoint = _endpoint(method, rest if rest in ("chat/completions", "embeddings") else "")
+        return _azure(endpoint, query, model=unquote(deployment))
     if path.startswith("/openai/v1/"):
         return _azure(_endpoint(method, path.removeprefix("/openai/v1/")), {"api-version": "v1", **query})
     rest = path.removeprefix(_AZURE)
@@ -49,8 +49,8 @@ def _endpoint(method: str, rest: str) -> Address:
     return Address(route="unknown")
 
 
-def _azure(found: Address, query: Mapping[str, str], *, model: str = "") -> Address:
+def _azure(endpoint: Address, query: Mapping[str, str], *, model: str = "") -> Address:
     # without a version, and for routes that only OpenAI has, Azure knows no such resource
-    known = query.get("api-version") and found.route != "moderations"
-    route = found.route if known else "unknown"
-    return msgspec.structs.replace(found, azure=True, route=route, model=model or found.model)
+    known = query.get("api-version") and endpoint.route != "moderations"
+    route = endpoint.route if known else "unknown"
+    return msgspec.structs.replace(endpoint, azure=True, route=route, model=model or endpoint.model)

@@ -203,11 +203,11 @@ class Simulator:
         """Return the tokens of a long prompt that was seen before, in steps of 128 as OpenAI counts them."""
         if question.input_tokens < _LONG:
             return 0
-        known = question.seed in self._seen
+        cached_tokens = question.seed in self._seen
         self._seen[question.seed] = None
         if len(self._seen) > 1000:
             del self._seen[next(iter(self._seen))]
-        return question.input_tokens // 128 * 128 if known else 0
+        return question.input_tokens // 128 * 128 if cached_tokens else 0
 
 
 async def _strike(exchange: HttpExchange, call: BilledCall, how: RequestBehavior) -> bool:

@@ -97,14 +97,14 @@ _BY_STATUS: dict[int, Callable[[Refusal], Refusal]] = {
 
 def headers_of(headers: Mapping[str, str], request_id: str) -> dict[str, str]:
     """Return an answer's headers: the remaining calls are stated, limits and resets are unknown (`-1`, `0`)."""
-    mine = {name: value for name, value in headers.items() if not name.startswith(("openai-", "x-ratelimit-"))}
+    azure_headers = {name: value for name, value in headers.items() if not name.startswith(("openai-", "x-ratelimit-"))}
     for kind in ("requests", "tokens"):
-        left = headers.get(f"x-ratelimit-remaining-{kind}")
-        if left is not None:
-            mine[f"x-ratelimit-remaining-{kind}"] = left
-            mine[f"x-ratelimit-limit-{kind}"] = "-1"
-            mine[f"x-ratelimit-reset-{kind}"] = "0"
-    return {**mine, "apim-request-id": request_id, "x-ms-region": "East Simulated"}
+        remaining = headers.get(f"x-ratelimit-remaining-{kind}")
+        if remaining is not None:
+            azure_headers[f"x-ratelimit-remaining-{kind}"] = remaining
+            azure_headers[f"x-ratelimit-limit-{kind}"] = "-1"
+            azure_headers[f"x-ratelimit-reset-{kind}"] = "0"
+    return {**azure_headers, "apim-request-id": request_id, "x-ms-region": "East Simulated"}
 
 
 def with_filter(body: Json) -> Json:

@@ -66,15 +66,15 @@ def request_behavior(options: Options, headers: Mapping[str, str], drawn_fault: 
 
 
 def _number(headers: Mapping[str, str], name: str, default: float | None) -> float | None:
-    given = headers.get(name)
-    if given is None:
+    value = headers.get(name)
+    if value is None:
         return default
     try:
-        number = float(given)
+        number = float(value)
     except ValueError:
         number = -1.0
     if not 0 <= number < 1e9:
-        raise invalid(f"The header {name} must be a number that is not negative, not {given!r}.")
+        raise invalid(f"The header {name} must be a number that is not negative, not {value!r}.")
     return number
 
 

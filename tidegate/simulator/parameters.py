@@ -33,8 +33,8 @@ _NAMES: Sequence[tuple[type, str]] = (
 )
 
 
-def _number(least: float, most: float) -> ParameterRule:
-    return ParameterRule((int, float), "a decimal", least, most)
+def _number(minimum: float, maximum: float) -> ParameterRule:
+    return ParameterRule((int, float), "a decimal", minimum, maximum)
 
 
 _COMMON_RULES: Mapping[str, ParameterRule] = {
@@ -116,17 +116,17 @@ def _check_item(at: str, item: Any) -> None:
         raise _wrong_value(f"{at}.role", role, _ROLES)
 
 
-def _out_of_bounds(name: str, value: Any, taken: ParameterRule, code: str, said: str) -> Refusal:
+def _out_of_bounds(name: str, value: Any, taken: ParameterRule, code: str, description: str) -> Refusal:
     kind = taken.description.partition(" ")[2]
     return invalid(
-        f"Invalid '{name}': {kind} {said}, but got {value} instead.", param=name, code=f"{kind}_{code}_value"
+        f"Invalid '{name}': {kind} {description}, but got {value} instead.", param=name, code=f"{kind}_{code}_value"
     )
 
 
 def _wrong_type(name: str, expected: str, value: Any) -> Refusal:
-    given = next((said for kind, said in _NAMES if isinstance(value, kind)), "an object")
-    said = f"Invalid type for '{name}': expected {expected}, but got {given} instead."
-    return invalid(said, param=name, code="invalid_type")
+    value_type = next((message for kind, message in _NAMES if isinstance(value, kind)), "an object")
+    message = f"Invalid type for '{name}': expected {expected}, but got {value_type} instead."
+    return invalid(message, param=name, code="invalid_type")
 
 
 def _wrong_value(name: str, value: Any, values: Sequence[str]) -> Refusal:

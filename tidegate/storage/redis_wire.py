@@ -89,8 +89,8 @@ class RedisWire(asyncio.Protocol):
             self.closed.set_exception(error)
 
 
-def _error(said: str) -> RedisError:
+def _error(message: str) -> RedisError:
     """Return the error with which Redis refused a command."""
-    if said.startswith("NOSCRIPT"):
-        return NoScriptError(said)
-    return BusyLoadingError(said) if said.startswith("LOADING") else ResponseError(said)
+    if message.startswith("NOSCRIPT"):
+        return NoScriptError(message)
+    return BusyLoadingError(message) if message.startswith("LOADING") else ResponseError(message)

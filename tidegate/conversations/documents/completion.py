@@ -84,7 +84,11 @@ class CompletionDocument:
 
     def stored_document(self) -> Json:
         """Return the document to store, made from the chunks so far. Raises MalformedAnswer."""
-        data = [found for event in self._events if (found := sse.data_of(event)) is not None and found != b"[DONE]"]
+        data = [
+            data_line
+            for event in self._events
+            if (data_line := sse.data_of(event)) is not None and data_line != b"[DONE]"
+        ]
         try:
             return self._stored_document(chat.from_chunks(list(_merged_chunks(data))))
         except MALFORMED as error:
@@ -117,15 +121,15 @@ def _merged_chunks(data: Iterable[bytes]) -> Iterator[Json]:
     index, texts = 0, list[str]()
     for chunk in data:
         try:
-            (said,) = _decode_text_chunk.decode(chunk).choices
+            (choice,) = _decode_text_chunk.decode(chunk).choices
         except msgspec.ValidationError:
             yield from _as_chunk(index, texts)
             yield _decode.decode(chunk)
             continue
-        if said.index != index:
+        if choice.index != index:
             yield from _as_chunk(index, texts)
-            index = said.index
-        texts.append(said.delta.content)
+            index = choice.index
+        texts.append(choice.delta.content)
     yield from _as_chunk(index, texts)
 
 
@@ -137,11 +141,11 @@ def _as_chunk(index: int, texts: list[str]) -> Iterator[Json]:
 
 def messages_of(completion_id: str, messages: Any) -> list[Json]:
     """Return the messages of a request as they are listed: each with an id, and its text or its parts."""
-    given: Sequence[Any] = messages if isinstance(messages, list) else ()
+    request_messages: Sequence[Any] = messages if isinstance(messages, list) else ()
     return [
-        _listed_message(f"{completion_id}-{number}", said)
-        for number, said in enumerate(given)
-        if isinstance(said, dict)
+        _listed_message(f"{completion_id}-{number}", message)
+        for number, message in enumerate(request_messages)
+        if isinstance(message, dict)
     ]
 
 

@@ -26,11 +26,11 @@ def filter_items(items: Iterable[Json], include: Collection[str]) -> list[Json]:
 
 def checked_include(include: Iterable[str]) -> frozenset[str]:
     """Return the names of an `include`. Raises InvalidParameter for an unknown name."""
-    asked = frozenset(include)
-    for name in sorted(asked - INCLUDE_NAMES):
+    names = frozenset(include)
+    for name in sorted(names - INCLUDE_NAMES):
         said = f"Invalid value: '{name[:64]}'. Supported values are: {', '.join(sorted(INCLUDE_NAMES))}."
         raise InvalidParameter(said, param="include")
-    return asked
+    return names
 
 
 def _without(name: str) -> Callable[[Json], Json]:

@@ -111,9 +111,9 @@ def new_item_id(kind: str, ids: IdSource) -> str:
 
 def stored_id(item: Mapping[str, Any], ids: IdSource) -> str:
     """Return the id under which an item is stored: its own id where its content is bound to it, else a new one."""
-    given = item.get("id")
-    if type_of(item) in _KEEPS_UPSTREAM_ID and isinstance(given, str) and 0 < len(given) <= _MAX_ID_LENGTH:
-        return given
+    own = item.get("id")
+    if type_of(item) in _KEEPS_UPSTREAM_ID and isinstance(own, str) and 0 < len(own) <= _MAX_ID_LENGTH:
+        return own
     return new_item_id(type_of(item), ids)
 
 

@@ -72,17 +72,17 @@ class ResponseDocument:
     def item(self, item: Json, index: int) -> Json:
         """Return an output item under its own id."""
         old = item.get("id")
-        ours = self._by_id.get(old) if isinstance(old, str) else self._by_index.get(index)
-        if ours is None:
-            ours = stored_id(item, self._ids)
-            self._by_index[index] = ours
+        new_id = self._by_id.get(old) if isinstance(old, str) else self._by_index.get(index)
+        if new_id is None:
+            new_id = stored_id(item, self._ids)
+            self._by_index[index] = new_id
             if isinstance(old, str) and old:
-                self._by_id[old] = ours
-        return {**item, "id": ours}
+                self._by_id[old] = new_id
+        return {**item, "id": new_id}
 
     def response(self, response: Json, *, now: float) -> Json:
         """Return the whole document as it is stored."""
-        identity, asked = self._identity, self._identity.state_params
+        identity, state_params = self._identity, self._identity.state_params
         status = response.get("status") or "completed"
         output = [self.item(complete_item(item), index) for index, item in enumerate(response.get("output") or ())]
         return {
@@ -98,11 +98,11 @@ class ResponseDocument:
             "status": status,
             "output": output,
             "usage": complete_usage(response.get("usage")),
-            "metadata": dict(asked.metadata),
-            "store": asked.store,
-            "background": asked.background,
-            "previous_response_id": asked.previous_response_id,
-            "conversation": {"id": asked.conversation} if asked.conversation else None,
+            "metadata": dict(state_params.metadata),
+            "store": state_params.store,
+            "background": state_params.background,
+            "previous_response_id": state_params.previous_response_id,
+            "conversation": {"id": state_params.conversation} if state_params.conversation else None,
         }
 
 
@@ -137,11 +137,11 @@ def complete_usage(usage: Any) -> Json | None:
     """Return the usage with every figure of the API; figures that the upstream left out are 0."""
     if not isinstance(usage, dict):
         return None
-    read, written = usage.get("input_tokens_details") or {}, usage.get("output_tokens_details") or {}
+    input_details, output_details = usage.get("input_tokens_details") or {}, usage.get("output_tokens_details") or {}
     return {
         **usage,
-        "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0, **read},
-        "output_tokens_details": {"reasoning_tokens": 0, **written},
+        "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0, **input_details},
+        "output_tokens_details": {"reasoning_tokens": 0, **output_details},
     }
 
 

@@ -36,8 +36,8 @@ class ResponseStreamRewriter:
     def rewrite_event(self, event: bytes, *, now: float) -> bytes:
         """Return an event with the caller's own ids; `now` in Unix seconds."""
         if b'"response"' not in event and b'"item"' not in event and not self._has_items_without_id:
-            for theirs, ours in self._id_pairs:
-                event = event.replace(theirs, ours)
+            for upstream_id, own_id in self._id_pairs:
+                event = event.replace(upstream_id, own_id)
             return event
         data = sse.data_of(event)
         if data is None or data == b"[DONE]":
@@ -80,9 +80,9 @@ class ResponseStreamRewriter:
         if not isinstance(index, int):
             return
         if isinstance(item, dict):
-            ours = self._document.item(item, index)
-            self._note_item(item.get("id"), index, ours, done=document.get("type") == "response.output_item.done")
-            document["item"] = visible_item(ours, self._state_params)
+            own_item = self._document.item(item, index)
+            self._note_item(item.get("id"), index, own_item, done=document.get("type") == "response.output_item.done")
+            document["item"] = visible_item(own_item, self._state_params)
         elif (name := self._document.item_id(index)) is not None:
             document["item_id"] = name
 
@@ -90,13 +90,13 @@ class ResponseStreamRewriter:
         """Return the finished items."""
         return [self._finished_items[index] for index in sorted(self._finished_items)]
 
-    def _note_item(self, theirs: Any, index: int, ours: Json, *, done: bool) -> None:
+    def _note_item(self, upstream_id: Any, index: int, own_item: Json, *, done: bool) -> None:
         if done:
-            self._finished_items[index] = complete_item(ours)
-        elif theirs == ours["id"]:
+            self._finished_items[index] = complete_item(own_item)
+        elif upstream_id == own_item["id"]:
             return
-        elif isinstance(theirs, str) and theirs:
-            self._id_pairs.append((f'"{theirs}"'.encode(), f'"{ours["id"]}"'.encode()))
+        elif isinstance(upstream_id, str) and upstream_id:
+            self._id_pairs.append((f'"{upstream_id}"'.encode(), f'"{own_item["id"]}"'.encode()))
         else:
             self._has_items_without_id = True
 

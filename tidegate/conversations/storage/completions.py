@@ -75,7 +75,7 @@ class CompletionStore:
         """
         pairs, way = metadata_column(metadata or {}), "down" if page_request.descending else "up"
         async with self._base.rows.transaction(project) as connection:
-            asked: tuple[Any, ...] = (
+            query_name: tuple[Any, ...] = (
                 project,
                 model,
                 pairs,
@@ -89,16 +89,16 @@ class CompletionStore:
                 else None
             )
             if these is not None and len(these) <= self._max_metadata_matches:
-                rows = await connection.fetch(self._sql[f"list_these_{way}"], *asked, these)
+                rows = await connection.fetch(self._sql[f"list_these_{way}"], *query_name, these)
             else:
-                rows = await connection.fetch(self._sql[f"list_{'of_model_' if model else ''}{way}"], *asked)
+                rows = await connection.fetch(self._sql[f"list_{'of_model_' if model else ''}{way}"], *query_name)
             if not rows and page_request.after is not None:
                 day = self._base.today()
                 _completion(
                     await connection.fetchrow(self._sql["get"], project, page_request.after, day), page_request.after
                 )
-        shown = tuple(_completion(row, row["id"]) for row in rows[: page_request.limit])
-        return RecordPage(items=shown, has_more=len(rows) > page_request.limit)
+        page_rows = tuple(_completion(row, row["id"]) for row in rows[: page_request.limit])
+        return RecordPage(items=page_rows, has_more=len(rows) > page_request.limit)
 
     async def update_metadata(self, project: str, completion_id: str, metadata: Mapping[str, str]) -> StoredCompletion:
         """Replace its metadata. Raises CompletionNotFound."""

@@ -50,7 +50,7 @@ class ConversationStore:
 
     async def create(self, project: str, conversation: Conversation, items: Sequence[ConversationItem] = ()) -> None:
         """Create a conversation. Raises TooManyItems, ItemTooLarge and NotStorable."""
-        laid = _checked_rows(items)
+        item_rows = _checked_rows(items)
         metadata, day = metadata_column(conversation.metadata), self._base.today()
 
         async def write() -> None:
@@ -62,10 +62,10 @@ class ConversationStore:
                     conversation.created_at,
                     metadata,
                     day,
-                    laid.count,
-                    laid.size,
+                    item_rows.count,
+                    item_rows.size,
                 )
-                await self._base.insert_items(connection, project, laid, InsertPosition.from_row(row))
+                await self._base.insert_items(connection, project, item_rows, InsertPosition.from_row(row))
 
         await self._base.write_with_partition(write)
 
@@ -95,8 +95,8 @@ class ConversationStore:
         """
         async with self._base.rows.transaction(project) as connection:
             head = await self._head(connection, project, conversation_id)
-            said = await self._base.load_items(connection, project, [head], param="conversation")
-        return History(items=said, version=head["version"])
+            history_items = await self._base.load_items(connection, project, [head], param="conversation")
+        return History(items=history_items, version=head["version"])
 
     async def begin_turn(self, project: str, conversation_id: str, response_id: str) -> History:
         """Return its history, and lease it to a response: no other turn begins until that is saved or the lease ends.
@@ -110,8 +110,8 @@ class ConversationStore:
             head = await connection.fetchrow(self._lease_sql["take"], *taken)
             if head is None:
                 await self._raise_conflict(connection, project, conversation_id)
-            said = await self._base.load_items(connection, project, [head], param="conversation")
-        return History(items=said, version=head["version"], lease=self._renew_lease(lease))
+            history_items = await self._base.load_items(connection, project, [head], param="conversation")
+        return History(items=history_items, version=head["version"], lease=self._renew_lease(lease))
 
     async def release_lease(self, lease: Lease) -> None:
         """Release the lease without saving a response. If that fails, the lease expires."""
@@ -140,22 +140,22 @@ class ConversationStore:
             )
             if not rows:
                 await self._raise_not_found(connection, project, conversation_id, page_request.after)
-            shown = rows[: page_request.limit]
-            contents = await self._base.parts.read(connection, project, shown, with_media=page_request.with_media)
-        return RecordPage(items=items_of(shown, contents), has_more=len(rows) > page_request.limit)
+            page_rows = rows[: page_request.limit]
+            contents = await self._base.parts.read(connection, project, page_rows, with_media=page_request.with_media)
+        return RecordPage(items=items_of(page_rows, contents), has_more=len(rows) > page_request.limit)
 
     async def add_items(self, project: str, conversation_id: str, items: Sequence[ConversationItem]) -> None:
         """Append items. Raises ConversationNotFound, ConversationLocked, TooManyItems, ItemTooLarge and NotStorable."""
-        laid, day = _checked_rows(items), self._base.today()
+        item_rows, day = _checked_rows(items), self._base.today()
 
         async def write() -> None:
             async with self._base.rows.transaction(project) as connection:
                 row = await connection.fetchrow(
-                    self._sql["place"], project, conversation_id, laid.count, laid.size, day
+                    self._sql["place"], project, conversation_id, item_rows.count, item_rows.size, day
                 )
                 if row is None:
                     await self._raise_conflict(connection, project, conversation_id)
-                await self._base.insert_items(connection, project, laid, InsertPosition.from_row(row))
+                await self._base.insert_items(connection, project, item_rows, InsertPosition.from_row(row))
 
         await self._base.write_with_partition(write)
 
@@ -230,8 +230,8 @@ class ItemStore:
 def _checked_rows(items: Sequence[ConversationItem]) -> ItemRows:
     if len(items) > MAX_ITEMS_PER_REQUEST:
         expected = f"Expected an array with maximum length {MAX_ITEMS_PER_REQUEST}"
-        given = f"got an array with length {len(items)} instead"
-        raise TooManyItems(f"Invalid 'items': array too long. {expected}, but {given}.", param="items")
+        item_rows = f"got an array with length {len(items)} instead"
+        raise TooManyItems(f"Invalid 'items': array too long. {expected}, but {item_rows}.", param="items")
     return to_rows(items)
 
 

@@ -29,8 +29,10 @@ class Partitions:
     async def ensure(self, today: date) -> None:
         """Create the partitions that rows of `today` and of the next two weeks need. Raises PostgresUnavailable."""
         async with self._exclusive_transaction() as connection:
-            kept = [row["retention_days"] for row in await connection.fetch(self._sql["retentions"])]
-        days = (today + timedelta(days=days, weeks=ahead) for days in kept for ahead in range(_WEEKS_AHEAD + 1))
+            retention_days = [row["retention_days"] for row in await connection.fetch(self._sql["retentions"])]
+        days = (
+            today + timedelta(days=days, weeks=ahead) for days in retention_days for ahead in range(_WEEKS_AHEAD + 1)
+        )
         for week in sorted({week_of(day) for day in days}):
             for table in TABLES:
                 async with self._exclusive_transaction() as connection:
@@ -53,21 +55,21 @@ class Partitions:
         """
         async with self._exclusive_transaction() as connection:
             names = [row["name"] for row in await connection.fetch(self._sql["partitions"], list(TABLES))]
-        gone = [name for name in names if _end_of(name) <= today]
-        for name in gone:
+        expired_names = [name for name in names if _end_of(name) <= today]
+        for name in expired_names:
             async with self._exclusive_transaction() as connection:
                 await connection.execute(f"DROP TABLE IF EXISTS {name}")
             _log.info("partition dropped", name=name)
-        return gone
+        return expired_names
 
     async def delete_empty_conversations(self, today: date) -> int:
         """Delete conversations that have lost all their items; return their number. Raises PostgresUnavailable."""
         count = 0
         while True:
             async with self._exclusive_transaction() as connection:
-                gone = int(await connection.fetchval(self._sql["drop_empty"], week_of(today), _BATCH_SIZE))
-            count += gone
-            if gone < _BATCH_SIZE:
+                deleted_count = int(await connection.fetchval(self._sql["drop_empty"], week_of(today), _BATCH_SIZE))
+            count += deleted_count
+            if deleted_count < _BATCH_SIZE:
                 return count
 
     @contextlib.asynccontextmanager

@@ -51,8 +51,8 @@ class PartStore:
     ) -> Mapping[str, bytes]:
         """Return the contents that these rows need, by hash; images and files only with `with_media`."""
         columns = [column for row in rows if (column := row["parts"]) is not None]
-        wanted = {part.hash for column in columns for part in decode_parts(column) if with_media or not part.data}
-        if not wanted:
+        hashes = {part.hash for column in columns for part in decode_parts(column) if with_media or not part.data}
+        if not hashes:
             return {}
-        found = await connection.fetch(self._sql["read"], project, [bytes.fromhex(name) for name in wanted])
-        return {row["hash"].hex(): row["data"] for row in found}
+        content_rows = await connection.fetch(self._sql["read"], project, [bytes.fromhex(name) for name in hashes])
+        return {row["hash"].hex(): row["data"] for row in content_rows}

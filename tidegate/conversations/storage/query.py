@@ -54,16 +54,16 @@ def read_query(pairs: Sequence[tuple[str, str]], *, order: Order = "desc") -> St
     """Return the query of decoded pairs; `order` is the route's default. Raises InvalidParameter."""
     if len(pairs) > _MAX_PAIRS or any(len(name) + len(value) > 2 * _MAX_VALUE_LENGTH for name, value in pairs):
         raise InvalidParameter("The query is too long.")
-    said = dict(pairs)
+    values = dict(pairs)
     return StoredListQuery(
-        after=checked_item_id(said["after"], "after") if said.get("after") else None,
-        limit=_whole_number(said, "limit", least=1, most=MAX_LIMIT) or DEFAULT_LIMIT,
-        order=_order(said.get("order") or order),
-        model=said.get("model") or None,
+        after=checked_item_id(values["after"], "after") if values.get("after") else None,
+        limit=_whole_number(values, "limit", minimum=1, maximum=MAX_LIMIT) or DEFAULT_LIMIT,
+        order=_order(values.get("order") or order),
+        model=values.get("model") or None,
         metadata=_metadata(pairs),
         include=checked_include(_include(pairs)),
-        stream=_flag(said, "stream"),
-        starting_after=_whole_number(said, "starting_after", least=0, most=2**53),
+        stream=_flag(values, "stream"),
+        starting_after=_whole_number(values, "starting_after", minimum=0, maximum=2**53),
     )
 
 
@@ -90,29 +90,29 @@ def _metadata(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
     return wanted
 
 
-def _order(given: str) -> Order:
+def _order(value: str) -> Order:
     for order in _ORDERS:
-        if given == order:
+        if value == order:
             return order
-    raise InvalidParameter(f"Invalid value: '{given[:64]}'. Supported values are: 'asc' and 'desc'.", param="order")
+    raise InvalidParameter(f"Invalid value: '{value[:64]}'. Supported values are: 'asc' and 'desc'.", param="order")
 
 
-def _whole_number(said: dict[str, str], name: str, *, least: int, most: int) -> int | None:
-    given = said.get(name)
-    if given is None or given == "":
+def _whole_number(values: dict[str, str], name: str, *, minimum: int, maximum: int) -> int | None:
+    value = values.get(name)
+    if value is None or value == "":
         return None
-    number = int(given) if given.isascii() and given.removeprefix("-").isdigit() and len(given) <= 16 else None
+    number = int(value) if value.isascii() and value.removeprefix("-").isdigit() and len(value) <= 16 else None
     if number is None:
-        raise WrongType.of(name, "an integer", given)
-    if number < least:
-        raise BelowMinimum.of(name, number, least)
-    if number > most:
-        raise AboveMaximum.of(name, number, most)
+        raise WrongType.of(name, "an integer", value)
+    if number < minimum:
+        raise BelowMinimum.of(name, number, minimum)
+    if number > maximum:
+        raise AboveMaximum.of(name, number, maximum)
     return number
 
 
-def _flag(said: dict[str, str], name: str) -> bool:
-    given = said.get(name, "").lower()
-    if given and given not in _FLAGS:
-        raise WrongType.of(name, "a boolean", given)
-    return _FLAGS.get(given, False)
+def _flag(values: dict[str, str], name: str) -> bool:
+    value = values.get(name, "").lower()
+    if value and value not in _FLAGS:
+        raise WrongType.of(name, "a boolean", value)
+    return _FLAGS.get(value, False)

@@ -85,8 +85,8 @@ class ResponseStore:
                     f"The response '{response_id}' is still being made; go on from it when it is complete.",
                     param="previous_response_id",
                 )
-            said = await self._base.load_items(connection, project, heads, param="previous_response_id")
-        return History(items=said)
+            history_items = await self._base.load_items(connection, project, heads, param="previous_response_id")
+        return History(items=history_items)
 
     async def save(
         self,
@@ -105,16 +105,16 @@ class ResponseStore:
         is a connection whose transaction includes this. Raises ConversationNotFound, ConversationLocked,
         PreviousResponseNotFound, ItemTooLarge and NotStorable.
         """
-        laid = to_rows(inputs, outputs)
+        item_rows = to_rows(inputs, outputs)
         statement, more = self._insert_statement(response, version)
-        values = (*self._values(project, response, laid), *more)
+        values = (*self._values(project, response, item_rows), *more)
 
         async def write() -> None:
             async with self._base.rows.transaction(project, transaction) as connection:
                 until = await connection.fetchval(statement, *values)
                 if until is None:
                     raise await self._conflict(connection, project, response)
-                await self._base.parts.save(connection, project, laid.contents, laid.parts, until)
+                await self._base.parts.save(connection, project, item_rows.contents, item_rows.parts, until)
                 if not response.listed:
                     await connection.execute(self._sql["delete"], project, response.id)
 
@@ -134,7 +134,7 @@ class ResponseStore:
 
         Raises ResponseNotFound where it was deleted or has ended before; nothing is changed then.
         """
-        laid, body = to_rows((), outputs), _packed(document)
+        item_rows, body = to_rows((), outputs), _packed(document)
         async with self._base.rows.transaction(project, transaction) as connection:
             row = await connection.fetchrow(
                 self._sql["update"], project, response_id, status, body.document, body.exact
@@ -144,7 +144,7 @@ class ResponseStore:
             if status in RUNNING_STATUSES:
                 return
             room = await connection.fetchrow(
-                self._sql["end_making"], project, row["conversation"], response_id, laid.count, laid.size
+                self._sql["end_making"], project, row["conversation"], response_id, item_rows.count, item_rows.size
             )
             if room is None:
                 raise _not_found(response_id)
@@ -155,10 +155,10 @@ class ResponseStore:
                 size=room["size"],
             )
             await self._base.insert_items(
-                connection, project, laid, place, response_id=response_id, end_user=row["end_user"]
+                connection, project, item_rows, place, response_id=response_id, end_user=row["end_user"]
             )
             await connection.execute(
-                self._sql["extend"], project, response_id, place.last_number + laid.count, place.size
+                self._sql["extend"], project, response_id, place.last_number + item_rows.count, place.size
             )
 
     async def mark_in_progress(self, project: str, response_id: str, *, transaction: Connection) -> None:
@@ -168,8 +168,8 @@ class ResponseStore:
             if row is not None:
                 document = msgspec.json.decode(unpack(row["document"], row["exact"]))
                 body = _packed(msgspec.json.encode({**document, "status": "in_progress"}))
-                told = (body.document, body.exact)
-                await connection.fetchrow(self._sql["update"], project, response_id, "in_progress", *told)
+                columns = (body.document, body.exact)
+                await connection.fetchrow(self._sql["update"], project, response_id, "in_progress", *columns)
 
     async def get(self, project: str, response_id: str) -> StoredResponse:
         """Return one response with its whole output. Raises ResponseNotFound."""
@@ -199,9 +199,9 @@ class ResponseStore:
             )
             if not rows:
                 await self._raise_not_found(connection, project, response_id, page_request.after)
-            shown = rows[: page_request.limit]
-            contents = await self._base.parts.read(connection, project, shown, with_media=page_request.with_media)
-        return RecordPage(items=items_of(shown, contents), has_more=len(rows) > page_request.limit)
+            page_rows = rows[: page_request.limit]
+            contents = await self._base.parts.read(connection, project, page_rows, with_media=page_request.with_media)
+        return RecordPage(items=items_of(page_rows, contents), has_more=len(rows) > page_request.limit)
 
     async def _raise_not_found(
         self, connection: Connection, project: str, response_id: str, item_id: str | None
@@ -237,14 +237,14 @@ class ResponseStore:
             return self._save_after, (self._ids("chain_"), response.previous_response_id)
         return self._save_new, (self._ids("chain_"),)
 
-    def _values(self, project: str, response: StoredResponse, laid: ItemRows) -> tuple[Any, ...]:
+    def _values(self, project: str, response: StoredResponse, item_rows: ItemRows) -> tuple[Any, ...]:
         body = _packed(response.document)
         return (
             project,
             self._base.today(),
-            laid.rows,
-            laid.count,
-            laid.size,
+            item_rows.rows,
+            item_rows.count,
+            item_rows.size,
             response.id,
             response.created_at,
             response.status,

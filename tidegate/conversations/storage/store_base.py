@@ -57,16 +57,16 @@ class StoreBase:
         param: Literal["conversation", "previous_response_id"],
     ) -> tuple[bytes, ...]:
         """Return all items of these conversations, as `History` has them. Raises HistoryTooLarge."""
-        said: list[bytes] = []
+        items: list[bytes] = []
         for head in heads:
             if head["history_size"] > MAX_HISTORY_BYTES:
                 raise HistoryTooLarge(param=param)
             since = max(head["first_expires"], self.today() + timedelta(days=1))
             lines = await self._item_lines(connection, project, head, since)
-            if since > head["first_expires"] and not said:
+            if since > head["first_expires"] and not items:
                 lines = without_orphaned_outputs(lines)
-            said += lines
-        return tuple(said)
+            items += lines
+        return tuple(items)
 
     async def _item_lines(self, connection: Connection, project: str, head: Any, since: date) -> list[bytes]:
         """Return the items of one conversation, in one piece if it has only messages."""
@@ -79,11 +79,11 @@ class StoreBase:
             return [row["lines"]]
         rows = await connection.fetch(self._sql["others"], project, name, row["others"], since, until)
         contents = await self.parts.read(connection, project, rows)
-        others = {other["seq"]: encoded_upstream_items(unpack_row(other, contents)) for other in rows}
+        other_items = {item_row["seq"]: encoded_upstream_items(unpack_row(item_row, contents)) for item_row in rows}
         numbers = iter(row["others"])
         lines: list[bytes] = []
         for line in row["lines"].split(_LINE_SEPARATOR):
-            lines += [line] if line != b"null" else others.get(next(numbers), ())
+            lines += [line] if line != b"null" else other_items.get(next(numbers), ())
         return lines
 
     async def insert_items(  # what all items of a turn have in common
@@ -122,13 +122,13 @@ class StoreBase:
             return None
         needed = await connection.fetchval(self._sql["last_needed"], project, conversation)
         end = max(needed or 0, head["last_seq"] - _DELETE_BATCH_SIZE)
-        gone = await connection.fetch(self._sql["delete_after"], project, conversation, end)
-        await self.release_parts(connection, project, gone)
+        deleted_rows = await connection.fetch(self._sql["delete_after"], project, conversation, end)
+        await self.release_parts(connection, project, deleted_rows)
         if needed is None and end == 0:
             parent: str | None = await connection.fetchval(self._sql["drop"], project, conversation)
             return parent
-        bytes_gone = sum(row["size"] for row in gone if not row["removed"])
-        await connection.execute(self._sql["set_last_item"], project, conversation, end, bytes_gone)
+        deleted_bytes = sum(row["size"] for row in deleted_rows if not row["removed"])
+        await connection.execute(self._sql["set_last_item"], project, conversation, end, deleted_bytes)
         return conversation if end > (needed or 0) else None
 
     async def release_parts(self, connection: Connection, project: str, rows: Iterable[Any]) -> None:

@@ -129,15 +129,17 @@ class LedgerDrainer:
             await self._drain_all(consumer, consumer.read_new)
             await consumer.remove()
 
-    async def _drain_all(self, consumer: StreamConsumer, read: Callable[[], Awaitable[list[StreamEntry]]]) -> None:
-        while batch := await read():
+    async def _drain_all(
+        self, consumer: StreamConsumer, read_batch: Callable[[], Awaitable[list[StreamEntry]]]
+    ) -> None:
+        while batch := await read_batch():
             await self._write_batch(consumer, batch)
 
     async def _write_batch(self, consumer: StreamConsumer, batch: list[StreamEntry]) -> None:
         if not batch:
             return
-        await self._store.write([one.entry for one in batch if one.entry is not None])
-        await consumer.acknowledge([one.id for one in batch])
+        await self._store.write([stream_entry.entry for stream_entry in batch if stream_entry.entry is not None])
+        await consumer.acknowledge([stream_entry.id for stream_entry in batch])
 
     async def _replay(self) -> None:
         """Write every file that is not locked, including this process's own, and remove it."""

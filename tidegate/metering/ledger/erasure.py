@@ -24,8 +24,10 @@ class LedgerEraser:
     async def count(self, project: str, end_user: str) -> dict[str, int]:
         """Count the entries with this name. Raises PostgresUnavailable."""
         async with self._postgres.connection() as connection:
-            found = await connection.fetchval(self._sql["count_ledger"], project, plain_text(end_user, MAX_TEXT_LENGTH))
-        return {"ledger_lines": int(found)}
+            entry_count = await connection.fetchval(
+                self._sql["count_ledger"], project, plain_text(end_user, MAX_TEXT_LENGTH)
+            )
+        return {"ledger_lines": int(entry_count)}
 
     async def erase(self, project: str, end_user: str) -> dict[str, int]:
         """Replace the name in batches. Raises PostgresUnavailable."""

@@ -60,13 +60,13 @@ class Spool:
             file = self._open_file()
             if self._other_files_size + self._size + len(data) > self._max_bytes:
                 raise SpoolFailed(f"The spool in {self._folder} holds its {self._max_bytes} bytes already.")
-            written = os.write(file, data)
-            if written < len(data):  # the disk is full: a partial line would corrupt the next one
+            written_bytes = os.write(file, data)
+            if written_bytes < len(data):  # the disk is full: a partial line would corrupt the next one
                 os.ftruncate(file, self._size)
                 raise SpoolFailed(f"The disk of {self._folder} is full.")
         except OSError as error:
             raise SpoolFailed(f"The spool in {self._folder} cannot be written: {error.strerror}.") from error
-        self._size += written
+        self._size += written_bytes
         self._unsynced = True
 
     async def sync(self) -> None:

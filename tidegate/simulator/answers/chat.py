@@ -88,7 +88,7 @@ def reply(body: Mapping[str, Any], question: GenerationRequest, identity: Answer
         "object": "chat.completion",
         "created": int(identity.now),
         "model": body["model"],
-        "choices": [_choice(body, said, identity, number) for number, said in enumerate(answers)],
+        "choices": [_choice(body, generated, identity, number) for number, generated in enumerate(answers)],
         "usage": usage,
         "service_tier": served_tier(body.get("service_tier")),
         "system_fingerprint": f"fp_{seed_of(body['model']):016x}"[:13],
@@ -99,13 +99,15 @@ def reply(body: Mapping[str, Any], question: GenerationRequest, identity: Answer
         input_tokens=question.input_tokens,
         cached_tokens=identity.cached_tokens,
         output_tokens=usage["completion_tokens"],
-        unseen_tokens=sum(said.unseen_tokens for said in answers),
+        unseen_tokens=sum(generated.unseen_tokens for generated in answers),
     )
 
 
-def served_tier(asked: str | None) -> str:
+def served_tier(requested_tier: str | None) -> str:
     """Return the tier that serves a request for the tier `asked`."""
-    return {"flex": "flex", "priority": "priority", "fast": "priority", "scale": "scale"}.get(asked or "", "default")
+    return {"flex": "flex", "priority": "priority", "fast": "priority", "scale": "scale"}.get(
+        requested_tier or "", "default"
+    )
 
 
 def _chunks(completion: Json, options: Mapping[str, Any]) -> list[Json]:
@@ -137,35 +139,35 @@ def _wants_audio(body: Mapping[str, Any]) -> bool:
     return "audio" in (body.get("modalities") or ())
 
 
-def _choice(body: Mapping[str, Any], said: GeneratedAnswer, identity: AnswerIdentity, number: int) -> Json:
-    message: Json = {"role": "assistant", "content": said.text, "refusal": None, "annotations": []}
-    if said.tool is not None:
+def _choice(body: Mapping[str, Any], generated: GeneratedAnswer, identity: AnswerIdentity, number: int) -> Json:
+    message: Json = {"role": "assistant", "content": generated.text, "refusal": None, "annotations": []}
+    if generated.tool is not None:
         message["content"] = None
-        message["tool_calls"] = [_call(said, said.tool, identity.make_id("call_", number))]
+        message["tool_calls"] = [_call(generated, generated.tool, identity.make_id("call_", number))]
     elif _wants_audio(body):
         message["content"] = None
-        message["audio"] = _audio(said, identity, number)
-    finish = "length" if said.cut_short else "tool_calls" if said.tool else "stop"
+        message["audio"] = _audio(generated, identity, number)
+    finish = "length" if generated.cut_short else "tool_calls" if generated.tool else "stop"
     shown = body.get("logprobs") and message["content"] is not None
     logprobs = (
-        {"content": token_logprobs(said.token_texts, body.get("top_logprobs")), "refusal": None} if shown else None
+        {"content": token_logprobs(generated.token_texts, body.get("top_logprobs")), "refusal": None} if shown else None
     )
     return {"index": number, "message": message, "logprobs": logprobs, "finish_reason": finish}
 
 
-def _call(said: GeneratedAnswer, tool: Tool, identifier: str) -> Json:
+def _call(generated: GeneratedAnswer, tool: Tool, identifier: str) -> Json:
     if tool.custom:
-        return {"id": identifier, "type": "custom", "custom": {"name": tool.name, "input": said.text}}
-    return {"id": identifier, "type": "function", "function": {"name": tool.name, "arguments": said.text}}
+        return {"id": identifier, "type": "custom", "custom": {"name": tool.name, "input": generated.text}}
+    return {"id": identifier, "type": "function", "function": {"name": tool.name, "arguments": generated.text}}
 
 
-def _audio(said: GeneratedAnswer, identity: AnswerIdentity, number: int) -> Json:
+def _audio(generated: GeneratedAnswer, identity: AnswerIdentity, number: int) -> Json:
     """Return a millisecond of silence for each token: 16 bit, 24 kHz."""
     return {
         "id": identity.make_id("audio_", number),
-        "data": base64.b64encode(bytes(48 * said.tokens)).decode(),
+        "data": base64.b64encode(bytes(48 * generated.tokens)).decode(),
         "expires_at": int(identity.now) + 3600,
-        "transcript": said.text,
+        "transcript": generated.text,
     }
 
 

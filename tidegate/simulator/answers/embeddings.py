@@ -36,15 +36,15 @@ def reply(body: Mapping[str, Any]) -> SimulatedReply:
     return SimulatedReply(body=answer, input_tokens=tokens)
 
 
-def _inputs(given: Any, model: str) -> tuple[list[str], int]:
+def _inputs(value: Any, model: str) -> tuple[list[str], int]:
     """Return the texts to embed, and their tokens; an input may be given as tokens."""
-    if isinstance(given, str) or (isinstance(given, list) and given and isinstance(given[0], int)):
-        given = [given]
-    if not isinstance(given, list) or not given or not all(given):
+    if isinstance(value, str) or (isinstance(value, list) and value and isinstance(value[0], int)):
+        value = [value]
+    if not isinstance(value, list) or not value or not all(value):
         raise invalid("'$.input' is invalid. Please check the API reference: /v1/embeddings.", param="input")
     counted = tokens_for(model).count
-    tokens = sum(counted(one) if isinstance(one, str) else len(one) for one in given)
-    return [one if isinstance(one, str) else " ".join(map(str, one)) for one in given], tokens
+    tokens = sum(counted(one) if isinstance(one, str) else len(one) for one in value)
+    return [one if isinstance(one, str) else " ".join(map(str, one)) for one in value], tokens
 
 
 def vector(text: str, size: int) -> list[float]:

@@ -15,21 +15,21 @@ _FLAGGED_BY = {"violence": ("kill", "murder"), "hate": ("hate",), "harassment": 
 
 def reply(body: Mapping[str, Any], identity: AnswerIdentity) -> SimulatedReply:
     """Return a verdict for each input; text and images given together are one input. Raises Refusal."""
-    given = body.get("input")
-    if not isinstance(given, str | list) or not given:
+    value = body.get("input")
+    if not isinstance(value, str | list) or not value:
         raise invalid("Missing required parameter: 'input'.", param="input", code="missing_required_parameter")
     model = body.get("model") or "omni-moderation-latest"
-    answer = {"id": identity.make_id("modr-"), "model": model, "results": [_verdict(*one) for one in _inputs(given)]}
-    return SimulatedReply(body=answer, input_tokens=sum(tokens_for(model).count(text) for text, _ in _inputs(given)))
+    answer = {"id": identity.make_id("modr-"), "model": model, "results": [_verdict(*one) for one in _inputs(value)]}
+    return SimulatedReply(body=answer, input_tokens=sum(tokens_for(model).count(text) for text, _ in _inputs(value)))
 
 
-def _inputs(given: str | list[Any]) -> list[tuple[str, bool]]:
+def _inputs(value: str | list[Any]) -> list[tuple[str, bool]]:
     """Return each input's text, and whether it has an image."""
-    if isinstance(given, str):
-        return [(given, False)]
-    if all(isinstance(one, str) for one in given):
-        return [(one, False) for one in given]
-    parts = [part for part in given if isinstance(part, dict)]
+    if isinstance(value, str):
+        return [(value, False)]
+    if all(isinstance(one, str) for one in value):
+        return [(one, False) for one in value]
+    parts = [part for part in value if isinstance(part, dict)]
     text = " ".join(part["text"] for part in parts if isinstance(part.get("text"), str))
     return [(text, any(part.get("type") == "image_url" for part in parts))]
 
@@ -39,10 +39,12 @@ def _verdict(text: str, image: bool) -> Json:  # noqa: FBT001  # one of two fact
     categories = {
         name: any(word in words for word in _FLAGGED_BY.get(name, ())) for name in (*_TEXT_ONLY, *_IMAGES_TOO)
     }
-    seen = ["text", "image"] if image else ["text"]
+    categories_found = ["text", "image"] if image else ["text"]
     return {
         "flagged": any(categories.values()),
         "categories": categories,
         "category_scores": {name: 0.98 if flagged else 0.0001 for name, flagged in categories.items()},
-        "category_applied_input_types": {name: ["text"] if name in _TEXT_ONLY else seen for name in categories},
+        "category_applied_input_types": {
+            name: ["text"] if name in _TEXT_ONLY else categories_found for name in categories
+        },
     }

@@ -79,47 +79,47 @@ def _last_user_text(items: list[Json]) -> str:
 
 def reply(body: Mapping[str, Any], question: GenerationRequest, identity: AnswerIdentity) -> SimulatedReply:
     """Return the Response, and its events if the request streams."""
-    said = generate(question)
-    response = _response(body, question, said, identity)
+    generated = generate(question)
+    response = _response(body, question, generated, identity)
     return SimulatedReply(
         body=response,
         events=to_events(response, cut=tokens_for(body["model"]).split) if body.get("stream") else None,
         named_events=True,
         input_tokens=question.input_tokens,
         cached_tokens=identity.cached_tokens,
-        output_tokens=said.output_tokens,
-        unseen_tokens=said.unseen_tokens,
+        output_tokens=generated.output_tokens,
+        unseen_tokens=generated.unseen_tokens,
     )
 
 
 def _response(
-    body: Mapping[str, Any], question: GenerationRequest, said: GeneratedAnswer, identity: AnswerIdentity
+    body: Mapping[str, Any], question: GenerationRequest, generated: GeneratedAnswer, identity: AnswerIdentity
 ) -> Json:
     echoed = {key: default if body.get(key) is None else body[key] for key, default in _ECHOED_DEFAULTS.items()}
     reasons = reasoning_tokens(body["model"], None) > 0
-    asked: Mapping[str, Any] = body.get("reasoning") or {}
+    request_fields: Mapping[str, Any] = body.get("reasoning") or {}
     return {
         "id": identity.make_id("resp_"),
         "object": "response",
         "created_at": int(identity.now),
-        "status": "incomplete" if said.cut_short else "completed",
-        "completed_at": None if said.cut_short else int(identity.now),
+        "status": "incomplete" if generated.cut_short else "completed",
+        "completed_at": None if generated.cut_short else int(identity.now),
         "error": None,
-        "incomplete_details": {"reason": "max_output_tokens"} if said.cut_short else None,
+        "incomplete_details": {"reason": "max_output_tokens"} if generated.cut_short else None,
         "model": body["model"],
-        "output": _output(body, said, identity),
+        "output": _output(body, generated, identity),
         **echoed,
         "tools": [_tool_config(tool) for tool in echoed["tools"]],
         "conversation": _conversation(body.get("conversation")),
-        "reasoning": {"effort": "medium" if reasons else None, "summary": None, **asked},
+        "reasoning": {"effort": "medium" if reasons else None, "summary": None, **request_fields},
         "service_tier": served_tier(body.get("service_tier")),
         "text": _text_config(body.get("text") or {}),
         "usage": {
             "input_tokens": question.input_tokens,
             "input_tokens_details": {"cached_tokens": identity.cached_tokens, "cache_write_tokens": 0},
-            "output_tokens": said.output_tokens,
-            "output_tokens_details": {"reasoning_tokens": said.reasoning},
-            "total_tokens": question.input_tokens + said.output_tokens,
+            "output_tokens": generated.output_tokens,
+            "output_tokens_details": {"reasoning_tokens": generated.reasoning},
+            "total_tokens": question.input_tokens + generated.output_tokens,
         },
     }
 
@@ -137,21 +137,21 @@ def _tool_config(tool: Json) -> Json:
     return {"description": None, "parameters": None, "strict": True, **tool}
 
 
-def _conversation(given: Any) -> Json | None:
-    if isinstance(given, str):
-        return {"id": given}
-    return {"id": given["id"]} if isinstance(given, dict) and "id" in given else None
+def _conversation(value: Any) -> Json | None:
+    if isinstance(value, str):
+        return {"id": value}
+    return {"id": value["id"]} if isinstance(value, dict) and "id" in value else None
 
 
-def _output(body: Mapping[str, Any], said: GeneratedAnswer, identity: AnswerIdentity) -> list[Json]:
-    items = [_reasoning_item(body, identity)] if said.reasoning else []
-    status = "incomplete" if said.cut_short else "completed"
-    if said.tool is not None:
-        items.append(_call(said, said.tool, identity, status))
-    elif said.token_texts or not said.cut_short:
+def _output(body: Mapping[str, Any], generated: GeneratedAnswer, identity: AnswerIdentity) -> list[Json]:
+    items = [_reasoning_item(body, identity)] if generated.reasoning else []
+    status = "incomplete" if generated.cut_short else "completed"
+    if generated.tool is not None:
+        items.append(_call(generated, generated.tool, identity, status))
+    elif generated.token_texts or not generated.cut_short:
         shown = "message.output_text.logprobs" in (body.get("include") or ())
-        logprobs = token_logprobs(said.token_texts, body.get("top_logprobs")) if shown else []
-        part = {"type": "output_text", "text": said.text, "annotations": [], "logprobs": logprobs}
+        logprobs = token_logprobs(generated.token_texts, body.get("top_logprobs")) if shown else []
+        part = {"type": "output_text", "text": generated.text, "annotations": [], "logprobs": logprobs}
         message = {"id": identity.make_id("msg_"), "type": "message", "role": "assistant", "status": status}
         items.append({**message, "content": [part]})
     return items
@@ -166,8 +166,8 @@ def _reasoning_item(body: Mapping[str, Any], identity: AnswerIdentity) -> Json:
     return item
 
 
-def _call(said: GeneratedAnswer, tool: Tool, identity: AnswerIdentity, status: str) -> Json:
+def _call(generated: GeneratedAnswer, tool: Tool, identity: AnswerIdentity, status: str) -> Json:
     call = {"call_id": identity.make_id("call_"), "name": tool.name, "status": status}
     if tool.custom:
-        return {"id": identity.make_id("ctc_"), "type": "custom_tool_call", "input": said.text, **call}
-    return {"id": identity.make_id("fc_"), "type": "function_call", "arguments": said.text, **call}
+        return {"id": identity.make_id("ctc_"), "type": "custom_tool_call", "input": generated.text, **call}
+    return {"id": identity.make_id("fc_"), "type": "function_call", "arguments": generated.text, **call}
