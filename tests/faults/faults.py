@@ -26,11 +26,11 @@ class UpstreamEndpoint(Enum):
     """What listens at the upstream's address."""
 
     SERVER = "server"
-    NOBODY = "nobody"
+    CLOSED_PORT = "closed port"
     """Connections are refused."""
-    FULL = "full"
+    FULL_BACKLOG = "full backlog"
     """Connections are never accepted."""
-    NOWHERE = "nowhere"
+    UNKNOWN_HOST = "unknown host"
     """The name cannot be resolved."""
 
 
@@ -38,22 +38,22 @@ class ExpectedBill(Enum):
     """The expected cost of the call."""
 
     NOTHING = "nothing"
-    UNSEEN = "the question, estimated, and all that the answer may have"
-    FIRST_WORD = "the question and the first word, estimated"
-    ALL_WORDS = "question and answer, estimated"
+    UNSEEN = "the input, estimated, and the greatest length of the answer"
+    FIRST_WORD = "the input and the first word, estimated"
+    ALL_WORDS = "input and answer, estimated"
     FULL = "the upstream's own figures"
 
 
 class ErrorScope(Enum):
     """The scope of the error, and so the fallback steps that may help."""
 
-    CALLER = "the caller's: nothing else is tried"
-    CREDENTIAL = "our account's: another credential, another target, what is left"
-    MATCH = "nobody's: another credential, another target"
-    RATE = "too many calls: another credential, another target, what is left"
-    TARGET = "the target's: once more, another target, what is left"
-    SILENCE = "the target's, and time was lost: another target, what is left"
-    TIME = "the call's time is over: what is left"
+    CALLER = "the caller's request: no fallback"
+    CREDENTIAL = "the credential: another credential, another target, a stale or canned answer"
+    MATCH = "the match of credential and model: another credential, another target"
+    RATE = "the rate of calls: another credential, another target, a stale or canned answer"
+    TARGET = "the target: a retry, another target, a stale or canned answer"
+    SILENCE = "the target, after a timeout: another target, a stale or canned answer"
+    TIME = "the deadline of the call: a stale or canned answer"
 
 
 class ExpectedError(msgspec.Struct, frozen=True):
@@ -156,16 +156,16 @@ def _html(status: int) -> Callable[[ReceivedRequest], Script]:
 
 
 _CONNECT = [
-    Fault(name="refused", moment=FaultMoment.CONNECT, description="nobody listens", endpoint=UpstreamEndpoint.NOBODY, error=UNREACHED),
-    Fault(name="not_accepted", moment=FaultMoment.CONNECT, description="the connection is never accepted", endpoint=UpstreamEndpoint.FULL,
+    Fault(name="refused", moment=FaultMoment.CONNECT, description="nothing listens on the port", endpoint=UpstreamEndpoint.CLOSED_PORT, error=UNREACHED),
+    Fault(name="not_accepted", moment=FaultMoment.CONNECT, description="the connection is never accepted", endpoint=UpstreamEndpoint.FULL_BACKLOG,
           error=NOT_ACCEPTED),
-    Fault(name="no_such_name", moment=FaultMoment.CONNECT, description="the host's name cannot be resolved", endpoint=UpstreamEndpoint.NOWHERE,
+    Fault(name="no_such_name", moment=FaultMoment.CONNECT, description="the host's name cannot be resolved", endpoint=UpstreamEndpoint.UNKNOWN_HOST,
           error=UNREACHED),
 ]  # fmt: skip
 
 
 _BEFORE_HEADERS = [
-    Fault(name="silent", moment=FaultMoment.HEADERS, description="the request is taken and never answered",
+    Fault(name="silent", moment=FaultMoment.HEADERS, description="the request is accepted and never answered",
           script=lambda _: [ScriptAction.SILENCE], error=LATE),
     Fault(name="half_a_head", moment=FaultMoment.HEADERS, description="the status line, then silence",
           script=lambda _: [b"HTTP/1.1 200 OK\r\ncontent-", ScriptAction.SILENCE], error=LATE),
@@ -231,7 +231,7 @@ _MIDDLE = [
           script=lambda asked: [*scripts.first_half(asked), chunk(speech.error_event(asked.route or endpoints.CHAT)),
                               scripts.END],
           error=REPORTED),
-    Fault(name="huge_event", moment=FaultMoment.MIDDLE, description="more than the gateway holds", bill=ExpectedBill.FIRST_WORD,
+    Fault(name="huge_event", moment=FaultMoment.MIDDLE, description="more than the gateway accepts", bill=ExpectedBill.FIRST_WORD,
           script=scripts.huge, error=TOO_LARGE),
     Fault(name="stated_too_long", moment=FaultMoment.MIDDLE, description="less than the stated length", bill=ExpectedBill.FIRST_WORD,
           script=scripts.stated_too_long, error=TRUNCATED),
@@ -258,7 +258,7 @@ _ODD = [
     Fault(name="comments", moment=FaultMoment.MIDDLE, description="comments between the events", script=scripts.comments,
           forms=(True,)),
     Fault(name="interim", moment=FaultMoment.HEADERS, description="an interim answer (103) first", script=scripts.interim),
-    Fault(name="zipped", moment=FaultMoment.HEADERS, description="gzip, though identity was asked", script=scripts.zipped),
+    Fault(name="zipped", moment=FaultMoment.HEADERS, description="gzip, though identity was requested", script=scripts.zipped),
     Fault(name="until_closed", moment=FaultMoment.END, description="no length and no chunks", script=scripts.until_closed),
     Fault(name="after_the_end", moment=FaultMoment.END, description="bytes after the terminal event",
           script=scripts.after_the_end),

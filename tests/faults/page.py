@@ -12,36 +12,35 @@ PAGE = Path(__file__).parents[2] / "docs" / "generated" / "fault-matrix.md"
 
 _HEAD = """# The fault matrix
 
-Each way in which an upstream is known to fail, at each moment of a call, on each route, whole and streamed, with our
-own parts well and not, with each kind of ladder: what the caller is told, how often the upstream was asked, what was
-charged, and under which name the log has it. `make faults` plays all {count} cases at real sockets with a real
-PostgreSQL and a real Redis, and writes this page; the suite plays them, too, and fails where one ends otherwise.
+This page lists every known failure of an upstream: at each moment of a call, on each route, streamed and unstreamed.
+Each is combined with every state of Redis and PostgreSQL, and with every fallback setup. `make faults` plays all
+{count} cases at real sockets with a real PostgreSQL and a real Redis, and writes this page. The test suite plays them,
+too, and fails where a result differs from the expected one.
 
-Read it so: a failure before the answer has begun has the status stated; one after it has the status 200, which was
-sent already, and an error event as its last event, never a clean end. The bill is in nano-dollars (1e-9 USD), at
-10 000 for a token of the question and 40 000 for one of the answer; the question and answer are the same everywhere.
-Every case has exactly one line in the ledger, with the outcome named, and what the call cost over all attempts: what an
-attempt that failed may be charged for is in it, and where nobody saw how much of an answer there was, that is all that
-it may have. The log has each attempt that failed. "Made good by" names the rungs that answer in its place, for whole
-answers and for streams that have not begun.
+A failure before the answer has begun has the status in the table. After that the status is 200, which was already sent,
+and the last event is an error event. The cost is in nano-dollars (1e-9 USD): 10 000 per input token and 40 000 per
+output token. Every case uses the same request and the same answer. Every case has exactly one ledger entry, with the
+outcome in the table and the cost of all attempts. A failed attempt that may be charged is included; an answer of
+unknown length counts with its greatest length. The log has each failed attempt. "Recovered by" names the fallback
+setups that answer instead, for unstreamed answers and for streams that have not begun.
 
 {states}
 """
 
 _CASE_HEAD = (
-    "| route | form | own parts | ladder | status | code | ledger | log | rung | asked | bill |\n"
+    "| route | form | stores | fallback | status | code | ledger | log | fallback step | calls | cost |\n"
     "|---|---|---|---|---|---|---|---|---|---|---|"
 )
 
 
-_LADDERS = {
-    FallbackSetup.NONE: "one target, one credential, nothing below",
-    FallbackSetup.RETRY: "the same target is well the second time",
-    FallbackSetup.CREDENTIAL: "another credential of the same provider is well",
-    FallbackSetup.TARGET: "another target is well",
-    FallbackSetup.STALE: "the question was answered before, and the answer is no longer fresh",
-    FallbackSetup.CANNED: "a reply is configured",
-    FallbackSetup.OFF: "another credential, another target and a reply are there, and `x-tidegate-fallback: off`",
+_FALLBACKS = {
+    FallbackSetup.NONE: "one target, one credential, no fallback",
+    FallbackSetup.RETRY: "the same target works the second time",
+    FallbackSetup.CREDENTIAL: "another credential of the same provider works",
+    FallbackSetup.TARGET: "another target works",
+    FallbackSetup.STALE: "the same request was answered before, and that answer is stale",
+    FallbackSetup.CANNED: "a canned reply is configured",
+    FallbackSetup.OFF: "all of them are configured, and the request has `x-tidegate-fallback: off`",
 }
 
 
@@ -50,47 +49,49 @@ def page(cases: Sequence[Case], verdicts: Mapping[str, Verdict]) -> str:
     states = "\n".join([*_states(cases)])
     parts = [_HEAD.format(count=len(cases), states=states), "## By fault\n", *_summary(cases, verdicts), ""]
     parts += ["## All cases\n"]
-    for fault, mine in _by_fault(cases):
-        parts += _details(fault, mine, verdicts)
+    for fault, fault_cases in _by_fault(cases):
+        parts += _details(fault, fault_cases, verdicts)
     return "\n".join(parts).rstrip() + "\n"
 
 
 def _states(cases: Sequence[Case]) -> Iterator[str]:
-    yield "| own parts | cases |"
+    yield "| stores | cases |"
     yield "|---|---|"
-    for own in StoreState:
-        yield f"| {own.value} | {sum(case.stores is own for case in cases)} |"
+    for state in StoreState:
+        yield f"| {state.value} | {sum(case.stores is state for case in cases)} |"
     yield ""
-    yield "| ladder | cases |"
+    yield "| fallback | cases |"
     yield "|---|---|"
-    for ladder in FallbackSetup:
-        if played := sum(case.fallback is ladder for case in cases):
-            yield f"| {ladder.value}: {_LADDERS[ladder]} | {played} |"
+    for fallback in FallbackSetup:
+        if played := sum(case.fallback is fallback for case in cases):
+            yield f"| {fallback.value}: {_FALLBACKS[fallback]} | {played} |"
 
 
 def _by_fault(cases: Sequence[Case]) -> Iterator[tuple[Fault, list[Case]]]:
-    for _, mine in groupby(cases, key=lambda case: case.fault.name):
-        listed = list(mine)
+    for _, group in groupby(cases, key=lambda case: case.fault.name):
+        listed = list(group)
         yield listed[0].fault, listed
 
 
 def _summary(cases: Sequence[Case], verdicts: Mapping[str, Verdict]) -> Iterator[str]:
-    helpful = [ladder for ladder in FallbackSetup if any(case.fallback is ladder for case in cases)][1:]
-    yield "| fault | when | what happens | whole answer | stream | made good by | cases |"
+    helpful = [fallback for fallback in FallbackSetup if any(case.fallback is fallback for case in cases)][1:]
+    yield "| fault | when | what happens | unstreamed | stream | recovered by | cases |"
     yield "|---|---|---|---|---|---|---|"
-    for fault, mine in _by_fault(cases):
-        plain = [case for case in mine if case.stores is StoreState.WELL and case.fallback is FallbackSetup.NONE]
+    for fault, fault_cases in _by_fault(cases):
+        plain = [case for case in fault_cases if case.stores is StoreState.WELL and case.fallback is FallbackSetup.NONE]
         whole, stream = (
             ", ".join(dict.fromkeys(_short(verdicts[case.id]) for case in plain if case.stream is streamed)) or "-"
             for streamed in (False, True)
         )
-        good = ", ".join(ladder.value for ladder in helpful if _is_made_good(ladder, mine, verdicts)) or "-"
-        when = fault.moment.value
-        yield f"| `{fault.name}` | {when} | {fault.description} | {whole} | {stream} | {good} | {len(mine)} |"
+        recovered_by = (
+            ", ".join(fallback.value for fallback in helpful if _recovers(fallback, fault_cases, verdicts)) or "-"
+        )
+        cells = [f"`{fault.name}`", fault.moment.value, fault.description, whole, stream, recovered_by]
+        yield f"| {' | '.join(cells)} | {len(fault_cases)} |"
 
 
-def _is_made_good(ladder: FallbackSetup, cases: Sequence[Case], verdicts: Mapping[str, Verdict]) -> bool:
-    return any(case.fallback is ladder and not verdicts[case.id].error for case in cases)
+def _recovers(fallback: FallbackSetup, cases: Sequence[Case], verdicts: Mapping[str, Verdict]) -> bool:
+    return any(case.fallback is fallback and not verdicts[case.id].error for case in cases)
 
 
 def _short(verdict: Verdict) -> str:

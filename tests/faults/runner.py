@@ -91,9 +91,9 @@ class Matrix:
     async def _start(self, stack: contextlib.AsyncExitStack, root: str) -> None:
         addresses = {
             UpstreamEndpoint.SERVER: f"{root}/first/v1",
-            UpstreamEndpoint.NOBODY: "http://127.0.0.1:9/v1",
-            UpstreamEndpoint.FULL: stack.enter_context(full_backlog()) + "/v1",
-            UpstreamEndpoint.NOWHERE: NOWHERE,
+            UpstreamEndpoint.CLOSED_PORT: "http://127.0.0.1:9/v1",
+            UpstreamEndpoint.FULL_BACKLOG: stack.enter_context(full_backlog()) + "/v1",
+            UpstreamEndpoint.UNKNOWN_HOST: NOWHERE,
         }
         for own in StoreState:
             for again in (False, True):

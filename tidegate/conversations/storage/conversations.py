@@ -230,8 +230,8 @@ class ItemStore:
 def _checked_rows(items: Sequence[ConversationItem]) -> ItemRows:
     if len(items) > MAX_ITEMS_PER_REQUEST:
         expected = f"Expected an array with maximum length {MAX_ITEMS_PER_REQUEST}"
-        item_rows = f"got an array with length {len(items)} instead"
-        raise TooManyItems(f"Invalid 'items': array too long. {expected}, but {item_rows}.", param="items")
+        actual = f"got an array with length {len(items)} instead"
+        raise TooManyItems(f"Invalid 'items': array too long. {expected}, but {actual}.", param="items")
     return to_rows(items)
 
 
