@@ -101,8 +101,8 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _refused(error: ExpectedError, kind: str, message: str, *lines: str) -> Fault:
-    def play(asked: ReceivedRequest) -> Script:
-        return scripts.whole(asked, error.status, speech.refusal(kind, error.code, message), *lines)
+    def play(request: ReceivedRequest) -> Script:
+        return scripts.whole(request, error.status, speech.refusal(kind, error.code, message), *lines)
 
     shows = f"HTTP {error.status}, `{error.code}`"
     return Fault(name=error.name, moment=FaultMoment.HEADERS, description=shows, script=play, error=error)
@@ -152,7 +152,7 @@ _REFUSALS = [
 
 def _html(status: int) -> Callable[[ReceivedRequest], Script]:
     page = b"<html><body><h1>Bad Gateway</h1></body></html>"
-    return lambda asked: scripts.whole(asked, status, page, kind="text/html")
+    return lambda request: scripts.whole(request, status, page, kind="text/html")
 
 
 _CONNECT = [
@@ -186,7 +186,7 @@ _BEFORE_HEADERS = [
     Fault(name="too_much_at_once", description="more than the stated length, in one packet", script=scripts.too_much_at_once,
           moment=FaultMoment.HEADERS, error=UNREACHED),
     Fault(name="redirect", moment=FaultMoment.HEADERS, description="a redirect, which is not followed",
-          script=lambda asked: scripts.whole(asked, 307, b"", "location: http://127.0.0.1:9/v1"), error=MALFORMED),
+          script=lambda request: scripts.whole(request, 307, b"", "location: http://127.0.0.1:9/v1"), error=MALFORMED),
     Fault(name="html_from_proxy", moment=FaultMoment.HEADERS, description="HTTP 502 with a page", script=_html(502),
           error=PAGE),
     *_REFUSALS,
@@ -196,39 +196,39 @@ _BEFORE_FIRST_BYTE = [
     Fault(name="page_with_200", moment=FaultMoment.FIRST_BYTE, description="HTTP 200 with a page instead of JSON",
           script=_html(200), error=PAGE),
     Fault(name="empty_body", moment=FaultMoment.FIRST_BYTE, description="HTTP 200 with nothing",
-          script=lambda asked: scripts.whole(asked, 200, b""), error=MALFORMED),
+          script=lambda request: scripts.whole(request, 200, b""), error=MALFORMED),
     Fault(name="error_with_200", moment=FaultMoment.FIRST_BYTE, description="HTTP 200 with an error envelope",
-          script=lambda asked: scripts.whole(asked, 200, speech.refusal("server_error", "server_error", "An error.")),
+          script=lambda request: scripts.whole(request, 200, speech.refusal("server_error", "server_error", "An error.")),
           error=REPORTED),
     Fault(name="head_then_silence", moment=FaultMoment.FIRST_BYTE, description="headers, then silence",
-          script=lambda asked: [scripts.good_head(asked), ScriptAction.SILENCE], error=LATE),
+          script=lambda request: [scripts.good_head(request), ScriptAction.SILENCE], error=LATE),
     Fault(name="head_then_close", moment=FaultMoment.FIRST_BYTE, description="headers, then the connection ends",
-          script=lambda asked: continued([scripts.good_head(asked)], ScriptAction.CLOSE), error=TRUNCATED),
+          script=lambda request: continued([scripts.good_head(request)], ScriptAction.CLOSE), error=TRUNCATED),
     Fault(name="head_then_reset", moment=FaultMoment.FIRST_BYTE, description="headers, then a reset",
-          script=lambda asked: continued([scripts.good_head(asked)], ScriptAction.RESET), error=TRUNCATED),
+          script=lambda request: continued([scripts.good_head(request)], ScriptAction.RESET), error=TRUNCATED),
     Fault(name="head_then_end", moment=FaultMoment.FIRST_BYTE, description="headers, then a proper end without a body",
-          script=lambda asked: [scripts.good_head(asked), scripts.END], unstreamed_error=MALFORMED, error=TRUNCATED),
+          script=lambda request: [scripts.good_head(request), scripts.END], unstreamed_error=MALFORMED, error=TRUNCATED),
 ]  # fmt: skip
 
 _MIDDLE = [
     Fault(name="ends_halfway", description="a proper end, half-way", unstreamed_error=MALFORMED, bill=ExpectedBill.FIRST_WORD,
-          script=lambda asked: [*scripts.first_half(asked), scripts.END], moment=FaultMoment.MIDDLE, error=TRUNCATED),
+          script=lambda request: [*scripts.first_half(request), scripts.END], moment=FaultMoment.MIDDLE, error=TRUNCATED),
     Fault(name="closed_halfway", moment=FaultMoment.MIDDLE, description="the connection ends half-way", bill=ExpectedBill.FIRST_WORD,
-          script=lambda asked: continued(scripts.first_half(asked), ScriptAction.CLOSE), error=TRUNCATED),
+          script=lambda request: continued(scripts.first_half(request), ScriptAction.CLOSE), error=TRUNCATED),
     Fault(name="reset_halfway", moment=FaultMoment.MIDDLE, description="a reset half-way", bill=ExpectedBill.FIRST_WORD,
-          script=lambda asked: continued(scripts.first_half(asked), ScriptAction.RESET), error=TRUNCATED),
+          script=lambda request: continued(scripts.first_half(request), ScriptAction.RESET), error=TRUNCATED),
     Fault(name="stalls", moment=FaultMoment.MIDDLE, description="silence half-way", bill=ExpectedBill.FIRST_WORD,
-          script=lambda asked: [*scripts.first_half(asked), ScriptAction.SILENCE], error=IDLE),
+          script=lambda request: [*scripts.first_half(request), ScriptAction.SILENCE], error=IDLE),
     Fault(name="cut_chunk", moment=FaultMoment.MIDDLE, description="the connection ends within a chunk", bill=ExpectedBill.FIRST_WORD,
-          script=lambda asked: continued(scripts.first_half(asked), b"100\r\ndata: {", ScriptAction.CLOSE), error=TRUNCATED),
+          script=lambda request: continued(scripts.first_half(request), b"100\r\ndata: {", ScriptAction.CLOSE), error=TRUNCATED),
     Fault(name="no_chunk_size", moment=FaultMoment.MIDDLE, description="a chunk's size is no number", bill=ExpectedBill.FIRST_WORD,
-          script=lambda asked: continued(scripts.first_half(asked), scripts.PAUSE, b"zz\r\n{}\r\n", ScriptAction.SILENCE), error=TRUNCATED),
+          script=lambda request: continued(scripts.first_half(request), scripts.PAUSE, b"zz\r\n{}\r\n", ScriptAction.SILENCE), error=TRUNCATED),
     Fault(name="bad_utf8", moment=FaultMoment.MIDDLE, description="bytes that are no UTF-8", bill=ExpectedBill.FIRST_WORD,
-          script=lambda asked: scripts.with_instead(asked, b'data: {"x":"\xff\xfe"}\n\n'), error=MALFORMED),
+          script=lambda request: scripts.with_instead(request, b'data: {"x":"\xff\xfe"}\n\n'), error=MALFORMED),
     Fault(name="not_json", moment=FaultMoment.MIDDLE, description="an event that is not JSON", bill=ExpectedBill.FIRST_WORD,
-          script=lambda asked: scripts.with_instead(asked, b'data: {"choices": [{\n\n'), error=MALFORMED),
+          script=lambda request: scripts.with_instead(request, b'data: {"choices": [{\n\n'), error=MALFORMED),
     Fault(name="error_event", moment=FaultMoment.MIDDLE, description="an error event", bill=ExpectedBill.FIRST_WORD, forms=(True,),
-          script=lambda asked: [*scripts.first_half(asked), chunk(speech.error_event(asked.route or endpoints.CHAT)),
+          script=lambda request: [*scripts.first_half(request), chunk(speech.error_event(request.route or endpoints.CHAT)),
                               scripts.END],
           error=REPORTED),
     Fault(name="huge_event", moment=FaultMoment.MIDDLE, description="more than the gateway accepts", bill=ExpectedBill.FIRST_WORD,
@@ -241,11 +241,11 @@ _MIDDLE = [
 
 _OVER = [
     Fault(name="closed_before_done", moment=FaultMoment.END, description="all but the terminal event, then the connection ends",
-          script=lambda asked: continued(scripts.all_but_last(asked), ScriptAction.CLOSE), bill=ExpectedBill.FULL, error=TRUNCATED),
+          script=lambda request: continued(scripts.all_but_last(request), ScriptAction.CLOSE), bill=ExpectedBill.FULL, error=TRUNCATED),
     Fault(name="stalls_before_done", moment=FaultMoment.END, description="all but the terminal event, then silence",
-          script=lambda asked: [*scripts.all_but_last(asked), ScriptAction.SILENCE], bill=ExpectedBill.FULL, error=IDLE),
+          script=lambda request: [*scripts.all_but_last(request), ScriptAction.SILENCE], bill=ExpectedBill.FULL, error=IDLE),
     Fault(name="reset_before_done", moment=FaultMoment.END, description="all but the terminal event, then a reset",
-          script=lambda asked: continued(scripts.all_but_last(asked), ScriptAction.RESET), bill=ExpectedBill.FULL, error=TRUNCATED),
+          script=lambda request: continued(scripts.all_but_last(request), ScriptAction.RESET), bill=ExpectedBill.FULL, error=TRUNCATED),
 ]  # fmt: skip
 
 _ODD = [

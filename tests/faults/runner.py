@@ -79,14 +79,14 @@ class Matrix:
         logged = _logged(logs)
         return {name: _verdict(case, seen[name], upstream, lines, logged) for name, case in self._cases.items()}
 
-    def _script(self, asked: ReceivedRequest) -> Script:
-        case = self._cases.get(asked.model)
+    def _script(self, request: ReceivedRequest) -> Script:
+        case = self._cases.get(request.model)
         if case is None:
-            return whole(asked, 200, b'{"object":"list","data":[]}')
-        struck = self._striking and (asked.provider, asked.credential) == ("first", "sk-first")
-        if case.fallback is FallbackSetup.RETRY and asked.number > 1:
+            return whole(request, 200, b'{"object":"list","data":[]}')
+        struck = self._striking and (request.provider, request.credential) == ("first", "sk-first")
+        if case.fallback is FallbackSetup.RETRY and request.number > 1:
             struck = False
-        return case.fault.script(asked) if struck else good(asked)
+        return case.fault.script(request) if struck else good(request)
 
     async def _start(self, stack: contextlib.AsyncExitStack, root: str) -> None:
         addresses = {
@@ -175,14 +175,14 @@ def _logged(logs: Iterable[Mapping[str, Any]]) -> dict[str, tuple[str, ...]]:
 
 def _verdict(
     case: Case,
-    seen: ClientView,
+    client_view: ClientView,
     upstream: ScriptedUpstream,
     lines: Mapping[str, list[Json]],
     logged: Mapping[str, tuple[str, ...]],
 ) -> Verdict:
     mine = lines.get(case.id, [])[1 if case.fallback is FallbackSetup.STALE else 0 :]  # one made the stale answer
-    status, end, code, error = _ended(case, seen)
-    headers = seen.answer.headers if seen.answer else {}
+    status, end, code, error = _ended(case, client_view)
+    headers = client_view.answer.headers if client_view.answer else {}
     return Verdict(
         status=status,
         end=end,
@@ -204,11 +204,11 @@ def _for_lateness(case: Case, line: Json) -> int:
     return unseen(case.route) if late else 0
 
 
-def _ended(case: Case, seen: ClientView) -> tuple[int, str, str | None, str]:
+def _ended(case: Case, client_view: ClientView) -> tuple[int, str, str | None, str]:
     """Return the status, end, code and name."""
-    answer = seen.answer
+    answer = client_view.answer
     if answer is None:
-        return 0, seen.failure, None, ""
+        return 0, client_view.failure, None, ""
     if not answer.headers.get("content-type", "").startswith("text/event-stream"):
         if answer.status == 200:
             return 200, "whole" if _is_whole(case.route, answer.json) else "incomplete", None, ""

@@ -39,8 +39,8 @@ class NextScript:
     def __init__(self) -> None:
         self.play = scripts.good
 
-    def __call__(self, asked: ReceivedRequest) -> Script:
-        return self.play(asked)
+    def __call__(self, request: ReceivedRequest) -> Script:
+        return self.play(request)
 
 
 @pytest.fixture(scope="module")
@@ -106,13 +106,13 @@ async def test_a_mutated_answer(
 ) -> None:
     stream = stream and route.streams
 
-    def play(asked: ReceivedRequest) -> Script:
-        parts = scripts.parts(asked)
+    def play(request: ReceivedRequest) -> Script:
+        parts = scripts.parts(request)
         if framing:  # the framing of HTTP is mutated, too
             raw = b"".join([*(scripts.chunk(part) for part in parts), scripts.END])
-            return scripts.continued([scripts.good_head(asked), apply_mutations(raw, mutations)], ScriptAction.CLOSE)
+            return scripts.continued([scripts.good_head(request), apply_mutations(raw, mutations)], ScriptAction.CLOSE)
         body = apply_mutations(b"".join(parts), mutations)
-        return [scripts.good_head(asked), scripts.chunk(body) if body else b"", scripts.END]
+        return [scripts.good_head(request), scripts.chunk(body) if body else b"", scripts.END]
 
     following.play = play
     async with asyncio.timeout(PATIENCE_SECONDS):
@@ -143,14 +143,14 @@ async def test_a_field_with_a_value_that_makes_no_sense(
         text = msgspec.json.encode({**decoded, field: value if value != "\ud83d" else ""})
         return text.replace(b'""', b'"\\ud83d"', 1) if value == "\ud83d" else text
 
-    def play(asked: ReceivedRequest) -> Script:
-        parts = scripts.parts(asked)
-        if not asked.stream:
-            return scripts.whole(asked, 200, odd(b"".join(parts)))
+    def play(request: ReceivedRequest) -> Script:
+        parts = scripts.parts(request)
+        if not request.stream:
+            return scripts.whole(request, 200, odd(b"".join(parts)))
         struck = number % (len(parts) - 1)
         lines = parts[struck].split(b"data: ")
         parts[struck] = lines[0] + b"data: " + odd(lines[1].strip()) + b"\n\n"
-        return [scripts.good_head(asked), *(scripts.chunk(part) for part in parts), scripts.END]
+        return [scripts.good_head(request), *(scripts.chunk(part) for part in parts), scripts.END]
 
     following.play = play
     async with asyncio.timeout(PATIENCE_SECONDS):
@@ -170,7 +170,9 @@ async def test_a_field_with_a_value_that_makes_no_sense(
 async def test_an_odd_status_and_an_odd_body(
     gateway: Gateway, following: NextScript, status: int, body: bytes, kind: str, stream: bool
 ) -> None:
-    following.play = lambda asked: scripts.continued(scripts.whole(asked, status, body, kind=kind), ScriptAction.CLOSE)
+    following.play = lambda request: scripts.continued(
+        scripts.whole(request, status, body, kind=kind), ScriptAction.CLOSE
+    )
     async with asyncio.timeout(PATIENCE_SECONDS):
         body_sent = speech.request(endpoints.CHAT, "odd", stream=stream)
         answer = await gateway.call("/chat/completions", body_sent, x_tidegate_deadline="0")

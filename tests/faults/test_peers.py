@@ -88,8 +88,8 @@ async def test_litellm_34732_40095_new_api_6609_calls_at_once_stay_within_the_bu
         budget = 5 * UNKNOWN_PRICE
         key = await limited(world, budget_day=budget)
         body = {**CHAT, "model": "unpriced", "max_tokens": 10}
-        asked = [{**body, "messages": [{"role": "user", "content": f"{n}"}]} for n in range(FEW)]
-        answers = await asyncio.gather(*(gateway.chat(one, authorization=key) for one in asked))
+        request = [{**body, "messages": [{"role": "user", "content": f"{n}"}]} for n in range(FEW)]
+        answers = await asyncio.gather(*(gateway.chat(one, authorization=key) for one in request))
     answered = [answer for answer in answers if answer.status == 200]
     assert 0 < len(answered) < FEW
     assert {answer.error["code"] for answer in answers if answer.status != 200} <= {
@@ -147,12 +147,12 @@ def refusing_once(milliseconds: int) -> tuple[list[float], Any]:
     """Return the times of the calls, and a script that refuses the first call with a rate limit."""
     moments: list[float] = []
 
-    def play(asked: ReceivedRequest) -> Script:
-        if asked.route is None:
-            return good(asked)
+    def play(request: ReceivedRequest) -> Script:
+        if request.route is None:
+            return good(request)
         moments.append(asyncio.get_running_loop().time())
         if len(moments) > 1:
-            return good(asked)
+            return good(request)
         body = speech.refusal("requests", "rate_limit_exceeded", "Rate limit reached.")
         return [head(429, "application/json", f"retry-after-ms: {milliseconds}", length=len(body)) + body]
 
@@ -168,9 +168,9 @@ async def test_litellm_3646_2218_31830_7669_a_rate_limit_is_waited_out_as_long_a
 
 
 async def test_agentgateway_1500_a_limit_without_headers_goes_to_the_next_target(world: World) -> None:
-    def play(asked: ReceivedRequest) -> Script:
+    def play(request: ReceivedRequest) -> Script:
         body = speech.refusal("requests", "rate_limit_exceeded", "Rate limit reached.")
-        return good(asked) if asked.provider == "second" else [head(429, length=len(body)) + body]
+        return good(request) if request.provider == "second" else [head(429, length=len(body)) + body]
 
     async with running_upstream(play) as upstream:
         second = {"kind": "openai", "base_url": f"{upstream.root}/second/v1",

@@ -25,9 +25,9 @@ class Cuts:
     def __init__(self) -> None:
         self.at: list[int] = []
 
-    def play(self, asked: ReceivedRequest) -> Script:
+    def play(self, request: ReceivedRequest) -> Script:
         """Return the good answer in these pieces."""
-        head, *rest = [step for step in scripts.good(asked) if isinstance(step, bytes)]
+        head, *rest = [step for step in scripts.good(request) if isinstance(step, bytes)]
         body = b"".join(rest)
         edges = [0, *sorted({cut for cut in self.at if cut < len(body)}), len(body)]
         return [head, *(body[start:end] for start, end in pairwise(edges) if start < end)]

@@ -20,16 +20,16 @@ async def test_what_it_was_asked_is_known_afterwards(route: Endpoint) -> None:
         address = f"{upstream.root}/second{route.path}"
         async with http.post(address, json=body, headers={"authorization": "Bearer sk-b"}) as answer:
             assert await answer.read() == speech.whole(route, "a-case")
-    (asked,) = upstream.requests["a-case"]
-    assert (asked.provider, asked.route, asked.credential, asked.stream) == ("second", route, "sk-b", False)
-    assert msgspec.json.decode(asked.body) == body
+    (request,) = upstream.requests["a-case"]
+    assert (request.provider, request.route, request.credential, request.stream) == ("second", route, "sk-b", False)
+    assert msgspec.json.decode(request.body) == body
     assert upstream.calls == {"a-case": 1}
 
 
 @pytest.mark.parametrize("last", [ScriptAction.CLOSE, ScriptAction.RESET])
 async def test_a_connection_ends_as_the_script_says(last: ScriptAction) -> None:
-    def cut(asked: ReceivedRequest) -> Script:
-        return scripts.continued(scripts.first_half(asked), last)
+    def cut(request: ReceivedRequest) -> Script:
+        return scripts.continued(scripts.first_half(request), last)
 
     async with running_upstream(cut) as upstream, aiohttp.ClientSession() as http:
         body = speech.request(endpoints.CHAT, "a-case", stream=True)

@@ -79,12 +79,14 @@ class ScriptedUpstream:
         finally:
             writer.close()
 
-    async def _answer(self, asked: ReceivedRequest, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
-        if asked.route is not None:
-            self.calls[asked.model] += 1
-            asked = msgspec.structs.replace(asked, number=self.calls[asked.model])
-            self.requests.setdefault(asked.model, []).append(asked)
-        for step in self._play(asked):
+    async def _answer(
+        self, request: ReceivedRequest, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> bool:
+        if request.route is not None:
+            self.calls[request.model] += 1
+            request = msgspec.structs.replace(request, number=self.calls[request.model])
+            self.requests.setdefault(request.model, []).append(request)
+        for step in self._play(request):
             if isinstance(step, bytes):
                 writer.write(step)
                 await writer.drain()
@@ -94,7 +96,7 @@ class ScriptedUpstream:
             elif step is ScriptAction.SILENCE:
                 with contextlib.suppress(ConnectionError):
                     await reader.read()
-                self.disconnects[asked.model] += 1
+                self.disconnects[request.model] += 1
                 return False
             else:
                 if step is ScriptAction.RESET:

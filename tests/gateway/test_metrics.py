@@ -32,12 +32,12 @@ class Page:
         self.text = text
         self._figures = dict(_figures(text))
 
-    def __getitem__(self, asked: str) -> float:
+    def __getitem__(self, name_and_labels: str) -> float:
         """Return a figure by its name and its labels' values in order, `name value value`."""
-        return self._figures[tuple(asked.split())]
+        return self._figures[tuple(name_and_labels.split())]
 
-    def __contains__(self, asked: str) -> bool:
-        return tuple(asked.split()) in self._figures
+    def __contains__(self, name_and_labels: str) -> bool:
+        return tuple(name_and_labels.split()) in self._figures
 
     def the_one(self, name: str, *of: str) -> str:
         """Return the last label of the only figure among these that is not 0."""
