@@ -1,4 +1,4 @@
-"""An answer that is all here serves a passenger as a flight does, and a flight as a source does."""
+"""A buffered answer serves subscribers like a flight, and a flight like an upstream call."""
 
 from tidegate.coalescing.flight import Flight
 from tidegate.core.buffered_answer import BufferedAnswer

@@ -1,4 +1,4 @@
-"""The system's clock goes by itself, the tests' clock only by `advance`."""
+"""The system clock advances by itself, the tests' clock only by `advance`."""
 
 import time
 

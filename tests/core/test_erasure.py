@@ -1,4 +1,4 @@
-"""Every part that remembers something of an end user is an eraser."""
+"""Every part that stores data of end users is an `Eraser`."""
 
 import inspect
 

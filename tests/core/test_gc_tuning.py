@@ -1,4 +1,4 @@
-"""A process that is ready to serve stops looking through what it began with."""
+"""After its start, a process excludes its startup objects from garbage collection."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""Waiting is ended with an error of ours, and a cancellation from outside stays one."""
+"""An interruption ends waiting with its own error; a cancellation from outside remains a cancellation."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""A log line is one JSON object that a cloud reads, and no key material gets into it, from any logger."""
+"""A log line is one JSON object without key material, from any logger."""
 
 import errno
 import io

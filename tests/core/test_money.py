@@ -1,4 +1,4 @@
-"""Money is read exactly, to the nano-dollar, and what is no money is refused with what one looks like."""
+"""Amounts are read exactly, to the nano-dollar; other texts are refused with an example."""
 
 from decimal import Decimal
 

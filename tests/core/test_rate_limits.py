@@ -1,4 +1,4 @@
-"""An answer that says is_empty of limits is told from one that does."""
+"""Reported limits are empty if the answer reports none."""
 
 import pytest
 

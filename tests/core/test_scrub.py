@@ -1,4 +1,4 @@
-"""Key material of every shape is removed from whatever is written down, and nothing else is."""
+"""Key material of every form is removed from text, and nothing else is."""
 
 import string
 from typing import Any

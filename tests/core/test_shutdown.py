@@ -1,4 +1,4 @@
-"""A signal to end is heard, and reaches those who heard it before."""
+"""A termination signal is reported, and earlier handlers still get it."""
 
 import asyncio
 import signal

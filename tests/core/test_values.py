@@ -1,4 +1,4 @@
-"""The values that pass between packages say what they are, and cannot be changed on the way."""
+"""The values that pass between packages are immutable, and their properties are right."""
 
 import msgspec
 import pytest

@@ -1,4 +1,4 @@
-"""A body is read once, hostile or not, and what the gateway does not know goes on untouched."""
+"""A body is decoded once, hostile or not, and unknown fields are forwarded unchanged."""
 
 import contextlib
 import json

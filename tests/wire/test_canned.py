@@ -1,4 +1,4 @@
-"""A configured text is a completion, or a Response, that the official client takes for any other, and costs nothing."""
+"""A canned answer is a completion or a Response that the official client accepts, and costs nothing."""
 
 from typing import Any
 

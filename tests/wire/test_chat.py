@@ -1,4 +1,4 @@
-"""A chat completion becomes the chunks that OpenAI would have streamed, and they become it again."""
+"""A chat completion becomes OpenAI's chunks, and the chunks become the completion again."""
 
 from typing import Any
 

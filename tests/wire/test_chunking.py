@@ -1,4 +1,4 @@
-"""A text is cut into a few pieces that, joined, are the text again."""
+"""A text is cut into a few pieces; joined, they are the text."""
 
 import pytest
 from hypothesis import given

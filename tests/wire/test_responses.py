@@ -1,4 +1,4 @@
-"""A finished Response becomes every event that OpenAI would have streamed, in order, and comes back."""
+"""A finished Response becomes OpenAI's events, in order, and the events become the Response again."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What a client says on a socket is read once, hostile or not, and an event goes to the stream it belongs to."""
+"""A client's WebSocket message is decoded once, hostile or not; an event is sent to its stream."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Whatever way the network cuts a stream, the same events come out."""
+"""However the network splits a stream, the same events come out."""
 
 import itertools
 

@@ -1,4 +1,4 @@
-"""Every way in which an answer can end is told apart from every other, without reading more of it than needed."""
+"""The observer distinguishes all ways in which an answer can end, with little decoding."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""The configuration is read once; what it does not know it refuses, and says what was meant."""
+"""The configuration is read once; unknown keys are refused with the nearest known name."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What one part of the configuration says of another holds, or the gateway does not start and says why."""
+"""References within the configuration are checked at start, with a message that says what is wrong."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""A section takes what it knows, keeps it, and shows no value in a refusal."""
+"""A section accepts known keys only, is immutable, and shows no value in an error."""
 
 import pytest
 from pydantic import ValidationError

@@ -1,4 +1,4 @@
-"""Every section is there without a word, refuses what it does not know, and stays as it was read."""
+"""Every section has defaults, refuses unknown keys, and is immutable."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Whatever is mistyped, and however deep it stands, the key that was meant is named."""
+"""For a mistyped key at any depth, the nearest known key is suggested."""
 
 import pytest
 

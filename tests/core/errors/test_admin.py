@@ -1,4 +1,4 @@
-"""What an operator is refused says where to look."""
+"""The errors of the admin API say what to do."""
 
 import pytest
 

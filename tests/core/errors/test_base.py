@@ -1,4 +1,4 @@
-"""Every error has a sentence, a low-cardinality name and a code, and survives the way to another process."""
+"""Every error has a message, a unique name and a code, and can be passed to another process."""
 
 import json
 import re

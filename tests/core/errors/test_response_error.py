@@ -1,4 +1,4 @@
-"""What failed has one of the few codes that clients' types know, and keeps its own words, but for secrets."""
+"""A failed Response's error has one of OpenAI's few codes, and the message without secrets."""
 
 import pytest
 from openai.types.responses import ResponseError

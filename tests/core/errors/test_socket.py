@@ -1,4 +1,4 @@
-"""What a socket refuses has the codes that clients of OpenAI's know."""
+"""The errors of WebSockets have OpenAI's codes where OpenAI has one."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""A store that is away is our own fault, passes, and is never taken for a caller's."""
+"""An unavailable store is an error of the gateway that may be retried, never the caller's."""
 
 import pytest
 

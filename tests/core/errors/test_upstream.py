@@ -1,4 +1,4 @@
-"""The taxonomy: what may succeed later says so, what never will says so too, and no name lies about another."""
+"""Upstream errors that may pass are retryable, the others are not; only rate limits are called rate limits."""
 
 import pytest
 

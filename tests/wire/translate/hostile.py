@@ -1,4 +1,4 @@
-"""JSON that has the words of the API in the wrong places."""
+"""Strategies for JSON with the API's fields in the wrong places."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Annotations and log probabilities as the official SDK reads them in a Response, strictly."""
+"""Translated annotations and log probabilities pass the official SDK's strict validation."""
 
 import msgspec
 import pytest

@@ -1,4 +1,4 @@
-"""A chunk is read as its provider wrote it: what is left out, null, or said in another place."""
+"""A chunk is decoded leniently: missing fields, nulls, and fields in other places."""
 
 from typing import Any
 

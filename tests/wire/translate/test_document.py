@@ -1,4 +1,4 @@
-"""The Response document has all its keys at every moment, and its usage is to the token that of chat."""
+"""The Response document always has all its keys, and exactly the usage of chat."""
 
 from typing import Any
 

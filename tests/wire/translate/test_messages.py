@@ -1,4 +1,4 @@
-"""Input items become messages in the order that chat wants: each output right after the calls made at once."""
+"""Input items become messages in chat's order: each output directly after its parallel calls."""
 
 from typing import Any
 

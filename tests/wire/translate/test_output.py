@@ -1,4 +1,4 @@
-"""An output item tells of itself from the outside in when it begins, and from the inside out when it ends."""
+"""An output item announces itself before its parts, and ends after them."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Text, images, files and sound cross over part by part; what chat cannot take is refused where it stands."""
+"""Text, images, files and audio are translated; a part that chat does not support is rejected by its place."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Chunks become every event that OpenAI would have events, in its order, whatever the provider's habits are."""
+"""Chat chunks become OpenAI's events, in its order, for all providers' variants of chunks."""
 
 import contextlib
 from collections import Counter

@@ -1,4 +1,4 @@
-"""Functions and custom tools cross over, with every way to choose among them; what OpenAI runs itself cannot."""
+"""Functions and custom tools are translated with every choice of tools; OpenAI's built-in tools are rejected."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""A route names at least one target; weights stand only where they mean something."""
+"""A route has at least one target; weights need the strategy `weighted`."""
 
 from typing import Any
 

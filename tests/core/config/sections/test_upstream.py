@@ -1,4 +1,4 @@
-"""The upstream's clocks are those that a slow answer survives."""
+"""The upstream's timeouts are long enough for slow answers."""
 
 import pytest
 from pydantic import ValidationError
