@@ -1,4 +1,4 @@
-"""The composition root: with the rooms of `tidegate.assembly`, the only place where parts are made and put together."""
+"""The composition root: with `tidegate.assembly`, the only place that builds objects and connects them."""
 
 import contextlib
 from collections.abc import AsyncIterator
@@ -6,12 +6,15 @@ from collections.abc import AsyncIterator
 import structlog
 from fastapi import FastAPI
 
-from tidegate.assembly.admission import make_admission, make_ledger
+from tidegate.assembly.auth import make_auth
 from tidegate.assembly.background import BackgroundParts
 from tidegate.assembly.base import make_base
 from tidegate.assembly.conversations import make_conversations
 from tidegate.assembly.gauges import add_upstream_gauges
+from tidegate.assembly.limits import make_limits
+from tidegate.assembly.metering import make_ledger
 from tidegate.assembly.pipeline import make_pipeline
+from tidegate.assembly.queue import make_queue
 from tidegate.assembly.routing import make_fallback_chain, make_providers
 from tidegate.assembly.web import WebParts
 from tidegate.core import config, logs
@@ -32,7 +35,7 @@ _log = structlog.get_logger("app")
 
 
 def create() -> App:
-    """The application as its environment configures it: what each worker process of `tidegate serve` runs."""
+    """Return the application that the environment configures; each worker process of `tidegate serve` runs it."""
     exit_with_parent()
     settings = config.load()
     logs.configure(settings.log_level)
@@ -42,7 +45,7 @@ def create() -> App:
 
 
 def build(settings: Settings, clock: Clock | None = None) -> App:
-    """The application; its parts come to life with its lifespan. Raises ConfigError where a store is not named."""
+    """Return the application; its lifespan starts its parts. Raises ConfigError if the URL of a store is missing."""
     if settings.database_url is None or settings.redis_url is None:
         raise ConfigError("Set TIDEGATE_DATABASE_URL and TIDEGATE_REDIS_URL, or use `tidegate run`, which starts both.")
     parts = _GatewayParts(settings, clock or SystemClock())
@@ -50,7 +53,7 @@ def build(settings: Settings, clock: Clock | None = None) -> App:
 
 
 class _GatewayParts:
-    """Everything that lives as long as the application."""
+    """The objects that live as long as the application."""
 
     def __init__(self, settings: Settings, clock: Clock) -> None:
         self._settings = settings
@@ -60,45 +63,49 @@ class _GatewayParts:
         self.api = create_api(self._lifespan, new_id)
 
     def inference(self) -> InferenceEndpoint:
-        assert self._inference is not None, "requests come after the lifespan began"  # noqa: S101  # ASGI's promise
+        assert self._inference is not None, "no request comes before the lifespan has begun"  # noqa: S101  # ASGI's promise
         return self._inference
 
     def sockets(self) -> WebSocketEndpoint:
-        assert self._sockets is not None, "requests come after the lifespan began"  # noqa: S101  # ASGI's promise
+        assert self._sockets is not None, "no request comes before the lifespan has begun"  # noqa: S101  # ASGI's promise
         return self._sockets
 
     @contextlib.asynccontextmanager
     async def _lifespan(self, api: FastAPI) -> AsyncIterator[None]:
-        """Start what runs in the background, from the stores up; stop it in the reverse order."""
+        """Start everything, the stores first; stop it in the reverse order."""
         settings, clock = self._settings, self._clock
         async with contextlib.AsyncExitStack() as stack:
             base = await make_base(settings, clock, stack)
-            admission = await make_admission(base)
-            ledger = await make_ledger(base, admission.budget_rebuild)
+            auth = await make_auth(base)
+            queue = await make_queue(base)
+            limits = await make_limits(base, queue.replicas)
+            ledger = await make_ledger(base, limits.budget_rebuild)
             providers = await make_providers(base)
-            ladder = await make_fallback_chain(base, providers)
-            add_upstream_gauges(base, ladder, admission.waiters)
+            fallback_chain = await make_fallback_chain(base, providers)
+            add_upstream_gauges(base, fallback_chain, queue.waiters)
             routes = Routes(settings.routes, stale_seconds=settings.cache.stale_for_seconds)
             health = TrafficHealth(clock)
-            said = await make_conversations(base)
-            background = BackgroundParts(base, said.responses, admission.request_count)
+            conversations = await make_conversations(base)
+            background = BackgroundParts(base, conversations.responses, limits.request_count)
             pipeline = await make_pipeline(
                 base,
-                admission=admission,
+                auth=auth,
+                limits=limits,
+                queue=queue,
                 ledger=ledger,
-                fallback_chain=ladder,
+                fallback_chain=fallback_chain,
                 routes=routes,
-                history=said.history,
+                history=conversations.history,
                 background=background.submitter,
                 health=health,
             )
-            surface = WebParts(api, base, admission)
+            web = WebParts(api, base, auth, limits.request_count)
             models = ModelCatalog(providers, routes, allowed=frozenset(settings.models.allowed), clock=clock)
-            surface.add_operations(models, health, ladder.health)
-            surface.add_stateful_api(said, pipeline, background.submitter)
-            runner = await base.start(background.worker_supervisor(pipeline.answer))
-            await base.start(Shutdown(runner.begin_shutdown))
-            self._sockets = surface.websocket_endpoint(pipeline)
+            web.add_operations(models, health, fallback_chain.health)
+            web.add_stateful_api(conversations, pipeline, background.submitter)
+            supervisor = await base.start(background.worker_supervisor(pipeline.answer))
+            await base.start(Shutdown(supervisor.begin_shutdown))
+            self._sockets = web.websocket_endpoint(pipeline)
             self._inference = InferenceEndpoint(pipeline, settings.server, new_id, base.counters.count_failure)
             _log_ready(settings)
             yield

@@ -1,1 +1,1 @@
-"""The composition root's rooms: each makes what belongs together, `tidegate.app` puts the rooms together."""
+"""Builds the objects of each package; `tidegate.app` connects them."""

@@ -2,8 +2,10 @@
 
 from random import SystemRandom
 
-from tidegate.assembly.admission import AdmissionParts
+from tidegate.assembly.auth import AuthParts
 from tidegate.assembly.base import Base
+from tidegate.assembly.limits import LimitParts
+from tidegate.assembly.queue import QueueParts
 from tidegate.cache.memory_guard import RedisMemoryGuard
 from tidegate.cache.stale import StaleAnswers
 from tidegate.cache.stored import AnswerCodec
@@ -30,10 +32,11 @@ from tidegate.routing.upstream_call import FallbackChain
 class _PipelineParts:
     """What the pipeline's steps share: the stored answers, the flights, the prices."""
 
-    def __init__(self, base: Base, admission: AdmissionParts, ledger: Ledger) -> None:
+    def __init__(self, base: Base, limits: LimitParts, queue: QueueParts, ledger: Ledger) -> None:
         settings = base.settings
         self._base = base
-        self._admission = admission
+        self._admission = limits.admission
+        self._queue_slots = queue.slots
         self._ledger = ledger
         self._prices = Prices(settings.metering, price_list.load())
         self.codec = AnswerCodec()
@@ -45,14 +48,14 @@ class _PipelineParts:
     def preparer(self, routes: Routes, fallback_chain: FallbackChain) -> RequestPreparer:
         settings = self._base.settings
         return RequestPreparer(
-            admission=self._admission.admission,
+            admission=self._admission,
             flights=self.flights,
             routes=routes,
             forwarding=HeaderForwarding(settings.upstream.forward_headers),
             fallback_chain=fallback_chain,
             random=SystemRandom(),
             prices=self._prices,
-            queue_slots=self._admission.queue_slots,
+            queue_slots=self._queue_slots,
             cache=settings.cache,
             queue=settings.queue,
             clock=self._base.clock,
@@ -61,7 +64,7 @@ class _PipelineParts:
     def settler(self, health: TrafficHealth) -> Settler:
         settings = self._base.settings
         return Settler(
-            admission=self._admission.admission,
+            admission=self._admission,
             accountant=Accountant(self._prices, tokens_per_second=settings.metering.unseen_tokens_per_second),
             ledger=self._ledger,
             health=health,
@@ -76,8 +79,8 @@ class _PipelineParts:
         stale_answers = StaleAnswers(base.redis, self.codec, base.clock, prefix=base.prefix)
         return UpstreamCalls(
             fallback_chain=fallback_chain,
-            queue_slots=self._admission.queue_slots,
-            admission=self._admission.admission,
+            queue_slots=self._queue_slots,
+            admission=self._admission,
             settler=settler,
             fallback_answers=FallbackAnswers(stale_answers, base.clock, new_id),
             clock=base.clock,
@@ -87,7 +90,9 @@ class _PipelineParts:
 async def make_pipeline(  # noqa: PLR0913  # a parameter for each part
     base: Base,
     *,
-    admission: AdmissionParts,
+    auth: AuthParts,
+    limits: LimitParts,
+    queue: QueueParts,
     ledger: Ledger,
     fallback_chain: FallbackChain,
     routes: Routes,
@@ -96,16 +101,16 @@ async def make_pipeline(  # noqa: PLR0913  # a parameter for each part
     health: TrafficHealth,
 ) -> Pipeline:
     """Return the pipeline, with the cache and the flights that it alone uses."""
-    parts = _PipelineParts(base, admission, ledger)
+    parts = _PipelineParts(base, limits, queue, ledger)
     await base.start(parts.memory_guard)
     await base.start(parts.flights)
     settler = parts.settler(health)
     return Pipeline(
-        keys=admission.keys,
+        keys=auth.keys,
         history=history,
         preparer=parts.preparer(routes, fallback_chain),
         background=background,
-        admitter=Admitter(admission=admission.admission, flights=parts.flights, ledger=ledger, clock=base.clock),
+        admitter=Admitter(admission=limits.admission, flights=parts.flights, ledger=ledger, clock=base.clock),
         flights=parts.flights,
         upstream=parts.upstream(settler, fallback_chain),
         settler=settler,

@@ -4,7 +4,7 @@ from functools import partial
 
 from fastapi import FastAPI
 
-from tidegate.assembly.admission import AdmissionParts
+from tidegate.assembly.auth import AuthParts
 from tidegate.assembly.base import Base
 from tidegate.assembly.conversations import ConversationParts
 from tidegate.assembly.gauges import BudgetGauges
@@ -15,6 +15,7 @@ from tidegate.background.job_store import JobStore
 from tidegate.core.ids import new_id
 from tidegate.limits.budget_report import BudgetReport
 from tidegate.limits.budget_store import BudgetStore
+from tidegate.limits.request_count import RequestCount
 from tidegate.metering.usage_report import UsageReports
 from tidegate.monitoring.traffic_health import TrafficHealth
 from tidegate.pipeline.background import BackgroundSubmitter
@@ -46,14 +47,15 @@ from tidegate.web.websocket.endpoint import WebSocketEndpoint
 class WebParts:
     """Adds routes to the application."""
 
-    def __init__(self, api: FastAPI, base: Base, admission: AdmissionParts) -> None:
+    def __init__(self, api: FastAPI, base: Base, auth: AuthParts, request_count: RequestCount) -> None:
         self._api = api
         self._base = base
-        self._admission = admission
+        self._auth = auth
+        self._request_count = request_count
 
     def add_operations(self, models: ModelCatalog, health: TrafficHealth, board: HealthRegistry) -> None:
         """Models, health, metrics, and the administration."""
-        base, keys = self._base, self._admission.keys
+        base, keys = self._base, self._auth.keys
         report = health_report(board.store, base.settings, base.clock)
         add_models(self._api, keys, models, new_id)
         add_health(
@@ -72,8 +74,8 @@ class WebParts:
 
     def add_stateful_api(self, parts: ConversationParts, pipeline: Pipeline, deferral: BackgroundSubmitter) -> None:
         """The stateful API."""
-        base, admission = self._base, self._admission
-        front = HandlerBase(admission.keys, admission.request_count, base.settings.server, new_id)
+        base = self._base
+        front = HandlerBase(self._auth.keys, self._request_count, base.settings.server, new_id)
         add_openai_routes(
             self._api,
             completions=CompletionHandlers(front, parts.completions),
@@ -87,7 +89,7 @@ class WebParts:
         base, settings = self._base, self._base.settings
         sockets = WebSocketEndpoint(
             pipeline,
-            self._admission.keys,
+            self._auth.keys,
             config=settings.websocket,
             server=settings.server,
             clock=base.clock,
@@ -105,7 +107,7 @@ class WebParts:
             postgres, BudgetStore(redis, prefix=prefix), global_limits=settings.budgets.deployment_limits
         )
         return AdminHandlers(
-            keys=KeyHandlers(self._admission.key_store, clock),
+            keys=KeyHandlers(self._auth.key_store, clock),
             projects=ProjectHandlers(ProjectStore(postgres, redis, prefix=prefix)),
             budgets=BudgetHandlers(budgets, clock),
             queue=QueueHandlers(QueueReport(capacity, lane_limits(settings)), JobStore(postgres), clock),

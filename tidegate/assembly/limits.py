@@ -1,0 +1,45 @@
+"""The objects of `tidegate.limits`: admission, budgets, reservations."""
+
+from tidegate.assembly.base import Base
+from tidegate.limits.admission import AdmissionController
+from tidegate.limits.budget_store import BudgetStore
+from tidegate.limits.local_limits import LocalLimits
+from tidegate.limits.rebuild import BudgetRebuild
+from tidegate.limits.request_count import RequestCount
+from tidegate.limits.reservations import Reservations
+from tidegate.limits.scripts import LimitScripts
+from tidegate.limits.spending_alert import SpendingAlert
+from tidegate.queue.replicas import Replicas
+
+
+class LimitParts:
+    """Limits and budgets of one process."""
+
+    def __init__(self, base: Base, replicas: Replicas) -> None:
+        """Use `make_limits`."""
+        settings, clock, redis, prefix = base.settings, base.clock, base.redis, base.prefix
+        budgets = settings.budgets
+        scripts = LimitScripts(redis, prefix=prefix, lease_seconds=settings.cache.lease_seconds)
+        self.budget_rebuild = BudgetRebuild(
+            redis, base.postgres, prefix=prefix, clock=clock, grace_seconds=budgets.rebuild_after_seconds
+        )
+        self.reservations = Reservations(scripts, clock, lease_seconds=budgets.lease_seconds)
+        self.admission = AdmissionController(
+            scripts,
+            self.reservations,
+            self.budget_rebuild,
+            LocalLimits(replicas),
+            global_limits=budgets.deployment_limits,
+        )
+        self.request_count = RequestCount(self.admission, clock)
+
+
+async def make_limits(base: Base, replicas: Replicas) -> LimitParts:
+    """Return the parts, started."""
+    parts = LimitParts(base, replicas)
+    base.on_close(parts.budget_rebuild.close)
+    await base.start(parts.reservations)
+    budgets = BudgetStore(base.redis, prefix=base.prefix)
+    usual_nanos = base.settings.budgets.alert_nanos_per_day
+    await base.start(SpendingAlert(budgets, base.postgres, base.clock, usual_nanos=usual_nanos))
+    return parts
