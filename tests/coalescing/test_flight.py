@@ -39,16 +39,16 @@ async def airport() -> FlightFixture:
 
 
 async def test_a_flight_says_how_it_stands(airport: FlightFixture) -> None:
-    assert repr(airport.flight) == "<Flight opening: 0 aboard, 0 events>"
+    assert repr(airport.flight) == "<Flight opening: 0 subscribers, 0 events>"
     airport.flight.subscribe()
     airport.source.begin()
     airport.source.add_events(events(0, 1))
     await airport.flight.head()
     await airport.flight.event(0)
-    assert repr(airport.flight) == "<Flight open: 1 aboard, 2 events>"
+    assert repr(airport.flight) == "<Flight open: 1 subscribers, 2 events>"
     airport.source.end(cost=7)
     assert await airport.flight.event(2) is None
-    assert repr(airport.flight) == "<Flight ended: 1 aboard, 2 events>"
+    assert repr(airport.flight) == "<Flight ended: 1 subscribers, 2 events>"
     assert airport.flight.cost_nanos == 7
     assert airport.end_count == 1
     airport.flight.unsubscribe()

@@ -7,6 +7,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from tests.eventually import PATIENCE_SECONDS, wait_until
 from tidegate.coalescing.mailbox import FollowMessage, Mailbox, RelayMessage
@@ -164,3 +165,24 @@ async def test_without_redis_asking_and_telling_are_refused_and_good_byes_are_no
     await mailbox.send_lost(WISH)
     await mailbox.send_error(WISH, UpstreamRateLimited())
     await mailbox.close()
+
+
+async def test_a_message_that_its_receiver_cannot_handle_is_logged_once_and_the_next_one_arrives(
+    one: MailboxProcess, redis_link: RedisLink, redis_prefix: str
+) -> None:
+    received: list[FollowMessage] = []
+
+    def serve(message: FollowMessage) -> None:
+        received.append(message)
+        if len(received) == 1:
+            raise ZeroDivisionError
+
+    mailbox = Mailbox(redis_link, prefix=redis_prefix, process="three")
+    with capture_logs() as logs:
+        await mailbox.start(serve)
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while len(received) < 2:
+                await one.mailbox.request_events(WISH, "three:r1")
+                await asyncio.sleep(0.05)
+        await mailbox.close()
+    assert [line["event"] for line in logs if line["log_level"] == "error"] == ["periodic task fails and will retry"]

@@ -139,12 +139,12 @@ async def test_followers_in_one_process_share_one_relay(one: Replica, two: Repli
     leader = asyncio.create_task(read_all(await one.lead(source)))
     followers = [asyncio.create_task(read_all(two.follow())) for _ in range(20)]
     await wait_until(lambda: "1 relayed" in repr(one.flights))
-    assert repr(two.flights) == "<Flights: 1 on their way, 0 owned, 0 relayed>"
+    assert repr(two.flights) == "<FlightRegistry: 1 flights, 0 owned, 0 relayed>"
     source.add_events(events(0))
     source.end()
     assert await asyncio.gather(leader, *followers) == [events(0)] * 21
-    await wait_until(lambda: repr(one.flights) == "<Flights: 0 on their way, 0 owned, 0 relayed>")
-    assert repr(two.flights) == "<Flights: 0 on their way, 0 owned, 0 relayed>"
+    await wait_until(lambda: repr(one.flights) == "<FlightRegistry: 0 flights, 0 owned, 0 relayed>")
+    assert repr(two.flights) == "<FlightRegistry: 0 flights, 0 owned, 0 relayed>"
 
 
 async def test_an_error_travels_with_all_that_is_known_of_it(one: Replica, two: Replica) -> None:
@@ -185,7 +185,7 @@ async def test_the_leaders_caller_may_leave_while_somebody_follows(one: Replica,
     leading = await one.lead(source)
     leading.subscribe()
     follower = asyncio.create_task(read_all(two.follow()))
-    await wait_until(lambda: "2 aboard" in repr(leading))
+    await wait_until(lambda: "2 subscribers" in repr(leading))
     leading.unsubscribe()
     await asyncio.sleep(2.5)  # the follower's silence clock rings twice: it asks again, and the relay is begun anew
     source.add_events(events(0))
@@ -199,18 +199,18 @@ async def test_the_last_follower_to_leave_lets_the_leader_go(one: Replica, two: 
     leading = await one.lead(source)
     leading.subscribe()
     followers = [asyncio.create_task(read_all(two.follow())) for _ in range(2)]
-    await wait_until(lambda: "2 aboard" in repr(leading))
+    await wait_until(lambda: "2 subscribers" in repr(leading))
     leading.unsubscribe()
 
     followers[0].cancel()
     await asyncio.gather(followers[0], return_exceptions=True)
     await run_ready_tasks()
-    assert "1 aboard" in repr(leading)
+    assert "1 subscribers" in repr(leading)
     followers[1].cancel()
     await asyncio.gather(followers[1], return_exceptions=True)
 
     await wait_until(lambda: source.abandon_count == 1)
-    await wait_until(lambda: repr(one.flights) == "<Flights: 0 on their way, 0 owned, 0 relayed>")
+    await wait_until(lambda: repr(one.flights) == "<FlightRegistry: 0 flights, 0 owned, 0 relayed>")
 
 
 @pytest.mark.parametrize("said", [0, 2])

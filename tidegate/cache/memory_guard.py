@@ -1,69 +1,61 @@
-"""Whether Redis has room for answers that are kept only for an outage: budgets and the ledger's way come first."""
+"""Stops the storing of answers beyond their freshness when Redis runs out of memory: budgets and ledger come first."""
 
-import asyncio
-import contextlib
 import re
 
 import structlog
 
 from tidegate.core.errors import RedisUnavailable
+from tidegate.core.periodic import PeriodicTask
 from tidegate.storage.redis import RedisLink
 
 CHECK_SECONDS = 5.0
 MAX_USED_RATIO = 0.75
-"""Of `maxmemory`. Fresh answers leave within their hour, so a quarter is room enough for what else there is."""
+"""Of `maxmemory`. Fresh answers expire within an hour, so a quarter is enough for everything else."""
 
 _log = structlog.get_logger("cache")
 _MEMORY_FIELD = re.compile(rb"^(used_memory|maxmemory):(\d+)", re.MULTILINE)
 
 
 class RedisMemoryGuard:
-    """Looks from time to time. Use it between `start` and `close`."""
+    """Check the memory of Redis every few seconds, between `start` and `close`."""
 
     def __init__(self, link: RedisLink, *, check_seconds: float = CHECK_SECONDS) -> None:
         self._link = link
-        self._check_seconds = check_seconds
-        self._task: asyncio.Task[None] | None = None
+        self._task = PeriodicTask("redis-memory", self._check, every=check_seconds, quiet=(RedisUnavailable,))
         self.allows_stale = True
-        """Whether answers may be kept for longer than they are fresh."""
+        """Whether answers may be stored for longer than they are fresh."""
 
     async def start(self) -> None:
-        """Begin to look."""
-        self._task = asyncio.create_task(self._run(), name="cache-room")
+        """Begin to check."""
+        await self._task.start()
 
     async def close(self) -> None:
-        """Stop."""
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+        """Stop checking."""
+        await self._task.close()
 
     async def check(self) -> None:
-        """Look now; while Redis cannot tell, what was known holds."""
-        with contextlib.suppress(RedisUnavailable):
-            self._apply(await self._link.command("INFO", "memory"))
+        """Check now. While Redis is down, the last result stays."""
+        await self._task.run_round()
 
-    async def _run(self) -> None:
-        while True:
-            await self.check()
-            await asyncio.sleep(self._check_seconds)
+    async def _check(self) -> None:
+        self._apply(await self._link.command("INFO", "memory"))
 
-    def _apply(self, told: bytes) -> None:
-        figures = {name: int(figure) for name, figure in _MEMORY_FIELD.findall(told)}
-        used, most = figures.get(b"used_memory", 0), figures.get(b"maxmemory", 0)
-        room = most == 0 or used < MAX_USED_RATIO * most
-        if room is not self.allows_stale:
-            self.allows_stale = room
-            self._log_change(used, most)
+    def _apply(self, memory_info: bytes) -> None:
+        fields = {name: int(value) for name, value in _MEMORY_FIELD.findall(memory_info)}
+        used, maximum = fields.get(b"used_memory", 0), fields.get(b"maxmemory", 0)
+        has_space = maximum == 0 or used < MAX_USED_RATIO * maximum
+        if has_space is not self.allows_stale:
+            self.allows_stale = has_space
+            self._log_change(used, maximum)
 
-    def _log_change(self, used: int, most: int) -> None:
+    def _log_change(self, used: int, maximum: int) -> None:
         if self.allows_stale:
-            _log.info("answers are kept for an outage again", used_bytes=used, most_bytes=most)
+            _log.info("redis has memory again: storing stale answers", used_bytes=used, max_bytes=maximum)
         else:
             remedy = "give Redis more memory, or lower cache.stale_for_seconds"
             _log.warning(
-                "redis is three quarters full: answers are kept while fresh only",
+                "redis memory is three quarters used: not storing stale answers",
                 used_bytes=used,
-                most_bytes=most,
+                max_bytes=maximum,
                 remedy=remedy,
             )

@@ -1,7 +1,8 @@
-"""One answer on its way, and everybody who waits for it.
+"""One answer while it is received, and the callers that read it.
 
-Nobody is the reader: whoever is hungry and finds nothing new reads on for all. So a client that is slow to
-take its bytes holds up no other, one that hangs up is not missed, and the last one out ends the call upstream.
+There is no reader task: the first subscriber that runs out of recorded events reads the next chunk for all (see
+`Flight.event`). So a slow client delays no other client, and a client that disconnects stops no other. When the last
+subscriber leaves, the upstream call is cancelled.
 """
 
 import asyncio
@@ -12,34 +13,34 @@ from tidegate.core.values import AnswerHead
 
 
 class FlightSource(Protocol):
-    """Where an answer comes from."""
+    """Where a flight reads its answer from."""
 
     @property
     def cost_nanos(self) -> int:
-        """What it cost to get, in nano-dollars, once it is over."""
+        """What the answer cost in nano-dollars, once it is complete."""
         ...
 
     async def open(self) -> AnswerHead:
-        """Begin; returns when the answer does. Raises TidegateError."""
+        """Start, and return the head when the answer begins. Raises TidegateError."""
         ...
 
     async def more(self) -> list[bytes]:
-        """What came next: events, or the one body; empty at the end.
+        """Return the next events, or the one body; nothing at the end.
 
-        May be cancelled and called again without loss. Raises TidegateError.
+        May be cancelled and called again without losing events. Raises TidegateError.
         """
         ...
 
     async def abandon(self) -> None:
-        """Nobody waits any more: stop, and account for what was used."""
+        """Stop, as no subscriber is left, and settle what was used."""
         ...
 
 
 class Flight:
-    """An answer being received, recorded from its first event, with any number of passengers."""
+    """An answer that is recorded from its first event, for any number of subscribers."""
 
     def __init__(self, source: FlightSource, *, on_end: Callable[["Flight"], None]) -> None:
-        """Begins to open the source at once; `on_end` is called when the answer is over, one way or another."""
+        """Open the source at once; `on_end` is called when the answer has ended, for whatever reason."""
         self.events: list[bytes] = []
         self.ended = False
         self._error: Exception | None = None
@@ -52,37 +53,41 @@ class Flight:
 
     def __repr__(self) -> str:
         state = "ended" if self.ended else "open" if self._open_task.done() else "opening"
-        return f"<Flight {state}: {self._subscribers} aboard, {len(self.events)} events>"
+        return f"<Flight {state}: {self._subscribers} subscribers, {len(self.events)} events>"
 
     @property
     def cost_nanos(self) -> int:
-        """What the answer cost to get, in nano-dollars, once it is over."""
+        """What the answer cost in nano-dollars, once it is complete."""
         return self._source.cost_nanos
 
     @property
     def joinable(self) -> bool:
-        """Whether a passenger may still come aboard: the answer is on its way and not given up."""
+        """Whether a new subscriber can still read the whole answer: it is neither over nor abandoned."""
         return not self.ended and self._abandon_task is None
 
     def subscribe(self) -> None:
-        """Count one more who waits; each must `leave`."""
+        """Add a subscriber; each must `unsubscribe`."""
         self._subscribers += 1
 
     def unsubscribe(self) -> None:
-        """Count one less; the last one ends an answer that is still on its way."""
+        """Remove a subscriber; the last one cancels an upstream call that is still running."""
         self._subscribers -= 1
         if self._subscribers == 0 and self.joinable:
             self._abandon_task = asyncio.create_task(self._abandon(), name="flight-abandon")
 
     async def head(self) -> AnswerHead:
-        """Wait for the answer to begin; may be cancelled and called again. Raises TidegateError."""
+        """Return the head when the answer begins; may be cancelled and called again. Raises TidegateError."""
         return self._open_task.result() if self._open_task.done() else await asyncio.shield(self._open_task)
 
     async def event(self, index: int) -> bytes | None:
-        """The answer's event number `index`, waited for; None past the end.
+        """Return event number `index` when it is there; None past the end.
 
-        May be cancelled and called again. Raises TidegateError where the answer broke off.
+        May be cancelled and called again. Raises TidegateError if the answer broke off.
         """
+        # Every subscriber reads at its own index. One that asks for an event that is recorded gets it at once. The
+        # first that asks for more takes the lock and reads the next chunk from the source; it is recorded for all.
+        # Others that run out meanwhile wait for the lock, and then find their event recorded. If the reading
+        # subscriber is cancelled, the lock is released and the next one reads on: `FlightSource.more` loses nothing.
         while index >= len(self.events):
             if self.ended:
                 if self._error is not None:
@@ -94,23 +99,23 @@ class Flight:
         return self.events[index]
 
     async def wait_settled(self) -> None:
-        """Wait until an answer that was given up has been accounted for."""
+        """Wait until an abandoned upstream call is settled."""
         if self._abandon_task is not None:
             await asyncio.shield(self._abandon_task)
 
-    def call_when_settled(self, tell: Callable[["Flight"], None]) -> None:
-        """Have `tell` called then; at once where nothing was given up."""
+    def call_when_settled(self, callback: Callable[["Flight"], None]) -> None:
+        """Call `callback` once an abandoned call is settled; at once if the call was not abandoned."""
         if self._abandon_task is None:
-            tell(self)
+            callback(self)
         else:
-            self._abandon_task.add_done_callback(lambda _: tell(self))
+            self._abandon_task.add_done_callback(lambda _: callback(self))
 
     async def _open(self) -> AnswerHead:
         try:
             head = await self._source.open()
-            while not head.stream and not self.ended:  # there is nothing to see of it before its end
+            while not head.stream and not self.ended:  # a body is of no use before its end
                 await self._read_events()
-        except BaseException as error:  # raised on: whatever it was, the flight is over
+        except BaseException as error:  # re-raised: whatever it was, the flight is over
             self._end(error)
             raise
         else:
@@ -119,7 +124,7 @@ class Flight:
     async def _read_events(self) -> None:
         try:
             events = await self._source.more()
-        except Exception as error:  # noqa: BLE001  # kept for all aboard, who raise it
+        except Exception as error:  # noqa: BLE001  # recorded: each subscriber raises it
             self._end(error)
             return
         if events:
@@ -145,6 +150,6 @@ class Flight:
 
 
 def _ignore_result(opening: "asyncio.Task[AnswerHead]") -> None:
-    # an error nobody waited for is no error of the program
+    # without this, asyncio logs an error that no subscriber waited for
     if not opening.cancelled():
         opening.exception()

@@ -1,4 +1,4 @@
-"""An answer that another process is asking for: its events by way of the mailbox, or another source if it dies."""
+"""The source of a flight whose upstream call is made by another process: its events arrive in the mailbox."""
 
 import asyncio
 import contextlib
@@ -15,11 +15,11 @@ from tidegate.wire import sse
 from tidegate.wire.answer_form import CallerEcho
 
 _SILENCE_SECONDS = 1.0
-"""After so long without a word the follower looks whether the owner is alive, and asks again."""
+"""After this silence the follower checks whether the owner is alive, and requests the events again."""
 _MAX_OWNERS = 10
-"""Owners that may die under one follower before it gives up."""
+"""Owners that may die before a follower fails."""
 _MAX_FAILED_CHECKS = 3
-"""Looks in a row without Redis, after which the follower goes on without the owner."""
+"""Checks in a row without Redis, after which the follower replaces the owner."""
 _IDENTITY_FIELDS = (
     "id",
     "created",
@@ -30,7 +30,7 @@ _IDENTITY_FIELDS = (
     "response_id",
     "call_id",
 )
-"""Fields in which two answers to the same question differ though they say the same."""
+"""Fields that differ between two answers with the same content."""
 
 
 class Takeover(Protocol):
@@ -69,7 +69,7 @@ class Follower:
         self._failed_checks = 0
 
     async def open(self) -> AnswerHead:
-        """Ask the owner, and wait until the answer begins. Raises TidegateError."""
+        """Request the events, and wait until the answer begins. Raises TidegateError."""
         self._mailbox.register(self._name, self._inbox.put_nowait)
         await self._request_events()
         while self._replacement is None:
@@ -80,12 +80,12 @@ class Follower:
         return await self._replacement.open()
 
     async def more(self) -> list[bytes]:
-        """The next events. Raises TidegateError."""
+        """Return the next events. Raises TidegateError."""
         while self._replacement is None:
             message = await self._next_message()
             if message is None:
                 continue
-            self.cost_nanos = message.cost_nanos  # the terminal event is sent once the call is settled
+            self.cost_nanos = message.cost_nanos  # the terminal event is sent after settlement
             if message.ended:
                 self._mailbox.unregister(self._name)
                 return []
@@ -97,7 +97,7 @@ class Follower:
         return events
 
     async def abandon(self) -> None:
-        """Tell the owner that nobody waits here any more."""
+        """Stop, and tell the owner that this follower needs no more events."""
         self._mailbox.unregister(self._name)
         if self._replace_task is not None:
             self._replace_task.cancel()
@@ -105,7 +105,7 @@ class Follower:
         if self._replacement is not None:
             await self._replacement.abandon()
             return
-        with contextlib.suppress(RedisUnavailable):  # the owner then notices at its next word
+        with contextlib.suppress(RedisUnavailable):  # the owner notices when it sends the next event
             await self._mailbox.request_events(self._message(wants=False), self._owner)
 
     def _message(self, *, wants: bool = True) -> FollowMessage:
@@ -119,14 +119,14 @@ class Follower:
 
     async def _request_events(self) -> None:
         try:
-            heard = await self._mailbox.request_events(self._message(), self._owner)
+            is_listening = await self._mailbox.request_events(self._message(), self._owner)
         except RedisUnavailable:
-            return  # the silence clock asks again
-        if not heard:
+            return  # after the silence they are requested again
+        if not is_listening:
             await self._check_owner()
 
     async def _next_message(self) -> RelayMessage | None:
-        """The next message that continues where we are; None when something was done about there being none."""
+        """Return the next message that continues the delivered events; None if something else was done instead."""
         if self._replace_task is not None:
             await self._replace_owner()
             return None
@@ -145,13 +145,13 @@ class Follower:
         if message.index > len(self._delivered_events):
             await self._request_events()
             return None
-        # a message may begin before where we are, when both sides repeated themselves
+        # if both sides repeat themselves, a message may begin before the present position
         return msgspec.structs.replace(message, events=message.events[len(self._delivered_events) - message.index :])
 
     async def _check_owner(self) -> None:
         try:
             owner = await self._mailbox.owner_of(self._fingerprint)
-            heard = owner == self._owner and await self._mailbox.request_events(self._message(), self._owner)
+            is_listening = owner == self._owner and await self._mailbox.request_events(self._message(), self._owner)
         except RedisUnavailable:
             self._failed_checks += 1
             if self._failed_checks >= _MAX_FAILED_CHECKS:
@@ -159,14 +159,14 @@ class Follower:
             return
         self._failed_checks = 0
         if owner != self._owner:
-            await asyncio.sleep(_SILENCE_SECONDS / 5)  # an owner lets go of its lease before it tells of the end
+            await asyncio.sleep(_SILENCE_SECONDS / 5)  # an owner releases its lease before it sends the end
             if self._inbox.empty():
                 await self._replace_owner()
-        elif not heard:
-            await asyncio.sleep(_SILENCE_SECONDS / 5)  # dead or restarting: its lease will tell
+        elif not is_listening:
+            await asyncio.sleep(_SILENCE_SECONDS / 5)  # dead or restarting: the lease will show it
 
     async def _replace_owner(self) -> None:
-        # a task of its own: a heartbeat that interrupts the waiting must not interrupt a call that has begun
+        # a separate task: a heartbeat that cancels the waiting must not cancel a call that has begun
         if self._replace_task is None:
             self._replace_task = asyncio.create_task(self._find_replacement(), name="follower-switch")
         try:
@@ -179,16 +179,18 @@ class Follower:
 
     async def _find_replacement(self) -> None:
         self._failed_checks = 0
-        found = await self._takeover.take_over(self._head)
-        if isinstance(found, str):
-            await self._change_owner(found)
+        successor = await self._takeover.take_over(self._head)
+        if isinstance(successor, str):
+            await self._change_owner(successor)
             return
         self._mailbox.unregister(self._name)
-        self._replacement = found if self._head is None else await _resume(found, self._head, self._delivered_events)
+        self._replacement = (
+            successor if self._head is None else await _resume(successor, self._head, self._delivered_events)
+        )
 
     async def _change_owner(self, owner: str) -> None:
         if owner == self._owner:
-            await asyncio.sleep(_SILENCE_SECONDS / 5)  # it has let go of the flight; its lease goes next
+            await asyncio.sleep(_SILENCE_SECONDS / 5)  # it has ended the flight, and its lease will follow
         else:
             self._owners_left -= 1
             if self._owners_left < 0:
@@ -197,7 +199,7 @@ class Follower:
 
 
 async def _resume(source: FlightSource, head: AnswerHead, handed_on: list[bytes]) -> FlightSource:
-    """A source, opened and wound forward to behind what was handed on. Raises FlightLost where it says otherwise."""
+    """Open a source and skip the delivered events. Raises FlightLost if it differs from them."""
     try:
         opened = await source.open()
         if opened.stream != head.stream:
@@ -213,7 +215,7 @@ async def _resume(source: FlightSource, head: AnswerHead, handed_on: list[bytes]
 
 
 class _ResumedSource:
-    """A source in the middle of its answer, told with the words of the one it goes on for."""
+    """A source after its first events, with the caller's own values of the answer that it continues."""
 
     def __init__(self, source: FlightSource, head: AnswerHead, words: CallerEcho | None) -> None:
         self._source = source
@@ -226,11 +228,11 @@ class _ResumedSource:
         return self._source.cost_nanos
 
     async def repeats(self, event: bytes) -> bool:
-        """Read on by one event; whether it is that one."""
+        """Read one event; return whether it has the same content as `event`."""
         if not self._pending:
             self._pending = await self.more()
-        said, self._pending = self._pending[:1], self._pending[1:]
-        return bool(said) and _same_content(said[0], event)
+        repeated, self._pending = self._pending[:1], self._pending[1:]
+        return bool(repeated) and _same_content(repeated[0], event)
 
     async def open(self) -> AnswerHead:
         return self._head

@@ -1,4 +1,8 @@
-"""The flights of one process: found by fingerprint, kept alive in Redis, followed from and by other processes."""
+"""The flights of one process, by fingerprint.
+
+A process that leads a flight renews its lease in Redis and relays its events to followers in other processes. A process
+that follows another one's flight has a flight of its own, whose source is a `Follower`.
+"""
 
 import asyncio
 import contextlib
@@ -9,6 +13,7 @@ from tidegate.coalescing.flight import Flight, FlightSource
 from tidegate.coalescing.follower import Follower, Takeover
 from tidegate.coalescing.mailbox import FollowMessage, Mailbox
 from tidegate.core.errors import RedisUnavailable, TidegateError
+from tidegate.core.periodic import PeriodicTask
 from tidegate.storage.redis import RedisLink, Script
 
 _RENEWALS_PER_LEASE = 5
@@ -16,7 +21,7 @@ _log = structlog.get_logger("flights")
 
 
 class FlightRegistry:
-    """Use it between `start` and `close`."""
+    """The flights of one process. Use it between `start` and `close`."""
 
     def __init__(self, link: RedisLink, *, prefix: str, process: str, lease_seconds: float) -> None:
         """`process` names this process among all that share the Redis."""
@@ -30,35 +35,42 @@ class FlightRegistry:
         self._by_fingerprint: dict[str, Flight] = {}
         self._owners: dict[str, str] = {}
         self._relays: dict[str, asyncio.Task[None]] = {}
-        self._lease_task: asyncio.Task[None] | None = None
+        self._lease_task = PeriodicTask(
+            "flight-leases",
+            self._renew_leases,
+            every=lease_seconds / _RENEWALS_PER_LEASE,
+            wait_first=True,
+            quiet=(RedisUnavailable,),  # the lease outlasts several rounds
+        )
 
     def __repr__(self) -> str:
-        return f"<Flights: {len(self._flights)} on their way, {len(self._owners)} owned, {len(self._relays)} relayed>"
+        return f"<FlightRegistry: {len(self._flights)} flights, {len(self._owners)} owned, {len(self._relays)} relayed>"
 
     async def start(self) -> None:
-        """Begin to renew leases and to hear other processes."""
-        self._lease_task = asyncio.create_task(self._renew_leases(), name="flight-leases")
+        """Begin to renew leases and to receive the messages of other processes."""
+        await self._lease_task.start()
         await self._mailbox.start(self._serve_follower)
 
     async def close(self) -> None:
-        """Stop; answers that were given up are accounted for first."""
+        """Stop, once abandoned upstream calls are settled."""
         await asyncio.gather(*(flight.wait_settled() for flight in self._flights), return_exceptions=True)
-        for task in [*self._relays.values(), *([self._lease_task] if self._lease_task else [])]:
-            task.cancel()
+        await self._lease_task.close()
+        for relay in list(self._relays.values()):
+            relay.cancel()
             with contextlib.suppress(asyncio.CancelledError):
-                await task
+                await relay
         await self._mailbox.close()
 
     def owner_name(self, request_id: str) -> str:
-        """The name under which one of this process's requests claims a flight."""
+        """Return the name under which a request of this process claims a flight."""
         return f"{self._process}:{request_id}"
 
     def is_own(self, owner: str) -> bool:
-        """Whether a flight's owner is a request of this process."""
+        """Return whether the owner of a flight is a request of this process."""
         return owner.startswith(f"{self._process}:")
 
     def find(self, fingerprint: str) -> Flight | None:
-        """The flight here that brings this answer, if one may still board it."""
+        """Return this process's flight for an answer, if it can still be joined."""
         flight = self._by_fingerprint.get(fingerprint)
         return flight if flight is not None and flight.joinable else None
 
@@ -67,21 +79,21 @@ class FlightRegistry:
         return self.owner_name("") if self.find(fingerprint) else None
 
     def leads(self, fingerprint: str) -> bool:
-        """Whether the flight here is the one that asks, and others may follow it."""
+        """Return whether this process has the flight that calls the upstream, so that others may follow it."""
         return fingerprint in self._owners and self.find(fingerprint) is not None
 
     def lead(self, source: FlightSource, *, fingerprint: str, owner: str) -> Flight:
-        """A new flight; with an `owner` it is claimed, and others may find it."""
+        """Return a new flight; with an `owner` it holds the claim, and other calls may join it."""
         if owner:
             self.hold_lease(fingerprint, owner)
         return self._begin(source, fingerprint if owner else "")
 
     def hold_lease(self, fingerprint: str, owner: str) -> None:
-        """Keep a claim alive from here on."""
+        """Renew the lease of a claim until the flight ends."""
         self._owners[fingerprint] = owner
 
     def follow(self, fingerprint: str, owner: str, *, takeover: Takeover) -> Flight:
-        """A flight that repeats another process's, which `takeover` continues if that process dies."""
+        """Return a flight that repeats another process's; if that process dies, `takeover` continues it."""
         return self._begin(Follower(self._mailbox, fingerprint, owner, takeover=takeover), fingerprint)
 
     def _begin(self, source: FlightSource, fingerprint: str) -> Flight:
@@ -99,24 +111,18 @@ class FlightRegistry:
             self._owners.pop(fingerprint, None)
 
     async def _renew_leases(self) -> None:
-        while True:
-            await asyncio.sleep(self._lease_seconds / _RENEWALS_PER_LEASE)
-            owned = list(self._owners.items())
-            if not owned:
-                continue
-            keys = [f"{self._prefix}:flight:{fingerprint}" for fingerprint, _ in owned]
-            with contextlib.suppress(RedisUnavailable):  # the next turn tries again; the lease outlasts some
-                await self._link.run(
-                    self._renew, keys, (int(self._lease_seconds * 1000), *(owner for _, owner in owned))
-                )
+        if not self._owners:
+            return
+        keys = [f"{self._prefix}:flight:{fingerprint}" for fingerprint in self._owners]
+        await self._link.run(self._renew, keys, (int(self._lease_seconds * 1000), *self._owners.values()))
 
     def _serve_follower(self, message: FollowMessage) -> None:
-        """Another process wants to follow one of ours, or no longer."""
+        """Start or stop a relay, as a follower in another process requests it."""
         flight = self.find(message.fingerprint) if message.wants and self.leads(message.fingerprint) else None
         if flight is not None:
-            flight.subscribe()  # before the relay that ran so far leaves, which may be the last one aboard
+            flight.subscribe()  # first: the previous relay may be the last subscriber
         elif message.wants and message.follower in self._relays:
-            return  # the answer has just ended, and that is being told
+            return  # the answer has just ended, and the relay is sending the end
         running = self._relays.pop(message.follower, None)
         if running is not None:
             running.cancel()
@@ -135,14 +141,14 @@ class FlightRegistry:
             _log.error("relay failed", error=repr(error))
 
     async def _relay(self, flight: Flight | None, message: FollowMessage) -> None:
-        """Send a flight's events to a follower, from the one it asks for."""
+        """Send the events of a flight to a follower, from the index it requests."""
         if flight is None:
             await self._mailbox.send_lost(message)
             return
         try:
             await self._relay_events(flight, message)
         except RedisUnavailable as error:
-            # not the answer's failure: the follower hears the silence, and asks again
+            # the answer did not fail: the follower notices the silence and requests the events again
             _log.warning("relay interrupted", detail=error.message)
         except TidegateError as error:
             await self._mailbox.send_error(message, error)
@@ -150,10 +156,10 @@ class FlightRegistry:
     async def _relay_events(self, flight: Flight, message: FollowMessage) -> None:
         head = await flight.head()
         index = message.index
-        listening = await self._mailbox.send_events(message, index, [], head=head)
-        while listening and await flight.event(index) is not None:
+        has_listener = await self._mailbox.send_events(message, index, [], head=head)
+        while has_listener and await flight.event(index) is not None:
             events = flight.events[index:]
-            listening = await self._mailbox.send_events(message, index, events, cost_nanos=flight.cost_nanos)
+            has_listener = await self._mailbox.send_events(message, index, events, cost_nanos=flight.cost_nanos)
             index += len(events)
-        if listening:
+        if has_listener:
             await self._mailbox.send_end(message, index, flight.cost_nanos)
