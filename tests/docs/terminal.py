@@ -31,7 +31,8 @@ class Terminal:
 
     def __init__(self, folder: Path, environment: Mapping[str, str], ports: dict[str, str] | None = None) -> None:
         self.folder = folder
-        self.environment = {**os.environ, **environment}
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        self.environment = {**os.environ, "PATH": path, **environment}
         self._ports = dict(ports or {})
         self._printed: dict[str, str] = {}
         self._servers: list[subprocess.Popen[bytes]] = []
@@ -54,7 +55,9 @@ class Terminal:
         command = self.real(command)
         words = shlex.split(os.path.expandvars(command) if command.startswith("export ") else command, comments=True)
         if words[0] == "export":
-            self.environment.update(word.split("=", 1) for word in words[1:])
+            for word in words[1:]:
+                name, _, value = word.partition("=")
+                self.environment[name] = value
             return ""
         if words[0] == "tidegate" and words[1] in _SERVERS:
             return self._start(words[1:])

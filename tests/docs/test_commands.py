@@ -1,4 +1,4 @@
-"""Every command, snippet, configuration and example of the documents runs against a gateway, as a reader would run it."""
+"""Every command, snippet, configuration and example of the documents runs against a gateway."""
 
 import json
 import shutil
@@ -91,7 +91,7 @@ def gateway(store_variables: dict[str, str], redis_prefix: str) -> Iterator[Term
 
 
 def key_of(output: str) -> str:
-    return output.split()[0]
+    return output.split(maxsplit=1)[0]
 
 
 def test_every_block_is_run_or_says_why_not() -> None:
@@ -147,7 +147,7 @@ def test_python_snippets_and_examples_run(gateway: Terminal, tmp_path: Path) -> 
 def test_node_examples_run(gateway: Terminal, node_packages: Path, tmp_path: Path) -> None:
     (tmp_path / "node_modules").symlink_to(node_packages / "node_modules")
     for example in sorted(EXAMPLES.glob("*.mjs")):
-        assert run(["node", shutil.copy(example, tmp_path)], gateway)
+        assert run(["node", str(shutil.copy(example, tmp_path / example.name))], gateway)
 
 
 def run(command: list[str], gateway: Terminal) -> str:
