@@ -30,7 +30,7 @@ def test_only_given_options_change(texts: dict[str, str | None], change: LimitsC
         ({"tpm": "1.5"}, "--user-tpm"),
         ({"rpd": "\u0661"}, "--user-rpd"),
         ({"rpd": "2147483648"}, "up to 2,147,483,647"),
-        ({"budget_day": "$5"}, "--user-budget-day: '\\$5' is no amount"),
+        ({"budget_day": "$5"}, "--user-budget-day: '\\$5' is not an amount"),
         ({"budget_month": "1e3"}, 'write it like "1.00"'),
     ],
 )

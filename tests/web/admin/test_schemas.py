@@ -25,7 +25,7 @@ def test_limits_come_back_as_they_went(limits: Limits) -> None:
     [
         (NewKeyRequest, {"project": "a", "model": []}, "did you mean models?"),
         (LimitsSchema, {"qqq": 1}, "known are rpm, rpd"),
-        (LimitsSchema, {"budget_day_usd": "9000001"}, "the most that can be a limit"),
+        (LimitsSchema, {"budget_day_usd": "9000001"}, "the maximum of a limit"),
         (NewKeyRequest, {"project": ""}, "at least 1 character"),
         (NewKeyRequest, {"project": "a", "models": ["x"] * 101}, "at most 100"),
         (NewKeyRequest, {"project": "a", "name": "\x1b[31m"}, "printable"),
