@@ -45,3 +45,13 @@ def test_the_index_of_decisions_leads_to_every_decision_under_its_title() -> Non
     for page in sorted(ROOT.glob("docs/decisions/*.md")):
         number, title = page.read_text().splitlines()[0].removeprefix("# ").split(": ", 1)
         assert f"- [{number}](../decisions/{page.name}): {title}\n" in index
+
+
+def test_every_place_and_name_where_contributors_start_is_there() -> None:
+    table = (ROOT / "CONTRIBUTING.md").read_text().partition("## Where to start")[2].partition("\n## ")[0]
+    named = {name for row in table.splitlines() if row.startswith("|") for name in re.findall(r"`([^` ]+)`", row)} - {"__init__.py"}
+    paths = {name for name in named if "/" in name or name.endswith(".md")}
+    assert len(paths) > 30
+    assert {path for path in paths if not (ROOT / "tidegate" / path).exists() and not (ROOT / path).exists()} == set()
+    code = "".join(path.read_text() for path in (ROOT / "tidegate").rglob("*.py"))
+    assert {name for name in named - paths if name not in code} == set()
