@@ -18,16 +18,16 @@ def store_samples(stores: StoreUrls) -> None:
 
 async def _say(stores: StoreUrls) -> None:
     postgres = Postgres(stores.database_url, size=1, timeout=10.0)
-    archive = StoreBase(postgres, ManualClock())
+    store_base = StoreBase(postgres, ManualClock())
     try:
-        responses = ResponseStore(archive)
+        responses = ResponseStore(store_base)
         for n, user in enumerate(("ada", "bob")):
             asked, said = (
                 message(f"msg_{n}", f"When is high tide, asks {user}?"),
                 message(f"a_{n}", "Noon", "assistant"),
             )
             await responses.save("shop", response(f"resp_{n}", end_user=user), [asked], [said])
-        await CompletionStore(archive).save(
+        await CompletionStore(store_base).save(
             "shop", completion("c1", {"role": "user", "content": "[red]Which tide?"}, end_user="ada")
         )
     finally:

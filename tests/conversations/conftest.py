@@ -11,22 +11,22 @@ from tidegate.storage.postgres import Postgres
 
 
 @pytest.fixture
-async def archive(postgres: Postgres, clock: ManualClock) -> StoreBase:
+async def store_base(postgres: Postgres, clock: ManualClock) -> StoreBase:
     async with postgres.connection() as connection:
         await connection.execute("INSERT INTO projects (id) VALUES ('shop'), ('bank') ON CONFLICT DO NOTHING")
     return StoreBase(postgres, clock)
 
 
 @pytest.fixture
-def conversations(archive: StoreBase) -> ConversationStore:
-    return ConversationStore(archive)
+def conversations(store_base: StoreBase) -> ConversationStore:
+    return ConversationStore(store_base)
 
 
 @pytest.fixture
-def responses(archive: StoreBase) -> ResponseStore:
-    return ResponseStore(archive)
+def responses(store_base: StoreBase) -> ResponseStore:
+    return ResponseStore(store_base)
 
 
 @pytest.fixture
-def completions(archive: StoreBase) -> CompletionStore:
-    return CompletionStore(archive)
+def completions(store_base: StoreBase) -> CompletionStore:
+    return CompletionStore(store_base)

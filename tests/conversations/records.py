@@ -31,8 +31,8 @@ def completion(id_: str, *messages: dict[str, Any], answer: str = "At noon.", **
     """Return a completion with these messages."""
     choice = {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": answer}}
     document = msgspec.json.encode({"id": id_, "object": "chat.completion", "choices": [choice]})
-    given = {"id": id_, "model": "gpt-4o-mini", "created_at": AT, "document": document, **fields}
-    return StoredCompletion(messages=msgspec.json.encode(messages), **given)
+    value = {"id": id_, "model": "gpt-4o-mini", "created_at": AT, "document": document, **fields}
+    return StoredCompletion(messages=msgspec.json.encode(messages), **value)
 
 
 def ids(items: tuple[ConversationItem, ...]) -> list[str]:

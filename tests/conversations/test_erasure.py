@@ -42,9 +42,9 @@ async def test_all_of_one_goes_with_what_was_theirs_alone(
     chained = response("resp_3", end_user="ada", previous_response_id="resp_2")
     await responses.save("shop", chained, [message("msg_4", "d")], [])
     await completions.save("shop", completion("c1", {"role": "user", "content": IMAGE}, end_user="ada"))
-    found = {"responses": 3, "completions": 1, "items": 4, "conversations": 2}
-    assert await eraser.count("shop", "ada") == found
-    assert await eraser.erase("shop", "ada") == found
+    result = {"responses": 3, "completions": 1, "items": 4, "conversations": 2}
+    assert await eraser.count("shop", "ada") == result
+    assert await eraser.erase("shop", "ada") == result
     assert await eraser.count("shop", "ada") == NONE_LEFT
     for table in ("conversations", "items", "responses", "completions", "parts"):
         assert await row_count(postgres, table) == 0

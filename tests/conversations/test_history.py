@@ -68,16 +68,22 @@ def test_reasoning_models_are_asked_for_their_reasoning(model: str, fields: Json
 def test_references_are_replaced_by_what_they_name() -> None:
     ours: Json = {"type": "reasoning", "id": f"rs_{'0' * 32}", "summary": []}
     full = {**ours, "encrypted_content": "x"}
-    given = [
+    value = [
         {"type": "item_reference", "id": "msg_1"},
         {"id": "msg_1"},
         ours,
         HELLO,
         {**ours, "encrypted_content": "y"},
     ]
-    assert history.referenced_ids(given) == ["msg_1", "msg_1", ours["id"]]
-    found = {"msg_1": STORED, ours["id"]: full}
-    assert history.resolve_references(given, found) == [STORED, STORED, full, HELLO, {**ours, "encrypted_content": "y"}]
+    assert history.referenced_ids(value) == ["msg_1", "msg_1", ours["id"]]
+    result = {"msg_1": STORED, ours["id"]: full}
+    assert history.resolve_references(value, result) == [
+        STORED,
+        STORED,
+        full,
+        HELLO,
+        {**ours, "encrypted_content": "y"},
+    ]
 
 
 def test_a_reference_to_nothing_is_refused_and_lost_reasoning_is_not() -> None:

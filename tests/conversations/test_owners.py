@@ -52,13 +52,13 @@ async def assert_projects_are_separate(url: str, clock: ManualClock) -> None:
         async with postgres.connection() as connection:
             assert not await connection.fetchval("SELECT rolsuper FROM pg_roles WHERE rolname = current_user")
             await connection.execute("INSERT INTO projects (id, retention_days) VALUES ('shop', 30), ('bank', NULL)")
-        archive = StoreBase(postgres, clock)
-        store = ResponseStore(archive)
+        store_base = StoreBase(postgres, clock)
+        store = ResponseStore(store_base)
         await store.save("shop", response("resp_1"), [message("msg_1", "a")], [])
         assert texts_of(await store.history("shop", "resp_1")) == ["a"]
         with pytest.raises(PreviousResponseNotFound):
             await store.history("bank", "resp_1")
-        async with archive.rows.transaction("bank") as connection:
+        async with store_base.rows.transaction("bank") as connection:
             assert await connection.fetchval("SELECT count(*) FROM items") == 0
         await RetentionTask(Partitions(postgres), clock).run_once()
     finally:

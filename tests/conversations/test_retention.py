@@ -22,8 +22,8 @@ DAY = 86_400.0
 
 
 @pytest.fixture
-async def keeper(postgres: Postgres, clock: ManualClock, archive: StoreBase) -> RetentionTask:
-    async with archive.rows.transaction("shop"), postgres.connection() as connection:
+async def retention_task(postgres: Postgres, clock: ManualClock, store_base: StoreBase) -> RetentionTask:
+    async with store_base.rows.transaction("shop"), postgres.connection() as connection:
         await connection.execute("UPDATE projects SET retention_days = 30 WHERE id = 'shop'")
     return RetentionTask(Partitions(postgres), clock)
 
@@ -35,7 +35,7 @@ async def row_count(postgres: Postgres, table: str) -> int:
 
 
 async def test_what_has_expired_goes_and_the_rest_stays(
-    keeper: RetentionTask,
+    retention_task: RetentionTask,
     postgres: Postgres,
     clock: ManualClock,
     responses: ResponseStore,
@@ -46,21 +46,21 @@ async def test_what_has_expired_goes_and_the_rest_stays(
     await conversations.create("shop", Conversation(id="conv_1", created_at=AT), [message("msg_2", "b")])
     clock.advance(20 * DAY)
     await conversations.add_items("shop", "conv_1", [message("msg_3", "c")])
-    await keeper.run_once()
+    await retention_task.run_once()
     assert await row_count(postgres, "items") == 4
     clock.advance(18 * DAY)
-    await asyncio.gather(*(keeper.run_once() for _ in range(3)))
+    await asyncio.gather(*(retention_task.run_once() for _ in range(3)))
     assert texts_of(await conversations.history("shop", "conv_1")) == ["c"]
     assert await row_count(postgres, "responses") == 1
     assert await row_count(postgres, "conversations") == 2
     clock.advance(40 * DAY)
-    await keeper.run_once()
+    await retention_task.run_once()
     assert await row_count(postgres, "items") == await row_count(postgres, "conversations") == 1
     assert (await responses.history("bank", "resp_1")).items
 
 
 async def test_a_tools_output_goes_with_its_call(
-    keeper: RetentionTask, clock: ManualClock, conversations: ConversationStore
+    retention_task: RetentionTask, clock: ManualClock, conversations: ConversationStore
 ) -> None:
     call = item("fc_1", "function_call", call_id="c", name="tide", arguments="{}")
     await conversations.create("shop", Conversation(id="conv_1", created_at=AT), [message("msg_1", "a"), call])
@@ -70,23 +70,23 @@ async def test_a_tools_output_goes_with_its_call(
     assert len(texts_of(await conversations.history("shop", "conv_1"))) == 4
     clock.advance(29 * DAY)
     assert texts_of(await conversations.history("shop", "conv_1")) == ["b"]
-    await keeper.run_once()
+    await retention_task.run_once()
 
 
 async def test_a_chain_that_others_go_on_from_is_kept_as_long_as_they(
-    keeper: RetentionTask, postgres: Postgres, clock: ManualClock, responses: ResponseStore
+    retention_task: RetentionTask, postgres: Postgres, clock: ManualClock, responses: ResponseStore
 ) -> None:
     await responses.save("shop", response("resp_1"), [message("msg_1", "a")], [])
     await responses.save("shop", response("resp_2", previous_response_id="resp_1"), [message("msg_2", "b")], [])
     clock.advance(25 * DAY)
     await responses.save("shop", response("resp_3", previous_response_id="resp_1"), [message("msg_3", "c")], [])
     clock.advance(15 * DAY)
-    await keeper.run_once()
+    await retention_task.run_once()
     assert await row_count(postgres, "conversations") == 2
     assert texts_of(await responses.history("shop", "resp_3")) == ["c"]
     clock.advance(40 * DAY)
-    await keeper.run_once()
-    await keeper.run_once()
+    await retention_task.run_once()
+    await retention_task.run_once()
     assert await row_count(postgres, "conversations") == 0
 
 
@@ -95,11 +95,11 @@ async def test_it_goes_on_when_postgresql_comes_back(clock: ManualClock, postgre
         await connection.execute("INSERT INTO projects (id, retention_days) VALUES ('shop', 3)")
     away = Postgres("postgresql://nobody@127.0.0.1:1/none", size=1, timeout=0.2)
     for pool in (away, postgres):
-        keeper = RetentionTask(Partitions(pool), clock, every_seconds=0.01)
-        await keeper.start()
+        retention_task = RetentionTask(Partitions(pool), clock, every_seconds=0.01)
+        await retention_task.start()
         if pool is postgres:
             await wait_until_async(lambda: _made(postgres))
-        await keeper.close()
+        await retention_task.close()
     await away.close()
 
 

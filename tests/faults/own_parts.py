@@ -75,9 +75,9 @@ async def call_all(gateway: Gateway, tag: str, times: int = 1) -> CallResults:
     """Make calls of every kind at once; each must be answered whole."""
 
     async def one(path: str, body: Json) -> tuple[Answer, float]:
-        begun = time.monotonic()
+        started_at = time.monotonic()
         answer = await gateway.call(path, body)
-        return answer, time.monotonic() - begun
+        return answer, time.monotonic() - started_at
 
     asked = [request for number in range(times) for request in requests(f"{tag} {number}")]
     async with asyncio.timeout(60):

@@ -53,11 +53,11 @@ def end_all_others(database: psycopg.Connection) -> None:
 
 async def assert_unknown_key_is_unavailable(ways: BreakableGateway, token: str) -> float:
     """Check that an uncached valid key gets a retryable 503 and never a 401; return the seconds it took."""
-    begun = time.monotonic()
+    started_at = time.monotonic()
     answer = await ways.gateway.chat(ask("who"), authorization=f"Bearer {token}")
     assert (answer.status, answer.error["code"]) == (503, "postgres_unavailable"), answer.text
     assert answer.headers["x-should-retry"] == "true"
-    return time.monotonic() - begun
+    return time.monotonic() - started_at
 
 
 @pytest.mark.parametrize("mode", [Mode.REFUSE, Mode.RESET, Mode.FREEZE, Mode.SLOW, Mode.CUT])

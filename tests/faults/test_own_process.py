@@ -118,14 +118,14 @@ async def test_told_to_end_under_load_it_finishes_what_runs(world: World) -> Non
 
 async def test_killed_under_load_every_answer_given_is_in_the_ledger(world: World) -> None:
     async with world.process(**QUICK) as gateway:
-        given = [answer.headers["x-request-id"] for answer in [await gateway.chat(ask(f"{n}")) for n in range(AT_ONCE)]]
+        value = [answer.headers["x-request-id"] for answer in [await gateway.chat(ask(f"{n}")) for n in range(AT_ONCE)]]
         running_streams = [asyncio.create_task(stream(gateway, number)) for number in range(AT_ONCE)]
         await called(world, 2 * AT_ONCE)
         gateway.kill()
         answers = await asyncio.gather(*running_streams)
     assert not any(answer is not None and answer.text.endswith("[DONE]\n\n") for answer in answers)
     async with world.gateway(**QUICK):
-        await until_ledger(world, set(given))
+        await until_ledger(world, set(value))
 
 
 async def called(world: World, times: int) -> None:

@@ -72,9 +72,9 @@ async def test_frozen_nothing_moves_and_later_everything_does(proxy: FaultProxy)
 
 async def test_slow_each_answer_waits(proxy: FaultProxy) -> None:
     await proxy.set(Mode.SLOW, seconds=0.05)
-    begun = asyncio.get_running_loop().time()
+    started_at = asyncio.get_running_loop().time()
     assert await asked(proxy, b"hello") == b"hello"
-    assert asyncio.get_running_loop().time() - begun >= 0.05
+    assert asyncio.get_running_loop().time() - started_at >= 0.05
 
 
 async def test_cut_an_answer_ends_after_so_many_bytes(proxy: FaultProxy) -> None:

@@ -23,8 +23,8 @@ LAST = {"response.completed", "response.incomplete", "response.failed", "error"}
 async def raw(gateway: Gateway, key: str | None = None, **headers: str) -> AsyncIterator[ClientConnection]:
     """Open a connection without the SDK, to send what the SDK would not."""
     url = gateway.base_url.replace("http", "ws", 1) + "/responses"
-    told = {"authorization": f"Bearer {key or gateway.key}", **headers}
-    async with connect(url, additional_headers=told, max_size=None, compression=None) as connection:
+    results = {"authorization": f"Bearer {key or gateway.key}", **headers}
+    async with connect(url, additional_headers=results, max_size=None, compression=None) as connection:
         yield connection
 
 

@@ -22,14 +22,14 @@ NEVER = {"x-simulate-ttft": "600"}
 
 async def finished_response(client: AsyncOpenAI, response_id: str) -> Response:
     """Poll until the response is finished."""
-    found: list[Response] = []
+    result: list[Response] = []
 
     async def over() -> bool:
-        found[:] = [await client.responses.retrieve(response_id)]
-        return found[0].status not in ("queued", "in_progress")
+        result[:] = [await client.responses.retrieve(response_id)]
+        return result[0].status not in ("queued", "in_progress")
 
     await wait_until_async(over)
-    return found[0]
+    return result[0]
 
 
 async def create_background(client: AsyncOpenAI, **more: Any) -> Any:
@@ -218,13 +218,13 @@ async def test_every_document_is_whole_and_strictly_typed(gateway: Gateway) -> N
     streamed = await gateway.call(f"/responses/{queued['id']}?stream=true&starting_after=0")
     assert streamed.headers["content-type"].startswith("text/event-stream")
     over = (await gateway.call(f"/responses/{queued['id']}")).json
-    told = [event["response"] for event in streamed.events if "response" in event]
-    for document in (queued, *told, over):
+    results = [event["response"] for event in streamed.events if "response" in event]
+    for document in (queued, *results, over):
         whole_response(document)
         valid(Response, document)
         assert (document["background"], document["store"], document["id"]) == (True, True, queued["id"])
-    assert [document["status"] for document in told] == ["queued", "in_progress", "completed"]
-    assert told[-1] == over
+    assert [document["status"] for document in results] == ["queued", "in_progress", "completed"]
+    assert results[-1] == over
     for event in streamed.events:
         valid(ResponseStreamEvent, event)
 

@@ -153,9 +153,9 @@ async def test_the_second_of_two_writers_on_two_replicas_is_told_before_it_costs
         first = asyncio.create_task(one.call("/responses", body, x_simulate_ttft="2"))
         await wait_until_async(lambda: was_called(world, 1))
         for act in (("/responses", {**body, "input": "Another"}), (f"/conversations/{name}/items", {"items": [HELLO]})):
-            told = await other.call(*act)
-            assert (told.status, told.error["code"]) == (409, "conversation_locked")
-            assert 0 < float(told.headers["retry-after-ms"]) <= 5000
+            results = await other.call(*act)
+            assert (results.status, results.error["code"]) == (409, "conversation_locked")
+            assert 0 < float(results.headers["retry-after-ms"]) <= 5000
         assert (await other.call(f"/conversations/{name}/items")).status == 200
         assert (await first).status == 200
         assert await world.calls("responses") == 1
@@ -214,10 +214,10 @@ async def test_two_writers_are_never_interleaved(gateway: Gateway) -> None:
     bodies = [{"model": MODEL, "input": f"Question {n}", "conversation": name} for n in range(4)]
     answers = await asyncio.gather(*(gateway.call("/responses", body, **slow) for body in bodies))
     said = [answer for answer in answers if answer.status == 200]
-    told = [answer for answer in answers if answer.status == 409]
-    assert len(said) + len(told) == 4
+    results = [answer for answer in answers if answer.status == 409]
+    assert len(said) + len(results) == 4
     assert said
-    for answer in told:
+    for answer in results:
         assert answer.headers["x-should-retry"] == "true"
         assert answer.error["code"] == "conversation_locked"
     items = (await gateway.call(f"/conversations/{name}/items?order=asc&limit=100")).json["data"]

@@ -33,9 +33,9 @@ async def test_a_forgotten_end_user_is_asked_about_anew(gateway: Gateway, world:
     headers = {"authorization": f"Bearer {admin}"}
     body = {"project": project, "end_user": "ada"}
     async with world.http.post(f"{gateway.root}/admin/v1/users/forget", json=body, headers=headers) as response:
-        told = await response.json()
-    assert response.status == 200, told
-    assert (told["responses"], told["cached_answers"], told["ledger_lines"]) == (1, 2, 3)
+        results = await response.json()
+    assert response.status == 200, results
+    assert (results["responses"], results["cached_answers"], results["ledger_lines"]) == (1, 2, 3)
 
     assert (await gateway.call(f"/responses/{stored.id}")).status == 404
     assert (await gateway.chat(ask("What did bob ask?"))).headers["x-tidegate-cache"] == "hit"

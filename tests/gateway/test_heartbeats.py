@@ -14,9 +14,9 @@ PING = ": ping\n"
 @pytest.mark.parametrize("path", PATHS)
 async def test_before_the_first_byte(world: World, path: str) -> None:
     async with world.gateway(**RESTLESS) as gateway:
-        begun = asyncio.get_running_loop().time()
+        started_at = asyncio.get_running_loop().time()
         answer = await gateway.call(path, PATHS[path], x_simulate_latency="0.5")
-        taken = asyncio.get_running_loop().time() - begun
+        taken = asyncio.get_running_loop().time() - started_at
     async with world.gateway() as patient:
         calm = await patient.call(path, PATHS[path])
     assert calm.text.count(PING) == 0

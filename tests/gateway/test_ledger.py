@@ -91,11 +91,11 @@ async def test_a_hit_costs_nothing_and_saves_what_the_answer_cost(
 ) -> None:
     await gateway.chat(STREAM)
     hit = await gateway.chat({**CHAT, "stream": streamed})
-    asked, given = await world.ledger_entries(2)
-    assert (given["id"], given["cache"], given["outcome"]) == (hit.headers["x-request-id"], "hit", "ok")
-    assert (given["cost_nanos"], given["saved_nanos"]) == (0, asked["cost_nanos"])
-    assert given["served_model"] == asked["served_model"]
-    assert (given["input_tokens"], given["output_tokens"]) == (0, 0)
+    asked, value = await world.ledger_entries(2)
+    assert (value["id"], value["cache"], value["outcome"]) == (hit.headers["x-request-id"], "hit", "ok")
+    assert (value["cost_nanos"], value["saved_nanos"]) == (0, asked["cost_nanos"])
+    assert value["served_model"] == asked["served_model"]
+    assert (value["input_tokens"], value["output_tokens"]) == (0, 0)
 
 
 async def test_who_asks_is_kept_with_the_call(gateway: Gateway, world: World) -> None:

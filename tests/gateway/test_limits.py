@@ -51,11 +51,11 @@ async def rejected_calls(
     world: World, gateways: list[Gateway], number: int, key: str, *, room: int, **fields: Any
 ) -> AsyncIterator[list[Answer]]:
     """Yield the answers of the refused ones of these calls; the others stay for a while, then hang up."""
-    begun = await world.calls()
+    started_at = await world.calls()
     calls = [asyncio.create_task(at_once([gateways[n % len(gateways)]], 1, key, n, **fields)) for n in range(number)]
     try:
         first = [await call for call in itertools.islice(asyncio.as_completed(calls), number - room)]
-        await world.wait_for_stats(in_flight=room, calls={"chat": begun + room})
+        await world.wait_for_stats(in_flight=room, calls={"chat": started_at + room})
         yield [answer for (answer,) in first]
     finally:
         for call in calls:
@@ -70,9 +70,9 @@ def statuses(answers: list[Answer]) -> dict[int, int]:
 async def test_requests_per_minute_hold_over_all_replicas(world: World) -> None:
     key = await limited(world, rpm=12)
     async with replicas(world) as gateways:
-        begun = asyncio.get_running_loop().time()
+        started_at = asyncio.get_running_loop().time()
         answers = await at_once(gateways, 40, key)
-        taken = asyncio.get_running_loop().time() - begun
+        taken = asyncio.get_running_loop().time() - started_at
     passed = statuses(answers)[200]
     assert 12 <= passed <= 13 + taken / 5  # one more is allowed every five seconds
     refused = next(answer for answer in answers if answer.status == 429)

@@ -41,23 +41,23 @@ class Page:
 
     def the_one(self, name: str, *of: str) -> str:
         """Return the last label of the only figure among these that is not 0."""
-        [found] = [key[-1] for key, value in self._figures.items() if key[: 1 + len(of)] == (name, *of) and value]
-        return found
+        [result] = [key[-1] for key, value in self._figures.items() if key[: 1 + len(of)] == (name, *of) and value]
+        return result
 
 
 def _figures(text: str) -> Iterator[tuple[tuple[str, ...], float]]:
-    told: set[str] = set()
+    results: set[str] = set()
     for line in text.splitlines():
         if line.startswith("# HELP "):
             continue
         if line.startswith("# TYPE "):
-            assert line not in told
-            told.add(line)
+            assert line not in results
+            results.add(line)
             continue
-        found = _LINE.fullmatch(line)
-        assert found, line
-        values = re.findall(r'="((?:[^"\\]|\\.)*)"', found[2] or "")
-        yield (found[1], *values), float(found[3])
+        result = _LINE.fullmatch(line)
+        assert result, line
+        values = re.findall(r'="((?:[^"\\]|\\.)*)"', result[2] or "")
+        yield (result[1], *values), float(result[3])
 
 
 async def at(gateway: Gateway, path: str, key: str) -> tuple[int, str]:

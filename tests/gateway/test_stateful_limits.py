@@ -96,18 +96,18 @@ async def test_a_long_conversation_is_made_short(world: World) -> None:
     assert short.usage.output_tokens > 0
     assert after.output_text == chained.output_text
     assert again.output_text
-    asked, told, later = bodies[1], bodies[2], bodies[-1]
+    asked, results, later = bodies[1], bodies[2], bodies[-1]
     assert asked["store"] is False
     assert [item["role"] for item in asked["input"]] == ["user", "assistant", "user", "user"]
-    assert "compaction" not in repr([told["input"], later["input"]])
-    assert told["input"][2]["role"] == "developer"
+    assert "compaction" not in repr([results["input"], later["input"]])
+    assert results["input"][2]["role"] == "developer"
     lines = await world.ledger_entries(5)
     assert all(line["outcome"] == "ok" for line in lines)
 
 
 async def test_a_compaction_is_strictly_what_the_api_says(gateway: Gateway) -> None:
-    given = [{"role": "assistant", "content": "I am a tide."}]
-    answer = await gateway.call("/responses/compact", {"model": MODEL, "input": given})
+    value = [{"role": "assistant", "content": "I am a tide."}]
+    answer = await gateway.call("/responses/compact", {"model": MODEL, "input": value})
     assert answer.status == 200, answer.text
     assert valid(CompactedResponse, answer.json).output[0].type == "compaction"
     refused = await gateway.call("/responses/compact", {"input": "x"})

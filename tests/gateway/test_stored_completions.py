@@ -51,8 +51,8 @@ async def test_the_list_is_read_page_by_page_in_either_order(gateway: Gateway) -
     client: Any
     async with gateway.sdk() as client:
         for order, expected in (("asc", made), ("desc", made[::-1])):
-            found = [completion.id async for completion in client.chat.completions.list(limit=3, order=order)]
-            assert found == expected
+            result = [completion.id async for completion in client.chat.completions.list(limit=3, order=order)]
+            assert result == expected
         assert [completion.id async for completion in client.chat.completions.list()] == made
     page = (await gateway.call("/chat/completions?limit=3")).json
     assert (page["object"], page["first_id"], page["last_id"], page["has_more"]) == ("list", made[0], made[2], True)
@@ -66,9 +66,9 @@ async def test_the_list_is_narrowed_by_model_and_metadata(gateway: Gateway) -> N
     await store_completion(gateway, "Three", metadata={"of": "bob"})
     client: Any
     async with gateway.sdk() as client:
-        hers = [found.id async for found in client.chat.completions.list(metadata={"of": "ann"})]
-        first = [found.id async for found in client.chat.completions.list(metadata={"of": "ann", "n": "1"})]
-        larger = [found.id async for found in client.chat.completions.list(model="gpt-4o")]
+        hers = [result.id async for result in client.chat.completions.list(metadata={"of": "ann"})]
+        first = [result.id async for result in client.chat.completions.list(metadata={"of": "ann", "n": "1"})]
+        larger = [result.id async for result in client.chat.completions.list(model="gpt-4o")]
     assert (hers, first, larger) == ([ann["id"], other["id"]], [ann["id"]], [other["id"]])
 
 
@@ -122,7 +122,7 @@ async def test_what_is_deleted_is_gone(gateway: Gateway) -> None:
         for gone in (client.chat.completions.retrieve, client.chat.completions.delete):
             with pytest.raises(NotFoundError):
                 await gone(made["id"])
-        assert [found async for found in client.chat.completions.list()] == []
+        assert [result async for result in client.chat.completions.list()] == []
 
 
 async def test_another_projects_completions_are_not_there(gateway: Gateway, world: World) -> None:

@@ -148,8 +148,8 @@ async def test_items_may_be_named_instead_of_said_again(world: World) -> None:
         first = (await gateway.call("/responses", {"model": "gpt-5-mini", "input": "One"})).json
         reference = {"type": "item_reference", "id": first["output"][-1]["id"]}
         reasoning = {"type": "reasoning", "id": first["output"][0]["id"], "summary": []}
-        given = [reasoning, reference, {"role": "user", "content": "Two"}]
-        body = {"model": "gpt-5-mini", "input": given, "store": False}
+        value = [reasoning, reference, {"role": "user", "content": "Two"}]
+        body = {"model": "gpt-5-mini", "input": value, "store": False}
         assert (await gateway.call("/responses", body)).status == 200
         missing = await gateway.call("/responses", {"model": MODEL, "input": [{"id": "msg_none"}]})
     sent = bodies[-1]["input"]
@@ -160,10 +160,10 @@ async def test_items_may_be_named_instead_of_said_again(world: World) -> None:
 
 
 async def test_a_page_at_a_time_in_either_order(gateway: Gateway) -> None:
-    given: Any = [{"role": "user", "content": f"line {number}"} for number in range(7)]
+    value: Any = [{"role": "user", "content": f"line {number}"} for number in range(7)]
     client: Any
     async with gateway.sdk() as client:
-        response = await client.responses.create(model=MODEL, input=given)
+        response = await client.responses.create(model=MODEL, input=value)
         for order, expected in (("asc", range(7)), ("desc", range(6, -1, -1))):
             pages = client.responses.input_items.list(response.id, limit=3, order=order)
             said = [item.content[0].text async for item in pages if item.type == "message"]

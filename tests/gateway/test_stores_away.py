@@ -135,5 +135,5 @@ async def wait_until_all_are_counted(world: World, count: int) -> None:
     name = f"{{{PREFIX}}}:processes"
     with redis.Redis.from_url(world.stores.redis_url) as client:
         await wait_until(lambda: client.zcard(name) == count)
-        begun = time.time()
-        await wait_until(lambda: client.zcount(name, begun, "+inf") == count)
+        started_at = time.time()
+        await wait_until(lambda: client.zcount(name, started_at, "+inf") == count)

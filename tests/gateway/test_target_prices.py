@@ -64,9 +64,9 @@ async def test_each_target_charges_its_own_price(world: World, other: OtherUpstr
 @pytest.mark.parametrize("first", ["openai", "own"])
 async def test_a_budget_must_hold_the_dearest_that_may_answer(world: World, other: OtherUpstream, first: str) -> None:
     """100 output tokens cost 60,000 nano-dollars at OpenAI, and 791,900 at the other server."""
-    given = sections(other, "own/gpt-4o-mini", "gpt-4o-mini", first=first)
+    value = sections(other, "own/gpt-4o-mini", "gpt-4o-mini", first=first)
     asked = ask("hi", max_tokens=100, service_tier="default")
-    async with world.gateway(**given) as gateway:
+    async with world.gateway(**value) as gateway:
         poor, _ = await budgeted(world, 700_000)
         refused = await gateway.chat(asked, authorization=poor)
         alone = await gateway.chat(asked, authorization=poor, x_tidegate_fallback="off")

@@ -51,8 +51,8 @@ async def routed(world: World, other: OtherUpstream, route: Any = None, **sectio
     """Run a gateway whose model `gpt-4o-mini` has this route."""
     providers = {"azure": other.azure, "own": other.own}
     routes = {"gpt-4o-mini": route or {"targets": [{"provider": "openai"}, {"provider": "azure"}]}}
-    given = {"providers": providers, "routes": routes, "retries": NO_RETRIES, **sections}
-    async with world.gateway(**given) as gateway:
+    value = {"providers": providers, "routes": routes, "retries": NO_RETRIES, **sections}
+    async with world.gateway(**value) as gateway:
         yield gateway
 
 
@@ -99,8 +99,8 @@ async def test_a_name_of_ones_own_leads_to_a_server_of_ones_own(world: World, ot
         names = [model.id async for model in client.models.list()]
     assert answer.json["model"] == OWN, "what the upstream said"
     assert answer.headers["x-tidegate-served-by"] == f"own/{OWN}"
-    told = "max_completion_tokens: max_tokens, safety_identifier: dropped"
-    assert (answer.headers["x-tidegate-adapted"], again.headers["x-tidegate-adapted"]) == (told, told)
+    results = "max_completion_tokens: max_tokens, safety_identifier: dropped"
+    assert (answer.headers["x-tidegate-adapted"], again.headers["x-tidegate-adapted"]) == (results, results)
     assert again.headers["x-tidegate-cache"] == "hit"
     assert {"house", "gpt-4o"} <= set(names)
 

@@ -208,8 +208,8 @@ async def test_stored_turns_are_gone_on_from_anywhere(gateway: Gateway, world: W
     tokens = [line["input_tokens"] for line in await world.ledger_entries(4)]
     assert tokens == sorted(set(tokens))
     async with gateway.sdk() as client:
-        found = await client.responses.retrieve(kept[-1]["response"]["id"])
-        items = await client.responses.input_items.list(found.id, order="asc")
+        result = await client.responses.retrieve(kept[-1]["response"]["id"])
+        items = await client.responses.input_items.list(result.id, order="asc")
     words = [item.content[0].text for item in items.data if item.type == "message"]  # type: ignore[union-attr]
     assert (words[0], words[-1], len(words)) == ("I am Ada.", "Really?", 7)
 
@@ -227,12 +227,12 @@ async def test_the_official_session_with_its_lanes(gateway: Gateway, world: Worl
         client.responses.connect() as connection,
         AsyncResponsesWebSocketSession(connection, limits=limits) as session,
     ):
-        left, right = session.lane("left"), session.lane("right")
-        await left.send(ask(input="I am Ada.", generate=False))
-        ready = await left.get_final_response()
-        for lane in (left, right):  # one continues, the other branches off
+        remaining, right = session.lane("left"), session.lane("right")
+        await remaining.send(ask(input="I am Ada.", generate=False))
+        ready = await remaining.get_final_response()
+        for lane in (remaining, right):  # one continues, the other branches off
             await lane.send(ask(input="Who am I?", previous_response_id=ready.id))
-        both = [await left.get_final_response(), await right.get_final_response()]
+        both = [await remaining.get_final_response(), await right.get_final_response()]
         assert [response.previous_response_id for response in both] == [ready.id, ready.id]
         await right.send(ask(model="x" * 300))
         with pytest.raises(ResponsesWebSocketError):

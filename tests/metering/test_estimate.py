@@ -73,12 +73,12 @@ def test_half_a_surrogate_pair_is_counted_too() -> None:
 def test_a_very_long_text_is_scaled_from_its_beginning(text: str) -> None:
     began = time.process_time()
 
-    found = estimate(endpoints.EMBEDDINGS, "gpt-4o", {"input": text}, [text])
+    result = estimate(endpoints.EMBEDDINGS, "gpt-4o", {"input": text}, [text])
 
     assert time.process_time() - began < 1.0
     shortened = estimate(endpoints.EMBEDDINGS, "gpt-4o", {"input": text[:EXACT_CHARACTERS]}, ())
-    assert found.input == pytest.approx(shortened.input * len(text) / EXACT_CHARACTERS, rel=0.01)
-    assert found.output == found.input
+    assert result.input == pytest.approx(shortened.input * len(text) / EXACT_CHARACTERS, rel=0.01)
+    assert result.output == result.input
 
 
 @pytest.mark.parametrize(

@@ -191,11 +191,11 @@ async def test_one_keys_faults_are_not_anothers() -> None:
 async def test_a_seed_makes_chance_repeat() -> None:
     async def statuses() -> list[int]:
         async with upstream(faults={"server_error": 0.5}, seed=7) as up:
-            found = []
+            result = []
             for _ in range(12):
                 async with up.post("/chat/completions", CHAT) as answer:
-                    found.append(answer.status)
-            return found
+                    result.append(answer.status)
+            return result
 
     first = await statuses()
     assert first == await statuses()

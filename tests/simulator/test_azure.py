@@ -16,8 +16,8 @@ Json = dict[str, Any]
 
 def client(up: SimulatorClient, **options: Any) -> AsyncAzureOpenAI:
     """Return the official client for Azure."""
-    given = {"azure_endpoint": up.root, "api_key": "azure-key", "api_version": "2024-10-21", "max_retries": 0}
-    return AsyncAzureOpenAI(**{**given, **options})
+    value = {"azure_endpoint": up.root, "api_key": "azure-key", "api_version": "2024-10-21", "max_retries": 0}
+    return AsyncAzureOpenAI(**{**value, **options})
 
 
 async def test_a_deployment_answers_for_its_model() -> None:
@@ -32,9 +32,9 @@ async def test_a_deployment_answers_for_its_model() -> None:
     assert (chunks[0].choices, chunks[0].id) == ([], "")
     said = "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices)
     assert said == whole.choices[0].message.content
-    found = whole.model_dump()
-    assert found["prompt_filter_results"][0]["content_filter_results"]["hate"]["severity"] == "safe"
-    assert found["choices"][0]["content_filter_results"]["violence"]["severity"] == "safe"
+    result = whole.model_dump()
+    assert result["prompt_filter_results"][0]["content_filter_results"]["hate"]["severity"] == "safe"
+    assert result["choices"][0]["content_filter_results"]["violence"]["severity"] == "safe"
 
 
 async def test_the_other_endpoints() -> None:

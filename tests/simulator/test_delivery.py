@@ -12,9 +12,9 @@ from tests.simulator.client import CHAT, RESPONSES, STREAM, SimulatorClient, ups
 async def timed(up: SimulatorClient, body: dict[str, Any], **headers: str) -> list[float]:
     """Return the seconds until the headers, then until each part of the body."""
     clock = asyncio.get_running_loop().time
-    begun = clock()
+    started_at = clock()
     async with up.post("/chat/completions", body, **headers) as answer:
-        return [clock() - begun, *[clock() - begun async for _ in answer.content.iter_any()]]
+        return [clock() - started_at, *[clock() - started_at async for _ in answer.content.iter_any()]]
 
 
 async def test_latency_comes_before_everything_and_the_first_token_later_still() -> None:
@@ -60,10 +60,10 @@ async def test_a_client_that_leaves_is_noticed_at_once(
         asking.cancel()
         await asyncio.wait([asking])
         clock = asyncio.get_running_loop().time
-        left = clock()
+        remaining = clock()
         while not (await up.stats())["cancelled"]:
-            assert clock() - left < 1
-        assert clock() - left < 0.05
+            assert clock() - remaining < 1
+        assert clock() - remaining < 0.05
         assert (await up.stats())["in_flight"] == 0
 
 

@@ -102,8 +102,8 @@ def test_what_knows_nothing_of_limits_still_makes_and_finds_keys(clean_stores: S
         connection.execute(
             "INSERT INTO keys (id, project, name, hash, hint) VALUES ('key_1', 'shop', '', %s, 'abcd')", [b"x" * 32]
         )
-        found = connection.execute("SELECT rpm, budget_day_nanos, priority, models, admin FROM keys").fetchone()
-        assert found == (None, None, None, None, False)
+        result = connection.execute("SELECT rpm, budget_day_nanos, priority, models, admin FROM keys").fetchone()
+        assert result == (None, None, None, None, False)
         with pytest.raises(psycopg.errors.CheckViolation):
             connection.execute("UPDATE keys SET rpm = -1")
         with pytest.raises(psycopg.errors.CheckViolation):

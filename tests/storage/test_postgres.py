@@ -81,24 +81,24 @@ async def test_who_gets_no_connection_in_time_is_told(own: Postgres) -> None:
 
 
 async def test_a_statement_that_takes_too_long_is_given_up(own: Postgres) -> None:
-    begun = asyncio.get_running_loop().time()
+    started_at = asyncio.get_running_loop().time()
     with pytest.raises(PostgresUnavailable):
         async with own.connection() as connection:
             await connection.execute("SELECT pg_sleep(30)")
-    assert asyncio.get_running_loop().time() - begun < 15
+    assert asyncio.get_running_loop().time() - started_at < 15
     await until_it_answers(own)
 
 
 async def test_a_frozen_backend_is_given_up_too(own: Postgres) -> None:
     async with own.connection() as connection:
         backend = await connection.fetchval("SELECT pg_backend_pid()")
-    begun = asyncio.get_running_loop().time()
+    started_at = asyncio.get_running_loop().time()
     os.kill(backend, signal.SIGSTOP)
     try:
         with pytest.raises(PostgresUnavailable):
             async with own.connection() as connection:
                 await connection.execute("SELECT 1")
-        assert asyncio.get_running_loop().time() - begun < 15
+        assert asyncio.get_running_loop().time() - started_at < 15
         await until_it_answers(own)
     finally:
         os.kill(backend, signal.SIGCONT)
@@ -169,12 +169,12 @@ async def test_a_server_that_ended_is_missed_at_once(own: Postgres, own_folder: 
 async def test_closing_waits_no_longer_than_the_timeout(own_stores: StoreUrls) -> None:
     pool = Postgres(own_stores.database_url, size=1, timeout=0.5)
     async with pool.connection():
-        begun = asyncio.get_running_loop().time()
+        started_at = asyncio.get_running_loop().time()
         await pool.close()
-        assert asyncio.get_running_loop().time() - begun < 15
+        assert asyncio.get_running_loop().time() - started_at < 15
 
 
 def test_queries_have_names_and_descriptions() -> None:
-    found = queries("keys")
-    assert {"add_key", "find_keys", "list_keys", "revoke_key"} <= set(found)
-    assert all(body.startswith("-- ") for body in found.values())
+    result = queries("keys")
+    assert {"add_key", "find_keys", "list_keys", "revoke_key"} <= set(result)
+    assert all(body.startswith("-- ") for body in result.values())

@@ -60,10 +60,10 @@ def now() -> float:
 
 async def failure(link: RedisLink, *parts: str) -> tuple[str, float]:
     """Return the refusal's message, and the seconds it took."""
-    begun = now()
+    started_at = now()
     with pytest.raises(RedisUnavailable) as refusal:
         await link.command(*parts)
-    return refusal.value.message, now() - begun
+    return refusal.value.message, now() - started_at
 
 
 async def test_a_command_is_answered_in_raw(redis_link: RedisLink, redis_prefix: str) -> None:
@@ -135,10 +135,10 @@ async def test_a_frozen_redis_is_given_up_within_the_timeout_then_at_once_and_he
 
 async def test_all_who_wait_on_a_frozen_redis_are_released_together(own: RedisLink, server: int) -> None:
     os.kill(server, signal.SIGSTOP)
-    begun = now()
+    started_at = now()
     outcomes = await asyncio.gather(*(own.command("PING") for _ in range(500)), return_exceptions=True)
     assert {type(outcome) for outcome in outcomes} == {RedisUnavailable}
-    assert now() - begun < TIMEOUT + SLACK_SECONDS
+    assert now() - started_at < TIMEOUT + SLACK_SECONDS
 
 
 async def test_who_asks_just_before_the_silence_is_noticed_does_not_wait_the_whole_timeout(
@@ -214,10 +214,10 @@ async def test_those_who_wait_when_the_connection_breaks_are_told(own: RedisLink
     waiting = [asyncio.create_task(own.command("PING")) for _ in range(10)]
     await asyncio.sleep(0)
     os.kill(server, signal.SIGKILL)
-    begun = now()
+    started_at = now()
     outcomes = await asyncio.gather(*waiting, return_exceptions=True)
     assert {type(outcome) for outcome in outcomes} == {RedisUnavailable}
-    assert now() - begun < TIMEOUT + SLACK_SECONDS
+    assert now() - started_at < TIMEOUT + SLACK_SECONDS
 
 
 class SilentProxy:
@@ -272,9 +272,9 @@ async def test_an_end_that_vanished_without_a_word_is_left_for_a_new_connection(
 
 async def test_where_there_is_no_redis_the_start_is_short_and_says_nothing_but_no() -> None:
     link = RedisLink("redis://:hidden@127.0.0.1:1", timeout=TIMEOUT, clock=SystemClock())
-    begun = now()
+    started_at = now()
     await link.start()
-    assert now() - begun < TIMEOUT + SLACK_SECONDS
+    assert now() - started_at < TIMEOUT + SLACK_SECONDS
     words, took = await failure(link, "PING")
     assert took < TIMEOUT
     assert "hidden" not in words + repr(link)
@@ -304,11 +304,11 @@ async def test_closing_releases_those_who_wait_and_leaves_no_task(own_stores: St
     os.kill(server, signal.SIGSTOP)
     waiting = asyncio.create_task(link.command("PING"))
     await asyncio.sleep(0.05)
-    begun = now()
+    started_at = now()
     await link.close()
     with pytest.raises(RedisUnavailable):
         await waiting
-    assert now() - begun < SLACK_SECONDS
+    assert now() - started_at < SLACK_SECONDS
     assert asyncio.all_tasks() == before
 
 

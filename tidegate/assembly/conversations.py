@@ -17,15 +17,15 @@ class ConversationParts:
 
     def __init__(self, base: Base, leases: LeaseRenewal) -> None:
         """Use `make_conversations`."""
-        archive = StoreBase(base.postgres, base.clock)
-        self.responses = ResponseStore(archive)
-        self.completions = CompletionStore(archive)
-        self.conversations = ConversationStore(archive, leases.register)
+        store_base = StoreBase(base.postgres, base.clock)
+        self.responses = ResponseStore(store_base)
+        self.completions = CompletionStore(store_base)
+        self.conversations = ConversationStore(store_base, leases.register)
         self.history = HistoryLoader(
             responses=self.responses,
             completions=self.completions,
             conversations=self.conversations,
-            items=ItemStore(archive),
+            items=ItemStore(store_base),
             check_ready=base.postgres.ensure_ready,
             ids=new_id,
             clock=base.clock,

@@ -37,9 +37,9 @@ def chunks() -> list[bytes]:
 
 def test_each_chunk_has_our_id_and_the_text_stays() -> None:
     changing = form()
-    left = [changing.rewrite_event(event) for event in [*chunks(), sse.DONE]]
-    read = [msgspec.json.decode(sse.data_of(event) or b"") for event in left[:-1]]
-    assert left[-1] == sse.DONE
+    remaining = [changing.rewrite_event(event) for event in [*chunks(), sse.DONE]]
+    read = [msgspec.json.decode(sse.data_of(event) or b"") for event in remaining[:-1]]
+    assert remaining[-1] == sse.DONE
     assert {chunk["id"] for chunk in read} == {"chatcmpl-ours"}
     text = "".join(choice["delta"].get("content") or "" for chunk in read for choice in chunk["choices"])
     assert text == 'It is "chatcmpl-theirs".'

@@ -121,8 +121,8 @@ def test_a_compaction_of_ours_speaks_again_and_anothers_goes_on_untouched() -> N
     ours = items.compaction_item([HELLO, {"role": "developer", "content": "They spoke of tides."}], counted_ids())
     theirs = {"type": "compaction", "id": "cmp_9", "encrypted_content": "gAAAA"}
     assert "tides" not in ours["encrypted_content"]
-    *told, untouched = items.upstream_items([ours, theirs])
-    assert [said["content"] for said in told] == ["Hello", "They spoke of tides."]
+    *results, untouched = items.upstream_items([ours, theirs])
+    assert [said["content"] for said in results] == ["Hello", "They spoke of tides."]
     assert untouched == theirs
 
 

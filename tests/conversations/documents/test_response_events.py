@@ -56,33 +56,33 @@ def nameless(event: Json) -> Json:
 
 def test_no_event_speaks_of_the_upstreams_ids() -> None:
     changing = rewriter()
-    came = to_events(ANSWER)
-    left = read([changing.rewrite_event(encoded(event), now=101.0) for event in came])
-    assert [event["type"] for event in left] == [event["type"] for event in came]
-    assert [event["sequence_number"] for event in left] == list(range(len(came)))
-    names = {event["item_id"] for event in left if "item_id" in event}
-    names |= {event["item"]["id"] for event in left if "item" in event}
-    final = left[-1]["response"]
+    received = to_events(ANSWER)
+    remaining = read([changing.rewrite_event(encoded(event), now=101.0) for event in received])
+    assert [event["type"] for event in remaining] == [event["type"] for event in received]
+    assert [event["sequence_number"] for event in remaining] == list(range(len(received)))
+    names = {event["item_id"] for event in remaining if "item_id" in event}
+    names |= {event["item"]["id"] for event in remaining if "item" in event}
+    final = remaining[-1]["response"]
     assert names == {item["id"] for item in final["output"]}
     assert [name.partition("_")[0] for name in sorted(names)] == ["fc", "msg", "rs"]
     assert {name for name in names if "theirs" in name} == {"rs_theirs"}, "what is sealed keeps its name"
-    assert {event["response"]["id"] for event in left if "response" in event} == {"resp_ours"}
+    assert {event["response"]["id"] for event in remaining if "response" in event} == {"resp_ours"}
 
 
 def test_the_text_is_never_touched() -> None:
     changing = rewriter()
-    left = read([changing.rewrite_event(encoded(event), now=101.0) for event in to_events(ANSWER)])
-    text = "".join(event["delta"] for event in left if event["type"] == "response.output_text.delta")
+    remaining = read([changing.rewrite_event(encoded(event), now=101.0) for event in to_events(ANSWER)])
+    text = "".join(event["delta"] for event in remaining if event["type"] == "response.output_text.delta")
     assert text == 'They said "msg_theirs" and more.'
 
 
 def test_what_is_kept_is_the_last_event_with_the_encrypted_reasoning() -> None:
     changing = rewriter()
-    left = read([changing.rewrite_event(encoded(event), now=101.0) for event in to_events(ANSWER)])
+    remaining = read([changing.rewrite_event(encoded(event), now=101.0) for event in to_events(ANSWER)])
     assert changing.final_document is not None
     assert changing.final_document["output"][0]["encrypted_content"] == "secret"
-    assert "secret" not in repr(left)
-    shown = {**left[-1]["response"]}
+    assert "secret" not in repr(remaining)
+    shown = {**remaining[-1]["response"]}
     assert {**changing.final_document, "output": None} == {**shown, "output": None}
     asking = rewriter(StateParams(store=True, include=frozenset({"reasoning.encrypted_content"})))
     assert "secret" in repr([asking.rewrite_event(encoded(event), now=101.0) for event in to_events(ANSWER)][-1])
@@ -90,9 +90,9 @@ def test_what_is_kept_is_the_last_event_with_the_encrypted_reasoning() -> None:
 
 def test_items_without_ids_get_some() -> None:
     changing = rewriter()
-    left = read([changing.rewrite_event(encoded(nameless(event)), now=101.0) for event in to_events(ANSWER)])
+    remaining = read([changing.rewrite_event(encoded(nameless(event)), now=101.0) for event in to_events(ANSWER)])
     by_index: dict[int, set[str]] = {}
-    for event in left:
+    for event in remaining:
         if "output_index" in event:
             by_index.setdefault(event["output_index"], set()).add(event.get("item_id") or event["item"]["id"])
     assert all(len(names) == 1 for names in by_index.values())
@@ -123,11 +123,11 @@ def test_an_end_without_output_is_kept_with_what_was_said() -> None:
     for event in to_events(ANSWER):
         whole.rewrite_event(encoded(event), now=101.0)
         last = event["type"] == "response.completed"
-        left = silent.rewrite_event(
+        remaining = silent.rewrite_event(
             encoded({**event, "response": {**event["response"], "output": []}} if last else event), now=101.0
         )
     assert silent.final_document == whole.final_document
-    shown = read([left])[0]["response"]["output"][1]
+    shown = read([remaining])[0]["response"]["output"][1]
     assert shown["content"][0]["text"] == ANSWER["output"][1]["content"][0]["text"]
 
 

@@ -18,10 +18,10 @@ IMAGE = {
 async def test_a_completion_comes_back_with_its_messages(completions: CompletionStore) -> None:
     saved = completion("chatcmpl-1", WHEN, IMAGE, end_user="ada", request_id="req_1", metadata={"a": "b"})
     await completions.save("shop", saved)
-    found = await completions.get("shop", "chatcmpl-1")
-    assert decoded(found.document) == decoded(saved.document)
-    assert (found.model, found.end_user, found.request_id) == ("gpt-4o-mini", "ada", "req_1")
-    assert (found.metadata, found.created_at) == ({"a": "b"}, AT)
+    result = await completions.get("shop", "chatcmpl-1")
+    assert decoded(result.document) == decoded(saved.document)
+    assert (result.model, result.end_user, result.request_id) == ("gpt-4o-mini", "ada", "req_1")
+    assert (result.metadata, result.created_at) == ({"a": "b"}, AT)
     assert [decoded(one) for one in await completions.messages("shop", "chatcmpl-1")] == [WHEN, IMAGE]
 
 
@@ -46,13 +46,13 @@ async def test_lists_are_filtered_and_in_pages(completions: CompletionStore) -> 
 
 
 async def test_however_many_have_the_metadata_the_page_is_the_same(
-    completions: CompletionStore, archive: StoreBase
+    completions: CompletionStore, store_base: StoreBase
 ) -> None:
     for n in range(4):
         await completions.save("shop", completion(f"c{n}", created_at=AT + n, metadata={"a": "b", "n": str(n)}))
     await completions.save("bank", completion("c9", metadata={"a": "b"}))
     for most in (1000, 3, 1):
-        store = CompletionStore(archive, max_metadata_matches=most)
+        store = CompletionStore(store_base, max_metadata_matches=most)
         page = await store.list("shop", PageRequest(limit=2, after="c3"), metadata={"a": "b"})
         assert ([one.id for one in page.items], page.has_more) == (["c2", "c1"], True)
         page = await store.list("shop", PageRequest(), metadata={"a": "b", "n": "2"})

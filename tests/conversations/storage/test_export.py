@@ -20,7 +20,7 @@ NUL = item("msg_n", "message", role="user", content="a\0b")
 
 @pytest.fixture
 async def export(
-    archive: StoreBase, responses: ResponseStore, conversations: ConversationStore, completions: CompletionStore
+    store_base: StoreBase, responses: ResponseStore, conversations: ConversationStore, completions: CompletionStore
 ) -> ConversationExport:
     named = Conversation(id="conv_1", created_at=AT, metadata={"topic": "tides"})
     await conversations.create("shop", named, [PICTURE, NUL, *(message(f"msg_{n}", str(n)) for n in range(15))])
@@ -30,7 +30,7 @@ async def export(
         await completions.save("shop", completion(f"c{n}", {"role": "user", "content": IMAGE}, end_user=user))
     await responses.save("shop", response("resp_2", end_user="bob"), [message("msg_x", "x")], [])
     await responses.save("bank", response("resp_1"), [message("msg_1", "elsewhere")], [])
-    return ConversationExport(archive)
+    return ConversationExport(store_base)
 
 
 async def lines(export: ConversationExport, *asked: str) -> list[dict[str, Any]]:

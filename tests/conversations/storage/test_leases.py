@@ -22,14 +22,14 @@ NAMED = Conversation(id="conv_1", created_at=1.0)
 async def seconds_left(postgres: Postgres) -> float:
     """Return the seconds that the lease of the only conversation lasts; 0 for none."""
     async with postgres.connection() as connection:
-        left = "SELECT extract(epoch FROM leased_until - clock_timestamp())::float8 FROM conversations"
-        return float(await connection.fetchval(left) or 0)
+        remaining = "SELECT extract(epoch FROM leased_until - clock_timestamp())::float8 FROM conversations"
+        return float(await connection.fetchval(remaining) or 0)
 
 
 async def test_while_one_has_it_nobody_adds_and_everybody_reads(conversations: ConversationStore) -> None:
     await conversations.create("shop", NAMED, [message("msg_1", "a")])
-    past = await conversations.begin_turn("shop", "conv_1", "resp_1")
-    assert past.lease is not None
+    history = await conversations.begin_turn("shop", "conv_1", "resp_1")
+    assert history.lease is not None
     for act in (
         conversations.begin_turn("shop", "conv_1", "resp_2"),
         conversations.add_items("shop", "conv_1", [message("msg_2", "b")]),
@@ -38,9 +38,9 @@ async def test_while_one_has_it_nobody_adds_and_everybody_reads(conversations: C
         with pytest.raises(ConversationLocked):
             await act
     assert len((await conversations.items("shop", "conv_1", PageRequest())).items) == 1
-    assert (await conversations.history("shop", "conv_1")).items == past.items
+    assert (await conversations.history("shop", "conv_1")).items == history.items
     await conversations.update("shop", "conv_1", {"of": "ann"})
-    await conversations.release_lease(past.lease)
+    await conversations.release_lease(history.lease)
     await conversations.add_items("shop", "conv_1", [message("msg_2", "b")])
 
 
@@ -48,43 +48,45 @@ async def test_saving_the_turn_ends_the_lease(
     conversations: ConversationStore, responses: ResponseStore, postgres: Postgres
 ) -> None:
     await conversations.create("shop", NAMED)
-    past = await conversations.begin_turn("shop", "conv_1", "resp_1")
+    history = await conversations.begin_turn("shop", "conv_1", "resp_1")
     turn = response("resp_1", conversation_id="conv_1")
-    await responses.save("shop", turn, [message("msg_1", "a")], [], version=past.version)
+    await responses.save("shop", turn, [message("msg_1", "a")], [], version=history.version)
     assert await seconds_left(postgres) == 0
     await conversations.begin_turn("shop", "conv_1", "resp_2")
 
 
-async def test_a_lease_ends_by_itself(archive: StoreBase, conversations: ConversationStore) -> None:
+async def test_a_lease_ends_by_itself(store_base: StoreBase, conversations: ConversationStore) -> None:
     await conversations.create("shop", NAMED)
-    await ConversationStore(archive, lease_seconds=0).begin_turn("shop", "conv_1", "resp_1")
+    await ConversationStore(store_base, lease_seconds=0).begin_turn("shop", "conv_1", "resp_1")
     await conversations.begin_turn("shop", "conv_1", "resp_2")
 
 
 async def test_it_is_renewed_for_as_long_as_somebody_has_it(
-    archive: StoreBase, conversations: ConversationStore, postgres: Postgres
+    store_base: StoreBase, conversations: ConversationStore, postgres: Postgres
 ) -> None:
     await conversations.create("shop", NAMED)
     leases = LeaseRenewal(postgres, seconds=3600)
-    past = await ConversationStore(archive, leases.register, lease_seconds=60).begin_turn("shop", "conv_1", "resp_1")
+    history = await ConversationStore(store_base, leases.register, lease_seconds=60).begin_turn(
+        "shop", "conv_1", "resp_1"
+    )
     assert await seconds_left(postgres) <= 60
     await leases.renew_all()
     assert await seconds_left(postgres) > 60
     shorter = LeaseRenewal(postgres, seconds=1)
-    assert past.lease is not None
-    shorter.register(past.lease)
-    del past
+    assert history.lease is not None
+    shorter.register(history.lease)
+    del history
     gc.collect()
     await shorter.renew_all()
     assert await seconds_left(postgres) > 60, "whoever had it is gone, so nothing was renewed"
 
 
 async def test_a_lease_that_was_lost_is_not_renewed(
-    archive: StoreBase, conversations: ConversationStore, postgres: Postgres
+    store_base: StoreBase, conversations: ConversationStore, postgres: Postgres
 ) -> None:
     await conversations.create("shop", NAMED)
     leases = LeaseRenewal(postgres, seconds=3600)
-    lost = await ConversationStore(archive, leases.register, lease_seconds=0).begin_turn("shop", "conv_1", "resp_1")
+    lost = await ConversationStore(store_base, leases.register, lease_seconds=0).begin_turn("shop", "conv_1", "resp_1")
     await conversations.begin_turn("shop", "conv_1", "resp_2")
     await leases.renew_all()
     assert await seconds_left(postgres) < 3600
@@ -95,11 +97,11 @@ async def test_a_lease_that_was_lost_is_not_renewed(
 
 async def test_nobody_waits_long_to_give_it_back(conversations: ConversationStore, postgres: Postgres) -> None:
     await conversations.create("shop", NAMED)
-    past = await conversations.begin_turn("shop", "conv_1", "resp_1")
-    assert past.lease is not None
+    history = await conversations.begin_turn("shop", "conv_1", "resp_1")
+    assert history.lease is not None
     async with postgres.connection() as connection, connection.transaction():
         await connection.execute("SELECT FROM conversations FOR UPDATE")
-        await conversations.release_lease(past.lease)
+        await conversations.release_lease(history.lease)
     assert await seconds_left(postgres) > 0, "it runs out by itself"
 
 
@@ -111,11 +113,13 @@ async def test_what_does_not_exist_is_leased_to_nobody(conversations: Conversati
 
 
 async def test_leases_are_renewed_between_start_and_close(
-    archive: StoreBase, conversations: ConversationStore, postgres: Postgres
+    store_base: StoreBase, conversations: ConversationStore, postgres: Postgres
 ) -> None:
     await conversations.create("shop", NAMED)
     leases = LeaseRenewal(postgres, seconds=0.2)
-    past = await ConversationStore(archive, leases.register, lease_seconds=0).begin_turn("shop", "conv_1", "resp_1")
+    history = await ConversationStore(store_base, leases.register, lease_seconds=0).begin_turn(
+        "shop", "conv_1", "resp_1"
+    )
     ran_out = await seconds_left(postgres)
 
     async def renewed() -> bool:
@@ -124,7 +128,7 @@ async def test_leases_are_renewed_between_start_and_close(
     await leases.start()
     await wait_until_async(renewed)
     await leases.close()
-    assert past.lease is not None
+    assert history.lease is not None
 
 
 class RenewalFailingOnce(LeaseRenewal):

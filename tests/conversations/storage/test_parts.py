@@ -36,8 +36,8 @@ async def test_a_part_is_kept_once_and_goes_with_its_last_use(
     await responses.save("shop", response("resp_1"), [picture("msg_1"), picture("msg_2")], [])
     await conversations.create("shop", Conversation(id="conv_1", created_at=AT), [picture("msg_3")])
     assert await uses(postgres) == [3]
-    past = await responses.history("shop", "resp_1")
-    assert shown(past) == 2 * [decoded(picture("any").document)["content"]]
+    history = await responses.history("shop", "resp_1")
+    assert shown(history) == 2 * [decoded(picture("any").document)["content"]]
     await responses.delete("shop", "resp_1")
     assert await uses(postgres) == [1]
     assert shown(await conversations.history("shop", "conv_1")) == [decoded(picture("any").document)["content"]]

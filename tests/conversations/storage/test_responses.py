@@ -33,12 +33,12 @@ async def test_a_response_comes_back_with_its_output(responses: ResponseStore) -
     saved = response("resp_1", end_user="ada", request_id="req_1", metadata={"a": "b"}, created_at=AT)
     output = [item("rs_1", "reasoning", summary=[]), message("msg_2", "At noon.", "assistant")]
     await responses.save("shop", saved, [message("msg_1", "When?")], output)
-    found = await responses.get("shop", "resp_1")
-    assert ids(found.output) == ["rs_1", "msg_2"]
-    assert [decoded(one.document) for one in found.output] == [decoded(one.document) for one in output]
-    assert decoded(found.document) == decoded(saved.document)
-    assert (found.end_user, found.request_id, found.metadata, found.created_at) == ("ada", "req_1", {"a": "b"}, AT)
-    assert (found.previous_response_id, found.conversation_id, found.status) == (None, None, "completed")
+    result = await responses.get("shop", "resp_1")
+    assert ids(result.output) == ["rs_1", "msg_2"]
+    assert [decoded(one.document) for one in result.output] == [decoded(one.document) for one in output]
+    assert decoded(result.document) == decoded(saved.document)
+    assert (result.end_user, result.request_id, result.metadata, result.created_at) == ("ada", "req_1", {"a": "b"}, AT)
+    assert (result.previous_response_id, result.conversation_id, result.status) == (None, None, "completed")
 
 
 async def test_a_chain_of_any_shape_tells_its_whole_history(responses: ResponseStore) -> None:
@@ -56,8 +56,8 @@ async def test_a_chain_of_any_shape_tells_its_whole_history(responses: ResponseS
         "3b": ["1", "2b", "3b"],
         "3c": ["1", "2b", "3c"],
     }.items():
-        past = await responses.history("shop", f"resp_{name}")
-        assert texts_of(past) == [f"{end} {one}" for one in turns for end in ("question", "answer")]
+        history = await responses.history("shop", f"resp_{name}")
+        assert texts_of(history) == [f"{end} {one}" for one in turns for end in ("question", "answer")]
 
 
 async def test_what_was_said_comes_back_as_an_upstream_that_keeps_nothing_takes_it(responses: ResponseStore) -> None:
@@ -75,16 +75,16 @@ async def test_what_was_said_comes_back_as_an_upstream_that_keeps_nothing_takes_
         item("msg_3", "message", role="user", status="completed", content="x" * 100_000),
     ]
     await responses.save("shop", response("resp_1"), asked, [])
-    told = msgspec.json.decode(b"[" + b",".join((await responses.history("shop", "resp_1")).items) + b"]")
-    assert told == upstream_items(decoded(one.document) for one in asked)
+    results = msgspec.json.decode(b"[" + b",".join((await responses.history("shop", "resp_1")).items) + b"]")
+    assert results == upstream_items(decoded(one.document) for one in asked)
 
 
 async def test_two_who_go_on_from_one_response_at_once_get_a_chain_each(responses: ResponseStore) -> None:
     await turn(responses, "1")
     await asyncio.gather(*(turn(responses, f"2{n}", previous_response_id="resp_1") for n in range(4)))
     for n in range(4):
-        past = await responses.history("shop", f"resp_2{n}")
-        assert texts_of(past) == ["question 1", "answer 1", f"question 2{n}", f"answer 2{n}"]
+        history = await responses.history("shop", f"resp_2{n}")
+        assert texts_of(history) == ["question 1", "answer 1", f"question 2{n}", f"answer 2{n}"]
 
 
 async def test_what_does_not_exist_is_said_to_be_missing(responses: ResponseStore) -> None:
@@ -107,14 +107,14 @@ async def test_a_turn_is_kept_only_if_nobody_came_between(
     responses: ResponseStore, conversations: ConversationStore
 ) -> None:
     await conversations.create("shop", Conversation(id="conv_1", created_at=AT))
-    past = await conversations.history("shop", "conv_1")
+    history = await conversations.history("shop", "conv_1")
     say = response("resp_1", conversation_id="conv_1")
     await responses.save(
-        "shop", say, [message("msg_1", "a")], [message("msg_2", "b", "assistant")], version=past.version
+        "shop", say, [message("msg_1", "a")], [message("msg_2", "b", "assistant")], version=history.version
     )
     late = response("resp_2", conversation_id="conv_1")
     with pytest.raises(ConversationLocked):
-        await responses.save("shop", late, [message("msg_3", "c")], [], version=past.version)
+        await responses.save("shop", late, [message("msg_3", "c")], [], version=history.version)
     now = await conversations.history("shop", "conv_1")
     assert texts_of(now) == ["a", "b"]
     await responses.save("shop", late, [message("msg_3", "c")], [], version=now.version)
@@ -129,19 +129,19 @@ async def test_of_many_writers_each_turn_stays_whole(
 
     async def write(n: int) -> None:
         while True:
-            past = await conversations.history("shop", "conv_1")
+            history = await conversations.history("shop", "conv_1")
             say = response(f"resp_{n}", conversation_id="conv_1")
             pair = [message(f"msg_q{n}", f"q{n}")], [message(f"msg_a{n}", f"a{n}", "assistant")]
             try:
-                await responses.save("shop", say, *pair, version=past.version)
+                await responses.save("shop", say, *pair, version=history.version)
             except ConversationLocked:
                 continue
             return
 
     await asyncio.gather(*(write(n) for n in range(8)))
-    told = texts_of(await conversations.history("shop", "conv_1"))
-    assert sorted(told[::2]) == [f"q{n}" for n in range(8)]
-    assert told[1::2] == [f"a{name[1:]}" for name in told[::2]]
+    results = texts_of(await conversations.history("shop", "conv_1"))
+    assert sorted(results[::2]) == [f"q{n}" for n in range(8)]
+    assert results[1::2] == [f"a{name[1:]}" for name in results[::2]]
 
 
 async def test_a_running_response_has_its_conversation_for_itself(
@@ -162,8 +162,8 @@ async def test_a_running_response_has_its_conversation_for_itself(
         "shop", "resp_1", status="completed", document=b"{}", outputs=[message("msg_2", "b", "assistant")]
     )
     assert texts_of(await conversations.history("shop", "conv_1")) == ["a", "b"]
-    found = await responses.get("shop", "resp_1")
-    assert (found.status, found.background, ids(found.output)) == ("completed", True, ["msg_2"])
+    result = await responses.get("shop", "resp_1")
+    assert (result.status, result.background, ids(result.output)) == ("completed", True, ["msg_2"])
     with pytest.raises(ResponseNotFound):
         await responses.finish("shop", "resp_1", status="cancelled", document=b"{}")
 
@@ -210,12 +210,12 @@ async def test_deleting_a_response_leaves_those_that_go_on_from_it(responses: Re
     with pytest.raises(PreviousResponseNotFound):
         await responses.history("shop", "resp_1")
     for name in ("2", "2b"):
-        past = await responses.history("shop", f"resp_{name}")
-        assert texts_of(past) == ["question 1", "answer 1", f"question {name}", f"answer {name}"]
+        history = await responses.history("shop", f"resp_{name}")
+        assert texts_of(history) == ["question 1", "answer 1", f"question {name}", f"answer {name}"]
 
 
 async def test_who_goes_on_from_what_is_deleted_in_this_moment_is_told(
-    responses: ResponseStore, archive: StoreBase, postgres: Postgres
+    responses: ResponseStore, store_base: StoreBase, postgres: Postgres
 ) -> None:
     await turn(responses, "1")
 
@@ -226,7 +226,7 @@ async def test_who_goes_on_from_what_is_deleted_in_this_moment_is_told(
         async with postgres.connection() as connection:
             return bool(await connection.fetchval(waiting) == 1)
 
-    async with archive.rows.transaction("shop") as connection:
+    async with store_base.rows.transaction("shop") as connection:
         await connection.execute("DELETE FROM responses")
         saving = asyncio.create_task(turn(responses, "2", previous_response_id="resp_1"))
         await wait_until_async(waits)
@@ -309,8 +309,8 @@ async def test_what_waited_is_worked_on_and_what_is_over_stays_over(
     for _ in range(2):
         async with postgres.connection() as connection, connection.transaction():
             await responses.mark_in_progress("shop", "resp_1", transaction=connection)
-        found = await responses.get("shop", "resp_1")
-        assert (found.status, decoded(found.document)["status"]) == ("in_progress", "in_progress")
+        result = await responses.get("shop", "resp_1")
+        assert (result.status, decoded(result.document)["status"]) == ("in_progress", "in_progress")
     await responses.finish("shop", "resp_1", status="completed", document=b"{}")
     async with postgres.connection() as connection, connection.transaction():
         await responses.mark_in_progress("shop", "resp_1", transaction=connection)
@@ -336,5 +336,5 @@ async def test_who_deletes_another_response_of_a_chain_does_not_end_the_running_
     await responses.finish(
         "shop", "resp_2", status="completed", document=b"{}", outputs=[message("msg_2_a", "answer 2")]
     )
-    past = await responses.history("shop", "resp_2")
-    assert texts_of(past) == ["question 1", "answer 1", "question 2", "answer 2"]
+    history = await responses.history("shop", "resp_2")
+    assert texts_of(history) == ["question 1", "answer 1", "question 2", "answer 2"]

@@ -20,13 +20,13 @@ from tidegate.core.errors import ItemTooLarge, NotStorable
 
 def test_items_are_numbered_the_outputs_after_the_inputs() -> None:
     asked, said = message("msg_1", "a"), item("fc_1", "function_call", name="tide")
-    laid = to_rows([asked], [said])
-    rows = msgspec.json.decode(laid.rows)
+    item_rows = to_rows([asked], [said])
+    rows = msgspec.json.decode(item_rows.rows)
     assert [(row["n"], row["id"], row["output"], row["type"], row["role"]) for row in rows] == [
         (1, "msg_1", False, "message", "user"),
         (2, "fc_1", True, "function_call", None),
     ]
-    assert (laid.count, laid.size, laid.contents) == (2, len(asked.document) + len(said.document), {})
+    assert (item_rows.count, item_rows.size, item_rows.contents) == (2, len(asked.document) + len(said.document), {})
 
 
 @pytest.mark.parametrize(

@@ -22,8 +22,10 @@ async def searcher(
     clock.advance(60)
     boats = [message("msg_3", "Which boats wait for the tide?")]
     await responses.save("bank", response("resp_2", end_user="bob", created_at=clock.now()), boats, [])
-    past = [{"role": "user", "content": "tide?"}, {"role": "assistant", "content": "Which?"}]
-    said = completion("c1", *past, {"role": "user", "content": "The low tide"}, created_at=AT + 120, answer="At six.")
+    history = [{"role": "user", "content": "tide?"}, {"role": "assistant", "content": "Which?"}]
+    said = completion(
+        "c1", *history, {"role": "user", "content": "The low tide"}, created_at=AT + 120, answer="At six."
+    )
     await completions.save("shop", said)
     return ConversationSearch(postgres)
 
@@ -49,7 +51,7 @@ async def test_a_search_finds(searcher: ConversationSearch, search: SearchQuery,
 
 
 async def test_what_is_found_says_where_it_was_said(searcher: ConversationSearch) -> None:
-    (found,) = await searcher.find(SearchQuery(words="cuxhaven"))
-    assert (found.project, found.turn, found.role, found.end_user) == ("shop", "resp_1", "user", "ada")
-    assert (found.model, found.at) == ("gpt-4o-mini", AT)
-    assert found.excerpt == f"When is high tide in {MATCH_START}Cuxhaven{MATCH_END}?"
+    (result,) = await searcher.find(SearchQuery(words="cuxhaven"))
+    assert (result.project, result.turn, result.role, result.end_user) == ("shop", "resp_1", "user", "ada")
+    assert (result.model, result.at) == ("gpt-4o-mini", AT)
+    assert result.excerpt == f"When is high tide in {MATCH_START}Cuxhaven{MATCH_END}?"

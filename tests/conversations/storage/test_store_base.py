@@ -29,19 +29,19 @@ async def test_the_first_row_of_a_week_makes_its_partition(
     assert (await completions.get("shop", "c1")).id == "c1"
 
 
-def test_the_day_is_utc(archive: StoreBase) -> None:
-    assert archive.today().isoformat() == "2026-09-21"
-    assert archive.now() == AT
+def test_the_day_is_utc(store_base: StoreBase) -> None:
+    assert store_base.today().isoformat() == "2026-09-21"
+    assert store_base.now() == AT
 
 
-async def row_counts(archive: StoreBase) -> dict[str, int]:
+async def row_counts(store_base: StoreBase) -> dict[str, int]:
     """Return the number of rows in each table."""
     tables = ("conversations", "items", "parts")
-    async with archive.rows.transaction("shop") as connection:
+    async with store_base.rows.transaction("shop") as connection:
         return {table: await connection.fetchval(f"SELECT count(*) FROM {table}") for table in tables}  # noqa: S608  # ours
 
 
-async def test_a_tree_of_responses_goes_with_the_last_of_them(archive: StoreBase, responses: ResponseStore) -> None:
+async def test_a_tree_of_responses_goes_with_the_last_of_them(store_base: StoreBase, responses: ResponseStore) -> None:
     for name, previous in (("1", None), ("2", "1"), ("3", "1"), ("4", "3"), ("5", "3")):
         before = f"resp_{previous}" if previous else None
         asked = [message(f"msg_{name}", name * 100_000)]
@@ -50,14 +50,14 @@ async def test_a_tree_of_responses_goes_with_the_last_of_them(archive: StoreBase
         await responses.delete("shop", f"resp_{name}")
     kept = await responses.history("shop", "resp_5")
     assert texts_of(kept) == [name * 100_000 for name in ("1", "3", "5")], "what it goes on from is whole"
-    assert (await row_counts(archive))["items"] == 3
+    assert (await row_counts(store_base))["items"] == 3
     await responses.delete("shop", "resp_5")
-    assert await row_counts(archive) == {"conversations": 0, "items": 0, "parts": 0}
+    assert await row_counts(store_base) == {"conversations": 0, "items": 0, "parts": 0}
 
 
 @pytest.mark.parametrize("answered", [False, True])
 async def test_a_deleted_conversation_goes_with_its_last_response(
-    archive: StoreBase, conversations: ConversationStore, responses: ResponseStore, answered: bool
+    store_base: StoreBase, conversations: ConversationStore, responses: ResponseStore, answered: bool
 ) -> None:
     await conversations.create("shop", Conversation(id="conv_1", created_at=AT), [message("msg_1", "a" * 100_000)])
     if answered:
@@ -67,14 +67,14 @@ async def test_a_deleted_conversation_goes_with_its_last_response(
     await conversations.delete("shop", "conv_1")
     if answered:
         assert texts_of(await responses.history("shop", "resp_2")) == ["a" * 100_000, "b", "c"]
-        assert (await row_counts(archive))["items"] == 3, "what came after the last response is nobody's"
+        assert (await row_counts(store_base))["items"] == 3, "what came after the last response is nobody's"
         for name in ("resp_1", "resp_2"):
             await responses.delete("shop", name)
-    assert await row_counts(archive) == {"conversations": 0, "items": 0, "parts": 0}
+    assert await row_counts(store_base) == {"conversations": 0, "items": 0, "parts": 0}
 
 
 async def test_a_very_long_one_goes_in_pieces(
-    archive: StoreBase, conversations: ConversationStore, responses: ResponseStore, postgres: Postgres
+    store_base: StoreBase, conversations: ConversationStore, responses: ResponseStore, postgres: Postgres
 ) -> None:
     await conversations.create("shop", Conversation(id="conv_1", created_at=AT), [message("msg_0", "a")])
     await responses.save("shop", response("resp_1", conversation_id="conv_1"), [message("msg_1", "b")], [])
@@ -86,14 +86,14 @@ async def test_a_very_long_one_goes_in_pieces(
         )
         await connection.execute("UPDATE conversations SET last_seq = 2500, size = 2500 * size / 2")
     await conversations.delete("shop", "conv_1")
-    assert (await row_counts(archive))["items"] == 2
+    assert (await row_counts(store_base))["items"] == 2
     await responses.delete("shop", "resp_1")
-    assert await row_counts(archive) == {"conversations": 0, "items": 0, "parts": 0}
+    assert await row_counts(store_base) == {"conversations": 0, "items": 0, "parts": 0}
 
 
 @pytest.mark.parametrize("first", ["item", "response"])
 async def test_an_item_goes_once_neither_its_conversation_nor_its_response_has_it(
-    archive: StoreBase, conversations: ConversationStore, responses: ResponseStore, first: str
+    store_base: StoreBase, conversations: ConversationStore, responses: ResponseStore, first: str
 ) -> None:
     await conversations.create("shop", Conversation(id="conv_1", created_at=AT))
     asked = [message("msg_1", "a" * 100_000), message("msg_2", "b")]
@@ -101,5 +101,5 @@ async def test_an_item_goes_once_neither_its_conversation_nor_its_response_has_i
     acts = [conversations.delete_item("shop", "conv_1", "msg_1"), responses.delete("shop", "resp_1")]
     for act in acts if first == "item" else reversed(acts):
         await act
-    assert await row_counts(archive) == {"conversations": 1, "items": 1, "parts": 0}
+    assert await row_counts(store_base) == {"conversations": 1, "items": 1, "parts": 0}
     assert texts_of(await conversations.history("shop", "conv_1")) == ["b"]

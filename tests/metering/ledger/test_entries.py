@@ -45,11 +45,11 @@ def test_what_was_encoded_reads_as_it_was(given_entry: LedgerEntry) -> None:
 
 @given(st.text(st.characters()), st.text(st.characters()))
 def test_whatever_a_caller_calls_himself_the_line_stays_short_and_is_text(user: str, model: str) -> None:
-    found = json.loads(encode(entry(1, end_user=user, model=model)))
+    result = json.loads(encode(entry(1, end_user=user, model=model)))
 
-    assert len(found["end_user"]) <= MAX_TEXT_LENGTH
-    assert len(found["model"]) <= MAX_MODEL_LENGTH
-    assert "\0" not in found["end_user"] + found["model"]
+    assert len(result["end_user"]) <= MAX_TEXT_LENGTH
+    assert len(result["model"]) <= MAX_MODEL_LENGTH
+    assert "\0" not in result["end_user"] + result["model"]
 
 
 @pytest.mark.parametrize(
@@ -104,12 +104,12 @@ async def test_while_redis_is_away_it_goes_to_disk(nowhere: RedisLink, redis_pre
 async def test_with_redis_away_and_the_disk_full_it_is_held_and_further_calls_are_refused(
     nowhere: RedisLink, redis_prefix: str, tmp_path: Path
 ) -> None:
-    told: list[EventName] = []
+    results: list[EventName] = []
     ledger = Ledger(
         LedgerStream(nowhere, redis_prefix),
         Spool(tmp_path, max_bytes=10),
         max_buffered_entries=2,
-        on_event=lambda happening: told.append(happening.name),
+        on_event=lambda happening: results.append(happening.name),
     )
     with structlog.testing.capture_logs() as logs:
         for number in range(2):
@@ -125,7 +125,7 @@ async def test_with_redis_away_and_the_disk_full_it_is_held_and_further_calls_ar
     last = [line["entry"] for line in logs if line["log_level"] == "critical"]
     assert sorted(last) == sorted(encode(entry(number)).decode() for number in range(5)), "the log has the last copies"
     assert [line["log_level"] for line in logs].count("error") == 1
-    assert (told.count(EventName.LEDGER_HELD), told.count(EventName.LEDGER_LOST)) == (4, 5)
+    assert (results.count(EventName.LEDGER_HELD), results.count(EventName.LEDGER_LOST)) == (4, 5)
 
 
 async def test_what_was_held_goes_to_the_first_that_takes_it(

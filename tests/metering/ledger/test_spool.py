@@ -78,12 +78,12 @@ def test_a_process_killed_at_any_moment_loses_no_line_that_was_written(tmp_path:
         for _ in range(500):
             process.stdout.readline()
         process.send_signal(signal.SIGKILL)
-        told = 500 + len(process.stdout.read().splitlines())
+        results = 500 + len(process.stdout.read().splitlines())
 
     lines = replayed_lines(Spool(tmp_path))
 
     assert lines == [b"%d" % number for number in range(len(lines))]
-    assert told <= len(lines) <= told + 1
+    assert results <= len(lines) <= results + 1
 
 
 def test_a_torn_last_line_is_kept_out_and_logged(tmp_path: Path) -> None:

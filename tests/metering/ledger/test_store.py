@@ -47,9 +47,9 @@ async def test_each_field_arrives_in_its_column(postgres: Postgres, given: Ledge
     await LedgerStore(postgres).write([encode(given)])
 
     async with postgres.connection() as connection:
-        found = dict(await connection.fetchrow("SELECT * FROM ledger") or {})
-    assert found.pop("at") == datetime.fromtimestamp(given.at, UTC)
-    assert found == {name: getattr(given, name) for name in given.__struct_fields__ if name != "at"}
+        result = dict(await connection.fetchrow("SELECT * FROM ledger") or {})
+    assert result.pop("at") == datetime.fromtimestamp(given.at, UTC)
+    assert result == {name: getattr(given, name) for name in given.__struct_fields__ if name != "at"}
 
 
 async def test_an_entry_written_twice_counts_once(postgres: Postgres) -> None:

@@ -48,9 +48,9 @@ async def test_what_was_not_finished_is_read_again_by_the_same_name(stream: Ledg
         first, _ = await one.read_new()
         await one.acknowledge([first.id])
     async with stream.consumer("one") as again:
-        left = await again.read_unacknowledged()
-        assert [entry.entry for entry in left] == [b"b"]
-        await again.acknowledge([entry.id for entry in left])
+        remaining = await again.read_unacknowledged()
+        assert [entry.entry for entry in remaining] == [b"b"]
+        await again.acknowledge([entry.id for entry in remaining])
         assert await again.read_unacknowledged() == []
     assert await stream.length() == 0
 
@@ -69,12 +69,12 @@ async def test_an_entry_that_was_deleted_meanwhile_has_nothing_to_write(
 ) -> None:
     await stream.append(b"a")
     async with stream.consumer("one") as one:
-        [given] = await one.read_new()
-        await redis_link.command("XDEL", stream.key, given.id)
+        [value] = await one.read_new()
+        await redis_link.command("XDEL", stream.key, value.id)
 
-        [left] = await one.read_unacknowledged()
-        assert left.entry is None
-        await one.acknowledge([left.id])
+        [remaining] = await one.read_unacknowledged()
+        assert remaining.entry is None
+        await one.acknowledge([remaining.id])
         assert await one.read_unacknowledged() == []
         assert await one.claim_idle(0) == []
 
@@ -82,11 +82,11 @@ async def test_an_entry_that_was_deleted_meanwhile_has_nothing_to_write(
 async def test_a_reader_leaves_unless_it_holds_entries(stream: LedgerStream, redis_link: RedisLink) -> None:
     await stream.append(b"a")
     async with stream.consumer("one") as one:
-        [given] = await one.read_new()
+        [value] = await one.read_new()
         await one.remove()
         assert await consumers(redis_link, stream) == [b"one"]
 
-        await one.acknowledge([given.id])
+        await one.acknowledge([value.id])
         await one.remove()
         assert await consumers(redis_link, stream) == []
 
@@ -97,13 +97,13 @@ async def test_a_silent_reader_is_forgotten_once_it_holds_nothing(stream: Ledger
         await dead.read_new()
     assert await stream.remove_idle_consumers(0) == 0
     async with stream.consumer("heir") as heir:
-        [left] = await heir.claim_idle(0)
+        [remaining] = await heir.claim_idle(0)
         assert await stream.remove_idle_consumers(60) == 0
 
         assert await stream.remove_idle_consumers(0) == 1
 
         assert await consumers(redis_link, stream) == [b"heir"]
-        await heir.acknowledge([left.id])
+        await heir.acknowledge([remaining.id])
 
 
 async def test_a_stream_that_vanished_is_a_typed_error_and_made_anew(

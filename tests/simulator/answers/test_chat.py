@@ -41,8 +41,8 @@ def ask(tokens: int | None = None, **more: Any) -> SimulatedReply:
 
 
 def message(**more: Any) -> Json:
-    found: Json = ask(**more).body["choices"][0]["message"]
-    return found
+    result: Json = ask(**more).body["choices"][0]["message"]
+    return result
 
 
 @pytest.mark.parametrize("more", ASKED.values(), ids=ASKED)

@@ -36,8 +36,8 @@ def test_a_snapshot_costs_what_its_model_costs_and_an_unknown_model_has_no_price
 @pytest.mark.parametrize("model", ["gpt-4o", "gpt-4o-mini", "gpt-5", "o4-mini", "text-embedding-3-small"])
 def test_its_own_list_says_what_the_gateways_list_says(model: str) -> None:
     used = TokenUsage(input=1_000_003, cached=777, output=0 if "embedding" in model else 12_345)
-    told = Usage(input=used.input, cached=used.cached, output=used.output)
-    assert load().nanos(model, used) == Prices(MeteringConfig(), price_list.load()).cost(model, told, at=NOON)
+    results = Usage(input=used.input, cached=used.cached, output=used.output)
+    assert load().nanos(model, used) == Prices(MeteringConfig(), price_list.load()).cost(model, results, at=NOON)
 
 
 @pytest.mark.parametrize("text", ["[]", "{", '{"m": 1}', '{"m": {"input": "cheap"}}', '{"m": {"price": "1"}}'])
