@@ -273,5 +273,5 @@ def _short_enough(path: Path) -> Path:
     short = Path(tempfile.gettempdir()) / f"tidegate-{os.getuid()}-{hashlib.sha256(os.fsencode(path)).hexdigest()[:12]}"
     short.mkdir(mode=0o700, exist_ok=True)
     if short.stat().st_uid != os.getuid() or short.is_symlink():
-        raise EmbeddedError(f"The folder {short} belongs to somebody else.")
+        raise EmbeddedError(f"The folder {short} belongs to another user.")
     return short / path.name
