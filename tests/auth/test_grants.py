@@ -1,4 +1,4 @@
-"""A change names only the columns it changes, and a row gives the limits back."""
+"""A change contains only the columns it changes, and a row returns the limits."""
 
 import msgspec
 import pytest
@@ -24,7 +24,9 @@ from tidegate.core.values import Limits, Priority
         (ProjectChange(retention_days=None), {"retention_days": None}),
     ],
 )
-def test_a_change_names_what_it_changes(change: KeyChange | ProjectChange, columns: dict[str, object]) -> None:
+def test_a_change_contains_the_columns_it_changes(
+    change: KeyChange | ProjectChange, columns: dict[str, object]
+) -> None:
     assert msgspec.json.decode(change.columns()) == columns
 
 

@@ -1,4 +1,4 @@
-"""A key carries its own check: what was mistyped or made up is refused without a question to anybody."""
+"""A key carries its own checksum: a mistyped or invented key is rejected without a query."""
 
 import hashlib
 import os
@@ -49,7 +49,7 @@ def test_no_text_is_too_strange(text: str) -> None:
         "\ud800",
     ],
 )
-def test_what_is_no_key_is_refused(wrong: str) -> None:
+def test_a_text_that_is_no_key_is_rejected(wrong: str) -> None:
     assert key_format.parse(wrong) is None
 
 

@@ -1,4 +1,4 @@
-"""Keys in PostgreSQL: shown once, kept as a hash, ended for good, and every change announced in Redis."""
+"""Keys in PostgreSQL are shown once, stored as a digest, revoked for good, and every change is announced in Redis."""
 
 import asyncio
 
@@ -35,9 +35,7 @@ async def test_a_new_key_is_found_by_its_digest(store: KeyStore, clock: ManualCl
     assert standing.caller == Caller(key_id=made.record.id, project="shop", name="web", expires_at=clock.now() + 60)
 
 
-async def test_a_key_carries_all_that_it_its_project_and_their_users_may(
-    store: KeyStore, projects: ProjectStore
-) -> None:
+async def test_a_key_carries_the_limits_of_key_project_and_users(store: KeyStore, projects: ProjectStore) -> None:
     granted = KeyChange(
         limits=LimitsChange(rpm=60, budget_day=5), priority=Priority.HIGH, models=("gpt-4o-mini", "gpt-5")
     )
@@ -80,7 +78,7 @@ async def test_the_keys_priority_wins_over_the_projects(
     assert standing.caller.priority is expected
 
 
-async def test_an_update_changes_what_it_names(store: KeyStore, clock: ManualClock) -> None:
+async def test_an_update_changes_only_the_given_fields(store: KeyStore, clock: ManualClock) -> None:
     limits = LimitsChange(rpm=60, rpd=0, budget_month=2**50)
     made = await store.create(project="shop", name="old", grants=KeyChange(limits=limits, models=("a",)))
     key = made.record.id
@@ -163,7 +161,7 @@ async def test_the_token_is_nowhere_but_in_the_answer(store: KeyStore, postgres:
     assert secret not in msgspec.json.encode(made.record).decode()
 
 
-async def test_without_redis_a_change_is_made_and_said_to_be_unannounced(postgres: Postgres) -> None:
+async def test_without_redis_a_change_is_made_and_reported_as_unannounced(postgres: Postgres) -> None:
     nowhere = RedisLink("redis://127.0.0.1:1", timeout=0.1, clock=SystemClock())
     store = KeyStore(postgres, nowhere, clock=SystemClock(), prefix="unused")
     made = await store.create(project="shop")

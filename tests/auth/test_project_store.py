@@ -1,4 +1,4 @@
-"""Projects are listed by name, changed in part, and every change is announced."""
+"""Projects are listed by name and changed in part, and every change is announced."""
 
 import pytest
 

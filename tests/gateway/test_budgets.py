@@ -252,7 +252,7 @@ async def test_a_day_that_ends_renews_the_budget(world: World) -> None:
         429, "budget_exceeded", "insufficient_quota",
     )  # fmt: skip
     assert (
-        "The budget of this API key, $0.005, leaves no room for this call, which may cost up to $0.00"
+        "The budget of this API key, $0.005, leaves no room for this request, which may cost up to $0.00"
         in (refused.error["message"])
     )
     assert "retry-after" not in refused.headers

@@ -1,4 +1,4 @@
-"""Small upstreams that truly enforce a limit of requests, each in its own style, with OpenAI's headers."""
+"""Small upstreams that enforce a limit on requests, each in its own way, and report it in OpenAI's headers."""
 
 import asyncio
 import math
@@ -9,7 +9,7 @@ from tidegate.core.clock import Clock
 
 
 class LimiterReply(msgspec.Struct, frozen=True, kw_only=True):
-    """What one call got."""
+    """The response to one request."""
 
     ok: bool
     headers: dict[str, str]
@@ -25,7 +25,7 @@ def _headers(limit: float, left: float, reset: float) -> dict[str, str]:
 
 
 class TokenBucketLimiter:
-    """So many a minute, refilled all the time; with `level` to begin with."""
+    """A token bucket of `rpm` per minute, which begins with `level`."""
 
     def __init__(self, rpm: int, *, level: float, clock: Clock) -> None:
         self._rate, self._rpm, self._level, self._clock = rpm / 60, rpm, level, clock
@@ -41,7 +41,7 @@ class TokenBucketLimiter:
 
 
 class WindowLimiter:
-    """A minute's limit enforced in windows of `span` seconds, of which it says honestly what is left."""
+    """A limit per minute enforced in fixed windows of `span` seconds; its headers report the remainder correctly."""
 
     def __init__(self, rpm: int, *, span: float, clock: Clock) -> None:
         self._most, self._rpm, self._span, self._clock = round(rpm * span / 60), rpm, span, clock
@@ -60,14 +60,14 @@ class WindowLimiter:
 
 
 class EnforcingUpstream:
-    """An upstream with a latency, that counts."""
+    """An upstream with a latency that counts its responses."""
 
     def __init__(self, style: TokenBucketLimiter | WindowLimiter, *, latency: float) -> None:
         self._style, self._latency = style, latency
         self.taken = self.refused = 0
 
     async def send(self) -> LimiterReply:
-        """Counted on arrival, answered `latency` seconds later."""
+        """Count a request on arrival, and answer it `latency` seconds later."""
         reply = self._style.send()
         self.taken += reply.ok
         self.refused += not reply.ok

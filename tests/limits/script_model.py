@@ -1,4 +1,4 @@
-"""What the gate decides, said a second time in plain Python on `tidegate.limits.token_bucket`."""
+"""The decisions of the limit scripts as a plain model in Python, on `tidegate.limits.token_bucket`."""
 
 import math
 from collections.abc import Iterator
@@ -9,12 +9,12 @@ from tidegate.limits import token_bucket
 from tidegate.limits.scopes import LimitScope, Reservation
 from tidegate.limits.scripts import AdmissionRequest
 
-Refusal = tuple[str, str, float]
+Rejection = tuple[str, str, float]
 """What, whose, and the wait in seconds; infinite for never."""
 
 
 class ModelReservation(msgspec.Struct, kw_only=True):
-    """What a call under way holds."""
+    """The reservation of a request in progress."""
 
     reservation: Reservation
     spends: bool
@@ -22,7 +22,7 @@ class ModelReservation(msgspec.Struct, kw_only=True):
 
 
 class LimitModel:
-    """The counters of one gate, in memory."""
+    """The counters of the scripts, in memory."""
 
     def __init__(self) -> None:
         self.full_at: dict[tuple[str, str], float] = {}
@@ -34,72 +34,76 @@ class LimitModel:
         self.flights: dict[str, str] = {}
         self.answers: dict[str, float] = {}
 
-    def admit(self, ask: AdmissionRequest) -> str | Refusal:
-        """`hit`, `join`, `go`, or a refusal."""
-        terms, now = ask.reservation, ask.now
+    def admit(self, request: AdmissionRequest) -> str | Rejection:
+        """Return `hit`, `join`, `go`, or a rejection."""
+        reservation, now = request.reservation, request.now
         self._reap(now)
-        owner = self.flights.get(ask.fingerprint) if ask.claim else None
-        stored = ask.lookup and now < self.answers.get(ask.fingerprint, 0.0)
-        if refusals := list(self._requests(terms, now)):
-            more = [] if stored or owner else list(self._spending(terms, now))
-            return _longest([*refusals, *more])
+        owner = self.flights.get(request.fingerprint) if request.claim else None
+        stored = request.lookup and now < self.answers.get(request.fingerprint, 0.0)
+        if rejections := list(self._requests(reservation, now)):
+            more = [] if stored or owner else list(self._spending(reservation, now))
+            return _longest([*rejections, *more])
         if stored:
-            self._take_request(terms, now)
+            self._take_request(reservation, now)
             return "hit"
-        refusals = list(self._flying(terms, now))
+        rejections = list(self._flying(reservation, now))
         if owner is None:
-            refusals += self._spending(terms, now)
-        if refusals:
-            return _longest(refusals)
-        self._take_request(terms, now)
+            rejections += self._spending(reservation, now)
+        if rejections:
+            return _longest(rejections)
+        self._take_request(reservation, now)
         if owner is None:
-            self._go(ask)
+            self._go(request)
             return "go"
-        if any(scope.concurrency is not None for scope in terms.scopes):
-            self.active[terms.id] = ModelReservation(reservation=terms, spends=False, due=now + terms.lease_seconds)
+        if any(scope.concurrency is not None for scope in reservation.scopes):
+            self.active[reservation.id] = ModelReservation(
+                reservation=reservation, spends=False, due=now + reservation.lease_seconds
+            )
         return "join"
 
-    def settle(self, ask: AdmissionRequest, *, cost_nanos: int, tokens: int, now: float, fresh_seconds: float) -> None:
-        """A call is over, perhaps not for the first time."""
-        terms = ask.reservation
-        if hold := self.active.pop(terms.id, None):
-            if hold.spends:
-                self._hold(terms, -terms.cost_nanos)
-                for scope in terms.scopes:
+    def settle(
+        self, request: AdmissionRequest, *, cost_nanos: int, tokens: int, now: float, fresh_seconds: float
+    ) -> None:
+        """Settle a request, perhaps not for the first time."""
+        reservation = request.reservation
+        if held := self.active.pop(reservation.id, None):
+            if held.spends:
+                self._hold(reservation, -reservation.cost_nanos)
+                for scope in reservation.scopes:
                     if scope.tpm is not None:
-                        self._take("tpm", scope, scope.tpm, tokens - terms.tokens, now)
-            self._count(self.spent, terms, cost_nanos)
-        elif terms.id in self.lost:
-            del self.lost[terms.id]
-            self._count(self.spent, terms, cost_nanos - terms.cost_nanos)
+                        self._take("tpm", scope, scope.tpm, tokens - reservation.tokens, now)
+            self._count(self.spent, reservation, cost_nanos)
+        elif reservation.id in self.lost:
+            del self.lost[reservation.id]
+            self._count(self.spent, reservation, cost_nanos - reservation.cost_nanos)
         if fresh_seconds:
-            self.answers[ask.fingerprint] = now + fresh_seconds
-        if self.flights.get(ask.fingerprint) == ask.owner:
-            del self.flights[ask.fingerprint]
+            self.answers[request.fingerprint] = now + fresh_seconds
+        if self.flights.get(request.fingerprint) == request.owner:
+            del self.flights[request.fingerprint]
 
     def renew(self, due: float) -> None:
-        """The process of all calls under way is alive."""
-        for hold in self.active.values():
-            hold.due = due
+        """Renew all reservations."""
+        for held in self.active.values():
+            held.due = due
 
     def _reap(self, now: float) -> None:
-        for name, hold in list(self.active.items()):
-            if hold.due <= now:
+        for name, held in list(self.active.items()):
+            if held.due <= now:
                 del self.active[name]
-                if hold.spends:
-                    self._hold(hold.reservation, -hold.reservation.cost_nanos)
-                    self._count(self.spent, hold.reservation, hold.reservation.cost_nanos)
-                    self.lost[name] = hold
+                if held.spends:
+                    self._hold(held.reservation, -held.reservation.cost_nanos)
+                    self._count(self.spent, held.reservation, held.reservation.cost_nanos)
+                    self.lost[name] = held
 
-    def _requests(self, terms: Reservation, now: float) -> Iterator[Refusal]:
-        for scope in terms.scopes:
+    def _requests(self, reservation: Reservation, now: float) -> Iterator[Rejection]:
+        for scope in reservation.scopes:
             if scope.rpm is not None:
                 yield from self._bucket("rpm", "requests", scope, scope.rpm, 1, now)
-            if scope.rpd is not None and self.days.get((scope.name, terms.day), 0) >= scope.rpd:
-                yield "day", scope.name, terms.midnight - now if scope.rpd else math.inf
+            if scope.rpd is not None and self.days.get((scope.name, reservation.day), 0) >= scope.rpd:
+                yield "day", scope.name, reservation.midnight - now if scope.rpd else math.inf
 
-    def _flying(self, terms: Reservation, now: float) -> Iterator[Refusal]:
-        for scope in terms.scopes:
+    def _flying(self, reservation: Reservation, now: float) -> Iterator[Rejection]:
+        for scope in reservation.scopes:
             if scope.concurrency is not None:
                 flying = [
                     h
@@ -109,49 +113,51 @@ class LimitModel:
                 if len(flying) >= scope.concurrency:
                     yield "concurrency", scope.name, 1.0 if scope.concurrency else math.inf
 
-    def _spending(self, terms: Reservation, now: float) -> Iterator[Refusal]:
-        for scope in terms.scopes:
+    def _spending(self, reservation: Reservation, now: float) -> Iterator[Rejection]:
+        for scope in reservation.scopes:
             if scope.tpm is not None:
-                yield from self._bucket("tpm", "tokens", scope, scope.tpm, terms.tokens, now)
+                yield from self._bucket("tpm", "tokens", scope, scope.tpm, reservation.tokens, now)
             for limit, period, end in (
-                (scope.budget_day, terms.day, terms.midnight),
-                (scope.budget_month, terms.month, terms.month_end),
+                (scope.budget_day, reservation.day, reservation.midnight),
+                (scope.budget_month, reservation.month, reservation.month_end),
             ):
-                if limit is not None and terms.cost_nanos:
-                    yield from self._budget(scope, limit, period, terms.cost_nanos, end - now)
+                if limit is not None and reservation.cost_nanos:
+                    yield from self._budget(scope, limit, period, reservation.cost_nanos, end - now)
 
     def _bucket(
         self, kind: str, what: str, scope: LimitScope, limit: int, amount: int, now: float
-    ) -> Iterator[Refusal]:
+    ) -> Iterator[Rejection]:
         wait = token_bucket.seconds_until(self.full_at.get((kind, scope.name), 0.0), limit, amount, now)
         if wait is None:
             yield "too_large" if what == "tokens" else what, scope.name, math.inf
         elif wait > 0:
             yield what, scope.name, wait
 
-    def _budget(self, scope: LimitScope, limit: int, period: str, c: int, renewal: float) -> Iterator[Refusal]:
+    def _budget(self, scope: LimitScope, limit: int, period: str, c: int, renewal: float) -> Iterator[Rejection]:
         spent, held = self.spent.get((scope.name, period), 0), self.held.get((scope.name, period), 0)
         if spent + c > limit:
             yield "budget", scope.name, math.inf if c > limit else renewal
         elif spent + held + c > limit:
             yield "budget_held", scope.name, 1.0
 
-    def _go(self, ask: AdmissionRequest) -> None:
-        terms = ask.reservation
-        for scope in terms.scopes:
+    def _go(self, request: AdmissionRequest) -> None:
+        reservation = request.reservation
+        for scope in reservation.scopes:
             if scope.tpm is not None:
-                self._take("tpm", scope, scope.tpm, terms.tokens, ask.now)
-        self._hold(terms, terms.cost_nanos)
-        self.active[terms.id] = ModelReservation(reservation=terms, spends=True, due=ask.now + terms.lease_seconds)
-        if ask.claim:
-            self.flights[ask.fingerprint] = ask.owner
+                self._take("tpm", scope, scope.tpm, reservation.tokens, request.now)
+        self._hold(reservation, reservation.cost_nanos)
+        self.active[reservation.id] = ModelReservation(
+            reservation=reservation, spends=True, due=request.now + reservation.lease_seconds
+        )
+        if request.claim:
+            self.flights[request.fingerprint] = request.owner
 
-    def _take_request(self, terms: Reservation, now: float) -> None:
-        for scope in terms.scopes:
+    def _take_request(self, reservation: Reservation, now: float) -> None:
+        for scope in reservation.scopes:
             if scope.rpm is not None:
                 self._take("rpm", scope, scope.rpm, 1, now)
             if scope.rpd is not None:
-                self.days[scope.name, terms.day] = self.days.get((scope.name, terms.day), 0) + 1
+                self.days[scope.name, reservation.day] = self.days.get((scope.name, reservation.day), 0) + 1
 
     def _take(self, kind: str, scope: LimitScope, limit: int, amount: int, now: float) -> None:
         before = self.full_at.get((kind, scope.name), 0.0)
@@ -159,25 +165,25 @@ class LimitModel:
             f"{token_bucket.full_at_after(before, limit, amount, now):.6f}"
         )  # as Redis keeps it
 
-    def _hold(self, terms: Reservation, nanos: int) -> None:
+    def _hold(self, reservation: Reservation, nanos: int) -> None:
         budgets = tuple(
-            scope for scope in terms.scopes if scope.budget_day is not None or scope.budget_month is not None
+            scope for scope in reservation.scopes if scope.budget_day is not None or scope.budget_month is not None
         )
-        self._count(self.held, msgspec.structs.replace(terms, scopes=budgets), nanos)
+        self._count(self.held, msgspec.structs.replace(reservation, scopes=budgets), nanos)
 
     @staticmethod
-    def _count(counters: dict[tuple[str, str], int], terms: Reservation, nanos: int) -> None:
-        for scope in terms.scopes:
-            for period in (terms.day, terms.month):
+    def _count(counters: dict[tuple[str, str], int], reservation: Reservation, nanos: int) -> None:
+        for scope in reservation.scopes:
+            for period in (reservation.day, reservation.month):
                 counters[scope.name, period] = counters.get((scope.name, period), 0) + nanos
 
 
-def _longest(refusals: list[Refusal]) -> Refusal:
-    return max(refusals, key=lambda refusal: refusal[2])
+def _longest(rejections: list[Rejection]) -> Rejection:
+    return max(rejections, key=lambda rejection: rejection[2])
 
 
-def alike(one: str | Refusal, other: str | Refusal) -> bool:
-    """Whether two decisions are the same, their waits to the microseconds that a text keeps."""
+def alike(one: str | Rejection, other: str | Rejection) -> bool:
+    """Return whether two decisions are the same, their waits to the microsecond."""
     if isinstance(one, str) or isinstance(other, str):
         return one == other
     return one[:2] == other[:2] and (one[2] == other[2] or abs(one[2] - other[2]) < 1e-5)

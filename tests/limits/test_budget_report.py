@@ -1,4 +1,4 @@
-"""Everybody who has a budget is shown with what is gone of it; nobody else is, and pages do not overlap."""
+"""The report lists every scope that has a budget, with its spending; no other scope, and its pages do not overlap."""
 
 from datetime import UTC, datetime
 
@@ -55,7 +55,7 @@ async def report(postgres: Postgres, redis_link: RedisLink, redis_prefix: str, k
     )
 
 
-async def test_the_deployment_comes_first_then_all_who_have_a_budget(report: BudgetReport) -> None:
+async def test_the_deployment_comes_first_then_all_scopes_with_a_budget(report: BudgetReport) -> None:
     found = await report.read(NOW)
     assert [(budget.scope, budget.period, budget.budget, budget.used_ratio) for budget in found.budgets] == [
         ("all", "day", None, None),
@@ -69,7 +69,7 @@ async def test_the_deployment_comes_first_then_all_who_have_a_budget(report: Bud
     assert not found.counters_valid
 
 
-async def test_a_line_says_whose_it_is_and_when_it_is_renewed(report: BudgetReport) -> None:
+async def test_a_line_names_its_scope_and_its_renewal(report: BudgetReport) -> None:
     found = (await report.read(NOW)).budgets
     assert found[2] == Budget(
         scope="key/key_0",

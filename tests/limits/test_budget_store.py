@@ -1,4 +1,4 @@
-"""The counters of any number of scopes are read in their order; what was never counted is nothing."""
+"""The counters of any number of scopes are read in the order given; a scope without counters has spent nothing."""
 
 from datetime import UTC, datetime
 
@@ -53,7 +53,7 @@ async def test_whether_the_counters_are_true_is_known(
     assert await store.counters_valid() is True
 
 
-async def test_without_redis_it_says_so() -> None:
+async def test_without_redis_it_raises_redis_unavailable() -> None:
     nowhere = BudgetStore(RedisLink("redis://127.0.0.1:1", timeout=0.1, clock=SystemClock()), prefix="unused")
     with pytest.raises(RedisUnavailable):
         await nowhere.read(["all"], NOW)

@@ -1,4 +1,4 @@
-"""What the gate decides is told apart by type and compared by value, and cannot be changed afterwards."""
+"""Decisions are distinguished by type, compared by value, and cannot be changed."""
 
 import pytest
 

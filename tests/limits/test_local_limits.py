@@ -1,4 +1,4 @@
-"""While Redis is away a process keeps its share of each limit by itself, with the same arithmetic."""
+"""While Redis is away a process enforces its share of each limit, with the same arithmetic."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from tidegate.queue.replicas import Replicas
 DAY = 86_400.0
 
 
-def terms(name: str, *scopes: LimitScope, now: float = NOON, **fields: Any) -> Reservation:
+def reservation(name: str, *scopes: LimitScope, now: float = NOON, **fields: Any) -> Reservation:
     period = period_of(now)
     amounts: dict[str, Any] = {"tokens": 10, "cost_nanos": 0, "lease_seconds": 30.0, **fields}
     return Reservation(
@@ -38,68 +38,70 @@ def terms(name: str, *scopes: LimitScope, now: float = NOON, **fields: Any) -> R
 def test_a_limit_is_kept(scope: LimitScope, passed: int, what: str, wait: float | None) -> None:
     local = LocalLimits(Replicas())
     for number in range(passed):
-        assert local.reject_or_take(terms(f"r{number}", scope), now=NOON) is None
-    refusal = local.reject_or_take(terms("r", scope), now=NOON)
+        assert local.reject_or_take(reservation(f"r{number}", scope), now=NOON) is None
+    refusal = local.reject_or_take(reservation("r", scope), now=NOON)
     assert isinstance(refusal, LimitRejection)
     assert (refusal.kind, refusal.scope) == (what, "a")
     assert refusal.wait == (None if wait is None else pytest.approx(wait, abs=0.001))
 
 
-def test_the_longest_wait_is_told_and_is_true() -> None:
+def test_the_longest_wait_is_returned_and_is_exact() -> None:
     local = LocalLimits(Replicas())
     both = (LimitScope(name="a", rpm=60), LimitScope(name="b", rpm=1))
-    assert local.reject_or_take(terms("r0", *both), now=NOON) is None
-    refusal = local.reject_or_take(terms("r1", *both), now=NOON)
+    assert local.reject_or_take(reservation("r0", *both), now=NOON) is None
+    refusal = local.reject_or_take(reservation("r1", *both), now=NOON)
     assert refusal is not None
     assert (refusal.scope, refusal.wait) == ("b", 60.0)
-    assert local.reject_or_take(terms("r2", *both), now=NOON + 59.9) is not None
-    assert local.reject_or_take(terms("r3", *both), now=NOON + 60) is None
+    assert local.reject_or_take(reservation("r2", *both), now=NOON + 59.9) is not None
+    assert local.reject_or_take(reservation("r3", *both), now=NOON + 60) is None
 
 
 def test_a_refusal_takes_nothing() -> None:
     local = LocalLimits(Replicas())
     both = (LimitScope(name="a", rpm=2), LimitScope(name="b", rpm=1))
     for number in range(5):
-        local.reject_or_take(terms(f"r{number}", *both), now=NOON)
-    assert local.reject_or_take(terms("r", LimitScope(name="a", rpm=2)), now=NOON) is None
+        local.reject_or_take(reservation(f"r{number}", *both), now=NOON)
+    assert local.reject_or_take(reservation("r", LimitScope(name="a", rpm=2)), now=NOON) is None
 
 
 def test_each_replica_takes_its_share_but_at_least_one() -> None:
     local = LocalLimits(Replicas(3))
-    passed = [local.reject_or_take(terms(f"r{n}", LimitScope(name="a", rpm=7)), now=NOON) is None for n in range(4)]
+    passed = [
+        local.reject_or_take(reservation(f"r{n}", LimitScope(name="a", rpm=7)), now=NOON) is None for n in range(4)
+    ]
     assert passed == [True, True, False, False]
-    assert local.reject_or_take(terms("s", LimitScope(name="b", rpm=2)), now=NOON) is None
+    assert local.reject_or_take(reservation("s", LimitScope(name="b", rpm=2)), now=NOON) is None
 
 
-def test_a_call_that_is_over_makes_room() -> None:
+def test_a_request_that_ends_frees_its_slot() -> None:
     local = LocalLimits(Replicas())
     one = LimitScope(name="a", concurrency=1)
-    assert local.reject_or_take(terms("r", one), now=NOON) is None
-    assert local.reject_or_take(terms("s", one), now=NOON) is not None
+    assert local.reject_or_take(reservation("r", one), now=NOON) is None
+    assert local.reject_or_take(reservation("s", one), now=NOON) is not None
     local.release("r")
     local.release("r")
-    assert local.reject_or_take(terms("s", one), now=NOON) is None
+    assert local.reject_or_take(reservation("s", one), now=NOON) is None
 
 
-def test_who_waits_for_another_takes_no_tokens() -> None:
+def test_a_request_that_joins_takes_no_tokens() -> None:
     local = LocalLimits(Replicas())
     scope = LimitScope(name="a", tpm=10)
-    assert local.reject_or_take(terms("r", scope), now=NOON) is None
-    assert local.reject_or_take(terms("s", scope), now=NOON, spends=False) is None
-    assert local.reject_or_take(terms("t", scope), now=NOON) is not None
+    assert local.reject_or_take(reservation("r", scope), now=NOON) is None
+    assert local.reject_or_take(reservation("s", scope), now=NOON, spends=False) is None
+    assert local.reject_or_take(reservation("t", scope), now=NOON) is not None
 
 
 def test_a_new_day_is_a_new_day() -> None:
     local = LocalLimits(Replicas())
     scope = LimitScope(name="a", rpd=1)
-    assert local.reject_or_take(terms("r", scope), now=NOON) is None
-    assert local.reject_or_take(terms("s", scope), now=NOON) is not None
-    assert local.reject_or_take(terms("s", scope, now=NOON + DAY), now=NOON + DAY) is None
+    assert local.reject_or_take(reservation("r", scope), now=NOON) is None
+    assert local.reject_or_take(reservation("s", scope), now=NOON) is not None
+    assert local.reject_or_take(reservation("s", scope, now=NOON + DAY), now=NOON + DAY) is None
 
 
-def test_of_very_many_the_longest_unused_is_forgotten() -> None:
+def test_the_least_recently_used_counters_are_dropped() -> None:
     local = LocalLimits(Replicas())
     for number in range(10_001):
-        local.reject_or_take(terms("r", LimitScope(name=f"user/{number}", rpm=1)), now=NOON)
-    assert local.reject_or_take(terms("r", LimitScope(name="user/0", rpm=1)), now=NOON) is None
-    assert local.reject_or_take(terms("r", LimitScope(name="user/10000", rpm=1)), now=NOON) is not None
+        local.reject_or_take(reservation("r", LimitScope(name=f"user/{number}", rpm=1)), now=NOON)
+    assert local.reject_or_take(reservation("r", LimitScope(name="user/0", rpm=1)), now=NOON) is None
+    assert local.reject_or_take(reservation("r", LimitScope(name="user/10000", rpm=1)), now=NOON) is not None

@@ -1,4 +1,4 @@
-"""Counters that are counted from the ledger know every call once, wherever its line is and whatever goes on."""
+"""Counters rebuilt from the ledger contain every request once, wherever its entry is and whatever happens meanwhile."""
 
 import asyncio
 import time
@@ -25,7 +25,7 @@ KEY = (LimitScope(name="key/449", budget_day=10**9), LimitScope(name="project/sh
 
 
 class LedgerSetup:
-    """A Redis that knows nothing yet, and a ledger."""
+    """An empty Redis, and a ledger."""
 
     def __init__(self, link: RedisLink, postgres: Postgres, prefix: str, clock: ManualClock) -> None:
         self.calls = ScriptCalls(link, prefix)
@@ -33,11 +33,11 @@ class LedgerSetup:
         self.rebuild = BudgetRebuild(link, postgres, prefix=prefix, clock=clock, grace_seconds=0.0)
 
     async def add_stored(self, name: str, cost: int, **fields: Any) -> None:
-        """A line in PostgreSQL."""
+        """Add an entry in PostgreSQL."""
         await self.store.write([ledger_entry(name, cost, **fields)])
 
     async def add_streamed(self, name: str, cost: int, **fields: Any) -> None:
-        """A line in the stream."""
+        """Add an entry in the stream."""
         await self.calls.link.command(
             "XADD", f"{self.calls.key_prefix}:ledger", "*", "e", ledger_entry(name, cost, **fields)
         )
@@ -46,7 +46,7 @@ class LedgerSetup:
         return await self.calls.counter("spent", scope, period)
 
     async def drain(self) -> None:
-        """Bring all lines to PostgreSQL, as a drainer does."""
+        """Move all entries to PostgreSQL, as the drainer does."""
         entries = await self.calls.link.command("XRANGE", f"{self.calls.key_prefix}:ledger", "-", "+")
         if entries:
             await self.store.write([fields[1] for _, fields in entries])
@@ -63,21 +63,21 @@ def ledger_entry(name: str, cost: int, *, at: float = NOON, outcome: str = "ok",
 
 
 @pytest.fixture
-def books(redis_link: RedisLink, postgres: Postgres, redis_prefix: str) -> LedgerSetup:
+def ledger(redis_link: RedisLink, postgres: Postgres, redis_prefix: str) -> LedgerSetup:
     return LedgerSetup(redis_link, postgres, redis_prefix, ManualClock(NOON))
 
 
-async def test_the_ledger_is_counted_by_scope_day_and_month(books: LedgerSetup) -> None:
-    await books.add_stored("a", 5, user="ann")
-    await books.add_stored("b", 7, at=NOON - 2 * DAY)
-    await books.add_stored("c", 11, at=NOON - 40 * DAY)
-    await books.add_streamed("d", 13, user="ann")
-    await books.rebuild.ensure()
+async def test_the_ledger_is_summed_by_scope_day_and_month(ledger: LedgerSetup) -> None:
+    await ledger.add_stored("a", 5, user="ann")
+    await ledger.add_stored("b", 7, at=NOON - 2 * DAY)
+    await ledger.add_stored("c", 11, at=NOON - 40 * DAY)
+    await ledger.add_streamed("d", 13, user="ann")
+    await ledger.rebuild.ensure()
     for scope, today, month in (
         ("all", 18, 25), ("project/shop", 18, 25), ("key/449", 18, 25), ("user/shop/ann", 18, 18),
         ("user/shop/None", 0, 0),
     ):  # fmt: skip
-        assert (await books.spent(scope), await books.spent(scope, MONTH)) == (today, month), scope
+        assert (await ledger.spent(scope), await ledger.spent(scope, MONTH)) == (today, month), scope
 
 
 @pytest.mark.parametrize(
@@ -93,65 +93,65 @@ async def test_the_ledger_is_counted_by_scope_day_and_month(books: LedgerSetup) 
     ],
 )
 async def test_a_call_counts_once(
-    books: LedgerSetup, written: list[tuple[str, int, str]], on_the_way: list[tuple[str, int, str]], cost: int
+    ledger: LedgerSetup, written: list[tuple[str, int, str]], on_the_way: list[tuple[str, int, str]], cost: int
 ) -> None:
     for name, nanos, outcome in written:
-        await books.add_stored(name, nanos, outcome=outcome)
+        await ledger.add_stored(name, nanos, outcome=outcome)
     for name, nanos, outcome in on_the_way:
-        await books.add_streamed(name, nanos, outcome=outcome)
-    await books.rebuild.ensure()
-    assert await books.spent("all") == cost
+        await ledger.add_streamed(name, nanos, outcome=outcome)
+    await ledger.rebuild.ensure()
+    assert await ledger.spent("all") == cost
 
 
-async def test_what_is_no_line_of_ours_is_passed_over(books: LedgerSetup) -> None:
-    await books.calls.link.command("XADD", f"{books.calls.key_prefix}:ledger", "*", "e", b"nonsense")
-    await books.add_streamed("r", 5)
-    await books.rebuild.ensure()
-    assert await books.spent("all") == 5
+async def test_a_stream_entry_that_is_no_ledger_entry_is_skipped(ledger: LedgerSetup) -> None:
+    await ledger.calls.link.command("XADD", f"{ledger.calls.key_prefix}:ledger", "*", "e", b"nonsense")
+    await ledger.add_streamed("r", 5)
+    await ledger.rebuild.ensure()
+    assert await ledger.spent("all") == 5
 
 
-async def test_a_long_stream_is_read_to_its_end(books: LedgerSetup) -> None:
+async def test_a_long_stream_is_read_to_its_end(ledger: LedgerSetup) -> None:
     for number in range(2300):
-        await books.add_streamed(f"r{number}", 1)
-    await books.rebuild.ensure()
-    assert await books.spent("all") == 2300
+        await ledger.add_streamed(f"r{number}", 1)
+    await ledger.rebuild.ensure()
+    assert await ledger.spent("all") == 2300
 
 
-async def test_counters_that_were_too_high_are_put_right(books: LedgerSetup) -> None:
-    await books.rebuild.ensure()
-    await books.add_stored("r", 0, outcome="upstream_timeout")
+async def test_counters_that_were_too_high_are_put_right(ledger: LedgerSetup) -> None:
+    await ledger.rebuild.ensure()
+    await ledger.add_stored("r", 0, outcome="upstream_timeout")
     for scope in ("all", "key/449"):
-        await books.calls.link.command("SET", f"{books.calls.key_prefix}:spent:{scope}:{TODAY}", 99)
-    await books.rebuild.ensure()
-    assert await books.spent("all") == 99
-    await books.rebuild.invalidate()
-    await books.rebuild.ensure()
-    assert (await books.spent("all"), await books.spent("key/449")) == (0, 0)
+        await ledger.calls.link.command("SET", f"{ledger.calls.key_prefix}:spent:{scope}:{TODAY}", 99)
+    await ledger.rebuild.ensure()
+    assert await ledger.spent("all") == 99
+    await ledger.rebuild.invalidate()
+    await ledger.rebuild.ensure()
+    assert (await ledger.spent("all"), await ledger.spent("key/449")) == (0, 0)
 
 
-async def test_around_midnight_both_days_are_counted(
+async def test_around_midnight_both_days_are_rebuilt(
     redis_link: RedisLink, postgres: Postgres, redis_prefix: str
 ) -> None:
     first = NOON + 3 * DAY + 12 * HOUR  # 2026-12-01, 00:00
-    books = LedgerSetup(redis_link, postgres, redis_prefix, ManualClock(first + 5))
-    await books.add_stored("before", 5, at=first - 1)
-    await books.add_stored("after", 7, at=first + 1)
-    await books.rebuild.ensure()
-    spent = [await books.spent("all", period) for period in ("2026-11-30", "2026-11", "2026-12-01", "2026-12")]
+    ledger = LedgerSetup(redis_link, postgres, redis_prefix, ManualClock(first + 5))
+    await ledger.add_stored("before", 5, at=first - 1)
+    await ledger.add_stored("after", 7, at=first + 1)
+    await ledger.rebuild.ensure()
+    spent = [await ledger.spent("all", period) for period in ("2026-11-30", "2026-11", "2026-12-01", "2026-12")]
     assert spent == [5, 5, 7, 7]
 
 
-async def test_many_who_ask_cause_one_count(books: LedgerSetup, redis_link: RedisLink, postgres: Postgres) -> None:
+async def test_many_requests_share_one_rebuild(ledger: LedgerSetup, redis_link: RedisLink, postgres: Postgres) -> None:
     others = [
-        BudgetRebuild(redis_link, postgres, prefix=books.calls.prefix, clock=ManualClock(NOON), grace_seconds=0.0)
+        BudgetRebuild(redis_link, postgres, prefix=ledger.calls.prefix, clock=ManualClock(NOON), grace_seconds=0.0)
         for _ in range(5)
     ]
-    await books.add_streamed("r", 5)
-    await asyncio.gather(*(one.ensure() for one in [books.rebuild, *others] for _ in range(5)))
-    assert await books.spent("all") == 5
+    await ledger.add_streamed("r", 5)
+    await asyncio.gather(*(one.ensure() for one in [ledger.rebuild, *others] for _ in range(5)))
+    assert await ledger.spent("all") == 5
 
 
-async def test_processes_have_time_to_say_what_their_calls_hold(
+async def test_processes_have_time_to_restore_their_reservations(
     redis_link: RedisLink, postgres: Postgres, redis_prefix: str
 ) -> None:
     recount = BudgetRebuild(redis_link, postgres, prefix=redis_prefix, clock=ManualClock(NOON), grace_seconds=2.0)
@@ -164,15 +164,15 @@ async def test_processes_have_time_to_say_what_their_calls_hold(
     assert time.monotonic() - begun < 1.95  # the memory is the same
 
 
-async def test_without_postgres_nothing_is_counted(books: LedgerSetup, redis_link: RedisLink) -> None:
+async def test_without_postgres_nothing_is_rebuilt(ledger: LedgerSetup, redis_link: RedisLink) -> None:
     away = Postgres("postgresql://nobody@127.0.0.1:1/none", size=1, timeout=1.0)
-    recount = BudgetRebuild(redis_link, away, prefix=books.calls.prefix, clock=ManualClock(NOON), grace_seconds=0.0)
+    recount = BudgetRebuild(redis_link, away, prefix=ledger.calls.prefix, clock=ManualClock(NOON), grace_seconds=0.0)
     with pytest.raises(PostgresUnavailable):
         await recount.ensure()
     recount.schedule()
     await recount.close()
     await away.close()
-    assert isinstance(await books.calls.admit("r", KEY, cost_nanos=1), RebuildNeeded)
+    assert isinstance(await ledger.calls.admit("r", KEY, cost_nanos=1), RebuildNeeded)
 
 
 async def test_a_defect_in_a_scheduled_rebuild_is_logged(redis_link: RedisLink, redis_prefix: str) -> None:
@@ -189,111 +189,113 @@ async def test_a_defect_in_a_scheduled_rebuild_is_logged(redis_link: RedisLink, 
     assert [(log["event"], log["log_level"]) for log in logs] == [("budget counters not rebuilt", "error")]
 
 
-async def test_calls_go_on_while_the_ledger_is_counted(books: LedgerSetup) -> None:
-    """Settled, retried, lost and drained in every order, they are counted once all the same."""
-    calls = books.calls
+async def test_requests_go_on_during_a_rebuild(ledger: LedgerSetup) -> None:
+    """Requests that are settled, retried, lost and drained in any order are counted once."""
+    calls = ledger.calls
     free = (LimitScope(name="key/449"), LimitScope(name="project/shop"), LimitScope(name="all"))
     over = asyncio.Event()
 
     async def caller(who: int) -> None:
         for number in range(60):
-            ask = calls.request(f"{who}-{number}", free, cost_nanos=100, claim=False, lookup=False)
-            decision = await calls.scripts.admit(ask)
+            request = calls.request(f"{who}-{number}", free, cost_nanos=100, claim=False, lookup=False)
+            decision = await calls.scripts.admit(request)
             assert isinstance(decision, SendUpstream)
             for late in (False, True)[: 1 + number % 2]:
-                await calls.settle(ask, decision.dataset_id, cost_nanos=number, late=late)
+                await calls.settle(request, decision.dataset_id, cost_nanos=number, late=late)
 
     async def drainer() -> None:
         while not over.is_set():
-            await books.drain()
+            await ledger.drain()
             await asyncio.sleep(0.003)
 
     async def counter() -> None:
         while not over.is_set():
-            await books.rebuild.ensure()
+            await ledger.rebuild.ensure()
             await asyncio.sleep(0.002)
-            await books.rebuild.invalidate()
+            await ledger.rebuild.invalidate()
 
     background = [asyncio.create_task(drainer()), asyncio.create_task(counter())]
     await asyncio.gather(*(caller(who) for who in range(5)))
     over.set()
     await asyncio.gather(*background)
-    await books.rebuild.ensure()
-    assert await books.spent("all") == await books.spent("key/449", MONTH) == 5 * sum(range(60))
+    await ledger.rebuild.ensure()
+    assert await ledger.spent("all") == await ledger.spent("key/449", MONTH) == 5 * sum(range(60))
 
 
-async def test_lost_and_late_calls_agree_with_the_ledger(books: LedgerSetup) -> None:
-    calls = books.calls
-    await books.rebuild.ensure()
-    asks = [calls.request(f"r{number}", KEY, cost_nanos=100) for number in range(6)]
-    memories = [
-        decision.dataset_id for ask in asks if isinstance(decision := await calls.scripts.admit(ask), SendUpstream)
+async def test_lost_and_late_calls_agree_with_the_ledger(ledger: LedgerSetup) -> None:
+    calls = ledger.calls
+    await ledger.rebuild.ensure()
+    requests = [calls.request(f"r{number}", KEY, cost_nanos=100) for number in range(6)]
+    dataset_ids = [
+        decision.dataset_id
+        for request in requests
+        if isinstance(decision := await calls.scripts.admit(request), SendUpstream)
     ]
-    await calls.settle(asks[0], memories[0], cost_nanos=10)
+    await calls.settle(requests[0], dataset_ids[0], cost_nanos=10)
     await calls.admit("probe", (), now=NOON + 31)  # the others are lost
-    await calls.settle(asks[1], memories[1], cost_nanos=20, late=True)
-    await books.rebuild.invalidate()
-    await calls.settle(asks[2], memories[2], cost_nanos=30)
-    await books.rebuild.ensure()
-    await calls.settle(asks[3], memories[3], cost_nanos=40)
+    await calls.settle(requests[1], dataset_ids[1], cost_nanos=20, late=True)
+    await ledger.rebuild.invalidate()
+    await calls.settle(requests[2], dataset_ids[2], cost_nanos=30)
+    await ledger.rebuild.ensure()
+    await calls.settle(requests[3], dataset_ids[3], cost_nanos=40)
     expected = ledger_sums(await calls.ledger_entries())
     assert expected == {"r0": 10, "r1": 20, "r2": 30, "r3": 40, "r4": 100, "r5": 100}
-    assert await books.spent("key/449") == sum(expected.values())
+    assert await ledger.spent("key/449") == sum(expected.values())
 
 
 @pytest.mark.parametrize("lost", [False, True])
-async def test_whose_line_came_from_a_dead_processs_disk_holds_nothing_and_is_not_lost(
-    books: LedgerSetup, lost: bool
+async def test_a_request_whose_entry_was_replayed_from_disk_is_released_and_not_lost(
+    ledger: LedgerSetup, lost: bool
 ) -> None:
-    calls = books.calls
-    await books.rebuild.ensure()
+    calls = ledger.calls
+    await ledger.rebuild.ensure()
     assert isinstance(await calls.scripts.admit(calls.request("r", KEY, cost_nanos=100)), SendUpstream)
     if lost:
         await calls.admit("probe", (), now=NOON + 31)
-    await books.add_stored("r", 30)
-    await books.rebuild.invalidate(["r", "unheard of"])
-    await books.rebuild.ensure()
+    await ledger.add_stored("r", 30)
+    await ledger.rebuild.invalidate(["r", "unheard of"])
+    await ledger.rebuild.ensure()
     await calls.admit("another probe", (), now=NOON + 62)
-    assert (await books.spent("key/449"), await calls.counter("held", "key/449", TODAY)) == (30, 0)
+    assert (await ledger.spent("key/449"), await calls.counter("held", "key/449", TODAY)) == (30, 0)
 
 
 @pytest.mark.parametrize("lost", [False, True])
-async def test_a_line_that_came_from_the_disk_is_counted_once(books: LedgerSetup, lost: bool) -> None:
-    """A settlement that Redis did not take: its line reaches the ledger, and is counted, before Redis hears of it."""
-    calls = books.calls
-    await books.rebuild.ensure()
-    ask = calls.request("r", KEY, cost_nanos=100)
-    gone = await calls.scripts.admit(ask)
-    assert isinstance(gone, SendUpstream)
+async def test_an_entry_replayed_from_disk_is_counted_once(ledger: LedgerSetup, lost: bool) -> None:
+    """A settlement fails: its entry reaches the ledger, and is summed, before Redis gets the settlement."""
+    calls = ledger.calls
+    await ledger.rebuild.ensure()
+    request = calls.request("r", KEY, cost_nanos=100)
+    admitted = await calls.scripts.admit(request)
+    assert isinstance(admitted, SendUpstream)
     if lost:
         await calls.admit("probe", (), now=NOON + 31)
-    await books.add_stored("r", 30)
-    await books.rebuild.invalidate()
-    await books.rebuild.ensure()
-    await calls.settle(ask, gone.dataset_id, cost_nanos=30, late=True)
-    await books.rebuild.ensure()
-    assert (await books.spent("key/449"), await calls.counter("held", "key/449", TODAY)) == (30, 0)
+    await ledger.add_stored("r", 30)
+    await ledger.rebuild.invalidate()
+    await ledger.rebuild.ensure()
+    await calls.settle(request, admitted.dataset_id, cost_nanos=30, late=True)
+    await ledger.rebuild.ensure()
+    assert (await ledger.spent("key/449"), await calls.counter("held", "key/449", TODAY)) == (30, 0)
 
 
 @pytest.mark.parametrize("noticed", [False, True])
 async def test_a_lost_call_that_ends_while_the_ledger_is_read_is_counted_once(
-    books: LedgerSetup, noticed: bool
+    ledger: LedgerSetup, noticed: bool
 ) -> None:
-    """Its line that says `lost` is in the sum, unless the count saw in the journal that the call had ended."""
-    calls, p = books.calls, books.calls.key_prefix
-    await books.rebuild.ensure()
-    ask = calls.request("r", KEY, cost_nanos=100)
-    gone = await calls.scripts.admit(ask)
-    assert isinstance(gone, SendUpstream)
+    """Its entry that says `lost` is in the sum, unless the journal showed the rebuild that the request had ended."""
+    calls, p = ledger.calls, ledger.calls.key_prefix
+    await ledger.rebuild.ensure()
+    request = calls.request("r", KEY, cost_nanos=100)
+    admitted = await calls.scripts.admit(request)
+    assert isinstance(admitted, SendUpstream)
     await calls.admit("probe", (), now=NOON + 31)  # it is lost
-    await books.rebuild.invalidate()
+    await ledger.rebuild.invalidate()
     script = Script("rebuild_counters")
     await calls.link.run(script, (), (p, "begin", "count", 60_000, 0))
     if noticed:
-        await calls.settle(ask, gone.dataset_id, cost_nanos=30)
+        await calls.settle(request, admitted.dataset_id, cost_nanos=30)
     assert await calls.link.run(script, (), (p, "journal")) == ([b"r"] if noticed else [])
     if not noticed:
-        await calls.settle(ask, gone.dataset_id, cost_nanos=30)
+        await calls.settle(request, admitted.dataset_id, cost_nanos=30)
     summed = [{"k": f"key/449:{TODAY}", "c": 0 if noticed else 100, "ttl": 1000}]
     assert await calls.link.run(script, (), (p, "set", "count", msgspec.json.encode(summed))) == 1
-    assert await books.spent("key/449") == 30
+    assert await ledger.spent("key/449") == 30

@@ -1,4 +1,4 @@
-"""A refusal says whose limit, which, how much is used, and when to ask again."""
+"""A rejection says whose limit it is, which one, how much is used, and when to try again."""
 
 from typing import Any
 
@@ -43,7 +43,7 @@ def refused(what: str, **fields: Any) -> TidegateError:
         ),
     ],
 )
-def test_a_limit_is_told_with_its_figures(what: str, fields: dict[str, Any], message: str) -> None:
+def test_a_rejection_states_the_limits_figures(what: str, fields: dict[str, Any], message: str) -> None:
     error = refused(what, **fields)
     assert isinstance(error, CallerRateLimited)
     assert error.message == f"Rate limit reached for {message}"
@@ -53,23 +53,23 @@ def test_a_limit_is_told_with_its_figures(what: str, fields: dict[str, Any], mes
 @pytest.mark.parametrize(
     ("seconds", "text"), [(0.0001, "1ms"), (8.64, "8.64s"), (8.6401, "8.641s"), (59.9999, "60s"), (431.2, "7m12s")]
 )
-def test_a_wait_is_never_told_too_short(seconds: float, text: str) -> None:
+def test_a_wait_is_never_stated_too_short(seconds: float, text: str) -> None:
     assert refused("requests", wait=seconds).message.endswith(f"in {text}.")
 
 
 @pytest.mark.parametrize(("what", "kind"), [("too_large", "tokens"), ("requests", "requests"), ("day", "requests")])
-def test_what_never_fits_is_too_large(what: str, kind: str) -> None:
+def test_a_request_that_never_fits_is_too_large(what: str, kind: str) -> None:
     error = refused(what, wait=None, used=0)
     assert isinstance(error, RequestExceedsLimit)
     assert "Limit 10, Used 0, Requested 1." in error.message
     assert (error.kind, error.retryable) == (kind, False)
 
 
-def test_a_budget_is_told_with_its_renewal() -> None:
+def test_an_exceeded_budget_states_its_renewal() -> None:
     error = refused("budget", scope="project/shop", limit=100 * CENT, used=99 * CENT, requested=2 * CENT, wait=43200.0)
     assert isinstance(error, BudgetExceeded)
     assert error.message == (
-        "The budget of project shop, $1.00, leaves no room for this call, which may cost up to $0.02: "
+        "The budget of project shop, $1.00, leaves no room for this request, which may cost up to $0.02: "
         "$0.99 is spent. It is renewed at 2026-11-28T00:00:00Z."
     )
     assert not error.retryable
@@ -81,21 +81,21 @@ def test_a_budget_that_is_smaller_than_the_call_is_not_worth_waiting_for() -> No
     assert error.message.endswith("which may cost up to $0.02, more than all of it. Ask for less, with `max_tokens`.")
 
 
-def test_what_is_only_held_may_come_back() -> None:
+def test_a_reserved_budget_may_come_back() -> None:
     error = refused("budget_held", limit=CENT, used=CENT - 1, requested=2, wait=1.0)
     assert isinstance(error, BudgetReserved)
-    assert "$0.009999999 is spent or held by calls under way" in error.message
+    assert "$0.009999999 is spent or reserved by requests in progress" in error.message
     assert (error.retryable, error.retry_after) == (True, 1.0)
 
 
 @pytest.mark.parametrize(
     ("nanos", "text"), [(0, "$0.00"), (1, "$0.000000001"), (1_500_000_000, "$1.50"), (12_345_678_901, "$12.345678901")]
 )
-def test_money_is_told_exactly(nanos: int, text: str) -> None:
+def test_money_is_written_exactly(nanos: int, text: str) -> None:
     assert format_usd(nanos) == text
 
 
-def test_whose() -> None:
+def test_scopes_have_labels() -> None:
     assert [scope_label(scope) for scope in ("key/449", "project/a b", "user/p/u", "all")] == [
         "this API key", "project a b", "end user u", "the whole gateway",
     ]  # fmt: skip
@@ -105,7 +105,7 @@ def told(error: TidegateError) -> dict[str, str]:
     return {name.decode(): value.decode() for name, value in envelope.headers_of(error)}
 
 
-def test_clients_are_told_in_the_headers_they_obey() -> None:
+def test_clients_get_the_headers_that_they_obey() -> None:
     error = refused("tokens", limit=5000, wait=0.0204)
     assert (envelope.status_of(error), envelope.error_object(error)["type"]) == (429, "tokens")
     assert envelope.error_object(error)["code"] == "rate_limit_exceeded"

@@ -1,4 +1,4 @@
-"""Requests that ask no model anything count in the limits of requests, and in nothing else."""
+"""Requests that are not sent to a model count in the limits on requests, and in no other limit."""
 
 import msgspec
 import pytest
@@ -23,36 +23,36 @@ LINE = b'{"id":"r"}'
 FREE = Caller(key_id="b", project="shop", name="y")
 
 
-def visits(link: RedisLink, postgres: Postgres, prefix: str) -> RequestCount:
+def make_counter(link: RedisLink, postgres: Postgres, prefix: str) -> RequestCount:
     calls, clock = ScriptCalls(link, prefix), ManualClock(NOON)
     recount = BudgetRebuild(link, postgres, prefix=prefix, clock=clock, grace_seconds=0.0)
-    door = AdmissionController(
+    admission = AdmissionController(
         calls.scripts, Reservations(calls.scripts, clock), recount, LocalLimits(Replicas()), global_limits=Limits()
     )
-    return RequestCount(door, clock)
+    return RequestCount(admission, clock)
 
 
 async def test_a_request_counts_also_where_no_token_and_no_cent_is_left(
     redis_link: RedisLink, postgres: Postgres, redis_prefix: str
 ) -> None:
-    counting = visits(redis_link, postgres, redis_prefix)
-    await counting.count(LIMITED, "r1")
-    await counting.count(LIMITED, "r2")
+    counter = make_counter(redis_link, postgres, redis_prefix)
+    await counter.count(LIMITED, "r1")
+    await counter.count(LIMITED, "r2")
     with pytest.raises(CallerRateLimited) as refused:
-        await counting.count(LIMITED, "r3")
+        await counter.count(LIMITED, "r3")
     assert refused.value.kind == "requests"
 
 
-async def test_who_has_no_limits_costs_nothing(postgres: Postgres, redis_prefix: str) -> None:
+async def test_a_caller_without_limits_causes_no_round_trip(postgres: Postgres, redis_prefix: str) -> None:
     away = RedisLink("redis://127.0.0.1:1/0", timeout=0.1, clock=SystemClock())
-    await visits(away, postgres, redis_prefix).count(FREE, "r1")
+    await make_counter(away, postgres, redis_prefix).count(FREE, "r1")
 
 
-async def test_without_redis_nobody_is_kept_out(postgres: Postgres, redis_prefix: str) -> None:
+async def test_without_redis_no_request_is_rejected(postgres: Postgres, redis_prefix: str) -> None:
     away = RedisLink("redis://127.0.0.1:1/0", timeout=0.1, clock=SystemClock())
-    counting = visits(away, postgres, redis_prefix)
+    counter = make_counter(away, postgres, redis_prefix)
     for number in range(5):
-        await counting.count(LIMITED, f"r{number}")
+        await counter.count(LIMITED, f"r{number}")
 
 
 @pytest.mark.parametrize(
@@ -63,55 +63,55 @@ async def test_without_redis_nobody_is_kept_out(postgres: Postgres, redis_prefix
         (Limits(budget_day=0), 10, BudgetExceeded),
     ],
 )
-async def test_a_promise_is_refused_where_it_can_never_be_kept(
+async def test_a_background_request_that_can_never_run_is_rejected(
     redis_link: RedisLink, postgres: Postgres, redis_prefix: str, limits: Limits, tokens: int, error: type[Exception]
 ) -> None:
-    counting = visits(redis_link, postgres, redis_prefix)
+    counter = make_counter(redis_link, postgres, redis_prefix)
     with pytest.raises(error):
-        await counting.count_background(terms(counting, limits, "r1", tokens=tokens), LINE)
+        await counter.count_background(reservation(counter, limits, "r1", tokens=tokens), LINE)
 
 
-async def test_a_promise_counts_as_a_request_and_holds_nothing(
+async def test_a_background_request_counts_as_a_request_and_reserves_nothing(
     redis_link: RedisLink, postgres: Postgres, redis_prefix: str
 ) -> None:
-    counting = visits(redis_link, postgres, redis_prefix)
+    counter = make_counter(redis_link, postgres, redis_prefix)
     limits = Limits(rpm=3, tpm=10, concurrency=1, budget_day=10)
     for number in range(3):
-        await counting.count_background(terms(counting, limits, f"r{number}", tokens=10), LINE)
+        await counter.count_background(reservation(counter, limits, f"r{number}", tokens=10), LINE)
     with pytest.raises(CallerRateLimited) as refused:
-        await counting.count_background(terms(counting, limits, "r4", tokens=10), LINE)
+        await counter.count_background(reservation(counter, limits, "r4", tokens=10), LINE)
     assert refused.value.kind == "requests"
 
 
-async def test_a_promise_waits_for_what_passes_and_counts_all_the_same(
+async def test_a_background_request_is_not_rejected_by_limits_that_pass_and_counts(
     redis_link: RedisLink, postgres: Postgres, redis_prefix: str
 ) -> None:
-    counting = visits(redis_link, postgres, redis_prefix)
+    counter = make_counter(redis_link, postgres, redis_prefix)
     limits = Limits(rpm=2, tpm=10, concurrency=0)
-    taking = terms(counting, limits, "r0", tokens=10)
-    await counting._admission.admit(limits_only(_freed(taking), LINE, now=NOON))  # noqa: SLF001  # another call
+    first = reservation(counter, limits, "r0", tokens=10)
+    await counter._admission.admit(limits_only(_freed(first), LINE, now=NOON))  # noqa: SLF001  # another call
     for number in (1, 2):
-        await counting.count_background(terms(counting, limits, f"r{number}", tokens=10), LINE)
+        await counter.count_background(reservation(counter, limits, f"r{number}", tokens=10), LINE)
     with pytest.raises(CallerRateLimited):
-        await counting.count_background(terms(counting, limits, "r3", tokens=10), LINE)
+        await counter.count_background(reservation(counter, limits, "r3", tokens=10), LINE)
 
 
-async def test_without_redis_everything_is_promised(postgres: Postgres, redis_prefix: str) -> None:
+async def test_without_redis_every_background_request_is_accepted(postgres: Postgres, redis_prefix: str) -> None:
     away = RedisLink("redis://127.0.0.1:1/0", timeout=0.1, clock=SystemClock())
-    counting = visits(away, postgres, redis_prefix)
-    await counting.count_background(terms(counting, Limits(budget_day=10), "r1", tokens=10), LINE)
+    counter = make_counter(away, postgres, redis_prefix)
+    await counter.count_background(reservation(counter, Limits(budget_day=10), "r1", tokens=10), LINE)
 
 
-def terms(counting: RequestCount, limits: Limits, name: str, *, tokens: int) -> Reservation:
-    """What a call of this size asks of a key that has these limits."""
+def reservation(counter: RequestCount, limits: Limits, name: str, *, tokens: int) -> Reservation:
+    """Return the reservation of a request of this size for a key with these limits."""
     caller = Caller(key_id="c", project="shop", name="z", limits=limits)
-    door = counting._admission  # noqa: SLF001  # the same door
-    return door.reservation(name, door.scopes(caller, None), now=NOON, tokens=tokens, cost_nanos=100)
+    admission = counter._admission  # noqa: SLF001  # the same admission
+    return admission.reservation(name, admission.scopes(caller, None), now=NOON, tokens=tokens, cost_nanos=100)
 
 
-def _freed(taken: Reservation) -> Reservation:
+def _freed(reservation: Reservation) -> Reservation:
     return msgspec.structs.replace(
-        taken,
+        reservation,
         cost_nanos=0,
-        scopes=tuple(msgspec.structs.replace(scope, concurrency=None, rpm=None) for scope in taken.scopes),
+        scopes=tuple(msgspec.structs.replace(scope, concurrency=None, rpm=None) for scope in reservation.scopes),
     )

@@ -1,4 +1,4 @@
-"""What calls hold stays held while their process lives, comes back when Redis forgot it, and is settled in the end."""
+"""Reservations last as long as their process, are restored after Redis has lost them, and are settled in the end."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -46,63 +46,65 @@ async def calls(redis_link: RedisLink, redis_prefix: str) -> ScriptCalls:
 
 
 @pytest.fixture
-async def keeper(calls: ScriptCalls) -> AsyncIterator[Reservations]:
-    """A process whose leases are short."""
-    keeper = Reservations(calls.scripts, SystemClock(), lease_seconds=0.6)
-    await keeper.start()
-    yield keeper
-    await keeper.close()
+async def reservations(calls: ScriptCalls) -> AsyncIterator[Reservations]:
+    """The reservations of a process whose leases are short."""
+    reservations = Reservations(calls.scripts, SystemClock(), lease_seconds=0.6)
+    await reservations.start()
+    yield reservations
+    await reservations.close()
 
 
-async def under_way(calls: ScriptCalls, keeper: Reservations) -> tuple[AdmissionRequest, SendUpstream]:
-    """A call that was admitted, known to its keeper."""
-    ask = calls.request("r", KEY, now=SystemClock().now(), cost_nanos=900, lease_seconds=keeper.lease_seconds)
-    decision = await calls.scripts.admit(ask)
+async def under_way(calls: ScriptCalls, reservations: Reservations) -> tuple[AdmissionRequest, SendUpstream]:
+    """Admit a request and register it."""
+    request = calls.request("r", KEY, now=SystemClock().now(), cost_nanos=900, lease_seconds=reservations.lease_seconds)
+    decision = await calls.scripts.admit(request)
     assert isinstance(decision, SendUpstream)
-    keeper.add(ask, spends=True)
-    return ask, decision
+    reservations.add(request, spends=True)
+    return request, decision
 
 
 async def held(calls: ScriptCalls) -> int:
-    ask = calls.request("probe", (), now=SystemClock().now())
-    await calls.scripts.admit(ask)  # which gives up what is lost
-    await calls.scripts.release("probe", now=ask.now)
-    return await calls.counter("held", "key/a", ask.reservation.day)
+    request = calls.request("probe", (), now=SystemClock().now())
+    await calls.scripts.admit(request)  # which gives up what is lost
+    await calls.scripts.release("probe", now=request.now)
+    return await calls.counter("held", "key/a", request.reservation.day)
 
 
 async def spent(calls: ScriptCalls) -> int:
     return await calls.counter("spent", "key/a", calls.request("probe", (), now=SystemClock().now()).reservation.day)
 
 
-async def test_a_call_stays_held_for_as_long_as_its_process_lives(calls: ScriptCalls, keeper: Reservations) -> None:
-    await under_way(calls, keeper)
-    await asyncio.sleep(2.5 * keeper.lease_seconds)
+async def test_a_reservation_lasts_as_long_as_its_process(calls: ScriptCalls, reservations: Reservations) -> None:
+    await under_way(calls, reservations)
+    await asyncio.sleep(2.5 * reservations.lease_seconds)
     assert await held(calls) == 900
-    await keeper.close()
-    await asyncio.sleep(1.2 * keeper.lease_seconds)
+    await reservations.close()
+    await asyncio.sleep(1.2 * reservations.lease_seconds)
     assert (await held(calls), await spent(calls)) == (0, 900)
 
 
-@pytest.mark.usefixtures("keeper")
-async def test_what_a_dead_process_held_is_charged_where_nobody_calls(calls: ScriptCalls) -> None:
-    ask = calls.request("r", KEY, now=SystemClock().now(), cost_nanos=900, lease_seconds=0.1)
-    assert isinstance(await calls.scripts.admit(ask), SendUpstream)  # by a process that dies now: no keeper has it
+@pytest.mark.usefixtures("reservations")
+async def test_reservations_of_a_dead_process_are_charged_without_traffic(calls: ScriptCalls) -> None:
+    request = calls.request("r", KEY, now=SystemClock().now(), cost_nanos=900, lease_seconds=0.1)
+    assert isinstance(
+        await calls.scripts.admit(request), SendUpstream
+    )  # by a process that dies now: no reservations has it
 
     async def charged() -> bool:
         return await spent(calls) == 900
 
     await wait_until_async(charged)
-    assert await calls.counter("held", "key/a", ask.reservation.day) == 0
+    assert await calls.counter("held", "key/a", request.reservation.day) == 0
 
 
-async def test_what_redis_forgot_is_held_anew(calls: ScriptCalls, keeper: Reservations) -> None:
-    ask, before = await under_way(calls, keeper)
+async def test_reservations_that_redis_lost_are_restored(calls: ScriptCalls, reservations: Reservations) -> None:
+    request, before = await under_way(calls, reservations)
     await asyncio.sleep(2 * CHECK_SECONDS)  # it has seen this memory
     await calls.delete_all_keys()
     await until_held(calls, 900)
     await calls.with_valid_counters()
-    keeper.discard(ask.reservation.id)
-    await calls.settle(ask, before.dataset_id, cost_nanos=300, now=SystemClock().now())
+    reservations.discard(request.reservation.id)
+    await calls.settle(request, before.dataset_id, cost_nanos=300, now=SystemClock().now())
     assert (await held(calls), await spent(calls)) == (0, 300)
 
 
@@ -113,35 +115,37 @@ async def until_held(calls: ScriptCalls, nanos: int) -> None:
     await wait_until_async(holding)
 
 
-async def test_what_could_not_be_settled_is_settled_later(calls: ScriptCalls, keeper: Reservations) -> None:
-    ask, gone = await under_way(calls, keeper)
-    keeper.discard(ask.reservation.id)
-    keeper.settle_later(calls.settlement(ask, gone.dataset_id, cost_nanos=300, fresh_seconds=60, body=b"{}"))
-    assert repr(keeper) == "<Reservations: 0 in progress, 1 to settle>"
-    await wait_until(lambda: "0 to settle" in repr(keeper))
+async def test_a_settlement_that_failed_is_sent_later(calls: ScriptCalls, reservations: Reservations) -> None:
+    request, admitted = await under_way(calls, reservations)
+    reservations.discard(request.reservation.id)
+    reservations.settle_later(
+        calls.settlement(request, admitted.dataset_id, cost_nanos=300, fresh_seconds=60, body=b"{}")
+    )
+    assert repr(reservations) == "<Reservations: 0 in progress, 1 to settle>"
+    await wait_until(lambda: "0 to settle" in repr(reservations))
     assert await held(calls) == 0
     assert [line["cost_nanos"] for line in await calls.ledger_entries()] == [300]
-    decision = await calls.admit("next", ask.reservation.scopes, cost_nanos=1)
+    decision = await calls.admit("next", request.reservation.scopes, cost_nanos=1)
     assert isinstance(decision, RebuildNeeded), "its line may have been counted before, or not: the ledger tells"
 
 
-async def test_what_never_went_is_given_back_later(calls: ScriptCalls, keeper: Reservations) -> None:
-    ask, _ = await under_way(calls, keeper)
-    keeper.discard(ask.reservation.id)
-    keeper.release_later(ask.reservation.id)
-    await wait_until(lambda: "0 to settle" in repr(keeper))
+async def test_a_request_that_was_not_sent_is_released_later(calls: ScriptCalls, reservations: Reservations) -> None:
+    request, _ = await under_way(calls, reservations)
+    reservations.discard(request.reservation.id)
+    reservations.release_later(request.reservation.id)
+    await wait_until(lambda: "0 to settle" in repr(reservations))
     assert (await held(calls), await spent(calls)) == (0, 0)
 
 
 async def test_while_redis_is_away_nothing_is_dropped(calls: ScriptCalls, redis_prefix: str) -> None:
     nowhere = RedisLink("redis://127.0.0.1:1/0", timeout=0.1, clock=SystemClock())
-    keeper = Reservations(ScriptCalls(nowhere, redis_prefix).scripts, SystemClock(), lease_seconds=0.6)
-    await keeper.start()
-    keeper.release_later("r")
-    keeper.settle_later(calls.settlement(calls.request("s", KEY), "m"))
+    reservations = Reservations(ScriptCalls(nowhere, redis_prefix).scripts, SystemClock(), lease_seconds=0.6)
+    await reservations.start()
+    reservations.release_later("r")
+    reservations.settle_later(calls.settlement(calls.request("s", KEY), "m"))
     await asyncio.sleep(1.3)
-    assert repr(keeper) == "<Reservations: 0 in progress, 2 to settle>"
-    await keeper.close()
+    assert repr(reservations) == "<Reservations: 0 in progress, 2 to settle>"
+    await reservations.close()
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""A call that is sent again holds the money of one more attempt, in each budget, until it is charged."""
+"""A retry reserves the cost of one more attempt in each budget, until the request is charged."""
 
 import pytest
 
@@ -19,20 +19,20 @@ BUDGETED = LimitScope(name="key/a", budget_day=250, rpm=1, concurrency=1, tpm=10
 DAY = "2026-11-27"
 
 
-def line(name: str) -> bytes:
+def ledger_entry(name: str) -> bytes:
     return b'{"id":"%s"}' % name.encode()
 
 
-def resending(
+def retry_reservation(
     calls: ScriptCalls, postgres: Postgres, scope: LimitScope, *, link: RedisLink | None = None
 ) -> RetryReservation:
-    gate = calls.scripts if link is None else ScriptCalls(link, calls.prefix).scripts
+    scripts = calls.scripts if link is None else ScriptCalls(link, calls.prefix).scripts
     clock = ManualClock(NOON)
-    recount = BudgetRebuild(link or calls.link, postgres, prefix=calls.prefix, clock=clock, grace_seconds=0.0)
-    door = AdmissionController(
-        gate, Reservations(gate, clock), recount, LocalLimits(Replicas()), global_limits=Limits()
+    rebuild = BudgetRebuild(link or calls.link, postgres, prefix=calls.prefix, clock=clock, grace_seconds=0.0)
+    admission = AdmissionController(
+        scripts, Reservations(scripts, clock), rebuild, LocalLimits(Replicas()), global_limits=Limits()
     )
-    return RetryReservation(door, calls.request("r", [scope], cost_nanos=100).reservation, line, clock)
+    return RetryReservation(admission, calls.request("r", [scope], cost_nanos=100).reservation, ledger_entry, clock)
 
 
 @pytest.fixture
@@ -40,12 +40,12 @@ async def calls(redis_link: RedisLink, redis_prefix: str) -> ScriptCalls:
     return await ScriptCalls(redis_link, redis_prefix).with_valid_counters()
 
 
-async def test_each_further_attempt_holds_as_much_again_until_there_is_no_more(
+async def test_each_retry_reserves_as_much_again_while_the_budget_allows(
     calls: ScriptCalls, postgres: Postgres
 ) -> None:
-    """It is no other request, nor another call in flight, and takes no tokens: only money."""
+    """A retry counts as no other request, takes no slot in flight and no tokens: only its cost is reserved."""
     await calls.admit("r", [BUDGETED], cost_nanos=100)
-    call = resending(calls, postgres, BUDGETED)
+    call = retry_reservation(calls, postgres, BUDGETED)
     assert [await call.reserve(), await call.reserve()] == [True, False]
     assert await calls.counter("held", "key/a", DAY) == 200
     await call.release()
@@ -53,9 +53,9 @@ async def test_each_further_attempt_holds_as_much_again_until_there_is_no_more(
     assert await calls.counter("held", "key/a", DAY) == 100
 
 
-async def test_what_a_dead_process_held_for_it_is_charged_as_well(calls: ScriptCalls, postgres: Postgres) -> None:
+async def test_retries_of_a_dead_process_are_charged_as_well(calls: ScriptCalls, postgres: Postgres) -> None:
     await calls.admit("r", [BUDGETED], cost_nanos=100)
-    await resending(calls, postgres, BUDGETED).reserve()
+    await retry_reservation(calls, postgres, BUDGETED).reserve()
     await calls.scripts.reap(now=NOON + 31)
     assert await calls.counter("spent", "key/a", DAY) == 200
     lost = {entry["id"]: entry["cost_nanos"] for entry in await calls.ledger_entries() if entry["outcome"] == "lost"}
@@ -63,8 +63,8 @@ async def test_what_a_dead_process_held_for_it_is_charged_as_well(calls: ScriptC
 
 
 @pytest.mark.parametrize(("scope", "affordable"), [(LimitScope(name="key/a", rpm=1), True), (BUDGETED, False)])
-async def test_without_redis_nobody_spends_from_a_budget(
+async def test_without_redis_no_retry_spends_a_budget(
     calls: ScriptCalls, postgres: Postgres, scope: LimitScope, affordable: bool
 ) -> None:
     away = RedisLink("redis://127.0.0.1:1/0", timeout=0.1, clock=SystemClock())
-    assert await resending(calls, postgres, scope, link=away).reserve() is affordable
+    assert await retry_reservation(calls, postgres, scope, link=away).reserve() is affordable

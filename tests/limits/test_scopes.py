@@ -1,4 +1,4 @@
-"""A call counts in the scopes of its key, project, end user and everybody, and in its UTC day and month."""
+"""A request counts in the scopes of its key, project, end user and the deployment, and in its UTC day and month."""
 
 from datetime import UTC, datetime
 
@@ -35,7 +35,7 @@ def test_without_an_end_user_there_is_no_scope_for_one(end_user: str | None) -> 
     assert caller_scopes(CALLER, end_user, NONE).names == ("key/449", "project/shop", "all")
 
 
-def test_what_limits_nothing_is_counted_in_and_not_looked_at() -> None:
+def test_a_scope_without_limits_is_charged_and_not_checked() -> None:
     scopes = caller_scopes(Caller(key_id="449", project="shop", name="x", project_limits=Limits(rpm=0)), None, NONE)
     assert scopes.names == ("key/449", "project/shop", "all")
     assert scopes.limiting == (LimitScope(name="project/shop", rpm=0),)
@@ -64,7 +64,7 @@ def test_an_end_user_has_the_name_that_the_ledger_keeps(name: str, kept: str) ->
         (LimitScope(name="a", budget_month=1), True),
     ],
 )
-def test_what_spends(scope: LimitScope, spends: bool) -> None:  # a case
+def test_a_scope_spends_if_it_limits_cost_or_tokens(scope: LimitScope, spends: bool) -> None:  # a case
     assert scope.spends is spends
 
 

@@ -25,8 +25,7 @@ from tidegate.storage.redis import RedisLink, Script
 
 SHOP = LimitScope(name="project/shop")
 DAY, MONTH = "2026-11-27", "2026-11"
-BEFORE_MONTH_END = 1_796_083_200.0 - 100.0
-"""100 s before 2026-12-01 00:00 UTC."""
+BEFORE_MONTH_END = 1_796_083_200.0 - 100.0  # 2026-12-01 00:00 UTC, less 100 s
 _numbers = itertools.count()
 
 relaxed = settings(
@@ -42,12 +41,12 @@ async def calls(redis_link: RedisLink, redis_prefix: str) -> ScriptCalls:
 
 
 async def fresh(redis_link: RedisLink, redis_prefix: str) -> ScriptCalls:
-    """A gate that knows nothing yet, for each example."""
+    """Return scripts under a new prefix, for each example."""
     return await ScriptCalls(redis_link, f"{redis_prefix}-{next(_numbers)}").with_valid_counters()
 
 
-def said(decision: Decision) -> Any:
-    """The decision as the model says it."""
+def as_model(decision: Decision) -> Any:
+    """Return the decision in the form of the model."""
     if isinstance(decision, LimitRejection):
         return decision.kind, decision.scope, math.inf if decision.wait is None else decision.wait
     return {CacheHit: "hit", JoinFlight: "join", SendUpstream: "go"}[type(decision)]
@@ -58,7 +57,7 @@ LIMITS = {**RATES, "concurrency": (0, 3), "budget_day": (100, 900), "budget_mont
 
 
 def scope(name: str) -> st.SearchStrategy[LimitScope]:
-    """With at most two limits, so that none hides the others."""
+    """Return scopes with at most two limits, so that no limit hides the others."""
     kinds = st.lists(st.sampled_from(sorted(LIMITS)), max_size=2, unique=True)
     limits = kinds.flatmap(lambda names: st.fixed_dictionaries({kind: st.integers(*LIMITS[kind]) for kind in names}))
     return limits.map(lambda chosen: LimitScope(name=name, **chosen))
@@ -67,7 +66,7 @@ def scope(name: str) -> st.SearchStrategy[LimitScope]:
 worlds = st.fixed_dictionaries(
     {name: scope(name) for name in ("key/a", "key/b", "project/shop", "user/shop/ann", "project/far", "all")}
 )
-WHO = (
+CALLER_SCOPES = (
     ("key/a", "project/shop", "all"),
     ("key/a", "project/shop", "user/shop/ann", "all"),
     ("key/b", "project/shop", "all"),
@@ -76,8 +75,8 @@ WHO = (
 steps = st.lists(
     st.one_of(
         st.tuples(
-            st.just("admit"), st.sampled_from(WHO), st.integers(0, 1), st.integers(1, 300), st.integers(0, 400),
-            st.booleans(),
+            st.just("admit"), st.sampled_from(CALLER_SCOPES), st.integers(0, 1), st.integers(1, 300),
+            st.integers(0, 400), st.booleans(),
         ),
         st.tuples(st.just("settle"), st.integers(0, 50), st.integers(0, 300), st.integers(0, 100), st.booleans()),
         st.tuples(st.just("advance"), st.sampled_from((0.001, 0.5, 3.0, 9.7, 20.0, 31.0, 100.0, 50_000.0))),
@@ -95,40 +94,42 @@ async def test_the_scripts_and_the_model_agree(
 ) -> None:
     calls = await fresh(redis_link, redis_prefix)
     model, now = LimitModel(), BEFORE_MONTH_END
-    under_way: list[tuple[AdmissionRequest, str]] = []
+    in_progress: list[tuple[AdmissionRequest, str]] = []
     for number, step in enumerate(steps):
         match step:
             case ("advance", seconds):
                 now = round(now + seconds, 6)
             case ("renew",):
                 await calls.scripts.renew(
-                    [ask.reservation.id for ask, _ in under_way], expires_at=round(now + LEASE, 3)
+                    [request.reservation.id for request, _ in in_progress], expires_at=round(now + LEASE, 3)
                 )
                 model.renew(round(now + LEASE, 3))
             case ("admit", who, question, k, c, claim):
                 scopes = [world[name] for name in who]
-                ask = calls.request(
+                request = calls.request(
                     f"r{number}", scopes, now=now, tokens=k, cost_nanos=c, claim=claim, fingerprint=f"q{question}"
                 )
-                decision = await calls.scripts.admit(ask)
-                assert alike(said(decision), model.admit(ask))
+                decision = await calls.scripts.admit(request)
+                assert alike(as_model(decision), model.admit(request))
                 if isinstance(decision, SendUpstream | JoinFlight):
-                    under_way.append((ask, decision.dataset_id))
-            case ("settle", which, k, share, keep) if under_way:
-                ask, memory = under_way[which % len(under_way)]  # some more than once, and each time alike
-                share = share if model.active.get(ask.reservation.id) or model.lost.get(ask.reservation.id) else 0
-                c = ask.reservation.cost_nanos * share // 100 if _asks(model, ask) else 0
+                    in_progress.append((request, decision.dataset_id))
+            case ("settle", which, k, share, keep) if in_progress:
+                request, dataset_id = in_progress[which % len(in_progress)]  # some more than once, and each time alike
+                share = (
+                    share if model.active.get(request.reservation.id) or model.lost.get(request.reservation.id) else 0
+                )
+                c = request.reservation.cost_nanos * share // 100 if _asks(model, request) else 0
                 settled = {"cost_nanos": c, "tokens": k, "now": now, "fresh_seconds": 3600.5 if keep else 0}
-                await calls.settle(ask, memory, head=b"", body=b"", stale_seconds=86_400.0, **settled)
-                model.settle(ask, **settled)
+                await calls.settle(request, dataset_id, head=b"", body=b"", stale_seconds=86_400.0, **settled)
+                model.settle(request, **settled)
         await agree(calls, model, now)
         no_more_than_budgets(model, world)
 
 
-def _asks(model: LimitModel, ask: AdmissionRequest) -> bool:
-    """Whether the call was one that asked the upstream, and may have cost something."""
-    hold = model.active.get(ask.reservation.id)
-    return ask.reservation.id in model.lost or (hold is not None and hold.spends)
+def _asks(model: LimitModel, request: AdmissionRequest) -> bool:
+    """Return whether the request went upstream and may have cost something."""
+    hold = model.active.get(request.reservation.id)
+    return request.reservation.id in model.lost or (hold is not None and hold.spends)
 
 
 async def agree(calls: ScriptCalls, model: LimitModel, now: float) -> None:
@@ -170,7 +171,7 @@ async def test_the_wait_that_is_stated_is_true(
             )
             assert decision.wait <= 0.001 or isinstance(just_before, LimitRejection)
             now = round(now + decision.wait + 1e-6, 6)
-            assert said(await calls.admit(f"l{number}", limits, now=now, tokens=k, cost_nanos=c)) == "go"
+            assert as_model(await calls.admit(f"l{number}", limits, now=now, tokens=k, cost_nanos=c)) == "go"
             await calls.settle(calls.request(f"l{number}", limits, now=now, tokens=k, cost_nanos=c), "m")
 
 
@@ -192,8 +193,8 @@ async def test_no_interval_lets_more_than_the_limit_and_its_refill_pass(
         scopes = [LimitScope(name="key/a", rpm=rpm, tpm=tpm)]
         decision = await calls.admit(f"r{number}", scopes, now=now, tokens=k)
         if isinstance(decision, SendUpstream):
-            ask = calls.request(f"r{number}", scopes, now=now, tokens=k)
-            await calls.settle(ask, decision.dataset_id, tokens=min(used, k), now=now)
+            request = calls.request(f"r{number}", scopes, now=now, tokens=k)
+            await calls.settle(request, decision.dataset_id, tokens=min(used, k), now=now)
             requests.append((now, 1))
             tokens.append((now, min(used, k)))
     for limit, passed in ((rpm, requests), (tpm, tokens)):
@@ -204,11 +205,11 @@ async def test_no_interval_lets_more_than_the_limit_and_its_refill_pass(
 
 async def test_a_hit_is_a_request_but_costs_no_tokens_and_no_budget(calls: ScriptCalls) -> None:
     scopes = [LimitScope(name="key/a", rpm=10, tpm=100, budget_day=500)]
-    ask = calls.request("first", scopes, fingerprint="q", tokens=100, cost_nanos=500)
-    gone = await calls.scripts.admit(ask)
-    assert isinstance(gone, SendUpstream)
-    assert (gone.remaining_limits.requests.remaining, gone.remaining_limits.tokens.remaining) == (9, 0)  # type: ignore[union-attr]  # it has both
-    await calls.settle(ask, gone.dataset_id, cost_nanos=500, fresh_seconds=60, account=b'{"saved_nanos":500}')
+    request = calls.request("first", scopes, fingerprint="q", tokens=100, cost_nanos=500)
+    admitted = await calls.scripts.admit(request)
+    assert isinstance(admitted, SendUpstream)
+    assert (admitted.remaining_limits.requests.remaining, admitted.remaining_limits.tokens.remaining) == (9, 0)  # type: ignore[union-attr]  # it has both
+    await calls.settle(request, admitted.dataset_id, cost_nanos=500, fresh_seconds=60, account=b'{"saved_nanos":500}')
     hit = await calls.admit("second", scopes, fingerprint="q", tokens=100, cost_nanos=500)
     assert isinstance(hit, CacheHit)
     assert hit.remaining_limits.requests is not None
@@ -220,7 +221,7 @@ async def test_a_hit_is_a_request_but_costs_no_tokens_and_no_budget(calls: Scrip
     assert (await calls.ledger_entries())[-1]["saved_nanos"] == 500
 
 
-async def test_the_caller_is_told_of_its_tightest_limit(calls: ScriptCalls) -> None:
+async def test_the_caller_gets_its_tightest_limit(calls: ScriptCalls) -> None:
     decision = await calls.admit("r", [LimitScope(name="key/a", rpm=1000), LimitScope(name="project/shop", rpm=3)])
     assert isinstance(decision, SendUpstream)
     assert decision.remaining_limits.requests is not None
@@ -228,7 +229,7 @@ async def test_the_caller_is_told_of_its_tightest_limit(calls: ScriptCalls) -> N
     assert decision.remaining_limits.requests.reset == pytest.approx(20.0)
 
 
-async def test_only_a_stored_answer_is_looked_for_and_nothing_held(calls: ScriptCalls) -> None:
+async def test_only_a_stored_response_is_looked_for_and_nothing_reserved(calls: ScriptCalls) -> None:
     decision = await calls.admit(
         "r", [LimitScope(name="key/a", budget_day=500, concurrency=1)], cost_nanos=400, only_stored=True, claim=False
     )
@@ -245,7 +246,7 @@ async def test_only_a_stored_answer_is_looked_for_and_nothing_held(calls: Script
      ({"budget_day": 0}, "budget"), ({"budget_month": 0}, "budget"), ({"tpm": 9}, "too_large"),
      ({"budget_day": 4}, "budget")],
 )  # fmt: skip
-async def test_what_can_never_pass_is_told_so(calls: ScriptCalls, limits: dict[str, int], what: str) -> None:
+async def test_a_request_that_can_never_pass_has_no_wait(calls: ScriptCalls, limits: dict[str, int], what: str) -> None:
     decision = await calls.admit("r", [LimitScope(name="key/a", **limits)], tokens=10, cost_nanos=5)
     assert isinstance(decision, LimitRejection)
     assert (decision.kind, decision.wait) == (what, None)
@@ -253,20 +254,20 @@ async def test_what_can_never_pass_is_told_so(calls: ScriptCalls, limits: dict[s
 
 async def test_settling_twice_charges_once(calls: ScriptCalls) -> None:
     scopes = [LimitScope(name="key/a", budget_day=1000, tpm=100)]
-    ask = calls.request("r", scopes, cost_nanos=900, tokens=50)
-    gone = await calls.scripts.admit(ask)
-    assert isinstance(gone, SendUpstream)
+    request = calls.request("r", scopes, cost_nanos=900, tokens=50)
+    admitted = await calls.scripts.admit(request)
+    assert isinstance(admitted, SendUpstream)
     for late in (False, True, True):
-        await calls.settle(ask, gone.dataset_id, cost_nanos=300, tokens=20, late=late)
+        await calls.settle(request, admitted.dataset_id, cost_nanos=300, tokens=20, late=late)
     assert (await calls.counter("spent", "key/a", DAY), await calls.counter("held", "key/a", DAY)) == (300, 0)
     assert ledger_sums(await calls.ledger_entries()) == {"r": 300}
 
 
 async def test_a_lost_call_is_charged_in_full_until_its_own_line_comes(calls: ScriptCalls) -> None:
     scopes = [LimitScope(name="key/a", budget_day=1000, concurrency=1)]
-    ask = calls.request("lost", scopes, cost_nanos=900)
-    gone = await calls.scripts.admit(ask)
-    assert isinstance(gone, SendUpstream)
+    request = calls.request("lost", scopes, cost_nanos=900)
+    admitted = await calls.scripts.admit(request)
+    assert isinstance(admitted, SendUpstream)
     later = NOON + LEASE
     refused = await calls.admit("other", scopes, cost_nanos=200, now=later)
     assert isinstance(refused, LimitRejection)
@@ -274,13 +275,13 @@ async def test_a_lost_call_is_charged_in_full_until_its_own_line_comes(calls: Sc
     (line,) = await calls.ledger_entries()
     assert (line["id"], line["outcome"], line["cost_nanos"], line["estimated"]) == ("lost", "lost", 900, True)
     assert line["cache"] == "miss"
-    await calls.settle(ask, gone.dataset_id, cost_nanos=100)
+    await calls.settle(request, admitted.dataset_id, cost_nanos=100)
     assert await calls.counter("spent", "key/a", MONTH) == 100
     assert ledger_sums(await calls.ledger_entries()) == {"lost": 100}
     assert isinstance(await calls.admit("other", scopes, cost_nanos=200, now=later), SendUpstream)
 
 
-async def test_a_living_process_keeps_what_its_calls_hold(calls: ScriptCalls) -> None:
+async def test_a_live_process_keeps_its_reservations(calls: ScriptCalls) -> None:
     scopes = [LimitScope(name="key/a", budget_day=1000, concurrency=2)]
     await calls.admit("r", scopes, cost_nanos=900)
     await calls.scripts.renew(["r", "unknown"], expires_at=NOON + 2 * LEASE)
@@ -298,7 +299,7 @@ async def test_a_call_that_never_went_gives_back_all_of_it(calls: ScriptCalls) -
     await calls.scripts.release("nobody", now=NOON)
 
 
-async def test_a_call_that_never_went_but_was_given_up_is_put_right(calls: ScriptCalls) -> None:
+async def test_a_lost_request_that_was_never_sent_is_corrected(calls: ScriptCalls) -> None:
     scopes = [LimitScope(name="key/a", budget_day=1000)]
     await calls.admit("r", scopes, cost_nanos=900)
     await calls.admit("s", scopes, cost_nanos=900, now=NOON + LEASE)
@@ -307,7 +308,7 @@ async def test_a_call_that_never_went_but_was_given_up_is_put_right(calls: Scrip
     assert ledger_sums(await calls.ledger_entries()) == {"r": 0}
 
 
-async def test_who_waited_for_another_and_asks_itself_is_one_request_in_flight(calls: ScriptCalls) -> None:
+async def test_a_joined_request_that_goes_upstream_counts_once_in_flight(calls: ScriptCalls) -> None:
     scopes = [LimitScope(name="key/a", rpm=2, concurrency=2, budget_day=1000)]
     leader = await calls.admit("leader", scopes, fingerprint="q", cost_nanos=100)
     joiner = calls.request("joiner", scopes, fingerprint="q", cost_nanos=100)
@@ -332,7 +333,7 @@ async def test_who_waited_for_another_and_asks_itself_is_one_request_in_flight(c
     )
 
 
-async def test_a_budget_is_not_spent_before_it_is_counted(redis_link: RedisLink, redis_prefix: str) -> None:
+async def test_a_budget_is_not_spent_before_its_counters_are_valid(redis_link: RedisLink, redis_prefix: str) -> None:
     calls = ScriptCalls(redis_link, redis_prefix)
     assert isinstance(await calls.admit("r", [LimitScope(name="key/a", budget_day=1000)], cost_nanos=1), RebuildNeeded)
     free = await calls.admit("free", [LimitScope(name="key/a", budget_day=1000)], cost_nanos=0)
@@ -342,37 +343,37 @@ async def test_a_budget_is_not_spent_before_it_is_counted(redis_link: RedisLink,
         assert not decision.counters_valid
 
 
-async def test_what_redis_forgot_is_held_again(calls: ScriptCalls) -> None:
+async def test_a_reservation_that_redis_lost_is_restored(calls: ScriptCalls) -> None:
     scopes = [LimitScope(name="key/a", budget_day=1000, concurrency=1)]
-    ask = calls.request("r", scopes, cost_nanos=900)
-    before = await calls.scripts.admit(ask)
+    request = calls.request("r", scopes, cost_nanos=900)
+    before = await calls.scripts.admit(request)
     assert isinstance(before, SendUpstream)
     await calls.delete_all_keys()
-    memory = await calls.scripts.dataset_id()
-    assert memory != before.dataset_id
+    dataset_id = await calls.scripts.dataset_id()
+    assert dataset_id != before.dataset_id
     for _ in range(2):
-        await calls.scripts.restore(ask, spends=True, now=NOON)
+        await calls.scripts.restore(request, spends=True, now=NOON)
     await calls.with_valid_counters()
     assert await calls.counter("held", "key/a", DAY) == 900
-    await calls.settle(ask, before.dataset_id, cost_nanos=300)
+    await calls.settle(request, before.dataset_id, cost_nanos=300)
     assert (await calls.counter("spent", "key/a", DAY), await calls.counter("held", "key/a", DAY)) == (300, 0)
 
 
 async def test_a_call_that_redis_never_knew_is_charged_once(calls: ScriptCalls) -> None:
-    ask = calls.request("r", [LimitScope(name="key/a", budget_day=1000)], cost_nanos=900)
+    request = calls.request("r", [LimitScope(name="key/a", budget_day=1000)], cost_nanos=900)
     for _ in range(2):
-        await calls.settle(ask, "", cost_nanos=300)
+        await calls.settle(request, "", cost_nanos=300)
     assert await calls.counter("spent", "key/a", DAY) == 300
 
 
-async def test_a_late_line_that_may_be_counted_already_has_the_ledger_counted_anew(calls: ScriptCalls) -> None:
-    ask = calls.request("r", [LimitScope(name="key/a", budget_day=1000)], cost_nanos=900)
-    await calls.settle(ask, "a memory before this one", cost_nanos=300, late=True)
+async def test_a_late_entry_that_may_be_summed_already_invalidates_the_counters(calls: ScriptCalls) -> None:
+    request = calls.request("r", [LimitScope(name="key/a", budget_day=1000)], cost_nanos=900)
+    await calls.settle(request, "a dataset_id before this one", cost_nanos=300, late=True)
     assert isinstance(await calls.admit("s", [LimitScope(name="key/a", budget_day=1000)], cost_nanos=1), RebuildNeeded)
 
 
 async def test_another_run_of_redis_is_another_memory(calls: ScriptCalls) -> None:
-    """It may have read back an old account; what runs on is not another."""
+    """It may have loaded an old snapshot; the same run is not a restart."""
     arrive, told = Script("detect_restart"), (calls.key_prefix, "run-1", 600)
     assert await calls.link.run(arrive, (), told) == 0, "nothing to warn of: it remembers no other"
     before = await calls.scripts.dataset_id()
@@ -387,8 +388,8 @@ async def test_another_run_of_redis_is_another_memory(calls: ScriptCalls) -> Non
     assert await calls.link.command("EXISTS", f"{calls.key_prefix}:counted") == 0
 
 
-async def test_what_is_lost_by_an_old_account_counts_as_the_ledger_says(calls: ScriptCalls) -> None:
-    """It may have ended since; whose line is there already is not charged again."""
+async def test_requests_lost_in_an_old_snapshot_are_charged_by_the_ledger(calls: ScriptCalls) -> None:
+    """The requests may have ended since; those whose entries exist are not charged again."""
     scopes = (LimitScope(name="key/449", budget_day=1000),)
     await calls.admit("old", scopes, cost_nanos=900)
     await calls.link.run(Script("detect_restart"), (), (calls.key_prefix, "run-2", 600))

@@ -1,4 +1,4 @@
-"""Spending more than usual wakes a person once a day: not twice for two replicas, a restart, or a Redis that forgot."""
+"""The spending alert is raised once a day: not twice by two replicas, a restart, or a Redis that lost its data."""
 
 import asyncio
 from collections.abc import Sequence
@@ -31,7 +31,7 @@ class FaultyStore(BudgetStore):
 
 
 class AlertSetup:
-    """Replicas that look, and what was spent."""
+    """Replicas that check, and the spending."""
 
     def __init__(self, link: RedisLink, postgres: Postgres, prefix: str) -> None:
         self.clock = ManualClock(NOON)
@@ -52,52 +52,52 @@ class AlertSetup:
         await self._link.command("SET", f"{{{self._prefix}}}:spent:all:{day}", nanos)
 
     async def alerted_days(self, *replicas: SpendingAlert) -> list[str]:
-        """The days of the alerts that these replicas give, looking all at once."""
+        """Return the days of the alerts that these replicas raise when they check at once."""
         with capture_logs() as logs:
             await asyncio.gather(*(replica.check() for replica in replicas))
         return [log["day"] for log in logs if log.get("alert") == "spending"]
 
 
 @pytest.fixture
-def spending(redis_link: RedisLink, postgres: Postgres, redis_prefix: str) -> AlertSetup:
+def setup(redis_link: RedisLink, postgres: Postgres, redis_prefix: str) -> AlertSetup:
     return AlertSetup(redis_link, postgres, redis_prefix)
 
 
-async def test_of_many_replicas_one_gives_it_once_a_day(spending: AlertSetup) -> None:
-    replicas = [spending.replica() for _ in range(3)]
-    await spending.set_spent(100 * DOLLAR)
-    assert await spending.alerted_days(*replicas) == []
-    await spending.set_spent(100 * DOLLAR + 1)
-    assert await spending.alerted_days(*replicas) == ["2026-11-27"]
-    await spending.set_spent(500 * DOLLAR)
-    assert await spending.alerted_days(*replicas) == []
-    assert await spending.alerted_days(spending.replica()) == [], "one that was started anew"
-    spending.clock.advance(86_400)
-    assert await spending.alerted_days(*replicas) == []
-    await spending.set_spent(101 * DOLLAR, "2026-11-28")
-    assert await spending.alerted_days(*replicas) == ["2026-11-28"]
+async def test_of_many_replicas_one_raises_the_alert_once_a_day(setup: AlertSetup) -> None:
+    replicas = [setup.replica() for _ in range(3)]
+    await setup.set_spent(100 * DOLLAR)
+    assert await setup.alerted_days(*replicas) == []
+    await setup.set_spent(100 * DOLLAR + 1)
+    assert await setup.alerted_days(*replicas) == ["2026-11-27"]
+    await setup.set_spent(500 * DOLLAR)
+    assert await setup.alerted_days(*replicas) == []
+    assert await setup.alerted_days(setup.replica()) == [], "one that was started anew"
+    setup.clock.advance(86_400)
+    assert await setup.alerted_days(*replicas) == []
+    await setup.set_spent(101 * DOLLAR, "2026-11-28")
+    assert await setup.alerted_days(*replicas) == ["2026-11-28"]
 
 
-async def test_a_redis_that_forgot_does_not_have_it_given_again(spending: AlertSetup) -> None:
-    await spending.set_spent(101 * DOLLAR)
-    assert await spending.alerted_days(spending.replica()) == ["2026-11-27"]
-    await spending.set_spent(0)
-    assert await spending.alerted_days(spending.replica()) == []
-    await spending.set_spent(102 * DOLLAR)
-    assert await spending.alerted_days(spending.replica(), spending.replica()) == []
+async def test_a_redis_that_lost_its_data_does_not_raise_it_again(setup: AlertSetup) -> None:
+    await setup.set_spent(101 * DOLLAR)
+    assert await setup.alerted_days(setup.replica()) == ["2026-11-27"]
+    await setup.set_spent(0)
+    assert await setup.alerted_days(setup.replica()) == []
+    await setup.set_spent(102 * DOLLAR)
+    assert await setup.alerted_days(setup.replica(), setup.replica()) == []
 
 
-async def test_it_goes_on_looking_where_a_store_is_away(spending: AlertSetup) -> None:
-    away = spending.replica(RedisLink("redis://127.0.0.1:4849/0", timeout=0.1, clock=SystemClock()))
+async def test_checks_go_on_while_a_store_is_away(setup: AlertSetup) -> None:
+    away = setup.replica(RedisLink("redis://127.0.0.1:4849/0", timeout=0.1, clock=SystemClock()))
     with pytest.raises(RedisUnavailable):
         await away.check()
     await away.start()
     await away.close()
 
 
-async def test_it_looks_by_itself(spending: AlertSetup) -> None:
-    await spending.set_spent(101 * DOLLAR)
-    replica = spending.replica()
+async def test_checks_run_in_the_background(setup: AlertSetup) -> None:
+    await setup.set_spent(101 * DOLLAR)
+    replica = setup.replica()
     with capture_logs() as logs:
         await replica.start()
         await wait_until(lambda: any(log.get("alert") == "spending" for log in logs))
@@ -106,9 +106,9 @@ async def test_it_looks_by_itself(spending: AlertSetup) -> None:
     assert (alert["spent"], alert["threshold"], alert["log_level"]) == ("$101.00", "$100.00", "error")
 
 
-async def test_a_defect_in_a_check_is_logged_once_and_the_next_check_comes(spending: AlertSetup) -> None:
-    await spending.set_spent(101 * DOLLAR)
-    replica = spending.faulty_replica()
+async def test_a_defect_in_a_check_is_logged_once_and_the_next_check_comes(setup: AlertSetup) -> None:
+    await setup.set_spent(101 * DOLLAR)
+    replica = setup.faulty_replica()
     with capture_logs() as logs:
         await replica.start()
         await wait_until(lambda: any(log.get("alert") == "spending" for log in logs))

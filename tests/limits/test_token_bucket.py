@@ -1,4 +1,4 @@
-"""A bucket refills evenly, holds no more than its limit, and states the true wait."""
+"""A bucket refills evenly, holds no more than its limit, and states the exact wait."""
 
 import pytest
 from hypothesis import given
@@ -13,7 +13,7 @@ NOW = 1_795_780_800.0
     ("full_at", "level"),
     [(0.0, 60.0), (NOW, 60.0), (NOW + 30, 30.0), (NOW + 60, 0.0), (NOW + 90, -30.0)],
 )
-def test_the_level_follows_from_when_it_is_full(full_at: float, level: float) -> None:
+def test_the_available_amount_follows_from_full_at(full_at: float, level: float) -> None:
     assert token_bucket.available(full_at, 60, NOW) == pytest.approx(level)
 
 
@@ -38,9 +38,7 @@ def test_the_wait(full_at: float, limit: int, amount: int, wait: float | None) -
     missing=st.floats(0, 200),
     share=st.floats(0.0001, 1),
 )
-def test_just_before_the_wait_is_over_it_is_refused_and_then_it_passes(
-    limit: int, missing: float, share: float
-) -> None:
+def test_an_amount_is_available_exactly_after_its_wait(limit: int, missing: float, share: float) -> None:
     full_at, amount = NOW + missing, max(1, int(limit * share))
     wait = token_bucket.seconds_until(full_at, limit, amount, NOW)
     assert wait is not None
@@ -50,7 +48,7 @@ def test_just_before_the_wait_is_over_it_is_refused_and_then_it_passes(
 
 
 @given(limit=st.integers(1, 1000), amounts=st.lists(st.integers(1, 1000), max_size=30))
-def test_what_is_given_back_was_never_taken(limit: int, amounts: list[int]) -> None:
+def test_returning_an_amount_undoes_taking_it(limit: int, amounts: list[int]) -> None:
     full_at = NOW
     for amount in amounts:
         full_at = token_bucket.full_at_after(full_at, limit, amount, NOW)

@@ -31,7 +31,7 @@ _reports = st.builds(
 
 
 class Arrival(msgspec.Struct, frozen=True):
-    """Some calls of one project come in together."""
+    """Several requests of one project that arrive together."""
 
     count: int
     process: str
@@ -72,7 +72,7 @@ lane_limits = st.builds(
 
 
 def burst_is_gone(*, flood: int, few: int) -> list[Step]:
-    """A flood has taken all but what is kept; one of few calls waits, and comes again, and one more comes."""
+    """Return steps: a flood takes all but the reserve; a light request waits and comes back, and another arrives."""
     one = Arrival(1, "a", "harbour", few, 0, 3600.0)
     return [
         ("learn", CapacityReport(rpm=60, rpm_remaining=60, succeeded=1_000)),
@@ -86,7 +86,7 @@ def burst_is_gone(*, flood: int, few: int) -> list[Step]:
 
 
 def less_is_left() -> list[Step]:
-    """Others use the same key: the upstream says less than is thought."""
+    """Return steps: another client uses the same key, so the upstream reports less than estimated."""
     said = [
         CapacityReport(rpm=600, rpm_remaining=left, tpm=30_000, tpm_remaining=50 * left, age=0.05)
         for left in (599, 20, 500)
@@ -95,7 +95,7 @@ def less_is_left() -> list[Step]:
 
 
 def more_is_left() -> list[Step]:
-    """More was set aside than the upstream counts: it keeps saying that nearly all is left."""
+    """Return steps: token estimates are too high, so the upstream keeps reporting that nearly all remains."""
     said = CapacityReport(answered=1, rpm=600, rpm_remaining=590, tpm=30_000, tpm_remaining=29_000, age=0.05)
     flood = Arrival(40, "a", "harbour", 4, 900, 3600.0)
     return [("learn", said), ("arrive", flood), *([("learn", said), ("pass", 0.7)] * 10)]

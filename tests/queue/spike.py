@@ -1,4 +1,4 @@
-"""A spike: many calls arrive at once over several replicas in front of an enforcing upstream."""
+"""A spike: many requests arrive at once on several replicas in front of an upstream that enforces its limit."""
 
 import asyncio
 import contextlib
@@ -18,23 +18,23 @@ LANE = "openai/gpt-4o-mini"
 
 
 class Spike(msgspec.Struct, frozen=True, kw_only=True):
-    """How it went."""
+    """The result of a spike."""
 
     seconds: float
     order: dict[str, list[int]]
-    """For each process, its answered calls' places by arrival, in the order in which they were let go."""
+    """For each process, the arrival numbers of its answered requests, in the order in which they were sent."""
     waits: dict[str, float]
-    """Seconds until each was let go."""
+    """Seconds until each request was sent."""
 
 
 @contextlib.asynccontextmanager
 async def replicas(
     url: str, prefix: str, count: int = 3, lane_limits: LaneLimits | None = None
 ) -> AsyncIterator[list[Waiters]]:
-    """So many processes' waiters, each on a link of its own."""
+    """Yield the waiters of `count` processes, each on a link of its own."""
     clock, made = SystemClock(), LaneLimits() if lane_limits is None else lane_limits
     links = [RedisLink(url, timeout=2.0, clock=clock) for _ in range(count)]
-    places = [
+    waiters = [
         Waiters(
             link,
             prefix=prefix,
@@ -45,53 +45,56 @@ async def replicas(
         )
         for number, link in enumerate(links)
     ]
-    for link, each in zip(links, places, strict=True):
+    for link, each in zip(links, waiters, strict=True):
         await link.start()
         await each.start()
     try:
-        yield places
+        yield waiters
     finally:
-        for link, each in zip(links, places, strict=True):
+        for link, each in zip(links, waiters, strict=True):
             await each.close()
             await link.close()
 
 
 def queue_entry(
-    places: Waiters, name: str, *, flow: str = "harbour", weight: int = 4, patience: float = 300.0
+    waiters: Waiters, name: str, *, flow: str = "harbour", weight: int = 4, patience: float = 300.0
 ) -> QueueEntry:
     deadline = SystemClock().now() + patience
-    return QueueEntry(member=f"{places.process}:{name}", tokens=50, flow=flow, weight=weight, deadline=deadline)
+    return QueueEntry(member=f"{waiters.process}:{name}", tokens=50, flow=flow, weight=weight, deadline=deadline)
 
 
-async def call(places: Waiters, asked: QueueEntry, upstream: EnforcingUpstream, let_go: list[int]) -> float:
-    """One call as the pipeline makes it: a place, the upstream, and after a 429 the same place again."""
+async def call(waiters: Waiters, entry: QueueEntry, upstream: EnforcingUpstream, sent_order: list[int]) -> float:
+    """Make one request as the pipeline does: wait, send, and after a 429 wait again at the same position."""
     clock = SystemClock()
-    begun = clock.monotonic()
+    started = clock.monotonic()
     while True:
-        place = await places.enter(LANE, asked)
-        waited, sent = clock.monotonic() - begun, clock.monotonic()
-        let_go.append(place.seq)
+        place = await waiters.enter(LANE, entry)
+        waited, sent = clock.monotonic() - started, clock.monotonic()
+        sent_order.append(place.seq)
         reply = await upstream.send()
-        said, age = reported_limits(reply.headers), clock.monotonic() - sent
+        limits, age = reported_limits(reply.headers), clock.monotonic() - sent
         if reply.ok:
-            places.feedback.report_answer(LANE, said, ok=True, age=age)
+            waiters.feedback.report_answer(LANE, limits, ok=True, age=age)
             return waited
-        let_go.remove(place.seq)
-        places.feedback.report_rate_limit(LANE, said, "requests", reply.wait, tokens=asked.tokens, age=age)
-        asked = msgspec.structs.replace(asked, position=place)
+        sent_order.remove(place.seq)
+        waiters.feedback.report_rate_limit(LANE, limits, "requests", reply.wait, tokens=entry.tokens, age=age)
+        entry = msgspec.structs.replace(entry, position=place)
 
 
-async def spike(all_places: list[Waiters], upstream: EnforcingUpstream, tickets: list[QueueEntry]) -> Spike:
-    """All tickets at once, each in the process it names."""
-    clock, let_go = SystemClock(), {places.process: list[int]() for places in all_places}
-    by_process = {places.process: places for places in all_places}
-    begun = clock.monotonic()
+async def spike(all_waiters: list[Waiters], upstream: EnforcingUpstream, entries: list[QueueEntry]) -> Spike:
+    """Enter all requests at once, each in the process that it names."""
+    clock, sent_order = SystemClock(), {waiters.process: list[int]() for waiters in all_waiters}
+    by_process = {waiters.process: waiters for waiters in all_waiters}
+    started = clock.monotonic()
     waits = await asyncio.gather(
-        *(call(by_process[process_of(one.member)], one, upstream, let_go[process_of(one.member)]) for one in tickets)
+        *(
+            call(by_process[process_of(one.member)], one, upstream, sent_order[process_of(one.member)])
+            for one in entries
+        )
     )
-    names = [one.member.partition(":")[2] for one in tickets]
+    names = [one.member.partition(":")[2] for one in entries]
     return Spike(
-        seconds=clock.monotonic() - begun,
-        order=let_go,
+        seconds=clock.monotonic() - started,
+        order=sent_order,
         waits=dict(zip(names, waits, strict=True)),
     )

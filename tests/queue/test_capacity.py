@@ -1,4 +1,4 @@
-"""The lane's rules: nobody exceeds the upstream's rate, nobody starves, nobody overtakes in a flow, nobody is lost."""
+"""A lane keeps to the upstream's rate; no request starves, overtakes another of its flow, or is lost."""
 
 import math
 from typing import Any
@@ -28,20 +28,20 @@ def queue_entry(
 
 
 def drained(rpm: int = 600, tpm: int = -1) -> UpstreamCapacity:
-    """A lane whose upstream has said that nothing is left."""
+    """Return a lane whose upstream has reported that nothing remains."""
     lane = UpstreamCapacity()
     lane.learn(CapacityReport(rpm=rpm, rpm_remaining=0, tpm=tpm, tpm_remaining=0 if tpm > 0 else -1), UNKNOWN, T0)
     return lane
 
 
-def run(lane: UpstreamCapacity, seconds: float, terms: LaneLimits = UNKNOWN, since: float = T0) -> dict[str, float]:
-    """When each was granted, in the order of granting, if every grant is answered at once."""
+def run(lane: UpstreamCapacity, seconds: float, limits: LaneLimits = UNKNOWN, since: float = T0) -> dict[str, float]:
+    """Return when each request was granted, in that order, if every grant is answered at once."""
     at = since
     granted: dict[str, float] = {}
     while at <= since + seconds:
-        members, again = lane.dispatch(terms, at, always_alive)
+        members, again = lane.dispatch(limits, at, always_alive)
         granted |= dict.fromkeys(members, at - since)
-        lane.learn(CapacityReport(answered=len(members), succeeded=len(members)), terms, at)
+        lane.learn(CapacityReport(answered=len(members), succeeded=len(members)), limits, at)
         if again is None:
             break
         at += max(again, 0.001)
@@ -55,7 +55,7 @@ def p95(waits: list[float]) -> float:
 # how the first ones go
 
 
-def test_a_lane_nobody_knows_lets_a_few_go_and_doubles_with_each_round_of_answers() -> None:
+def test_an_unknown_lane_starts_slowly_and_doubles_with_each_round_trip() -> None:
     lane = UpstreamCapacity()
     for number in range(100):
         lane.enter(queue_entry(f"{number:03}"), UNKNOWN, T0)
@@ -86,7 +86,7 @@ def test_an_upstream_that_names_no_limit_and_never_refuses_is_taken_to_have_none
         CapacityReport(outage=True),
     ],
 )
-def test_a_free_lane_is_so_no_more_once_something_else_is_heard(report: CapacityReport) -> None:
+def test_an_unlimited_lane_becomes_limited_by_headers_or_a_429(report: CapacityReport) -> None:
     lane = UpstreamCapacity()
     lane.learn(CapacityReport(succeeded=100), UNKNOWN, T0)
     assert lane.state.unlimited
@@ -120,7 +120,7 @@ def test_calls_without_news_for_a_minute_are_not_waited_for() -> None:
 # what is learnt
 
 
-def test_what_the_upstream_says_is_left_only_lowers_at_once() -> None:
+def test_a_reported_remainder_only_lowers_the_estimate_at_once() -> None:
     lane = UpstreamCapacity()
     lane.learn(CapacityReport(rpm=600, rpm_remaining=100), UNKNOWN, T0)
     lane.learn(CapacityReport(rpm=600, rpm_remaining=599), UNKNOWN, T0)
@@ -129,7 +129,7 @@ def test_what_the_upstream_says_is_left_only_lowers_at_once() -> None:
     assert lane.state.full_at[0] == pytest.approx(T0 + 58.9), "ten, and a part of one that is not told"
 
 
-def test_what_was_left_some_time_ago_has_been_refilled_since() -> None:
+def test_an_old_remainder_counts_with_its_refill() -> None:
     lane = UpstreamCapacity()
     lane.learn(CapacityReport(rpm=600, rpm_remaining=600), UNKNOWN, T0)
     lane.learn(CapacityReport(rpm=600, rpm_remaining=0, age=30.0), UNKNOWN, T0)
@@ -137,14 +137,14 @@ def test_what_was_left_some_time_ago_has_been_refilled_since() -> None:
 
 
 def test_configured_limits_win_over_learnt_ones() -> None:
-    lane, terms = UpstreamCapacity(), LaneLimits(rpm=60)
-    lane.learn(CapacityReport(rpm=6_000, rpm_remaining=5_000, succeeded=1_000), terms, T0)
-    granted = [isinstance(lane.enter(queue_entry(f"{n}"), terms, T0), Granted) for n in range(100)]
+    lane, limits = UpstreamCapacity(), LaneLimits(rpm=60)
+    lane.learn(CapacityReport(rpm=6_000, rpm_remaining=5_000, succeeded=1_000), limits, T0)
+    granted = [isinstance(lane.enter(queue_entry(f"{n}"), limits, T0), Granted) for n in range(100)]
     assert sum(granted) == 53, "a minute's, without the margin and what is kept for others"
 
 
 @pytest.mark.parametrize(("kind", "seconds"), [("requests", 9.1), ("tokens", 9.1), ("day", 9.0)])
-def test_a_refusals_wait_moves_the_whole_schedule(kind: str, seconds: float) -> None:
+def test_a_429s_wait_moves_the_whole_schedule(kind: str, seconds: float) -> None:
     lane = UpstreamCapacity()
     lane.learn(CapacityReport(rpm=600, rpm_remaining=600, tpm=60_000, tpm_remaining=60_000, succeeded=600), UNKNOWN, T0)
     lane.learn(CapacityReport(rejection_kind=kind, retry_after=9.0, tokens=10), UNKNOWN, T0)
@@ -165,7 +165,7 @@ def test_refusals_that_name_no_wait_are_waited_for_longer_each_time() -> None:
     assert lane.state.not_before - at == 1
 
 
-def test_a_shut_window_is_waited_for_unless_it_opened_meanwhile() -> None:
+def test_a_closed_window_is_waited_for_unless_it_opened_meanwhile() -> None:
     lane = UpstreamCapacity()
     lane.learn(CapacityReport(rpm=600, rpm_remaining=0, closed_window="requests", closed_for=0.4, age=0.5), UNKNOWN, T0)
     assert lane.state.not_before == 0
@@ -182,7 +182,7 @@ def test_a_call_larger_than_the_limit_goes_when_the_bucket_is_full() -> None:
     assert run(lane, 100)["p:large"] == pytest.approx(60.0, abs=0.01)
 
 
-def test_it_takes_no_more_than_the_bucket_and_shuts_nobody_out_for_longer() -> None:
+def test_a_large_request_takes_at_most_the_bucket() -> None:
     lane = UpstreamCapacity()
     lane.learn(CapacityReport(tpm=600, tpm_remaining=600, succeeded=10), UNKNOWN, T0)
     assert isinstance(lane.enter(queue_entry("large", tokens=500_000), UNKNOWN, T0 + 1), Granted)
@@ -190,7 +190,7 @@ def test_it_takes_no_more_than_the_bucket_and_shuts_nobody_out_for_longer() -> N
     assert run(lane, 100, since=T0 + 1)["p:next"] == pytest.approx(1.1, abs=0.01), "refilled at once, as upstream"
 
 
-def test_those_whose_queue_was_forgotten_come_back_as_they_came_and_before_who_comes_new() -> None:
+def test_requests_whose_queue_was_lost_return_in_order_before_new_ones() -> None:
     lane = drained()
     places = {}
     for number in range(30):
@@ -218,7 +218,7 @@ def test_the_estimate_is_the_slower_of_requests_and_tokens() -> None:
     assert list(run(lane, 10).values()) == pytest.approx(etas, abs=0.01)
 
 
-def test_who_cannot_have_a_turn_in_time_is_refused_at_once_with_the_estimate() -> None:
+def test_a_request_that_would_miss_its_deadline_is_rejected_with_the_estimate() -> None:
     lane = drained()
     for number in range(100):
         lane.enter(queue_entry(f"{number:03}"), UNKNOWN, T0)
@@ -229,8 +229,8 @@ def test_who_cannot_have_a_turn_in_time_is_refused_at_once_with_the_estimate() -
 
 
 def test_a_queue_has_an_end() -> None:
-    lane, terms = drained(), LaneLimits(max_waiting=3)
-    verdicts = [lane.enter(queue_entry(f"{n}"), terms, T0) for n in range(4)]
+    lane, limits = drained(), LaneLimits(max_waiting=3)
+    verdicts = [lane.enter(queue_entry(f"{n}"), limits, T0) for n in range(4)]
     assert [type(verdict) for verdict in verdicts] == [Queued, Queued, Queued, QueueRejected]
     assert msgspec.structs.astuple(verdicts[-1]) == (pytest.approx(0.5), True)
 
@@ -258,7 +258,7 @@ def test_the_dead_and_the_late_take_no_place() -> None:
     assert not lane.fair_queue.waiting
 
 
-def test_a_grant_given_back_is_the_next_ones() -> None:
+def test_a_returned_grant_goes_to_the_next_request() -> None:
     lane = drained()
     tickets = [queue_entry(f"{n}") for n in range(2)]
     for each in tickets:
@@ -268,10 +268,10 @@ def test_a_grant_given_back_is_the_next_ones() -> None:
     assert lane.dispatch(UNKNOWN, T0 + 0.2, always_alive)[0] == ["p:1"]
 
 
-# order
+# fair_queue
 
 
-def test_one_who_floods_does_not_starve_another() -> None:
+def test_a_flood_does_not_starve_another_project() -> None:
     lane = drained()
     for number in range(1_000):
         lane.enter(queue_entry(f"flood{number:04}", flow="quay"), UNKNOWN, T0)
@@ -284,7 +284,7 @@ def test_one_who_floods_does_not_starve_another() -> None:
     assert p95(beside) <= 2 * p95(list(run(alone, 200).values()))
 
 
-def test_one_who_comes_after_the_flood_has_drained_the_burst_finds_some_kept() -> None:
+def test_a_light_flow_finds_a_reserve_after_a_flood() -> None:
     lane = UpstreamCapacity()
     lane.learn(CapacityReport(rpm=600, rpm_remaining=600, succeeded=600), UNKNOWN, T0)
     flood = [lane.enter(queue_entry(f"flood{n}", flow="quay"), UNKNOWN, T0 + 1) for n in range(1_000)]
@@ -306,18 +306,18 @@ def test_a_high_priority_overtakes_and_a_low_one_still_moves() -> None:
 
 
 class ModelRun:
-    """A lane, and who must be waiting in it."""
+    """A lane, and the entries that must be waiting in it."""
 
-    def __init__(self, terms: LaneLimits) -> None:
-        self.lane, self.terms, self.now, self.count = UpstreamCapacity(), terms, T0, 0
+    def __init__(self, limits: LaneLimits) -> None:
+        self.lane, self.terms, self.now, self.count = UpstreamCapacity(), limits, T0, 0
         self.waiting: dict[str, QueueEntry] = {}
 
-    def do(self, deed: str, what: Any) -> None:
-        if deed == "arrive":
+    def do(self, step_name: str, what: Any) -> None:
+        if step_name == "arrive":
             self.arrive(what)
-        elif deed == "learn":
+        elif step_name == "learn":
             self.lane.learn(what, self.terms, self.now)
-        elif deed == "pass":
+        elif step_name == "pass":
             self.now += what
             self.dispatch()
 
@@ -334,33 +334,33 @@ class ModelRun:
     def dispatch(self) -> float | None:
         granted, again = self.lane.dispatch(self.terms, self.now, always_alive)
         for member in granted:
-            stream = self.waiting[member].flow_id
-            first = next(name for name, one in self.waiting.items() if one.flow_id == stream)
+            flow_id = self.waiting[member].flow_id
+            first = next(name for name, one in self.waiting.items() if one.flow_id == flow_id)
             assert first == member, "first come, first served"
             del self.waiting[member]
         return again
 
     def check(self) -> None:
-        order, waiting = self.lane.fair_queue, self.waiting
-        assert set(waiting) == {member for flow in order.flows.values() for _, member in flow.members}
-        assert set(waiting) == set(order.waiting)
-        assert order.waiting_tokens == sum(one.tokens for one in waiting.values())
+        fair_queue, waiting = self.lane.fair_queue, self.waiting
+        assert set(waiting) == {member for flow in fair_queue.flows.values() for _, member in flow.members}
+        assert set(waiting) == set(fair_queue.waiting)
+        assert fair_queue.waiting_tokens == sum(one.tokens for one in waiting.values())
 
 
 @settings(max_examples=60, deadline=None)
-@given(history=histories, terms=lane_limits)
-def test_whatever_happens_nobody_is_lost_and_each_flow_keeps_its_order(history: list[Step], terms: LaneLimits) -> None:
-    followed = ModelRun(terms)
-    for deed, what in history:
-        followed.do(deed, what)
-        followed.check()
+@given(history=histories, limits=lane_limits)
+def test_no_request_is_lost_and_each_flow_keeps_its_order(history: list[Step], limits: LaneLimits) -> None:
+    model_run = ModelRun(limits)
+    for step_name, what in history:
+        model_run.do(step_name, what)
+        model_run.check()
     for _ in range(5_000):
-        again = followed.dispatch()
-        followed.lane.learn(CapacityReport(answered=followed.lane.state.unanswered), terms, followed.now)
+        again = model_run.dispatch()
+        model_run.lane.learn(CapacityReport(answered=model_run.lane.state.unanswered), limits, model_run.now)
         if again is None:
             break
-        followed.now += again
-    assert not followed.waiting, "everybody had a turn"
+        model_run.now += again
+    assert not model_run.waiting, "everybody had a turn"
 
 
 @settings(max_examples=60, deadline=None)
@@ -369,15 +369,15 @@ def test_whatever_happens_nobody_is_lost_and_each_flow_keeps_its_order(history: 
     gaps=st.lists(st.sampled_from([0.0, 0.0, 0.0, 0.1, 1.0, 10.0, 70.0]), min_size=1, max_size=100),
 )
 def test_no_more_is_granted_in_any_interval_than_the_limit_allows(rpm: int, gaps: list[float]) -> None:
-    lane, terms, now = UpstreamCapacity(), LaneLimits(rpm=rpm), T0
-    lane.learn(CapacityReport(succeeded=10_000), terms, now)
+    lane, limits, now = UpstreamCapacity(), LaneLimits(rpm=rpm), T0
+    lane.learn(CapacityReport(succeeded=10_000), limits, now)
     granted: list[float] = []
     for number, gap in enumerate(gaps):
         now += gap
-        entered = [lane.enter(queue_entry(f"{number}-{n}", patience=1e9), terms, now) for n in range(3)]
+        entered = [lane.enter(queue_entry(f"{number}-{n}", patience=1e9), limits, now) for n in range(3)]
         granted += [now] * sum(isinstance(verdict, Granted) for verdict in entered)
-        granted += [now] * len(lane.dispatch(terms, now, always_alive)[0])
-        lane.learn(CapacityReport(answered=lane.state.unanswered), terms, now)
+        granted += [now] * len(lane.dispatch(limits, now, always_alive)[0])
+        lane.learn(CapacityReport(answered=lane.state.unanswered), limits, now)
     for first, begun in enumerate(granted):
         for last in range(first, len(granted), 7):
             assert last - first + 1 <= rpm + (granted[last] - begun) * rpm / 60 + 1e-6
@@ -389,7 +389,7 @@ def test_a_lane_shows_itself() -> None:
 
 
 @pytest.mark.parametrize("back", [60.0, 86_400.0])
-def test_a_clock_that_is_set_back_holds_nobody_up(back: float) -> None:
+def test_a_clock_that_is_set_back_delays_no_request(back: float) -> None:
     lane = UpstreamCapacity()
     for number in range(3):
         assert isinstance(lane.enter(queue_entry(f"{number}"), UNKNOWN, T0), Granted)

@@ -1,4 +1,4 @@
-"""An upstream that keeps saying that far more is left than was thought is believed, where nothing speaks against it."""
+"""The estimate is raised when an upstream keeps reporting that far more remains, and nothing contradicts it."""
 
 import pytest
 
@@ -10,17 +10,17 @@ UNKNOWN = LaneLimits()
 
 
 def drained() -> UpstreamCapacity:
-    """A lane whose upstream has said that nothing is left."""
+    """Return a lane whose upstream has reported that nothing remains."""
     lane = UpstreamCapacity()
     lane.learn(CapacityReport(rpm=600, rpm_remaining=0), UNKNOWN, T0)
     return lane
 
 
-def keeps_saying(left: int, seconds: float, *, age: float = 0.05, terms: LaneLimits = UNKNOWN) -> UpstreamCapacity:
-    """A lane whose bucket is taken for empty, while the upstream says, each half a second, that so much is left."""
+def keeps_saying(left: int, seconds: float, *, age: float = 0.05, limits: LaneLimits = UNKNOWN) -> UpstreamCapacity:
+    """Return a lane with an empty estimate, whose upstream reports every half second that this much remains."""
     lane = drained()
     for half in range(1, int(2 * seconds) + 1):
-        lane.learn(CapacityReport(rpm=600, rpm_remaining=left, age=age), terms, T0 + half / 2)
+        lane.learn(CapacityReport(rpm=600, rpm_remaining=left, age=age), limits, T0 + half / 2)
     return lane
 
 
@@ -34,15 +34,15 @@ def test_an_upstream_that_keeps_saying_that_far_more_is_left_is_believed_but_for
     [
         ("it said so for a moment", keeps_saying(599, 1)),
         ("that was when the call was sent", keeps_saying(599, 4, age=5.0)),
-        ("a limit is configured", keeps_saying(599, 4, terms=LaneLimits(rpm=600))),
+        ("a limit is configured", keeps_saying(599, 4, limits=LaneLimits(rpm=600))),
         ("a tenth is no difference", keeps_saying(60, 4)),
     ],
 )
-def test_it_is_not_believed_where(why: str, lane: UpstreamCapacity) -> None:
+def test_the_estimate_is_not_raised_where(why: str, lane: UpstreamCapacity) -> None:
     assert lane.state.full_at[0] >= T0 + 60, why
 
 
-def test_it_is_not_believed_once_it_has_refused() -> None:
+def test_the_estimate_is_not_raised_after_a_429() -> None:
     lane = drained()
     lane.learn(CapacityReport(rejection_kind="requests", retry_after=0.0), UNKNOWN, T0)
     for second in range(1, 6):
@@ -50,7 +50,7 @@ def test_it_is_not_believed_once_it_has_refused() -> None:
     assert lane.state.full_at[0] >= T0 + 59
 
 
-def test_calls_that_are_under_way_may_all_be_uncounted_yet() -> None:
+def test_unanswered_requests_are_subtracted_from_the_remainder() -> None:
     lane = UpstreamCapacity()
     lane.learn(CapacityReport(rpm=600, rpm_remaining=600, tpm=60_000, tpm_remaining=60_000, succeeded=600), UNKNOWN, T0)
     for number in range(500):

@@ -1,4 +1,4 @@
-"""Answers are told to the lane without holding up a call: seldom while nothing presses, at once when something does."""
+"""Responses are reported to the lane in the background: seldom while nothing is urgent, at once when something is."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -34,14 +34,14 @@ class FaultyStore(CapacityStore):
 
 
 class FeedbackSetup:
-    """News, and what stands in Redis of them."""
+    """The feedback of one process, and the lane's state in Redis."""
 
     def __init__(self, link: RedisLink, prefix: str) -> None:
         clock = SystemClock()
-        terms = lambda _: LaneLimits()  # noqa: E731  # shared by two
+        lane_limits = lambda _: LaneLimits()  # noqa: E731  # shared by two
         self.link, self.key = link, f"{{{prefix}}}:lane:{LANE}"
-        self.local = LocalCapacity(terms, Replicas())
-        self.store = FaultyStore(link, prefix=prefix, lane_limits=terms)
+        self.local = LocalCapacity(lane_limits, Replicas())
+        self.store = FaultyStore(link, prefix=prefix, lane_limits=lane_limits)
         self.learnt_lanes: list[str] = []
         self.feedback = CapacityFeedback(self.store, self.local, clock=clock, on_learnt=self.learnt_lanes.append)
 
@@ -51,137 +51,137 @@ class FeedbackSetup:
 
 
 @pytest.fixture
-async def desk(clean_stores: object, redis_link: RedisLink, redis_prefix: str) -> AsyncIterator[FeedbackSetup]:
+async def setup(clean_stores: object, redis_link: RedisLink, redis_prefix: str) -> AsyncIterator[FeedbackSetup]:
     assert clean_stores
-    desk = FeedbackSetup(redis_link, redis_prefix)
-    yield desk
-    await desk.feedback.close()
+    setup = FeedbackSetup(redis_link, redis_prefix)
+    yield setup
+    await setup.feedback.close()
 
 
-async def test_the_first_answer_is_told_at_once_and_the_next_ones_together(desk: FeedbackSetup) -> None:
+async def test_the_first_response_is_reported_at_once_and_the_next_ones_together(setup: FeedbackSetup) -> None:
     begun = SystemClock().now()
-    desk.feedback.report_answer(LANE, REPORTED, ok=True, age=0.1)
-    await wait_until(lambda: desk.feedback.is_flushed(LANE))
+    setup.feedback.report_answer(LANE, REPORTED, ok=True, age=0.1)
+    await wait_until(lambda: setup.feedback.is_flushed(LANE))
     for left in range(499, 399, -1):
-        desk.feedback.report_answer(
+        setup.feedback.report_answer(
             LANE, ReportedLimits(requests=ReportedLimit(limit=600, remaining=left)), ok=True, age=0.0
         )
-    assert not desk.feedback.is_flushed(LANE)
-    await wait_until(lambda: desk.feedback.is_flushed(LANE))
-    assert len(desk.learnt_lanes) == 2
-    state = await desk.state()
+    assert not setup.feedback.is_flushed(LANE)
+    await wait_until(lambda: setup.feedback.is_flushed(LANE))
+    assert len(setup.learnt_lanes) == 2
+    state = await setup.state()
     assert state["limits"] == [600, 0]
     assert state["ramp"] == 104
     assert begun + 19.8 <= state["full_at"][0] <= SystemClock().now() + 20
 
 
-async def test_a_refusal_is_told_at_once(desk: FeedbackSetup) -> None:
-    desk.feedback.report_answer(LANE, REPORTED, ok=True, age=0.1)
-    await wait_until(lambda: desk.feedback.is_flushed(LANE))
+async def test_a_429_is_reported_at_once(setup: FeedbackSetup) -> None:
+    setup.feedback.report_answer(LANE, REPORTED, ok=True, age=0.1)
+    await wait_until(lambda: setup.feedback.is_flushed(LANE))
     begun = SystemClock().now()
-    desk.feedback.report_rate_limit(LANE, ReportedLimits(), "requests", 7.0, tokens=50, age=0.0)
-    await wait_until(lambda: len(desk.learnt_lanes) == 2)
-    assert begun + 7 <= (await desk.state())["not_before"] <= SystemClock().now() + 7
+    setup.feedback.report_rate_limit(LANE, ReportedLimits(), "requests", 7.0, tokens=50, age=0.0)
+    await wait_until(lambda: len(setup.learnt_lanes) == 2)
+    assert begun + 7 <= (await setup.state())["not_before"] <= SystemClock().now() + 7
 
 
-async def test_an_outage_is_told_at_once(desk: FeedbackSetup) -> None:
-    desk.feedback.report_answer(LANE, REPORTED, ok=True, age=0.1)
-    desk.feedback.report_outage(LANE)
-    await wait_until(lambda: desk.feedback.is_flushed(LANE))
-    assert (await desk.state())["ramp"] == 3
+async def test_an_outage_is_reported_at_once(setup: FeedbackSetup) -> None:
+    setup.feedback.report_answer(LANE, REPORTED, ok=True, age=0.1)
+    setup.feedback.report_outage(LANE)
+    await wait_until(lambda: setup.feedback.is_flushed(LANE))
+    assert (await setup.state())["ramp"] == 3
 
 
-async def test_of_a_free_lane_only_what_is_new_is_told(desk: FeedbackSetup) -> None:
+async def test_of_an_unlimited_lane_only_news_is_reported(setup: FeedbackSetup) -> None:
     for _ in range(61):
-        desk.feedback.report_answer(LANE, ReportedLimits(), ok=True, age=0.0)
-    await wait_until(lambda: desk.feedback.is_flushed(LANE))
-    told = len(desk.learnt_lanes)
-    desk.feedback.report_answer(LANE, ReportedLimits(), ok=True, age=0.0)
-    assert desk.feedback.is_flushed(LANE)
-    assert len(desk.learnt_lanes) == told
-    desk.feedback.report_answer(LANE, REPORTED, ok=True, age=0.0)
-    await wait_until(lambda: desk.feedback.is_flushed(LANE))
-    assert (await desk.state())["free"] is False
+        setup.feedback.report_answer(LANE, ReportedLimits(), ok=True, age=0.0)
+    await wait_until(lambda: setup.feedback.is_flushed(LANE))
+    learnt = len(setup.learnt_lanes)
+    setup.feedback.report_answer(LANE, ReportedLimits(), ok=True, age=0.0)
+    assert setup.feedback.is_flushed(LANE)
+    assert len(setup.learnt_lanes) == learnt
+    setup.feedback.report_answer(LANE, REPORTED, ok=True, age=0.0)
+    await wait_until(lambda: setup.feedback.is_flushed(LANE))
+    assert (await setup.state())["free"] is False
 
 
-async def free_lane(desk: FeedbackSetup) -> None:
+async def free_lane(setup: FeedbackSetup) -> None:
     for _ in range(61):
-        desk.feedback.report_answer(LANE, ReportedLimits(), ok=True, age=0.0)
-    await wait_until(lambda: desk.feedback.is_flushed(LANE))
-    assert (await desk.state())["free"]
+        setup.feedback.report_answer(LANE, ReportedLimits(), ok=True, age=0.0)
+    await wait_until(lambda: setup.feedback.is_flushed(LANE))
+    assert (await setup.state())["free"]
 
 
-async def granted(desk: FeedbackSetup, member: str) -> bool:
+async def granted(setup: FeedbackSetup, member: str) -> bool:
     ticket = QueueEntry(member=member, tokens=1, flow="harbour", weight=4, deadline=2e9)
-    return isinstance(await desk.store.enter(LANE, ticket, SystemClock().now()), Granted)
+    return isinstance(await setup.store.enter(LANE, ticket, SystemClock().now()), Granted)
 
 
-async def test_a_lane_that_redis_has_forgotten_is_opened_by_answers_that_say_nothing(desk: FeedbackSetup) -> None:
-    await free_lane(desk)
-    await desk.link.command("DEL", desk.key)
-    assert [await granted(desk, f"p:{number}") for number in range(4)] == [True, True, True, False]
+async def test_a_lane_that_redis_lost_grows_by_responses_without_headers(setup: FeedbackSetup) -> None:
+    await free_lane(setup)
+    await setup.link.command("DEL", setup.key)
+    assert [await granted(setup, f"p:{number}") for number in range(4)] == [True, True, True, False]
     for _ in range(3):
-        desk.feedback.report_answer(LANE, ReportedLimits(), ok=True, age=0.0)
-    await until_in(desk, unanswered=0)
-    assert (await desk.state())["ramp"] == 6
+        setup.feedback.report_answer(LANE, ReportedLimits(), ok=True, age=0.0)
+    await until_in(setup, unanswered=0)
+    assert (await setup.state())["ramp"] == 6
 
 
-async def test_who_waits_in_a_lane_that_was_free_has_the_answers_so_far_told_at_once(desk: FeedbackSetup) -> None:
-    await free_lane(desk)
-    await desk.link.command("DEL", desk.key)
-    assert await granted(desk, "p:1")
-    desk.feedback.report_answer(LANE, ReportedLimits(), ok=True, age=0.0)
-    assert desk.feedback.is_flushed(LANE)
-    desk.feedback.report_waiting(LANE)
-    assert not desk.feedback.is_flushed(LANE)
-    await until_in(desk, unanswered=0)
+async def test_a_request_that_waits_makes_unreported_responses_urgent(setup: FeedbackSetup) -> None:
+    await free_lane(setup)
+    await setup.link.command("DEL", setup.key)
+    assert await granted(setup, "p:1")
+    setup.feedback.report_answer(LANE, ReportedLimits(), ok=True, age=0.0)
+    assert setup.feedback.is_flushed(LANE)
+    setup.feedback.report_waiting(LANE)
+    assert not setup.feedback.is_flushed(LANE)
+    await until_in(setup, unanswered=0)
 
 
-async def test_answers_that_came_while_redis_was_away_are_told_when_it_is_back(desk: FeedbackSetup) -> None:
+async def test_responses_while_redis_was_away_are_reported_when_it_is_back(setup: FeedbackSetup) -> None:
     for number in range(3):
-        assert await granted(desk, f"p:{number}")
-    await desk.link.close()
+        assert await granted(setup, f"p:{number}")
+    await setup.link.close()
     for _ in range(3):
-        desk.feedback.report_answer(LANE, ReportedLimits(), ok=True, age=0.0)
-    await wait_until(lambda: desk.feedback.is_flushed(LANE))
-    await desk.link.start()
-    await until_in(desk, unanswered=0)
+        setup.feedback.report_answer(LANE, ReportedLimits(), ok=True, age=0.0)
+    await wait_until(lambda: setup.feedback.is_flushed(LANE))
+    await setup.link.start()
+    await until_in(setup, unanswered=0)
 
 
-async def test_a_defect_in_sending_a_report_is_logged_once_and_its_answers_are_sent_later(desk: FeedbackSetup) -> None:
+async def test_a_defect_in_sending_a_report_is_logged_once_and_its_answers_are_sent_later(setup: FeedbackSetup) -> None:
     for number in range(3):
-        assert await granted(desk, f"p:{number}")
-    desk.store.fault.arm(times=2)
+        assert await granted(setup, f"p:{number}")
+    setup.store.fault.arm(times=2)
     with capture_logs() as logs:
         for _ in range(3):
-            desk.feedback.report_answer(LANE, ReportedLimits(), ok=True, age=0.0)
+            setup.feedback.report_answer(LANE, ReportedLimits(), ok=True, age=0.0)
             await asyncio.sleep(0.01)
-        await until_in(desk, unanswered=0)
+        await until_in(setup, unanswered=0)
         await wait_until(lambda: len(task_log_levels(logs, "capacity-feedback")) == 2)
     assert task_log_levels(logs, "capacity-feedback") == ["error", "info"]
 
 
-async def until_in(desk: FeedbackSetup, *, unanswered: int) -> None:
-    """Wait until Redis counts so many calls without an answer."""
+async def until_in(setup: FeedbackSetup, *, unanswered: int) -> None:
+    """Wait until Redis counts this many unanswered requests."""
 
     async def counted() -> bool:
-        return bool((await desk.state())["out"] == unanswered)
+        return bool((await setup.state())["out"] == unanswered)
 
     await wait_until_async(counted)
 
 
-async def test_what_is_known_of_all_is_remembered_for_when_redis_is_away(desk: FeedbackSetup) -> None:
-    desk.feedback.report_answer(LANE, REPORTED, ok=True, age=0.1)
-    await wait_until(lambda: desk.feedback.is_flushed(LANE))
+async def test_learnt_limits_are_remembered_for_when_redis_is_away(setup: FeedbackSetup) -> None:
+    setup.feedback.report_answer(LANE, REPORTED, ok=True, age=0.1)
+    await wait_until(lambda: setup.feedback.is_flushed(LANE))
     ticket = QueueEntry(member="p:1", tokens=1, flow="harbour", weight=4, deadline=2e9)
     now = SystemClock().now()
-    verdicts = [desk.local.enter(LANE, msgspec.structs.replace(ticket, member=f"p:{n}"), now) for n in range(9)]
+    verdicts = [setup.local.enter(LANE, msgspec.structs.replace(ticket, member=f"p:{n}"), now) for n in range(9)]
     assert {type(verdict) for verdict in verdicts} == {Granted, Queued}
-    await desk.link.close()
-    desk.feedback.report_answer(LANE, REPORTED, ok=True, age=0.1)
+    await setup.link.close()
+    setup.feedback.report_answer(LANE, REPORTED, ok=True, age=0.1)
     await asyncio.sleep(0)
-    await wait_until(lambda: desk.feedback.is_flushed(LANE))
-    assert desk.learnt_lanes == [LANE, LANE], "who waits here is looked after all the same"
+    await wait_until(lambda: setup.feedback.is_flushed(LANE))
+    assert setup.learnt_lanes == [LANE, LANE], "who waits here is looked after all the same"
 
 
 @pytest.mark.parametrize(
@@ -213,12 +213,12 @@ def test_two_reports_become_one(one: CapacityReport, other: CapacityReport, both
     assert merged(one, other) == both
 
 
-async def test_a_refusal_can_be_waited_for_until_the_lane_has_heard_of_it(desk: FeedbackSetup) -> None:
-    desk.feedback.report_answer(LANE, REPORTED, ok=True, age=0.1)  # being told while the refusal comes
+async def test_a_429_can_be_flushed_to_the_lane(setup: FeedbackSetup) -> None:
+    setup.feedback.report_answer(LANE, REPORTED, ok=True, age=0.1)  # being learnt while the refusal comes
     await asyncio.sleep(0)
     begun = SystemClock().now()
-    desk.feedback.report_rate_limit(LANE, ReportedLimits(), "requests", 5.0, tokens=1, age=0.0)
-    await desk.feedback.flush(LANE)
-    assert begun + 5 <= (await desk.state())["not_before"] <= SystemClock().now() + 5
-    assert desk.feedback.is_flushed(LANE)
-    await desk.feedback.flush(LANE)  # there is nothing to wait for
+    setup.feedback.report_rate_limit(LANE, ReportedLimits(), "requests", 5.0, tokens=1, age=0.0)
+    await setup.feedback.flush(LANE)
+    assert begun + 5 <= (await setup.state())["not_before"] <= SystemClock().now() + 5
+    assert setup.feedback.is_flushed(LANE)
+    await setup.feedback.flush(LANE)  # there is nothing to wait for

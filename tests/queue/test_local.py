@@ -1,4 +1,4 @@
-"""While Redis is away a process goes on with its share of the capacity, cautiously, and forgets it afterwards."""
+"""While Redis is away a process goes on with its share of the capacity, in slow start, and forgets it afterwards."""
 
 import pytest
 
@@ -15,7 +15,7 @@ def queue_entry(number: int) -> QueueEntry:
 
 
 def rate(lanes: LocalCapacity) -> float:
-    """Grants a second once the burst is over, of a queue that does not end."""
+    """Return the grants per second of an endless queue once the burst is over."""
     for number in range(500):
         lanes.enter(LANE, queue_entry(number), T0)
     lanes.learn(LANE, CapacityReport(rpm=600, rpm_remaining=0), T0)
@@ -28,7 +28,7 @@ def rate(lanes: LocalCapacity) -> float:
 
 
 @pytest.mark.parametrize(("replicas", "expected"), [(1, 10.0), (2, 5.0), (4, 2.5)])
-def test_replicas_share_what_was_known(replicas: int, expected: float) -> None:
+def test_replicas_share_the_learnt_limits(replicas: int, expected: float) -> None:
     lanes = LocalCapacity(lambda _: LaneLimits(), Replicas(replicas))
     lanes.remember(LANE, LearntLimits(rpm=600))
     assert rate(lanes) == pytest.approx(expected, abs=0.2)
@@ -44,14 +44,14 @@ def test_more_replicas_than_calls_leave_one_for_each() -> None:
     assert isinstance(lanes.enter(LANE, queue_entry(1), T0), Granted)
 
 
-def test_it_begins_as_after_an_outage_unless_there_is_no_limit() -> None:
+def test_a_lane_starts_slowly_unless_it_is_unlimited() -> None:
     lanes = LocalCapacity(lambda _: LaneLimits(), Replicas())
     assert sum(isinstance(lanes.enter(LANE, queue_entry(n), T0), Granted) for n in range(100)) == 3
     lanes.remember("free", LearntLimits(unlimited=True))
     assert sum(isinstance(lanes.enter("free", queue_entry(n), T0), Granted) for n in range(100)) == 100
 
 
-def test_a_lane_is_forgotten_once_nobody_waits_in_it() -> None:
+def test_a_lane_is_forgotten_once_no_request_waits_in_it() -> None:
     lanes = LocalCapacity(lambda _: LaneLimits(), Replicas())
     tickets = [queue_entry(number) for number in range(4)]
     verdicts = [lanes.enter(LANE, each, T0) for each in tickets]
@@ -60,10 +60,10 @@ def test_a_lane_is_forgotten_once_nobody_waits_in_it() -> None:
     assert LANE in repr(lanes)
     lanes.leave(LANE, "p:3")
     lanes.discard(LANE)
-    assert repr(lanes) == "<LocalLanes 1/1: {}>"
+    assert repr(lanes) == "<LocalCapacity 1/1: {}>"
 
 
-def test_a_grant_given_back_is_the_next_ones() -> None:
+def test_a_returned_grant_goes_to_the_next_request() -> None:
     lanes = LocalCapacity(lambda _: LaneLimits(), Replicas())
     tickets = [queue_entry(number) for number in range(4)]
     for each in tickets:
@@ -73,10 +73,10 @@ def test_a_grant_given_back_is_the_next_ones() -> None:
     assert lanes.dispatch(LANE, T0) == (["p:3"], None)
 
 
-def test_lanes_nobody_entered_here_are_not_made_by_what_is_told_of_them() -> None:
+def test_reports_create_no_local_lane() -> None:
     lanes = LocalCapacity(lambda _: LaneLimits(), Replicas())
     lanes.learn(LANE, CapacityReport(rejection_kind="requests"), T0)
     lanes.leave(LANE, "p:1")
     lanes.give_back(LANE, queue_entry(1))
     assert lanes.dispatch(LANE, T0) == ([], None)
-    assert repr(lanes) == "<LocalLanes 1/1: {}>"
+    assert repr(lanes) == "<LocalCapacity 1/1: {}>"

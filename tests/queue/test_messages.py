@@ -1,4 +1,4 @@
-"""Calls of one project and one priority are one flow; a member's name begins with its process."""
+"""Requests of one project and one priority are one flow; a member's name begins with its process."""
 
 import pytest
 

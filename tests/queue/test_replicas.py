@@ -1,4 +1,4 @@
-"""Replicas that cannot see each other keep together no more than a limit allows, unless it is less than one each."""
+"""Replicas that enforce their shares separately stay within a limit together, unless it is less than one each."""
 
 import pytest
 

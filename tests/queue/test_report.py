@@ -1,4 +1,4 @@
-"""Who waits is shown in order, with an honest guess of the wait where a rate is known."""
+"""Waiting requests are listed in order, with an estimate of the wait where a rate is known."""
 
 from collections.abc import Callable
 
@@ -11,7 +11,7 @@ from tidegate.queue.store import LaneSnapshot, WaitingEntry
 
 
 class FakeLaneReader:
-    """Lanes as they were told to be."""
+    """A store that returns these lanes."""
 
     def __init__(self, *lanes: LaneSnapshot) -> None:
         self.lanes = lanes
@@ -23,8 +23,8 @@ class FakeLaneReader:
         return self.lanes
 
 
-def terms(rpm: int | None, tpm: int | None) -> Callable[[str], LaneLimits]:
-    """What is configured of every lane."""
+def lane_limits(rpm: int | None, tpm: int | None) -> Callable[[str], LaneLimits]:
+    """Return the same configured limits for every lane."""
     return lambda _: LaneLimits(rpm=rpm or 0, tpm=tpm or 0)
 
 
@@ -44,7 +44,7 @@ def lane(
 
 
 @pytest.mark.parametrize(
-    ("shown", "configured", "estimates"),
+    ("snapshot", "configured", "estimates"),
     [
         (lane(), (None, None), [None, None, None]),
         (lane(rpm=60), (None, None), [1.0, 2.0, 3.0]),
@@ -55,15 +55,15 @@ def lane(
     ],
 )
 async def test_the_slower_limit_makes_the_estimate(
-    shown: LaneSnapshot, configured: tuple[int | None, int | None], estimates: list[float | None]
+    snapshot: LaneSnapshot, configured: tuple[int | None, int | None], estimates: list[float | None]
 ) -> None:
-    (found,) = await QueueReport(FakeLaneReader(shown), terms(*configured)).read(1.0, limit=3)
+    (found,) = await QueueReport(FakeLaneReader(snapshot), lane_limits(*configured)).read(1.0, limit=3)
     assert [waiter.estimate for waiter in found.waiters] == estimates
 
 
 async def test_lanes_come_by_name_with_their_waiters() -> None:
     lanes = FakeLaneReader(lane("b"), lane("a", rpm=60, calls=1))
-    first, second = await QueueReport(lanes, terms(None, 500)).read(1.0, limit=7)
+    first, second = await QueueReport(lanes, lane_limits(None, 500)).read(1.0, limit=7)
     assert (first.name, second.name, lanes.limits) == ("a", "b", [7])
     assert (first.rpm, first.tpm, second.rpm, first.waiting, first.unanswered) == (60, 500, None, 1, 2)
     (waiter,) = first.waiters

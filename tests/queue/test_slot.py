@@ -1,4 +1,4 @@
-"""A call's turn: it waits for the lane and for a free place here, comes again after a refusal, and gives back."""
+"""A slot waits for the lane and for this process, waits again after a 429, and returns what it does not use."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -20,8 +20,8 @@ GRANTED = Granted(QueuePosition(0))
 
 
 @pytest.fixture
-async def places(redis_link: RedisLink, redis_prefix: str) -> AsyncIterator[Waiters]:
-    places = Waiters(
+async def waiters(redis_link: RedisLink, redis_prefix: str) -> AsyncIterator[Waiters]:
+    waiters = Waiters(
         redis_link,
         prefix=redis_prefix,
         process="p1",
@@ -29,29 +29,29 @@ async def places(redis_link: RedisLink, redis_prefix: str) -> AsyncIterator[Wait
         lane_limits=lambda _: TERMS,
         replicas=Replicas(),
     )
-    await places.start()
-    yield places
-    await places.close()
+    await waiters.start()
+    yield waiters
+    await waiters.close()
 
 
-def make_slot(turns: QueueSlots, name: str, *, patience: float = 5.0) -> QueueSlot:
+def make_slot(slots: QueueSlots, name: str, *, patience: float = 5.0) -> QueueSlot:
     deadline = SystemClock().now() + patience
     ticket = QueueEntry(member=f"p1:{name}", tokens=1, flow="harbour", weight=4, deadline=deadline)
-    return turns.slot("openai/m", ticket, GRANTED)
+    return slots.slot("openai/m", ticket, GRANTED)
 
 
-def make_slots(places: Waiters, in_flight: int) -> QueueSlots:
-    return QueueSlots(places, lane_limits=lambda _: TERMS, in_flight=in_flight, clock=SystemClock())
+def make_slots(waiters: Waiters, in_flight: int) -> QueueSlots:
+    return QueueSlots(waiters, lane_limits=lambda _: TERMS, in_flight=in_flight, clock=SystemClock())
 
 
-async def refused(turn: QueueSlot, wait: float) -> bool:
-    turn.report_rate_limit(ReportedLimits(), UpstreamRateLimited(retry_after=wait))
-    return await turn.wait_again()
+async def rejected(slot: QueueSlot, wait: float) -> bool:
+    slot.report_rate_limit(ReportedLimits(), UpstreamRateLimited(retry_after=wait))
+    return await slot.wait_again()
 
 
-async def test_no_more_calls_than_allowed_are_at_the_upstream_at_once(places: Waiters) -> None:
-    turns = make_slots(places, 2)
-    here = [make_slot(turns, str(number)) for number in range(3)]
+async def test_no_more_calls_than_allowed_are_at_the_upstream_at_once(waiters: Waiters) -> None:
+    slots = make_slots(waiters, 2)
+    here = [make_slot(slots, str(number)) for number in range(3)]
     await asyncio.gather(here[0].wait(), here[1].wait())
     third = asyncio.create_task(here[2].wait())
     await asyncio.sleep(0)
@@ -62,34 +62,34 @@ async def test_no_more_calls_than_allowed_are_at_the_upstream_at_once(places: Wa
     assert here[2].waited_seconds > 0
 
 
-async def test_who_waits_for_a_free_place_has_a_deadline(places: Waiters) -> None:
-    turns = make_slots(places, 1)
-    await make_slot(turns, "first").wait()
+async def test_the_wait_for_a_local_slot_has_a_deadline(waiters: Waiters) -> None:
+    slots = make_slots(waiters, 1)
+    await make_slot(slots, "first").wait()
     with pytest.raises(QueueTimeout):
-        await make_slot(turns, "second", patience=0.05).wait()
+        await make_slot(slots, "second", patience=0.05).wait()
 
 
-async def test_a_wait_that_is_given_up_takes_nobodys_place(places: Waiters) -> None:
-    turns = make_slots(places, 1)
-    first = make_slot(turns, "first")
+async def test_a_cancelled_wait_takes_no_slot(waiters: Waiters) -> None:
+    slots = make_slots(waiters, 1)
+    first = make_slot(slots, "first")
     await first.wait()
-    second = asyncio.create_task(make_slot(turns, "second").wait())
+    second = asyncio.create_task(make_slot(slots, "second").wait())
     await asyncio.sleep(0)
     second.cancel()
     await asyncio.gather(second, return_exceptions=True)
     first.release()
-    await make_slot(turns, "third").wait()
-    await wait_until(lambda: not places.has_pending_writes)
+    await make_slot(slots, "third").wait()
+    await wait_until(lambda: not waiters.has_pending_writes)
 
 
-async def test_after_a_refusal_a_call_comes_again_but_not_for_ever(places: Waiters) -> None:
-    turn = make_slot(make_slots(places, 1), "often")
-    await turn.wait()
-    answers = [await refused(turn, 0.001) for _ in range(MAX_SENDS)]
+async def test_after_a_refusal_a_call_comes_again_but_not_for_ever(waiters: Waiters) -> None:
+    slot = make_slot(make_slots(waiters, 1), "often")
+    await slot.wait()
+    answers = [await rejected(slot, 0.001) for _ in range(MAX_SENDS)]
     assert answers == [True] * (MAX_SENDS - 1) + [False]
 
 
-async def test_there_is_no_use_in_coming_again_after_the_deadline(places: Waiters) -> None:
-    turn = make_slot(make_slots(places, 1), "late", patience=1.0)
-    await turn.wait()
-    assert not await refused(turn, 60.0)
+async def test_there_is_no_use_in_coming_again_after_the_deadline(waiters: Waiters) -> None:
+    slot = make_slot(make_slots(waiters, 1), "late", patience=1.0)
+    await slot.wait()
+    assert not await rejected(slot, 60.0)

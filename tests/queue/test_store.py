@@ -1,4 +1,4 @@
-"""The scripts in Redis do what the model says, step by step, whatever happens in whatever order."""
+"""The scripts in Redis do what the model does, step by step, in any order of events."""
 
 import math
 import uuid
@@ -53,15 +53,15 @@ WIRE_NAMES = {
 
 
 class ModelAndRedis:
-    """A lane in memory and one in Redis that are told the same."""
+    """A lane in memory and one in Redis, run through the same steps."""
 
-    def __init__(self, link: RedisLink, prefix: str, terms: LaneLimits) -> None:
+    def __init__(self, link: RedisLink, prefix: str, limits: LaneLimits) -> None:
         self.now = 1_790_000_000.0
-        self.limits = terms
+        self.limits = limits
         self.model = UpstreamCapacity()
         self.prefix = prefix
         self.link = link
-        self.store = CapacityStore(link, prefix=prefix, lane_limits=lambda _: terms)
+        self.store = CapacityStore(link, prefix=prefix, lane_limits=lambda _: limits)
         self.living = set(PROCESSES)
         self.entries: list[tuple[QueueEntry, QueuePosition]] = []
         self.count = 0
@@ -81,15 +81,15 @@ class ModelAndRedis:
             await self.store.announce_process(process, for_seconds=600.0, now=self.now)
 
     async def do(self, step: Step) -> None:
-        deed, what = step
-        await self.deeds[deed](what)
+        step_name, what = step
+        await self.deeds[step_name](what)
 
-    async def enter(self, ticket: QueueEntry) -> None:
-        said = await self.store.enter(LANE, ticket, self.now)
-        meant = self.model.enter(ticket, self.limits, self.now)
-        assert alike(said, meant), f"{said} is not {meant}"
-        if not isinstance(meant, QueueRejected):
-            self.entries.append((ticket, meant.position))
+    async def enter(self, entry: QueueEntry) -> None:
+        actual = await self.store.enter(LANE, entry, self.now)
+        expected = self.model.enter(entry, self.limits, self.now)
+        assert alike(actual, expected), f"{actual} is not {expected}"
+        if not isinstance(expected, QueueRejected):
+            self.entries.append((entry, expected.position))
 
     async def arrive(self, arrival: Arrival) -> None:
         for _ in range(arrival.count):
@@ -112,8 +112,8 @@ class ModelAndRedis:
 
     async def come_again(self, which: int) -> None:
         if self.entries:
-            ticket, place = self.entries[which % len(self.entries)]
-            await self.enter(msgspec.structs.replace(ticket, position=place, deadline=self.now + 60.0))
+            entry, position = self.entries[which % len(self.entries)]
+            await self.enter(msgspec.structs.replace(entry, position=position, deadline=self.now + 60.0))
 
     async def ask_again(self, which: int) -> None:
         if self.entries:
@@ -144,25 +144,25 @@ class ModelAndRedis:
         return -1.0 if again is None else again
 
     async def compare(self) -> None:
-        """What stands in Redis is what the model holds."""
-        key, order = f"{{{self.prefix}}}:lane:{LANE}", self.model.fair_queue
+        """Assert that Redis stores the state of the model."""
+        key, fair_queue = f"{{{self.prefix}}}:lane:{LANE}", self.model.fair_queue
         flows = await self.link.command("HGETALL", f"{key}:flows")
-        kept = {name.decode(): msgspec.msgpack.decode(packed) for name, packed in batched(flows)}
-        assert set(kept) == set(order.flows)
-        for stream, flow in order.flows.items():
-            line = await self.link.command("ZRANGE", f"{key}:line:{stream}", 0, -1)
-            assert [member.decode() for member in line] == [member for _, member in flow.members]
-            meant = [len(flow.members), flow.tokens, flow.start_tag, flow.usage_until]
-            assert kept[stream] == pytest.approx(meant, abs=1e-9, rel=1e-15)
-        assert await self.link.command("HLEN", f"{key}:waiting") == len(order.waiting)
+        stored_flows = {name.decode(): msgspec.msgpack.decode(packed) for name, packed in batched(flows)}
+        assert set(stored_flows) == set(fair_queue.flows)
+        for flow_id, flow in fair_queue.flows.items():
+            members = await self.link.command("ZRANGE", f"{key}:line:{flow_id}", 0, -1)
+            assert [member.decode() for member in members] == [member for _, member in flow.members]
+            expected = [len(flow.members), flow.tokens, flow.start_tag, flow.usage_until]
+            assert stored_flows[flow_id] == pytest.approx(expected, abs=1e-9, rel=1e-15)
+        assert await self.link.command("HLEN", f"{key}:waiting") == len(fair_queue.waiting)
         packed = await self.link.command("GET", key)
         if packed:
             state = {WIRE_NAMES.get(name, name): value for name, value in asdict(self.model.state).items()}
             state |= {
-                "clock": order.virtual_time,
-                "latest": order.max_tag,
-                "seq": order.next_seq,
-                "tokens": order.waiting_tokens,
+                "clock": fair_queue.virtual_time,
+                "latest": fair_queue.max_tag,
+                "seq": fair_queue.next_seq,
+                "tokens": fair_queue.waiting_tokens,
             }
             assert flat(msgspec.msgpack.decode(packed)) == pytest.approx(flat(state), abs=1e-9, rel=1e-15)
 
@@ -179,28 +179,28 @@ def flat(state: dict[str, object]) -> dict[str, float]:
     return figures
 
 
-def alike(said: QueueVerdict, meant: QueueVerdict) -> bool:
-    match said, meant:
+def alike(actual: QueueVerdict, expected: QueueVerdict) -> bool:
+    match actual, expected:
         case Granted(), Granted():
-            return said == meant
+            return actual == expected
         case Queued(), Queued():
-            near = math.isclose(said.eta, meant.eta, abs_tol=1e-6) and abs(said.ahead - meant.ahead) <= 1
-            return near and said.position == meant.position
+            near = math.isclose(actual.eta, expected.eta, abs_tol=1e-6) and abs(actual.ahead - expected.ahead) <= 1
+            return near and actual.position == expected.position
         case QueueRejected(), QueueRejected():
-            return said.full == meant.full and math.isclose(said.eta, meant.eta, abs_tol=1e-6)
+            return actual.full == expected.full and math.isclose(actual.eta, expected.eta, abs_tol=1e-6)
     return False
 
 
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(history=histories, terms=lane_limits)
-@example(history=burst_is_gone(flood=16, few=1), terms=LaneLimits())
-@example(history=burst_is_gone(flood=1, few=16), terms=LaneLimits())
-@example(history=less_is_left(), terms=LaneLimits())
-@example(history=more_is_left(), terms=LaneLimits())
+@given(history=histories, limits=lane_limits)
+@example(history=burst_is_gone(flood=16, few=1), limits=LaneLimits())
+@example(history=burst_is_gone(flood=1, few=16), limits=LaneLimits())
+@example(history=less_is_left(), limits=LaneLimits())
+@example(history=more_is_left(), limits=LaneLimits())
 async def test_redis_and_the_model_agree(
-    redis_link: RedisLink, redis_prefix: str, history: list[Step], terms: LaneLimits
+    redis_link: RedisLink, redis_prefix: str, history: list[Step], limits: LaneLimits
 ) -> None:
-    both = ModelAndRedis(redis_link, f"{redis_prefix}-{uuid.uuid4().hex[:8]}", terms)
+    both = ModelAndRedis(redis_link, f"{redis_prefix}-{uuid.uuid4().hex[:8]}", limits)
     await both.begin()
     for step in history:
         await both.do(step)
@@ -211,7 +211,7 @@ def queue_entry(member: str, *, patience: float = 60.0) -> QueueEntry:
     return QueueEntry(member=member, tokens=10, flow="harbour", weight=4, deadline=1000.0 + patience)
 
 
-async def test_an_operator_sees_who_waits_and_on_what(redis_link: RedisLink, redis_prefix: str) -> None:
+async def test_an_operator_sees_the_waiting_requests(redis_link: RedisLink, redis_prefix: str) -> None:
     store = CapacityStore(redis_link, prefix=redis_prefix, lane_limits=lambda _: LaneLimits(rpm=60))
     await store.learn(LANE, CapacityReport(rpm=60, rpm_remaining=0), 1000.0)
     for number in range(5):
@@ -224,7 +224,7 @@ async def test_an_operator_sees_who_waits_and_on_what(redis_link: RedisLink, red
     ]
 
 
-async def test_grants_are_told_to_each_process_in_one_message(redis_link: RedisLink, redis_prefix: str) -> None:
+async def test_each_process_gets_its_grants_in_one_message(redis_link: RedisLink, redis_prefix: str) -> None:
     store = CapacityStore(redis_link, prefix=redis_prefix, lane_limits=lambda _: LaneLimits(rpm=6000))
     await store.learn(LANE, CapacityReport(rpm=6000, rpm_remaining=0), 1000.0)
     for number in range(6):
@@ -245,14 +245,14 @@ async def test_grants_are_told_to_each_process_in_one_message(redis_link: RedisL
     assert told == {"p": [LANE, "p:0", "p:2", "p:4"], "q": [LANE, "q:1", "q:3", "q:5"]}
 
 
-async def test_processes_that_live_are_counted(redis_link: RedisLink, redis_prefix: str) -> None:
+async def test_live_processes_are_counted(redis_link: RedisLink, redis_prefix: str) -> None:
     store = CapacityStore(redis_link, prefix=redis_prefix, lane_limits=lambda _: LaneLimits())
     assert await store.announce_process("p", for_seconds=3.0, now=1000.0) == 1
     assert await store.announce_process("q", for_seconds=3.0, now=1001.0) == 2
     assert await store.announce_process("q", for_seconds=3.0, now=1005.0) == 1
 
 
-async def test_what_nobody_uses_is_forgotten(redis_link: RedisLink, redis_prefix: str) -> None:
+async def test_an_unused_lane_expires(redis_link: RedisLink, redis_prefix: str) -> None:
     store = CapacityStore(redis_link, prefix=redis_prefix, lane_limits=lambda _: LaneLimits(rpm=1))
     for number in range(3):
         await store.enter(LANE, queue_entry(f"p:{number}", patience=1e6), 1000.0)
@@ -262,12 +262,12 @@ async def test_what_nobody_uses_is_forgotten(redis_link: RedisLink, redis_prefix
         assert 0 < await redis_link.command("TTL", key) <= 86400
 
 
-def test_a_reply_nobody_knows_is_no_verdict() -> None:
+def test_an_unknown_reply_is_no_verdict() -> None:
     with pytest.raises(TypeError):
         parse_verdict([b"maybe"])
 
 
-async def test_while_redis_is_away_that_is_said(redis_prefix: str, redis_link: RedisLink) -> None:
+async def test_while_redis_is_away_it_raises_redis_unavailable(redis_prefix: str, redis_link: RedisLink) -> None:
     store = CapacityStore(redis_link, prefix=redis_prefix, lane_limits=lambda _: LaneLimits())
     await redis_link.close()
     with pytest.raises(RedisUnavailable):

@@ -1,4 +1,4 @@
-"""Calls wait for the upstream over several processes: in order, up to the limit and no further, and nobody is lost."""
+"""Requests wait for the upstream across processes: in order, up to the limit and no further, and none is lost."""
 
 import asyncio
 import itertools
@@ -26,23 +26,24 @@ DRAINED = ReportedLimits(requests=ReportedLimit(limit=60, remaining=0))
 
 
 def overtaken(order: list[int]) -> int:
-    """How many were let go just after somebody who came later."""
+    """Return how many requests were sent just after one that arrived later."""
     return sum(one > other for one, other in itertools.pairwise(order))
 
 
-async def drain(places: Waiters, said: ReportedLimits = DRAINED) -> None:
-    """Have the lane know that nothing is left."""
-    places.feedback.report_answer(LANE, said, ok=True, age=0.0)
-    await wait_until(lambda: places.feedback.is_flushed(LANE))
+async def drain(waiters: Waiters, limits: ReportedLimits = DRAINED) -> None:
+    """Report to the lane that nothing remains."""
+    waiters.feedback.report_answer(LANE, limits, ok=True, age=0.0)
+    await wait_until(lambda: waiters.feedback.is_flushed(LANE))
 
 
-async def go(places: Waiters, count: int, patience: float = 300.0) -> list[asyncio.Task[QueuePosition]]:
-    """So many calls of this process, in line."""
-    line = [
-        asyncio.create_task(places.enter(LANE, queue_entry(places, f"{n:04}", patience=patience))) for n in range(count)
+async def go(waiters: Waiters, count: int, patience: float = 300.0) -> list[asyncio.Task[QueuePosition]]:
+    """Enter this many requests of this process, in tasks."""
+    tasks = [
+        asyncio.create_task(waiters.enter(LANE, queue_entry(waiters, f"{n:04}", patience=patience)))
+        for n in range(count)
     ]
-    await wait_until(lambda: sum(1 for _ in places.waiting_calls()) + sum(task.done() for task in line) == count)
-    return line
+    await wait_until(lambda: sum(1 for _ in waiters.waiting_calls()) + sum(task.done() for task in tasks) == count)
+    return tasks
 
 
 async def end(tasks: list[asyncio.Task[QueuePosition]]) -> None:
@@ -75,13 +76,13 @@ async def test_a_spike_is_answered_at_the_rate_the_upstream_enforces(
             done: Spike = await spike(processes, upstream, tickets)
         assert upstream.taken == 300
         assert upstream.refused <= 3
-        assert sum(map(overtaken, done.order.values())) <= upstream.refused, "only who was refused goes later"
+        assert sum(map(overtaken, done.order.values())) <= upstream.refused, "only who was rejected goes later"
         seconds.append(done.seconds)
     # a tenth, and the margin of the first grant
     assert min(seconds) <= 1.1 * theory + 0.5 + slack
 
 
-async def test_one_who_floods_makes_another_wait_twice_as_long_at_most(
+async def test_a_flood_at_most_doubles_another_projects_wait(
     clean_stores: object, redis_url: str, redis_prefix: str
 ) -> None:
     assert clean_stores
@@ -93,14 +94,14 @@ async def test_one_who_floods_makes_another_wait_twice_as_long_at_most(
 
 
 async def waits_of_the_few(redis_url: str, prefix: str) -> list[float]:
-    """How long nearly all of twenty wait who are alone, and who come behind a flood."""
+    """Return how long 19 of 20 requests wait, alone and behind a flood."""
     waits: list[float] = []
     for flood in (0, 1_000):
         upstream = EnforcingUpstream(TokenBucketLimiter(1_200, level=0, clock=SystemClock()), latency=0.01)
         async with replicas(redis_url, f"{prefix}-{flood}") as processes:
             for process in processes:
                 await drain(process, ReportedLimits(requests=ReportedLimit(limit=1_200, remaining=0)))
-            line = [
+            tasks = [
                 asyncio.create_task(
                     processes[n % 3].enter(LANE, queue_entry(processes[n % 3], f"flood{n:04}", flow="quay"))
                 )
@@ -116,7 +117,7 @@ async def waits_of_the_few(redis_url: str, prefix: str) -> list[float]:
             )
             few = await spike(processes, upstream, [queue_entry(processes[n % 3], f"few{n:02}") for n in range(20)])
             waits.append(sorted(few.waits.values())[18])
-            await end(line)
+            await end(tasks)
     return waits
 
 
@@ -124,77 +125,79 @@ async def test_two_thousand_wait_in_one_process_on_little_memory(
     clean_stores: object, redis_url: str, redis_prefix: str
 ) -> None:
     assert clean_stores
-    async with replicas(redis_url, redis_prefix, 1, LaneLimits(rpm=1)) as (places,):
-        await drain(places)
+    async with replicas(redis_url, redis_prefix, 1, LaneLimits(rpm=1)) as (waiters,):
+        await drain(waiters)
         tracemalloc.start()
         before = tracemalloc.get_traced_memory()[0]
-        line = await go(places, 2_000, patience=1e6)
+        tasks = await go(waiters, 2_000, patience=1e6)
         each = (tracemalloc.get_traced_memory()[0] - before) / 2_000
         tracemalloc.stop()
         assert each < 5_000, f"{each:.0f} bytes for each"
-        assert repr(places) == "<Waiters of process0: 2000 wait>"
-        (shown,) = await places.snapshot(limit=2)
+        assert repr(waiters) == "<Waiters of process0: 2000 wait>"
+        (shown,) = await waiters.snapshot(limit=2)
         assert (shown.waiting, len(shown.first_entries)) == (2_000, 2)
-        assert {lane for lane, _, _ in places.waiting_calls()} == {LANE}
-        await end(line)
-        await wait_until(lambda: not places.has_pending_writes)
-        assert (await places.snapshot())[0].waiting == 0
+        assert {lane for lane, _, _ in waiters.waiting_calls()} == {LANE}
+        await end(tasks)
+        await wait_until(lambda: not waiters.has_pending_writes)
+        assert (await waiters.snapshot())[0].waiting == 0
 
 
-async def test_who_gives_up_leaves_and_the_next_goes(clean_stores: object, redis_url: str, redis_prefix: str) -> None:
+async def test_a_cancelled_request_leaves_and_the_next_goes(
+    clean_stores: object, redis_url: str, redis_prefix: str
+) -> None:
     assert clean_stores
-    async with replicas(redis_url, redis_prefix, 1, LaneLimits(rpm=600)) as (places,):
-        await drain(places)
-        line = await go(places, 3)
-        await end(line[:2])
-        await asyncio.wait_for(line[2], PATIENCE_SECONDS)
-        assert await places.snapshot() == () or (await places.snapshot())[0].waiting == 0
+    async with replicas(redis_url, redis_prefix, 1, LaneLimits(rpm=600)) as (waiters,):
+        await drain(waiters)
+        tasks = await go(waiters, 3)
+        await end(tasks[:2])
+        await asyncio.wait_for(tasks[2], PATIENCE_SECONDS)
+        assert await waiters.snapshot() == () or (await waiters.snapshot())[0].waiting == 0
 
 
 async def test_a_grant_that_is_not_used_is_the_next_ones(
     clean_stores: object, redis_url: str, redis_prefix: str
 ) -> None:
     assert clean_stores
-    async with replicas(redis_url, redis_prefix, 1, LaneLimits(rpm=6)) as (places,):
-        first = queue_entry(places, "first")
+    async with replicas(redis_url, redis_prefix, 1, LaneLimits(rpm=6)) as (waiters,):
+        first = queue_entry(waiters, "first")
         for name in ("a", "b", "c", "d"):
-            await asyncio.wait_for(places.enter(LANE, queue_entry(places, name)), PATIENCE_SECONDS)
-            places.feedback.report_answer(LANE, ReportedLimits(), ok=True, age=0.0)
-        await places.enter(LANE, first)
-        line = await go(places, 1)
-        assert not line[0].done()
-        places.give_back(LANE, first)
-        await asyncio.wait_for(line[0], 8)  # its own turn would come after ten
+            await asyncio.wait_for(waiters.enter(LANE, queue_entry(waiters, name)), PATIENCE_SECONDS)
+            waiters.feedback.report_answer(LANE, ReportedLimits(), ok=True, age=0.0)
+        await waiters.enter(LANE, first)
+        tasks = await go(waiters, 1)
+        assert not tasks[0].done()
+        waiters.give_back(LANE, first)
+        await asyncio.wait_for(tasks[0], 8)  # its own turn would come after ten
 
 
-async def test_who_cannot_have_a_turn_in_time_hears_it_at_once(
+async def test_a_request_that_would_miss_its_deadline_is_rejected_at_once(
     clean_stores: object, redis_url: str, redis_prefix: str
 ) -> None:
     assert clean_stores
-    async with replicas(redis_url, redis_prefix, 1, LaneLimits(rpm=6, max_waiting=5)) as (places,):
-        await drain(places)
-        line = await go(places, 3)
+    async with replicas(redis_url, redis_prefix, 1, LaneLimits(rpm=6, max_waiting=5)) as (waiters,):
+        await drain(waiters)
+        tasks = await go(waiters, 3)
         with pytest.raises(
             QueueTimeout, match=r"its limit, not yours.*estimated wait is [34]\d\.\d s.* may wait (20|1\d)\.\d s"
         ) as late:
-            await places.enter(LANE, queue_entry(places, "late", patience=20.0))
+            await waiters.enter(LANE, queue_entry(waiters, "late", patience=20.0))
         assert 30 < (late.value.retry_after or 0) <= 41.5
-        line += [asyncio.create_task(places.enter(LANE, queue_entry(places, name))) for name in ("4", "5")]
-        await wait_until(lambda: sum(1 for _ in places.waiting_calls()) == 5)
+        tasks += [asyncio.create_task(waiters.enter(LANE, queue_entry(waiters, name))) for name in ("4", "5")]
+        await wait_until(lambda: sum(1 for _ in waiters.waiting_calls()) == 5)
         with pytest.raises(QueueFull, match="the queue is full"):
-            await places.enter(LANE, queue_entry(places, "sixth"))
-        await end(line)
+            await waiters.enter(LANE, queue_entry(waiters, "sixth"))
+        await end(tasks)
 
 
 async def test_a_deadline_that_passes_all_the_same_ends_the_wait(
     clean_stores: object, redis_url: str, redis_prefix: str
 ) -> None:
     assert clean_stores
-    async with replicas(redis_url, redis_prefix, 1, LaneLimits(rpm=600)) as (places,):
-        await drain(places)
-        waiting = asyncio.create_task(places.enter(LANE, queue_entry(places, "a", patience=0.6)))
-        await wait_until(lambda: sum(1 for _ in places.waiting_calls()) == 1)
-        places.feedback.report_rate_limit(LANE, ReportedLimits(), "requests", 30.0, tokens=1, age=0.0)
+    async with replicas(redis_url, redis_prefix, 1, LaneLimits(rpm=600)) as (waiters,):
+        await drain(waiters)
+        waiting = asyncio.create_task(waiters.enter(LANE, queue_entry(waiters, "a", patience=0.6)))
+        await wait_until(lambda: sum(1 for _ in waiters.waiting_calls()) == 1)
+        waiters.feedback.report_rate_limit(LANE, ReportedLimits(), "requests", 30.0, tokens=1, age=0.0)
         with pytest.raises(QueueTimeout, match="not granted any within"):
             await waiting
 
@@ -203,47 +206,47 @@ async def test_a_grant_that_was_lost_is_noticed(
     clean_stores: object, redis_url: str, redis_prefix: str, redis_link: RedisLink
 ) -> None:
     assert clean_stores
-    async with replicas(redis_url, redis_prefix, 1, LaneLimits(rpm=600)) as (places,):
-        await drain(places)
-        line = await go(places, 1)
+    async with replicas(redis_url, redis_prefix, 1, LaneLimits(rpm=600)) as (waiters,):
+        await drain(waiters)
+        tasks = await go(waiters, 1)
         key = f"{{{redis_prefix}}}:lane:{LANE}"
         await redis_link.command("DEL", f"{key}:line:harbour/4", f"{key}:waiting", f"{key}:flows")
-        await asyncio.wait_for(line[0], PATIENCE_SECONDS)
+        await asyncio.wait_for(tasks[0], PATIENCE_SECONDS)
 
 
-async def test_a_dead_processs_places_go_to_the_living(
+async def test_requests_of_a_dead_process_leave_the_queue(
     clean_stores: object, redis_url: str, redis_prefix: str, redis_link: RedisLink
 ) -> None:
     assert clean_stores
-    async with replicas(redis_url, redis_prefix, 1, LaneLimits(rpm=60)) as (places,):
-        await drain(places)
+    async with replicas(redis_url, redis_prefix, 1, LaneLimits(rpm=60)) as (waiters,):
+        await drain(waiters)
         for number in range(50):
             dead = QueueEntry(
                 member=f"dead:{number}", tokens=1, flow="harbour", weight=4, deadline=SystemClock().now() + 300
             )
-            await places.request(LANE, dead)
-        line = await go(places, 1)
+            await waiters.request(LANE, dead)
+        tasks = await go(waiters, 1)
         assert redis_link.up
-        await asyncio.wait_for(line[0], 25)  # behind the dead it would take fifty
+        await asyncio.wait_for(tasks[0], 25)  # behind the dead it would take fifty
 
 
-async def test_a_grant_heard_before_its_call_knows_that_it_was_queued_is_kept_for_it(
+async def test_a_grant_that_arrives_before_its_verdict_is_kept(
     clean_stores: object, redis_url: str, redis_prefix: str
 ) -> None:
     assert clean_stores
-    async with replicas(redis_url, redis_prefix, 1, LaneLimits(rpm=600)) as (places,):
-        await drain(places)
-        first = queue_entry(places, "first")
-        verdict = await places.request(LANE, first)
-        line = await go(places, 1)
-        await line[0]
-        assert await asyncio.wait_for(places.wait(LANE, first, verdict), PATIENCE_SECONDS) == verdict.position  # type: ignore[union-attr]  # it was queued
+    async with replicas(redis_url, redis_prefix, 1, LaneLimits(rpm=600)) as (waiters,):
+        await drain(waiters)
+        first = queue_entry(waiters, "first")
+        verdict = await waiters.request(LANE, first)
+        tasks = await go(waiters, 1)
+        await tasks[0]
+        assert await asyncio.wait_for(waiters.wait(LANE, first, verdict), PATIENCE_SECONDS) == verdict.position  # type: ignore[union-attr]  # it was queued
 
 
 async def test_while_redis_is_away_a_process_keeps_to_its_share(redis_prefix: str) -> None:
     clock = SystemClock()
     link = RedisLink("redis://127.0.0.1:1", timeout=0.3, clock=clock)
-    places = Waiters(
+    waiters = Waiters(
         link,
         prefix=redis_prefix,
         process="p",
@@ -251,22 +254,22 @@ async def test_while_redis_is_away_a_process_keeps_to_its_share(redis_prefix: st
         lane_limits=lambda _: LaneLimits(rpm=600),
         replicas=Replicas(),
     )
-    await places.start()
-    line = await go(places, 10)
-    begun = clock.monotonic()
-    await asyncio.wait_for(asyncio.gather(*line), PATIENCE_SECONDS)
-    assert clock.monotonic() - begun > 0.3, "three at once, the others at ten a second"
-    await places.close()
+    await waiters.start()
+    tasks = await go(waiters, 10)
+    started = clock.monotonic()
+    await asyncio.wait_for(asyncio.gather(*tasks), PATIENCE_SECONDS)
+    assert clock.monotonic() - started > 0.3, "three at once, the others at ten a second"
+    await waiters.close()
 
 
-async def test_those_who_wait_when_redis_goes_away_wait_on_here(
+async def test_requests_that_wait_when_redis_goes_away_wait_locally(
     clean_stores: object, redis_url: str, redis_prefix: str
 ) -> None:
     assert clean_stores
     clock = SystemClock()
     link = RedisLink(redis_url, timeout=2.0, clock=clock)
     await link.start()
-    places = Waiters(
+    waiters = Waiters(
         link,
         prefix=redis_prefix,
         process="p",
@@ -274,27 +277,27 @@ async def test_those_who_wait_when_redis_goes_away_wait_on_here(
         lane_limits=lambda _: LaneLimits(rpm=600),
         replicas=Replicas(),
     )
-    await places.start()
-    await drain(places)
-    places.feedback.report_rate_limit(LANE, ReportedLimits(), "requests", 30.0, tokens=1, age=0.0)
+    await waiters.start()
+    await drain(waiters)
+    waiters.feedback.report_rate_limit(LANE, ReportedLimits(), "requests", 30.0, tokens=1, age=0.0)
     await asyncio.sleep(0.1)
-    line = await go(places, 5)
-    assert not any(task.done() for task in line)
+    tasks = await go(waiters, 5)
+    assert not any(task.done() for task in tasks)
     await link.close()
-    await asyncio.wait_for(asyncio.gather(*line), PATIENCE_SECONDS)
-    await places.close()
+    await asyncio.wait_for(asyncio.gather(*tasks), PATIENCE_SECONDS)
+    await waiters.close()
 
 
-async def test_closing_releases_those_who_wait_and_leaves_no_task(
+async def test_closing_releases_waiting_requests_and_leaves_no_task(
     clean_stores: object, redis_url: str, redis_prefix: str
 ) -> None:
     assert clean_stores
     before = asyncio.all_tasks()
-    async with replicas(redis_url, redis_prefix, 1, LaneLimits(rpm=60)) as (places,):
-        await drain(places)
-        line = await go(places, 3)
-        await places.close()
-        outcomes = await asyncio.gather(*line, return_exceptions=True)
+    async with replicas(redis_url, redis_prefix, 1, LaneLimits(rpm=60)) as (waiters,):
+        await drain(waiters)
+        tasks = await go(waiters, 3)
+        await waiters.close()
+        outcomes = await asyncio.gather(*tasks, return_exceptions=True)
         assert {type(outcome) for outcome in outcomes} == {UpstreamBusy}
     assert asyncio.all_tasks() == before
 

@@ -80,14 +80,14 @@ class ApiKeyCache:
         return status.caller
 
     async def caller(self, authorization: str) -> Caller:
-        """Return the caller of an `Authorization` header. Raises MissingApiKey, AdminKeyOnly, and as `authenticate`."""
+        """Return the caller of a request. Raises MissingApiKey, AdminKeyNotAllowed, and as `authenticate`."""
         caller = await self._authenticate_header(authorization)
         if caller.admin:
             raise AdminKeyNotAllowed
         return caller
 
     async def admin(self, authorization: str) -> Caller:
-        """Return the caller of an admin request. Raises MissingApiKey, NotAdmin, and as `authenticate` does."""
+        """Return the caller of an admin request. Raises MissingApiKey, AdminKeyRequired, and as `authenticate`."""
         caller = await self._authenticate_header(authorization)
         if not caller.admin:
             raise AdminKeyRequired

@@ -151,8 +151,8 @@ class KeyStore:
         If they were, each rejects the key within a second; if not, within STALE_SECONDS.
         """
         async with self._postgres.connection() as connection:
-            found = await connection.fetchval(self._sql["revoke_key"], key_id, self._clock.now())
-        return None if found is None else await self._epoch.advance()
+            changed_id = await connection.fetchval(self._sql["revoke_key"], key_id, self._clock.now())
+        return None if changed_id is None else await self._epoch.advance()
 
     async def read_statuses(self, digests: Collection[bytes]) -> dict[bytes, KeyStatus]:
         """Return the status of the keys with these digests; unknown digests are left out."""

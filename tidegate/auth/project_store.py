@@ -50,8 +50,8 @@ class ProjectStore:
     async def update(self, name: str, change: ProjectChange) -> bool | None:
         """Change a project. Return None if there is none with this name, else whether the processes were notified."""
         async with self._postgres.connection() as connection:
-            found = await connection.fetchval(self._sql["update_project"], name, change.columns().decode())
-        return None if found is None else await self._epoch.advance()
+            changed_id = await connection.fetchval(self._sql["update_project"], name, change.columns().decode())
+        return None if changed_id is None else await self._epoch.advance()
 
 
 def _record(row: GrantRow) -> ProjectRecord:

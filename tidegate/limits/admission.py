@@ -84,9 +84,9 @@ class AdmissionController:
     ) -> CacheHit | JoinFlight | SendUpstream:
         """Admit a request. While Redis is away, it may join one of the `flights` of this process.
 
-        A request that was a JoinFlight may be admitted again: its earlier reservation is dropped. Raises CallerLimited,
-        CallTooLarge, BudgetExceeded, BudgetHeld, QueueFull, QueueTimeout or NotCached; and a StoreError if a budget
-        cannot be checked.
+        A request that was a JoinFlight may be admitted again: its earlier reservation is dropped.
+        Raises CallerRateLimited, RequestExceedsLimit, BudgetExceeded, BudgetReserved, QueueFull, QueueTimeout or
+        NotCached; and a StoreError if a budget cannot be checked.
         """
         self._reservations.discard(request.reservation.id)
         self._local_limits.release(request.reservation.id)
@@ -152,9 +152,8 @@ class AdmissionController:
         if request.reservation.cost_nanos > 0 and any(
             scope.budget_day is not None or scope.budget_month is not None for scope in request.reservation.scopes
         ):
-            self._reservations.release_later(
-                request.reservation.id
-            )  # Redis may have run the script, and only its reply be lost
+            # Redis may have run the script, and only its reply be lost
+            self._reservations.release_later(request.reservation.id)
             raise error
         rejection = self._local_limits.reject_or_take(request.reservation, now=request.now, spends=local_owner is None)
         if rejection is not None:

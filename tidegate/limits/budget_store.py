@@ -41,10 +41,10 @@ class BudgetStore:
 
     async def read(self, scopes: Sequence[str], now: float) -> tuple[Spending, ...]:
         """Return the scopes' amounts in the order given; a scope without counters has 0. Raises RedisUnavailable."""
-        found: list[Spending] = []
+        spendings: list[Spending] = []
         for begin in range(0, len(scopes), _SCOPES_PER_COMMAND):
-            found += await self._read_some(scopes[begin : begin + _SCOPES_PER_COMMAND], now)
-        return tuple(found)
+            spendings += await self._read_some(scopes[begin : begin + _SCOPES_PER_COMMAND], now)
+        return tuple(spendings)
 
     async def counters_valid(self) -> bool:
         """Return whether the counters are valid; if not, they are rebuilt before the next paid request.

@@ -30,18 +30,18 @@ class LocalLimits:
 
         With `spends=False` the request waits for another request's response: it takes no tokens.
         """
-        refusals = [
-            refusal
+        rejections = [
+            rejection
             for scope in reservation.scopes
-            for refusal in self._rejections(scope, reservation, now, spends=spends)
+            for rejection in self._rejections(scope, reservation, now, spends=spends)
         ]
-        if refusals:
-            return max(refusals, key=lambda refusal: math.inf if refusal.wait is None else refusal.wait)
+        if rejections:
+            return max(rejections, key=lambda rejection: math.inf if rejection.wait is None else rejection.wait)
         for scope in reservation.scopes:
             self._take(scope, reservation, now, spends=spends)
-        limited = tuple(scope.name for scope in reservation.scopes if scope.concurrency is not None)
-        if limited:
-            self._in_flight[reservation.id] = limited
+        limited_scopes = tuple(scope.name for scope in reservation.scopes if scope.concurrency is not None)
+        if limited_scopes:
+            self._in_flight[reservation.id] = limited_scopes
         return None
 
     def release(self, request_id: str) -> None:
@@ -49,50 +49,50 @@ class LocalLimits:
         self._in_flight.pop(request_id, None)
 
     def _rejections(
-        self, scope: LimitScope, terms: Reservation, now: float, *, spends: bool
+        self, scope: LimitScope, reservation: Reservation, now: float, *, spends: bool
     ) -> Iterator[LimitRejection]:
-        for what, limit, amount in _rates(scope, terms, spends=spends):
+        for kind, limit, amount in _rates(scope, reservation, spends=spends):
             share = self._replicas.share(limit)
-            full_at = self._buckets.get(f"{what}:{scope.name}", 0.0)
+            full_at = self._buckets.get(f"{kind}:{scope.name}", 0.0)
             wait = token_bucket.seconds_until(full_at, share, amount, now)
             if wait is None:
-                yield _local_rejection("too_large" if what == "tokens" else what, scope, share, 0, amount, None)
+                yield _local_rejection("too_large" if kind == "tokens" else kind, scope, share, 0, amount, None)
             elif wait > 0.0:
                 used = share - token_bucket.available(full_at, share, now)
-                yield _local_rejection(what, scope, share, used, amount, wait)
+                yield _local_rejection(kind, scope, share, used, amount, wait)
         if scope.rpd is not None:
             share = self._replicas.share(scope.rpd)
-            if (today := self._days.get(f"{scope.name}:{terms.day}", 0)) >= share:
-                yield _local_rejection("day", scope, share, today, 1, terms.midnight - now if scope.rpd else None)
+            if (today := self._days.get(f"{scope.name}:{reservation.day}", 0)) >= share:
+                yield _local_rejection("day", scope, share, today, 1, reservation.midnight - now if scope.rpd else None)
         if scope.concurrency is not None:
             share = self._replicas.share(scope.concurrency)
-            if (flying := sum(scope.name in names for names in self._in_flight.values())) >= share:
-                yield _local_rejection("concurrency", scope, share, flying, 1, 1.0 if scope.concurrency else None)
+            if (in_flight := sum(scope.name in names for names in self._in_flight.values())) >= share:
+                yield _local_rejection("concurrency", scope, share, in_flight, 1, 1.0 if scope.concurrency else None)
 
-    def _take(self, scope: LimitScope, terms: Reservation, now: float, *, spends: bool) -> None:
-        for what, limit, amount in _rates(scope, terms, spends=spends):
-            name = f"{what}:{scope.name}"
+    def _take(self, scope: LimitScope, reservation: Reservation, now: float, *, spends: bool) -> None:
+        for kind, limit, amount in _rates(scope, reservation, spends=spends):
+            name = f"{kind}:{scope.name}"
             self._buckets[name] = token_bucket.full_at_after(
                 self._buckets.get(name, 0.0), self._replicas.share(limit), amount, now
             )
             self._buckets.move_to_end(name)
         if scope.rpd is not None:
-            name = f"{scope.name}:{terms.day}"
+            name = f"{scope.name}:{reservation.day}"
             self._days[name] = self._days.get(name, 0) + 1
             self._days.move_to_end(name)
-        for memory in (self._buckets, self._days):
-            while len(memory) > _MAX_COUNTERS:
-                memory.popitem(last=False)
+        for counters in (self._buckets, self._days):
+            while len(counters) > _MAX_COUNTERS:
+                counters.popitem(last=False)
 
 
-def _rates(scope: LimitScope, terms: Reservation, *, spends: bool) -> Iterator[tuple[str, int, int]]:
+def _rates(scope: LimitScope, reservation: Reservation, *, spends: bool) -> Iterator[tuple[str, int, int]]:
     if scope.rpm is not None:
         yield "requests", scope.rpm, 1
     if scope.tpm is not None and spends:
-        yield "tokens", scope.tpm, terms.tokens
+        yield "tokens", scope.tpm, reservation.tokens
 
 
 def _local_rejection(
-    what: str, scope: LimitScope, limit: float, used: float, requested: float, wait: float | None
+    kind: str, scope: LimitScope, limit: float, used: float, requested: float, wait: float | None
 ) -> LimitRejection:
-    return LimitRejection(kind=what, scope=scope.name, limit=limit, used=used, requested=requested, wait=wait)
+    return LimitRejection(kind=kind, scope=scope.name, limit=limit, used=used, requested=requested, wait=wait)

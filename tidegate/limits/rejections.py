@@ -29,10 +29,10 @@ def rejection_error(rejection: LimitRejection, *, now: float) -> TidegateError:
         return RequestExceedsLimit(
             f"Request too large for {scope_label(rejection.scope)} on {words}: {figures}", kind=kind
         )
-    again = f"Please try again in {_format_seconds(rejection.wait)}."
-    message = f"Rate limit reached for {scope_label(rejection.scope)} on {words}: {figures} {again}"
-    told = 0 if rejection.kind == "concurrency" else int(rejection.limit)
-    return CallerRateLimited(message, kind=kind, limit=told, retry_after=rejection.wait)
+    advice = f"Please try again in {_format_seconds(rejection.wait)}."
+    message = f"Rate limit reached for {scope_label(rejection.scope)} on {words}: {figures} {advice}"
+    limit = 0 if rejection.kind == "concurrency" else int(rejection.limit)
+    return CallerRateLimited(message, kind=kind, limit=limit, retry_after=rejection.wait)
 
 
 def scope_label(scope: str) -> str:
@@ -47,16 +47,18 @@ def format_usd(nanos: float) -> str:
     return f"${whole}.{f'{rest:09d}'.rstrip('0').ljust(2, '0')}"
 
 
-def _budget_error(refusal: LimitRejection, now: float) -> TidegateError:
-    budget = f"The budget of {scope_label(refusal.scope)}, {format_usd(refusal.limit)}, leaves no room for this call"
-    most = f"which may cost up to {format_usd(refusal.requested)}"
-    if refusal.kind == "budget_held":
-        taken = f"{format_usd(refusal.used)} is spent or held by calls under way"
-        return BudgetReserved(f"{budget}, {most}: {taken}. Please try again in 1s.", retry_after=refusal.wait)
-    if refusal.wait is None:
+def _budget_error(rejection: LimitRejection, now: float) -> TidegateError:
+    budget = (
+        f"The budget of {scope_label(rejection.scope)}, {format_usd(rejection.limit)}, leaves no room for this request"
+    )
+    most = f"which may cost up to {format_usd(rejection.requested)}"
+    if rejection.kind == "budget_held":
+        taken = f"{format_usd(rejection.used)} is spent or reserved by requests in progress"
+        return BudgetReserved(f"{budget}, {most}: {taken}. Please try again in 1s.", retry_after=rejection.wait)
+    if rejection.wait is None:
         return BudgetExceeded(f"{budget}, {most}, more than all of it. Ask for less, with `max_tokens`.")
-    renewal = datetime.fromtimestamp(now + refusal.wait, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    return BudgetExceeded(f"{budget}, {most}: {format_usd(refusal.used)} is spent. It is renewed at {renewal}.")
+    renewal = datetime.fromtimestamp(now + rejection.wait, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return BudgetExceeded(f"{budget}, {most}: {format_usd(rejection.used)} is spent. It is renewed at {renewal}.")
 
 
 def _format_seconds(seconds: float) -> str:

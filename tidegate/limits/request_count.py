@@ -1,4 +1,8 @@
-"""Requests that ask no model anything, or not yet: they cost nothing, and count as requests all the same."""
+"""Count requests that are not sent to a model, or not yet, in the limits on requests of their callers.
+
+The handlers of stored responses and conversations count each request here, as does the background submitter. This is a
+class of its own so that the web layer depends on nothing else of admission.
+"""
 
 import msgspec
 
@@ -11,16 +15,17 @@ from tidegate.limits.scripts import limits_only
 
 
 class RequestCount:
-    """Counts requests in the limits of their callers."""
+    """Count requests through the admission controller."""
 
     def __init__(self, admission: AdmissionController, clock: Clock) -> None:
         self._admission = admission
         self._clock = clock
 
     async def count(self, caller: Caller, request_id: str) -> None:
-        """Count one; costs nothing where the caller has no limits. Raises CallerLimited.
+        """Count one request. Raises CallerRateLimited. A caller without limits causes no round trip.
 
-        To the door it is a call that wants a stored answer only, and there is none.
+        It is admitted as a request that accepts only a stored response, under a fingerprint that has none: so it takes
+        from the limits on requests and from no other.
         """
         if caller.limits.is_unlimited and caller.project_limits.is_unlimited:
             return
@@ -30,15 +35,15 @@ class RequestCount:
         )
 
     async def count_background(self, reservation: Reservation, ledger_entry: bytes) -> None:
-        """Count a request that is answered later. Raises CallerLimited, CallTooLarge and BudgetExceeded.
+        """Count a request that is answered later. Raises CallerRateLimited, RequestExceedsLimit and BudgetExceeded.
 
-        What may pass until then is no refusal: this minute's tokens, calls in flight, what others still hold. It is
-        let in like any call, and at once gives back what it holds; `line` is its ledger entry, should it be lost in
-        between. It holds no more than a nano-dollar: whether the budget has room for all of it is seen later.
+        Limits that may have room by then do not reject it: tokens per minute, requests in flight and reserved budget.
+        The request is admitted and released at once; `ledger_entry` is written if this process dies in between. It
+        reserves at most one nano-dollar: the worker checks the budget for its full cost later.
         """
         scopes = tuple(msgspec.structs.replace(scope, concurrency=None) for scope in reservation.scopes)
         reservation = msgspec.structs.replace(
-            reservation, id=f"{reservation.id}-promise", scopes=scopes, cost_nanos=min(reservation.cost_nanos, 1)
+            reservation, id=f"{reservation.id}-counted", scopes=scopes, cost_nanos=min(reservation.cost_nanos, 1)
         )
         if not any(_limits_anything(scope) for scope in scopes):
             return
@@ -56,9 +61,9 @@ class RequestCount:
             return
         await self._count(msgspec.structs.replace(reservation, tokens=0, cost_nanos=0))
 
-    async def _count(self, terms: Reservation) -> None:
+    async def _count(self, reservation: Reservation) -> None:
         try:
-            await self._admission.admit(limits_only(terms, b"{}", now=self._clock.now(), only_stored=True))
+            await self._admission.admit(limits_only(reservation, b"{}", now=self._clock.now(), only_stored=True))
         except NotCached:
             return
 

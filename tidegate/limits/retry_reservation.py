@@ -1,4 +1,8 @@
-"""A call that is sent again though its last attempt may be charged: the money of one more attempt is held as well."""
+"""Reserve the cost of further upstream attempts: a failed attempt may still be charged by the upstream.
+
+The pipeline makes one RetryReservation per request, and the upstream call reserves each retry with it. It is a class of
+its own because it keeps state per request: the names under which it has reserved.
+"""
 
 from collections.abc import Callable
 
@@ -9,11 +13,11 @@ from tidegate.limits.scopes import Reservation, for_retry
 from tidegate.limits.scripts import limits_only
 
 LedgerEntryFor = Callable[[str], bytes]
-"""The call's ledger entry under another name, should what is held be lost with its process."""
+"""Return the request's ledger entry under another name; it is written if the process dies."""
 
 
 class RetryReservation:
-    """What one call holds besides its first attempt."""
+    """The reservations of one request beyond its first attempt."""
 
     def __init__(
         self, admission: AdmissionController, reservation: Reservation, ledger_entry: LedgerEntryFor, clock: Clock
@@ -26,17 +30,17 @@ class RetryReservation:
         self._attempts = 0
 
     async def reserve(self) -> bool:
-        """Hold the money of one more attempt, under a name of its own; whether there was room in every budget."""
-        terms = self._reservation
-        if terms.cost_nanos == 0 or not any(
-            scope.budget_day is not None or scope.budget_month is not None for scope in terms.scopes
+        """Reserve the cost of one more attempt under a name of its own; return whether every budget had room."""
+        reservation = self._reservation
+        if reservation.cost_nanos == 0 or not any(
+            scope.budget_day is not None or scope.budget_month is not None for scope in reservation.scopes
         ):
             return True
         self._attempts += 1
-        name = f"{terms.id}-sent-{self._attempts + 1}"
+        name = f"{reservation.id}-sent-{self._attempts + 1}"
         try:
             await self._admission.admit(
-                limits_only(for_retry(terms, name), self._ledger_entry(name), now=self._clock.now())
+                limits_only(for_retry(reservation, name), self._ledger_entry(name), now=self._clock.now())
             )
         except TidegateError:
             return False
@@ -44,7 +48,7 @@ class RetryReservation:
         return True
 
     async def release(self) -> None:
-        """The call is charged: nothing more is held."""
+        """Release all of them, because the request is settled."""
         while self._names:
             await self._admission.release(self._names[-1], now=self._clock.now())
             self._names.pop()

@@ -89,7 +89,7 @@ class Charge(msgspec.Struct, frozen=True, gc=False, kw_only=True, rename=_CHARGE
     dataset_id: str
     """The id of the Redis data set in which the request was admitted; empty where Redis was away."""
     late: bool = False
-    """Redis could not be told at once, so that its line may have reached the ledger before."""
+    """The settlement was delayed, so the request's entry may have reached the ledger earlier."""
 
 
 ALL_CALLERS = "all"
@@ -119,7 +119,9 @@ def caller_scopes(caller: Caller, end_user: str | None, global_limits: Limits) -
     if end_user and not caller.user_limits.is_unlimited:
         limits[f"user/{caller.project}/{_as_in_ledger(end_user)}"] = caller.user_limits
     limits[ALL_CALLERS] = global_limits
-    limiting = tuple([_scope(name, its) for name, its in limits.items() if not its.is_unlimited])
+    limiting = tuple(
+        [_scope(name, scope_limits) for name, scope_limits in limits.items() if not scope_limits.is_unlimited]
+    )
     return CallerScopes(tuple(limits), limiting)
 
 
@@ -128,8 +130,8 @@ def without_request_count(reservation: Reservation, *, name: str | None = None) 
 
     Under a new `name` it is not limited by requests in flight either.
     """
-    freed = {"rpm": None, "rpd": None} if name is None else {"rpm": None, "rpd": None, "concurrency": None}
-    scopes = tuple(msgspec.structs.replace(scope, **freed) for scope in reservation.scopes)
+    unlimited = {"rpm": None, "rpd": None} if name is None else {"rpm": None, "rpd": None, "concurrency": None}
+    scopes = tuple(msgspec.structs.replace(scope, **unlimited) for scope in reservation.scopes)
     return msgspec.structs.replace(reservation, id=name or reservation.id, scopes=scopes, readmitted=name is None)
 
 

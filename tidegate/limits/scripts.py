@@ -146,19 +146,23 @@ class LimitScripts:
             ),
         )
         match reply:
-            case [b"hit", told, at, head, body, account]:
+            case [b"hit", remaining, at, head, body, account]:
                 return CacheHit(
-                    remaining_limits=_remaining_limits(told), stored_at=float(at), head=head, body=body, account=account
+                    remaining_limits=_remaining_limits(remaining),
+                    stored_at=float(at),
+                    head=head,
+                    body=body,
+                    account=account,
                 )
-            case [b"join", told, owner, memory]:
+            case [b"join", remaining, owner, dataset_id]:
                 return JoinFlight(
-                    remaining_limits=_remaining_limits(told), owner=owner.decode(), dataset_id=memory.decode()
+                    remaining_limits=_remaining_limits(remaining), owner=owner.decode(), dataset_id=dataset_id.decode()
                 )
-            case [b"go", told, memory, counted, *verdict]:
+            case [b"go", remaining, dataset_id, counted, *verdict]:
                 return SendUpstream(
-                    remaining_limits=_remaining_limits(told),
+                    remaining_limits=_remaining_limits(remaining),
                     claimed=request.claim,
-                    dataset_id=memory.decode(),
+                    dataset_id=dataset_id.decode(),
                     counters_valid=bool(counted),
                     verdict=parse_verdict(verdict) if verdict else None,
                 )
@@ -166,8 +170,8 @@ class LimitScripts:
                 return NoStoredAnswer()
             case [b"busy", eta, full]:
                 return UpstreamFull(verdict=QueueRejected(float(eta), full=bool(full)))
-            case [b"refuse", what, scope, *figures]:
-                return _rejection(what, scope, figures)
+            case [b"refuse", kind, scope, *figures]:
+                return _rejection(kind, scope, figures)
             case _:
                 return RebuildNeeded()
 
@@ -221,14 +225,14 @@ class LimitScripts:
         )
 
 
-def _remaining_limits(told: bytes) -> RemainingLimits:
-    return RemainingLimits() if told == b"{}" else _decode_remaining_limits.decode(told)
+def _remaining_limits(reply: bytes) -> RemainingLimits:
+    return RemainingLimits() if reply == b"{}" else _decode_remaining_limits.decode(reply)
 
 
-def _rejection(what: bytes, scope: bytes, figures: Sequence[bytes]) -> LimitRejection:
+def _rejection(kind: bytes, scope: bytes, figures: Sequence[bytes]) -> LimitRejection:
     limit, used, requested, wait = (float(figure) for figure in figures)
     return LimitRejection(
-        kind=what.decode(),
+        kind=kind.decode(),
         scope=scope.decode(errors="replace"),
         limit=limit,
         used=used,

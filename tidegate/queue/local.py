@@ -31,7 +31,7 @@ class LocalCapacity:
         self._replicas = replicas
 
     def __repr__(self) -> str:
-        return f"<LocalLanes 1/{self._replicas.count}: {self._lanes}>"
+        return f"<LocalCapacity 1/{self._replicas.count}: {self._lanes}>"
 
     def remember(self, lane: str, learnt: LearntLimits) -> None:
         """Store what Redis last reported of a lane."""
@@ -77,9 +77,11 @@ class LocalCapacity:
         return self._lanes[lane]
 
     def _local_limits(self, lane: str) -> LaneLimits:
-        known, terms = self._learnt.get(lane, LearntLimits()), self._lane_limits(lane)
-        rpm, tpm = terms.rpm or known.rpm, terms.tpm or known.tpm
-        return LaneLimits(rpm=self._replicas.share(rpm), tpm=self._replicas.share(tpm), max_waiting=terms.max_waiting)
+        learnt, configured = self._learnt.get(lane, LearntLimits()), self._lane_limits(lane)
+        rpm, tpm = configured.rpm or learnt.rpm, configured.tpm or learnt.tpm
+        return LaneLimits(
+            rpm=self._replicas.share(rpm), tpm=self._replicas.share(tpm), max_waiting=configured.max_waiting
+        )
 
     def _share_of(self, amount: int) -> int:
         return amount // self._replicas.count if amount > 0 else amount

@@ -71,23 +71,19 @@ class CapacityStore:
         self._prefix = f"{{{prefix}}}"
         self._lane_limits = lane_limits
         self._enter, self._dispatch = Script("queue_enter"), Script("queue_dispatch")
-        self._leave, self._learn, self._snapshot = (
-            Script("queue_leave"),
-            Script("capacity_learn"),
-            Script("queue_snapshot"),
-        )
-        self._announce_process = Script("announce_process")
+        self._leave, self._snapshot = Script("queue_leave"), Script("queue_snapshot")
+        self._learn, self._announce_process = Script("capacity_learn"), Script("announce_process")
 
     async def enter(self, lane: str, entry: QueueEntry, now: float) -> QueueVerdict:
         """Take capacity or a position in the queue; return the position of an entry that waits already."""
         seq = "" if entry.position is None else entry.position.seq
-        asked = (entry.member, entry.tokens, entry.flow, entry.weight, repr(entry.deadline), seq)
-        return parse_verdict(await self._run(self._enter, lane, now, *asked))
+        arguments = (entry.member, entry.tokens, entry.flow, entry.weight, repr(entry.deadline), seq)
+        return parse_verdict(await self._run(self._enter, lane, now, *arguments))
 
     async def dispatch(self, lane: str, now: float) -> float | None:
         """Grant what the capacity allows; return the seconds until the next dispatch, None where no request waits."""
-        _, again = await self._run(self._dispatch, lane, now)
-        return _seconds_or_none(again)
+        _, seconds = await self._run(self._dispatch, lane, now)
+        return _seconds_or_none(seconds)
 
     async def leave(self, lane: str, member: str, now: float) -> bool:
         """Remove a member from the queue; return False if it does not wait."""
@@ -100,8 +96,8 @@ class CapacityStore:
 
     async def learn(self, lane: str, report: CapacityReport, now: float) -> LearnOutcome:
         """Apply what responses said about the upstream's limits."""
-        free, rpm, tpm, again = await self._run(self._learn, lane, now, msgspec.json.encode(report))
-        return LearnOutcome(unlimited=bool(free), rpm=int(rpm), tpm=int(tpm), dispatch_in=float(again))
+        unlimited, rpm, tpm, dispatch_in = await self._run(self._learn, lane, now, msgspec.json.encode(report))
+        return LearnOutcome(unlimited=bool(unlimited), rpm=int(rpm), tpm=int(tpm), dispatch_in=float(dispatch_in))
 
     async def announce_process(self, process: str, *, for_seconds: float, now: float) -> int:
         """Announce that a process is alive; return the number of live processes."""
@@ -114,8 +110,8 @@ class CapacityStore:
         return tuple(_parse_lane(line, now) for line in reply)
 
     async def _run(self, script: Script, lane: str, now: float, *more: Argument) -> Any:
-        terms = self._lane_limits(lane)
-        fixed = (self._prefix, lane, repr(now), terms.rpm, terms.tpm, terms.max_waiting)
+        limits = self._lane_limits(lane)
+        fixed = (self._prefix, lane, repr(now), limits.rpm, limits.tpm, limits.max_waiting)
         return await self._link.run(script, (), (*fixed, *more))
 
 
