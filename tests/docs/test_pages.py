@@ -3,10 +3,16 @@
 import re
 from pathlib import Path
 
+import pytest
+
 from tests.docs import cli_page, configuration_page
+from tests.shape.prose import long_sentences, riddles
 
 ROOT = Path(__file__).parents[2]
 REFERENCE = ROOT / "docs" / "reference"
+USER_PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *ROOT.glob("docs/*.md"), *ROOT.glob("examples/*.md")] + [
+    page for folder in ("start", "guides", "reference", "internals") for page in ROOT.glob(f"docs/{folder}/*.md")
+]
 
 
 def test_the_page_of_commands_is_what_the_commands_say() -> None:
@@ -49,9 +55,16 @@ def test_the_index_of_decisions_leads_to_every_decision_under_its_title() -> Non
 
 def test_every_place_and_name_where_contributors_start_is_there() -> None:
     table = (ROOT / "CONTRIBUTING.md").read_text().partition("## Where to start")[2].partition("\n## ")[0]
-    named = {name for row in table.splitlines() if row.startswith("|") for name in re.findall(r"`([^` ]+)`", row)} - {"__init__.py"}
+    named = {name for row in table.splitlines() if row.startswith("|") for name in re.findall(r"`([^` ]+)`", row)} - {
+        "__init__.py"
+    }
     paths = {name for name in named if "/" in name or name.endswith(".md")}
     assert len(paths) > 30
     assert {path for path in paths if not (ROOT / "tidegate" / path).exists() and not (ROOT / path).exists()} == set()
     code = "".join(path.read_text() for path in (ROOT / "tidegate").rglob("*.py"))
     assert {name for name in named - paths if name not in code} == set()
+
+
+@pytest.mark.parametrize("page", USER_PAGES, ids=lambda page: page.name)
+def test_the_documents_have_short_sentences_and_no_riddles(page: Path) -> None:
+    assert [*long_sentences(page.read_text()), *riddles(page.read_text())] == []
