@@ -6,6 +6,7 @@ from random import Random
 from typing import NamedTuple
 
 import pytest
+from structlog.testing import capture_logs
 
 from tests.eventually import wait_until
 from tests.routing.fake_provider import FakeProvider
@@ -170,18 +171,24 @@ async def test_callers_who_give_up_are_no_word_from_the_target(checked: CheckedR
     assert provider.probes == ["main"]
 
 
-async def test_a_defect_does_not_end_the_looking(checked: CheckedRegistry) -> None:
+async def test_a_round_that_fails_is_logged_once_and_the_next_one_runs(checked: CheckedRegistry) -> None:
     checked.board.note_failure(HERE, KEY, errors.UpstreamServerError())
+    defects = [RuntimeError("a defect")]
 
-    async def breaks(credential: Credential) -> None:
+    async def probe(credential: Credential) -> None:
         checked.provider.probes.append(credential.name)
         checked.clock.advance(60.0)
-        raise RuntimeError("a defect")
+        if defects:
+            raise defects.pop()
 
-    checked.provider.probe = breaks  # type: ignore[method-assign]  # a provider with a defect
-    await checked.probing.start()
-    await wait_until(lambda: len(checked.provider.probes) >= 2)
-    await checked.probing.close()
+    checked.provider.probe = probe  # type: ignore[method-assign]  # a provider with a defect
+    with capture_logs() as logs:
+        await checked.probing.start()
+        await wait_until(lambda: checked.board.snapshot.breaker(HERE).circuit is Circuit.HALF_OPEN)
+        await checked.probing.close()
+    failures = [line for line in logs if line["event"] == "periodic task fails and will retry"]
+    assert [line["task"] for line in failures] == ["health-checks"]
+    assert len(checked.provider.probes) == 2
 
 
 class RedisClaims:

@@ -1,17 +1,16 @@
-"""Looks, by free probes, at what is not asked: targets that are down, keys that were refused, targets gone silent.
+"""Check by free probes what gets no calls: targets that are down, keys that were rejected, and silent targets.
 
-One replica at a time looks at each, every second or two; nothing here costs a token.
+`tidegate.assembly.routing` starts one `HealthChecks` in each process; it reports to the `HealthRegistry`. A claim in
+Redis lets one replica at a time probe each target, every second or two. No probe costs a token.
 """
 
 import asyncio
-import contextlib
 from collections.abc import Mapping
 from random import Random
 
-import structlog
-
 from tidegate.core.clock import Clock
 from tidegate.core.errors import ConnectionFailed, FirstByteTimeout, NoUpstreamKey, TidegateError, UpstreamTimeout
+from tidegate.core.periodic import PeriodicTask
 from tidegate.providers.base import Credential, Provider
 from tidegate.providers.target import Target
 from tidegate.routing.fallback_policy import credential_key
@@ -21,73 +20,61 @@ from tidegate.routing.health.credential_state import CredentialStatus
 from tidegate.routing.health.registry import HealthRegistry
 
 PROBE_TIMEOUT_SECONDS = 2.0
-"""Seconds that a probe may take."""
 SILENCE_SECONDS = 5.0
-"""Seconds without a word from a target that owes answers, after which it is looked at."""
+"""Silence of a target with unanswered calls, after which it is probed."""
 MIN_UNANSWERED = 3
-"""Answers that it must owe, in one process: a server that does one thing at a time is busy, not dead."""
+"""Unanswered calls of one process before silence counts: a server that does one thing at a time is busy, not down."""
 MAX_UNANSWERED_PROBES = 2
-"""Probes in a row that a silent target leaves unanswered until it counts as down."""
+"""Unanswered probes in a row after which a silent target counts as down."""
 KEY_CHECK_SECONDS = 10.0
-"""Between two looks at a refused key."""
-_log = structlog.get_logger("upstream")
-
+"""Between two probes of a rejected key."""
 _MIN_CHECK_SECONDS = 0.9
-"""Seconds between two looks of the whole fleet at one target."""
+"""Between two probes of one target, by all replicas together."""
 
 
 class HealthChecks:
-    """Use it between `start` and `close`."""
+    """Probes in rounds, between `start` and `close`."""
 
     def __init__(
         self, health: HealthRegistry, providers: Mapping[str, Provider], *, clock: Clock, random: Random
     ) -> None:
+        """Prepare the checks; `random` spreads the rounds of the replicas."""
         self._health = health
         self._providers = providers
         self._clock = clock
-        self._random = random
         self._unanswered_probes: dict[str, int] = {}
         """By target: probes in a row that were not answered."""
-        self._task: asyncio.Task[None] | None = None
+        self._rounds = PeriodicTask(
+            "health-checks", self.check_all, every=lambda _: random.uniform(*PROBE_INTERVAL_SECONDS), wait_first=True
+        )
 
     async def start(self) -> None:
-        """Begin to look."""
-        self._task = asyncio.create_task(self._run(), name="upstream-probing")
+        """Begin the rounds."""
+        await self._rounds.start()
 
     async def close(self) -> None:
-        """Stop."""
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+        """Stop the rounds."""
+        await self._rounds.close()
 
     async def check_all(self) -> None:
-        """Look once at everything that is due."""
+        """Run one round: synchronize the registry with the other replicas, and probe everything that is due."""
         await self._health.synchronize()
-        standings = self._health.snapshot
-        down = [name for name, state in standings.breakers.items() if state.circuit is Circuit.OPEN]
-        refused = [key for key, state in standings.credentials.items() if state.status is CredentialStatus.INVALID]
+        snapshot = self._health.snapshot
+        down = [name for name, state in snapshot.breakers.items() if state.circuit is Circuit.OPEN]
+        rejected = [key for key, state in snapshot.credentials.items() if state.status is CredentialStatus.INVALID]
         await asyncio.gather(
             *(self._check_target(_target(name)) for name in down),
-            *(self._check_key(key) for key in refused),
+            *(self._check_key(key) for key in rejected),
             *(self._check_silent_target(target) for target in self._silent_targets()),
         )
 
-    async def _run(self) -> None:
-        while True:
-            await asyncio.sleep(self._random.uniform(*PROBE_INTERVAL_SECONDS))
-            try:
-                await self.check_all()
-            except Exception:  # noqa: BLE001  # whatever it was: who stops looking, never closes a breaker again
-                _log.exception("a look at the upstream failed")
-
     def _silent_targets(self) -> list[Target]:
-        now, standings = self._clock.monotonic(), self._health.snapshot
+        now, snapshot = self._clock.monotonic(), self._health.snapshot
         silent = [
             traffic.target
             for traffic in self._health.all_traffic()
             if traffic.unanswered >= MIN_UNANSWERED and now - traffic.last_heard_at > SILENCE_SECONDS
-            if traffic.target.name not in standings.breakers
+            if traffic.target.name not in snapshot.breakers
         ]
         names = {target.name for target in silent}
         self._unanswered_probes = {name: count for name, count in self._unanswered_probes.items() if name in names}
@@ -96,16 +83,16 @@ class HealthChecks:
     async def _check_target(self, target: Target) -> None:
         if not await self._health.claim(f"probe {target.name}", _MIN_CHECK_SECONDS):
             return
-        if not _is_out_of_reach(await self._probe(target.provider)):
+        if not _is_unreachable(await self._probe(target.provider)):
             self._health.note_probe(target)
 
     async def _check_silent_target(self, target: Target) -> None:
-        # an answer may just take its time: looks are few, until one is not answered
+        # an answer may just take long: probes are rare until one of them is not answered
         pause = _MIN_CHECK_SECONDS if target.name in self._unanswered_probes else SILENCE_SECONDS / 2
         if not await self._health.claim(f"probe {target.name}", pause, fleet_seconds=_MIN_CHECK_SECONDS):
             return
         error = await self._probe(target.provider)
-        if error is None or not _is_out_of_reach(error):
+        if error is None or not _is_unreachable(error):
             self._unanswered_probes.pop(target.name, None)
             return
         self._unanswered_probes[target.name] = self._unanswered_probes.get(target.name, 0) + 1
@@ -115,28 +102,28 @@ class HealthChecks:
     async def _check_key(self, key: str) -> None:
         if not await self._health.claim(f"probe {key}", KEY_CHECK_SECONDS):
             return
-        name, _, credential_name = key.partition("/")
-        provider = self._providers.get(name)
+        provider_name, _, credential_name = key.partition("/")
+        provider = self._providers.get(provider_name)
         for credential in provider.credentials if provider else ():
             if credential.name == credential_name and await self._probe_with(provider, credential) is None:
                 self._health.note_good_key(key)
 
-    async def _probe(self, name: str) -> TidegateError | None:
-        """What a provider says to a free question; None for a good answer."""
-        provider = self._providers.get(name)
+    async def _probe(self, provider_name: str) -> TidegateError | None:
+        """Return the error with which a provider answers a probe; None for a good answer."""
+        provider = self._providers.get(provider_name)
         if provider is None:
             return NoUpstreamKey()
         return await self._probe_with(provider, self._best_credential(provider))
 
     def _best_credential(self, provider: Provider) -> Credential:
-        """A credential that is not known to be bad, if there is one."""
-        known = self._health.snapshot.credentials
-        good = (
+        """Return the first credential that is not disabled, else the first one."""
+        states = self._health.snapshot.credentials
+        enabled = (
             credential
             for credential in provider.credentials
-            if not known.get(credential_key(provider.name, credential.name), credential_state.HEALTHY).is_disabled
+            if not states.get(credential_key(provider.name, credential.name), credential_state.HEALTHY).is_disabled
         )
-        return next(good, provider.credentials[0])
+        return next(enabled, provider.credentials[0])
 
     async def _probe_with(self, provider: Provider | None, credential: Credential) -> TidegateError | None:
         if provider is None:
@@ -151,8 +138,8 @@ class HealthChecks:
         return None
 
 
-def _is_out_of_reach(error: TidegateError | None) -> bool:
-    """Whether not even an error came back; whoever says anything, a call may try."""
+def _is_unreachable(error: TidegateError | None) -> bool:
+    """Return whether not even an error came back; after any answer, a call may try the target."""
     return isinstance(error, ConnectionFailed | UpstreamTimeout)
 
 
