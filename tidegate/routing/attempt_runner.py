@@ -1,7 +1,8 @@
-"""An attempt from waiting for its turn until its answer has begun, interrupted where waiting has become useless.
+"""Run one attempt: wait for its slot, send it, and report to the health registry whether it was answered.
 
-A target that goes down and a credential that is taken out release all who wait for their turn there. A target that is
-silent altogether releases those, too, who wait for its answer.
+`UpstreamCall` makes a runner for each attempt. The runner stops waiting once that has become useless: where the target
+goes down or the credential is disabled while the call waits for its slot, and where the target is silent altogether
+while the call waits for its answer.
 """
 
 import asyncio
@@ -14,14 +15,14 @@ from tidegate.routing.fallback_policy import SendTo
 from tidegate.routing.health.registry import HealthRegistry
 
 WaitForSlot = Callable[[], Awaitable[bool | None]]
-"""Waits for the turn; False where there is no time for it."""
+"""Waits for the slot; returns False where there is no time for it."""
 
 
 class AttemptRunner:
-    """Sends one attempt, and tells the board how it went."""
+    """Sends one attempt, and reports to the health registry how it went."""
 
     def __init__(self, send_to: SendTo, attempt: Attempt, health: HealthRegistry, *, seconds: float | None) -> None:
-        """`seconds` is what the call as a whole has left, where the attempt's own clocks may not see to it."""
+        """Prepare the run; `seconds` is what is left of the call's total time, None where the transport enforces it."""
         self._send_to = send_to
         self._attempt = attempt
         self._health = health
@@ -32,9 +33,9 @@ class AttemptRunner:
         self._is_slow = False
 
     async def run(self, wait: WaitForSlot) -> bool:
-        """Send it; True once its answer has begun, False where its turn cannot come. Raises TidegateError."""
-        ask, board, hear = self._send_to, self._health, self._on_down
-        board.add_listener(hear, ask.target, ask.credential)
+        """Send it; return True once its answer has begun, False without a slot in time. Raises TidegateError."""
+        send_to, health, on_down = self._send_to, self._health, self._on_down
+        health.add_listener(on_down, send_to.target, send_to.credential)
         try:
             with self._interruption:
                 if await wait() is False:
@@ -43,17 +44,17 @@ class AttemptRunner:
         except TidegateError as error:
             self._attempt.close()
             if not self._interruption.interrupted or self._is_slow:
-                board.note_failure(ask.target, ask.credential, error, trial=self._is_trial, slow=self._is_slow)
+                health.note_failure(send_to.target, send_to.credential, error, trial=self._is_trial, slow=self._is_slow)
                 self._is_trial = False
             raise
         else:
-            board.note_answer(ask.target, ask.credential, trial=self._is_trial)
+            health.note_answer(send_to.target, send_to.credential, trial=self._is_trial)
             self._is_trial = False
             return True
         finally:
-            board.remove_listener(hear)
+            health.remove_listener(on_down)
             if self._is_trial:
-                board.release_trial(ask.target)
+                health.release_trial(send_to.target)
 
     async def _open_attempt(self) -> None:
         target, timers = self._send_to.target, self._timers()
@@ -84,7 +85,7 @@ class AttemptRunner:
             return
         self._is_slow = True
         self._interruption.interrupt(
-            FirstByteTimeout("The upstream had been down, and did not answer in a trial's time.")
+            FirstByteTimeout("The upstream had been down, and did not answer within the time of a trial.")
         )
 
     def _on_down(self, error: TidegateError | None, silent: bool) -> None:  # noqa: FBT001  # a callback's fixed form

@@ -1,4 +1,7 @@
-"""Whose fault a failed attempt is, and so what may be tried after it."""
+"""What a failed attempt's error concerns, and so what may be tried next.
+
+The fallback policy chooses the next step by it; the health registry decides by it what to count the failure for.
+"""
 
 from enum import Enum
 
@@ -31,20 +34,20 @@ from tidegate.core.errors import (
 
 
 class ErrorScope(Enum):
-    """Whose fault it is."""
+    """What an error concerns."""
 
     CALLER = "caller"
-    """The request's own: whoever is asked says the same."""
+    """The request itself: every target would answer the same."""
     CREDENTIAL = "credential"
-    """This gateway's account: another account may do."""
+    """The gateway's account at the provider: another account may work."""
     MATCH = "match"
-    """This target, with this credential, does not serve this call; another may."""
+    """This target with this credential does not serve the call; another may."""
     RATE = "rate"
     """Too many calls for now: waiting helps, and so does another account."""
     TARGET = "target"
-    """The target failed: it may do better in a moment, another may do better now."""
+    """The target failed: it may work again in a moment, another may work now."""
     TIME = "time"
-    """The call's own time is over: nobody is asked any more."""
+    """The call's total time is over: no other target is tried."""
 
 
 _SCOPES: tuple[tuple[tuple[type[TidegateError], ...], ErrorScope], ...] = (
@@ -82,13 +85,13 @@ _QUICK = (
 
 
 def error_scope(error: TidegateError) -> ErrorScope:
-    """Whose fault an attempt's error is; what is nobody else's is the caller's."""
+    """Return what an attempt's error concerns; the caller, unless it is listed."""
     return next((blame for kinds, blame in _SCOPES if isinstance(error, kinds)), ErrorScope.CALLER)
 
 
 def is_worth_retrying(error: TidegateError) -> bool:
-    """Whether the same target, asked again within seconds, may answer.
+    """Return whether the same target may answer when tried again within seconds.
 
-    Not after a long silence: the caller has waited through one of those, and need not through a second.
+    It is not worth it after a long silence: the caller has waited through one, and would through a second.
     """
     return isinstance(error, _QUICK)

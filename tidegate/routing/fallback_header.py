@@ -1,4 +1,4 @@
-"""Which steps of the ladder a caller allows: `x-tidegate-fallback`."""
+"""Parse `x-tidegate-fallback`, by which a caller restricts the fallback steps. Used by the pipeline's preparation."""
 
 from tidegate.core.errors import InvalidParameter
 from tidegate.routing.plan import NO_STEPS, AllowedSteps
@@ -8,7 +8,7 @@ _NAMES = AllowedSteps.__struct_fields__
 
 
 def allowed_steps(header: str | None) -> AllowedSteps | None:
-    """What the header says: `off`, or the names of the steps that may be taken; None where it says nothing.
+    """Return the allowed steps of a header: `off` or a list of names; None where it restricts nothing.
 
     Raises InvalidParameter.
     """

@@ -1,6 +1,6 @@
-"""Where a call may be answered: the targets of its model in the order to try, and what is tried after them.
+"""A call's plan: the targets of its model in the order to try, and what may be tried after them.
 
-`tidegate.routing.routes` makes plans out of the configuration; the ladder walks down them.
+`tidegate.routing.routes` makes plans from the configuration; the fallback policy follows them.
 """
 
 import msgspec
@@ -9,7 +9,7 @@ from tidegate.providers.target import Target
 
 
 class AllowedSteps(msgspec.Struct, frozen=True, kw_only=True):
-    """Which steps may be taken after a failure; a step that is off is skipped."""
+    """The steps that may be taken after a failure; a step that is off is skipped."""
 
     credentials: bool = True
     """The same target with another credential."""
@@ -23,17 +23,17 @@ class AllowedSteps(msgspec.Struct, frozen=True, kw_only=True):
 
 ALL_STEPS = AllowedSteps()
 NO_STEPS = AllowedSteps(credentials=False, targets=False, stale=False, canned=False)
-"""What `x-tidegate-fallback: off` leaves."""
+"""What `x-tidegate-fallback: off` allows."""
 
 
 class CannedReply(msgspec.Struct, frozen=True, kw_only=True):
-    """What is said when nobody can answer."""
+    """The configured reply for when no target can answer."""
 
     text: str
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a call may be answered."""
+    """The targets and fallback steps of one call."""
 
     model: str
     """The model as the caller named it."""
@@ -41,16 +41,16 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """At least one, in the order to try."""
     allowed_steps: AllowedSteps = ALL_STEPS
     stale_seconds: float = 0.0
-    """Seconds for which an answer may be given after it has ceased to be fresh."""
+    """Seconds for which a cached answer may be given after it is no longer fresh."""
     canned: CannedReply | None = None
 
     def restricted_to(self, steps: AllowedSteps) -> "Plan":
-        """The plan with those of its rungs that `fallback_steps` allows, too."""
-        mine = self.allowed_steps
+        """Return the plan with only those of its steps that `steps` allows, too."""
+        own = self.allowed_steps
         allowed = AllowedSteps(
-            credentials=mine.credentials and steps.credentials,
-            targets=mine.targets and steps.targets,
-            stale=mine.stale and steps.stale,
-            canned=mine.canned and steps.canned,
+            credentials=own.credentials and steps.credentials,
+            targets=own.targets and steps.targets,
+            stale=own.stale and steps.stale,
+            canned=own.canned and steps.canned,
         )
         return msgspec.structs.replace(self, allowed_steps=allowed)

@@ -1,7 +1,7 @@
-"""How long to wait before the same target is asked again, and how often that may be in all.
+"""Limit retries of the same target: how long to wait before each, and how many there may be in all.
 
-Retries are a tenth of the traffic at most, so an outage is not answered with more load. Each process keeps its own
-share: if none of them exceeds a tenth of its calls, the fleet does not either.
+By default retries are a tenth of the traffic at most, so an outage does not get more load. Each process keeps its own
+budget: if no process exceeds a tenth of its calls, the fleet does not either. `FallbackChain` has one of these.
 """
 
 from collections import deque
@@ -11,43 +11,43 @@ MAX_WAIT_SECONDS = 8.0
 
 
 def backoff(retries: int, draw: float, retry_after: float | None) -> float:
-    """Seconds before the next try, after so many; `draw` is a random number below 1.
+    """Return the seconds before the next retry after so many `retries`; `draw` is a random number below 1.
 
-    Doubled each time, and anything between half of it and the whole; never less than the upstream's own word.
+    The wait doubles each time, with a random part of half its length; it is never shorter than `retry_after`.
     """
     most = min(MAX_WAIT_SECONDS, FIRST_WAIT_SECONDS * 2.0**retries)
     return max(retry_after or 0.0, most * (0.5 + draw / 2))
 
 
 class RetryBudget:
-    """How many retries recent traffic allows. `now` is on the monotonic clock."""
+    """The retries that recent traffic allows. `now` is on the monotonic clock."""
 
     def __init__(self, *, ratio: float, minimum: int, window_seconds: float = 10.0) -> None:
-        """At most `share` of the calls in `window` seconds; so many as `floor` where there are few calls."""
+        """Allow `ratio` of the calls in `window_seconds`, and at least `minimum` where there are few calls."""
         self._ratio = ratio
         self._minimum = minimum
         self._window = window_seconds
         self._calls = 0
         self._retries = 0
         self._recent: deque[tuple[float, bool, int]] = deque()
-        """By moment: whether they were retries, and how many; moments within a hundredth of the window are one."""
+        """Time, whether retries, and count; entries within a hundredth of the window are merged."""
 
     def add_call(self, now: float) -> None:
-        """A call came in."""
+        """Count a call."""
         self._calls += 1
         self._add(now, retry=False)
 
     def allows(self, now: float) -> bool:
-        """Whether there is a retry left."""
+        """Return whether one more retry is allowed."""
         return self.remaining(now) > 0
 
     def remaining(self, now: float) -> int:
-        """How many retries recent traffic allows still."""
+        """Return how many more retries are allowed."""
         self._expire(now)
         return max(0, max(self._minimum, int(self._ratio * self._calls)) - self._retries)
 
     def add_retry(self, now: float) -> None:
-        """A retry is made."""
+        """Count a retry."""
         self._retries += 1
         self._add(now, retry=True)
 

@@ -1,4 +1,4 @@
-"""What a model's name stands for: the configured route, made into a plan for one call."""
+"""Resolve a model's name: the configured route becomes the plan of one call. Used by the pipeline's preparation."""
 
 from collections.abc import Callable, Mapping, Sequence
 from fnmatch import fnmatchcase
@@ -18,7 +18,7 @@ _WILD = "*?["
 
 
 class Routes:
-    """The routes of the configuration."""
+    """The configured routes."""
 
     def __init__(self, routes: Mapping[str, RouteConfig], *, stale_seconds: float) -> None:
         """`stale_for` is how long stale answers will do where a route says nothing, in seconds."""
@@ -29,12 +29,12 @@ class Routes:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The models that are routes' own names; patterns are not."""
+        """The routes' names that are no patterns."""
         return tuple(name for name in self._routes if not is_pattern(name))
 
     @property
     def pass_through_providers(self) -> tuple[str, ...]:
-        """The providers to whom a call may go for the very model that it names, the default one first."""
+        """The providers that may get a call under the model name of its caller, the default one first."""
         targets = [
             target
             for name, route in self._routes.items()
@@ -45,11 +45,11 @@ class Routes:
 
     @property
     def max_stale_seconds(self) -> float:
-        """The longest that any answer may be given after it has ceased to be fresh, in seconds."""
+        """The longest time for which any route gives answers that are no longer fresh, in seconds."""
         return max(self._stale_seconds, *(self._stale_seconds_of(route) for route in self._routes.values()), 0.0)
 
     def plan(self, model: str, *, draw: Draw) -> Plan:
-        """Where a call that names `model` may be answered: its route, else itself at the default provider."""
+        """Return the plan for a model name: that of its route, else the same model at the default provider."""
         plan, weights = self._plans(model)
         return (
             plan
@@ -58,7 +58,7 @@ class Routes:
         )
 
     def _make(self, model: str) -> tuple[Plan, tuple[int, ...] | None]:
-        """The plan with the targets as they are listed, and their weights where they are drawn."""
+        """Return the plan with the targets as listed, and their weights where the order is drawn."""
         route = self._find(model)
         if route is None:
             return Plan(model=model, targets=(Target(OPENAI_PROVIDER, model),), stale_seconds=self._stale_seconds), None
@@ -81,7 +81,7 @@ class Routes:
         return self._stale_seconds if route.stale_for_seconds is None else route.stale_for_seconds
 
     def _find(self, model: str) -> RouteConfig | None:
-        """The route of this very name, else that of the longest pattern that fits."""
+        """Return the route of exactly this name, else that of the longest matching pattern."""
         if model in self._routes:
             return self._routes[model]
         fitting = (name for name in self._patterns if fnmatchcase(model, name))
@@ -93,12 +93,12 @@ def _keeps_model_name(name: str, target: TargetConfig) -> bool:
 
 
 def is_pattern(name: str) -> bool:
-    """Whether a route's name stands for all models whose names fit."""
+    """Return whether a route's name is a pattern."""
     return any(sign in name for sign in _WILD)
 
 
 def _weighted_order(targets: Sequence[Target], weights: Sequence[int], draw: Draw) -> tuple[Target, ...]:
-    """In an order drawn by weight, without putting back; those without any weight last, as they are listed.
+    """Return the targets in an order drawn by weight, without replacement; targets of weight 0 come last, as listed.
 
     Each one's key is u ** (1 / weight); the largest goes first (Efraimidis and Spirakis).
     """

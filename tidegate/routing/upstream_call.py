@@ -1,4 +1,10 @@
-"""A call's way down the ladder, as the source of its answer: asked, watched, settled before its last byte."""
+"""One upstream call: take the steps of the fallback policy until something answers, and settle before the last byte.
+
+The pipeline makes an `UpstreamCall` for each request that the cache cannot answer, and reads it as a flight's source.
+The call asks `fallback_policy.next_step` what to do, runs attempts, and collects how each of them ended. It settles
+exactly one outcome, with the failed attempts in it, before the caller gets the last event, the whole body or the error.
+So whatever the caller received is accounted for.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
@@ -34,13 +40,13 @@ from tidegate.routing.plan import Plan
 from tidegate.routing.retry_budget import RetryBudget
 
 _DRAIN_SECONDS = 0.02
-"""For which a stream that nobody waits for any more is read on."""
+"""For which an abandoned stream is read on."""
 CANNED = "canned"
-"""Who is said to have answered with a canned reply."""
+"""The provider that the ledger names for a canned reply."""
 
 
 class FallbackChain:
-    """What all calls share on their way upstream."""
+    """What all upstream calls of a process share: providers, health, retry budget and clock."""
 
     def __init__(  # noqa: PLR0913  # a parameter for each part
         self,
@@ -53,7 +59,7 @@ class FallbackChain:
         random: Random,
         pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        """`total_seconds` is how long a call may take, once its waiting is over; `pause` waits between attempts."""
+        """Prepare the chain; `total_seconds` limits a call after its queue wait, `pause` waits between attempts."""
         self.providers = providers
         self.health = health
         self.clock = clock
@@ -65,23 +71,23 @@ class FallbackChain:
         self._credentials = {name: provider.credentials for name, provider in providers.items()}
 
     def first_step(self, plan: Plan, *, deadline: float) -> SendTo | None:
-        """Where a call would be sent now; None where nobody can be asked, or only by one call at a time."""
+        """Return where a call would be sent now; None where no target can take it, or only one call at a time may."""
         step = self.next_step(self.start(plan), deadline)
         return step if isinstance(step, SendTo) and not step.claim else None
 
     def may_send_to(self, send_to: SendTo) -> bool:
-        """Whether nothing is known against it."""
-        standings = self.health.snapshot
-        closed = standings.breaker(send_to.target).circuit is Circuit.CLOSED
-        return closed and not standings.credential(send_to.target, send_to.credential).is_disabled
+        """Return whether its target is not down and its credential not disabled."""
+        snapshot = self.health.snapshot
+        closed = snapshot.breaker(send_to.target).circuit is Circuit.CLOSED
+        return closed and not snapshot.credential(send_to.target, send_to.credential).is_disabled
 
     def start(self, plan: Plan) -> FallbackState:
-        """A call at the ladder's top."""
+        """Return the state of a call that has tried nothing yet."""
         return FallbackState(plan=plan, credentials=self._credentials)
 
     def next_step(self, state: FallbackState, deadline: float) -> Step:
-        """What to do next for a call."""
-        moment = Snapshot(
+        """Return the next step of a call."""
+        snapshot = Snapshot(
             now=self.clock.now(),
             deadline=deadline,
             health=self.health.snapshot,
@@ -89,13 +95,13 @@ class FallbackChain:
             may_retry=not state.failures or self.retry_budget.allows(self.clock.monotonic()),
             draw=self._random.random() if state.failures else 0.0,
         )
-        return next_step(state, moment)
+        return next_step(state, snapshot)
 
 
 class UpstreamCall:
-    """One call. Implements `tidegate.coalescing.flight.Source`.
+    """One call. Implements `tidegate.coalescing.flight.FlightSource`.
 
-    `ways.settle` is awaited before the last event, the whole body or the error is handed on. It may be called twice
+    `services.settle` is awaited before the last event, the whole body or the error is passed on. It may be called twice
     with the same outcome if it is cancelled half-way, so it must be idempotent.
     """
 
@@ -105,29 +111,29 @@ class UpstreamCall:
         self._chain = chain
         self._state = chain.start(spec.plan)
         self._deadline = chain.clock.monotonic() + spec.deadline - chain.clock.now() + chain.total_seconds
-        """When the call has had its time, on the monotonic clock."""
+        """When the call's total time is over, on the monotonic clock."""
         self._send_to: SendTo | None = None
-        """The last that was asked, or is being asked."""
+        """The last target that an attempt was sent to."""
         self._attempt: Attempt | None = None
-        """The one that is under way, or answers."""
+        """The attempt in progress."""
         self._failed_attempt: Attempt | None = None
-        """The last one that failed."""
+        """The last attempt that failed."""
         self._slots: list[UpstreamSlot] = []
         self._buffered_answer: BufferedAnswer | None = None
         self._fallback_step: FallbackStep | None = None
         self._failed_outcomes: tuple[Outcome, ...] = ()
-        """How the attempts that failed ended."""
+        """Outcomes of the failed attempts."""
         self._reserved_retries = 0
-        """Of those that may be charged, for how many the money of another attempt was set aside."""
+        """The number of failed attempts that may be charged and were replaced by a reservation for another one."""
         self._timer: asyncio.TimerHandle | None = None
         self._outcome: Outcome | None = None
-        """How it ended, once it has."""
+        """The outcome, once the call has ended."""
         self._settled = False
         self.cost_nanos = 0
-        """What the call cost, once settled."""
+        """The cost of the call, once settled."""
 
     async def open(self) -> AnswerHead:
-        """Find somebody who answers; an answer in one piece is read to its end. Raises TidegateError."""
+        """Find an answer; one that is no stream is read whole. Raises TidegateError."""
         try:
             head = await self._find_answer()
         except TidegateError as error:
@@ -138,7 +144,7 @@ class UpstreamCall:
         return head
 
     async def more(self) -> list[bytes]:
-        """The next events. Raises TidegateError."""
+        """Return the next events. Raises TidegateError."""
         attempt = self._attempt
         if self._outcome is None and attempt is not None:
             try:
@@ -154,14 +160,14 @@ class UpstreamCall:
         return self._take_last_events()
 
     async def abandon(self) -> None:
-        """Cut the call upstream, and account for what was used."""
+        """Cut the connection to the upstream, and account for what was used."""
         if self._attempt is not None:
             if self._outcome is None:
                 await self._attempt.drain(_DRAIN_SECONDS)
             self._attempt.close()
         await self._settle_once(ClientDisconnected())
 
-    # down the ladder
+    # the fallback chain
 
     async def _find_answer(self) -> AnswerHead:
         self._chain.retry_budget.add_call(self._chain.clock.monotonic())
@@ -173,7 +179,7 @@ class UpstreamCall:
             step = self._next_step()
 
     def _first_step(self) -> Step:
-        """As it was decided on the way in, unless something has happened since."""
+        """Return the step that was decided before the queue, unless its target failed since."""
         first = self._spec.first_step
         if first is None or self._chain.may_send_to(first):
             return first or self._next_step()
@@ -185,7 +191,7 @@ class UpstreamCall:
         return self._chain.next_step(self._state, self._spec.deadline)
 
     async def _take_step(self, step: Step) -> AnswerHead | None:
-        """One step; the answer's head, or None where another step must be taken. Raises TidegateError at the end."""
+        """Take one step; return the answer's head, or None to take another. Raises TidegateError after the last."""
         match step:
             case SendTo() | RetrySameTarget() if self._failed_outcomes and not await self._can_pay_retry():
                 self._state = self._state.without_budget()
@@ -207,65 +213,68 @@ class UpstreamCall:
         assert_never(step)
 
     async def _can_pay_retry(self) -> bool:
-        """Whether an attempt may be paid: what was set aside pays one, and each that failed may be charged, too."""
+        """Return whether the budget has room for one more attempt.
+
+        The call's reservation pays for one attempt. Each failed one may be charged, too, and needs another reservation.
+        """
         if sum(outcome.may_be_charged for outcome in self._failed_outcomes) == self._reserved_retries:
             return True
         self._reserved_retries += 1
         return await self._services.reserve_retry()
 
-    async def _may_send(self, ask: SendTo) -> bool:
-        ladder = self._chain
-        if ask.claim and not await ladder.health.claim(
-            ask.claim, ask.claim_seconds, fleet_seconds=ask.fleet_claim_seconds
+    async def _may_send(self, send_to: SendTo) -> bool:
+        chain = self._chain
+        if send_to.claim and not await chain.health.claim(
+            send_to.claim, send_to.claim_seconds, fleet_seconds=send_to.fleet_claim_seconds
         ):
-            self._state = self._state.with_lost_claim(ask.claim)
+            self._state = self._state.with_lost_claim(send_to.claim)
             return False
-        if ask.delay_seconds > 0:
-            ladder.retry_budget.add_retry(ladder.clock.monotonic())
-            await ladder.pause(ask.delay_seconds)
+        if send_to.delay_seconds > 0:
+            chain.retry_budget.add_retry(chain.clock.monotonic())
+            await chain.pause(send_to.delay_seconds)
         return True
 
-    async def _send(self, ask: SendTo) -> AnswerHead | None:
-        ladder, question = self._chain, self._spec
-        turn = self._services.slot(ask, len(self._slots))
-        provider = ladder.providers[ask.target.provider]
-        self._send_to = ask
+    async def _send(self, send_to: SendTo) -> AnswerHead | None:
+        chain, spec = self._chain, self._spec
+        slot = self._services.slot(send_to, len(self._slots))
+        provider = chain.providers[send_to.target.provider]
+        self._send_to = send_to
         try:
-            request = provider.build_request(question.call, ask.target)
+            request = provider.build_request(spec.call, send_to.target)
         except TidegateError as error:
-            turn.decline()
-            if ask.is_trial:
-                ladder.health.release_trial(ask.target)
-            self._state = self._state.with_failure(ask, error)
+            slot.decline()
+            if send_to.is_trial:
+                chain.health.release_trial(send_to.target)
+            self._state = self._state.with_failure(send_to, error)
             return None
-        self._slots.append(turn)
+        self._slots.append(slot)
         attempt = Attempt(
             request,
-            ask.credential,
+            send_to.credential,
             provider=provider,
-            headers=question.headers,
-            slot=turn,
-            clock=ladder.clock,
+            headers=spec.headers,
+            slot=slot,
+            clock=chain.clock,
         )
-        return await self._run_attempt(ask, attempt, turn.wait)
+        return await self._run_attempt(send_to, attempt, slot.wait)
 
     async def _send_again(self) -> AnswerHead | None:
-        """To where it was refused for its rate, once there is room."""
-        ask, before = self._send_to, self._failed_attempt
-        assert ask is not None  # noqa: S101  # it was refused
-        assert before is not None  # noqa: S101  # it was refused
-        self._send_to = ask = msgspec.structs.replace(ask, fallback_step=FallbackStep.RETRY, claim="")
-        return await self._run_attempt(ask, before.renewed(), before.slot.wait_again)
+        """Send the call again to the target that rejected it for its rate, once its lane has capacity."""
+        send_to, before = self._send_to, self._failed_attempt
+        assert send_to is not None  # noqa: S101  # an attempt was rejected
+        assert before is not None  # noqa: S101  # an attempt was rejected
+        self._send_to = send_to = msgspec.structs.replace(send_to, fallback_step=FallbackStep.RETRY, claim="")
+        return await self._run_attempt(send_to, before.renewed(), before.slot.wait_again)
 
-    async def _run_attempt(self, ask: SendTo, attempt: Attempt, come: WaitForSlot) -> AnswerHead | None:
-        """Send an attempt when its turn has come; None where it failed."""
+    async def _run_attempt(self, send_to: SendTo, attempt: Attempt, wait: WaitForSlot) -> AnswerHead | None:
+        """Run an attempt once it has its slot; return the answer's head, or None where it failed."""
         self._attempt = attempt
         left = self._deadline - self._chain.clock.monotonic() if self._state.failures else None
-        sending = AttemptRunner(ask, attempt, self._chain.health, seconds=left)
+        runner = AttemptRunner(send_to, attempt, self._chain.health, seconds=left)
         try:
-            begun = await sending.run(come)
+            begun = await runner.run(wait)
         except TidegateError as error:
-            self._note_failure(ask, attempt, error)
+            self._note_failure(send_to, attempt, error)
             return None
         if not begun:
             self._attempt = None
@@ -276,9 +285,9 @@ class UpstreamCall:
             self._timer = asyncio.get_running_loop().call_later(max(0.0, left), attempt.time_out)
         return self._head(attempt)
 
-    def _note_failure(self, ask: SendTo, attempt: Attempt, error: TidegateError) -> None:
-        self._state = self._state.with_failure(ask, error)
-        self._failed_outcomes = (*self._failed_outcomes, _attempt_outcome(ask, attempt, error, handed_on=False))
+    def _note_failure(self, send_to: SendTo, attempt: Attempt, error: TidegateError) -> None:
+        self._state = self._state.with_failure(send_to, error)
+        self._failed_outcomes = (*self._failed_outcomes, _attempt_outcome(send_to, attempt, error, is_passed_on=False))
         self._failed_attempt, self._attempt = attempt, None
 
     # the answer
@@ -289,20 +298,20 @@ class UpstreamCall:
             stream=attempt.stream,
             served_by=f"{target.provider}/{attempt.observer.model or target.model}",
             echo=self._spec.echo,
-            queued_ms=round(1000 * sum(turn.waited_seconds for turn in self._slots)),
+            queued_ms=round(1000 * sum(slot.waited_seconds for slot in self._slots)),
             adaptations=attempt.request.adaptations,
         )
 
-    def _give_fallback(self, ready: BufferedAnswer | None, rung: FallbackStep) -> AnswerHead | None:
-        if ready is None:
+    def _give_fallback(self, answer: BufferedAnswer | None, fallback_step: FallbackStep) -> AnswerHead | None:
+        if answer is None:
             return None
-        self._buffered_answer, self._fallback_step = ready, rung
+        self._buffered_answer, self._fallback_step = answer, fallback_step
         return msgspec.structs.replace(
-            ready.answer_head, queued_ms=round(1000 * sum(turn.waited_seconds for turn in self._slots))
+            answer.answer_head, queued_ms=round(1000 * sum(slot.waited_seconds for slot in self._slots))
         )
 
     def _failed_response(self, error: TidegateError) -> AnswerHead | None:
-        """A Response that says itself that it failed is handed on as it is."""
+        """Return the head of a Response whose own status is `failed`: it is passed on as it is."""
         failed = self._failed_attempt
         if failed is None or not failed.is_complete or self._state.failures[-1].error is not error:
             return None
@@ -337,39 +346,39 @@ class UpstreamCall:
             self._attempt.close()
 
     def _final_outcome(self, error: TidegateError | None) -> Outcome:
-        ask, attempt, before = self._send_to, self._attempt, self._failed_outcomes
+        send_to, attempt, before = self._send_to, self._attempt, self._failed_outcomes
         if self._fallback_step is not None:
             provider = CANNED if self._fallback_step is FallbackStep.CANNED else None
             last = Outcome(sent=False, provider=provider, fallback_step=self._fallback_step.value)
-        elif attempt is not None and ask is not None:
-            last = _attempt_outcome(ask, attempt, error, handed_on=True)
+        elif attempt is not None and send_to is not None:
+            last = _attempt_outcome(send_to, attempt, error, is_passed_on=True)
         else:
-            told = [outcome for outcome in before if outcome.error is error]
-            last = told[-1] if error is not None and told else Outcome(error=error, reported_error=error, sent=False)
+            same = [outcome for outcome in before if outcome.error is error]
+            last = same[-1] if error is not None and same else Outcome(error=error, reported_error=error, sent=False)
             before = tuple(outcome for outcome in before if outcome is not last)
         attempts = sum(outcome.sent for outcome in (*before, last)) if before else int(last.sent)
         return msgspec.structs.replace(last, previous_attempts=before, attempts=attempts)
 
 
-def _attempt_outcome(ask: SendTo, attempt: Attempt, error: TidegateError | None, *, handed_on: bool) -> Outcome:
-    """How an attempt ended; `handed_on` unless it failed before anybody saw anything of it."""
-    watch, (seconds, silent) = attempt.observer, attempt.elapsed_seconds()
+def _attempt_outcome(send_to: SendTo, attempt: Attempt, error: TidegateError | None, *, is_passed_on: bool) -> Outcome:
+    """Return the outcome of an attempt; `is_passed_on` is False where the caller saw nothing of it."""
+    observer, (seconds, silent) = attempt.observer, attempt.elapsed_seconds()
     return Outcome(
         error=error,
         reported_error=error or attempt.reported_error,
         stream=attempt.stream,
-        events=tuple(attempt.events) if handed_on else (),
-        usage=watch.usage,
-        model=watch.model,
-        service_tier=watch.service_tier,
-        storable=error is None and watch.is_complete and watch.storable,
+        events=tuple(attempt.events) if is_passed_on else (),
+        usage=observer.usage,
+        model=observer.model,
+        service_tier=observer.service_tier,
+        storable=error is None and observer.is_complete and observer.storable,
         sent=attempt.was_sent,
         first_byte_seconds=attempt.first_byte_seconds,
         upstream_request_id=attempt.request_id,
-        provider=ask.target.provider,
-        target_model=ask.target.model,
+        provider=send_to.target.provider,
+        target_model=send_to.target.model,
         adaptations=attempt.request.adaptations,
-        fallback_step=ask.fallback_step.value,
+        fallback_step=send_to.fallback_step.value,
         seconds=seconds,
         silent_seconds=silent,
     )

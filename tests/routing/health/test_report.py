@@ -67,7 +67,7 @@ async def test_a_rate_limit_is_told_until_it_is_over(
                     state="limited",
                     until=clock.now() + 30,
                     error="upstream_rate_limited",
-                    message="The upstream takes no more calls for m and 1 more for now.",
+                    message="The upstream accepts no more calls for m and 1 more for now.",
                 ),
                 HealthEntry(name="openai/spare", state="healthy"),
             )

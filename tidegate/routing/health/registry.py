@@ -1,7 +1,14 @@
-"""How targets and credentials stand, as this process knows it: judged from its own calls, shared with all replicas.
+"""The health registry: which targets and credentials of this process may be used, shared with all replicas.
 
-A healthy call costs no round trip: reading is from memory. A change is in force here at once, and is written to Redis
-beside the calls; other replicas hear of it. With Redis away each process judges for itself, and tells later.
+Each process has one. Calls and health checks report to it, and the fallback policy decides from its `snapshot`. That is
+Each process has one. Calls and health checks report to it, and the fallback policy decides from its `snapshot`. It is
+in memory, so a healthy call costs no round trip. A change is in force here at once; a background task writes it to
+Redis and publishes it. Of two changes of one name the later one prevails; a replica dates its change after the one that
+it replaces, even where another clock is ahead.
+
+Without Redis each process judges for itself, and publishes its changes later. After a gap in the messages the registry
+reads everything again (`synchronize`), which the health checks call in each round. Claims are different: they exclude
+other calls. A claim that Redis cannot decide is granted, so at worst each replica sends one trial.
 """
 
 import asyncio
@@ -31,16 +38,16 @@ from tidegate.routing.health.credential_state import CredentialState, Credential
 from tidegate.routing.health.store import HealthChange, HealthStore, load_all
 
 _LOST_CLAIM_SECONDS = 0.5
-"""After another replica had a claim, this one asks for it no sooner."""
+"""For which a claim that another replica has is not requested again."""
 
 _BUSY_SECONDS = 2.0
 MAX_REMEMBERED = 1000
-"""Targets whose traffic is remembered, and rate limits: callers choose models' names, so there may be any number."""
+"""Targets with traffic, and rate limits: callers choose the names of models, so there may be any number."""
 
 _State = TypeVar("_State")
 
 OnDown = Callable[[TidegateError | None, bool], None]
-"""Is told that a target is down or a credential out: with which error, and whether the target is silent altogether."""
+"""Called with the error where a target is down or a credential disabled, and whether the target is silent."""
 
 
 class Traffic:
@@ -50,13 +57,13 @@ class Traffic:
         self.target = target
         self.failure_window = tally
         self.unanswered = 0
-        """Calls under way of which nothing was heard."""
+        """Calls in progress without any byte of an answer."""
         self.last_heard_at = 0.0
-        """When something was last heard, or the first of those calls was sent; on the monotonic clock."""
+        """When the last answer came, or the first of those calls was sent; on the monotonic clock."""
 
 
 class HealthRegistry:
-    """Use it between `start` and `close`."""
+    """Collects and shares the health, between `start` and `close`."""
 
     def __init__(self, store: HealthStore, config: BreakerConfig, *, clock: Clock) -> None:
         self.store = store
@@ -66,11 +73,11 @@ class HealthRegistry:
         self._credentials: dict[str, CredentialState] = {}
         self._busy_until: dict[str, float] = {}
         self.snapshot = HealthSnapshot(breakers=self._breakers, credentials=self._credentials, busy=self._busy_until)
-        """The view that decisions are made from; it changes as news come in."""
+        """The current health, for decisions; a live view."""
         self._changes: dict[str, HealthChange] = {}
-        """The newest word on each name."""
+        """The newest change of each name."""
         self._unpublished: set[str] = set()
-        """Names of which Redis does not know the newest word."""
+        """Names whose newest change is not in Redis yet."""
         self._traffic: dict[str, Traffic] = {}
         self._listeners: dict[OnDown, tuple[Target, Credential]] = {}
         self._claims: dict[str, float] = {}
@@ -79,40 +86,40 @@ class HealthRegistry:
 
     @property
     def is_publishing(self) -> bool:
-        """Whether something is on its way to Redis."""
+        """Whether a change is being written to Redis."""
         return bool(self._tasks)
 
     def __repr__(self) -> str:
         return f"<Board: {len(self._breakers)} breakers not closed, {len(self._credentials)} credentials not healthy>"
 
     async def start(self) -> None:
-        """Hear the other replicas, and read what they know."""
+        """Begin to receive the other replicas' changes, and read the shared health."""
         await self.store.start(self._take_change, self.resynchronize)
         await self.synchronize()
 
     async def close(self) -> None:
-        """Stop; what is being told is told."""
+        """Stop, after the changes in progress were written."""
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.store.close()
 
     # what calls report
 
     def note_sent(self, target: Target) -> None:
-        """A call is on its way."""
+        """Note that a call was sent."""
         traffic = self.traffic(target)
         if traffic.unanswered == 0:
             traffic.last_heard_at = self._clock.monotonic()
         traffic.unanswered += 1
 
     def note_heard(self, target: Target, *, has_answer: bool = True) -> None:
-        """It is answered, or was given up without `a_word` from there."""
+        """Note that a call was answered, or given up without an answer."""
         traffic = self.traffic(target)
         traffic.unanswered -= 1
         if has_answer:
             traffic.last_heard_at = self._clock.monotonic()
 
     def note_answer(self, target: Target, credential: Credential, *, trial: bool = False) -> None:
-        """A call's answer has begun."""
+        """Note that a call's answer has begun."""
         if trial:
             self._end_trial(target, None)
         key = credential_key(target.provider, credential.name)
@@ -120,20 +127,20 @@ class HealthRegistry:
             self._set_credential(key, credential_state.after_success(self._credentials[key], self._clock.now()))
 
     def note_completed(self, target: Target) -> None:
-        """A call's answer came to its end."""
+        """Note that a call's answer is complete."""
         self.traffic(target).failure_window.add(self._clock.monotonic(), ok=True)
 
     def note_failure(
         self, target: Target, credential: Credential, error: TidegateError, *, trial: bool = False, slow: bool = False
     ) -> None:
-        """A call failed; `slow` where it was a trial that ran out of its time."""
-        blame = error_scope(error)
-        if blame is ErrorScope.TARGET:
+        """Note that a call failed; `slow` where it was a trial that exceeded its time limit."""
+        scope = error_scope(error)
+        if scope is ErrorScope.TARGET:
             self._count_failure(target, error)
         if trial:
-            self._end_trial(target, error if blame is ErrorScope.TARGET else None, slow=slow)
+            self._end_trial(target, error if scope is ErrorScope.TARGET else None, slow=slow)
         now, key = self._clock.now(), credential_key(target.provider, credential.name)
-        if blame is ErrorScope.CREDENTIAL:
+        if scope is ErrorScope.CREDENTIAL:
             state = self._credentials.get(key, credential_state.HEALTHY)
             self._set_credential(key, credential_state.after_error(state, error, now))
         elif isinstance(error, UpstreamBusy):
@@ -142,9 +149,9 @@ class HealthRegistry:
             self._limit(lane_of(target, credential), credential_state.limited(error, now))
 
     def ended_trial_well(self, target: Target) -> bool:
-        """A trial has had its time and neither answer nor failure; whether that means that the target is well.
+        """End a trial that has neither answer nor failure at its time limit, if that shows a healthy target.
 
-        It does where calls used to fail quickly there; it does not where they used to hang.
+        It does where calls failed quickly before. Where they hung, it does not, and False is returned.
         """
         state = self._breakers.get(target.name)
         if state is None or isinstance(_error_of(state.error), UpstreamTimeout):
@@ -153,7 +160,7 @@ class HealthRegistry:
         return True
 
     def note_busy(self, lane: str, seconds: float) -> None:
-        """Calls wait in a lane, so long as it seems: others are the better choice for a moment. Told to nobody."""
+        """Note that calls wait in a lane: for a moment other lanes are preferred, in this process only."""
         now = self._clock.now()
         if len(self._busy_until) > MAX_REMEMBERED:
             for old in [name for name, until in self._busy_until.items() if until <= now]:
@@ -161,7 +168,7 @@ class HealthRegistry:
         self._busy_until[lane] = now + min(seconds, _BUSY_SECONDS)
 
     def release_trial(self, target: Target) -> None:
-        """A trial's caller went away: nothing was learnt."""
+        """Release the claim of a trial that ended without a result."""
         self._claims.pop(f"trial {target.name}", None)
 
     def _count_failure(self, target: Target, error: TidegateError) -> None:
@@ -179,36 +186,36 @@ class HealthRegistry:
     # what probes report
 
     def note_probe(self, target: Target) -> None:
-        """An open target answers a free probe."""
+        """Note that an open target answered a free probe."""
         state = self._breakers.get(target.name)
         if state is not None and state.circuit is Circuit.OPEN:
             self._set_breaker(target.name, circuit_breaker.after_probe(state))
 
     def note_silence(self, target: Target, error: TidegateError) -> None:
-        """Nothing comes from a target, not even for a free probe."""
+        """Note that a target is silent, even to a free probe."""
         if target.name not in self._breakers:
             self._set_breaker(target.name, circuit_breaker.open_breaker(error, self._clock.now(), unreachable=True))
 
     def note_good_key(self, key: str) -> None:
-        """A free probe found a key good."""
+        """Note that a free probe showed a good key."""
         if key in self._credentials:
             self._set_credential(key, credential_state.after_probe(self._credentials[key], self._clock.now()))
 
-    # what others want to know
+    # what others read
 
     def changes(self) -> list[HealthChange]:
-        """The newest word on each target and credential of which there is one."""
+        """Return the newest change of each target and credential."""
         return list(self._changes.values())
 
     def rate_limits(self, now: float) -> dict[str, float]:
-        """The lanes that are limited, and until when, Unix seconds."""
+        """Return the rate-limited lanes, each with the Unix seconds at which its limit ends."""
         known = self._credentials.items()
         return {
             lane: each.until for lane, each in known if each.status is CredentialStatus.LIMITED and each.until > now
         }
 
     def traffic(self, target: Target) -> Traffic:
-        """A target's calls in this process."""
+        """Return a target's calls in this process."""
         found = self._traffic.get(target.name)
         if found is None:
             config = self._config
@@ -224,22 +231,22 @@ class HealthRegistry:
         return found
 
     def all_traffic(self) -> Iterator[Traffic]:
-        """Of all targets that were asked by this process."""
+        """Return the calls of all targets in this process."""
         yield from list(self._traffic.values())
 
     def add_listener(self, on_down: OnDown, target: Target, credential: Credential) -> None:
-        """From now on `hear` is told if the target goes down or the credential is taken out."""
+        """Call `on_down` from now on if the target goes down or the credential is disabled."""
         self._listeners[on_down] = (target, credential)
 
     def remove_listener(self, on_down: OnDown) -> None:
-        """No more."""
+        """Call it no more."""
         del self._listeners[on_down]
 
     async def claim(self, what: str, seconds: float, *, fleet_seconds: float | None = None) -> bool:
-        """Take what one call, or one replica, at a time may do; False where another has it.
+        """Take a claim that one call at a time may have; return False where another has it.
 
-        Held here for so many `seconds`, by this process among all for `fleet_seconds`. With Redis away it is this
-        process's alone.
+        It excludes other calls of this process for `seconds`, and other replicas for `fleet_seconds`. Without Redis it
+        excludes calls of this process only.
         """
         now = self._clock.monotonic()
         if self._claims.get(what, 0.0) > now:
@@ -254,16 +261,16 @@ class HealthRegistry:
         return won
 
     async def synchronize(self) -> None:
-        """Read what other replicas know, and tell what they do not, where that is due. To be called now and then."""
+        """Read the shared health after a gap, and publish what is unpublished; each health check calls it."""
         if not self._is_synchronized:
             known = await load_all(self.store)
             if known is None:
                 return
             self._is_synchronized = True
-            names = {told.name for told in known}
-            self._unpublished.update(name for name in self._changes if name not in names)  # Redis lost its memory
-            for told in known:
-                self._take_change(told)
+            names = {change.name for change in known}
+            self._unpublished.update(name for name in self._changes if name not in names)  # Redis lost its data
+            for change in known:
+                self._take_change(change)
         for name in list(self._unpublished):
             await self._publish(self._changes[name], self._changes[name].kind)
 
@@ -279,7 +286,7 @@ class HealthRegistry:
             self._change(HealthChange(name=what, at=self._change_time(what), kind=state.status.value, credential=state))
 
     def _change_time(self, name: str) -> float:
-        """Now, or later than the word that is known, whichever clock that was written by."""
+        """Return a time after the known change of this name, even where another replica's clock wrote that."""
         known = self._changes.get(name)
         return (
             self._clock.now()
@@ -288,57 +295,57 @@ class HealthRegistry:
         )
 
     def _limit(self, lane: str, state: CredentialState) -> None:
-        told = HealthChange(name=f"limit {lane}", at=self._clock.now(), kind=state.status.value, credential=state)
+        change = HealthChange(name=f"limit {lane}", at=self._clock.now(), kind=state.status.value, credential=state)
         if len(self._credentials) > MAX_REMEMBERED:
             now = self._clock.now()
             for old in [name for name, limit in self._credentials.items() if 0 < limit.until < now]:
                 if not self._credentials[old].is_disabled:
                     del self._credentials[old]
-        self._apply(told)
-        self._run(self._publish_limit(lane, told, state.until))
+        self._apply(change)
+        self._run(self._publish_limit(lane, change, state.until))
 
-    def _change(self, told: HealthChange) -> None:
-        before = self._changes.get(told.name)
-        self._apply(told)
-        self._unpublished.add(told.name)
-        self._run(self._publish(told, before.kind if before else ""))
+    def _change(self, change: HealthChange) -> None:
+        before = self._changes.get(change.name)
+        self._apply(change)
+        self._unpublished.add(change.name)
+        self._run(self._publish(change, before.kind if before else ""))
 
-    async def _publish(self, told: HealthChange, before: str) -> None:
-        """To Redis and all replicas; who was the first to find out alerts."""
+    async def _publish(self, change: HealthChange, before: str) -> None:
+        """Write a change to Redis and all replicas; the replica that found out first writes the alert."""
         try:
-            answer = await self.store.publish(told)
+            answer = await self.store.publish(change)
         except RedisUnavailable:
-            write_alert(told, before)
+            write_alert(change, before)
             return
-        if self._changes.get(told.name) is told:
-            self._unpublished.discard(told.name)
+        if self._changes.get(change.name) is change:
+            self._unpublished.discard(change.name)
         if isinstance(answer, HealthChange):
             self._take_change(answer)
         else:
-            write_alert(told, answer)
+            write_alert(change, answer)
 
-    async def _publish_limit(self, lane: str, told: HealthChange, until: float) -> None:
-        with contextlib.suppress(RedisUnavailable):  # each replica meets the limit itself, then
-            await self.store.publish_limit(lane, told, until)
+    async def _publish_limit(self, lane: str, change: HealthChange, until: float) -> None:
+        with contextlib.suppress(RedisUnavailable):  # each replica then learns of the limit from its own calls
+            await self.store.publish_limit(lane, change, until)
 
-    def _take_change(self, told: HealthChange) -> None:
-        known = self._changes.get(told.name)
-        if known is None or told.at > known.at:
-            self._unpublished.discard(told.name)
-            self._apply(told)
+    def _take_change(self, change: HealthChange) -> None:
+        known = self._changes.get(change.name)
+        if known is None or change.at > known.at:
+            self._unpublished.discard(change.name)
+            self._apply(change)
 
-    def _apply(self, told: HealthChange) -> None:
-        what, _, name = told.name.partition(" ")
+    def _apply(self, change: HealthChange) -> None:
+        what, _, name = change.name.partition(" ")
         if what != "limit":
-            self._changes[told.name] = told
-        if told.breaker is not None:
-            self._apply_breaker(name, told.breaker)
-        elif told.credential is not None:
+            self._changes[change.name] = change
+        if change.breaker is not None:
+            self._apply_breaker(name, change.breaker)
+        elif change.credential is not None:
             _store_unless_usual(
-                self._credentials, name, told.credential, usual=told.credential.status is CredentialStatus.HEALTHY
+                self._credentials, name, change.credential, usual=change.credential.status is CredentialStatus.HEALTHY
             )
-            if what == "credential" and told.credential.is_disabled:
-                self._announce(name, _error_of(told.credential.error), silent=False)
+            if what == "credential" and change.credential.is_disabled:
+                self._announce(name, _error_of(change.credential.error), silent=False)
 
     def _apply_breaker(self, name: str, state: BreakerState) -> None:
         usual = state.circuit is Circuit.CLOSED
@@ -349,23 +356,23 @@ class HealthRegistry:
             self._announce(name, _error_of(state.error), silent=state.unreachable)
 
     def _announce(self, name: str, error: TidegateError | None, *, silent: bool) -> None:
-        for hear, (target, credential) in list(self._listeners.items()):
+        for on_down, (target, credential) in list(self._listeners.items()):
             if name in (target.name, credential_key(target.provider, credential.name)):
-                hear(error, silent)
+                on_down(error, silent)
 
     def resynchronize(self) -> None:
-        """Some news may not have been heard."""
+        """Read everything again, because messages may be lost."""
         self._is_synchronized = False
         self._run(self.synchronize())
 
     def _run(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work, name="standing")
+        task = asyncio.get_running_loop().create_task(work, name="health-publish")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
 
 def _store_unless_usual(states: dict[str, _State], name: str, state: _State, *, usual: bool) -> None:
-    """What is as it should be is not kept."""
+    """Store a state, or remove it where it is the usual one."""
     if usual:
         states.pop(name, None)
     else:
