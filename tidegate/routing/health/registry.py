@@ -1,6 +1,5 @@
 """The health registry: which targets and credentials of this process may be used, shared with all replicas.
 
-Each process has one. Calls and health checks report to it, and the fallback policy decides from its `snapshot`. That is
 Each process has one. Calls and health checks report to it, and the fallback policy decides from its `snapshot`. It is
 in memory, so a healthy call costs no round trip. A change is in force here at once; a background task writes it to
 Redis and publishes it. Of two changes of one name the later one prevails; a replica dates its change after the one that
