@@ -306,11 +306,8 @@ def _next_target(state: FallbackState, snapshot: Snapshot, fallback_step: Fallba
         return _with_short_wait(state, send_to, snapshot)
     if fallback_step is not FallbackStep.FIRST:
         for failure in state.failures:
-            if (
-                failure.had_short_wait
-                and isinstance(failure.error, UpstreamBusy)
-                and not _was_tried_with_full_wait(state, failure)
-            ):
+            is_busy = failure.had_short_wait and isinstance(failure.error, UpstreamBusy)
+            if is_busy and not _was_tried_with_full_wait(state, failure):
                 return SendTo(target=failure.target, credential=failure.credential, fallback_step=FallbackStep.RETRY)
     return _last_resort(state, snapshot)
 
