@@ -1,7 +1,8 @@
-"""The command line lists its commands, says its version, and refuses what is no command in a few plain words."""
+"""The command line lists its commands, prints its version, rejects unknown commands, and mirrors the admin API."""
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -25,28 +26,37 @@ COMMANDS = {
     "users": ("forget",),
 }
 
+LOCAL = {"run", "serve", "migrate", "simulate"}
+"""Commands that run or prepare a process: they administer nothing."""
+ADMIN = Path(__file__).parents[2] / "tidegate" / "web" / "admin"
 
-def test_the_version_is_said() -> None:
+
+def test_the_version_is_printed() -> None:
     assert CliRunner().invoke(application(), ["--version"]).output == f"tidegate {__version__}\n"
 
 
 @pytest.mark.parametrize(("command", "below"), COMMANDS.items())
-def test_every_command_explains_itself(command: str, below: tuple[str, ...]) -> None:
+def test_every_command_has_help(command: str, below: tuple[str, ...]) -> None:
     assert command in CliRunner().invoke(application(), ["--help"]).output
-    told = CliRunner().invoke(application(), [command, "--help"])
-    assert told.exit_code == 0
-    assert [name for name in below if name not in told.output] == []
+    result = CliRunner().invoke(application(), [command, "--help"])
+    assert result.exit_code == 0
+    assert [name for name in below if name not in result.output] == []
 
 
 @pytest.mark.parametrize(("command", "settings"), [("run", ("port",)), ("serve", ("port", "host", "workers"))])
-def test_what_an_option_stands_for_in_the_configuration_is_said(command: str, settings: tuple[str, ...]) -> None:
-    told = CliRunner().invoke(application(), [command, "--help"]).output
-    assert [name for name in settings if f"server.{name}" not in told] == []
+def test_help_names_the_setting_behind_an_option(command: str, settings: tuple[str, ...]) -> None:
+    result = CliRunner().invoke(application(), [command, "--help"]).output
+    assert [name for name in settings if f"server.{name}" not in result] == []
 
 
-def test_a_command_that_is_none() -> None:
+def test_an_unknown_command_is_rejected() -> None:
     command = [sys.executable, "-m", "tidegate", "swim"]
-    refused = subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE_SECONDS)
-    assert refused.returncode == 2
-    assert "No such command 'swim'" in refused.stderr
-    assert "Traceback" not in refused.stderr
+    result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE_SECONDS)
+    assert result.returncode == 2
+    assert "No such command 'swim'" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_each_administrative_command_has_its_module_in_the_admin_api() -> None:
+    resources = {module.stem for module in ADMIN.glob("*.py")} - {"__init__", "routes", "schemas", "metrics"}
+    assert resources == set(COMMANDS) - LOCAL

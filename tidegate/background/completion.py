@@ -67,8 +67,8 @@ class JobCompletion:
                 return False
             if project not in (None, job.project):
                 return False
-            said = await self._log.read_all(connection, job.project, response_id)
-            document = assemble_partial(_decode.decode(sse.data_of(event) or b"{}") for event in said)
+            events = await self._log.read_all(connection, job.project, response_id)
+            document = assemble_partial(_decode.decode(sse.data_of(event) or b"{}") for event in events)
             assert document is not None  # noqa: S101  # the first event of each job has one
             document = {**document, "status": status, "error": error, "completed_at": None}
             event = {"type": "response.failed", "response": document, "sequence_number": job.next_event}

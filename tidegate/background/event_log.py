@@ -35,15 +35,15 @@ class EventLog:
         if not rows:
             return None
         numbered = [
-            (row["first"] + place, event)
+            (row["first"] + offset, event)
             for row in rows
             if row["first"] is not None
-            for place, event in enumerate(split_events(bytes(row["events"])))
+            for offset, event in enumerate(split_events(bytes(row["events"])))
         ]
-        wanted = [(at, event) for at, event in numbered if at > number]
+        new_events = [(event_number, event) for event_number, event in numbered if event_number > number]
         return LoggedEvents(
-            events=tuple(event for _, event in wanted),
-            first_number=wanted[0][0] if wanted else number + 1,
+            events=tuple(event for _, event in new_events),
+            first_number=new_events[0][0] if new_events else number + 1,
             is_end=rows[0]["finished"] and len(rows) < _MAX_ROWS,
         )
 

@@ -74,11 +74,11 @@ class EventReader:
         """Wait until there are more events, or the end."""
         with self._notifications.listen(self._id) as bell:
             while True:
-                said = await self._read_log()
-                if said.events or said.is_end:
-                    self._buffer.extend(said.events)
-                    self._last_number = max(self._last_number, said.first_number + len(said.events) - 1)
-                    self._is_ended = said.is_end
+                page = await self._read_log()
+                if page.events or page.is_end:
+                    self._buffer.extend(page.events)
+                    self._last_number = max(self._last_number, page.first_number + len(page.events) - 1)
+                    self._is_ended = page.is_end
                     return
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(bell.wait(), _POLL_SECONDS)
@@ -89,12 +89,12 @@ class EventReader:
         patience = loop.time() + _MAX_OUTAGE_SECONDS
         while True:
             try:
-                said = await self._log.read_after(self._project, self._id, self._last_number)
+                page = await self._log.read_after(self._project, self._id, self._last_number)
             except PostgresUnavailable:
                 if loop.time() >= patience:
                     raise
                 await asyncio.sleep(_POLL_SECONDS)
             else:
-                if said is None:
+                if page is None:
                     raise self._deleted_error()
-                return said
+                return page

@@ -233,8 +233,8 @@ class _Repository(Queries):
         heartbeat_timeout: timedelta,
     ) -> list[Job]:
         # no process could write heartbeats while PostgreSQL was away: wait for one lease before taking over jobs
-        up = timedelta(seconds=self.clock.monotonic() - self._up_since)
-        timeout = heartbeat_timeout if up >= self._lease else _NO_TAKEOVER
+        uptime = timedelta(seconds=self.clock.monotonic() - self._up_since)
+        timeout = heartbeat_timeout if uptime >= self._lease else _NO_TAKEOVER
         try:
             return await super().dequeue(batch_size, entrypoints, queue_manager_id, global_concurrency_limit, timeout)
         except StoreError:
@@ -246,10 +246,10 @@ class _Repository(Queries):
             await super().update_heartbeat(job_ids)
 
     async def log_jobs(self, job_status: list[tuple[Job, JOB_STATUS, TracebackRecord | None]]) -> None:
-        ours = [told for told in job_status if told[0].id not in self.lost_jobs]
+        own_entries = [entry for entry in job_status if entry[0].id not in self.lost_jobs]
         self.lost_jobs.difference_update(job.id for job, _, _ in job_status)
         with contextlib.suppress(StoreError):
-            await super().log_jobs(ours)
+            await super().log_jobs(own_entries)
 
     async def retry_job(self, job: Job, delay: timedelta, traceback_record: TracebackRecord | None) -> None:
         with contextlib.suppress(StoreError):

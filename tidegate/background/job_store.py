@@ -84,15 +84,15 @@ class JobStore:
         async with self.lock_job(response_id) as (connection, job):
             if job is None:
                 return AlreadyFinished()
-            found = decide(job, now=now)
-            if not isinstance(found, StartAttempt):
-                return found
+            decision = decide(job, now=now)
+            if not isinstance(decision, StartAttempt):
+                return decision
             next_event = job.next_event
-            if found.discard_from is not None:
-                next_event = found.discard_from
+            if decision.discard_from is not None:
+                next_event = decision.discard_from
                 await connection.execute(self._sql["take_back"], response_id, next_event)
             row = await connection.fetchrow(
-                self._sql["begin"], response_id, worker, now, int(found.previous_worker_died)
+                self._sql["begin"], response_id, worker, now, int(decision.previous_worker_died)
             )
             await write_started(connection, job)
         assert row is not None  # noqa: S101  # the row is locked
@@ -111,9 +111,9 @@ class JobStore:
     ) -> bool:
         """Write events numbered from `first`; return False if the attempt is no longer valid. Idempotent."""
         last = first + len(events) - 1
-        told = (attempt.job.response_id, attempt.number, first, last, has_content, b"".join(events))
+        values = (attempt.job.response_id, attempt.number, first, last, has_content, b"".join(events))
         async with self._postgres.connection() as connection:
-            return bool(await connection.fetchval(self._sql["append"], *told))
+            return bool(await connection.fetchval(self._sql["append"], *values))
 
     @contextlib.asynccontextmanager
     async def lock_job(self, response_id: str) -> AsyncIterator[tuple[Connection, JobStatus | None]]:

@@ -146,10 +146,10 @@ class Worker:
             return Requeue(_MAX_RETRY_SECONDS)
 
     async def _run_job(self, response_id: str) -> QueueOutcome:
-        begun = await self._store.start_attempt(
+        started = await self._store.start_attempt(
             response_id, worker=self._name, now=self._clock.now(), write_started=self._runner.write_started
         )
-        match begun:
+        match started:
             case AlreadyFinished():
                 return JobDone()
             case GiveUp():
@@ -157,31 +157,31 @@ class Worker:
                 _log.warning(
                     "background response failed and cannot be restarted",
                     response_id=response_id,
-                    error=begun.error.name,
+                    error=started.error.name,
                 )
-                await self._completion.fail(response_id, begun.error)
+                await self._completion.fail(response_id, started.error)
                 return JobDone()
             case JobAttempt():
-                if begun.job.status == "in_progress":
+                if started.job.status == "in_progress":
                     self._emit(Event(EventName.BACKGROUND_TAKEN_OVER))
                     _log.warning(
                         "background response was taken over from a dead process",
                         response_id=response_id,
-                        attempt=begun.number,
+                        attempt=started.number,
                     )
-                return await self._attempt(begun)
+                return await self._attempt(started)
 
-    async def _attempt(self, begun: JobAttempt) -> QueueOutcome:
+    async def _attempt(self, started: JobAttempt) -> QueueOutcome:
         stop: asyncio.Future[StopReason] = asyncio.get_running_loop().create_future()
-        self._active[begun.job.response_id] = (begun.number, stop)
+        self._active[started.job.response_id] = (started.number, stop)
         try:
-            attempt = _AttemptRun(begun, self._store, self._completion, self._notifications, self._runner)
-            end = await attempt.run(stop, max(0.0, begun.job.deadline - self._clock.now()))
+            attempt = _AttemptRun(started, self._store, self._completion, self._notifications, self._runner)
+            end = await attempt.run(stop, max(0.0, started.job.deadline - self._clock.now()))
             if isinstance(end, Requeue) and _is_shutdown(stop):
                 self._emit(Event(EventName.BACKGROUND_GIVEN_BACK))
             return end
         finally:
-            del self._active[begun.job.response_id]
+            del self._active[started.job.response_id]
 
 
 class _AttemptRun:
@@ -208,21 +208,21 @@ class _AttemptRun:
 
     async def run(self, stop: "asyncio.Future[StopReason]", seconds: float) -> QueueOutcome:
         """Send the request and record its events, until the answer ends, `stop` is set, or `seconds` have passed."""
-        answering = asyncio.create_task(self._record_events(), name="background-answer")
+        recording = asyncio.create_task(self._record_events(), name="background-answer")
         writing = asyncio.create_task(self._recorder.run(), name="background-write")
         timer = asyncio.create_task(asyncio.sleep(seconds), name="background-deadline")
         try:
-            await _first_of(answering, writing, timer, stop)
-            if answering.done() or timer.done():
-                error = await _error_of(answering) if answering.done() else BackgroundTimeout()
-                await _cancel_and_wait(answering)
+            await _first_of(recording, writing, timer, stop)
+            if recording.done() or timer.done():
+                error = await _error_of(recording) if recording.done() else BackgroundTimeout()
+                await _cancel_and_wait(recording)
                 return await self._conclude(error, writing, stop)
-            await _cancel_and_wait(answering)
+            await _cancel_and_wait(recording)
             return await (self._release(writing) if _is_shutdown(stop) else self._lost())
         except AttemptLost:
             return await self._lost()
         finally:
-            for task in (answering, writing, timer):
+            for task in (recording, writing, timer):
                 await _cancel_and_wait(task)
 
     async def _record_events(self) -> None:
@@ -260,8 +260,8 @@ class _AttemptRun:
                 return await self._completion.complete(
                     self._attempt, self._terminal, write_response=self._call.response_write()
                 )
-            except CallerError as unfit:  # the answer cannot be stored
-                error = unfit
+            except CallerError as unstorable:  # the answer cannot be stored
+                error = unstorable
         failure = error or TruncatedAnswer()
         return await self._completion.fail(self._attempt.job.response_id, failure, attempt=self._attempt.number)
 
@@ -281,10 +281,10 @@ async def _first_of(*waited: "asyncio.Future[Any]") -> None:
     await asyncio.wait(set(waited), return_when=asyncio.FIRST_COMPLETED)
 
 
-async def _error_of(answering: "asyncio.Task[None]") -> TidegateError | None:
+async def _error_of(recording: "asyncio.Task[None]") -> TidegateError | None:
     """Return the error that ended the answer, if any. Raises anything that is not a TidegateError."""
     try:
-        await answering
+        await recording
     except TidegateError as error:
         return error
     return None

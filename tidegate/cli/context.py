@@ -68,8 +68,8 @@ def run_with_context(action: Callable[[CommandContext], Awaitable[_Result]]) -> 
     """Run `action` on open stores and return its result; an expected error ends the command with exit code 1."""
 
     async def run(stores: StoreUrls, settings: Settings) -> _Result:
-        async with _open_context(stores, settings) as desk:
-            return await action(desk)
+        async with _open_context(stores, settings) as context:
+            return await action(context)
 
     with exit_on_error():
         settings = config.load(with_secrets=False)
@@ -105,7 +105,7 @@ async def _open_context(stores: StoreUrls, settings: Settings) -> AsyncIterator[
         await patient.close()
 
 
-def ignore_alert(told: object, before: str) -> None:
+def ignore_alert(change: object, before: str) -> None:
     """Drop the alert: changes made from the command line raise none."""
 
 
@@ -120,9 +120,9 @@ def propagation_time(announced: bool) -> str:
     return "within a second" if announced else f"within {STALE_SECONDS:g} s (Redis did not answer)"
 
 
-def print_json(shown: BaseModel | Iterable[BaseModel]) -> None:
+def print_json(view: BaseModel | Iterable[BaseModel]) -> None:
     """Print one model as a JSON object, or several as an array."""
-    plain = shown.model_dump() if isinstance(shown, BaseModel) else [one.model_dump() for one in shown]
+    plain = view.model_dump() if isinstance(view, BaseModel) else [one.model_dump() for one in view]
     typer.echo(msgspec.json.encode(plain))
 
 

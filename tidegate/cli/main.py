@@ -51,8 +51,8 @@ def application() -> typer.Typer:
     return app
 
 
-def _print_version(wanted: bool) -> None:
-    if wanted:
+def _print_version(requested: bool) -> None:
+    if requested:
         typer.echo(f"tidegate {__version__}")
         raise typer.Exit
 

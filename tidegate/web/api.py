@@ -14,7 +14,7 @@ from starlette.types import Scope
 from tidegate import __version__
 from tidegate.auth.key_cache import ApiKeyCache
 from tidegate.core import endpoints
-from tidegate.core.endpoints import Endpoint
+from tidegate.core.endpoints import Endpoint, Format
 from tidegate.core.errors import MethodNotAllowed, StoreError, TidegateError, UnknownRoute
 from tidegate.core.ids import IdSource
 from tidegate.monitoring.traffic_health import TrafficHealth, UpstreamState
@@ -76,8 +76,11 @@ class DescribedApi(FastAPI):
 
 
 def _inference_operation(endpoint: Endpoint) -> dict[str, Any]:
+    model = endpoint.default_model or ("gpt-4o-mini" if endpoint.writes else "text-embedding-3-small")
+    hello = [{"role": "user", "content": "Hello"}]
+    text = {"messages": hello} if endpoint.format is Format.CHAT else {"input": "Hello"}
+    body = {"schema": {"type": "object", "additionalProperties": True, "example": {"model": model, **text}}}
     stream = " Send `stream: true` for server-sent events." if endpoint.streams else ""
-    body = {"schema": {"type": "object", "additionalProperties": True, "example": {"model": "gpt-4o-mini"}}}
     return {
         "tags": ["inference"],
         "summary": endpoint.summary,
@@ -125,8 +128,12 @@ def create_api(lifespan: Lifespan, ids: IdSource) -> FastAPI:
 
 def _allowed_methods(api: FastAPI, scope: Scope) -> list[str]:
     """Return the methods that any route has for a path; a router reports only those of the first match."""
-    asked = ((method, {**scope, "method": method}) for method in ("DELETE", "GET", "PATCH", "POST"))
-    return [method for method, each in asked if any(route.matches(each)[0] is Match.FULL for route in api.routes)]
+    scopes = ((method, {**scope, "method": method}) for method in ("DELETE", "GET", "PATCH", "POST"))
+    return [
+        method
+        for method, method_scope in scopes
+        if any(route.matches(method_scope)[0] is Match.FULL for route in api.routes)
+    ]
 
 
 def add_models(api: FastAPI, api_keys: ApiKeyCache, models: ModelCatalog, ids: IdSource) -> None:
@@ -167,18 +174,18 @@ def add_health(
         return Response(b'{"status":"ok"}', media_type="application/json")
 
     async def readyz() -> Response:
-        found = {"postgres": await _store_state(postgres.ping), "redis": await _store_state(redis.ping)}
-        ready = all(state == "ok" for state in found.values())
-        body = {"status": "ok" if ready else "unavailable", **found}
+        states = {"postgres": await _store_state(postgres.ping), "redis": await _store_state(redis.ping)}
+        ready = all(state == "ok" for state in states.values())
+        body = {"status": "ok" if ready else "unavailable", **states}
         return Response(msgspec.json.encode(body), 200 if ready else 503, media_type="application/json")
 
     async def health_upstream() -> Response:
         report = await upstream.report(probe)
         status = 503 if report.status == UpstreamState.DOWN.value else 200
-        known = health_snapshot()  # names and states only: the route needs no key
+        snapshot = health_snapshot()  # names and states only: the route needs no key
         body = msgspec.structs.asdict(report) | {
-            "targets": {one.name: one.state for one in known.targets},
-            "credentials": {one.name: one.state for one in known.credentials},
+            "targets": {one.name: one.state for one in snapshot.targets},
+            "credentials": {one.name: one.state for one in snapshot.credentials},
         }
         return Response(msgspec.json.encode(body), status, media_type="application/json")
 

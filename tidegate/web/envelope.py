@@ -68,20 +68,20 @@ _STATUS: dict[type[TidegateError], HTTPStatus] = {
 
 def status_of(error: TidegateError) -> int:
     """Return the upstream's status if it rejected the call, else the error's own."""
-    words = error.upstream_detail
-    if words is not None and 400 <= words.status < 600 and not isinstance(error, errors.HtmlFromProxy):
-        return words.status if words.status < 520 else HTTPStatus.BAD_GATEWAY
+    detail = error.upstream_detail
+    if detail is not None and 400 <= detail.status < 600 and not isinstance(error, errors.HtmlFromProxy):
+        return detail.status if detail.status < 520 else HTTPStatus.BAD_GATEWAY
     return next(_STATUS[kind] for kind in type(error).__mro__ if kind in _STATUS)
 
 
 def error_object(error: TidegateError) -> dict[str, Any]:
     """Return the envelope's `error` object; the upstream's type, code and param take precedence."""
-    words = error.upstream_detail
+    detail = error.upstream_detail
     return {
         "message": scrub(error.message),
-        "type": (words.type if words else None) or _type_of(error),
+        "type": (detail.type if detail else None) or _type_of(error),
         "param": error.param,
-        "code": (words.code if words else None) or error.code,
+        "code": (detail.code if detail else None) or error.code,
     }
 
 
@@ -112,15 +112,15 @@ def headers_of(error: TidegateError) -> Headers:
 def remaining_limit_headers(remaining: RemainingLimits) -> Headers:
     """Return the caller's remaining limits as OpenAI's `x-ratelimit-` headers."""
     headers: Headers = []
-    for kind, told in (("requests", remaining.requests), ("tokens", remaining.tokens)):
-        if told is not None:
-            headers += _limit_headers(kind, told.limit, told.remaining, told.reset)
+    for kind, limit in (("requests", remaining.requests), ("tokens", remaining.tokens)):
+        if limit is not None:
+            headers += _limit_headers(kind, limit.limit, limit.remaining, limit.reset)
     return headers
 
 
 def _limit_headers(kind: str, limit: int, remaining: int, reset: float) -> Headers:
-    said = {"limit": str(limit), "remaining": str(remaining), "reset": f"{max(0.0, reset):.3f}s"}
-    return [(f"x-ratelimit-{what}-{kind}".encode(), value.encode()) for what, value in said.items()]
+    values = {"limit": str(limit), "remaining": str(remaining), "reset": f"{max(0.0, reset):.3f}s"}
+    return [(f"x-ratelimit-{name}-{kind}".encode(), value.encode()) for name, value in values.items()]
 
 
 def event_of(error: TidegateError, *, responses: bool, sequence_number: int = 0) -> bytes:

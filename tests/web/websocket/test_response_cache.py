@@ -88,17 +88,17 @@ def test_the_oldest_is_forgotten_first_and_what_is_too_large_at_once() -> None:
 
 
 def test_all_connections_share_one_bound_and_none_knows_anothers() -> None:
-    shelf = UnstoredResponses(1000)
-    all_of_them = [shelf.for_connection() for _ in range(8)]
+    responses = UnstoredResponses(1000)
+    all_of_them = [responses.for_connection() for _ in range(8)]
     for recent in all_of_them:
         recent.remember(create("x" * 50), None, answer("y" * 50))
     assert all_of_them[0].find("resp_1") is None
     assert all_of_them[-1].find("resp_1") is not None
     for recent in all_of_them:
         recent.close()
-    assert repr(shelf) == "<Shelf: 0 responses, 0 bytes>"
-    shelf.for_connection().remember(create("mine"), None, answer("yours"))
-    assert shelf.for_connection().find("resp_1") is None
+    assert repr(responses) == "<UnstoredResponses: 0 responses, 0 bytes>"
+    responses.for_connection().remember(create("mine"), None, answer("yours"))
+    assert responses.for_connection().find("resp_1") is None
 
 
 def test_forgetting() -> None:

@@ -30,27 +30,27 @@ def show(
 ) -> None:
     """Show each budget: spent, reserved by requests in progress, used share, and when it renews."""
 
-    async def act(desk: CommandContext) -> BudgetListing:
-        return await desk.budgets.read(SystemClock().now(), project=project, after=after, limit=MAX_LISTED)
+    async def act(context: CommandContext) -> BudgetListing:
+        return await context.budgets.read(SystemClock().now(), project=project, after=after, limit=MAX_LISTED)
 
-    found = run_with_context(act)
+    listing = run_with_context(act)
     if as_json:
-        print_json(BudgetPage.of(found))
+        print_json(BudgetPage.of(listing))
         return
-    if found.budgets:
+    if listing.budgets:
         columns = dict.fromkeys(
             ("budget of", "period", "spent USD", "reserved USD", "budget USD", "used", "renews"), False
         )
-        print_table(columns | {"budget of": True}, map(_row, found.budgets))
+        print_table(columns | {"budget of": True}, map(_row, listing.budgets))
     else:
         typer.echo("No budget is set. Set one with `tidegate projects update NAME --budget-day 1.00`.")
-    if not found.counters_valid:
+    if not listing.counters_valid:
         typer.echo(
             "The figures are incomplete: Redis is new or lost its data. "
             "The gateway reads them from the ledger before its next paid request."
         )
-    if found.last is not None:
-        typer.echo(f"More budgets follow: tidegate budgets show --after {found.last}")
+    if listing.last is not None:
+        typer.echo(f"More budgets follow: tidegate budgets show --after {listing.last}")
 
 
 def _row(budget: Budget) -> tuple[str, ...]:

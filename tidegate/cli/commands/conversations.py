@@ -34,11 +34,11 @@ def search(  # typer reads the options from the signature
 ) -> None:
     """Search stored messages by words, newest first."""
     until = None if before is None else parse_time(before, SystemClock().now())
-    asked = SearchQuery(words=words, project=project, end_user=user, before=until, limit=limit)
-    found = run_with_context(lambda desk: desk.searcher.find(asked))
+    query = SearchQuery(words=words, project=project, end_user=user, before=until, limit=limit)
+    hits = run_with_context(lambda context: context.searcher.find(query))
     if as_json:
-        print_json(MessageView.of(one) for one in found)
-    elif found:
+        print_json(MessageView.of(hit) for hit in hits)
+    elif hits:
         titles = {
             "time (UTC)": False,
             "project": True,
@@ -47,7 +47,7 @@ def search(  # typer reads the options from the signature
             "conversation": True,
             "message": True,
         }
-        print_table(titles, (_cells(one) for one in found))
+        print_table(titles, (_cells(hit) for hit in hits))
     else:
         typer.echo("No stored message matches these words.")
 
@@ -59,10 +59,10 @@ def export(
 ) -> None:
     """Write everything stored of a project or an end user to stdout as JSON Lines."""
 
-    async def write(desk: CommandContext) -> bool:
-        if await desk.projects.get(project) is None:
+    async def write(context: CommandContext) -> bool:
+        if await context.projects.get(project) is None:
             return False
-        async for line in desk.export.lines(project, user):
+        async for line in context.export.lines(project, user):
             sys.stdout.buffer.write(line)
         sys.stdout.buffer.flush()
         return True
@@ -71,7 +71,7 @@ def export(
         raise command_error(f"There is no project {project}. List the projects with `tidegate projects list`.")
 
 
-def _cells(found: SearchHit) -> tuple[str, ...]:
-    said = datetime.fromtimestamp(found.at, UTC).strftime("%Y-%m-%d %H:%M")
-    excerpt = " ".join(found.excerpt.replace(MATCH_START, "»").replace(MATCH_END, "«").split())
-    return said, found.project, found.end_user or "-", found.role or "-", found.conversation, excerpt
+def _cells(hits: SearchHit) -> tuple[str, ...]:
+    time = datetime.fromtimestamp(hits.at, UTC).strftime("%Y-%m-%d %H:%M")
+    excerpt = " ".join(hits.excerpt.replace(MATCH_START, "»").replace(MATCH_END, "«").split())
+    return time, hits.project, hits.end_user or "-", hits.role or "-", hits.conversation, excerpt

@@ -61,16 +61,16 @@ def create(  # noqa: PLR0913  # typer reads the options from the signature
     limits = options.parse_limits(
         rpm=rpm, rpd=rpd, tpm=tpm, concurrency=concurrency, budget_day=budget_day, budget_month=budget_month
     )
-    granted = KeyChange(limits=limits, priority=options.parse_priority(priority), models=options.parse_models(models))
-    made = run_with_context(
-        lambda desk: desk.keys.create(
-            project=project.strip(), name=name, expires_at=expires_at, admin=admin, grants=granted
+    grants = KeyChange(limits=limits, priority=options.parse_priority(priority), models=options.parse_models(models))
+    created = run_with_context(
+        lambda context: context.keys.create(
+            project=project.strip(), name=name, expires_at=expires_at, admin=admin, grants=grants
         )
     )
     if as_json:
-        print_json(NewKeyView.of(made.record, now, key=made.token))
+        print_json(NewKeyView.of(created.record, now, key=created.token))
     else:
-        _show_new(made)
+        _show_new(created)
 
 
 @keys_app.command()
@@ -109,7 +109,7 @@ def update(  # noqa: PLR0913  # typer reads the options from the signature
         raise typer.BadParameter(
             "nothing to change: pass at least one option, like --rpm 60 (see `tidegate keys update --help`)"
         )
-    announced, record = _change(key_id, lambda desk: desk.keys.update(key_id, change))
+    announced, record = _change(key_id, lambda context: context.keys.update(key_id, change))
     if as_json:
         print_json(KeyView.of(record, now))
     else:
@@ -124,7 +124,7 @@ def list_keys(
 ) -> None:
     """List the keys. Of each secret only the last four characters are shown."""
     now = SystemClock().now()
-    records = run_with_context(lambda desk: desk.keys.list(project))
+    records = run_with_context(lambda context: context.keys.list(project))
     if as_json:
         print_json(KeyView.of(record, now) for record in records)
     elif records:
@@ -137,7 +137,7 @@ def list_keys(
 @keys_app.command()
 def revoke(key_id: KeyId, as_json: AsJson = False) -> None:
     """Revoke a key. This cannot be undone."""
-    announced, record = _change(key_id, lambda desk: desk.keys.revoke(key_id))
+    announced, record = _change(key_id, lambda context: context.keys.revoke(key_id))
     if as_json:
         print_json(KeyView.of(record, SystemClock().now()))
     else:
@@ -164,25 +164,25 @@ def _iso_seconds(text: str) -> float:
 def _change(key_id: str, change: Callable[[CommandContext], Awaitable[bool | None]]) -> tuple[bool, KeyRecord]:
     """Change a key; return whether Redis announced it, and the key after the change."""
 
-    async def act(desk: CommandContext) -> tuple[bool, KeyRecord] | None:
-        announced = await change(desk)
-        record = await desk.keys.get(key_id)
+    async def act(context: CommandContext) -> tuple[bool, KeyRecord] | None:
+        announced = await change(context)
+        record = await context.keys.get(key_id)
         return None if announced is None or record is None else (announced, record)
 
-    done = run_with_context(act)
-    if done is None:
+    outcome = run_with_context(act)
+    if outcome is None:
         raise _unknown_key(key_id)
-    return done
+    return outcome
 
 
 def _unknown_key(key_id: str) -> typer.Exit:
     return command_error(f"There is no key {key_id}. List the keys with `tidegate keys list`.")
 
 
-def _show_new(made: NewKey) -> None:
-    record = made.record
+def _show_new(created: NewKey) -> None:
+    record = created.record
     ends = f", valid until {_time(record.expires_at)}" if record.expires_at else ""
-    typer.echo(f"{made.token}\n")
+    typer.echo(f"{created.token}\n")
     kind = "admin key" if record.admin else "key"
     typer.echo(f"Created {kind} {record.id} of project {record.project}{ends}: {_grants_text(record)}.")
     typer.echo("Save the key now: only its hash is stored, so it cannot be shown again.")

@@ -29,7 +29,7 @@ Name = Annotated[str, typer.Argument(help="The project's name.")]
 @projects_app.command("list")
 def list_projects(as_json: AsJson = False) -> None:
     """List the projects and their limits."""
-    records = run_with_context(lambda desk: desk.projects.list())
+    records = run_with_context(lambda context: context.projects.list())
     if as_json:
         print_json(ProjectView.of(record) for record in records)
     elif records:
@@ -44,7 +44,7 @@ def list_projects(as_json: AsJson = False) -> None:
 @projects_app.command()
 def show(name: Name, as_json: AsJson = False) -> None:
     """Show one project."""
-    record = run_with_context(lambda desk: desk.projects.get(name))
+    record = run_with_context(lambda context: context.projects.get(name))
     if record is None:
         raise _unknown_project(name)
     if as_json:
@@ -106,15 +106,15 @@ def update(  # noqa: PLR0913  # typer reads the options from the signature
 
 
 def _update(name: str, change: ProjectChange) -> tuple[bool, ProjectRecord]:
-    async def act(desk: CommandContext) -> tuple[bool, ProjectRecord] | None:
-        announced = await desk.projects.update(name, change)
-        record = await desk.projects.get(name)
+    async def act(context: CommandContext) -> tuple[bool, ProjectRecord] | None:
+        announced = await context.projects.update(name, change)
+        record = await context.projects.get(name)
         return None if announced is None or record is None else (announced, record)
 
-    done = run_with_context(act)
-    if done is None:
+    outcome = run_with_context(act)
+    if outcome is None:
         raise _unknown_project(name)
-    return done
+    return outcome
 
 
 def _unknown_project(name: str) -> typer.Exit:
@@ -127,18 +127,18 @@ def _unknown_project(name: str) -> typer.Exit:
 def _columns(record: ProjectRecord) -> tuple[str, str, str, str]:
     """Return priority, retention, limits, and the limits of each end user, as text."""
     priority, days = record.priority or Priority.NORMAL, record.retention_days
-    kept = "for ever" if days is None else "1 day" if days == 1 else f"{days} days"
+    retention = "for ever" if days is None else "1 day" if days == 1 else f"{days} days"
     return (
         priority.label,
-        kept,
+        retention,
         options.limits_text(record.limits) or "-",
         options.limits_text(record.user_limits) or "-",
     )
 
 
 def _project_text(record: ProjectRecord) -> str:
-    priority, kept, limits, user_limits = _columns(record)
+    priority, retention, limits, user_limits = _columns(record)
     return (
         f"Project {record.name}: priority {priority}, limits {limits}, limits of each end user {user_limits}, "
-        f"retention {kept}."
+        f"retention {retention}."
     )

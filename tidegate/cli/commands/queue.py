@@ -26,8 +26,8 @@ def show(
 ) -> None:
     """Show each queue: its rate limits and the waiting requests with their wait times."""
 
-    async def act(desk: CommandContext) -> tuple[LaneStatus, ...]:
-        return await desk.queue.read(SystemClock().now(), limit=limit)
+    async def act(context: CommandContext) -> tuple[LaneStatus, ...]:
+        return await context.queue.read(SystemClock().now(), limit=limit)
 
     lanes = run_with_context(act)
     if as_json:
@@ -49,21 +49,21 @@ def jobs(
 ) -> None:
     """List the background responses that are queued or in progress, oldest first."""
 
-    async def act(desk: CommandContext) -> list[OpenJob]:
-        return await desk.jobs.open_jobs(project)
+    async def act(context: CommandContext) -> list[OpenJob]:
+        return await context.jobs.open_jobs(project)
 
-    found = run_with_context(act)
+    open_jobs = run_with_context(act)
     if as_json:
-        print_json(JobView.of(job) for job in found)
-    elif not found:
+        print_json(JobView.of(job) for job in open_jobs)
+    elif not open_jobs:
         typer.echo("No background response is queued or in progress.")
     else:
         columns = ("response", "project", "status", "for", "process", "attempt", "crashes", "deadline in")
-        print_table(dict.fromkeys(columns, False) | {"project": True}, _job_rows(found, SystemClock().now()))
+        print_table(dict.fromkeys(columns, False) | {"project": True}, _job_rows(open_jobs, SystemClock().now()))
 
 
-def _job_rows(found: list[OpenJob], now: float) -> Iterator[tuple[str, ...]]:
-    for job in found:
+def _job_rows(open_jobs: list[OpenJob], now: float) -> Iterator[tuple[str, ...]]:
+    for job in open_jobs:
         since = job.created_at if job.started_at is None or job.status == "queued" else job.started_at
         yield (
             job.response_id,

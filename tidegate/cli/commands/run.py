@@ -106,8 +106,8 @@ async def _create_key(settings: Settings) -> str:
     await redis.start()
     try:
         store = KeyStore(postgres, redis, clock=clock, prefix=settings.redis.prefix)
-        made = await store.create(project=_PROJECT, name="tidegate run", expires_at=clock.now() + _KEY_SECONDS)
-        return made.token
+        created = await store.create(project=_PROJECT, name="tidegate run", expires_at=clock.now() + _KEY_SECONDS)
+        return created.token
     finally:
         await redis.close()
         await postgres.close()

@@ -133,8 +133,8 @@ def _ignore_signal(_: int, __: FrameType | None) -> None:
 
 
 def _with_options(settings: Settings, **server: object) -> Settings:
-    given = {name: value for name, value in server.items() if value is not None}
-    return settings.model_copy(update={"server": settings.server.model_copy(update=given)})
+    options = {name: value for name, value in server.items() if value is not None}
+    return settings.model_copy(update={"server": settings.server.model_copy(update=options)})
 
 
 def _check(settings: Settings) -> None:

@@ -53,9 +53,9 @@ def simulate(  # noqa: PLR0913, PLR0917  # each argument is an option of the com
     ] = 100,
 ) -> None:
     """Run a simulated OpenAI API with deterministic answers and fault injection."""
-    everybody, by_key = parse_faults(fault or [])
+    for_all_keys, by_key = parse_faults(fault or [])
     options = Options(
-        latency=latency, ttft=ttft, tps=tps, rpm=rpm, tpm=tpm, faults=everybody, faults_by_key=by_key,
+        latency=latency, ttft=ttft, tps=tps, rpm=rpm, tpm=tpm, faults=for_all_keys, faults_by_key=by_key,
         deployments=parse_deployments(deployment or []), seed=seed, api_key=api_key,
         prices=prices, remember=remember,
     )  # fmt: skip
@@ -72,34 +72,34 @@ def simulate(  # noqa: PLR0913, PLR0917  # each argument is an option of the com
         raise typer.Exit(1) from error
 
 
-def parse_faults(given: list[str]) -> tuple[dict[str, float], dict[str, dict[str, float]]]:
+def parse_faults(options_text: list[str]) -> tuple[dict[str, float], dict[str, dict[str, float]]]:
     """Parse `NAME[@ENDING][=PROBABILITY]` into faults for all keys, and faults by key ending.
 
     The default probability is 1. Raises BadParameter.
     """
     faults: dict[str, float] = {}
     by_key: dict[str, dict[str, float]] = {}
-    for one in given:
-        name, _, stated = one.partition("=")
+    for text in options_text:
+        name, _, probability_text = text.partition("=")
         name, _, ending = name.partition("@")
         try:
-            fault, probability = Fault(name).value, float(stated or 1)
+            fault, probability = Fault(name).value, float(probability_text or 1)
         except ValueError as error:
-            known = ", ".join(Fault)
-            raise typer.BadParameter(f"{one!r} is not NAME=PROBABILITY. Fault names: {known}.") from error
+            names = ", ".join(Fault)
+            raise typer.BadParameter(f"{text!r} is not NAME=PROBABILITY. Fault names: {names}.") from error
         if not 0 <= probability <= 1:
-            raise typer.BadParameter(f"The probability in {one!r} is not between 0 and 1.")
+            raise typer.BadParameter(f"The probability in {text!r} is not between 0 and 1.")
         (by_key.setdefault(ending, {}) if ending else faults)[fault] = probability
     return faults, by_key
 
 
-def parse_deployments(given: list[str]) -> dict[str, str]:
+def parse_deployments(options_text: list[str]) -> dict[str, str]:
     """Parse `NAME=MODEL`, or a name alone if both are equal. Raises BadParameter."""
     deployments = {}
-    for one in given:
-        name, _, model = one.partition("=")
+    for text in options_text:
+        name, _, model = text.partition("=")
         if not name:
-            raise typer.BadParameter(f"{one!r} is not NAME=MODEL.")
+            raise typer.BadParameter(f"{text!r} is not NAME=MODEL.")
         deployments[name] = model or name
     return deployments
 

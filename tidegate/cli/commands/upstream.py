@@ -24,24 +24,24 @@ _Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a tab
 def show(as_json: _Json = False) -> None:
     """Show the state of each target's circuit breaker and of each credential, with its cause."""
 
-    async def act(desk: CommandContext) -> UpstreamHealth:
-        return await desk.upstream.read()
+    async def act(context: CommandContext) -> UpstreamHealth:
+        return await context.upstream.read()
 
-    found = run_with_context(act)
+    health = run_with_context(act)
     if as_json:
-        print_json(UpstreamView.of(found))
+        print_json(UpstreamView.of(health))
         return
     columns = {"kind": False, "name": True, "state": False, "since (UTC)": False, "until (UTC)": False}
     columns |= {"error": False, "message": True}
-    print_table(columns, _rows(found))
+    print_table(columns, _rows(health))
 
 
 @upstream_app.command()
 def suspend(name: _Name, as_json: _Json = False) -> None:
     """Suspend a credential: no replica uses it until it is resumed."""
 
-    async def act(desk: CommandContext) -> HealthEntry:
-        return await desk.upstream.suspend(name)
+    async def act(context: CommandContext) -> HealthEntry:
+        return await context.upstream.suspend(name)
 
     _print_change(run_with_context(act), as_json=as_json)
 
@@ -50,24 +50,24 @@ def suspend(name: _Name, as_json: _Json = False) -> None:
 def resume(name: _Name, as_json: _Json = False) -> None:
     """Resume a credential, whatever suspended it."""
 
-    async def act(desk: CommandContext) -> HealthEntry:
-        return await desk.upstream.resume(name)
+    async def act(context: CommandContext) -> HealthEntry:
+        return await context.upstream.resume(name)
 
     _print_change(run_with_context(act), as_json=as_json)
 
 
-def _print_change(shown: HealthEntry, *, as_json: bool) -> None:
+def _print_change(entry: HealthEntry, *, as_json: bool) -> None:
     if as_json:
-        print_json(UpstreamStateView.of(shown))
+        print_json(UpstreamStateView.of(entry))
     else:
-        typer.echo(f"{shown.name} is {shown.state}. All replicas apply it within a second.")
+        typer.echo(f"{entry.name} is {entry.state}. All replicas apply it within a second.")
 
 
-def _rows(found: UpstreamHealth) -> Iterator[tuple[str, ...]]:
-    for what, lines in (("target", found.targets), ("credential", found.credentials)):
-        for line in lines:
-            times = (_time(line.since), _time(line.until))
-            yield what, line.name, line.state, *times, line.error or "-", line.message or "-"
+def _rows(health: UpstreamHealth) -> Iterator[tuple[str, ...]]:
+    for kind, entries in (("target", health.targets), ("credential", health.credentials)):
+        for entry in entries:
+            times = (_time(entry.since), _time(entry.until))
+            yield kind, entry.name, entry.state, *times, entry.error or "-", entry.message or "-"
 
 
 def _time(seconds: float | None) -> str:

@@ -70,17 +70,17 @@ def usage(
 ) -> None:
     """Show requests, tokens and cost of a period."""
     now = SystemClock().now()
-    asked = UsageParams(
+    params = UsageParams(
         by=by, project=project, since=parse_time(since, now), until=parse_time(until, now) if until else now
     )
     with exit_on_error():
         settings = config.load(with_secrets=False)
         with open_migrated_stores(settings) as stores:
-            found = asyncio.run(_read(asked, stores, settings))
+            result = asyncio.run(_read(params, stores, settings))
     if as_json:
-        typer.echo(msgspec.json.encode(_as_json(asked, found)))
+        typer.echo(msgspec.json.encode(_as_json(params, result)))
     else:
-        _print(asked, found)
+        _print(params, result)
 
 
 def parse_time(text: str, now: float) -> float:
@@ -95,7 +95,7 @@ def parse_time(text: str, now: float) -> float:
         raise typer.BadParameter(f"{text!r} is neither a time span like 45m, 12h, 7d or 2w nor an ISO date") from error
 
 
-async def _read(asked: UsageParams, stores: StoreUrls, settings: Settings) -> UsageResult:
+async def _read(params: UsageParams, stores: StoreUrls, settings: Settings) -> UsageResult:
     postgres = Postgres(stores.database_url, size=1, timeout=settings.database.timeout_seconds)
     redis = RedisLink(stores.redis_url, timeout=_REDIS_TIMEOUT_SECONDS, clock=SystemClock())
     await redis.start()
@@ -104,7 +104,7 @@ async def _read(asked: UsageParams, stores: StoreUrls, settings: Settings) -> Us
         in_stream = await _in_stream(LedgerStream(redis, settings.redis.prefix))
         on_disk = count_lines(_spool_folder(settings))
         reports = UsageReports(postgres)
-        rows = await reports.usage(asked.by, since=asked.since, until=asked.until, project=asked.project)
+        rows = await reports.usage(params.by, since=params.since, until=params.until, project=params.project)
         return UsageResult(rows=rows, in_stream=in_stream, on_disk=on_disk, rejected=await reports.rejected())
     finally:
         await redis.close()
@@ -123,35 +123,35 @@ def _spool_folder(settings: Settings) -> Path:
     return settings.data_dir / "spool" if settings.database_url is None else settings.metering.spool_dir
 
 
-def _as_json(asked: UsageParams, found: UsageResult) -> dict[str, Any]:
+def _as_json(params: UsageParams, result: UsageResult) -> dict[str, Any]:
     return {
-        "by": asked.by.value,
-        "project": asked.project,
-        "since": _iso(asked.since),
-        "until": _iso(asked.until),
-        "rows": [_row_as_json(row) for row in found.rows],
-        "total": _row_as_json(total(found.rows)),
-        "pending": {"stream": found.in_stream, "spool": found.on_disk},
-        "rejected": found.rejected,
+        "by": params.by.value,
+        "project": params.project,
+        "since": _iso(params.since),
+        "until": _iso(params.until),
+        "rows": [_row_as_json(row) for row in result.rows],
+        "total": _row_as_json(total(result.rows)),
+        "pending": {"stream": result.in_stream, "spool": result.on_disk},
+        "rejected": result.rejected,
     }
 
 
 def _row_as_json(row: UsageRow) -> dict[str, Any]:
-    money = {"cost_usd": usd(row.cost_nanos), "saved_usd": usd(row.saved_nanos)}
-    return {**msgspec.structs.asdict(row), **money}
+    amounts = {"cost_usd": usd(row.cost_nanos), "saved_usd": usd(row.saved_nanos)}
+    return {**msgspec.structs.asdict(row), **amounts}
 
 
 def _iso(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
 
 
-def _print(asked: UsageParams, found: UsageResult) -> None:
+def _print(params: UsageParams, result: UsageResult) -> None:
     screen = Console()
     if not screen.is_terminal:
         screen.width = _PIPE_WIDTH
-    table, left_out = fit_table(screen, asked.by, found.rows)
+    table, left_out = fit_table(screen, params.by, result.rows)
     screen.print(table)
-    for remark in _footer(found):
+    for remark in _footer(result):
         typer.echo(remark)
     if left_out:
         typer.echo(
@@ -201,17 +201,17 @@ def _group_text(row: UsageRow) -> Text:
     return Text("".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in name))
 
 
-def _footer(found: UsageResult) -> list[str]:
+def _footer(result: UsageResult) -> list[str]:
     remarks = []
-    if found.in_stream is None:
+    if result.in_stream is None:
         remarks.append("Redis did not answer: the number of requests not yet in this report is unknown.")
-    on_their_way = (found.in_stream or 0) + found.on_disk
+    on_their_way = (result.in_stream or 0) + result.on_disk
     if on_their_way:
         remarks.append(
-            f"{on_their_way:,} more requests are not in this report yet ({found.on_disk:,} of them on disk)."
+            f"{on_their_way:,} more requests are not in this report yet ({result.on_disk:,} of them on disk)."
         )
-    if found.rejected:
+    if result.rejected:
         remarks.append(
-            f"{found.rejected:,} entries were rejected and are not in this report: see the table ledger_rejected."
+            f"{result.rejected:,} entries were rejected and are not in this report: see the table ledger_rejected."
         )
     return remarks

@@ -30,55 +30,56 @@ def forget(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
 ) -> None:
     """Erase everything stored of an end user. This cannot be undone."""
-    found = _count(project, user)
-    if dry_run or not (any(found.values()) and (yes or _confirm(found, project, user, quiet=as_json))):
-        _print_result(project, user, found, erased=False, as_json=as_json)
+    counts = _count(project, user)
+    if dry_run or not (any(counts.values()) and (yes or _confirm(counts, project, user, quiet=as_json))):
+        _print_result(project, user, counts, erased=False, as_json=as_json)
         return
-    erased = run_with_context(lambda desk: desk.erasure.erase(project, user))
+    erased = run_with_context(lambda context: context.erasure.erase(project, user))
     _print_result(project, user, erased, erased=True, as_json=as_json)
 
 
 def _count(project: str, user: str) -> dict[str, int]:
-    async def count(desk: CommandContext) -> dict[str, int] | None:
-        return await desk.erasure.count(project, user) if await desk.projects.get(project) else None
+    async def count(context: CommandContext) -> dict[str, int] | None:
+        return await context.erasure.count(project, user) if await context.projects.get(project) else None
 
-    found = run_with_context(count)
-    if found is None:
+    counts = run_with_context(count)
+    if counts is None:
         raise command_error(f"There is no project {project}. List the projects with `tidegate projects list`.")
-    return found
+    return counts
 
 
-def _confirm(found: dict[str, int], project: str, user: str, *, quiet: bool) -> bool:
+def _confirm(counts: dict[str, int], project: str, user: str, *, quiet: bool) -> bool:
     """Ask a person at a terminal for confirmation; without a terminal, `--yes` is required."""
     if not sys.stdin.isatty():
         raise command_error(
             "Nothing was erased: there is no terminal to ask. Pass --yes to erase, or --dry-run to see what is stored."
         )
     if not quiet:
-        _print_counts(found)
+        _print_counts(counts)
     typer.confirm(
         f"Erase all of this for user {user!r} of project {project!r}? This cannot be undone.", abort=True, err=True
     )
     return True
 
 
-def _print_result(project: str, user: str, found: dict[str, int], *, erased: bool, as_json: bool) -> None:
+def _print_result(project: str, user: str, counts: dict[str, int], *, erased: bool, as_json: bool) -> None:
     if as_json:
         whom = {"project": project, "end_user": user, "dry_run": not erased}
-        print_json(ErasureView.model_validate({**whom, **found}))
-    elif not any(found.values()):
+        print_json(ErasureView.model_validate({**whom, **counts}))
+    elif not any(counts.values()):
         typer.echo(f"Nothing is stored for user {user} in project {project}.")
     elif erased:
-        kept = found["ledger_lines"]
-        gone = sum(count for what, count in found.items() if what not in ("ledger_lines", "conversations"))
+        ledger_count = counts["ledger_lines"]
+        deleted_count = sum(count for kind, count in counts.items() if kind not in ("ledger_lines", "conversations"))
         typer.echo(
-            f"Erased user {user} from project {project}: {gone:,} records deleted, {kept:,} ledger entries anonymized."
+            f"Erased user {user} from project {project}: {deleted_count:,} records deleted, "
+            f"{ledger_count:,} ledger entries anonymized."
         )
     else:
-        _print_counts(found)
+        _print_counts(counts)
         typer.echo("Nothing was erased.")
 
 
-def _print_counts(found: dict[str, int]) -> None:
-    rows = ((_DESCRIPTIONS[what][0], f"{count:,}", _DESCRIPTIONS[what][1]) for what, count in found.items())
+def _print_counts(counts: dict[str, int]) -> None:
+    rows = ((_DESCRIPTIONS[kind][0], f"{count:,}", _DESCRIPTIONS[kind][1]) for kind, count in counts.items())
     print_table({"data": False, "count": False, "action": True}, rows)

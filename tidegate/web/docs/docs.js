@@ -79,6 +79,7 @@ class Schemas {
   example(schema, depth = 0) {
     const resolved = this.resolve(schema);
     if (resolved.examples) return resolved.examples[0];
+    if (resolved.example !== undefined) return resolved.example;
     if (resolved.enum) return resolved.enum[0];
     if (resolved.default !== undefined && resolved.default !== null) return resolved.default;
     if (resolved.properties) {

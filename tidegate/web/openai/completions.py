@@ -23,10 +23,10 @@ class CompletionHandlers:
     async def list(self, request: Request) -> Response:
         """List the completions created with `store: true`, filtered by model and metadata."""
         caller = await self._base.admit(request)
-        asked = self._base.read_query(request, order="asc")
-        after = None if asked.after is None else checked_id(asked.after, "after", "chatcmpl-")
-        ask = PageRequest(after=after, limit=asked.limit, descending=asked.order == "desc")
-        page = await self._completions.list(caller.project, ask, model=asked.model, metadata=asked.metadata)
+        query = self._base.read_query(request, order="asc")
+        after = None if query.after is None else checked_id(query.after, "after", "chatcmpl-")
+        page_request = PageRequest(after=after, limit=query.limit, descending=query.order == "desc")
+        page = await self._completions.list(caller.project, page_request, model=query.model, metadata=query.metadata)
         return self._base.json_response(
             list_page([_completion_json(stored) for stored in page.items], has_more=page.has_more)
         )
@@ -56,17 +56,17 @@ class CompletionHandlers:
     async def messages(self, request: Request, completion_id: str) -> Response:
         """List the messages that the completion answered."""
         caller = await self._base.admit(request)
-        asked = self._base.read_query(request, order="asc")
+        query = self._base.read_query(request, order="asc")
         raw = await self._completions.messages(caller.project, _checked_id(completion_id))
-        said = messages_of(completion_id, [_decode.decode(message) for message in raw])
-        if asked.order == "desc":
-            said.reverse()
-        names = [message["id"] for message in said]
-        if asked.after is not None and asked.after not in names:
+        messages = messages_of(completion_id, [_decode.decode(message) for message in raw])
+        if query.order == "desc":
+            messages.reverse()
+        names = [message["id"] for message in messages]
+        if query.after is not None and query.after not in names:
             raise InvalidParameter("`after` names no message of this completion.", param="after")
-        begin = 0 if asked.after is None else names.index(asked.after) + 1
-        part = said[begin : begin + asked.limit]
-        return self._base.json_response(list_page(part, has_more=begin + asked.limit < len(said)))
+        begin = 0 if query.after is None else names.index(query.after) + 1
+        page = messages[begin : begin + query.limit]
+        return self._base.json_response(list_page(page, has_more=begin + query.limit < len(messages)))
 
 
 def _completion_json(stored: StoredCompletion) -> Json:
@@ -78,5 +78,5 @@ def _checked_id(completion_id: str) -> str:
     try:
         return checked_id(completion_id, "completion_id", "chatcmpl-")
     except InvalidParameter as error:  # an id in another format cannot exist
-        shown = completion_id[:64].encode("ascii", "replace").decode()
-        raise CompletionNotFound(f"Chat completion with id '{shown}' not found.") from error
+        printable_id = completion_id[:64].encode("ascii", "replace").decode()
+        raise CompletionNotFound(f"Chat completion with id '{printable_id}' not found.") from error

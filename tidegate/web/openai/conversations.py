@@ -48,8 +48,8 @@ class ConversationHandlers:
         body = await self._base.read_json(request)
         if "metadata" not in body:
             raise MissingParameter.of("metadata")
-        found = await self._conversations.update(caller.project, _checked_id(conversation_id), metadata_in(body))
-        return self._base.json_response(_conversation_json(found))
+        updated = await self._conversations.update(caller.project, _checked_id(conversation_id), metadata_in(body))
+        return self._base.json_response(_conversation_json(updated))
 
     async def delete(self, request: Request, conversation_id: str) -> Response:
         """Delete a conversation; items that responses refer to are kept."""
@@ -60,38 +60,38 @@ class ConversationHandlers:
     async def list_items(self, request: Request, conversation_id: str) -> Response:
         """List the items of a conversation."""
         caller = await self._base.admit(request)
-        asked = self._base.read_query(request)
-        ask = PageRequest(
-            after=asked.after,
-            limit=asked.limit,
-            descending=asked.order == "desc",
-            with_media=bool(asked.include & IMAGE_INCLUDES),
+        query = self._base.read_query(request)
+        page_request = PageRequest(
+            after=query.after,
+            limit=query.limit,
+            descending=query.order == "desc",
+            with_media=bool(query.include & IMAGE_INCLUDES),
         )
-        page = await self._conversations.items(caller.project, _checked_id(conversation_id), ask)
+        page = await self._conversations.items(caller.project, _checked_id(conversation_id), page_request)
         return self._base.json_response(
-            list_page(filter_items(documents_of(page.items), asked.include), has_more=page.has_more)
+            list_page(filter_items(documents_of(page.items), query.include), has_more=page.has_more)
         )
 
     async def create_items(self, request: Request, conversation_id: str) -> Response:
         """Append items to a conversation."""
         caller = await self._base.admit(request)
-        asked = self._base.read_query(request)
+        query = self._base.read_query(request)
         body = await self._base.read_json(request)
         if "items" not in body:
             raise MissingParameter.of("items")
         items = self._read_items(body["items"])
         await self._conversations.add_items(caller.project, _checked_id(conversation_id), items)
-        return self._base.json_response(list_page(filter_items(documents_of(items), asked.include), has_more=False))
+        return self._base.json_response(list_page(filter_items(documents_of(items), query.include), has_more=False))
 
     async def get_item(self, request: Request, conversation_id: str, item_id: str) -> Response:
         """Return one item of a conversation."""
         caller = await self._base.admit(request)
-        asked = self._base.read_query(request)
-        large = bool(asked.include & IMAGE_INCLUDES)
+        query = self._base.read_query(request)
+        large = bool(query.include & IMAGE_INCLUDES)
         item = await self._conversations.get_item(
             caller.project, _checked_id(conversation_id), checked_item_id(item_id, "item_id"), with_media=large
         )
-        return self._base.json_response(filter_items(documents_of([item]), asked.include)[0])
+        return self._base.json_response(filter_items(documents_of([item]), query.include)[0])
 
     async def delete_item(self, request: Request, conversation_id: str, item_id: str) -> Response:
         """Remove an item from a conversation."""
@@ -104,10 +104,10 @@ class ConversationHandlers:
             )
         )
 
-    def _read_items(self, given: Any) -> list[ConversationItem]:
-        if isinstance(given, str):
-            raise WrongType.of("items", "an array of items", given)
-        items = input_items(given, "items")
+    def _read_items(self, value: Any) -> list[ConversationItem]:
+        if isinstance(value, str):
+            raise WrongType.of("items", "an array of items", value)
+        items = input_items(value, "items")
         if any(type_of(item) == "item_reference" for item in items):
             raise InvalidParameter("`items` must contain items with their content, not references.", param="items")
         return [ConversationItem.from_document(msgspec.json.encode(stored_item(item, self._ids))) for item in items]

@@ -10,7 +10,7 @@ from tidegate.core import endpoints
 from tidegate.core.clock import Clock
 from tidegate.core.ids import IdSource
 from tidegate.metering.estimate import estimate
-from tidegate.pipeline.context import InferenceRequest as Asking
+from tidegate.pipeline.context import InferenceRequest
 from tidegate.pipeline.pipeline import Pipeline
 from tidegate.web.openai.handler_base import HandlerBase, Json
 from tidegate.wire.call import Call, parse
@@ -46,25 +46,25 @@ class InputTokenHandlers:
         caller = await self._base.identify(request)
         body = await self._base.read_json(request)
         call = await self._with_history(body, caller.project)
-        said = input_items(call.body.get("input"))
-        if not said:
+        items = input_items(call.body.get("input"))
+        if not items:
             await self._base.admit(request)  # counts as a request although no model is called
             return self._base.json_response(compaction.empty_compaction(ids=self._ids, now=self._clock.now()))
-        answer = await self._ask_model(request, compaction.summary_request(body, said))
+        answer = await self._ask_model(request, compaction.summary_request(body, items))
         return self._base.json_response(
-            compaction.compaction_document(answer, said, ids=self._ids, now=self._clock.now())
+            compaction.compaction_document(answer, items, ids=self._ids, now=self._clock.now())
         )
 
     async def _with_history(self, body: Json, project: str) -> Call:
-        kept_nowhere = {**body, "store": False, "stream": False, "background": False, "metadata": None}
-        return await self._history.with_history(parse(endpoints.RESPONSES, msgspec.json.encode(kept_nowhere)), project)
+        unstored = {**body, "store": False, "stream": False, "background": False, "metadata": None}
+        return await self._history.with_history(parse(endpoints.RESPONSES, msgspec.json.encode(unstored)), project)
 
-    async def _ask_model(self, request: Request, asked: Json) -> Json:
+    async def _ask_model(self, request: Request, compaction_request: Json) -> Json:
         async def body() -> bytes:
-            return msgspec.json.encode(asked)
+            return msgspec.json.encode(compaction_request)
 
-        passage = await self._pipeline.answer(
-            Asking(
+        stream = await self._pipeline.answer(
+            InferenceRequest(
                 id=self._ids("req_"),
                 endpoint=endpoints.RESPONSES,
                 authorization=request.headers.get("authorization", ""),
@@ -73,7 +73,7 @@ class InputTokenHandlers:
             )
         )
         try:
-            answer: Json = _decode.decode(await passage.body())
+            answer: Json = _decode.decode(await stream.body())
             return answer
         finally:
-            await passage.close()
+            await stream.close()

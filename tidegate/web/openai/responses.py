@@ -30,14 +30,14 @@ class ResponseHandlers:
     async def get(self, request: Request, response_id: str) -> Response:
         """Return a response, or with `stream=true` the event stream of a background response."""
         caller = await self._base.admit(request)
-        asked = self._base.read_query(request)
+        query = self._base.read_query(request)
         stored = await self._responses.get(caller.project, _checked_id(response_id))
-        if asked.stream and not stored.background:
+        if query.stream and not stored.background:
             raise NotStreamable(param="stream")
-        if asked.stream:
-            after = -1 if asked.starting_after is None else asked.starting_after
+        if query.stream:
+            after = -1 if query.starting_after is None else query.starting_after
             return self._base.stream_response(self._background.stream(caller.project, response_id, after=after))
-        return self._base.json_response(visible_response(response_json(stored), asked.include))
+        return self._base.json_response(visible_response(response_json(stored), query.include))
 
     async def delete(self, request: Request, response_id: str) -> Response:
         """Delete a response; its items stay available to the responses that continue it."""
@@ -62,16 +62,16 @@ class ResponseHandlers:
     async def input_items(self, request: Request, response_id: str) -> Response:
         """List the input items of a response, including its history."""
         caller = await self._base.admit(request)
-        asked = self._base.read_query(request)
-        ask = PageRequest(
-            after=asked.after,
-            limit=asked.limit,
-            descending=asked.order == "desc",
-            with_media=bool(asked.include & IMAGE_INCLUDES),
+        query = self._base.read_query(request)
+        page_request = PageRequest(
+            after=query.after,
+            limit=query.limit,
+            descending=query.order == "desc",
+            with_media=bool(query.include & IMAGE_INCLUDES),
         )
-        page = await self._responses.input_items(caller.project, _checked_id(response_id), ask)
+        page = await self._responses.input_items(caller.project, _checked_id(response_id), page_request)
         return self._base.json_response(
-            list_page(filter_items(documents_of(page.items), asked.include), has_more=page.has_more)
+            list_page(filter_items(documents_of(page.items), query.include), has_more=page.has_more)
         )
 
 

@@ -96,32 +96,32 @@ class WebSocketConnection:
     async def _handle_message(self, message: Mapping[str, Any]) -> None:
         data = message.get("bytes") or (message.get("text") or "").encode(errors="replace")
         try:
-            said = read_message(data)
-            if isinstance(said, CreateMessage):
-                self._streams.add(said)
+            command = read_message(data)
+            if isinstance(command, CreateMessage):
+                self._streams.add(command)
             else:
-                await self._send_text(_steer_rejection(said))
+                await self._send_text(_steer_rejection(command))
         except ClientDisconnected:
             self._cancel_requests()
         except TidegateError as error:
             await self._send_error(error, stream_id_in(data))
 
     async def _handle_create(self, create: CreateMessage) -> None:
-        one = SocketRequestHandler(create, self._context)
-        self._handlers.add(one)
+        handler = SocketRequestHandler(create, self._context)
+        self._handlers.add(handler)
         try:
-            await one.run()
+            await handler.run()
         finally:
-            self._handlers.discard(one)
+            self._handlers.discard(handler)
 
     async def _finish(self, code: int) -> None:
         """Wait for the running requests, unless the client leaves, then close."""
-        done = asyncio.create_task(self._streams.wait_until_idle(), name="socket-finish")
+        finished = asyncio.create_task(self._streams.wait_until_idle(), name="socket-finish")
         leaving = asyncio.create_task(self._wait_for_disconnect(), name="socket-left")
         try:
-            await asyncio.wait({done, leaving}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({finished, leaving}, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            done.cancel()
+            finished.cancel()
             leaving.cancel()
         if not self._is_gone:
             with contextlib.suppress(ClientDisconnected):
@@ -163,15 +163,17 @@ class WebSocketConnection:
     def _cancel_requests(self) -> None:
         self._is_gone = True
         self._streams.drop_waiting()
-        for one in list(self._handlers):
-            one.cancel()
+        for handler in list(self._handlers):
+            handler.cancel()
 
 
 def _steer_rejection(steer: SteerMessage) -> str:
-    said = {"input": steer.input, "previous_response_id": steer.previous_response_id}
+    command = {"input": steer.input, "previous_response_id": steer.previous_response_id}
     error = {
         "type": "invalid_request_error",
         "code": "steering_not_supported",
         "message": "This gateway cannot steer a running response. Send the input with the next request.",
     }
-    return document_frame({"type": "response.steer.failed", "sequence_number": 0, "error": error, "steer": said}, None)
+    return document_frame(
+        {"type": "response.steer.failed", "sequence_number": 0, "error": error, "steer": command}, None
+    )

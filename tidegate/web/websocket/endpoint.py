@@ -100,7 +100,7 @@ class WebSocketEndpoint:
     async def _reject(self, error: TidegateError, send: Send) -> None:
         """Answer the handshake with an HTTP error."""
         self._on_failure(CallFailure(error=error.name, route=endpoints.RESPONSES.label))
-        told = [(b"content-type", b"application/json"), (b"x-request-id", self._ids("req_").encode())]
-        start = {"status": envelope.status_of(error), "headers": [*told, *envelope.headers_of(error)]}
+        headers = [(b"content-type", b"application/json"), (b"x-request-id", self._ids("req_").encode())]
+        start = {"status": envelope.status_of(error), "headers": [*headers, *envelope.headers_of(error)]}
         await send({"type": "websocket.http.response.start", **start})
         await send({"type": "websocket.http.response.body", "body": envelope.body_of(error)})

@@ -70,8 +70,8 @@ class EventRewriter:
     def _rewrite_response(self, response: Json, *, last: bool) -> None:
         if self._parent is not None:
             response["previous_response_id"] = self._create.previous_response_id
-        kept = last and not self._create.store and response.get("status") in _CONTINUABLE_STATUSES
-        if kept and isinstance(response.get("id"), str):
+        remembers = last and not self._create.store and response.get("status") in _CONTINUABLE_STATUSES
+        if remembers and isinstance(response.get("id"), str):
             self._remember(response)
 
     def _visible_item(self, item: Any) -> Any:

@@ -160,8 +160,8 @@ class SocketRequestHandler:
 def error_frame(error: TidegateError, *, stream_id: str | None, request_id: str) -> str:
     """Return an error as a WebSocket event, with the headers that HTTP would have."""
     headers = {name.decode(): value.decode() for name, value in envelope.headers_of(error)}
-    said = {**envelope.error_object(error), "headers": {**headers, "x-request-id": request_id}}
-    return document_frame({"type": "error", "status": envelope.status_of(error), "error": said}, stream_id)
+    body = {**envelope.error_object(error), "headers": {**headers, "x-request-id": request_id}}
+    return document_frame({"type": "error", "status": envelope.status_of(error), "error": body}, stream_id)
 
 
 _ZERO_USAGE: Json = {

@@ -47,7 +47,7 @@ class UnstoredResponses:
         self._next_owner = 0
 
     def __repr__(self) -> str:
-        return f"<Shelf: {len(self._responses)} responses, {self._total_bytes} bytes>"
+        return f"<UnstoredResponses: {len(self._responses)} responses, {self._total_bytes} bytes>"
 
     def for_connection(self) -> "ConnectionResponses":
         """Return the view of a new connection."""
@@ -56,10 +56,10 @@ class UnstoredResponses:
 
     def find(self, key: tuple[int, str]) -> UnstoredResponse | None:
         """Return the response with this key, if it is remembered."""
-        known = self._responses.get(key)
-        if known is not None:
+        response = self._responses.get(key)
+        if response is not None:
             self._responses.move_to_end(key)
-        return known
+        return response
 
     def put(self, key: tuple[int, str], response: UnstoredResponse) -> None:
         """Add a response, and drop others beyond the bound."""
@@ -71,8 +71,8 @@ class UnstoredResponses:
 
     def drop(self, key: tuple[int, str]) -> None:
         """Drop a response."""
-        if (known := self._responses.pop(key, None)) is not None:
-            self._total_bytes -= known.size
+        if (response := self._responses.pop(key, None)) is not None:
+            self._total_bytes -= response.size
 
 
 class ConnectionResponses:
