@@ -1,4 +1,4 @@
-"""The ladder and what it stands on."""
+"""Make the providers, the fallback chain with its health registry, and the report on their health."""
 
 from collections.abc import Callable, Mapping
 from functools import lru_cache
@@ -22,7 +22,7 @@ from tidegate.routing.upstream_call import FallbackChain
 
 
 def lane_limits(settings: Settings) -> Callable[[str], LaneLimits]:
-    """What is configured of a lane, by its name: `provider/credential/model`."""
+    """Return a function that gives the configured limits of a lane, by `provider/credential/model`."""
     longest, upstream = settings.queue.max_waiting, settings.upstream
     known = {
         f"{OPENAI_PROVIDER}/{DEFAULT_CREDENTIAL}": LaneLimits(
@@ -38,14 +38,14 @@ def lane_limits(settings: Settings) -> Callable[[str], LaneLimits]:
 
 
 async def make_providers(base: Base) -> dict[str, Provider]:
-    """All providers of the configuration, over one transport."""
+    """Return the configured providers, over one transport."""
     transport = Transport(max_connections=base.settings.upstream.max_connections)
     await base.stack.enter_async_context(transport)
     return providers_of(base.settings.all_providers, transport, base.clock)
 
 
 async def make_fallback_chain(base: Base, providers: Mapping[str, Provider]) -> FallbackChain:
-    """The ladder, with what it knows of targets and credentials, and who finds out."""
+    """Return the fallback chain, with a started health registry and started health checks."""
     settings, clock, random = base.settings, base.clock, SystemRandom()
     board = await base.start(HealthRegistry(HealthStore(base.redis, prefix=base.prefix), settings.breaker, clock=clock))
     await base.start(HealthChecks(board, providers, clock=clock, random=random))
@@ -60,7 +60,7 @@ async def make_fallback_chain(base: Base, providers: Mapping[str, Provider]) -> 
 
 
 def credential_names(settings: Settings) -> dict[str, list[str]]:
-    """The names of the credentials, by provider."""
+    """Return the names of the credentials, by provider."""
     return {
         name: [credential.name for credential in provider.credentials] or [DEFAULT_CREDENTIAL]
         for name, provider in settings.all_providers.items()
@@ -70,7 +70,7 @@ def credential_names(settings: Settings) -> dict[str, list[str]]:
 def health_report(
     store: HealthStore, settings: Settings, clock: Clock, *, alert: Callable[[HealthChange, str], None] = write_alert
 ) -> HealthReport:
-    """The report on what the configuration names."""
+    """Return the health report of the configured targets and credentials."""
     return HealthReport(
         store,
         targets=[

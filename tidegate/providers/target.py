@@ -15,5 +15,5 @@ class Target(msgspec.Struct, frozen=True):
 
     @property
     def name(self) -> str:
-        """As callers are told, and as the ledger and the metrics show it."""
+        """The name that callers, the ledger and the metrics show."""
         return f"{self.provider}/{self.model}"

@@ -48,7 +48,7 @@ _MAX_HEADER_BYTES = 64 * 1024
 """Bytes; what proxies in between add is long at times."""
 
 _MAX_INTERIM_ANSWERS = 16
-"""Interim answers (1xx) that wait to be looked at; whoever sends more sends nothing else."""
+"""Interim answers (1xx) that may wait unread; a server that sends more is cut off."""
 
 _CHECK_SECONDS = 1.0
 """Between looks whether a silent answer's connection is still there."""
@@ -61,7 +61,7 @@ _DRAIN_SECONDS = 1.0
 
 
 class ConnectionOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """How a provider is reached, and how long it may take."""
+    """How a provider is connected to, and its timeouts."""
 
     connect_seconds: float
     first_byte_seconds: float
@@ -73,11 +73,11 @@ class ConnectionOptions(msgspec.Struct, frozen=True, kw_only=True):
     proxy: str | None = None
     tls: ssl.SSLContext | bool = True
     section: str = "upstream"
-    """The section of the configuration that says so."""
+    """The section of the configuration that sets these."""
 
 
 def connection_options(config: ProviderConfig, *, section: str = "upstream") -> ConnectionOptions:
-    """The way to a provider whose configuration has everything said."""
+    """Return the connection options of a provider whose configuration has its defaults filled in."""
     return ConnectionOptions(
         **{name: getattr(config, name) for name in _OPTION_FIELDS},
         timeout=aiohttp.ClientTimeout(total=None, sock_connect=config.connect_seconds),
@@ -109,7 +109,7 @@ class Exchange:
         self._drain_task: asyncio.Task[None] | None = None
         self.status = response.status
         self.headers: Mapping[str, str] = response.headers
-        """Found by their names in any case."""
+        """Their names are case-insensitive."""
 
     async def read_some(self) -> bytes:
         """The next bytes of the body, empty at its end; may be cancelled and called again without loss.
@@ -153,7 +153,7 @@ class Exchange:
             self._start_timer()
 
     def _is_lost(self) -> bool:
-        # a body that breaks HTTP's own rules has the client drop the connection and tell nobody who waits for it
+        # after a body that breaks HTTP's rules the client drops the connection without ending the read that waits
         connection = self._response.connection
         return connection is not None and (connection.transport is None or connection.transport.is_closing())
 
@@ -168,7 +168,7 @@ class Exchange:
                 raise AnswerTooLarge
             parts.append(data)
         body = b"".join(parts)
-        if self._secret and self.status >= 300:  # refusals only: who is answered is not to be searched
+        if self._secret and self.status >= 300:  # refusals only: searching answers would cost too much
             return body.replace(self._secret, REDACTED.encode())
         return body
 
@@ -226,9 +226,9 @@ class Deadlines:
 
 
 class _ConnectionHandler(ResponseHandler):
-    """One connection, which ends when the upstream says something on it that nobody asked for.
+    """One connection, which is closed when the upstream sends bytes that answer no request.
 
-    The library would take that for the answer to the next call, and so to another caller.
+    The library would take them for the answer to the next call, and so give them to another caller.
     """
 
     def data_received(self, data: bytes) -> None:
@@ -245,7 +245,7 @@ class _ConnectionHandler(ResponseHandler):
         return super().is_connected() and not self._has_unread_bytes()
 
     def _is_idle(self) -> bool:
-        """Whether the last answer came to its end and no other is awaited; after a 1xx somebody waits."""
+        """Return whether the last answer is complete and no other is awaited; after a 1xx a call still waits."""
         over = self._payload is not None and self._payload.is_eof()
         return over and not self._buffer and self._waiter is None
 
@@ -328,12 +328,12 @@ class Transport:
         except aiohttp.ConnectionTimeoutError as error:
             raise _timeout_error(ConnectTimeout, options) from error
         except aiohttp.ClientResponseError as error:
-            said = error.message.partition(":")[0]  # what follows is the upstream's own bytes
-            raise ConnectionFailed(f"What the upstream answered is not HTTP: {said}.") from error
+            problem = error.message.partition(":")[0]  # what follows is the upstream's own bytes
+            raise ConnectionFailed(f"What the upstream answered is not HTTP: {problem}.") from error
         except (aiohttp.ClientError, OSError, ValueError) as error:
             # ValueError: a header or an address the client refuses to send
             if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
-                raise OutOfFileDescriptors from error  # ours: the upstream is not to blame
+                raise OutOfFileDescriptors from error  # a limit of this process, no fault of the upstream
             raise ConnectionFailed(_unreachable(error)) from error
         return Exchange(response, options, clocks, secret=secret)
 

@@ -41,14 +41,14 @@ def test_only_what_is_sealed_is_left_out_and_it_is_told(error: TidegateError) ->
     opened = without_encrypted_reasoning(fitted([SEALED, HELLO, OPEN], store=False), error)
     assert opened is not None
     assert msgspec.json.decode(opened.body) == {"model": "m", "input": [HELLO, OPEN], "store": False}
-    assert opened.adaptations == ("reasoning: sealed by another",)
+    assert opened.adaptations == ("reasoning: encrypted for another account",)
 
 
 def test_a_model_without_reasoning_is_not_asked_for_it() -> None:
     plain = without_encrypted_reasoning(fitted("Hello", include=["x", INCLUDE]), refused(message=UNHEARD_OF))
     assert plain is not None
     assert msgspec.json.decode(plain.body)["include"] == ["x"]
-    assert plain.adaptations == ("include: no sealed reasoning",)
+    assert plain.adaptations == ("include: no encrypted reasoning",)
 
 
 @pytest.mark.parametrize(

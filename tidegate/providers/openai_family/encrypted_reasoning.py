@@ -1,4 +1,7 @@
-"""Sealed reasoning where an upstream has none, or cannot open another's: the call goes without it. Pure."""
+"""Repeat a call without encrypted reasoning, where the upstream has none or cannot decrypt another account's. Pure.
+
+`OpenAIExchange.read_refusal` calls this for each refusal of the Responses API.
+"""
 
 from typing import Any
 
@@ -18,44 +21,51 @@ _decode_any = msgspec.json.Decoder()
 
 
 def without_encrypted_reasoning(request: ProviderRequest, error: TidegateError) -> ProviderRequest | None:
-    """The call as it will pass where sealed reasoning was all that was in its way; None where it was not."""
-    words = error.upstream_detail
+    """Return the request without encrypted reasoning where only that was refused; else None."""
+    detail = error.upstream_detail
     if (
-        words is None
-        or words.status != 400
+        detail is None
+        or detail.status != 400
         or request.endpoint.format is not Format.RESPONSES
         or request.new_translator is not None
     ):
         return None
-    said = words.message.lower()
-    if _NOT_SUPPORTED in said:
+    message = detail.message.lower()
+    if _NOT_SUPPORTED in message:
         return _without_include(request)
-    if words.code == _CODE or all(part in said for part in _WORDS):
+    if detail.code == _CODE or all(part in message for part in _WORDS):
         return _without_encrypted_items(request)
     return None
 
 
-def _without_include(fitted: ProviderRequest) -> ProviderRequest | None:
-    fields = _decode_fields.decode(fitted.body)
-    asked = _decode_any.decode(fields.get("include", b"null"))
-    if not isinstance(asked, list) or _INCLUDE not in asked:
+def _without_include(request: ProviderRequest) -> ProviderRequest | None:
+    fields = _decode_fields.decode(request.body)
+    include = _decode_any.decode(fields.get("include", b"null"))
+    if not isinstance(include, list) or _INCLUDE not in include:
         return None
-    include = [name for name in asked if name != _INCLUDE]
-    return _with_body(fitted, {**fields, "include": include}, "include: no sealed reasoning")
+    return _with_body(
+        request,
+        {**fields, "include": [name for name in include if name != _INCLUDE]},
+        "include: no encrypted reasoning",
+    )
 
 
-def _without_encrypted_items(fitted: ProviderRequest) -> ProviderRequest | None:
-    if b'"encrypted_content"' not in fitted.body:
+def _without_encrypted_items(request: ProviderRequest) -> ProviderRequest | None:
+    if b'"encrypted_content"' not in request.body:
         return None
-    fields = _decode_fields.decode(fitted.body)
+    fields = _decode_fields.decode(request.body)
     items = _decode_any.decode(fields.get("input", b"null"))
-    left = [item for item in items if not _is_encrypted(item)] if isinstance(items, list) else items
-    return None if left == items else _with_body(fitted, {**fields, "input": left}, "reasoning: sealed by another")
+    remaining = [item for item in items if not _is_encrypted(item)] if isinstance(items, list) else items
+    return (
+        None
+        if remaining == items
+        else _with_body(request, {**fields, "input": remaining}, "reasoning: encrypted for another account")
+    )
 
 
-def _with_body(fitted: ProviderRequest, fields: dict[str, Any], note: str) -> ProviderRequest:
+def _with_body(request: ProviderRequest, fields: dict[str, Any], change: str) -> ProviderRequest:
     body = msgspec.json.encode(fields)
-    return msgspec.structs.replace(fitted, body=body, adaptations=(*fitted.adaptations, note))
+    return msgspec.structs.replace(request, body=body, adaptations=(*request.adaptations, change))
 
 
 def _is_encrypted(item: Any) -> bool:

@@ -143,9 +143,9 @@ def _set_defaults(rule: Rule, fields: Fields) -> Iterator[str]:
 
 
 def _drop_field(fields: Fields, name: str) -> Iterator[str]:
-    said = _is_set(fields, name)
+    was_set = _is_set(fields, name)
     fields.pop(name, None)
-    if said:  # null says nothing, so nothing is lost
+    if was_set:  # dropping null changes nothing
         yield f"{name}: dropped"
 
 
