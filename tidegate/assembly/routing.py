@@ -47,11 +47,11 @@ async def make_providers(base: Base) -> dict[str, Provider]:
 async def make_fallback_chain(base: Base, providers: Mapping[str, Provider]) -> FallbackChain:
     """Return the fallback chain, with a started health registry and started health checks."""
     settings, clock, random = base.settings, base.clock, SystemRandom()
-    board = await base.start(HealthRegistry(HealthStore(base.redis, prefix=base.prefix), settings.breaker, clock=clock))
-    await base.start(HealthChecks(board, providers, clock=clock, random=random))
+    health = await base.start(HealthRegistry(HealthStore(base.redis, prefix=base.prefix), settings.breaker, clock=clock))
+    await base.start(HealthChecks(health, providers, clock=clock, random=random))
     return FallbackChain(
         providers=providers,
-        health=board,
+        health=health,
         retries=settings.retries,
         total_seconds=settings.upstream.total_seconds,
         clock=clock,
