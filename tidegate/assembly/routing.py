@@ -47,7 +47,8 @@ async def make_providers(base: Base) -> dict[str, Provider]:
 async def make_fallback_chain(base: Base, providers: Mapping[str, Provider]) -> FallbackChain:
     """Return the fallback chain, with a started health registry and started health checks."""
     settings, clock, random = base.settings, base.clock, SystemRandom()
-    health = await base.start(HealthRegistry(HealthStore(base.redis, prefix=base.prefix), settings.breaker, clock=clock))
+    store = HealthStore(base.redis, prefix=base.prefix)
+    health = await base.start(HealthRegistry(store, settings.breaker, clock=clock))
     await base.start(HealthChecks(health, providers, clock=clock, random=random))
     return FallbackChain(
         providers=providers,
