@@ -45,8 +45,8 @@ async def test_traffic_tells_enough(world: World, clock: ManualClock) -> None:
 
 
 async def test_an_upstream_that_only_fails_is_down(gateway: Gateway) -> None:
-    await gateway.chat(x_simulate_fault="server_is_overloaded", x_tidegate_deadline="0")
-    await gateway.chat(x_simulate_fault="insufficient_quota")
+    await gateway.chat(x_simulate_fault="overloaded", x_tidegate_deadline="0")
+    await gateway.chat(x_simulate_fault="out_of_quota")
     down = await gateway.call("/health/upstream")
     assert (down.status, down.json["status"]) == (503, "down")
     assert down.json["failures"] == {"server_is_overloaded": 1, "insufficient_quota": 1}
