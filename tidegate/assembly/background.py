@@ -1,4 +1,4 @@
-"""The parts of background responses, made and put together: a piece of the composition root."""
+"""The objects of `tidegate.background`: jobs and their worker."""
 
 from tidegate.assembly.base import Base
 from tidegate.background.completion import JobCompletion
@@ -9,18 +9,18 @@ from tidegate.background.supervisor import WorkerSupervisor
 from tidegate.background.worker import Worker
 from tidegate.conversations.storage.responses import ResponseStore
 from tidegate.limits.request_count import RequestCount
-from tidegate.pipeline.background import AnswerRequest, BackgroundSubmitter, JobExecutor, record_unfinished
+from tidegate.pipeline.background import AnswerRequest, BackgroundSubmitter, JobExecutor, UnfinishedResponses
 from tidegate.providers.registry import HeaderForwarding
 
 _POLL_SECONDS = 1.0
-"""Between looks for jobs of which nobody told."""
+"""Seconds between polls for jobs whose notification was lost."""
 
 
 class BackgroundParts:
-    """What one process has for them."""
+    """The background jobs of one process."""
 
     def __init__(self, base: Base, responses: ResponseStore, visits: RequestCount) -> None:
-        # loaded here: each worker process needs it, and nobody who only imports the application
+        # imported here: each worker process needs it, but not the import of the application
         from tidegate.background.job_queue import JobQueue  # noqa: PLC0415
 
         settings, clock, postgres = base.settings, base.clock, base.postgres
@@ -32,7 +32,7 @@ class BackgroundParts:
         self._store = JobStore(postgres)
         self._log = EventLog(postgres)
         self._completion = JobCompletion(
-            self._store, self._log, self._notifications, write_partial=record_unfinished(responses)
+            self._store, self._log, self._notifications, write_partial=UnfinishedResponses(responses).write_of
         )
         self._queue = JobQueue(
             postgres,
@@ -48,18 +48,18 @@ class BackgroundParts:
             log=self._log,
             notifications=self._notifications,
             completion=self._completion,
-            upstream_headers=HeaderForwarding(settings.upstream.forward_headers).select,
+            forwarding=HeaderForwarding(settings.upstream.forward_headers),
             config=config,
             clock=clock,
         )
 
     def worker_supervisor(self, answer: AnswerRequest) -> WorkerSupervisor:
-        """What works on them, by the story."""
+        """Return the supervisor of the worker, which answers jobs by the pipeline."""
         base, desk = self._base, JobExecutor(answer, self._responses)
         tell = base.counters.count_event
         worker = Worker(
             self._store, self._completion, self._notifications, desk, name=base.process, clock=base.clock, emit=tell
         )
-        told = "Background responses that this process works on."
-        base.counters.add_gauge("background_responses", told, lambda: len(worker.active_jobs))
+        help_text = "Background responses that this process works on."
+        base.counters.add_gauge("background_responses", help_text, lambda: len(worker.active_jobs))
         return WorkerSupervisor(self._queue, self._store, self._notifications, worker, grace_seconds=self._grace)

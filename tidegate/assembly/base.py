@@ -1,4 +1,4 @@
-"""What everything else stands on: the stores, the counters, the clock, and how parts are started and stopped."""
+"""What all packages need: the stores, the counters, the clock, and the start and stop of parts."""
 
 import contextlib
 from collections.abc import Awaitable, Callable
@@ -15,10 +15,10 @@ from tidegate.storage.redis import RedisLink
 
 
 class Closeable(Protocol):
-    """What runs in the background."""
+    """Something that runs in the background."""
 
     async def start(self) -> None:
-        """Begin."""
+        """Start."""
         ...
 
     async def close(self) -> None:
@@ -30,7 +30,7 @@ _AnyCloseable = TypeVar("_AnyCloseable", bound=Closeable)
 
 
 class Base:
-    """The stores and what every part may ask for; parts are stopped in the reverse order of their start."""
+    """The stores and what every part may use. Parts stop in the reverse order of their start."""
 
     def __init__(self, settings: Settings, clock: Clock, stack: contextlib.AsyncExitStack) -> None:
         """Use `make_base`."""
@@ -41,30 +41,30 @@ class Base:
         self.workers = WorkerMetrics(self.counters, settings.monitoring.workers_dir)
         self.prefix = settings.redis.prefix
         self.process = new_id("p")
-        """This process's name among all that share the stores."""
+        """The name of this process among all that share the stores."""
         self.postgres = _postgres(settings, self.counters.count_event)
         self.redis = _redis(settings, clock, self.counters.count_event)
 
     async def start(self, part: _AnyCloseable) -> _AnyCloseable:
-        """A part that runs from here on, until the stack unwinds."""
+        """Start a part, which stops when the application stops; return it."""
         await part.start()
         self.on_close(part.close)
         return part
 
     def on_close(self, close: Callable[[], Awaitable[None]]) -> None:
-        """Have something closed when the stack unwinds."""
+        """Call `close` when the application stops."""
         self.stack.push_async_callback(close)
 
 
 async def make_base(settings: Settings, clock: Clock, stack: contextlib.AsyncExitStack) -> Base:
-    """The base, connected as far as its stores are there."""
+    """Return the base, connected to the stores that are up."""
     base = Base(settings, clock, stack)
     base.on_close(base.postgres.close)
     await base.start(base.redis)
     watch = base.counters.add_gauge
     watch("redis_up", "1 while commands to Redis have a chance.", lambda: int(base.redis.up))
-    told = "Within it 99 of 100 calls got a connection to PostgreSQL, of the last thousand."
-    watch("postgres_wait_p99_seconds", told, lambda: round(base.postgres.wait_p99, 6))
+    help_text = "99th percentile of the wait for a PostgreSQL connection, over the last thousand calls."
+    watch("postgres_wait_p99_seconds", help_text, lambda: round(base.postgres.wait_p99, 6))
     await base.start(base.workers)
     return base
 

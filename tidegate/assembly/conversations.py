@@ -1,4 +1,4 @@
-"""What was said: where it is kept, and who puts it into calls."""
+"""The objects of `tidegate.conversations`: its stores and the history loader."""
 
 from tidegate.assembly.base import Base
 from tidegate.conversations.recall import HistoryLoader
@@ -13,7 +13,7 @@ from tidegate.core.ids import new_id
 
 
 class ConversationParts:
-    """What one process has for it."""
+    """The stores of one process."""
 
     def __init__(self, base: Base, leases: LeaseRenewal) -> None:
         """Use `make_conversations`."""
@@ -33,6 +33,6 @@ class ConversationParts:
 
 
 async def make_conversations(base: Base) -> ConversationParts:
-    """The parts, and who looks after the partitions and the leases."""
+    """Return the parts; the retention task and the leases are started."""
     await base.start(RetentionTask(Partitions(base.postgres), base.clock))
     return ConversationParts(base, await base.start(LeaseRenewal(base.postgres)))

@@ -1,4 +1,4 @@
-"""How targets, credentials, the queue and the budget stand, for the metrics.
+"""Gauges of targets, credentials, the queue and the budget.
 
 Callers choose models' names, so a name is shown only where the configuration or the list of prices has it; all the
 others are one, `other`.
@@ -27,7 +27,7 @@ _PERIODS = ("day", "month")
 
 
 def add_upstream_gauges(base: Base, fallback_chain: FallbackChain, waiters: Waiters) -> None:
-    """Add the gauges of one process: what it knows of the upstream, who waits in it, and what it may still retry."""
+    """Add the gauges of one process: health of the upstream, waiting calls, retries left."""
     standing = _UpstreamGauges(base, fallback_chain, waiters)
     watch = base.counters.add_gauge
     watch("credential_state", "1 for the state a credential is in, as this process knows it.", standing.credentials)
@@ -38,11 +38,11 @@ def add_upstream_gauges(base: Base, fallback_chain: FallbackChain, waiters: Wait
 
 
 class _UpstreamGauges:
-    def __init__(self, base: Base, ladder: FallbackChain, places: Waiters) -> None:
+    def __init__(self, base: Base, fallback_chain: FallbackChain, waiters: Waiters) -> None:
         self._clock = base.clock
-        self._fallback_chain = ladder
-        self._waiters = places
-        self._report = health_report(ladder.health.store, base.settings, base.clock)
+        self._fallback_chain = fallback_chain
+        self._waiters = waiters
+        self._report = health_report(fallback_chain.health.store, base.settings, base.clock)
         self._credentials = credential_names(base.settings)
         self._models = known_models(base.settings)
         self._route_targets = frozenset(
@@ -83,14 +83,14 @@ class _UpstreamGauges:
         return self._fallback_chain.retry_budget.remaining(self._clock.monotonic())
 
     def _shown_targets(self) -> set[tuple[str, str]]:
-        """Provider and model of each target that routes name, that was asked, or that is not well."""
+        """Return provider and model of each target that a route names, that had traffic, or that is unhealthy."""
         board = self._fallback_chain.health
         asked = {(traffic.target.provider, traffic.target.model) for traffic in board.all_traffic()}
         down = {tuple(name.split("/", 1)) for name in board.snapshot.breakers}
         return {*self._route_targets, *asked, *((provider, model) for provider, model in down)}
 
     def _wait_seconds(self) -> dict[tuple[str, str, str], list[float]]:
-        """Seconds so far, by provider, credential and model."""
+        """Return the waits so far in seconds, by provider, credential and model."""
         waits: dict[tuple[str, str, str], list[float]] = {
             (provider, credential, self._model(model)): []
             for provider, model in self._shown_targets()
@@ -110,7 +110,7 @@ def _lane_labels(lane: tuple[str, str, str]) -> dict[str, str]:
 
 
 def known_models(settings: Settings) -> frozenset[str]:
-    """The models' names that are shown."""
+    """Return the model names that metrics may show."""
     listed = (name for model in price_list.load().models for name in model.equals)
     routed = (target.model for route in settings.routes.values() for target in route.targets if target.model)
     deployed = (model for provider in settings.providers.values() for model in provider.deployments)
@@ -119,7 +119,7 @@ def known_models(settings: Settings) -> frozenset[str]:
 
 
 class BudgetGauges:
-    """What the whole deployment may spend and has spent: one figure for all processes, from Redis."""
+    """Budget and spending of the whole deployment, read from Redis."""
 
     def __init__(self, base: Base) -> None:
         self._store = BudgetStore(base.redis, prefix=base.prefix)
@@ -128,10 +128,10 @@ class BudgetGauges:
         self._limits = dict(zip(_PERIODS, (everybody.budget_day, everybody.budget_month), strict=True))
 
     async def read(self) -> list[Gauge]:
-        """The limits, and what is spent and held; without these while Redis is away or has to count anew."""
-        told = "What the whole deployment may spend in this UTC day or month; absent where there is no stop."
+        """Return limits, spending and reservations; only the limits while Redis is down or counters are rebuilt."""
+        help_text = "What the whole deployment may spend in this UTC day or month; absent where there is no stop."
         limits = {period: limit for period, limit in self._limits.items() if limit is not None}
-        gauges = [_dollars("budget_limit_dollars", told, limits)]
+        gauges = [_dollars("budget_limit_dollars", help_text, limits)]
         try:
             counted = await self._store.counters_valid()
             [spending] = await self._store.read([ALL_CALLERS], self._clock.now())
@@ -146,6 +146,6 @@ class BudgetGauges:
         return gauges
 
 
-def _dollars(name: str, told: str, nanos: dict[str, int]) -> Gauge:
+def _dollars(name: str, help_text: str, nanos: dict[str, int]) -> Gauge:
     samples = tuple(Sample(amount / _NANOS, {"period": period}) for period, amount in nanos.items())
-    return Gauge(name=name, help=told, samples=samples)
+    return Gauge(name=name, help=help_text, samples=samples)

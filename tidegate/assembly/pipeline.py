@@ -1,4 +1,4 @@
-"""The pipeline, and who does its steps."""
+"""The objects of `tidegate.pipeline`, `tidegate.cache` and `tidegate.coalescing`."""
 
 from random import SystemRandom
 
@@ -30,7 +30,7 @@ from tidegate.routing.upstream_call import FallbackChain
 
 
 class _PipelineParts:
-    """What the pipeline's steps share: the stored answers, the flights, the prices."""
+    """What the steps share: stored answers, flights, prices."""
 
     def __init__(self, base: Base, limits: LimitParts, queue: QueueParts, ledger: Ledger) -> None:
         settings = base.settings

@@ -1,4 +1,4 @@
-"""What is reached from outside besides the inference routes: models, health, the stateful API, administration."""
+"""The objects of `tidegate.web`: models, health, metrics, the stateful API, the admin API, the WebSocket."""
 
 from functools import partial
 
@@ -45,7 +45,7 @@ from tidegate.web.websocket.endpoint import WebSocketEndpoint
 
 
 class WebParts:
-    """Adds routes to the application."""
+    """Add routes to the application."""
 
     def __init__(self, api: FastAPI, base: Base, auth: AuthParts, request_count: RequestCount) -> None:
         self._api = api
@@ -54,7 +54,7 @@ class WebParts:
         self._request_count = request_count
 
     def add_operations(self, models: ModelCatalog, health: TrafficHealth, board: HealthRegistry) -> None:
-        """Models, health, metrics, and the administration."""
+        """Add models, health, metrics and the admin API."""
         base, keys = self._base, self._auth.keys
         report = health_report(board.store, base.settings, base.clock)
         add_models(self._api, keys, models, new_id)
@@ -72,22 +72,22 @@ class WebParts:
         add_metrics(self._api, keys, metrics, public=open_to_all, ids=new_id)
         add_admin_routes(self._api, keys, self._admin_handlers(report, metrics), ids=new_id)
 
-    def add_stateful_api(self, parts: ConversationParts, pipeline: Pipeline, deferral: BackgroundSubmitter) -> None:
-        """The stateful API."""
+    def add_stateful_api(self, parts: ConversationParts, pipeline: Pipeline, submitter: BackgroundSubmitter) -> None:
+        """Add the stateful API."""
         base = self._base
-        front = HandlerBase(self._auth.keys, self._request_count, base.settings.server, new_id)
+        base_handlers = HandlerBase(self._auth.keys, self._request_count, base.settings.server, new_id)
         add_openai_routes(
             self._api,
-            completions=CompletionHandlers(front, parts.completions),
-            responses=ResponseHandlers(front, parts.responses, deferral),
-            input_tokens=InputTokenHandlers(front, parts.history, pipeline, ids=new_id, clock=base.clock),
-            conversations=ConversationHandlers(front, parts.conversations, ids=new_id, clock=base.clock),
+            completions=CompletionHandlers(base_handlers, parts.completions),
+            responses=ResponseHandlers(base_handlers, parts.responses, submitter),
+            input_tokens=InputTokenHandlers(base_handlers, parts.history, pipeline, ids=new_id, clock=base.clock),
+            conversations=ConversationHandlers(base_handlers, parts.conversations, ids=new_id, clock=base.clock),
         )
 
     def websocket_endpoint(self, pipeline: Pipeline) -> WebSocketEndpoint:
-        """The WebSocket's endpoint."""
+        """Return the WebSocket endpoint."""
         base, settings = self._base, self._base.settings
-        sockets = WebSocketEndpoint(
+        endpoint = WebSocketEndpoint(
             pipeline,
             self._auth.keys,
             config=settings.websocket,
@@ -96,8 +96,8 @@ class WebParts:
             ids=new_id,
             on_failure=base.counters.count_failure,
         )
-        base.counters.add_gauge("websocket_connections", "WebSocket connections.", lambda: sockets.open_connections)
-        return sockets
+        base.counters.add_gauge("websocket_connections", "WebSocket connections.", lambda: endpoint.open_connections)
+        return endpoint
 
     def _admin_handlers(self, report: HealthReport, metrics: MetricsHandlers) -> AdminHandlers:
         base, settings = self._base, self._base.settings

@@ -1,1 +1,1 @@
-"""Was this answered, or is somebody already asking? Fingerprints, stored answers, flights."""
+"""Fingerprints of calls, and stored answers."""

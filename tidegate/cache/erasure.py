@@ -1,4 +1,4 @@
-"""Deletes the stored answers to an end user's calls."""
+"""Erases the stored answers to the calls of an end user."""
 
 import hashlib
 
@@ -8,12 +8,12 @@ _BATCH_SIZE = 500
 
 
 def end_user_digest(project: str, end_user: str) -> str:
-    """The name under which the fingerprints of an end user's stored answers are kept; it does not tell who it is."""
+    """Return the name of the index of an end user's stored answers: a hash that does not reveal the end user."""
     return hashlib.sha256(f"{len(project)}/{project}/{end_user}".encode(errors="replace")).hexdigest()
 
 
 class AnswerEraser:
-    """An `Eraser`. Answers expire by themselves; this one does not wait for it."""
+    """Erase stored answers before they expire. Implements `Eraser`."""
 
     def __init__(self, redis: RedisLink, *, prefix: str) -> None:
         """`prefix` begins the names of Redis keys."""
@@ -23,11 +23,11 @@ class AnswerEraser:
         self._erase = Script("answers_forget")
 
     async def count(self, project: str, end_user: str) -> dict[str, int]:
-        """Answers that are stored. Raises RedisUnavailable."""
+        """Return how many answers are stored. Raises RedisUnavailable."""
         return {"cached_answers": await self._run(self._count, project, end_user)}
 
     async def erase(self, project: str, end_user: str) -> dict[str, int]:
-        """Delete them. Raises RedisUnavailable."""
+        """Erase the answers; return how many. Raises RedisUnavailable."""
         count = 0
         while deleted := await self._run(self._erase, project, end_user):
             count += deleted

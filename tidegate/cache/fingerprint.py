@@ -1,4 +1,4 @@
-"""When two calls ask for the same answer: the canonical form of all that shapes it, hashed."""
+"""Fingerprints: a hash over the canonical form of everything in a call that influences its answer."""
 
 import hashlib
 import re
@@ -11,7 +11,7 @@ from tidegate.core.endpoints import Format
 from tidegate.wire.call import Call
 
 VERSION = b"1"
-"""Part of every fingerprint: a change of these rules starts a new cache."""
+"""Part of every fingerprint: increase it when these rules change, which starts a new cache."""
 
 IGNORED_FIELDS = frozenset(
     {
@@ -24,7 +24,7 @@ IGNORED_FIELDS = frozenset(
         "prompt_cache_retention",
     }
 )
-"""Fields that say who asks, or how the answer travels, and do not shape it."""
+"""Fields that identify the caller or the transport, and do not influence the answer."""
 
 _encode = msgspec.json.Encoder(order="deterministic").encode
 _WHOLE_FLOAT = re.compile(rb"\.0[,}\]]")
@@ -32,7 +32,7 @@ _IGNORED_HEADERS = frozenset({"idempotency-key", "x-client-request-id"})
 
 
 def shareable(call: Call) -> bool:
-    """Whether the call's answer may serve another: not where asking has an effect beyond it, as a remote tool has.
+    """Return whether the answer may be given to another call: not if the call has other effects, as a remote tool has.
 
     What is kept of a call is kept here, for each caller, and is no effect of asking.
     """
@@ -43,9 +43,9 @@ def shareable(call: Call) -> bool:
 
 
 def fingerprint(call: Call, *, scope: str, headers: Mapping[str, str]) -> str:
-    """40 hexadecimal digits that are equal for calls that ask the same within a scope.
+    """Return 40 hexadecimal digits that are equal for equivalent calls within a scope.
 
-    `headers` are those of the caller that go upstream, with lower-case names.
+    `headers` are the caller's headers that are forwarded upstream, with lower-case names.
     """
     shape: Any = canonical(call)
     shaping = {name: value for name, value in headers.items() if name not in _IGNORED_HEADERS}
@@ -57,7 +57,7 @@ def fingerprint(call: Call, *, scope: str, headers: Mapping[str, str]) -> str:
 
 
 def canonical(call: Call) -> dict[str, Any]:
-    """The body without what does not shape the answer; whole numbers written as such."""
+    """Return the body without what does not influence the answer; whole floats become integers."""
     defaults = call.endpoint.defaults
     shape: dict[str, Any] = {}
     for name, value in call.body.items():
@@ -72,7 +72,7 @@ def canonical(call: Call) -> dict[str, Any]:
 
 
 def _plain_numbers(value: Any) -> Any:
-    """The value with 1 for each 1.0 in it."""
+    """Return the value with 1 for each 1.0 in it."""
     if isinstance(value, dict):
         return {name: _plain_numbers(item) for name, item in value.items()}
     if isinstance(value, list):

@@ -1,19 +1,19 @@
-"""What a caller's `Cache-Control` asks for (RFC 9111, section 5.2.1)."""
+"""Reads a caller's `Cache-Control` header (RFC 9111, section 5.2.1)."""
 
 import msgspec
 
 
 class CachePolicy(msgspec.Struct, frozen=True, kw_only=True):
-    """Which use of stored answers a call allows."""
+    """How a call may use stored answers."""
 
     lookup: bool = True
-    """A stored answer will do."""
+    """Whether a stored answer may be given."""
     store: bool = True
-    """The answer may be stored and shared with those who ask the same now."""
+    """Whether the answer may be stored, and shared with identical calls in progress."""
     max_age: int | None = None
-    """Seconds that a stored answer may be old; None for as long as it is kept."""
+    """The highest age of a stored answer in seconds; None for no limit."""
     only_stored: bool = False
-    """Do not ask the upstream."""
+    """Whether the call must not be sent upstream."""
 
 
 DEFAULT_POLICY = CachePolicy()
@@ -21,7 +21,7 @@ NO_STORE_POLICY = CachePolicy(lookup=False, store=False)
 
 
 def parse_cache_control(cache_control: str | None) -> CachePolicy:
-    """The policy of a `Cache-Control` header; directives nobody knows are ignored, as the RFC says."""
+    """Return the policy of a `Cache-Control` header. Unknown directives are ignored, as the RFC requires."""
     if not cache_control:
         return DEFAULT_POLICY
     names = {

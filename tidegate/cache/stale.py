@@ -1,4 +1,4 @@
-"""Answers that are no longer fresh, for when nobody can be asked: read only then, so that they cost nothing before."""
+"""Stale answers, for when no target can answer. They are read only then, so other calls pay nothing for them."""
 
 import structlog
 
@@ -11,7 +11,7 @@ _log = structlog.get_logger("cache")
 
 
 class StaleAnswers:
-    """Finds them, by the exact fingerprint."""
+    """Find stale answers by the exact fingerprint."""
 
     def __init__(self, link: RedisLink, codec: AnswerCodec, clock: Clock, *, prefix: str) -> None:
         """`prefix` begins the names of Redis keys."""
@@ -21,18 +21,18 @@ class StaleAnswers:
         self._prefix = f"{{{prefix}}}:answer:"
 
     async def find(self, fingerprint: str, *, stale_for: float) -> StoredAnswer | None:
-        """What is stored, fresh or not for longer than `stale_for` seconds; one round trip.
+        """Return the stored answer if it is fresh, or stale for at most `stale_for` seconds; one round trip.
 
-        None where there is nothing, and while Redis cannot tell: this is the way down from a failure already.
+        None also while Redis is down: the call has failed already, and its own error says more.
         """
         if not fingerprint:
             return None
         try:
-            found = await self._link.command("HMGET", self._prefix + fingerprint, "at", "until", "head", "body")
+            fields = await self._link.command("HMGET", self._prefix + fingerprint, "at", "until", "head", "body")
         except RedisUnavailable:
             _log.warning("no stale answer: redis unavailable")
             return None
-        at, until, head, body = found
+        at, until, head, body = fields
         if at is None or head is None or body is None:
             return None
         stored_at = float(at)

@@ -1,4 +1,4 @@
-"""A stored answer: its bytes as they came, compressed, and what is needed to give them again."""
+"""Stored answers: their original bytes, compressed, and what is needed to give them again."""
 
 import msgspec
 import zstandard
@@ -12,19 +12,19 @@ _MIN_COMPRESSED_BYTES = 512
 """Bytes; below, compression costs more than it saves."""
 _LEVEL = 1
 _MAX_UNPACKED_BYTES = 64 * 1024 * 1024
-"""Bytes that a stored answer may unpack to."""
+"""The largest size of an unpacked answer in bytes."""
 
 
 class StoredAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """An answer as it came: one body, or the events of a stream one after another."""
+    """An answer as the upstream sent it: one body, or the concatenated events of a stream."""
 
     stream: bool
     body: bytes
     served_by: str
     echo: str = ""
-    """The caller's own words that the answer repeats, in canonical form."""
+    """The caller's own values that the answer repeats, in canonical form."""
     adapted: tuple[str, ...] = ()
-    """What had to be changed of the call that it answered."""
+    """What parameter rules changed in the call."""
     stored_at: float = 0.0
     """Unix seconds at which it was stored."""
     fresh_until: float = 0.0
@@ -52,7 +52,7 @@ class _StoredHead(msgspec.Struct, array_like=True):
 
 
 class AnswerCodec:
-    """Packs answers for Redis; keeps its compressor, so use it from one thread."""
+    """Pack answers for Redis, and unpack them. Not thread-safe: it keeps its compressor."""
 
     def __init__(self) -> None:
         self._compressor = zstandard.ZstdCompressor(level=_LEVEL, write_content_size=True)
@@ -60,7 +60,7 @@ class AnswerCodec:
         self._read_head = msgspec.msgpack.Decoder(_StoredHead)
 
     def pack(self, answer: StoredAnswer) -> tuple[bytes, bytes]:
-        """An answer as (head, body)."""
+        """Return the answer as (head, body)."""
         packed = len(answer.body) >= _MIN_COMPRESSED_BYTES
         body = self._compressor.compress(answer.body) if packed else answer.body
         return msgspec.msgpack.encode(
@@ -68,22 +68,22 @@ class AnswerCodec:
         ), body
 
     def unpack(self, head: bytes, body: bytes, stored_at: float, *, fresh_until: float = 0.0) -> StoredAnswer:
-        """The reverse; `at` and `until` are kept beside it."""
-        known = self._read_head.decode(head)
-        plain = self._decompressor.decompress(body, max_output_size=_MAX_UNPACKED_BYTES) if known.packed else body
+        """Return the answer that was packed. The two times are stored beside it."""
+        fields = self._read_head.decode(head)
+        unpacked = self._decompressor.decompress(body, max_output_size=_MAX_UNPACKED_BYTES) if fields.packed else body
         return StoredAnswer(
-            stream=known.stream,
-            body=plain,
-            served_by=known.served_by,
-            echo=known.echo,
-            adapted=known.adapted,
+            stream=fields.stream,
+            body=unpacked,
+            served_by=fields.served_by,
+            echo=fields.echo,
+            adapted=fields.adapted,
             stored_at=stored_at,
             fresh_until=fresh_until,
         )
 
 
 def in_form(stored: StoredAnswer, route: Endpoint, *, stream: bool) -> StoredAnswer:
-    """A stored answer as a stream or whole, whichever way it came."""
+    """Return the answer as a stream or as one body, whichever form it has."""
     if stored.stream == stream:
         return stored
     body = b"".join(to_stream(route, stored.body)) if stream else to_body(route, split_events(stored.body))

@@ -1,1 +1,1 @@
-"""Single flight: identical calls made at once share one upstream call."""
+"""Identical calls in progress share one upstream call, within a process and between processes."""

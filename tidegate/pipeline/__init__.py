@@ -1,1 +1,1 @@
-"""One request's story, and the steps it is made of."""
+"""The steps of one request, from the API key to the ledger."""

@@ -1,6 +1,6 @@
-"""Background responses between the story and the jobs: taken in, and asked when a worker comes to them."""
+"""Connects the pipeline to background jobs: submits them, and answers them when a worker starts them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from typing import Any, Protocol
 
@@ -26,6 +26,7 @@ from tidegate.metering.ledger.entries import encode
 from tidegate.pipeline.context import BackgroundAttempt, InferenceRequest, RequestContext
 from tidegate.pipeline.delivery import ClientResponse, RequestedForm, ResponseStream
 from tidegate.pipeline.remember import RecordedResponse
+from tidegate.providers.registry import HeaderForwarding
 from tidegate.storage.postgres import Connection
 from tidegate.wire import sse
 from tidegate.wire.call import Call
@@ -33,13 +34,13 @@ from tidegate.wire.call import Call
 Json = dict[str, Any]
 
 _MAX_EVENT_NUMBER = 2**31 - 1
-"""Of an event; what the database counts with."""
+"""The highest event number that the database can store."""
 _STORED_HEADERS = ("cache-control", "x-tidegate-deadline")
-"""Headers that say how a call is answered, besides those that go upstream."""
+"""Headers that are stored with the job, besides those that are forwarded upstream."""
 
 
 class BackgroundSubmitter:
-    """Takes background responses in, and reads their streams."""
+    """Submit background responses, and read their streams."""
 
     def __init__(  # noqa: PLR0913  # a parameter for each part
         self,
@@ -50,37 +51,36 @@ class BackgroundSubmitter:
         log: EventLog,
         notifications: JobNotifications,
         completion: JobCompletion,
-        upstream_headers: Callable[[Mapping[str, str]], Mapping[str, str]],
+        forwarding: HeaderForwarding,
         config: BackgroundConfig,
         clock: Clock,
     ) -> None:
-        """`forwarded` gives those of a request's headers that go upstream; no others are kept."""
         self._request_count = request_count
         self._jobs = jobs
         self._queue = queue
         self._log = log
         self._notifications = notifications
         self._completion = completion
-        self._upstream_headers = upstream_headers
+        self._forwarding = forwarding
         self._config = config
         self._clock = clock
 
     async def submit(
-        self, request: InferenceRequest, call: Call, ticket: RequestContext, memory: ResponsesRecorder
+        self, request: InferenceRequest, call: Call, context: RequestContext, recorder: ResponsesRecorder
     ) -> ResponseStream:
-        """Promise an answer: the response waits, and so does its job.
+        """Store a placeholder response and its job, and answer with the placeholder.
 
-        `call` is as it came; what it goes on from is looked up again. Raises BackgroundQueueFull, StoreError and, of
-        the caller's limits and budgets, what will not pass.
+        `call` is the call as it came: the worker loads its history again. Raises BackgroundQueueFull, StoreError, and
+        the rejections of limits and budgets that waiting would not cure.
         """
         await self._request_count.count_background(
-            ticket.reservation, encode(msgspec.structs.replace(ticket.initial_entry, cache="off"))
+            context.reservation, encode(msgspec.structs.replace(context.initial_entry, cache="off"))
         )
-        caller = ticket.caller
-        document = memory.placeholder()
+        caller = context.caller
+        document = recorder.placeholder()
         now = self._clock.now()
         job = NewJob(
-            response_id=memory.id,
+            response_id=recorder.id,
             project=caller.project,
             key_id=caller.key_id,
             request_id=request.id,
@@ -90,20 +90,20 @@ class BackgroundSubmitter:
             headers=self._stored_headers(request.headers),
             body=msgspec.json.encode(call.with_stream(stream=True).raw),
         )
-        also = partial(memory.save_placeholder, document)
+        write_response = partial(recorder.save_placeholder, document)
         await self._jobs.add(
-            job, _first_events(document), self._queue, max_open=self._config.max_open, write_response=also
+            job, _first_events(document), self._queue, max_open=self._config.max_open, write_response=write_response
         )
         self._notifications.job_added()
         if call.stream:
-            return self.stream(caller.project, memory.id)
+            return self.stream(caller.project, recorder.id)
         head = AnswerHead(stream=False, served_by="")
         return ClientResponse(
             BufferedAnswer(head, [msgspec.json.encode(document)]), _requested_form(stream=False), cache="off"
         )
 
     def stream(self, project: str, response_id: str, *, after: int = -1) -> ResponseStream:
-        """The stream of a background response, after the event of this number."""
+        """Return the stream of a background response, after the event of this number."""
         reader = EventReader(
             self._log,
             self._notifications,
@@ -115,18 +115,18 @@ class BackgroundSubmitter:
         return ClientResponse(reader, _requested_form(stream=True), cache="off")
 
     async def cancel(self, project: str, response_id: str) -> None:
-        """End a project's background response, if it has not come to its end, and keep what was said."""
+        """Cancel a background response that is not over, and store what there is of it."""
         await self._completion.cancel(project, response_id)
 
     def _stored_headers(self, headers: Mapping[str, str]) -> dict[str, str]:
         return {
-            **self._upstream_headers(headers),
+            **self._forwarding.select(headers),
             **{name: headers[name] for name in _STORED_HEADERS if name in headers},
         }
 
 
 class AnswerRequest(Protocol):
-    """The story."""
+    """The pipeline."""
 
     async def __call__(self, request: InferenceRequest) -> ResponseStream:
         """Answer a request. Raises TidegateError."""
@@ -134,14 +134,14 @@ class AnswerRequest(Protocol):
 
 
 class JobExecutor:
-    """Asks jobs by the story. Implements `tidegate.background.worker.Desk`."""
+    """Answer jobs by the pipeline. Implements the worker's protocol for it."""
 
     def __init__(self, answer: AnswerRequest, responses: ResponseStore) -> None:
         self._answer = answer
         self._responses = responses
 
     async def start(self, attempt: JobAttempt) -> "JobExecution":
-        """Ask, as any call is. Raises TidegateError."""
+        """Start the job's call, like any other. Raises TidegateError."""
 
         async def body() -> bytes:
             return attempt.body
@@ -164,31 +164,31 @@ class JobExecutor:
         )
 
     async def write_started(self, connection: Connection, job: JobStatus) -> None:
-        """Write that the response is being worked on."""
+        """Write that the response is in progress."""
         await self._responses.mark_in_progress(job.project, job.response_id, transaction=connection)
 
 
 class JobExecution:
-    """A call that was let in, and its answer."""
+    """A job's call after admission, and its answer."""
 
-    def __init__(self, passage: ResponseStream) -> None:
-        assert isinstance(passage, RecordedResponse)  # noqa: S101  # a job's response is stored, so it passes a memory
-        assert isinstance(passage.recorder, ResponsesRecorder)  # noqa: S101  # and it is a response
-        self._recorder = passage.recorder
-        self.events = _JobEvents(passage)
+    def __init__(self, response: ResponseStream) -> None:
+        assert isinstance(response, RecordedResponse)  # noqa: S101  # a job's response is stored, so it has a recorder
+        assert isinstance(response.recorder, ResponsesRecorder)  # noqa: S101  # and it is a response
+        self._recorder = response.recorder
+        self.events = _JobEvents(response)
 
     def response_write(self) -> TransactionWrite:
-        """Writes the finished response."""
+        """Return what writes the finished response."""
         return self._recorder.save_result
 
 
 class _JobEvents:
-    """An answer that is opened before its first event is asked for."""
+    """The events of a job's answer, which is opened by the first read."""
 
-    def __init__(self, passage: ResponseStream) -> None:
-        self._response = passage
+    def __init__(self, response: ResponseStream) -> None:
+        self._response = response
         self._is_open = False
-        self.close = passage.close
+        self.close = response.close
 
     async def next(self) -> bytes | None:
         if not self._is_open:
@@ -197,26 +197,25 @@ class _JobEvents:
         return await self._response.next()
 
 
-def record_unfinished(responses: ResponseStore) -> Callable[[JobStatus, Json], TransactionWrite]:
-    """Writes responses that failed or were cancelled, with what was said, where `responses` are kept."""
+class UnfinishedResponses:
+    """Store responses that failed or were cancelled, with the output that exists."""
 
-    def kept(job: JobStatus, document: Json) -> TransactionWrite:
-        body = msgspec.json.encode({name: value for name, value in document.items() if name != "output"})
-        outputs = [ConversationItem.from_document(msgspec.json.encode(item)) for item in document["output"]]
+    def __init__(self, responses: ResponseStore) -> None:
+        self._responses = responses
 
-        async def also(connection: Connection) -> None:
-            await responses.finish(
-                job.project,
-                job.response_id,
-                status=document["status"],
-                document=body,
-                outputs=outputs,
-                transaction=connection,
-            )
+    def write_of(self, job: JobStatus, document: Json) -> TransactionWrite:
+        """Return what writes the response of a job in the transaction that ends the job."""
+        return partial(self._write, job, document)
 
-        return also
-
-    return kept
+    async def _write(self, job: JobStatus, document: Json, connection: Connection) -> None:
+        await self._responses.finish(
+            job.project,
+            job.response_id,
+            status=document["status"],
+            document=msgspec.json.encode({name: value for name, value in document.items() if name != "output"}),
+            outputs=[ConversationItem.from_document(msgspec.json.encode(item)) for item in document["output"]],
+            transaction=connection,
+        )
 
 
 def _first_events(document: Json) -> list[bytes]:

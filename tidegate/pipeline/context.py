@@ -1,4 +1,4 @@
-"""One call's papers, from what came in by HTTP to what it leaves behind."""
+"""What one request carries through the pipeline, from the HTTP request to its settlement."""
 
 from collections.abc import Awaitable, Callable, Mapping
 
@@ -16,110 +16,113 @@ from tidegate.routing.plan import Plan
 from tidegate.wire.call import Call
 
 MAX_QUEUE_SECONDS = 3600.0
-"""Seconds; nobody waits longer for a turn, whatever it says."""
+"""No call waits longer in the queue, whatever its header says."""
 
 
 class BackgroundAttempt(msgspec.Struct, frozen=True, kw_only=True):
-    """An answer that was promised: who may have it, and by what name."""
+    """A background response that was submitted before, and is now answered by a worker."""
 
     key_id: str
-    """Of the key by which it was asked for."""
+    """The key with which it was submitted."""
     response_id: str
     created_at: float
     """Unix seconds."""
 
 
 class InferenceRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """What came in by HTTP, now or when it was promised."""
+    """A request to an inference endpoint, as it came by HTTP now or when it was submitted."""
 
     id: str
     endpoint: Endpoint
     authorization: str
-    """The header, empty if there is none."""
+    """The header; empty if there is none."""
     headers: Mapping[str, str]
     """All headers, names in lower case."""
     body: Callable[[], Awaitable[bytes]]
     """Reads the body, within its limits."""
     background_attempt: BackgroundAttempt | None = None
-    """Set where the answer was promised before it is asked for; its caller was identified then."""
+    """Set if the response was submitted before; its caller was identified then."""
 
     def __repr__(self) -> str:
         return f"Request({self.id}, {self.endpoint.label})"  # the headers hold the caller's key
 
 
 class RequestContext(msgspec.Struct, frozen=True, kw_only=True):
-    """One call's papers, as it goes through the story."""
+    """Everything that the steps after `prepare` know of one call."""
 
     id: str
     call: Call
     caller: Caller
     upstream_headers: Mapping[str, str]
-    """Those of the caller that go upstream."""
+    """The caller's headers that are forwarded upstream."""
     cache_policy: CachePolicy
     fingerprint: str
     echo: str
     initial_entry: LedgerEntry
-    """The call's line in the ledger as it begins."""
+    """The call's ledger entry before anything has happened."""
     reservation: Reservation
-    """What it asks of its caller's limits and budgets."""
+    """What the call reserves of its caller's limits and budgets."""
     plan: Plan
-    """Where it may be answered."""
+    """The targets that may answer, in the order to try them."""
     first_step: SendTo | None
-    """Where it would be sent now; None where nobody can be asked, or only by one call at a time."""
+    """Where the call would be sent now; None if no target is available, or only for one trial call at a time."""
     joinable: bool
-    """It may join others who ask the same, and they it: none of its steps down the ladder is forbidden."""
+    """Whether identical calls may share an upstream call with this one: its header forbids no fallback step."""
     slot_request: SlotRequest
-    """What it asks of the upstream's capacity."""
+    """What the call requests of the upstream's queue."""
     queue_deadline: float
-    """Unix seconds until which it may wait for its turn."""
+    """Unix seconds until which the call may wait for its slot."""
     started_at: float
-    """On the monotonic clock, seconds."""
+    """Seconds on the monotonic clock."""
 
 
 class Claim(msgspec.Struct, frozen=True, kw_only=True):
-    """What a call was given on its way in, and gives back on its way out."""
+    """What a call received at admission and gives back at settlement."""
 
     owner: str
-    """The name under which it claimed its flight; empty for none."""
+    """The name under which the call claimed its flight; empty if it claimed none."""
     dataset_id: str
-    """The name of Redis's memory that holds its money; empty for none."""
+    """The Redis dataset that holds the call's reservation; empty if there is none."""
 
 
-def settlement_without_answer(ticket: RequestContext, claim: Claim, entry: LedgerEntry, *, now: float) -> Settlement:
-    """What any call leaves behind: its charge and its line in the ledger."""
-    terms = ticket.reservation
-    done = Charge(
-        id=terms.id,
-        scope_names=terms.scope_names,
-        day=terms.day,
-        month=terms.month,
+def settlement_without_answer(context: RequestContext, claim: Claim, entry: LedgerEntry, *, now: float) -> Settlement:
+    """Return the settlement of any call: its charge and its ledger entry."""
+    reservation = context.reservation
+    charge = Charge(
+        id=reservation.id,
+        scope_names=reservation.scope_names,
+        day=reservation.day,
+        month=reservation.month,
         cost_nanos=entry.cost_nanos,
         tokens=entry.input_tokens + entry.output_tokens,
         dataset_id=claim.dataset_id,
     )
-    return Settlement(fingerprint=ticket.fingerprint, owner=claim.owner, entry=encode(entry), now=now, charge=done)
+    return Settlement(fingerprint=context.fingerprint, owner=claim.owner, entry=encode(entry), now=now, charge=charge)
 
 
-def with_new_id(ticket: RequestContext) -> RequestContext:
-    """The same call under a name of its own: its caller's own line says that it was given another's answer."""
-    name = f"{ticket.id}-again"
-    opened = msgspec.structs.replace(ticket.initial_entry, id=name)
-    lane = msgspec.structs.replace(ticket.slot_request, member=f"{ticket.slot_request.member}-again")
+def with_new_id(context: RequestContext) -> RequestContext:
+    """Return the same call under a new id, for a call that takes over a flight.
+
+    The caller's own ledger entry keeps the first id, and says that the call joined another one.
+    """
+    new_id = f"{context.id}-again"
+    initial_entry = msgspec.structs.replace(context.initial_entry, id=new_id)
+    slot_request = msgspec.structs.replace(context.slot_request, member=f"{context.slot_request.member}-again")
     return msgspec.structs.replace(
-        ticket,
-        initial_entry=opened,
-        reservation=without_request_count(ticket.reservation, name=name),
-        slot_request=lane,
+        context,
+        initial_entry=initial_entry,
+        reservation=without_request_count(context.reservation, name=new_id),
+        slot_request=slot_request,
     )
 
 
-def max_queue_seconds(headers: Mapping[str, str], usual: float) -> float:
-    """Seconds that a call may wait for its turn: what it says, else the usual. Raises InvalidParameter."""
-    stated = headers.get("x-tidegate-deadline")
-    if stated is None:
-        return usual
+def max_queue_seconds(headers: Mapping[str, str], default: float) -> float:
+    """Return how long a call may wait for its slot: its header's value, or `default`. Raises InvalidParameter."""
+    header = headers.get("x-tidegate-deadline")
+    if header is None:
+        return default
     try:
-        seconds = float(stated)
+        seconds = float(header)
     except ValueError:
         seconds = -1.0
     if not 0 <= seconds <= MAX_QUEUE_SECONDS:

@@ -1,4 +1,4 @@
-"""An answer on its way to one caller, in the form this caller asked for, with this caller's own words in it."""
+"""Gives an answer to one caller, in the form it requested and with its own values in the echoed fields."""
 
 import asyncio
 from typing import Protocol
@@ -22,88 +22,87 @@ class JoinEntry(Protocol):
 
 
 class AnswerSource(Protocol):
-    """What brings an answer: a flight, or a stored answer."""
+    """Where a response reads its answer: a flight, a buffered answer, or the events of a background response."""
 
     @property
     def cost_nanos(self) -> int:
-        """What the answer cost to get, once it is over."""
+        """What the answer cost in nano-dollars, once it is complete."""
         ...
 
     def subscribe(self) -> None:
-        """Count one who waits."""
+        """Add a reader."""
         ...
 
     def unsubscribe(self) -> None:
-        """Count one less."""
+        """Remove a reader."""
         ...
 
     async def head(self) -> AnswerHead:
-        """Wait for the answer to begin."""
+        """Return the head when the answer begins."""
         ...
 
     async def event(self, index: int) -> bytes | None:
-        """Wait for one of its events."""
+        """Return event number `index` when it is there; None past the end."""
         ...
 
 
 class RequestedForm(msgspec.Struct, frozen=True, kw_only=True):
-    """The form in which a caller wants its answer."""
+    """The form in which a caller requested its answer."""
 
     endpoint: Endpoint
     stream: bool
     usage_chunk: bool
     """Whether a chat stream may carry its usage chunk."""
     echo: str
-    """The caller's own words that a Response repeats."""
+    """The caller's own values that a Response repeats."""
 
 
 class ResponseStream(Protocol):
-    """What whoever serves a caller reads the answer from, and must `leave` in the end."""
+    """What the web layer reads an answer from. It must be closed in the end."""
 
     requested_form: RequestedForm
 
     @property
     def cache(self) -> str:
-        """What the cache did."""
+        """What the cache did: `hit`, `joined`, `miss` or `off`."""
         ...
 
     @property
     def age(self) -> float | None:
-        """Seconds since a stored answer was stored."""
+        """Seconds since the answer was stored, if it was."""
         ...
 
     @property
     def remaining_limits(self) -> RemainingLimits:
-        """What is left of the caller's limits."""
+        """What remains of the caller's limits."""
         ...
 
     @property
     def cost_nanos(self) -> int:
-        """What this caller's call cost, in nano-dollars; known once the answer is complete."""
+        """What the call cost its caller in nano-dollars, once the answer is complete."""
         ...
 
     async def head(self) -> AnswerHead:
-        """Wait for the answer to begin. Raises TidegateError."""
+        """Return the head when the answer begins. Raises TidegateError."""
         ...
 
     async def next(self) -> bytes | None:
-        """The next event of the stream, None at its end. Raises TidegateError."""
+        """Return the next event of the stream; None at its end. Raises TidegateError."""
         ...
 
     async def body(self) -> bytes:
-        """The answer in one piece. Raises TidegateError."""
+        """Return the answer as one body. Raises TidegateError."""
         ...
 
     async def close(self) -> None:
-        """The caller is served, or gone."""
+        """Stop reading: the caller has its answer, or has disconnected."""
         ...
 
 
 class ClientResponse:
-    """One caller's passage. Whoever is given one must `leave` it in the end.
+    """The response to one caller. Implements `ResponseStream`.
 
-    `opened` and `next` may be cancelled and called again without loss, so that the waiting can be interrupted
-    by heartbeats.
+    `head` and `next` may be cancelled and called again without losing an event, so that heartbeats can interrupt them.
     """
 
     def __init__(
@@ -126,7 +125,7 @@ class ClientResponse:
         self._usage_chunk = requested_form.usage_chunk
         self._index = 0
         self._is_stream: bool | None = None
-        """Whether the answer comes as events; None until that is known."""
+        """Whether the answer is a stream; None until it begins."""
         self._converted_events: list[bytes] | None = None
         self._caller_echo: answer_form.CallerEcho | None = None
         self._ledger_task: asyncio.Future[None] | None = None
@@ -134,15 +133,15 @@ class ClientResponse:
 
     @property
     def cost_nanos(self) -> int:
-        """What this caller's call cost, in nano-dollars; known once the answer is complete."""
+        """What the call cost its caller in nano-dollars, once the answer is complete."""
         return self._source.cost_nanos if self.cache in ("miss", "off") else 0
 
     def include_usage_chunk(self) -> None:
-        """Leave nothing out that came, the usage chunk neither: whoever reads on chooses."""
+        """Give the usage chunk, too: the reader of this response decides whether its caller receives it."""
         self._usage_chunk = True
 
     async def head(self) -> AnswerHead:
-        """Wait for the answer to begin. Raises TidegateError."""
+        """Return the head when the answer begins. Raises TidegateError."""
         try:
             head = await self._source.head()
         except TidegateError as error:
@@ -153,7 +152,7 @@ class ClientResponse:
         return head
 
     async def next(self) -> bytes | None:
-        """The next event of the stream, None at its end. Raises TidegateError."""
+        """Return the next event of the stream; None at its end. Raises TidegateError."""
         try:
             while (event := await self._next_event()) is not None:
                 if is_terminal(self.requested_form.endpoint, event):
@@ -169,7 +168,7 @@ class ClientResponse:
             return None
 
     async def body(self) -> bytes:
-        """The answer in one piece. Raises TidegateError."""
+        """Return the answer as one body. Raises TidegateError."""
         head = await self.head()
         try:
             events = await self._all_events()
@@ -182,8 +181,8 @@ class ClientResponse:
         return body
 
     async def close(self) -> None:
-        """The caller is served, or gone."""
-        self._source.unsubscribe()  # first: it must not depend on the ledger, nor wait for it
+        """Stop reading: the caller has its answer, or has disconnected."""
+        self._source.unsubscribe()  # first: it must neither depend on the ledger nor wait for it
         if self._join_entry is not None:
             await self._record_join(ClientDisconnected())
 

@@ -1,4 +1,4 @@
-"""An end user is forgotten everywhere: each part that remembers something erases its own."""
+"""Erases an end user everywhere: each package that stores something about end users erases its own."""
 
 from collections.abc import Sequence
 
@@ -6,22 +6,22 @@ from tidegate.core.erasure import Eraser
 
 
 class EndUserErasure:
-    """Forgets end users. What there is of one may be asked first."""
+    """Count and erase what is stored about end users."""
 
     def __init__(self, erasers: Sequence[Eraser]) -> None:
-        """In the order in which they are to erase."""
+        """`erasers` erase in this order."""
         self._erasers = erasers
 
     async def count(self, project: str, end_user: str) -> dict[str, int]:
-        """How much is remembered, by what it is. Raises StoreError."""
-        found: dict[str, int] = {}
+        """Return how many records of each kind are stored. Raises StoreError."""
+        counts: dict[str, int] = {}
         for eraser in self._erasers:
-            found.update(await eraser.count(project, end_user))
-        return found
+            counts.update(await eraser.count(project, end_user))
+        return counts
 
     async def erase(self, project: str, end_user: str) -> dict[str, int]:
-        """Erase all of it; how much that was. Raises StoreError: what is left then is erased by the next try."""
-        erased: dict[str, int] = {}
+        """Erase all records; return how many. Raises StoreError: call again to erase the rest."""
+        counts: dict[str, int] = {}
         for eraser in self._erasers:
-            erased.update(await eraser.erase(project, end_user))
-        return erased
+            counts.update(await eraser.erase(project, end_user))
+        return counts

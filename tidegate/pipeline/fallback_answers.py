@@ -1,4 +1,4 @@
-"""What is given when nobody can be asked: a stored answer that is no longer fresh, or the configured reply."""
+"""Answers for when no target can answer: a stored answer that is no longer fresh, or the canned reply."""
 
 from tidegate.cache.stale import StaleAnswers
 from tidegate.core.buffered_answer import BufferedAnswer
@@ -9,35 +9,35 @@ from tidegate.pipeline.context import RequestContext
 from tidegate.wire.canned import canned_answer
 
 CANNED_PROVIDER = "canned"
-"""Who is said to have given the configured reply."""
+"""The provider that responses name for a canned reply."""
 
 
 class FallbackAnswers:
-    """Finds them."""
+    """Find stale answers, and build canned replies."""
 
     def __init__(self, answers: StaleAnswers, clock: Clock, ids: IdSource) -> None:
         self._answers = answers
         self._clock = clock
         self._ids = ids
 
-    async def stale_answer(self, ticket: RequestContext) -> BufferedAnswer | None:
-        """The stored answer to this very question, however old, as far as its plan and its caller allow."""
-        answer = await self._answers.find(ticket.fingerprint, stale_for=ticket.plan.stale_seconds)
+    async def stale_answer(self, context: RequestContext) -> BufferedAnswer | None:
+        """Return the stored answer to the same call, however old, if its plan and its caller allow it."""
+        answer = await self._answers.find(context.fingerprint, stale_for=context.plan.stale_seconds)
         if answer is None:
             return None
         age = max(0, int(self._clock.now() - answer.stored_at))
-        if ticket.cache_policy.max_age is not None and age > ticket.cache_policy.max_age:
+        if context.cache_policy.max_age is not None and age > context.cache_policy.max_age:
             return None
         return answer.buffered(age=age)
 
-    async def canned_reply(self, ticket: RequestContext) -> BufferedAnswer | None:
-        """The reply that the route has ready."""
-        reply = ticket.plan.canned
+    async def canned_reply(self, context: RequestContext) -> BufferedAnswer | None:
+        """Return the canned reply of the call's route, if there is one."""
+        reply = context.plan.canned
         if reply is None:
             return None
-        events = canned_answer(ticket.call, reply.text, digits=self._ids(""), now=self._clock.now())
+        events = canned_answer(context.call, reply.text, digits=self._ids(""), now=self._clock.now())
         if events is None:
             return None
         return BufferedAnswer(
-            head=AnswerHead(stream=ticket.call.stream, served_by=CANNED_PROVIDER, echo=ticket.echo), events=events
+            head=AnswerHead(stream=context.call.stream, served_by=CANNED_PROVIDER, echo=context.echo), events=events
         )

@@ -1,4 +1,4 @@
-"""Opens a call's papers: what it asks of the cache, of its caller's limits and budgets, and of the upstream."""
+"""Computes what a call needs of the cache, the limits, the budgets and the upstream's queue. No I/O."""
 
 from random import Random
 
@@ -31,7 +31,7 @@ _FRESH_ONLY = AllowedSteps(stale=False)
 
 
 class RequestPreparer:
-    """Opens tickets. It only reads what it is given; nothing here asks a store."""
+    """Prepare the context of calls. Decides without waiting: it reads memory only, never a store."""
 
     def __init__(  # noqa: PLR0913  # a parameter for each part
         self,
@@ -61,87 +61,87 @@ class RequestPreparer:
         self._clock = clock
 
     def prepare(self, request: InferenceRequest, call: Call, caller: Caller) -> RequestContext:
-        """The papers of a call. Raises InvalidParameter for a header of ours that makes no sense."""
-        wanted = policy.parse_cache_control(request.headers.get("cache-control"))
+        """Return the context of a call. Raises InvalidParameter for a malformed Tidegate header."""
+        cache_policy = policy.parse_cache_control(request.headers.get("cache-control"))
         if not (self._cache.enabled and shareable(call)):
-            wanted = policy.NO_STORE_POLICY
+            cache_policy = policy.NO_STORE_POLICY
         headers = self._forwarding.select(request.headers)
         now = self._clock.now()
         deadline = now + max_queue_seconds(request.headers, self._queue.deadline_seconds)
-        allowed = allowed_steps(request.headers.get(HEADER))
-        plan = self._plan(call, wanted, allowed)
-        first = self._fallback_chain.first_step(plan, deadline=deadline)
-        terms = self._reservation(request.id, call, caller, plan, now)
+        steps = allowed_steps(request.headers.get(HEADER))
+        plan = self._plan(call, cache_policy, steps)
+        first_step = self._fallback_chain.first_step(plan, deadline=deadline)
+        reservation = self._reservation(request.id, call, caller, plan, now)
         if request.background_attempt is not None:
-            terms = without_request_count(terms)  # the request was counted when its answer was promised
+            reservation = without_request_count(reservation)  # the request was counted when it was submitted
         return RequestContext(
             id=request.id,
             call=call,
             caller=caller,
             upstream_headers=headers,
-            cache_policy=wanted,
-            fingerprint=fingerprint(call, scope=caller.project, headers=headers) if wanted.store else "",
+            cache_policy=cache_policy,
+            fingerprint=fingerprint(call, scope=caller.project, headers=headers) if cache_policy.store else "",
             echo=caller_echo(call),
             initial_entry=_initial_entry(request.id, call, caller, plan, now),
-            reservation=terms,
+            reservation=reservation,
             plan=plan,
-            first_step=first,
-            joinable=allowed is None,
-            slot_request=self._slot_request(caller, terms, plan, first, deadline=deadline, now=now),
+            first_step=first_step,
+            joinable=steps is None,
+            slot_request=self._slot_request(caller, reservation, plan, first_step, deadline=deadline, now=now),
             queue_deadline=deadline,
             started_at=self._clock.monotonic(),
         )
 
-    def _plan(self, call: Call, wanted: CachePolicy, allowed: AllowedSteps | None) -> Plan:
+    def _plan(self, call: Call, cache_policy: CachePolicy, steps: AllowedSteps | None) -> Plan:
         plan = self._routes.plan(call.model, draw=self._random.random)
-        if allowed is not None:
-            plan = plan.restricted_to(allowed)
-        return plan if wanted.lookup and wanted.store else plan.restricted_to(_FRESH_ONLY)
+        if steps is not None:
+            plan = plan.restricted_to(steps)
+        return plan if cache_policy.lookup and cache_policy.store else plan.restricted_to(_FRESH_ONLY)
 
     def _reservation(self, request_id: str, call: Call, caller: Caller, plan: Plan, now: float) -> Reservation:
         scopes = self._admission.scopes(caller, call.end_user)
-        aside = self._max_cost(call, plan, at=now, exact=scopes.limit_spending)
-        return self._admission.reservation(request_id, scopes, now=now, tokens=aside.tokens, cost_nanos=aside.nanos)
+        maximum = self._max_cost(call, plan, at=now, exact=scopes.limit_spending)
+        return self._admission.reservation(request_id, scopes, now=now, tokens=maximum.tokens, cost_nanos=maximum.nanos)
 
     def _max_cost(self, call: Call, plan: Plan, *, at: float, exact: bool) -> MaxCost:
-        """What to set aside, whichever of its targets answers."""
-        names: dict[str, list[str]] = {}
+        """Return the highest tokens and cost, whichever target answers."""
+        targets_by_model: dict[str, list[str]] = {}
         for target in plan.targets if plan.allowed_steps.targets else plan.targets[:1]:
-            names.setdefault(target.model, []).append(target.name)
+            targets_by_model.setdefault(target.model, []).append(target.name)
         tokens = nanos = 0
-        for model, targets in names.items():
-            asked = call if model == call.model else msgspec.structs.replace(call, model=model)
-            aside = max_cost(asked, self._prices, at=at, exact=exact, targets=targets)
-            tokens, nanos = max(tokens, aside.tokens), max(nanos, aside.nanos)
+        for model, targets in targets_by_model.items():
+            call_to_model = call if model == call.model else msgspec.structs.replace(call, model=model)
+            maximum = max_cost(call_to_model, self._prices, at=at, exact=exact, targets=targets)
+            tokens, nanos = max(tokens, maximum.tokens), max(nanos, maximum.nanos)
         return MaxCost(tokens=tokens, nanos=nanos)
 
-    def _slot_request(  # a parameter for each part
+    def _slot_request(
         self,
         caller: Caller,
-        terms: Reservation,
+        reservation: Reservation,
         plan: Plan,
-        first: SendTo | None,
+        first_step: SendTo | None,
         *,
         deadline: float,
         now: float,
     ) -> SlotRequest:
-        """What a call asks of the lane of its first step."""
-        name = "" if first is None else first.lane
+        """Return what the call requests of the queue at its first target."""
+        name = "" if first_step is None else first_step.lane
         limits = self._queue_slots.lane_limits(name)
-        hurry = first is not None and first.max_wait_seconds is not None
+        has_short_wait = first_step is not None and first_step.max_wait_seconds is not None
         return SlotRequest(
             lane=name,
-            member=self._flights.owner_name(terms.id),
-            tokens=terms.tokens,
+            member=self._flights.owner_name(reservation.id),
+            tokens=reservation.tokens,
             flow=caller.project,
             weight=caller.priority.weight,
-            deadline=min(deadline, now + first.max_wait_seconds)
-            if first is not None and first.max_wait_seconds
+            deadline=min(deadline, now + first_step.max_wait_seconds)
+            if first_step is not None and first_step.max_wait_seconds
             else deadline,
             rpm=limits.rpm,
             tpm=limits.tpm,
             max_waiting=limits.max_waiting,
-            has_alternative=hurry or (plan.canned is not None and plan.allowed_steps.canned),
+            has_alternative=has_short_wait or (plan.canned is not None and plan.allowed_steps.canned),
         )
 
 

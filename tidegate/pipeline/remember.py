@@ -1,4 +1,4 @@
-"""An answer on its way to one caller whose words are kept: committed before its end is told."""
+"""Gives an answer that is stored: it is committed before its terminal event, or its body, is given out."""
 
 import asyncio
 import contextlib
@@ -13,7 +13,7 @@ from tidegate.wire.stream_observer import is_extra_chunk, is_terminal
 
 
 class RecordedResponse:
-    """A delivery that passes through a memory; used in the same way."""
+    """A response whose events pass through a recorder. Implements `ResponseStream`."""
 
     def __init__(self, response: ClientResponse, recorder: ResponseRecorder) -> None:
         self.requested_form = response.requested_form
@@ -21,57 +21,57 @@ class RecordedResponse:
         self.recorder = recorder
         self._commit_task: asyncio.Future[None] | None = None
         self._terminal_event: bytes | None = None
-        """The terminal event, held until the answer is committed."""
+        """The terminal event, or the body, which is held back until the answer is committed."""
         response.include_usage_chunk()
 
     @property
     def cache(self) -> str:
-        """What the cache did."""
+        """What the cache did: `hit`, `joined`, `miss` or `off`."""
         return self._response.cache
 
     @property
     def age(self) -> float | None:
-        """Seconds since a stored answer was stored."""
+        """Seconds since the answer was stored, if it was."""
         return self._response.age
 
     @property
     def remaining_limits(self) -> RemainingLimits:
-        """What is left of the caller's limits."""
+        """What remains of the caller's limits."""
         return self._response.remaining_limits
 
     @property
     def cost_nanos(self) -> int:
-        """What this caller's call cost, in nano-dollars; known once the answer is complete."""
+        """What the call cost its caller in nano-dollars, once the answer is complete."""
         return self._response.cost_nanos
 
     async def head(self) -> AnswerHead:
-        """Wait for the answer to begin. Raises TidegateError."""
+        """Return the head when the answer begins. Raises TidegateError."""
         return await self._response.head()
 
     async def next(self) -> bytes | None:
-        """The next event of the stream, None at its end. Raises TidegateError."""
+        """Return the next event of the stream; None at its end. Raises TidegateError."""
         while self._terminal_event is None:
             event = await self._next_event()
             if event is None:
                 return None
-            ours = self.recorder.rewrite_event(event)
+            rewritten_event = self.recorder.rewrite_event(event)
             if is_terminal(self.requested_form.endpoint, event):
-                self._terminal_event = ours
+                self._terminal_event = rewritten_event
             elif self.requested_form.usage_chunk or not is_extra_chunk(event):
-                return ours
+                return rewritten_event
         await self.commit()
-        last, self._terminal_event = self._terminal_event, None
-        return last
+        terminal_event, self._terminal_event = self._terminal_event, None
+        return terminal_event
 
     async def body(self) -> bytes:
-        """The answer in one piece. Raises TidegateError."""
+        """Return the answer as one body. Raises TidegateError."""
         if self._terminal_event is None:
             self._terminal_event = self.recorder.rewrite_body(await self._response.body())
         await self.commit()
         return self._terminal_event
 
     async def close(self) -> None:
-        """The caller is served, or gone."""
+        """Stop reading: the caller has its answer, or has disconnected."""
         try:
             await self._response.close()
         finally:
@@ -83,7 +83,7 @@ class RecordedResponse:
         except ClientDisconnected:
             raise
         except TidegateError as error:
-            with contextlib.suppress(TidegateError):  # what broke it off is told; what could not be kept is not there
+            with contextlib.suppress(TidegateError):  # the caller receives the first error, not this one
                 await self._start_commit(self.recorder.save_failure(error))
             raise
 
@@ -94,14 +94,14 @@ class RecordedResponse:
         else:
             await asyncio.shield(self._commit_task)
 
-    async def _start_commit(self, saving: Awaitable[None]) -> None:
-        # a client that is gone in this very moment cancels our waiting, not the commit
-        self._commit_task = asyncio.ensure_future(saving)
+    async def _start_commit(self, save: Awaitable[None]) -> None:
+        # if the client disconnects now, the waiting is cancelled, but not the commit
+        self._commit_task = asyncio.ensure_future(save)
         self._commit_task.add_done_callback(_ignore_result)
         await asyncio.shield(self._commit_task)
 
 
-def _ignore_result(saving: "asyncio.Future[None]") -> None:
-    # an error nobody waited for is no error of the program
-    if not saving.cancelled():
-        saving.exception()
+def _ignore_result(commit_task: "asyncio.Future[None]") -> None:
+    # without this, asyncio logs an error that no reader waited for
+    if not commit_task.cancelled():
+        commit_task.exception()

@@ -1,4 +1,4 @@
-"""What calls leave behind: the charge, the line in the ledger, the answer to be given again."""
+"""Settles calls: the charge, the ledger entry, and the answer to store."""
 
 import logging
 
@@ -23,7 +23,7 @@ _log = structlog.get_logger("pipeline")
 
 
 class Settler:
-    """Settles calls, through Redis or, while it is away, into a file."""
+    """Settle calls in Redis or, while it is down, in a file."""
 
     def __init__(  # noqa: PLR0913  # a parameter for each part
         self,
@@ -46,37 +46,37 @@ class Settler:
         self._cache = cache
         self._clock = clock
 
-    async def settle_call(self, ticket: RequestContext, claim: Claim, outcome: Outcome) -> int:
-        """A call that was asked upstream has ended so; returns its cost, nano-dollars."""
-        seconds = self._clock.monotonic() - ticket.started_at
-        call = ticket.call
+    async def settle_call(self, context: RequestContext, claim: Claim, outcome: Outcome) -> int:
+        """Settle a call that ended with this outcome; return its cost in nano-dollars."""
+        seconds = self._clock.monotonic() - context.started_at
+        call = context.call
         entry = self._accountant.upstream_entry(
-            ticket.initial_entry, outcome, route=call.endpoint, body=call.body, seconds=seconds
+            context.initial_entry, outcome, route=call.endpoint, body=call.body, seconds=seconds
         )
         for attempt in (*outcome.previous_attempts, outcome):
             if attempt.sent:
                 self._health.record(attempt.reported_error)
             if attempt.reported_error is not None:
-                _log_failure(ticket, attempt)
+                _log_failure(context, attempt)
         if outcome.adaptations and outcome.sent:
             _log.info(
                 "call adapted",
-                request_id=ticket.id,
+                request_id=context.id,
                 target=f"{outcome.provider}/{outcome.target_model}",
                 changes=list(outcome.adaptations),
             )
-        await self._write(self._settlement(ticket, claim, outcome, entry))
+        await self._write(self._settlement(context, claim, outcome, entry))
         return entry.cost_nanos
 
     async def settle_joined(
-        self, ticket: RequestContext, memory: str, error: TidegateError | None, saved_nanos: int
+        self, context: RequestContext, dataset_id: str, error: TidegateError | None, saved_nanos: int
     ) -> None:
-        """A call that another's answered has ended so; `memory` is what it was given on its way in."""
-        seconds = self._clock.monotonic() - ticket.started_at
-        opened = msgspec.structs.replace(ticket.initial_entry, cache="joined")
-        entry = joined_entry(opened, saved_nanos=saved_nanos, error=error, seconds=seconds)
+        """Settle a call that joined a flight; `dataset_id` is the one that admission returned."""
+        seconds = self._clock.monotonic() - context.started_at
+        initial_entry = msgspec.structs.replace(context.initial_entry, cache="joined")
+        entry = joined_entry(initial_entry, saved_nanos=saved_nanos, error=error, seconds=seconds)
         await self._write(
-            settlement_without_answer(ticket, Claim(owner="", dataset_id=memory), entry, now=self._clock.now())
+            settlement_without_answer(context, Claim(owner="", dataset_id=dataset_id), entry, now=self._clock.now())
         )
 
     async def _write(self, settlement: Settlement) -> None:
@@ -85,26 +85,26 @@ class Settler:
         except RedisUnavailable:
             self._ledger.spool(settlement.entry)
 
-    def _settlement(self, ticket: RequestContext, claim: Claim, outcome: Outcome, entry: LedgerEntry) -> Settlement:
-        plain = settlement_without_answer(ticket, claim, entry, now=self._clock.now())
-        body = b"".join(outcome.events) if outcome.storable and ticket.cache_policy.store else b""
+    def _settlement(self, context: RequestContext, claim: Claim, outcome: Outcome, entry: LedgerEntry) -> Settlement:
+        settlement = settlement_without_answer(context, claim, entry, now=self._clock.now())
+        body = b"".join(outcome.events) if outcome.storable and context.cache_policy.store else b""
         if not body or len(body) > self._cache.max_answer_bytes:
-            return plain
+            return settlement
         served_by = f"{outcome.provider}/{outcome.model or outcome.target_model}"
         stored = StoredAnswer(
-            stream=outcome.stream, body=body, served_by=served_by, echo=ticket.echo, adapted=outcome.adaptations
+            stream=outcome.stream, body=body, served_by=served_by, echo=context.echo, adapted=outcome.adaptations
         )
         head, packed = self._codec.pack(stored)
         account = {"served_model": outcome.model, "provider": outcome.provider, "saved_nanos": entry.cost_nanos}
-        call = ticket.call
+        call = context.call
         return msgspec.structs.replace(
-            plain,
+            settlement,
             head=head,
             body=packed,
             account=msgspec.json.encode(account),
             fresh_seconds=self._cache.ttl_seconds,
-            stale_seconds=ticket.plan.stale_seconds if self._memory_guard.allows_stale else 0.0,
-            end_user=end_user_digest(ticket.caller.project, call.end_user) if call.end_user else "",
+            stale_seconds=context.plan.stale_seconds if self._memory_guard.allows_stale else 0.0,
+            end_user=end_user_digest(context.caller.project, call.end_user) if call.end_user else "",
         )
 
 
@@ -118,33 +118,31 @@ class JoinedCall:
         self._dataset_id = dataset_id
 
     async def write(self, error: TidegateError | None, saved_nanos: int) -> None:
-        """Settle the call, which ended so and saved so much."""
+        """Write how the call ended, and what it saved in nano-dollars."""
         await self._settler.settle_joined(self._context, self._dataset_id, error, saved_nanos)
 
 
-def _log_failure(ticket: RequestContext, attempt: Outcome) -> None:
+def _log_failure(context: RequestContext, attempt: Outcome) -> None:
     error = attempt.reported_error
     assert error is not None  # noqa: S101  # the caller looked
-    words = error.upstream_detail
-    told_already = isinstance(
-        error, ClientDisconnected | TargetDown
-    )  # the one's leaving is no fault, the other's has its alert
-    level = logging.INFO if told_already else logging.WARNING
+    detail = error.upstream_detail
+    is_expected = isinstance(error, ClientDisconnected | TargetDown)  # no fault, or it has an alert of its own
+    level = logging.INFO if is_expected else logging.WARNING
     _log.log(
         level,
         "upstream call failed",
-        request_id=ticket.id,
+        request_id=context.id,
         error=error.name,
-        route=ticket.call.endpoint.label,
-        model=ticket.call.model,
+        route=context.call.endpoint.label,
+        model=context.call.model,
         target=f"{attempt.provider}/{attempt.target_model}" if attempt.target_model else None,
         rung=attempt.fallback_step,
-        project=ticket.caller.project,
+        project=context.caller.project,
         detail=error.message,
-        upstream_status=words.status if words else None,
-        upstream_type=words.type if words else None,
-        upstream_code=words.code if words else None,
-        upstream_message=words.message if words else None,
-        upstream_request_id=words.request_id if words else None,
+        upstream_status=detail.status if detail else None,
+        upstream_type=detail.type if detail else None,
+        upstream_code=detail.code if detail else None,
+        upstream_message=detail.message if detail else None,
+        upstream_request_id=detail.request_id if detail else None,
         retry_after=error.retry_after,
     )
