@@ -1,4 +1,4 @@
-"""The stored answers to an end user's calls are found and deleted, and nobody else's."""
+"""The stored answers to one end user's calls are erased, and no other ones."""
 
 import pytest
 

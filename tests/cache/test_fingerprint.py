@@ -1,4 +1,4 @@
-"""Two calls share an answer exactly when they ask for the same one, whoever asks and however it is spelt."""
+"""Two calls have the same fingerprint exactly if they are equivalent, whichever caller sends them and however."""
 
 import json
 import random
@@ -134,7 +134,7 @@ def test_what_is_not_the_same_is_not_taken_for_it(one: dict[str, Any], other: di
         {"reasoning_effort": "low"},
         {"service_tier": "flex"},
         {"store": True},
-        {"a_field_nobody_knows_yet": 1},
+        {"a_field_of_the_future": 1},
     ],
 )
 def test_what_shapes_the_answer_changes_the_fingerprint(change: dict[str, Any]) -> None:

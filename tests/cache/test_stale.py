@@ -1,4 +1,4 @@
-"""An answer that has ceased to be fresh is no hit any more, but is there for when nobody can be asked."""
+"""A stale answer is no hit any more, but can be given when no target can answer."""
 
 import pytest
 
@@ -15,7 +15,7 @@ ANSWER = StoredAnswer(stream=False, body=b'{"tide": "high"}' * 100, served_by="o
 
 
 class MovableClock(ManualClock):
-    """A clock that says what it is told."""
+    """A clock that a test sets."""
 
     def at(self, moment: float) -> None:
         """From now on it is `moment`, Unix seconds."""

@@ -58,14 +58,14 @@ def test_text_is_stored_small_and_the_short_and_the_dense_as_they_are() -> None:
 
 
 def test_only_a_response_repeats_its_callers_words() -> None:
-    said: dict[str, Any] = {"user": "ada", "metadata": {"ticket": "7"}}
-    assert call(endpoints.CHAT, **said) == ""
-    assert call(endpoints.EMBEDDINGS, **said) == ""
-    assert json.loads(call(endpoints.RESPONSES, **said)) == said
+    fields: dict[str, Any] = {"user": "ada", "metadata": {"ticket": "7"}}
+    assert call(endpoints.CHAT, **fields) == ""
+    assert call(endpoints.EMBEDDINGS, **fields) == ""
+    assert json.loads(call(endpoints.RESPONSES, **fields)) == fields
 
 
 @pytest.mark.parametrize("name", endpoints.RESPONSES.echoes)
-def test_each_of_the_callers_words_is_told(name: str) -> None:
+def test_each_of_the_callers_values_is_in_the_echo(name: str) -> None:
     assert json.loads(call(endpoints.RESPONSES, **{name: "x"})) == {name: "x"}
 
 

@@ -1,4 +1,4 @@
-"""The two ends of a relay, played by a test: an owner that answers wishes, and a process that follows."""
+"""The two ends of a relay, played by a test: an owner that answers requests, and a process that follows."""
 
 import asyncio
 
@@ -11,52 +11,52 @@ from tidegate.core.values import AnswerHead
 from tidegate.storage.redis import RedisLink
 
 FINGERPRINT = "f" * 40
-"""The fingerprint of what is asked."""
+"""The fingerprint of the call."""
 
 
 class FakeOwner:
-    """Another process, played by the test."""
+    """The process that owns the flight."""
 
     def __init__(self, link: RedisLink, prefix: str, name: str = "one") -> None:
         self.mailbox = Mailbox(link, prefix=prefix, process=name)
         self.messages: list[FollowMessage] = []
 
     async def start(self) -> None:
-        """Begin to hear wishes."""
+        """Begin to receive requests."""
         await self.mailbox.start(self.messages.append)
 
     async def message(self, number: int) -> FollowMessage:
-        """The follower's wish number `number`, waited for."""
+        """Return request number `number`, when it is there."""
         await wait_until(lambda: len(self.messages) > number)
         return self.messages[number]
 
     async def send_head(self, to: FollowMessage, head: AnswerHead = HEAD) -> None:
-        """Answer a wish with how the answer begins."""
+        """Reply with the head of the answer."""
         assert await self.mailbox.send_events(to, 0, [], head=head)
 
-    async def send_events(self, to: FollowMessage, index: int, said: list[bytes], cost: int = 0) -> None:
-        """Answer a wish."""
-        assert await self.mailbox.send_events(to, index, said, cost_nanos=cost)
+    async def send_events(self, to: FollowMessage, index: int, events: list[bytes], cost: int = 0) -> None:
+        """Reply with events."""
+        assert await self.mailbox.send_events(to, index, events, cost_nanos=cost)
 
 
 class FollowerProcess:
-    """The process that follows, and what it would go on with."""
+    """The process that follows, and the replacements it would find."""
 
     def __init__(self, link: RedisLink, prefix: str) -> None:
         self.link = link
         self.key = f"{{{prefix}}}:flight:{FINGERPRINT}"
         self.mailbox = Mailbox(link, prefix=prefix, process="two")
         self.heads: list[AnswerHead | None] = []
-        """What each take-over was told of how the answer began."""
+        """The head that each take-over received."""
         self.replacements: list[FlightSource | str | Exception] = []
-        """What each take-over finds."""
+        """What each take-over returns."""
         self.may_take_over = asyncio.Event()
-        """Cleared, finding takes its time."""
+        """While it is cleared, a take-over waits."""
         self.may_take_over.set()
         self.follower = Follower(self.mailbox, FINGERPRINT, "one:r1", takeover=self)
 
     async def start(self) -> None:
-        """The lease is the owner's, and stays."""
+        """Give the owner a lease that lasts."""
         await self.mailbox.start(lambda _: None)
         await self.link.command("SET", self.key, "one:r1", "PX", 60_000)
 
@@ -64,7 +64,7 @@ class FollowerProcess:
         """Return what the test has prepared. Implements `Takeover`."""
         self.heads.append(head)
         await self.may_take_over.wait()
-        found = self.replacements.pop(0)
-        if isinstance(found, Exception):
-            raise found
-        return found
+        replacement = self.replacements.pop(0)
+        if isinstance(replacement, Exception):
+            raise replacement
+        return replacement

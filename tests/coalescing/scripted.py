@@ -1,4 +1,4 @@
-"""A source that says what the test hands it, when the test hands it, and passengers who listen."""
+"""A flight source whose steps a test decides, and helpers that read flights."""
 
 import asyncio
 import contextlib
@@ -14,17 +14,17 @@ HEAD = AnswerHead(stream=True, served_by="openai/m")
 
 
 def event(number: int) -> bytes:
-    """The event `number` of an answer."""
+    """Return event `number` of an answer."""
     return sse.encode(b'{"id":"a","n":%d}' % number)
 
 
 def events(*numbers: int) -> list[bytes]:
-    """Several of them."""
+    """Return several events."""
     return [event(number) for number in numbers]
 
 
 class ScriptedSource:
-    """Implements `Source`. Each of `begin`, `say`, `fail` and `end` is one step, read in order."""
+    """Implements `FlightSource`. Each of `begin`, `add_events`, `fail` and `end` adds a step."""
 
     def __init__(self) -> None:
         self._steps: asyncio.Queue[AnswerHead | list[bytes] | Exception] = asyncio.Queue()
@@ -32,18 +32,18 @@ class ScriptedSource:
         self._end_cost = 0
         self.cost_nanos = 0
         self.opens = 0
-        """How often it was opened, successfully."""
+        """The number of successful opens."""
         self.abandon_count = 0
         self.may_release = asyncio.Event()
-        """Cleared, an abandoned source takes its time."""
+        """While it is cleared, `abandon` waits."""
         self.may_release.set()
 
     @classmethod
-    def of(cls, *said: list[bytes], cost: int = 0, head: AnswerHead = HEAD) -> "ScriptedSource":
-        """A source that says all of it at once."""
+    def of(cls, *chunks: list[bytes], cost: int = 0, head: AnswerHead = HEAD) -> "ScriptedSource":
+        """Return a source that has all its events, and its end."""
         source = cls()
         source.begin(head)
-        for one in said:
+        for one in chunks:
             source.add_events(one)
         source.end(cost)
         return source
@@ -56,31 +56,31 @@ class ScriptedSource:
         return source
 
     def begin(self, head: AnswerHead = HEAD) -> None:
-        """The answer begins."""
+        """Add the head of the answer."""
         self._steps.put_nowait(head)
 
-    def add_events(self, said: list[bytes]) -> None:
-        """Events come."""
-        self._steps.put_nowait(said)
+    def add_events(self, chunk: list[bytes]) -> None:
+        """Add a chunk of events."""
+        self._steps.put_nowait(chunk)
 
     def fail(self, error: Exception) -> None:
-        """The answer breaks off."""
+        """Add a failure."""
         self._steps.put_nowait(error)
 
     def end(self, cost: int = 0) -> None:
-        """The answer is over."""
+        """Add the end of the answer."""
         self._end_cost = cost
         self._steps.put_nowait([])
 
     async def open(self) -> AnswerHead:
-        """The first step."""
+        """Read the first step."""
         step = await self._step()
         assert isinstance(step, AnswerHead), step
         self.opens += 1
         return step
 
     async def more(self) -> list[bytes]:
-        """The next step."""
+        """Read the next step."""
         assert self.opens, "a source is opened before it is read"
         step = await self._step()
         assert isinstance(step, list), step
@@ -89,7 +89,7 @@ class ScriptedSource:
         return step
 
     async def abandon(self) -> None:
-        """Counted."""
+        """Count the call."""
         await self.may_release.wait()
         self.abandon_count += 1
 
@@ -106,29 +106,29 @@ class ScriptedSource:
 
 
 async def read_all(flight: Flight, *, pause: float | None = None) -> list[bytes]:
-    """All that a passenger hears, coming aboard and leaving; `pause` seconds between two events for a slow one."""
+    """Subscribe, read all events, and unsubscribe; a slow subscriber pauses for `pause` seconds after each event."""
     flight.subscribe()
     try:
         await flight.head()
-        said: list[bytes] = []
-        while (one := await flight.event(len(said))) is not None:
-            said.append(one)
+        read_events: list[bytes] = []
+        while (one := await flight.event(len(read_events))) is not None:
+            read_events.append(one)
             if pause is not None:
                 await asyncio.sleep(pause)
-        return said
+        return read_events
     finally:
         flight.unsubscribe()
 
 
 async def run_ready_tasks(turns: int = 20) -> None:
-    """Let every task that can go on go on."""
+    """Run all tasks until each of them waits."""
     for _ in range(turns):
         await asyncio.sleep(0)
 
 
 @contextlib.asynccontextmanager
 async def no_loop_errors() -> AsyncIterator[None]:
-    """Within it the event loop complains of nothing, an error that nobody retrieved say."""
+    """Fail if the event loop reports an error, such as an exception that was never retrieved."""
     loop = asyncio.get_running_loop()
     complaints: list[dict[str, Any]] = []
     loop.set_exception_handler(lambda _, complaint: complaints.append(complaint))

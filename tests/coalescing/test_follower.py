@@ -1,6 +1,6 @@
-"""A follower repeats what the owner says, whatever gets lost on the way, and knows when the owner is gone.
+"""A follower repeats the owner's events, whichever messages are lost, and notices when the owner has died.
 
-The owner here is the test itself: it reads the follower's wishes and answers them as it likes.
+The test plays the owner: it reads the follower's requests and replies to them.
 """
 
 import asyncio
@@ -60,64 +60,64 @@ class NoTakeover:
 
 
 async def opened(owner: FakeOwner, two: FollowerProcess, head: AnswerHead = HEAD) -> FollowMessage:
-    """The follower has asked and heard how the answer begins; its first wish."""
+    """Have the follower open, and reply with the head; return its first request."""
     opening = asyncio.create_task(two.follower.open())
-    wish = await owner.message(0)
-    await owner.send_head(wish, head)
+    message = await owner.message(0)
+    await owner.send_head(message, head)
     assert await opening == head
-    return wish
+    return message
 
 
-async def test_a_follower_asks_once_from_the_start_and_repeats_what_it_is_told(
+async def test_a_follower_requests_once_from_the_start_and_repeats_the_events(
     owner: FakeOwner, two: FollowerProcess
 ) -> None:
-    wish = await opened(owner, two)
-    assert (wish.fingerprint, wish.process, wish.index, wish.wants) == (FINGERPRINT, "two", 0, True)
-    await owner.send_events(wish, 0, events(0, 1))
+    message = await opened(owner, two)
+    assert (message.fingerprint, message.process, message.index, message.wants) == (FINGERPRINT, "two", 0, True)
+    await owner.send_events(message, 0, events(0, 1))
     assert await two.follower.more() == events(0, 1)
-    await owner.send_events(wish, 2, events(2))
+    await owner.send_events(message, 2, events(2))
     assert await two.follower.more() == events(2)
-    await owner.send_events(wish, 3, events(3), 99)
+    await owner.send_events(message, 3, events(3), 99)
     assert (await two.follower.more(), two.follower.cost_nanos) == (events(3), 99), "known before the end"
-    await owner.mailbox.send_end(wish, 4, 99)
+    await owner.mailbox.send_end(message, 4, 99)
     assert await two.follower.more() == []
     assert (two.follower.cost_nanos, len(owner.messages), two.heads) == (99, 1, [])
 
 
-async def test_a_message_that_was_missed_is_asked_for_again(owner: FakeOwner, two: FollowerProcess) -> None:
-    wish = await opened(owner, two)
-    await owner.send_events(wish, 0, events(0))
+async def test_a_lost_message_is_requested_again(owner: FakeOwner, two: FollowerProcess) -> None:
+    message = await opened(owner, two)
+    await owner.send_events(message, 0, events(0))
     assert await two.follower.more() == events(0)
-    await owner.send_events(wish, 2, events(2))  # and 1 was lost
+    await owner.send_events(message, 2, events(2))  # and 1 was lost
     more = asyncio.create_task(two.follower.more())
     assert (await owner.message(1)).index == 1
-    await owner.send_events(wish, 1, events(1, 2))
+    await owner.send_events(message, 1, events(1, 2))
     assert await more == events(1, 2)
 
 
 async def test_an_end_that_comes_too_early_is_a_gap_too(owner: FakeOwner, two: FollowerProcess) -> None:
-    wish = await opened(owner, two)
-    await owner.mailbox.send_end(wish, 1, 99)
+    message = await opened(owner, two)
+    await owner.mailbox.send_end(message, 1, 99)
     more = asyncio.create_task(two.follower.more())
     assert (await owner.message(1)).index == 0
-    await owner.send_events(wish, 0, events(0))
+    await owner.send_events(message, 0, events(0))
     assert await more == events(0)
 
 
-async def test_what_was_said_before_is_not_said_twice(owner: FakeOwner, two: FollowerProcess) -> None:
-    wish = await opened(owner, two)
-    await owner.send_events(wish, 0, events(0, 1))
+async def test_events_that_arrive_twice_are_given_once(owner: FakeOwner, two: FollowerProcess) -> None:
+    message = await opened(owner, two)
+    await owner.send_events(message, 0, events(0, 1))
     assert await two.follower.more() == events(0, 1)
-    await owner.send_head(wish, HEAD)
-    await owner.send_events(wish, 0, events(0))
-    await owner.send_events(wish, 0, events(0, 1, 2))
+    await owner.send_head(message, HEAD)
+    await owner.send_events(message, 0, events(0))
+    await owner.send_events(message, 0, events(0, 1, 2))
     assert await two.follower.more() == events(2)
 
 
-async def test_a_beginning_that_was_missed_is_asked_for_again(owner: FakeOwner, two: FollowerProcess) -> None:
+async def test_a_lost_head_is_requested_again(owner: FakeOwner, two: FollowerProcess) -> None:
     opening = asyncio.create_task(two.follower.open())
-    wish = await owner.message(0)
-    await owner.send_events(wish, 0, events(0))
+    message = await owner.message(0)
+    await owner.send_events(message, 0, events(0))
     again = await owner.message(1)  # after a second of silence
     await owner.send_head(again, HEAD)
     assert await opening == HEAD
@@ -125,7 +125,7 @@ async def test_a_beginning_that_was_missed_is_asked_for_again(owner: FakeOwner, 
     assert await two.follower.more() == events(0)
 
 
-async def test_an_owner_that_is_silent_but_holds_its_lease_is_asked_again_not_left(
+async def test_a_silent_owner_with_a_lease_is_asked_again_and_not_replaced(
     owner: FakeOwner, two: FollowerProcess
 ) -> None:
     opening = asyncio.create_task(two.follower.open())
@@ -144,12 +144,12 @@ async def test_a_failure_is_the_answer(owner: FakeOwner, two: FollowerProcess) -
 
 
 async def test_waiting_may_be_interrupted_by_heartbeats_without_loss(owner: FakeOwner, two: FollowerProcess) -> None:
-    wish = await opened(owner, two)
+    message = await opened(owner, two)
     for number in range(5):
         for _ in range(3):
             with pytest.raises(TimeoutError):
                 await asyncio.wait_for(two.follower.more(), 0.002)
-        await owner.send_events(wish, number, events(number))
+        await owner.send_events(message, number, events(number))
         assert await two.follower.more() == events(number)
 
 
@@ -158,22 +158,22 @@ async def test_a_lease_that_passed_to_another_is_followed_there(
 ) -> None:
     heir = FakeOwner(redis_link, redis_prefix, "three")
     await heir.start()
-    wish = await opened(owner, two)
-    await owner.send_events(wish, 0, events(0))
+    message = await opened(owner, two)
+    await owner.send_events(message, 0, events(0))
     assert await two.follower.more() == events(0)
     await two.link.command("SET", two.key, "three:r7", "PX", 60_000)
     two.replacements = ["three:r7"]
     more = asyncio.create_task(two.follower.more())
-    wish = await heir.message(0)
-    assert (wish.index, two.heads) == (1, [HEAD])
-    await heir.send_events(wish, 1, events(1))
+    message = await heir.message(0)
+    assert (message.index, two.heads) == (1, [HEAD])
+    await heir.send_events(message, 1, events(1))
     assert await more == events(1)
     await heir.mailbox.close()
 
 
 async def test_an_owner_that_lost_the_flight_is_left_at_once(owner: FakeOwner, two: FollowerProcess) -> None:
-    wish = await opened(owner, two)
-    await owner.mailbox.send_lost(wish)
+    message = await opened(owner, two)
+    await owner.mailbox.send_lost(message)
     two.replacements = [ScriptedSource.of(events(0), cost=5)]
     assert [await two.follower.more(), await two.follower.more()] == [events(0), []]
     assert (two.follower.cost_nanos, two.heads) == (5, [HEAD])
@@ -196,8 +196,8 @@ async def test_where_there_is_nothing_to_go_on_with_that_is_the_answer(owner: Fa
 
 
 async def test_a_heartbeat_does_not_interrupt_the_call_that_takes_over(owner: FakeOwner, two: FollowerProcess) -> None:
-    wish = await opened(owner, two)
-    await owner.mailbox.send_lost(wish)
+    message = await opened(owner, two)
+    await owner.mailbox.send_lost(message)
     two.may_take_over.clear()
     again = ScriptedSource.of(events(0))
     two.replacements = [again]
@@ -212,10 +212,10 @@ async def test_a_heartbeat_does_not_interrupt_the_call_that_takes_over(owner: Fa
 async def test_leaving_while_another_source_is_being_found_leaves_nothing_behind(
     owner: FakeOwner, two: FollowerProcess
 ) -> None:
-    wish = await opened(owner, two)
-    await owner.send_events(wish, 0, events(0))
+    message = await opened(owner, two)
+    await owner.send_events(message, 0, events(0))
     assert await two.follower.more() == events(0)
-    await owner.mailbox.send_lost(wish)
+    await owner.mailbox.send_lost(message)
     never = ScriptedSource()
     two.replacements = [never]
     with pytest.raises(TimeoutError):
@@ -232,8 +232,8 @@ async def test_leaving_tells_the_owner(owner: FakeOwner, two: FollowerProcess) -
 
 
 async def test_leaving_after_taking_over_ends_the_new_call(owner: FakeOwner, two: FollowerProcess) -> None:
-    wish = await opened(owner, two)
-    await owner.mailbox.send_lost(wish)
+    message = await opened(owner, two)
+    await owner.mailbox.send_lost(message)
     again = ScriptedSource()
     again.begin()
     again.add_events(events(0))
@@ -244,8 +244,8 @@ async def test_leaving_after_taking_over_ends_the_new_call(owner: FakeOwner, two
 
 
 async def test_an_answer_cannot_go_on_in_another_form(owner: FakeOwner, two: FollowerProcess) -> None:
-    wish = await opened(owner, two)
-    await owner.mailbox.send_lost(wish)
+    message = await opened(owner, two)
+    await owner.mailbox.send_lost(message)
     other = ScriptedSource.of([b"{}"], head=WHOLE)
     two.replacements = [other]
     with pytest.raises(FlightLost):
@@ -254,8 +254,8 @@ async def test_an_answer_cannot_go_on_in_another_form(owner: FakeOwner, two: Fol
 
 
 async def test_a_whole_answer_goes_on_whole(owner: FakeOwner, two: FollowerProcess) -> None:
-    wish = await opened(owner, two, WHOLE)
-    await owner.mailbox.send_lost(wish)
+    message = await opened(owner, two, WHOLE)
+    await owner.mailbox.send_lost(message)
     two.replacements = [ScriptedSource.of([b'{"id":"r"}'], head=WHOLE)]
     assert await two.follower.more() == [b'{"id":"r"}']
 
@@ -278,10 +278,10 @@ async def test_a_whole_answer_goes_on_whole(owner: FakeOwner, two: FollowerProce
 async def test_two_answers_say_the_same_where_only_their_names_differ(
     owner: FakeOwner, two: FollowerProcess, one: bytes, other: bytes, same: bool
 ) -> None:
-    wish = await opened(owner, two)
-    await owner.send_events(wish, 0, [sse.encode(one)])
+    message = await opened(owner, two)
+    await owner.send_events(message, 0, [sse.encode(one)])
     await two.follower.more()
-    await owner.mailbox.send_lost(wish)
+    await owner.mailbox.send_lost(message)
     two.replacements = [ScriptedSource.of([sse.encode(other)], events(1))]
     if same:
         assert await two.follower.more() == events(1)
@@ -291,15 +291,17 @@ async def test_two_answers_say_the_same_where_only_their_names_differ(
 
 
 async def test_an_answer_that_goes_on_keeps_the_words_it_began_with(owner: FakeOwner, two: FollowerProcess) -> None:
-    def said(user: str, number: int) -> bytes:
+    def echo_event(user: str, number: int) -> bytes:
         return sse.encode(b'{"type":"x","n":%d,"response":{"user":"%s"}}' % (number, user.encode()), "x")
 
-    wish = await opened(owner, two, msgspec.structs.replace(HEAD, echo='{"user":"ada"}'))
-    await owner.send_events(wish, 0, [said("ada", 0)])
+    message = await opened(owner, two, msgspec.structs.replace(HEAD, echo='{"user":"ada"}'))
+    await owner.send_events(message, 0, [echo_event("ada", 0)])
     await two.follower.more()
-    await owner.mailbox.send_lost(wish)
+    await owner.mailbox.send_lost(message)
     bobs = msgspec.structs.replace(HEAD, echo='{"user":"bob"}')
-    two.replacements = [ScriptedSource.of([said("bob", 0), said("bob", 1)], [said("bob", 2)], head=bobs)]
+    two.replacements = [
+        ScriptedSource.of([echo_event("bob", 0), echo_event("bob", 1)], [echo_event("bob", 2)], head=bobs)
+    ]
     later = [await two.follower.more(), await two.follower.more()]
     assert b"bob" not in b"".join(later[0] + later[1])
     assert [b'"user":"ada"' in one for [one] in later] == [True, True]
@@ -312,8 +314,8 @@ async def test_without_redis_a_follower_goes_on_by_itself(
     await link.start()
     two = FollowerProcess(link, redis_prefix)
     await two.start()
-    wish = await opened(owner, two)
-    await owner.send_events(wish, 0, events(0))
+    message = await opened(owner, two)
+    await owner.send_events(message, 0, events(0))
     assert await two.follower.more() == events(0)
 
     await two.mailbox.close()
@@ -357,7 +359,7 @@ async def test_a_redis_that_falters_in_the_middle_of_a_relay_costs_time_and_noth
     source.add_events(events(1))
     await wait_until(lambda: "0 relayed" in repr(one))  # it noticed
     os.kill(server, signal.SIGCONT)
-    await wait_until(lambda: len(following.events) == 2 and "1 relayed" in repr(one))  # it asked again
+    await wait_until(lambda: len(following.events) == 2 and "1 relayed" in repr(one))  # it requested the events again
     source.add_events(events(2))
     source.end()
 

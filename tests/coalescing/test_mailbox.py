@@ -1,4 +1,4 @@
-"""What one process says another hears, as it was said; and whether anybody hears is known."""
+"""Messages arrive unchanged in the other process, and the sender knows whether a process listens."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -17,11 +17,11 @@ from tidegate.core.values import AnswerHead
 from tidegate.storage.redis import RedisLink
 
 HEAD = AnswerHead(stream=True, served_by="openai/m", echo='{"user":"ada"}')
-WISH = FollowMessage(fingerprint="f" * 40, follower="f1", process="two", index=3)
+REQUEST = FollowMessage(fingerprint="f" * 40, follower="f1", process="two", index=3)
 
 
 class MailboxProcess:
-    """One process's mailbox, and what came in."""
+    """The mailbox of one process, and the messages it received."""
 
     def __init__(self, link: RedisLink, prefix: str, process: str, silence: float = 5.0) -> None:
         self.mailbox = Mailbox(link, prefix=prefix, process=process, silence=silence)
@@ -29,7 +29,7 @@ class MailboxProcess:
         self.replies: list[RelayMessage] = []
 
     async def open(self) -> None:
-        """Begin to hear, replies to `f1` included."""
+        """Begin to receive, replies to `f1` included."""
         await self.mailbox.start(self.follow_messages.append)
         self.mailbox.register("f1", self.replies.append)
 
@@ -50,28 +50,26 @@ async def two(redis_link: RedisLink, redis_prefix: str) -> AsyncIterator[Mailbox
     await desk.mailbox.close()
 
 
-async def test_a_wish_reaches_the_owner_and_nobody_else(one: MailboxProcess, two: MailboxProcess) -> None:
-    assert await two.mailbox.request_events(WISH, "one:r1")
-    await wait_until(lambda: one.follow_messages == [WISH])
+async def test_a_request_reaches_the_owner_only(one: MailboxProcess, two: MailboxProcess) -> None:
+    assert await two.mailbox.request_events(REQUEST, "one:r1")
+    await wait_until(lambda: one.follow_messages == [REQUEST])
     assert two.follow_messages == []
 
 
 async def test_who_is_not_there_does_not_hear(two: MailboxProcess) -> None:
-    assert not await two.mailbox.request_events(WISH, "gone:r1")
-    assert not await two.mailbox.send_events(msgspec.structs.replace(WISH, process="gone"), 0, [b"x"])
+    assert not await two.mailbox.request_events(REQUEST, "gone:r1")
+    assert not await two.mailbox.send_events(msgspec.structs.replace(REQUEST, process="gone"), 0, [b"x"])
 
 
-async def test_every_kind_of_reply_arrives_as_it_was_said_and_in_order(
-    one: MailboxProcess, two: MailboxProcess
-) -> None:
+async def test_every_kind_of_reply_arrives_unchanged_and_in_order(one: MailboxProcess, two: MailboxProcess) -> None:
     error = UpstreamRateLimited(
         "Slow.", retry_after=2.5, upstream_detail=UpstreamErrorDetail(status=429, code="x", message="Slow.")
     )
-    assert await one.mailbox.send_events(WISH, 0, [], head=HEAD)
-    assert await one.mailbox.send_events(WISH, 3, [b"data: 1\n\n", b"\x00\xff"], cost_nanos=7)
-    await one.mailbox.send_end(WISH, 5, 1234)
-    await one.mailbox.send_lost(WISH)
-    await one.mailbox.send_error(WISH, error)
+    assert await one.mailbox.send_events(REQUEST, 0, [], head=HEAD)
+    assert await one.mailbox.send_events(REQUEST, 3, [b"data: 1\n\n", b"\x00\xff"], cost_nanos=7)
+    await one.mailbox.send_end(REQUEST, 5, 1234)
+    await one.mailbox.send_lost(REQUEST)
+    await one.mailbox.send_error(REQUEST, error)
 
     await wait_until(lambda: len(two.replies) == 5)
     assert two.replies[:4] == [
@@ -94,13 +92,13 @@ async def test_only_the_follower_that_is_meant_hears_and_only_as_long_as_it_want
 ) -> None:
     others: list[RelayMessage] = []
     two.mailbox.register("f2", others.append)
-    await one.mailbox.send_events(msgspec.structs.replace(WISH, follower="f2"), 0, [b"x"])
-    await one.mailbox.send_events(msgspec.structs.replace(WISH, follower="f3"), 0, [b"nobody"])
+    await one.mailbox.send_events(msgspec.structs.replace(REQUEST, follower="f2"), 0, [b"x"])
+    await one.mailbox.send_events(msgspec.structs.replace(REQUEST, follower="f3"), 0, [b"nobody"])
     await wait_until(lambda: len(others) == 1)
     two.mailbox.unregister("f2")
     two.mailbox.unregister("f2")
-    await one.mailbox.send_events(msgspec.structs.replace(WISH, follower="f2"), 1, [b"y"])
-    await one.mailbox.send_events(WISH, 0, [b"z"])
+    await one.mailbox.send_events(msgspec.structs.replace(REQUEST, follower="f2"), 1, [b"y"])
+    await one.mailbox.send_events(REQUEST, 0, [b"z"])
     await wait_until(lambda: len(two.replies) == 1)
     assert len(others) == 1
 
@@ -110,15 +108,15 @@ async def test_only_the_follower_that_is_meant_hears_and_only_as_long_as_it_want
     [
         b"", b"junk", b"\xc1", b"\x93\x01", b"\xff" * 9, msgspec.msgpack.encode({"type": "follow"}),
         msgspec.msgpack.encode({"type": "other"}), b"\x81\xa4type\xa2\xff\xfe", msgspec.msgpack.encode([1]),
-        msgspec.msgpack.encode(WISH).replace(b"f1", b"\xff\xfe"),
+        msgspec.msgpack.encode(REQUEST).replace(b"f1", b"\xff\xfe"),
     ],
 )  # fmt: skip
-async def test_what_nobody_understands_is_passed_over(
+async def test_a_message_that_cannot_be_decoded_is_skipped(
     one: MailboxProcess, two: MailboxProcess, redis_link: RedisLink, redis_prefix: str, junk: bytes
 ) -> None:
     await redis_link.command("PUBLISH", f"{{{redis_prefix}}}:process:one", junk)
-    assert await two.mailbox.request_events(WISH, "one:r1")
-    await wait_until(lambda: one.follow_messages == [WISH])
+    assert await two.mailbox.request_events(REQUEST, "one:r1")
+    await wait_until(lambda: one.follow_messages == [REQUEST])
 
 
 @given(st.binary(max_size=60))
@@ -136,7 +134,7 @@ async def test_who_holds_the_lease_is_known(two: MailboxProcess, redis_link: Red
 
 async def test_a_long_silence_is_no_deafness(one: MailboxProcess, two: MailboxProcess) -> None:
     await asyncio.sleep(1.0)  # ten times what `two` takes for a silence
-    await one.mailbox.send_events(WISH, 0, [b"x"])
+    await one.mailbox.send_events(REQUEST, 0, [b"x"])
     await wait_until(lambda: len(two.replies) == 1)
 
 
@@ -147,7 +145,7 @@ async def test_a_connection_that_was_cut_is_made_again(
 
     async def heard_again() -> None:
         while not two.replies:
-            await one.mailbox.send_events(WISH, 0, [b"x"])
+            await one.mailbox.send_events(REQUEST, 0, [b"x"])
             await asyncio.sleep(0.05)
 
     await asyncio.wait_for(heard_again(), PATIENCE_SECONDS)
@@ -157,13 +155,13 @@ async def test_without_redis_asking_and_telling_are_refused_and_good_byes_are_no
     closed = RedisLink(redis_url, timeout=0.2, clock=SystemClock())
     mailbox = Mailbox(closed, prefix="p", process="x")
     with pytest.raises(RedisUnavailable):
-        await mailbox.request_events(WISH, "one:r1")
+        await mailbox.request_events(REQUEST, "one:r1")
     with pytest.raises(RedisUnavailable):
-        await mailbox.send_events(WISH, 0, [])
+        await mailbox.send_events(REQUEST, 0, [])
     with pytest.raises(RedisUnavailable):
         await mailbox.owner_of("f")
-    await mailbox.send_lost(WISH)
-    await mailbox.send_error(WISH, UpstreamRateLimited())
+    await mailbox.send_lost(REQUEST)
+    await mailbox.send_error(REQUEST, UpstreamRateLimited())
     await mailbox.close()
 
 
@@ -182,7 +180,7 @@ async def test_a_message_that_its_receiver_cannot_handle_is_logged_once_and_the_
         await mailbox.start(serve)
         async with asyncio.timeout(PATIENCE_SECONDS):
             while len(received) < 2:
-                await one.mailbox.request_events(WISH, "three:r1")
+                await one.mailbox.request_events(REQUEST, "three:r1")
                 await asyncio.sleep(0.05)
         await mailbox.close()
     assert [line["event"] for line in logs if line["log_level"] == "error"] == ["periodic task fails and will retry"]

@@ -1,4 +1,4 @@
-"""Two processes, one upstream call: whoever asks second hears the first one's answer, whatever happens to the first.
+"""Two processes share one upstream call: the second receives the first one's answer, whatever happens to the first.
 
 Two `Flights` on one Redis are two processes in all but memory.
 """
@@ -69,7 +69,7 @@ class Replica:
         name = self.flights.owner_name("again")
         if not await self.link.command("SET", self.key, name, "NX", "PX", int(LEASE * 1000)):
             return await self.owner() or "gone:r0"
-        assert self.replacement is not None, "nobody was to go on"
+        assert self.replacement is not None, "no take-over was expected"
         self.flights.hold_lease(FINGERPRINT, name)
         return self.replacement
 
@@ -97,7 +97,7 @@ async def two(clean_stores: StoreUrls, redis_prefix: str) -> AsyncIterator[Repli
 
 
 async def crash(process: Replica) -> None:
-    """It goes without a word: no goodbye, no renewal, nobody hears its mailbox."""
+    """End a process as a crash does: it sends no end, renews no lease, and reads no mailbox."""
     await process.flights.close()
     await process.link.close()
 
@@ -112,7 +112,7 @@ async def test_a_follower_hears_the_leader_live(one: Replica, two: Replica) -> N
     for number in range(5):
         source.add_events(events(number))
         async with asyncio.timeout(PATIENCE_SECONDS):
-            assert await following.event(number) == event(number), "before the next one is said"
+            assert await following.event(number) == event(number), "before the next one is added"
     source.end(cost=1234)
     assert await following.event(5) is None
     assert following.cost_nanos == 1234, "what it saved"
@@ -213,17 +213,17 @@ async def test_the_last_follower_to_leave_lets_the_leader_go(one: Replica, two: 
     await wait_until(lambda: repr(one.flights) == "<FlightRegistry: 0 flights, 0 owned, 0 relayed>")
 
 
-@pytest.mark.parametrize("said", [0, 2])
-async def test_when_the_leader_dies_a_follower_goes_on_seamlessly(one: Replica, two: Replica, said: int) -> None:
+@pytest.mark.parametrize("event_count", [0, 2])
+async def test_when_the_leader_dies_a_follower_goes_on_seamlessly(one: Replica, two: Replica, event_count: int) -> None:
     source = ScriptedSource.begun()
     leading = await one.lead(source)
     leading.subscribe()
     following = two.follow()
     following.subscribe()
     assert await following.head() == HEAD
-    if said:
-        source.add_events(events(*range(said)))
-        assert await following.event(said - 1) == event(said - 1)
+    if event_count:
+        source.add_events(events(*range(event_count)))
+        assert await following.event(event_count - 1) == event(event_count - 1)
         leading.unsubscribe()
     two.replacement = ScriptedSource.of([e.replace(b'"a"', b'"b"') for e in events(0, 1, 2)], events(3), cost=50)
 
@@ -238,7 +238,7 @@ async def test_when_the_leader_dies_a_follower_goes_on_seamlessly(one: Replica, 
     following.unsubscribe()
 
 
-async def test_a_leader_that_dies_before_it_said_a_word_is_replaced(one: Replica, two: Replica) -> None:
+async def test_a_leader_that_dies_before_its_first_event_is_replaced(one: Replica, two: Replica) -> None:
     await one.lead(ScriptedSource())
     follower = asyncio.create_task(read_all(two.follow()))
     await wait_until(lambda: "1 relayed" in repr(one.flights))
@@ -310,7 +310,7 @@ async def test_a_claim_that_passed_to_another_is_not_renewed(one: Replica) -> No
     await flight.wait_settled()
 
 
-async def test_a_flight_nobody_claimed_is_found_by_nobody(one: Replica) -> None:
+async def test_a_flight_without_a_claim_cannot_be_found(one: Replica) -> None:
     flight = one.flights.lead(ScriptedSource.of(events(0)), fingerprint=FINGERPRINT, owner="")
     assert one.flights.find(FINGERPRINT) is None
     assert not one.flights.leads(FINGERPRINT)
@@ -344,7 +344,7 @@ async def test_a_flight_that_was_given_up_is_found_no_more(one: Replica) -> None
     await flight.wait_settled()
 
 
-async def test_who_asks_for_a_flight_that_is_gone_is_told_so(one: Replica, two: Replica) -> None:
+async def test_a_request_for_a_flight_that_is_gone_is_answered_with_lost(one: Replica, two: Replica) -> None:
     assert not one.flights.leads(FINGERPRINT)
     two.replacement = ScriptedSource.of(events(0))
     begun = asyncio.get_running_loop().time()
@@ -373,7 +373,7 @@ async def test_a_leader_that_let_go_but_holds_its_lease_is_waited_for(one: Repli
     assert not one.flights.leads(FINGERPRINT)
     two.replacement = ScriptedSource.of(events(0))
     assert await read_all(two.follow()) == events(0)
-    assert 3 <= two.takeover_count < 10, "neither given up nor asked for all the time"
+    assert 3 <= two.takeover_count < 10, "neither given up nor retried all the time"
 
 
 async def test_closing_waits_for_what_was_given_up_to_be_accounted_for(

@@ -1,4 +1,4 @@
-"""A call's papers say how long it may wait, and who it is when it is asked again."""
+"""A header states how long a call may wait in the queue."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Each caller gets its answer in the form it asked for, without another's words, and is booked once, in time."""
+"""Each caller receives its answer in the form it requested, with its own values, and one ledger entry in time."""
 
 import asyncio
 import json
@@ -38,14 +38,14 @@ CHAT_STREAM = to_stream(CHAT, json.dumps(COMPLETION).encode())
 
 
 class FakeLedger:
-    """What was booked, and what had been handed out by then."""
+    """The entries that were written, and how many events had been given out by then."""
 
     def __init__(self) -> None:
         self.lines: list[tuple[str, int]] = []
         self.handed_out = 0
         self.before: list[int] = []
         self.writing = asyncio.Event()
-        """Cleared, writing takes its time."""
+        """While it is cleared, writing waits."""
         self.writing.set()
 
     async def write(self, error: TidegateError | None, cost_nanos: int) -> None:
@@ -66,24 +66,24 @@ def requested_form(
     return RequestedForm(endpoint=route, stream=stream, usage_chunk=usage_chunk, echo=echo)
 
 
-def stored_answer(said: list[bytes] | dict[str, Any], echo: str = "") -> BufferedAnswer:
+def stored_answer(content: list[bytes] | dict[str, Any], echo: str = "") -> BufferedAnswer:
     """A stored answer: a stream's events, or a body."""
-    body = [json.dumps(said).encode()] if isinstance(said, dict) else said
-    return BufferedAnswer(AnswerHead(stream=isinstance(said, list), served_by="openai/m", echo=echo), body)
+    body = [json.dumps(content).encode()] if isinstance(content, dict) else content
+    return BufferedAnswer(AnswerHead(stream=isinstance(content, list), served_by="openai/m", echo=echo), body)
 
 
 def flight(source: ScriptedSource) -> Flight:
     return Flight(source, on_end=lambda _: None)
 
 
-async def read_stream(delivery: ClientResponse, book: FakeLedger | None = None) -> list[bytes]:
+async def read_stream(delivery: ClientResponse, ledger: FakeLedger | None = None) -> list[bytes]:
     """The whole stream, as a client would read it."""
     await delivery.head()
     handed_out: list[bytes] = []
     while (one := await delivery.next()) is not None:
         handed_out.append(one)
-        if book is not None:
-            book.handed_out = len(handed_out)
+        if ledger is not None:
+            ledger.handed_out = len(handed_out)
     return handed_out
 
 
@@ -95,7 +95,7 @@ async def test_a_stream_goes_through_byte_for_byte() -> None:
     await delivery.close()
 
 
-async def test_the_usage_chunk_is_given_to_those_who_asked_for_it() -> None:
+async def test_the_usage_chunk_is_given_to_callers_that_requested_it() -> None:
     without = await read_stream(
         ClientResponse(stored_answer(CHAT_STREAM), requested_form(usage_chunk=False), cache="hit")
     )
@@ -127,7 +127,7 @@ async def test_a_whole_answer_stays_whole_byte_for_byte() -> None:
 
 @pytest.mark.parametrize("stored", [RESPONSE, to_stream(RESPONSES, json.dumps(RESPONSE).encode())])
 @pytest.mark.parametrize(("echo", "user", "metadata"), [("", None, {}), ('{"user":"bob"}', "bob", {})])
-async def test_nobody_reads_another_callers_words(
+async def test_no_caller_reads_the_values_of_another_one(
     stored: list[bytes] | dict[str, Any], echo: str, user: str | None, metadata: dict[str, str]
 ) -> None:
     whole = await ClientResponse(
@@ -136,14 +136,14 @@ async def test_nobody_reads_another_callers_words(
     stream = b"".join(
         await read_stream(ClientResponse(stored_answer(stored, ADA), requested_form(RESPONSES, echo=echo), cache="hit"))
     )
-    for said in (whole, stream):
-        assert b"hers" not in said
-        assert b'"ada"' not in said
+    for content in (whole, stream):
+        assert b"hers" not in content
+        assert b'"ada"' not in content
     assert (json.loads(whole)["user"], json.loads(whole)["metadata"]) == (user, metadata)
     assert stream.count(b'"user":"bob"') == (3 if user else 0)
 
 
-async def test_who_said_the_same_reads_the_very_bytes() -> None:
+async def test_a_caller_with_the_same_values_reads_the_same_bytes() -> None:
     stored = to_stream(RESPONSES, json.dumps(RESPONSE, indent=None).encode())
     assert (
         await read_stream(ClientResponse(stored_answer(stored, ADA), requested_form(RESPONSES, echo=ADA), cache="hit"))
@@ -152,72 +152,72 @@ async def test_who_said_the_same_reads_the_very_bytes() -> None:
 
 
 async def test_an_answer_that_cannot_take_the_form_is_a_typed_error_and_booked_as_such() -> None:
-    book = FakeLedger()
+    ledger = FakeLedger()
     delivery = ClientResponse(
         stored_answer({"choices": None}),
         requested_form(),
         cache="joined",
-        join_entry=book,
+        join_entry=ledger,
     )
     with pytest.raises(MalformedAnswer):
         await read_stream(delivery)
     await delivery.close()
     other = ClientResponse(
-        stored_answer([sse.encode(b"[1]")]), requested_form(stream=False), cache="joined", join_entry=book
+        stored_answer([sse.encode(b"[1]")]), requested_form(stream=False), cache="joined", join_entry=ledger
     )
     with pytest.raises(MalformedAnswer):
         await other.body()
     await other.close()
-    assert book.lines == [("malformed_answer", 0), ("malformed_answer", 0)]
+    assert ledger.lines == [("malformed_answer", 0), ("malformed_answer", 0)]
 
 
 @pytest.mark.parametrize("last", [sse.DONE, b"data:[DONE]\n\n"])
 async def test_a_stream_is_booked_once_before_its_terminal_event(last: bytes) -> None:
     source = ScriptedSource.of(CHAT_STREAM[:-1], [last], cost=1234)
-    book = FakeLedger()
+    ledger = FakeLedger()
     delivery = ClientResponse(
         flight(source),
         requested_form(),
         cache="joined",
-        join_entry=book,
+        join_entry=ledger,
     )
-    assert await read_stream(delivery, book) == [*CHAT_STREAM[:-1], last]
-    assert book.before == [len(CHAT_STREAM) - 1]
+    assert await read_stream(delivery, ledger) == [*CHAT_STREAM[:-1], last]
+    assert ledger.before == [len(CHAT_STREAM) - 1]
     await delivery.close()
-    assert [line for line, _ in book.lines] == ["ok"]
+    assert [line for line, _ in ledger.lines] == ["ok"]
 
 
 async def test_a_responses_stream_is_booked_once_before_its_terminal_event() -> None:
-    book = FakeLedger()
+    ledger = FakeLedger()
     stored = to_stream(RESPONSES, json.dumps(RESPONSE).encode())
     delivery = ClientResponse(
-        stored_answer(stored, ADA), requested_form(RESPONSES, echo=ADA), cache="joined", join_entry=book
+        stored_answer(stored, ADA), requested_form(RESPONSES, echo=ADA), cache="joined", join_entry=ledger
     )
-    await read_stream(delivery, book)
+    await read_stream(delivery, ledger)
     await delivery.close()
-    assert (book.before, book.lines) == ([len(stored) - 1], [("ok", 0)])
+    assert (ledger.before, ledger.lines) == ([len(stored) - 1], [("ok", 0)])
 
 
 async def test_a_whole_answer_is_booked_before_it_is_handed_out_with_what_it_saved() -> None:
     source = ScriptedSource.of(
         [json.dumps(COMPLETION).encode()], cost=1234, head=AnswerHead(stream=False, served_by="m")
     )
-    book = FakeLedger()
+    ledger = FakeLedger()
     delivery = ClientResponse(
         flight(source),
         requested_form(stream=False),
         cache="joined",
-        join_entry=book,
+        join_entry=ledger,
     )
     assert json.loads(await delivery.body()) == COMPLETION
-    assert book.lines == [("ok", 1234)]
+    assert ledger.lines == [("ok", 1234)]
     assert delivery.cost_nanos == 0, "another paid"
     await delivery.close()
-    assert book.lines == [("ok", 1234)]
+    assert ledger.lines == [("ok", 1234)]
 
 
 @pytest.mark.parametrize(("cache", "cost"), [("miss", 1234), ("off", 1234), ("joined", 0), ("hit", 0)])
-async def test_who_asked_knows_what_it_cost(cache: str, cost: int) -> None:
+async def test_the_caller_that_made_the_call_knows_its_cost(cache: str, cost: int) -> None:
     delivery = ClientResponse(
         flight(ScriptedSource.of(CHAT_STREAM, cost=1234)), requested_form(stream=False), cache=cache
     )
@@ -232,70 +232,70 @@ async def test_who_leaves_early_is_booked_as_gone(begun: bool) -> None:
     if begun:
         source.begin()
         source.add_events(events(0))
-    book = FakeLedger()
+    ledger = FakeLedger()
     delivery = ClientResponse(
         journey := flight(source),
         requested_form(),
         cache="joined",
-        join_entry=book,
+        join_entry=ledger,
     )
     if begun:
         await delivery.head()
         await delivery.next()
     await delivery.close()
-    assert book.lines == [(ClientDisconnected.name, 0)]
+    assert ledger.lines == [(ClientDisconnected.name, 0)]
     await journey.wait_settled()
     assert source.abandon_count == 1
 
 
 async def test_who_leaves_is_gone_at_once_however_slow_the_ledger_is() -> None:
     source = ScriptedSource()
-    book = FakeLedger()
-    book.writing.clear()
+    ledger = FakeLedger()
+    ledger.writing.clear()
     delivery = ClientResponse(
         journey := flight(source),
         requested_form(),
         cache="joined",
-        join_entry=book,
+        join_entry=ledger,
     )
     leaving = asyncio.create_task(delivery.close())
     await run_ready_tasks()
     assert source.abandon_count == 1
     leaving.cancel()
     await asyncio.gather(leaving, return_exceptions=True)
-    book.writing.set()
+    ledger.writing.set()
     await run_ready_tasks()
-    assert book.lines == [(ClientDisconnected.name, 0)], "and is booked all the same"
+    assert ledger.lines == [(ClientDisconnected.name, 0)], "and is booked all the same"
     await journey.wait_settled()
 
 
 async def test_a_failure_is_booked_by_its_name_once() -> None:
     for fail_at in ("opening", "streaming", "whole"):
-        source, book = ScriptedSource(), FakeLedger()
+        source, ledger = ScriptedSource(), FakeLedger()
         if fail_at != "opening":
             source.begin()
             source.add_events(CHAT_STREAM[:1])
         error = UpstreamRateLimited() if fail_at == "opening" else TruncatedAnswer()
         source.fail(error)
         delivery = ClientResponse(
-            flight(source), requested_form(stream=fail_at != "whole"), cache="joined", join_entry=book
+            flight(source), requested_form(stream=fail_at != "whole"), cache="joined", join_entry=ledger
         )
         with pytest.raises(type(error)):
             await (delivery.body() if fail_at == "whole" else read_stream(delivery))
         with pytest.raises(type(error)):
             await delivery.body()
         await delivery.close()
-        assert book.lines == [(error.name, 0)], fail_at
+        assert ledger.lines == [(error.name, 0)], fail_at
 
 
 async def test_heartbeats_interrupt_the_waiting_and_even_the_booking_without_loss() -> None:
-    source, book = ScriptedSource(), FakeLedger()
-    book.writing.clear()
+    source, ledger = ScriptedSource(), FakeLedger()
+    ledger.writing.clear()
     delivery = ClientResponse(
         flight(source),
         requested_form(),
         cache="joined",
-        join_entry=book,
+        join_entry=ledger,
     )
 
     async def patient(wait: Any) -> Any:
@@ -312,10 +312,10 @@ async def test_heartbeats_interrupt_the_waiting_and_even_the_booking_without_los
     source.add_events([sse.DONE])
     source.end()
     await patient(delivery.next)
-    book.writing.set()
+    ledger.writing.set()
     assert [await delivery.next(), await delivery.next()] == [sse.DONE, None]
     await delivery.close()
-    assert book.lines == [("ok", 0)]
+    assert ledger.lines == [("ok", 0)]
 
 
 async def test_who_is_the_first_needs_no_book() -> None:

@@ -1,4 +1,4 @@
-"""All parts forget an end user; what one could not is told, and the next try goes on."""
+"""All erasers erase an end user; if one fails, the error is raised and the next call erases the rest."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Nobody hears the end of an answer before it is committed, and an answer that breaks off is committed as such."""
+"""No caller receives the end of an answer before it is committed; an answer that breaks off is stored as failed."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -18,7 +18,7 @@ DONE = b"data: [DONE]\n\n"
 
 
 class FakeRecorder:
-    """A memory that notes what it is told."""
+    """A recorder that notes its calls."""
 
     def __init__(self, *, failing: TidegateError | None = None) -> None:
         self.events: list[bytes] = []
@@ -95,9 +95,9 @@ async def test_the_last_event_waits_for_the_commit() -> None:
 
 
 async def test_the_usage_is_remembered_also_where_its_caller_did_not_ask_for_it() -> None:
-    for asked, expected in ((False, [CHUNK, DONE]), (True, [CHUNK, USAGE, DONE])):
+    for is_requested, expected in ((False, [CHUNK, DONE]), (True, [CHUNK, USAGE, DONE])):
         memory = FakeRecorder()
-        answer = recorded_response(memory, [CHUNK, USAGE, DONE], usage_chunk=asked)
+        answer = recorded_response(memory, [CHUNK, USAGE, DONE], usage_chunk=is_requested)
         given = [event async for event in all_events(answer)]
         assert [event.replace(b'"ours"', b'"c"') for event in given] == expected
         assert memory.events == [CHUNK, USAGE, DONE]
