@@ -23,7 +23,7 @@ ANSWERS = st.builds(
     served_by=st.text(max_size=30),
     echo=st.text(max_size=30),
     adapted=st.lists(st.text(max_size=30), max_size=3).map(tuple),
-    at=st.floats(0, 1e11),
+    stored_at=st.floats(0, 1e11),
 )
 
 
