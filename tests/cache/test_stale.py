@@ -43,7 +43,7 @@ async def store(calls: ScriptCalls, *, stale: float = DAY, now: float = NOON) ->
     gone = await calls.scripts.admit(ask)
     assert isinstance(gone, SendUpstream)
     head, body = AnswerCodec().pack(ANSWER)
-    await calls.settle(ask, gone.dataset_id, head=head, body=body, keep_seconds=TTL, stale_seconds=stale, now=now)
+    await calls.settle(ask, gone.dataset_id, head=head, body=body, fresh_seconds=TTL, stale_seconds=stale, now=now)
 
 
 @pytest.mark.parametrize(
