@@ -97,7 +97,7 @@ async def test_a_refusal_speaks_of_money_only_where_some_would_be_spent(
     await store(calls)
     now, broke = NOON + age, [LimitScope(name="key/a", rpm=1, budget_day=0)]
     await calls.admit("its only request", broke, now=now, fingerprint="other", only_stored=True)
-    refused = await calls.admit("q", broke, now=now, c=50)
+    refused = await calls.admit("q", broke, now=now, cost_nanos=50)
     assert isinstance(refused, LimitRejection)
     assert refused.kind == what
 
