@@ -189,7 +189,7 @@ def _verdict(
         code=code,
         error=error or (mine[0]["outcome"] if mine and end == "error event" else ""),
         served_by=headers.get("x-tidegate-served-by", "nobody").partition("/")[0].partition("-")[0],
-        fallback_step=mine[0]["rung"] if mine and mine[0]["outcome"] == "ok" else "",
+        fallback_step=mine[0]["fallback_step"] if mine and mine[0]["outcome"] == "ok" else "",
         cache=headers.get("x-tidegate-cache", ""),
         calls=upstream.calls[case.id],
         bill=sum(line["cost_nanos"] for line in mine) - sum(_for_lateness(case, line) for line in mine),

@@ -93,8 +93,8 @@ async def test_the_ledger_tells_how_far_down_a_call_went(world: World, second: J
         wrong = await gateway.chat(x_tidegate_fallback="up")
         assert (wrong.status, "credentials, targets, stale, canned" in wrong.error["message"]) == (400, True)
     answered, failed = await world.ledger_entries(2)
-    assert (answered["provider"], answered["rung"], answered["attempts"]) == ("second", "target", 3)
-    assert (failed["provider"], failed["rung"], failed["attempts"], failed["outcome"]) == (
+    assert (answered["provider"], answered["fallback_step"], answered["attempts"]) == ("second", "target", 3)
+    assert (failed["provider"], failed["fallback_step"], failed["attempts"], failed["outcome"]) == (
         "openai", "first", 1, "server_error",
     )  # fmt: skip
 
