@@ -24,7 +24,7 @@ from tidegate.core.errors import (
     UpstreamServerError,
 )
 from tidegate.core.rate_limits import ReportedLimit, ReportedLimits
-from tidegate.providers.base import Credential, Json, ProviderRequest, Refusal, make_credentials
+from tidegate.providers.base import Credential, Json, ProviderRefusal, ProviderRequest, make_credentials
 from tidegate.providers.exchange import HttpExchange
 from tidegate.providers.retry_after import retry_after
 from tidegate.providers.target import Target
@@ -90,10 +90,10 @@ class MessagesExchange(HttpExchange):
             return ReportedLimits()
         return ReportedLimits(requests=ReportedLimit(limit=int(limit), remaining=int(remaining)))
 
-    async def read_refusal(self) -> Refusal:
+    async def read_refusal(self) -> ProviderRefusal:
         body = msgspec.json.decode(await self._exchange.read_all())
         wait = retry_after(self._exchange.headers, "", self._clock.now())
-        return Refusal(error=_error(body["error"], retry_after=wait), limits=self.reported_limits())
+        return ProviderRefusal(error=_error(body["error"], retry_after=wait), limits=self.reported_limits())
 
     def error_in_answer(self, error: Any) -> UpstreamError:
         return _error(error)

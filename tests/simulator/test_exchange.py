@@ -6,11 +6,11 @@ import pytest
 
 from tests.simulator.client import CHAT
 from tidegate.core.errors import ClientDisconnected
-from tidegate.simulator.exchange import HttpExchange, ResetUnavailable, json_object
+from tidegate.simulator.exchange import ResetUnavailable, SimulatedExchange, json_object
 from tidegate.simulator.refusal import Refusal
 
 
-def exchange(*messages: dict[str, Any]) -> HttpExchange:
+def exchange(*messages: dict[str, Any]) -> SimulatedExchange:
     """Return an exchange whose client sends these messages and accepts any answer."""
     coming = iter(messages)
 
@@ -20,7 +20,7 @@ def exchange(*messages: dict[str, Any]) -> HttpExchange:
     async def send(_: Any) -> None:
         return
 
-    return HttpExchange({"type": "http", "method": "POST", "path": "/", "headers": []}, receive, send)
+    return SimulatedExchange({"type": "http", "method": "POST", "path": "/", "headers": []}, receive, send)
 
 
 async def test_a_body_may_come_in_parts() -> None:

@@ -34,7 +34,7 @@ _IGNORED_HEADERS = frozenset({"idempotency-key", "x-client-request-id"})
 def shareable(call: Call) -> bool:
     """Return whether the answer may be given to another call: not if the call has other effects, as a remote tool has.
 
-    What is kept of a call is kept here, for each caller, and is no effect of asking.
+    Storing a response is no such effect: the gateway stores it itself, for each caller.
     """
     tools = call.body.get("tools")
     return not isinstance(tools, list) or not any(

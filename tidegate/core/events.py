@@ -1,4 +1,4 @@
-"""Events of the gateway's own parts, for whoever monitors them: low-cardinality names, and counts."""
+"""Events of the gateway's own parts, for monitoring: low-cardinality names, and counts."""
 
 from collections.abc import Callable
 from enum import StrEnum, unique

@@ -32,7 +32,7 @@ def _counters(workers: Mapping[str, Counts]) -> Iterator[str]:
         for name, counts in workers.items()
         for what, count in counts.internal_events.items()
     ]
-    yield from _family("own_part_events_total", "counter", "What befell the gateway's own parts.", events)
+    yield from _family("own_part_events_total", "counter", "Events of the gateway's own parts.", events)
 
 
 def _gauges(workers: Mapping[str, Counts]) -> Iterator[str]:

@@ -93,7 +93,7 @@ class ProviderRequest(msgspec.Struct, frozen=True, kw_only=True):
         return f"ProviderRequest({self.target.name}, {self.endpoint.label})"  # the body holds the caller's content
 
 
-class Refusal(msgspec.Struct, frozen=True, kw_only=True):
+class ProviderRefusal(msgspec.Struct, frozen=True, kw_only=True):
     """What an answer that is no success means."""
 
     error: UpstreamError
@@ -135,7 +135,7 @@ class ProviderExchange(Protocol):
         """Read the answer whole. Raises UpstreamError."""
         ...
 
-    async def read_refusal(self) -> Refusal:
+    async def read_refusal(self) -> ProviderRefusal:
         """Read what an answer that is no success means. Raises UpstreamError where it cannot be read."""
         ...
 

@@ -8,7 +8,7 @@ from typing import Any
 from tidegate.core.clock import Clock
 from tidegate.core.errors import AnswerTooLarge, HtmlFromProxy, TidegateError, TruncatedAnswer, UpstreamError
 from tidegate.core.rate_limits import ReportedLimits
-from tidegate.providers.base import AnswerTranslator, ProviderRequest, Refusal
+from tidegate.providers.base import AnswerTranslator, ProviderRefusal, ProviderRequest
 from tidegate.providers.transport import Exchange
 from tidegate.wire import sse
 
@@ -37,7 +37,7 @@ class HttpExchange:
         """Return the rate limits that the upstream reports beside its answer; none unless overridden."""
         return ReportedLimits()
 
-    async def read_refusal(self) -> Refusal:
+    async def read_refusal(self) -> ProviderRefusal:
         """Read what an answer that is no success means. Raises UpstreamError where it cannot be read."""
         raise NotImplementedError
 

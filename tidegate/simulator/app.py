@@ -16,7 +16,7 @@ from tidegate.simulator.billing import tariff
 from tidegate.simulator.billing.bill import Bill, BilledCall
 from tidegate.simulator.billing.meter import Meter
 from tidegate.simulator.delivery import deliver
-from tidegate.simulator.exchange import HttpExchange, json_object
+from tidegate.simulator.exchange import SimulatedExchange, json_object
 from tidegate.simulator.faults import Fault, refusal_for
 from tidegate.simulator.keys import check_key, ends_of, key_of
 from tidegate.simulator.limits import SimulatedRateLimits
@@ -60,13 +60,13 @@ class Simulator:
         if scope["type"] == "lifespan":
             await _run_lifespan(receive, send)
         elif scope["type"] == "http":
-            exchange = HttpExchange(scope, receive, send)
+            exchange = SimulatedExchange(scope, receive, send)
             if exchange.path.startswith(("/simulator/", "/v1/simulator/")):
                 await self._control(exchange)
             else:
                 await self._serve(exchange)
 
-    async def _control(self, exchange: HttpExchange) -> None:
+    async def _control(self, exchange: SimulatedExchange) -> None:
         """Serve the bill and the active faults. No key is needed, and these requests are not counted."""
         action = exchange.method, exchange.path.rpartition("/")[2]
         try:
@@ -83,7 +83,7 @@ class Simulator:
         except Refusal as refused:
             await exchange.refuse(refused)
 
-    async def _serve(self, exchange: HttpExchange) -> None:
+    async def _serve(self, exchange: SimulatedExchange) -> None:
         digits = f"{self._random.getrandbits(128):032x}"
         where = address(exchange.method, exchange.path, exchange.query)
         call = BilledCall(id=f"req_{digits}", route=where.route)
@@ -98,13 +98,13 @@ class Simulator:
             finally:
                 call.status = exchange.status
 
-    async def _refuse(self, exchange: HttpExchange, where: Address, call: BilledCall, refused: Refusal) -> None:
+    async def _refuse(self, exchange: SimulatedExchange, where: Address, call: BilledCall, refused: Refusal) -> None:
         if where.azure:
             exchange.reply_headers = azure.headers_of(exchange.reply_headers, call.id)
             refused = azure.to_azure(refused)
         await exchange.refuse(refused)
 
-    async def _answer(self, exchange: HttpExchange, where: Address, call: BilledCall, digits: str) -> None:
+    async def _answer(self, exchange: SimulatedExchange, where: Address, call: BilledCall, digits: str) -> None:
         check_key(exchange.headers, self._options.api_key)
         if call.route == "unknown":
             raise _unknown_url(exchange, where)
@@ -129,7 +129,7 @@ class Simulator:
         await self._deliver(exchange, call, reply, how)
 
     async def _deliver(
-        self, exchange: HttpExchange, call: BilledCall, reply: SimulatedReply, how: RequestBehavior
+        self, exchange: SimulatedExchange, call: BilledCall, reply: SimulatedReply, how: RequestBehavior
     ) -> None:
         """Send the answer, and charge its tokens, whether or not it arrives."""
         meter = Meter(call.model or "", reply)
@@ -155,7 +155,7 @@ class Simulator:
             raise azure.deployment_not_found()
         return {**body, "model": self._options.deployments[deployment]}
 
-    async def _answer_models(self, exchange: HttpExchange, where: Address, how: RequestBehavior) -> None:
+    async def _answer_models(self, exchange: SimulatedExchange, where: Address, how: RequestBehavior) -> None:
         name = where.model
         if how.fault and (refused := refusal_for(how.fault, model=name, path=exchange.path)):
             raise refused
@@ -167,7 +167,7 @@ class Simulator:
         await deliver(exchange, reply, how, Meter(name, reply))  # a list costs nothing
 
     def _reply(
-        self, exchange: HttpExchange, call: BilledCall, body: Json, how: RequestBehavior, digits: str
+        self, exchange: SimulatedExchange, call: BilledCall, body: Json, how: RequestBehavior, digits: str
     ) -> SimulatedReply:
         model = _model_of(body, call.route)
         call.note_request(model, body)
@@ -210,7 +210,7 @@ class Simulator:
         return question.input_tokens // 128 * 128 if cached_tokens else 0
 
 
-async def _strike(exchange: HttpExchange, call: BilledCall, how: RequestBehavior) -> bool:
+async def _strike(exchange: SimulatedExchange, call: BilledCall, how: RequestBehavior) -> bool:
     """Let time pass; return whether a fault ended the exchange before any answer."""
     await exchange.pause(how.latency)
     if how.fault is Fault.TIMEOUT:
@@ -239,7 +239,7 @@ def _with_filter(reply: SimulatedReply, route: str) -> SimulatedReply:
     return msgspec.structs.replace(reply, body=azure.with_filter(reply.body), events=events)
 
 
-def _unknown_url(exchange: HttpExchange, where: Address) -> Refusal:
+def _unknown_url(exchange: SimulatedExchange, where: Address) -> Refusal:
     if where.wrong_method:
         hint = "(HINT: Perhaps you meant to use a different HTTP method?)"
         return Refusal(405, f"Not allowed to {exchange.method} on {exchange.path}. {hint}", code="method_not_supported")

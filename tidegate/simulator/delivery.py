@@ -8,7 +8,7 @@ import msgspec
 from tidegate.core.errors import ClientDisconnected
 from tidegate.simulator.answers.reply import Json, SimulatedReply
 from tidegate.simulator.billing.meter import Meter
-from tidegate.simulator.exchange import HttpExchange
+from tidegate.simulator.exchange import SimulatedExchange
 from tidegate.simulator.faults import MID_STREAM, Fault, context_length, server_error
 from tidegate.simulator.options import RequestBehavior
 from tidegate.simulator.refusal import Refusal
@@ -18,7 +18,7 @@ EVENT_STREAM = "text/event-stream; charset=utf-8"
 _CUT_JSON = b'{"id": "chatcmpl-'
 
 
-async def deliver(exchange: HttpExchange, reply: SimulatedReply, behavior: RequestBehavior, meter: Meter) -> str:
+async def deliver(exchange: SimulatedExchange, reply: SimulatedReply, behavior: RequestBehavior, meter: Meter) -> str:
     """Send the reply; return how it ended: `served` or `broken`.
 
     Raises ClientDisconnected, and Refusal instead of a reply.
@@ -28,7 +28,9 @@ async def deliver(exchange: HttpExchange, reply: SimulatedReply, behavior: Reque
     return await _deliver_stream(exchange, reply, reply.events, behavior, meter)
 
 
-async def _deliver_whole(exchange: HttpExchange, reply: SimulatedReply, manners: RequestBehavior, meter: Meter) -> str:
+async def _deliver_whole(
+    exchange: SimulatedExchange, reply: SimulatedReply, manners: RequestBehavior, meter: Meter
+) -> str:
     fault = manners.fault
     if fault is Fault.ERROR_IN_STREAM:
         raise server_error()
@@ -48,7 +50,9 @@ async def _deliver_whole(exchange: HttpExchange, reply: SimulatedReply, manners:
     return "served"
 
 
-async def _write_whole(exchange: HttpExchange, reply: SimulatedReply, manners: RequestBehavior, meter: Meter) -> None:
+async def _write_whole(
+    exchange: SimulatedExchange, reply: SimulatedReply, manners: RequestBehavior, meter: Meter
+) -> None:
     """Wait as long as writing takes; the part that is written when the client leaves is charged."""
     clock = asyncio.get_running_loop()
     begun = clock.time() + manners.ttft
@@ -61,7 +65,7 @@ async def _write_whole(exchange: HttpExchange, reply: SimulatedReply, manners: R
     meter.count_share()
 
 
-async def _break_off(exchange: HttpExchange, fault: Fault) -> str:
+async def _break_off(exchange: SimulatedExchange, fault: Fault) -> str:
     if fault is Fault.STALL:
         await exchange.wait_for_disconnect()
     elif fault is Fault.TRUNCATED:
@@ -72,7 +76,7 @@ async def _break_off(exchange: HttpExchange, fault: Fault) -> str:
 
 
 async def _deliver_stream(
-    exchange: HttpExchange, reply: SimulatedReply, events: list[Json], manners: RequestBehavior, meter: Meter
+    exchange: SimulatedExchange, reply: SimulatedReply, events: list[Json], manners: RequestBehavior, meter: Meter
 ) -> str:
     fault = manners.fault
     if fault is Fault.MISSING_USAGE:
@@ -101,7 +105,9 @@ def _break_point(events: Sequence[Json], fault: Fault | None) -> int:
     return 1 if fault is Fault.PREFLIGHT_FAILURE_IN_STREAM else max(1, len(events) // 2)
 
 
-async def _send_stream_error(exchange: HttpExchange, reply: SimulatedReply, fault: Fault | None, number: int) -> bool:
+async def _send_stream_error(
+    exchange: SimulatedExchange, reply: SimulatedReply, fault: Fault | None, number: int
+) -> bool:
     """Send the error event of a fault; return whether the fault has one."""
     refusal: Refusal | None = None
     if fault is Fault.ERROR_IN_STREAM:

@@ -19,7 +19,7 @@ class ResetUnavailable(Exception):
     """The server cannot reset a socket. It closes the connection by failing; serve the app with `running` instead."""
 
 
-class HttpExchange:
+class SimulatedExchange:
     """Everything that an endpoint needs of HTTP. Each method raises ClientDisconnected when the client has left."""
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -32,7 +32,7 @@ _ACCOUNT_HEADERS = ("openai-organization", "openai-project")
 _decode_object = msgspec.json.Decoder(dict[str, Any])
 
 
-class _OwnHeaders:
+class _CredentialHeaders:
     """The gateway's own headers for one credential. A plain class, so that no repr shows the key."""
 
     def __init__(self, headers: dict[str, str], secret: str) -> None:
@@ -64,7 +64,7 @@ class OpenAIFamilyProvider:
         self._max_answer_bytes = self._connection_options.max_answer_bytes
         self._transport = transport
         self._clock = clock
-        self._own_headers: dict[str, _OwnHeaders] = {}
+        self._credential_headers: dict[str, _CredentialHeaders] = {}
         """By the credential's name."""
 
     def __repr__(self) -> str:
@@ -85,7 +85,7 @@ class OpenAIFamilyProvider:
         self, request: ProviderRequest, credential: Credential, headers: Mapping[str, str]
     ) -> OpenAIExchange:
         """Send a request. Raises the errors of `Transport.send` and NoUpstreamKey."""
-        own = self._own_headers.get(credential.name) or self._prepare_headers(credential)
+        own = self._credential_headers.get(credential.name) or self._prepare_headers(credential)
         if headers and not self.takes_account_headers:
             headers = {name: value for name, value in headers.items() if name not in _ACCOUNT_HEADERS}
         sent = {**headers, **(own.for_stream if request.stream else own.for_json)}
@@ -119,7 +119,7 @@ class OpenAIFamilyProvider:
 
     async def _read_body(self, method: str, url: str, credential: Credential) -> bytes:
         """Return the body of a successful answer. Raises UpstreamError."""
-        own = self._own_headers.get(credential.name) or self._prepare_headers(credential)
+        own = self._credential_headers.get(credential.name) or self._prepare_headers(credential)
         sent = {**own.headers, "accept": "application/json"}
         exchange = await self._transport.send(method, url, sent, None, self._connection_options, secret=own.secret)
         try:
@@ -141,7 +141,7 @@ class OpenAIFamilyProvider:
             adaptations=mapped.changes,
         )
 
-    def _prepare_headers(self, credential: Credential) -> _OwnHeaders:
+    def _prepare_headers(self, credential: Credential) -> _CredentialHeaders:
         headers = {"user-agent": f"tidegate/{__version__}", "accept-encoding": "identity"}
         headers.update(self._authorization(credential))
         if credential.organization:
@@ -149,7 +149,7 @@ class OpenAIFamilyProvider:
         if credential.project:
             headers["openai-project"] = credential.project
         secret = "" if credential.secret is None else credential.secret.get_secret_value()
-        own = self._own_headers[credential.name] = _OwnHeaders(headers, secret)
+        own = self._credential_headers[credential.name] = _CredentialHeaders(headers, secret)
         return own
 
     # what the kinds differ in

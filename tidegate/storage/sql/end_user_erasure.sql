@@ -28,12 +28,12 @@ WHERE project = $1 AND id = $3
 FOR UPDATE
 
 -- name: delete_items
--- Delete the end user's items of the conversation $3, or all its items where nobody else took part ($4).
+-- Delete the end user's items of the conversation $3, or all its items where no other end user took part ($4).
 DELETE FROM items WHERE project = $1 AND conversation = $3 AND ($4 OR end_user = $2)
 RETURNING size, parts, expires_on
 
 -- name: delete_responses
--- Delete the end user's responses in the conversation $3, or all its responses where nobody else took part ($4).
+-- Delete the end user's responses in the conversation $3, or all its responses where no other end user took part ($4).
 DELETE FROM responses WHERE project = $1 AND conversation = $3 AND ($4 OR end_user = $2)
 
 -- name: shrink
