@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from tests.eventually import PATIENCE_SECONDS
-from tidegate.core.values import LedgerEntry
+from tidegate.core.ledger_entry import LedgerEntry
 from tidegate.metering.ledger.drainer import DrainIntervals
 from tidegate.storage.postgres import Postgres
 

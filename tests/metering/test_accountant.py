@@ -20,7 +20,8 @@ from tidegate.core.errors import (
     TidegateError,
     TruncatedAnswer,
 )
-from tidegate.core.values import LedgerEntry, Outcome
+from tidegate.core.ledger_entry import LedgerEntry
+from tidegate.core.values import Outcome
 from tidegate.metering import price_list
 from tidegate.metering.accountant import Accountant, joined_entry
 from tidegate.metering.prices import Prices

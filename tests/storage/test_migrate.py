@@ -11,7 +11,7 @@ import pytest
 from yoyo import read_migrations
 
 from tidegate.core.errors import PostgresUnavailable
-from tidegate.core.values import LedgerEntry
+from tidegate.core.ledger_entry import LedgerEntry
 from tidegate.storage import migrate as module
 from tidegate.storage.embedded import StoreUrls
 from tidegate.storage.migrate import MigrationFailed, migrate, pending

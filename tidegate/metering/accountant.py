@@ -6,7 +6,8 @@ import msgspec
 
 from tidegate.core.endpoints import Endpoint
 from tidegate.core.errors import TidegateError
-from tidegate.core.values import LedgerEntry, Outcome, Usage
+from tidegate.core.ledger_entry import LedgerEntry
+from tidegate.core.values import Outcome, Usage
 from tidegate.metering.estimate import estimate
 from tidegate.metering.prices import Prices
 from tidegate.metering.tokens import MAX_TOKENS, from_wire

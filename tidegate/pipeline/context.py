@@ -7,7 +7,8 @@ import msgspec
 from tidegate.cache.policy import CachePolicy
 from tidegate.core.endpoints import Endpoint
 from tidegate.core.errors import InvalidParameter
-from tidegate.core.values import Caller, LedgerEntry
+from tidegate.core.ledger_entry import LedgerEntry
+from tidegate.core.values import Caller
 from tidegate.limits.scopes import Charge, Reservation, without_request_count
 from tidegate.limits.scripts import Settlement, SlotRequest
 from tidegate.metering.ledger.entries import encode

@@ -10,7 +10,8 @@ from tidegate.cache.policy import CachePolicy
 from tidegate.coalescing.registry import FlightRegistry
 from tidegate.core.clock import Clock
 from tidegate.core.config import CacheConfig, QueueConfig
-from tidegate.core.values import Caller, LedgerEntry
+from tidegate.core.ledger_entry import LedgerEntry
+from tidegate.core.values import Caller
 from tidegate.limits.admission import AdmissionController
 from tidegate.limits.scopes import Reservation, without_request_count
 from tidegate.limits.scripts import SlotRequest

@@ -11,7 +11,8 @@ from tidegate.cache.stored import AnswerCodec, StoredAnswer
 from tidegate.core.clock import Clock
 from tidegate.core.config import CacheConfig
 from tidegate.core.errors import ClientDisconnected, RedisUnavailable, TargetDown, TidegateError
-from tidegate.core.values import LedgerEntry, Outcome
+from tidegate.core.ledger_entry import LedgerEntry
+from tidegate.core.values import Outcome
 from tidegate.limits.admission import AdmissionController
 from tidegate.limits.scripts import Settlement
 from tidegate.metering.accountant import Accountant, joined_entry

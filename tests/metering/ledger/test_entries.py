@@ -16,7 +16,7 @@ from tests.metering.ledger_parts import ENTRY, entry
 from tidegate.core.clock import SystemClock
 from tidegate.core.errors import LedgerUnavailable
 from tidegate.core.events import EventName
-from tidegate.core.values import LedgerEntry
+from tidegate.core.ledger_entry import LedgerEntry
 from tidegate.metering.ledger.entries import MAX_MODEL_LENGTH, MAX_TEXT_LENGTH, Ledger, encode
 from tidegate.metering.ledger.spool import Spool, count_lines
 from tidegate.metering.ledger.stream import LedgerStream

@@ -6,7 +6,7 @@ import pytest
 
 from tests.metering.ledger_parts import ENTRY, entry, ids
 from tidegate.core.errors import PostgresUnavailable
-from tidegate.core.values import LedgerEntry
+from tidegate.core.ledger_entry import LedgerEntry
 from tidegate.metering.ledger.entries import encode
 from tidegate.metering.ledger.store import LedgerStore
 from tidegate.storage.postgres import Postgres

@@ -13,8 +13,8 @@ import structlog
 
 from tidegate.core.errors import LedgerUnavailable, RedisUnavailable, StoreError
 from tidegate.core.events import Event, EventName, EventSink, ignore_event
+from tidegate.core.ledger_entry import LedgerEntry
 from tidegate.core.periodic import PeriodicTask
-from tidegate.core.values import LedgerEntry
 from tidegate.metering.ledger.spool import Spool, SpoolFailed
 from tidegate.metering.ledger.stream import LedgerStream
 

@@ -8,7 +8,7 @@ import msgspec
 import structlog
 
 from tidegate.core.errors import PostgresUnavailable
-from tidegate.core.values import LedgerEntry
+from tidegate.core.ledger_entry import LedgerEntry
 from tidegate.storage.postgres import Connection, Postgres, queries
 
 _log = structlog.get_logger("ledger")

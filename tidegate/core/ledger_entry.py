@@ -1,0 +1,44 @@
+"""One call's entry in the ledger: every column of the table `ledger`, declared once.
+
+To add a column, add a field here and a migration, and set the field in `pipeline/prepare.py` (known before the call) or
+`metering/accountant.py` (known after it). The INSERT and the encoding follow from the fields.
+"""
+
+import msgspec
+
+
+class LedgerEntry(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """One call's entry in the ledger; the fields are the columns of the table `ledger`."""
+
+    id: str
+    """The request id; an entry is written once for each id."""
+    at: float
+    """Unix seconds of the call's arrival."""
+    project: str
+    key_id: str
+    end_user: str | None
+    route: str
+    model: str
+    served_model: str | None = None
+    provider: str | None = None
+    outcome: str
+    """`ok`, or the name of the typed error."""
+    cache: str
+    """`hit`, `joined`, `stale`, `miss` or `off`."""
+    stream: bool
+    input_tokens: int = 0
+    cached_tokens: int = 0
+    output_tokens: int = 0
+    reasoning_tokens: int = 0
+    estimated: bool = False
+    cost_nanos: int = 0
+    """The call's cost in nano-dollars (1e-9 USD)."""
+    saved_nanos: int = 0
+    """The cost that the cache saved, in nano-dollars."""
+    latency_ms: int = 0
+    first_byte_ms: int | None = None
+    upstream_request_id: str | None = None
+    attempts: int = 0
+    """How often the call was sent upstream."""
+    fallback_step: str | None = None
+    """The fallback step that answered, or failed last; None if no upstream call was needed."""
