@@ -1,6 +1,7 @@
 """Programs under measurement: started on one core, watched, and stopped again."""
 
 import contextlib
+import http.client
 import os
 import signal
 import subprocess
@@ -165,7 +166,7 @@ def until_first_answer(program: Program, url: str, body: bytes, key: str, second
     while time.monotonic() - program.started < seconds:
         try:
             post(url, body, key)
-        except OSError:
+        except (OSError, http.client.HTTPException):  # a port that is not open yet may be connected to itself
             if program.process.poll() is not None:
                 break
             time.sleep(0.02)

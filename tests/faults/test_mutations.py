@@ -49,8 +49,8 @@ def next_script() -> NextScript:
 
 
 @pytest.fixture(scope="module")
-async def upstream(following: NextScript) -> AsyncIterator[ScriptedUpstream]:
-    async with running_upstream(following) as upstream:
+async def upstream(next_script: NextScript) -> AsyncIterator[ScriptedUpstream]:
+    async with running_upstream(next_script) as upstream:
         yield upstream
 
 
@@ -102,7 +102,7 @@ def assert_valid_answer(answer: Answer, route: Endpoint, *, stream: bool) -> Non
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(mutations=MUTATIONS, route=st.sampled_from(list(speech.PATHS)), stream=st.booleans(), framing=st.booleans())
 async def test_a_mutated_answer(
-    gateway: Gateway, following: NextScript, mutations: list[Mutation], route: Endpoint, stream: bool, framing: bool
+    gateway: Gateway, next_script: NextScript, mutations: list[Mutation], route: Endpoint, stream: bool, framing: bool
 ) -> None:
     stream = stream and route.streams
 
@@ -114,7 +114,7 @@ async def test_a_mutated_answer(
         body = apply_mutations(b"".join(parts), mutations)
         return [scripts.good_head(request), scripts.chunk(body) if body else b"", scripts.END]
 
-    following.play = play
+    next_script.play = play
     async with asyncio.timeout(PATIENCE_SECONDS):
         answer = await gateway.call(speech.PATHS[route], speech.request(route, "mutant", stream=stream))
     assert_valid_answer(answer, route, stream=stream)
@@ -134,7 +134,7 @@ FIELDS = ["id", "object", "created", "model", "choices", "usage", "service_tier"
     number=st.integers(0, 5),
 )
 async def test_a_field_with_a_value_that_makes_no_sense(
-    gateway: Gateway, following: NextScript, field: str, value: Any, route: Endpoint, stream: bool, number: int
+    gateway: Gateway, next_script: NextScript, field: str, value: Any, route: Endpoint, stream: bool, number: int
 ) -> None:
     stream = stream and route.streams
 
@@ -152,7 +152,7 @@ async def test_a_field_with_a_value_that_makes_no_sense(
         parts[struck] = lines[0] + b"data: " + odd(lines[1].strip()) + b"\n\n"
         return [scripts.good_head(request), *(scripts.chunk(part) for part in parts), scripts.END]
 
-    following.play = play
+    next_script.play = play
     async with asyncio.timeout(PATIENCE_SECONDS):
         answer = await gateway.call(speech.PATHS[route], speech.request(route, "mutant", stream=stream))
     assert_valid_answer(answer, route, stream=stream)
@@ -168,9 +168,9 @@ async def test_a_field_with_a_value_that_makes_no_sense(
     stream=st.booleans(),
 )  # fmt: skip
 async def test_an_odd_status_and_an_odd_body(
-    gateway: Gateway, following: NextScript, status: int, body: bytes, kind: str, stream: bool
+    gateway: Gateway, next_script: NextScript, status: int, body: bytes, kind: str, stream: bool
 ) -> None:
-    following.play = lambda request: scripts.continued(
+    next_script.play = lambda request: scripts.continued(
         scripts.whole(request, status, body, kind=kind), ScriptAction.CLOSE
     )
     async with asyncio.timeout(PATIENCE_SECONDS):

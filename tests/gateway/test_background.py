@@ -345,7 +345,7 @@ async def test_a_refusal_that_lasts_is_told_at_once(world: World, limits: dict[s
 async def test_a_project_has_so_many_under_way(world: World) -> None:
     async with world.gateway(background={"max_open": 2}) as gateway, gateway.sdk() as client:
         made = [await create_background(client, input=f"Question {n}", extra_headers=NEVER) for n in range(2)]
-        with pytest.raises(openai.RateLimitError, match="has 2 background responses under way"):
+        with pytest.raises(openai.RateLimitError, match="has 2 unfinished background responses"):
             await create_background(client)
         await client.responses.cancel(made[0].id)
         made.append(await create_background(client, extra_headers=NEVER))

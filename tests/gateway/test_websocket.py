@@ -87,8 +87,8 @@ async def test_streams_run_side_by_side_and_each_in_order(gateway: Gateway) -> N
 @pytest.mark.parametrize(
     ("message", "status", "code"),
     [
-        ("{", 400, None),
-        ("[]", 400, None),
+        ("{", 400, "body_not_json"),
+        ("[]", 400, "body_not_an_object"),
         ('{"type":"response.cancel"}', 400, "invalid_value"),
         ('{"type":"response.create"}', 400, "missing_required_parameter"),
         ('{"type":"response.create","model":"m","stream_id":""}', 400, "invalid_stream_id"),
