@@ -20,9 +20,9 @@ from tidegate.assembly.web import WebParts
 from tidegate.core import config, logs
 from tidegate.core.clock import Clock, SystemClock
 from tidegate.core.config import ConfigError, Settings
-from tidegate.core.gc_tuning import freeze_startup_objects
 from tidegate.core.ids import new_id
-from tidegate.core.shutdown import Shutdown, exit_with_parent
+from tidegate.core.process.gc_tuning import freeze_startup_objects
+from tidegate.core.process.shutdown import Shutdown, exit_with_parent
 from tidegate.monitoring.traffic_health import TrafficHealth
 from tidegate.routing.models import ModelCatalog
 from tidegate.routing.routes import Routes

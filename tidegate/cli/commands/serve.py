@@ -21,7 +21,7 @@ from tidegate.cli.stores import exit_on_error
 from tidegate.core import config, logs
 from tidegate.core.clock import SystemClock
 from tidegate.core.config import ConfigError, Settings
-from tidegate.core.gc_tuning import freeze_startup_objects
+from tidegate.core.process.gc_tuning import freeze_startup_objects
 from tidegate.storage.migrate import pending
 from tidegate.storage.postgres import Postgres
 from tidegate.storage.redis import RedisLink

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.eventually import PATIENCE_SECONDS
-from tidegate.core.shutdown import Shutdown
+from tidegate.core.process.shutdown import Shutdown
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ async def test_in_another_thread_nothing_is_heard() -> None:
 async def test_without_an_older_handler_the_process_ends_as_ever() -> None:
     code = (
         "import asyncio, os, signal\n"
-        "from tidegate.core.shutdown import Shutdown\n"
+        "from tidegate.core.process.shutdown import Shutdown\n"
         "async def main():\n"
         "    await Shutdown(lambda: None).start()\n"
         "    os.kill(os.getpid(), signal.SIGTERM)\n"

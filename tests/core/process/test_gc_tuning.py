@@ -6,7 +6,7 @@ import sys
 SCRIPT = """
 import gc
 import tidegate.app
-from tidegate.core.gc_tuning import freeze_startup_objects
+from tidegate.core.process.gc_tuning import freeze_startup_objects
 
 before = len(gc.get_objects())
 freeze_startup_objects()
