@@ -4,6 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 
+# the suites of others bring plugins of pytest with them, which ours shall not load
+OUTSIDE := .venv-outside
+
 # the first Python on the path that is new enough
 PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.11 python; do \
 	"$$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$name" && break; done)
@@ -13,13 +16,13 @@ LOCK := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-ha
 	--no-emit-index-url --no-emit-find-links --no-header --upgrade
 
 # the processes that share the test files; 0: none, the tests run in pytest's own
-WORKERS ?= 2
+WORKERS ?= 4
 PYTEST := $(BIN)/python -m pytest -q -n $(WORKERS)
 
 # `make changed` compares with this commit
 BASE ?= HEAD
 
-.PHONY: help run test changed lint format lock outage bench soak crash spike conversations own-parts faults reference exact chats jobs paired clean
+.PHONY: help run test changed lint format lock outage bench budget soak memory crash spike rolling neighbours conversations own-parts faults reference exact chats jobs paired outside image-test wheels clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1|/p' Makefile | column -t -s '|' 2>/dev/null || grep '## ' Makefile
@@ -51,8 +54,17 @@ bench: $(VENV)/.dev ## compare with LiteLLM and a bare pass-through; writes benc
 soak: $(VENV)/.dev ## 100,000 mixed calls: memory and leftovers
 	@$(BIN)/python -m benchmarks.soak
 
+memory: $(VENV)/.dev ## 1,000 failed calls of 10 MB, and an outage under 40 callers of 5 MB; shorter: MEMORY='--minutes 1'
+	@$(BIN)/python -m benchmarks.memory $(MEMORY)
+
 crash: $(VENV)/.dev ## 20 kill -9s under load: no delivered answer may be missing from the ledger
 	@$(BIN)/python -m benchmarks.crash
+
+rolling: $(VENV)/.dev ## 5,000 calls over ten rolling restarts and twenty recyclings of workers: none may be lost
+	@$(BIN)/python -m benchmarks.rolling
+
+neighbours: $(VENV)/.dev ## a project beside a hostile one, in each way: its errors and what the gateway adds; fewer: NEIGHBOURS='--seconds 10'
+	@$(BIN)/python -m benchmarks.neighbours $(NEIGHBOURS)
 
 spike: $(VENV)/.dev ## 300 calls at once against 600 a minute, and a flood beside a few
 	@$(BIN)/python -m benchmarks.spike
@@ -70,6 +82,9 @@ reference: $(VENV)/.dev ## write the reference of commands and of the configurat
 exact: $(VENV)/.dev ## 20,000 mixed calls with faults: ledger, counters and the simulator's bill, to the nano-dollar
 	@$(BIN)/python -m benchmarks.exactness
 
+budget: $(VENV)/.dev ## a budget of $$1 over three replicas that are killed: never overspent; fewer: BUDGET='--runs 3'
+	@$(BIN)/python -m benchmarks.budget $(BUDGET)
+
 conversations: $(VENV)/.dev ## a million stored items: list, get, append, the next turn of a long conversation
 	@$(BIN)/python -m benchmarks.conversations
 
@@ -86,15 +101,32 @@ paired: $(VENV)/.dev ## this checkout beside another one: CPU and function calls
 	@test -n "$(OLD)" || { echo "Name the other checkout: make paired OLD=../old (PAIRED='--rounds 9' for more)" >&2; exit 1; }
 	@$(BIN)/python -m benchmarks.paired --old "$(OLD)" $(PAIRED)
 
+outside: $(VENV)/.dev $(OUTSIDE)/.ready ## run suites that others wrote through a gateway; writes docs/generated/outside-suites.md
+	@$(BIN)/python -m pytest -q -n 0 tests/outside/outside_suites.py
+
+image-test: $(VENV)/.dev ## build the image, run the stack on a container engine (Debian's where none is up), and measure
+	@REQUIRE_ENGINE=1 WRITE_FIGURES=1 $(BIN)/python -m pytest -q -n 0 tests/image
+
+# each must have a wheel of every dependency, in the locked version
+PLATFORMS := x86_64-manylinux_2_28 aarch64-manylinux_2_28 aarch64-apple-darwin x86_64-apple-darwin
+
+wheels: | $(VENV)/bin/python ## ask the index for a wheel of every dependency, for each Python and platform
+	@$(PIP) install uv
+	@for python in 3.11 3.12 3.13 3.14; do for platform in $(PLATFORMS); do \
+		$(BIN)/uv pip compile -q --only-binary :all: --no-header --python-version $$python --python-platform $$platform \
+			--extra embedded -c requirements-run.lock pyproject.toml > /dev/null && \
+		echo "Python $$python on $$platform: a wheel of everything" || exit 1; done; done
+
 lock: | $(VENV)/bin/python ## resolve the dependencies anew and pin them by hash
 	@$(PIP) install uv
 	@echo 'setuptools>=77' > $(VENV)/build.in
 	@$(LOCK) pyproject.toml $(VENV)/build.in --extra dev --extra embedded -o requirements-dev.lock
 	@$(LOCK) pyproject.toml $(VENV)/build.in --extra embedded -c requirements-dev.lock -o requirements-run.lock
 	@$(LOCK) pyproject.toml -c requirements-dev.lock -o requirements.lock
+	@$(LOCK) tests/outside/requirements.in -c requirements-dev.lock -o tests/outside/requirements.lock
 
 clean: ## remove the environment and the caches; data in .tidegate stays
-	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build dist *.egg-info
+	@rm -rf $(VENV) $(OUTSIDE) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build dist *.egg-info
 
 $(VENV)/bin/python:
 	@test -n "$(PYTHON)" || { echo "Tidegate needs Python 3.11 or newer; none was found on the path" \
@@ -116,3 +148,14 @@ $(VENV)/.dev: requirements-dev.lock pyproject.toml | $(VENV)/bin/python
 	@$(PIP) install --no-deps --no-build-isolation -e .
 	@$(BIN)/python -m compileall -q tidegate
 	@touch $@ $(VENV)/.run
+
+# the tests of the official client are in its source archive alone; the lock has its hash, too
+$(OUTSIDE)/.ready: tests/outside/requirements.lock | $(VENV)/bin/python
+	@echo "Installing the suites of others (once, about a minute) ..."
+	@rm -rf $(OUTSIDE)
+	@$(BIN)/python -m venv $(OUTSIDE)
+	@$(OUTSIDE)/bin/python -m pip --disable-pip-version-check -qq install --require-hashes -r tests/outside/requirements.lock
+	@awk '/^openai==/ { ours = 1 } ours { print } !/\\$$/ { ours = 0 }' tests/outside/requirements.lock > $(OUTSIDE)/sources.txt
+	@$(OUTSIDE)/bin/python -m pip --disable-pip-version-check -qq download --no-deps --no-binary openai --require-hashes \
+		-r $(OUTSIDE)/sources.txt -d $(OUTSIDE)/sources
+	@touch $@

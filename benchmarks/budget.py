@@ -1,7 +1,7 @@
 """200 callers, three replicas that are killed in the middle, and a budget of $1.00 that is kept, and usable.
 
-`python -m benchmarks.budget [--runs 50] [--kills 3] [--seed 1]`; exits 1 when a run spent more than its budget, or when
-less than 95 % of it could be used.
+`python -m benchmarks.budget [--runs 50] [--kills 3] [--seed 1]`; exits 1 when a run spent more than its budget, when
+less than 95 % of it could be used, or when it does not end.
 """
 
 import argparse
@@ -27,6 +27,8 @@ from tidegate.storage import embedded
 from tidegate.storage.embedded import StoreUrls
 
 CALLERS, REPLICAS = 200, 3
+START_SECONDS, RUN_SECONDS = 600.0, 300.0
+"""The most that the start, and each run, takes on a busy machine."""
 BUDGET = 1_000_000_000
 USABLE = 0.95
 PRICE = {"gpt-4o-mini": {"input": "10", "output": "50"}}
@@ -69,7 +71,11 @@ def main() -> int:
     print("run  ledger $     counter $    most $       lost  answered  seconds")
     runs: list[Run] = []
     try:
-        with embedded.running(FOLDER / "budget") as stores, _upstream(options.port) as upstream:
+        with (
+            processes.ending_within(options.deadline or START_SECONDS + RUN_SECONDS * options.runs),
+            embedded.running(FOLDER / "budget") as stores,
+            _upstream(options.port) as upstream,
+        ):
             env = {**gateway.environment(upstream, stores), **SETTINGS}
             gateway.run(["migrate"], env)
             for number in range(1, options.runs + 1):
@@ -85,7 +91,9 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=50)
     parser.add_argument("--kills", type=int, default=3, help="in each run")
+    parser.add_argument("--callers", type=int, default=CALLERS)
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))
+    processes.add_deadline(parser)
     parser.add_argument("--port", type=int, default=4570, help="the first of four ports (default 4570)")
     return parser.parse_args()
 
@@ -108,59 +116,64 @@ async def _one(env: dict[str, str], stores: StoreUrls, options: argparse.Namespa
     begun = time.monotonic()
     async with (
         _replicas(ports, env) as replicas,
-        aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=CALLERS)) as http,
+        aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=options.callers)) as http,
     ):
         watching = asyncio.create_task(purse.watch())
-        killing = asyncio.create_task(_kill(replicas, env, options.kills, dice))
-        callers = (_spend(http, ports, key["key"], f"{begun} {who}", dice) for who in range(CALLERS))
+        killing = asyncio.create_task(_kill(replicas, options.kills, dice))
+        callers = (_spend(http, ports, key["key"], f"{begun} {who}", dice) for who in range(options.callers))
         answered = sum(await asyncio.gather(*callers))
-        killing.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await killing
+        await killing
         seconds = time.monotonic() - begun
         ledger, counter = await purse.settled(lambda: _ask(http, dice.choice(ports), key["key"], _body("nudge", 15)))
         watching.cancel()
     return Run(ledger=ledger, counter=counter, most=purse.most, lost=purse.lost(), answered=answered, seconds=seconds)
 
 
+class _Replicas:
+    """The gateways, by port. `stack` stops all that were started, those that took a killed one's place included."""
+
+    def __init__(self, env: dict[str, str], stack: contextlib.ExitStack) -> None:
+        self._env = env
+        self._stack = stack
+        self._programs: dict[int, Program] = {}
+
+    @property
+    def ports(self) -> list[int]:
+        return list(self._programs)
+
+    def start(self, port: int) -> None:
+        command = gateway.command("serve", "--port", str(port))
+        env = {**self._env, "TIDEGATE_METERING__SPOOL_DIR": str(FOLDER / "budget-spool")}
+        running = processes.running(f"replica-{port}", command, core=port % 2, folder=FOLDER, env=env)
+        self._programs[port] = self._stack.enter_context(running)
+
+    async def until_up(self, port: int) -> None:
+        await asyncio.to_thread(processes.until_up, self._programs[port], f"http://127.0.0.1:{port}/livez")
+
+    def kill(self, port: int) -> None:
+        self._programs[port].process.kill()
+        self._programs[port].process.wait()
+
+
 @contextlib.asynccontextmanager
-async def _replicas(ports: list[int], env: dict[str, str]) -> AsyncIterator[dict[int, Program]]:
-    replicas: dict[int, Program] = {}
+async def _replicas(ports: list[int], env: dict[str, str]) -> AsyncIterator[_Replicas]:
     with contextlib.ExitStack() as stack:
+        replicas = _Replicas(env, stack)
         for port in ports:
-            replicas[port] = stack.enter_context(_replica(port, env))
+            replicas.start(port)
         for port in ports:
-            await asyncio.to_thread(processes.until_up, replicas[port], f"http://127.0.0.1:{port}/livez")
+            await replicas.until_up(port)
         yield replicas
-        for program in replicas.values():
-            program.stop()
 
 
-def _replica(port: int, env: dict[str, str]) -> contextlib.AbstractContextManager[Program]:
-    command = gateway.command("serve", "--port", str(port))
-    spool = str(FOLDER / "budget-spool")
-    return processes.running(
-        f"replica-{port}",
-        command,
-        core=port % 2,
-        folder=FOLDER,
-        env={**env, "TIDEGATE_METERING__SPOOL_DIR": spool},
-    )
-
-
-async def _kill(replicas: dict[int, Program], env: dict[str, str], kills: int, dice: random.Random) -> None:
-    """One replica after another, each started again."""
-    with contextlib.ExitStack() as stack:
-        try:
-            for _ in range(kills):
-                await asyncio.sleep(dice.uniform(0.2, 1.0))
-                port = dice.choice(list(replicas))
-                replicas[port].process.kill()
-                replicas[port].process.wait()
-                replicas[port] = stack.enter_context(_replica(port, env))
-                await asyncio.to_thread(processes.until_up, replicas[port], f"http://127.0.0.1:{port}/livez")
-        finally:
-            stack.pop_all()  # they are stopped with the others
+async def _kill(replicas: _Replicas, kills: int, dice: random.Random) -> None:
+    """One replica after another, each started again; all of them before one is killed twice."""
+    order = dice.sample(replicas.ports, len(replicas.ports))
+    for port in itertools.islice(itertools.cycle(order), kills):
+        await asyncio.sleep(dice.uniform(0.2, 1.0))
+        replicas.kill(port)
+        replicas.start(port)
+        await replicas.until_up(port)
 
 
 async def _spend(http: aiohttp.ClientSession, ports: list[int], key: str, name: str, dice: random.Random) -> int:

@@ -13,6 +13,8 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     status: int
     request_id: str
     complete: bool
+    error: str = ""
+    """The error's identifier, if it is the gateway's."""
 
 
 class Callers:
@@ -28,13 +30,14 @@ class Callers:
         """Ask for an answer in one piece. Raises aiohttp.ClientError when the connection breaks."""
         async with self._post(question) as answer:
             await answer.read()
-            return Answer(status=answer.status, request_id=_id(answer), complete=True)
+            return Answer(status=answer.status, request_id=_id(answer), complete=True, error=_error(answer))
 
     async def stream(self, question: str) -> Answer:
         """Ask for a stream and read it to its end. Raises aiohttp.ClientError when the connection breaks."""
         async with self._post(question, stream=True) as answer:
             body = await answer.read()
-            return Answer(status=answer.status, request_id=_id(answer), complete=body.endswith(b"data: [DONE]\n\n"))
+            whole = body.endswith(b"data: [DONE]\n\n")
+            return Answer(status=answer.status, request_id=_id(answer), complete=whole, error=_error(answer))
 
     async def hang_up(self, question: str) -> Answer:
         """Ask the simulator for a slow stream and leave after its first bytes."""
@@ -55,6 +58,10 @@ class Callers:
             body["stream"] = True
         given = {**self._headers, "content-type": "application/json", **(headers or {})}
         return self._session.post(self._url, data=json.dumps(body), headers=given)
+
+
+def _error(answer: aiohttp.ClientResponse) -> str:
+    return answer.headers.get("x-tidegate-error", "")
 
 
 def _id(answer: aiohttp.ClientResponse) -> str:

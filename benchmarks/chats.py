@@ -73,7 +73,7 @@ def main() -> int:
     """Run, tell, judge."""
     options = _options()
     try:
-        with _surroundings(options.port) as env:
+        with processes.ending_within(options.deadline), _surroundings(options.port) as env:
             key = gateway.make_key(env)
             folder = FOLDER
             replicas = [Replica(options.port + number, env, folder) for number in range(1, REPLICAS + 1)]
@@ -89,6 +89,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--turns", type=int, default=6)
     parser.add_argument("--kills", type=int, default=12)
     parser.add_argument("--seed", type=int, default=SystemRandom().randrange(10**6))
+    processes.add_deadline(parser, 3600)
     parser.add_argument("--port", type=int, default=4800, help="the first of four ports (default 4800)")
     return parser.parse_args()
 

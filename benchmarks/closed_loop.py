@@ -11,7 +11,7 @@ import msgspec
 import uvloop
 
 from benchmarks.load import Target
-from benchmarks.processes import BenchmarkError, signals_held
+from benchmarks.processes import BenchmarkError
 
 _MOST_SECONDS_AFTER = 30.0
 
@@ -52,8 +52,7 @@ def address(target: Target) -> tuple[str, int]:
 
 def run(target: Target, *, connections: int, seconds: float, kind: str, name: str) -> Calls:
     """Call for `seconds` and wait for the last answers. Raises BenchmarkError when any call failed."""
-    with signals_held():
-        return uvloop.run(_run(target, connections, seconds, partial(next, bodies(target, kind, name))))
+    return uvloop.run(_run(target, connections, seconds, partial(next, bodies(target, kind, name))))
 
 
 async def _run(target: Target, connections: int, seconds: float, body: Callable[[], bytes]) -> Calls:

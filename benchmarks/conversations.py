@@ -32,8 +32,8 @@ from tidegate.core.clock import SystemClock
 from tidegate.core.ids import new_id
 from tidegate.storage import embedded
 from tidegate.storage.embedded import StoreUrls
-from tidegate.storage.migrate import migrate
 from tidegate.storage.postgres import Postgres
+from tidegate.storage.schema.migrate import migrate
 
 TURNS = 1000
 POOL = 20
@@ -49,13 +49,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--items", type=int, default=1_000_000)
     parser.add_argument("--rounds", type=int, default=1000, help="how often each thing is done (default 1000)")
+    processes.add_deadline(parser, 7200)
     parser.add_argument("--port", type=int, default=4560, help="the first of five ports (default 4560)")
     parser.add_argument(
         "--folder", type=Path, default=FOLDER / "conversations", help="where the stores keep their data"
     )
     options = parser.parse_args()
     try:
-        with embedded.running(options.folder) as stores:
+        with processes.ending_within(options.deadline), embedded.running(options.folder) as stores:
             _servers_to(OTHER_CORE, options.folder)
             migrate(stores.database_url)
             began = time.monotonic()

@@ -34,6 +34,7 @@ def main() -> int:
     delivered: list[str] = []
     try:
         with (
+            processes.ending_within(options.deadline),
             embedded.running(FOLDER / "stores") as stores,
             contestants.upstream(ports.upstream, "--chunks-per-second", "200", "--chunks", "20"),
         ):
@@ -53,6 +54,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))
+    processes.add_deadline(parser, 3600)
     parser.add_argument("--port", type=int, default=4560, help="the first of five ports (default 4560)")
     return parser.parse_args()
 

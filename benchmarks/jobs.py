@@ -122,7 +122,7 @@ def main() -> int:
     """Run, tell, judge."""
     options = _options()
     try:
-        with _surroundings(options.port) as env:
+        with processes.ending_within(options.deadline), _surroundings(options.port) as env:
             key = gateway.make_key(env)
             replicas = [Replica(options.port + number, env, FOLDER) for number in range(1, REPLICAS + 1)]
             return uvloop.run(_run(replicas, key, env, options))
@@ -136,6 +136,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--jobs", type=int, default=60)
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--seed", type=int, default=SystemRandom().randrange(10**6))
+    processes.add_deadline(parser, 3600)
     parser.add_argument("--port", type=int, default=4850, help="the first of four ports (default 4850)")
     return parser.parse_args()
 

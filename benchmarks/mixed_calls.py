@@ -8,16 +8,22 @@ from typing import Any
 import aiohttp
 import msgspec
 
+from benchmarks.charged_calls import charged_call
 from tidegate.simulator import Fault
 
 MODEL, EMBEDDER, THINKER = "gpt-4o-mini", "text-embedding-3-small", "gpt-5-mini"
-MOST_TOKENS = 60
+MOST_TOKENS, LONG_TOKENS = 60, 300
+LONGEST_STAY = 0.8
+STOP_SECONDS = 0.1
+"""The longest time for which an upstream writes on after a client has left."""
+STATED = "stated-"
+"""The names begin so of calls whose tokens the upstream makes up, so that only its statement tells them."""
 GROUP = 5
 """So many ask the same at once."""
 QUESTIONS = 100
 """That are asked again and again."""
-KINDS = {"new": 60, "again": 15, "together": 2, "fault": 15, "leave": 4, "leave at once": 2, "unseen": 2}
-"""How often each kind comes, out of 100."""
+KINDS = {"new": 60, "again": 15, "together": 2, "fault": 15, "leave": 4, "leave at once": 2, "unseen": 2, "charged": 15}
+"""The weight of each kind."""
 LANES = ("gpt-4o", "gpt-4.1", "gpt-4.1-mini", "gpt-4.1-nano", "gpt-5", "gpt-5-nano")
 """Models that are told to come later: their queues do not hold up the others."""
 LATER = frozenset(
@@ -30,6 +36,21 @@ _PATHS = ("/chat/completions", "/responses", "/embeddings")
 _TOOLS = [{"type": "function", "function": {"name": "tides", "parameters": {"type": "object"}}}]
 
 
+class UpstreamManners(msgspec.Struct, frozen=True, kw_only=True):
+    """How fast an upstream begins, writes and stops. The gateway is not told; it knows only STOP_SECONDS."""
+
+    ttft: float
+    tps: float
+    stop_seconds: float
+
+    @staticmethod
+    def drawn(dice: Random) -> "UpstreamManners":
+        """Return those of one run."""
+        return UpstreamManners(
+            ttft=dice.uniform(0.02, 0.2), tps=dice.uniform(30, 150), stop_seconds=dice.uniform(0, STOP_SECONDS)
+        )
+
+
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
     """One call."""
 
@@ -37,8 +58,8 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     path: str
     body: dict[str, Any]
     headers: dict[str, str] = {}
-    leaves: str = ""
-    """`soon`: after its first bytes; `at once`: before them; else it stays."""
+    stays: float | None = None
+    """Seconds after which its client leaves; None: it reads to the end."""
 
 
 class Mix:
@@ -61,7 +82,7 @@ class Mix:
         if kind == "together":
             question = f"together {next(self._numbers)}"
             return [self._ask(question, path=_PATHS[0], headers={"x-simulate-ttft": "0.1"}) for _ in range(GROUP)]
-        return [self._one(kind)]
+        return [self._charged() if kind == "charged" else self._one(kind)]
 
     def _one(self, kind: str) -> Asked:
         match kind:
@@ -70,9 +91,9 @@ class Mix:
             case "fault":
                 return self._struck(next(self._faults))
             case "leave":
-                return self._ask(self._new(), leaves="soon", stream=True, headers={"x-simulate-tps": "50"})
+                return self._left(self._ask(self._new(), stays=self._dice.uniform(0.05, LONGEST_STAY), stream=True))
             case "leave at once":
-                return self._ask(self._new(), leaves="at once", headers={"x-simulate-latency": "0.5"})
+                return self._left(self._ask(self._new(), stays=self._dice.uniform(0.02, 0.2)))
             case "unseen":
                 return self._unseen()
             case _:
@@ -90,18 +111,34 @@ class Mix:
             return asked
         return msgspec.structs.replace(asked, body={**asked.body, "model": model})
 
+    def _charged(self) -> Asked:
+        """Return a call that is charged for more than its text."""
+        drawn = charged_call(self._dice)
+        asked = self._ask(self._new(), path=drawn.path, headers=drawn.headers)
+        body = {name: value for name, value in asked.body.items() if name not in ("max_tokens", "max_output_tokens")}
+        name = f"{STATED}{asked.name}"
+        return msgspec.structs.replace(asked, name=name, body={**body, **drawn.body, "user": name})
+
     def _unseen(self) -> Asked:
         """Nobody says how many tokens it was, and not all of them are text: a tool's call, or thoughts."""
         asked = self._ask(self._new(), path=_PATHS[0], headers={"x-simulate-fault": Fault.MISSING_USAGE.value})
-        more = {"tools": _TOOLS} if self._dice.random() < 0.5 else {"model": THINKER}  # a coin
-        return msgspec.structs.replace(asked, body={**asked.body, **more})
+        if self._dice.random() < 0.5:  # a coin
+            return msgspec.structs.replace(asked, body={**asked.body, "tools": _TOOLS})
+        body = {name: value for name, value in asked.body.items() if name != "max_tokens"}
+        return msgspec.structs.replace(asked, body={**body, "model": THINKER, "max_completion_tokens": MOST_TOKENS})
+
+    def _left(self, asked: Asked) -> Asked:
+        """Return the call with a long answer: few clients leave in the middle of a short one."""
+        limit = "max_tokens" if asked.path == _PATHS[0] else "max_output_tokens"
+        headers = {**asked.headers, "x-simulate-tokens": str(LONG_TOKENS)}
+        return msgspec.structs.replace(asked, body={**asked.body, limit: LONG_TOKENS}, headers=headers)
 
     def _ask(
         self,
         words: str,
         *,
         path: str = "",
-        leaves: str = "",
+        stays: float | None = None,
         stream: bool | None = None,
         headers: dict[str, str] | None = None,
     ) -> Asked:
@@ -115,20 +152,16 @@ class Mix:
             body |= {"messages": [{"role": "user", "content": words}], "max_tokens": MOST_TOKENS}
         else:
             body |= {"input": words, "max_output_tokens": MOST_TOKENS, "store": False}
-        return Asked(name=name, path=path, body=body, headers=headers, leaves=leaves)
+        return Asked(name=name, path=path, body=body, headers=headers, stays=stays)
 
 
 async def make(http: aiohttp.ClientSession, asked: Asked, *, base_url: str, key: str) -> int:
     """Make one call and read what comes, as far as it stays; the status, 0 where there was none."""
     headers = {"authorization": f"Bearer {key}", **asked.headers}
-    patience = aiohttp.ClientTimeout(total=0.1 if asked.leaves == "at once" else 60)
+    patience = aiohttp.ClientTimeout(total=asked.stays or 60)
     try:
         async with http.post(base_url + asked.path, json=asked.body, headers=headers, timeout=patience) as answer:
-            if asked.leaves:
-                await answer.content.readany()
-                answer.close()
-            else:
-                await answer.read()
+            await answer.read()
             return answer.status
     except (aiohttp.ClientError, TimeoutError):
         return 0

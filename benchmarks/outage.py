@@ -33,6 +33,8 @@ FRESH_SECONDS = 1
 """So long a stored answer is fresh, so that all are stale in the outage."""
 CANNED = "We will be back in a moment."
 AFTER_SECONDS = 20.0
+START_SECONDS = 600.0
+"""The most that starts and ends take, on a busy machine."""
 LONGEST_CALL = 30.0
 
 
@@ -70,15 +72,17 @@ def main() -> int:
     parser.add_argument("--rate", type=float, default=200.0, help="calls a second (default 200)")
     parser.add_argument("--kind", choices=("errors", "refused", "silent"), default="errors")
     parser.add_argument("--replicas", type=int, default=2)
+    processes.add_deadline(parser)
     parser.add_argument("--port", type=int, default=4650, help="the first of some ports (default 4650)")
     parser.add_argument("--only", choices=("second", "none"), help="one configuration only")
     options = parser.parse_args()
     kept = True
     try:
-        for second in (True, False):
-            if options.only is None or (options.only == "second") is second:
-                with rig(options, second=second) as all_of_it:
-                    kept &= uvloop.run(_measure(all_of_it, options, second=second))
+        with processes.ending_within(options.deadline or START_SECONDS + 600 * options.minutes):
+            for second in (True, False):
+                if options.only is None or (options.only == "second") is second:
+                    with rig(options, second=second) as all_of_it:
+                        kept &= uvloop.run(_measure(all_of_it, options, second=second))
     except (BenchmarkError, embedded.EmbeddedError) as error:
         print(error, file=sys.stderr)
         return 1

@@ -22,25 +22,20 @@ import psycopg
 import uvloop
 
 from benchmarks import contestants, gateway, processes
-from benchmarks.callers import Answer, Callers
+from benchmarks.callers import Callers
 from benchmarks.contestants import FOLDER, Ports
+from benchmarks.steady import Call, steady_calls
 from tidegate.storage import embedded
 from tidegate.storage.embedded import StoreUrls
 
 WARM_SECONDS = 5.0
+START_SECONDS = 600.0
+"""The most that starts and ends take, on a busy machine."""
 LIMIT = 120
 """Requests a minute of the limited key; it asks twice as often."""
 MOST_ADDED = 0.100
 """Seconds by which p99 may grow."""
 LEDGER_SECONDS = 60.0
-
-
-class Call(msgspec.Struct, frozen=True):
-    """One call: when it began, on the monotonic clock, how long it took, and what came of it."""
-
-    begun: float
-    seconds: float
-    answer: Answer | None
 
 
 class Phase(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,6 +57,7 @@ def main() -> int:
     ports = Ports.above(options.port)
     try:
         with (
+            processes.ending_within(options.deadline or START_SECONDS + 4 * (options.frozen + options.gone)),
             embedded.running(FOLDER / "stores") as stores,
             contestants.upstream(ports.upstream, "--chunks-per-second", "200", "--chunks", "20"),
         ):
@@ -76,6 +72,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--rate", type=float, default=50.0, help="calls a second")
     parser.add_argument("--frozen", type=float, default=20.0, help="seconds for which Redis is frozen")
     parser.add_argument("--gone", type=float, default=20.0, help="seconds for which PostgreSQL is gone")
+    processes.add_deadline(parser)
     parser.add_argument("--port", type=int, default=4700, help="the first of five ports (default 4700)")
     return parser.parse_args()
 
@@ -142,39 +139,15 @@ async def _while(  # what is broken, how long, and who calls
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
         callers, others = Callers(session, url, key), Callers(session, url, few)
         numbers = itertools.count(time.time_ns())
-        await _steady(callers, numbers, rate, WARM_SECONDS)
-        before = await _steady(callers, numbers, rate, WARM_SECONDS)
+        await steady_calls(callers, numbers, rate, WARM_SECONDS)
+        before = await steady_calls(callers, numbers, rate, WARM_SECONDS)
         async with trouble:
             during, limited = await asyncio.gather(
-                _steady(callers, numbers, rate, seconds),
-                _steady(others, numbers, 2 * LIMIT / 60, seconds),
+                steady_calls(callers, numbers, rate, seconds),
+                steady_calls(others, numbers, 2 * LIMIT / 60, seconds),
             )
-        after = await _steady(callers, numbers, rate, WARM_SECONDS)
+        after = await steady_calls(callers, numbers, rate, WARM_SECONDS)
     return Seen(before=before, during=during, after=after, limited=limited, seconds=seconds)
-
-
-async def _steady(callers: Callers, numbers: "itertools.count[int]", rate: float, seconds: float) -> list[Call]:
-    """Calls at a fixed rate, whether or not those before are answered: who is slow is not asked less."""
-    begun, calls = time.monotonic(), []
-    for number in range(int(rate * seconds)):
-        await asyncio.sleep(max(0.0, begun + number / rate - time.monotonic()))
-        calls.append(asyncio.create_task(_one(callers, next(numbers))))
-    return list(await asyncio.gather(*calls))
-
-
-async def _one(callers: Callers, number: int) -> Call:
-    begun = time.monotonic()
-    answer = None
-    with contextlib.suppress(aiohttp.ClientError, TimeoutError):
-        async with asyncio.timeout(30):
-            answer = await _asked(callers, number)
-    return Call(begun, time.monotonic() - begun, answer)
-
-
-async def _asked(callers: Callers, number: int) -> Answer:
-    if number % 4 == 0:
-        return await callers.stream(f"stream {number}")
-    return await callers.whole(f"question {number}")
 
 
 def _missing(database_url: str, seen: Seen) -> set[str]:
@@ -196,7 +169,7 @@ def _phase(name: str, calls: list[Call], usual: float) -> Phase:
     return Phase(
         name=name,
         calls=len(calls),
-        failed=sum(call.answer is None or call.answer.status != 200 or not call.answer.complete for call in calls),
+        failed=sum(not call.is_good for call in calls),
         p50=statistics.median(seconds),
         p99=seconds[int(0.99 * (len(seconds) - 1))],
         longest=seconds[-1],

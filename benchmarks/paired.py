@@ -80,7 +80,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--only", choices=["timed", "counted"], help="leave the other one out")
     parser.add_argument("--old-env", metavar="NAME=VALUE", action="append", default=[], help="for the old side alone")
     parser.add_argument("--new-env", metavar="NAME=VALUE", action="append", default=[], help="for the new side alone")
-    parser.add_argument("--deadline", type=float, help="seconds after which the run is ended (default: what it needs)")
+    processes.add_deadline(parser)
     parser.add_argument("--smoke", action="store_true", help="the shortest run, to see that everything works")
     parser.add_argument("--port", type=int, default=4560, help="the first of four ports (default 4560)")
     return parser.parse_args()

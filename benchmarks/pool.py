@@ -41,12 +41,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--users", type=int, default=200)
     parser.add_argument("--seconds", type=float, default=20.0)
+    processes.add_deadline(parser)
     parser.add_argument("--port", type=int, default=4550, help="the first of five ports (default 4550)")
     options = parser.parse_args()
     ports = Ports.above(options.port)
     simulate = gateway.command("simulate", "--port", str(ports.upstream), "--ttft", "0.5", "--tps", "10")
     try:
-        with contextlib.ExitStack() as stack:
+        with processes.ending_within(options.deadline or 600 + 2 * options.seconds), contextlib.ExitStack() as stack:
             stores = stack.enter_context(embedded.running(FOLDER / "pool"))
             upstream = processes.running("simulator", simulate, core=OTHER_CORE, folder=FOLDER)
             processes.until_up(stack.enter_context(upstream), f"http://127.0.0.1:{ports.upstream}/v1/models")

@@ -1,5 +1,6 @@
 """Programs under measurement: started on one core, watched, and stopped again."""
 
+import argparse
 import contextlib
 import http.client
 import os
@@ -31,19 +32,37 @@ def stay_on(core: int) -> None:
     os.sched_setaffinity(0, {core})
 
 
+class OverdueError(SystemExit):
+    """The benchmark did not end in time, or was told to end. No event loop and no broad `except` holds it up."""
+
+
+def add_deadline(parser: argparse.ArgumentParser, seconds: float | None = None) -> None:
+    """Add `--deadline`, after which the benchmark is ended; `seconds` if it is not given, None: what the run needs."""
+    told = "what the run needs" if seconds is None else f"{seconds:g}"
+    parser.add_argument(
+        "--deadline", type=float, default=seconds, help=f"seconds after which the run is ended (default: {told})"
+    )
+
+
 @contextlib.contextmanager
 def ending_within(seconds: float) -> Iterator[None]:
-    """Raise BenchmarkError here after `seconds`, and at SIGTERM, so that all that was started is ended.
+    """Raise OverdueError here after `seconds`, and at SIGTERM, so that all that was started is ended.
 
-    Raise it again after _GRACE_SECONDS, should a library have caught it or the end itself not come to an end.
+    Kill it, and this process, after _GRACE_SECONDS more, should the end itself not come to an end.
     """
+    overdue = False
 
     def end(number: int, _: FrameType | None) -> None:
+        nonlocal overdue
+        if overdue and number == signal.SIGALRM:
+            _kill_everything()
+        overdue = True
         why = f"was not done within {seconds:g} s" if number == signal.SIGALRM else "was told to end"
-        raise BenchmarkError(f"The benchmark {why}; what it had started was ended.")
+        signal.setitimer(signal.ITIMER_REAL, _GRACE_SECONDS)
+        raise OverdueError(f"The benchmark {why}; what it had started was ended.")
 
     before = [(number, signal.signal(number, end)) for number in (signal.SIGALRM, signal.SIGTERM)]
-    signal.setitimer(signal.ITIMER_REAL, seconds, _GRACE_SECONDS)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
         yield
     finally:
@@ -52,14 +71,11 @@ def ending_within(seconds: float) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-@contextlib.contextmanager
-def signals_held() -> Iterator[None]:
-    """Keep `ending_within` from raising inside an event loop, whose callbacks would catch it; it raises afterwards."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGALRM, signal.SIGTERM})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+def _kill_everything() -> None:
+    for child in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            child.kill()
+    os._exit(1)
 
 
 def _cpu_clock(pid: int) -> int:
@@ -183,7 +199,7 @@ def until_up(program: Program, url: str, seconds: float = 90.0) -> None:
         try:
             with urllib.request.urlopen(request, timeout=5):  # noqa: S310  # the same
                 return
-        except OSError:
+        except (OSError, http.client.HTTPException):  # a port that is not open yet may be connected to itself
             time.sleep(0.05)
     end = program.log.read_text(errors="replace")[-2000:]
     raise BenchmarkError(f"{program.name} did not come up; its log ends:\n{end}")

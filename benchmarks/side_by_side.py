@@ -48,7 +48,8 @@ def main() -> int:
     try:
         load.require_wrk()
         processes.stay_on(processes.OTHER_CORE)
-        measured = {entry.name: entry for entry in _measure_all(options)}
+        with processes.ending_within(options.deadline):
+            measured = {entry.name: entry for entry in _measure_all(options)}
     except (processes.BenchmarkError, embedded.EmbeddedError) as error:
         print(error, file=sys.stderr)
         return 1
@@ -65,6 +66,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seconds", type=int, default=5, help="length of each run (default 5, at most 60)")
     parser.add_argument("--only", nargs="+", choices=EVERYONE, default=[], help="do not write RESULTS.md")
     parser.add_argument("--skip-litellm", action="store_true")
+    processes.add_deadline(parser, 7200)
     parser.add_argument("--port", type=int, default=4550, help="the first of five ports (default 4550)")
     options = parser.parse_args()
     options.seconds = min(max(options.seconds, 1), 60)

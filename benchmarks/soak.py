@@ -123,10 +123,12 @@ def main() -> int:
     """Run it and tell."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--calls", type=int, default=100_000)
+    processes.add_deadline(parser, 7200)
     parser.add_argument("--port", type=int, default=4570, help="the first of five ports (default 4570)")
     options = parser.parse_args()
     try:
-        return _soak(Ports.above(options.port), max(options.calls, 2 * WARM_UP))
+        with processes.ending_within(options.deadline):
+            return _soak(Ports.above(options.port), max(options.calls, 2 * WARM_UP))
     except (processes.BenchmarkError, embedded.EmbeddedError) as error:
         print(error, file=sys.stderr)
         return 1

@@ -72,11 +72,12 @@ class Fleet(msgspec.Struct, frozen=True, kw_only=True):
 def main() -> int:
     """Run all, print all; 1 where a promise was not kept."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    processes.add_deadline(parser, 3600)
     parser.add_argument("--port", type=int, default=4560, help="the first of four ports (default 4560)")
     parser.add_argument("--skip-sdk", action="store_true", help="leave out the spike straight at the upstream")
     options = parser.parse_args()
     try:
-        with fleet(options.port) as all_of_it:
+        with processes.ending_within(options.deadline), fleet(options.port) as all_of_it:
             return uvloop.run(_measure(all_of_it, with_sdk=not options.skip_sdk))
     except (BenchmarkError, embedded.EmbeddedError) as error:
         print(error, file=sys.stderr)

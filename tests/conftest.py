@@ -2,7 +2,7 @@
 
 Given `TIDEGATE_DATABASE_URL` and `TIDEGATE_REDIS_URL` the suite uses those servers: a database of
 its own, made at the start and dropped at the end, and in Redis only keys that contain
-`redis_prefix`. Given none it starts its own from the wheels. With `-n 2` two processes, the
+`redis_prefix`. Given none it starts its own from the wheels. With `-n 4` four processes, the
 workers, share the test files; each worker has a database, a prefix and, given none, stores of its own.
 """
 
@@ -29,9 +29,9 @@ from xdist.scheduler import LoadFileScheduling
 from tidegate.core.clock import ManualClock, SystemClock
 from tidegate.storage import embedded
 from tidegate.storage.embedded import StoreUrls
-from tidegate.storage.migrate import migrate
 from tidegate.storage.postgres import Postgres
 from tidegate.storage.redis import RedisLink
+from tidegate.storage.schema.migrate import migrate
 
 GIVEN = pytest.StashKey[StoreUrls | None]()
 PROXIES = {"http_proxy", "https_proxy", "all_proxy", "no_proxy", "ssl_cert_file"}
@@ -124,7 +124,6 @@ def stores(pytestconfig: pytest.Config) -> Iterator[StoreUrls]:
     if given is not None:
         yield given
         return
-    # not below pytest's own folder: each run closes that to other users, and as root PostgreSQL runs as one
     with tempfile.TemporaryDirectory(prefix="tidegate-test-") as folder, embedded.running(Path(folder)) as own:
         yield own
 
@@ -154,7 +153,7 @@ def redis_prefix() -> str:
 
 @pytest.fixture
 def open_folder() -> Iterator[Path]:
-    """A folder that other users may enter: as root PostgreSQL runs as one, and pytest closes its folders to them."""
+    """A folder directly below the temporary one, so that tests can open all of its path to other users."""
     with tempfile.TemporaryDirectory(prefix="tidegate-open-", ignore_cleanup_errors=True) as folder:
         yield Path(folder)
 

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import random
 import signal
 import socket
 import sys
@@ -20,7 +21,7 @@ from openai import AsyncOpenAI
 from tests.eventually import PATIENCE_SECONDS, wait_until
 from tidegate.app import build
 from tidegate.auth.key_store import KeyStore, NewKey
-from tidegate.cli.commands.serve import uvicorn_config
+from tidegate.cli.worker import uvicorn_config
 from tidegate.core.clock import Clock, SystemClock
 from tidegate.core.config import Settings
 from tidegate.metering.ledger.stream import stream_key
@@ -200,6 +201,7 @@ class World:
             "metering": {"spool_dir": str(self.folder / "spool")},
             "budgets": {"rebuild_after_seconds": 0.5},  # the default delays the first call by three seconds
             "upstream": upstream,
+            "server": {"drain_seconds": 0.0},  # tests of the drain set it
         }
         return {name: _merge(mine.get(name), sections.get(name)) for name in {**mine, **sections}}
 
@@ -212,14 +214,21 @@ class World:
             yield Gateway(root, self.key, self.http)
 
     @contextlib.asynccontextmanager
-    async def process(self, *arguments: str, **sections: Any) -> AsyncIterator[GatewayProcess]:
-        """Run `tidegate serve` in a process of its own; kill it at the end if it still runs."""
+    async def process(self, *arguments: str, release: Any = None, **sections: Any) -> AsyncIterator[GatewayProcess]:
+        """Run `tidegate serve` in a process of its own; kill it at the end if it still runs.
+
+        With `release`, a folder, the code in it runs, with its own default drain.
+        """
+        environment = self.environment(**sections)
+        if release is not None:
+            environment["PYTHONPATH"] = str(release)
+            del environment["TIDEGATE_SERVER__DRAIN_SECONDS"]  # it may be older than the key
         port = free_port()
         log = self.folder / f"gateway-{port}.log"
         with log.open("wb") as output:
             process = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", "tidegate", "serve", "--port", str(port), *arguments,
-                stdout=output, stderr=output, cwd=self.folder, env={**os.environ, **self.environment(**sections)},
+                stdout=output, stderr=output, cwd=self.folder, env={**os.environ, **environment},
             )  # fmt: skip
         gateway = GatewayProcess(Gateway(f"http://127.0.0.1:{port}", self.key, self.http), process, log)
         try:
@@ -356,10 +365,11 @@ async def listening(config: uvicorn.Config) -> AsyncIterator[str]:
 
 
 def free_port() -> int:
-    """Return a port on which no server listens now."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
+    """Return a port on which no server listens now, drawn from those that the system gives to no client meanwhile."""
+    while True:
+        port = random.SystemRandom().randrange(10_000, 32_000)
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
 
 
 def _merge(mine: Any, changes: Any) -> Any:

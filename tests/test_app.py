@@ -11,7 +11,7 @@ from pydantic import SecretStr
 
 from tests.harness import STREAM, World, ask
 from tidegate import app
-from tidegate.core.config import ConfigError, Settings
+from tidegate.core.config import ConfigError, MeteringConfig, Settings
 from tidegate.simulator import running
 from tidegate.storage.embedded import StoreUrls
 
@@ -28,6 +28,14 @@ async def world(clean_stores: StoreUrls, redis_prefix: str, tmp_path: Path) -> A
 )
 def test_it_needs_both_stores(settings: Settings) -> None:
     with pytest.raises(ConfigError, match="tidegate run"):
+        app.build(settings)
+
+
+def test_a_price_list_that_cannot_be_used_is_refused_at_once(tmp_path: Path) -> None:
+    (tmp_path / "prices.json").write_text("{}")
+    metering = MeteringConfig(price_file=tmp_path / "prices.json")
+    settings = Settings(database_url=SecretStr("postgresql://x"), redis_url=SecretStr("redis://x"), metering=metering)
+    with pytest.raises(ConfigError, match=r"metering\.price_file"):
         app.build(settings)
 
 
@@ -60,6 +68,6 @@ async def test_a_gateway_without_its_stores_starts_and_says_so(world: World) -> 
     async with world.gateway(**away, database={"timeout_seconds": 0.5}) as gateway:
         assert (await gateway.call("/livez")).status == 200
         ready = await gateway.call("/readyz")
-        assert (ready.status, ready.json["status"]) == (503, "unavailable")
+        assert (ready.status, ready.json["degraded"]) == (200, ["postgres", "redis"])
         refused = await gateway.chat()
         assert (refused.status, refused.error["code"]) == (503, "postgres_unavailable")

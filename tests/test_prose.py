@@ -8,7 +8,7 @@ import pytest
 import typer
 
 from tests.shape import prose
-from tidegate.cli.main import application
+from tidegate.cli.application import application
 from tidegate.core.errors import TidegateError
 
 ROOT = Path(__file__).parent.parent

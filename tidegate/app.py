@@ -3,7 +3,6 @@
 import contextlib
 from collections.abc import AsyncIterator
 
-import structlog
 from fastapi import FastAPI
 
 from tidegate.assembly.auth import make_auth
@@ -17,39 +16,39 @@ from tidegate.assembly.pipeline import make_pipeline
 from tidegate.assembly.queue import make_queue
 from tidegate.assembly.routing import make_fallback_chain, make_providers
 from tidegate.assembly.web import WebParts
-from tidegate.core import config, logs
 from tidegate.core.clock import Clock, SystemClock
 from tidegate.core.config import ConfigError, Settings
 from tidegate.core.ids import new_id
-from tidegate.core.process.gc_tuning import freeze_startup_objects
-from tidegate.core.process.shutdown import Shutdown, exit_with_parent
+from tidegate.core.process.lifecycle import Lifecycle
+from tidegate.core.process.shutdown import Shutdown
+from tidegate.metering import price_list
 from tidegate.monitoring.traffic_health import TrafficHealth
 from tidegate.routing.models import ModelCatalog
 from tidegate.routing.routes import Routes
 from tidegate.web.api import create_api
-from tidegate.web.asgi import App, Gateway
+from tidegate.web.asgi import Gateway
+from tidegate.web.cors import CrossOrigin
 from tidegate.web.inference.endpoint import InferenceEndpoint
 from tidegate.web.websocket.endpoint import WebSocketEndpoint
 
-_log = structlog.get_logger("app")
 
+def build(settings: Settings, clock: Clock | None = None) -> Gateway:
+    """Return the application; its lifespan starts its parts.
 
-def create() -> App:
-    """Return the application that the environment configures; each worker process of `tidegate serve` runs it."""
-    exit_with_parent()
-    settings = config.load()
-    logs.configure(settings.log_level)
-    app = build(settings)
-    freeze_startup_objects()
-    return app
-
-
-def build(settings: Settings, clock: Clock | None = None) -> App:
-    """Return the application; its lifespan starts its parts. Raises ConfigError if the URL of a store is missing."""
+    Raises ConfigError if the URL of a store is missing, or the price list cannot be used.
+    """
     if settings.database_url is None or settings.redis_url is None:
         raise ConfigError("Set TIDEGATE_DATABASE_URL and TIDEGATE_REDIS_URL, or use `tidegate run`, which starts both.")
+    price_list.load(settings.metering.price_file)
     parts = _GatewayParts(settings, clock or SystemClock())
-    return Gateway(parts.api, parts.inference, parts.sockets)
+    return Gateway(
+        parts.api,
+        parts.inference,
+        parts.sockets,
+        lifecycle=parts.lifecycle,
+        ids=new_id,
+        cross_origin=CrossOrigin(settings.server.cors_origins) if settings.server.cors_origins else None,
+    )
 
 
 class _GatewayParts:
@@ -60,6 +59,7 @@ class _GatewayParts:
         self._clock = clock
         self._inference: InferenceEndpoint | None = None
         self._sockets: WebSocketEndpoint | None = None
+        self.lifecycle = Lifecycle()
         self.api = create_api(self._lifespan, new_id)
 
     def inference(self) -> InferenceEndpoint:
@@ -99,20 +99,19 @@ class _GatewayParts:
                 background=background.submitter,
                 health=health,
             )
-            web = WebParts(api, base, auth, limits.request_count)
+            web = WebParts(api, base, auth, limits.request_count, self.lifecycle)
             models = ModelCatalog(providers, routes, allowed=frozenset(settings.models.allowed), clock=clock)
             web.add_operations(models, health, fallback_chain.health)
             web.add_stateful_api(conversations, pipeline, background.submitter)
             supervisor = await base.start(background.worker_supervisor(pipeline.answer))
             await base.start(Shutdown(supervisor.begin_shutdown))
             self._sockets = web.websocket_endpoint(pipeline)
-            self._inference = InferenceEndpoint(pipeline, settings.server, new_id, base.counters.count_failure)
-            _log_ready(settings)
+            self._inference = InferenceEndpoint(
+                pipeline,
+                settings.server,
+                new_id,
+                memory=base.body_memory,
+                on_failure=base.counters.count_failure,
+                lifecycle=self.lifecycle,
+            )
             yield
-
-
-def _log_ready(settings: Settings) -> None:
-    server = settings.server
-    others = {name: provider.base_url for name, provider in settings.providers.items()}
-    upstream = settings.upstream.base_url
-    _log.info("ready", host=server.host, port=server.port, upstream=upstream, providers=others)

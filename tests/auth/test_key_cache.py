@@ -12,6 +12,7 @@ from structlog.testing import capture_logs
 from tests.eventually import wait_until, wait_until_async
 from tests.injected_faults import Fault, task_log_levels
 from tidegate.auth import key_format
+from tidegate.auth.admin_key import ADMIN_CALLER
 from tidegate.auth.grants import KeyChange, LimitsChange, ProjectChange
 from tidegate.auth.key_cache import ApiKeyCache
 from tidegate.auth.key_store import STALE_SECONDS, KeyStatus, KeyStore
@@ -327,3 +328,16 @@ async def test_stores_come_and_go_and_a_good_key_is_never_refused(own_stores: St
     await key_cache.close()
     await redis_link.close()
     await postgres.close()
+
+
+async def test_the_configured_admin_key_administers_and_is_looked_up_nowhere(
+    store: CountingStore, clock: ManualClock
+) -> None:
+    admin_key = "0123456789abcdef0123456789abcdef"
+    key_cache = ApiKeyCache(store, clock, admin_digest=key_format.digest(admin_key))
+    assert await key_cache.admin(f"Bearer {admin_key}") is ADMIN_CALLER
+    with pytest.raises(AdminKeyNotAllowed):
+        await key_cache.caller(f"Bearer {admin_key}")
+    with pytest.raises(InvalidApiKey):
+        await key_cache.admin(f"Bearer {admin_key}0")
+    assert store.queries == 0

@@ -149,6 +149,12 @@ async def test_whether_a_key_was_ever_made_is_known(store: KeyStore) -> None:
     assert await store.any_exists()
 
 
+async def test_of_many_that_start_at_once_one_makes_the_first_key(store: KeyStore) -> None:
+    made = await asyncio.gather(*(store.create_first(project="shop") for _ in range(8)))
+    assert len([key for key in made if key is not None]) == 1
+    assert len(await store.list("shop")) == 1
+
+
 async def test_the_token_is_nowhere_but_in_the_answer(store: KeyStore, postgres: Postgres) -> None:
     made = await store.create(project="shop", name="web")
     async with postgres.connection() as connection:

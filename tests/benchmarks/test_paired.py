@@ -1,13 +1,14 @@
 """Two checkouts are compared by their command lines alone, and the comparison leaves no process behind."""
 
 import re
-import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import psutil
 import pytest
+
+from tests.free_ports import first_of_free_ports
 
 ROOT = Path(__file__).parents[2]
 CORES = len(psutil.Process().cpu_affinity()) if sys.platform == "linux" else 0
@@ -21,15 +22,8 @@ pytestmark = [
 
 
 def paired(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "benchmarks.paired", "--smoke", "--port", str(free_ports()), *arguments]
+    command = [sys.executable, "-m", "benchmarks.paired", "--smoke", "--port", str(first_of_free_ports()), *arguments]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=2 * MOST_SECONDS, check=False)
-
-
-def free_ports() -> int:
-    """Return a port that is free; those after it most likely are."""
-    with socket.socket() as asking:
-        asking.bind(("127.0.0.1", 0))
-        return min(int(asking.getsockname()[1]), 65_000)
 
 
 def left_behind() -> list[str]:

@@ -3,6 +3,7 @@
 import pytest
 
 from tidegate.cache.erasure import AnswerEraser, end_user_digest
+from tidegate.core.values import AnswerQuota
 from tidegate.limits.scopes import Charge
 from tidegate.limits.scripts import LimitScripts, Settlement
 from tidegate.storage.redis import RedisLink
@@ -39,6 +40,8 @@ async def answered(gate: LimitScripts, fingerprint: str, *, by: str = "", now: f
             body=b"b",
             fresh_seconds=keep,
             end_user=by,
+            project="shop",
+            quota=AnswerQuota(project_bytes=2**40, total_bytes=2**40),
         )
     )
 

@@ -1,5 +1,6 @@
 """Two calls have the same fingerprint exactly if they are equivalent, whichever caller sends them and however."""
 
+import hashlib
 import json
 import random
 from typing import Any
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from tidegate.cache.fingerprint import IGNORED_FIELDS, fingerprint, shareable
 from tidegate.core import endpoints
 from tidegate.core.endpoints import Endpoint
-from tidegate.wire.call import parse
+from tidegate.wire.call import LARGE_BYTES, parse
 
 CHAT, RESPONSES, EMBEDDINGS, MODERATIONS = (
     endpoints.CHAT,
@@ -239,3 +240,27 @@ def test_an_answer_is_not_shared_where_asking_does_more_than_answer(
     route: Endpoint, fields: dict[str, Any], may: bool
 ) -> None:
     assert shareable(parse(route, json.dumps({"model": "m", **fields}).encode())) is may
+
+
+LARGE = [{"role": "user", "content": "x" * LARGE_BYTES}]
+
+
+@pytest.mark.parametrize(
+    ("fields", "same"),
+    [
+        ({"user": "ada"}, True),
+        ({"stream": True}, True),
+        ({"temperature": 1}, True),
+        ({"temperature": 0.5}, False),
+        ({"messages": [*LARGE, *LARGE]}, False),
+        ({"messages": [{"role": "user", "content": "y" * LARGE_BYTES}]}, False),
+    ],
+)
+def test_a_large_call_is_told_apart_as_a_small_one_is(fields: dict[str, Any], same: bool) -> None:
+    assert (request_body(messages=LARGE, temperature=1.0) == request_body(**{"messages": LARGE, **fields})) is same
+
+
+def test_the_hash_of_a_large_value_is_not_taken_for_a_value() -> None:
+    digest = hashlib.sha256(json.dumps(LARGE).encode()).hexdigest()
+    filler = {"metadata": {"x": "y" * LARGE_BYTES}}
+    assert request_body(messages=LARGE) != request_body(messages=digest, **filler)

@@ -1,10 +1,17 @@
-"""`Cache-Control` is honoured as RFC 9111 says, and what cannot be understood is ignored."""
+"""`Cache-Control` is honoured as RFC 9111 says, and operators keep out of the cache what ages or varies."""
 
+from typing import Any
+
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidegate.cache.policy import DEFAULT_POLICY, NO_STORE_POLICY, CachePolicy, parse_cache_control
+from tidegate.cache.policy import DEFAULT_POLICY, NO_STORE_POLICY, CachePolicy, is_kept_out, parse_cache_control
+from tidegate.core import endpoints
+from tidegate.core.config import CacheConfig
+from tidegate.core.endpoints import Endpoint
+from tidegate.wire.call import parse
 
 
 @pytest.mark.parametrize(
@@ -42,3 +49,41 @@ def test_what_each_header_asks_for(header: str | None, policy: CachePolicy) -> N
 def test_no_header_is_an_error(header: str) -> None:
     policy = parse_cache_control(header)
     assert policy.lookup or policy.max_age == 0 or "no-" in header.lower()
+
+
+SEARCH = {"tools": [{"type": "function", "name": "f"}, {"type": "web_search"}]}
+TOOLS_OUT, SAMPLED_OUT = CacheConfig(store_hosted_tools=False), CacheConfig(store_sampled=False)
+
+
+@pytest.mark.parametrize(
+    ("config", "route", "body", "kept_out"),
+    [
+        (CacheConfig(), endpoints.RESPONSES, {**SEARCH, "temperature": 1}, False),
+        (TOOLS_OUT, endpoints.RESPONSES, SEARCH, True),
+        (TOOLS_OUT, endpoints.RESPONSES, {"tools": [{"type": "file_search", "vector_store_ids": ["vs_1"]}]}, True),
+        (
+            TOOLS_OUT,
+            endpoints.RESPONSES,
+            {"tools": [{"type": "code_interpreter", "container": {"type": "auto"}}]},
+            True,
+        ),
+        (TOOLS_OUT, endpoints.RESPONSES, {"tools": [{"type": "function", "name": "f"}]}, False),
+        (TOOLS_OUT, endpoints.RESPONSES, {"tools": []}, False),
+        (TOOLS_OUT, endpoints.CHAT, {"web_search_options": {}}, True),
+        (TOOLS_OUT, endpoints.CHAT, {"model": "gpt-4o-search-preview"}, True),
+        (TOOLS_OUT, endpoints.CHAT, {"temperature": 2}, False),
+        (SAMPLED_OUT, endpoints.CHAT, {}, True),
+        (SAMPLED_OUT, endpoints.RESPONSES, {"temperature": None}, True),
+        (SAMPLED_OUT, endpoints.CHAT, {"temperature": 0.2}, True),
+        (SAMPLED_OUT, endpoints.CHAT, {"temperature": "0"}, True),
+        (SAMPLED_OUT, endpoints.CHAT, {"temperature": 0}, False),
+        (SAMPLED_OUT, endpoints.RESPONSES, {"temperature": 0.0, **SEARCH}, False),
+        (SAMPLED_OUT, endpoints.EMBEDDINGS, {}, False),
+        (SAMPLED_OUT, endpoints.MODERATIONS, {}, False),
+    ],
+)
+def test_the_configuration_keeps_out_what_ages_or_is_sampled(
+    config: CacheConfig, route: Endpoint, body: dict[str, Any], kept_out: bool
+) -> None:
+    call = parse(route, msgspec.json.encode({"model": "gpt-4o", "input": "x", **body}))
+    assert is_kept_out(call, config) is kept_out

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidegate.cache.stored import AnswerCodec, StoredAnswer
+from tidegate.cache.stored import AnswerCodec, StoredAnswer, UnreadableAnswer
 from tidegate.core import endpoints
 from tidegate.core.endpoints import Endpoint
 from tidegate.wire.answer_form import caller_echo
@@ -42,6 +42,16 @@ def test_what_was_packed_unpacks_to_the_same(answer: StoredAnswer) -> None:
 def test_an_answer_of_an_earlier_version_is_read() -> None:
     head = msgspec.msgpack.encode([True, False, "openai/m", ""])
     assert CODEC.unpack(head, b"x", 1.0) == StoredAnswer(stream=True, body=b"x", served_by="openai/m", stored_at=1.0)
+
+
+@pytest.mark.parametrize("cut", [-1, -40])
+def test_an_answer_that_ends_early_is_none(cut: int) -> None:
+    text = b"tide " * 400
+    _, packed = CODEC.pack(StoredAnswer(stream=False, body=text, served_by="openai/m"))
+    head = msgspec.msgpack.encode([False, True, "openai/m", ""])  # of a release that stored no checksum
+    assert CODEC.unpack(head, packed, 1.0).body == text
+    with pytest.raises(UnreadableAnswer):
+        CODEC.unpack(head, packed[:cut], 1.0)
 
 
 def test_text_is_stored_small_and_the_short_and_the_dense_as_they_are() -> None:

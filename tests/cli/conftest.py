@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 from typer.testing import CliRunner, Result
 
-from tidegate.cli.main import application
+from tidegate.cli.application import application
 from tidegate.core import logs
 from tidegate.storage.embedded import StoreUrls
 

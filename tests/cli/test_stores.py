@@ -8,9 +8,9 @@ from pydantic import SecretStr
 
 from tidegate.cli.stores import exit_on_error, open_migrated_stores, open_stores
 from tidegate.core.config import ConfigError, Settings
-from tidegate.core.errors import PostgresUnavailable
+from tidegate.core.errors import CredentialNotFound, PostgresUnavailable, RedisUnavailable, StatementPooling
 from tidegate.storage.embedded import EmbeddedError, StoreUrls
-from tidegate.storage.migrate import pending
+from tidegate.storage.schema.migrate import DatabaseNotUtf8, MigrationFailed, pending
 
 
 def settings_for(stores: StoreUrls) -> Settings:
@@ -41,9 +41,24 @@ def test_a_given_database_is_not_migrated_behind_its_owners_back(stores: StoreUr
         pass
 
 
-@pytest.mark.parametrize("error", [ConfigError("why"), EmbeddedError("why"), PostgresUnavailable("why")])
-def test_what_cannot_be_helped_is_one_sentence(error: Exception, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (ConfigError("why"), 78),
+        (StatementPooling("why"), 78),
+        (DatabaseNotUtf8("why"), 78),
+        (EmbeddedError("why"), 75),
+        (PostgresUnavailable("why"), 75),
+        (RedisUnavailable("why"), 75),
+        (PostgresUnavailable("why").as_refusal(), 1),
+        (MigrationFailed("why"), 1),
+        (CredentialNotFound("why"), 1),
+    ],
+)
+def test_an_expected_error_is_one_sentence_and_a_code_that_says_whether_to_try_again(
+    error: Exception, code: int, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(typer.Exit) as end, exit_on_error():
         raise error
-    assert end.value.exit_code == 1
+    assert end.value.exit_code == code
     assert capsys.readouterr() == ("", "why\n")

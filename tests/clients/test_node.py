@@ -76,6 +76,15 @@ async def test_the_official_client_raises_errors_and_retries_as_it_is_told(
     await world.ledger_entries(lines=calls)
 
 
+async def test_the_official_client_for_azure(gateway: Gateway, node: Node) -> None:
+    said = await node("azure.mjs", gateway)
+    assert said["chat"] == said["streamed"] != ""
+    assert said["response"]
+    assert said["embedding"] > 100
+    assert "gpt-4o-mini" in said["models"]
+    assert said["refused"] == [401, "invalid_api_key"]
+
+
 async def test_the_ai_sdk(gateway: Gateway, node: Node) -> None:
     uses = ("chat", "streamedChat", "response", "streamedResponse", "object", "tool", "embedding")
     said = await node("ai.mjs", gateway, *uses)

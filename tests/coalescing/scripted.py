@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from tidegate.coalescing.flight import Flight
+from tidegate.core.errors import TidegateError
 from tidegate.core.values import AnswerHead
 from tidegate.wire import sse
 
@@ -88,7 +89,7 @@ class ScriptedSource:
             self.cost_nanos = self._end_cost
         return step
 
-    async def abandon(self) -> None:
+    async def abandon(self, error: TidegateError | None = None) -> None:  # noqa: ARG002  # the protocol's signature
         """Count the call."""
         await self.may_release.wait()
         self.abandon_count += 1

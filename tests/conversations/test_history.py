@@ -65,6 +65,15 @@ def test_reasoning_models_are_asked_for_their_reasoning(model: str, fields: Json
     )
 
 
+def test_reasoning_that_led_to_nothing_is_left_out_of_the_past() -> None:
+    sealed: Json = {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "x"}
+    answer: Json = {"type": "message", "role": "assistant", "content": "Hi"}
+    past = [HELLO, sealed, HELLO, sealed, answer, HELLO, sealed]
+    encoded = [msgspec.json.encode(item) for item in past]
+    changed = history.stateless_response(response("o3"), history=encoded, input_items=[HELLO])
+    assert sent(changed)["input"] == changed.body["input"] == [HELLO, HELLO, sealed, answer, HELLO, HELLO]
+
+
 def test_references_are_replaced_by_what_they_name() -> None:
     ours: Json = {"type": "reasoning", "id": f"rs_{'0' * 32}", "summary": []}
     full = {**ours, "encrypted_content": "x"}

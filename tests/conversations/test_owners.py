@@ -1,5 +1,6 @@
 """Projects are also separated where the gateway is no superuser, as on managed clouds; missing rights are reported."""
 
+import asyncio
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,8 +17,8 @@ from tidegate.conversations.storage.store_base import StoreBase
 from tidegate.core.clock import ManualClock
 from tidegate.core.errors import PreviousResponseNotFound
 from tidegate.storage import embedded
-from tidegate.storage.migrate import MigrationFailed, migrate
 from tidegate.storage.postgres import Postgres
+from tidegate.storage.schema.migrate import MigrationFailed, migrate
 
 
 class Server:
@@ -68,12 +69,12 @@ async def assert_projects_are_separate(url: str, clock: ManualClock) -> None:
 async def test_each_kind_of_owner_is_served_or_told_what_to_do(server: Server, clock: ManualClock) -> None:
     poor = server.owner("poor", "NOCREATEROLE")
     with pytest.raises(MigrationFailed, match=r"may not create the role tidegate_rows[^$]*CREATE ROLE"):
-        migrate(poor)
+        await asyncio.to_thread(migrate, poor)
     able = server.owner("able", "CREATEROLE")
-    migrate(able)
+    await asyncio.to_thread(migrate, able)
     await assert_projects_are_separate(able, clock)
     with pytest.raises(MigrationFailed, match=r"may not take the role tidegate_rows[^$]*GRANT tidegate_rows"):
-        migrate(poor)
+        await asyncio.to_thread(migrate, poor)
     server.run("GRANT tidegate_rows TO poor")
-    migrate(poor)
+    await asyncio.to_thread(migrate, poor)
     await assert_projects_are_separate(poor, clock)

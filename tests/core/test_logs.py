@@ -146,3 +146,14 @@ def test_a_log_that_cannot_be_written_fails_nobody(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(sys, "stderr", Full())
     structlog.get_logger("x").warning("unheard")
     logging.getLogger("y").warning("unheard, too")
+
+
+def test_what_a_library_says_again_and_again_is_written_once_a_second(capsys: CAPTURED) -> None:
+    logs.configure("info")
+    library = logging.getLogger("uvicorn.error")
+    for hundredths in range(250):
+        record = library.makeRecord(library.name, logging.WARNING, "", 0, "Invalid HTTP request received.", (), None)
+        record.created = 1_790_000_000 + hundredths / 100
+        library.handle(record)
+    library.warning("Another one.")
+    assert [line["message"] for line in lines(capsys)] == [*["Invalid HTTP request received."] * 3, "Another one."]

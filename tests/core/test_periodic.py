@@ -50,7 +50,7 @@ async def test_a_task_that_waits_first_begins_when_it_is_woken() -> None:
     ("error", "level"),
     [
         (ZeroDivisionError("a defect"), "error"),
-        (PostgresUnavailable("away"), "warning"),
+        (PostgresUnavailable("refused").as_refusal(), "warning"),
         (asyncio.CancelledError(), "error"),
     ],
 )
@@ -68,9 +68,17 @@ async def test_a_bad_round_is_logged_once_and_the_next_one_comes(error: BaseExce
     assert logs[0]["task"] == "test"
 
 
+async def test_a_store_that_is_away_is_logged_by_its_own_connection_alone() -> None:
+    rounds = Rounds(PostgresUnavailable(), RedisUnavailable(), None)
+    task = PeriodicTask("test", rounds.run, every=LONG)
+    with capture_logs() as logs:
+        assert [await task.run_round() for _ in range(3)] == [False, False, True]
+    assert logs == []
+
+
 async def test_a_reason_is_logged_when_it_changes_and_not_again_while_it_lasts() -> None:
     task = PeriodicTask(
-        "test", Rounds(ValueError(), ValueError(), KeyError(), PostgresUnavailable(), None).run, every=LONG
+        "test", Rounds(ValueError(), ValueError(), KeyError(), PostgresUnavailable().as_refusal(), None).run, every=LONG
     )
     with capture_logs() as logs:
         results = [await task.run_round() for _ in range(5)]

@@ -22,6 +22,38 @@ KEYS = [
 ]
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        "Send it as `Authorization: Bearer sk-tg-…`",
+        "a key begins with sk-...",
+        "Bearer [redacted]",
+        "The model `sk-learn-7b` does not exist",
+        "sk-learn-v2",
+        "Basic authentication is not supported",
+        "the bearer remains responsible",
+        "a task-force of risk-takers",
+    ],
+)
+def test_advice_and_ordinary_words_are_left_alone(words: str) -> None:
+    assert scrub(words) == words
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        "sk-1234",
+        "sk-abcd-1234",
+        "sk-learn-1234abcd",
+        "Basic dXNlcjpwYXNz",
+        "bearer abcdefghijklmnopqrstuvw",
+        "Bearer abc123",
+    ],
+)
+def test_short_keys_and_tokens_are_removed(secret: str) -> None:
+    assert scrub(f"it was {secret}") in ("it was [redacted]", f"it was {secret.split(maxsplit=1)[0]} [redacted]")
+
+
 @pytest.mark.parametrize("key", KEYS)
 @pytest.mark.parametrize(
     "where",

@@ -4,10 +4,11 @@ import msgspec
 import pytest
 
 from tidegate.core import values
-from tidegate.core.values import AnswerHead, Caller, Limits, Outcome, Priority, Usage
+from tidegate.core.tags import Tag
+from tidegate.core.values import AnswerHead, AnswerQuota, Caller, Limits, Outcome, Priority, Usage
 
 
-@pytest.mark.parametrize("kind", [AnswerHead, Caller, Limits, Outcome, Usage])
+@pytest.mark.parametrize("kind", [AnswerHead, AnswerQuota, Caller, Limits, Outcome, Usage])
 def test_every_value_is_frozen_and_named(kind: type[msgspec.Struct]) -> None:
     assert kind.__struct_config__.frozen
     with pytest.raises(TypeError, match="positional"):
@@ -16,7 +17,7 @@ def test_every_value_is_frozen_and_named(kind: type[msgspec.Struct]) -> None:
 
 def test_every_struct_of_the_module_was_looked_at() -> None:
     structs = {kind for kind in vars(values).values() if isinstance(kind, type) and issubclass(kind, msgspec.Struct)}
-    assert structs == {AnswerHead, Caller, Limits, Outcome, Usage}
+    assert structs - {Tag} == {AnswerHead, AnswerQuota, Caller, Limits, Outcome, Usage}
 
 
 def test_an_outcome_without_a_word_is_an_empty_success_that_nobody_stores() -> None:

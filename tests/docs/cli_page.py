@@ -7,7 +7,7 @@ from typing import Any
 import typer
 from typer.main import get_command
 
-from tidegate.cli.main import application
+from tidegate.cli.application import application
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "cli.md"
 

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from tests.eventually import PATIENCE_SECONDS
 from tests.harness import free_port
-from tidegate.cli.main import application
+from tidegate.cli.application import application
 
 _SERVERS = ("run", "serve", "simulate")
 _ADDRESS = re.compile(r"(127\.0\.0\.1:)(\d{4,5})|(--port )(\d{4,5})")

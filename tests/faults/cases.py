@@ -35,6 +35,16 @@ class FallbackSetup(Enum):
     """Credential, target and canned reply are configured, and the caller allows no fallback."""
 
 
+def case_id(*parts: str) -> str:
+    """Return the name of a case, which is a model's name, too: words joined by characters that need no escape."""
+    return "-".join(part.replace(" ", "_").replace(",", "") for part in parts)
+
+
+def form_name(*, stream: bool) -> str:
+    """Return the name of an answer's form."""
+    return "stream" if stream else "whole"
+
+
 class Case(msgspec.Struct, frozen=True, kw_only=True):
     """One row of the table."""
 
@@ -47,9 +57,9 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def id(self) -> str:
         """Return the case's name, which is also the name of the model in its request."""
-        form = "stream" if self.stream else "whole"
-        parts = (self.fault.name, self.route.label, form, self.stores.value, self.fallback.value)
-        return "-".join(part.replace(" ", "_") for part in parts)
+        return case_id(
+            self.fault.name, self.route.label, form_name(stream=self.stream), self.stores.value, self.fallback.value
+        )
 
 
 def cases() -> list[Case]:

@@ -40,7 +40,7 @@ def sections(
         "providers": providers,
         "routes": routes,
         "retries": {"max_retries": int(again), "budget_ratio": 1.0, "budget_min": 100_000},
-        "metering": {"unseen_tokens_per_second": UNSEEN_PACE},
+        "metering": {"unseen_tokens_per_second": UNSEEN_PACE, "unknown_model_price": {"input": 10, "output": 40}},
         "cache": {"ttl_seconds": FRESH_SECONDS},
         "redis": {"timeout_seconds": REDIS_SECONDS},
     }

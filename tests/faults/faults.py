@@ -202,6 +202,8 @@ _BEFORE_FIRST_BYTE = [
           error=REPORTED),
     Fault(name="head_then_silence", moment=FaultMoment.FIRST_BYTE, description="headers, then silence",
           script=lambda request: [scripts.good_head(request), ScriptAction.SILENCE], error=LATE),
+    Fault(name="heartbeats", moment=FaultMoment.FIRST_BYTE, description="headers, then heartbeats without content",
+          script=scripts.heartbeats, error=LATE),
     Fault(name="head_then_close", moment=FaultMoment.FIRST_BYTE, description="headers, then the connection ends",
           script=lambda request: continued([scripts.good_head(request)], ScriptAction.CLOSE), error=TRUNCATED),
     Fault(name="head_then_reset", moment=FaultMoment.FIRST_BYTE, description="headers, then a reset",
@@ -209,6 +211,35 @@ _BEFORE_FIRST_BYTE = [
     Fault(name="head_then_end", moment=FaultMoment.FIRST_BYTE, description="headers, then a proper end without a body",
           script=lambda request: [scripts.good_head(request), scripts.END], unstreamed_error=MALFORMED, error=TRUNCATED),
 ]  # fmt: skip
+
+
+def _refused_inside(code: str, error: ExpectedError) -> list[Fault]:
+    """Return the faults that refuse the prompt with this code inside a 200, before any content and after some."""
+
+    def first(request: ReceivedRequest) -> Script:
+        if not request.stream:
+            return scripts.whole(request, 200, speech.refusal(None, code, "Flagged."))
+        event = speech.error_event(request.route or endpoints.CHAT, code, None)
+        return [scripts.good_head(request), chunk(scripts.parts(request)[0]), chunk(event), scripts.END]
+
+    def later(request: ReceivedRequest) -> Script:
+        event = speech.error_event(request.route or endpoints.CHAT, code, None)
+        return [*scripts.first_half(request), chunk(event), scripts.END]
+
+    says = f"HTTP 200 with an error, `{code}`"
+    return [
+        Fault(name=f"{code}_first", moment=FaultMoment.FIRST_BYTE, description=says, script=first, error=error),
+        Fault(name=f"{code}_halfway", moment=FaultMoment.MIDDLE, description=f"an error event, `{code}`", script=later,
+              error=error, bill=ExpectedBill.FIRST_WORD, forms=(True,)),
+    ]  # fmt: skip
+
+
+_INSIDE = [
+    *_refused_inside("invalid_prompt", ExpectedError("upstream_rejected", 400, "invalid_prompt")),
+    *_refused_inside("bio_policy", ExpectedError("content_policy_violation", 400, "bio_policy")),
+    *_refused_inside("invalid_image_url", ExpectedError("upstream_rejected", 400, "invalid_image_url")),
+    *_refused_inside("a_new_code", ExpectedError("error_in_stream", 502, "a_new_code")),
+]
 
 _MIDDLE = [
     Fault(name="ends_halfway", description="a proper end, half-way", unstreamed_error=MALFORMED, bill=ExpectedBill.FIRST_WORD,
@@ -274,4 +305,4 @@ _ODD = [
           error=TOO_LONG),
 ]  # fmt: skip
 
-FAULTS: list[Fault] = [*_CONNECT, *_BEFORE_HEADERS, *_BEFORE_FIRST_BYTE, *_MIDDLE, *_OVER, *_ODD]
+FAULTS: list[Fault] = [*_CONNECT, *_BEFORE_HEADERS, *_BEFORE_FIRST_BYTE, *_INSIDE, *_MIDDLE, *_OVER, *_ODD]

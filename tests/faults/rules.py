@@ -85,7 +85,7 @@ def expected(case: Case) -> Verdict:
 def _answered(case: Case, error: ExpectedError | None) -> Verdict:
     """Return the verdict on a call that the first attempt or a fallback step answers."""
     anew = error is not None and case.fallback in CALLS_UPSTREAM_AGAIN
-    paid = _bill(case) if error is None else _bill(case) + (_full(case.route) if anew else 0)
+    paid = _bill(case) if error is None else _bill(case) + (full_price(case.route) if anew else 0)
     return Verdict(
         status=200,
         end="stream" if case.stream else "whole",
@@ -179,7 +179,8 @@ def unseen(route: Endpoint) -> int:
     return _price(route, ExpectedBill.UNSEEN)
 
 
-def _full(route: Endpoint) -> int:
+def full_price(route: Endpoint) -> int:
+    """Return the price of the whole answer."""
     return _price(route, ExpectedBill.FULL)
 
 

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import itertools
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import Any
 
 import aiohttp
@@ -12,16 +12,15 @@ import structlog
 
 from tests.faults import speech
 from tests.faults.cases import Case, FallbackSetup, StoreState
-from tests.faults.configuration import CANNED, FRESH_SECONDS, sections
+from tests.faults.configuration import FRESH_SECONDS, sections
+from tests.faults.endings import ended
 from tests.faults.faults import IDLE, LATE, NOT_ACCEPTED, TOO_LONG, UNREACHED, UpstreamEndpoint
 from tests.faults.proxy import FaultProxy, Mode, proxy_before
 from tests.faults.rules import Verdict, unseen
 from tests.faults.scripts import good, whole
 from tests.faults.upstream import ReceivedRequest, Script, ScriptedUpstream, running_upstream
-from tests.harness import Answer, Gateway, Json, World, data_of
+from tests.harness import Answer, Gateway, Json, World
 from tests.providers.servers import full_backlog
-from tidegate.core import endpoints
-from tidegate.core.endpoints import Endpoint
 
 AT_ONCE = 16
 QUICK_AT_ONCE = 4
@@ -209,36 +208,5 @@ def _ended(case: Case, client_view: ClientView) -> tuple[int, str, str | None, s
     answer = client_view.answer
     if answer is None:
         return 0, client_view.failure, None, ""
-    if not answer.headers.get("content-type", "").startswith("text/event-stream"):
-        if answer.status == 200:
-            return 200, "whole" if _is_whole(case.route, answer.json) else "incomplete", None, ""
-        return answer.status, "error", answer.error["code"], answer.headers.get("x-tidegate-error", "")
-    events = data_of(answer.text)
-    if events and "error" in events[-1] and isinstance(events[-1]["error"], dict):
-        return answer.status, "error event", events[-1]["error"].get("code"), ""
-    return answer.status, "stream" if _ENDS[case.route](answer.text, events) else "incomplete", None, ""
-
-
-def _is_whole(route: Endpoint, document: Json) -> bool:
-    if route is endpoints.EMBEDDINGS:
-        return len(document["data"]) == 1
-    if route is endpoints.CHAT:
-        return document["choices"][0]["message"]["content"] in _GOOD_TEXTS
-    return document["output"][0]["content"][0]["text"] in _GOOD_TEXTS
-
-
-def _chat_is_complete(text: str, events: list[Json]) -> bool:
-    said = "".join(choice["delta"].get("content") or "" for event in events for choice in event["choices"])
-    return said in _GOOD_TEXTS and text.endswith("data: [DONE]\n\n")
-
-
-def _response_is_complete(_: str, events: list[Json]) -> bool:
-    said = "".join(event["delta"] for event in events if event["type"] == "response.output_text.delta")
-    return said in _GOOD_TEXTS and bool(events[-1]["type"] == "response.completed")
-
-
-_GOOD_TEXTS = ("".join(speech.WORDS), CANNED)
-_ENDS: dict[Endpoint, Callable[[str, list[Json]], bool]] = {
-    endpoints.CHAT: _chat_is_complete,
-    endpoints.RESPONSES: _response_is_complete,
-}
+    end, code = ended(case.route, answer)
+    return answer.status, end, code, answer.headers.get("x-tidegate-error", "") if end == "error" else ""

@@ -150,11 +150,19 @@ def with_instead(request: ReceivedRequest, piece: bytes) -> Script:
 
 
 def endless(request: ReceivedRequest) -> Script:
-    """Repeat the same word, or white space before the body, for ever."""
+    """Repeat the same word, or white space within the body, for ever."""
     again = chunk(parts(request)[1] if request.stream else b" ")
     script: Script = [good_head(request)]
-    if request.stream:
-        script.append(chunk(parts(request)[0]))
+    script.append(chunk(parts(request)[0] if request.stream else b"{"))
+    for _ in range(400):
+        script += [again, PAUSE]
+    return script
+
+
+def heartbeats(request: ReceivedRequest) -> Script:
+    """Be alive and say nothing: comments and the first event again and again, or white space before a body."""
+    again = chunk(b": PROCESSING\n\n" + parts(request)[0]) if request.stream else chunk(b" ")
+    script: Script = [good_head(request)]
     for _ in range(400):
         script += [again, PAUSE]
     return script

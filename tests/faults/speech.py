@@ -40,11 +40,11 @@ def events(route: Endpoint, model: str, *, usage: bool = True) -> list[bytes]:
     return _chat_events(model, usage) if route is endpoints.CHAT else _response_events(model, usage)
 
 
-def error_event(route: Endpoint) -> bytes:
+def error_event(route: Endpoint, code: str = "server_error", kind: str | None = "server_error") -> bytes:
     """Return an error event of the upstream inside a stream."""
-    error = {"code": "server_error", "message": "The server had an error.", "param": None}
+    error = {"code": code, "message": "The server had an error.", "param": None}
     if route is endpoints.CHAT:
-        return sse.encode(msgspec.json.encode({"error": {"type": "server_error", **error}}))
+        return sse.encode(msgspec.json.encode({"error": {"type": kind, **error}}))
     return sse.encode(msgspec.json.encode({"type": "error", **error, "sequence_number": 3}), "error")
 
 

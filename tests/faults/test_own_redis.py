@@ -19,7 +19,7 @@ from tests.gateway.test_budgets import PRICE
 from tests.harness import Gateway, World, ask
 from tidegate.auth.grants import KeyChange, LimitsChange
 from tidegate.core.clock import SystemClock
-from tidegate.limits.scopes import period_of
+from tidegate.limits.budget_calendar import period_of
 from tidegate.simulator import running
 from tidegate.storage import embedded
 from tidegate.storage.embedded import StoreUrls

@@ -84,7 +84,8 @@ async def test_litellm_12685_27954_38193_memory_does_not_grow(world: World) -> N
 
 
 async def test_litellm_34732_40095_new_api_6609_calls_at_once_stay_within_the_budget(world: World) -> None:
-    async with running_upstream(good) as upstream, world.gateway(**at(upstream)) as gateway:
+    price = {"metering": {"unknown_model_price": {"input": 10, "output": 40}}}
+    async with running_upstream(good) as upstream, world.gateway(**at(upstream), **price) as gateway:
         budget = 5 * UNKNOWN_PRICE
         key = await limited(world, budget_day=budget)
         body = {**CHAT, "model": "unpriced", "max_tokens": 10}

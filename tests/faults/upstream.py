@@ -28,9 +28,9 @@ class ScriptAction(Enum):
     """Reset the connection."""
 
 
-Step = bytes | float | ScriptAction
+Step = bytes | float | ScriptAction | asyncio.Event
 Script = list[Step]
-"""Each `bytes` is one write, a number a pause in seconds. At the end the connection waits for the next request."""
+"""Each `bytes` is one write, a number a pause in seconds, an event a wait for it. Then comes the next request."""
 
 
 class ReceivedRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,6 +63,8 @@ class ScriptedUpstream:
         self.requests: dict[str, list[ReceivedRequest]] = {}
         self.disconnects: Counter[str] = Counter()
         """Connections that the gateway ended while a script was silent, by model."""
+        self.held: Counter[str] = Counter()
+        """Scripts that reached an event to wait for, by model."""
         self.root = ""
 
     def reset(self) -> None:
@@ -93,6 +95,9 @@ class ScriptedUpstream:
                 await asyncio.sleep(0)
             elif isinstance(step, float):
                 await asyncio.sleep(step)
+            elif isinstance(step, asyncio.Event):
+                self.held[request.model] += 1
+                await step.wait()
             elif step is ScriptAction.SILENCE:
                 with contextlib.suppress(ConnectionError):
                     await reader.read()

@@ -164,8 +164,9 @@ async def test_a_process_that_ends_gives_back_while_a_stream_still_holds_it(worl
         await world.wait_for_stats(in_flight=1)
         ended_ = asyncio.create_task(ending.stop())
         await world.wait_for_stats(in_flight=0)  # the attempt is given up, though its reader is still served
-        with pytest.raises(openai.APIConnectionError):
+        with pytest.raises(openai.APIError) as cut:
             await events_of(stream)
+        assert cut.value.code == "shutting_down"
         assert await ended_ == 0
     ((status, deaths),) = await world.rows("SELECT status, deaths FROM background_jobs")
     assert (status, deaths) == ("queued", 0)

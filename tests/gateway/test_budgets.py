@@ -14,7 +14,8 @@ from tests.gateway.test_limits import WIDE, limited
 from tests.harness import Gateway, World, ask
 from tidegate.auth.grants import KeyChange, LimitsChange
 from tidegate.core.clock import SystemClock
-from tidegate.limits.scopes import period_of
+from tidegate.limits.budget_calendar import BudgetCalendar, period_of
+from tidegate.limits.budget_store import BudgetStore
 from tidegate.storage.redis import RedisLink
 
 DOLLAR = 1_000_000_000
@@ -308,3 +309,41 @@ async def test_a_call_is_not_sent_again_where_its_budget_holds_one_attempt(
     assert (answer.error["code"], line["attempts"]) == ("truncated_answer", 1)
     assert (spent, held) == (line["cost_nanos"], 0)
     assert 4_000_000 < spent <= 8_000_000
+
+
+async def test_from_eighty_percent_on_a_budget_is_told_once_in_the_log_and_in_each_answer(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    key, _ = await budgeted(world, DOLLAR // 40)
+    shares = []
+    async with world.gateway(**SECTIONS) as one, world.gateway(**SECTIONS) as other:
+        for number in range(60):
+            body = ask(f"nearly {number}", max_tokens=10, stream=number % 2 == 0)
+            answer = await (one, other)[number % 2].chat(body, authorization=key)
+            if answer.status != 200:
+                break
+            shares.append(answer.headers.get("x-tidegate-budget-used", ""))
+    told = [share for share in shares if share]
+    assert shares[0] == ""
+    assert len(told) >= 2
+    assert all(share.endswith("; scope=key; period=day") and 0.8 <= float(share[:4]) <= 1 for share in told)
+    lines = [line for line in capsys.readouterr().err.splitlines() if '"budget nearly used"' in line]
+    assert len(lines) == 1
+    assert '"used_percent": 8' in lines[0]
+
+
+async def test_a_budget_ends_in_the_teams_time_zone_and_a_new_zone_is_counted_from_the_ledger(
+    world: World, redis_link: RedisLink, redis_prefix: str
+) -> None:
+    key, scope = await budgeted(world, DOLLAR)
+    zones = ("UTC", "Pacific/Kiritimati", "Etc/GMT+12", "UTC")  # at any moment, one of them has another day
+    for zone in zones:
+        calendar = BudgetCalendar(zone)
+        async with world.gateway(**{**SECTIONS, "budgets": {**SECTIONS["budgets"], "time_zone": zone}}) as gateway:
+            for words in ("one", "two"):
+                answer = await gateway.chat(ask(words, max_tokens=10), authorization=key, cache_control="no-store")
+                assert answer.status == 200
+            store = BudgetStore(redis_link, prefix=redis_prefix, calendar=calendar)
+            [spending] = await store.read([scope], SystemClock().now())
+            assert await store.counters_valid()
+            assert spending.day.spent == await ledger_sum(world) > 0

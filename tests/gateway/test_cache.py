@@ -1,5 +1,6 @@
 """A repeated request is answered from the cache, in any form, unless the caller or the configuration forbids it."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -53,14 +54,17 @@ async def test_what_does_not_shape_the_answer_does_not_matter(gateway: Gateway, 
         {**CHAT, "temperature": 0.5},
         {**CHAT, "seed": 1},
         {**CHAT, "max_tokens": 5},
-        {**CHAT, "response_format": {"type": "json_object"}},
+        {
+            **CHAT,
+            "response_format": {"type": "json_schema", "json_schema": {"name": "n", "schema": {"type": "object"}}},
+        },
         ask("When is low tide?"),
         {**CHAT, "tomorrow": True},
     ],
 )
 async def test_what_shapes_it_does(gateway: Gateway, other: Json) -> None:
-    await gateway.chat()
-    assert cache_of(await gateway.chat(other)) == "miss"
+    await gateway.chat(x_simulate_strict="false")
+    assert cache_of(await gateway.chat(other, x_simulate_strict="false")) == "miss"
 
 
 async def test_another_project_gets_nothing_of_it(gateway: Gateway, world: World) -> None:
@@ -186,3 +190,43 @@ async def test_the_second_replica_has_it_too(world: World) -> None:
     async with world.gateway() as one, world.gateway() as other:
         assert cache_of(await one.chat(STREAM)) == "miss"
         assert cache_of(await other.chat(STREAM)) == "hit"
+
+
+async def test_what_is_purged_is_asked_again(gateway: Gateway, world: World) -> None:
+    stored = await gateway.chat()
+    await gateway.chat(ask("another"))
+    assert await purge(gateway, world, request_id=stored.headers["x-request-id"]) == 1
+    assert cache_of(await gateway.chat(ask("another"))) == "hit"
+    assert cache_of(await gateway.chat()) == "miss"
+    assert await purge(gateway, world, model="gpt-4o-mini") == 2, "what was asked again was stored again"
+
+
+async def test_a_call_in_progress_stores_nothing_after_a_purge(gateway: Gateway, world: World) -> None:
+    slow = asyncio.create_task(gateway.chat(x_simulate_latency="1"))
+    await world.wait_for_stats(in_flight=1)
+    assert await purge(gateway, world, project="shop") == 0
+    assert cache_of(await slow) == "miss"
+    assert cache_of(await gateway.chat()) == "miss"
+
+
+async def purge(gateway: Gateway, world: World, **selection: str) -> int:
+    """Purge over the admin API; return how many answers were removed."""
+    admin = (await world.keys.create(project="operators", admin=True)).token
+    url, headers = f"{gateway.root}/admin/v1/cache/purge", {"authorization": f"Bearer {admin}"}
+    async with world.http.post(url, json=selection, headers=headers) as answer:
+        return int((await answer.json())["removed"])
+
+
+@pytest.mark.parametrize(
+    ("option", "path", "kept_out", "stored"),
+    [
+        ("store_sampled", "/chat/completions", CHAT, {**CHAT, "temperature": 0}),
+        ("store_hosted_tools", "/responses", {**RESPONSES, "tools": [{"type": "web_search"}]}, RESPONSES),
+    ],
+)
+async def test_the_configuration_keeps_answers_out(
+    world: World, option: str, path: str, kept_out: Json, stored: Json
+) -> None:
+    async with world.gateway(cache={option: False}) as gateway:
+        assert [cache_of(await gateway.call(path, kept_out)) for _ in range(2)] == ["off", "off"]
+        assert [cache_of(await gateway.call(path, stored)) for _ in range(2)] == ["miss", "hit"]

@@ -48,6 +48,15 @@ def text_of(item: Any) -> str:
     return str(item.content[0].text)
 
 
+async def test_a_conversation_goes_on_after_an_answer_cut_while_it_reasons(gateway: Gateway) -> None:
+    made = await create_conversation(gateway)
+    turns: tuple[Json, ...] = ({"input": "Hello", "max_output_tokens": 16}, {"input": "And now?"}, {"input": "Sure?"})
+    answers = [
+        await gateway.call("/responses", {"model": "gpt-5-mini", "conversation": made, **turn}) for turn in turns
+    ]
+    assert [answer.json.get("status") for answer in answers] == ["incomplete", "completed", "completed"]
+
+
 async def test_a_conversation_from_its_beginning_to_its_end(gateway: Gateway) -> None:
     client: Any
     async with gateway.sdk() as client:

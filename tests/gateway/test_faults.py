@@ -43,7 +43,7 @@ INSIDE = [
     ("truncated", "truncated_answer", "truncated_answer"),
     ("truncated_clean", "truncated_answer", "truncated_answer"),
     ("stall", "idle_timeout", "idle_timeout"),
-    ("error_in_stream", "error_in_stream", "error_in_stream"),
+    ("error_in_stream", "server_error", "server_error"),
     ("malformed", "malformed_answer", "malformed_answer"),
 ]
 

@@ -51,12 +51,14 @@ COMPLETIONS = [
 
 @pytest.mark.parametrize("body", ACCEPTED)
 async def test_what_is_taken_can_be_read_and_gone_on_from(gateway: Gateway, body: str) -> None:
-    answer = await gateway.call("/responses", body.encode())
+    answer = await gateway.call("/responses", body.encode(), x_simulate_strict="false")
     assert answer.status == 200, answer.text
     name = answer.json["id"]
     for path in (f"/responses/{name}", f"/responses/{name}/input_items"):
         assert (await gateway.call(path)).status == 200
-    chained = await gateway.call("/responses", {"model": MODEL, "input": "next", "previous_response_id": name})
+    chained = await gateway.call(
+        "/responses", {"model": MODEL, "input": "next", "previous_response_id": name}, x_simulate_strict="false"
+    )
     assert chained.status == 200, chained.text
 
 
@@ -83,7 +85,7 @@ async def test_completions_are_kept_whatever_was_asked(gateway: Gateway, message
     body = responses_body(
         '"store":true', f'"stream":{stream}', '"metadata":{"\\u0000":"\\u0000"}', f'"messages":{messages}'
     )
-    answer = await gateway.chat(body.encode())
+    answer = await gateway.chat(body.encode(), x_simulate_strict="false")
     assert answer.status == 200, answer.text
     name = (answer.events[0] if stream == "true" else answer.json)["id"]
     for path in (f"/chat/completions/{name}", f"/chat/completions/{name}/messages", "/chat/completions"):

@@ -128,3 +128,25 @@ async def test_the_places_of_a_replica_that_was_killed_go_to_the_others(
         assert (await gateway.chat()).status == 200
     assert await world.calls() == 1
     assert await upstream.waiting() == 0
+
+
+async def test_a_refusal_among_successes_delays_no_neighbour(gateway: Gateway) -> None:
+    questions = [ask(f"question {number}") for number in range(31)]
+    for question in questions[:30]:
+        assert (await gateway.chat(question)).status == 200
+    refused = await gateway.chat(
+        ask("refused"), x_simulate_fault="slow_down", x_tidegate_deadline="0", x_tidegate_fallback="off"
+    )
+    assert refused.status == 429
+    neighbour = await gateway.chat(questions[30])
+    assert (neighbour.status, neighbour.headers.get("x-tidegate-queue-ms")) == (200, None)
+
+
+async def test_an_operator_ends_a_wait_of_an_hour(gateway: Gateway, world: World, upstream: UpstreamFeedback) -> None:
+    await upstream.refuse_for(3600.0)
+    assert (await gateway.chat()).headers["x-tidegate-error"] == "queue_timeout"
+    admin = (await world.keys.create(project="operators", admin=True)).token
+    url = f"{gateway.root}/admin/v1/upstream/credentials/openai/default/resume"
+    async with world.http.post(url, headers={"authorization": f"Bearer {admin}"}) as response:
+        assert response.status == 200
+    assert (await gateway.chat()).status == 200

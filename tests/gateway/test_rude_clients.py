@@ -75,7 +75,7 @@ async def received_bytes(gateway: Gateway, *parts: bytes, pause: float = 0.0) ->
         (("transfer-encoding: chunked",), (b"1\r\n{\r\n",), b"408", b"body_timeout"),
         (("content-length: 0",), (), b"400", b"empty"),
         (("transfer-encoding: chunked",), (b"zz\r\n",), b"400", b"malformed_http"),
-        (("content-length: 2", "content-encoding: gzip"), (b"{}",), b"400", b"invalid_value"),
+        (("content-length: 2", "content-encoding: gzip"), (b"{}",), b"400", b"invalid_compression"),
     ],
 )
 async def test_a_body_that_never_ends_or_is_none_is_refused_by_name(

@@ -100,7 +100,7 @@ async def test_a_failure_within_a_stream_reaches_everybody(world: World) -> None
         warm = await warm_up(world, one, other)
         answers = await asyncio.gather(*((one, other)[number % 2].chat(STREAM, **failing) for number in range(6)))
     assert await world.calls() == warm + 1
-    assert {answer.events[-1]["error"]["code"] for answer in answers} == {"error_in_stream"}
+    assert {answer.events[-1]["error"]["code"] for answer in answers} == {"server_error"}
     assert len({answer.text.count("data: ") for answer in answers}) == 1
 
 

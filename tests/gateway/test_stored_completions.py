@@ -93,7 +93,7 @@ async def test_metadata_is_changed_and_nothing_else(gateway: Gateway) -> None:
 
 
 async def test_its_messages_are_listed_as_they_were_said(gateway: Gateway) -> None:
-    image = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
+    image = {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgo="}}
     messages = [
         {"role": "system", "content": "Be brief."},
         {"role": "user", "content": [{"type": "text", "text": "What is it?"}, image]},

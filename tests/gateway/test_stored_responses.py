@@ -16,7 +16,12 @@ MODEL = "gpt-4o-mini"
 WEATHER: Json = {
     "type": "function",
     "name": "weather",
-    "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
+    "parameters": {
+        "type": "object",
+        "properties": {"city": {"type": "string"}},
+        "required": ["city"],
+        "additionalProperties": False,
+    },
     "strict": True,
 }
 
@@ -188,7 +193,7 @@ async def test_what_is_deleted_is_gone_and_the_chain_goes_on(gateway: Gateway) -
 
 
 async def test_images_are_kept_and_shown_to_who_asks(world: World) -> None:
-    image = "data:image/png;base64," + "A" * 200_000
+    image = "data:image/png;base64,iVBORw0KGgoA" + "A" * 200_000
     content = [{"type": "input_text", "text": "What is it?"}, {"type": "input_image", "image_url": image}]
     body = {"model": MODEL, "input": [{"role": "user", "content": content}]}
     async with recorded(world) as (gateway, bodies):
@@ -266,12 +271,24 @@ async def test_what_failed_is_kept_as_such_where_its_caller_heard_of_it(gateway:
 
 
 async def test_an_answer_cut_short_is_kept_as_incomplete(gateway: Gateway) -> None:
-    body = {"model": MODEL, "input": "Hello", "max_output_tokens": 3}
+    body = {"model": MODEL, "input": "Hello", "max_output_tokens": 16}
     answer = (await gateway.call("/responses", body, x_simulate_tokens="50")).json
     kept = (await gateway.call(f"/responses/{answer['id']}")).json
     assert kept == answer
     assert kept["status"] == "incomplete"
     assert kept["incomplete_details"] == {"reason": "max_output_tokens"}
+
+
+@pytest.mark.parametrize("path", ["/responses", "/responses/compact"])
+async def test_an_answer_cut_while_it_reasons_can_be_gone_on_from(gateway: Gateway, path: str) -> None:
+    """The upstream refuses reasoning that leads to nothing, and would refuse each later turn with it."""
+    body = {"model": "gpt-5-mini", "input": "Hello", "max_output_tokens": 16}
+    cut = (await gateway.call("/responses", body)).json
+    assert [item["type"] for item in cut["output"]] == ["reasoning"]
+    then = {"model": "gpt-5-mini", "input": "And now?", "previous_response_id": cut["id"]}
+    assert (await gateway.call(path, then)).status == 200
+    listed = (await gateway.call(f"/responses/{cut['id']}")).json
+    assert listed["output"] == cut["output"]
 
 
 async def test_who_hangs_up_leaves_nothing_behind(gateway: Gateway, world: World) -> None:

@@ -122,7 +122,7 @@ async def test_a_reasoning_model_takes_over(world: World, other: OtherUpstream) 
 
 async def test_what_a_rule_refuses_goes_to_the_next_target(world: World, other: OtherUpstream) -> None:
     other.own["rules"] = [{"refuse": ["response_format"]}]
-    body = {**CHAT, "response_format": {"type": "json_object"}}
+    body = {**ask("As JSON"), "response_format": {"type": "json_object"}}
     route = {"targets": [{"provider": "own", "model": OWN}, {"provider": "azure"}]}
     async with routed(world, other, route) as gateway:
         answer = await gateway.chat(body)

@@ -136,7 +136,7 @@ async def test_what_chat_cannot_say_is_refused_by_its_name(gateway: Gateway, wor
     [
         ("truncated", "truncated_answer"),
         ("truncated_clean", "truncated_answer"),
-        ("error_in_stream", "error_in_stream"),
+        ("error_in_stream", "server_error"),
     ],
 )
 async def test_a_stream_that_breaks_off_never_ends_cleanly(

@@ -11,6 +11,7 @@ from openai.lib.responses_websocket import (
     ResponsesWebSocketError,
     ResponsesWebSocketLimits,
 )
+from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
 from tests.eventually import PATIENCE_SECONDS
@@ -35,6 +36,15 @@ async def test_the_official_client(gateway: Gateway, world: World) -> None:
     (line,) = await world.ledger_entries(1)
     assert (line["route"], line["outcome"], line["stream"]) == ("responses", "ok", True)
     assert line["output_tokens"] == last.usage.output_tokens if last.usage else False
+
+
+async def test_an_unknown_path_is_404_with_the_envelope(gateway: Gateway) -> None:
+    with pytest.raises(InvalidStatus) as refused:
+        async with connect(gateway.base_url.replace("http", "ws", 1) + "/realtime"):
+            pass
+    answer = refused.value.response
+    assert answer.status_code == 404
+    assert msgspec.json.decode(answer.body)["error"]["message"] == "Invalid URL (WebSocket /v1/realtime)"
 
 
 async def test_every_event_is_one_that_the_sdk_accepts_strictly(gateway: Gateway) -> None:
@@ -186,6 +196,14 @@ async def test_a_model_is_given_its_own_reasoning_and_its_client_is_not(gateway:
     assert [event["type"] for event in second][-1] == "response.completed"
     assert "encrypted_content" not in str(first) + str(second)
     assert "encrypted_content" in str(shown)
+
+
+async def test_an_answer_cut_while_it_reasons_can_be_gone_on_from(gateway: Gateway) -> None:
+    async with raw(gateway) as connection:
+        cut = (await send_request(connection, model="o3-mini", max_output_tokens=16))[-1]["response"]
+        then = await send_request(connection, model="o3-mini", previous_response_id=cut["id"])
+    assert [item["type"] for item in cut["output"]] == ["reasoning"]
+    assert then[-1]["type"] == "response.completed"
 
 
 async def test_another_connection_knows_nothing_of_what_was_not_stored(gateway: Gateway) -> None:

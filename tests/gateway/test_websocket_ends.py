@@ -6,9 +6,10 @@ from collections import Counter
 from typing import Any
 from urllib.parse import urlsplit
 
+import aiohttp
 import msgspec
 import pytest
-from websockets.asyncio.client import connect
+from websockets.asyncio.client import ClientConnection, connect
 from websockets.client import ClientProtocol
 from websockets.uri import parse_uri
 
@@ -70,6 +71,68 @@ async def test_the_process_ends_when_its_answers_have(world: World) -> None:
         assert (await response_events(connection))[-1]["type"] == "response.completed"
         assert await close_code(connection) == 1012
         await ending
+
+
+async def send_all(connection: ClientConnection, *words: str) -> None:
+    """Send a request for each text, all on one stream."""
+    for text in words:
+        await connection.send(msgspec.json.encode({**ASK, "input": text}).decode())
+
+
+async def ends_of(connection: ClientConnection, count: int) -> list[str]:
+    """Return the last event of each of the next `count` responses; an error's code instead of its type."""
+    last = [(await response_events(connection))[-1] for _ in range(count)]
+    return [event["error"]["code"] if event["type"] == "error" else event["type"] for event in last]
+
+
+async def test_requests_that_wait_are_answered_when_the_process_ends_and_later_ones_may_be_retried(
+    world: World,
+) -> None:
+    slow = {"x-simulate-tps": "50", "x-simulate-tokens": "10"}
+    async with world.process() as gateway, raw(gateway, **slow) as connection:
+        await send_all(connection, "first", "second", "third")
+        await connection.recv()
+        ending = asyncio.create_task(gateway.stop())
+        await wait_until_async(lambda: refuses_connections(gateway))
+        await send_all(connection, "too late")
+        codes = await ends_of(connection, 4)
+        assert sorted(codes) == [*["response.completed"] * 3, "shutting_down"]
+        assert await close_code(connection) == 1012
+        assert await ending == 0
+    assert [line["outcome"] for line in await world.ledger_entries(3)] == ["ok"] * 3
+
+
+async def refuses_connections(gateway: Gateway) -> bool:
+    """Return whether the port is closed."""
+    try:
+        async with aiohttp.ClientSession() as http, http.get(f"{gateway.root}/livez"):
+            return False
+    except aiohttp.ClientError:
+        return True
+
+
+async def test_when_the_grace_ends_each_request_that_was_received_gets_an_error_that_allows_a_retry(
+    world: World,
+) -> None:
+    server = {"grace_seconds": 1}
+    async with world.process(server=server) as gateway, raw(gateway, **{"x-simulate-ttft": "60"}) as connection:
+        await send_all(connection, "first", "second", "third")
+        await world.wait_for_stats(in_flight=1)
+        ending = asyncio.create_task(gateway.stop())
+        last = [(await response_events(connection))[-1] for _ in range(3)]
+        assert {event["error"]["code"] for event in last} == {"shutting_down"}
+        assert {event["error"]["headers"]["x-should-retry"] for event in last} == {"true"}
+        assert await close_code(connection) == 1012
+        assert await ending == 0
+
+
+async def test_requests_that_wait_are_answered_when_the_connection_is_too_old(world: World) -> None:
+    slow = {"x-simulate-tps": "50", "x-simulate-tokens": "20"}
+    async with world.gateway(websocket={"max_age_seconds": 0.2}) as gateway, raw(gateway, **slow) as connection:
+        await send_all(connection, "first", "second")
+        codes = await ends_of(connection, 3)
+        assert codes == ["websocket_connection_limit_reached", "response.completed", "response.completed"]
+        assert await close_code(connection) == 1001
 
 
 async def test_a_client_that_reads_nothing_is_cut_off(world: World) -> None:

@@ -5,14 +5,18 @@ from typing import Any
 
 import msgspec
 
+from tidegate.core.values import AnswerQuota
+from tidegate.limits.budget_calendar import period_of
 from tidegate.limits.decision import Decision
-from tidegate.limits.scopes import Charge, LimitScope, Reservation, period_of
+from tidegate.limits.scopes import Charge, LimitScope, Reservation
 from tidegate.limits.scripts import AdmissionRequest, LimitScripts, Settlement, SlotRequest
 from tidegate.storage.redis import RedisLink
 
 LEASE = 30.0
 NOON = 1_795_780_800.0
 """2026-11-27 12:00 UTC, in Unix seconds."""
+
+WIDE_QUOTA = AnswerQuota(project_bytes=2**40, total_bytes=2**40)
 
 
 class ScriptCalls:
@@ -26,7 +30,7 @@ class ScriptCalls:
 
     async def with_valid_counters(self) -> "ScriptCalls":
         """Mark the budget counters as valid, as after a rebuild."""
-        await self.link.command("SET", f"{self.key_prefix}:counted", "count_1")
+        await self.link.command("SET", f"{self.key_prefix}:counted", "2:count_1")
         return self
 
     def request(self, name: str, scopes: Iterable[LimitScope], *, now: float = NOON, **fields: Any) -> AdmissionRequest:
@@ -80,7 +84,7 @@ class ScriptCalls:
         ledger_entry = {**msgspec.json.decode(request.hit_entry), "cache": "miss", "cost_nanos": charge.cost_nanos}
         request_fields: dict[str, Any] = {
             "fingerprint": request.fingerprint, "owner": request.owner, "entry": msgspec.json.encode(ledger_entry),
-            "now": request.now, "charge": charge, **fields,
+            "now": request.now, "charge": charge, "project": "shop", "quota": WIDE_QUOTA, **fields,
         }  # fmt: skip
         return Settlement(**request_fields)
 

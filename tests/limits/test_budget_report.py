@@ -8,10 +8,13 @@ from tests.metering.ledger_parts import entry
 from tidegate.auth.grants import KeyChange, LimitsChange, ProjectChange
 from tidegate.auth.key_store import KeyStore
 from tidegate.auth.project_store import ProjectStore
+from tidegate.auth.tag_budget_store import TagBudgetChange, TagBudgetStore
 from tidegate.core.clock import ManualClock
+from tidegate.core.tags import Tag
 from tidegate.core.values import Limits
 from tidegate.limits.budget_report import Budget, BudgetReport
 from tidegate.limits.budget_store import BudgetStore
+from tidegate.limits.scopes import tag_scope
 from tidegate.metering.ledger.entries import encode
 from tidegate.metering.ledger.store import LedgerStore
 from tidegate.storage.postgres import Postgres
@@ -84,6 +87,22 @@ async def test_a_line_names_its_scope_and_its_renewal(report: BudgetReport) -> N
         renews_at=MIDNIGHT,
     )
     assert (found[-1].kind, found[-1].user, found[-1].renews_at) == ("user", "ada", DECEMBER)
+
+
+async def test_tags_are_listed_with_their_budgets(
+    report: BudgetReport, postgres: Postgres, redis_link: RedisLink, redis_prefix: str
+) -> None:
+    tags = TagBudgetStore(postgres, redis_link, prefix=redis_prefix)
+    await tags.set("bank", Tag("tenant", "a/b:c"), TagBudgetChange(budget_day=10))
+    await tags.set("bank", Tag("tenant", "*"), TagBudgetChange(budget_month=20))
+    calls = [entry(n, at=NOW, project="bank", tags={"tenant": name}) for n, name in enumerate(("a/b:c", "seen"), 10)]
+    await LedgerStore(postgres).write([encode(call) for call in calls])
+    await redis_link.command("SET", f"{{{redis_prefix}}}:spent:tag/bank/tenant/a/b%3Ac:2026-11-23", 5)
+    found = await report.read(NOW, project="bank")
+    assert [(each.kind, each.tag, each.scope, each.period, each.spent, each.budget) for each in found.budgets] == [
+        ("tag", "tenant=a/b:c", tag_scope("bank", "tenant", "a/b:c"), "day", 5, 10),
+        ("tag", "tenant=seen", tag_scope("bank", "tenant", "seen"), "month", 0, 20),
+    ]
 
 
 async def test_one_projects_are_shown_without_the_deployment(report: BudgetReport) -> None:

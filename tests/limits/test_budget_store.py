@@ -49,7 +49,7 @@ async def test_whether_the_counters_are_true_is_known(
     store: BudgetStore, redis_link: RedisLink, redis_prefix: str
 ) -> None:
     assert await store.counters_valid() is False
-    await redis_link.command("SET", f"{{{redis_prefix}}}:counted", "c1")
+    await redis_link.command("SET", f"{{{redis_prefix}}}:counted", "2:c1")
     assert await store.counters_valid() is True
 
 

@@ -5,9 +5,10 @@ from typing import Any
 import pytest
 
 from tests.limits.script_parts import NOON
+from tidegate.limits.budget_calendar import period_of
 from tidegate.limits.decision import LimitRejection
 from tidegate.limits.local_limits import LocalLimits
-from tidegate.limits.scopes import LimitScope, Reservation, period_of
+from tidegate.limits.scopes import LimitScope, Reservation
 from tidegate.queue.replicas import Replicas
 
 DAY = 86_400.0

@@ -53,11 +53,21 @@ class LedgerSetup:
             await self.calls.link.command("XDEL", f"{self.calls.key_prefix}:ledger", *(name for name, _ in entries))
 
 
-def ledger_entry(name: str, cost: int, *, at: float = NOON, outcome: str = "ok", user: str | None = None) -> bytes:
+def ledger_entry(
+    name: str,
+    cost: int,
+    *,
+    at: float = NOON,
+    outcome: str = "ok",
+    user: str | None = None,
+    tags: dict[str, str] | None = None,
+) -> bytes:
     return msgspec.json.encode(
         {
             "id": name, "at": at, "project": "shop", "key_id": "449", "end_user": user, "route": "chat",
-            "model": "gpt-4o-mini", "outcome": outcome, "cache": "miss", "stream": False, "cost_nanos": cost,
+            "model": "gpt-4o-mini", "outcome": "ok" if outcome == "hit" else outcome,
+            "cache": "hit" if outcome == "hit" else "miss", "stream": False, "cost_nanos": cost,
+            "tags": tags,
         }
     )  # fmt: skip
 
@@ -80,6 +90,27 @@ async def test_the_ledger_is_summed_by_scope_day_and_month(ledger: LedgerSetup) 
         assert (await ledger.spent(scope), await ledger.spent(scope, MONTH)) == (today, month), scope
 
 
+async def test_tags_with_a_budget_are_summed_wherever_their_entries_are(
+    ledger: LedgerSetup, postgres: Postgres
+) -> None:
+    async with postgres.connection() as connection:
+        await connection.execute("INSERT INTO projects (id, created_at) VALUES ('shop', now())")
+        await connection.execute(
+            "INSERT INTO tag_budgets VALUES ('shop', 'tenant', 'acme', 1, NULL), ('shop', 'feature', '*', NULL, 1)"
+        )
+    await ledger.add_stored("a", 5, tags={"tenant": "acme", "feature": "a/b:c"})
+    await ledger.add_stored("b", 7, tags={"tenant": "globex"}, at=NOON - 2 * DAY)
+    await ledger.add_stored("c", 11, tags={"feature": "chat"}, at=NOON - 2 * DAY)
+    await ledger.add_streamed("d", 13, tags={"tenant": "acme"})
+    await ledger.add_streamed("e", 17)
+    await ledger.rebuild.ensure()
+    for scope, today, month in (
+        ("all", 35, 53), ("tag/shop/tenant/acme", 18, 18), ("tag/shop/tenant/globex", 0, 0),
+        ("tag/shop/feature/a/b%3Ac", 5, 5), ("tag/shop/feature/chat", 0, 11),
+    ):  # fmt: skip
+        assert (await ledger.spent(scope), await ledger.spent(scope, MONTH)) == (today, month), scope
+
+
 @pytest.mark.parametrize(
     ("written", "on_the_way", "cost"),
     [
@@ -90,6 +121,10 @@ async def test_the_ledger_is_summed_by_scope_day_and_month(ledger: LedgerSetup) 
         ([], [("r", 9, "lost"), ("r", 5, "ok")], 5),
         ([("r", 9, "lost")], [("r", 0, "never_sent")], 0),
         ([("r", 9, "lost")], [("s", 1, "lost")], 10),
+        ([("r", 0, "hit")], [("r", 5, "ok")], 5),
+        ([("r", 5, "ok")], [("r", 0, "hit")], 5),
+        ([], [("r", 0, "hit"), ("r", 5, "ok")], 5),
+        ([("r", 0, "hit")], [("r", 9, "lost"), ("r", 5, "ok")], 5),
     ],
 )
 async def test_a_call_counts_once(
@@ -296,6 +331,6 @@ async def test_a_lost_call_that_ends_while_the_ledger_is_read_is_counted_once(
     assert await calls.link.run(script, (), (p, "journal")) == ([b"r"] if noticed else [])
     if not noticed:
         await calls.settle(request, admitted.dataset_id, cost_nanos=30)
-    summed = [{"k": f"key/449:{TODAY}", "c": 0 if noticed else 100, "ttl": 1000}]
+    summed = [{"n": "key/449", "d": TODAY, "c": 0 if noticed else 100, "ttl": 1000}]
     assert await calls.link.run(script, (), (p, "set", "count", msgspec.json.encode(summed))) == 1
     assert await ledger.spent("key/449") == 30

@@ -13,9 +13,9 @@ from tidegate.web import envelope
 CENT = 10_000_000
 
 
-def refused(what: str, **fields: Any) -> TidegateError:
+def refused(what: str, parameter: str = "", **fields: Any) -> TidegateError:
     given: dict[str, Any] = {"scope": "key/449", "limit": 10, "used": 10, "requested": 1, "wait": 6.0, **fields}
-    return rejection_error(LimitRejection(kind=what, **given), now=NOON)
+    return rejection_error(LimitRejection(kind=what, **given), now=NOON, output_parameter=parameter)
 
 
 @pytest.mark.parametrize(
@@ -75,10 +75,13 @@ def test_an_exceeded_budget_states_its_renewal() -> None:
     assert not error.retryable
 
 
-def test_a_budget_that_is_smaller_than_the_call_is_not_worth_waiting_for() -> None:
-    error = refused("budget", limit=CENT, used=0, requested=2 * CENT, wait=None)
+@pytest.mark.parametrize(
+    ("parameter", "advice"), [("max_tokens", "Ask for less, with `max_tokens`."), ("", "Send a shorter input.")]
+)
+def test_a_budget_that_is_smaller_than_the_call_is_not_worth_waiting_for(parameter: str, advice: str) -> None:
+    error = refused("budget", parameter, limit=CENT, used=0, requested=2 * CENT, wait=None)
     assert isinstance(error, BudgetExceeded)
-    assert error.message.endswith("which may cost up to $0.02, more than all of it. Ask for less, with `max_tokens`.")
+    assert error.message.endswith(f"which may cost up to $0.02, more than all of it. {advice}")
 
 
 def test_a_reserved_budget_may_come_back() -> None:
@@ -96,8 +99,9 @@ def test_money_is_written_exactly(nanos: int, text: str) -> None:
 
 
 def test_scopes_have_labels() -> None:
-    assert [scope_label(scope) for scope in ("key/449", "project/a b", "user/p/u", "all")] == [
-        "this API key", "project a b", "end user u", "the whole gateway",
+    scopes = ("key/449", "project/a b", "user/p/u", "all", "tag/p%2Fq/tenant/a/b%3A")
+    assert [scope_label(scope) for scope in scopes] == [
+        "this API key", "project a b", "end user u", "the whole gateway", "tag tenant=a/b:",
     ]  # fmt: skip
 
 

@@ -4,8 +4,10 @@ from datetime import UTC, datetime
 
 import pytest
 
+from tidegate.core.tags import Tag
 from tidegate.core.values import Caller, Limits
-from tidegate.limits.scopes import LimitScope, Reservation, caller_scopes, period_of, without_request_count
+from tidegate.limits.budget_calendar import period_of
+from tidegate.limits.scopes import LimitScope, Reservation, caller_scopes, without_request_count
 from tidegate.metering.ledger.entries import MAX_TEXT_LENGTH
 
 NONE = Limits()
@@ -28,6 +30,32 @@ def test_all_limits_have_their_scope() -> None:
         LimitScope(name="user/shop/ann", budget_day=5, rpd=7),
         LimitScope(name="all", budget_month=9),
     )
+
+
+TAGGED = Caller(
+    key_id="449",
+    project="a/b",
+    name="backend",
+    tag_limits={Tag("tenant", "acme"): Limits(budget_day=5), Tag("tenant", "*"): Limits(budget_month=7)},
+)
+
+
+@pytest.mark.parametrize(
+    ("tags", "scopes"),
+    [
+        (None, ()),
+        ({"feature": "search"}, ()),
+        ({"feature": "search", "tenant": "acme"}, (LimitScope(name="tag/a%2Fb/tenant/acme", budget_day=5),)),
+        ({"tenant": "x/y:z%"}, (LimitScope(name="tag/a%2Fb/tenant/x/y%3Az%25", budget_month=7),)),
+        ({"Tenant": "acme"}, ()),
+    ],
+)
+def test_a_tag_with_a_budget_has_a_scope_in_its_project(
+    tags: dict[str, str] | None, scopes: tuple[LimitScope, ...]
+) -> None:
+    found = caller_scopes(TAGGED, None, NONE, tags)
+    assert found.limiting == scopes
+    assert found.names == ("key/449", "project/a/b", *(scope.name for scope in scopes), "all")
 
 
 @pytest.mark.parametrize("end_user", [None, ""])

@@ -377,7 +377,7 @@ async def test_another_run_of_redis_is_another_memory(calls: ScriptCalls) -> Non
     arrive, told = Script("detect_restart"), (calls.key_prefix, "run-1", 600)
     assert await calls.link.run(arrive, (), told) == 0, "nothing to warn of: it remembers no other"
     before = await calls.scripts.dataset_id()
-    await calls.link.command("SET", f"{calls.key_prefix}:counted", "count_1")
+    await calls.link.command("SET", f"{calls.key_prefix}:counted", "2:count_1")
     assert await calls.link.run(arrive, (), told) == 0
     assert (await calls.scripts.dataset_id(), await calls.link.command("EXISTS", f"{calls.key_prefix}:counted")) == (
         before,

@@ -166,6 +166,56 @@ def test_nonsense_for_usage_is_no_usage(accountant: Accountant, usage: bytes) ->
     assert nonsense.cost_nanos > 0
 
 
+def test_an_answer_with_text_has_output_whatever_its_figure_says(accountant: Accountant) -> None:
+    told = line(
+        accountant, outcome(usage=b'{"prompt_tokens":100,"completion_tokens":0}', events=(chunk("High tide."),))
+    )
+    silent = line(accountant, outcome(usage=b'{"prompt_tokens":100,"completion_tokens":0}', events=()))
+
+    assert (told.input_tokens, told.estimated) == (100, True)
+    assert told.output_tokens >= 3
+    assert (silent.output_tokens, silent.estimated) == (0, False)
+
+
+def test_tokens_written_to_the_cache_are_told(accountant: Accountant) -> None:
+    usage = {
+        "prompt_tokens": 10_000,
+        "completion_tokens": 100,
+        "prompt_tokens_details": {"cached_tokens": 2000, "cache_write_tokens": 7000},
+    }
+    written = line(accountant, outcome(usage=json.dumps(usage).encode(), model="gpt-5.6-sol"))
+
+    assert (written.cached_tokens, written.cache_write_tokens) == (2000, 7000)
+    assert written.cost_nanos == 41_800_000
+
+
+def test_searches_are_charged_beside_the_tokens(accountant: Accountant) -> None:
+    """Three searches at 10 USD per 1,000, on top of 0.00032 USD of tokens."""
+    search = {"type": "web_search_call", "status": "completed", "action": {"type": "search"}}
+    usage = {"input_tokens": 176, "output_tokens": 10, "total_tokens": 186}
+    answer = {"status": "completed", "output": [search] * 3, "usage": usage, "model": "gpt-5"}
+    body = {"model": "gpt-5", "input": "When is high tide?", "tools": [{"type": "web_search"}]}
+    ended = outcome(usage=json.dumps(usage).encode(), model="gpt-5", events=(json.dumps(answer).encode(),))
+
+    written = line(accountant, ended, endpoints.RESPONSES, body)
+
+    assert (written.cost_nanos, written.fee_nanos) == (30_320_000, 30_000_000)
+    assert (written.unpriced, written.estimated) == (False, False)
+
+
+def test_a_call_without_a_known_price_says_so(accountant: Accountant) -> None:
+    unknown = line(accountant, outcome(model="llama-99", target_model="llama-99", provider="own"))
+    tea = {"output": [{"type": "tea_making_call"}], "status": "completed"}
+    body = {"model": "gpt-5", "input": "Tea?", "tools": [{"type": "tea_making"}]}
+    tool = line(accountant, outcome(model="gpt-5", events=(json.dumps(tea).encode(),)), endpoints.RESPONSES, body)
+    refused = line(accountant, Outcome(error=ErrorInStream(), reported_error=ErrorInStream(), target_model="llama-99"))
+
+    assert (unknown.unpriced, unknown.cost_nanos) == (True, 0)
+    assert tool.unpriced
+    assert tool.cost_nanos > 0
+    assert not refused.unpriced
+
+
 def test_a_figure_so_far_is_no_figure_of_what_broke_off(accountant: Accountant) -> None:
     """Some servers send the usage with every chunk, the first one before any text."""
     first = b'{"prompt_tokens":100,"completion_tokens":0}'
@@ -204,6 +254,7 @@ def test_who_asked_for_the_dear_tier_is_charged_for_it_where_nobody_says(account
 
 @pytest.mark.parametrize(("error", "name"), [(None, "ok"), (ClientDisconnected(), "client_disconnected")])
 def test_a_call_that_was_given_anothers_answer_says_what_it_saved(error: TidegateError | None, name: str) -> None:
-    written = joined_entry(OPENED, saved_nanos=COST, error=error, seconds=0.25)
+    written = joined_entry(OPENED, saved_nanos=COST, served_by="azure/eu/4o", error=error, seconds=0.25)
+    assert (written.provider, written.served_model) == ("azure", "eu/4o")
     assert (written.outcome, written.cost_nanos, written.saved_nanos, written.latency_ms) == (name, 0, COST, 250)
     assert (written.id, written.project, written.input_tokens) == (OPENED.id, OPENED.project, 0)

@@ -13,15 +13,16 @@ from tidegate.core.config import MeteringConfig, ModelPrice
 from tidegate.core.endpoints import Endpoint
 from tidegate.core.values import Usage
 from tidegate.metering import price_list
-from tidegate.metering.max_cost import max_cost, model_output_limit
+from tidegate.metering.max_cost import MaxCost, max_cost, model_output_limit, price_unknown
 from tidegate.metering.prices import Prices
-from tidegate.metering.tokens import from_wire
 from tidegate.simulator.answers import chat, embeddings, responses
 from tidegate.simulator.answers.reply import AnswerIdentity, Json
 from tidegate.wire.call import Call, parse
+from tidegate.wire.charges.usage import from_wire
 
 AT = 1_795_780_800.0
-PRICES = Prices(MeteringConfig(), price_list.load())
+UNKNOWN = ModelPrice(input=Decimal(10), output=Decimal(40))
+PRICES = Prices(MeteringConfig(unknown_model_price=UNKNOWN), price_list.load())
 MODELS = ("gpt-4o", "gpt-4o-mini", "gpt-4o-audio-preview", "gpt-4.1-nano", "gpt-5", "gpt-5-mini", "o3", "o4-mini")
 
 words = st.text(max_size=300) | st.sampled_from(
@@ -136,6 +137,37 @@ def test_the_output_is_bounded_by_what_is_stated_and_by_the_model(body: dict[str
     one = PRICES.max_cost(body["model"], Usage(output=1000), at=AT, tier="default") / 1000
     written = (most(endpoints.CHAT, body) - nothing) / one + 17
     assert written == pytest.approx(tokens, rel=0.001, abs=8)
+
+
+def test_tools_are_held_and_what_has_no_price_is_named() -> None:
+    prices = Prices(MeteringConfig(assumed_tool_calls=7), price_list.load())
+    asked = {"model": "gpt-5", "input": "hi", "max_output_tokens": 100}
+
+    def held(**fields: Any) -> MaxCost:
+        request = call(endpoints.RESPONSES, {**asked, **fields})
+        return max_cost(request, prices, at=AT, exact=True, targets=("openai/gpt-5",))
+
+    search = held(tools=[{"type": "web_search"}])
+    assert search.nanos - held(tools=[{"type": "mcp", "server_label": "m"}]).nanos == pytest.approx(
+        70_000_000, rel=0.01
+    )
+    assert held(tools=[{"type": "tea_making"}]).unpriced == ("tea_making",)
+    assert held().unpriced == search.unpriced == ()
+
+
+@pytest.mark.parametrize(
+    ("names", "says", "param"),
+    [
+        (("own/llama-99",), 'metering.prices."own/llama-99" or metering.unknown_model_price', "model"),
+        (("tea_making", "own/llama-99"), 'metering.prices."own/llama-99"', "model"),
+        (("tea_making",), "metering.tool_prices.tea_making.", "tools"),
+    ],
+)
+def test_a_price_that_is_missing_is_told_with_the_key_to_set(names: tuple[str, ...], says: str, param: str) -> None:
+    error = price_unknown(names)
+
+    assert says in error.message
+    assert error.param == param
 
 
 @pytest.mark.parametrize(

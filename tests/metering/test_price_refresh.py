@@ -11,14 +11,15 @@ from genai_prices.types import (
     ConditionalPrice,
     ModelInfo,
     ModelPrice,
+    PriceVariant,
     StartDateConstraint,
     Tier,
     TieredPrices,
 )
 
 from tidegate.metering import price_list
-from tidegate.metering.price_list import PricedModel, PricePeriod, Rates
-from tidegate.metering.price_refresh import CannotConvert, convert, encode, from_genai_prices
+from tidegate.metering.price_list import PricedModel, PricePeriod, Rates, encode
+from tidegate.metering.price_refresh import CannotConvert, convert, from_genai_prices
 
 NAMED = ClauseEquals(equals="m")
 
@@ -52,6 +53,41 @@ def test_thresholds_and_dates_are_kept() -> None:
     )
 
 
+def test_each_kind_of_tokens_is_kept() -> None:
+    keys = (
+        "input_mtok", "cache_read_mtok", "cache_write_mtok", "output_mtok", "input_audio_mtok", "cache_audio_read_mtok",
+        "output_audio_mtok", "input_image_mtok", "cache_image_read_mtok", "output_image_mtok",
+    )  # fmt: skip
+    info = ModelInfo(id="m", match=NAMED, prices=ModelPrice(**{key: Decimal(1 + n) for n, key in enumerate(keys)}))
+
+    [period] = convert(info).periods
+
+    kept = [getattr(period.rates[0], name) for name in Rates.__struct_fields__ if name != "above"]
+    assert sorted(kept) == [10**9 * (1 + n) for n in range(len(keys))]
+
+
+@pytest.mark.parametrize(
+    ("model", "fees"),
+    [
+        ("gpt-4.1", {}),
+        ("gpt-4o-mini", {"web_search": 11_200_000}),  # and 8,000 input tokens
+        ("gpt-5", {"web_search_preview": 10_000_000}),
+        ("gpt-5-chat-latest", {}),
+        ("o3", {"web_search_preview": 10_000_000}),
+    ],
+)
+def test_tools_have_the_prices_of_all_models_or_their_own(model: str, fees: dict[str, int]) -> None:
+    prices = ModelPrice(input_mtok=Decimal(1), web_searches_kcount=Decimal(10), storage_searches_kcount=Decimal("2.5"))
+
+    assert convert(ModelInfo(id=model, match=NAMED, prices=prices)).fees == fees
+
+
+def test_a_tool_that_costs_another_price_with_one_model_is_kept() -> None:
+    prices = ModelPrice(input_mtok=Decimal(1), web_searches_kcount=Decimal(12))
+
+    assert convert(ModelInfo(id="m", match=NAMED, prices=prices)).fees == {"web_search": 12_000_000}
+
+
 @pytest.mark.parametrize(
     "info",
     [
@@ -61,6 +97,23 @@ def test_thresholds_and_dates_are_kept() -> None:
             id="m",
             match=NAMED,
             prices=[ConditionalPrice(constraint=object(), prices=ModelPrice(input_mtok=Decimal(1)))],  # type: ignore[arg-type]  # a kind yet to come
+        ),
+        ModelInfo(id="m", match=NAMED, prices=ModelPrice(input_mtok=Decimal(1), input_video_mtok=Decimal(1))),
+        ModelInfo(id="m", match=NAMED, prices=ModelPrice(input_mtok=Decimal(1), audio_hours=Decimal(1))),
+        ModelInfo(id="m", match=NAMED, prices=ModelPrice(input_audio_mtok=Decimal(1))),
+        ModelInfo(id="m", match=NAMED, prices=ModelPrice(map_searches_kcount=Decimal(1))),
+        ModelInfo(id="m", match=NAMED, prices=ModelPrice(input_smell_mtok=Decimal(1))),
+        ModelInfo(
+            id="m",
+            match=NAMED,
+            prices=ModelPrice(input_mtok=Decimal(1)),
+            price_variants=[PriceVariant(when={"region": "eu"}, prices=ModelPrice(input_mtok=Decimal(2)))],
+        ),
+        ModelInfo(
+            id="m",
+            match=NAMED,
+            prices=ModelPrice(input_mtok=Decimal(1), cache_write_mtok=Decimal(2)),
+            price_variants=[PriceVariant(when={"service_tier": "flex"}, prices=ModelPrice(input_mtok=Decimal(1)))],
         ),
     ],
 )

@@ -1,4 +1,4 @@
-"""A call's price equals genai-prices to the nano-dollar, and no unknown model is free."""
+"""A call's price equals genai-prices to the nano-dollar, and an unknown price is said to be unknown."""
 
 from datetime import UTC, datetime
 from decimal import ROUND_HALF_UP, Decimal
@@ -21,6 +21,9 @@ OPENAI = next(provider for provider in providers if provider.id == "openai")
 LIST = price_list.load()
 
 
+UNKNOWN = ModelPrice(input=Decimal(10), output=Decimal(40))
+
+
 def prices(**config: Any) -> Prices:
     return Prices(MeteringConfig(**config), LIST)
 
@@ -40,6 +43,20 @@ def prices(**config: Any) -> Prices:
             Usage(input=1000, input_audio=500, output=100, output_audio=100),
             1_250_000 + 16_000_000 + 6_400_000,
         ),
+        (
+            "gpt-5.6-sol",
+            Usage(input=10_000, cached=2_000, cache_write=7_000, output=100),
+            4_000_000 + 800_000 + 35_000_000 + 2_000_000,  # 0.0418 USD
+        ),
+        (
+            "gpt-realtime",
+            Usage(input=100, cached=50, input_audio=40, cached_audio=20, input_image=30, cached_image=10),
+            10 * 4_000 + 20 * 400 + 20 * 32_000 + 20 * 400 + 20 * 5_000 + 10 * 500,
+        ),
+        ("gpt-realtime", Usage(input=100, cached=90, input_audio=50), 50 * 400 + 10 * 32_000 + 40 * 400),
+        ("gpt-audio", Usage(input=10, cached=10, input_audio=10), 320_000),  # no discount is listed
+        ("chatgpt-image-latest", Usage(input=1, output=9, output_image=8), 5_000 + 10_000 + 8 * 32_000),
+        ("gpt-4o-audio-preview", Usage(input=2, input_audio=1, output=1, output_audio=1), 2_500 + 40_000 + 80_000),
         ("text-embedding-3-small", Usage(input=7), 140),
         ("gpt-6-luna", Usage(input=272_000, output=10), 27_200_000 + 5_000),
         ("gpt-6-luna", Usage(input=272_001, output=10), 54_400_200 + 7_500),
@@ -101,10 +118,34 @@ def test_a_configured_price_wins_for_the_model_and_its_dated_snapshots() -> None
 )
 def test_the_price_of_the_target_wins_then_that_of_the_model_that_answered(target: str, model: str, nanos: int) -> None:
     names = {"vllm/Llama-3": 1, "vllm/*": 2, "llama-3": 3}
-    ours = prices(prices={name: ModelPrice(input=Decimal(usd), output=Decimal(9)) for name, usd in names.items()})
+    own = {name: ModelPrice(input=Decimal(usd), output=Decimal(9)) for name, usd in names.items()}
+    ours = prices(prices=own, unknown_model_price=UNKNOWN)
 
     assert ours.cost(model, Usage(input=1), at=NOVEMBER, target=target) == nanos
     assert ours.max_cost(model, Usage(input=1), at=NOVEMBER, tier="default", targets=[target]) >= nanos
+
+
+@pytest.mark.parametrize(
+    ("model", "usage", "nanos"),
+    [
+        ("gpt-5.6-sol", Usage(input=10, output=1), 50_000 + 20_000),  # all of it may be written to the cache
+        ("gpt-audio", Usage(input=10, output=1), 320_000 + 64_000),
+        ("chatgpt-image-latest", Usage(input=10, output=1), 80_000 + 32_000),
+    ],
+)
+def test_the_dearest_kind_is_held(model: str, usage: Usage, nanos: int) -> None:
+    assert prices().max_cost(model, usage, at=NOVEMBER, tier="default") == nanos
+
+
+def test_a_configured_price_may_name_each_kind() -> None:
+    kinds = dict(zip(KINDS, range(1, 11), strict=True))
+    ours = prices(prices={"own": ModelPrice(**{name: Decimal(usd) for name, usd in kinds.items()})})
+    usage = Usage(
+        input=7, cached=3, cache_write=1, input_audio=2, cached_audio=1, input_image=2, cached_image=1,
+        output=3, output_audio=1, output_image=1,
+    )  # fmt: skip
+
+    assert ours.cost("own", usage, at=NOVEMBER) == 1_000 * sum(kinds.values())
 
 
 def test_a_target_may_be_free() -> None:
@@ -132,12 +173,27 @@ def test_an_unknown_model_costs_the_configured_price_and_is_warned_of_once() -> 
 
 
 @pytest.mark.parametrize("model", ["tts-1", "whisper-1", "gpt-4o-mini-x", "", "moderat"])
-def test_nothing_that_has_no_token_price_is_free(model: str) -> None:
-    assert prices().cost(model, Usage(input=1), at=NOVEMBER) == 10_000
+def test_a_model_without_a_token_price_costs_the_default_and_is_known_as_unpriced(model: str) -> None:
+    ours = prices(unknown_model_price=UNKNOWN)
+
+    assert ours.cost(model, Usage(input=1), at=NOVEMBER) == 10_000
+    assert (ours.knows(model), ours.has_price(model)) == (False, True)
+
+
+def test_without_a_default_no_price_is_made_up() -> None:
+    ours = prices()
+
+    with structlog.testing.capture_logs() as logs:
+        assert ours.cost("llama-99", Usage(input=1, output=1), at=NOVEMBER) == 0
+        assert ours.max_cost("llama-99", Usage(input=1, output=1), at=NOVEMBER) == 0
+
+    assert (ours.knows("llama-99"), ours.has_price("llama-99")) == (False, False)
+    assert [line["event"] for line in logs] == ["price unknown: not charged"]
+    assert (ours.knows("gpt-4o"), ours.has_price("gpt-4o")) == (True, True)
 
 
 def test_any_number_of_made_up_names_leaves_memory_and_log_bounded() -> None:
-    ours = prices()
+    ours = prices(unknown_model_price=UNKNOWN)
 
     with structlog.testing.capture_logs() as logs:
         for number in range(3 * MAX_CACHED_NAMES):
@@ -147,30 +203,58 @@ def test_any_number_of_made_up_names_leaves_memory_and_log_bounded() -> None:
     assert [line["last_warning"] for line in logs[-2:]] == [False, True]
 
 
+@pytest.mark.parametrize(
+    ("tool", "model", "target", "nanos"),
+    [
+        ("web_search", "gpt-5", "openai/gpt-5", 10_000_000),
+        ("web_search", "gpt-4o-mini-2024-07-18", "", 11_200_000),  # and a block of 8,000 input tokens
+        ("web_search", "never-heard-of", "", 10_000_000),
+        ("web_search_preview", "gpt-4o", "", 25_000_000),
+        ("web_search_preview", "o4-mini", "", 10_000_000),
+        ("file_search", "gpt-5", "", 2_500_000),
+        ("x_search", "grok-5", "xai/grok-5", 5_000_000),
+        ("web_search", "grok-5", "xai/grok-5", 4_000_000),
+        ("file_search", "grok-5", "xai/grok-5", 3_000_000),
+        ("x_search", "grok-5", "", None),
+        ("tea_making", "gpt-5", "openai/gpt-5", None),
+    ],
+)
+def test_the_use_of_a_tool_costs(tool: str, model: str, target: str, nanos: int | None) -> None:
+    xai = ModelPrice(input=Decimal(1), tool_prices={"x_search": Decimal("0.005"), "web_search": Decimal("0.004")})
+    ours = prices(prices={"xai/*": xai})
+    everywhere = prices(prices={"xai/*": xai}, tool_prices={"file_search": Decimal("0.003")})
+
+    assert (everywhere if nanos == 3_000_000 else ours).fee(tool, model, target=target) == nanos
+
+
+KINDS = (
+    "input", "cached", "cache_write", "output", "input_audio", "cached_audio", "output_audio", "input_image",
+    "cached_image", "output_image",
+)  # fmt: skip
 TOKENS = st.integers(0, 10**6)
 
 
 @given(
     info=st.sampled_from([info for info in OPENAI.models if info.id != "moderation"]),
     tier=st.sampled_from([None, "default", "flex", "priority", "fast"]),
-    counts=st.tuples(TOKENS, TOKENS, TOKENS),
+    counts=st.tuples(TOKENS, TOKENS, TOKENS, TOKENS),
     day=st.dates(datetime(2025, 1, 1, tzinfo=UTC).date(), datetime(2027, 1, 1, tzinfo=UTC).date()),
 )
 def test_every_listed_price_is_what_the_library_computes(info: Any, tier: str | None, counts: Any, day: Any) -> None:
     moment = datetime(day.year, day.month, day.day, 9, tzinfo=UTC)
     name = info.id if info.is_match(info.id) else _a_name(info)
     first = OPENAI.find_model(name)
-    fresh, cached, output = counts
-    theirs = TheirUsage(input_tokens=fresh + cached, cache_read_tokens=cached, output_tokens=output)
+    fresh, cached, written, output = counts
+    bought = fresh + cached + written
+    theirs = TheirUsage(input_tokens=bought, cache_read_tokens=cached, cache_write_tokens=written, output_tokens=output)
     if first is None or first.get_prices(moment).input_mtok is None:
         return
     expected = first.calc_price(
         theirs, OPENAI, genai_request_timestamp=moment, price_context={"service_tier": tier} if tier else None
     ).total_price
 
-    ours = prices().cost(
-        name, Usage(input=fresh + cached, cached=cached, output=output), at=moment.timestamp(), tier=tier
-    )
+    usage = Usage(input=bought, cached=cached, cache_write=written, output=output)
+    ours = prices().cost(name, usage, at=moment.timestamp(), tier=tier)
 
     assert ours == (expected * 10**9).to_integral_value(ROUND_HALF_UP)
 

@@ -15,10 +15,12 @@ from tidegate.core.errors import (
     TruncatedAnswer,
 )
 from tidegate.core.values import Outcome
-from tidegate.metering.unseen_output import unseen_output
+from tidegate.metering.unseen_output import WritingLimits, unseen_output
 
-PACE = 100
-"""Tokens per second."""
+LIMITS = WritingLimits(tokens_per_second=100)
+LATE = WritingLimits(tokens_per_second=100, earliest_seconds=4.0, stop_seconds=1.0)
+NEVER = WritingLimits(tokens_per_second=100, cancels="never")
+ALWAYS = WritingLimits(tokens_per_second=100, cancels="always")
 
 
 def unseen(
@@ -29,11 +31,13 @@ def unseen(
     model: str = "gpt-4o",
     seconds: float = 5.0,
     silent: float = 0.4,
+    writing: float = 3.0,
+    limits: WritingLimits = LIMITS,
     **body: Any,
 ) -> int:
-    ended = Outcome(error=error, stream=stream, seconds=seconds, silent_seconds=silent)
+    ended = Outcome(error=error, stream=stream, seconds=seconds, silent_seconds=silent, writing_seconds=writing)
     texts = ["tide"] * bool(seen)
-    return unseen_output(ended, texts, seen, route=endpoints.CHAT, model=model, body=body, tokens_per_second=PACE)
+    return unseen_output(ended, texts, seen, route=endpoints.CHAT, model=model, body=body, limits=limits)
 
 
 @pytest.mark.parametrize(
@@ -41,11 +45,30 @@ def unseen(
     [
         pytest.param(0, {"error": None, "seen": 20}, id="complete, and all of it was read"),
         pytest.param(0, {"error": ErrorInStream(), "seen": 20}, id="the upstream itself said that it failed"),
-        pytest.param(50, {"error": ClientDisconnected(), "seen": 20}, id="what was on its way"),
-        pytest.param(100, {"error": ClientDisconnected(), "seen": 20, "n": 2}, id="of two answers"),
+        pytest.param(56, {"error": ClientDisconnected(), "seen": 20}, id="what was on its way"),
+        pytest.param(112, {"error": ClientDisconnected(), "seen": 20, "n": 2}, id="of two answers"),
         pytest.param(12, {"error": ClientDisconnected(), "seen": 20, "max_tokens": 16}, id="what was left of it"),
         pytest.param(0, {"error": ClientDisconnected(), "seen": 20, "max_tokens": 1}, id="nothing was left of it"),
-        pytest.param(600, {"error": ClientDisconnected()}, id="left before the first word"),
+        pytest.param(515, {"error": ClientDisconnected()}, id="left before the first word"),
+        pytest.param(205, {"error": ClientDisconnected(), "limits": LATE}, id="which comes after four seconds"),
+        pytest.param(146, {"error": ClientDisconnected(), "seen": 20, "limits": LATE}, id="a provider that stops late"),
+        pytest.param(215, {"error": ClientDisconnected(), "seen": 20, "model": "o3"}, id="thoughts, before the text"),
+        pytest.param(
+            16_364, {"error": ClientDisconnected(), "seen": 20, "limits": NEVER}, id="it writes on to its end"
+        ),
+        pytest.param(
+            600, {"error": ClientDisconnected(), "stream": False}, id="a whole answer that was left, which writes on"
+        ),
+        pytest.param(
+            96,
+            {"error": ClientDisconnected(), "stream": False, "max_tokens": 80},
+            id="a whole answer that was left, of known size",
+        ),
+        pytest.param(
+            45,
+            {"error": ClientDisconnected(), "stream": False, "max_tokens": 80, "seconds": 0.3, "limits": ALWAYS},
+            id="a whole answer that was left, and ends with its connection",
+        ),
         pytest.param(600, {"error": TruncatedAnswer(), "stream": False}, id="a whole answer, as far as time allowed"),
         pytest.param(
             4016, {"error": TruncatedAnswer(), "stream": False, "max_tokens": 4000}, id="a whole answer of known size"
@@ -66,4 +89,4 @@ def test_it_may_have_written_so_much_more(tokens: int, case: dict[str, Any]) -> 
 def test_vectors_are_not_written() -> None:
     ended = Outcome(error=TruncatedAnswer(), seconds=9.0)
     body = {"model": "text-embedding-3-small", "input": "tide"}
-    assert unseen_output(ended, [], 0, route=endpoints.EMBEDDINGS, model="m", body=body, tokens_per_second=PACE) == 0
+    assert unseen_output(ended, [], 0, route=endpoints.EMBEDDINGS, model="m", body=body, limits=LIMITS) == 0

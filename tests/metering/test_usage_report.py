@@ -5,21 +5,27 @@ from typing import Any
 import pytest
 
 from tests.metering.ledger_parts import entry
+from tidegate.core.errors import InvalidParameter
+from tidegate.core.tags import parse_tag
 from tidegate.metering.ledger.entries import encode
 from tidegate.metering.ledger.store import LedgerStore
-from tidegate.metering.usage_report import GroupBy, UsageReports, UsageRow, total, usd
+from tidegate.metering.usage_report import GroupBy, Grouping, UsageReports, UsageRow, total, usd
 from tidegate.storage.postgres import Postgres
 
 MIDNIGHT = 1_790_035_200.0
 """2026-09-22 00:00:00 UTC."""
 
+SEARCH, CHAT = {"feature": "search"}, {"feature": "chat"}
 CALLS = [
     entry(1, at=MIDNIGHT - 1, cost_nanos=1, model="a", key_id="key_1"),
-    entry(2, at=MIDNIGHT, cost_nanos=2, model="a", key_id="key_2", end_user=None, cached_tokens=3),
-    entry(3, at=MIDNIGHT + 1, cost_nanos=0, saved_nanos=2, model="a", cache="hit", route="responses"),
+    entry(2, at=MIDNIGHT, cost_nanos=2, model="a", key_id="key_2", end_user=None, cached_tokens=3, tags=SEARCH),
+    entry(
+        3, at=MIDNIGHT + 1, cost_nanos=0, saved_nanos=2, model="a", cache="hit", route="responses",
+        tags={**SEARCH, "tenant": "acme"},
+    ),
     entry(4, at=MIDNIGHT + 2, cost_nanos=0, model="b", cache="joined", outcome="upstream_timeout", end_user="bob"),
-    entry(5, at=MIDNIGHT + 3, cost_nanos=50, model="b", project="other", estimated=True, reasoning_tokens=4),
-]
+    entry(5, at=MIDNIGHT + 3, cost_nanos=50, model="b", project="other", estimated=True, reasoning_tokens=4, tags=CHAT),
+]  # fmt: skip
 ALWAYS: Any = {"since": 0.0, "until": 4e9}
 
 
@@ -33,6 +39,8 @@ async def reports(postgres: Postgres) -> UsageReports:
     ("by", "figures"),
     [
         (GroupBy.DAY, [("2026-09-21", 1, 1), ("2026-09-22", 4, 52)]),
+        (GroupBy.WEEK, [("2026-W39", 5, 53)]),
+        (GroupBy.MONTH, [("2026-09", 5, 53)]),
         (GroupBy.MODEL, [("b", 2, 50), ("a", 3, 3)]),
         (GroupBy.KEY, [("key_1", 4, 51), ("key_2", 1, 2)]),
         (GroupBy.USER, [("ada", 3, 51), ("", 1, 2), ("bob", 1, 0)]),
@@ -44,6 +52,44 @@ async def test_calls_are_summed_up_by(reports: UsageReports, by: GroupBy, figure
     rows = await reports.usage(by, **ALWAYS)
 
     assert [(row.group, row.calls, row.cost_nanos) for row in rows] == figures
+
+
+async def test_calls_are_summed_up_by_the_values_of_a_tag(reports: UsageReports) -> None:
+    by_feature = await reports.usage(GroupBy.TAG, tag_name="feature", **ALWAYS)
+    assert [(row.group, row.calls, row.cost_nanos) for row in by_feature] == [
+        ("chat", 1, 50),
+        ("search", 2, 2),
+        ("", 2, 1),
+    ]
+    of_project = await reports.usage(GroupBy.TAG, tag_name="feature", project="other", **ALWAYS)
+    assert [row.group for row in of_project] == ["chat"]
+
+
+@pytest.mark.parametrize(
+    ("tags", "models"),
+    [
+        (["feature=search"], [("a", 2)]),
+        (["feature=search", "tenant=acme"], [("a", 1)]),
+        (["feature=chat", "tenant=acme"], []),
+        (["feature=sea"], []),
+    ],
+)
+async def test_only_calls_with_all_tags_are_summed_up(
+    reports: UsageReports, tags: list[str], models: list[tuple[str, int]]
+) -> None:
+    rows = await reports.usage(GroupBy.MODEL, tags=[parse_tag(text) for text in tags], **ALWAYS)
+    assert [(row.group, row.calls) for row in rows] == models
+
+
+@pytest.mark.parametrize("text", ["day", "provider", "tag:feature", "tag:a.b-c"])
+def test_a_grouping_is_written_as_it_is_read(text: str) -> None:
+    assert Grouping.parse(text).text == text
+
+
+@pytest.mark.parametrize("text", ["tag", "tag:", "tag:a b", "days", "DAY", "day\n", ""])
+def test_another_grouping_is_refused(text: str) -> None:
+    with pytest.raises(InvalidParameter, match="none of day, week, month, key"):
+        Grouping.parse(text)
 
 
 async def test_a_row_counts_everything(reports: UsageReports) -> None:
@@ -126,3 +172,12 @@ def test_a_total_is_the_sum_of_all_rows() -> None:
 )
 def test_money_is_shown_exactly(nanos: int, text: str) -> None:
     assert usd(nanos) == text
+
+
+@pytest.mark.usefixtures("reports")
+async def test_days_are_those_of_the_time_zone(postgres: Postgres) -> None:
+    """The calls are of the last second before midnight UTC, and of later ones."""
+    here = UsageReports(postgres, time_zone="America/New_York")
+    assert [(row.group, row.calls) for row in await here.usage(GroupBy.DAY, **ALWAYS)] == [("2026-09-21", 5)]
+    there = UsageReports(postgres, time_zone="Pacific/Kiritimati")
+    assert [(row.group, row.calls) for row in await there.usage(GroupBy.DAY, **ALWAYS)] == [("2026-09-22", 5)]

@@ -48,7 +48,7 @@ class FakeLedger:
         """While it is cleared, writing waits."""
         self.writing.set()
 
-    async def write(self, error: TidegateError | None, cost_nanos: int) -> None:
+    async def write(self, error: TidegateError | None, cost_nanos: int, served_by: str) -> None:  # noqa: ARG002  # the protocol has it
         self.before.append(self.handed_out)
         await self.writing.wait()
         self.lines.append((error.name if error else "ok", cost_nanos))

@@ -13,6 +13,7 @@ import msgspec
 from tidegate.core import endpoints
 from tidegate.core.clock import Clock
 from tidegate.core.config import ProviderConfig
+from tidegate.core.endpoints import Endpoint
 from tidegate.core.errors import (
     InvalidUpstreamKey,
     MalformedAnswer,
@@ -45,6 +46,10 @@ class MessagesTranslator:
 
     def __init__(self, model: str) -> None:
         self._model = model
+
+    @property
+    def end_reason(self) -> None:
+        return None
 
     def translate_event(self, event: bytes) -> list[bytes]:
         said = msgspec.json.decode(sse.data_of(event) or b"{}")
@@ -109,6 +114,9 @@ class MessagesProvider:
         self._options = connection_options(config, section=f"providers.{name}")
         self._transport = transport
         self._clock = clock
+
+    def output_parameter(self, endpoint: Endpoint, model: str) -> str:  # noqa: ARG002  # the same for all
+        return "max_tokens"
 
     def build_request(self, call: Call, target: Target) -> ProviderRequest:
         if call.endpoint is not endpoints.CHAT:

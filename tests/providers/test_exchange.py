@@ -78,3 +78,51 @@ async def test_a_whole_answer_is_read_and_its_connection_closed() -> None:
 async def test_a_web_page_is_no_answer() -> None:
     with pytest.raises(HtmlFromProxy):
         await exchange(FakeExchange(b"<html>", headers={"content-type": "text/html; charset=utf-8"})).read_body()
+
+
+PLAIN, EVENTS = {"content-type": "text/plain"}, {"content-type": "Text/Event-Stream;charset=UTF-8"}
+
+
+@pytest.mark.parametrize("headers", [PLAIN, JSON, EVENTS, {}])
+@pytest.mark.parametrize(
+    "pieces", [(b"data: 1\n\n",), (b"\xef\xbb", b"\xbfda", b"ta: 1", b"\n\n"), (b" \n", b"data: 1\n\n")]
+)
+async def test_events_are_a_stream_whatever_their_type_says(headers: dict[str, str], pieces: tuple[bytes, ...]) -> None:
+    reader = exchange(FakeExchange(*pieces, headers=headers))
+    await reader.begin()
+    assert reader.is_stream
+    events = [one for _ in pieces for one in await reader.read_events() or []]
+    assert events == [b"data: 1\n\n"]
+
+
+@pytest.mark.parametrize("headers", [PLAIN, JSON, EVENTS, {}])
+@pytest.mark.parametrize("pieces", [(b"{}",), (b"\xef\xbb\xbf{", b"}"), (b"\n", b"{}")])
+async def test_an_object_is_a_body_whatever_its_type_says(headers: dict[str, str], pieces: tuple[bytes, ...]) -> None:
+    reader = exchange(FakeExchange(*pieces, headers=headers))
+    await reader.begin()
+    assert not reader.is_stream
+    assert await reader.read_body() == b"{}"
+
+
+@pytest.mark.parametrize(("headers", "is_stream"), [(EVENTS, True), (JSON, False), ({}, False)])
+@pytest.mark.parametrize("pieces", [(), (b"da",), (b" \n",)])
+async def test_an_answer_that_tells_nothing_has_the_form_of_its_type(
+    headers: dict[str, str], is_stream: bool, pieces: tuple[bytes, ...]
+) -> None:
+    reader = exchange(FakeExchange(*pieces, headers=headers))
+    await reader.begin()
+    assert reader.is_stream is is_stream
+
+
+async def test_white_space_without_end_is_given_up() -> None:
+    with pytest.raises(AnswerTooLarge):
+        await exchange(FakeExchange(*[b" " * 100] * 4, headers=JSON)).begin()
+
+
+async def test_a_web_page_is_known_by_its_first_byte() -> None:
+    with pytest.raises(HtmlFromProxy):
+        await exchange(FakeExchange(b"<html>", headers=PLAIN)).read_body()
+
+
+async def test_the_end_of_a_stream_after_a_body_is_left_out() -> None:
+    assert await exchange(FakeExchange(b'{"a":1}\n\ndata: [DONE]\n\n', headers=EVENTS)).read_body() == b'{"a":1}\n\n'

@@ -39,13 +39,24 @@ def test_each_configurable_kind_has_a_class() -> None:
     [
         (USUAL, {"openai-beta", "openai-organization", "idempotency-key", "x-client-request-id"}),
         (("x-*",), {"x-client-request-id", "x-forwarded-for"}),
+        (
+            ("*",),
+            {
+                "user-agent",
+                "openai-organization",
+                "openai-beta",
+                "idempotency-key",
+                "x-client-request-id",
+                "x-forwarded-for",
+            },
+        ),
         ((), set()),
     ],
 )
 def test_the_callers_headers(patterns: tuple[str, ...], expected: set[str]) -> None:
     names = {
         "authorization", "cookie", "host", "content-length", "user-agent", "openai-organization", "openai-beta",
-        "idempotency-key", "x-client-request-id", "x-forwarded-for",
+        "idempotency-key", "x-client-request-id", "x-forwarded-for", "x-tidegate-tags",
     }  # fmt: skip
     theirs = dict.fromkeys(names, "theirs")
     assert HeaderForwarding(patterns).select(theirs) == dict.fromkeys(expected, "theirs")

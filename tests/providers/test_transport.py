@@ -96,6 +96,40 @@ async def test_slow_but_alive_is_no_silence() -> None:
         assert await read(server.address, idle_seconds=1.5) == b"xxxxxx"
 
 
+async def _read_to_end(exchange: Exchange) -> None:
+    while await exchange.read_some():
+        pass
+
+
+@pytest.mark.parametrize("piece", [b": PROCESSING\n\n", b"data: {}\n\n"])
+async def test_a_stream_whose_reader_sees_no_content_has_not_begun(piece: bytes) -> None:
+    async with (
+        serve(sending_parts(STREAM_HEAD, *[chunk(piece)] * 100, pause=0.02)) as server,
+        asked(server.address, first_byte_seconds=0.3, idle_seconds=5) as exchange,
+    ):
+        with pytest.raises(FirstByteTimeout):
+            await _read_to_end(exchange)
+
+
+async def test_once_content_has_begun_only_silence_counts() -> None:
+    async with (
+        serve(sending_parts(STREAM_HEAD, *[chunk(b"x")] * 30, b"0\r\n\r\n", pause=0.02)) as server,
+        asked(server.address, first_byte_seconds=0.3, idle_seconds=5) as exchange,
+    ):
+        assert await exchange.read_some()
+        exchange.begin_content()
+        assert len(await exchange.read_all()) == 29
+
+
+async def test_white_space_before_a_body_is_no_answer_yet() -> None:
+    pieces = [chunk(b" \n")] * 100
+    async with serve(sending_parts(STREAM_HEAD, *pieces, pause=0.02)) as server:
+        with pytest.raises(FirstByteTimeout):
+            await read(server.address, first_byte_seconds=0.3, idle_seconds=5)
+    async with serve(sending_parts(STREAM_HEAD, chunk(b"{"), *pieces[:30], b"0\r\n\r\n", pause=0.02)) as server:
+        assert (await read(server.address, first_byte_seconds=0.3, idle_seconds=5)).startswith(b"{")
+
+
 async def test_the_whole_answer_takes_too_long() -> None:
     parts = [STREAM_HEAD, *[chunk(b"x")] * 100]
     async with serve(sending_parts(*parts, pause=0.02)) as server:

@@ -74,10 +74,12 @@ async def call(waiters: Waiters, entry: QueueEntry, upstream: EnforcingUpstream,
         reply = await upstream.send()
         limits, age = reported_limits(reply.headers), clock.monotonic() - sent
         if reply.ok:
-            waiters.feedback.report_answer(LANE, limits, ok=True, age=age)
+            waiters.feedback.report_answer(LANE, entry.flow, limits, ok=True, age=age)
             return waited
         sent_order.remove(place.seq)
-        waiters.feedback.report_rate_limit(LANE, limits, "requests", reply.wait, tokens=entry.tokens, age=age)
+        waiters.feedback.report_rate_limit(
+            LANE, entry.flow, limits, "requests", reply.wait, tokens=entry.tokens, age=age
+        )
         entry = msgspec.structs.replace(entry, position=place)
 
 

@@ -80,7 +80,7 @@ def test_an_upstream_that_names_no_limit_and_never_refuses_is_taken_to_have_none
 @pytest.mark.parametrize(
     "report",
     [
-        CapacityReport(rejection_kind="requests"),
+        CapacityReport(answered=9, rejection_kind="requests"),
         CapacityReport(rpm=600),
         CapacityReport(tpm=30_000),
         CapacityReport(outage=True),
@@ -146,7 +146,7 @@ def test_configured_limits_win_over_learnt_ones() -> None:
 @pytest.mark.parametrize(("kind", "seconds"), [("requests", 9.1), ("tokens", 9.1), ("day", 9.0)])
 def test_a_429s_wait_moves_the_whole_schedule(kind: str, seconds: float) -> None:
     lane = UpstreamCapacity()
-    lane.learn(CapacityReport(rpm=600, rpm_remaining=600, tpm=60_000, tpm_remaining=60_000, succeeded=600), UNKNOWN, T0)
+    lane.learn(CapacityReport(rpm=600, rpm_remaining=600, tpm=60_000, tpm_remaining=60_000, succeeded=19), UNKNOWN, T0)
     lane.learn(CapacityReport(rejection_kind=kind, retry_after=9.0, tokens=10), UNKNOWN, T0)
     lane.enter(queue_entry("a"), UNKNOWN, T0)
     assert run(lane, 20)["p:a"] == pytest.approx(seconds, abs=0.01)

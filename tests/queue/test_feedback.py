@@ -12,11 +12,12 @@ from tests.eventually import wait_until, wait_until_async
 from tests.injected_faults import Fault, task_log_levels
 from tidegate.core.clock import SystemClock
 from tidegate.core.rate_limits import ReportedLimit, ReportedLimits
-from tidegate.queue.feedback import CapacityFeedback, merged
+from tidegate.queue.feedback import MAX_DELAY_SECONDS, CapacityFeedback, merged
 from tidegate.queue.local import LocalCapacity
-from tidegate.queue.messages import CapacityReport, Granted, LaneLimits, Queued, QueueEntry
+from tidegate.queue.messages import MAX_LANES, CapacityReport, Granted, LaneLimits, Queued, QueueEntry
 from tidegate.queue.replicas import Replicas
 from tidegate.queue.store import CapacityStore, LearnOutcome
+from tidegate.storage.names import RedisNames
 from tidegate.storage.redis import RedisLink
 
 LANE = "openai/gpt-4o-mini"
@@ -39,7 +40,8 @@ class FeedbackSetup:
     def __init__(self, link: RedisLink, prefix: str) -> None:
         clock = SystemClock()
         lane_limits = lambda _: LaneLimits()  # noqa: E731  # shared by two
-        self.link, self.key = link, f"{{{prefix}}}:lane:{LANE}"
+        self.link, self.prefix = link, prefix
+        self.key = RedisNames(prefix).of("lane", LANE)
         self.local = LocalCapacity(lane_limits, Replicas())
         self.store = FaultyStore(link, prefix=prefix, lane_limits=lane_limits)
         self.learnt_lanes: list[str] = []
@@ -60,11 +62,11 @@ async def setup(clean_stores: object, redis_link: RedisLink, redis_prefix: str) 
 
 async def test_the_first_response_is_reported_at_once_and_the_next_ones_together(setup: FeedbackSetup) -> None:
     begun = SystemClock().now()
-    setup.feedback.report_answer(LANE, REPORTED, ok=True, age=0.1)
+    setup.feedback.report_answer(LANE, "shop", REPORTED, ok=True, age=0.1)
     await wait_until(lambda: setup.feedback.is_flushed(LANE))
     for left in range(499, 399, -1):
         setup.feedback.report_answer(
-            LANE, ReportedLimits(requests=ReportedLimit(limit=600, remaining=left)), ok=True, age=0.0
+            LANE, "shop", ReportedLimits(requests=ReportedLimit(limit=600, remaining=left)), ok=True, age=0.0
         )
     assert not setup.feedback.is_flushed(LANE)
     await wait_until(lambda: setup.feedback.is_flushed(LANE))
@@ -76,16 +78,16 @@ async def test_the_first_response_is_reported_at_once_and_the_next_ones_together
 
 
 async def test_a_429_is_reported_at_once(setup: FeedbackSetup) -> None:
-    setup.feedback.report_answer(LANE, REPORTED, ok=True, age=0.1)
+    setup.feedback.report_answer(LANE, "shop", REPORTED, ok=True, age=0.1)
     await wait_until(lambda: setup.feedback.is_flushed(LANE))
     begun = SystemClock().now()
-    setup.feedback.report_rate_limit(LANE, ReportedLimits(), "requests", 7.0, tokens=50, age=0.0)
+    setup.feedback.report_rate_limit(LANE, "shop", ReportedLimits(), "requests", 7.0, tokens=50, age=0.0)
     await wait_until(lambda: len(setup.learnt_lanes) == 2)
     assert begun + 7 <= (await setup.state())["not_before"] <= SystemClock().now() + 7
 
 
 async def test_an_outage_is_reported_at_once(setup: FeedbackSetup) -> None:
-    setup.feedback.report_answer(LANE, REPORTED, ok=True, age=0.1)
+    setup.feedback.report_answer(LANE, "shop", REPORTED, ok=True, age=0.1)
     setup.feedback.report_outage(LANE)
     await wait_until(lambda: setup.feedback.is_flushed(LANE))
     assert (await setup.state())["ramp"] == 3
@@ -93,20 +95,20 @@ async def test_an_outage_is_reported_at_once(setup: FeedbackSetup) -> None:
 
 async def test_of_an_unlimited_lane_only_news_is_reported(setup: FeedbackSetup) -> None:
     for _ in range(61):
-        setup.feedback.report_answer(LANE, ReportedLimits(), ok=True, age=0.0)
+        setup.feedback.report_answer(LANE, "shop", ReportedLimits(), ok=True, age=0.0)
     await wait_until(lambda: setup.feedback.is_flushed(LANE))
     learnt = len(setup.learnt_lanes)
-    setup.feedback.report_answer(LANE, ReportedLimits(), ok=True, age=0.0)
+    setup.feedback.report_answer(LANE, "shop", ReportedLimits(), ok=True, age=0.0)
     assert setup.feedback.is_flushed(LANE)
     assert len(setup.learnt_lanes) == learnt
-    setup.feedback.report_answer(LANE, REPORTED, ok=True, age=0.0)
+    setup.feedback.report_answer(LANE, "shop", REPORTED, ok=True, age=0.0)
     await wait_until(lambda: setup.feedback.is_flushed(LANE))
     assert (await setup.state())["free"] is False
 
 
 async def free_lane(setup: FeedbackSetup) -> None:
     for _ in range(61):
-        setup.feedback.report_answer(LANE, ReportedLimits(), ok=True, age=0.0)
+        setup.feedback.report_answer(LANE, "shop", ReportedLimits(), ok=True, age=0.0)
     await wait_until(lambda: setup.feedback.is_flushed(LANE))
     assert (await setup.state())["free"]
 
@@ -121,7 +123,7 @@ async def test_a_lane_that_redis_lost_grows_by_responses_without_headers(setup: 
     await setup.link.command("DEL", setup.key)
     assert [await granted(setup, f"p:{number}") for number in range(4)] == [True, True, True, False]
     for _ in range(3):
-        setup.feedback.report_answer(LANE, ReportedLimits(), ok=True, age=0.0)
+        setup.feedback.report_answer(LANE, "shop", ReportedLimits(), ok=True, age=0.0)
     await until_in(setup, unanswered=0)
     assert (await setup.state())["ramp"] == 6
 
@@ -130,7 +132,7 @@ async def test_a_request_that_waits_makes_unreported_responses_urgent(setup: Fee
     await free_lane(setup)
     await setup.link.command("DEL", setup.key)
     assert await granted(setup, "p:1")
-    setup.feedback.report_answer(LANE, ReportedLimits(), ok=True, age=0.0)
+    setup.feedback.report_answer(LANE, "shop", ReportedLimits(), ok=True, age=0.0)
     assert setup.feedback.is_flushed(LANE)
     setup.feedback.report_waiting(LANE)
     assert not setup.feedback.is_flushed(LANE)
@@ -142,10 +144,19 @@ async def test_responses_while_redis_was_away_are_reported_when_it_is_back(setup
         assert await granted(setup, f"p:{number}")
     await setup.link.close()
     for _ in range(3):
-        setup.feedback.report_answer(LANE, ReportedLimits(), ok=True, age=0.0)
+        setup.feedback.report_answer(LANE, "shop", ReportedLimits(), ok=True, age=0.0)
     await wait_until(lambda: setup.feedback.is_flushed(LANE))
     await setup.link.start()
     await until_in(setup, unanswered=0)
+
+
+async def test_after_its_end_nothing_is_sent_any_more_although_redis_is_away(setup: FeedbackSetup) -> None:
+    await setup.link.close()
+    setup.feedback.report_answer(LANE, "shop", REPORTED, ok=True, age=0.0)
+    await setup.feedback.close()
+    rounds = len(setup.learnt_lanes)
+    with pytest.raises(AssertionError):
+        await wait_until(lambda: len(setup.learnt_lanes) > rounds, 2 * MAX_DELAY_SECONDS)
 
 
 async def test_a_defect_in_sending_a_report_is_logged_once_and_its_answers_are_sent_later(setup: FeedbackSetup) -> None:
@@ -154,7 +165,7 @@ async def test_a_defect_in_sending_a_report_is_logged_once_and_its_answers_are_s
     setup.store.fault.arm(times=2)
     with capture_logs() as logs:
         for _ in range(3):
-            setup.feedback.report_answer(LANE, ReportedLimits(), ok=True, age=0.0)
+            setup.feedback.report_answer(LANE, "shop", ReportedLimits(), ok=True, age=0.0)
             await asyncio.sleep(0.01)
         await until_in(setup, unanswered=0)
         await wait_until(lambda: len(task_log_levels(logs, "capacity-feedback")) == 2)
@@ -171,14 +182,14 @@ async def until_in(setup: FeedbackSetup, *, unanswered: int) -> None:
 
 
 async def test_learnt_limits_are_remembered_for_when_redis_is_away(setup: FeedbackSetup) -> None:
-    setup.feedback.report_answer(LANE, REPORTED, ok=True, age=0.1)
+    setup.feedback.report_answer(LANE, "shop", REPORTED, ok=True, age=0.1)
     await wait_until(lambda: setup.feedback.is_flushed(LANE))
     ticket = QueueEntry(member="p:1", tokens=1, flow="harbour", weight=4, deadline=2e9)
     now = SystemClock().now()
     verdicts = [setup.local.enter(LANE, msgspec.structs.replace(ticket, member=f"p:{n}"), now) for n in range(9)]
     assert {type(verdict) for verdict in verdicts} == {Granted, Queued}
     await setup.link.close()
-    setup.feedback.report_answer(LANE, REPORTED, ok=True, age=0.1)
+    setup.feedback.report_answer(LANE, "shop", REPORTED, ok=True, age=0.1)
     await asyncio.sleep(0)
     await wait_until(lambda: setup.feedback.is_flushed(LANE))
     assert setup.learnt_lanes == [LANE, LANE], "who waits here is looked after all the same"
@@ -214,11 +225,39 @@ def test_two_reports_become_one(one: CapacityReport, other: CapacityReport, both
 
 
 async def test_a_429_can_be_flushed_to_the_lane(setup: FeedbackSetup) -> None:
-    setup.feedback.report_answer(LANE, REPORTED, ok=True, age=0.1)  # being learnt while the refusal comes
+    setup.feedback.report_answer(LANE, "shop", REPORTED, ok=True, age=0.1)  # being learnt while the refusal comes
     await asyncio.sleep(0)
     begun = SystemClock().now()
-    setup.feedback.report_rate_limit(LANE, ReportedLimits(), "requests", 5.0, tokens=1, age=0.0)
+    setup.feedback.report_rate_limit(LANE, "shop", ReportedLimits(), "requests", 5.0, tokens=1, age=0.0)
     await setup.feedback.flush(LANE)
     assert begun + 5 <= (await setup.state())["not_before"] <= SystemClock().now() + 5
     assert setup.feedback.is_flushed(LANE)
     await setup.feedback.flush(LANE)  # there is nothing to wait for
+
+
+async def test_callers_may_name_any_number_of_models(setup: FeedbackSetup) -> None:
+    for first in range(0, 2 * MAX_LANES, 100):
+        lanes = [f"openai/m{number}" for number in range(first, first + 100)]
+        for lane in lanes:
+            setup.feedback.report_answer(lane, "shop", ReportedLimits(), ok=False, age=0.0)
+        await asyncio.gather(*(setup.feedback.flush(lane) for lane in lanes))
+    assert setup.feedback.lane_count <= MAX_LANES
+    known = RedisNames(setup.prefix).of("lanes_known")
+    assert await setup.link.command("ZCARD", known) == 2 * MAX_LANES, "as many as Redis keeps"
+    first_lane = await setup.link.command("ZRANGE", known, 0, 0)
+    setup.feedback.report_answer(LANE, "shop", ReportedLimits(), ok=False, age=0.0)
+    await setup.feedback.flush(LANE)
+    assert await setup.link.command("ZCARD", known) == 2 * MAX_LANES
+    assert not await setup.link.command("EXISTS", RedisNames(setup.prefix).of("lane", first_lane[0].decode()))
+
+
+@pytest.mark.parametrize(("succeeds", "seconds"), [(True, 86_400), (False, 600)])
+async def test_a_lane_of_which_nothing_was_learnt_is_forgotten_soon(
+    setup: FeedbackSetup, succeeds: bool, seconds: int
+) -> None:
+    assert await granted(setup, "p:1")
+    setup.feedback.report_answer(LANE, "shop", ReportedLimits(), ok=succeeds, age=0.0)
+    await setup.feedback.flush(LANE)
+    assert seconds - 60 < await setup.link.command("TTL", setup.key) <= seconds
+    flows = RedisNames(setup.prefix).of("lane_flows", LANE)
+    assert 540 < await setup.link.command("TTL", flows) <= 600

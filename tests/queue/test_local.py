@@ -3,7 +3,7 @@
 import pytest
 
 from tidegate.queue.local import LearntLimits, LocalCapacity
-from tidegate.queue.messages import CapacityReport, Granted, LaneLimits, Queued, QueueEntry
+from tidegate.queue.messages import MAX_LANES, CapacityReport, Granted, LaneLimits, Queued, QueueEntry
 from tidegate.queue.replicas import Replicas
 
 LANE = "openai/gpt-4o-mini"
@@ -80,3 +80,17 @@ def test_reports_create_no_local_lane() -> None:
     lanes.give_back(LANE, queue_entry(1))
     assert lanes.dispatch(LANE, T0) == ([], None)
     assert repr(lanes) == "<LocalCapacity 1/1: {}>"
+
+
+def test_callers_may_name_any_number_of_models() -> None:
+    lanes = LocalCapacity(lambda _: LaneLimits(), Replicas())
+    for number in range(4):
+        lanes.enter("waits", queue_entry(number), T0)
+    for number in range(2 * MAX_LANES):
+        lanes.remember("used", LearntLimits(unlimited=True))
+        lanes.remember(f"m{number}", LearntLimits())
+        lanes.enter(f"m{number}", queue_entry(number), T0)
+    assert repr(lanes).count("<Lane") == MAX_LANES
+    assert "waits" in repr(lanes)
+    assert "'m0'" not in repr(lanes)
+    assert sum(isinstance(lanes.enter("used", queue_entry(n), T0), Granted) for n in range(100)) == 100

@@ -89,6 +89,28 @@ async def test_after_a_refusal_a_call_comes_again_but_not_for_ever(waiters: Wait
     assert answers == [True] * (MAX_SENDS - 1) + [False]
 
 
+async def test_a_refusal_among_successes_is_waited_for_by_its_own_request(waiters: Waiters) -> None:
+    pauses: list[float] = []
+
+    async def pause(seconds: float) -> None:
+        pauses.append(seconds)
+
+    clock = SystemClock()
+    slots = QueueSlots(waiters, lane_limits=lambda _: TERMS, in_flight=99, clock=clock, pause=pause)
+    for _ in range(30):
+        other = make_slot(slots, "other")
+        await other.wait()
+        other.report_answer(ReportedLimits(), ok=True)
+    await waiters.feedback.flush("openai/m")
+    slot = make_slot(slots, "refused", patience=60.0)
+    await slot.wait()
+    slot.report_rate_limit(ReportedLimits(), UpstreamRateLimited())
+    assert await slot.wait_again()
+    assert [round(seconds) for seconds in pauses] == [1]
+    entry = QueueEntry(member="p1:next", tokens=1, flow="harbour", weight=4, deadline=clock.now() + 1)
+    await waiters.enter("openai/m", entry)
+
+
 async def test_there_is_no_use_in_coming_again_after_the_deadline(waiters: Waiters) -> None:
     slot = make_slot(make_slots(waiters, 1), "late", patience=1.0)
     await slot.wait()

@@ -33,11 +33,13 @@ from tidegate.queue.messages import (
     process_of,
 )
 from tidegate.queue.store import CapacityStore, parse_verdict
+from tidegate.storage.names import RedisNames
 from tidegate.storage.redis import RedisLink
 
 LANE = "openai/gpt-4o-mini"
 WIRE_NAMES = {
     "light_reserve": "kept",
+    "successes_in_row": "run",
     "window": "ramp",
     "unanswered": "out",
     "unanswered_tokens": "out_tokens",
@@ -50,6 +52,21 @@ WIRE_NAMES = {
     "has_rejected": "wary",
 }
 """The names under which Redis stores the fields of CapacityState, where they differ."""
+
+
+def closed_for_long() -> list[Step]:
+    """Return a history in which one request in thirty seconds looks, and the second finds the lane open."""
+    arrival = ("arrive", Arrival(process="p", flow="a", weight=1, tokens=10, patience=5000.0, count=2))
+    opened = CapacityReport(answered=1, succeeded=1, age=0.5)
+    refused = CapacityReport(answered=1, rejection_kind="requests", retry_after=3600.0)
+    tries = [arrival, ("pass", 31.0), ("pass", 1.0)]
+    return [("learn", refused), *tries, ("learn", refused), *tries, ("learn", opened), arrival, ("pass", 1.0)]
+
+
+def refused_among_successes() -> list[Step]:
+    """Return a history of 429s, of which the first is alone among successes."""
+    refused = CapacityReport(answered=1, rejection_kind="unnamed")
+    return [("learn", CapacityReport(answered=30, succeeded=30)), ("learn", refused), ("learn", refused)]
 
 
 class ModelAndRedis:
@@ -145,17 +162,17 @@ class ModelAndRedis:
 
     async def compare(self) -> None:
         """Assert that Redis stores the state of the model."""
-        key, fair_queue = f"{{{self.prefix}}}:lane:{LANE}", self.model.fair_queue
-        flows = await self.link.command("HGETALL", f"{key}:flows")
+        names, fair_queue = RedisNames(self.prefix), self.model.fair_queue
+        flows = await self.link.command("HGETALL", names.of("lane_flows", LANE))
         stored_flows = {name.decode(): msgspec.msgpack.decode(packed) for name, packed in batched(flows)}
         assert set(stored_flows) == set(fair_queue.flows)
         for flow_id, flow in fair_queue.flows.items():
-            members = await self.link.command("ZRANGE", f"{key}:line:{flow_id}", 0, -1)
+            members = await self.link.command("ZRANGE", names.of("lane_line", LANE, flow_id), 0, -1)
             assert [member.decode() for member in members] == [member for _, member in flow.members]
             expected = [len(flow.members), flow.tokens, flow.start_tag, flow.usage_until]
             assert stored_flows[flow_id] == pytest.approx(expected, abs=1e-9, rel=1e-15)
-        assert await self.link.command("HLEN", f"{key}:waiting") == len(fair_queue.waiting)
-        packed = await self.link.command("GET", key)
+        assert await self.link.command("HLEN", names.of("lane_waiting", LANE)) == len(fair_queue.waiting)
+        packed = await self.link.command("GET", names.of("lane", LANE))
         if packed:
             state = {WIRE_NAMES.get(name, name): value for name, value in asdict(self.model.state).items()}
             state |= {
@@ -197,6 +214,8 @@ def alike(actual: QueueVerdict, expected: QueueVerdict) -> bool:
 @example(history=burst_is_gone(flood=1, few=16), limits=LaneLimits())
 @example(history=less_is_left(), limits=LaneLimits())
 @example(history=more_is_left(), limits=LaneLimits())
+@example(history=closed_for_long(), limits=LaneLimits())
+@example(history=refused_among_successes(), limits=LaneLimits())
 async def test_redis_and_the_model_agree(
     redis_link: RedisLink, redis_prefix: str, history: list[Step], limits: LaneLimits
 ) -> None:
@@ -232,7 +251,7 @@ async def test_each_process_gets_its_grants_in_one_message(redis_link: RedisLink
     for process in "pq":
         await store.announce_process(process, for_seconds=60.0, now=1000.0)
     async with redis_link.dedicated() as client, client.pubsub() as channel:
-        await channel.psubscribe(f"{{{redis_prefix}}}:lanes:*")
+        await channel.psubscribe(f"{RedisNames(redis_prefix).start('lane_grants')}*")
         assert (await channel.get_message(timeout=5))["type"] == "psubscribe"
         assert await store.dispatch(LANE, 1001.0) is None
         heard = [await channel.get_message(timeout=5) for _ in "pq"]
@@ -256,7 +275,7 @@ async def test_an_unused_lane_expires(redis_link: RedisLink, redis_prefix: str) 
     store = CapacityStore(redis_link, prefix=redis_prefix, lane_limits=lambda _: LaneLimits(rpm=1))
     for number in range(3):
         await store.enter(LANE, queue_entry(f"p:{number}", patience=1e6), 1000.0)
-    keys = await redis_link.command("KEYS", f"*{redis_prefix}*:lane:*")
+    keys = await redis_link.command("KEYS", f"*{redis_prefix}*:lane*{LANE}*")
     assert len(keys) == 4
     for key in keys:
         assert 0 < await redis_link.command("TTL", key) <= 86400

@@ -17,6 +17,7 @@ from tidegate.core.rate_limits import ReportedLimit, ReportedLimits
 from tidegate.queue.messages import LaneLimits, QueueEntry, QueuePosition
 from tidegate.queue.replicas import Replicas
 from tidegate.queue.waiters import Waiters
+from tidegate.storage.names import RedisNames
 from tidegate.storage.redis import RedisLink
 
 RPM = 6_000
@@ -32,7 +33,7 @@ def overtaken(order: list[int]) -> int:
 
 async def drain(waiters: Waiters, limits: ReportedLimits = DRAINED) -> None:
     """Report to the lane that nothing remains."""
-    waiters.feedback.report_answer(LANE, limits, ok=True, age=0.0)
+    waiters.feedback.report_answer(LANE, "shop", limits, ok=True, age=0.0)
     await wait_until(lambda: waiters.feedback.is_flushed(LANE))
 
 
@@ -162,7 +163,7 @@ async def test_a_grant_that_is_not_used_is_the_next_ones(
         first = queue_entry(waiters, "first")
         for name in ("a", "b", "c", "d"):
             await asyncio.wait_for(waiters.enter(LANE, queue_entry(waiters, name)), PATIENCE_SECONDS)
-            waiters.feedback.report_answer(LANE, ReportedLimits(), ok=True, age=0.0)
+            waiters.feedback.report_answer(LANE, "shop", ReportedLimits(), ok=True, age=0.0)
         await waiters.enter(LANE, first)
         tasks = await go(waiters, 1)
         assert not tasks[0].done()
@@ -197,7 +198,7 @@ async def test_a_deadline_that_passes_all_the_same_ends_the_wait(
         await drain(waiters)
         waiting = asyncio.create_task(waiters.enter(LANE, queue_entry(waiters, "a", patience=0.6)))
         await wait_until(lambda: sum(1 for _ in waiters.waiting_calls()) == 1)
-        waiters.feedback.report_rate_limit(LANE, ReportedLimits(), "requests", 30.0, tokens=1, age=0.0)
+        waiters.feedback.report_rate_limit(LANE, "shop", ReportedLimits(), "requests", 30.0, tokens=1, age=0.0)
         with pytest.raises(QueueTimeout, match="not granted any within"):
             await waiting
 
@@ -209,8 +210,9 @@ async def test_a_grant_that_was_lost_is_noticed(
     async with replicas(redis_url, redis_prefix, 1, LaneLimits(rpm=600)) as (waiters,):
         await drain(waiters)
         tasks = await go(waiters, 1)
-        key = f"{{{redis_prefix}}}:lane:{LANE}"
-        await redis_link.command("DEL", f"{key}:line:harbour/4", f"{key}:waiting", f"{key}:flows")
+        names = RedisNames(redis_prefix)
+        kinds = (names.of("lane_line", LANE, "harbour/4"), names.of("lane_waiting", LANE), names.of("lane_flows", LANE))
+        await redis_link.command("DEL", *kinds)
         await asyncio.wait_for(tasks[0], PATIENCE_SECONDS)
 
 
@@ -279,7 +281,7 @@ async def test_requests_that_wait_when_redis_goes_away_wait_locally(
     )
     await waiters.start()
     await drain(waiters)
-    waiters.feedback.report_rate_limit(LANE, ReportedLimits(), "requests", 30.0, tokens=1, age=0.0)
+    waiters.feedback.report_rate_limit(LANE, "shop", ReportedLimits(), "requests", 30.0, tokens=1, age=0.0)
     await asyncio.sleep(0.1)
     tasks = await go(waiters, 5)
     assert not any(task.done() for task in tasks)

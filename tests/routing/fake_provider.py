@@ -6,7 +6,9 @@ from typing import Any, cast
 import msgspec
 
 from tidegate.core.clock import ManualClock
+from tidegate.core.endpoints import Endpoint
 from tidegate.core.errors import TidegateError
+from tidegate.providers.answer_memory import AnswerMemory
 from tidegate.providers.base import Credential, Json, ProviderRequest
 from tidegate.providers.openai_family.exchange import OpenAIExchange
 from tidegate.providers.target import Target
@@ -26,6 +28,8 @@ class FakeExchange:
         self.status = status
         self.headers = dict(headers)
         self._pieces = list(pieces)
+        self.began = False
+        """Whether its reader saw content."""
         self.closed = False
         self.released = False
 
@@ -39,11 +43,23 @@ class FakeExchange:
             await piece()
         return b""
 
-    async def read_all(self) -> bytes:
+    def put_back(self, data: bytes) -> None:
+        if data:
+            self._pieces.insert(0, data)
+
+    async def read_all(self, memory: AnswerMemory | None = None) -> bytes:
         parts = []
         while data := await self.read_some():
             parts.append(data)
+            if memory is not None and len(b"".join(parts)) > memory.allowed_bytes:
+                await self.hold_more(memory, len(b"".join(parts)))
         return b"".join(parts)
+
+    async def hold_more(self, memory: AnswerMemory, size: int) -> None:
+        await memory.hold(size)
+
+    def begin_content(self) -> None:
+        self.began = True
 
     def close(self) -> None:
         self.closed = True
@@ -71,6 +87,9 @@ class FakeProvider:
         """Answer so from now on."""
         self.script[credential] = list(answers)
         return self
+
+    def output_parameter(self, endpoint: Endpoint, model: str) -> str:  # noqa: ARG002  # the same for all
+        return "max_tokens"
 
     def build_request(self, call: Call, target: Target) -> ProviderRequest:
         if self.build_error is not None:
@@ -127,6 +146,12 @@ def whole_answer(text: str = "Hi", *, model: str = "m-1") -> Callable[[], Awaita
         "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
         "usage": {"prompt_tokens": 3, "completion_tokens": 2},
     }
+
+    return whole_body(body)
+
+
+def whole_body(body: Any) -> Callable[[], Awaitable[FakeExchange]]:
+    """This body as one answer with status 200, however often it is asked for."""
 
     async def made() -> FakeExchange:
         return FakeExchange(msgspec.json.encode(body), headers=JSON)

@@ -11,6 +11,7 @@ class FakeSlot:
 
     def __init__(self, more: int = 0, *, waits_for: Callable[[], Awaitable[object]] | None = None) -> None:
         self.waited_seconds = 0.0
+        self.is_isolated_refusal = False
         self._waits_for = waits_for
         self.log: list[str] = []
         self._more = more

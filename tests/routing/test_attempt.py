@@ -37,8 +37,8 @@ async def all_of(here: Attempt) -> list[bytes]:
     [
         (endpoints.CHAT, [ROLE], chat_chunk("Hi")),
         (endpoints.CHAT, [FILTERS, ROLE], chat_chunk("Hi")),
-        (endpoints.CHAT, [ROLE], event({"choices": [{"delta": {"tool_calls": [{"index": 0}]}}]})),
-        (endpoints.CHAT, [ROLE], event({"choices": [{"delta": {"refusal": "No."}}]})),
+        (endpoints.CHAT, [ROLE], event({"choices": [{"index": 0, "delta": {"tool_calls": [{"index": 0}]}}]})),
+        (endpoints.CHAT, [ROLE], event({"choices": [{"index": 0, "delta": {"refusal": "No."}}]})),
         (endpoints.CHAT, [ROLE], chat_chunk("", "stop")),
         (endpoints.RESPONSES, [CREATED], DELTA),
     ],
@@ -101,11 +101,23 @@ async def test_a_stream_is_known_however_its_type_is_written(content_type: str) 
     assert here.stream
 
 
+async def test_a_stream_that_ends_without_a_reason_is_handed_on_and_marked() -> None:
+    here = attempt(lambda: _given(FakeExchange(ROLE, chat_chunk("Hi"), DONE)))
+    await here.open()
+    assert await all_of(here) == [ROLE, chat_chunk("Hi"), DONE]
+    assert (here.is_complete, here.observer.is_unfinished) == (True, True)
+
+
+async def test_a_stream_without_content_and_reason_is_no_answer() -> None:
+    with pytest.raises(errors.TruncatedAnswer):
+        await attempt(lambda: _given(FakeExchange(ROLE, DONE))).open()
+
+
 @pytest.mark.parametrize(
     "said_there",
-    [[chat_chunk("Hi"), DONE], [chat_chunk("Hi"), b"data: [DO"], [chat_chunk("Hi", ""), chat_chunk("more", "")]],
+    [[chat_chunk("Hi"), b"data: [DO"], [chat_chunk("Hi", ""), chat_chunk("more", "")]],
 )
-async def test_a_stream_that_does_not_say_why_it_ends_is_cut_off(said_there: list[bytes]) -> None:
+async def test_a_stream_that_says_neither_why_nor_that_it_ends_is_cut_off(said_there: list[bytes]) -> None:
     here = attempt(lambda: _given(FakeExchange(*said_there)))
     await here.open()
     with pytest.raises(errors.TruncatedAnswer):

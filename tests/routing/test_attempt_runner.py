@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from tests.eventually import wait_until
-from tests.routing.fake_provider import FakeProvider, whole_answer
+from tests.routing.fake_provider import FakeProvider, error_answer, whole_answer
 from tests.routing.fake_slot import FakeSlot
 from tests.routing.health_registries import registry_alone
 from tidegate.core import endpoints, errors
@@ -63,6 +63,16 @@ async def test_a_failure_reaches_the_board_and_cuts_the_connection(board: Health
         await sent.run()
     assert board.snapshot.breaker(HERE).circuit is Circuit.OPEN
     assert sent.turn.log[-1] == "over"
+
+
+@pytest.mark.parametrize("is_own", [True, False])
+async def test_a_rate_limit_of_one_call_or_project_is_no_limit_for_others(board: HealthRegistry, is_own: bool) -> None:
+    refused = error_answer(429, code="rate_limit_exceeded", message="Please try again in 1h.")
+    sent = Sent(FakeProvider("openai").answers(refused), board, seconds=None)
+    sent.turn.is_isolated_refusal = is_own
+    with pytest.raises(errors.UpstreamRateLimited):
+        await sent.run()
+    assert bool(board.rate_limits(0.0)) is not is_own
 
 
 async def test_the_call_as_a_whole_has_its_time(board: HealthRegistry) -> None:

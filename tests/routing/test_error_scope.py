@@ -4,7 +4,7 @@ import pytest
 
 from tidegate.core import errors
 from tidegate.core.errors import UpstreamError
-from tidegate.routing.error_scope import ErrorScope, error_scope, is_worth_retrying
+from tidegate.routing.error_scope import ErrorScope, error_scope, is_worth_retrying, trial_may_help
 
 BLAMES = {
     ErrorScope.CALLER: {
@@ -24,10 +24,11 @@ BLAMES = {
     ErrorScope.TARGET: {
         "UpstreamServerError", "UpstreamOverloaded", "HtmlFromProxy", "UpstreamTimeout", "ConnectTimeout",
         "FirstByteTimeout",
-        "IdleTimeout", "ConnectionFailed", "TruncatedAnswer", "MalformedAnswer", "ErrorInStream", "FlightLost",
+        "IdleTimeout", "ConnectionFailed", "TruncatedAnswer", "MalformedAnswer", "FlightLost",
         "TargetDown",
     },
     ErrorScope.TIME: {"TotalTimeout"},
+    ErrorScope.UNKNOWN: {"ErrorInStream", "UnfinishedAnswer"},
 }  # fmt: skip
 EVERY = [
     kind
@@ -54,3 +55,11 @@ def test_only_a_target_that_failed_quickly_is_worth_another(kind: type[UpstreamE
 
 def test_an_error_of_this_gateways_own_is_nobody_elses() -> None:
     assert error_scope(errors.RedisUnavailable()) is ErrorScope.CALLER
+
+
+@pytest.mark.parametrize("kind", EVERY)
+def test_a_trial_of_another_target_helps_unless_the_request_itself_or_its_time_is_to_blame(
+    kind: type[UpstreamError],
+) -> None:
+    to_blame = {ErrorScope.CALLER, ErrorScope.UNKNOWN, ErrorScope.TIME}
+    assert trial_may_help(kind()) == all(kind.__name__ not in BLAMES[scope] for scope in to_blame)

@@ -26,7 +26,7 @@ def routes(**given: Any) -> Routes:
 
 def plan(made: Routes, model: str, *draws: float) -> Plan:
     drawn: Iterator[float] = iter(draws)
-    return made.plan(model, draw=lambda: next(drawn))
+    return made.plan(model, draw_for=lambda: lambda _: next(drawn))
 
 
 def names(made: Plan) -> list[str]:
@@ -95,7 +95,7 @@ def test_weights_are_shares_of_the_calls() -> None:
     targets = [{**TWO[0], "weight": 3}, {**TWO[1], "weight": 1}, {"provider": "last", "weight": 0}]
     made = routes(smart={"targets": targets, "strategy": "weighted"})
     random = Random(7)  # noqa: S311  # repeatable on purpose
-    plans = [made.plan("smart", draw=random.random) for _ in range(4000)]
+    plans = [made.plan("smart", draw_for=lambda: lambda _: random.random()) for _ in range(4000)]
     firsts = Counter(names(each)[0] for each in plans)
     assert firsts["openai/gpt-4o"] == pytest.approx(3000, abs=120)
     assert {names(each)[2] for each in plans} == {"last/smart"}, "no weight: after all others"

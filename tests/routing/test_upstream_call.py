@@ -22,6 +22,7 @@ from tidegate.core.errors import (
     ClientDisconnected,
     ConnectionFailed,
     ErrorInStream,
+    FirstByteTimeout,
     HtmlFromProxy,
     MalformedAnswer,
     TidegateError,
@@ -91,7 +92,8 @@ async def test_a_stream_is_settled_before_its_last_event() -> None:
 
 
 async def test_a_whole_answer_is_settled_before_it_is_handed_on() -> None:
-    body = b'{"model": "m-1", "choices": [{"finish_reason": "stop"}], "usage": {"total_tokens": 1}}'
+    choice = b'{"message": {"content": "Hi"}, "finish_reason": "stop"}'
+    body = b'{"model": "m-1", "choices": [' + choice + b'], "usage": {"total_tokens": 1}}'
     async with asked(whole(body)) as (call, _):
         head = await call.call.open()
         assert (head.stream, head.served_by) == (False, "openai/m-1")
@@ -132,7 +134,8 @@ async def test_a_stream_that_ends_early_is_truncated(events: list[bytes]) -> Non
 
 
 async def test_responses_end_by_their_terminal_event_only() -> None:
-    response = {"status": "completed", "model": "m-1", "usage": {"input_tokens": 1}}
+    output = [{"type": "message", "content": [{"type": "output_text", "text": "Hi"}]}]
+    response = {"status": "completed", "model": "m-1", "output": output, "usage": {"input_tokens": 1}}
     begun = event({"type": "response.created", "response": {"status": "in_progress"}}, "response.created")
     ended = event({"type": "response.completed", "response": response}, "response.completed")
     async with asked(streaming(begun, ended, DONE), endpoints.RESPONSES) as (call, _):
@@ -179,6 +182,23 @@ async def test_a_stream_that_fails_half_way_says_first_what_it_had_said(
         with pytest.raises(kind):
             await call.call.more()
         assert len(call.outcomes) == 1
+
+
+@pytest.mark.parametrize(
+    ("route", "heartbeat"),
+    [
+        (endpoints.CHAT, b": OPENROUTER PROCESSING\n\n"),
+        (endpoints.CHAT, event({"choices": [{"index": 0, "delta": {"role": "assistant", "content": ""}}]})),
+        (endpoints.RESPONSES, event({"type": "response.in_progress", "response": {"status": "in_progress"}})),
+        (endpoints.RESPONSES, event({"type": "keepalive", "sequence_number": 3})),
+    ],
+)
+async def test_an_upstream_that_is_alive_and_says_nothing_has_not_begun(route: Endpoint, heartbeat: bytes) -> None:
+    script = sending_parts(STREAM_HEAD, *[chunk(heartbeat)] * 100, pause=0.02)
+    async with asked(script, route, first_byte_seconds=0.3, idle_seconds=5) as (call, _):
+        with pytest.raises(FirstByteTimeout):
+            await call.call.open()
+        assert call.outcome.events == ()
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,10 @@
 """A call goes down the ladder: what fails before the first content is seen by nobody, and the bill is right."""
 
 import asyncio
+import contextlib
 from typing import Any
 
+import msgspec
 import pytest
 
 from tests.eventually import wait_until
@@ -15,24 +17,23 @@ from tests.routing.fake_provider import (
     event,
     streamed_answer,
     whole_answer,
+    whole_body,
 )
-from tests.routing.fake_upstream_call import CANNED, STALE, FakeUpstreamCall
-from tests.routing.health_registries import registry_alone
+from tests.routing.fake_upstream_call import CANNED, STALE
+from tests.routing.world import HERE, World
 from tidegate.core import endpoints, errors
-from tidegate.core.clock import ManualClock
 from tidegate.core.config import RetriesConfig
 from tidegate.core.endpoints import Endpoint
-from tidegate.providers.target import Target
+from tidegate.core.errors.response_error import CODES_OF_THE_CALLER
 from tidegate.routing.health.circuit_breaker import Circuit
 from tidegate.routing.health.credential_state import CredentialStatus
-from tidegate.routing.health.registry import HealthRegistry
 
-HERE, THERE = Target("openai", "m"), Target("azure", "eu")
 INVALID = error_answer(401, code="invalid_api_key")
 EMPTY = error_answer(429, type="insufficient_quota", code="insufficient_quota")
 BUSY = error_answer(429, type="requests", code="rate_limit_exceeded", message="Please try again in 1s.")
 BROKEN = error_answer(500, type="server_error")
 CREATED = event({"type": "response.created", "response": {"status": "in_progress"}}, "response.created")
+FUNCTION = {"type": "function_call", "name": "f", "arguments": "{}"}
 ADDED = event({"type": "response.output_item.added", "item": {}}, "response.output_item.added")
 DELTA = event({"type": "response.output_text.delta", "delta": "Hi"}, "response.output_text.delta")
 FAILED = event(
@@ -40,26 +41,6 @@ FAILED = event(
     "response.failed",
 )
 IN_STREAM = event({"type": "error", "error": {"code": "server_error", "message": "No."}}, "error")
-
-
-class World:
-    """Two providers: the first has two credentials."""
-
-    def __init__(self) -> None:
-        self.clock = ManualClock()
-        self.board: HealthRegistry = registry_alone(self.clock, failure_threshold=3)
-        self.openai = FakeProvider("openai", "main", "spare").answers(whole_answer())
-        self.azure = FakeProvider("azure").answers(whole_answer("Hi from there", model="eu-1"))
-        self.openai.answers(whole_answer("Hi"), credential="spare")
-
-    def asked(self, *targets: Target, **how: Any) -> FakeUpstreamCall:
-        providers = {"openai": self.openai, "azure": self.azure}
-        return FakeUpstreamCall(self.board, providers, self.clock, *(targets or (HERE, THERE)), **how)
-
-    @property
-    def sent(self) -> list[str]:
-        """Where calls went."""
-        return self.openai.sent_to + self.azure.sent_to
 
 
 @pytest.fixture
@@ -162,7 +143,7 @@ async def test_the_callers_own_mistake_goes_nowhere_else(world: World) -> None:
 @pytest.mark.parametrize(
     ("route", "pieces"),
     [
-        (endpoints.CHAT, [ROLE, event({"error": {"message": "No."}})]),
+        (endpoints.CHAT, [ROLE, event({"error": {"message": "No.", "type": "server_error"}})]),
         (endpoints.CHAT, [ROLE, errors.IdleTimeout()]),
         (endpoints.CHAT, [ROLE]),
         (endpoints.CHAT, [ROLE, b"data: {broken\n\n"]),
@@ -178,7 +159,8 @@ async def test_a_stream_that_fails_before_it_says_anything_goes_on_elsewhere(
     said_there = {
         endpoints.CHAT: [ROLE, chat_chunk("Hi"), chat_chunk("", "stop"), DONE],
         endpoints.RESPONSES: [CREATED, ADDED, DELTA, event(
-            {"type": "response.completed", "response": {"status": "completed"}}, "response.completed"
+            {"type": "response.completed", "response": {"status": "completed", "output": [FUNCTION]}},
+            "response.completed",
         )],
     }[route]  # fmt: skip
     world.openai.answers(streamed_answer(*pieces))
@@ -188,6 +170,51 @@ async def test_a_stream_that_fails_before_it_says_anything_goes_on_elsewhere(
     assert (head.stream, head.served_by.partition("/")[0]) == (True, "azure")
     assert await call.remaining_events() == said_there
     assert (call.outcome.events, call.outcome.storable) == (tuple(said_there), True)
+
+
+def _refusals(code: str) -> list[tuple[Endpoint, list[bytes]]]:
+    """The forms in which an error with this code stands inside a 200, before any content and after some."""
+    error = {"code": code, "message": "No."}
+    failed = event({"type": "response.failed", "response": {"status": "failed", "error": error}}, "response.failed")
+    return [
+        (endpoints.CHAT, [ROLE, event({"error": error})]),
+        (endpoints.CHAT, [ROLE, chat_chunk("Hi"), event({"error": error})]),
+        (endpoints.RESPONSES, [CREATED, event({"type": "error", "error": error}, "error")]),
+        (endpoints.RESPONSES, [CREATED, ADDED, DELTA, event({"type": "error", **error}, "error")]),
+        (endpoints.RESPONSES, [CREATED, failed]),
+        (endpoints.RESPONSES, [CREATED, ADDED, DELTA, failed]),
+    ]
+
+
+@pytest.mark.parametrize("code", [*sorted(CODES_OF_THE_CALLER), "cyber_policy", "content_filter", "a_new_code"])
+async def test_an_error_inside_an_answer_that_is_not_the_servers_goes_nowhere_else(world: World, code: str) -> None:
+    for route, pieces in _refusals(code):
+        world.openai.answers(streamed_answer(*pieces))
+        for _ in range(4):  # more than open a breaker
+            call = world.asked(route=route, stream=True, stale=STALE, canned=CANNED)
+            with contextlib.suppress(errors.UpstreamError):
+                await call.call.open()
+                await call.remaining_events()
+            assert call.outcome.reported_error is not None
+            assert (call.outcome.attempts, call.outcome.fallback_step) == (1, "first")
+        assert world.board.snapshot.breaker(HERE).circuit is Circuit.CLOSED
+    assert set(world.sent) == {"openai/main/m"}
+    assert not world.board.snapshot.credentials
+
+
+@pytest.mark.parametrize("code", ["invalid_prompt", "bio_policy", "a_new_code"])
+async def test_a_whole_answer_that_refuses_the_prompt_is_given_as_it_is(world: World, code: str) -> None:
+    failed = {"status": "failed", "error": {"code": code, "message": "No."}, "output": []}
+    world.openai.answers(whole_body(failed))
+    call = world.asked(route=endpoints.RESPONSES, stale=STALE, canned=CANNED)
+    await call.call.open()
+    assert await call.remaining_events() == [msgspec.json.encode(failed)]
+    assert (call.outcome.error, call.outcome.storable, world.sent) == (None, False, ["openai/main/m"])
+    world.openai.answers(whole_body({"error": {"code": code, "message": "No."}}))
+    with pytest.raises(errors.UpstreamError) as refused:
+        await world.asked(stale=STALE, canned=CANNED).call.open()
+    assert not refused.value.retryable
+    assert world.sent == ["openai/main/m"] * 2
 
 
 async def test_after_the_first_content_a_failure_is_the_callers_and_counts(world: World) -> None:
@@ -241,45 +268,6 @@ async def test_a_silent_target_releases_those_who_wait_for_its_answer(world: Wor
     head = await opening
     assert head.served_by == "azure/eu-1"
     assert world.board.traffic(HERE).unanswered == 0
-
-
-async def test_one_call_tries_a_target_that_may_be_back(world: World) -> None:
-    for _ in range(3):
-        world.board.note_failure(HERE, world.openai.credentials[0], errors.UpstreamServerError())
-    world.board.note_probe(HERE)
-    forever = asyncio.Event()
-
-    async def slow() -> Any:
-        await forever.wait()
-        return await whole_answer()()
-
-    world.openai.answers(slow)
-    trial, other = world.asked(), world.asked()
-    trying = asyncio.create_task(trial.call.open())
-    await wait_until(lambda: bool(world.openai.sent_to))
-    await other.call.open()
-    assert world.sent == ["openai/main/m", "azure/main/eu"]
-    forever.set()
-    await trying
-    assert world.board.snapshot.breaker(HERE).circuit is Circuit.CLOSED
-
-
-async def test_a_trial_whose_caller_leaves_lets_the_next_one_try(world: World) -> None:
-    for _ in range(3):
-        world.board.note_failure(HERE, world.openai.credentials[0], errors.UpstreamServerError())
-    world.board.note_probe(HERE)
-    forever = asyncio.Event()
-    world.openai.answers(forever.wait)
-    call = world.asked()
-    opening = asyncio.create_task(call.call.open())
-    await wait_until(lambda: bool(world.openai.sent_to))
-    opening.cancel()
-    await asyncio.wait({opening})
-    await call.call.abandon()
-    assert isinstance(call.outcome.error, errors.ClientDisconnected)
-    world.openai.answers(whole_answer())
-    await world.asked().call.open()
-    assert world.board.snapshot.breaker(HERE).circuit is Circuit.CLOSED
 
 
 async def test_a_first_step_that_has_become_senseless_is_not_taken(world: World) -> None:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import msgspec
 import openai
 import pytest
 from openai.types.chat import ChatCompletion
@@ -106,6 +107,45 @@ async def test_what_cannot_be_understood_is_refused_in_the_envelope(path: str, b
     assert (answer.status, error["type"]) == (400, "invalid_request_error")
 
 
+async def test_what_openai_refuses_is_answered_where_that_is_asked_for() -> None:
+    body = {**CHAT, "a_field_of_tomorrow": 1}
+    lenient = {"x_simulate_strict": "false"}
+    async with upstream() as up:
+        for headers, status in (({}, 400), (lenient, 200), ({"x_simulate_strict": "maybe"}, 400)):
+            async with up.post("/chat/completions", body, **headers) as answer:
+                assert answer.status == status
+    async with upstream(strict=False) as up, up.post("/chat/completions", body) as answer:
+        assert answer.status == 200
+
+
+async def test_an_answer_repeats_what_the_prompt_says() -> None:
+    number = {"type": "object", "properties": {"input": {"type": "integer"}}, "required": ["input"]}
+    tools: Any = [
+        {"type": "function", "function": {"name": "double", "parameters": number}},
+        {"type": "function", "function": {"name": "magic_function", "parameters": number}},
+    ]
+    said: Any = [
+        {"role": "user", "content": "Hi, my name is Bob"},
+        {"role": "assistant", "content": "Hello Bob"},
+        {"role": "user", "content": "What is my name?"},
+    ]
+    magic: Any = [{"role": "user", "content": "What is magic_function(3)?"}]
+    joke: Any = [{"role": "user", "content": "A joke as JSON with 'setup' and 'punchline' keys."}]
+    async with upstream() as up, up.sdk() as client:
+        named = await client.chat.completions.create(model="gpt-4o", messages=said)
+        called = await client.chat.completions.create(model="gpt-4o", messages=magic, tools=tools)
+        made = await client.chat.completions.create(
+            model="gpt-4o", messages=joke, response_format={"type": "json_object"}
+        )
+        response = await client.responses.create(model="gpt-4o", input=said)
+    assert "Bob" in (named.choices[0].message.content or "")
+    assert response.output_text.startswith("Your name is Bob.")
+    (call,) = called.choices[0].message.tool_calls or []
+    assert call.type == "function"
+    assert (call.function.name, call.function.arguments) == ("magic_function", '{"input":3}')
+    assert set(msgspec.json.decode(made.choices[0].message.content or "")) == {"setup", "punchline"}
+
+
 async def test_a_key_is_needed_and_may_be_a_certain_one() -> None:
     async with upstream(api_key="sk-the-right-one") as up:
         async with up.sdk(api_key="sk-the-right-one") as client:
@@ -127,7 +167,7 @@ async def test_every_answer_says_who_it_is_and_how_much_is_left() -> None:
 async def test_the_same_question_has_the_same_answer_but_not_the_same_identity() -> None:
     async with upstream() as up, up.sdk() as client:
         one = await client.chat.completions.create(**CHAT)
-        same = await client.chat.completions.create(**CHAT, user="somebody", metadata={"a": "b"})
+        same = await client.chat.completions.create(**CHAT, user="somebody", metadata={"a": "b"}, store=True)
         other = await client.chat.completions.create(**{**CHAT, "model": "gpt-4.1"})
     assert one.choices == same.choices
     assert one.id != same.id

@@ -165,6 +165,21 @@ async def test_without_a_stream_such_an_error_is_an_ordinary_one(fault: str, sta
         assert answer.status == status
 
 
+@pytest.mark.parametrize("fault", ["refused_in_answer", "refused_mid_answer"])
+async def test_a_prompt_is_refused_inside_a_200_with_the_code_that_is_asked_for(fault: str) -> None:
+    names = {"x_simulate_fault": fault, "x_simulate_error_code": "bio_policy"}
+    async with upstream() as up:
+        async with up.post("/chat/completions", CHAT, **names) as answer:
+            assert (answer.status, (await answer.json())["error"]["code"]) == (200, "bio_policy")
+        async with up.post("/responses", RESPONSES, **names) as answer:
+            failed = await answer.json()
+        assert (failed["status"], failed["error"]["code"], failed["output"]) == ("failed", "bio_policy", [])
+        async with up.post("/responses", {**RESPONSES, "stream": True}, **names) as answer:
+            text = await answer.text()
+    assert "event: response.failed" in text
+    assert ("response.output_text.delta" in text) is (fault == "refused_mid_answer")
+
+
 @pytest.mark.parametrize("body", [CHAT, STREAM])
 async def test_a_malformed_answer_is_not_json(body: dict[str, Any]) -> None:
     async with upstream() as up, up.post("/chat/completions", body, x_simulate_fault="malformed") as answer:

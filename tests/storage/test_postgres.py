@@ -145,6 +145,40 @@ async def test_a_restart_heals_by_itself(own: Postgres, own_folder: Path) -> Non
         await until_it_answers(own)
 
 
+async def test_after_a_failover_no_connection_to_the_standby_is_used_again(postgres: Postgres) -> None:
+    add = "INSERT INTO projects (id, created_at) VALUES ('failover', now())"
+    async with contextlib.AsyncExitStack() as stack:
+        lent = [await stack.enter_async_context(postgres.connection()) for _ in range(4)]
+        for connection in lent:
+            await connection.execute("SET default_transaction_read_only = on")
+    with pytest.raises(PostgresUnavailable):
+        async with postgres.connection() as connection:
+            await connection.execute(add)
+    async with contextlib.AsyncExitStack() as stack:
+        lent = [await stack.enter_async_context(postgres.connection()) for _ in range(4)]
+        assert [await connection.fetchval("SHOW transaction_read_only") for connection in lent] == ["off"] * 4
+
+
+async def test_a_transaction_that_the_server_ended_while_it_waited_is_an_unavailability(postgres: Postgres) -> None:
+    with pytest.raises(PostgresUnavailable):
+        await wait_too_long_in_a_transaction(postgres)
+    await postgres.ping()
+
+
+async def wait_too_long_in_a_transaction(postgres: Postgres) -> None:
+    async with postgres.connection() as connection, postgres.connection() as other:
+        backend = await connection.fetchval("SELECT pg_backend_pid()")
+
+        async def ended() -> bool:
+            return not await other.fetchval("SELECT count(*) FROM pg_stat_activity WHERE pid = $1", backend)
+
+        await connection.execute("SET idle_in_transaction_session_timeout = 20")
+        async with connection.transaction():
+            await connection.execute("SELECT 1")
+            await wait_until_async(ended)
+            await connection.execute("SELECT 1")
+
+
 async def test_a_server_that_answered_just_now_is_not_asked_again(own: Postgres) -> None:
     async with own.connection() as connection:
         backend = await connection.fetchval("SELECT pg_backend_pid()")

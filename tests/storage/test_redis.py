@@ -1,9 +1,10 @@
 """One connection serves everybody; a silent, absent or restarted Redis costs the timeout once at most."""
 
 import asyncio
+import gc
 import os
 import signal
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -31,17 +32,6 @@ class AddOne(Script):
         self.name = "add_one"
         self.text = "return redis.call('INCRBY', KEYS[1], ARGV[1])"
         self.digest = "4c1fd2b7a0e2c1e4a8b0b4b5ac0f1a6f0c0d4f55"  # no super().__init__: Redis does not know this script
-
-
-@pytest.fixture
-def server(own_stores: StoreUrls, own_folder: Path) -> Iterator[int]:
-    """The process of that Redis: running when the test begins, and resumed after it."""
-    assert own_stores.redis_url
-    with embedded.running(own_folder):
-        pid = int((own_folder / "redis" / "redis.pid").read_text())
-        yield pid
-        if (own_folder / "redis" / "redis.pid").read_text().strip() == str(pid):
-            os.kill(pid, signal.SIGCONT)
 
 
 @pytest.fixture
@@ -339,3 +329,29 @@ async def test_a_defect_in_one_round_is_logged_once_and_the_next_round_connects(
         await link.ping()
     assert failed_rounds(logs) == [("redis-link", "ZeroDivisionError")]
     await link.close()
+
+
+@pytest.mark.parametrize("said", [b"", b"-ERR no\r\n"], ids=["silent", "refusing"])
+async def test_a_connection_that_fails_in_its_handshake_is_closed(said: bytes) -> None:
+    still_open = 0
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal still_open
+        still_open += 1
+        while await reader.read(1000):
+            writer.write(said)
+        still_open -= 1
+        writer.close()
+
+    gc.collect()
+    gc.disable()  # the collector would close it, too, but at its own time
+    try:
+        async with await asyncio.start_server(answer, "127.0.0.1", 0) as listener:
+            port = listener.sockets[0].getsockname()[1]
+            link = RedisLink(f"redis://127.0.0.1:{port}", timeout=TIMEOUT, clock=SystemClock(), prefix="t")
+            await link.start()
+            assert not link.up
+            await link.close()
+            await wait_until(lambda: still_open == 0, 5.0)
+    finally:
+        gc.enable()

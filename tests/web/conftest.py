@@ -10,13 +10,18 @@ from fastapi import FastAPI
 
 from tests.harness import listening
 from tests.web.api_client import ApiClient, SingleLaneQueue
+from tidegate.assembly.pipeline import budget_check
 from tidegate.assembly.privacy import conversation_data_handlers, end_user_handlers
 from tidegate.auth.key_cache import ApiKeyCache
 from tidegate.auth.key_store import KeyStore
 from tidegate.auth.project_store import ProjectStore
+from tidegate.auth.tag_budget_store import TagBudgetStore
 from tidegate.background.job_store import JobStore
+from tidegate.cache.purge import AnswerPurge
 from tidegate.core.clock import ManualClock
+from tidegate.core.config import Settings
 from tidegate.core.ids import new_id
+from tidegate.core.process.call_memory import CallMemory
 from tidegate.core.values import Limits
 from tidegate.limits.budget_report import BudgetReport
 from tidegate.limits.budget_store import BudgetStore
@@ -25,11 +30,13 @@ from tidegate.monitoring.counters import Counters
 from tidegate.monitoring.worker_metrics import WorkerMetrics
 from tidegate.queue.messages import LaneLimits
 from tidegate.queue.report import QueueReport
+from tidegate.queue.store import CapacityStore
 from tidegate.routing.health.report import HealthReport
 from tidegate.routing.health.store import HealthStore
 from tidegate.storage.postgres import Postgres
 from tidegate.storage.redis import RedisLink
 from tidegate.web.admin.budgets import BudgetHandlers
+from tidegate.web.admin.cache import CacheHandlers
 from tidegate.web.admin.keys import KeyHandlers
 from tidegate.web.admin.metrics import MetricsHandlers
 from tidegate.web.admin.projects import ProjectHandlers
@@ -49,12 +56,17 @@ async def api_client(postgres: Postgres, redis_link: RedisLink, redis_prefix: st
     )
     api_keys = ApiKeyCache(keys, clock)
     health = HealthStore(redis_link, prefix=redis_prefix)
-    report = HealthReport(health, targets=["openai/m"], credentials={"openai": ["default"]}, clock=clock)
+    lanes = CapacityStore(redis_link, prefix=redis_prefix, lane_limits=lambda _: LaneLimits())
+    report = HealthReport(
+        health, targets=["openai/m"], credentials={"openai": ["default"]}, clock=clock, end_waits=lanes.end_waits
+    )
     counters = Counters()
+    check = budget_check(Settings())
     handlers = AdminHandlers(
-        keys=KeyHandlers(keys, clock),
-        projects=ProjectHandlers(ProjectStore(postgres, redis_link, prefix=redis_prefix)),
-        budgets=BudgetHandlers(budgets, clock),
+        keys=KeyHandlers(keys, clock, check),
+        projects=ProjectHandlers(ProjectStore(postgres, redis_link, prefix=redis_prefix), clock, check),
+        budgets=BudgetHandlers(budgets, TagBudgetStore(postgres, redis_link, prefix=redis_prefix), clock),
+        cache=CacheHandlers(AnswerPurge(redis_link, prefix=redis_prefix)),
         queue=QueueHandlers(QueueReport(SingleLaneQueue(), lambda _: LaneLimits()), JobStore(postgres), clock),
         usage=UsageHandlers(UsageReports(postgres), clock),
         upstream=UpstreamHandlers(report),
@@ -66,7 +78,7 @@ async def api_client(postgres: Postgres, redis_link: RedisLink, redis_prefix: st
     @contextlib.asynccontextmanager
     async def lifespan(api: FastAPI) -> AsyncIterator[None]:
         await api_keys.start()
-        add_admin_routes(api, api_keys, handlers, ids=new_id)
+        add_admin_routes(api, api_keys, handlers, ids=new_id, memory=CallMemory(2**20, wait_seconds=1.0))
         yield
         await api_keys.close()
 

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 import uvicorn
+from uvicorn.server import ServerState
 
-from tests.eventually import PATIENCE_SECONDS
+from tests.eventually import PATIENCE_SECONDS, wait_until
 from tests.harness import listening
 from tidegate.web.http_protocol import BoundedHttpProtocol
 
@@ -20,8 +21,8 @@ class ImpatientProtocol(BoundedHttpProtocol):
     """Waits only a moment."""
 
     head_seconds = 0.3
-    rest_seconds = 0.3
-    most_in_line = 3
+    remaining_body_seconds = 0.3
+    max_pipelined = 3
 
 
 async def app(left: asyncio.Event, scope: Any, receive: Any, send: Any) -> None:
@@ -112,6 +113,15 @@ async def test_who_does_not_finish_a_head_is_cut_off(connection: Connection, sai
     assert await connection.read() == b""
 
 
+async def test_a_head_that_trickles_is_cut_off_in_time(connection: Connection) -> None:
+    await connection.send(GET[:-2] + b"x-slow: ")
+    reading = asyncio.create_task(connection.read())
+    while not reading.done():
+        await connection.send(b"a")
+        await asyncio.sleep(0.01)
+    assert await reading == b""
+
+
 async def test_who_stops_in_the_second_head_is_cut_off_too(connection: Connection) -> None:
     await connection.send(GET)
     await connection.read_response()
@@ -131,7 +141,120 @@ async def test_who_stops_in_the_second_head_is_cut_off_too(connection: Connectio
 async def test_a_giant_head_is_refused_before_it_is_held(connection: Connection, head: bytes) -> None:
     await connection.send(head)
     heard = await connection.read()
-    assert heard == b"" or heard.startswith(b"HTTP/1.1 431 ")
+    assert heard == b"" or heard.startswith((b"HTTP/1.1 431 ", b"HTTP/1.1 414 "))
+
+
+async def reply_to_one_read(data: bytes) -> bytes:
+    """Return what the protocol writes if all of `data` is read at once, as a fast network makes it."""
+    transport = RecordingTransport()
+    config = uvicorn.Config(partial(app, asyncio.Event()), interface="asgi3", log_config=None, lifespan="off")
+    config.load()
+    protocol = ImpatientProtocol(config, ServerState(), {})
+    protocol.connection_made(transport)
+    protocol.data_received(data)
+    await wait_until(lambda: transport.written != b"")
+    protocol.connection_lost(None)
+    return transport.written
+
+
+class RecordingTransport(asyncio.Transport):
+    """Keeps what is written."""
+
+    written = b""
+    _is_closing = False
+
+    def write(self, data: Any) -> None:
+        self.written += data
+
+    def close(self) -> None:
+        self._is_closing = True
+
+    def abort(self) -> None:
+        self._is_closing = True
+
+    def is_closing(self) -> bool:
+        return self._is_closing
+
+    def get_protocol(self) -> asyncio.BaseProtocol:
+        return asyncio.Protocol()
+
+
+@pytest.mark.parametrize(
+    ("head", "status"),
+    [
+        (GET[:-2] + b"x-large: " + b"a" * 65_000 + b"\r\n\r\n", b"200"),
+        (GET[:-2] + b"x-large: " + b"a" * 66_000 + b"\r\n\r\n", b"431"),
+        (GET[:-2] + b"".join(b"x-%d: %s\r\n" % (n, b"a" * 1000) for n in range(70)) + b"\r\n", b"431"),
+        (GET[:-2] + b"".join(b"x-%d: a\r\n" % n for n in range(199)) + b"\r\n", b"200"),
+        (GET[:-2] + b"".join(b"x-%d: a\r\n" % n for n in range(200)) + b"\r\n", b"431"),
+        (GET.replace(b"/ ", b"/" + b"a" * 16_000 + b" "), b"200"),
+        (GET.replace(b"/ ", b"/?" + b"a" * 17_000 + b" "), b"414"),
+        (GET.replace(b"/ ", b"/?" + b"a" * 100_000 + b" "), b"414"),
+    ],
+    ids=["large", "one header", "headers", "many", "too many", "address", "long address", "giant address"],
+)
+async def test_a_head_that_arrives_in_one_read_has_the_same_bounds(head: bytes, status: bytes) -> None:
+    reply = await reply_to_one_read(head)
+    assert reply.startswith(b"HTTP/1.1 " + status), reply[:200]
+    assert status == b"200" or b'"type":"invalid_request_error"' in reply
+
+
+@pytest.mark.parametrize(
+    ("lines", "status"),
+    [
+        (b"", b"400"),
+        (b"host: x\r\nhost: x\r\n", b"400"),
+        (b"host: x\r\nHost: y\r\n", b"400"),
+        (b"host: a b\r\n", b"400"),
+        (b"host: a/b\r\n", b"400"),
+        (b"host: user@a\r\n", b"400"),
+        (b"host: a, b\r\n", b"400"),
+        (b"host: a:b\r\n", b"400"),
+        (b"host: [::1\r\n", b"400"),
+        (b"host: \xfc\r\n", b"400"),
+        (b"host: x:80\r\n", b"200"),
+        (b"host: [::1]:8080\r\n", b"200"),
+        (b"host: my_service.name-space.svc:80\r\n", b"200"),
+        (b"host:\r\n", b"200"),
+    ],
+)
+async def test_a_request_has_one_host(connection: Connection, lines: bytes, status: bytes) -> None:
+    await connection.send(b"GET / HTTP/1.1\r\n" + lines + b"connection: close\r\n\r\n")
+    heard = await connection.read()
+    assert heard.startswith(b"HTTP/1.1 " + status), heard
+    assert (b"x-tidegate-error: malformed_http" in heard) is (status == b"400")
+
+
+async def test_the_protocol_before_hosts_needs_none(connection: Connection) -> None:
+    await connection.send(b"GET / HTTP/1.0\r\n\r\n")
+    assert b"200 OK" in await connection.read()
+
+
+async def test_line_breaks_between_requests_do_not_keep_a_connection_open(connection: Connection) -> None:
+    await connection.send(GET)
+    await connection.read_response()
+    await connection.send(b"\r\n")
+    assert await connection.read() == b""
+
+
+@pytest.mark.parametrize(
+    ("lines", "status", "name"),
+    [
+        (b"", b"400", b"malformed_http"),
+        (b"sec-websocket-key: short\r\nsec-websocket-version: 13\r\n", b"400", b"malformed_http"),
+        (b"sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n", b"400", b"malformed_http"),
+        (b"sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\nsec-websocket-version: 8\r\n", b"426", b"upgrade_required"),
+    ],
+)
+async def test_a_handshake_that_is_none_gets_the_envelope(
+    connection: Connection, lines: bytes, status: bytes, name: bytes
+) -> None:
+    await connection.send(GET[:-2] + b"connection: upgrade\r\nupgrade: websocket\r\n" + lines + b"\r\n")
+    heard = await connection.read()
+    assert heard.startswith(b"HTTP/1.1 " + status)
+    assert b'"type":"invalid_request_error"' in heard
+    assert b"x-tidegate-error: " + name in heard
+    assert (b"sec-websocket-version: 13" in heard) is (status == b"426")
 
 
 @pytest.mark.parametrize(
@@ -145,6 +268,14 @@ async def test_a_giant_head_is_refused_before_it_is_held(connection: Connection,
         b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nab",
         b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
         b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: -1\r\n\r\n",
+        b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 1, 1\r\n\r\na",
+        b"POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: gzip\r\n\r\nab",
+        b"GET / HTTP/1.1\r\nhost: x\r\nx-a: a\x01b\r\n\r\n",
+        b"GET / HTTP/1.1\r\nhost: x\r\nx-a: a\x00b\r\n\r\n",
+        b"GET / HTTP/1.1\r\nhost: x\r\nx-a: a\r\n folded\r\n\r\n",
+        b"GET / HTTP/1.1\r\nhost: x\r\nx-a : a\r\n\r\n",
+        b"GET / HTTP/1.1\nhost: x\n\n",
         b"POST / HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: websocket\r\ncontent-length: 2\r\n\r\n{}",
     ],
 )
@@ -204,9 +335,18 @@ H2C = b"connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nhttp2-settings: A
 
 
 @pytest.mark.parametrize(
-    "lines", [H2C + b"host: x\r\n", b"host: x\r\n" + H2C, H2C.replace(b"Upgrade: h2c", b"upgrade:h2c ")]
+    "lines",
+    [
+        H2C + b"host: x\r\n",
+        b"host: x\r\n" + H2C,
+        b"host: x\r\n" + H2C.replace(b"Upgrade: h2c", b"upgrade:h2c "),
+        b"host: x\r\nConnection: upgrade\r\nUpgrade: TLS/1.0\r\n",
+        b"host: x\r\nConnection: upgrade\r\nUPGRADE: websocket, h2c\r\n",
+    ],
 )
-async def test_an_offer_to_speak_http2_is_passed_over_and_the_body_read(connection: Connection, lines: bytes) -> None:
+async def test_an_offer_of_another_protocol_is_passed_over_and_the_body_read(
+    connection: Connection, lines: bytes
+) -> None:
     for said in (b'{"h2c": "\r\nupgrade: h2c\r\n"}', b"{}"):
         await connection.send(b"POST /echo HTTP/1.1\r\n%scontent-length: %d\r\n\r\n%s" % (lines, len(said), said))
         assert said + b"|" in await connection.read_response()

@@ -102,6 +102,14 @@ def test_a_response_stream_without_its_end_is_no_answer() -> None:
         to_body(endpoints.RESPONSES, to_stream(endpoints.RESPONSES, encoded(response()))[:-1])
 
 
+@pytest.mark.parametrize("reason", [None, ""])
+def test_an_answer_that_does_not_say_why_it_ended_says_so_in_both_forms(reason: str | None) -> None:
+    choice = {"index": 0, "message": {"role": "assistant", "content": "Hi"}, "finish_reason": reason}
+    events = to_stream(endpoints.CHAT, encoded({"choices": [choice]}))
+    assert events[-1] == sse.DONE
+    assert json.loads(to_body(endpoints.CHAT, events))["choices"] == [{**choice, "finish_reason": None}]
+
+
 @pytest.mark.parametrize("route", [endpoints.CHAT, endpoints.RESPONSES])
 @pytest.mark.parametrize(
     "body",
@@ -111,7 +119,6 @@ def test_a_response_stream_without_its_end_is_no_answer() -> None:
         {"choices": [7]},
         {"choices": 7},
         {"choices": [{"message": 7}]},
-        {"choices": [{"message": {"content": "Hi"}, "finish_reason": None}]},
         {"status": "queued"},
         {"status": "completed", "output": 7},
         {"status": "completed", "output": [7]},

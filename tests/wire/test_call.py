@@ -2,13 +2,25 @@
 
 import contextlib
 import json
+from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tidegate.core import endpoints
-from tidegate.core.errors import BodyNotAnObject, BodyNotJson, EmptyBody, InvalidParameter, TidegateError
+from tidegate.core.endpoints import Endpoint
+from tidegate.core.errors import (
+    BodyNotAnObject,
+    BodyNotJson,
+    EmptyBody,
+    InvalidId,
+    InvalidParameter,
+    MissingParameter,
+    TidegateError,
+    UnknownParameter,
+)
 from tidegate.wire.call import parse, read_object
 
 
@@ -34,6 +46,10 @@ from tidegate.wire.call import parse, read_object
         (b'{"model":"m\\u0000"}', InvalidParameter),
         (b'{"model":"m\\r\\nx-more: 1"}', InvalidParameter),
         (b'{"model":"m","stream":"yes"}', InvalidParameter),
+        (b'{"model":"m","Model":"n"}', UnknownParameter),
+        (b'{"prompt":{"id":"pmpt_1"}}', MissingParameter),
+        (b"\xef\xbb\xbf", BodyNotJson),
+        (b'\xef\xbb\xbf\xef\xbb\xbf{"model":"m"}', BodyNotJson),
     ],
 )
 def test_a_bad_body_is_refused_by_its_own_error(data: bytes, error: type[TidegateError]) -> None:
@@ -106,3 +122,88 @@ def test_a_body_that_is_no_call_is_read_by_the_same_rules() -> None:
         read_object(b"[]")
     with pytest.raises(BodyNotJson):
         read_object(b"{")
+
+
+def test_a_byte_order_mark_is_passed_over() -> None:
+    call = parse(endpoints.CHAT, b'\xef\xbb\xbf{"model":"m","messages":[]}')
+    assert call.upstream_body() == b'{"model":"m","messages":[]}'
+
+
+@pytest.mark.parametrize("endpoint", endpoints.ALL)
+def test_of_a_field_that_is_there_twice_the_last_counts_here_and_upstream(endpoint: Endpoint) -> None:
+    call = parse(endpoint, b'{"model":"a","stream":true,"mod\\u0065l":"b","stream":false}')
+    assert (call.model, call.stream) == ("b", False)
+    assert json.loads(call.upstream_body(), object_pairs_hook=list) == [("model", "b"), ("stream", False)]
+
+
+@pytest.mark.parametrize("body", [b"{}", b'{"model":"body"}', b'{"model":null}', b'{"model":7}'])
+def test_the_addresss_model_takes_the_place_of_the_bodys(body: bytes) -> None:
+    call = parse(endpoints.CHAT, body, model="address")
+    assert call.model == "address"
+    assert json.loads(call.upstream_body()) == call.body == {"model": "address"}
+
+
+@pytest.mark.parametrize(
+    ("body", "model", "names_prompt"),
+    [
+        ({"prompt": {"id": "pmpt_1"}}, "pmpt_1", True),
+        ({"prompt": {"id": "pmpt_1"}, "model": None}, "pmpt_1", True),
+        ({"prompt": {"id": "pmpt_1"}, "model": "m"}, "m", False),
+    ],
+)
+def test_a_stored_prompt_may_stand_for_the_model(body: dict[str, object], model: str, names_prompt: bool) -> None:
+    call = parse(endpoints.RESPONSES, json.dumps(body).encode())
+    assert (call.model, call.names_prompt) == (model, names_prompt)
+    assert not call.with_model("n").names_prompt
+
+
+@pytest.mark.parametrize(
+    ("prompt", "error"),
+    [
+        ({}, MissingParameter),
+        ({"id": 7}, InvalidParameter),
+        ({"id": "gpt-4o"}, InvalidId),
+        ("pmpt_1", MissingParameter),
+    ],
+)
+def test_what_is_no_prompt_stands_for_nothing(prompt: object, error: type[TidegateError]) -> None:
+    with pytest.raises(error):
+        parse(endpoints.RESPONSES, json.dumps({"prompt": prompt}).encode())
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "latin-1"])
+def test_a_body_in_another_encoding_is_named_so(encoding: str) -> None:
+    with pytest.raises(BodyNotJson, match="not UTF-8"):
+        parse(endpoints.CHAT, '{"model":"m","messages":[{"role":"user","content":"h\u00e4"}]}'.encode(encoding))
+
+
+@pytest.mark.parametrize(
+    ("fields", "wants"),
+    [
+        ({}, False),
+        ({"response_format": {"type": "text"}}, False),
+        ({"response_format": {"type": "json_object"}}, True),
+        ({"response_format": {"type": "json_schema", "json_schema": {}}}, True),
+        ({"text": {"format": {"type": "json_schema", "schema": {}}}}, True),
+        ({"text": {"verbosity": "low"}}, False),
+        ({"response_format": 7, "text": 7}, False),
+    ],
+)
+def test_a_call_says_whether_the_text_shall_be_json(fields: dict[str, Any], wants: bool) -> None:
+    assert parse(endpoints.CHAT, json.dumps({"model": "m", **fields}).encode()).wants_json is wants
+
+
+@pytest.mark.parametrize(
+    ("fields", "is_limited"),
+    [
+        ({}, False),
+        ({"max_tokens": None}, False),
+        ({"max_tokens": 5}, True),
+        ({"max_completion_tokens": 5}, True),
+        ({"max_output_tokens": 5}, True),
+    ],
+)
+def test_a_call_says_whether_its_caller_limited_the_answer(fields: dict[str, Any], is_limited: bool) -> None:
+    call = parse(endpoints.CHAT, json.dumps({"model": "m", **fields}).encode())
+    assert call.is_limited is is_limited
+    assert not msgspec.structs.replace(call, assumed_output=5).is_limited

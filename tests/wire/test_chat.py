@@ -132,6 +132,26 @@ def _chunk(delta: Json, **choice: Any) -> Json:
     ("deltas", "message"),
     [
         pytest.param([{"role": "assistant"}, {"role": "assistant", "content": "a"}], {"content": "a"}, id="role twice"),
+        pytest.param(
+            [
+                {"tool_calls": [{"index": 0, "id": "a", "function": {"name": "f", "arguments": "{}"}}]},
+                {"tool_calls": [{"index": 0, "id": "", "function": {"name": "", "arguments": ""}}]},
+                {"tool_calls": [{"index": 0, "id": "b", "function": {"name": "g", "arguments": "{}"}}]},
+            ],
+            {
+                "content": None,
+                "tool_calls": [
+                    {"id": "a", "function": {"name": "f", "arguments": "{}"}},
+                    {"id": "b", "function": {"name": "g", "arguments": "{}"}},
+                ],
+            },
+            id="tool calls with one index, later names empty",
+        ),
+        pytest.param(
+            [{"function_call": {"name": "f", "arguments": "{"}}, {"function_call": {"name": "", "arguments": "}"}}],
+            {"content": None, "function_call": {"name": "f", "arguments": "{}"}},
+            id="an empty name in the old form",
+        ),
         pytest.param([{"content": "a"}, {"content": None}, {"content": "b"}], {"content": "ab"}, id="null between"),
         pytest.param(
             [{"reasoning_content": "a"}, {"reasoning_content": "b"}], {"content": None, "reasoning_content": "ab"},
@@ -147,17 +167,28 @@ def _chunk(delta: Json, **choice: Any) -> Json:
             {
                 "content": None,
                 "tool_calls": [
-                    {"id": "a", "function": {"name": "f", "arguments": "{}"}},
                     {"id": "b", "function": {"name": "g", "arguments": "1"}},
+                    {"id": "a", "function": {"name": "f", "arguments": "{}"}},
                 ],
             },
-            id="tool calls out of order, names repeated",
+            id="tool calls in the order in which they began, names repeated",
         ),
     ],
 )  # fmt: skip
 def test_deltas_add_up(deltas: list[Json], message: Json) -> None:
     completion = from_chunks([_chunk(delta) for delta in deltas])
     assert completion["choices"][0]["message"] == {"role": "assistant", **message}
+
+
+def test_a_message_beside_each_delta_is_not_added_to_them() -> None:
+    chunks = [_chunk({"content": word}, message={"content": so_far}) for word, so_far in (("a", "a"), ("b", "ab"))]
+    assert from_chunks(chunks)["choices"][0]["message"]["content"] == "ab"
+
+
+def test_a_whole_message_in_place_of_a_delta_is_the_message() -> None:
+    message = {"role": "assistant", "content": "ab"}
+    chunk = {"choices": [{"index": 0, "message": message, "finish_reason": "stop"}]}
+    assert from_chunks([chunk])["choices"][0]["message"] == message
 
 
 def test_what_filters_say_about_each_chunk_is_kept_once() -> None:

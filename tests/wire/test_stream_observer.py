@@ -18,6 +18,8 @@ PASS, END, ERROR, NOTHING = EventKind.ORDINARY, EventKind.TERMINAL, EventKind.ER
 USAGE = {"prompt_tokens": 3, "completion_tokens": 5, "total_tokens": 8}
 CUT_SHORT = {"status": "incomplete", "incomplete_details": {"reason": "max_output_tokens"}}
 CENSORED = {"status": "incomplete", "incomplete_details": {"reason": "content_filter"}}
+ITEM = {"type": "message", "content": [{"type": "output_text", "text": "High tide"}]}
+SAID = {"message": {"content": "High tide"}}
 FAILURE = {"type": "server_error", "code": None, "message": "boom", "param": None}
 
 
@@ -45,13 +47,13 @@ def response(kind: str, **fields: Any) -> bytes:
         pytest.param([chunk((0, "content_filter")), sse.DONE], END, True, False, id="filtered"),
         pytest.param([chunk((0, "stop"), (1, "content_filter")), sse.DONE], END, True, False, id="one of two filtered"),
         pytest.param([chunk((1, "stop")), chunk((0, "stop")), sse.DONE], END, True, True, id="two finished"),
-        pytest.param([chunk((0, None))], PASS, False, True, id="cut off"),
-        pytest.param([chunk((0, None)), event({"error": FAILURE})], ERROR, False, True, id="error object"),
-        pytest.param([chunk((0, None)), event({"message": "boom", "code": 400})], ERROR, False, True, id="flat error"),
-        pytest.param([chunk((0, None)), event({"object": "error", "message": "m"})], ERROR, False, True, id="as vLLM"),
-        pytest.param([chunk((0, None)), event({"detail": "m"}, "error")], ERROR, False, True, id="detail"),
-        pytest.param([event({"error": "overloaded"})], ERROR, False, True, id="error as a string"),
-        pytest.param([chunk((0, None)), b": keep-alive\n\n"], NOTHING, False, True, id="comment"),
+        pytest.param([chunk((0, None))], PASS, False, False, id="cut off"),
+        pytest.param([chunk((0, None)), event({"error": FAILURE})], ERROR, False, False, id="error object"),
+        pytest.param([chunk((0, None)), event({"message": "boom", "code": 400})], ERROR, False, False, id="flat error"),
+        pytest.param([chunk((0, None)), event({"object": "error", "message": "m"})], ERROR, False, False, id="as vLLM"),
+        pytest.param([chunk((0, None)), event({"detail": "m"}, "error")], ERROR, False, False, id="detail"),
+        pytest.param([event({"error": "overloaded"})], ERROR, False, False, id="error as a string"),
+        pytest.param([chunk((0, None)), b": keep-alive\n\n"], NOTHING, False, False, id="comment"),
         pytest.param([chunk((0, "stop")), b"data:[DONE]\n\n"], END, True, True, id="no space before DONE"),
         pytest.param([chunk((0, "stop")), b"data:  [DONE] \n\n"], END, True, True, id="spaces around DONE"),
     ],
@@ -59,7 +61,7 @@ def response(kind: str, **fields: Any) -> bytes:
 def test_how_a_chat_stream_ends(events: list[bytes], last: EventKind, complete: bool, storable: bool) -> None:
     watch = observer_for(CHAT)
     assert [watch.observe(one) for one in events][-1] is last
-    assert (watch.is_complete, watch.storable) == (complete, storable)
+    assert (watch.is_complete, watch.is_worth_storing(events)) == (complete, storable)
 
 
 @pytest.mark.parametrize(
@@ -69,13 +71,21 @@ def test_how_a_chat_stream_ends(events: list[bytes], last: EventKind, complete: 
         pytest.param([chunk((0, ""))], id="an empty reason"),
         pytest.param([chunk((0, "stop")), chunk((1, None))], id="one of two unfinished"),
         pytest.param([chunk((0, None)), b"event: error\n\n"], id="an error that says nothing"),
+        pytest.param([chunk((0, None)), b"data: \n\n", b"data:\n\n"], id="empty data"),
     ],
 )
-def test_done_says_nothing_where_a_choice_is_not_finished(events: list[bytes]) -> None:
+def test_done_ends_an_answer_whose_choice_is_not_finished_which_is_marked(events: list[bytes]) -> None:
     watch = observer_for(CHAT)
     for one in events:
         watch.observe(one)
-    with pytest.raises(TruncatedAnswer, match="without a finish reason"):
+    assert watch.observe(sse.DONE) is END
+    assert (watch.is_complete, watch.is_unfinished, watch.is_worth_storing([])) == (True, True, False)
+
+
+def test_done_ends_nothing_where_there_was_no_content() -> None:
+    watch = observer_for(CHAT)
+    watch.observe(event({"choices": [{"index": 0, "delta": {"role": "assistant", "content": ""}}]}))
+    with pytest.raises(TruncatedAnswer, match="without content"):
         watch.observe(sse.DONE)
     assert not watch.is_complete
 
@@ -98,6 +108,24 @@ def test_a_chat_stream_that_says_nothing_at_all_is_no_answer() -> None:
         (RESPONSES, [{"type": "response.output_text.delta", "delta": "Hi"}], True),
         (RESPONSES, [{"type": "response.failed", "response": {"status": "failed", "error": {"code": "x"}}}], False),
         (RESPONSES, [{"type": "response.completed", "response": {"status": "completed"}}], True),
+        (CHAT, [{"choices": [{"delta": {"content": ""}, "finish_reason": ""}]}], False),
+        (CHAT, [{"choices": [{"delta": {"content": "", "obfuscation": "xx", "name": "m"}}]}], False),
+        (CHAT, [{"choices": [{"delta": {"role": "assistant", "provider_specific_fields": {"a": 1}}}]}], False),
+        (CHAT, [{"choices": [{"delta": {"reasoning": "Hm"}}]}], True),
+        (CHAT, [{"choices": [{"delta": {"reasoning_content": "Hm"}}]}], True),
+        (CHAT, [{"choices": [{"delta": {"refusal": "No"}}]}], True),
+        (CHAT, [{"choices": [{"delta": {"tool_calls": [{"index": 0, "function": {"arguments": ""}}]}}]}], True),
+        (CHAT, [{"choices": [{"delta": {"images": [{"type": "image_url"}]}}]}], True),
+        (CHAT, [{"choices": [{"delta": {"a_new_field": "x"}}]}], True),
+        (RESPONSES, [{"type": "response.in_progress", "response": {}}, {"type": "keepalive"}], False),
+        (RESPONSES, [{"type": "ping"}, {"type": "codex.rate_limits", "rate_limits": {}}], False),
+        (RESPONSES, [{"type": "response.output_text.delta", "delta": ""}], False),
+        (RESPONSES, [{"type": "response.reasoning_summary_part.added", "part": {"text": ""}}], False),
+        (RESPONSES, [{"type": "response.reasoning_summary_text.delta", "delta": "Hm"}], True),
+        (RESPONSES, [{"type": "response.reasoning_text.delta", "delta": "Hm"}], True),
+        (RESPONSES, [{"type": "response.function_call_arguments.delta", "delta": "{"}], True),
+        (RESPONSES, [{"type": "response.web_search_call.searching"}], True),
+        (RESPONSES, [{"type": "response.image_generation_call.partial_image", "partial_image_b64": "eA=="}], True),
     ],
 )
 def test_an_answer_has_begun_when_content_has_gone_by(route: Endpoint, events: list[Any], begun: bool) -> None:
@@ -133,23 +161,44 @@ def test_a_chat_stream_may_end_without_done_once_all_it_began_is_finished(events
         ("response.completed", {"status": "completed", "error": None}, END, True, None),
         ("response.incomplete", CUT_SHORT, END, True, None),
         ("response.incomplete", CENSORED, END, False, None),
-        ("response.incomplete", {"status": "incomplete", "incomplete_details": None}, END, False, None),
         ("response.failed", {"status": "failed", "error": FAILURE}, END, False, FAILURE),
         ("response.failed", {"status": "failed"}, END, False, None),
         ("response.cancelled", {"status": "cancelled"}, END, False, None),
-        ("response.created", {"status": "in_progress"}, PASS, True, None),
-        ("response.in_progress", {"status": "in_progress"}, PASS, True, None),
-        ("response.queued", {"status": "queued"}, PASS, True, None),
+        ("response.created", {"status": "in_progress"}, PASS, False, None),
+        ("response.in_progress", {"status": "in_progress"}, PASS, False, None),
+        ("response.queued", {"status": "queued"}, PASS, False, None),
+        ("response.completed", {"status": "completed", "output": []}, END, False, None),
     ],
 )  # fmt: skip
 def test_how_a_responses_stream_ends(
     kind: str, fields: dict[str, Any], last: EventKind, storable: bool, error: object
 ) -> None:
     watch = observer_for(RESPONSES)
-    assert watch.observe(response(kind, **fields)) is last
+    assert watch.observe(response(kind, **{"output": [ITEM], **fields})) is last
     assert watch.is_complete is watch.may_end() is (last is END)
-    assert watch.storable is storable
+    assert watch.is_worth_storing([]) is storable
     assert watch.error == error
+
+
+def test_json_that_was_cut_off_is_of_no_use() -> None:
+    watch = observer_for(CHAT)
+    events = [chunk((0, "length")), sse.DONE]
+    for one in events:
+        watch.observe(one)
+    assert watch.is_worth_storing(events)
+    assert not watch.is_worth_storing(events, wants_json=True)
+
+
+@pytest.mark.parametrize("details", [None, {"reason": None}, {}])
+def test_a_response_that_does_not_say_why_it_is_incomplete_is_marked(details: Any) -> None:
+    ending = response("response.incomplete", status="incomplete", incomplete_details=details)
+    watch = observer_for(RESPONSES)
+    with pytest.raises(TruncatedAnswer, match="without content"):
+        watch.observe(ending)
+    watch = observer_for(RESPONSES)
+    watch.observe(event({"type": "response.output_text.delta", "delta": "Hi"}))
+    assert watch.observe(ending) is END
+    assert (watch.is_complete, watch.is_unfinished, watch.is_worth_storing([])) == (True, True, False)
 
 
 @pytest.mark.parametrize(
@@ -180,6 +229,18 @@ def test_an_error_inside_an_item_is_the_items_own() -> None:
     item = {"type": "mcp_call", "error": "the tool is away"}
     assert watch.observe(event({"type": "response.output_item.done", "item": item})) is PASS
     assert watch.error is None
+
+
+def test_a_stream_is_mended_before_it_is_observed() -> None:
+    call = {"id": "a", "function": {"name": "f", "arguments": "{}"}}
+    chat, responses = observer_for(CHAT), observer_for(RESPONSES)
+    mended = chat.mend(event({"choices": [{"index": 0, "delta": {"tool_calls": [call]}}]}), ())
+    assert b'"index":0,"delta":{"tool_calls":[{"id":"a"' in mended
+    earlier = [response("response.created", status="in_progress"), event({"type": "response.output_text.delta"})]
+    assert responses.mend(sse.DONE, earlier) is sse.DONE
+    responses.has_content = True
+    assert b'"type":"response.incomplete"' in responses.mend(sse.DONE, earlier)
+    assert observer_for(endpoints.EMBEDDINGS).mend(mended, ()) is mended
 
 
 def test_done_after_a_response_is_not_forwarded() -> None:
@@ -234,25 +295,33 @@ WHOLE = {"model": "m-1", "usage": USAGE}
 @pytest.mark.parametrize(
     ("route", "body", "sight", "storable"),
     [
-        pytest.param(CHAT, {"choices": [{"finish_reason": "stop"}]}, END, True, id="chat"),
-        pytest.param(CHAT, {"choices": [{"finish_reason": "content_filter"}]}, END, False, id="chat, filtered"),
-        pytest.param(CHAT, {"choices": [{"finish_reason": None}]}, END, False, id="chat, not finished"),
-        pytest.param(CHAT, {"error": FAILURE}, ERROR, True, id="an error under status 200"),
-        pytest.param(CHAT, {"message": "boom", **FAILURE}, ERROR, True, id="a flat error under status 200"),
-        pytest.param(RESPONSES, FAILURE, ERROR, True, id="a flat error in place of a response"),
-        pytest.param(endpoints.EMBEDDINGS, FAILURE, ERROR, True, id="a flat error in place of an embedding"),
-        pytest.param(RESPONSES, {"status": "completed", "error": None}, END, True, id="response"),
+        pytest.param(CHAT, {"choices": [{"finish_reason": "stop", **SAID}]}, END, True, id="chat"),
+        pytest.param(CHAT, {"choices": [{"finish_reason": "stop"}]}, END, False, id="chat without a message"),
+        pytest.param(CHAT, {"choices": [{"finish_reason": "content_filter", **SAID}]}, END, False, id="chat, filtered"),
+        pytest.param(CHAT, {"choices": [{"finish_reason": None, **SAID}]}, END, False, id="chat, not finished"),
+        pytest.param(CHAT, {"choices": [{"finish_reason": "", **SAID}]}, END, False, id="chat, an empty reason"),
+        pytest.param(CHAT, {"error": FAILURE}, ERROR, False, id="an error under status 200"),
+        pytest.param(CHAT, {"message": "boom", **FAILURE}, ERROR, False, id="a flat error under status 200"),
+        pytest.param(RESPONSES, FAILURE, ERROR, False, id="a flat error in place of a response"),
+        pytest.param(endpoints.EMBEDDINGS, FAILURE, ERROR, False, id="a flat error in place of an embedding"),
+        pytest.param(RESPONSES, {"status": "completed", "error": None, "output": [ITEM]}, END, True, id="response"),
+        pytest.param(RESPONSES, {"output": [ITEM]}, END, True, id="response without a status"),
+        pytest.param(RESPONSES, {"status": "completed", "output": []}, END, False, id="response without output"),
         pytest.param(RESPONSES, {"status": "failed", "error": FAILURE}, END, False, id="response that failed"),
         pytest.param(RESPONSES, {"status": "in_progress"}, END, False, id="response still running"),
-        pytest.param(RESPONSES, {"error": FAILURE}, ERROR, True, id="an error in place of a response"),
+        pytest.param(RESPONSES, {"error": FAILURE}, ERROR, False, id="an error in place of a response"),
         pytest.param(endpoints.EMBEDDINGS, {"data": [{"embedding": [0.5]}]}, END, True, id="embedding"),
-        pytest.param(endpoints.MODERATIONS, {"results": []}, END, True, id="moderation"),
+        pytest.param(endpoints.EMBEDDINGS, {"data": [{"embedding": [0.0]}]}, END, False, id="embedding of zeros"),
+        pytest.param(endpoints.EMBEDDINGS, {"data": []}, END, False, id="no embedding"),
+        pytest.param(endpoints.MODERATIONS, {"results": [{"flagged": False}]}, END, True, id="moderation"),
+        pytest.param(endpoints.MODERATIONS, {"results": []}, END, False, id="no moderation"),
     ],
 )  # fmt: skip
 def test_an_answer_in_one_piece(route: Endpoint, body: dict[str, Any], sight: EventKind, storable: bool) -> None:
     watch = observer_for(route)
-    assert watch.observe_body(json.dumps({**WHOLE, **body}).encode()) is sight
-    assert watch.storable is storable
+    document = json.dumps({**WHOLE, **body}, separators=(",", ":")).encode()
+    assert watch.observe_body(document) is sight
+    assert watch.is_worth_storing([document]) is storable
     if sight is END:
         assert watch.is_complete
         assert (json.loads(watch.usage or b""), watch.model) == (USAGE, "m-1")

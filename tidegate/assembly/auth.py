@@ -1,6 +1,9 @@
 """The objects of `tidegate.auth`: API keys."""
 
+import os
+
 from tidegate.assembly.base import Base
+from tidegate.auth.admin_key import read_admin_digest
 from tidegate.auth.key_cache import ApiKeyCache
 from tidegate.auth.key_store import KeyStore
 
@@ -11,7 +14,8 @@ class AuthParts:
     def __init__(self, base: Base) -> None:
         """Use `make_auth`."""
         self.key_store = KeyStore(base.postgres, base.redis, clock=base.clock, prefix=base.prefix)
-        self.keys = ApiKeyCache(self.key_store, base.clock)
+        admin_digest = read_admin_digest(base.settings.auth.admin_key, os.environ)
+        self.keys = ApiKeyCache(self.key_store, base.clock, admin_digest=admin_digest)
 
 
 async def make_auth(base: Base) -> AuthParts:

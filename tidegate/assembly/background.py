@@ -26,7 +26,7 @@ class BackgroundParts:
         settings, clock, postgres = base.settings, base.clock, base.postgres
         config = settings.background
         self._base = base
-        self._grace = settings.server.grace_seconds
+        self._grace = settings.server.grace
         self._responses = responses
         self._notifications = JobNotifications(base.redis, prefix=base.prefix)
         self._store = JobStore(postgres)

@@ -1,15 +1,21 @@
 """What all packages need: the stores, the counters, the clock, and the start and stop of parts."""
 
 import contextlib
+import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Protocol, TypeVar
 
 from tidegate.core.clock import Clock
 from tidegate.core.config import Settings
+from tidegate.core.errors import AnswerMemoryExceeded
 from tidegate.core.events import EventSink
 from tidegate.core.ids import new_id
+from tidegate.core.process.call_memory import CallMemory
+from tidegate.core.tokenizer import import_extension
 from tidegate.monitoring.counters import Counters
 from tidegate.monitoring.worker_metrics import WorkerMetrics
+from tidegate.storage.outage_log import OutageLog
 from tidegate.storage.postgres import Postgres
 from tidegate.storage.redis import RedisLink
 
@@ -37,11 +43,14 @@ class Base:
         self.settings = settings
         self.clock = clock
         self.stack = stack
+        import_extension()
         self.counters = Counters()
         self.workers = WorkerMetrics(self.counters, settings.monitoring.workers_dir)
         self.prefix = settings.redis.prefix
         self.process = new_id("p")
         """The name of this process among all that share the stores."""
+        self.body_memory = _body_memory(settings)
+        self.answer_memory = _answer_memory(settings)
         self.postgres = _postgres(settings, self.counters.count_event)
         self.redis = _redis(settings, clock, self.counters.count_event)
 
@@ -65,17 +74,44 @@ async def make_base(settings: Settings, clock: Clock, stack: contextlib.AsyncExi
     watch("redis_up", "1 while commands to Redis have a chance.", lambda: int(base.redis.up))
     help_text = "99th percentile of the wait for a PostgreSQL connection, over the last thousand calls."
     watch("postgres_wait_p99_seconds", help_text, lambda: round(base.postgres.wait_p99, 6))
+    for name, memory in (("body", base.body_memory), ("answer", base.answer_memory)):
+        watch(f"{name}_memory_bytes", f"Memory that calls in progress hold for each {name}.", partial(_used, memory))
+        watch(f"{name}_memory_waiting", "Calls that wait for that memory.", partial(_waiting, memory))
     await base.start(base.workers)
     return base
+
+
+def _body_memory(settings: Settings) -> CallMemory:
+    return CallMemory(settings.server.body_memory, wait_seconds=settings.server.memory_wait_seconds)
+
+
+def _answer_memory(settings: Settings) -> CallMemory:
+    return CallMemory(
+        settings.server.answer_memory_bytes,
+        wait_seconds=settings.server.memory_wait_seconds,
+        make_error=AnswerMemoryExceeded,
+    )
+
+
+def _used(memory: CallMemory) -> float:
+    return memory.used_bytes
+
+
+def _waiting(memory: CallMemory) -> float:
+    return memory.waiting
 
 
 def _postgres(settings: Settings, tell: EventSink) -> Postgres:
     assert settings.database_url is not None  # noqa: S101  # `build` refused otherwise
     url, database = settings.database_url.get_secret_value(), settings.database
-    return Postgres(url, size=database.pool_size, timeout=database.timeout_seconds, on_event=tell)
+    outages = OutageLog("postgres", time.monotonic, shared_folder=settings.monitoring.workers_dir)
+    return Postgres(url, size=database.pool_size, timeout=database.timeout_seconds, on_event=tell, outages=outages)
 
 
 def _redis(settings: Settings, clock: Clock, tell: EventSink) -> RedisLink:
     assert settings.redis_url is not None  # noqa: S101  # `build` refused otherwise
     url, timeout = settings.redis_url.get_secret_value(), settings.redis.timeout_seconds
-    return RedisLink(url, timeout=timeout, clock=clock, on_event=tell, prefix=settings.redis.prefix)
+    prefix, ca_file = settings.redis.prefix, settings.redis.ca_file
+    shared = settings.monitoring.workers_dir
+    outages = OutageLog("redis", clock.monotonic, confirm_seconds=0.0, shared_folder=shared)
+    return RedisLink(url, timeout=timeout, clock=clock, on_event=tell, prefix=prefix, ca_file=ca_file, outages=outages)

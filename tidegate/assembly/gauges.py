@@ -8,9 +8,10 @@ from collections import Counter
 from collections.abc import Iterator
 
 from tidegate.assembly.base import Base
-from tidegate.assembly.routing import credential_names, health_report
+from tidegate.assembly.routing import credential_names, shared_health_report
 from tidegate.core.config import Settings
 from tidegate.core.errors import RedisUnavailable
+from tidegate.limits.budget_calendar import BudgetCalendar
 from tidegate.limits.budget_store import Amounts, BudgetStore
 from tidegate.limits.scopes import ALL_CALLERS
 from tidegate.metering import price_list
@@ -42,7 +43,7 @@ class _UpstreamGauges:
         self._clock = base.clock
         self._fallback_chain = fallback_chain
         self._waiters = waiters
-        self._report = health_report(fallback_chain.health.store, base.settings, base.clock)
+        self._report = shared_health_report(base, fallback_chain.health.store)
         self._credentials = credential_names(base.settings)
         self._models = known_models(base.settings)
         self._route_targets = frozenset(
@@ -111,7 +112,7 @@ def _lane_labels(lane: tuple[str, str, str]) -> dict[str, str]:
 
 def known_models(settings: Settings) -> frozenset[str]:
     """Return the model names that metrics may show."""
-    listed = (name for model in price_list.load().models for name in model.equals)
+    listed = (name for model in price_list.load(settings.metering.price_file).models for name in model.equals)
     routed = (target.model for route in settings.routes.values() for target in route.targets if target.model)
     deployed = (model for provider in settings.providers.values() for model in provider.deployments)
     named = (*settings.routes, *settings.models.allowed, *settings.metering.prices)
@@ -122,14 +123,16 @@ class BudgetGauges:
     """Budget and spending of the whole deployment, read from Redis."""
 
     def __init__(self, base: Base) -> None:
-        self._store = BudgetStore(base.redis, prefix=base.prefix)
+        self._store = BudgetStore(
+            base.redis, prefix=base.prefix, calendar=BudgetCalendar(base.settings.budgets.time_zone)
+        )
         self._clock = base.clock
         everybody = base.settings.budgets.deployment_limits
         self._limits = dict(zip(_PERIODS, (everybody.budget_day, everybody.budget_month), strict=True))
 
     async def read(self) -> list[Gauge]:
         """Return limits, spending and reservations; only the limits while Redis is down or counters are rebuilt."""
-        help_text = "What the whole deployment may spend in this UTC day or month; absent where there is no stop."
+        help_text = "What the whole deployment may spend in this day or month; absent where there is no stop."
         limits = {period: limit for period, limit in self._limits.items() if limit is not None}
         gauges = [_dollars("budget_limit_dollars", help_text, limits)]
         try:

@@ -1,7 +1,10 @@
 """The objects of `tidegate.limits`: admission, budgets, reservations."""
 
 from tidegate.assembly.base import Base
+from tidegate.core.config import Settings
 from tidegate.limits.admission import AdmissionController
+from tidegate.limits.budget_calendar import BudgetCalendar
+from tidegate.limits.budget_report import BudgetReport
 from tidegate.limits.budget_store import BudgetStore
 from tidegate.limits.local_limits import LocalLimits
 from tidegate.limits.rebuild import BudgetRebuild
@@ -10,6 +13,8 @@ from tidegate.limits.reservations import Reservations
 from tidegate.limits.scripts import LimitScripts
 from tidegate.limits.spending_alert import SpendingAlert
 from tidegate.queue.replicas import Replicas
+from tidegate.storage.postgres import Postgres
+from tidegate.storage.redis import RedisLink
 
 
 class LimitParts:
@@ -19,9 +24,15 @@ class LimitParts:
         """Use `make_limits`."""
         settings, clock, redis, prefix = base.settings, base.clock, base.redis, base.prefix
         budgets = settings.budgets
+        calendar = BudgetCalendar(budgets.time_zone)
         scripts = LimitScripts(redis, prefix=prefix, lease_seconds=settings.cache.lease_seconds)
         self.budget_rebuild = BudgetRebuild(
-            redis, base.postgres, prefix=prefix, clock=clock, grace_seconds=budgets.rebuild_after_seconds
+            redis,
+            base.postgres,
+            prefix=prefix,
+            clock=clock,
+            grace_seconds=budgets.rebuild_after_seconds,
+            calendar=calendar,
         )
         self.reservations = Reservations(scripts, clock, lease_seconds=budgets.lease_seconds)
         self.admission = AdmissionController(
@@ -30,8 +41,16 @@ class LimitParts:
             self.budget_rebuild,
             LocalLimits(replicas),
             global_limits=budgets.deployment_limits,
+            calendar=calendar,
         )
         self.request_count = RequestCount(self.admission, clock)
+
+
+def budget_report(postgres: Postgres, redis: RedisLink, settings: Settings) -> BudgetReport:
+    """Return the report on the configured deployment's budgets."""
+    calendar = BudgetCalendar(settings.budgets.time_zone)
+    store = BudgetStore(redis, prefix=settings.redis.prefix, calendar=calendar)
+    return BudgetReport(postgres, store, global_limits=settings.budgets.deployment_limits, calendar=calendar)
 
 
 async def make_limits(base: Base, replicas: Replicas) -> LimitParts:
@@ -39,7 +58,8 @@ async def make_limits(base: Base, replicas: Replicas) -> LimitParts:
     parts = LimitParts(base, replicas)
     base.on_close(parts.budget_rebuild.close)
     await base.start(parts.reservations)
-    budgets = BudgetStore(base.redis, prefix=base.prefix)
+    calendar = BudgetCalendar(base.settings.budgets.time_zone)
+    budgets = BudgetStore(base.redis, prefix=base.prefix, calendar=calendar)
     usual_nanos = base.settings.budgets.alert_nanos_per_day
-    await base.start(SpendingAlert(budgets, base.postgres, base.clock, usual_nanos=usual_nanos))
+    await base.start(SpendingAlert(budgets, base.postgres, base.clock, usual_nanos=usual_nanos, calendar=calendar))
     return parts

@@ -15,7 +15,7 @@ async def make_ledger(base: Base, budget_rebuild: BudgetRebuild) -> Ledger:
     Entries replayed from disk are missing in the budget counters, so `budget_rebuild` counts them again.
     """
     metering, on_event = base.settings.metering, base.counters.count_event
-    stream, spool = LedgerStream(base.redis, base.prefix), Spool(metering.spool_dir)
+    stream, spool = LedgerStream(base.redis, base.prefix), Spool(base.settings.spool_dir)
     drainer = LedgerDrainer(
         stream,
         LedgerStore(base.postgres),

@@ -6,19 +6,25 @@ from tidegate.assembly.auth import AuthParts
 from tidegate.assembly.base import Base
 from tidegate.assembly.limits import LimitParts
 from tidegate.assembly.queue import QueueParts
+from tidegate.cache.answer_space import AnswerSpace
 from tidegate.cache.memory_guard import RedisMemoryGuard
 from tidegate.cache.stale import StaleAnswers
 from tidegate.cache.stored import AnswerCodec
 from tidegate.coalescing.registry import FlightRegistry
 from tidegate.conversations.recall import HistoryLoader
+from tidegate.core.config import Settings
 from tidegate.core.ids import new_id
+from tidegate.core.process.heavy_turns import HeavyTurns
+from tidegate.core.values import NO_QUOTA
 from tidegate.metering import price_list
 from tidegate.metering.accountant import Accountant
 from tidegate.metering.ledger.entries import Ledger
 from tidegate.metering.prices import Prices
+from tidegate.metering.unseen_output import WritingLimits
 from tidegate.monitoring.traffic_health import TrafficHealth
 from tidegate.pipeline.admit import Admitter
 from tidegate.pipeline.background import BackgroundSubmitter
+from tidegate.pipeline.call_cost import BudgetCheck, CallCosts
 from tidegate.pipeline.fallback_answers import FallbackAnswers
 from tidegate.pipeline.pipeline import Pipeline
 from tidegate.pipeline.prepare import RequestPreparer
@@ -38,9 +44,17 @@ class _PipelineParts:
         self._admission = limits.admission
         self._queue_slots = queue.slots
         self._ledger = ledger
-        self._prices = Prices(settings.metering, price_list.load())
+        self._prices = Prices(settings.metering, price_list.load(settings.metering.price_file))
         self.codec = AnswerCodec()
-        self.memory_guard = RedisMemoryGuard(base.redis)
+        self.memory_guard = RedisMemoryGuard(
+            base.redis,
+            AnswerSpace(base.redis, base.clock, prefix=base.prefix),
+            memory_ratio=settings.cache.memory_ratio,
+            project_ratio=settings.cache.project_ratio,
+            max_memory_bytes=settings.redis.max_memory_bytes,
+            on_event=base.counters.count_event,
+        )
+        _add_memory_gauges(base, self.memory_guard)
         self.flights = FlightRegistry(
             base.redis, prefix=base.prefix, process=base.process, lease_seconds=settings.cache.lease_seconds
         )
@@ -54,7 +68,7 @@ class _PipelineParts:
             forwarding=HeaderForwarding(settings.upstream.forward_headers),
             fallback_chain=fallback_chain,
             random=SystemRandom(),
-            prices=self._prices,
+            costs=CallCosts(self._prices, settings.budgets),
             queue_slots=self._queue_slots,
             cache=settings.cache,
             queue=settings.queue,
@@ -65,7 +79,7 @@ class _PipelineParts:
         settings = self._base.settings
         return Settler(
             admission=self._admission,
-            accountant=Accountant(self._prices, tokens_per_second=settings.metering.unseen_tokens_per_second),
+            accountant=_accountant(settings, self._prices),
             ledger=self._ledger,
             health=health,
             codec=self.codec,
@@ -85,6 +99,38 @@ class _PipelineParts:
             fallback_answers=FallbackAnswers(stale_answers, base.clock, new_id),
             clock=base.clock,
         )
+
+
+def _accountant(settings: Settings, prices: Prices) -> Accountant:
+    highest = settings.metering.unseen_tokens_per_second
+    providers = {
+        name: WritingLimits(
+            tokens_per_second=highest, cancels=config.cancels or "streams", stop_seconds=config.stop_seconds or 0.0
+        )
+        for name, config in settings.all_providers.items()
+    }
+    return Accountant(prices, tokens_per_second=highest, providers=providers)
+
+
+def _add_memory_gauges(base: Base, guard: RedisMemoryGuard) -> None:
+    watch = base.counters.add_gauge
+    watch("redis_memory_bytes", "Memory that Redis uses, as of the last look.", lambda: guard.memory.used)
+    watch("redis_memory_limit_bytes", "Memory that Redis may use.", lambda: guard.memory.limit)
+    watch("cache_bytes", "Memory of the stored answers of all projects.", lambda: guard.usage.total_bytes)
+    help_text = "Memory of the stored answers of the project that has most."
+    watch("cache_largest_project_bytes", help_text, lambda: guard.usage.largest_bytes)
+    watch(
+        "cache_storing", "1 while answers are stored, 0 while Redis is too full.", lambda: int(guard.quota != NO_QUOTA)
+    )
+
+
+def budget_check(settings: Settings) -> BudgetCheck:
+    """Return what finds the models that a budget cannot pay: those of the routes and of the price list."""
+    prices = price_list.load(settings.metering.price_file)
+    routes = Routes(settings.routes, stale_seconds=settings.cache.stale_for_seconds)
+    allowed = settings.models.allowed
+    models = allowed or dict.fromkeys((*routes.names, *prices.text_models))
+    return BudgetCheck(CallCosts(Prices(settings.metering, prices), settings.budgets), routes, models=tuple(models))
 
 
 async def make_pipeline(  # noqa: PLR0913  # a parameter for each part
@@ -115,5 +161,8 @@ async def make_pipeline(  # noqa: PLR0913  # a parameter for each part
         upstream=parts.upstream(settler, fallback_chain),
         settler=settler,
         codec=parts.codec,
+        memory=base.answer_memory,
+        heavy_turns=HeavyTurns(),
+        tag_metadata=base.settings.metering.tag_metadata,
         models=frozenset(base.settings.models.allowed),
     )

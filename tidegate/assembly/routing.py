@@ -13,6 +13,7 @@ from tidegate.providers.registry import make_providers as providers_of
 from tidegate.providers.target import Target
 from tidegate.providers.transport import Transport
 from tidegate.queue.messages import LaneLimits
+from tidegate.queue.store import CapacityStore
 from tidegate.routing.health.alerts import write_alert
 from tidegate.routing.health.checks import HealthChecks
 from tidegate.routing.health.registry import HealthRegistry
@@ -69,7 +70,12 @@ def credential_names(settings: Settings) -> dict[str, list[str]]:
 
 
 def health_report(
-    store: HealthStore, settings: Settings, clock: Clock, *, alert: Callable[[HealthChange, str], None] = write_alert
+    store: HealthStore,
+    lanes: CapacityStore,
+    settings: Settings,
+    clock: Clock,
+    *,
+    alert: Callable[[HealthChange, str], None] = write_alert,
 ) -> HealthReport:
     """Return the health report of the configured targets and credentials."""
     return HealthReport(
@@ -81,5 +87,13 @@ def health_report(
         ],
         credentials=credential_names(settings),
         clock=clock,
+        end_waits=lanes.end_waits,
         alert=alert,
     )
+
+
+def shared_health_report(base: Base, store: HealthStore) -> HealthReport:
+    """Return the health report of a process that serves."""
+    settings = base.settings
+    lanes = CapacityStore(base.redis, prefix=base.prefix, lane_limits=lane_limits(settings))
+    return health_report(store, lanes, settings, base.clock)

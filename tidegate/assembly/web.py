@@ -8,13 +8,16 @@ from tidegate.assembly.auth import AuthParts
 from tidegate.assembly.base import Base
 from tidegate.assembly.conversations import ConversationParts
 from tidegate.assembly.gauges import BudgetGauges
+from tidegate.assembly.limits import budget_report
+from tidegate.assembly.pipeline import budget_check
 from tidegate.assembly.privacy import conversation_data_handlers, end_user_handlers
-from tidegate.assembly.routing import health_report, lane_limits
+from tidegate.assembly.routing import lane_limits, shared_health_report
 from tidegate.auth.project_store import ProjectStore
+from tidegate.auth.tag_budget_store import TagBudgetStore
 from tidegate.background.job_store import JobStore
+from tidegate.cache.purge import AnswerPurge
 from tidegate.core.ids import new_id
-from tidegate.limits.budget_report import BudgetReport
-from tidegate.limits.budget_store import BudgetStore
+from tidegate.core.process.lifecycle import Lifecycle
 from tidegate.limits.request_count import RequestCount
 from tidegate.metering.usage_report import UsageReports
 from tidegate.monitoring.traffic_health import TrafficHealth
@@ -27,6 +30,7 @@ from tidegate.routing.health.registry import HealthRegistry
 from tidegate.routing.health.report import HealthReport
 from tidegate.routing.models import ModelCatalog
 from tidegate.web.admin.budgets import BudgetHandlers
+from tidegate.web.admin.cache import CacheHandlers
 from tidegate.web.admin.keys import KeyHandlers
 from tidegate.web.admin.metrics import MetricsHandlers, add_metrics
 from tidegate.web.admin.projects import ProjectHandlers
@@ -47,8 +51,11 @@ from tidegate.web.websocket.endpoint import WebSocketEndpoint
 class WebParts:
     """Add routes to the application."""
 
-    def __init__(self, api: FastAPI, base: Base, auth: AuthParts, request_count: RequestCount) -> None:
+    def __init__(
+        self, api: FastAPI, base: Base, auth: AuthParts, request_count: RequestCount, lifecycle: Lifecycle
+    ) -> None:
         self._api = api
+        self._lifecycle = lifecycle
         self._base = base
         self._auth = auth
         self._request_count = request_count
@@ -56,7 +63,7 @@ class WebParts:
     def add_operations(self, models: ModelCatalog, health: TrafficHealth, board: HealthRegistry) -> None:
         """Add models, health, metrics and the admin API."""
         base, keys = self._base, self._auth.keys
-        report = health_report(board.store, base.settings, base.clock)
+        report = shared_health_report(base, board.store)
         add_models(self._api, keys, models, new_id)
         add_health(
             self._api,
@@ -65,17 +72,20 @@ class WebParts:
             upstream=health,
             probe=models.probe,
             health_snapshot=partial(report.read_local, board),
+            lifecycle=self._lifecycle,
         )
         open_to_all = base.settings.monitoring.public_metrics
         base.counters.add_shared_gauges(BudgetGauges(base).read)
         metrics = MetricsHandlers(base.workers, base.counters.read_shared)
         add_metrics(self._api, keys, metrics, public=open_to_all, ids=new_id)
-        add_admin_routes(self._api, keys, self._admin_handlers(report, metrics), ids=new_id)
+        add_admin_routes(self._api, keys, self._admin_handlers(report, metrics), ids=new_id, memory=base.body_memory)
 
     def add_stateful_api(self, parts: ConversationParts, pipeline: Pipeline, submitter: BackgroundSubmitter) -> None:
         """Add the stateful API."""
         base = self._base
-        base_handlers = HandlerBase(self._auth.keys, self._request_count, base.settings.server, new_id)
+        base_handlers = HandlerBase(
+            self._auth.keys, self._request_count, base.settings.server, new_id, self._lifecycle, base.body_memory
+        )
         add_openai_routes(
             self._api,
             completions=CompletionHandlers(base_handlers, parts.completions),
@@ -92,9 +102,11 @@ class WebParts:
             self._auth.keys,
             config=settings.websocket,
             server=settings.server,
+            memory=base.body_memory,
             clock=base.clock,
             ids=new_id,
             on_failure=base.counters.count_failure,
+            lifecycle=self._lifecycle,
         )
         base.counters.add_gauge("websocket_connections", "WebSocket connections.", lambda: endpoint.open_connections)
         return endpoint
@@ -103,15 +115,15 @@ class WebParts:
         base, settings = self._base, self._base.settings
         postgres, redis, clock, prefix = base.postgres, base.redis, base.clock, base.prefix
         capacity = CapacityStore(redis, prefix=prefix, lane_limits=lambda _: LaneLimits())  # reading needs no limits
-        budgets = BudgetReport(
-            postgres, BudgetStore(redis, prefix=prefix), global_limits=settings.budgets.deployment_limits
-        )
+        budgets = budget_report(postgres, redis, settings)
+        check = budget_check(settings)
         return AdminHandlers(
-            keys=KeyHandlers(self._auth.key_store, clock),
-            projects=ProjectHandlers(ProjectStore(postgres, redis, prefix=prefix)),
-            budgets=BudgetHandlers(budgets, clock),
+            keys=KeyHandlers(self._auth.key_store, clock, check),
+            projects=ProjectHandlers(ProjectStore(postgres, redis, prefix=prefix), clock, check),
+            budgets=BudgetHandlers(budgets, TagBudgetStore(postgres, redis, prefix=prefix), clock),
+            cache=CacheHandlers(AnswerPurge(redis, prefix=prefix)),
             queue=QueueHandlers(QueueReport(capacity, lane_limits(settings)), JobStore(postgres), clock),
-            usage=UsageHandlers(UsageReports(postgres), clock),
+            usage=UsageHandlers(UsageReports(postgres, time_zone=settings.budgets.time_zone), clock),
             upstream=UpstreamHandlers(report),
             conversations=conversation_data_handlers(postgres, redis, clock, prefix=prefix),
             users=end_user_handlers(postgres, redis, clock, prefix=prefix),

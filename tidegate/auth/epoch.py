@@ -4,6 +4,7 @@ The stores of keys and projects advance it after each change; every process's `A
 """
 
 from tidegate.core.errors import RedisUnavailable
+from tidegate.storage.names import RedisNames
 from tidegate.storage.redis import RedisLink
 
 
@@ -13,11 +14,15 @@ class Epoch:
     def __init__(self, redis: RedisLink, prefix: str) -> None:
         """`prefix` begins the names of Redis keys."""
         self._redis = redis
-        self._key = f"{{{prefix}}}:keys:epoch"
+        self._key = RedisNames(prefix).of("keys:epoch")
 
     async def read(self) -> int:
         """Return the number. Raises RedisUnavailable."""
-        return int(await self._redis.command("GET", self._key) or 0)
+        try:
+            return int(await self._redis.command("GET", self._key) or 0)
+        except ValueError:  # not a number: it is replaced by one that no process has seen
+            await self._redis.repair(self._key)
+            return int(await self._redis.command("GET", self._key) or 0)
 
     async def advance(self) -> bool:
         """Make every process refresh its keys. Return False if Redis is away: they then refresh later by themselves."""

@@ -4,10 +4,12 @@ The web layer and the pipeline identify every caller here. A change of a key tak
 """
 
 import asyncio
+import hmac
 from collections import OrderedDict
 from typing import TypeVar
 
 from tidegate.auth import key_format
+from tidegate.auth.admin_key import ADMIN_CALLER
 from tidegate.auth.key_store import STALE_SECONDS, KeyStatus, KeyStore
 from tidegate.core.clock import Clock
 from tidegate.core.errors import (
@@ -18,6 +20,7 @@ from tidegate.core.errors import (
     MissingApiKey,
     RedisUnavailable,
     RevokedApiKey,
+    SeveralApiKeys,
 )
 from tidegate.core.periodic import PeriodicTask
 from tidegate.core.values import Caller
@@ -39,10 +42,14 @@ class ApiKeyCache:
     - when STALE_SECONDS have passed, in case a change was not announced.
     """
 
-    def __init__(self, store: KeyStore, clock: Clock, *, size: int = 10_000) -> None:
-        """`size` is the most cached keys, and likewise the most unknown keys that are remembered."""
+    def __init__(self, store: KeyStore, clock: Clock, *, admin_digest: bytes | None = None, size: int = 10_000) -> None:
+        """`admin_digest` is that of the configured admin key.
+
+        `size` is the most cached keys, and likewise the most unknown keys that are remembered.
+        """
         self._store = store
         self._clock = clock
+        self._admin_digest = admin_digest
         self._size = size
         self._statuses: OrderedDict[bytes, KeyStatus] = OrderedDict()
         self._unknown_digests: OrderedDict[bytes, None] = OrderedDict()
@@ -103,12 +110,14 @@ class ApiKeyCache:
     async def authenticate(self, token: str) -> Caller:
         """Return the caller of a key.
 
-        Raises InvalidApiKey, ExpiredApiKey or RevokedApiKey. If the key is not in the cache and PostgreSQL is away, it
-        raises PostgresUnavailable: a key is never rejected unchecked.
+        Raises InvalidApiKey, SeveralApiKeys, ExpiredApiKey or RevokedApiKey. If the key is not in the cache and
+        PostgreSQL is away, it raises PostgresUnavailable: a key is never rejected unchecked.
         """
+        if self._admin_digest is not None and hmac.compare_digest(key_format.digest(token), self._admin_digest):
+            return ADMIN_CALLER
         digest = key_format.parse(token)
         if digest is None or digest in self._unknown_digests:
-            raise InvalidApiKey
+            raise SeveralApiKeys if "," in token else InvalidApiKey
         return await self._valid_caller(digest)
 
     async def caller_of_key(self, key_id: str) -> Caller:

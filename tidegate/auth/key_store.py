@@ -4,7 +4,7 @@ The admin API and the CLI create and change keys here; `ApiKeyCache` reads their
 """
 
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 import msgspec
 from msgspec import UNSET
@@ -12,10 +12,12 @@ from msgspec import UNSET
 from tidegate.auth import key_format
 from tidegate.auth.epoch import Epoch
 from tidegate.auth.grants import GrantRow, KeyChange, limits_of, priority_of
+from tidegate.auth.tag_budget_store import read_tag_budgets
 from tidegate.core.clock import Clock
 from tidegate.core.ids import IdSource, new_id
+from tidegate.core.tags import Tag
 from tidegate.core.values import Caller, Limits, Priority
-from tidegate.storage.postgres import Postgres, queries
+from tidegate.storage.postgres import Connection, Postgres, queries
 from tidegate.storage.redis import RedisLink
 
 STALE_SECONDS = 60.0
@@ -68,6 +70,14 @@ class KeyStatus(msgspec.Struct, frozen=True, kw_only=True):
     revoked: bool = False
 
 
+class _KeyRequest(msgspec.Struct, frozen=True):
+    project: str
+    name: str
+    expires_at: float | None
+    admin: bool
+    grants: KeyChange
+
+
 class KeyStore:
     """Create, change and read keys. Every method raises PostgresUnavailable when PostgreSQL does not answer."""
 
@@ -102,23 +112,45 @@ class KeyStore:
 
         Of `grants` the limits, the priority and the models are used.
         """
+        request = _KeyRequest(project, name, expires_at, admin, grants)
+        async with self._postgres.connection() as connection, connection.transaction():
+            token, record = await self._add(connection, request)
+        return NewKey(token=token, record=record, announced=await self._epoch.advance())
+
+    async def create_first(
+        self, *, project: str, name: str = "", expires_at: float | None = None, grants: KeyChange = _NO_GRANTS
+    ) -> NewKey | None:
+        """Create a key as `create` does, unless the project has or had one: then return None.
+
+        Of several processes that do this at once, one creates a key.
+        """
+        request = _KeyRequest(project, name, expires_at, admin=False, grants=grants)
+        async with self._postgres.connection() as connection, connection.transaction():
+            await connection.execute(self._sql["add_project"], project, self._clock.now())
+            await connection.execute(self._sql["lock_project"], project)
+            if await connection.fetchval(self._sql["had_key"], project):
+                return None
+            token, record = await self._add(connection, request)
+        return NewKey(token=token, record=record, announced=await self._epoch.advance())
+
+    async def _add(self, connection: Connection, request: "_KeyRequest") -> tuple[str, KeyRecord]:
+        """Store a new key; return it and its record."""
         token = key_format.generate(self._random_bytes)
         key_id, created_at = self._ids("key_"), round(self._clock.now(), 6)  # PostgreSQL keeps microseconds
         values = (
             key_id,
-            project,
-            name,
+            request.project,
+            request.name,
             key_format.digest(token),
             key_format.hint(token),
             created_at,
-            expires_at,
-            admin,
+            request.expires_at,
+            request.admin,
         )
-        async with self._postgres.connection() as connection, connection.transaction():
-            await connection.execute(self._sql["add_project"], project, created_at)
-            await connection.execute(self._sql["add_key"], *values, grants.columns().decode())
-            (row,) = await connection.fetch(self._sql["get_key"], key_id)
-        return NewKey(token=token, record=_record(row), announced=await self._epoch.advance())
+        await connection.execute(self._sql["add_project"], request.project, created_at)
+        await connection.execute(self._sql["add_key"], *values, request.grants.columns().decode())
+        (row,) = await connection.fetch(self._sql["get_key"], key_id)
+        return token, _record(row)
 
     async def list(
         self, project: str | None = None, *, after: str | None = None, limit: int | None = None
@@ -158,7 +190,12 @@ class KeyStore:
         """Return the status of the keys with these digests; unknown digests are left out."""
         async with self._postgres.connection() as connection:
             rows = await connection.fetch(self._sql["find_keys"], list(digests))
-        return {row["hash"]: KeyStatus(caller=_caller(row), revoked=row["revoked"]) for row in rows}
+            tagged = {row["project"] for row in rows if row["has_tag_budgets"]}
+            budgets = await read_tag_budgets(connection, tagged) if tagged else {}
+        return {
+            row["hash"]: KeyStatus(caller=_caller(row, budgets.get(row["project"], {})), revoked=row["revoked"])
+            for row in rows
+        }
 
     async def digest_of(self, key_id: str) -> bytes | None:
         """Return the digest of the key with this id, or None if there is none."""
@@ -192,7 +229,7 @@ def _record(row: GrantRow) -> KeyRecord:
     )
 
 
-def _caller(row: GrantRow) -> Caller:
+def _caller(row: GrantRow, tag_limits: Mapping[Tag, Limits]) -> Caller:
     return Caller(
         key_id=row["id"],
         project=row["project"],
@@ -202,6 +239,7 @@ def _caller(row: GrantRow) -> Caller:
         limits=limits_of(row),
         project_limits=limits_of(row, "project_"),
         user_limits=limits_of(row, "user_"),
+        tag_limits=tag_limits,
         priority=priority_of(row) or Priority.NORMAL,
         models=frozenset(row["models"] or ()),
     )

@@ -49,7 +49,7 @@ class EventReader:
     def subscribe(self) -> None:
         """Do nothing: readers are not counted."""
 
-    def unsubscribe(self) -> None:
+    def unsubscribe(self, error: TidegateError | None = None) -> None:  # the protocol's signature
         """Do nothing: readers are not counted."""
 
     async def head(self) -> AnswerHead:

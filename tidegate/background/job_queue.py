@@ -120,7 +120,8 @@ class JobQueue:
                     log_aggregation_interval=timedelta(0),
                 )
             except StoreError as error:
-                _log.warning("job queue is unavailable and will be retried", error=error.name, detail=error.message)
+                if not error.is_outage:
+                    _log.warning("job queue is unavailable and will be retried", error=error.name, detail=error.message)
             except Exception:  # noqa: BLE001  # a defect in the library must not stop all jobs
                 _log.exception("job queue failed and will be restarted")
             if not self._is_closing:

@@ -9,6 +9,7 @@ import contextlib
 from collections.abc import Callable, Iterator
 
 from tidegate.core.errors import RedisUnavailable
+from tidegate.storage.names import RedisNames
 from tidegate.storage.pubsub import Channel
 from tidegate.storage.redis import RedisLink
 
@@ -23,7 +24,7 @@ class JobNotifications:
 
     def __init__(self, link: RedisLink, *, prefix: str) -> None:
         self._link = link
-        self._channel = Channel(link, f"{{{prefix}}}:background")
+        self._channel = Channel(link, RedisNames(prefix).of("background"))
         self._listeners: dict[bytes, set[asyncio.Event]] = {}
         self._publish_tasks: set[asyncio.Task[None]] = set()
         self._on_job_ended: Callable[[str], None] = lambda _: None

@@ -35,6 +35,7 @@ from tidegate.core.errors import (
     UpstreamBusy,
     UpstreamRateLimited,
 )
+from tidegate.core.errors.traces import forget_traces
 from tidegate.core.events import Event, EventName, EventSink, ignore_event
 from tidegate.storage.postgres import Connection
 from tidegate.wire.stream_observer import is_terminal
@@ -200,8 +201,13 @@ class _AttemptRun:
         self._completion = completion
         self._runner = runner
         name = attempt.job.response_id
+
+        async def append(first: int, events: list[bytes], content: bool) -> bool:  # noqa: FBT001  # the signature of AppendEvents
+            return await store.append_events(attempt, first, events, has_content=content)
+
+        # no method of this object: the two would keep each other, and with them the whole call
         self._recorder = EventRecorder(
-            self._append_events, next_event=attempt.next_event, on_written=lambda: notifications.events_written(name)
+            append, next_event=attempt.next_event, on_written=lambda: notifications.events_written(name)
         )
         self._terminal: bytes | None = None
         self._call: JobCall | None = None
@@ -236,9 +242,6 @@ class _AttemptRun:
                     await self._recorder.add(event)
         finally:
             await answer.close()
-
-    async def _append_events(self, first: int, events: list[bytes], content: bool) -> bool:  # noqa: FBT001  # the signature of AppendEvents
-        return await self._store.append_events(self._attempt, first, events, has_content=content)
 
     async def _conclude(
         self, error: TidegateError | None, writing: "asyncio.Task[None]", stop: "asyncio.Future[StopReason]"
@@ -286,7 +289,7 @@ async def _error_of(recording: "asyncio.Task[None]") -> TidegateError | None:
     try:
         await recording
     except TidegateError as error:
-        return error
+        return forget_traces(error)  # they lead to the task, which has the error
     return None
 
 

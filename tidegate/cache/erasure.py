@@ -2,6 +2,7 @@
 
 import hashlib
 
+from tidegate.storage.names import RedisNames, escape
 from tidegate.storage.redis import RedisLink, Script
 
 _BATCH_SIZE = 500
@@ -18,7 +19,8 @@ class AnswerEraser:
     def __init__(self, redis: RedisLink, *, prefix: str) -> None:
         """`prefix` begins the names of Redis keys."""
         self._redis = redis
-        self._prefix = f"{{{prefix}}}"
+        names = RedisNames(prefix)
+        self._prefix, self._begin_index = names.tag, names.start("answers_of")
         self._count = Script("answers_count")
         self._erase = Script("answers_forget")
 
@@ -34,5 +36,5 @@ class AnswerEraser:
         return {"cached_answers": count}
 
     async def _run(self, script: Script, project: str, end_user: str) -> int:
-        index = f"{self._prefix}:answers_of:{end_user_digest(project, end_user)}"
-        return int(await self._redis.run(script, (index,), (self._prefix, _BATCH_SIZE)))
+        index = self._begin_index + end_user_digest(project, end_user)
+        return int(await self._redis.run(script, (index,), (self._prefix, _BATCH_SIZE, escape(project))))

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from tidegate.core.endpoints import Format
-from tidegate.wire.call import Call
+from tidegate.wire.call import LARGE_BYTES, Call
 
 VERSION = b"1"
 """Part of every fingerprint: increase it when these rules change, which starts a new cache."""
@@ -26,16 +26,22 @@ IGNORED_FIELDS = frozenset(
 )
 """Fields that identify the caller or the transport, and do not influence the answer."""
 
+_LARGE_VALUE = 4096
+"""Bytes of a value that is hashed as it is written, in a large call."""
 _encode = msgspec.json.Encoder(order="deterministic").encode
 _WHOLE_FLOAT = re.compile(rb"\.0[,}\]]")
 _IGNORED_HEADERS = frozenset({"idempotency-key", "x-client-request-id"})
 
 
 def shareable(call: Call) -> bool:
-    """Return whether the answer may be given to another call: not if the call has other effects, as a remote tool has.
+    """Return whether the answer may be given to another call.
 
-    Storing a response is no such effect: the gateway stores it itself, for each caller.
+    It may not if the call has other effects, as a remote tool has, or names a stored prompt without its version: its
+    text may change. Storing a response is no such effect: the gateway stores it itself, for each caller.
     """
+    prompt = call.body.get("prompt")
+    if isinstance(prompt, dict) and not prompt.get("version"):
+        return False
     tools = call.body.get("tools")
     return not isinstance(tools, list) or not any(
         isinstance(tool, dict) and tool.get("type") == "mcp" for tool in tools
@@ -49,11 +55,23 @@ def fingerprint(call: Call, *, scope: str, headers: Mapping[str, str]) -> str:
     """
     shape: Any = canonical(call)
     shaping = {name: value for name, value in headers.items() if name not in _IGNORED_HEADERS}
+    if call.size >= LARGE_BYTES:
+        shape = _with_digests(call, shape)
     encoded = _encode([VERSION, scope, call.endpoint.path, shaping, shape])
     if _WHOLE_FLOAT.search(encoded):  # rare, and costly to look for in every value
         shape = _plain_numbers(shape)
         encoded = _encode([VERSION, scope, call.endpoint.path, shaping, shape])
     return hashlib.blake2b(encoded, digest_size=20).hexdigest()
+
+
+def _with_digests(call: Call, shape: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the shape with the hashes of its large values, as they are written, in an object of their own.
+
+    To encode a large value anew costs four times as much. So two large calls are equivalent if those are written alike.
+    """
+    written = {name: memoryview(call.raw[name]) for name in shape if name in call.raw}
+    digests = {name: hashlib.sha256(text).hexdigest() for name, text in written.items() if text.nbytes >= _LARGE_VALUE}
+    return [digests, {name: value for name, value in shape.items() if name not in digests}]
 
 
 def canonical(call: Call) -> dict[str, Any]:

@@ -1,6 +1,10 @@
-"""Reads a caller's `Cache-Control` header (RFC 9111, section 5.2.1)."""
+"""Reads a caller's `Cache-Control` header (RFC 9111, section 5.2.1), and applies what the operator keeps out."""
 
 import msgspec
+
+from tidegate.core.config import CacheConfig
+from tidegate.wire.call import Call
+from tidegate.wire.charges.hosted_tools import NO_PAID_TOOLS, paid_tools
 
 
 class CachePolicy(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,3 +40,21 @@ def parse_cache_control(cache_control: str | None) -> CachePolicy:
         max_age=max_age,
         only_stored="only-if-cached" in names,
     )
+
+
+def is_kept_out(call: Call, config: CacheConfig) -> bool:
+    """Return whether the configuration keeps the answer out of the cache.
+
+    It may keep out what tools of the provider found, because that ages, and what is sampled with a temperature above 0,
+    sent or by default, because callers may want another answer each time.
+    """
+    if not config.store_sampled and _is_sampled(call):
+        return True
+    return not config.store_hosted_tools and paid_tools(call.endpoint, call.model, call.body) != NO_PAID_TOOLS
+
+
+def _is_sampled(call: Call) -> bool:
+    temperature = call.body.get("temperature")
+    if temperature is None:
+        temperature = call.endpoint.defaults.get("temperature", 0)
+    return not isinstance(temperature, int | float) or temperature > 0

@@ -1,13 +1,10 @@
 """Stale answers, for when no target can answer. They are read only then, so other calls pay nothing for them."""
 
-import structlog
-
-from tidegate.cache.stored import AnswerCodec, StoredAnswer
+from tidegate.cache.stored import AnswerCodec, StoredAnswer, UnreadableAnswer
 from tidegate.core.clock import Clock
 from tidegate.core.errors import RedisUnavailable
+from tidegate.storage.names import RedisNames
 from tidegate.storage.redis import RedisLink
-
-_log = structlog.get_logger("cache")
 
 
 class StaleAnswers:
@@ -18,7 +15,7 @@ class StaleAnswers:
         self._link = link
         self._codec = codec
         self._clock = clock
-        self._prefix = f"{{{prefix}}}:answer:"
+        self._begin_key = RedisNames(prefix).start("answer")
 
     async def find(self, fingerprint: str, *, stale_for: float) -> StoredAnswer | None:
         """Return the stored answer if it is fresh, or stale for at most `stale_for` seconds; one round trip.
@@ -28,15 +25,20 @@ class StaleAnswers:
         if not fingerprint:
             return None
         try:
-            fields = await self._link.command("HMGET", self._prefix + fingerprint, "at", "until", "head", "body")
+            return await self._read(self._begin_key + fingerprint, stale_for)
         except RedisUnavailable:
-            _log.warning("no stale answer: redis unavailable")
             return None
-        at, until, head, body = fields
+
+    async def _read(self, key: str, stale_for: float) -> StoredAnswer | None:
+        at, until, head, body = await self._link.command("HMGET", key, "at", "until", "head", "body")
         if at is None or head is None or body is None:
             return None
-        stored_at = float(at)
-        fresh_until = float(until) if until is not None else stored_at
-        if self._clock.now() - fresh_until > stale_for:
+        try:
+            stored_at = float(at)
+            fresh_until = float(until) if until is not None else stored_at
+            if self._clock.now() - fresh_until > stale_for:
+                return None
+            return self._codec.unpack(head, body, stored_at, fresh_until=fresh_until)
+        except (ValueError, UnreadableAnswer):
+            await self._link.repair(key)
             return None
-        return self._codec.unpack(head, body, stored_at, fresh_until=fresh_until)

@@ -1,18 +1,30 @@
-"""Stored answers: their original bytes, compressed, and what is needed to give them again."""
+"""Stored answers: their original bytes, compressed, and what is needed to give them again.
+
+The head ends with a checksum of head and body, so that a damaged answer is not given. One that an older release stored
+has none.
+"""
+
+import zlib
 
 import msgspec
-import zstandard
 
 from tidegate.core.buffered_answer import BufferedAnswer
 from tidegate.core.endpoints import Endpoint
 from tidegate.core.values import AnswerHead
 from tidegate.wire.answer_form import split_events, to_body, to_stream
+from tidegate.wire.zstd import ZstdCompressor, ZstdDecompressor, ZstdError
 
 _MIN_COMPRESSED_BYTES = 512
 """Bytes; below, compression costs more than it saves."""
 _LEVEL = 1
+_CHECKSUM_BYTES = 4
+_encode_head = msgspec.msgpack.Encoder().encode
 _MAX_UNPACKED_BYTES = 64 * 1024 * 1024
 """The largest size of an unpacked answer in bytes."""
+
+
+class UnreadableAnswer(Exception):
+    """A stored answer is damaged, or has another format: it is no answer."""
 
 
 class StoredAnswer(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,28 +61,34 @@ class _StoredHead(msgspec.Struct, array_like=True):
     served_by: str
     echo: str
     adapted: tuple[str, ...] = ()
+    checksum: bytes = b""
 
 
 class AnswerCodec:
     """Pack answers for Redis, and unpack them. Not thread-safe: it keeps its compressor."""
 
     def __init__(self) -> None:
-        self._compressor = zstandard.ZstdCompressor(level=_LEVEL, write_content_size=True)
-        self._decompressor = zstandard.ZstdDecompressor()
+        self._compressor = ZstdCompressor(level=_LEVEL)
         self._read_head = msgspec.msgpack.Decoder(_StoredHead)
 
     def pack(self, answer: StoredAnswer) -> tuple[bytes, bytes]:
         """Return the answer as (head, body)."""
         packed = len(answer.body) >= _MIN_COMPRESSED_BYTES
-        body = self._compressor.compress(answer.body) if packed else answer.body
-        return msgspec.msgpack.encode(
-            _StoredHead(answer.stream, packed, answer.served_by, answer.echo, answer.adapted)
-        ), body
+        body = self._compressor.compress(answer.body, ZstdCompressor.FLUSH_FRAME) if packed else answer.body
+        head = _encode_head(
+            _StoredHead(answer.stream, packed, answer.served_by, answer.echo, answer.adapted, bytes(_CHECKSUM_BYTES))
+        )[:-_CHECKSUM_BYTES]
+        return head + _checksum(head, body), body
 
     def unpack(self, head: bytes, body: bytes, stored_at: float, *, fresh_until: float = 0.0) -> StoredAnswer:
-        """Return the answer that was packed. The two times are stored beside it."""
-        fields = self._read_head.decode(head)
-        unpacked = self._decompressor.decompress(body, max_output_size=_MAX_UNPACKED_BYTES) if fields.packed else body
+        """Return the answer that was packed. The two times are stored beside it. Raises UnreadableAnswer."""
+        try:
+            fields = self._read_head.decode(head)
+            if fields.checksum and fields.checksum != _checksum(head[:-_CHECKSUM_BYTES], body):
+                raise UnreadableAnswer
+            unpacked = _decompress(body) if fields.packed else body
+        except (msgspec.DecodeError, UnicodeDecodeError, ZstdError) as error:
+            raise UnreadableAnswer from error
         return StoredAnswer(
             stream=fields.stream,
             body=unpacked,
@@ -80,6 +98,18 @@ class AnswerCodec:
             stored_at=stored_at,
             fresh_until=fresh_until,
         )
+
+
+def _decompress(body: bytes) -> bytes:
+    decompressor = ZstdDecompressor()
+    unpacked = decompressor.decompress(body, _MAX_UNPACKED_BYTES)
+    if not decompressor.eof:
+        raise UnreadableAnswer
+    return unpacked
+
+
+def _checksum(head: bytes, body: bytes) -> bytes:
+    return zlib.crc32(body, zlib.crc32(head)).to_bytes(_CHECKSUM_BYTES)
 
 
 def in_form(stored: StoredAnswer, route: Endpoint, *, stream: bool) -> StoredAnswer:

@@ -15,12 +15,16 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
+from tidegate.assembly.limits import budget_report
+from tidegate.assembly.pipeline import budget_check
 from tidegate.assembly.privacy import end_user_erasure
 from tidegate.assembly.routing import health_report, lane_limits
 from tidegate.auth.key_store import STALE_SECONDS, KeyStore
 from tidegate.auth.project_store import ProjectStore
+from tidegate.auth.tag_budget_store import TagBudgetStore
 from tidegate.background.job_store import JobStore
-from tidegate.cli.stores import exit_on_error, open_migrated_stores
+from tidegate.cache.purge import AnswerPurge
+from tidegate.cli.stores import Needs, exit_on_error, open_migrated_stores
 from tidegate.conversations.storage.export import ConversationExport
 from tidegate.conversations.storage.search import ConversationSearch
 from tidegate.conversations.storage.store_base import StoreBase
@@ -28,7 +32,7 @@ from tidegate.core import config
 from tidegate.core.clock import SystemClock
 from tidegate.core.config import Settings
 from tidegate.limits.budget_report import BudgetReport
-from tidegate.limits.budget_store import BudgetStore
+from tidegate.pipeline.call_cost import BudgetCheck
 from tidegate.pipeline.erasure import EndUserErasure
 from tidegate.queue.messages import LaneLimits
 from tidegate.queue.report import QueueReport
@@ -42,6 +46,8 @@ from tidegate.storage.redis import RedisLink
 _Result = TypeVar("_Result")
 _REDIS_TIMEOUT_SECONDS = 2.0
 """Longer than the gateway's own timeout: a person at a terminal can wait."""
+_UNUSED_REDIS = "redis://127.0.0.1"
+"""For a link that is never started, and so refuses each command; connections to PostgreSQL are opened when used."""
 _SLOW_QUERY_SECONDS = 120.0
 """Query timeout for searches and deletions."""
 _MIN_COLUMN_WIDTH = 16
@@ -56,6 +62,9 @@ class CommandContext(msgspec.Struct, frozen=True, kw_only=True):
     keys: KeyStore
     projects: ProjectStore
     budgets: BudgetReport
+    tag_budgets: TagBudgetStore
+    budget_check: BudgetCheck
+    answers: AnswerPurge
     queue: QueueReport
     jobs: JobStore
     searcher: ConversationSearch
@@ -64,40 +73,46 @@ class CommandContext(msgspec.Struct, frozen=True, kw_only=True):
     upstream: HealthReport
 
 
-def run_with_context(action: Callable[[CommandContext], Awaitable[_Result]]) -> _Result:
-    """Run `action` on open stores and return its result; an expected error ends the command with exit code 1."""
+def run_with_context(needs: Needs, action: Callable[[CommandContext], Awaitable[_Result]]) -> _Result:
+    """Run `action` on the stores that it needs and return its result; an expected error ends the command.
+
+    A change that Redis cannot announce is made all the same: needing both stores does not mean that both must answer.
+    """
 
     async def run(stores: StoreUrls, settings: Settings) -> _Result:
-        async with _open_context(stores, settings) as context:
+        async with _open_context(stores, settings, needs) as context:
             return await action(context)
 
     with exit_on_error():
         settings = config.load(with_secrets=False)
-        with open_migrated_stores(settings) as stores:
+        with open_migrated_stores(settings, needs) as stores:
             return asyncio.run(run(stores, settings))
 
 
 @contextlib.asynccontextmanager
-async def _open_context(stores: StoreUrls, settings: Settings) -> AsyncIterator[CommandContext]:
+async def _open_context(stores: StoreUrls, settings: Settings, needs: Needs) -> AsyncIterator[CommandContext]:
     clock, prefix = SystemClock(), settings.redis.prefix
     postgres = Postgres(stores.database_url, size=1, timeout=settings.database.timeout_seconds)
     patient = Postgres(stores.database_url, size=1, timeout=max(_SLOW_QUERY_SECONDS, settings.database.timeout_seconds))
-    redis = RedisLink(stores.redis_url, timeout=_REDIS_TIMEOUT_SECONDS, clock=clock)
-    await redis.start()
+    url = stores.redis_url if Needs.REDIS in needs else _UNUSED_REDIS
+    redis = RedisLink(url, timeout=_REDIS_TIMEOUT_SECONDS, clock=clock, ca_file=settings.redis.ca_file)
+    if Needs.REDIS in needs:
+        await redis.start()
     lanes = CapacityStore(redis, prefix=prefix, lane_limits=lambda _: LaneLimits())  # reading needs no limits
     try:
         yield CommandContext(
             keys=KeyStore(postgres, redis, clock=clock, prefix=prefix),
             projects=ProjectStore(postgres, redis, prefix=prefix),
-            budgets=BudgetReport(
-                postgres, BudgetStore(redis, prefix=prefix), global_limits=settings.budgets.deployment_limits
-            ),
+            budgets=budget_report(postgres, redis, settings),
+            tag_budgets=TagBudgetStore(postgres, redis, prefix=prefix),
+            budget_check=budget_check(settings),
+            answers=AnswerPurge(redis, prefix=prefix),
             queue=QueueReport(lanes, lane_limits(settings)),
             jobs=JobStore(postgres),
             searcher=ConversationSearch(patient),
             export=ConversationExport(StoreBase(patient, clock)),
             erasure=end_user_erasure(patient, redis, clock, prefix=prefix),
-            upstream=health_report(HealthStore(redis, prefix=prefix), settings, clock, alert=ignore_alert),
+            upstream=health_report(HealthStore(redis, prefix=prefix), lanes, settings, clock, alert=ignore_alert),
         )
     finally:
         await redis.close()
@@ -113,6 +128,12 @@ def command_error(sentence: str) -> typer.Exit:
     """Print an error on stderr and return the exception for the caller to raise."""
     typer.secho(sentence, err=True, fg=typer.colors.RED)
     return typer.Exit(1)
+
+
+def print_warnings(warnings: Iterable[str]) -> None:
+    """Print warnings on stderr."""
+    for warning in warnings:
+        typer.secho(f"Warning: {warning}", err=True, fg=typer.colors.YELLOW)
 
 
 def propagation_time(announced: bool) -> str:

@@ -1,55 +1,90 @@
 """Connects commands to PostgreSQL and Redis, and turns their failures into one-line errors. Used by every command."""
 
 import contextlib
+import enum
 from collections.abc import Iterator
 
 import typer
 
 from tidegate.core.config import ConfigError, Settings
-from tidegate.core.errors import CredentialNotFound, StoreError
+from tidegate.core.errors import CredentialNotFound, StatementPooling, StoreError
 from tidegate.storage import embedded
 from tidegate.storage.embedded import EmbeddedError, StoreUrls
-from tidegate.storage.migrate import migrate, pending
+from tidegate.storage.schema.migrate import DatabaseNotUtf8, migrate, pending
+
+_EX_CONFIG, _EX_TEMPFAIL = 78, 75
+
+
+class Needs(enum.Flag):
+    """The stores that a command needs; it opens no other."""
+
+    POSTGRES = enum.auto()
+    REDIS = enum.auto()
+    BOTH = POSTGRES | REDIS
 
 
 @contextlib.contextmanager
-def open_stores(settings: Settings) -> Iterator[StoreUrls]:
+def open_stores(settings: Settings, needs: Needs = Needs.BOTH) -> Iterator[StoreUrls]:
     """Yield the addresses of the configured stores, or of the embedded ones in `data_dir`.
 
-    Embedded stores are started if they are not running, and stay up while another process uses them.
-    Raises ConfigError if only one of the two is configured, and EmbeddedError.
+    The address of a store that is neither needed nor configured is empty. Embedded stores are started if they are not
+    running, and stay up while another process uses them. Raises ConfigError if only one of the two is configured and
+    the other one is needed, and EmbeddedError.
     """
     database_url, redis_url = settings.database_url, settings.redis_url
-    if database_url is not None and redis_url is not None:
-        yield StoreUrls(database_url=database_url.get_secret_value(), redis_url=redis_url.get_secret_value())
+    if database_url is None and redis_url is None:
+        with embedded.running(settings.data_dir) as stores:
+            yield stores
         return
-    if database_url is not None or redis_url is not None:
-        raise ConfigError("Set both TIDEGATE_DATABASE_URL and TIDEGATE_REDIS_URL, or neither.")
-    with embedded.running(settings.data_dir) as stores:
-        yield stores
+    if (database_url is None and Needs.POSTGRES in needs) or (redis_url is None and Needs.REDIS in needs):
+        raise ConfigError(
+            "The command was not run, because it needs a store that is not configured. "
+            "Set both TIDEGATE_DATABASE_URL and TIDEGATE_REDIS_URL, or neither."
+        )
+    yield StoreUrls(
+        database_url=database_url.get_secret_value() if database_url is not None else "",
+        redis_url=redis_url.get_secret_value() if redis_url is not None else "",
+    )
 
 
 @contextlib.contextmanager
-def open_migrated_stores(settings: Settings) -> Iterator[StoreUrls]:
-    """Yield the stores after checking the schema: embedded ones are migrated, others must be up to date.
+def open_migrated_stores(settings: Settings, needs: Needs = Needs.BOTH) -> Iterator[StoreUrls]:
+    """Yield the stores. If PostgreSQL is needed its schema is checked: an embedded one is migrated.
 
     Raises ConfigError, EmbeddedError, and StoreError.
     """
-    with open_stores(settings) as stores:
-        if settings.database_url is None:
-            migrate(stores.database_url)
-        elif missing := pending(stores.database_url):
-            raise ConfigError(
-                f"The command was not run: the database lacks {', '.join(missing)}: run `tidegate migrate` first."
-            )
+    with open_stores(settings, needs) as stores:
+        if Needs.POSTGRES in needs:
+            _check_schema(settings, stores)
         yield stores
+
+
+def _check_schema(settings: Settings, stores: StoreUrls) -> None:
+    if settings.database_url is None:
+        migrate(stores.database_url)
+    elif missing := pending(stores.database_url):
+        raise ConfigError(
+            f"The command was not run: the database lacks {', '.join(missing)}: run `tidegate migrate` first."
+        )
 
 
 @contextlib.contextmanager
 def exit_on_error() -> Iterator[None]:
-    """Print an expected error as one line on stderr and exit with code 1."""
+    """Print an expected error as one line on stderr, and exit with its code."""
     try:
         yield
     except (ConfigError, EmbeddedError, StoreError, CredentialNotFound) as error:
         typer.secho(str(error), err=True, fg=typer.colors.RED)
-        raise typer.Exit(1) from error
+        raise typer.Exit(exit_code(error)) from error
+
+
+def exit_code(error: Exception) -> int:
+    """Return the exit code by which a platform tells what to do (sysexits.h).
+
+    78: the configuration must be changed first. 75: a store does not answer, so a later try may succeed. 1: anything
+    else.
+    """
+    if isinstance(error, ConfigError | StatementPooling | DatabaseNotUtf8):
+        return _EX_CONFIG
+    is_away = isinstance(error, StoreError) and error.is_outage
+    return _EX_TEMPFAIL if is_away or isinstance(error, EmbeddedError) else 1

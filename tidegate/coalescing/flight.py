@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Protocol
 
+from tidegate.core.errors import ClientDisconnected, TidegateError
 from tidegate.core.values import AnswerHead
 
 
@@ -31,16 +32,26 @@ class FlightSource(Protocol):
         """
         ...
 
-    async def abandon(self) -> None:
-        """Stop, as no subscriber is left, and settle what was used."""
+    async def abandon(self, error: TidegateError | None = None) -> None:
+        """Stop, as no subscriber is left, and settle what was used; with `error` as the outcome, or a disconnect."""
         ...
+
+
+def ignore() -> None:
+    """Do nothing."""
 
 
 class Flight:
     """An answer that is recorded from its first event, for any number of subscribers."""
 
-    def __init__(self, source: FlightSource, *, on_end: Callable[["Flight"], None]) -> None:
-        """Open the source at once; `on_end` is called when the answer has ended, for whatever reason."""
+    def __init__(
+        self, source: FlightSource, *, on_end: Callable[["Flight"], None], on_unused: Callable[[], None] = ignore
+    ) -> None:
+        """Open the source at once; `on_end` is called when the answer has ended, for whatever reason.
+
+        `on_unused` is called when nothing more is read of the source, and no subscriber needs the answer.
+        """
+        self._on_unused = on_unused
         self.events: list[bytes] = []
         self.ended = False
         self._error: Exception | None = None
@@ -69,15 +80,23 @@ class Flight:
         """Add a subscriber; each must `unsubscribe`."""
         self._subscribers += 1
 
-    def unsubscribe(self) -> None:
-        """Remove a subscriber; the last one cancels an upstream call that is still running."""
+    def unsubscribe(self, error: TidegateError | None = None) -> None:
+        """Remove a subscriber; the last one cancels an upstream call that is still running.
+
+        `error` is why the subscriber stops, if not because its client disconnected.
+        """
         self._subscribers -= 1
         if self._subscribers == 0 and self.joinable:
-            self._abandon_task = asyncio.create_task(self._abandon(), name="flight-abandon")
+            self._abandon_task = asyncio.create_task(self._abandon(error), name="flight-abandon")
+        elif self._subscribers == 0 and self._abandon_task is None:
+            self._on_unused()
 
     async def head(self) -> AnswerHead:
         """Return the head when the answer begins; may be cancelled and called again. Raises TidegateError."""
-        return self._open_task.result() if self._open_task.done() else await asyncio.shield(self._open_task)
+        head = self._open_task.result() if self._open_task.done() else await asyncio.shield(self._open_task)
+        if isinstance(head, Exception):
+            raise head
+        return head
 
     async def event(self, index: int) -> bytes | None:
         """Return event number `index` when it is there; None past the end.
@@ -110,14 +129,18 @@ class Flight:
         else:
             self._abandon_task.add_done_callback(lambda _: callback(self))
 
-    async def _open(self) -> AnswerHead:
+    async def _open(self) -> AnswerHead | Exception:
+        """Return the head or the error: a task that raised it or was cancelled keeps its traceback and so the call."""
         try:
             head = await self._source.open()
             while not head.stream and not self.ended:  # a body is of no use before its end
                 await self._read_events()
-        except BaseException as error:  # re-raised: whatever it was, the flight is over
+        except Exception as error:  # noqa: BLE001  # returned: whatever it was, each subscriber raises it
             self._end(error)
-            raise
+            return error
+        except asyncio.CancelledError:  # abandoned: no subscriber is left to see how this ends
+            self._end(None)
+            return ClientDisconnected()
         else:
             return head
 
@@ -132,12 +155,15 @@ class Flight:
         else:
             self._end(None)
 
-    async def _abandon(self) -> None:
+    async def _abandon(self, error: TidegateError | None) -> None:
         self._end(None)
         self._open_task.add_done_callback(_ignore_result)
         self._open_task.cancel()
         await asyncio.wait({self._open_task})
-        await self._source.abandon()
+        try:
+            await self._source.abandon(error)
+        finally:
+            self._on_unused()
 
     def _end(self, error: BaseException | None) -> None:
         if self.ended:
@@ -149,7 +175,7 @@ class Flight:
         self._on_end(self)
 
 
-def _ignore_result(opening: "asyncio.Task[AnswerHead]") -> None:
+def _ignore_result(opening: "asyncio.Task[AnswerHead | Exception]") -> None:
     # without this, asyncio logs an error that no subscriber waited for
     if not opening.cancelled():
         opening.exception()

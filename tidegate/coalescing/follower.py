@@ -96,14 +96,14 @@ class Follower:
         self.cost_nanos = self._replacement.cost_nanos
         return events
 
-    async def abandon(self) -> None:
+    async def abandon(self, error: TidegateError | None = None) -> None:
         """Stop, and tell the owner that this follower needs no more events."""
         self._mailbox.unregister(self._name)
         if self._replace_task is not None:
             self._replace_task.cancel()
             await asyncio.wait({self._replace_task})
         if self._replacement is not None:
-            await self._replacement.abandon()
+            await self._replacement.abandon(error)
             return
         with contextlib.suppress(RedisUnavailable):  # the owner notices when it sends the next event
             await self._mailbox.request_events(self._message(wants=False), self._owner)
@@ -241,8 +241,8 @@ class _ResumedSource:
         pending, self._pending = self._pending, []
         return pending or [self._with_caller_echo(event) for event in await self._source.more()]
 
-    async def abandon(self) -> None:
-        await self._source.abandon()
+    async def abandon(self, error: TidegateError | None = None) -> None:
+        await self._source.abandon(error)
 
     def _with_caller_echo(self, event: bytes) -> bytes:
         if self._caller_echo is None:

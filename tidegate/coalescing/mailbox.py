@@ -16,6 +16,7 @@ import structlog
 from tidegate.core.errors import RedisUnavailable, TidegateError
 from tidegate.core.periodic import PeriodicTask
 from tidegate.core.values import AnswerHead
+from tidegate.storage.names import RedisNames
 from tidegate.storage.redis import RedisLink
 
 _RECONNECT_SECONDS = 0.2
@@ -61,7 +62,7 @@ class Mailbox:
         """After `silence` seconds without a message the connection is pinged, after twice that it is replaced."""
         self._link = link
         self._silence = silence
-        self._prefix = f"{{{prefix}}}"
+        self._names = RedisNames(prefix)
         self.process = process
         self._handlers: dict[str, Callable[[RelayMessage], None]] = {}
         self._task: PeriodicTask | None = None
@@ -94,8 +95,8 @@ class Mailbox:
 
     async def owner_of(self, fingerprint: str) -> str | None:
         """Return the present holder of the flight's lease. Raises RedisUnavailable."""
-        reply = await self._link.command("GET", f"{self._prefix}:flight:{fingerprint}")
-        return reply.decode() if reply else None
+        reply = await self._link.command("GET", self._names.of("flight", fingerprint))
+        return reply.decode(errors="replace") if reply else None
 
     async def send_events(
         self,
@@ -130,7 +131,7 @@ class Mailbox:
         return int(receivers) > 0
 
     def _channel(self, process: str) -> str:
-        return f"{self._prefix}:process:{process}"
+        return self._names.of("process", process)
 
     async def _listen(self, serve: Callable[[FollowMessage], None]) -> None:
         """Receive on one connection until it is lost. Raises RedisUnavailable if there is none."""
@@ -142,7 +143,7 @@ class Mailbox:
                 is_subscribed = True
                 await self._receive(channel, serve)
         except RedisUnavailable as error:
-            if not is_subscribed:
+            if not is_subscribed or not self._link.up:  # a Redis that is away logs that itself
                 raise
             _log.warning("mailbox lost its connection", detail=error.message)
 

@@ -6,14 +6,16 @@ that follows another one's flight has a flight of its own, whose source is a `Fo
 
 import asyncio
 import contextlib
+from collections.abc import Callable
 
 import structlog
 
-from tidegate.coalescing.flight import Flight, FlightSource
+from tidegate.coalescing.flight import Flight, FlightSource, ignore
 from tidegate.coalescing.follower import Follower, Takeover
 from tidegate.coalescing.mailbox import FollowMessage, Mailbox
 from tidegate.core.errors import RedisUnavailable, TidegateError
 from tidegate.core.periodic import PeriodicTask
+from tidegate.storage.names import RedisNames
 from tidegate.storage.redis import RedisLink, Script
 
 _RENEWALS_PER_LEASE = 5
@@ -26,7 +28,7 @@ class FlightRegistry:
     def __init__(self, link: RedisLink, *, prefix: str, process: str, lease_seconds: float) -> None:
         """`process` names this process among all that share the Redis."""
         self._link = link
-        self._prefix = f"{{{prefix}}}"
+        self._names = RedisNames(prefix)
         self._process = process
         self._lease_seconds = lease_seconds
         self._renew = Script("renew")
@@ -82,22 +84,29 @@ class FlightRegistry:
         """Return whether this process has the flight that calls the upstream, so that others may follow it."""
         return fingerprint in self._owners and self.find(fingerprint) is not None
 
-    def lead(self, source: FlightSource, *, fingerprint: str, owner: str) -> Flight:
-        """Return a new flight; with an `owner` it holds the claim, and other calls may join it."""
+    def lead(
+        self, source: FlightSource, *, fingerprint: str, owner: str, on_unused: Callable[[], None] = ignore
+    ) -> Flight:
+        """Return a new flight; with an `owner` it holds the claim, and other calls may join it.
+
+        `on_unused` is called when none reads the answer any more.
+        """
         if owner:
             self.hold_lease(fingerprint, owner)
-        return self._begin(source, fingerprint if owner else "")
+        return self._begin(source, fingerprint if owner else "", on_unused)
 
     def hold_lease(self, fingerprint: str, owner: str) -> None:
         """Renew the lease of a claim until the flight ends."""
         self._owners[fingerprint] = owner
 
-    def follow(self, fingerprint: str, owner: str, *, takeover: Takeover) -> Flight:
+    def follow(
+        self, fingerprint: str, owner: str, *, takeover: Takeover, on_unused: Callable[[], None] = ignore
+    ) -> Flight:
         """Return a flight that repeats another process's; if that process dies, `takeover` continues it."""
-        return self._begin(Follower(self._mailbox, fingerprint, owner, takeover=takeover), fingerprint)
+        return self._begin(Follower(self._mailbox, fingerprint, owner, takeover=takeover), fingerprint, on_unused)
 
-    def _begin(self, source: FlightSource, fingerprint: str) -> Flight:
-        flight = Flight(source, on_end=lambda ended: self._forget(ended, fingerprint))
+    def _begin(self, source: FlightSource, fingerprint: str, on_unused: Callable[[], None]) -> Flight:
+        flight = Flight(source, on_end=lambda ended: self._forget(ended, fingerprint), on_unused=on_unused)
         self._flights.add(flight)
         if fingerprint:
             self._by_fingerprint[fingerprint] = flight
@@ -113,7 +122,7 @@ class FlightRegistry:
     async def _renew_leases(self) -> None:
         if not self._owners:
             return
-        keys = [f"{self._prefix}:flight:{fingerprint}" for fingerprint in self._owners]
+        keys = [self._names.of("flight", fingerprint) for fingerprint in self._owners]
         await self._link.run(self._renew, keys, (int(self._lease_seconds * 1000), *self._owners.values()))
 
     def _serve_follower(self, message: FollowMessage) -> None:
@@ -149,7 +158,8 @@ class FlightRegistry:
             await self._relay_events(flight, message)
         except RedisUnavailable as error:
             # the answer did not fail: the follower notices the silence and requests the events again
-            _log.warning("relay interrupted", detail=error.message)
+            if not error.is_outage:
+                _log.warning("relay interrupted", detail=error.message)
         except TidegateError as error:
             await self._mailbox.send_error(message, error)
 

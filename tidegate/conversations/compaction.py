@@ -6,7 +6,7 @@ Called by the pipeline for `/v1/responses/compact`.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tidegate.conversations.documents.items import compaction_item, upstream_items
+from tidegate.conversations.documents.items import compaction_item, upstream_items, without_dangling_reasoning
 from tidegate.conversations.documents.response import complete_usage
 from tidegate.core.errors import MalformedAnswer
 from tidegate.core.ids import IdSource
@@ -35,7 +35,8 @@ def summary_request(body: Mapping[str, Any], items: Sequence[Json]) -> Json:
     passed_fields: Json = {"instructions": instructions} if isinstance(instructions, str) else {}
     passed = {name: body[name] for name in _PASSED_ON if body.get(name) is not None}
     task = {"type": "message", "role": "user", "content": _INSTRUCTIONS}
-    return {**passed, **passed_fields, "input": [*upstream_items(items), task], "store": False}
+    said = without_dangling_reasoning(upstream_items(items))
+    return {**passed, **passed_fields, "input": [*said, task], "store": False}
 
 
 def compaction_document(answer: Mapping[str, Any], items: Sequence[Json], *, ids: IdSource, now: float) -> Json:

@@ -5,7 +5,12 @@ from typing import Any
 
 import msgspec
 
-from tidegate.conversations.documents.items import compacted_items, type_of, upstream_items
+from tidegate.conversations.documents.items import (
+    compacted_items,
+    type_of,
+    upstream_items,
+    without_dangling_reasoning,
+)
 from tidegate.conversations.state_params import ENCRYPTED_REASONING, needs_stored_content
 from tidegate.core.errors import ItemNotFound
 from tidegate.wire.call import Call
@@ -69,10 +74,17 @@ def stateless_response(call: Call, *, history: Sequence[bytes], input_items: Seq
     changed = _with_changes(call, changes, leave_out=_GATEWAY_FIELDS)
     if not history and input_items is None:
         return changed
-    encoded_input = b"[" + b",".join([*history, *map(msgspec.json.encode, upstream_items(input_items or ()))]) + b"]"
+    new = upstream_items(input_items or ())
+    encoded_input = b"[" + b",".join([*history, *map(msgspec.json.encode, new)]) + b"]"
+    items = _decode.decode(encoded_input)
+    past = items[: len(items) - len(new)]
+    usable = without_dangling_reasoning(past, new[0] if new else None)
+    if len(usable) < len(past):
+        items = [*usable, *new]
+        encoded_input = msgspec.json.encode(items)
     return msgspec.structs.replace(
         changed,
-        body={**changed.body, "input": _decode.decode(encoded_input)},
+        body={**changed.body, "input": items},
         raw={**changed.raw, "input": msgspec.Raw(encoded_input)},
         size=call.size + len(encoded_input),
     )

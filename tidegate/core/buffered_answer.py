@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from tidegate.core.errors import TidegateError
 from tidegate.core.values import AnswerHead
 
 
@@ -20,7 +21,7 @@ class BufferedAnswer:
     def subscribe(self) -> None:
         """Do nothing: the number of readers does not matter."""
 
-    def unsubscribe(self) -> None:
+    def unsubscribe(self, error: TidegateError | None = None) -> None:  # the protocol's signature
         """Do nothing: there is no upstream call to end."""
 
     async def head(self) -> AnswerHead:
@@ -40,5 +41,5 @@ class BufferedAnswer:
         events, self._unread = self._unread, ()
         return list(events)
 
-    async def abandon(self) -> None:
+    async def abandon(self, error: TidegateError | None = None) -> None:  # the protocol's signature
         """Do nothing: there is no upstream call to end."""

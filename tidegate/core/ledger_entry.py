@@ -28,11 +28,17 @@ class LedgerEntry(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     stream: bool
     input_tokens: int = 0
     cached_tokens: int = 0
+    cache_write_tokens: int = 0
+    """Input tokens that the provider wrote to its prompt cache, for which some models charge more."""
     output_tokens: int = 0
     reasoning_tokens: int = 0
     estimated: bool = False
     cost_nanos: int = 0
-    """The call's cost in nano-dollars (1e-9 USD)."""
+    """The call's cost in nano-dollars (1e-9 USD), including its fees."""
+    fee_nanos: int = 0
+    """The part of the cost that is no tokens: searches, containers, images."""
+    unpriced: bool = False
+    """Whether a price was not known, so that the cost is what the configuration says, or too low."""
     saved_nanos: int = 0
     """The cost that the cache saved, in nano-dollars."""
     latency_ms: int = 0
@@ -42,3 +48,5 @@ class LedgerEntry(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """How often the call was sent upstream."""
     fallback_step: str | None = None
     """The fallback step that answered, or failed last; None if no upstream call was needed."""
+    tags: dict[str, str] | None = None
+    """The values of the call's tags by their names; None if it has none."""

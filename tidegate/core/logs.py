@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import math
 import sys
 from collections.abc import MutableMapping
 from typing import Any
@@ -9,6 +10,9 @@ from typing import Any
 import structlog
 
 from tidegate.core.scrub import scrub_value
+
+_REPEAT_SECONDS = 1.0
+_MAX_REMEMBERED = 1000
 
 
 class _StandardError:
@@ -22,6 +26,23 @@ class _StandardError:
     def flush(self) -> None:
         with contextlib.suppress(OSError, ValueError):
             sys.stderr.flush()
+
+
+class _RepeatFilter(logging.Filter):
+    """Passes an event of a library once a second: clients that send no HTTP could fill the disk with them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._passed_at: dict[tuple[str, str], float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        key = (record.name, str(record.msg))
+        if record.created - self._passed_at.get(key, -math.inf) < _REPEAT_SECONDS:
+            return False
+        if len(self._passed_at) >= _MAX_REMEMBERED:
+            self._passed_at.clear()
+        self._passed_at[key] = record.created
+        return True
 
 
 def configure(level: str) -> None:
@@ -43,6 +64,7 @@ def configure(level: str) -> None:
         cache_logger_on_first_use=False,  # tests capture what is logged
     )
     handler = logging.StreamHandler(output)
+    handler.addFilter(_RepeatFilter())
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[structlog.stdlib.add_log_level, structlog.stdlib.add_logger_name, *shared],

@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
-from tidegate.core.errors import TidegateError
+from tidegate.core.errors import StoreError, TidegateError
 
 Pause = Callable[[int], float]
 """Return the seconds until the next round, given the number of rounds that failed in a row."""
@@ -41,8 +41,8 @@ class PeriodicTask:
         """Prepare the task `name`, which awaits `work` in each round.
 
         `every` is the pause between two rounds, in seconds, or a function that returns it. With `wait_first` a pause
-        comes before the first round, too. Errors in `quiet` end a round without a log line: use it for stores,
-        whose own connection logs that they are away.
+        comes before the first round, too. Errors in `quiet` end a round without a log line. So does a store that is
+        away, because its own connection logs that.
         """
         self.name = name
         self._work = work
@@ -87,7 +87,10 @@ class PeriodicTask:
             self._failures += 1
             return False
         except TidegateError as error:
-            self._note_failure(error.name, error)
+            if isinstance(error, StoreError) and error.is_outage:
+                self._failures += 1
+            else:
+                self._note_failure(error.name, error)
             return False
         except Exception as error:  # noqa: BLE001  # a defect in one round must not end the task for good
             self._note_failure(type(error).__name__, error)

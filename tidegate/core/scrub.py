@@ -11,8 +11,16 @@ _KEY = re.compile(
     r"(?<![A-Za-z0-9])(?:sk|sess|rk|pk)-"
     r"(?:[A-Za-z0-9_\-*…]{3,}|[A-Za-z0-9_\-*…]*(?=\.{2}))(?:\.{2,}[A-Za-z0-9_\-]+)?"
 )
+# no key: a placeholder without any character of one, and a model's name that ends with a size or a version
+_NO_KEY = re.compile(
+    r"(?:sk|sess|rk|pk)-(?:(?:tg-)?(?:…|\.{3}|\*{3})?|[a-z]{3,}(?:-[a-z]+)*-(?:\d{1,3}[bm]|v?\d(?:\.\d)?))"
+)
 _ECHO = re.compile(r"(API key provided: )[^\s\"']*[^\s\"'.]")
-_BEARER = re.compile(r"(?i)\b(bearer|basic)\s+[A-Za-z0-9._~+/\-]{6,}=*")
+# not before an ordinary word, as in "Basic authentication", and not before a placeholder
+_BEARER = re.compile(
+    r"(?i:\b(bearer|basic))\s+(?![A-Za-z]?[a-z]{5,15}(?![A-Za-z0-9._~+/\-=]))(?!sk-(?:tg-)?(?:…|\.{3}))"
+    r"[A-Za-z0-9._~+/\-]{6,}=*"
+)
 _HEADER = re.compile(r"(?i)(\bapi-key[\"']?\s*[:=]\s*[\"']?)[^\s\"',;}]+")
 # up to the last @, because a password may hold / and @; bounded, so that no text takes long
 _URL_PASSWORD = re.compile(r"(://[^/\s:@]*:)[^\s\"']{1,256}@")
@@ -21,12 +29,16 @@ _URL_PARAMETER = re.compile(r"(?i)([?&]password=)[^&\s\"']+")
 
 def scrub(text: str) -> str:
     """Return `text` with each API key, bearer token and password in a URL replaced by `[redacted]`."""
-    text = _KEY.sub(REDACTED, text)
+    text = _KEY.sub(_without_key, text)
     text = _ECHO.sub(rf"\1{REDACTED}", text)
     text = _BEARER.sub(rf"\1 {REDACTED}", text)
     text = _HEADER.sub(rf"\1{REDACTED}", text)
     text = _URL_PASSWORD.sub(rf"\1{REDACTED}@", text)
     return _URL_PARAMETER.sub(rf"\1{REDACTED}", text)
+
+
+def _without_key(found: re.Match[str]) -> str:
+    return found[0] if _NO_KEY.fullmatch(found[0]) else REDACTED
 
 
 def scrub_value(value: Any) -> Any:

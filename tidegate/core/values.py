@@ -1,11 +1,13 @@
 """The frozen values that pass between packages."""
 
+from collections.abc import Mapping
 from enum import Enum
 from functools import cached_property
 
 import msgspec
 
 from tidegate.core.errors import ConnectionFailed, TidegateError
+from tidegate.core.tags import Tag
 
 
 class Priority(Enum):
@@ -38,9 +40,14 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     concurrency: int | None = None
     """Calls in progress at the same time."""
     budget_day: int | None = None
-    """Nano-dollars per UTC day."""
+    """Nano-dollars per day."""
     budget_month: int | None = None
-    """Nano-dollars per UTC month."""
+    """Nano-dollars per month."""
+
+    @property
+    def budgets(self) -> dict[str, int | None]:
+        """The budgets in nano-dollars, by their period."""
+        return {"day": self.budget_day, "month": self.budget_month}
 
     @property
     def is_unlimited(self) -> bool:
@@ -49,6 +56,19 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _UNLIMITED = Limits()
+
+
+class AnswerQuota(msgspec.Struct, frozen=True, kw_only=True):
+    """The memory in Redis that stored answers may take, in bytes."""
+
+    project_bytes: int
+    """The answers of one project."""
+    total_bytes: int
+    """The answers of all projects."""
+
+
+NO_QUOTA = AnswerQuota(project_bytes=0, total_bytes=0)
+"""Nothing is stored."""
 
 
 class Caller(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,6 +87,8 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
     """The limits that all keys of the project share."""
     user_limits: Limits = _UNLIMITED
     """The limits of each end user of the project."""
+    tag_limits: Mapping[Tag, Limits] = {}
+    """The limits of the project's tags; those of `NAME=*` hold for each value that has none of its own."""
     priority: Priority = Priority.NORMAL
     models: frozenset[str] = frozenset()
     """The models that it may use; empty for all."""
@@ -101,7 +123,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     error: TidegateError | None = None
     """Why there is no complete answer."""
     reported_error: TidegateError | None = None
-    """The same, or the failure that a complete answer reports (a Response with status `failed`)."""
+    """The same, or what a complete answer reports: a failure (a Response with status `failed`), or no reason to end."""
     stream: bool = False
     events: tuple[bytes, ...] = ()
     """The answer, complete or partial: its events, or its one body."""
@@ -134,6 +156,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """From the call to its end."""
     silent_seconds: float = 0.0
     """The part of them after the last byte that was read."""
+    writing_seconds: float = 0.0
+    """The part of them from a stream's first content to the last byte that was read."""
 
     @property
     def may_be_charged(self) -> bool:
@@ -149,14 +173,25 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Usage(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """The tokens of one call. `cached` is part of `input`, and `reasoning` of `output`, as OpenAI counts."""
+    """The tokens of one call.
+
+    As OpenAI counts, `input` includes all kinds of input, and `output` all kinds of output. `cached` includes the
+    cached tokens of sound and images, and these are part of `input_audio` and `input_image`, too.
+    """
 
     input: int = 0
     cached: int = 0
+    """Read from the provider's prompt cache."""
+    cache_write: int = 0
+    """Written to the provider's prompt cache."""
     output: int = 0
     reasoning: int = 0
     input_audio: int = 0
+    cached_audio: int = 0
+    input_image: int = 0
+    cached_image: int = 0
     output_audio: int = 0
+    output_image: int = 0
     estimated: bool = False
     """Whether Tidegate estimated them, because the upstream's usage did not arrive."""
 
@@ -165,9 +200,14 @@ class Usage(msgspec.Struct, frozen=True, gc=False, kw_only=True):
         return Usage(
             input=self.input + other.input,
             cached=self.cached + other.cached,
+            cache_write=self.cache_write + other.cache_write,
             output=self.output + other.output,
             reasoning=self.reasoning + other.reasoning,
             input_audio=self.input_audio + other.input_audio,
+            cached_audio=self.cached_audio + other.cached_audio,
+            input_image=self.input_image + other.input_image,
+            cached_image=self.cached_image + other.cached_image,
             output_audio=self.output_audio + other.output_audio,
+            output_image=self.output_image + other.output_image,
             estimated=self.estimated or other.estimated,
         )

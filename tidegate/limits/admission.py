@@ -5,10 +5,14 @@ Redis is away, it enforces this process's share of the limits in memory, and rej
 """
 
 import asyncio
+from collections.abc import Mapping
 from typing import Protocol
+
+import structlog
 
 from tidegate.core.errors import NotCached, RedisUnavailable, StoreError
 from tidegate.core.values import Caller, Limits
+from tidegate.limits.budget_calendar import UTC_CALENDAR, BudgetCalendar
 from tidegate.limits.decision import (
     CacheHit,
     Decision,
@@ -22,11 +26,13 @@ from tidegate.limits.decision import (
 )
 from tidegate.limits.local_limits import LocalLimits
 from tidegate.limits.rebuild import BudgetRebuild
-from tidegate.limits.rejections import rejection_error
+from tidegate.limits.rejections import format_usd, rejection_error
 from tidegate.limits.reservations import Reservations
-from tidegate.limits.scopes import CallerScopes, Reservation, caller_scopes, period_of
+from tidegate.limits.scopes import CallerScopes, Reservation, caller_scopes
 from tidegate.limits.scripts import AdmissionRequest, LimitScripts, Settlement
 from tidegate.queue.waiters import busy_error
+
+_log = structlog.get_logger("budgets")
 
 
 class LocalFlights(Protocol):
@@ -48,6 +54,7 @@ class AdmissionController:
         local_limits: LocalLimits,
         *,
         global_limits: Limits,
+        calendar: BudgetCalendar = UTC_CALENDAR,
     ) -> None:
         """`local_limits` are enforced while Redis is away; `global_limits` are those of the whole deployment."""
         self._scripts = scripts
@@ -55,16 +62,17 @@ class AdmissionController:
         self._rebuild = rebuild
         self._local_limits = local_limits
         self._global_limits = global_limits
+        self._calendar = calendar
 
-    def scopes(self, caller: Caller, end_user: str | None) -> CallerScopes:
+    def scopes(self, caller: Caller, end_user: str | None, tags: Mapping[str, str] | None = None) -> CallerScopes:
         """Return the scopes that a request counts in."""
-        return caller_scopes(caller, end_user, self._global_limits)
+        return caller_scopes(caller, end_user, self._global_limits, tags)
 
     def reservation(
         self, request_id: str, scopes: CallerScopes, *, now: float, tokens: int, cost_nanos: int
     ) -> Reservation:
         """Return the reservation for a request of this size; `now` in Unix seconds."""
-        period = period_of(now)
+        period = self._calendar.period(now)
         return Reservation(
             prefix=self._scripts.prefix,
             id=request_id,
@@ -72,6 +80,7 @@ class AdmissionController:
             month=period.month,
             midnight=period.midnight,
             month_end=period.month_end,
+            zone=self._calendar.label,
             scope_names=scopes.names,
             scopes=scopes.limiting,
             tokens=tokens,
@@ -130,6 +139,10 @@ class AdmissionController:
             raise
         self._reservations.record_settled(settlement)
 
+    async def delete_answer(self, fingerprint: str) -> None:
+        """Delete a stored answer that cannot be read. Raises RedisUnavailable."""
+        await self._scripts.delete_answer(fingerprint)
+
     async def _decide(self, request: AdmissionRequest) -> Decision:
         decision = await self._scripts.admit(request)
         if isinstance(decision, RebuildNeeded):
@@ -138,6 +151,15 @@ class AdmissionController:
         return decision
 
     def _record(self, request: AdmissionRequest, decision: SendUpstream | JoinFlight) -> None:
+        for budget in decision.remaining_limits.first_warned:
+            _log.warning(
+                "budget nearly used",
+                scope=budget.scope,
+                period=budget.period,
+                used_percent=int(100 * budget.used_ratio),
+                spent=format_usd(budget.spent),
+                budget=format_usd(budget.limit),
+            )
         if decision.dataset_id:
             self._reservations.add(request, spends=isinstance(decision, SendUpstream))
         if isinstance(decision, SendUpstream) and not decision.counters_valid:
@@ -149,9 +171,7 @@ class AdmissionController:
         """Admit a request within this process's share of the limits, unless it has a budget: that cannot be checked."""
         if request.only_stored:
             raise NotCached
-        if request.reservation.cost_nanos > 0 and any(
-            scope.budget_day is not None or scope.budget_month is not None for scope in request.reservation.scopes
-        ):
+        if request.reservation.cost_nanos > 0 and any(scope.limits_money for scope in request.reservation.scopes):
             # Redis may have run the script, and only its reply be lost
             self._reservations.release_later(request.reservation.id)
             raise error
@@ -169,7 +189,7 @@ def _error_of_decision(
 ) -> Exception:
     match decision:
         case LimitRejection():
-            return rejection_error(decision, now=request.now)
+            return rejection_error(decision, now=request.now, output_parameter=request.output_parameter)
         case UpstreamFull():
             return busy_error(decision.verdict, request.slot.deadline - request.now)
         case NoStoredAnswer():

@@ -4,13 +4,15 @@
 """
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
 
 import msgspec
 
+from tidegate.core.errors import RedisUnavailable
 from tidegate.core.values import Limits
+from tidegate.limits.budget_calendar import UTC_CALENDAR, BudgetCalendar, BudgetPeriod
 from tidegate.limits.budget_store import Amounts, BudgetStore, Spending
-from tidegate.limits.scopes import ALL_CALLERS, BudgetPeriod, period_of
+from tidegate.limits.decision import NEARLY_USED
+from tidegate.limits.scopes import ALL_CALLERS
 from tidegate.storage.postgres import Postgres, queries
 
 
@@ -18,16 +20,18 @@ class Budget(msgspec.Struct, frozen=True, kw_only=True):
     """One budget of one day or month; amounts in nano-dollars."""
 
     scope: str
-    """`key/ID`, `project/NAME`, `user/PROJECT/NAME` or `all`: the scope whose spending is counted."""
+    """`key/ID`, `project/NAME`, `user/PROJECT/NAME`, `tag/PROJECT/NAME/VALUE` or `all`: the scope that is counted."""
     kind: str
-    """`key`, `project`, `user` or `all`."""
+    """`key`, `project`, `user`, `tag` or `all`."""
     project: str | None = None
     key_id: str | None = None
     name: str | None = None
     """The key's name."""
     user: str | None = None
+    tag: str | None = None
+    """As `NAME=VALUE`."""
     period: str
-    """`day` or `month`, UTC."""
+    """`day` or `month`."""
     spent: int
     reserved: int
     """The most that requests in progress may still cost."""
@@ -35,6 +39,11 @@ class Budget(msgspec.Struct, frozen=True, kw_only=True):
     """None where spending is counted but not limited."""
     renews_at: float
     """Unix seconds."""
+
+    @property
+    def is_nearly_used(self) -> bool:
+        """Whether so much of the budget is spent that its calls are told."""
+        return self.budget is not None and self.spent >= NEARLY_USED * self.budget
 
     @property
     def used_ratio(self) -> float | None:
@@ -57,10 +66,18 @@ class BudgetListing(msgspec.Struct, frozen=True, kw_only=True):
 class BudgetReport:
     """Read budgets from PostgreSQL and their spending from Redis."""
 
-    def __init__(self, postgres: Postgres, store: BudgetStore, *, global_limits: Limits) -> None:
+    def __init__(
+        self,
+        postgres: Postgres,
+        store: BudgetStore,
+        *,
+        global_limits: Limits,
+        calendar: BudgetCalendar = UTC_CALENDAR,
+    ) -> None:
         """`global_limits` has the budgets of the whole deployment."""
         self._postgres = postgres
         self._store = store
+        self._calendar = calendar
         self._all_callers = _BudgetSubject(
             scope=ALL_CALLERS, kind="all", budget_day=global_limits.budget_day, budget_month=global_limits.budget_month
         )
@@ -74,8 +91,8 @@ class BudgetReport:
         The first page of all budgets begins with the whole deployment, even if it has no budget. Raises
         PostgresUnavailable and RedisUnavailable.
         """
-        period = period_of(now)
-        arguments = (project, _start_of_month(period), after, limit + 1)
+        period = self._calendar.period(now)
+        arguments = (project, period.month_start, after, limit + 1)
         async with self._postgres.connection() as connection:
             rows = await connection.fetch(self._sql["budgeted"], *arguments)
         subjects = [_BudgetSubject(**row) for row in rows]
@@ -91,6 +108,14 @@ class BudgetReport:
         ]
         return BudgetListing(budgets=tuple(budgets), counters_valid=await self._store.counters_valid(), last=last)
 
+    async def recount(self) -> bool:
+        """Have the spending of a new budget counted from the ledger; return False if Redis did not answer."""
+        try:
+            await self._store.recount()
+        except RedisUnavailable:
+            return False
+        return True
+
 
 class _BudgetSubject(msgspec.Struct, frozen=True, kw_only=True):
     """A scope that has a budget: a row of the query `budgeted`."""
@@ -101,6 +126,7 @@ class _BudgetSubject(msgspec.Struct, frozen=True, kw_only=True):
     key_id: str | None = None
     name: str | None = None
     end_user: str | None = None
+    tag: str | None = None
     budget_day: int | None = None
     budget_month: int | None = None
 
@@ -121,13 +147,10 @@ def _budget(subject: _BudgetSubject, period: str, amounts: Amounts, budget: int 
         key_id=subject.key_id,
         name=subject.name,
         user=subject.end_user,
+        tag=subject.tag,
         period=period,
         spent=amounts.spent,
         reserved=amounts.reserved,
         budget=budget,
         renews_at=renews_at,
     )
-
-
-def _start_of_month(period: BudgetPeriod) -> float:
-    return datetime.strptime(period.month, "%Y-%m").replace(tzinfo=UTC).timestamp()

@@ -7,8 +7,12 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from tidegate.limits.scopes import period_of
-from tidegate.storage.redis import RedisLink
+from tidegate.limits.budget_calendar import UTC_CALENDAR, BudgetCalendar
+from tidegate.storage.names import RedisNames
+from tidegate.storage.redis import RedisLink, Script
+
+COUNTED = "2:"
+"""Begins the value of `counted` while the counters are valid, see `reservations.lua`."""
 
 _SCOPES_PER_COMMAND = 200
 """Scopes read in one command: 800 numbers take well under a millisecond."""
@@ -23,10 +27,10 @@ class Amounts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Spending(msgspec.Struct, frozen=True, kw_only=True):
-    """One scope's amounts in the UTC day and month in which they were read."""
+    """One scope's amounts in the day and month in which they were read."""
 
     scope: str
-    """`key/ID`, `project/NAME`, `user/PROJECT/NAME` or `all`."""
+    """`key/ID`, `project/NAME`, `user/PROJECT/NAME`, `tag/PROJECT/NAME/VALUE` or `all`."""
     day: Amounts
     month: Amounts
 
@@ -34,10 +38,14 @@ class Spending(msgspec.Struct, frozen=True, kw_only=True):
 class BudgetStore:
     """Read the budget counters of one deployment."""
 
-    def __init__(self, redis: RedisLink, *, prefix: str) -> None:
+    def __init__(self, redis: RedisLink, *, prefix: str, calendar: BudgetCalendar = UTC_CALENDAR) -> None:
         """`prefix` begins the names of Redis keys."""
         self._redis = redis
-        self._prefix = f"{{{prefix}}}"
+        self._calendar = calendar
+        names = RedisNames(prefix)
+        self._prefix, self._counted_key = names.tag, names.of("counted")
+        self._invalidate = Script("invalidate_counters")
+        self._begin_names = tuple(map(names.start, ("spent", "held")))
 
     async def read(self, scopes: Sequence[str], now: float) -> tuple[Spending, ...]:
         """Return the scopes' amounts in the order given; a scope without counters has 0. Raises RedisUnavailable."""
@@ -51,19 +59,37 @@ class BudgetStore:
 
         Raises RedisUnavailable.
         """
-        return bool(await self._redis.command("EXISTS", f"{self._prefix}:counted"))
+        value: bytes | None = await self._redis.command("GET", self._counted_key)
+        if value is None or not value.startswith(COUNTED.encode()):
+            return False
+        zone, _, _ = value.removeprefix(COUNTED.encode()).rpartition(b":")
+        return zone == self._calendar.label.encode()
+
+    async def recount(self) -> None:
+        """Have the counters rebuilt from the ledger before the next paid request. Raises RedisUnavailable."""
+        await self._redis.run(self._invalidate, (), (self._prefix,))
 
     async def _read_some(self, scopes: Sequence[str], now: float) -> list[Spending]:
-        period = period_of(now)
+        period = self._calendar.period(now)
         names = [
-            f"{self._prefix}:{kind}:{scope}:{when}"
+            f"{begin}{scope}:{when}"
             for scope in scopes
             for when in (period.day, period.month)
-            for kind in ("spent", "held")
+            for begin in self._begin_names
         ]
-        numbers = iter([int(value or 0) for value in await self._redis.command("MGET", *names)])
+        numbers = iter(await self._numbers(names))
         # keyword arguments are evaluated from left to right: the day's two numbers, then the month's
         return [Spending(scope=scope, day=_amounts(numbers), month=_amounts(numbers)) for scope in scopes]
+
+    async def _numbers(self, names: Sequence[str]) -> list[int]:
+        values = await self._redis.command("MGET", *names)
+        try:
+            return [int(value or 0) for value in values]
+        except ValueError:
+            for name, value in zip(names, values, strict=True):
+                if not (value or b"0").lstrip(b"-").isdigit():
+                    await self._redis.repair(name)
+        return [int(value or 0) for value in await self._redis.command("MGET", *names)]
 
 
 def _amounts(numbers: Iterator[int]) -> Amounts:

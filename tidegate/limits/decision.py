@@ -18,11 +18,36 @@ class LimitStatus(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """Seconds until the whole limit is available again."""
 
 
+NEARLY_USED = 0.8
+"""The share of a budget that is spent from which on its calls are told."""
+
+
+class NearlyUsedBudget(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """A budget of which at least `NEARLY_USED` is spent."""
+
+    scope: str
+    period: str
+    """`day` or `month`."""
+    spent: float
+    """Nano-dollars."""
+    limit: float
+    """Nano-dollars."""
+
+    @property
+    def used_ratio(self) -> float:
+        """Return the share that is spent."""
+        return self.spent / self.limit if self.limit else 1.0
+
+
 class RemainingLimits(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """What remains of the caller's limits per minute; None where the caller has no such limit."""
 
     requests: LimitStatus | None = None
     tokens: LimitStatus | None = None
+    budget: NearlyUsedBudget | None = None
+    """The budget that is used most, if it is nearly used."""
+    first_warned: tuple[NearlyUsedBudget, ...] = ()
+    """The nearly used budgets that are warned of for the first time in their period."""
 
 
 class CacheHit(msgspec.Struct, frozen=True, gc=False, kw_only=True):

@@ -21,7 +21,10 @@ import structlog
 from tidegate.core.clock import Clock
 from tidegate.core.errors import RedisUnavailable, StoreError
 from tidegate.core.ids import IdSource, new_id
-from tidegate.limits.scopes import ALL_CALLERS, BudgetPeriod, period_of
+from tidegate.limits.budget_calendar import UTC_CALENDAR, BudgetCalendar, BudgetPeriod
+from tidegate.limits.budget_store import COUNTED
+from tidegate.limits.scopes import ALL_CALLERS, project_scope, tag_scope, user_scope
+from tidegate.storage.names import RedisNames
 from tidegate.storage.postgres import Postgres, queries
 from tidegate.storage.redis import RedisLink, Script
 
@@ -36,10 +39,11 @@ _CLOCK_SKEW_SECONDS = 60.0
 _log = structlog.get_logger("rebuild")
 
 
-class SpentCounter(msgspec.Struct, frozen=True, kw_only=True, rename={"name": "k", "nanos": "c"}):
+class SpentCounter(msgspec.Struct, frozen=True, kw_only=True, rename={"scope": "n", "period": "d", "nanos": "c"}):
     """One `spent` counter, as the script `rebuild_counters` reads it."""
 
-    name: str
+    scope: str
+    period: str
     nanos: int
     ttl: int
 
@@ -54,12 +58,13 @@ class _StreamEntry(msgspec.Struct):
     outcome: str
     end_user: str | None = None
     cost_nanos: int = 0
+    tags: dict[str, str] | None = None
 
 
 class BudgetRebuild:
     """Sum the ledger into Redis. Processes that need it at the same time share one rebuild."""
 
-    def __init__(  # a parameter for each part
+    def __init__(  # noqa: PLR0913  # a parameter for each part
         self,
         link: RedisLink,
         postgres: Postgres,
@@ -67,18 +72,22 @@ class BudgetRebuild:
         prefix: str,
         clock: Clock,
         grace_seconds: float,
+        calendar: BudgetCalendar = UTC_CALENDAR,
         ids: IdSource = new_id,
     ) -> None:
         """`grace_seconds` is the time that processes have to restore reservations after Redis has lost its data."""
         self._link = link
         self._postgres = postgres
-        self._prefix = f"{{{prefix}}}"
+        names = RedisNames(prefix)
+        self._prefix, self._stream_key = names.tag, names.of("ledger")
         self._clock = clock
         self._grace_seconds = grace_seconds
+        self._calendar = calendar
         self._ids = ids
         self._script = Script("rebuild_counters")
         self._invalidate = Script("invalidate_counters")
-        self._sql = queries("recount")
+        sql = queries("recount")
+        self._spent, self._spent_by_tag = (f"WITH {sql['calls']}\n{sql[name]}" for name in ("spent", "spent_by_tag"))
         self._running: asyncio.Task[None] | None = None
         self._not_before = 0.0
 
@@ -116,7 +125,8 @@ class BudgetRebuild:
 
     async def _rebuild(self) -> None:
         await self._postgres.ping()  # fail now if PostgreSQL is away, before other processes wait for this rebuild
-        name = self._ids("count_")
+        zone = self._calendar.label
+        name = f"{COUNTED}{zone}:{self._ids('count_')}" if zone else f"{COUNTED}{self._ids('count_')}"
         for _ in range(_MAX_TRIES):
             match await self._run("begin", name, int(_REBUILD_SECONDS * 1000), self._grace_seconds):
                 case [b"counted"]:
@@ -139,7 +149,7 @@ class BudgetRebuild:
         entries: list[_StreamEntry] = []
         after = b"-"
         while True:
-            page = await self._link.command("XRANGE", f"{self._prefix}:ledger", after, "+", "COUNT", _PAGE_SIZE)
+            page = await self._link.command("XRANGE", self._stream_key, after, "+", "COUNT", _PAGE_SIZE)
             for _, fields in page:
                 with contextlib.suppress(msgspec.DecodeError):  # not a ledger entry; the drainer drops it, too
                     entries.append(msgspec.json.decode(fields[1], type=_StreamEntry))
@@ -151,25 +161,31 @@ class BudgetRebuild:
         now = self._clock.now()
         periods = {
             (each.day, each.month): each
-            for each in map(period_of, (now - _CLOCK_SKEW_SECONDS, now + _CLOCK_SKEW_SECONDS))
+            for each in map(self._calendar.period, (now - _CLOCK_SKEW_SECONDS, now + _CLOCK_SKEW_SECONDS))
         }
         lines = msgspec.json.encode(stream_entries).decode()
         async with self._postgres.connection() as connection, connection.transaction(isolation="repeatable_read"):
             await connection.execute("SELECT 1")  # this statement takes the snapshot
             journal = await self._run("journal")
             ids = [] if isinstance(journal, int) else [one.decode() for one in journal]
-            counters: dict[str, SpentCounter] = {}
+            counters: dict[tuple[str, str], SpentCounter] = {}
             for period in periods.values():
-                rows = await connection.fetch(self._sql["spent"], period.day, period.month, lines, ids)
-                counters |= {counter.name: counter for row in rows for counter in _counters(dict(row), period)}
+                for query in (self._spent, self._spent_by_tag):
+                    bounds = (period.day_start, period.midnight, period.month_start, period.month_end)
+                    rows = await connection.fetch(query, *bounds, lines, ids)
+                    counters |= {
+                        (counter.scope, counter.period): counter
+                        for row in rows
+                        for counter in _counters(dict(row), period)
+                    }
         return list(counters.values())
 
 
 def _counters(row: dict[str, object], period: BudgetPeriod) -> Iterator[SpentCounter]:
     scope = _scope(row)
     if scope is not None:
-        yield SpentCounter(name=f"{scope}:{period.day}", nanos=int(str(row["day_nanos"])), ttl=_DAY_TTL)
-        yield SpentCounter(name=f"{scope}:{period.month}", nanos=int(str(row["month_nanos"])), ttl=_MONTH_TTL)
+        yield SpentCounter(scope=scope, period=period.day, nanos=int(str(row["day_nanos"])), ttl=_DAY_TTL)
+        yield SpentCounter(scope=scope, period=period.month, nanos=int(str(row["month_nanos"])), ttl=_MONTH_TTL)
 
 
 def _scope(row: dict[str, object]) -> str | None:
@@ -177,11 +193,13 @@ def _scope(row: dict[str, object]) -> str | None:
         case "all":
             return ALL_CALLERS
         case "project":
-            return f"project/{row['project']}"
+            return project_scope(str(row["project"]))
         case "key":
             return f"key/{row['key_id']}"
+        case "tag":
+            return tag_scope(str(row["project"]), str(row["name"]), str(row["value"]))
         case _:
-            return None if row["end_user"] is None else f"user/{row['project']}/{row['end_user']}"
+            return None if row["end_user"] is None else user_scope(str(row["project"]), str(row["end_user"]))
 
 
 def _note_error(rebuild: "asyncio.Task[None]") -> None:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 from tidegate.core.errors import BudgetExceeded, BudgetReserved, CallerRateLimited, RequestExceedsLimit, TidegateError
 from tidegate.limits.decision import LimitRejection
+from tidegate.storage.names import unescape
 
 _LIMITS = {
     "requests": ("requests per min (RPM)", "requests"),
@@ -16,13 +17,22 @@ _LIMITS = {
     "too_large": ("tokens per min (TPM)", "tokens"),
     "concurrency": ("calls in flight", "requests"),
 }
-_SCOPE_LABELS = {"key": "this API key", "project": "project {}", "user": "end user {}", "all": "the whole gateway"}
+_SCOPE_LABELS = {
+    "key": "this API key",
+    "project": "project {}",
+    "user": "end user {}",
+    "tag": "tag {}",
+    "all": "the whole gateway",
+}
 
 
-def rejection_error(rejection: LimitRejection, *, now: float) -> TidegateError:
-    """Return the typed error for a rejection; `now` is in Unix seconds."""
+def rejection_error(rejection: LimitRejection, *, now: float, output_parameter: str = "") -> TidegateError:
+    """Return the typed error for a rejection; `now` is in Unix seconds.
+
+    `output_parameter` is the one that limits the output of this call; empty where it has none.
+    """
     if rejection.kind in ("budget", "budget_held"):
-        return _budget_error(rejection, now)
+        return _budget_error(rejection, now, output_parameter)
     words, kind = _LIMITS[rejection.kind]
     figures = f"Limit {rejection.limit:.0f}, Used {rejection.used:.0f}, Requested {rejection.requested:.0f}."
     if rejection.wait is None:
@@ -38,7 +48,11 @@ def rejection_error(rejection: LimitRejection, *, now: float) -> TidegateError:
 def scope_label(scope: str) -> str:
     """Return the name of a scope for error messages, such as `project shop`."""
     kind, _, name = scope.partition("/")
-    return _SCOPE_LABELS[kind].format(name.partition("/")[2] if kind == "user" else name)
+    if kind in ("user", "tag"):
+        _, _, name = name.partition("/")  # without the project
+    if kind == "tag":
+        name = name.replace("/", "=", 1)
+    return _SCOPE_LABELS[kind].format(unescape(name))
 
 
 def format_usd(nanos: float) -> str:
@@ -47,7 +61,7 @@ def format_usd(nanos: float) -> str:
     return f"${whole}.{f'{rest:09d}'.rstrip('0').ljust(2, '0')}"
 
 
-def _budget_error(rejection: LimitRejection, now: float) -> TidegateError:
+def _budget_error(rejection: LimitRejection, now: float, output_parameter: str) -> TidegateError:
     budget = (
         f"The budget of {scope_label(rejection.scope)}, {format_usd(rejection.limit)}, leaves no room for this request"
     )
@@ -56,7 +70,8 @@ def _budget_error(rejection: LimitRejection, now: float) -> TidegateError:
         taken = f"{format_usd(rejection.used)} is spent or reserved by requests in progress"
         return BudgetReserved(f"{budget}, {most}: {taken}. Please try again in 1s.", retry_after=rejection.wait)
     if rejection.wait is None:
-        return BudgetExceeded(f"{budget}, {most}, more than all of it. Ask for less, with `max_tokens`.")
+        advice = f"Ask for less, with `{output_parameter}`." if output_parameter else "Send a shorter input."
+        return BudgetExceeded(f"{budget}, {most}, more than all of it. {advice}")
     renewal = datetime.fromtimestamp(now + rejection.wait, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     return BudgetExceeded(f"{budget}, {most}: {format_usd(rejection.used)} is spent. It is renewed at {renewal}.")
 

@@ -32,9 +32,7 @@ class RetryReservation:
     async def reserve(self) -> bool:
         """Reserve the cost of one more attempt under a name of its own; return whether every budget had room."""
         reservation = self._reservation
-        if reservation.cost_nanos == 0 or not any(
-            scope.budget_day is not None or scope.budget_month is not None for scope in reservation.scopes
-        ):
+        if reservation.cost_nanos == 0 or not any(scope.limits_money for scope in reservation.scopes):
             return True
         self._attempts += 1
         name = f"{reservation.id}-sent-{self._attempts + 1}"

@@ -6,16 +6,18 @@ cost (`Charge`). The Python fields have whole names; `rename` maps them to the s
 that Redis stores. No I/O.
 """
 
-from datetime import UTC, datetime, timedelta
+from collections.abc import Mapping
 from functools import lru_cache
 
 import msgspec
 
+from tidegate.core.tags import EVERY_VALUE, Tag
 from tidegate.core.values import Caller, Limits
+from tidegate.storage.names import path
 
 _SCOPE_WIRE = {"name": "n", "concurrency": "cc", "budget_day": "bd", "budget_month": "bm"}
 _COST_WIRE = {"scope_names": "n", "day": "d", "month": "m", "tokens": "k", "cost_nanos": "c"}
-_RESERVATION_WIRE = {**_COST_WIRE, "prefix": "p", "lease_seconds": "lease", "readmitted": "again"}
+_RESERVATION_WIRE = {**_COST_WIRE, "prefix": "p", "lease_seconds": "lease", "readmitted": "again", "zone": "z"}
 _CHARGE_WIRE = {**_COST_WIRE, "dataset_id": "held"}
 
 
@@ -23,30 +25,34 @@ class LimitScope(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defau
     """A scope and its limits: a key, a project, an end user or the whole deployment. None: no limit."""
 
     name: str
-    """`key/ID`, `project/NAME`, `user/PROJECT/NAME` or `all`."""
+    """`key/ID`, `project/NAME`, `user/PROJECT/NAME`, `tag/PROJECT/NAME/VALUE` or `all`.
+
+    `project_scope`, `user_scope` and `tag_scope` escape the names.
+    """
     rpm: int | None = None
     rpd: int | None = None
     tpm: int | None = None
     concurrency: int | None = None
     """Requests in flight at the same time."""
     budget_day: int | None = None
-    """Budget per UTC day, in nano-dollars."""
+    """Budget per day, in nano-dollars."""
     budget_month: int | None = None
-    """Budget per UTC month, in nano-dollars."""
+    """Budget per month, in nano-dollars."""
 
     @property
     def spends(self) -> bool:
         """Whether the scope limits cost or tokens."""
-        return self.tpm is not None or self.budget_day is not None or self.budget_month is not None
+        return self.tpm is not None or self.limits_money
 
+    @property
+    def budgets(self) -> tuple[int | None, ...]:
+        """The budgets of all periods, in nano-dollars; None where a period has none."""
+        return self.budget_day, self.budget_month
 
-class BudgetPeriod(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """A UTC day and month, and when they end, in Unix seconds."""
-
-    day: str
-    month: str
-    midnight: float
-    month_end: float
+    @property
+    def limits_money(self) -> bool:
+        """Whether the scope has a budget."""
+        return self.budget_day is not None or self.budget_month is not None
 
 
 class Reservation(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True, rename=_RESERVATION_WIRE):
@@ -70,6 +76,8 @@ class Reservation(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defa
     """The most the request can cost, in nano-dollars."""
     lease_seconds: float
     """Seconds after which the request is charged in full if its process has not renewed the reservation."""
+    zone: str = ""
+    """The time zone of day and month; empty for UTC."""
     readmitted: bool = False
     """The request was admitted before: its earlier reservation is dropped first."""
 
@@ -109,20 +117,54 @@ class CallerScopes(msgspec.Struct, frozen=True, gc=False):
         """Whether any of the scopes limits cost or tokens."""
         return any(scope.spends for scope in self.limiting)
 
+    @property
+    def smallest_budget(self) -> int | None:
+        """Return the smallest budget of all scopes and periods, in nano-dollars; None where money is not limited."""
+        budgets = [budget for scope in self.limiting for budget in scope.budgets if budget is not None]
+        return min(budgets) if budgets else None
 
-def caller_scopes(caller: Caller, end_user: str | None, global_limits: Limits) -> CallerScopes:
-    """Return the scopes of a request: key, project, the end user if end users are limited, and the whole deployment."""
+
+def caller_scopes(
+    caller: Caller, end_user: str | None, global_limits: Limits, tags: Mapping[str, str] | None = None
+) -> CallerScopes:
+    """Return the scopes of a request: key, project, the end user if end users are limited, and the whole deployment.
+
+    Also each of its tags that has limits: its own, or those of each value of its name.
+    """
     limits = {
         f"key/{caller.key_id}": caller.limits,
-        f"project/{caller.project}": caller.project_limits,
+        project_scope(caller.project): caller.project_limits,
     }
     if end_user and not caller.user_limits.is_unlimited:
-        limits[f"user/{caller.project}/{_as_in_ledger(end_user)}"] = caller.user_limits
+        limits[user_scope(caller.project, _as_in_ledger(end_user))] = caller.user_limits
+    if tags and caller.tag_limits:
+        for name, value in tags.items():
+            tag_limits = caller.tag_limits.get(Tag(name, value)) or caller.tag_limits.get(Tag(name, EVERY_VALUE))
+            if tag_limits is not None:
+                limits[tag_scope(caller.project, name, value)] = tag_limits
     limits[ALL_CALLERS] = global_limits
     limiting = tuple(
         [_scope(name, scope_limits) for name, scope_limits in limits.items() if not scope_limits.is_unlimited]
     )
     return CallerScopes(tuple(limits), limiting)
+
+
+@lru_cache(maxsize=1000)
+def project_scope(project: str) -> str:
+    """Return the name of a project's scope."""
+    return path("project", project)
+
+
+@lru_cache(maxsize=1000)
+def user_scope(project: str, end_user: str) -> str:
+    """Return the name of an end user's scope: end user `b` of project `t/a` is not end user `a/b` of project `t`."""
+    return path("user", project, end_user)
+
+
+@lru_cache(maxsize=1000)
+def tag_scope(project: str, name: str, value: str) -> str:
+    """Return the name of the scope of a project's tag."""
+    return path("tag", project, name, value)
 
 
 def without_request_count(reservation: Reservation, *, name: str | None = None) -> Reservation:
@@ -142,23 +184,6 @@ def for_retry(reservation: Reservation, name: str) -> Reservation:
         for scope in reservation.scopes
     )
     return msgspec.structs.replace(reservation, id=name, scopes=scopes, tokens=0)
-
-
-def period_of(now: float) -> BudgetPeriod:
-    """Return the UTC day and month of a moment in Unix seconds."""
-    return _period_of_day(int(now // 86_400))
-
-
-@lru_cache(maxsize=4)
-def _period_of_day(number: int) -> BudgetPeriod:
-    day = datetime.fromtimestamp(number * 86_400, UTC)
-    next_month = (day.replace(day=28) + timedelta(days=4)).replace(day=1)
-    return BudgetPeriod(
-        day=day.strftime("%Y-%m-%d"),
-        month=day.strftime("%Y-%m"),
-        midnight=(day + timedelta(days=1)).timestamp(),
-        month_end=next_month.timestamp(),
-    )
 
 
 def _as_in_ledger(end_user: str) -> str:

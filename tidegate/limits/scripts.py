@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from tidegate.core.values import NO_QUOTA, AnswerQuota
 from tidegate.limits.decision import (
     CacheHit,
     Decision,
@@ -21,6 +22,7 @@ from tidegate.limits.decision import (
 from tidegate.limits.scopes import Charge, Reservation
 from tidegate.queue.messages import QueueRejected
 from tidegate.queue.store import parse_verdict
+from tidegate.storage.names import RedisNames, escape
 from tidegate.storage.redis import RedisLink, Script
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -61,6 +63,8 @@ class AdmissionRequest(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """The largest age of a stored response, in seconds; None for any age."""
     only_stored: bool = False
     """Only a stored response is accepted."""
+    output_parameter: str = ""
+    """The parameter by which the request limits its output, for the message of a rejection."""
     hit_entry: bytes
     """The ledger entry, as JSON, that the script writes on a cache hit."""
     reservation: Reservation
@@ -110,6 +114,16 @@ class Settlement(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """Seconds for which it is kept after that, for when no upstream is available."""
     end_user: str = ""
     """The end user whose response it is, so that it can be deleted with the user's data; empty where none is named."""
+    project: str = ""
+    """The project whose response it is."""
+    quota: AnswerQuota = NO_QUOTA
+    """The room for stored responses; what does not fit is not stored, after older ones have gone."""
+    began: float = 0.0
+    """When the request arrived, Unix seconds: a response that was purged since then is not stored."""
+    model: str = ""
+    """The model as its caller named it."""
+    request_id: str = ""
+    """The id of the request that stores the response, by which it can be purged."""
 
 
 class LimitScripts:
@@ -118,7 +132,11 @@ class LimitScripts:
     def __init__(self, link: RedisLink, *, prefix: str, lease_seconds: float) -> None:
         """All Redis keys share the hash tag `{prefix}`, so that a Redis cluster keeps them in one slot."""
         self._link = link
-        self.prefix = f"{{{prefix}}}"
+        names = RedisNames(prefix)
+        self.prefix = names.tag
+        self._ledger_key = names.of("ledger")
+        self._begin_answer, self._begin_flight = names.start("answer"), names.start("flight")
+        self._begin_answers_of = names.start("answers_of")
         self._lease_ms = int(lease_seconds * 1000)
         self._admit = Script("admit")
         self._settle = Script("settle")
@@ -149,20 +167,22 @@ class LimitScripts:
             case [b"hit", remaining, at, head, body, account]:
                 return CacheHit(
                     remaining_limits=_remaining_limits(remaining),
-                    stored_at=float(at),
+                    stored_at=_seconds(at, request.now),
                     head=head,
                     body=body,
                     account=account,
                 )
             case [b"join", remaining, owner, dataset_id]:
                 return JoinFlight(
-                    remaining_limits=_remaining_limits(remaining), owner=owner.decode(), dataset_id=dataset_id.decode()
+                    remaining_limits=_remaining_limits(remaining),
+                    owner=owner.decode(errors="replace"),
+                    dataset_id=dataset_id.decode(errors="replace"),
                 )
             case [b"go", remaining, dataset_id, counted, *verdict]:
                 return SendUpstream(
                     remaining_limits=_remaining_limits(remaining),
                     claimed=request.claim,
-                    dataset_id=dataset_id.decode(),
+                    dataset_id=dataset_id.decode(errors="replace"),
                     counters_valid=bool(counted),
                     verdict=parse_verdict(verdict) if verdict else None,
                 )
@@ -175,11 +195,15 @@ class LimitScripts:
             case _:
                 return RebuildNeeded()
 
+    async def delete_answer(self, fingerprint: str) -> None:
+        """Delete a stored answer that cannot be read."""
+        await self._link.repair(self._begin_answer + fingerprint)
+
     async def settle(self, settlement: Settlement) -> None:
         """Charge the request, write its ledger entry, store the response and end the flight."""
         await self._link.run(
             self._settle,
-            (*self._keys(settlement.fingerprint), f"{self.prefix}:answers_of:{settlement.end_user}"),
+            (*self._keys(settlement.fingerprint), self._begin_answers_of + settlement.end_user),
             (
                 settlement.entry,
                 settlement.owner,
@@ -191,7 +215,14 @@ class LimitScripts:
                 self.prefix,
                 _encode(settlement.charge),
                 f"{settlement.now + settlement.fresh_seconds:.6f}",
-                settlement.fingerprint if settlement.end_user else "",
+                settlement.fingerprint,
+                settlement.end_user,
+                escape(settlement.project),
+                settlement.quota.project_bytes,
+                settlement.quota.total_bytes,
+                f"{settlement.began:.6f}",
+                settlement.model,
+                settlement.request_id,
             ),
         )
 
@@ -206,7 +237,7 @@ class LimitScripts:
     async def dataset_id(self) -> str:
         """Return the id of Redis's data set; if it has changed, Redis has lost its data."""
         name: bytes = await self._link.run(self._dataset_id, (), (self.prefix,))
-        return name.decode()
+        return name.decode(errors="replace")
 
     async def restore(self, request: AdmissionRequest, *, spends: bool, now: float) -> None:
         """Store the reservation of a request in progress again, after Redis has lost its data."""
@@ -219,10 +250,18 @@ class LimitScripts:
 
     def _keys(self, fingerprint: str) -> tuple[str, str, str]:
         return (
-            f"{self.prefix}:answer:{fingerprint}",
-            f"{self.prefix}:flight:{fingerprint}",
-            f"{self.prefix}:ledger",
+            self._begin_answer + fingerprint,
+            self._begin_flight + fingerprint,
+            self._ledger_key,
         )
+
+
+def _seconds(text: bytes, otherwise: float) -> float:
+    """Return a moment that Lua took for a number, which may be none here: Lua ignores a zero byte at the end."""
+    try:
+        return float(text)
+    except ValueError:
+        return otherwise
 
 
 def _remaining_limits(reply: bytes) -> RemainingLimits:

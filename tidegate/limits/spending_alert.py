@@ -9,9 +9,10 @@ import structlog
 from tidegate.core.clock import Clock
 from tidegate.core.errors import StoreError
 from tidegate.core.periodic import PeriodicTask
+from tidegate.limits.budget_calendar import UTC_CALENDAR, BudgetCalendar
 from tidegate.limits.budget_store import BudgetStore
 from tidegate.limits.rejections import format_usd
-from tidegate.limits.scopes import ALL_CALLERS, period_of
+from tidegate.limits.scopes import ALL_CALLERS
 from tidegate.storage.postgres import Postgres, queries
 
 CHECK_SECONDS = 10.0
@@ -29,12 +30,14 @@ class SpendingAlert:
         clock: Clock,
         *,
         usual_nanos: int,
+        calendar: BudgetCalendar = UTC_CALENDAR,
         check_seconds: float = CHECK_SECONDS,
     ) -> None:
-        """Raise the alert when more than `usual_nanos` is spent in a UTC day."""
+        """Raise the alert when more than `usual_nanos` is spent in a day."""
         self._store = store
         self._postgres = postgres
         self._clock = clock
+        self._calendar = calendar
         self._usual_nanos = usual_nanos
         self._sql = queries("alerts")
         self._alerted_day = ""
@@ -52,7 +55,7 @@ class SpendingAlert:
     async def check(self) -> None:
         """Check now. Raises StoreError if a store is away."""
         now = self._clock.now()
-        day = period_of(now).day
+        day = self._calendar.period(now).day
         if day == self._alerted_day:
             return
         [spending] = await self._store.read([ALL_CALLERS], now)

@@ -7,12 +7,14 @@ from typing import Any
 import msgspec
 
 from tidegate.core.endpoints import Endpoint
+from tidegate.core.errors import PriceUnknown
 from tidegate.core.values import Usage
 from tidegate.metering import max_input_estimate
 from tidegate.metering.estimate import estimate
+from tidegate.metering.fees import max_tool_fees
 from tidegate.metering.prices import Prices
-from tidegate.metering.tokens import MAX_TOKENS
 from tidegate.wire.call import Call
+from tidegate.wire.charges.usage import MAX_TOKENS
 
 _OUTPUT_LIMITS = (
     ("gpt-5-chat", 16_384),
@@ -50,6 +52,8 @@ class MaxCost(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """The likely number of tokens, for limits per minute."""
     nanos: int
     """The most that it can cost in nano-dollars, if it is sent once."""
+    unpriced: tuple[str, ...] = ()
+    """Targets and hosted tools without a price, whose cost is not in `nanos`."""
 
 
 def max_cost(call: Call, prices: Prices, *, at: float, exact: bool, targets: Collection[str] = ("",)) -> MaxCost:
@@ -64,12 +68,29 @@ def max_cost(call: Call, prices: Prices, *, at: float, exact: bool, targets: Col
     stated_limit, choices_count = requested_output_limit(call.endpoint, call.body), choice_count(call.body)
     max_output = _max_output_per_choice(call.endpoint, call.model, stated_limit) * choices_count
     usage = Usage(input=input_tokens, output=max_output + _prediction_tokens(call))
-    likely_output = min(max_output, (_TYPICAL_OUTPUT if stated_limit is None else stated_limit) * choices_count)
+    unstated = stated_limit is None or call.assumed_output is not None
+    likely_output = min(max_output, (_TYPICAL_OUTPUT if unstated else stated_limit or 0) * choices_count)
     tier = call.body.get("service_tier")
     tier = tier if isinstance(tier, str) else None
-    free = call.endpoint.free
-    nanos = 0 if free else prices.max_cost(call.model, usage, at=at, tier=tier, targets=targets)
-    return MaxCost(tokens=likely + likely_output + 1, nanos=nanos)
+    tokens = likely + likely_output + 1
+    if call.endpoint.free:
+        return MaxCost(tokens=tokens, nanos=0)
+    fees = max_tool_fees(prices, call.endpoint, call.model, call.body, targets=targets, seconds=None)
+    unpriced = [target or call.model for target in targets if not prices.has_price(call.model, target=target)]
+    nanos = fees.nanos + prices.max_cost(call.model, usage, at=at, tier=tier, targets=targets)
+    return MaxCost(tokens=tokens, nanos=nanos, unpriced=(*unpriced, *fees.unpriced))
+
+
+def price_unknown(names: Collection[str]) -> PriceUnknown:
+    """Return the error for a call under a budget whose `names`, targets and hosted tools, have no price."""
+    name = min(names, key=lambda each: "/" not in each)
+    where = f'metering.prices."{name}"' if "/" in name else f"metering.tool_prices.{name}"
+    default = " or metering.unknown_model_price" if "/" in name else ""
+    return PriceUnknown(
+        f"The price of `{name}` is not known, and a budget applies, so the request was not sent. "
+        f"Use another one, or have its price configured: {where}{default}.",
+        param="model" if "/" in name else "tools",
+    )
 
 
 def max_output_tokens(route: Endpoint, model: str, body: Mapping[str, Any]) -> int:
@@ -82,7 +103,7 @@ def _max_output_per_choice(route: Endpoint, model: str, stated: int | None) -> i
         return 0
     if stated is None:
         return model_output_limit(model)
-    stated_maximum, model_limit = stated + _ABOVE_LIMIT, _listed_output_limit(model)
+    stated_maximum, model_limit = stated + _ABOVE_LIMIT, listed_output_limit(model)
     return stated_maximum if model_limit is None else min(stated_maximum, model_limit)
 
 
@@ -99,11 +120,12 @@ def choice_count(body: Mapping[str, Any]) -> int:
 
 def model_output_limit(model: str) -> int:
     """Return the most tokens that a model writes; a generous figure for an unknown model."""
-    return _listed_output_limit(model) or _DEFAULT_OUTPUT_LIMIT
+    return listed_output_limit(model) or _DEFAULT_OUTPUT_LIMIT
 
 
 @lru_cache(maxsize=1024)
-def _listed_output_limit(model: str) -> int | None:
+def listed_output_limit(model: str) -> int | None:
+    """Return the most tokens that a model writes; None for an unknown model."""
     name = max_input_estimate.base_model(model)
     return next((tokens for prefix, tokens in _OUTPUT_LIMITS if name.startswith(prefix)), None)
 

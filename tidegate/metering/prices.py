@@ -1,15 +1,17 @@
 """Prices of tokens in whole nano-dollars (1e-9 USD). Used by the accountant and for cost reservations."""
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from decimal import ROUND_HALF_UP, Decimal
 from functools import lru_cache
 
+import msgspec
 import structlog
 
 from tidegate.core.config import MeteringConfig, ModelPrice
 from tidegate.core.values import Usage
 from tidegate.metering.price_list import PricedModel, PriceList, PricePeriod, Rates
+from tidegate.metering.rates import KindPeriod, in_force, kind_period, max_token_cost, token_cost
 
 _log = structlog.get_logger("prices")
 
@@ -17,7 +19,6 @@ MAX_CACHED_NAMES = 1024
 """The most model names whose prices are cached. Callers choose names, so their number is unbounded."""
 
 _DATE = re.compile(r"-(\d{4}-\d{2}-\d{2}|\d{8})$")
-_MILLION = 1_000_000
 _STANDARD_OR_CHEAPER_TIERS = ("default", "flex")
 """Service tiers that never cost more than the standard price."""
 
@@ -33,21 +34,25 @@ class Prices:
         """`prices` is the list for models that `config` does not override."""
         self._list = prices
         self._overrides = {name.lower(): _flat(price) for name, price in config.prices.items()}
-        self._unknown = _flat(config.unknown_model_price)
+        self._unknown = None if config.unknown_model_price is None else _flat(config.unknown_model_price)
+        self.assumed_tool_calls = config.assumed_tool_calls
+        """Tool calls for which a call under a budget is held if it states no limit."""
+        self._fees = _tool_fees(config.tool_prices)
+        self._model_fees = {name.lower(): _tool_fees(price.tool_prices) for name, price in config.prices.items()}
         self._warned: set[str] = set()
-        self._periods = lru_cache(MAX_CACHED_NAMES)(self._resolve)
+        self._found = lru_cache(MAX_CACHED_NAMES)(self._resolve)
 
     def cost(self, model: str, usage: Usage, *, at: float, tier: str | None = None, target: str = "") -> int:
         """Return the nano-dollars of `usage`, rounded half up once.
 
         `model` is the model that answered, `target` the target that was called (`provider/model`), if known. `at` (Unix
         seconds) selects among prices that changed. `tier` is the `service_tier` that the answer states. A configured
-        price has no tiers. An unknown model costs the configured price, and is logged once.
+        price has no tiers. An unknown model costs the price configured for unknown models, else nothing, and is logged
+        once.
         """
         if not usage.input and not usage.output:
             return 0
-        rates = _in_force(self._periods(target, model, tier), at, usage.input)
-        return (_total(rates, usage) + _MILLION // 2) // _MILLION
+        return self._found(target, model, tier).cost(usage, at)
 
     def max_cost(
         self, model: str, usage: Usage, *, at: float, tier: str | None = None, targets: Collection[str] = ("",)
@@ -57,27 +62,50 @@ class Prices:
         `tier` is the `service_tier` that the call asks for. Unless it names a cheap tier, the upstream's own settings
         may serve the call with priority.
         """
-        highest_cost = 0
-        for target in targets:
-            input_rate = output_rate = 0
-            for each in (None,) if tier in _STANDARD_OR_CHEAPER_TIERS else (None, "priority"):
-                rates = _in_force(self._periods(target, model, each), at, usage.input)
-                input_rate = max(input_rate, rates.input, rates.cached or 0, rates.input_audio or 0)
-                output_rate = max(output_rate, rates.output, rates.output_audio or 0)
-            highest_cost = max(highest_cost, usage.input * input_rate + usage.output * output_rate)
-        return -(-highest_cost // _MILLION)
+        tiers = (None,) if tier in _STANDARD_OR_CHEAPER_TIERS else (None, "priority")
+        return max(
+            (self._found(target, model, each).max_cost(usage, at) for target in targets for each in tiers),
+            default=0,
+        )
 
-    def _resolve(self, target: str, model: str, tier: str | None) -> tuple[PricePeriod, ...]:
+    def knows(self, model: str, *, target: str = "") -> bool:
+        """Return whether the price of a model, or of the target that was called, is configured or listed."""
+        return self._found(target, model, None).known
+
+    def has_price(self, model: str, *, target: str = "") -> bool:
+        """Return whether a call has a price: its own, or that for unknown models."""
+        return bool(self._found(target, model, None).periods)
+
+    def fee(self, tool: str, model: str, *, target: str = "") -> int | None:
+        """Return the nano-dollars for one use of a hosted tool by its name in the price list; None if not known.
+
+        In this order: the fee configured with the price of the target or model, the one configured for all, the one
+        listed for the model, and the one listed for all.
+        """
+        provider, _, asked = target.lower().partition("/")
+        for name in (f"{provider}/{asked}", f"{provider}/*", model.lower(), asked):
+            own = self._model_fees.get(name) or self._model_fees.get(_undated(name), {})
+            if tool in own:
+                return own[tool]
+        if tool in self._fees:
+            return self._fees[tool]
+        listed = next((found for name in (model.lower(), asked) if (found := self._find(name))), None)
+        return (listed.fees if listed else {}).get(tool, self._list.fees.get(tool))
+
+    def _find(self, name: str) -> PricedModel | None:
+        return self._list.find(name) or self._list.find(_undated(name))
+
+    def _resolve(self, target: str, model: str, tier: str | None) -> "_FoundPrice":
         provider, _, asked = target.lower().partition("/")
         own = self._configured(f"{provider}/{asked}", f"{provider}/*")
         found = own or self._listed(model.lower(), tier) or self._listed(asked, tier)
         if found is None:
             self._warn(target or model)
-        return found or self._unknown
+        return _FoundPrice(tuple(map(kind_period, found or self._unknown or ())), found is not None)
 
     def _listed(self, name: str, tier: str | None) -> tuple[PricePeriod, ...] | None:
         found = self._configured(name)
-        if found is None and (listed := self._list.find(name) or self._list.find(_undated(name))):
+        if found is None and (listed := self._find(name)):
             return _with_tier(listed, tier)
         return found
 
@@ -91,11 +119,24 @@ class Prices:
             return
         self._warned.add(name)
         _log.warning(
-            "price unknown: charged as metering.unknown_model_price",
+            "price unknown: charged as metering.unknown_model_price" if self._unknown else "price unknown: not charged",
             model=name,
             remedy=f'set [metering.prices."{name}"] input, cached and output in USD per million tokens',
             last_warning=len(self._warned) == MAX_CACHED_NAMES,
         )
+
+
+class _FoundPrice(msgspec.Struct, frozen=True):
+    """The price of a model; no periods where there is none."""
+
+    periods: tuple[KindPeriod, ...]
+    known: bool
+
+    def cost(self, usage: Usage, at: float) -> int:
+        return token_cost(in_force(self.periods, at, usage.input), usage) if self.periods else 0
+
+    def max_cost(self, usage: Usage, at: float) -> int:
+        return max_token_cost(in_force(self.periods, at, usage.input), usage) if self.periods else 0
 
 
 def _undated(name: str) -> str:
@@ -104,8 +145,13 @@ def _undated(name: str) -> str:
 
 
 def _flat(price: ModelPrice) -> tuple[PricePeriod, ...]:
-    cached = None if price.cached is None else _nanos(price.cached)
-    return (PricePeriod(rates=(Rates(input=_nanos(price.input), cached=cached, output=_nanos(price.output)),)),)
+    stated = {name: getattr(price, name) for name in Rates.__struct_fields__ if name != "above"}
+    rates = {name: _nanos(usd) for name, usd in stated.items() if usd is not None}
+    return (PricePeriod(rates=(Rates(**rates),)),)
+
+
+def _tool_fees(prices: Mapping[str, Decimal]) -> dict[str, int]:
+    return {tool: _nanos(usd) for tool, usd in prices.items()}
 
 
 def _nanos(usd: Decimal) -> int:
@@ -115,30 +161,3 @@ def _nanos(usd: Decimal) -> int:
 def _with_tier(model: PricedModel, tier: str | None) -> tuple[PricePeriod, ...]:
     """Return the tier's periods after the standard ones: before a tier had prices, calls were charged as standard."""
     return model.periods + model.tiers.get(tier, ()) if tier else model.periods
-
-
-def _in_force(periods: tuple[PricePeriod, ...], at: float, size: int) -> Rates:
-    current = periods[0]
-    for period in reversed(periods):
-        if period.since <= at:
-            current = period
-            break
-    rates = current.rates[0]
-    for step in current.rates[1:]:  # above a threshold the whole call has the higher price, not only the part beyond it
-        if size > step.above:
-            rates = step
-    return rates
-
-
-def _total(rates: Rates, usage: Usage) -> int:
-    """Return nano-dollars times a million. A kind without its own rate costs as much as plain text."""
-    audio_input = min(usage.input_audio, usage.input)
-    cached = min(usage.cached, usage.input - audio_input)
-    audio_output = min(usage.output_audio, usage.output)
-    return (
-        (usage.input - audio_input - cached) * rates.input
-        + cached * (rates.input if rates.cached is None else rates.cached)
-        + audio_input * (rates.input if rates.input_audio is None else rates.input_audio)
-        + (usage.output - audio_output) * rates.output
-        + audio_output * (rates.output if rates.output_audio is None else rates.output_audio)
-    )

@@ -26,7 +26,9 @@ _NOT_UPSTREAM_FAILURES = frozenset(
         "upstream_not_found",
         "context_length_exceeded",
         "content_policy_violation",
+        "error_in_stream",
         "request_exceeds_upstream_limit",
+        "unfinished_answer",
     }
 )
 """Errors that a healthy upstream returns, too."""

@@ -1,9 +1,12 @@
 """Admission of one call: a Redis round trip that finds a stored answer, a flight to join, or room for a new call."""
 
+import contextlib
+
 import msgspec
 
 from tidegate.coalescing.registry import FlightRegistry
 from tidegate.core.clock import Clock
+from tidegate.core.errors import RedisUnavailable
 from tidegate.limits.admission import AdmissionController
 from tidegate.limits.decision import CacheHit, JoinFlight, SendUpstream
 from tidegate.limits.scopes import without_request_count
@@ -41,6 +44,14 @@ class Admitter:
                 return await self._admission.admit(self._request(context, alone=True))
         return decision
 
+    async def admit_again(
+        self, context: RequestContext, *, taking_over: bool = False
+    ) -> CacheHit | JoinFlight | SendUpstream:
+        """Admit a call whose stored answer cannot be read, once that is deleted. Raises as `admit` does."""
+        with contextlib.suppress(RedisUnavailable):  # admission finds that out, too
+            await self._admission.delete_answer(context.fingerprint)
+        return await self.admit(context, taking_over=taking_over)
+
     def claim(self, context: RequestContext, decision: SendUpstream) -> Claim:
         """Return what the call received at admission and gives back at settlement."""
         owner = self._flights.owner_name(context.id) if decision.claimed else ""
@@ -58,6 +69,7 @@ class Admitter:
             claim=policy.lookup and not policy.only_stored and context.joinable and not alone,
             max_age=policy.max_age,
             only_stored=policy.only_stored,
+            output_parameter=context.output_parameter,
             hit_entry=encode(msgspec.structs.replace(context.initial_entry, cache="hit")),
             reservation=without_request_count(reservation) if alone else reservation,
             slot=context.slot_request,

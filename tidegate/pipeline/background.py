@@ -20,7 +20,8 @@ from tidegate.core.buffered_answer import BufferedAnswer
 from tidegate.core.clock import Clock
 from tidegate.core.config import BackgroundConfig
 from tidegate.core.errors import ResponseNotFound
-from tidegate.core.values import AnswerHead
+from tidegate.core.tags import HEADER as TAGS_HEADER
+from tidegate.core.values import AnswerHead, Caller
 from tidegate.limits.request_count import RequestCount
 from tidegate.metering.ledger.entries import encode
 from tidegate.pipeline.context import BackgroundAttempt, InferenceRequest, RequestContext
@@ -35,7 +36,7 @@ Json = dict[str, Any]
 
 _MAX_EVENT_NUMBER = 2**31 - 1
 """The highest event number that the database can store."""
-_STORED_HEADERS = ("cache-control", "x-tidegate-deadline")
+_STORED_HEADERS = ("cache-control", "x-tidegate-deadline", TAGS_HEADER)
 """Headers that are stored with the job, besides those that are forwarded upstream."""
 
 
@@ -143,7 +144,7 @@ class JobExecutor:
     async def start(self, attempt: JobAttempt) -> "JobExecution":
         """Start the job's call, like any other. Raises TidegateError."""
 
-        async def body() -> bytes:
+        async def body(_: Caller) -> bytes:
             return attempt.body
 
         job = attempt.job

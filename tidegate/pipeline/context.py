@@ -39,8 +39,10 @@ class InferenceRequest(msgspec.Struct, frozen=True, kw_only=True):
     """The header; empty if there is none."""
     headers: Mapping[str, str]
     """All headers, names in lower case."""
-    body: Callable[[], Awaitable[bytes]]
-    """Reads the body, within its limits."""
+    model: str = ""
+    """The model that the request's address names, as at Azure; empty if it names none."""
+    body: Callable[[Caller], Awaitable[bytes]]
+    """Reads the body of this caller, within its limits."""
     background_attempt: BackgroundAttempt | None = None
     """Set if the response was submitted before; its caller was identified then."""
 
@@ -63,6 +65,8 @@ class RequestContext(msgspec.Struct, frozen=True, kw_only=True):
     """The call's ledger entry before anything has happened."""
     reservation: Reservation
     """What the call reserves of its caller's limits and budgets."""
+    output_parameter: str = ""
+    """The parameter by which the caller limits the output, for the message of a rejected budget."""
     plan: Plan
     """The targets that may answer, in the order to try them."""
     first_step: SendTo | None
@@ -102,11 +106,11 @@ def settlement_without_answer(context: RequestContext, claim: Claim, entry: Ledg
 
 
 def with_new_id(context: RequestContext) -> RequestContext:
-    """Return the same call under a new id, for a call that takes over a flight.
+    """Return the same call under a new id, for a call that takes over a flight, or whose stored answer is damaged.
 
-    The caller's own ledger entry keeps the first id, and says that the call joined another one.
+    The caller's own ledger entry keeps the first id, and says that the call joined another one, or was a hit.
     """
-    new_id = f"{context.id}-again"
+    new_id = f"{context.initial_entry.id}-again"
     initial_entry = msgspec.structs.replace(context.initial_entry, id=new_id)
     slot_request = msgspec.structs.replace(context.slot_request, member=f"{context.slot_request.member}-again")
     return msgspec.structs.replace(

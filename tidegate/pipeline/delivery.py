@@ -16,8 +16,8 @@ from tidegate.wire.stream_observer import is_extra_chunk, is_terminal
 class JoinEntry(Protocol):
     """The ledger entry of a call that joined another caller's flight."""
 
-    async def write(self, error: TidegateError | None, saved_nanos: int) -> None:
-        """Write how the call ended, and what it saved in nano-dollars."""
+    async def write(self, error: TidegateError | None, saved_nanos: int, served_by: str) -> None:
+        """Write how the call ended, what it saved in nano-dollars, and who answered; empty for an error."""
         ...
 
 
@@ -33,8 +33,8 @@ class AnswerSource(Protocol):
         """Add a reader."""
         ...
 
-    def unsubscribe(self) -> None:
-        """Remove a reader."""
+    def unsubscribe(self, error: TidegateError | None = None) -> None:
+        """Remove a reader; `error` is why it stops, if not because its client disconnected."""
         ...
 
     async def head(self) -> AnswerHead:
@@ -94,8 +94,8 @@ class ResponseStream(Protocol):
         """Return the answer as one body. Raises TidegateError."""
         ...
 
-    async def close(self) -> None:
-        """Stop reading: the caller has its answer, or has disconnected."""
+    async def close(self, error: TidegateError | None = None) -> None:
+        """Stop reading: the caller has its answer, has disconnected, or gets this error instead."""
         ...
 
 
@@ -128,6 +128,7 @@ class ClientResponse:
         """Whether the answer is a stream; None until it begins."""
         self._converted_events: list[bytes] | None = None
         self._caller_echo: answer_form.CallerEcho | None = None
+        self._served_by = ""
         self._ledger_task: asyncio.Future[None] | None = None
         source.subscribe()
 
@@ -147,6 +148,7 @@ class ClientResponse:
         except TidegateError as error:
             await self._record_join(error)
             raise
+        self._served_by = head.served_by
         if head.echo != self.requested_form.echo and self._caller_echo is None:
             self._caller_echo = answer_form.CallerEcho(self.requested_form.echo)
         return head
@@ -180,11 +182,11 @@ class ClientResponse:
         await self._record_join(None)
         return body
 
-    async def close(self) -> None:
-        """Stop reading: the caller has its answer, or has disconnected."""
-        self._source.unsubscribe()  # first: it must neither depend on the ledger nor wait for it
+    async def close(self, error: TidegateError | None = None) -> None:
+        """Stop reading: the caller has its answer, has disconnected, or gets this error instead."""
+        self._source.unsubscribe(error)  # first: it must neither depend on the ledger nor wait for it
         if self._join_entry is not None:
-            await self._record_join(ClientDisconnected())
+            await self._record_join(error or ClientDisconnected())
 
     async def _next_event(self) -> bytes | None:
         if self._is_stream is None:
@@ -204,6 +206,8 @@ class ClientResponse:
 
     async def _record_join(self, error: TidegateError | None) -> None:
         if self._join_entry is not None and self._ledger_task is None:
-            self._ledger_task = asyncio.ensure_future(self._join_entry.write(error, self._source.cost_nanos))
+            self._ledger_task = asyncio.ensure_future(
+                self._join_entry.write(error, self._source.cost_nanos, self._served_by)
+            )
         if self._ledger_task is not None:
             await asyncio.shield(self._ledger_task)

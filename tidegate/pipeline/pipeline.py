@@ -3,20 +3,25 @@
 `Pipeline.answer` takes the first steps itself and returns a `ResponseStream`. The other steps run when that is read.
 """
 
-from collections.abc import Callable, Mapping
+import contextlib
+from collections.abc import Callable, Collection, Mapping
 
 from tidegate.auth.key_cache import ApiKeyCache
-from tidegate.cache.stored import AnswerCodec
+from tidegate.cache.stored import AnswerCodec, UnreadableAnswer
 from tidegate.coalescing.registry import FlightRegistry
 from tidegate.conversations.recall import HistoryLoader, RecallRequest
 from tidegate.conversations.recorder import ResponseRecorder, ResponsesRecorder
 from tidegate.core.endpoints import Format
 from tidegate.core.errors import ModelNotAllowed
+from tidegate.core.process.call_memory import CallMemory
+from tidegate.core.process.heavy_turns import HeavyTurns
+from tidegate.core.tags import HEADER as TAGS_HEADER
+from tidegate.core.tags import read_tags
 from tidegate.core.values import Caller
 from tidegate.limits.decision import CacheHit, JoinFlight, SendUpstream
 from tidegate.pipeline.admit import Admitter
 from tidegate.pipeline.background import BackgroundSubmitter
-from tidegate.pipeline.context import InferenceRequest, RequestContext
+from tidegate.pipeline.context import InferenceRequest, RequestContext, with_new_id
 from tidegate.pipeline.delivery import ClientResponse, RequestedForm, ResponseStream
 from tidegate.pipeline.prepare import RequestPreparer
 from tidegate.pipeline.remember import RecordedResponse
@@ -25,7 +30,7 @@ from tidegate.pipeline.takeover import CallTakeover
 from tidegate.pipeline.upstream_services import UpstreamCalls, UpstreamServices
 from tidegate.queue.slot import QueueSlot
 from tidegate.routing.attempt import Attempt
-from tidegate.wire.call import Call, parse
+from tidegate.wire.call import LARGE_BYTES, Call, parse
 
 STEPS = ("identify", "read", "recall", "prepare", "admit", "give", "join", "ask")
 """The steps before the answer begins, in the order in which `Pipeline.answer` takes them; of the last three, one."""
@@ -54,9 +59,18 @@ class Pipeline:
         upstream: UpstreamCalls,
         settler: Settler,
         codec: AnswerCodec,
+        memory: CallMemory,
+        heavy_turns: HeavyTurns,
         models: frozenset[str],
+        tag_metadata: Collection[str],
     ) -> None:
-        """`models` are the models that callers may name; empty allows all."""
+        """`memory` is that of answers; `models` are the models that callers may name, empty allows all.
+
+        `tag_metadata` are the names of `metadata` that are tags.
+        """
+        self._tag_metadata = tag_metadata
+        self._memory = memory
+        self._heavy_turns = heavy_turns
         self._keys = keys
         self._history = history
         self._preparer = preparer
@@ -75,14 +89,17 @@ class Pipeline:
         """
         caller = await self._identify(request)
         call = await self._read(request, caller)
+        tags = read_tags(request.headers.get(TAGS_HEADER), call.body.get("metadata"), self._tag_metadata)
         stateless_call, recorder = await self._recall(request, call, caller)
         try:
-            context = self._preparer.prepare(request, stateless_call, caller)
+            conversation = recorder.state_params.conversation if isinstance(recorder, ResponsesRecorder) else None
+            with self._heavy_turns.counted() if call.size >= LARGE_BYTES else contextlib.nullcontext():
+                context = self._preparer.prepare(request, stateless_call, caller, conversation=conversation, tags=tags)
             if isinstance(recorder, ResponsesRecorder) and _is_submission(request, recorder):
                 return await self._background.submit(request, call, context, recorder)  # a worker goes on from here
             match await self._admitter.admit(context):
                 case CacheHit() as hit:
-                    response = self._give(context, hit)
+                    response = self._give(context, hit) or await self._give_another(context)
                 case JoinFlight() as joined:
                     response = self._join(context, joined)
                 case SendUpstream() as admitted:
@@ -101,12 +118,16 @@ class Pipeline:
 
     async def _read(self, request: InferenceRequest, caller: Caller) -> Call:
         """Read the body, within its limits, and decode it once."""
-        call = parse(request.endpoint, await request.body())
+        body = await request.body(caller)
+        self._heavy_turns.note_call(caller.key_id)
+        if len(body) < LARGE_BYTES:
+            call = parse(request.endpoint, body, model=request.model)
+        else:
+            async with self._heavy_turns.turn(caller.key_id):
+                call = parse(request.endpoint, body, model=request.model)
         for models in (self._models, caller.models):
             if models and call.model not in models:
-                raise ModelNotAllowed(
-                    f"The model `{call.model}` does not exist or you do not have access to it.", param="model"
-                )
+                raise _not_allowed(call)
         return call
 
     async def _recall(
@@ -123,20 +144,37 @@ class Pipeline:
             )
         return await self._history.load(call, recall_request)
 
-    def _give(self, context: RequestContext, hit: CacheHit) -> ClientResponse:
-        """Give the stored answer. Admission has already written its ledger entry."""
-        stored = self._codec.unpack(hit.head, hit.body, hit.stored_at)
+    def _give(self, context: RequestContext, hit: CacheHit) -> ClientResponse | None:
+        """Give the stored answer, None where it is damaged. Admission has already written its ledger entry."""
+        try:
+            stored = self._codec.unpack(hit.head, hit.body, hit.stored_at)
+        except UnreadableAnswer:
+            return None
         age = max(0.0, context.initial_entry.at - hit.stored_at)
         return ClientResponse(
             stored.buffered(), _requested_form(context), cache="hit", age=age, remaining_limits=hit.remaining_limits
         )
 
+    async def _give_another(self, context: RequestContext) -> ClientResponse:
+        """Answer a call whose stored answer is damaged. Under its first id the ledger has a hit, which cost nothing."""
+        again = with_new_id(context)
+        match await self._admitter.admit_again(again):
+            case CacheHit() as hit:
+                return self._give(again, hit) or await self._give_another(again)
+            case JoinFlight() as joined:
+                return self._join(again, joined)
+            case SendUpstream() as admitted:
+                return self._ask(again, admitted)
+
     def _join(self, context: RequestContext, decision: JoinFlight) -> ClientResponse:
         """Read the flight of another request, in this process or, by messages, in another one."""
         flight = self._flights.find(context.fingerprint)
         if flight is None:
-            takeover = CallTakeover(context, self._admitter, self._upstream, self._flights, self._codec)
-            flight = self._flights.follow(context.fingerprint, decision.owner, takeover=takeover)
+            hold = self._memory.hold(context.caller.key_id)
+            takeover = CallTakeover(context, self._admitter, self._upstream, self._flights, self._codec, hold)
+            flight = self._flights.follow(
+                context.fingerprint, decision.owner, takeover=takeover, on_unused=hold.release
+            )
         return ClientResponse(
             flight,
             _requested_form(context),
@@ -148,10 +186,21 @@ class Pipeline:
     def _ask(self, context: RequestContext, decision: SendUpstream) -> ClientResponse:
         """Start a flight that calls the upstream. Other requests may join it if this one claimed it."""
         claim = self._admitter.claim(context, decision)
-        source = self._upstream.call(context, claim, decision.verdict)
-        flight = self._flights.lead(source, fingerprint=context.fingerprint, owner=claim.owner)
+        hold = self._memory.hold(context.caller.key_id)
+        source = self._upstream.call(context, claim, decision.verdict, hold)
+        flight = self._flights.lead(source, fingerprint=context.fingerprint, owner=claim.owner, on_unused=hold.release)
         cache = "miss" if context.cache_policy.store else "off"
         return ClientResponse(flight, _requested_form(context), cache=cache, remaining_limits=decision.remaining_limits)
+
+
+def _not_allowed(call: Call) -> ModelNotAllowed:
+    message = f"The model `{call.model}` does not exist or you do not have access to it."
+    if call.names_prompt:
+        message = (
+            f"The request was not sent: you may use some models only, and the stored prompt `{call.model}` has a model "
+            "of its own. Send one of your models in `model`."
+        )
+    return ModelNotAllowed(message, param="model")
 
 
 def _is_submission(request: InferenceRequest, recorder: ResponsesRecorder) -> bool:

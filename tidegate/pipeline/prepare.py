@@ -2,8 +2,6 @@
 
 from random import Random
 
-import msgspec
-
 from tidegate.cache import policy
 from tidegate.cache.fingerprint import fingerprint, shareable
 from tidegate.cache.policy import CachePolicy
@@ -13,17 +11,19 @@ from tidegate.core.config import CacheConfig, QueueConfig
 from tidegate.core.ledger_entry import LedgerEntry
 from tidegate.core.values import Caller
 from tidegate.limits.admission import AdmissionController
-from tidegate.limits.scopes import Reservation, without_request_count
+from tidegate.limits.scopes import CallerScopes, Reservation, without_request_count
 from tidegate.limits.scripts import SlotRequest
-from tidegate.metering.max_cost import MaxCost, max_cost
-from tidegate.metering.prices import Prices
+from tidegate.metering.max_cost import price_unknown
+from tidegate.pipeline.call_cost import CallCosts
 from tidegate.pipeline.context import InferenceRequest, RequestContext, max_queue_seconds
 from tidegate.providers.registry import HeaderForwarding
+from tidegate.providers.target import Target
 from tidegate.queue.slot import QueueSlots
+from tidegate.routing.affinity import conversation_key, draw_of
 from tidegate.routing.fallback_header import HEADER, allowed_steps
 from tidegate.routing.fallback_policy import SendTo
 from tidegate.routing.plan import AllowedSteps, Plan
-from tidegate.routing.routes import Routes
+from tidegate.routing.routes import Draw, Routes
 from tidegate.routing.upstream_call import FallbackChain
 from tidegate.wire.answer_form import caller_echo
 from tidegate.wire.call import Call
@@ -43,7 +43,7 @@ class RequestPreparer:
         forwarding: HeaderForwarding,
         fallback_chain: FallbackChain,
         random: Random,
-        prices: Prices,
+        costs: CallCosts,
         queue_slots: QueueSlots,
         cache: CacheConfig,
         queue: QueueConfig,
@@ -55,24 +55,40 @@ class RequestPreparer:
         self._forwarding = forwarding
         self._fallback_chain = fallback_chain
         self._random = random
-        self._prices = prices
+        self._costs = costs
         self._queue_slots = queue_slots
         self._cache = cache
         self._queue = queue
         self._clock = clock
 
-    def prepare(self, request: InferenceRequest, call: Call, caller: Caller) -> RequestContext:
-        """Return the context of a call. Raises InvalidParameter for a malformed Tidegate header."""
+    def prepare(
+        self,
+        request: InferenceRequest,
+        call: Call,
+        caller: Caller,
+        *,
+        conversation: str | None = None,
+        tags: dict[str, str] | None = None,
+    ) -> RequestContext:
+        """Return the context of a call, which may be a turn of a `conversation` and have `tags`.
+
+        Raises InvalidParameter for a malformed Tidegate header, and PriceUnknown where a budget applies.
+        """
         cache_policy = policy.parse_cache_control(request.headers.get("cache-control"))
-        if not (self._cache.enabled and shareable(call)):
+        if not (self._cache.enabled and shareable(call)) or policy.is_kept_out(call, self._cache):
             cache_policy = policy.NO_STORE_POLICY
         headers = self._forwarding.select(request.headers)
         now = self._clock.now()
         deadline = now + max_queue_seconds(request.headers, self._queue.deadline_seconds)
         steps = allowed_steps(request.headers.get(HEADER))
-        plan = self._plan(call, cache_policy, steps)
+        plan = self._plan(call, caller, cache_policy, steps, conversation)
+        scopes = self._admission.scopes(caller, call.end_user, tags)
+        budget = scopes.smallest_budget
+        if budget is not None:
+            call = self._costs.with_assumed_output(call, plan, budget_nanos=budget, at=now)
+            call = self._costs.with_tool_call_limit(call)
         first_step = self._fallback_chain.first_step(plan, deadline=deadline)
-        reservation = self._reservation(request.id, call, caller, plan, now)
+        reservation = self._reservation(request.id, call, scopes, plan, now)
         if request.background_attempt is not None:
             reservation = without_request_count(reservation)  # the request was counted when it was submitted
         return RequestContext(
@@ -83,8 +99,9 @@ class RequestPreparer:
             cache_policy=cache_policy,
             fingerprint=fingerprint(call, scope=caller.project, headers=headers) if cache_policy.store else "",
             echo=caller_echo(call),
-            initial_entry=_initial_entry(request.id, call, caller, plan, now),
+            initial_entry=_initial_entry(request.id, call, caller, plan, now, tags),
             reservation=reservation,
+            output_parameter="" if budget is None else self._output_parameter(call, plan.targets[0]),
             plan=plan,
             first_step=first_step,
             joinable=steps is None,
@@ -93,28 +110,32 @@ class RequestPreparer:
             started_at=self._clock.monotonic(),
         )
 
-    def _plan(self, call: Call, cache_policy: CachePolicy, steps: AllowedSteps | None) -> Plan:
-        plan = self._routes.plan(call.model, draw=self._random.random)
+    def _plan(
+        self,
+        call: Call,
+        caller: Caller,
+        cache_policy: CachePolicy,
+        steps: AllowedSteps | None,
+        conversation: str | None,
+    ) -> Plan:
+        plan = self._routes.plan(call.model, draw_for=lambda: self._draw(call, caller, conversation))
         if steps is not None:
             plan = plan.restricted_to(steps)
         return plan if cache_policy.lookup and cache_policy.store else plan.restricted_to(_FRESH_ONLY)
 
-    def _reservation(self, request_id: str, call: Call, caller: Caller, plan: Plan, now: float) -> Reservation:
-        scopes = self._admission.scopes(caller, call.end_user)
-        maximum = self._max_cost(call, plan, at=now, exact=scopes.limit_spending)
-        return self._admission.reservation(request_id, scopes, now=now, tokens=maximum.tokens, cost_nanos=maximum.nanos)
+    def _draw(self, call: Call, caller: Caller, conversation: str | None) -> Draw:
+        """Return the draw of the call's conversation, or one at random for a call that belongs to none."""
+        key = conversation_key(call, project=caller.project, conversation=conversation)
+        return draw_of(key) if key is not None else lambda _: self._random.random()
 
-    def _max_cost(self, call: Call, plan: Plan, *, at: float, exact: bool) -> MaxCost:
-        """Return the highest tokens and cost, whichever target answers."""
-        targets_by_model: dict[str, list[str]] = {}
-        for target in plan.targets if plan.allowed_steps.targets else plan.targets[:1]:
-            targets_by_model.setdefault(target.model, []).append(target.name)
-        tokens = nanos = 0
-        for model, targets in targets_by_model.items():
-            call_to_model = call if model == call.model else msgspec.structs.replace(call, model=model)
-            maximum = max_cost(call_to_model, self._prices, at=at, exact=exact, targets=targets)
-            tokens, nanos = max(tokens, maximum.tokens), max(nanos, maximum.nanos)
-        return MaxCost(tokens=tokens, nanos=nanos)
+    def _output_parameter(self, call: Call, target: Target) -> str:
+        return self._fallback_chain.providers[target.provider].output_parameter(call.endpoint, target.model)
+
+    def _reservation(self, request_id: str, call: Call, scopes: CallerScopes, plan: Plan, now: float) -> Reservation:
+        maximum = self._costs.max_cost(call, plan, at=now, exact=scopes.limit_spending)
+        if maximum.unpriced and scopes.smallest_budget is not None:
+            raise price_unknown(maximum.unpriced)
+        return self._admission.reservation(request_id, scopes, now=now, tokens=maximum.tokens, cost_nanos=maximum.nanos)
 
     def _slot_request(
         self,
@@ -146,7 +167,9 @@ class RequestPreparer:
         )
 
 
-def _initial_entry(request_id: str, call: Call, caller: Caller, plan: Plan, now: float) -> LedgerEntry:
+def _initial_entry(
+    request_id: str, call: Call, caller: Caller, plan: Plan, now: float, tags: dict[str, str] | None
+) -> LedgerEntry:
     return LedgerEntry(
         id=request_id,
         at=now,
@@ -159,4 +182,5 @@ def _initial_entry(request_id: str, call: Call, caller: Caller, plan: Plan, now:
         outcome="ok",
         cache="miss",
         stream=call.stream,
+        tags=tags,
     )

@@ -70,10 +70,10 @@ class RecordedResponse:
         await self.commit()
         return self._terminal_event
 
-    async def close(self) -> None:
-        """Stop reading: the caller has its answer, or has disconnected."""
+    async def close(self, error: TidegateError | None = None) -> None:
+        """Stop reading: the caller has its answer, has disconnected, or gets this error instead."""
         try:
-            await self._response.close()
+            await self._response.close(error)
         finally:
             await self.recorder.release()
 

@@ -10,9 +10,9 @@ from tidegate.cache.memory_guard import RedisMemoryGuard
 from tidegate.cache.stored import AnswerCodec, StoredAnswer
 from tidegate.core.clock import Clock
 from tidegate.core.config import CacheConfig
-from tidegate.core.errors import ClientDisconnected, RedisUnavailable, TargetDown, TidegateError
+from tidegate.core.errors import ClientDisconnected, RedisUnavailable, TargetDown, TidegateError, UnfinishedAnswer
 from tidegate.core.ledger_entry import LedgerEntry
-from tidegate.core.values import Outcome
+from tidegate.core.values import NO_QUOTA, Outcome
 from tidegate.limits.admission import AdmissionController
 from tidegate.limits.scripts import Settlement
 from tidegate.metering.accountant import Accountant, joined_entry
@@ -70,12 +70,12 @@ class Settler:
         return entry.cost_nanos
 
     async def settle_joined(
-        self, context: RequestContext, dataset_id: str, error: TidegateError | None, saved_nanos: int
+        self, context: RequestContext, dataset_id: str, error: TidegateError | None, saved_nanos: int, served_by: str
     ) -> None:
         """Settle a call that joined a flight; `dataset_id` is the one that admission returned."""
         seconds = self._clock.monotonic() - context.started_at
         initial_entry = msgspec.structs.replace(context.initial_entry, cache="joined")
-        entry = joined_entry(initial_entry, saved_nanos=saved_nanos, error=error, seconds=seconds)
+        entry = joined_entry(initial_entry, saved_nanos=saved_nanos, served_by=served_by, error=error, seconds=seconds)
         await self._write(
             settlement_without_answer(context, Claim(owner="", dataset_id=dataset_id), entry, now=self._clock.now())
         )
@@ -89,7 +89,8 @@ class Settler:
     def _settlement(self, context: RequestContext, claim: Claim, outcome: Outcome, entry: LedgerEntry) -> Settlement:
         settlement = settlement_without_answer(context, claim, entry, now=self._clock.now())
         body = b"".join(outcome.events) if outcome.storable and context.cache_policy.store else b""
-        if not body or len(body) > self._cache.max_answer_bytes:
+        quota = self._memory_guard.quota
+        if not body or len(body) > self._cache.max_answer_bytes or quota == NO_QUOTA:
             return settlement
         served_by = f"{outcome.provider}/{outcome.model or outcome.target_model}"
         stored = StoredAnswer(
@@ -104,8 +105,13 @@ class Settler:
             body=packed,
             account=msgspec.json.encode(account),
             fresh_seconds=self._cache.ttl_seconds,
-            stale_seconds=context.plan.stale_seconds if self._memory_guard.allows_stale else 0.0,
+            stale_seconds=context.plan.stale_seconds,
             end_user=end_user_digest(context.caller.project, call.end_user) if call.end_user else "",
+            project=context.caller.project,
+            quota=quota,
+            began=context.initial_entry.at,
+            model=call.model,
+            request_id=context.id,
         )
 
 
@@ -118,20 +124,20 @@ class JoinedCall:
         self._context = context
         self._dataset_id = dataset_id
 
-    async def write(self, error: TidegateError | None, saved_nanos: int) -> None:
-        """Write how the call ended, and what it saved in nano-dollars."""
-        await self._settler.settle_joined(self._context, self._dataset_id, error, saved_nanos)
+    async def write(self, error: TidegateError | None, saved_nanos: int, served_by: str) -> None:
+        """Write how the call ended, what it saved in nano-dollars, and who answered; empty for an error."""
+        await self._settler.settle_joined(self._context, self._dataset_id, error, saved_nanos, served_by)
 
 
 def _log_failure(context: RequestContext, attempt: Outcome) -> None:
     error = attempt.reported_error
     assert error is not None  # noqa: S101  # the caller looked
     detail = error.upstream_detail
-    is_expected = isinstance(error, ClientDisconnected | TargetDown)  # no fault, or it has an alert of its own
+    is_expected = isinstance(error, ClientDisconnected | TargetDown | UnfinishedAnswer)  # no fault, or it has an alert
     level = logging.INFO if is_expected else logging.WARNING
     _log.log(
         level,
-        "upstream call failed",
+        "answer without a reason to end" if isinstance(error, UnfinishedAnswer) else "upstream call failed",
         request_id=context.id,
         error=error.name,
         route=context.call.endpoint.label,

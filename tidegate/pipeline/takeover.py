@@ -2,11 +2,12 @@
 
 import msgspec
 
-from tidegate.cache.stored import AnswerCodec, in_form
+from tidegate.cache.stored import AnswerCodec, StoredAnswer, UnreadableAnswer, in_form
 from tidegate.coalescing.flight import FlightSource
 from tidegate.coalescing.registry import FlightRegistry
+from tidegate.core.process.call_memory import MemoryHold
 from tidegate.core.values import AnswerHead
-from tidegate.limits.decision import CacheHit, JoinFlight
+from tidegate.limits.decision import CacheHit, JoinFlight, SendUpstream
 from tidegate.pipeline.admit import Admitter
 from tidegate.pipeline.context import RequestContext, with_new_id
 from tidegate.pipeline.upstream_services import UpstreamCalls
@@ -22,7 +23,10 @@ class CallTakeover:
         upstream: UpstreamCalls,
         flights: FlightRegistry,
         codec: AnswerCodec,
+        hold: MemoryHold,
     ) -> None:
+        """`hold` holds memory for an answer that this process asks for; the flight releases it."""
+        self._hold = hold
         self._context = context
         self._admitter = admitter
         self._upstream = upstream
@@ -34,17 +38,27 @@ class CallTakeover:
 
         `head` is how the answer began, if it did: it continues in that form, as a stream or as one body.
         """
-        context = with_new_id(self._context)
-        decision = await self._admitter.admit(context, taking_over=True)
+        context, decision = await self._admit()
         if isinstance(decision, JoinFlight):
             return decision.owner
-        if isinstance(decision, CacheHit):
-            stored = self._codec.unpack(decision.head, decision.body, decision.stored_at)
-            same_form = stored if head is None else in_form(stored, context.call.endpoint, stream=head.stream)
+        if isinstance(decision, StoredAnswer):
+            same_form = decision if head is None else in_form(decision, context.call.endpoint, stream=head.stream)
             return same_form.buffered()
         if head is not None:
             context = msgspec.structs.replace(context, call=context.call.with_stream(stream=head.stream))
         claim = self._admitter.claim(context, decision)
         if claim.owner:
             self._flights.hold_lease(context.fingerprint, claim.owner)
-        return self._upstream.call(context, claim, decision.verdict)
+        return self._upstream.call(context, claim, decision.verdict, self._hold)
+
+    async def _admit(self) -> tuple[RequestContext, JoinFlight | SendUpstream | StoredAnswer]:
+        """Return the decision, and the call under the id of its ledger entry."""
+        context = with_new_id(self._context)
+        decision = await self._admitter.admit(context, taking_over=True)
+        while isinstance(decision, CacheHit):
+            try:
+                return context, self._codec.unpack(decision.head, decision.body, decision.stored_at)
+            except UnreadableAnswer:
+                context = with_new_id(context)
+                decision = await self._admitter.admit_again(context, taking_over=True)
+        return context, decision

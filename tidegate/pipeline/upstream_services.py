@@ -1,9 +1,13 @@
 """What the upstream call of one request needs of other packages: queue, limits, cache and ledger."""
 
+import functools
+
 import msgspec
 
 from tidegate.core.buffered_answer import BufferedAnswer
 from tidegate.core.clock import Clock
+from tidegate.core.ledger_entry import LedgerEntry
+from tidegate.core.process.call_memory import MemoryHold
 from tidegate.core.values import Outcome
 from tidegate.limits.admission import AdmissionController
 from tidegate.limits.retry_reservation import RetryReservation
@@ -38,8 +42,13 @@ class UpstreamCalls:
         self.fallback_answers = fallback_answers
         self.clock = clock
 
-    def call(self, context: RequestContext, claim: Claim, verdict: QueueVerdict | None) -> UpstreamCall:
-        """Return the upstream call of a request that was admitted; `verdict` is what the queue said at admission."""
+    def call(
+        self, context: RequestContext, claim: Claim, verdict: QueueVerdict | None, hold: MemoryHold
+    ) -> UpstreamCall:
+        """Return the upstream call of a request that was admitted; `verdict` is what the queue said at admission.
+
+        `hold` holds memory for the answer; its flight releases it.
+        """
         spec = CallSpec(
             call=context.call,
             plan=context.plan,
@@ -47,6 +56,7 @@ class UpstreamCalls:
             echo=context.echo,
             deadline=context.queue_deadline,
             first_step=context.first_step,
+            hold=hold,
         )
         return UpstreamCall(spec, UpstreamServices(self, context, claim, verdict), self.fallback_chain)
 
@@ -82,10 +92,9 @@ class UpstreamServices:
     async def reserve_retry(self) -> bool:
         """Reserve the cost of one more attempt; return whether every budget had room for it."""
         if self._retries is None:
-            shared = self._shared
-            self._retries = RetryReservation(
-                shared.admission, self._context.reservation, self._encoded_entry, shared.clock
-            )
+            shared, context = self._shared, self._context
+            entry = functools.partial(_encoded_entry, context.initial_entry)  # a method would make a cycle with `self`
+            self._retries = RetryReservation(shared.admission, context.reservation, entry, shared.clock)
         return await self._retries.reserve()
 
     async def stale_answer(self) -> BufferedAnswer | None:
@@ -113,6 +122,6 @@ class UpstreamServices:
             deadline=deadline,
         )
 
-    def _encoded_entry(self, name: str) -> bytes:
-        """Return the call's ledger entry under another id."""
-        return encode(msgspec.structs.replace(self._context.initial_entry, id=name))
+
+def _encoded_entry(entry: LedgerEntry, name: str) -> bytes:
+    return encode(msgspec.structs.replace(entry, id=name))

@@ -16,6 +16,7 @@ from tidegate.core.config.sections.providers import DEFAULT_CREDENTIAL
 from tidegate.core.endpoints import Endpoint
 from tidegate.core.errors import UpstreamError
 from tidegate.core.rate_limits import ReportedLimits
+from tidegate.providers.answer_memory import AnswerMemory
 from tidegate.providers.target import Target
 from tidegate.wire.call import Call
 
@@ -59,6 +60,11 @@ def _credential(config: CredentialConfig) -> Credential:
 class AnswerTranslator(Protocol):
     """Translates one answer of the upstream into the format of the caller's endpoint."""
 
+    @property
+    def end_reason(self) -> str | None:
+        """Why the upstream's answer ended, in its own words; None where the translated answer says it."""
+        ...
+
     def translate_event(self, event: bytes) -> list[bytes]:
         """Return the caller's events for one event of the upstream's stream. Raises UpstreamError.
 
@@ -84,6 +90,10 @@ class ProviderRequest(msgspec.Struct, frozen=True, kw_only=True):
     url: str
     body: bytes
     stream: bool
+    wants_json: bool = False
+    """Whether the caller requested JSON as the answer's text."""
+    is_limited: bool = False
+    """Whether the caller limited the answer's length."""
     adaptations: tuple[str, ...] = ()
     """Each change to the caller's parameters in a word or two; the caller reads them in `x-tidegate-adapted`."""
     new_translator: Callable[[], AnswerTranslator] | None = None
@@ -112,7 +122,7 @@ class ProviderExchange(Protocol):
 
     @property
     def is_stream(self) -> bool:
-        """Whether the answer comes as events; else it is read whole."""
+        """Whether the answer comes as events; else it is read whole. Known for certain after `begin`."""
         ...
 
     @property
@@ -120,19 +130,35 @@ class ProviderExchange(Protocol):
         """The upstream's own identifier of the call."""
         ...
 
+    @property
+    def end_reason(self) -> str | None:
+        """Why the upstream's answer ended, in its own words; None where the answer as read says it."""
+        ...
+
     def reported_limits(self) -> ReportedLimits:
         """Return the rate limits that the upstream reports beside its answer."""
         ...
 
-    async def read_events(self) -> list[bytes] | None:
-        """Return the events of the next bytes, which may be none yet; None at the end of the stream.
+    async def begin(self) -> None:
+        """Read the first bytes of an answer that is a success: they tell whether it is a stream. Raises UpstreamError.
 
-        May be cancelled and called again without loss. Raises UpstreamError.
+        May be cancelled and called again without loss.
         """
         ...
 
-    async def read_body(self) -> bytes:
-        """Read the answer whole. Raises UpstreamError."""
+    async def read_events(self, memory: AnswerMemory | None = None) -> list[bytes] | None:
+        """Return the events of the next bytes, held by `memory`; None at the end of the stream.
+
+        There may be none yet. May be cancelled and called again without loss. Raises UpstreamError.
+        """
+        ...
+
+    def begin_content(self) -> None:
+        """Note that the stream's content has begun: its timeout for the first content ends."""
+        ...
+
+    async def read_body(self, memory: AnswerMemory | None = None) -> bytes:
+        """Read the answer whole, held by `memory`. Raises UpstreamError."""
         ...
 
     async def read_refusal(self) -> ProviderRefusal:
@@ -171,6 +197,10 @@ class Provider(Protocol):
         Raises ParameterNotTaken where a rule refuses a parameter, and UnsupportedByTarget or InvalidParameter where the
         provider's API has no way to express the call.
         """
+        ...
+
+    def output_parameter(self, endpoint: Endpoint, model: str) -> str:
+        """Return the parameter by which a caller limits the output of `model`; empty where it has none."""
         ...
 
     async def send(

@@ -8,9 +8,11 @@ from typing import Any
 from tidegate.core.clock import Clock
 from tidegate.core.errors import AnswerTooLarge, HtmlFromProxy, TidegateError, TruncatedAnswer, UpstreamError
 from tidegate.core.rate_limits import ReportedLimits
+from tidegate.providers.answer_memory import AnswerMemory
 from tidegate.providers.base import AnswerTranslator, ProviderRefusal, ProviderRequest
 from tidegate.providers.transport import Exchange
 from tidegate.wire import sse
+from tidegate.wire.shapes.first_bytes import AnswerKind, kind_of, stated_kind, without_end_marker, without_leading_space
 
 
 class HttpExchange:
@@ -23,15 +25,23 @@ class HttpExchange:
         self._clock = clock
         self._max_answer_bytes = max_answer_bytes
         self._size = 0
+        self._is_over = False
         self._error: TidegateError | None = None
         """Raised by the next read: the events before it are returned first."""
         headers = exchange.headers
         self.is_success = 200 <= exchange.status < 300
-        self.is_stream = headers.get("content-type", "").lower().startswith("text/event-stream")
+        self._content_type = headers.get("content-type", "")
+        self.is_stream = stated_kind(self._content_type) is AnswerKind.STREAM
         self.request_id: str | None = headers.get("x-request-id")
         self._translator: AnswerTranslator | None = None if request.new_translator is None else request.new_translator()
-        if self.is_stream:
-            self._splitter = sse.EventSplitter()
+        self._first = b""
+        """The first bytes, until they tell the answer's form."""
+        self._splitter = sse.EventSplitter()
+
+    @property
+    def end_reason(self) -> str | None:
+        """Why the upstream's answer ended, in its own words; None where the answer as read says it."""
+        return None if self._translator is None else self._translator.end_reason
 
     def reported_limits(self) -> ReportedLimits:
         """Return the rate limits that the upstream reports beside its answer; none unless overridden."""
@@ -45,13 +55,34 @@ class HttpExchange:
         """Return the typed error of an error object that stands inside an answer, in the caller's format."""
         raise NotImplementedError
 
-    async def read_events(self) -> list[bytes] | None:
-        """Return the events of the next bytes, which may be none yet; None at the end of the stream.
+    async def begin(self) -> None:
+        """Read the first bytes: they tell whether the answer is a stream, whatever its content type says.
 
-        Raises UpstreamError: AnswerTooLarge and TruncatedAnswer besides those of the transport and the translator.
+        May be cancelled and called again without loss. Raises UpstreamError.
+        """
+        while (kind := kind_of(self._first, self._content_type)) is None:
+            data = await self._exchange.read_some()
+            if not data:
+                kind = stated_kind(self._content_type)
+                break
+            self._size += len(data)
+            if self._size > self._max_answer_bytes:
+                raise AnswerTooLarge
+            self._first = without_leading_space(self._first + data)
+        self._exchange.put_back(self._first)
+        self._size = 0
+        self.is_stream = kind is AnswerKind.STREAM
+
+    async def read_events(self, memory: AnswerMemory | None = None) -> list[bytes] | None:
+        """Return the events of the next bytes, held by `memory`; None at the end of the stream.
+
+        There may be none yet. Raises UpstreamError: AnswerTooLarge and TruncatedAnswer besides those of the transport
+        and the translator.
         """
         if self._error is not None:
             raise self._error
+        if memory is not None and self._size > memory.allowed_bytes:
+            await self._exchange.hold_more(memory, self._size)
         data = await self._exchange.read_some()
         if not data:
             return self._end()
@@ -61,12 +92,17 @@ class HttpExchange:
         events = self._splitter.feed(data)
         return events if self._translator is None else self._translated(self._translator, events)
 
-    async def read_body(self) -> bytes:
-        """Read the answer whole. Raises UpstreamError: HtmlFromProxy where a web page came instead of an answer."""
-        body = await self._exchange.read_all()
+    def begin_content(self) -> None:
+        """Note that the stream's content has begun: its timeout for the first content ends."""
+        self._exchange.begin_content()
+
+    async def read_body(self, memory: AnswerMemory | None = None) -> bytes:
+        """Read the answer whole, held by `memory`. Raises UpstreamError, and HtmlFromProxy for a web page."""
+        body = await self._exchange.read_all(memory)
         self._exchange.close()
-        if self._exchange.headers.get("content-type", "").startswith("text/html"):
+        if self._content_type.startswith("text/html") or body.startswith(b"<"):
             raise HtmlFromProxy
+        body = without_end_marker(body)
         return body if self._translator is None else self._translator.translate_body(body)
 
     def close(self) -> None:
@@ -91,7 +127,7 @@ class HttpExchange:
         rest = self._splitter.incomplete_event.strip()
         if rest and not sse.is_done(rest + b"\n\n"):
             raise TruncatedAnswer
-        if self._translator is None:
+        if self._translator is None or self._is_over:
             return None
-        translator, self._translator = self._translator, None
-        return translator.end() or None
+        self._is_over = True
+        return self._translator.end() or None

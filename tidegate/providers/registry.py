@@ -38,6 +38,20 @@ def make_providers(
     return {name: classes[config.kind](name, config, transport, clock) for name, config in configs.items()}
 
 
+_NEVER_FORWARDED = frozenset(
+    {
+        "accept-encoding", "api-key", "authorization", "connection", "content-encoding", "content-length",
+        "content-type", "cookie", "expect", "host", "keep-alive", "proxy-authorization", "proxy-connection", "te",
+        "trailer", "transfer-encoding", "upgrade",
+    }
+)  # fmt: skip
+"""What belongs to one connection (RFC 9110, 7.6.1), describes the caller's own body, or is a secret of the caller."""
+
+
+_OWN = "x-tidegate-"
+"""With which the headers begin that are addressed to the gateway."""
+
+
 class HeaderForwarding:
     """Selects the caller's headers that are forwarded to the provider."""
 
@@ -51,4 +65,6 @@ class HeaderForwarding:
         return {name: value for name, value in headers.items() if self._is_forwarded(name)}
 
     def _matches(self, name: str) -> bool:
+        if name in _NEVER_FORWARDED or name.startswith(_OWN):
+            return False
         return any(fnmatchcase(name, pattern) for pattern in self._patterns)

@@ -31,12 +31,12 @@ from tidegate.core.errors import (
     UpstreamError,
     UpstreamTimeout,
 )
-from tidegate.core.interrupt import Interruption
+from tidegate.core.process.interrupt import Interruption
 from tidegate.core.scrub import REDACTED
+from tidegate.providers.answer_memory import AnswerMemory
 
 _KEEPALIVE_SECONDS = 55.0
 """Shorter than the 60 s after which common load balancers drop an idle connection."""
-
 
 _SEND_CHUNK_BYTES = 256 * 1024
 """Bytes; a longer body is sent piece by piece, so that others get their turn meanwhile."""
@@ -107,6 +107,7 @@ class Exchange:
         self._read_without_waiting = 0
         """Bytes read without having waited for any."""
         self._drain_task: asyncio.Task[None] | None = None
+        self._put_back = b""
         self.status = response.status
         self.headers: Mapping[str, str] = response.headers
         """Their names are case-insensitive."""
@@ -116,6 +117,9 @@ class Exchange:
 
         Raises FirstByteTimeout, StreamIdle, TotalTimeout or TruncatedStream.
         """
+        if data := self._put_back:
+            self._put_back = b""
+            return data
         content = self._response.content
         if self._read_without_waiting >= _READ_CHUNK_BYTES:
             self._read_without_waiting = 0
@@ -134,6 +138,10 @@ class Exchange:
         self._read_without_waiting += len(data)
         self._deadlines.note_byte()
         return data
+
+    def put_back(self, data: bytes) -> None:
+        """Have the next read return these bytes, which are all that was read so far."""
+        self._put_back = data
 
     def _start_timer(self) -> None:
         """One timer for the whole answer, set again each time it goes off early."""
@@ -157,20 +165,33 @@ class Exchange:
         connection = self._response.connection
         return connection is not None and (connection.transport is None or connection.transport.is_closing())
 
-    async def read_all(self) -> bytes:
+    async def read_all(self, memory: AnswerMemory | None = None) -> bytes:
         """The whole body, at most `max_answer_bytes`. Raises as `some` does, and AnswerTooLarge."""
-        parts: list[bytes] = []
-        size = 0
+        parts, size = list[bytes](), 0
         while data := await self.read_some():
+            if not self._deadlines.has_content and not data.isspace():
+                self.begin_content()  # not by white space, which some servers send while they work
             size += len(data)
             if size > self._options.max_answer_bytes:
                 self.close()
                 raise AnswerTooLarge
             parts.append(data)
+            if memory is not None and size > memory.allowed_bytes:
+                await self.hold_more(memory, size)
         body = b"".join(parts)
         if self._secret and self.status >= 300:  # refusals only: searching answers would cost too much
             return body.replace(self._secret, REDACTED.encode())
         return body
+
+    async def hold_more(self, memory: AnswerMemory, size: int) -> None:
+        """Wait for memory; the upstream's deadlines do not run meanwhile, as its answer is not read."""
+        self._stop_timer()
+        await memory.hold(size)
+        self._deadlines.note_byte()
+
+    def begin_content(self) -> None:
+        """Note that the answer's content has begun: from here on only silence counts."""
+        self._deadlines.begin_content()
 
     def close(self) -> None:
         """Cut the connection, unless the body was read to its end."""
@@ -198,31 +219,40 @@ class Exchange:
 
 
 class Deadlines:
-    """The deadlines of one call, in the event loop's time: first byte, then silence, and the whole."""
+    """The deadlines of one call, in the event loop's time: first content, silence, and the whole.
+
+    Comments, white space and frames without content show a server that is alive, and not that it answers.
+    """
 
     def __init__(self, way: ConnectionOptions) -> None:
         self._options = way
         self.loop = asyncio.get_running_loop()
         started = self.loop.time()
         self._total = started + way.total_seconds
-        self._next = started + way.first_byte_seconds
-        self._has_bytes = False
+        self._first = self._next = started + way.first_byte_seconds
+        self.has_content = False
 
     @property
     def next_deadline(self) -> float:
-        """When the next byte must have come."""
+        """When the next byte, or the first content, must have come."""
         return min(self._next, self._total)
 
     def note_byte(self) -> None:
-        """The answer's body is on its way: from here on silence counts."""
-        self._has_bytes = True
-        self._next = self.loop.time() + self._options.idle_seconds
+        """A byte has come: from here on silence counts, too."""
+        idle = self.loop.time() + self._options.idle_seconds
+        self._next = idle if self.has_content else min(self._first, idle)
+
+    def begin_content(self) -> None:
+        """The content has begun: from here on only silence counts."""
+        self.has_content = True
+        self.note_byte()
 
     def timeout_error(self) -> UpstreamError:
         """The error that says which of the clocks it was."""
         if self._total <= self._next:
             return _timeout_error(TotalTimeout, self._options)
-        return _timeout_error(IdleTimeout if self._has_bytes else FirstByteTimeout, self._options)
+        is_first = not self.has_content and self._next == self._first
+        return _timeout_error(FirstByteTimeout if is_first else IdleTimeout, self._options)
 
 
 class _ConnectionHandler(ResponseHandler):

@@ -13,6 +13,9 @@ after that, while no limit is known, it grows by about one per round trip (AIMD)
 with a known limit are paced at the sustained rate (`pace_at`); without one they wait for a response. A window that
 reaches UNLIMITED_WINDOW without rate-limit headers or a 429 marks the upstream as unlimited.
 
+A 429 among successes concerns only its own request (OWN_REFUSAL_RUN): the lane goes on as before. While the upstream
+asks for a long wait, one request in LOOK_SECONDS tries whether it answers again.
+
 Fairness. `fair_queue.py` decides which waiting request goes next. In addition a few seconds of refill are reserved for
 light flows (`light_reserve`): a flow that has used little of the lane lately may use them at once, past the queue.
 
@@ -22,8 +25,8 @@ against it step by step. The decision record 0008 gives the reasons.
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
+from tidegate.queue.capacity_state import START_WINDOW, CapacityState
 from tidegate.queue.fair_queue import USAGE_SHARE, FairQueue, ServiceTime
 from tidegate.queue.messages import (
     CapacityReport,
@@ -41,8 +44,6 @@ WINDOW_SECONDS = 60.0
 """Seconds in which an empty bucket refills: limits are per minute."""
 MARGIN_SECONDS = 0.1
 """Seconds of refill that are never used, because requests overtake each other on their way to the upstream."""
-START_WINDOW = 3.0
-"""The window at first, and after an outage: an upstream whose limit is used up rejects all of these."""
 MIN_WINDOW = 1.0
 """The smallest window, however often the upstream answers 429."""
 MAX_WINDOW = 10_000.0
@@ -54,9 +55,11 @@ UNLIMITED_WINDOW = 64.0
 """The window at which an upstream that has reported no limit and sent no 429 is treated as unlimited."""
 SILENCE_SECONDS = 60.0
 """Seconds without any response after which unanswered requests are taken for lost."""
-CLOCK_STEP_SECONDS = 5.0
-"""Seconds; a last response further in the future means that the clock was set back. Replicas' clocks differ by less."""
 MAX_BACKOFF_SECONDS = 32.0
+OWN_REFUSAL_RUN = 20
+"""Successes since the last 429 from which on a 429 concerns only its own request."""
+LOOK_SECONDS = 30.0
+"""Between two requests that try whether an upstream that asked for a long wait answers again."""
 MAX_GRANTS = 200
 """The most grants of one dispatch, so that it never blocks Redis for long."""
 RECHECK_SECONDS = 1.0
@@ -67,46 +70,6 @@ PROOF_SECONDS = 2.0
 """Seconds for which all reports must say that more remains than estimated, before the estimate is raised."""
 DOUBT_RATIO = 0.1
 """The part of a limit that is subtracted from a reported remainder before it raises the estimate."""
-
-
-@dataclass(slots=True)
-class CapacityState:
-    """The state of a lane; `capacity.lua` stores it. Moments are in Unix seconds; pairs are (requests, tokens)."""
-
-    limits: list[int] = field(default_factory=lambda: [0, 0])
-    """Learnt limits per minute; 0 where unknown."""
-    full_at: list[float] = field(default_factory=lambda: [0.0, 0.0])
-    light_reserve: list[float] = field(default_factory=lambda: [0.0, 0.0])
-    """Seconds of refill reserved for light flows, at most LIGHT_RESERVE_SECONDS."""
-    pace_at: float = 0.0
-    """When the sustained rate will have caught up with the grants so far."""
-    not_before: float = 0.0
-    window: float = START_WINDOW
-    unanswered: int = 0
-    """Requests that were granted and not answered yet."""
-    unanswered_tokens: float = 0.0
-    """Their tokens, approximately: a report does not say which request was answered."""
-    min_remaining: list[float] = field(default_factory=lambda: [0.0, 0.0])
-    """The smallest remainder that the upstream can have had, by its reports since `min_remaining_since`."""
-    min_remaining_since: list[float] = field(default_factory=lambda: [0.0, 0.0])
-    last_answer_at: float = 0.0
-    window_cut_at: float = 0.0
-    rejections_in_row: int = 0
-    """429 responses in a row."""
-    unlimited: bool = False
-    has_rejected: bool = False
-    """The upstream has sent a 429 before."""
-
-    def follow_clock_back(self, now: float) -> None:
-        """If the clock was set back, move all moments back with it; else no request would go until it caught up."""
-        back = self.last_answer_at - now
-        if back > CLOCK_STEP_SECONDS:
-            self.full_at = [moment - back for moment in self.full_at]
-            self.pace_at -= back
-            self.not_before -= back
-            self.window_cut_at -= back
-            self.min_remaining_since = [0.0, 0.0]
-            self.last_answer_at = now
 
 
 class UpstreamCapacity:
@@ -138,6 +101,8 @@ class UpstreamCapacity:
         position = entry.position or QueuePosition(queue.next_seq)
         if self._is_unlimited(limits):
             return Granted(position)
+        if not queue.waiting and self.state.may_look(now):
+            return Granted(position)
         is_light = self._is_light(entry, limits, now)
         if not queue.waiting or (is_light and not queue.has_waiting(entry.flow_id)):
             reserve = [0.0, 0.0] if is_light else self._light_reserve(limits, now)
@@ -161,6 +126,8 @@ class UpstreamCapacity:
         if self._is_unlimited(limits):
             return
         self._refresh(limits, now)
+        if self.state.may_look(now):
+            state.look_at = now + LOOK_SECONDS
         costs = self._refill_seconds(entry.tokens, limits)
         for kind in (0, 1):
             state.full_at[kind] = max(state.full_at[kind], now) + costs[kind]
@@ -226,6 +193,8 @@ class UpstreamCapacity:
         if report.answered:
             self._mark_answered(report.answered)
             state.last_answer_at = now
+        if report.succeeded and self._shows_reopening(report, now):
+            state.reopen(now)
         reported = ((report.rpm, report.rpm_remaining), (report.tpm, report.tpm_remaining))
         for kind, (limit, left) in enumerate(reported):
             if limit > 0:
@@ -234,10 +203,8 @@ class UpstreamCapacity:
             self._pause(report.closed_window, report.closed_for - report.age, report, limits, now)
         if report.succeeded:
             self._grow_window(report.succeeded, limits)
-        if report.rejection_kind:
-            self._cut_window(report, limits, now)
-        if report.outage:
-            state.window, state.unlimited = min(state.window, START_WINDOW), False
+        if report.rejection_kind or report.outage:
+            self._learn_failure(report, limits, now)
 
     # the methods below only read
 
@@ -300,7 +267,18 @@ class UpstreamCapacity:
         has_limit = self._limit(0, limits) or self._limit(1, limits)
         return max(now, self.state.pace_at - PACE_SECONDS) if has_limit else math.inf
 
+    def _shows_reopening(self, report: CapacityReport, now: float) -> bool:
+        """Return whether a success was sent well after the upstream asked for a long wait."""
+        state = self.state
+        return state.look_at > 0 and now < state.not_before and now - report.age > state.closed_at + RECHECK_SECONDS
+
+    def _is_own_refusal(self, report: CapacityReport) -> bool:
+        """Return whether a 429 is one among many successes; a limit that is used up closes the lane nevertheless."""
+        return self.state.successes_in_row >= OWN_REFUSAL_RUN * max(1, report.answered - report.succeeded)
+
     def _seconds_until_grant(self, entry: QueueEntry, limits: LaneLimits, now: float) -> float:
+        if self.state.may_look(now):
+            return 0.0
         costs = self._refill_seconds(entry.tokens, limits)
         buckets_allow = self._buckets_allow_at(costs, entry, limits, self._light_reserve(limits, now), now)
         return max(buckets_allow, self._window_allows_at(limits, now)) - now
@@ -371,6 +349,8 @@ class UpstreamCapacity:
         """Send nothing for `wait` seconds; after them the bucket that `bucket` names has just this request's cost."""
         state, at = self.state, now + wait
         state.not_before = max(state.not_before, at)
+        if wait > LOOK_SECONDS:
+            state.look_at, state.closed_at = now + LOOK_SECONDS, now
         costs = self._refill_seconds(report.tokens, limits)
         for kind, name in enumerate(("requests", "tokens")):
             if name == bucket and self._limit(kind, limits):
@@ -379,12 +359,21 @@ class UpstreamCapacity:
     def _grow_window(self, succeeded: int, limits: LaneLimits) -> None:
         state = self.state
         state.rejections_in_row = 0
+        state.successes_in_row += succeeded
         rpm = self._limit(0, limits)
         has_limit = rpm or self._limit(1, limits)
         step = succeeded / state.window if state.has_rejected and not has_limit else float(succeeded)
         state.window = min(state.window + step, max(START_WINDOW, float(rpm or MAX_WINDOW)))
         if not has_limit and not state.has_rejected and state.window >= UNLIMITED_WINDOW:
             state.unlimited = True
+
+    def _learn_failure(self, report: CapacityReport, limits: LaneLimits, now: float) -> None:
+        state = self.state
+        if report.rejection_kind and not self._is_own_refusal(report):
+            self._cut_window(report, limits, now)
+        if report.outage:
+            state.window, state.unlimited = min(state.window, START_WINDOW), False
+        state.successes_in_row = 0
 
     def _cut_window(self, report: CapacityReport, limits: LaneLimits, now: float) -> None:
         """Apply a 429: halve the window, and pause. Several 429s from the same round trip halve it once."""

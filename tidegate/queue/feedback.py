@@ -16,7 +16,8 @@ from tidegate.core.errors import RedisUnavailable
 from tidegate.core.periodic import PeriodicTask
 from tidegate.core.rate_limits import ReportedLimits
 from tidegate.queue.local import LearntLimits, LocalCapacity
-from tidegate.queue.messages import CapacityReport
+from tidegate.queue.messages import MAX_LANES, CapacityReport
+from tidegate.queue.refusal_scope import LatestAnswers, RefusalScope
 from tidegate.queue.store import CapacityStore
 
 REPORT_SECONDS = 0.2
@@ -44,6 +45,20 @@ class _LaneFeedback(msgspec.Struct):
     reminder: asyncio.TimerHandle | None = None
     has_waiting: bool = False
     """Requests wait in this lane, in this process or another."""
+    answers: LatestAnswers = msgspec.field(default_factory=LatestAnswers)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing waits to be sent, so that it can be forgotten."""
+        is_due = self.sending is not None or self.timer is not None or self.reminder is not None
+        return not (is_due or self.pending or self.unreported or self.has_waiting)
+
+    def cancel_timers(self) -> None:
+        """Send nothing later."""
+        for timer in (self.timer, self.reminder):
+            if timer is not None:
+                timer.cancel()
+        self.timer = self.reminder = None
 
 
 class CapacityFeedback:
@@ -59,23 +74,41 @@ class CapacityFeedback:
         self._on_learnt = on_learnt
         self._lanes: dict[str, _LaneFeedback] = {}
 
-    def report_answer(self, lane: str, limits: ReportedLimits, *, ok: bool, age: float) -> None:
+    @property
+    def lane_count(self) -> int:
+        """Return the number of lanes that are remembered."""
+        return len(self._lanes)
+
+    def report_answer(self, lane: str, project: str, limits: ReportedLimits, *, ok: bool, age: float) -> None:
         """Report a response's headers, which came `age` seconds after the request was sent; `ok` unless it failed."""
         feedback = self._lane(lane)
+        if ok:
+            feedback.answers.note_success(project, self._clock.monotonic() - age)
         if feedback.unlimited and ok and limits.is_empty:
             feedback.unreported += 1
             self._remind(feedback)
             return
         self._add(feedback, _report(limits, age, answered=1, succeeded=int(ok)), urgent=feedback.has_waiting)
 
-    def report_rate_limit(
-        self, lane: str, limits: ReportedLimits, kind: str, wait: float | None, *, tokens: int, age: float
-    ) -> None:
-        """Report a 429 of this kind: `requests`, `tokens`, or another word where no limit was named."""
-        report = _report(limits, age, answered=1, succeeded=0)
+    def report_rate_limit(  # noqa: PLR0913  # a parameter for each part of the 429
+        self, lane: str, project: str, limits: ReportedLimits, kind: str, wait: float | None, *, tokens: int, age: float
+    ) -> bool:
+        """Report a 429 of this kind: `requests`, `tokens`, or another word where no limit was named.
+
+        Return whether it concerns this call or this project only, so that others may go on as before.
+        """
+        feedback = self._lane(lane)
+        is_used_up = bool(limits.exhausted)
+        scope = feedback.answers.note_refusal(project, self._clock.monotonic(), is_used_up=is_used_up)
+        if scope is RefusalScope.PROJECT:
+            self._add(feedback, CapacityReport(answered=1), urgent=feedback.has_waiting)
+            return True
+        succeeded, feedback.unreported = feedback.unreported, 0
+        report = _report(limits, age, answered=1 + succeeded, succeeded=succeeded)
         wait = -1.0 if wait is None else wait
         report = msgspec.structs.replace(report, rejection_kind=kind or "unnamed", retry_after=wait, tokens=tokens)
-        self._add(self._lane(lane), report, urgent=True)
+        self._add(feedback, report, urgent=True)  # the lane itself knows of a rare one, too
+        return scope is RefusalScope.CALL
 
     def report_outage(self, lane: str) -> None:
         """Report that the upstream is failing."""
@@ -101,20 +134,21 @@ class CapacityFeedback:
                 await asyncio.shield(feedback.sending)
 
     async def close(self) -> None:
-        """Send what is left to send."""
+        """Send what is left to send; what Redis does not take now is lost."""
         for feedback in self._lanes.values():
-            for timer in (feedback.timer, feedback.reminder):
-                if timer is not None:
-                    timer.cancel()
+            feedback.cancel_timers()
             if feedback.sending is not None:
                 await feedback.sending
             if feedback.pending:
                 await feedback.sender.run_round()
+            feedback.cancel_timers()
 
     def _lane(self, lane: str) -> _LaneFeedback:
         if lane not in self._lanes:
             send = partial(self._send, lane)
             sender = PeriodicTask("capacity-feedback", send, every=REPORT_SECONDS, quiet=(RedisUnavailable,))
+            if len(self._lanes) >= MAX_LANES:
+                self._lanes = {name: feedback for name, feedback in self._lanes.items() if not feedback.is_idle}
             self._lanes[lane] = _LaneFeedback(name=lane, sender=sender)
         return self._lanes[lane]
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import msgspec
 
 from tidegate.queue.capacity import UpstreamCapacity
-from tidegate.queue.messages import CapacityReport, LaneLimits, QueueEntry, QueueVerdict
+from tidegate.queue.messages import MAX_LANES, CapacityReport, LaneLimits, QueueEntry, QueueVerdict
 from tidegate.queue.replicas import Replicas
 
 
@@ -35,6 +35,9 @@ class LocalCapacity:
 
     def remember(self, lane: str, learnt: LearntLimits) -> None:
         """Store what Redis last reported of a lane."""
+        self._learnt.pop(lane, None)
+        if len(self._learnt) >= MAX_LANES:
+            del self._learnt[next(iter(self._learnt))]  # of which there was no news for longest
         self._learnt[lane] = learnt
 
     def enter(self, lane: str, entry: QueueEntry, now: float) -> QueueVerdict:
@@ -71,10 +74,18 @@ class LocalCapacity:
             del self._lanes[lane]
 
     def _lane(self, lane: str) -> UpstreamCapacity:
-        if lane not in self._lanes:
-            self._lanes[lane] = UpstreamCapacity()
-            self._lanes[lane].state.unlimited = self._learnt.get(lane, LearntLimits()).unlimited
-        return self._lanes[lane]
+        capacity = self._lanes.pop(lane, None)
+        if capacity is None:
+            self._forget_idle_lane()
+            capacity = UpstreamCapacity()
+            capacity.state.unlimited = self._learnt.get(lane, LearntLimits()).unlimited
+        self._lanes[lane] = capacity  # now the last one, as it was used last
+        return capacity
+
+    def _forget_idle_lane(self) -> None:
+        if len(self._lanes) >= MAX_LANES:
+            idle = (name for name, capacity in self._lanes.items() if not capacity.fair_queue.waiting)
+            self._lanes.pop(next(idle, ""), None)
 
     def _local_limits(self, lane: str) -> LaneLimits:
         learnt, configured = self._learnt.get(lane, LearntLimits()), self._lane_limits(lane)

@@ -69,6 +69,9 @@ class QueueRejected(msgspec.Struct, frozen=True, gc=False):
 QueueVerdict = Granted | Queued | QueueRejected
 
 
+MAX_LANES = 1000
+"""Lanes that a process remembers: callers choose the names of models, so there may be any number."""
+
 _REPORT_WIRE = {
     "rpm_remaining": "rpm_left",
     "tpm_remaining": "tpm_left",

@@ -3,7 +3,7 @@
 `Waiters` and `CapacityFeedback` call them; the queue report reads snapshots.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import msgspec
@@ -18,6 +18,7 @@ from tidegate.queue.messages import (
     QueueRejected,
     QueueVerdict,
 )
+from tidegate.storage.names import RedisNames
 from tidegate.storage.redis import Argument, RedisLink, Script
 
 
@@ -68,10 +69,11 @@ class CapacityStore:
     def __init__(self, link: RedisLink, *, prefix: str, lane_limits: Callable[[str], LaneLimits]) -> None:
         """`lane_limits` returns the configured limits of a lane by its name."""
         self._link = link
-        self._prefix = f"{{{prefix}}}"
+        self._names = RedisNames(prefix)
         self._lane_limits = lane_limits
         self._enter, self._dispatch = Script("queue_enter"), Script("queue_dispatch")
         self._leave, self._snapshot = Script("queue_leave"), Script("queue_snapshot")
+        self._resume = Script("capacity_resume")
         self._learn, self._announce_process = Script("capacity_learn"), Script("announce_process")
 
     async def enter(self, lane: str, entry: QueueEntry, now: float) -> QueueVerdict:
@@ -99,19 +101,23 @@ class CapacityStore:
         unlimited, rpm, tpm, dispatch_in = await self._run(self._learn, lane, now, msgspec.json.encode(report))
         return LearnOutcome(unlimited=bool(unlimited), rpm=int(rpm), tpm=int(tpm), dispatch_in=float(dispatch_in))
 
+    async def end_waits(self, credential: str, lanes: Iterable[str], now: float) -> None:
+        """End the waits that the upstream asked of a credential, `provider/name`: in these lanes and in known ones."""
+        await self._link.run(self._resume, (), (self._names.tag, repr(now), f"{credential}/", *lanes))
+
     async def announce_process(self, process: str, *, for_seconds: float, now: float) -> int:
         """Announce that a process is alive; return the number of live processes."""
-        keys = (f"{self._prefix}:alive:{process}", f"{self._prefix}:processes")
+        keys = (self._names.of("alive", process), self._names.of("processes"))
         return int(await self._link.run(self._announce_process, keys, (process, int(for_seconds * 1000), repr(now))))
 
     async def snapshot(self, now: float, *, limit: int) -> tuple[LaneSnapshot, ...]:
         """Return all lanes with a queue, and the first `limit` entries of each."""
-        reply = await self._link.run(self._snapshot, (), (self._prefix, repr(now), limit))
+        reply = await self._link.run(self._snapshot, (), (self._names.tag, repr(now), limit))
         return tuple(_parse_lane(line, now) for line in reply)
 
     async def _run(self, script: Script, lane: str, now: float, *more: Argument) -> Any:
         limits = self._lane_limits(lane)
-        fixed = (self._prefix, lane, repr(now), limits.rpm, limits.tpm, limits.max_waiting)
+        fixed = (self._names.tag, lane, repr(now), limits.rpm, limits.tpm, limits.max_waiting)
         return await self._link.run(script, (), (*fixed, *more))
 
 

@@ -24,6 +24,7 @@ from tidegate.queue.local import LocalCapacity
 from tidegate.queue.messages import Granted, LaneLimits, Queued, QueueEntry, QueuePosition, QueueRejected, QueueVerdict
 from tidegate.queue.replicas import Replicas
 from tidegate.queue.store import CapacityStore, LaneSnapshot
+from tidegate.storage.names import RedisNames
 from tidegate.storage.pubsub import Channel
 from tidegate.storage.redis import RedisLink
 
@@ -73,7 +74,7 @@ class Waiters:
         self._clock = clock
         self._lane_limits = lane_limits
         self._store = CapacityStore(link, prefix=prefix, lane_limits=lane_limits)
-        self._channel = Channel(link, f"{{{prefix}}}:lanes:{process}")
+        self._channel = Channel(link, RedisNames(prefix).of("lane_grants", process))
         self._local = LocalCapacity(lane_limits, replicas)
         self._replicas = replicas
         self.feedback = CapacityFeedback(self._store, self._local, clock=clock, on_learnt=self._dispatch_soon)

@@ -5,7 +5,8 @@ translates in both directions, so everything here is in the format of the caller
 
 Holding back: an answer counts as begun when its first content arrives. The events before it stay in the attempt, for
 example a chunk with only a role, or a Response that was created. If the upstream fails before the first content, the
-caller has seen nothing, and the fallback chain can try another target. After the first content no other target can
+caller has seen nothing, and the fallback chain can try another target. So it does where the upstream is alive, with
+comments or such events, and sends no content within `first_byte_seconds`. After the first content no other target can
 answer: a failure is then reported inside the stream.
 """
 
@@ -24,7 +25,9 @@ from tidegate.core.errors import (
     UpstreamError,
     UpstreamRateLimited,
 )
+from tidegate.core.process.call_memory import MemoryHold
 from tidegate.core.rate_limits import ReportedLimits
+from tidegate.providers.answer_memory import AnswerMemory
 from tidegate.providers.base import Credential, Provider, ProviderExchange, ProviderRequest
 from tidegate.wire import sse
 from tidegate.wire.stream_observer import EventKind, observer_for
@@ -38,6 +41,8 @@ class UpstreamSlot(Protocol):
 
     waited_seconds: float
     """Seconds spent waiting so far."""
+    is_isolated_refusal: bool
+    """Whether the latest rate limit concerns this call or its project only."""
 
     async def wait(self) -> None:
         """Wait until the call may be sent. Raises TidegateError; if cancelled, the place goes to the next call."""
@@ -71,7 +76,7 @@ class UpstreamSlot(Protocol):
 class Attempt:
     """Sends a call that has its slot, and reads the answer. Call `close` or `release` at the end."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # a parameter for each part
         self,
         request: ProviderRequest,
         credential: Credential,
@@ -80,8 +85,11 @@ class Attempt:
         headers: Mapping[str, str],
         slot: UpstreamSlot,
         clock: Clock,
+        hold: MemoryHold | None = None,
     ) -> None:
-        """Prepare the attempt; `headers` are the caller's that are forwarded."""
+        """Prepare the attempt; `headers` are the caller's that are forwarded, `hold` holds memory for the answer."""
+        self._hold = hold
+        self._memory = AnswerMemory(hold)
         self.request = request
         self.credential = credential
         self.slot = slot
@@ -103,6 +111,8 @@ class Attempt:
         """The terminal event, or the whole body: passed on once the call is settled."""
         self.first_byte_seconds: float | None = None
         self._sent_at = self._read_at = clock.monotonic()
+        self._content_at: float | None = None
+        """When the stream's first content was read."""
 
     def __repr__(self) -> str:
         return f"<Attempt at {self.request.target.name} with {self.credential.name}: {len(self.events)} events>"
@@ -122,10 +132,24 @@ class Attempt:
         """The upstream's own identifier of the call."""
         return None if self._exchange is None else self._exchange.request_id
 
-    def elapsed_seconds(self) -> tuple[float, float]:
-        """Return the seconds since the call was sent, and since the last byte of its answer was read."""
+    @property
+    def is_worth_storing(self) -> bool:
+        """Whether another caller can use the answer, which is complete."""
+        return self.observer.is_worth_storing(
+            self.events,
+            wants_json=self.request.wants_json,
+            is_limited=self.request.is_limited,
+            end_reason=None if self._exchange is None else self._exchange.end_reason,
+        )
+
+    def elapsed_seconds(self) -> tuple[float, float, float]:
+        """Return the seconds since the call was sent, since the last read, and from the first content to the last read.
+
+        The last one is 0 for an answer that is no stream.
+        """
         now = self._clock.monotonic()
-        return now - self._sent_at, now - max(self._sent_at, self._read_at)
+        writing = 0.0 if self._content_at is None else self._read_at - self._content_at
+        return now - self._sent_at, now - max(self._sent_at, self._read_at), writing
 
     def renewed(self) -> "Attempt":
         """Return a new attempt with the same request and the same slot."""
@@ -136,6 +160,7 @@ class Attempt:
             headers=self._headers,
             slot=self.slot,
             clock=self._clock,
+            hold=self._hold,
         )
 
     async def open(self) -> None:
@@ -150,6 +175,8 @@ class Attempt:
         if not exchange.is_success:
             exchange = await self._handle_refusal(exchange)
         self.slot.report_answer(exchange.reported_limits(), ok=True)
+        self.stream = exchange.is_stream  # until it is known for certain: what the client leaves now is drained
+        await exchange.begin()
         self.stream = exchange.is_stream
         if not self.stream:
             await self._read_body(exchange)
@@ -157,6 +184,8 @@ class Attempt:
         while not self.observer.has_content and not self.is_complete and self._failure is None:
             await self._read_on(exchange)
         if self.observer.has_content:
+            self._content_at = self._read_at
+            exchange.begin_content()
             return
         if self._failure is not None:
             raise self._failure
@@ -227,7 +256,7 @@ class Attempt:
         raise error
 
     async def _read_body(self, exchange: ProviderExchange) -> None:
-        body = await exchange.read_body()
+        body = await exchange.read_body(self._memory)
         if self.observer.observe_body(body) is EventKind.ERROR:
             raise self._error_in_answer()
         self.events = self.last_events = [body]
@@ -237,7 +266,7 @@ class Attempt:
     async def _read_on(self, exchange: ProviderExchange) -> None:
         """Take the next events; a failure waits until the events before it were passed on."""
         try:
-            events = await exchange.read_events()
+            events = await exchange.read_events(self._memory)
             self._read_at = self._clock.monotonic()
             if events is None:
                 self._end_without_terminal()
@@ -250,6 +279,7 @@ class Attempt:
 
     def _take_event(self, event: bytes) -> bool:
         """Take one event; return whether it ends the answer. Raises UpstreamError for one that reports a failure."""
+        event = self.observer.mend(event, self.events)
         kind = self.observer.observe(event)
         if kind is EventKind.ERROR:
             raise self._error_in_answer()

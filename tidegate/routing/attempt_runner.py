@@ -8,8 +8,15 @@ while the call waits for its answer.
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from tidegate.core.errors import FirstByteTimeout, TargetDown, TidegateError, TotalTimeout
-from tidegate.core.interrupt import Interruption
+from tidegate.core.errors import (
+    FirstByteTimeout,
+    SlowDown,
+    TargetDown,
+    TidegateError,
+    TotalTimeout,
+    UpstreamRateLimited,
+)
+from tidegate.core.process.interrupt import Interruption
 from tidegate.routing.attempt import Attempt
 from tidegate.routing.fallback_policy import SendTo
 from tidegate.routing.health.registry import HealthRegistry
@@ -43,7 +50,7 @@ class AttemptRunner:
                 await self._open_attempt()
         except TidegateError as error:
             self._attempt.close()
-            if not self._interruption.interrupted or self._is_slow:
+            if (not self._interruption.interrupted or self._is_slow) and not self._is_own_refusal(error):
                 health.note_failure(send_to.target, send_to.credential, error, trial=self._is_trial, slow=self._is_slow)
                 self._is_trial = False
             raise
@@ -55,6 +62,11 @@ class AttemptRunner:
             health.remove_listener(on_down)
             if self._is_trial:
                 health.release_trial(send_to.target)
+
+    def _is_own_refusal(self, error: TidegateError) -> bool:
+        """Return whether this is a rate limit that concerns this call or its project only."""
+        is_rate_limit = isinstance(error, UpstreamRateLimited | SlowDown)
+        return is_rate_limit and self._attempt.slot.is_isolated_refusal and not self._is_trial
 
     async def _open_attempt(self) -> None:
         target, timers = self._send_to.target, self._timers()

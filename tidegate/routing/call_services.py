@@ -6,6 +6,7 @@ from typing import Protocol
 import msgspec
 
 from tidegate.core.buffered_answer import BufferedAnswer
+from tidegate.core.process.call_memory import MemoryHold
 from tidegate.core.values import Outcome
 from tidegate.routing.attempt import UpstreamSlot
 from tidegate.routing.fallback_policy import SendTo
@@ -22,6 +23,8 @@ class CallSpec(msgspec.Struct, frozen=True, kw_only=True):
     echo: str
     deadline: float
     """Unix seconds until which the call may wait for its slot."""
+    hold: MemoryHold | None = None
+    """What holds memory for the answer."""
     first_step: SendTo | None
     """The first step, if it is already decided."""
 

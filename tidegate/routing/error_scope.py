@@ -22,6 +22,7 @@ from tidegate.core.errors import (
     TidegateError,
     TotalTimeout,
     TruncatedAnswer,
+    UnfinishedAnswer,
     UnsupportedByTarget,
     UpstreamBusy,
     UpstreamForbidden,
@@ -46,19 +47,21 @@ class ErrorScope(Enum):
     """Too many calls for now: waiting helps, and so does another account."""
     TARGET = "target"
     """The target failed: it may work again in a moment, another may work now."""
+    UNKNOWN = "unknown"
+    """The error does not say what it concerns: it is counted for no one, and nothing is tried again."""
     TIME = "time"
     """The call's total time is over: no other target is tried."""
 
 
 _SCOPES: tuple[tuple[tuple[type[TidegateError], ...], ErrorScope], ...] = (
     ((TotalTimeout,), ErrorScope.TIME),
+    ((ErrorInStream, UnfinishedAnswer), ErrorScope.UNKNOWN),
     ((InvalidUpstreamKey, NoUpstreamKey, OrganizationMismatch, InsufficientQuota), ErrorScope.CREDENTIAL),
     ((UpstreamForbidden, ModelNotFound, UpstreamNotFound, UnsupportedByTarget), ErrorScope.MATCH),
     ((UpstreamRateLimited, SlowDown, UpstreamBusy), ErrorScope.RATE),
     (
         (
             ConnectionFailed,
-            ErrorInStream,
             FlightLost,
             HtmlFromProxy,
             MalformedAnswer,
@@ -75,7 +78,6 @@ _SCOPES: tuple[tuple[tuple[type[TidegateError], ...], ErrorScope], ...] = (
 _QUICK = (
     ConnectionFailed,
     ConnectTimeout,
-    ErrorInStream,
     HtmlFromProxy,
     MalformedAnswer,
     UpstreamOverloaded,
@@ -87,6 +89,11 @@ _QUICK = (
 def error_scope(error: TidegateError) -> ErrorScope:
     """Return what an attempt's error concerns; the caller, unless it is listed."""
     return next((blame for kinds, blame in _SCOPES if isinstance(error, kinds)), ErrorScope.CALLER)
+
+
+def trial_may_help(error: TidegateError) -> bool:
+    """Return whether a call that failed so may be answered by a target that another call tries just now."""
+    return error_scope(error) not in (ErrorScope.CALLER, ErrorScope.UNKNOWN, ErrorScope.TIME)
 
 
 def is_worth_retrying(error: TidegateError) -> bool:

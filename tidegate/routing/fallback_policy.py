@@ -3,13 +3,14 @@
 `UpstreamCall` asks for one step after the other and takes it; nothing here waits or sends.
 
 The order is: the same target again, another credential, the next target, a stale answer, the canned reply, the error.
-What failed decides where in that order to go on (`ErrorScope`). The caller's own error ends the call. A failing target
+What failed decides where in that order to go on (`ErrorScope`). The caller's own error ends the call, and so does one
+that does not say whose it is. A failing target
 is retried if the retry budget allows it. A credential's error or a rate limit goes to another credential first. A rate
 limit is waited out in the lane only where nothing else can answer sooner. A call waits at most `SHORT_WAIT_SECONDS` for
 capacity while another target could answer it now; once all were tried, it waits at the first as long as it may.
 
 A target whose breaker is half-open, or an account that may have credit again, is tried by one call of the whole fleet.
-Such a step names the claim to take first. A call that does not get the claim is decided anew without it.
+Such a step names the claim to take first. A call that does not get it is decided anew, and waits where it would fail.
 """
 
 from collections.abc import Mapping, Sequence
@@ -31,7 +32,7 @@ from tidegate.providers.target import Target
 from tidegate.routing import retry_budget
 from tidegate.routing.error_scope import ErrorScope, error_scope, is_worth_retrying
 from tidegate.routing.health import circuit_breaker, credential_state
-from tidegate.routing.health.circuit_breaker import BreakerState, Circuit
+from tidegate.routing.health.circuit_breaker import TRIAL, BreakerState, Circuit
 from tidegate.routing.health.credential_state import CredentialState
 from tidegate.routing.plan import Plan
 
@@ -82,7 +83,7 @@ class SendTo(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def is_trial(self) -> bool:
         """Whether it tries a target whose breaker is half-open."""
-        return self.claim.startswith("trial ")
+        return self.claim.startswith(TRIAL)
 
     @property
     def claim_seconds(self) -> float:
@@ -237,7 +238,7 @@ def next_step(state: FallbackState, snapshot: Snapshot) -> Step:
         return _last_resort(state, snapshot)
     last = state.failures[-1]
     match error_scope(last.error):
-        case ErrorScope.CALLER:
+        case ErrorScope.CALLER | ErrorScope.UNKNOWN:
             return Fail(last.error)
         case ErrorScope.TIME:
             return _last_resort(state, snapshot)
@@ -338,7 +339,7 @@ def _was_tried_with_full_wait(state: FallbackState, busy: FailedAttempt) -> bool
 def _send_to(state: FallbackState, target: Target, snapshot: Snapshot, fallback_step: FallbackStep) -> SendTo | None:
     """Return to send to this target with an untried credential; None where there is none, or the target is down."""
     breaker = snapshot.health.breaker(target)
-    claim = f"trial {target.name}" if breaker.circuit is Circuit.HALF_OPEN else ""
+    claim = f"{TRIAL}{target.name}" if breaker.circuit is Circuit.HALF_OPEN else ""
     if breaker.circuit is Circuit.OPEN or claim in state.lost_claims:
         return None
     later: list[tuple[float, Credential]] = []

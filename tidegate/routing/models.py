@@ -93,8 +93,7 @@ class ModelCatalog:
         return None if provider is None or name in self._routes.names else self._providers[provider]
 
     def _leads_to(self, provider: str, model: str) -> bool:
-        target_name = Target(provider, model).name
-        return any(target.name == target_name for target in self._routes.plan(model, draw=float).targets)
+        return self._routes.may_reach(model, Target(provider, model).name)
 
     def _is_allowed(self, name: str) -> bool:
         return not self._allowed or name in self._allowed

@@ -43,6 +43,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     stale_seconds: float = 0.0
     """Seconds for which a cached answer may be given after it is no longer fresh."""
     canned: CannedReply | None = None
+    assumed_output_tokens: int | None = None
+    """The route's own output limit for calls that state none and whose money is limited; None where it has none."""
 
     def restricted_to(self, steps: AllowedSteps) -> "Plan":
         """Return the plan with only those of its steps that `steps` allows, too."""

@@ -11,8 +11,8 @@ from tidegate.core.config.sections.providers import OPENAI_PROVIDER
 from tidegate.providers.target import Target
 from tidegate.routing.plan import AllowedSteps, CannedReply, Plan
 
-Draw = Callable[[], float]
-"""A number from 0 up to, but not including, 1."""
+Draw = Callable[[Target], float]
+"""A number for a target, from 0 up to, but not including, 1: at random, or always the same for one conversation."""
 
 _WILD = "*?["
 
@@ -48,14 +48,19 @@ class Routes:
         """The longest time for which any route gives answers that are no longer fresh, in seconds."""
         return max(self._stale_seconds, *(self._stale_seconds_of(route) for route in self._routes.values()), 0.0)
 
-    def plan(self, model: str, *, draw: Draw) -> Plan:
-        """Return the plan for a model name: that of its route, else the same model at the default provider."""
+    def plan(self, model: str, *, draw_for: Callable[[], Draw]) -> Plan:
+        """Return the plan for a model name: that of its route, else the same model at the default provider.
+
+        `draw_for` makes the draw of this call. It is called only where the order is chosen by weight.
+        """
         plan, weights = self._plans(model)
-        return (
-            plan
-            if weights is None
-            else msgspec.structs.replace(plan, targets=_weighted_order(plan.targets, weights, draw))
-        )
+        if weights is None:
+            return plan
+        return msgspec.structs.replace(plan, targets=_weighted_order(plan.targets, weights, draw_for()))
+
+    def may_reach(self, model: str, target_name: str) -> bool:
+        """Return whether a call with this model name may be sent to the target of that name."""
+        return any(target.name == target_name for target in self._plans(model)[0].targets)
 
     def _make(self, model: str) -> tuple[Plan, tuple[int, ...] | None]:
         """Return the plan with the targets as listed, and their weights where the order is drawn."""
@@ -72,6 +77,7 @@ class Routes:
             allowed_steps=AllowedSteps(**route.fallback_steps.model_dump()),
             stale_seconds=self._stale_seconds_of(route),
             canned=CannedReply(text=route.canned_reply) if route.canned_reply is not None else None,
+            assumed_output_tokens=route.assumed_output_tokens,
         )
         return plan, tuple(weights.values()) if route.strategy == "weighted" else None
 
@@ -100,9 +106,11 @@ def is_pattern(name: str) -> bool:
 def _weighted_order(targets: Sequence[Target], weights: Sequence[int], draw: Draw) -> tuple[Target, ...]:
     """Return the targets in an order drawn by weight, without replacement; targets of weight 0 come last, as listed.
 
-    Each one's key is u ** (1 / weight); the largest goes first (Efraimidis and Spirakis).
+    Each one's key is u ** (1 / weight); the largest goes first (Efraimidis and Spirakis). Where u is a hash, this is
+    rendezvous hashing with weights.
     """
     keyed = [
-        (-(draw() ** (1 / weight)) if weight else 1.0, target) for target, weight in zip(targets, weights, strict=True)
+        (-(draw(target) ** (1 / weight)) if weight else 1.0, target)
+        for target, weight in zip(targets, weights, strict=True)
     ]
     return tuple(target for _, target in sorted(keyed, key=lambda pair: pair[0]))

@@ -16,12 +16,15 @@ import msgspec
 from tidegate.core.buffered_answer import BufferedAnswer
 from tidegate.core.clock import Clock
 from tidegate.core.config import RetriesConfig
-from tidegate.core.errors import ClientDisconnected, TidegateError
+from tidegate.core.errors import ClientDisconnected, TidegateError, UnfinishedAnswer
+from tidegate.core.errors.traces import forget_traces
 from tidegate.core.values import AnswerHead, Outcome
 from tidegate.providers.base import Provider
 from tidegate.routing.attempt import Attempt, UpstreamSlot
+from tidegate.routing.attempt_outcome import attempt_outcome
 from tidegate.routing.attempt_runner import AttemptRunner, WaitForSlot
 from tidegate.routing.call_services import CallServices, CallSpec
+from tidegate.routing.error_scope import trial_may_help
 from tidegate.routing.fallback_policy import (
     Fail,
     FallbackState,
@@ -34,8 +37,9 @@ from tidegate.routing.fallback_policy import (
     Step,
     next_step,
 )
-from tidegate.routing.health.circuit_breaker import Circuit
+from tidegate.routing.health.circuit_breaker import TRIAL, Circuit
 from tidegate.routing.health.registry import HealthRegistry
+from tidegate.routing.health.trial_waits import MAX_WAIT_SECONDS
 from tidegate.routing.plan import Plan
 from tidegate.routing.retry_budget import RetryBudget
 
@@ -117,7 +121,6 @@ class UpstreamCall:
         self._attempt: Attempt | None = None
         """The attempt in progress."""
         self._failed_attempt: Attempt | None = None
-        """The last attempt that failed."""
         self._slots: list[UpstreamSlot] = []
         self._buffered_answer: BufferedAnswer | None = None
         self._fallback_step: FallbackStep | None = None
@@ -125,6 +128,7 @@ class UpstreamCall:
         """Outcomes of the failed attempts."""
         self._reserved_retries = 0
         """The number of failed attempts that may be charged and were replaced by a reservation for another one."""
+        self._trial_wait_began: float | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._outcome: Outcome | None = None
         """The outcome, once the call has ended."""
@@ -151,7 +155,7 @@ class UpstreamCall:
                 if events := await attempt.next_events():
                     return events
             except TidegateError as error:
-                self._outcome = self._final_outcome(error)
+                self._outcome = self._final_outcome(forget_traces(error))
                 self._chain.health.note_failure(attempt.request.target, attempt.credential, error)
         if not self._settled:
             await self._settle_once(None)
@@ -159,13 +163,13 @@ class UpstreamCall:
             raise self._outcome.error
         return self._take_last_events()
 
-    async def abandon(self) -> None:
-        """Cut the connection to the upstream, and account for what was used."""
+    async def abandon(self, error: TidegateError | None = None) -> None:
+        """Cut the connection to the upstream, and account for what was used; without `error`, the client left."""
         if self._attempt is not None:
             if self._outcome is None:
                 await self._attempt.drain(_DRAIN_SECONDS)
             self._attempt.close()
-        await self._settle_once(ClientDisconnected())
+        await self._settle_once(error or ClientDisconnected())
 
     # the fallback chain
 
@@ -207,10 +211,23 @@ class UpstreamCall:
                 self._state = self._state.without_canned()
                 return self._give_fallback(await self._services.canned_reply(), FallbackStep.CANNED)
             case Fail():
-                if (head := self._failed_response(step.error)) is not None:
-                    return head
-                raise step.error
+                head = self._failed_response(step.error)
+                if head is None and not (trial_may_help(step.error) and await self._waited_for_trial()):
+                    raise step.error
+                return head
         assert_never(step)
+
+    async def _waited_for_trial(self) -> bool:
+        """Wait while another call tries a target that may be back; return False where none does, or in no time."""
+        clock = self._chain.clock
+        trials = [claim.removeprefix(TRIAL) for claim in self._state.lost_claims if claim.startswith(TRIAL)]
+        began = self._trial_wait_began = self._trial_wait_began or clock.monotonic()
+        left = min(MAX_WAIT_SECONDS - (clock.monotonic() - began), self._spec.deadline - clock.now())
+        if not trials or left <= 0:
+            return False
+        await self._chain.health.trial_waits.wait(trials[0], left)
+        self._state = msgspec.structs.replace(self._state, lost_claims=frozenset())
+        return True
 
     async def _can_pay_retry(self) -> bool:
         """Return whether the budget has room for one more attempt.
@@ -255,14 +272,14 @@ class UpstreamCall:
             headers=spec.headers,
             slot=slot,
             clock=chain.clock,
+            hold=spec.hold,
         )
         return await self._run_attempt(send_to, attempt, slot.wait)
 
     async def _send_again(self) -> AnswerHead | None:
         """Send the call again to the target that rejected it for its rate, once its lane has capacity."""
         send_to, before = self._send_to, self._failed_attempt
-        assert send_to is not None  # noqa: S101  # an attempt was rejected
-        assert before is not None  # noqa: S101  # an attempt was rejected
+        assert send_to is not None and before is not None  # noqa: S101, PT018  # an attempt was rejected
         self._send_to = send_to = msgspec.structs.replace(send_to, fallback_step=FallbackStep.RETRY, claim="")
         return await self._run_attempt(send_to, before.renewed(), before.slot.wait_again)
 
@@ -286,8 +303,9 @@ class UpstreamCall:
         return self._head(attempt)
 
     def _note_failure(self, send_to: SendTo, attempt: Attempt, error: TidegateError) -> None:
+        forget_traces(error)
         self._state = self._state.with_failure(send_to, error)
-        self._failed_outcomes = (*self._failed_outcomes, _attempt_outcome(send_to, attempt, error, is_passed_on=False))
+        self._failed_outcomes = (*self._failed_outcomes, attempt_outcome(send_to, attempt, error, is_passed_on=False))
         self._failed_attempt, self._attempt = attempt, None
 
     # the answer
@@ -332,7 +350,7 @@ class UpstreamCall:
     async def _settle_once(self, error: TidegateError | None) -> None:
         if self._outcome is None:
             self._outcome = self._final_outcome(error)
-            if self._attempt is not None and self._outcome.reported_error is None:
+            if self._attempt is not None and isinstance(self._outcome.reported_error, UnfinishedAnswer | None):
                 self._chain.health.note_completed(self._attempt.request.target)
         if self._timer is not None:
             self._timer.cancel()
@@ -351,34 +369,10 @@ class UpstreamCall:
             provider = CANNED if self._fallback_step is FallbackStep.CANNED else None
             last = Outcome(sent=False, provider=provider, fallback_step=self._fallback_step.value)
         elif attempt is not None and send_to is not None:
-            last = _attempt_outcome(send_to, attempt, error, is_passed_on=True)
+            last = attempt_outcome(send_to, attempt, error, is_passed_on=True)
         else:
             same = [outcome for outcome in before if outcome.error is error]
             last = same[-1] if error is not None and same else Outcome(error=error, reported_error=error, sent=False)
             before = tuple(outcome for outcome in before if outcome is not last)
         attempts = sum(outcome.sent for outcome in (*before, last)) if before else int(last.sent)
         return msgspec.structs.replace(last, previous_attempts=before, attempts=attempts)
-
-
-def _attempt_outcome(send_to: SendTo, attempt: Attempt, error: TidegateError | None, *, is_passed_on: bool) -> Outcome:
-    """Return the outcome of an attempt; `is_passed_on` is False where the caller saw nothing of it."""
-    observer, (seconds, silent) = attempt.observer, attempt.elapsed_seconds()
-    return Outcome(
-        error=error,
-        reported_error=error or attempt.reported_error,
-        stream=attempt.stream,
-        events=tuple(attempt.events) if is_passed_on else (),
-        usage=observer.usage,
-        model=observer.model,
-        service_tier=observer.service_tier,
-        storable=error is None and observer.is_complete and observer.storable,
-        sent=attempt.was_sent,
-        first_byte_seconds=attempt.first_byte_seconds,
-        upstream_request_id=attempt.request_id,
-        provider=send_to.target.provider,
-        target_model=send_to.target.model,
-        adaptations=attempt.request.adaptations,
-        fallback_step=send_to.fallback_step.value,
-        seconds=seconds,
-        silent_seconds=silent,
-    )

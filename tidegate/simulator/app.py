@@ -1,5 +1,6 @@
 """The ASGI app of the simulator: checks the key and the parameters, strikes with faults, and answers."""
 
+import re
 from collections.abc import Mapping
 from random import Random
 
@@ -7,14 +8,17 @@ import msgspec
 from starlette.types import Receive, Scope, Send
 
 from tidegate.core.clock import Clock, SystemClock
-from tidegate.simulator import azure, parameters
+from tidegate.simulator import azure
 from tidegate.simulator.addresses import Address, address
 from tidegate.simulator.answers import chat, embeddings, models, moderations, responses
+from tidegate.simulator.answers.prompts import with_prompt
 from tidegate.simulator.answers.questions import GenerationRequest
-from tidegate.simulator.answers.reply import AnswerIdentity, Json, SimulatedReply
+from tidegate.simulator.answers.reply import AnswerIdentity, Json, SimulatedReply, TokenKinds
 from tidegate.simulator.billing import tariff
 from tidegate.simulator.billing.bill import Bill, BilledCall
 from tidegate.simulator.billing.meter import Meter
+from tidegate.simulator.checks.parameters import check
+from tidegate.simulator.checks.reasoning_items import StoredReasoning
 from tidegate.simulator.delivery import deliver
 from tidegate.simulator.exchange import SimulatedExchange, json_object
 from tidegate.simulator.faults import Fault, refusal_for
@@ -24,6 +28,8 @@ from tidegate.simulator.options import Options, RequestBehavior, request_behavio
 from tidegate.simulator.outlook import ActiveFaults
 from tidegate.simulator.refusal import Refusal, invalid
 
+_WRITES = re.compile(r"gpt-(5\.[6-9]|[6-9])")
+"""Models that state which tokens they write to the cache."""
 _LONG = 1024
 """The number of tokens from which the prompt cache remembers a prompt."""
 
@@ -54,6 +60,7 @@ class Simulator:
         self._limits = SimulatedRateLimits(self._options.rpm, self._options.tpm, self._clock)
         self._outlook = ActiveFaults(self._options.faults, self._options.faults_by_key)
         self._seen: dict[int, None] = {}
+        self._stored = StoredReasoning()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one ASGI scope."""
@@ -118,7 +125,8 @@ class Simulator:
             return
         call.note_body(raw)
         try:
-            reply = self._reply(exchange, call, self._with_model(where, json_object(raw)), how, digits)
+            body = with_prompt(json_object(raw)) if call.route == "responses" else json_object(raw)
+            reply = self._reply(exchange, call, self._with_model(where, body), how, digits)
         except Refusal:
             if not await _strike(exchange, call, how):
                 raise
@@ -175,12 +183,15 @@ class Simulator:
             exchange.reply_headers.update(self._limits.headers())
         if how.fault and (refused := refusal_for(how.fault, model=model, path=exchange.path)):
             raise refused
-        parameters.check(call.route, body)
+        if how.strict:
+            check(call.route, body, self._stored)
         try:
             reply, wanted = self._make(call.route, body, how, digits)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             # parameters without a check of their own raise errors when they are used
             raise invalid("Invalid type or value in the request.") from error
+        if call.route == "responses" and body.get("store") is not False:
+            self._stored.remember(reply.body)
         self._limits.admit(model, wanted)
         exchange.reply_headers.update(self._limits.headers())
         return reply
@@ -196,18 +207,34 @@ class Simulator:
             return reply, reply.input_tokens
         module = chat if route == "chat" else responses
         question = module.generation_request(body, how.tokens)
-        identity = msgspec.structs.replace(identity, cached_tokens=self._cached(question))
+        if "input" in how.usage:
+            question = msgspec.structs.replace(question, input_tokens=how.usage["input"])
+        cached, written = self._cached(question)
+        kinds = {"cache_write": written, **how.usage}
+        identity = msgspec.structs.replace(
+            identity,
+            cached_tokens=how.usage.get("cached", cached),
+            kinds=TokenKinds(**{name: kinds[name] for name in TokenKinds.__struct_fields__ if name in kinds}),
+            tools=how.tools,
+            states_tool_usage=how.states_tool_usage,
+        )
         return module.reply(body, question, identity), question.input_tokens + (question.max_tokens or 0)
 
-    def _cached(self, question: GenerationRequest) -> int:
-        """Return the tokens of a long prompt that was seen before, in steps of 128 as OpenAI counts them."""
+    def _cached(self, question: GenerationRequest) -> tuple[int, int]:
+        """Return the tokens of a long prompt that are read from the cache and written to it, in steps of 128.
+
+        OpenAI states what is written from GPT-5.6 on, and charges more for it.
+        """
         if question.input_tokens < _LONG:
-            return 0
-        cached_tokens = question.seed in self._seen
+            return 0, 0
+        is_cached = question.seed in self._seen
         self._seen[question.seed] = None
         if len(self._seen) > 1000:
             del self._seen[next(iter(self._seen))]
-        return question.input_tokens // 128 * 128 if cached_tokens else 0
+        tokens = question.input_tokens // 128 * 128
+        if is_cached:
+            return tokens, 0
+        return 0, tokens if _WRITES.match(question.model) else 0
 
 
 async def _strike(exchange: SimulatedExchange, call: BilledCall, how: RequestBehavior) -> bool:

@@ -9,7 +9,8 @@ from tidegate.core.errors import ClientDisconnected
 from tidegate.simulator.answers.reply import Json, SimulatedReply
 from tidegate.simulator.billing.meter import Meter
 from tidegate.simulator.exchange import SimulatedExchange
-from tidegate.simulator.faults import MID_STREAM, Fault, context_length, server_error
+from tidegate.simulator.faults import MID_STREAM, REFUSED_WITH_200, Fault, context_length, refused_prompt, server_error
+from tidegate.simulator.odd_shapes import body_in_shape, events_in_shape
 from tidegate.simulator.options import RequestBehavior
 from tidegate.simulator.refusal import Refusal
 from tidegate.wire import sse
@@ -36,9 +37,15 @@ async def _deliver_whole(
         raise server_error()
     if fault is Fault.PREFLIGHT_FAILURE_IN_STREAM:
         raise context_length(exchange.path)
+    if fault in REFUSED_WITH_200:
+        meter.clear_input()
+        refusal = refused_prompt(manners.error_code)
+        body = _refused_response(reply, refusal) if reply.body.get("object") == "response" else {"error": refusal.error}
+        await exchange.send_json(body)
+        return "refused"
     await _write_whole(exchange, reply, manners, meter)
     body = {key: value for key, value in reply.body.items() if fault is not Fault.MISSING_USAGE or key != "usage"}
-    data = msgspec.json.encode(body)
+    data = msgspec.json.encode(body_in_shape(body, fault))
     if fault is Fault.MALFORMED:
         data = data[: len(data) // 2]
     length = None if fault is Fault.TRUNCATED_CLEAN else len(data)
@@ -58,9 +65,13 @@ async def _write_whole(
     begun = clock.time() + manners.ttft
     seconds = reply.output_tokens / manners.tps if manners.tps else 0.0
     try:
-        await exchange.pause(manners.ttft + seconds)
+        if seconds:
+            await exchange.pause_until(begun + seconds)
+        else:
+            await exchange.pause(manners.ttft)
     except ClientDisconnected:
-        meter.count_share(max(0.0, clock.time() - begun) / seconds if seconds else 0.0)
+        stopped = clock.time() + manners.stop_seconds
+        meter.count_share(max(0.0, stopped - begun) / seconds if seconds else 0.0)
         raise
     meter.count_share()
 
@@ -81,19 +92,26 @@ async def _deliver_stream(
     fault = manners.fault
     if fault is Fault.MISSING_USAGE:
         events = _without_usage(events)
-    await exchange.begin(200, EVENT_STREAM)
-    await exchange.pause(manners.ttft)
-    breaking = fault in MID_STREAM or fault is Fault.PREFLIGHT_FAILURE_IN_STREAM
+    events = events_in_shape(events, fault)
+    await exchange.begin(200, "text/plain; charset=utf-8" if fault is Fault.PLAIN_TEXT_STREAM else EVENT_STREAM)
+    breaking = fault in MID_STREAM or fault in REFUSED_WITH_200 or fault is Fault.PREFLIGHT_FAILURE_IN_STREAM
     sent = events[: _break_point(events, fault)] if breaking else events
+    clock = asyncio.get_running_loop()
+    due = clock.time() + manners.ttft
     for number, event in enumerate(sent):
-        if number and manners.tps and _is_token(event):
-            await exchange.pause(1 / manners.tps)
+        seconds = _writing_seconds(event, manners) if number else 0.0
+        due += seconds  # however late the one before was: the pace is kept
+        try:
+            await (exchange.pause_until(due) if seconds else exchange.pause(0.0 if number else manners.ttft))
+        except ClientDisconnected:
+            _write_unread(sent[number:], manners, meter, seconds=clock.time() + manners.stop_seconds - due)
+            raise
         if fault is Fault.MALFORMED and number == len(sent) // 2:
             await exchange.write(sse.encode(_CUT_JSON))
         meter.count_event(event)
         await exchange.write(_encoded(event, reply))
     if breaking:
-        if await _send_stream_error(exchange, reply, fault, len(sent)) and not meter.has_output:
+        if await _send_stream_error(exchange, reply, manners, len(sent)) and not meter.has_output:
             meter.clear_input()
         return await _break_off(exchange, fault or Fault.TRUNCATED_CLEAN)
     meter.count_share()
@@ -101,27 +119,52 @@ async def _deliver_stream(
     return "served"
 
 
+def _write_unread(events: Sequence[Json], manners: RequestBehavior, meter: Meter, *, seconds: float) -> None:
+    """Charge what is still written in `seconds` after the client has left; the first event is due at their begin."""
+    for event in events:
+        if seconds < 0 or not manners.stop_seconds:
+            return
+        meter.count_event(event)
+        seconds -= _writing_seconds(event, manners)
+
+
+def _writing_seconds(event: Json, behavior: RequestBehavior) -> float:
+    return 1 / behavior.tps if behavior.tps and _is_token(event) else 0.0
+
+
 def _break_point(events: Sequence[Json], fault: Fault | None) -> int:
-    return 1 if fault is Fault.PREFLIGHT_FAILURE_IN_STREAM else max(1, len(events) // 2)
+    first = (Fault.PREFLIGHT_FAILURE_IN_STREAM, Fault.REFUSED_IN_ANSWER)
+    return 1 if fault in first else max(1, len(events) // 2)
 
 
 async def _send_stream_error(
-    exchange: SimulatedExchange, reply: SimulatedReply, fault: Fault | None, number: int
+    exchange: SimulatedExchange, reply: SimulatedReply, behavior: RequestBehavior, number: int
 ) -> bool:
     """Send the error event of a fault; return whether the fault has one."""
-    refusal: Refusal | None = None
+    fault, refusal = behavior.fault, None
     if fault is Fault.ERROR_IN_STREAM:
         refusal = server_error()
     elif fault is Fault.PREFLIGHT_FAILURE_IN_STREAM:
         refusal = context_length(exchange.path)
+    elif fault in REFUSED_WITH_200:
+        refusal = refused_prompt(behavior.error_code)
     if refusal is None:
         return False
-    if reply.named_events:
+    if reply.named_events and fault in REFUSED_WITH_200:
+        ended = {"type": "response.failed", "response": _refused_response(reply, refusal), "sequence_number": number}
+        await exchange.write(sse.encode(msgspec.json.encode(ended), "response.failed"))
+    elif reply.named_events:
         report = {"type": "error", "error": refusal.error, "sequence_number": number}
         await exchange.write(sse.encode(msgspec.json.encode(report), "error"))
     else:
         await exchange.write(sse.encode(refusal.body))
     return True
+
+
+def _refused_response(reply: SimulatedReply, refusal: Refusal) -> Json:
+    """Return the Response with the status `failed`, whose error has only a code and a message."""
+    error = {"code": refusal.error["code"], "message": refusal.error["message"]}
+    return {**reply.body, "status": "failed", "error": error, "output": [], "usage": None, "completed_at": None}
 
 
 def _encoded(event: Json, reply: SimulatedReply) -> bytes:

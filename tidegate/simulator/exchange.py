@@ -58,6 +58,19 @@ class SimulatedExchange:
         except TimeoutError:
             return
 
+    async def pause_until(self, moment: float) -> None:
+        """Wait until a moment of the event loop's clock, and look whether the client left, however late it is."""
+        try:
+            async with asyncio.timeout_at(moment):
+                await self.wait_for_disconnect()
+        except TimeoutError:
+            await asyncio.sleep(0)  # what came together with the timer is heard
+        try:
+            async with asyncio.timeout(0):
+                await self.wait_for_disconnect()
+        except TimeoutError:
+            return
+
     async def wait_for_disconnect(self) -> None:
         """Wait until the client leaves."""
         while (await self._receive())["type"] != "http.disconnect":

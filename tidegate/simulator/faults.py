@@ -47,12 +47,24 @@ class Fault(StrEnum):
     MALFORMED = "malformed"
     """One chunk, or the body, is not JSON."""
     MISSING_USAGE = "missing_usage"
+    MISSING_FINISH_REASON = "missing_finish_reason"
+    """The answer ends without saying why, as some servers always do; a Response is incomplete without a reason."""
+    SAME_TOOL_INDEX = "same_tool_index"
+    """All tool calls of a chat stream have the index 0."""
+    PLAIN_TEXT_STREAM = "plain_text_stream"
+    """A stream has the content type `text/plain`."""
     PREFLIGHT_FAILURE_IN_STREAM = "preflight_failure_in_stream"
     """HTTP 200 and a first event, then what should have been an HTTP 400."""
+    REFUSED_IN_ANSWER = "refused_in_answer"
+    """HTTP 200, and inside it the refusal that `x-simulate-error-code` names, before any content."""
+    REFUSED_MID_ANSWER = "refused_mid_answer"
+    """The same in the middle of a stream."""
 
 
 MID_STREAM = frozenset({Fault.TRUNCATED, Fault.TRUNCATED_CLEAN, Fault.STALL, Fault.ERROR_IN_STREAM})
 """The faults that send half of the answer."""
+REFUSED_WITH_200 = frozenset({Fault.REFUSED_IN_ANSWER, Fault.REFUSED_MID_ANSWER})
+"""The faults that refuse the prompt inside an HTTP 200."""
 
 
 def draw(probabilities: Mapping[Fault, float], random: Random) -> Fault | None:
@@ -90,6 +102,12 @@ def context_length(path: str) -> Refusal:
         "Please reduce the length of the messages."
     )
     return Refusal(400, message, code=code, param="messages")
+
+
+def refused_prompt(code: str) -> Refusal:
+    """Return a refusal of the prompt that OpenAI sends inside an HTTP 200."""
+    message = "Invalid prompt: your prompt was flagged as potentially violating our usage policy. Please change it."
+    return Refusal(200, message, code=code)
 
 
 def server_error() -> Refusal:

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import math
 import re
+import time
 from collections import deque
 from collections.abc import AsyncIterator
 from importlib import resources
@@ -14,6 +15,8 @@ from asyncpg.pool import PoolConnectionProxy
 
 from tidegate.core.errors import PostgresUnavailable
 from tidegate.core.events import Event, EventName, EventSink, ignore_event
+from tidegate.storage.outage_log import OutageLog, silent
+from tidegate.storage.postgres_connections import Connector, UnresetConnection
 
 _log = structlog.get_logger("postgres")
 _NAME = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
@@ -28,6 +31,7 @@ _UNAVAILABLE = (
     asyncpg.InsufficientResourcesError,  # out of connections, memory or disk
     asyncpg.PostgresSystemError,  # a failure of its disk
     asyncpg.ReadOnlySQLTransactionError,  # a standby, or a server during failover
+    asyncpg.IdleInTransactionSessionTimeoutError,  # the server ended a transaction that waited
     asyncpg.InternalClientError,  # the reply was not in PostgreSQL's protocol
     asyncpg.InvalidAuthorizationSpecificationError,
     asyncpg.InvalidCatalogNameError,  # the database does not exist
@@ -48,32 +52,37 @@ When the server ends, its connections end, which is noticed at once.
 """
 
 
+_RENEW_SECONDS = 1.0
+"""How often the connections to a server that became read-only are opened anew, at most."""
 _WAIT_SAMPLES = 1000
 """The number of waits for a connection that the percentile covers."""
-
-
-class _UnresetConnection(asyncpg.Connection):
-    """A connection that is returned to the pool without a reset.
-
-    Session settings may therefore only be changed within a transaction. An open transaction is rolled back all the
-    same. asyncpg's own reset costs a round trip each time.
-    """
-
-    def get_reset_query(self) -> str:
-        return ""
 
 
 class Postgres:
     """A pool of at most `size` connections, opened when first needed. Use it between `start` and `close`."""
 
-    def __init__(self, url: str, *, size: int, timeout: float, on_event: EventSink = ignore_event) -> None:
-        """`timeout` in seconds bounds waiting for a connection, and each statement."""
+    def __init__(
+        self,
+        url: str,
+        *,
+        size: int,
+        timeout: float,
+        on_event: EventSink = ignore_event,
+        outages: OutageLog | None = None,
+    ) -> None:
+        """`timeout` in seconds bounds waiting for a connection, and each statement.
+
+        `outages` logs when PostgreSQL is lost and back.
+        """
         self._url = url
         self._size = size
         self._timeout = timeout
         self._on_event = on_event
         self._pool: asyncpg.Pool | None = None
         self._opening = asyncio.Lock()
+        self._connector = Connector()
+        self._outage = outages or silent()
+        self._renewed = -math.inf
         self._answered = -math.inf
         self._waits: deque[float] = deque(maxlen=_WAIT_SAMPLES)
 
@@ -101,9 +110,24 @@ class Postgres:
             finally:
                 await pool.release(connection)
             self._answered = loop.time()
+            self._outage.answered()
+        except PostgresUnavailable as error:  # a store has named it before it came here
+            if isinstance(error.__cause__, _UNAVAILABLE):
+                await self._note_failure(error.__cause__)
+                error.is_outage = True
+            raise
         except _UNAVAILABLE as error:
-            self._on_event(Event(EventName.POSTGRES_UNAVAILABLE))
-            raise PostgresUnavailable(f"PostgreSQL: {type(error).__name__}: {error}") from error
+            await self._note_failure(error)
+            raise PostgresUnavailable(f"PostgreSQL cannot be used: {type(error).__name__}: {error}") from error
+
+    async def _note_failure(self, error: BaseException) -> None:
+        self._on_event(Event(EventName.POSTGRES_UNAVAILABLE))
+        self._outage.failed(error)
+        # after a failover the connections lead to a standby, as long as they are in use
+        is_due = time.monotonic() - self._renewed > _RENEW_SECONDS
+        if isinstance(error, asyncpg.ReadOnlySQLTransactionError) and self._pool is not None and is_due:
+            self._renewed = time.monotonic()
+            await self._pool.expire_connections()
 
     @property
     def wait_p99(self) -> float:
@@ -132,7 +156,8 @@ class Postgres:
                     self._url,
                     min_size=0,
                     max_size=self._size,
-                    connection_class=_UnresetConnection,
+                    connection_class=UnresetConnection,
+                    connect=self._connector.connect,
                     timeout=self._timeout,
                     command_timeout=self._timeout,
                     server_settings={"application_name": "tidegate"},

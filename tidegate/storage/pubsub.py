@@ -16,6 +16,8 @@ from tidegate.storage.redis import RedisLink
 
 _RECONNECT_SECONDS = 0.2
 _START_SECONDS = 1.0
+_LOGGED_AFTER = 5
+"""Rounds in a row that fail although commands are answered: less is Redis restarting, which its own connection logs."""
 
 _log = structlog.get_logger("channel")
 
@@ -32,7 +34,7 @@ class Channel:
         self._on_message: Callable[[bytes], None] = lambda _: None
         self._on_gap: Callable[[], None] = lambda: None
         self._was_subscribed = False
-        self._outage_logged = False
+        self._failures = 0
 
     def __repr__(self) -> str:
         return f"<Channel {self.name}: {'subscribed' if self._ready.is_set() else 'not subscribed'}>"
@@ -64,15 +66,15 @@ class Channel:
                     else:
                         self._subscribed()
         except RedisUnavailable as error:
-            if not self._outage_logged:  # once per outage, and not five times a second
+            self._failures = self._failures + 1 if self._link.up else 0
+            if self._failures == _LOGGED_AFTER:
                 _log.warning("a channel lost its connection", channel=self.name, detail=error.message)
-            self._outage_logged = True
         finally:
             self._ready.clear()
 
     def _subscribed(self) -> None:
         was_subscribed, self._was_subscribed = self._was_subscribed, True
-        self._outage_logged = False
+        self._failures = 0
         self._ready.set()
         if was_subscribed:
             self._on_gap()

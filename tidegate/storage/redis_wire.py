@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import hiredis
 from redis.asyncio.connection import Connection
-from redis.exceptions import BusyLoadingError, NoScriptError, RedisError, ResponseError
+from redis.exceptions import BusyLoadingError, MovedError, NoScriptError, RedisError, ResponseError
 
 Reply = Any
 """A reply as Redis sends it: bytes, an integer, a list, None, or a RedisError."""
@@ -84,6 +84,11 @@ class RedisWire(asyncio.Protocol):
         self._paused = False
         self._flush()
 
+    def fail(self, error: RedisError) -> None:
+        """Close the connection, because of this error."""
+        self._fail(error)
+        self._transport.abort()
+
     def _fail(self, error: RedisError) -> None:
         if not self.closed.done():
             self.closed.set_exception(error)
@@ -91,6 +96,8 @@ class RedisWire(asyncio.Protocol):
 
 def _error(message: str) -> RedisError:
     """Return the error with which Redis refused a command."""
+    if message.startswith("MOVED"):
+        return MovedError(message.removeprefix("MOVED "))
     if message.startswith("NOSCRIPT"):
         return NoScriptError(message)
     return BusyLoadingError(message) if message.startswith("LOADING") else ResponseError(message)

@@ -85,5 +85,5 @@ def _typed(error: BaseException) -> BaseException:
     if state == _NO_PARTITION and getattr(error, "constraint_name", None) is None:
         return PartitionMissing(str(error))
     if state.startswith(_CONFLICT_CLASSES):
-        return PostgresUnavailable(f"PostgreSQL had to give this transaction up: {error}")
+        return PostgresUnavailable(f"PostgreSQL had to give this transaction up: {error}").as_refusal()
     return NotStorable(f"PostgreSQL cannot hold this: {error}") if state.startswith(_DATA_ERROR_CLASSES) else error

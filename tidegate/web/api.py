@@ -1,5 +1,6 @@
 """The FastAPI application: models, health, and errors in OpenAI's format. Called by the assembly."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -14,15 +15,17 @@ from starlette.types import Scope
 from tidegate import __version__
 from tidegate.auth.key_cache import ApiKeyCache
 from tidegate.core import endpoints
-from tidegate.core.endpoints import Endpoint, Format
-from tidegate.core.errors import MethodNotAllowed, StoreError, TidegateError, UnknownRoute
+from tidegate.core.errors import MethodNotAllowed, ModelNotAllowed, StoreError, TidegateError, UnknownRoute
 from tidegate.core.ids import IdSource
+from tidegate.core.process.lifecycle import Lifecycle
 from tidegate.monitoring.traffic_health import TrafficHealth, UpstreamState
 from tidegate.routing.health.report import UpstreamHealth
 from tidegate.routing.models import ModelCatalog
 from tidegate.storage.postgres import Postgres
 from tidegate.storage.redis import RedisLink
 from tidegate.web import envelope
+from tidegate.web.aliases import likely_path
+from tidegate.web.docs.description import DescribedApi
 from tidegate.web.docs.page import add_docs
 
 _log = structlog.get_logger("web")
@@ -34,9 +37,9 @@ class ErrorBody(BaseModel):
     """The error."""
 
     message: str
-    type: str
+    type: str | None
     param: str | None = None
-    code: str | None = None
+    code: str | int | None = None
 
 
 class ErrorSchema(BaseModel):
@@ -60,34 +63,6 @@ _ERROR_RESPONSES: dict[int | str, dict[str, Any]] = {
     "4XX": {"model": ErrorSchema, "description": "The request was rejected: 400, 401, 403, 404, 405, 409, 413 or 429"},
     "5XX": {"model": ErrorSchema, "description": "A store or the upstream did not answer, or the gateway failed"},
 }
-
-
-class DescribedApi(FastAPI):
-    """FastAPI whose description contains the inference endpoints, too: asgi.py serves them without FastAPI."""
-
-    def openapi(self) -> dict[str, Any]:
-        """Return the OpenAPI description."""
-        if self.openapi_schema is None:
-            description = super().openapi()
-            for endpoint in endpoints.BY_PATH.values():
-                operations = description["paths"].setdefault(endpoint.path, {})
-                operations["post"] = _inference_operation(endpoint)
-        return self.openapi_schema or {}
-
-
-def _inference_operation(endpoint: Endpoint) -> dict[str, Any]:
-    model = endpoint.default_model or ("gpt-4o-mini" if endpoint.writes else "text-embedding-3-small")
-    hello = [{"role": "user", "content": "Hello"}]
-    text = {"messages": hello} if endpoint.format is Format.CHAT else {"input": "Hello"}
-    body = {"schema": {"type": "object", "additionalProperties": True, "example": {"model": model, **text}}}
-    stream = " Send `stream: true` for server-sent events." if endpoint.streams else ""
-    return {
-        "tags": ["inference"],
-        "summary": endpoint.summary,
-        "description": f"Takes and returns the same bodies as OpenAI's API.{stream}",
-        "requestBody": {"required": True, "content": {"application/json": body}},
-        "responses": {"200": {"description": "OpenAI's answer", "content": {"application/json": {}}}},
-    }
 
 
 def create_api(lifespan: Lifespan, ids: IdSource) -> FastAPI:
@@ -115,7 +90,7 @@ def create_api(lifespan: Lifespan, ids: IdSource) -> FastAPI:
             refused = _error(MethodNotAllowed(f"Not allowed to {where.replace(' ', ' on ', 1)}."), ids)
             refused.headers["allow"] = ", ".join(_allowed_methods(api, request.scope))
             return refused
-        return _error(UnknownRoute(f"Invalid URL ({where})"), ids)
+        return _error(_unknown_route(api, where, request.scope), ids)
 
     @api.exception_handler(Exception)
     async def failed(request: Request, error: Exception) -> Response:
@@ -126,28 +101,47 @@ def create_api(lifespan: Lifespan, ids: IdSource) -> FastAPI:
     return api
 
 
+def _unknown_route(api: FastAPI, where: str, scope: Scope) -> UnknownRoute:
+    """Return the error of an unknown address, with the one that was probably meant."""
+
+    def is_known(path: str) -> bool:
+        return path in endpoints.BY_PATH or bool(_allowed_methods(api, {**scope, "path": path}))
+
+    likely = likely_path(scope["path"], is_known)
+    advice = f"Did you mean {likely}?" if likely else "This gateway has no such route; /openapi.json lists all."
+    return UnknownRoute(f"Invalid URL ({where}). {advice}")
+
+
 def _allowed_methods(api: FastAPI, scope: Scope) -> list[str]:
     """Return the methods that any route has for a path; a router reports only those of the first match."""
     scopes = ((method, {**scope, "method": method}) for method in ("DELETE", "GET", "PATCH", "POST"))
-    return [
+    methods = [
         method
         for method, method_scope in scopes
         if any(route.matches(method_scope)[0] is Match.FULL for route in api.routes)
     ]
+    return sorted([*methods, "HEAD"]) if "GET" in methods else methods  # HEAD works on every GET
 
 
 def add_models(api: FastAPI, api_keys: ApiKeyCache, models: ModelCatalog, ids: IdSource) -> None:
     """Add `GET /v1/models`, `GET /v1/models/{id}` and, for admin keys, `DELETE /v1/models/{id}`."""
 
     async def list_models(request: Request) -> Response:
-        await api_keys.caller(request.headers.get("authorization", ""))
-        return _json(await models.list_all(), ids)
+        caller = await api_keys.caller(request.headers.get("authorization", ""))
+        listed = await models.list_all()
+        if caller.models:
+            listed = {**listed, "data": [model for model in listed["data"] if model["id"] in caller.models]}
+        return _json(listed, ids)
 
     async def get_model(request: Request, name: str) -> Response:
-        await api_keys.caller(request.headers.get("authorization", ""))
+        _check_name(name)
+        caller = await api_keys.caller(request.headers.get("authorization", ""))
+        if caller.models and name not in caller.models:
+            raise ModelNotAllowed(f"The model `{name}` does not exist or you do not have access to it.", param="model")
         return _json(await models.read_one(name), ids)
 
     async def delete_model(request: Request, name: str) -> Response:
+        _check_name(name)
         await api_keys.admin(request.headers.get("authorization", ""))
         return _json(await models.delete(name), ids)
 
@@ -159,7 +153,13 @@ def add_models(api: FastAPI, api_keys: ApiKeyCache, models: ModelCatalog, ids: I
         api.add_api_route(path, handler, methods=[method], summary=summary, tags=["models"])
 
 
-def add_health(
+def _check_name(name: str) -> None:
+    """Raise UnknownRoute for what is no model's name: the provider's address would lead elsewhere."""
+    if name in ("", ".", ".."):
+        raise UnknownRoute("Invalid URL: it names no model. Did you mean /v1/models?")
+
+
+def add_health(  # noqa: PLR0913  # a parameter for each part
     api: FastAPI,
     *,
     postgres: Postgres,
@@ -167,17 +167,21 @@ def add_health(
     upstream: TrafficHealth,
     probe: Callable[[], Awaitable[None]],
     health_snapshot: Callable[[], UpstreamHealth],
+    lifecycle: Lifecycle,
 ) -> None:
-    """Add `/livez` (the process), `/readyz` (its stores) and `/health/upstream` (from real traffic)."""
+    """Add `/livez` (the process), `/readyz` (can it answer?) and `/health/upstream` (from real traffic)."""
 
     async def livez() -> Response:
         return Response(b'{"status":"ok"}', media_type="application/json")
 
     async def readyz() -> Response:
-        states = {"postgres": await _store_state(postgres.ping), "redis": await _store_state(redis.ping)}
-        ready = all(state == "ok" for state in states.values())
-        body = {"status": "ok" if ready else "unavailable", **states}
-        return Response(msgspec.json.encode(body), 200 if ready else 503, media_type="application/json")
+        if lifecycle.is_draining:
+            return Response(b'{"status":"draining"}', 503, media_type="application/json")
+        names = await asyncio.gather(_store_state(postgres.ping), _store_state(redis.ping))
+        states = dict(zip(("postgres", "redis"), names, strict=True))
+        away = [store for store, state in states.items() if state != "ok"]
+        status = {"status": "degraded", "degraded": away} if away else {"status": "ok"}
+        return Response(msgspec.json.encode({**status, **states}), media_type="application/json")
 
     async def health_upstream() -> Response:
         report = await upstream.report(probe)
@@ -191,7 +195,9 @@ def add_health(
 
     for path, handler, summary in (
         ("/livez", livez, "Liveness of the process"),
-        ("/readyz", readyz, "Readiness of PostgreSQL and Redis"),
+        ("/readyz", readyz, "Readiness to answer requests"),
+        ("/healthz", readyz, "The same as /readyz"),
+        ("/health", readyz, "The same as /readyz"),
         ("/health/upstream", health_upstream, "Health of the upstream"),
     ):
         api.add_api_route(path, handler, methods=["GET"], summary=summary, tags=["operations"])

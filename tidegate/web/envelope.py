@@ -15,18 +15,23 @@ from tidegate.wire import sse
 Headers = list[tuple[bytes, bytes]]
 
 JSON = (b"content-type", b"application/json")
+_WEBSOCKET_OFFER: Headers = [(b"connection", b"upgrade"), (b"upgrade", b"websocket"), (b"sec-websocket-version", b"13")]
 
 _STATUS: dict[type[TidegateError], HTTPStatus] = {
     TidegateError: HTTPStatus.INTERNAL_SERVER_ERROR,
     errors.CallerError: HTTPStatus.BAD_REQUEST,
+    errors.AddressTooLong: HTTPStatus.REQUEST_URI_TOO_LONG,
+    errors.UpgradeRequired: HTTPStatus.UPGRADE_REQUIRED,
     errors.HeadersTooLarge: HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
     errors.BodyTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    errors.UnsupportedCompression: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     errors.BodyTimeout: HTTPStatus.REQUEST_TIMEOUT,
     errors.ModelNotAllowed: HTTPStatus.NOT_FOUND,
     errors.UnknownRoute: HTTPStatus.NOT_FOUND,
     errors.MethodNotAllowed: HTTPStatus.METHOD_NOT_ALLOWED,
     errors.MissingApiKey: HTTPStatus.UNAUTHORIZED,
     errors.InvalidApiKey: HTTPStatus.UNAUTHORIZED,
+    errors.OriginNotAllowed: HTTPStatus.FORBIDDEN,
     errors.AdminKeyRequired: HTTPStatus.FORBIDDEN,
     errors.AdminKeyNotAllowed: HTTPStatus.FORBIDDEN,
     errors.CredentialNotFound: HTTPStatus.NOT_FOUND,
@@ -62,6 +67,7 @@ _STATUS: dict[type[TidegateError], HTTPStatus] = {
     errors.UpstreamTimeout: HTTPStatus.GATEWAY_TIMEOUT,
     errors.NoUpstreamKey: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.StoreError: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.ShuttingDown: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 """The status of each error class; the nearest listed base class decides."""
 
@@ -75,13 +81,17 @@ def status_of(error: TidegateError) -> int:
 
 
 def error_object(error: TidegateError) -> dict[str, Any]:
-    """Return the envelope's `error` object; the upstream's type, code and param take precedence."""
+    """Return the envelope's `error` object; the upstream's type, code and param take precedence.
+
+    Its further fields follow: callers of Azure read why the content filter struck there.
+    """
     detail = error.upstream_detail
     return {
         "message": scrub(error.message),
         "type": (detail.type if detail else None) or _type_of(error),
         "param": error.param,
         "code": (detail.code if detail else None) or error.code,
+        **(detail.extra if detail else {}),
     }
 
 
@@ -104,17 +114,28 @@ def headers_of(error: TidegateError) -> Headers:
     if error.retryable and error.retry_after is not None:
         headers.append((b"retry-after", str(max(1, math.ceil(error.retry_after))).encode()))
         headers.append((b"retry-after-ms", str(math.ceil(error.retry_after * 1000)).encode()))
+    if isinstance(error, errors.MethodNotAllowed) and error.allowed:
+        headers.append((b"allow", ", ".join(error.allowed).encode()))
+    if isinstance(error, errors.UpgradeRequired):
+        headers += _WEBSOCKET_OFFER
+    if isinstance(error, errors.UnsupportedCompression):
+        headers.append((b"accept-encoding", b"gzip, deflate, zstd"))
     if isinstance(error, errors.CallerRateLimited) and error.limit:
         headers += _limit_headers(error.kind, error.limit, 0, error.retry_after or 0.0)
     return headers
 
 
 def remaining_limit_headers(remaining: RemainingLimits) -> Headers:
-    """Return the caller's remaining limits as OpenAI's `x-ratelimit-` headers."""
+    """Return the caller's remaining limits as OpenAI's `x-ratelimit-` headers, and a budget that is nearly used."""
     headers: Headers = []
     for kind, limit in (("requests", remaining.requests), ("tokens", remaining.tokens)):
         if limit is not None:
             headers += _limit_headers(kind, limit.limit, limit.remaining, limit.reset)
+    if (budget := remaining.budget) is not None:
+        used = (
+            f"{int(100 * budget.used_ratio) / 100:.2f}; scope={budget.scope.partition('/')[0]}; period={budget.period}"
+        )
+        headers.append((b"x-tidegate-budget-used", used.encode()))
     return headers
 
 

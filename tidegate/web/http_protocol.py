@@ -9,13 +9,12 @@ import re
 from collections import deque
 from typing import ClassVar
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
-from tidegate.core.errors import HeadersTooLarge, MalformedHttp, TidegateError
-from tidegate.web import envelope
+from tidegate.core.errors import AddressTooLong, HeadersTooLarge, MalformedHttp, TidegateError
+from tidegate.web import envelope, request_head
 
-_STATUS_LINES = {400: b"HTTP/1.1 400 Bad Request\r\n", 431: b"HTTP/1.1 431 Request Header Fields Too Large\r\n"}
-_H2C = re.compile(rb"(?<=\r\n)upgrade:[ \t]*h2c[ \t]*\r\n", re.IGNORECASE)
+_OTHER_UPGRADE = re.compile(rb"(?<=\r\n)upgrade:(?![ \t]*websocket[ \t]*\r\n)[^\r\n]*\r\n", re.IGNORECASE)
 
 
 class BoundedHttpProtocol(HttpToolsProtocol):
@@ -25,14 +24,21 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     """From the connection's start, or a request's first byte, to the end of the head."""
     remaining_body_seconds: ClassVar[float] = 30.0
     """For the rest of a body whose request was already answered."""
-    max_head_bytes: ClassVar[int] = 64 * 1024
+    lingering_seconds: ClassVar[float] = 1.0
+    """For which a connection stays open after its last answer while the process ends."""
     max_pipelined: ClassVar[int] = 32
     """Pipelined requests that may wait."""
 
     _timer: asyncio.TimerHandle | None = None
     _in_head = False
     _head_bytes = 0
+    _bytes_read = 0
+    """The bytes of the last read, which may have ended a head."""
+    _head_error: TidegateError | None = None
+    """What is wrong with the head that was just parsed."""
     _in_message = False
+    _closes = False
+    """Whether the process ends, so that the connection closes soon after its answer."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # uvicorn's own signature
         """Start the keep-alive timer of a new connection."""
@@ -50,15 +56,20 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse received bytes within the head's bounds."""
-        if b"h2c" in data and (self._in_head or not self._in_message):
-            data = _without_h2c(data)
+        if (b"pgrade:" in data or b"PGRADE:" in data) and (self._in_head or not self._in_message):
+            data = _without_other_upgrade(data)
+        self._bytes_read = len(data)
         super().data_received(data)
         if self._in_head:
             if self._timer is None:  # most heads arrive in one piece and need no timer
                 self._start_timer(self.head_seconds)
             self._head_bytes += len(data)
-            if self._head_bytes > self.max_head_bytes:
-                self._reject(HeadersTooLarge())
+            if self._head_bytes > request_head.MAX_HEAD_BYTES:
+                is_address = len(self.url) > request_head.MAX_ADDRESS_BYTES
+                self._reject(AddressTooLong() if is_address else HeadersTooLarge())
+        elif not (self._in_message or self._unanswered or self._timer) and self.transport.get_protocol() is self:
+            # line breaks between two requests, at which uvicorn has stopped its own timer
+            self._start_timer(self.timeout_keep_alive)
 
     def on_message_begin(self) -> None:
         """Note a request's first byte."""
@@ -68,10 +79,19 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
-        """Note the end of a head."""
+        """Check a head and note its end."""
+        try:
+            request_head.check_head(
+                self.url,
+                self.headers,
+                needs_host=self.parser.get_http_version() != "1.0",
+                is_large=self._head_bytes + self._bytes_read > request_head.MAX_HEAD_BYTES,
+            )
+        except TidegateError as error:
+            self._head_error = error
+            raise  # the parser stops, and send_400_response is called
         self._in_head = False
         self._stop_timer()
-        self.headers[:] = _with_one_authorization(self.headers)
         before = self.cycle
         super().on_headers_complete()
         if self.cycle is before:  # the connection becomes a WebSocket
@@ -83,10 +103,13 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 
     def handle_websocket_upgrade(self) -> None:
         """Upgrade to a WebSocket if the method is GET; the WebSocket protocol would hang on any other."""
-        if self.scope["method"] == "GET":
+        error = request_head.handshake_error(self.scope["headers"])
+        if self.scope["method"] != "GET":
+            error = MalformedHttp("A WebSocket is opened with GET.")
+        if error is None:
             super().handle_websocket_upgrade()
         else:
-            self._reject(MalformedHttp("A WebSocket is opened with GET."))
+            self._reject(error)
 
     def on_message_complete(self) -> None:
         """Note the end of a body."""
@@ -100,10 +123,21 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         super().on_response_complete()
         if self._in_message and not self._in_head:
             self._start_timer(self.remaining_body_seconds)
+        elif self._closes and not self._in_message:
+            # its answer may have begun before the end was known, so its client may reuse the connection at once
+            self._start_timer(self.lingering_seconds)
+
+    def shutdown(self) -> None:
+        """Close the connection after the request that it has, or whose first bytes have arrived."""
+        if self._in_message or self._unanswered:
+            self._closes = True
+        else:
+            self.transport.close()
 
     def send_400_response(self, msg: str) -> None:
-        """Reject bytes that are not HTTP."""
-        self._reject(MalformedHttp(msg))
+        """Reject bytes that are not HTTP, or a head that is not acceptable."""
+        error, self._head_error = self._head_error, None
+        self._reject(error or MalformedHttp(msg))
 
     def _reject(self, error: TidegateError) -> None:
         in_body, self._in_head = self._in_message and not self._in_head, False
@@ -117,7 +151,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         body = envelope.body_of(error)
         headers = [envelope.JSON, (b"content-length", str(len(body)).encode()), (b"connection", b"close")]
         lines = b"".join(b"%s: %s\r\n" % pair for pair in [*headers, *envelope.headers_of(error)])
-        self.transport.write(_STATUS_LINES[envelope.status_of(error)] + lines + b"\r\n" + body)
+        self.transport.write(STATUS_LINE[envelope.status_of(error)] + lines + b"\r\n" + body)
         self.transport.close()
 
     def _abandon_only_request(self) -> bool:
@@ -143,15 +177,10 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self.transport.abort()
 
 
-def _with_one_authorization(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-    """Return the headers with one `authorization`; several are joined, which makes them invalid for every reader."""
-    signed = [value for name, value in headers if name == b"authorization"]
-    if len(signed) < 2:
-        return headers
-    return [pair for pair in headers if pair[0] != b"authorization"] + [(b"authorization", b", ".join(signed))]
+def _without_other_upgrade(data: bytes) -> bytes:
+    """Return the head without an offer of another protocol than WebSocket: the parser would skip the body.
 
-
-def _without_h2c(data: bytes) -> bytes:
-    """Return the head without an HTTP/2 upgrade offer (Java's client sends one): the parser would skip the body."""
+    Java's client offers HTTP/2 (`h2c`). Such an offer is to be ignored (RFC 9110, 7.8).
+    """
     head, end, rest = data.partition(b"\r\n\r\n")
-    return _H2C.sub(b"", head + end[:2]) + end[2:] + rest
+    return _OTHER_UPGRADE.sub(b"", head + end[:2]) + end[2:] + rest

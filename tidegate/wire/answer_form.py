@@ -35,8 +35,6 @@ def to_stream(route: Endpoint, body: bytes) -> list[bytes]:
     with _malformed_on_error():
         answer = msgspec.json.decode(body)
         if route.format is Format.CHAT:
-            if not all(choice.get("finish_reason") for choice in answer["choices"]):
-                raise MalformedAnswer("The upstream's answer has no finish reason, so it cannot be streamed.")
             return [sse.encode(msgspec.json.encode(chunk)) for chunk in chat.to_chunks(answer)] + [sse.DONE]
         return [sse.encode(msgspec.json.encode(event), event["type"]) for event in responses.to_events(answer)]
 

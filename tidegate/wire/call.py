@@ -1,17 +1,34 @@
 """A request's body, decoded once: the values that the gateway reads, and the bytes to forward unchanged."""
 
+import codecs
 import re
 from typing import Any
 
 import msgspec
 
 from tidegate.core.endpoints import Endpoint, Format
-from tidegate.core.errors import BodyNotAnObject, BodyNotJson, EmptyBody, InvalidParameter, MissingParameter, WrongType
+from tidegate.core.errors import (
+    BodyNotAnObject,
+    BodyNotJson,
+    EmptyBody,
+    InvalidId,
+    InvalidParameter,
+    MissingParameter,
+    WrongType,
+)
+from tidegate.core.process.gc_tuning import paused_collector
+from tidegate.wire.charges.hosted_tools import TOOL_CALL_LIMIT
+from tidegate.wire.field_names import check_field_names
 
 _MAX_MODEL_NAME = 256
+_PROMPT_PREFIX = "pmpt_"
+LARGE_BYTES = 256 * 1024
+"""To decode a smaller body takes about a millisecond; a larger one is decoded with care for the calls beside it."""
 _SPARE_LEVELS = 64
 """Nesting levels that must remain free: documents built from the body nest deeper, and readers have limits, too."""
 _FLAGS = {False: b"false", True: b"true"}
+_OUTPUT_LIMITS = ("max_tokens", "max_completion_tokens", "max_output_tokens")
+_JSON_FORMATS = ("json_object", "json_schema")
 
 # an escaped backslash, a whole surrogate pair, or half of one: only the last is replaced
 _SURROGATES = re.compile(
@@ -35,8 +52,15 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     """`safety_identifier`, else `user`."""
     size: int = 0
     """Size of the body in bytes, as received."""
+    names_prompt: bool = False
+    """Whether it names a stored prompt instead of a model: `model` is the prompt's id, which stands for the prompt's
+    own model."""
     is_translated: bool = False
     """Whether the body is a translation of the caller's request."""
+    assumed_output: int | None = None
+    """The output limit that the gateway added, in tokens; None where the caller's own limit, or none, is sent."""
+    additions: tuple[str, ...] = ()
+    """The parameters that the gateway added to the caller's, each as `parameter: change`."""
 
     def upstream_body(self) -> bytes:
         """Return the body for the upstream: each field's bytes unchanged, and usage requested for streams."""
@@ -50,10 +74,35 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
         stream_options = {**options, "include_usage": True} if isinstance(options, dict) else {"include_usage": True}
         return {**self.raw, "stream_options": msgspec.Raw(msgspec.json.encode(stream_options))}
 
+    @property
+    def wants_json(self) -> bool:
+        """Whether the answer's text shall be JSON."""
+        text = self.body.get("text")
+        form = text.get("format") if isinstance(text, dict) else self.body.get("response_format")
+        return isinstance(form, dict) and form.get("type") in _JSON_FORMATS
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether the caller limited the answer's length."""
+        return self.assumed_output is None and any(self.body.get(name) is not None for name in _OUTPUT_LIMITS)
+
     def with_model(self, model: str) -> "Call":
         """Return the same call with another model."""
         raw = {**self.raw, "model": msgspec.Raw(msgspec.json.encode(model))}
-        return msgspec.structs.replace(self, model=model, body={**self.body, "model": model}, raw=raw)
+        body = {**self.body, "model": model}
+        return msgspec.structs.replace(self, model=model, body=body, raw=raw, names_prompt=False)
+
+    def with_assumed_output(self, tokens: int) -> "Call":
+        """Return the same call with an output limit of `tokens`, as if its caller had stated it."""
+        name = self.endpoint.output_caps[0]
+        raw = {**self.raw, name: msgspec.Raw(msgspec.json.encode(tokens))}
+        return msgspec.structs.replace(self, body={**self.body, name: tokens}, raw=raw, assumed_output=tokens)
+
+    def with_tool_call_limit(self, calls: int) -> "Call":
+        """Return the same call with a limit of hosted tool calls, as if its caller had stated it."""
+        raw = {**self.raw, TOOL_CALL_LIMIT: msgspec.Raw(str(calls).encode())}
+        body = {**self.body, TOOL_CALL_LIMIT: calls}
+        return msgspec.structs.replace(self, body=body, raw=raw, additions=(f"{TOOL_CALL_LIMIT}: set to {calls}",))
 
     def with_stream(self, *, stream: bool) -> "Call":
         """Return the same call with the answer as a stream, or as one body."""
@@ -68,22 +117,21 @@ _decode_any = msgspec.json.Decoder()
 _nesting_decoder = msgspec.json.Decoder(msgspec.Raw)
 
 
-def parse(endpoint: Endpoint, data: bytes) -> Call:
-    """Decode a body. Raises EmptyBody, BodyNotJson, BodyNotAnObject or InvalidParameter."""
+def parse(endpoint: Endpoint, data: bytes, *, model: str = "") -> Call:
+    """Decode a body; `model` takes the place of the body's own.
+
+    Raises EmptyBody, BodyNotJson, BodyNotAnObject or InvalidParameter.
+    """
     if not data.strip():
         raise EmptyBody
-    body, raw = _decode(data)
-    model = body.get("model")
-    if model is None:
-        model = endpoint.default_model
-    if model is None or model == "":
-        raise MissingParameter.of("model")
-    if not isinstance(model, str):
-        raise WrongType.of("model", "a string", model)
-    if len(model) > _MAX_MODEL_NAME:
-        raise InvalidParameter(f"A model's name has at most {_MAX_MODEL_NAME} characters.", param="model")
-    if not model.isprintable():
-        raise InvalidParameter("A model's name has no line breaks and no control characters.", param="model")
+    if len(data) < LARGE_BYTES:
+        body, raw = _decode(data)
+    else:
+        with paused_collector():
+            body, raw = _decode(data)
+    if model:
+        body, raw = {**body, "model": model}, {**raw, "model": msgspec.Raw(msgspec.json.encode(model))}
+    check_field_names(endpoint, body)
     stream = _flag(body, "stream")
     if stream and not endpoint.streams:
         stream = False
@@ -93,12 +141,40 @@ def parse(endpoint: Endpoint, data: bytes) -> Call:
         endpoint=endpoint,
         body=body,
         raw=raw,
-        model=model,
+        model=_model_of(endpoint, body),
         stream=stream,
         wants_usage=isinstance(options, dict) and options.get("include_usage") is True,
         end_user=user if isinstance(user, str) else None,
+        names_prompt=body.get("model") is None and endpoint.default_model is None,
         size=len(data),
     )
+
+
+def _model_of(endpoint: Endpoint, body: dict[str, Any]) -> str:
+    model = body.get("model")
+    if model is None:
+        model = endpoint.default_model or _prompt_of(endpoint, body)
+    if model is None or model == "":
+        raise MissingParameter.of("model")
+    if not isinstance(model, str):
+        raise WrongType.of("model", "a string", model)
+    if len(model) > _MAX_MODEL_NAME:
+        raise InvalidParameter(f"A model's name has at most {_MAX_MODEL_NAME} characters.", param="model")
+    if not model.isprintable():
+        raise InvalidParameter("A model's name has no line breaks and no control characters.", param="model")
+    return model
+
+
+def _prompt_of(endpoint: Endpoint, body: dict[str, Any]) -> Any:
+    """Return the id of the stored prompt that a Responses call names, None if it names none. Raises InvalidId.
+
+    The prefix keeps it apart from models, which keys may have a list of.
+    """
+    prompt = body.get("prompt")
+    name = prompt.get("id") if endpoint.format is Format.RESPONSES and isinstance(prompt, dict) else None
+    if isinstance(name, str) and not name.startswith(_PROMPT_PREFIX):
+        raise InvalidId.of("prompt.id", name, _PROMPT_PREFIX)
+    return name
 
 
 def _flag(body: dict[str, Any], name: str) -> bool:
@@ -120,6 +196,7 @@ def _decode(data: bytes) -> tuple[dict[str, Any], dict[str, msgspec.Raw]]:
         except msgspec.DecodeError:
             # half a surrogate pair, as JavaScript leaves where it cuts an emoji, cannot be text anywhere:
             # it becomes U+FFFD instead of an error; anything else fails again
+            data = data.removeprefix(codecs.BOM_UTF8)  # Windows' clients send it
             data = _SURROGATES.sub(lambda half: rb"\ufffd" if half[1] else half[0], data)
             body = _decode_any.decode(data)
         if not isinstance(body, dict):
@@ -128,6 +205,12 @@ def _decode(data: bytes) -> tuple[dict[str, Any], dict[str, msgspec.Raw]]:
             _nesting_decoder.decode(b"[" * _SPARE_LEVELS + data + b"]" * _SPARE_LEVELS)
         return body, _decode_raw.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise BodyNotJson(f"We could not parse the JSON body of your request: {error}.") from error
+        raise BodyNotJson(f"We could not parse the JSON body of your request: {_reason(error, data)}.") from error
     except RecursionError as error:
         raise BodyNotJson("The JSON body of your request is nested too deeply.") from error
+
+
+def _reason(error: Exception, data: bytes) -> str:
+    if isinstance(error, UnicodeDecodeError) or data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "it is not UTF-8. Encode it as UTF-8 and send it again"
+    return str(error)

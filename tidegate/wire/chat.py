@@ -9,6 +9,7 @@ from itertools import zip_longest
 from typing import Any
 
 from tidegate.wire.chunking import Cut, cut_evenly
+from tidegate.wire.shapes.chat_stream import ChatStreamMender
 
 Json = dict[str, Any]
 
@@ -16,7 +17,7 @@ _COMMON_FIELDS = ("id", "created", "model", "service_tier", "system_fingerprint"
 _NOT_COPIED = ("choices", "object", "obfuscation")
 _TEXTS = ("content", "refusal")
 _NEVER_SPLIT = frozenset({"id", "index", "name", "role", "type"})
-"""Strings that are never split; if a stream repeats them, the last one counts."""
+"""Strings that are never split; if a stream repeats them, the last one that is not empty counts."""
 
 
 def to_chunks(completion: Mapping[str, Any], *, include_usage: bool = True, cut: Cut = cut_evenly) -> list[Json]:
@@ -54,7 +55,7 @@ def _choice_chunks(number: int, choice: Mapping[str, Any], cut: Cut) -> Iterator
             yield {**common, "delta": {field: text}, **(shown or quiet), "finish_reason": None}
     for delta in _structured_deltas(message, cut):
         yield {**common, "delta": delta, **quiet, "finish_reason": None}
-    yield {**common, "delta": {}, **quiet, "finish_reason": choice.get("finish_reason")}
+    yield {**common, "delta": {}, **quiet, "finish_reason": choice.get("finish_reason") or None}
 
 
 def _first_delta(message: Mapping[str, Any]) -> Json:
@@ -146,13 +147,15 @@ def from_chunks(chunks: Sequence[Mapping[str, Any]]) -> Json:
 
     Within a delta, strings are joined, lists with an `index` are merged by it, other lists are concatenated, and the
     last of any other value counts. Outside deltas the last value that is not null counts. `obfuscation` is dropped.
+    Chunks of another shape are mended first: the stream may have been stored by a release that did not.
     """
     completion: Json = {"object": "chat.completion"}
     choices: dict[int, Json] = {}
-    for chunk in chunks:
+    mender = ChatStreamMender()
+    for chunk in map(mender.mend_chunk, chunks):
         _take_last(completion, {key: value for key, value in chunk.items() if key not in _NOT_COPIED})
         for part in chunk.get("choices") or ():
-            index = part.get("index", 0)
+            index = part.get("index") or 0
             _add_to_choice(choices.setdefault(index, _new_choice(index)), part)
     completion["choices"] = [_finished(choices[index]) for index in sorted(choices)]
     return completion
@@ -163,7 +166,7 @@ def _new_choice(index: int) -> Json:
 
 
 def _add_to_choice(choice: Json, part: Mapping[str, Any]) -> None:
-    own = ("index", "delta", "logprobs")
+    own = ("index", "delta", "logprobs", "message")  # some providers repeat the whole message beside each delta
     _take_last(choice, {key: value for key, value in part.items() if key not in own})
     if "logprobs" in part:
         choice["logprobs"] = _join("logprobs", choice.get("logprobs"), part["logprobs"])
@@ -173,8 +176,8 @@ def _add_to_choice(choice: Json, part: Mapping[str, Any]) -> None:
 
 def _take_last(target: Json, values: Mapping[str, Any]) -> None:
     for key, value in values.items():
-        # Azure's filter has chunks of its own, whose id, model and time are empty
-        empty = value is None or (key in _COMMON_FIELDS and not value)
+        # Azure's filter has chunks of its own, whose id, model and time are empty; some servers never say `null`
+        empty = value is None or (key in (*_COMMON_FIELDS, "finish_reason") and not value)
         if not empty or key not in target:
             target[key] = value
 
@@ -182,6 +185,8 @@ def _take_last(target: Json, values: Mapping[str, Any]) -> None:
 def _join(key: str, old: Any, new: Any) -> Any:
     if old is None or new is None:
         return new if old is None else old
+    if new == "" and key in _NEVER_SPLIT:
+        return old
     if isinstance(old, str) and isinstance(new, str) and key not in _NEVER_SPLIT:
         return old + new
     if isinstance(old, Mapping) and isinstance(new, Mapping):

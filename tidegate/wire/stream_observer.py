@@ -1,6 +1,7 @@
 """Observe an answer as it passes: its end, its errors and its usage, with as little decoding as possible."""
 
 import re
+from collections.abc import Sequence
 from enum import Enum, auto
 from typing import Any, ClassVar
 
@@ -9,8 +10,29 @@ import msgspec
 from tidegate.core.endpoints import Endpoint, Format
 from tidegate.core.errors import MalformedAnswer, TruncatedAnswer
 from tidegate.wire import sse
+from tidegate.wire.charges.usage import merged
+from tidegate.wire.shapes.answer_facts import (
+    MessageFacts,
+    facts_of_messages,
+    facts_of_output,
+    facts_of_stream,
+    has_vectors,
+)
+from tidegate.wire.shapes.chat_stream import ChatStreamMender
+from tidegate.wire.shapes.observed import (
+    ObservedAnswer,
+    ObservedChunk,
+    ObservedEvent,
+    is_present,
+    read_answer,
+    read_chunk,
+    read_event,
+    read_first_chunk,
+)
+from tidegate.wire.shapes.responses_stream import unfinished_end, with_output
+from tidegate.wire.shapes.worth_storing import AnswerFacts, why_not_stored
 
-_NULL = msgspec.Raw(b"null")
+_EMPTY_TEXT = msgspec.Raw(b'""')
 
 
 class EventKind(Enum):
@@ -26,68 +48,21 @@ class EventKind(Enum):
     """A comment; not forwarded, because the gateway sends heartbeats of its own."""
 
 
-class _ObservedChoice(msgspec.Struct):
-    index: int = 0
-    finish_reason: str | None = None
-
-
-class _ObservedChunk(msgspec.Struct):
-    choices: list[_ObservedChoice] = []
-    usage: msgspec.Raw = _NULL
-    model: str | None = None
-    service_tier: str | None = None
-    error: msgspec.Raw = _NULL
-    message: msgspec.Raw = _NULL
-    detail: msgspec.Raw = _NULL
-
-    def is_error(self) -> bool:
-        """Whether this is an error without its envelope, in place of an answer."""
-        return _present(self.message) or _present(self.detail)
-
-
-class _FirstDelta(msgspec.Struct):
-    delta: dict[str, Any] | None = None
-    finish_reason: str | None = None
-
-
-class _FirstChunk(msgspec.Struct):
-    """One of the first chunks, decoded to find out whether it has content."""
-
-    choices: list[_FirstDelta] = []
-
-
-class _ObservedEvent(msgspec.Struct):
-    type: str = ""
-    response: msgspec.Raw = _NULL
-    error: msgspec.Raw = _NULL
-    message: msgspec.Raw = _NULL
-
-    def is_error(self) -> bool:
-        """Whether this is an error, with or without its envelope."""
-        return self.type == "error" or _present(self.error) or (not self.type and _present(self.message))
-
-
-class _ObservedAnswer(_ObservedChunk):
-    """The body of an answer of any endpoint, or the Response inside an event."""
-
-    status: str | None = None
-    incomplete_details: dict[str, Any] | None = None
-    output: msgspec.Raw = _NULL
-    data: msgspec.Raw = _NULL
-    results: msgspec.Raw = _NULL
-
-
 TERMINAL_TYPES = ("response.completed", "response.incomplete", "response.failed", "response.cancelled")
 _TERMINAL_BYTES = tuple(kind.encode() for kind in TERMINAL_TYPES)
-_BEFORE_CONTENT = ("response.output_item.added", "response.content_part.added")
-"""Events that announce content and have none; events with a Response in them have none either."""
+_BEFORE_CONTENT = frozenset(
+    {"response.output_item.added", "response.content_part.added", "response.reasoning_summary_part.added"}
+)
+"""Events that announce content and have none; events with a Response in them have none either.
+
+Progress of a tool (`response.web_search_call.searching`) is content: the work has begun, and is paid for.
+"""
+_HEARTBEATS = frozenset({"heartbeat", "keepalive", "ping"})
+"""Events that only show that the upstream is alive; before the first event of a Response they break the SDK."""
+_NOT_CONTENT = frozenset({"role", "name", "obfuscation", "provider_specific_fields"})
+"""Fields of a delta that come without content. An unknown field may be the answer: it counts as content."""
 _NO_CHOICE = re.compile(rb'"choices"\s*:\s*\[\s*\]')
 """Cannot match within a text, where quotes are escaped."""
-_chunk = msgspec.json.Decoder(_ObservedChunk)
-_opening = msgspec.json.Decoder(_FirstChunk)
-_event = msgspec.json.Decoder(_ObservedEvent)
-_answer = msgspec.json.Decoder(_ObservedAnswer)
-_any = msgspec.json.Decoder()
 
 
 class StreamObserver:
@@ -105,10 +80,17 @@ class StreamObserver:
     """Whether the answer has reached its end."""
     has_content = False
     """Whether content, or the end, has passed; earlier events only say that the call was accepted."""
-    storable = True
-    """False for answers that must not be reused although complete: content-filtered, failed, cancelled."""
+    is_unfinished = False
+    """Whether a complete answer does not say why it ended, so that it may be a part."""
+    reasons: tuple[str, ...] = ()
+    """Why each choice ended, in the words of chat; empty for a choice that does not say."""
+    _has_data = _is_empty = False
     expected_field: ClassVar[str] = "data"
     """What every valid body contains; for the error message."""
+
+    def mend(self, event: bytes, earlier: Sequence[bytes]) -> bytes:  # noqa: ARG002  # the signature of all observers
+        """Return an event in OpenAI's shape, before it is observed; `earlier` are those before it."""
+        return event
 
     def observe(self, event: bytes) -> EventKind:  # noqa: ARG002  # the signature of all observers
         """Observe one event of a stream. Raises MalformedAnswer."""
@@ -120,33 +102,66 @@ class StreamObserver:
 
     def observe_body(self, body: bytes) -> EventKind:
         """Observe an answer that came as one body. Raises MalformedAnswer."""
-        answer = _decode(_answer, body)
-        if _present(answer.error):
-            self.error = _any.decode(answer.error)
+        answer = read_answer(body)
+        if is_present(answer.error):
+            self.error = msgspec.json.decode(answer.error)
             if answer.status is None:
                 return EventKind.ERROR
         elif not self._is_answer(answer):
             if not answer.is_error():
                 raise MalformedAnswer(f"The upstream's answer has no {self.expected_field}.")
-            self.error = _any.decode(body)
+            self.error = msgspec.json.decode(body)
             return EventKind.ERROR
         self._complete(answer)
         return EventKind.TERMINAL
 
-    def _is_answer(self, answer: _ObservedAnswer) -> bool:
-        return _present(answer.data) or _present(answer.results)
+    def _is_answer(self, answer: ObservedAnswer) -> bool:
+        return is_present(answer.data) or is_present(answer.results)
 
-    def _complete(self, answer: _ObservedAnswer) -> None:
+    def is_worth_storing(
+        self,
+        events: Sequence[bytes],
+        *,
+        wants_json: bool = False,
+        is_limited: bool = True,
+        end_reason: str | None = None,
+    ) -> bool:
+        """Whether another caller can use the answer, whose events, or whose one body, are these.
+
+        `wants_json` and `is_limited` are what the caller requested: JSON as the text, and an output limit.
+        `end_reason` is why the upstream's answer ended, if a translation hides it.
+        """
+        if not self.is_complete or self.error is not None:
+            return False
+        held = self._held(events)
+        facts = AnswerFacts(
+            reasons=self.reasons if end_reason is None else (*self.reasons, end_reason),
+            has_output=held.has_output,
+            is_refused=held.is_refused,
+            has_unusable_call=held.has_unusable_call,
+            wants_json=wants_json,
+            is_limited=is_limited,
+        )
+        return why_not_stored(facts) is None
+
+    def _held(self, events: Sequence[bytes]) -> MessageFacts:
+        """Return what the answer holds."""
+        return MessageFacts(not self._is_empty and (not self._has_data or has_vectors(events[0])))
+
+    def _complete(self, answer: ObservedAnswer) -> None:
         self._record(answer)
         self.is_complete = True
-        self.storable = self.error is None and self._succeeded(answer)
+        self.reasons = self._reasons_of(answer)
+        self.is_unfinished = not all(self.reasons)
+        self._has_data = is_present(answer.data)
+        self._is_empty = b"[]" in (bytes(answer.data), bytes(answer.results))
 
-    def _succeeded(self, answer: _ObservedAnswer) -> bool:
-        return _finished(answer.status, answer.incomplete_details)
+    def _reasons_of(self, answer: ObservedAnswer) -> tuple[str, ...]:  # noqa: ARG002  # the signature of all observers
+        return ("stop",)
 
-    def _record(self, answer: _ObservedChunk) -> None:
-        if _present(answer.usage):
-            self.usage = bytes(answer.usage)
+    def _record(self, answer: ObservedChunk) -> None:
+        if is_present(usage := answer.stated_usage()):
+            self.usage = bytes(usage) if self.usage is None else merged(self.usage, bytes(usage))
         self.model = answer.model or self.model
         self.service_tier = answer.service_tier or self.service_tier
 
@@ -158,82 +173,123 @@ class ChatObserver(StreamObserver):
 
     def __init__(self) -> None:
         self._open: set[int] = set()
-        self._finished: set[int] = set()
+        self._finished: dict[int, str] = {}
+        self._messages: list[msgspec.Raw] = []
+        self._mender = ChatStreamMender()
+
+    def mend(self, event: bytes, earlier: Sequence[bytes]) -> bytes:  # noqa: ARG002  # the signature of all observers
+        """Return a chunk in OpenAI's shape, before it is observed."""
+        return self._mender.mend_event(event)
 
     def observe(self, event: bytes) -> EventKind:
         """Observe one event. Raises MalformedAnswer and TruncatedAnswer."""
         data = sse.data_of(event)
-        if data is None:
+        if not data or data.isspace():
             return EventKind.COMMENT
         if sse.is_done(event):
             return self._end()
-        chunk = _decode(_chunk, data)
-        if _present(chunk.error) or (not chunk.choices and chunk.is_error()):
-            self.error = _any.decode(chunk.error if _present(chunk.error) else data)
+        chunk = read_chunk(data)
+        if is_present(chunk.error) or (not chunk.choices and chunk.is_error()):
+            self.error = msgspec.json.decode(chunk.error if is_present(chunk.error) else data)
             return EventKind.ERROR
         self._record(chunk)
         if not self.has_content:
             self.has_content = _has_content(data)
         for choice in chunk.choices:
-            self._open.add(choice.index)
+            self._open.add(choice.index or 0)
             if choice.finish_reason:  # some servers send "" with each chunk
-                self._finished.add(choice.index)
-                self.storable = self.storable and choice.finish_reason != "content_filter"
+                self._finished[choice.index or 0] = choice.finish_reason
         return EventKind.ORDINARY
 
     def _end(self) -> EventKind:
         if not self._open:
             raise MalformedAnswer("The upstream's stream ended without content.")
         if not self.may_end():
-            raise TruncatedAnswer("The upstream ended its stream without a finish reason.")
+            if not self.has_content:
+                raise TruncatedAnswer("The upstream ended its stream without content or a finish reason.")
+            self.is_unfinished = True
+        self.reasons = tuple(self._finished.get(index, "") for index in self._open)
         self.is_complete = self.has_content = True
         return EventKind.TERMINAL
 
-    def _is_answer(self, answer: _ObservedAnswer) -> bool:
+    def _is_answer(self, answer: ObservedAnswer) -> bool:
         return bool(answer.choices)
 
     def may_end(self) -> bool:
         """Whether each choice that began has finished."""
-        return bool(self._open) and self._open == self._finished
+        return bool(self._open) and self._open == self._finished.keys()
 
-    def _succeeded(self, answer: _ObservedAnswer) -> bool:
-        reasons = [choice.finish_reason for choice in answer.choices]
-        return bool(reasons) and None not in reasons and "content_filter" not in reasons
+    def _complete(self, answer: ObservedAnswer) -> None:
+        super()._complete(answer)
+        self._messages = [choice.message for choice in answer.choices]
+
+    def _reasons_of(self, answer: ObservedAnswer) -> tuple[str, ...]:
+        return tuple(choice.finish_reason or "" for choice in answer.choices)
+
+    def _held(self, events: Sequence[bytes]) -> MessageFacts:
+        if not self._open:
+            return facts_of_messages(self._messages)
+        held = facts_of_stream(events, self._open)
+        return msgspec.structs.replace(held, has_unusable_call=not self._mender.has_usable_calls())
 
 
 class ResponsesObserver(StreamObserver):
     """Observes a Responses stream: events with a type, exactly one of them terminal."""
 
     expected_field = "output"
+    _output = b"[]"
+
+    def mend(self, event: bytes, earlier: Sequence[bytes]) -> bytes:
+        """Return an event in OpenAI's shape, before it is observed; `earlier` are those before it."""
+        if sse.is_done(event):
+            return (self.has_content and unfinished_end(earlier)) or event
+        return with_output(event, earlier)
 
     def observe(self, event: bytes) -> EventKind:
         """Observe one event. Raises MalformedAnswer."""
         data = sse.data_of(event)
-        if data is None or sse.is_done(event):
+        if not data or data.isspace() or sse.is_done(event):
             return EventKind.COMMENT
-        observed = _decode(_event, data)
+        observed = read_event(data)
+        if observed.type in _HEARTBEATS:
+            return EventKind.COMMENT
         if observed.is_error():
-            self.error = _any.decode(observed.error) if _present(observed.error) else _any.decode(data)
+            self.error = (
+                msgspec.json.decode(observed.error) if is_present(observed.error) else msgspec.json.decode(data)
+            )
             return EventKind.ERROR
-        if not _present(observed.response) or not observed.type.startswith("response."):
+        if not is_present(observed.response) or not observed.type.startswith("response."):
             if observed.type in TERMINAL_TYPES:
                 raise MalformedAnswer("The upstream's last event has no Response.")
-            self.has_content = self.has_content or observed.type not in _BEFORE_CONTENT
+            self.has_content = self.has_content or _is_content(observed)
             return EventKind.ORDINARY
-        return self._see_response(observed.type, _decode(_answer, bytes(observed.response)))
+        return self._see_response(observed.type, read_answer(bytes(observed.response)))
 
-    def _is_answer(self, answer: _ObservedAnswer) -> bool:
-        return answer.status is not None or _present(answer.output)
+    def _is_answer(self, answer: ObservedAnswer) -> bool:
+        return answer.status is not None or is_present(answer.output)
 
-    def _see_response(self, kind: str, response: _ObservedAnswer) -> EventKind:
+    def _complete(self, answer: ObservedAnswer) -> None:
+        super()._complete(answer)
+        self._output = bytes(answer.output)
+
+    def _reasons_of(self, answer: ObservedAnswer) -> tuple[str, ...]:
+        if answer.status == "incomplete":
+            return (str((answer.incomplete_details or {}).get("reason") or ""),)
+        return (answer.status or "completed",)
+
+    def _held(self, events: Sequence[bytes]) -> MessageFacts:  # noqa: ARG002  # the last of them has all
+        return facts_of_output(self._output)
+
+    def _see_response(self, kind: str, response: ObservedAnswer) -> EventKind:
         if kind not in TERMINAL_TYPES:
             self._record(response)
             return EventKind.ORDINARY
-        if _present(response.error):
-            self.error = _any.decode(response.error)
-        else:
-            self.has_content = True
+        had_content, self.has_content = self.has_content, self.has_content or not is_present(response.error)
+        if is_present(response.error):
+            self.error = msgspec.json.decode(response.error)
         self._complete(response)
+        if self.is_unfinished and not had_content:
+            raise TruncatedAnswer("The upstream ended its stream without content or a finish reason.")
         return EventKind.TERMINAL
 
 
@@ -255,10 +311,10 @@ def is_extra_chunk(event: bytes) -> bool:
     if data is None:
         return False
     try:
-        chunk = _chunk.decode(data)
-    except msgspec.DecodeError:
+        chunk = read_chunk(data)
+    except MalformedAnswer:
         return False
-    return not chunk.choices and not _present(chunk.error)
+    return not chunk.choices and not is_present(chunk.error)
 
 
 def is_terminal(route: Endpoint, event: bytes) -> bool:
@@ -267,31 +323,18 @@ def is_terminal(route: Endpoint, event: bytes) -> bool:
         return sse.is_done(event)
     if not any(kind in event for kind in _TERMINAL_BYTES):
         return False
-    return bool(_event.decode(sse.data_of(event) or b"{}").type in TERMINAL_TYPES)
+    return bool(read_event(sse.data_of(event) or b"{}").type in TERMINAL_TYPES)
 
 
 def _has_content(data: bytes) -> bool:
-    """Whether a chat chunk has more than the role."""
+    """Whether a chat chunk has a part of the answer: text, reasoning, a refusal, a tool call, or a finish."""
     return any(
-        choice.finish_reason is not None or any(value for name, value in (choice.delta or {}).items() if name != "role")
-        for choice in _decode(_opening, data).choices
+        bool(choice.finish_reason)
+        or any(value for name, value in (choice.delta or {}).items() if name not in _NOT_CONTENT)
+        for choice in read_first_chunk(data).choices
     )
 
 
-def _finished(status: str | None, details: dict[str, Any] | None) -> bool:
-    if status in (None, "completed"):
-        return True
-    return status == "incomplete" and (details or {}).get("reason") == "max_output_tokens"
-
-
-def _present(raw: msgspec.Raw) -> bool:
-    return raw != _NULL
-
-
-def _decode(decoder: "msgspec.json.Decoder[Any]", data: bytes) -> Any:
-    try:
-        if not data.isascii():
-            data.decode()  # the decoder skips unknown fields without checking that they are UTF-8
-        return decoder.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise MalformedAnswer(f"The upstream's answer violates its protocol: {error}.") from error
+def _is_content(event: ObservedEvent) -> bool:
+    """Whether an event of a Response has a part of the answer; heartbeats have other types, or an empty delta."""
+    return event.type.startswith("response.") and event.type not in _BEFORE_CONTENT and event.delta != _EMPTY_TEXT

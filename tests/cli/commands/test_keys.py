@@ -1,6 +1,7 @@
 """`tidegate keys` shows a key once, lists its last characters only, revokes keys, and explains mistakes."""
 
 import json
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -131,7 +132,7 @@ def test_mistakes_are_explained(run: Run, arguments: list[str], code: int, says:
 
 def test_no_database_is_one_sentence(run: Run) -> None:
     result = run("list", TIDEGATE_DATABASE_URL="postgresql://nobody:hidden@127.0.0.1:1/none")
-    assert result.exit_code == 1
+    assert result.exit_code == 75
     assert result.output.startswith("PostgreSQL cannot be used")
     assert "hidden" not in result.output
 
@@ -162,3 +163,31 @@ def test_an_expiry_is_a_span_or_a_date(text: str, moment: float) -> None:
 def test_what_is_no_expiry_is_refused(text: str) -> None:
     with pytest.raises(typer.BadParameter):
         parse_expiry(text, NOW)
+
+
+def test_a_budget_that_cannot_pay_a_model_once_is_told(run: Run) -> None:
+    made = run("create", "--project", "shop", "--models", "gpt-5-pro,gpt-4o-mini", "--budget-day", "0.01")
+    assert made.exit_code == 0
+    (warning,) = [line for line in made.output.splitlines() if line.startswith("Warning")]
+    assert warning.startswith("Warning: The budget of $0.01 per day cannot pay one short question to gpt-5-pro ($0.0")
+    assert "gpt-4o-mini" not in warning
+    key = json.loads(run("create", "--project", "shop", "--budget-month", "100", "--json").output)
+    assert key["warnings"] == []
+    (warning,) = json.loads(run("update", key["id"], "--budget-month", "0.001", "--json").output)["warnings"]
+    assert re.search(r"per month .* and \d+ more\.$", warning)
+
+
+def test_a_start_script_makes_one_key_however_often_it_is_run(run: Run) -> None:
+    first = run("create", "--project", "shop", "--if-none")
+    assert key_format.parse(first.output.split()[0]) is not None
+    again = run("create", "--project", "shop", "--if-none")
+    assert (again.exit_code, "shop has or had one" in again.output) == (0, True)
+    assert json.loads(run("create", "--project", "shop", "--if-none", "--json").output) is None
+    (listed,) = json.loads(run("list", "--json").output)
+
+    run("revoke", listed["id"])
+    assert json.loads(run("create", "--project", "shop", "--if-none", "--json").output) is None, (
+        "it was ended on purpose"
+    )
+    assert json.loads(run("create", "--project", "other", "--if-none", "--json").output)["project"] == "other"
+    assert run("create", "--project", "shop", "--if-none", "--admin").exit_code == 2

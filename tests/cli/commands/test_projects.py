@@ -68,3 +68,9 @@ def test_mistakes_are_explained(tidegate: Tidegate, arguments: list[str], code: 
 def test_without_redis_the_delay_is_said(tidegate: Tidegate) -> None:
     changed = tidegate("projects", "update", "shop", "--rpm", "1", TIDEGATE_REDIS_URL="redis://127.0.0.1:1")
     assert (changed.exit_code, "within 60 s" in changed.output) == (0, True)
+
+
+def test_a_budget_of_each_end_user_that_cannot_pay_a_model_is_told(tidegate: Tidegate) -> None:
+    changed = tidegate("projects", "update", "shop", "--user-budget-day", "0.001")
+    assert changed.exit_code == 0
+    assert "Warning: The budget of $0.001 per day cannot pay one short question to" in changed.output

@@ -17,7 +17,7 @@ import typer
 from typer.testing import CliRunner
 
 from tests.eventually import PATIENCE_SECONDS
-from tests.harness import STREAM, Answer, GatewayProcess, World, ask, chat_text, free_port
+from tests.harness import STREAM, Answer, GatewayProcess, World, ask, chat_text, data_of, free_port
 from tidegate.cli.commands.serve import serve
 from tidegate.core.config.sections.server import ServerConfig
 from tidegate.simulator import running
@@ -25,7 +25,7 @@ from tidegate.storage.embedded import StoreUrls
 
 PACED = {"x_simulate_tps": "30", "x_simulate_tokens": "60"}
 
-GRACE_SECONDS = ServerConfig().grace_seconds
+GRACE_SECONDS = ServerConfig().grace
 
 
 @pytest.fixture
@@ -69,6 +69,33 @@ async def test_a_running_stream_is_finished_and_the_ledger_drained(world: World,
     assert psutil.wait_procs(children, timeout=PATIENCE_SECONDS)[1] == []
 
 
+async def test_one_signal_to_the_whole_process_group_leaves_the_grace(world: World) -> None:
+    """A terminal and systemd signal each process of a group, and the supervisor passes the signal on, too."""
+    async with world.process("--workers", "2") as gateway, gateway.open("/chat/completions", STREAM, **PACED) as answer:
+        first = await answer.content.readuntil(b"\n\n")
+        for process in psutil.Process(gateway.process.pid).children(recursive=True):
+            process.send_signal(signal.SIGTERM)
+        gateway.process.send_signal(signal.SIGTERM)
+        assert (first + await answer.read()).endswith(b"data: [DONE]\n\n")
+        assert await gateway.wait() == 0
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+async def test_a_second_signal_ends_the_grace(world: World, workers: int) -> None:
+    endless = {"x_simulate_tps": "1", "x_simulate_tokens": "60"}
+    async with (
+        world.process("--workers", str(workers)) as gateway,
+        gateway.open("/chat/completions", STREAM, **endless) as response,
+    ):
+        await response.content.readuntil(b"\n\n")
+        gateway.process.send_signal(signal.SIGTERM)
+        await assert_refuses_connections(gateway)
+        gateway.process.send_signal(signal.SIGTERM)
+        *_, last = data_of((await response.read()).decode())
+        assert last["error"]["code"] == "shutting_down"
+        assert await gateway.wait() == 0
+
+
 async def test_an_idle_one_ends_before_its_grace_time_does(world: World) -> None:
     async with world.process() as gateway:
         async with asyncio.timeout(GRACE_SECONDS - 5):
@@ -76,7 +103,7 @@ async def test_an_idle_one_ends_before_its_grace_time_does(world: World) -> None
     assert "Traceback" not in gateway.log
 
 
-async def test_a_stream_that_outlasts_the_grace_time_is_cut(world: World) -> None:
+async def test_a_stream_that_outlasts_the_grace_ends_with_an_error_event(world: World) -> None:
     endless = {"x_simulate_tps": "1", "x_simulate_tokens": "60"}
     async with (
         world.process(server={"grace_seconds": 1}) as gateway,
@@ -85,14 +112,23 @@ async def test_a_stream_that_outlasts_the_grace_time_is_cut(world: World) -> Non
         await response.content.readuntil(b"\n\n")
         begun = time.monotonic()
         code = await gateway.stop()
-        with pytest.raises(aiohttp.ClientError):
-            await response.read()
+        *_, last = data_of((await response.read()).decode())
+        assert last["error"]["code"] == "shutting_down"
     assert time.monotonic() - begun > 0.5
     assert code == 0, gateway.log
     await world.wait_for_stats(in_flight=0, cancelled=1)
     (line,) = await world.ledger_entries(1)
+    assert line["outcome"] == "shutting_down"
     assert line["estimated"]
     assert line["cost_nanos"] > 0
+    assert "Traceback" not in gateway.log
+    assert gateway.log.count("the grace is over") == 1
+
+
+async def test_the_process_above_several_workers_does_not_hold_the_gateway(world: World) -> None:
+    async with world.process("--workers", "2") as gateway:
+        loaded = {mapped.path for mapped in psutil.Process(gateway.process.pid).memory_maps()}
+    assert not any("aiohttp" in path or "uvloop" in path for path in loaded)
 
 
 async def test_several_workers_share_the_port_and_the_flights(world: World) -> None:
@@ -145,11 +181,13 @@ def refused(environment: dict[str, str], folder: Path, *arguments: str) -> str:
     return ended.stderr
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "::"])
-def test_without_a_key_it_listens_on_loopback_only(environment: dict[str, str], tmp_path: Path, host: str) -> None:
-    said = refused(environment, tmp_path, "--host", host, "--port", str(free_port()))
-    assert "there is no API key" in said
-    assert "tidegate keys create" in said
+@pytest.mark.parametrize("reference", ["env:TG_MISSING", "file:/missing/admin-key"])
+def test_an_admin_key_that_cannot_be_read_ends_the_start(
+    environment: dict[str, str], tmp_path: Path, reference: str
+) -> None:
+    said = refused({**environment, "TIDEGATE_AUTH__ADMIN_KEY": reference}, tmp_path, "--port", str(free_port()))
+    assert said.startswith(f"The secret {reference} ")
+    assert len(said.strip().splitlines()) == 1
 
 
 async def test_with_a_key_it_listens_to_all(world: World) -> None:
@@ -168,7 +206,9 @@ def test_a_database_that_is_not_migrated_is_refused(
 def test_a_port_that_is_taken_is_said(environment: dict[str, str], tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         said = refused(environment, tmp_path, "--port", str(taken.getsockname()[1]))
-    assert "address already in use" in said
+    assert "another program listens on port" in said
+    assert "--port" in said
+    assert len(said.strip().splitlines()) == 1
 
 
 @pytest.mark.parametrize(
@@ -183,5 +223,5 @@ def test_a_mistake_is_one_sentence(environment: dict[str, str], arguments: tuple
     app = typer.Typer()
     app.command()(serve)
     ended = CliRunner().invoke(app, list(arguments), env=environment)
-    assert ended.exit_code == 1
+    assert ended.exit_code == 78
     assert said in ended.output

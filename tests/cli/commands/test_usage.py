@@ -18,7 +18,7 @@ from tidegate.metering.ledger.entries import encode
 from tidegate.metering.ledger.spool import Spool
 from tidegate.metering.ledger.store import LedgerStore
 from tidegate.metering.ledger.stream import LedgerStream
-from tidegate.metering.usage_report import GroupBy, UsageRow
+from tidegate.metering.usage_report import GroupBy, Grouping, UsageRow
 from tidegate.storage.embedded import StoreUrls
 from tidegate.storage.postgres import Postgres
 from tidegate.storage.redis import RedisLink
@@ -114,10 +114,10 @@ def test_without_redis_it_says_that_it_does_not_know(run: Run) -> None:
     assert "Redis did not answer" in result.output
 
 
-def test_without_postgresql_it_is_one_sentence_and_exit_code_1(run: Run) -> None:
+def test_without_postgresql_it_is_one_sentence_and_exit_code_75(run: Run) -> None:
     result = run(TIDEGATE_DATABASE_URL="postgresql://nobody@127.0.0.1:1/nothing")
 
-    assert result.exit_code == 1
+    assert result.exit_code == 75
     assert "PostgreSQL" in result.output
     assert "Traceback" not in result.output
 
@@ -141,6 +141,16 @@ def test_any_other_time_is_an_error(text: Any) -> None:
         parse_time(text, NOW)
 
 
+@pytest.mark.parametrize(("written", "fee_nanos"), [(0, 0), (7, 0), (0, 7)])
+def test_written_tokens_and_fees_are_shown_where_there_are_some(written: int, fee_nanos: int) -> None:
+    rows = [UsageRow(group="2026-09-21", calls=3, cache_write_tokens=written, fee_nanos=fee_nanos)]
+
+    table, _ = fit_table(Console(width=400, file=io.StringIO()), Grouping(by=GroupBy.DAY), rows)
+
+    titles = [column.header for column in table.columns]
+    assert ("written" in titles, "fees USD" in titles) == (written > 0, fee_nanos > 0)
+
+
 @pytest.mark.parametrize(
     ("width", "left_out"),
     [(400, 0), (110, 1), (100, 2), (80, 4), (60, 6), (10, 6)],
@@ -149,7 +159,7 @@ def test_a_narrow_terminal_shows_fewer_columns_but_no_cut_figure(width: int, lef
     screen = Console(width=width, file=io.StringIO())
     rows = [UsageRow(group="2026-09-21", calls=3, input_tokens=1_234_577, cost_nanos=3_000_210_001)]
 
-    table, missing = fit_table(screen, GroupBy.DAY, rows)
+    table, missing = fit_table(screen, Grouping(by=GroupBy.DAY), rows)
 
     assert len(missing) == left_out
     with screen.capture() as shown:
@@ -163,3 +173,37 @@ def test_an_unknown_grouping_names_the_known_ones(run: Run) -> None:
 
     assert result.exit_code == 2
     assert "project" in result.output
+
+
+@pytest.fixture
+async def tagged(postgres: Postgres) -> None:
+    calls = [
+        entry(1, at=NOW, cost_nanos=3, tags={"feature": "search", "tenant": "acme"}),
+        entry(2, at=NOW, cost_nanos=2, tags={"feature": "chat", "tenant": "acme"}),
+        entry(3, at=NOW, cost_nanos=2, tags={"feature": "chat"}),
+    ]
+    await LedgerStore(postgres).write([encode(call) for call in calls])
+
+
+@pytest.mark.usefixtures("tagged")
+@pytest.mark.parametrize(
+    ("options", "tags", "groups"),
+    [
+        ((), [], [("chat", 2), ("search", 1)]),
+        (("--tag", "tenant=acme", "--tag", "feature=chat"), ["tenant=acme", "feature=chat"], [("chat", 1)]),
+    ],
+)
+def test_usage_is_grouped_and_filtered_by_tags(
+    run: Run, options: tuple[str, ...], tags: list[str], groups: list[tuple[str, int]]
+) -> None:
+    period = ("--since", "2026-01-01", "--until", "2027-01-01", "--json")
+    found = json.loads(run("--by", "tag:feature", *options, *period).output)
+    assert (found["by"], found["tags"]) == ("tag:feature", tags)
+    assert [(row["group"], row["calls"]) for row in found["rows"]] == groups
+
+
+@pytest.mark.parametrize("options", [("--by", "colour"), ("--tag", "tenant")])
+def test_a_wrong_grouping_or_tag_is_told(run: Run, options: tuple[str, ...]) -> None:
+    result = run(*options)
+    assert result.exit_code == 2
+    assert "Traceback" not in result.output

@@ -117,6 +117,34 @@ def test_what_goes_upstream_has_no_name_but_sealed_ones_and_no_reasoning_without
     ]
 
 
+@pytest.mark.parametrize(
+    ("names", "following", "kept"),
+    [
+        ("u r a", None, "u r a"),
+        ("u r", None, "u"),
+        ("u r u", None, "u u"),
+        ("u r r u", None, "u u"),
+        ("u r r a", None, "u r r a"),
+        ("r c o r", None, "r c o"),
+        ("c r o", None, "c o"),
+        ("u r", "a", "u r"),
+        ("u r", "u", "u"),
+        ("", "u", ""),
+    ],
+)
+def test_reasoning_goes_with_what_it_led_to(names: str, following: str | None, kept: str) -> None:
+    known: dict[str, Json] = {
+        "u": {"role": "user"},
+        "a": {"type": "message", "role": "assistant"},
+        "r": {"type": "reasoning"},
+        "c": {"type": "function_call"},
+        "o": {"type": "function_call_output"},
+    }
+    after = known[following] if following else None
+    left = items.without_dangling_reasoning([known[name] for name in names.split()], after)
+    assert left == [known[name] for name in kept.split()]
+
+
 def test_a_compaction_of_ours_speaks_again_and_anothers_goes_on_untouched() -> None:
     ours = items.compaction_item([HELLO, {"role": "developer", "content": "They spoke of tides."}], counted_ids())
     theirs = {"type": "compaction", "id": "cmp_9", "encrypted_content": "gAAAA"}

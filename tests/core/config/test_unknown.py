@@ -46,6 +46,13 @@ def test_where_nothing_is_near_all_are_named() -> None:
         "TIDEGATE_METERING__UNKNOWN_MODEL_PRICE__INPUT",
         "TIDEGATE_SERVER__PORT",
         "TIDEGATES__PORT",
+        "TIDEGATE_SERVICE_HOST",
+        "TIDEGATE_SERVICE_PORT_HTTP",
+        "TIDEGATE_PORT_8080_TCP",
+        "TIDEGATE_PORT_8080_TCP_ADDR",
+        "TIDEGATE_REDIS_SERVICE_PORT",
+        "TIDEGATE_VERSION",
+        "TIDEGATE_IMAGE",
     ],
 )
 def test_a_variable_that_is_a_setting(variable: str) -> None:
@@ -55,6 +62,9 @@ def test_a_variable_that_is_a_setting(variable: str) -> None:
 @pytest.mark.parametrize(
     ("variable", "meant"),
     [
+        ("TIDEGATE_PORT", "TIDEGATE_SERVER__PORT"),
+        ("TIDEGATE_CONFG", "TIDEGATE_CONFIG"),
+        ("TIDEGATE_LOGLEVEL", "TIDEGATE_LOG_LEVEL"),
         ("TIDEGATE_PROVIDRS__AZURE__BASE_URL", "TIDEGATE_PROVIDERS"),
         ("TIDEGATE_PROVIDERS__AZURE__BASEURL", "TIDEGATE_PROVIDERS__AZURE__BASE_URL"),
         ("TIDEGATE_ROUTES__GPT-4O__TARGET", "TIDEGATE_ROUTES__GPT-4O__TARGETS"),
@@ -65,3 +75,8 @@ def test_a_variable_that_is_a_setting(variable: str) -> None:
 def test_a_variable_that_is_none(variable: str, meant: str) -> None:
     with pytest.raises(ConfigError, match=rf"{variable} is not a setting.*Did you mean {meant}\?"):
         reject_unknown_variables({variable: "1"})
+
+
+@pytest.mark.parametrize("variable", ["TIDEGATE_PORT", "TIDEGATE_SERVER_PORT", "TIDEGATE_REDIS_PORT"])
+def test_the_address_of_a_linked_service_is_ignored(variable: str) -> None:
+    reject_unknown_variables({variable: "tcp://10.0.0.7:8080"})

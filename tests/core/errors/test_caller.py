@@ -11,10 +11,12 @@ EVERY = [
 
 
 PASSING = {
+    "AnswerMemoryExceeded",
     "BackgroundQueueFull",
     "BudgetReserved",
     "CallerRateLimited",
     "ConversationLocked",
+    "MemoryShareExceeded",
     "WebSocketQueueFull",
     "TooManyWebSockets",
 }

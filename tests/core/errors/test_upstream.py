@@ -14,7 +14,7 @@ EVERY = [
 PASSING = {
     "UpstreamRateLimited", "SlowDown", "UpstreamOverloaded", "UpstreamServerError", "HtmlFromProxy", "UpstreamTimeout",
     "ConnectTimeout", "FirstByteTimeout", "IdleTimeout", "TotalTimeout", "ConnectionFailed", "TruncatedAnswer",
-    "MalformedAnswer", "ErrorInStream", "FlightLost", "UpstreamBusy", "QueueFull", "QueueTimeout", "TargetDown",
+    "MalformedAnswer", "FlightLost", "UpstreamBusy", "QueueFull", "QueueTimeout", "TargetDown",
 }  # fmt: skip
 
 

@@ -1,7 +1,12 @@
 """After its start, a process excludes its startup objects from garbage collection."""
 
+import gc
 import subprocess
 import sys
+
+import pytest
+
+from tidegate.core.process.gc_tuning import paused_collector
 
 SCRIPT = """
 import gc
@@ -20,3 +25,15 @@ def test_the_collector_looks_no_more_at_what_was_there() -> None:
     assert before > 10_000
     assert after < 1000
     assert frozen > 10_000
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_a_paused_collector_is_as_it_was_afterwards(enabled: bool) -> None:
+    was_enabled = gc.isenabled()
+    (gc.enable if enabled else gc.disable)()
+    try:
+        with paused_collector():
+            assert not gc.isenabled()
+        assert gc.isenabled() is enabled
+    finally:
+        (gc.enable if was_enabled else gc.disable)()

@@ -1,6 +1,7 @@
 """Every entry arrives and counts once, whichever process dies and whichever store goes away."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from tidegate.metering.ledger.entries import Ledger, encode
 from tidegate.metering.ledger.spool import Spool
 from tidegate.metering.ledger.store import LedgerStore
 from tidegate.metering.ledger.stream import CONSUMER_GROUP, LedgerStream
+from tidegate.storage.outage_log import OutageLog
 from tidegate.storage.postgres import Postgres
 from tidegate.storage.redis import RedisLink
 
@@ -175,7 +177,7 @@ async def test_what_is_no_entry_at_all_is_kept_among_the_rejected(
 async def test_while_postgresql_is_away_entries_wait_and_then_arrive(
     redis_link: RedisLink, postgres: Postgres, redis_prefix: str, tmp_path: Path
 ) -> None:
-    away = Postgres(NOWHERE, size=1, timeout=1.0)
+    away = Postgres(NOWHERE, size=1, timeout=1.0, outages=OutageLog("postgres", time.monotonic))
     without = LedgerProcess(redis_link, away, redis_prefix, tmp_path)
     await without.drainer.start()
     for number in range(5):
@@ -184,7 +186,7 @@ async def test_while_postgresql_is_away_entries_wait_and_then_arrive(
     with structlog.testing.capture_logs() as logs:
 
         async def complained() -> bool:
-            return any(line.get("error") == "postgres_unavailable" for line in logs)
+            return any((line["event"], line.get("store")) == ("a store is lost", "postgres") for line in logs)
 
         await wait_until_async(complained)
     await without.close()

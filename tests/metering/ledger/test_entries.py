@@ -24,11 +24,12 @@ from tidegate.storage.redis import RedisLink
 
 WORDS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=MAX_MODEL_LENGTH)
 COUNTS = st.integers(0, 2**53)
+TAGS = st.none() | st.dictionaries(WORDS, WORDS, max_size=3)
 ENTRIES = st.builds(
     LedgerEntry,
     **{
         field.name: {str: WORDS, int: COUNTS, bool: st.booleans(), float: st.floats(0, 1e11)}.get(
-            field.type, st.none() | (WORDS if field.type == str | None else COUNTS)
+            field.type, TAGS if field.name == "tags" else st.none() | (WORDS if field.type == str | None else COUNTS)
         )
         for field in msgspec.structs.fields(LedgerEntry)
     },

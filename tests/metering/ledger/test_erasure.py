@@ -1,5 +1,6 @@
 """An end user's name is removed from the ledger, and the end user's entries still share one name."""
 
+import msgspec
 import pytest
 
 from tests.metering.ledger_parts import entry
@@ -23,6 +24,18 @@ async def users(postgres: Postgres) -> list[tuple[str, str | None]]:
     async with postgres.connection() as connection:
         rows = await connection.fetch("SELECT id, end_user FROM ledger ORDER BY id")
         return [(row["id"], row["end_user"]) for row in rows]
+
+
+async def test_a_tag_with_the_users_name_loses_it(eraser: LedgerEraser, postgres: Postgres) -> None:
+    tagged = entry(6, tags={"tenant": "acme", "person": "ada"})
+    broken = encode(entry(7, tags={"person": "ada"})).replace(b'"at":1', b'"at":"never"')
+    await LedgerStore(postgres).write([encode(tagged), broken])
+    await eraser.erase("acme", "ada")
+    async with postgres.connection() as connection:
+        tags = await connection.fetchval("SELECT tags FROM ledger WHERE id = 'req_6'")
+        rejected = await connection.fetchval("SELECT string_agg(entry, '') FROM ledger_rejected")
+    assert msgspec.json.decode(tags) == {"tenant": "acme", "person": "forgotten_1"}
+    assert '"ada"' not in rejected
 
 
 async def test_one_projects_lines_of_one_user_get_one_new_name(eraser: LedgerEraser, postgres: Postgres) -> None:

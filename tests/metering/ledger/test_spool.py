@@ -153,3 +153,19 @@ async def test_what_was_written_is_synced_though_the_file_is_sealed_meanwhile(tm
     spool.close_file()
     await spool.sync()
     assert replayed_lines(spool) == [b"line"]
+
+
+def test_a_folder_that_cannot_be_written_is_warned_of_before_it_is_needed(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with structlog.testing.capture_logs() as logs:
+        Spool(tmp_path / "file" / "spool").warn_if_unwritable()
+    (line,) = logs
+    assert (line["log_level"], line["reason"]) == ("error", "Not a directory")
+    assert "data_dir" in line["remedy"]
+
+
+def test_a_folder_that_can_be_written_is_left_empty(tmp_path: Path) -> None:
+    with structlog.testing.capture_logs() as logs:
+        Spool(tmp_path / "spool").warn_if_unwritable()
+    assert logs == []
+    assert list((tmp_path / "spool").iterdir()) == []

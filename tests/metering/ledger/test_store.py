@@ -1,7 +1,9 @@
 """A batch is one statement, each call is written once, and failures of PostgreSQL itself reject nothing."""
 
 from datetime import UTC, datetime
+from typing import Any
 
+import msgspec
 import pytest
 
 from tests.metering.ledger_parts import ENTRY, entry, ids
@@ -34,6 +36,7 @@ FULL = LedgerEntry(
     latency_ms=7,
     first_byte_ms=8,
     upstream_request_id="req_upstream",
+    tags={"tenant": "Zoë 🦊"},
 )
 
 
@@ -42,14 +45,22 @@ async def rejected(postgres: Postgres) -> int:
         return int(await connection.fetchval("SELECT count(*) FROM ledger_rejected"))
 
 
+async def columns(postgres: Postgres, *names: str) -> list[tuple[Any, ...]]:
+    """Return these columns of all entries."""
+    async with postgres.connection() as connection:
+        return [tuple(row) for row in await connection.fetch(f"SELECT {', '.join(names)} FROM ledger")]  # noqa: S608  # names of this file
+
+
 @pytest.mark.parametrize("given", [FULL, ENTRY])
 async def test_each_field_arrives_in_its_column(postgres: Postgres, given: LedgerEntry) -> None:
     await LedgerStore(postgres).write([encode(given)])
 
     async with postgres.connection() as connection:
         result = dict(await connection.fetchrow("SELECT * FROM ledger") or {})
+    tags = result.pop("tags")
+    assert (tags and msgspec.json.decode(tags)) == given.tags
     assert result.pop("at") == datetime.fromtimestamp(given.at, UTC)
-    assert result == {name: getattr(given, name) for name in given.__struct_fields__ if name != "at"}
+    assert result == {name: getattr(given, name) for name in given.__struct_fields__ if name not in ("at", "tags")}
 
 
 async def test_an_entry_written_twice_counts_once(postgres: Postgres) -> None:
@@ -61,6 +72,34 @@ async def test_an_entry_written_twice_counts_once(postgres: Postgres) -> None:
 
     assert await ids(postgres) == ["req_1", "req_2", "req_3"]
     assert await rejected(postgres) == 0
+
+
+HIT = entry(1, cache="hit", input_tokens=0, output_tokens=0, cost_nanos=0, saved_nanos=4_500)
+PAID = entry(1, attempts=1, latency_ms=9)
+LOST = entry(1, outcome="lost", estimated=True, cost_nanos=9_000)
+
+
+@pytest.mark.parametrize(
+    "batches", [[[HIT, PAID]], [[PAID, HIT]], [[HIT], [PAID]], [[PAID], [HIT]], [[HIT], [LOST], [PAID]]]
+)
+async def test_what_was_asked_replaces_the_hit_whose_reply_came_too_late(
+    postgres: Postgres, batches: list[list[LedgerEntry]]
+) -> None:
+    for batch in batches:
+        await LedgerStore(postgres).write([encode(one) for one in batch])
+
+    assert await columns(postgres, "cache", "outcome", "cost_nanos", "saved_nanos", "output_tokens", "latency_ms") == [
+        ("miss", "ok", 4_500, 0, 5, 9)
+    ]
+
+
+async def test_a_hit_and_a_lost_call_stay_where_there_is_nothing_better(postgres: Postgres) -> None:
+    await LedgerStore(postgres).write([encode(HIT), encode(HIT)])
+    assert await columns(postgres, "cache", "saved_nanos") == [("hit", 4_500)]
+
+    await LedgerStore(postgres).write([encode(LOST)])
+    await LedgerStore(postgres).write([encode(HIT)])
+    assert await columns(postgres, "cache", "outcome", "cost_nanos") == [("miss", "lost", 9_000)]
 
 
 async def test_an_entry_of_an_older_version_lacks_a_counter_and_is_written(postgres: Postgres) -> None:

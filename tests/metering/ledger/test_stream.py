@@ -1,7 +1,11 @@
 """One group, many consumers: each entry is delivered once, and again only if its consumer died."""
 
+from pathlib import Path
+
 import pytest
 
+from tests.storage.redis_servers import fill_memory, redis_server
+from tidegate.core.clock import SystemClock
 from tidegate.core.errors import RedisUnavailable
 from tidegate.metering.ledger.stream import BATCH_SIZE, CONSUMER_GROUP, LedgerStream, StreamConsumer, stream_key
 from tidegate.storage.redis import RedisLink
@@ -117,3 +121,22 @@ async def test_a_stream_that_vanished_is_a_typed_error_and_made_anew(
     await stream.append(b"a")
     async with stream.consumer("one") as one:
         assert await entries(one) == [b"a"]
+
+
+async def test_a_redis_without_memory_is_drained_all_the_same(tmp_path: Path) -> None:
+    async with redis_server(tmp_path, "maxmemory-policy noeviction") as port:
+        link = RedisLink(f"redis://127.0.0.1:{port}", timeout=2.0, clock=SystemClock())
+        await link.start()
+        stream = LedgerStream(link, "t")
+        for number in range(BATCH_SIZE + 1):
+            await stream.append(b"%d" % number)
+        async with stream.consumer("dead") as dead:
+            await dead.read_new()
+        await fill_memory(link, 2.0)
+        async with stream.consumer("one") as one:
+            for batch in (await one.read_new(), await one.claim_idle(0.0)):
+                await one.acknowledge([entry.id for entry in batch])
+            assert await stream.remove_idle_consumers(0.0) == 2
+            await one.remove()
+        assert await stream.length() == 0
+        await link.close()

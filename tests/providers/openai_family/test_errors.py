@@ -200,14 +200,14 @@ def test_a_long_message_is_cut() -> None:
 @pytest.mark.parametrize(
     ("error", "kind", "code"),
     [
-        ({"message": "no", "type": "server_error", "code": None}, errors.ErrorInStream, None),
+        ({"message": "no", "type": "server_error", "code": None}, errors.UpstreamServerError, None),
         ({"message": "no", "code": "server_error"}, errors.UpstreamServerError, "server_error"),
         ({"message": TPM, "type": "tokens", "code": "rate_limit_exceeded"}, errors.UpstreamRateLimited, "rate_limit_exceeded"),
         ({"message": TOO_LARGE, "code": "rate_limit_exceeded"}, errors.RequestExceedsUpstreamLimit, "rate_limit_exceeded"),
         ({"code": "context_length_exceeded", "message": "long"}, errors.ContextLengthExceeded,
          "context_length_exceeded"),
         ({"code": "insufficient_quota", "message": "no"}, errors.InsufficientQuota, "insufficient_quota"),
-        ({"code": "invalid_prompt", "message": "no"}, errors.ErrorInStream, "invalid_prompt"),
+        ({"code": "invalid_prompt", "message": "no"}, errors.UpstreamRejected, "invalid_prompt"),
         ("a bare string", errors.ErrorInStream, None),
         (None, errors.ErrorInStream, None),
         ([1], errors.ErrorInStream, None),

@@ -143,3 +143,24 @@ def test_bytes_that_no_rule_touches_stay_as_they_came() -> None:
     call = parse(endpoints.CHAT, b'{"model": "a", "seed": 1, "x":  1.50 , "messages": [ {"role" : "user"} ]}')
     done = ParameterMapper(OPENAI_RULES, [DROP]).map(call, Target("p", "b"), model="b")
     assert msgspec.json.encode(done.fields) == b'{"model":"b","x":1.50,"messages":[ {"role" : "user"} ]}'
+
+
+@pytest.mark.parametrize(
+    ("kind", "route", "rules", "sent", "notes"),
+    [
+        ("openai", endpoints.CHAT, (), {"max_completion_tokens": 9}, ("max_completion_tokens: set to 9",)),
+        ("openai_compatible", endpoints.CHAT, (), {"max_tokens": 9}, ("max_tokens: set to 9",)),
+        ("openai", endpoints.RESPONSES, (), {"max_output_tokens": 9}, ("max_output_tokens: set to 9",)),
+        ("openai", endpoints.CHAT, (Rule(rename=(("max_completion_tokens", "limit"),)),), {"limit": 9},
+         ("limit: set to 9",)),
+        ("openai", endpoints.CHAT, (Rule(drop=("max_completion_tokens",)),), {}, ()),
+    ],
+)  # fmt: skip
+def test_an_added_limit_has_the_targets_name_although_the_caller_named_the_target(
+    kind: str, route: Endpoint, rules: tuple[Rule, ...], sent: Json, notes: tuple[str, ...]
+) -> None:
+    call = parse(route, msgspec.json.encode({"model": "m", "max_tokens": None})).with_assumed_output(9)
+    done = ParameterMapper(RULES[kind], rules).map(call, Target("p", "m"), model="m")
+    given = {name: msgspec.json.decode(value) for name, value in done.fields.items()}
+    assert {name: value for name, value in given.items() if name not in ("model", "max_tokens") or value == 9} == sent
+    assert done.changes == notes

@@ -115,7 +115,7 @@ def test_the_watch_sees_a_response() -> None:
     watch = observer_for(endpoints.RESPONSES)
     sights = [watch.observe(event) for event in translate(iter([STREAM]))]
     assert sights == [EventKind.ORDINARY] * (len(sights) - 1) + [EventKind.TERMINAL]
-    assert (watch.is_complete, watch.storable, watch.model) == (True, True, "served")
+    assert (watch.is_complete, watch.is_worth_storing([]), watch.model) == (True, True, "served")
     assert msgspec.json.decode(watch.usage or b"")["input_tokens"] == 7
 
 
@@ -174,4 +174,16 @@ def test_what_is_no_completion_is_malformed(body: bytes) -> None:
 
 def test_comments_say_nothing() -> None:
     assert translator().translate_event(b": ping\n\n") == []
-    assert translator().translate_event(sse.DONE) == []
+    assert translator().translate_event(b"data:\n\n") == []
+
+
+def test_an_end_without_a_beginning_is_malformed() -> None:
+    with pytest.raises(MalformedAnswer, match="without content"):
+        translator().translate_event(sse.DONE)
+
+
+def test_the_chat_completions_own_reason_is_known() -> None:
+    translated = translator()
+    assert translated.end_reason is None
+    translated.translate_event(sse.encode(b'{"choices":[{"index":0,"delta":{"content":"a"},"finish_reason":"OTHER"}]}'))
+    assert translated.end_reason == "other"

@@ -194,3 +194,21 @@ async def test_callers_may_name_any_number_of_models() -> None:
     await wait_until(lambda: not board.is_publishing)
     assert len(list(board.all_traffic())) <= MAX_REMEMBERED
     assert len(board.snapshot.credentials) <= MAX_REMEMBERED + 20
+
+
+async def test_any_number_of_models_may_fail() -> None:
+    clock = ManualClock()
+    board = registry_alone(clock)
+    board.note_failure(HERE, KEY, errors.InvalidUpstreamKey())
+    for number in range(MAX_REMEMBERED + 100):
+        for _ in range(5):
+            board.note_failure(Target("openai", f"m{number}"), KEY, errors.UpstreamServerError("No."))
+        clock.advance(0.1)
+    await wait_until(lambda: not board.is_publishing)
+    assert len(board.changes()) == MAX_REMEMBERED
+    assert len(board.snapshot.breakers) == MAX_REMEMBERED - 1
+    assert f"openai/m{MAX_REMEMBERED + 99}" in board.snapshot.breakers
+    assert "openai/m0" not in board.snapshot.breakers
+    assert board.snapshot.credentials
+    board.resynchronize()
+    await wait_until(lambda: not board.is_publishing)

@@ -10,6 +10,8 @@ from tidegate.core.clock import ManualClock
 from tidegate.core.errors import CredentialNotFound
 from tidegate.providers.base import Credential
 from tidegate.providers.target import Target
+from tidegate.queue.messages import CapacityReport, Granted, LaneLimits, QueueEntry, QueueRejected
+from tidegate.queue.store import CapacityStore
 from tidegate.routing.health.credential_state import CredentialStatus
 from tidegate.routing.health.report import HealthEntry, HealthReport
 from tidegate.routing.health.store import HealthStore
@@ -22,7 +24,9 @@ HERE, KEY = Target("openai", "m"), Credential(name="main")
 def report(redis_link: RedisLink, redis_prefix: str, clock: ManualClock) -> HealthReport:
     store = HealthStore(redis_link, prefix=redis_prefix)
     known = {"openai": ["main", "spare"], "azure": ["default"]}
-    return HealthReport(store, targets=["openai/m", "azure/eu", "openai/m"], credentials=known, clock=clock)
+    lanes = CapacityStore(redis_link, prefix=redis_prefix, lane_limits=lambda _: LaneLimits())
+    targets = ["openai/m", "azure/eu", "openai/m"]
+    return HealthReport(store, targets=targets, credentials=known, clock=clock, end_waits=lanes.end_waits)
 
 
 async def test_what_nobody_complained_of_is_well(report: HealthReport) -> None:
@@ -100,6 +104,28 @@ async def test_an_operator_takes_a_credential_out_and_back_in_all_replicas(
             assert (await report.resume("openai/main")).state == "healthy"
             await wait_until(lambda: board.snapshot.credential(HERE, KEY).status is CredentialStatus.HEALTHY)
     assert [line["alert"] for line in logs if "alert" in line] == ["credential_out", "credential_back"]
+
+
+async def test_a_resumed_credential_waits_for_no_rate_limit(
+    report: HealthReport, redis_link: RedisLink, redis_prefix: str, clock: ManualClock
+) -> None:
+    lanes = CapacityStore(redis_link, prefix=redis_prefix, lane_limits=lambda _: LaneLimits())
+    told = CapacityReport(answered=1, rejection_kind="requests", retry_after=3600.0)
+    entry = QueueEntry(member="p:1", tokens=1, flow="harbour", weight=4, deadline=clock.now() + 60)
+    async with registry_on(redis_link, redis_prefix, clock) as board:
+        board.note_failure(HERE, KEY, errors.UpstreamRateLimited("Too fast.", retry_after=3600.0))
+        board.note_failure(HERE, Credential(name="spare"), errors.UpstreamRateLimited("Too fast.", retry_after=3600.0))
+        for lane in ("openai/main/m", "openai/main/n", "openai/spare/m"):
+            await lanes.learn(lane, told, clock.now())
+            assert isinstance(await lanes.enter(lane, entry, clock.now()), QueueRejected)
+        await wait_until(lambda: not board.is_publishing)
+        assert (await report.resume("openai/main")).state == "healthy"
+        await wait_until(lambda: board.snapshot.credential(HERE, KEY).status is CredentialStatus.HEALTHY)
+        assert isinstance(await lanes.enter("openai/main/m", entry, clock.now()), Granted)
+        assert isinstance(await lanes.enter("openai/main/n", entry, clock.now()), Granted)
+        assert isinstance(await lanes.enter("openai/spare/m", entry, clock.now()), QueueRejected)
+        shown = await report.read()
+        assert [one.state for one in shown.credentials[:2]] == ["healthy", "limited"]
 
 
 async def test_a_credential_that_nobody_configured_is_refused(report: HealthReport) -> None:

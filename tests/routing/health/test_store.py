@@ -43,17 +43,18 @@ async def test_a_claim_is_one_replicas_until_it_is_over(redis_link: RedisLink, r
     assert await other.claim("trial openai/n", 60.0)
 
 
-async def test_what_has_long_been_well_is_forgotten_when_there_is_much_of_it(
+async def test_of_very_many_targets_the_well_and_then_the_oldest_are_forgotten(
     redis_link: RedisLink, redis_prefix: str
 ) -> None:
     store = HealthStore(redis_link, prefix=redis_prefix)
-    await asyncio.gather(
-        *(store.publish(told(100.0, circuit_breaker.CLOSED, f"breaker openai/{n}")) for n in range(1000))
-    )
-    await store.publish(told(200.0, name="breaker openai/down"))
-    assert len(await store.load()) == 1001
-    await store.publish(told(900.0, name="breaker openai/m"))
-    assert {one.name for one in await store.load()} == {"breaker openai/down", "breaker openai/m"}
+    key = HealthChange(name="credential openai/main", at=1.0, kind="invalid")
+    states = [(n, circuit_breaker.CLOSED if n >= 1050 else None) for n in range(1099)]
+    changes = [key, *(told(100.0 + n, state, f"breaker openai/{n}") for n, state in states)]
+    await asyncio.gather(*(store.publish(change) for change in changes))
+    assert len(await store.load()) == 1100
+    await store.publish(told(50.0, name="breaker openai/last"))
+    left = {one.name for one in await store.load()}
+    assert left == {key.name, "breaker openai/last", *(f"breaker openai/{n}" for n in range(52, 1050))}
 
 
 async def test_without_redis_nothing_is_known(redis_url: str) -> None:

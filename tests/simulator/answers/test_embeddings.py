@@ -2,6 +2,7 @@
 
 import base64
 import math
+import re
 from array import array
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from openai.types import CreateEmbeddingResponse
 
 from tidegate.simulator.answers.embeddings import reply, vector
+from tidegate.simulator.refusal import Refusal
 
 
 def ask(**more: Any) -> dict[str, Any]:
@@ -34,6 +36,25 @@ def likeness(one: str, other: str) -> float:
 def test_the_answer_validates_strictly(more: dict[str, Any], count: int, size: int) -> None:
     answer = CreateEmbeddingResponse.model_validate_json(msgspec.json.encode(ask(**more)), strict=True)
     assert [len(one.embedding) for one in answer.data] == [size] * count
+
+
+@pytest.mark.parametrize(
+    ("more", "message", "code"),
+    [
+        ({"input": None}, "'$.input' is invalid", None),
+        ({"input": []}, "'$.input' is invalid", None),
+        ({"input": ""}, "'$.input' is invalid", None),
+        ({"input": ["a", 1]}, "'$.input' is invalid", None),
+        ({"input": ["a"] * 2049}, "'$.input' is invalid", None),
+        ({"input": [[1] * 8193]}, "maximum context length is 8192 tokens, however you requested 8193 tokens", None),
+        ({"input": [[1] * 8000] * 38}, "maximum request size is 300000 tokens", "max_tokens_per_request"),
+        ({"dimensions": 2000}, "'dimensions' = 2000. Must be less than or equal to 1536.", None),
+    ],
+)
+def test_an_input_that_is_too_large_is_refused(more: dict[str, Any], message: str, code: str | None) -> None:
+    with pytest.raises(Refusal, match=re.escape(message)) as refused:
+        ask(**more)
+    assert refused.value.error["code"] == code
 
 
 def test_both_encodings_hold_the_same_numbers() -> None:

@@ -2,11 +2,12 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from tests.simulator.client import CHAT, IDENTITY, RESPONSES, SCHEMA, upstream
 from tidegate.simulator.answers import chat, responses
-from tidegate.simulator.answers.reply import SimulatedReply
+from tidegate.simulator.answers.reply import SimulatedReply, TokenKinds
 from tidegate.simulator.billing.meter import Meter
 from tidegate.simulator.billing.tariff import NO_TOKENS, TokenUsage
 
@@ -44,7 +45,37 @@ def test_a_whole_stream_is_charged_in_full(more: dict[str, Any]) -> None:
     if "modalities" not in more:  # audio has no text to count
         assert meter.usage() == TokenUsage(input=reply.input_tokens, output=reply.output_tokens)
     meter.count_share()
-    assert meter.usage() == TokenUsage(input=reply.input_tokens, output=reply.output_tokens)
+    sound = reply.output_tokens if "modalities" in more else 0
+    assert meter.usage() == TokenUsage(input=reply.input_tokens, output=reply.output_tokens, output_audio=sound)
+
+
+TOOL_USES = {"web_search": 2, "code_interpreter": 2, "image_generation": 1}
+
+
+def test_the_items_of_a_stream_are_billed_as_they_are_written() -> None:
+    body = {**RESPONSES, "stream": True, "tools": [{"type": "web_search"}]}
+    identity = msgspec.structs.replace(IDENTITY, tools=TOOL_USES, kinds=TokenKinds(cache_write=9))
+    reply = responses.reply(body, responses.generation_request(body, None), identity)
+    meter = Meter(body["model"], reply)
+    meter.count_input()
+    bills = []
+    for event in reply.events or ():
+        meter.count_event(event)
+        bills.append(meter.usage().fees)
+    meter.count_share()
+
+    whole = ("web_search", "web_search", "image gpt-image-2.6-sunburst", "container 1g")
+    assert [len(fees) for fees in dict.fromkeys(bills)] == [0, 1, 2, 3, 4]  # both calls share one container
+    assert meter.usage().fees == bills[-1] == whole
+    assert meter.usage().cache_write == 9
+
+
+def test_a_search_model_of_chat_is_billed_for_a_search_with_its_answer() -> None:
+    meter, _ = asked(model="gpt-4o-search-preview")
+    meter.count_input()
+    assert meter.usage().fees == ()
+    meter.count_share()
+    assert meter.usage().fees == ("web_search_preview",)
 
 
 def test_half_a_stream_is_charged_for_its_half() -> None:

@@ -2,15 +2,18 @@
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from tidegate.core.config import MeteringConfig
 from tidegate.core.values import Usage
 from tidegate.metering import price_list
 from tidegate.metering.prices import Prices
+from tidegate.simulator.billing import tariff
 from tidegate.simulator.billing.tariff import Price, Tariff, TokenUsage, load
 
 NOON = 1_795_000_000.0
+PRICES = Path(tariff.__file__).with_name("prices.json")
 
 
 @pytest.mark.parametrize(
@@ -28,9 +31,9 @@ def test_tokens_cost_to_the_nano_dollar(price: Price, used: TokenUsage, nanos: i
 
 
 def test_a_snapshot_costs_what_its_model_costs_and_an_unknown_model_has_no_price() -> None:
-    tariff = Tariff({"m": Price(input="1")})
-    assert tariff.nanos("m-2026-01-31", TokenUsage(input=1)) == 1000
-    assert tariff.nanos("n", TokenUsage(input=1)) is None
+    own = Tariff({"m": Price(input="1")})
+    assert own.nanos("m-2026-01-31", TokenUsage(input=1)) == 1000
+    assert own.nanos("n", TokenUsage(input=1)) is None
 
 
 @pytest.mark.parametrize("model", ["gpt-4o", "gpt-4o-mini", "gpt-5", "o4-mini", "text-embedding-3-small"])
@@ -38,6 +41,48 @@ def test_its_own_list_says_what_the_gateways_list_says(model: str) -> None:
     used = TokenUsage(input=1_000_003, cached=777, output=0 if "embedding" in model else 12_345)
     results = Usage(input=used.input, cached=used.cached, output=used.output)
     assert load().nanos(model, used) == Prices(MeteringConfig(), price_list.load()).cost(model, results, at=NOON)
+
+
+KINDS = TokenUsage(
+    input=100_000, cached=40_000, cache_write=30_000, input_audio=20_000, cached_audio=9_000, input_image=10_000,
+    cached_image=3_000, output=5_000, output_audio=2_000, output_image=1_000,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("tier", ["default", "flex", "priority"])
+@pytest.mark.parametrize("size", [1, 3])
+@pytest.mark.parametrize("model", list(msgspec.json.decode(PRICES.read_bytes())))
+def test_each_kind_tier_and_length_costs_what_the_gateway_charges(model: str, size: int, tier: str) -> None:
+    """Two readings of one price page: the lists were made apart, and have different forms."""
+    counts = {name: size * getattr(KINDS, name) for name in Usage.__struct_fields__ if hasattr(KINDS, name)}
+    if "embedding" in model:
+        counts = {"input": counts["input"]}
+
+    ours = Prices(MeteringConfig(), price_list.load()).cost(model, Usage(**counts), at=NOON, tier=tier)
+
+    assert load().nanos(model, TokenUsage(**counts, tier=tier)) == ours
+
+
+@pytest.mark.parametrize(
+    ("model", "fee", "nanos"),
+    [
+        ("gpt-5", "web_search", 10_000_000),
+        ("gpt-4o-mini", "web_search", 11_200_000),
+        ("gpt-4.1-mini", "web_search", 13_200_000),
+        ("gpt-5", "web_search_preview", 10_000_000),
+        ("gpt-4o", "web_search_preview", 25_000_000),
+        ("gpt-4o", "file_search", 2_500_000),
+        ("gpt-4o", "container 1g", 30_000_000),
+        ("gpt-4o", "container 64g", 1_920_000_000),
+        ("gpt-4o", "image gpt-image-1.5", 40 * 5_000 + 1056 * 32_000),
+        ("gpt-4o", "image unheard-of", 0),
+    ],
+)
+def test_a_fee_is_added_to_the_tokens(model: str, fee: str, nanos: int) -> None:
+    tokens = load().nanos(model, TokenUsage(input=100, output=10))
+    assert tokens is not None
+
+    assert load().nanos(model, TokenUsage(input=100, output=10, fees=(fee, fee))) == tokens + 2 * nanos
 
 
 @pytest.mark.parametrize("text", ["[]", "{", '{"m": 1}', '{"m": {"input": "cheap"}}', '{"m": {"price": "1"}}'])

@@ -11,7 +11,9 @@ async def test_a_project_is_changed_and_listed(api_client: ApiClient) -> None:
     changes = {"limits": {"tpm": 5}, "user_limits": {"budget_day_usd": "0.10", "concurrency": 1}, "priority": "low"}
     changed = await api_client.send("PATCH", "/projects/shop%2Fnorth", changes)
     assert changed.json["user_limits"] == NO_LIMITS | {"budget_day_usd": "0.10", "concurrency": 1}
-    assert await api_client.get("/projects/shop/north") == changed.json
+    (warning,) = changed.json["warnings"]
+    assert warning.startswith("The budget of $0.10 per day cannot pay one short question to ")
+    assert await api_client.get("/projects/shop/north") == changed.json | {"warnings": []}
     page = await api_client.get("/projects?limit=1")
     assert ([project["name"] for project in page["data"]], page["has_more"]) == (["operators"], True)
     page = await api_client.get("/projects?limit=1&after=operators")

@@ -1,5 +1,7 @@
 """The admin API is for admin keys, bounded, typed and described; every refusal is OpenAI's envelope."""
 
+import random
+
 import aiohttp
 import pytest
 
@@ -29,6 +31,13 @@ UNKNOWN_KEY = key_format.generate(b"\x07".__mul__)
         ("POST", "/keys", None, 400, "body"),
         ("POST", "/keys", b"{", 400, "JSON"),
         ("POST", "/keys", b"[]", 400, "body"),
+        ("POST", "/keys", b"\xff\xfe", 400, "JSON"),
+        ("POST", "/keys", b"\x80{}", 400, "JSON"),
+        ("POST", "/keys", b"[" * 5000, 400, "JSON"),
+        ("POST", "/keys", b'{"limits": {"rpm": ' + b"9" * 5000 + b"}}", 400, "JSON"),
+        ("PATCH", "/keys/key_unknown", b"\xff", 400, "JSON"),
+        ("PATCH", "/projects/nobody", b"\xff", 400, "JSON"),
+        ("POST", "/users/forget", b"\xff", 400, "JSON"),
         ("POST", "/keys", b" " * (MAX_BODY_BYTES + 1), 413, "larger"),
         ("GET", "/keys/key_unknown", None, 404, "no key"),
         ("PATCH", "/keys/key_unknown", {"name": "a"}, 404, "no key"),
@@ -57,7 +66,19 @@ async def test_a_mistake_is_named_in_openais_envelope(
 
 
 @pytest.mark.parametrize(
-    ("path", "allowed"), [("/keys", "GET, POST"), ("/keys/key_1", "DELETE, GET, PATCH"), ("/budgets", "GET")]
+    ("method", "path"),
+    [("POST", "/keys"), ("PATCH", "/keys/key_1"), ("PATCH", "/projects/shop"), ("POST", "/users/forget")],
+)
+async def test_random_bytes_are_a_bad_request_on_every_route(api_client: ApiClient, method: str, path: str) -> None:
+    draw = random.Random(10)  # noqa: S311  # the same cases each time
+    for body in (draw.randbytes(draw.randint(1, 40)) for _ in range(100)):
+        answer = await api_client.send(method, path, body)
+        assert (answer.status, answer.error["type"]) == (400, "invalid_request_error"), (body, answer.text)
+
+
+@pytest.mark.parametrize(
+    ("path", "allowed"),
+    [("/keys", "GET, HEAD, POST"), ("/keys/key_1", "DELETE, GET, HEAD, PATCH"), ("/budgets", "GET, HEAD")],
 )
 async def test_who_uses_another_method_is_told_which_there_are(api_client: ApiClient, path: str, allowed: str) -> None:
     answer = await api_client.send("PUT", path)
@@ -88,7 +109,18 @@ async def test_the_api_describes_itself(api_client: ApiClient) -> None:
     async with aiohttp.ClientSession() as http, http.get(f"{api_client.root}/openapi.json") as response:
         described = await response.json()
     paths = described["paths"]
-    listed = ("keys", "keys/{key_id}", "projects", "projects/{name}", "budgets", "queue", "jobs", "usage")
+    listed = (
+        "keys",
+        "keys/{key_id}",
+        "projects",
+        "projects/{name}",
+        "budgets",
+        "budgets/tags",
+        "cache/purge",
+        "queue",
+        "jobs",
+        "usage",
+    )
     acts = [f"upstream/credentials/{{provider}}/{{credential}}/{act}" for act in ("suspend", "resume")]
     rest = ("upstream", "failures", "messages", "export", "users/forget")
     admin = {path for path in paths if path.startswith("/admin/")}
@@ -98,7 +130,7 @@ async def test_the_api_describes_itself(api_client: ApiClient) -> None:
         "$ref": "#/components/schemas/NewKeyRequest"
     }
     assert "KeyPage" in str(paths["/admin/v1/keys"]["get"]["responses"]["200"])
-    assert creation["security"] == [{"HTTPBearer": []}]
+    assert creation["security"] == [{"AdminKey": []}]
     assert "limit" in {parameter["name"] for parameter in paths["/admin/v1/keys"]["get"]["parameters"]}
     described_acts = [act for path in admin for act in paths[path].values()]
     assert {code for act in described_acts for code in act["responses"]} == {"200", "201", "4XX", "5XX"}

@@ -1,13 +1,26 @@
-"""A body is taken in up to its size and time, and no further."""
+"""A body is taken in up to its size, time and memory, and no further."""
 
 import asyncio
+import gzip
 from collections.abc import MutableMapping
 from typing import Any
 
 import pytest
 
-from tidegate.core.errors import BodyTimeout, BodyTooLarge, ClientDisconnected, InvalidParameter, TidegateError
-from tidegate.web.inference.body import read_body
+from tidegate.core.config import BODY_COPIES
+from tidegate.core.errors import (
+    BodyTimeout,
+    BodyTooLarge,
+    ClientDisconnected,
+    InvalidCompression,
+    MemoryShareExceeded,
+    TidegateError,
+    TooManyValues,
+    UnsupportedCompression,
+)
+from tidegate.core.process.call_memory import CallMemory, MemoryHold
+from tidegate.web.inference.body import BodyBounds, read_body
+from tidegate.wire import zstd
 
 Message = MutableMapping[str, Any]
 
@@ -31,14 +44,31 @@ class FakeClient:
         return await nothing
 
 
+def hold_of(max_bytes: int) -> MemoryHold:
+    return CallMemory(2 * max_bytes, wait_seconds=0.05).hold("key")
+
+
+SOME = BodyBounds(100, 1.0)
+MUCH = BodyBounds(10**7, 1.0)
+
+
 async def test_a_body_in_parts_is_put_together() -> None:
     client = FakeClient(part(b'{"a"', more=True), part(b":1}"))
-    assert await read_body(client, {}, max_bytes=100, seconds=1) == b'{"a":1}'
+    hold = hold_of(1000)
+    assert await read_body(client, {}, SOME, hold) == b'{"a":1}'
+    assert hold.held_bytes == BODY_COPIES * len(b'{"a":1}')
+
+
+async def test_an_unpacked_body_takes_its_whole_size() -> None:
+    hold = hold_of(10**6)
+    packed = gzip.compress(b"x" * 10_000)
+    assert await read_body(FakeClient(part(packed)), {"content-encoding": "gzip"}, MUCH, hold) == b"x" * 10_000
+    assert hold.held_bytes == BODY_COPIES * (len(packed) + 10_000)
 
 
 @pytest.mark.parametrize("encoding", ["identity", "Identity", " ", ""])
 async def test_a_body_that_says_it_is_not_compressed_is_taken(encoding: str) -> None:
-    assert await read_body(FakeClient(part(b"{}")), {"content-encoding": encoding}, max_bytes=10, seconds=1) == b"{}"
+    assert await read_body(FakeClient(part(b"{}")), {"content-encoding": encoding}, SOME, hold_of(1000)) == b"{}"
 
 
 @pytest.mark.parametrize(
@@ -46,7 +76,11 @@ async def test_a_body_that_says_it_is_not_compressed_is_taken(encoding: str) -> 
     [
         ({"content-length": "11"}, [part(b"12345678901")], 0, BodyTooLarge),
         ({}, [part(b"123456", more=True), part(b"78901", more=True), part(b"2")], 2, BodyTooLarge),
-        ({"content-encoding": "gzip"}, [part(b"\x1f\x8b")], 0, InvalidParameter),
+        ({"content-encoding": "br"}, [part(b"\x1f\x8b")], 0, UnsupportedCompression),
+        ({"content-encoding": "gzip, gzip"}, [part(b"\x1f\x8b")], 0, UnsupportedCompression),
+        ({"content-encoding": "gzip"}, [part(b"\x1f\x8b")], 1, InvalidCompression),
+        ({"content-encoding": "gzip"}, [part(gzip.compress(b"x" * 101))], 1, BodyTooLarge),
+        ({"content-encoding": "zstd"}, [part(zstd.compress(b"x" * 101))], 1, BodyTooLarge),
         ({}, [part(b"1", more=True), {"type": "http.disconnect"}], 2, ClientDisconnected),
         ({}, [part(b"1", more=True)], 1, BodyTimeout),
     ],
@@ -56,9 +90,35 @@ async def test_what_cannot_be_taken_in_is_refused_early(
 ) -> None:
     client = FakeClient(*messages)
     with pytest.raises(error):
-        await read_body(client, headers, max_bytes=10, seconds=0.05)
+        await read_body(client, headers, BodyBounds(10, 0.05), hold_of(1000))
     assert client.taken == taken
 
 
 async def test_a_length_that_is_no_number_is_not_believed() -> None:
-    assert await read_body(FakeClient(part(b"12")), {"content-length": "٣"}, max_bytes=10, seconds=1) == b"12"
+    assert await read_body(FakeClient(part(b"12")), {"content-length": "٣"}, SOME, hold_of(1000)) == b"12"
+
+
+@pytest.mark.parametrize(
+    ("headers", "taken"), [({"content-length": "50"}, 0), ({}, 2)], ids=["known length", "unknown length"]
+)
+async def test_nothing_is_read_that_the_memory_has_no_room_for(headers: dict[str, str], taken: int) -> None:
+    client = FakeClient(part(b"x" * 30, more=True), part(b"x" * 20))
+    with pytest.raises(MemoryShareExceeded):
+        await read_body(client, headers, SOME, hold_of(BODY_COPIES * 49))
+    assert client.taken == taken
+
+
+async def test_a_body_without_length_grows_into_its_memory() -> None:
+    client = FakeClient(part(b"x" * 30, more=True), part(b"x" * 20))
+    hold = hold_of(BODY_COPIES * 50)
+    await read_body(client, {}, SOME, hold)
+    assert hold.held_bytes == BODY_COPIES * 50
+
+
+async def test_a_body_of_many_values_holds_what_they_take_decoded() -> None:
+    body = b"[" + b"[]," * 100_000 + b"0]"
+    hold = hold_of(50_000_000)
+    await read_body(FakeClient(part(body)), {}, MUCH, hold)
+    assert 20 * len(body) < hold.held_bytes < 40 * len(body)
+    with pytest.raises(TooManyValues):
+        await read_body(FakeClient(part(body)), {}, MUCH, hold_of(5_000_000))

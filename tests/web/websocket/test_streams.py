@@ -71,7 +71,7 @@ async def test_only_so_many_may_wait() -> None:
         streams.add(create())
     with pytest.raises(WebSocketQueueFull):
         streams.add(create())
-    streams.drop_waiting()
+    assert len(streams.take_waiting()) == MAX_WAITING_REQUESTS
     work.let_go(1)
     await streams.wait_until_idle()
 
@@ -101,13 +101,13 @@ async def test_only_so_many_streams_may_be_named() -> None:
     await streams.wait_until_idle()
 
 
-async def test_what_waits_may_be_dropped() -> None:
+async def test_what_waits_may_be_taken() -> None:
     work = Work()
     streams = streams_of(work)
-    for _ in range(3):
-        streams.add(create("a"))
+    for size in range(3):
+        streams.add(create("a", size=size))
     await wait_until(lambda: len(work.going) == 1)
-    streams.drop_waiting()
+    assert [taken.size for taken in streams.take_waiting()] == [1, 2]
     work.let_go(1)
     await streams.wait_until_idle()
     assert work.done == ["a"]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from openai.types.responses import Response
 from openai.types.responses.response_usage import ResponseUsage
 
-from tidegate.metering.tokens import from_wire
+from tidegate.wire.charges.usage import from_wire
 from tidegate.wire.translate.document import in_progress_document, usage_of
 
 REQUIRED = {

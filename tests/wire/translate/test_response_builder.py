@@ -15,6 +15,7 @@ from pydantic import TypeAdapter
 from tests.wire.translate.hostile import ANYTHING, objects
 from tidegate.core.errors import MalformedAnswer
 from tidegate.wire import chat
+from tidegate.wire.shapes.chat_stream import ChatStreamMender
 from tidegate.wire.translate.chunk import convert_chunk, decode_chunk
 from tidegate.wire.translate.response_builder import ResponseBuilder
 
@@ -43,7 +44,8 @@ def events_of(chunks: Iterable[Json], *, request_body: Json | None = None, ended
     answer = ResponseBuilder(
         {"input": "hi", **(request_body or {})}, response_id="resp_1", model="asked", created_at=1_790_000_000
     )
-    events = [event for one in chunks for event in answer.add_chunk(convert_chunk(one))]
+    mended = map(ChatStreamMender().mend_chunk, chunks)
+    events = [event for one in mended for event in answer.add_chunk(convert_chunk(dict(one)))]
     return events + (answer.finish(at=1_790_000_001) if ended else [])
 
 
@@ -260,7 +262,7 @@ def test_where_nothing_was_begun_nothing_ends() -> None:
 def test_it_ends_once() -> None:
     answer = ResponseBuilder({}, response_id="resp_1", model="m", created_at=0)
     answer.add_chunk(convert_chunk(delta("stop", content="x")))
-    assert answer.has_finish_reason
+    assert answer.finish_reason
     assert answer.finish(at=1)
     assert answer.finish(at=1) == []
     assert answer.add_chunk(convert_chunk(delta(content="more"))) == []

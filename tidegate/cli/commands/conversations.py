@@ -8,6 +8,7 @@ import typer
 
 from tidegate.cli.commands.usage import parse_time
 from tidegate.cli.context import CommandContext, command_error, print_json, print_table, run_with_context
+from tidegate.cli.stores import Needs
 from tidegate.conversations.storage.search import MATCH_END, MATCH_START, SearchHit, SearchQuery
 from tidegate.core.clock import SystemClock
 from tidegate.web.admin.conversations import MAX_RESULTS, MessageView
@@ -35,7 +36,7 @@ def search(  # typer reads the options from the signature
     """Search stored messages by words, newest first."""
     until = None if before is None else parse_time(before, SystemClock().now())
     query = SearchQuery(words=words, project=project, end_user=user, before=until, limit=limit)
-    hits = run_with_context(lambda context: context.searcher.find(query))
+    hits = run_with_context(Needs.POSTGRES, lambda context: context.searcher.find(query))
     if as_json:
         print_json(MessageView.of(hit) for hit in hits)
     elif hits:
@@ -67,7 +68,7 @@ def export(
         sys.stdout.buffer.flush()
         return True
 
-    if not run_with_context(write):
+    if not run_with_context(Needs.POSTGRES, write):
         raise command_error(f"There is no project {project}. List the projects with `tidegate projects list`.")
 
 

@@ -10,15 +10,17 @@ from msgspec import UNSET
 
 from tidegate.auth.grants import KeyChange
 from tidegate.auth.key_store import KeyRecord, NewKey
-from tidegate.cli.commands import limit_options as options
+from tidegate.cli import limit_options as options
 from tidegate.cli.context import (
     CommandContext,
     command_error,
     print_json,
     print_table,
+    print_warnings,
     propagation_time,
     run_with_context,
 )
+from tidegate.cli.stores import Needs
 from tidegate.core.clock import SystemClock
 from tidegate.web.admin.keys import KeyView, NewKeyView
 
@@ -51,26 +53,42 @@ def create(  # noqa: PLR0913  # typer reads the options from the signature
     budget_month: options.BudgetMonth = None,
     priority: options.PriorityName = None,
     models: options.Models = None,
+    if_none: Annotated[
+        bool, typer.Option("--if-none", help="Create nothing if the project has or had a key. For start scripts.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Create a key and print it. It is shown only this once."""
-    if not project.strip() or not (project + name).isprintable():
-        raise typer.BadParameter("the project must not be empty, and names must be printable text")
+    _check_new(project, name, first_admin=admin and if_none)
     now = SystemClock().now()
     expires_at = None if expires is None else parse_expiry(expires, now)
     limits = options.parse_limits(
         rpm=rpm, rpd=rpd, tpm=tpm, concurrency=concurrency, budget_day=budget_day, budget_month=budget_month
     )
     grants = KeyChange(limits=limits, priority=options.parse_priority(priority), models=options.parse_models(models))
-    created = run_with_context(
-        lambda context: context.keys.create(
-            project=project.strip(), name=name, expires_at=expires_at, admin=admin, grants=grants
-        )
-    )
-    if as_json:
-        print_json(NewKeyView.of(created.record, now, key=created.token))
+
+    async def act(context: CommandContext) -> tuple[NewKey | None, list[str]]:
+        keys, asked = context.keys, {"project": project.strip(), "name": name}
+        if if_none:
+            created = await keys.create_first(**asked, expires_at=expires_at, grants=grants)
+        else:
+            created = await keys.create(**asked, expires_at=expires_at, admin=admin, grants=grants)
+        return created, _warnings(context, created.record) if created else []
+
+    created, warnings = run_with_context(Needs.BOTH, act)
+    if created is None:
+        _show_none(project.strip(), as_json=as_json)
+    elif as_json:
+        print_json(NewKeyView.of(created.record, now, key=created.token, warnings=warnings))
     else:
-        _show_new(created)
+        _show_new(created, warnings)
+
+
+def _check_new(project: str, name: str, *, first_admin: bool) -> None:
+    if first_admin:
+        raise typer.BadParameter("--admin and --if-none exclude each other: set auth.admin_key for a first admin key")
+    if not project.strip() or not (project + name).isprintable():
+        raise typer.BadParameter("the project must not be empty, and names must be printable text")
 
 
 @keys_app.command()
@@ -109,10 +127,11 @@ def update(  # noqa: PLR0913  # typer reads the options from the signature
         raise typer.BadParameter(
             "nothing to change: pass at least one option, like --rpm 60 (see `tidegate keys update --help`)"
         )
-    announced, record = _change(key_id, lambda context: context.keys.update(key_id, change))
+    announced, record, warnings = _change(key_id, lambda context: context.keys.update(key_id, change))
     if as_json:
-        print_json(KeyView.of(record, now))
+        print_json(KeyView.of(record, now, warnings=warnings))
     else:
+        print_warnings(warnings)
         typer.echo(
             f"Changed {key_id}: {_grants_text(record)}. Every gateway process applies it {propagation_time(announced)}."
         )
@@ -124,7 +143,7 @@ def list_keys(
 ) -> None:
     """List the keys. Of each secret only the last four characters are shown."""
     now = SystemClock().now()
-    records = run_with_context(lambda context: context.keys.list(project))
+    records = run_with_context(Needs.POSTGRES, lambda context: context.keys.list(project))
     if as_json:
         print_json(KeyView.of(record, now) for record in records)
     elif records:
@@ -137,7 +156,7 @@ def list_keys(
 @keys_app.command()
 def revoke(key_id: KeyId, as_json: AsJson = False) -> None:
     """Revoke a key. This cannot be undone."""
-    announced, record = _change(key_id, lambda context: context.keys.revoke(key_id))
+    announced, record, _ = _change(key_id, lambda context: context.keys.revoke(key_id))
     if as_json:
         print_json(KeyView.of(record, SystemClock().now()))
     else:
@@ -161,31 +180,43 @@ def _iso_seconds(text: str) -> float:
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
-def _change(key_id: str, change: Callable[[CommandContext], Awaitable[bool | None]]) -> tuple[bool, KeyRecord]:
-    """Change a key; return whether Redis announced it, and the key after the change."""
+def _change(
+    key_id: str, change: Callable[[CommandContext], Awaitable[bool | None]]
+) -> tuple[bool, KeyRecord, list[str]]:
+    """Change a key; return whether Redis announced it, the key after the change, and warnings of its budgets."""
 
-    async def act(context: CommandContext) -> tuple[bool, KeyRecord] | None:
+    async def act(context: CommandContext) -> tuple[bool, KeyRecord, list[str]] | None:
         announced = await change(context)
         record = await context.keys.get(key_id)
-        return None if announced is None or record is None else (announced, record)
+        return None if announced is None or record is None else (announced, record, _warnings(context, record))
 
-    outcome = run_with_context(act)
+    outcome = run_with_context(Needs.BOTH, act)
     if outcome is None:
         raise _unknown_key(key_id)
     return outcome
+
+
+def _warnings(context: CommandContext, record: KeyRecord) -> list[str]:
+    return context.budget_check.warnings(record.limits, models=record.models, at=SystemClock().now())
 
 
 def _unknown_key(key_id: str) -> typer.Exit:
     return command_error(f"There is no key {key_id}. List the keys with `tidegate keys list`.")
 
 
-def _show_new(created: NewKey) -> None:
+def _show_none(project: str, *, as_json: bool) -> None:
+    text = f"Created no key: the project {project} has or had one. List its keys with `tidegate keys list`."
+    typer.echo("null" if as_json else text)
+
+
+def _show_new(created: NewKey, warnings: list[str]) -> None:
     record = created.record
     ends = f", valid until {_time(record.expires_at)}" if record.expires_at else ""
     typer.echo(f"{created.token}\n")
     kind = "admin key" if record.admin else "key"
     typer.echo(f"Created {kind} {record.id} of project {record.project}{ends}: {_grants_text(record)}.")
     typer.echo("Save the key now: only its hash is stored, so it cannot be shown again.")
+    print_warnings(warnings)
 
 
 def _row(record: KeyRecord, now: float) -> tuple[str, ...]:

@@ -6,17 +6,20 @@ import typer
 
 from tidegate.auth.grants import ProjectChange
 from tidegate.auth.project_store import ProjectRecord
-from tidegate.cli.commands import limit_options as options
+from tidegate.cli import limit_options as options
 from tidegate.cli.context import (
     CommandContext,
     command_error,
     print_json,
     print_table,
+    print_warnings,
     propagation_time,
     run_with_context,
 )
+from tidegate.cli.stores import Needs
+from tidegate.core.clock import SystemClock
 from tidegate.core.values import Priority
-from tidegate.web.admin.projects import ProjectView
+from tidegate.web.admin.projects import ProjectView, project_warnings
 
 projects_app = typer.Typer(
     no_args_is_help=True, help="Show and change projects. A project is created with its first key."
@@ -29,7 +32,7 @@ Name = Annotated[str, typer.Argument(help="The project's name.")]
 @projects_app.command("list")
 def list_projects(as_json: AsJson = False) -> None:
     """List the projects and their limits."""
-    records = run_with_context(lambda context: context.projects.list())
+    records = run_with_context(Needs.POSTGRES, lambda context: context.projects.list())
     if as_json:
         print_json(ProjectView.of(record) for record in records)
     elif records:
@@ -44,7 +47,7 @@ def list_projects(as_json: AsJson = False) -> None:
 @projects_app.command()
 def show(name: Name, as_json: AsJson = False) -> None:
     """Show one project."""
-    record = run_with_context(lambda context: context.projects.get(name))
+    record = run_with_context(Needs.POSTGRES, lambda context: context.projects.get(name))
     if record is None:
         raise _unknown_project(name)
     if as_json:
@@ -96,22 +99,25 @@ def update(  # noqa: PLR0913  # typer reads the options from the signature
         raise typer.BadParameter(
             "nothing to change: pass at least one option, like --rpm 600 (see `tidegate projects update --help`)"
         )
-    announced, record = _update(name, change)
+    announced, record, warnings = _update(name, change)
     if as_json:
-        print_json(ProjectView.of(record))
+        print_json(ProjectView.of(record, warnings))
     else:
+        print_warnings(warnings)
         typer.echo(f"{_project_text(record)} Every gateway process applies it {propagation_time(announced)}.")
         if retention_days is not None:
             typer.echo("Data stored before this change keeps the retention it was stored with.")
 
 
-def _update(name: str, change: ProjectChange) -> tuple[bool, ProjectRecord]:
-    async def act(context: CommandContext) -> tuple[bool, ProjectRecord] | None:
+def _update(name: str, change: ProjectChange) -> tuple[bool, ProjectRecord, list[str]]:
+    async def act(context: CommandContext) -> tuple[bool, ProjectRecord, list[str]] | None:
         announced = await context.projects.update(name, change)
         record = await context.projects.get(name)
-        return None if announced is None or record is None else (announced, record)
+        if announced is None or record is None:
+            return None
+        return announced, record, project_warnings(context.budget_check, record, at=SystemClock().now())
 
-    outcome = run_with_context(act)
+    outcome = run_with_context(Needs.BOTH, act)
     if outcome is None:
         raise _unknown_project(name)
     return outcome

@@ -7,6 +7,7 @@ import typer
 
 from tidegate.background.job_store import OpenJob
 from tidegate.cli.context import CommandContext, print_json, print_table, run_with_context
+from tidegate.cli.stores import Needs
 from tidegate.core.clock import SystemClock
 from tidegate.queue.report import LaneStatus
 from tidegate.web.admin.queue import JobView, LaneView
@@ -29,7 +30,7 @@ def show(
     async def act(context: CommandContext) -> tuple[LaneStatus, ...]:
         return await context.queue.read(SystemClock().now(), limit=limit)
 
-    lanes = run_with_context(act)
+    lanes = run_with_context(Needs.REDIS, act)
     if as_json:
         print_json(LaneView.of(lane) for lane in lanes)
         return
@@ -52,7 +53,7 @@ def jobs(
     async def act(context: CommandContext) -> list[OpenJob]:
         return await context.jobs.open_jobs(project)
 
-    open_jobs = run_with_context(act)
+    open_jobs = run_with_context(Needs.POSTGRES, act)
     if as_json:
         print_json(JobView.of(job) for job in open_jobs)
     elif not open_jobs:

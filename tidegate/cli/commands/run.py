@@ -8,23 +8,24 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-import uvicorn
 import uvloop
 from pydantic import SecretStr
 
 from tidegate.app import build
 from tidegate.auth.key_store import KeyStore
-from tidegate.cli.commands.serve import ignore_repeated_signals, uvicorn_config
 from tidegate.cli.stores import exit_on_error, open_stores
+from tidegate.cli.worker import graceful_server, ignore_repeated_signals
 from tidegate.core import config, logs
 from tidegate.core.clock import SystemClock
 from tidegate.core.config import Settings
 from tidegate.core.config.sections.providers import OPENAI_PROVIDER
 from tidegate.simulator import Options, running
 from tidegate.storage.embedded import StoreUrls
-from tidegate.storage.migrate import migrate
 from tidegate.storage.postgres import Postgres
 from tidegate.storage.redis import RedisLink
+from tidegate.storage.schema.migrate import migrate
+from tidegate.web.listeners import bind
+from tidegate.web.server import address_of
 
 _KEY_SECONDS = 30 * 86_400.0
 _PROJECT = "default"
@@ -61,29 +62,28 @@ def run(
         with open_stores(settings) as stores:
             migrate(stores.database_url)
             ignore_repeated_signals()
+            listeners = bind(settings.server.host, settings.server.port)
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-                runner.run(_serve(_with_stores(settings, stores)))
+                runner.run(_serve(_with_stores(settings, stores), listeners))
 
 
 def _with_stores(settings: Settings, stores: StoreUrls) -> Settings:
-    spool = settings.metering.model_copy(update={"spool_dir": settings.data_dir / "spool"})
     return settings.model_copy(
-        update={
-            "database_url": SecretStr(stores.database_url),
-            "redis_url": SecretStr(stores.redis_url),
-            "metering": spool,
-        }
+        update={"database_url": SecretStr(stores.database_url), "redis_url": SecretStr(stores.redis_url)}
     )
 
 
-async def _serve(settings: Settings) -> None:
+async def _serve(settings: Settings, listeners: list[socket.socket]) -> None:
     async with contextlib.AsyncExitStack() as stack:
         upstream = f"OpenAI, {settings.upstream.base_url}"
         if not settings.all_providers[OPENAI_PROVIDER].credentials:
             settings = await stack.enter_async_context(_with_simulator(settings))
             upstream = "simulated: OPENAI_API_KEY is not set, so no request goes to OpenAI and nothing is paid"
         key = await _create_key(settings)
-        await _AnnouncingServer(settings, key=key, upstream=upstream).serve()
+        base_url = address_of(listeners[0]) + "/v1"
+        text = _WELCOME.format(base_url=base_url, key=key, upstream=upstream, project=_PROJECT)
+        server = graceful_server(build(settings), settings, on_started=lambda: typer.echo(text))
+        await server.serve(sockets=listeners)
 
 
 @contextlib.asynccontextmanager
@@ -102,7 +102,7 @@ async def _create_key(settings: Settings) -> str:
     assert settings.redis_url is not None  # noqa: S101  # `_on` put it there
     clock = SystemClock()
     postgres = Postgres(settings.database_url.get_secret_value(), size=1, timeout=settings.database.timeout_seconds)
-    redis = RedisLink(settings.redis_url.get_secret_value(), timeout=1.0, clock=clock)
+    redis = RedisLink(settings.redis_url.get_secret_value(), timeout=1.0, clock=clock, ca_file=settings.redis.ca_file)
     await redis.start()
     try:
         store = KeyStore(postgres, redis, clock=clock, prefix=settings.redis.prefix)
@@ -111,22 +111,3 @@ async def _create_key(settings: Settings) -> str:
     finally:
         await redis.close()
         await postgres.close()
-
-
-class _AnnouncingServer(uvicorn.Server):
-    """A server that prints the welcome text when it is ready."""
-
-    def __init__(self, settings: Settings, *, key: str, upstream: str) -> None:
-        super().__init__(uvicorn_config(build(settings), settings))
-        self._host = settings.server.host
-        self._key = key
-        self._upstream = upstream
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start, then print the welcome text."""
-        await super().startup(sockets)
-        if self.started:
-            port = self.servers[0].sockets[0].getsockname()[1]
-            base_url = f"http://{self._host}:{port}/v1"
-            text = _WELCOME.format(base_url=base_url, key=self._key, upstream=self._upstream, project=_PROJECT)
-            typer.echo(text)

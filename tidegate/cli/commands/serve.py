@@ -2,36 +2,41 @@
 
 import asyncio
 import contextlib
+import multiprocessing
 import os
-import signal
+import socket
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from types import FrameType
-from typing import Annotated, Any
+from typing import Annotated
 
 import structlog
 import typer
-import uvicorn
-import uvloop
 
-from tidegate.app import build
+from tidegate.auth.admin_key import read_admin_digest
 from tidegate.auth.key_store import KeyStore
 from tidegate.cli.stores import exit_on_error
+from tidegate.cli.worker_process import run_worker_process
 from tidegate.core import config, logs
 from tidegate.core.clock import SystemClock
 from tidegate.core.config import ConfigError, Settings
-from tidegate.core.process.gc_tuning import freeze_startup_objects
-from tidegate.storage.migrate import pending
+from tidegate.core.process.supervisor import Supervisor, WorkerProcess
+from tidegate.metering import price_list
+from tidegate.metering.ledger.spool import Spool
 from tidegate.storage.postgres import Postgres
 from tidegate.storage.redis import RedisLink
-from tidegate.web.asgi import App
-from tidegate.web.http_protocol import BoundedHttpProtocol
-from tidegate.web.websocket.protocol import GracefulWebSocketProtocol
+from tidegate.storage.schema.migrate import pending
+from tidegate.web.listeners import bind
 
 _log = structlog.get_logger("serve")
 
-_LOOPBACK = ("127.", "localhost", "::1")
+_SPAWN = multiprocessing.get_context("spawn")
+_END_SECONDS = 15.0
+"""For which a worker may still flush its ledger after the grace."""
+_FIRST_KEY = (
+    "create a key with `tidegate keys create --project NAME`, or set auth.admin_key to env:NAME or file:PATH and "
+    "create one over /admin/v1/keys"
+)
 
 
 def serve(
@@ -45,91 +50,58 @@ def serve(
         settings = _with_options(config.load(config_file), port=port, host=host, workers=workers)
         logs.configure(settings.log_level)
         _check(settings)
+        listeners = bind(settings.server.host, settings.server.port)
+        _warn_without_keys(settings)
+        Spool(settings.spool_dir).warn_if_unwritable()
         if settings.server.workers > 1:
-            _serve_many(settings, config_file)
-        else:
-            serve_in_process(build(settings), settings)
+            raise typer.Exit(_serve_many(settings, listeners))
+        from tidegate.cli.worker import serve_in_process  # noqa: PLC0415  # several workers import the gateway themselves
+
+        serve_in_process(settings, listeners)
 
 
-def serve_in_process(app: App, settings: Settings) -> None:
-    """Serve in this process until SIGTERM or SIGINT, then finish the running requests and return."""
-    ignore_repeated_signals()
-    freeze_startup_objects()
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(uvicorn.Server(uvicorn_config(app, settings)).serve())
-
-
-def _serve_many(settings: Settings, config_file: Path | None) -> None:
-    # each worker process reads the configuration itself
+def _serve_many(settings: Settings, listeners: list[socket.socket]) -> int:
+    """Serve in several processes until SIGTERM or SIGINT; return the exit code."""
     server = settings.server
-    if config_file is not None:
-        os.environ["TIDEGATE_CONFIG"] = str(config_file)
-    ignore_repeated_signals()
-    with _shared_metrics_folder(settings):
-        uvicorn.run(
-            "tidegate.app:create",
-            factory=True,
-            workers=server.workers,
-            limit_max_requests=server.max_requests or None,
-            limit_max_requests_jitter=server.max_requests_jitter,
-            **_options(settings),
+
+    def start() -> WorkerProcess:
+        mine, its = multiprocessing.Pipe()
+        process = _SPAWN.Process(target=run_worker_process, args=(plain, listeners, its))
+        process.start()
+        its.close()
+        return WorkerProcess(process, mine)
+
+    with _shared_metrics_folder(settings) as shared:
+        plain = Settings.model_construct(**dict(shared))  # the class that read the file cannot be sent to a process
+        supervisor = Supervisor(
+            start,
+            count=server.workers,
+            end_seconds=server.grace + _END_SECONDS,
+            on_end=lambda: _close(listeners),  # while this process holds them, no worker would take its connections
         )
+        return supervisor.run()
+
+
+def _close(listeners: list[socket.socket]) -> None:
+    for listener in listeners:
+        listener.close()
 
 
 @contextlib.contextmanager
-def _shared_metrics_folder(settings: Settings) -> Iterator[None]:
-    """Create the folder in which worker processes share their metrics, unless one is configured."""
+def _shared_metrics_folder(settings: Settings) -> Iterator[Settings]:
+    """Yield the settings with a folder in which workers share their metrics; create it unless one is configured."""
     if settings.monitoring.workers_dir is not None:
-        yield
+        yield settings
         return
     try:
         folder = tempfile.TemporaryDirectory(prefix="tidegate-workers-", ignore_cleanup_errors=True)
     except OSError as error:
         _log.warning("metrics show one worker at a time: the shared folder could not be created", error=error.strerror)
-        yield
+        yield settings
         return
     with folder as path:
-        os.environ["TIDEGATE_MONITORING__WORKERS_DIR"] = path
-        yield
-
-
-def uvicorn_config(app: App, settings: Settings) -> uvicorn.Config:
-    """Return uvicorn's configuration for these settings."""
-    return uvicorn.Config(app, **_options(settings))
-
-
-def _options(settings: Settings) -> dict[str, Any]:
-    server, ping_seconds = settings.server, settings.websocket.ping_seconds
-    return {
-        "host": server.host,
-        "port": server.port,
-        "loop": "uvloop",
-        "http": BoundedHttpProtocol,
-        "ws": GracefulWebSocketProtocol,
-        "ws_max_size": server.max_body_bytes,
-        "ws_ping_interval": ping_seconds,
-        "ws_ping_timeout": server.send_seconds,  # a client that does not read does not answer pings either
-        "ws_per_message_deflate": False,  # a small message could unpack to a large one; the SDKs do not use it
-        "lifespan": "on",
-        "access_log": False,
-        "log_config": None,
-        "server_header": False,
-        "date_header": True,
-        "proxy_headers": False,
-        "timeout_keep_alive": server.keep_alive_seconds,
-        "timeout_graceful_shutdown": server.grace_seconds,
-        "backlog": 4096,
-    }
-
-
-def ignore_repeated_signals() -> None:
-    """Ignore the second signal: uvicorn raises the one that stopped it again after its shutdown."""
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, _ignore_signal)
-
-
-def _ignore_signal(_: int, __: FrameType | None) -> None:
-    """Ignore the signal that uvicorn raises again after shutdown."""
+        monitoring = settings.monitoring.model_copy(update={"workers_dir": Path(path)})
+        yield settings.model_copy(update={"monitoring": monitoring})
 
 
 def _with_options(settings: Settings, **server: object) -> Settings:
@@ -138,7 +110,7 @@ def _with_options(settings: Settings, **server: object) -> Settings:
 
 
 def _check(settings: Settings) -> None:
-    """Check the schema, and that a key exists if others can reach the port. Raises ConfigError."""
+    """Check the stores, the price list and the admin key. Raises ConfigError."""
     if settings.database_url is None or settings.redis_url is None:
         raise ConfigError(
             "The gateway did not start: set TIDEGATE_DATABASE_URL and TIDEGATE_REDIS_URL, "
@@ -148,18 +120,32 @@ def _check(settings: Settings) -> None:
         raise ConfigError(
             f"The gateway did not start: the database lacks {', '.join(missing)}: run `tidegate migrate` first."
         )
-    if not settings.server.host.startswith(_LOOPBACK) and not asyncio.run(_any_key_exists(settings)):
-        raise ConfigError(
-            f"The gateway did not start: there is no API key, and others could reach {settings.server.host}. "
-            "Create a key with `tidegate keys create --project NAME`, or listen on 127.0.0.1."
-        )
+    price_list.load(settings.metering.price_file)
+    asyncio.run(_check_redis(settings))
+    read_admin_digest(settings.auth.admin_key, os.environ)
+
+
+def _warn_without_keys(settings: Settings) -> None:
+    if settings.auth.admin_key is None and not asyncio.run(_any_key_exists(settings)):
+        _log.warning("there is no API key: every call is refused with 401", remedy=_FIRST_KEY)
+
+
+async def _check_redis(settings: Settings) -> None:
+    """Raise ConfigError if the address is none of Redis, or is a Sentinel's. A Redis that is away is no error."""
+    assert settings.redis_url is not None  # noqa: S101  # checked before
+    url, redis = settings.redis_url.get_secret_value(), settings.redis
+    link = RedisLink(url, timeout=1.0, clock=SystemClock(), prefix=redis.prefix, ca_file=redis.ca_file)
+    await link.start()
+    await link.close()
 
 
 async def _any_key_exists(settings: Settings) -> bool:
     assert settings.database_url is not None  # noqa: S101  # checked before
     assert settings.redis_url is not None  # noqa: S101  # checked before
     postgres = Postgres(settings.database_url.get_secret_value(), size=1, timeout=settings.database.timeout_seconds)
-    redis = RedisLink(settings.redis_url.get_secret_value(), timeout=1.0, clock=SystemClock())
+    redis = RedisLink(
+        settings.redis_url.get_secret_value(), timeout=1.0, clock=SystemClock(), ca_file=settings.redis.ca_file
+    )
     try:
         return await KeyStore(postgres, redis, clock=SystemClock(), prefix=settings.redis.prefix).any_exists()
     finally:

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from tidegate.cli.context import CommandContext, print_json, print_table, run_with_context
+from tidegate.cli.stores import Needs
 from tidegate.routing.health.report import HealthEntry, UpstreamHealth
 from tidegate.web.admin.upstream import UpstreamStateView, UpstreamView
 
@@ -27,7 +28,7 @@ def show(as_json: _Json = False) -> None:
     async def act(context: CommandContext) -> UpstreamHealth:
         return await context.upstream.read()
 
-    health = run_with_context(act)
+    health = run_with_context(Needs.REDIS, act)
     if as_json:
         print_json(UpstreamView.of(health))
         return
@@ -43,17 +44,17 @@ def suspend(name: _Name, as_json: _Json = False) -> None:
     async def act(context: CommandContext) -> HealthEntry:
         return await context.upstream.suspend(name)
 
-    _print_change(run_with_context(act), as_json=as_json)
+    _print_change(run_with_context(Needs.REDIS, act), as_json=as_json)
 
 
 @upstream_app.command()
 def resume(name: _Name, as_json: _Json = False) -> None:
-    """Resume a credential, whatever suspended it."""
+    """Resume a credential, whatever suspended it, and end the waits that its upstream asked for."""
 
     async def act(context: CommandContext) -> HealthEntry:
         return await context.upstream.resume(name)
 
-    _print_change(run_with_context(act), as_json=as_json)
+    _print_change(run_with_context(Needs.REDIS, act), as_json=as_json)
 
 
 def _print_change(entry: HealthEntry, *, as_json: bool) -> None:

@@ -3,7 +3,6 @@
 import asyncio
 import re
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
@@ -14,17 +13,22 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
+from tidegate.assembly.limits import budget_report
+from tidegate.cli.commands.budgets import nearly_used_lines
 from tidegate.cli.stores import exit_on_error, open_migrated_stores
 from tidegate.core import config
 from tidegate.core.clock import SystemClock
 from tidegate.core.config import Settings
-from tidegate.core.errors import RedisUnavailable
+from tidegate.core.errors import InvalidParameter, RedisUnavailable
+from tidegate.core.tags import Tag, parse_tag
+from tidegate.limits.budget_report import Budget
 from tidegate.metering.ledger.spool import count_lines
 from tidegate.metering.ledger.stream import LedgerStream
-from tidegate.metering.usage_report import GroupBy, UsageReports, UsageRow, total, usd
+from tidegate.metering.usage_report import GroupBy, Grouping, UsageReports, UsageRow, total, usd
 from tidegate.storage.embedded import StoreUrls
 from tidegate.storage.postgres import Postgres
 from tidegate.storage.redis import RedisLink
+from tidegate.web.admin.budgets import BudgetView
 
 _UNITS = {"m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _REDIS_TIMEOUT_SECONDS = 2.0
@@ -35,15 +39,19 @@ _NAME_WIDTH = 40
 """Characters. A key's id fits; longer names wrap."""
 _OPTIONAL_COLUMNS = ("reasoning", "joined", "cached", "errors", "hits", "saved USD")
 """Columns that are left out on a narrow terminal, in this order."""
+_RARE_COLUMNS = {"written": "cache_write_tokens", "fees USD": "fee_nanos"}
+"""Columns that are shown only where they are not 0, and the figure of each."""
 
 
 class UsageParams(msgspec.Struct, frozen=True, kw_only=True):
     """Which requests to sum up; `since` and `until` are Unix seconds."""
 
-    by: GroupBy
+    by: Grouping
     since: float
     until: float
     project: str | None
+    tags: tuple[Tag, ...] = ()
+    """Only requests that have all of them."""
 
 
 class UsageResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,11 +63,23 @@ class UsageResult(msgspec.Struct, frozen=True, kw_only=True):
     on_disk: int
     """Entries in this machine's spool files."""
     rejected: int
+    nearly_used: tuple[Budget, ...] = ()
+    """The budgets of which 80 % is spent, or more."""
 
 
 def usage(
-    by: Annotated[GroupBy, typer.Option(help="Group rows by.")] = GroupBy.DAY,
+    by: Annotated[
+        str,
+        typer.Option(
+            metavar="GROUP",
+            help="Group rows by day, week, month, key, model, user, project, route or provider, or by a tag's values: "
+            "tag:NAME.",
+        ),
+    ] = GroupBy.DAY.value,
     project: Annotated[str | None, typer.Option(help="Only this project.")] = None,
+    tag: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=VALUE", help="Only requests with this tag; may be repeated.")
+    ] = None,
     since: Annotated[
         str, typer.Option(help="Start of the period: 45m, 12h, 7d or 2w before now, or an ISO date (UTC).")
     ] = "30d",
@@ -70,8 +90,16 @@ def usage(
 ) -> None:
     """Show requests, tokens and cost of a period."""
     now = SystemClock().now()
+    try:
+        grouping, tags = Grouping.parse(by), tuple(parse_tag(text) for text in tag or ())
+    except InvalidParameter as error:
+        raise typer.BadParameter(error.message) from error
     params = UsageParams(
-        by=by, project=project, since=parse_time(since, now), until=parse_time(until, now) if until else now
+        by=grouping,
+        project=project,
+        tags=tags,
+        since=parse_time(since, now),
+        until=parse_time(until, now) if until else now,
     )
     with exit_on_error():
         settings = config.load(with_secrets=False)
@@ -97,18 +125,44 @@ def parse_time(text: str, now: float) -> float:
 
 async def _read(params: UsageParams, stores: StoreUrls, settings: Settings) -> UsageResult:
     postgres = Postgres(stores.database_url, size=1, timeout=settings.database.timeout_seconds)
-    redis = RedisLink(stores.redis_url, timeout=_REDIS_TIMEOUT_SECONDS, clock=SystemClock())
+    redis = RedisLink(
+        stores.redis_url, timeout=_REDIS_TIMEOUT_SECONDS, clock=SystemClock(), ca_file=settings.redis.ca_file
+    )
     await redis.start()
     try:
         # counts pending entries first: an entry booked meanwhile is then counted twice, not missed
         in_stream = await _in_stream(LedgerStream(redis, settings.redis.prefix))
-        on_disk = count_lines(_spool_folder(settings))
-        reports = UsageReports(postgres)
-        rows = await reports.usage(params.by, since=params.since, until=params.until, project=params.project)
-        return UsageResult(rows=rows, in_stream=in_stream, on_disk=on_disk, rejected=await reports.rejected())
+        on_disk = count_lines(settings.spool_dir)
+        reports = UsageReports(postgres, time_zone=settings.budgets.time_zone)
+        rows = await reports.usage(
+            params.by.by,
+            since=params.since,
+            until=params.until,
+            project=params.project,
+            tag_name=params.by.tag_name,
+            tags=params.tags,
+        )
+        return UsageResult(
+            rows=rows,
+            in_stream=in_stream,
+            on_disk=on_disk,
+            rejected=await reports.rejected(),
+            nearly_used=await _nearly_used(postgres, redis, settings, params.project),
+        )
     finally:
         await redis.close()
         await postgres.close()
+
+
+async def _nearly_used(
+    postgres: Postgres, redis: RedisLink, settings: Settings, project: str | None
+) -> tuple[Budget, ...]:
+    """Return the budgets of `project`, or the first ones of all, that are nearly used; none without Redis."""
+    try:
+        listing = await budget_report(postgres, redis, settings).read(SystemClock().now(), project=project)
+    except RedisUnavailable:
+        return ()
+    return tuple(budget for budget in listing.budgets if budget.is_nearly_used)
 
 
 async def _in_stream(stream: LedgerStream) -> int | None:
@@ -118,26 +172,23 @@ async def _in_stream(stream: LedgerStream) -> int | None:
         return None
 
 
-def _spool_folder(settings: Settings) -> Path:
-    """Return the spool folder: beside the embedded stores as `tidegate run` has it, or as configured."""
-    return settings.data_dir / "spool" if settings.database_url is None else settings.metering.spool_dir
-
-
 def _as_json(params: UsageParams, result: UsageResult) -> dict[str, Any]:
     return {
-        "by": params.by.value,
+        "by": params.by.text,
         "project": params.project,
+        "tags": [tag.text for tag in params.tags],
         "since": _iso(params.since),
         "until": _iso(params.until),
         "rows": [_row_as_json(row) for row in result.rows],
         "total": _row_as_json(total(result.rows)),
         "pending": {"stream": result.in_stream, "spool": result.on_disk},
         "rejected": result.rejected,
+        "nearly_used_budgets": [BudgetView.of(budget).model_dump() for budget in result.nearly_used],
     }
 
 
 def _row_as_json(row: UsageRow) -> dict[str, Any]:
-    amounts = {"cost_usd": usd(row.cost_nanos), "saved_usd": usd(row.saved_nanos)}
+    amounts = {"cost_usd": usd(row.cost_nanos), "fee_usd": usd(row.fee_nanos), "saved_usd": usd(row.saved_nanos)}
     return {**msgspec.structs.asdict(row), **amounts}
 
 
@@ -159,19 +210,21 @@ def _print(params: UsageParams, result: UsageResult) -> None:
         )
 
 
-def fit_table(screen: Console, by: GroupBy, rows: list[UsageRow]) -> tuple[Table, tuple[str, ...]]:
+def fit_table(screen: Console, by: Grouping, rows: list[UsageRow]) -> tuple[Table, tuple[str, ...]]:
     """Return the widest table that fits, and the columns left out: the least important ones go first."""
+    sums = total(rows)
+    unused = tuple(title for title, name in _RARE_COLUMNS.items() if not getattr(sums, name))
     for count in range(len(_OPTIONAL_COLUMNS) + 1):
         left_out = _OPTIONAL_COLUMNS[:count]
-        table = _table(by, rows, left_out)
+        table = _table(by, rows, (*left_out, *unused))
         if Measurement.get(screen, screen.options.update_width(_PIPE_WIDTH), table).maximum <= screen.width:
             break
     return table, left_out
 
 
-def _table(by: GroupBy, rows: list[UsageRow], left_out: tuple[str, ...]) -> Table:
+def _table(by: Grouping, rows: list[UsageRow], left_out: tuple[str, ...]) -> Table:
     table = Table(box=SIMPLE_HEAD, pad_edge=False, show_footer=True)
-    table.add_column(by.value, footer="total", overflow="fold", max_width=_NAME_WIDTH)
+    table.add_column(by.text, footer="total", overflow="fold", max_width=_NAME_WIDTH)
     for title, figure in _figures(total(rows), left_out).items():
         table.add_column(title, footer=figure, justify="right", no_wrap=True)
     for row in rows:
@@ -180,19 +233,24 @@ def _table(by: GroupBy, rows: list[UsageRow], left_out: tuple[str, ...]) -> Tabl
 
 
 def _figures(row: UsageRow, left_out: tuple[str, ...]) -> dict[str, str]:
-    figures = {
+    return {title: figure for title, figure in _every_figure(row).items() if title not in left_out}
+
+
+def _every_figure(row: UsageRow) -> dict[str, str]:
+    return {
         "calls": f"{row.calls:,}",
         "hits": f"{row.hits:,}",
         "joined": f"{row.joined:,}",
         "errors": f"{row.errors:,}",
         "input": f"{row.input_tokens:,}",
         "cached": f"{row.cached_tokens:,}",
+        "written": f"{row.cache_write_tokens:,}",
         "output": f"{row.output_tokens:,}",
         "reasoning": f"{row.reasoning_tokens:,}",
         "cost USD": usd(row.cost_nanos),
+        "fees USD": usd(row.fee_nanos),
         "saved USD": usd(row.saved_nanos),
     }
-    return {title: figure for title, figure in figures.items() if title not in left_out}
 
 
 def _group_text(row: UsageRow) -> Text:
@@ -202,13 +260,17 @@ def _group_text(row: UsageRow) -> Text:
 
 
 def _footer(result: UsageResult) -> list[str]:
-    remarks = []
+    remarks = list(nearly_used_lines(result.nearly_used))
     if result.in_stream is None:
         remarks.append("Redis did not answer: the number of requests not yet in this report is unknown.")
     on_their_way = (result.in_stream or 0) + result.on_disk
     if on_their_way:
         remarks.append(
             f"{on_their_way:,} more requests are not in this report yet ({result.on_disk:,} of them on disk)."
+        )
+    if unpriced := total(result.rows).unpriced:
+        remarks.append(
+            f"{unpriced:,} requests used a model or a tool without a known price. The log names the setting of each."
         )
     if result.rejected:
         remarks.append(

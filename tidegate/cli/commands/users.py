@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from tidegate.cli.context import CommandContext, command_error, print_json, print_table, run_with_context
+from tidegate.cli.stores import Needs
 from tidegate.web.admin.users import ErasureView
 
 users_app = typer.Typer(no_args_is_help=True, help="Erase the stored data of end users.")
@@ -34,7 +35,7 @@ def forget(
     if dry_run or not (any(counts.values()) and (yes or _confirm(counts, project, user, quiet=as_json))):
         _print_result(project, user, counts, erased=False, as_json=as_json)
         return
-    erased = run_with_context(lambda context: context.erasure.erase(project, user))
+    erased = run_with_context(Needs.BOTH, lambda context: context.erasure.erase(project, user))
     _print_result(project, user, erased, erased=True, as_json=as_json)
 
 
@@ -42,7 +43,7 @@ def _count(project: str, user: str) -> dict[str, int]:
     async def count(context: CommandContext) -> dict[str, int] | None:
         return await context.erasure.count(project, user) if await context.projects.get(project) else None
 
-    counts = run_with_context(count)
+    counts = run_with_context(Needs.BOTH, count)
     if counts is None:
         raise command_error(f"There is no project {project}. List the projects with `tidegate projects list`.")
     return counts

@@ -3,7 +3,7 @@
 import base64
 import binascii
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -163,6 +163,27 @@ def upstream_items(items: Iterable[Json]) -> list[Json]:
 def encoded_upstream_items(document: bytes) -> list[bytes]:
     """Return the same for one stored item, JSON in and out."""
     return [msgspec.json.encode(plain) for plain in upstream_items([_decode_item.decode(document)])]
+
+
+def without_dangling_reasoning(items: Sequence[Json], following: Mapping[str, Any] | None = None) -> list[Json]:
+    """Return items without the reasoning that led to nothing: a limit on tokens cut the answer, or it was cancelled.
+
+    The upstream refuses such an item, and with it every later turn. `following` comes after the items.
+    """
+    kept: list[Json] = []
+    after = following
+    for item in reversed(items):
+        if item.get("type") == "reasoning" and not _is_of_the_model(after):
+            continue
+        kept.append(item)
+        after = item
+    return kept[::-1]
+
+
+def _is_of_the_model(item: Mapping[str, Any] | None) -> bool:
+    if item is None or type_of(item).endswith("_output"):
+        return False
+    return type_of(item) != "message" or item.get("role") == "assistant"
 
 
 def _is_unusable(item: Mapping[str, Any]) -> bool:

@@ -82,7 +82,7 @@ class Partitions:
         except Exception as error:  # PostgreSQL's errors all carry `sqlstate`, and only `storage` knows their types
             if not isinstance(getattr(error, "sqlstate", None), str):
                 raise
-            raise PostgresUnavailable(f"The partitions cannot be kept: {error}") from error
+            raise PostgresUnavailable(f"The partitions cannot be kept: {error}").as_refusal() from error
 
 
 def week_of(day: date) -> date:

@@ -19,12 +19,14 @@ from tidegate.core.config.sections.queue import QueueConfig
 from tidegate.core.config.sections.redis import RedisConfig
 from tidegate.core.config.sections.retries import RetriesConfig
 from tidegate.core.config.sections.routes import FallbackStepsConfig, RouteConfig, TargetConfig
-from tidegate.core.config.sections.server import ServerConfig
+from tidegate.core.config.sections.server import BODY_COPIES, MESSAGE_COPIES, ServerConfig
 from tidegate.core.config.sections.upstream import UpstreamConfig
 from tidegate.core.config.sections.websocket import WebsocketConfig
 from tidegate.core.config.settings import Settings
 
 __all__ = [
+    "BODY_COPIES",
+    "MESSAGE_COPIES",
     "BackgroundConfig",
     "BreakerConfig",
     "BudgetsConfig",

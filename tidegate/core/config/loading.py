@@ -8,6 +8,9 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_settings import SettingsError
 
+from tidegate.core.config.environment import honoured_source
+from tidegate.core.config.listening_address import reject_listening_address
+from tidegate.core.config.platform import grace_seconds
 from tidegate.core.config.references import check_references, with_resolved_keys
 from tidegate.core.config.section import ConfigError
 from tidegate.core.config.settings import Settings
@@ -39,15 +42,28 @@ def load(path: Path | None = None, *, with_secrets: bool = True, **overrides: An
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{source} is not valid TOML: {error}.") from error
     check_references(settings)
-    return with_resolved_keys(settings, os.environ) if with_secrets else settings
+    settings = _on_this_platform(settings)
+    if not with_secrets:
+        return settings
+    reject_listening_address(settings, os.environ)
+    return with_resolved_keys(settings, os.environ)
+
+
+def _on_this_platform(settings: Settings) -> Settings:
+    if settings.server.grace_seconds is not None:
+        return settings
+    seconds = grace_seconds(os.environ, Path("/"))
+    return settings.model_copy(update={"server": settings.server.model_copy(update={"grace_seconds": seconds})})
 
 
 def _explain(error: ValidationError) -> str:
-    return "\n".join(_explain_one(item["loc"], item["type"], item["msg"]) for item in error.errors(include_input=False))
+    return "\n".join(_explain_one(item["loc"], item["type"], item["msg"], item["input"]) for item in error.errors())
 
 
-def _explain_one(location: Location, kind: str, message: str) -> str:
+def _explain_one(location: Location, kind: str, message: str, value: Any) -> str:
     where = ".".join(str(part) for part in location)
     if kind != "extra_forbidden":
-        return f"The setting {where} cannot be used: {message.removeprefix('Value error, ')}."
+        variable = honoured_source(location, value, os.environ)
+        origin = f" from the environment variable {variable}" if variable else ""
+        return f"The setting {where}{origin} cannot be used: {message.removeprefix('Value error, ')}."
     return f"The setting {where} is unknown.{suggestion(str(location[-1]), sibling_keys(location))}"

@@ -1,11 +1,20 @@
 """The whole configuration. Docs: `docs/reference/configuration.md`."""
 
+import os
 from pathlib import Path
 from typing import ClassVar
 
 from pydantic import Field, SecretStr
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+from pydantic_settings import (
+    BaseSettings,
+    InitSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
 
+from tidegate.core.config.environment import honoured_values
+from tidegate.core.config.sections.auth import AuthConfig
 from tidegate.core.config.sections.background import BackgroundConfig
 from tidegate.core.config.sections.breaker import BreakerConfig
 from tidegate.core.config.sections.budgets import BudgetsConfig
@@ -46,6 +55,7 @@ class Settings(BaseSettings):
     log_level: str = Field(default="info", pattern="^(debug|info|warning|error)$")
     """The lowest level that is logged."""
     server: ServerConfig = ServerConfig()
+    auth: AuthConfig = AuthConfig()
     websocket: WebsocketConfig = WebsocketConfig()
     upstream: UpstreamConfig = UpstreamConfig()
     providers: dict[ProviderName, ProviderConfig] = Field(default_factory=dict)
@@ -63,6 +73,11 @@ class Settings(BaseSettings):
     retries: RetriesConfig = RetriesConfig()
 
     @property
+    def spool_dir(self) -> Path:
+        """`metering.spool_dir` or its default."""
+        return self.metering.spool_dir or self.data_dir / "spool"
+
+    @property
     def all_providers(self) -> dict[str, ProviderConfig]:
         """All providers with all options set, including the one of `[upstream]`."""
         return all_providers(self.providers, self.upstream)
@@ -76,5 +91,6 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003  # the library's signature
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003  # the library's signature
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Return the sources by precedence: arguments, then the environment, then the file."""
-        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, cls.toml_file)
+        """Return the sources by precedence: arguments, our variables, the file, then other programs' variables."""
+        others = InitSettingsSource(settings_cls, init_kwargs=honoured_values(os.environ))
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, cls.toml_file), others

@@ -7,10 +7,15 @@ from typing import Any, Union, get_args, get_origin
 
 from pydantic import BaseModel
 
+from tidegate.core.config.environment import is_service_link
 from tidegate.core.config.section import ConfigError
 from tidegate.core.config.settings import Settings
 
 Location = tuple[int | str, ...]
+
+_PREFIX = "TIDEGATE_"
+_NEAR = 0.75
+"""The likeness of two names, from 0 to 1, from which one is taken for the other mistyped."""
 
 
 def suggestion(wrong: str, known: Collection[str]) -> str:
@@ -31,18 +36,34 @@ def sibling_keys(location: Location) -> list[str]:
 
 
 def reject_unknown_variables(environ: Mapping[str, str]) -> None:
-    """Raise ConfigError for an environment variable that begins with TIDEGATE_ and is not a setting."""
+    """Raise ConfigError for a variable that looks like a setting and is none.
+
+    Platforms set variables that begin with the name of a service or image; those that resemble no setting are ignored.
+    """
     known = {"TIDEGATE_CONFIG", *_variables(Settings)}
-    for variable in environ:
-        if not variable.startswith("TIDEGATE_"):
+    for variable, value in environ.items():
+        if not variable.startswith(_PREFIX) or is_service_link(variable, value):
             continue
         parts = variable.split("__")
         stem = "__".join(parts[:2])
         if stem not in known and not _is_in_a_map(parts):
+            meant = _nearest(stem, known)
+            if len(parts) == 1 and not meant:
+                continue
             raise ConfigError(
-                f"The environment variable {variable} is not a setting of Tidegate.{suggestion(stem, known)}"
+                f"The environment variable {variable} is not a setting of Tidegate.{suggestion(stem, meant or known)}"
             )
         _reject_unknown_part(variable, parts)
+
+
+def _nearest(variable: str, known: Collection[str]) -> set[str]:
+    """Return the variable that is spelt almost like this one, or has the same key in a section."""
+    name = variable.removeprefix(_PREFIX)
+    same_key = sorted(other for other in known if other.endswith(f"__{name}"))
+    if same_key:
+        return set(same_key)
+    names = sorted(other.removeprefix(_PREFIX) for other in known)
+    return {_PREFIX + near for near in difflib.get_close_matches(name, names, n=1, cutoff=_NEAR)}
 
 
 def _is_in_a_map(parts: list[str]) -> bool:

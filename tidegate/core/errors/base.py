@@ -1,7 +1,7 @@
 """The root of all typed errors."""
 
 import inspect
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import msgspec
 
@@ -15,6 +15,8 @@ class UpstreamErrorDetail(msgspec.Struct, frozen=True, kw_only=True):
     param: str | None = None
     message: str = ""
     request_id: str | None = None
+    extra: dict[str, Any] = {}
+    """Its further fields, such as `innererror` or `metadata`; scrubbed, and small."""
 
 
 class TidegateError(Exception):

@@ -20,9 +20,21 @@ class MalformedHttp(CallerError):
 
 
 class HeadersTooLarge(CallerError):
-    """The request's address and headers are larger than 64 kB, so the request was not read. Send fewer headers."""
+    """Address and headers have more than 64 kB, or more than 200 headers, so nothing was read. Send fewer headers."""
 
     name = "headers_too_large"
+
+
+class AddressTooLong(CallerError):
+    """The request's address is longer than 16 kB, so the request was not read. Send a shorter address."""
+
+    name = "address_too_long"
+
+
+class UpgradeRequired(CallerError):
+    """GET on this address opens a WebSocket, and the request was no handshake. Send one, or use POST."""
+
+    name = "upgrade_required"
 
 
 class EmptyBody(CallerError):
@@ -49,10 +61,28 @@ class BodyTooLarge(CallerError):
     name = "body_too_large"
 
 
+class UnsupportedCompression(CallerError):
+    """The body's `content-encoding` is unknown here, so nothing was read. Use gzip, deflate, zstd or none."""
+
+    name = "unsupported_compression"
+
+
+class InvalidCompression(CallerError):
+    """The body is not what its `content-encoding` says, so it was not read. Compress it again, or send it plain."""
+
+    name = "invalid_compression"
+
+
 class BodyTimeout(CallerError):
     """The request's body did not arrive within `server.body_seconds`, so the request was dropped. Send it again."""
 
     name = "body_timeout"
+
+
+class TooManyValues(CallerError):
+    """The request's JSON has more values than one call may hold in memory, so it was not decoded. Send fewer."""
+
+    name = "too_many_values"
 
 
 class InvalidParameter(CallerError):
@@ -78,6 +108,14 @@ class MethodNotAllowed(CallerError):
     """This route does not accept the request's HTTP method. The `allow` header lists those that it accepts."""
 
     name = "method_not_allowed"
+    allowed: tuple[str, ...] = ()
+    """The methods that the route accepts."""
+
+
+class OriginNotAllowed(CallerError):
+    """Pages of this origin may not call this gateway, so the request was refused. Add it to `server.cors_origins`."""
+
+    name = "origin_not_allowed"
 
 
 class MissingApiKey(CallerError):
@@ -90,6 +128,12 @@ class InvalidApiKey(CallerError):
     """This gateway does not know the API key you sent. Check it, or make one with `tidegate keys create`."""
 
     name = "invalid_api_key"
+
+
+class SeveralApiKeys(InvalidApiKey):
+    """The request has several different API keys, so none was used. Send one: as `authorization` or as `api-key`."""
+
+    name = "several_api_keys"
 
 
 class ExpiredApiKey(InvalidApiKey):
@@ -138,6 +182,27 @@ class CallerRateLimited(CallerError):
         self.limit = limit
 
 
+class MemoryShareExceeded(CallerRateLimited):
+    """The calls in progress hold the memory that this key may use, so this one was not read. Retry after `retry-after`.
+
+    The memory is `server.body_memory_bytes`; a key alone may use half of it, several keys share it.
+    """
+
+    name = "memory_share_exceeded"
+    code = "rate_limit_exceeded"
+
+
+class AnswerMemoryExceeded(MemoryShareExceeded):
+    """The answers in progress hold the memory that this key may use, so this one was dropped. Retry with fewer at once.
+
+    The memory is `server.answer_memory_bytes`; a key alone may use half of it, several keys share it.
+    """
+
+    name = "answer_memory_exceeded"
+    code = "rate_limit_exceeded"
+    may_be_charged = True
+
+
 class RequestExceedsLimit(CallerError):
     """The request alone exceeds the limit of tokens per minute, so it was not sent. Send a smaller request."""
 
@@ -163,6 +228,12 @@ class BudgetExceeded(CallerError):
 
     name = "budget_exceeded"
     type = "insufficient_quota"
+
+
+class PriceUnknown(CallerError):
+    """A budget applies and a model or tool has no known price, so the request was not sent. Configure the price."""
+
+    name = "price_unknown"
 
 
 class BudgetReserved(CallerError):

@@ -27,6 +27,17 @@ class MissingParameter(InvalidParameter):
         return cls(f"Missing required parameter: '{param}'.", param=param)
 
 
+class UnknownParameter(InvalidParameter):
+    """A parameter differs from a known one in upper and lower case only. Write it as the message says."""
+
+    name = "unknown_parameter"
+
+    @classmethod
+    def of(cls, param: str, meant: str) -> "UnknownParameter":
+        """Return the error of the unknown `param`, for which `meant` was probably meant."""
+        return cls(f"Unknown parameter: '{_shortened(param)}'. Did you mean '{meant}'?", param=param)
+
+
 class WrongType(InvalidParameter):
     """A parameter has a value of the wrong type. Send the type that it accepts."""
 

@@ -3,8 +3,32 @@
 from tidegate.core.errors import CallerError, TidegateError
 from tidegate.core.scrub import scrub
 
-_CODES = frozenset({"server_error", "rate_limit_exceeded", "invalid_prompt"})
-"""The codes that can apply here; the others are about images and files. Clients' types accept no more."""
+CODES_OF_THE_CALLER = frozenset(
+    {
+        "bio_policy",
+        "data_residency_mismatch",
+        "empty_image_file",
+        "failed_to_download_image",
+        "image_content_policy_violation",
+        "image_file_not_found",
+        "image_file_too_large",
+        "image_parse_error",
+        "image_too_large",
+        "image_too_small",
+        "invalid_base64_image",
+        "invalid_image",
+        "invalid_image_format",
+        "invalid_image_mode",
+        "invalid_image_url",
+        "invalid_prompt",
+        "misalignment_policy_violation",
+        "unsupported_image_media_type",
+        "vector_store_timeout",
+    }
+)
+"""OpenAI's `ResponseErrorCode`, without the two of a failing server: what the caller sent cannot be answered."""
+_CODES = CODES_OF_THE_CALLER | {"server_error", "rate_limit_exceeded"}
+"""Clients' types accept no more."""
 _LIMIT_TYPES = frozenset({"requests", "tokens", "rate_limit_error", "insufficient_quota"})
 
 

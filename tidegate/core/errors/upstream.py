@@ -178,7 +178,7 @@ class ConnectTimeout(UpstreamTimeout):
 
 
 class FirstByteTimeout(UpstreamTimeout):
-    """The upstream accepted the request but sent no first byte within the timeout. Retry."""
+    """The upstream accepted the request but sent no content within the timeout. Retry."""
 
     name = "first_byte_timeout"
     may_be_charged = True
@@ -224,11 +224,19 @@ class MalformedAnswer(UpstreamError):
     retryable = True
 
 
+class UnfinishedAnswer(UpstreamError):
+    """The upstream ended its answer without saying why, so it may be a part. The caller received it; it is not stored.
+
+    It marks such a call in the ledger and the log. It is never raised, and held against no target.
+    """
+
+    name = "unfinished_answer"
+
+
 class ErrorInStream(UpstreamError):
-    """The upstream reported an error after its answer had begun. Retry."""
+    """The upstream reported an error inside its answer, which does not say that repeating the request helps."""
 
     name = "error_in_stream"
-    retryable = True
 
 
 class AnswerTooLarge(UpstreamError):

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import fcntl
 import os
+import tempfile
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -52,6 +53,20 @@ class Spool:
     def has_unsynced_lines(self) -> bool:
         """Return whether lines were written since the last `sync`."""
         return self._unsynced
+
+    def warn_if_unwritable(self) -> None:
+        """Try to write a file, and warn if that fails: while Redis is away, calls would then be refused."""
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=self._folder) as file:
+                file.write(b"\n")
+        except OSError as error:
+            _log.error(
+                "the ledger has no disk: while redis is away, its entries wait in memory and are lost with the process",
+                folder=str(self._folder),
+                reason=error.strerror,
+                remedy="mount a folder that this user may write to, and set data_dir to it",
+            )
 
     def write(self, line: bytes) -> None:
         """Append one line; `line` holds no line break. Raises SpoolFailed."""

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
-from typing import get_args
+from typing import Any, get_args
 
 import msgspec
 import structlog
@@ -17,9 +17,11 @@ _DATA_ERROR_CLASSES = ("22", "23", "54")
 """SQLSTATE classes of errors in the data (exception, constraint, limit), which a retry would not cure."""
 
 
-_UNCHANGED = frozenset({"id", "at", "project", "key_id", "end_user", "route", "model", "stream"})
+_UNCHANGED = frozenset({"id", "at", "project", "key_id", "end_user", "route", "model", "stream", "tags"})
 """Fields in which the entry of a lost call agrees with the call's own entry, or that may have been erased since."""
-_SQL_TYPES = {str: "text", int: "bigint", bool: "boolean", float: "double precision"}
+_SQL_TYPES: dict[Any, str] = {
+    str: "text", int: "bigint", bool: "boolean", float: "double precision", dict[str, str]: "jsonb",
+}  # fmt: skip
 """By the types of LedgerEntry's fields; a float is a moment in Unix seconds."""
 
 
@@ -27,7 +29,7 @@ def insert_statement() -> str:
     """Return the statement that writes a JSON array of entries, with a column for each field of LedgerEntry."""
     types, values = [], []
     for field in msgspec.structs.fields(LedgerEntry):
-        kind = next(kind for kind in get_args(field.type) or (field.type,) if kind in _SQL_TYPES)
+        kind = next(kind for kind in (field.type, *get_args(field.type)) if kind in _SQL_TYPES)
         types.append(f"{field.name} {_SQL_TYPES[kind]}")
         value = f"to_timestamp({field.name})" if kind is float else field.name
         has_default = not field.required and field.default is not None
@@ -79,7 +81,7 @@ class LedgerStore:
             if not isinstance(state, str):
                 raise
             if not state.startswith(_DATA_ERROR_CLASSES):  # a missing table, a full disk, a standby: not about the data
-                raise PostgresUnavailable(f"PostgreSQL does not take the ledger: {error}") from error
+                raise PostgresUnavailable(f"PostgreSQL does not take the ledger: {error}").as_refusal() from error
             return f"{state}: {error}"
         return None
 

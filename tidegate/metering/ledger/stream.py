@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from tidegate.core.errors import RedisUnavailable
+from tidegate.storage.names import RedisNames
 from tidegate.storage.redis import RedisLink, Script
 
 ENTRY_FIELD = b"e"
@@ -21,8 +22,8 @@ _REPLY_SECONDS = 5.0
 
 
 def stream_key(prefix: str) -> str:
-    """Return the stream's key. The braces keep all keys of Tidegate in one slot of a Redis Cluster."""
-    return f"{{{prefix}}}:ledger"
+    """Return the stream's key."""
+    return RedisNames(prefix).of("ledger")
 
 
 class StreamEntry(msgspec.Struct, frozen=True):
@@ -39,6 +40,7 @@ class LedgerStream:
         """`prefix` is `redis.prefix`."""
         self._link = link
         self._forget = Script("forget_consumers")
+        self._acknowledge, self._leave = Script("ledger_acknowledge"), Script("ledger_leave")
         self.key = stream_key(prefix)
 
     async def append(self, encoded: bytes) -> None:
@@ -63,23 +65,26 @@ class LedgerStream:
         await self._ensure_group()
         async with self._link.dedicated() as client:
             client.response_callbacks.clear()  # raw replies: converting them to dicts costs more than everything else
-            yield StreamConsumer(client, self.key, name)
+            yield StreamConsumer(client, self.key, name, acknowledge=self._acknowledge, leave=self._leave)
 
     async def _ensure_group(self) -> None:
         """Create the group at the very beginning of the stream, so that it misses no entry."""
         try:
             await self._link.command("XGROUP", "CREATE", self.key, CONSUMER_GROUP, "0", "MKSTREAM")
         except RedisUnavailable as error:
-            if "BUSYGROUP" not in str(error):  # the group exists
+            # the group exists; or a full Redis creates none, and reading tells whether it exists
+            if "BUSYGROUP" not in str(error) and "OOM" not in str(error):
                 raise
 
 
 class StreamConsumer:
     """One drainer's membership of the group."""
 
-    def __init__(self, client: Any, key: str, name: str) -> None:
+    def __init__(self, client: Any, key: str, name: str, *, acknowledge: Script, leave: Script) -> None:
         """Use `LedgerStream.consumer` to make one."""
         self._client = client
+        self._acknowledge = acknowledge
+        self._leave = leave
         self._key = key
         self._name = name
 
@@ -100,15 +105,11 @@ class StreamConsumer:
 
     async def acknowledge(self, ids: Sequence[bytes]) -> None:
         """Acknowledge and delete entries that are in PostgreSQL, both or neither."""
-        async with asyncio.timeout(_REPLY_SECONDS), self._client.pipeline(transaction=True) as both:
-            both.execute_command("XACK", self._key, CONSUMER_GROUP, *ids)
-            both.execute_command("XDEL", self._key, *ids)
-            await both.execute()
+        await self._run("EVAL", self._acknowledge.text, 1, self._key, CONSUMER_GROUP, *ids)
 
     async def remove(self) -> None:
         """Remove this consumer, unless it still holds entries: they would be lost with it."""
-        if not await self._run("XPENDING", self._key, CONSUMER_GROUP, "-", "+", 1, self._name):
-            await self._run("XGROUP", "DELCONSUMER", self._key, CONSUMER_GROUP, self._name)
+        await self._run("EVAL", self._leave.text, 1, self._key, CONSUMER_GROUP, self._name)
 
     async def _read(self, after: str, block: float | None) -> Any:
         wait = () if block is None else ("BLOCK", max(1, int(block * 1000)))

@@ -12,7 +12,6 @@ import msgspec
 from tidegate.core.errors import (
     ContentPolicyViolation,
     ContextLengthExceeded,
-    ErrorInStream,
     HtmlFromProxy,
     InsufficientQuota,
     InvalidUpstreamKey,
@@ -31,6 +30,8 @@ from tidegate.core.errors import (
     UpstreamServerError,
 )
 from tidegate.core.scrub import scrub
+from tidegate.providers.openai_family.error_in_answer import caller_error_class, class_in_answer
+from tidegate.providers.openai_family.extra_fields import extra_fields
 from tidegate.providers.retry_after import retry_after
 
 _LONGEST_MESSAGE = 2000
@@ -102,6 +103,7 @@ def _typed_error(words: UpstreamErrorDetail, wait: float | None) -> UpstreamErro
     kind = _error_class(words)
     message = words.message or None
     if kind is InvalidUpstreamKey:
+        words = msgspec.structs.replace(words, extra={})  # they concern the gateway's account
         message = f"The upstream refused this gateway's own credential, not yours: {words.message or 'no message'}"
     if kind is UpstreamRateLimited:
         return UpstreamRateLimited(message, kind=_which_limit(words), retry_after=wait, upstream_detail=words)
@@ -115,14 +117,16 @@ def _error_class(words: UpstreamErrorDetail) -> type[UpstreamError]:
     for phrase, statuses, kind in _BY_MESSAGE:
         if phrase in words.message and words.status in statuses:
             return kind
-    if words.code in _BY_CODE:
-        return _BY_CODE[words.code]
+    named = _BY_CODE.get(words.code or "") or (caller_error_class(words.code) if words.status < 500 else None)
+    return named or (class_in_answer(words) if words.status == 200 else _class_of_status(words))
+
+
+def _class_of_status(words: UpstreamErrorDetail) -> type[UpstreamError]:
     if words.status in _BY_STATUS:
         return _BY_STATUS[words.status]
     if words.status >= 400:
         return UpstreamServerError if words.status >= 500 else UpstreamRejected
-    # the rest are redirects and the like: nothing that the caller did
-    return ErrorInStream if words.status == 200 else MalformedAnswer
+    return MalformedAnswer  # redirects and the like: nothing that the caller did
 
 
 def _which_limit(words: UpstreamErrorDetail) -> str:
@@ -158,6 +162,7 @@ def _words(status: int, error: Mapping[str, Any], request_id: str | None) -> Ups
         param=_text(error.get("param")),
         message=scrub(str(message)[:_LONGEST_MESSAGE]) if message else "",
         request_id=request_id,
+        extra=extra_fields(error),
     )
 
 

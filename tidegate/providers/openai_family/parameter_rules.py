@@ -87,14 +87,36 @@ class ParameterMapper:
 
     def map(self, call: Call, target: Target, *, model: str) -> MappedParameters:
         """Return the parameters for `target`, whose model is sent as `model`. Raises UnsupportedByTarget."""
+        if call.assumed_output is not None:
+            return self._map_assumed(call, call.assumed_output, target, model=model)
         fields = call.upstream_fields()
-        if call.model != model or "model" not in fields:
+        if call.model != model or ("model" not in fields and not call.names_prompt):
             fields = {**fields, "model": msgspec.Raw(msgspec.json.encode(model))}
         named = call.model == target.model and not call.is_translated
         if named and not self._rules:
             return MappedParameters(fields)
         rules = self._rules_for(call.endpoint, target.model, named)
         return _apply(rules, fields, target) if rules else MappedParameters(fields)
+
+    def output_cap(self, endpoint: Endpoint, model: str) -> str | None:
+        """Return the parameter by which `model` takes an output limit; None where it takes none."""
+        if not endpoint.output_caps:
+            return None
+        name, here = endpoint.output_caps[0], True
+        for rule in self._rules_for(endpoint, model, False):  # noqa: FBT003  # a key of the cache
+            name = dict(rule.rename).get(name, name)
+            here = here and name not in rule.drop
+        return name if here else None
+
+    def _map_assumed(self, call: Call, tokens: int, target: Target, *, model: str) -> MappedParameters:
+        """Map a call to which the gateway added an output limit: under the name that the target takes, and told."""
+        fields = {name: value for name, value in call.raw.items() if name not in call.endpoint.output_caps}
+        mapped = self.map(msgspec.structs.replace(call, raw=fields, assumed_output=None), target, model=model)
+        name = self.output_cap(call.endpoint, target.model)
+        if name is None:
+            return mapped
+        limit = msgspec.Raw(msgspec.json.encode(tokens))
+        return MappedParameters({**mapped.fields, name: limit}, (*mapped.changes, f"{name}: set to {tokens}"))
 
     def _find(self, endpoint: Endpoint, model: str, named: bool) -> tuple[Rule, ...]:  # noqa: FBT001  # a key of the cache
         rules = self._rules if named else (*self._rules, *self._built_in)

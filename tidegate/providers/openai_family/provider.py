@@ -81,6 +81,10 @@ class OpenAIFamilyProvider:
             call, target, self.endpoints, lambda chat_call: self._request(chat_call, target)
         )
 
+    def output_parameter(self, endpoint: Endpoint, model: str) -> str:
+        """Return the parameter by which a caller limits the output of `model`; empty where it has none."""
+        return self._parameter_mapper.output_cap(endpoint, model) or ""
+
     async def send(
         self, request: ProviderRequest, credential: Credential, headers: Mapping[str, str]
     ) -> OpenAIExchange:
@@ -138,7 +142,9 @@ class OpenAIFamilyProvider:
             url=self._url(call.endpoint, target),
             body=msgspec.json.encode(mapped.fields),
             stream=call.stream,
-            adaptations=mapped.changes,
+            wants_json=call.wants_json,
+            is_limited=call.is_limited,
+            adaptations=(*call.additions, *mapped.changes),
         )
 
     def _prepare_headers(self, credential: Credential) -> _CredentialHeaders:

@@ -19,6 +19,7 @@ from tidegate.providers.base import ProviderRequest
 from tidegate.providers.target import Target
 from tidegate.wire import chat, sse
 from tidegate.wire.call import Call
+from tidegate.wire.shapes.chat_stream import ChatStreamMender
 from tidegate.wire.translate import chunk
 from tidegate.wire.translate.request import chat_call
 from tidegate.wire.translate.response_builder import ResponseBuilder
@@ -63,14 +64,23 @@ class Translator:
     def __init__(self, call: Call, *, clock: Clock, ids: IdSource = new_id) -> None:
         """Prepare the translation of the answer to `call`, the caller's own."""
         self._clock = clock
+        self._mender = ChatStreamMender()
         self._builder = ResponseBuilder(call.body, response_id=ids("resp_"), model=call.model, created_at=clock.now())
+
+    @property
+    def end_reason(self) -> str | None:
+        """Why the chat completion ended, in its provider's words: a Response cannot say all of them."""
+        return self._builder.finish_reason
 
     def translate_event(self, event: bytes) -> list[bytes]:
         """Return the events of the Response for one event of the chat stream. Raises MalformedAnswer."""
+        event = self._mender.mend_event(event)
         data = sse.data_of(event)
-        if data is None:
+        if not data or data.isspace():
             return []
         if sse.is_done(event):
+            if not self._builder.has_begun:
+                raise MalformedAnswer("The upstream's stream ended without content.")
             return _encoded(self._builder.finish(at=self._clock.now()))
         decoded = chunk.decode_chunk(data)
         if decoded.error_object is not None:
@@ -79,7 +89,7 @@ class Translator:
 
     def end(self) -> list[bytes]:
         """Return the last events where the chat stream ended without `[DONE]`; none if it is incomplete."""
-        return _encoded(self._builder.finish(at=self._clock.now())) if self._builder.has_finish_reason else []
+        return _encoded(self._builder.finish(at=self._clock.now())) if self._builder.finish_reason else []
 
     def translate_body(self, body: bytes) -> bytes:
         """Return the Response for a whole chat completion; an error stays as it is. Raises MalformedAnswer."""

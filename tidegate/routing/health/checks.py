@@ -100,7 +100,7 @@ class HealthChecks:
             self._health.note_silence(target, error)
 
     async def _check_key(self, key: str) -> None:
-        if not await self._health.claim(f"probe {key}", KEY_CHECK_SECONDS):
+        if not await self._health.claim(f"probe credential {key}", KEY_CHECK_SECONDS):
             return
         provider_name, _, credential_name = key.partition("/")
         provider = self._providers.get(provider_name)

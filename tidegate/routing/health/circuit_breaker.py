@@ -16,6 +16,8 @@ PROBE_INTERVAL_SECONDS = (1.0, 2.0)
 """Between two probes of an open target; drawn from this range, so that replicas do not probe at the same time."""
 TRIAL_SECONDS = 5.0
 """The time limit of the first trial; each trial that exceeds its limit doubles the next one's."""
+TRIAL = "trial "
+"""What the claim of a trial begins with; the target's name follows."""
 _SLICES = 10
 
 

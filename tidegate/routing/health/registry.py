@@ -34,7 +34,8 @@ from tidegate.routing.health import circuit_breaker, credential_state
 from tidegate.routing.health.alerts import write_alert
 from tidegate.routing.health.circuit_breaker import BreakerState, Circuit, FailureWindow
 from tidegate.routing.health.credential_state import CredentialState, CredentialStatus
-from tidegate.routing.health.store import HealthChange, HealthStore, load_all
+from tidegate.routing.health.store import HealthChange, HealthStore, least_needed, load_all
+from tidegate.routing.health.trial_waits import TrialWaits
 
 _LOST_CLAIM_SECONDS = 0.5
 """For which a claim that another replica has is not requested again."""
@@ -80,6 +81,8 @@ class HealthRegistry:
         self._traffic: dict[str, Traffic] = {}
         self._listeners: dict[OnDown, tuple[Target, Credential]] = {}
         self._claims: dict[str, float] = {}
+        self.trial_waits = TrialWaits()
+        """The calls that wait for a trial's result."""
         self._is_synchronized = False
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -169,6 +172,7 @@ class HealthRegistry:
     def release_trial(self, target: Target) -> None:
         """Release the claim of a trial that ended without a result."""
         self._claims.pop(f"trial {target.name}", None)
+        self.trial_waits.end(target.name)
 
     def _count_failure(self, target: Target, error: TidegateError) -> None:
         traffic = self.traffic(target)
@@ -287,11 +291,8 @@ class HealthRegistry:
     def _change_time(self, name: str) -> float:
         """Return a time after the known change of this name, even where another replica's clock wrote that."""
         known = self._changes.get(name)
-        return (
-            self._clock.now()
-            if known is None
-            else max(self._clock.now(), known.at + credential_state.CLOCK_STEP_SECONDS)
-        )
+        earliest = 0.0 if known is None else known.at + credential_state.CLOCK_STEP_SECONDS
+        return max(self._clock.now(), earliest)
 
     def _limit(self, lane: str, state: CredentialState) -> None:
         change = HealthChange(name=f"limit {lane}", at=self._clock.now(), kind=state.status.value, credential=state)
@@ -337,20 +338,35 @@ class HealthRegistry:
         what, _, name = change.name.partition(" ")
         if what != "limit":
             self._changes[change.name] = change
+            if len(self._changes) > MAX_REMEMBERED:
+                self._forget(least_needed(self._changes.values(), besides=change))
         if change.breaker is not None:
             self._apply_breaker(name, change.breaker)
         elif change.credential is not None:
             _store_unless_usual(
                 self._credentials, name, change.credential, usual=change.credential.status is CredentialStatus.HEALTHY
             )
-            if what == "credential" and change.credential.is_disabled:
+            if what == "credential" and change.kind == CredentialStatus.HEALTHY.value:
+                self._end_rate_limits(f"{name}/")
+            elif what == "credential" and change.credential.is_disabled:
                 self._announce(name, _error_of(change.credential.error), silent=False)
+
+    def _forget(self, name: str) -> None:
+        self._changes.pop(name, None)
+        self._unpublished.discard(name)
+        self._breakers.pop(name.removeprefix("breaker "), None)
+
+    def _end_rate_limits(self, lanes: str) -> None:
+        for lane in [lane for lane in self._credentials if lane.startswith(lanes)]:
+            del self._credentials[lane]
 
     def _apply_breaker(self, name: str, state: BreakerState) -> None:
         usual = state.circuit is Circuit.CLOSED
         _store_unless_usual(self._breakers, name, state, usual=usual)
         if usual and name in self._traffic:
             self._traffic[name].failure_window.clear()
+        if state.circuit is not Circuit.HALF_OPEN:
+            self.trial_waits.end(name)
         if state.circuit is Circuit.OPEN:
             self._announce(name, _error_of(state.error), silent=state.unreachable)
 

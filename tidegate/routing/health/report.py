@@ -1,6 +1,6 @@
 """The health of all configured targets and credentials, for operators. The command line and the admin API read it."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -12,6 +12,9 @@ from tidegate.routing.health.circuit_breaker import Circuit
 from tidegate.routing.health.credential_state import CredentialState, CredentialStatus
 from tidegate.routing.health.registry import HealthRegistry
 from tidegate.routing.health.store import HealthChange, HealthStore
+
+EndWaits = Callable[[str, Iterable[str], float], Awaitable[None]]
+"""Ends the waits in the lanes of a credential: its name, further lanes, and the time; `CapacityStore.end_waits`."""
 
 
 class HealthEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,9 +50,14 @@ class HealthReport:
         targets: Iterable[str],
         credentials: Mapping[str, Sequence[str]],
         clock: Clock,
+        end_waits: EndWaits,
         alert: Callable[[HealthChange, str], None] = write_alert,
     ) -> None:
-        """Prepare the report: `targets` named by routes, `credentials` by provider; `alert` gets each change."""
+        """Prepare the report: `targets` named by routes, `credentials` by provider; `alert` gets each change.
+
+        `end_waits` ends the waits in a credential's lanes.
+        """
+        self._end_waits = end_waits
         self._alert = alert
         self._store = store
         self._targets = tuple(dict.fromkeys(targets))
@@ -85,8 +93,16 @@ class HealthReport:
         return await self._change(name, credential_state.suspended(self._clock.now()))
 
     async def resume(self, name: str) -> HealthEntry:
-        """Enable a credential again, whatever disabled it. Raises NoSuchCredential and RedisUnavailable."""
-        return await self._change(name, credential_state.resumed(self._clock.now()))
+        """Enable a credential again, whatever disabled it, and end the waits that its upstream asked for.
+
+        Raises NoSuchCredential and RedisUnavailable.
+        """
+        now = self._clock.now()
+        entry = await self._change(name, credential_state.resumed(now))
+        limited = [lane for lane in await self._store.rate_limits(now) if lane.startswith(f"{name}/")]
+        await self._end_waits(name, limited, now)
+        await self._store.end_rate_limits(limited)
+        return entry
 
     async def _change(self, name: str, state: CredentialState) -> HealthEntry:
         if name not in self._names:

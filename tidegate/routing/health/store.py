@@ -3,13 +3,14 @@
 `HealthRegistry` uses it in each process, `HealthReport` for the command line and the admin API.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import msgspec
 
 from tidegate.core.errors import RedisUnavailable
-from tidegate.routing.health.circuit_breaker import BreakerState
+from tidegate.routing.health.circuit_breaker import BreakerState, Circuit
 from tidegate.routing.health.credential_state import CredentialState
+from tidegate.storage.names import RedisNames
 from tidegate.storage.pubsub import Channel
 from tidegate.storage.redis import RedisLink, Script
 
@@ -35,10 +36,10 @@ class HealthStore:
 
     def __init__(self, link: RedisLink, *, prefix: str) -> None:
         self._link = link
-        self._key = f"{{{prefix}}}:standing"
-        self._limits_key = f"{self._key}:limits"
+        self._names = names = RedisNames(prefix)
+        self._key, self._limits_key = names.of("standing"), names.of("standing:limits")
         self._publish_script, self._limit_script = Script("standing_tell"), Script("standing_limit")
-        self._channel = Channel(link, f"{self._key}:news")
+        self._channel = Channel(link, names.of("standing:news"))
 
     async def start(self, on_change: Callable[[HealthChange], None], on_gap: Callable[[], None]) -> None:
         """Begin to receive other replicas' changes; `on_gap` is called where some may be lost. Raises nothing."""
@@ -68,20 +69,24 @@ class HealthStore:
         """Return the rate-limited lanes, each with the Unix seconds at which its limit ends."""
         reply = await self._link.command("ZRANGEBYSCORE", self._limits_key, repr(now), "+inf", "WITHSCORES")
         pairs = zip(reply[::2], reply[1::2], strict=True)
-        return {lane.decode(): float(until) for lane, until in pairs}
+        return {lane.decode(errors="replace"): float(until) for lane, until in pairs}
+
+    async def end_rate_limits(self, lanes: Iterable[str]) -> None:
+        """Remove the rate limits of these lanes."""
+        if names := list(lanes):
+            await self._link.command("ZREM", self._limits_key, *names)
 
     async def claim(self, what: str, seconds: float) -> bool:
         """Take a claim that one replica at a time may have; return False where another has it."""
-        return (
-            await self._link.command("SET", f"{self._key}:claim:{what}", 1, "NX", "PX", int(seconds * 1000)) is not None
-        )
+        milliseconds = int(seconds * 1000)
+        return await self._link.command("SET", self._claim_key(what), 1, "NX", "PX", milliseconds) is not None
 
     async def release_claim(self, what: str) -> None:
         """Release a claim, whichever replica has it."""
         await self._link.command("DEL", self._claim_key(what))
 
     def _claim_key(self, what: str) -> str:
-        return f"{self._key}:claim:{what}"
+        return self._names.of("standing:claim", what)
 
 
 def _read(data: bytes) -> HealthChange | None:
@@ -90,6 +95,13 @@ def _read(data: bytes) -> HealthChange | None:
         return _decode.decode(data)
     except msgspec.DecodeError:
         return None
+
+
+def least_needed(changes: Iterable[HealthChange], *, besides: HealthChange) -> str:
+    """Return the name of the target's change to forget first: a healthy one, else the oldest. Empty for none."""
+    targets = (change for change in changes if change.breaker is not None and change is not besides)
+    first = min(targets, key=lambda change: (change.kind != Circuit.CLOSED.value, change.at), default=None)
+    return "" if first is None else first.name
 
 
 async def load_all(store: HealthStore) -> list[HealthChange] | None:

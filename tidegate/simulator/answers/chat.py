@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from random import Random
 from typing import Any
 
-from tidegate.simulator.answers.counting import PRIMING_TOKENS, message_tokens, tokens_for
+import msgspec
+
+from tidegate.simulator.answers.counting import PRIMING_TOKENS, json_tokens, message_tokens, tokens_for
 from tidegate.simulator.answers.questions import (
     GeneratedAnswer,
     GenerationRequest,
@@ -31,13 +33,18 @@ def generation_request(body: Mapping[str, Any], tokens: int | None) -> Generatio
     form: Mapping[str, Any] = body.get("response_format") or {}
     kind = form.get("type", "text")
     stop = body.get("stop") or ()
+    user_text = _last_user_text(messages)
     return GenerationRequest(
         seed=seed_of(answer_inputs(body)),
         model=body["model"],
-        user_text=_last_user_text(messages),
+        user_text=user_text,
+        texts=spoken_texts(messages),
         input_tokens=_input_tokens(body),
         tool=choose_tool(
-            tools, body.get("tool_choice"), has_tool_output=messages[-1].get("role") in ("tool", "function")
+            tools,
+            body.get("tool_choice"),
+            has_tool_output=messages[-1].get("role") in ("tool", "function"),
+            text=user_text,
         ),
         json=kind in ("json_schema", "json_object"),
         schema=form.get("json_schema", {}).get("schema"),
@@ -59,7 +66,7 @@ def _tool(tool: Mapping[str, Any]) -> Tool:
 
 def _input_tokens(body: Mapping[str, Any]) -> int:
     tokens = tokens_for(body["model"])
-    declared = sum(tokens.count_json(body.get(name)) for name in ("tools", "functions", "response_format"))
+    declared = sum(json_tokens(body.get(name), tokens) for name in ("tools", "functions", "response_format"))
     return PRIMING_TOKENS + declared + sum(message_tokens(message, tokens) for message in body["messages"])
 
 
@@ -69,6 +76,15 @@ def text_of(content: Any) -> str:
         return content
     parts = content if isinstance(content, list) else ()
     return " ".join(part["text"] for part in parts if isinstance(part.get("text"), str))
+
+
+def spoken_texts(messages: list[Json]) -> tuple[str, ...]:
+    """Return the texts of the instructions and of the user."""
+    return tuple(
+        text_of(message.get("content"))
+        for message in messages
+        if message.get("role") in ("system", "developer", "user")
+    )
 
 
 def _last_user_text(messages: list[Json]) -> str:
@@ -99,8 +115,18 @@ def reply(body: Mapping[str, Any], question: GenerationRequest, identity: Answer
         input_tokens=question.input_tokens,
         cached_tokens=identity.cached_tokens,
         output_tokens=usage["completion_tokens"],
+        kinds=msgspec.structs.replace(identity.kinds, output_audio=usage["completion_tokens_details"]["audio_tokens"]),
+        service_tier=completion["service_tier"],
+        searches=_search_of(body["model"]),
         unseen_tokens=sum(generated.unseen_tokens for generated in answers),
     )
+
+
+def _search_of(model: str) -> str:
+    """Return what a search model is billed for with each answer; empty for any other model."""
+    if "-search-" not in model:
+        return ""
+    return "web_search_preview" if model.startswith("gpt-4") else "web_search"
 
 
 def served_tier(requested_tier: str | None) -> str:
@@ -125,14 +151,34 @@ def _usage(
         "prompt_tokens": question.input_tokens,
         "completion_tokens": output,
         "total_tokens": question.input_tokens + output,
-        "prompt_tokens_details": {"cached_tokens": identity.cached_tokens, "audio_tokens": 0},
+        "prompt_tokens_details": {"audio_tokens": 0, **input_details(identity)},
         "completion_tokens_details": {
             "reasoning_tokens": sum(said.reasoning for said in answers),
             "audio_tokens": sum(said.tokens for said in answers) if audio else 0,
+            **output_kinds(identity),
             "accepted_prediction_tokens": 0,
             "rejected_prediction_tokens": 0,
         },
     }
+
+
+def input_details(identity: AnswerIdentity) -> Json:
+    """Return the kinds of the input's tokens, as `usage` has them."""
+    kinds = identity.kinds
+    cached = {"audio_tokens": kinds.cached_audio, "image_tokens": kinds.cached_image}
+    own = {"audio_tokens": kinds.input_audio, "image_tokens": kinds.input_image}
+    return {
+        "cached_tokens": identity.cached_tokens,
+        "cache_write_tokens": kinds.cache_write,
+        **{name: count for name, count in own.items() if count},
+        **({"cached_tokens_details": cached} if any(cached.values()) else {}),
+    }
+
+
+def output_kinds(identity: AnswerIdentity) -> Json:
+    """Return the kinds of the output's tokens that are stated."""
+    own = {"audio_tokens": identity.kinds.output_audio, "image_tokens": identity.kinds.output_image}
+    return {name: count for name, count in own.items() if count}
 
 
 def _wants_audio(body: Mapping[str, Any]) -> bool:

@@ -11,10 +11,15 @@ from typing import Any
 
 from tidegate.simulator.answers.counting import tokens_for
 from tidegate.simulator.answers.reply import SimulatedReply
-from tidegate.simulator.refusal import invalid
+from tidegate.simulator.refusal import Refusal, invalid
 
-_DIMENSIONS = {"text-embedding-3-large": 3072}
+_DIMENSIONS = {"text-embedding-3-large": 3072, "text-embedding-3-small": 1536, "text-embedding-ada-002": 1536}
 _DEFAULT_DIMENSIONS = 1536
+_MAX_INPUTS = 2048
+_MAX_TOKENS = 8192
+"""Tokens of one input."""
+_MAX_ALL_TOKENS = 300_000
+"""Tokens of all inputs of a request."""
 _MAX_WORDS = 256
 """Further words of a text do not change its vector."""
 
@@ -23,8 +28,11 @@ def reply(body: Mapping[str, Any]) -> SimulatedReply:
     """Return a vector for each input. Raises Refusal."""
     texts, tokens = _inputs(body.get("input"), body["model"])
     size = body.get("dimensions") or _DIMENSIONS.get(body["model"], _DEFAULT_DIMENSIONS)
-    if not isinstance(size, int) or not 1 <= size <= 3072:
-        raise invalid("Invalid value for 'dimensions'.", param="dimensions")
+    if size > _DIMENSIONS.get(body["model"], size):
+        message = (
+            f"Invalid value for 'dimensions' = {size}. Must be less than or equal to {_DIMENSIONS[body['model']]}."
+        )
+        raise invalid(message, param="dimensions")
     packed = body.get("encoding_format") == "base64"
     vectors = [vector(text, size) for text in texts]
     data = [
@@ -40,11 +48,28 @@ def _inputs(value: Any, model: str) -> tuple[list[str], int]:
     """Return the texts to embed, and their tokens; an input may be given as tokens."""
     if isinstance(value, str) or (isinstance(value, list) and value and isinstance(value[0], int)):
         value = [value]
-    if not isinstance(value, list) or not value or not all(value):
+    if not isinstance(value, list) or not 0 < len(value) <= _MAX_INPUTS or not all(map(_is_input, value)):
         raise invalid("'$.input' is invalid. Please check the API reference: /v1/embeddings.", param="input")
     counted = tokens_for(model).count
-    tokens = sum(counted(one) if isinstance(one, str) else len(one) for one in value)
-    return [one if isinstance(one, str) else " ".join(map(str, one)) for one in value], tokens
+    counts = [counted(one) if isinstance(one, str) else len(one) for one in value]
+    _check_size(counts)
+    return [one if isinstance(one, str) else " ".join(map(str, one)) for one in value], sum(counts)
+
+
+def _is_input(one: Any) -> bool:
+    tokens = isinstance(one, list) and all(isinstance(token, int) for token in one)
+    return bool(one) and (tokens or isinstance(one, str))
+
+
+def _check_size(counts: list[int]) -> None:
+    if (most := max(counts)) > _MAX_TOKENS:
+        asked = f"{most} tokens ({most} in your prompt; 0 for the completion)"
+        message = f"This model's maximum context length is {_MAX_TOKENS} tokens, however you requested {asked}."
+        raise invalid(f"{message} Please reduce your prompt; or completion length.")
+    if sum(counts) > _MAX_ALL_TOKENS:
+        kind = "max_tokens_per_request"
+        message = f"Invalid 'input': maximum request size is {_MAX_ALL_TOKENS} tokens per request."
+        raise Refusal(400, message, kind=kind, code=kind)
 
 
 def vector(text: str, size: int) -> list[float]:

@@ -7,7 +7,9 @@ from typing import Any
 
 import msgspec
 
-from tidegate.simulator.answers.counting import TokenCounter, tokens_for
+from tidegate.core.tokenizer import Tokenizer
+from tidegate.simulator.answers.counting import tokens_for
+from tidegate.simulator.answers.reading import keys_in, mentioned, name_to_repeat
 from tidegate.simulator.answers.schemas import example
 from tidegate.simulator.answers.words import prose
 from tidegate.simulator.refusal import invalid
@@ -40,6 +42,8 @@ class GenerationRequest(msgspec.Struct, frozen=True, kw_only=True):
     model: str = "gpt-4o"
     user_text: str
     """The last text of the user."""
+    texts: tuple[str, ...] = ()
+    """All texts of the instructions and of the user."""
     input_tokens: int
     tool: Tool | None = None
     """The tool to call instead of answering with text."""
@@ -98,19 +102,23 @@ def generate(question: GenerationRequest, number: int = 0) -> GeneratedAnswer:
     )
 
 
-def _generate_tokens(question: GenerationRequest, random: Random, tokens: TokenCounter) -> list[str]:
+def _generate_tokens(question: GenerationRequest, random: Random, tokens: Tokenizer) -> list[str]:
     if question.tool is not None and not question.tool.custom:
-        return tokens.split(_json(example(question.tool.schema or {"type": "object"}, random)))
+        return tokens.split(_json(example(question.tool.schema or {"type": "object"}, random, question.user_text)))
     if question.json:
-        return tokens.split(_json(example(question.schema or {"type": "object", "required": ["answer"]}, random)))
-    return prose(f"You said: {question.user_text[:_MAX_ECHO_LENGTH]!r}.", random, question.tokens, tokens)
+        keys = keys_in(question.texts) or ("answer",)
+        schema = question.schema or {"type": "object", "required": keys}
+        return tokens.split(_json(example(schema, random, question.user_text if question.schema else "")))
+    name = name_to_repeat(question.texts)
+    opening = f"Your name is {name}." if name else f"You said: {question.user_text[:_MAX_ECHO_LENGTH]!r}."
+    return prose(opening, random, question.tokens, tokens)
 
 
 def _json(value: Any) -> str:
     return msgspec.json.encode(value).decode()
 
 
-def _until_stop(pieces: list[str], stop: tuple[str, ...], tokens: TokenCounter) -> list[str]:
+def _until_stop(pieces: list[str], stop: tuple[str, ...], tokens: Tokenizer) -> list[str]:
     text = "".join(pieces)
     ends = [at for at in (text.find(word) for word in stop if word) if at >= 0]
     return tokens.split(text[: min(ends)]) if ends else pieces
@@ -128,13 +136,17 @@ def reasoning_tokens(model: str, effort: Any) -> int:
     return _EFFORT.get(effort or "medium", _EFFORT["medium"])
 
 
-def choose_tool(tools: list[Tool], choice: Any, *, has_tool_output: bool) -> Tool | None:
-    """Return the tool to call: the named one, else the first, unless the caller forbids it or has just run one."""
+def choose_tool(tools: list[Tool], choice: Any, *, has_tool_output: bool, text: str = "") -> Tool | None:
+    """Return the tool to call: the named one, else the one that the text mentions, else the first.
+
+    None if the caller forbids it or has just run one.
+    """
     if isinstance(choice, Mapping):
         return _named(tools, choice)
     if not tools or choice == "none" or (choice != "required" and has_tool_output):
         return None
-    return tools[0]
+    name = mentioned([tool.name for tool in tools], text)
+    return next((tool for tool in tools if tool.name == name), tools[0])
 
 
 def _named(tools: list[Tool], choice: Mapping[str, Any]) -> Tool | None:

@@ -3,8 +3,17 @@
 from collections.abc import Mapping
 from typing import Any
 
-from tidegate.simulator.answers.chat import served_tier, text_of, token_logprobs
-from tidegate.simulator.answers.counting import PRIMING_TOKENS, message_tokens, tokens_for
+from tidegate.simulator.answers.chat import (
+    input_details,
+    output_kinds,
+    served_tier,
+    spoken_texts,
+    text_of,
+    token_logprobs,
+)
+from tidegate.simulator.answers.counting import PRIMING_TOKENS, json_tokens, message_tokens, tokens_for
+from tidegate.simulator.answers.hosted_tools import tool_items, tool_usage
+from tidegate.simulator.answers.prompts import prompt_field
 from tidegate.simulator.answers.questions import (
     GeneratedAnswer,
     GenerationRequest,
@@ -37,12 +46,14 @@ def generation_request(body: Mapping[str, Any], tokens: int | None) -> Generatio
     items = [item for item in asked if isinstance(item, dict)] if isinstance(asked, list) else []
     tools = [_tool(tool) for tool in body.get("tools") or () if tool.get("type") in ("function", "custom")]
     form: Mapping[str, Any] = (body.get("text") or {}).get("format") or {}
+    user_text = asked if isinstance(asked, str) else _last_user_text(items)
     return GenerationRequest(
         seed=seed_of(answer_inputs(body)),
         model=body["model"],
-        user_text=asked if isinstance(asked, str) else _last_user_text(items),
+        user_text=user_text,
+        texts=(body.get("instructions") or "", *spoken_texts(items), *([asked] if isinstance(asked, str) else ())),
         input_tokens=_input_tokens(body, items),
-        tool=choose_tool(tools, body.get("tool_choice"), has_tool_output=_answers_a_tool(items)),
+        tool=choose_tool(tools, body.get("tool_choice"), has_tool_output=_answers_a_tool(items), text=user_text),
         json=form.get("type") in ("json_schema", "json_object"),
         schema=form.get("schema"),
         max_tokens=body.get("max_output_tokens"),
@@ -64,7 +75,7 @@ def _input_tokens(body: Mapping[str, Any], items: list[Json]) -> int:
     tokens = tokens_for(body["model"])
     said = [("system", body.get("instructions")), ("user", body.get("input"))]
     spoken = [{"role": role, "content": text} for role, text in said if isinstance(text, str)]
-    declared = tokens.count_json(body.get("tools")) + tokens.count_json(body.get("text"))
+    declared = json_tokens(body.get("tools"), tokens) + json_tokens(body.get("text"), tokens)
     return PRIMING_TOKENS + declared + sum(message_tokens(item, tokens) for item in [*spoken, *items])
 
 
@@ -89,6 +100,9 @@ def reply(body: Mapping[str, Any], question: GenerationRequest, identity: Answer
         cached_tokens=identity.cached_tokens,
         output_tokens=generated.output_tokens,
         unseen_tokens=generated.unseen_tokens,
+        kinds=identity.kinds,
+        service_tier=response["service_tier"],
+        tools=tuple(body.get("tools") or ()),
     )
 
 
@@ -98,6 +112,7 @@ def _response(
     echoed = {key: default if body.get(key) is None else body[key] for key, default in _ECHOED_DEFAULTS.items()}
     reasons = reasoning_tokens(body["model"], None) > 0
     request_fields: Mapping[str, Any] = body.get("reasoning") or {}
+    used = tool_usage(body, identity) if identity.tools else None
     return {
         "id": identity.make_id("resp_"),
         "object": "response",
@@ -109,16 +124,18 @@ def _response(
         "model": body["model"],
         "output": _output(body, generated, identity),
         **echoed,
+        **prompt_field(body),
         "tools": [_tool_config(tool) for tool in echoed["tools"]],
         "conversation": _conversation(body.get("conversation")),
         "reasoning": {"effort": "medium" if reasons else None, "summary": None, **request_fields},
         "service_tier": served_tier(body.get("service_tier")),
         "text": _text_config(body.get("text") or {}),
+        **({"tool_usage": used} if used else {}),
         "usage": {
             "input_tokens": question.input_tokens,
-            "input_tokens_details": {"cached_tokens": identity.cached_tokens, "cache_write_tokens": 0},
+            "input_tokens_details": input_details(identity),
             "output_tokens": generated.output_tokens,
-            "output_tokens_details": {"reasoning_tokens": generated.reasoning},
+            "output_tokens_details": {"reasoning_tokens": generated.reasoning, **output_kinds(identity)},
             "total_tokens": question.input_tokens + generated.output_tokens,
         },
     }
@@ -145,6 +162,7 @@ def _conversation(value: Any) -> Json | None:
 
 def _output(body: Mapping[str, Any], generated: GeneratedAnswer, identity: AnswerIdentity) -> list[Json]:
     items = [_reasoning_item(body, identity)] if generated.reasoning else []
+    items += tool_items(body, identity)
     status = "incomplete" if generated.cut_short else "completed"
     if generated.tool is not None:
         items.append(_call(generated, generated.tool, identity, status))

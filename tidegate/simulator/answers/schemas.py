@@ -5,6 +5,7 @@ from random import Random
 from typing import Any
 
 from tidegate.simulator.answers.patterns import matching
+from tidegate.simulator.answers.reading import PromptValues
 
 _DEEP = 6
 """Below this depth only required fields are filled in, and the shallowest alternative is taken."""
@@ -21,30 +22,41 @@ _FORMATS = {
     "uuid": "5f0c1a52-7d1e-4b69-9c61-1f2a3b4c5d6e",
     "uri": "https://example.com/tide",
 }
+_MAX_ITEMS = 20
+"""Items of an array that has no limit."""
 _WORDS = ("tide", "moon", "gate", "river", "shore", "harbour", "salt", "wind")
 
 
-def example(schema: Mapping[str, Any], random: Random) -> Any:
-    """Return a valid value for `schema`: JSON Schema as OpenAI's structured outputs support it, and some more."""
-    return _SchemaWriter(schema, random).value(schema, 0)
+def example(schema: Mapping[str, Any], random: Random, prompt: str = "") -> Any:
+    """Return a valid value for `schema`: JSON Schema as OpenAI's structured outputs support it, and some more.
+
+    Numbers and words are those of the prompt, as far as they fit.
+    """
+    return _SchemaWriter(schema, random, PromptValues(prompt)).value(schema, 0)
 
 
 class _SchemaWriter:
-    def __init__(self, root: Mapping[str, Any], random: Random) -> None:
+    def __init__(self, root: Mapping[str, Any], random: Random, prompt: PromptValues) -> None:
         self._root = root
         self._random = random
+        self._prompt = prompt
 
-    def value(self, schema: Any, depth: int) -> Any:
+    def value(self, schema: Any, depth: int, name: str = "") -> Any:
+        """Return a value; `name` is that of the field."""
         if not isinstance(schema, Mapping):  # `true` accepts anything
             return "tide"
         if "const" in schema:
             return schema["const"]
         if schema.get("enum"):
-            return self._random.choice(schema["enum"])
+            chosen = self._random.choice(schema["enum"])
+            found = self._prompt.one_of(schema["enum"])
+            return chosen if found is None else found
         combined = self._combined(schema)
         if combined is not None:
-            return self.value(combined, depth + 1)
-        return self._of_type(self._type_of(schema, depth), schema, depth)
+            return self.value(combined, depth + 1, name)
+        kind = self._type_of(schema, depth)
+        found = self._prompt.take(kind, schema, name)
+        return self._of_type(kind, schema, depth) if found is None else found
 
     def _combined(self, schema: Mapping[str, Any]) -> Mapping[str, Any] | None:
         """Return the schema with one `$ref`, `allOf` or choice resolved; None when there is none."""
@@ -107,17 +119,32 @@ class _SchemaWriter:
         properties = schema.get("properties", {})
         required = schema.get("required", ())
         names = [name for name in properties if name in required or depth < _DEEP - 2]
-        value = {name: self.value(properties[name], depth + 1) for name in names}
+        value = {name: self.value(properties[name], depth + 1, name) for name in names}
         for name in required:
             value.setdefault(name, self.value(schema.get("additionalProperties", True), depth + 1))
         return value
 
     def _array(self, schema: Mapping[str, Any], depth: int) -> list[Any]:
+        found = self._items_of_prompt(schema, depth)
+        if len(found) >= max(1, schema.get("minItems", 0)):
+            return found
         first = [self.value(part, depth + 1) for part in schema.get("prefixItems", ())]
         least, most = schema.get("minItems", 0), schema.get("maxItems", 1 << 20)
         wanted = max(least, min(most, 0 if depth >= _DEEP - 2 else 2))
         more = wanted - len(first) if schema.get("items", True) is not False else 0
         return first + [self.value(schema.get("items", True), depth + 1) for _ in range(more)]
+
+    def _items_of_prompt(self, schema: Mapping[str, Any], depth: int) -> list[Any]:
+        """Return all numbers or words of the prompt that the array may have."""
+        items = schema.get("items")
+        found: list[Any] = []
+        if isinstance(items, Mapping) and "prefixItems" not in schema and "enum" not in items:
+            kind = self._type_of(items, depth)
+            while len(found) < schema.get("maxItems", _MAX_ITEMS):
+                if (one := self._prompt.take(kind, items)) is None:
+                    break
+                found.append(one)
+        return found
 
     def _string(self, schema: Mapping[str, Any]) -> str:
         if "pattern" in schema:

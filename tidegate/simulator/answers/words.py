@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from tidegate.simulator.answers.counting import TokenCounter
+from tidegate.core.tokenizer import Tokenizer
 
 _VOCABULARY = """
 the tide water moon gate river sea comes goes slow again before after under over wide quiet harbour falls boat
@@ -18,7 +18,7 @@ _SENTENCE = 9
 """The approximate number of words in a sentence."""
 
 
-def prose(opening: str, random: Random, length: int | None, tokens: TokenCounter) -> list[str]:
+def prose(opening: str, random: Random, length: int | None, tokens: Tokenizer) -> list[str]:
     """Return the tokens of an answer that begins with `opening`; with `length` None its length is random."""
     pieces = tokens.split(opening)
     wanted = len(pieces) + 12 + random.randrange(24) if length is None else length

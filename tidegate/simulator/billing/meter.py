@@ -10,7 +10,10 @@ A stream that fails before its first word is refused, too.
 
 from collections.abc import Mapping
 
+import msgspec
+
 from tidegate.simulator.answers.counting import tokens_for
+from tidegate.simulator.answers.hosted_tools import billed_name
 from tidegate.simulator.answers.reply import Json, SimulatedReply
 from tidegate.simulator.billing.tariff import NO_TOKENS, TokenUsage
 
@@ -26,6 +29,7 @@ class Meter:
         self._reply = reply
         self._texts: dict[tuple[int, int], list[str]] = {}
         """The text so far of each choice, or of each part of a response."""
+        self._items: list[Json] = []
         self._read = False
         self._share = 0.0
 
@@ -48,6 +52,8 @@ class Meter:
 
     def count_event(self, event: Json) -> None:
         """Charge the text of one event of a stream."""
+        if event.get("type") == "response.output_item.added":
+            self._items.append(event["item"])
         for place, text in _texts(event):
             self._texts.setdefault(place, []).append(text)
 
@@ -56,7 +62,29 @@ class Meter:
         if not self._read:
             return NO_TOKENS
         reply = self._reply
-        return TokenUsage(input=reply.input_tokens, cached=reply.cached_tokens, output=self._output())
+        output = self._output()
+        kinds = msgspec.structs.asdict(reply.kinds)
+        kinds["output_audio"] = min(kinds["output_audio"], output)
+        kinds["output_image"] = min(kinds["output_image"], output - kinds["output_audio"])
+        return TokenUsage(
+            input=reply.input_tokens,
+            cached=reply.cached_tokens,
+            output=output,
+            tier=reply.service_tier,
+            fees=self._fees(),
+            **kinds,
+        )
+
+    def _fees(self) -> tuple[str, ...]:
+        """Return what is billed besides the tokens: the items that were written, or all of a whole answer."""
+        reply = self._reply
+        items = reply.body.get("output") or () if self._share else self._items
+        names = [name for item in items if (name := billed_name(item, list(reply.tools)))]
+        containers = {name for name in names if name.startswith("container")}
+        fees = [*(name for name in names if name not in containers), *sorted(containers)]
+        if reply.searches and (self._share or self._texts):
+            fees.append(reply.searches)
+        return tuple(fees)
 
     def _output(self) -> int:
         if self._share or not self._texts:

@@ -1,6 +1,11 @@
-"""The prices of the simulated OpenAI, to the nano-dollar, independent of the gateway's own prices."""
+"""The prices of the simulated OpenAI, to the nano-dollar, independent of the gateway's own prices.
+
+They were read from OpenAI's page "Pricing": list prices by model, the rules for long prompts and for service tiers, and
+the fees of tools.
+"""
 
 import re
+from collections import Counter
 from collections.abc import Mapping
 from fractions import Fraction
 from importlib import resources
@@ -8,48 +13,147 @@ from pathlib import Path
 
 import msgspec
 
+from tidegate.simulator.answers.hosted_tools import IMAGE_INPUT_TOKENS, IMAGE_OUTPUT_TOKENS
+
 _FILE = "prices.json"
 _DATE = re.compile(r"-\d{4}-\d{2}-\d{2}$")
 _NANOS_PER_TOKEN = 1000
 """Nano-dollars per token at a price of $1 per million tokens."""
+_NANOS = 1_000_000_000
+_AMOUNT = re.compile(r"\d+(\.\d+)?")
+_LONG_PROMPT = 272_000
+"""A prompt with more tokens than these costs twice as much, and its output one and a half times as much."""
+_LONG_INPUT, _LONG_OUTPUT = Fraction(2), Fraction(3, 2)
+_LONG_PROMPT_MODELS = re.compile(r"gpt-(5\.[4-9]|[6-9])(?!.*(mini|nano))")
+_SEARCH = Fraction(10, 1000)
+_PREVIEW_SEARCH = Fraction(25, 1000)
+"""USD for a search of the preview by a model that does not reason; one that does pays for the search as all do."""
+_REASONS = re.compile(r"o\d|gpt-[5-9]")
+_SEARCH_CONTENT = {"gpt-4o-mini": 8_000, "gpt-4.1-mini": 8_000}
+"""Input tokens that each search of these models is billed with."""
+_FILE_SEARCH = Fraction("2.50") / 1000
+_CONTAINERS = {"1g": Fraction("0.03"), "4g": Fraction("0.12"), "16g": Fraction("0.48"), "64g": Fraction("1.92")}
 
 
 class Price(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """US dollars per million tokens, as text."""
+    """US dollars per million tokens, as text. A kind that is not given costs as much as text of the same direction."""
 
     input: str = "0"
     cached: str | None = None
-    """The same as `input` if not given."""
+    cache_write: str | None = None
     output: str = "0"
+    input_audio: str | None = None
+    cached_audio: str | None = None
+    """The same as `input_audio` if not given."""
+    output_audio: str | None = None
+    input_image: str | None = None
+    cached_image: str | None = None
+    """The same as `input_image` if not given."""
+    output_image: str | None = None
+    tiers: dict[str, "Price"] = {}
+    """The prices of other service tiers."""
+
+    @property
+    def amounts(self) -> list[str]:
+        """All amounts that are given."""
+        own = [getattr(self, name) for name in self.__struct_fields__ if name != "tiers"]
+        return [amount for amount in own if amount is not None] + [
+            amount for tier in self.tiers.values() for amount in tier.amounts
+        ]
 
 
 class TokenUsage(msgspec.Struct, frozen=True, kw_only=True):
-    """The tokens that a call is charged for."""
+    """What a call is charged for."""
 
     input: int = 0
     cached: int = 0
     """Cached tokens of the input."""
+    cache_write: int = 0
     output: int = 0
+    input_audio: int = 0
+    cached_audio: int = 0
+    input_image: int = 0
+    cached_image: int = 0
+    output_audio: int = 0
+    output_image: int = 0
+    tier: str = "default"
+    """The service tier that answered."""
+    fees: tuple[str, ...] = ()
+    """What is billed besides the tokens, one by one: a search, a container by its memory, an image by its model."""
 
 
 NO_TOKENS = TokenUsage()
 
 
 class Tariff:
-    """Prices by model. All service tiers have the same price, and so has audio."""
+    """Prices by model."""
 
     def __init__(self, prices: Mapping[str, Price]) -> None:
         self._prices = prices
 
     def nanos(self, model: str, used: TokenUsage) -> int | None:
-        """Return the cost of tokens, rounded half up; None for a model without a price."""
-        price = self._prices.get(model) or self._prices.get(_DATE.sub("", model))
+        """Return the cost of a call: its tokens, rounded half up, and its fees. None for a model without a price."""
+        price = self._price(model)
         if price is None:
             return None
-        cached = price.input if price.cached is None else price.cached
-        whole = (used.input - used.cached) * Fraction(price.input)
-        whole += used.cached * Fraction(cached) + used.output * Fraction(price.output)
-        return int(whole * _NANOS_PER_TOKEN + Fraction(1, 2))
+        tokens = _rounded(self._tokens(model, price.tiers.get(used.tier, price), used))
+        images = Counter(fee for fee in used.fees if fee.startswith("image"))
+        made = sum(self._images(name.partition(" ")[2], count) for name, count in images.items())
+        return tokens + made + sum(self._fee(model, price, fee) for fee in used.fees if fee not in images)
+
+    def _price(self, model: str) -> Price | None:
+        return self._prices.get(model) or self._prices.get(_DATE.sub("", model))
+
+    def _tokens(self, model: str, price: Price, used: TokenUsage) -> Fraction:
+        """Return the cost of tokens in USD per million."""
+        audio, image = used.input_audio - used.cached_audio, used.input_image - used.cached_image
+        cached = used.cached - used.cached_audio - used.cached_image
+        text = used.input - used.cached - used.cache_write - audio - image
+        read = (
+            text * Fraction(price.input)
+            + cached * _or(price.cached, price.input)
+            + used.cache_write * _or(price.cache_write, price.input)
+            + audio * _or(price.input_audio, price.input)
+            + used.cached_audio * _or(price.cached_audio, price.input_audio, price.cached, price.input)
+            + image * _or(price.input_image, price.input)
+            + used.cached_image * _or(price.cached_image, price.input_image, price.cached, price.input)
+        )
+        written = (
+            (used.output - used.output_audio - used.output_image) * Fraction(price.output)
+            + used.output_audio * _or(price.output_audio, price.output)
+            + used.output_image * _or(price.output_image, price.output)
+        )
+        if used.input > _LONG_PROMPT and _LONG_PROMPT_MODELS.match(model):
+            return read * _LONG_INPUT + written * _LONG_OUTPUT
+        return read + written
+
+    def _images(self, model: str, count: int) -> int:
+        """Return the cost of images, all of which are one sum on the bill."""
+        price = self._price(model)
+        if price is None:
+            return 0
+        read, written = count * IMAGE_INPUT_TOKENS, count * IMAGE_OUTPUT_TOKENS
+        return _rounded(read * Fraction(price.input) + written * _or(price.output_image, price.output))
+
+    def _fee(self, model: str, price: Price, fee: str) -> int:
+        kind, _, size = fee.partition(" ")
+        if kind == "container":
+            return int(_CONTAINERS[size] * _NANOS)
+        if kind == "file_search":
+            return int(_FILE_SEARCH * _NANOS)
+        if kind == "web_search_preview" and not _REASONS.match(model):
+            return int(_PREVIEW_SEARCH * _NANOS)
+        content = _SEARCH_CONTENT.get(model, 0) * Fraction(price.input) * _NANOS_PER_TOKEN
+        return int(_SEARCH * _NANOS + (content if kind == "web_search" else 0))
+
+
+def _or(*amounts: str | None) -> Fraction:
+    """Return the first amount that is given."""
+    return Fraction(next(amount for amount in amounts if amount is not None))
+
+
+def _rounded(usd_per_million: Fraction) -> int:
+    return int(usd_per_million * _NANOS_PER_TOKEN + Fraction(1, 2))
 
 
 def load(file: Path | None = None) -> Tariff:
@@ -64,7 +168,7 @@ def load(file: Path | None = None) -> Tariff:
     except msgspec.DecodeError as error:
         raise ValueError(f"The prices are not as they should be: {error}.") from error
     for model, price in prices.items():
-        for amount in (price.input, price.cached or "0", price.output):
-            if not re.fullmatch(r"\d+(\.\d+)?", amount):
+        for amount in price.amounts:
+            if not _AMOUNT.fullmatch(amount):
                 raise ValueError(f'{model}: {amount!r} is no price in US dollars, such as "0.15".')
     return Tariff(prices)

@@ -36,15 +36,17 @@
 --   {'busy', eta, full}                               the lane cannot serve the call before its deadline
 --   {'refuse', kind, scope, limit, used, requested, wait}   a limit or budget rejects the call
 --   {'rebuild'}                                       the budget counters are not valid: rebuild them from the ledger first
+-- include: names
 -- include: reservations
 -- include: limits
 
 local request, entry = cmsgpack.unpack(ARGV[8]), cmsgpack.unpack(ARGV[9])
 request.now = tonumber(ARGV[1])
 local prefix, remaining = request.p, {}
-local values = redis.call('MGET', prefix .. ':memory', prefix .. ':counted', KEYS[2], prefix .. ':lane:' .. entry.lane)
+local lane_key = name_of_lane(prefix, 'lane', entry.lane)
+local values = redis.call('MGET', prefix .. ':memory', prefix .. ':counted', KEYS[2], lane_key)
 local dataset = values[1] or dataset_id(prefix)
-local counted, flight = values[2] and true, values[3]
+local counted, flight = reservations_are_counted(values[2], request.z), values[3]
 if reservations_reap(prefix, request.now) then counted = false end
 if request.again then reservations_drop(prefix, request.id) end
 
@@ -123,6 +125,7 @@ end
 
 limits_take_request(request, remaining)
 limits_take_tokens(request, remaining)
+limits_take_near(request, remaining)
 reservations_store(prefix, request, ARGV[8], reservations_new(request, ARGV[7]))
 if ARGV[4] == '1' then
   redis.call('SET', KEYS[2], ARGV[5], 'PX', ARGV[6])

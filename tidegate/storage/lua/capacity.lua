@@ -15,24 +15,29 @@
 --   local granted, again = capacity_dispatch(lane)   publishes the grants; again: seconds, -1 where no call waits
 --   capacity_close(lane)                             writes the state, if it changed
 --
--- Keys, where <lane> is {prefix}:lane:<name>; each expires after a day without use:
---   <lane>           string, MessagePack: the state, see below
---   <lane>:line:<project>/<weight>  sorted set: the waiting calls of one flow, by sequence number
---   <lane>:waiting   hash: member to MessagePack {seq, tokens, flow, weight, deadline, since}
---   <lane>:flows     hash: '<project>/<weight>' to MessagePack {waiting calls, waiting tokens, start tag, usage_until}
---   {prefix}:lanes            set: the names of lanes that had a queue
---   {prefix}:alive:<process>  exists while the process is alive
---   {prefix}:lanes:<process>  channel: MessagePack {lane's name, {member, seq, tokens}…}
+-- Keys, named by names.lua; those of a lane expire after a day without use, or after ten minutes if nothing was learnt:
+-- callers choose models' names
+--   lane, by lane             string, MessagePack: the state, see below
+--   lane_line, by lane and '<project>/<weight>'  sorted set: the waiting calls of one flow, by sequence number
+--   lane_waiting, by lane     hash: member to MessagePack {seq, tokens, flow, weight, deadline, since}
+--   lane_flows, by lane       hash: '<project>/<weight>' to MessagePack {waiting calls, waiting tokens, start tag,
+--                             usage_until}
+--   lanes                     set: the names of lanes that had a queue
+--   lanes_known               sorted set: the lanes of which there was news, by the time of the last
+--   alive, by process         exists while the process is alive
+--   lane_grants, by process   channel: MessagePack {lane's name, {member, seq, tokens}…}
 --
 -- The state is stored under the short names on the left, so that processes of two versions can share it; on the right
 -- are the names of CapacityState in tidegate/queue/capacity.py. Fields not listed have the same name in both.
 --   kept  light_reserve       ramp  window                out    unanswered       out_tokens   unanswered_tokens
 --   news  last_answer_at      cut_at  window_cut_at       least  min_remaining    least_since  min_remaining_since
+--   run   successes_in_row
 --   free  unlimited           wary  has_rejected          strikes  rejections_in_row
 local WINDOW_SECONDS, MARGIN_SECONDS, PACE_SECONDS, LIGHT_RESERVE_SECONDS = 60, 0.1, 0.25, 6
 local START_WINDOW, MIN_WINDOW, MAX_WINDOW, UNLIMITED_WINDOW = 3, 1, 10000, 64
 local SILENCE_SECONDS, MAX_BACKOFF_SECONDS, MAX_GRANTS, RECHECK_SECONDS = 60, 32, 200, 1
-local LANE_TTL, CLOCK_STEP_SECONDS = 86400, 5
+local LANE_TTL, NEW_LANE_TTL, CLOCK_STEP_SECONDS = 86400, 600, 5
+local OWN_REFUSAL_RUN, LOOK_SECONDS = 20, 30
 local FRESH_SECONDS, PROOF_SECONDS, DOUBT_RATIO = 1, 2, 0.1
 
 -- When the clock was set back, move all moments back by the same amount; else no call would go until it caught up.
@@ -41,12 +46,13 @@ local function capacity_follow_clock_back(state, now)
   if back > CLOCK_STEP_SECONDS then
     for kind = 1, 2 do state.full_at[kind] = state.full_at[kind] - back end
     state.pace_at, state.not_before, state.cut_at = state.pace_at - back, state.not_before - back, state.cut_at - back
+    state.look_at, state.closed_at = state.look_at - back, state.closed_at - back
     state.least_since, state.news = {0, 0}, now
   end
 end
 
 local function capacity_key(prefix, name)
-  return prefix .. ':lane:' .. name
+  return name_of_lane(prefix, 'lane', name)
 end
 
 local function capacity_open(prefix, name, now, config, packed)
@@ -59,6 +65,7 @@ local function capacity_open(prefix, name, now, config, packed)
     out_tokens = 0, least = {0, 0}, least_since = {0, 0}, news = 0, cut_at = 0, strikes = 0, free = false, wary = false,
     clock = 0, latest = 0, seq = 0, tokens = 0,
   }
+  state.run, state.look_at, state.closed_at = state.run or 0, state.look_at or 0, state.closed_at or 0
   capacity_follow_clock_back(state, now)
   local limits = {
     config.rpm > 0 and config.rpm or state.limits[1],
@@ -66,17 +73,22 @@ local function capacity_open(prefix, name, now, config, packed)
   }
   local lane = {
     prefix = prefix, name = name, key = key, now = now, config = config, state = state, limits = limits,
-    waiting = key .. ':waiting', flows_key = key .. ':flows', flows = {}, changed = {}, skipped = {},
+    waiting = name_of_lane(prefix, 'lane_waiting', name), flows_key = name_of_lane(prefix, 'lane_flows', name), flows = {}, changed = {}, skipped = {},
     dirty = false, read = false, length = -1,
   }
   lane.free = state.free and config.rpm == 0 and config.tpm == 0
   return lane
 end
 
+local function capacity_has_learnt(state)
+  return state.limits[1] > 0 or state.limits[2] > 0 or state.free or state.wary or state.run > 0
+end
+
 local function capacity_close(lane)
-  fair_queue_close(lane)
+  local ttl = capacity_has_learnt(lane.state) and LANE_TTL or NEW_LANE_TTL
+  fair_queue_close(lane, ttl)
   if lane.dirty then
-    redis.call('SET', lane.key, cmsgpack.pack(lane.state), 'EX', LANE_TTL)
+    redis.call('SET', lane.key, cmsgpack.pack(lane.state), 'EX', ttl)
   end
 end
 
@@ -147,7 +159,15 @@ local function capacity_window_allows_at(lane)
   return capacity_has_limit(lane) and math.max(lane.now, lane.state.pace_at - PACE_SECONDS) or math.huge
 end
 
+local function capacity_may_look(lane)
+  local look_at = lane.state.look_at
+  return look_at > 0 and look_at <= lane.now and lane.now < lane.state.not_before
+end
+
 local function capacity_seconds_until_grant(lane, entry)
+  if capacity_may_look(lane) then
+    return 0
+  end
   local own = capacity_refill_seconds(lane, entry.tokens)
   local buckets_at = capacity_buckets_allow_at(lane, own, entry, capacity_light_reserve(lane))
   return math.max(buckets_at, capacity_window_allows_at(lane)) - lane.now
@@ -172,6 +192,9 @@ end
 local function capacity_decide(lane, entry)
   local seq = entry.seq or lane.state.seq
   if lane.free then
+    return {kind = 'granted', seq = seq}
+  end
+  if fair_queue_length(lane) == 0 and capacity_may_look(lane) then
     return {kind = 'granted', seq = seq}
   end
   local light = capacity_is_light(lane, entry)
@@ -204,6 +227,9 @@ local function capacity_consume(lane, entry)
   end
   capacity_refresh(lane)
   local state, costs = lane.state, capacity_refill_seconds(lane, entry.tokens)
+  if capacity_may_look(lane) then
+    state.look_at = lane.now + LOOK_SECONDS
+  end
   for kind = 1, 2 do
     state.full_at[kind] = math.max(state.full_at[kind], lane.now) + costs[kind]
     state.kept[kind] = math.max(0, math.min(state.kept[kind], capacity_free_seconds(lane, kind)))
@@ -221,7 +247,7 @@ end
 local function capacity_enqueue(lane, entry, verdict)
   capacity_refresh(lane)
   fair_queue_push(lane, entry, verdict.seq)
-  redis.call('SADD', lane.prefix .. ':lanes', lane.name)
+  redis.call('SADD', lane.prefix .. ':lanes' .. LANE_VERSION, lane.name)
 end
 
 local function capacity_process_of(member)
@@ -239,7 +265,7 @@ end
 local function capacity_publish_grants(lane, grants)
   for process, granted in pairs(grants) do
     table.insert(granted, 1, lane.name)
-    redis.call('PUBLISH', lane.prefix .. ':lanes:' .. process, cmsgpack.pack(granted))
+    redis.call('PUBLISH', name_of_lane(lane.prefix, 'lane_grants', process), cmsgpack.pack(granted))
   end
 end
 
@@ -250,7 +276,7 @@ local function capacity_dispatch(lane)
   while entry and count < MAX_GRANTS do
     local process = capacity_process_of(entry.member)
     if alive[process] == nil then
-      alive[process] = redis.call('EXISTS', lane.prefix .. ':alive:' .. process) == 1
+      alive[process] = redis.call('EXISTS', name_of(lane.prefix, 'alive', process)) == 1
     end
     local wait = capacity_seconds_until_grant(lane, entry)
     if not alive[process] then
@@ -286,5 +312,14 @@ local function capacity_give_back(lane, tokens)
   end
   lane.state.pace_at = lane.state.pace_at - math.max(costs[1], costs[2])
   capacity_mark_answered(lane.state, 1)
+  lane.dirty = true
+end
+
+-- End the wait that the upstream asked for.
+local function capacity_reopen(lane)
+  local state, now = lane.state, lane.now
+  state.look_at, state.strikes = 0, 0
+  state.not_before, state.pace_at = math.min(state.not_before, now), math.min(state.pace_at, now)
+  for kind = 1, 2 do state.full_at[kind] = math.min(state.full_at[kind], now) end
   lane.dirty = true
 end

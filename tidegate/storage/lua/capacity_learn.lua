@@ -4,8 +4,11 @@
 --         7 the CapacityReport of tidegate/queue/messages.py, a JSON object
 -- Returns {1 if the lane has no limits, requests a minute, tokens a minute (0: unknown),
 --          seconds until the next dispatch is worth it ('-1': no call waits)}
+-- include: names
 -- include: fair_queue
 -- include: capacity
+
+local MAX_LANES, MAX_FORGOTTEN = 2000, 20
 
 local function learn_raise_estimate(lane, kind, left, age)
   local state, limit = lane.state, lane.state.limits[kind]
@@ -50,6 +53,10 @@ end
 local function learn_pause(lane, what, wait, tokens)
   local state, at, costs = lane.state, lane.now + wait, capacity_refill_seconds(lane, tokens)
   state.not_before = math.max(state.not_before, at)
+  if wait > LOOK_SECONDS then
+    state.look_at, state.closed_at = lane.now + LOOK_SECONDS, lane.now
+    redis.call('SADD', lane.prefix .. ':lanes' .. LANE_VERSION, lane.name) -- so that an operator sees and ends it
+  end
   for kind, name in ipairs({'requests', 'tokens'}) do
     if name == what and lane.limits[kind] > 0 then
       state.full_at[kind] = math.max(state.full_at[kind], at + WINDOW_SECONDS - costs[kind])
@@ -59,7 +66,7 @@ end
 
 local function learn_grow_window(lane, succeeded)
   local state = lane.state
-  state.strikes = 0
+  state.strikes, state.run = 0, state.run + succeeded
   local known = capacity_has_limit(lane)
   local step = state.wary and not known and succeeded / state.ramp or succeeded
   local largest = math.max(START_WINDOW, lane.limits[1] > 0 and lane.limits[1] or MAX_WINDOW)
@@ -67,6 +74,17 @@ local function learn_grow_window(lane, succeeded)
   if not known and not state.wary and state.ramp >= UNLIMITED_WINDOW then
     state.free, lane.free = true, true
   end
+end
+
+local function learn_shows_reopening(lane, report)
+  local state = lane.state
+  local sent_at = lane.now - report.age
+  return state.look_at > 0 and lane.now < state.not_before and sent_at > state.closed_at + RECHECK_SECONDS
+end
+
+local function learn_is_own_refusal(lane, report)
+  local refusals = math.max(1, report.answered - report.succeeded)
+  return lane.state.run >= OWN_REFUSAL_RUN * refusals
 end
 
 local function learn_cut_window(lane, report)
@@ -81,6 +99,21 @@ local function learn_cut_window(lane, report)
   learn_pause(lane, report.refused, wait, report.tokens)
 end
 
+-- Note that there is news of the lane. Of very many lanes, those without news for longest are forgotten, unless calls wait.
+local function learn_forget_lanes(lane)
+  local known = lane.prefix .. ':lanes_known' .. LANE_VERSION
+  redis.call('ZADD', known, lane.now, lane.name)
+  redis.call('EXPIRE', known, LANE_TTL)
+  local surplus = redis.call('ZCARD', known) - MAX_LANES
+  for _, name in ipairs(surplus > 0 and redis.call('ZRANGE', known, 0, math.min(surplus, MAX_FORGOTTEN) - 1) or {}) do
+    redis.call('ZREM', known, name)
+    if redis.call('EXISTS', name_of_lane(lane.prefix, 'lane_waiting', name)) == 0 then
+      redis.call('DEL', name_of_lane(lane.prefix, 'lane', name), name_of_lane(lane.prefix, 'lane_flows', name))
+      redis.call('SREM', lane.prefix .. ':lanes' .. LANE_VERSION, name)
+    end
+  end
+end
+
 local config = {rpm = tonumber(ARGV[4]), tpm = tonumber(ARGV[5]), longest = tonumber(ARGV[6])}
 local lane = capacity_open(ARGV[1], ARGV[2], tonumber(ARGV[3]), config)
 local report = cjson.decode(ARGV[7])
@@ -88,6 +121,9 @@ lane.configured = {config.rpm, config.tpm}
 if report.answered > 0 then
   capacity_mark_answered(lane.state, report.answered)
   lane.state.news = lane.now
+end
+if report.succeeded > 0 and learn_shows_reopening(lane, report) then
+  capacity_reopen(lane)
 end
 if report.rpm > 0 then
   learn_limit(lane, 1, report.rpm, report.rpm_left, report.age)
@@ -101,8 +137,11 @@ end
 if report.succeeded > 0 then
   learn_grow_window(lane, report.succeeded)
 end
-if report.refused ~= '' then
+if report.refused ~= '' and not learn_is_own_refusal(lane, report) then
   learn_cut_window(lane, report)
+end
+if report.refused ~= '' or report.outage then
+  lane.state.run = 0
 end
 if report.outage then
   lane.state.ramp, lane.state.free, lane.free = math.min(lane.state.ramp, START_WINDOW), false, false
@@ -111,4 +150,5 @@ lane.free = lane.state.free and config.rpm == 0 and config.tpm == 0
 lane.dirty = true
 local _, again = capacity_dispatch(lane)
 capacity_close(lane)
+learn_forget_lanes(lane)
 return {lane.state.free and 1 or 0, lane.limits[1], lane.limits[2], fair_queue_number(again)}

@@ -2,6 +2,7 @@
 --
 --   ARGV  1 prefix
 -- Returns the id
+-- include: names
 -- include: reservations
 
 return dataset_id(ARGV[1])

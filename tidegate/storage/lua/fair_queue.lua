@@ -1,6 +1,6 @@
 -- fair_queue: which waiting call of one lane goes next (start-time fair queueing, SFQ).
 --
--- Include this before capacity.lua. The rules and their arithmetic are those of tidegate/queue/fair_queue.py, which
+-- Include this after names.lua and before capacity.lua. The rules and their arithmetic are those of tidegate/queue/fair_queue.py, which
 -- explains them; tests/queue/test_store.py runs both through the same steps and compares the results. `lane` is the
 -- table that capacity_open returns. Its flows are read once and written by fair_queue_close.
 --   flow   {calls=, tokens= (of the calls that wait), start_tag=, usage_until=, weight=}; its id is '<project>/<weight>'
@@ -35,7 +35,7 @@ local function fair_queue_flow_id(entry)
 end
 
 local function fair_queue_members_key(lane, flow_id)
-  return lane.key .. ':line:' .. flow_id
+  return name_of_lane(lane.prefix, 'lane_line', lane.name) .. ':' .. name_escape(flow_id)
 end
 
 local function fair_queue_length(lane)
@@ -77,7 +77,8 @@ local function fair_queue_change_flow(lane, flow_id)
   return fair_queue_flow(lane, flow_id)
 end
 
-local function fair_queue_close(lane)
+-- `ttl`: seconds for which the flows are kept if no call waits.
+local function fair_queue_close(lane, ttl)
   for flow_id in pairs(lane.changed) do
     local flow = lane.flows[flow_id]
     if flow then
@@ -88,7 +89,7 @@ local function fair_queue_close(lane)
     end
   end
   if next(lane.changed) then
-    redis.call('EXPIRE', lane.flows_key, 86400)
+    redis.call('EXPIRE', lane.flows_key, fair_queue_length(lane) > 0 and 86400 or ttl)
   end
 end
 

@@ -4,6 +4,7 @@
 -- Their cost is summed from the ledger, before a budget is spent.
 --   ARGV  1 prefix   2… request ids
 -- Returns 1
+-- include: names
 -- include: reservations
 local prefix = ARGV[1]
 for i = 2, #ARGV do

@@ -3,7 +3,7 @@
 -- Included by admit, after reservations. The check functions write nothing; the take functions run once nothing rejects.
 -- `request` is the Reservation of tidegate/limits/scopes.py as MessagePack, under its short names:
 --   p prefix · id · again (readmitted) · d day · m month · midnight, month_end (Unix seconds) · k tokens · c nano-dollars ·
---   lease (seconds) · now, which admit adds
+--   lease (seconds) · z the time zone of day and month, absent for UTC · now, which admit adds
 --   n: the names of all scopes the call counts in
 --   scopes: a list of {n name, rpm, rpd, tpm, cc concurrency, bd budget a day, bm budget a month}: those that limit
 --   something; a limit that is not set is absent
@@ -13,6 +13,7 @@
 -- reject, the one with the longest wait is returned: after that wait all of them let the call pass.
 
 local NEVER = math.huge
+local NEARLY_USED = 0.8 -- the share of a budget from which on its calls are told; tidegate/limits/decision.py has it, too
 
 local function limits_text(number) return string.format('%.6f', number) end
 
@@ -44,11 +45,11 @@ local function limits_check_requests(request)
   local rejection
   for _, s in ipairs(request.scopes) do
     if s.rpm then
-      local key = request.p .. ':rpm:' .. s.n
+      local key = name_of(request.p, 'rpm', s.n)
       rejection = limits_longer_wait(rejection, limits_check_bucket('requests', key, s.n, s.rpm, 1, request.now))
     end
     if s.rpd then
-      local used = tonumber(redis.call('GET', request.p .. ':rpd:' .. s.n .. ':' .. request.d) or '0')
+      local used = tonumber(redis.call('GET', name_of_period(request.p, 'rpd', s.n, request.d)) or '0')
       if used + 1 > s.rpd then
         local wait = s.rpd == 0 and NEVER or request.midnight - request.now
         rejection = limits_longer_wait(rejection, { 'day', s.n, s.rpd, used, 1, wait })
@@ -63,7 +64,7 @@ local function limits_check_concurrency(request)
   local rejection
   for _, s in ipairs(request.scopes) do
     if s.cc then
-      local flying = redis.call('ZCOUNT', request.p .. ':flying:' .. s.n, '(' .. limits_text(request.now), '+inf')
+      local flying = redis.call('ZCOUNT', name_of(request.p, 'flying', s.n), '(' .. limits_text(request.now), '+inf')
       if flying + 1 > s.cc then
         rejection = limits_longer_wait(rejection, { 'concurrency', s.n, s.cc, flying, 1, s.cc == 0 and NEVER or 1 })
       end
@@ -74,15 +75,20 @@ end
 
 -- `budget`: too much is spent already, so the call must wait for the renewal; or the whole budget is too small for it.
 -- `budget_held`: the money is reserved by calls in progress, and most of it comes back when they end.
-local function limits_check_budget(request, s, limit, period, renewal)
-  local spent = tonumber(redis.call('GET', request.p .. ':spent:' .. s.n .. ':' .. period) or '0')
-  local held = tonumber(redis.call('GET', request.p .. ':held:' .. s.n .. ':' .. period) or '0')
+-- A budget that is nearly used is noted in `request.near`.
+local function limits_check_budget(request, s, limit, period, renewal, kind)
+  local spent = tonumber(redis.call('GET', name_of_period(request.p, 'spent', s.n, period)) or '0')
+  local held = tonumber(redis.call('GET', name_of_period(request.p, 'held', s.n, period)) or '0')
   if request.c > limit then
     return { 'budget', s.n, limit, spent, request.c, NEVER }
   elseif spent + request.c > limit then
     return { 'budget', s.n, limit, spent, request.c, renewal - request.now }
   elseif spent + held + request.c > limit then
     return { 'budget_held', s.n, limit, spent + held, request.c, 1 }
+  end
+  if spent >= NEARLY_USED * limit then
+    request.near = request.near or {}
+    request.near[#request.near + 1] = { scope = s.n, period = kind, spent = spent, limit = limit, when = period, ends = renewal }
   end
 end
 
@@ -99,16 +105,16 @@ local function limits_check_spending(request, counted)
   local rejection
   for _, s in ipairs(request.scopes) do
     if s.tpm then
-      local key = request.p .. ':tpm:' .. s.n
+      local key = name_of(request.p, 'tpm', s.n)
       rejection = limits_longer_wait(rejection, limits_check_bucket('tokens', key, s.n, s.tpm, request.k, request.now))
     end
     if counted and request.c > 0 then
       if s.bd then
-        local of_day = limits_check_budget(request, s, s.bd, request.d, request.midnight)
+        local of_day = limits_check_budget(request, s, s.bd, request.d, request.midnight, 'day')
         rejection = limits_longer_wait(rejection, of_day)
       end
       if s.bm then
-        local of_month = limits_check_budget(request, s, s.bm, request.m, request.month_end)
+        local of_month = limits_check_budget(request, s, s.bm, request.m, request.month_end, 'month')
         rejection = limits_longer_wait(rejection, of_month)
       end
     end
@@ -131,13 +137,30 @@ end
 local function limits_take_request(request, remaining)
   for _, s in ipairs(request.scopes) do
     if s.rpm then
-      local missing = limits_take_bucket(request.p .. ':rpm:' .. s.n, s.rpm, 1, request.now)
+      local missing = limits_take_bucket(name_of(request.p, 'rpm', s.n), s.rpm, 1, request.now)
       limits_note_remaining(remaining, 'requests', s.rpm, missing)
     end
     if s.rpd then
-      local key = request.p .. ':rpd:' .. s.n .. ':' .. request.d
+      local key = name_of_period(request.p, 'rpd', s.n, request.d)
       redis.call('INCR', key)
-      redis.call('EXPIRE', key, 2 * 86400)
+      redis.call('EXPIRE', key, math.ceil(request.midnight - request.now) + 3600)
+    end
+  end
+end
+
+-- Note for the caller the budget that is used most, and those that are warned of for the first time in their period.
+local function limits_take_near(request, remaining)
+  local most = 0
+  for _, near in ipairs(request.near or {}) do
+    local told = { near.scope, near.period, near.spent, near.limit }
+    if near.spent / near.limit >= most then
+      most, remaining.budget = near.spent / near.limit, told
+    end
+    local key = name_of_period(request.p, 'warned', near.scope, near.when)
+    local seconds = math.ceil(near.ends - request.now) + 3600
+    if redis.call('SET', key, '1', 'NX', 'EX', seconds) then
+      remaining.first_warned = remaining.first_warned or {}
+      remaining.first_warned[#remaining.first_warned + 1] = told
     end
   end
 end
@@ -145,7 +168,7 @@ end
 local function limits_take_tokens(request, remaining)
   for _, s in ipairs(request.scopes) do
     if s.tpm then
-      local missing = limits_take_bucket(request.p .. ':tpm:' .. s.n, s.tpm, request.k, request.now)
+      local missing = limits_take_bucket(name_of(request.p, 'tpm', s.n), s.tpm, request.k, request.now)
       limits_note_remaining(remaining, 'tokens', s.tpm, missing)
     end
   end

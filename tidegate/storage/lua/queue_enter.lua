@@ -5,6 +5,7 @@
 --         7 member   8 tokens   9 flow   10 weight   11 deadline, Unix seconds
 --         12 sequence number of an earlier position, or empty
 -- Returns {'granted', seq} | {'queued', seq, eta, ahead} | {'refused', eta, 1 if the queue is full}
+-- include: names
 -- include: fair_queue
 -- include: capacity
 local config = {rpm = tonumber(ARGV[4]), tpm = tonumber(ARGV[5]), longest = tonumber(ARGV[6])}

@@ -3,6 +3,7 @@
 --   ARGV  1 prefix   2 lane   3 now, Unix seconds   4 rpm   5 tpm   6 the most calls that may wait
 --         7 the member that leaves the queue, or empty   8 the tokens of the returned grant, or -1
 -- Returns {1 if that member waited, number of grants, seconds until the next dispatch is worth it ('-1': no call waits)}
+-- include: names
 -- include: fair_queue
 -- include: capacity
 local config = {rpm = tonumber(ARGV[4]), tpm = tonumber(ARGV[5]), longest = tonumber(ARGV[6])}

@@ -2,6 +2,7 @@
 --
 --   ARGV  1 prefix   2 now, Unix seconds
 -- Returns 1
+-- include: names
 -- include: reservations
 
 reservations_reap(ARGV[1], tonumber(ARGV[2]))

@@ -2,6 +2,7 @@
 --
 --   ARGV  1 prefix   2 request id   3 now, Unix seconds
 -- Returns 1
+-- include: names
 -- include: reservations
 
 reservations_release(ARGV[1], ARGV[2], tonumber(ARGV[3]))

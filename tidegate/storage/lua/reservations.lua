@@ -1,13 +1,14 @@
 -- reservations: what calls in progress may still spend (their reservations), and how they are charged in the end.
 --
--- Included by admit, settle and the scripts that look after reservations. `prefix` begins all keys:
+-- Included by admit, settle and the scripts that look after reservations, after names. `prefix` begins all keys:
 --   {p}:spent:SCOPE:PERIOD   nano-dollars charged          {p}:held:SCOPE:PERIOD   nano-dollars reserved
 --   {p}:holds   (hash)  request id -> its reservation      {p}:holds:due  (zset)   request id -> when its lease ends
 --   {p}:flying:SCOPE (zset)  calls in flight, where their number is limited
 --   {p}:tpm:SCOPE    a bucket of tokens                    {p}:lost (hash)  request id -> the reservation that was charged
 --                                                          in full, because the call's process died
 --   {p}:memory       the data set id: when this Redis began to remember. Another value: Redis has lost its data
---   {p}:counted      exists while the `spent` counters are valid; else they are rebuilt from the ledger first
+--   {p}:counted      `2:` and the name of a rebuild, while the `spent` counters are valid; else they are rebuilt from the
+--                    ledger first
 --   {p}:counting     the rebuild in progress               {p}:journal (hash)  what was charged since the rebuild began,
 --                    and (`b`) what an earlier ledger entry charged for the same call
 --   {p}:journal:read (set)  the calls that the rebuild leaves out, because the journal had them when it was read
@@ -32,10 +33,21 @@ local function dataset_id(prefix)
   return id
 end
 
--- Add to a counter. Its time to live is set when it begins: once a period, not once a call.
-local function reservations_increment(key, amount, nanos, ttl)
-  if redis.call('INCRBY', key, amount) == nanos then
+-- Return whether the counters are valid, by the value of `counted`. Without this mark they were counted by a release that
+-- gave some scopes other names: what those spent is counted again. The mark names the time zone of the days and months that
+-- were counted, nothing for UTC: `2:ZONE:…`. Counters of another zone are not valid.
+local function reservations_are_counted(value, zone)
+  return value and string.sub(value, 1, 2) == '2:' and (string.match(value, '^2:(.*):[^:]*$') or '') == (zone or '')
+end
+
+-- Add to a counter. Its time to live is set when it begins: once a period, not once a call. Callers choose the names of
+-- end users and the values of tags, so a counter of theirs that is zero again is deleted.
+local function reservations_increment(key, amount, nanos, ttl, scope)
+  local total = redis.call('INCRBY', key, amount)
+  if total == nanos then
     redis.call('EXPIRE', key, ttl)
+  elseif total == 0 and (string.sub(scope, 1, 5) == 'user/' or string.sub(scope, 1, 4) == 'tag/') then
+    redis.call('DEL', key)
   end
 end
 
@@ -43,13 +55,12 @@ local function reservations_count(prefix, kind, scopes, stored, nanos)
   if nanos == 0 then return end
   local amount = string.format('%.0f', nanos)
   for _, scope in ipairs(scopes) do
-    local counter = prefix .. ':' .. kind .. ':' .. scope .. ':'
-    reservations_increment(counter .. stored.d, amount, nanos, DAY_TTL)
-    reservations_increment(counter .. stored.m, amount, nanos, MONTH_TTL)
+    reservations_increment(name_of_period(prefix, kind, scope, stored.d), amount, nanos, DAY_TTL, scope)
+    reservations_increment(name_of_period(prefix, kind, scope, stored.m), amount, nanos, MONTH_TTL, scope)
   end
 end
 
--- Charge a call that costs `nanos` in all, of which `before` was charged earlier. While the counters are invalid and no
+-- Charge a call that costs `nanos` in all, of which `before` was charged earlier. While there are no counters and no
 -- rebuild is in progress there is nothing to do: the next rebuild finds the call in the ledger.
 local function reservations_charge(prefix, id, stored, nanos, before)
   if redis.call('EXISTS', prefix .. ':counted') == 1 then
@@ -65,7 +76,7 @@ end
 -- Correct the token buckets from the estimate to the tokens that the call really used, by moving their `full_at`.
 local function reservations_correct_tokens(prefix, stored, tokens, now)
   for scope, limit in pairs(stored.t) do
-    local key = prefix .. ':tpm:' .. scope
+    local key = name_of(prefix, 'tpm', scope)
     local full_at = math.max(tonumber(redis.call('GET', key) or '0'), now) + (tokens - stored.k) * 60 / limit
     if full_at > now then
       redis.call('SET', key, string.format('%.6f', full_at), 'PX', math.ceil((full_at - now) * 1000) + SLACK_MS)
@@ -98,7 +109,7 @@ end
 local function reservations_free(prefix, id, stored)
   redis.call('ZREM', prefix .. ':holds:due', id)
   for _, scope in ipairs(stored.f) do
-    redis.call('ZREM', prefix .. ':flying:' .. scope, id)
+    redis.call('ZREM', name_of(prefix, 'flying', scope), id)
   end
   reservations_count(prefix, 'held', stored.b, stored, -stored.c)
 end
@@ -109,7 +120,7 @@ local function reservations_store(prefix, request, packed, stored)
   redis.call('HSET', prefix .. ':holds', request.id, packed .. (stored.e or ''))
   redis.call('ZADD', prefix .. ':holds:due', due, request.id)
   for _, scope in ipairs(stored.f) do
-    redis.call('ZADD', prefix .. ':flying:' .. scope, due, request.id)
+    redis.call('ZADD', name_of(prefix, 'flying', scope), due, request.id)
   end
   reservations_count(prefix, 'held', stored.b, stored, stored.c)
 end
@@ -199,7 +210,7 @@ local function reservations_settle(prefix, charge, now)
     reservations_charge(prefix, charge.id, stored, charge.c, 0)
   elseif lost then
     reservations_charge(prefix, charge.id, lost, charge.c, lost.c)
-  elseif redis.call('SET', prefix .. ':late:' .. charge.id, '1', 'NX', 'EX', LOST_TTL) then
+  elseif redis.call('SET', name_of(prefix, 'late', charge.id), '1', 'NX', 'EX', LOST_TTL) then
     reservations_charge(prefix, charge.id, charge, charge.c, 0)
   end
 end

@@ -3,6 +3,7 @@
 --   ARGV  1 now, Unix seconds   2 its ledger entry, a JSON object   3 does the call itself go upstream? 0|1
 --         4 the Reservation, MessagePack: see limits.lua
 -- Returns 1 when it was stored, 0 when Redis knows the call
+-- include: names
 -- include: reservations
 
 local request = cmsgpack.unpack(ARGV[4])

@@ -71,9 +71,12 @@ RETURNING parts, expires_on
 SELECT count(*) FROM ledger WHERE project = $1 AND end_user = $2
 
 -- name: rename_in_ledger
--- Replace the end user's name by $3 in at most $4 ledger entries.
+-- Replace the end user's name by $3 in at most $4 ledger entries, also where it is the value of a tag, which is shorter.
 WITH named AS (
-    UPDATE ledger SET end_user = $3
+    UPDATE ledger SET end_user = $3, tags = (
+        SELECT jsonb_object_agg(tag.name, CASE tag.value WHEN left($2, 128) THEN $3 ELSE tag.value END)
+        FROM jsonb_each_text(tags) AS tag (name, value)
+    )
     WHERE id IN (SELECT id FROM ledger WHERE project = $1 AND end_user = $2 LIMIT $4)
     RETURNING id
 )
@@ -81,5 +84,5 @@ SELECT count(*) FROM named
 
 -- name: rename_in_rejected
 -- The same in the entries that the ledger could not hold. $1 and $2 are written as in the entries' JSON.
-UPDATE ledger_rejected SET entry = replace(entry, '"end_user":' || $2, '"end_user":' || $3)
+UPDATE ledger_rejected SET entry = replace(entry, ':' || $2, ':' || $3)
 WHERE position('"project":' || $1 IN entry) > 0 AND position('"end_user":' || $2 IN entry) > 0

@@ -6,6 +6,14 @@ INSERT INTO projects (id, created_at)
 VALUES ($1, to_timestamp($2::float8))
 ON CONFLICT (id) DO NOTHING
 
+-- name: lock_project
+-- Let other transactions that lock this project wait for the end of this one.
+SELECT FROM projects WHERE id = $1 FOR UPDATE
+
+-- name: had_key
+-- Return whether the project has or had a key.
+SELECT EXISTS (SELECT FROM keys WHERE project = $1)
+
 -- name: add_key
 -- Store a new key: its digest and hint, never the key itself. $9 is a JSON object of its grants, by column.
 INSERT INTO keys (
@@ -81,7 +89,8 @@ SELECT keys.hash, keys.id, keys.project, keys.name, keys.admin,
        projects.budget_day_nanos AS project_budget_day_nanos,
        projects.budget_month_nanos AS project_budget_month_nanos,
        projects.user_rpm, projects.user_rpd, projects.user_tpm, projects.user_concurrency,
-       projects.user_budget_day_nanos, projects.user_budget_month_nanos
+       projects.user_budget_day_nanos, projects.user_budget_month_nanos,
+       EXISTS (SELECT FROM tag_budgets WHERE tag_budgets.project = keys.project) AS has_tag_budgets
 FROM keys
 JOIN projects ON projects.id = keys.project
 WHERE keys.hash = ANY($1::bytea[])

@@ -1,35 +1,42 @@
--- name: spent
--- Sum the spending of a UTC day ($1, as 2026-11-23) and of its month ($2, as 2026-11) for the installation, each
--- project, key and end user (`kind` says which). Budgets are checked against these counters. Entries that have not
--- reached the table yet ($3, a JSON array) are included, each call once. The calls in $4 are left out, because they are
--- counted elsewhere.
-WITH waiting AS (
+-- What budget counters are rebuilt from. The queries `spent` and `spent_by_tag` begin with WITH and the part `calls`.
+
+-- name: calls
+-- The calls of a month (from $3 until before $4, Unix seconds), and whether each was on the day from $1 until before $2.
+-- Entries that have not reached the table yet ($5, a JSON array without hits) are included, each call once: as in the
+-- query `insert` of ledger.sql, a call's own entry counts before a lost one, and both before a hit. The calls in $6 are
+-- left out, because they are counted elsewhere.
+waiting AS (
     SELECT DISTINCT ON (id)
         id, to_timestamp(at) AS at, project, key_id, left(end_user, 256) AS end_user, outcome,
-        coalesce(cost_nanos, 0) AS cost_nanos
-    FROM jsonb_to_recordset($3::text::jsonb) AS line (
-        id text, at double precision, project text, key_id text, end_user text, outcome text, cost_nanos bigint
+        coalesce(cost_nanos, 0) AS cost_nanos, tags
+    FROM jsonb_to_recordset($5::text::jsonb) AS line (
+        id text, at double precision, project text, key_id text, end_user text, outcome text, cost_nanos bigint,
+        tags jsonb
     )
     ORDER BY id, outcome = 'lost'
 ), lines AS (
-    SELECT id, at, project, key_id, end_user, cost_nanos
+    SELECT id, at, project, key_id, end_user, cost_nanos, tags
     FROM ledger
     WHERE NOT (outcome = 'lost' AND EXISTS (SELECT FROM waiting WHERE waiting.id = ledger.id AND outcome <> 'lost'))
     UNION ALL
-    SELECT id, at, project, key_id, end_user, cost_nanos
+    SELECT id, at, project, key_id, end_user, cost_nanos, tags
     FROM waiting
     WHERE NOT EXISTS (
         SELECT FROM ledger
-        WHERE ledger.id = waiting.id AND NOT (ledger.outcome = 'lost' AND waiting.outcome <> 'lost')
+        WHERE ledger.id = waiting.id AND ledger.cache <> 'hit'
+          AND NOT (ledger.outcome = 'lost' AND waiting.outcome <> 'lost')
     )
 ), spent AS (
-    SELECT project, key_id, end_user, cost_nanos,
-           to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD') = $1::text AS today
+    SELECT project, key_id, end_user, cost_nanos, tags,
+           at >= to_timestamp($1::double precision) AND at < to_timestamp($2::double precision) AS today
     FROM lines
-    WHERE at >= ($2::text || '-01')::timestamp AT TIME ZONE 'UTC'
-      AND at < (($2::text || '-01')::timestamp + interval '1 month') AT TIME ZONE 'UTC'
-      AND id <> ALL ($4::text[])
+    WHERE at >= to_timestamp($3::double precision)
+      AND at < to_timestamp($4::double precision)
+      AND id <> ALL ($6::text[])
 )
+
+-- name: spent
+-- Sum the spending for the installation, each project, key and end user (`kind` says which).
 SELECT
     CASE grouping(project, key_id, end_user) WHEN 7 THEN 'all' WHEN 3 THEN 'project' WHEN 5 THEN 'key' ELSE 'user' END
         AS kind,
@@ -38,3 +45,16 @@ SELECT
     coalesce(sum(cost_nanos), 0)::bigint AS month_nanos
 FROM spent
 GROUP BY GROUPING SETS ((), (project), (key_id), (project, end_user))
+
+-- name: spent_by_tag
+-- Sum the spending for each tag of a project that has a budget, of its own or as one of all values of its name.
+SELECT 'tag' AS kind, project, tag.name, tag.value,
+       coalesce(sum(cost_nanos) FILTER (WHERE today), 0)::bigint AS day_nanos,
+       coalesce(sum(cost_nanos), 0)::bigint AS month_nanos
+FROM spent
+CROSS JOIN LATERAL jsonb_each_text(tags) AS tag (name, value)
+WHERE EXISTS (
+    SELECT FROM tag_budgets
+    WHERE tag_budgets.project = spent.project AND tag_budgets.name = tag.name AND tag_budgets.value IN (tag.value, '*')
+)
+GROUP BY project, tag.name, tag.value

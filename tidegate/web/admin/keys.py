@@ -1,5 +1,6 @@
 """`/admin/v1/keys`: create, list, change and revoke API keys. Registered by routes.py; command: `tidegate keys`."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal, Self
 
 from fastapi import Path, Query
@@ -11,6 +12,7 @@ from tidegate.auth.grants import KeyChange
 from tidegate.auth.key_store import KeyRecord, KeyStore
 from tidegate.core.clock import Clock
 from tidegate.core.errors import ApiKeyNotFound
+from tidegate.pipeline.call_cost import BudgetCheck
 from tidegate.web.admin.schemas import (
     LimitsSchema,
     ListPage,
@@ -86,6 +88,7 @@ class KeyView(Schema):
     limits: LimitsSchema
     priority: PriorityName | None
     models: list[str]
+    warnings: list[str] = Field(default=[], description="After a change: the models that a budget cannot pay once.")
 
     @classmethod
     def of(cls, record: KeyRecord, now: float, **more: Any) -> Self:
@@ -114,8 +117,9 @@ class KeyPage(ListPage):
 class KeyHandlers:
     """Creates, lists, changes and revokes keys."""
 
-    def __init__(self, keys: KeyStore, clock: Clock) -> None:
+    def __init__(self, keys: KeyStore, clock: Clock, budget_check: BudgetCheck) -> None:
         self._keys = keys
+        self._budget_check = budget_check
         self._clock = clock
 
     async def create(self, request: NewKeyRequest) -> NewKeyView:
@@ -127,7 +131,8 @@ class KeyHandlers:
             admin=request.admin,
             grants=request.to_grants(),
         )
-        return NewKeyView.of(created.record, self._clock.now(), key=created.token)
+        warnings = self._warnings(created.record)
+        return NewKeyView.of(created.record, self._clock.now(), key=created.token, warnings=warnings)
 
     async def list(self, query: Annotated[ProjectListQuery, Query()]) -> KeyPage:
         """List the keys, oldest first."""
@@ -139,17 +144,24 @@ class KeyHandlers:
 
     async def get(self, key_id: KeyId) -> KeyView:
         """Return one key."""
-        record = await self._keys.get(key_id)
-        if record is None:
-            raise ApiKeyNotFound(f"There is no key {key_id!r}; `GET /admin/v1/keys` lists them.")
-        return KeyView.of(record, self._clock.now())
+        return KeyView.of(await self._get(key_id), self._clock.now())
 
     async def update(self, key_id: KeyId, changes: KeyUpdateRequest) -> KeyView:
         """Change a key. `null` removes a limit. Every replica applies the change within a second."""
         await self._keys.update(key_id, changes.to_change())
-        return await self.get(key_id)
+        record = await self._get(key_id)
+        return KeyView.of(record, self._clock.now(), warnings=self._warnings(record))
 
     async def revoke(self, key_id: KeyId) -> KeyView:
         """Revoke a key for good. Every replica rejects it within a second."""
         await self._keys.revoke(key_id)
         return await self.get(key_id)
+
+    async def _get(self, key_id: str) -> KeyRecord:
+        record = await self._keys.get(key_id)
+        if record is None:
+            raise ApiKeyNotFound(f"There is no key {key_id!r}; `GET /admin/v1/keys` lists them.")
+        return record
+
+    def _warnings(self, record: KeyRecord) -> Sequence[str]:
+        return self._budget_check.warnings(record.limits, models=record.models, at=self._clock.now())

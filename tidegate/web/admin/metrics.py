@@ -78,7 +78,7 @@ def add_metrics(api: FastAPI, api_keys: ApiKeyCache, handlers: MetricsHandlers, 
             await handlers.prometheus_text(), headers={"x-request-id": ids("req_")}, media_type=CONTENT_TYPE
         )
 
-    bearer = HTTPBearer(auto_error=False, description="A key created with `tidegate keys create --admin`")
+    bearer = HTTPBearer(auto_error=False, scheme_name="AdminKey")
     api.add_api_route(
         "/metrics",
         metrics,

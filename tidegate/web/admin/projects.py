@@ -1,5 +1,6 @@
 """`/admin/v1/projects`: list and change projects. Registered by routes.py; the command is `tidegate projects`."""
 
+from collections.abc import Sequence
 from typing import Annotated, Self
 
 from fastapi import Path, Query
@@ -9,7 +10,9 @@ from pydantic import Field
 
 from tidegate.auth.grants import MAX_RETENTION_DAYS, ProjectChange
 from tidegate.auth.project_store import ProjectRecord, ProjectStore
+from tidegate.core.clock import Clock
 from tidegate.core.errors import ProjectNotFound
+from tidegate.pipeline.call_cost import BudgetCheck
 from tidegate.web.admin.schemas import (
     LimitsSchema,
     ListPage,
@@ -57,12 +60,14 @@ class ProjectView(Schema):
     user_limits: LimitsSchema = Field(description="Limits of each end user.")
     priority: PriorityName | None
     retention_days: int | None = Field(description="Days to keep what is stored; null for ever.")
+    warnings: list[str] = Field(default=[], description="After a change: the models that a budget cannot pay once.")
 
     @classmethod
-    def of(cls, record: ProjectRecord) -> Self:
+    def of(cls, record: ProjectRecord, warnings: Sequence[str] = ()) -> Self:
         """Return the project."""
         limits = {"limits": LimitsSchema.of(record.limits), "user_limits": LimitsSchema.of(record.user_limits)}
-        return cls.model_validate({**asdict(record), **limits, "priority": priority_name(record.priority)})
+        fields = {**limits, "priority": priority_name(record.priority), "warnings": list(warnings)}
+        return cls.model_validate({**asdict(record), **fields})
 
 
 class ProjectPage(ListPage):
@@ -74,8 +79,10 @@ class ProjectPage(ListPage):
 class ProjectHandlers:
     """Lists and changes projects. A project is created with its first key."""
 
-    def __init__(self, projects: ProjectStore) -> None:
+    def __init__(self, projects: ProjectStore, clock: Clock, budget_check: BudgetCheck) -> None:
         self._projects = projects
+        self._clock = clock
+        self._budget_check = budget_check
 
     async def list(self, query: Annotated[ListQuery, Query()]) -> ProjectPage:
         """List the projects by name."""
@@ -86,15 +93,25 @@ class ProjectHandlers:
 
     async def get(self, name: ProjectId) -> ProjectView:
         """Return one project."""
-        record = await self._projects.get(name)
-        if record is None:
-            raise project_not_found(name)
-        return ProjectView.of(record)
+        return ProjectView.of(await self._get(name))
 
     async def update(self, name: ProjectId, changes: ProjectUpdateRequest) -> ProjectView:
         """Change a project. `null` removes a limit. Every replica applies the change within a second."""
         await self._projects.update(name, changes.to_change())
-        return await self.get(name)
+        record = await self._get(name)
+        return ProjectView.of(record, project_warnings(self._budget_check, record, at=self._clock.now()))
+
+    async def _get(self, name: str) -> ProjectRecord:
+        record = await self._projects.get(name)
+        if record is None:
+            raise project_not_found(name)
+        return record
+
+
+def project_warnings(budget_check: BudgetCheck, record: ProjectRecord, *, at: float) -> list[str]:
+    """Return the models that a budget of the project, or of each of its end users, cannot pay once, as sentences."""
+    all_limits = (record.limits, record.user_limits)
+    return [warning for limits in all_limits for warning in budget_check.warnings(limits, at=at)]
 
 
 def project_not_found(name: str) -> ProjectNotFound:

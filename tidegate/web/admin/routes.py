@@ -5,6 +5,7 @@ accepts admin keys only, bounds the request's body, and answers errors in OpenAI
 """
 
 from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
+from http import HTTPStatus
 from typing import Any
 
 import msgspec
@@ -12,11 +13,14 @@ from fastapi import APIRouter, FastAPI, Request, Response, Security
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from fastapi.security import HTTPBearer
+from starlette.exceptions import HTTPException
 
 from tidegate.auth.key_cache import ApiKeyCache
 from tidegate.core.errors import BodyNotJson, InvalidParameter
 from tidegate.core.ids import IdSource
+from tidegate.core.process.call_memory import CallMemory
 from tidegate.web.admin.budgets import BudgetHandlers
+from tidegate.web.admin.cache import CacheHandlers
 from tidegate.web.admin.conversations import ConversationDataHandlers, JsonLinesResponse
 from tidegate.web.admin.keys import KeyHandlers
 from tidegate.web.admin.metrics import MetricsHandlers
@@ -26,11 +30,11 @@ from tidegate.web.admin.schemas import UnknownField
 from tidegate.web.admin.upstream import UpstreamHandlers
 from tidegate.web.admin.usage import UsageHandlers
 from tidegate.web.admin.users import EndUserHandlers
-from tidegate.web.inference.body import read_body
+from tidegate.web.inference.body import BodyBounds, read_body
 
 MAX_BODY_BYTES = 64 * 1024
 """Enough for the names of a hundred models, many times over."""
-_BODY_SECONDS = 10.0
+_BODY_BOUNDS = BodyBounds(MAX_BODY_BYTES, seconds=10.0)
 _CREDENTIAL = "/upstream/credentials/{provider}/{credential}"
 _JSON_LINES: dict[str, Any] = {
     "response_class": Response,
@@ -46,6 +50,7 @@ class AdminHandlers(msgspec.Struct, frozen=True, kw_only=True):
     keys: KeyHandlers
     projects: ProjectHandlers
     budgets: BudgetHandlers
+    cache: CacheHandlers
     queue: QueueHandlers
     usage: UsageHandlers
     upstream: UpstreamHandlers
@@ -66,6 +71,8 @@ def _routes(to: AdminHandlers) -> tuple[tuple[str, str, Callable[..., Any], str,
         ("GET", "/projects/{name:path}", to.projects.get, "Get a project", {}),
         ("PATCH", "/projects/{name:path}", to.projects.update, "Change a project", {}),
         ("GET", "/budgets", to.budgets.list, "List budgets", {}),
+        ("PUT", "/budgets/tags", to.budgets.set_tag, "Set the budgets of a tag", {}),
+        ("POST", "/cache/purge", to.cache.purge, "Purge stored answers", {}),
         ("GET", "/queue", to.queue.list, "List waiting requests", {}),
         ("GET", "/jobs", to.queue.jobs, "List background responses", {}),
         ("GET", "/usage", to.usage.list, "Sum up usage and cost", {}),
@@ -79,14 +86,16 @@ def _routes(to: AdminHandlers) -> tuple[tuple[str, str, Callable[..., Any], str,
     )
 
 
-def add_admin_routes(api: FastAPI, api_keys: ApiKeyCache, handlers: AdminHandlers, *, ids: IdSource) -> None:
+def add_admin_routes(
+    api: FastAPI, api_keys: ApiKeyCache, handlers: AdminHandlers, *, ids: IdSource, memory: CallMemory
+) -> None:
     """Add the routes below `/admin/v1`, for admin keys."""
     # for the description only: _admin_route_class has checked the key before FastAPI sees the request
-    bearer = HTTPBearer(auto_error=False, description="A key created with `tidegate keys create --admin`")
+    bearer = HTTPBearer(auto_error=False, scheme_name="AdminKey")
     router = APIRouter(
         prefix="/admin/v1",
         tags=["admin"],
-        route_class=_admin_route_class(api_keys, ids),
+        route_class=_admin_route_class(api_keys, ids, memory),
         dependencies=[Security(bearer)],
     )
     for method, path, handler, summary, options in _routes(handlers):
@@ -94,7 +103,7 @@ def add_admin_routes(api: FastAPI, api_keys: ApiKeyCache, handlers: AdminHandler
     api.include_router(router)
 
 
-def _admin_route_class(api_keys: ApiKeyCache, ids: IdSource) -> type[APIRoute]:
+def _admin_route_class(api_keys: ApiKeyCache, ids: IdSource, memory: CallMemory) -> type[APIRoute]:
     """Return a route class that checks the key, then reads the body within its bounds, then calls FastAPI."""
 
     class AdminRoute(APIRoute):
@@ -102,14 +111,17 @@ def _admin_route_class(api_keys: ApiKeyCache, ids: IdSource) -> type[APIRoute]:
             handle = super().get_route_handler()
 
             async def handle_admin(request: Request) -> Response:
-                await api_keys.admin(request.headers.get("authorization", ""))
-                body = await read_body(
-                    request.receive, request.headers, max_bytes=MAX_BODY_BYTES, seconds=_BODY_SECONDS
-                )
+                caller = await api_keys.admin(request.headers.get("authorization", ""))
+                with memory.hold(caller.key_id) as hold:  # for the time of its arrival: what is small is soon handled
+                    body = await read_body(request.receive, request.headers, _BODY_BOUNDS, hold)
                 try:
                     response = await handle(Request(request.scope, _replay(body)))
                 except RequestValidationError as error:
                     raise _to_typed_error(error) from error
+                except HTTPException as error:
+                    if error.status_code != HTTPStatus.BAD_REQUEST:
+                        raise
+                    raise BodyNotJson from error  # the body is not UTF-8, or nested too deeply
                 response.headers["x-request-id"] = ids("req_")
                 return response
 

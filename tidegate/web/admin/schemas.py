@@ -6,7 +6,9 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from tidegate.auth.grants import MAX_COUNT, LimitsChange
+from tidegate.core.errors import InvalidParameter
 from tidegate.core.money import nanos_of
+from tidegate.core.tags import parse_tag
 from tidegate.core.values import Limits, Priority
 from tidegate.metering.usage_report import usd
 
@@ -27,10 +29,18 @@ def _exact_usd(text: str) -> str:
     return text
 
 
+def _tag(text: str) -> str:
+    try:
+        return parse_tag(text).text
+    except InvalidParameter as error:
+        raise ValueError(error.message) from error
+
+
 Name = Annotated[str, Field(max_length=200), AfterValidator(_printable)]
 ProjectName = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_printable)]
 Count = Annotated[int, Field(ge=0, le=MAX_COUNT)]
 Usd = Annotated[str, AfterValidator(_exact_usd), Field(examples=["1.00", "0.000001"])]
+TagText = Annotated[str, AfterValidator(_tag), Field(examples=["tenant=acme"])]
 UnixTime = Annotated[float, Field(ge=0, le=253_402_300_799, description="Unix seconds.")]
 PriorityName = Literal["high", "normal", "low"]
 EndUser = Annotated[

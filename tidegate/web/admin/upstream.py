@@ -70,5 +70,5 @@ class UpstreamHandlers:
         return UpstreamStateView.of(await self._report.suspend(f"{provider}/{credential}"))
 
     async def resume(self, provider: Provider, credential: Credential) -> UpstreamStateView:
-        """Resume a credential, whatever suspended it."""
+        """Resume a credential, whatever suspended it, and end the waits that its upstream asked for."""
         return UpstreamStateView.of(await self._report.resume(f"{provider}/{credential}"))

@@ -1,14 +1,15 @@
 """`/admin/v1/usage`: requests, tokens and cost. Registered by routes.py; the command is `tidegate usage`."""
 
 from datetime import datetime
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self
 
 from fastapi import Query
 from pydantic import AwareDatetime, Field
 
 from tidegate.core.clock import Clock
-from tidegate.metering.usage_report import GroupBy, UsageReports, UsageRow, total, usd
-from tidegate.web.admin.schemas import ListPage, ProjectListQuery, Schema, split_page
+from tidegate.core.tags import MAX_TAGS, parse_tag
+from tidegate.metering.usage_report import GROUPING_PATTERN, Grouping, UsageReports, UsageRow, total, usd
+from tidegate.web.admin.schemas import ListPage, ProjectListQuery, Schema, TagText, split_page
 
 _MONTH_SECONDS = 30 * 86_400.0
 
@@ -16,7 +17,17 @@ _MONTH_SECONDS = 30 * 86_400.0
 class UsageQuery(ProjectListQuery):
     """Which requests to sum up, and how."""
 
-    by: Literal["day", "key", "model", "user", "project", "route", "provider"] = "day"
+    by: Annotated[
+        str,
+        Field(
+            pattern=GROUPING_PATTERN,
+            description="`day`, `week`, `month`, `key`, `model`, `user`, `project`, `route`, `provider`; `tag:NAME` "
+            "for a tag's values.",
+        ),
+    ] = "day"
+    tag: list[TagText] = Field(
+        default_factory=list, max_length=MAX_TAGS, description="Only requests with all these tags, as `NAME=VALUE`."
+    )
     since: Annotated[
         AwareDatetime | None, Field(strict=False, description="Start. Default: 30 days before `until`.")
     ] = None
@@ -26,25 +37,29 @@ class UsageQuery(ProjectListQuery):
 class UsageView(Schema):
     """The requests of one group."""
 
-    group: str = Field(description="The day, key, model, …; empty for requests that name no end user.")
+    group: str = Field(description="The day, key, model, …; empty for requests that name no end user, or lack the tag.")
     name: str | None = Field(description="The key's name.")
     calls: int = Field(description="Requests.")
     hits: int = Field(description="Requests answered from the cache.")
     joined: int = Field(description="Requests answered by another request's upstream call.")
     errors: int
     estimated: int = Field(description="Requests whose tokens the gateway counted itself.")
+    unpriced: int = Field(description="Requests of which a price was not known.")
     input_tokens: int
     cached_tokens: int
+    cache_write_tokens: int = Field(description="Input tokens written to the provider's prompt cache.")
     output_tokens: int
     reasoning_tokens: int
     cost_usd: str
+    fee_usd: str = Field(description="The part of the cost that is no tokens: searches, containers, images.")
     saved_usd: str
 
     @classmethod
     def of(cls, row: UsageRow) -> Self:
         """Return the row with its cost in dollars."""
         fields = {name: getattr(row, name) for name in cls.model_fields if not name.endswith("_usd")}
-        return cls.model_validate({**fields, "cost_usd": usd(row.cost_nanos), "saved_usd": usd(row.saved_nanos)})
+        money = {"cost_usd": row.cost_nanos, "fee_usd": row.fee_nanos, "saved_usd": row.saved_nanos}
+        return cls.model_validate({**fields, **{name: usd(nanos) for name, nanos in money.items()}})
 
 
 class UsagePage(ListPage):
@@ -62,10 +77,18 @@ class UsageHandlers:
         self._clock = clock
 
     async def list(self, query: Annotated[UsageQuery, Query()]) -> UsagePage:
-        """Sum up requests, tokens and cost by day, key, model, user, project, route or provider."""
+        """Sum up requests, tokens and cost by day, key, model, user, project, route, provider or tag."""
         until = _seconds_or(query.until, self._clock.now())
         since = _seconds_or(query.since, until - _MONTH_SECONDS)
-        rows = await self._reports.usage(GroupBy(query.by), since=since, until=until, project=query.project)
+        grouping = Grouping.parse(query.by)
+        rows = await self._reports.usage(
+            grouping.by,
+            since=since,
+            until=until,
+            project=query.project,
+            tag_name=grouping.tag_name,
+            tags=[parse_tag(text) for text in query.tag],
+        )
         groups = [row.group for row in rows]
         begin = groups.index(query.after) + 1 if query.after in groups else 0
         page, last = split_page(rows[begin : begin + query.limit + 1], query.limit)

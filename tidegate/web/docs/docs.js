@@ -39,7 +39,8 @@ class Schemas {
     if (schema.const !== undefined) return JSON.stringify(schema.const);
     if (schema.enum) return schema.enum.map((value) => JSON.stringify(value)).join(" | ");
     if (schema.type === "array") return `array of ${this.typeOf(schema.items)}`;
-    return schema.format ? `${schema.type} (${schema.format})` : schema.type || "any";
+    const type = [].concat(schema.type || "any").join(" or ");
+    return schema.format ? `${type} (${schema.format})` : type;
   }
 
   // The object whose fields are worth a table of their own, through references, arrays and "or null".
@@ -90,7 +91,7 @@ class Schemas {
     }
     const options = this.options(schema);
     if (options) return this.example(options[0], depth + 1);
-    return { string: "...", integer: 1, number: 1, boolean: false, array: [], null: null }[resolved.type] ?? {};
+    return { string: "...", integer: 1, number: 1, boolean: false, array: [], null: null }[[].concat(resolved.type)[0]] ?? {};
   }
 }
 

@@ -1,24 +1,78 @@
-"""Reads a request's body, bounded in size and time. Used by all HTTP handlers."""
+"""Reads a request's body, bounded in size, time and memory. Used by all HTTP handlers."""
 
 from collections.abc import Mapping
 
-from tidegate.core.errors import BodyTimeout, BodyTooLarge, ClientDisconnected, InvalidParameter
-from tidegate.core.interrupt import Interruption
+import msgspec
+
+from tidegate.core.config import BODY_COPIES, ServerConfig
+from tidegate.core.errors import BodyTimeout, BodyTooLarge, ClientDisconnected, TooManyValues
+from tidegate.core.process.call_memory import MemoryHold
+from tidegate.core.process.interrupt import Interruption
+from tidegate.web.inference.compression import compression_of, unpack
 from tidegate.web.inference.disconnect import Receive
+from tidegate.wire.decoded_size import decoded_size
+
+_LARGE_BYTES = 64 * 1024
+"""The memory that a smaller body takes once it is decoded is not estimated: it is little in any case."""
 
 
-async def read_body(receive: Receive, headers: Mapping[str, str], *, max_bytes: int, seconds: float) -> bytes:
-    """Return the whole body. Raises BodyTooLarge, SlowBody, ClientGone, or InvalidParameter for a compressed one."""
+class BodyBounds(msgspec.Struct, frozen=True):
+    """How large a body may be, and how long it may take to arrive."""
+
+    max_bytes: int
+    seconds: float
+
+    @classmethod
+    def of(cls, config: ServerConfig) -> "BodyBounds":
+        """Return the configured bounds."""
+        return cls(config.max_body_bytes, config.body_seconds)
+
+
+async def read_body(receive: Receive, headers: Mapping[str, str], bounds: BodyBounds, hold: MemoryHold) -> bytes:
+    """Return the whole body, once `hold` has the memory for it; until then nothing is read.
+
+    Raises MemoryShareExceeded, BodyTooLarge, BodyTimeout, ClientDisconnected, TooManyValues, InvalidCompression or
+    UnsupportedCompression.
+    """
     content_length = headers.get("content-length", "")
-    if content_length.isascii() and content_length.isdigit() and int(content_length) > max_bytes:
-        raise _too_large(max_bytes)
-    if headers.get("content-encoding", "").strip().lower() not in ("", "identity"):
-        raise InvalidParameter("A compressed request body is not supported: send it without Content-Encoding.")
+    length = int(content_length) if content_length.isascii() and content_length.isdigit() else 0
+    if length > bounds.max_bytes:
+        raise _too_large(bounds.max_bytes)
+    compression = compression_of(headers)
+    if length:
+        await hold.grow(BODY_COPIES * length)
+    seconds = bounds.seconds
     with Interruption(seconds, lambda: BodyTimeout(f"The request's body did not arrive within {seconds:g} s.")):
-        return await _collect(receive, max_bytes)
+        body = await _collect(receive, bounds.max_bytes, hold, length)
+    if compression:
+        body = await _unpack(body, compression, bounds.max_bytes, hold)
+    if len(body) > _LARGE_BYTES:
+        await hold_decoded(body, hold)
+    return body
 
 
-async def _collect(receive: Receive, max_bytes: int) -> bytes:
+async def _unpack(body: bytes, compression: str, max_bytes: int, hold: MemoryHold) -> bytes:
+    size = 0
+
+    async def take(count: int) -> None:
+        nonlocal size
+        size += count
+        if size > max_bytes:
+            raise _too_large(max_bytes)
+        await hold.grow(BODY_COPIES * count)
+
+    return await unpack(body, compression, take)
+
+
+async def hold_decoded(text: bytes, hold: MemoryHold) -> None:
+    """Hold what a JSON text takes more than usual once it is decoded. Raises TooManyValues and MemoryShareExceeded."""
+    more = decoded_size(text) - len(text)
+    if hold.held_bytes + more > hold.max_bytes:
+        raise TooManyValues
+    await hold.grow(more)
+
+
+async def _collect(receive: Receive, max_bytes: int, hold: MemoryHold, expected: int) -> bytes:
     parts: list[bytes] = []
     size = 0
     while True:
@@ -29,6 +83,9 @@ async def _collect(receive: Receive, max_bytes: int) -> bytes:
         size += len(part)
         if size > max_bytes:
             raise _too_large(max_bytes)
+        if size > expected:  # without `content-length`
+            await hold.grow(BODY_COPIES * (size - expected))
+            expected = size
         parts.append(part)
         if not message.get("more_body", False):
             return b"".join(parts)

@@ -38,7 +38,11 @@ class DisconnectWatcher:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._timer.cancel()
-        for watcher in self._watchers:
+        watchers, self._watchers = (
+            self._watchers,
+            [],
+        )  # their cancellation would keep this object, and it would keep them
+        for watcher in watchers:
             watcher.cancel()
         if self._disconnect is None or self._task is None:
             return

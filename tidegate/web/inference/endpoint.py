@@ -1,19 +1,24 @@
 """The inference routes as plain ASGI, because they are the hot path (docs/decisions/0004). Called by asgi.py."""
 
+import asyncio
 from collections.abc import Callable, MutableMapping
-from functools import partial
 from typing import Any
 
 import structlog
 
 from tidegate.core import endpoints
 from tidegate.core.config import ServerConfig
-from tidegate.core.errors import ClientDisconnected, MethodNotAllowed, TidegateError
+from tidegate.core.errors import ClientDisconnected, MethodNotAllowed, TidegateError, UpgradeRequired
+from tidegate.core.errors.traces import forget_traces
 from tidegate.core.events import CallFailure
 from tidegate.core.ids import IdSource
+from tidegate.core.process.call_memory import CallMemory, MemoryHold
+from tidegate.core.process.lifecycle import Lifecycle
+from tidegate.core.values import Caller
 from tidegate.pipeline.context import InferenceRequest
 from tidegate.pipeline.pipeline import Pipeline
-from tidegate.web.inference.body import read_body
+from tidegate.web.aliases import MODEL
+from tidegate.web.inference.body import BodyBounds, read_body
 from tidegate.web.inference.disconnect import DisconnectWatcher, Receive
 from tidegate.web.inference.reply import HttpResponseWriter, Send
 
@@ -34,9 +39,15 @@ class InferenceEndpoint:
         pipeline: Pipeline,
         config: ServerConfig,
         ids: IdSource,
+        *,
+        memory: CallMemory,
         on_failure: Callable[[CallFailure], None] = ignore_failure,
+        lifecycle: Lifecycle | None = None,
     ) -> None:
         """`on_failure` is called for each request that ends with a typed error."""
+        self._memory = memory
+        self._bounds = BodyBounds.of(config)
+        self._lifecycle = lifecycle or Lifecycle()
         self._pipeline = pipeline
         self._config = config
         self._ids = ids
@@ -49,13 +60,21 @@ class InferenceEndpoint:
             request_id=(request_id := self._ids("req_")),
             ping_seconds=self._config.ping_seconds,
         )
+        hold = MemoryHold(self._memory)
         try:
-            await self._answer(scope, receive, reply, request_id)
+            await self._answer(scope, receive, reply, request_id, hold)
         except ClientDisconnected as gone:
             self._report_failure(gone, scope)  # no client is left to answer; the ledger has the entry
+            forget_traces(gone)
         except TidegateError as error:
             self._report_failure(error, scope)
             await reply.send_error(error)
+            forget_traces(error)
+        except asyncio.CancelledError:
+            if (shutting_down := self._lifecycle.take_cancellation()) is None:
+                raise
+            self._report_failure(shutting_down, scope)
+            await reply.send_error(shutting_down)
         except Exception:  # noqa: BLE001  # a defect in the gateway: answer with an envelope, log the trace, keep serving
             _log.exception("unexpected failure", request_id=request_id, path=scope["path"])
             self._report_failure(TidegateError(), scope)
@@ -63,25 +82,50 @@ class InferenceEndpoint:
         else:
             if reply.stream_error is not None:
                 self._report_failure(reply.stream_error, scope)
+                forget_traces(reply.stream_error)
+        finally:
+            hold.release()
 
     def _report_failure(self, error: TidegateError, scope: Scope) -> None:
         self._on_failure(CallFailure(error=error.name, route=endpoints.BY_PATH[scope["path"]].label))
 
-    async def _answer(self, scope: Scope, receive: Receive, reply: HttpResponseWriter, request_id: str) -> None:
+    async def _answer(
+        self, scope: Scope, receive: Receive, reply: HttpResponseWriter, request_id: str, hold: MemoryHold
+    ) -> None:
         if scope["method"] != "POST":
-            raise MethodNotAllowed(f"Not allowed to {scope['method']} on {scope['path']}; use POST.")
+            raise _wrong_method(scope)
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        config = self._config
+        config, bounds = self._config, self._bounds
+
+        async def read(caller: Caller) -> bytes:
+            hold.key_id = caller.key_id
+            return await read_body(receive, headers, bounds, hold)
+
         request = InferenceRequest(
             id=request_id,
             endpoint=endpoints.BY_PATH[scope["path"]],
             authorization=headers.get("authorization", ""),
             headers=headers,
-            body=partial(read_body, receive, headers, max_bytes=config.max_body_bytes, seconds=config.body_seconds),
+            model=scope.get(MODEL, ""),
+            body=read,
         )
         delivery = await self._pipeline.answer(request)
+        shutting_down = None
         try:
             async with DisconnectWatcher(receive, reply, stuck_seconds=config.send_seconds):
                 await (reply.send_stream(delivery) if delivery.requested_form.stream else reply.send_whole(delivery))
+        except asyncio.CancelledError:
+            if (shutting_down := self._lifecycle.take_cancellation()) is None:
+                raise
+            raise shutting_down from None
         finally:
-            await delivery.close()
+            await delivery.close(shutting_down)
+
+
+def _wrong_method(scope: Scope) -> MethodNotAllowed | UpgradeRequired:
+    if scope["method"] == "GET" and scope["path"] == endpoints.RESPONSES.path:
+        return UpgradeRequired()
+    error = MethodNotAllowed(f"Not allowed to {scope['method']} on {scope['path']}; use POST.")
+    is_listed = scope["path"] == endpoints.CHAT.path  # stored completions are listed at the same path
+    error.allowed = ("GET", "HEAD", "POST") if is_listed else ("POST",)
+    return error

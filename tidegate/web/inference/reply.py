@@ -40,6 +40,8 @@ class HttpResponseWriter:
         self.started = False
         self.stream_error: TidegateError | None = None
         """The error that ended a started stream."""
+        self._stream: ResponseStream | None = None
+        """The stream that is being sent."""
         self.sending_since: float | None = None
         """Event-loop time since which the client has not read the last chunk; None if it has."""
 
@@ -52,6 +54,7 @@ class HttpResponseWriter:
 
     async def send_stream(self, delivery: ResponseStream) -> None:
         """Send the answer's events and heartbeats. Raises TidegateError before the first byte."""
+        self._stream = delivery
         try:
             async with Heartbeat(self._ping, self._ping_seconds) as heartbeat:
                 await self._send_events(delivery, heartbeat)
@@ -61,14 +64,18 @@ class HttpResponseWriter:
             if not self.started:
                 raise
             self.stream_error = error
-            responses = delivery.requested_form.endpoint.format is Format.RESPONSES
-            await self._body(envelope.event_of(error, responses=responses, sequence_number=self._event_count))
-        await self._body(b"", more=False)
+            await self.send_error(error)
+        else:
+            await self._end_stream()
 
     async def send_error(self, error: TidegateError) -> None:
-        """Send an error, unless a response was started."""
+        """Send an error as the response, or as the last event of a stream that was started."""
         if not self.started:
             await self.send_json(envelope.status_of(error), envelope.body_of(error), envelope.headers_of(error))
+        elif self._stream is not None:
+            responses = self._stream.requested_form.endpoint.format is Format.RESPONSES
+            await self._body(envelope.event_of(error, responses=responses, sequence_number=self._event_count))
+            await self._end_stream()
 
     async def send_json(self, status: int, body: bytes, headers: Headers) -> None:
         """Send a JSON body."""
@@ -83,6 +90,10 @@ class HttpResponseWriter:
             self._event_count += 1
             heartbeat.note_sent()
             await self._body(event)
+
+    async def _end_stream(self) -> None:
+        self._stream = None
+        await self._body(b"", more=False)
 
     async def _ping(self) -> None:
         """Send a heartbeat; the first one starts the stream before the answer's head is known."""

@@ -1,9 +1,12 @@
 """A FastAPI response that streams events as the inference routes do. Used by openai/handler_base.py."""
 
+import asyncio
+
 from fastapi import Response
 
 from tidegate.core.config import ServerConfig
 from tidegate.core.errors import ClientDisconnected, TidegateError
+from tidegate.core.process.lifecycle import Lifecycle
 from tidegate.pipeline.delivery import ResponseStream
 from tidegate.web.inference.disconnect import DisconnectWatcher, Receive
 from tidegate.web.inference.endpoint import Scope
@@ -13,11 +16,12 @@ from tidegate.web.inference.reply import HttpResponseWriter, Send
 class EventStreamResponse(Response):
     """Streams events and heartbeats until the stream ends or the client disconnects."""
 
-    def __init__(self, stream: ResponseStream, config: ServerConfig, request_id: str) -> None:
+    def __init__(self, stream: ResponseStream, config: ServerConfig, request_id: str, lifecycle: Lifecycle) -> None:
         super().__init__()
         self._stream = stream
         self._config = config
         self._request_id = request_id
+        self._lifecycle = lifecycle
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002  # ASGI's signature
         """Send the response (ASGI 3)."""
@@ -29,5 +33,9 @@ class EventStreamResponse(Response):
             return
         except TidegateError as error:
             await reply.send_error(error)
+        except asyncio.CancelledError:
+            if (shutting_down := self._lifecycle.take_cancellation()) is None:
+                raise
+            await reply.send_error(shutting_down)
         finally:
             await self._stream.close()

@@ -41,10 +41,12 @@ class CompletionHandlers:
     async def update(self, request: Request, completion_id: str) -> Response:
         """Replace the metadata; nothing else changes."""
         caller = await self._base.admit(request)
-        body = await self._base.read_json(request)
-        if "metadata" not in body:
-            raise MissingParameter.of("metadata")
-        stored = await self._completions.update_metadata(caller.project, _checked_id(completion_id), metadata_in(body))
+        with self._base.memory_hold(caller) as hold:
+            body = await self._base.read_json(request, hold)
+            if "metadata" not in body:
+                raise MissingParameter.of("metadata")
+            metadata = metadata_in(body)
+        stored = await self._completions.update_metadata(caller.project, _checked_id(completion_id), metadata)
         return self._base.json_response(_completion_json(stored))
 
     async def delete(self, request: Request, completion_id: str) -> Response:

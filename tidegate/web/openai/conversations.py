@@ -30,9 +30,10 @@ class ConversationHandlers:
     async def create(self, request: Request) -> Response:
         """Create a conversation, optionally with items."""
         caller = await self._base.admit(request)
-        body = await self._base.read_json(request)
-        conversation = Conversation(id=self._ids("conv_"), created_at=self._clock.now(), metadata=metadata_in(body))
-        await self._conversations.create(caller.project, conversation, self._read_items(body.get("items")))
+        with self._base.memory_hold(caller) as hold:
+            body = await self._base.read_json(request, hold)
+            conversation = Conversation(id=self._ids("conv_"), created_at=self._clock.now(), metadata=metadata_in(body))
+            await self._conversations.create(caller.project, conversation, self._read_items(body.get("items")))
         return self._base.json_response(_conversation_json(conversation))
 
     async def get(self, request: Request, conversation_id: str) -> Response:
@@ -45,10 +46,12 @@ class ConversationHandlers:
     async def update(self, request: Request, conversation_id: str) -> Response:
         """Replace the metadata."""
         caller = await self._base.admit(request)
-        body = await self._base.read_json(request)
-        if "metadata" not in body:
-            raise MissingParameter.of("metadata")
-        updated = await self._conversations.update(caller.project, _checked_id(conversation_id), metadata_in(body))
+        with self._base.memory_hold(caller) as hold:
+            body = await self._base.read_json(request, hold)
+            if "metadata" not in body:
+                raise MissingParameter.of("metadata")
+            metadata = metadata_in(body)
+        updated = await self._conversations.update(caller.project, _checked_id(conversation_id), metadata)
         return self._base.json_response(_conversation_json(updated))
 
     async def delete(self, request: Request, conversation_id: str) -> Response:
@@ -76,12 +79,13 @@ class ConversationHandlers:
         """Append items to a conversation."""
         caller = await self._base.admit(request)
         query = self._base.read_query(request)
-        body = await self._base.read_json(request)
-        if "items" not in body:
-            raise MissingParameter.of("items")
-        items = self._read_items(body["items"])
-        await self._conversations.add_items(caller.project, _checked_id(conversation_id), items)
-        return self._base.json_response(list_page(filter_items(documents_of(items), query.include), has_more=False))
+        with self._base.memory_hold(caller) as hold:
+            body = await self._base.read_json(request, hold)
+            if "items" not in body:
+                raise MissingParameter.of("items")
+            items = self._read_items(body["items"])
+            await self._conversations.add_items(caller.project, _checked_id(conversation_id), items)
+            return self._base.json_response(list_page(filter_items(documents_of(items), query.include), has_more=False))
 
     async def get_item(self, request: Request, conversation_id: str, item_id: str) -> Response:
         """Return one item of a conversation."""

@@ -10,10 +10,12 @@ from tidegate.conversations.storage import query
 from tidegate.conversations.storage.query import Order, StoredListQuery
 from tidegate.core.config import ServerConfig
 from tidegate.core.ids import IdSource
+from tidegate.core.process.call_memory import CallMemory, MemoryHold
+from tidegate.core.process.lifecycle import Lifecycle
 from tidegate.core.values import Caller
 from tidegate.limits.request_count import RequestCount
 from tidegate.pipeline.delivery import ResponseStream
-from tidegate.web.inference.body import read_body
+from tidegate.web.inference.body import BodyBounds, read_body
 from tidegate.web.inference.streamed import EventStreamResponse
 from tidegate.wire.call import read_object
 
@@ -23,11 +25,21 @@ Json = dict[str, Any]
 class HandlerBase:
     """Identifies callers, reads requests and writes responses for the stateful routes."""
 
-    def __init__(self, keys: ApiKeyCache, request_count: RequestCount, config: ServerConfig, ids: IdSource) -> None:
+    def __init__(
+        self,
+        keys: ApiKeyCache,
+        request_count: RequestCount,
+        config: ServerConfig,
+        ids: IdSource,
+        lifecycle: Lifecycle,
+        memory: CallMemory,
+    ) -> None:
+        self._memory = memory
         self._keys = keys
         self._request_count = request_count
         self._config = config
         self._ids = ids
+        self._lifecycle = lifecycle
 
     async def identify(self, request: Request) -> Caller:
         """Return the caller without counting the request: the pipeline will. Raises CallerError."""
@@ -39,15 +51,13 @@ class HandlerBase:
         await self._request_count.count(caller, self._ids("req_"))
         return caller
 
-    async def read_body(self, request: Request) -> bytes:
-        """Return the body, within the configured bounds."""
-        config = self._config
-        headers = dict(request.headers)
-        return await read_body(request.receive, headers, max_bytes=config.max_body_bytes, seconds=config.body_seconds)
+    def memory_hold(self, caller: Caller) -> MemoryHold:
+        """Return what holds the memory of a body, as a context that lasts as long as the body is used."""
+        return self._memory.hold(caller.key_id)
 
-    async def read_json(self, request: Request) -> Json:
+    async def read_json(self, request: Request, hold: MemoryHold) -> Json:
         """Return the body as a JSON object, {} if it is empty. Raises BodyNotJson and BodyNotAnObject."""
-        data = await self.read_body(request)
+        data = await read_body(request.receive, request.headers, BodyBounds.of(self._config), hold)
         return read_object(data) if data.strip() else {}
 
     def read_query(self, request: Request, *, order: Order = "desc") -> StoredListQuery:
@@ -56,7 +66,7 @@ class HandlerBase:
 
     def stream_response(self, stream: ResponseStream) -> Response:
         """Return a streaming response."""
-        return EventStreamResponse(stream, self._config, self._ids("req_"))
+        return EventStreamResponse(stream, self._config, self._ids("req_"), self._lifecycle)
 
     def json_response(self, document: Json) -> Response:
         """Return a JSON response."""

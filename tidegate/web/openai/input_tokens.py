@@ -9,6 +9,7 @@ from tidegate.conversations.recall import HistoryLoader
 from tidegate.core import endpoints
 from tidegate.core.clock import Clock
 from tidegate.core.ids import IdSource
+from tidegate.core.values import Caller
 from tidegate.metering.estimate import estimate
 from tidegate.pipeline.context import InferenceRequest
 from tidegate.pipeline.pipeline import Pipeline
@@ -25,7 +26,13 @@ class InputTokenHandlers:
     """`/v1/responses/input_tokens` and `/v1/responses/compact`."""
 
     def __init__(
-        self, base: HandlerBase, history: HistoryLoader, pipeline: Pipeline, *, ids: IdSource, clock: Clock
+        self,
+        base: HandlerBase,
+        history: HistoryLoader,
+        pipeline: Pipeline,
+        *,
+        ids: IdSource,
+        clock: Clock,
     ) -> None:
         self._base = base
         self._history = history
@@ -36,15 +43,21 @@ class InputTokenHandlers:
     async def input_tokens(self, request: Request) -> Response:
         """Count the input tokens, including history, instructions and tools. Sends no upstream request."""
         caller = await self._base.admit(request)
-        body = await self._base.read_json(request)
-        call = await self._with_history({**body, "model": body.get("model") or _DEFAULT_ENCODING_MODEL}, caller.project)
-        tokens = estimate(call.endpoint, call.model, call.body, ()).input
+        with self._base.memory_hold(caller) as hold:
+            body = await self._base.read_json(request, hold)
+            body = {**body, "model": body.get("model") or _DEFAULT_ENCODING_MODEL}
+            call = await self._with_history(body, caller.project)
+            tokens = estimate(call.endpoint, call.model, call.body, ()).input
         return self._base.json_response({"object": "response.input_tokens", "input_tokens": tokens})
 
     async def compact(self, request: Request) -> Response:
         """Summarize a conversation with a model. Limits, budgets and accounting apply as to any request."""
         caller = await self._base.identify(request)
-        body = await self._base.read_json(request)
+        with self._base.memory_hold(caller) as hold:
+            body = await self._base.read_json(request, hold)
+            return await self._compact(request, body, caller)
+
+    async def _compact(self, request: Request, body: Json, caller: Caller) -> Response:
         call = await self._with_history(body, caller.project)
         items = input_items(call.body.get("input"))
         if not items:
@@ -60,7 +73,7 @@ class InputTokenHandlers:
         return await self._history.with_history(parse(endpoints.RESPONSES, msgspec.json.encode(unstored)), project)
 
     async def _ask_model(self, request: Request, compaction_request: Json) -> Json:
-        async def body() -> bytes:
+        async def body(_: Caller) -> bytes:
             return msgspec.json.encode(compaction_request)
 
         stream = await self._pipeline.answer(

@@ -6,15 +6,25 @@ from collections.abc import Mapping
 from typing import Any
 
 from tidegate.core.clock import Clock
-from tidegate.core.config import ServerConfig, WebsocketConfig
-from tidegate.core.errors import ClientDisconnected, TidegateError, WebSocketExpired
+from tidegate.core.config import MESSAGE_COPIES, ServerConfig, WebsocketConfig
+from tidegate.core.errors import (
+    ClientDisconnected,
+    MemoryShareExceeded,
+    ShuttingDown,
+    TidegateError,
+    TooManyValues,
+    WebSocketExpired,
+)
 from tidegate.core.ids import IdSource
+from tidegate.core.process.lifecycle import Lifecycle
 from tidegate.pipeline.pipeline import Pipeline
 from tidegate.web.inference.disconnect import Receive
 from tidegate.web.inference.reply import Send
+from tidegate.web.websocket.inbound import InboundMessages
 from tidegate.web.websocket.request_handler import ConnectionContext, FailureSink, SocketRequestHandler, error_frame
 from tidegate.web.websocket.response_cache import ConnectionResponses
 from tidegate.web.websocket.streams import RequestStreams
+from tidegate.wire.decoded_size import decoded_size
 from tidegate.wire.socket import CreateMessage, SteerMessage, document_frame, read_message, stream_id_in
 
 GOING_AWAY = 1001
@@ -23,6 +33,14 @@ _FORCE_CLOSE_SECONDS = 1.0
 """How long a forced close may wait for a client that does not read."""
 RESTARTING = 1012
 """Close code: this process shuts down, and the client should reconnect."""
+TRY_AGAIN_LATER = 1013
+"""Close code: there was no memory for the client's message."""
+_LARGE_BYTES = 64 * 1024
+"""What a smaller message takes once it is decoded is not estimated."""
+
+
+_END_ERRORS: dict[int, type[TidegateError]] = {RESTARTING: ShuttingDown, TRY_AGAIN_LATER: MemoryShareExceeded}
+"""The errors of messages that come after the connection's end was decided, by the code that it is closed with."""
 
 
 class WebSocketConnection:
@@ -38,15 +56,19 @@ class WebSocketConnection:
         config: WebsocketConfig,
         server: ServerConfig,
         unstored_responses: ConnectionResponses,
+        inbound: InboundMessages,
         clock: Clock,
         ids: IdSource,
         on_failure: FailureSink,
+        lifecycle: Lifecycle,
     ) -> None:
+        self._inbound = inbound
         self._receive = receive
         self._send = send
         self._config = config
         self._send_seconds = server.send_seconds
         self._ids = ids
+        self._lifecycle = lifecycle
         self._handlers: set[SocketRequestHandler] = set()
         self._streams = RequestStreams(
             self._handle_create, max_active=config.max_active_responses, max_waiting_bytes=server.max_body_bytes
@@ -68,8 +90,11 @@ class WebSocketConnection:
         try:
             code = await self._read()
             if code is not None:
-                self._streams.drop_waiting()
                 await self._finish(code)
+        except asyncio.CancelledError:
+            if (shutting_down := self._lifecycle.take_cancellation()) is None:
+                raise
+            await self._shut_down(shutting_down)
         finally:
             self._cancel_requests()
             await self._streams.wait_until_idle()
@@ -90,21 +115,36 @@ class WebSocketConnection:
                     return GOING_AWAY
                 continue
             if message["type"] != "websocket.receive":
-                return RESTARTING if message.get("code") == RESTARTING else None
-            await self._handle_message(message)
+                return await self._end_reading(message)
+            data = _data_of(message)
+            del message  # a second copy of the data
+            await self._handle_message(data)
 
-    async def _handle_message(self, message: Mapping[str, Any]) -> None:
-        data = message.get("bytes") or (message.get("text") or "").encode(errors="replace")
+    async def _end_reading(self, message: Mapping[str, Any]) -> int | None:
+        """Return the code to close with, or None if the client is gone."""
+        if self._inbound.is_refused:
+            await self._send_error(MemoryShareExceeded(), None)
+            return TRY_AGAIN_LATER
+        return RESTARTING if message.get("code") == RESTARTING else None
+
+    async def _handle_message(self, data: bytes) -> None:
+        is_queued = False
         try:
-            command = read_message(data)
+            command = _read_message(data)
             if isinstance(command, CreateMessage):
                 self._streams.add(command)
+                is_queued = True
             else:
                 await self._send_text(_steer_rejection(command))
         except ClientDisconnected:
             self._cancel_requests()
+        except TooManyValues as error:
+            await self._send_error(error, None)
         except TidegateError as error:
             await self._send_error(error, stream_id_in(data))
+        finally:
+            if not is_queued:
+                self._inbound.note_handled(len(data))
 
     async def _handle_create(self, create: CreateMessage) -> None:
         handler = SocketRequestHandler(create, self._context)
@@ -113,23 +153,43 @@ class WebSocketConnection:
             await handler.run()
         finally:
             self._handlers.discard(handler)
+            self._inbound.note_handled(create.size)
 
     async def _finish(self, code: int) -> None:
-        """Wait for the running requests, unless the client leaves, then close."""
+        """Answer the requests that were received, unless the client leaves, then close."""
         finished = asyncio.create_task(self._streams.wait_until_idle(), name="socket-finish")
-        leaving = asyncio.create_task(self._wait_for_disconnect(), name="socket-left")
+        refused = _END_ERRORS.get(code, WebSocketExpired)()
+        refusing = asyncio.create_task(self._refuse_until_disconnect(refused), name="socket-refuse")
         try:
-            await asyncio.wait({finished, leaving}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({finished, refusing}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             finished.cancel()
-            leaving.cancel()
+            refusing.cancel()
         if not self._is_gone:
             with contextlib.suppress(ClientDisconnected):
                 await self._send_message({"type": "websocket.close", "code": code})
 
-    async def _wait_for_disconnect(self) -> None:
-        while (await self._receive())["type"] != "websocket.disconnect":
-            pass
+    async def _shut_down(self, error: TidegateError) -> None:
+        """End each request with an error event, and close."""
+        waiting = self._streams.take_waiting()
+        for handler in list(self._handlers):
+            handler.cancel(error)
+        await self._streams.wait_until_idle()
+        for create in waiting:
+            await self._send_error(error, create.stream_id)
+        with contextlib.suppress(ClientDisconnected):
+            await self._send_message({"type": "websocket.close", "code": RESTARTING})
+
+    async def _refuse_until_disconnect(self, error: TidegateError) -> None:
+        """Answer each further message with the error, until the client leaves."""
+        while True:
+            message = await self._receive()
+            if message["type"] == "websocket.receive":
+                data = _data_of(message)
+                await self._send_error(error, stream_id_in(data))
+                self._inbound.note_handled(len(data))
+            elif message.get("code") not in _END_ERRORS:  # a connection that ends anyway may be told so, too
+                break
         self._cancel_requests()
 
     async def _send_error(self, error: TidegateError, stream_id: str | None) -> None:
@@ -162,9 +222,20 @@ class WebSocketConnection:
 
     def _cancel_requests(self) -> None:
         self._is_gone = True
-        self._streams.drop_waiting()
+        self._streams.take_waiting()
         for handler in list(self._handlers):
-            handler.cancel()
+            handler.cancel(ClientDisconnected())
+
+
+def _data_of(message: Mapping[str, Any]) -> bytes:
+    return message.get("bytes") or (message.get("text") or "").encode(errors="replace")
+
+
+def _read_message(data: bytes) -> CreateMessage | SteerMessage:
+    """Decode a message. Raises TooManyValues for one that would grow much, and as `read_message`."""
+    if len(data) > _LARGE_BYTES and decoded_size(data) > MESSAGE_COPIES * len(data):
+        raise TooManyValues
+    return read_message(data)
 
 
 def _steer_rejection(steer: SteerMessage) -> str:

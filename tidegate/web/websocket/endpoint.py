@@ -11,12 +11,15 @@ from tidegate.core.config import ServerConfig, WebsocketConfig
 from tidegate.core.errors import TidegateError, TooManyWebSockets
 from tidegate.core.events import CallFailure
 from tidegate.core.ids import IdSource
+from tidegate.core.process.call_memory import CallMemory
+from tidegate.core.process.lifecycle import Lifecycle
 from tidegate.pipeline.pipeline import Pipeline
 from tidegate.web import envelope
 from tidegate.web.inference.disconnect import Receive
 from tidegate.web.inference.endpoint import Scope
 from tidegate.web.inference.reply import Send
 from tidegate.web.websocket.connection import WebSocketConnection
+from tidegate.web.websocket.inbound import EXTENSION, InboundMessages
 from tidegate.web.websocket.request_handler import FailureSink
 from tidegate.web.websocket.response_cache import UnstoredResponses
 
@@ -35,18 +38,22 @@ class WebSocketEndpoint:
         *,
         config: WebsocketConfig,
         server: ServerConfig,
+        memory: CallMemory,
         clock: Clock,
         ids: IdSource,
         on_failure: FailureSink,
+        lifecycle: Lifecycle,
     ) -> None:
         """`on_failure` is called for each request that ends with a typed error."""
         self._pipeline = pipeline
         self._keys = keys
         self._config = config
         self._server = server
+        self._memory = memory
         self._clock = clock
         self._ids = ids
         self._on_failure = on_failure
+        self._lifecycle = lifecycle
         self._unstored_responses = UnstoredResponses(config.max_unstored_bytes)
         self._connections_by_key: Counter[str] = Counter()
         """Open connections by key."""
@@ -57,9 +64,8 @@ class WebSocketEndpoint:
         return self._connections_by_key.total()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one connection (ASGI 3)."""
+        """Serve one connection (ASGI 3), after its `websocket.connect` message."""
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
-        await receive()  # the `websocket.connect` message
         try:
             caller = await self._keys.caller(headers.get("authorization", ""))
             self._check_connection_limits(caller.key_id)
@@ -68,6 +74,8 @@ class WebSocketEndpoint:
             return
         self._connections_by_key[caller.key_id] += 1
         recent = self._unstored_responses.for_connection()
+        inbound: InboundMessages = scope["extensions"][EXTENSION]
+        inbound.attach(self._memory.hold(caller.key_id))
         try:
             await send({"type": "websocket.accept"})
             connection = WebSocketConnection(
@@ -78,13 +86,16 @@ class WebSocketEndpoint:
                 config=self._config,
                 server=self._server,
                 unstored_responses=recent,
+                inbound=inbound,
                 clock=self._clock,
                 ids=self._ids,
                 on_failure=self._on_failure,
+                lifecycle=self._lifecycle,
             )
             await connection.serve()
         finally:
             recent.close()
+            inbound.close()
             self._connections_by_key -= Counter([caller.key_id])
 
     def _check_connection_limits(self, key_id: str) -> None:
@@ -98,9 +109,13 @@ class WebSocketEndpoint:
             raise TooManyWebSockets
 
     async def _reject(self, error: TidegateError, send: Send) -> None:
-        """Answer the handshake with an HTTP error."""
         self._on_failure(CallFailure(error=error.name, route=endpoints.RESPONSES.label))
-        headers = [(b"content-type", b"application/json"), (b"x-request-id", self._ids("req_").encode())]
-        start = {"status": envelope.status_of(error), "headers": [*headers, *envelope.headers_of(error)]}
-        await send({"type": "websocket.http.response.start", **start})
-        await send({"type": "websocket.http.response.body", "body": envelope.body_of(error)})
+        await reject_handshake(error, send, self._ids("req_"))
+
+
+async def reject_handshake(error: TidegateError, send: Send, request_id: str) -> None:
+    """Answer a handshake with an HTTP error."""
+    headers = [(b"content-type", b"application/json"), (b"x-request-id", request_id.encode())]
+    start = {"status": envelope.status_of(error), "headers": [*headers, *envelope.headers_of(error)]}
+    await send({"type": "websocket.http.response.start", **start})
+    await send({"type": "websocket.http.response.body", "body": envelope.body_of(error)})

@@ -12,6 +12,7 @@ from tidegate.core.clock import Clock
 from tidegate.core.errors import ClientDisconnected, TidegateError
 from tidegate.core.events import CallFailure
 from tidegate.core.ids import IdSource
+from tidegate.core.values import Caller
 from tidegate.pipeline.context import InferenceRequest
 from tidegate.pipeline.delivery import ResponseStream
 from tidegate.pipeline.pipeline import Pipeline
@@ -67,7 +68,7 @@ class SocketRequestHandler:
         self._context = context
         self._parent: UnstoredResponse | None = None
         self._stream_task: asyncio.Task[None] | None = None
-        self._is_cancelled = False
+        self._cancelled: TidegateError | None = None
 
     async def run(self) -> None:
         """Send all events, or the error."""
@@ -85,9 +86,9 @@ class SocketRequestHandler:
         except ClientDisconnected:
             return
 
-    def cancel(self) -> None:
-        """End the upstream request, because the client is gone."""
-        self._is_cancelled = True
+    def cancel(self, error: TidegateError) -> None:
+        """End the upstream request with this error: the client is gone, or the process ends."""
+        self._cancelled = self._cancelled or error
         if self._stream_task is not None:
             self._stream_task.cancel()
 
@@ -102,7 +103,7 @@ class SocketRequestHandler:
         )
         body = create.body(**self._rewriter.request_overrides)
 
-        async def read() -> bytes:
+        async def read(_: Caller) -> bytes:
             return body
 
         request = InferenceRequest(
@@ -114,19 +115,19 @@ class SocketRequestHandler:
         )
         delivery = await kit.pipeline.answer(request)  # never cancelled: it must release what it reserves
         try:
-            if not self._is_cancelled:
+            if self._cancelled is None:
                 await self._stream_cancellable(delivery)
         finally:
-            await delivery.close()
+            await delivery.close(self._cancelled)
 
     async def _stream_cancellable(self, delivery: ResponseStream) -> None:
         self._stream_task = asyncio.create_task(self._stream(delivery), name="socket-answer")
         try:
             await self._stream_task
         except asyncio.CancelledError:
-            if not self._is_cancelled:
+            if self._cancelled is None:
                 raise
-            raise ClientDisconnected from None
+            raise self._cancelled from None
 
     async def _stream(self, delivery: ResponseStream) -> None:
         await delivery.head()

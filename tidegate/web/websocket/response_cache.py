@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from tidegate.conversations.documents.items import input_items, upstream_items
+from tidegate.conversations.documents.items import input_items, upstream_items, without_dangling_reasoning
 from tidegate.wire.socket import CreateMessage
 
 Json = dict[str, Any]
@@ -90,7 +90,8 @@ class ConnectionResponses:
 
     def remember(self, create: CreateMessage, parent: UnstoredResponse | None, response: Mapping[str, Any]) -> None:
         """Remember the response to `create`, which continues `parent` if that is unstored, too."""
-        output = upstream_items(item for item in response.get("output") or () if isinstance(item, dict))
+        said = upstream_items(item for item in response.get("output") or () if isinstance(item, dict))
+        output = without_dangling_reasoning(said)
         before = parent.items if parent is not None else ()
         base = parent.stored_parent if parent is not None else create.previous_response_id
         items = (*before, *items_in(create), *(msgspec.json.encode(item) for item in output))

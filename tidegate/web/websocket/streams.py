@@ -51,14 +51,16 @@ class RequestStreams:
         if name not in self._workers:
             self._workers[name] = asyncio.create_task(self._run(name), name="socket-stream")
 
-    def drop_waiting(self) -> None:
-        """Drop the waiting requests; running ones continue."""
+    def take_waiting(self) -> list[CreateMessage]:
+        """Remove and return the waiting requests; running ones continue."""
+        waiting = [create for line in self._waiting.values() for create in line]
         for line in self._waiting.values():
             line.clear()
         self._waiting_count = self._waiting_bytes = 0
+        return waiting
 
     async def wait_until_idle(self) -> None:
-        """Wait until no request is running."""
+        """Wait until no request is running or waiting."""
         while self._workers:
             await asyncio.wait(set(self._workers.values()))
 
@@ -68,7 +70,7 @@ class RequestStreams:
             while line:
                 async with self._active_slots:
                     if not line:
-                        break  # the waiting requests were dropped
+                        break  # the waiting requests were taken
                     create = line.popleft()
                     self._waiting_count -= 1
                     self._waiting_bytes -= create.size

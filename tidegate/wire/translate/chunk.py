@@ -79,6 +79,7 @@ class ChunkChoice(msgspec.Struct):
     delta: Delta | None = None
     logprobs: Logprobs | None = None
     finish_reason: str | None = None
+    usage: Any = None
 
 
 class ChatChunk(msgspec.Struct):
@@ -88,6 +89,7 @@ class ChatChunk(msgspec.Struct):
     model: str | None = None
     service_tier: str | None = None
     usage: Any = None
+    x_groq: Any = None
     error: Any = None
     message: Any = None
     detail: Any = None
@@ -101,6 +103,13 @@ class ChatChunk(msgspec.Struct):
             return self.error
         message = self.message or self.detail
         return {"message": message, "type": self.type, "code": self.code} if message else None
+
+    @property
+    def usage_object(self) -> Json | None:
+        """The usage, from wherever a provider states it: the chunk, Groq's extension, or a choice."""
+        extension = self.x_groq.get("usage") if isinstance(self.x_groq, dict) else None
+        stated = (self.usage, extension, *(choice.usage for choice in self.choices or ()))
+        return next((usage for usage in stated if isinstance(usage, dict)), None)
 
     @property
     def choice(self) -> ChunkChoice | None:

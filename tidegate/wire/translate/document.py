@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from tidegate.wire.charges.usage import from_object
+
 Json = dict[str, Any]
 
 _REQUEST_DEFAULTS: Mapping[str, Any] = {
@@ -41,18 +43,30 @@ def in_progress_document(request_body: Mapping[str, Any], *, response_id: str, c
 
 
 def usage_of(usage: Mapping[str, Any] | None) -> Json | None:
-    """Return chat's usage in the form of Responses; None if there is none."""
+    """Return chat's usage in the form of Responses, in any form that providers send; None if there is none.
+
+    The figures are those that the call is charged for: input and output include all their kinds.
+    """
     if not usage:
         return None
-    input_details = _details(usage.get("prompt_tokens_details"))
-    output_details = _details(usage.get("completion_tokens_details"))
-    prompt, completion = _count(usage.get("prompt_tokens")), _count(usage.get("completion_tokens"))
+    used = from_object(usage)
+    cached_kinds = _positive({"audio_tokens": used.cached_audio, "image_tokens": used.cached_image})
     return {
-        "input_tokens": prompt,
-        "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0, **input_details},
-        "output_tokens": completion,
-        "output_tokens_details": {"reasoning_tokens": 0, **output_details},
-        "total_tokens": _count(usage.get("total_tokens")) or prompt + completion,
+        "input_tokens": used.input,
+        "input_tokens_details": {
+            **_details(usage.get("prompt_tokens_details")),
+            "cached_tokens": used.cached,
+            "cache_write_tokens": used.cache_write,
+            **_positive({"audio_tokens": used.input_audio, "image_tokens": used.input_image}),
+            **({"cached_tokens_details": cached_kinds} if cached_kinds else {}),
+        },
+        "output_tokens": used.output,
+        "output_tokens_details": {
+            **_details(usage.get("completion_tokens_details")),
+            "reasoning_tokens": used.reasoning,
+            **_positive({"audio_tokens": used.output_audio, "image_tokens": used.output_image}),
+        },
+        "total_tokens": used.input + used.output,
     }
 
 
@@ -78,8 +92,11 @@ def _object(value: Any) -> Json:
 
 def _details(value: Any) -> Json:
     """Return the counts above zero, including kinds of tokens that only chat has."""
-    counted = {name: _count(count) for name, count in value.items()} if isinstance(value, Mapping) else {}
-    return {name: count for name, count in counted.items() if count}
+    return _positive({name: _count(count) for name, count in value.items()}) if isinstance(value, Mapping) else {}
+
+
+def _positive(counts: Json) -> Json:
+    return {name: count for name, count in counts.items() if count}
 
 
 def _count(value: Any) -> int:

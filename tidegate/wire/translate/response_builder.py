@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from tidegate.core.errors import MalformedAnswer
+from tidegate.wire.charges.usage import merged_objects
 from tidegate.wire.translate.annotations import annotation_of, logprob_of
 from tidegate.wire.translate.chunk import ChatChunk, ChunkChoice, FunctionDelta, ToolDelta
 from tidegate.wire.translate.document import in_progress_document, usage_of
@@ -18,9 +19,21 @@ Json = dict[str, Any]
 _INCOMPLETE_REASONS = {
     "length": "max_output_tokens",
     "model_length": "max_output_tokens",
-    "content_filter": "content_filter",
+    "max_tokens": "max_output_tokens",
+    **dict.fromkeys(
+        (
+            "blocklist",
+            "content_filter",
+            "guardrail_intervened",
+            "prohibited_content",
+            "recitation",
+            "safety",
+            "sensitive",
+        ),
+        "content_filter",
+    ),
 }
-"""Finish reasons of incomplete choices, and their names in Responses."""
+"""Finish reasons of incomplete choices, in lower case, and their names in Responses."""
 
 _FAILED = frozenset({"error", "insufficient_system_resource"})
 """Providers' finish reasons for a choice that failed."""
@@ -57,9 +70,14 @@ class ResponseBuilder:
         """Log probabilities of tokens whose text has not arrived yet."""
 
     @property
-    def has_finish_reason(self) -> bool:
-        """Whether the provider has sent a finish reason."""
-        return self._reason is not None
+    def finish_reason(self) -> str | None:
+        """The provider's finish reason, in lower case; None until it has sent one."""
+        return self._reason
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether the provider has begun its answer."""
+        return self._has_begun
 
     @property
     def next_sequence_number(self) -> int:
@@ -67,15 +85,16 @@ class ResponseBuilder:
         return self._number
 
     def add_chunk(self, chunk: ChatChunk) -> list[Json]:
-        """Add a chunk and return its events. Raises MalformedAnswer."""
+        """Add a chunk, in which each tool call has its own index, and return its events. Raises MalformedAnswer."""
         self._model = chunk.model or self._model
         self._tier = chunk.service_tier or self._tier
-        self._usage = chunk.usage if isinstance(chunk.usage, dict) else self._usage
+        if (usage := chunk.usage_object) is not None:
+            self._usage = usage if self._usage is None else merged_objects(self._usage, usage)
         choice = chunk.choice
         if choice is not None and not self._is_finished:
             self._begin()
             self._take_delta(choice)
-            self._reason = choice.finish_reason or self._reason
+            self._reason = (choice.finish_reason or "").lower() or self._reason
         return self._take_events()
 
     def finish(self, *, at: float) -> list[Json]:
@@ -158,7 +177,7 @@ class ResponseBuilder:
         return item
 
     def _call(self, delta: ToolDelta) -> None:
-        index = self._index_of(delta)
+        index = delta.index or 0
         call = self._calls.get(index) or self._begin_call(index, delta)
         if call is None:
             return
@@ -167,15 +186,6 @@ class ResponseBuilder:
             call.add(piece)
         elif piece.strip():
             raise MalformedAnswer("The upstream continued a tool call that was complete.")
-
-    def _index_of(self, delta: ToolDelta) -> int:
-        """Return the call that this is a piece of: some providers omit the index, or number all calls 0."""
-        index = delta.index
-        if index is None:
-            index = 0 if delta.id or not self._calls else max(self._calls)
-        call = self._calls.get(index)
-        another = call is not None and delta.id and delta.id != call.head.call_id
-        return max(self._calls) + 1 if another else index
 
     def _begin_call(self, index: int, delta: ToolDelta, *, unnamed: bool = False) -> ToolCallItem | None:
         """Begin the call once its name is known; earlier pieces of its argument are buffered."""

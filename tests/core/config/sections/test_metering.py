@@ -1,4 +1,4 @@
-"""Prices are never negative, and a model without a known price is never free."""
+"""Prices are never negative, and no price is made up for a model without one."""
 
 import pytest
 from pydantic import ValidationError
@@ -14,6 +14,10 @@ from tidegate.core.config.sections.metering import MeteringConfig, ModelPrice
         (ModelPrice, "cached", -1),
         (MeteringConfig, "unseen_tokens_per_second", 0),
         (MeteringConfig, "max_buffered_entries", 0),
+        (MeteringConfig, "assumed_tool_calls", 0),
+        (MeteringConfig, "tool_prices", {"web_search": -1}),
+        (ModelPrice, "cache_write", -1),
+        (ModelPrice, "tool_prices", {"web_search": -1}),
     ],
 )
 def test_a_value_out_of_range_is_refused(section: type[Section], key: str, value: object) -> None:
@@ -21,7 +25,5 @@ def test_a_value_out_of_range_is_refused(section: type[Section], key: str, value
         section.model_validate({key: value})
 
 
-def test_a_model_without_a_known_price_is_not_free() -> None:
-    price = MeteringConfig().unknown_model_price
-    assert price.input > 0
-    assert price.output > 0
+def test_a_model_without_a_known_price_has_none_that_is_made_up() -> None:
+    assert MeteringConfig().unknown_model_price is None

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Field, SecretStr, StringConstraints, model_
 
 from tidegate.core import endpoints
 from tidegate.core.config.section import Section
-from tidegate.core.config.sections.upstream import UpstreamConfig, check_timeouts
+from tidegate.core.config.sections.upstream import Cancels, UpstreamConfig, check_timeouts
 
 OPENAI_PROVIDER = "openai"
 """The provider that `[upstream]` describes; it answers where no route names another."""
@@ -114,11 +114,15 @@ class ProviderConfig(Section):
     connect_seconds: float | None = Field(default=None, gt=0)
     """Timeout for making a connection."""
     first_byte_seconds: float | None = Field(default=None, gt=0)
-    """Timeout from the request to the first byte of its answer."""
+    """Timeout from the request to the first content of its answer; comments and empty frames do not end it."""
     idle_seconds: float | None = Field(default=None, gt=0)
     """Maximum silence within an answer."""
     total_seconds: float | None = Field(default=None, gt=0)
     """Timeout for a whole call."""
+    cancels: Cancels | None = None
+    """Which answers the provider stops writing when the connection is cut; it charges for the whole of the others."""
+    stop_seconds: float | None = Field(default=None, ge=0, le=60)
+    """How long the provider writes on, at most, after the connection was cut."""
     allow_short_timeouts: bool = False
     """Whether timeouts below 60 s are accepted."""
     max_answer_bytes: int | None = Field(default=None, ge=1024)
@@ -148,7 +152,16 @@ class ProviderConfig(Section):
         return self.model_copy(update={**inherited, "endpoints": self.endpoints or list(_ENDPOINTS[self.kind])})
 
 
-_INHERITED = ("connect_seconds", "first_byte_seconds", "idle_seconds", "total_seconds", "max_answer_bytes", "ca_file")
+_INHERITED = (
+    "connect_seconds",
+    "first_byte_seconds",
+    "idle_seconds",
+    "total_seconds",
+    "cancels",
+    "stop_seconds",
+    "max_answer_bytes",
+    "ca_file",
+)
 
 
 def _check_address(kind: ProviderKind, base_url: str | None) -> None:

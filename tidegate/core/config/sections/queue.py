@@ -13,4 +13,4 @@ class QueueConfig(Section):
     deadline_seconds: float = Field(default=120.0, gt=0)
     """How long a request may wait, unless the caller sends `x-tidegate-deadline`."""
     max_in_flight: int = Field(default=1000, ge=1)
-    """Maximum of upstream calls in progress in one process."""
+    """Maximum of upstream calls in progress in one process. A tenth is left to projects that have few of them."""

@@ -19,7 +19,7 @@ class TargetConfig(Section):
     credentials: list[str] = Field(default_factory=list)
     """Names of the provider's credentials that may be used, in the order to try; empty for all."""
     weight: int | None = Field(default=None, ge=0)
-    """The target's share of the calls, with the strategy `weighted`; 0 puts it after all others."""
+    """The target's share of the conversations, with the strategy `weighted`; 0 puts it after all others."""
 
 
 class FallbackStepsConfig(Section):
@@ -41,11 +41,13 @@ class RouteConfig(Section):
     targets: list[TargetConfig] = Field(min_length=1, max_length=MAX_TARGETS)
     """The targets, in the order to try."""
     strategy: Literal["priority", "weighted"] = "priority"
-    """Which target is tried first: always the first one, or one chosen by weight."""
+    """Which target is tried first: always the first one, or one chosen by weight for each conversation."""
     fallback_steps: FallbackStepsConfig = FallbackStepsConfig()
     """Which fallback steps may be taken after a failure."""
     stale_for_seconds: float | None = Field(default=None, ge=0)
     """How long stored answers stay available after they were fresh; None for `cache.stale_for_seconds`."""
+    assumed_output_tokens: int | None = Field(default=None, ge=16)
+    """Output limit sent for a call that states none, where money is limited; None for that of `[budgets]`."""
     canned_reply: str | None = Field(default=None, min_length=1, max_length=100_000)
     """The text that is returned when no target can answer."""
 

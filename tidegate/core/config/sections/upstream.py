@@ -2,10 +2,13 @@
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, SecretStr, model_validator
 
 from tidegate.core.config.section import Section
+
+Cancels = Literal["never", "streams", "always"]
 
 MIN_SAFE_TIMEOUT_SECONDS = 60.0
 """OpenAI takes 45 s and more to answer, so a shorter timeout cuts off answers that are still coming."""
@@ -15,23 +18,27 @@ class UpstreamConfig(Section):
     """Where OpenAI is, and how long it may take."""
 
     base_url: str = "https://api.openai.com/v1"
-    """OpenAI's address, or that of a proxy in front of it."""
+    """OpenAI's address, or that of a proxy in front of it; `OPENAI_BASE_URL` if not set."""
     api_key: SecretStr | None = None
     """OpenAI's key; `OPENAI_API_KEY` if not set."""
     organization: str | None = None
-    """Sent as `OpenAI-Organization`."""
+    """Sent as `OpenAI-Organization`; `OPENAI_ORG_ID` if not set."""
     project: str | None = None
-    """Sent as `OpenAI-Project`."""
+    """Sent as `OpenAI-Project`; `OPENAI_PROJECT_ID` if not set."""
     connect_seconds: float = Field(default=5.0, gt=0)
     """Timeout for making a connection."""
     first_byte_seconds: float = Field(default=180.0, gt=0)
-    """Timeout from the request to the first byte of its answer."""
+    """Timeout from the request to the first content of its answer; comments and empty frames do not end it."""
     idle_seconds: float = Field(default=60.0, gt=0)
     """Maximum silence within an answer."""
     total_seconds: float = Field(default=600.0, gt=0)
     """Timeout for a whole call."""
     allow_short_timeouts: bool = False
     """Whether timeouts below 60 s are accepted."""
+    cancels: Cancels = "streams"
+    """Which answers the provider stops writing when the connection is cut; it charges for the whole of the others."""
+    stop_seconds: float = Field(default=0.1, ge=0, le=60)
+    """How long the provider writes on, at most, after the connection was cut."""
     max_connections: int = Field(default=1000, ge=1)
     """Maximum of connections to each provider, in each process."""
     max_answer_bytes: int = Field(default=64 * 1024 * 1024, ge=1024)

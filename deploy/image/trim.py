@@ -1,0 +1,58 @@
+"""Removes from installed packages what the gateway does not use: symbols for debuggers, sources in C, tests, colours.
+
+Run in the image's build: `python3 trim.py FOLDER`. It needs the standard library only; the builder has no binutils.
+"""
+
+import shutil
+import struct
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+_UNUSED = ("pygments", "pygments-*.dist-info", "bin", "*/tests", "*/testing")
+"""Rich highlights source code with pygments; no command of ours prints any."""
+_SOURCES = {".c", ".cpp", ".h", ".pxd", ".pyx"}
+_ELF64_LITTLE = b"\x7fELF\x02\x01"
+_SEGMENT = struct.Struct("<8xQ16xQ16x")  # a program header: where its bytes are in the file, and how many
+
+
+def trim(packages: Path) -> int:
+    """Remove what is not used, and return how many bytes that was."""
+    before = _size(packages)
+    for path in [path for pattern in _UNUSED for path in packages.glob(pattern)]:
+        shutil.rmtree(path)
+    for path in [path for path in packages.rglob("*") if path.is_file()]:
+        if path.suffix in _SOURCES:
+            path.unlink()
+        elif path.suffix == ".so" or ".so." in path.name:
+            path.write_bytes(without_symbols(path.read_bytes()))
+    return before - _size(packages)
+
+
+def without_symbols(library: bytes) -> bytes:
+    """Return a shared library without what follows its last segment: symbol tables and debug information.
+
+    The loader reads segments only. What is no 64-bit little-endian ELF file is returned as it is.
+    """
+    if not library.startswith(_ELF64_LITTLE):
+        return library
+    end = max(offset + length for offset, length in _segments(library))
+    header = bytearray(library[:end])
+    struct.pack_into("<Q", header, 0x28, 0)  # no section table,
+    struct.pack_into("<HH", header, 0x3C, 0, 0)  # of no entries, without names
+    return bytes(header)
+
+
+def _segments(library: bytes) -> Iterator[tuple[int, int]]:
+    (table,) = struct.unpack_from("<Q", library, 0x20)
+    size, count = struct.unpack_from("<HH", library, 0x36)
+    for number in range(count):
+        yield _SEGMENT.unpack_from(library, table + number * size)
+
+
+def _size(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+if __name__ == "__main__":
+    sys.stdout.write(f"Removed {trim(Path(sys.argv[1])) // 1_000_000} MB.\n")

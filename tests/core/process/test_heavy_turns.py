@@ -1,0 +1,107 @@
+"""Heavy work takes a small share of a process that several keys use, by turns between keys; alone it does not wait."""
+
+import asyncio
+import time
+
+import pytest
+
+from tidegate.core.process.heavy_turns import MAX_REST_SECONDS, SHARE, HeavyTurns
+
+WORK_SECONDS = 0.004
+
+
+def work() -> None:
+    """Hold up the process."""
+    ends = time.perf_counter() + WORK_SECONDS
+    while time.perf_counter() < ends:
+        pass
+
+
+def shared() -> HeavyTurns:
+    """The turns of a process that two keys use."""
+    turns = HeavyTurns()
+    turns.note_call("quiet")
+    turns.note_call("large")
+    return turns
+
+
+async def one(turns: HeavyTurns, key_id: str, order: list[str]) -> None:
+    async with turns.turn(key_id):
+        order.append(key_id)
+        work()
+
+
+async def seconds_of(turns: HeavyTurns, count: int) -> float:
+    began = asyncio.get_running_loop().time()
+    await asyncio.gather(*(one(turns, "large", []) for _ in range(count)))
+    return asyncio.get_running_loop().time() - began
+
+
+async def test_between_two_turns_the_others_have_the_process() -> None:
+    assert await seconds_of(shared(), 3) > 2 * (SHARE - 1) * WORK_SECONDS
+
+
+async def test_a_key_that_calls_alone_does_not_wait() -> None:
+    turns = HeavyTurns()
+    for _ in range(5):
+        turns.note_call("large")
+    turns._shared_until = 0.0  # noqa: SLF001  # the first call of a process counts as another key's
+    assert await seconds_of(turns, 5) < (SHARE - 1) * WORK_SECONDS
+
+
+async def test_what_a_key_did_alone_does_not_stop_the_next_key() -> None:
+    turns = HeavyTurns()
+    turns._shared_until = 0.0  # noqa: SLF001  # the process has one key so far
+    for _ in range(60):
+        async with turns.turn("large"):
+            work()
+    turns.note_call("quiet")
+    assert turns._rest() <= MAX_REST_SECONDS  # noqa: SLF001  # to wait for it would take seconds
+
+
+async def test_the_first_turn_does_not_wait() -> None:
+    assert await seconds_of(shared(), 1) < (SHARE - 1) * WORK_SECONDS
+
+
+async def test_keys_take_turns_however_many_calls_one_has() -> None:
+    turns, order = shared(), list[str]()
+    calls = [one(turns, "large", order) for _ in range(6)] + [one(turns, "other", order) for _ in range(2)]
+    await asyncio.gather(*calls)
+    assert order[:5] == ["large", "large", "other", "large", "other"]
+    assert sorted(order) == ["large"] * 6 + ["other"] * 2
+
+
+async def test_work_that_is_only_counted_does_not_wait_and_makes_the_next_turn_wait() -> None:
+    turns = shared()
+    began = asyncio.get_running_loop().time()
+    with turns.counted():
+        work()
+    assert asyncio.get_running_loop().time() - began < (SHARE - 1) * WORK_SECONDS
+    await one(turns, "large", [])
+    assert asyncio.get_running_loop().time() - began > (SHARE - 1) * WORK_SECONDS
+
+
+@pytest.mark.parametrize("granted", [False, True])
+async def test_a_cancelled_wait_takes_no_turn(granted: bool) -> None:
+    turns, order = shared(), list[str]()
+    await one(turns, "large", order)
+    first, second = (asyncio.create_task(one(turns, "large", order)) for _ in range(2))
+    await asyncio.sleep(0)
+    if granted:
+        turns._free_at = 0.0  # noqa: SLF001  # the rest is over
+        turns._grant_next()  # noqa: SLF001  # in this moment
+    first.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await first
+    await second
+    assert len(order) == 2
+
+
+async def test_a_turn_that_fails_is_over() -> None:
+    turns = shared()
+    with pytest.raises(ValueError, match="why"):
+        async with turns.turn("large"):
+            raise ValueError("why")
+    order: list[str] = []
+    await one(turns, "large", order)
+    assert order == ["large"]

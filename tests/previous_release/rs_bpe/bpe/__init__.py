@@ -1,0 +1,1 @@
+"""The package's module of that name."""

@@ -1,0 +1,57 @@
+"""`tidegate`: registers the commands. Called by the console script and by `python -m tidegate`."""
+
+import importlib
+import sys
+from typing import Annotated, Any
+
+import typer
+
+from tidegate import __version__
+from tidegate.core import logs
+
+_COMMANDS = ("run", "serve", "health", "migrate", "usage", "prices", "simulate")
+_GROUPS = ("keys", "projects", "budgets", "cache", "queue", "conversations", "users", "upstream")
+"""Modules of `tidegate.cli.commands`. A command's function has its name, and a group's application `NAME_app`."""
+
+
+def main() -> None:
+    """Run the command named by the process's arguments."""
+    logs.configure("error")  # commands print their own errors; `serve` and `run` configure logging themselves
+    name = sys.argv[1] if len(sys.argv) > 1 else ""
+    application(name if name in _COMMANDS + _GROUPS else None)()
+
+
+def application(only: str | None = None) -> typer.Typer:
+    """Return the Typer application with every command, or with one, so that a process imports only what it runs."""
+    app = typer.Typer(
+        help="An OpenAI-compatible gateway with caching, cost accounting, rate limiting and failover.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+    )
+    app.callback()(_options)
+    for name in _COMMANDS:
+        if only in (None, name):
+            app.command()(_part(name, name))
+    for name in _GROUPS:
+        if only in (None, name):
+            app.add_typer(_part(name, f"{name}_app"), name=name)
+    return app
+
+
+def _part(module: str, name: str) -> Any:
+    return getattr(importlib.import_module(f"tidegate.cli.commands.{module}"), name)
+
+
+def _print_version(requested: bool) -> None:
+    if requested:
+        typer.echo(f"tidegate {__version__}")
+        raise typer.Exit
+
+
+def _options(
+    version: Annotated[  # handled by its callback
+        bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Accept the options that stand before a command."""

@@ -1,0 +1,71 @@
+"""The days and months of budgets, in the team's time zone. No I/O.
+
+A day of a zone with summer time has 23 to 25 hours. Redis gets the names of day and month and their ends from here, and
+the rebuild of counters sums the ledger between the same moments.
+"""
+
+from datetime import UTC, datetime
+from functools import lru_cache
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+_SLOT_SECONDS = 900
+"""Midnights and changes of the clock are whole quarters of an hour in UTC, in every zone."""
+
+
+class BudgetPeriod(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """A day and a month, and when they begin and end, in Unix seconds."""
+
+    day: str
+    """As `2026-11-29`."""
+    month: str
+    """As `2026-11`."""
+    day_start: float
+    midnight: float
+    month_start: float
+    month_end: float
+
+
+class BudgetCalendar(msgspec.Struct, frozen=True, gc=False):
+    """The periods of one time zone."""
+
+    zone: str = "UTC"
+    """The IANA name."""
+
+    @property
+    def label(self) -> str:
+        """Return the zone's name, empty for UTC: Redis keeps it beside the counters, as older releases know none."""
+        return "" if self.zone == "UTC" else self.zone
+
+    def period(self, now: float) -> BudgetPeriod:
+        """Return the day and month of a moment in Unix seconds."""
+        return _period(self.zone, int(now // _SLOT_SECONDS))
+
+
+UTC_CALENDAR = BudgetCalendar()
+
+
+def period_of(now: float) -> BudgetPeriod:
+    """Return the UTC day and month of a moment in Unix seconds."""
+    return _period("UTC", int(now // _SLOT_SECONDS))
+
+
+@lru_cache(maxsize=8)
+def _period(name: str, slot: int) -> BudgetPeriod:
+    zone = UTC if name == "UTC" else ZoneInfo(name)
+    now = datetime.fromtimestamp(slot * _SLOT_SECONDS, zone)
+    year, month = divmod(now.year * 12 + now.month, 12)
+    return BudgetPeriod(
+        day=now.strftime("%Y-%m-%d"),
+        month=now.strftime("%Y-%m"),
+        day_start=datetime(now.year, now.month, now.day, tzinfo=zone).timestamp(),
+        midnight=_next_midnight(now),
+        month_start=datetime(now.year, now.month, 1, tzinfo=zone).timestamp(),
+        month_end=datetime(year, month + 1, 1, tzinfo=zone).timestamp(),
+    )
+
+
+def _next_midnight(now: datetime) -> float:
+    after = datetime.fromordinal(now.toordinal() + 1)
+    return after.replace(tzinfo=now.tzinfo).timestamp()

@@ -1,0 +1,2 @@
+DROP TABLE tag_budgets;
+ALTER TABLE ledger DROP COLUMN tags;

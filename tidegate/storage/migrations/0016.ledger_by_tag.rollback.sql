@@ -1,0 +1,2 @@
+-- transactional: false
+DROP INDEX CONCURRENTLY ledger_by_tag;

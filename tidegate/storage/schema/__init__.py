@@ -1,0 +1,1 @@
+"""The steps of the schema, and how they are applied."""

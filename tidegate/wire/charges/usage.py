@@ -1,0 +1,223 @@
+"""Read the upstream's `usage` object, in each form that providers send, as one Usage.
+
+Chat and embeddings have `prompt_tokens` and `completion_tokens`; Responses has `input_tokens` and `output_tokens`.
+Providers differ in where they state cached tokens, and in what their figures include. Where two readings are possible,
+the reading that costs more is taken, so that no call is charged less than its bill (docs/reference/usage-shapes.md).
+Anything else in the object is ignored: reading never raises.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from tidegate.core.values import Usage
+
+MAX_TOKENS = 10_000_000
+"""More tokens than any call can buy. A larger figure is cut to this one, which then counts as no figure."""
+
+NO_USAGE = Usage()
+
+
+class _CachedKinds(msgspec.Struct):
+    """The kinds of the cached input."""
+
+    audio_tokens: int | None = None
+    image_tokens: int | None = None
+
+
+class _Details(msgspec.Struct):
+    cached_tokens: int | None = None
+    cached_tokens_details: _CachedKinds | None = None
+    cache_write_tokens: int | None = None
+    cache_creation_tokens: int | None = None
+    cache_creation_input_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    audio_tokens: int | None = None
+    image_tokens: int | None = None
+
+
+class _UsageObject(msgspec.Struct):
+    prompt_tokens: int | None = None
+    input_tokens: int | None = None
+    completion_tokens: int | None = None
+    output_tokens: int | None = None
+    total_tokens: int | None = None
+    prompt_tokens_details: _Details | None = None
+    input_tokens_details: _Details | None = None
+    completion_tokens_details: _Details | None = None
+    output_tokens_details: _Details | None = None
+    cached_tokens: int | None = None
+    prompt_cache_hit_tokens: int | None = None
+    cache_read_input_tokens: int | None = None
+    cache_creation_input_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    citation_tokens: int | None = None
+
+
+_strict = msgspec.json.Decoder(_UsageObject)
+_any = msgspec.json.Decoder()
+_NO_DETAILS = _Details()
+
+
+def from_wire(raw: bytes | msgspec.Raw) -> Usage:
+    """Return the usage in the JSON `raw`; missing, negative or malformed figures count as 0."""
+    try:
+        return _usage(_strict.decode(raw))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return _usage(_lenient(_decoded(raw)))
+
+
+def from_object(usage: Any) -> Usage:
+    """Return the usage in an object that is decoded already."""
+    return _usage(_lenient(usage))
+
+
+def merged(earlier: bytes, later: bytes) -> bytes:
+    """Return one usage object of two that the same stream stated: of each figure the greater one.
+
+    Providers that state usage with each chunk count on from chunk to chunk, or fill in a part with each. A later object
+    of zeros takes nothing back. What is no object is ignored.
+    """
+    if earlier == later:
+        return later
+    first, second = _decoded(earlier), _decoded(later)
+    if not isinstance(second, dict):
+        return earlier
+    return msgspec.json.encode(merged_objects(first, second)) if isinstance(first, dict) else later
+
+
+def merged_objects(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
+    """Return the same as `merged` for objects that are decoded already."""
+    result = {**first, **{name: value for name, value in second.items() if value is not None}}
+    for name in first.keys() & second.keys():
+        one, other = first[name], second[name]
+        if isinstance(one, dict) and isinstance(other, dict):
+            result[name] = merged_objects(one, other)
+        elif (count := _count(one)) is not None and count > (_count(other) or 0):
+            result[name] = one
+    return result
+
+
+def _usage(wire: _UsageObject) -> Usage:
+    into = wire.prompt_tokens_details or wire.input_tokens_details or _NO_DETAILS
+    out = wire.completion_tokens_details or wire.output_tokens_details or _NO_DETAILS
+    bought = _most((wire.prompt_tokens, wire.input_tokens))
+    output = _most((wire.completion_tokens, wire.output_tokens))
+    total = _most((wire.total_tokens,))
+    if not bought and not output:  # an embedding has a total only, which is all input
+        bought, total = total, 0
+    cached, written = _cached(wire, into), _written(wire, into)
+    reasoning = _most((out.reasoning_tokens, wire.reasoning_tokens))
+    if cached or written:
+        bought, cached, written = _with_cache(wire, bought, output, cached=cached, written=written, reasoning=reasoning)
+    if bought + output < total < MAX_TOKENS:
+        output = total - bought
+    if wire.citation_tokens or reasoning > output:
+        bought, output = bought + _most((wire.citation_tokens,)), output + reasoning
+    bought, output = min(bought, MAX_TOKENS), min(output, MAX_TOKENS)
+    kinds = into.cached_tokens_details or _CachedKinds()
+    return Usage(
+        input=bought,
+        cached=min(cached, bought),
+        cache_write=min(written, bought),
+        output=output,
+        reasoning=min(reasoning, output),
+        input_audio=_clamped(into.audio_tokens, bought),
+        cached_audio=_clamped(kinds.audio_tokens, cached),
+        input_image=_clamped(into.image_tokens, bought),
+        cached_image=_clamped(kinds.image_tokens, cached),
+        output_audio=_clamped(out.audio_tokens, output),
+        output_image=_clamped(out.image_tokens, output),
+    )
+
+
+def _cached(wire: _UsageObject, into: _Details) -> int:
+    """Return the cached tokens: the smallest figure that is stated, since each cached token lowers the cost.
+
+    Proxies fill OpenAI's own field with 0 beside the provider's figure, so a 0 says nothing.
+    """
+    stated = (into.cached_tokens, wire.cached_tokens, wire.prompt_cache_hit_tokens, wire.cache_read_input_tokens)
+    return min((_clamped(count, MAX_TOKENS) for count in stated if count is not None and count > 0), default=0)
+
+
+def _written(wire: _UsageObject, into: _Details) -> int:
+    """Return the tokens written to the cache: the greatest figure that is stated, since writing costs more."""
+    return _most(
+        (
+            into.cache_write_tokens,
+            into.cache_creation_tokens,
+            into.cache_creation_input_tokens,
+            wire.cache_creation_input_tokens,
+        )
+    )
+
+
+def _with_cache(
+    wire: _UsageObject, bought: int, output: int, *, cached: int, written: int, reasoning: int
+) -> tuple[int, int, int]:
+    """Return the whole input, its cached and its written part.
+
+    OpenAI's input includes both. Anthropic's excludes both, and some proxies exclude one. The total tells which, where
+    it is the sum of one reading. Else the input excludes them where it is the smaller, or where Anthropic's names are
+    used and no total is stated.
+    """
+    total = _most((wire.total_tokens,))
+    beyond = total - bought - output
+    if total and beyond == 0:
+        return bought, cached if cached <= bought else 0, written
+    for apart in (cached + written, written, cached):
+        if apart and beyond in (apart, apart + reasoning):
+            return bought + apart, cached, written
+    names = wire.cache_read_input_tokens or wire.cache_creation_input_tokens
+    if (names and not total) or cached + written > bought:
+        return bought + cached + written, cached, written
+    return bought, cached, written
+
+
+def _most(counts: Iterable[int | None]) -> int:
+    return max(_clamped(count, MAX_TOKENS) for count in counts)
+
+
+def _clamped(count: int | None, maximum: int) -> int:
+    return min(count, maximum) if count is not None and count > 0 else 0
+
+
+def _decoded(raw: bytes | msgspec.Raw) -> Any:
+    try:
+        return _any.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+
+
+def _lenient(usage: Any) -> _UsageObject:
+    """Return the fields that have the expected types, of an object where others have not."""
+    if not isinstance(usage, dict):
+        return _UsageObject()
+    fields: dict[str, Any] = {
+        name: _details(usage.get(name)) if name.endswith("_details") else _count(usage.get(name))
+        for name in _UsageObject.__struct_fields__
+    }
+    return _UsageObject(**fields)
+
+
+def _details(value: Any) -> _Details | None:
+    if not isinstance(value, dict):
+        return None
+    counts: dict[str, Any] = {
+        name: _count(value.get(name)) for name in _Details.__struct_fields__ if not name.endswith("_details")
+    }
+    kinds = value.get("cached_tokens_details")
+    if not isinstance(kinds, dict):
+        return _Details(**counts)
+    cached = _CachedKinds(**{name: _count(kinds.get(name)) for name in _CachedKinds.__struct_fields__})
+    return _Details(**counts, cached_tokens_details=cached)
+
+
+def _count(value: Any) -> int | None:
+    """Return a whole number; some compatible servers write 3.0 for 3."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, float):
+        return int(value) if value.is_integer() else None
+    return value if isinstance(value, int) else None

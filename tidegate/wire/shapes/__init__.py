@@ -1,0 +1,1 @@
+"""The shapes in which providers send answers: recognized, put into OpenAI's, and judged. Pure."""

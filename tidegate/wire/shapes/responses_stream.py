@@ -1,0 +1,70 @@
+"""Put the end of a Responses stream into OpenAI's shape, where a provider leaves a part of it out."""
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from tidegate.wire import sse
+from tidegate.wire.partial_response import assemble_partial
+
+Json = dict[str, Any]
+
+_COMPLETED = b'"response.completed"'
+_NO_OUTPUT = re.compile(rb'"output"\s*:\s*(?:\[\s*\]|null)')
+"""Cannot match within a text, where quotes are escaped."""
+
+
+def with_output(event: bytes, earlier: Iterable[bytes]) -> bytes:
+    """Return a completed Response with the items that came before it, if it states no output itself."""
+    if _COMPLETED not in event or (b'"output"' in event and not _NO_OUTPUT.search(event)):
+        return event
+    document = _document(event)
+    response = document.get("response")
+    if not isinstance(response, dict) or response.get("output"):
+        return event
+    partial = _partial(earlier)
+    output = [_completed(item) for item in partial["output"]] if partial else []
+    if not output:
+        return event
+    return _encoded({**document, "response": {**response, "output": output}})
+
+
+def _completed(item: Json) -> Json:
+    """Return an item of a completed Response, whose own end may have been left out, too."""
+    return {**item, "status": "completed"} if item.get("status") == "incomplete" else item
+
+
+def unfinished_end(earlier: Iterable[bytes]) -> bytes | None:
+    """Return the event that ends a stream whose provider sent no terminal event, but `[DONE]`.
+
+    The Response is `incomplete`, without a reason. None if no event carried a Response.
+    """
+    events = list(earlier)
+    partial = _partial(events)
+    if partial is None:
+        return None
+    last = _document(events[-1]).get("sequence_number")
+    response = {**partial, "status": "incomplete", "incomplete_details": {"reason": None}}
+    number = last + 1 if isinstance(last, int) else len(events)
+    return _encoded({"type": "response.incomplete", "sequence_number": number, "response": response})
+
+
+def _partial(events: Iterable[bytes]) -> Json | None:
+    try:
+        return assemble_partial(filter(None, map(_document, events)))
+    except (AttributeError, LookupError, TypeError, ValueError):
+        return None  # items of another form than OpenAI's
+
+
+def _document(event: bytes) -> Json:
+    try:
+        document = msgspec.json.decode(sse.data_of(event) or b"{}")
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return {}
+    return document if isinstance(document, dict) else {}
+
+
+def _encoded(document: Json) -> bytes:
+    return sse.encode(msgspec.json.encode(document), document["type"])
