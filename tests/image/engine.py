@@ -21,6 +21,8 @@ _PACKAGES = (
 )  # fmt: skip
 _INSTALLED = ("runc", "iptables", "mmdebstrap")
 _START_SECONDS = 60.0
+_COMMAND_SECONDS = 900.0
+"""More than a build takes that has to install everything."""
 
 
 class NoEngine(Exception):
@@ -64,7 +66,14 @@ class Engine:
             connection.close()
 
     def _run(self, command: tuple[str, ...], variables: dict[str, str]) -> str:
-        ran = subprocess.run(command, env=self._environment | variables, capture_output=True, text=True, check=False)
+        ran = subprocess.run(
+            command,
+            env=self._environment | variables,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=_COMMAND_SECONDS,
+        )
         if ran.returncode:
             raise RuntimeError(f"{' '.join(command)} exited with {ran.returncode}:\n{ran.stdout}{ran.stderr}")
         return f"{ran.stdout}{ran.stderr if command[1] == 'logs' else ''}".strip()
