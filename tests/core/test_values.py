@@ -4,6 +4,7 @@ import msgspec
 import pytest
 
 from tidegate.core import values
+from tidegate.core.errors import ConnectionFailed
 from tidegate.core.tags import Tag
 from tidegate.core.values import AnswerHead, AnswerQuota, Caller, Limits, Outcome, Priority, Usage
 
@@ -23,6 +24,17 @@ def test_every_struct_of_the_module_was_looked_at() -> None:
 def test_an_outcome_without_a_word_is_an_empty_success_that_nobody_stores() -> None:
     outcome = Outcome()
     assert (outcome.error, outcome.reported_error, outcome.events, outcome.storable) == (None, None, (), False)
+
+
+@pytest.mark.parametrize(
+    ("was_connected", "seconds", "expected"),
+    [(True, 0.9, False), (True, 1.1, True), (False, 0.9, False), (False, 30.0, False)],
+)
+def test_a_lost_connection_may_have_cost_and_one_that_was_never_made_did_not(
+    was_connected: bool, seconds: float, expected: bool
+) -> None:
+    error = ConnectionFailed(was_connected=was_connected)
+    assert Outcome(error=error, sent=True, seconds=seconds).may_be_charged is expected
 
 
 def test_limits_are_none_until_one_is_set() -> None:

@@ -11,7 +11,7 @@ from tests.faults.rules import Verdict, expected
 
 CASES = cases()
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.timeout(1800)]  # the whole table is played in one fixture
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case.id for case in CASES])

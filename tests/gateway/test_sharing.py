@@ -127,11 +127,11 @@ SHORT_LEASE = {"lease_seconds": 0.5}
 @pytest.mark.parametrize("leader_streams", [True, False])
 async def test_followers_complete_when_the_leaders_process_is_killed(world: World, leader_streams: bool) -> None:
     async with world.gateway(cache=SHORT_LEASE) as survivor, world.process(cache=SHORT_LEASE) as doomed:
-        leading = asyncio.create_task(read_until_killed(doomed, stream=leader_streams))
+        call = asyncio.create_task(read_events(doomed, {**CHAT, "stream": leader_streams}, events=12))
         await world.wait_for_stats(in_flight=1)
         bodies = [{**CHAT, "stream": (number % 2 == 0) != leader_streams} for number in range(6)]
         followers = [asyncio.create_task(survivor.chat(body, **PATIENT)) for body in bodies]
-        await leading
+        await kill_in_the_middle(doomed, call)
         answers = await asyncio.gather(*followers)
     assert len({words_of(answer) for answer in answers}) == 1
     assert {answer.headers["x-tidegate-cache"] for answer in answers} == {"joined"}
@@ -141,9 +141,8 @@ async def test_followers_complete_when_the_leaders_process_is_killed(world: Worl
     assert sum(line["cost_nanos"] > 0 for line in lines) == 1
 
 
-async def read_until_killed(doomed: GatewayProcess, *, stream: bool) -> None:
-    """Send the call, and kill the gateway in the middle of its answer."""
-    call = asyncio.create_task(read_events(doomed, {**CHAT, "stream": stream}, events=12))
+async def kill_in_the_middle(doomed: GatewayProcess, call: "asyncio.Task[None]") -> None:
+    """Kill the gateway in the middle of its answer to the call."""
     await asyncio.wait({call}, timeout=0.7)
     doomed.kill()
     await asyncio.wait({call})

@@ -142,6 +142,13 @@ async def test_nobody_listens() -> None:
     with pytest.raises(ConnectionFailed) as no:
         await read("http://127.0.0.1:9")
     assert "could not be reached" in no.value.message
+    assert not no.value.was_connected
+
+
+async def test_a_name_that_cannot_be_looked_up_is_no_connection() -> None:
+    with pytest.raises(ConnectionFailed) as no:
+        await read("http://no-such-name.invalid")
+    assert not no.value.was_connected
 
 
 @pytest.mark.parametrize(
@@ -151,8 +158,9 @@ async def test_nobody_listens() -> None:
 )
 async def test_no_answer_comes(script: object) -> None:
     async with serve(script) as server:  # type: ignore[arg-type]  # pytest hands it over as an object
-        with pytest.raises(ConnectionFailed):
+        with pytest.raises(ConnectionFailed) as no:
             await read(server.address)
+        assert no.value.was_connected
 
 
 @pytest.mark.parametrize(

@@ -163,12 +163,13 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     def may_be_charged(self) -> bool:
         """Whether the upstream may have generated output, and so may charge for it, even if none arrived.
 
-        A connection lost within 1 s is assumed to have done no work; a later one may have been billed.
+        A connection lost within 1 s is assumed to have done no work; a later one may have been billed. What was never
+        connected was not: the look-up of a name alone may take 5 s.
         """
         if not self.sent or self.error is None:
             return self.sent
         return self.error.may_be_charged or (
-            isinstance(self.error, ConnectionFailed) and self.seconds >= _NO_WORK_SECONDS
+            isinstance(self.error, ConnectionFailed) and self.error.was_connected and self.seconds >= _NO_WORK_SECONDS
         )
 
 

@@ -360,11 +360,11 @@ class Transport:
         except aiohttp.ClientResponseError as error:
             problem = error.message.partition(":")[0]  # what follows is the upstream's own bytes
             raise ConnectionFailed(f"What the upstream answered is not HTTP: {problem}.") from error
-        except (aiohttp.ClientError, OSError, ValueError) as error:
-            # ValueError: a header or an address the client refuses to send
+        except (aiohttp.ClientError, OSError, ValueError) as error:  # ValueError: what the client refuses to send
             if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
                 raise OutOfFileDescriptors from error  # a limit of this process, no fault of the upstream
-            raise ConnectionFailed(_unreachable(error)) from error
+            was_connected = not isinstance(error, aiohttp.ClientConnectorError)
+            raise ConnectionFailed(_unreachable(error), was_connected=was_connected) from error
         return Exchange(response, options, clocks, secret=secret)
 
 

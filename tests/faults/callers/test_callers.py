@@ -13,6 +13,8 @@ from tests.faults.fresh import fresh_world
 
 CASES = caller_cases()
 
+pytestmark = pytest.mark.timeout(1800)  # the whole table is played in one fixture
+
 
 @pytest.fixture(scope="module")
 async def verdicts(

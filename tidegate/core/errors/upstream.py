@@ -207,6 +207,11 @@ class ConnectionFailed(UpstreamError):
     name = "connection_failed"
     retryable = True
 
+    def __init__(self, message: str | None = None, *, was_connected: bool = True) -> None:
+        """`was_connected` is False where no connection could be made, so that the request was not sent."""
+        super().__init__(message)
+        self.was_connected = was_connected
+
 
 class TruncatedAnswer(UpstreamError):
     """The upstream's answer ended before it was complete. Retry."""
