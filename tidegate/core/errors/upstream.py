@@ -4,7 +4,7 @@ One class for each row of "Errors" in OpenAI's API reference, and for what proxi
 Two modules raise them: `tidegate.providers.openai_family.errors` and `tidegate.providers.transport`.
 """
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from tidegate.core.errors.base import TidegateError, UpstreamErrorDetail
 
@@ -207,9 +207,9 @@ class ConnectionFailed(UpstreamError):
     name = "connection_failed"
     retryable = True
 
-    def __init__(self, message: str | None = None, *, was_connected: bool = True) -> None:
+    def __init__(self, message: str | None = None, *, was_connected: bool = True, **more: Any) -> None:
         """`was_connected` is False where no connection could be made, so that the request was not sent."""
-        super().__init__(message)
+        super().__init__(message, **more)
         self.was_connected = was_connected
 
 
