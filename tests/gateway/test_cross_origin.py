@@ -1,10 +1,12 @@
 """A page of an admitted origin may call from a browser and reads every answer, errors and streams too; no other may."""
 
+import asyncio
 from typing import Any
 
 import aiohttp
 import pytest
 
+from tests.eventually import PATIENCE_SECONDS
 from tests.harness import CHAT, RESPONSES, STREAM, Answer, Gateway, World
 from tidegate.web.cors import EXPOSED
 
@@ -79,6 +81,42 @@ async def test_every_answer_can_be_read(world: World) -> None:
                 assert answer.headers.get("access-control-allow-origin") == (PAGE if origin == PAGE else None)
                 exposed = answer.headers.get("access-control-expose-headers", "").split(", ")
                 assert ("x-request-id" in exposed) is (origin == PAGE)
+
+
+BROKEN = {
+    "no HTTP": b"GET / HTTP/1.1\r\nhost: x\r\norigin: %s\r\naccept: */*\r\nbroken\x00line: 1\r\n\r\n",
+    "two hosts": b"GET / HTTP/1.1\r\nhost: x\r\nhost: y\r\norigin: %s\r\n\r\n",
+    "a giant head": b"GET / HTTP/1.1\r\nhost: x\r\norigin: %s\r\nx-large: " + b"a" * 100_000,
+    "a long address": b"GET /" + b"a" * 20_000 + b" HTTP/1.1\r\nhost: x\r\norigin: %s\r\n\r\n",
+    "a torn body": b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\norigin: %s\r\n"
+    b"transfer-encoding: chunked\r\n\r\nno length\r\n",
+    "a bad handshake": b"POST /v1/responses HTTP/1.1\r\nhost: x\r\norigin: %s\r\nconnection: upgrade\r\n"
+    b"upgrade: websocket\r\n\r\n",
+}
+"""What the connection itself refuses, before there is a request."""
+
+
+async def refusal(gateway: Gateway, sent: bytes) -> dict[str, str]:
+    """Return the headers of the answer to some bytes, with the status as `status`."""
+    host, port = gateway.root.removeprefix("http://").split(":")
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(sent)
+        first, *lines = (await reader.readuntil(b"\r\n\r\n")).decode().strip().split("\r\n")
+        writer.transport.abort()
+    pairs = (line.partition(": ") for line in lines)
+    return {"status": first.split(" ")[1], **{name.lower(): value for name, _, value in pairs}}
+
+
+@pytest.mark.parametrize("what", BROKEN)
+async def test_the_refusal_of_a_connection_can_be_read_too(world: World, what: str) -> None:
+    async with world.gateway(**ADMITTED) as gateway:
+        for origin in (PAGE, STRANGER):
+            answer = await refusal(gateway, BROKEN[what] % origin.encode())
+            assert 400 <= int(answer["status"]) < 500
+            assert answer["vary"] == "origin"
+            assert answer.get("access-control-allow-origin") == (PAGE if origin == PAGE else None)
+            assert ("x-tidegate-error" in answer.get("access-control-expose-headers", "")) is (origin == PAGE)
 
 
 async def test_every_header_of_an_answer_that_is_documented_is_exposed(reference: str) -> None:

@@ -20,7 +20,8 @@ from tidegate.core.process.heap_tuning import give_back_large_blocks
 from tidegate.core.process.shutdown import exit_with_parent
 from tidegate.core.process.supervisor import READY, WORN_OUT, answer_supervisor
 from tidegate.web.asgi import App, Gateway
-from tidegate.web.http_protocol import BoundedHttpProtocol
+from tidegate.web.cors import CrossOrigin
+from tidegate.web.http_protocol import protocol_for
 from tidegate.web.server import GracefulServer, address_of
 from tidegate.web.websocket.protocol import GracefulWebSocketProtocol
 
@@ -101,7 +102,7 @@ def uvicorn_config(app: App, settings: Settings) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         loop="uvloop",
-        http=BoundedHttpProtocol,
+        http=protocol_for(CrossOrigin(server.cors_origins) if server.cors_origins else None),
         ws=GracefulWebSocketProtocol,
         ws_max_size=server.max_body_bytes,
         ws_ping_interval=ping_seconds,

@@ -1,4 +1,4 @@
-"""Lets pages of other origins call the gateway from a browser (the Fetch standard's CORS). Used by asgi.py.
+"""Lets pages of other origins call the gateway from a browser (the Fetch standard's CORS). Used by the modules of web.
 
 Keys are sent in a header that pages set themselves, and never by the browser. So no page gains anything from the user
 who looks at it, and credentials in the browser's sense (cookies) are not admitted.
@@ -76,9 +76,7 @@ class CrossOrigin:
 
     def wrap(self, send: Send, origin: bytes | None) -> Send:
         """Return a `send` that adds the headers by which the browser gives an answer to the page."""
-        added: Headers = [_VARY]
-        if origin is not None and self.is_allowed(origin):
-            added += [self._allow(origin), (b"access-control-expose-headers", ", ".join(EXPOSED).encode())]
+        added = self.headers_for(origin)
 
         async def send_with(message: MutableMapping[str, Any]) -> None:
             if message["type"] == "http.response.start":
@@ -86,6 +84,13 @@ class CrossOrigin:
             await send(message)
 
         return send_with
+
+    def headers_for(self, origin: bytes | None) -> Headers:
+        """Return the headers of an answer to a request of this origin, by which the browser gives it to the page."""
+        added: Headers = [_VARY]
+        if origin is not None and self.is_allowed(origin):
+            added += [self._allow(origin), (b"access-control-expose-headers", ", ".join(EXPOSED).encode())]
+        return added
 
     def _allow(self, origin: bytes) -> tuple[bytes, bytes]:
         return b"access-control-allow-origin", b"*" if self._any else origin

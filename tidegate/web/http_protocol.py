@@ -13,6 +13,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from tidegate.core.errors import AddressTooLong, HeadersTooLarge, MalformedHttp, TidegateError
 from tidegate.web import envelope, request_head
+from tidegate.web.cors import CrossOrigin, origin_of
 
 _OTHER_UPGRADE = re.compile(rb"(?<=\r\n)upgrade:(?![ \t]*websocket[ \t]*\r\n)[^\r\n]*\r\n", re.IGNORECASE)
 
@@ -28,6 +29,8 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     """For which a connection stays open after its last answer while the process ends."""
     max_pipelined: ClassVar[int] = 32
     """Pipelined requests that may wait."""
+    cross_origin: ClassVar[CrossOrigin | None] = None
+    """The pages that may read a refusal; None: no page of another origin."""
 
     _timer: asyncio.TimerHandle | None = None
     _in_head = False
@@ -150,7 +153,11 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             return
         body = envelope.body_of(error)
         headers = [envelope.JSON, (b"content-length", str(len(body)).encode()), (b"connection", b"close")]
-        lines = b"".join(b"%s: %s\r\n" % pair for pair in [*headers, *envelope.headers_of(error)])
+        headers += envelope.headers_of(error)
+        if self.cross_origin is not None:
+            # a head that is refused for its size may have broken off before its origin
+            headers += self.cross_origin.headers_for(origin_of(self.scope["headers"] if in_body else self.headers))
+        lines = b"".join(b"%s: %s\r\n" % pair for pair in headers)
         self.transport.write(STATUS_LINE[envelope.status_of(error)] + lines + b"\r\n" + body)
         self.transport.close()
 
@@ -175,6 +182,11 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     def _abort(self) -> None:
         self._timer = None
         self.transport.abort()
+
+
+def protocol_for(cross_origin: CrossOrigin | None) -> type[BoundedHttpProtocol]:
+    """Return the protocol whose refusals the pages of these origins may read."""
+    return type("HttpProtocol", (BoundedHttpProtocol,), {"cross_origin": cross_origin})
 
 
 def _without_other_upgrade(data: bytes) -> bytes:
