@@ -4,8 +4,9 @@ import asyncio
 
 from structlog.testing import capture_logs
 
-from tests.eventually import PATIENCE_SECONDS, wait_until
+from tests.eventually import PATIENCE_SECONDS, wait_until, wait_until_async
 from tests.failing_once import FailingOnce, failed_rounds
+from tests.faults.proxy import Mode, proxy_before
 from tidegate.core.clock import SystemClock
 from tidegate.storage.pubsub import Channel
 from tidegate.storage.redis import RedisLink
@@ -76,3 +77,40 @@ async def test_a_defect_in_one_round_is_logged_once_and_the_next_round_subscribe
     await wait_until(lambda: received == [b"more"])
     await channel.close()
     assert failed_rounds(logs) == [(f"channel {channel.name}", "ZeroDivisionError")]
+
+
+async def test_a_redis_that_is_gone_without_notice_is_subscribed_to_again(
+    redis_url: str, redis_link: RedisLink, redis_prefix: str
+) -> None:
+    heard: list[bytes] = []
+    missed = asyncio.Event()
+    async with proxy_before(redis_url) as (proxy, url):
+        link = RedisLink(url, timeout=PATIENCE_SECONDS, clock=SystemClock())
+        await link.start()
+        channel = Channel(link, f"{redis_prefix}:channel", silence=0.2)
+        await channel.start(heard.append, on_gap=missed.set)
+        await wait_until(lambda: repr(channel).endswith(": subscribed>"))
+        await proxy.set(Mode.FREEZE)
+        await wait_until(lambda: repr(channel).endswith("not subscribed>"))
+        await proxy.set(Mode.PASS)
+        await asyncio.wait_for(missed.wait(), PATIENCE_SECONDS)
+        await redis_link.command("PUBLISH", channel.name, "again")
+        await wait_until(lambda: b"again" in heard)
+        await channel.close()
+        await link.close()
+
+
+async def test_silence_with_answered_pings_is_no_interruption(redis_link: RedisLink, redis_prefix: str) -> None:
+    heard: list[bytes] = []
+    missed = asyncio.Event()
+    channel = Channel(redis_link, f"{redis_prefix}:channel", silence=2.0)
+    await channel.start(heard.append, on_gap=missed.set)
+
+    async def is_pinged() -> bool:
+        return b"cmd=ping" in await redis_link.command("CLIENT", "LIST", "TYPE", "pubsub")
+
+    await wait_until_async(is_pinged)
+    await redis_link.command("PUBLISH", channel.name, "still here")
+    await wait_until(lambda: heard == [b"still here"])
+    assert not missed.is_set()
+    await channel.close()

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from tests.eventually import wait_until
+from tests.eventually import PATIENCE_SECONDS, wait_until
 from tests.failing_once import FailingOnce, failed_rounds
 from tests.faults.proxy import Mode, proxy_before
+from tests.storage.redis_servers import make_certificate, redis_server, tls_before
 from tidegate.core.clock import SystemClock
 from tidegate.core.errors import RedisUnavailable
 from tidegate.core.events import Event, EventName
@@ -285,6 +286,19 @@ async def test_a_dedicated_clients_errors_are_ours() -> None:
         async with link.dedicated() as client:
             await client.ping()
     await link.close()
+
+
+async def test_a_dedicated_client_of_a_redis_that_vanished_ends_without_an_error(tmp_path: Path) -> None:
+    certificate, key = make_certificate(tmp_path)
+    async with (
+        redis_server(tmp_path) as port,
+        tls_before(f"redis://127.0.0.1:{port}/0", certificate, key) as secured,
+        proxy_before(secured) as (proxy, url),
+    ):
+        link = RedisLink(url, timeout=TIMEOUT, clock=SystemClock(), ca_file=certificate)
+        async with asyncio.timeout(PATIENCE_SECONDS), link.dedicated() as client:
+            assert await client.ping()
+            await proxy.set(Mode.FREEZE)
 
 
 async def test_closing_releases_those_who_wait_and_leaves_no_task(own_stores: StoreUrls, server: int) -> None:

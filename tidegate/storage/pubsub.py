@@ -7,6 +7,7 @@ connection is away are lost, so a listener must be able to do without any single
 import asyncio
 import contextlib
 from collections.abc import Callable
+from typing import Any
 
 import structlog
 
@@ -16,6 +17,7 @@ from tidegate.storage.redis import RedisLink
 
 _RECONNECT_SECONDS = 0.2
 _START_SECONDS = 1.0
+_SILENCE_SECONDS = 10.0
 _LOGGED_AFTER = 5
 """Rounds in a row that fail although commands are answered: less is Redis restarting, which its own connection logs."""
 
@@ -25,9 +27,13 @@ _log = structlog.get_logger("channel")
 class Channel:
     """One channel, received between `start` and `close`."""
 
-    def __init__(self, link: RedisLink, name: str) -> None:
-        """`name` is the channel's full name in Redis."""
+    def __init__(self, link: RedisLink, name: str, *, silence: float = _SILENCE_SECONDS) -> None:
+        """`name` is the channel's full name in Redis. After `silence` seconds without a message Redis is pinged.
+
+        An unanswered ping means that the other end is gone without notice, as when a machine or a network is lost.
+        """
         self._link = link
+        self._silence = silence
         self.name = name
         self._task = PeriodicTask(f"channel {name}", self._listen, every=_RECONNECT_SECONDS)
         self._ready = asyncio.Event()
@@ -60,17 +66,28 @@ class Channel:
         try:
             async with self._link.dedicated() as client, client.pubsub() as channel:
                 await channel.subscribe(self.name)
-                async for item in channel.listen():
-                    if item["type"] == "message":
-                        self._deliver(item["data"])
-                    else:
-                        self._subscribed()
+                await self._receive(channel)
         except RedisUnavailable as error:
             self._failures = self._failures + 1 if self._link.up else 0
             if self._failures == _LOGGED_AFTER:
                 _log.warning("a channel lost its connection", channel=self.name, detail=error.message)
         finally:
             self._ready.clear()
+
+    async def _receive(self, channel: Any) -> None:
+        """Hand messages on until the connection is silent although it was pinged."""
+        pinged = False
+        while True:
+            item = await channel.get_message(timeout=self._silence)
+            if item is None:
+                if pinged:
+                    raise RedisUnavailable("Redis: the channel's connection is silent.")
+                await channel.ping()
+            elif item["type"] == "message":
+                self._deliver(item["data"])
+            elif item["type"] == "subscribe":
+                self._subscribed()
+            pinged = item is None
 
     def _subscribed(self) -> None:
         was_subscribed, self._was_subscribed = self._was_subscribed, True

@@ -238,8 +238,9 @@ class RedisLink:
         except OSError as error:
             raise RedisUnavailable(f"Redis: {str(error) or type(error).__name__}.") from error
         finally:
-            await client.aclose()
-            await pool.disconnect()
+            with contextlib.suppress(RedisError):  # a silent end does not take part in TLS's farewell: it is left alone
+                await client.aclose()
+                await pool.disconnect()
 
     async def _connect_and_serve(self) -> None:
         """Connect, and serve until the connection is lost; one such round follows the other."""
