@@ -22,7 +22,7 @@ PYTEST := $(BIN)/python -m pytest -q -n $(WORKERS)
 # `make changed` compares with this commit
 BASE ?= HEAD
 
-.PHONY: help run test changed lint format lock outage bench budget soak memory crash spike rolling neighbours conversations own-parts faults reference exact chats jobs paired outside image-test wheels clean
+.PHONY: help run test changed lint format lock outage bench budget soak memory crash spike rolling neighbours conversations own-parts faults reference exact chats jobs paired outside image-test schemas wheels clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1|/p' Makefile | column -t -s '|' 2>/dev/null || grep '## ' Makefile
@@ -106,6 +106,15 @@ outside: $(VENV)/.dev $(OUTSIDE)/.ready ## run suites that others wrote through 
 
 image-test: $(VENV)/.dev ## build the image, run the stack on a container engine (Debian's where none is up), and measure
 	@REQUIRE_ENGINE=1 WRITE_FIGURES=1 $(BIN)/python -m pytest -q -n 0 tests/image
+
+# the packages that carry what the clouds know of their files; `--no-deps`, because they are only read
+GOOGLE_MODELS := google-api-python-client==2.202.0
+AZURE_MODELS := azure-mgmt-containerinstance==10.1.0 azure-mgmt-appcontainers==5.1.0
+
+schemas: | $(VENV)/bin/python ## write the schemas of tests/deploy from the packages of Google and Microsoft
+	@$(PIP) install --no-deps --target $(VENV)/models --upgrade $(GOOGLE_MODELS) $(AZURE_MODELS)
+	@$(BIN)/python -m tests.deploy.schemas.cloud_run $(VENV)/models
+	@$(BIN)/python -m tests.deploy.schemas.azure $(VENV)/models $(AZURE_MODELS)
 
 # each must have a wheel of every dependency, in the locked version
 PLATFORMS := x86_64-manylinux_2_28 aarch64-manylinux_2_28 aarch64-apple-darwin x86_64-apple-darwin

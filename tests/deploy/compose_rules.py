@@ -5,11 +5,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from tests.deploy.container_rules import secrets_in_clear
+
 Stack = Mapping[str, Any]
 
 STORES = ("postgres", "redis")
-_SECRET_NAME = re.compile(r"KEY|PASSWORD|SECRET|TOKEN|CREDENTIAL")
-_IN_CLEAR = re.compile(r"sk-\w|://[^/@\s]*:[^/@\s]+@")
 _PINNED = re.compile(r":\d+\.\d+[\w.-]*$|@sha256:[0-9a-f]{64}$")
 _SECONDS = {"s": 1, "m": 60}
 
@@ -48,10 +48,7 @@ def _hardening(service: Stack, _: Stack) -> Iterator[str]:
 
 
 def _environment(service: Stack, _: Stack) -> Iterator[str]:
-    for name, value in service.get("environment", {}).items():
-        names_a_file = "_file" in str(value).lower() or name.endswith("_FILE")
-        if _IN_CLEAR.search(str(value)) or (_SECRET_NAME.search(name) and not names_a_file):
-            yield f"has a secret in {name}"
+    yield from secrets_in_clear({name: str(value) for name, value in service.get("environment", {}).items()})
 
 
 def _image(service: Stack, _: Stack) -> Iterator[str]:
