@@ -22,7 +22,7 @@ PYTEST := $(BIN)/python -m pytest -q -n $(WORKERS)
 # `make changed` compares with this commit
 BASE ?= HEAD
 
-.PHONY: help run test changed lint format lock outage bench budget soak memory crash spike rolling neighbours conversations own-parts faults reference exact chats jobs paired outside image-test schemas wheels clean
+.PHONY: help run test changed lint format lock outage bench budget soak memory crash spike rolling replicas stop neighbours conversations own-parts faults reference exact chats jobs paired outside image-test schemas wheels clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1|/p' Makefile | column -t -s '|' 2>/dev/null || grep '## ' Makefile
@@ -62,6 +62,12 @@ crash: $(VENV)/.dev ## 20 kill -9s under load: no delivered answer may be missin
 
 rolling: $(VENV)/.dev ## 5,000 calls over ten rolling restarts and twenty recyclings of workers: none may be lost
 	@$(BIN)/python -m benchmarks.rolling
+
+replicas: $(VENV)/.dev ## three replicas behind a balancer, Redis stopped, one killed every 10 s; shorter: REPLICAS='--killing 30'
+	@$(BIN)/python -m benchmarks.replicas $(REPLICAS)
+
+stop: $(VENV)/.dev ## docker stop -t 40 amid streams of 25 and 60 s: the first survives, both are billed
+	@$(BIN)/python -m benchmarks.stop
 
 neighbours: $(VENV)/.dev ## a project beside a hostile one, in each way: its errors and what the gateway adds; fewer: NEIGHBOURS='--seconds 10'
 	@$(BIN)/python -m benchmarks.neighbours $(NEIGHBOURS)

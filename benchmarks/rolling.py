@@ -24,48 +24,14 @@ import uvloop
 
 from benchmarks import gateway, processes
 from benchmarks.contestants import FOLDER
-from benchmarks.processes import BenchmarkError, Program
+from benchmarks.processes import BenchmarkError
+from benchmarks.replica import LOOK_SECONDS, Replica
 from tidegate.storage import embedded
 
 AT_ONCE = 12
 MODEL = "gpt-4o-mini"
-LOOK_SECONDS = 0.2
-"""Between two looks of the balancer at a replica."""
 DRAIN_SECONDS = "2"
 LEDGER_SECONDS = 60.0
-
-
-class Replica:
-    """A gateway on one port, which is restarted."""
-
-    def __init__(self, port: int, env: dict[str, str], *options: str) -> None:
-        self.root = f"http://127.0.0.1:{port}"
-        self.is_ready = False
-        self._command = gateway.command("serve", "--port", str(port), *options)
-        self._env = env
-        self._name = f"rolling-{port}"
-        self._stack = contextlib.ExitStack()
-        self.program: Program | None = None
-
-    def start(self) -> None:
-        """Start it, and wait until it answers."""
-        started = processes.running(self._name, self._command, core=None, folder=FOLDER, env=self._env)
-        self.program = self._stack.enter_context(started)
-        processes.until_up(self.program, f"{self.root}/readyz")
-
-    def stop(self) -> None:
-        """End it by SIGTERM, and wait for its end."""
-        self._stack.close()
-
-    async def watch(self, http: aiohttp.ClientSession) -> None:
-        """Look again and again whether it is ready, as a balancer does."""
-        while True:
-            try:
-                async with http.get(f"{self.root}/readyz") as answer:
-                    self.is_ready = answer.status == 200
-            except aiohttp.ClientError:
-                self.is_ready = False
-            await asyncio.sleep(LOOK_SECONDS)
 
 
 class Fleet:
