@@ -22,7 +22,7 @@ PYTEST := $(BIN)/python -m pytest -q -n $(WORKERS)
 # `make changed` compares with this commit
 BASE ?= HEAD
 
-.PHONY: help run test changed lint format lock outage bench budget soak memory crash spike rolling replicas stop neighbours conversations own-parts faults reference exact chats jobs paired outside image-test schemas wheels clean
+.PHONY: help run test changed lint format lock outage bench budget soak memory crash spike rolling replicas stop neighbours conversations own-parts faults reference exact chats jobs paired outside image-test stopped schemas wheels clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1|/p' Makefile | column -t -s '|' 2>/dev/null || grep '## ' Makefile
@@ -80,6 +80,9 @@ own-parts: $(VENV)/.dev ## Redis frozen and PostgreSQL gone under load: what cal
 
 faults: $(VENV)/.dev ## play the fault matrix and write docs/generated/fault-matrix.md
 	@$(PYTEST) tests/faults --write-fault-matrix
+
+stopped: $(VENV)/.dev ## replicas that are frozen between requests for ten minutes, then killed: nothing may be unsettled or lost
+	@$(BIN)/python -m benchmarks.stopped $(STOPPED)
 
 reference: $(VENV)/.dev ## write the reference of commands and of the configuration from the code
 	@$(BIN)/python -m tests.docs.cli_page
