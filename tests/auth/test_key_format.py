@@ -65,3 +65,18 @@ def test_different_randomness_never_gives_the_same_key() -> None:
 
 def test_the_hint_is_the_end() -> None:
     assert key_format.hint(KEY) == KEY[-4:]
+
+
+@pytest.mark.parametrize(
+    ("pasted", "key"),
+    [
+        ("sk-tg-abc", "sk-tg-abc"),
+        (" Bearer sk-tg-abc\n", "sk-tg-abc"),
+        ("Authorization:Bearer 'sk-tg-abc'", "sk-tg-abc"),
+        ('export OPENAI_API_KEY="sk-tg-abc"', "sk-tg-abc"),
+        ("other", "other"),
+        (" \n", ""),
+    ],
+)
+def test_a_pasted_key_is_tidied(pasted: str, key: str) -> None:
+    assert key_format.tidied(pasted) == key

@@ -14,7 +14,7 @@ Tidegate = Callable[..., Result]
 
 @pytest.fixture
 def tidegate(clean_stores: StoreUrls, redis_prefix: str) -> Tidegate:
-    """`tidegate("keys", "list")` is `tidegate keys list`; keywords change the environment."""
+    """`tidegate("keys", "list")` is `tidegate keys list`; `typed` is its input, others change its environment."""
     environment = {
         "TIDEGATE_DATABASE_URL": clean_stores.database_url,
         "TIDEGATE_REDIS_URL": clean_stores.redis_url,
@@ -23,7 +23,7 @@ def tidegate(clean_stores: StoreUrls, redis_prefix: str) -> Tidegate:
 
     logs.configure("error")  # as `main` does
 
-    def run(*arguments: str, **changes: str) -> Result:
-        return CliRunner().invoke(application(), list(arguments), env=environment | changes)
+    def run(*arguments: str, typed: str = "", **changes: str) -> Result:
+        return CliRunner().invoke(application(), list(arguments), input=typed, env=environment | changes)
 
     return run

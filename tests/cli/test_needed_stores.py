@@ -31,8 +31,10 @@ COMMANDS: dict[str, tuple[Needs, tuple[str, ...]]] = {
     "conversations export": (Needs.POSTGRES, ("--project", "shop")),
     "conversations search": (Needs.POSTGRES, ("tide",)),
     "keys create": (Needs.POSTGRES, ("--project", "shop")),
+    "keys find": (Needs.POSTGRES, ()),
     "keys list": (Needs.POSTGRES, ()),
     "keys revoke": (Needs.POSTGRES, ("{key}",)),
+    "keys rotate": (Needs.POSTGRES, ("{key}", "--overlap", "24h")),
     "keys update": (Needs.POSTGRES, ("{key}", "--rpm", "5")),
     "migrate": (Needs.POSTGRES, ()),
     "projects list": (Needs.POSTGRES, ()),
@@ -48,7 +50,7 @@ COMMANDS: dict[str, tuple[Needs, tuple[str, ...]]] = {
 }
 """Each command, the stores without which it cannot do its work, and its arguments."""
 
-ANNOUNCING = {"budgets set", "keys create", "keys revoke", "keys update", "projects update", "usage"}
+ANNOUNCING = {"budgets set", "keys create", "keys revoke", "keys rotate", "keys update", "projects update", "usage"}
 """They use Redis where it answers, so its address must be configured."""
 
 OTHERS = {"run", "serve", "simulate", "health", "prices"}
@@ -119,10 +121,11 @@ def check_refusal(outcome: Result) -> None:
 def run(tidegate: Tidegate, name: str, **environment: str) -> Any:
     """Run a command, after the key and the project that its arguments name were made."""
     _, words = COMMANDS[name]
-    key = ""
-    if any(word in ("{key}", "shop") for word in words):
-        key = msgspec.json.decode(tidegate("keys", "create", "--project", "shop", "--json").stdout)["id"]
-    return tidegate(*name.split(), *(word.format(key=key) for word in words), **environment)
+    key, secret = "", ""
+    if any(word in ("{key}", "shop") for word in words) or name == "keys find":
+        made = msgspec.json.decode(tidegate("keys", "create", "--project", "shop", "--json").stdout)
+        key, secret = made["id"], made["key"]
+    return tidegate(*name.split(), *(word.format(key=key) for word in words), typed=secret, **environment)
 
 
 class StrangerInAThread:

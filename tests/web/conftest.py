@@ -13,6 +13,7 @@ from tests.web.api_client import ApiClient, SingleLaneQueue
 from tidegate.assembly.pipeline import budget_check
 from tidegate.assembly.privacy import conversation_data_handlers, end_user_handlers
 from tidegate.auth.key_cache import ApiKeyCache
+from tidegate.auth.key_rotation import KeyRotation
 from tidegate.auth.key_store import KeyStore
 from tidegate.auth.project_store import ProjectStore
 from tidegate.auth.tag_budget_store import TagBudgetStore
@@ -63,7 +64,7 @@ async def api_client(postgres: Postgres, redis_link: RedisLink, redis_prefix: st
     counters = Counters()
     check = budget_check(Settings())
     handlers = AdminHandlers(
-        keys=KeyHandlers(keys, clock, check),
+        keys=KeyHandlers(keys, KeyRotation(postgres, redis_link, keys, clock=clock, prefix=redis_prefix), clock, check),
         projects=ProjectHandlers(ProjectStore(postgres, redis_link, prefix=redis_prefix), clock, check),
         budgets=BudgetHandlers(budgets, TagBudgetStore(postgres, redis_link, prefix=redis_prefix), clock),
         cache=CacheHandlers(AnswerPurge(redis_link, prefix=redis_prefix)),

@@ -118,7 +118,7 @@ class WebParts:
         budgets = budget_report(postgres, redis, settings)
         check = budget_check(settings)
         return AdminHandlers(
-            keys=KeyHandlers(self._auth.key_store, clock, check),
+            keys=KeyHandlers(self._auth.key_store, self._auth.rotation, clock, check),
             projects=ProjectHandlers(ProjectStore(postgres, redis, prefix=prefix), clock, check),
             budgets=BudgetHandlers(budgets, TagBudgetStore(postgres, redis, prefix=prefix), clock),
             cache=CacheHandlers(AnswerPurge(redis, prefix=prefix)),

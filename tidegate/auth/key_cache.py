@@ -19,6 +19,7 @@ from tidegate.core.errors import (
     InvalidApiKey,
     MissingApiKey,
     RedisUnavailable,
+    ReplacedApiKey,
     RevokedApiKey,
     SeveralApiKeys,
 )
@@ -42,11 +43,20 @@ class ApiKeyCache:
     - when STALE_SECONDS have passed, in case a change was not announced.
     """
 
-    def __init__(self, store: KeyStore, clock: Clock, *, admin_digest: bytes | None = None, size: int = 10_000) -> None:
-        """`admin_digest` is that of the configured admin key.
+    def __init__(
+        self,
+        store: KeyStore,
+        clock: Clock,
+        *,
+        sent: dict[bytes, None] | None = None,
+        admin_digest: bytes | None = None,
+        size: int = 10_000,
+    ) -> None:
+        """`admin_digest` is that of the configured admin key. `sent` receives the digest of each key that is used.
 
         `size` is the most cached keys, and likewise the most unknown keys that are remembered.
         """
+        self._sent = {} if sent is None else sent
         self._store = store
         self._clock = clock
         self._admin_digest = admin_digest
@@ -84,6 +94,7 @@ class ApiKeyCache:
         if status is None or status.revoked or self._is_expired(status.caller):
             return None
         self._statuses.move_to_end(digest)
+        self._sent[digest] = None
         return status.caller
 
     async def caller(self, authorization: str) -> Caller:
@@ -110,15 +121,21 @@ class ApiKeyCache:
     async def authenticate(self, token: str) -> Caller:
         """Return the caller of a key.
 
-        Raises InvalidApiKey, SeveralApiKeys, ExpiredApiKey or RevokedApiKey. If the key is not in the cache and
-        PostgreSQL is away, it raises PostgresUnavailable: a key is never rejected unchecked.
+        Raises InvalidApiKey, SeveralApiKeys, ExpiredApiKey, ReplacedApiKey or RevokedApiKey. If the key is not in the
+        cache and PostgreSQL is away, it raises PostgresUnavailable: a key is never rejected unchecked.
         """
         if self._admin_digest is not None and hmac.compare_digest(key_format.digest(token), self._admin_digest):
             return ADMIN_CALLER
         digest = key_format.parse(token)
         if digest is None or digest in self._unknown_digests:
             raise SeveralApiKeys if "," in token else InvalidApiKey
-        return await self._valid_caller(digest)
+        try:
+            caller = await self._valid_caller(digest)
+        except ReplacedApiKey:
+            self._sent[digest] = None  # operators look for clients that still send it
+            raise
+        self._sent[digest] = None
+        return caller
 
     async def caller_of_key(self, key_id: str) -> Caller:
         """Return the caller whose key has this id, for a background request. Raises as `authenticate` does."""
@@ -134,7 +151,7 @@ class ApiKeyCache:
         if status.revoked:
             raise RevokedApiKey
         if self._is_expired(status.caller):
-            raise ExpiredApiKey
+            raise ReplacedApiKey if status.caller.expires_at == status.stops_at else ExpiredApiKey
         return status.caller
 
     def _is_expired(self, caller: Caller) -> bool:

@@ -34,6 +34,13 @@ def parse(token: str) -> bytes | None:
     return digest(token) if check == _check(secret) else None
 
 
+def tidied(pasted: str) -> str:
+    """Return the key in a pasted text: without spaces, quotes, `Bearer` and the name of a header or variable."""
+    words = pasted.replace("=", " ").replace(":", " ").split()
+    bare = [word.strip("\"'`,;") for word in words]
+    return next((word for word in bare if word.startswith(PREFIX)), bare[-1] if bare else "")
+
+
 def digest(token: str) -> bytes:
     """Return the SHA-256 digest of the key, 32 bytes."""
     return hashlib.sha256(token.encode(errors="replace")).digest()

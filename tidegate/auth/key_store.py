@@ -26,6 +26,16 @@ STALE_SECONDS = 60.0
 _NO_GRANTS = KeyChange()
 
 
+class ReplacedSecret(msgspec.Struct, frozen=True, kw_only=True):
+    """The secret that a rotation replaced, as operators see it. Times are in Unix seconds."""
+
+    hint: str
+    stops_at: float
+    """Calls with it are rejected from then on."""
+    last_used_at: float | None
+    """When it was last sent, to within a minute, also if it was rejected by then."""
+
+
 class KeyRecord(msgspec.Struct, frozen=True, kw_only=True):
     """A key as operators see it, without its secret. Times are in Unix seconds."""
 
@@ -43,6 +53,10 @@ class KeyRecord(msgspec.Struct, frozen=True, kw_only=True):
     """None: the project's priority applies."""
     models: tuple[str, ...] = ()
     """The models it may use; empty for all."""
+    last_used_at: float | None = None
+    """When its present secret was last used, to within a minute."""
+    replaced: ReplacedSecret | None = None
+    """The secret that was replaced last, if there is any."""
 
     def state(self, now: float) -> str:
         """Return `active`, `expired` or `revoked`."""
@@ -67,7 +81,10 @@ class KeyStatus(msgspec.Struct, frozen=True, kw_only=True):
     """What the cache of a process stores about a key."""
 
     caller: Caller
+    """It expires with the secret."""
     revoked: bool = False
+    stops_at: float | None = None
+    """When the overlap ends, in Unix seconds, if the secret was replaced."""
 
 
 class _KeyRequest(msgspec.Struct, frozen=True):
@@ -193,7 +210,9 @@ class KeyStore:
             tagged = {row["project"] for row in rows if row["has_tag_budgets"]}
             budgets = await read_tag_budgets(connection, tagged) if tagged else {}
         return {
-            row["hash"]: KeyStatus(caller=_caller(row, budgets.get(row["project"], {})), revoked=row["revoked"])
+            row["hash"]: KeyStatus(
+                caller=_caller(row, budgets.get(row["project"], {})), revoked=row["revoked"], stops_at=row["stops_at"]
+            )
             for row in rows
         }
 
@@ -226,6 +245,14 @@ def _record(row: GrantRow) -> KeyRecord:
         limits=limits_of(row),
         priority=priority_of(row),
         models=tuple(row["models"] or ()),
+        last_used_at=row["last_used_at"],
+        replaced=None if row["replaced_hint"] is None else _replaced(row),
+    )
+
+
+def _replaced(row: GrantRow) -> ReplacedSecret:
+    return ReplacedSecret(
+        hint=row["replaced_hint"], stops_at=row["replaced_stops_at"], last_used_at=row["replaced_used_at"]
     )
 
 

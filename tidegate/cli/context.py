@@ -19,6 +19,7 @@ from tidegate.assembly.limits import budget_report
 from tidegate.assembly.pipeline import budget_check
 from tidegate.assembly.privacy import end_user_erasure
 from tidegate.assembly.routing import health_report, lane_limits
+from tidegate.auth.key_rotation import KeyRotation
 from tidegate.auth.key_store import STALE_SECONDS, KeyStore
 from tidegate.auth.project_store import ProjectStore
 from tidegate.auth.tag_budget_store import TagBudgetStore
@@ -60,6 +61,7 @@ class CommandContext(msgspec.Struct, frozen=True, kw_only=True):
     """The stores and reports that commands use."""
 
     keys: KeyStore
+    rotation: KeyRotation
     projects: ProjectStore
     budgets: BudgetReport
     tag_budgets: TagBudgetStore
@@ -99,9 +101,11 @@ async def _open_context(stores: StoreUrls, settings: Settings, needs: Needs) -> 
     if Needs.REDIS in needs:
         await redis.start()
     lanes = CapacityStore(redis, prefix=prefix, lane_limits=lambda _: LaneLimits())  # reading needs no limits
+    keys = KeyStore(postgres, redis, clock=clock, prefix=prefix)
     try:
         yield CommandContext(
-            keys=KeyStore(postgres, redis, clock=clock, prefix=prefix),
+            keys=keys,
+            rotation=KeyRotation(postgres, redis, keys, clock=clock, prefix=prefix),
             projects=ProjectStore(postgres, redis, prefix=prefix),
             budgets=budget_report(postgres, redis, settings),
             tag_budgets=TagBudgetStore(postgres, redis, prefix=prefix),
@@ -153,7 +157,7 @@ def print_table(columns: dict[str, bool], rows: Iterable[Iterable[str]]) -> None
     If the terminal is too narrow, each row is printed as a block of lines instead: nothing is cut off.
     """
     console = Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH)
-    cells = [[Text(_printable(cell)) for cell in row] for row in rows]  # Text: names are never parsed as markup
+    cells = [[Text(printable(cell)) for cell in row] for row in rows]  # Text: names are never parsed as markup
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for (title, folds), *column in zip(columns.items(), *cells, strict=True):
         longest = max(len(title), *(len(cell) for cell in column), 0)
@@ -178,6 +182,6 @@ def _vertical(titles: list[str], row: list[Text]) -> Table:
     return grid
 
 
-def _printable(cell: str) -> str:
+def printable(cell: str) -> str:
     """Replace control characters: callers choose some of the names shown."""
     return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in cell)

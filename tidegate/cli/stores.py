@@ -7,12 +7,13 @@ from collections.abc import Iterator
 import typer
 
 from tidegate.core.config import ConfigError, Settings
-from tidegate.core.errors import CredentialNotFound, StatementPooling, StoreError
+from tidegate.core.errors import ApiKeyNotFound, CredentialNotFound, RotationRefused, StatementPooling, StoreError
 from tidegate.storage import embedded
 from tidegate.storage.embedded import EmbeddedError, StoreUrls
 from tidegate.storage.schema.migrate import DatabaseNotUtf8, migrate, pending
 
 _EX_CONFIG, _EX_TEMPFAIL = 78, 75
+_EXPECTED = (ConfigError, EmbeddedError, StoreError, ApiKeyNotFound, CredentialNotFound, RotationRefused)
 
 
 class Needs(enum.Flag):
@@ -73,7 +74,7 @@ def exit_on_error() -> Iterator[None]:
     """Print an expected error as one line on stderr, and exit with its code."""
     try:
         yield
-    except (ConfigError, EmbeddedError, StoreError, CredentialNotFound) as error:
+    except _EXPECTED as error:
         typer.secho(str(error), err=True, fg=typer.colors.RED)
         raise typer.Exit(exit_code(error)) from error
 

@@ -11,7 +11,8 @@ import typer
 from typer.testing import CliRunner, Result
 
 from tidegate.auth import key_format
-from tidegate.cli.commands.keys import keys_app, parse_expiry
+from tidegate.auth.key_store import KeyRecord, ReplacedSecret
+from tidegate.cli.commands.keys import keys_app, parse_expiry, parse_overlap, replaced_text
 from tidegate.storage.embedded import StoreUrls
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC).timestamp()
@@ -28,8 +29,8 @@ def run(clean_stores: StoreUrls, redis_prefix: str) -> Run:
         "TIDEGATE_REDIS__PREFIX": redis_prefix,
     }
 
-    def run(*arguments: str, **changes: str) -> Result:
-        return CliRunner().invoke(keys_app, list(arguments), env=environment | changes)
+    def run(*arguments: str, typed: str = "", **changes: str) -> Result:
+        return CliRunner().invoke(keys_app, list(arguments), input=typed, env=environment | changes)
 
     return run
 
@@ -119,6 +120,12 @@ def test_ids_are_never_cut_off_in_a_pipe(run: Run) -> None:
         (["create", "--project", " "], 2, "must not be empty"),
         (["create", "--project", "a\x1bb"], 2, "printable"),
         (["create"], 2, "--project"),
+        (["rotate", "key_unknown", "--overlap", "1h"], 1, "no key 'key_unknown'"),
+        (["rotate", "key_unknown"], 2, "pass one of"),
+        (["rotate", "key_unknown", "--overlap", "1h", "--undo"], 2, "pass one of"),
+        (["rotate", "key_unknown", "--overlap", "2027-01-01"], 2, "no time span"),
+        (["rotate", "key_unknown", "--overlap", "999d"], 2, "longer than 366 days"),
+        (["find"], 1, "no key of a Tidegate gateway"),
         (["create", "--project", "p", "--expires", "soon"], 2, "neither"),
         (["create", "--project", "p", "--expires", "2020-01-01"], 2, "past"),
     ],
@@ -191,3 +198,77 @@ def test_a_start_script_makes_one_key_however_often_it_is_run(run: Run) -> None:
     )
     assert json.loads(run("create", "--project", "other", "--if-none", "--json").output)["project"] == "other"
     assert run("create", "--project", "shop", "--if-none", "--admin").exit_code == 2
+
+
+def test_a_rotation_prints_the_new_secret_once_and_the_list_shows_the_old_one(run: Run) -> None:
+    made = json.loads(run("create", "--project", "shop", "--name", "web", "--rpm", "60", "--json").output)
+    rotated = run("rotate", made["id"], "--overlap", "24h")
+    assert rotated.exit_code == 0, rotated.output
+    token = rotated.output.split()[0]
+    assert key_format.parse(token) is not None
+    assert "old secret stays valid until" in rotated.output
+
+    listed = run("list").output
+    assert f"{made['id']} (shop, web): its replaced secret …{made['hint']} was never used, and stops at" in listed
+    assert f"…{token[-4:]}" in listed
+    assert token not in listed
+    assert made["key"] not in listed
+
+    again = run("rotate", made["id"], "--overlap", "24h")
+    assert (again.exit_code, "in progress" in again.output) == (1, True)
+    undone = run("rotate", made["id"], "--undo")
+    assert f"only the secret …{made['hint']} is valid" in undone.output
+    assert run("rotate", made["id"], "--finish").exit_code == 1
+
+    new = json.loads(run("rotate", made["id"], "--overlap", "0", "--json").output)
+    assert (new["replaced"]["state"], new["limits"]["rpm"]) == ("stopped", 60)
+    assert "replaced secret" not in run("list").output
+
+
+def test_a_pasted_key_is_found_and_not_repeated(run: Run) -> None:
+    made = json.loads(run("create", "--project", "shop", "--name", "web", "--json").output)
+    found = run("find", typed=f"Authorization: Bearer {made['key']}\n")
+    assert found.exit_code == 0, found.output
+    assert found.output == f"{made['id']} of project shop, name web: active.\n"
+    run("rotate", made["id"], "--overlap", "0")
+    found = run("find", typed=made["key"])
+    assert "replaced by a rotation and stopped at" in found.output
+    assert json.loads(run("find", "--json", typed=made["key"]).output)["secret"] == "stopped"
+    for wrong, why in (
+        (made["key"][:-1], "cut off or mistyped"),
+        (key_format.generate(b"\x07".__mul__), "another gateway"),
+    ):
+        unknown = run("find", typed=wrong)
+        assert (unknown.exit_code, why in unknown.output, wrong in unknown.output) == (1, True, False)
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("0", 0), ("45m", 45 * 60), (" 24h ", DAY), ("2w", 14 * DAY)])
+def test_an_overlap_is_a_span(text: str, seconds: int) -> None:
+    assert parse_overlap(text) == seconds
+
+
+@pytest.mark.parametrize(
+    ("stops_in", "used_ago", "says"),
+    [
+        (60, None, "was never used, and stops at"),
+        (60, 5, "was last used at"),
+        (-60, None, None),
+        (-60, 100, None),
+        (-60, 5, "so it is rejected"),
+    ],
+)
+def test_a_replaced_secret_is_shown_while_it_matters(stops_in: int, used_ago: int | None, says: str | None) -> None:
+    used_at = None if used_ago is None else NOW - used_ago
+    record = KeyRecord(
+        id="key_1",
+        project="shop",
+        name="web\x1b",
+        hint="abcd",
+        created_at=1.0,
+        expires_at=None,
+        revoked_at=None,
+        replaced=ReplacedSecret(hint="efgh", stops_at=NOW + stops_in, last_used_at=used_at),
+    )
+    text = replaced_text(record, NOW)
+    assert (text is None) == (says is None)
+    assert says is None or (says in str(text) and "\x1b" not in str(text))

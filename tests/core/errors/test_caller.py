@@ -43,6 +43,7 @@ def test_trying_again_helps_only_where_a_limit_passes(kind: type[CallerError]) -
         (errors.InvalidApiKey, "invalid_api_key"),
         (errors.ExpiredApiKey, "expired_api_key"),
         (errors.RevokedApiKey, "revoked_api_key"),
+        (errors.ReplacedApiKey, "replaced_api_key"),
         (errors.ModelNotAllowed, "model_not_found"),
         (errors.UnknownRoute, "unknown_url"),
         (errors.EmptyBody, "empty_body"),

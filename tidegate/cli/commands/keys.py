@@ -1,6 +1,7 @@
-"""`tidegate keys`: create, change, list and revoke API keys. The same over HTTP: web/admin/keys.py."""
+"""`tidegate keys`: create, change, list, rotate, find and revoke API keys. The same over HTTP: web/admin/keys.py."""
 
 import re
+import sys
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Annotated
@@ -8,7 +9,9 @@ from typing import Annotated
 import typer
 from msgspec import UNSET
 
+from tidegate.auth import key_format
 from tidegate.auth.grants import KeyChange
+from tidegate.auth.key_rotation import MAX_OVERLAP_SECONDS, KeyMatch
 from tidegate.auth.key_store import KeyRecord, NewKey
 from tidegate.cli import limit_options as options
 from tidegate.cli.context import (
@@ -17,16 +20,20 @@ from tidegate.cli.context import (
     print_json,
     print_table,
     print_warnings,
+    printable,
     propagation_time,
     run_with_context,
 )
 from tidegate.cli.stores import Needs
 from tidegate.core.clock import SystemClock
-from tidegate.web.admin.keys import KeyView, NewKeyView
+from tidegate.web.admin.keys import KeyMatchView, KeyView, NewKeyView
 
-keys_app = typer.Typer(no_args_is_help=True, help="Create, change, list and revoke API keys.")
+keys_app = typer.Typer(no_args_is_help=True, help="Create, change, list, rotate, find and revoke API keys.")
 
 _UNITS = {"m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+
+_MAX_PASTED = 10_000
+"""Characters of standard input in which `find` looks for a key."""
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 KeyId = Annotated[str, typer.Argument(help="The key's id, as listed by `tidegate keys list`.")]
@@ -147,10 +154,64 @@ def list_keys(
     if as_json:
         print_json(KeyView.of(record, now) for record in records)
     elif records:
-        columns = dict.fromkeys(("id", "project", "name", "key", "state", "created", "limits"), False)
+        titles = ("id", "project", "name", "key", "state", "created", "last used", "limits")
+        columns = dict.fromkeys(titles, False)
         print_table(columns | dict.fromkeys(("project", "name", "limits"), True), (_row(key, now) for key in records))
     else:
         typer.echo("There are no keys yet. Create one with `tidegate keys create --project NAME`.")
+    if not as_json:
+        for record in records:
+            _show_replaced(record, now)
+
+
+@keys_app.command()
+def rotate(
+    key_id: KeyId,
+    *,
+    overlap: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SPAN", help="For how long the old secret stays valid: 45m, 24h, 30d or 2w; `0` stops it at once."
+        ),
+    ] = None,
+    undo: Annotated[
+        bool, typer.Option("--undo", help="Make the old secret the only one again; the new one stops at once.")
+    ] = False,
+    finish: Annotated[
+        bool, typer.Option("--finish", help="Stop the old secret before the end of its overlap.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Give a key a new secret and print it. The old one stays valid for the overlap.
+
+    The key keeps its id, limits, budgets and history. Pass one of `--overlap`, `--undo` and `--finish`.
+    """
+    if (overlap is not None) + undo + finish != 1:
+        raise typer.BadParameter("pass one of --overlap, --undo and --finish; --overlap 24h is usual")
+    if overlap is None:
+        _end_rotation(key_id, undo=undo, as_json=as_json)
+        return
+    seconds = parse_overlap(overlap)
+    created = run_with_context(Needs.BOTH, lambda context: context.rotation.rotate(key_id, overlap=seconds))
+    if as_json:
+        print_json(NewKeyView.of(created.record, SystemClock().now(), key=created.token))
+    else:
+        _show_rotated(created)
+
+
+@keys_app.command()
+def find(as_json: AsJson = False) -> None:
+    """Say whose key this is. It is read from standard input, or asked for at a terminal, and is no argument."""
+    pasted = typer.prompt("Key", hide_input=True, err=True) if sys.stdin.isatty() else sys.stdin.read(_MAX_PASTED)
+    token = key_format.tidied(pasted)
+    match = run_with_context(Needs.POSTGRES, lambda context: context.rotation.find(token))
+    now = SystemClock().now()
+    if match is None:
+        raise command_error(_why_unknown(token))
+    if as_json:
+        print_json(KeyMatchView.of_match(match, now))
+    else:
+        _show_match(match, now)
 
 
 @keys_app.command()
@@ -175,6 +236,17 @@ def parse_expiry(text: str, now: float) -> float:
     return moment
 
 
+def parse_overlap(text: str) -> float:
+    """Parse the length of an overlap into seconds. Raises BadParameter."""
+    span = re.fullmatch(r"([0-9]{1,6})([mhdw])|0", text.strip())
+    if span is None:
+        raise typer.BadParameter(f"{text!r} is no time span like 45m, 24h, 30d or 2w, and not 0")
+    seconds = int(span[1]) * _UNITS[span[2]] if span[1] else 0
+    if seconds > MAX_OVERLAP_SECONDS:
+        raise typer.BadParameter(f"{text!r} is longer than {MAX_OVERLAP_SECONDS // _UNITS['d']} days")
+    return seconds
+
+
 def _iso_seconds(text: str) -> float:
     moment = datetime.fromisoformat(text)
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
@@ -194,6 +266,76 @@ def _change(
     if outcome is None:
         raise _unknown_key(key_id)
     return outcome
+
+
+def _end_rotation(key_id: str, *, undo: bool, as_json: bool) -> None:
+    async def act(context: CommandContext) -> tuple[bool, KeyRecord | None]:
+        announced = await (context.rotation.undo(key_id) if undo else context.rotation.finish(key_id))
+        return announced, await context.keys.get(key_id)
+
+    announced, record = run_with_context(Needs.BOTH, act)
+    if record is None:
+        raise _unknown_key(key_id)
+    if as_json:
+        print_json(KeyView.of(record, SystemClock().now()))
+    else:
+        done = "Undid the rotation of" if undo else "Finished the rotation of"
+        typer.echo(
+            f"{done} {key_id}: only the secret …{record.hint} is valid. Every gateway process applies it "
+            f"{propagation_time(announced)}."
+        )
+
+
+def _why_unknown(token: str) -> str:
+    if key_format.parse(token) is None:
+        return (
+            "The text is no key of a Tidegate gateway: those begin with sk-tg- and end with a checksum. "
+            "It may have been cut off or mistyped."
+        )
+    return "No key of this gateway has or had this secret. It may belong to another gateway."
+
+
+def _show_match(match: KeyMatch, now: float) -> None:
+    record = match.record
+    typer.echo(f"{record.id} of project {record.project}, name {record.name or '(none)'}: {_state(record, now)}.")
+    if match.stops_at is not None:
+        verb = "stops" if match.stops_at > now else "stopped"
+        typer.echo(f"The secret was replaced by a rotation and {verb} at {_time(match.stops_at)}.")
+
+
+def _show_rotated(created: NewKey) -> None:
+    record = created.record
+    typer.echo(f"{created.token}\n")
+    replaced = record.replaced
+    until = (
+        "has stopped"
+        if replaced is None or replaced.stops_at <= SystemClock().now()
+        else (f"stays valid until {_time(replaced.stops_at)}")
+    )
+    typer.echo(f"Rotated {record.id} of project {record.project}; its old secret {until}.")
+    typer.echo(f"Every gateway process applies it {propagation_time(created.announced)}.")
+    typer.echo("Save the key now: only its hash is stored, so it cannot be shown again.")
+
+
+def _show_replaced(record: KeyRecord, now: float) -> None:
+    if (text := replaced_text(record, now)) is not None:
+        typer.echo(text)
+
+
+def replaced_text(record: KeyRecord, now: float) -> str | None:
+    """Return who still sends a secret that was replaced; None if it has stopped and was not sent since."""
+    replaced = record.replaced
+    if replaced is None or record.state(now) != "active":
+        return None
+    valid, sent = replaced.stops_at > now, replaced.last_used_at
+    if not valid and (sent is None or sent < replaced.stops_at):
+        return None
+    use = "was never used" if sent is None else f"was last used at {_time(sent)}"
+    end = (
+        f"stops at {_time(replaced.stops_at)}" if valid else f"stopped at {_time(replaced.stops_at)}, so it is rejected"
+    )
+    name = f" ({record.project}, {record.name})" if record.name else f" ({record.project})"
+    return printable(f"{record.id}{name}: its replaced secret …{replaced.hint} {use}, and {end}.")
 
 
 def _warnings(context: CommandContext, record: KeyRecord) -> list[str]:
@@ -222,7 +364,8 @@ def _show_new(created: NewKey, warnings: list[str]) -> None:
 def _row(record: KeyRecord, now: float) -> tuple[str, ...]:
     created = _time(record.created_at).partition(" ")[0]
     state = _state(record, now) + (", admin" if record.admin else "")
-    return (record.id, record.project, record.name, f"…{record.hint}", state, created, _grants_text(record))
+    used = "never" if record.last_used_at is None else _time(record.last_used_at)
+    return (record.id, record.project, record.name, f"…{record.hint}", state, created, used, _grants_text(record))
 
 
 def _grants_text(record: KeyRecord) -> str:

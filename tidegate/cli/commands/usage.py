@@ -14,7 +14,9 @@ from rich.table import Table
 from rich.text import Text
 
 from tidegate.assembly.limits import budget_report
+from tidegate.auth.key_store import KeyRecord, KeyStore
 from tidegate.cli.commands.budgets import nearly_used_lines
+from tidegate.cli.commands.keys import replaced_text
 from tidegate.cli.stores import exit_on_error, open_migrated_stores
 from tidegate.core import config
 from tidegate.core.clock import SystemClock
@@ -65,6 +67,8 @@ class UsageResult(msgspec.Struct, frozen=True, kw_only=True):
     rejected: int
     nearly_used: tuple[Budget, ...] = ()
     """The budgets of which 80 % is spent, or more."""
+    replaced: tuple[KeyRecord, ...] = ()
+    """The keys whose replaced secret is still valid, or was sent after it had stopped."""
 
 
 def usage(
@@ -148,6 +152,7 @@ async def _read(params: UsageParams, stores: StoreUrls, settings: Settings) -> U
             on_disk=on_disk,
             rejected=await reports.rejected(),
             nearly_used=await _nearly_used(postgres, redis, settings, params.project),
+            replaced=await _replaced(postgres, redis, settings, params.project),
         )
     finally:
         await redis.close()
@@ -163,6 +168,14 @@ async def _nearly_used(
     except RedisUnavailable:
         return ()
     return tuple(budget for budget in listing.budgets if budget.is_nearly_used)
+
+
+async def _replaced(
+    postgres: Postgres, redis: RedisLink, settings: Settings, project: str | None
+) -> tuple[KeyRecord, ...]:
+    clock = SystemClock()
+    records = await KeyStore(postgres, redis, clock=clock, prefix=settings.redis.prefix).list(project)
+    return tuple(record for record in records if replaced_text(record, clock.now()) is not None)
 
 
 async def _in_stream(stream: LedgerStream) -> int | None:
@@ -183,6 +196,7 @@ def _as_json(params: UsageParams, result: UsageResult) -> dict[str, Any]:
         "total": _row_as_json(total(result.rows)),
         "pending": {"stream": result.in_stream, "spool": result.on_disk},
         "rejected": result.rejected,
+        "replaced_secrets": [_replaced_as_json(record) for record in result.replaced],
         "nearly_used_budgets": [BudgetView.of(budget).model_dump() for budget in result.nearly_used],
     }
 
@@ -190,6 +204,12 @@ def _as_json(params: UsageParams, result: UsageResult) -> dict[str, Any]:
 def _row_as_json(row: UsageRow) -> dict[str, Any]:
     amounts = {"cost_usd": usd(row.cost_nanos), "fee_usd": usd(row.fee_nanos), "saved_usd": usd(row.saved_nanos)}
     return {**msgspec.structs.asdict(row), **amounts}
+
+
+def _replaced_as_json(record: KeyRecord) -> dict[str, Any]:
+    """Return who still uses a secret that a rotation replaced. Times are in Unix seconds."""
+    owner = {"key_id": record.id, "project": record.project, "name": record.name}
+    return owner | (msgspec.structs.asdict(record.replaced) if record.replaced else {})
 
 
 def _iso(seconds: float) -> str:
@@ -261,6 +281,8 @@ def _group_text(row: UsageRow) -> Text:
 
 def _footer(result: UsageResult) -> list[str]:
     remarks = list(nearly_used_lines(result.nearly_used))
+    now = SystemClock().now()
+    remarks += [text for record in result.replaced if (text := replaced_text(record, now)) is not None]
     if result.in_stream is None:
         remarks.append("Redis did not answer: the number of requests not yet in this report is unknown.")
     on_their_way = (result.in_stream or 0) + result.on_disk

@@ -16,6 +16,7 @@ from tidegate.core.errors.admin import (
     ApiKeyNotFound,
     CredentialNotFound,
     ProjectNotFound,
+    RotationRefused,
 )
 from tidegate.core.errors.background import BackgroundQueueFull, BackgroundTimeout, GatewayRestarted
 from tidegate.core.errors.base import TidegateError, UpstreamErrorDetail
@@ -45,6 +46,7 @@ from tidegate.core.errors.caller import (
     NotCached,
     OriginNotAllowed,
     PriceUnknown,
+    ReplacedApiKey,
     RequestExceedsLimit,
     RevokedApiKey,
     SeveralApiKeys,
@@ -228,10 +230,12 @@ __all__ = [
     "QueueFull",
     "QueueTimeout",
     "RedisUnavailable",
+    "ReplacedApiKey",
     "RequestExceedsLimit",
     "RequestExceedsUpstreamLimit",
     "ResponseNotFound",
     "RevokedApiKey",
+    "RotationRefused",
     "SeveralApiKeys",
     "ShuttingDown",
     "SlowDown",

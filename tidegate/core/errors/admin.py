@@ -23,6 +23,12 @@ class ApiKeyNotFound(CallerError):
     name = "api_key_not_found"
 
 
+class RotationRefused(CallerError):
+    """The key cannot be rotated so; nothing was changed."""
+
+    name = "rotation_refused"
+
+
 class CredentialNotFound(CallerError):
     """No credential has this name; nothing was changed. `tidegate upstream show` lists the credentials."""
 

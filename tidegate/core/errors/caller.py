@@ -148,6 +148,12 @@ class RevokedApiKey(InvalidApiKey):
     name = "revoked_api_key"
 
 
+class ReplacedApiKey(InvalidApiKey):
+    """The API key you sent was replaced by a rotation and is no longer valid. Use its new secret."""
+
+    name = "replaced_api_key"
+
+
 class NotCached(CallerError):
     """No stored answer matches, and `Cache-Control: only-if-cached` forbids a call. Remove that header to make one."""
 

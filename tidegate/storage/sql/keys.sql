@@ -53,31 +53,61 @@ RETURNING id
 
 -- name: list_keys
 -- List all keys or those of the project $1, oldest first; after the key $2, where one is given; at most $3 (null: all).
-SELECT id, project, name, hint, admin,
+-- Each comes with the secret that was replaced last.
+SELECT id, project, name, keys.hint, admin,
        extract(epoch FROM created_at)::float8 AS created_at,
        extract(epoch FROM expires_at)::float8 AS expires_at,
        extract(epoch FROM revoked_at)::float8 AS revoked_at,
-       rpm, rpd, tpm, concurrency, budget_day_nanos, budget_month_nanos, priority, models
+       rpm, rpd, tpm, concurrency, budget_day_nanos, budget_month_nanos, priority, models,
+       (SELECT extract(epoch FROM used_at)::float8 FROM secret_uses WHERE secret_uses.hash = keys.hash) AS last_used_at,
+       replaced.hint AS replaced_hint, replaced.stops_at AS replaced_stops_at, replaced.used_at AS replaced_used_at
 FROM keys
+LEFT JOIN LATERAL (
+    SELECT hint,
+           extract(epoch FROM stops_at)::float8 AS stops_at,
+           (SELECT extract(epoch FROM used_at)::float8 FROM secret_uses WHERE hash = replaced_secrets.hash) AS used_at
+    FROM replaced_secrets
+    WHERE key_id = keys.id
+    ORDER BY replaced_at DESC, stops_at DESC
+    LIMIT 1
+) AS replaced ON true
 WHERE ($1::text IS NULL OR project = $1)
     AND ($2::text IS NULL OR (created_at, id) > (SELECT last.created_at, last.id FROM keys AS last WHERE last.id = $2))
 ORDER BY created_at, id
 LIMIT $3::bigint
 
 -- name: get_key
--- Return one key by its id.
-SELECT id, project, name, hint, admin,
+-- Return one key by its id, with the secret that was replaced last.
+SELECT id, project, name, keys.hint, admin,
        extract(epoch FROM created_at)::float8 AS created_at,
        extract(epoch FROM expires_at)::float8 AS expires_at,
        extract(epoch FROM revoked_at)::float8 AS revoked_at,
-       rpm, rpd, tpm, concurrency, budget_day_nanos, budget_month_nanos, priority, models
+       rpm, rpd, tpm, concurrency, budget_day_nanos, budget_month_nanos, priority, models,
+       (SELECT extract(epoch FROM used_at)::float8 FROM secret_uses WHERE secret_uses.hash = keys.hash) AS last_used_at,
+       replaced.hint AS replaced_hint, replaced.stops_at AS replaced_stops_at, replaced.used_at AS replaced_used_at
 FROM keys
+LEFT JOIN LATERAL (
+    SELECT hint,
+           extract(epoch FROM stops_at)::float8 AS stops_at,
+           (SELECT extract(epoch FROM used_at)::float8 FROM secret_uses WHERE hash = replaced_secrets.hash) AS used_at
+    FROM replaced_secrets
+    WHERE key_id = keys.id
+    ORDER BY replaced_at DESC, stops_at DESC
+    LIMIT 1
+) AS replaced ON true
 WHERE id = $1
 
 -- name: find_keys
--- Return the keys with these digests, with the grants of each key, its project and its end users.
-SELECT keys.hash, keys.id, keys.project, keys.name, keys.admin,
-       extract(epoch FROM keys.expires_at)::float8 AS expires_at,
+-- Return the keys with these digests, with the grants of each key, its project and its end users. A secret that was
+-- replaced ends with its overlap, or with its key if that expires before.
+WITH secrets AS (
+    SELECT hash, id AS key_id, NULL::timestamptz AS stops_at FROM keys WHERE hash = ANY($1::bytea[])
+    UNION ALL
+    SELECT hash, key_id, stops_at FROM replaced_secrets WHERE hash = ANY($1::bytea[])
+)
+SELECT secrets.hash, keys.id, keys.project, keys.name, keys.admin,
+       extract(epoch FROM least(keys.expires_at, secrets.stops_at))::float8 AS expires_at,
+       extract(epoch FROM secrets.stops_at)::float8 AS stops_at,
        keys.revoked_at IS NOT NULL AS revoked,
        coalesce(keys.priority, projects.priority) AS priority,
        keys.models,
@@ -91,9 +121,9 @@ SELECT keys.hash, keys.id, keys.project, keys.name, keys.admin,
        projects.user_rpm, projects.user_rpd, projects.user_tpm, projects.user_concurrency,
        projects.user_budget_day_nanos, projects.user_budget_month_nanos,
        EXISTS (SELECT FROM tag_budgets WHERE tag_budgets.project = keys.project) AS has_tag_budgets
-FROM keys
+FROM secrets
+JOIN keys ON keys.id = secrets.key_id
 JOIN projects ON projects.id = keys.project
-WHERE keys.hash = ANY($1::bytea[])
 
 -- name: digest_of
 -- Return the digest of a key by its id.

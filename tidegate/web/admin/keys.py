@@ -1,4 +1,7 @@
-"""`/admin/v1/keys`: create, list, change and revoke API keys. Registered by routes.py; command: `tidegate keys`."""
+"""`/admin/v1/keys`: create, list, change, rotate, find and revoke API keys.
+
+Registered by routes.py; command: `tidegate keys`.
+"""
 
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal, Self
@@ -8,7 +11,9 @@ from msgspec import UNSET
 from msgspec.structs import asdict
 from pydantic import Field
 
+from tidegate.auth import key_format
 from tidegate.auth.grants import KeyChange
+from tidegate.auth.key_rotation import MAX_OVERLAP_SECONDS, KeyMatch, KeyRotation
 from tidegate.auth.key_store import KeyRecord, KeyStore
 from tidegate.core.clock import Clock
 from tidegate.core.errors import ApiKeyNotFound
@@ -73,6 +78,29 @@ class KeyUpdateRequest(Schema):
         )
 
 
+class RotationRequest(Schema):
+    """How long both secrets of a key are valid."""
+
+    overlap_seconds: Annotated[float, Field(ge=0, le=MAX_OVERLAP_SECONDS)] = Field(
+        description="For how long the old secret stays valid; 0 stops it at once."
+    )
+
+
+class FindRequest(Schema):
+    """A secret whose key is looked for."""
+
+    key: Annotated[str, Field(min_length=1, max_length=1000, description="The secret, as a client sends it.")]
+
+
+class ReplacedSecretView(Schema):
+    """The secret that the last rotation replaced, or that an undone rotation had made."""
+
+    hint: str = Field(description="The last four characters of the secret.")
+    state: Literal["valid", "stopped"]
+    stops_at: float = Field(description="When it stops or stopped.")
+    last_used_at: float | None = Field(description="When it was last sent, to within a minute, also if rejected.")
+
+
 class KeyView(Schema):
     """A key. Times are in Unix seconds."""
 
@@ -88,6 +116,8 @@ class KeyView(Schema):
     limits: LimitsSchema
     priority: PriorityName | None
     models: list[str]
+    last_used_at: float | None = Field(description="When the present secret was last used, to within a minute.")
+    replaced: ReplacedSecretView | None
     warnings: list[str] = Field(default=[], description="After a change: the models that a budget cannot pay once.")
 
     @classmethod
@@ -98,6 +128,7 @@ class KeyView(Schema):
             "limits": LimitsSchema.of(record.limits),
             "priority": priority_name(record.priority),
             "models": list(record.models),
+            "replaced": _replaced_view(record, now),
         }
         return cls.model_validate({**asdict(record), **fields, **more})
 
@@ -108,6 +139,21 @@ class NewKeyView(KeyView):
     key: str
 
 
+class KeyMatchView(KeyView):
+    """The key to which a secret belongs."""
+
+    secret: Literal["present", "replaced", "stopped"] = Field(
+        description="`present`, `replaced` (by a rotation, and still valid) or `stopped` (no longer valid)."
+    )
+
+    @classmethod
+    def of_match(cls, match: KeyMatch, now: float) -> Self:
+        """Return the key, and what the secret is to it at `now`."""
+        stops_at = match.stops_at
+        secret = "present" if stops_at is None else "replaced" if stops_at > now else "stopped"
+        return cls.of(match.record, now, secret=secret)
+
+
 class KeyPage(ListPage):
     """Keys, oldest first."""
 
@@ -115,10 +161,11 @@ class KeyPage(ListPage):
 
 
 class KeyHandlers:
-    """Creates, lists, changes and revokes keys."""
+    """Creates, lists, changes, rotates, finds and revokes keys."""
 
-    def __init__(self, keys: KeyStore, clock: Clock, budget_check: BudgetCheck) -> None:
+    def __init__(self, keys: KeyStore, rotation: KeyRotation, clock: Clock, budget_check: BudgetCheck) -> None:
         self._keys = keys
+        self._rotation = rotation
         self._budget_check = budget_check
         self._clock = clock
 
@@ -157,6 +204,28 @@ class KeyHandlers:
         await self._keys.revoke(key_id)
         return await self.get(key_id)
 
+    async def rotate(self, key_id: KeyId, request: RotationRequest) -> NewKeyView:
+        """Give a key a new secret. The old one stays valid for the overlap. Only this response contains the new one."""
+        created = await self._rotation.rotate(key_id, overlap=request.overlap_seconds)
+        return NewKeyView.of(created.record, self._clock.now(), key=created.token)
+
+    async def undo_rotation(self, key_id: KeyId) -> KeyView:
+        """Make the old secret the only one again, and stop the new one. Possible until the overlap ends."""
+        await self._rotation.undo(key_id)
+        return await self.get(key_id)
+
+    async def finish_rotation(self, key_id: KeyId) -> KeyView:
+        """Stop the old secret before the end of its overlap."""
+        await self._rotation.finish(key_id)
+        return await self.get(key_id)
+
+    async def find(self, request: FindRequest) -> KeyMatchView:
+        """Return the key to which a secret belongs, also if the secret is no longer valid."""
+        match = await self._rotation.find(key_format.tidied(request.key))
+        if match is None:
+            raise ApiKeyNotFound("No key of this gateway has or had this secret.")
+        return KeyMatchView.of_match(match, self._clock.now())
+
     async def _get(self, key_id: str) -> KeyRecord:
         record = await self._keys.get(key_id)
         if record is None:
@@ -165,3 +234,10 @@ class KeyHandlers:
 
     def _warnings(self, record: KeyRecord) -> Sequence[str]:
         return self._budget_check.warnings(record.limits, models=record.models, at=self._clock.now())
+
+
+def _replaced_view(record: KeyRecord, now: float) -> ReplacedSecretView | None:
+    replaced = record.replaced
+    if replaced is None:
+        return None
+    return ReplacedSecretView(state="valid" if replaced.stops_at > now else "stopped", **asdict(replaced))
