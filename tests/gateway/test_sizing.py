@@ -33,7 +33,7 @@ async def test_the_connections_of_a_process_are_as_many_as_the_page_says(world: 
         )
 
     before = await connections()
-    sections = {**BUSY, "database": {"pool_size": POOL}}
+    sections = {**BUSY, "database": {"pool_size": POOL, "timeout_seconds": 60.0}}  # on a busy machine, too
     async with world.gateway(**sections) as one, world.gateway(**sections) as two:
 
         async def both_are_connected() -> bool:
