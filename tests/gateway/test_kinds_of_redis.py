@@ -11,7 +11,7 @@ import pytest
 import redis
 from structlog.testing import capture_logs
 
-from tests.eventually import wait_until_async
+from tests.eventually import wait_until, wait_until_async
 from tests.gateway.test_limits import limited
 from tests.harness import Gateway, World, ask
 from tests.storage.redis_servers import ClusterNodes, make_certificate, redis_cluster, redis_server, tls_before
@@ -41,6 +41,7 @@ async def use_everything(world: World, gateway: Gateway, url: str, **options: An
     await wait_until_async(is_done)
     link = RedisLink(url, timeout=2.0, clock=SystemClock(), **options)
     await link.start()
+    await wait_until(lambda: link.up)  # a busy machine may take longer than a start does
 
     async def is_drained() -> bool:
         return int(await link.command("XLEN", RedisNames(world.prefix).of("ledger"))) == 0
