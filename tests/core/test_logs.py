@@ -4,6 +4,7 @@ import errno
 import io
 import json
 import logging
+import subprocess
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -157,3 +158,22 @@ def test_what_a_library_says_again_and_again_is_written_once_a_second(capsys: CA
         library.handle(record)
     library.warning("Another one.")
     assert [line["message"] for line in lines(capsys)] == [*["Invalid HTTP request received."] * 3, "Another one."]
+
+
+@pytest.mark.parametrize("where", ["sys.exit(work())", "threading.Thread(target=work).start()"])
+def test_what_nothing_catches_is_one_line_without_the_key(where: str) -> None:
+    code = f"""
+import sys, threading
+from tidegate.core import logs
+logs.configure("error")
+logs.log_uncaught()
+def work():
+    raise ValueError("cannot use {KEY}")
+{where}
+"""
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60)
+    (line,) = ended.stderr.splitlines()
+    assert KEY not in line
+    logged = json.loads(line)
+    assert (logged["severity"], logged["message"]) == ("CRITICAL", "uncaught exception")
+    assert REDACTED in logged["exception"]

@@ -9,14 +9,17 @@ import typer
 from tidegate import __version__
 from tidegate.core import logs
 
-_COMMANDS = ("run", "serve", "health", "migrate", "usage", "prices", "simulate")
+_COMMANDS = ("run", "serve", "health", "migrate", "usage", "prices", "doctor", "simulate")
 _GROUPS = ("keys", "projects", "budgets", "cache", "queue", "conversations", "users", "upstream")
 """Modules of `tidegate.cli.commands`. A command's function has its name, and a group's application `NAME_app`."""
+_ELSEWHERE = {"doctor": "tidegate.cli.security"}
+"""The packages of other modules."""
 
 
 def main() -> None:
     """Run the command named by the process's arguments."""
     logs.configure("error")  # commands print their own errors; `serve` and `run` configure logging themselves
+    logs.log_uncaught()
     name = sys.argv[1] if len(sys.argv) > 1 else ""
     application(name if name in _COMMANDS + _GROUPS else None)()
 
@@ -40,7 +43,7 @@ def application(only: str | None = None) -> typer.Typer:
 
 
 def _part(module: str, name: str) -> Any:
-    return getattr(importlib.import_module(f"tidegate.cli.commands.{module}"), name)
+    return getattr(importlib.import_module(f"{_ELSEWHERE.get(module, 'tidegate.cli.commands')}.{module}"), name)
 
 
 def _print_version(requested: bool) -> None:

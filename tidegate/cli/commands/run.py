@@ -19,6 +19,7 @@ from tidegate.core import config, logs
 from tidegate.core.clock import SystemClock
 from tidegate.core.config import Settings
 from tidegate.core.config.sections.providers import OPENAI_PROVIDER
+from tidegate.core.process.core_files import forbid_core_files
 from tidegate.simulator import Options, running
 from tidegate.storage.embedded import StoreUrls
 from tidegate.storage.postgres import Postgres
@@ -54,6 +55,7 @@ def run(
     config_file: Annotated[Path | None, typer.Option("--config", help="The configuration file.")] = None,
 ) -> None:
     """Run PostgreSQL, Redis and the gateway here; without OPENAI_API_KEY, a simulated OpenAI too."""
+    forbid_core_files()
     with exit_on_error():
         settings = config.load(config_file)
         if port is not None:

@@ -20,6 +20,7 @@ from tidegate.cli.worker_process import run_worker_process
 from tidegate.core import config, logs
 from tidegate.core.clock import SystemClock
 from tidegate.core.config import ConfigError, Settings
+from tidegate.core.process.core_files import forbid_core_files
 from tidegate.core.process.supervisor import Supervisor, WorkerProcess
 from tidegate.metering import price_list
 from tidegate.metering.ledger.spool import Spool
@@ -46,6 +47,7 @@ def serve(
     config_file: Annotated[Path | None, typer.Option("--config", help="The configuration file.")] = None,
 ) -> None:
     """Run the gateway with the stores set by TIDEGATE_DATABASE_URL and TIDEGATE_REDIS_URL."""
+    forbid_core_files()
     with exit_on_error():
         settings = _with_options(config.load(config_file), port=port, host=host, workers=workers)
         logs.configure(settings.log_level)

@@ -1,0 +1,1 @@
+"""Commands about secrets: where they are, and where they must not be."""
