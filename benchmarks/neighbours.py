@@ -84,6 +84,8 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     met: str
     """What the hostile calls met."""
     resident_bytes: int
+    busy: float
+    """The share of the time beside the hostile project in which the gateway computed."""
 
     @property
     def calls(self) -> list[Call]:
@@ -166,10 +168,9 @@ def capacity(setup: Setup, seconds: float) -> float:
         own = f"{name} {time.time_ns()}"
         calls = closed_loop.run(setup.target, connections=CONNECTIONS, seconds=took, kind="miss", name=own)
     print(f"capacity: {calls.rate:.0f} calls/s; each project makes {calls.rate / 4:.0f} calls/s\n")
-    print(
-        "| way | calls | errors | ms added, median | at p95 | at p95 alone | upstream's p95 | MB | hostile calls met |"
-    )
-    print("|---|---:|---:|---:|---:|---:|---:|---:|---|", flush=True)
+    figures = ("ms added, median", "at p95", "at p95 alone", "upstream's p95", "CPU", "MB")
+    print(f"| way | calls | errors | {' | '.join(figures)} | hostile calls met |")
+    print("|---|---:|---:|---:|---:|---:|---:|---:|---:|---|", flush=True)
     return calls.rate
 
 
@@ -181,7 +182,9 @@ def measured(setup: Setup, way: str, rate: float, seconds: float) -> Row:
     figures = (row.beside.added(median), row.beside.added(p95), row.alone.added(p95), p95(row.beside.straight))
     told = " | ".join(f"{1000 * figure:.1f}" for figure in figures)
     size = f"{row.resident_bytes / 1e6:.0f}"
-    print(f"| {way} | {len(row.calls)} | {row.errors}{worse} | {told} | {size} | {row.met} |", flush=True)
+    print(
+        f"| {way} | {len(row.calls)} | {row.errors}{worse} | {told} | {row.busy:.0%} | {size} | {row.met} |", flush=True
+    )
     return row
 
 
@@ -204,10 +207,13 @@ async def _measured(setup: Setup, way: str, rate: float, seconds: float) -> Row:
             *("--rate", f"{rate:.1f}", "--seconds", f"{seconds:g}"),
             stdout=asyncio.subprocess.PIPE,
         )
+        began, computed = time.monotonic(), setup.program.cpu_seconds()
         beside = await phase(seconds)
+        busy = (setup.program.cpu_seconds() - computed) / (time.monotonic() - began)
         resident = setup.program.resident_bytes()
         met, _ = await hostile.communicate()
-    return Row(way=way, alone=alone, beside=beside, met=met.decode().strip(), resident_bytes=resident)
+    told = met.decode().strip()
+    return Row(way=way, alone=alone, beside=beside, met=told, resident_bytes=resident, busy=busy)
 
 
 def _failure(call: Call) -> str:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tidegate.core.config import MeteringConfig, ModelPrice
 from tidegate.core.values import Usage
 from tidegate.metering import price_list
-from tidegate.metering.prices import MAX_CACHED_NAMES, Prices
+from tidegate.metering.prices import MAX_CACHED_NAMES, MAX_WARNINGS, Prices
 
 NOVEMBER = datetime(2026, 11, 23, 12, tzinfo=UTC).timestamp()
 OPENAI = next(provider for provider in providers if provider.id == "openai")
@@ -199,7 +199,7 @@ def test_any_number_of_made_up_names_leaves_memory_and_log_bounded() -> None:
         for number in range(3 * MAX_CACHED_NAMES):
             assert ours.cost(f"made-up-{number}", Usage(input=1), at=NOVEMBER) == 10_000
 
-    assert len(logs) == MAX_CACHED_NAMES
+    assert len(logs) == MAX_WARNINGS
     assert [line["last_warning"] for line in logs[-2:]] == [False, True]
 
 

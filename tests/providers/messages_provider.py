@@ -27,6 +27,7 @@ from tidegate.core.errors import (
 from tidegate.core.rate_limits import ReportedLimit, ReportedLimits
 from tidegate.providers.base import Credential, Json, ProviderRefusal, ProviderRequest, make_credentials
 from tidegate.providers.exchange import HttpExchange
+from tidegate.providers.request_body import RequestBody
 from tidegate.providers.retry_after import retry_after
 from tidegate.providers.target import Target
 from tidegate.providers.transport import Exchange, Transport, connection_options
@@ -160,7 +161,7 @@ class MessagesProvider:
     async def delete_model(self, credential: Credential, name: str) -> Json:  # noqa: ARG002  # the Protocol's signature
         raise UpstreamRejected
 
-    async def _post(self, url: str, body: bytes, credential: Credential, headers: Mapping[str, str]) -> Exchange:
+    async def _post(self, url: str, body: RequestBody, credential: Credential, headers: Mapping[str, str]) -> Exchange:
         if credential.secret is None:
             raise NoUpstreamKey
         secret = credential.secret.get_secret_value()

@@ -20,6 +20,7 @@ from tidegate.core.clock import ManualClock
 from tidegate.core.errors import UpstreamError
 from tidegate.providers.base import Provider
 from tidegate.providers.registry import PROVIDER_CLASSES, make_providers
+from tidegate.providers.request_body import joined
 from tidegate.providers.target import Target
 from tidegate.providers.transport import Transport
 from tidegate.routing.attempt import Attempt
@@ -211,6 +212,6 @@ async def test_a_call_that_the_provider_has_no_endpoint_for_is_not_sent(kind: st
 
 async def test_the_foreign_request_is_in_the_providers_format() -> None:
     async with attempt_at(answer(MESSAGES_FORMAT.whole), "messages") as attempt:
-        body = msgspec.json.decode(attempt.request.body)
+        body = msgspec.json.decode(joined(attempt.request.body))
         assert body == {"model": "m-1", "system": "Be brief.", "messages": MESSAGES[1:], "stream": False}
         assert attempt.request.adaptations == ("chat: messages",)

@@ -23,6 +23,7 @@ from tidegate.core.errors import (
     TruncatedAnswer,
     UpstreamTimeout,
 )
+from tidegate.providers.request_body import RequestBody
 from tidegate.providers.transport import ConnectionOptions, Exchange, Transport, connection_options
 
 
@@ -217,6 +218,16 @@ async def test_connections_are_kept_and_closed_at_shutdown() -> None:
             assert server.connections == 1
             assert not server.closed.is_set()
         await asyncio.wait_for(server.closed.wait(), PATIENCE_SECONDS)
+
+
+@pytest.mark.parametrize("body", [b"x" * 1_000_000, (memoryview(b"x" * 400_000), memoryview(b"y" * 600_000))])
+async def test_a_long_body_arrives_whole_with_its_length(body: RequestBody) -> None:
+    async with serve(sending_parts(OK)) as server, Transport(max_connections=1) as transport:
+        exchange = await transport.send("POST", server.address, {}, body, way(server.address))
+        assert await exchange.read_all() == b"{}"
+        head = server.requests[0].lower()
+        assert "content-length: 1000000" in head
+        assert "transfer-encoding" not in head
 
 
 async def test_a_finished_answer_gives_its_connection_back() -> None:

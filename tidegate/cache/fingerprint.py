@@ -2,13 +2,14 @@
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from typing import Any
 
 import msgspec
 
 from tidegate.core.endpoints import Format
-from tidegate.wire.call import LARGE_BYTES, Call
+from tidegate.core.process.heavy_turns import at_once
+from tidegate.wire.call import Call
 
 VERSION = b"1"
 """Part of every fingerprint: increase it when these rules change, which starts a new cache."""
@@ -28,6 +29,7 @@ IGNORED_FIELDS = frozenset(
 
 _LARGE_VALUE = 4096
 """Bytes of a value that is hashed as it is written, in a large call."""
+_STEP_BYTES = 1024 * 1024
 _encode = msgspec.json.Encoder(order="deterministic").encode
 _WHOLE_FLOAT = re.compile(rb"\.0[,}\]]")
 _IGNORED_HEADERS = frozenset({"idempotency-key", "x-client-request-id"})
@@ -55,7 +57,7 @@ def fingerprint(call: Call, *, scope: str, headers: Mapping[str, str]) -> str:
     """
     shape: Any = canonical(call)
     shaping = {name: value for name, value in headers.items() if name not in _IGNORED_HEADERS}
-    if call.size >= LARGE_BYTES:
+    if call.is_heavy:
         shape = _with_digests(call, shape)
     encoded = _encode([VERSION, scope, call.endpoint.path, shaping, shape])
     if _WHOLE_FLOAT.search(encoded):  # rare, and costly to look for in every value
@@ -69,9 +71,24 @@ def _with_digests(call: Call, shape: dict[str, Any]) -> list[dict[str, Any]]:
 
     To encode a large value anew costs four times as much. So two large calls are equivalent if those are written alike.
     """
-    written = {name: memoryview(call.raw[name]) for name in shape if name in call.raw}
-    digests = {name: hashlib.sha256(text).hexdigest() for name, text in written.items() if text.nbytes >= _LARGE_VALUE}
+    known = call.digests or at_once(digests_in_steps(call))
+    digests = {name: known[name] for name in shape if name in known}
     return [digests, {name: value for name, value in shape.items() if name not in digests}]
+
+
+def digests_in_steps(call: Call) -> Generator[None, None, dict[str, str]]:
+    """Return the hashes of a large call's large values, as they are written; a step takes a millisecond."""
+    digests: dict[str, str] = {}
+    for name, written in call.raw.items():
+        text = memoryview(written)
+        if text.nbytes < _LARGE_VALUE or name in IGNORED_FIELDS:
+            continue
+        digest = hashlib.sha256()
+        for start in range(0, text.nbytes, _STEP_BYTES):
+            digest.update(text[start : start + _STEP_BYTES])
+            yield
+        digests[name] = digest.hexdigest()
+    return digests
 
 
 def canonical(call: Call) -> dict[str, Any]:

@@ -69,11 +69,19 @@ class _TextCounter:
 
     def add(self, value: Any) -> None:
         """Add all text in `value`, breadth first and without recursion."""
-        waiting = deque([value])
-        for _ in range(MAX_VALUES):
-            if not waiting:
-                return
-            waiting.extend(self._take(waiting.popleft()))
+        waiting, left = deque([[value]]), MAX_VALUES
+        while waiting and left > 0:
+            values = waiting.popleft()[:left]
+            left -= len(values)
+            for inner in values:  # the kinds are told apart here: a body may have 100,000 values
+                if isinstance(inner, str):
+                    self.add_text(inner)
+                elif isinstance(inner, int):  # an embedding's input may be given as tokens
+                    self._flat += 1
+                elif isinstance(inner, list):
+                    waiting.append(inner)
+                elif isinstance(inner, dict):
+                    waiting.append(self._inside(inner))
 
     def add_flat(self, tokens: int) -> None:
         """Add tokens of parts that are no text."""
@@ -93,18 +101,6 @@ class _TextCounter:
             return self._flat
         counted = sum(map(tokenizer(encoding_of(model)).count, self._texts))
         return int(self._flat + counted + counted * self._estimated_bytes // sum(map(len, self._texts)))
-
-    def _take(self, value: Any) -> list[Any]:
-        """Add the text of `value` itself, and return the values inside it."""
-        if isinstance(value, str):
-            self.add_text(value)
-        elif isinstance(value, int):  # an embedding's input may be given as tokens
-            self._flat += 1
-        elif isinstance(value, list):
-            return value[:MAX_VALUES]
-        elif isinstance(value, dict):
-            return self._inside(value)
-        return []
 
     def _inside(self, item: dict[str, Any]) -> list[Any]:
         kind = item.get("type")

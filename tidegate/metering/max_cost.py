@@ -1,5 +1,6 @@
 """Computes the most that a call may cost before it is sent. Called by the pipeline to reserve budget."""
 
+import re
 from collections.abc import Collection, Mapping
 from functools import lru_cache
 from typing import Any
@@ -40,6 +41,7 @@ _TYPICAL_OUTPUT = 256
 _BYTES_PER_TOKEN = 4
 _ABOVE_LIMIT = 16
 """Tokens by which an answer's framing may exceed its stated limit."""
+_FILE = re.compile(rb";base64,")
 _MAX_CHOICES = 128
 _LARGE = 64 * 1024
 """Bytes. In a larger call, images are searched for before its size is taken for that of a text."""
@@ -138,7 +140,7 @@ def _prediction_tokens(call: Call) -> int:
 
 def _has_files(call: Call) -> bool:
     """Return whether the call has images or files, whose bytes are no text."""
-    return any(b";base64," in bytes(value) for value in call.raw.values())
+    return any(_FILE.search(value) for value in call.raw.values())
 
 
 def _count(value: object) -> int | None:

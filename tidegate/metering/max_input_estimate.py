@@ -66,6 +66,7 @@ _MARGIN_TOKENS = 16
 _BYTES_PER_TOKEN = 4
 _FRAME_TOKENS = 8
 _MAX_VALUES = 100_000
+_PART_CHARACTERS = 64 * 1024
 
 
 def max_input_tokens(call: Call, estimated_tokens: int) -> int:
@@ -137,25 +138,22 @@ class _InputSizes:
 
     def add(self, name: str, value: Any) -> None:
         """Add a field of the body, with everything in it."""
-        waiting = deque([value])
-        seen = 0
+        waiting, left = deque([[value]]), _MAX_VALUES
         self.text += len(name)
-        while waiting and seen <= _MAX_VALUES:
-            seen += 1
-            waiting.extend(self._take(waiting.popleft()))
-        self.uncounted = self.uncounted or seen > _MAX_VALUES
-
-    def _take(self, value: Any) -> list[Any]:
-        if isinstance(value, str):
-            self.text += len(value.encode(errors="replace"))
-            self._values += 1
-        elif isinstance(value, int | float):
-            self._numbers += 1
-        elif isinstance(value, list):
-            return value[: _MAX_VALUES + 1]
-        elif isinstance(value, dict):
-            return self._inside(value)
-        return []
+        while waiting and left > 0:
+            values = waiting.popleft()
+            left -= len(values)
+            for inner in values[: left + len(values)]:
+                if isinstance(inner, str):
+                    self.text += _utf8_bytes(inner)
+                    self._values += 1
+                elif isinstance(inner, int | float):
+                    self._numbers += 1
+                elif isinstance(inner, list):
+                    waiting.append(inner)
+                elif isinstance(inner, dict):
+                    waiting.append(self._inside(inner))
+        self.uncounted = self.uncounted or left < 0 or bool(waiting)
 
     def _inside(self, item: dict[str, Any]) -> list[Any]:
         kind = _kind(item)
@@ -170,3 +168,11 @@ class _InputSizes:
             self.uncounted = True
         self.text += sum(map(len, item))
         return list(item.values())
+
+
+def _utf8_bytes(text: str) -> int:
+    """Return how many bytes a text takes, without a copy of a large one."""
+    if text.isascii():
+        return len(text)
+    parts = range(0, len(text), _PART_CHARACTERS)
+    return sum(len(text[start : start + _PART_CHARACTERS].encode(errors="replace")) for start in parts)

@@ -73,11 +73,11 @@ class PricedModel(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True,
 
     def matches(self, name: str) -> bool:
         """Return whether `name`, in lower case, is this model."""
-        return (
-            name in self.equals
-            or name.startswith(self.starts_with)
-            or any(part in name for part in self.contains)
-            or any(re.search(pattern, name) for pattern in self.regex)
+        if name in self.equals or name.startswith(self.starts_with):
+            return True
+        # most models have no such names, and callers may ask for any number of models that are not in the list
+        return bool(self.contains or self.regex) and (
+            any(part in name for part in self.contains) or any(re.search(pattern, name) for pattern in self.regex)
         )
 
 

@@ -18,6 +18,9 @@ _log = structlog.get_logger("prices")
 MAX_CACHED_NAMES = 1024
 """The most model names whose prices are cached. Callers choose names, so their number is unbounded."""
 
+MAX_WARNINGS = 100
+"""The most model names without a price that are logged: each line costs as much as a small call."""
+
 _DATE = re.compile(r"-(\d{4}-\d{2}-\d{2}|\d{8})$")
 _STANDARD_OR_CHEAPER_TIERS = ("default", "flex")
 """Service tiers that never cost more than the standard price."""
@@ -41,6 +44,7 @@ class Prices:
         self._model_fees = {name.lower(): _tool_fees(price.tool_prices) for name, price in config.prices.items()}
         self._warned: set[str] = set()
         self._found = lru_cache(MAX_CACHED_NAMES)(self._resolve)
+        self._find = lru_cache(MAX_CACHED_NAMES)(self._look_up)
 
     def cost(self, model: str, usage: Usage, *, at: float, tier: str | None = None, target: str = "") -> int:
         """Return the nano-dollars of `usage`, rounded half up once.
@@ -92,8 +96,9 @@ class Prices:
         listed = next((found for name in (model.lower(), asked) if (found := self._find(name))), None)
         return (listed.fees if listed else {}).get(tool, self._list.fees.get(tool))
 
-    def _find(self, name: str) -> PricedModel | None:
-        return self._list.find(name) or self._list.find(_undated(name))
+    def _look_up(self, name: str) -> PricedModel | None:
+        found, undated = self._list.find(name), _undated(name)
+        return self._list.find(undated) if found is None and undated != name else found
 
     def _resolve(self, target: str, model: str, tier: str | None) -> "_FoundPrice":
         provider, _, asked = target.lower().partition("/")
@@ -115,14 +120,14 @@ class Prices:
         return next((self._overrides[each] for each in written if each in self._overrides), None)
 
     def _warn(self, name: str) -> None:
-        if name in self._warned or len(self._warned) >= MAX_CACHED_NAMES:
+        if name in self._warned or len(self._warned) >= MAX_WARNINGS:
             return
         self._warned.add(name)
         _log.warning(
             "price unknown: charged as metering.unknown_model_price" if self._unknown else "price unknown: not charged",
             model=name,
             remedy=f'set [metering.prices."{name}"] input, cached and output in USD per million tokens',
-            last_warning=len(self._warned) == MAX_CACHED_NAMES,
+            last_warning=len(self._warned) == MAX_WARNINGS,
         )
 
 

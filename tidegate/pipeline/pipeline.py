@@ -3,10 +3,12 @@
 `Pipeline.answer` takes the first steps itself and returns a `ResponseStream`. The other steps run when that is read.
 """
 
-import contextlib
 from collections.abc import Callable, Collection, Mapping
 
+import msgspec
+
 from tidegate.auth.key_cache import ApiKeyCache
+from tidegate.cache.fingerprint import digests_in_steps
 from tidegate.cache.stored import AnswerCodec, UnreadableAnswer
 from tidegate.coalescing.registry import FlightRegistry
 from tidegate.conversations.recall import HistoryLoader, RecallRequest
@@ -30,7 +32,7 @@ from tidegate.pipeline.takeover import CallTakeover
 from tidegate.pipeline.upstream_services import UpstreamCalls, UpstreamServices
 from tidegate.queue.slot import QueueSlot
 from tidegate.routing.attempt import Attempt
-from tidegate.wire.call import LARGE_BYTES, Call, parse
+from tidegate.wire.call import Call, is_heavy, parse, parse_in_steps
 
 STEPS = ("identify", "read", "recall", "prepare", "admit", "give", "join", "ask")
 """The steps before the answer begins, in the order in which `Pipeline.answer` takes them; of the last three, one."""
@@ -93,7 +95,9 @@ class Pipeline:
         stateless_call, recorder = await self._recall(request, call, caller)
         try:
             conversation = recorder.state_params.conversation if isinstance(recorder, ResponsesRecorder) else None
-            with self._heavy_turns.counted() if call.size >= LARGE_BYTES else contextlib.nullcontext():
+            if call.is_heavy:
+                context = await self._prepare_heavy(request, stateless_call, caller, conversation, tags)
+            else:
                 context = self._preparer.prepare(request, stateless_call, caller, conversation=conversation, tags=tags)
             if isinstance(recorder, ResponsesRecorder) and _is_submission(request, recorder):
                 return await self._background.submit(request, call, context, recorder)  # a worker goes on from here
@@ -120,11 +124,11 @@ class Pipeline:
         """Read the body, within its limits, and decode it once."""
         body = await request.body(caller)
         self._heavy_turns.note_call(caller.key_id)
-        if len(body) < LARGE_BYTES:
+        if not is_heavy(body):
             call = parse(request.endpoint, body, model=request.model)
         else:
-            async with self._heavy_turns.turn(caller.key_id):
-                call = parse(request.endpoint, body, model=request.model)
+            steps = parse_in_steps(request.endpoint, body, model=request.model)
+            call = await self._heavy_turns.run(caller.key_id, steps)
         for models in (self._models, caller.models):
             if models and call.model not in models:
                 raise _not_allowed(call)
@@ -143,6 +147,20 @@ class Pipeline:
                 created_at=attempt.created_at,
             )
         return await self._history.load(call, recall_request)
+
+    async def _prepare_heavy(
+        self,
+        request: InferenceRequest,
+        call: Call,
+        caller: Caller,
+        conversation: str | None,
+        tags: dict[str, str] | None,
+    ) -> RequestContext:
+        """Prepare a call with a large body between the calls of others."""
+        digests = await self._heavy_turns.run(caller.key_id, digests_in_steps(call))
+        call = msgspec.structs.replace(call, digests=digests)
+        async with self._heavy_turns.turn(caller.key_id, goes_on=True):
+            return self._preparer.prepare(request, call, caller, conversation=conversation, tags=tags)
 
     def _give(self, context: RequestContext, hit: CacheHit) -> ClientResponse | None:
         """Give the stored answer, None where it is damaged. Admission has already written its ledger entry."""

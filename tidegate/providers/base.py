@@ -17,6 +17,7 @@ from tidegate.core.endpoints import Endpoint
 from tidegate.core.errors import UpstreamError
 from tidegate.core.rate_limits import ReportedLimits
 from tidegate.providers.answer_memory import AnswerMemory
+from tidegate.providers.request_body import RequestBody
 from tidegate.providers.target import Target
 from tidegate.wire.call import Call
 
@@ -88,7 +89,7 @@ class ProviderRequest(msgspec.Struct, frozen=True, kw_only=True):
     endpoint: Endpoint
     """The caller's endpoint: the answer comes back in its format."""
     url: str
-    body: bytes
+    body: RequestBody
     stream: bool
     wants_json: bool = False
     """Whether the caller requested JSON as the answer's text."""

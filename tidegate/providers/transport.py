@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import errno
 import functools
-import io
 import select
 import ssl
 from collections.abc import Mapping
@@ -34,12 +33,10 @@ from tidegate.core.errors import (
 from tidegate.core.process.interrupt import Interruption
 from tidegate.core.scrub import REDACTED
 from tidegate.providers.answer_memory import AnswerMemory
+from tidegate.providers.request_body import RequestBody, is_long, pieces_of, size_of
 
 _KEEPALIVE_SECONDS = 55.0
 """Shorter than the 60 s after which common load balancers drop an idle connection."""
-
-_SEND_CHUNK_BYTES = 256 * 1024
-"""Bytes; a longer body is sent piece by piece, so that others get their turn meanwhile."""
 
 _READ_CHUNK_BYTES = 32 * 1024
 """Bytes of an answer, between two turns of all others: a bomb unpacks faster than it is looked through."""
@@ -330,7 +327,7 @@ class Transport:
         method: str,
         url: str,
         headers: Mapping[str, str],
-        body: bytes | None,
+        body: RequestBody | None,
         options: ConnectionOptions,
         *,
         secret: str = "",
@@ -342,7 +339,9 @@ class Transport:
         """
         assert self._session is not None, "the transport is used inside its context"  # noqa: S101  # a programming error
         clocks = Deadlines(options)
-        data = io.BytesIO(body) if body is not None and len(body) > _SEND_CHUNK_BYTES else body
+        data: Any = body
+        if body is not None and is_long(body):
+            data, headers = pieces_of(body), {**headers, "content-length": str(size_of(body))}
         try:
             with Interruption(min(options.first_byte_seconds, options.total_seconds), clocks.timeout_error):
                 response = await self._session.request(

@@ -1,7 +1,7 @@
 """A request's body, decoded once: the values that the gateway reads, and the bytes to forward unchanged."""
 
 import codecs
-import re
+from collections.abc import Generator, Mapping
 from typing import Any
 
 import msgspec
@@ -16,24 +16,23 @@ from tidegate.core.errors import (
     MissingParameter,
     WrongType,
 )
-from tidegate.core.process.gc_tuning import paused_collector
+from tidegate.core.process.heavy_turns import at_once
 from tidegate.wire.charges.hosted_tools import TOOL_CALL_LIMIT
 from tidegate.wire.field_names import check_field_names
+from tidegate.wire.large_body import decode_in_steps, without_halves
 
 _MAX_MODEL_NAME = 256
 _PROMPT_PREFIX = "pmpt_"
 LARGE_BYTES = 256 * 1024
 """To decode a smaller body takes about a millisecond; a larger one is decoded with care for the calls beside it."""
+_DENSE_BYTES = 16 * 1024
+_DENSE_CONTAINERS = 5_000
+"""So many lists and objects take as long to decode as a large body."""
 _SPARE_LEVELS = 64
 """Nesting levels that must remain free: documents built from the body nest deeper, and readers have limits, too."""
 _FLAGS = {False: b"false", True: b"true"}
 _OUTPUT_LIMITS = ("max_tokens", "max_completion_tokens", "max_output_tokens")
 _JSON_FORMATS = ("json_object", "json_schema")
-
-# an escaped backslash, a whole surrogate pair, or half of one: only the last is replaced
-_SURROGATES = re.compile(
-    rb"\\\\|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(\\u[dD][89a-fA-F][0-9a-fA-F]{2})"
-)
 
 
 class Call(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,6 +51,8 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     """`safety_identifier`, else `user`."""
     size: int = 0
     """Size of the body in bytes, as received."""
+    decoded_in_steps: bool = False
+    """Whether its body was too large, or had too many values, to be decoded at once."""
     names_prompt: bool = False
     """Whether it names a stored prompt instead of a model: `model` is the prompt's id, which stands for the prompt's
     own model."""
@@ -59,6 +60,8 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     """Whether the body is a translation of the caller's request."""
     assumed_output: int | None = None
     """The output limit that the gateway added, in tokens; None where the caller's own limit, or none, is sent."""
+    digests: Mapping[str, str] = {}
+    """The hashes of the large values of a large call, as they are written, by their names."""
     additions: tuple[str, ...] = ()
     """The parameters that the gateway added to the caller's, each as `parameter: change`."""
 
@@ -73,6 +76,11 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
         options = self.body.get("stream_options")
         stream_options = {**options, "include_usage": True} if isinstance(options, dict) else {"include_usage": True}
         return {**self.raw, "stream_options": msgspec.Raw(msgspec.json.encode(stream_options))}
+
+    @property
+    def is_heavy(self) -> bool:
+        """Whether working on it holds up other calls."""
+        return self.decoded_in_steps or self.size >= LARGE_BYTES
 
     @property
     def wants_json(self) -> bool:
@@ -112,8 +120,8 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
         return msgspec.structs.replace(self, stream=stream, raw={**raw, "stream": msgspec.Raw(_FLAGS[stream])})
 
 
-_decode_raw = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _decode_any = msgspec.json.Decoder()
+_decode_raw = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _nesting_decoder = msgspec.json.Decoder(msgspec.Raw)
 
 
@@ -122,13 +130,33 @@ def parse(endpoint: Endpoint, data: bytes, *, model: str = "") -> Call:
 
     Raises EmptyBody, BodyNotJson, BodyNotAnObject or InvalidParameter.
     """
+    if is_heavy(data):
+        return at_once(parse_in_steps(endpoint, data, model=model))
     if not data.strip():
         raise EmptyBody
-    if len(data) < LARGE_BYTES:
-        body, raw = _decode(data)
-    else:
-        with paused_collector():
-            body, raw = _decode(data)
+    body, raw = _decode(data)
+    return _call(endpoint, body, raw, model=model, size=len(data))
+
+
+def parse_in_steps(endpoint: Endpoint, data: bytes, *, model: str = "") -> Generator[None, None, Call]:
+    """Decode a large body as `parse` does, in steps of some milliseconds. Raises the same."""
+    if data.isspace():
+        raise EmptyBody
+    try:
+        body, raw = yield from decode_in_steps(data, spare_levels=_SPARE_LEVELS)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise _not_json(error, data) from error
+    return msgspec.structs.replace(_call(endpoint, body, raw, model=model, size=len(data)), decoded_in_steps=True)
+
+
+def is_heavy(data: bytes) -> bool:
+    """Return whether to decode a body at once would hold up other calls."""
+    if len(data) < _DENSE_BYTES:
+        return False
+    return len(data) >= LARGE_BYTES or data.count(b"[") + data.count(b"{") > _DENSE_CONTAINERS
+
+
+def _call(endpoint: Endpoint, body: dict[str, Any], raw: dict[str, msgspec.Raw], *, model: str, size: int) -> Call:
     if model:
         body, raw = {**body, "model": model}, {**raw, "model": msgspec.Raw(msgspec.json.encode(model))}
     check_field_names(endpoint, body)
@@ -146,7 +174,7 @@ def parse(endpoint: Endpoint, data: bytes, *, model: str = "") -> Call:
         wants_usage=isinstance(options, dict) and options.get("include_usage") is True,
         end_user=user if isinstance(user, str) else None,
         names_prompt=body.get("model") is None and endpoint.default_model is None,
-        size=len(data),
+        size=size,
     )
 
 
@@ -194,20 +222,22 @@ def _decode(data: bytes) -> tuple[dict[str, Any], dict[str, msgspec.Raw]]:
         try:
             body = _decode_any.decode(data)
         except msgspec.DecodeError:
-            # half a surrogate pair, as JavaScript leaves where it cuts an emoji, cannot be text anywhere:
-            # it becomes U+FFFD instead of an error; anything else fails again
             data = data.removeprefix(codecs.BOM_UTF8)  # Windows' clients send it
-            data = _SURROGATES.sub(lambda half: rb"\ufffd" if half[1] else half[0], data)
+            data = without_halves(data)
             body = _decode_any.decode(data)
         if not isinstance(body, dict):
             raise BodyNotAnObject
         if data.count(b"[") + data.count(b"{") > _SPARE_LEVELS:
             _nesting_decoder.decode(b"[" * _SPARE_LEVELS + data + b"]" * _SPARE_LEVELS)
         return body, _decode_raw.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise BodyNotJson(f"We could not parse the JSON body of your request: {_reason(error, data)}.") from error
-    except RecursionError as error:
-        raise BodyNotJson("The JSON body of your request is nested too deeply.") from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise _not_json(error, data) from error
+
+
+def _not_json(error: Exception, data: bytes) -> BodyNotJson:
+    if isinstance(error, RecursionError):
+        return BodyNotJson("The JSON body of your request is nested too deeply.")
+    return BodyNotJson(f"We could not parse the JSON body of your request: {_reason(error, data)}.")
 
 
 def _reason(error: Exception, data: bytes) -> str:

@@ -2,10 +2,11 @@
 
 import asyncio
 import time
+from collections.abc import Generator
 
 import pytest
 
-from tidegate.core.process.heavy_turns import MAX_REST_SECONDS, SHARE, HeavyTurns
+from tidegate.core.process.heavy_turns import MAX_REST_SECONDS, SHARE, HeavyTurns, at_once, with_pauses
 
 WORK_SECONDS = 0.004
 
@@ -105,3 +106,60 @@ async def test_a_turn_that_fails_is_over() -> None:
     order: list[str] = []
     await one(turns, "large", order)
     assert order == ["large"]
+
+
+def steps(name: str, count: int, order: list[str]) -> Generator[None, None, str]:
+    for number in range(count):
+        order.append(f"{name}{number}")
+        work()
+        yield
+    return name
+
+
+async def test_between_two_steps_of_one_work_the_others_have_the_process() -> None:
+    turns, order = shared(), list[str]()
+    began = asyncio.get_running_loop().time()
+    assert await turns.run("large", steps("a", 3, order)) == "a"
+    assert asyncio.get_running_loop().time() - began > 2 * (SHARE - 1) * WORK_SECONDS
+    assert order == ["a0", "a1", "a2"]
+
+
+async def test_what_one_key_has_begun_goes_before_its_other_work_and_keys_still_take_turns() -> None:
+    turns, order = shared(), list[str]()
+    works = turns.run("large", steps("a", 2, order)), turns.run("large", steps("b", 1, order))
+    await asyncio.gather(*works, turns.run("other", steps("c", 1, order)))
+    assert order.index("a1") < order.index("b0")
+    assert order.index("c0") < order.index("a1")
+
+
+async def test_a_key_that_calls_alone_does_not_rest_between_steps_and_yet_lets_its_other_calls_go_on() -> None:
+    turns, order = HeavyTurns(), list[str]()
+
+    async def small() -> None:
+        for _ in range(3):
+            order.append("small")
+            await asyncio.sleep(0)
+
+    began = asyncio.get_running_loop().time()
+    await asyncio.gather(turns.run("large", steps("a", 3, order)), small())
+    assert order.index("small") < order.index("a2")
+    assert asyncio.get_running_loop().time() - began < 2 * (SHARE - 1) * WORK_SECONDS
+
+
+async def test_steps_may_be_taken_at_once_or_with_others_in_between() -> None:
+    order = list[str]()
+    assert at_once(steps("a", 3, order)) == "a"
+    other = asyncio.create_task(asyncio.sleep(0))
+    assert await with_pauses(steps("b", 3, order)) == "b"
+    assert other.done()
+
+
+async def test_steps_that_fail_end_their_turn() -> None:
+    def failing() -> Generator[None, None, None]:
+        yield
+        raise ValueError("why")
+
+    turns = shared()
+    with pytest.raises(ValueError, match="why"):
+        await turns.run("large", failing())
+    assert await turns.run("large", steps("a", 1, [])) == "a"

@@ -10,6 +10,7 @@ from tests.providers.targets import SECRET, provider
 from tidegate.core import endpoints, errors
 from tidegate.core.endpoints import Endpoint
 from tidegate.core.errors import UpstreamError
+from tidegate.providers.request_body import joined
 from tidegate.providers.target import Target
 from tidegate.simulator import Options, running
 from tidegate.wire.call import Call, parse
@@ -55,7 +56,7 @@ async def test_the_body_names_the_deployment() -> None:
     settings = {**VERSION, "deployments": {"gpt-4o": "four-o"}}
     async with provider("http://nowhere", name="azure", **settings) as azure:
         fitted = azure.build_request(call(), TARGET)
-    assert msgspec.json.decode(fitted.body)["model"] == "four-o"
+    assert msgspec.json.decode(joined(fitted.body))["model"] == "four-o"
     assert (fitted.target.name, fitted.adaptations) == ("azure/gpt-4o", ())
 
 

@@ -13,6 +13,7 @@ from tidegate.core.endpoints import Endpoint
 from tidegate.core.errors import TidegateError, UpstreamErrorDetail, UpstreamRejected
 from tidegate.providers.base import ProviderRequest
 from tidegate.providers.openai_family.encrypted_reasoning import without_encrypted_reasoning
+from tidegate.providers.request_body import joined
 from tidegate.providers.target import Target
 from tidegate.routing.attempt import Attempt
 
@@ -40,14 +41,14 @@ def refused(**words: Any) -> UpstreamRejected:
 def test_only_what_is_sealed_is_left_out_and_it_is_told(error: TidegateError) -> None:
     opened = without_encrypted_reasoning(fitted([SEALED, HELLO, OPEN], store=False), error)
     assert opened is not None
-    assert msgspec.json.decode(opened.body) == {"model": "m", "input": [HELLO, OPEN], "store": False}
+    assert msgspec.json.decode(joined(opened.body)) == {"model": "m", "input": [HELLO, OPEN], "store": False}
     assert opened.adaptations == ("reasoning: encrypted for another account",)
 
 
 def test_a_model_without_reasoning_is_not_asked_for_it() -> None:
     plain = without_encrypted_reasoning(fitted("Hello", include=["x", INCLUDE]), refused(message=UNHEARD_OF))
     assert plain is not None
-    assert msgspec.json.decode(plain.body)["include"] == ["x"]
+    assert msgspec.json.decode(joined(plain.body))["include"] == ["x"]
     assert plain.adaptations == ("include: no encrypted reasoning",)
 
 
@@ -81,7 +82,7 @@ async def test_a_turn_that_brings_anothers_reasoning_is_answered_without_it() ->
     here = attempt(provider, [SEALED, HELLO])
     await here.open()
     assert here.last_events == [ANSWER]
-    assert b"encrypted_content" not in here.request.body
+    assert b"encrypted_content" not in joined(here.request.body)
     assert len(provider.sent_to) == 2
 
 

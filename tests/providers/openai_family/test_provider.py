@@ -14,6 +14,7 @@ from tidegate.core.endpoints import Endpoint
 from tidegate.core.errors import InvalidUpstreamKey, NoUpstreamKey, UnsupportedByTarget, UpstreamServerError
 from tidegate.providers.openai_family.openai import OpenAIProvider
 from tidegate.providers.openai_family.provider import OpenAIFamilyProvider
+from tidegate.providers.request_body import joined
 from tidegate.providers.target import Target
 from tidegate.providers.transport import Transport
 from tidegate.simulator import Options, running
@@ -110,7 +111,7 @@ async def test_each_credential_is_another_account() -> None:
 async def test_the_models_name_is_the_targets(asked: str, model: str) -> None:
     async with provider("http://nowhere") as openai:
         fitted = openai.build_request(call(model=asked, unknown={"a": 1}), TARGET)
-    assert msgspec.json.decode(fitted.body) == {"model": model, "unknown": {"a": 1}}
+    assert msgspec.json.decode(joined(fitted.body)) == {"model": model, "unknown": {"a": 1}}
     assert (fitted.adaptations, fitted.endpoint, fitted.stream) == ((), endpoints.CHAT, False)
 
 
@@ -124,7 +125,7 @@ async def test_configured_rules_hold() -> None:
         fitted = openai.build_request(call(metadata={}, seed=1), TARGET)
         with pytest.raises(UnsupportedByTarget) as no:
             openai.build_request(call(logprobs=True), TARGET)
-    assert msgspec.json.decode(fitted.body) == {"model": "gpt-4o", "seed": 1, "max_tokens": 64}
+    assert msgspec.json.decode(joined(fitted.body)) == {"model": "gpt-4o", "seed": 1, "max_tokens": 64}
     assert fitted.adaptations == ("metadata: dropped", "max_tokens: set")
     assert no.value.param == "logprobs"
 

@@ -15,6 +15,7 @@ from tidegate.core.endpoints import Endpoint
 from tidegate.core.errors import MalformedAnswer, NotTranslatable, TruncatedAnswer
 from tidegate.providers.base import ProviderRequest
 from tidegate.providers.openai_family.responses_over_chat import ResponsesOverChat, Translator
+from tidegate.providers.request_body import joined
 from tidegate.providers.target import Target
 from tidegate.wire import chat, responses, sse
 from tidegate.wire.call import Call, parse
@@ -86,7 +87,7 @@ def test_a_request_is_a_chat_call_and_its_answer_a_response() -> None:
     request = request_for(call_of(truncation="auto"), endpoints.CHAT)
     assert (request.endpoint, request.stream) == (endpoints.RESPONSES, True)
     assert request.adaptations == ("responses: chat", "truncation: dropped", "x: y")
-    assert msgspec.json.decode(request.body)["messages"] == [{"role": "user", "content": "hi"}]
+    assert msgspec.json.decode(joined(request.body))["messages"] == [{"role": "user", "content": "hi"}]
     assert request.new_translator is not None
     assert request.new_translator() is not request.new_translator()
 
@@ -95,7 +96,7 @@ def test_reasoning_is_returned_where_the_provider_takes_it() -> None:
     reasoning = {"type": "reasoning", "summary": [], "content": [{"type": "reasoning_text", "text": "hm"}]}
     call = call_of(input=[reasoning, {"role": "assistant", "content": "x"}])
     request = request_for(call, endpoints.CHAT, reasoning_field="reasoning_content")
-    assert msgspec.json.decode(request.body)["messages"][0]["reasoning_content"] == "hm"
+    assert msgspec.json.decode(joined(request.body))["messages"][0]["reasoning_content"] == "hm"
     assert request.adaptations == ("responses: chat", "x: y")
 
 

@@ -19,7 +19,7 @@ from tidegate.core.errors import (
     UnsupportedCompression,
 )
 from tidegate.core.process.call_memory import CallMemory, MemoryHold
-from tidegate.web.inference.body import BodyBounds, read_body
+from tidegate.web.inference.body import MAX_CONTAINERS, BodyBounds, read_body
 from tidegate.wire import zstd
 
 Message = MutableMapping[str, Any]
@@ -122,3 +122,23 @@ async def test_a_body_of_many_values_holds_what_they_take_decoded() -> None:
     assert 20 * len(body) < hold.held_bytes < 40 * len(body)
     with pytest.raises(TooManyValues):
         await read_body(FakeClient(part(body)), {}, MUCH, hold_of(5_000_000))
+
+
+@pytest.mark.parametrize("value", [b"[],", b'{"a":1},', b"[[[[[[[[]]]]]]]],"], ids=["lists", "objects", "nested"])
+async def test_a_body_of_more_lists_and_objects_than_are_decoded_in_a_moment_is_refused(value: bytes) -> None:
+    within = MAX_CONTAINERS // (value.count(b"[") + value.count(b"{")) - 1
+    plenty = hold_of(10**9)
+    await read_body(FakeClient(part(b"[" + value * within + b"0]")), {}, MUCH, plenty)
+    with pytest.raises(TooManyValues):
+        await read_body(FakeClient(part(b"[" + value * 2 * within + b"0]")), {}, MUCH, plenty)
+
+
+async def test_brackets_in_a_text_are_no_lists() -> None:
+    body = b'{"content":"' + b"[] {} " * MAX_CONTAINERS + b'"}'
+    assert await read_body(FakeClient(part(body)), {}, MUCH, hold_of(10**9)) == body
+
+
+async def test_while_a_large_body_is_looked_through_others_go_on() -> None:
+    others = asyncio.create_task(asyncio.sleep(0))
+    await read_body(FakeClient(part(b"x" * 1_000_000)), {}, MUCH, hold_of(10**9))
+    assert others.done()

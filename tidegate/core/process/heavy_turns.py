@@ -8,13 +8,37 @@ time, the keys with large bodies by turns. A key that calls alone has the proces
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator
+from typing import TypeVar
 
 SHARE = 32
 """Such work takes one part in so many of the time."""
 MAX_REST_SECONDS = 3.0
 _SHARED_SECONDS = 1.0
 """For so long after calls of two keys the process counts as shared."""
+
+Result = TypeVar("Result")
+
+
+def at_once(steps: Generator[None, None, Result]) -> Result:
+    """Take all steps without a pause, and return their result."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            result: Result = end.value
+            return result
+
+
+async def with_pauses(steps: Generator[None, None, Result]) -> Result:
+    """Take all steps, each in another iteration of the event loop, and return their result."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            result: Result = end.value
+            return result
+        await asyncio.sleep(0)
 
 
 class HeavyTurns:
@@ -38,10 +62,13 @@ class HeavyTurns:
             self._shared_until = asyncio.get_running_loop().time() + _SHARED_SECONDS
 
     @contextlib.asynccontextmanager
-    async def turn(self, key_id: str) -> AsyncIterator[None]:
-        """Wait for a turn, and take it for the work within. A cancelled wait takes none."""
+    async def turn(self, key_id: str, *, goes_on: bool = False) -> AsyncIterator[None]:
+        """Wait for a turn, and take it for the work within. A cancelled wait takes none.
+
+        Work that `goes_on` is ahead of the other work of its key: what is half done holds memory.
+        """
         if self._is_taken or self._waiting or self._rest() > 0:
-            await self._wait(key_id)
+            await self._wait(key_id, goes_on=goes_on)
         self._is_taken = True
         try:
             with self.counted():
@@ -49,6 +76,19 @@ class HeavyTurns:
         finally:
             self._is_taken = False
             self._plan_next()
+
+    async def run(self, key_id: str, steps: Generator[None, None, Result]) -> Result:
+        """Take a turn for each step, and return the steps' result. Others go on between two steps in any case."""
+        goes_on = False
+        while True:
+            async with self.turn(key_id, goes_on=goes_on):
+                try:
+                    next(steps)
+                except StopIteration as end:
+                    result: Result = end.value
+                    return result
+            goes_on = True
+            await asyncio.sleep(0)
 
     @contextlib.contextmanager
     def counted(self) -> Iterator[None]:
@@ -67,9 +107,13 @@ class HeavyTurns:
         now = asyncio.get_running_loop().time()
         return self._free_at - now if now < self._shared_until else 0.0
 
-    async def _wait(self, key_id: str) -> None:
+    async def _wait(self, key_id: str, *, goes_on: bool) -> None:
         granted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.setdefault(key_id, deque()).append(granted)
+        waiting = self._waiting.setdefault(key_id, deque())
+        if goes_on:
+            waiting.appendleft(granted)
+        else:
+            waiting.append(granted)
         self._plan_next()
         try:
             await granted

@@ -10,6 +10,7 @@ import msgspec
 from tidegate.core.endpoints import Format
 from tidegate.core.errors import TidegateError
 from tidegate.providers.base import ProviderRequest
+from tidegate.providers.request_body import joined
 
 _CODE = "invalid_encrypted_content"
 _WORDS = ("encrypted content", "could not be")
@@ -39,7 +40,7 @@ def without_encrypted_reasoning(request: ProviderRequest, error: TidegateError) 
 
 
 def _without_include(request: ProviderRequest) -> ProviderRequest | None:
-    fields = _decode_fields.decode(request.body)
+    fields = _decode_fields.decode(joined(request.body))
     include = _decode_any.decode(fields.get("include", b"null"))
     if not isinstance(include, list) or _INCLUDE not in include:
         return None
@@ -51,9 +52,10 @@ def _without_include(request: ProviderRequest) -> ProviderRequest | None:
 
 
 def _without_encrypted_items(request: ProviderRequest) -> ProviderRequest | None:
-    if b'"encrypted_content"' not in request.body:
+    body = joined(request.body)
+    if b'"encrypted_content"' not in body:
         return None
-    fields = _decode_fields.decode(request.body)
+    fields = _decode_fields.decode(body)
     items = _decode_any.decode(fields.get("input", b"null"))
     remaining = [item for item in items if not _is_encrypted(item)] if isinstance(items, list) else items
     return (

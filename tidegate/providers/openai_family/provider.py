@@ -22,6 +22,7 @@ from tidegate.providers.openai_family.errors import classify
 from tidegate.providers.openai_family.exchange import OpenAIExchange
 from tidegate.providers.openai_family.parameter_rules import ParameterMapper, Rule
 from tidegate.providers.openai_family.responses_over_chat import ResponsesOverChat
+from tidegate.providers.request_body import in_parts
 from tidegate.providers.target import Target
 from tidegate.providers.transport import Transport, connection_options
 from tidegate.wire.call import Call
@@ -140,7 +141,7 @@ class OpenAIFamilyProvider:
             target=target,
             endpoint=call.endpoint,
             url=self._url(call.endpoint, target),
-            body=msgspec.json.encode(mapped.fields),
+            body=in_parts(mapped.fields) if call.is_heavy else msgspec.json.encode(mapped.fields),
             stream=call.stream,
             wants_json=call.wants_json,
             is_limited=call.is_limited,

@@ -1,5 +1,6 @@
 """Reads a request's body, bounded in size, time and memory. Used by all HTTP handlers."""
 
+import io
 from collections.abc import Mapping
 
 import msgspec
@@ -7,13 +8,16 @@ import msgspec
 from tidegate.core.config import BODY_COPIES, ServerConfig
 from tidegate.core.errors import BodyTimeout, BodyTooLarge, ClientDisconnected, TooManyValues
 from tidegate.core.process.call_memory import MemoryHold
+from tidegate.core.process.heavy_turns import with_pauses
 from tidegate.core.process.interrupt import Interruption
 from tidegate.web.inference.compression import compression_of, unpack
 from tidegate.web.inference.disconnect import Receive
-from tidegate.wire.decoded_size import decoded_size
+from tidegate.wire.decoded_size import decoded_size_in_steps
 
 _LARGE_BYTES = 64 * 1024
 """The memory that a smaller body takes once it is decoded is not estimated: it is little in any case."""
+MAX_CONTAINERS = 131_072
+"""Lists and objects of one body: they take about 20 ms to decode, for which no other call goes on."""
 
 
 class BodyBounds(msgspec.Struct, frozen=True):
@@ -66,29 +70,33 @@ async def _unpack(body: bytes, compression: str, max_bytes: int, hold: MemoryHol
 
 async def hold_decoded(text: bytes, hold: MemoryHold) -> None:
     """Hold what a JSON text takes more than usual once it is decoded. Raises TooManyValues and MemoryShareExceeded."""
-    more = decoded_size(text) - len(text)
-    if hold.held_bytes + more > hold.max_bytes:
+    decoded = await with_pauses(decoded_size_in_steps(text))
+    more = decoded.size - len(text)
+    if decoded.containers > MAX_CONTAINERS or hold.held_bytes + more > hold.max_bytes:
         raise TooManyValues
     await hold.grow(more)
 
 
 async def _collect(receive: Receive, max_bytes: int, hold: MemoryHold, expected: int) -> bytes:
-    parts: list[bytes] = []
+    gathered = io.BytesIO()
     size = 0
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
             raise ClientDisconnected
-        part = message.get("body", b"")
+        part: bytes = message.get("body", b"")
         size += len(part)
         if size > max_bytes:
             raise _too_large(max_bytes)
         if size > expected:  # without `content-length`
             await hold.grow(BODY_COPIES * (size - expected))
             expected = size
-        parts.append(part)
-        if not message.get("more_body", False):
-            return b"".join(parts)
+        is_last = not message.get("more_body", False)
+        if is_last and size == len(part):
+            return part
+        gathered.write(part)
+        if is_last:
+            return gathered.getvalue()  # what was written, without another copy
 
 
 def _too_large(max_bytes: int) -> BodyTooLarge:

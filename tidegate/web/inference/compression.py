@@ -13,7 +13,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from tidegate.core.errors import InvalidCompression, UnsupportedCompression
 from tidegate.wire.zstd import DecompressionParameter, ZstdError, ZstdFile
 
-_STEP_BYTES = 1024 * 1024
+_PACKED_BYTES = 64 * 1024
+_STEP_BYTES = 256 * 1024
 """Unpacked at once; other requests are served between two steps."""
 _MAX_ZSTD_WINDOW_LOG = 23
 """Base-2 logarithm of bytes: 8 MB.
@@ -35,15 +36,19 @@ def _zstd_reader(body: bytes) -> Read:
 
 def _deflate_reader(body: bytes) -> Read:
     """Return a reader of zlib's format, which HTTP calls deflate."""
-    stream, rest = zlib.decompressobj(), body
+    stream, rest, source = zlib.decompressobj(), b"", io.BytesIO(body)
 
     def read(size: int) -> bytes:
         nonlocal rest
-        part = stream.decompress(rest, size)
-        rest = stream.unconsumed_tail
-        if not part and not stream.eof:
-            raise EOFError
-        return part
+        while not stream.eof:
+            rest = rest or source.read(_PACKED_BYTES)
+            if not rest:
+                raise EOFError
+            part = stream.decompress(rest, size)
+            rest = stream.unconsumed_tail  # a copy
+            if part:
+                return part
+        return b""
 
     return read
 

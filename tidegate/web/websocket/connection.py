@@ -18,6 +18,7 @@ from tidegate.core.errors import (
 from tidegate.core.ids import IdSource
 from tidegate.core.process.lifecycle import Lifecycle
 from tidegate.pipeline.pipeline import Pipeline
+from tidegate.web.inference.body import MAX_CONTAINERS
 from tidegate.web.inference.disconnect import Receive
 from tidegate.web.inference.reply import Send
 from tidegate.web.websocket.inbound import InboundMessages
@@ -233,8 +234,10 @@ def _data_of(message: Mapping[str, Any]) -> bytes:
 
 def _read_message(data: bytes) -> CreateMessage | SteerMessage:
     """Decode a message. Raises TooManyValues for one that would grow much, and as `read_message`."""
-    if len(data) > _LARGE_BYTES and decoded_size(data) > MESSAGE_COPIES * len(data):
-        raise TooManyValues
+    if len(data) > _LARGE_BYTES:
+        decoded = decoded_size(data)
+        if decoded.size > MESSAGE_COPIES * len(data) or decoded.containers > MAX_CONTAINERS:
+            raise TooManyValues
     return read_message(data)
 
 
