@@ -73,3 +73,22 @@ def test_what_stands_in_strings_is_no_structure() -> None:
     assert decoded_size(json.dumps(["[],{}," * 10_000]).encode()).size < 70_000
     assert decoded_size(json.dumps(["\\", '"[],[]', "[]," * 20_000 + '\\"']).encode()).size < 70_000
     assert decoded_size(json.dumps(["\\"] * 2).encode()[:-1] + b"," + b"[]," * 20_000 + b"0]").size > 1_500_000
+
+
+def test_lists_that_are_nested_between_two_commas_are_found() -> None:
+    text = b"[" + b",".join([b"[" * 400 + b"]" * 400] * 500) + b"]"
+    assert 0.9 * size_once_decoded(text) < decoded_size(text).size
+
+
+@pytest.mark.parametrize(
+    ("text", "containers"),
+    [
+        (b"[" + b"[]," * 60_000 + b"0]", 60_001),
+        (b"[" + b'{"a":[1,2]},' * 60_000 + b"0]", 120_001),
+        (b'["' + b"[]" * 200_000 + b'",[]]', 2),
+        (b'["' + b'\\"[]' * 100_000 + b'",[],{}]', 3),
+        (b'["' + b"\\\\" * 70_001 + b'","' + b"[]" * 60_000 + b'"]', 1),
+    ],
+)
+def test_lists_and_objects_outside_texts_are_counted_exactly_where_they_seem_many(text: bytes, containers: int) -> None:
+    assert decoded_size(text).containers == containers

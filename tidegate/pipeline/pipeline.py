@@ -72,7 +72,8 @@ class Pipeline:
         """
         self._tag_metadata = tag_metadata
         self._memory = memory
-        self._heavy_turns = heavy_turns
+        self.heavy_turns = heavy_turns
+        """In which work on large bodies is done."""
         self._keys = keys
         self._history = history
         self._preparer = preparer
@@ -122,13 +123,13 @@ class Pipeline:
 
     async def _read(self, request: InferenceRequest, caller: Caller) -> Call:
         """Read the body, within its limits, and decode it once."""
+        self.heavy_turns.note_call(caller.key_id)
         body = await request.body(caller)
-        self._heavy_turns.note_call(caller.key_id)
         if not is_heavy(body):
             call = parse(request.endpoint, body, model=request.model)
         else:
             steps = parse_in_steps(request.endpoint, body, model=request.model)
-            call = await self._heavy_turns.run(caller.key_id, steps)
+            call = await self.heavy_turns.run(caller.key_id, steps)
         for models in (self._models, caller.models):
             if models and call.model not in models:
                 raise _not_allowed(call)
@@ -157,9 +158,9 @@ class Pipeline:
         tags: dict[str, str] | None,
     ) -> RequestContext:
         """Prepare a call with a large body between the calls of others."""
-        digests = await self._heavy_turns.run(caller.key_id, digests_in_steps(call))
+        digests = await self.heavy_turns.run(caller.key_id, digests_in_steps(call))
         call = msgspec.structs.replace(call, digests=digests)
-        async with self._heavy_turns.turn(caller.key_id, goes_on=True):
+        async with self.heavy_turns.turn(caller.key_id, goes_on=True):
             return self._preparer.prepare(request, call, caller, conversation=conversation, tags=tags)
 
     def _give(self, context: RequestContext, hit: CacheHit) -> ClientResponse | None:

@@ -80,7 +80,7 @@ class BodyTimeout(CallerError):
 
 
 class TooManyValues(CallerError):
-    """The request's JSON has more values than one call may hold in memory, so it was not decoded. Send fewer."""
+    """The request's JSON has more values than one call may have, so it was not decoded. Send fewer."""
 
     name = "too_many_values"
 

@@ -15,7 +15,7 @@ SHARE = 32
 """Such work takes one part in so many of the time."""
 MAX_REST_SECONDS = 3.0
 _SHARED_SECONDS = 1.0
-"""For so long after calls of two keys the process counts as shared."""
+"""For so long after a call of another key the process counts as shared."""
 
 Result = TypeVar("Result")
 
@@ -47,8 +47,8 @@ class HeavyTurns:
     def __init__(self) -> None:
         self._is_taken = False
         self._free_at = 0.0
-        self._latest_key = ""
-        self._shared_until = 0.0
+        self._latest_key = self._earlier_key = ""
+        self._latest_at = self._earlier_at = -_SHARED_SECONDS
         self._waiting: dict[str, deque[asyncio.Future[None]]] = {}
         self._timer: asyncio.TimerHandle | None = None
 
@@ -58,8 +58,9 @@ class HeavyTurns:
     def note_call(self, key_id: str) -> None:
         """Note a call of any size, to know whether several keys use this process."""
         if key_id != self._latest_key:
+            self._earlier_key, self._earlier_at = self._latest_key, self._latest_at
             self._latest_key = key_id
-            self._shared_until = asyncio.get_running_loop().time() + _SHARED_SECONDS
+        self._latest_at = asyncio.get_running_loop().time()
 
     @contextlib.asynccontextmanager
     async def turn(self, key_id: str, *, goes_on: bool = False) -> AsyncIterator[None]:
@@ -67,7 +68,7 @@ class HeavyTurns:
 
         Work that `goes_on` is ahead of the other work of its key: what is half done holds memory.
         """
-        if self._is_taken or self._waiting or self._rest() > 0:
+        if self._is_taken or self._waiting or self._rest(key_id) > 0:
             await self._wait(key_id, goes_on=goes_on)
         self._is_taken = True
         try:
@@ -103,9 +104,11 @@ class HeavyTurns:
             rest = max(self._free_at, now) + (SHARE - 1) * (now - began)
             self._free_at = min(rest, now + MAX_REST_SECONDS)
 
-    def _rest(self) -> float:
+    def _rest(self, key_id: str) -> float:
+        """Return the seconds that work of this key waits: none, unless another key has called lately."""
         now = asyncio.get_running_loop().time()
-        return self._free_at - now if now < self._shared_until else 0.0
+        others_called_at = self._earlier_at if key_id == self._latest_key else self._latest_at
+        return self._free_at - now if now < others_called_at + _SHARED_SECONDS else 0.0
 
     async def _wait(self, key_id: str, *, goes_on: bool) -> None:
         granted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -127,13 +130,13 @@ class HeavyTurns:
 
     def _plan_next(self) -> None:
         if not self._is_taken and self._waiting and self._timer is None:
-            rest = max(0.0, self._rest())
+            rest = max(0.0, self._rest(next(iter(self._waiting))))
             self._timer = asyncio.get_running_loop().call_later(rest, self._grant_next)
 
     def _grant_next(self) -> None:
         """Grant a turn to the first call of the key whose turn it is; that key is the last one then."""
         self._timer = None
-        if self._is_taken or self._rest() > 0:
+        if self._is_taken or not self._waiting or self._rest(next(iter(self._waiting))) > 0:
             self._plan_next()
             return
         for key_id in list(self._waiting):

@@ -8,7 +8,7 @@ import msgspec
 from tidegate.core.config import BODY_COPIES, ServerConfig
 from tidegate.core.errors import BodyTimeout, BodyTooLarge, ClientDisconnected, TooManyValues
 from tidegate.core.process.call_memory import MemoryHold
-from tidegate.core.process.heavy_turns import with_pauses
+from tidegate.core.process.heavy_turns import HeavyTurns, with_pauses
 from tidegate.core.process.interrupt import Interruption
 from tidegate.web.inference.compression import compression_of, unpack
 from tidegate.web.inference.disconnect import Receive
@@ -32,9 +32,16 @@ class BodyBounds(msgspec.Struct, frozen=True):
         return cls(config.max_body_bytes, config.body_seconds)
 
 
-async def read_body(receive: Receive, headers: Mapping[str, str], bounds: BodyBounds, hold: MemoryHold) -> bytes:
+async def read_body(
+    receive: Receive,
+    headers: Mapping[str, str],
+    bounds: BodyBounds,
+    hold: MemoryHold,
+    turns: HeavyTurns | None = None,
+) -> bytes:
     """Return the whole body, once `hold` has the memory for it; until then nothing is read.
 
+    With `turns`, a large body is looked through in them.
     Raises MemoryShareExceeded, BodyTooLarge, BodyTimeout, ClientDisconnected, TooManyValues, InvalidCompression or
     UnsupportedCompression.
     """
@@ -51,7 +58,7 @@ async def read_body(receive: Receive, headers: Mapping[str, str], bounds: BodyBo
     if compression:
         body = await _unpack(body, compression, bounds.max_bytes, hold)
     if len(body) > _LARGE_BYTES:
-        await hold_decoded(body, hold)
+        await hold_decoded(body, hold, turns)
     return body
 
 
@@ -68,9 +75,10 @@ async def _unpack(body: bytes, compression: str, max_bytes: int, hold: MemoryHol
     return await unpack(body, compression, take)
 
 
-async def hold_decoded(text: bytes, hold: MemoryHold) -> None:
+async def hold_decoded(text: bytes, hold: MemoryHold, turns: HeavyTurns | None = None) -> None:
     """Hold what a JSON text takes more than usual once it is decoded. Raises TooManyValues and MemoryShareExceeded."""
-    decoded = await with_pauses(decoded_size_in_steps(text))
+    steps = decoded_size_in_steps(text)
+    decoded = await (with_pauses(steps) if turns is None else turns.run(hold.key_id, steps))
     more = decoded.size - len(text)
     if decoded.containers > MAX_CONTAINERS or hold.held_bytes + more > hold.max_bytes:
         raise TooManyValues

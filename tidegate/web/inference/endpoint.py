@@ -99,7 +99,7 @@ class InferenceEndpoint:
 
         async def read(caller: Caller) -> bytes:
             hold.key_id = caller.key_id
-            return await read_body(receive, headers, bounds, hold)
+            return await read_body(receive, headers, bounds, hold, self._pipeline.heavy_turns)
 
         request = InferenceRequest(
             id=request_id,
