@@ -22,7 +22,7 @@ PYTEST := $(BIN)/python -m pytest -q -n $(WORKERS)
 # `make changed` compares with this commit
 BASE ?= HEAD
 
-.PHONY: help run test changed lint format lock outage bench budget soak memory crash spike rolling replicas stop neighbours conversations own-parts faults reference exact chats jobs paired outside image-test stopped schemas wheels clean
+.PHONY: help run test changed lint format lock outage bench budget soak memory crash spike rolling replicas stop neighbours conversations own-parts faults reference exact chats jobs paired outside image-test fronts stopped schemas wheels clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1|/p' Makefile | column -t -s '|' 2>/dev/null || grep '## ' Makefile
@@ -124,6 +124,9 @@ schemas: | $(VENV)/bin/python ## write the schemas of tests/deploy from the pack
 	@$(PIP) install --no-deps --target $(VENV)/models --upgrade $(GOOGLE_MODELS) $(AZURE_MODELS)
 	@$(BIN)/python -m tests.deploy.schemas.cloud_run $(VENV)/models
 	@$(BIN)/python -m tests.deploy.schemas.azure $(VENV)/models $(AZURE_MODELS)
+
+fronts: $(VENV)/.dev ## slow calls through a stand-in for each cloud's front door, in real time (6 min); writes docs/generated/fronts.md
+	@REAL_TIME=1 $(BIN)/python -m pytest -q -n 0 tests/deploy/test_fronts.py -k survives
 
 # each must have a wheel of every dependency, in the locked version
 PLATFORMS := x86_64-manylinux_2_28 aarch64-manylinux_2_28 aarch64-apple-darwin x86_64-apple-darwin

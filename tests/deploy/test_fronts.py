@@ -1,0 +1,150 @@
+"""Through each front door a slow answer arrives streamed, or is refused as that door's documentation says.
+
+All times, those of the answers and of the doors, are divided by 30. `make fronts` plays the same in real time.
+"""
+
+import asyncio
+import contextlib
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import aiohttp
+import msgspec
+import pytest
+
+from deploy.simulated_front.doors import DOORS, FrontDoor
+from deploy.simulated_front.proxy import serving
+from tests.deploy.fronts_page import Passage, page
+from tests.harness import Gateway, World, ask
+
+IS_REAL_TIME = bool(os.environ.get("REAL_TIME"))
+SCALE = 1.0 if IS_REAL_TIME else 1 / 30
+LONGEST_SECONDS = 310
+APART_SECONDS = 0.02
+"""Between the beginnings of two calls, so that none waits long for its connection."""
+PAGE = Path(__file__).parents[2] / "docs" / "generated" / "fronts.md"
+BY_NAME = {door.name: door for door in DOORS}
+TOKENS = 20
+
+
+class SlowCall(msgspec.Struct, frozen=True):
+    """A call whose answer is silent at first. Seconds are real ones."""
+
+    title: str
+    silent_seconds: float
+    text_seconds: float
+    is_streamed: bool = True
+    has_heartbeats: bool = True
+
+
+CALLS = (
+    SlowCall("90 s, streamed", 70, 20),
+    SlowCall("90 s, not streamed", 70, 20, is_streamed=False),
+    SlowCall("silent for 310 s, streamed", LONGEST_SECONDS, 40),
+    SlowCall("silent for 310 s, without heartbeats", LONGEST_SECONDS, 40, has_heartbeats=False),
+)
+
+STREAM, ONCE = "streamed", "at once"
+EXPECTED = {
+    "deploy/aws":                    [STREAM, ONCE, STREAM, "504"],
+    "aws-rest-stream":               [STREAM, ONCE, STREAM, "504"],
+    "aws-rest-buffered":             ["504", "504", "504", "504"],
+    "aws-http-api":                  ["503", "503", "503", "503"],
+    "aws-load-balancer":             [STREAM, "504", STREAM, "504"],
+    "aws-load-balancer-raised":      [STREAM, ONCE, STREAM, STREAM],
+    "aws-app-runner":                [STREAM, ONCE, "cut", "504"],
+    "google-cloud-run":              [STREAM, ONCE, "cut", "504"],
+    "google-api-gateway":            ["504", "504", "504", "504"],
+    "azure-container-apps":          [STREAM, ONCE, STREAM, "504"],
+    "azure-api-management":          [STREAM, ONCE, STREAM, "504"],
+    "azure-api-management-buffered": [ONCE, ONCE, "504", "504"],
+}  # fmt: skip
+
+
+@contextlib.asynccontextmanager
+async def gateway_with(world: World, *, ping_seconds: float) -> AsyncIterator[Gateway]:
+    """Run a gateway that waits for slow answers and whose calls do not wait for one another."""
+    patient = dict.fromkeys(("first_byte_seconds", "idle_seconds", "total_seconds"), 600)
+    upstream = {**patient, "rpm": 1_000_000, "tpm": 1_000_000_000}
+    async with world.gateway(upstream=upstream, server={"ping_seconds": ping_seconds}) as gateway:
+        yield gateway
+
+
+@contextlib.asynccontextmanager
+async def fronts_of(gateway: Gateway) -> AsyncIterator[dict[str, str]]:
+    """Put each front door before a gateway; yield their addresses. `deploy/aws` is two of them in a row."""
+    async with contextlib.AsyncExitStack() as stack:
+
+        async def put(door: FrontDoor, target: str) -> str:
+            return await stack.enter_async_context(serving(door.scaled(SCALE), target))
+
+        addresses = {door.name: await put(door, gateway.root) for door in DOORS}
+        behind = addresses["aws-load-balancer-raised"]
+        yield {"deploy/aws": await put(BY_NAME["aws-rest-stream"], behind), **addresses}
+
+
+async def play(http: aiohttp.ClientSession, url: str, key: str, call: SlowCall, *, number: int) -> Passage:
+    """Send one call, in its turn, and watch its answer."""
+    await asyncio.sleep(number * APART_SECONDS)
+    loop = asyncio.get_running_loop()
+    headers = {
+        "authorization": f"Bearer {key}",
+        "x-simulate-latency": str(call.silent_seconds * SCALE),
+        "x-simulate-tokens": str(TOKENS),
+        "x-simulate-tps": str(TOKENS / (call.text_seconds * SCALE)),
+    }
+    body = ask(f"{call.title}, through {url}", stream=call.is_streamed)
+    begun = loop.time()
+    first, text, is_complete = 0.0, b"", False
+    unlimited = aiohttp.ClientTimeout(total=None)
+    async with http.post(url, json=body, headers=headers, timeout=unlimited) as answer:
+        with contextlib.suppress(aiohttp.ClientError):
+            async for chunk in answer.content.iter_any():
+                first = first or loop.time() - begun
+                text += chunk
+            is_complete = text.endswith(b"data: [DONE]\n\n") if call.is_streamed else b'"usage"' in text
+        return Passage(answer.status, is_complete, first, loop.time() - begun)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+async def test_what_survives_each_front_door(world: World) -> None:
+    async with (
+        asyncio.timeout((LONGEST_SECONDS + 40) * SCALE + 120),
+        gateway_with(world, ping_seconds=15 * SCALE) as lively,
+        gateway_with(world, ping_seconds=3600) as silent,
+        fronts_of(lively) as with_heartbeats,
+        fronts_of(silent) as without,
+    ):
+        cases = [(name, call) for name in EXPECTED for call in CALLS]
+        fronts = [(with_heartbeats if call.has_heartbeats else without)[name] for name, call in cases]
+        playing = [
+            play(world.http, f"{fronts[number]}/v1/chat/completions", lively.key, call, number=number)
+            for number, (_, call) in enumerate(cases)
+        ]
+        passages = await asyncio.gather(*playing)
+    seen = {name: passages[at * len(CALLS) : (at + 1) * len(CALLS)] for at, name in enumerate(EXPECTED)}
+    assert {name: [passage.outcome for passage in row] for name, row in seen.items()} == EXPECTED
+    for name, row in seen.items():
+        door = BY_NAME.get(name, BY_NAME["aws-rest-stream"])
+        earliest = min(limit for limit in (door.total_seconds, door.idle_seconds) if limit is not None) * SCALE
+        assert all(passage.seconds >= earliest for passage in row if passage.outcome[0] in "5c"), (name, row)
+    if IS_REAL_TIME:
+        PAGE.write_text(page([call.title for call in CALLS], seen))
+
+
+@pytest.mark.parametrize("name", [door.name for door in DOORS if door.request_bytes == 10 * 1024 * 1024])
+async def test_a_request_of_11_mb_does_not_reach_the_gateway(world: World, name: str) -> None:
+    async with world.gateway() as gateway, serving(BY_NAME[name], gateway.root) as front:
+        body = msgspec.json.encode(ask("x" * 11 * 1024 * 1024))
+        async with world.http.post(f"{front}/v1/chat/completions", data=body) as answer:
+            assert (answer.status, "x-request-id" in answer.headers) == (413, False)
+        assert await world.calls() == 0
+
+
+async def test_an_error_of_the_gateway_passes_as_it_is(world: World) -> None:
+    async with world.gateway() as gateway, fronts_of(gateway) as fronts:
+        for name, address in fronts.items():
+            async with world.http.post(f"{address}/v1/chat/completions", json={}) as answer:
+                assert (answer.status, (await answer.json())["error"]["code"]) == (401, "invalid_api_key"), name
