@@ -12,7 +12,8 @@ each front door, in real time. The stand-ins have the limits of the vendors' doc
 software.
 
 Heartbeats come after 15 s of silence, as by default. "Streamed" means that the answer came whole and as it was made,
-"at once" that it came whole at the end. Times are those of the outcome.
+"at once" that it came whole at the end. Times are those of the outcome. On a busy machine some are seconds longer than
+the answer.
 
 """
 
