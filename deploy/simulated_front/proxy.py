@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import io
 from collections.abc import AsyncIterator, Iterable
 from contextlib import AbstractAsyncContextManager
 
@@ -54,7 +55,7 @@ class SimulatedFront:
             request.method,
             f"{self._target}{request.raw_path}",
             headers=_end_to_end(request.headers.items()),
-            data=body or None,
+            data=io.BytesIO(body) if body else None,
             allow_redirects=False,
             timeout=aiohttp.ClientTimeout(total=None, sock_read=self._door.idle_seconds),
         )

@@ -1,10 +1,10 @@
 """What the templates in deploy/aws keep, beyond CloudFormation's schema: a rule yields a sentence for each breach."""
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tests.deploy.cloudformation import Template, of_kind
+from tests.deploy.container_rules import secrets_in_clear
 
 Properties = Mapping[str, Any]
 
@@ -13,8 +13,6 @@ STREAM_MILLIS = 900_000
 STOP_SECONDS = 120
 """The most that Fargate waits after SIGTERM."""
 APP_RUNNER_SECONDS = 120
-_SECRET_NAME = re.compile(r"KEY|PASSWORD|SECRET|TOKEN|CREDENTIAL|_URL$")
-_NO_SECRET = {"TIDEGATE_SERVER__KEEP_ALIVE_SECONDS"}
 _ANYWHERE = ("0.0.0.0/0", "::/0")
 
 
@@ -106,7 +104,7 @@ def task_problems(template: Template, *, idle_seconds: int) -> list[str]:
     values = {entry["Name"]: entry["Value"] for entry in container["Environment"]}
     return [
         *_grace(container, values),
-        *_environment(values),
+        *secrets_in_clear(values),
         *_connections(values, idle_seconds),
         *_filesystem(container),
     ]
@@ -120,12 +118,6 @@ def _grace(container: Properties, values: Mapping[str, str]) -> Iterator[str]:
         yield "the grace is not set"
     elif int(grace) + 2 > stop:
         yield f"the task is killed after {stop} s, within its grace"
-
-
-def _environment(values: Mapping[str, str]) -> Iterator[str]:
-    for name in values:
-        if _SECRET_NAME.search(name) and name not in _NO_SECRET:
-            yield f"{name} is in clear in the template"
 
 
 def _connections(values: Mapping[str, str], idle_seconds: int) -> Iterator[str]:
@@ -189,7 +181,7 @@ def app_runner_problems(template: Template) -> list[str]:
     (service,) = of_kind(template, "AWS::AppRunner::Service").values()
     configuration = service["SourceConfiguration"]["ImageRepository"]["ImageConfiguration"]
     values = {entry["Name"]: entry["Value"] for entry in configuration["RuntimeEnvironmentVariables"]}
-    found = list(_environment(values))
+    found = list(secrets_in_clear(values))
     if float(values.get("TIDEGATE_UPSTREAM__TOTAL_SECONDS", 600)) >= APP_RUNNER_SECONDS:
         found.append("App Runner cuts calls that the gateway still waits for")
     if "TIDEGATE_SERVER__GRACE_SECONDS" not in values:

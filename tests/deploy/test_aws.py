@@ -17,6 +17,7 @@ from tests.deploy.aws_rules import (
     stores_problems,
     task_problems,
 )
+from tests.deploy.changes import GONE
 from tests.deploy.cloudformation import Template, of_kind, plain_api, read
 from tidegate.core.config.sections.queue import QueueConfig
 from tidegate.core.config.sections.upstream import UpstreamConfig
@@ -117,7 +118,6 @@ _STORES = "Resources.StoresGroup.Properties.SecurityGroupIngress"
 _CONTAINER = "Resources.Task.Properties.ContainerDefinitions.0"
 _IMAGE = "Resources.Service.Properties.SourceConfiguration.ImageRepository.ImageConfiguration"
 _VARIABLES = f"{_IMAGE}.RuntimeEnvironmentVariables"
-GONE = object()
 
 
 def plant(template: Template, path: str, value: Any) -> None:
@@ -171,8 +171,8 @@ def plant(template: Template, path: str, value: Any) -> None:
         ("task.yaml", f"{_CONTAINER}.StopTimeout", 300, "Fargate waits 120 s at most, not 300"),
         ("task.yaml", f"{_CONTAINER}.Environment.TIDEGATE_SERVER__GRACE_SECONDS", GONE, "the grace is not set"),
         ("task.yaml", f"{_CONTAINER}.Environment.TIDEGATE_SERVER__KEEP_ALIVE_SECONDS", GONE, "after 75 s"),
-        ("task.yaml", f"{_CONTAINER}.Environment.OPENAI_API_KEY", "abc", "OPENAI_API_KEY is in clear"),
-        ("task.yaml", f"{_CONTAINER}.Environment.TIDEGATE_REDIS_URL", "abc", "TIDEGATE_REDIS_URL is in clear"),
+        ("task.yaml", f"{_CONTAINER}.Environment.OPENAI_API_KEY", "abc", "has a secret in OPENAI_API_KEY"),
+        ("task.yaml", f"{_CONTAINER}.Environment.TIDEGATE_REDIS_URL", "rediss://:x@y", "secret in TIDEGATE_REDIS_URL"),
         ("task.yaml", f"{_CONTAINER}.ReadonlyRootFilesystem", "no", "the root is writable"),
         ("task.yaml", f"{_CONTAINER}.MountPoints", GONE, "data_dir is not writable"),
         ("stores.yaml", _STORES, [{"CidrIp": "10.0.0.0/8"}], "10.0.0.0/8"),
@@ -188,7 +188,7 @@ def plant(template: Template, path: str, value: Any) -> None:
         ("stores.yaml", "Resources.CacheParameters.Properties.Properties", {}, "Valkey may evict budgets"),
         ("apprunner.yaml", f"{_VARIABLES}.TIDEGATE_UPSTREAM__TOTAL_SECONDS", GONE, "cuts calls"),
         ("apprunner.yaml", f"{_VARIABLES}.TIDEGATE_SERVER__GRACE_SECONDS", GONE, "grace is not"),
-        ("apprunner.yaml", f"{_VARIABLES}.OPENAI_API_KEY", "abc", "is in clear"),
+        ("apprunner.yaml", f"{_VARIABLES}.OPENAI_API_KEY", "abc", "has a secret in"),
         ("apprunner.yaml", "Resources.Service.Properties.HealthCheckConfiguration", GONE, "does not ask /readyz"),
     ],
 )  # fmt: skip

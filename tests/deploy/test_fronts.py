@@ -1,10 +1,11 @@
 """Through each front door a slow answer arrives streamed, or is refused as that door's documentation says.
 
-All times, those of the answers and of the doors, are divided by 30. `make fronts` plays the same in real time.
+All times, those of the answers and of the doors, are divided by 15. `make fronts` plays more of it, in real time.
 """
 
 import asyncio
 import contextlib
+import io
 import os
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -19,11 +20,13 @@ from tests.deploy.fronts_page import Passage, page
 from tests.harness import Gateway, World, ask
 
 IS_REAL_TIME = bool(os.environ.get("REAL_TIME"))
-SCALE = 1.0 if IS_REAL_TIME else 1 / 30
+SCALE = 1.0 if IS_REAL_TIME else 1 / 15
 LONGEST_SECONDS = 310
 APART_SECONDS = 0.02
 """Between the beginnings of two calls, so that none waits long for its connection."""
 PAGE = Path(__file__).parents[2] / "docs" / "generated" / "fronts.md"
+PLAYED_WHOLLY = {"deploy/aws", "aws-load-balancer", "azure-container-apps"}
+"""Those that get every call in the suite. The others get the first one there, for the machine's sake."""
 BY_NAME = {door.name: door for door in DOORS}
 TOKENS = 20
 
@@ -60,6 +63,17 @@ EXPECTED = {
     "azure-api-management":          [STREAM, ONCE, STREAM, "504"],
     "azure-api-management-buffered": [ONCE, ONCE, "504", "504"],
 }  # fmt: skip
+
+
+def is_played(name: str, call: SlowCall) -> bool:
+    """Whether the suite sends this call through this front door."""
+    return IS_REAL_TIME or call is CALLS[0] or name in PLAYED_WHOLLY
+
+
+def expected_outcomes() -> dict[tuple[str, SlowCall], str]:
+    """Return the outcome of each call through each front door."""
+    rows = EXPECTED.items()
+    return {(name, call): outcome for name, row in rows for call, outcome in zip(CALLS, row, strict=True)}
 
 
 @contextlib.asynccontextmanager
@@ -117,20 +131,21 @@ async def test_what_survives_each_front_door(world: World) -> None:
         fronts_of(lively) as with_heartbeats,
         fronts_of(silent) as without,
     ):
-        cases = [(name, call) for name in EXPECTED for call in CALLS]
-        fronts = [(with_heartbeats if call.has_heartbeats else without)[name] for name, call in cases]
+        fronts = {call: with_heartbeats if call.has_heartbeats else without for call in CALLS}
+        cases = [(name, call) for name in EXPECTED for call in CALLS if is_played(name, call)]
         playing = [
-            play(world.http, f"{fronts[number]}/v1/chat/completions", lively.key, call, number=number)
-            for number, (_, call) in enumerate(cases)
+            play(world.http, f"{fronts[call][name]}/v1/chat/completions", lively.key, call, number=number)
+            for number, (name, call) in enumerate(cases)
         ]
-        passages = await asyncio.gather(*playing)
-    seen = {name: passages[at * len(CALLS) : (at + 1) * len(CALLS)] for at, name in enumerate(EXPECTED)}
-    assert {name: [passage.outcome for passage in row] for name, row in seen.items()} == EXPECTED
-    for name, row in seen.items():
+        passages = dict(zip(cases, await asyncio.gather(*playing), strict=True))
+    expected = {case: outcome for case, outcome in expected_outcomes().items() if case in passages}
+    assert {case: passage.outcome for case, passage in passages.items()} == expected
+    for (name, call), passage in passages.items():
         door = BY_NAME.get(name, BY_NAME["aws-rest-stream"])
-        earliest = min(limit for limit in (door.total_seconds, door.idle_seconds) if limit is not None) * SCALE
-        assert all(passage.seconds >= earliest for passage in row if passage.outcome[0] in "5c"), (name, row)
+        earliest = min(limit for limit in (door.total_seconds, door.idle_seconds) if limit is not None)
+        assert passage.outcome in {STREAM, ONCE} or passage.seconds >= earliest * SCALE, (name, call)
     if IS_REAL_TIME:
+        seen = {name: [passages[name, call] for call in CALLS] for name in EXPECTED}
         PAGE.write_text(page([call.title for call in CALLS], seen))
 
 
@@ -138,7 +153,7 @@ async def test_what_survives_each_front_door(world: World) -> None:
 async def test_a_request_of_11_mb_does_not_reach_the_gateway(world: World, name: str) -> None:
     async with world.gateway() as gateway, serving(BY_NAME[name], gateway.root) as front:
         body = msgspec.json.encode(ask("x" * 11 * 1024 * 1024))
-        async with world.http.post(f"{front}/v1/chat/completions", data=body) as answer:
+        async with world.http.post(f"{front}/v1/chat/completions", data=io.BytesIO(body)) as answer:
             assert (answer.status, "x-request-id" in answer.headers) == (413, False)
         assert await world.calls() == 0
 
@@ -147,4 +162,4 @@ async def test_an_error_of_the_gateway_passes_as_it_is(world: World) -> None:
     async with world.gateway() as gateway, fronts_of(gateway) as fronts:
         for name, address in fronts.items():
             async with world.http.post(f"{address}/v1/chat/completions", json={}) as answer:
-                assert (answer.status, (await answer.json())["error"]["code"]) == (401, "invalid_api_key"), name
+                assert (answer.status, (await answer.json())["error"]["code"]) == (401, "missing_api_key"), name
