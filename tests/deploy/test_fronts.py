@@ -1,6 +1,7 @@
 """Through each front door a slow answer arrives streamed, or is refused as that door's documentation says.
 
-All times, those of the answers and of the doors, are divided by 15. `make fronts` plays more of it, in real time.
+All times, those of the answers and of the doors, are divided by 15, and by 4 on a machine too busy for that.
+`make fronts` plays more of it, in real time.
 """
 
 import asyncio
@@ -20,7 +21,8 @@ from tests.deploy.fronts_page import Passage, page
 from tests.harness import Gateway, World, ask
 
 IS_REAL_TIME = bool(os.environ.get("REAL_TIME"))
-SCALE = 1.0 if IS_REAL_TIME else 1 / 15
+SCALES = (1.0,) if IS_REAL_TIME else (1 / 15, 1 / 4)
+"""What all times are multiplied by. The next one is tried where a busy machine could not keep up."""
 LONGEST_SECONDS = 310
 APART_SECONDS = 0.02
 """Between the beginnings of two calls, so that none waits long for its connection."""
@@ -65,15 +67,15 @@ EXPECTED = {
 }  # fmt: skip
 
 
-def is_played(name: str, call: SlowCall) -> bool:
-    """Whether the suite sends this call through this front door."""
-    return IS_REAL_TIME or call is CALLS[0] or name in PLAYED_WHOLLY
-
-
 def expected_outcomes() -> dict[tuple[str, SlowCall], str]:
-    """Return the outcome of each call through each front door."""
+    """Return the outcome of each call that is played through each front door."""
     rows = EXPECTED.items()
-    return {(name, call): outcome for name, row in rows for call, outcome in zip(CALLS, row, strict=True)}
+    whole = {(name, call): outcome for name, row in rows for call, outcome in zip(CALLS, row, strict=True)}
+    return {
+        (name, call): outcome
+        for (name, call), outcome in whole.items()
+        if IS_REAL_TIME or call is CALLS[0] or name in PLAYED_WHOLLY
+    }
 
 
 @contextlib.asynccontextmanager
@@ -86,27 +88,26 @@ async def gateway_with(world: World, *, ping_seconds: float) -> AsyncIterator[Ga
 
 
 @contextlib.asynccontextmanager
-async def fronts_of(gateway: Gateway) -> AsyncIterator[dict[str, str]]:
+async def fronts_of(gateway: Gateway, scale: float = 1.0) -> AsyncIterator[dict[str, str]]:
     """Put each front door before a gateway; yield their addresses. `deploy/aws` is two of them in a row."""
     async with contextlib.AsyncExitStack() as stack:
 
         async def put(door: FrontDoor, target: str) -> str:
-            return await stack.enter_async_context(serving(door.scaled(SCALE), target))
+            return await stack.enter_async_context(serving(door.scaled(scale), target))
 
         addresses = {door.name: await put(door, gateway.root) for door in DOORS}
         behind = addresses["aws-load-balancer-raised"]
         yield {"deploy/aws": await put(BY_NAME["aws-rest-stream"], behind), **addresses}
 
 
-async def play(http: aiohttp.ClientSession, url: str, key: str, call: SlowCall, *, number: int) -> Passage:
-    """Send one call, in its turn, and watch its answer."""
-    await asyncio.sleep(number * APART_SECONDS)
+async def play(http: aiohttp.ClientSession, url: str, key: str, call: SlowCall, *, scale: float) -> Passage:
+    """Send one call and watch its answer."""
     loop = asyncio.get_running_loop()
     headers = {
         "authorization": f"Bearer {key}",
-        "x-simulate-latency": str(call.silent_seconds * SCALE),
+        "x-simulate-latency": str(call.silent_seconds * scale),
         "x-simulate-tokens": str(TOKENS),
-        "x-simulate-tps": str(TOKENS / (call.text_seconds * SCALE)),
+        "x-simulate-tps": str(TOKENS / (call.text_seconds * scale)),
     }
     body = ask(f"{call.title}, through {url}", stream=call.is_streamed)
     begun = loop.time()
@@ -121,29 +122,37 @@ async def play(http: aiohttp.ClientSession, url: str, key: str, call: SlowCall, 
         return Passage(answer.status, is_complete, first, loop.time() - begun)
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(600)
-async def test_what_survives_each_front_door(world: World) -> None:
+async def passages_at(world: World, scale: float) -> dict[tuple[str, SlowCall], Passage]:
+    """Send the calls through the front doors, with all times multiplied by `scale`; return what came through."""
     async with (
-        asyncio.timeout((LONGEST_SECONDS + 40) * SCALE + 120),
-        gateway_with(world, ping_seconds=15 * SCALE) as lively,
+        asyncio.timeout((LONGEST_SECONDS + 40) * scale + 120),
+        gateway_with(world, ping_seconds=15 * scale) as lively,
         gateway_with(world, ping_seconds=3600) as silent,
-        fronts_of(lively) as with_heartbeats,
-        fronts_of(silent) as without,
+        fronts_of(lively, scale) as with_heartbeats,
+        fronts_of(silent, scale) as without,
+        asyncio.TaskGroup() as group,
     ):
-        fronts = {call: with_heartbeats if call.has_heartbeats else without for call in CALLS}
-        cases = [(name, call) for name in EXPECTED for call in CALLS if is_played(name, call)]
-        playing = [
-            play(world.http, f"{fronts[call][name]}/v1/chat/completions", lively.key, call, number=number)
-            for number, (name, call) in enumerate(cases)
-        ]
-        passages = dict(zip(cases, await asyncio.gather(*playing), strict=True))
-    expected = {case: outcome for case, outcome in expected_outcomes().items() if case in passages}
-    assert {case: passage.outcome for case, passage in passages.items()} == expected
+        playing = {}
+        for name, call in expected_outcomes():
+            front = (with_heartbeats if call.has_heartbeats else without)[name]
+            one = play(world.http, f"{front}/v1/chat/completions", lively.key, call, scale=scale)
+            playing[name, call] = group.create_task(one)
+            await asyncio.sleep(APART_SECONDS)
+    return {case: task.result() for case, task in playing.items()}
+
+
+@pytest.mark.slow
+async def test_what_survives_each_front_door(world: World) -> None:
+    for scale in SCALES:
+        passages = await passages_at(world, scale)
+        outcomes = {case: passage.outcome for case, passage in passages.items()}
+        if outcomes == expected_outcomes():
+            break
+    assert outcomes == expected_outcomes()
     for (name, call), passage in passages.items():
         door = BY_NAME.get(name, BY_NAME["aws-rest-stream"])
         earliest = min(limit for limit in (door.total_seconds, door.idle_seconds) if limit is not None)
-        assert passage.outcome in {STREAM, ONCE} or passage.seconds >= earliest * SCALE, (name, call)
+        assert passage.outcome in {STREAM, ONCE} or passage.seconds >= earliest * scale, (name, call)
     if IS_REAL_TIME:
         seen = {name: [passages[name, call] for call in CALLS] for name in EXPECTED}
         PAGE.write_text(page([call.title for call in CALLS], seen))
