@@ -89,6 +89,9 @@ class ScriptedSource:
             self.cost_nanos = self._end_cost
         return step
 
+    async def leave(self) -> None:
+        """Do nothing."""
+
     async def abandon(self, error: TidegateError | None = None) -> None:  # noqa: ARG002  # the protocol's signature
         """Count the call."""
         await self.may_release.wait()

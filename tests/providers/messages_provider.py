@@ -26,6 +26,7 @@ from tidegate.core.errors import (
 )
 from tidegate.core.rate_limits import ReportedLimit, ReportedLimits
 from tidegate.providers.base import Credential, Json, ProviderRefusal, ProviderRequest, make_credentials
+from tidegate.providers.connection import CallConnection
 from tidegate.providers.exchange import HttpExchange
 from tidegate.providers.request_body import RequestBody
 from tidegate.providers.retry_after import retry_after
@@ -140,7 +141,11 @@ class MessagesProvider:
         )
 
     async def send(
-        self, request: ProviderRequest, credential: Credential, headers: Mapping[str, str]
+        self,
+        request: ProviderRequest,
+        credential: Credential,
+        headers: Mapping[str, str],
+        connection: CallConnection | None = None,  # noqa: ARG002  # the Protocol's signature
     ) -> MessagesExchange:
         exchange = await self._post(request.url, request.body, credential, headers)
         return MessagesExchange(exchange, request, self._clock, max_answer_bytes=self._options.max_answer_bytes)

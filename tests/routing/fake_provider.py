@@ -10,6 +10,7 @@ from tidegate.core.endpoints import Endpoint
 from tidegate.core.errors import TidegateError
 from tidegate.providers.answer_memory import AnswerMemory
 from tidegate.providers.base import Credential, Json, ProviderRequest
+from tidegate.providers.connection import CallConnection
 from tidegate.providers.openai_family.exchange import OpenAIExchange
 from tidegate.providers.target import Target
 from tidegate.providers.transport import Exchange
@@ -103,6 +104,7 @@ class FakeProvider:
         request: ProviderRequest,
         credential: Credential,
         headers: Mapping[str, str],  # noqa: ARG002  # the Protocol's signature
+        connection: CallConnection | None = None,  # noqa: ARG002  # it has none
     ) -> OpenAIExchange:
         self.sent_to.append(f"{self.name}/{credential.name}/{request.target.model}")
         script = self.script[credential.name]

@@ -32,6 +32,10 @@ class FlightSource(Protocol):
         """
         ...
 
+    async def leave(self) -> None:
+        """Tell whoever answers that no subscriber is left; `open` may still be running, and `abandon` follows."""
+        ...
+
     async def abandon(self, error: TidegateError | None = None) -> None:
         """Stop, as no subscriber is left, and settle what was used; with `error` as the outcome, or a disconnect."""
         ...
@@ -158,10 +162,13 @@ class Flight:
     async def _abandon(self, error: TidegateError | None) -> None:
         self._end(None)
         self._open_task.add_done_callback(_ignore_result)
-        self._open_task.cancel()
-        await asyncio.wait({self._open_task})
         try:
-            await self._source.abandon(error)
+            try:
+                await self._source.leave()
+            finally:
+                self._open_task.cancel()
+                await asyncio.wait({self._open_task})
+                await self._source.abandon(error)
         finally:
             self._on_unused()
 

@@ -96,6 +96,11 @@ class Follower:
         self.cost_nanos = self._replacement.cost_nanos
         return events
 
+    async def leave(self) -> None:
+        """Tell the upstream, if this process calls it now; `abandon` tells another owner."""
+        if self._replacement is not None:
+            await self._replacement.leave()
+
     async def abandon(self, error: TidegateError | None = None) -> None:
         """Stop, and tell the owner that this follower needs no more events."""
         self._mailbox.unregister(self._name)
@@ -240,6 +245,9 @@ class _ResumedSource:
     async def more(self) -> list[bytes]:
         pending, self._pending = self._pending, []
         return pending or [self._with_caller_echo(event) for event in await self._source.more()]
+
+    async def leave(self) -> None:
+        await self._source.leave()
 
     async def abandon(self, error: TidegateError | None = None) -> None:
         await self._source.abandon(error)

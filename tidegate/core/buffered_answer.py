@@ -41,5 +41,8 @@ class BufferedAnswer:
         events, self._unread = self._unread, ()
         return list(events)
 
+    async def leave(self) -> None:
+        """Do nothing: nobody else answers."""
+
     async def abandon(self, error: TidegateError | None = None) -> None:  # the protocol's signature
         """Do nothing: there is no upstream call to end."""

@@ -41,13 +41,15 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """Calls in progress at the same time."""
     budget_day: int | None = None
     """Nano-dollars per day."""
+    budget_week: int | None = None
+    """Nano-dollars per week, from Monday."""
     budget_month: int | None = None
     """Nano-dollars per month."""
 
     @property
     def budgets(self) -> dict[str, int | None]:
         """The budgets in nano-dollars, by their period."""
-        return {"day": self.budget_day, "month": self.budget_month}
+        return {"day": self.budget_day, "week": self.budget_week, "month": self.budget_month}
 
     @property
     def is_unlimited(self) -> bool:
@@ -158,6 +160,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """The part of them after the last byte that was read."""
     writing_seconds: float = 0.0
     """The part of them from a stream's first content to the last byte that was read."""
+    hang_up_was_seen: bool = False
+    """Whether the upstream is known to have noticed, at the end of `seconds`, that the client left."""
 
     @property
     def may_be_charged(self) -> bool:

@@ -17,6 +17,7 @@ from tidegate.core.endpoints import Endpoint
 from tidegate.core.errors import UpstreamError
 from tidegate.core.rate_limits import ReportedLimits
 from tidegate.providers.answer_memory import AnswerMemory
+from tidegate.providers.connection import CallConnection
 from tidegate.providers.request_body import RequestBody
 from tidegate.providers.target import Target
 from tidegate.wire.call import Call
@@ -205,12 +206,16 @@ class Provider(Protocol):
         ...
 
     async def send(
-        self, request: ProviderRequest, credential: Credential, headers: Mapping[str, str]
+        self,
+        request: ProviderRequest,
+        credential: Credential,
+        headers: Mapping[str, str],
+        connection: CallConnection | None = None,
     ) -> ProviderExchange:
         """Send a request with the caller's forwarded `headers`, and wait until its answer begins.
 
-        Returns the answer whether or not it is a success. Raises NoUpstreamKey, ConnectTimeout, ConnectionFailed,
-        FirstByteTimeout or TotalTimeout.
+        `connection` is told which connection the request has. Returns the answer whether or not it is a success.
+        Raises NoUpstreamKey, ConnectTimeout, ConnectionFailed, FirstByteTimeout or TotalTimeout.
         """
         ...
 

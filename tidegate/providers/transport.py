@@ -3,19 +3,16 @@
 import asyncio
 import contextlib
 import errno
-import functools
-import select
 import ssl
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 import msgspec
-from aiohttp.client_proto import ResponseHandler
 
 from tidegate.core.config import ProviderConfig
 from tidegate.core.errors import (
@@ -33,6 +30,7 @@ from tidegate.core.errors import (
 from tidegate.core.process.interrupt import Interruption
 from tidegate.core.scrub import REDACTED
 from tidegate.providers.answer_memory import AnswerMemory
+from tidegate.providers.connection import CallConnection, Connector
 from tidegate.providers.request_body import RequestBody, is_long, pieces_of, size_of
 
 _KEEPALIVE_SECONDS = 55.0
@@ -43,9 +41,6 @@ _READ_CHUNK_BYTES = 32 * 1024
 
 _MAX_HEADER_BYTES = 64 * 1024
 """Bytes; what proxies in between add is long at times."""
-
-_MAX_INTERIM_ANSWERS = 16
-"""Interim answers (1xx) that may wait unread; a server that sends more is cut off."""
 
 _CHECK_SECONDS = 1.0
 """Between looks whether a silent answer's connection is still there."""
@@ -252,48 +247,6 @@ class Deadlines:
         return _timeout_error(FirstByteTimeout if is_first else IdleTimeout, self._options)
 
 
-class _ConnectionHandler(ResponseHandler):
-    """One connection, which is closed when the upstream sends bytes that answer no request.
-
-    The library would take them for the answer to the next call, and so give them to another caller.
-    """
-
-    def data_received(self, data: bytes) -> None:
-        """Bytes came."""
-        if data and self._is_idle() and self.transport is not None:
-            self.transport.close()
-            return
-        super().data_received(data)
-        if len(self._buffer) > _MAX_INTERIM_ANSWERS and self.transport is not None:
-            self.transport.close()
-
-    def is_connected(self) -> bool:
-        """Whether it may serve another call: the pool asks this of a connection that is idle."""
-        return super().is_connected() and not self._has_unread_bytes()
-
-    def _is_idle(self) -> bool:
-        """Return whether the last answer is complete and no other is awaited; after a 1xx a call still waits."""
-        over = self._payload is not None and self._payload.is_eof()
-        return over and not self._buffer and self._waiter is None
-
-    def _has_unread_bytes(self) -> bool:
-        # what has arrived while this process was busy elsewhere, and is not read yet
-        connection = None if self.transport is None else self.transport.get_extra_info("socket")
-        if connection is None:
-            return False
-        poll = select.poll()
-        poll.register(connection.fileno(), select.POLLIN)
-        return bool(poll.poll(0))
-
-
-class _Connector(aiohttp.TCPConnector):
-    """The pool of such connections."""
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**options)
-        self._factory = functools.partial(_ConnectionHandler, loop=self._loop)  # type: ignore[assignment]  # a kind of it
-
-
 class Transport:
     """The pooled client. Use it as an async context manager; it is closed at shutdown."""
 
@@ -301,13 +254,14 @@ class Transport:
         """`max_connections` to each provider, so that one that hangs takes no connection from another."""
         self._max_connections = max_connections
         self._session: aiohttp.ClientSession | None = None
+        self._connector: Connector | None = None
 
     async def __aenter__(self) -> Self:
-        connector = _Connector(
+        self._connector = Connector(
             limit=0, limit_per_host=self._max_connections, keepalive_timeout=_KEEPALIVE_SECONDS, ttl_dns_cache=30
         )
         self._session = aiohttp.ClientSession(
-            connector=connector,
+            connector=self._connector,
             timeout=aiohttp.ClientTimeout(total=None),
             auto_decompress=True,
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -322,7 +276,7 @@ class Transport:
         if self._session is not None:
             await self._session.close()
 
-    async def send(  # all of a request, and how it is sent
+    async def send(  # noqa: PLR0913  # all of a request, and how it is sent
         self,
         method: str,
         url: str,
@@ -331,19 +285,25 @@ class Transport:
         options: ConnectionOptions,
         *,
         secret: str = "",
+        connection: CallConnection | None = None,
     ) -> Exchange:
         """Send one request and wait for its answer's headers; `secret` is the key among them.
 
         `headers` name `accept`, `accept-encoding` and `user-agent`: the client would say these for itself.
+        `connection` is told which connection the call has.
         Raises ConnectTimeout, ConnectionFailed, FirstByteTimeout or TotalTimeout; cancelling it cuts the connection.
         """
         assert self._session is not None, "the transport is used inside its context"  # noqa: S101  # a programming error
+        assert self._connector is not None  # noqa: S101  # as above
         clocks = Deadlines(options)
         data: Any = body
         if body is not None and is_long(body):
             data, headers = pieces_of(body), {**headers, "content-length": str(size_of(body))}
         try:
-            with Interruption(min(options.first_byte_seconds, options.total_seconds), clocks.timeout_error):
+            with (
+                Interruption(min(options.first_byte_seconds, options.total_seconds), clocks.timeout_error),
+                self._connector.telling(connection),
+            ):
                 response = await self._session.request(
                     method,
                     url,
@@ -364,6 +324,8 @@ class Transport:
                 raise OutOfFileDescriptors from error  # a limit of this process, no fault of the upstream
             was_connected = not isinstance(error, aiohttp.ClientConnectorError)
             raise ConnectionFailed(_unreachable(error), was_connected=was_connected) from error
+        if connection is not None:
+            connection.note_answer(response)
         return Exchange(response, options, clocks, secret=secret)
 
 

@@ -29,6 +29,7 @@ from tidegate.core.process.call_memory import MemoryHold
 from tidegate.core.rate_limits import ReportedLimits
 from tidegate.providers.answer_memory import AnswerMemory
 from tidegate.providers.base import Credential, Provider, ProviderExchange, ProviderRequest
+from tidegate.providers.connection import CallConnection
 from tidegate.wire import sse
 from tidegate.wire.stream_observer import EventKind, observer_for
 
@@ -113,6 +114,12 @@ class Attempt:
         self._sent_at = self._read_at = clock.monotonic()
         self._content_at: float | None = None
         """When the stream's first content was read."""
+        self._connection = CallConnection()
+        self._is_opening = self._is_left = False
+        self._opened: asyncio.Future[None] | None = None
+        """Done once `open` has ended; None where nobody waits for that."""
+        self.hang_up_was_seen = False
+        """Whether the upstream has noticed that the client left: it hung up, too, or the answer was complete."""
 
     def __repr__(self) -> str:
         return f"<Attempt at {self.request.target.name} with {self.credential.name}: {len(self.events)} events>"
@@ -167,8 +174,22 @@ class Attempt:
         """Send the call and wait for the first content; an answer that is no stream is read whole.
 
         Raises UpstreamError, also for a failure that the answer reports before its first content. A Response whose
-        own status is `failed` is then complete, and can still be passed on.
+        own status is `failed` is then complete, and can still be passed on. Raises CancelledError where the client has
+        left: whatever fails then is no failure of the upstream, and nothing else is tried.
         """
+        self._is_opening = True
+        try:
+            await self._find_content()
+        except TidegateError:
+            if self._is_left:
+                raise asyncio.CancelledError from None
+            raise
+        finally:
+            self._is_opening = False
+            if self._opened is not None and not self._opened.done():
+                self._opened.set_result(None)
+
+    async def _find_content(self) -> None:
         self._sent_at = self._clock.monotonic()
         exchange = await self._send()
         self.first_byte_seconds = self._clock.monotonic() - self._sent_at
@@ -205,12 +226,29 @@ class Attempt:
         events, self._buffered = self._buffered, []
         return events
 
+    async def hang_up(self, patience: float) -> bool:
+        """Close this side of the connection, and read on until the upstream closes its own, for `patience` at most.
+
+        Returns whether it could be tried. So what the upstream writes until it has noticed is counted, and how long
+        that takes is known. `open` may still be running; it ends meanwhile, or is to be cancelled.
+        """
+        self._is_left = True
+        if patience <= 0 or not self._connection.end_sending():
+            return False
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(patience):
+                if self._is_opening:
+                    self._opened = asyncio.get_running_loop().create_future()
+                    await self._opened
+                await self._read_to_end()
+                self.hang_up_was_seen = True
+        return True
+
     async def drain(self, seconds: float) -> None:
         """Read on for a moment: the upstream charges for what it has written already, so that is counted."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                while self.stream and self._exchange is not None and not self.is_complete and self._failure is None:
-                    await self._read_on(self._exchange)
+                await self._read_to_end()
 
     def close(self) -> None:
         """Cut the connection."""
@@ -233,7 +271,7 @@ class Attempt:
     async def _send(self) -> ProviderExchange:
         self.was_sent = True
         try:
-            self._exchange = await self._provider.send(self.request, self.credential, self._headers)
+            self._exchange = await self._provider.send(self.request, self.credential, self._headers, self._connection)
         except UpstreamError:
             self.slot.report_failure()
             raise
@@ -256,12 +294,16 @@ class Attempt:
         raise error
 
     async def _read_body(self, exchange: ProviderExchange) -> None:
-        body = await exchange.read_body(self._memory)
+        body = self.observer.mend_body(await exchange.read_body(self._memory))
         if self.observer.observe_body(body) is EventKind.ERROR:
             raise self._error_in_answer()
         self.events = self.last_events = [body]
         if self.reported_error is not None:
             raise self.reported_error
+
+    async def _read_to_end(self) -> None:
+        while self.stream and self._exchange is not None and not self.is_complete and self._failure is None:
+            await self._read_on(self._exchange)
 
     async def _read_on(self, exchange: ProviderExchange) -> None:
         """Take the next events; a failure waits until the events before it were passed on."""

@@ -29,4 +29,5 @@ def attempt_outcome(send_to: SendTo, attempt: Attempt, error: TidegateError | No
         seconds=seconds,
         silent_seconds=silent,
         writing_seconds=writing,
+        hang_up_was_seen=attempt.hang_up_was_seen,
     )

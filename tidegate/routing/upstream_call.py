@@ -37,6 +37,7 @@ from tidegate.routing.fallback_policy import (
     Step,
     next_step,
 )
+from tidegate.routing.hang_ups import HangUps
 from tidegate.routing.health.circuit_breaker import TRIAL, Circuit
 from tidegate.routing.health.registry import HealthRegistry
 from tidegate.routing.health.trial_waits import MAX_WAIT_SECONDS
@@ -69,6 +70,7 @@ class FallbackChain:
         self.clock = clock
         self.pause = pause
         self.total_seconds = total_seconds
+        self.hang_ups = HangUps()
         self.retry_budget = RetryBudget(ratio=retries.budget_ratio, minimum=retries.budget_min)
         self._max_retries = retries.max_retries
         self._random = random
@@ -163,10 +165,19 @@ class UpstreamCall:
             raise self._outcome.error
         return self._take_last_events()
 
+    async def leave(self) -> None:
+        """Tell the upstream that nobody waits any longer, and read on until it has noticed."""
+        attempt = self._attempt
+        if attempt is None or self._outcome is not None:
+            return
+        hang_ups, clock, provider = self._chain.hang_ups, self._chain.clock, attempt.request.target.provider
+        if await attempt.hang_up(hang_ups.patience(provider, clock.monotonic())):
+            hang_ups.note(provider, clock.monotonic(), shown=attempt.hang_up_was_seen)
+
     async def abandon(self, error: TidegateError | None = None) -> None:
         """Cut the connection to the upstream, and account for what was used; without `error`, the client left."""
         if self._attempt is not None:
-            if self._outcome is None:
+            if self._outcome is None and not self._attempt.hang_up_was_seen:
                 await self._attempt.drain(_DRAIN_SECONDS)
             self._attempt.close()
         await self._settle_once(error or ClientDisconnected())

@@ -18,6 +18,7 @@ from tidegate.core.config.sections.providers import OPENAI_PROVIDER
 from tidegate.core.endpoints import Endpoint
 from tidegate.core.errors import MalformedAnswer, NoUpstreamKey
 from tidegate.providers.base import Credential, Json, ProviderRequest, make_credentials
+from tidegate.providers.connection import CallConnection
 from tidegate.providers.openai_family.errors import classify
 from tidegate.providers.openai_family.exchange import OpenAIExchange
 from tidegate.providers.openai_family.parameter_rules import ParameterMapper, Rule
@@ -87,7 +88,11 @@ class OpenAIFamilyProvider:
         return self._parameter_mapper.output_cap(endpoint, model) or ""
 
     async def send(
-        self, request: ProviderRequest, credential: Credential, headers: Mapping[str, str]
+        self,
+        request: ProviderRequest,
+        credential: Credential,
+        headers: Mapping[str, str],
+        connection: CallConnection | None = None,
     ) -> OpenAIExchange:
         """Send a request. Raises the errors of `Transport.send` and NoUpstreamKey."""
         own = self._credential_headers.get(credential.name) or self._prepare_headers(credential)
@@ -95,7 +100,13 @@ class OpenAIFamilyProvider:
             headers = {name: value for name, value in headers.items() if name not in _ACCOUNT_HEADERS}
         sent = {**headers, **(own.for_stream if request.stream else own.for_json)}
         exchange = await self._transport.send(
-            "POST", request.url, sent, request.body, self._connection_options, secret=own.secret
+            "POST",
+            request.url,
+            sent,
+            request.body,
+            self._connection_options,
+            secret=own.secret,
+            connection=connection,
         )
         return OpenAIExchange(exchange, request, self._clock, max_answer_bytes=self._max_answer_bytes)
 
