@@ -211,7 +211,7 @@ SHAPES: dict[str, Shape] = {
     "error_halfway": failed("an error event after some words", *TEXT, sse.encode(msgspec.json.encode(ERROR)),
                             error="server_error", text=WORDS, charged=Charged.ESTIMATED),
     "no_choices": failed("one body with `choices: []`", whole()[:0] + b'{"choices":[]}', kind="application/json",
-                         error="malformed_answer", charged=Charged.ESTIMATED),
+                         error="empty_answer", blamed=False, charged=Charged.ESTIMATED),
     # what a caller can use
     "empty_answer": kept_out("a finish reason and no content", ROLE, *STOP),
     "white_space": kept_out("white space only", said(content=" \n"), *STOP, text=" \n"),

@@ -322,3 +322,24 @@ async def test_who_is_the_first_needs_no_book() -> None:
     delivery = ClientResponse(flight(ScriptedSource.of(CHAT_STREAM)), requested_form(), cache="miss")
     assert await read_stream(delivery) == CHAT_STREAM
     await delivery.close()
+
+
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize(("reason", "outcome"), [("stop", "ok"), (None, "unfinished_answer")])
+async def test_a_joined_answer_that_does_not_say_why_it_ended_is_marked(
+    stream: bool, reason: str | None, outcome: str
+) -> None:
+    """As the entry of the call that was joined is."""
+    (choice,) = COMPLETION["choices"]
+    for content in ({**COMPLETION, "choices": [{**choice, "finish_reason": reason}]}, _chunks(reason)):
+        ledger = FakeLedger()
+        joined = ClientResponse(
+            stored_answer(content), requested_form(stream=stream), cache="joined", join_entry=ledger
+        )
+        await (read_stream(joined) if stream else joined.body())
+        await joined.close()
+        assert ledger.lines == [(outcome, 0)]
+
+
+def _chunks(reason: str | None) -> list[bytes]:
+    return [one if reason else one.replace(b'"stop"', b"null") for one in CHAT_STREAM]

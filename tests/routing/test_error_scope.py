@@ -14,6 +14,7 @@ BLAMES = {
     },
     ErrorScope.CREDENTIAL: {"InvalidUpstreamKey", "NoUpstreamKey", "OrganizationMismatch", "InsufficientQuota"},
     ErrorScope.MATCH: {
+        "EmptyAnswer",
         "UpstreamForbidden",
         "ModelNotFound",
         "UpstreamNotFound",

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from tidegate.core import endpoints
 from tidegate.core.endpoints import Endpoint
-from tidegate.core.errors import MalformedAnswer, TruncatedAnswer
+from tidegate.core.errors import EmptyAnswer, MalformedAnswer, TruncatedAnswer
 from tidegate.wire import sse
-from tidegate.wire.stream_observer import EventKind, is_extra_chunk, is_terminal, observer_for
+from tidegate.wire.stream_observer import EventKind, is_extra_chunk, is_terminal, observer_for, states_end
 
 CHAT, RESPONSES = endpoints.CHAT, endpoints.RESPONSES
 PASS, END, ERROR, NOTHING = EventKind.ORDINARY, EventKind.TERMINAL, EventKind.ERROR, EventKind.COMMENT
@@ -383,7 +383,41 @@ def test_the_terminal_event_is_known_however_it_is_written(route: Endpoint, one:
     assert is_terminal(route, one) is is_it
 
 
-@pytest.mark.parametrize("body", [b"{}", b'{"choices":[]}', b'{"id":"chatcmpl-1","usage":{}}'])
+def test_an_empty_list_of_choices_is_no_fault_of_the_target_and_its_usage_is_known() -> None:
+    observer = observer_for(endpoints.CHAT)
+    with pytest.raises(EmptyAnswer):
+        observer.observe_body(b'{"choices": [], "usage": {"prompt_tokens": 9}}')
+    assert observer.usage == b'{"prompt_tokens": 9}'
+
+
+@pytest.mark.parametrize(
+    ("route", "told", "said"),
+    [
+        (CHAT, b'data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\n', True),
+        (CHAT, b'data: {"choices":[{"index":0,"delta":{"content":"Hi"},"finish_reason":null}]}\n\n', False),
+        (CHAT, sse.DONE, False),
+        (CHAT, b'{"choices": [{"message": {"content": "Hi"}, "finish_reason": "length"}]}', True),
+        (CHAT, b'{"choices":[{"message":{"content":"Hi"},"finish_reason":null}]}', False),
+        (RESPONSES, b'{"object":"response","status":"completed","output":[]}', True),
+        (RESPONSES, b'{"object":"response","status":"incomplete","incomplete_details":null,"output":[]}', False),
+        (
+            RESPONSES,
+            sse.encode(
+                b'{"type":"response.incomplete","response":{"status":"incomplete","output":[],'
+                b'"incomplete_details":{"reason":"max_output_tokens"}}}',
+                "response.incomplete",
+            ),
+            True,
+        ),
+        (RESPONSES, b'data: {"type":"response.output_text.delta","delta":"Hi"}\n\n', False),
+        (endpoints.EMBEDDINGS, b'{"data":[]}', True),
+    ],
+)
+def test_an_answer_says_why_it_ended_or_not(route: Endpoint, told: bytes, said: bool) -> None:
+    assert states_end(route, told) is said
+
+
+@pytest.mark.parametrize("body", [b"{}", b'{"id":"chatcmpl-1","usage":{}}'])
 def test_a_whole_chat_answer_without_a_choice_is_none(body: bytes) -> None:
     with pytest.raises(MalformedAnswer, match="no choice"):
         observer_for(endpoints.CHAT).observe_body(body)

@@ -6,11 +6,11 @@ from typing import Protocol
 import msgspec
 
 from tidegate.core.endpoints import Endpoint
-from tidegate.core.errors import ClientDisconnected, TidegateError
+from tidegate.core.errors import ClientDisconnected, TidegateError, UnfinishedAnswer
 from tidegate.core.values import AnswerHead
 from tidegate.limits.decision import RemainingLimits
 from tidegate.wire import answer_form
-from tidegate.wire.stream_observer import is_extra_chunk, is_terminal
+from tidegate.wire.stream_observer import is_extra_chunk, is_terminal, states_end
 
 
 class JoinEntry(Protocol):
@@ -130,6 +130,8 @@ class ClientResponse:
         self._caller_echo: answer_form.CallerEcho | None = None
         self._served_by = ""
         self._ledger_task: asyncio.Future[None] | None = None
+        self._states_end = join_entry is None
+        """Whether the answer has said why it ended; only a joined call looks."""
         source.subscribe()
 
     @property
@@ -157,12 +159,13 @@ class ClientResponse:
         """Return the next event of the stream; None at its end. Raises TidegateError."""
         try:
             while (event := await self._next_event()) is not None:
+                self._note_end(event)
                 if is_terminal(self.requested_form.endpoint, event):
-                    await self._record_join(None)
+                    await self._record_join(self._end_mark())
                 self._index += 1
                 if self._usage_chunk or not is_extra_chunk(event):
                     return self._caller_echo.replace_in_event(event) if self._caller_echo else event
-            await self._record_join(None)
+            await self._record_join(self._end_mark())
         except TidegateError as error:
             await self._record_join(error)
             raise
@@ -174,12 +177,14 @@ class ClientResponse:
         head = await self.head()
         try:
             events = await self._all_events()
+            for event in reversed(events):
+                self._note_end(event)
             body = answer_form.to_body(self.requested_form.endpoint, events) if head.stream else b"".join(events)
             body = self._caller_echo.replace_in_body(body) if self._caller_echo else body
         except TidegateError as error:
             await self._record_join(error)
             raise
-        await self._record_join(None)
+        await self._record_join(self._end_mark())
         return body
 
     async def close(self, error: TidegateError | None = None) -> None:
@@ -203,6 +208,14 @@ class ClientResponse:
         while (event := await self._source.event(len(events))) is not None:
             events.append(event)
         return events
+
+    def _note_end(self, event: bytes) -> None:
+        if not self._states_end:
+            self._states_end = states_end(self.requested_form.endpoint, event)
+
+    def _end_mark(self) -> TidegateError | None:
+        """Return what the ledger says of a joined answer that ended: nothing, or that it does not say why."""
+        return None if self._states_end else UnfinishedAnswer()
 
     async def _record_join(self, error: TidegateError | None) -> None:
         if self._join_entry is not None and self._ledger_task is None:

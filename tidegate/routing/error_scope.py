@@ -8,6 +8,7 @@ from enum import Enum
 from tidegate.core.errors import (
     ConnectionFailed,
     ConnectTimeout,
+    EmptyAnswer,
     ErrorInStream,
     FlightLost,
     HtmlFromProxy,
@@ -57,7 +58,7 @@ _SCOPES: tuple[tuple[tuple[type[TidegateError], ...], ErrorScope], ...] = (
     ((TotalTimeout,), ErrorScope.TIME),
     ((ErrorInStream, UnfinishedAnswer), ErrorScope.UNKNOWN),
     ((InvalidUpstreamKey, NoUpstreamKey, OrganizationMismatch, InsufficientQuota), ErrorScope.CREDENTIAL),
-    ((UpstreamForbidden, ModelNotFound, UpstreamNotFound, UnsupportedByTarget), ErrorScope.MATCH),
+    ((EmptyAnswer, UpstreamForbidden, ModelNotFound, UpstreamNotFound, UnsupportedByTarget), ErrorScope.MATCH),
     ((UpstreamRateLimited, SlowDown, UpstreamBusy), ErrorScope.RATE),
     (
         (

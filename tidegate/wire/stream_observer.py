@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import msgspec
 
 from tidegate.core.endpoints import Endpoint, Format
-from tidegate.core.errors import MalformedAnswer, TruncatedAnswer
+from tidegate.core.errors import EmptyAnswer, MalformedAnswer, TruncatedAnswer, UpstreamError
 from tidegate.wire import sse
 from tidegate.wire.charges.usage import merged
 from tidegate.wire.shapes.answer_facts import (
@@ -18,6 +18,7 @@ from tidegate.wire.shapes.answer_facts import (
     facts_of_stream,
     has_vectors,
 )
+from tidegate.wire.shapes.chat_body import mend_chat_body
 from tidegate.wire.shapes.chat_stream import ChatStreamMender
 from tidegate.wire.shapes.observed import (
     ObservedAnswer,
@@ -92,6 +93,10 @@ class StreamObserver:
         """Return an event in OpenAI's shape, before it is observed; `earlier` are those before it."""
         return event
 
+    def mend_body(self, body: bytes) -> bytes:
+        """Return an answer that came as one body in OpenAI's shape, before it is observed."""
+        return body
+
     def observe(self, event: bytes) -> EventKind:  # noqa: ARG002  # the signature of all observers
         """Observe one event of a stream. Raises MalformedAnswer."""
         raise MalformedAnswer("The upstream sent a stream where OpenAI sends none.")
@@ -101,13 +106,16 @@ class StreamObserver:
         return self.is_complete
 
     def observe_body(self, body: bytes) -> EventKind:
-        """Observe an answer that came as one body. Raises MalformedAnswer."""
+        """Observe an answer that came as one body. Raises MalformedAnswer and EmptyAnswer."""
         answer = read_answer(body)
         if is_present(answer.error):
             self.error = msgspec.json.decode(answer.error)
             if answer.status is None:
                 return EventKind.ERROR
         elif not self._is_answer(answer):
+            if _NO_CHOICE.search(body) and self.expected_field == "choice":
+                self._record(answer)
+                raise EmptyAnswer
             if not answer.is_error():
                 raise MalformedAnswer(f"The upstream's answer has no {self.expected_field}.")
             self.error = msgspec.json.decode(body)
@@ -180,6 +188,10 @@ class ChatObserver(StreamObserver):
     def mend(self, event: bytes, earlier: Sequence[bytes]) -> bytes:  # noqa: ARG002  # the signature of all observers
         """Return a chunk in OpenAI's shape, before it is observed."""
         return self._mender.mend_event(event)
+
+    def mend_body(self, body: bytes) -> bytes:
+        """Return a completion in OpenAI's shape, before it is observed."""
+        return mend_chat_body(body)
 
     def observe(self, event: bytes) -> EventKind:
         """Observe one event. Raises MalformedAnswer and TruncatedAnswer."""
@@ -291,6 +303,25 @@ class ResponsesObserver(StreamObserver):
         if self.is_unfinished and not had_content:
             raise TruncatedAnswer("The upstream ended its stream without content or a finish reason.")
         return EventKind.TERMINAL
+
+
+_REASON = re.compile(rb'"finish_reason"\s*:\s*"[^"]')
+
+
+def states_end(route: Endpoint, event: bytes) -> bool:
+    """Whether an event, or a whole body, says why the answer ended; always where answers state no such thing."""
+    if route.format is Format.CHAT:
+        return _REASON.search(event) is not None or (b'"choices"' not in event and not sse.is_done(event))
+    if route.format is not Format.RESPONSES:
+        return True
+    observer, data = ResponsesObserver(), sse.data_of(event)
+    try:
+        if data is None or event.startswith(b"{"):
+            return observer.observe_body(event) is EventKind.TERMINAL and not observer.is_unfinished
+        is_last = any(kind in event for kind in _TERMINAL_BYTES)
+        return is_last and observer.observe(event) is EventKind.TERMINAL and not observer.is_unfinished
+    except UpstreamError:
+        return False
 
 
 def observer_for(route: Endpoint) -> StreamObserver:

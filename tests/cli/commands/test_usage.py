@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 import typer
@@ -133,6 +134,14 @@ def test_without_postgresql_it_is_one_sentence_and_exit_code_75(run: Run) -> Non
 )
 def test_a_time_is_a_span_ago_or_a_date(text: str, seconds: float) -> None:
     assert parse_time(text, NOW) == seconds
+
+
+def test_a_date_without_a_zone_is_one_of_the_teams() -> None:
+    berlin = ZoneInfo("Europe/Berlin")
+    assert parse_time("2026-10-25", NOW, berlin) == datetime(2026, 10, 24, 22, tzinfo=UTC).timestamp()
+    assert parse_time("2026-10-26", NOW, berlin) == datetime(2026, 10, 25, 23, tzinfo=UTC).timestamp()
+    assert parse_time("2026-10-26T00:00Z", NOW, berlin) == datetime(2026, 10, 26, tzinfo=UTC).timestamp()
+    assert parse_time("7d", NOW, berlin) == NOW - 7 * 86_400
 
 
 @pytest.mark.parametrize("text", ["", "yesterday", "7", "7y", "2026-13-01", "9" * 400])

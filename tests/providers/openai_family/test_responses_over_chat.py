@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tidegate.core import endpoints
 from tidegate.core.clock import ManualClock
 from tidegate.core.endpoints import Endpoint
-from tidegate.core.errors import MalformedAnswer, NotTranslatable, TruncatedAnswer
+from tidegate.core.errors import EmptyAnswer, MalformedAnswer, NotTranslatable, TruncatedAnswer
 from tidegate.providers.base import ProviderRequest
 from tidegate.providers.openai_family.responses_over_chat import ResponsesOverChat, Translator
 from tidegate.providers.request_body import joined
@@ -167,10 +167,15 @@ def test_an_error_in_place_of_an_answer_is_left_as_it_is() -> None:
     assert translator().translate_body(body) == body
 
 
-@pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"choices":[]}', b'{"choices":7}', b'{"choices":[{"index":1}]}'])
+@pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"choices":7}', b'{"choices":[{"index":1}]}'])
 def test_what_is_no_completion_is_malformed(body: bytes) -> None:
     with pytest.raises(MalformedAnswer):
         translator().translate_body(body)
+
+
+def test_a_completion_without_a_choice_is_empty() -> None:
+    with pytest.raises(EmptyAnswer):
+        translator().translate_body(b'{"choices":[]}')
 
 
 def test_comments_say_nothing() -> None:

@@ -116,6 +116,32 @@ SHAPES = (
         input=950, cached=900, output=20,
     ),
     _body(
+        "Anthropic's names beside a proxy's split of the first turn only",
+        _chat(
+            734_311,
+            100,
+            cache_read_input_tokens=426_653,
+            cache_creation_input_tokens=184_457,
+            prompt_tokens_details={
+                "cache_creation_token_details": {"ephemeral_5m_input_tokens": 31_490, "ephemeral_1h_input_tokens": 0}
+            },
+        ),
+        input=734_311, cached=426_653, cache_write=184_457, output=100,
+    ),
+    _stream(
+        "Qwen in Anthropic's names, the cache in the last event only",
+        {"usage": {"input_tokens": 3602, "output_tokens": 0}},
+        {
+            "usage": {
+                "cache_creation_input_tokens": 0,
+                "cache_read_input_tokens": 3604,
+                "prompt_tokens_details": {"cached_tokens": 3604},
+                "output_tokens": 878,
+            }
+        },
+        input=7206, cached=3604, output=878,
+    ),
+    _body(
         "OpenRouter",
         _chat(194, 2, cost=0.95, prompt_tokens_details={"cached_tokens": 0, "cache_write_tokens": 100}),
         input=194, cache_write=100, output=2,

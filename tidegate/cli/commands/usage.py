@@ -2,8 +2,9 @@
 
 import asyncio
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from typing import Annotated, Any
+from zoneinfo import ZoneInfo
 
 import msgspec
 import typer
@@ -85,7 +86,10 @@ def usage(
         list[str] | None, typer.Option(metavar="NAME=VALUE", help="Only requests with this tag; may be repeated.")
     ] = None,
     since: Annotated[
-        str, typer.Option(help="Start of the period: 45m, 12h, 7d or 2w before now, or an ISO date (UTC).")
+        str,
+        typer.Option(
+            help="Start of the period: 45m, 12h, 7d or 2w before now, or an ISO date (of `budgets.time_zone`)."
+        ),
     ] = "30d",
     until: Annotated[
         str | None, typer.Option(help="End of the period (exclusive), same format as `--since`. Default: now.")
@@ -98,15 +102,16 @@ def usage(
         grouping, tags = Grouping.parse(by), tuple(parse_tag(text) for text in tag or ())
     except InvalidParameter as error:
         raise typer.BadParameter(error.message) from error
-    params = UsageParams(
-        by=grouping,
-        project=project,
-        tags=tags,
-        since=parse_time(since, now),
-        until=parse_time(until, now) if until else now,
-    )
     with exit_on_error():
         settings = config.load(with_secrets=False)
+        zone = ZoneInfo(settings.budgets.time_zone)
+        params = UsageParams(
+            by=grouping,
+            project=project,
+            tags=tags,
+            since=parse_time(since, now, zone),
+            until=parse_time(until, now, zone) if until else now,
+        )
         with open_migrated_stores(settings) as stores:
             result = asyncio.run(_read(params, stores, settings))
     if as_json:
@@ -115,14 +120,17 @@ def usage(
         _print(params, result)
 
 
-def parse_time(text: str, now: float) -> float:
-    """Parse a time before `now` (`7d`) or an ISO date (UTC by default) into Unix seconds. Raises BadParameter."""
+def parse_time(text: str, now: float, zone: tzinfo = UTC) -> float:
+    """Parse a time before `now` (`7d`) or an ISO date into Unix seconds. Raises BadParameter.
+
+    A date that names no zone is one of `zone`.
+    """
     span = re.fullmatch(r"(\d{1,6})([mhdw])(?: ago)?", text.strip())
     if span:
         return now - int(span[1]) * _UNITS[span[2]]
     try:
         when = datetime.fromisoformat(text.strip())
-        return (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp()
+        return (when if when.tzinfo else when.replace(tzinfo=zone)).timestamp()
     except (ValueError, OverflowError) as error:
         raise typer.BadParameter(f"{text!r} is neither a time span like 45m, 12h, 7d or 2w nor an ISO date") from error
 

@@ -229,6 +229,13 @@ class MalformedAnswer(UpstreamError):
     retryable = True
 
 
+class EmptyAnswer(UpstreamError):
+    """The upstream answered with an empty list of choices: it does not answer this request. Change the request."""
+
+    name = "empty_answer"
+    may_be_charged = True
+
+
 class UnfinishedAnswer(UpstreamError):
     """The upstream ended its answer without saying why, so it may be a part. The caller received it; it is not stored.
 

@@ -13,12 +13,13 @@ import msgspec
 from tidegate.core import endpoints
 from tidegate.core.clock import Clock
 from tidegate.core.endpoints import Endpoint
-from tidegate.core.errors import MalformedAnswer, NotTranslatable
+from tidegate.core.errors import EmptyAnswer, MalformedAnswer, NotTranslatable
 from tidegate.core.ids import IdSource, new_id
 from tidegate.providers.base import ProviderRequest
 from tidegate.providers.target import Target
 from tidegate.wire import chat, sse
 from tidegate.wire.call import Call
+from tidegate.wire.shapes.chat_body import mend_completion
 from tidegate.wire.shapes.chat_stream import ChatStreamMender
 from tidegate.wire.translate import chunk
 from tidegate.wire.translate.request import chat_call
@@ -92,12 +93,17 @@ class Translator:
         return _encoded(self._builder.finish(at=self._clock.now())) if self._builder.finish_reason else []
 
     def translate_body(self, body: bytes) -> bytes:
-        """Return the Response for a whole chat completion; an error stays as it is. Raises MalformedAnswer."""
+        """Return the Response for a whole chat completion; an error stays as it is.
+
+        Raises MalformedAnswer and EmptyAnswer.
+        """
         try:
             completion = msgspec.json.decode(body)
             if completion.get("error") is not None:
                 return body
-            chunks = chat.to_chunks(completion, cut=_uncut)
+            if completion.get("choices") == []:
+                raise EmptyAnswer
+            chunks = chat.to_chunks(mend_completion(completion), cut=_uncut)
         except (msgspec.DecodeError, AttributeError, LookupError, TypeError, ValueError, RecursionError) as error:
             raise MalformedAnswer("The upstream's answer is no chat completion.") from error
         for piece in chunks:

@@ -82,7 +82,7 @@ class ChatStreamMender:
         if not isinstance(delta, dict) or not delta:
             return choice
         if isinstance(delta.get("content"), list):
-            delta = _with_text(delta)
+            delta = with_text(delta)
             choice = {**choice, "delta": delta}
         self._has_text = self._has_text or bool(delta.get("content"))
         calls = delta.get("tool_calls")
@@ -127,8 +127,8 @@ def _has_deltas(event: bytes) -> bool:
     )
 
 
-def _with_text(delta: Json) -> Json:
-    """Return a delta whose content is a text in place of a list of parts; what is no text stays beside it."""
+def with_text(delta: Json) -> Json:
+    """Return a delta, or a message, whose content is a text, not a list of parts; what is no text stays beside it."""
     parts = [part if isinstance(part, dict) else {"type": "text", "text": part} for part in delta["content"]]
     others = [part for part in parts if part.get("type") not in ("text", *_THOUGHTS)]
     thoughts = "".join(map(_text_of, (part for part in parts if part.get("type") in _THOUGHTS)))

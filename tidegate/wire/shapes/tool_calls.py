@@ -158,6 +158,17 @@ def is_usable_call(call: Any) -> bool:
     return isinstance(call, Mapping) and _Call(0, _read(call)).is_usable()
 
 
+def with_text_arguments(call: Any) -> Any:
+    """Return a whole call whose arguments are a text, as OpenAI writes them; the same one if they are that already."""
+    if not isinstance(call, Mapping):
+        return call
+    for kind, field in _KINDS:
+        part = call.get(kind)
+        if isinstance(part, Mapping) and isinstance(part.get(field), Mapping):
+            return {**call, kind: {**part, field: _text(part[field])}}
+    return call
+
+
 def is_json(text: str) -> bool:
     """Return whether a text is a JSON document."""
     try:
