@@ -1,4 +1,4 @@
-"""200 callers, three replicas that are killed in the middle, and a budget of $1.00 that is kept, and usable.
+"""200 callers, some of whom search the web, three replicas that are killed, and a budget of $1.00: kept, and usable.
 
 `python -m benchmarks.budget [--runs 50] [--kills 3] [--seed 1]`; exits 1 when a run spent more than its budget, when
 less than 95 % of it could be used, or when it does not end.
@@ -32,9 +32,12 @@ START_SECONDS, RUN_SECONDS = 600.0, 300.0
 BUDGET = 1_000_000_000
 USABLE = 0.95
 PRICE = {"gpt-4o-mini": {"input": "10", "output": "50"}}
-"""USD per million tokens: the simulator's answers cost $0.001 to $0.003."""
+"""USD per million tokens: the simulator's answers cost $0.001 to $0.003. A search costs $0.01 besides."""
+SEARCHING, MOST_SEARCHES = 8, 2
+"""One call of so many searches the web, up to so often."""
 SETTINGS = {
     "TIDEGATE_METERING__PRICES": json.dumps(PRICE),
+    "TIDEGATE_UPSTREAM__FORWARD_HEADERS": '["x-simulate-*"]',
     "TIDEGATE_UPSTREAM__RPM": "1000000",
     "TIDEGATE_UPSTREAM__TPM": "1000000000",
     "TIDEGATE_BUDGETS__LEASE_SECONDS": "2",
@@ -53,6 +56,8 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     lost: int
     """Calls charged in full, because their replica was killed."""
     answered: int
+    fees: int
+    """The part of the ledger that is for searches."""
     seconds: float
 
     @property
@@ -68,7 +73,7 @@ def main() -> int:
     """Run, tell, judge."""
     options = _options()
     dice = random.Random(options.seed)
-    print("run  ledger $     counter $    most $       lost  answered  seconds")
+    print("run  ledger $     counter $    most $       searches $   lost  answered  seconds")
     runs: list[Run] = []
     try:
         with (
@@ -124,9 +129,19 @@ async def _one(env: dict[str, str], stores: StoreUrls, options: argparse.Namespa
         answered = sum(await asyncio.gather(*callers))
         await killing
         seconds = time.monotonic() - begun
-        ledger, counter = await purse.settled(lambda: _ask(http, dice.choice(ports), key["key"], _body("nudge", 15)))
+        ledger, counter = await purse.settled(
+            lambda: _ask(http, dice.choice(ports), key["key"], _body("nudge", 15), {})
+        )
         watching.cancel()
-    return Run(ledger=ledger, counter=counter, most=purse.most, lost=purse.lost(), answered=answered, seconds=seconds)
+    return Run(
+        ledger=ledger,
+        counter=counter,
+        most=purse.most,
+        lost=purse.lost(),
+        answered=answered,
+        fees=purse.fees(),
+        seconds=seconds,
+    )
 
 
 class _Replicas:
@@ -180,8 +195,13 @@ async def _spend(http: aiohttp.ClientSession, ports: list[int], key: str, name: 
     """Ask until the budget is exceeded; how often it was answered."""
     answered = 0
     for number in itertools.count():
-        body = _body(f"{name} {number}", dice.randrange(15, 50), stream=number % 2 == 0)
-        status, code = await _ask(http, dice.choice(ports), key, body)
+        words, tokens, headers = f"{name} {number}", dice.randrange(15, 50), dict[str, str]()
+        if dice.randrange(SEARCHING):
+            body = _body(words, tokens, stream=number % 2 == 0)
+        else:
+            body = _search(words, tokens, stream=number % 2 == 0)
+            headers["x-simulate-tools"] = f"web_search={dice.randrange(MOST_SEARCHES + 1)}"
+        status, code = await _ask(http, dice.choice(ports), key, body, headers)
         answered += status == 200
         if code == "budget_exceeded":
             return answered
@@ -195,10 +215,18 @@ def _body(words: str, tokens: int, *, stream: bool = False) -> dict[str, Any]:
     return {"model": "gpt-4o-mini", "messages": [message], "max_tokens": tokens, "stream": stream}
 
 
-async def _ask(http: aiohttp.ClientSession, port: int, key: str, body: dict[str, Any]) -> tuple[int, str | None]:
-    headers = {"authorization": f"Bearer {key}", "cache-control": "no-store"}
+def _search(words: str, tokens: int, *, stream: bool) -> dict[str, Any]:
+    asked = {"model": "gpt-4o-mini", "input": words, "max_output_tokens": tokens, "stream": stream, "store": False}
+    return {**asked, "tools": [{"type": "web_search"}], "max_tool_calls": MOST_SEARCHES}
+
+
+async def _ask(
+    http: aiohttp.ClientSession, port: int, key: str, body: dict[str, Any], headers: dict[str, str]
+) -> tuple[int, str | None]:
+    headers = {"authorization": f"Bearer {key}", "cache-control": "no-store", **headers}
+    path = "responses" if "input" in body else "chat/completions"
     try:
-        async with http.post(f"http://127.0.0.1:{port}/v1/chat/completions", json=body, headers=headers) as answer:
+        async with http.post(f"http://127.0.0.1:{port}/v1/{path}", json=body, headers=headers) as answer:
             text = await answer.text()
             return answer.status, json.loads(text)["error"]["code"] if answer.status == 429 else None
     except (aiohttp.ClientError, OSError):
@@ -247,6 +275,10 @@ class _Purse:
         """Calls that were given up for lost."""
         return int(self._query("count(*) FILTER (WHERE outcome = 'lost')"))
 
+    def fees(self) -> int:
+        """What the ledger has for searches."""
+        return int(self._query("coalesce(sum(fee_nanos), 0)"))
+
     def _query(self, figure: str) -> Any:
         with psycopg.connect(self._stores.database_url) as database:
             row = database.execute(f"SELECT {figure} FROM ledger WHERE key_id = %s", (self._key,)).fetchone()  # noqa: S608  # our own words
@@ -254,7 +286,7 @@ class _Purse:
 
 
 def _tell(number: int, run: Run) -> None:
-    money = "".join(f"{nanos / 1e9:<13.9f}" for nanos in (run.ledger, run.counter, run.most))
+    money = "".join(f"{nanos / 1e9:<13.9f}" for nanos in (run.ledger, run.counter, run.most, run.fees))
     print(f"{number:<4} {money}{run.lost:<6}{run.answered:<10}{run.seconds:.1f}", flush=True)
 
 
@@ -262,8 +294,10 @@ def _verdict(runs: list[Run]) -> int:
     kept = sum(run.kept for run in runs)
     least, most = min(run.ledger for run in runs), max(run.ledger for run in runs)
     print(f"kept in {kept} of {len(runs)} runs; spent ${least / 1e9:.6f} to ${most / 1e9:.6f} of ${BUDGET / 1e9:.2f};")
-    print(f"{sum(run.lost for run in runs)} calls lost in kills, and charged in full.")
-    return 0 if kept == len(runs) and least >= USABLE * BUDGET else 1
+    print(f"{sum(run.lost for run in runs)} calls lost in kills, and charged in full;")
+    print(f"${sum(run.fees for run in runs) / 1e9:.2f} of all were for searches.")
+    has_fees = all(run.fees for run in runs)
+    return 0 if kept == len(runs) and has_fees and least >= USABLE * BUDGET else 1
 
 
 if __name__ == "__main__":
