@@ -119,6 +119,7 @@ class LimitModel:
                 yield from self._bucket("tpm", "tokens", scope, scope.tpm, reservation.tokens, now)
             for limit, period, end in (
                 (scope.budget_day, reservation.day, reservation.midnight),
+                (scope.budget_week, reservation.week, reservation.week_end),
                 (scope.budget_month, reservation.month, reservation.month_end),
             ):
                 if limit is not None and reservation.cost_nanos:
@@ -166,15 +167,13 @@ class LimitModel:
         )  # as Redis keeps it
 
     def _hold(self, reservation: Reservation, nanos: int) -> None:
-        budgets = tuple(
-            scope for scope in reservation.scopes if scope.budget_day is not None or scope.budget_month is not None
-        )
+        budgets = tuple(scope for scope in reservation.scopes if scope.limits_money)
         self._count(self.held, msgspec.structs.replace(reservation, scopes=budgets), nanos)
 
     @staticmethod
     def _count(counters: dict[tuple[str, str], int], reservation: Reservation, nanos: int) -> None:
         for scope in reservation.scopes:
-            for period in (reservation.day, reservation.month):
+            for period in (reservation.day, reservation.week, reservation.month):
                 counters[scope.name, period] = counters.get((scope.name, period), 0) + nanos
 
 

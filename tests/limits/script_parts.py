@@ -30,7 +30,7 @@ class ScriptCalls:
 
     async def with_valid_counters(self) -> "ScriptCalls":
         """Mark the budget counters as valid, as after a rebuild."""
-        await self.link.command("SET", f"{self.key_prefix}:counted", "2:count_1")
+        await self.link.command("SET", f"{self.key_prefix}:counted", "2:count_1+week")
         return self
 
     def request(self, name: str, scopes: Iterable[LimitScope], *, now: float = NOON, **fields: Any) -> AdmissionRequest:
@@ -40,8 +40,10 @@ class ScriptCalls:
             prefix=self.key_prefix,
             id=name,
             day=period.day,
+            week=period.week,
             month=period.month,
             midnight=period.midnight,
+            week_end=period.week_end,
             month_end=period.month_end,
             scope_names=tuple(scope.name for scope in scopes),
             scopes=scopes,
@@ -75,6 +77,7 @@ class ScriptCalls:
             id=reservation.id,
             scope_names=reservation.scope_names,
             day=reservation.day,
+            week=reservation.week,
             month=reservation.month,
             cost_nanos=fields.pop("cost_nanos", reservation.cost_nanos),
             tokens=fields.pop("tokens", reservation.tokens),
@@ -93,7 +96,7 @@ class ScriptCalls:
         await self.scripts.settle(self.settlement(request, dataset_id, **fields))
 
     async def counter(self, kind: str, scope: str, period: str) -> int:
-        """Return the counter `spent` or `held` of a scope in a day or month."""
+        """Return the counter `spent` or `held` of a scope in a day, week or month."""
         return int(await self.link.command("GET", f"{self.key_prefix}:{kind}:{scope}:{period}") or 0)
 
     async def ledger_entries(self) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""Days and months end in the team's time zone, and a day has as many hours as its clocks show."""
+"""Days, weeks and months end in the team's time zone, and a day has as many hours as its clocks show."""
 
 from datetime import datetime
 from zoneinfo import ZoneInfo
@@ -35,6 +35,28 @@ def test_a_day_lasts_from_midnight_to_midnight_there(zone: str, at: str, hours: 
     assert period.day_start <= now < period.midnight
     before, after = BudgetCalendar(zone).period(period.day_start - 1), BudgetCalendar(zone).period(period.midnight)
     assert (before.midnight, after.day_start) == (period.day_start, period.midnight)
+
+
+@pytest.mark.parametrize(
+    ("zone", "at", "name", "monday", "hours"),
+    [
+        ("UTC", "2026-11-29T23:59", "2026-W48", "2026-11-23", 168),
+        ("UTC", "2026-11-30T00:00", "2026-W49", "2026-11-30", 168),
+        ("Europe/Berlin", "2026-03-29T12:00", "2026-W13", "2026-03-23", 167),
+        ("Europe/Berlin", "2026-10-19T00:00", "2026-W43", "2026-10-19", 169),
+        ("America/New_York", "2026-11-01T23:59", "2026-W44", "2026-10-26", 169),
+        ("Australia/Lord_Howe", "2026-10-04T12:00", "2026-W40", "2026-09-28", 167.5),
+        ("Asia/Tokyo", "2027-01-03T23:59", "2026-W53", "2026-12-28", 168),  # the week has Thursday in the old year
+        ("Asia/Tokyo", "2024-12-31T12:00", "2025-W01", "2024-12-30", 168),
+    ],
+)
+def test_a_week_lasts_from_monday_to_monday_there(zone: str, at: str, name: str, monday: str, hours: float) -> None:
+    now = moment(zone, at)
+    period = BudgetCalendar(zone).period(now)
+    assert (period.week, period.week_start) == (name, moment(zone, monday))
+    assert (period.week_end - period.week_start) / HOUR == hours
+    assert period.week_start <= now < period.week_end
+    assert BudgetCalendar(zone).period(period.week_end).week_start == period.week_end
 
 
 def test_a_month_ends_there() -> None:

@@ -20,7 +20,9 @@ from tidegate.storage.postgres import Postgres
 from tidegate.storage.redis import RedisLink, Script
 
 HOUR, DAY = 3600.0, 86_400.0
-TODAY, MONTH = "2026-11-27", "2026-11"
+TODAY, WEEK, MONTH = "2026-11-27", "2026-W48", "2026-11"
+TUESDAY = NOON + 4 * DAY
+"""The first of December."""
 KEY = (LimitScope(name="key/449", budget_day=10**9), LimitScope(name="project/shop"), LimitScope(name="all"))
 
 
@@ -30,7 +32,12 @@ class LedgerSetup:
     def __init__(self, link: RedisLink, postgres: Postgres, prefix: str, clock: ManualClock) -> None:
         self.calls = ScriptCalls(link, prefix)
         self.store = LedgerStore(postgres)
+        self.clock = clock
         self.rebuild = BudgetRebuild(link, postgres, prefix=prefix, clock=clock, grace_seconds=0.0)
+
+    def set_time(self, moment: float) -> None:
+        """Set the time."""
+        self.clock.advance(moment - self.clock.now())
 
     async def add_stored(self, name: str, cost: int, **fields: Any) -> None:
         """Add an entry in PostgreSQL."""
@@ -88,6 +95,18 @@ async def test_the_ledger_is_summed_by_scope_day_and_month(ledger: LedgerSetup) 
         ("user/shop/None", 0, 0),
     ):  # fmt: skip
         assert (await ledger.spent(scope), await ledger.spent(scope, MONTH)) == (today, month), scope
+
+
+async def test_a_week_is_summed_beyond_the_months_first_day(ledger: LedgerSetup) -> None:
+    ledger.set_time(TUESDAY)
+    await ledger.add_stored("a", 5, at=TUESDAY)
+    await ledger.add_stored("b", 7, at=TUESDAY - DAY)
+    await ledger.add_streamed("c", 11, at=TUESDAY - 2 * DAY)
+    await ledger.rebuild.ensure()
+    for scope in ("all", "project/shop", "key/449"):
+        spent = [await ledger.spent(scope, period) for period in ("2026-12-01", "2026-W49", "2026-12")]
+        assert spent == [5, 12, 5], scope
+    assert (await ledger.calls.link.command("GET", f"{ledger.calls.key_prefix}:counted")).endswith(b"+week")
 
 
 async def test_tags_with_a_budget_are_summed_wherever_their_entries_are(

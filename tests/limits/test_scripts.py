@@ -23,10 +23,9 @@ from tidegate.limits.scopes import LimitScope, without_request_count
 from tidegate.limits.scripts import AdmissionRequest
 from tidegate.storage.redis import RedisLink, Script
 
-SHOP = LimitScope(name="project/shop")
-DAY, MONTH = "2026-11-27", "2026-11"
+SHOP, _numbers = LimitScope(name="project/shop"), itertools.count()
+DAY, WEEK, MONTH = "2026-11-27", "2026-W48", "2026-11"
 BEFORE_MONTH_END = 1_796_083_200.0 - 100.0  # 2026-12-01 00:00 UTC, less 100 s
-_numbers = itertools.count()
 
 relaxed = settings(
     max_examples=80,
@@ -53,7 +52,8 @@ def as_model(decision: Decision) -> Any:
 
 
 RATES = {"rpm": (1, 6), "rpd": (1, 12), "tpm": (50, 600)}
-LIMITS = {**RATES, "concurrency": (0, 3), "budget_day": (100, 900), "budget_month": (100, 2000)}
+LIMITS = {**RATES, "concurrency": (0, 3), "budget_day": (100, 900), "budget_week": (100, 1500),
+          "budget_month": (100, 2000)}  # fmt: skip
 
 
 def scope(name: str) -> st.SearchStrategy[LimitScope]:
@@ -144,7 +144,7 @@ async def agree(calls: ScriptCalls, model: LimitModel, now: float) -> None:
 def no_more_than_budgets(model: LimitModel, world: dict[str, LimitScope]) -> None:
     for name, limits in world.items():
         for period in {period for who, period in model.spent if who == name} | {p for w, p in model.held if w == name}:
-            limit = limits.budget_day if len(period) == len(DAY) else limits.budget_month
+            limit = dict(zip((len(DAY), len(WEEK), len(MONTH)), limits.budgets, strict=True))[len(period)]
             committed = model.spent.get((name, period), 0) + model.held.get((name, period), 0)
             assert limit is None or committed <= limit
 
@@ -243,8 +243,8 @@ async def test_only_a_stored_response_is_looked_for_and_nothing_reserved(calls: 
 @pytest.mark.parametrize(
     ("limits", "what"),
     [({"rpm": 0}, "requests"), ({"rpd": 0}, "day"), ({"tpm": 0}, "too_large"), ({"concurrency": 0}, "concurrency"),
-     ({"budget_day": 0}, "budget"), ({"budget_month": 0}, "budget"), ({"tpm": 9}, "too_large"),
-     ({"budget_day": 4}, "budget")],
+     ({"budget_day": 0}, "budget"), ({"budget_month": 0}, "budget"),
+     ({"budget_week": 0}, "budget"), ({"tpm": 9}, "too_large"), ({"budget_day": 4}, "budget")],
 )  # fmt: skip
 async def test_a_request_that_can_never_pass_has_no_wait(calls: ScriptCalls, limits: dict[str, int], what: str) -> None:
     decision = await calls.admit("r", [LimitScope(name="key/a", **limits)], tokens=10, cost_nanos=5)

@@ -9,7 +9,7 @@ from tests.harness import Answer, Json
 from tidegate.auth.key_store import KeyStore
 from tidegate.queue.store import LaneSnapshot, WaitingEntry
 
-NO_LIMITS = dict.fromkeys(("rpm", "rpd", "tpm", "concurrency", "budget_day_usd", "budget_month_usd"))
+NO_LIMITS = dict.fromkeys(("rpm", "rpd", "tpm", "concurrency", "budget_day_usd", "budget_week_usd", "budget_month_usd"))
 
 
 class SingleLaneQueue:

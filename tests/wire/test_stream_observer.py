@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from tidegate.core import endpoints
 from tidegate.core.endpoints import Endpoint
-from tidegate.core.errors import EmptyAnswer, MalformedAnswer, TruncatedAnswer
+from tidegate.core.errors import MalformedAnswer, TruncatedAnswer
 from tidegate.wire import sse
-from tidegate.wire.stream_observer import EventKind, is_extra_chunk, is_terminal, observer_for, states_end
+from tidegate.wire.stream_observer import EventKind, is_extra_chunk, is_terminal, observer_for
 
 CHAT, RESPONSES = endpoints.CHAT, endpoints.RESPONSES
 PASS, END, ERROR, NOTHING = EventKind.ORDINARY, EventKind.TERMINAL, EventKind.ERROR, EventKind.COMMENT
@@ -381,40 +381,6 @@ def test_no_text_makes_a_chunk_look_like_one(text: str) -> None:
 )
 def test_the_terminal_event_is_known_however_it_is_written(route: Endpoint, one: bytes, is_it: bool) -> None:
     assert is_terminal(route, one) is is_it
-
-
-def test_an_empty_list_of_choices_is_no_fault_of_the_target_and_its_usage_is_known() -> None:
-    observer = observer_for(endpoints.CHAT)
-    with pytest.raises(EmptyAnswer):
-        observer.observe_body(b'{"choices": [], "usage": {"prompt_tokens": 9}}')
-    assert observer.usage == b'{"prompt_tokens": 9}'
-
-
-@pytest.mark.parametrize(
-    ("route", "told", "said"),
-    [
-        (CHAT, b'data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\n', True),
-        (CHAT, b'data: {"choices":[{"index":0,"delta":{"content":"Hi"},"finish_reason":null}]}\n\n', False),
-        (CHAT, sse.DONE, False),
-        (CHAT, b'{"choices": [{"message": {"content": "Hi"}, "finish_reason": "length"}]}', True),
-        (CHAT, b'{"choices":[{"message":{"content":"Hi"},"finish_reason":null}]}', False),
-        (RESPONSES, b'{"object":"response","status":"completed","output":[]}', True),
-        (RESPONSES, b'{"object":"response","status":"incomplete","incomplete_details":null,"output":[]}', False),
-        (
-            RESPONSES,
-            sse.encode(
-                b'{"type":"response.incomplete","response":{"status":"incomplete","output":[],'
-                b'"incomplete_details":{"reason":"max_output_tokens"}}}',
-                "response.incomplete",
-            ),
-            True,
-        ),
-        (RESPONSES, b'data: {"type":"response.output_text.delta","delta":"Hi"}\n\n', False),
-        (endpoints.EMBEDDINGS, b'{"data":[]}', True),
-    ],
-)
-def test_an_answer_says_why_it_ended_or_not(route: Endpoint, told: bytes, said: bool) -> None:
-    assert states_end(route, told) is said
 
 
 @pytest.mark.parametrize("body", [b"{}", b'{"id":"chatcmpl-1","usage":{}}'])

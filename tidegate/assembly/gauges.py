@@ -24,7 +24,6 @@ from tidegate.routing.upstream_call import FallbackChain
 
 OTHER = "other"
 _NANOS = 1_000_000_000
-_PERIODS = ("day", "month")
 
 
 def add_upstream_gauges(base: Base, fallback_chain: FallbackChain, waiters: Waiters) -> None:
@@ -128,11 +127,11 @@ class BudgetGauges:
         )
         self._clock = base.clock
         everybody = base.settings.budgets.deployment_limits
-        self._limits = dict(zip(_PERIODS, (everybody.budget_day, everybody.budget_month), strict=True))
+        self._limits = everybody.budgets
 
     async def read(self) -> list[Gauge]:
         """Return limits, spending and reservations; only the limits while Redis is down or counters are rebuilt."""
-        help_text = "What the whole deployment may spend in this day or month; absent where there is no stop."
+        help_text = "What the whole deployment may spend in this day, week or month; absent where there is no stop."
         limits = {period: limit for period, limit in self._limits.items() if limit is not None}
         gauges = [_dollars("budget_limit_dollars", help_text, limits)]
         try:
@@ -141,7 +140,7 @@ class BudgetGauges:
         except RedisUnavailable:
             return gauges
         if counted:
-            amounts: dict[str, Amounts] = {"day": spending.day, "month": spending.month}
+            amounts: dict[str, Amounts] = {"day": spending.day, "week": spending.week, "month": spending.month}
             spent = {period: amount.spent for period, amount in amounts.items()}
             held = {period: amount.reserved for period, amount in amounts.items()}
             gauges.append(_dollars("budget_spent_dollars", "What it has spent.", spent))

@@ -17,7 +17,7 @@ MAX_RETENTION_DAYS = 3650
 """The most days that a project may keep conversations for, unless it keeps them for ever."""
 
 _COUNTS = ("rpm", "rpd", "tpm", "concurrency")
-_BUDGETS = ("budget_day", "budget_month")
+_BUDGETS = ("budget_day", "budget_week", "budget_month")
 
 
 class GrantRow(Protocol):
@@ -35,6 +35,7 @@ class LimitsChange(msgspec.Struct, frozen=True, kw_only=True):
     tpm: int | UnsetType | None = UNSET
     concurrency: int | UnsetType | None = UNSET
     budget_day: int | UnsetType | None = UNSET
+    budget_week: int | UnsetType | None = UNSET
     budget_month: int | UnsetType | None = UNSET
 
 

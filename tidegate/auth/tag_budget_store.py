@@ -9,6 +9,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from tidegate.auth.epoch import Epoch
+from tidegate.auth.grants import GrantRow
 from tidegate.core.errors import InvalidParameter
 from tidegate.core.tags import Tag
 from tidegate.core.values import Limits
@@ -23,11 +24,16 @@ class TagBudgetChange(msgspec.Struct, frozen=True, kw_only=True):
     """Budgets of a tag to set, in nano-dollars. None removes a budget, UNSET leaves it as it is."""
 
     budget_day: int | UnsetType | None = UNSET
+    budget_week: int | UnsetType | None = UNSET
     budget_month: int | UnsetType | None = UNSET
 
     def columns(self) -> bytes:
         """Return the changed columns of the table `tag_budgets` as a JSON object."""
-        columns = {"budget_day_nanos": self.budget_day, "budget_month_nanos": self.budget_month}
+        columns = {
+            "budget_day_nanos": self.budget_day,
+            "budget_week_nanos": self.budget_week,
+            "budget_month_nanos": self.budget_month,
+        }
         return msgspec.json.encode({name: value for name, value in columns.items() if value is not UNSET})
 
 
@@ -58,14 +64,17 @@ class TagBudgetStore:
             if row is None:
                 return None
             await connection.execute(self._sql["drop_empty"], project)
-        limits = Limits(budget_day=row["budget_day"], budget_month=row["budget_month"])
-        return limits, await self._epoch.advance()
+        return _limits(row), await self._epoch.advance()
+
+
+def _limits(row: GrantRow) -> Limits:
+    return Limits(budget_day=row["budget_day"], budget_week=row["budget_week"], budget_month=row["budget_month"])
 
 
 async def read_tag_budgets(connection: Connection, projects: Collection[str]) -> Mapping[str, Mapping[Tag, Limits]]:
     """Return the budgets of the tags of each project that has any."""
     found: dict[str, dict[Tag, Limits]] = {}
     for row in await connection.fetch(queries("tag_budgets")["find"], list(projects)):
-        limits = Limits(budget_day=row["budget_day"], budget_month=row["budget_month"])
+        limits = _limits(row)
         found.setdefault(row["project"], {})[Tag(row["name"], row["value"])] = limits
     return found

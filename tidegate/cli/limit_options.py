@@ -31,12 +31,14 @@ Rpd = Annotated[str | None, _count("--rpd", "Requests per day")]
 Tpm = Annotated[str | None, _count("--tpm", "Tokens per minute")]
 Concurrency = Annotated[str | None, _count("--concurrency", "Concurrent requests")]
 BudgetDay = Annotated[str | None, _money("--budget-day", "US dollars per day")]
+BudgetWeek = Annotated[str | None, _money("--budget-week", "US dollars per week, from Monday")]
 BudgetMonth = Annotated[str | None, _money("--budget-month", "US dollars per month")]
 UserRpm = Annotated[str | None, _count("--user-rpm", "Requests per minute of each end user")]
 UserRpd = Annotated[str | None, _count("--user-rpd", "Requests per day of each end user")]
 UserTpm = Annotated[str | None, _count("--user-tpm", "Tokens per minute of each end user")]
 UserConcurrency = Annotated[str | None, _count("--user-concurrency", "Concurrent requests of each end user")]
 UserBudgetDay = Annotated[str | None, _money("--user-budget-day", "US dollars per day of each end user")]
+UserBudgetWeek = Annotated[str | None, _money("--user-budget-week", "US dollars per week of each end user")]
 UserBudgetMonth = Annotated[str | None, _money("--user-budget-month", "US dollars per month of each end user")]
 PriorityName = Annotated[
     str | None,
@@ -120,7 +122,7 @@ def limits_text(limits: Limits) -> str:
         )
         if value is not None
     ]
-    money = ((limits.budget_day, "day"), (limits.budget_month, "month"))
+    money = ((limits.budget_day, "day"), (limits.budget_week, "week"), (limits.budget_month, "month"))
     return ", ".join([*words, *(f"${usd(nanos)}/{period}" for nanos, period in money if nanos is not None)])
 
 

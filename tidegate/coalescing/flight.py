@@ -33,7 +33,7 @@ class FlightSource(Protocol):
         ...
 
     async def leave(self) -> None:
-        """Tell whoever answers that no subscriber is left; `open` may still be running, and `abandon` follows."""
+        """Tell the upstream that no subscriber is left; `open` may still be running, and `abandon` follows."""
         ...
 
     async def abandon(self, error: TidegateError | None = None) -> None:

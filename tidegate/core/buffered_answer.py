@@ -42,7 +42,7 @@ class BufferedAnswer:
         return list(events)
 
     async def leave(self) -> None:
-        """Do nothing: nobody else answers."""
+        """Do nothing: there is no upstream call."""
 
     async def abandon(self, error: TidegateError | None = None) -> None:  # the protocol's signature
         """Do nothing: there is no upstream call to end."""

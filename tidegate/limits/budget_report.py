@@ -17,7 +17,7 @@ from tidegate.storage.postgres import Postgres, queries
 
 
 class Budget(msgspec.Struct, frozen=True, kw_only=True):
-    """One budget of one day or month; amounts in nano-dollars."""
+    """One budget of one day, week or month; amounts in nano-dollars."""
 
     scope: str
     """`key/ID`, `project/NAME`, `user/PROJECT/NAME`, `tag/PROJECT/NAME/VALUE` or `all`: the scope that is counted."""
@@ -31,7 +31,7 @@ class Budget(msgspec.Struct, frozen=True, kw_only=True):
     tag: str | None = None
     """As `NAME=VALUE`."""
     period: str
-    """`day` or `month`."""
+    """`day`, `week` or `month`."""
     spent: int
     reserved: int
     """The most that requests in progress may still cost."""
@@ -79,7 +79,11 @@ class BudgetReport:
         self._store = store
         self._calendar = calendar
         self._all_callers = _BudgetSubject(
-            scope=ALL_CALLERS, kind="all", budget_day=global_limits.budget_day, budget_month=global_limits.budget_month
+            scope=ALL_CALLERS,
+            kind="all",
+            budget_day=global_limits.budget_day,
+            budget_week=global_limits.budget_week,
+            budget_month=global_limits.budget_month,
         )
         self._sql = queries("projects")
 
@@ -92,7 +96,7 @@ class BudgetReport:
         PostgresUnavailable and RedisUnavailable.
         """
         period = self._calendar.period(now)
-        arguments = (project, period.month_start, after, limit + 1)
+        arguments = (project, min(period.week_start, period.month_start), after, limit + 1)
         async with self._postgres.connection() as connection:
             rows = await connection.fetch(self._sql["budgeted"], *arguments)
         subjects = [_BudgetSubject(**row) for row in rows]
@@ -128,6 +132,7 @@ class _BudgetSubject(msgspec.Struct, frozen=True, kw_only=True):
     end_user: str | None = None
     tag: str | None = None
     budget_day: int | None = None
+    budget_week: int | None = None
     budget_month: int | None = None
 
 
@@ -135,6 +140,8 @@ def _budgets(subject: _BudgetSubject, spending: Spending, period: BudgetPeriod) 
     always = subject.scope == ALL_CALLERS
     if always or subject.budget_day is not None:
         yield _budget(subject, "day", spending.day, subject.budget_day, period.midnight)
+    if subject.budget_week is not None:
+        yield _budget(subject, "week", spending.week, subject.budget_week, period.week_end)
     if always or subject.budget_month is not None:
         yield _budget(subject, "month", spending.month, subject.budget_month, period.month_end)
 

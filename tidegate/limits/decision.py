@@ -27,7 +27,7 @@ class NearlyUsedBudget(msgspec.Struct, frozen=True, gc=False, array_like=True):
 
     scope: str
     period: str
-    """`day` or `month`."""
+    """`day`, `week` or `month`."""
     spent: float
     """Nano-dollars."""
     limit: float

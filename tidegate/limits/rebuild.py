@@ -22,13 +22,13 @@ from tidegate.core.clock import Clock
 from tidegate.core.errors import RedisUnavailable, StoreError
 from tidegate.core.ids import IdSource, new_id
 from tidegate.limits.budget_calendar import UTC_CALENDAR, BudgetCalendar, BudgetPeriod
-from tidegate.limits.budget_store import COUNTED
+from tidegate.limits.budget_store import COUNTED, WITH_WEEKS
 from tidegate.limits.scopes import ALL_CALLERS, project_scope, tag_scope, user_scope
 from tidegate.storage.names import RedisNames
 from tidegate.storage.postgres import Postgres, queries
 from tidegate.storage.redis import RedisLink, Script
 
-_DAY_TTL, _MONTH_TTL = 3 * 86_400, 63 * 86_400
+_DAY_TTL, _WEEK_TTL, _MONTH_TTL = 3 * 86_400, 15 * 86_400, 63 * 86_400
 _REBUILD_SECONDS = 20.0
 """After this time another process may begin a rebuild of its own."""
 _MAX_TRIES = 200
@@ -126,7 +126,7 @@ class BudgetRebuild:
     async def _rebuild(self) -> None:
         await self._postgres.ping()  # fail now if PostgreSQL is away, before other processes wait for this rebuild
         zone = self._calendar.label
-        name = f"{COUNTED}{zone}:{self._ids('count_')}" if zone else f"{COUNTED}{self._ids('count_')}"
+        name = f"{COUNTED}{zone}{':' if zone else ''}{self._ids('count_')}{WITH_WEEKS}"
         for _ in range(_MAX_TRIES):
             match await self._run("begin", name, int(_REBUILD_SECONDS * 1000), self._grace_seconds):
                 case [b"counted"]:
@@ -172,7 +172,8 @@ class BudgetRebuild:
             for period in periods.values():
                 for query in (self._spent, self._spent_by_tag):
                     bounds = (period.day_start, period.midnight, period.month_start, period.month_end)
-                    rows = await connection.fetch(query, *bounds, lines, ids)
+                    week = (period.week_start, period.week_end)
+                    rows = await connection.fetch(query, *bounds, lines, ids, *week)
                     counters |= {
                         (counter.scope, counter.period): counter
                         for row in rows
@@ -185,6 +186,7 @@ def _counters(row: dict[str, object], period: BudgetPeriod) -> Iterator[SpentCou
     scope = _scope(row)
     if scope is not None:
         yield SpentCounter(scope=scope, period=period.day, nanos=int(str(row["day_nanos"])), ttl=_DAY_TTL)
+        yield SpentCounter(scope=scope, period=period.week, nanos=int(str(row["week_nanos"])), ttl=_WEEK_TTL)
         yield SpentCounter(scope=scope, period=period.month, nanos=int(str(row["month_nanos"])), ttl=_MONTH_TTL)
 
 

@@ -69,4 +69,4 @@ class RequestCount:
 
 
 def _limits_anything(scope: LimitScope) -> bool:
-    return any(limit is not None for limit in (scope.rpm, scope.rpd, scope.tpm, scope.budget_day, scope.budget_month))
+    return any(limit is not None for limit in (scope.rpm, scope.rpd, scope.tpm, *scope.budgets))

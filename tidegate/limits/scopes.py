@@ -15,8 +15,8 @@ from tidegate.core.tags import EVERY_VALUE, Tag
 from tidegate.core.values import Caller, Limits
 from tidegate.storage.names import path
 
-_SCOPE_WIRE = {"name": "n", "concurrency": "cc", "budget_day": "bd", "budget_month": "bm"}
-_COST_WIRE = {"scope_names": "n", "day": "d", "month": "m", "tokens": "k", "cost_nanos": "c"}
+_SCOPE_WIRE = {"name": "n", "concurrency": "cc", "budget_day": "bd", "budget_week": "bw", "budget_month": "bm"}
+_COST_WIRE = {"scope_names": "n", "day": "d", "week": "w", "month": "m", "tokens": "k", "cost_nanos": "c"}
 _RESERVATION_WIRE = {**_COST_WIRE, "prefix": "p", "lease_seconds": "lease", "readmitted": "again", "zone": "z"}
 _CHARGE_WIRE = {**_COST_WIRE, "dataset_id": "held"}
 
@@ -36,6 +36,8 @@ class LimitScope(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defau
     """Requests in flight at the same time."""
     budget_day: int | None = None
     """Budget per day, in nano-dollars."""
+    budget_week: int | None = None
+    """Budget per week, in nano-dollars."""
     budget_month: int | None = None
     """Budget per month, in nano-dollars."""
 
@@ -47,12 +49,12 @@ class LimitScope(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defau
     @property
     def budgets(self) -> tuple[int | None, ...]:
         """The budgets of all periods, in nano-dollars; None where a period has none."""
-        return self.budget_day, self.budget_month
+        return self.budget_day, self.budget_week, self.budget_month
 
     @property
     def limits_money(self) -> bool:
         """Whether the scope has a budget."""
-        return self.budget_day is not None or self.budget_month is not None
+        return any(budget is not None for budget in self.budgets)
 
 
 class Reservation(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True, rename=_RESERVATION_WIRE):
@@ -76,8 +78,11 @@ class Reservation(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defa
     """The most the request can cost, in nano-dollars."""
     lease_seconds: float
     """Seconds after which the request is charged in full if its process has not renewed the reservation."""
+    week: str = ""
+    """Empty: no week is counted."""
+    week_end: float = 0.0
     zone: str = ""
-    """The time zone of day and month; empty for UTC."""
+    """The time zone of day, week and month; empty for UTC."""
     readmitted: bool = False
     """The request was admitted before: its earlier reservation is dropped first."""
 
@@ -96,6 +101,8 @@ class Charge(msgspec.Struct, frozen=True, gc=False, kw_only=True, rename=_CHARGE
     """The tokens that were used."""
     dataset_id: str
     """The id of the Redis data set in which the request was admitted; empty where Redis was away."""
+    week: str = ""
+    """Empty: no week is counted."""
     late: bool = False
     """The settlement was delayed, so the request's entry may have reached the ledger earlier."""
 
@@ -180,7 +187,12 @@ def without_request_count(reservation: Reservation, *, name: str | None = None) 
 def for_retry(reservation: Reservation, name: str) -> Reservation:
     """Return the reservation of one more upstream attempt: under a `name` of its own, and of its cost alone."""
     scopes = tuple(
-        LimitScope(name=scope.name, budget_day=scope.budget_day, budget_month=scope.budget_month)
+        LimitScope(
+            name=scope.name,
+            budget_day=scope.budget_day,
+            budget_week=scope.budget_week,
+            budget_month=scope.budget_month,
+        )
         for scope in reservation.scopes
     )
     return msgspec.structs.replace(reservation, id=name, scopes=scopes, tokens=0)
@@ -199,5 +211,6 @@ def _scope(name: str, limits: Limits) -> LimitScope:
         tpm=limits.tpm,
         concurrency=limits.concurrency,
         budget_day=limits.budget_day,
+        budget_week=limits.budget_week,
         budget_month=limits.budget_month,
     )

@@ -97,6 +97,7 @@ def settlement_without_answer(context: RequestContext, claim: Claim, entry: Ledg
         id=reservation.id,
         scope_names=reservation.scope_names,
         day=reservation.day,
+        week=reservation.week,
         month=reservation.month,
         cost_nanos=entry.cost_nanos,
         tokens=entry.input_tokens + entry.output_tokens,

@@ -89,13 +89,13 @@ class CallConnection:
         self._response = response
 
     def end_sending(self) -> bool:
-        """Tell the upstream that nobody waits any longer, and leave the answer readable; return whether it was told."""
+        """Tell the upstream that the client has left, and leave the answer readable; return whether it was told."""
         if self._handler is None or (self._response is not None and self._response.connection is None):
             return False  # given back to the pool: another call may have it
         return self._handler.end_sending()
 
 
-class Connector(aiohttp.TCPConnector):
+class CallConnector(aiohttp.TCPConnector):
     """The pool of such connections."""
 
     def __init__(self, **options: Any) -> None:

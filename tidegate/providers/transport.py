@@ -7,7 +7,7 @@ import ssl
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
@@ -30,7 +30,7 @@ from tidegate.core.errors import (
 from tidegate.core.process.interrupt import Interruption
 from tidegate.core.scrub import REDACTED
 from tidegate.providers.answer_memory import AnswerMemory
-from tidegate.providers.connection import CallConnection, Connector
+from tidegate.providers.connection import CallConnection, CallConnector
 from tidegate.providers.request_body import RequestBody, is_long, pieces_of, size_of
 
 _KEEPALIVE_SECONDS = 55.0
@@ -254,10 +254,10 @@ class Transport:
         """`max_connections` to each provider, so that one that hangs takes no connection from another."""
         self._max_connections = max_connections
         self._session: aiohttp.ClientSession | None = None
-        self._connector: Connector | None = None
+        self._connector: CallConnector | None = None
 
     async def __aenter__(self) -> Self:
-        self._connector = Connector(
+        self._connector = CallConnector(
             limit=0, limit_per_host=self._max_connections, keepalive_timeout=_KEEPALIVE_SECONDS, ttl_dns_cache=30
         )
         self._session = aiohttp.ClientSession(

@@ -117,7 +117,7 @@ class Attempt:
         self._connection = CallConnection()
         self._is_opening = self._is_left = False
         self._opened: asyncio.Future[None] | None = None
-        """Done once `open` has ended; None where nobody waits for that."""
+        """Done once `open` has ended; None where nothing waits for that."""
         self.hang_up_was_seen = False
         """Whether the upstream has noticed that the client left: it hung up, too, or the answer was complete."""
 

@@ -166,7 +166,7 @@ class UpstreamCall:
         return self._take_last_events()
 
     async def leave(self) -> None:
-        """Tell the upstream that nobody waits any longer, and read on until it has noticed."""
+        """Tell the upstream that the client has left, and read on until it has noticed."""
         attempt = self._attempt
         if attempt is None or self._outcome is not None:
             return

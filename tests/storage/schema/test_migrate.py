@@ -39,6 +39,7 @@ STEPS = [
     "0014.fallback_step",
     "0015.tags",
     "0016.ledger_by_tag",
+    "0017.week_budgets",
     "0020.rotation",
 ]
 

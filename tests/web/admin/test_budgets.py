@@ -31,7 +31,7 @@ async def test_the_budgets_of_a_tag_are_set(api_client: ApiClient) -> None:
     project = (await api_client.get("/keys"))["data"][-1]["project"]
     body = {"project": project, "tag": "tenant=acme", "budget_day_usd": "1.50"}
     shown = await api_client.send("PUT", "/budgets/tags", body)
-    assert shown.json == {**body, "budget_month_usd": None, "is_counted": True}
+    assert shown.json == {**body, "budget_week_usd": None, "budget_month_usd": None, "is_counted": True}
     listed = (await api_client.get("/budgets"))["data"]
     assert [(line["tag"], line["budget_usd"]) for line in listed if line["kind"] == "tag"] == [("tenant=acme", "1.50")]
     await api_client.send("PUT", "/budgets/tags", {**body, "budget_day_usd": None})

@@ -78,17 +78,20 @@ def set_tag(
         ),
     ],
     budget_day: options.BudgetDay = None,
+    budget_week: options.BudgetWeek = None,
     budget_month: options.BudgetMonth = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
 ) -> None:
     """Set the budgets of a tag of a project: only the given options; `none` removes a budget."""
-    change = options.parse_tag_budgets(budget_day=budget_day, budget_month=budget_month)
+    change = options.parse_tag_budgets(budget_day=budget_day, budget_week=budget_week, budget_month=budget_month)
     try:
         parsed = parse_tag(tag)
     except InvalidParameter as error:
         raise typer.BadParameter(f"--tag: {error.message}") from error
     if change == TagBudgetChange():
-        raise typer.BadParameter("nothing to change: pass --budget-day or --budget-month, like --budget-day 1.00")
+        raise typer.BadParameter(
+            "nothing to change: pass --budget-day, --budget-week or --budget-month, like --budget-day 1.00"
+        )
 
     async def act(context: CommandContext) -> tuple[Limits, bool, bool] | None:
         outcome = await context.tag_budgets.set(project, parsed, change)

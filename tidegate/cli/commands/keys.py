@@ -57,6 +57,7 @@ def create(  # noqa: PLR0913  # typer reads the options from the signature
     tpm: options.Tpm = None,
     concurrency: options.Concurrency = None,
     budget_day: options.BudgetDay = None,
+    budget_week: options.BudgetWeek = None,
     budget_month: options.BudgetMonth = None,
     priority: options.PriorityName = None,
     models: options.Models = None,
@@ -70,8 +71,9 @@ def create(  # noqa: PLR0913  # typer reads the options from the signature
     now = SystemClock().now()
     expires_at = None if expires is None else parse_expiry(expires, now)
     limits = options.parse_limits(
-        rpm=rpm, rpd=rpd, tpm=tpm, concurrency=concurrency, budget_day=budget_day, budget_month=budget_month
-    )
+        rpm=rpm, rpd=rpd, tpm=tpm, concurrency=concurrency,
+        budget_day=budget_day, budget_week=budget_week, budget_month=budget_month,
+    )  # fmt: skip
     grants = KeyChange(limits=limits, priority=options.parse_priority(priority), models=options.parse_models(models))
 
     async def act(context: CommandContext) -> tuple[NewKey | None, list[str]]:
@@ -111,6 +113,7 @@ def update(  # noqa: PLR0913  # typer reads the options from the signature
     tpm: options.Tpm = None,
     concurrency: options.Concurrency = None,
     budget_day: options.BudgetDay = None,
+    budget_week: options.BudgetWeek = None,
     budget_month: options.BudgetMonth = None,
     priority: options.PriorityName = None,
     models: options.Models = None,
@@ -121,8 +124,9 @@ def update(  # noqa: PLR0913  # typer reads the options from the signature
         raise typer.BadParameter("names must be printable text")
     now = SystemClock().now()
     limits = options.parse_limits(
-        rpm=rpm, rpd=rpd, tpm=tpm, concurrency=concurrency, budget_day=budget_day, budget_month=budget_month
-    )
+        rpm=rpm, rpd=rpd, tpm=tpm, concurrency=concurrency,
+        budget_day=budget_day, budget_week=budget_week, budget_month=budget_month,
+    )  # fmt: skip
     change = KeyChange(
         name=UNSET if name is None else name,
         expires_at=UNSET if expires is None else None if expires == options.NONE else parse_expiry(expires, now),

@@ -65,12 +65,14 @@ def update(  # noqa: PLR0913  # typer reads the options from the signature
     tpm: options.Tpm = None,
     concurrency: options.Concurrency = None,
     budget_day: options.BudgetDay = None,
+    budget_week: options.BudgetWeek = None,
     budget_month: options.BudgetMonth = None,
     user_rpm: options.UserRpm = None,
     user_rpd: options.UserRpd = None,
     user_tpm: options.UserTpm = None,
     user_concurrency: options.UserConcurrency = None,
     user_budget_day: options.UserBudgetDay = None,
+    user_budget_week: options.UserBudgetWeek = None,
     user_budget_month: options.UserBudgetMonth = None,
     priority: options.PriorityName = None,
     retention_days: options.RetentionDays = None,
@@ -78,7 +80,13 @@ def update(  # noqa: PLR0913  # typer reads the options from the signature
 ) -> None:
     """Change a project: only the given options; `none` removes a limit."""
     limits = options.parse_limits(
-        rpm=rpm, rpd=rpd, tpm=tpm, concurrency=concurrency, budget_day=budget_day, budget_month=budget_month
+        rpm=rpm,
+        rpd=rpd,
+        tpm=tpm,
+        concurrency=concurrency,
+        budget_day=budget_day,
+        budget_week=budget_week,
+        budget_month=budget_month,
     )
     user_limits = options.parse_limits(
         "user-",
@@ -87,6 +95,7 @@ def update(  # noqa: PLR0913  # typer reads the options from the signature
         tpm=user_tpm,
         concurrency=user_concurrency,
         budget_day=user_budget_day,
+        budget_week=user_budget_week,
         budget_month=user_budget_month,
     )
     change = ProjectChange(

@@ -46,7 +46,7 @@ local prefix, remaining = request.p, {}
 local lane_key = name_of_lane(prefix, 'lane', entry.lane)
 local values = redis.call('MGET', prefix .. ':memory', prefix .. ':counted', KEYS[2], lane_key)
 local dataset = values[1] or dataset_id(prefix)
-local counted, flight = reservations_are_counted(values[2], request.z), values[3]
+local counted, flight = reservations_are_counted(values[2], request.z, limits_has_week(request)), values[3]
 if reservations_reap(prefix, request.now) then counted = false end
 if request.again then reservations_drop(prefix, request.id) end
 

@@ -2,11 +2,12 @@
 --
 -- Included by admit, after reservations. The check functions write nothing; the take functions run once nothing rejects.
 -- `request` is the Reservation of tidegate/limits/scopes.py as MessagePack, under its short names:
---   p prefix · id · again (readmitted) · d day · m month · midnight, month_end (Unix seconds) · k tokens · c nano-dollars ·
+--   p prefix · id · again (readmitted) · d day · w week · m month · midnight, week_end, month_end (Unix
+--   seconds) · k tokens · c nano-dollars ·
 --   lease (seconds) · z the time zone of day and month, absent for UTC · now, which admit adds
 --   n: the names of all scopes the call counts in
---   scopes: a list of {n name, rpm, rpd, tpm, cc concurrency, bd budget a day, bm budget a month}: those that limit
---   something; a limit that is not set is absent
+--   scopes: a list of {n name, rpm, rpd, tpm, cc concurrency, bd budget a day, bw a week, bm a month}: those that
+--   limit something; a limit that is not set is absent
 -- A bucket is one number, `full_at`: the moment at which it is full again (GCRA, ITU-T I.371). Taking an amount moves it
 -- on by the amount's refill time; an amount fits while `full_at` stays within one window of 60 s from now.
 -- A rejection is {kind, scope, limit, used, requested, wait}, wait in seconds, infinite for never. If several limits
@@ -95,7 +96,14 @@ end
 local function limits_has_budget(request)
   if request.c == 0 then return false end
   for _, s in ipairs(request.scopes) do
-    if s.bd or s.bm then return true end
+    if s.bd or s.bw or s.bm then return true end
+  end
+  return false
+end
+
+local function limits_has_week(request)
+  for _, s in ipairs(request.scopes) do
+    if s.bw then return true end
   end
   return false
 end
@@ -112,6 +120,10 @@ local function limits_check_spending(request, counted)
       if s.bd then
         local of_day = limits_check_budget(request, s, s.bd, request.d, request.midnight, 'day')
         rejection = limits_longer_wait(rejection, of_day)
+      end
+      if s.bw then
+        local of_week = limits_check_budget(request, s, s.bw, request.w, request.week_end, 'week')
+        rejection = limits_longer_wait(rejection, of_week)
       end
       if s.bm then
         local of_month = limits_check_budget(request, s, s.bm, request.m, request.month_end, 'month')

@@ -1,12 +1,12 @@
 -- rebuild_counters: set the budget counters to what the ledger says, after Redis has lost its data.
 --
 -- Three calls, because the caller reads the ledger between them; charges made meanwhile are kept in the journal.
---   ARGV  1 prefix   2 'begin'   3 the name of this rebuild, `2:…`, or `2:ZONE:…`   4 milliseconds it may take
+--   ARGV  1 prefix   2 'begin'   3 the name of this rebuild, `2:…+week`, or `2:ZONE:…+week`   4 milliseconds it may take
 --         5 how old the data set must be, seconds: by then every process has restored its reservations
 -- Returns {'counted'}: the counters are valid; {'wait', seconds}: too young, or another rebuild is running; {'begun'}
 --   ARGV  1 prefix   2 'journal'
 -- Returns the ids of the calls charged since the beginning: the ledger must be summed without them
---   ARGV  1 prefix   2 'set'   3 the name   4 JSON, a list of {n: scope, d: day or month, c: nano-dollars, ttl}
+--   ARGV  1 prefix   2 'set'   3 the name   4 JSON, a list of {n: scope, d: day, week or month, c: nano-dollars, ttl}
 -- Returns 1 when the counters were set, 0 when another rebuild has taken over: begin again
 -- include: names
 -- include: reservations
@@ -15,7 +15,7 @@ local prefix, step, name = ARGV[1], ARGV[2], ARGV[3]
 
 if step == 'begin' then
   local zone = string.match(name, '^2:(.*):[^:]*$')
-  if reservations_are_counted(redis.call('GET', prefix .. ':counted'), zone) then return { 'counted' } end
+  if reservations_are_counted(redis.call('GET', prefix .. ':counted'), zone, string.sub(name, -5) == '+week') then return { 'counted' } end
   local time = redis.call('TIME')
   local age = tonumber(time[1]) + tonumber(time[2]) / 1000000 - tonumber(dataset_id(prefix))
   if age < tonumber(ARGV[5]) then return { 'wait', string.format('%.3f', tonumber(ARGV[5]) - age) } end

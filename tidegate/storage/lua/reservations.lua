@@ -17,10 +17,10 @@
 --
 -- A reservation is stored as it came: the Reservation of tidegate/limits/scopes.py in MessagePack (see limits.lua), and
 -- after it, where the call itself goes upstream, the ledger entry to write if the call's process dies. Decoded (`stored`)
--- it is {n: all scopes, b: those with a budget, f: those that limit calls in flight, d: day, m: month, c: nano-dollars,
--- k: tokens, t: {scope: tokens a minute}, e: the ledger entry}. `held` counters exist only for scopes with a budget.
+-- it is {n: all scopes, b: those with a budget, f: those that limit calls in flight, d: day, w: week, m: month,
+-- c: nano-dollars, k: tokens, t: {scope: tokens a minute}, e: the ledger entry}. `held` counters exist only for scopes with a budget.
 
-local DAY_TTL, MONTH_TTL, LOST_TTL, SLACK_MS = 3 * 86400, 63 * 86400, 2 * 86400, 60000
+local DAY_TTL, WEEK_TTL, MONTH_TTL, LOST_TTL, SLACK_MS = 3 * 86400, 15 * 86400, 63 * 86400, 2 * 86400, 60000
 
 -- Return the data set id, and choose one if Redis has none.
 local function dataset_id(prefix)
@@ -35,9 +35,12 @@ end
 
 -- Return whether the counters are valid, by the value of `counted`. Without this mark they were counted by a release that
 -- gave some scopes other names: what those spent is counted again. The mark names the time zone of the days and months that
--- were counted, nothing for UTC: `2:ZONE:…`. Counters of another zone are not valid.
-local function reservations_are_counted(value, zone)
-  return value and string.sub(value, 1, 2) == '2:' and (string.match(value, '^2:(.*):[^:]*$') or '') == (zone or '')
+-- were counted, nothing for UTC: `2:ZONE:…`. Counters of another zone are not valid. A mark without `+week` at its end is of
+-- an older release, which counts no weeks: where `weeks` matter, its counters are not valid.
+local function reservations_are_counted(value, zone, weeks)
+  if not value or string.sub(value, 1, 2) ~= '2:' then return false end
+  if weeks and string.sub(value, -5) ~= '+week' then return false end
+  return (string.match(value, '^2:(.*):[^:]*$') or '') == (zone or '')
 end
 
 -- Add to a counter. Its time to live is set when it begins: once a period, not once a call. Callers choose the names of
@@ -56,6 +59,9 @@ local function reservations_count(prefix, kind, scopes, stored, nanos)
   local amount = string.format('%.0f', nanos)
   for _, scope in ipairs(scopes) do
     reservations_increment(name_of_period(prefix, kind, scope, stored.d), amount, nanos, DAY_TTL, scope)
+    if stored.w and stored.w ~= '' then -- a call of an older release has none
+      reservations_increment(name_of_period(prefix, kind, scope, stored.w), amount, nanos, WEEK_TTL, scope)
+    end
     reservations_increment(name_of_period(prefix, kind, scope, stored.m), amount, nanos, MONTH_TTL, scope)
   end
 end
@@ -68,7 +74,7 @@ local function reservations_charge(prefix, id, stored, nanos, before)
   elseif redis.call('EXISTS', prefix .. ':counting') == 1 then
     local noted = redis.call('HGET', prefix .. ':journal', id)
     local counted = noted and cjson.decode(noted).b or before
-    local charged = { n = stored.n, d = stored.d, m = stored.m, c = nanos, b = counted }
+    local charged = { n = stored.n, d = stored.d, w = stored.w, m = stored.m, c = nanos, b = counted }
     redis.call('HSET', prefix .. ':journal', id, cjson.encode(charged))
   end
 end
@@ -89,10 +95,10 @@ end
 -- Return the decoded form of a request's reservation; `line` is the ledger entry, nil for a call that only waits for
 -- another call's response and so reserves no money and no tokens.
 local function reservations_new(request, line)
-  local stored = { n = request.n, b = {}, f = {}, t = {}, d = request.d, m = request.m, c = 0, k = 0, e = line }
+  local stored = { n = request.n, b = {}, f = {}, t = {}, d = request.d, w = request.w, m = request.m, c = 0, k = 0, e = line }
   for _, s in ipairs(request.scopes) do
     if s.cc then stored.f[#stored.f + 1] = s.n end
-    if s.bd or s.bm then stored.b[#stored.b + 1] = s.n end
+    if s.bd or s.bw or s.bm then stored.b[#stored.b + 1] = s.n end
     if line and s.tpm then stored.t[s.n] = s.tpm end
   end
   if line then
@@ -185,8 +191,8 @@ local function reservations_release(prefix, id, now)
   end
 end
 
--- Settle a call that has ended. `charge` is the Charge of tidegate/limits/scopes.py: {id, n: scopes, d: day, m: month,
--- c: nano-dollars, k: tokens, held: the data set id under which it was admitted, empty where Redis was away, late: its
+-- Settle a call that has ended. `charge` is the Charge of tidegate/limits/scopes.py: {id, n: scopes, d: day, w: week,
+-- m: month, c: nano-dollars, k: tokens, held: the data set id under which it was admitted, empty where Redis was away, late: its
 -- entry may have reached the ledger earlier}. Running this twice for one call charges it once, because the reservation is
 -- taken out of its hash. There are four cases:
 --   the reservation is there           free it, charge the actual cost

@@ -18,19 +18,19 @@ SELECT EXISTS (SELECT FROM keys WHERE project = $1)
 -- Store a new key: its digest and hint, never the key itself. $9 is a JSON object of its grants, by column.
 INSERT INTO keys (
     id, project, name, hash, hint, created_at, expires_at, admin,
-    rpm, rpd, tpm, concurrency, budget_day_nanos, budget_month_nanos, priority, models
+    rpm, rpd, tpm, concurrency, budget_day_nanos, budget_week_nanos, budget_month_nanos, priority, models
 )
 SELECT
     $1, $2, $3, $4, $5, to_timestamp($6::float8), to_timestamp($7::float8), $8,
-    rpm, rpd, tpm, concurrency, budget_day_nanos, budget_month_nanos, priority, models
+    rpm, rpd, tpm, concurrency, budget_day_nanos, budget_week_nanos, budget_month_nanos, priority, models
 FROM jsonb_populate_record(NULL::keys, $9::jsonb)
 
 -- name: update_key
 -- Set the columns of a key that the JSON object $2 names, and leave the others. Null removes a limit. Returns no row
 -- when there is no such key.
 UPDATE keys
-SET (rpm, rpd, tpm, concurrency, budget_day_nanos, budget_month_nanos, priority, models) = (
-    SELECT rpm, rpd, tpm, concurrency, budget_day_nanos, budget_month_nanos, priority, models
+SET (rpm, rpd, tpm, concurrency, budget_day_nanos, budget_week_nanos, budget_month_nanos, priority, models) = (
+    SELECT rpm, rpd, tpm, concurrency, budget_day_nanos, budget_week_nanos, budget_month_nanos, priority, models
     FROM jsonb_populate_record(keys, $2::jsonb)
 )
 WHERE id = $1
@@ -58,7 +58,7 @@ SELECT id, project, name, keys.hint, admin,
        extract(epoch FROM created_at)::float8 AS created_at,
        extract(epoch FROM expires_at)::float8 AS expires_at,
        extract(epoch FROM revoked_at)::float8 AS revoked_at,
-       rpm, rpd, tpm, concurrency, budget_day_nanos, budget_month_nanos, priority, models,
+       rpm, rpd, tpm, concurrency, budget_day_nanos, budget_week_nanos, budget_month_nanos, priority, models,
        (SELECT extract(epoch FROM used_at)::float8 FROM secret_uses WHERE secret_uses.hash = keys.hash) AS last_used_at,
        replaced.hint AS replaced_hint, replaced.stops_at AS replaced_stops_at, replaced.used_at AS replaced_used_at
 FROM keys
@@ -82,7 +82,7 @@ SELECT id, project, name, keys.hint, admin,
        extract(epoch FROM created_at)::float8 AS created_at,
        extract(epoch FROM expires_at)::float8 AS expires_at,
        extract(epoch FROM revoked_at)::float8 AS revoked_at,
-       rpm, rpd, tpm, concurrency, budget_day_nanos, budget_month_nanos, priority, models,
+       rpm, rpd, tpm, concurrency, budget_day_nanos, budget_week_nanos, budget_month_nanos, priority, models,
        (SELECT extract(epoch FROM used_at)::float8 FROM secret_uses WHERE secret_uses.hash = keys.hash) AS last_used_at,
        replaced.hint AS replaced_hint, replaced.stops_at AS replaced_stops_at, replaced.used_at AS replaced_used_at
 FROM keys
@@ -111,15 +111,17 @@ SELECT secrets.hash, keys.id, keys.project, keys.name, keys.admin,
        keys.revoked_at IS NOT NULL AS revoked,
        coalesce(keys.priority, projects.priority) AS priority,
        keys.models,
-       keys.rpm, keys.rpd, keys.tpm, keys.concurrency, keys.budget_day_nanos, keys.budget_month_nanos,
+       keys.rpm, keys.rpd, keys.tpm, keys.concurrency, keys.budget_day_nanos, keys.budget_week_nanos,
+       keys.budget_month_nanos,
        projects.rpm AS project_rpm,
        projects.rpd AS project_rpd,
        projects.tpm AS project_tpm,
        projects.concurrency AS project_concurrency,
        projects.budget_day_nanos AS project_budget_day_nanos,
+       projects.budget_week_nanos AS project_budget_week_nanos,
        projects.budget_month_nanos AS project_budget_month_nanos,
        projects.user_rpm, projects.user_rpd, projects.user_tpm, projects.user_concurrency,
-       projects.user_budget_day_nanos, projects.user_budget_month_nanos,
+       projects.user_budget_day_nanos, projects.user_budget_week_nanos, projects.user_budget_month_nanos,
        EXISTS (SELECT FROM tag_budgets WHERE tag_budgets.project = keys.project) AS has_tag_budgets
 FROM secrets
 JOIN keys ON keys.id = secrets.key_id

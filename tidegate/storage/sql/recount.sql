@@ -1,7 +1,8 @@
 -- What budget counters are rebuilt from. The queries `spent` and `spent_by_tag` begin with WITH and the part `calls`.
 
 -- name: calls
--- The calls of a month (from $3 until before $4, Unix seconds), and whether each was on the day from $1 until before $2.
+-- The calls of a month (from $3 until before $4, Unix seconds) and of a week ($7, $8), and whether each was in that month,
+-- in that week, and on the day from $1 until before $2.
 -- Entries that have not reached the table yet ($5, a JSON array without hits) are included, each call once: as in the
 -- query `insert` of ledger.sql, a call's own entry counts before a lost one, and both before a hit. The calls in $6 are
 -- left out, because they are counted elsewhere.
@@ -28,10 +29,12 @@ waiting AS (
     )
 ), spent AS (
     SELECT project, key_id, end_user, cost_nanos, tags,
-           at >= to_timestamp($1::double precision) AND at < to_timestamp($2::double precision) AS today
+           at >= to_timestamp($1::double precision) AND at < to_timestamp($2::double precision) AS today,
+           at >= to_timestamp($7::double precision) AND at < to_timestamp($8::double precision) AS this_week,
+           at >= to_timestamp($3::double precision) AND at < to_timestamp($4::double precision) AS this_month
     FROM lines
-    WHERE at >= to_timestamp($3::double precision)
-      AND at < to_timestamp($4::double precision)
+    WHERE at >= to_timestamp(least($3, $7)::double precision)
+      AND at < to_timestamp(greatest($4, $8)::double precision)
       AND id <> ALL ($6::text[])
 )
 
@@ -42,7 +45,8 @@ SELECT
         AS kind,
     project, key_id, end_user,
     coalesce(sum(cost_nanos) FILTER (WHERE today), 0)::bigint AS day_nanos,
-    coalesce(sum(cost_nanos), 0)::bigint AS month_nanos
+    coalesce(sum(cost_nanos) FILTER (WHERE this_week), 0)::bigint AS week_nanos,
+    coalesce(sum(cost_nanos) FILTER (WHERE this_month), 0)::bigint AS month_nanos
 FROM spent
 GROUP BY GROUPING SETS ((), (project), (key_id), (project, end_user))
 
@@ -50,7 +54,8 @@ GROUP BY GROUPING SETS ((), (project), (key_id), (project, end_user))
 -- Sum the spending for each tag of a project that has a budget, of its own or as one of all values of its name.
 SELECT 'tag' AS kind, project, tag.name, tag.value,
        coalesce(sum(cost_nanos) FILTER (WHERE today), 0)::bigint AS day_nanos,
-       coalesce(sum(cost_nanos), 0)::bigint AS month_nanos
+       coalesce(sum(cost_nanos) FILTER (WHERE this_week), 0)::bigint AS week_nanos,
+       coalesce(sum(cost_nanos) FILTER (WHERE this_month), 0)::bigint AS month_nanos
 FROM spent
 CROSS JOIN LATERAL jsonb_each_text(tags) AS tag (name, value)
 WHERE EXISTS (

@@ -28,7 +28,7 @@ from tidegate.web.admin.schemas import (
 
 
 class BudgetView(Schema):
-    """One budget of one day or month."""
+    """One budget of one day, week or month."""
 
     kind: Literal["all", "project", "key", "user", "tag"]
     project: str | None
@@ -36,7 +36,7 @@ class BudgetView(Schema):
     name: str | None = Field(description="The key's name.")
     user: str | None
     tag: str | None = Field(description="The tag, as `NAME=VALUE`.")
-    period: Literal["day", "month"]
+    period: Literal["day", "week", "month"]
     spent_usd: str
     reserved_usd: str = Field(description="The most that requests in progress may still cost.")
     budget_usd: str | None = Field(description="null: spending is counted and not limited.")
@@ -87,11 +87,12 @@ class TagBudgetRequest(Schema):
     project: ProjectName
     tag: TagText = Field(description="`NAME=VALUE`, or `NAME=*` for each value that has no budget of its own.")
     budget_day_usd: Usd | None = Field(default=None, description="US dollars per day.")
+    budget_week_usd: Usd | None = Field(default=None, description="US dollars per week, from Monday.")
     budget_month_usd: Usd | None = Field(default=None, description="US dollars per month.")
 
     def to_change(self) -> TagBudgetChange:
         """Return the change for the store."""
-        values = {name: getattr(self, name) for name in ("budget_day_usd", "budget_month_usd")}
+        values = {name: getattr(self, name) for name in ("budget_day_usd", "budget_week_usd", "budget_month_usd")}
         return TagBudgetChange(
             **{
                 name.removesuffix("_usd"): None if value is None else nanos_of(value)
@@ -107,6 +108,7 @@ class TagBudgetView(Schema):
     project: str
     tag: str
     budget_day_usd: str | None
+    budget_week_usd: str | None
     budget_month_usd: str | None
     is_counted: bool = Field(
         description="false if Redis did not answer: then set it again, so that what was spent so far counts."
@@ -119,6 +121,7 @@ class TagBudgetView(Schema):
             project=project,
             tag=tag.text,
             budget_day_usd=optional_usd(limits.budget_day),
+            budget_week_usd=optional_usd(limits.budget_week),
             budget_month_usd=optional_usd(limits.budget_month),
             is_counted=counted,
         )

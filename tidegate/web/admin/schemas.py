@@ -75,13 +75,14 @@ class Schema(BaseModel):
 
 
 class LimitsSchema(Schema):
-    """Limits. `null` means no limit, 0 allows nothing. Days and months are UTC."""
+    """Limits. `null` means no limit, 0 allows nothing. Days, weeks and months are those of `budgets.time_zone`."""
 
     rpm: Count | None = Field(default=None, description="Requests per minute.")
     rpd: Count | None = Field(default=None, description="Requests per day.")
     tpm: Count | None = Field(default=None, description="Tokens per minute.")
     concurrency: Count | None = Field(default=None, description="Concurrent requests.")
     budget_day_usd: Usd | None = Field(default=None, description="US dollars per day.")
+    budget_week_usd: Usd | None = Field(default=None, description="US dollars per week, from Monday.")
     budget_month_usd: Usd | None = Field(default=None, description="US dollars per month.")
 
     @classmethod
@@ -93,6 +94,7 @@ class LimitsSchema(Schema):
             tpm=limits.tpm,
             concurrency=limits.concurrency,
             budget_day_usd=optional_usd(limits.budget_day),
+            budget_week_usd=optional_usd(limits.budget_week),
             budget_month_usd=optional_usd(limits.budget_month),
         )
 

@@ -11,6 +11,7 @@ from tidegate.core.values import Limits
     ("key", "value"),
     [
         ("limit_usd_per_day", -1),
+        ("limit_usd_per_week", -1),
         ("limit_usd_per_month", -1),
         ("alert_usd_per_day", -1),
         ("lease_seconds", 0),

@@ -14,11 +14,13 @@ class BudgetsConfig(Section):
     """What the whole deployment may spend, in USD; projects, keys and end users have budgets of their own."""
 
     time_zone: str = "UTC"
-    """The IANA time zone whose days and months budgets and reports have, as `Europe/Berlin`."""
+    """The IANA time zone whose days, weeks and months budgets and reports have, as `Europe/Berlin`."""
     alert_usd_per_day: Decimal = Field(default=Decimal(100), ge=0)
     """Spending more in a day raises an alert; nothing is rejected."""
     limit_usd_per_day: Decimal | None = Field(default=None, ge=0)
     """Maximum spending in a day; requests beyond it are rejected. Not set: no limit."""
+    limit_usd_per_week: Decimal | None = Field(default=None, ge=0)
+    """Maximum spending in a week, from Monday; requests beyond it are rejected. Not set: no limit."""
     limit_usd_per_month: Decimal | None = Field(default=None, ge=0)
     """Maximum spending in a month; requests beyond it are rejected. Not set: no limit."""
     assumed_output_tokens: int | None = Field(default=None, ge=16)
@@ -41,8 +43,12 @@ class BudgetsConfig(Section):
 
     @property
     def deployment_limits(self) -> Limits:
-        """The two limits, as limits of the whole deployment."""
-        return Limits(budget_day=_nanos(self.limit_usd_per_day), budget_month=_nanos(self.limit_usd_per_month))
+        """The limits, as limits of the whole deployment."""
+        return Limits(
+            budget_day=_nanos(self.limit_usd_per_day),
+            budget_week=_nanos(self.limit_usd_per_week),
+            budget_month=_nanos(self.limit_usd_per_month),
+        )
 
     @property
     def alert_nanos_per_day(self) -> int:
