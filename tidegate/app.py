@@ -15,9 +15,11 @@ from tidegate.assembly.metering import make_ledger
 from tidegate.assembly.pipeline import make_pipeline
 from tidegate.assembly.queue import make_queue
 from tidegate.assembly.routing import make_fallback_chain, make_providers
+from tidegate.assembly.secrets import connect_secrets
 from tidegate.assembly.web import WebParts
 from tidegate.core.clock import Clock, SystemClock
 from tidegate.core.config import ConfigError, Settings
+from tidegate.core.config.secret_values import check_values
 from tidegate.core.ids import new_id
 from tidegate.core.process.lifecycle import Lifecycle
 from tidegate.core.process.shutdown import Shutdown
@@ -25,6 +27,7 @@ from tidegate.metering import price_list
 from tidegate.monitoring.traffic_health import TrafficHealth
 from tidegate.routing.models import ModelCatalog
 from tidegate.routing.routes import Routes
+from tidegate.secrets.link import WatchLink
 from tidegate.web.api import create_api
 from tidegate.web.asgi import Gateway
 from tidegate.web.cors import CrossOrigin
@@ -32,15 +35,18 @@ from tidegate.web.inference.endpoint import InferenceEndpoint
 from tidegate.web.websocket.endpoint import WebSocketEndpoint
 
 
-def build(settings: Settings, clock: Clock | None = None) -> Gateway:
+def build(settings: Settings, clock: Clock | None = None, secrets: WatchLink | None = None) -> Gateway:
     """Return the application; its lifespan starts its parts.
 
-    Raises ConfigError if the URL of a store is missing, or the price list cannot be used.
+    `secrets` connects it to its replica's watch over secrets; without it, the application has a watch of its own.
+
+    Raises ConfigError if the URL of a store is missing, a secret was not read, or the price list cannot be used.
     """
+    check_values(settings)
     if settings.database_url is None or settings.redis_url is None:
         raise ConfigError("Set TIDEGATE_DATABASE_URL and TIDEGATE_REDIS_URL, or use `tidegate run`, which starts both.")
     price_list.load(settings.metering.price_file)
-    parts = _GatewayParts(settings, clock or SystemClock())
+    parts = _GatewayParts(settings, clock or SystemClock(), secrets)
     return Gateway(
         parts.api,
         parts.inference,
@@ -54,8 +60,9 @@ def build(settings: Settings, clock: Clock | None = None) -> Gateway:
 class _GatewayParts:
     """The objects that live as long as the application."""
 
-    def __init__(self, settings: Settings, clock: Clock) -> None:
+    def __init__(self, settings: Settings, clock: Clock, secrets: WatchLink | None) -> None:
         self._settings = settings
+        self._secrets = secrets
         self._clock = clock
         self._inference: InferenceEndpoint | None = None
         self._sockets: WebSocketEndpoint | None = None
@@ -82,6 +89,7 @@ class _GatewayParts:
             ledger = await make_ledger(base, limits.budget_rebuild)
             providers = await make_providers(base)
             fallback_chain = await make_fallback_chain(base, providers)
+            await connect_secrets(base, providers, fallback_chain.health, self._secrets)
             add_upstream_gauges(base, fallback_chain, queue.waiters)
             routes = Routes(settings.routes, stale_seconds=settings.cache.stale_for_seconds)
             health = TrafficHealth(clock)

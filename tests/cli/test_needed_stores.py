@@ -53,7 +53,7 @@ COMMANDS: dict[str, tuple[Needs, tuple[str, ...]]] = {
 ANNOUNCING = {"budgets set", "keys create", "keys revoke", "keys rotate", "keys update", "projects update", "usage"}
 """They use Redis where it answers, so its address must be configured."""
 
-OTHERS = {"run", "serve", "simulate", "health", "prices", "doctor"}
+OTHERS = {"run", "serve", "simulate", "health", "prices", "doctor", "secrets check"}
 """They serve, and end when they are stopped; or they use no store."""
 
 

@@ -4,11 +4,12 @@ Its API takes a system prompt beside the messages, answers with content blocks, 
 error types. Nothing here imports OpenAI's family.
 """
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Any
 
 import msgspec
+from pydantic import SecretStr
 
 from tidegate.core import endpoints
 from tidegate.core.clock import Clock
@@ -112,6 +113,7 @@ class MessagesProvider:
     def __init__(self, name: str, config: ProviderConfig, transport: Transport, clock: Clock) -> None:
         self.name = name
         self.credentials = make_credentials(config)
+        self.on_refused_key: Callable[[str], Awaitable[bool]] = no_other_key
         self._base = config.base_url
         self._options = connection_options(config, section=f"providers.{name}")
         self._transport = transport
@@ -153,6 +155,20 @@ class MessagesProvider:
     async def probe(self, credential: Credential) -> None:
         await self.list_models(credential)
 
+    async def probe_key(self, credential: str, key: SecretStr) -> None:
+        await self.probe(self._with_key(credential, key))
+
+    def use_key(self, credential: str, key: SecretStr) -> None:
+        changed = self._with_key(credential, key)
+        self.credentials = tuple(changed if each.name == credential else each for each in self.credentials)
+
+    async def renew_key(self, credential: Credential) -> bool:
+        return await self.on_refused_key(credential.name)
+
+    def _with_key(self, credential: str, key: SecretStr) -> Credential:
+        known = next(each for each in self.credentials if each.name == credential)
+        return msgspec.structs.replace(known, secret=key)
+
     async def list_models(self, credential: Credential) -> list[Json]:
         exchange = await self._post(f"{self._base}/list", b"{}", credential, {})
         answer = msgspec.json.decode(await exchange.read_all())
@@ -172,6 +188,10 @@ class MessagesProvider:
         secret = credential.secret.get_secret_value()
         own = {"x-key": secret, "accept": "*/*", "accept-encoding": "identity", "user-agent": "tidegate"}
         return await self._transport.send("POST", url, {**headers, **own}, body, self._options, secret=secret)
+
+
+async def no_other_key(_: str) -> bool:
+    return False
 
 
 def _error(error: Json, *, retry_after: float | None = None) -> UpstreamError:

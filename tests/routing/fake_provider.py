@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any, cast
 
 import msgspec
+from pydantic import SecretStr
 
 from tidegate.core.clock import ManualClock
 from tidegate.core.endpoints import Endpoint
@@ -81,6 +82,9 @@ class FakeProvider:
         """By credential: its next answers; the last one is repeated."""
         self.sent_to: list[str] = []
         self.probes: list[str] = []
+        self.offered_keys: list[str] = []
+        self.used_keys: list[tuple[str, str]] = []
+        self.on_refused_key: Callable[[str], Awaitable[bool]] = no_other_key
         self.probe_results: list[TidegateError | None] = [None]
         self.build_error: TidegateError | None = None
 
@@ -114,6 +118,16 @@ class FakeProvider:
         exchange = cast("Exchange", await answer() if callable(answer) else answer)
         return OpenAIExchange(exchange, request, ManualClock(), max_answer_bytes=self.max_answer_bytes)
 
+    async def probe_key(self, credential: str, key: SecretStr) -> None:
+        self.offered_keys.append(key.get_secret_value())
+        await self.probe(next(each for each in self.credentials if each.name == credential))
+
+    def use_key(self, credential: str, key: SecretStr) -> None:
+        self.used_keys.append((credential, key.get_secret_value()))
+
+    async def renew_key(self, credential: Credential) -> bool:
+        return await self.on_refused_key(credential.name)
+
     async def list_models(self, credential: Credential) -> list[Json]:
         raise NotImplementedError
 
@@ -128,6 +142,11 @@ class FakeProvider:
         said = self.probe_results.pop(0) if len(self.probe_results) > 1 else self.probe_results[0]
         if said is not None:
             raise said
+
+
+async def no_other_key(_: str) -> bool:
+    """There is none."""
+    return False
 
 
 def error_answer(status: int, **error: Any) -> Callable[[], Awaitable[FakeExchange]]:

@@ -1,9 +1,7 @@
 """The objects of `tidegate.auth`: API keys."""
 
-import os
-
 from tidegate.assembly.base import Base
-from tidegate.auth.admin_key import read_admin_digest
+from tidegate.auth.admin_key import admin_digest
 from tidegate.auth.key_cache import ApiKeyCache
 from tidegate.auth.key_rotation import KeyRotation
 from tidegate.auth.key_store import KeyStore
@@ -18,8 +16,8 @@ class AuthParts:
         self.key_store = KeyStore(base.postgres, base.redis, clock=base.clock, prefix=base.prefix)
         self.rotation = KeyRotation(base.postgres, base.redis, self.key_store, clock=base.clock, prefix=base.prefix)
         self.uses = KeyUses(base.postgres, base.clock)
-        admin_digest = read_admin_digest(base.settings.auth.admin_key, os.environ)
-        self.keys = ApiKeyCache(self.key_store, base.clock, sent=self.uses.sent, admin_digest=admin_digest)
+        digest = admin_digest(base.settings.auth.admin_key)
+        self.keys = ApiKeyCache(self.key_store, base.clock, sent=self.uses.sent, admin_digest=digest)
 
 
 async def make_auth(base: Base) -> AuthParts:

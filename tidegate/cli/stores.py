@@ -2,12 +2,18 @@
 
 import contextlib
 import enum
+import os
 from collections.abc import Iterator
 
 import typer
+from pydantic import SecretStr
 
+from tidegate.core.clock import SystemClock
 from tidegate.core.config import ConfigError, Settings
+from tidegate.core.config.secret_errors import SecretSourceUnavailable
+from tidegate.core.config.secret_values import value_of
 from tidegate.core.errors import ApiKeyNotFound, CredentialNotFound, RotationRefused, StatementPooling, StoreError
+from tidegate.secrets.sources.registry import SecretSources
 from tidegate.storage import embedded
 from tidegate.storage.embedded import EmbeddedError, StoreUrls
 from tidegate.storage.schema.migrate import DatabaseNotUtf8, migrate, pending
@@ -43,9 +49,15 @@ def open_stores(settings: Settings, needs: Needs = Needs.BOTH) -> Iterator[Store
             "Set both TIDEGATE_DATABASE_URL and TIDEGATE_REDIS_URL, or neither."
         )
     yield StoreUrls(
-        database_url=database_url.get_secret_value() if database_url is not None else "",
-        redis_url=redis_url.get_secret_value() if redis_url is not None else "",
+        database_url=_url("database_url", database_url, settings) if Needs.POSTGRES in needs else "",
+        redis_url=_url("redis_url", redis_url, settings) if Needs.REDIS in needs else "",
     )
+
+
+def _url(setting: str, url: SecretStr | None, settings: Settings) -> str:
+    read = SecretSources(settings.secrets, os.environ, SystemClock()).read
+    found = value_of(setting, url, lambda reference: read(reference).text)
+    return "" if found is None else found.get_secret_value()
 
 
 @contextlib.contextmanager
@@ -82,10 +94,10 @@ def exit_on_error() -> Iterator[None]:
 def exit_code(error: Exception) -> int:
     """Return the exit code by which a platform tells what to do (sysexits.h).
 
-    78: the configuration must be changed first. 75: a store does not answer, so a later try may succeed. 1: anything
-    else.
+    78: the configuration must be changed first. 75: a store or the source of a secret does not answer, so a later try
+    may succeed. 1: anything else.
     """
-    if isinstance(error, ConfigError | StatementPooling | DatabaseNotUtf8):
-        return _EX_CONFIG
-    is_away = isinstance(error, StoreError) and error.is_outage
-    return _EX_TEMPFAIL if is_away or isinstance(error, EmbeddedError) else 1
+    is_away = isinstance(error, SecretSourceUnavailable) or (isinstance(error, StoreError) and error.is_outage)
+    if is_away or isinstance(error, EmbeddedError):
+        return _EX_TEMPFAIL
+    return _EX_CONFIG if isinstance(error, ConfigError | StatementPooling | DatabaseNotUtf8) else 1

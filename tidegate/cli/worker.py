@@ -19,6 +19,7 @@ from tidegate.core.process.gc_tuning import freeze_startup_objects
 from tidegate.core.process.heap_tuning import give_back_large_blocks
 from tidegate.core.process.shutdown import exit_with_parent
 from tidegate.core.process.supervisor import READY, WORN_OUT, answer_supervisor
+from tidegate.secrets.worker_link import WorkerLink
 from tidegate.web.asgi import App, Gateway
 from tidegate.web.cors import CrossOrigin
 from tidegate.web.http_protocol import protocol_for
@@ -42,13 +43,15 @@ def run_worker(settings: Settings, listeners: list[socket.socket], connection: C
     config = settings.server
     jitter = random.randint(0, config.max_requests_jitter)  # noqa: S311  # no secret
 
+    secrets = WorkerLink(connection)
+
     def ready() -> None:
         log_ready(settings, listeners)
-        answer_supervisor(connection)
+        answer_supervisor(connection, secrets.take_message)
         connection.send(READY)
 
     server = graceful_server(
-        build(settings),
+        build(settings, secrets=secrets),
         settings,
         on_started=ready,
         max_requests=config.max_requests + jitter if config.max_requests else 0,

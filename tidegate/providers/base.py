@@ -5,7 +5,7 @@ back into the format of the endpoint that the caller named. It also reads its ow
 and sends requests through these types only, so it never asks which kind a provider is.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol
 
 import msgspec
@@ -193,6 +193,9 @@ class Provider(Protocol):
         """At least one, in the order to try."""
         ...
 
+    on_refused_key: Callable[[str], Awaitable[bool]]
+    """Answers `renew_key`, by the credential's name."""
+
     def build_request(self, call: Call, target: Target) -> ProviderRequest:
         """Return the call in the provider's format.
 
@@ -221,6 +224,18 @@ class Provider(Protocol):
 
     async def probe(self, credential: Credential) -> None:
         """Send a request that costs nothing, to check that the credential works. Raises UpstreamError."""
+        ...
+
+    async def probe_key(self, credential: str, key: SecretStr) -> None:
+        """Send a request that costs nothing with another key of a credential. Raises UpstreamError."""
+        ...
+
+    def use_key(self, credential: str, key: SecretStr) -> None:
+        """Send requests with another key of a credential from now on. Those in flight end with the old one."""
+        ...
+
+    async def renew_key(self, credential: Credential) -> bool:
+        """Return whether a request that was refused for its key may be sent again, with another one."""
         ...
 
     async def list_models(self, credential: Credential) -> list[Json]:

@@ -18,6 +18,7 @@ from typing import Protocol
 from tidegate.core.clock import Clock
 from tidegate.core.endpoints import Format
 from tidegate.core.errors import (
+    InvalidUpstreamKey,
     SlowDown,
     TidegateError,
     TotalTimeout,
@@ -104,6 +105,7 @@ class Attempt:
         self._failure: TidegateError | None = None
         """Raised once the events before it were passed on."""
         self._timed_out = False
+        self._has_new_key = False
         self.stream = False
         self.was_sent = False
         self.events: list[bytes] = []
@@ -285,6 +287,11 @@ class Attempt:
             exchange = await self._send()
             return exchange if exchange.is_success else await self._handle_refusal(exchange)
         error = refusal.error
+        if isinstance(error, InvalidUpstreamKey) and not self._has_new_key:
+            self._has_new_key = True  # one more try for each call
+            if await self._provider.renew_key(self.credential):
+                exchange = await self._send()
+                return exchange if exchange.is_success else await self._handle_refusal(exchange)
         if isinstance(error, UpstreamRateLimited | SlowDown):
             self.slot.report_rate_limit(refusal.limits, error)
         elif error.retryable:

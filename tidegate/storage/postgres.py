@@ -8,6 +8,7 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator
 from importlib import resources
+from typing import Any
 
 import asyncpg
 import structlog
@@ -158,8 +159,33 @@ class Postgres:
                     max_size=self._size,
                     connection_class=UnresetConnection,
                     connect=self._connector.connect,
-                    timeout=self._timeout,
-                    command_timeout=self._timeout,
-                    server_settings={"application_name": "tidegate"},
+                    **self._options(),
                 )
             return self._pool
+
+    def _options(self) -> dict[str, Any]:
+        """Return the options of each connection."""
+        return {
+            "timeout": self._timeout,
+            "command_timeout": self._timeout,
+            "server_settings": {"application_name": "tidegate"},
+        }
+
+    async def use_url(self, url: str) -> bool:
+        """Use another address from now on, if PostgreSQL answers there; return whether it does.
+
+        Each open connection is replaced when it is next used, so no statement fails.
+        """
+        other = Postgres(url, size=1, timeout=self._timeout)
+        try:
+            await other.ping()
+        except PostgresUnavailable:
+            return False
+        finally:
+            await other.close()
+        async with self._opening:
+            self._url = url
+            if self._pool is not None:
+                self._pool.set_connect_args(url, **self._options())
+                await self._pool.expire_connections()
+        return True

@@ -42,14 +42,13 @@ MAX_PENDING = 10_000
 Further ones are refused, so that a slow Redis cannot fill the memory.
 """
 
-_CHECKS_PER_TIMEOUT = 8
-_TURNS_TO_READ = 2
+_CHECKS_PER_TIMEOUT, _TURNS_TO_READ = 8, 2
 _RECONNECT_SECONDS = 0.2
 _SILENCE_SECONDS = 2.0
 """Seconds without a due answer after which a new connection is tried: the other end may be gone without notice."""
 
 _RUN_CHANGE_SECONDS = 600
-"""Seconds after a change of the run. By then every call that the old run counted has ended or is lost."""
+"""By then every call that the old run counted has ended or is lost."""
 _MODE_SENTINEL = re.compile(rb"(?:redis|server)_mode:sentinel")
 _MODE_CLUSTER = re.compile(rb"(?:redis|server)_mode:cluster")
 """Redis says `redis_mode`, Valkey `server_mode`."""
@@ -104,8 +103,7 @@ class RedisLink:
         self._connected = asyncio.Event()
 
     def __repr__(self) -> str:
-        state = "up" if self.up else "down"
-        return f"<RedisLink {state}: {len(self._pending)} awaited>"
+        return f"<RedisLink {'up' if self.up else 'down'}: {len(self._pending)} awaited>"
 
     @property
     def up(self) -> bool:
@@ -206,12 +204,12 @@ class RedisLink:
             await asyncio.wait_for(self._connected.wait(), self._timeout)
 
     async def _send_again(self, parts: Sequence[Argument]) -> Any:
-        if not self.up:
-            raise RedisUnavailable
         try:
-            return await self._send(parts)
+            if self.up:
+                return await self._send(parts)
         except RedisError as error:
             raise RedisUnavailable(f"Redis: {error}.") from error
+        raise RedisUnavailable
 
     def _send(self, parts: Sequence[Argument]) -> "asyncio.Future[Any]":
         assert self._wire is not None  # noqa: S101  # `up` says so
@@ -220,6 +218,10 @@ class RedisLink:
         self._pending.append(_PendingCommand(self._clock.monotonic(), answer))
         self._wire.send(packed)
         return answer
+
+    async def use_url(self, url: str) -> bool:
+        """Use another address for new connections, if Redis answers there; return whether it does."""
+        return await self._nodes.use_url(url)
 
     async def ping(self) -> None:
         """Check that Redis answers. Raises RedisUnavailable."""

@@ -5,6 +5,7 @@ and names the one that does. `RedisLink` then connects there: one connection, as
 away, the other nodes are asked in turn, until one names its successor.
 """
 
+import asyncio
 import re
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from urllib.parse import urlsplit
 
 import redis.asyncio
 from redis.asyncio.connection import Connection, ConnectionPool, UnixDomainSocketConnection
-from redis.exceptions import MovedError
+from redis.exceptions import MovedError, RedisError
 
 from tidegate.core.config import ConfigError
 
@@ -44,20 +45,43 @@ class RedisNodes:
 
     def __init__(self, url: str, *, ca_file: Path | None = None) -> None:
         """`ca_file` has authorities that are trusted besides the system's. Raises ConfigError."""
-        check_url(url)
-        # socket_timeout is None: each command has its own timeout, and the reading task itself may wait
-        pool = ConnectionPool.from_url(url, socket_timeout=None, socket_connect_timeout=CONNECT_SECONDS, protocol=2)
-        self._options: dict[str, Any] = pool.connection_kwargs
-        self._class: type[Any] = pool.connection_class
-        if ca_file is not None and url.startswith("rediss:"):
-            self._options["ssl_ca_certs"] = str(ca_file)
+        self._ca_file = ca_file
         self._others: list[Address | None] = []
         """Where to look next; None is the address of the URL."""
         self.address: Address | None = None
         """The node in use; None for the address of the URL."""
+        self._class, self._options = self._read(url)
 
     def __repr__(self) -> str:
         return f"<RedisNodes {self.address or 'as configured'}>"
+
+    def _read(self, url: str) -> tuple[type[Any], dict[str, Any]]:
+        check_url(url)
+        # socket_timeout is None: each command has its own timeout, and the reading task itself may wait
+        pool = ConnectionPool.from_url(url, socket_timeout=None, socket_connect_timeout=CONNECT_SECONDS, protocol=2)
+        options: dict[str, Any] = pool.connection_kwargs
+        if self._ca_file is not None and url.startswith("rediss:"):
+            options["ssl_ca_certs"] = str(self._ca_file)
+        return pool.connection_class, options
+
+    async def use_url(self, url: str) -> bool:
+        """Use another address for new connections, if Redis answers there; return whether it does."""
+        try:
+            other = RedisNodes(url, ca_file=self._ca_file)
+        except ConfigError:
+            return False
+        client, pool = other.client()
+        try:
+            async with asyncio.timeout(CONNECT_SECONDS):
+                await client.ping()
+        except (RedisError, OSError):  # a timeout is an OSError
+            return False
+        finally:
+            await client.aclose()
+            await pool.disconnect()
+        self._class, self._options = other._class, other._options  # another one of this class
+        self.address, self._others = None, []
+        return True
 
     def follow(self, moved: MovedError) -> bool:
         """Use the node that an answer named; return whether it is another one than before."""

@@ -69,36 +69,6 @@ def test_a_model_may_be_named_by_its_deployment(model: str) -> None:
     reading(f'{AZURE}[routes.smart]\ntargets = [{{ provider = "azure", model = "{model}" }}]\n')
 
 
-def test_a_key_from_the_environment_or_a_file_or_as_it_is() -> None:
-    assert key_of(reading(AZURE)) == SecretStr(KEY)
-    Path("key").write_text(f"{KEY}\n")
-    assert key_of(reading(AZURE.replace('api_key_env = "AZURE_KEY"', 'api_key_file = "key"'))) == SecretStr(KEY)
-    assert key_of(reading(AZURE.replace('api_key_env = "AZURE_KEY"', f'api_key = " {KEY}"'))) == SecretStr(KEY)
-
-
-@pytest.mark.parametrize(
-    ("key_source", "words"),
-    [
-        ('api_key_env = "NO_SUCH_KEY"', ["east", "providers.azure", "environment variable NO_SUCH_KEY"]),
-        ('api_key_file = "nowhere"', ["east", "nowhere", "No such file"]),
-        ('api_key_file = "empty"', ["file empty", "missing or empty"]),
-        ('api_key_file = "binary"', ["binary", "not text"]),
-        ('api_key = " "', ["api_key is missing or empty"]),
-    ],
-)
-def test_a_key_that_is_not_there_is_missed(key_source: str, words: list[str]) -> None:
-    Path("empty").write_text("\n")
-    Path("binary").write_bytes(b"\xff\xfe")
-    message = refusal(AZURE.replace('api_key_env = "AZURE_KEY"', key_source))
-    assert [word for word in words if word not in message] == []
-
-
-def test_without_secrets_no_key_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("AZURE_KEY")
-    assert "AZURE_KEY" in refusal(AZURE)
-    assert load(with_secrets=False).providers["azure"].credentials[0].api_key is None
-
-
 def test_two_places_for_one_provider_are_one_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
     named = f'[providers.openai]\nkind = "openai"\ncredentials = [{{ name = "main", api_key = "{KEY}" }}]\n'
     assert "both mean the provider" in refusal(f'[upstream]\napi_key = "{KEY}"\n{named}')

@@ -20,6 +20,7 @@ from tidegate.core.clock import SystemClock
 from tidegate.core.config import Settings
 from tidegate.core.config.sections.providers import OPENAI_PROVIDER
 from tidegate.core.process.core_files import forbid_core_files
+from tidegate.secrets.start import with_secrets
 from tidegate.simulator import Options, running
 from tidegate.storage.embedded import StoreUrls
 from tidegate.storage.postgres import Postgres
@@ -57,7 +58,7 @@ def run(
     """Run PostgreSQL, Redis and the gateway here; without OPENAI_API_KEY, a simulated OpenAI too."""
     forbid_core_files()
     with exit_on_error():
-        settings = config.load(config_file)
+        settings = with_secrets(config.load(config_file), SystemClock())
         if port is not None:
             settings = settings.model_copy(update={"server": settings.server.model_copy(update={"port": port})})
         logs.configure(settings.log_level)

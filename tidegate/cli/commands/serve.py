@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import multiprocessing
-import os
 import socket
 import tempfile
 from collections.abc import Iterator
@@ -13,7 +12,7 @@ from typing import Annotated
 import structlog
 import typer
 
-from tidegate.auth.admin_key import read_admin_digest
+from tidegate.auth.admin_key import admin_digest
 from tidegate.auth.key_store import KeyStore
 from tidegate.cli.stores import exit_on_error
 from tidegate.cli.worker_process import run_worker_process
@@ -24,6 +23,8 @@ from tidegate.core.process.core_files import forbid_core_files
 from tidegate.core.process.supervisor import Supervisor, WorkerProcess
 from tidegate.metering import price_list
 from tidegate.metering.ledger.spool import Spool
+from tidegate.secrets.replica import ReplicaWatch
+from tidegate.secrets.start import make_watch, warn_of_secrets_in_sight, with_secrets
 from tidegate.storage.postgres import Postgres
 from tidegate.storage.redis import RedisLink
 from tidegate.storage.schema.migrate import pending
@@ -49,11 +50,13 @@ def serve(
     """Run the gateway with the stores set by TIDEGATE_DATABASE_URL and TIDEGATE_REDIS_URL."""
     forbid_core_files()
     with exit_on_error():
-        settings = _with_options(config.load(config_file), port=port, host=host, workers=workers)
+        settings = with_secrets(config.load(config_file), SystemClock())
+        settings = _with_options(settings, port=port, host=host, workers=workers)
         logs.configure(settings.log_level)
         _check(settings)
         listeners = bind(settings.server.host, settings.server.port)
         _warn_without_keys(settings)
+        warn_of_secrets_in_sight(settings)
         Spool(settings.spool_dir).warn_if_unwritable()
         if settings.server.workers > 1:
             raise typer.Exit(_serve_many(settings, listeners))
@@ -68,20 +71,26 @@ def _serve_many(settings: Settings, listeners: list[socket.socket]) -> int:
 
     def start() -> WorkerProcess:
         mine, its = multiprocessing.Pipe()
-        process = _SPAWN.Process(target=run_worker_process, args=(plain, listeners, its))
+        process = _SPAWN.Process(target=run_worker_process, args=(secrets.settings, listeners, its))
         process.start()
         its.close()
         return WorkerProcess(process, mine)
 
     with _shared_metrics_folder(settings) as shared:
         plain = Settings.model_construct(**dict(shared))  # the class that read the file cannot be sent to a process
+        secrets = ReplicaWatch(make_watch(plain, SystemClock()), plain)
         supervisor = Supervisor(
             start,
             count=server.workers,
             end_seconds=server.grace + _END_SECONDS,
             on_end=lambda: _close(listeners),  # while this process holds them, no worker would take its connections
+            on_message=secrets.take_message,
         )
-        return supervisor.run()
+        secrets.start(supervisor.tell_all)
+        try:
+            return supervisor.run()
+        finally:
+            secrets.close()
 
 
 def _close(listeners: list[socket.socket]) -> None:
@@ -124,7 +133,7 @@ def _check(settings: Settings) -> None:
         )
     price_list.load(settings.metering.price_file)
     asyncio.run(_check_redis(settings))
-    read_admin_digest(settings.auth.admin_key, os.environ)
+    admin_digest(settings.auth.admin_key)
 
 
 def _warn_without_keys(settings: Settings) -> None:

@@ -4,7 +4,7 @@ Environment variables take precedence over the file. `TIDEGATE_DATABASE_URL`, `T
 `OPENAI_API_KEY` have names of their own; every other key is `TIDEGATE_<SECTION>__<KEY>`.
 """
 
-from tidegate.core.config.loading import load
+from tidegate.core.config.loading import load, with_openai_key
 from tidegate.core.config.section import ConfigError
 from tidegate.core.config.sections.background import BackgroundConfig
 from tidegate.core.config.sections.breaker import BreakerConfig
@@ -19,6 +19,7 @@ from tidegate.core.config.sections.queue import QueueConfig
 from tidegate.core.config.sections.redis import RedisConfig
 from tidegate.core.config.sections.retries import RetriesConfig
 from tidegate.core.config.sections.routes import FallbackStepsConfig, RouteConfig, TargetConfig
+from tidegate.core.config.sections.secrets import SecretsConfig
 from tidegate.core.config.sections.server import BODY_COPIES, MESSAGE_COPIES, ServerConfig
 from tidegate.core.config.sections.upstream import UpstreamConfig
 from tidegate.core.config.sections.websocket import WebsocketConfig
@@ -45,10 +46,12 @@ __all__ = [
     "RedisConfig",
     "RetriesConfig",
     "RouteConfig",
+    "SecretsConfig",
     "ServerConfig",
     "Settings",
     "TargetConfig",
     "UpstreamConfig",
     "WebsocketConfig",
     "load",
+    "with_openai_key",
 ]

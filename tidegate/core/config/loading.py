@@ -11,7 +11,9 @@ from pydantic_settings import SettingsError
 from tidegate.core.config.environment import honoured_source
 from tidegate.core.config.listening_address import reject_listening_address
 from tidegate.core.config.platform import grace_seconds
-from tidegate.core.config.references import check_references, with_resolved_keys
+from tidegate.core.config.references import check_references
+from tidegate.core.config.secret_reference import ReferredSecret, SecretReference
+from tidegate.core.config.secret_values import reader_of, with_values
 from tidegate.core.config.section import ConfigError
 from tidegate.core.config.settings import Settings
 from tidegate.core.config.unknown import Location, reject_unknown_variables, sibling_keys, suggestion
@@ -20,7 +22,8 @@ from tidegate.core.config.unknown import Location, reject_unknown_variables, sib
 def load(path: Path | None = None, *, with_secrets: bool = True, **overrides: Any) -> Settings:
     """Read the configuration from `path` (default: `tidegate.toml`, if it exists) and the environment.
 
-    `with_secrets` also reads the keys that the configuration refers to; only calls to a provider need them.
+    `with_secrets` also reads the secrets that the configuration refers to and that are on this machine; only what
+    serves needs them all. `tidegate.secrets` reads those of services.
 
     Raises ConfigError with a sentence that says which key is wrong, why, and what to write instead.
     """
@@ -46,7 +49,16 @@ def load(path: Path | None = None, *, with_secrets: bool = True, **overrides: An
     if not with_secrets:
         return settings
     reject_listening_address(settings, os.environ)
-    return with_resolved_keys(settings, os.environ)
+    return with_values(with_openai_key(settings), reader_of(os.environ))
+
+
+def with_openai_key(settings: Settings) -> Settings:
+    """Return the settings with the key of `OPENAI_API_KEY`, if no other one is configured."""
+    key = os.environ.get("OPENAI_API_KEY", "").strip()
+    if settings.upstream.api_key is not None or not key:
+        return settings
+    secret = ReferredSecret(key, SecretReference("env", "OPENAI_API_KEY"))
+    return settings.model_copy(update={"upstream": settings.upstream.model_copy(update={"api_key": secret})})
 
 
 def _on_this_platform(settings: Settings) -> Settings:

@@ -1,14 +1,9 @@
-"""Check the references within the configuration: from routes to providers, and from credentials to their keys."""
-
-from collections.abc import Mapping
-
-from pydantic import SecretStr
+"""Check the references within the configuration: from routes to providers, deployments and credentials."""
 
 from tidegate.core.config.section import ConfigError
 from tidegate.core.config.sections.providers import (
     DEFAULT_CREDENTIAL,
     OPENAI_PROVIDER,
-    CredentialConfig,
     ProviderConfig,
 )
 from tidegate.core.config.sections.routes import TargetConfig
@@ -60,44 +55,3 @@ def _check_one_openai(settings: Settings) -> None:
             "Keys are set in upstream.api_key and in providers.openai.credentials, and both mean the provider "
             "`openai`. Move the first one into the list."
         )
-
-
-def with_resolved_keys(settings: Settings, environ: Mapping[str, str]) -> Settings:
-    """Return the settings with the keys that they only refer to. Raises ConfigError for a missing key."""
-    key = environ.get("OPENAI_API_KEY", "").strip()
-    upstream = settings.upstream
-    if upstream.api_key is None and key:
-        upstream = upstream.model_copy(update={"api_key": SecretStr(key)})
-    providers = {
-        name: provider.model_copy(
-            update={"credentials": [_with_key(name, credential, environ) for credential in provider.credentials]}
-        )
-        for name, provider in settings.providers.items()
-    }
-    return settings.model_copy(update={"upstream": upstream, "providers": providers})
-
-
-def _with_key(provider: str, credential: CredentialConfig, environ: Mapping[str, str]) -> CredentialConfig:
-    if credential.api_key is not None:
-        key, where = credential.api_key.get_secret_value().strip(), "api_key"
-    elif credential.api_key_env is not None:
-        key, where = environ.get(credential.api_key_env, "").strip(), f"environment variable {credential.api_key_env}"
-    else:
-        key, where = _read_key(provider, credential), f"file {credential.api_key_file}"
-    if not key:
-        raise ConfigError(
-            f"The credential {credential.name} of providers.{provider} has no key: its {where} is missing or empty."
-        )
-    return credential.model_copy(update={"api_key": SecretStr(key)})
-
-
-def _read_key(provider: str, credential: CredentialConfig) -> str:
-    assert credential.api_key_file is not None  # noqa: S101  # the one source left
-    try:
-        return credential.api_key_file.read_text().strip()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not text"
-        raise ConfigError(
-            f"The key of the credential {credential.name} of providers.{provider} cannot be read from "
-            f"{credential.api_key_file}: {reason}."
-        ) from error

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import ClassVar
 
-from pydantic import Field, SecretStr
+from pydantic import Field
 from pydantic_settings import (
     BaseSettings,
     InitSettingsSource,
@@ -14,6 +14,7 @@ from pydantic_settings import (
 )
 
 from tidegate.core.config.environment import honoured_values
+from tidegate.core.config.secret_reference import MaybeReference
 from tidegate.core.config.sections.auth import AuthConfig
 from tidegate.core.config.sections.background import BackgroundConfig
 from tidegate.core.config.sections.breaker import BreakerConfig
@@ -28,6 +29,7 @@ from tidegate.core.config.sections.queue import QueueConfig
 from tidegate.core.config.sections.redis import RedisConfig
 from tidegate.core.config.sections.retries import RetriesConfig
 from tidegate.core.config.sections.routes import RouteConfig
+from tidegate.core.config.sections.secrets import SecretsConfig
 from tidegate.core.config.sections.server import ServerConfig
 from tidegate.core.config.sections.upstream import UpstreamConfig
 from tidegate.core.config.sections.websocket import WebsocketConfig
@@ -46,16 +48,17 @@ class Settings(BaseSettings):
     )
     toml_file: ClassVar[Path | None] = None
 
-    database_url: SecretStr | None = None
-    """PostgreSQL's address."""
-    redis_url: SecretStr | None = None
-    """Redis's address."""
+    database_url: MaybeReference | None = None
+    """PostgreSQL's address, or its place, such as `file:PATH`."""
+    redis_url: MaybeReference | None = None
+    """Redis's address, or its place, such as `file:PATH`."""
     data_dir: Path = Path(".tidegate")
     """The directory for files that the gateway writes."""
     log_level: str = Field(default="info", pattern="^(debug|info|warning|error)$")
     """The lowest level that is logged."""
     server: ServerConfig = ServerConfig()
     auth: AuthConfig = AuthConfig()
+    secrets: SecretsConfig = SecretsConfig()
     websocket: WebsocketConfig = WebsocketConfig()
     upstream: UpstreamConfig = UpstreamConfig()
     providers: dict[ProviderName, ProviderConfig] = Field(default_factory=dict)

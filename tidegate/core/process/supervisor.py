@@ -12,6 +12,7 @@ import contextlib
 import os
 import signal
 import socket
+import threading
 import time
 from collections.abc import Callable
 from multiprocessing.connection import Connection, wait
@@ -20,6 +21,9 @@ from types import FrameType
 from typing import Any
 
 import structlog
+
+Message = Any
+"""What a worker and its supervisor send each other: the words below, and what others have them pass on."""
 
 READY = "ready"
 WORN_OUT = "worn out"
@@ -45,6 +49,12 @@ class WorkerProcess:
         """Whether it was told to end."""
         self.successor: WorkerProcess | None = None
         self._unanswered = 0
+        self._lock = threading.Lock()
+
+    def send(self, message: Message) -> None:
+        """Send it something; it may have just ended. Any thread may call this."""
+        with self._lock, contextlib.suppress(OSError):
+            self.connection.send(message)
 
     def ask(self) -> bool:
         """Ask whether it lives; return whether it left too many questions unanswered."""
@@ -53,8 +63,7 @@ class WorkerProcess:
         if self._unanswered >= (_MAX_UNANSWERED if self.is_ready else _MAX_UNANSWERED_AT_START):
             return True
         self._unanswered += 1
-        with contextlib.suppress(OSError):  # it has just ended
-            self.connection.send(_ALIVE)
+        self.send(_ALIVE)
         return False
 
     def note_answer(self) -> None:
@@ -79,12 +88,14 @@ class Supervisor:
         end_seconds: float,
         ask_seconds: float = 5.0,
         on_end: Callable[[], None] = lambda: None,
+        on_message: Callable[[WorkerProcess, Message], None] = lambda _, __: None,
     ) -> None:
         """`start` starts a worker; one that has not ended `end_seconds` after it was told to is killed.
 
         So is one that leaves six questions unanswered, one every `ask_seconds`, or 60 while it starts. `on_end` is
-        called when the workers are told to end.
+        called when the workers are told to end, and `on_message` with what else a worker sends, READY included.
         """
+        self._on_message = on_message
         self._on_end = on_end
         self._start_worker = start
         self._count = count
@@ -169,6 +180,13 @@ class Supervisor:
             self._replacements.append(worker)
         elif message == _ALIVE:
             worker.note_answer()
+            return
+        self._on_message(worker, message)
+
+    def tell_all(self, message: Message) -> None:
+        """Send every worker something. Any thread may call this."""
+        for worker in list(self._workers):
+            worker.send(message)
 
     def _note_end(self, worker: WorkerProcess) -> bool:
         """Note the end of a worker; return whether none can be started at all."""
@@ -243,13 +261,20 @@ class Supervisor:
         return restore
 
 
-def answer_supervisor(connection: Connection) -> None:
-    """Answer the supervisor's questions from now on, in the running event loop: it hangs if it does not answer."""
+def answer_supervisor(connection: Connection, on_message: Callable[[Message], None] = lambda _: None) -> None:
+    """Answer the supervisor's questions from now on, in the running event loop: it hangs if it does not answer.
+
+    `on_message` gets what else it sends.
+    """
     loop = asyncio.get_running_loop()
 
     def answer() -> None:
         try:
-            connection.send(connection.recv())
+            message = connection.recv()
+            if message == _ALIVE:
+                connection.send(message)
+            else:
+                on_message(message)
         except (EOFError, OSError):
             loop.remove_reader(connection.fileno())  # the supervisor is gone; `exit_with_parent` ends this process
 

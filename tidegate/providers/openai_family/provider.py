@@ -4,11 +4,12 @@
 `tidegate.providers.base.Provider`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, ClassVar
 from urllib.parse import quote
 
 import msgspec
+from pydantic import SecretStr
 
 from tidegate import __version__
 from tidegate.core import endpoints
@@ -68,6 +69,7 @@ class OpenAIFamilyProvider:
         self._clock = clock
         self._credential_headers: dict[str, _CredentialHeaders] = {}
         """By the credential's name."""
+        self.on_refused_key: Callable[[str], Awaitable[bool]] = _no_other_key
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name} at {self._base}>"
@@ -127,6 +129,24 @@ class OpenAIFamilyProvider:
         """Read the list of models, which is free, and ignore it. Raises UpstreamError."""
         await self._read_body("GET", self._models_url(""), credential)
 
+    async def probe_key(self, credential: str, key: SecretStr) -> None:
+        """Read the list of models with another key, and ignore it. Raises UpstreamError."""
+        await self._read_with("GET", self._models_url(""), self._headers_of(self._with_key(credential, key)))
+
+    def use_key(self, credential: str, key: SecretStr) -> None:
+        """Send requests with another key from now on."""
+        changed = self._with_key(credential, key)
+        self.credentials = tuple(changed if each.name == credential else each for each in self.credentials)
+        self._prepare_headers(changed)
+
+    async def renew_key(self, credential: Credential) -> bool:
+        """Return whether a request that was refused for its key may be sent again, with another one."""
+        return await self.on_refused_key(credential.name)
+
+    def _with_key(self, credential: str, key: SecretStr) -> Credential:
+        known = next(each for each in self.credentials if each.name == credential)
+        return msgspec.structs.replace(known, secret=key)
+
     async def _read(self, method: str, url: str, credential: Credential) -> Json:
         try:
             return _decode_object.decode(await self._read_body(method, url, credential))
@@ -135,7 +155,11 @@ class OpenAIFamilyProvider:
 
     async def _read_body(self, method: str, url: str, credential: Credential) -> bytes:
         """Return the body of a successful answer. Raises UpstreamError."""
-        own = self._credential_headers.get(credential.name) or self._prepare_headers(credential)
+        return await self._read_with(
+            method, url, self._credential_headers.get(credential.name) or self._prepare_headers(credential)
+        )
+
+    async def _read_with(self, method: str, url: str, own: _CredentialHeaders) -> bytes:
         sent = {**own.headers, "accept": "application/json"}
         exchange = await self._transport.send(method, url, sent, None, self._connection_options, secret=own.secret)
         try:
@@ -160,6 +184,10 @@ class OpenAIFamilyProvider:
         )
 
     def _prepare_headers(self, credential: Credential) -> _CredentialHeaders:
+        own = self._credential_headers[credential.name] = self._headers_of(credential)
+        return own
+
+    def _headers_of(self, credential: Credential) -> _CredentialHeaders:
         headers = {"user-agent": f"tidegate/{__version__}", "accept-encoding": "identity"}
         headers.update(self._authorization(credential))
         if credential.organization:
@@ -167,8 +195,7 @@ class OpenAIFamilyProvider:
         if credential.project:
             headers["openai-project"] = credential.project
         secret = "" if credential.secret is None else credential.secret.get_secret_value()
-        own = self._credential_headers[credential.name] = _CredentialHeaders(headers, secret)
-        return own
+        return _CredentialHeaders(headers, secret)
 
     # what the kinds differ in
 
@@ -187,6 +214,10 @@ class OpenAIFamilyProvider:
         if credential.secret is None:
             raise NoUpstreamKey
         return {"authorization": f"Bearer {credential.secret.get_secret_value()}"}
+
+
+async def _no_other_key(_: str) -> bool:
+    return False
 
 
 def _rule(config: ParameterRuleConfig) -> Rule:

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, SecretStr, StringConstraints, model_validator
 
 from tidegate.core import endpoints
+from tidegate.core.config.secret_reference import MaybeReference
 from tidegate.core.config.section import Section
 from tidegate.core.config.sections.upstream import Cancels, UpstreamConfig, check_timeouts
 
@@ -43,12 +44,12 @@ class CredentialConfig(Section):
 
     name: str = Field(pattern=_NAME)
     """The name that logs and metrics show."""
-    api_key: SecretStr | None = None
-    """The key itself."""
+    api_key: MaybeReference | None = None
+    """The place of the key, such as `file:PATH`, or the key itself."""
     api_key_env: str | None = None
-    """The environment variable that holds the key."""
+    """The environment variable that holds the key; the same as `api_key = "env:NAME"`."""
     api_key_file: Path | None = None
-    """The file that holds the key."""
+    """The file that holds the key; the same as `api_key = "file:PATH"`."""
     organization: str | None = None
     """Sent as `OpenAI-Organization`."""
     project: str | None = None
@@ -64,6 +65,13 @@ class CredentialConfig(Section):
         if sum(source is not None for source in key_sources) != 1:
             raise ValueError(f"the credential {self.name} needs one of api_key, api_key_env and api_key_file")
         return self
+
+    @property
+    def configured_key(self) -> SecretStr:
+        """The key, or the reference to it."""
+        if self.api_key is not None:
+            return self.api_key
+        return SecretStr(f"env:{self.api_key_env}" if self.api_key_env is not None else f"file:{self.api_key_file}")
 
 
 class ParameterRuleConfig(Section):

@@ -4,8 +4,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, model_validator
 
+from tidegate.core.config.secret_reference import MaybeReference
 from tidegate.core.config.section import Section
 
 Cancels = Literal["never", "streams", "always"]
@@ -19,8 +20,8 @@ class UpstreamConfig(Section):
 
     base_url: str = "https://api.openai.com/v1"
     """OpenAI's address, or that of a proxy in front of it; `OPENAI_BASE_URL` if not set."""
-    api_key: SecretStr | None = None
-    """OpenAI's key; `OPENAI_API_KEY` if not set."""
+    api_key: MaybeReference | None = None
+    """The place of OpenAI's key, such as `file:PATH`, or the key itself; `OPENAI_API_KEY` if not set."""
     organization: str | None = None
     """Sent as `OpenAI-Organization`; `OPENAI_ORG_ID` if not set."""
     project: str | None = None

@@ -1,0 +1,47 @@
+"""Tokens that a platform gives to this machine: read once, used until shortly before they expire."""
+
+from collections.abc import Callable
+
+import msgspec
+
+from tidegate.core.clock import Clock
+
+_MARGIN_SECONDS = 120.0
+"""Before its end a token is replaced."""
+
+
+class Token(msgspec.Struct, frozen=True):
+    """A bearer token."""
+
+    text: str
+    seconds: float
+    """For which it is valid, from now."""
+
+    def __repr__(self) -> str:
+        return f"Token({self.seconds:g} s)"
+
+
+class TokenCache:
+    """The token of one service."""
+
+    def __init__(self, read: Callable[[], Token], clock: Clock) -> None:
+        """`read` gets a new one. It raises SecretError."""
+        self._read = read
+        self._clock = clock
+        self._token = ""
+        self._ends_at = 0.0
+
+    def __repr__(self) -> str:
+        return f"<TokenCache: {'a token' if self._token else 'none'}>"
+
+    def token(self) -> str:
+        """Return a token that is valid. Raises SecretError."""
+        if not self._token or self._clock.monotonic() >= self._ends_at:
+            token = self._read()
+            self._token = token.text
+            self._ends_at = self._clock.monotonic() + token.seconds - _MARGIN_SECONDS
+        return self._token
+
+    def forget(self) -> None:
+        """Read a new one the next time: the service refused this one."""
+        self._token = ""
