@@ -294,7 +294,6 @@ class Transport:
         Raises ConnectTimeout, ConnectionFailed, FirstByteTimeout or TotalTimeout; cancelling it cuts the connection.
         """
         assert self._session is not None, "the transport is used inside its context"  # noqa: S101  # a programming error
-        assert self._connector is not None  # noqa: S101  # as above
         clocks = Deadlines(options)
         data: Any = body
         if body is not None and is_long(body):
@@ -302,7 +301,7 @@ class Transport:
         try:
             with (
                 Interruption(min(options.first_byte_seconds, options.total_seconds), clocks.timeout_error),
-                self._connector.telling(connection),
+                contextlib.nullcontext() if self._connector is None else self._connector.telling(connection),
             ):
                 response = await self._session.request(
                     method,

@@ -70,10 +70,8 @@ def create(  # noqa: PLR0913  # typer reads the options from the signature
     _check_new(project, name, first_admin=admin and if_none)
     now = SystemClock().now()
     expires_at = None if expires is None else parse_expiry(expires, now)
-    limits = options.parse_limits(
-        rpm=rpm, rpd=rpd, tpm=tpm, concurrency=concurrency,
-        budget_day=budget_day, budget_week=budget_week, budget_month=budget_month,
-    )  # fmt: skip
+    limits = options.parse_limits(rpm=rpm, rpd=rpd, tpm=tpm, concurrency=concurrency, budget_day=budget_day,
+                                  budget_week=budget_week, budget_month=budget_month)  # fmt: skip
     grants = KeyChange(limits=limits, priority=options.parse_priority(priority), models=options.parse_models(models))
 
     async def act(context: CommandContext) -> tuple[NewKey | None, list[str]]:
@@ -123,10 +121,8 @@ def update(  # noqa: PLR0913  # typer reads the options from the signature
     if name is not None and not name.isprintable():
         raise typer.BadParameter("names must be printable text")
     now = SystemClock().now()
-    limits = options.parse_limits(
-        rpm=rpm, rpd=rpd, tpm=tpm, concurrency=concurrency,
-        budget_day=budget_day, budget_week=budget_week, budget_month=budget_month,
-    )  # fmt: skip
+    limits = options.parse_limits(rpm=rpm, rpd=rpd, tpm=tpm, concurrency=concurrency, budget_day=budget_day,
+                                  budget_week=budget_week, budget_month=budget_month)  # fmt: skip
     change = KeyChange(
         name=UNSET if name is None else name,
         expires_at=UNSET if expires is None else None if expires == options.NONE else parse_expiry(expires, now),

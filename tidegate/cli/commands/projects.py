@@ -80,24 +80,13 @@ def update(  # noqa: PLR0913  # typer reads the options from the signature
 ) -> None:
     """Change a project: only the given options; `none` removes a limit."""
     limits = options.parse_limits(
-        rpm=rpm,
-        rpd=rpd,
-        tpm=tpm,
-        concurrency=concurrency,
-        budget_day=budget_day,
-        budget_week=budget_week,
-        budget_month=budget_month,
-    )
+        rpm=rpm, rpd=rpd, tpm=tpm, concurrency=concurrency,
+        budget_day=budget_day, budget_week=budget_week, budget_month=budget_month,
+    )  # fmt: skip
     user_limits = options.parse_limits(
-        "user-",
-        rpm=user_rpm,
-        rpd=user_rpd,
-        tpm=user_tpm,
-        concurrency=user_concurrency,
-        budget_day=user_budget_day,
-        budget_week=user_budget_week,
-        budget_month=user_budget_month,
-    )
+        "user-", rpm=user_rpm, rpd=user_rpd, tpm=user_tpm, concurrency=user_concurrency,
+        budget_day=user_budget_day, budget_week=user_budget_week, budget_month=user_budget_month,
+    )  # fmt: skip
     change = ProjectChange(
         limits=limits,
         user_limits=user_limits,
