@@ -31,8 +31,12 @@ START_SECONDS, RUN_SECONDS = 600.0, 300.0
 """The most that the start, and each run, takes on a busy machine."""
 BUDGET = 1_000_000_000
 USABLE = 0.95
-PRICE = {"gpt-4o-mini": {"input": "10", "output": "50"}}
-"""USD per million tokens: the simulator's answers cost $0.001 to $0.003. A search costs $0.01 besides."""
+SEARCHER = "gpt-4o"
+PRICE = {"gpt-4o-mini": {"input": "10", "output": "50"}, SEARCHER: {"input": "0.1", "output": "0.5"}}
+"""USD per million tokens: the simulator's answers cost $0.001 to $0.003. A search costs $0.01 besides.
+
+What a search reads is held as the model's whole context, so the model that searches is a cheap one.
+"""
 SEARCHING, MOST_SEARCHES = 8, 2
 """One call of so many searches the web, up to so often."""
 SETTINGS = {
@@ -216,7 +220,7 @@ def _body(words: str, tokens: int, *, stream: bool = False) -> dict[str, Any]:
 
 
 def _search(words: str, tokens: int, *, stream: bool) -> dict[str, Any]:
-    asked = {"model": "gpt-4o-mini", "input": words, "max_output_tokens": tokens, "stream": stream, "store": False}
+    asked = {"model": SEARCHER, "input": words, "max_output_tokens": tokens, "stream": stream, "store": False}
     return {**asked, "tools": [{"type": "web_search"}], "max_tool_calls": MOST_SEARCHES}
 
 

@@ -253,7 +253,7 @@ def main() -> int:
     options = _options()
     try:
         with (
-            processes.ending_within(options.minutes * 60 + options.deadline),
+            processes.ending_within(options.deadline + options.minutes * 60),
             tempfile.TemporaryDirectory(prefix="tidegate-stopped-") as folder,
             embedded.running(Path(folder)) as stores,
             _upstream(options.port) as upstream,

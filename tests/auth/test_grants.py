@@ -37,9 +37,10 @@ def test_a_row_gives_limits_and_priority() -> None:
         "user_tpm": 3,
         "user_concurrency": 4,
         "user_budget_day_nanos": 5,
+        "user_budget_week_nanos": 6,
         "user_budget_month_nanos": None,
         "priority": "high",
     }
-    assert limits_of(row, "user_") == Limits(rpm=1, rpd=2, tpm=3, concurrency=4, budget_day=5)
+    assert limits_of(row, "user_") == Limits(rpm=1, rpd=2, tpm=3, concurrency=4, budget_day=5, budget_week=6)
     assert priority_of(row) is Priority.HIGH
     assert priority_of({"priority": None}) is None

@@ -35,7 +35,7 @@ from tidegate.wire.call import parse, read_object
         (b'{"model":"\xed\xa0\x80"}', BodyNotJson),
         (b'{"model":NaN}', BodyNotJson),
         (b'{"model":"m","seed":' + b"1" * 5000 + b"}", BodyNotJson),
-        (b"[" * 200_000, BodyNotJson),
+        (b"[" * 200_000, BodyNotAnObject),
         (b'{"a":' * 100_000 + b"1" + b"}" * 100_000, BodyNotJson),
         (b"[]", BodyNotAnObject),
         (b'"hello"', BodyNotAnObject),

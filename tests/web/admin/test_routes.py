@@ -112,6 +112,10 @@ async def test_the_api_describes_itself(api_client: ApiClient) -> None:
     listed = (
         "keys",
         "keys/{key_id}",
+        "keys/{key_id}/rotate",
+        "keys/{key_id}/rotate/finish",
+        "keys/{key_id}/rotate/undo",
+        "keys/find",
         "projects",
         "projects/{name}",
         "budgets",
