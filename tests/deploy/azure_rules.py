@@ -167,7 +167,7 @@ def _vault(resource: Resource) -> Iterator[str]:
         if "vault.azure.net/secrets/" not in secret.get("keyVaultUrl", ""):
             yield f"the secret {secret['name']} is not in Key Vault"
         if secret.get("identity") not in identities:
-            yield f"nobody may read the secret {secret['name']}"
+            yield f"no identity may read the secret {secret['name']}"
 
 
 def _references(configuration: Resource, template: Resource) -> Iterator[str]:

@@ -99,7 +99,7 @@ def test_the_files_follow_the_models_and_keep_every_rule() -> None:
         (in_app(*CONFIGURATION, "activeRevisionsMode", value="Multiple"), "keeps old revisions in use"),
         (in_app(*CONFIGURATION, "secrets", 0, "value", value="x"), "database-url stands in the file"),
         (in_app(*CONFIGURATION, "secrets", 0, "keyVaultUrl"), "database-url is not in Key Vault"),
-        (in_app(*CONFIGURATION, "secrets", 0, "identity"), "nobody may read the secret database-url"),
+        (in_app(*CONFIGURATION, "secrets", 0, "identity"), "no identity may read the secret database-url"),
         (in_app(*CONFIGURATION, "secrets", 3), "and uses ['admin-key'"),
         (in_app(*CONTAINER, "image", value="tidegate:latest"), "has no version"),
         (in_app(*PROBES, value=[]), "has no startup probe"),

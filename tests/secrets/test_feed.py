@@ -48,17 +48,28 @@ async def test_all_get_a_new_secret_and_it_is_in_use_once_all_take_it(second: Us
 
 async def test_a_secret_that_could_not_be_tried_is_offered_again() -> None:
     feed = SecretFeed(lambda _: None, ManualClock())
-    uses = [Use.LATER, Use.IN_USE]
+    uses = [Use.LATER, Use.LATER, Use.IN_USE]
 
     async def take(_: SecretReading) -> Use:
         return uses.pop(0)
 
     feed.subscribe(REFERENCE, take)
     await feed.start()
-    with capture_logs():
+    with capture_logs() as logs:
         feed.take(NEW)
-        await wait_until(lambda: not uses)
+        await wait_until(lambda: len(logs) == 2)
     await feed.close()
+    assert ["later" in logs[0]["event"], "in use" in logs[1]["event"]] == [True, True], "each is told once"
+
+
+async def test_a_secret_that_turns_only_with_a_start_is_not_said_to_be_in_use() -> None:
+    feed, in_use = SecretFeed(lambda _: None, ManualClock()), list[SecretReport]()
+    with capture_logs() as logs:
+        feed.take(NEW, on_used=in_use.append)
+        await wait_until(lambda: bool(logs))
+    await feed.close()
+    assert [line["event"] for line in logs] == ["a new secret is used from the next start on"]
+    assert in_use == []
 
 
 async def test_callers_whose_key_was_refused_share_one_read_and_wait_for_it() -> None:

@@ -83,24 +83,24 @@ class SecretFeed:
         self, reference: SecretReference, reading: SecretReading, on_used: Callable[[SecretReport], None]
     ) -> bool:
         """Offer a secret to all that use it; return whether all do from now on."""
-        uses = {await subscriber(reading) for subscriber in self._subscribers.get(reference, [])}
-        self._waiting.pop(reference, None)
+        if reference not in self._subscribers:
+            _log.info("a new secret is used from the next start on", reference=str(reference), version=reading.version)
+            return False
+        uses = {await subscriber(reading) for subscriber in self._subscribers[reference]}
+        is_told, _ = self._waiting.pop(reference, (None, None))
         if Use.LATER in uses:
             self._waiting[reference] = reading, on_used
         worst = next((use for use in (Use.REFUSED, Use.LATER) if use in uses), Use.IN_USE)
-        tell = _log.info if worst is Use.IN_USE else _log.error
-        tell(
-            f"a new secret is {worst.value}" + ("" if worst is Use.IN_USE else "; the old one stays in use"),
-            reference=str(reference),
-            version=reading.version,
-        )
+        if worst is not Use.LATER or is_told != reading:
+            _tell(worst, reference, reading)
         if worst is Use.IN_USE:
             on_used(SecretReport(reference, reading))
         return worst is Use.IN_USE
 
     async def _offer_again(self) -> None:
-        for reference, (reading, on_used) in list(self._waiting.items()):
-            await self._offer(reference, reading, on_used)
+        for reference, waiting in list(self._waiting.items()):
+            if self._waiting.get(reference) == waiting:  # a newer secret may have come meanwhile
+                await self._offer(reference, *waiting)
 
     async def refreshed(self, reference: SecretReference) -> bool:
         """Have a secret read again, at most once a minute; return whether another one is in use now."""
@@ -117,3 +117,9 @@ class SecretFeed:
                 return await asyncio.shield(answer)
         except TimeoutError:
             return False
+
+
+def _tell(use: Use, reference: SecretReference, reading: SecretReading) -> None:
+    tell = _log.info if use is Use.IN_USE else _log.error
+    kept = "" if use is Use.IN_USE else "; the old one stays in use"
+    tell(f"a new secret is {use.value}{kept}", reference=str(reference), version=reading.version)
