@@ -113,7 +113,7 @@ class Matrix:
         ):
             self._proxies.append((redis, database))
             async with self._world.gateway(redis_url=redis_url, database_url=url, **configured) as gateway:
-                await gateway.call("/models")  # the key is cached from here on
+                await gateway.call("/responses/none")  # the key is cached from here on; no provider is asked
                 yield gateway
 
     async def _ask_all(self, cases: Iterable[Case]) -> dict[str, ClientView]:

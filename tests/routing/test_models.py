@@ -1,11 +1,13 @@
 """The list of models has what can be called: routes' names, and the providers' own lists, kept for a moment."""
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
+from tests.eventually import PATIENCE_SECONDS
 from tests.providers.servers import OK, sending_parts, serve
 from tests.providers.targets import config_of, providers
 from tidegate.core.clock import ManualClock
@@ -106,6 +108,21 @@ async def test_a_provider_that_fails_hides_no_other(clock: ManualClock) -> None:
         assert "gpt-4o" in names(await models.list_all())
     async with models_at("http://127.0.0.1:9", clock, routes={"smart": [{"provider": "openai"}]}) as models:
         assert names(await models.list_all()) == ["smart"]
+
+
+async def test_all_providers_are_asked_at_once(clock: ManualClock) -> None:
+    """Each answers only when the other was asked, too; one after the other would wait for ever."""
+    both_asked = asyncio.Barrier(2)
+
+    async def answer(_: object, writer: Any) -> None:
+        await both_asked.wait()
+        writer.write(OK.replace(b": 2\r\n\r\n{}", b": 11\r\n\r\n" + b'{"data":[]}'))
+
+    routes = {"own-*": [{"provider": "own"}]}
+    async with serve(answer) as one, serve(answer) as other:
+        own = config_of(other.address, kind="openai_compatible")
+        async with models_at(one.address, clock, routes=routes, own=own) as models, asyncio.timeout(PATIENCE_SECONDS):
+            assert names(await models.list_all()) == []
 
 
 async def test_the_next_credential_reads_what_the_first_may_not(clock: ManualClock) -> None:

@@ -52,17 +52,21 @@ class ModelCatalog:
         Raises UpstreamError where a provider fails and no model at all is known.
         """
         models_by_name = {name: _route_object(name) for name in self._routes.names}
-        failure: UpstreamError | None = None
-        for provider, model_list in self._lists.items():
-            try:
-                models = await model_list.models()
-            except UpstreamError as error:
-                failure = failure or error
-                continue
-            models_by_name.update((name, model) for name, model in models.items() if self._leads_to(provider, name))
+        # together: providers that do not answer would otherwise add up their timeouts
+        listed = await asyncio.gather(*(self._models_of(provider) for provider in self._lists))
+        failure = next((models for models in listed if isinstance(models, UpstreamError)), None)
+        for provider, models in zip(self._lists, listed, strict=True):
+            if not isinstance(models, UpstreamError):
+                models_by_name.update((name, model) for name, model in models.items() if self._leads_to(provider, name))
         if failure and not models_by_name:
             raise failure
         return {"object": "list", "data": [model for name, model in models_by_name.items() if self._is_allowed(name)]}
+
+    async def _models_of(self, provider: str) -> dict[str, Json] | UpstreamError:
+        try:
+            return await self._lists[provider].models()
+        except UpstreamError as error:
+            return error
 
     async def read_one(self, name: str) -> Json:
         """Return a model object. Raises ModelNotAllowed or UpstreamError."""
