@@ -1,7 +1,8 @@
-"""Stores as the clouds give them: a Redis Cluster of six nodes, and a PgBouncer, both with TLS and a password.
+"""Stores as the clouds give them: a cluster of six nodes of Redis or Valkey, and a PgBouncer, with TLS and a password.
 
-The wheels' servers have no TLS, so these need Debian's packages `redis-tools`, which has the server too, and
-`pgbouncer`. `.ci/run` installs both and sets `REQUIRE_MANAGED`. Elsewhere the tests are skipped without them.
+The wheels' servers have no TLS, so these need Debian's packages `redis-tools` and `valkey-tools`, which have the
+servers too, and `pgbouncer`. `.ci/run` installs them and sets `REQUIRE_MANAGED`. Elsewhere the tests are skipped
+without them, as those with Valkey are everywhere: Debian 12 has it only among its backports.
 """
 
 import asyncio
@@ -21,16 +22,23 @@ from tests.eventually import PATIENCE_SECONDS, wait_until
 from tests.storage.poolers import needs_pgbouncer, pgbouncer
 from tests.storage.redis_servers import SLOTS, free_port
 
-__all__ = ["TlsCluster", "needs_pgbouncer", "needs_tls_redis", "tls_cluster", "tls_pgbouncer"]
+__all__ = ["CLUSTERS", "TlsCluster", "needs_pgbouncer", "tls_cluster", "tls_pgbouncer"]
 
 PASSWORD = "correct-horse"  # of servers that live as long as a test
-_SERVER = shutil.which("redis-check-rdb")
-"""The same program as `redis-server`, which the name decides; the package with the server itself also starts one."""
+_SERVERS = {name: shutil.which(f"{name}-check-rdb") for name in ("redis", "valkey")}
+"""The same program as the server, which the name decides; the package with the server itself also starts one."""
 
-needs_tls_redis = pytest.mark.skipif(
-    _SERVER is None and not os.environ.get("REQUIRE_MANAGED"),
-    reason="there is no Redis with TLS; on Debian: apt-get install redis-tools",
-)
+
+def _needs(name: str, *, required: bool) -> pytest.MarkDecorator:
+    missing = _SERVERS[name] is None and not required
+    return pytest.mark.skipif(missing, reason=f"no {name} with TLS; on Debian: apt-get install {name}-tools")
+
+
+CLUSTERS = [
+    pytest.param("redis", marks=_needs("redis", required=bool(os.environ.get("REQUIRE_MANAGED")))),
+    pytest.param("valkey", marks=_needs("valkey", required=False)),
+]
+"""The programs of which there may be a cluster, as parameters of a test."""
 
 
 class TlsCluster:
@@ -51,23 +59,33 @@ class TlsCluster:
             client.response_callbacks.clear()
             return client.execute_command(*command)
 
-    def master_of(self, key: str) -> int:
-        """Return the port of the master that has a key, as a living node sees it."""
-        alive = [port for port in self.ports if self.processes[port].returncode is None]
-        slot = int(self.ask(alive[0], "CLUSTER", "KEYSLOT", key))
-        for first, last, (_, port, *_), *_ in self.ask(alive[0], "CLUSTER", "SLOTS"):
-            if first <= slot <= last:
-                return int(port)
-        raise AssertionError(f"no node has the slot {slot}")
+    async def master_of(self, key: str) -> int:
+        """Return the port of the master that has a key, once all living nodes agree that it is this one."""
+        seen: set[int] = set()
 
-    async def until_copied(self, port: int) -> None:
-        """Wait until a master's replica has what the master has."""
-        assert await asyncio.to_thread(self.ask, port, "WAIT", 1, int(1000 * PATIENCE_SECONDS)) == 1
+        def agree() -> bool:
+            alive = [port for port in self.ports if self.processes[port].returncode is None]
+            seen.clear()
+            seen.update(self._master_seen_by(port, key) for port in alive)
+            return len(seen) == 1 and seen <= set(alive)
 
-    async def kill(self, port: int) -> None:
-        """End a node at once."""
-        self.processes[port].kill()
-        await self.processes[port].wait()
+        await wait_until(agree)
+        return seen.pop()
+
+    def _master_seen_by(self, node: int, key: str) -> int:
+        slot = int(self.ask(node, "CLUSTER", "KEYSLOT", key))
+        owners = (
+            int(port) for first, last, (_, port, *_), *_ in self.ask(node, "CLUSTER", "SLOTS") if first <= slot <= last
+        )
+        return next(owners, 0)
+
+    async def fail_over(self, key: str) -> int:
+        """Kill the master that has a key as soon as its replica has what it has; return the port of its successor."""
+        master = await self.master_of(key)
+        assert await asyncio.to_thread(self.ask, master, "WAIT", 1, int(1000 * PATIENCE_SECONDS)) == 1
+        self.processes[master].kill()
+        await self.processes[master].wait()
+        return await self.master_of(key)
 
     async def form(self) -> None:
         """Meet, share the slots, and give each master its replica."""
@@ -92,26 +110,27 @@ class TlsCluster:
 
 
 @contextlib.asynccontextmanager
-async def tls_cluster(folder: Path, certificate: Path, key: Path) -> AsyncIterator[TlsCluster]:
+async def tls_cluster(folder: Path, certificate: Path, key: Path, kind: str = "redis") -> AsyncIterator[TlsCluster]:
     """Run a cluster of six nodes that speak TLS with everyone and among themselves, and want a password."""
-    assert _SERVER is not None, "REQUIRE_MANAGED is set, but there is no redis-check-rdb"
-    program = folder / "redis-server"
-    program.symlink_to(_SERVER)
+    server = _SERVERS[kind]
+    assert server is not None, f"REQUIRE_MANAGED is set, but there is no {kind}-check-rdb"
+    program = folder / f"{kind}-server"
+    program.symlink_to(server)
     cluster = TlsCluster([free_port() for _ in range(6)], certificate)
     options = (
         "bind 127.0.0.1", "port 0", 'save ""', f"requirepass {PASSWORD}", f"masterauth {PASSWORD}",
         "tls-replication yes", "tls-cluster yes", "tls-auth-clients no", f"tls-ca-cert-file {certificate}",
         f"tls-cert-file {certificate}", f"tls-key-file {key}", "cluster-enabled yes", "cluster-node-timeout 2000",
-        "repl-diskless-sync-delay 0",
+        "repl-diskless-sync-delay 0", "cluster-replica-validity-factor 0",
     )  # fmt: skip
     async with contextlib.AsyncExitStack() as stack:
         for port in cluster.ports:
             own = folder / f"node-{port}"
             own.mkdir()
-            (own / "redis.conf").write_text("\n".join([*options, f"tls-port {port}", f"dir {own}"]) + "\n")
+            (own / "server.conf").write_text("\n".join([*options, f"tls-port {port}", f"dir {own}"]) + "\n")
             log = stack.enter_context((own / "log").open("wb"))
             process = await asyncio.create_subprocess_exec(
-                str(program), str(own / "redis.conf"), stdout=log, stderr=log
+                str(program), str(own / "server.conf"), stdout=log, stderr=log
             )
             cluster.processes[port] = process
             stack.push_async_callback(_end, process)

@@ -16,6 +16,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import pytest
 
 from tests.eventually import wait_until
+from tests.free_ports import first_of_free_ports
 
 REQUIRED = bool(os.environ.get("REQUIRE_PGBOUNCER"))
 _PATH = os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"))
@@ -36,7 +37,7 @@ async def pgbouncer(
 ) -> AsyncIterator[str]:
     """Run a PgBouncer with at most `size` connections to the database; yield the URL of the database through it."""
     assert _BINARY is not None, "REQUIRE_PGBOUNCER is set, but there is no pgbouncer"
-    port = _free_port()
+    port = first_of_free_ports(1)
     settings = {
         "listen_addr": "127.0.0.1",
         "listen_port": port,
@@ -120,11 +121,6 @@ async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
         while data := await reader.read(65_536):
             writer.write(data)
             await writer.drain()
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 def _listens(port: int) -> bool:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import random
 import socket
 import ssl
 import subprocess
@@ -22,14 +23,13 @@ _BUS_OFFSET = 10_000
 
 
 def free_port() -> int:
-    """Return a port that is free together with the one of its bus."""
+    """Return a port that is free together with the one of its bus. The system gives neither to a client meanwhile."""
     while True:
-        with socket.socket() as one, socket.socket() as bus:
-            one.bind(("127.0.0.1", 0))
-            port = int(one.getsockname()[1])
-            with contextlib.suppress(OSError, OverflowError):
-                bus.bind(("127.0.0.1", port + _BUS_OFFSET))
-                return port
+        port = random.SystemRandom().randrange(10_000, 32_000 - _BUS_OFFSET)
+        with contextlib.suppress(OSError), socket.socket() as one, socket.socket() as bus:
+            one.bind(("127.0.0.1", port))
+            bus.bind(("127.0.0.1", port + _BUS_OFFSET))
+            return port
 
 
 @contextlib.asynccontextmanager
