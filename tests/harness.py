@@ -7,7 +7,7 @@ import random
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -22,6 +22,7 @@ from tests.eventually import PATIENCE_SECONDS, wait_until
 from tidegate.app import build
 from tidegate.auth.key_store import KeyStore, NewKey
 from tidegate.cli.worker import uvicorn_config
+from tidegate.core.call_report import CallObserver
 from tidegate.core.clock import Clock, SystemClock
 from tidegate.core.config import Settings
 from tidegate.metering.ledger.stream import stream_key
@@ -207,10 +208,14 @@ class World:
 
     @contextlib.asynccontextmanager
     async def gateway(self, **sections: Any) -> AsyncIterator[Gateway]:
-        """Run a gateway in this event loop; at the end it shuts down as on SIGTERM. `clock` may be given, too."""
+        """Run a gateway in this event loop; at the end it shuts down as on SIGTERM.
+
+        `clock` and `observers` of its calls may be given, too.
+        """
         clock: Clock | None = sections.pop("clock", None)
+        observers: Sequence[CallObserver] = sections.pop("observers", ())
         settings = self.settings(**sections)
-        async with listening(uvicorn_config(build(settings, clock), settings)) as root:
+        async with listening(uvicorn_config(build(settings, clock, observers=observers), settings)) as root:
             yield Gateway(root, self.key, self.http)
 
     @contextlib.asynccontextmanager

@@ -1,7 +1,7 @@
 """The composition root: with `tidegate.assembly`, the only place that builds objects and connects them."""
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 from fastapi import FastAPI
 
@@ -14,9 +14,11 @@ from tidegate.assembly.limits import make_limits
 from tidegate.assembly.metering import make_ledger
 from tidegate.assembly.pipeline import make_pipeline
 from tidegate.assembly.queue import make_queue
+from tidegate.assembly.reports import make_reporter
 from tidegate.assembly.routing import make_fallback_chain, make_providers
 from tidegate.assembly.secrets import connect_secrets
 from tidegate.assembly.web import WebParts
+from tidegate.core.call_report import CallObserver
 from tidegate.core.clock import Clock, SystemClock
 from tidegate.core.config import ConfigError, Settings
 from tidegate.core.config.secret_values import check_values
@@ -35,10 +37,16 @@ from tidegate.web.inference.endpoint import InferenceEndpoint
 from tidegate.web.websocket.endpoint import WebSocketEndpoint
 
 
-def build(settings: Settings, clock: Clock | None = None, secrets: WatchLink | None = None) -> Gateway:
+def build(
+    settings: Settings,
+    clock: Clock | None = None,
+    secrets: WatchLink | None = None,
+    observers: Sequence[CallObserver] = (),
+) -> Gateway:
     """Return the application; its lifespan starts its parts.
 
     `secrets` connects it to its replica's watch over secrets; without it, the application has a watch of its own.
+    `observers` observe its calls, besides those of the configuration.
 
     Raises ConfigError if the URL of a store is missing, a secret was not read, or the price list cannot be used.
     """
@@ -46,7 +54,7 @@ def build(settings: Settings, clock: Clock | None = None, secrets: WatchLink | N
     if settings.database_url is None or settings.redis_url is None:
         raise ConfigError("Set TIDEGATE_DATABASE_URL and TIDEGATE_REDIS_URL, or use `tidegate run`, which starts both.")
     price_list.load(settings.metering.price_file)
-    parts = _GatewayParts(settings, clock or SystemClock(), secrets)
+    parts = _GatewayParts(settings, clock or SystemClock(), secrets, observers)
     return Gateway(
         parts.api,
         parts.inference,
@@ -60,7 +68,10 @@ def build(settings: Settings, clock: Clock | None = None, secrets: WatchLink | N
 class _GatewayParts:
     """The objects that live as long as the application."""
 
-    def __init__(self, settings: Settings, clock: Clock, secrets: WatchLink | None) -> None:
+    def __init__(
+        self, settings: Settings, clock: Clock, secrets: WatchLink | None, observers: Sequence[CallObserver]
+    ) -> None:
+        self._observers = observers
         self._settings = settings
         self._secrets = secrets
         self._clock = clock
@@ -83,6 +94,7 @@ class _GatewayParts:
         settings, clock = self._settings, self._clock
         async with contextlib.AsyncExitStack() as stack:
             base = await make_base(settings, clock, stack)
+            base.call_observers += self._observers
             auth = await make_auth(base)
             queue = await make_queue(base)
             limits = await make_limits(base, queue.replicas)
@@ -107,13 +119,14 @@ class _GatewayParts:
                 background=background.submitter,
                 health=health,
             )
+            reporter = make_reporter(base)
             web = WebParts(api, base, auth, limits.request_count, self.lifecycle)
             models = ModelCatalog(providers, routes, allowed=frozenset(settings.models.allowed), clock=clock)
             web.add_operations(models, health, fallback_chain.health)
-            web.add_stateful_api(conversations, pipeline, background.submitter)
-            supervisor = await base.start(background.worker_supervisor(pipeline.answer))
+            web.add_stateful_api(conversations, pipeline, background.submitter, reporter)
+            supervisor = await base.start(background.worker_supervisor(pipeline.answer, reporter))
             await base.start(Shutdown(supervisor.begin_shutdown))
-            self._sockets = web.websocket_endpoint(pipeline)
+            self._sockets = web.websocket_endpoint(pipeline, reporter)
             self._inference = InferenceEndpoint(
                 pipeline,
                 settings.server,
@@ -121,5 +134,6 @@ class _GatewayParts:
                 memory=base.body_memory,
                 on_failure=base.counters.count_failure,
                 lifecycle=self.lifecycle,
+                reporter=reporter,
             )
             yield

@@ -1,9 +1,21 @@
 """All erasers erase an end user; if one fails, the error is raised and the next call erases the rest."""
 
+import inspect
+
 import pytest
 
+from tidegate.cache.erasure import AnswerEraser
+from tidegate.conversations.erasure import ConversationEraser
 from tidegate.core.errors import RedisUnavailable
-from tidegate.pipeline.erasure import EndUserErasure
+from tidegate.metering.ledger.erasure import LedgerEraser
+from tidegate.pipeline.erasure import EndUserErasure, Eraser
+
+
+@pytest.mark.parametrize("kind", [AnswerEraser, ConversationEraser, LedgerEraser])
+def test_each_part_that_stores_data_of_end_users_can_count_and_erase(kind: type[Eraser]) -> None:
+    for act in (kind.count, kind.erase):
+        assert list(inspect.signature(act).parameters) == ["self", "project", "end_user"]
+        assert inspect.iscoroutinefunction(act)
 
 
 class FakeEraser:

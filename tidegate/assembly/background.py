@@ -10,6 +10,7 @@ from tidegate.background.worker import Worker
 from tidegate.conversations.storage.responses import ResponseStore
 from tidegate.limits.request_count import RequestCount
 from tidegate.pipeline.background import AnswerRequest, BackgroundSubmitter, JobExecutor, UnfinishedResponses
+from tidegate.pipeline.call_record import CallReporter
 from tidegate.providers.registry import HeaderForwarding
 
 _POLL_SECONDS = 1.0
@@ -53,9 +54,9 @@ class BackgroundParts:
             clock=clock,
         )
 
-    def worker_supervisor(self, answer: AnswerRequest) -> WorkerSupervisor:
+    def worker_supervisor(self, answer: AnswerRequest, reporter: CallReporter | None) -> WorkerSupervisor:
         """Return the supervisor of the worker, which answers jobs by the pipeline."""
-        base, desk = self._base, JobExecutor(answer, self._responses)
+        base, desk = self._base, JobExecutor(answer, self._responses, reporter)
         tell = base.counters.count_event
         worker = Worker(
             self._store, self._completion, self._notifications, desk, name=base.process, clock=base.clock, emit=tell

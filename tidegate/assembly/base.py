@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Protocol, TypeVar
 
+from tidegate.core.call_report import CallObserver
 from tidegate.core.clock import Clock
 from tidegate.core.config import Settings
 from tidegate.core.errors import AnswerMemoryExceeded
@@ -49,6 +50,8 @@ class Base:
         self.prefix = settings.redis.prefix
         self.process = new_id("p")
         """The name of this process among all that share the stores."""
+        self.call_observers: list[CallObserver] = []
+        """What observes the calls of this process; parts add themselves before the routes are built."""
         self.body_memory = _body_memory(settings)
         self.answer_memory = _answer_memory(settings)
         self.postgres = _postgres(settings, self.counters.count_event)

@@ -22,6 +22,7 @@ from tidegate.limits.request_count import RequestCount
 from tidegate.metering.usage_report import UsageReports
 from tidegate.monitoring.traffic_health import TrafficHealth
 from tidegate.pipeline.background import BackgroundSubmitter
+from tidegate.pipeline.call_record import CallReporter
 from tidegate.pipeline.pipeline import Pipeline
 from tidegate.queue.messages import LaneLimits
 from tidegate.queue.report import QueueReport
@@ -80,7 +81,13 @@ class WebParts:
         add_metrics(self._api, keys, metrics, public=open_to_all, ids=new_id)
         add_admin_routes(self._api, keys, self._admin_handlers(report, metrics), ids=new_id, memory=base.body_memory)
 
-    def add_stateful_api(self, parts: ConversationParts, pipeline: Pipeline, submitter: BackgroundSubmitter) -> None:
+    def add_stateful_api(
+        self,
+        parts: ConversationParts,
+        pipeline: Pipeline,
+        submitter: BackgroundSubmitter,
+        reporter: CallReporter | None,
+    ) -> None:
         """Add the stateful API."""
         base = self._base
         base_handlers = HandlerBase(
@@ -90,11 +97,13 @@ class WebParts:
             self._api,
             completions=CompletionHandlers(base_handlers, parts.completions),
             responses=ResponseHandlers(base_handlers, parts.responses, submitter),
-            input_tokens=InputTokenHandlers(base_handlers, parts.history, pipeline, ids=new_id, clock=base.clock),
+            input_tokens=InputTokenHandlers(
+                base_handlers, parts.history, pipeline, ids=new_id, clock=base.clock, reporter=reporter
+            ),
             conversations=ConversationHandlers(base_handlers, parts.conversations, ids=new_id, clock=base.clock),
         )
 
-    def websocket_endpoint(self, pipeline: Pipeline) -> WebSocketEndpoint:
+    def websocket_endpoint(self, pipeline: Pipeline, reporter: CallReporter | None) -> WebSocketEndpoint:
         """Return the WebSocket endpoint."""
         base, settings = self._base, self._base.settings
         endpoint = WebSocketEndpoint(
@@ -107,6 +116,7 @@ class WebParts:
             ids=new_id,
             on_failure=base.counters.count_failure,
             lifecycle=self._lifecycle,
+            reporter=reporter,
         )
         base.counters.add_gauge("websocket_connections", "WebSocket connections.", lambda: endpoint.open_connections)
         return endpoint

@@ -262,6 +262,7 @@ def _caller(row: GrantRow, tag_limits: Mapping[Tag, Limits]) -> Caller:
         project=row["project"],
         name=row["name"],
         expires_at=row["expires_at"],
+        hint=row["hint"],
         admin=row["admin"],
         limits=limits_of(row),
         project_limits=limits_of(row, "project_"),

@@ -81,6 +81,8 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     expires_at: float | None = None
     """Unix seconds, or None for never."""
+    hint: str = ""
+    """The last four characters of the secret that was sent, by which an operator tells keys apart."""
     admin: bool = False
     """Whether it may administer the gateway; then it may not call models."""
     limits: Limits = _UNLIMITED
@@ -146,6 +148,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """The provider that answered, or failed last; `canned` for a canned reply."""
     target_model: str | None = None
     """The model that was requested from the provider."""
+    credential: str | None = None
+    """The name of the credential with which the call was sent."""
     adaptations: tuple[str, ...] = ()
     """The changes that were made to the request for this target."""
     fallback_step: str | None = None
@@ -160,6 +164,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """The part of them after the last byte that was read."""
     writing_seconds: float = 0.0
     """The part of them from a stream's first content to the last byte that was read."""
+    queued_ms: int = 0
+    """How long the call waited for the capacity of its upstreams, with the pauses before it was sent again."""
     hang_up_was_seen: bool = False
     """Whether the upstream is known to have noticed, at the end of `seconds`, that the client left."""
 

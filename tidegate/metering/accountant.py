@@ -160,6 +160,29 @@ class _AttemptCharge(msgspec.Struct, frozen=True):
 _NO_CHARGE = _AttemptCharge(0, 0, unpriced=False)
 
 
+class _HitAccount(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """What a stored answer says of itself for the ledger entry of a hit."""
+
+    served_model: str | None = None
+    provider: str | None = None
+    saved_nanos: int = 0
+
+
+_account_decoder = msgspec.json.Decoder(_HitAccount)
+
+
+def hit_entry(initial_entry: LedgerEntry, account: bytes) -> LedgerEntry:
+    """Return the entry that admission has written for a hit; `account` is stored with the answer, a JSON object."""
+    stored = _account_decoder.decode(account) if account else _HitAccount()
+    return msgspec.structs.replace(
+        initial_entry,
+        cache="hit",
+        provider=stored.provider or initial_entry.provider,
+        served_model=stored.served_model,
+        saved_nanos=stored.saved_nanos,
+    )
+
+
 def joined_entry(
     initial_entry: LedgerEntry, *, saved_nanos: int, served_by: str, error: TidegateError | None, seconds: float
 ) -> LedgerEntry:

@@ -35,6 +35,8 @@ class Admitter:
         ended, the call is admitted once more, alone. With `taking_over`, only a flight that calls the upstream itself
         counts as here, because the follower that takes over is a flight of this process, too.
         """
+        if context.record is not None:
+            context.record.initial_entry = context.initial_entry
         self._ledger.check_capacity()
         flights, fingerprint = self._flights, context.fingerprint
         decision = await self._admission.admit(self._request(context), flights=flights)

@@ -19,11 +19,12 @@ from tidegate.core import endpoints
 from tidegate.core.buffered_answer import BufferedAnswer
 from tidegate.core.clock import Clock
 from tidegate.core.config import BackgroundConfig
-from tidegate.core.errors import ResponseNotFound
+from tidegate.core.errors import ClientDisconnected, ResponseNotFound, TidegateError
 from tidegate.core.tags import HEADER as TAGS_HEADER
 from tidegate.core.values import AnswerHead, Caller
 from tidegate.limits.request_count import RequestCount
 from tidegate.metering.ledger.entries import encode
+from tidegate.pipeline.call_record import CallRecord, CallReporter
 from tidegate.pipeline.context import BackgroundAttempt, InferenceRequest, RequestContext
 from tidegate.pipeline.delivery import ClientResponse, RequestedForm, ResponseStream
 from tidegate.pipeline.remember import RecordedResponse
@@ -74,6 +75,8 @@ class BackgroundSubmitter:
         `call` is the call as it came: the worker loads its history again. Raises BackgroundQueueFull, StoreError, and
         the rejections of limits and budgets that waiting would not cure.
         """
+        if context.record is not None:
+            context.record.is_submission = True
         await self._request_count.count_background(
             context.reservation, encode(msgspec.structs.replace(context.initial_entry, cache="off"))
         )
@@ -137,7 +140,9 @@ class AnswerRequest(Protocol):
 class JobExecutor:
     """Answer jobs by the pipeline. Implements the worker's protocol for it."""
 
-    def __init__(self, answer: AnswerRequest, responses: ResponseStore) -> None:
+    def __init__(self, answer: AnswerRequest, responses: ResponseStore, reporter: CallReporter | None = None) -> None:
+        """`reporter` reports each job's call that has ended; None where calls are not observed."""
+        self._reporter = reporter
         self._answer = answer
         self._responses = responses
 
@@ -151,18 +156,22 @@ class JobExecutor:
         background_attempt = BackgroundAttempt(
             key_id=job.key_id, response_id=job.response_id, created_at=job.created_at
         )
-        return JobExecution(
-            await self._answer(
-                InferenceRequest(
-                    id=attempt.call_id,
-                    endpoint=endpoints.RESPONSES,
-                    authorization="",
-                    headers=attempt.headers,
-                    body=body,
-                    background_attempt=background_attempt,
-                )
-            )
+        record = None if self._reporter is None else self._reporter.begin(attempt.call_id, endpoints.RESPONSES)
+        request = InferenceRequest(
+            id=attempt.call_id,
+            endpoint=endpoints.RESPONSES,
+            authorization="",
+            headers=attempt.headers,
+            body=body,
+            background_attempt=background_attempt,
+            record=record,
         )
+        try:
+            return JobExecution(await self._answer(request), record)
+        except BaseException as error:  # rejected or cancelled: no answer will ever end the record
+            if record is not None:
+                record.end(error if isinstance(error, TidegateError) else ClientDisconnected())
+            raise
 
     async def write_started(self, connection: Connection, job: JobStatus) -> None:
         """Write that the response is in progress."""
@@ -172,11 +181,11 @@ class JobExecutor:
 class JobExecution:
     """A job's call after admission, and its answer."""
 
-    def __init__(self, response: ResponseStream) -> None:
+    def __init__(self, response: ResponseStream, record: CallRecord | None = None) -> None:
         assert isinstance(response, RecordedResponse)  # noqa: S101  # a job's response is stored, so it has a recorder
         assert isinstance(response.recorder, ResponsesRecorder)  # noqa: S101  # and it is a response
         self._recorder = response.recorder
-        self.events = _JobEvents(response)
+        self.events = _JobEvents(response, record)
 
     def response_write(self) -> TransactionWrite:
         """Return what writes the finished response."""
@@ -186,16 +195,32 @@ class JobExecution:
 class _JobEvents:
     """The events of a job's answer, which is opened by the first read."""
 
-    def __init__(self, response: ResponseStream) -> None:
+    def __init__(self, response: ResponseStream, record: CallRecord | None) -> None:
         self._response = response
+        self._record = record
         self._is_open = False
-        self.close = response.close
+        self._failure: TidegateError | None = ClientDisconnected()
+        """Why the answer ends: it was stopped, unless it turns out otherwise."""
 
     async def next(self) -> bytes | None:
-        if not self._is_open:
-            await self._response.head()
-            self._is_open = True
-        return await self._response.next()
+        try:
+            if not self._is_open:
+                await self._response.head()
+                self._is_open = True
+            event = await self._response.next()
+        except TidegateError as error:
+            self._failure = error
+            raise
+        if event is None:
+            self._failure = None
+        return event
+
+    async def close(self) -> None:
+        try:
+            await self._response.close()
+        finally:
+            if self._record is not None:
+                self._record.end(self._failure)
 
 
 class UnfinishedResponses:

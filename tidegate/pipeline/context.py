@@ -12,6 +12,7 @@ from tidegate.core.values import Caller
 from tidegate.limits.scopes import Charge, Reservation, without_request_count
 from tidegate.limits.scripts import Settlement, SlotRequest
 from tidegate.metering.ledger.entries import encode
+from tidegate.pipeline.call_record import CallRecord
 from tidegate.routing.fallback_policy import SendTo
 from tidegate.routing.plan import Plan
 from tidegate.wire.call import Call
@@ -43,6 +44,8 @@ class InferenceRequest(msgspec.Struct, frozen=True, kw_only=True):
     """The model that the request's address names, as at Azure; empty if it names none."""
     body: Callable[[Caller], Awaitable[bytes]]
     """Reads the body of this caller, within its limits."""
+    record: CallRecord | None = None
+    """What becomes of the call, where calls are observed."""
     background_attempt: BackgroundAttempt | None = None
     """Set if the response was submitted before; its caller was identified then."""
 
@@ -79,6 +82,8 @@ class RequestContext(msgspec.Struct, frozen=True, kw_only=True):
     """Unix seconds until which the call may wait for its slot."""
     started_at: float
     """Seconds on the monotonic clock."""
+    record: CallRecord | None = None
+    """What becomes of the call, where calls are observed."""
 
 
 class Claim(msgspec.Struct, frozen=True, kw_only=True):

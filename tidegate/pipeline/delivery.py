@@ -9,6 +9,7 @@ from tidegate.core.endpoints import Endpoint
 from tidegate.core.errors import ClientDisconnected, TidegateError, UnfinishedAnswer
 from tidegate.core.values import AnswerHead
 from tidegate.limits.decision import RemainingLimits
+from tidegate.pipeline.call_record import CallRecord
 from tidegate.wire import answer_form
 from tidegate.wire.stream_observer import is_extra_chunk, is_terminal, states_end
 
@@ -105,7 +106,7 @@ class ClientResponse:
     `head` and `next` may be cancelled and called again without losing an event, so that heartbeats can interrupt them.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # a parameter for each part
         self,
         source: AnswerSource,
         requested_form: RequestedForm,
@@ -114,8 +115,13 @@ class ClientResponse:
         remaining_limits: RemainingLimits | None = None,
         age: float | None = None,
         join_entry: JoinEntry | None = None,
+        record: CallRecord | None = None,
     ) -> None:
-        """`cache` is the value of `x-tidegate-cache`, and `age` of `Age`; this response writes the `join_entry`."""
+        """`cache` is the value of `x-tidegate-cache`, and `age` of `Age`; this response writes the `join_entry`.
+
+        `record` is that of its call, where calls are observed.
+        """
+        self._record = record
         self.requested_form = requested_form
         self.cache = cache
         self.age = age
@@ -151,6 +157,8 @@ class ClientResponse:
             await self._record_join(error)
             raise
         self._served_by = head.served_by
+        if self._record is not None:
+            self._record.note_head(head)
         if head.echo != self.requested_form.echo and self._caller_echo is None:
             self._caller_echo = answer_form.CallerEcho(self.requested_form.echo)
         return head

@@ -1,8 +1,19 @@
 """Erases an end user everywhere: each package that stores something about end users erases its own."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Protocol
 
-from tidegate.core.erasure import Eraser
+
+class Eraser(Protocol):
+    """Finds and erases the data of an end user in one part of the gateway."""
+
+    async def count(self, project: str, end_user: str) -> Mapping[str, int]:
+        """Return the number of stored objects by their kind. Raises StoreError."""
+        ...
+
+    async def erase(self, project: str, end_user: str) -> Mapping[str, int]:
+        """Erase them and return their number by kind. A later failure restores nothing. Raises StoreError."""
+        ...
 
 
 class EndUserErasure:

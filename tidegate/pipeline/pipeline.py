@@ -21,6 +21,7 @@ from tidegate.core.tags import HEADER as TAGS_HEADER
 from tidegate.core.tags import read_tags
 from tidegate.core.values import Caller
 from tidegate.limits.decision import CacheHit, JoinFlight, SendUpstream
+from tidegate.metering.accountant import hit_entry
 from tidegate.pipeline.admit import Admitter
 from tidegate.pipeline.background import BackgroundSubmitter
 from tidegate.pipeline.context import InferenceRequest, RequestContext, with_new_id
@@ -123,6 +124,9 @@ class Pipeline:
 
     async def _read(self, request: InferenceRequest, caller: Caller) -> Call:
         """Read the body, within its limits, and decode it once."""
+        record = request.record
+        if record is not None:
+            record.caller = caller
         self.heavy_turns.note_call(caller.key_id)
         body = await request.body(caller)
         if not is_heavy(body):
@@ -130,6 +134,8 @@ class Pipeline:
         else:
             steps = parse_in_steps(request.endpoint, body, model=request.model)
             call = await self.heavy_turns.run(caller.key_id, steps)
+        if record is not None:
+            record.call = call
         for models in (self._models, caller.models):
             if models and call.model not in models:
                 raise _not_allowed(call)
@@ -170,8 +176,15 @@ class Pipeline:
         except UnreadableAnswer:
             return None
         age = max(0.0, context.initial_entry.at - hit.stored_at)
+        if context.record is not None:
+            context.record.entry = hit_entry(context.initial_entry, hit.account)
         return ClientResponse(
-            stored.buffered(), _requested_form(context), cache="hit", age=age, remaining_limits=hit.remaining_limits
+            stored.buffered(),
+            _requested_form(context),
+            cache="hit",
+            age=age,
+            remaining_limits=hit.remaining_limits,
+            record=context.record,
         )
 
     async def _give_another(self, context: RequestContext) -> ClientResponse:
@@ -194,10 +207,13 @@ class Pipeline:
             flight = self._flights.follow(
                 context.fingerprint, decision.owner, takeover=takeover, on_unused=hold.release
             )
+        if context.record is not None:
+            context.record.await_entry()
         return ClientResponse(
             flight,
             _requested_form(context),
             cache="joined",
+            record=context.record,
             join_entry=JoinedCall(self._settler, context, decision.dataset_id),
             remaining_limits=decision.remaining_limits,
         )
@@ -209,7 +225,15 @@ class Pipeline:
         source = self._upstream.call(context, claim, decision.verdict, hold)
         flight = self._flights.lead(source, fingerprint=context.fingerprint, owner=claim.owner, on_unused=hold.release)
         cache = "miss" if context.cache_policy.store else "off"
-        return ClientResponse(flight, _requested_form(context), cache=cache, remaining_limits=decision.remaining_limits)
+        if context.record is not None:
+            context.record.await_entry()
+        return ClientResponse(
+            flight,
+            _requested_form(context),
+            cache=cache,
+            remaining_limits=decision.remaining_limits,
+            record=context.record,
+        )
 
 
 def _not_allowed(call: Call) -> ModelNotAllowed:

@@ -108,6 +108,7 @@ class RequestPreparer:
             slot_request=self._slot_request(caller, reservation, plan, first_step, deadline=deadline, now=now),
             queue_deadline=deadline,
             started_at=self._clock.monotonic(),
+            record=request.record,
         )
 
     def _plan(

@@ -59,6 +59,8 @@ class Settler:
                 self._health.record(attempt.reported_error)
             if attempt.reported_error is not None:
                 _log_failure(context, attempt)
+        if context.record is not None:
+            context.record.settle(entry, outcome)
         if outcome.adaptations and outcome.sent:
             _log.info(
                 "call adapted",
@@ -76,6 +78,8 @@ class Settler:
         seconds = self._clock.monotonic() - context.started_at
         initial_entry = msgspec.structs.replace(context.initial_entry, cache="joined")
         entry = joined_entry(initial_entry, saved_nanos=saved_nanos, served_by=served_by, error=error, seconds=seconds)
+        if context.record is not None:
+            context.record.settle_joined(entry)
         await self._write(
             settlement_without_answer(context, Claim(owner="", dataset_id=dataset_id), entry, now=self._clock.now())
         )

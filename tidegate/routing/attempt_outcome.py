@@ -24,6 +24,7 @@ def attempt_outcome(send_to: SendTo, attempt: Attempt, error: TidegateError | No
         upstream_request_id=attempt.request_id,
         provider=send_to.target.provider,
         target_model=send_to.target.model,
+        credential=send_to.credential.name,
         adaptations=attempt.request.adaptations,
         fallback_step=send_to.fallback_step.value,
         seconds=seconds,

@@ -130,6 +130,7 @@ class UpstreamCall:
         """Outcomes of the failed attempts."""
         self._reserved_retries = 0
         """The number of failed attempts that may be charged and were replaced by a reservation for another one."""
+        self._queued_ms = 0
         self._trial_wait_began: float | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._outcome: Outcome | None = None
@@ -323,11 +324,12 @@ class UpstreamCall:
 
     def _head(self, attempt: Attempt) -> AnswerHead:
         target = attempt.request.target
+        self._queued_ms = round(1000 * sum(slot.waited_seconds for slot in self._slots))
         return AnswerHead(
             stream=attempt.stream,
             served_by=f"{target.provider}/{attempt.observer.model or target.model}",
             echo=self._spec.echo,
-            queued_ms=round(1000 * sum(slot.waited_seconds for slot in self._slots)),
+            queued_ms=self._queued_ms,
             adaptations=attempt.request.adaptations,
         )
 
@@ -335,9 +337,8 @@ class UpstreamCall:
         if answer is None:
             return None
         self._buffered_answer, self._fallback_step = answer, fallback_step
-        return msgspec.structs.replace(
-            answer.answer_head, queued_ms=round(1000 * sum(slot.waited_seconds for slot in self._slots))
-        )
+        self._queued_ms = round(1000 * sum(slot.waited_seconds for slot in self._slots))
+        return msgspec.structs.replace(answer.answer_head, queued_ms=self._queued_ms)
 
     def _failed_response(self, error: TidegateError) -> AnswerHead | None:
         """Return the head of a Response whose own status is `failed`: it is passed on as it is."""
@@ -386,4 +387,6 @@ class UpstreamCall:
             last = same[-1] if error is not None and same else Outcome(error=error, reported_error=error, sent=False)
             before = tuple(outcome for outcome in before if outcome is not last)
         attempts = sum(outcome.sent for outcome in (*before, last)) if before else int(last.sent)
-        return msgspec.structs.replace(last, previous_attempts=before, attempts=attempts)
+        if error is not None:
+            self._queued_ms = round(1000 * sum(slot.waited_seconds for slot in self._slots))
+        return msgspec.structs.replace(last, previous_attempts=before, attempts=attempts, queued_ms=self._queued_ms)

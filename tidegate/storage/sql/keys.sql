@@ -101,11 +101,11 @@ WHERE id = $1
 -- Return the keys with these digests, with the grants of each key, its project and its end users. A secret that was
 -- replaced ends with its overlap, or with its key if that expires before.
 WITH secrets AS (
-    SELECT hash, id AS key_id, NULL::timestamptz AS stops_at FROM keys WHERE hash = ANY($1::bytea[])
+    SELECT hash, hint, id AS key_id, NULL::timestamptz AS stops_at FROM keys WHERE hash = ANY($1::bytea[])
     UNION ALL
-    SELECT hash, key_id, stops_at FROM replaced_secrets WHERE hash = ANY($1::bytea[])
+    SELECT hash, hint, key_id, stops_at FROM replaced_secrets WHERE hash = ANY($1::bytea[])
 )
-SELECT secrets.hash, keys.id, keys.project, keys.name, keys.admin,
+SELECT secrets.hash, secrets.hint, keys.id, keys.project, keys.name, keys.admin,
        extract(epoch FROM least(keys.expires_at, secrets.stops_at))::float8 AS expires_at,
        extract(epoch FROM secrets.stops_at)::float8 AS stops_at,
        keys.revoked_at IS NOT NULL AS revoked,

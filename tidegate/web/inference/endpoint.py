@@ -15,6 +15,7 @@ from tidegate.core.ids import IdSource
 from tidegate.core.process.call_memory import CallMemory, MemoryHold
 from tidegate.core.process.lifecycle import Lifecycle
 from tidegate.core.values import Caller
+from tidegate.pipeline.call_record import CallRecord, CallReporter
 from tidegate.pipeline.context import InferenceRequest
 from tidegate.pipeline.pipeline import Pipeline
 from tidegate.web.aliases import MODEL
@@ -34,7 +35,7 @@ def ignore_failure(_: CallFailure) -> None:
 class InferenceEndpoint:
     """Answers requests on the endpoints in `core/endpoints.py`."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # constructor injection: a parameter for each part
         self,
         pipeline: Pipeline,
         config: ServerConfig,
@@ -43,8 +44,13 @@ class InferenceEndpoint:
         memory: CallMemory,
         on_failure: Callable[[CallFailure], None] = ignore_failure,
         lifecycle: Lifecycle | None = None,
+        reporter: CallReporter | None = None,
     ) -> None:
-        """`on_failure` is called for each request that ends with a typed error."""
+        """`on_failure` is called for each request that ends with a typed error.
+
+        `reporter` reports each request that has ended; None where calls are not observed.
+        """
+        self._reporter = reporter
         self._memory = memory
         self._bounds = BodyBounds.of(config)
         self._lifecycle = lifecycle or Lifecycle()
@@ -53,7 +59,7 @@ class InferenceEndpoint:
         self._ids = ids
         self._on_failure = on_failure
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: C901  # the ways a request ends
         """Answer one request (ASGI 3)."""
         reply = HttpResponseWriter(
             send,
@@ -61,36 +67,49 @@ class InferenceEndpoint:
             ping_seconds=self._config.ping_seconds,
         )
         hold = MemoryHold(self._memory)
+        record = None
+        if self._reporter is not None:
+            record = self._reporter.begin(request_id, endpoints.BY_PATH[scope["path"]])
         try:
-            await self._answer(scope, receive, reply, request_id, hold)
+            await self._answer(scope, receive, reply, request_id, hold, record)
         except ClientDisconnected as gone:
-            self._report_failure(gone, scope)  # no client is left to answer; the ledger has the entry
+            self._report_failure(gone, scope, reply)  # no client is left to answer; the ledger has the entry
             forget_traces(gone)
         except TidegateError as error:
-            self._report_failure(error, scope)
+            self._report_failure(error, scope, reply)
             await reply.send_error(error)
             forget_traces(error)
         except asyncio.CancelledError:
             if (shutting_down := self._lifecycle.take_cancellation()) is None:
+                reply.failure = ClientDisconnected()
                 raise
-            self._report_failure(shutting_down, scope)
+            self._report_failure(shutting_down, scope, reply)
             await reply.send_error(shutting_down)
         except Exception:  # noqa: BLE001  # a defect in the gateway: answer with an envelope, log the trace, keep serving
             _log.exception("unexpected failure", request_id=request_id, path=scope["path"])
-            self._report_failure(TidegateError(), scope)
+            self._report_failure(TidegateError(), scope, reply)
             await reply.send_error(TidegateError())
         else:
             if reply.stream_error is not None:
-                self._report_failure(reply.stream_error, scope)
+                self._report_failure(reply.stream_error, scope, reply)
                 forget_traces(reply.stream_error)
         finally:
             hold.release()
+            if record is not None:
+                record.end(reply.failure, status=reply.status)
 
-    def _report_failure(self, error: TidegateError, scope: Scope) -> None:
+    def _report_failure(self, error: TidegateError, scope: Scope, reply: HttpResponseWriter) -> None:
+        reply.failure = error
         self._on_failure(CallFailure(error=error.name, route=endpoints.BY_PATH[scope["path"]].label))
 
     async def _answer(
-        self, scope: Scope, receive: Receive, reply: HttpResponseWriter, request_id: str, hold: MemoryHold
+        self,
+        scope: Scope,
+        receive: Receive,
+        reply: HttpResponseWriter,
+        request_id: str,
+        hold: MemoryHold,
+        record: CallRecord | None,
     ) -> None:
         if scope["method"] != "POST":
             raise _wrong_method(scope)
@@ -108,6 +127,7 @@ class InferenceEndpoint:
             headers=headers,
             model=scope.get(MODEL, ""),
             body=read,
+            record=record,
         )
         delivery = await self._pipeline.answer(request)
         shutting_down = None

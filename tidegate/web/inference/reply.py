@@ -38,6 +38,10 @@ class HttpResponseWriter:
         self._common_headers: Headers = [(b"x-request-id", request_id.encode())]
         self._event_count = 0
         self.started = False
+        self.status = 0
+        """The status that was sent; 0 before that."""
+        self.failure: TidegateError | None = None
+        """Why the call ended, where it failed."""
         self.stream_error: TidegateError | None = None
         """The error that ended a started stream."""
         self._stream: ResponseStream | None = None
@@ -105,6 +109,7 @@ class HttpResponseWriter:
         if self.started:
             return
         self.started = True
+        self.status = status
         await self._send(
             {"type": "http.response.start", "status": status, "headers": [*headers, *self._common_headers]}
         )

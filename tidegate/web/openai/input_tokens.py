@@ -8,9 +8,11 @@ from tidegate.conversations.documents.items import input_items
 from tidegate.conversations.recall import HistoryLoader
 from tidegate.core import endpoints
 from tidegate.core.clock import Clock
+from tidegate.core.errors import ClientDisconnected, TidegateError
 from tidegate.core.ids import IdSource
 from tidegate.core.values import Caller
 from tidegate.metering.estimate import estimate
+from tidegate.pipeline.call_record import CallReporter
 from tidegate.pipeline.context import InferenceRequest
 from tidegate.pipeline.pipeline import Pipeline
 from tidegate.web.openai.handler_base import HandlerBase, Json
@@ -33,7 +35,10 @@ class InputTokenHandlers:
         *,
         ids: IdSource,
         clock: Clock,
+        reporter: CallReporter | None,
     ) -> None:
+        """`reporter` reports each compaction that has ended; None where calls are not observed."""
+        self._reporter = reporter
         self._base = base
         self._history = history
         self._pipeline = pipeline
@@ -76,15 +81,28 @@ class InputTokenHandlers:
         async def body(_: Caller) -> bytes:
             return msgspec.json.encode(compaction_request)
 
-        stream = await self._pipeline.answer(
-            InferenceRequest(
-                id=self._ids("req_"),
-                endpoint=endpoints.RESPONSES,
-                authorization=request.headers.get("authorization", ""),
-                headers=dict(request.headers),
-                body=body,
-            )
+        request_id = self._ids("req_")
+        record = None if self._reporter is None else self._reporter.begin(request_id, endpoints.RESPONSES)
+        inference_request = InferenceRequest(
+            id=request_id,
+            endpoint=endpoints.RESPONSES,
+            authorization=request.headers.get("authorization", ""),
+            headers=dict(request.headers),
+            body=body,
+            record=record,
         )
+        try:
+            answer = await self._whole_answer(inference_request)
+        except BaseException as error:  # it failed, or the client has left: in each case the call has ended
+            if record is not None:
+                record.end(error if isinstance(error, TidegateError) else ClientDisconnected())
+            raise
+        if record is not None:
+            record.end()
+        return answer
+
+    async def _whole_answer(self, request: InferenceRequest) -> Json:
+        stream = await self._pipeline.answer(request)
         try:
             answer: Json = _decode.decode(await stream.body())
             return answer

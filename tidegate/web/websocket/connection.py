@@ -17,6 +17,7 @@ from tidegate.core.errors import (
 )
 from tidegate.core.ids import IdSource
 from tidegate.core.process.lifecycle import Lifecycle
+from tidegate.pipeline.call_record import CallReporter
 from tidegate.pipeline.pipeline import Pipeline
 from tidegate.web.inference.body import MAX_CONTAINERS
 from tidegate.web.inference.disconnect import Receive
@@ -62,6 +63,7 @@ class WebSocketConnection:
         ids: IdSource,
         on_failure: FailureSink,
         lifecycle: Lifecycle,
+        reporter: CallReporter | None,
     ) -> None:
         self._inbound = inbound
         self._receive = receive
@@ -82,6 +84,7 @@ class WebSocketConnection:
             clock=clock,
             ids=ids,
             on_failure=on_failure,
+            reporter=reporter,
         )
         self._is_gone = False
         self._loop = asyncio.get_running_loop()

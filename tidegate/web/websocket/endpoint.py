@@ -13,6 +13,7 @@ from tidegate.core.events import CallFailure
 from tidegate.core.ids import IdSource
 from tidegate.core.process.call_memory import CallMemory
 from tidegate.core.process.lifecycle import Lifecycle
+from tidegate.pipeline.call_record import CallReporter
 from tidegate.pipeline.pipeline import Pipeline
 from tidegate.web import envelope
 from tidegate.web.inference.disconnect import Receive
@@ -43,8 +44,13 @@ class WebSocketEndpoint:
         ids: IdSource,
         on_failure: FailureSink,
         lifecycle: Lifecycle,
+        reporter: CallReporter | None,
     ) -> None:
-        """`on_failure` is called for each request that ends with a typed error."""
+        """`on_failure` is called for each request that ends with a typed error.
+
+        `reporter` reports each request that has ended; None where calls are not observed.
+        """
+        self._reporter = reporter
         self._pipeline = pipeline
         self._keys = keys
         self._config = config
@@ -91,6 +97,7 @@ class WebSocketEndpoint:
                 ids=self._ids,
                 on_failure=self._on_failure,
                 lifecycle=self._lifecycle,
+                reporter=self._reporter,
             )
             await connection.serve()
         finally:
@@ -110,7 +117,10 @@ class WebSocketEndpoint:
 
     async def _reject(self, error: TidegateError, send: Send) -> None:
         self._on_failure(CallFailure(error=error.name, route=endpoints.RESPONSES.label))
-        await reject_handshake(error, send, self._ids("req_"))
+        request_id = self._ids("req_")
+        if self._reporter is not None:
+            self._reporter.begin(request_id, endpoints.RESPONSES).end(error)
+        await reject_handshake(error, send, request_id)
 
 
 async def reject_handshake(error: TidegateError, send: Send, request_id: str) -> None:

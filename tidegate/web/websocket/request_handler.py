@@ -13,6 +13,7 @@ from tidegate.core.errors import ClientDisconnected, TidegateError
 from tidegate.core.events import CallFailure
 from tidegate.core.ids import IdSource
 from tidegate.core.values import Caller
+from tidegate.pipeline.call_record import CallRecord, CallReporter
 from tidegate.pipeline.context import InferenceRequest
 from tidegate.pipeline.delivery import ResponseStream
 from tidegate.pipeline.pipeline import Pipeline
@@ -45,8 +46,10 @@ class ConnectionContext:
         clock: Clock,
         ids: IdSource,
         on_failure: FailureSink,
+        reporter: CallReporter | None,
     ) -> None:
         """`headers` are those of the connection's handshake; they apply to each request."""
+        self.reporter = reporter
         self.pipeline = pipeline
         self.headers = headers
         self.send_text = send_text
@@ -69,6 +72,7 @@ class SocketRequestHandler:
         self._parent: UnstoredResponse | None = None
         self._stream_task: asyncio.Task[None] | None = None
         self._cancelled: TidegateError | None = None
+        self._record: CallRecord | None = None
 
     async def run(self) -> None:
         """Send all events, or the error."""
@@ -76,8 +80,10 @@ class SocketRequestHandler:
         try:
             try:
                 await self._answer(request_id)
+                self._end_record(None)
             except ClientDisconnected as gone:
                 self._context.report_failure(gone)
+                self._end_record(gone)
             except TidegateError as error:
                 await self._send_error(error, request_id)
             except Exception:  # noqa: BLE001  # a defect in the gateway: send an error, log the trace, keep the connection
@@ -102,6 +108,8 @@ class SocketRequestHandler:
             create, self._parent, remember=partial(kit.unstored_responses.remember, create, self._parent)
         )
         body = create.body(**self._rewriter.request_overrides)
+        if kit.reporter is not None:
+            self._record = kit.reporter.begin(request_id, endpoints.RESPONSES)
 
         async def read(_: Caller) -> bytes:
             return body
@@ -112,6 +120,7 @@ class SocketRequestHandler:
             authorization=kit.headers.get("authorization", ""),
             headers=kit.headers,
             body=read,
+            record=self._record,
         )
         delivery = await kit.pipeline.answer(request)  # never cancelled: it must release what it reserves
         try:
@@ -149,8 +158,13 @@ class SocketRequestHandler:
             event = {"type": kind, "sequence_number": number, "response": response}
             await kit.send_text(document_frame(event, create.stream_id))
 
+    def _end_record(self, error: TidegateError | None) -> None:
+        if self._record is not None:
+            self._record.end(error)
+
     async def _send_error(self, error: TidegateError, request_id: str) -> None:
         self._context.report_failure(error)
+        self._end_record(error)
         previous = self._create.previous_response_id
         if previous is not None and self._parent is not None and self._parent.stream_id == self._create.stream_id:
             # as at OpenAI: a response that led to an error on its own stream cannot be continued
