@@ -21,6 +21,7 @@ class Server:
         self.closed = asyncio.Event()
         """A client has closed its connection."""
         self.address = ""
+        self.stop_listening: Callable[[], None] = lambda: None
 
 
 async def silence(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
@@ -64,6 +65,7 @@ async def serve(script: ServerScript, *, keep_alive: bool = False) -> AsyncItera
         writer.close()
 
     listener = await asyncio.start_server(connected, "127.0.0.1", 0)
+    server.stop_listening = listener.close
     server.address = f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}"
     try:
         yield server

@@ -1,4 +1,7 @@
-"""A call's half of its connection is closed; what the upstream still sends is read, and so is its own hang-up."""
+"""A call's half of its connection is closed; what the upstream still sends is read, and so is its own hang-up.
+
+The pool has a new connection in its place before the next call asks for one.
+"""
 
 import asyncio
 
@@ -9,7 +12,7 @@ from tests.providers.servers import OK, STREAM_HEAD, chunk, sending_parts, serve
 from tests.providers.targets import config_of
 from tidegate.core.errors import ConnectionFailed, TruncatedAnswer
 from tidegate.providers.connection import CallConnection
-from tidegate.providers.transport import ConnectionOptions, Transport, connection_options
+from tidegate.providers.transport import ConnectionOptions, Exchange, Transport, connection_options
 
 
 def way(url: str) -> ConnectionOptions:
@@ -59,3 +62,67 @@ async def test_a_connection_that_went_back_to_the_pool_is_left_alone() -> None:
             assert await exchange.read_all() == b"{}"
             assert not connection.end_sending()
         assert server.connections == 1
+
+
+async def test_a_call_that_hangs_up_leaves_the_next_one_an_open_connection() -> None:
+    async with serve(notices) as server, Transport(max_connections=5) as transport:
+        connection = CallConnection()
+        exchange = await transport.send("POST", server.address, {}, b"{}", way(server.address), connection=connection)
+        assert connection.end_sending()
+        await wait_until(lambda: server.connections == 2)
+        await _read_to_its_break(exchange)
+        later = await transport.send("POST", server.address, {}, b"{}", way(server.address))
+        assert later.status == 200
+        assert server.connections == 2, "the connection that was opened in place of the lost one was not used"
+
+
+async def test_calls_that_hang_up_leave_no_more_connections_than_are_in_use() -> None:
+    async with serve(notices) as server, Transport(max_connections=50) as transport:
+        calls = [CallConnection() for _ in range(4)]
+        for call in calls:
+            await transport.send("POST", server.address, {}, b"{}", way(server.address), connection=call)
+        assert all([call.end_sending() for call in calls])
+        await wait_until(lambda: server.connections == 8)
+        late = CallConnection()
+        for _ in range(4):
+            await transport.send("POST", server.address, {}, b"{}", way(server.address), connection=late)
+        assert server.connections == 8
+
+
+async def test_an_answer_that_ends_well_after_the_hang_up_gives_its_connection_to_no_other_call() -> None:
+    may_close = asyncio.Event()
+
+    async def is_slow_to_close(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if server.connections > 1:
+            writer.write(OK)
+            return
+        writer.write(OK[:-1])
+        await reader.read()
+        writer.write(OK[-1:])
+        await may_close.wait()
+
+    async with serve(is_slow_to_close) as server, Transport(max_connections=5) as transport:
+        connection = CallConnection()
+        exchange = await transport.send("POST", server.address, {}, b"{}", way(server.address), connection=connection)
+        assert connection.end_sending()
+        assert await exchange.read_all() == b"{}"
+        later = await transport.send("POST", server.address, {}, b"{}", way(server.address))
+        assert await later.read_all() == b"{}"
+        may_close.set()
+
+
+async def test_an_upstream_that_is_gone_gets_no_new_connection_and_does_no_harm() -> None:
+    async with serve(notices) as server, Transport(max_connections=5) as transport:
+        address, connection = server.address, CallConnection()
+        exchange = await transport.send("POST", address, {}, b"{}", way(address), connection=connection)
+        server.stop_listening()
+        assert connection.end_sending()
+        await _read_to_its_break(exchange)
+        with pytest.raises(ConnectionFailed):
+            await transport.send("POST", address, {}, b"{}", way(address))
+
+
+async def _read_to_its_break(exchange: Exchange) -> None:
+    with pytest.raises(TruncatedAnswer):
+        while True:
+            await exchange.read_some()
