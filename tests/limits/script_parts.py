@@ -50,6 +50,7 @@ class ScriptCalls:
             tokens=fields.pop("tokens", 10),
             cost_nanos=fields.pop("cost_nanos", 0),
             lease_seconds=fields.pop("lease_seconds", LEASE),
+            max_names=fields.pop("max_names", None),
             readmitted=fields.pop("readmitted", False),
         )
         slot = SlotRequest(

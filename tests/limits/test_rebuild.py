@@ -218,6 +218,19 @@ async def test_processes_have_time_to_restore_their_reservations(
     assert time.monotonic() - begun < 1.95  # the memory is the same
 
 
+async def test_of_many_end_users_those_that_spent_most_are_counted(
+    redis_link: RedisLink, postgres: Postgres, redis_prefix: str, ledger: LedgerSetup
+) -> None:
+    recount = BudgetRebuild(
+        redis_link, postgres, prefix=redis_prefix, clock=ManualClock(NOON), grace_seconds=0.0, max_names=2
+    )
+    for number in range(5):
+        await ledger.add_stored(f"r{number}", 10 + number, user=f"user{number}")
+    await recount.ensure()
+    assert [await ledger.spent(f"user/shop/user{number}") for number in range(5)] == [0, 0, 0, 13, 14]
+    assert await ledger.spent("project/shop") == sum(range(10, 15))
+
+
 async def test_without_postgres_nothing_is_rebuilt(ledger: LedgerSetup, redis_link: RedisLink) -> None:
     away = Postgres("postgresql://nobody@127.0.0.1:1/none", size=1, timeout=1.0)
     recount = BudgetRebuild(redis_link, away, prefix=ledger.calls.prefix, clock=ManualClock(NOON), grace_seconds=0.0)

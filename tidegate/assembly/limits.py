@@ -33,6 +33,7 @@ class LimitParts:
             clock=clock,
             grace_seconds=budgets.rebuild_after_seconds,
             calendar=calendar,
+            max_names=budgets.max_end_users,
         )
         self.reservations = Reservations(scripts, clock, lease_seconds=budgets.lease_seconds)
         self.admission = AdmissionController(
@@ -42,6 +43,7 @@ class LimitParts:
             LocalLimits(replicas),
             global_limits=budgets.deployment_limits,
             calendar=calendar,
+            max_names=budgets.max_end_users,
         )
         self.request_count = RequestCount(self.admission, clock)
 

@@ -16,16 +16,17 @@ async def make_ledger(base: Base, budget_rebuild: BudgetRebuild) -> Ledger:
     """
     metering, on_event = base.settings.metering, base.counters.count_event
     stream, spool = LedgerStream(base.redis, base.prefix), Spool(base.settings.spool_dir)
+    store = LedgerStore(base.postgres)
     drainer = LedgerDrainer(
         stream,
-        LedgerStore(base.postgres),
+        store,
         spool,
         clock=base.clock,
         on_replayed=budget_rebuild.invalidate,
         on_event=on_event,
     )
     await base.start(drainer)
-    ledger = Ledger(stream, spool, max_buffered_entries=metering.max_buffered_entries, on_event=on_event)
+    ledger = Ledger(stream, spool, store=store, max_buffered_entries=metering.max_buffered_entries, on_event=on_event)
     base.on_close(ledger.close)
     add_gauge = base.counters.add_gauge
     buffered = "Ledger entries in memory, because neither Redis nor the disk accepts them."

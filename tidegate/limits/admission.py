@@ -32,6 +32,9 @@ from tidegate.limits.scopes import CallerScopes, Reservation, caller_scopes
 from tidegate.limits.scripts import AdmissionRequest, LimitScripts, Settlement
 from tidegate.queue.waiters import busy_error
 
+_FIXED_SCOPES = 3
+"""Key, project and deployment; a call that counts in more has an end user or a tag with limits."""
+
 _log = structlog.get_logger("budgets")
 
 
@@ -46,7 +49,7 @@ class LocalFlights(Protocol):
 class AdmissionController:
     """Admit, release and settle requests."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # a parameter for each part
         self,
         scripts: LimitScripts,
         reservations: Reservations,
@@ -55,14 +58,19 @@ class AdmissionController:
         *,
         global_limits: Limits,
         calendar: BudgetCalendar = UTC_CALENDAR,
+        max_names: int | None = None,
     ) -> None:
-        """`local_limits` are enforced while Redis is away; `global_limits` are those of the whole deployment."""
+        """`local_limits` are enforced while Redis is away; `global_limits` are those of the whole deployment.
+
+        `max_names` is how many end users, and values of tags, with limits a project may name in a period.
+        """
         self._scripts = scripts
         self._reservations = reservations
         self._rebuild = rebuild
         self._local_limits = local_limits
         self._global_limits = global_limits
         self._calendar = calendar
+        self._max_names = max_names
 
     def scopes(self, caller: Caller, end_user: str | None, tags: Mapping[str, str] | None = None) -> CallerScopes:
         """Return the scopes that a request counts in."""
@@ -88,6 +96,7 @@ class AdmissionController:
             tokens=tokens,
             cost_nanos=cost_nanos,
             lease_seconds=self._reservations.lease_seconds,
+            max_names=self._max_names if len(scopes.names) > _FIXED_SCOPES else None,
         )
 
     async def admit(

@@ -73,9 +73,13 @@ class BudgetRebuild:
         clock: Clock,
         grace_seconds: float,
         calendar: BudgetCalendar = UTC_CALENDAR,
+        max_names: int = 100_000,
         ids: IdSource = new_id,
     ) -> None:
-        """`grace_seconds` is the time that processes have to restore reservations after Redis has lost its data."""
+        """`grace_seconds` is the time that processes have to restore reservations after Redis has lost its data.
+
+        Of the end users, and tags, of a project, `max_names` are counted: those that have spent most.
+        """
         self._link = link
         self._postgres = postgres
         names = RedisNames(prefix)
@@ -83,6 +87,7 @@ class BudgetRebuild:
         self._clock = clock
         self._grace_seconds = grace_seconds
         self._calendar = calendar
+        self._max_names = max_names
         self._ids = ids
         self._script = Script("rebuild_counters")
         self._invalidate = Script("invalidate_counters")
@@ -173,7 +178,7 @@ class BudgetRebuild:
                 for query in (self._spent, self._spent_by_tag):
                     bounds = (period.day_start, period.midnight, period.month_start, period.month_end)
                     week = (period.week_start, period.week_end)
-                    rows = await connection.fetch(query, *bounds, lines, ids, *week)
+                    rows = await connection.fetch(query, *bounds, lines, ids, *week, self._max_names)
                     counters |= {
                         (counter.scope, counter.period): counter
                         for row in rows

@@ -33,6 +33,8 @@ def rejection_error(rejection: LimitRejection, *, now: float, output_parameter: 
     """
     if rejection.kind in ("budget", "budget_held"):
         return _budget_error(rejection, now, output_parameter)
+    if rejection.kind == "names":
+        return _names_error(rejection)
     words, kind = _LIMITS[rejection.kind]
     figures = f"Limit {rejection.limit:.0f}, Used {rejection.used:.0f}, Requested {rejection.requested:.0f}."
     if rejection.wait is None:
@@ -59,6 +61,18 @@ def format_usd(nanos: float) -> str:
     """Return nano-dollars as a dollar amount, exact."""
     whole, rest = divmod(round(nanos), 1_000_000_000)
     return f"${whole}.{f'{rest:09d}'.rstrip('0').ljust(2, '0')}"
+
+
+def _names_error(rejection: LimitRejection) -> TidegateError:
+    project = unescape(rejection.scope.split("/")[1].replace("%2F", "/"))
+    wait = rejection.wait or 0.0
+    return CallerRateLimited(
+        f"Project {project} has named {rejection.used:.0f} end users or tags with limits, the most that are counted "
+        f"(`budgets.max_end_users`); {scope_label(rejection.scope)} is a new one. The call was not sent. Name one that "
+        f"is counted already, or try again in {_format_seconds(wait)}.",
+        kind="requests",
+        retry_after=wait,
+    )
 
 
 def _budget_error(rejection: LimitRejection, now: float, output_parameter: str) -> TidegateError:

@@ -17,7 +17,14 @@ from tidegate.storage.names import path
 
 _SCOPE_WIRE = {"name": "n", "concurrency": "cc", "budget_day": "bd", "budget_week": "bw", "budget_month": "bm"}
 _COST_WIRE = {"scope_names": "n", "day": "d", "week": "w", "month": "m", "tokens": "k", "cost_nanos": "c"}
-_RESERVATION_WIRE = {**_COST_WIRE, "prefix": "p", "lease_seconds": "lease", "readmitted": "again", "zone": "z"}
+_RESERVATION_WIRE = {
+    **_COST_WIRE,
+    "prefix": "p",
+    "lease_seconds": "lease",
+    "readmitted": "again",
+    "zone": "z",
+    "max_names": "u",
+}
 _CHARGE_WIRE = {**_COST_WIRE, "dataset_id": "held"}
 
 
@@ -83,6 +90,8 @@ class Reservation(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defa
     week_end: float = 0.0
     zone: str = ""
     """The time zone of day, week and month; empty for UTC."""
+    max_names: int | None = None
+    """How many end users, and values of tags, with limits a project may name in a period; None: any number."""
     readmitted: bool = False
     """The request was admitted before: its earlier reservation is dropped first."""
 

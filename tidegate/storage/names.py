@@ -44,6 +44,7 @@ KINDS: Mapping[str, KeyKind] = {
     "rpm": KeyKind("string", texts=1),
     "tpm": KeyKind("string", texts=1),
     "rpd": KeyKind("string", texts=2),
+    "named": KeyKind("set", texts=2),  # by project
     "flying": KeyKind("zset", texts=1),
     "spent": KeyKind("string", texts=2),
     "held": KeyKind("string", texts=2),

@@ -27,11 +27,15 @@ NOWHERE = "postgresql://nobody@127.0.0.1:1/nothing"
 class LedgerProcess:
     """The ledger of one process."""
 
-    def __init__(self, link: RedisLink, postgres: Postgres, prefix: str, folder: Path) -> None:
+    def __init__(
+        self, link: RedisLink, postgres: Postgres, prefix: str, folder: Path, *, tells_redis: bool = False
+    ) -> None:
+        """With `tells_redis`, what was replayed is told to `link`, as the budgets need it."""
         self.stream = LedgerStream(link, prefix)
         self.spool = Spool(folder)
-        self.ledger = Ledger(self.stream, self.spool)
         self.store = LedgerStore(postgres)
+        self.ledger = Ledger(self.stream, self.spool, store=self.store)
+        self.link, self.tells_redis = link, tells_redis
         self.replayed: list[str] = []
         self.drainer = LedgerDrainer(
             self.stream,
@@ -43,6 +47,8 @@ class LedgerProcess:
         )
 
     async def note_replayed(self, ids: Sequence[str]) -> None:
+        if self.tells_redis:
+            await self.link.command("PING")
         self.replayed += ids
 
     async def close(self) -> None:
@@ -309,3 +315,35 @@ async def test_a_defect_in_one_round_is_logged_once_and_the_next_round_drains(
         await wait_until_async(arrived)
         await drainer.close()
     assert failed_rounds(logs) == [(task, "ZeroDivisionError")]
+
+
+async def test_a_process_that_ends_while_redis_is_away_copies_its_files_to_postgresql(
+    redis_link: RedisLink, postgres: Postgres, redis_prefix: str, tmp_path: Path
+) -> None:
+    nowhere = RedisLink("redis://127.0.0.1:1/0", timeout=0.1, clock=SystemClock())
+    ending = LedgerProcess(nowhere, postgres, redis_prefix, tmp_path, tells_redis=True)
+    for number in range(7):
+        await ending.ledger.append(entry(number))
+    await ending.close()
+    assert await ids(postgres) == expected(7), "the folder may end with the process"
+
+    later = LedgerProcess(redis_link, postgres, redis_prefix, tmp_path)
+    await later.close()
+    assert sorted(later.replayed) == expected(7), "where the folder stays, Redis hears of them once it is back"
+    assert await ids(postgres) == expected(7)
+    assert not later.spool.has_files()
+
+
+async def test_a_process_that_ends_with_neither_disk_nor_redis_writes_to_postgresql(
+    postgres: Postgres, redis_prefix: str, tmp_path: Path
+) -> None:
+    no_folder = tmp_path / "file"
+    no_folder.write_text("")
+    nowhere = RedisLink("redis://127.0.0.1:1/0", timeout=0.1, clock=SystemClock())
+    ending = LedgerProcess(nowhere, postgres, redis_prefix, no_folder / "spool")
+    for number in range(5):
+        await ending.ledger.append(entry(number))
+    assert ending.ledger.buffered_count == 5
+    await ending.ledger.close()
+    assert await ids(postgres) == expected(5)
+    assert ending.ledger.lost_count == 0

@@ -4,7 +4,8 @@ Each gateway process runs one drainer. Each entry is written at least once and c
 idempotent by the entry's id. If a drainer dies between the insert and the acknowledgement, the next one claims the
 entries and inserts them again. While PostgreSQL is away, entries stay in the stream and are read again. While Redis is
 away, the connection is made anew, and the group, too, if Redis restarted empty. An entry that PostgreSQL cannot hold is
-kept apart by the store, and the rest goes on.
+kept apart by the store, and the rest goes on. Where Redis is away as the process ends, its files are copied to
+PostgreSQL: their folder may end with the process.
 """
 
 import asyncio
@@ -15,6 +16,7 @@ import msgspec
 import structlog
 
 from tidegate.core.clock import Clock
+from tidegate.core.errors import RedisUnavailable
 from tidegate.core.events import Event, EventName, EventSink, ignore_event
 from tidegate.core.ids import new_id
 from tidegate.core.periodic import PeriodicTask
@@ -96,7 +98,7 @@ class LedgerDrainer:
         await asyncio.gather(*(task.close() for task in self._tasks))
         last_rounds = [
             PeriodicTask("ledger-last-drain", self._empty_stream, every=0.0),
-            PeriodicTask("ledger-last-replay", self._replay, every=0.0),
+            PeriodicTask("ledger-last-replay", self._replay_at_end, every=0.0),
         ]
         try:
             async with asyncio.timeout(deadline):
@@ -158,6 +160,18 @@ class LedgerDrainer:
                 file.remove()
                 self._on_event(Event(EventName.LEDGER_REPLAYED, entries))
                 _log.info("spool replayed", file=file.path.name, entries=entries)
+
+    async def _replay_at_end(self) -> None:
+        """Replay, or copy where Redis is away: the next process to find the files replays them and tells Redis."""
+        try:
+            await self._replay()
+        except RedisUnavailable:
+            self._spool.close_file()
+            for file in self._spool.claim_files():
+                with file:
+                    for batch in file.batches(BATCH_SIZE):
+                        await self._store.write(batch)
+                    _log.info("spool copied to PostgreSQL; it waits for Redis to be replayed", file=file.path.name)
 
     async def _notify_replayed(self, ids: Sequence[str]) -> None:
         if self._on_replayed is not None:

@@ -5,18 +5,20 @@ Called by the pipeline when it settles a call.
 
 import asyncio
 import contextlib
+import itertools
 from collections import deque
 from typing import Any
 
 import msgspec
 import structlog
 
-from tidegate.core.errors import LedgerUnavailable, RedisUnavailable, StoreError
+from tidegate.core.errors import LedgerUnavailable, PostgresUnavailable, RedisUnavailable, StoreError
 from tidegate.core.events import Event, EventName, EventSink, ignore_event
 from tidegate.core.ledger_entry import LedgerEntry
 from tidegate.core.periodic import PeriodicTask
 from tidegate.metering.ledger.spool import Spool, SpoolFailed
-from tidegate.metering.ledger.stream import LedgerStream
+from tidegate.metering.ledger.store import LedgerStore
+from tidegate.metering.ledger.stream import BATCH_SIZE, LedgerStream
 
 MAX_TEXT_LENGTH = 256
 """Characters. Names that callers choose are cut at this length, so that entries stay small."""
@@ -27,6 +29,7 @@ MAX_BUFFERED_ENTRIES = 10_000
 
 _SYNC_SECONDS = 0.05
 _RETRY_SECONDS = 1.0
+_STORE_SECONDS = 10.0
 _MAX_LENGTHS = {
     "end_user": MAX_TEXT_LENGTH,
     "model": MAX_MODEL_LENGTH,
@@ -57,6 +60,7 @@ class Ledger:
     """Takes in entries. An entry that was taken in survives the process; the drainer moves it to PostgreSQL.
 
     One exception: entries that neither Redis nor the disk accepts are buffered in memory, up to a bound, and retried.
+    At the end of the process they go straight to PostgreSQL.
     Beyond that bound `check_capacity` refuses further calls, because their cost could not be recorded.
     """
 
@@ -65,10 +69,12 @@ class Ledger:
         stream: LedgerStream,
         spool: Spool,
         *,
+        store: LedgerStore | None = None,
         max_buffered_entries: int = MAX_BUFFERED_ENTRIES,
         on_event: EventSink = ignore_event,
     ) -> None:
-        """Call `close` at the end."""
+        """Call `close` at the end. What neither Redis nor the disk accepts until then is written to `store`."""
+        self._store = store
         self._stream = stream
         self._spool = spool
         self._max_buffered_entries = max_buffered_entries
@@ -116,6 +122,7 @@ class Ledger:
                     await task
         with contextlib.suppress(StoreError):
             await self._flush_buffer()
+        await self._store_buffer()
         while self._buffer:
             self._drop_entry(self._buffer.popleft(), "the process ended first")
         await self._spool.sync()
@@ -158,6 +165,18 @@ class Ledger:
             except RedisUnavailable:
                 self._write_to_spool(self._buffer[0])
             self._buffer.popleft()
+
+    async def _store_buffer(self) -> None:
+        """Write what is left to PostgreSQL, as far as it answers in time."""
+        if self._store is None:
+            return
+        with contextlib.suppress(PostgresUnavailable, TimeoutError):
+            async with asyncio.timeout(_STORE_SECONDS):
+                while self._buffer:
+                    batch = list(itertools.islice(self._buffer, BATCH_SIZE))
+                    await self._store.write(batch)
+                    for _ in batch:
+                        self._buffer.popleft()
 
     async def _sync_soon(self) -> None:
         while self._spool.has_unsynced_lines:

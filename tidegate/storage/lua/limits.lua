@@ -5,7 +5,8 @@
 --   p prefix · id · again (readmitted) · d day · w week · m month · midnight, week_end, month_end (Unix
 --   seconds) · k tokens · c nano-dollars ·
 --   lease (seconds) · z the time zone of day and month, absent for UTC · now, which admit adds
---   n: the names of all scopes the call counts in
+--   n: the names of all scopes the call counts in · u: how many end users, or tags, of a project are counted, absent for
+--   any number
 --   scopes: a list of {n name, rpm, rpd, tpm, cc concurrency, bd budget a day, bw a week, bm a month}: those that
 --   limit something; a limit that is not set is absent
 -- A bucket is one number, `full_at`: the moment at which it is full again (GCRA, ITU-T I.371). Taking an amount moves it
@@ -42,9 +43,37 @@ local function limits_check_bucket(kind, key, scope, limit, amount, now)
   end
 end
 
+-- Callers choose the names of end users and the values of tags, and the counters of each are kept until its day or month
+-- is over. So only so many of a project are counted: {p}:named:PROJECT:PERIOD (set) has a hash of each name. Return this
+-- key, the hash and the end of the period; nothing for scopes whose counters are gone within minutes.
+local function limits_named(request, s)
+  local has_budget = s.bd or s.bw or s.bm
+  if not request.u or not (has_budget or s.rpd) then return end
+  local project = string.match(s.n, '^user/([^/]*)/') or string.match(s.n, '^tag/([^/]*)/')
+  if not project then return end
+  local period, ends = request.d, request.midnight
+  if has_budget then period, ends = request.m, request.month_end end
+  return name_of_period(request.p, 'named', project, period), string.sub(redis.sha1hex(s.n), 1, 16), ends
+end
+
+local function limits_check_name(request, s)
+  local key, name, ends = limits_named(request, s)
+  if not key or redis.call('SISMEMBER', key, name) == 1 then return end
+  local named = redis.call('SCARD', key)
+  if named >= request.u then return { 'names', s.n, request.u, named, 1, ends - request.now } end
+end
+
+local function limits_take_name(request, s)
+  local key, name, ends = limits_named(request, s)
+  if key and redis.call('SADD', key, name) == 1 then
+    redis.call('EXPIRE', key, math.ceil(ends - request.now) + 3600)
+  end
+end
+
 local function limits_check_requests(request)
   local rejection
   for _, s in ipairs(request.scopes) do
+    rejection = limits_longer_wait(rejection, limits_check_name(request, s))
     if s.rpm then
       local key = name_of(request.p, 'rpm', s.n)
       rejection = limits_longer_wait(rejection, limits_check_bucket('requests', key, s.n, s.rpm, 1, request.now))
@@ -148,6 +177,7 @@ end
 
 local function limits_take_request(request, remaining)
   for _, s in ipairs(request.scopes) do
+    limits_take_name(request, s)
     if s.rpm then
       local missing = limits_take_bucket(name_of(request.p, 'rpm', s.n), s.rpm, 1, request.now)
       limits_note_remaining(remaining, 'requests', s.rpm, missing)

@@ -39,27 +39,42 @@ waiting AS (
 )
 
 -- name: spent
--- Sum the spending for the installation, each project, key and end user (`kind` says which).
-SELECT
-    CASE grouping(project, key_id, end_user) WHEN 7 THEN 'all' WHEN 3 THEN 'project' WHEN 5 THEN 'key' ELSE 'user' END
-        AS kind,
-    project, key_id, end_user,
-    coalesce(sum(cost_nanos) FILTER (WHERE today), 0)::bigint AS day_nanos,
-    coalesce(sum(cost_nanos) FILTER (WHERE this_week), 0)::bigint AS week_nanos,
-    coalesce(sum(cost_nanos) FILTER (WHERE this_month), 0)::bigint AS month_nanos
-FROM spent
-GROUP BY GROUPING SETS ((), (project), (key_id), (project, end_user))
+-- Sum the spending for the installation, each project, key and end user (`kind` says which). Callers choose the names of
+-- end users: of each project the $9 that have spent most are counted.
+SELECT kind, project, key_id, end_user, day_nanos, week_nanos, month_nanos
+FROM (
+    SELECT
+        CASE grouping(project, key_id, end_user) WHEN 7 THEN 'all' WHEN 3 THEN 'project' WHEN 5 THEN 'key' ELSE 'user' END
+            AS kind,
+        project, key_id, end_user,
+        coalesce(sum(cost_nanos) FILTER (WHERE today), 0)::bigint AS day_nanos,
+        coalesce(sum(cost_nanos) FILTER (WHERE this_week), 0)::bigint AS week_nanos,
+        coalesce(sum(cost_nanos) FILTER (WHERE this_month), 0)::bigint AS month_nanos,
+        row_number() OVER (
+            PARTITION BY grouping(project, key_id, end_user), project ORDER BY sum(cost_nanos) DESC
+        ) AS place
+    FROM spent
+    GROUP BY GROUPING SETS ((), (project), (key_id), (project, end_user))
+) AS sums
+WHERE kind <> 'user' OR place <= $9::bigint
 
 -- name: spent_by_tag
--- Sum the spending for each tag of a project that has a budget, of its own or as one of all values of its name.
-SELECT 'tag' AS kind, project, tag.name, tag.value,
-       coalesce(sum(cost_nanos) FILTER (WHERE today), 0)::bigint AS day_nanos,
-       coalesce(sum(cost_nanos) FILTER (WHERE this_week), 0)::bigint AS week_nanos,
-       coalesce(sum(cost_nanos) FILTER (WHERE this_month), 0)::bigint AS month_nanos
-FROM spent
-CROSS JOIN LATERAL jsonb_each_text(tags) AS tag (name, value)
-WHERE EXISTS (
-    SELECT FROM tag_budgets
-    WHERE tag_budgets.project = spent.project AND tag_budgets.name = tag.name AND tag_budgets.value IN (tag.value, '*')
-)
-GROUP BY project, tag.name, tag.value
+-- Sum the spending for each tag of a project that has a budget, of its own or as one of all values of its name; of each
+-- project the $9 that have spent most.
+SELECT kind, project, name, value, day_nanos, week_nanos, month_nanos
+FROM (
+    SELECT 'tag' AS kind, project, tag.name, tag.value,
+           coalesce(sum(cost_nanos) FILTER (WHERE today), 0)::bigint AS day_nanos,
+           coalesce(sum(cost_nanos) FILTER (WHERE this_week), 0)::bigint AS week_nanos,
+           coalesce(sum(cost_nanos) FILTER (WHERE this_month), 0)::bigint AS month_nanos,
+           row_number() OVER (PARTITION BY project ORDER BY sum(cost_nanos) DESC) AS place
+    FROM spent
+    CROSS JOIN LATERAL jsonb_each_text(tags) AS tag (name, value)
+    WHERE EXISTS (
+        SELECT FROM tag_budgets
+        WHERE tag_budgets.project = spent.project AND tag_budgets.name = tag.name
+          AND tag_budgets.value IN (tag.value, '*')
+    )
+    GROUP BY project, tag.name, tag.value
+) AS sums
+WHERE place <= $9::bigint

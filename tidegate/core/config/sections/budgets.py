@@ -27,6 +27,8 @@ class BudgetsConfig(Section):
     """Output limit sent for a call that states none, where money is limited. Not set: by `assumed_output_share`."""
     assumed_output_share: float = Field(default=0.05, gt=0, le=1)
     """Largest share of the smallest budget that the output of a call without an output limit may cost."""
+    max_end_users: int = Field(default=100_000, ge=1)
+    """End users, and values of tags, with a budget or a daily limit that a project may name in a month, or a day."""
     lease_seconds: float = Field(default=30.0, ge=1)
     """Seconds without a sign of its process after which a request is given up as lost and charged its reservation."""
     rebuild_after_seconds: float = Field(default=3.0, ge=0.5)
